@@ -1,0 +1,55 @@
+package catalog
+
+import "fmt"
+
+// CopyState is where a bucket's copy in a cluster is in its life.
+type CopyState uint8
+
+// The states of a copy, in the order of its life.
+const (
+	CopyWaiting  CopyState = iota // chosen, not begun (its storage is down, or a worker is yet to come)
+	CopySyncing                   // the bulk sync walks: keys up to the cursor are there
+	CopySynced                    // every key is there but those pending
+	CopyDraining                  // left routing; requests in flight get their time
+	CopyRemoving                  // objects are being removed, each after its check
+	CopyFailed                    // the copy as a whole can't go on; see its error
+)
+
+var copyStateNames = [...]string{"waiting", "syncing", "synced", "draining", "removing", "failed"}
+
+// String returns the state's name as the API shows it.
+func (s CopyState) String() string {
+	if int(s) < len(copyStateNames) {
+		return copyStateNames[s]
+	}
+	return fmt.Sprintf("CopyState(%d)", uint8(s))
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s CopyState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *CopyState) UnmarshalText(b []byte) error {
+	for i, n := range copyStateNames {
+		if n == string(b) {
+			*s = CopyState(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q: not the state of a copy", b)
+}
+
+// Copy is what routing needs to know of the copy of one bucket rule in one
+// cluster. A bucket without prefix rules has one rule, with the prefix "".
+type Copy struct {
+	// Prefix of the rule the copy belongs to.
+	Prefix  string
+	Cluster string
+	// Primary says that the bucket is written here. The primary's copy is synced
+	// by definition.
+	Primary bool
+	State   CopyState
+	// Cursor: while the state is CopySyncing, every key of the rule up to and
+	// including it is there. Meaningless otherwise.
+	Cursor string
+}

@@ -1,0 +1,87 @@
+package catalog
+
+import (
+	"net/url"
+	"sync/atomic"
+)
+
+// Endpoint is one function endpoint of a cluster, parsed once per change.
+type Endpoint struct {
+	Function
+	// Cluster the endpoint belongs to.
+	Cluster string
+	// Zone is the cluster's failure domain, its first zone.
+	Zone string
+	// Parsed is the endpoint's URL.
+	Parsed *url.URL
+	// Dial is host:port, the port filled in from the scheme.
+	Dial string
+	// BasePath is the path prefix without a trailing slash; "" for none.
+	BasePath string
+	// Live is the endpoint's live state. An endpoint that stays (same cluster and
+	// URL) keeps it across snapshots.
+	Live *EndpointState
+}
+
+// EndpointState is what is known now of an endpoint. The zero value is a healthy
+// idle endpoint.
+type EndpointState struct {
+	down     atomic.Bool
+	InFlight atomic.Int64 // requests being served now
+	lastErr  atomic.Pointer[string]
+}
+
+// Healthy says whether the last health check passed (or none was made yet).
+func (s *EndpointState) Healthy() bool { return !s.down.Load() }
+
+// SetHealthy notes the result of a check, with the reason when it failed, and
+// says whether the health changed.
+func (s *EndpointState) SetHealthy(healthy bool, reason string) bool {
+	if healthy {
+		s.lastErr.Store(nil)
+	} else {
+		s.lastErr.Store(&reason)
+	}
+	return s.down.Swap(!healthy) == healthy
+}
+
+// Reason says why the endpoint is unhealthy; "" when it is healthy.
+func (s *EndpointState) Reason() string {
+	if p := s.lastErr.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+// StorageCondition is what is known of a storage now.
+type StorageCondition uint32
+
+// The conditions of a storage, by their API names "unknown", "up" and "down".
+const (
+	StorageUnknown StorageCondition = iota
+	StorageUp
+	StorageDown
+)
+
+// String returns the API's name of the condition.
+func (c StorageCondition) String() string {
+	switch c {
+	case StorageUp:
+		return "up"
+	case StorageDown:
+		return "down"
+	default:
+		return "unknown"
+	}
+}
+
+// ClusterState is what is known now of a cluster's storage.
+type ClusterState struct{ storage atomic.Uint32 }
+
+// Storage returns the condition of the cluster's storage.
+func (s *ClusterState) Storage() StorageCondition { return StorageCondition(s.storage.Load()) }
+
+// SetStorage notes the condition and says whether it changed.
+func (s *ClusterState) SetStorage(c StorageCondition) bool {
+	return StorageCondition(s.storage.Swap(uint32(c))) != c
+}

@@ -1,0 +1,106 @@
+// Package control is where the catalogue is changed: every change, whoever asks for
+// it (the admin API, a configuration, replication), goes through [Control], which
+// writes the store first, then publishes what routing reads, then answers. So
+// nothing is visible that is not durable, and nothing is answered that this
+// instance does not route by.
+//
+// Two sources of resources meet here: those a configuration declares (origin
+// "config", held in memory for as long as the configuration runs) and those the API
+// makes (origin "api", in the store). Where both have a name, the configuration's
+// wins.
+//
+// Control knows nothing of Caddy or S3.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// Origin says who owns a resource.
+type Origin string
+
+// The origins.
+const (
+	OriginConfig Origin = "config"
+	OriginAPI    Origin = "api"
+)
+
+// Item is a resource with its origin and entity tag.
+type Item struct {
+	Resource catalog.Resource // a copy of its own: the caller may change it; secrets in clear
+	Origin   Origin
+	ETag     string // strong, with its quotes
+}
+
+// Precondition carries If-Match and If-None-Match (RFC 9110, section 13).
+type Precondition struct {
+	// IfMatch: entity tags one of which the item must have; "*" matches any item.
+	// Nil: no condition.
+	IfMatch []string
+	// IfNoneMatchAny: the item must not exist (If-None-Match: *).
+	IfNoneMatchAny bool
+}
+
+// Errors of changes, besides *catalog.ValidationError, *InUseError and
+// state.ErrUnavailable.
+var (
+	ErrNotFound     = state.ErrNotFound
+	ErrExists       = errors.New("already exists")
+	ErrPrecondition = errors.New("the precondition does not hold")
+	ErrConfigOwned  = errors.New("declared by the configuration; change it there")
+)
+
+// InUseError refuses a change that other resources stand in the way of: HTTP 409.
+type InUseError struct {
+	What string // "cluster c1"
+	Why  string // "is referred to by"
+	By   []state.Ref
+	More bool // By is cut short
+}
+
+// Error lists what stands in the way.
+func (e *InUseError) Error() string {
+	names := make([]string, len(e.By))
+	for i, r := range e.By {
+		names[i] = string(r.Kind) + " " + r.Name
+	}
+	s := fmt.Sprintf("%s %s %s", e.What, e.Why, strings.Join(names, ", "))
+	if e.More {
+		s += " and others"
+	}
+	return s
+}
+
+// Config is what a running configuration declares.
+type Config struct {
+	DefaultPolicy string // "" for the built-in one
+	Zones         []*catalog.Zone
+	Clusters      []*catalog.Cluster
+	Policies      []*catalog.Policy
+	Buckets       []*catalog.Bucket
+}
+
+// Options of a Control.
+type Options struct {
+	Store state.Store
+	Log   *zap.Logger
+	Node  string
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+	// CheckBalance says whether the JSON of a selection policy is one; default:
+	// everything is. Caddy's adapter sets it.
+	CheckBalance func(catalog.RawObject) error
+}
+
+// BeforeAnswer hooks run after a change is durable and routed by, before it is
+// answered. Replication uses one to end or abort writes that the change forbids.
+type BeforeAnswer func(ctx context.Context)

@@ -1,0 +1,102 @@
+package control
+
+import (
+	"sync"
+	"time"
+)
+
+// EventType names what happened; the event field of GET /fado/events.
+type EventType string
+
+// The types of Event.
+const (
+	EventResource    EventType = "resource"     // a resource was created, changed or deleted
+	EventCopy        EventType = "copy"         // a copy's state changed
+	EventTransfer    EventType = "transfer"     // an object was copied, removed, or failed
+	EventStorage     EventType = "storage"      // a storage came up or went down
+	EventFunction    EventType = "function"     // an endpoint's health changed
+	EventBucketStuck EventType = "bucket_stuck" // a bucket can't get where it should be
+)
+
+// Event is one thing that happened, as watchers see it. Empty fields are left out.
+type Event struct {
+	Type    EventType `json:"type"`
+	Time    time.Time `json:"time"`
+	Op      string    `json:"op,omitempty"` // created, changed, deleted; copied, removed, failed
+	Kind    string    `json:"kind,omitempty"`
+	Name    string    `json:"name,omitempty"`
+	Bucket  string    `json:"bucket,omitempty"`
+	Prefix  string    `json:"prefix,omitempty"`
+	Key     string    `json:"key,omitempty"`
+	Cluster string    `json:"cluster,omitempty"`
+	From    string    `json:"from,omitempty"`
+	URL     string    `json:"url,omitempty"`
+	State   string    `json:"state,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Bytes   int64     `json:"bytes,omitempty"`
+}
+
+// Bus hands events to whoever watches. A watcher that can't keep up misses events
+// and is told how many; nobody waits for it.
+type Bus struct {
+	mu   sync.Mutex
+	subs map[*Subscription]struct{}
+	now  func() time.Time
+}
+
+// Subscription is one watcher's view of a Bus.
+type Subscription struct {
+	// C delivers events until Close.
+	C      chan Event
+	mu     sync.Mutex
+	missed int
+	bus    *Bus
+}
+
+// NewBus returns a bus without watchers.
+func NewBus(now func() time.Time) *Bus {
+	return &Bus{subs: make(map[*Subscription]struct{}), now: now}
+}
+
+// Subscribe starts watching, with room for so many events not yet read.
+func (b *Bus) Subscribe(room int) *Subscription {
+	s := &Subscription{C: make(chan Event, room), bus: b}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.subs[s] = struct{}{}
+	return s
+}
+
+// Close stops watching. It may be called more than once.
+func (s *Subscription) Close() {
+	s.bus.mu.Lock()
+	defer s.bus.mu.Unlock()
+	delete(s.bus.subs, s)
+}
+
+// Missed returns how many events were dropped since the last call.
+func (s *Subscription) Missed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.missed
+	s.missed = 0
+	return n
+}
+
+// Emit hands an event to every watcher; a zero Time becomes now.
+func (b *Bus) Emit(e Event) {
+	if e.Time.IsZero() {
+		e.Time = b.now().UTC()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s := range b.subs {
+		select {
+		case s.C <- e:
+		default:
+			s.mu.Lock()
+			s.missed++
+			s.mu.Unlock()
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+)
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrNotFound: the bucket is there and the key is not (or its current version is
+	// a delete marker). Only ever returned on positive evidence.
+	ErrNotFound = errors.New("no such key")
+	// ErrNoBucket: the physical bucket is not there.
+	ErrNoBucket = errors.New("no such bucket")
+	// ErrPrecondition: a conditional write found something else there, or a read's
+	// source changed meanwhile.
+	ErrPrecondition = errors.New("the object changed meanwhile")
+	// ErrDenied: the credentials are refused or may not do this.
+	ErrDenied = errors.New("access denied")
+	// ErrFull: no space or quota left.
+	ErrFull = errors.New("the storage is full")
+	// ErrRefused: this storage will never take this key or object.
+	ErrRefused = errors.New("the storage refuses this object")
+	// ErrUnavailable: the storage can't be reached, is overloaded or answers rubbish;
+	// the same call may succeed later.
+	ErrUnavailable = errors.New("the storage is unavailable")
+	// ErrCorrupt: what arrived is not what was sent (size or checksum differ).
+	ErrCorrupt = errors.New("size or checksum differ")
+	// ErrUnsupported: the storage does not have this feature.
+	ErrUnsupported = errors.New("not supported by the storage")
+	// ErrSilent: a listener's keep-alive pings stopped.
+	ErrSilent = errors.New("the listener has gone silent")
+)
+
+// Config says where a storage is. Placeholders are resolved by the caller.
+type Config struct {
+	Name               string // the cluster's, for errors and logs
+	Endpoint           string
+	AccessKey          string
+	SecretKey          string
+	Region             string
+	BucketPrefix       string
+	VirtualHost        bool
+	CAFile             string
+	InsecureSkipVerify bool
+}
+
+// Capabilities is what a probe found a storage to offer; the JSON is that of the
+// cluster's status.
+type Capabilities struct {
+	Versioning      bool `json:"versioning"`
+	Notifications   bool `json:"notifications"`
+	Tags            bool `json:"tags"`
+	ConditionalPut  bool `json:"conditional_put"`
+	PreserveVersion bool `json:"preserve_version"`
+}
+
+// Object is one current object as a listing or a HEAD shows it.
+type Object struct {
+	Key          string
+	Size         int64
+	ETag         string // without quotes
+	LastModified time.Time
+	VersionID    string // "" or "null" where the bucket is not versioned
+	// Stat fills these in; listings don't.
+	Replica bool   // FaDO's mark: written as a copy, not by a user
+	Source  Source // where a stamped copy came from
+}
+
+// Source is what a copy on a storage that can't preserve ETag, version and time is
+// stamped with (user metadata fado-source-*), so that equality can be told.
+type Source struct {
+	ETag      string
+	VersionID string
+	ModTime   time.Time
+	Size      int64
+}
+
+// Condition is what must hold at the destination for a copy to be written.
+type Condition struct {
+	// Absent: nothing is there. Otherwise IfETag must be there's ETag.
+	Absent bool
+	IfETag string
+}
+
+// CopyOptions tune one copy.
+type CopyOptions struct {
+	If Condition
+	// Progress, when set, is told the bytes done since the last call.
+	Progress func(delta int64)
+	// Limit, when set, is asked before n bytes are moved (a bandwidth limiter).
+	Limit func(ctx context.Context, n int) error
+}
+
+// Event tells that a key of a physical bucket may have changed. It is a hint.
+type Event struct {
+	Bucket    string // FaDO bucket name (the storage's bucket prefix taken off)
+	Key       string
+	Size      int64
+	Removed   bool
+	VersionID string
+	ETag      string
+	Time      time.Time
+}
+
+// Storage is what replication needs of one storage; *Client implements it. Bucket
+// arguments are FaDO bucket names: the client puts its prefix before them. All
+// methods are safe for concurrent use.
+type Storage interface {
+	Name() string
+	// Ping makes the cheapest authenticated request.
+	Ping(ctx context.Context) error
+	// Capabilities of the last successful Probe, and whether there was one.
+	Capabilities() (Capabilities, bool)
+	// Probe finds the capabilities out without leaving anything behind and without
+	// needing more than the bucket it is given (one that exists) or none ("").
+	Probe(ctx context.Context, bucket string) (Capabilities, error)
+	// Now returns the storage's own clock as far as known from its Date headers.
+	Now(ctx context.Context) (time.Time, error)
+
+	Physical(bucket string) string
+	BucketExists(ctx context.Context, bucket string) (bool, error)
+	// EnsureBucket makes the bucket if it is not there, and switches versioning on
+	// if asked; it says whether it made it. Versioning is never switched off.
+	EnsureBucket(ctx context.Context, bucket string, versioned bool) (made bool, err error)
+	Versioned(ctx context.Context, bucket string) (bool, error)
+	// RemoveBucket removes an empty bucket; ErrPrecondition if it is not empty.
+	RemoveBucket(ctx context.Context, bucket string) error
+
+	// List yields current objects below prefix after a key, in S3's order (UTF-8
+	// binary), a page at a time. The first error ends it.
+	List(ctx context.Context, bucket, prefix, after string) iter.Seq2[Object, error]
+	// Page lists at most limit entries after a key or common prefix.
+	Page(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (objs []Object, prefixes []string, next string, err error)
+	Stat(ctx context.Context, bucket, key string) (Object, error)
+
+	// Delete removes the current version: a delete marker on a versioned bucket. When
+	// the storage can, only if the ETag is still the one given.
+	Delete(ctx context.Context, bucket, key string, ifETag string) error
+	// DeleteAllVersions removes every version of a key for good.
+	DeleteAllVersions(ctx context.Context, bucket, key string) error
+
+	// Listen calls f with every change of any bucket, as the storage tells them,
+	// until ctx ends or the stream breaks; ready is called once the storage has
+	// begun to tell. ErrUnsupported where there is no listener; ErrSilent when its
+	// pings stop.
+	Listen(ctx context.Context, ready func(), f func(Event)) error
+
+	Close()
+}
+
+// Comparison is the outcome of comparing two objects without reading them.
+type Comparison uint8
+
+// The outcomes.
+const (
+	Different Comparison = iota
+	Equal
+	Unknown // same size, but neither ETag nor stamp tells: Stat or read to know
+)
