@@ -10,6 +10,9 @@ type Violation struct {
 	Value string `json:"value"`
 	// What was expected.
 	Expected string `json:"expected"`
+	// Conflict says that the value is good by itself and stands against another
+	// resource: HTTP 409, where the others are 400.
+	Conflict bool `json:"conflict,omitempty"`
 }
 
 // String reads "cluster c1: storage.endpoint: \"ftp://x\": expected an http:// or https:// URL".
@@ -39,6 +42,8 @@ type Lookup interface {
 	Clusters(f func(*Cluster) bool)
 	// Zones calls f for every zone until f returns false.
 	Zones(f func(*Zone) bool)
+	// DefaultPolicy is the name of the policy of buckets that name none.
+	DefaultPolicy() string
 }
 
 // ValidateResource checks one normalized resource by itself and its references
