@@ -52,3 +52,15 @@ type Lookup interface {
 //
 // TODO(validate): implement.
 func ValidateResource(r Resource, in Lookup) error { return nil }
+
+// SharedStorage returns the name of another cluster with the same storage endpoint
+// and bucket prefix, "" if there is none: the two would share their data.
+//
+// TODO(validate): implement.
+func SharedStorage(c *Cluster, in Lookup) string { return "" }
+
+// PrimaryAllowed returns why a bucket's declared primary is outside the zones that
+// one of its policies allows, or nil.
+//
+// TODO(validate): implement.
+func PrimaryAllowed(b *Bucket, in Lookup) error { return nil }

@@ -1,10 +1,16 @@
 package control
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
 )
 
 // BucketStatus is the read-only status of a bucket.
@@ -37,18 +43,192 @@ type PendingStatus struct {
 	Oldest  *time.Time `json:"oldest"`
 }
 
+// The states of a bucket, from bad to good.
+const (
+	BucketStuck    = "stuck"    // can't get where it should be without help, or not now
+	BucketConflict = "conflict" // objects that are not FaDO's stand in the way
+	BucketSyncing  = "syncing"  // on its way
+	BucketOK       = "ok"
+)
+
 // BucketStatus tells where a bucket is, and why it is not where it should be;
 // ErrNotFound for an unknown bucket.
-//
-// TODO(control): implement.
 func (c *Control) BucketStatus(ctx context.Context, bucket string) (BucketStatus, error) {
-	return BucketStatus{}, nil
+	snap := c.router.Snapshot()
+	rules := snap.Rules(bucket)
+	if rules == nil {
+		return BucketStatus{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
+	}
+	rows, err := c.store.CopiesOf(ctx, bucket)
+	if err != nil {
+		return BucketStatus{}, err
+	}
+	logs, err := c.store.Backlogs(ctx, bucket)
+	if err != nil {
+		return BucketStatus{}, err
+	}
+	st := BucketStatus{Primary: snap.Primary(bucket), Copies: copyStatuses(snap, rows, logs)}
+	for _, l := range logs {
+		st.Conflicts += l.Conflicts
+	}
+	stuck := c.issues.of(bucket)
+	for _, r := range rules {
+		if short := c.solve(snap, bucket, r, rows).Short; short != "" && !slices.Contains(stuck, short) {
+			stuck = append(stuck, short)
+		}
+	}
+	st.State, st.Reason = judge(snap, st, stuck, logs)
+	return st, nil
+}
+
+// copyStatuses sums a bucket's copies per cluster, the primary first, then by name.
+func copyStatuses(snap *catalog.Snapshot, rows []state.Copy, logs []state.Backlog) []CopyStatus {
+	sts := []CopyStatus{}
+	for _, r := range rows {
+		i := slices.IndexFunc(sts, func(s CopyStatus) bool { return s.Cluster == r.Cluster })
+		if i < 0 {
+			sts = append(sts, newCopyStatus(snap, r))
+		} else {
+			sts[i].add(r)
+		}
+	}
+	for _, l := range logs {
+		if i := slices.IndexFunc(sts, func(s CopyStatus) bool { return s.Cluster == l.Cluster }); i >= 0 {
+			sts[i].Pending = PendingStatus{Objects: l.Objects, Bytes: l.Bytes, Oldest: timeOrNil(l.Oldest)}
+			if sts[i].Error == "" {
+				sts[i].Error = l.LastError
+			}
+		}
+	}
+	slices.SortFunc(sts, func(a, b CopyStatus) int {
+		return cmp.Or(-strings.Compare(a.Role, b.Role), strings.Compare(a.Cluster, b.Cluster))
+	})
+	return sts
+}
+
+func newCopyStatus(snap *catalog.Snapshot, r state.Copy) CopyStatus {
+	s := CopyStatus{
+		Cluster: r.Cluster, Role: "copy", State: r.State.String(), Objects: r.Objects, Bytes: r.Bytes,
+		VerifiedAt: timeOrNil(r.VerifiedAt), Error: r.Error,
+	}
+	if cl := snap.Cluster(r.Cluster); cl != nil && len(cl.Zones) > 0 {
+		s.Zone = cl.Zones[0]
+	}
+	if r.Primary {
+		s.Role = "primary"
+	}
+	if r.State == catalog.CopySyncing {
+		s.Cursor = r.Cursor
+	}
+	return s
+}
+
+// stateRank orders copy states from what needs most attention to what needs none.
+var stateRank = []string{"failed", "waiting", "syncing", "removing", "draining", "synced"}
+
+// add takes the copy of another rule in the same cluster in: what is furthest from
+// done is shown.
+func (s *CopyStatus) add(r state.Copy) {
+	if slices.Index(stateRank, r.State.String()) < slices.Index(stateRank, s.State) {
+		s.State = r.State.String()
+	}
+	if r.Primary {
+		s.Role = "primary"
+	}
+	if r.State == catalog.CopySyncing {
+		s.Cursor = r.Cursor
+	}
+	s.Objects, s.Bytes = s.Objects+r.Objects, s.Bytes+r.Bytes
+	if s.VerifiedAt == nil || r.VerifiedAt.Before(*s.VerifiedAt) {
+		s.VerifiedAt = timeOrNil(r.VerifiedAt)
+	}
+	if s.Error == "" {
+		s.Error = r.Error
+	}
+}
+
+// judge sums a bucket up in one state and the reason for it.
+func judge(snap *catalog.Snapshot, st BucketStatus, stuck []string, logs []state.Backlog) (string, string) {
+	for _, l := range logs {
+		if l.HeldDeletes > 0 {
+			stuck = append(stuck, fmt.Sprintf("%d deletes are held in %s: more than max_deletes", l.HeldDeletes, l.Cluster))
+		}
+		if l.Failing > 0 {
+			stuck = append(stuck, fmt.Sprintf("%d objects can't be brought to %s yet: %s", l.Failing, l.Cluster, l.LastError))
+		}
+	}
+	for _, cp := range st.Copies {
+		live := snap.ClusterState(cp.Cluster)
+		switch {
+		case cp.State == "failed":
+			stuck = append(stuck, "copy in "+cp.Cluster+": "+cp.Error)
+		case live != nil && live.Storage() == catalog.StorageDown:
+			stuck = append(stuck, "the storage of "+cp.Cluster+" is down")
+		}
+	}
+	if len(stuck) > 0 {
+		return BucketStuck, strings.Join(stuck, "; ")
+	}
+	if st.Conflicts > 0 {
+		return BucketConflict, fmt.Sprintf("%d objects on copies are not FaDO's and stand in the way", st.Conflicts)
+	}
+	if st.Primary == "" {
+		return BucketSyncing, "the primary is yet to be chosen"
+	}
+	for _, cp := range st.Copies {
+		if cp.State != "synced" {
+			return BucketSyncing, "copy in " + cp.Cluster + " is " + cp.State
+		}
+		if cp.Pending.Objects > 0 {
+			return BucketSyncing, fmt.Sprintf("%d objects on their way to %s", cp.Pending.Objects, cp.Cluster)
+		}
+	}
+	return BucketOK, ""
 }
 
 // Placement solves one rule of a bucket as the planner would now: the rule that
 // covers the prefix. ErrNotFound for an unknown bucket.
-//
-// TODO(control): implement.
 func (c *Control) Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, catalog.Placement, error) {
-	return catalog.PrefixRule{}, catalog.Placement{}, nil
+	snap := c.router.Snapshot()
+	rule, ok := snap.RuleOf(bucket, prefix)
+	if !ok {
+		return rule, catalog.Placement{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
+	}
+	rows, err := c.store.CopiesOf(ctx, bucket)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return rule, catalog.Placement{}, err
+	}
+	return rule, c.solve(snap, bucket, rule, rows), nil
+}
+
+// Solve is Placement for one rule by the copies given.
+func (c *Control) Solve(bucket string, rule catalog.PrefixRule, rows []state.Copy) catalog.Placement {
+	return c.solve(c.router.Snapshot(), bucket, rule, rows)
+}
+
+func (c *Control) solve(snap *catalog.Snapshot, bucket string, rule catalog.PrefixRule, rows []state.Copy) catalog.Placement {
+	p := snap.Policy(rule.Policy)
+	if p == nil {
+		return catalog.Placement{Short: "policy " + rule.Policy + " does not exist"}
+	}
+	zones, clusters := make(map[string]*catalog.Zone), make(map[string]*catalog.Cluster)
+	snap.Zones(func(z *catalog.Zone) bool { zones[z.Name] = z; return true })
+	snap.Clusters(func(cl *catalog.Cluster) bool { clusters[cl.Name] = cl; return true })
+	current := make(map[string]bool)
+	for _, r := range rows {
+		if r.Prefix == rule.Prefix && r.State <= catalog.CopySynced {
+			current[r.Cluster] = true
+		}
+	}
+	return catalog.Solve(catalog.PlacementInput{
+		Bucket: bucket, Prefix: rule.Prefix, Policy: p, Zones: zones, Clusters: clusters,
+		Primary: snap.Primary(bucket), Current: current, UsedBytes: c.UsedBytes(),
+	})
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }

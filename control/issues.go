@@ -1,0 +1,80 @@
+package control
+
+import (
+	"maps"
+	"slices"
+	"sync"
+)
+
+// issues holds why buckets can't get where they should be, per bucket and by who
+// found it out. It lives in memory: what is still wrong is found again.
+type issues struct {
+	mu       sync.Mutex
+	byBucket map[string]map[string]string
+}
+
+// SetIssue notes why a bucket is stuck, or with reason "" that what source found is
+// over. Source separates finders, such as "planner" or "scan c2".
+func (c *Control) SetIssue(bucket, source, reason string) {
+	if c.issues.set(bucket, source, reason) && reason != "" {
+		c.bus.Emit(Event{Type: EventBucketStuck, Bucket: bucket, Reason: reason})
+	}
+}
+
+// set says whether anything changed.
+func (i *issues) set(bucket, source, reason string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.byBucket[bucket][source] == reason {
+		return false
+	}
+	if reason == "" {
+		delete(i.byBucket[bucket], source)
+		if len(i.byBucket[bucket]) == 0 {
+			delete(i.byBucket, bucket)
+		}
+		return true
+	}
+	if i.byBucket == nil {
+		i.byBucket = make(map[string]map[string]string)
+	}
+	if i.byBucket[bucket] == nil {
+		i.byBucket[bucket] = make(map[string]string)
+	}
+	i.byBucket[bucket][source] = reason
+	return true
+}
+
+func (i *issues) forget(bucket string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.byBucket, bucket)
+}
+
+// of returns the reasons a bucket is stuck for, sorted by source.
+func (i *issues) of(bucket string) []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	found := i.byBucket[bucket]
+	reasons := make([]string, 0, len(found))
+	for _, source := range slices.Sorted(maps.Keys(found)) {
+		reasons = append(reasons, found[source])
+	}
+	return reasons
+}
+
+// StuckBuckets returns how many buckets are stuck, and one of them with its reason.
+func (c *Control) StuckBuckets() (n int, bucket, reason string) {
+	c.issues.mu.Lock()
+	n = len(c.issues.byBucket)
+	if n > 0 {
+		bucket = slices.Min(slices.Collect(maps.Keys(c.issues.byBucket)))
+	}
+	c.issues.mu.Unlock()
+	if n > 0 {
+		if rs := c.issues.of(bucket); len(rs) > 0 {
+			reason = rs[0]
+		}
+	}
+	return n, bucket, reason
+}

@@ -1,0 +1,215 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// AddPending stores rows and makes them exceptions to freshness before it returns.
+// Concurrent calls share transactions. When the store can't take them the keys are
+// exceptions all the same, so that nothing stale is routed to, and the caller must
+// try again.
+func (c *Control) AddPending(ctx context.Context, rows ...state.Pending) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return c.pending.do(ctx, &pendingOp{add: rows})
+}
+
+// FinishPending removes rows after their verified write, in the store and then from
+// routing. Concurrent calls share transactions. A row whose Gen moved on stays.
+func (c *Control) FinishPending(ctx context.Context, rows ...state.PendingKey) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return c.pending.do(ctx, &pendingOp{finish: rows})
+}
+
+// ClaimPending claims due rows for this node.
+func (c *Control) ClaimPending(ctx context.Context, max int, lease time.Duration) ([]state.Pending, error) {
+	return c.store.ClaimPending(ctx, c.node, max, lease, c.now())
+}
+
+// FailPending notes failed attempts or holds.
+func (c *Control) FailPending(ctx context.Context, rows ...state.Pending) error {
+	return c.store.FailPending(ctx, rows...)
+}
+
+// PendingAdded delivers a value soon after rows were added or released, so that
+// workers need not poll; values are merged.
+func (c *Control) PendingAdded() <-chan struct{} { return c.pending.added }
+
+// WakeWorkers makes PendingAdded deliver, after rows became due by other means.
+func (c *Control) WakeWorkers() { c.pending.wake() }
+
+// pendingQueue puts every change of pending rows through one goroutine, in batches:
+// so the store and the index change in the same order (a row finished and added again
+// at once never loses its exception), and a burst costs few transactions.
+type pendingQueue struct {
+	store state.Store
+	index *catalog.PendingIndex
+	ops   chan *pendingOp
+	added chan struct{}
+
+	startOnce, stopOnce sync.Once
+	quit, done          chan struct{}
+}
+
+type pendingOp struct {
+	add    []state.Pending
+	finish []state.PendingKey
+	alone  func() error
+	result chan error
+}
+
+// maxBatch bounds the rows of one transaction.
+const maxBatch = 4096
+
+func newPendingQueue(s state.Store, index *catalog.PendingIndex) *pendingQueue {
+	return &pendingQueue{
+		store: s, index: index, ops: make(chan *pendingOp, 256), added: make(chan struct{}, 1),
+		quit: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+func (q *pendingQueue) start() { q.startOnce.Do(func() { go q.run() }) }
+
+func (q *pendingQueue) stop() {
+	q.stopOnce.Do(func() { close(q.quit) })
+	q.startOnce.Do(func() { close(q.done) })
+	<-q.done
+}
+
+func (q *pendingQueue) wake() {
+	select {
+	case q.added <- struct{}{}:
+	default:
+	}
+}
+
+// do hands an operation in and waits for its outcome. Once handed in it is carried
+// out even if ctx ends meanwhile.
+func (q *pendingQueue) do(ctx context.Context, op *pendingOp) error {
+	op.result = make(chan error, 1)
+	select {
+	case q.ops <- op:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-q.quit:
+		return ErrClosed
+	}
+	select {
+	case err := <-op.result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-q.done:
+		select {
+		case err := <-op.result:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// exclusively runs f while no pending row changes.
+func (q *pendingQueue) exclusively(ctx context.Context, f func() error) error {
+	return q.do(ctx, &pendingOp{alone: f})
+}
+
+func (q *pendingQueue) run() {
+	defer close(q.done)
+	for {
+		select {
+		case op := <-q.ops:
+			q.round(op)
+		case <-q.quit:
+			return
+		}
+	}
+}
+
+// round carries out one operation and those that wait behind it, in one batch.
+func (q *pendingQueue) round(first *pendingOp) {
+	batch, rows := []*pendingOp{first}, len(first.add)+len(first.finish)
+	for rows < maxBatch {
+		select {
+		case op := <-q.ops:
+			batch = append(batch, op)
+			rows += len(op.add) + len(op.finish)
+			continue
+		default:
+		}
+		break
+	}
+	var adds, finishes []*pendingOp
+	for _, op := range batch {
+		switch {
+		case op.alone != nil:
+			op.result <- op.alone()
+		case op.add != nil:
+			adds = append(adds, op)
+		default:
+			finishes = append(finishes, op)
+		}
+	}
+	q.finish(finishes)
+	q.add(adds)
+}
+
+func (q *pendingQueue) add(ops []*pendingOp) {
+	if len(ops) == 0 {
+		return
+	}
+	var rows []state.Pending
+	for _, op := range ops {
+		rows = append(rows, op.add...)
+	}
+	for _, r := range rows {
+		q.index.Add(r.Bucket, r.Key, r.Cluster)
+	}
+	_, err := q.store.AddPending(context.Background(), rows...)
+	if err != nil && len(ops) > 1 && !errors.Is(err, state.ErrUnavailable) {
+		for _, op := range ops { // one caller's bad row must not fail the others
+			_, err := q.store.AddPending(context.Background(), op.add...)
+			op.result <- err
+		}
+	} else {
+		reply(ops, err)
+	}
+	q.wake()
+}
+
+func (q *pendingQueue) finish(ops []*pendingOp) {
+	if len(ops) == 0 {
+		return
+	}
+	var keys []state.PendingKey
+	for _, op := range ops {
+		keys = append(keys, op.finish...)
+	}
+	removed, err := q.store.FinishPending(context.Background(), keys...)
+	moved := false
+	for i, gone := range removed {
+		if gone {
+			q.index.Remove(keys[i].Bucket, keys[i].Key, keys[i].Cluster)
+		}
+		moved = moved || !gone
+	}
+	reply(ops, err)
+	if moved {
+		q.wake()
+	}
+}
+
+func reply(ops []*pendingOp, err error) {
+	for _, op := range ops {
+		op.result <- err
+	}
+}
