@@ -111,6 +111,10 @@ type Pending struct {
 	NextAttempt time.Time
 	Error       string
 	Hold        Hold
+	// Foreign says that the object there was once found to be somebody else's: it is
+	// stored with the hold, and outlives it (AddPending keeps it), so that a change at
+	// the primary never makes a foreign object look like FaDO's.
+	Foreign bool
 	// Background rows (from a scan) are claimed after live ones.
 	Background bool
 	// ClaimedBy holds the node working on it until ClaimUntil; "" when free.
@@ -195,9 +199,10 @@ type Store interface {
 	// written.
 	SaveCopies(ctx context.Context, copies ...Copy) (int, error)
 
-	// AddPending adds rows or raises the Gen of those that exist, which also clears
-	// their hold, attempts and claim. Since and a larger Size are kept. The rows'
-	// Gens are returned in order. All or none.
+	// AddPending adds rows or raises the Gen of those that exist. A row that exists
+	// takes the hold, attempts, next attempt and error given (normally none, which
+	// clears its hold and makes it due) and loses its claim; Since, a larger Size and
+	// Foreign are kept. The rows' Gens are returned in order. All or none.
 	AddPending(ctx context.Context, rows ...Pending) ([]int64, error)
 	// ClaimPending claims up to max rows that are due, free (or whose claim ran out)
 	// and not held, for a node, until now+lease: live rows before background ones,
@@ -211,8 +216,8 @@ type Store interface {
 	// released instead, to be claimed again.
 	FinishPending(ctx context.Context, rows ...PendingKey) ([]bool, error)
 	// FailPending notes failed attempts or holds: for each row whose Gen still
-	// matches, Attempts, NextAttempt, Error and Hold are stored and the claim is
-	// released.
+	// matches, Attempts, NextAttempt, Error, Hold and Foreign are stored and the claim
+	// is released.
 	FailPending(ctx context.Context, rows ...Pending) error
 	// ReleaseClaims frees every claim of a node (after a restart).
 	ReleaseClaims(ctx context.Context, node string) error
