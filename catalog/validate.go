@@ -1,6 +1,10 @@
 package catalog
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
 
 // Violation is one thing wrong with a resource.
 type Violation struct {
@@ -17,7 +21,7 @@ type Violation struct {
 
 // String reads "cluster c1: storage.endpoint: \"ftp://x\": expected an http:// or https:// URL".
 func (v Violation) String() string {
-	return v.Field + ": \"" + v.Value + "\": expected " + v.Expected
+	return v.Field + ": " + strconv.Quote(v.Value) + ": expected " + v.Expected
 }
 
 // ValidationError names every violation at once.
@@ -30,6 +34,16 @@ func (e *ValidationError) Error() string {
 		parts[i] = v.String()
 	}
 	return strings.Join(parts, "; ")
+}
+
+// Conflict says that nothing is wrong but conflicts with other resources.
+func (e *ValidationError) Conflict() bool {
+	for _, v := range e.Violations {
+		if !v.Conflict {
+			return false
+		}
+	}
+	return len(e.Violations) > 0
 }
 
 // Lookup finds a declared resource; nil when there is none of that name. The
@@ -46,21 +60,104 @@ type Lookup interface {
 	DefaultPolicy() string
 }
 
+// BucketLookup is what a Lookup may offer beyond: with it, validation finds two
+// buckets that would be one physical bucket, which clusters that share a storage
+// endpoint under different bucket prefixes can bring about ("a-b" below "" and "b"
+// below "a-"). A *Snapshot offers it.
+type BucketLookup interface {
+	// Bucket finds a declared bucket; nil when there is none of that name.
+	Bucket(name string) *Bucket
+	// Buckets calls f with every bucket's name until f returns false.
+	Buckets(f func(name string) bool)
+}
+
 // ValidateResource checks one normalized resource by itself and its references
-// against what is declared (the resource itself may or may not be in there yet).
-// The error is a *ValidationError with every violation, or nil.
+// against what is declared (the resource itself may or may not be in there yet, and
+// what is in there under its name is what it replaces). With a nil Lookup it checks
+// the resource by itself only. The error is a *ValidationError with every violation,
+// or nil; values of secrets are never in it.
 //
-// TODO(validate): implement.
-func ValidateResource(r Resource, in Lookup) error { return nil }
+// It does not look at what refers to the resource: whoever changes a policy, zone or
+// cluster asks [PrimaryAllowed] of the buckets the change could touch.
+func ValidateResource(r Resource, in Lookup) error {
+	if out := check(r, in); len(out) > 0 {
+		return newValidationError(r.ResourceKind(), r.ResourceName(), out)
+	}
+	return nil
+}
 
-// SharedStorage returns the name of another cluster with the same storage endpoint
-// and bucket prefix, "" if there is none: the two would share their data.
-//
-// TODO(validate): implement.
-func SharedStorage(c *Cluster, in Lookup) string { return "" }
+// check returns what is wrong with a resource, with Field paths inside the resource.
+func check(r Resource, in Lookup) []Violation {
+	c := &checker{in: in}
+	switch r := r.(type) {
+	case *Zone:
+		c.zone(r)
+	case *Cluster:
+		c.cluster(r)
+	case *Policy:
+		c.policy(r)
+	case *Bucket:
+		c.bucket(r)
+	}
+	return c.out
+}
 
-// PrimaryAllowed returns why a bucket's declared primary is outside the zones that
-// one of its policies allows, or nil.
-//
-// TODO(validate): implement.
-func PrimaryAllowed(b *Bucket, in Lookup) error { return nil }
+// checker collects what is wrong with one resource. Its in is nil where references
+// are not to be looked up.
+type checker struct {
+	violations
+	in Lookup
+}
+
+// violations collects violations; their Field is the path inside the resource until
+// newValidationError puts the resource before it.
+type violations struct{ out []Violation }
+
+func (vs *violations) add(path, value, expected string) {
+	vs.out = append(vs.out, Violation{Field: path, Value: shorten(value), Expected: expected})
+}
+
+func (vs *violations) conflict(path, value, expected string) {
+	vs.add(path, value, expected)
+	vs.out[len(vs.out)-1].Conflict = true
+}
+
+func newValidationError(k Kind, name string, out []Violation) *ValidationError {
+	root := string(k)
+	if name != "" {
+		root += " " + shorten(name)
+	}
+	for i := range out {
+		if out[i].Field == "" {
+			out[i].Field = root
+		} else {
+			out[i].Field = root + ": " + out[i].Field
+		}
+	}
+	return &ValidationError{Violations: out}
+}
+
+// below returns the path of a member of what is at a path.
+func below(path, member string) string {
+	if path == "" {
+		return member
+	}
+	return path + "." + member
+}
+
+// at returns the path of an item of a list.
+func at(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }
+
+// maxShown bounds how many bytes of a value an error shows.
+const maxShown = 120
+
+func shorten(s string) string {
+	if len(s) <= maxShown {
+		return s
+	}
+	cut := maxShown
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}

@@ -11,10 +11,25 @@ import (
 	"time"
 )
 
-// Copies is a number of copies, or all clusters that are allowed.
+// MaxCopies is the largest number of copies a policy may ask for.
+const MaxCopies = 10_000
+
+// What the values of this file look like, for errors.
+const (
+	wantCopies   = `a number from 1 to 10000 or "all"`
+	wantSize     = "a size such as 500GiB, 2TB or a number of bytes"
+	wantDuration = "a duration such as 10s, 1h or 7d"
+)
+
+// Copies is a number of copies, or all clusters that are allowed. The zero value
+// stands for "not said", which Normalize turns into 1.
 type Copies struct {
 	N   int  // when not All
 	All bool // a copy in every allowed cluster
+
+	// zero tells a 0 that was written from a number left out, so that it becomes an
+	// error and not the default.
+	zero bool
 }
 
 // ParseCopies reads "3" or "all".
@@ -23,14 +38,11 @@ func ParseCopies(s string) (Copies, error) {
 		return Copies{All: true}, nil
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > MaxCopies {
-		return Copies{}, fmt.Errorf("%q: expected a number from 1 to %d or \"all\"", s, MaxCopies)
+	if err != nil || n < 1 || n > MaxCopies || s[0] == '+' {
+		return Copies{}, fmt.Errorf("%q: expected %s", s, wantCopies)
 	}
 	return Copies{N: n}, nil
 }
-
-// MaxCopies is the largest number of copies a policy may ask for.
-const MaxCopies = 10_000
 
 // String returns the form ParseCopies reads.
 func (c Copies) String() string {
@@ -48,8 +60,9 @@ func (c Copies) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, int64(c.N), 10), nil
 }
 
-// UnmarshalJSON takes a number or "all". The range is validation's business, so
-// that a number out of it is reported beside every other violation.
+// UnmarshalJSON takes a number or "all"; null is the same as leaving it out. The
+// range is validation's business, so that a number out of it is reported beside
+// every other violation.
 func (c *Copies) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		*c = Copies{}
@@ -61,9 +74,9 @@ func (c *Copies) UnmarshalJSON(b []byte) error {
 	}
 	n, err := strconv.Atoi(string(b))
 	if err != nil {
-		return fmt.Errorf("copies: %s: expected a number or \"all\"", b)
+		return fmt.Errorf("copies: %s: expected %s", b, wantCopies)
 	}
-	*c = Copies{N: n}
+	*c = Copies{N: n, zero: n == 0}
 	return nil
 }
 
@@ -88,15 +101,26 @@ func ParseSize(s string) (Size, error) {
 			break
 		}
 	}
-	if n, err := strconv.ParseInt(num, 10, 64); err == nil && n >= 0 && n <= math.MaxInt64/factor {
+	bad := fmt.Errorf("%q: expected %s", s, wantSize)
+	if !isDecimal(num) {
+		return 0, bad
+	}
+	if n, err := strconv.ParseInt(num, 10, 64); err == nil {
+		if n > math.MaxInt64/factor {
+			return 0, bad
+		}
 		return Size(n * factor), nil
 	}
 	f, err := strconv.ParseFloat(num, 64)
-	if err != nil || strings.ContainsAny(num, "eExXnN") || f < 0 || f*float64(factor) >= math.MaxInt64 {
-		return 0, fmt.Errorf("%q: expected a size such as 500GiB, 2TB or a number of bytes", s)
+	if err != nil || factor == 1 || f*float64(factor) >= math.MaxInt64 {
+		return 0, bad
 	}
 	return Size(f * float64(factor)), nil
 }
+
+// isDecimal says that s has nothing in it but digits and points: strconv also
+// takes signs, exponents, hexadecimal, "inf" and "nan".
+func isDecimal(s string) bool { return strings.Trim(s, "0123456789.") == "" }
 
 // String returns the shortest form that ParseSize reads back to the same value.
 func (s Size) String() string {
@@ -156,34 +180,43 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 			return err
 		}
 		v, err := ParseDuration(text)
-		*d = v
+		if err == nil {
+			*d = v
+		}
 		return err
 	}
 	n, err := strconv.ParseInt(string(b), 10, 64)
 	if err != nil {
-		return fmt.Errorf("duration: %s: expected a duration such as 10s or 1h", b)
+		return fmt.Errorf("duration: %s: expected %s", b, wantDuration)
 	}
 	*d = Duration(n)
 	return nil
 }
 
-// ParseDuration reads Go's duration syntax, and d for days of 24 hours.
+// maxDays bounds the days of a duration: a hundred years.
+const maxDays = 36500
+
+// ParseDuration reads Go's duration syntax, and d for days of 24 hours: 7d, 1.5d,
+// 1d12h.
 func ParseDuration(s string) (Duration, error) {
-	text := s
-	var days time.Duration
-	if i := strings.IndexByte(s, 'd'); i > 0 {
+	bad := fmt.Errorf("duration: %q: expected %s", s, wantDuration)
+	text, days := s, time.Duration(0)
+	if i := strings.IndexByte(s, 'd'); i >= 0 {
 		n, err := strconv.ParseFloat(s[:i], 64)
-		if err != nil || n < 0 || n > 36500 {
-			return 0, fmt.Errorf("duration: %q: expected a duration such as 10s, 1h or 7d", s)
+		if err != nil || !isDecimal(s[:i]) || n > maxDays {
+			return 0, bad
 		}
 		days, text = time.Duration(n*24*float64(time.Hour)), s[i+1:]
 		if text == "" {
 			return Duration(days), nil
 		}
+		if text[0] == '-' || text[0] == '+' {
+			return 0, bad
+		}
 	}
 	v, err := time.ParseDuration(text)
-	if err != nil {
-		return 0, fmt.Errorf("duration: %q: expected a duration such as 10s, 1h or 7d", s)
+	if err != nil || v > math.MaxInt64-days {
+		return 0, bad
 	}
 	return Duration(v + days), nil
 }

@@ -1,0 +1,363 @@
+package catalog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// DecodeResource reads a resource from JSON, strictly: member names are matched to
+// the letter, and unknown or repeated members, values of the wrong type and anything
+// behind the object are refused. The members "origin" and "status", which the API
+// adds when it answers, are accepted and ignored, so that what was read can be
+// written back. The result is normalized; null is the same as leaving a member out.
+//
+// The error is a *ValidationError that names everything that is wrong with the body
+// by itself; references are [ValidateResource]'s business, once the body decodes.
+func DecodeResource(k Kind, body []byte) (Resource, error) {
+	r := NewResource(k)
+	if r == nil {
+		return nil, fmt.Errorf("decoding a resource: %q is no kind of resource", k)
+	}
+	d, name := &decoder{wrong: make(map[string]bool)}, ""
+	raw, ok := d.object(body)
+	if ok {
+		name = nameIn(raw)
+		d.structure("", raw, reflect.ValueOf(r).Elem(), true)
+		r.Normalize()
+	}
+	if len(d.out) == 0 {
+		return r, nil
+	}
+	if ok {
+		d.addValues(r)
+	}
+	return nil, newValidationError(k, name, d.out)
+}
+
+// EncodeResource writes a resource in its canonical form: equal resources give equal
+// bytes, and DecodeResource reads them back to an equal resource. It fails only on a
+// Balance that isn't JSON, which validation refuses.
+func EncodeResource(r Resource) (json.RawMessage, error) {
+	r = r.Clone()
+	r.Normalize()
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	// A balance object is kept as it was written.
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		return nil, fmt.Errorf("encoding %s %s: %w", r.ResourceKind(), r.ResourceName(), err)
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+// refusesZero holds the members where zero, if it were let through, would silently
+// become the default, with what is expected instead.
+var refusesZero = map[string]string{
+	"weight":       wantWeight,
+	"pull_timeout": wantPositive,
+	"pull_ttl":     wantPositive,
+	"spread":       wantSpread,
+	"writes":       wantWrites,
+	"on_miss":      wantOnMiss,
+}
+
+// isSecret says that a member's value must not be shown.
+func isSecret(member string) bool { return member == "access_key" || member == "secret_key" }
+
+// decoder fills a resource in from JSON and collects what is wrong on the way.
+type decoder struct {
+	violations
+	wrong map[string]bool // paths of the values that could not be read
+}
+
+func (d *decoder) bad(path, value, expected string) {
+	d.wrong[path] = true
+	d.add(path, value, expected)
+}
+
+// mismatch notes a value of the wrong JSON type. Objects and arrays are not shown:
+// what is in them may be secret.
+func (d *decoder) mismatch(path string, raw json.RawMessage, want string) {
+	d.bad(path, shown(path, raw), want+", not "+jsonType(raw))
+}
+
+// object checks that body is one JSON object and nothing else.
+func (d *decoder) object(body []byte) (json.RawMessage, bool) {
+	const want = "one JSON object"
+	if !utf8.Valid(body) {
+		d.bad("body", "not UTF-8", want+" in UTF-8")
+		return nil, false
+	}
+	var raw json.RawMessage
+	if err := json.Unmarshal(body, &raw); err != nil {
+		where := err.Error()
+		if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+			where = fmt.Sprintf("at byte %d: %s", syntax.Offset, where)
+		}
+		d.bad("body", where, want)
+		return nil, false
+	}
+	if raw[0] != '{' {
+		d.bad("body", jsonType(raw), want)
+		return nil, false
+	}
+	return raw, true
+}
+
+// member of a JSON object, in the order written.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// members splits a valid JSON object, repeated members included, which
+// encoding/json would merge silently.
+func members(object json.RawMessage) []member {
+	var ms []member
+	dec := json.NewDecoder(bytes.NewReader(object))
+	_, _ = dec.Token() // the opening brace: the caller has looked
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return ms
+		}
+		m := member{name: name.(string)}
+		if dec.Decode(&m.value) != nil {
+			return ms
+		}
+		ms = append(ms, m)
+	}
+	return ms
+}
+
+// unique yields the members of an object once each and notes those repeated.
+func (d *decoder) unique(path string, object json.RawMessage) []member {
+	seen := make(map[string]bool)
+	var once []member
+	for _, m := range members(object) {
+		if seen[m.name] {
+			at := below(path, m.name)
+			d.bad(at, shown(at, m.value), "the field only once")
+			continue
+		}
+		seen[m.name] = true
+		once = append(once, m)
+	}
+	return once
+}
+
+// structure fills a struct in from an object.
+func (d *decoder) structure(path string, object json.RawMessage, v reflect.Value, top bool) {
+	for _, m := range d.unique(path, object) {
+		if top && (m.name == "origin" || m.name == "status") {
+			continue
+		}
+		field, ok := fieldOf(v, m.name)
+		if !ok {
+			d.add(path, m.name, "a known field: "+strings.Join(fieldNames(v.Type()), ", "))
+			continue
+		}
+		if string(m.value) == "null" {
+			continue
+		}
+		at, before := below(path, m.name), len(d.out)
+		d.value(at, m.value, field)
+		if want, refused := refusesZero[m.name]; refused && field.IsZero() && len(d.out) == before {
+			d.bad(at, shown(at, m.value), want)
+		}
+	}
+}
+
+// value fills one value in from JSON.
+func (d *decoder) value(path string, raw json.RawMessage, v reflect.Value) {
+	if u, ok := v.Addr().Interface().(json.Unmarshaler); ok {
+		if u.UnmarshalJSON(raw) != nil {
+			d.bad(path, shown(path, raw), wantOf(u))
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(path, raw, v.Elem())
+	case reflect.Struct:
+		if d.is('{', path, raw, "an object") {
+			d.structure(path, raw, v, false)
+		}
+	case reflect.Slice:
+		if d.is('[', path, raw, "an array") {
+			d.slice(path, raw, v)
+		}
+	case reflect.Map:
+		if d.is('{', path, raw, "an object") {
+			d.stringMap(path, raw, v)
+		}
+	case reflect.String:
+		if d.is('"', path, raw, "a string") {
+			v.SetString(stringOf(raw))
+		}
+	case reflect.Bool:
+		if jsonType(raw) != "true or false" {
+			d.mismatch(path, raw, "true or false")
+			return
+		}
+		v.SetBool(raw[0] == 't')
+	case reflect.Int:
+		d.integer(path, raw, v)
+	default:
+		panic("catalog: a resource has a field of type " + v.Type().String() + ", which DecodeResource can't read")
+	}
+}
+
+// is says whether a value begins as a JSON type does, and notes it if not.
+func (d *decoder) is(begin byte, path string, raw json.RawMessage, want string) bool {
+	if raw[0] != begin {
+		d.mismatch(path, raw, want)
+		return false
+	}
+	return true
+}
+
+func (d *decoder) integer(path string, raw json.RawMessage, v reflect.Value) {
+	n, err := strconv.Atoi(string(raw))
+	switch {
+	case jsonType(raw) != "a number":
+		d.mismatch(path, raw, "a whole number")
+	case err != nil:
+		d.bad(path, shown(path, raw), "a whole number")
+	default:
+		v.SetInt(int64(n))
+	}
+}
+
+func (d *decoder) slice(path string, array json.RawMessage, v reflect.Value) {
+	var items []json.RawMessage
+	if err := json.Unmarshal(array, &items); err != nil {
+		d.mismatch(path, array, "an array")
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
+	for i, item := range items {
+		d.value(path+"["+strconv.Itoa(i)+"]", item, v.Index(i))
+	}
+}
+
+func (d *decoder) stringMap(path string, object json.RawMessage, v reflect.Value) {
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, m := range d.unique(path, object) {
+		if at := below(path, m.name); d.is('"', at, m.value, "a string") {
+			v.SetMapIndex(reflect.ValueOf(m.name), reflect.ValueOf(stringOf(m.value)))
+		}
+	}
+}
+
+// addValues adds what validation finds wrong with the values that did decode, so
+// that one answer names everything. A name left out is left to the caller, who may
+// know it from elsewhere.
+func (d *decoder) addValues(r Resource) {
+	for _, v := range check(r, nil) {
+		if !d.covers(v.Field) && (v.Field != "name" || v.Value != "") {
+			d.out = append(d.out, v)
+		}
+	}
+}
+
+// covers says whether a field, or something it is in, could not be read.
+func (d *decoder) covers(field string) bool {
+	for path := field; path != ""; path = path[:max(0, strings.LastIndexAny(path, ".["))] {
+		if d.wrong[path] {
+			return true
+		}
+	}
+	return false
+}
+
+// nameIn returns the name an object gives itself, for the paths in errors.
+func nameIn(object json.RawMessage) string {
+	for _, m := range members(object) {
+		if m.name == "name" && m.value[0] == '"' {
+			return stringOf(m.value)
+		}
+	}
+	return ""
+}
+
+func stringOf(raw json.RawMessage) string {
+	var s string
+	_ = json.Unmarshal(raw, &s) // raw is a valid JSON string
+	return s
+}
+
+// shown returns a JSON value as errors show it: scalars as they are, secrets and
+// everything that has parts without what is in them.
+func shown(path string, raw json.RawMessage) string {
+	switch {
+	case isSecret(path[strings.LastIndexByte(path, '.')+1:]):
+		return "***"
+	case raw[0] == '{':
+		return "{…}"
+	case raw[0] == '[':
+		return "[…]"
+	case raw[0] == '"':
+		return redactURL(stringOf(raw))
+	default:
+		return string(raw)
+	}
+}
+
+// jsonType names the type of a JSON value in words.
+func jsonType(raw json.RawMessage) string {
+	switch raw[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "true or false"
+	case 'n':
+		return "null"
+	default:
+		return "a number"
+	}
+}
+
+// wantOf says what a value that reads itself expects.
+func wantOf(u json.Unmarshaler) string {
+	switch u.(type) {
+	case *Copies:
+		return wantCopies
+	case *Size:
+		return wantSize
+	case *Duration:
+		return wantDuration
+	default:
+		return "a JSON object"
+	}
+}
+
+// fieldOf finds the field of a struct that has a JSON name.
+func fieldOf(v reflect.Value, name string) (reflect.Value, bool) {
+	for i, n := range fieldNames(v.Type()) {
+		if n == name && n != "" {
+			return v.Field(i), true
+		}
+	}
+	return reflect.Value{}, false
+}
+
+// fieldNames returns the JSON names of a struct's fields, in order.
+func fieldNames(t reflect.Type) []string {
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i], _, _ = strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	}
+	return names
+}

@@ -1,0 +1,276 @@
+package catalog
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Solver places rules of one version of the catalogue: what does not depend on the
+// bucket is worked out once per policy. It is safe for concurrent use.
+type Solver struct {
+	in       Lookup
+	clusters []*Cluster // sorted by name
+	used     map[string]int64
+	plans    sync.Map // policy name → *plan, made on first use
+}
+
+// NewSolver returns a solver of what a Lookup holds, which must not change while the
+// solver is used: a *Snapshot. used holds the bytes in each cluster's storage, where
+// known, and must not change either.
+func NewSolver(in Lookup, used map[string]int64) *Solver {
+	s := &Solver{in: in, used: used}
+	in.Clusters(func(c *Cluster) bool {
+		s.clusters = append(s.clusters, c)
+		return true
+	})
+	slices.SortFunc(s.clusters, byName)
+	return s
+}
+
+// RuleInput is what the solver looks at of one bucket's rule.
+type RuleInput struct {
+	Bucket string
+	// Prefix of the rule; "" for the bucket's own policy.
+	Prefix string
+	// Policy of the rule; "" for the default policy.
+	Policy string
+	// Primary, PrimaryDeclared and Current as in PlacementInput.
+	Primary         string
+	PrimaryDeclared bool
+	Current         []string
+}
+
+// Choose appends the clusters that hold the rule's copies to dst, the primary first,
+// if it may stay. complete is false if there are fewer than the policy asks for;
+// Place says why. It answers as Solve does, without reasons, and allocates nothing
+// for up to 32 clusters if dst has room.
+func (s *Solver) Choose(dst []string, in *RuleInput) (chosen []string, complete bool) {
+	pl := s.plan(in.Policy)
+	if pl == nil {
+		return dst, false
+	}
+	var room [stackCandidates]candidate
+	ranked := pl.rank(room[:0], in)
+	n := pl.wanted(ranked)
+	for _, c := range ranked[:n] {
+		dst = append(dst, pl.slots[c.slot].name)
+	}
+	return dst, pl.complete(ranked[:n])
+}
+
+// Place is Choose with reasons for every cluster; false if the policy is not
+// declared.
+func (s *Solver) Place(in *RuleInput) (Placement, bool) {
+	pl := s.plan(in.Policy)
+	if pl == nil {
+		return placementWithout(s.clusters), false
+	}
+	return pl.explain(in, s.clusters, s.in.Zone), true
+}
+
+// Allows says whether a policy allows a cluster; false if either is not declared.
+func (s *Solver) Allows(policy, cluster string) bool {
+	pl := s.plan(policy)
+	return pl != nil && pl.allowed[cluster]
+}
+
+// plan returns what was worked out for a policy; nil if it is not declared.
+func (s *Solver) plan(policy string) *plan {
+	if policy == "" {
+		policy = s.in.DefaultPolicy()
+	}
+	if pl, ok := s.plans.Load(policy); ok {
+		return pl.(*plan)
+	}
+	p := s.in.Policy(policy)
+	if p == nil {
+		return nil
+	}
+	pl, _ := s.plans.LoadOrStore(policy, newPlan(p, s.clusters, s.in.Zone, s.used))
+	return pl.(*plan)
+}
+
+// plan is one policy against all clusters.
+type plan struct {
+	policy  *Policy
+	allowed map[string]bool
+	// slots are the allowed clusters that have a storage, sorted by name.
+	slots   []slot
+	domains int // distinct failure domains among the slots
+}
+
+// slot is an allowed cluster with a storage.
+type slot struct {
+	name   string
+	hash   uint64
+	prefer int32 // place in the policy's prefer; behind all if it isn't there
+	domain int32 // of the failure domain, 0 to plan.domains-1
+	// What keeps new copies out.
+	drain, full    bool
+	used, capacity Size
+}
+
+func newPlan(p *Policy, clusters []*Cluster, zone func(string) *Zone, used map[string]int64) *plan {
+	pl := &plan{policy: p, allowed: make(map[string]bool)}
+	domains := make(map[string]int32)
+	for _, c := range clusters {
+		if deny(p, c, zone).kind != allowed {
+			continue
+		}
+		pl.allowed[c.Name] = true
+		if c.Storage == nil {
+			continue
+		}
+		domain, ok := domains[failureDomain(c)]
+		if !ok {
+			domain = int32(len(domains))
+			domains[failureDomain(c)] = domain
+		}
+		pl.slots = append(pl.slots, newSlot(p, c, domain, used[c.Name]))
+	}
+	pl.domains = len(domains)
+	return pl
+}
+
+func newSlot(p *Policy, c *Cluster, domain int32, used int64) slot {
+	prefer := slices.Index(p.Prefer, c.Name)
+	if prefer < 0 {
+		prefer = len(p.Prefer)
+	}
+	return slot{
+		name: c.Name, hash: xxhash.Sum64String(c.Name),
+		prefer: int32(prefer), domain: domain,
+		drain: c.Drain, used: Size(used), capacity: c.Storage.Capacity,
+		full: c.Storage.Capacity > 0 && Size(used) >= c.Storage.Capacity,
+	}
+}
+
+// failureDomain returns the cluster's first zone.
+func failureDomain(c *Cluster) string {
+	if len(c.Zones) == 0 {
+		return ""
+	}
+	return c.Zones[0]
+}
+
+// takes says whether a slot may hold a copy of the rule.
+func (sl *slot) takes(in *RuleInput) bool {
+	primary := sl.name == in.Primary
+	if sl.drain && !(primary && in.PrimaryDeclared) {
+		return false
+	}
+	return !sl.full || primary || slices.Contains(in.Current, sl.name)
+}
+
+// stackCandidates is how many candidates are ranked without allocating.
+const stackCandidates = 32
+
+// candidate is a slot that may hold a copy, as it is ranked.
+type candidate struct {
+	slot   int32
+	prefer int32
+	round  int32 // how many of its failure domain come before it
+	score  uint64
+}
+
+// rank appends the slots that may hold a copy of the rule to dst in the order in
+// which they are chosen.
+func (pl *plan) rank(dst []candidate, in *RuleInput) []candidate {
+	rule := mix(xxhash.Sum64String(in.Bucket)) ^ xxhash.Sum64String(in.Prefix)
+	for i := range pl.slots {
+		sl := &pl.slots[i]
+		if !sl.takes(in) {
+			continue
+		}
+		c := candidate{slot: int32(i), prefer: sl.prefer, score: mix(rule ^ bits.RotateLeft64(sl.hash, 32))}
+		if sl.name == in.Primary {
+			c.prefer = -1
+		}
+		dst = append(dst, c)
+	}
+	slices.SortFunc(dst, byPreference)
+	if pl.policy.Spread == SpreadZone && pl.domains > 1 {
+		pl.spread(dst)
+	}
+	return dst
+}
+
+// byPreference orders candidates: prefer's order, then the higher score, then by
+// name, which is the order of slots.
+func byPreference(a, b candidate) int {
+	if a.prefer != b.prefer {
+		return cmp.Compare(a.prefer, b.prefer)
+	}
+	if a.score != b.score {
+		return cmp.Compare(b.score, a.score)
+	}
+	return cmp.Compare(a.slot, b.slot)
+}
+
+// spread puts the best of every failure domain before the second best of any, and so
+// on, and leaves the order as it is otherwise.
+func (pl *plan) spread(ranked []candidate) {
+	var room [stackCandidates]int32
+	taken := room[:]
+	if pl.domains > len(room) {
+		taken = make([]int32, pl.domains)
+	}
+	sorted := true
+	for i := range ranked {
+		c := &ranked[i]
+		n := &taken[pl.slots[c.slot].domain]
+		c.round = *n
+		*n++
+		sorted = sorted && (i == 0 || ranked[i-1].round <= c.round)
+	}
+	if !sorted {
+		slices.SortFunc(ranked, func(a, b candidate) int {
+			if a.round != b.round {
+				return cmp.Compare(a.round, b.round)
+			}
+			return byPreference(a, b)
+		})
+	}
+}
+
+// wanted returns how many of the ranked are chosen.
+func (pl *plan) wanted(ranked []candidate) int {
+	if pl.policy.Copies.All {
+		return len(ranked)
+	}
+	return min(max(pl.policy.Copies.N, 0), len(ranked))
+}
+
+// complete says whether what was chosen is what the policy asks for. With "all",
+// draining clusters and those without a storage are not missed: they are meant to
+// have none.
+func (pl *plan) complete(chosen []candidate) bool {
+	if !pl.policy.Copies.All {
+		return len(chosen) >= pl.policy.Copies.N
+	}
+	missed := 0
+	for i := range pl.slots {
+		if !pl.slots[i].drain {
+			missed++
+		}
+	}
+	for _, c := range chosen {
+		if !pl.slots[c.slot].drain {
+			missed--
+		}
+	}
+	return len(chosen) > 0 && missed == 0
+}
+
+// mix is the finalizer of SplitMix64: a bijection in which every bit of the input
+// moves half of the output's. https://prng.di.unimi.it/splitmix64.c
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,254 @@
+package catalog
+
+import (
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+const (
+	wantWeight = "a whole number from 1 to 1000"
+	wantURL    = "an http:// or https:// URL"
+)
+
+// maxWeight is the largest weight of a function endpoint.
+const maxWeight = 1000
+
+// cluster checks a cluster.
+func (c *checker) cluster(cl *Cluster) {
+	c.name(cl.Name)
+	c.labels(cl.Labels)
+	if len(cl.Zones) == 0 {
+		c.add("zones", "", "at least one zone, the first being the cluster's failure domain")
+	}
+	c.names("zones", cl.Zones, KindZone)
+	if cl.Storage != nil {
+		c.storage(cl)
+	}
+	seen := make(map[string]bool)
+	for i := range cl.Functions {
+		c.function(at("functions", i), &cl.Functions[i], seen)
+	}
+}
+
+// storage checks a cluster's storage, and that no other cluster has the same.
+func (c *checker) storage(cl *Cluster) {
+	s := cl.Storage
+	u, problem := parseHTTP(s.Endpoint)
+	if problem == "" && u.Path != "" && u.Path != "/" {
+		problem = wantURL + " without a path"
+	}
+	if problem != "" {
+		c.add("storage.endpoint", redactURL(s.Endpoint), problem)
+	}
+	if s.AccessKey == "" && s.SecretKey != "" {
+		c.add("storage.access_key", "", "an access key beside the secret key, or neither")
+	}
+	if s.AccessKey != "" && s.SecretKey == "" {
+		c.add("storage.secret_key", "", "a secret key beside the access key, or neither")
+	}
+	if strings.ContainsFunc(s.Region, func(r rune) bool { return r == '/' || unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		c.add("storage.region", s.Region, "a region such as us-east-1, without spaces or slashes")
+	}
+	if s.Capacity < 0 {
+		c.add("storage.capacity", strconv.FormatInt(int64(s.Capacity), 10), wantSize)
+	}
+	prefixOK := c.bucketPrefix(s.BucketPrefix)
+	if problem == "" && prefixOK && c.in != nil {
+		c.sharing(cl)
+	}
+}
+
+// bucketPrefix checks that prefix and name together can name a bucket, for the
+// shortest of names at least.
+func (c *checker) bucketPrefix(prefix string) bool {
+	const most = maxBucketName - minBucketName
+	if len(prefix) > most {
+		c.add("storage.bucket_prefix", prefix, "at most 60 characters, so that a bucket's name fits behind them into 63")
+		return false
+	}
+	if !ValidBucketName(prefix + "aaa") {
+		c.add("storage.bucket_prefix", prefix, "what a bucket name can begin with: lower-case letters, digits, dots and hyphens, "+
+			"beginning with a letter or digit, no two dots in a row, and nothing S3 reserves")
+		return false
+	}
+	return true
+}
+
+// sharing notes clusters that would keep their data in the same physical buckets.
+func (c *checker) sharing(cl *Cluster) {
+	if other := SharedStorage(cl, c.in); other != "" {
+		c.conflict("storage.endpoint", redactURL(cl.Storage.Endpoint),
+			"a storage of its own: cluster "+other+" has the same endpoint and bucket prefix")
+		return
+	}
+	buckets, ok := c.in.(BucketLookup)
+	if !ok {
+		return
+	}
+	overlaps := overlapping(cl, c.in)
+	if len(overlaps) == 0 {
+		return
+	}
+	buckets.Buckets(func(name string) bool {
+		for _, other := range overlaps {
+			if twin := twinOf(cl.Storage, other.Storage, name); twin != "" && buckets.Bucket(twin) != nil {
+				c.conflict("storage.bucket_prefix", cl.Storage.BucketPrefix,
+					"a prefix that keeps buckets apart: bucket "+name+" here and bucket "+twin+" in cluster "+other.Name+" would be one")
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// SharedStorage returns the name of another cluster that has the same storage
+// endpoint and bucket prefix, so that the two would share their data; "" when there
+// is none. Endpoints are compared as connections go: scheme and host in any case, the
+// scheme's port filled in.
+func SharedStorage(c *Cluster, in Lookup) (other string) {
+	if c.Storage == nil {
+		return ""
+	}
+	address := endpointAddress(c.Storage.Endpoint)
+	in.Clusters(func(o *Cluster) bool {
+		if o.Name != c.Name && o.Storage != nil && o.Storage.BucketPrefix == c.Storage.BucketPrefix &&
+			endpointAddress(o.Storage.Endpoint) == address && (other == "" || o.Name < other) {
+			other = o.Name
+		}
+		return true
+	})
+	return other
+}
+
+// overlapping returns the clusters at the same storage endpoint whose bucket prefix
+// begins with this one's or the other way round.
+func overlapping(c *Cluster, in Lookup) (others []*Cluster) {
+	address := endpointAddress(c.Storage.Endpoint)
+	in.Clusters(func(o *Cluster) bool {
+		if o.Name != c.Name && o.Storage != nil && o.Storage.BucketPrefix != c.Storage.BucketPrefix &&
+			(strings.HasPrefix(o.Storage.BucketPrefix, c.Storage.BucketPrefix) ||
+				strings.HasPrefix(c.Storage.BucketPrefix, o.Storage.BucketPrefix)) &&
+			endpointAddress(o.Storage.Endpoint) == address {
+			others = append(others, o)
+		}
+		return true
+	})
+	return others
+}
+
+// twinOf returns the name of the bucket that is, in another storage at the same
+// endpoint, the physical bucket that name is in this one; "" when there is none.
+func twinOf(here, there *Storage, name string) string {
+	twin, ok := strings.CutPrefix(here.BucketPrefix+name, there.BucketPrefix)
+	if !ok || twin == name || !ValidBucketName(twin) {
+		return ""
+	}
+	return twin
+}
+
+// function checks one function endpoint; seen holds the addresses of earlier ones.
+func (c *checker) function(path string, f *Function, seen map[string]bool) {
+	u, problem := parseHTTP(f.URL)
+	switch {
+	case problem != "":
+		c.add(path+".url", redactURL(f.URL), problem)
+	case seen[functionAddress(u)]:
+		c.add(path+".url", f.URL, "a URL that no other function of the cluster has")
+	default:
+		seen[functionAddress(u)] = true
+	}
+	if f.Weight < 1 || f.Weight > maxWeight {
+		c.add(path+".weight", strconv.Itoa(f.Weight), wantWeight)
+	}
+	if f.MaxRequests < 0 {
+		c.add(path+".max_requests", strconv.Itoa(f.MaxRequests), "a whole number, 0 for no limit")
+	}
+	if f.HealthPath != "" && !validHealthPath(f.HealthPath) {
+		c.add(path+".health_path", redactURL(f.HealthPath), `a path that begins with "/"`)
+	}
+}
+
+func validHealthPath(p string) bool {
+	if p[0] != '/' || strings.ContainsAny(p, " #") {
+		return false
+	}
+	_, err := url.ParseRequestURI(p)
+	return err == nil
+}
+
+// parseHTTP reads the URL of a server, with or without a path, and returns what was
+// expected when it isn't one.
+func parseHTTP(raw string) (u *url.URL, problem string) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "":
+		return nil, wantURL
+	case u.Hostname() == "":
+		return nil, wantURL + " with a host"
+	case !validPort(u):
+		return nil, wantURL + " with a port from 1 to 65535, or none"
+	case u.User != nil:
+		return nil, wantURL + " without a user name or password"
+	case strings.Contains(raw, "?"):
+		return nil, wantURL + " without a query"
+	case strings.Contains(raw, "#"):
+		return nil, wantURL + " without a fragment"
+	}
+	return u, ""
+}
+
+func validPort(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	n, err := strconv.Atoi(u.Port())
+	return err == nil && n >= 1 && n <= 65535
+}
+
+// endpointAddress returns the canonical form of a storage endpoint, or the endpoint
+// as it is if it can't be read.
+func endpointAddress(endpoint string) string {
+	u, problem := parseHTTP(endpoint)
+	if problem != "" {
+		return endpoint
+	}
+	return u.Scheme + "://" + hostPort(u)
+}
+
+// functionAddress returns the canonical form of a function's URL.
+func functionAddress(u *url.URL) string {
+	return u.Scheme + "://" + hostPort(u) + strings.TrimRight(u.Path, "/")
+}
+
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	if n, err := strconv.Atoi(port); err == nil {
+		port = strconv.Itoa(n)
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// redactURL hides what may be secret in what was meant to be a URL, well-formed or
+// not: a user name and password, and a query.
+func redactURL(s string) string {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		begin := 0
+		if j := strings.Index(s, "//"); j >= 0 && j < i {
+			begin = j + 2
+		}
+		s = s[:begin] + "***" + s[i:]
+	}
+	if i := strings.IndexAny(s, "?#"); i >= 0 {
+		s = s[:i+1] + "***"
+	}
+	return s
+}

@@ -1,0 +1,218 @@
+package catalog
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+const (
+	wantPositive = "a duration longer than 0, such as 10s or 1h"
+	wantSpread   = "zone or cluster"
+	wantWrites   = "primary"
+	wantOnMiss   = "remote or reject"
+	notYet       = ": this version does not have it yet"
+)
+
+// policy checks a policy.
+func (c *checker) policy(p *Policy) {
+	c.name(p.Name)
+	if !p.Copies.All && (p.Copies.N < 1 || p.Copies.N > MaxCopies) {
+		c.add("copies", p.Copies.String(), wantCopies)
+	}
+	c.names("zones", p.Zones, KindZone)
+	c.names("exclude_zones", p.ExcludeZones, KindZone)
+	c.names("clusters", p.Clusters, KindCluster)
+	c.names("prefer", p.Prefer, KindCluster)
+	if p.Spread != SpreadZone && p.Spread != SpreadCluster {
+		c.add("spread", string(p.Spread), wantSpread)
+	}
+	c.writes(p.Writes)
+	c.onMiss(p.OnMiss)
+	c.positive("pull_timeout", p.PullTimeout)
+	c.positive("pull_ttl", p.PullTTL)
+	c.balance(p.Balance)
+}
+
+func (c *checker) writes(w Writes) {
+	switch w {
+	case WritesPrimary:
+	case WritesAnywhere:
+		c.add("writes", string(w), wantWrites+"; writes anywhere"+notYet)
+	default:
+		c.add("writes", string(w), wantWrites)
+	}
+}
+
+func (c *checker) onMiss(m OnMiss) {
+	switch m {
+	case OnMissRemote, OnMissReject:
+	case OnMissPull:
+		c.add("on_miss", string(m), wantOnMiss+"; on_miss pull"+notYet)
+	default:
+		c.add("on_miss", string(m), wantOnMiss)
+	}
+}
+
+func (c *checker) positive(path string, d Duration) {
+	if d <= 0 {
+		c.add(path, d.String(), wantPositive)
+	}
+}
+
+// balance checks the form of a selection policy; which policies there are is Caddy's
+// to know. What is in it is not shown: some of Caddy's selection policies take a
+// secret.
+func (c *checker) balance(o RawObject) {
+	if len(o) == 0 {
+		return
+	}
+	const want = `an object with a member "policy" that names a selection policy`
+	var form struct {
+		Policy json.RawMessage `json:"policy"`
+	}
+	if json.Unmarshal(o, &form) != nil {
+		c.add("balance", "not a JSON object", want)
+		return
+	}
+	var name string
+	if len(form.Policy) == 0 {
+		c.add("balance", "{…}", want)
+	} else if form.Policy[0] != '"' || json.Unmarshal(form.Policy, &name) != nil || name == "" {
+		c.add("balance.policy", shown("balance.policy", form.Policy), "the name of a selection policy, such as least_conn")
+	}
+}
+
+// bucketPolicy returns the policy a bucket or rule names, "" meaning the default;
+// nil when it is not declared.
+func bucketPolicy(name string, in Lookup) *Policy {
+	if name == "" {
+		name = in.DefaultPolicy()
+	}
+	return in.Policy(name)
+}
+
+// bucket checks a bucket.
+func (c *checker) bucket(b *Bucket) {
+	if problem := bucketNameProblem(b.Name); problem != "" {
+		c.add("name", b.Name, problem)
+	}
+	c.bucketPolicies(b)
+	seen := make(map[string]bool, len(b.Prefixes))
+	for i, r := range b.Prefixes {
+		path := at("prefixes", i) + ".prefix"
+		if c.keyPrefix(path, r.Prefix) && seen[r.Prefix] {
+			c.add(path, r.Prefix, "every prefix only once")
+		}
+		seen[r.Prefix] = true
+	}
+	if b.Primary != "" && c.declared("primary", b.Primary, KindCluster) && c.in != nil {
+		c.primary(b)
+	}
+	if c.in != nil && ValidBucketName(b.Name) {
+		c.physicalNames(b)
+		c.twins(b)
+	}
+}
+
+// bucketPolicies checks that the policies a bucket names, or leaves to the default,
+// are declared.
+func (c *checker) bucketPolicies(b *Bucket) {
+	if b.Policy != "" {
+		c.declared("policy", b.Policy, KindPolicy)
+	} else if c.in != nil && bucketPolicy("", c.in) == nil {
+		c.add("policy", c.in.DefaultPolicy(), "a declared policy (the bucket names none, so this default would be its policy)")
+	}
+	for i, r := range b.Prefixes {
+		c.declared(at("prefixes", i)+".policy", r.Policy, KindPolicy)
+	}
+}
+
+// primary checks that the bucket can be written where it says: the cluster has a
+// storage, and the policy of every rule allows it, since every object of the bucket
+// passes there.
+func (c *checker) primary(b *Bucket) {
+	cl := c.in.Cluster(b.Primary)
+	if cl.Storage == nil {
+		c.add("primary", b.Primary, "a cluster that has a storage")
+	}
+	for _, r := range rulesOf(b) {
+		p := bucketPolicy(r.Policy, c.in)
+		if p == nil {
+			continue // said where the policy is named
+		}
+		if d := deny(p, cl, c.in.Zone); d.kind != allowed {
+			of := ""
+			if r.Prefix != "" {
+				of = ", the policy of prefix " + strconv.Quote(r.Prefix)
+			}
+			c.add("primary", b.Primary, "a cluster that policy "+p.Name+" allows"+of+": "+d.reason(p))
+		}
+	}
+}
+
+// PrimaryAllowed says whether the cluster a bucket names as its primary is there, has
+// a storage, and is allowed by the policy of every rule of the bucket; nil as well
+// for a bucket that names none. It is what may break when a policy, zone or cluster
+// changes; the error is a *ValidationError.
+func PrimaryAllowed(b *Bucket, in Lookup) error {
+	c := &checker{in: in}
+	if b.Primary != "" && c.declared("primary", b.Primary, KindCluster) {
+		c.primary(b)
+	}
+	if len(c.out) > 0 {
+		return newValidationError(KindBucket, b.Name, c.out)
+	}
+	return nil
+}
+
+// rulesOf returns a bucket's own rule and its prefix rules, as they are declared.
+func rulesOf(b *Bucket) []PrefixRule {
+	return append([]PrefixRule{{Policy: b.Policy}}, b.Prefixes...)
+}
+
+// physicalNames checks that every cluster that could get a copy can put its bucket
+// prefix before the bucket's name.
+func (c *checker) physicalNames(b *Bucket) {
+	c.in.Clusters(func(cl *Cluster) bool {
+		if cl.Storage == nil || cl.Storage.BucketPrefix == "" || ValidBucketName(cl.Storage.BucketPrefix+b.Name) {
+			return true
+		}
+		if c.mayHold(b, cl) {
+			c.add("name", b.Name, "a name that makes a bucket name of at most 63 characters behind the bucket prefix "+
+				strconv.Quote(cl.Storage.BucketPrefix)+" of cluster "+cl.Name)
+		}
+		return true
+	})
+}
+
+// mayHold says whether a rule of the bucket allows a cluster.
+func (c *checker) mayHold(b *Bucket, cl *Cluster) bool {
+	for _, r := range rulesOf(b) {
+		if p := bucketPolicy(r.Policy, c.in); p != nil && PolicyAllows(p, cl, c.in) {
+			return true
+		}
+	}
+	return false
+}
+
+// twins notes another bucket that would be the same physical bucket at a storage
+// endpoint that two clusters share. Policies are not asked: they may change.
+func (c *checker) twins(b *Bucket) {
+	buckets, ok := c.in.(BucketLookup)
+	if !ok {
+		return
+	}
+	c.in.Clusters(func(cl *Cluster) bool {
+		if cl.Storage == nil {
+			return true
+		}
+		for _, other := range overlapping(cl, c.in) {
+			twin := twinOf(cl.Storage, other.Storage, b.Name)
+			if twin != "" && buckets.Bucket(twin) != nil {
+				c.conflict("name", b.Name, "a name of its own: in cluster "+cl.Name+" its physical bucket would be that of bucket "+twin+" in cluster "+other.Name)
+				return false
+			}
+		}
+		return true
+	})
+}
