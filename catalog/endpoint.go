@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"net"
 	"net/url"
+	"strings"
 	"sync/atomic"
 )
 
@@ -16,11 +18,44 @@ type Endpoint struct {
 	Parsed *url.URL
 	// Dial is host:port, the port filled in from the scheme.
 	Dial string
-	// BasePath is the path prefix without a trailing slash; "" for none.
+	// BasePath is the path prefix, decoded, without a trailing slash; "" for none.
 	BasePath string
 	// Live is the endpoint's live state. An endpoint that stays (same cluster and
 	// URL) keeps it across snapshots.
 	Live *EndpointState
+}
+
+// newEndpoint returns the endpoint of one function: the one known before if nothing
+// about it changed, else a new one with the live state of the known one of that URL.
+// A URL that can't be parsed, which validation does not let through, gives nil.
+func newEndpoint(s *site, f Function, known []*Endpoint) *Endpoint {
+	ep := &Endpoint{Function: f, Cluster: s.Name, Zone: s.zone}
+	for _, k := range known {
+		if k.Function == f && k.Zone == s.zone {
+			return k
+		}
+		if k.URL == f.URL {
+			ep.Live = k.Live
+		}
+	}
+	u, err := url.Parse(f.URL)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	ep.Parsed, ep.Dial = u, net.JoinHostPort(u.Hostname(), port)
+	ep.BasePath = strings.TrimRight(u.Path, "/")
+	if ep.Live == nil {
+		ep.Live = new(EndpointState)
+	}
+	return ep
 }
 
 // EndpointState is what is known now of an endpoint. The zero value is a healthy

@@ -1,9 +1,6 @@
 package catalog
 
-import (
-	"hash/maphash"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 const flightSlots = 1 << 14
 
@@ -13,19 +10,71 @@ const flightSlots = 1 << 14
 // and counting allocates nothing whatever the number of buckets.
 type Flights struct{ slots [flightSlots]atomic.Int64 }
 
-var flightSeed = maphash.MakeSeed()
-
-func (f *Flights) slot(bucket, cluster string) *atomic.Int64 {
-	h := maphash.String(flightSeed, bucket)*31 + maphash.String(flightSeed, cluster)
-	return &f.slots[h%flightSlots]
+func flightSlot(bucket, cluster string) uint16 {
+	return uint16((nameHash(bucket)*31 + nameHash(cluster)) % flightSlots)
 }
 
 // Begin counts an invocation in; End counts it out.
-func (f *Flights) Begin(bucket, cluster string) { f.slot(bucket, cluster).Add(1) }
+func (f *Flights) Begin(bucket, cluster string) { f.slots[flightSlot(bucket, cluster)].Add(1) }
 
 // End counts an invocation out.
-func (f *Flights) End(bucket, cluster string) { f.slot(bucket, cluster).Add(-1) }
+func (f *Flights) End(bucket, cluster string) { f.slots[flightSlot(bucket, cluster)].Add(-1) }
 
 // InFlight returns at least the number of invocations that name the bucket and run
-// in the cluster.
-func (f *Flights) InFlight(bucket, cluster string) int64 { return f.slot(bucket, cluster).Load() }
+// in the cluster or read from its storage.
+func (f *Flights) InFlight(bucket, cluster string) int64 {
+	return f.slots[flightSlot(bucket, cluster)].Load()
+}
+
+// Flight is one invocation that Flights counts, for all buckets it names. The zero
+// value counts nothing.
+type Flight struct {
+	flights *Flights
+	n       int
+	few     [4]uint16
+	many    []uint16 // what few has no room for
+}
+
+func (f *Flight) begin(flights *Flights, bucket, cluster string) {
+	f.flights = flights
+	slot := flightSlot(bucket, cluster)
+	flights.slots[slot].Add(1)
+	if f.n < len(f.few) {
+		f.few[f.n] = slot
+	} else {
+		f.many = append(f.many, slot)
+	}
+	f.n++
+}
+
+// End counts the invocation out. It may be called more than once.
+func (f *Flight) End() {
+	for _, slot := range f.few[:min(f.n, len(f.few))] {
+		f.flights.slots[slot].Add(-1)
+	}
+	for _, slot := range f.many {
+		f.flights.slots[slot].Add(-1)
+	}
+	*f = Flight{}
+}
+
+// Begin counts the invocation that a decision sends to an endpoint in: at the
+// endpoint's cluster for every bucket it names, and at the cluster whose storage
+// StorageFor gives. It returns false, counting nothing, when the catalogue changed
+// since the decision: Route again. So a copy that left routing and has no flights
+// gets none any more.
+func (r *Router) Begin(d *Decision, ep *Endpoint) (Flight, bool) {
+	var f Flight
+	a := &d.assessment
+	for i := range a.targets {
+		f.begin(r.Flights, a.targets[i].entry.name, ep.Cluster)
+	}
+	if s := a.source(d.Locality, ep); s != nil && s.Name != ep.Cluster {
+		f.begin(r.Flights, a.targets[0].entry.name, s.Name)
+	}
+	if r.snap.Load() != a.snap {
+		f.End()
+		return Flight{}, false
+	}
+	return f, true
+}

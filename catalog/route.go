@@ -1,6 +1,10 @@
 package catalog
 
-import "sync/atomic"
+import (
+	"math/bits"
+	"slices"
+	"sync/atomic"
+)
 
 // Scope says what an input names.
 type Scope uint8
@@ -73,17 +77,25 @@ type Decision struct {
 	// for the default.
 	Balance RawObject
 
-	// scratch space and what StorageFor needs; filled by Route.
-	snap   *Snapshot
-	inputs []Input
+	rank       rank // of the candidates
+	assessment assessment
 }
 
-// StorageFor returns the S3 endpoint URL and the physical bucket that the function
-// at a chosen endpoint reads the first input from: the local storage on a hit, the
-// best allowed holder's on a miss. Both "" when no bucket was named.
-//
-// TODO(route): implement.
-func (d *Decision) StorageFor(ep *Endpoint) (endpoint, bucket string) { return "", "" }
+// Reset lets go of all that a decision refers to, so that one kept for later does not
+// keep an old snapshot.
+func (d *Decision) Reset() {
+	clear(d.Candidates)
+	clear(d.assessment.targets)
+	*d = Decision{
+		Candidates: d.Candidates[:0],
+		assessment: assessment{targets: d.assessment.targets[:0], remote: d.assessment.remote[:0]},
+	}
+}
+
+// Inputs returns how many of the query's inputs name a bucket that is known, and the
+// i-th of them.
+func (d *Decision) Inputs() int       { return len(d.assessment.targets) }
+func (d *Decision) Input(i int) Input { return d.assessment.targets[i].Input }
 
 // Router answers routing questions from memory: the current snapshot, and the
 // exceptions to it.
@@ -108,33 +120,121 @@ func (r *Router) Swap(s *Snapshot) { r.snap.Store(s) }
 
 // Route decides where an invocation may go. It takes no lock, does no I/O and
 // allocates nothing once d's arrays have grown.
-//
-// TODO(route): implement.
-func (r *Router) Route(q *Query, d *Decision) {}
-
-// Candidate is one endpoint (or a cluster without one) as Explain sees it; the
-// JSON of GET /fado/route.
-type Candidate struct {
-	Cluster  string `json:"cluster"`
-	Zone     string `json:"zone"`
-	URL      string `json:"url"`
-	Locality string `json:"locality"`
-	Fresh    bool   `json:"fresh"`
-	Healthy  bool   `json:"healthy"`
-	InFlight int64  `json:"in_flight"`
-	Eligible bool   `json:"eligible"`
-	Reason   string `json:"reason"`
+func (r *Router) Route(q *Query, d *Decision) {
+	d.Reset()
+	a := &d.assessment
+	if d.Reason = a.resolve(r, q); d.Reason != ReasonNone {
+		return
+	}
+	if len(a.targets) == 0 {
+		d.offerAll(q)
+	} else {
+		if b := a.snap.book(a.targets[0].entry.policyOf(a.targets[0].rule)); b != nil {
+			d.Balance = b.Balance
+		}
+		d.offerHolders(q)
+		if a.overload(q, d) {
+			d.Candidates, d.rank = d.Candidates[:0], 0
+			d.offerHolders(q)
+		}
+		if d.rank == 0 || d.rank > rankSettled {
+			d.offerRemote(q)
+		}
+	}
+	if len(d.Candidates) == 0 {
+		d.Reason = a.refusal()
+	}
 }
 
-// Explanation is a routing decision with its reasons.
-type Explanation struct {
-	Reason     Reason
-	Candidates []Candidate // the eligible first, in the order they would be used
+// offerAll offers every cluster, to an invocation that names no data.
+func (d *Decision) offerAll(q *Query) {
+	for _, s := range d.assessment.snap.byName {
+		if !s.Drain {
+			d.offer(q, s, d.assessment.place(s, LocalityNone))
+		}
+	}
 }
 
-// Explain answers like Route, for people: every endpoint of every cluster with why
-// it is or is not eligible. Route and Explain share their checks, so that they can't
-// disagree.
-//
-// TODO(route): implement.
-func (r *Router) Explain(q *Query) Explanation { return Explanation{} }
+// offerHolders offers the clusters that hold all inputs, which are among those with a
+// copy of the first.
+func (d *Decision) offerHolders(q *Query) {
+	a := &d.assessment
+	t := &a.targets[0]
+	for _, c := range t.entry.copies {
+		if c.rule() != t.rule {
+			continue
+		}
+		if s := a.snap.site(c.cluster); s != nil && !s.Drain && a.holds(s) == isCurrent {
+			d.offer(q, s, a.place(s, LocalityLocal))
+		}
+	}
+}
+
+// offerRemote offers the clusters that may read the inputs from elsewhere, if the
+// policies let them.
+func (d *Decision) offerRemote(q *Query) {
+	a := &d.assessment
+	a.prepareMiss()
+	if a.reject {
+		return
+	}
+	for i, word := range a.remote {
+		for ; word != 0; word &= word - 1 {
+			s := a.snap.site(clusterID(i<<6 + bits.TrailingZeros64(word)))
+			if s != nil && !s.Drain && a.holds(s) != isCurrent {
+				d.offer(q, s, a.place(s, LocalityRemote))
+			}
+		}
+	}
+}
+
+// offer takes the usable endpoints of a cluster among the candidates if none are
+// better than they.
+func (d *Decision) offer(q *Query, s *site, at place) {
+	a := &d.assessment
+	for _, ep := range s.endpoints {
+		if usable(q, ep) != endpointFree {
+			continue
+		}
+		r := a.rank(q, ep, at)
+		if d.rank != 0 && r > d.rank {
+			continue
+		}
+		if r != d.rank {
+			d.Candidates, d.rank, d.Locality = d.Candidates[:0], r, at.locality
+		}
+		d.Candidates = append(d.Candidates, ep)
+	}
+}
+
+// StorageFor returns the S3 endpoint URL and the physical bucket that the function
+// at a chosen endpoint reads the first input from: the local storage on a hit, the
+// best allowed holder's on a miss. Both "" when no bucket was named.
+func (d *Decision) StorageFor(ep *Endpoint) (endpoint, bucket string) {
+	s := d.assessment.source(d.Locality, ep)
+	if s == nil {
+		return "", ""
+	}
+	return s.Storage.Endpoint, s.Storage.BucketPrefix + d.assessment.targets[0].entry.name
+}
+
+// Current says whether a cluster holds the current version of an object as far as is
+// known, whether or not residency allows it there. False for an unknown bucket.
+func (r *Router) Current(bucket, key, cluster string) bool {
+	snap := r.snap.Load()
+	en, s := snap.buckets.get(bucket), snap.site(snap.clusterID(cluster))
+	if en == nil || s == nil {
+		return false
+	}
+	t := newTarget(Input{Bucket: bucket, Key: key, Scope: ScopeObject}, en, r.Pending)
+	return t.at(s, r.Pending) == isCurrent
+}
+
+// CurrentIn returns, appended to dst, the clusters of which Current is true, the
+// primary first.
+func (r *Router) CurrentIn(dst []string, bucket, key string) []string {
+	first := len(dst)
+	dst = r.snap.Load().WantedIn(dst, bucket, key)
+	current := slices.DeleteFunc(dst[first:], func(c string) bool { return !r.Current(bucket, key, c) })
+	return dst[:first+len(current)]
+}

@@ -1,92 +1,286 @@
 package catalog
 
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
 // Snapshot is the whole catalogue as routing sees it, with the state of every
 // copy. It is immutable: Edit makes the next one, sharing what did not change.
 //
-// TODO(snapshot): implement. Sharded map of compact bucket entries; clusters and
-// policies interned to dense ids so that a policy or cluster change touches no
-// bucket entry; per policy the set of allowed clusters, computed once per change.
-type Snapshot struct{}
+// Buckets are kept compactly in a persistent table and name their policies and
+// clusters by id, so that changing a policy, zone or cluster touches no bucket. What
+// each policy allows is worked out once per such change.
+type Snapshot struct {
+	zones    map[string]*Zone
+	clusters map[string]*Cluster
+	policies map[string]*Policy
+
+	clusterIDs *nameTable
+	policyIDs  *nameTable
+
+	sites     []*site     // by clusterID; nil where no such cluster is declared
+	byName    []*site     // sorted by name
+	endpoints []*Endpoint // of all sites, in that order
+	books     []*book     // by policyID; nil where none is declared; 0: the default
+
+	defaultPolicy string
+	buckets       *bucketTable
+}
+
+// site is a cluster as routing sees it.
+type site struct {
+	*Cluster
+	id        clusterID
+	zone      string // failure domain
+	endpoints []*Endpoint
+	live      *ClusterState
+}
+
+// book is a policy with the clusters it allows.
+type book struct {
+	*Policy
+	allowed bitset
+}
 
 // NewSnapshot returns an empty snapshot in which only the built-in default policy
 // exists.
-func NewSnapshot() *Snapshot { return &Snapshot{} }
-
-// Editor collects the changes that make the next snapshot.
-type Editor struct{}
-
-// Edit returns the snapshot that f's changes make of s. s itself stays as it is.
-// The cost is that of the shards touched, plus that of the tables of zones,
-// clusters and policies when one of those changes. Loading a million buckets in one
-// Edit copies no shard twice.
-func (s *Snapshot) Edit(f func(*Editor)) *Snapshot { f(&Editor{}); return s }
-
-// PutZone, PutCluster, PutPolicy and PutBucket add or replace a valid, normalized
-// resource, which must not be changed afterwards. PutBucket keeps the copies a
-// bucket of that name has.
-func (e *Editor) PutZone(z *Zone)       {}
-func (e *Editor) PutCluster(c *Cluster) {}
-func (e *Editor) PutPolicy(p *Policy)   {}
-func (e *Editor) PutBucket(b *Bucket)   {}
-
-// Delete removes a resource; a bucket's copies go with it. Deleting what is not
-// there does nothing.
-func (e *Editor) Delete(k Kind, name string) {}
-
-// SetDefaultPolicy names the policy of buckets that name none.
-func (e *Editor) SetDefaultPolicy(name string) {}
-
-// SetCopies replaces the copies of a bucket (all rules). An unknown bucket is
-// ignored.
-func (e *Editor) SetCopies(bucket string, copies []Copy) {}
+func NewSnapshot() *Snapshot {
+	s := &Snapshot{
+		zones:         map[string]*Zone{},
+		clusters:      map[string]*Cluster{},
+		policies:      map[string]*Policy{},
+		clusterIDs:    newNameTable(),
+		policyIDs:     newNameTable(),
+		defaultPolicy: DefaultPolicyName,
+		buckets:       new(bucketTable),
+	}
+	return s.Edit(func(e *Editor) { e.PutPolicy(BuiltinPolicy()) })
+}
 
 // The snapshot's readers. What they return is shared: not to be changed.
-func (s *Snapshot) Zone(name string) *Zone         { return nil }
-func (s *Snapshot) Cluster(name string) *Cluster   { return nil }
-func (s *Snapshot) Policy(name string) *Policy     { return nil }
-func (s *Snapshot) Zones(f func(*Zone) bool)       {}
-func (s *Snapshot) Clusters(f func(*Cluster) bool) {}
-func (s *Snapshot) Policies(f func(*Policy) bool)  {}
-func (s *Snapshot) DefaultPolicy() string          { return "" }
 
-// Bucket rebuilds the declared form of a bucket; nil when there is none.
-func (s *Snapshot) Bucket(name string) *Bucket { return nil }
+// Zone returns a zone, nil when there is none of that name.
+func (s *Snapshot) Zone(name string) *Zone { return s.zones[name] }
+
+// Cluster returns a cluster, nil when there is none of that name.
+func (s *Snapshot) Cluster(name string) *Cluster { return s.clusters[name] }
+
+// Policy returns a policy, nil when there is none of that name. The built-in policy
+// is there unless another has its name.
+func (s *Snapshot) Policy(name string) *Policy { return s.policies[name] }
+
+// Zones calls f with every zone, in no order, until f returns false.
+func (s *Snapshot) Zones(f func(*Zone) bool) { each(s.zones, f) }
+
+// Clusters calls f with every cluster, sorted by name, until f returns false.
+func (s *Snapshot) Clusters(f func(*Cluster) bool) {
+	for _, site := range s.byName {
+		if !f(site.Cluster) {
+			return
+		}
+	}
+}
+
+// Policies calls f with every policy, in no order, until f returns false.
+func (s *Snapshot) Policies(f func(*Policy) bool) { each(s.policies, f) }
+
+// DefaultPolicy returns the name of the policy of buckets that name none.
+func (s *Snapshot) DefaultPolicy() string { return s.defaultPolicy }
+
+func each[T any](m map[string]T, f func(T) bool) {
+	for v := range maps.Values(m) {
+		if !f(v) {
+			return
+		}
+	}
+}
+
+// Bucket rebuilds the declared form of a bucket, its prefix rules sorted by prefix;
+// nil when there is none.
+func (s *Snapshot) Bucket(name string) *Bucket {
+	en := s.buckets.get(name)
+	if en == nil {
+		return nil
+	}
+	b := &Bucket{
+		Name:     en.name,
+		Policy:   s.policyIDs.names[en.policy],
+		Primary:  s.clusterIDs.names[en.primary],
+		Prefixes: make([]PrefixRule, 0, len(en.rules())),
+	}
+	for _, r := range en.rules() {
+		b.Prefixes = append(b.Prefixes, PrefixRule{Prefix: r.prefix, Policy: s.policyIDs.names[r.policy]})
+	}
+	return b
+}
 
 // Buckets calls f with every bucket's name, in no order, until f returns false.
-func (s *Snapshot) Buckets(f func(name string) bool) {}
+func (s *Snapshot) Buckets(f func(name string) bool) {
+	s.buckets.all(func(en *entry) bool { return f(en.name) })
+}
 
-// Len returns how many resources of a kind there are.
-func (s *Snapshot) Len(k Kind) int { return 0 }
+// Len returns how many resources of a kind there are; the built-in policy counts.
+func (s *Snapshot) Len(k Kind) int {
+	switch k {
+	case KindZone:
+		return len(s.zones)
+	case KindCluster:
+		return len(s.clusters)
+	case KindPolicy:
+		return len(s.policies)
+	case KindBucket:
+		return s.buckets.len
+	default:
+		return 0
+	}
+}
 
-// Copies returns the copies of a bucket, of all its rules, in a new slice.
-func (s *Snapshot) Copies(bucket string) []Copy { return nil }
+// Copies returns the copies of a bucket, of all its rules, sorted by prefix and
+// cluster, in a new slice. A cursor is only kept while the copy is syncing. Copies of
+// a prefix rule that is no longer declared are among them, though nothing is routed
+// by them.
+func (s *Snapshot) Copies(bucket string) []Copy {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return nil
+	}
+	copies := s.copiesOf(en)
+	slices.SortFunc(copies, func(a, b Copy) int {
+		return cmp.Or(cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.Cluster, b.Cluster))
+	})
+	return copies
+}
+
+func (s *Snapshot) copiesOf(en *entry) []Copy {
+	copies := make([]Copy, len(en.copies))
+	for i, c := range en.copies {
+		copies[i] = Copy{
+			Prefix:  en.prefixOf(c.rule()),
+			Cluster: s.clusterIDs.names[c.cluster],
+			Primary: c.primary(),
+			State:   c.state(),
+			Cursor:  en.cursor(i),
+		}
+	}
+	return copies
+}
 
 // Rules returns the rules of a bucket: the one of prefix "" first, then its prefix
 // rules sorted by prefix, each with the name of its policy (the default resolved).
 // Nil for an unknown bucket.
-func (s *Snapshot) Rules(bucket string) []PrefixRule { return nil }
+func (s *Snapshot) Rules(bucket string) []PrefixRule {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return nil
+	}
+	rules := make([]PrefixRule, 1+len(en.rules()))
+	for i := range rules {
+		rules[i] = s.ruleAt(en, i)
+	}
+	return rules
+}
 
-// RuleOf returns the rule that covers a key: the longest matching prefix wins.
-func (s *Snapshot) RuleOf(bucket, key string) (PrefixRule, bool) { return PrefixRule{}, false }
+// RuleOf returns the rule that covers a key, the default policy resolved: the longest
+// matching prefix wins. False for an unknown bucket.
+func (s *Snapshot) RuleOf(bucket, key string) (PrefixRule, bool) {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return PrefixRule{}, false
+	}
+	return s.ruleAt(en, en.ruleOf(key)), true
+}
+
+func (s *Snapshot) ruleAt(en *entry, rule int) PrefixRule {
+	return PrefixRule{Prefix: en.prefixOf(rule), Policy: s.policyName(en.policyOf(rule))}
+}
+
+func (s *Snapshot) policyName(id policyID) string {
+	if id == 0 {
+		return s.defaultPolicy
+	}
+	return s.policyIDs.names[id]
+}
 
 // Allows says whether residency allows the object (bucket, key) in a cluster:
 // the one question every write of replication and every choice of routing asks. An
 // unknown bucket, policy or cluster is not allowed.
-func (s *Snapshot) Allows(bucket, key, cluster string) bool { return false }
+func (s *Snapshot) Allows(bucket, key, cluster string) bool {
+	en := s.buckets.get(bucket)
+	return en != nil && s.allows(en.policyOf(en.ruleOf(key)), s.clusterID(cluster))
+}
 
-// AllowsPolicy says whether a policy allows a cluster.
-func (s *Snapshot) AllowsPolicy(policy, cluster string) bool { return false }
+// AllowsPolicy says whether a policy allows a cluster. An unknown policy or cluster is
+// not allowed.
+func (s *Snapshot) AllowsPolicy(policy, cluster string) bool {
+	id, ok := s.policyIDs.ids[policy]
+	return ok && s.allows(policyID(id), s.clusterID(cluster))
+}
+
+// allows is the question itself: id 0 is no cluster and never allowed.
+func (s *Snapshot) allows(policy policyID, id clusterID) bool {
+	b := s.book(policy)
+	return b != nil && b.allowed.has(id)
+}
 
 // WantedIn returns, appended to dst, the clusters that hold or are getting a copy
 // of the key (state waiting, syncing or synced), the primary included and first.
-func (s *Snapshot) WantedIn(dst []string, bucket, key string) []string { return dst }
+func (s *Snapshot) WantedIn(dst []string, bucket, key string) []string {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return dst
+	}
+	rule := en.ruleOf(key)
+	first := len(dst)
+	for _, c := range en.copies {
+		switch {
+		case c.rule() != rule || !c.primary() && c.state() > CopySynced:
+		case c.primary() && len(dst) > first:
+			dst = append(dst, dst[first])
+			dst[first] = s.clusterIDs.names[c.cluster]
+		default:
+			dst = append(dst, s.clusterIDs.names[c.cluster])
+		}
+	}
+	return dst
+}
 
 // Primary returns the cluster a bucket is written in, "" while there is none.
-func (s *Snapshot) Primary(bucket string) string { return "" }
+func (s *Snapshot) Primary(bucket string) string {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return ""
+	}
+	return s.clusterIDs.names[en.primaryOf(0)]
+}
 
-// Endpoints returns every function endpoint, of all clusters.
-func (s *Snapshot) Endpoints() []*Endpoint { return nil }
+// Endpoints returns every function endpoint, of all clusters sorted by name. An
+// endpoint that did not change is the same value in the next snapshot.
+func (s *Snapshot) Endpoints() []*Endpoint { return s.endpoints }
 
 // ClusterState returns the live state of a cluster, nil when there is none of
 // that name. It stays the same value across snapshots while the cluster exists.
-func (s *Snapshot) ClusterState(name string) *ClusterState { return nil }
+func (s *Snapshot) ClusterState(name string) *ClusterState {
+	if site := s.site(s.clusterID(name)); site != nil {
+		return site.live
+	}
+	return nil
+}
+
+// clusterID returns the id of a cluster's name, 0 if no snapshot ever knew it.
+func (s *Snapshot) clusterID(name string) clusterID { return clusterID(s.clusterIDs.ids[name]) }
+
+func (s *Snapshot) site(id clusterID) *site {
+	if int(id) < len(s.sites) {
+		return s.sites[id]
+	}
+	return nil
+}
+
+func (s *Snapshot) book(id policyID) *book {
+	if int(id) < len(s.books) {
+		return s.books[id]
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package catalog
+
+import "strings"
+
+// target is an input whose bucket is known, with the rules of the bucket that it
+// concerns: the one that covers it, and those of the prefixes below it.
+type target struct {
+	Input
+	entry       *entry
+	rule        int // the covering rule; for a whole bucket its own
+	first, last int // the rules below are first to last-1
+	// pending are the clusters an object is pending in, looked up once.
+	pending *clusterSet
+}
+
+func newTarget(in Input, en *entry, pending *PendingIndex) target {
+	t := target{Input: in, entry: en}
+	switch in.Scope {
+	case ScopeObject:
+		t.rule = en.ruleOf(in.Key)
+		t.pending = pending.clustersOf(in.Bucket, in.Key)
+	case ScopePrefix:
+		t.rule = en.ruleOf(in.Key)
+		t.first, t.last = en.rulesBelow(in.Key)
+	case ScopeBucket:
+		t.first, t.last = 1, 1+len(en.rules())
+	}
+	return t
+}
+
+func (t *target) concerns(rule int) bool {
+	return rule == t.rule || t.first <= rule && rule < t.last
+}
+
+// eachPolicy calls f with the policies of all rules concerned until it returns false,
+// and says whether it never did.
+func (t *target) eachPolicy(f func(rule int, policy policyID) bool) bool {
+	if !f(t.rule, t.entry.policyOf(t.rule)) {
+		return false
+	}
+	for r := t.first; r < t.last; r++ {
+		if !f(r, t.entry.policyOf(r)) {
+			return false
+		}
+	}
+	return true
+}
+
+// verdict says whether a cluster holds the current version of a target, or why not.
+type verdict uint8
+
+const (
+	isCurrent  verdict = iota
+	noStorage          // the cluster has none
+	noCopy             // no copy of a rule concerned
+	isWaiting          // a copy that was not begun
+	isSyncing          // the bulk sync has not come past the target
+	isLeaving          // draining or being removed
+	isFailed           // the copy as a whole can't go on
+	isDiffers          // something of the target is pending
+	isDisowned         // current, but residency does not allow the cluster
+)
+
+var verdictTexts = [...]string{
+	isCurrent:  "current",
+	noStorage:  "the cluster has no storage",
+	noCopy:     "no copy here",
+	isWaiting:  "the copy here has not begun",
+	isSyncing:  "the copy here is still syncing",
+	isLeaving:  "the copy here is leaving",
+	isFailed:   "the copy here has failed",
+	isDiffers:  "a newer version is yet to be copied here",
+	isDisowned: "residency does not allow the cluster",
+}
+
+func (v verdict) String() string { return verdictTexts[v] }
+
+// at says whether a cluster holds the current version of all that the target names.
+// The primary does by definition.
+func (t *target) at(s *site, pending *PendingIndex) verdict {
+	if s.Storage == nil {
+		return noStorage
+	}
+	rules, covering, written := 0, false, true
+	first, last := t.entry.copiesIn(s.id)
+	for i := first; i < last; i++ {
+		c := t.entry.copies[i]
+		if !t.concerns(c.rule()) {
+			continue
+		}
+		if !c.primary() {
+			if v := t.reached(c.state(), i); v != isCurrent {
+				return v
+			}
+			written = false
+		}
+		rules++
+		covering = covering || c.rule() == t.rule
+	}
+	switch {
+	case !covering || t.Scope != ScopeBucket && rules < 1+t.last-t.first:
+		return noCopy
+	case !written && t.isPending(s.Name, pending):
+		return isDiffers
+	}
+	return isCurrent
+}
+
+// reached says whether the state of a copy, the entry's i-th, covers the target.
+func (t *target) reached(state CopyState, i int) verdict {
+	switch state {
+	case CopySynced:
+		return isCurrent
+	case CopySyncing:
+		cursor := t.entry.cursor(i)
+		switch {
+		case t.Scope == ScopeObject && cursor != "" && t.Key <= cursor:
+			return isCurrent
+		case t.Scope == ScopePrefix && cursor > t.Key && !strings.HasPrefix(cursor, t.Key):
+			return isCurrent
+		}
+		return isSyncing
+	case CopyWaiting:
+		return isWaiting
+	case CopyFailed:
+		return isFailed
+	default:
+		return isLeaving
+	}
+}
+
+func (t *target) isPending(cluster string, pending *PendingIndex) bool {
+	switch t.Scope {
+	case ScopeObject:
+		return t.pending.has(cluster)
+	case ScopePrefix:
+		return pending.HasBelow(t.Bucket, t.Key[:strings.LastIndexByte(t.Key, '/')+1], cluster)
+	default:
+		return false
+	}
+}
+
+// allowsHit says whether residency lets a function that names the target run beside
+// a copy of it: for a whole bucket its own policy decides, else those of all rules
+// concerned.
+func (t *target) allowsHit(snap *Snapshot, id clusterID) bool {
+	if t.Scope == ScopeBucket {
+		return snap.allows(t.entry.policy, id)
+	}
+	return t.eachPolicy(func(_ int, p policyID) bool { return snap.allows(p, id) })
+}
+
+// policies returns the policies of all rules concerned, hitPolicies those that
+// allowsHit asks.
+func (t target) policies() []policyID {
+	var ids []policyID
+	t.eachPolicy(func(_ int, id policyID) bool {
+		ids = append(ids, id)
+		return true
+	})
+	return ids
+}
+
+func (t target) hitPolicies() []policyID {
+	if t.Scope == ScopeBucket {
+		return []policyID{t.entry.policy}
+	}
+	return t.policies()
+}
+
+// holds says whether a cluster is a hit for the target.
+func (t *target) holds(snap *Snapshot, s *site, pending *PendingIndex) verdict {
+	v := t.at(s, pending)
+	if v == isCurrent && !t.allowsHit(snap, s.id) {
+		return isDisowned
+	}
+	return v
+}
