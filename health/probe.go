@@ -1,0 +1,98 @@
+package health
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// Probe checks an endpoint once: a GET of its health path, answered with 2xx or
+// 3xx, or without one a TCP connect. It opens a connection of its own, as a new
+// client would. The error says why the endpoint is not healthy.
+func Probe(ctx context.Context, ep *catalog.Endpoint) error {
+	if ep.HealthPath == "" {
+		return connect(ctx, ep.Dial)
+	}
+	return get(ctx, ep)
+}
+
+func connect(ctx context.Context, address string) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	return conn.Close()
+}
+
+func get(ctx context.Context, ep *catalog.Endpoint) error {
+	target, err := healthURL(ep)
+	if err != nil {
+		return fmt.Errorf("health path: %w", err)
+	}
+	tlsConfig, err := tlsConfigOf(ep)
+	if err != nil {
+		return err
+	}
+	transport := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		TLSClientConfig:        tlsConfig,
+		DisableKeepAlives:      true,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("making the health request: %w", err)
+	}
+	req.Header.Set("User-Agent", "FaDO health check")
+	res, err := transport.RoundTrip(req) // not a client: a redirect is an answer
+	if err != nil {
+		return fmt.Errorf("GET %s: %w", target, err)
+	}
+	_ = res.Body.Close() // nothing in it is of interest, and it may never end
+	if res.StatusCode < 200 || res.StatusCode > 399 {
+		return fmt.Errorf("GET %s: status %d, expected 2xx or 3xx", target, res.StatusCode)
+	}
+	return nil
+}
+
+// healthURL is the health path below the endpoint's host; the endpoint's own path
+// prefix is not part of it.
+func healthURL(ep *catalog.Endpoint) (string, error) {
+	path, err := url.Parse(ep.HealthPath)
+	if err != nil {
+		return "", err
+	}
+	return (&url.URL{
+		Scheme: ep.Parsed.Scheme, Host: ep.Parsed.Host,
+		Path: path.Path, RawPath: path.RawPath, RawQuery: path.RawQuery,
+	}).String(), nil
+}
+
+// tlsConfigOf says how an https endpoint's certificate is checked. The CA file is read
+// each time, so that a renewed one needs no reload.
+func tlsConfigOf(ep *catalog.Endpoint) (*tls.Config, error) {
+	cfg := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		//nolint:gosec // the user asks for it by name
+		InsecureSkipVerify: ep.InsecureSkipVerify,
+	}
+	if ep.CAFile == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(ep.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading ca_file: %w", err)
+	}
+	cfg.RootCAs = x509.NewCertPool()
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file %s: no certificate in it", ep.CAFile)
+	}
+	return cfg, nil
+}

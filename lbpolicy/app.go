@@ -1,0 +1,74 @@
+package lbpolicy
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// App is what the modules here need of the fado app.
+type App interface {
+	// Router answers routing questions. It may be nil until the app is ready.
+	Router() *catalog.Router
+	// Ready is closed once the router knows the catalogue.
+	Ready() <-chan struct{}
+	// CountDecision and CountRejection count how requests were decided, once each.
+	CountDecision(catalog.Locality)
+	CountRejection(catalog.Reason)
+}
+
+// FailureReporter may be implemented by the app to learn which endpoints live
+// traffic could not dial. Without it they are marked unhealthy here, which only a
+// health check takes back.
+type FailureReporter interface {
+	EndpointFailed(ep *catalog.Endpoint, err error)
+}
+
+// readyTimeout is how long a request waits for an app that is still starting.
+const readyTimeout = 10 * time.Second
+
+func appOf(ctx caddy.Context) (App, error) {
+	mod, err := ctx.App("fado")
+	if err != nil {
+		return nil, fmt.Errorf("getting the fado app: %w", err)
+	}
+	app, ok := mod.(App)
+	if !ok {
+		return nil, fmt.Errorf("the fado app (%T) can't route requests", mod)
+	}
+	return app, nil
+}
+
+// handlerOf finds the reverse_proxy a module is part of; nil when there is none.
+func handlerOf(ctx caddy.Context) *reverseproxy.Handler {
+	mods := ctx.Modules()
+	for i := len(mods) - 1; i >= 0; i-- {
+		if h, ok := mods[i].(*reverseproxy.Handler); ok {
+			return h
+		}
+	}
+	return nil
+}
+
+// awaitReady waits until the app knows the catalogue, as long as the request lasts
+// and readyTimeout at most, and says whether it does.
+func awaitReady(ctx context.Context, app App) bool {
+	select {
+	case <-app.Ready():
+		return true
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	select {
+	case <-app.Ready():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,147 @@
+package lbpolicy
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// maxAsks bounds how often one choice asks the router: again when the endpoint it
+// chose got full, or the catalogue changed, in the same microseconds.
+const maxAsks = 16
+
+// choice is the working memory of one Select, reused.
+type choice struct {
+	policy   *DataAware
+	inputs   []catalog.Input
+	query    catalog.Query
+	decision catalog.Decision
+	ups      upstreams
+	offered  reverseproxy.UpstreamPool // the candidates, as other policies want them
+	stands   []*catalog.Endpoint       // which of them each one offered is
+	usable   func(*catalog.Endpoint) bool
+}
+
+func newChoice(p *DataAware) *choice {
+	c := &choice{policy: p}
+	c.usable = c.ups.usable // bound once: a method value allocates
+	return c
+}
+
+// release gives the memory back, without the references to this request.
+func (c *choice) release() {
+	clear(c.inputs)
+	clear(c.offered)
+	clear(c.stands)
+	c.query = catalog.Query{}
+	c.ups = upstreams{}
+	c.policy.choices.Put(c)
+}
+
+// make decides where the request goes and counts it in there. What it decided is in
+// st and in c's decision.
+func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.Request, w http.ResponseWriter) catalog.Reason {
+	router := c.policy.app.Router()
+	c.prepare(st, router, pool, r)
+	for range maxAsks {
+		before := router.Snapshot()
+		router.Route(&c.query, &c.decision)
+		if c.decision.Reason != catalog.ReasonNone {
+			return c.decision.Reason
+		}
+		ep, up := c.pick(r, w)
+		if ep == nil {
+			return catalog.ReasonNoEndpoint
+		}
+		if !st.begin(ep, router.Flights) {
+			continue // it got its last request meanwhile
+		}
+		if router.Snapshot() == before {
+			st.endpoint, st.upstream = ep, up
+			return catalog.ReasonNone
+		}
+		// The copy this was chosen for may have left routing, and who waits for it
+		// to be idle may not have seen this request.
+		st.endFlight()
+	}
+	return catalog.ReasonNoEndpoint
+}
+
+// prepare makes the question for the router.
+func (c *choice) prepare(st *requestState, router *catalog.Router, pool reverseproxy.UpstreamPool, r *http.Request) {
+	p := c.policy
+	c.inputs = p.inputsOf(c.inputs[:0], r, st.header)
+	if st.attempts == 1 {
+		st.setBuckets(c.inputs)
+	}
+	c.ups = p.upstreamsFor(router.Snapshot().Endpoints(), pool)
+	c.query = catalog.Query{
+		Inputs:           c.inputs,
+		UnknownBucketAny: p.UnknownBucket == anyEndpoint,
+		NoBucketReject:   p.NoBucket == reject,
+		Spill:            p.Spill,
+		Tried:            st.tried,
+	}
+	if c.ups.limited() {
+		c.query.Usable = c.usable
+	}
+}
+
+// pick balances among the candidates.
+func (c *choice) pick(r *http.Request, w http.ResponseWriter) (*catalog.Endpoint, *reverseproxy.Upstream) {
+	policy := c.policy.balancers.of(c.decision.Balance)
+	if policy == nil {
+		ep := leastLoaded(c.decision.Candidates)
+		if ep == nil {
+			return nil, nil
+		}
+		return ep, c.ups.of(ep)
+	}
+	c.offer()
+	up := policy.Select(c.offered, r, w)
+	if up == nil {
+		return nil, nil
+	}
+	return c.endpointOf(up), up
+}
+
+// maxOffered bounds the pool another policy is offered.
+const maxOffered = 1024
+
+// offer makes the pool for another selection policy: each candidate as often as its
+// weight says, one of each per round, so that policies that go round it mix them.
+func (c *choice) offer() {
+	c.offered, c.stands = c.offered[:0], c.stands[:0]
+	candidates := c.decision.Candidates
+	divisor := 0
+	for _, ep := range candidates {
+		divisor = gcd(divisor, weightOf(ep))
+	}
+	for round := 0; ; round++ {
+		any := false
+		for _, ep := range candidates {
+			if weightOf(ep)/divisor <= round || (round > 0 && len(c.offered) >= maxOffered) {
+				continue
+			}
+			any = true
+			c.offered, c.stands = append(c.offered, c.ups.of(ep)), append(c.stands, ep)
+		}
+		if !any {
+			return
+		}
+	}
+}
+
+// endpointOf returns the candidate an offered upstream stands for. Several may share
+// an upstream: endpoints of one address with different path prefixes.
+func (c *choice) endpointOf(up *reverseproxy.Upstream) *catalog.Endpoint {
+	var best *catalog.Endpoint
+	for i, offered := range c.offered {
+		if offered == up && (best == nil || lessLoaded(c.stands[i], best)) {
+			best = c.stands[i]
+		}
+	}
+	return best
+}

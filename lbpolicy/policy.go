@@ -1,0 +1,273 @@
+package lbpolicy
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+func init() {
+	caddy.RegisterModule(new(DataAware))
+	caddy.RegisterModule(new(Upstreams))
+	caddy.RegisterModule(new(Transport))
+}
+
+// The values of unknown_bucket and no_bucket.
+const (
+	anyEndpoint = "any"
+	reject      = "reject"
+)
+
+// DataAware is a selection policy that sends a request to a function endpoint in a
+// cluster that holds the data the request works on.
+//
+// The data is named by the bucket and object values below and by the request header
+// X-FaDO-Data, which may be repeated: `s3://bucket/key`, `s3://bucket/prefix/` for
+// every key below a prefix, or `s3://bucket/`. A value of X-FaDO-Data that is none of
+// these, and a request that names more than 1000 inputs, count as naming an unknown
+// bucket. Objects without a bucket name nothing.
+//
+// It is best used with the upstream source and the transport named `fado`, but works
+// with any upstreams: one belongs to the cluster whose function URL has its address
+// (host and port, as written). With a transport other than `fado`, a function endpoint
+// of another scheme than the transport's or with a path prefix is not used.
+type DataAware struct {
+	// Where the bucket a request works on is named: a placeholder. Several buckets
+	// may be separated by commas; a header may also be repeated.
+	// Default: `{http.request.header.X-FaDO-Bucket}`
+	Bucket string `json:"bucket,omitempty"`
+
+	// Where the object in that bucket (the first, if there are several) is named: a
+	// placeholder. A header may be repeated and is percent-decoded, unless it is not
+	// valid percent-encoding; the value of any other placeholder is the key as it is.
+	// Default: `{http.request.header.X-FaDO-Object}`
+	Object string `json:"object,omitempty"`
+
+	// The selection policy that balances among the endpoints which are equally good
+	// by their data, unless the bucket's policy in FaDO names one. It is given an
+	// endpoint of weight n as n upstreams. The default is Caddy's least_conn with
+	// weights: fewest requests in flight per weight; when equal, at random by weight.
+	// Default: `{"policy": "least_conn"}`
+	BalanceRaw json.RawMessage `json:"balance,omitempty" caddy:"namespace=http.reverse_proxy.selection_policies inline_key=policy"`
+
+	// What to do with a request that names a bucket FaDO does not know: `reject` it,
+	// or send it to `any` endpoint. Default: `reject`
+	UnknownBucket string `json:"unknown_bucket,omitempty"`
+
+	// What to do with a request that names no bucket: send it to `any` endpoint, or
+	// `reject` it. Default: `any`
+	NoBucket string `json:"no_bucket,omitempty"`
+
+	// With more than so many requests in flight at each free endpoint where the data
+	// is, the next best cluster that is allowed takes over. Default: 0, which is off.
+	Spill int `json:"spill,omitempty"`
+
+	// Whether the function is told, in request headers, its cluster, the locality of
+	// the data and where to read it. Headers of these names that the client sent are
+	// removed in any case. Default: true
+	ForwardHeaders *bool `json:"forward_headers,omitempty"`
+
+	app       App
+	handler   *reverseproxy.Handler // the proxy this is the policy of; nil without one
+	bucket    source
+	object    source
+	forward   bool
+	balancers *balancers
+	choices   sync.Pool // of *choice
+	static    struct {  // the proxy's static upstreams, by address
+		once  sync.Once
+		index map[string]*reverseproxy.Upstream
+	}
+	logger *zap.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (*DataAware) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.reverse_proxy.selection_policies.data_aware",
+		New: func() caddy.Module { return new(DataAware) },
+	}
+}
+
+// Provision sets up p.
+func (p *DataAware) Provision(ctx caddy.Context) error {
+	var err error
+	if p.app, err = appOf(ctx); err != nil {
+		return err
+	}
+	p.logger = ctx.Logger()
+	p.handler = handlerOf(ctx)
+	p.bucket, p.object = newSource(p.Bucket), newSource(p.Object)
+	if p.Bucket == "" {
+		p.bucket = source{header: headerBucket}
+	}
+	if p.Object == "" {
+		p.object = source{header: headerObject}
+	}
+	p.forward = p.ForwardHeaders == nil || *p.ForwardHeaders
+	p.balancers, err = newBalancers(ctx, p)
+	if err != nil {
+		return err
+	}
+	p.choices.New = func() any { return newChoice(p) }
+	p.hideUpstreamHeaders()
+	return nil
+}
+
+// Validate ensures that p's configuration is valid.
+func (p *DataAware) Validate() error {
+	for _, f := range []struct{ name, value string }{{"unknown_bucket", p.UnknownBucket}, {"no_bucket", p.NoBucket}} {
+		if f.value != "" && f.value != anyEndpoint && f.value != reject {
+			return fmt.Errorf("%s: %q: expected %q or %q", f.name, f.value, anyEndpoint, reject)
+		}
+	}
+	if p.Spill < 0 {
+		return fmt.Errorf("spill: %d: expected 0 (off) or a positive number of requests", p.Spill)
+	}
+	return nil
+}
+
+// Cleanup unloads the policies that balance.
+func (p *DataAware) Cleanup() error {
+	if p.balancers != nil {
+		p.balancers.close()
+	}
+	return nil
+}
+
+// hideUpstreamHeaders makes the proxy drop what a function answers in the headers
+// that FaDO answers in. The fado transport does so itself.
+func (p *DataAware) hideUpstreamHeaders() {
+	if p.handler == nil || p.ownTransport() != nil {
+		return
+	}
+	if p.handler.Headers == nil {
+		p.handler.Headers = new(headers.Handler)
+	}
+	h := p.handler.Headers
+	if h.Response == nil {
+		h.Response = new(headers.RespHeaderOps)
+	}
+	if h.Response.HeaderOps == nil {
+		h.Response.HeaderOps = new(headers.HeaderOps)
+	}
+	h.Response.Delete = append(h.Response.Delete, responseHeaders[:]...)
+}
+
+// ownTransport returns the proxy's transport if it is FaDO's.
+func (p *DataAware) ownTransport() *Transport {
+	if p.handler == nil {
+		return nil
+	}
+	t, _ := p.handler.Transport.(*Transport)
+	return t
+}
+
+// ownSource returns the proxy's source of upstreams if it is FaDO's and leaves the
+// choice to p.
+func (p *DataAware) ownSource() *Upstreams {
+	if p.handler == nil || p.handler.LoadBalancing == nil || p.handler.LoadBalancing.SelectionPolicy != reverseproxy.Selector(p) {
+		return nil
+	}
+	u, _ := p.handler.DynamicUpstreams.(*Upstreams)
+	return u
+}
+
+// endsFlights says whether every request chosen here ends at the transport, which
+// counts it out. Other transports don't, and a proxy that buffers requests may refuse
+// one between the choice and the transport.
+func (p *DataAware) endsFlights() bool {
+	return p.ownTransport() != nil && p.handler.RequestBuffers == 0
+}
+
+// retries says whether the proxy may choose again after a refusal.
+func (p *DataAware) retries() bool {
+	if p.handler == nil || p.handler.LoadBalancing == nil {
+		return false
+	}
+	return p.handler.LoadBalancing.TryDuration > 0 || p.handler.LoadBalancing.Retries > 0
+}
+
+// Select returns the upstream of the best endpoint for the request; nil when it may
+// go to none, with the reason in the response headers.
+func (p *DataAware) Select(pool reverseproxy.UpstreamPool, r *http.Request, w http.ResponseWriter) *reverseproxy.Upstream {
+	if p.nested() {
+		return reverseproxy.LeastConnSelection{}.Select(pool, r, w)
+	}
+	st := stateFor(p.handler, r)
+	st.nextAttempt()
+	if !awaitReady(r.Context(), p.app) {
+		p.refuse(st, w, catalog.ReasonNoEndpoint)
+		return nil
+	}
+	c := p.choices.Get().(*choice)
+	defer c.release()
+	if reason := c.make(st, pool, r, w); reason != catalog.ReasonNone {
+		p.refuse(st, w, reason)
+		return nil
+	}
+	if !p.endsFlights() {
+		st.guard(r.Context())
+	}
+	p.announce(st, &c.decision, w)
+	return st.upstream
+}
+
+// nested says whether p is somewhere inside the policy another data_aware balances
+// with. What it is offered is decided already.
+func (p *DataAware) nested() bool {
+	if p.handler == nil || p.handler.LoadBalancing == nil {
+		return false
+	}
+	outer, ok := p.handler.LoadBalancing.SelectionPolicy.(*DataAware)
+	return ok && outer != p
+}
+
+// refuse tells the client why its request goes nowhere, and counts it unless a later
+// attempt may be luckier.
+func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason catalog.Reason) {
+	setRefusal(st, w, reason)
+	if c := p.logger.Check(zapcore.DebugLevel, "no endpoint for request"); c != nil {
+		c.Write(zap.String("reason", string(reason)), zap.Strings("buckets", st.buckets), zap.Int("attempt", st.attempts))
+	}
+	if !p.retries() {
+		p.app.CountRejection(reason)
+		return
+	}
+	st.rejection.Store(&reason)
+	if !st.watched {
+		st.watched = true
+		countAtEnd(st, p.app)
+	}
+}
+
+// announce counts the decision and puts it into the headers to function and client.
+func (p *DataAware) announce(st *requestState, d *catalog.Decision, w http.ResponseWriter) {
+	if !st.counted {
+		st.counted = true
+		p.app.CountDecision(d.Locality)
+	}
+	if st.watched {
+		st.rejection.Store(nil)
+	}
+	setForwarded(st, d, p.forward)
+	setResponse(st, d, w)
+}
+
+// Interface guards
+var (
+	_ caddy.Module          = (*DataAware)(nil)
+	_ caddy.Provisioner     = (*DataAware)(nil)
+	_ caddy.Validator       = (*DataAware)(nil)
+	_ caddy.CleanerUpper    = (*DataAware)(nil)
+	_ reverseproxy.Selector = (*DataAware)(nil)
+)

@@ -1,0 +1,122 @@
+package lbpolicy
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// upstreams tells, for one choice, which of Caddy's upstreams an endpoint is, and
+// whether it may be used.
+type upstreams struct {
+	// From FaDO's own source: all endpoints, by address.
+	own *upstreamTable
+	// From anywhere else: what Caddy offers for this request, and its index if that
+	// is the static list.
+	pool  reverseproxy.UpstreamPool
+	index map[string]*reverseproxy.Upstream
+
+	checked bool      // Caddy may know that upstreams are not available
+	reach   transport // what the proxy's transport can reach
+}
+
+// upstreamsFor says what there is to choose from. own is set when the upstreams come
+// from FaDO's source, by way of p alone.
+func (p *DataAware) upstreamsFor(eps []*catalog.Endpoint, pool reverseproxy.UpstreamPool) upstreams {
+	u := upstreams{reach: transportOf(p.handler)}
+	if src := p.ownSource(); src != nil {
+		u.own = src.learn(eps, pool)
+		u.checked = p.handler.CB != nil || (p.handler.HealthChecks != nil && p.handler.HealthChecks.Passive != nil)
+		return u
+	}
+	u.pool, u.checked = pool, true
+	if p.handler != nil && p.handler.DynamicUpstreams == nil {
+		u.index = p.staticIndex()
+	}
+	return u
+}
+
+// limited says whether some endpoints may not be usable.
+func (u *upstreams) limited() bool { return u.checked || u.reach != anyTransport }
+
+// usable says whether an endpoint can be used by this proxy now.
+func (u *upstreams) usable(ep *catalog.Endpoint) bool {
+	if !u.reach.reaches(ep) {
+		return false
+	}
+	up := u.find(ep.Dial)
+	if up == nil {
+		return u.own != nil // new, so nothing speaks against it
+	}
+	return !u.checked || up.Available()
+}
+
+// of returns the upstream of a usable endpoint.
+func (u *upstreams) of(ep *catalog.Endpoint) *reverseproxy.Upstream {
+	if up := u.find(ep.Dial); up != nil {
+		return up
+	}
+	// An endpoint that came in between the source's turn and ours: Caddy has not set
+	// its upstream up yet. Its counts are nobody else's, which does no harm once.
+	return &reverseproxy.Upstream{Host: new(reverseproxy.Host), Dial: ep.Dial}
+}
+
+func (u *upstreams) find(address string) *reverseproxy.Upstream {
+	if u.own != nil {
+		return u.own.byDial[address]
+	}
+	if u.index != nil {
+		return u.index[strings.ToLower(address)]
+	}
+	for _, up := range u.pool {
+		if strings.EqualFold(addressOf(up), address) {
+			return up
+		}
+	}
+	return nil
+}
+
+// staticIndex returns the proxy's static upstreams by address.
+func (p *DataAware) staticIndex() map[string]*reverseproxy.Upstream {
+	p.static.once.Do(func() {
+		p.static.index = make(map[string]*reverseproxy.Upstream, len(p.handler.Upstreams))
+		for _, up := range p.handler.Upstreams {
+			p.static.index[strings.ToLower(addressOf(up))] = up
+		}
+	})
+	return p.static.index
+}
+
+// addressOf returns the host:port an upstream dials, in the form endpoints have it.
+func addressOf(up *reverseproxy.Upstream) string { return strings.TrimPrefix(up.Dial, "tcp/") }
+
+// transport is what a proxy's transport can reach.
+type transport uint8
+
+const (
+	anyTransport   transport = iota // FaDO's: every endpoint
+	plainTransport                  // http endpoints without a path prefix
+	tlsTransport                    // https endpoints without a path prefix
+)
+
+func transportOf(h *reverseproxy.Handler) transport {
+	if h == nil {
+		return plainTransport
+	}
+	switch t := h.Transport.(type) {
+	case *Transport:
+		return anyTransport
+	case reverseproxy.TLSTransport:
+		if t.TLSEnabled() {
+			return tlsTransport
+		}
+	}
+	return plainTransport
+}
+
+func (t transport) reaches(ep *catalog.Endpoint) bool {
+	return t == anyTransport ||
+		(ep.BasePath == "" && (ep.Parsed.Scheme == "https") == (t == tlsTransport))
+}

@@ -1,0 +1,221 @@
+package lbpolicy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"reflect"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// stateVar is the request variable that holds the request's *requestState.
+const stateVar = "fado.request"
+
+// requestState is what a request carries from one attempt to the next, and from the
+// policy to the transport. All of it belongs to the goroutine that serves the request,
+// but for the atomics.
+type requestState struct {
+	// handler and req say whose state this is: a request may pass through several
+	// proxies, each of which works on a clone of its own through all its attempts.
+	handler *reverseproxy.Handler
+	req     *http.Request
+
+	// header is the map that Caddy starts every attempt's headers from.
+	header http.Header
+
+	attempts int
+	endpoint *catalog.Endpoint // chosen for this attempt; nil when refused
+	upstream *reverseproxy.Upstream
+	tried    []*catalog.Endpoint
+	triedBuf [4]*catalog.Endpoint
+
+	buckets   []string // the distinct buckets named
+	bucketBuf [2]string
+
+	forwarded [4]string // values of the headers to the function, of the first attempt
+
+	counted bool // the decision was counted
+	refused bool // the response headers of a refusal are set
+	guarded bool // the end of the request ends its flight
+
+	first     flight // saves an allocation: flight of the first attempt
+	flight    atomic.Pointer[flight]
+	rejection atomic.Pointer[catalog.Reason] // to be counted when the request ends so
+	watched   bool                           // the end of the request counts rejection
+}
+
+// stateFor returns the state of a request in a handler's proxy loop, a new one in its
+// first attempt.
+func stateFor(h *reverseproxy.Handler, r *http.Request) *requestState {
+	st, ok := caddyhttp.GetVar(r.Context(), stateVar).(*requestState)
+	if ok && st.handler == h && st.req == r {
+		return st
+	}
+	st = &requestState{handler: h, req: r, header: r.Header}
+	st.tried, st.buckets = st.triedBuf[:0], st.bucketBuf[:0]
+	caddyhttp.SetVar(r.Context(), stateVar, st)
+	return st
+}
+
+// stateOf returns the state the policy of the same handler left for the transport;
+// nil if it did not choose the upstream that is about to be used.
+func stateOf(h *reverseproxy.Handler, r *http.Request) *requestState {
+	st, ok := caddyhttp.GetVar(r.Context(), stateVar).(*requestState)
+	if !ok || st.handler != h || st.endpoint == nil {
+		return nil
+	}
+	if di, ok := reverseproxy.GetDialInfo(r.Context()); !ok || di.Upstream != st.upstream {
+		return nil
+	}
+	return st
+}
+
+// nextAttempt gets the state ready for another choice.
+func (st *requestState) nextAttempt() {
+	st.endFlight()
+	if st.endpoint != nil {
+		st.tried = append(st.tried, st.endpoint)
+	}
+	st.endpoint, st.upstream = nil, nil
+	st.attempts++
+}
+
+// setBuckets notes the distinct buckets a request names, in its first attempt.
+func (st *requestState) setBuckets(inputs []catalog.Input) {
+next:
+	for i := range inputs {
+		for _, b := range st.buckets {
+			if b == inputs[i].Bucket {
+				continue next
+			}
+		}
+		st.buckets = append(st.buckets, inputs[i].Bucket)
+	}
+}
+
+// begin counts the request in at an endpoint. It says no when the endpoint has
+// max_requests already.
+func (st *requestState) begin(ep *catalog.Endpoint, flights *catalog.Flights) bool {
+	f := &st.first
+	if f.endpoint != nil { // a body of an earlier attempt may still refer to it
+		f = new(flight)
+	}
+	if !f.begin(ep, flights, st.buckets) {
+		return false
+	}
+	st.flight.Store(f)
+	return true
+}
+
+// endFlight counts the request out, if it is still counted in.
+func (st *requestState) endFlight() {
+	if f := st.flight.Swap(nil); f != nil {
+		f.end()
+	}
+}
+
+// guard ends the flight with the request, where no transport of ours does.
+func (st *requestState) guard(ctx context.Context) {
+	if !st.guarded {
+		st.guarded = true
+		context.AfterFunc(ctx, st.endFlight)
+	} else if ctx.Err() != nil { // the end came before this attempt's flight
+		st.endFlight()
+	}
+}
+
+// headersForAttempt returns the header map to write this attempt's headers into.
+//
+// Caddy sends r.Header. If there are header operations to apply, it makes that anew
+// from st.header after the choice, in every attempt; if there are none, it sends the
+// same map each time, and a transport that gave up on an earlier attempt may still be
+// reading it: then a retry gets a map of its own.
+func (st *requestState) headersForAttempt() http.Header {
+	if st.attempts > 1 && sameMap(st.req.Header, st.header) {
+		st.header = st.header.Clone()
+		st.req.Header = st.header
+	}
+	return st.header
+}
+
+func sameMap(a, b http.Header) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+}
+
+// flight is one attempt being served: counted in at its endpoint, and for each of its
+// buckets at the endpoint's cluster. It stands in for the body of the response, whose
+// Close counts it out.
+type flight struct {
+	endpoint *catalog.Endpoint
+	flights  *catalog.Flights
+	buckets  []string
+	ended    atomic.Bool
+	body     io.ReadCloser
+}
+
+func (f *flight) begin(ep *catalog.Endpoint, flights *catalog.Flights, buckets []string) bool {
+	if n := ep.Live.InFlight.Add(1); ep.MaxRequests > 0 && n > int64(ep.MaxRequests) {
+		ep.Live.InFlight.Add(-1)
+		return false
+	}
+	f.endpoint, f.flights, f.buckets = ep, flights, buckets
+	for _, b := range buckets {
+		flights.Begin(b, ep.Cluster)
+	}
+	return true
+}
+
+// count begins a flight of which only the endpoint is known, which another policy has
+// chosen: there is no going back.
+func (f *flight) count(ep *catalog.Endpoint) {
+	ep.Live.InFlight.Add(1)
+	f.endpoint = ep
+}
+
+// end counts out; only its first call does.
+func (f *flight) end() {
+	if !f.ended.CompareAndSwap(false, true) {
+		return
+	}
+	f.endpoint.Live.InFlight.Add(-1)
+	for _, b := range f.buckets {
+		f.flights.End(b, f.endpoint.Cluster)
+	}
+}
+
+// wrap returns a body whose Close ends the flight. The connection of a protocol
+// upgrade stays writable.
+func (f *flight) wrap(body io.ReadCloser) io.ReadCloser {
+	f.body = body
+	if conn, ok := body.(io.ReadWriteCloser); ok {
+		return upgraded{flight: f, Writer: conn}
+	}
+	return f
+}
+
+// Read implements io.Reader.
+func (f *flight) Read(p []byte) (int, error) { return f.body.Read(p) }
+
+// Close implements io.Closer.
+func (f *flight) Close() error {
+	err := f.body.Close()
+	f.end()
+	return err
+}
+
+// upgraded is the body of a 101 response: the connection itself.
+type upgraded struct {
+	*flight
+	io.Writer
+}
+
+// Interface guards
+var (
+	_ io.ReadCloser      = (*flight)(nil)
+	_ io.ReadWriteCloser = upgraded{}
+)

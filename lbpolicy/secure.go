@@ -1,0 +1,117 @@
+package lbpolicy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// secureTransports makes and keeps one transport per way of checking certificates.
+// Endpoints that are checked alike share it, and its connections.
+type secureTransports struct {
+	base reverseproxy.HTTPTransport // the options, not provisioned
+
+	mu     sync.RWMutex
+	ctx    caddy.Context
+	cancel context.CancelFunc
+	made   map[tlsSetting]*reverseproxy.HTTPTransport
+	closed bool
+}
+
+// tlsSetting is what https endpoints may differ in.
+type tlsSetting struct {
+	caFile     string
+	insecure   bool
+	serverName string // only where it does not follow from the request
+}
+
+var errTransportClosed = errors.New("the transport is closed")
+
+func (s *secureTransports) init(ctx caddy.Context, base reverseproxy.HTTPTransport) {
+	s.base = base
+	s.made = make(map[tlsSetting]*reverseproxy.HTTPTransport)
+	// Transports are made while requests are served, when the config's own context
+	// must not be used any more.
+	s.ctx, s.cancel = caddy.NewContext(ctx)
+}
+
+func (s *secureTransports) of(ep *catalog.Endpoint) (http.RoundTripper, error) {
+	key := tlsSetting{caFile: ep.CAFile, insecure: ep.InsecureSkipVerify}
+	if s.base.ProxyProtocol != "" {
+		// Caddy then puts the client's address where the server name is taken from.
+		key.serverName = ep.Parsed.Hostname()
+	}
+	s.mu.RLock()
+	t := s.made[key]
+	s.mu.RUnlock()
+	if t != nil {
+		return t.Transport, nil
+	}
+	return s.make(key)
+}
+
+func (s *secureTransports) make(key tlsSetting) (http.RoundTripper, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.made[key]; t != nil {
+		return t.Transport, nil
+	}
+	if s.closed {
+		return nil, errTransportClosed
+	}
+	t := s.base
+	t.TLS = s.tlsConfig(key)
+	if t.KeepAlive != nil { // provisioning writes into it
+		k := *t.KeepAlive
+		t.KeepAlive = &k
+	}
+	if err := t.Provision(s.ctx); err != nil {
+		return nil, fmt.Errorf("setting up TLS: %w", err)
+	}
+	s.made[key] = &t
+	return t.Transport, nil
+}
+
+func (s *secureTransports) tlsConfig(key tlsSetting) *reverseproxy.TLSConfig {
+	cfg := new(reverseproxy.TLSConfig)
+	if s.base.TLS != nil {
+		*cfg = *s.base.TLS
+	}
+	if cfg.HandshakeTimeout == 0 {
+		cfg.HandshakeTimeout = handshakeTimeout
+	}
+	if key.caFile != "" {
+		cfg.RootCAPool, cfg.RootCAPEMFiles = nil, nil
+		cfg.CARaw = caddyconfig.JSONModuleObject(
+			caddytls.FileCAPool{TrustedCACertPEMFiles: []string{key.caFile}}, "provider", "file", nil)
+	}
+	cfg.InsecureSkipVerify = cfg.InsecureSkipVerify || key.insecure
+	if cfg.ServerName == "" {
+		cfg.ServerName = key.serverName
+	}
+	return cfg
+}
+
+func (s *secureTransports) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	for _, t := range s.made {
+		t.Transport.CloseIdleConnections()
+	}
+	if s.cancel != nil {
+		s.cancel()
+	}
+}

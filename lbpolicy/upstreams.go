@@ -1,0 +1,157 @@
+package lbpolicy
+
+import (
+	"maps"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// Upstreams is a source of upstreams: the function endpoints of all clusters, as the
+// catalogue has them at the moment. It is meant for the selection policy `data_aware`
+// and the transport `fado`; under another policy it gives all healthy endpoints, and
+// under another transport only those that one can reach.
+type Upstreams struct {
+	app     App
+	handler *reverseproxy.Handler
+	table   atomic.Pointer[upstreamTable]
+}
+
+// upstreamTable holds an upstream per address. It is replaced, never changed.
+type upstreamTable struct {
+	// eps is the snapshot's list of endpoints, all of which have their upstream in
+	// byDial; nil when some don't.
+	eps    []*catalog.Endpoint
+	byDial map[string]*reverseproxy.Upstream
+	made   time.Time
+}
+
+// tableExpiry is how long Caddy's set-up of an upstream is used. Caddy forgets the
+// state of dynamic upstreams it has not been given for an hour.
+const tableExpiry = 10 * time.Minute
+
+// CaddyModule returns the Caddy module information.
+func (*Upstreams) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.reverse_proxy.upstreams.fado",
+		New: func() caddy.Module { return new(Upstreams) },
+	}
+}
+
+// Provision sets up u.
+func (u *Upstreams) Provision(ctx caddy.Context) error {
+	var err error
+	if u.app, err = appOf(ctx); err != nil {
+		return err
+	}
+	u.handler = handlerOf(ctx)
+	// The transport is loaded before the source of upstreams.
+	if reach := transportOf(u.handler); u.handler != nil && reach != anyTransport {
+		scheme := map[transport]string{plainTransport: "http", tlsTransport: "https"}[reach]
+		ctx.Logger().Warn("without 'transport fado', function endpoints of other schemes or with a path prefix are not used",
+			zap.String("used_scheme", scheme))
+	}
+	return nil
+}
+
+// GetUpstreams returns the upstreams for a request. Under the policy data_aware they
+// are those that Caddy has not set up yet, most often none. It never fails: Caddy would
+// fall back to static upstreams, which no policy of FaDO's has allowed.
+func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) {
+	if !awaitReady(r.Context(), u.app) {
+		return nil, nil
+	}
+	router := u.app.Router()
+	if u.underDataAware() {
+		return u.missing(router.Snapshot().Endpoints()), nil
+	}
+	return u.any(router), nil
+}
+
+func (u *Upstreams) underDataAware() bool {
+	if u.handler == nil || u.handler.LoadBalancing == nil {
+		return false
+	}
+	_, ok := u.handler.LoadBalancing.SelectionPolicy.(*DataAware)
+	return ok
+}
+
+// missing returns new upstreams for the addresses that have none yet, or an old one.
+func (u *Upstreams) missing(eps []*catalog.Endpoint) []*reverseproxy.Upstream {
+	var known map[string]*reverseproxy.Upstream
+	if t := u.table.Load(); t != nil && time.Since(t.made) < tableExpiry {
+		if sameSlice(t.eps, eps) {
+			return nil
+		}
+		known = t.byDial
+	}
+	added := make(map[string]*reverseproxy.Upstream)
+	for _, ep := range eps {
+		if known[ep.Dial] == nil && added[ep.Dial] == nil {
+			added[ep.Dial] = &reverseproxy.Upstream{Dial: ep.Dial}
+		}
+	}
+	ups := make([]*reverseproxy.Upstream, 0, len(added))
+	for up := range maps.Values(added) {
+		ups = append(ups, up)
+	}
+	return ups
+}
+
+// learn takes in the upstreams Caddy has set up since missing returned them, and
+// returns the table of all. Several requests may do so at the same time; whichever is
+// last, the table is as good.
+func (u *Upstreams) learn(eps []*catalog.Endpoint, added reverseproxy.UpstreamPool) *upstreamTable {
+	old := u.table.Load()
+	if old != nil && len(added) == 0 && sameSlice(old.eps, eps) {
+		return old
+	}
+	t := &upstreamTable{eps: eps, byDial: make(map[string]*reverseproxy.Upstream, len(eps)), made: time.Now()}
+	news := make(map[string]*reverseproxy.Upstream, len(added))
+	for _, up := range added {
+		news[up.Dial] = up
+	}
+	for _, ep := range eps {
+		switch {
+		case news[ep.Dial] != nil:
+			t.byDial[ep.Dial] = news[ep.Dial]
+		case old != nil && old.byDial[ep.Dial] != nil:
+			t.byDial[ep.Dial] = old.byDial[ep.Dial]
+			t.made = old.made
+		default:
+			t.eps = nil // still missing: the next request gets it
+		}
+	}
+	u.table.Store(t)
+	return t
+}
+
+// any returns new upstreams for the endpoints a request that names no data may go to.
+func (u *Upstreams) any(router *catalog.Router) []*reverseproxy.Upstream {
+	var d catalog.Decision
+	router.Route(&catalog.Query{Usable: transportOf(u.handler).reaches}, &d)
+	ups := make([]*reverseproxy.Upstream, len(d.Candidates))
+	for i, ep := range d.Candidates {
+		ups[i] = &reverseproxy.Upstream{Dial: ep.Dial, MaxRequests: ep.MaxRequests}
+	}
+	return ups
+}
+
+// sameSlice says whether two slices are the same memory: a snapshot's list of
+// endpoints is replaced, never changed.
+func sameSlice(a, b []*catalog.Endpoint) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// Interface guards
+var (
+	_ caddy.Module                = (*Upstreams)(nil)
+	_ caddy.Provisioner           = (*Upstreams)(nil)
+	_ reverseproxy.UpstreamSource = (*Upstreams)(nil)
+)
