@@ -1,0 +1,57 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/state"
+)
+
+// backend is what one request works on.
+type backend struct {
+	catalogue catalogue
+	engine    engine
+	version   string
+	// ended closes when the configuration that the request found stops running.
+	ended <-chan struct{}
+}
+
+// catalogue is what the API uses of *control.Control.
+type catalogue interface {
+	List(ctx context.Context, k catalog.Kind, after string, limit int) ([]control.Item, error)
+	Get(ctx context.Context, k catalog.Kind, name string) (control.Item, error)
+	Create(ctx context.Context, r catalog.Resource) (control.Item, error)
+	Replace(ctx context.Context, r catalog.Resource, pre control.Precondition, complete func(r, now catalog.Resource) error) (it control.Item, created bool, err error)
+	Modify(ctx context.Context, k catalog.Kind, name string, pre control.Precondition, f func(now catalog.Resource) (catalog.Resource, error)) (control.Item, error)
+	Delete(ctx context.Context, k catalog.Kind, name string, pre control.Precondition) error
+	BucketStatus(ctx context.Context, bucket string) (control.BucketStatus, error)
+	StuckBuckets() (n int, bucket, reason string)
+	Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, catalog.Placement, error)
+	Router() *catalog.Router
+	Events() *control.Bus
+	Store() state.Store
+	Node() string
+}
+
+// engine is what the API uses of *replication.Engine.
+type engine interface {
+	Status(ctx context.Context) (replication.Status, error)
+	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
+	RetryFailures(ctx context.Context) (int, error)
+	Pause(ctx context.Context) error
+	Resume(ctx context.Context) error
+	SyncBucket(ctx context.Context, bucket string) error
+	Purge(ctx context.Context, bucket string, mode replication.PurgeMode, pre control.Precondition) error
+	Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (replication.ObjectPage, error)
+	StorageStatus(cluster string) replication.StorageStatus
+	ConfirmDeletes(ctx context.Context, bucket string) (int, error)
+	RejectDeletes(ctx context.Context, bucket string) (int, error)
+}
+
+// Interface guards
+var (
+	_ catalogue = (*control.Control)(nil)
+	_ engine    = (*replication.Engine)(nil)
+)

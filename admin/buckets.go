@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication"
+)
+
+const defaultObjects = 1000
+
+// placementView is the JSON of GET /fado/buckets/{name}/placement.
+type placementView struct {
+	Bucket string   `json:"bucket"`
+	Prefix string   `json:"prefix"`
+	Policy string   `json:"policy"`
+	Chosen []string `json:"chosen"`
+	// Short says what is missing when fewer clusters could be chosen than wanted.
+	Short    string                  `json:"short,omitempty"`
+	Clusters []catalog.ClusterReason `json:"clusters"`
+}
+
+// purgeView answers a DELETE that removes data.
+type purgeView struct {
+	Bucket  string `json:"bucket"`
+	Purge   string `json:"purge"`
+	Removes string `json:"removes"`
+}
+
+// syncView answers POST /fado/buckets/{name}/sync.
+type syncView struct {
+	Bucket string `json:"bucket"`
+	Sync   string `json:"sync"`
+}
+
+// deletesView answers the decisions on held deletes.
+type deletesView struct {
+	Bucket  string `json:"bucket"`
+	Objects int    `json:"objects"`
+}
+
+// removeBucket answers DELETE of a bucket: forgotten, or purged as asked.
+func removeBucket(c *call) error {
+	mode := replication.PurgeMode(c.query("purge"))
+	if mode == "" && !c.r.URL.Query().Has("purge") {
+		return collection{catalog.KindBucket, "/fado/buckets"}.remove(c)
+	}
+	name := c.vars["name"]
+	pre, err := preconditions(c.r.Header)
+	if err != nil {
+		return err
+	}
+	holders := holdersOf(c.catalogue.Router().Snapshot(), name)
+	if err := c.engine.Purge(c.r.Context(), name, mode, pre); err != nil {
+		return about(catalog.KindBucket, name, err)
+	}
+	if mode == replication.PurgeCopies {
+		c.w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return c.reply(http.StatusAccepted, purgeView{
+		Bucket: name, Purge: string(mode),
+		Removes: "all data of the bucket, in " + strings.Join(holders, ", "),
+	})
+}
+
+// holdersOf names the clusters a bucket has copies in, for people.
+func holdersOf(snap *catalog.Snapshot, bucket string) []string {
+	var names []string
+	for _, cp := range snap.Copies(bucket) {
+		names = append(names, cp.Cluster)
+	}
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) == 0 {
+		return []string{"no cluster: it has no copies yet"}
+	}
+	return names
+}
+
+// objects lists a bucket's objects at its primary, with where each is current.
+func objects(c *call) error {
+	limit, err := c.limit(defaultObjects)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), dataTimeout)
+	defer cancel()
+	page, err := c.engine.Objects(ctx, c.vars["name"], c.query("prefix"), c.query("delimiter"), c.query("after"), limit)
+	if err != nil {
+		return about(catalog.KindBucket, c.vars["name"], err)
+	}
+	page.Objects, page.CommonPrefixes = orEmpty(page.Objects), orEmpty(page.CommonPrefixes)
+	for i := range page.Objects {
+		page.Objects[i].Clusters = orEmpty(page.Objects[i].Clusters)
+	}
+	return c.reply(http.StatusOK, page)
+}
+
+// placement tells the clusters the solver chooses for a bucket now, and why.
+func placement(c *call) error {
+	name := c.vars["name"]
+	rule, p, err := c.catalogue.Placement(c.r.Context(), name, c.query("prefix"))
+	if err != nil {
+		return about(catalog.KindBucket, name, err)
+	}
+	return c.reply(http.StatusOK, placementView{
+		Bucket: name, Prefix: rule.Prefix, Policy: rule.Policy,
+		Chosen: orEmpty(p.Chosen), Short: p.Short, Clusters: orEmpty(p.Reasons),
+	})
+}
+
+// syncBucket asks for a scan of a bucket now.
+func syncBucket(c *call) error {
+	name := c.vars["name"]
+	if err := c.engine.SyncBucket(c.r.Context(), name); err != nil {
+		return about(catalog.KindBucket, name, err)
+	}
+	return c.reply(http.StatusAccepted, syncView{Bucket: name, Sync: "requested"})
+}
+
+// confirmDeletes applies the deletes the breaker holds for a bucket.
+func confirmDeletes(c *call) error { return decideDeletes(c, c.engine.ConfirmDeletes) }
+
+// rejectDeletes brings the objects back whose deletes the breaker holds.
+func rejectDeletes(c *call) error { return decideDeletes(c, c.engine.RejectDeletes) }
+
+func decideDeletes(c *call, decide func(context.Context, string) (int, error)) error {
+	name := c.vars["name"]
+	n, err := decide(c.r.Context(), name)
+	if err != nil {
+		return about(catalog.KindBucket, name, err)
+	}
+	return c.reply(http.StatusOK, deletesView{Bucket: name, Objects: n})
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

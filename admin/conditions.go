@@ -1,0 +1,96 @@
+package admin
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/fado-project/fado/control"
+)
+
+// preconditions reads If-Match and If-None-Match of a change (RFC 9110, sections 13.1.1
+// and 13.1.2).
+func preconditions(h http.Header) (control.Precondition, error) {
+	var pre control.Precondition
+	if h.Values("If-Match") != nil {
+		tags, any, err := entityTags("If-Match", h)
+		if err != nil {
+			return pre, err
+		}
+		// If-Match compares strongly, so weak tags match nothing. The list stays
+		// non-nil without them: a condition that can't hold.
+		pre.IfMatch = []string{}
+		for _, t := range tags {
+			if !strings.HasPrefix(t, "W/") {
+				pre.IfMatch = append(pre.IfMatch, t)
+			}
+		}
+		if any {
+			pre.IfMatch = []string{"*"}
+		}
+	}
+	if h.Values("If-None-Match") != nil {
+		_, any, err := entityTags("If-None-Match", h)
+		if err != nil {
+			return pre, err
+		}
+		if !any {
+			return pre, badRequest("If-None-Match: expected * on a request that changes something")
+		}
+		pre.IfNoneMatchAny = true
+	}
+	return pre, nil
+}
+
+// notModified says whether If-None-Match of a GET names the tag (weak comparison).
+func notModified(h http.Header, etag string) (bool, error) {
+	if h.Values("If-None-Match") == nil {
+		return false, nil
+	}
+	tags, any, err := entityTags("If-None-Match", h)
+	if err != nil || any {
+		return any, err
+	}
+	return slices.ContainsFunc(tags, func(t string) bool {
+		return strings.TrimPrefix(t, "W/") == etag
+	}), nil
+}
+
+// entityTags parses a header that holds "*" or a list of entity tags.
+func entityTags(name string, h http.Header) (tags []string, any bool, err error) {
+	rest := strings.Trim(strings.Join(h.Values(name), ","), " \t")
+	if rest == "*" {
+		return nil, true, nil
+	}
+	for rest != "" {
+		tag, after, ok := cutEntityTag(rest)
+		if !ok {
+			return nil, false, badRequest("%s: %q: expected * or entity tags such as \"7\", separated by commas", name, strings.Join(h.Values(name), ", "))
+		}
+		tags = append(tags, tag)
+		rest = strings.TrimLeft(after, " \t,")
+	}
+	if tags == nil {
+		return nil, false, badRequest("%s: empty: expected * or entity tags such as \"7\"", name)
+	}
+	return tags, false, nil
+}
+
+// cutEntityTag takes the first entity tag off a list. A comma is legal inside the
+// quotes, which is why the list can't be split at commas.
+func cutEntityTag(s string) (tag, rest string, ok bool) {
+	start := 0
+	if strings.HasPrefix(s, "W/") {
+		start = 2
+	}
+	if len(s) <= start || s[start] != '"' {
+		return "", "", false
+	}
+	end := strings.IndexByte(s[start+1:], '"')
+	if end < 0 {
+		return "", "", false
+	}
+	end += start + 2
+	rest = strings.TrimLeft(s[end:], " \t")
+	return s[:end], rest, rest == "" || rest[0] == ','
+}

@@ -1,0 +1,115 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/fado-project/fado/control"
+)
+
+const (
+	// heartbeat is how often a comment keeps a silent stream alive through proxies.
+	heartbeat = 15 * time.Second
+	// eventRoom is how many events a watcher may lag behind before it misses some.
+	eventRoom = 1024
+	// eventWrite bounds one write to a watcher that does not read.
+	eventWrite = 30 * time.Second
+)
+
+// missedView is the data of the event "missed": the watcher should read again what it
+// is interested in.
+type missedView struct {
+	// Events is how many were left out, 0 if that is not known.
+	Events int    `json:"events"`
+	Reason string `json:"reason"`
+}
+
+// stream is one watcher's connection.
+type stream struct {
+	w  http.ResponseWriter
+	rc *http.ResponseController
+	id int
+}
+
+// events streams what happens, as server-sent events, until the client goes or the
+// configuration ends. A stream can't be resumed: a client that reconnects is told that
+// it may have missed events.
+func events(c *call) error {
+	s := &stream{w: c.w, rc: http.NewResponseController(c.w)}
+	// The admin server's read timeout is for requests; left in place it would end the
+	// request's context while the stream goes on.
+	if err := s.rc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("preparing the stream: %w", err)
+	}
+	sub := c.catalogue.Events().Subscribe(eventRoom)
+	defer sub.Close()
+	h := c.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	if c.r.Method == http.MethodHead {
+		return nil
+	}
+	// Whatever ends the stream from here on, the answer has begun: there is no error
+	// left to give.
+	_ = s.run(c, sub)
+	_ = s.rc.SetWriteDeadline(time.Time{})
+	return nil
+}
+
+// run writes events until there is nobody to write to.
+func (s *stream) run(c *call, sub *control.Subscription) error {
+	if err := s.write(": the events of FaDO\nretry: 2000\n\n"); err != nil {
+		return err
+	}
+	if c.r.Header.Get("Last-Event-ID") != "" {
+		if err := s.send("missed", missedView{Reason: "reconnected"}); err != nil {
+			return err
+		}
+	}
+	beat := time.NewTicker(c.heartbeat)
+	defer beat.Stop()
+	for {
+		var err error
+		select {
+		case <-c.r.Context().Done():
+			return c.r.Context().Err()
+		case <-c.ended:
+			return nil
+		case e := <-sub.C:
+			err = s.send(string(e.Type), e)
+		case <-beat.C:
+			err = s.write(":\n\n")
+		}
+		if n := sub.Missed(); n > 0 && err == nil {
+			err = s.send("missed", missedView{Events: n, Reason: "lagged behind"})
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// send writes one event.
+func (s *stream) send(event string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding an event: %w", err)
+	}
+	s.id++
+	return s.write(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", s.id, strings.TrimSpace(event), data))
+}
+
+func (s *stream) write(text string) error {
+	if err := s.rc.SetWriteDeadline(time.Now().Add(eventWrite)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if _, err := s.w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return s.rc.Flush()
+}

@@ -1,0 +1,116 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication"
+)
+
+func init() {
+	caddy.RegisterModule(new(API))
+}
+
+// App is what the API needs of the running fado app, which implements it.
+type App interface {
+	// Control and Replication return what the configuration runs on; nil before the
+	// app has started.
+	Control() *control.Control
+	Replication() *replication.Engine
+	// Version of FaDO, for people.
+	Version() string
+}
+
+// API is the module admin.api.fado. It has no configuration.
+type API struct {
+	log *zap.Logger
+	// find returns the running app; a field so that tests need no running Caddy.
+	find func() (backend, error)
+	// heartbeat of event streams.
+	heartbeat time.Duration
+}
+
+// CaddyModule returns the Caddy module information.
+func (*API) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "admin.api.fado",
+		New: func() caddy.Module { return new(API) },
+	}
+}
+
+// Provision sets the module up. It owns nothing: Caddy never calls Cleanup on the
+// modules of the admin API.
+func (a *API) Provision(ctx caddy.Context) error {
+	// Only in admin routers is the module passed: their context does not know it.
+	a.log = ctx.Logger(a)
+	a.find = findApp
+	a.heartbeat = heartbeat
+	return nil
+}
+
+// Routes implements caddy.AdminRouter. One pattern, because each is a label of
+// Caddy's metrics; the rest is routed within.
+func (a *API) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: "/fado/", Handler: caddy.AdminHandlerFunc(a.serve)}}
+}
+
+// serve answers one request or returns a caddy.APIError.
+func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
+	op, vars, err := table().find(w, r)
+	if err != nil {
+		return a.apiError(r, err)
+	}
+	c := &call{w: w, r: r, vars: vars, log: a.log, heartbeat: a.heartbeat}
+	if err := c.checkQuery(op.params); err != nil {
+		return a.apiError(r, err)
+	}
+	if !op.standalone {
+		if c.backend, err = a.find(); err != nil {
+			return a.apiError(r, err)
+		}
+	}
+	if err := op.handle(c); err != nil {
+		return a.apiError(r, err)
+	}
+	return nil
+}
+
+// findApp returns what the active configuration's app runs on.
+func findApp() (backend, error) {
+	ctx := caddy.ActiveContext()
+	mod, err := ctx.AppIfConfigured("fado")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return backend{}, unavailable("the fado app is not configured: add the global option \"fado\" to the Caddyfile, or \"fado\" to \"apps\" in the JSON config")
+	}
+	if err != nil {
+		return backend{}, unavailable("the fado app can't be used: %v", err)
+	}
+	app, ok := mod.(App)
+	if !ok {
+		return backend{}, fmt.Errorf("the fado app is a %T, which is not an admin.App", mod)
+	}
+	ctl, engine := app.Control(), app.Replication()
+	if ctl == nil || engine == nil {
+		return backend{}, unavailable("the fado app is starting")
+	}
+	return backend{
+		catalogue: ctl,
+		engine:    engine,
+		version:   app.Version(),
+		ended:     context.Context(ctx).Done(),
+	}, nil
+}
+
+// Interface guards
+var (
+	_ caddy.Module      = (*API)(nil)
+	_ caddy.Provisioner = (*API)(nil)
+	_ caddy.AdminRouter = (*API)(nil)
+)

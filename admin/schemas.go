@@ -1,0 +1,72 @@
+package admin
+
+import (
+	"iter"
+	"reflect"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+)
+
+// ownSchema returns the schema of types whose JSON is not what their Go kind suggests.
+func ownSchema(t reflect.Type) (object, bool) {
+	switch t {
+	case reflect.TypeFor[time.Time]():
+		return object{"type": "string", "format": "date-time"}, true
+	case reflect.TypeFor[catalog.Copies]():
+		return object{"anyOf": []object{{"type": "integer", "minimum": 1, "maximum": catalog.MaxCopies}, {"const": "all"}}}, true
+	case reflect.TypeFor[catalog.Size]():
+		return object{"type": []string{"string", "integer"}, "examples": []string{"500GiB", "2TB"}}, true
+	case reflect.TypeFor[catalog.Duration]():
+		return object{"type": []string{"string", "integer"}, "examples": []string{"10s", "1h", "7d"}}, true
+	case reflect.TypeFor[catalog.RawObject]():
+		return object{"type": "object", "properties": object{"policy": object{"type": "string"}}, "required": []string{"policy"}}, true
+	case reflect.TypeFor[mergePatch]():
+		return object{"type": "object", "description": "The fields to change; null takes a field back to its default."}, true
+	case reflect.TypeFor[catalog.Spread]():
+		return enum(catalog.SpreadZone, catalog.SpreadCluster), true
+	case reflect.TypeFor[catalog.Writes]():
+		return enum(catalog.WritesPrimary, catalog.WritesAnywhere), true
+	case reflect.TypeFor[catalog.OnMiss]():
+		return enum(catalog.OnMissRemote, catalog.OnMissReject, catalog.OnMissPull), true
+	case reflect.TypeFor[control.Origin]():
+		return enum(control.OriginConfig, control.OriginAPI), true
+	case reflect.TypeFor[control.EventType]():
+		return enum(control.EventResource, control.EventCopy, control.EventTransfer, control.EventStorage, control.EventFunction, control.EventBucketStuck), true
+	}
+	return nil, false
+}
+
+func enum[T ~string](values ...T) object {
+	return object{"type": "string", "enum": values}
+}
+
+// stateNames lists the values of plain strings that have few, by type and JSON name.
+var stateNames = map[string][]string{
+	"BucketStatus.state":    {control.BucketOK, control.BucketSyncing, control.BucketStuck, control.BucketConflict},
+	"CopyStatus.role":       {"primary", "copy"},
+	"CopyStatus.state":      {"synced", "syncing", "waiting", "draining", "removing", "failed"},
+	"StorageStatus.state":   {"up", "down", "unknown"},
+	"overview.status":       {"ok", "degraded"},
+	"overview.store":        {"sqlite", "postgres"},
+	"Candidate.locality":    {"local", "remote", "none", ""},
+	"decisionView.locality": {"local", "remote", "none"},
+	"inputView.scope":       {"bucket", "object", "prefix"},
+	"routeView.reason":      {"", "unknown-bucket", "no-fresh-copy", "no-endpoint", "zone-forbidden", "no-bucket"},
+}
+
+// fieldsOf yields the exported fields of a struct that encoding/json looks at.
+func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if f.Tag.Get("json") == "-" || !f.IsExported() && !f.Anonymous {
+				continue
+			}
+			if !yield(f) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// overview is the JSON of GET /fado/.
+type overview struct {
+	Version string `json:"version"`
+	Node    string `json:"node"`
+	Store   string `json:"store"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Counts  counts `json:"counts"`
+	// SnapshotAge is how many seconds ago what routing reads last changed or was
+	// last found to be what the store holds.
+	SnapshotAge float64 `json:"snapshot_age_s"`
+}
+
+type counts struct {
+	Zones    int `json:"zones"`
+	Clusters int `json:"clusters"`
+	Policies int `json:"policies"`
+	Buckets  int `json:"buckets"`
+}
+
+// overviewOf answers from memory, but for one read that tells whether the store is
+// there: a dead store shows as degraded, not as an error.
+func overviewOf(c *call) error {
+	snap := c.catalogue.Router().Snapshot()
+	o := overview{
+		Version: c.version, Node: c.catalogue.Node(), Store: c.catalogue.Store().Kind(), Status: "ok",
+		Counts: counts{
+			Zones: snap.Len(catalog.KindZone), Clusters: snap.Len(catalog.KindCluster),
+			Policies: snap.Len(catalog.KindPolicy), Buckets: snap.Len(catalog.KindBucket),
+		},
+		SnapshotAge: 0,
+	}
+	if why := c.degraded(snap); len(why) > 0 {
+		o.Status, o.Reason = "degraded", strings.Join(why, "; ")
+	}
+	return c.reply(http.StatusOK, o)
+}
+
+// degraded lists what is not as it should be; none when all is well.
+func (c *call) degraded(snap *catalog.Snapshot) (why []string) {
+	if _, err := c.catalogue.Store().Seq(c.r.Context()); err != nil {
+		why = append(why, err.Error())
+	}
+	snap.Clusters(func(cl *catalog.Cluster) bool {
+		if cl.Storage == nil {
+			return true
+		}
+		if st := c.engine.StorageStatus(cl.Name); st.State == catalog.StorageDown.String() {
+			why = append(why, fmt.Sprintf("the storage of %s is down: %s", cl.Name, st.Error))
+		}
+		return true
+	})
+	for _, ep := range snap.Endpoints() {
+		if !ep.Live.Healthy() {
+			why = append(why, fmt.Sprintf("function %s of %s is down: %s", ep.URL, ep.Cluster, ep.Live.Reason()))
+		}
+	}
+	if n, bucket, reason := c.catalogue.StuckBuckets(); n == 1 {
+		why = append(why, fmt.Sprintf("bucket %s is stuck: %s", bucket, reason))
+	} else if n > 1 {
+		why = append(why, fmt.Sprintf("%d buckets are stuck, one of them %s: %s", n, bucket, reason))
+	}
+	return why
+}

@@ -1,0 +1,166 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication"
+)
+
+// redacted is what a literal secret reads as.
+const redacted = "***"
+
+// placeholder is a value that names where a secret is and holds none of it.
+var placeholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
+
+// zoneView, clusterView, policyView and bucketView are items as clients see them.
+type zoneView struct {
+	*catalog.Zone
+	Origin control.Origin `json:"origin"`
+}
+
+type clusterView struct {
+	*catalog.Cluster
+	Origin control.Origin `json:"origin"`
+	Status *ClusterStatus `json:"status,omitempty"`
+}
+
+type policyView struct {
+	*catalog.Policy
+	Origin control.Origin `json:"origin"`
+}
+
+type bucketView struct {
+	*catalog.Bucket
+	Origin control.Origin        `json:"origin"`
+	Status *control.BucketStatus `json:"status,omitempty"`
+}
+
+// ClusterStatus is the read-only status of a cluster.
+type ClusterStatus struct {
+	// Storage is null for a cluster without one.
+	Storage   *replication.StorageStatus `json:"storage"`
+	Functions []FunctionStatus           `json:"functions"`
+}
+
+// FunctionStatus is what is known of one function endpoint.
+type FunctionStatus struct {
+	URL      string `json:"url"`
+	Healthy  bool   `json:"healthy"`
+	InFlight int64  `json:"in_flight"`
+	// Reason says why the endpoint is not healthy.
+	Reason string `json:"reason,omitempty"`
+}
+
+// views turns items of one kind into what clients see, secrets redacted.
+func (c *call) views(kind catalog.Kind, items []control.Item, withStatus bool) ([]any, error) {
+	var clusters func(*catalog.Cluster) *ClusterStatus
+	if kind == catalog.KindCluster && withStatus {
+		clusters = c.clusterStatuses()
+	}
+	views := make([]any, len(items))
+	for i, it := range items {
+		redact(it.Resource)
+		switch r := it.Resource.(type) {
+		case *catalog.Zone:
+			views[i] = zoneView{r, it.Origin}
+		case *catalog.Policy:
+			views[i] = policyView{r, it.Origin}
+		case *catalog.Cluster:
+			v := clusterView{Cluster: r, Origin: it.Origin}
+			if withStatus {
+				v.Status = clusters(r)
+			}
+			views[i] = v
+		case *catalog.Bucket:
+			v := bucketView{Bucket: r, Origin: it.Origin}
+			if withStatus {
+				status, err := c.bucketStatus(r.Name)
+				if err != nil {
+					return nil, err
+				}
+				v.Status = status
+			}
+			views[i] = v
+		}
+	}
+	return views, nil
+}
+
+// redact hides the literal secrets of a resource that is the caller's own.
+func redact(r catalog.Resource) {
+	cl, ok := r.(*catalog.Cluster)
+	if !ok || cl.Storage == nil || cl.Storage.SecretKey == "" {
+		return
+	}
+	if !placeholder.MatchString(cl.Storage.SecretKey) {
+		cl.Storage.SecretKey = redacted
+	}
+}
+
+// fillSecrets puts what is stored where a client sent "***". now is what is stored, nil
+// for nothing.
+func fillSecrets(r, now catalog.Resource) error {
+	cl, ok := r.(*catalog.Cluster)
+	if !ok || cl.Storage == nil {
+		return nil
+	}
+	stored := new(catalog.Storage)
+	if old, ok := now.(*catalog.Cluster); ok && old != nil && old.Storage != nil {
+		stored = old.Storage
+	}
+	for _, f := range []struct {
+		field      string
+		value, was *string
+	}{
+		{"access_key", &cl.Storage.AccessKey, &stored.AccessKey},
+		{"secret_key", &cl.Storage.SecretKey, &stored.SecretKey},
+	} {
+		if *f.value != redacted {
+			continue
+		}
+		if *f.was == "" {
+			return badRequest("cluster %s: storage.%s: \"***\" stands for the stored value, and there is none: expected the value or a placeholder such as {env.NAME}", cl.Name, f.field)
+		}
+		*f.value = *f.was
+	}
+	return nil
+}
+
+// clusterStatuses returns a function that tells a cluster's status from memory. The
+// endpoints are gathered once for all clusters.
+func (c *call) clusterStatuses() func(*catalog.Cluster) *ClusterStatus {
+	byCluster := make(map[string][]FunctionStatus)
+	for _, ep := range c.catalogue.Router().Snapshot().Endpoints() {
+		byCluster[ep.Cluster] = append(byCluster[ep.Cluster], FunctionStatus{
+			URL: ep.URL, Healthy: ep.Live.Healthy(), InFlight: ep.Live.InFlight.Load(), Reason: ep.Live.Reason(),
+		})
+	}
+	return func(cl *catalog.Cluster) *ClusterStatus {
+		st := &ClusterStatus{Functions: byCluster[cl.Name]}
+		if st.Functions == nil {
+			st.Functions = []FunctionStatus{}
+		}
+		if cl.Storage != nil {
+			storage := c.engine.StorageStatus(cl.Name)
+			st.Storage = &storage
+		}
+		return st
+	}
+}
+
+// bucketStatus returns a bucket's status, nil for a bucket that was deleted while a
+// list was being written.
+func (c *call) bucketStatus(name string) (*control.BucketStatus, error) {
+	st, err := c.catalogue.BucketStatus(c.r.Context(), name)
+	if errors.Is(err, control.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("status of bucket %s: %w", name, err)
+	}
+	return &st, nil
+}

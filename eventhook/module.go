@@ -1,0 +1,190 @@
+package eventhook
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// maxBody is the largest body taken; a batch of some ten thousand events.
+const maxBody = 4 << 20
+
+// App is what the handler needs of the running fado app, which implements it.
+type App interface {
+	// Control and Replication return what the configuration runs on; nil before the
+	// app has started.
+	Control() *control.Control
+	Replication() *replication.Engine
+}
+
+// Handler accepts event notifications from storages by POST: S3 event JSON, the
+// MinIO webhook, EventBridge, and CloudEvents around them. It answers 202 once the
+// changes are noted durably, 400 to anything else with what was expected, 401 without
+// the token, and 503 when the store is unavailable (send again then).
+//
+// The query parameter cluster names the cluster the events are from. Without it an
+// event is taken as a hint for every cluster that has a physical bucket of its name.
+type Handler struct {
+	// The bearer token that senders must show. A {env.X} or {file.X} placeholder keeps
+	// it out of the configuration. Required.
+	Token string `json:"token,omitempty"`
+
+	sum  [sha256.Size]byte // of the token
+	sink sink
+	log  *zap.Logger
+}
+
+// sink takes hints; a seam for tests.
+type sink interface {
+	// hasCluster says whether there is a cluster of that name.
+	hasCluster(name string) bool
+	// note returns once the hints are durable.
+	note(ctx context.Context, hints []replication.Hint) error
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.fado_events",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision resolves the token and finds the fado app.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.log = ctx.Logger()
+	if h.Token == "" {
+		return errors.New("fado_events: token: expected the bearer token that storages send")
+	}
+	token, err := caddy.NewReplacer().ReplaceOrErr(h.Token, true, true)
+	if err != nil {
+		return fmt.Errorf("fado_events: token: %w", err)
+	}
+	if token = strings.TrimSpace(token); token == "" {
+		return errors.New("fado_events: token: it is empty")
+	}
+	h.sum = sha256.Sum256([]byte(token))
+	mod, err := ctx.App("fado")
+	if err != nil {
+		return fmt.Errorf("fado_events: %w", err)
+	}
+	app, ok := mod.(App)
+	if !ok {
+		return fmt.Errorf("fado_events: the fado app is a %T, which is not an eventhook.App", mod)
+	}
+	h.sink = appSink{app}
+	return nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler. It never calls the next handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	status, err := h.take(w, r)
+	if err == nil {
+		w.WriteHeader(status)
+		return nil
+	}
+	log := h.log.Debug
+	if status >= http.StatusInternalServerError {
+		log = h.log.Warn
+	}
+	log("events refused", zap.Int("status", status), zap.String("remote", r.RemoteAddr), zap.Error(err))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	return json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+}
+
+// take notes the events of a request and returns the status to answer with; the error's
+// text is for the sender.
+func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return http.StatusMethodNotAllowed, fmt.Errorf("%s: expected POST", r.Method)
+	}
+	if err := h.authorize(w, r); err != nil {
+		return http.StatusUnauthorized, err
+	}
+	cluster := r.URL.Query().Get("cluster")
+	if cluster != "" && !h.sink.hasCluster(cluster) {
+		return http.StatusBadRequest, fmt.Errorf("query parameter \"cluster\": %q: expected the name of a cluster", cluster)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", maxBody)
+	}
+	if err != nil {
+		return http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)
+	}
+	hints, err := parse(r.Header, body)
+	if err != nil {
+		return http.StatusBadRequest, err
+	}
+	for i := range hints {
+		hints[i].Cluster = cluster
+	}
+	if len(hints) == 0 {
+		return http.StatusAccepted, nil
+	}
+	if err := h.sink.note(r.Context(), hints); err != nil {
+		w.Header().Set("Retry-After", "5")
+		h.log.Warn("events could not be noted", zap.Int("events", len(hints)), zap.Error(err))
+		return http.StatusServiceUnavailable, errors.New("the events could not be noted durably; send them again")
+	}
+	return http.StatusAccepted, nil
+}
+
+// authorize checks the bearer token (RFC 6750) in constant time.
+func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) error {
+	const challenge = `Bearer realm="fado_events"`
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		w.Header().Set("WWW-Authenticate", challenge)
+		return errors.New("expected the header Authorization: Bearer <token>")
+	}
+	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	if subtle.ConstantTimeCompare(sum[:], h.sum[:]) != 1 {
+		w.Header().Set("WWW-Authenticate", challenge+`, error="invalid_token"`)
+		return errors.New("the bearer token is not the one of this endpoint")
+	}
+	return nil
+}
+
+// appSink hands hints to the running app.
+type appSink struct{ app App }
+
+func (s appSink) hasCluster(name string) bool {
+	ctl := s.app.Control()
+	return ctl != nil && ctl.Router().Snapshot().Cluster(name) != nil
+}
+
+func (s appSink) note(ctx context.Context, hints []replication.Hint) error {
+	engine := s.app.Replication()
+	if engine == nil {
+		return errors.New("the fado app has not started")
+	}
+	return engine.Hints(ctx, hints...)
+}
+
+// Interface guards
+var (
+	_ caddy.Module                = (*Handler)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

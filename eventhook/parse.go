@@ -1,0 +1,216 @@
+package eventhook
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/fado-project/fado/replication"
+)
+
+// maxKey is the longest key S3 allows, in bytes.
+const maxKey = 1024
+
+// errShape names all that is understood.
+var errShape = errors.New(`expected an S3 event ({"Records":[{"s3":{"bucket":{"name"},"object":{"key"}}}]}), ` +
+	`an EventBridge event ({"detail":{"bucket":{"name"},"object":{"key"}}}), or a CloudEvent whose data is one of them`)
+
+// parse reads the hints out of a notification; none for a test event. The error says
+// what was expected. The whole body counts: one bad event refuses all, so that a sender
+// never takes part of a batch for noted.
+func parse(h http.Header, body []byte) ([]replication.Hint, error) {
+	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	if media == "application/cloudevents-batch+json" {
+		return parseBatch(body)
+	}
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return nil, fmt.Errorf("the body is empty: %w", errShape)
+	}
+	if media == "application/cloudevents+json" {
+		return parseCloudEvent(body)
+	}
+	if h.Get("Ce-Specversion") != "" {
+		// Binary mode: the attributes are headers, the body is the data.
+		return parseEvent(body)
+	}
+	return parseAny(body)
+}
+
+// parseAny reads a body whose content type tells nothing: what it is shows in it.
+func parseAny(body []byte) ([]replication.Hint, error) {
+	if body[0] == '[' {
+		return parseBatch(body)
+	}
+	var probe struct {
+		SpecVersion string `json:"specversion"`
+	}
+	// What can't be read here is reported by parseEvent.
+	if json.Unmarshal(body, &probe) == nil && probe.SpecVersion != "" {
+		return parseCloudEvent(body)
+	}
+	return parseEvent(body)
+}
+
+// parseBatch reads the CloudEvents JSON batch format.
+func parseBatch(body []byte) ([]replication.Hint, error) {
+	var events []json.RawMessage
+	if err := json.Unmarshal(body, &events); err != nil {
+		return nil, fmt.Errorf("a batch of CloudEvents: %w: expected a JSON array", err)
+	}
+	if events == nil {
+		return nil, errors.New("a batch of CloudEvents: expected a JSON array, not null")
+	}
+	var hints []replication.Hint
+	for i, e := range events {
+		more, err := parseCloudEvent(e)
+		if err != nil {
+			return nil, fmt.Errorf("event %d of the batch: %w", i, err)
+		}
+		hints = append(hints, more...)
+	}
+	return hints, nil
+}
+
+// parseCloudEvent reads a CloudEvent in the JSON format (structured mode).
+func parseCloudEvent(body []byte) ([]replication.Hint, error) {
+	var e struct {
+		SpecVersion string          `json:"specversion"`
+		Data        json.RawMessage `json:"data"`
+		Base64      string          `json:"data_base64"`
+	}
+	if err := json.Unmarshal(body, &e); err != nil {
+		return nil, fmt.Errorf("a CloudEvent: %w: expected a JSON object", err)
+	}
+	if e.SpecVersion == "" {
+		return nil, errors.New("a CloudEvent without specversion: expected {\"specversion\":\"1.0\",…,\"data\":{…}}")
+	}
+	data := []byte(e.Data)
+	if e.Base64 != "" {
+		var err error
+		if data, err = base64.StdEncoding.DecodeString(e.Base64); err != nil {
+			return nil, fmt.Errorf("a CloudEvent's data_base64: %w", err)
+		}
+	}
+	// Some bridges put the JSON into a string.
+	var text string
+	if json.Unmarshal(data, &text) == nil && text != "" {
+		data = []byte(text)
+	}
+	if len(data) == 0 {
+		return nil, fmt.Errorf("a CloudEvent without data: %w", errShape)
+	}
+	return parseEvent(data)
+}
+
+// event is every shape of an event at once: the S3 envelope, MinIO's, a single S3
+// record, EventBridge's envelope and its detail.
+type event struct {
+	Records []record `json:"Records"`
+
+	Key string `json:"Key"` // MinIO: bucket/key
+
+	S3 *entity `json:"s3"`
+
+	Detail *entity `json:"detail"`
+	entity
+}
+
+type record struct {
+	S3 *entity `json:"s3"`
+}
+
+// entity names one object.
+type entity struct {
+	Bucket struct {
+		Name string `json:"name"`
+	} `json:"bucket"`
+	Object struct {
+		Key  string `json:"key"`
+		Size int64  `json:"size"`
+	} `json:"object"`
+}
+
+// parseEvent reads one event that is not wrapped.
+func parseEvent(body []byte) ([]replication.Hint, error) {
+	// S3 sends a test event when notifications are set up. Its "Bucket" is a string, so
+	// it must not be read as the other shapes.
+	var test struct{ Event string }
+	if json.Unmarshal(body, &test) == nil && test.Event == "s3:TestEvent" {
+		return nil, nil
+	}
+	var e event
+	if err := json.Unmarshal(body, &e); err != nil {
+		return nil, fmt.Errorf("%w: %w", err, errShape)
+	}
+	switch {
+	case e.Records != nil:
+		return parseRecords(e.Records)
+	case e.S3 != nil:
+		return parseRecords([]record{{e.S3}})
+	case e.Detail != nil:
+		return one(e.Detail.hint(e.Detail.Object.Key))
+	case e.Bucket.Name != "" || e.Object.Key != "":
+		return one(e.hint(e.Object.Key))
+	case e.Key != "":
+		bucket, key, _ := strings.Cut(e.Key, "/")
+		e.Bucket.Name = bucket
+		return one(e.hint(key))
+	default:
+		return nil, errShape
+	}
+}
+
+func parseRecords(records []record) ([]replication.Hint, error) {
+	hints := make([]replication.Hint, 0, len(records))
+	for i, r := range records {
+		if r.S3 == nil {
+			return nil, fmt.Errorf("record %d has no s3: %w", i, errShape)
+		}
+		h, err := r.S3.hint(decodeKey(r.S3.Object.Key))
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w", i, err)
+		}
+		hints = append(hints, h)
+	}
+	return hints, nil
+}
+
+// decodeKey undoes the encoding of keys in S3 event records: that of forms, with + for
+// a space. EventBridge does not encode. A key that does not decode is from a storage
+// that does not encode either.
+func decodeKey(key string) string {
+	if decoded, err := url.QueryUnescape(key); err == nil {
+		return decoded
+	}
+	return key
+}
+
+// hint names the object, whose key is given as it is in the bucket.
+func (e *entity) hint(key string) (replication.Hint, error) {
+	switch {
+	case e.Bucket.Name == "":
+		return replication.Hint{}, fmt.Errorf("bucket.name is missing: %w", errShape)
+	case key == "":
+		return replication.Hint{}, fmt.Errorf("object.key is missing: %w", errShape)
+	case len(key) > maxKey:
+		return replication.Hint{}, fmt.Errorf("object.key has %d bytes: expected at most %d", len(key), maxKey)
+	case !utf8.ValidString(key):
+		return replication.Hint{}, errors.New("object.key is not UTF-8")
+	}
+	return replication.Hint{Physical: e.Bucket.Name, Key: key, Size: max(0, e.Object.Size)}, nil
+}
+
+func one(h replication.Hint, err error) ([]replication.Hint, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []replication.Hint{h}, nil
+}
