@@ -23,12 +23,13 @@ func BuiltinPolicy() *Policy {
 }
 
 // Normalize implements Resource.
-func (z *Zone) Normalize() {}
+func (z *Zone) Normalize() { z.Labels = nilIfEmpty(z.Labels) }
 
 // Normalize implements Resource.
 func (c *Cluster) Normalize() {
 	c.Zones = orEmpty(c.Zones)
 	c.Functions = orEmpty(c.Functions)
+	c.Labels = nilIfEmpty(c.Labels)
 	for i := range c.Functions {
 		if c.Functions[i].Weight == 0 {
 			c.Functions[i].Weight = 1
@@ -46,6 +47,9 @@ func (p *Policy) Normalize() {
 	}
 	p.Zones, p.ExcludeZones = orEmpty(p.Zones), orEmpty(p.ExcludeZones)
 	p.Clusters, p.Prefer = orEmpty(p.Clusters), orEmpty(p.Prefer)
+	if len(p.Balance) == 0 {
+		p.Balance = nil
+	}
 	p.Spread = orDefault(p.Spread, SpreadZone)
 	p.Writes = orDefault(p.Writes, WritesPrimary)
 	p.OnMiss = orDefault(p.OnMiss, OnMissRemote)
@@ -95,6 +99,14 @@ func orEmpty[T any](s []T) []T {
 		return []T{}
 	}
 	return s
+}
+
+// nilIfEmpty makes labels that hold nothing those left out: JSON leaves both out.
+func nilIfEmpty(labels map[string]string) map[string]string {
+	if len(labels) == 0 {
+		return nil
+	}
+	return labels
 }
 
 func orDefault[T comparable](v, def T) T {

@@ -127,7 +127,7 @@ func (s Size) String() string {
 	best := strconv.FormatInt(int64(s), 10)
 	for _, u := range sizeUnits {
 		if s > 0 && int64(s)%u.bytes == 0 {
-			if c := strconv.FormatInt(int64(s)/u.bytes, 10) + u.suffix; len(c) < len(best) {
+			if c := strconv.FormatInt(int64(s)/u.bytes, 10) + u.suffix; len(c) <= len(best) {
 				best = c
 			}
 		}
