@@ -12,7 +12,7 @@ import (
 //     deny, and nothing else decides residency. The state of a cluster (draining,
 //     full, without a storage) never matters to it.
 //   - what is chosen among the allowed: [Solver.Choose], and [Solve] with reasons,
-//     both of which ask plan.rank.
+//     both of which take from the front of plan.sort's order.
 //
 // What holds whatever the input, and is tested as properties:
 //

@@ -8,7 +8,7 @@ import (
 
 // explain ranks as Choose does and says why for every cluster.
 func (pl *plan) explain(in *RuleInput, clusters []*Cluster, zone func(string) *Zone) Placement {
-	ranked := pl.rank(nil, in)
+	ranked := pl.sort(pl.candidates(nil, in))
 	n := pl.wanted(ranked)
 	out := Placement{Chosen: make([]string, 0, n), Reasons: make([]ClusterReason, 0, len(clusters))}
 	places := make(map[string]int, len(ranked))
@@ -30,7 +30,7 @@ func (pl *plan) explain(in *RuleInput, clusters []*Cluster, zone func(string) *Z
 		case isSlot:
 			r.Reason = pl.slots[next].obstacle()
 		case pl.allowed[c.Name]:
-			r.Reason = "no storage"
+			r.Reason = whyNoStorage
 		default:
 			r.Reason = deny(pl.policy, c, zone).reason(pl.policy)
 		}
@@ -62,7 +62,7 @@ func (pl *plan) rankedReason(in *RuleInput, ranked []candidate, place, n int) st
 	sl := &pl.slots[c.slot]
 	if place >= n {
 		why := ""
-		if pl.policy.Spread == SpreadZone && c.round > 0 && pl.domains > 1 {
+		if c.round > 0 {
 			why = " (others of its zone come before it)"
 		}
 		return fmt.Sprintf("ranked %s of %d%s, %s wanted", ordinal(place+1), len(ranked), why, count(pl.policy.Copies.N, "copy"))
@@ -78,7 +78,7 @@ func (pl *plan) rankedReason(in *RuleInput, ranked []candidate, place, n int) st
 	if sl.drain {
 		reason += ", which the bucket names, so it stays while the cluster drains"
 	} else if sl.full {
-		reason += ", which stays though the " + sl.obstacle()
+		reason += ", which stays though the storage is full: " + sl.usage()
 	}
 	return reason
 }
@@ -86,10 +86,15 @@ func (pl *plan) rankedReason(in *RuleInput, ranked []candidate, place, n int) st
 // obstacle says what keeps new copies out of a slot.
 func (sl *slot) obstacle() string {
 	if sl.drain {
-		return "draining"
+		return whyDraining
 	}
+	return whyFull + sl.usage()
+}
+
+// usage reads "510GiB of 500GiB used", in the kind of unit the capacity was given in.
+func (sl *slot) usage() string {
 	decimal := !strings.HasSuffix(sl.capacity.String(), "iB")
-	return "storage full: " + sizeText(sl.used, decimal) + " of " + sizeText(sl.capacity, decimal) + " used"
+	return sizeText(sl.used, decimal) + " of " + sizeText(sl.capacity, decimal) + " used"
 }
 
 // reason says in words why a policy does not allow a cluster.
@@ -137,16 +142,23 @@ func (pl *plan) short(n int, reasons []ClusterReason) string {
 	return s + "the policy allows no other"
 }
 
-// obstacleOf reads "c3 is draining" or "c3 has no storage".
+// Why allowed clusters can't take a copy, as their reasons begin.
+const (
+	whyDraining  = "draining"
+	whyNoStorage = "no storage"
+	whyFull      = "storage full: "
+)
+
+// obstacleOf reads "c3 is draining", "c3 has no storage" or "c3 is full (2TB of 2TB
+// used)".
 func obstacleOf(r ClusterReason) string {
-	switch r.Reason {
-	case "draining":
-		return r.Cluster + " is draining"
-	case "no storage":
-		return r.Cluster + " has no storage"
-	default:
-		return r.Cluster + "'s " + r.Reason
+	if usage, full := strings.CutPrefix(r.Reason, whyFull); full {
+		return r.Cluster + " is full (" + usage + ")"
 	}
+	if r.Reason == whyNoStorage {
+		return r.Cluster + " has no storage"
+	}
+	return r.Cluster + " is " + r.Reason
 }
 
 // maxListed is how many items of a list an explanation names.

@@ -47,19 +47,23 @@ type RuleInput struct {
 // Choose appends the clusters that hold the rule's copies to dst, the primary first,
 // if it may stay. complete is false if there are fewer than the policy asks for;
 // Place says why. It answers as Solve does, without reasons, and allocates nothing
-// for up to 32 clusters if dst has room.
+// for up to 32 clusters and 6 copies if dst has room.
 func (s *Solver) Choose(dst []string, in *RuleInput) (chosen []string, complete bool) {
 	pl := s.plan(in.Policy)
 	if pl == nil {
 		return dst, false
 	}
 	var room [stackCandidates]candidate
-	ranked := pl.rank(room[:0], in)
-	n := pl.wanted(ranked)
-	for _, c := range ranked[:n] {
+	picked := pl.candidates(room[:0], in)
+	if n := pl.wanted(picked); n <= fewCopies {
+		picked = pl.pick(picked, n)
+	} else {
+		picked = pl.sort(picked)[:n]
+	}
+	for _, c := range picked {
 		dst = append(dst, pl.slots[c.slot].name)
 	}
-	return dst, pl.complete(ranked[:n])
+	return dst, pl.complete(picked)
 }
 
 // Place is Choose with reasons for every cluster; false if the policy is not
@@ -177,9 +181,8 @@ type candidate struct {
 	score  uint64
 }
 
-// rank appends the slots that may hold a copy of the rule to dst in the order in
-// which they are chosen.
-func (pl *plan) rank(dst []candidate, in *RuleInput) []candidate {
+// candidates appends the slots that may hold a copy of the rule to dst, unordered.
+func (pl *plan) candidates(dst []candidate, in *RuleInput) []candidate {
 	rule := mix(xxhash.Sum64String(in.Bucket)) ^ xxhash.Sum64String(in.Prefix)
 	for i := range pl.slots {
 		sl := &pl.slots[i]
@@ -192,11 +195,67 @@ func (pl *plan) rank(dst []candidate, in *RuleInput) []candidate {
 		}
 		dst = append(dst, c)
 	}
-	slices.SortFunc(dst, byPreference)
-	if pl.policy.Spread == SpreadZone && pl.domains > 1 {
-		pl.spread(dst)
-	}
 	return dst
+}
+
+// spreads says whether failure domains matter.
+func (pl *plan) spreads() bool { return pl.policy.Spread == SpreadZone && pl.domains > 1 }
+
+// fewCopies is up to how many copies picking one after the other beats sorting.
+const fewCopies = 6
+
+// pick puts the first n candidates, in the order of sort, to the front and returns
+// them: each is the best of those whose failure domain has the fewest so far.
+func (pl *plan) pick(cs []candidate, n int) []candidate {
+	var domains [fewCopies]int32 // of those picked
+	for i := range n {
+		best := i
+		for j := i; j < len(cs); j++ {
+			if pl.spreads() {
+				cs[j].round = occurrences(domains[:i], pl.slots[cs[j].slot].domain)
+			}
+			if byRound(cs[j], cs[best]) < 0 {
+				best = j
+			}
+		}
+		cs[i], cs[best] = cs[best], cs[i]
+		domains[i] = pl.slots[cs[i].slot].domain
+	}
+	return cs[:n]
+}
+
+func occurrences(list []int32, v int32) (n int32) {
+	for _, x := range list {
+		if x == v {
+			n++
+		}
+	}
+	return n
+}
+
+// sort orders candidates as they are chosen.
+func (pl *plan) sort(cs []candidate) []candidate {
+	slices.SortFunc(cs, byPreference)
+	if !pl.spreads() {
+		return cs
+	}
+	taken := make([]int32, pl.domains)
+	for i := range cs {
+		n := &taken[pl.slots[cs[i].slot].domain]
+		cs[i].round = *n
+		*n++
+	}
+	slices.SortFunc(cs, byRound)
+	return cs
+}
+
+// byRound puts the best of every failure domain before the second best of any, and
+// so on; within a round it is byPreference.
+func byRound(a, b candidate) int {
+	if a.round != b.round {
+		return cmp.Compare(a.round, b.round)
+	}
+	return byPreference(a, b)
 }
 
 // byPreference orders candidates: prefer's order, then the higher score, then by
@@ -211,38 +270,12 @@ func byPreference(a, b candidate) int {
 	return cmp.Compare(a.slot, b.slot)
 }
 
-// spread puts the best of every failure domain before the second best of any, and so
-// on, and leaves the order as it is otherwise.
-func (pl *plan) spread(ranked []candidate) {
-	var room [stackCandidates]int32
-	taken := room[:]
-	if pl.domains > len(room) {
-		taken = make([]int32, pl.domains)
-	}
-	sorted := true
-	for i := range ranked {
-		c := &ranked[i]
-		n := &taken[pl.slots[c.slot].domain]
-		c.round = *n
-		*n++
-		sorted = sorted && (i == 0 || ranked[i-1].round <= c.round)
-	}
-	if !sorted {
-		slices.SortFunc(ranked, func(a, b candidate) int {
-			if a.round != b.round {
-				return cmp.Compare(a.round, b.round)
-			}
-			return byPreference(a, b)
-		})
-	}
-}
-
-// wanted returns how many of the ranked are chosen.
-func (pl *plan) wanted(ranked []candidate) int {
+// wanted returns how many of the candidates are chosen.
+func (pl *plan) wanted(cs []candidate) int {
 	if pl.policy.Copies.All {
-		return len(ranked)
+		return len(cs)
 	}
-	return min(max(pl.policy.Copies.N, 0), len(ranked))
+	return min(max(pl.policy.Copies.N, 0), len(cs))
 }
 
 // complete says whether what was chosen is what the policy asks for. With "all",
