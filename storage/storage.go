@@ -67,6 +67,9 @@ type Object struct {
 	// Stat fills these in; listings don't.
 	Replica bool   // FaDO's mark: written as a copy, not by a user
 	Source  Source // where a stamped copy came from
+	// Attributes is a digest of the headers, user metadata and tags S3 keeps, equal
+	// for equal ones on any two storages.
+	Attributes string
 }
 
 // Source is what a copy on a storage that can't preserve ETag, version and time is

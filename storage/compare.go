@@ -1,0 +1,65 @@
+package storage
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Compare tells whether two objects have the same content and, where both were
+// stat'ed, the same headers, metadata and tags, without reading them. Either may be
+// the copy. ETags of multipart uploads depend on the parts, so that two that differ
+// prove nothing; a stamp decides then, which only Stat reads.
+func Compare(a, b Object) Comparison {
+	if a.Size != b.Size {
+		return Different
+	}
+	content := compareContent(a, b)
+	if content == Equal && a.Attributes != "" && b.Attributes != "" && a.Attributes != b.Attributes {
+		return Different
+	}
+	return content
+}
+
+func compareContent(a, b Object) Comparison {
+	switch {
+	case a.ETag != "" && a.ETag == b.ETag:
+		return Equal
+	case a.Size == 0:
+		return Equal
+	case stampMatches(a, b) || stampMatches(b, a):
+		return Equal
+	case a.Source.ETag != "" && a.Source == b.Source:
+		return Equal // two copies of one version
+	case plainMD5(a.ETag) && plainMD5(b.ETag):
+		return Different
+	case a.Source.ETag != "" || b.Source.ETag != "":
+		return Different // a stamp that names another version
+	default:
+		return Unknown
+	}
+}
+
+// stampMatches says whether copy is stamped with what src is.
+func stampMatches(copy, src Object) bool {
+	return copy.Source.ETag != "" && copy.Source.ETag == src.ETag && copy.Source.Size == src.Size
+}
+
+var md5ETag = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// plainMD5 says whether an ETag has the form of an MD5 of the content, as S3 gives
+// objects that were uploaded in one request and not encrypted with a KMS.
+func plainMD5(etag string) bool { return md5ETag.MatchString(etag) }
+
+// partsOf returns the number of parts in a multipart upload's ETag; 0 if it is none.
+func partsOf(etag string) int {
+	sum, n, ok := strings.Cut(etag, "-")
+	if !ok || !plainMD5(sum) {
+		return 0
+	}
+	parts, err := strconv.Atoi(n)
+	if err != nil {
+		return 0
+	}
+	return parts
+}

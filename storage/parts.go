@@ -1,0 +1,377 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5" //nolint:gosec // a multipart ETag is an MD5 of MD5s
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	partWorkers  = 4 // parts of one object at a time
+	partAttempts = 3
+	abortTimeout = 30 * time.Second
+	minPart      = 5 << 20  // S3's minimum for all parts but the last
+	ownPart      = 16 << 20 // where the source's parts are not known
+	maxParts     = 10000
+)
+
+// inParts says whether the copy is a multipart upload. An object that was uploaded
+// in parts is copied in the same parts, so that its ETag comes out the same on any
+// storage, and checks the content on the way; one that was not goes in one piece,
+// for the same reason, up to the size S3 takes.
+func (t *transfer) inParts() bool {
+	return t.obj.Size > maxSingle || (partsOf(t.obj.ETag) > 0 && t.obj.Size > smallObject)
+}
+
+// layout says how an object is cut into parts.
+type layout struct {
+	count    int
+	size     int64 // of every part but the last; 0: as the source's parts are
+	verified bool  // the parts' ETags must add up to the source's
+}
+
+// upload is a multipart upload under way.
+type upload struct {
+	t      *transfer
+	id     string
+	layout layout
+	head   http.Header // the source's
+	cancel context.CancelCauseFunc
+
+	mu    sync.Mutex
+	parts []completedPart
+	bytes int64
+}
+
+type completedPart struct {
+	PartNumber int
+	ETag       string
+	sum        [md5.Size]byte
+	plain      bool
+	checksum   string
+}
+
+// copyParts copies by a multipart upload of parallel parts.
+func (t *transfer) copyParts(ctx context.Context) (Object, error) {
+	first, l, err := t.firstPart(ctx)
+	if err != nil {
+		return Object{}, err
+	}
+	defer first.Body.Close()
+	if l.count == 0 {
+		_ = first.Body.Close()
+		return t.copyWhole(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	u := &upload{t: t, layout: l, head: first.Header, cancel: cancel, parts: make([]completedPart, l.count)}
+	if err := u.begin(ctx); err != nil {
+		return Object{}, err
+	}
+	h, err := u.transferAndComplete(ctx, first)
+	if err != nil {
+		u.abort(ctx)
+		return Object{}, err
+	}
+	return t.result(first.Header, h), nil
+}
+
+// firstPart opens the first part and decides on the layout; count 0 means that the
+// object is better copied as a whole.
+func (t *transfer) firstPart(ctx context.Context) (*http.Response, layout, error) {
+	n := partsOf(t.obj.ETag)
+	if n > 0 && n <= maxParts {
+		resp, err := t.get(ctx, url.Values{"partNumber": {"1"}}, "")
+		if err != nil {
+			return nil, layout{}, err
+		}
+		told, _ := strconv.Atoi(resp.Header.Get("X-Amz-Mp-Parts-Count"))
+		if told == n && (n == 1 || resp.ContentLength >= minPart) {
+			return resp, layout{count: n, verified: !encrypted(resp.Header)}, nil
+		}
+		_ = resp.Body.Close()
+	}
+	l := ownLayout(t.obj.Size, n)
+	resp, err := t.get(ctx, nil, l.byteRange(1, t.obj.Size))
+	if err == nil && resp.ContentLength != min(l.size, t.obj.Size) {
+		_ = resp.Body.Close()
+		err = t.src.fail(t.putRequest(), ErrPrecondition, "a range of %d bytes has %d", min(l.size, t.obj.Size), resp.ContentLength)
+	}
+	if l.count == 1 {
+		l.count = 0
+	}
+	return resp, l, err
+}
+
+// ownLayout cuts an object into parts of our choice. Their number is not that of the
+// source's parts, so that an ETag with this number always means the source's layout.
+func ownLayout(size int64, sourceParts int) layout {
+	part := int64(ownPart)
+	for (size+part-1)/part > maxParts || (size+part-1)/part == int64(sourceParts) {
+		part += minPart
+	}
+	return layout{count: int((size + part - 1) / part), size: part}
+}
+
+func (l layout) byteRange(part int, size int64) string {
+	from := int64(part-1) * l.size
+	return fmt.Sprintf("bytes=%d-%d", from, min(from+l.size, size)-1)
+}
+
+func (u *upload) request(name, method string, query url.Values) *request {
+	return &request{
+		name: name, method: method, bucket: u.t.dst.Physical(u.t.bucket), key: u.t.obj.Key,
+		query: query, header: make(http.Header), dog: u.t.dog,
+	}
+}
+
+func (u *upload) begin(ctx context.Context) error {
+	q := u.request("beginning the upload of", http.MethodPost, url.Values{"uploads": {""}})
+	var err error
+	if q.header, err = u.t.describe(ctx, u.head); err != nil {
+		return err
+	}
+	u.t.placeVersion(q, u.head)
+	if !u.layout.verified && u.t.to.trailers {
+		q.header.Set("X-Amz-Checksum-Algorithm", "CRC32C")
+	}
+	var x struct {
+		XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
+		UploadID string   `xml:"UploadId"`
+	}
+	if _, err := u.decode(ctx, q, &x); err != nil {
+		return u.t.refused(q, err)
+	}
+	if x.UploadID == "" {
+		return u.t.dst.fail(q, ErrUnavailable, "the answer is not S3's: no upload ID")
+	}
+	u.id = x.UploadID
+	return nil
+}
+
+// decode makes a request and parses the XML of its answer.
+func (u *upload) decode(ctx context.Context, q *request, into any) (http.Header, error) {
+	resp, err := u.t.dst.send(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer discard(resp)
+	if err := xml.NewDecoder(resp.Body).Decode(into); err != nil {
+		return nil, u.t.dst.rubbish(q, err)
+	}
+	return resp.Header, nil
+}
+
+func (u *upload) transferAndComplete(ctx context.Context, first *http.Response) (http.Header, error) {
+	if err := u.transferParts(ctx, first); err != nil {
+		return nil, err
+	}
+	if u.bytes != u.t.obj.Size {
+		return nil, u.t.src.fail(u.t.putRequest(), ErrPrecondition, "its parts have %d bytes, expected %d", u.bytes, u.t.obj.Size)
+	}
+	if err := u.verify(); err != nil {
+		return nil, err
+	}
+	if err := u.t.checkBefore(ctx); err != nil { // again: the upload took its time
+		return nil, err
+	}
+	return u.complete(ctx)
+}
+
+// transferParts runs the workers. The first error stops them all.
+func (u *upload) transferParts(ctx context.Context, first *http.Response) error {
+	next := make(chan int)
+	go func() {
+		defer close(next)
+		for n := 1; n <= u.layout.count; n++ {
+			select {
+			case next <- n:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	var wg sync.WaitGroup
+	for range min(partWorkers, u.layout.count) {
+		wg.Go(func() {
+			for n := range next {
+				if err := u.transferPart(ctx, n, first); err != nil {
+					u.cancel(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// transferPart copies a part, again if the network failed it.
+func (u *upload) transferPart(ctx context.Context, n int, first *http.Response) error {
+	var err error
+	for attempt := range partAttempts {
+		var resp *http.Response
+		if n == 1 && attempt == 0 {
+			resp = first
+		} else if resp, err = u.openPart(ctx, n); err != nil {
+			if !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+				return err
+			}
+			continue
+		}
+		err = u.putPart(ctx, n, resp)
+		_ = resp.Body.Close()
+		if err == nil || !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (u *upload) openPart(ctx context.Context, n int) (*http.Response, error) {
+	if u.layout.size == 0 {
+		return u.t.get(ctx, url.Values{"partNumber": {strconv.Itoa(n)}}, "")
+	}
+	return u.t.get(ctx, nil, u.layout.byteRange(n, u.t.obj.Size))
+}
+
+func (u *upload) putPart(ctx context.Context, n int, resp *http.Response) error {
+	q := u.request("PUT part "+strconv.Itoa(n)+" of", http.MethodPut, partQuery(u.id, n))
+	q.size = resp.ContentLength
+	body := &sourceReader{t: u.t, ctx: ctx, r: resp.Body}
+	q.body = body
+	if u.t.to.preserve {
+		q.header.Set(minioRequest, "true")
+	}
+	sum := md5.New() //nolint:gosec // see import
+	switch {
+	case u.layout.verified: // by the sum of the ETags
+	case u.t.to.trailers:
+		q.trailing = true
+		q.header.Set("X-Amz-Sdk-Checksum-Algorithm", "CRC32C")
+	default:
+		q.body = io.TeeReader(body, sum)
+	}
+	h, err := u.t.dst.call(ctx, q)
+	if body.err != nil {
+		return body.err
+	}
+	if err != nil {
+		return err
+	}
+	p := completedPart{PartNumber: n, ETag: trimETag(h.Get("ETag")), checksum: h.Get(crc32cHeader)}
+	if p.plain = plainMD5(p.ETag); p.plain {
+		_, _ = hex.Decode(p.sum[:], []byte(p.ETag))
+	}
+	if !u.layout.verified && !q.trailing && p.plain && !bytes.Equal(sum.Sum(nil), p.sum[:]) {
+		return u.t.dst.fail(q, ErrCorrupt, "ETag is %s, sent %x", p.ETag, sum.Sum(nil))
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.parts[n-1] = p
+	u.bytes += q.size
+	return nil
+}
+
+// verify checks that the parts, as dst received them, add up to the source's ETag
+// (S3 API reference: the MD5 of the parts' MD5s, a dash, their number).
+func (u *upload) verify() error {
+	if !u.layout.verified {
+		return nil
+	}
+	sum := md5.New() //nolint:gosec // see import
+	for i := range u.parts {
+		if !u.parts[i].plain {
+			return u.t.dst.fail(u.t.putRequest(), ErrCorrupt, "part %d has the ETag %q, not an MD5", i+1, u.parts[i].ETag)
+		}
+		sum.Write(u.parts[i].sum[:])
+	}
+	if got := fmt.Sprintf("%x-%d", sum.Sum(nil), len(u.parts)); got != u.t.obj.ETag {
+		return u.t.dst.fail(u.t.putRequest(), ErrCorrupt, "the parts' ETag is %s, the source's %s", got, u.t.obj.ETag)
+	}
+	return nil
+}
+
+type completeBody struct {
+	XMLName xml.Name `xml:"CompleteMultipartUpload"`
+	Parts   []completeBodyPart
+}
+
+type completeBodyPart struct {
+	XMLName        xml.Name `xml:"Part"`
+	PartNumber     int
+	ETag           string
+	ChecksumCRC32C string `xml:",omitempty"`
+}
+
+func (u *upload) complete(ctx context.Context) (http.Header, error) {
+	q := u.request("completing the upload of", http.MethodPost, url.Values{"uploadId": {u.id}})
+	body := completeBody{}
+	for _, p := range u.parts {
+		body.Parts = append(body.Parts, completeBodyPart{PartNumber: p.PartNumber, ETag: quoteETag(p.ETag), ChecksumCRC32C: p.checksum})
+	}
+	var err error
+	if q.replay, err = xml.Marshal(body); err != nil {
+		return nil, fmt.Errorf("completing the upload: %w", err)
+	}
+	q.body, q.size = bytes.NewReader(q.replay), int64(len(q.replay))
+	u.t.setCondition(q.header)
+	if u.t.to.preserve {
+		q.header.Set(minioRequest, "true")
+		q.header.Set(minioActualSize, strconv.FormatInt(u.t.obj.Size, 10))
+	}
+	if u.t.preserve {
+		q.header.Set(minioSourceMTime, u.t.obj.LastModified.UTC().Format(time.RFC3339Nano))
+		q.header.Set(minioSourceETag, u.t.obj.ETag)
+	}
+	u.t.dog.allow(u.t.dst.completeWait)
+	return u.finish(ctx, q)
+}
+
+// finish sends the completion. Its answer may be an error with the status 200, since
+// S3 may begin to answer before it is done.
+func (u *upload) finish(ctx context.Context, q *request) (http.Header, error) {
+	var x struct {
+		XMLName xml.Name
+		ETag    string
+		Code    string
+		Message string
+	}
+	h, err := u.decode(ctx, q, &x)
+	if err != nil {
+		return nil, u.t.refused(q, err)
+	}
+	switch {
+	case x.XMLName.Local == "Error":
+		e := u.t.dst.fail(q, ErrUnavailable, "%s", u.t.dst.redact(shorten(x.Message)))
+		e.Code = x.Code
+		if k := codeKinds[x.Code]; k != nil {
+			e.kind = k
+		}
+		return nil, e
+	case x.XMLName.Local != "CompleteMultipartUploadResult":
+		return nil, u.t.dst.fail(q, ErrUnavailable, "the answer is not S3's")
+	}
+	h = h.Clone()
+	h.Set("ETag", x.ETag)
+	return h, nil
+}
+
+// abort removes what a failed upload has left, even when the copy's context is over.
+func (u *upload) abort(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	q := u.request("aborting the upload of", http.MethodDelete, url.Values{"uploadId": {u.id}})
+	q.dog = nil
+	_, _ = u.t.dst.call(ctx, q) // storages expire what stays
+}
