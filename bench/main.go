@@ -1,0 +1,74 @@
+// The benchmarks of FaDO's figures, each beside its peer in the same run. It writes
+// bench/RESULTS.md.
+//
+//	make bench                       # all of it, about 20 minutes
+//	go run ./bench -only routing     # one section; RESULTS.md keeps the others
+//
+// The machine is named by cores and memory only. Compare figures of one run; absolute
+// figures of different machines say little.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// section is one table of the results.
+type section struct {
+	name, title string
+	run         func(ctx context.Context, e *env) (string, error)
+}
+
+var sections = []section{
+	{"choice", "The choice itself", choice},
+	{"routing", "Invocations beside plain `least_conn`, and beside one route per bucket", routing},
+	{"memory", "A million buckets", memory},
+	{"changes", "Changes through the API", changes},
+}
+
+func main() {
+	only := flag.String("only", "", "comma-separated sections to run (default: all)")
+	quick := flag.Bool("quick", false, "short runs, to see that everything works; writes no results")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *only, *quick); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only string, quick bool) error {
+	e, err := newEnv(quick)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	for _, s := range sections {
+		if only != "" && !slices.Contains(strings.Split(only, ","), s.name) {
+			continue
+		}
+		fmt.Printf("== %s\n", s.title)
+		start := time.Now()
+		text, err := s.run(ctx, e)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		text = fmt.Sprintf("## %s\n\n%s\n", s.title, strings.TrimSpace(text))
+		fmt.Printf("%s\n(%s)\n\n", text, time.Since(start).Round(time.Second))
+		if err := os.WriteFile(filepath.Join(e.out, s.name+".md"), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if quick {
+		return nil
+	}
+	return e.writeResults()
+}
