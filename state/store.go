@@ -34,7 +34,8 @@ var (
 	ErrNoKey = errors.New("the encryption key does not open the store's secrets")
 )
 
-// Seq numbers the changes of a store: every committed Update raises it.
+// Seq numbers the changes of a store: every committed Update raises it, and every
+// SaveCopies that wrote something.
 type Seq int64
 
 // Record is a resource as it is stored.
@@ -45,7 +46,8 @@ type Record struct {
 	Body json.RawMessage
 	// Rev is the Seq of the change that wrote the record; it is the item's ETag.
 	Rev Seq
-	// Refs are the resources the body refers to, for Tx.Referrers.
+	// Refs are the resources the body refers to, for Tx.Referrers. They are read back
+	// as they were put.
 	Refs []Ref
 }
 
@@ -100,13 +102,14 @@ const (
 type Pending struct {
 	Bucket, Key, Cluster string
 	// Gen is raised by every AddPending of the row; work finished for an older Gen
-	// does not remove the row.
+	// does not remove the row. No Gen is given twice, so a row that went and came
+	// again is not taken for the one before.
 	Gen int64
 	// Size in bytes as far as known, for the backlog figures.
 	Size int64
 	// Since is when the row first came up.
 	Since time.Time
-	// Attempts that failed, and when the next is due.
+	// Attempts that failed, and when the next is due; zero: since Since.
 	Attempts    int
 	NextAttempt time.Time
 	Error       string
@@ -143,7 +146,7 @@ type Backlog struct {
 	Oldest          time.Time
 	// Held and Conflicts of the objects, by reason.
 	HeldDeletes, Conflicts int64
-	// Failing counts rows with failed attempts; LastError is one of theirs.
+	// Failing counts rows with failed attempts and no hold; LastError is one of theirs.
 	Failing   int64
 	LastError string
 }
@@ -177,8 +180,8 @@ type Store interface {
 
 	// Update runs f in a serialised read-write transaction and commits it durably.
 	// An error of f rolls back and is returned as it is. f may run more than once
-	// and must have no side effects of its own. The Seq is the transaction's, also
-	// given to the records it wrote.
+	// and must have no side effects of its own, calls that write to the store among
+	// them. The Seq is the transaction's, also given to the records it wrote.
 	Update(ctx context.Context, f func(tx Tx) error) (Seq, error)
 
 	// Get reads one resource; ErrNotFound if there is none.
@@ -187,7 +190,9 @@ type Store interface {
 	// (0: all).
 	List(ctx context.Context, k catalog.Kind, after string, limit int) ([]Record, error)
 	// Each streams every resource of a kind, in order of name, without holding them
-	// all. The Record is only valid during the call.
+	// all. The Record is only valid during the call, and f may use the store. What
+	// changes meanwhile may or may not be seen; so with the other streams. An error
+	// of f ends the stream and is returned as it is.
 	Each(ctx context.Context, k catalog.Kind, f func(Record) error) error
 
 	// CopiesOf reads the copies of a bucket, sorted by prefix and cluster.
@@ -202,18 +207,21 @@ type Store interface {
 	// AddPending adds rows or raises the Gen of those that exist. A row that exists
 	// takes the hold, attempts, next attempt and error given (normally none, which
 	// clears its hold and makes it due) and loses its claim; Since, a larger Size and
-	// Foreign are kept. The rows' Gens are returned in order. All or none.
+	// Foreign are kept, and a row that is live stays live. A zero Since is now. Gen
+	// and the claim given are ignored. The rows' Gens are returned in order. All or
+	// none.
 	AddPending(ctx context.Context, rows ...Pending) ([]int64, error)
 	// ClaimPending claims up to max rows that are due, free (or whose claim ran out)
 	// and not held, for a node, until now+lease: live rows before background ones,
 	// then the longest due first. Concurrent claims never overlap.
 	ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]Pending, error)
 	// ExtendClaims prolongs the claims a node still has on rows; it returns those it
-	// has not (the claim ran out or the row changed).
+	// has not: the row changed or went, or the claim ran out and was taken. One that
+	// ran out and was not taken may be prolonged or lost.
 	ExtendClaims(ctx context.Context, node string, until time.Time, rows ...PendingKey) (lost []PendingKey, err error)
 	// FinishPending removes rows whose Gen is still the one given; it reports per
-	// row whether it was removed (or had gone already). A row whose Gen moved on is
-	// released instead, to be claimed again.
+	// row whether it was removed (or had gone already). A row whose Gen moved on
+	// stays, free to be claimed since its Gen moved on; a claim taken since stands.
 	FinishPending(ctx context.Context, rows ...PendingKey) ([]bool, error)
 	// FailPending notes failed attempts or holds: for each row whose Gen still
 	// matches, Attempts, NextAttempt, Error, Hold and Foreign are stored and the claim
@@ -221,36 +229,45 @@ type Store interface {
 	FailPending(ctx context.Context, rows ...Pending) error
 	// ReleaseClaims frees every claim of a node (after a restart).
 	ReleaseClaims(ctx context.Context, node string) error
-	// RetryPending makes failed rows that match due now; it returns how many.
+	// RetryPending makes failed rows (see PendingFilter) that match due now, unless
+	// they are due already; it returns how many match.
 	RetryPending(ctx context.Context, f PendingFilter, now time.Time) (int, error)
-	// Unhold clears the hold of matching rows; it returns how many.
+	// Unhold clears the hold of held rows that match and makes them due now; it
+	// returns how many.
 	Unhold(ctx context.Context, f PendingFilter, now time.Time) (int, error)
 	// ListPending reads matching rows ordered by bucket, key, cluster, after a row,
-	// at most limit.
+	// at most limit (0: all).
 	ListPending(ctx context.Context, f PendingFilter, after PendingKey, limit int) ([]Pending, error)
-	// EachPending streams every row.
+	// EachPending streams every row, in no particular order.
 	EachPending(ctx context.Context, f func(Pending) error) error
-	// Backlogs sums pending rows per bucket and cluster; bucket "" means all buckets.
+	// Backlogs sums pending rows per bucket and cluster, sorted by them; bucket ""
+	// means all buckets. Pairs without rows are left out.
 	Backlogs(ctx context.Context, bucket string) ([]Backlog, error)
 
-	// GetMeta and PutMeta keep small named values (the paused switch); "" if absent.
+	// GetMeta and PutMeta keep small named values (the paused switch), as durably as
+	// Update; "" if absent.
 	GetMeta(ctx context.Context, key string) (string, error)
 	PutMeta(ctx context.Context, key, value string) error
 
-	// Changes returns committed changes after a Seq, in order, at most limit. Old
-	// ones may have been trimmed, which is an ErrNotFound: the reader loads all.
+	// Changes returns committed changes after a Seq, in order, at most limit (0: all).
+	// The changes of one Seq come together, in the same answer, even where they alone
+	// exceed the limit; so the reader goes on after the last one's Seq. Old ones may
+	// have been trimmed, which is an ErrNotFound: the reader loads all.
 	Changes(ctx context.Context, after Seq, limit int) ([]Change, error)
-	// Watch delivers a value soon after something was committed by any instance;
-	// values may be merged. The channel closes with ctx.
+	// Watch delivers a value soon after something that others may wait for was
+	// committed by any instance: a change, pending rows added or freed, a meta value.
+	// Values may be merged. The channel closes with ctx and with the store.
 	Watch(ctx context.Context) <-chan struct{}
 	// Seq returns the number of the last committed change.
 	Seq(ctx context.Context) (Seq, error)
 
 	// TryLock takes a named lock that at most one instance holds, without waiting;
-	// ok is false when another holds it. The lock's Lost channel closes when it can
-	// no longer be relied on.
+	// ok is false when it is held, by this instance or another. The lock's Lost
+	// channel closes when it can no longer be relied on: with Unlock and Close too.
 	TryLock(ctx context.Context, name string) (l Lock, ok bool, err error)
 
+	// Close releases the store; later calls return an ErrUnavailable. It may be called
+	// more than once.
 	Close() error
 }
 
@@ -275,7 +292,10 @@ type Tx interface {
 	Copies(bucket string) ([]Copy, error)
 	// PutCopy adds or replaces a copy's row.
 	PutCopy(c Copy) error
-	// DeleteCopy removes a copy's row and its pending rows that no other rule's copy
-	// in that cluster needs (those below the rule's prefix).
+	// DeleteCopy removes a copy's row; nothing happens where there is none. With it go
+	// the pending rows below its prefix in that cluster that no copy there needs any
+	// longer: a key belongs to the rule with the longest matching prefix among those
+	// of the bucket's copies, as they are when f has ended, and its row stays if that
+	// rule has a copy in the cluster.
 	DeleteCopy(bucket, prefix, cluster string) error
 }

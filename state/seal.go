@@ -1,0 +1,249 @@
+package state
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"golang.org/x/crypto/scrypt"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// Ways to derive the sealing key. A passphrase is stretched, because people choose
+// it; the random bytes of a key file need no stretching.
+const (
+	kdfScrypt = "scrypt"
+	kdfHKDF   = "hkdf"
+)
+
+// sealedPrefix marks a sealed value. A literal that happens to begin with it is
+// sealed like any other, so a stored value with the prefix is always a sealed one.
+const sealedPrefix = "fado-sealed:1:"
+
+const keyCheck = "fado key check"
+
+// placeholder matches values that are one whole Caddy placeholder: they name a
+// secret and are none.
+var placeholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
+
+// Sealer seals the literal secrets of resources before an engine stores them, and
+// opens them when it reads: storage.access_key and storage.secret_key of clusters.
+// Placeholders stay as they are written. A sealed value is bound to the resource and
+// field it was sealed for, so it can't be moved to another one.
+//
+// AES-256-GCM with random nonces; the key is derived from a [Key] and the store's
+// own salt (scrypt for passphrases, RFC 7914; HKDF-SHA256 for key files, RFC 5869).
+//
+// A nil *Sealer is the sealer of a store that has no key: it passes resources
+// without literal secrets, and refuses the others with an ErrNoKey.
+type Sealer struct{ aead cipher.AEAD }
+
+// sealHeader is what the store keeps in clear to open its secrets again.
+type sealHeader struct {
+	KDF   string `json:"kdf"`
+	Salt  []byte `json:"salt"`
+	Check []byte `json:"check"` // sealed keyCheck: tells a wrong key
+}
+
+// NewSealer returns a sealer with a salt of its own, and the header that the engine
+// keeps for OpenSealer. The header holds no secret.
+func NewSealer(k Key) (*Sealer, string, error) {
+	h := sealHeader{KDF: k.kdf, Salt: make([]byte, 16)}
+	rand.Read(h.Salt) // never fails
+	s, err := deriveSealer(k, h.Salt)
+	if err != nil {
+		return nil, "", err
+	}
+	h.Check = s.aead.Seal(nil, nil, []byte(keyCheck), []byte(keyCheck))
+	text, err := json.Marshal(h)
+	if err != nil {
+		return nil, "", fmt.Errorf("encoding seal header: %w", err)
+	}
+	return s, string(text), nil
+}
+
+// OpenSealer returns the sealer that a header belongs to. A key that is not the one
+// the header was made with is an ErrNoKey that says what to check.
+func OpenSealer(k Key, header string) (*Sealer, error) {
+	var h sealHeader
+	if err := json.Unmarshal([]byte(header), &h); err != nil {
+		return nil, fmt.Errorf("reading seal header: %w: %w", err, ErrCorrupt)
+	}
+	if h.KDF != k.kdf {
+		return nil, fmt.Errorf("%s was given, but the secrets were sealed with %s: %w", k, kdfSource(h.KDF), ErrNoKey)
+	}
+	s, err := deriveSealer(k, h.Salt)
+	if err != nil {
+		return nil, err
+	}
+	check, err := s.aead.Open(nil, nil, h.Check, []byte(keyCheck))
+	if err != nil || subtle.ConstantTimeCompare(check, []byte(keyCheck)) != 1 {
+		return nil, fmt.Errorf("%s is not the one the secrets were sealed with; check it, or put the former one back: %w", k, ErrNoKey)
+	}
+	return s, nil
+}
+
+func kdfSource(kdf string) string {
+	switch kdf {
+	case kdfScrypt:
+		return "an encryption_key: configure it again"
+	case kdfHKDF:
+		return "the key file beside the store: configure no encryption_key"
+	default:
+		return "something this version does not know (" + kdf + ")"
+	}
+}
+
+func deriveSealer(k Key, salt []byte) (*Sealer, error) {
+	var key []byte
+	var err error
+	switch k.kdf {
+	case kdfScrypt:
+		key, err = scrypt.Key(k.secret, salt, 1<<15, 8, 1, 32)
+	case kdfHKDF:
+		key, err = hkdf.Key(sha256.New, k.secret, salt, "fado sealed secrets", 32)
+	default:
+		err = errors.New("no key")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("deriving the sealing key: %w", err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("deriving the sealing key: %w", err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, fmt.Errorf("deriving the sealing key: %w", err)
+	}
+	return &Sealer{aead: aead}, nil
+}
+
+// Seal returns the body with its literal secrets sealed; every other byte stays.
+func (s *Sealer) Seal(k catalog.Kind, name string, body []byte) ([]byte, error) {
+	return rewriteSecrets(k, body, func(field, value string, raw []byte) ([]byte, error) {
+		if value == "" || placeholder.MatchString(value) {
+			return raw, nil
+		}
+		if s == nil {
+			return nil, fmt.Errorf("%s %s: %s is a literal secret: configure an encryption_key, or use a placeholder such as {env.NAME}: %w", k, name, field, ErrNoKey)
+		}
+		sealed := s.aead.Seal(nil, nil, raw, sealedFor(k, name, field))
+		return []byte(`"` + sealedPrefix + base64.RawURLEncoding.EncodeToString(sealed) + `"`), nil
+	})
+}
+
+// Open returns the body as it was before Seal, byte for byte. A value that was
+// altered or moved is an ErrCorrupt.
+func (s *Sealer) Open(k catalog.Kind, name string, body []byte) ([]byte, error) {
+	return rewriteSecrets(k, body, func(field, value string, raw []byte) ([]byte, error) {
+		text, ok := strings.CutPrefix(value, sealedPrefix)
+		if !ok {
+			return raw, nil
+		}
+		if s == nil {
+			return nil, fmt.Errorf("%s %s: %s is sealed: configure the encryption_key: %w", k, name, field, ErrNoKey)
+		}
+		sealed, err := base64.RawURLEncoding.DecodeString(text)
+		if err == nil {
+			raw, err = s.aead.Open(nil, nil, sealed, sealedFor(k, name, field))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %s does not open, it was altered or belongs elsewhere: %w", k, name, field, ErrCorrupt)
+		}
+		return raw, nil
+	})
+}
+
+// HasSealed says whether a stored body holds a sealed secret.
+func HasSealed(k catalog.Kind, body []byte) (found bool, err error) {
+	_, err = rewriteSecrets(k, body, func(_, value string, raw []byte) ([]byte, error) {
+		found = found || strings.HasPrefix(value, sealedPrefix)
+		return raw, nil
+	})
+	return found, err
+}
+
+// sealedFor is the additional data that binds a sealed value to its place.
+func sealedFor(k catalog.Kind, name, field string) []byte {
+	return []byte(string(k) + "\x00" + name + "\x00" + field)
+}
+
+// rewriteSecrets replaces the JSON strings of the secret fields of a cluster's body
+// by what f returns, and leaves every other byte alone. Field names compare as
+// encoding/json does, so no spelling it would accept escapes.
+func rewriteSecrets(k catalog.Kind, body []byte, f func(field, value string, raw []byte) ([]byte, error)) ([]byte, error) {
+	if k != catalog.KindCluster {
+		return body, nil
+	}
+	out, err := rewriteMembers(body, []string{"storage"}, func(_ string, storage []byte) ([]byte, error) {
+		return rewriteMembers(storage, []string{"access_key", "secret_key"}, func(name string, raw []byte) ([]byte, error) {
+			var value string
+			if err := json.Unmarshal(raw, &value); err != nil {
+				return nil, fmt.Errorf("storage.%s: expected a string", name)
+			}
+			return f("storage."+name, value, raw)
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for secrets: %w", err)
+	}
+	return out, nil
+}
+
+// rewriteMembers replaces the values of the members of a JSON object whose names are
+// in a list; what is not an object is left alone.
+func rewriteMembers(obj []byte, names []string, f func(name string, raw []byte) ([]byte, error)) ([]byte, error) {
+	dec := json.NewDecoder(bytes.NewReader(obj))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return obj, err
+	}
+	var out []byte
+	copied := 0
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return nil, err
+		}
+		name, ok := matchName(names, t.(string)) // the decoder has checked that it is a string
+		if !ok {
+			continue
+		}
+		end := int(dec.InputOffset())
+		val, err := f(name, raw)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, obj[copied:end-len(raw)]...), val...)
+		copied = end
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, err
+	}
+	return append(out, obj[copied:]...), nil
+}
+
+// matchName finds the name that encoding/json would take a member's name for.
+func matchName(names []string, member string) (string, bool) {
+	for _, name := range names {
+		if strings.EqualFold(name, member) {
+			return name, true
+		}
+	}
+	return "", false
+}

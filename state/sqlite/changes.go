@@ -1,0 +1,222 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// keepChanges is how many changes are kept at least, for readers that fell behind.
+const keepChanges = 16384
+
+// nextSeq raises the store's Seq within a transaction.
+func nextSeq(w *writer) (state.Seq, error) {
+	seq, _, err := one[int64](w, "UPDATE counters SET seq = seq + 1 RETURNING seq")
+	return state.Seq(seq), err
+}
+
+// changeLog collects the changes of a transaction, each thing once, in order.
+type changeLog struct {
+	changes []state.Change
+	seen    map[state.Change]int
+}
+
+func (l *changeLog) resource(k catalog.Kind, name string, deleted bool) {
+	l.add(state.Change{Kind: state.ChangeResource, Resource: k, Name: name}, deleted)
+}
+
+func (l *changeLog) copies(bucket string) {
+	l.add(state.Change{Kind: state.ChangeCopies, Name: bucket}, false)
+}
+
+func (l *changeLog) add(c state.Change, deleted bool) {
+	if l.seen == nil {
+		l.seen = make(map[state.Change]int)
+	}
+	i, ok := l.seen[c]
+	if !ok {
+		i = len(l.changes)
+		l.seen[c] = i
+		l.changes = append(l.changes, c)
+	}
+	l.changes[i].Deleted = deleted
+}
+
+// write stores the changes and trims old ones. A transaction of more than are kept
+// is trimmed at once: readers load everything anyway.
+func (l *changeLog) write(w *writer, seq state.Seq) error {
+	if len(l.changes) > keepChanges {
+		return trimChanges(w, int64(seq))
+	}
+	for _, c := range l.changes {
+		if _, err := w.exec("INSERT INTO changes (seq, kind, resource, name, deleted) VALUES (?, ?, ?, ?, ?)",
+			int64(seq), string(c.Kind), string(c.Resource), c.Name, c.Deleted); err != nil {
+			return err
+		}
+	}
+	last, _, err := one[int64](w, "SELECT coalesce(max(id), 0) FROM changes")
+	if err != nil {
+		return err
+	}
+	first, ok, err := one[int64](w, "SELECT id FROM changes ORDER BY id LIMIT 1")
+	if err != nil || !ok || last-first < 2*keepChanges {
+		return err
+	}
+	upTo, _, err := one[int64](w, "SELECT seq FROM changes WHERE id <= ? ORDER BY id DESC LIMIT 1", last-keepChanges)
+	if err != nil {
+		return err
+	}
+	return trimChanges(w, upTo)
+}
+
+func trimChanges(w *writer, upTo int64) error {
+	if _, err := w.exec("DELETE FROM changes WHERE seq <= ?", upTo); err != nil {
+		return err
+	}
+	_, err := w.exec("UPDATE counters SET trimmed = ?", upTo)
+	return err
+}
+
+// Changes implements state.Store.
+func (s *Store) Changes(ctx context.Context, after state.Seq, limit int) ([]state.Change, error) {
+	const doing = "reading changes"
+	if err := s.reading(ctx); err != nil {
+		return nil, s.wrap(doing, err)
+	}
+	beyond := limit // the first change too many
+	if limit <= 0 {
+		beyond = math.MaxInt32
+	}
+	all, err := collect(s.r, scanChange, `SELECT seq, kind, resource, name, deleted FROM changes
+		WHERE seq > ?1 AND seq <= coalesce((SELECT seq FROM changes WHERE seq > ?1 ORDER BY seq LIMIT 1 OFFSET ?2), 9223372036854775807)
+		ORDER BY seq, id`, int64(after), beyond)
+	if err != nil {
+		return nil, s.wrap(doing, err)
+	}
+	trimmed, _, err := one[int64](s.r, "SELECT trimmed FROM counters")
+	if err != nil {
+		return nil, s.wrap(doing, err)
+	}
+	if int64(after) < trimmed {
+		return nil, fmt.Errorf("%s after %d: those up to %d are no longer kept: %w", doing, after, trimmed, state.ErrNotFound)
+	}
+	return cutWhole(all, limit), nil
+}
+
+// cutWhole cuts changes to a limit without splitting a Seq, unless nothing would be
+// left.
+func cutWhole(all []state.Change, limit int) []state.Change {
+	if limit <= 0 || len(all) <= limit {
+		return all
+	}
+	cut := limit
+	for cut > 0 && all[cut-1].Seq == all[limit].Seq {
+		cut--
+	}
+	if cut > 0 {
+		return all[:cut]
+	}
+	for cut = limit; cut < len(all) && all[cut].Seq == all[0].Seq; cut++ {
+	}
+	return all[:cut]
+}
+
+func scanChange(rows *sql.Rows) (c state.Change, err error) {
+	return c, rows.Scan((*int64)(&c.Seq), (*string)(&c.Kind), (*string)(&c.Resource), &c.Name, &c.Deleted)
+}
+
+// Seq implements state.Store.
+func (s *Store) Seq(ctx context.Context) (state.Seq, error) {
+	err := s.reading(ctx)
+	var seq int64
+	if err == nil {
+		seq, _, err = one[int64](s.r, "SELECT seq FROM counters")
+	}
+	return state.Seq(seq), s.wrap("reading the sequence number", err)
+}
+
+// GetMeta implements state.Store.
+func (s *Store) GetMeta(ctx context.Context, key string) (string, error) {
+	err := s.reading(ctx)
+	var value string
+	if err == nil {
+		value, _, err = one[string](s.r, "SELECT value FROM meta WHERE key = ?", key)
+	}
+	return value, s.wrap("reading "+key, err)
+}
+
+// PutMeta implements state.Store. It is as durable as Update.
+func (s *Store) PutMeta(ctx context.Context, key, value string) error {
+	err := s.write(ctx, "writing "+key, durable, func(w *writer) error {
+		_, err := w.exec("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value)
+		return err
+	})
+	if err == nil {
+		s.watch.wake()
+	}
+	return err
+}
+
+// watchers are the channels of Watch.
+type watchers struct {
+	mu     sync.Mutex
+	chans  map[chan struct{}]struct{}
+	closed bool
+}
+
+// Watch implements state.Store. The channel also closes with the store.
+func (s *Store) Watch(ctx context.Context) <-chan struct{} {
+	return s.watch.add(ctx)
+}
+
+func (ws *watchers) add(ctx context.Context) <-chan struct{} {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ch := make(chan struct{}, 1)
+	if ws.closed {
+		close(ch)
+		return ch
+	}
+	if ws.chans == nil {
+		ws.chans = make(map[chan struct{}]struct{})
+	}
+	ws.chans[ch] = struct{}{}
+	context.AfterFunc(ctx, func() { ws.remove(ch) })
+	return ch
+}
+
+func (ws *watchers) remove(ch chan struct{}) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if _, ok := ws.chans[ch]; ok {
+		delete(ws.chans, ch)
+		close(ch)
+	}
+}
+
+// wake tells every watcher, unless it has not taken the last value yet.
+func (ws *watchers) wake() {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for ch := range ws.chans {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (ws *watchers) close() {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ws.closed = true
+	for ch := range ws.chans {
+		delete(ws.chans, ch)
+		close(ch)
+	}
+}

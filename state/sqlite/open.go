@@ -1,0 +1,308 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+
+	"github.com/fado-project/fado/state"
+)
+
+const (
+	readerConns = 4
+	// fullCheckBytes is the size up to which a file is checked as a whole when it is
+	// opened (below a second); of larger ones, samples are.
+	fullCheckBytes = 64 << 20
+)
+
+// open fills in the store; on an error the caller closes what was opened.
+func (s *Store) open(ctx context.Context, o Options) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if o.Path == "" {
+		return errors.New("opening the store: no path given")
+	}
+	var err error
+	if s.path, err = resolvePath(o.Path); err != nil {
+		return s.wrap("opening the store", err)
+	}
+	if s.lock, err = lockFile(s.path + ".lock"); err != nil {
+		return s.wrap("opening the store", err)
+	}
+	if err := s.prepareFile(); err != nil {
+		return s.wrap("opening the store", err)
+	}
+	if err := s.openWriter(ctx); err != nil {
+		return s.wrap("opening the store", err)
+	}
+	if s.sealer, err = openSealer(ctx, s.w, s.path+".key", o.Key); err != nil {
+		return s.wrap("opening the store's secrets", err)
+	}
+	db, err := sql.Open("sqlite", dsn(s.path, "query_only(1)", "busy_timeout(5000)", "cache_size(-4096)"))
+	if err != nil {
+		return s.wrap("opening the store", err)
+	}
+	db.SetMaxOpenConns(readerConns)
+	db.SetMaxIdleConns(readerConns)
+	s.r = &readers{db: db}
+	return s.wrap("opening the store", db.PingContext(ctx))
+}
+
+// resolvePath makes the parent directory and returns the file's one true name: two
+// names of one file must meet at the same lock.
+func resolvePath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+		return filepath.Join(dir, filepath.Base(path)), err
+	}
+	return real, err
+}
+
+// lockFile keeps other processes, and other stores of this one, from the database.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := flock(f)
+	if err == nil && !ok {
+		owner, _ := io.ReadAll(io.LimitReader(f, 32)) // only to tell people
+		err = fmt.Errorf("the file is in use by process %s: a SQLite store serves one instance; stop the other one, name another file, or share a PostgreSQL store: %w",
+			bytes.TrimSpace(owner), state.ErrUnavailable)
+	}
+	if err == nil {
+		err = errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n"))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func writeAt(f *os.File, text string) error {
+	_, err := f.WriteAt([]byte(text), 0)
+	return err
+}
+
+// prepareFile makes the file for the owner only (SQLite gives its side files the same
+// mode), or takes rights of others away. The new file's entry is on disk with the first
+// commit, because SQLite syncs the directory after making the log in it.
+func (s *Store) prepareFile() error {
+	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file: %w", s.path, state.ErrUnavailable)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		s.log.Warn("others could read the store; taking that right away",
+			zap.String("file", s.path), zap.String("mode", fmt.Sprintf("%04o", mode)))
+		return f.Chmod(0o600)
+	}
+	return nil
+}
+
+// dsn returns the data source name of a file with pragmas.
+func dsn(path string, pragmas ...string) string {
+	slashed := filepath.ToSlash(path)
+	if !strings.HasPrefix(slashed, "/") {
+		slashed = "/" + slashed // file:///C:/...
+	}
+	u := url.URL{Scheme: "file", Path: slashed, RawQuery: url.Values{"_pragma": pragmas, "_dqs": {"0"}, "_error_rc": {"1"}}.Encode()}
+	return u.String()
+}
+
+// openWriter opens the connection that writes, and brings the schema up to date. A
+// file that is not to be used is not touched.
+func (s *Store) openWriter(ctx context.Context) error {
+	all, err := migrations()
+	if err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)"))
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	s.w = newWriter(db, conn)
+	version, err := schemaVersion(ctx, conn, s.path, len(all))
+	if err != nil {
+		return s.adviseCorrupt(err)
+	}
+	if version > 0 {
+		if err := s.check(ctx, conn); err != nil {
+			return s.adviseCorrupt(err)
+		}
+	}
+	if err := configure(ctx, conn); err != nil {
+		return s.adviseCorrupt(err)
+	}
+	return migrate(ctx, conn, version, all)
+}
+
+// adviseCorrupt tells people what they can do about a damaged file.
+func (s *Store) adviseCorrupt(err error) error {
+	if classify(err) != state.ErrCorrupt {
+		return err
+	}
+	return fmt.Errorf("%s is damaged or not a database: restore it from a backup, or move it away (with its -wal and -shm files) to start with an empty store: %w: %w",
+		s.path, state.ErrCorrupt, err)
+}
+
+// configure sets what holds for the connection, and the journal mode of the file.
+func configure(ctx context.Context, conn *sql.Conn) error {
+	var mode string
+	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return fmt.Errorf("the file system does not support SQLite's write-ahead log (journal mode %q): %w", mode, state.ErrUnavailable)
+	}
+	_, err := conn.ExecContext(ctx, `
+		PRAGMA synchronous = FULL;
+		PRAGMA cache_size = -16384;
+		PRAGMA temp_store = MEMORY;
+		PRAGMA wal_autocheckpoint = 4000;
+		PRAGMA journal_size_limit = 67108864;`)
+	return err
+}
+
+// check looks for damage: a file of moderate size as a whole, of a larger one both
+// ends of every table and index. What it does not see turns up as an ErrCorrupt when
+// it is read.
+func (s *Store) check(ctx context.Context, conn *sql.Conn) error {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	if info.Size() > fullCheckBytes {
+		return sampleCheck(ctx, conn)
+	}
+	var found string
+	if err := conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
+		return err
+	}
+	if found != "ok" {
+		return fmt.Errorf("%s is damaged: %s: restore it from a backup, or move it away (with its -wal and -shm files) to start with an empty store: %w",
+			s.path, found, state.ErrCorrupt)
+	}
+	return nil
+}
+
+// sampleCheck reads the first and last row of every table.
+func sampleCheck(ctx context.Context, conn *sql.Conn) error {
+	for _, order := range []string{
+		"resources ORDER BY kind %s, name %s", "referrers ORDER BY to_kind %s, to_name %s",
+		"copies ORDER BY bucket %s, prefix %s", "pending ORDER BY id %s, id %s",
+		"pending ORDER BY bucket %s, key %s", "pending ORDER BY bucket %s, cluster %s",
+		"backlog ORDER BY bucket %s, cluster %s", "changes ORDER BY id %s, id %s",
+	} {
+		for _, dir := range []string{"ASC", "DESC"} {
+			rows, err := conn.QueryContext(ctx, "SELECT * FROM "+fmt.Sprintf(order, dir, dir)+" LIMIT 1")
+			if err != nil {
+				return err
+			}
+			for rows.Next() {
+			}
+			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// openSealer returns the sealer for the configured key or, without one, for the key
+// file. A store without sealed secrets takes any key; one with them only its own.
+func openSealer(ctx context.Context, w *writer, keyFile string, configured []byte) (*state.Sealer, error) {
+	header, _, err := one[string](w, "SELECT header FROM seal")
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := hasSealed(w)
+	if err != nil {
+		return nil, err
+	}
+	key, err := sealingKey(keyFile, configured, sealed)
+	if err != nil {
+		return nil, err
+	}
+	if header != "" {
+		sealer, err := state.OpenSealer(key, header)
+		if err == nil || sealed || !errors.Is(err, state.ErrNoKey) {
+			return sealer, err
+		}
+	}
+	sealer, header, err := state.NewSealer(key)
+	if err != nil {
+		return nil, err
+	}
+	return sealer, w.transact(ctx, durable, func(w *writer) error {
+		_, err := w.exec("INSERT INTO seal (id, header) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET header = excluded.header", header)
+		return err
+	})
+}
+
+// sealingKey finds the key. A key file is only made where no secret needs the former.
+func sealingKey(keyFile string, configured []byte, sealed bool) (state.Key, error) {
+	if len(configured) > 0 {
+		return state.PassphraseKey(configured), nil
+	}
+	key, err := state.ReadKeyFile(keyFile)
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return key, err
+	case sealed:
+		return state.Key{}, fmt.Errorf("key file %s is missing and no encryption_key is configured: put the one back that the secrets were sealed with: %w", keyFile, state.ErrNoKey)
+	default:
+		return state.CreateKeyFile(keyFile)
+	}
+}
+
+// hasSealed says whether any stored resource holds a sealed secret.
+func hasSealed(w *writer) (bool, error) {
+	bodies, err := collect(w, func(rows *sql.Rows) (rec state.Record, err error) {
+		return rec, rows.Scan((*string)(&rec.Kind), (*[]byte)(&rec.Body))
+	}, "SELECT kind, body FROM resources WHERE kind = 'cluster'")
+	if err != nil {
+		return false, err
+	}
+	for _, rec := range bodies {
+		if found, err := state.HasSealed(rec.Kind, rec.Body); err != nil || found {
+			return found, err
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,362 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fado-project/fado/state"
+)
+
+const pendingColumns = `id, bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, background, claimed_by, claim_until, due`
+
+// AddPending implements state.Store.
+func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	gens := make([]int64, len(rows))
+	now := time.Now()
+	err := s.write(ctx, "adding pending objects", progress, func(w *writer) error {
+		last, _, err := one[int64](w, "UPDATE counters SET gen = gen + ? RETURNING gen", len(rows))
+		if err != nil {
+			return err
+		}
+		first := last - int64(len(rows)) + 1
+		for i, p := range rows {
+			gens[i] = first + int64(i)
+			if err := addPending(w, p, gens[i], now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.watch.wake()
+	return gens, nil
+}
+
+func addPending(w *writer, p state.Pending, gen int64, now time.Time) error {
+	if p.Since.IsZero() {
+		p.Since = now
+	}
+	_, err := w.exec(`INSERT INTO pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, background, claimed_by, claim_until)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '', 0)
+		ON CONFLICT (bucket, key, cluster) DO UPDATE SET
+			gen = ?4, size = max(size, ?5), attempts = ?7, next_attempt = ?8, error = ?9, hold = ?10,
+			is_foreign = max(is_foreign, ?11), background = min(background, ?12), claimed_by = '', claim_until = 0`,
+		p.Bucket, p.Key, p.Cluster, gen, p.Size, toMillis(p.Since), p.Attempts, toMillis(p.NextAttempt), p.Error,
+		string(p.Hold), p.Foreign, p.Background)
+	return err
+}
+
+// ClaimPending implements state.Store.
+func (s *Store) ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]state.Pending, error) {
+	if max <= 0 {
+		return nil, nil
+	}
+	var claimed []state.Pending
+	err := s.write(ctx, "claiming pending objects", progress, func(w *writer) error {
+		// Freed first, rows whose claim ran out stand in line by when they were due.
+		if _, err := w.exec("UPDATE pending SET claimed_by = '', claim_until = 0 WHERE claimed_by <> '' AND claim_until <= ?", toMillis(now)); err != nil {
+			return err
+		}
+		claimed = nil
+		for background := range 2 {
+			rows, err := claimOf(w, background, node, max-len(claimed), now.Add(lease), now)
+			if err != nil {
+				return err
+			}
+			claimed = append(claimed, rows...)
+			if len(claimed) == max {
+				break
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+// claimOf claims live (0) or background (1) rows. An UPDATE returns its rows in no
+// particular order, so they are sorted here.
+func claimOf(w *writer, background int, node string, max int, until, now time.Time) ([]state.Pending, error) {
+	rows, err := collect(w, new(pendingRow).scanSorted, `UPDATE pending SET claimed_by = ?1, claim_until = ?2
+		WHERE id IN (SELECT id FROM pending INDEXED BY pending_queue
+			WHERE hold = '' AND claimed_by = '' AND background = ?3 AND due <= ?4 ORDER BY due, id LIMIT ?5)
+		RETURNING `+pendingColumns, node, toMillis(until), background, toMillis(now), max)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(rows, func(a, b sortedRow) int {
+		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id))
+	})
+	claimed := make([]state.Pending, len(rows))
+	for i, r := range rows {
+		claimed[i] = r.Pending
+	}
+	return claimed, nil
+}
+
+// ExtendClaims implements state.Store.
+func (s *Store) ExtendClaims(ctx context.Context, node string, until time.Time, rows ...state.PendingKey) (lost []state.PendingKey, err error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	err = s.write(ctx, "extending claims", progress, func(w *writer) error {
+		for _, k := range rows {
+			n, err := w.exec("UPDATE pending SET claim_until = ? WHERE bucket = ? AND key = ? AND cluster = ? AND gen = ? AND claimed_by = ?",
+				toMillis(until), k.Bucket, k.Key, k.Cluster, k.Gen, node)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				lost = append(lost, k)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return lost, nil
+}
+
+// FinishPending implements state.Store. AddPending has already released a row whose
+// Gen moved on; whoever claimed it since keeps it.
+func (s *Store) FinishPending(ctx context.Context, rows ...state.PendingKey) ([]bool, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	removed := make([]bool, len(rows))
+	err := s.write(ctx, "finishing pending objects", progress, func(w *writer) error {
+		for i, k := range rows {
+			n, err := w.exec("DELETE FROM pending WHERE bucket = ? AND key = ? AND cluster = ? AND gen = ?", k.Bucket, k.Key, k.Cluster, k.Gen)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				_, there, err := one[int64](w, "SELECT gen FROM pending WHERE bucket = ? AND key = ? AND cluster = ?", k.Bucket, k.Key, k.Cluster)
+				if err != nil {
+					return err
+				}
+				removed[i] = !there
+				continue
+			}
+			removed[i] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return removed, nil
+}
+
+// FailPending implements state.Store.
+func (s *Store) FailPending(ctx context.Context, rows ...state.Pending) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.write(ctx, "noting failed attempts", progress, func(w *writer) error {
+		for _, p := range rows {
+			if _, err := w.exec(`UPDATE pending SET attempts = ?, next_attempt = ?, error = ?, hold = ?, is_foreign = ?, claimed_by = '', claim_until = 0
+				WHERE bucket = ? AND key = ? AND cluster = ? AND gen = ?`,
+				p.Attempts, toMillis(p.NextAttempt), p.Error, string(p.Hold), p.Foreign, p.Bucket, p.Key, p.Cluster, p.Gen); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ReleaseClaims implements state.Store.
+func (s *Store) ReleaseClaims(ctx context.Context, node string) error {
+	err := s.write(ctx, "releasing claims", progress, func(w *writer) error {
+		_, err := w.exec("UPDATE pending SET claimed_by = '', claim_until = 0 WHERE claimed_by <> '' AND claimed_by = ?", node)
+		return err
+	})
+	if err == nil {
+		s.watch.wake()
+	}
+	return err
+}
+
+// RetryPending implements state.Store. A row that is due earlier stays so.
+func (s *Store) RetryPending(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
+	f.Failed = true
+	return s.touch(ctx, "retrying failed objects", "UPDATE pending SET next_attempt = min(next_attempt, ?) WHERE ", f, now)
+}
+
+// Unhold implements state.Store.
+func (s *Store) Unhold(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
+	return s.touch(ctx, "releasing held objects", "UPDATE pending SET hold = '', next_attempt = ? WHERE hold <> '' AND ", f, now)
+}
+
+// touch updates the rows that match, and wakes those who wait for them.
+func (s *Store) touch(ctx context.Context, doing, update string, f state.PendingFilter, now time.Time) (int, error) {
+	where, args := whereOf(f)
+	var n int64
+	err := s.write(ctx, doing, progress, func(w *writer) (err error) {
+		n, err = w.exec(update+where, append([]any{toMillis(now)}, args...)...)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if n > 0 {
+		s.watch.wake()
+	}
+	return int(n), nil
+}
+
+// whereOf returns the condition of a filter. The terms about holds and failures are
+// written as those of the partial indexes, which is what makes SQLite use them.
+func whereOf(f state.PendingFilter) (string, []any) {
+	terms := []string{"TRUE"}
+	var args []any
+	add := func(term string, arg ...any) { terms, args = append(terms, term), append(args, arg...) }
+	if f.Bucket != "" {
+		add("bucket = ?", f.Bucket)
+	}
+	if f.Cluster != "" {
+		add("cluster = ?", f.Cluster)
+	}
+	if f.Hold != nil {
+		if *f.Hold == state.HoldNone {
+			add("hold = ''")
+		} else {
+			add("hold <> '' AND hold = ?", string(*f.Hold))
+		}
+	}
+	if f.Failed {
+		add("attempts > 0 AND hold = ''")
+	}
+	return strings.Join(terms, " AND "), args
+}
+
+// ListPending implements state.Store.
+func (s *Store) ListPending(ctx context.Context, f state.PendingFilter, after state.PendingKey, limit int) ([]state.Pending, error) {
+	err := s.reading(ctx)
+	if err == nil {
+		var all []state.Pending
+		text, args := listQuery(f, after, limit)
+		if all, err = collect(s.r, new(pendingRow).scan, text, args...); err == nil {
+			return all, nil
+		}
+	}
+	return nil, s.wrap("listing pending objects", err)
+}
+
+// listQuery names the index to walk: in order of key, and no larger than it has to be.
+func listQuery(f state.PendingFilter, after state.PendingKey, limit int) (string, []any) {
+	where, args := whereOf(f)
+	index := "sqlite_autoindex_pending_1" // UNIQUE (bucket, key, cluster)
+	switch {
+	case f.Failed:
+		index = "pending_failing"
+	case f.Hold != nil && *f.Hold != state.HoldNone:
+		index = "pending_held"
+	}
+	switch {
+	case f.Bucket == "" || after.Bucket > f.Bucket:
+		where += " AND (bucket, key, cluster) > (?, ?, ?)"
+		args = append(args, after.Bucket, after.Key, after.Cluster)
+	case after.Bucket == f.Bucket:
+		where += " AND (key, cluster) > (?, ?)"
+		args = append(args, after.Key, after.Cluster)
+	}
+	return "SELECT " + pendingColumns + " FROM pending INDEXED BY " + index + " WHERE " + where +
+		" ORDER BY bucket, key, cluster LIMIT ?", append(args, noLimit(limit))
+}
+
+// EachPending implements state.Store. The order is that in which rows came up.
+func (s *Store) EachPending(ctx context.Context, f func(state.Pending) error) error {
+	after := int64(0)
+	for {
+		err := s.reading(ctx)
+		var page []sortedRow
+		if err == nil {
+			page, err = collect(s.r, new(pendingRow).scanSorted, "SELECT "+pendingColumns+" FROM pending WHERE id > ? ORDER BY id LIMIT ?", after, pageRows)
+		}
+		if err != nil {
+			return s.wrap("reading pending objects", err)
+		}
+		for _, r := range page {
+			if err := f(r.Pending); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageRows {
+			return nil
+		}
+		after = page[len(page)-1].id
+	}
+}
+
+// Backlogs implements state.Store.
+func (s *Store) Backlogs(ctx context.Context, bucket string) ([]state.Backlog, error) {
+	const sums = `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
+		coalesce((SELECT min(since) FROM pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster), 0),
+		CASE failing WHEN 0 THEN '' ELSE coalesce((SELECT error FROM pending p INDEXED BY pending_failing_copy
+			WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND attempts > 0 AND hold = '' LIMIT 1), '') END
+		FROM backlog b`
+	err := s.reading(ctx)
+	if err == nil {
+		var all []state.Backlog
+		if bucket == "" {
+			all, err = collect(s.r, scanBacklog, sums+" ORDER BY bucket, cluster")
+		} else {
+			all, err = collect(s.r, scanBacklog, sums+" WHERE bucket = ? ORDER BY cluster", bucket)
+		}
+		if err == nil {
+			return all, nil
+		}
+	}
+	return nil, s.wrap("summing pending objects", err)
+}
+
+func scanBacklog(rows *sql.Rows) (b state.Backlog, err error) {
+	var oldest int64
+	err = rows.Scan(&b.Bucket, &b.Cluster, &b.Objects, &b.Bytes, &b.HeldDeletes, &b.Conflicts, &b.Failing, &oldest, &b.LastError)
+	b.Oldest = fromMillis(oldest)
+	return b, err
+}
+
+// sortedRow is a row with what orders it.
+type sortedRow struct {
+	state.Pending
+	id, due int64
+}
+
+// pendingRow scans rows of pendingColumns, reusing what it scans into.
+type pendingRow struct {
+	r                  sortedRow
+	since, next, until int64
+	dest               []any
+}
+
+func (r *pendingRow) scanSorted(rows *sql.Rows) (sortedRow, error) {
+	if r.dest == nil {
+		p := &r.r
+		r.dest = []any{&p.id, &p.Bucket, &p.Key, &p.Cluster, &p.Gen, &p.Size, &r.since, &p.Attempts, &r.next, &p.Error,
+			(*string)(&p.Hold), &p.Foreign, &p.Background, &p.ClaimedBy, &r.until, &p.due}
+	}
+	if err := rows.Scan(r.dest...); err != nil {
+		return sortedRow{}, err
+	}
+	r.r.Since, r.r.NextAttempt, r.r.ClaimUntil = fromMillis(r.since), fromMillis(r.next), fromMillis(r.until)
+	return r.r, nil
+}
+
+func (r *pendingRow) scan(rows *sql.Rows) (state.Pending, error) {
+	p, err := r.scanSorted(rows)
+	return p.Pending, err
+}

@@ -1,0 +1,316 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// pageRows is how many rows a stream reads at a time.
+const pageRows = 1024
+
+// Update implements state.Store. f must not call Update or another writing method of
+// the store: there is one writer, and f has it.
+func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
+	const doing = "changing the catalogue"
+	if err := s.w.take(ctx); err != nil {
+		return 0, s.wrap(doing, err)
+	}
+	defer s.w.give()
+	var seq state.Seq
+	var fErr error
+	err := s.w.transact(ctx, durable, func(w *writer) (err error) {
+		if seq, err = nextSeq(w); err != nil {
+			return err
+		}
+		t := &tx{s: s, w: w, seq: seq}
+		defer func() { t.w = nil }() // of no use after f
+		if fErr = f(t); fErr != nil {
+			return fErr
+		}
+		return t.finish()
+	})
+	switch {
+	case fErr != nil:
+		return 0, fErr
+	case err != nil:
+		return 0, s.wrap(doing, err)
+	}
+	s.watch.wake()
+	return seq, nil
+}
+
+// tx implements state.Tx within Update.
+type tx struct {
+	s       *Store
+	w       *writer
+	seq     state.Seq
+	log     changeLog
+	removed []copyKey // copies deleted, whose pending rows finish looks at
+	err     error     // the first failure: a transaction that had one can't commit
+}
+
+var errTxEnded = errors.New("the transaction has ended")
+
+// do runs a step of the transaction and remembers its failure, so that an f that
+// drops an error can't commit half of what it meant.
+func (t *tx) do(doing string, f func() error) error {
+	if t.w == nil {
+		return errTxEnded
+	}
+	err := f()
+	if err == nil || errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	err = t.s.wrap(doing, err)
+	t.err = errors.Join(t.err, err)
+	return err
+}
+
+// finish does what has to wait for the last word of f.
+func (t *tx) finish() error {
+	if t.err != nil {
+		return t.err
+	}
+	if err := removeUnneeded(t.w, t.removed); err != nil {
+		return err
+	}
+	return t.log.write(t.w, t.seq)
+}
+
+// Get implements state.Tx.
+func (t *tx) Get(k catalog.Kind, name string) (r state.Record, err error) {
+	err = t.do("reading "+string(k), func() error {
+		r, err = t.s.get(t.w, k, name)
+		return err
+	})
+	return r, err
+}
+
+// List implements state.Tx.
+func (t *tx) List(k catalog.Kind, after string, limit int) (all []state.Record, err error) {
+	err = t.do("listing "+string(k), func() error {
+		all, err = t.s.list(t.w, k, after, limit)
+		return err
+	})
+	return all, err
+}
+
+// Put implements state.Tx.
+func (t *tx) Put(r state.Record) error {
+	return t.do("writing "+string(r.Kind), func() error {
+		body, err := t.s.sealer.Seal(r.Kind, r.Name, r.Body)
+		if err != nil {
+			return err
+		}
+		refs, err := encodeRefs(r.Refs)
+		if err != nil {
+			return err
+		}
+		if err := t.replaceReferrers(r, refs); err != nil {
+			return err
+		}
+		_, err = t.w.exec(`INSERT INTO resources (kind, name, rev, body, refs) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (kind, name) DO UPDATE SET rev = excluded.rev, body = excluded.body, refs = excluded.refs`,
+			string(r.Kind), r.Name, int64(t.seq), string(body), refs)
+		t.log.resource(r.Kind, r.Name, false)
+		return err
+	})
+}
+
+// replaceReferrers brings the referrers table in line with a record's references.
+func (t *tx) replaceReferrers(r state.Record, refs string) error {
+	old, _, err := one[string](t.w, "SELECT refs FROM resources WHERE kind = ? AND name = ?", string(r.Kind), r.Name)
+	if err != nil || old == refs {
+		return err
+	}
+	if err := removeReferrers(t.w, r.Kind, r.Name, old); err != nil {
+		return err
+	}
+	for _, to := range r.Refs {
+		if _, err := t.w.exec("INSERT OR IGNORE INTO referrers (to_kind, to_name, kind, name) VALUES (?, ?, ?, ?)",
+			string(to.Kind), to.Name, string(r.Kind), r.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func removeReferrers(w *writer, k catalog.Kind, name, refs string) error {
+	old, err := decodeRefs(refs)
+	if err != nil {
+		return err
+	}
+	for _, to := range old {
+		if _, err := w.exec("DELETE FROM referrers WHERE to_kind = ? AND to_name = ? AND kind = ? AND name = ?",
+			string(to.Kind), to.Name, string(k), name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Delete implements state.Tx.
+func (t *tx) Delete(k catalog.Kind, name string) error {
+	return t.do("deleting "+string(k), func() error {
+		refs, ok, err := one[string](t.w, "DELETE FROM resources WHERE kind = ? AND name = ? RETURNING refs", string(k), name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return notFound(k, name)
+		}
+		t.log.resource(k, name, true)
+		if err := removeReferrers(t.w, k, name, refs); err != nil || k != catalog.KindBucket {
+			return err
+		}
+		if _, err := t.w.exec("DELETE FROM pending WHERE bucket = ?", name); err != nil {
+			return err
+		}
+		n, err := t.w.exec("DELETE FROM copies WHERE bucket = ?", name)
+		if n > 0 {
+			t.log.copies(name)
+		}
+		return err
+	})
+}
+
+// Referrers implements state.Tx.
+func (t *tx) Referrers(to state.Ref, limit int) (all []state.Ref, err error) {
+	err = t.do("looking for referrers", func() error {
+		all, err = collect(t.w, func(rows *sql.Rows) (r state.Ref, err error) {
+			return r, rows.Scan((*string)(&r.Kind), &r.Name)
+		}, "SELECT kind, name FROM referrers WHERE to_kind = ? AND to_name = ? ORDER BY kind, name LIMIT ?",
+			string(to.Kind), to.Name, noLimit(limit))
+		return err
+	})
+	return all, err
+}
+
+// Get implements state.Store.
+func (s *Store) Get(ctx context.Context, k catalog.Kind, name string) (state.Record, error) {
+	err := s.reading(ctx)
+	if err == nil {
+		var r state.Record
+		if r, err = s.get(s.r, k, name); err == nil {
+			return r, nil
+		}
+	}
+	return state.Record{}, s.wrap("reading "+string(k), err)
+}
+
+// List implements state.Store.
+func (s *Store) List(ctx context.Context, k catalog.Kind, after string, limit int) ([]state.Record, error) {
+	err := s.reading(ctx)
+	if err == nil {
+		var all []state.Record
+		if all, err = s.list(s.r, k, after, limit); err == nil {
+			return all, nil
+		}
+	}
+	return nil, s.wrap("listing "+string(k), err)
+}
+
+// Each implements state.Store.
+func (s *Store) Each(ctx context.Context, k catalog.Kind, f func(state.Record) error) error {
+	after := ""
+	for {
+		page, err := s.List(ctx, k, after, pageRows)
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageRows {
+			return nil
+		}
+		after = page[len(page)-1].Name
+	}
+}
+
+func (s *Store) get(q querier, k catalog.Kind, name string) (state.Record, error) {
+	all, err := collect(q, scanRecord, "SELECT kind, name, rev, body, refs FROM resources WHERE kind = ? AND name = ?", string(k), name)
+	if err != nil {
+		return state.Record{}, err
+	}
+	if len(all) == 0 {
+		return state.Record{}, notFound(k, name)
+	}
+	return all[0], s.unseal(all)
+}
+
+func (s *Store) list(q querier, k catalog.Kind, after string, limit int) ([]state.Record, error) {
+	all, err := collect(q, scanRecord, "SELECT kind, name, rev, body, refs FROM resources WHERE kind = ? AND name > ? ORDER BY name LIMIT ?",
+		string(k), after, noLimit(limit))
+	if err != nil {
+		return nil, err
+	}
+	return all, s.unseal(all)
+}
+
+func (s *Store) unseal(all []state.Record) error {
+	for i := range all {
+		body, err := s.sealer.Open(all[i].Kind, all[i].Name, all[i].Body)
+		if err != nil {
+			return err
+		}
+		all[i].Body = body
+	}
+	return nil
+}
+
+func scanRecord(rows *sql.Rows) (r state.Record, err error) {
+	var refs string
+	if err := rows.Scan((*string)(&r.Kind), &r.Name, (*int64)(&r.Rev), (*[]byte)(&r.Body), &refs); err != nil {
+		return r, err
+	}
+	r.Refs, err = decodeRefs(refs)
+	return r, err
+}
+
+func encodeRefs(refs []state.Ref) (string, error) {
+	if len(refs) == 0 {
+		return "", nil
+	}
+	pairs := make([][2]string, len(refs))
+	for i, r := range refs {
+		pairs[i] = [2]string{string(r.Kind), r.Name}
+	}
+	text, err := json.Marshal(pairs)
+	return string(text), err
+}
+
+func decodeRefs(text string) ([]state.Ref, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var pairs [][2]string
+	if err := json.Unmarshal([]byte(text), &pairs); err != nil {
+		return nil, fmt.Errorf("reading references: %w: %w", err, state.ErrCorrupt)
+	}
+	refs := make([]state.Ref, len(pairs))
+	for i, p := range pairs {
+		refs[i] = state.Ref{Kind: catalog.Kind(p[0]), Name: p[1]}
+	}
+	return refs, nil
+}
+
+func notFound(k catalog.Kind, name string) error {
+	return fmt.Errorf("%s %s: %w", k, name, state.ErrNotFound)
+}
+
+// noLimit turns the contract's 0 into SQLite's -1.
+func noLimit(limit int) int {
+	if limit <= 0 {
+		return -1
+	}
+	return limit
+}

@@ -1,0 +1,91 @@
+// Package sqlite keeps FaDO's state in one SQLite file, for one instance. It is the
+// default store: nothing to set up, nothing to run.
+//
+// Beside the file lie SQLite's own write-ahead log (-wal, -shm), a lock file (.lock)
+// that keeps a second process out for as long as this one lives, and, unless an
+// encryption key is configured, the key file (.key) of the sealed secrets.
+//
+// One connection writes, in turns; a few read and never wait for it. Changes of the
+// catalogue sync the log to disk; progress leaves that to the system, as the contract
+// of [state.Store] allows. Streams read page by page, so that they hold neither a
+// connection nor a version of the file while the caller works.
+//
+// Importing the package does nothing, and nothing is opened before [Open].
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/state"
+)
+
+// Options of a Store.
+type Options struct {
+	// Path of the database file. It and its directory are made if missing, for the
+	// owner only.
+	Path string
+	// Key is the configured encryption key. Empty: the key file beside the database.
+	Key []byte
+	// Log may be nil.
+	Log *zap.Logger
+}
+
+// Store implements [state.Store].
+type Store struct {
+	path   string
+	log    *zap.Logger
+	w      *writer
+	r      *readers
+	sealer *state.Sealer
+	watch  watchers
+	locks  locks
+	lock   *os.File // keeps other processes out
+	closed atomic.Bool
+}
+
+// Open opens or makes a store.
+//
+// Its errors name the file: ErrNewerSchema, ErrCorrupt (not a store, or damaged),
+// ErrNoKey (the key does not open the secrets), and ErrUnavailable for everything the
+// system refuses, a file that another process uses among it.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{log: o.Log}
+	if s.log == nil {
+		s.log = zap.NewNop()
+	}
+	if err := s.open(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Kind implements state.Store.
+func (*Store) Kind() string { return "sqlite" }
+
+// Close waits for the transaction under way, and releases the file. Later calls
+// return an ErrUnavailable, watchers end, and locks are lost.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.watch.close()
+	s.locks.close()
+	var errs []error
+	if s.r != nil {
+		errs = append(errs, s.r.db.Close())
+	}
+	if s.w != nil { // the last to close merges the write-ahead log into the file
+		errs = append(errs, s.w.close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return s.wrap("closing the store", errors.Join(errs...))
+}
+
+var _ state.Store = (*Store)(nil)
