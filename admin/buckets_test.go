@@ -1,0 +1,224 @@
+package admin
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// withCopies returns a harness whose bucket photos has a primary in c1.
+func withCopies(t *testing.T) *harness {
+	t.Helper()
+	h := withCluster(t)
+	err := h.ctl.UpdateCopies(t.Context(), "photos", func([]state.Copy) ([]state.Copy, error) {
+		return []state.Copy{{
+			Bucket: "photos", Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced},
+			Objects: 7, Bytes: 70, VerifiedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestBucketStatus(t *testing.T) {
+	h := withCopies(t)
+	got := h.do("GET", "/fado/buckets/photos", "").want(200)
+	for path, want := range map[string]any{
+		"cluster": "c1", "zone": "eu", "role": "primary", "state": "synced", "objects": 7.0, "bytes": 70.0,
+		"verified_at": "2026-01-02T03:04:05Z", "error": "",
+	} {
+		if v := got.at("status", "copies", 0, path); v != want {
+			t.Errorf("copies[0].%s: %v, want %v", path, v, want)
+		}
+	}
+	if got.at("status", "primary") != "c1" || got.at("status", "state") != "stuck" {
+		// Two copies wanted, one cluster there.
+		t.Errorf("status: %s", got.body)
+	}
+	if inList := h.do("GET", "/fado/buckets", "").want(200); !reflect.DeepEqual(inList.at(0), got.at()) {
+		t.Errorf("the list shows %s, the item is %s", inList.body, got.body)
+	}
+}
+
+func TestClusterStatus(t *testing.T) {
+	h := withCluster(t)
+	h.engine.storages = map[string]replication.StorageStatus{"c1": {
+		State: "down", Error: "refused", Capabilities: storage.Capabilities{Versioning: true, Tags: true}, UsedBytes: 5,
+	}}
+	for _, ep := range h.ctl.Router().Snapshot().Endpoints() {
+		ep.Live.SetHealthy(false, "no answer")
+		ep.Live.InFlight.Store(4)
+	}
+	for _, status := range []any{
+		h.do("GET", "/fado/clusters/c1", "").want(200).at("status"),
+		h.do("GET", "/fado/clusters", "").want(200).at(0, "status"),
+	} {
+		want := map[string]any{
+			"storage": map[string]any{
+				"state": "down", "error": "refused", "used_bytes": 5.0, "capabilities": map[string]any{
+					"versioning": true, "notifications": false, "tags": true, "conditional_put": false, "preserve_version": false,
+				},
+			},
+			"functions": []any{map[string]any{"url": "http://127.0.0.1:9101", "healthy": false, "in_flight": 4.0, "reason": "no answer"}},
+		}
+		if !reflect.DeepEqual(status, want) {
+			t.Errorf("status %v, want %v", status, want)
+		}
+	}
+	h.do("PUT", "/fado/clusters/f1", `{"zones":["eu"],"functions":[{"url":"http://127.0.0.1:9102"}]}`).want(201)
+	bare := h.do("GET", "/fado/clusters/f1", "").want(200)
+	if v, ok := bare.at("status").(map[string]any)["storage"]; !ok || v != nil {
+		t.Errorf("a cluster without storage has the status %v", v)
+	}
+}
+
+func TestOverview(t *testing.T) {
+	h := withCopies(t)
+	o := h.do("GET", "/fado/", "").want(200)
+	if o.at("status") != "ok" || o.at("reason") != "" || o.at("version") != "v0-test" || o.at("node") != "n1" || o.at("store") != "sqlite" {
+		t.Errorf("overview: %s", o.body)
+	}
+	if o.at("counts", "buckets") != 1.0 || o.at("counts", "zones") != 1.0 || o.at("counts", "clusters") != 1.0 {
+		t.Errorf("counts: %s", o.body)
+	}
+	h.engine.storages = map[string]replication.StorageStatus{"c1": {State: "down", Error: "refused"}}
+	for _, ep := range h.ctl.Router().Snapshot().Endpoints() {
+		ep.Live.SetHealthy(false, "no answer")
+	}
+	h.ctl.SetIssue("photos", "planner", "no room")
+	bad := h.do("GET", "/fado/", "").want(200)
+	if bad.at("status") != "degraded" {
+		t.Errorf("overview: %s", bad.body)
+	}
+	contains(t, bad.at("reason").(string), "the storage of c1 is down: refused", "http://127.0.0.1:9101", "no answer", "bucket photos is stuck: no room")
+	// With the store gone, what memory knows is still told.
+	h.ctl.Store().Close()
+	gone := h.do("GET", "/fado/", "").want(200)
+	if gone.at("status") != "degraded" || gone.at("counts", "buckets") != 1.0 {
+		t.Errorf("overview: %s", gone.body)
+	}
+}
+
+func TestPlacement(t *testing.T) {
+	h := withCluster(t)
+	h.do("PUT", "/fado/buckets/photos", `{"policy":"p1","prefixes":[{"prefix":"raw/","policy":"default"}]}`).want(200)
+	p := h.do("GET", "/fado/buckets/photos/placement", "").want(200)
+	if p.at("bucket") != "photos" || p.at("prefix") != "" || p.at("policy") != "p1" || p.at("chosen", 0) != "c1" || p.at("clusters", 0, "cluster") != "c1" {
+		t.Errorf("placement: %s", p.body)
+	}
+	raw := h.do("GET", "/fado/buckets/photos/placement?prefix=raw%2F2024", "").want(200)
+	if raw.at("prefix") != "raw/" || raw.at("policy") != "default" {
+		t.Errorf("placement of a prefix: %s", raw.body)
+	}
+	h.do("GET", "/fado/buckets/nobody/placement", "").want(404).says(`bucket "nobody"`)
+}
+
+func TestRouteExplained(t *testing.T) {
+	h := withCopies(t)
+	hit := h.do("GET", "/fado/route?bucket=photos&object=a%252Fb", "").want(200)
+	want := map[string]any{"cluster": "c1", "locality": "local", "url": "http://127.0.0.1:9101"}
+	if !reflect.DeepEqual(hit.at("decision"), want) || hit.at("reason") != "" || hit.at("bucket") != "photos" || hit.at("objects", 0) != "a/b" {
+		t.Errorf("route: %s", hit.body)
+	}
+	if c := hit.at("candidates", 0).(map[string]any); c["eligible"] != true || c["fresh"] != true || c["healthy"] != true || c["zone"] != "eu" {
+		t.Errorf("candidate: %v", c)
+	}
+	none := h.do("GET", "/fado/route?bucket=nobody", "").want(200)
+	if v, ok := none.at().(map[string]any)["decision"]; !ok || v != nil || none.at("reason") != "unknown-bucket" {
+		t.Errorf("route of an unknown bucket: %s", none.body)
+	}
+	unaware := h.do("GET", "/fado/route", "").want(200)
+	if unaware.at("decision", "locality") != "none" {
+		t.Errorf("route without data: %s", unaware.body)
+	}
+	h.do("GET", "/fado/route?data=s3://photos/k", "").want(200)
+	h.do("GET", "/fado/route?data=photos/k", "").want(400).says("s3://")
+	h.do("GET", "/fado/route?object=k", "").want(400).says("bucket")
+	h.do("GET", "/fado/route?bukcet=photos", "").want(400).says("bukcet", "bucket, object, data")
+}
+
+func TestPurge(t *testing.T) {
+	h := withCopies(t)
+	tag := h.do("GET", "/fado/buckets/photos", "").etag()
+	h.do("DELETE", "/fado/buckets/photos?purge=copies", "", "If-Match", tag).want(204)
+	said := h.do("DELETE", "/fado/buckets/photos?purge=all", "").want(202)
+	contains(t, said.at("removes").(string), "all data", "c1")
+	for _, bad := range []string{"?purge=", "?purge=yes", "?purge=ALL", "?purg=all", "?purge=all&purge=copies"} {
+		h.do("DELETE", "/fado/buckets/photos"+bad, "").want(400).says("purge")
+	}
+	h.do("DELETE", "/fado/zones/eu?purge=all", "").want(400).says("purge")
+	want := []string{fmt.Sprintf("purge photos copies [%s]", tag), "purge photos all []"}
+	if !reflect.DeepEqual(h.engine.asked, want) {
+		t.Errorf("replication was asked for %q, want %q", h.engine.asked, want)
+	}
+	h.engine.err = control.ErrConfigOwned
+	h.do("DELETE", "/fado/buckets/photos?purge=all", "").want(409).says("photos")
+}
+
+func TestObjects(t *testing.T) {
+	h := withCluster(t)
+	empty := h.do("GET", "/fado/buckets/photos/objects", "").want(200)
+	if got := string(empty.body); got != `{"objects":[],"common_prefixes":[],"next":""}`+"\n" {
+		t.Errorf("an empty bucket: %s", got)
+	}
+	h.engine.page = replication.ObjectPage{
+		Objects:        []replication.ListedObject{{Key: "a/1", Size: 1, LastModified: time.Unix(0, 0).UTC(), ETag: "e", VersionID: "v"}},
+		CommonPrefixes: []string{"a/b/"}, Next: "a/1",
+	}
+	page := h.do("GET", "/fado/buckets/photos/objects?prefix=a%2F&delimiter=%2F&after=a%2F0&limit=1", "").want(200)
+	if page.at("objects", 0, "key") != "a/1" || page.at("next") != "a/1" || len(page.at("objects", 0, "clusters").([]any)) != 0 {
+		t.Errorf("page: %s", page.body)
+	}
+	want := []string{`objects photos "" "" "" 1000`, `objects photos "a/" "/" "a/0" 1`}
+	if !reflect.DeepEqual(h.engine.asked, want) {
+		t.Errorf("replication was asked for %q, want %q", h.engine.asked, want)
+	}
+	h.engine.err = control.ErrNotFound
+	h.do("GET", "/fado/buckets/nobody/objects", "").want(404).says(`bucket "nobody"`)
+}
+
+func TestReplicationEndpoints(t *testing.T) {
+	h := withCluster(t)
+	if got := h.do("GET", "/fado/replication", "").want(200); len(got.at("transfers").([]any)) != 0 {
+		t.Errorf("transfers: %s", got.body)
+	}
+	if got := string(h.do("GET", "/fado/replication/failures", "").want(200).body); got != "[]\n" {
+		t.Errorf("no failures read %s", got)
+	}
+	if got := h.do("POST", "/fado/replication/failures/retry", "").want(202); got.at("retried") != 3.0 {
+		t.Errorf("retry: %s", got.body)
+	}
+	if got := h.do("POST", "/fado/replication/pause", "").want(200); got.at("paused") != true {
+		t.Errorf("pause: %s", got.body)
+	}
+	if got := h.do("POST", "/fado/replication/resume", "").want(200); got.at("paused") != false {
+		t.Errorf("resume: %s", got.body)
+	}
+	h.do("POST", "/fado/buckets/photos/sync", "").want(202)
+	if got := h.do("POST", "/fado/buckets/photos/deletes/confirm", "").want(200); got.at("objects") != 2.0 {
+		t.Errorf("confirm: %s", got.body)
+	}
+	h.do("POST", "/fado/buckets/photos/deletes/reject", "").want(200)
+	h.do("GET", "/fado/replication/failures?limit=5", "").want(200)
+	want := []string{"failures 1000", "retry", "pause", "resume", "sync photos", "confirm photos", "reject photos", "failures 5"}
+	if !reflect.DeepEqual(h.engine.asked, want) {
+		t.Errorf("replication was asked for %q, want %q", h.engine.asked, want)
+	}
+	h.engine.err = fmt.Errorf("reading: %w", state.ErrUnavailable)
+	for _, call := range []string{
+		"GET /fado/replication", "GET /fado/replication/failures", "POST /fado/replication/failures/retry", "POST /fado/replication/pause",
+		"POST /fado/replication/resume", "POST /fado/buckets/photos/sync", "POST /fado/buckets/photos/deletes/confirm",
+	} {
+		method, path, _ := cut(call)
+		h.do(method, path, "").want(503).says("unavailable")
+	}
+}

@@ -1,0 +1,176 @@
+package admin
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fado-project/fado/control"
+)
+
+// sse is one server-sent event; a comment has only a comment.
+type sse struct{ id, event, data, comment string }
+
+// watch opens the stream of events and returns its reader.
+func (h *harness) watch(header ...string) (*bufio.Reader, func()) {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), "GET", h.url+"/fado/events", nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+		h.t.Fatalf("%d %s", resp.StatusCode, resp.Header)
+	}
+	h.seen["GET /fado/events 200"] = true
+	r := bufio.NewReader(resp.Body)
+	if first := next(h.t, r); first.comment == "" {
+		h.t.Fatalf("the stream begins with %+v", first)
+	}
+	return r, func() { resp.Body.Close() }
+}
+
+// next reads up to the empty line that ends an event.
+func next(t *testing.T, r *bufio.Reader) (e sse) {
+	t.Helper()
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the stream ended: %v", err)
+		}
+		if line = strings.TrimSuffix(line, "\n"); line == "" {
+			return e
+		}
+		field, value, _ := strings.Cut(line, ":")
+		value = strings.TrimPrefix(value, " ")
+		switch field {
+		case "id":
+			e.id = value
+		case "event":
+			e.event = value
+		case "data":
+			e.data = value
+		case "":
+			e.comment = "comment " + value
+		}
+	}
+}
+
+func TestEvents(t *testing.T) {
+	h := start(t, control.Config{})
+	r, closeStream := h.watch()
+	defer closeStream()
+	h.do("POST", "/fado/zones", `{"name":"eu"}`).want(201)
+	e := next(t, r)
+	var ev control.Event
+	if err := json.Unmarshal([]byte(e.data), &ev); err != nil {
+		t.Fatal(err)
+	}
+	if e.id != "1" || e.event != "resource" || ev.Op != "created" || ev.Kind != "zone" || ev.Name != "eu" || ev.Time.IsZero() {
+		t.Errorf("event %+v", e)
+	}
+	if err := validate("/components/schemas/Event", []byte(e.data)); err != nil {
+		t.Error(err)
+	}
+	h.ctl.Events().Emit(control.Event{Type: control.EventTransfer, Key: "line\nbreak"})
+	if e = next(t, r); e.id != "2" || !strings.Contains(e.data, `line\nbreak`) {
+		t.Errorf("event %+v", e)
+	}
+}
+
+func TestEventsEndWithTheConfiguration(t *testing.T) {
+	h := start(t, control.Config{})
+	r, closeStream := h.watch()
+	defer closeStream()
+	close(h.ended)
+	if _, err := r.ReadString('\n'); err == nil {
+		t.Error("the stream goes on")
+	}
+}
+
+func TestEventsAfterAReconnect(t *testing.T) {
+	h := start(t, control.Config{})
+	r, closeStream := h.watch("Last-Event-ID", "17")
+	defer closeStream()
+	if e := next(t, r); e.event != "missed" || !strings.Contains(e.data, "reconnected") {
+		t.Errorf("event %+v", e)
+	}
+}
+
+// relay is a response writer whose client reads when the test does.
+type relay struct {
+	header http.Header
+	out    chan string
+}
+
+func (r relay) Header() http.Header { return r.header }
+func (r relay) WriteHeader(int)     {}
+func (r relay) Flush()              {}
+func (r relay) Write(p []byte) (int, error) {
+	r.out <- string(p)
+	return len(p), nil
+}
+
+// A client that lags behind is told how many events it missed, and no event is both
+// missed and delivered.
+func TestEventsMissed(t *testing.T) {
+	h := start(t, control.Config{})
+	w := relay{http.Header{}, make(chan string)}
+	done := make(chan error)
+	go func() { done <- h.api.serve(w, httptest.NewRequest("GET", "/fado/events", nil)) }()
+	<-w.out // the greeting: the stream is subscribed
+	const sent = eventRoom + 100
+	for i := range sent {
+		h.ctl.Events().Emit(control.Event{Type: control.EventTransfer, Key: fmt.Sprint(i)})
+	}
+	delivered, missed := 0, 0
+	for delivered+missed < sent {
+		e := next(t, bufio.NewReader(strings.NewReader(<-w.out)))
+		if e.event != "missed" {
+			delivered++
+			continue
+		}
+		var v missedView
+		if err := json.Unmarshal([]byte(e.data), &v); err != nil {
+			t.Fatal(err)
+		}
+		missed += v.Events
+	}
+	if missed == 0 || delivered+missed != sent {
+		t.Errorf("%d delivered and %d missed of %d", delivered, missed, sent)
+	}
+	close(h.ended)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The admin server's read timeout is for requests. Heartbeats keep coming after it.
+func TestEventsOutliveTheReadTimeout(t *testing.T) {
+	h := start(t, control.Config{})
+	h.api.heartbeat = 5 * time.Millisecond
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(h.serve))
+	srv.Config.ReadTimeout = 100 * time.Millisecond
+	srv.Start()
+	t.Cleanup(srv.Close)
+	h.url = srv.URL
+	began := time.Now()
+	r, closeStream := h.watch()
+	defer closeStream()
+	for time.Since(began) < 3*srv.Config.ReadTimeout {
+		if e := next(t, r); e.comment == "" {
+			t.Fatalf("event %+v", e)
+		}
+	}
+}

@@ -1,0 +1,344 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/state/sqlite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeEngine answers for replication, which has tests of its own.
+type fakeEngine struct {
+	err      error // what every call fails with
+	status   replication.Status
+	failures []replication.Failure
+	page     replication.ObjectPage
+	storages map[string]replication.StorageStatus
+	purged   []string
+	asked    []string
+}
+
+func (e *fakeEngine) note(call string) error {
+	e.asked = append(e.asked, call)
+	return e.err
+}
+
+func (e *fakeEngine) Status(context.Context) (replication.Status, error) { return e.status, e.err }
+func (e *fakeEngine) Failures(_ context.Context, limit int) ([]replication.Failure, error) {
+	return e.failures, e.note(fmt.Sprintf("failures %d", limit))
+}
+func (e *fakeEngine) RetryFailures(context.Context) (int, error) { return 3, e.note("retry") }
+func (e *fakeEngine) Pause(context.Context) error                { return e.note("pause") }
+func (e *fakeEngine) Resume(context.Context) error               { return e.note("resume") }
+
+func (e *fakeEngine) SyncBucket(_ context.Context, bucket string) error {
+	return e.note("sync " + bucket)
+}
+
+func (e *fakeEngine) Purge(_ context.Context, bucket string, mode replication.PurgeMode, pre control.Precondition) error {
+	return e.note(fmt.Sprintf("purge %s %s %v", bucket, mode, pre.IfMatch))
+}
+
+func (e *fakeEngine) Objects(_ context.Context, bucket, prefix, delimiter, after string, limit int) (replication.ObjectPage, error) {
+	return e.page, e.note(fmt.Sprintf("objects %s %q %q %q %d", bucket, prefix, delimiter, after, limit))
+}
+
+func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {
+	if st, ok := e.storages[cluster]; ok {
+		return st
+	}
+	return replication.StorageStatus{State: "unknown"}
+}
+
+func (e *fakeEngine) ConfirmDeletes(_ context.Context, bucket string) (int, error) {
+	return 2, e.note("confirm " + bucket)
+}
+
+func (e *fakeEngine) RejectDeletes(_ context.Context, bucket string) (int, error) {
+	return 2, e.note("reject " + bucket)
+}
+
+// failingCatalogue is a control whose store is gone, or that fails as told.
+type failingCatalogue struct {
+	catalogue
+	err error
+}
+
+func (f failingCatalogue) List(context.Context, catalog.Kind, string, int) ([]control.Item, error) {
+	return nil, f.err
+}
+
+func (f failingCatalogue) Get(context.Context, catalog.Kind, string) (control.Item, error) {
+	return control.Item{}, f.err
+}
+
+func (f failingCatalogue) Create(context.Context, catalog.Resource) (control.Item, error) {
+	return control.Item{}, f.err
+}
+
+func (f failingCatalogue) Delete(context.Context, catalog.Kind, string, control.Precondition) error {
+	return f.err
+}
+
+// harness is the API over a real control on a SQLite store of its own. Every answer is
+// held against the OpenAPI document.
+type harness struct {
+	t       *testing.T
+	api     *API
+	ctl     *control.Control
+	engine  *fakeEngine
+	backend backend
+	url     string
+	ended   chan struct{}
+	seen    map[string]bool // "GET /fado/zones 200"
+}
+
+// start returns a harness with the given resources declared by the configuration.
+func start(t *testing.T, declared control.Config) *harness {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "fado.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	ctl, err := control.New(control.Options{Store: store, Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ctl.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ctl.Close)
+	at, err := ctl.Attach(t.Context(), declared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(at.Detach)
+	h := &harness{t: t, ctl: ctl, engine: new(fakeEngine), ended: make(chan struct{}), seen: make(map[string]bool)}
+	h.backend = backend{catalogue: ctl, engine: h.engine, version: "v0-test", ended: h.ended}
+	h.api = &API{log: zap.NewNop(), find: func() (backend, error) { return h.backend, nil }, heartbeat: time.Hour}
+	srv := httptest.NewServer(http.HandlerFunc(h.serve))
+	t.Cleanup(srv.Close)
+	h.url = srv.URL
+	return h
+}
+
+// serve answers as Caddy's admin endpoint does.
+func (h *harness) serve(w http.ResponseWriter, r *http.Request) {
+	err := h.api.serve(w, r)
+	if err == nil {
+		return
+	}
+	apiErr := new(caddy.APIError)
+	if !errors.As(err, apiErr) || apiErr.HTTPStatus == 0 {
+		h.t.Errorf("%s %s: %v (%T) is no caddy.APIError with a status", r.Method, r.URL, err, err)
+		apiErr.HTTPStatus = http.StatusInternalServerError
+	}
+	if apiErr.Message == "" {
+		apiErr.Message = apiErr.Error()
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(apiErr.HTTPStatus)
+	_ = json.NewEncoder(w).Encode(apiErr)
+}
+
+// answer is an HTTP answer that was read.
+type answer struct {
+	t      *testing.T
+	what   string
+	status int
+	header http.Header
+	body   []byte
+}
+
+// do sends a request; header are names and values in turn.
+func (h *harness) do(method, path, body string, header ...string) answer {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	a := answer{h.t, method + " " + path, resp.StatusCode, resp.Header, data}
+	h.checkDocumented(req, a)
+	return a
+}
+
+// want fails the test unless the answer has the status.
+func (a answer) want(status int) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("%s: %d %s, want %d", a.what, a.status, a.body, status)
+	}
+	return a
+}
+
+// says fails the test unless the answer is an error that contains the texts.
+func (a answer) says(texts ...string) {
+	a.t.Helper()
+	var e struct{ Error string }
+	if err := json.Unmarshal(a.body, &e); err != nil || e.Error == "" {
+		a.t.Fatalf("%s: %s: no error in it", a.what, a.body)
+	}
+	for _, text := range texts {
+		if !strings.Contains(e.Error, text) {
+			a.t.Errorf("%s: %q does not contain %q", a.what, e.Error, text)
+		}
+	}
+}
+
+func (a answer) json(v any) {
+	a.t.Helper()
+	if err := json.Unmarshal(a.body, v); err != nil {
+		a.t.Fatalf("%s: %s: %v", a.what, a.body, err)
+	}
+}
+
+// at returns the value at a path of object members and array indices.
+func (a answer) at(path ...any) any {
+	a.t.Helper()
+	var v any
+	a.json(&v)
+	for _, p := range path {
+		switch p := p.(type) {
+		case string:
+			v = v.(map[string]any)[p]
+		case int:
+			v = v.([]any)[p]
+		}
+	}
+	return v
+}
+
+func (a answer) etag() string {
+	a.t.Helper()
+	tag := a.header.Get("ETag")
+	if len(tag) < 3 || tag[0] != '"' {
+		a.t.Fatalf("%s: ETag %q is not a strong one", a.what, tag)
+	}
+	return tag
+}
+
+// checkDocumented holds an answer against what the document says of it.
+func (h *harness) checkDocumented(r *http.Request, a answer) {
+	h.t.Helper()
+	op, _, err := table().find(httptest.NewRecorder(), r)
+	if err != nil {
+		return // 404 and 405 belong to no operation
+	}
+	key := fmt.Sprintf("%s %s %d", op.method, op.path, a.status)
+	h.seen[key] = true
+	pointer := fmt.Sprintf("/paths/%s/%s/responses/%d", escape(op.path), strings.ToLower(op.method), a.status)
+	if a.status == http.StatusInternalServerError {
+		pointer = strings.Replace(pointer, "/500", "/default", 1)
+	}
+	reply, ok := lookup(openAPIJSON(), pointer).(map[string]any)
+	if !ok {
+		h.t.Errorf("%s is not documented; it answered %s", key, a.body)
+		return
+	}
+	media, _, _ := strings.Cut(a.header.Get("Content-Type"), ";")
+	content, _ := reply["content"].(map[string]any)
+	if len(a.body) == 0 || r.Method == http.MethodHead {
+		return
+	}
+	if content[media] == nil {
+		h.t.Errorf("%s has a body of type %q, which is not documented", key, media)
+		return
+	}
+	if media != mediaJSON {
+		return
+	}
+	if err := validate(pointer+"/content/"+escape(media)+"/schema", a.body); err != nil {
+		h.t.Errorf("%s is not what the document says: %v\n%s", key, err, a.body)
+	}
+}
+
+// escape makes a JSON pointer's token of a name.
+func escape(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+func lookup(doc any, pointer string) any {
+	for token := range strings.SplitSeq(pointer[1:], "/") {
+		m, ok := doc.(map[string]any)
+		if !ok {
+			return nil
+		}
+		doc = m[strings.NewReplacer("~1", "/", "~0", "~").Replace(token)]
+	}
+	return doc
+}
+
+// openAPIJSON is the document as a client reads it, with every schema closed: an answer
+// with a field that is not documented fails.
+var openAPIJSON = sync.OnceValue(func() any {
+	var buf bytes.Buffer
+	if err := encode(&buf, openAPI()); err != nil {
+		panic(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(&buf)
+	if err != nil {
+		panic(err)
+	}
+	for _, s := range lookup(doc, "/components/schemas").(map[string]any) {
+		if s := s.(map[string]any); s["properties"] != nil && s["additionalProperties"] == nil {
+			s["additionalProperties"] = false
+		}
+	}
+	return doc
+})
+
+var schemaCompiler = sync.OnceValue(func() *jsonschema.Compiler {
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("http://fado/openapi.json", openAPIJSON()); err != nil {
+		panic(err)
+	}
+	return c
+})
+
+// validate holds JSON against the schema at a pointer of the document.
+func validate(pointer string, body []byte) error {
+	schema, err := schemaCompiler().Compile("http://fado/openapi.json#" + pointer)
+	if err != nil {
+		return err
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(v)
+}

@@ -1,0 +1,178 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+)
+
+func TestOpenAPIIsValid(t *testing.T) {
+	h := start(t, control.Config{})
+	served := h.do("GET", "/fado/openapi.json", "").want(200)
+	doc, err := openapi3.NewLoader().LoadFromData(served.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if doc.OpenAPI != "3.1.0" {
+		t.Errorf("version %s", doc.OpenAPI)
+	}
+	// Every schema compiles as JSON Schema 2020-12.
+	for name := range doc.Components.Schemas {
+		if _, err := schemaCompiler().Compile("http://fado/openapi.json#/components/schemas/" + name); err != nil {
+			t.Errorf("schema %s: %v", name, err)
+		}
+	}
+}
+
+// documented yields every method and path of the document.
+func documented(t *testing.T) (calls []string, methods map[string][]string) {
+	t.Helper()
+	methods = make(map[string][]string)
+	for path, item := range lookup(openAPIJSON(), "/paths").(map[string]any) {
+		for method := range item.(map[string]any) {
+			if method == "parameters" {
+				continue
+			}
+			calls = append(calls, strings.ToUpper(method)+" "+path)
+			methods[path] = append(methods[path], strings.ToUpper(method))
+		}
+	}
+	slices.Sort(calls)
+	return calls, methods
+}
+
+// Every documented path and method has a handler, and every other method is refused.
+func TestOpenAPIAgainstHandlers(t *testing.T) {
+	calls, methods := documented(t)
+	if len(calls) < 35 {
+		t.Fatalf("only %d operations", len(calls))
+	}
+	for path, has := range methods {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(method, strings.ReplaceAll(path, "{name}", "x"), nil)
+			_, _, err := table().find(w, r)
+			want := slices.Contains(has, method) || method == "HEAD" && slices.Contains(has, "GET")
+			if (err == nil) != want {
+				t.Errorf("%s %s: %v, documented: %v", method, path, err, want)
+			}
+			if err != nil && statusOf(err) != http.StatusMethodNotAllowed {
+				t.Errorf("%s %s: %v", method, path, err)
+			}
+		}
+	}
+	for _, op := range table() {
+		if !slices.Contains(calls, op.method+" "+op.path) {
+			t.Errorf("%s %s is served and not documented", op.method, op.path)
+		}
+	}
+}
+
+// The contract's endpoints, so that none can vanish from table and document together.
+func TestContractEndpoints(t *testing.T) {
+	calls, _ := documented(t)
+	want := strings.Split(`GET /fado/
+GET /fado/route
+GET /fado/events
+GET /fado/openapi.json
+GET /fado/buckets/{name}/objects
+GET /fado/buckets/{name}/placement
+POST /fado/buckets/{name}/sync
+GET /fado/replication
+GET /fado/replication/failures
+POST /fado/replication/failures/retry
+POST /fado/replication/pause
+POST /fado/replication/resume`, "\n")
+	for _, c := range []string{"zones", "clusters", "policies", "buckets"} {
+		want = append(want, "GET /fado/"+c, "POST /fado/"+c)
+		for _, m := range []string{"GET", "PUT", "PATCH", "DELETE"} {
+			want = append(want, m+" /fado/"+c+"/{name}")
+		}
+	}
+	for _, call := range want {
+		if !slices.Contains(calls, call) {
+			t.Errorf("%s is missing", call)
+		}
+	}
+}
+
+// Every operation is called and answers with each status that is not an error; the
+// harness holds every answer's body against its schema.
+func TestEveryOperation(t *testing.T) {
+	h := withCopies(t)
+	for _, c := range []struct{ path, name, body string }{
+		{"/fado/zones", "z9", `{"labels":{"a":"b"}}`},
+		{"/fado/clusters", "c9", `{"zones":["eu"],"storage":{"endpoint":"https://s3.example.org","capacity":"1GiB"},"functions":[{"url":"https://f.example.org/p","weight":2,"max_requests":3,"health_path":"/"}],"labels":{"a":"b"}}`},
+		{"/fado/policies", "p9", `{"copies":"all","balance":{"policy":"random"},"pull_ttl":"2h"}`},
+		{"/fado/buckets", "b99", `{"prefixes":[{"prefix":"x/","policy":"p9"}]}`},
+	} {
+		item := c.path + "/" + c.name
+		made := h.do("POST", c.path, `{"name":"`+c.name+`",`+c.body[1:]).want(201)
+		h.do("GET", c.path, "").want(200)
+		h.do("GET", item, "").want(200)
+		h.do("GET", item+plain(c.path), "", "If-None-Match", made.etag()).want(304)
+		h.do("PUT", item, c.body).want(200)
+		h.do("PUT", item+"2", strings.Replace(c.body, "s3.", "s4.", 1)).want(201)
+		h.do("PATCH", item, `{}`).want(200)
+		h.do("DELETE", item+"2", "").want(204)
+	}
+	h.do("DELETE", "/fado/buckets/b99?purge=all", "").want(202)
+	for _, op := range table() {
+		if strings.Contains(op.path, "{name}") && op.doc.body == nil && op.method != "DELETE" || !strings.Contains(op.path, "{") {
+			if op.doc.body == nil && op.path != "/fado/events" {
+				h.do(op.method, strings.ReplaceAll(op.path, "{name}", "photos"), "")
+			}
+		}
+	}
+	_, closeStream := h.watch()
+	closeStream()
+	for _, op := range table() {
+		for _, r := range op.doc.replies {
+			if key := fmt.Sprintf("%s %s %d", op.method, op.path, r.status); !h.seen[key] {
+				t.Errorf("%s was never answered", key)
+			}
+		}
+	}
+}
+
+// plain is the query that leaves the status out, where there is one.
+func plain(path string) string {
+	if path == "/fado/clusters" || path == "/fado/buckets" {
+		return "?status=false"
+	}
+	return ""
+}
+
+// What requests may say is in the document too: every field of a resource, with its
+// type, and no other.
+func TestInputSchemas(t *testing.T) {
+	for _, k := range catalog.Kinds {
+		schema := "/components/schemas/" + strings.ToUpper(string(k[:1])) + string(k[1:]) + "Input"
+		res := catalog.NewResource(k)
+		res.Normalize()
+		body, err := json.Marshal(res)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := validate(schema, body); err != nil {
+			t.Errorf("%s refuses %s: %v", schema, body, err)
+		}
+		for _, bad := range []string{`{"nmae":"x"}`, `{"name":7}`, `[]`} {
+			if validate(schema, []byte(bad)) == nil {
+				t.Errorf("%s accepts %s", schema, bad)
+			}
+		}
+	}
+}
