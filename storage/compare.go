@@ -15,10 +15,25 @@ func Compare(a, b Object) Comparison {
 		return Different
 	}
 	content := compareContent(a, b)
-	if content == Equal && a.Attributes != "" && b.Attributes != "" && a.Attributes != b.Attributes {
+	if content == Equal && !sameAttributes(a, b) {
 		return Different
 	}
 	return content
+}
+
+// sameAttributes compares headers, metadata and tags as far as they are known: with
+// what a stamp says they were at the source, or else with each other.
+func sameAttributes(a, b Object) bool {
+	of, other := a.Attributes, b.Attributes
+	switch {
+	case stampMatches(a, b) && a.Source.Attributes != "":
+		of = a.Source.Attributes
+	case stampMatches(b, a) && b.Source.Attributes != "":
+		other = b.Source.Attributes
+	case a.Source.ETag != "" && a.Source == b.Source:
+		return true
+	}
+	return of == "" || other == "" || of == other
 }
 
 func compareContent(a, b Object) Comparison {

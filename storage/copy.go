@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 )
 
 const (
@@ -26,6 +28,9 @@ const (
 	// maxSingle is the largest object S3 takes in one request.
 	maxSingle = 5 << 30
 	maxKey    = 1024
+
+	sdkChecksum    = "X-Amz-Sdk-Checksum-Algorithm" // of a request's body
+	uploadChecksum = "X-Amz-Checksum-Algorithm"     // of a multipart upload's parts
 )
 
 // Copy copies one object as the caller saw it at src to dst, under the same key, and
@@ -55,12 +60,16 @@ func Copy(ctx context.Context, src, dst Storage, bucket string, o Object, opts C
 	return t.run(ctx)
 }
 
-// clientOf finds the client in a Storage, which may be wrapped.
+// client makes types that embed a *Client recognisable.
+func (c *Client) client() *Client { return c }
+
+// clientOf finds the client in a Storage, which may be wrapped: by embedding the
+// *Client, or by a type with an Unwrap method.
 func clientOf(s Storage) (*Client, error) {
 	for {
 		switch v := s.(type) {
-		case *Client:
-			return v, nil
+		case interface{ client() *Client }:
+			return v.client(), nil
 		case interface{ Unwrap() Storage }:
 			s = v.Unwrap()
 		default:
@@ -81,6 +90,7 @@ type transfer struct {
 	state    versioningState // of the bucket at dst, if both are MinIO
 	preserve bool            // version ID, ETag and time
 	nullFree bool            // dst has no version of the key at all
+	stamp    Source          // where nothing is preserved
 }
 
 func (t *transfer) run(ctx context.Context) (Object, error) {
@@ -148,7 +158,9 @@ func (t *transfer) exactTime(ctx context.Context) error {
 
 // checkBefore looks at dst before the write where the write itself can't be made
 // conditional: the storage knows no conditions, or it is a MinIO that is given a
-// version ID, which looks for that version then and not for the current one.
+// version ID, which looks for that version then and not for the current one. It also
+// looks before a large object is moved in vain; some servers then reset the
+// connection rather than say why.
 //
 // On such a MinIO nothing can be lost in between: a version that somebody adds stays,
 // and stays on top if it is newer. If what is there now is not older than the
@@ -156,7 +168,7 @@ func (t *transfer) exactTime(ctx context.Context) error {
 // version instead.
 func (t *transfer) checkBefore(ctx context.Context) error {
 	blind := t.preserve && t.state != unversioned
-	if t.to.conditionalPut && !blind {
+	if t.to.conditionalPut && !blind && t.obj.Size <= smallObject {
 		return nil
 	}
 	cur, err := t.dst.current(ctx, t.bucket, t.obj.Key, t.state)
@@ -198,6 +210,10 @@ func (t *transfer) get(ctx context.Context, query url.Values, byteRange string) 
 	t.src.askForTags(q.header)
 	resp, err := t.src.send(ctx, q)
 	if err != nil {
+		var e *Error
+		if errors.As(err, &e) && e.Status == http.StatusRequestedRangeNotSatisfiable {
+			e.kind = ErrPrecondition // another object, with fewer parts or bytes
+		}
 		return nil, err
 	}
 	if got := trimETag(resp.Header.Get("ETag")); got != t.obj.ETag {
@@ -243,7 +259,7 @@ func (t *transfer) copyWhole(ctx context.Context) (Object, error) {
 	if err := check(trimETag(h.Get("ETag"))); err != nil {
 		return Object{}, err
 	}
-	return t.result(resp.Header, h), nil
+	return t.result(h), nil
 }
 
 // prepareBody sets the request's body and the checksum that dst is to check it by;
@@ -262,7 +278,7 @@ func (t *transfer) prepareBody(put *request, body io.Reader, h http.Header) (fun
 		put.header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum))
 	case t.to.trailers:
 		put.trailing = true
-		put.header.Set("X-Amz-Sdk-Checksum-Algorithm", "CRC32C")
+		put.header.Set(sdkChecksum, "CRC32C")
 	default:
 		sum := md5.New() //nolint:gosec // see import
 		put.body = io.TeeReader(body, sum)
@@ -327,13 +343,13 @@ func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, er
 		out.Set(minioSourceETag, t.obj.ETag)
 		out.Set(minioSourceMTime, t.obj.LastModified.UTC().Format(time.RFC3339Nano))
 	} else {
-		setStamp(out, t.bucket, t.obj.Key, t.source(h))
+		t.stamp = Source{
+			ETag: t.obj.ETag, VersionID: h.Get("X-Amz-Version-Id"), ModTime: t.obj.LastModified,
+			Size: t.obj.Size, Attributes: attributes(h, tags),
+		}
+		setStamp(out, t.bucket, t.obj.Key, t.stamp)
 	}
 	return out, nil
-}
-
-func (t *transfer) source(h http.Header) Source {
-	return Source{ETag: t.obj.ETag, VersionID: h.Get("X-Amz-Version-Id"), ModTime: t.obj.LastModified, Size: t.obj.Size}
 }
 
 // placeVersion asks for the source's version ID. A null version is only written
@@ -374,7 +390,7 @@ func (t *transfer) setCondition(h http.Header) {
 }
 
 // result is what is at dst after a successful write.
-func (t *transfer) result(src, answer http.Header) Object {
+func (t *transfer) result(answer http.Header) Object {
 	o := Object{
 		Key: t.obj.Key, Size: t.obj.Size, ETag: trimETag(answer.Get("ETag")),
 		VersionID: answer.Get("X-Amz-Version-Id"), Replica: true,
@@ -382,7 +398,7 @@ func (t *transfer) result(src, answer http.Header) Object {
 	if t.preserve {
 		o.LastModified = t.obj.LastModified
 	} else {
-		o.Source = t.source(src)
+		o.Source = t.stamp
 		o.LastModified, _ = http.ParseTime(answer.Get("Date"))
 	}
 	return o
@@ -432,18 +448,17 @@ func (t *transfer) refused(put *request, err error) error {
 
 // updateAttributes rewrites the headers and tags of the version dst has already.
 func (t *transfer) updateAttributes(ctx context.Context, put *request) (Object, error) {
-	q := *put
-	q.name, q.body, q.size, q.replay, q.trailing, q.askFirst = "COPY onto itself", nil, 0, nil, false, false
-	q.header = put.header.Clone()
-	for _, k := range []string{"Content-Md5", "If-Match", "If-None-Match", "X-Amz-Sdk-Checksum-Algorithm"} {
+	id := put.query.Get("versionId")
+	q := t.putRequest()
+	q.name, q.query, q.header = "COPY onto itself", url.Values{"versionId": {id}}, put.header.Clone()
+	for _, k := range []string{"Content-Md5", "If-Match", "If-None-Match", sdkChecksum, uploadChecksum} {
 		q.header.Del(k)
 	}
-	src := url.URL{Path: "/" + put.bucket + "/" + put.key}
-	q.header.Set("X-Amz-Copy-Source", src.EscapedPath()+"?versionId="+put.query.Get("versionId"))
+	q.header.Set("X-Amz-Copy-Source", s3utils.EncodePath("/"+put.bucket+"/"+put.key)+"?versionId="+id)
 	q.header.Set("X-Amz-Copy-Source-If-Match", quoteETag(t.obj.ETag))
 	q.header.Set("X-Amz-Metadata-Directive", "REPLACE")
 	q.header.Set("X-Amz-Tagging-Directive", "REPLACE")
-	if _, err := t.dst.call(ctx, &q); err != nil {
+	if _, err := t.dst.call(ctx, q); err != nil {
 		return Object{}, err
 	}
 	return t.dst.Stat(ctx, t.bucket, t.obj.Key)

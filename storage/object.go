@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"errors"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,6 +23,7 @@ const (
 	stampModTime  = metaPrefix + "Fado-Source-Mtime"
 	stampSize     = metaPrefix + "Fado-Source-Size"
 	stampKey      = metaPrefix + "Fado-Source-Key"
+	stampAttrs    = metaPrefix + "Fado-Source-Attributes"
 	stampPrefix   = metaPrefix + "Fado-Source-"
 	replicaStatus = "X-Amz-Replication-Status"
 
@@ -110,7 +112,7 @@ func parseStamp(h http.Header, bucket, key string) (Source, bool) {
 	if h.Get(stampKey) != stampOf(bucket, key) {
 		return Source{}, false
 	}
-	s := Source{ETag: h.Get(stampETag), VersionID: h.Get(stampVersion)}
+	s := Source{ETag: h.Get(stampETag), VersionID: h.Get(stampVersion), Attributes: h.Get(stampAttrs)}
 	size, err := strconv.ParseInt(h.Get(stampSize), 10, 64)
 	if err != nil || s.ETag == "" {
 		return Source{}, false
@@ -128,6 +130,7 @@ func setStamp(h http.Header, bucket, key string, s Source) {
 	h.Set(stampModTime, s.ModTime.UTC().Format(time.RFC3339Nano))
 	h.Set(stampSize, strconv.FormatInt(s.Size, 10))
 	h.Set(stampKey, stampOf(bucket, key))
+	h.Set(stampAttrs, s.Attributes)
 }
 
 // kept returns the headers of an object that a copy carries over.
@@ -168,7 +171,13 @@ func attributes(h http.Header, tags string) string {
 	slices.Sort(names)
 	sum := sha256.New()
 	for _, n := range names {
-		sum.Write([]byte(n + "\x00" + k.Get(n) + "\x00"))
+		v := k.Get(n)
+		// MinIO and AWS show metadata that is not ASCII encoded by RFC 2047, others as
+		// it is.
+		if plain, err := new(mime.WordDecoder).DecodeHeader(v); err == nil {
+			v = plain
+		}
+		sum.Write([]byte(n + "\x00" + v + "\x00"))
 	}
 	sum.Write([]byte(tags))
 	return hex.EncodeToString(sum.Sum(nil)[:12])

@@ -75,15 +75,15 @@ func (t *transfer) copyParts(ctx context.Context) (Object, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	u := &upload{t: t, layout: l, head: first.Header, cancel: cancel, parts: make([]completedPart, l.count)}
-	if err := u.begin(ctx); err != nil {
-		return Object{}, err
+	if q, err := u.begin(ctx); err != nil {
+		return t.afterRefusal(ctx, q, first.Header, err)
 	}
 	h, err := u.transferAndComplete(ctx, first)
 	if err != nil {
 		u.abort(ctx)
 		return Object{}, err
 	}
-	return t.result(first.Header, h), nil
+	return t.result(h), nil
 }
 
 // firstPart opens the first part and decides on the layout; count 0 means that the
@@ -135,28 +135,28 @@ func (u *upload) request(name, method string, query url.Values) *request {
 	}
 }
 
-func (u *upload) begin(ctx context.Context) error {
+func (u *upload) begin(ctx context.Context) (*request, error) {
 	q := u.request("beginning the upload of", http.MethodPost, url.Values{"uploads": {""}})
 	var err error
 	if q.header, err = u.t.describe(ctx, u.head); err != nil {
-		return err
+		return q, err
 	}
 	u.t.placeVersion(q, u.head)
 	if !u.layout.verified && u.t.to.trailers {
-		q.header.Set("X-Amz-Checksum-Algorithm", "CRC32C")
+		q.header.Set(uploadChecksum, "CRC32C")
 	}
 	var x struct {
 		XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
 		UploadID string   `xml:"UploadId"`
 	}
 	if _, err := u.decode(ctx, q, &x); err != nil {
-		return u.t.refused(q, err)
+		return q, err
 	}
 	if x.UploadID == "" {
-		return u.t.dst.fail(q, ErrUnavailable, "the answer is not S3's: no upload ID")
+		return q, u.t.dst.fail(q, ErrUnavailable, "the answer is not S3's: no upload ID")
 	}
 	u.id = x.UploadID
-	return nil
+	return q, nil
 }
 
 // decode makes a request and parses the XML of its answer.
@@ -258,7 +258,7 @@ func (u *upload) putPart(ctx context.Context, n int, resp *http.Response) error 
 	case u.layout.verified: // by the sum of the ETags
 	case u.t.to.trailers:
 		q.trailing = true
-		q.header.Set("X-Amz-Sdk-Checksum-Algorithm", "CRC32C")
+		q.header.Set(sdkChecksum, "CRC32C")
 	default:
 		q.body = io.TeeReader(body, sum)
 	}
@@ -368,10 +368,32 @@ func (u *upload) finish(ctx context.Context, q *request) (http.Header, error) {
 }
 
 // abort removes what a failed upload has left, even when the copy's context is over.
+// Parts whose connection was cut may still be arriving and need another abort (S3 API
+// reference, AbortMultipartUpload), so it asks until the storage knows the upload no
+// more.
 func (u *upload) abort(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	q := u.request("aborting the upload of", http.MethodDelete, url.Values{"uploadId": {u.id}})
-	q.dog = nil
-	_, _ = u.t.dst.call(ctx, q) // storages expire what stays
+	ask := u.request("asking for the parts of", http.MethodGet, url.Values{"uploadId": {u.id}})
+	q.dog, ask.dog = nil, nil
+	for wait := 20 * time.Millisecond; ; wait *= 2 {
+		_, err := u.t.dst.call(ctx, q)
+		if err == nil || noUpload(err) {
+			_, err = u.t.dst.call(ctx, ask)
+		}
+		if noUpload(err) {
+			return
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done(): // storages expire what stays
+			return
+		}
+	}
+}
+
+func noUpload(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }

@@ -42,7 +42,7 @@ var providers = []*provider{
 		name: "MinIO", server: "MinIO",
 		listener: true, preserve: true, conditionalPut: true, tagsInAnswer: true, trailers: true,
 		classes: []string{"STANDARD", "REDUCED_REDUNDANCY"},
-		refuse:  func(string, int64) string { return "" }, // it refuses by itself, by name
+		refuse:  func(key string, _ int64) string { return refuseSegments(key) },
 	},
 	{
 		name: "versitygw", server: "VERSITYGW",
@@ -61,14 +61,23 @@ func refusePath(key string, size int64) string {
 	if strings.HasSuffix(key, "/") && size > 0 {
 		return "it takes no content for a key that ends in /"
 	}
-	for i, part := range strings.Split(strings.TrimSuffix(key, "/"), "/") {
-		switch {
-		case part == "" && i == 0, part == "":
-			return "it would store a key with an empty path segment under another name"
-		case part == "." || part == "..":
-			return "it would store a key with the path segment " + part + " under another name"
-		case len(part) > 255:
+	for part := range strings.SplitSeq(key, "/") {
+		if len(part) > 255 {
 			return "a path segment is longer than a file name may be"
+		}
+	}
+	return refuseSegments(key)
+}
+
+// refuseSegments is for storages that clean paths: such a key would be refused, or
+// stored under another name.
+func refuseSegments(key string) string {
+	for part := range strings.SplitSeq(strings.TrimSuffix(key, "/"), "/") {
+		switch part {
+		case "":
+			return "it takes no key with an empty path segment"
+		case ".", "..":
+			return "it takes no key with the path segment " + part
 		}
 	}
 	return ""

@@ -79,6 +79,9 @@ type Source struct {
 	VersionID string
 	ModTime   time.Time
 	Size      int64
+	// Attributes of the source: what some storages make of a header differs from
+	// what they were given.
+	Attributes string
 }
 
 // Condition is what must hold at the destination for a copy to be written.

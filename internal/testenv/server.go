@@ -312,14 +312,14 @@ func (s *Server) Client() (*minio.Client, error) {
 	scheme, addr, _ := cutScheme(s.Endpoint)
 	return minio.New(addr, &minio.Options{
 		Creds:  credentials.NewStaticV4(s.AccessKey, s.SecretKey, ""),
-		Secure: scheme == "https", Region: "us-east-1", MaxRetries: 1,
+		Secure: scheme == "https", Region: "us-east-1", MaxRetries: 3,
 		Transport: clientTransport,
 	})
 }
 
 // clientTransport is shared by all plain clients, and keeps no connection open
 // behind a test's back.
-var clientTransport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: insecureTLS()}
+var clientTransport = &http.Transport{DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: insecureTLS()}
 
 // Running says whether the server's process lives.
 func (s *Server) Running() bool {

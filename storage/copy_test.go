@@ -1,0 +1,516 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/tags"
+
+	"github.com/fado-project/fado/internal/testenv"
+)
+
+func mustCopy(t testing.TB, src, dst *side, bucket string, o Object) Object {
+	t.Helper()
+	out, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{Absent: true}})
+	if err != nil {
+		t.Fatalf("copying %q: %v", o.Key, err)
+	}
+	return out
+}
+
+// checkCopy compares everything a copy promises.
+func checkCopy(t testing.TB, r route, src, dst *side, bucket, key string, returned Object) {
+	t.Helper()
+	a, b := src.stat(bucket, key), dst.stat(bucket, key)
+	if !bytes.Equal(src.read(bucket, key), dst.read(bucket, key)) {
+		t.Errorf("%q: contents differ", key)
+	}
+	if a.Attributes != b.Attributes && !(strings.HasSuffix(key, "/") && dst.srv.Kind == testenv.KindVersityGW) { // its directories have no content type
+		t.Errorf("%q: headers, metadata or tags differ:\n%v\n%v", key, src.headers(bucket, key), dst.headers(bucket, key))
+	}
+	if !b.Replica {
+		t.Errorf("%q: not marked as a copy", key)
+	}
+	if got := Compare(a, b); got != Equal {
+		t.Errorf("%q: Compare says %v for %+v and %+v", key, got, a, b)
+	}
+	if returned.ETag != b.ETag || returned.Size != b.Size || !sameVersion(returned.VersionID, b.VersionID) {
+		t.Errorf("%q: Copy returned %+v, there is %+v", key, returned, b)
+	}
+	if r.preserves() {
+		la, lb := src.listed(bucket, key), dst.listed(bucket, key)
+		if a.VersionID != b.VersionID || la.ETag != lb.ETag || !la.LastModified.Equal(lb.LastModified) {
+			t.Errorf("%q: not preserved: %+v %+v, %+v %+v", key, a, la, b, lb)
+		}
+	} else if b.Source.ETag != a.ETag || b.Source.VersionID != a.VersionID || b.Source.Size != a.Size {
+		t.Errorf("%q: stamp %+v does not name %+v", key, b.Source, a)
+	}
+}
+
+var oddKeys = []string{
+	"plain", "with space", "plus+plus", "percent%20percent", "a/b/c", "ümläut/日本語/😀", "quote'\"`",
+	"amp&<xml>;", "back\\slash", "a=b?c#d", "tilde~*()!@$,:", "trailing.", ".hidden", "dir/", "-dash", "star*",
+	strings.Repeat("k", 200) + "/" + strings.Repeat("l", 200) + "/" + strings.Repeat("m", 200) + "/" +
+		strings.Repeat("n", 200) + "/" + strings.Repeat("o", 220),
+}
+
+func TestCopyKeys(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		for _, key := range oddKeys {
+			body := []byte("content of " + key)
+			if strings.HasSuffix(key, "/") {
+				body = nil // versitygw takes no content there
+			}
+			o := src.put(bucket, key, body, minio.PutObjectOptions{})
+			checkCopy(t, r, src, dst, bucket, key, mustCopy(t, src, dst, bucket, o))
+		}
+		checkListing(t, src, bucket)
+		checkListing(t, dst, bucket)
+	})
+}
+
+func checkListing(t *testing.T, s *side, bucket string) {
+	t.Helper()
+	var got []string
+	for o, err := range s.List(t.Context(), bucket, "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, o.Key)
+	}
+	want := slices.Sorted(slices.Values(oddKeys))
+	if !slices.Equal(got, want) {
+		t.Errorf("%s lists\n%q, want\n%q", s.Name(), got, want)
+	}
+}
+
+func TestCopyRefusesKeysThatWouldChange(t *testing.T) {
+	src, vers, mini := minioA.side(t), versA.side(t), minioB.side(t)
+	bucket := newBucket(t, false, src, vers, mini)
+	src.put(bucket, "a/b", []byte("x"), minio.PutObjectOptions{})
+	vers.put(bucket, "a/b", []byte("mine"), minio.PutObjectOptions{})
+	for _, key := range []string{"a//b", "/a", "a/./b", "a/../b", "bad\xff", strings.Repeat("x", 1025)} {
+		for _, dst := range []*side{vers, mini} {
+			o := Object{Key: key, Size: 1, ETag: "9dd4e461268c8034f5c8564e155c67a6"}
+			_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{})
+			if !errors.Is(err, ErrRefused) || !Permanent(err) || Kind(err) != "refused" {
+				t.Errorf("%s: %q: want ErrRefused, got %v", dst.Name(), key, err)
+			}
+		}
+	}
+	dir := src.put(bucket, "dir/", []byte("content"), minio.PutObjectOptions{})
+	if _, err := Copy(t.Context(), src, vers, bucket, dir, CopyOptions{}); !errors.Is(err, ErrRefused) {
+		t.Errorf("dir/ with content: want ErrRefused, got %v", err)
+	}
+	if got := vers.read(bucket, "a/b"); string(got) != "mine" {
+		t.Errorf("a/b became %q", got)
+	}
+}
+
+func TestCopySizes(t *testing.T) {
+	const part = minPart
+	sizes := []int{0, 1, smallObject, smallObject + 1, part - 1, part, part + 1, 2 * part, 2*part + 1}
+	if !testing.Short() {
+		sizes = append(sizes, 200<<20)
+	}
+	body := random(sizes[len(sizes)-1])
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		for _, size := range sizes {
+			for how, o := range map[string]minio.PutObjectOptions{
+				"whole": {DisableMultipart: true}, "parts": {PartSize: part},
+			} {
+				if size > 100<<20 && strings.Contains(r.name, "versioned") {
+					continue // the ways are the same
+				}
+				key := fmt.Sprintf("%s-%d", how, size)
+				seen := src.put(bucket, key, body[:size], o)
+				checkCopy(t, r, src, dst, bucket, key, mustCopy(t, src, dst, bucket, seen))
+			}
+		}
+		dst.mustHaveNoUploads(bucket)
+	})
+}
+
+// TestCopyInOwnParts is the way of objects whose parts the source does not tell.
+func TestCopyInOwnParts(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		o := src.put(bucket, "key", random(20<<20), minio.PutObjectOptions{DisableMultipart: true})
+		tr := &transfer{src: src.Client, dst: dst.Client, bucket: bucket, obj: o, opts: CopyOptions{If: Condition{Absent: true}}}
+		ctx, dog := watch(t.Context(), stallTimeout)
+		defer dog.stop()
+		tr.dog = dog
+		if err := tr.prepare(ctx); err != nil {
+			t.Fatal(err)
+		}
+		out, err := tr.copyParts(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkCopy(t, r, src, dst, bucket, "key", out)
+	})
+}
+
+func TestCopyAttributes(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		options := minio.PutObjectOptions{
+			ContentType: "text/x-thing; charset=utf-8", ContentEncoding: "gzip", ContentDisposition: `attachment; filename="a b.txt"`,
+			ContentLanguage: "de, en", CacheControl: "no-store, max-age=0", Expires: time.Now().Add(time.Hour),
+			UserMetadata: map[string]string{"Plain": "value", "Spaces": "a  b", "Umlaut": "größe", "Comma": "a, b", "Empty": ""},
+			UserTags:     map[string]string{"team": "a b", "odd": "x/y:z@._-", "plus": "1+1=2"},
+		}
+		for _, size := range []int{5, smallObject + 1, 2*minPart + 1} {
+			o := options
+			o.PartSize = minPart
+			key := fmt.Sprint("key-", size)
+			seen := src.put(bucket, key, random(size), o)
+			checkCopy(t, r, src, dst, bucket, key, mustCopy(t, src, dst, bucket, seen))
+			checkHeaders(t, src, dst, bucket, key)
+		}
+	})
+}
+
+// checkHeaders looks with another client's eyes: the digest in Attributes could err
+// on both sides alike.
+func checkHeaders(t *testing.T, src, dst *side, bucket, key string) {
+	t.Helper()
+	a, err := src.api.StatObject(t.Context(), src.Physical(bucket), key, minio.StatObjectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := dst.api.StatObject(t.Context(), dst.Physical(bucket), key, minio.StatObjectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Expires.IsZero() || !a.Expires.Equal(b.Expires) {
+		t.Errorf("Expires: %v became %v", a.Expires, b.Expires)
+	}
+	for _, h := range []string{"Content-Type", "Content-Encoding", "Content-Disposition", "Content-Language", "Cache-Control"} {
+		was := a.Metadata.Get(h)
+		if h == "Content-Encoding" {
+			was = strings.TrimPrefix(was, "aws-chunked,") // versitygw keeps that of the upload
+		}
+		if was == "" || was != b.Metadata.Get(h) {
+			t.Errorf("%s: %q became %q", h, was, b.Metadata.Get(h))
+		}
+	}
+	for k, v := range a.UserMetadata {
+		if b.UserMetadata[k] != v {
+			t.Errorf("metadata %s: %q became %q", k, v, b.UserMetadata[k])
+		}
+	}
+	ta, err := src.api.GetObjectTagging(t.Context(), src.Physical(bucket), key, minio.GetObjectTaggingOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb, err := dst.api.GetObjectTagging(t.Context(), dst.Physical(bucket), key, minio.GetObjectTaggingOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ta.ToMap()) != 3 || fmt.Sprint(ta.ToMap()) != fmt.Sprint(tb.ToMap()) {
+		t.Errorf("tags %v became %v", ta.ToMap(), tb.ToMap())
+	}
+}
+
+// TestCopyFollowsAttributes: a change of tags alone makes no new version and no new
+// ETag, and is a change all the same.
+func TestCopyFollowsAttributes(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		seen := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{UserTags: map[string]string{"a": "1"}})
+		first := mustCopy(t, src, dst, bucket, seen)
+		tagging, err := tags.NewTags(map[string]string{"a": "2"}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := src.api.PutObjectTagging(t.Context(), src.Physical(bucket), "key", tagging, minio.PutObjectTaggingOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		seen = src.stat(bucket, "key")
+		if Compare(seen, dst.stat(bucket, "key")) != Different {
+			t.Fatal("Compare does not see the tags")
+		}
+		out, err := Copy(t.Context(), src, dst, bucket, seen, CopyOptions{If: Condition{IfETag: first.ETag}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkCopy(t, r, src, dst, bucket, "key", out)
+	})
+}
+
+func TestCopyConditions(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		for _, size := range []int{5, smallObject + 1, 2*minPart + 1} {
+			key := fmt.Sprint("key-", size)
+			parts := minio.PutObjectOptions{PartSize: minPart}
+			v1 := src.put(bucket, key, random(size), parts)
+			theirs := dst.put(bucket, key, []byte("somebody else's"), parts)
+
+			refused := func(c Condition) {
+				t.Helper()
+				_, err := Copy(t.Context(), src, dst, bucket, v1, CopyOptions{If: c})
+				if !errors.Is(err, ErrPrecondition) || Kind(err) != "precondition" {
+					t.Errorf("%s, %+v: want ErrPrecondition, got %v", key, c, err)
+				}
+				if got := dst.read(bucket, key); string(got) != "somebody else's" {
+					t.Fatalf("%s, %+v: overwritten", key, c)
+				}
+				dst.mustHaveNoUploads(bucket)
+			}
+			refused(Condition{Absent: true})
+			refused(Condition{IfETag: "00000000000000000000000000000000"})
+
+			// Adopted: what was seen there may be replaced, though it is newer.
+			out, err := Copy(t.Context(), src, dst, bucket, v1, CopyOptions{If: Condition{IfETag: theirs.ETag}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if now := dst.stat(bucket, key); now.ETag != out.ETag || Compare(v1, now) != Equal {
+				t.Errorf("%s: the copy is not what is read there: %+v, %+v", key, out, now)
+			}
+
+			// The next version follows, on condition of the first.
+			v2 := src.put(bucket, key, random(size+1), parts)
+			if out, err = Copy(t.Context(), src, dst, bucket, v2, CopyOptions{If: Condition{IfETag: out.ETag}}); err != nil {
+				t.Fatal(err)
+			}
+			checkCopy(t, r, src, dst, bucket, key, out)
+		}
+	})
+}
+
+func TestCopyOverNothingWithIfMatch(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		o := src.put(bucket, "key", []byte("x"), minio.PutObjectOptions{})
+		_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{IfETag: "00000000000000000000000000000000"}})
+		if dst.srv.Kind == testenv.KindMinIO && !(r.versions && r.preserves()) {
+			// MinIO lets writes marked as a replica's pass here; see the package comment.
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		if !errors.Is(err, ErrPrecondition) {
+			t.Fatalf("want ErrPrecondition, got %v", err)
+		}
+		dst.mustNotHave(bucket, "key")
+	})
+}
+
+func TestCopySourceIsAnother(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		for _, size := range []int{0, 5, 2*minPart + 1} {
+			o := src.put(bucket, "key", random(size), minio.PutObjectOptions{PartSize: minPart})
+			src.put(bucket, "key", []byte("changed"), minio.PutObjectOptions{})
+			if _, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{}); !errors.Is(err, ErrPrecondition) {
+				t.Errorf("overwritten: want ErrPrecondition, got %v", err)
+			}
+			if err := src.Delete(t.Context(), bucket, "key", ""); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{}); !errors.Is(err, ErrPrecondition) {
+				t.Errorf("deleted: want ErrPrecondition, got %v", err)
+			}
+			dst.mustNotHave(bucket, "key")
+		}
+	})
+}
+
+// TestCopySourceChangesMeanwhile overwrites the source once the first part moves:
+// parts opened later are not its parts any more.
+func TestCopySourceChangesMeanwhile(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		o := src.put(bucket, "key", random(12*minPart), minio.PutObjectOptions{PartSize: minPart})
+		var once sync.Once
+		_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{Progress: func(int64) {
+			once.Do(func() { src.put(bucket, "key", []byte("changed"), minio.PutObjectOptions{}) })
+		}})
+		if !errors.Is(err, ErrPrecondition) {
+			t.Errorf("want ErrPrecondition, got %v", err)
+		}
+		dst.mustNotHave(bucket, "key")
+	})
+}
+
+// TestCopyCut breaks connections in the middle of bodies, on either side.
+func TestCopyCut(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		srcProxy, dstProxy := testenv.StartProxy(t, src.srv.Endpoint), testenv.StartProxy(t, dst.srv.Endpoint)
+		from, to := open(t, src.srv, srcProxy.Endpoint()), open(t, dst.srv, dstProxy.Endpoint())
+		for _, size := range []int{600 << 10, 3 << 20} {
+			o := src.put(bucket, "key", random(size), minio.PutObjectOptions{DisableMultipart: true})
+			for _, cut := range []func(){
+				func() { srcProxy.CutAfter(testenv.Down, 300<<10) },
+				func() { dstProxy.CutAfter(testenv.Up, 300<<10) },
+			} {
+				cut()
+				_, err := Copy(t.Context(), from, to, bucket, o, CopyOptions{})
+				if err == nil {
+					t.Fatal("a cut copy succeeded")
+				}
+				if !errors.Is(err, ErrUnavailable) || Permanent(err) {
+					t.Errorf("want ErrUnavailable, got %v", err)
+				}
+				dst.mustNotHave(bucket, "key")
+			}
+			if _, err := Copy(t.Context(), from, to, bucket, o, CopyOptions{}); err != nil {
+				t.Fatalf("after the cuts: %v", err)
+			}
+			if err := dst.DeleteAllVersions(t.Context(), bucket, "key"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestCopyPartsSurviveCuts: a part that the network failed is sent again.
+func TestCopyPartsSurviveCuts(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		srcProxy, dstProxy := testenv.StartProxy(t, src.srv.Endpoint), testenv.StartProxy(t, dst.srv.Endpoint)
+		from, to := open(t, src.srv, srcProxy.Endpoint()), open(t, dst.srv, dstProxy.Endpoint())
+		o := src.put(bucket, "key", random(6*minPart), minio.PutObjectOptions{PartSize: minPart})
+		var moved int64
+		var mu sync.Mutex
+		out, err := Copy(t.Context(), from, to, bucket, o, CopyOptions{Progress: func(n int64) {
+			mu.Lock()
+			defer mu.Unlock()
+			before := moved
+			moved += n
+			if before < 8<<20 && moved >= 8<<20 {
+				dstProxy.Cut()
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if moved <= o.Size {
+			t.Error("nothing was sent again: the test tests nothing")
+		}
+		checkCopy(t, r, src, dst, bucket, "key", out)
+	})
+}
+
+func TestCopyEndsWithItsContext(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		o := src.put(bucket, "key", random(4*minPart), minio.PutObjectOptions{PartSize: minPart})
+		ctx, cancel := context.WithCancel(t.Context())
+		var once sync.Once
+		_, err := Copy(ctx, src, dst, bucket, o, CopyOptions{Progress: func(int64) { once.Do(cancel) }})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("want context.Canceled, got %v", err)
+		}
+		dst.mustNotHave(bucket, "key")
+	})
+}
+
+// TestCopyStalls: a transfer on which no byte moves ends, without a deadline of the
+// caller's.
+func TestCopyStalls(t *testing.T) {
+	src, dst := minioA.side(t), minioB.side(t)
+	bucket := newBucket(t, false, src, dst)
+	proxy := testenv.StartProxy(t, src.srv.Endpoint)
+	from := open(t, src.srv, proxy.Endpoint())
+	from.stallWait = 200 * time.Millisecond
+	o := src.put(bucket, "key", random(8<<20), minio.PutObjectOptions{DisableMultipart: true})
+	var once sync.Once
+	_, err := Copy(t.Context(), from, dst, bucket, o, CopyOptions{Progress: func(int64) { once.Do(func() { proxy.Hang(true) }) }})
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "no byte moved") {
+		t.Errorf("want a stall, got %v", err)
+	}
+	dst.mustNotHave(bucket, "key")
+}
+
+// TestCopyLimitIsNoStall: waiting for bandwidth is not hanging.
+func TestCopyLimitIsNoStall(t *testing.T) {
+	src, dst := minioA.side(t), minioB.side(t)
+	bucket := newBucket(t, false, src, dst)
+	src.stallWait = 100 * time.Millisecond
+	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
+	asked := 0
+	_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{Limit: func(ctx context.Context, n int) error {
+		asked += n
+		select {
+		case <-time.After(300 * time.Millisecond):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}})
+	if err != nil || asked != 5 {
+		t.Errorf("asked for %d bytes: %v", asked, err)
+	}
+}
+
+// TestCopyOlderThanTheMarker: a deletion that is newer than the source's object by
+// the storages' clocks must not hide the copy.
+func TestCopyOlderThanTheMarker(t *testing.T) {
+	src, dst := minioA.side(t), minioB.side(t)
+	bucket := newBucket(t, true, src, dst)
+	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
+	dst.put(bucket, "key", []byte("other"), minio.PutObjectOptions{})
+	if err := dst.api.RemoveObject(t.Context(), dst.Physical(bucket), "key", minio.RemoveObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	out := mustCopy(t, src, dst, bucket, o)
+	if got := dst.stat(bucket, "key"); got.VersionID != out.VersionID || Compare(o, got) != Equal {
+		t.Errorf("there is %+v, Copy returned %+v", got, out)
+	}
+}
+
+// TestCopyKeepsForeignVersionOnTop: on a versioned MinIO, what somebody writes between
+// the look and the write stays, and stays current.
+func TestCopyKeepsForeignVersionOnTop(t *testing.T) {
+	src, dst := minioA.side(t), minioB.side(t)
+	bucket := newBucket(t, true, src, dst)
+	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
+	var once sync.Once
+	_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{
+		If: Condition{Absent: true},
+		Progress: func(int64) { // after the look at dst, before the write
+			once.Do(func() { dst.put(bucket, "key", []byte("theirs"), minio.PutObjectOptions{}) })
+		},
+	})
+	if err != nil && !errors.Is(err, ErrPrecondition) {
+		t.Fatal(err)
+	}
+	if got := dst.read(bucket, "key"); string(got) != "theirs" {
+		t.Errorf("current is %q", got)
+	}
+}
+
+// TestCopyRepeated: a copy that was made already, its answer lost, is no fault.
+func TestCopyRepeated(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		for _, size := range []int{5, 2*minPart + 1} {
+			key := fmt.Sprint("key-", size)
+			o := src.put(bucket, key, random(size), minio.PutObjectOptions{PartSize: minPart})
+			first := mustCopy(t, src, dst, bucket, o)
+			again, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{IfETag: first.ETag}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkCopy(t, r, src, dst, bucket, key, again)
+		}
+	})
+}
+
+func TestCopyErrorsTellWhere(t *testing.T) {
+	src, dst := minioA.side(t), versA.side(t)
+	bucket := newBucket(t, false, src)
+	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
+	_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{})
+	if !errors.Is(err, ErrNoBucket) || At(err) != dst.Name() {
+		t.Errorf("want ErrNoBucket at %s, got %v at %q", dst.Name(), err, At(err))
+	}
+	other := newBucket(t, false, dst)
+	_, err = Copy(t.Context(), src, dst, other, o, CopyOptions{})
+	if !errors.Is(err, ErrNoBucket) || At(err) != src.Name() {
+		t.Errorf("want ErrNoBucket at %s, got %v at %q", src.Name(), err, At(err))
+	}
+}
