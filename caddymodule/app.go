@@ -1,0 +1,314 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+const appName = "fado"
+
+// App sends every function invocation to a place that already holds the data the
+// invocation names, and keeps copies of that data where policy wants them.
+//
+// What it declares is owned by this configuration: the admin API shows it and does
+// not change it. What the admin API makes lives in the store.
+type App struct {
+	// Where FaDO keeps what must survive a restart: a module in the namespace
+	// fado.stores. Default: {"type": "sqlite"}.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=fado.stores inline_key=type"`
+
+	// The name of this instance. Placeholders are replaced. Default: the host name.
+	Node string `json:"node,omitempty"`
+
+	// The key that seals literal secrets in the store; {env.X} and {file.X}
+	// placeholders keep it out of the configuration. Default: a key file of mode
+	// 0600 beside the SQLite file.
+	EncryptionKey string `json:"encryption_key,omitempty"`
+
+	// The policy of buckets that name none. Default: the built-in policy "default":
+	// one copy, any zone.
+	DefaultPolicy string `json:"default_policy,omitempty"`
+
+	// Places: regions, countries, sites. Default: none.
+	Zones []*catalog.Zone `json:"zones,omitempty"`
+
+	// Storages and function endpoints, each in one or more zones. Default: none.
+	Clusters []*catalog.Cluster `json:"clusters,omitempty"`
+
+	// Where copies may and should be. Default: none but the built-in "default".
+	Policies []*catalog.Policy `json:"policies,omitempty"`
+
+	// The buckets FaDO takes care of. Default: none.
+	Buckets []*catalog.Bucket `json:"buckets,omitempty"`
+
+	// How copies are made and kept. Default: see its fields.
+	ReplicationConfig *Replication `json:"replication,omitempty"`
+
+	ctx    caddy.Context
+	log    *zap.Logger
+	events *caddyevents.App
+	store  StoreModule
+	key    runtimeKey
+	// encryptionKey has its placeholders replaced.
+	encryptionKey string
+
+	// runtime is what this configuration shares with others; nil before Start when
+	// no running configuration had it. It stays set after Cleanup, since sites go on
+	// to serve what they had begun to; holding says that Cleanup is to release it.
+	runtime atomic.Pointer[runtime]
+	holding bool
+	hold    *hold
+	// none answers routing questions before there is a runtime.
+	none *catalog.Router
+	// ready closes when there is a runtime that knows the catalogue.
+	ready     chan struct{}
+	readyOnce sync.Once
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  appName,
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision settles what the configuration says and checks that its secrets can be
+// had. It opens nothing; but where a running configuration has the same store, this
+// one joins its runtime right away, so that sites that start before the app does
+// already route.
+func (app *App) Provision(ctx caddy.Context) error {
+	app.ctx, app.log = ctx, ctx.Logger()
+	app.none, app.ready = catalog.NewRouter(), make(chan struct{})
+	for _, step := range []func() error{
+		app.rejectNull, app.loadStore, app.settleIdentity, app.checkSecrets, app.watchStarted,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if err := registerMetrics(ctx.GetMetricsRegistry(), app); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	return app.joinRunning()
+}
+
+// rejectNull refuses null where JSON has an item.
+func (app *App) rejectNull() error {
+	var errs []error
+	errs = append(errs, nonNull("zones", app.Zones)...)
+	errs = append(errs, nonNull("clusters", app.Clusters)...)
+	errs = append(errs, nonNull("policies", app.Policies)...)
+	errs = append(errs, nonNull("buckets", app.Buckets)...)
+	return errors.Join(errs...)
+}
+
+func nonNull[T any](field string, items []*T) (errs []error) {
+	for i, it := range items {
+		if it == nil {
+			errs = append(errs, fmt.Errorf("%s[%d]: null: expected an object", field, i))
+		}
+	}
+	return errs
+}
+
+func (app *App) loadStore() error {
+	if app.StoreRaw == nil {
+		app.StoreRaw = json.RawMessage(`{"type":"sqlite"}`)
+	}
+	var named struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(app.StoreRaw, &named); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := knownStore(named.Type); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	module, err := app.ctx.LoadModule(app, "StoreRaw")
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	store, ok := module.(StoreModule)
+	if !ok {
+		return fmt.Errorf("store: module %T can't open a store", module)
+	}
+	app.store = store
+	return nil
+}
+
+// settleIdentity replaces placeholders and fills in the default node, which together
+// with the store say which runtime the configuration needs.
+func (app *App) settleIdentity() error {
+	node, err := replaced(app.Node)
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	if node == "" {
+		if node, err = os.Hostname(); err != nil {
+			return fmt.Errorf("finding the host name, which names this node by default: %w", err)
+		}
+	}
+	if strings.ContainsFunc(node, func(r rune) bool { return r <= ' ' || r == 0x7f }) || len(node) > 255 {
+		return fmt.Errorf("node: %q: expected up to 255 characters without spaces", node)
+	}
+	if app.encryptionKey, err = resolveSecret(app.EncryptionKey); err != nil {
+		return fmt.Errorf("encryption_key: %w", err)
+	}
+	app.key = runtimeKey{store: app.store.StoreKey(), node: node, encryptionKey: sha256.Sum256([]byte(app.encryptionKey))}
+	return nil
+}
+
+// replaced replaces placeholders; one that is unknown or empty is an error.
+func replaced(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	return caddy.NewReplacer().ReplaceOrErr(s, true, true)
+}
+
+// checkSecrets names every secret whose placeholder can't be replaced now. The
+// secrets stay placeholders: they are replaced when a storage is opened.
+func (app *App) checkSecrets() error {
+	var errs []error
+	for _, c := range app.Clusters {
+		if c.Storage == nil {
+			continue
+		}
+		for _, secret := range []struct{ field, value string }{
+			{"access_key", c.Storage.AccessKey}, {"secret_key", c.Storage.SecretKey},
+		} {
+			if _, err := resolveSecret(secret.value); err != nil {
+				errs = append(errs, fmt.Errorf("cluster %s: storage.%s: %w", c.Name, secret.field, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Validate names everything that is wrong with the configuration by itself.
+func (app *App) Validate() error {
+	balance := func(raw catalog.RawObject) error { return checkBalance(app.ctx, raw) }
+	return errors.Join(control.ValidateConfig(app.config(), balance), app.ReplicationConfig.validate())
+}
+
+// config is what the configuration declares.
+func (app *App) config() control.Config {
+	return control.Config{
+		DefaultPolicy: app.DefaultPolicy,
+		Zones:         app.Zones,
+		Clusters:      app.Clusters,
+		Policies:      app.Policies,
+		Buckets:       app.Buckets,
+	}
+}
+
+// Start opens the store where no running configuration has it open, and makes this
+// configuration the one in force. After an error, Caddy calls Cleanup and what was in
+// force before is so again.
+func (app *App) Start() error {
+	rt, err := app.acquire()
+	if err != nil {
+		return err
+	}
+	h := &hold{app: app, settings: app.ReplicationConfig.settings()}
+	if err := rt.attach(app.ctx, h); err != nil {
+		return err
+	}
+	app.hold = h
+	app.markReady()
+	app.log.Info("started", zap.String("version", Version()), zap.String("node", app.key.node), zap.String("store", app.store.StoreKey()))
+	return nil
+}
+
+// Stop ends the sending of Caddy events by this configuration. The rest is left to
+// Cleanup, which comes after all apps have stopped, so that requests still being
+// served find their way.
+func (app *App) Stop() error {
+	if app.hold != nil {
+		app.runtime.Load().silence(app.hold)
+	}
+	return nil
+}
+
+// Cleanup lets go of the runtime; the last configuration to do so ends it. It comes
+// after Stop, and also after a Provision, Validate or Start that failed.
+func (app *App) Cleanup() error {
+	if !app.holding {
+		return nil
+	}
+	app.holding = false
+	if app.hold != nil {
+		app.runtime.Load().detach(app.hold)
+		app.hold = nil
+	}
+	_, err := runtimes.Delete(app.key)
+	return err
+}
+
+// Router answers routing questions. It is never nil, and the same value for as long
+// as the store stays the same, across reloads.
+func (app *App) Router() *catalog.Router {
+	if rt := app.runtime.Load(); rt != nil {
+		return rt.control.Router()
+	}
+	return app.none
+}
+
+// Control returns what the catalogue is changed through; nil before Start.
+func (app *App) Control() *control.Control {
+	if rt := app.runtime.Load(); rt != nil {
+		return rt.control
+	}
+	return nil
+}
+
+// Replication returns the engine that makes and keeps copies; nil before Start. It
+// is there, at rest, where replication is off.
+func (app *App) Replication() *replication.Engine {
+	if rt := app.runtime.Load(); rt != nil {
+		return rt.engine
+	}
+	return nil
+}
+
+// Ready is closed once Router knows the catalogue.
+func (app *App) Ready() <-chan struct{} { return app.ready }
+
+func (app *App) markReady() { app.readyOnce.Do(func() { close(app.ready) }) }
+
+// EndpointFailed takes note of an endpoint that a request could not be sent to.
+func (app *App) EndpointFailed(ep *catalog.Endpoint, err error) {
+	if rt := app.runtime.Load(); rt != nil {
+		rt.health.Failed(ep, err)
+	}
+}
+
+// Version returns the version of FaDO.
+func (*App) Version() string { return Version() }
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.Validator    = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,364 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption(appName, parseGlobalOption)
+}
+
+// parseGlobalOption sets up the fado app from the Caddyfile's global options. It may
+// be given once.
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next() // the option's name
+	if existing != nil {
+		return nil, d.Errf("%q is given twice in the global options: expected it once", appName)
+	}
+	app := new(App)
+	d.Prev()
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: appName, Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile sets up the app from Caddyfile tokens. Syntax:
+//
+//	fado {
+//		store sqlite [<path>]
+//		node <name>
+//		encryption_key <key>
+//		default_policy <name>
+//
+//		zone <name> {
+//			parent <zone>
+//			label <key> <value>
+//		}
+//		cluster <name> {
+//			zones <zone...>
+//			storage <url> {
+//				access_key <value>
+//				secret_key <value>
+//				region <region>
+//				bucket_prefix <prefix>
+//				virtual_host
+//				ca_file <path>
+//				insecure_skip_verify
+//				capacity <size>
+//			}
+//			function <url> {
+//				weight <n>
+//				max_requests <n>
+//				health_path <path>
+//				ca_file <path>
+//				insecure_skip_verify
+//			}
+//			label <key> <value>
+//			drain
+//		}
+//		policy <name> {
+//			copies <n>|all
+//			zones <zone...>
+//			exclude_zones <zone...>
+//			clusters <cluster...>
+//			prefer <cluster...>
+//			spread zone|cluster
+//			writes primary|anywhere
+//			balance <policy> [<args...>]
+//			on_miss remote|reject|pull
+//			pull_timeout <duration>
+//			pull_ttl <duration>
+//		}
+//		bucket <name> {
+//			policy <name>
+//			primary <cluster>
+//			prefix <prefix> <policy>
+//		}
+//		replication off
+//		replication {
+//			workers <n>
+//			bandwidth <rate>
+//			scan_interval <duration>
+//			event_feed auto|off
+//			max_deletes <n> | <percent> | <n> <percent>
+//			drain_timeout <duration>
+//		}
+//	}
+//
+// Options are given once, but for zone, cluster, policy, bucket, function, label and
+// prefix. What is wrong with a value or a reference is reported with its line, all
+// of it at once; a mistake in the syntax ends the reading.
+func (app *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	if !d.Next() {
+		return d.EOFErr()
+	}
+	if d.CountRemainingArgs() > 0 {
+		return d.Errf("wrong number of arguments: expected %s { ... } without arguments", appName)
+	}
+	p := &parser{app: app, at: positions{"": *d}}
+	if err := parseBlock(d, appName, "", p.at, p.options()); err != nil {
+		return err
+	}
+	return p.validate()
+}
+
+// parser fills an App in and remembers where everything was given.
+type parser struct {
+	app *App
+	at  positions
+}
+
+func (p *parser) options() options {
+	app := p.app
+	return options{
+		"store":          {usage: "store sqlite [<path>]", raw: p.store},
+		"node":           text("node <name>", &app.Node),
+		"encryption_key": text("encryption_key <key>", &app.EncryptionKey),
+		"default_policy": text("default_policy <name>", &app.DefaultPolicy),
+		"zone":           {usage: "zone <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.zone},
+		"cluster":        {usage: "cluster <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.cluster},
+		"policy":         {usage: "policy <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.policy},
+		"bucket":         {usage: "bucket <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.bucket},
+		"replication":    {usage: "replication off, or replication { ... }", max: 1, opens: true, set: p.replication},
+	}
+}
+
+// validate checks what was read and reports every violation with its line.
+func (p *parser) validate() error {
+	err := control.ValidateConfig(p.app.config(), nil)
+	var invalid *catalog.ValidationError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	errs := make([]error, len(invalid.Violations))
+	for i, v := range invalid.Violations {
+		errs[i] = p.at.of(v.Field).Errf("%s", v)
+	}
+	return errors.Join(errs...)
+}
+
+// declare notes where an item is declared, and refuses a second one of its name.
+func (p *parser) declare(d *caddyfile.Dispenser, kind catalog.Kind, name string) (item string, err error) {
+	item = string(kind) + " " + name
+	if first, ok := p.at[item]; ok {
+		return "", d.Errf("%s is declared twice, first at line %d: expected a name declared once", item, first.Line())
+	}
+	p.at[item] = *d
+	return item, nil
+}
+
+// store parses:
+//
+//	store <type> [<args...>]
+func (p *parser) store(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.Errf("wrong number of arguments: expected store sqlite [<path>]")
+	}
+	kind := d.Val()
+	if err := knownStore(kind); err != nil {
+		return d.Errf("store: %w", err)
+	}
+	module, err := caddyfile.UnmarshalModule(d, storeNamespace+"."+kind)
+	if err != nil {
+		return err
+	}
+	p.app.StoreRaw = caddyconfig.JSONModuleObject(module, "type", kind, nil)
+	return nil
+}
+
+func (p *parser) zone(d *caddyfile.Dispenser, args []string) error {
+	z := &catalog.Zone{Name: args[0]}
+	p.app.Zones = append(p.app.Zones, z)
+	item, err := p.declare(d, catalog.KindZone, z.Name)
+	if err != nil {
+		return err
+	}
+	return parseBlock(d, item, item+": ", p.at, options{
+		"parent": text("parent <zone>", &z.Parent),
+		"label":  label(&z.Labels),
+	})
+}
+
+func (p *parser) cluster(d *caddyfile.Dispenser, args []string) error {
+	c := &catalog.Cluster{Name: args[0]}
+	p.app.Clusters = append(p.app.Clusters, c)
+	item, err := p.declare(d, catalog.KindCluster, c.Name)
+	if err != nil {
+		return err
+	}
+	return parseBlock(d, item, item+": ", p.at, options{
+		"zones": list("zones <zone...>", &c.Zones),
+		"storage": {usage: "storage <url> { ... }", min: 1, max: 1, opens: true, set: func(d *caddyfile.Dispenser, args []string) error {
+			c.Storage = &catalog.Storage{Endpoint: args[0]}
+			return p.storage(d, item, c.Storage)
+		}},
+		"function": {usage: "function <url> { ... }", min: 1, max: 1, many: true, opens: true, set: func(d *caddyfile.Dispenser, args []string) error {
+			c.Functions = append(c.Functions, catalog.Function{URL: args[0]})
+			i := len(c.Functions) - 1
+			return p.function(d, fmt.Sprintf("%s: functions[%d]", item, i), &c.Functions[i])
+		}},
+		"label": label(&c.Labels),
+		"drain": present("drain", &c.Drain),
+	})
+}
+
+func (p *parser) storage(d *caddyfile.Dispenser, item string, s *catalog.Storage) error {
+	return parseBlock(d, "the storage of "+item, item+": storage.", p.at, options{
+		"access_key":           text("access_key <value>", &s.AccessKey),
+		"secret_key":           text("secret_key <value>", &s.SecretKey),
+		"region":               text("region <region>", &s.Region),
+		"bucket_prefix":        text("bucket_prefix <prefix>", &s.BucketPrefix),
+		"virtual_host":         present("virtual_host", &s.VirtualHost),
+		"ca_file":              text("ca_file <path>", &s.CAFile),
+		"insecure_skip_verify": present("insecure_skip_verify", &s.InsecureSkipVerify),
+		"capacity":             value("capacity <size>", &s.Capacity, positive(catalog.ParseSize, "a size above 0 such as 500GiB")),
+	})
+}
+
+func (p *parser) function(d *caddyfile.Dispenser, field string, f *catalog.Function) error {
+	p.at[field] = *d
+	return parseBlock(d, "function "+f.URL, field+".", p.at, options{
+		"weight":               value("weight <n>", &f.Weight, count),
+		"max_requests":         value("max_requests <n>", &f.MaxRequests, count),
+		"health_path":          text("health_path <path>", &f.HealthPath),
+		"ca_file":              text("ca_file <path>", &f.CAFile),
+		"insecure_skip_verify": present("insecure_skip_verify", &f.InsecureSkipVerify),
+	})
+}
+
+func (p *parser) policy(d *caddyfile.Dispenser, args []string) error {
+	pol := &catalog.Policy{Name: args[0]}
+	p.app.Policies = append(p.app.Policies, pol)
+	item, err := p.declare(d, catalog.KindPolicy, pol.Name)
+	if err != nil {
+		return err
+	}
+	return parseBlock(d, item, item+": ", p.at, options{
+		"copies":        value("copies <n>|all", &pol.Copies, catalog.ParseCopies),
+		"zones":         list("zones <zone...>", &pol.Zones),
+		"exclude_zones": list("exclude_zones <zone...>", &pol.ExcludeZones),
+		"clusters":      list("clusters <cluster...>", &pol.Clusters),
+		"prefer":        list("prefer <cluster...>", &pol.Prefer),
+		"spread":        value("spread zone|cluster", &pol.Spread, oneOf(catalog.SpreadZone, catalog.SpreadCluster)),
+		"writes":        value("writes primary|anywhere", &pol.Writes, oneOf(catalog.WritesPrimary, catalog.WritesAnywhere)),
+		"balance":       {raw: func(d *caddyfile.Dispenser) (err error) { pol.Balance, err = parseBalance(d); return err }},
+		"on_miss":       value("on_miss remote|reject|pull", &pol.OnMiss, oneOf(catalog.OnMissRemote, catalog.OnMissReject, catalog.OnMissPull)),
+		"pull_timeout":  value("pull_timeout <duration>", &pol.PullTimeout, positive(catalog.ParseDuration, "a duration above 0 such as 10s")),
+		"pull_ttl":      value("pull_ttl <duration>", &pol.PullTTL, positive(catalog.ParseDuration, "a duration above 0 such as 1h")),
+	})
+}
+
+func (p *parser) bucket(d *caddyfile.Dispenser, args []string) error {
+	b := &catalog.Bucket{Name: args[0]}
+	p.app.Buckets = append(p.app.Buckets, b)
+	item, err := p.declare(d, catalog.KindBucket, b.Name)
+	if err != nil {
+		return err
+	}
+	return parseBlock(d, item, item+": ", p.at, options{
+		"policy":  text("policy <name>", &b.Policy),
+		"primary": text("primary <cluster>", &b.Primary),
+		"prefix": {usage: "prefix <prefix> <policy>", min: 2, max: 2, many: true, set: func(d *caddyfile.Dispenser, args []string) error {
+			same := func(r catalog.PrefixRule) bool { return r.Prefix == args[0] }
+			if slices.ContainsFunc(b.Prefixes, same) {
+				return d.Errf("prefix %q is given twice in %s: expected it once", args[0], item)
+			}
+			p.at[fmt.Sprintf("%s: prefixes[%d]", item, len(b.Prefixes))] = *d
+			b.Prefixes = append(b.Prefixes, catalog.PrefixRule{Prefix: args[0], Policy: args[1]})
+			return nil
+		}},
+	})
+}
+
+func (p *parser) replication(d *caddyfile.Dispenser, args []string) error {
+	r := new(Replication)
+	p.app.ReplicationConfig = r
+	if len(args) == 1 {
+		if args[0] != "off" {
+			return d.Errf("unexpected %q: expected replication off, or replication { ... }", args[0])
+		}
+		if blockFollows(d) {
+			return d.Errf("unexpected block: expected replication off, or replication { ... }")
+		}
+		r.Disabled = true
+		return nil
+	}
+	return parseBlock(d, "replication", "replication: ", p.at, options{
+		"workers":       value("workers <n>", &r.Workers, workers),
+		"bandwidth":     value("bandwidth <rate>", &r.Bandwidth, positive(catalog.ParseSize, "a rate above 0 such as 200MiB")),
+		"scan_interval": value("scan_interval <duration>", &r.ScanInterval, scanInterval),
+		"event_feed":    value("event_feed auto|off", &r.EventFeed, oneOf(eventFeedAuto, eventFeedOff)),
+		"max_deletes": {usage: "max_deletes <n> | <percent> | <n> <percent>", min: 1, max: 2, set: func(d *caddyfile.Dispenser, args []string) (err error) {
+			if r.MaxDeletes, err = ParseMaxDeletes(strings.Join(args, " ")); err != nil {
+				return d.Errf("max_deletes: %w", err)
+			}
+			return nil
+		}},
+		"drain_timeout": value("drain_timeout <duration>", &r.DrainTimeout, positive(catalog.ParseDuration, "a duration above 0 such as 30s")),
+	})
+}
+
+func workers(s string) (int, error) {
+	n, err := count(s)
+	if err != nil || n > maxWorkers {
+		return 0, fmt.Errorf("%q: expected a number from 1 to %d", s, maxWorkers)
+	}
+	return n, nil
+}
+
+func scanInterval(s string) (catalog.Duration, error) {
+	v, err := catalog.ParseDuration(s)
+	if err == nil && time.Duration(v) < minScanInterval {
+		err = fmt.Errorf("%q: expected a duration of at least %s", s, minScanInterval)
+	}
+	return v, err
+}
+
+// count reads a number from 1.
+func count(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q: expected a number from 1", s)
+	}
+	return n, nil
+}
+
+// positive narrows a parser to values above zero.
+func positive[T ~int64](parse func(string) (T, error), expected string) func(string) (T, error) {
+	return func(s string) (T, error) {
+		v, err := parse(s)
+		if err != nil {
+			return 0, err
+		}
+		if v <= 0 {
+			return 0, fmt.Errorf("%q: expected %s", s, expected)
+		}
+		return v, nil
+	}
+}
+
+// oneOf reads one of a few words.
+func oneOf[T ~string](words ...T) func(string) (T, error) {
+	return func(s string) (T, error) {
+		if slices.Contains(words, T(s)) {
+			return T(s), nil
+		}
+		return "", fmt.Errorf("%q: expected one of %s", s, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(words)), ", "), "[]"))
+	}
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*App)(nil)

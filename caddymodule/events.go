@@ -1,0 +1,200 @@
+package caddymodule
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+)
+
+// The Caddy events FaDO sends. Their data: cluster and reason for storages; bucket,
+// prefix, cluster and reason for copies; bucket and reason for buckets.
+const (
+	eventCopySynced  = "fado_copy_synced"
+	eventCopyFailed  = "fado_copy_failed"
+	eventStorageUp   = "fado_storage_up"
+	eventStorageDown = "fado_storage_down"
+	eventBucketStuck = "fado_bucket_stuck"
+)
+
+const (
+	busRoom     = 4096 // events of the bus not looked at yet
+	emitterRoom = 1024 // Caddy events not sent yet
+)
+
+// watchStarted has the app told when every app of its configuration has started:
+// Caddy's events app may not be used before, it is still taking subscriptions.
+func (app *App) watchStarted() error {
+	module, err := app.ctx.App("events")
+	if err != nil {
+		return err
+	}
+	app.events = module.(*caddyevents.App)
+	return app.events.On("started", startedHandler{app})
+}
+
+// startedHandler handles Caddy's event "started".
+type startedHandler struct{ app *App }
+
+// Handle implements caddyevents.Handler.
+func (h startedHandler) Handle(context.Context, caddy.Event) error {
+	if h.app.hold != nil {
+		h.app.runtime.Load().announce(h.app.hold)
+	}
+	return nil
+}
+
+// caddyEvent is an event on its way to Caddy's events app.
+type caddyEvent struct {
+	name string
+	data map[string]any
+}
+
+// toCaddy translates an event of the bus; ok is false for those that Caddy is not told.
+func toCaddy(e control.Event) (out caddyEvent, ok bool) {
+	switch {
+	case e.Type == control.EventCopy && e.State == catalog.CopySynced.String():
+		out.name = eventCopySynced
+	case e.Type == control.EventCopy && e.State == catalog.CopyFailed.String():
+		out.name = eventCopyFailed
+	case e.Type == control.EventStorage && e.State == catalog.StorageUp.String():
+		out.name = eventStorageUp
+	case e.Type == control.EventStorage && e.State == catalog.StorageDown.String():
+		out.name = eventStorageDown
+	case e.Type == control.EventBucketStuck:
+		out.name = eventBucketStuck
+	default:
+		return out, false
+	}
+	out.data = make(map[string]any)
+	for field, v := range map[string]string{"bucket": e.Bucket, "prefix": e.Prefix, "cluster": e.Cluster, "reason": e.Reason} {
+		if v != "" {
+			out.data[field] = v
+		}
+	}
+	return out, true
+}
+
+// emitter hands events from the bus to Caddy's events app, through the configuration
+// in force. Handlers run synchronously there and may be slow: nobody waits for them,
+// and when too many events pile up, the newest are dropped and counted.
+type emitter struct {
+	log   *zap.Logger
+	queue chan caddyEvent
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+
+	mu      sync.Mutex
+	senders []*App        // the last one sends
+	changed chan struct{} // closed when senders changes
+}
+
+func newEmitter(bus *control.Bus, log *zap.Logger) *emitter {
+	ctx, stop := context.WithCancel(context.Background())
+	e := &emitter{log: log, queue: make(chan caddyEvent, emitterRoom), stop: stop, changed: make(chan struct{})}
+	sub := bus.Subscribe(busRoom)
+	e.done.Go(func() { defer sub.Close(); e.collect(ctx, sub) })
+	e.done.Go(func() { e.send(ctx) })
+	return e
+}
+
+// close ends the sending; what was not sent yet is dropped. It waits for a handler
+// that runs, whose context ends with its configuration.
+func (e *emitter) close() {
+	e.stop()
+	e.done.Wait()
+}
+
+func (e *emitter) sendBy(app *App) {
+	e.change(func() { e.senders = append(e.senders, app) })
+}
+
+func (e *emitter) stopSendingBy(app *App) {
+	e.change(func() {
+		e.senders = slices.DeleteFunc(e.senders, func(other *App) bool { return other == app })
+	})
+}
+
+func (e *emitter) change(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f()
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// sender returns the configuration to send through, nil while there is none, and a
+// channel that closes when that changes.
+func (e *emitter) sender() (*App, <-chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.senders) == 0 {
+		return nil, e.changed
+	}
+	return e.senders[len(e.senders)-1], e.changed
+}
+
+// collect takes events off the bus as fast as they come.
+func (e *emitter) collect(ctx context.Context, sub *control.Subscription) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case ev := <-sub.C:
+			dropped := sub.Missed()
+			if out, ok := toCaddy(ev); ok && !e.enqueue(out) {
+				dropped++
+			}
+			if dropped > 0 {
+				e.log.Warn("events come faster than their handlers take them; some were dropped", zap.Int("dropped", dropped))
+			}
+		}
+	}
+}
+
+func (e *emitter) enqueue(ev caddyEvent) bool {
+	select {
+	case e.queue <- ev:
+		return true
+	default:
+		return false
+	}
+}
+
+// send emits one event after the other.
+func (e *emitter) send(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case ev := <-e.queue:
+			if app := e.waitForSender(ctx); app != nil {
+				app.events.Emit(app.ctx, ev.name, ev.data)
+			}
+		}
+	}
+}
+
+// waitForSender returns nil when ctx ends first.
+func (e *emitter) waitForSender(ctx context.Context) *App {
+	for {
+		app, changed := e.sender()
+		if app != nil {
+			return app
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+// Interface guard
+var _ caddyevents.Handler = startedHandler{}

@@ -1,0 +1,223 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/state"
+)
+
+// Bounds of what a scrape may cost.
+const (
+	backlogTimeout = 2 * time.Second
+	backlogMaxAge  = 2 * time.Second
+	// maxBacklogSeries bounds the (bucket, cluster) pairs shown: the largest.
+	maxBacklogSeries = 10_000
+)
+
+// counters count for as long as the process lives. Caddy makes a new registry for
+// every configuration; the same counters are put in each, so that reloads reset
+// nothing.
+var counters = newCounters()
+
+type processCounters struct {
+	decisions  *prometheus.CounterVec
+	rejections *prometheus.CounterVec
+	objects    *prometheus.CounterVec
+	bytes      *prometheus.CounterVec
+	errors     *prometheus.CounterVec
+	lag        prometheus.Histogram
+
+	// The children by value, so that counting a request is one atomic addition.
+	byLocality [3]prometheus.Counter
+	byReason   map[catalog.Reason]prometheus.Counter
+}
+
+func newCounters() *processCounters {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "caddy_fado_" + name, Help: help}, labels)
+	}
+	c := &processCounters{
+		decisions:  counter("route_decisions_total", "Invocations sent to a function, by where their data was: local, remote, or none named.", "locality"),
+		rejections: counter("route_rejections_total", "Invocations refused, by X-FaDO-Reason.", "reason"),
+		objects:    counter("replicated_objects_total", "Objects copied to a cluster and verified.", "cluster"),
+		bytes:      counter("replicated_bytes_total", "Bytes of the objects copied to a cluster and verified.", "cluster"),
+		errors:     counter("replication_errors_total", "Attempts to copy or remove an object that failed, by kind of error.", "cluster", "kind"),
+		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "caddy_fado_replication_lag_seconds",
+			Help:    "Time from noticing a change of an object to its verified copy being routable.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
+		}),
+		byReason: make(map[catalog.Reason]prometheus.Counter),
+	}
+	for l := range c.byLocality {
+		c.byLocality[l] = c.decisions.WithLabelValues(catalog.Locality(l).String())
+	}
+	for _, r := range []catalog.Reason{
+		catalog.ReasonUnknownBucket, catalog.ReasonNoFreshCopy, catalog.ReasonNoEndpoint,
+		catalog.ReasonZoneForbidden, catalog.ReasonNoBucket,
+	} {
+		c.byReason[r] = c.rejections.WithLabelValues(string(r))
+	}
+	return c
+}
+
+// Replicated implements replication.Metrics.
+func (c *processCounters) Replicated(cluster string, bytes int64) {
+	c.objects.WithLabelValues(cluster).Inc()
+	c.bytes.WithLabelValues(cluster).Add(float64(bytes))
+}
+
+// Failed implements replication.Metrics.
+func (c *processCounters) Failed(cluster, kind string) { c.errors.WithLabelValues(cluster, kind).Inc() }
+
+// Lag implements replication.Metrics.
+func (c *processCounters) Lag(d time.Duration) { c.lag.Observe(d.Seconds()) }
+
+// CountDecision counts an invocation that was sent to a function.
+func (*App) CountDecision(l catalog.Locality) { counters.byLocality[l].Inc() }
+
+// CountRejection counts an invocation that was refused.
+func (*App) CountRejection(r catalog.Reason) {
+	if c, ok := counters.byReason[r]; ok {
+		c.Inc()
+	}
+}
+
+// registerMetrics puts the process's counters and the app's gauges in the registry of
+// the app's configuration.
+func registerMetrics(registry *prometheus.Registry, app *App) error {
+	for _, c := range []prometheus.Collector{
+		counters.decisions, counters.rejections, counters.objects, counters.bytes, counters.errors, counters.lag,
+		gauges{app},
+	} {
+		err := registry.Register(c)
+		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
+			return err
+		}
+	}
+	return nil
+}
+
+func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("caddy_fado_"+name, help, labels, nil)
+}
+
+var (
+	pendingObjectsDesc = gaugeDesc("pending_objects", "Objects known to differ from the primary's.", "bucket", "cluster")
+	pendingBytesDesc   = gaugeDesc("pending_bytes", "Bytes of the objects known to differ, as far as known.", "bucket", "cluster")
+	pendingOldestDesc  = gaugeDesc("pending_oldest_seconds", "How long the oldest of them has been known.", "bucket", "cluster")
+	storageUpDesc      = gaugeDesc("storage_up", "Whether the cluster's storage answers; absent until it was asked.", "cluster")
+	functionUpDesc     = gaugeDesc("function_up", "Whether the function endpoint passes its health checks.", "cluster", "url")
+)
+
+// gauges computes at the time of a scrape what is now, from memory and one bounded
+// query of the store.
+type gauges struct{ app *App }
+
+// Describe implements prometheus.Collector.
+func (gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{pendingObjectsDesc, pendingBytesDesc, pendingOldestDesc, storageUpDesc, functionUpDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	rt := g.app.runtime.Load()
+	if rt == nil {
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	snap := rt.control.Router().Snapshot()
+	snap.Clusters(func(c *catalog.Cluster) bool {
+		if s := snap.ClusterState(c.Name); c.Storage != nil && s != nil && s.Storage() != catalog.StorageUnknown {
+			gauge(storageUpDesc, oneIf(s.Storage() == catalog.StorageUp), c.Name)
+		}
+		return true
+	})
+	for _, ep := range snap.Endpoints() {
+		gauge(functionUpDesc, oneIf(ep.Live.Healthy()), ep.Cluster, ep.URL)
+	}
+	now := time.Now()
+	for _, b := range rt.backlogs(context.Background()) {
+		gauge(pendingObjectsDesc, float64(b.Objects), b.Bucket, b.Cluster)
+		gauge(pendingBytesDesc, float64(b.Bytes), b.Bucket, b.Cluster)
+		age := time.Duration(0)
+		if b.Objects > 0 {
+			age = max(0, now.Sub(b.Oldest))
+		}
+		gauge(pendingOldestDesc, age.Seconds(), b.Bucket, b.Cluster)
+	}
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// backlogCache keeps what the store last said for a moment, so that scrapes, however
+// many, cost one query at a time. A pair that was shown once stays, with zeros, while
+// there is room: a gauge that falls to nothing reads 0.
+type backlogCache struct {
+	store interface {
+		Backlogs(ctx context.Context, bucket string) ([]state.Backlog, error)
+	}
+
+	mu    sync.Mutex
+	asked time.Time
+	last  []state.Backlog
+}
+
+// get returns the sums, at most maxBacklogSeries of them; the former ones when the
+// store does not answer in time.
+func (c *backlogCache) get(ctx context.Context) []state.Backlog {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.asked) < backlogMaxAge {
+		return c.last
+	}
+	ctx, cancel := context.WithTimeout(ctx, backlogTimeout)
+	defer cancel()
+	now, err := c.store.Backlogs(ctx, "")
+	if err == nil {
+		c.last = withZeros(now, c.last)
+	}
+	c.asked = time.Now()
+	return c.last
+}
+
+// withZeros adds the pairs of before that are no more, and cuts to the largest.
+func withZeros(now, before []state.Backlog) []state.Backlog {
+	type pair struct{ bucket, cluster string }
+	out := slices.Clone(now)
+	have := make(map[pair]bool, len(now))
+	for _, b := range now {
+		have[pair{b.Bucket, b.Cluster}] = true
+	}
+	for _, b := range before {
+		if !have[pair{b.Bucket, b.Cluster}] {
+			out = append(out, state.Backlog{Bucket: b.Bucket, Cluster: b.Cluster})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b state.Backlog) int { return cmp.Compare(b.Objects, a.Objects) })
+	return out[:min(len(out), maxBacklogSeries)]
+}
+
+// Interface guards
+var (
+	_ prometheus.Collector = gauges{}
+	_ replication.Metrics  = (*processCounters)(nil)
+)

@@ -1,0 +1,258 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	dto "github.com/prometheus/client_model/go"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
+)
+
+// gather returns a metric family of the running configuration.
+func gather(t testing.TB, name string) []*dto.Metric {
+	t.Helper()
+	ctx := running(t).ctx
+	families, err := ctx.GetMetricsRegistry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()
+		}
+	}
+	return nil
+}
+
+// counted sums a counter over its labels.
+func counted(t testing.TB, name string) (sum float64) {
+	t.Helper()
+	for _, m := range gather(t, name) {
+		sum += m.GetCounter().GetValue()
+	}
+	return sum
+}
+
+func labels(m *dto.Metric) string {
+	var parts []string
+	for _, l := range m.GetLabel() {
+		parts = append(parts, l.GetName()+"="+l.GetValue())
+	}
+	return strings.Join(parts, ",")
+}
+
+func TestMetrics(t *testing.T) {
+	noLeaks(t)
+	s := newSite(t)
+	mustLoad(t, s.config(t))
+	app := running(t)
+	for _, name := range []string{"route_decisions_total", "route_rejections_total", "replication_lag_seconds"} {
+		if gather(t, "caddy_fado_"+name) == nil {
+			t.Errorf("caddy_fado_%s is missing", name)
+		}
+	}
+	before := counted(t, "caddy_fado_route_rejections_total")
+	app.CountRejection(catalog.ReasonNoBucket)
+	app.CountRejection("never heard of") // makes no label
+	counters.Replicated("c1", 10)
+	counters.Failed("c1", "unavailable")
+	counters.Lag(time.Second)
+	mustLoad(t, s.config(t))
+	if got := counted(t, "caddy_fado_route_rejections_total"); got != before+1 {
+		t.Errorf("%v rejections after a reload, expected %v", got, before+1)
+	}
+
+	up := gather(t, "caddy_fado_function_up")
+	if len(up) != 2 || labels(up[0]) != "cluster=c1,url="+s.c1 || up[0].GetGauge().GetValue() != 1 {
+		t.Errorf("function_up: %v", up)
+	}
+	if m := gather(t, "caddy_fado_storage_up"); m != nil {
+		t.Errorf("storage_up of a storage nobody asked: %v", m)
+	}
+	running(t).Router().Snapshot().ClusterState("c2").SetStorage(catalog.StorageDown)
+	if m := gather(t, "caddy_fado_storage_up"); len(m) != 1 || labels(m[0]) != "cluster=c2" || m[0].GetGauge().GetValue() != 0 {
+		t.Errorf("storage_up: %v", m)
+	}
+}
+
+func TestPendingGauges(t *testing.T) {
+	noLeaks(t)
+	s := newSite(t)
+	mustLoad(t, s.config(t))
+	c := running(t).Control()
+	row := state.Pending{Bucket: "shared", Key: "k", Cluster: "c2", Size: 7, Since: time.Now().Add(-time.Hour)}
+	if err := c.AddPending(context.Background(), row); err != nil {
+		t.Fatal(err)
+	}
+	objects := gather(t, "caddy_fado_pending_objects")
+	if len(objects) != 1 || labels(objects[0]) != "bucket=shared,cluster=c2" || objects[0].GetGauge().GetValue() != 1 {
+		t.Errorf("pending_objects: %v", objects)
+	}
+	if m := gather(t, "caddy_fado_pending_bytes"); len(m) != 1 || m[0].GetGauge().GetValue() != 7 {
+		t.Errorf("pending_bytes: %v", m)
+	}
+	if m := gather(t, "caddy_fado_pending_oldest_seconds"); len(m) != 1 || m[0].GetGauge().GetValue() < 3599 {
+		t.Errorf("pending_oldest_seconds: %v", m)
+	}
+}
+
+// fakeBacklogs answers with what a test says.
+type fakeBacklogs struct {
+	rows  []state.Backlog
+	err   error
+	asked int
+}
+
+func (f *fakeBacklogs) Backlogs(context.Context, string) ([]state.Backlog, error) {
+	f.asked++
+	return f.rows, f.err
+}
+
+func TestBacklogCache(t *testing.T) {
+	store := &fakeBacklogs{rows: []state.Backlog{{Bucket: "a", Cluster: "c", Objects: 3}}}
+	cache := &backlogCache{store: store}
+	expire := func() { cache.asked = time.Time{} }
+	cache.get(t.Context())
+	if got := cache.get(t.Context()); len(got) != 1 || got[0].Objects != 3 || store.asked != 1 {
+		t.Errorf("got %v after %d queries", got, store.asked)
+	}
+	store.rows = []state.Backlog{{Bucket: "b", Cluster: "c", Objects: 1}}
+	expire()
+	if got := cache.get(t.Context()); len(got) != 2 || got[0].Bucket != "b" || got[1].Bucket != "a" || got[1].Objects != 0 {
+		t.Errorf("a pair that was shown is to fall to 0: %v", got)
+	}
+	store.rows, store.err = nil, errors.New("down")
+	expire()
+	if got := cache.get(t.Context()); len(got) != 2 {
+		t.Errorf("with the store down the former figures are to stay: %v", got)
+	}
+	many := make([]state.Backlog, maxBacklogSeries+5)
+	for i := range many {
+		many[i] = state.Backlog{Bucket: string(rune(i + 1000)), Objects: int64(i)}
+	}
+	if got := withZeros(many, nil); len(got) != maxBacklogSeries || got[0].Objects != int64(len(many)-1) {
+		t.Errorf("%d series, the first with %d objects", len(got), got[0].Objects)
+	}
+}
+
+// awaitEvent returns the next event the recorder gets.
+func awaitEvent(t *testing.T) caddy.Event {
+	t.Helper()
+	select {
+	case e := <-recorded:
+		return e
+	case <-time.After(20 * time.Second):
+		t.Fatal("no event came")
+		return caddy.Event{}
+	}
+}
+
+func TestCaddyEvents(t *testing.T) {
+	noLeaks(t)
+	s := newSite(t)
+	c := s.config(t)
+	c.app("events")["subscriptions"] = []any{map[string]any{
+		"events":   []string{eventCopySynced, eventCopyFailed, eventStorageDown, eventStorageUp, eventBucketStuck},
+		"modules":  []string{appName},
+		"handlers": []any{map[string]any{"handler": "fado_test_recorder"}},
+	}}
+	mustLoad(t, c)
+	bus := running(t).Control().Events()
+	for _, test := range []struct {
+		sent control.Event
+		name string
+		data map[string]any
+	}{
+		{control.Event{Type: control.EventCopy, Bucket: "b", Prefix: "p/", Cluster: "c", State: "synced"}, "fado_copy_synced", map[string]any{"bucket": "b", "prefix": "p/", "cluster": "c"}},
+		{control.Event{Type: control.EventCopy, Bucket: "b", Cluster: "c", State: "failed", Reason: "full"}, "fado_copy_failed", map[string]any{"bucket": "b", "cluster": "c", "reason": "full"}},
+		{control.Event{Type: control.EventStorage, Cluster: "c", State: "down", Reason: "refused"}, "fado_storage_down", map[string]any{"cluster": "c", "reason": "refused"}},
+		{control.Event{Type: control.EventStorage, Cluster: "c", State: "up"}, "fado_storage_up", map[string]any{"cluster": "c"}},
+		{control.Event{Type: control.EventBucketStuck, Bucket: "b", Reason: "no room"}, "fado_bucket_stuck", map[string]any{"bucket": "b", "reason": "no room"}},
+	} {
+		bus.Emit(control.Event{Type: control.EventTransfer, Bucket: "b", Key: "not for Caddy"})
+		bus.Emit(test.sent)
+		got := awaitEvent(t)
+		if got.Name() != test.name || len(got.Data) != len(test.data) {
+			t.Errorf("got %s %v, want %s %v", got.Name(), got.Data, test.name, test.data)
+		}
+		for k, v := range test.data {
+			if got.Data[k] != v {
+				t.Errorf("%s: %s is %v, want %v", got.Name(), k, got.Data[k], v)
+			}
+		}
+	}
+
+	// After a reload each event comes once, from the configuration in force.
+	mustLoad(t, c)
+	bus.Emit(control.Event{Type: control.EventStorage, Cluster: "c3", State: "up"})
+	bus.Emit(control.Event{Type: control.EventStorage, Cluster: "c4", State: "up"})
+	if first, second := awaitEvent(t), awaitEvent(t); first.Data["cluster"] != "c3" || second.Data["cluster"] != "c4" {
+		t.Errorf("got %v and %v", first.Data, second.Data)
+	}
+	// After a failed one too.
+	bad := s
+	bad.failing = "start"
+	if bad.config(t).load() == nil {
+		t.Fatal("the bad configuration was loaded")
+	}
+	bus.Emit(control.Event{Type: control.EventStorage, Cluster: "c5", State: "up"})
+	if e := awaitEvent(t); e.Data["cluster"] != "c5" {
+		t.Errorf("got %v", e.Data)
+	}
+}
+
+func TestLogSwitch(t *testing.T) {
+	first, firstLogs := observer.New(zapcore.InfoLevel)
+	second, secondLogs := observer.New(zapcore.DebugLevel)
+	s := newLogSwitch(first)
+	log := s.logger("fado.test").With(zap.String("kept", "yes"))
+	log.Debug("too fine for the first")
+	log.Info("to the first")
+	s.use(second)
+	log.Debug("to the second")
+	if firstLogs.Len() != 1 || secondLogs.Len() != 1 {
+		t.Fatalf("%d and %d entries", firstLogs.Len(), secondLogs.Len())
+	}
+	e := secondLogs.All()[0]
+	if e.LoggerName != "fado.test" || e.ContextMap()["kept"] != "yes" {
+		t.Errorf("name %q, fields %v", e.LoggerName, e.ContextMap())
+	}
+}
+
+// TestLogsFollowTheConfiguration: what outlives a reload writes to the new
+// configuration's log, not to the file that was closed with the old one.
+func TestLogsFollowTheConfiguration(t *testing.T) {
+	noLeaks(t)
+	s := newSite(t)
+	dir := t.TempDir()
+	logTo := func(name string) {
+		c := s.config(t)
+		c["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{
+			"writer": map[string]any{"output": "file", "filename": filepath.Join(dir, name)},
+		}}}
+		mustLoad(t, c)
+	}
+	logTo("a.log")
+	rt := running(t).runtime.Load()
+	logTo("b.log")
+	if running(t).runtime.Load() != rt {
+		t.Fatal("the runtime changed")
+	}
+	rt.logs.logger("fado.test").Info("a word after the reload")
+	text, err := os.ReadFile(filepath.Join(dir, "b.log"))
+	if err != nil || !strings.Contains(string(text), "a word after the reload") || !strings.Contains(string(text), "fado.test") {
+		t.Errorf("b.log (%v): %s", err, text)
+	}
+}

@@ -1,0 +1,255 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/health"
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/state"
+)
+
+// runtimes holds what runs, shared by the configurations that want the same. Old and
+// new configurations overlap during a reload, so whatever must exist once (the
+// store's writer, the workers) lives here and never in an App.
+var runtimes = caddy.NewUsagePool()
+
+// runtimeKey has every setting that, when it changes, needs another runtime.
+type runtimeKey struct {
+	store         string
+	node          string
+	encryptionKey [32]byte // its SHA-256
+}
+
+// errNotRunning says that no configuration has the runtime that was looked for.
+var errNotRunning = errors.New("not running")
+
+// joinRunning takes hold of the runtime that the configuration needs if it runs. A
+// running store can't be opened a second time under another name or key.
+func (app *App) joinRunning() error {
+	rt, _, err := runtimes.LoadOrNew(app.key, func() (caddy.Destructor, error) { return nil, errNotRunning })
+	if err == nil {
+		app.runtime.Store(rt.(*runtime))
+		app.holding = true
+		app.markReady()
+		return nil
+	}
+	runtimes.Range(func(k, _ any) bool {
+		if other := k.(runtimeKey); other.store == app.key.store {
+			err = fmt.Errorf("%s is open with another %s: expected the same for as long as Caddy runs; restart it to change that",
+				other.store, app.key.differenceTo(other))
+			return false
+		}
+		return true
+	})
+	if errors.Is(err, errNotRunning) {
+		return nil
+	}
+	return err
+}
+
+// differenceTo names the setting that keeps two configurations with the same store
+// from sharing it.
+func (k runtimeKey) differenceTo(other runtimeKey) string {
+	if k.node != other.node {
+		return fmt.Sprintf("node (%q, not %q)", other.node, k.node)
+	}
+	return "encryption_key"
+}
+
+// acquire returns the runtime of the configuration, making it if there is none.
+func (app *App) acquire() (*runtime, error) {
+	if rt := app.runtime.Load(); rt != nil {
+		return rt, nil
+	}
+	rt, _, err := runtimes.LoadOrNew(app.key, func() (caddy.Destructor, error) { return newRuntime(app) })
+	if err != nil {
+		return nil, err
+	}
+	app.runtime.Store(rt.(*runtime))
+	app.holding = true
+	return rt.(*runtime), nil
+}
+
+// runtime is all of FaDO that runs: it outlives the configurations that hold it and
+// ends with the last of them. Nothing in it knows which configuration it serves but
+// through its holds.
+type runtime struct {
+	store   state.Store
+	control *control.Control
+	engine  *replication.Engine
+	health  *health.Checker
+	events  *emitter
+	logs    *logSwitch
+	backlog *backlogCache
+	// caddyCtx is the context of the configuration in force; selection policies are
+	// checked in it.
+	caddyCtx atomic.Pointer[caddy.Context]
+
+	mu    sync.Mutex
+	holds []*hold // the last one is in force
+	ended bool
+}
+
+// hold is one started configuration's hold on a runtime.
+type hold struct {
+	app        *App
+	settings   replication.Settings
+	attachment *control.Attachment
+}
+
+// newRuntime opens the store and loads it. Nothing works yet: that begins with the
+// first attached configuration, since before it, what configurations declare would
+// look as if it had been removed.
+func newRuntime(app *App) (*runtime, error) {
+	rt := &runtime{logs: newLogSwitch(app.log.Core())}
+	rt.caddyCtx.Store(&app.ctx)
+	store, err := app.store.Open(app.ctx, StoreOptions{
+		Node:          app.key.node,
+		EncryptionKey: app.encryptionKey,
+		Log:           rt.logs.logger("fado.store"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	rt.store = store
+	if err := rt.build(app); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return rt, nil
+}
+
+func (rt *runtime) build(app *App) (err error) {
+	rt.control, err = control.New(control.Options{
+		Store:        rt.store,
+		Log:          rt.logs.logger("fado.control"),
+		Node:         app.key.node,
+		CheckBalance: func(raw catalog.RawObject) error { return checkBalance(*rt.caddyCtx.Load(), raw) },
+	})
+	if err != nil {
+		return err
+	}
+	if err := rt.control.Start(app.ctx); err != nil {
+		rt.control.Close()
+		return err
+	}
+	rt.engine = replication.New(replication.Options{
+		Control: rt.control,
+		Log:     rt.logs.logger("fado.replication"),
+		Open:    openStorage,
+		Metrics: counters,
+	})
+	rt.health = newHealth(rt.control, rt.logs.logger("fado.health"))
+	rt.backlog = &backlogCache{store: rt.store}
+	rt.events = newEmitter(rt.control.Events(), rt.logs.logger("fado.events"))
+	return nil
+}
+
+// newHealth returns a checker of whatever endpoints there are.
+func newHealth(c *control.Control, log *zap.Logger) *health.Checker {
+	checker := health.New(health.Config{
+		Endpoints: func() []*catalog.Endpoint { return c.Router().Snapshot().Endpoints() },
+		OnChange: func(ep *catalog.Endpoint, healthy bool, reason string) {
+			state := "healthy"
+			if !healthy {
+				state = "unhealthy"
+			}
+			log.Info("function endpoint is "+state, zap.String("cluster", ep.Cluster), zap.String("url", ep.URL), zap.String("reason", reason))
+			c.Events().Emit(control.Event{Type: control.EventFunction, Cluster: ep.Cluster, URL: ep.URL, State: state, Reason: reason})
+		},
+	})
+	c.OnChange(func(context.Context) { checker.Kick() })
+	return checker
+}
+
+// attach makes a configuration the one in force. The first one sets everything to
+// work. An error changes nothing.
+func (rt *runtime) attach(ctx caddy.Context, h *hold) error {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.ended {
+		return errNotRunning
+	}
+	attachment, err := rt.control.Attach(ctx, h.app.config())
+	if err != nil {
+		return err
+	}
+	h.attachment = attachment
+	if len(rt.holds) == 0 {
+		if err := rt.engine.Start(h.settings); err != nil {
+			attachment.Detach()
+			return fmt.Errorf("starting replication: %w", err)
+		}
+		rt.health.Start()
+	} else {
+		rt.engine.Reconfigure(h.settings)
+	}
+	rt.holds = append(rt.holds, h)
+	rt.follow(h)
+	return nil
+}
+
+// follow makes logs and checks those of a configuration.
+func (rt *runtime) follow(h *hold) {
+	rt.logs.use(h.app.log.Core())
+	rt.caddyCtx.Store(&h.app.ctx)
+}
+
+// detach ends a configuration's hold. If it was in force, the one before is again.
+// With the last one, all work ends first: nothing may take the end of a process for
+// the removal of all that its configuration declared.
+func (rt *runtime) detach(h *hold) {
+	rt.silence(h)
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	inForce := len(rt.holds) > 0 && rt.holds[len(rt.holds)-1] == h
+	rt.holds = slices.DeleteFunc(rt.holds, func(other *hold) bool { return other == h })
+	if len(rt.holds) == 0 {
+		rt.ended = true
+		rt.stopWork()
+	}
+	h.attachment.Detach()
+	if inForce && len(rt.holds) > 0 {
+		now := rt.holds[len(rt.holds)-1]
+		rt.engine.Reconfigure(now.settings)
+		rt.follow(now)
+	}
+}
+
+// announce makes a configuration the one that Caddy events are sent by: all its apps
+// have started.
+func (rt *runtime) announce(h *hold) { rt.events.sendBy(h.app) }
+
+// silence takes a configuration's part in sending Caddy events back.
+func (rt *runtime) silence(h *hold) { rt.events.stopSendingBy(h.app) }
+
+func (rt *runtime) stopWork() {
+	rt.engine.Stop()
+	rt.health.Stop()
+}
+
+// Destruct implements caddy.Destructor: it ends what is left and waits for it.
+func (rt *runtime) Destruct() error {
+	rt.stopWork()
+	rt.events.close()
+	rt.control.Close()
+	if err := rt.store.Close(); err != nil {
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	return nil
+}
+
+// backlogs sums pending rows per bucket and cluster; see backlogCache.
+func (rt *runtime) backlogs(ctx context.Context) []state.Backlog { return rt.backlog.get(ctx) }
+
+// Interface guard
+var _ caddy.Destructor = (*runtime)(nil)
