@@ -176,7 +176,7 @@ func takers(in catalog.PlacementInput) map[string]bool {
 	out := map[string]bool{}
 	for name := range naiveAllowed(in.Policy, in.Zones, in.Clusters) {
 		c := in.Clusters[name]
-		if c.Storage == nil || c.Drain && !(name == in.Primary && in.PrimaryDeclared) {
+		if c.Storage == nil || c.Drain && (name != in.Primary || !in.PrimaryDeclared) {
 			continue
 		}
 		full := c.Storage.Capacity > 0 && in.UsedBytes[name] >= int64(c.Storage.Capacity)
@@ -247,6 +247,12 @@ func TestChoice(t *testing.T) {
 		}
 	})
 }
+
+// A snapshot is what validation and the solver look things up in.
+var _ interface {
+	catalog.Lookup
+	catalog.BucketLookup
+} = (*catalog.Snapshot)(nil)
 
 func TestDeterminism(t *testing.T) {
 	often(t, func(t *rapid.T) {
@@ -604,6 +610,44 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// More clusters and copies than the fast path holds, and more than a reason lists.
+func TestManyClusters(t *testing.T) {
+	in := clustersIn(60, 7)
+	in.Bucket = "photos"
+	in.Policy = &catalog.Policy{Name: "p", Spread: catalog.SpreadZone}
+	for _, n := range []int{1, 6, 7, 40, 60, 61} {
+		in.Policy.Copies = catalog.Copies{N: n}
+		_, solver := solverOf(in)
+		want := naiveChoice(in)
+		if got := catalog.Solve(in).Chosen; !slices.Equal(got, want) {
+			t.Errorf("%d copies: Solve gives %v, want %v", n, got, want)
+		}
+		if got, complete := solver.Choose(nil, ruleOf(in)); !slices.Equal(got, want) || complete != (n <= 60) {
+			t.Errorf("%d copies: Choose gives %v, %v, want %v", n, got, complete, want)
+		}
+	}
+
+	in.Policy.Copies = catalog.Copies{N: 1}
+	ranks := map[string]bool{}
+	for _, r := range catalog.Solve(in).Reasons {
+		ranks[strings.Fields(r.Reason)[1]] = true
+	}
+	for _, rank := range []string{"2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "53rd", "60th"} {
+		if !ranks[rank] {
+			t.Errorf("no cluster is ranked %s", rank)
+		}
+	}
+
+	for _, c := range in.Clusters {
+		c.Drain = true
+	}
+	const want = "policy p wants 1 copy, 0 clusters can take one: c0 is draining, c1 is draining, c10 is draining, c11 is draining, " +
+		"c12 is draining, c13 is draining, c14 is draining, c15 is draining, c16 is draining, c17 is draining and 50 more"
+	if got := catalog.Solve(in).Short; got != want {
+		t.Errorf("Short is %q\n     want %q", got, want)
+	}
+}
+
 func TestSolveWithoutPolicy(t *testing.T) {
 	in := explained()
 	got := catalog.Solve(in)
@@ -614,6 +658,9 @@ func TestSolveWithoutPolicy(t *testing.T) {
 	_, solver := solverOf(in)
 	if chosen, complete := solver.Choose(nil, &catalog.RuleInput{Bucket: "b", Policy: "gone"}); len(chosen) != 0 || complete {
 		t.Errorf("chose %v, complete %v by a policy that is not declared", chosen, complete)
+	}
+	if got, ok := solver.Place(&catalog.RuleInput{Bucket: "b", Policy: "gone"}); ok || got.Short != "the rule's policy is not declared" {
+		t.Errorf("placed %+v, %v by a policy that is not declared", got, ok)
 	}
 	if solver.Allows("gone", "c-de") || solver.Allows("p", "gone") {
 		t.Error("allows what is not declared")

@@ -164,7 +164,7 @@ func failureDomain(c *Cluster) string {
 // takes says whether a slot may hold a copy of the rule.
 func (sl *slot) takes(in *RuleInput) bool {
 	primary := sl.name == in.Primary
-	if sl.drain && !(primary && in.PrimaryDeclared) {
+	if sl.drain && (!primary || !in.PrimaryDeclared) {
 		return false
 	}
 	return !sl.full || primary || slices.Contains(in.Current, sl.name)

@@ -114,7 +114,10 @@ func TestValidateCluster(t *testing.T) {
 		},
 		Functions: []catalog.Function{
 			{URL: "http://f", Weight: 1000, MaxRequests: 5, HealthPath: "/healthz?deep=1"},
-			{URL: "https://f"}, {URL: "http://f:8080"}, {URL: "http://f/a/b"}, {URL: "http://[::1]:9000/"},
+			{URL: "https://f"},
+			{URL: "http://f:8080"},
+			{URL: "http://f/a/b"},
+			{URL: "http://[::1]:9000/"},
 		},
 	})
 	violations(t, in, &catalog.Cluster{Name: "c/1"},
@@ -125,7 +128,8 @@ func TestValidateCluster(t *testing.T) {
 		Name: "c1", Zones: []string{"de"},
 		Storage: &catalog.Storage{Endpoint: "ftp://x", AccessKey: "a", Region: "eu/1", BucketPrefix: "A", Capacity: -1},
 		Functions: []catalog.Function{
-			{URL: "f:80", Weight: 1001, MaxRequests: -1, HealthPath: "healthz"}, {URL: "http://f", Weight: -1, HealthPath: "/a b"},
+			{URL: "f:80", Weight: 1001, MaxRequests: -1, HealthPath: "healthz"},
+			{URL: "http://f", Weight: -1, HealthPath: "/a b"},
 			{URL: "http://F:080/", HealthPath: "/#x"},
 		},
 	},
