@@ -55,7 +55,7 @@ func (s *Solver) Choose(dst []string, in *RuleInput) (chosen []string, complete 
 	}
 	var room [stackCandidates]candidate
 	picked := pl.candidates(room[:0], in)
-	if n := pl.wanted(picked); n <= fewCopies {
+	if n := pl.wanted(picked); n <= mostPicked {
 		picked = pl.pick(picked, n)
 	} else {
 		picked = pl.sort(picked)[:n]
@@ -201,13 +201,13 @@ func (pl *plan) candidates(dst []candidate, in *RuleInput) []candidate {
 // spreads says whether failure domains matter.
 func (pl *plan) spreads() bool { return pl.policy.Spread == SpreadZone && pl.domains > 1 }
 
-// fewCopies is up to how many copies picking one after the other beats sorting.
-const fewCopies = 6
+// mostPicked is up to how many copies picking one after the other beats sorting.
+const mostPicked = 6
 
 // pick puts the first n candidates, in the order of sort, to the front and returns
 // them: each is the best of those whose failure domain has the fewest so far.
 func (pl *plan) pick(cs []candidate, n int) []candidate {
-	var domains [fewCopies]int32 // of those picked
+	var domains [mostPicked]int32 // of those picked
 	for i := range n {
 		best := i
 		for j := i; j < len(cs); j++ {
