@@ -1,30 +1,31 @@
-// Package replication brings copies to where the catalogue wants them and keeps
-// them there: feeds notice changes, workers copy and remove single objects, syncers
-// walk whole listings, the planner turns placements into copies that come and go.
-//
-// It is the one place that writes to storages, and asks catalog before every write
-// whether residency allows it. It promises:
-//
-//   - nothing is written to a cluster the object's policy does not allow;
-//   - nothing is overwritten or removed that FaDO did not put there, or know to be
-//     the same as what it would put there;
-//   - a copy takes traffic after it was verified, and leaves routing before it is
-//     removed; the last verified copy is never removed;
-//   - work is level-triggered: an event or a row says where to look, the storages say
-//     what is true; so events may be lost, doubled or late;
-//   - a process killed at any instant continues where it was.
 package replication
 
 import (
 	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/storage"
 )
+
+// Defaults of Settings.
+const (
+	DefaultWorkers      = 32
+	DefaultScanInterval = 6 * time.Hour
+	DefaultDrainTimeout = 30 * time.Second
+	DefaultMaxDeletes   = 1000
+	DefaultMaxPercent   = 10
+)
+
+// ErrOff answers what can't be done because replication does not run on this instance.
+var ErrOff = errors.New("replication is off on this instance")
 
 // Settings are the replication options of a configuration.
 type Settings struct {
@@ -44,6 +45,23 @@ type MaxDeletes struct {
 	Percent float64
 }
 
+// withDefaults fills in what was left out.
+func (s Settings) withDefaults() Settings {
+	if s.Workers <= 0 {
+		s.Workers = DefaultWorkers
+	}
+	if s.ScanInterval <= 0 {
+		s.ScanInterval = DefaultScanInterval
+	}
+	if s.DrainTimeout <= 0 {
+		s.DrainTimeout = DefaultDrainTimeout
+	}
+	if s.MaxDeletes == (MaxDeletes{}) {
+		s.MaxDeletes = MaxDeletes{Objects: DefaultMaxDeletes, Percent: DefaultMaxPercent}
+	}
+	return s
+}
+
 // Options of an Engine.
 type Options struct {
 	Control *control.Control
@@ -53,6 +71,10 @@ type Options struct {
 	Now  func() time.Time
 	// Metrics receives counts; nil counts nothing.
 	Metrics Metrics
+	// Copy copies one object; nil: storage.Copy. Tests put faults here.
+	Copy CopyFunc
+	// Tune changes the engine's own time constants; the zero value is for production.
+	Tune Tuning
 }
 
 // Metrics is what the engine counts.
@@ -62,148 +84,291 @@ type Metrics interface {
 	Lag(d time.Duration)
 }
 
-// Engine is the whole of replication on this instance. Skeleton; being implemented.
-type Engine struct{}
+// noMetrics counts nothing.
+type noMetrics struct{}
+
+func (noMetrics) Replicated(string, int64) {}
+func (noMetrics) Failed(string, string)    {}
+func (noMetrics) Lag(time.Duration)        {}
+
+// Tuning holds time constants that users have no reason to change.
+type Tuning struct {
+	PingEvery    time.Duration // between pings of a storage that is up
+	PingTimeout  time.Duration // of one ping
+	CallTimeout  time.Duration // of one small request (HEAD, DELETE, bucket operations)
+	StallTimeout time.Duration // of a transfer that moves no byte
+	SilentScan   time.Duration // between scans of buckets whose changes can't be listened to
+	DrainGrace   time.Duration // for routing decisions taken just before a copy left
+	LookTimeout  time.Duration // for finding where a bucket exists already
+	RetryBase    time.Duration // first delay after a failed attempt
+	RetryMax     time.Duration // longest delay between attempts
+	Lease        time.Duration // of a claimed row
+	PlanEvery    time.Duration // between full passes of the planner
+}
+
+func (t Tuning) withDefaults() Tuning {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	set(&t.PingEvery, 10*time.Second)
+	set(&t.PingTimeout, 8*time.Second)
+	set(&t.CallTimeout, 20*time.Second)
+	set(&t.StallTimeout, 3*time.Minute)
+	set(&t.SilentScan, time.Minute)
+	set(&t.DrainGrace, 200*time.Millisecond)
+	set(&t.LookTimeout, 10*time.Second)
+	set(&t.RetryBase, 500*time.Millisecond)
+	set(&t.RetryMax, 5*time.Minute)
+	set(&t.Lease, time.Minute)
+	set(&t.PlanEvery, 5*time.Minute)
+	return t
+}
+
+// Engine is the whole of replication on this instance. All methods are safe for
+// concurrent use.
+type Engine struct {
+	ctl     *control.Control
+	log     *zap.Logger
+	now     func() time.Time
+	open    func(cluster string, s *catalog.Storage) (storage.Storage, error)
+	copyOne CopyFunc
+	metrics Metrics
+	tune    Tuning
+
+	settings atomic.Pointer[Settings]
+	limiter  atomic.Pointer[rate.Limiter] // nil: unlimited
+	gate     *gate
+	keys     *keyLocks[objectRef] // one operation per key and cluster
+	walks    *keyLocks[copyID]    // one walk per copy
+	slots    *slots
+	ledger   *ledger
+	breakers *breakers
+	figures  *figures
+	pause    *pauseSwitch
+	sites    *sites
+	own      *recent // what FaDO itself wrote lately
+	seen     *recent // what events said lately
+
+	life sync.Mutex // orders Start, Reconfigure and Stop
+	run  atomic.Pointer[run]
+}
+
+// run is what exists from Start to Stop.
+type run struct {
+	*Engine
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	planner *planner
+	jobs    *jobs
+	sweeper *sweeper
+	events  chan feedEvent
+	purger  *purger
+}
 
 // New returns an engine at rest.
-func New(o Options) *Engine { return &Engine{} }
-
-// Start begins work with the given settings; Reconfigure changes them while it runs;
-// Stop ends it and waits. Stop may be called more than once, and before Start.
-func (e *Engine) Start(s Settings) error { return nil }
-func (e *Engine) Reconfigure(s Settings) {}
-func (e *Engine) Stop()                  {}
-
-// Status is the JSON of GET /fado/replication.
-type Status struct {
-	Paused    bool       `json:"paused"`
-	Workers   int        `json:"workers"`
-	Queue     Queue      `json:"queue"`
-	Rate      Rate       `json:"rate"`
-	LagMS     Lag        `json:"lag_ms"`
-	Transfers []Transfer `json:"transfers"`
+func New(o Options) *Engine {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Metrics == nil {
+		o.Metrics = noMetrics{}
+	}
+	if o.Copy == nil {
+		o.Copy = storage.Copy
+	}
+	e := &Engine{
+		ctl: o.Control, log: o.Log, now: o.Now, open: o.Open, copyOne: o.Copy, metrics: o.Metrics,
+		tune: o.Tune.withDefaults(),
+		keys: newKeyLocks[objectRef](), walks: newKeyLocks[copyID](),
+		slots: newSlots(DefaultWorkers), figures: newFigures(o.Now), pause: newPauseSwitch(),
+		own: newRecent(o.Now), seen: newRecent(o.Now),
+	}
+	s := Settings{Disabled: true}.withDefaults()
+	e.settings.Store(&s)
+	e.gate = newGate(e.ctl.Router(), e.now)
+	e.ledger = newLedger(e.ctl)
+	e.breakers = newBreakers(e.now)
+	e.sites = newSites(e)
+	e.ctl.OnChange(e.gate.afterChange)
+	e.ctl.OnChange(func(context.Context) {
+		if r := e.run.Load(); r != nil {
+			r.planner.changed()
+		}
+	})
+	return e
 }
 
-// Queue sums the pending objects of all buckets.
-type Queue struct {
-	Objects int64      `json:"objects"`
-	Bytes   int64      `json:"bytes"`
-	Oldest  *time.Time `json:"oldest"`
-}
-
-// Rate is per second, over the last half minute.
-type Rate struct {
-	Objects float64 `json:"objects"`
-	Bytes   float64 `json:"bytes"`
-}
-
-// Lag is that of recent live objects, from noticed to routable, in milliseconds.
-type Lag struct {
-	P50 float64 `json:"p50"`
-	P99 float64 `json:"p99"`
-}
-
-// Transfer is one object on its way.
-type Transfer struct {
-	Bucket  string    `json:"bucket"`
-	Key     string    `json:"key"`
-	From    string    `json:"from"`
-	To      string    `json:"to"`
-	Done    int64     `json:"done"`
-	Total   int64     `json:"total"`
-	Started time.Time `json:"started"`
-}
-
-// Failure is one object that could not be brought to where it should be yet.
-type Failure struct {
-	Bucket      string    `json:"bucket"`
-	Key         string    `json:"key"`
-	Cluster     string    `json:"cluster"`
-	Error       string    `json:"error"`
-	Attempts    int       `json:"attempts"`
-	NextAttempt time.Time `json:"next_attempt"`
-	Since       time.Time `json:"since"`
-}
-
-// StorageStatus is the storage part of a cluster's status.
-type StorageStatus struct {
-	State        string               `json:"state"` // up, down, unknown
-	Error        string               `json:"error"`
-	Capabilities storage.Capabilities `json:"capabilities"`
-	UsedBytes    int64                `json:"used_bytes"`
-}
-
-// ListedObject is one object of GET /fado/buckets/{b}/objects.
-type ListedObject struct {
-	Key          string    `json:"key"`
-	Size         int64     `json:"size"`
-	LastModified time.Time `json:"last_modified"`
-	ETag         string    `json:"etag"`
-	VersionID    string    `json:"version_id"`
-	Clusters     []string  `json:"clusters"`
-}
-
-// ObjectPage is the JSON of GET /fado/buckets/{b}/objects.
-type ObjectPage struct {
-	Objects        []ListedObject `json:"objects"`
-	CommonPrefixes []string       `json:"common_prefixes"`
-	Next           string         `json:"next"`
-}
-
-// PurgeMode says what DELETE /fado/buckets/{b}?purge= removes.
-type PurgeMode string
-
-// The purge modes.
-const (
-	PurgeCopies PurgeMode = "copies" // all copies but the primary's
-	PurgeAll    PurgeMode = "all"    // all data
-)
-
-// Status returns the figures of this instance.
-func (e *Engine) Status(ctx context.Context) (Status, error) { return Status{}, nil }
-
-// Failures lists failing objects after a row, at most limit.
-func (e *Engine) Failures(ctx context.Context, limit int) ([]Failure, error) { return nil, nil }
-
-// RetryFailures makes all failing objects due now and says how many.
-func (e *Engine) RetryFailures(ctx context.Context) (int, error) { return 0, nil }
-
-// Pause stops new work, durably and on every instance; Resume goes on.
-func (e *Engine) Pause(ctx context.Context) error  { return nil }
-func (e *Engine) Resume(ctx context.Context) error { return nil }
-
-// SyncBucket asks for a scan of a bucket now; control.ErrNotFound if there is none.
-func (e *Engine) SyncBucket(ctx context.Context, bucket string) error { return nil }
-
-// Purge forgets a bucket and removes data as the mode says, in that order: it leaves
-// the catalogue and routing first. It returns once the bucket is forgotten and what
-// is to be removed is durably noted; the removal goes on in the background.
-func (e *Engine) Purge(ctx context.Context, bucket string, mode PurgeMode, pre control.Precondition) error {
+// Start begins work with the given settings; it may be called again after Stop. A
+// second Start without a Stop in between only takes the settings over.
+func (e *Engine) Start(s Settings) error {
+	e.life.Lock()
+	defer e.life.Unlock()
+	e.configure(s)
+	if e.run.Load() == nil {
+		e.launch()
+	}
 	return nil
 }
 
-// Objects lists a bucket's objects at its primary, and where each is current.
-func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (ObjectPage, error) {
-	return ObjectPage{}, nil
+// Reconfigure changes the settings while the engine runs; work in progress goes on.
+// Before Start it does nothing.
+func (e *Engine) Reconfigure(s Settings) {
+	e.life.Lock()
+	defer e.life.Unlock()
+	r := e.run.Load()
+	if r == nil {
+		return
+	}
+	before := *e.settings.Load()
+	e.configure(s)
+	if now := *e.settings.Load(); before.Disabled != now.Disabled || before.NoEventFeed != now.NoEventFeed {
+		r.stop()
+		e.launch()
+		return
+	}
+	r.planner.touchAll()
 }
 
-// StorageStatus returns what is known of a cluster's storage.
-func (e *Engine) StorageStatus(cluster string) StorageStatus { return StorageStatus{} }
-
-// Hint takes an event from outside (a webhook): key of a physical bucket changed, in
-// a cluster or ("") wherever a physical bucket of that name is. It returns once the
-// rows are durable; unknown buckets are ignored.
-type Hint struct {
-	Cluster  string
-	Physical string
-	Key      string
-	Size     int64
+// Stop ends all work and waits for it. It may be called more than once, and before
+// Start.
+func (e *Engine) Stop() {
+	e.life.Lock()
+	defer e.life.Unlock()
+	if r := e.run.Load(); r != nil {
+		r.stop()
+		e.run.Store(nil)
+		e.sites.close()
+	}
 }
 
-// Hints notes changes; see Hint.
-func (e *Engine) Hints(ctx context.Context, hints ...Hint) error { return nil }
+// configure takes settings over. The caller holds life.
+func (e *Engine) configure(s Settings) {
+	s = s.withDefaults()
+	e.settings.Store(&s)
+	e.slots.resize(s.Workers)
+	if s.Bandwidth <= 0 {
+		e.limiter.Store(nil)
+		return
+	}
+	burst := max(int(s.Bandwidth/10), 64<<10)
+	e.limiter.Store(rate.NewLimiter(rate.Limit(s.Bandwidth), burst))
+}
 
-// ConfirmDeletes applies the deletes the breaker holds for a bucket; RejectDeletes
-// copies the objects back to the primary instead. Both say how many.
-func (e *Engine) ConfirmDeletes(ctx context.Context, bucket string) (int, error) { return 0, nil }
-func (e *Engine) RejectDeletes(ctx context.Context, bucket string) (int, error)  { return 0, nil }
+// conf returns the settings in force.
+func (e *Engine) conf() Settings { return *e.settings.Load() }
+
+// limit waits until n bytes may be moved.
+func (e *Engine) limit(ctx context.Context, n int) error {
+	l := e.limiter.Load()
+	if l == nil {
+		return nil
+	}
+	for n > 0 {
+		step := min(n, l.Burst())
+		if err := l.WaitN(ctx, step); err != nil {
+			return err
+		}
+		n -= step
+	}
+	return nil
+}
+
+// launch starts the background work by the settings. The caller holds life.
+func (e *Engine) launch() {
+	r := &run{Engine: e}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.planner, r.jobs, r.sweeper = newPlanner(r), newJobs(r), newSweeper(r)
+	r.events, r.purger = make(chan feedEvent, 4096), newPurger(r)
+	e.run.Store(r)
+	if e.conf().Disabled {
+		r.spawn(func() { r.planner.loop(r.ctx) })
+		return
+	}
+	e.loadPaused(r.ctx)
+	r.spawn(func() { r.sites.watch(r) })
+	r.spawn(func() { r.workerLoop(r.ctx) })
+	r.spawn(func() { r.watchPaused(r.ctx) })
+	r.spawn(func() { r.keepCounts(r.ctx) })
+	r.spawn(func() { r.lead(r.ctx) })
+}
+
+// spawn runs f as part of the run: Stop waits for it.
+func (r *run) spawn(f func()) {
+	r.wg.Add(1)
+	go func() {
+		defer r.wg.Done()
+		f()
+	}()
+}
+
+func (r *run) stop() {
+	r.cancel()
+	r.wg.Wait()
+	if err := r.ctl.Store().ReleaseClaims(context.Background(), r.ctl.Node()); err != nil {
+		r.log.Warn("releasing claims at the end", zap.Error(err))
+	}
+}
+
+// leaderLock is held by the instance that plans, walks and listens; every instance
+// works on pending rows.
+const leaderLock = "replication"
+
+// lead runs the work of which there is one per store, for as long as this instance
+// holds the lock.
+func (r *run) lead(ctx context.Context) {
+	for ctx.Err() == nil {
+		lock, ok, err := r.ctl.Store().TryLock(ctx, leaderLock)
+		if err != nil && ctx.Err() == nil {
+			r.log.Warn("asking for the lead", zap.Error(err))
+		}
+		if ok {
+			r.leadUntil(ctx, lock.Lost())
+			if err := lock.Unlock(); err != nil {
+				r.log.Warn("giving up the lead", zap.Error(err))
+			}
+			continue
+		}
+		sleep(ctx, time.Second)
+	}
+}
+
+func (r *run) leadUntil(ctx context.Context, lost <-chan struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, f := range []func(context.Context){
+		r.planner.loop, r.jobs.loop, r.sweeper.loop, r.purger.loop, r.feeds, r.noticeLoop,
+	} {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			f(ctx)
+		}()
+	}
+	select {
+	case <-ctx.Done():
+	case <-lost:
+		r.log.Warn("another instance may have the lead now: planning stops here")
+		cancel()
+	}
+	wg.Wait()
+}
+
+// sleep waits for d or the end of ctx, and says whether d passed.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,245 @@
+package replication
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
+)
+
+// ledger is how this engine reads and writes the rows of copies: writes of one bucket
+// are one at a time, so that none is made from a stale row, and reads come from memory
+// where they can.
+type ledger struct {
+	ctl   *control.Control
+	locks *keyLocks[string]
+
+	mu      sync.Mutex
+	cache   map[string]cachedRows
+	tallies map[copyID]delta
+}
+
+type cachedRows struct {
+	rows []state.Copy
+	at   time.Time
+}
+
+// What the cache may be behind, and how many buckets it holds. Stale rows are harmless:
+// every fact that allows a removal or an overwrite only ever grows truer, and whether
+// there is a copy at all is asked of the snapshot.
+const (
+	ledgerTTL  = 2 * time.Second
+	ledgerSize = 10_000
+)
+
+func newLedger(c *control.Control) *ledger {
+	return &ledger{ctl: c, locks: newKeyLocks[string](), cache: make(map[string]cachedRows)}
+}
+
+// of returns the rows of a bucket's copies. They are not to be changed.
+func (l *ledger) of(ctx context.Context, bucket string) ([]state.Copy, error) {
+	l.mu.Lock()
+	c, ok := l.cache[bucket]
+	l.mu.Unlock()
+	if ok && time.Since(c.at) < ledgerTTL {
+		return c.rows, nil
+	}
+	unlock, err := l.locks.lock(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return l.load(ctx, bucket)
+}
+
+// load reads the rows from the store. The caller holds the bucket's lock.
+func (l *ledger) load(ctx context.Context, bucket string) ([]state.Copy, error) {
+	rows, err := l.ctl.Store().CopiesOf(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	l.keep(bucket, rows)
+	return rows, nil
+}
+
+func (l *ledger) keep(bucket string, rows []state.Copy) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.cache) >= ledgerSize {
+		clear(l.cache)
+	}
+	l.cache[bucket] = cachedRows{rows: rows, at: time.Now()}
+}
+
+func (l *ledger) forget(bucket string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.cache, bucket)
+}
+
+// get returns one copy's row.
+func (l *ledger) get(ctx context.Context, id copyID) (state.Copy, bool, error) {
+	rows, err := l.of(ctx, id.bucket)
+	if err != nil {
+		return state.Copy{}, false, err
+	}
+	i := indexCopy(rows, id.prefix, id.cluster)
+	if i < 0 {
+		return state.Copy{}, false, nil
+	}
+	return rows[i], true, nil
+}
+
+// update changes the rows of a bucket durably; f is as for Control.UpdateCopies.
+func (l *ledger) update(ctx context.Context, bucket string, f func([]state.Copy) ([]state.Copy, error)) error {
+	unlock, err := l.locks.lock(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var next []state.Copy
+	err = l.ctl.UpdateCopies(ctx, bucket, func(now []state.Copy) ([]state.Copy, error) {
+		var err error
+		next, err = f(now)
+		return next, err
+	})
+	if err != nil {
+		l.forget(bucket)
+		return err
+	}
+	l.keep(bucket, slices.Clone(next))
+	return nil
+}
+
+// amend changes one row durably. f returns false to leave it as it is. A row that is
+// not there stays so; done says whether it was written.
+func (l *ledger) amend(ctx context.Context, id copyID, f func(*state.Copy) bool) (done bool, err error) {
+	err = l.update(ctx, id.bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		i := indexCopy(rows, id.prefix, id.cluster)
+		done = i >= 0 && f(&rows[i])
+		return rows, nil
+	})
+	return done && err == nil, err
+}
+
+// progress changes what a power cut may take back: cursors, counts, times.
+func (l *ledger) progress(ctx context.Context, id copyID, f func(*state.Copy) bool) error {
+	unlock, err := l.locks.lock(ctx, id.bucket)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	rows, err := l.load(ctx, id.bucket)
+	if err != nil {
+		return err
+	}
+	i := indexCopy(rows, id.prefix, id.cluster)
+	if i < 0 {
+		return nil
+	}
+	row := rows[i]
+	if !f(&row) {
+		return nil
+	}
+	l.forget(id.bucket)
+	return l.ctl.SaveProgress(ctx, row)
+}
+
+// indexCopy returns where the row of a rule and cluster is, -1 if nowhere.
+func indexCopy(rows []state.Copy, prefix, cluster string) int {
+	return slices.IndexFunc(rows, func(c state.Copy) bool { return c.Prefix == prefix && c.Cluster == cluster })
+}
+
+// madeBucket says whether FaDO made the physical bucket in a cluster, by any of the
+// rows of the bucket's copies there.
+func madeBucket(rows []state.Copy, cluster string) bool {
+	return slices.ContainsFunc(rows, func(c state.Copy) bool { return c.Cluster == cluster && c.MadeBucket })
+}
+
+// primaryOf returns the cluster the bucket is written in by its rows, "" if none.
+func primaryOf(rows []state.Copy) string {
+	for _, c := range rows {
+		if c.Primary {
+			return c.Cluster
+		}
+	}
+	return ""
+}
+
+// tally notes what a single object changed in the size of a copy; it is written with
+// the next flush.
+func (l *ledger) tally(id copyID, d delta) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tallies == nil {
+		l.tallies = make(map[copyID]delta)
+	}
+	t := l.tallies[id]
+	l.tallies[id] = delta{t.objects + d.objects, t.bytes + d.bytes}
+}
+
+// dropTally forgets what was noted of a copy, because it is being counted anew.
+func (l *ledger) dropTally(id copyID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.tallies, id)
+}
+
+// flush writes what was tallied. The primary's count follows a synced copy's, since
+// both have the same objects but for those pending.
+func (l *ledger) flush(ctx context.Context) error {
+	l.mu.Lock()
+	tallies := l.tallies
+	l.tallies = nil
+	l.mu.Unlock()
+	var failed error
+	for id, d := range tallies {
+		if d == (delta{}) {
+			continue
+		}
+		if err := l.add(ctx, id, d); err != nil {
+			l.tally(id, d)
+			failed = err
+		}
+	}
+	return failed
+}
+
+func (l *ledger) add(ctx context.Context, id copyID, d delta) error {
+	unlock, err := l.locks.lock(ctx, id.bucket)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	rows, err := l.load(ctx, id.bucket)
+	if err != nil {
+		return err
+	}
+	i := indexCopy(rows, id.prefix, id.cluster)
+	if i < 0 || rows[i].State != catalog.CopySynced {
+		return nil // a walk counts it
+	}
+	changed := []state.Copy{rows[i]}
+	changed[0].Objects = max(0, changed[0].Objects+d.objects)
+	changed[0].Bytes = max(0, changed[0].Bytes+d.bytes)
+	for _, r := range rows {
+		if r.Primary && r.Prefix == id.prefix && r.Cluster != id.cluster {
+			r.Objects, r.Bytes = changed[0].Objects, changed[0].Bytes
+			changed = append(changed, r)
+		}
+	}
+	l.forget(id.bucket)
+	return l.ctl.SaveProgress(ctx, changed...)
+}
+
+// earlier returns the earlier of two moments, of which zero is the earliest.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,303 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// movePatience is how long a move waits for the target to have nothing pending before it
+// goes on with what came up since its scan; carryOver brings that along.
+const movePatience = 5 * time.Second
+
+// movePrimary hands the primary's role over to a cluster that has a synced copy of
+// everything: it scans once more, waits until what that found is done, and swaps the
+// roles in one transaction, in which no operation on the target is on its way.
+func (r *run) movePrimary(ctx context.Context, bucket, target string) error {
+	rows, err := r.ledger.of(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	from := primaryOf(rows)
+	if from == "" || from == target {
+		return nil
+	}
+	old, err := r.sites.usable(from)
+	if err != nil {
+		return err
+	}
+	clock, err := r.clockOf(ctx, old)
+	if err != nil {
+		return err
+	}
+	began := r.now()
+	if err := r.scanTarget(ctx, rows, target); err != nil {
+		return err
+	}
+	if err := r.awaitSettled(ctx, bucket, target, began); err != nil {
+		return err
+	}
+	err = r.gate.exclusively(ctx, bucket, target, 2*time.Second, func() error {
+		return r.swapRoles(ctx, bucket, from, target, clock)
+	})
+	if err != nil {
+		return err
+	}
+	r.log.Info("the primary moved", zap.String("bucket", bucket), zap.String("from", from), zap.String("to", target))
+	return nil
+}
+
+// clockOf asks a storage for the time, and steps back so that what follows is later than
+// it for sure: clocks are told in whole seconds.
+func (r *run) clockOf(ctx context.Context, s *site) (time.Time, error) {
+	cctx, cancel := context.WithTimeout(ctx, r.tune.CallTimeout)
+	defer cancel()
+	t, err := s.client.Now(cctx)
+	if err != nil {
+		return t, fmt.Errorf("asking %s for the time: %w", s.name, err)
+	}
+	return t.Add(-time.Second), nil
+}
+
+// scanTarget scans every copy of a bucket in a cluster.
+func (r *run) scanTarget(ctx context.Context, rows []state.Copy, target string) error {
+	for _, row := range rows {
+		if row.Cluster != target {
+			continue
+		}
+		id := copyID{row.Bucket, row.Prefix, target}
+		unlock, err := r.walks.lock(ctx, id)
+		if err != nil {
+			return err
+		}
+		err = r.ledger.progress(ctx, id, func(c *state.Copy) bool { // a whole scan, not the rest of one
+			was := c.ScanCursor
+			c.ScanCursor = ""
+			return was != ""
+		})
+		if err == nil {
+			err = r.scanCopy(ctx, id)
+		}
+		unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitSettled waits until nothing is pending at the target, or at least nothing that was
+// so when the scan began: what is newer will be carried over.
+func (r *run) awaitSettled(ctx context.Context, bucket, target string, began time.Time) error {
+	patience := r.now().Add(movePatience)
+	for {
+		var log state.Backlog
+		logs, err := r.ctl.Store().Backlogs(ctx, bucket)
+		if err != nil {
+			return err
+		}
+		for _, l := range logs {
+			if l.Cluster == target {
+				log = l
+			}
+		}
+		switch {
+		case log.Conflicts > 0 || log.HeldDeletes > 0:
+			return fmt.Errorf("moving the primary to %s: %d objects there are in conflict and %d deletes are held: %w",
+				target, log.Conflicts, log.HeldDeletes, errBlocked)
+		case log.Objects == 0:
+			return nil
+		case r.now().After(patience) && log.Failing == 0 && log.Oldest.After(began):
+			return nil
+		case r.now().After(patience):
+			return fmt.Errorf("moving the primary to %s: %d objects are still on their way there: %w", target, log.Objects, errNotYet)
+		}
+		if !sleep(ctx, 20*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+}
+
+// errBlocked says that people have to do something first.
+var errBlocked = errors.New("people have to decide")
+
+// swapRoles makes the target the primary. The old one is marked: what was written there
+// since the clock's time was not compared yet.
+func (r *run) swapRoles(ctx context.Context, bucket, from, target string, clock time.Time) error {
+	return r.ledger.update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		if primaryOf(rows) != from {
+			return rows, errStateChanged
+		}
+		for i := range rows {
+			c := &rows[i]
+			switch {
+			case c.Cluster == from && c.Primary:
+				c.Primary, c.FormerPrimary, c.State = false, true, catalog.CopySynced
+				c.OwnedUntil, c.VerifiedAt, c.ScanCursor = clock, r.now(), ""
+			case c.Cluster == target && c.State == catalog.CopySynced:
+				c.Primary, c.ScanCursor = true, ""
+			case c.Cluster == target && c.State <= catalog.CopySyncing:
+				return rows, errStateChanged
+			}
+		}
+		r.planner.mark(bucket, true)
+		return rows, nil
+	})
+}
+
+const (
+	carryPasses = 10
+	carryPause  = time.Second
+)
+
+// carryOver brings along what users wrote at a former primary around the move: objects
+// without FaDO's mark from after the last comparison, which the new primary lacks or has
+// an older version of. It goes on until a pass finds nothing, so that clients that are
+// late to follow the move are covered; who writes there later is reported as a conflict.
+func (r *run) carryOver(ctx context.Context, bucket, from string) error {
+	var clock time.Time
+	for pass := range carryPasses {
+		rows, err := r.ledger.of(ctx, bucket)
+		if err != nil {
+			return err
+		}
+		c, err := r.newCarry(ctx, bucket, from, rows)
+		if err != nil {
+			return err
+		}
+		if clock, err = r.clockOf(ctx, c.old); err != nil {
+			return err
+		}
+		n, err := c.pass(ctx)
+		if err != nil {
+			return err
+		}
+		if n == 0 && pass > 0 {
+			break
+		}
+		if !sleep(ctx, carryPause) {
+			return ctx.Err()
+		}
+	}
+	err := r.ledger.update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		for i := range rows {
+			if rows[i].Cluster == from {
+				rows[i].FormerPrimary, rows[i].OwnedUntil = false, clock
+			}
+		}
+		return rows, nil
+	})
+	if err != nil {
+		return err
+	}
+	r.ctl.WakeWorkers()
+	r.sweeper.soon(bucket)
+	return nil
+}
+
+// carry is one pass of carryOver.
+type carry struct {
+	*run
+	bucket   string
+	old, new *site
+	since    time.Time
+}
+
+func (r *run) newCarry(ctx context.Context, bucket, from string, rows []state.Copy) (*carry, error) {
+	c := &carry{run: r, bucket: bucket}
+	found := false
+	for _, row := range rows {
+		if row.Cluster == from && row.FormerPrimary {
+			if !found || row.OwnedUntil.Before(c.since) {
+				c.since = row.OwnedUntil
+			}
+			found = true
+		}
+	}
+	primary := primaryOf(rows)
+	if !found || primary == "" || primary == from {
+		return nil, errStateChanged
+	}
+	var err error
+	if c.old, err = r.sites.usable(from); err != nil {
+		return nil, err
+	}
+	c.new, err = r.sites.usable(primary)
+	return c, err
+}
+
+// pass copies what has to be carried over, and says how many objects that were.
+func (c *carry) pass(ctx context.Context) (n int, err error) {
+	src, dst := c.old.client.List(ctx, c.bucket, "", ""), c.new.client.List(ctx, c.bucket, "", "")
+	for p, err := range merge(ctx, src, dst, c.old.name, c.new.name) {
+		if err != nil {
+			return n, err
+		}
+		if p.src == nil || writtenBefore(*p.src, c.since) {
+			continue
+		}
+		if p.dst != nil && storage.Compare(*p.src, *p.dst) == storage.Equal {
+			continue
+		}
+		carried, err := c.object(ctx, p.key)
+		if err != nil {
+			return n, err
+		}
+		if carried {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// object carries one object over, if it is a user's and the new primary has nothing
+// newer of its own.
+func (c *carry) object(ctx context.Context, key string) (bool, error) {
+	release, err := c.slots.acquire(ctx, classBulk, c.new.name)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	ref := objectRef{c.bucket, key, c.new.name}
+	unlock, err := c.keys.lock(ctx, ref)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	op := &operation{bucket: c.bucket, key: key, from: c.old.name, to: c.new.name, total: -1}
+	opCtx, leave, err := c.gate.enter(ctx, op)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	src, err := c.stat(opCtx, c.old, c.bucket, key)
+	if err != nil || src == nil || src.Replica {
+		return false, err
+	}
+	dst, err := c.stat(opCtx, c.new, c.bucket, key)
+	if err != nil {
+		return false, err
+	}
+	cond := storage.Condition{Absent: true}
+	if dst != nil {
+		if storage.Compare(*src, *dst) == storage.Equal || !dst.Replica && !dst.LastModified.Before(c.since) {
+			return false, nil // the new primary's own; the other is reported as a conflict
+		}
+		if !src.LastModified.After(dst.LastModified) && !dst.Replica {
+			return false, nil
+		}
+		cond = storage.Condition{IfETag: dst.ETag}
+	}
+	_, err = c.transfer(opCtx, op, c.old, c.new, c.bucket, *src, cond)
+	if errors.Is(err, storage.ErrPrecondition) {
+		return true, nil // looked at again in the next pass
+	}
+	return err == nil, err
+}

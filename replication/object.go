@@ -1,0 +1,391 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// Errors that say why an object is not settled now.
+var (
+	errConflict = errors.New("not FaDO's to replace or remove")
+	errHeld     = errors.New("held: more deletes than max_deletes allows")
+	errNoSource = errors.New("the primary's bucket is missing")
+	errLeaving  = errors.New("the copy is leaving")
+	errNoCopy   = errors.New("no copy of this object is wanted there")
+	errStalled  = errors.New("the transfer stalled")
+)
+
+// CopyFunc copies one object; see storage.Copy.
+type CopyFunc func(ctx context.Context, src, dst storage.Storage, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error)
+
+// task is one object in one cluster to be brought in step with the primary.
+type task struct {
+	objectRef
+	class class
+	// size as far as known, for figures; unknown is -1.
+	size int64
+	// src is the object as the primary's listing or event showed it, nil if unknown.
+	src *storage.Object
+	// fresh: nothing is thought to be at the destination, so that writing there on the
+	// condition that this is so saves asking.
+	fresh bool
+	// foreign: what lies there was found to be somebody else's before.
+	foreign bool
+	since   time.Time
+}
+
+// verdict says how a task was settled.
+type verdict uint8
+
+const (
+	inStep  verdict = iota // both sides were equal already
+	copied                 // the destination has the primary's content now
+	removed                // the destination has nothing now, as the primary
+	moot                   // there is nothing to bring in step any more
+)
+
+// situation is a task with what decides it, read after it entered the gate.
+type situation struct {
+	*Engine
+	task
+	op       *operation
+	rows     []state.Copy
+	row      state.Copy
+	src, dst *site
+}
+
+// settle brings one object in one cluster in step with the primary: it looks at both
+// and copies, removes, or leaves alone. It may be called for any object at any time. The
+// caller holds a slot.
+func (e *Engine) settle(ctx context.Context, t task) (verdict, error) {
+	unlock, err := e.keys.lock(ctx, t.objectRef)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	var v verdict
+	for range 3 { // a lost race is decided anew, by what is there then
+		v, err = e.settleOnce(ctx, t)
+		if !errors.Is(err, storage.ErrPrecondition) {
+			break
+		}
+		t.src, t.fresh = nil, false
+	}
+	return v, err
+}
+
+func (e *Engine) settleOnce(ctx context.Context, t task) (verdict, error) {
+	op := &operation{
+		bucket: t.bucket, key: t.key, to: t.cluster, total: t.size,
+		from: e.ctl.Router().Snapshot().Primary(t.bucket),
+	}
+	opCtx, leave, err := e.gate.enter(ctx, op)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	s, err := e.situate(opCtx, t, op)
+	if err != nil {
+		return 0, err
+	}
+	if s == nil {
+		return moot, nil
+	}
+	v, err := s.decide(opCtx)
+	if cause := context.Cause(opCtx); err != nil && cause != nil && ctx.Err() == nil {
+		err = fmt.Errorf("aborted: %w", cause)
+	}
+	return v, err
+}
+
+// situate finds what a task is decided by; nil if there is nothing to decide: the bucket
+// is gone, has no copy of the object there, or is written there.
+func (e *Engine) situate(ctx context.Context, t task, op *operation) (*situation, error) {
+	snap := e.ctl.Router().Snapshot()
+	rule, ok := snap.RuleOf(t.bucket, t.key)
+	if !ok {
+		return nil, nil
+	}
+	primary := snap.Primary(t.bucket)
+	if primary == "" || primary != op.from {
+		return nil, errMoving
+	}
+	rows, err := e.ledger.of(ctx, t.bucket)
+	if err != nil {
+		return nil, err
+	}
+	i := indexCopy(rows, rule.Prefix, t.cluster)
+	switch {
+	case primary == t.cluster && carryingOver(rows):
+		return nil, errMoving
+	case primary == t.cluster:
+		return nil, nil
+	case i < 0:
+		return nil, errNoCopy
+	case rows[i].FormerPrimary:
+		return nil, errMoving
+	case rows[i].State == catalog.CopyDraining, rows[i].State == catalog.CopyRemoving:
+		return nil, errLeaving
+	}
+	s := &situation{Engine: e, task: t, op: op, rows: rows, row: rows[i]}
+	if s.src, err = e.sites.usable(primary); err != nil {
+		return nil, err
+	}
+	s.dst, err = e.sites.usable(t.cluster)
+	return s, err
+}
+
+// carryingOver says whether a former primary's last writes are yet to be compared.
+func carryingOver(rows []state.Copy) bool {
+	for _, r := range rows {
+		if r.FormerPrimary {
+			return true
+		}
+	}
+	return false
+}
+
+// decide compares both sides and acts.
+func (s *situation) decide(ctx context.Context) (verdict, error) {
+	if s.fresh && s.task.src != nil {
+		err := s.copy(ctx, *s.task.src, storage.Condition{Absent: true}, nil)
+		if err == nil {
+			return copied, nil
+		}
+		if !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrPrecondition) {
+			return 0, err
+		}
+	}
+	src, dst, err := s.look(ctx)
+	switch {
+	case err != nil:
+		return 0, err
+	case src == nil && dst == nil:
+		return inStep, nil
+	case src == nil:
+		return s.remove(ctx, *dst)
+	case dst == nil:
+		return copied, s.copy(ctx, *src, storage.Condition{Absent: true}, nil)
+	}
+	return s.replace(ctx, *src, *dst)
+}
+
+// look asks both storages for the object; nil means it is positively not there.
+func (s *situation) look(ctx context.Context) (src, dst *storage.Object, err error) {
+	var srcErr, dstErr error
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		dst, dstErr = s.stat(ctx, s.dst, s.bucket, s.key)
+	}()
+	src, srcErr = s.stat(ctx, s.src, s.bucket, s.key)
+	wg.Wait()
+	if errors.Is(srcErr, storage.ErrNoBucket) {
+		return nil, nil, fmt.Errorf("%w in %s: %w", errNoSource, s.src.name, srcErr)
+	}
+	if srcErr != nil {
+		return nil, nil, fmt.Errorf("asking the primary %s: %w", s.src.name, srcErr)
+	}
+	if dstErr != nil {
+		return nil, nil, fmt.Errorf("asking %s: %w", s.dst.name, dstErr)
+	}
+	return src, dst, nil
+}
+
+// stat is Stat with its time bound; nil, nil means the storage said that the bucket is
+// there and the key is not.
+func (e *Engine) stat(ctx context.Context, st *site, bucket, key string) (*storage.Object, error) {
+	cctx, cancel := context.WithTimeout(ctx, e.tune.CallTimeout)
+	defer cancel()
+	o, err := st.client.Stat(cctx, bucket, key)
+	e.observed(st, err)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &o, nil
+}
+
+// replace brings an object that is on both sides in step.
+func (s *situation) replace(ctx context.Context, src, dst storage.Object) (verdict, error) {
+	if storage.Compare(src, dst) == storage.Equal {
+		return inStep, nil
+	}
+	if !s.owns(dst) && !s.supersedes(src, dst) {
+		return 0, fmt.Errorf("%w: %s has another object of this key (%d bytes, ETag %s, modified %s)", errConflict,
+			s.cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
+	}
+	return copied, s.copy(ctx, src, storage.Condition{IfETag: dst.ETag}, &dst)
+}
+
+// remove takes an object away that the primary positively has not.
+func (s *situation) remove(ctx context.Context, dst storage.Object) (verdict, error) {
+	if !s.owns(dst) {
+		return 0, fmt.Errorf("%w: an object %s has and the primary has not (%d bytes, ETag %s, modified %s)", errConflict,
+			s.cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
+	}
+	id := copyID{s.bucket, s.row.Prefix, s.cluster}
+	if !s.breakers.take(id, s.row, s.conf().MaxDeletes) {
+		s.tripBreaker(ctx, id)
+		return 0, errHeld
+	}
+	cctx, cancel := context.WithTimeout(ctx, s.tune.CallTimeout)
+	defer cancel()
+	err := s.dst.client.Delete(cctx, s.bucket, s.key, dst.ETag)
+	s.observed(s.dst, err)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return 0, fmt.Errorf("removing from %s: %w", s.cluster, err)
+	}
+	s.ledger.tally(id, delta{-1, -dst.Size})
+	s.emitTransfer("removed", "", 0, "")
+	return removed, nil
+}
+
+// copy writes the primary's object to the destination on a condition; over is what it
+// replaces there.
+func (s *situation) copy(ctx context.Context, src storage.Object, cond storage.Condition, over *storage.Object) error {
+	n, err := s.transfer(ctx, s.op, s.src, s.dst, s.bucket, src, cond)
+	if err != nil {
+		return err
+	}
+	d := delta{1, n}
+	if over != nil {
+		d = delta{0, n - over.Size}
+	}
+	s.ledger.tally(copyID{s.bucket, s.row.Prefix, s.cluster}, d)
+	s.figures.copied(n)
+	s.metrics.Replicated(s.cluster, n)
+	s.emitTransfer("copied", s.src.name, n, "")
+	return nil
+}
+
+// transfer moves one object between storages, with its bandwidth and stall bounds, and
+// returns its size.
+func (e *Engine) transfer(ctx context.Context, op *operation, src, dst *site, bucket string, obj storage.Object, cond storage.Condition) (int64, error) {
+	if src.client == nil || dst.client == nil {
+		return 0, storage.ErrUnavailable
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stall := time.AfterFunc(e.tune.StallTimeout, func() { cancel(errStalled) })
+	defer stall.Stop()
+	e.own.note(objectRef{bucket, obj.Key, dst.name}, obj)
+	got, err := e.copyOne(ctx, src.client, dst.client, bucket, obj, storage.CopyOptions{
+		If: cond,
+		Progress: func(n int64) {
+			op.done.Add(n)
+			stall.Reset(e.tune.StallTimeout)
+		},
+		Limit: func(ctx context.Context, n int) error {
+			defer stall.Reset(e.tune.StallTimeout)
+			return e.limit(ctx, n)
+		},
+	})
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		err = fmt.Errorf("no byte moved in %s: %w: %w", e.tune.StallTimeout, errStalled, storage.ErrUnavailable)
+	}
+	if storage.At(err) == src.name {
+		e.observed(src, err)
+	} else {
+		e.observed(dst, err)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("copying from %s to %s: %w", src.name, dst.name, err)
+	}
+	return got.Size, nil
+}
+
+// owns says whether FaDO may replace or remove what lies at the copy: it was compared
+// with the primary in this copy's life, or lies in a bucket that FaDO made; and it has
+// FaDO's mark, or is older than the comparison.
+func (s *situation) owns(o storage.Object) bool {
+	return !s.foreign && s.compared() && (o.Replica || writtenBefore(o, s.row.OwnedUntil))
+}
+
+// compared says whether the key was compared with the primary since the copy began.
+func (s *situation) compared() bool {
+	return !s.row.VerifiedAt.IsZero() ||
+		(s.row.State == catalog.CopySyncing && s.row.Cursor != "" && s.key <= s.row.Cursor) ||
+		madeBucket(s.rows, s.cluster)
+}
+
+// writtenBefore says whether an object was written before a moment, both by the clock
+// of its storage. HEAD and Date headers tell whole seconds, so that the second of the
+// moment itself does not count.
+func writtenBefore(o storage.Object, moment time.Time) bool {
+	return !moment.IsZero() && o.LastModified.Before(moment.Truncate(time.Second))
+}
+
+// supersedes says whether the primary's object is a newer version of a marked copy that
+// an earlier life of the bucket left: replacing that loses nothing.
+func (s *situation) supersedes(src, dst storage.Object) bool {
+	was := dst.Source.ModTime
+	if was.IsZero() {
+		was = dst.LastModified
+	}
+	return dst.Replica && !s.foreign && src.LastModified.Truncate(time.Second).After(was)
+}
+
+// tripBreaker holds a copy's deletes until people decide.
+func (e *Engine) tripBreaker(ctx context.Context, id copyID) {
+	_, err := e.ledger.amend(ctx, id, func(c *state.Copy) bool {
+		was := c.HeldDeletes
+		c.HeldDeletes = true
+		return !was
+	})
+	if err != nil {
+		e.log.Warn("noting that a copy's deletes are held", zap.String("bucket", id.bucket), zap.String("cluster", id.cluster), zap.Error(err))
+	}
+}
+
+func (t task) emitTo(bus *control.Bus, op, from string, n int64, reason string) {
+	bus.Emit(control.Event{
+		Type: control.EventTransfer, Op: op, Bucket: t.bucket, Key: t.key, Cluster: t.cluster,
+		From: from, Bytes: n, Reason: reason,
+	})
+}
+
+func (s *situation) emitTransfer(op, from string, n int64, reason string) {
+	s.emitTo(s.ctl.Events(), op, from, n, reason)
+}
+
+// kindOf names an error for the failures' counter.
+func kindOf(err error) string {
+	for _, k := range []struct {
+		err  error
+		name string
+	}{
+		{errConflict, "conflict"},
+		{errHeld, "held"},
+		{errForbidden, "forbidden"},
+		{errNoSource, "no_source"},
+		{errDown, "down"},
+		{errStalled, "stalled"},
+		{storage.ErrDenied, "denied"},
+		{storage.ErrFull, "full"},
+		{storage.ErrRefused, "refused"},
+		{storage.ErrCorrupt, "corrupt"},
+		{storage.ErrPrecondition, "changed"},
+		{storage.ErrNoBucket, "no_bucket"},
+		{storage.ErrUnavailable, "unavailable"},
+		{context.DeadlineExceeded, "timeout"},
+	} {
+		if errors.Is(err, k.err) {
+			return k.name
+		}
+	}
+	return "other"
+}

@@ -1,0 +1,399 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// Status is the JSON of GET /fado/replication.
+type Status struct {
+	Paused    bool       `json:"paused"`
+	Workers   int        `json:"workers"`
+	Queue     Queue      `json:"queue"`
+	Rate      Rate       `json:"rate"`
+	LagMS     Lag        `json:"lag_ms"`
+	Transfers []Transfer `json:"transfers"`
+}
+
+// Queue sums the pending objects of all buckets.
+type Queue struct {
+	Objects int64      `json:"objects"`
+	Bytes   int64      `json:"bytes"`
+	Oldest  *time.Time `json:"oldest"`
+}
+
+// Rate is per second, over the last half minute.
+type Rate struct {
+	Objects float64 `json:"objects"`
+	Bytes   float64 `json:"bytes"`
+}
+
+// Lag is that of recent live objects, from noticed to routable, in milliseconds.
+type Lag struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
+// Transfer is one object on its way. Total is -1 while it is not known.
+type Transfer struct {
+	Bucket  string    `json:"bucket"`
+	Key     string    `json:"key"`
+	From    string    `json:"from"`
+	To      string    `json:"to"`
+	Done    int64     `json:"done"`
+	Total   int64     `json:"total"`
+	Started time.Time `json:"started"`
+}
+
+// Failure is one object that could not be brought to where it should be yet.
+type Failure struct {
+	Bucket      string    `json:"bucket"`
+	Key         string    `json:"key"`
+	Cluster     string    `json:"cluster"`
+	Error       string    `json:"error"`
+	Attempts    int       `json:"attempts"`
+	NextAttempt time.Time `json:"next_attempt"`
+	Since       time.Time `json:"since"`
+}
+
+// StorageStatus is the storage part of a cluster's status.
+type StorageStatus struct {
+	State        string               `json:"state"` // up, down, unknown
+	Error        string               `json:"error"`
+	Capabilities storage.Capabilities `json:"capabilities"`
+	UsedBytes    int64                `json:"used_bytes"`
+	// Feed says how changes made directly at the storage are noticed: "listening", or
+	// "scanning: " and why.
+	Feed string `json:"feed"`
+}
+
+// ListedObject is one object of GET /fado/buckets/{b}/objects.
+type ListedObject struct {
+	Key          string    `json:"key"`
+	Size         int64     `json:"size"`
+	LastModified time.Time `json:"last_modified"`
+	ETag         string    `json:"etag"`
+	VersionID    string    `json:"version_id"`
+	Clusters     []string  `json:"clusters"`
+}
+
+// ObjectPage is the JSON of GET /fado/buckets/{b}/objects.
+type ObjectPage struct {
+	Objects        []ListedObject `json:"objects"`
+	CommonPrefixes []string       `json:"common_prefixes"`
+	Next           string         `json:"next"`
+}
+
+// maxTransfers bounds the transfers shown.
+const maxTransfers = 100
+
+// Status returns the figures of this instance; the queue is that of the whole store.
+func (e *Engine) Status(ctx context.Context) (Status, error) {
+	st := Status{
+		Paused: e.pause.paused(), Workers: e.slots.size(), Rate: e.figures.rate(), LagMS: e.figures.percentiles(),
+		Transfers: e.transfers(),
+	}
+	logs, err := e.ctl.Store().Backlogs(ctx, "")
+	if err != nil {
+		return st, err
+	}
+	for _, l := range logs {
+		st.Queue.Objects += l.Objects
+		st.Queue.Bytes += l.Bytes
+		if l.Objects > 0 && (st.Queue.Oldest == nil || l.Oldest.Before(*st.Queue.Oldest)) {
+			oldest := l.Oldest
+			st.Queue.Oldest = &oldest
+		}
+	}
+	return st, nil
+}
+
+// transfers lists the objects being copied, the longest first.
+func (e *Engine) transfers() []Transfer {
+	ops := e.gate.list(func(o *operation) bool { return o.from != "" })
+	slices.SortFunc(ops, func(a, b *operation) int { return a.started.Compare(b.started) })
+	ts := make([]Transfer, 0, min(len(ops), maxTransfers))
+	for _, o := range ops[:min(len(ops), maxTransfers)] {
+		ts = append(ts, Transfer{
+			Bucket: o.bucket, Key: o.key, From: o.from, To: o.to,
+			Done: o.done.Load(), Total: o.total, Started: o.started,
+		})
+	}
+	return ts
+}
+
+// Failures lists objects that failed at least once, ordered by bucket, key and cluster,
+// at most limit (0: all).
+func (e *Engine) Failures(ctx context.Context, limit int) ([]Failure, error) {
+	rows, err := e.ctl.Store().ListPending(ctx, state.PendingFilter{Failed: true}, state.PendingKey{}, limit)
+	if err != nil {
+		return nil, err
+	}
+	fs := make([]Failure, 0, len(rows))
+	for _, r := range rows {
+		fs = append(fs, Failure{
+			Bucket: r.Bucket, Key: r.Key, Cluster: r.Cluster, Error: r.Error,
+			Attempts: r.Attempts, NextAttempt: r.NextAttempt, Since: r.Since,
+		})
+	}
+	return fs, nil
+}
+
+// RetryFailures makes all failing objects due now and says how many. Copies that failed
+// as a whole are tried again, too.
+func (e *Engine) RetryFailures(ctx context.Context) (int, error) {
+	n, err := e.ctl.Store().RetryPending(ctx, state.PendingFilter{}, e.now())
+	if err != nil {
+		return 0, err
+	}
+	e.ctl.WakeWorkers()
+	if r := e.run.Load(); r != nil {
+		r.planner.storageChanged()
+	}
+	return n, nil
+}
+
+// SyncBucket asks for a scan of a bucket now; control.ErrNotFound if there is none.
+func (e *Engine) SyncBucket(_ context.Context, bucket string) error {
+	if e.ctl.Router().Snapshot().Bucket(bucket) == nil {
+		return fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	r := e.run.Load()
+	if r == nil || e.conf().Disabled {
+		return ErrOff
+	}
+	r.planner.forgive(bucket)
+	r.sweeper.atOnce(bucket)
+	return nil
+}
+
+// Objects lists a bucket's objects at its primary, and where each is current.
+func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (ObjectPage, error) {
+	page := ObjectPage{Objects: []ListedObject{}, CommonPrefixes: []string{}}
+	snap := e.ctl.Router().Snapshot()
+	if snap.Bucket(bucket) == nil {
+		return page, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	primary := snap.Primary(bucket)
+	if primary == "" {
+		return page, fmt.Errorf("bucket %s has no primary yet: %w", bucket, storage.ErrUnavailable)
+	}
+	s, err := e.sites.usable(primary)
+	if err != nil {
+		return page, err
+	}
+	objs, prefixes, next, err := s.client.Page(ctx, bucket, prefix, delimiter, after, limit)
+	if errors.Is(err, storage.ErrNoBucket) && !e.seenBefore(ctx, bucket) {
+		return page, nil // about to be made
+	}
+	if err != nil {
+		return page, err
+	}
+	copies := snap.Copies(bucket)
+	for _, o := range objs {
+		page.Objects = append(page.Objects, ListedObject{
+			Key: o.Key, Size: o.Size, LastModified: o.LastModified.UTC(), ETag: o.ETag, VersionID: o.VersionID,
+			Clusters: e.currentIn(snap, copies, bucket, o.Key),
+		})
+	}
+	page.CommonPrefixes = append(page.CommonPrefixes, prefixes...)
+	page.Next = next
+	return page, nil
+}
+
+func (e *Engine) seenBefore(ctx context.Context, bucket string) bool {
+	rows, err := e.ledger.of(ctx, bucket)
+	return err != nil || everVerified(rows)
+}
+
+// currentIn lists the clusters in which a key is current, the primary first, as routing
+// sees it.
+func (e *Engine) currentIn(snap *catalog.Snapshot, copies []catalog.Copy, bucket, key string) []string {
+	in := []string{}
+	rule, ok := snap.RuleOf(bucket, key)
+	if !ok {
+		return in
+	}
+	for _, c := range copies {
+		there := c.State == catalog.CopySynced || c.State == catalog.CopySyncing && c.Cursor != "" && key <= c.Cursor
+		if c.Prefix != rule.Prefix || !there || e.ctl.Router().Pending.Has(bucket, key, c.Cluster) {
+			continue
+		}
+		if c.Primary {
+			in = slices.Insert(in, 0, c.Cluster)
+		} else {
+			in = append(in, c.Cluster)
+		}
+	}
+	return in
+}
+
+// ConfirmDeletes applies the deletes the breaker holds for a bucket, and says how many.
+func (e *Engine) ConfirmDeletes(ctx context.Context, bucket string) (int, error) {
+	held, err := e.heldCopies(ctx, bucket)
+	if err != nil || len(held) == 0 {
+		return 0, err
+	}
+	logs, err := e.ctl.Store().Backlogs(ctx, bucket)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range held {
+		n := int64(0)
+		for _, l := range logs {
+			if l.Cluster == c.Cluster {
+				n = l.Objects // all that is pending may turn out to be a delete
+			}
+		}
+		if c.State == catalog.CopyRemoving {
+			n += c.Objects
+		}
+		e.breakers.allow(copyID{bucket, c.Prefix, c.Cluster}, n)
+	}
+	if err := e.release(ctx, bucket); err != nil {
+		return 0, err
+	}
+	hold := state.HoldDeletes
+	n, err := e.ctl.Store().Unhold(ctx, state.PendingFilter{Bucket: bucket, Hold: &hold}, e.now())
+	e.ctl.WakeWorkers()
+	return n, err
+}
+
+// heldCopies returns the copies of a bucket whose deletes are held.
+func (e *Engine) heldCopies(ctx context.Context, bucket string) ([]state.Copy, error) {
+	if e.ctl.Router().Snapshot().Bucket(bucket) == nil {
+		return nil, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	rows, err := e.ctl.Store().CopiesOf(ctx, bucket)
+	return slices.DeleteFunc(rows, func(c state.Copy) bool { return !c.HeldDeletes }), err
+}
+
+// release ends the breaker's hold on a bucket's copies.
+func (e *Engine) release(ctx context.Context, bucket string) error {
+	return e.ledger.update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		for i := range rows {
+			rows[i].HeldDeletes = false
+		}
+		return rows, nil
+	})
+}
+
+// rejectBatch is how many held deletes are rejected at a time.
+const rejectBatch = 256
+
+// RejectDeletes copies the objects whose deletes the breaker holds back to the primary,
+// each from the copy that has it, and says how many rows that settled. Nothing that is at
+// the primary is overwritten.
+func (e *Engine) RejectDeletes(ctx context.Context, bucket string) (int, error) {
+	if _, err := e.heldCopies(ctx, bucket); err != nil {
+		return 0, err
+	}
+	hold := state.HoldDeletes
+	var after state.PendingKey
+	settled := 0
+	for {
+		rows, err := e.ctl.Store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Hold: &hold}, after, rejectBatch)
+		if err != nil {
+			return settled, err
+		}
+		for _, row := range rows {
+			if err := e.giveBack(ctx, row); err != nil {
+				return settled, fmt.Errorf("copying %q back to the primary: %w", row.Key, err)
+			}
+			if err := e.ctl.FinishPending(ctx, keyOf(row)); err != nil {
+				return settled, err
+			}
+			settled++
+			after = keyOf(row)
+		}
+		if len(rows) < rejectBatch {
+			return settled, e.release(ctx, bucket)
+		}
+	}
+}
+
+// giveBack copies one object from a copy to the primary, if the primary has none.
+func (e *Engine) giveBack(ctx context.Context, row state.Pending) error {
+	primary := e.ctl.Router().Snapshot().Primary(row.Bucket)
+	dst, err := e.sites.usable(primary)
+	if err != nil {
+		return err
+	}
+	src, err := e.sites.usable(row.Cluster)
+	if err != nil {
+		return err
+	}
+	ref := objectRef{row.Bucket, row.Key, primary}
+	unlock, err := e.keys.lock(ctx, ref)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	op := &operation{bucket: ref.bucket, key: ref.key, from: row.Cluster, to: primary, total: row.Size}
+	opCtx, leave, err := e.gate.enter(ctx, op)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	o, err := e.stat(opCtx, src, row.Bucket, row.Key)
+	if err != nil || o == nil {
+		return err
+	}
+	_, err = e.transfer(opCtx, op, src, dst, row.Bucket, *o, storage.Condition{Absent: true})
+	if errors.Is(err, storage.ErrPrecondition) {
+		return nil // it is there again
+	}
+	return err
+}
+
+// How often counts are written, and used bytes summed.
+const (
+	flushEvery = 2 * time.Second
+	usedEvery  = 30 * time.Second
+)
+
+// keepCounts writes the sizes of copies that single objects changed, and sums the used
+// bytes of every storage.
+func (r *run) keepCounts(ctx context.Context) {
+	next := time.Now()
+	for {
+		if !time.Now().Before(next) {
+			began := time.Now()
+			r.sumUsed(ctx)
+			next = time.Now().Add(max(usedEvery, 20*time.Since(began)))
+		}
+		more := sleep(ctx, flushEvery)
+		if err := r.ledger.flush(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, control.ErrClosed) {
+			r.log.Warn("writing the sizes of copies", zap.Error(err))
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+func (r *run) sumUsed(ctx context.Context) {
+	used := make(map[string]int64)
+	err := r.ctl.Store().EachCopy(ctx, func(c state.Copy) error {
+		used[strings.Clone(c.Cluster)] += c.Bytes
+		return nil
+	})
+	if err != nil {
+		r.store(err)
+		return
+	}
+	for _, c := range r.sites.declared() {
+		r.ctl.SetUsedBytes(c, used[c])
+	}
+}

@@ -1,0 +1,253 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// smallObject is up to what size an object is written on the mere guess that nothing is
+// at the destination: being wrong costs its transfer.
+const smallObject = 1 << 20
+
+// workers work pending rows off.
+type workers struct {
+	*run
+	wg    sync.WaitGroup
+	freed chan struct{} // delivers when rows were worked off
+
+	mu          sync.Mutex
+	outstanding map[state.PendingKey]time.Time // claimed until
+	by          map[string]int                 // outstanding per cluster
+}
+
+// workerLoop claims rows as long as there is room, and works on them.
+func (r *run) workerLoop(ctx context.Context) {
+	w := &workers{run: r, freed: make(chan struct{}, 1), outstanding: make(map[state.PendingKey]time.Time), by: make(map[string]int)}
+	defer w.wg.Wait()
+	poll := time.NewTicker(time.Second)
+	defer poll.Stop()
+	for {
+		w.fill(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.ctl.PendingAdded():
+		case <-w.freed:
+		case <-poll.C:
+			w.extend(ctx)
+		}
+	}
+}
+
+// fill claims rows until there is enough to do, or nothing is due.
+func (w *workers) fill(ctx context.Context) {
+	for ctx.Err() == nil && !w.pause.paused() {
+		room := 2*w.slots.size() - w.count()
+		if room <= 0 {
+			return
+		}
+		rows, err := w.ctl.ClaimPending(ctx, room, w.tune.Lease)
+		if err != nil {
+			if ctx.Err() == nil {
+				w.log.Warn("claiming pending objects", zap.Error(err))
+				sleep(ctx, time.Second)
+			}
+			return
+		}
+		w.begin(ctx, rows)
+		if len(rows) < room {
+			return
+		}
+	}
+}
+
+// begin starts work on claimed rows. Those of a cluster that has enough waiting already
+// step back, so that others are claimed.
+func (w *workers) begin(ctx context.Context, rows []state.Pending) {
+	var back []state.Pending
+	for _, row := range rows {
+		if !w.add(row) {
+			row.NextAttempt = w.now().Add(jitter(time.Second))
+			back = append(back, row)
+			continue
+		}
+		w.wg.Add(1)
+		go func() {
+			defer w.wg.Done()
+			defer w.remove(row)
+			w.work(ctx, row)
+		}()
+	}
+	if len(back) > 0 {
+		w.store(w.ctl.FailPending(ctx, back...))
+	}
+}
+
+func (w *workers) add(row state.Pending) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.by[row.Cluster] >= w.waitCap(row.Cluster) {
+		return false
+	}
+	w.outstanding[keyOf(row)] = w.now().Add(w.tune.Lease)
+	w.by[row.Cluster]++
+	return true
+}
+
+// waitCap bounds the rows of one cluster that are claimed at a time.
+func (w *workers) waitCap(cluster string) int {
+	w.slots.mu.Lock()
+	defer w.slots.mu.Unlock()
+	if w.slots.suspect[cluster] {
+		return 2 * suspectSlots
+	}
+	return 2*w.slots.total - w.slots.total/2
+}
+
+func (w *workers) remove(row state.Pending) {
+	w.mu.Lock()
+	delete(w.outstanding, keyOf(row))
+	if w.by[row.Cluster]--; w.by[row.Cluster] == 0 {
+		delete(w.by, row.Cluster)
+	}
+	w.mu.Unlock()
+	select {
+	case w.freed <- struct{}{}:
+	default:
+	}
+}
+
+func (w *workers) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.outstanding)
+}
+
+// extend prolongs the claims of rows that take long.
+func (w *workers) extend(ctx context.Context) {
+	now := w.now()
+	var keys []state.PendingKey
+	w.mu.Lock()
+	for k, until := range w.outstanding {
+		if until.Sub(now) < w.tune.Lease/2 {
+			keys = append(keys, k)
+			w.outstanding[k] = now.Add(w.tune.Lease)
+		}
+	}
+	w.mu.Unlock()
+	if len(keys) == 0 {
+		return
+	}
+	// A lost claim does no harm: the row is worked on again, by its latest generation.
+	_, err := w.ctl.Store().ExtendClaims(ctx, w.ctl.Node(), now.Add(w.tune.Lease), keys...)
+	w.store(err)
+}
+
+// store reports a failure to write the store; what was not written is done again.
+func (r *run) store(err error) {
+	if err != nil && r.ctx.Err() == nil {
+		r.log.Warn("noting the outcome of replication", zap.Error(err))
+	}
+}
+
+func keyOf(p state.Pending) state.PendingKey {
+	return state.PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen}
+}
+
+// work brings one row's object in step and notes the outcome.
+func (w *workers) work(ctx context.Context, row state.Pending) {
+	release, err := w.slots.acquire(ctx, classLive, row.Cluster)
+	if err != nil {
+		return // the run ends: claims are released as a whole
+	}
+	t := task{
+		objectRef: objectRef{row.Bucket, row.Key, row.Cluster}, class: classLive, size: row.Size,
+		foreign: row.Foreign, since: row.Since,
+	}
+	if src, ok := w.seen.get(objectRef{row.Bucket, row.Key, ""}); ok && row.Attempts == 0 && !row.Foreign && src.Size <= smallObject {
+		t.src, t.fresh = &src, true
+	}
+	_, err = w.settle(ctx, t)
+	release()
+	if ctx.Err() != nil {
+		return
+	}
+	if err == nil || errors.Is(err, errNoCopy) {
+		w.store(w.ctl.FinishPending(ctx, keyOf(row)))
+		if err == nil && row.Attempts == 0 && !row.Background {
+			lag := w.now().Sub(row.Since)
+			w.figures.lag(lag)
+			w.metrics.Lag(lag)
+		}
+		return
+	}
+	w.failed(ctx, row, err)
+}
+
+// failed stores why a row could not be settled and when it is tried again. A row is
+// never dropped.
+func (w *workers) failed(ctx context.Context, row state.Pending, err error) {
+	now := w.now()
+	kind := kindOf(err)
+	row.Error, row.Hold = err.Error(), state.HoldNone
+	switch {
+	case errors.Is(err, errConflict):
+		row.Hold, row.Foreign, row.Attempts = state.HoldConflict, true, 0
+	case errors.Is(err, errHeld):
+		row.Hold, row.Attempts = state.HoldDeletes, 0
+	case errors.Is(err, errMoving), errors.Is(err, errLeaving):
+		row.NextAttempt = now.Add(jitter(time.Second)) // no failure: it waits for something else
+	case errors.Is(err, errForbidden):
+		row.NextAttempt = now.Add(jitter(10 * time.Second))
+	case errors.Is(err, errDown):
+		// It becomes due when the storage is up again. Counting one attempt shows it
+		// among the failing objects; counting more would only delay it.
+		row.Attempts = max(row.Attempts, 1)
+		row.NextAttempt = now.Add(jitter(w.tune.RetryMax))
+	default:
+		row.Attempts++
+		row.NextAttempt = now.Add(w.backoff(row.Attempts, err))
+	}
+	if errors.Is(err, errNoSource) {
+		w.sourceMissing(row.Bucket, err)
+	}
+	if row.Attempts > 0 || row.Hold != state.HoldNone {
+		w.metrics.Failed(row.Cluster, kind)
+		task{objectRef: objectRef{row.Bucket, row.Key, row.Cluster}}.emitTo(w.ctl.Events(), "failed", "", 0, row.Error)
+		w.log.Debug("an object is not in step yet", zap.String("bucket", row.Bucket), zap.String("key", row.Key),
+			zap.String("cluster", row.Cluster), zap.Int("attempts", row.Attempts), zap.Error(err))
+	}
+	w.store(w.ctl.FailPending(ctx, row))
+	if errors.Is(err, storage.ErrNoBucket) && !errors.Is(err, errNoSource) {
+		w.sweeper.soon(row.Bucket) // a scan mends a copy's missing bucket
+	}
+}
+
+// backoff grows with the attempts; what will hardly change by itself is asked for less
+// often, a lost race more often.
+func (e *Engine) backoff(attempts int, err error) time.Duration {
+	base := e.tune.RetryBase
+	switch {
+	case errors.Is(err, storage.ErrPrecondition):
+		base /= 5
+	case errors.Is(err, storage.ErrRefused), errors.Is(err, storage.ErrDenied), errors.Is(err, storage.ErrFull):
+		base = max(base, e.tune.RetryMax/10)
+	}
+	d := base << min(attempts-1, 20)
+	if d <= 0 || d > e.tune.RetryMax {
+		d = e.tune.RetryMax
+	}
+	return jitter(d)
+}
+
+// sourceMissing notes that a bucket can't be compared with anything.
+func (r *run) sourceMissing(bucket string, err error) {
+	r.ctl.SetIssue(bucket, "source", err.Error())
+}
