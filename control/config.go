@@ -129,7 +129,7 @@ func violations(r catalog.Resource, in catalog.Lookup, checkBalance func(catalog
 	if p, ok := r.(*catalog.Policy); ok && len(p.Balance) > 0 && checkBalance != nil {
 		if err := checkBalance(p.Balance); err != nil {
 			vs = append(vs, catalog.Violation{
-				Field: "policy " + p.Name + ": balance", Value: string(p.Balance),
+				Field: "policy " + p.Name + ": balance", Value: "{…}", // it may hold a secret, as cookie's does
 				Expected: "the JSON of a Caddy selection policy: " + err.Error(),
 			})
 		}
@@ -359,6 +359,19 @@ func (l configLookup) Policy(name string) *catalog.Policy {
 		return catalog.BuiltinPolicy()
 	}
 	return p
+}
+
+func (l configLookup) Bucket(name string) *catalog.Bucket {
+	b, _ := l.d.byName[catalog.KindBucket][name].(*catalog.Bucket)
+	return b
+}
+
+func (l configLookup) Buckets(f func(name string) bool) {
+	for _, b := range l.d.cfg.Buckets {
+		if !f(b.Name) {
+			return
+		}
+	}
 }
 
 func (l configLookup) DefaultPolicy() string { return l.d.defaultPolicy() }

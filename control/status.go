@@ -201,29 +201,23 @@ func (c *Control) Placement(ctx context.Context, bucket, prefix string) (catalog
 	return rule, c.solve(snap, bucket, rule, rows), nil
 }
 
-// Solve is Placement for one rule by the copies given.
-func (c *Control) Solve(bucket string, rule catalog.PrefixRule, rows []state.Copy) catalog.Placement {
-	return c.solve(c.router.Snapshot(), bucket, rule, rows)
-}
-
+// solve places one rule by the copies given.
 func (c *Control) solve(snap *catalog.Snapshot, bucket string, rule catalog.PrefixRule, rows []state.Copy) catalog.Placement {
-	p := snap.Policy(rule.Policy)
-	if p == nil {
-		return catalog.Placement{Short: "policy " + rule.Policy + " does not exist"}
-	}
-	zones, clusters := make(map[string]*catalog.Zone), make(map[string]*catalog.Cluster)
-	snap.Zones(func(z *catalog.Zone) bool { zones[z.Name] = z; return true })
-	snap.Clusters(func(cl *catalog.Cluster) bool { clusters[cl.Name] = cl; return true })
-	current := make(map[string]bool)
+	var current []string
 	for _, r := range rows {
 		if r.Prefix == rule.Prefix && r.State <= catalog.CopySynced {
-			current[r.Cluster] = true
+			current = append(current, r.Cluster)
 		}
 	}
-	return catalog.Solve(catalog.PlacementInput{
-		Bucket: bucket, Prefix: rule.Prefix, Policy: p, Zones: zones, Clusters: clusters,
-		Primary: snap.Primary(bucket), Current: current, UsedBytes: c.UsedBytes(),
+	b := snap.Bucket(bucket)
+	p, known := catalog.NewSolver(snap, c.UsedBytes()).Place(&catalog.RuleInput{
+		Bucket: bucket, Prefix: rule.Prefix, Policy: rule.Policy,
+		Primary: snap.Primary(bucket), PrimaryDeclared: b != nil && b.Primary != "", Current: current,
 	})
+	if !known {
+		p.Short = "policy " + rule.Policy + " does not exist"
+	}
+	return p
 }
 
 func timeOrNil(t time.Time) *time.Time {

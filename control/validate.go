@@ -10,7 +10,7 @@ import (
 // validateChange judges a resource inside the transaction that stores it: by itself,
 // by what it refers to, and by what it would break. The caller holds mu.
 func (c *Control) validateChange(tx state.Tx, r catalog.Resource) error {
-	in := &txLookup{tx: tx, cfg: configLookup{c.inForce}}
+	in := &txLookup{tx: tx, cfg: configLookup{c.inForce}, snap: c.router.Snapshot()}
 	vs, err := violations(r, in, c.checkBalance)
 	if err == nil {
 		err = in.err
@@ -113,10 +113,16 @@ func tables(in catalog.Lookup) (map[string]*catalog.Zone, map[string]*catalog.Cl
 // txLookup finds what is declared: the configuration's first, then what the
 // transaction sees. It remembers the first error a read met.
 type txLookup struct {
-	tx  state.Tx
-	cfg configLookup
-	err error
+	tx   state.Tx
+	cfg  configLookup
+	snap *catalog.Snapshot
+	err  error
 }
+
+// Bucket and Buckets answer from memory: they are asked about as many buckets as
+// there are, and only whether two would share a physical bucket.
+func (l *txLookup) Bucket(name string) *catalog.Bucket { return l.snap.Bucket(name) }
+func (l *txLookup) Buckets(f func(name string) bool)   { l.snap.Buckets(f) }
 
 func lookUp[T catalog.Resource](l *txLookup, k catalog.Kind, name string) (found T) {
 	res, _, err := readRecord(l.tx, k, name)
