@@ -36,6 +36,7 @@ func (c *choice) release() {
 	clear(c.offered)
 	clear(c.stands)
 	c.query = catalog.Query{}
+	c.decision.Reset()
 	c.ups = upstreams{}
 	c.policy.choices.Put(c)
 }

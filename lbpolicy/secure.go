@@ -2,7 +2,6 @@ package lbpolicy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -34,8 +33,6 @@ type tlsSetting struct {
 	serverName string // only where it does not follow from the request
 }
 
-var errTransportClosed = errors.New("the transport is closed")
-
 func (s *secureTransports) init(ctx caddy.Context, base reverseproxy.HTTPTransport) {
 	s.base = base
 	s.made = make(map[tlsSetting]*reverseproxy.HTTPTransport)
@@ -65,9 +62,6 @@ func (s *secureTransports) make(key tlsSetting) (http.RoundTripper, error) {
 	if t := s.made[key]; t != nil {
 		return t.Transport, nil
 	}
-	if s.closed {
-		return nil, errTransportClosed
-	}
 	t := s.base
 	t.TLS = s.tlsConfig(key)
 	if t.KeepAlive != nil { // provisioning writes into it
@@ -77,6 +71,8 @@ func (s *secureTransports) make(key tlsSetting) (http.RoundTripper, error) {
 	if err := t.Provision(s.ctx); err != nil {
 		return nil, fmt.Errorf("setting up TLS: %w", err)
 	}
+	// Requests of a config that was replaced may be served a little longer than it.
+	t.Transport.DisableKeepAlives = t.Transport.DisableKeepAlives || s.closed
 	s.made[key] = &t
 	return t.Transport, nil
 }

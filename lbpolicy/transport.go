@@ -1,6 +1,7 @@
 package lbpolicy
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -93,6 +94,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := rt.RoundTrip(t.direct(req, ep))
 	if err != nil {
 		f.end()
+		if handshakeFailed(err) { // so nothing was sent, as after a failed dial
+			err = reverseproxy.NewDialError(err)
+		}
 		if endpointsFault(req, err) {
 			t.failed(ep, err)
 		}
@@ -228,6 +232,14 @@ func endpointsFault(req *http.Request, err error) bool {
 		}
 	}
 	return true
+}
+
+// handshakeFailed says whether there was a connection, but no TLS on it.
+func handshakeFailed(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	return errors.As(err, &certificate) || errors.As(err, &record) ||
+		err.Error() == "net/http: TLS handshake timeout" // of a type that is not exported
 }
 
 func closeBody(req *http.Request) {

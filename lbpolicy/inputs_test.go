@@ -1,0 +1,128 @@
+package lbpolicy
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+func whole(bucket string) catalog.Input { return catalog.Input{Bucket: bucket} }
+
+func object(bucket, key string) catalog.Input {
+	return catalog.Input{Bucket: bucket, Key: key, Scope: catalog.ScopeObject}
+}
+
+func TestInputsFromHeaders(t *testing.T) {
+	p := &DataAware{bucket: source{header: headerBucket}, object: source{header: headerObject}}
+	for _, test := range []struct {
+		name   string
+		header http.Header
+		want   []catalog.Input
+	}{
+		{"nothing", http.Header{}, nil},
+		{"an empty bucket", http.Header{headerBucket: {"", " , "}}, nil},
+		{"a bucket", http.Header{headerBucket: {" photos "}}, []catalog.Input{whole("photos")}},
+		{
+			"several buckets", http.Header{headerBucket: {"a, b", "c"}},
+			[]catalog.Input{whole("a"), whole("b"), whole("c")},
+		},
+		{
+			"an object instead of the whole bucket", http.Header{headerBucket: {"a"}, headerObject: {"x/y.txt"}},
+			[]catalog.Input{object("a", "x/y.txt")},
+		},
+		{
+			"objects belong to the first bucket", http.Header{headerBucket: {"a", "b"}, headerObject: {"x", "", "y"}},
+			[]catalog.Input{object("a", "x"), whole("b"), object("a", "y")},
+		},
+		{"an object without a bucket", http.Header{headerObject: {"x"}}, nil},
+		{
+			"percent-encoding", http.Header{headerBucket: {"a"}, headerObject: {"a%20b%2Fc", "a+b", "100%", "x,y"}},
+			[]catalog.Input{object("a", "a b/c"), object("a", "a+b"), object("a", "100%"), object("a", "x,y")},
+		},
+		{
+			"a key that ends in a slash is a key", http.Header{headerBucket: {"a"}, headerObject: {"dir/"}},
+			[]catalog.Input{object("a", "dir/")},
+		},
+		{
+			"data", http.Header{headerData: {"s3://a/k%20ey", "s3://b/dir/", "s3://c/", "s3://d", " s3://e//x "}},
+			[]catalog.Input{
+				object("a", "k ey"),
+				{Bucket: "b", Key: "dir/", Scope: catalog.ScopePrefix},
+				whole("c"), whole("d"), object("e", "/x"),
+			},
+		},
+		{
+			"bucket and data", http.Header{headerBucket: {"a"}, headerData: {"s3://a/k"}},
+			[]catalog.Input{whole("a"), object("a", "k")},
+		},
+		{
+			"unreadable data", http.Header{headerData: {"a/k", "https://a/k", "s3://", "s3:///k", ""}},
+			[]catalog.Input{whole(unreadable), whole(unreadable), whole(unreadable), whole(unreadable), whole(unreadable)},
+		},
+		{
+			"too many inputs", http.Header{headerBucket: {"a" + strings.Repeat(",a", maxInputs)}},
+			[]catalog.Input{whole(unreadable)},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+			got := p.inputsOf(nil, r, test.header)
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestUnreadableIsNoBucketName(t *testing.T) {
+	b := &catalog.Bucket{Name: unreadable}
+	b.Normalize()
+	if err := catalog.ValidateResource(b, catalog.NewSnapshot()); err == nil {
+		t.Errorf("%q can be the name of a bucket", unreadable)
+	}
+}
+
+func TestInputsFromPlaceholders(t *testing.T) {
+	for _, test := range []struct {
+		bucket, object string
+		want           []catalog.Input
+	}{
+		{"{query.b}", "{query.o}", []catalog.Input{object("photos", "a b%20c")}},
+		{"{http.request.uri.query.b}", "{query.none}", []catalog.Input{whole("photos")}},
+		{"{header.x-tenant-bucket}", "{http.request.header.X-Key}", []catalog.Input{object("t1", "k 1"), object("t1", "k2")}},
+		{"fixed-{query.b}", "", []catalog.Input{whole("fixed-photos")}},
+		{"{query.none}", "{query.o}", nil},
+	} {
+		t.Run(test.bucket+" "+test.object, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/f?b=photos&o=a%20b%2520c", http.NoBody)
+			r.Header.Set("X-Tenant-Bucket", "t1")
+			r.Header["X-Key"] = []string{"k%201", "k2"}
+			repl := caddy.NewReplacer()
+			r = caddyhttp.PrepareRequest(r, repl, httptest.NewRecorder(), &caddyhttp.Server{})
+			// What Caddy's shorthands in a Caddyfile become.
+			long := strings.NewReplacer("{query.", "{http.request.uri.query.")
+			p := &DataAware{bucket: newSource(long.Replace(test.bucket)), object: newSource(long.Replace(test.object))}
+			if got := p.inputsOf(nil, r, r.Header); !slices.Equal(got, test.want) {
+				t.Errorf("got %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestReadingInputsAllocatesNothing(t *testing.T) {
+	p := &DataAware{bucket: source{header: headerBucket}, object: source{header: headerObject}}
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody).WithContext(context.Background())
+	h := http.Header{headerBucket: {"a, b"}, headerObject: {"x/y"}, headerData: {"s3://c/k"}}
+	buf := make([]catalog.Input, 0, 8)
+	if n := testing.AllocsPerRun(100, func() { p.inputsOf(buf, r, h) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
