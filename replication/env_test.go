@@ -1,0 +1,419 @@
+package replication
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/sqlite"
+	"github.com/fado-project/fado/storage"
+)
+
+// The servers are shared by all tests, which keep to physical buckets of their own.
+var (
+	minioA = lazyServer(testenv.KindMinIO)
+	minioB = lazyServer(testenv.KindMinIO)
+	minioC = lazyServer(testenv.KindMinIO)
+	versA  = lazyServer(testenv.KindVersityGW)
+)
+
+type lazy func() (*testenv.Server, error)
+
+var started struct {
+	sync.Mutex
+	servers []*testenv.Server
+}
+
+func lazyServer(kind testenv.Kind) lazy {
+	return sync.OnceValues(func() (*testenv.Server, error) {
+		s, err := testenv.Start(context.Background(), kind, testenv.Options{Versioning: true})
+		if err == nil {
+			started.Lock()
+			started.servers = append(started.servers, s)
+			started.Unlock()
+		}
+		return s, err
+	})
+}
+
+func (l lazy) server(tb testing.TB) *testenv.Server {
+	tb.Helper()
+	s, err := l()
+	if errors.Is(err, testenv.ErrNoBinary) && os.Getenv("FADO_REQUIRE_TOOLS") != "1" {
+		tb.Skip(err)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv("FADO_CRASH_CHILD") != "" {
+		crashChild()
+		return
+	}
+	code := m.Run()
+	for _, s := range started.servers {
+		s.Close()
+	}
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// world is one FaDO over some storages: store, control and engine.
+type world struct {
+	testing.TB
+	store  *sqlite.Store
+	ctl    *control.Control
+	eng    *Engine
+	prefix string // of the physical buckets
+
+	mu      sync.Mutex
+	servers map[string]*testenv.Server
+	apis    map[string]*minio.Client
+	fakes   map[string]*fakeStorage
+	wrap    func(cluster string, s storage.Storage) storage.Storage
+}
+
+var worlds atomic.Int64
+
+// fastTuning is for tests: what takes seconds in production takes moments.
+func fastTuning() Tuning {
+	return Tuning{
+		PingEvery: time.Second, PingTimeout: 2 * time.Second, CallTimeout: 10 * time.Second,
+		SilentScan: 2 * time.Second, DrainGrace: 20 * time.Millisecond, LookTimeout: 3 * time.Second,
+		RetryBase: 50 * time.Millisecond, RetryMax: 2 * time.Second, Lease: 10 * time.Second,
+	}
+}
+
+// newWorld makes a world with a running engine; o changes its options before.
+func newWorld(tb testing.TB, s Settings, o func(*Options)) *world {
+	tb.Helper()
+	w := &world{
+		TB: tb, prefix: fmt.Sprintf("t%d-", worlds.Add(1)),
+		servers: make(map[string]*testenv.Server), apis: make(map[string]*minio.Client), fakes: make(map[string]*fakeStorage),
+	}
+	w.open(filepath.Join(tb.TempDir(), "fado.db"), o)
+	if err := w.eng.Start(s); err != nil {
+		tb.Fatal(err)
+	}
+	return w
+}
+
+// open makes store, control and engine over a file.
+func (w *world) open(path string, change func(*Options)) {
+	w.Helper()
+	ctx := context.Background()
+	var err error
+	w.store, err = sqlite.Open(ctx, sqlite.Options{Path: path})
+	w.must(err)
+	w.ctl, err = control.New(control.Options{Store: w.store, Log: w.log("control"), Node: "test"})
+	w.must(err)
+	w.must(w.ctl.Start(ctx))
+	_, err = w.ctl.Attach(ctx, control.Config{})
+	w.must(err)
+	o := Options{Control: w.ctl, Log: w.log("replication"), Open: w.openStorage, Tune: fastTuning()}
+	if change != nil {
+		change(&o)
+	}
+	w.eng = New(o)
+	w.Cleanup(w.close)
+}
+
+func (w *world) close() {
+	w.eng.Stop()
+	w.ctl.Close()
+	if err := w.store.Close(); err != nil {
+		w.Error(err)
+	}
+}
+
+func (w *world) log(name string) *zap.Logger {
+	if os.Getenv("FADO_TEST_LOG") == "" {
+		return zap.NewNop()
+	}
+	return zaptest.NewLogger(w).Named(name)
+}
+
+func (w *world) openStorage(cluster string, s *catalog.Storage) (storage.Storage, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if f := w.fakes[cluster]; f != nil {
+		return f, nil
+	}
+	c, err := storage.Open(storage.Config{
+		Name: cluster, Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Region: s.Region,
+		BucketPrefix: s.BucketPrefix,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if w.wrap != nil {
+		return w.wrap(cluster, c), nil
+	}
+	return c, nil
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// cluster declares a cluster over a server, in a zone of the same name.
+func (w *world) cluster(name string, srv *testenv.Server) { w.clusterAt(name, srv, srv.Endpoint) }
+
+func (w *world) clusterAt(name string, srv *testenv.Server, endpoint string) {
+	w.Helper()
+	w.mu.Lock()
+	w.servers[name], w.apis[name] = srv, srv.NewClient(w)
+	w.mu.Unlock()
+	w.zone(name)
+	w.apply(&catalog.Cluster{Name: name, Zones: []string{name}, Storage: &catalog.Storage{
+		Endpoint: endpoint, AccessKey: srv.AccessKey, SecretKey: srv.SecretKey, BucketPrefix: w.prefix,
+	}})
+}
+
+// fake declares a cluster over a storage in memory.
+func (w *world) fake(name string) *fakeStorage {
+	w.Helper()
+	f := newFakeStorage(name)
+	w.mu.Lock()
+	w.fakes[name] = f
+	w.mu.Unlock()
+	w.zone(name)
+	w.apply(&catalog.Cluster{Name: name, Zones: []string{name}, Storage: &catalog.Storage{
+		Endpoint: "http://" + name + ".test", BucketPrefix: w.prefix,
+	}})
+	return f
+}
+
+func (w *world) zone(name string) { w.apply(&catalog.Zone{Name: name}) }
+
+// apply creates or replaces a resource.
+func (w *world) apply(r catalog.Resource) {
+	w.Helper()
+	_, _, err := w.ctl.Replace(context.Background(), r, control.Precondition{}, nil)
+	w.must(err)
+}
+
+// policy declares a policy named after its content.
+func (w *world) policy(name string, copies int, clusters ...string) {
+	w.Helper()
+	w.apply(&catalog.Policy{Name: name, Copies: catalog.Copies{N: copies}, Clusters: clusters, Prefer: clusters})
+}
+
+// bucket declares a bucket.
+func (w *world) bucket(name, policy, primary string, rules ...catalog.PrefixRule) {
+	w.Helper()
+	w.apply(&catalog.Bucket{Name: name, Policy: policy, Primary: primary, Prefixes: rules})
+}
+
+func (w *world) makeBucket(cluster, bucket string) {
+	w.Helper()
+	w.must(w.apis[cluster].MakeBucket(context.Background(), w.prefix+bucket, minio.MakeBucketOptions{}))
+}
+
+func (w *world) put(cluster, bucket, key, body string) {
+	w.Helper()
+	w.must(w.tryPut(cluster, bucket, key, body))
+}
+
+func (w *world) tryPut(cluster, bucket, key, body string) error {
+	_, err := w.apis[cluster].PutObject(context.Background(), w.prefix+bucket, key, strings.NewReader(body), int64(len(body)),
+		minio.PutObjectOptions{ContentType: "text/plain", UserMetadata: map[string]string{"Colour": "blue"}, DisableMultipart: true})
+	return err
+}
+
+func (w *world) del(cluster, bucket, key string) {
+	w.Helper()
+	w.must(w.apis[cluster].RemoveObject(context.Background(), w.prefix+bucket, key, minio.RemoveObjectOptions{}))
+}
+
+// get returns an object's content, and false if there is none.
+func (w *world) get(cluster, bucket, key string) (string, bool) {
+	w.Helper()
+	o, err := w.apis[cluster].GetObject(context.Background(), w.prefix+bucket, key, minio.GetObjectOptions{})
+	w.must(err)
+	defer o.Close()
+	b, err := io.ReadAll(o)
+	switch minio.ToErrorResponse(err).Code {
+	case "NoSuchKey", "NoSuchBucket":
+		return "", false
+	}
+	w.must(err)
+	return string(b), true
+}
+
+// contents returns every object of a bucket with its content's ETag and size; nil if
+// there is no such bucket.
+func (w *world) contents(cluster, bucket string) map[string]string {
+	w.Helper()
+	if f := w.fakes[cluster]; f != nil {
+		return f.contents(bucket)
+	}
+	m := make(map[string]string)
+	for o := range w.apis[cluster].ListObjects(context.Background(), w.prefix+bucket, minio.ListObjectsOptions{Recursive: true}) {
+		if minio.ToErrorResponse(o.Err).Code == "NoSuchBucket" {
+			return nil
+		}
+		w.must(o.Err)
+		m[o.Key] = fmt.Sprintf("%s %d", o.ETag, o.Size)
+	}
+	return m
+}
+
+// await waits until a condition holds, looking whenever something happens.
+func (w *world) await(what string, cond func() bool) {
+	w.Helper()
+	w.awaitFor(30*time.Second, what, cond)
+}
+
+func (w *world) awaitFor(d time.Duration, what string, cond func() bool) {
+	w.Helper()
+	sub := w.ctl.Events().Subscribe(16)
+	defer sub.Close()
+	deadline := time.After(d)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-sub.C:
+		case <-tick.C:
+		case <-deadline:
+			w.Fatalf("waited in vain: %s\n%s", what, w.dump())
+		}
+	}
+}
+
+// dump describes where everything stands.
+func (w *world) dump() string {
+	var b bytes.Buffer
+	_ = w.store.EachCopy(context.Background(), func(c state.Copy) error {
+		fmt.Fprintf(&b, "copy %+v\n", c)
+		return nil
+	})
+	n := 0
+	_ = w.store.EachPending(context.Background(), func(p state.Pending) error {
+		if n++; n < 20 {
+			fmt.Fprintf(&b, "pending %+v\n", p)
+		}
+		return nil
+	})
+	w.ctl.Router().Snapshot().Buckets(func(name string) bool {
+		st, err := w.ctl.BucketStatus(context.Background(), name)
+		fmt.Fprintf(&b, "bucket %s: %s %s %v\n", name, st.State, st.Reason, err)
+		return true
+	})
+	w.ctl.Router().Snapshot().Clusters(func(c *catalog.Cluster) bool {
+		fmt.Fprintf(&b, "cluster %s: %+v\n", c.Name, w.eng.StorageStatus(c.Name))
+		return true
+	})
+	return b.String()
+}
+
+func (w *world) status(bucket string) control.BucketStatus {
+	w.Helper()
+	st, err := w.ctl.BucketStatus(context.Background(), bucket)
+	w.must(err)
+	return st
+}
+
+// awaitOK waits until a bucket is where it should be, with synced copies in exactly
+// these clusters, the first being the primary.
+func (w *world) awaitOK(bucket string, clusters ...string) {
+	w.Helper()
+	w.await(fmt.Sprintf("bucket %s ok in %v", bucket, clusters), func() bool {
+		st := w.status(bucket)
+		var in []string
+		for _, c := range st.Copies {
+			in = append(in, c.Cluster)
+		}
+		slices.Sort(in)
+		want := slices.Sorted(slices.Values(clusters))
+		return st.State == control.BucketOK && st.Primary == clusters[0] && slices.Equal(in, want)
+	})
+}
+
+// awaitSame waits until all clusters have the same content.
+func (w *world) awaitSame(bucket string, clusters ...string) {
+	w.Helper()
+	w.await(fmt.Sprintf("bucket %s the same in %v", bucket, clusters), func() bool {
+		first := w.contents(clusters[0], bucket)
+		for _, c := range clusters[1:] {
+			if !mapsEqual(first, w.contents(c, bucket)) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func mapsEqual(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *world) pending(f state.PendingFilter) []state.Pending {
+	w.Helper()
+	rows, err := w.store.ListPending(context.Background(), f, state.PendingKey{}, 0)
+	w.must(err)
+	return rows
+}
+
+func (w *world) copyRow(bucket, prefix, cluster string) (state.Copy, bool) {
+	w.Helper()
+	rows, err := w.store.CopiesOf(context.Background(), bucket)
+	w.must(err)
+	i := indexCopy(rows, prefix, cluster)
+	if i < 0 {
+		return state.Copy{}, false
+	}
+	return rows[i], true
+}
+
+// feedsLive waits until changes made directly at the storages are listened to.
+func (w *world) feedsLive(clusters ...string) {
+	w.Helper()
+	w.await("listeners", func() bool {
+		for _, c := range clusters {
+			if w.eng.StorageStatus(c).Feed != "listening" {
+				return false
+			}
+		}
+		return true
+	})
+}
