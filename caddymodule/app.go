@@ -167,13 +167,21 @@ func (app *App) settleIdentity() error {
 			return fmt.Errorf("finding the host name, which names this node by default: %w", err)
 		}
 	}
-	if strings.ContainsFunc(node, func(r rune) bool { return r <= ' ' || r == 0x7f }) || len(node) > 255 {
-		return fmt.Errorf("node: %q: expected up to 255 characters without spaces", node)
+	if err := checkNode(node); err != nil {
+		return fmt.Errorf("node: %w", err)
 	}
 	if app.encryptionKey, err = resolveSecret(app.EncryptionKey); err != nil {
 		return fmt.Errorf("encryption_key: %w", err)
 	}
 	app.key = runtimeKey{store: app.store.StoreKey(), node: node, encryptionKey: sha256.Sum256([]byte(app.encryptionKey))}
+	return nil
+}
+
+func checkNode(name string) error {
+	blank := func(r rune) bool { return r <= ' ' || r == 0x7f }
+	if name == "" || len(name) > 255 || strings.ContainsFunc(name, blank) {
+		return fmt.Errorf("%q: expected 1 to 255 characters without spaces", name)
+	}
 	return nil
 }
 

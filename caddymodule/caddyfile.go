@@ -125,7 +125,7 @@ func (p *parser) options() options {
 	app := p.app
 	return options{
 		"store":          {usage: "store sqlite [<path>]", raw: p.store},
-		"node":           text("node <name>", &app.Node),
+		"node":           value("node <name>", &app.Node, parseNode),
 		"encryption_key": text("encryption_key <key>", &app.EncryptionKey),
 		"default_policy": text("default_policy <name>", &app.DefaultPolicy),
 		"zone":           {usage: "zone <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.zone},
@@ -325,6 +325,14 @@ func scanInterval(s string) (catalog.Duration, error) {
 		err = fmt.Errorf("%q: expected a duration of at least %s", s, minScanInterval)
 	}
 	return v, err
+}
+
+// parseNode checks a node's name as far as it is not a placeholder.
+func parseNode(s string) (string, error) {
+	if strings.Contains(s, "{") {
+		return s, nil
+	}
+	return s, checkNode(s)
 }
 
 // count reads a number from 1.

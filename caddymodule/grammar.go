@@ -99,10 +99,14 @@ func blockFollows(d *caddyfile.Dispenser) bool {
 	return peek.Next() && peek.Val() == "{" && peek.Line() == line && peek.File() == file
 }
 
-// text is an option with one argument that is kept as it is.
-func text[T ~string](usage string, v *T) option {
-	return option{usage: usage, min: 1, max: 1, set: func(_ *caddyfile.Dispenser, args []string) error {
-		*v = T(args[0])
+// text is an option with one argument that is kept as it is. It can't be empty: what
+// is not wanted is left out.
+func text(usage string, v *string) option {
+	return option{usage: usage, min: 1, max: 1, set: func(d *caddyfile.Dispenser, args []string) error {
+		if args[0] == "" {
+			return d.Errf("empty value: expected %s", usage)
+		}
+		*v = args[0]
 		return nil
 	}}
 }

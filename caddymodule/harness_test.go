@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	_ "github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/catalog"
 	_ "github.com/fado-project/fado/eventhook"
 	"github.com/fado-project/fado/internal/testenv"
 	_ "github.com/fado-project/fado/lbpolicy"
@@ -57,8 +58,12 @@ type troublemaker struct {
 	fado *App
 }
 
-// fadoHadStarted says that the last troublemaker to fail did so after fado's start.
-var fadoHadStarted atomic.Bool
+// fadoHadStarted says that the last troublemaker to fail did so after fado's start;
+// fadoRouter is what sites that started before fado would have routed by.
+var (
+	fadoHadStarted atomic.Bool
+	fadoRouter     atomic.Pointer[catalog.Router]
+)
 
 func (*troublemaker) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "fado_test_trouble", New: func() caddy.Module { return new(troublemaker) }}
@@ -79,6 +84,7 @@ func (tm *troublemaker) Provision(ctx caddy.Context) error {
 func (tm *troublemaker) Start() error {
 	if tm.FailStart {
 		fadoHadStarted.Store(tm.fado.hold != nil)
+		fadoRouter.Store(tm.fado.Router())
 		return errors.New("trouble in Start")
 	}
 	return nil
@@ -95,8 +101,11 @@ func (*recorder) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "events.handlers.fado_test_recorder", New: func() caddy.Module { return new(recorder) }}
 }
 
-func (*recorder) Handle(_ context.Context, e caddy.Event) error {
-	recorded <- e
+func (*recorder) Handle(ctx context.Context, e caddy.Event) error {
+	select {
+	case recorded <- e:
+	case <-ctx.Done():
+	}
 	return nil
 }
 

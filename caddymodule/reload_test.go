@@ -160,6 +160,9 @@ func TestFailedReloadsLeaveWhatRan(t *testing.T) {
 				if fadoHadStarted.Load() {
 					attached++
 				}
+				if failing == "start" && fadoRouter.Load() != app.Router() {
+					t.Fatal("the starting configuration did not route by what runs")
+				}
 				if running(t) != app || app.Control() == nil {
 					t.Fatal("another app is running")
 				}

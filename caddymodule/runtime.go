@@ -215,6 +215,7 @@ func (rt *runtime) detach(h *hold) {
 	rt.holds = slices.DeleteFunc(rt.holds, func(other *hold) bool { return other == h })
 	if len(rt.holds) == 0 {
 		rt.ended = true
+		rt.logs.use(caddy.Log().Core()) // the configuration's own is about to be closed
 		rt.stopWork()
 	}
 	h.attachment.Detach()

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/fado-project/fado/catalog"
 )
 
 // validate does what caddy validate does.
@@ -132,6 +134,10 @@ func TestSecretsAreResolvedLate(t *testing.T) {
 		if got, err := resolveSecret(in); err != nil || got != want {
 			t.Errorf("%q: got %q, %v", in, got, err)
 		}
+	}
+	_, err := openStorage("c1", &catalog.Storage{Endpoint: "http://127.0.0.1:1", SecretKey: "{env.FADO_TEST_UNSET}"})
+	if err == nil || !strings.Contains(err.Error(), "secret_key: evaluated placeholder {env.FADO_TEST_UNSET} is empty") {
+		t.Errorf("a storage was opened with a secret that is missing: %v", err)
 	}
 	noLeaks(t)
 	c := parse(t, "fado {\nzone eu\ncluster c1 {\nzones eu\nstorage http://127.0.0.1:1 {\naccess_key {env.FADO_TEST_KEY}\nsecret_key literal{with}braces\n}\n}\n}", "")
