@@ -53,9 +53,9 @@ func (p *DataAware) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (p *DataAware) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
 	case "bucket":
-		return parseOne(d, &p.Bucket)
+		return parseOne(d, option, "a placeholder, such as {header.X-Bucket}", &p.Bucket)
 	case "object":
-		return parseOne(d, &p.Object)
+		return parseOne(d, option, "a placeholder, such as {header.X-Key}", &p.Object)
 	case "balance":
 		return p.unmarshalBalance(d)
 	case "unknown_bucket":
@@ -82,7 +82,7 @@ func (p *DataAware) unmarshalBalance(d *caddyfile.Dispenser) error {
 		return d.Err("balance is already specified, after data_aware")
 	}
 	if !d.NextArg() {
-		return d.ArgErr()
+		return d.Err("balance: expected a selection policy, such as least_conn, round_robin or random")
 	}
 	raw, err := parseBalance(d)
 	p.BalanceRaw = raw
@@ -90,13 +90,14 @@ func (p *DataAware) unmarshalBalance(d *caddyfile.Dispenser) error {
 }
 
 func (p *DataAware) unmarshalSpill(d *caddyfile.Dispenser) error {
+	const expected = "a number of requests in flight, at least 1"
 	var v string
-	if err := parseOne(d, &v); err != nil {
+	if err := parseOne(d, "spill", expected, &v); err != nil {
 		return err
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
-		return d.Errf("spill '%s': expected a number of requests in flight, at least 1", v)
+		return d.Errf("spill '%s': expected %s", v, expected)
 	}
 	p.Spill = n
 	return nil
@@ -123,20 +124,18 @@ func parseBalance(d *caddyfile.Dispenser) (json.RawMessage, error) {
 }
 
 // parseOne reads exactly one non-empty argument.
-func parseOne(d *caddyfile.Dispenser, into *string) error {
-	if !d.NextArg() || d.Val() == "" {
-		return d.ArgErr()
+func parseOne(d *caddyfile.Dispenser, option, expected string, into *string) error {
+	args := d.RemainingArgs()
+	if len(args) != 1 || args[0] == "" {
+		return d.Errf("%s %q: expected one argument: %s", option, args, expected)
 	}
-	*into = d.Val()
-	if d.NextArg() {
-		return d.ArgErr()
-	}
+	*into = args[0]
 	return nil
 }
 
 // parseEnum reads exactly one argument, which is one of two words.
 func parseEnum(d *caddyfile.Dispenser, option string, into *string, a, b string) error {
-	if err := parseOne(d, into); err != nil {
+	if err := parseOne(d, option, a+" or "+b, into); err != nil {
 		return err
 	}
 	if *into != a && *into != b {
@@ -151,7 +150,7 @@ func parseEnum(d *caddyfile.Dispenser, option string, into *string, a, b string)
 func (u *Upstreams) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume source name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("'%s': dynamic fado takes no arguments", d.Val())
 	}
 	if d.NextBlock(0) {
 		return d.Errf("unrecognized option '%s': dynamic fado has none", d.Val())
@@ -167,7 +166,7 @@ func (u *Upstreams) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume transport name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("'%s': transport fado takes no arguments, only a block of options", d.Val())
 	}
 	d.Reset()
 	return t.HTTPTransport.UnmarshalCaddyfile(d)
