@@ -52,7 +52,7 @@ func TestBucketStatus(t *testing.T) {
 func TestClusterStatus(t *testing.T) {
 	h := withCluster(t)
 	h.engine.storages = map[string]replication.StorageStatus{"c1": {
-		State: "down", Error: "refused", Capabilities: storage.Capabilities{Versioning: true, Tags: true}, UsedBytes: 5,
+		State: "down", Error: "refused", Capabilities: storage.Capabilities{Versioning: true, Tags: true}, UsedBytes: 5, Feed: "listening",
 	}}
 	for _, ep := range h.ctl.Router().Snapshot().Endpoints() {
 		ep.Live.SetHealthy(false, "no answer")
@@ -64,7 +64,7 @@ func TestClusterStatus(t *testing.T) {
 	} {
 		want := map[string]any{
 			"storage": map[string]any{
-				"state": "down", "error": "refused", "used_bytes": 5.0, "capabilities": map[string]any{
+				"state": "down", "error": "refused", "used_bytes": 5.0, "feed": "listening", "capabilities": map[string]any{
 					"versioning": true, "notifications": false, "tags": true, "conditional_put": false, "preserve_version": false,
 				},
 			},

@@ -10,7 +10,9 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
 )
 
 // requestError is an error whose text is meant for the client.
@@ -65,11 +67,27 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, control.ErrPrecondition):
 		return http.StatusPreconditionFailed
-	case errors.Is(err, state.ErrUnavailable):
+	case errors.Is(err, state.ErrUnavailable),
+		errors.Is(err, replication.ErrOff),
+		isStorage(err):
 		return http.StatusServiceUnavailable
 	default:
 		return 0
 	}
+}
+
+// isStorage says that a storage could not do what a request needs of it; the reason is
+// for the client, whose storage it is.
+func isStorage(err error) bool {
+	for _, sentinel := range []error{
+		storage.ErrUnavailable, storage.ErrDenied, storage.ErrNoBucket, storage.ErrFull,
+		storage.ErrRefused, storage.ErrCorrupt, storage.ErrUnsupported,
+	} {
+		if errors.Is(err, sentinel) {
+			return true
+		}
+	}
+	return false
 }
 
 // violationStatus is 409 when every value is good by itself and only stands against

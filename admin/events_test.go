@@ -42,7 +42,7 @@ func (h *harness) watch(header ...string) (*bufio.Reader, func()) {
 }
 
 // next reads up to the empty line that ends an event.
-func next(t *testing.T, r *bufio.Reader) (e sse) {
+func next(t testing.TB, r *bufio.Reader) (e sse) {
 	t.Helper()
 	for {
 		line, err := r.ReadString('\n')

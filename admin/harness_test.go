@@ -104,7 +104,7 @@ func (f failingCatalogue) Delete(context.Context, catalog.Kind, string, control.
 // harness is the API over a real control on a SQLite store of its own. Every answer is
 // held against the OpenAPI document.
 type harness struct {
-	t       *testing.T
+	t       testing.TB
 	api     *API
 	ctl     *control.Control
 	engine  *fakeEngine
@@ -115,7 +115,7 @@ type harness struct {
 }
 
 // start returns a harness with the given resources declared by the configuration.
-func start(t *testing.T, declared control.Config) *harness {
+func start(t testing.TB, declared control.Config) *harness {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "fado.db")})
 	if err != nil {
@@ -165,7 +165,7 @@ func (h *harness) serve(w http.ResponseWriter, r *http.Request) {
 
 // answer is an HTTP answer that was read.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	what   string
 	status int
 	header http.Header
