@@ -1,0 +1,83 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
+)
+
+// Conflict is one key of GET /fado/buckets/{b}/conflicts: somebody else's object stands
+// where a copy should be, and people decide.
+type Conflict struct {
+	Key    string         `json:"key"`
+	Reason string         `json:"reason"`
+	Copies []ConflictCopy `json:"copies"`
+}
+
+// ConflictCopy is what is in one cluster under a key that is in conflict.
+type ConflictCopy struct {
+	Cluster      string    `json:"cluster"`
+	ETag         string    `json:"etag"`
+	Size         int64     `json:"size"`
+	LastModified time.Time `json:"last_modified"`
+}
+
+// askAtATime is how many objects are looked at at a time to show conflicts.
+const askAtATime = 16
+
+// Conflicts lists the keys of a bucket that are in conflict, in order and from at most
+// limit pending rows, with what the storages concerned hold now: the primary first. A
+// cluster without the object, or whose storage can't be asked, is left out of a key's
+// copies.
+func (e *Engine) Conflicts(ctx context.Context, bucket string, limit int) ([]Conflict, error) {
+	snap := e.ctl.Router().Snapshot()
+	if snap.Bucket(bucket) == nil {
+		return nil, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	hold := state.HoldConflict
+	rows, err := e.ctl.Store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Hold: &hold}, state.PendingKey{}, limit)
+	if err != nil {
+		return nil, err
+	}
+	list := []Conflict{}
+	clusters := [][]string{} // to ask, per conflict
+	for _, row := range rows {
+		n := len(list)
+		if n == 0 || list[n-1].Key != row.Key {
+			list = append(list, Conflict{Key: row.Key, Reason: row.Error, Copies: []ConflictCopy{}})
+			clusters = append(clusters, []string{snap.Primary(bucket), row.Cluster})
+			continue
+		}
+		clusters[n-1] = append(clusters[n-1], row.Cluster)
+	}
+	var wg sync.WaitGroup
+	room := make(chan struct{}, askAtATime)
+	for i := range list {
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			for _, c := range clusters[i] {
+				list[i].Copies = e.appendHeld(ctx, list[i].Copies, c, bucket, list[i].Key)
+			}
+		})
+	}
+	wg.Wait()
+	return list, ctx.Err()
+}
+
+// appendHeld appends what a cluster holds under a key, if that can be told.
+func (e *Engine) appendHeld(ctx context.Context, copies []ConflictCopy, cluster, bucket, key string) []ConflictCopy {
+	s, err := e.sites.usable(cluster)
+	if err != nil {
+		return copies
+	}
+	o, err := e.stat(ctx, s, bucket, key)
+	if err != nil || o == nil {
+		return copies
+	}
+	return append(copies, ConflictCopy{Cluster: cluster, ETag: o.ETag, Size: o.Size, LastModified: o.LastModified.UTC()})
+}
