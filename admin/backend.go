@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -30,6 +31,7 @@ type catalogue interface {
 	StuckBuckets() (n int, bucket, reason string)
 	Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, catalog.Placement, error)
 	Router() *catalog.Router
+	PublishedAt() time.Time
 	Events() *control.Bus
 	Store() state.Store
 	Node() string
@@ -45,6 +47,7 @@ type engine interface {
 	SyncBucket(ctx context.Context, bucket string) error
 	Purge(ctx context.Context, bucket string, mode replication.PurgeMode, pre control.Precondition) error
 	Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (replication.ObjectPage, error)
+	Conflicts(ctx context.Context, bucket string, limit int) ([]replication.Conflict, error)
 	StorageStatus(cluster string) replication.StorageStatus
 	ConfirmDeletes(ctx context.Context, bucket string) (int, error)
 	RejectDeletes(ctx context.Context, bucket string) (int, error)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -90,13 +91,41 @@ func objects(c *call) error {
 	defer cancel()
 	page, err := c.engine.Objects(ctx, c.vars["name"], c.query("prefix"), c.query("delimiter"), c.query("after"), limit)
 	if err != nil {
-		return about(catalog.KindBucket, c.vars["name"], err)
+		return storageTrouble(c.vars["name"], err)
 	}
 	page.Objects, page.CommonPrefixes = orEmpty(page.Objects), orEmpty(page.CommonPrefixes)
 	for i := range page.Objects {
 		page.Objects[i].Clusters = orEmpty(page.Objects[i].Clusters)
 	}
 	return c.reply(http.StatusOK, page)
+}
+
+// conflicts lists the keys of a bucket where somebody else's object stands in the way.
+func conflicts(c *call) error {
+	limit, err := c.limit(defaultObjects)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), dataTimeout)
+	defer cancel()
+	list, err := c.engine.Conflicts(ctx, c.vars["name"], limit)
+	if err != nil {
+		return storageTrouble(c.vars["name"], err)
+	}
+	list = orEmpty(list)
+	for i := range list {
+		list[i].Copies = orEmpty(list[i].Copies)
+	}
+	return c.reply(http.StatusOK, list)
+}
+
+// storageTrouble is the error of a request that a storage had to answer: what is not
+// known otherwise is the storage's failure, and its reason is told.
+func storageTrouble(bucket string, err error) error {
+	if statusOf(err) == 0 && !errors.Is(err, context.Canceled) {
+		return unavailable("bucket %q: %w", bucket, err)
+	}
+	return about(catalog.KindBucket, bucket, err)
 }
 
 // placement tells the clusters the solver chooses for a bucket now, and why.
@@ -131,7 +160,7 @@ func decideDeletes(c *call, decide func(context.Context, string) (int, error)) e
 	name := c.vars["name"]
 	n, err := decide(c.r.Context(), name)
 	if err != nil {
-		return about(catalog.KindBucket, name, err)
+		return storageTrouble(name, err)
 	}
 	return c.reply(http.StatusOK, deletesView{Bucket: name, Objects: n})
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -89,6 +90,9 @@ func TestOverview(t *testing.T) {
 	}
 	if o.at("counts", "buckets") != 1.0 || o.at("counts", "zones") != 1.0 || o.at("counts", "clusters") != 1.0 {
 		t.Errorf("counts: %s", o.body)
+	}
+	if age := o.at("snapshot_age_s").(float64); age < 0 || age > 60 {
+		t.Errorf("the snapshot is %v s old", age)
 	}
 	h.engine.storages = map[string]replication.StorageStatus{"c1": {State: "down", Error: "refused"}}
 	for _, ep := range h.ctl.Router().Snapshot().Endpoints() {
@@ -184,6 +188,34 @@ func TestObjects(t *testing.T) {
 	}
 	h.engine.err = control.ErrNotFound
 	h.do("GET", "/fado/buckets/nobody/objects", "").want(404).says(`bucket "nobody"`)
+}
+
+func TestConflictsOfABucket(t *testing.T) {
+	h := withCluster(t)
+	if got := string(h.do("GET", "/fado/buckets/photos/conflicts", "").want(200).body); got != "[]\n" {
+		t.Errorf("no conflicts read %s", got)
+	}
+	h.engine.conflicts = []replication.Conflict{
+		{Key: "k", Reason: "not FaDO's", Copies: []replication.ConflictCopy{{Cluster: "c1", ETag: "e", Size: 3}}},
+		{Key: "l", Reason: "not FaDO's"},
+	}
+	got := h.do("GET", "/fado/buckets/photos/conflicts?limit=7", "").want(200)
+	if got.at(0, "key") != "k" || got.at(0, "copies", 0, "cluster") != "c1" || len(got.at(1, "copies").([]any)) != 0 {
+		t.Errorf("conflicts: %s", got.body)
+	}
+	if want := []string{"conflicts photos 1000", "conflicts photos 7"}; !reflect.DeepEqual(h.engine.asked, want) {
+		t.Errorf("replication was asked for %q, want %q", h.engine.asked, want)
+	}
+}
+
+// A storage that can't answer is no internal error: the reason is told.
+func TestStorageTrouble(t *testing.T) {
+	h := withCluster(t)
+	h.engine.err = errors.New("the storage of c1 is down: connection refused")
+	for _, call := range []string{"GET /fado/buckets/photos/objects", "GET /fado/buckets/photos/conflicts", "POST /fado/buckets/photos/deletes/reject"} {
+		method, path, _ := cut(call)
+		h.do(method, path, "").want(503).says("photos", "connection refused")
+	}
 }
 
 func TestReplicationEndpoints(t *testing.T) {

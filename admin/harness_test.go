@@ -30,13 +30,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeEngine answers for replication, which has tests of its own.
 type fakeEngine struct {
-	err      error // what every call fails with
-	status   replication.Status
-	failures []replication.Failure
-	page     replication.ObjectPage
-	storages map[string]replication.StorageStatus
-	purged   []string
-	asked    []string
+	err       error // what every call fails with
+	status    replication.Status
+	failures  []replication.Failure
+	page      replication.ObjectPage
+	conflicts []replication.Conflict
+	storages  map[string]replication.StorageStatus
+	purged    []string
+	asked     []string
 }
 
 func (e *fakeEngine) note(call string) error {
@@ -62,6 +63,10 @@ func (e *fakeEngine) Purge(_ context.Context, bucket string, mode replication.Pu
 
 func (e *fakeEngine) Objects(_ context.Context, bucket, prefix, delimiter, after string, limit int) (replication.ObjectPage, error) {
 	return e.page, e.note(fmt.Sprintf("objects %s %q %q %q %d", bucket, prefix, delimiter, after, limit))
+}
+
+func (e *fakeEngine) Conflicts(_ context.Context, bucket string, limit int) ([]replication.Conflict, error) {
+	return e.conflicts, e.note(fmt.Sprintf("conflicts %s %d", bucket, limit))
 }
 
 func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {

@@ -89,6 +89,7 @@ GET /fado/events
 GET /fado/openapi.json
 GET /fado/buckets/{name}/objects
 GET /fado/buckets/{name}/placement
+GET /fado/buckets/{name}/conflicts
 POST /fado/buckets/{name}/sync
 GET /fado/replication
 GET /fado/replication/failures

@@ -177,6 +177,10 @@ func bucketOperations() operations {
 			replies: []replyDoc{{status: 200, doc: "A page; next is what to give as after for the following one, empty at the end.", body: replication.ObjectPage{}}},
 			errors:  []int{400, 404, 503},
 		}},
+		{method: http.MethodGet, path: base + "/conflicts", handle: conflicts, params: []parameter{limitParam}, doc: operationDoc{
+			id: "list-conflicts", summary: "The keys where somebody else's object stands in the way of a copy, with what each storage holds.",
+			replies: []replyDoc{{status: 200, doc: "The conflicts.", body: []replication.Conflict{}}}, errors: []int{400, 404, 503},
+		}},
 		{method: http.MethodGet, path: base + "/placement", handle: placement, params: []parameter{prefixParam}, doc: operationDoc{
 			id: "placement", summary: "The clusters the policy of the bucket, or of a prefix, chooses now, and for every cluster why or why not.",
 			replies: []replyDoc{{status: 200, doc: "The placement.", body: placementView{}}}, errors: []int{400, 404, 503},

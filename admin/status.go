@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 )
@@ -16,8 +17,8 @@ type overview struct {
 	Status  string `json:"status"`
 	Reason  string `json:"reason"`
 	Counts  counts `json:"counts"`
-	// SnapshotAge is how many seconds ago what routing reads last changed or was
-	// last found to be what the store holds.
+	// How many seconds ago the snapshot that routing reads was published: the time
+	// since the last change.
 	SnapshotAge float64 `json:"snapshot_age_s"`
 }
 
@@ -38,7 +39,7 @@ func overviewOf(c *call) error {
 			Zones: snap.Len(catalog.KindZone), Clusters: snap.Len(catalog.KindCluster),
 			Policies: snap.Len(catalog.KindPolicy), Buckets: snap.Len(catalog.KindBucket),
 		},
-		SnapshotAge: 0,
+		SnapshotAge: max(0, time.Since(c.catalogue.PublishedAt()).Seconds()),
 	}
 	if why := c.degraded(snap); len(why) > 0 {
 		o.Status, o.Reason = "degraded", strings.Join(why, "; ")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,8 +27,9 @@ type Control struct {
 	now          func() time.Time
 	checkBalance func(catalog.RawObject) error
 
-	router *catalog.Router
-	bus    *Bus
+	router    *catalog.Router
+	published atomic.Pointer[time.Time]
+	bus       *Bus
 
 	// mu orders changes of the catalogue and of copies: what is published in memory
 	// has the order of what was committed.
@@ -106,7 +108,7 @@ func (c *Control) load(ctx context.Context) error {
 	if loadErr != nil {
 		return loadErr
 	}
-	c.router.Swap(snap)
+	c.swap(snap)
 	return c.store.EachPending(ctx, func(p state.Pending) error {
 		c.router.Pending.Add(p.Bucket, p.Key, p.Cluster)
 		return nil
@@ -174,7 +176,21 @@ func (c *Control) beforeAnswer(ctx context.Context) {
 
 // publish makes and swaps in the next snapshot. The caller holds mu.
 func (c *Control) publish(f func(*catalog.Editor)) {
-	c.router.Swap(c.router.Snapshot().Edit(f))
+	c.swap(c.router.Snapshot().Edit(f))
+}
+
+func (c *Control) swap(s *catalog.Snapshot) {
+	c.router.Swap(s)
+	now := c.now()
+	c.published.Store(&now)
+}
+
+// PublishedAt returns when the snapshot that routing reads was published.
+func (c *Control) PublishedAt() time.Time {
+	if at := c.published.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }
 
 // SetUsedBytes tells the solver how much a cluster's storage holds.
