@@ -35,6 +35,11 @@ func (c *Control) ClaimPending(ctx context.Context, max int, lease time.Duration
 	return c.store.ClaimPending(ctx, c.node, max, lease, c.now())
 }
 
+// ClaimPendingIn claims due rows of one cluster for this node.
+func (c *Control) ClaimPendingIn(ctx context.Context, cluster string, max int, lease time.Duration) ([]state.Pending, error) {
+	return c.store.ClaimPendingIn(ctx, c.node, cluster, max, lease, c.now())
+}
+
 // FailPending notes failed attempts or holds.
 func (c *Control) FailPending(ctx context.Context, rows ...state.Pending) error {
 	return c.store.FailPending(ctx, rows...)

@@ -417,3 +417,9 @@ func (w *world) feedsLive(clusters ...string) {
 		return true
 	})
 }
+
+// awaitNextSeconds lets a storage's clock, which is told in whole seconds, move on: what
+// was written before is older then for everybody.
+func awaitNextSeconds(n int) {
+	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Duration(n+1) * time.Second)))
+}

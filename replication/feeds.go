@@ -54,7 +54,7 @@ func (r *run) feeds(ctx context.Context) {
 				delete(running, name)
 			}
 		}
-		if !sleep(ctx, time.Second) {
+		if !sleep(ctx, 100*time.Millisecond) {
 			return
 		}
 	}

@@ -253,6 +253,9 @@ func (j *jobs) failed(jb *job, source string, err error) {
 	if jb.kind == jobSync && (n >= 3 || !errors.Is(err, storage.ErrUnavailable)) {
 		j.failCopy(j.ctx, jb.copyID, err)
 	}
+	if jb.kind == jobScan {
+		j.sweeper.again(jb.bucket, j.backoff(n, err))
+	}
 	j.metrics.Failed(jb.cluster, kindOf(err))
 }
 

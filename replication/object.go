@@ -31,7 +31,6 @@ type CopyFunc func(ctx context.Context, src, dst storage.Storage, bucket string,
 // task is one object in one cluster to be brought in step with the primary.
 type task struct {
 	objectRef
-	class class
 	// size as far as known, for figures; unknown is -1.
 	size int64
 	// src is the object as the primary's listing or event showed it, nil if unknown.

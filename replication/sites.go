@@ -325,6 +325,7 @@ func (r *run) siteUp(ctx context.Context, s *site) {
 	}
 	r.ctl.WakeWorkers()
 	r.planner.storageChanged()
+	r.sweeper.gap(s.name)
 }
 
 // siteDown notes that a storage does not answer or refuses us. What is in flight on it

@@ -161,11 +161,12 @@ func (s *slots) clusterCap(cluster string) int {
 	}
 }
 
-// free returns how many more slots there are than holders and waiters.
-func (s *slots) free() int {
+// lineCap returns how many rows of a cluster may be claimed at a time: enough to keep its
+// slots busy.
+func (s *slots) lineCap(cluster string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.total - s.used - len(s.waiters)
+	return 2 * s.clusterCap(cluster)
 }
 
 func (s *slots) size() int {

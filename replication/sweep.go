@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,8 +59,17 @@ func (s *sweeper) atOnce(bucket string) {
 	s.signal()
 }
 
-// gap asks for a scan of every bucket that is written in a cluster. Before the first
-// pass there is no gap: the pass closes it.
+// again asks for a scan of a bucket after one that failed.
+func (s *sweeper) again(bucket string, after time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.asked[bucket]; !ok {
+		s.asked[bucket] = time.Now().Add(after)
+	}
+}
+
+// gap asks for a scan of every bucket that has a copy in a cluster. Before the first pass
+// there is no gap: the pass closes it.
 func (s *sweeper) gap(cluster string) {
 	s.mu.Lock()
 	if s.begun {
@@ -141,7 +151,7 @@ func (s *sweeper) passes(ctx context.Context) {
 	s.mu.Lock()
 	s.begun = true
 	s.mu.Unlock()
-	s.pass(ctx, false, func(string) bool { return true })
+	s.pass(ctx, false, everyBucket)
 	full := time.Now().Add(jitter(s.conf().ScanInterval))
 	interval := s.conf().ScanInterval
 	silent := time.Now().Add(s.tune.SilentScan)
@@ -153,7 +163,7 @@ func (s *sweeper) passes(ctx context.Context) {
 		s.passGaps(ctx)
 		switch {
 		case began.After(full):
-			s.pass(ctx, true, func(string) bool { return true })
+			s.pass(ctx, true, everyBucket)
 			full = time.Now().Add(jitter(interval))
 		case began.After(silent):
 			s.pass(ctx, false, s.silent())
@@ -168,13 +178,17 @@ func (s *sweeper) passGaps(ctx context.Context) {
 	s.gaps = make(map[string]bool)
 	s.mu.Unlock()
 	if len(gaps) > 0 {
-		s.pass(ctx, false, func(primary string) bool { return gaps[primary] })
+		s.pass(ctx, false, func(copies []catalog.Copy) bool {
+			return slices.ContainsFunc(copies, func(c catalog.Copy) bool { return gaps[c.Cluster] })
+		})
 	}
 }
 
-// silent selects the clusters whose changes can't be listened to, unless the operator
-// wants it so.
-func (s *sweeper) silent() func(string) bool {
+func everyBucket([]catalog.Copy) bool { return true }
+
+// silent selects the buckets whose primary can't be listened to, unless the operator wants
+// it so.
+func (s *sweeper) silent() func([]catalog.Copy) bool {
 	mute := make(map[string]bool)
 	if !s.conf().NoEventFeed {
 		for _, c := range s.sites.declared() {
@@ -184,15 +198,18 @@ func (s *sweeper) silent() func(string) bool {
 			}
 		}
 	}
-	return func(primary string) bool { return mute[primary] }
+	return func(copies []catalog.Copy) bool {
+		return slices.ContainsFunc(copies, func(c catalog.Copy) bool { return c.Primary && mute[c.Cluster] })
+	}
 }
 
-// pass has every bucket scanned whose primary is selected, never queueing more than a
-// few so that what is asked for in between is not kept waiting.
-func (s *sweeper) pass(ctx context.Context, count bool, selected func(primary string) bool) {
+// pass has the selected buckets scanned, never queueing more than a few so that what is
+// asked for in between is not kept waiting.
+func (s *sweeper) pass(ctx context.Context, count bool, selected func([]catalog.Copy) bool) {
 	snap := s.ctl.Router().Snapshot()
 	snap.Buckets(func(b string) bool {
-		if p := snap.Primary(b); p == "" || !selected(p) {
+		copies := snap.Copies(b)
+		if (!count && len(copies) < 2) || !selected(copies) {
 			return true
 		}
 		s.scan(b, count)

@@ -241,7 +241,7 @@ func (b *bulk) one(ctx context.Context, p pair) error {
 	if err != nil {
 		return err
 	}
-	t := task{objectRef: objectRef{b.id.bucket, p.key, b.id.cluster}, class: classBulk, size: bytes}
+	t := task{objectRef: objectRef{b.id.bucket, p.key, b.id.cluster}, size: bytes}
 	if p.src != nil && p.dst == nil {
 		src := *p.src
 		t.src, t.fresh = &src, true

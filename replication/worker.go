@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -16,7 +17,8 @@ import (
 // at the destination: being wrong costs its transfer.
 const smallObject = 1 << 20
 
-// workers work pending rows off.
+// workers work pending rows off. Every cluster has a line of its own, so that a slow
+// storage's backlog stands in nobody else's way.
 type workers struct {
 	*run
 	wg    sync.WaitGroup
@@ -46,14 +48,17 @@ func (r *run) workerLoop(ctx context.Context) {
 	}
 }
 
-// fill claims rows until there is enough to do, or nothing is due.
+// fill claims rows of every cluster that there is room for.
 func (w *workers) fill(ctx context.Context) {
-	for ctx.Err() == nil && !w.pause.paused() {
-		room := 2*w.slots.size() - w.count()
-		if room <= 0 {
-			return
+	if w.pause.paused() {
+		return
+	}
+	for _, cluster := range w.lines() {
+		room := w.room(cluster)
+		if room <= 0 || ctx.Err() != nil {
+			continue
 		}
-		rows, err := w.ctl.ClaimPending(ctx, room, w.tune.Lease)
+		rows, err := w.ctl.ClaimPendingIn(ctx, cluster, room, w.tune.Lease)
 		if err != nil {
 			if ctx.Err() == nil {
 				w.log.Warn("claiming pending objects", zap.Error(err))
@@ -62,22 +67,38 @@ func (w *workers) fill(ctx context.Context) {
 			return
 		}
 		w.begin(ctx, rows)
-		if len(rows) < room {
-			return
-		}
 	}
 }
 
-// begin starts work on claimed rows. Those of a cluster that has enough waiting already
-// step back, so that others are claimed.
+// lines returns the clusters that rows can be about.
+func (w *workers) lines() []string {
+	var names []string
+	w.ctl.Router().Snapshot().Clusters(func(c *catalog.Cluster) bool {
+		names = append(names, c.Name)
+		return true
+	})
+	return names
+}
+
+// room returns how many rows of a cluster to claim. It is 0 until a good part of those
+// claimed before are done, so that claims come in batches.
+func (w *workers) room(cluster string) int {
+	most := w.slots.lineCap(cluster)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if has := w.by[cluster]; has == 0 || has <= most/2 {
+		return most - has
+	}
+	return 0
+}
+
+// begin starts work on claimed rows.
 func (w *workers) begin(ctx context.Context, rows []state.Pending) {
-	var back []state.Pending
 	for _, row := range rows {
-		if !w.add(row) {
-			row.NextAttempt = w.now().Add(jitter(time.Second))
-			back = append(back, row)
-			continue
-		}
+		w.mu.Lock()
+		w.outstanding[keyOf(row)] = w.now().Add(w.tune.Lease)
+		w.by[row.Cluster]++
+		w.mu.Unlock()
 		w.wg.Add(1)
 		go func() {
 			defer w.wg.Done()
@@ -85,30 +106,6 @@ func (w *workers) begin(ctx context.Context, rows []state.Pending) {
 			w.work(ctx, row)
 		}()
 	}
-	if len(back) > 0 {
-		w.store(w.ctl.FailPending(ctx, back...))
-	}
-}
-
-func (w *workers) add(row state.Pending) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.by[row.Cluster] >= w.waitCap(row.Cluster) {
-		return false
-	}
-	w.outstanding[keyOf(row)] = w.now().Add(w.tune.Lease)
-	w.by[row.Cluster]++
-	return true
-}
-
-// waitCap bounds the rows of one cluster that are claimed at a time.
-func (w *workers) waitCap(cluster string) int {
-	w.slots.mu.Lock()
-	defer w.slots.mu.Unlock()
-	if w.slots.suspect[cluster] {
-		return 2 * suspectSlots
-	}
-	return 2*w.slots.total - w.slots.total/2
 }
 
 func (w *workers) remove(row state.Pending) {
@@ -122,12 +119,6 @@ func (w *workers) remove(row state.Pending) {
 	case w.freed <- struct{}{}:
 	default:
 	}
-}
-
-func (w *workers) count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.outstanding)
 }
 
 // extend prolongs the claims of rows that take long.
@@ -163,12 +154,16 @@ func keyOf(p state.Pending) state.PendingKey {
 
 // work brings one row's object in step and notes the outcome.
 func (w *workers) work(ctx context.Context, row state.Pending) {
-	release, err := w.slots.acquire(ctx, classLive, row.Cluster)
+	kind := classLive
+	if row.Background {
+		kind = classBulk
+	}
+	release, err := w.slots.acquire(ctx, kind, row.Cluster)
 	if err != nil {
 		return // the run ends: claims are released as a whole
 	}
 	t := task{
-		objectRef: objectRef{row.Bucket, row.Key, row.Cluster}, class: classLive, size: row.Size,
+		objectRef: objectRef{row.Bucket, row.Key, row.Cluster}, size: row.Size,
 		foreign: row.Foreign, since: row.Since,
 	}
 	if src, ok := w.seen.get(objectRef{row.Bucket, row.Key, ""}); ok && row.Attempts == 0 && !row.Foreign && src.Size <= smallObject {

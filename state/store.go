@@ -215,6 +215,9 @@ type Store interface {
 	// and not held, for a node, until now+lease: live rows before background ones,
 	// then the longest due first. Concurrent claims never overlap.
 	ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]Pending, error)
+	// ClaimPendingIn is ClaimPending for the rows of one cluster, so that the backlog of
+	// a slow storage does not stand before the others'.
+	ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time) ([]Pending, error)
 	// ExtendClaims prolongs the claims a node still has on rows; it returns those it
 	// has not: the row changed or went, or the claim ran out and was taken. One that
 	// ran out and was not taken may be prolonged or lost.

@@ -57,6 +57,11 @@ func addPending(w *writer, p state.Pending, gen int64, now time.Time) error {
 
 // ClaimPending implements state.Store.
 func (s *Store) ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]state.Pending, error) {
+	return s.ClaimPendingIn(ctx, node, "", max, lease, now)
+}
+
+// ClaimPendingIn implements state.Store; the cluster "" is any.
+func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time) ([]state.Pending, error) {
 	if max <= 0 {
 		return nil, nil
 	}
@@ -68,7 +73,7 @@ func (s *Store) ClaimPending(ctx context.Context, node string, max int, lease ti
 		}
 		claimed = nil
 		for background := range 2 {
-			rows, err := claimOf(w, background, node, max-len(claimed), now.Add(lease), now)
+			rows, err := claimOf(w, background, node, cluster, max-len(claimed), now.Add(lease), now)
 			if err != nil {
 				return err
 			}
@@ -87,11 +92,17 @@ func (s *Store) ClaimPending(ctx context.Context, node string, max int, lease ti
 
 // claimOf claims live (0) or background (1) rows. An UPDATE returns its rows in no
 // particular order, so they are sorted here.
-func claimOf(w *writer, background int, node string, max int, until, now time.Time) ([]state.Pending, error) {
+func claimOf(w *writer, background int, node, cluster string, max int, until, now time.Time) ([]state.Pending, error) {
+	index, where := "pending_queue", ""
+	args := []any{node, toMillis(until), background, toMillis(now), max}
+	if cluster != "" {
+		index, where = "pending_queue_cluster", " AND cluster = ?6"
+		args = append(args, cluster)
+	}
 	rows, err := collect(w, new(pendingRow).scanSorted, `UPDATE pending SET claimed_by = ?1, claim_until = ?2
-		WHERE id IN (SELECT id FROM pending INDEXED BY pending_queue
-			WHERE hold = '' AND claimed_by = '' AND background = ?3 AND due <= ?4 ORDER BY due, id LIMIT ?5)
-		RETURNING `+pendingColumns, node, toMillis(until), background, toMillis(now), max)
+		WHERE id IN (SELECT id FROM pending INDEXED BY `+index+`
+			WHERE hold = '' AND claimed_by = ''`+where+` AND background = ?3 AND due <= ?4 ORDER BY due, id LIMIT ?5)
+		RETURNING `+pendingColumns, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -104,6 +104,22 @@ func testClaimOrder(t *testing.T, fx Fixture) {
 	equal(t, "due at that very moment", keysOf(claim(t, s, "m", 1, at(101))), []string{"live since later"})
 }
 
+func testClaimIn(t *testing.T, fx Fixture) {
+	s := fx.Store
+	for i, cluster := range []string{"c1", "c2", "c1", "c2"} {
+		p := pending("b", fmt.Sprint(cluster, " ", i), cluster)
+		p.Since, p.Background = at(i), i == 0
+		add(t, s, p)
+	}
+	in := func(cluster string, n int) []string {
+		return keysOf(must(s.ClaimPendingIn(ctx, "n", cluster, n, time.Minute, at(100)))(t))
+	}
+	equal(t, "of c2, live before background", in("c2", 1), []string{"c2 1"})
+	equal(t, "of c1", in("c1", 9), []string{"c1 2", "c1 0"})
+	equal(t, "of none such", len(in("c3", 9)), 0)
+	equal(t, "the rest of any", keysOf(claim(t, s, "m", 9, at(100))), []string{"c2 3"})
+}
+
 func testClaimsRunOut(t *testing.T, fx Fixture) {
 	s := fx.Store
 	for i, key := range []string{"a", "b", "c"} {

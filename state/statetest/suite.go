@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"AddPendingAgain":    testAddPendingAgain,
 		"GensAreNeverReused": testGensAreNeverReused,
 		"ClaimOrder":         testClaimOrder,
+		"ClaimIn":            testClaimIn,
 		"ClaimsRunOut":       testClaimsRunOut,
 		"ClaimsDontOverlap":  testClaimsDontOverlap,
 		"ExtendClaims":       testExtendClaims,

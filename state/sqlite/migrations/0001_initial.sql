@@ -25,7 +25,7 @@ CREATE TABLE resources (
 	name TEXT    NOT NULL,
 	rev  INTEGER NOT NULL,
 	body TEXT    NOT NULL, -- JSON, secrets sealed
-	refs TEXT    NOT NULL, -- JSON: [["kind","name"],...], '' for none
+	refs TEXT    NOT NULL, -- 'policy/gold cluster/c1'
 	PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 
@@ -79,6 +79,7 @@ CREATE TABLE pending (
 
 -- Rows that may be claimed, in the order in which they are.
 CREATE INDEX pending_queue ON pending (background, due) WHERE hold = '' AND claimed_by = '';
+CREATE INDEX pending_queue_cluster ON pending (cluster, background, due) WHERE hold = '' AND claimed_by = '';
 -- Claims, to free those that ran out.
 CREATE INDEX pending_claims ON pending (claim_until) WHERE claimed_by <> '';
 -- The oldest row of a copy.

@@ -1,0 +1,272 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/storage"
+)
+
+// threeMinIOs declares c1, c2 and c3 over real storages.
+func (w *world) threeMinIOs() {
+	w.Helper()
+	w.cluster("c1", minioA.server(w))
+	w.cluster("c2", minioB.server(w))
+	w.cluster("c3", minioC.server(w))
+}
+
+func (w *world) fill(cluster, bucket string, n int) {
+	w.Helper()
+	for i := range n {
+		w.put(cluster, bucket, fmt.Sprintf("k%04d", i), fmt.Sprint(i))
+	}
+}
+
+// writer keeps writing, overwriting and deleting at a cluster until stopped, and says
+// what should be there in the end.
+type writer struct {
+	stop func() map[string]string
+}
+
+func (w *world) writes(bucket string, cluster func() string) writer {
+	ctx, cancel := context.WithCancel(context.Background())
+	want := make(map[string]string)
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		for i := 0; ctx.Err() == nil; i++ {
+			key, body := fmt.Sprintf("live%02d", i%20), fmt.Sprint("v", i)
+			if w.tryPut(cluster(), bucket, key, body) == nil {
+				want[key] = body
+			}
+			sleep(ctx, 5*time.Millisecond)
+		}
+	}()
+	return writer{stop: func() map[string]string { cancel(); wg.Wait(); return want }}
+}
+
+// A copy that is not wanted any more leaves when those that are have been verified, its
+// objects and bucket are removed, and nothing is lost of what is written meanwhile.
+func TestPolicyChangeMovesCopy(t *testing.T) {
+	w := newWorld(t, Settings{}, nil)
+	w.threeMinIOs()
+	w.makeBucket("c1", "bkt")
+	w.fill("c1", "bkt", 100)
+	w.policy("p", 2, "c1", "c2")
+	w.bucket("bkt", "p", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+	w.feedsLive("c1")
+	live := w.writes("bkt", func() string { return "c1" })
+	var early atomic.Bool
+	sub := w.ctl.Events().Subscribe(10_000)
+	w.policy("p", 2, "c1", "c3")
+	w.await("c2 is gone", func() bool {
+		_, there := w.copyRow("bkt", "", "c2")
+		return !there
+	})
+	want := live.stop()
+	sub.Close()
+	synced := false
+	for len(sub.C) > 0 {
+		ev := <-sub.C
+		if ev.Type != control.EventCopy {
+			continue
+		}
+		synced = synced || ev.Cluster == "c3" && ev.State == "synced"
+		if ev.Cluster == "c2" && ev.State == "draining" && !synced {
+			early.Store(true)
+		}
+	}
+	if early.Load() {
+		t.Error("c2 left before c3 was synced")
+	}
+	w.awaitOK("bkt", "c1", "c3")
+	w.awaitSame("bkt", "c1", "c3")
+	for k, v := range want {
+		if got, _ := w.get("c3", "bkt", k); got != v {
+			t.Errorf("c3 has %s = %q, want %q", k, got, v)
+		}
+	}
+	if got := w.contents("c2", "bkt"); got != nil {
+		t.Errorf("c2 still has the bucket FaDO made there: %v", got)
+	}
+}
+
+// A copy that leaves waits for the requests in flight, though not longer than their time.
+func TestDrainBeforeEvict(t *testing.T) {
+	for _, ends := range []bool{true, false} {
+		t.Run(fmt.Sprint("request ends ", ends), func(t *testing.T) {
+			w := newWorld(t, Settings{DrainTimeout: 1500 * time.Millisecond}, func(o *Options) { o.Copy = fakeCopy })
+			c1, c2 := w.fake("c1"), w.fake("c2")
+			for i := range 5 {
+				c1.user("bkt", fmt.Sprint(i), "x")
+			}
+			w.policy("p", 2, "c1", "c2")
+			w.bucket("bkt", "p", "c1")
+			w.awaitOK("bkt", "c1", "c2")
+			flights := w.ctl.Router().Flights
+			flights.Begin("bkt", "c2")
+			w.policy("p", 1, "c1")
+			w.await("c2 left routing", func() bool {
+				row, ok := w.copyRow("bkt", "", "c2")
+				return ok && row.State == catalog.CopyDraining
+			})
+			if n := len(c2.contents("bkt")); n != 5 {
+				t.Fatalf("%d objects left while a request is in flight", n)
+			}
+			began := time.Now()
+			if ends {
+				flights.End("bkt", "c2")
+			}
+			w.await("c2 is gone", func() bool { _, ok := w.copyRow("bkt", "", "c2"); return !ok })
+			if !ends && time.Since(began) < time.Second {
+				t.Error("the request did not get its time")
+			}
+			if c2.contents("bkt") != nil {
+				t.Error("the bucket stayed")
+			}
+		})
+	}
+}
+
+// Moving the primary loses nothing of what clients write on either side meanwhile.
+func TestPrimaryMovesUnderWrites(t *testing.T) {
+	w := newWorld(t, Settings{}, nil)
+	w.threeMinIOs()
+	w.makeBucket("c1", "bkt")
+	w.fill("c1", "bkt", 60)
+	w.policy("p", 2)
+	w.bucket("bkt", "p", "c1")
+	w.await("two copies", func() bool { return w.status("bkt").State == control.BucketOK })
+	w.feedsLive("c1", "c2", "c3")
+	// Clients follow the primary as they learn of it: those in between still write at c1.
+	live := w.writes("bkt", func() string { return w.ctl.Router().Snapshot().Primary("bkt") })
+	time.Sleep(300 * time.Millisecond)
+	w.apply(&catalog.Policy{Name: "p2", Copies: catalog.Copies{N: 2}, Clusters: []string{"c2", "c3"}})
+	w.bucket("bkt", "p2", "c2")
+	w.await("the primary moved", func() bool { return w.status("bkt").Primary == "c2" })
+	time.Sleep(300 * time.Millisecond)
+	want := live.stop()
+	w.awaitOK("bkt", "c2", "c3")
+	w.awaitSame("bkt", "c2", "c3")
+	for k, v := range want {
+		if got, _ := w.get("c2", "bkt", k); got != v {
+			t.Errorf("c2 has %s = %q, want %q", k, got, v)
+		}
+	}
+	for i := range 60 {
+		if _, ok := w.get("c3", "bkt", fmt.Sprintf("k%04d", i)); !ok {
+			t.Errorf("k%04d is lost", i)
+		}
+	}
+	for k := range w.contents("c1", "bkt") {
+		t.Errorf("c1 still has %s", k)
+	}
+}
+
+// A cluster that drains is emptied, the primary included.
+func TestDrainCluster(t *testing.T) {
+	w := newWorld(t, Settings{}, nil)
+	w.threeMinIOs()
+	w.policy("p", 2, "c1", "c2", "c3")
+	w.bucket("bkt", "p", "")
+	w.await("placed", func() bool { return w.status("bkt").State == control.BucketOK })
+	first := w.status("bkt").Primary
+	w.fill(first, "bkt", 30)
+	w.await("followed", func() bool { return len(w.status("bkt").Copies) == 2 })
+	_, err := w.ctl.Modify(context.Background(), catalog.KindCluster, first, control.Precondition{}, func(r catalog.Resource) (catalog.Resource, error) {
+		r.(*catalog.Cluster).Drain = true
+		return r, nil
+	})
+	w.must(err)
+	w.await("emptied", func() bool {
+		_, ok := w.copyRow("bkt", "", first)
+		return !ok && w.status("bkt").State == control.BucketOK
+	})
+	if got := w.contents(first, "bkt"); len(got) != 0 {
+		t.Errorf("%s still has %v", first, got)
+	}
+	st := w.status("bkt")
+	for _, c := range st.Copies {
+		if n := len(w.contents(c.Cluster, "bkt")); n != 30 {
+			t.Errorf("%s has %d objects", c.Cluster, n)
+		}
+	}
+}
+
+// The answer to a change that forbids a cluster comes after writes to it have ended, and
+// none begins later.
+func TestResidencyGate(t *testing.T) {
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	c1, c2 := w.fake("c1"), w.fake("c2")
+	c1.user("bkt", "a", "1")
+	w.policy("p", 2)
+	w.bucket("bkt", "p", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+
+	writing, ended := make(chan struct{}, 1), make(chan struct{})
+	c2.setFault(func(ctx context.Context, op, _, key string) error {
+		if op != "put" || key != "hangs" {
+			return nil
+		}
+		select {
+		case writing <- struct{}{}:
+		default:
+			return nil
+		}
+		<-ctx.Done() // a PUT that is cut off takes its time to end
+		time.Sleep(200 * time.Millisecond)
+		close(ended)
+		return ctx.Err()
+	})
+	c1.user("bkt", "hangs", "2")
+	<-writing
+	w.policy("p", 1, "c1")
+	select {
+	case <-ended:
+	default:
+		t.Error("the change was answered while a write to the cluster it forbids was on its way")
+	}
+	c2.setFault(func(_ context.Context, op, _, _ string) error {
+		if op == "put" {
+			t.Error("a write to a forbidden cluster")
+		}
+		return nil
+	})
+	c1.user("bkt", "later", "3")
+	w.await("c2 is gone", func() bool { _, ok := w.copyRow("bkt", "", "c2"); return !ok })
+	if c2.contents("bkt") != nil {
+		t.Errorf("c2 has %v", c2.contents("bkt"))
+	}
+}
+
+// A listing at a copy that fails half way never makes objects look deleted.
+func TestBrokenListingRemovesNothing(t *testing.T) {
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	c1, c2 := w.fake("c1"), w.fake("c2")
+	for i := range 30 {
+		c1.user("bkt", fmt.Sprintf("%02d", i), "x")
+	}
+	w.policy("p", 2)
+	w.bucket("bkt", "p", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+	var failing atomic.Int64
+	c1.setFault(func(_ context.Context, op, _, key string) error {
+		if op == "listed" && key >= "10" && failing.Add(1) < 4 {
+			return fmt.Errorf("cut off: %w", storage.ErrUnavailable)
+		}
+		return nil
+	})
+	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
+	w.await("scanned in the end", func() bool { return failing.Load() >= 4 && w.status("bkt").State == control.BucketOK })
+	if n := len(c2.contents("bkt")); n != 30 {
+		t.Errorf("c2 has %d objects", n)
+	}
+}
