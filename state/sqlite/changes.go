@@ -63,8 +63,8 @@ func (l *changeLog) write(w *writer, seq state.Seq) error {
 	if err != nil {
 		return err
 	}
-	first, ok, err := one[int64](w, "SELECT id FROM changes ORDER BY id LIMIT 1")
-	if err != nil || !ok || last-first < 2*keepChanges {
+	first, _, err := one[int64](w, "SELECT coalesce(min(id), 0) FROM changes")
+	if err != nil || last-first < 2*keepChanges {
 		return err
 	}
 	upTo, _, err := one[int64](w, "SELECT seq FROM changes WHERE id <= ? ORDER BY id DESC LIMIT 1", last-keepChanges)

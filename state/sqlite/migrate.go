@@ -64,7 +64,7 @@ func schemaVersion(ctx context.Context, db *sql.Conn, path string, known int) (i
 	case version == 0 && app == 0 && tables == 0:
 		return 0, nil
 	case app != applicationID:
-		return 0, fmt.Errorf("%s is a SQLite database, but not one of FaDO's: name another file: %w", path, state.ErrCorrupt)
+		return 0, fmt.Errorf("a SQLite database, but not one of FaDO's, name another file: %w", state.ErrCorrupt)
 	case version > known:
 		return 0, fmt.Errorf("%s has schema version %d, this version of FaDO knows up to %d: start the newer version, or name another file: %w",
 			path, version, known, state.ErrNewerSchema)

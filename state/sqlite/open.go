@@ -36,11 +36,13 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	if o.Path == "" {
 		return errors.New("opening the store: no path given")
 	}
-	var err error
-	if s.path, err = resolvePath(o.Path); err != nil {
+	s.path = o.Path
+	path, err := resolvePath(o.Path)
+	if err != nil {
 		return s.wrap("opening the store", err)
 	}
-	if s.lock, err = lockFile(s.path + ".lock"); err != nil {
+	s.path = path
+	if s.lock, err = lockFile(s.path); err != nil {
 		return s.wrap("opening the store", err)
 	}
 	if err := s.prepareFile(); err != nil {
@@ -50,7 +52,7 @@ func (s *Store) open(ctx context.Context, o Options) error {
 		return s.wrap("opening the store", err)
 	}
 	if s.sealer, err = openSealer(ctx, s.w, s.path+".key", o.Key); err != nil {
-		return s.wrap("opening the store's secrets", err)
+		return s.wrap("opening the secrets of "+s.path, err)
 	}
 	db, err := sql.Open("sqlite", dsn(s.path, "query_only(1)", "busy_timeout(5000)", "cache_size(-4096)"))
 	if err != nil {
@@ -80,17 +82,19 @@ func resolvePath(path string) (string, error) {
 	return real, err
 }
 
-// lockFile keeps other processes, and other stores of this one, from the database.
+// lockFile keeps other processes, and other stores of this one, from a database. The
+// lock is on a file of its own: closing any descriptor of the database's would end
+// SQLite's locks on it.
 func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	ok, err := flock(f)
 	if err == nil && !ok {
 		owner, _ := io.ReadAll(io.LimitReader(f, 32)) // only to tell people
-		err = fmt.Errorf("the file is in use by process %s: a SQLite store serves one instance; stop the other one, name another file, or share a PostgreSQL store: %w",
-			bytes.TrimSpace(owner), state.ErrUnavailable)
+		err = fmt.Errorf("%s is in use by process %s: a SQLite store serves one instance; stop the other one, or name another file: %w",
+			path, bytes.TrimSpace(owner), state.ErrUnavailable)
 	}
 	if err == nil {
 		err = errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n"))
@@ -122,10 +126,28 @@ func (s *Store) prepareFile() error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file: %w", s.path, state.ErrUnavailable)
 	}
+	if err := checkMagic(f); err != nil {
+		return s.adviseCorrupt(err)
+	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		s.log.Warn("others could read the store; taking that right away",
 			zap.String("file", s.path), zap.String("mode", fmt.Sprintf("%04o", mode)))
 		return f.Chmod(0o600)
+	}
+	return nil
+}
+
+// checkMagic refuses a file that does not begin as a SQLite database does: SQLite takes
+// a very small one for an empty database, and would overwrite it.
+func checkMagic(f *os.File) error {
+	const magic = "SQLite format 3\x00"
+	head := make([]byte, len(magic))
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if string(head[:n]) != magic[:n] {
+		return fmt.Errorf("not a SQLite database: %w", state.ErrCorrupt)
 	}
 	return nil
 }
@@ -174,11 +196,13 @@ func (s *Store) openWriter(ctx context.Context) error {
 
 // adviseCorrupt tells people what they can do about a damaged file.
 func (s *Store) adviseCorrupt(err error) error {
-	if classify(err) != state.ErrCorrupt {
+	if classify(err) == state.ErrCorrupt {
+		err = fmt.Errorf("%w: %w", state.ErrCorrupt, err)
+	}
+	if !errors.Is(err, state.ErrCorrupt) {
 		return err
 	}
-	return fmt.Errorf("%s is damaged or not a database: restore it from a backup, or move it away (with its -wal and -shm files) to start with an empty store: %w: %w",
-		s.path, state.ErrCorrupt, err)
+	return fmt.Errorf("%s is damaged or not a store: restore it from a backup, or move it away (with its -wal and -shm files) to start with an empty one: %w", s.path, err)
 }
 
 // configure sets what holds for the connection, and the journal mode of the file.
@@ -199,15 +223,15 @@ func configure(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// check looks for damage: a file of moderate size as a whole, of a larger one both
-// ends of every table and index. What it does not see turns up as an ErrCorrupt when
-// it is read.
+// check looks for damage: whether the file was cut short, then a file of moderate size
+// as a whole, of a larger one both ends of every table and index. What it does not see
+// turns up as an ErrCorrupt when it is read.
 func (s *Store) check(ctx context.Context, conn *sql.Conn) error {
-	info, err := os.Stat(s.path)
+	size, err := s.checkSize(ctx, conn)
 	if err != nil {
 		return err
 	}
-	if info.Size() > fullCheckBytes {
+	if size > fullCheckBytes {
 		return sampleCheck(ctx, conn)
 	}
 	var found string
@@ -215,10 +239,33 @@ func (s *Store) check(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if found != "ok" {
-		return fmt.Errorf("%s is damaged: %s: restore it from a backup, or move it away (with its -wal and -shm files) to start with an empty store: %w",
-			s.path, found, state.ErrCorrupt)
+		return fmt.Errorf("%s: %w", found, state.ErrCorrupt)
 	}
 	return nil
+}
+
+// checkSize returns the file's size, which must be that of its pages once those in the
+// write-ahead log were merged into it. Where they can't be (disk full), nothing is said.
+func (s *Store) checkSize(ctx context.Context, conn *sql.Conn) (int64, error) {
+	var busy, inLog, merged, pages, pageSize int64
+	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &inLog, &merged); err != nil {
+		s.log.Warn("merging the store's log failed", zap.String("file", s.path), zap.Error(err))
+		busy = 1
+	}
+	if err := conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
+		return 0, err
+	}
+	if err := conn.QueryRowContext(ctx, "PRAGMA page_size").Scan(&pageSize); err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return 0, err
+	}
+	if busy == 0 && info.Size() < pages*pageSize {
+		return 0, fmt.Errorf("the file was cut short, to %d of %d bytes: %w", info.Size(), pages*pageSize, state.ErrCorrupt)
+	}
+	return info.Size(), nil
 }
 
 // sampleCheck reads the first and last row of every table.

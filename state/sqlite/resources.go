@@ -3,9 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
@@ -142,11 +142,7 @@ func (t *tx) replaceReferrers(r state.Record, refs string) error {
 }
 
 func removeReferrers(w *writer, k catalog.Kind, name, refs string) error {
-	old, err := decodeRefs(refs)
-	if err != nil {
-		return err
-	}
-	for _, to := range old {
+	for _, to := range decodeRefs(refs) {
 		if _, err := w.exec("DELETE FROM referrers WHERE to_kind = ? AND to_name = ? AND kind = ? AND name = ?",
 			string(to.Kind), to.Name, string(k), name); err != nil {
 			return err
@@ -272,35 +268,36 @@ func scanRecord(rows *sql.Rows) (r state.Record, err error) {
 	if err := rows.Scan((*string)(&r.Kind), &r.Name, (*int64)(&r.Rev), (*[]byte)(&r.Body), &refs); err != nil {
 		return r, err
 	}
-	r.Refs, err = decodeRefs(refs)
-	return r, err
+	r.Refs = decodeRefs(refs)
+	return r, nil
 }
 
+// encodeRefs gives the text form of references: "policy/gold cluster/c1". Neither part
+// of a reference may have a space, nor its kind a slash; no legal name has either.
 func encodeRefs(refs []state.Ref) (string, error) {
-	if len(refs) == 0 {
-		return "", nil
-	}
-	pairs := make([][2]string, len(refs))
+	var b strings.Builder
 	for i, r := range refs {
-		pairs[i] = [2]string{string(r.Kind), r.Name}
+		if strings.ContainsAny(string(r.Kind), " /") || r.Kind == "" || strings.Contains(r.Name, " ") {
+			return "", fmt.Errorf("reference to %q %q: not a legal name", r.Kind, r.Name)
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(r.Kind) + "/" + r.Name)
 	}
-	text, err := json.Marshal(pairs)
-	return string(text), err
+	return b.String(), nil
 }
 
-func decodeRefs(text string) ([]state.Ref, error) {
+func decodeRefs(text string) []state.Ref {
 	if text == "" {
-		return nil, nil
+		return nil
 	}
-	var pairs [][2]string
-	if err := json.Unmarshal([]byte(text), &pairs); err != nil {
-		return nil, fmt.Errorf("reading references: %w: %w", err, state.ErrCorrupt)
+	refs := make([]state.Ref, 0, strings.Count(text, " ")+1)
+	for part := range strings.SplitSeq(text, " ") {
+		kind, name, _ := strings.Cut(part, "/")
+		refs = append(refs, state.Ref{Kind: catalog.Kind(kind), Name: name})
 	}
-	refs := make([]state.Ref, len(pairs))
-	for i, p := range pairs {
-		refs[i] = state.Ref{Kind: catalog.Kind(p[0]), Name: p[1]}
-	}
-	return refs, nil
+	return refs
 }
 
 func notFound(k catalog.Kind, name string) error {

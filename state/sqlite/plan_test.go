@@ -1,0 +1,170 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// allowedScans are walks over what is small or asked for as a whole.
+var allowedScans = regexp.MustCompile(`^SCAN (` + strings.Join([]string{
+	`counters`, `seal`, // one row
+	`b`, // all sums, of which there is one per copy that has a backlog
+	// Claims held now; failing and held rows, where all of them are asked for.
+	`pending USING (COVERING )?INDEX pending_(claims|failing|failing_copy|held)`,
+	`CONSTANT ROW`,
+}, "|") + `)$`)
+
+// sorts are the sorts of small results.
+var sorts = regexp.MustCompile(`^USE TEMP B-TREE`)
+
+// TestQueryPlans looks at the plan of every statement the store has prepared after all
+// of its methods were called: none may walk a table that grows, or sort one.
+func TestQueryPlans(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "fado.db"))
+	useEverything(t, s)
+	texts := map[string]bool{}
+	for text := range s.w.stmts {
+		texts[text] = true
+	}
+	s.r.stmts.Range(func(text, _ any) bool { texts[text.(string)] = true; return true })
+	if len(texts) < 50 {
+		t.Fatalf("only %d statements were prepared: the test does not see all", len(texts))
+	}
+	for text := range texts {
+		if strings.HasPrefix(text, "BEGIN") || text == "COMMIT" || text == "ROLLBACK" {
+			continue
+		}
+		for _, step := range plan(t, s, text) {
+			scan := strings.HasPrefix(step, "SCAN") && !allowedScans.MatchString(step)
+			if scan || sorts.MatchString(step) {
+				t.Errorf("%s\n\t%s", step, text)
+			}
+		}
+	}
+	if steps := plan(t, s, "SELECT * FROM pending WHERE size = 1 ORDER BY error"); len(steps) != 2 {
+		t.Errorf("a plan with a scan and a sort reads %q: the test would not notice one", steps)
+	}
+}
+
+func plan(t *testing.T, s *Store, text string) (steps []string) {
+	t.Helper()
+	rows, err := s.w.conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+text, make([]any, 20)...)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		steps = append(steps, detail)
+	}
+	return steps
+}
+
+// useEverything calls every method in every way that makes a statement of its own.
+func useEverything(t *testing.T, s *Store) {
+	t.Helper()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := state.Copy{Bucket: "b", Copy: catalog.Copy{Cluster: "c1"}}
+	_, err := s.Update(ctx, func(tx state.Tx) error {
+		r := state.Record{Kind: catalog.KindBucket, Name: "b", Body: []byte(`{}`), Refs: []state.Ref{{Kind: catalog.KindPolicy, Name: "p"}}}
+		check(tx.Put(r))
+		r.Refs = nil
+		check(tx.Put(r))
+		_, err := tx.Referrers(state.Ref{Kind: catalog.KindPolicy, Name: "p"}, 0)
+		check(err)
+		_, err = tx.List(catalog.KindBucket, "", 1)
+		check(err)
+		check(tx.PutCopy(c))
+		check(tx.DeleteCopy("b", "", "c1"))
+		return tx.Delete(catalog.KindBucket, "b")
+	})
+	check(err)
+	_, err = s.Update(ctx, func(tx state.Tx) error { return tx.PutCopy(c) })
+	check(err)
+	_, err = s.SaveCopies(ctx, c)
+	check(err)
+	check(s.w.transact(ctx, progress, func(w *writer) error { return trimChanges(w, 0) }))
+	_, _, err = one[int64](s.w, "SELECT seq FROM changes WHERE id <= ? ORDER BY id DESC LIMIT 1", 1)
+	check(err)
+	check(s.PutMeta(ctx, "k", "v"))
+	useQueue(t, s, check)
+	useReads(t, s, check)
+}
+
+func useQueue(t *testing.T, s *Store, check func(error)) {
+	t.Helper()
+	p := state.Pending{Bucket: "b", Key: "k", Cluster: "c1"}
+	gens, err := s.AddPending(ctx, p)
+	check(err)
+	p.Gen = gens[0]
+	key := state.PendingKey{Bucket: "b", Key: "k", Cluster: "c1", Gen: p.Gen}
+	_, err = s.ClaimPending(ctx, "n", 1, time.Second, time.Now())
+	check(err)
+	_, err = s.ExtendClaims(ctx, "n", time.Now(), key)
+	check(err)
+	check(s.FailPending(ctx, p))
+	check(s.ReleaseClaims(ctx, "n"))
+	for _, f := range filters() {
+		_, err = s.RetryPending(ctx, f, time.Now())
+		check(err)
+		_, err = s.Unhold(ctx, f, time.Now())
+		check(err)
+		for _, after := range []state.PendingKey{{}, {Bucket: "b", Key: "k"}, {Bucket: "z"}} {
+			_, err = s.ListPending(ctx, f, after, 1)
+			check(err)
+		}
+	}
+	_, err = s.FinishPending(ctx, key, key)
+	check(err)
+}
+
+func filters() (all []state.PendingFilter) {
+	none, conflict := state.HoldNone, state.HoldConflict
+	for _, bucket := range []string{"", "b"} {
+		for _, cluster := range []string{"", "c1"} {
+			for _, hold := range []*state.Hold{nil, &none, &conflict} {
+				for _, failed := range []bool{false, true} {
+					all = append(all, state.PendingFilter{Bucket: bucket, Cluster: cluster, Hold: hold, Failed: failed})
+				}
+			}
+		}
+	}
+	return all
+}
+
+func useReads(t *testing.T, s *Store, check func(error)) {
+	t.Helper()
+	_, err := s.List(ctx, catalog.KindBucket, "", 1)
+	check(err)
+	_, _ = s.Get(ctx, catalog.KindBucket, "none")
+	check(s.Each(ctx, catalog.KindBucket, func(state.Record) error { return nil }))
+	_, err = s.CopiesOf(ctx, "b")
+	check(err)
+	check(s.EachCopy(ctx, func(state.Copy) error { return nil }))
+	check(s.EachPending(ctx, func(state.Pending) error { return nil }))
+	for _, bucket := range []string{"", "b"} {
+		_, err = s.Backlogs(ctx, bucket)
+		check(err)
+	}
+	_, err = s.Changes(ctx, 0, 1)
+	check(err)
+	_, err = s.Seq(ctx)
+	check(err)
+	_, err = s.GetMeta(ctx, "k")
+	check(err)
+}
