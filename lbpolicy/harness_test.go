@@ -259,14 +259,14 @@ func (s *site) load(proxy string) {
 
 func (s *site) tryLoad(proxy string) error {
 	s.t.Helper()
-	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile(s.socket, proxy), map[string]any{"filename": "Caddyfile"})
+	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(configText(s.socket, proxy), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		return err
 	}
 	return caddy.Load(cfg, true)
 }
 
-func caddyfile(socket, proxy string) []byte {
+func configText(socket, proxy string) []byte {
 	return fmt.Appendf(nil, `{
 	admin off
 	persist_config off

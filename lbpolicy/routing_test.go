@@ -90,6 +90,7 @@ func TestClientsCantForgeWhatFunctionsAreTold(t *testing.T) {
 	}{
 		"told":                     {dynamicProxy, []string{"c1", "none"}},
 		"told nothing":             {"dynamic fado\ntransport fado\nlb_policy data_aware {\nforward_headers off\n}", nil},
+		"no function endpoint":     {"to {OTHER}\ntransport fado\nlb_policy random", nil},
 		"another policy":           {"dynamic fado\ntransport fado\nlb_policy random", nil},
 		"header operations":        {dynamicProxy + "header_up X-Other x\n", []string{"c1", "none"}},
 		"static, plain transport":  {"to {C1}\nlb_policy data_aware", []string{"c1", "none"}},
@@ -99,7 +100,9 @@ func TestClientsCantForgeWhatFunctionsAreTold(t *testing.T) {
 			w := newWorld(t)
 			f := function(t, "c1")
 			w.cluster("c1", at(f.URL))
-			a := serve(t, withAddress(test.proxy, "{C1}", f.URL)).get("/", forged...)
+			proxy := withAddress(test.proxy, "{C1}", f.URL)
+			proxy = withAddress(proxy, "{OTHER}", function(t, "other").URL)
+			a := serve(t, proxy).get("/", forged...)
 			if a.Status != http.StatusOK {
 				t.Fatal(a)
 			}
