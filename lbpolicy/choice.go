@@ -30,15 +30,20 @@ func newChoice(p *DataAware) *choice {
 	return c
 }
 
-// release gives the memory back, without the references to this request.
+// release gives the memory back.
 func (c *choice) release() {
+	c.reset()
+	c.policy.choices.Put(c)
+}
+
+// reset lets go of all that refers to the request or to a snapshot.
+func (c *choice) reset() {
 	clear(c.inputs)
 	clear(c.offered)
 	clear(c.stands)
 	c.query = catalog.Query{}
 	c.decision.Reset()
 	c.ups = upstreams{}
-	c.policy.choices.Put(c)
 }
 
 // make decides where the request goes and counts it in there. What it decided is in
