@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,21 +54,25 @@ func ReadKeyFile(path string) (Key, error) {
 
 // CreateKeyFile makes a key file of random bytes that only its owner can read. The
 // file is on disk when it returns: nothing may be sealed with a key that a power cut
-// can take away. An existing file is left alone, and an fs.ErrExist.
+// can take away. An existing file is left alone, and an fs.ErrExist; the caller sees to
+// it that no other process makes one at the same moment.
 func CreateKeyFile(path string) (Key, error) {
 	secret := make([]byte, keyFileSize)
 	rand.Read(secret) // never fails: crypto/rand crashes the program instead
-	// Written beside and linked, so that a key file is never there half-written.
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return Key{}, fmt.Errorf("creating key file %s: %w", path, errors.Join(fs.ErrExist, err))
+	}
+	// Written beside and renamed, so that a key file is never there half-written.
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
 	if err != nil {
 		return Key{}, fmt.Errorf("creating key file: %w", err)
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }() // renamed, or of no use
 	_, err = tmp.Write(secret)
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return Key{}, fmt.Errorf("writing key file: %w", err)
 	}
-	if err := os.Link(tmp.Name(), path); err != nil {
+	if err := os.Rename(tmp.Name(), path); err != nil {
 		return Key{}, fmt.Errorf("creating key file: %w", err)
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {

@@ -69,8 +69,14 @@ func (w *writer) close() error {
 	return errors.Join(w.conn.Close(), w.db.Close())
 }
 
+// statement is a prepared one, which lives as long as its connections.
+type statement interface {
+	ExecContext(ctx context.Context, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, args ...any) (*sql.Rows, error)
+}
+
 // prepared returns the statement for a text, prepared once.
-func (w *writer) prepared(text string) (*sql.Stmt, error) {
+func (w *writer) prepared(text string) (statement, error) {
 	if stmt, ok := w.stmts[text]; ok {
 		return stmt, nil
 	}
@@ -164,17 +170,17 @@ type readers struct {
 	stmts sync.Map // text -> *sql.Stmt
 }
 
-func (r *readers) prepared(text string) (*sql.Stmt, error) {
+func (r *readers) prepared(text string) (statement, error) {
 	if stmt, ok := r.stmts.Load(text); ok {
-		return stmt.(*sql.Stmt), nil
+		return stmt.(statement), nil
 	}
 	stmt, err := r.db.PrepareContext(bg, text)
 	if err != nil {
 		return nil, err
 	}
 	if first, raced := r.stmts.LoadOrStore(text, stmt); raced {
-		_ = stmt.Close() // another goroutine was first, use its
-		return first.(*sql.Stmt), nil
+		defer stmt.Close() // another goroutine was first, use its
+		return first.(statement), nil
 	}
 	return stmt, nil
 }

@@ -148,8 +148,10 @@ type copyRow struct {
 func (r *copyRow) scan(rows *sql.Rows) (state.Copy, error) {
 	if r.dest == nil {
 		c := &r.c
-		r.dest = []any{&c.Bucket, &c.Prefix, &c.Cluster, &r.state, &r.flags, &c.Cursor, &c.Objects, &c.Bytes, &c.Error,
-			&r.verified, &c.ScanCursor, &r.owned, &r.drain}
+		r.dest = []any{
+			&c.Bucket, &c.Prefix, &c.Cluster, &r.state, &r.flags, &c.Cursor, &c.Objects, &c.Bytes, &c.Error,
+			&r.verified, &c.ScanCursor, &r.owned, &r.drain,
+		}
 	}
 	if err := rows.Scan(r.dest...); err != nil {
 		return state.Copy{}, err
@@ -166,12 +168,9 @@ func (r *copyRow) scan(rows *sql.Rows) (state.Copy, error) {
 
 func copyArgs(c state.Copy) []any {
 	flags := 0
-	for bit, set := range map[int]bool{
-		flagPrimary: c.Primary, flagMadeBucket: c.MadeBucket,
-		flagHeldDeletes: c.HeldDeletes, flagFormerPrimary: c.FormerPrimary,
-	} {
+	for i, set := range [...]bool{c.Primary, c.MadeBucket, c.HeldDeletes, c.FormerPrimary} { // in the bits' order
 		if set {
-			flags |= bit
+			flags |= 1 << i
 		}
 	}
 	return []any{

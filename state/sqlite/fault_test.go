@@ -265,7 +265,7 @@ func contents(t *testing.T, s *Store) string {
 	}
 	note(s.ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0))
 	note(nil, s.EachCopy(ctx, func(c state.Copy) error { note(c, nil); return nil }))
-	for i := range 2000 {
+	for i := range 200 {
 		note(s.GetMeta(ctx, fmt.Sprint("fill-", i)))
 	}
 	return b.String()
@@ -275,7 +275,7 @@ func contents(t *testing.T, s *Store) string {
 // so and changed nothing, not even after the store was opened again.
 func fillUp(t *testing.T, s *Store, write func(i int) error) {
 	t.Helper()
-	for i := range 2000 {
+	for i := range 200 {
 		before := contents(t, s)
 		err := write(i)
 		if err == nil {

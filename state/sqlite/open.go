@@ -196,7 +196,7 @@ func (s *Store) openWriter(ctx context.Context) error {
 
 // adviseCorrupt tells people what they can do about a damaged file.
 func (s *Store) adviseCorrupt(err error) error {
-	if classify(err) == state.ErrCorrupt {
+	if known := classify(err); errors.Is(known, state.ErrCorrupt) {
 		err = fmt.Errorf("%w: %w", state.ErrCorrupt, err)
 	}
 	if !errors.Is(err, state.ErrCorrupt) {
@@ -277,18 +277,24 @@ func sampleCheck(ctx context.Context, conn *sql.Conn) error {
 		"backlog ORDER BY bucket %s, cluster %s", "changes ORDER BY id %s, id %s",
 	} {
 		for _, dir := range []string{"ASC", "DESC"} {
-			rows, err := conn.QueryContext(ctx, "SELECT * FROM "+fmt.Sprintf(order, dir, dir)+" LIMIT 1")
-			if err != nil {
-				return err
-			}
-			for rows.Next() {
-			}
-			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			if err := readThrough(ctx, conn, "SELECT * FROM "+fmt.Sprintf(order, dir, dir)+" LIMIT 1"); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// readThrough runs a query for its errors only.
+func readThrough(ctx context.Context, conn *sql.Conn, query string) error {
+	rows, err := conn.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+	}
+	return rows.Err()
 }
 
 // openSealer returns the sealer for the configured key or, without one, for the key

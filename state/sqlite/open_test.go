@@ -241,7 +241,7 @@ func TestSampleCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := sampleCheck(ctx, conn); classify(err) != state.ErrCorrupt {
+	if err := sampleCheck(ctx, conn); !errors.Is(classify(err), state.ErrCorrupt) {
 		t.Errorf("got error %v, want one of corruption", err)
 	}
 }

@@ -357,8 +357,10 @@ type pendingRow struct {
 func (r *pendingRow) scanSorted(rows *sql.Rows) (sortedRow, error) {
 	if r.dest == nil {
 		p := &r.r
-		r.dest = []any{&p.id, &p.Bucket, &p.Key, &p.Cluster, &p.Gen, &p.Size, &r.since, &p.Attempts, &r.next, &p.Error,
-			(*string)(&p.Hold), &p.Foreign, &p.Background, &p.ClaimedBy, &r.until, &p.due}
+		r.dest = []any{
+			&p.id, &p.Bucket, &p.Key, &p.Cluster, &p.Gen, &p.Size, &r.since, &p.Attempts, &r.next, &p.Error,
+			(*string)(&p.Hold), &p.Foreign, &p.Background, &p.ClaimedBy, &r.until, &p.due,
+		}
 	}
 	if err := rows.Scan(r.dest...); err != nil {
 		return sortedRow{}, err

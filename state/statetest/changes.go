@@ -40,7 +40,8 @@ func testChanges(t *testing.T, fx Fixture) {
 	c := update(t, s, func(tx state.Tx) error { return tx.Delete(catalog.KindZone, "z") })
 	want := []state.Change{
 		resourceChange(a, catalog.KindZone, "z", false), resourceChange(a, catalog.KindBucket, "b", false),
-		{Seq: b, Kind: state.ChangeCopies, Name: "b"}, resourceChange(c, catalog.KindZone, "z", true),
+		{Seq: b, Kind: state.ChangeCopies, Name: "b"},
+		resourceChange(c, catalog.KindZone, "z", true),
 	}
 	equal(t, "all", must(s.Changes(ctx, start, 0))(t), want)
 	equal(t, "after a", must(s.Changes(ctx, a, 0))(t), want[2:])

@@ -311,9 +311,19 @@ func testListPending(t *testing.T, fx Fixture) {
 
 	none, conflict, deletes := state.HoldNone, state.HoldConflict, state.HoldDeletes
 	for _, f := range []state.PendingFilter{
-		{}, {Bucket: "b"}, {Cluster: "c1"}, {Bucket: "ba", Cluster: "c2"}, {Bucket: "none"},
-		{Hold: &none}, {Hold: &conflict}, {Hold: &deletes}, {Failed: true}, {Failed: true, Hold: &none}, {Failed: true, Hold: &deletes},
-		{Bucket: "a", Hold: &deletes}, {Bucket: "b", Cluster: "c2", Failed: true},
+		{},
+		{Bucket: "b"},
+		{Cluster: "c1"},
+		{Bucket: "ba", Cluster: "c2"},
+		{Bucket: "none"},
+		{Hold: &none},
+		{Hold: &conflict},
+		{Hold: &deletes},
+		{Failed: true},
+		{Failed: true, Hold: &none},
+		{Failed: true, Hold: &deletes},
+		{Bucket: "a", Hold: &deletes},
+		{Bucket: "b", Cluster: "c2", Failed: true},
 	} {
 		want := matching(rows, f)
 		equal(t, fmt.Sprintf("rows of %+v", f), must(s.ListPending(ctx, f, state.PendingKey{}, 0))(t), want)
