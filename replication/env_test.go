@@ -95,7 +95,7 @@ type world struct {
 
 	mu      sync.Mutex
 	servers map[string]*testenv.Server
-	apis    map[string]*minio.Client
+	apis    map[string]minioClient
 	fakes   map[string]*fakeStorage
 	wrap    func(cluster string, s storage.Storage) storage.Storage
 }
@@ -116,7 +116,7 @@ func newWorld(tb testing.TB, s Settings, o func(*Options)) *world {
 	tb.Helper()
 	w := &world{
 		TB: tb, prefix: fmt.Sprintf("t%d-", worlds.Add(1)),
-		servers: make(map[string]*testenv.Server), apis: make(map[string]*minio.Client), fakes: make(map[string]*fakeStorage),
+		servers: make(map[string]*testenv.Server), apis: make(map[string]minioClient), fakes: make(map[string]*fakeStorage),
 	}
 	w.open(filepath.Join(tb.TempDir(), "fado.db"), o)
 	if err := w.eng.Start(s); err != nil {
@@ -423,3 +423,5 @@ func (w *world) feedsLive(clusters ...string) {
 func awaitNextSeconds(n int) {
 	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Duration(n+1) * time.Second)))
 }
+
+type minioClient = *minio.Client

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ const evictWindow = 8
 // object was put there by FaDO. Without it, versions are never removed for good.
 type versionKeeper interface {
 	OnlyCopies(ctx context.Context, bucket, key string) (bool, error)
+	VersionedKeys(ctx context.Context, bucket, prefix string) iter.Seq2[string, error]
 }
 
 // eviction removes the objects of a copy that has left routing.
@@ -101,7 +103,71 @@ func (v *eviction) run(ctx context.Context) error {
 	if p := v.notYet.Load(); p != nil {
 		return *p
 	}
+	if err := v.removeHidden(ctx); err != nil {
+		return err
+	}
 	return v.finish(ctx)
+}
+
+// removeHidden removes what a listing does not show: versions of FaDO's below a delete
+// marker. They are what the primary deleted or replaced.
+func (v *eviction) removeHidden(ctx context.Context) error {
+	keeper, ok := v.dst.client.(versionKeeper)
+	if !ok || !v.versioned {
+		return nil
+	}
+	for key, err := range keeper.VersionedKeys(ctx, v.id.bucket, v.id.prefix) {
+		if err != nil {
+			return err
+		}
+		if v.keep(key) {
+			continue
+		}
+		if err := v.pause.wait(ctx); err != nil {
+			return err
+		}
+		if err := v.hidden(ctx, keeper, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hidden removes one key's versions for good, if it has no current one and all are FaDO's.
+func (v *eviction) hidden(ctx context.Context, keeper versionKeeper, key string) error {
+	ref := objectRef{v.id.bucket, key, v.id.cluster}
+	return v.removing(ctx, ref, func(ctx context.Context) error {
+		now, err := v.stat(ctx, v.dst, ref.bucket, key)
+		if err != nil || now != nil {
+			return err // it stayed for a reason, or came since
+		}
+		cctx, cancel := context.WithTimeout(ctx, v.tune.CallTimeout)
+		defer cancel()
+		forGood, err := keeper.OnlyCopies(cctx, ref.bucket, key)
+		if err != nil || !forGood {
+			return err
+		}
+		return v.dst.client.DeleteAllVersions(cctx, ref.bucket, key)
+	})
+}
+
+// removing runs f as an operation on an object of the copy.
+func (v *eviction) removing(ctx context.Context, ref objectRef, f func(context.Context) error) error {
+	unlock, err := v.keys.lock(ctx, ref)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	op := &operation{bucket: ref.bucket, key: ref.key, to: ref.cluster, total: -1, allowed: v.mayRemove(ref.key)}
+	opCtx, leave, err := v.gate.enter(ctx, op)
+	if errors.Is(err, errForbidden) {
+		return errStateChanged
+	}
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return f(opCtx)
 }
 
 // keepsVersions says whether a physical bucket keeps versions; one that is not there
@@ -175,7 +241,7 @@ func (v *eviction) removeAll(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		p := pair{key: p.key, src: clone(p.src), dst: clone(p.dst)}
+		p := pair{key: p.key}
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -187,14 +253,6 @@ func (v *eviction) removeAll(ctx context.Context) error {
 	}
 	wg.Wait()
 	return ignoreCancel(context.Cause(ctx))
-}
-
-func clone(o *storage.Object) *storage.Object {
-	if o == nil {
-		return nil
-	}
-	c := *o
-	return &c
 }
 
 func ignoreCancel(err error) error {
@@ -227,8 +285,6 @@ func (v *eviction) failed(err error, cancel context.CancelCauseFunc) {
 	case errors.Is(err, errNotYet), errors.Is(err, storage.ErrPrecondition):
 		err = fmt.Errorf("%w: %w", errNotYet, err)
 		v.notYet.Store(&err)
-	case errors.Is(err, errForbidden):
-		cancel(errStateChanged)
 	default:
 		cancel(err)
 	}
@@ -237,18 +293,7 @@ func (v *eviction) failed(err error, cancel context.CancelCauseFunc) {
 // object removes one object if the primary has what it holds, or has moved on from it.
 func (v *eviction) object(ctx context.Context, p pair) error {
 	ref := objectRef{v.id.bucket, p.key, v.id.cluster}
-	unlock, err := v.keys.lock(ctx, ref)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	op := &operation{bucket: ref.bucket, key: ref.key, to: ref.cluster, total: -1, allowed: v.mayRemove(p.key)}
-	opCtx, leave, err := v.gate.enter(ctx, op)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	return v.judge(opCtx, ref, p)
+	return v.removing(ctx, ref, func(ctx context.Context) error { return v.judge(ctx, ref) })
 }
 
 // mayRemove judges a removal by a snapshot: the copy is still leaving, the bucket is
@@ -271,7 +316,7 @@ func (v *eviction) mayRemove(key string) func(*catalog.Snapshot) bool {
 }
 
 // judge decides by fresh answers of both storages.
-func (v *eviction) judge(ctx context.Context, ref objectRef, p pair) error {
+func (v *eviction) judge(ctx context.Context, ref objectRef) error {
 	t := task{objectRef: ref, foreign: v.isForeign(ctx, ref)}
 	s := &situation{Engine: v.Engine, task: t, rows: v.rows, row: v.row, src: v.src, dst: v.dst}
 	src, dst, err := s.look(ctx)

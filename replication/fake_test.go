@@ -112,7 +112,9 @@ func (f *fakeStorage) Close()       {}
 
 func (f *fakeStorage) Ping(ctx context.Context) error { return f.before(ctx, "ping", "", "") }
 
-func (f *fakeStorage) Capabilities() (storage.Capabilities, bool) { return storage.Capabilities{}, true }
+func (f *fakeStorage) Capabilities() (storage.Capabilities, bool) {
+	return storage.Capabilities{}, true
+}
 
 func (f *fakeStorage) Probe(ctx context.Context, _ string) (storage.Capabilities, error) {
 	return storage.Capabilities{ConditionalPut: true}, f.before(ctx, "probe", "", "")

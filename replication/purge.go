@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -227,14 +228,14 @@ func (p *purger) target(ctx context.Context, in intent, t purgeTarget) error {
 	if err != nil {
 		return err
 	}
-	for o, err := range dst.client.List(ctx, in.Bucket, "", "") {
+	for key, err := range allKeys(ctx, dst, in.Bucket, versioned) {
 		if errors.Is(err, storage.ErrNoBucket) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if err := p.object(ctx, in, t, src, dst, o.Key, versioned); err != nil {
+		if err := p.object(ctx, in, t, src, dst, key, versioned); err != nil {
 			return err
 		}
 	}
@@ -242,6 +243,20 @@ func (p *purger) target(ctx context.Context, in intent, t purgeTarget) error {
 		return p.dropBucket(ctx, dst, in.Bucket)
 	}
 	return nil
+}
+
+// allKeys yields the keys of a bucket, those that only have old versions included.
+func allKeys(ctx context.Context, s *site, bucket string, versioned bool) iter.Seq2[string, error] {
+	if keeper, ok := s.client.(versionKeeper); ok && versioned {
+		return keeper.VersionedKeys(ctx, bucket, "")
+	}
+	return func(yield func(string, error) bool) {
+		for o, err := range s.client.List(ctx, bucket, "", "") {
+			if !yield(o.Key, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // object purges one object, unless the bucket has been declared again.
@@ -284,8 +299,11 @@ func (p *purger) copyOf(ctx context.Context, t purgeTarget, src, dst *site, ref 
 		rows: []state.Copy{row}, row: row, src: src, dst: dst,
 	}
 	theirs, ours, err := s.look(ctx)
-	if err != nil || ours == nil {
+	if err != nil {
 		return err
+	}
+	if ours == nil {
+		return p.oldVersions(ctx, dst, ref)
 	}
 	same := theirs != nil && storage.Compare(*theirs, *ours) == storage.Equal
 	if !same && (theirs == nil || !s.owns(*ours)) {
@@ -295,4 +313,17 @@ func (p *purger) copyOf(ctx context.Context, t purgeTarget, src, dst *site, ref 
 	}
 	_, err = p.removeForGood(ctx, dst, ref, *ours, versioned)
 	return err
+}
+
+// oldVersions removes the versions below a delete marker if all of them are FaDO's.
+func (p *purger) oldVersions(ctx context.Context, dst *site, ref objectRef) error {
+	keeper, ok := dst.client.(versionKeeper)
+	if !ok {
+		return nil
+	}
+	forGood, err := keeper.OnlyCopies(ctx, ref.bucket, ref.key)
+	if err != nil || !forGood {
+		return err
+	}
+	return dst.client.DeleteAllVersions(ctx, ref.bucket, ref.key)
 }

@@ -6,9 +6,6 @@ import (
 	"testing"
 )
 
-// crashChild is the process that the crash test kills.
-func crashChild() {}
-
 func TestBucketAppearsWherePolicyWants(t *testing.T) {
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))

@@ -1,0 +1,189 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+)
+
+func purgeWorld(t *testing.T) *world {
+	w := newWorld(t, Settings{}, nil)
+	w.cluster("c1", minioA.server(t))
+	w.cluster("c2", minioB.server(t))
+	w.makeBucket("c1", "bkt")
+	w.fill("c1", "bkt", 20)
+	w.policy("p", 2)
+	w.bucket("bkt", "p", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+	w.feedsLive("c1", "c2")
+	return w
+}
+
+func (w *world) awaitPurged() {
+	w.Helper()
+	w.await("the purge is over", func() bool {
+		m, err := w.eng.loadPurges(context.Background())
+		w.must(err)
+		return len(m) == 0
+	})
+}
+
+func TestPurgeCopies(t *testing.T) {
+	w := purgeWorld(t)
+	awaitNextSeconds(1)
+	w.put("c2", "bkt", "foreign", "somebody else's")
+	w.await("the foreign object is noticed", func() bool { return w.status("bkt").Conflicts == 1 })
+	w.must(w.eng.Purge(t.Context(), "bkt", PurgeCopies, control.Precondition{}))
+	if _, err := w.ctl.Get(t.Context(), catalog.KindBucket, "bkt"); !errors.Is(err, control.ErrNotFound) {
+		t.Errorf("the bucket is still declared: %v", err)
+	}
+	w.awaitPurged()
+	if n := len(w.contents("c1", "bkt")); n != 20 {
+		t.Errorf("the primary has %d objects", n)
+	}
+	if got := w.contents("c2", "bkt"); len(got) != 1 || got["foreign"] == "" {
+		t.Errorf("c2 has %v, want the foreign object only", got)
+	}
+}
+
+func TestPurgeAll(t *testing.T) {
+	w := purgeWorld(t)
+	if err := w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{IfMatch: []string{`"no"`}}); !errors.Is(err, control.ErrPrecondition) {
+		t.Fatalf("precondition: %v", err)
+	}
+	if m, _ := w.eng.loadPurges(t.Context()); len(m) != 0 {
+		t.Fatalf("a refused purge is noted: %v", m)
+	}
+	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
+	w.awaitPurged()
+	for _, c := range []string{"c1", "c2"} {
+		if got := w.contents(c, "bkt"); len(got) != 0 {
+			t.Errorf("%s has %v", c, got)
+		}
+	}
+}
+
+// A purge noted before a kill goes on after it, but not if the bucket was declared again.
+func TestPurgeResumes(t *testing.T) {
+	w := purgeWorld(t)
+	w.must(w.eng.Pause(t.Context()))
+	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
+	w.eng.Stop()
+	if n := len(w.contents("c2", "bkt")); n != 20 {
+		t.Fatalf("c2 has %d objects", n)
+	}
+	w.bucket("bkt", "p", "c1")
+	w.must(w.eng.Resume(t.Context()))
+	w.must(w.eng.Start(Settings{}))
+	w.awaitPurged()
+	w.awaitOK("bkt", "c1", "c2")
+	for _, c := range []string{"c1", "c2"} {
+		if n := len(w.contents(c, "bkt")); n != 20 {
+			t.Errorf("%s has %d objects: the purge went on though the bucket is back", c, n)
+		}
+	}
+
+	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
+	w.eng.Stop()
+	w.must(w.eng.Start(Settings{}))
+	w.awaitPurged()
+	if got := w.contents("c2", "bkt"); len(got) != 0 {
+		t.Errorf("c2 has %v", got)
+	}
+}
+
+// Keys below a prefix rule are where that rule wants them and nowhere else, through every
+// change of the rules.
+func TestPrefixRules(t *testing.T) {
+	w := newWorld(t, Settings{}, nil)
+	w.threeMinIOs()
+	w.makeBucket("c1", "bkt")
+	for i := range 10 {
+		w.put("c1", "bkt", fmt.Sprintf("open/%d", i), "o")
+		w.put("c1", "bkt", fmt.Sprintf("private/%d", i), "p")
+		w.put("c1", "bkt", fmt.Sprintf("zzz/%d", i), "z")
+	}
+	w.policy("everywhere", 2, "c1", "c2")
+	w.policy("home", 1, "c1")
+	w.policy("third", 2, "c1", "c3")
+	has := func(cluster, prefix string) (n int) {
+		for k := range w.contents(cluster, "bkt") {
+			if strings.HasPrefix(k, prefix) {
+				n++
+			}
+		}
+		return n
+	}
+	check := func(step string, cluster string, open, private, zzz int) {
+		t.Helper()
+		w.await(fmt.Sprintf("%s: %s has %d, %d, %d", step, cluster, open, private, zzz), func() bool {
+			return has(cluster, "open/") == open && has(cluster, "private/") == private && has(cluster, "zzz/") == zzz
+		})
+	}
+	w.bucket("bkt", "everywhere", "c1", catalog.PrefixRule{Prefix: "private/", Policy: "home"})
+	w.awaitOK("bkt", "c1", "c2")
+	check("private stays home", "c2", 10, 0, 10)
+
+	w.bucket("bkt", "everywhere", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+	check("the rule is gone", "c2", 10, 10, 10)
+
+	w.bucket("bkt", "everywhere", "c1", catalog.PrefixRule{Prefix: "private/", Policy: "third"})
+	w.awaitOK("bkt", "c1", "c2", "c3")
+	check("private moves to c3", "c2", 10, 0, 10)
+	check("private moves to c3", "c3", 0, 10, 0)
+	w.feedsLive("c1")
+	w.put("c1", "bkt", "private/new", "p")
+	w.put("c1", "bkt", "open/new", "o")
+	check("live", "c2", 11, 0, 10)
+	check("live", "c3", 0, 11, 0)
+
+	w.bucket("bkt", "home", "c1", catalog.PrefixRule{Prefix: "private/", Policy: "third"}, catalog.PrefixRule{Prefix: "private/n", Policy: "home"})
+	w.awaitOK("bkt", "c1", "c3")
+	check("only private, but not private/n", "c3", 0, 10, 0)
+	w.await("c2 is empty", func() bool { return len(w.contents("c2", "bkt")) == 0 })
+
+	w.bucket("bkt", "home", "c1")
+	w.awaitOK("bkt", "c1")
+	w.await("c3 is empty", func() bool { return len(w.contents("c3", "bkt")) == 0 })
+	if n := len(w.contents("c1", "bkt")); n != 32 {
+		t.Errorf("the primary has %d objects, want 32", n)
+	}
+}
+
+// Stop ends everything however often it is called, and Start goes on.
+func TestStartStop(t *testing.T) {
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	c1, c2 := w.fake("c1"), w.fake("c2")
+	w.policy("p", 2)
+	w.bucket("bkt", "p", "c1")
+	for i := range 5 {
+		c1.user("bkt", fmt.Sprint(i), "x")
+		w.awaitOK("bkt", "c1", "c2")
+		w.await("copied", func() bool { return len(c2.contents("bkt")) == i+1 })
+		w.eng.Stop()
+		w.eng.Stop()
+		if w.eng.SyncBucket(context.Background(), "bkt") == nil {
+			t.Error("a stopped engine took a sync")
+		}
+		w.must(w.eng.Start(Settings{Workers: i + 1}))
+		w.must(w.eng.Start(Settings{Workers: i + 2}))
+		w.eng.Reconfigure(Settings{Workers: i + 3, Bandwidth: 1 << 20, NoEventFeed: i%2 == 0, ScanInterval: time.Second})
+	}
+	w.eng.Reconfigure(Settings{Disabled: true})
+	c1.user("bkt", "off", "x")
+	if err := w.eng.SyncBucket(context.Background(), "bkt"); !errors.Is(err, ErrOff) {
+		t.Errorf("sync while off: %v", err)
+	}
+	w.bucket("second", "p", "")
+	w.await("a primary is chosen without looking", func() bool { return w.status("second").Primary != "" })
+	if _, ok := c2.contents("bkt")["off"]; ok {
+		t.Error("replication that is off copied")
+	}
+}
