@@ -40,11 +40,6 @@ type stream struct {
 // it may have missed events.
 func events(c *call) error {
 	s := &stream{w: c.w, rc: http.NewResponseController(c.w)}
-	// The admin server's read timeout is for requests; left in place it would end the
-	// request's context while the stream goes on.
-	if err := s.rc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return fmt.Errorf("preparing the stream: %w", err)
-	}
 	sub := c.catalogue.Events().Subscribe(eventRoom)
 	defer sub.Close()
 	h := c.w.Header()

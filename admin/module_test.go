@@ -101,7 +101,15 @@ func (p *process) get(path string) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.client.Do(req)
+	for {
+		resp, err := p.client.Do(req)
+		// Caddy's previous admin server closes a connection that it accepted on its way
+		// down; clients connect again.
+		if errors.Is(err, io.EOF) {
+			continue
+		}
+		return resp, err
+	}
 }
 
 // overview returns the status of GET /fado/ and the version or error it tells.
