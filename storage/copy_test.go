@@ -127,12 +127,16 @@ func TestCopySizes(t *testing.T) {
 			for how, o := range map[string]minio.PutObjectOptions{
 				"whole": {DisableMultipart: true}, "parts": {PartSize: part},
 			} {
-				if size > 100<<20 && strings.Contains(r.name, "versioned") {
+				if size > 100<<20 && (r.versions || strings.HasSuffix(r.name, "to versitygw") && strings.HasPrefix(r.name, "versitygw")) {
 					continue // the ways are the same
 				}
 				key := fmt.Sprintf("%s-%d", how, size)
 				seen := src.put(bucket, key, body[:size], o)
-				checkCopy(t, r, src, dst, bucket, key, mustCopy(t, src, dst, bucket, seen))
+				out := mustCopy(t, src, dst, bucket, seen)
+				checkCopy(t, r, src, dst, bucket, key, out)
+				if out.ETag != seen.ETag {
+					t.Errorf("%s: the parts did not stay: ETag %s became %s", key, seen.ETag, out.ETag)
+				}
 			}
 		}
 		dst.mustHaveNoUploads(bucket)
@@ -326,7 +330,7 @@ func TestCopySourceIsAnother(t *testing.T) {
 // parts opened later are not its parts any more.
 func TestCopySourceChangesMeanwhile(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
-		o := src.put(bucket, "key", random(12*minPart), minio.PutObjectOptions{PartSize: minPart})
+		o := src.put(bucket, "key", random((partWorkers+3)*minPart), minio.PutObjectOptions{PartSize: minPart})
 		var once sync.Once
 		_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{Progress: func(int64) {
 			once.Do(func() { src.put(bucket, "key", []byte("changed"), minio.PutObjectOptions{}) })

@@ -133,6 +133,7 @@ var codeKinds = map[string]error{
 	"AuthorizationHeaderMalformed": ErrDenied,
 	"RequestTimeTooSkewed":         ErrDenied,
 	"XMinioReadOnly":               ErrDenied,
+	"XAdminUserNotFound":           ErrDenied,
 
 	"XMinioStorageFull":              ErrFull,
 	"XMinioAdminBucketQuotaExceeded": ErrFull,

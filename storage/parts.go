@@ -117,10 +117,11 @@ func (t *transfer) firstPart(ctx context.Context) (*http.Response, layout, error
 // source's parts, so that an ETag with this number always means the source's layout.
 func ownLayout(size int64, sourceParts int) layout {
 	part := int64(ownPart)
-	for (size+part-1)/part > maxParts || (size+part-1)/part == int64(sourceParts) {
+	count := func() int64 { return (size + part - 1) / part }
+	for count() > maxParts || (count() == int64(sourceParts) && count() > 1) {
 		part += minPart
 	}
-	return layout{count: int((size + part - 1) / part), size: part}
+	return layout{count: int(count()), size: part}
 }
 
 func (l layout) byteRange(part int, size int64) string {

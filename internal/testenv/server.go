@@ -307,11 +307,16 @@ func (s *Server) logTail() []byte {
 	return bytes.TrimSpace(b[max(0, len(b)-2000):])
 }
 
+// Credentials are those of the root user, for minio-go.
+func (s *Server) Credentials() *credentials.Credentials {
+	return credentials.NewStaticV4(s.AccessKey, s.SecretKey, "")
+}
+
 // Client returns a plain minio-go client for the server.
 func (s *Server) Client() (*minio.Client, error) {
 	scheme, addr, _ := cutScheme(s.Endpoint)
 	return minio.New(addr, &minio.Options{
-		Creds:  credentials.NewStaticV4(s.AccessKey, s.SecretKey, ""),
+		Creds:  s.Credentials(),
 		Secure: scheme == "https", Region: "us-east-1", MaxRetries: 3,
 		Transport: clientTransport,
 	})
