@@ -31,28 +31,34 @@ func TestInputsFromHeaders(t *testing.T) {
 		{"an empty bucket", http.Header{headerBucket: {"", " , "}}, nil},
 		{"a bucket", http.Header{headerBucket: {" photos "}}, []catalog.Input{whole("photos")}},
 		{
-			"several buckets", http.Header{headerBucket: {"a, b", "c"}},
+			"several buckets",
+			http.Header{headerBucket: {"a, b", "c"}},
 			[]catalog.Input{whole("a"), whole("b"), whole("c")},
 		},
 		{
-			"an object instead of the whole bucket", http.Header{headerBucket: {"a"}, headerObject: {"x/y.txt"}},
+			"an object instead of the whole bucket",
+			http.Header{headerBucket: {"a"}, headerObject: {"x/y.txt"}},
 			[]catalog.Input{object("a", "x/y.txt")},
 		},
 		{
-			"objects belong to the first bucket", http.Header{headerBucket: {"a", "b"}, headerObject: {"x", "", "y"}},
+			"objects belong to the first bucket",
+			http.Header{headerBucket: {"a", "b"}, headerObject: {"x", "", "y"}},
 			[]catalog.Input{object("a", "x"), whole("b"), object("a", "y")},
 		},
 		{"an object without a bucket", http.Header{headerObject: {"x"}}, nil},
 		{
-			"percent-encoding", http.Header{headerBucket: {"a"}, headerObject: {"a%20b%2Fc", "a+b", "100%", "x,y"}},
+			"percent-encoding",
+			http.Header{headerBucket: {"a"}, headerObject: {"a%20b%2Fc", "a+b", "100%", "x,y"}},
 			[]catalog.Input{object("a", "a b/c"), object("a", "a+b"), object("a", "100%"), object("a", "x,y")},
 		},
 		{
-			"a key that ends in a slash is a key", http.Header{headerBucket: {"a"}, headerObject: {"dir/"}},
+			"a key that ends in a slash is a key",
+			http.Header{headerBucket: {"a"}, headerObject: {"dir/"}},
 			[]catalog.Input{object("a", "dir/")},
 		},
 		{
-			"data", http.Header{headerData: {"s3://a/k%20ey", "s3://b/dir/", "s3://c/", "s3://d", " s3://e//x "}},
+			"data",
+			http.Header{headerData: {"s3://a/k%20ey", "s3://b/dir/", "s3://c/", "s3://d", " s3://e//x "}},
 			[]catalog.Input{
 				object("a", "k ey"),
 				{Bucket: "b", Key: "dir/", Scope: catalog.ScopePrefix},
@@ -60,15 +66,18 @@ func TestInputsFromHeaders(t *testing.T) {
 			},
 		},
 		{
-			"bucket and data", http.Header{headerBucket: {"a"}, headerData: {"s3://a/k"}},
+			"bucket and data",
+			http.Header{headerBucket: {"a"}, headerData: {"s3://a/k"}},
 			[]catalog.Input{whole("a"), object("a", "k")},
 		},
 		{
-			"unreadable data", http.Header{headerData: {"a/k", "https://a/k", "s3://", "s3:///k", ""}},
+			"unreadable data",
+			http.Header{headerData: {"a/k", "https://a/k", "s3://", "s3:///k", ""}},
 			[]catalog.Input{whole(unreadable), whole(unreadable), whole(unreadable), whole(unreadable), whole(unreadable)},
 		},
 		{
-			"too many inputs", http.Header{headerBucket: {"a" + strings.Repeat(",a", maxInputs)}},
+			"too many inputs",
+			http.Header{headerBucket: {"a" + strings.Repeat(",a", maxInputs)}},
 			[]catalog.Input{whole(unreadable)},
 		},
 	} {

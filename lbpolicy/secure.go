@@ -86,6 +86,7 @@ func (s *secureTransports) tlsConfig(key tlsSetting) *reverseproxy.TLSConfig {
 		cfg.HandshakeTimeout = handshakeTimeout
 	}
 	if key.caFile != "" {
+		//nolint:staticcheck // deprecated, and in the way of ca while users may still set them
 		cfg.RootCAPool, cfg.RootCAPEMFiles = nil, nil
 		cfg.CARaw = caddyconfig.JSONModuleObject(
 			caddytls.FileCAPool{TrustedCACertPEMFiles: []string{key.caFile}}, "provider", "file", nil)

@@ -201,7 +201,7 @@ func rooted(path string) string {
 // roundTripper returns what dials an endpoint.
 func (t *Transport) roundTripper(ep *catalog.Endpoint) (http.RoundTripper, error) {
 	if ep.Parsed.Scheme != "https" {
-		return t.HTTPTransport.Transport, nil
+		return t.Transport, nil
 	}
 	return t.secure.of(ep)
 }
