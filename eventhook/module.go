@@ -53,8 +53,9 @@ type Handler struct {
 
 // sink takes hints; a seam for tests.
 type sink interface {
-	// hasCluster says whether there is a cluster of that name.
-	hasCluster(name string) bool
+	// hasCluster says whether there is a cluster of that name; an error while that is
+	// not known.
+	hasCluster(name string) (bool, error)
 	// note returns once the hints are durable.
 	note(ctx context.Context, hints []replication.Hint) error
 }
@@ -121,8 +122,14 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 		return http.StatusUnauthorized, err
 	}
 	cluster := r.URL.Query().Get("cluster")
-	if cluster != "" && !h.sink.hasCluster(cluster) {
-		return http.StatusBadRequest, fmt.Errorf("query parameter \"cluster\": %q: expected the name of a cluster", cluster)
+	if cluster != "" {
+		known, err := h.sink.hasCluster(cluster)
+		if err != nil {
+			return http.StatusServiceUnavailable, err
+		}
+		if !known {
+			return http.StatusBadRequest, fmt.Errorf("query parameter \"cluster\": %q: expected the name of a cluster", cluster)
+		}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
@@ -166,18 +173,24 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// errNotStarted answers what comes before the app has started.
+var errNotStarted = errors.New("the fado app has not started")
+
 // appSink hands hints to the running app.
 type appSink struct{ app App }
 
-func (s appSink) hasCluster(name string) bool {
+func (s appSink) hasCluster(name string) (bool, error) {
 	ctl := s.app.Control()
-	return ctl != nil && ctl.Router().Snapshot().Cluster(name) != nil
+	if ctl == nil {
+		return false, errNotStarted
+	}
+	return ctl.Router().Snapshot().Cluster(name) != nil, nil
 }
 
 func (s appSink) note(ctx context.Context, hints []replication.Hint) error {
 	engine := s.app.Replication()
 	if engine == nil {
-		return errors.New("the fado app has not started")
+		return errNotStarted
 	}
 	return engine.Hints(ctx, hints...)
 }

@@ -23,7 +23,7 @@ type fakeSink struct {
 	err   error
 }
 
-func (s *fakeSink) hasCluster(name string) bool { return name == "c1" }
+func (s *fakeSink) hasCluster(name string) (bool, error) { return name == "c1", nil }
 
 func (s *fakeSink) note(_ context.Context, hints []replication.Hint) error {
 	if s.err != nil {
