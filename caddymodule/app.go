@@ -247,15 +247,9 @@ func (app *App) Start() error {
 	return nil
 }
 
-// Stop ends the sending of Caddy events by this configuration. The rest is left to
-// Cleanup, which comes after all apps have stopped, so that requests still being
-// served find their way.
-func (app *App) Stop() error {
-	if app.hold != nil {
-		app.runtime.Load().silence(app.hold)
-	}
-	return nil
-}
+// Stop does nothing: what runs is let go of by Cleanup, which comes after all apps have
+// stopped, so that requests still being served find their way.
+func (*App) Stop() error { return nil }
 
 // Cleanup lets go of the runtime; the last configuration to do so ends it. It comes
 // after Stop, and also after a Provision, Validate or Start that failed.

@@ -45,7 +45,7 @@ type startedHandler struct{ app *App }
 // Handle implements caddyevents.Handler.
 func (h startedHandler) Handle(context.Context, caddy.Event) error {
 	if h.app.hold != nil {
-		h.app.runtime.Load().announce(h.app.hold)
+		h.app.runtime.Load().events.sendBy(h.app)
 	}
 	return nil
 }
@@ -111,10 +111,12 @@ func (e *emitter) close() {
 	e.done.Wait()
 }
 
+// sendBy makes a configuration, all of whose apps have started, the one to send through.
 func (e *emitter) sendBy(app *App) {
 	e.change(func() { e.senders = append(e.senders, app) })
 }
 
+// stopSendingBy takes that back; the one before sends again.
 func (e *emitter) stopSendingBy(app *App) {
 	e.change(func() {
 		e.senders = slices.DeleteFunc(e.senders, func(other *App) bool { return other == app })

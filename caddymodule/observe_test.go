@@ -218,6 +218,29 @@ func TestCaddyEvents(t *testing.T) {
 	}
 }
 
+func TestEventsAreSentByTheLastToStart(t *testing.T) {
+	noLeaks(t)
+	e := newEmitter(control.NewBus(time.Now), zap.NewNop())
+	defer e.close()
+	first, second := new(App), new(App)
+	expect := func(want *App) {
+		t.Helper()
+		if got, _ := e.sender(); got != want {
+			t.Errorf("sent by %p, expected %p (first %p, second %p)", got, want, first, second)
+		}
+	}
+	expect(nil)
+	e.sendBy(first)
+	expect(first)
+	e.sendBy(second)
+	expect(second)
+	e.stopSendingBy(second) // its configuration failed after all
+	expect(first)
+	e.stopSendingBy(first)
+	e.stopSendingBy(first)
+	expect(nil)
+}
+
 func TestLogSwitch(t *testing.T) {
 	first, firstLogs := observer.New(zapcore.InfoLevel)
 	second, secondLogs := observer.New(zapcore.DebugLevel)
@@ -242,22 +265,28 @@ func TestLogsFollowTheConfiguration(t *testing.T) {
 	noLeaks(t)
 	s := newSite(t)
 	dir := t.TempDir()
-	logTo := func(name string) {
+	configured := func(name string) config {
 		c := s.config(t)
 		c["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{
 			"writer": map[string]any{"output": "file", "filename": filepath.Join(dir, name)},
 		}}}
-		mustLoad(t, c)
+		return c
 	}
-	logTo("a.log")
+	mustLoad(t, configured("a.log"))
 	rt := running(t).runtime.Load()
-	logTo("b.log")
+	mustLoad(t, configured("b.log"))
+	s.failing = "start"
+	for fadoHadStarted.Store(false); !fadoHadStarted.Load(); { // until it took over and fell back
+		if configured("c.log").load() == nil {
+			t.Fatal("the bad configuration was loaded")
+		}
+	}
 	if running(t).runtime.Load() != rt {
 		t.Fatal("the runtime changed")
 	}
-	rt.logs.logger("fado.test").Info("a word after the reload")
+	rt.logs.logger("fado.test").Info("a word after the reloads")
 	text, err := os.ReadFile(filepath.Join(dir, "b.log"))
-	if err != nil || !strings.Contains(string(text), "a word after the reload") || !strings.Contains(string(text), "fado.test") {
+	if err != nil || !strings.Contains(string(text), "a word after the reloads") || !strings.Contains(string(text), "fado.test") {
 		t.Errorf("b.log (%v): %s", err, text)
 	}
 }

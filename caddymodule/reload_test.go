@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
 )
 
 // site is a FaDO with two clusters in two zones that replicates nothing. The policy of
@@ -124,15 +125,15 @@ func TestReloadKeepsTheRuntime(t *testing.T) {
 	mustLoad(t, s.config(t))
 	s.expect(t, "c1")
 	first := running(t)
-	control := first.Control()
-	if _, err := control.Create(context.Background(), &catalog.Zone{Name: "made-by-api"}); err != nil {
+	ctl := first.Control()
+	if _, err := ctl.Create(context.Background(), &catalog.Zone{Name: "made-by-api"}); err != nil {
 		t.Fatal(err)
 	}
 
 	s.zone = "us"
 	mustLoad(t, s.config(t))
 	s.expect(t, "c2")
-	if running(t) == first || running(t).Control() != control || running(t).Router() != control.Router() {
+	if running(t) == first || running(t).Control() != ctl || running(t).Router() != ctl.Router() {
 		t.Error("the reload made a new runtime, or kept the old app")
 	}
 	if running(t).Router().Snapshot().Zone("made-by-api") == nil {
@@ -169,6 +170,9 @@ func TestFailedReloadsLeaveWhatRan(t *testing.T) {
 				if label := app.Router().Snapshot().Cluster("c1").Labels["version"]; label != "" {
 					t.Fatalf("the failed configuration's cluster is in force: %q", label)
 				}
+				if status, err := app.Replication().Status(t.Context()); err != nil || status.Workers == 1 {
+					t.Fatalf("the failed configuration's replication settings are in force: %+v, %v", status, err)
+				}
 				if n := len(app.runtime.Load().holds); n != 1 {
 					t.Fatalf("%d configurations hold the runtime", n)
 				}
@@ -181,6 +185,30 @@ func TestFailedReloadsLeaveWhatRan(t *testing.T) {
 			mustLoad(t, s.config(t))
 			s.expect(t, "c2")
 		})
+	}
+}
+
+// TestReloadWithoutItsSecret: a reload that misses a secret says which, and what runs
+// goes on with what it has.
+func TestReloadWithoutItsSecret(t *testing.T) {
+	noLeaks(t)
+	s := newSite(t)
+	mustLoad(t, s.config(t))
+	bad := s.config(t)
+	cluster := bad.app(appName)["clusters"].([]any)[0].(map[string]any)
+	cluster["storage"].(map[string]any)["secret_key"] = "{env.FADO_TEST_UNSET}"
+	for range 3 {
+		err := bad.load()
+		if err == nil || !strings.Contains(err.Error(), "cluster c1: storage.secret_key: evaluated placeholder {env.FADO_TEST_UNSET} is empty") {
+			t.Fatalf("got %v", err)
+		}
+		if _, err := running(t).Control().Create(t.Context(), &catalog.Zone{Name: "z"}); err != nil {
+			t.Fatalf("what runs was harmed: %v", err)
+		}
+		if err := running(t).Control().Delete(t.Context(), catalog.KindZone, "z", control.Precondition{}); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, "c1")
 	}
 }
 

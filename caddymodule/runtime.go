@@ -208,7 +208,7 @@ func (rt *runtime) follow(h *hold) {
 // With the last one, all work ends first: nothing may take the end of a process for
 // the removal of all that its configuration declared.
 func (rt *runtime) detach(h *hold) {
-	rt.silence(h)
+	rt.events.stopSendingBy(h.app)
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	inForce := len(rt.holds) > 0 && rt.holds[len(rt.holds)-1] == h
@@ -225,13 +225,6 @@ func (rt *runtime) detach(h *hold) {
 		rt.follow(now)
 	}
 }
-
-// announce makes a configuration the one that Caddy events are sent by: all its apps
-// have started.
-func (rt *runtime) announce(h *hold) { rt.events.sendBy(h.app) }
-
-// silence takes a configuration's part in sending Caddy events back.
-func (rt *runtime) silence(h *hold) { rt.events.stopSendingBy(h.app) }
 
 func (rt *runtime) stopWork() {
 	rt.engine.Stop()

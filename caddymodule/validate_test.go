@@ -99,8 +99,10 @@ func TestInvalidJSON(t *testing.T) {
 		"balance nested": {`{"policies":[{"name":"p","balance":{"policy":"header","field":"X","fallback":{"policy":"data_aware"}}}]}`, "data_aware can't balance within itself"},
 		"balance self":   {`{"policies":[{"name":"p","balance":{"policy":"data_aware"}}]}`, `"data_aware": expected one of`},
 		"balance name":   {`{"policies":[{"name":"p","balance":{}}]}`, "policy p: balance"},
-		"secrets": {`{"zones":[{"name":"eu"}],"clusters":[{"name":"c1","zones":["eu"],"storage":{"endpoint":"http://h:1","access_key":"{env.FADO_TEST_A}","secret_key":"{file./nowhere/b}"}}]}`,
-			"cluster c1: storage.access_key: evaluated placeholder {env.FADO_TEST_A} is empty\ncluster c1: storage.secret_key: evaluated placeholder {file./nowhere/b} is empty"},
+		"secrets": {
+			`{"zones":[{"name":"eu"}],"clusters":[{"name":"c1","zones":["eu"],"storage":{"endpoint":"http://h:1","access_key":"{env.FADO_TEST_A}","secret_key":"{file./nowhere/b}"}}]}`,
+			"cluster c1: storage.access_key: evaluated placeholder {env.FADO_TEST_A} is empty\ncluster c1: storage.secret_key: evaluated placeholder {file./nowhere/b} is empty",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var app map[string]any
@@ -175,4 +177,63 @@ func TestExample(t *testing.T) {
 	if n := running(t).Router().Snapshot().Bucket("private"); n == nil {
 		t.Error("the example's buckets are not routed")
 	}
+}
+
+// TestDocumentation: the configurations in the documentation are valid.
+func TestDocumentation(t *testing.T) {
+	noLeaks(t)
+	for _, name := range []string{"AK", "SK", "BERLIN_ACCESS_KEY"} {
+		t.Setenv(name, "x")
+	}
+	var c config
+	if err := json.Unmarshal([]byte(fenced(t, "../docs/configuration.md", "json")), &c); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.validate(); err != nil {
+		t.Errorf("the JSON of docs/configuration.md: %v", err)
+	}
+	if _, err := adapt(fenced(t, "../README.md", "caddyfile")); err != nil {
+		t.Errorf("the Caddyfile of README.md: %v", err)
+	}
+}
+
+// TestDocumentedGrammar: the grammar in the documentation is the one of UnmarshalCaddyfile,
+// but for what this version refuses.
+func TestDocumentedGrammar(t *testing.T) {
+	source, err := os.ReadFile("caddyfile.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	comment, _, _ := strings.Cut(string(source), "\nfunc (app *App) UnmarshalCaddyfile")
+	var want []string
+	for line := range strings.Lines(comment) {
+		if text, ok := strings.CutPrefix(line, "//\t"); ok {
+			want = append(want, strings.TrimSpace(text))
+		}
+	}
+	got := fenced(t, "../docs/configuration.md", "caddyfile")
+	for _, line := range want {
+		line = strings.NewReplacer("primary|anywhere", "primary", "remote|reject|pull", "remote|reject").Replace(line)
+		if !strings.Contains(got, line+"\n") {
+			t.Errorf("docs/configuration.md lacks %q", line)
+		}
+	}
+	if len(want) < 50 {
+		t.Errorf("only %d lines of grammar were found", len(want))
+	}
+}
+
+// fenced returns the first code block of a language in a Markdown file.
+func fenced(t *testing.T, file, language string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(text), "\n```"+language+"\n")
+	if !ok {
+		t.Fatalf("%s has no %s", file, language)
+	}
+	block, _, _ := strings.Cut(rest, "\n```")
+	return block + "\n"
 }
