@@ -27,13 +27,15 @@ func (a *assessment) resolve(r *Router, q *Query) Reason {
 	if len(q.Inputs) == 0 && q.NoBucketReject {
 		return ReasonNoBucket
 	}
-	for _, in := range q.Inputs {
+	for i := range q.Inputs {
+		in := &q.Inputs[i]
 		en := a.snap.buckets.get(in.Bucket)
 		if en == nil && !q.UnknownBucketAny {
 			return ReasonUnknownBucket
 		}
 		if en != nil {
-			a.targets = append(a.targets, newTarget(in, en, a.pending))
+			a.targets = append(a.targets, target{})
+			a.targets[len(a.targets)-1].set(in, en, a.pending)
 		}
 	}
 	return ReasonNone
@@ -83,7 +85,7 @@ func (a *assessment) prepareMiss() {
 				return false
 			}
 			a.remote.intersect(b.allowed)
-			a.reject = a.reject || b.OnMiss == OnMissReject
+			a.reject = a.reject || b.onMiss == OnMissReject
 			return true
 		})
 	}
@@ -125,10 +127,10 @@ const (
 	rankMissingMask      = 1<<rankMissingBits - 1
 )
 
-func (a *assessment) rank(q *Query, ep *Endpoint, at place) rank {
+func (a *assessment) rank(q *Query, ep *seat, at place) rank {
 	var r rank
 	switch {
-	case at.locality == LocalityRemote && a.overloaded && busy(q, ep):
+	case at.locality == LocalityRemote && a.overloaded && busy(q, ep.live):
 		r = rankBusyRemote
 	case at.locality == LocalityRemote:
 		r = rankRemote
@@ -147,7 +149,7 @@ func (a *assessment) rank(q *Query, ep *Endpoint, at place) rank {
 	return r + rank(at.missing)&rankMissingMask
 }
 
-func busy(q *Query, ep *Endpoint) bool { return ep.Live.InFlight.Load() > int64(q.Spill) }
+func busy(q *Query, live *EndpointState) bool { return live.InFlight.Load() > int64(q.Spill) }
 
 // overload finds out whether the holders in d, if any are free and were not tried
 // yet, are all too busy and others may be used.
@@ -156,7 +158,7 @@ func (a *assessment) overload(q *Query, d *Decision) bool {
 		return false
 	}
 	for _, ep := range d.Candidates {
-		if !busy(q, ep) {
+		if !busy(q, ep.Live) {
 			return false
 		}
 	}
@@ -175,13 +177,13 @@ const (
 	endpointUnusable
 )
 
-func usable(q *Query, ep *Endpoint) endpointVerdict {
+func usable(q *Query, ep *seat) endpointVerdict {
 	switch {
-	case !ep.Live.Healthy():
+	case !ep.live.Healthy():
 		return endpointDown
-	case ep.MaxRequests > 0 && ep.Live.InFlight.Load() >= int64(ep.MaxRequests):
+	case ep.max > 0 && ep.live.InFlight.Load() >= ep.max:
 		return endpointFull
-	case q.Usable != nil && !q.Usable(ep):
+	case q.Usable != nil && !q.Usable(ep.Endpoint):
 		return endpointUnusable
 	default:
 		return endpointFree
@@ -189,8 +191,8 @@ func usable(q *Query, ep *Endpoint) endpointVerdict {
 }
 
 // tried compares live states, which outlast a change of the catalogue.
-func tried(q *Query, ep *Endpoint) bool {
-	return slices.ContainsFunc(q.Tried, func(t *Endpoint) bool { return t.Live == ep.Live })
+func tried(q *Query, ep *seat) bool {
+	return slices.ContainsFunc(q.Tried, func(t *Endpoint) bool { return t.Live == ep.live })
 }
 
 // refusal says why no endpoint could be offered.
@@ -201,7 +203,7 @@ func (a *assessment) refusal() Reason {
 	a.prepareMiss()
 	var allowed, fresh, readable bool
 	for _, s := range a.snap.byName {
-		if len(s.endpoints) == 0 || !a.allowsHit(s) {
+		if len(s.seats) == 0 || !a.allowsHit(s) {
 			continue
 		}
 		allowed = true
@@ -239,22 +241,23 @@ func (a *assessment) source(l Locality, ep *Endpoint) *site {
 	}
 	t := &a.targets[0]
 	own := a.snap.site(a.snap.clusterID(ep.Cluster))
-	if own != nil && own.Storage != nil && (l == LocalityLocal || t.holds(a.snap, own, a.pending) == isCurrent) {
+	if own != nil && own.stores && (l == LocalityLocal || t.holds(a.snap, own, a.pending) == isCurrent) {
 		return own
 	}
 	var best *site
 	bestRank := 8
-	for _, c := range t.entry.copies {
+	for i := range t.entry.copies() {
+		c := t.entry.copyAt(i)
 		s := a.snap.site(c.cluster)
 		if c.rule() != t.rule || s == nil || t.holds(a.snap, s, a.pending) != isCurrent {
 			continue
 		}
-		if r := sourceRank(s, ep.Zone, c.primary()); r < bestRank {
+		if r := sourceRank(s, ep.Zone, c.primary()); r < bestRank || r == bestRank && s.name < best.name {
 			best, bestRank = s, r
 		}
 	}
 	if best == nil {
-		if s := a.snap.site(t.entry.primaryOf(0)); s != nil && s.Storage != nil {
+		if s := a.snap.site(t.entry.primaryOf(0)); s != nil && s.stores {
 			best = s
 		}
 	}

@@ -10,17 +10,23 @@ import (
 )
 
 // The bucket table is a persistent hash table of two fixed levels: a change copies
-// the root, one node and one shard (about 6 KiB at a million buckets), and leaves
-// the rest shared with the snapshots before it. A shard is a slice sorted by hash,
-// which needs no spare room, and since hashes are uniform the place of one is
-// guessed to within a few slots.
+// the root, one node and one shard (some 10 KiB at a million buckets), and leaves the
+// rest shared with the snapshots before it. A shard is an open-addressed table of
+// entries, searched linearly from the place that the hash gives.
+//
+// At a million buckets nearly every look-up misses the processor's caches, and each
+// memory access that depends on the one before costs as much as all else that a
+// decision does. So the first two levels are small enough to stay cached, entries lie
+// in the shard itself, and they are told apart by 128 bits of keyed hash instead of by
+// their names: the keys are random in every process, and two of a billion names agree
+// less often than memory fails.
 const (
 	nodeBits  = 8
 	shardBits = 6
 )
 
-// Everything that an edit made carries the edit's number, so that it is copied once
-// per edit however often it changes. Numbers are unique in the process.
+// What an edit made carries the edit's number, so that it is copied once per edit
+// however often it changes. Numbers are unique in the process.
 type (
 	bucketTable struct {
 		edit  uint64
@@ -28,54 +34,74 @@ type (
 		nodes [1 << nodeBits]*bucketNode
 	}
 	bucketNode struct {
-		edit   uint64
 		shards [1 << shardBits]bucketShard
+		counts [1 << shardBits]shardCount // apart, since look-ups don't need them
+		edit   uint64
 	}
-	bucketShard struct {
-		edit  uint64
-		slots []bucketSlot
+	// bucketShard always has an entry that is empty, once it has any.
+	bucketShard []entry
+	shardCount  struct {
+		edit    uint64
+		entries int
 	}
-	bucketSlot struct {
-		hash  uint64
-		entry *entry
-	}
+	// bucketHash of a name: place says where it is, both what it is. The zero value
+	// is no name's.
+	bucketHash struct{ place, check uint64 }
 )
 
-var nameSeed = maphash.MakeSeed()
+var nameSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-func nameHash(name string) uint64 { return maphash.String(nameSeed, name) }
-
-// find returns the slot a name is in, or else the one it belongs in.
-func (s *bucketShard) find(hash uint64, name string) (int, bool) {
-	place, _ := bits.Mul64(hash<<(nodeBits+shardBits), uint64(len(s.slots)))
-	i := int(place)
-	for i > 0 && s.slots[i-1].hash >= hash {
-		i--
-	}
-	for i < len(s.slots) && s.slots[i].hash < hash {
-		i++
-	}
-	for ; i < len(s.slots) && s.slots[i].hash == hash; i++ {
-		if s.slots[i].entry.name == name {
-			return i, true
-		}
-	}
-	return i, false
+func hashBucket(name string) bucketHash {
+	return bucketHash{nameHash(name), maphash.String(nameSeeds[1], name) | 1}
 }
 
-func nodeIndex(hash uint64) uint64  { return hash >> (64 - nodeBits) }
-func shardIndex(hash uint64) uint64 { return hash << nodeBits >> (64 - shardBits) }
+func nameHash(name string) uint64 { return maphash.String(nameSeeds[0], name) }
+
+func (h bucketHash) node() uint64  { return h.place >> (64 - nodeBits) }
+func (h bucketHash) shard() uint64 { return h.place << nodeBits >> (64 - shardBits) }
+
+// find returns the index of an entry, or else of the empty one it may take. There
+// must be one.
+func (s bucketShard) find(h bucketHash) (int, bool) {
+	home, _ := bits.Mul64(h.place<<(nodeBits+shardBits), uint64(len(s)))
+	for i := int(home); ; i++ {
+		if i >= len(s) {
+			i = 0
+		}
+		if s[i].hash == h {
+			return i, true
+		}
+		if s[i].hash == (bucketHash{}) {
+			return i, false
+		}
+	}
+}
+
+// resized returns a copy with room for so many entries, of which there are fewer.
+func (s bucketShard) resized(room int) bucketShard {
+	c := make(bucketShard, room)
+	for i := range s {
+		if h := s[i].hash; h != (bucketHash{}) {
+			j, _ := c.find(h)
+			c[j] = s[i]
+		}
+	}
+	return c
+}
 
 // get returns the entry of a bucket, nil when there is none.
 func (t *bucketTable) get(name string) *entry {
-	hash := nameHash(name)
-	n := t.nodes[nodeIndex(hash)]
+	h := hashBucket(name)
+	n := t.nodes[h.node()]
 	if n == nil {
 		return nil
 	}
-	s := &n.shards[shardIndex(hash)]
-	if i, ok := s.find(hash, name); ok {
-		return s.slots[i].entry
+	s := n.shards[h.shard()]
+	if len(s) == 0 {
+		return nil
+	}
+	if i, ok := s.find(h); ok {
+		return &s[i]
 	}
 	return nil
 }
@@ -86,9 +112,9 @@ func (t *bucketTable) all(f func(*entry) bool) {
 		if n == nil {
 			continue
 		}
-		for i := range n.shards {
-			for _, slot := range n.shards[i].slots {
-				if !f(slot.entry) {
+		for _, s := range n.shards {
+			for i := range s {
+				if s[i].hash != (bucketHash{}) && !f(&s[i]) {
 					return
 				}
 			}
@@ -107,79 +133,101 @@ func (t *bucketTable) owned(edit uint64) *bucketTable {
 	return &c
 }
 
-// ownedShard returns the shard of a hash for an edit to change. t is the edit's own.
-func (t *bucketTable) ownedShard(edit, hash uint64) *bucketShard {
-	n := t.nodes[nodeIndex(hash)]
+// ownedShard returns the shard of a name, and the count of its entries, for an edit to
+// change. t is the edit's own.
+func (t *bucketTable) ownedShard(edit uint64, h bucketHash) (*bucketShard, *int) {
+	n := t.nodes[h.node()]
 	if n == nil || n.edit != edit {
 		c := new(bucketNode)
 		if n != nil {
 			*c = *n
 		}
 		c.edit = edit
-		t.nodes[nodeIndex(hash)] = c
+		t.nodes[h.node()] = c
 		n = c
 	}
-	s := &n.shards[shardIndex(hash)]
-	if s.edit != edit {
-		s.edit = edit
-		s.slots = append(make([]bucketSlot, 0, len(s.slots)+1), s.slots...)
+	s, count := &n.shards[h.shard()], &n.counts[h.shard()]
+	if count.edit != edit {
+		count.edit = edit
+		*s = slices.Clone(*s)
 	}
-	return s
+	return s, &count.entries
 }
 
-// ownedEntry returns the entry of a bucket for an edit to change, adding it when
-// create is set; nil when there is none and none is made. t is the edit's own.
-func (t *bucketTable) ownedEntry(edit uint64, name string, create bool) *entry {
-	hash := nameHash(name)
-	s := t.ownedShard(edit, hash)
-	i, ok := s.find(hash, name)
-	switch {
-	case !ok && !create:
-		return nil
-	case !ok:
-		en := &entry{edit: edit, name: strings.Clone(name)}
-		s.slots = slices.Insert(s.slots, i, bucketSlot{hash, en})
+// ownedEntry returns the entry of a bucket for an edit to change, adding one when
+// there is none. It is good until the next call. t is the edit's own.
+func (t *bucketTable) ownedEntry(edit uint64, name string) *entry {
+	h := hashBucket(name)
+	s, count := t.ownedShard(edit, h)
+	if 4*(*count+1) > 3*len(*s) {
+		*s = s.resized(max(4, 2*len(*s)))
+	}
+	i, ok := s.find(h)
+	if !ok {
+		(*s)[i] = entry{hash: h, name: strings.Clone(name)}
+		*count++
 		t.len++
-		return en
 	}
-	en := s.slots[i].entry
-	if en.edit != edit {
-		c := *en
-		c.edit = edit
-		en = &c
-		s.slots[i].entry = en
-	}
-	return en
+	return &(*s)[i]
 }
 
 // remove takes a bucket out. t is the edit's own.
 func (t *bucketTable) remove(edit uint64, name string) {
-	hash := nameHash(name)
-	s := t.ownedShard(edit, hash)
-	if i, ok := s.find(hash, name); ok {
-		s.slots = slices.Delete(s.slots, i, i+1)
+	h := hashBucket(name)
+	s, count := t.ownedShard(edit, h)
+	if len(*s) == 0 {
+		return
+	}
+	if i, ok := s.find(h); ok {
+		(*s)[i] = entry{}
+		*s = s.resized(len(*s)) // what stood behind it may belong before it
+		*count--
 		t.len--
 	}
 }
 
-// entry is a bucket as routing knows it. There may be millions: it takes 64 bytes,
-// its name, and 8 bytes per copy; what few buckets have is in more.
+// trim gives back what room the shards that an edit made have to spare, so that two
+// thirds of it are used.
+func (t *bucketTable) trim(edit uint64) {
+	if t.edit != edit {
+		return
+	}
+	for _, n := range t.nodes {
+		if n == nil || n.edit != edit {
+			continue
+		}
+		for i := range n.shards {
+			c := &n.counts[i]
+			if room := max(4, c.entries*3/2+1); c.edit == edit && len(n.shards[i]) > room*5/4 {
+				n.shards[i] = n.shards[i].resized(room)
+			}
+		}
+	}
+}
+
+// entry is a bucket as routing knows it. There may be millions, so it is one cache
+// line of 64 bytes, and what few buckets have is in more.
 type entry struct {
-	edit    uint64
+	hash    bucketHash
 	name    string
-	copies  []copyEntry // sorted by cluster id, then rule
 	more    *entryMore
 	policy  policyID  // 0: the default policy
 	primary clusterID // as declared; 0: none
+	// few has the copies, packed, when there are no more than these and all are of
+	// the bucket's own rule; 0 is none.
+	few [entryRoom]uint32
 }
+
+const entryRoom = 4
 
 // entryMore is what most buckets don't have. It is never changed, only replaced.
 type entryMore struct {
-	rules []rule // declared prefix rules, sorted by prefix
+	rules  []rule      // declared prefix rules, sorted by prefix
+	copies []copyEntry // when they don't fit in entry.few
 	// orphans are the prefixes, sorted, of copies whose rule is no longer declared:
 	// nothing is routed by them, and replication is about to take them down.
 	orphans []string
-	cursors []string // beside entry.copies; nil when no copy is syncing
+	cursors []string // beside the copies; nil when no copy is syncing
 }
 
 type rule struct {
@@ -194,6 +242,8 @@ type copyEntry struct {
 	bits    uint32 // rule<<4 | primary<<3 | state
 }
 
+const copyFlags = 1<<4 - 1
+
 func newCopyEntry(cluster clusterID, rule int, c *Copy) copyEntry {
 	b := uint32(rule)<<4 | uint32(c.State)
 	if c.Primary {
@@ -205,6 +255,31 @@ func newCopyEntry(cluster clusterID, rule int, c *Copy) copyEntry {
 func (c copyEntry) rule() int        { return int(c.bits >> 4) }
 func (c copyEntry) primary() bool    { return c.bits&(1<<3) != 0 }
 func (c copyEntry) state() CopyState { return CopyState(c.bits & 7) }
+
+// fits says whether the copy can be packed.
+func (c copyEntry) fits() bool { return c.rule() == 0 && c.cluster < 1<<28 }
+
+func (c copyEntry) packed() uint32 { return uint32(c.cluster)<<4 | c.bits }
+
+// copies returns how many copies there are; copyAt returns one of them. They are
+// sorted by cluster id, then rule.
+func (en *entry) copies() int {
+	if en.more != nil && en.more.copies != nil {
+		return len(en.more.copies)
+	}
+	n := 0
+	for n < len(en.few) && en.few[n] != 0 {
+		n++
+	}
+	return n
+}
+
+func (en *entry) copyAt(i int) copyEntry {
+	if en.more != nil && en.more.copies != nil {
+		return en.more.copies[i]
+	}
+	return copyEntry{clusterID(en.few[i] >> 4), en.few[i] & copyFlags}
+}
 
 // rules returns the declared prefix rules.
 func (en *entry) rules() []rule {
@@ -280,25 +355,18 @@ func (en *entry) rulesBelow(prefix string) (first, last int) {
 	return lo + 1, lo + n + 1
 }
 
-// copiesIn returns the range of the copies that a cluster holds.
-func (en *entry) copiesIn(id clusterID) (first, last int) {
-	n := len(en.copies)
-	if n > 8 {
-		first = sort.Search(n, func(i int) bool { return en.copies[i].cluster >= id })
-	} else {
-		for first < n && en.copies[first].cluster < id {
-			first++
-		}
+// firstCopy returns where to begin looking for the copies that a cluster holds.
+func (en *entry) firstCopy(id clusterID) int {
+	if en.more == nil || len(en.more.copies) <= 2*entryRoom {
+		return 0
 	}
-	for last = first; last < n && en.copies[last].cluster == id; last++ {
-	}
-	return first, last
+	return sort.Search(len(en.more.copies), func(i int) bool { return en.more.copies[i].cluster >= id })
 }
 
 // primaryOf returns the cluster whose copy of a rule is the primary, 0 if none is.
 func (en *entry) primaryOf(rule int) clusterID {
-	for _, c := range en.copies {
-		if c.primary() && c.rule() == rule {
+	for i := range en.copies() {
+		if c := en.copyAt(i); c.primary() && c.rule() == rule {
 			return c.cluster
 		}
 	}
@@ -333,6 +401,9 @@ func (e *Editor) setCopies(en *entry, copies []Copy) {
 	placed, cursors := e.placed[:0], 0
 	for i := range copies {
 		c := &copies[i]
+		if c.Cluster == "" {
+			continue
+		}
 		p := placedCopy{copyEntry: newCopyEntry(e.clusterID(c.Cluster), ruleIndex(rules, orphans, c.Prefix), c)}
 		if c.State == CopySyncing && c.Cursor != "" {
 			p.cursor = strings.Clone(c.Cursor)
@@ -346,19 +417,38 @@ func (e *Editor) setCopies(en *entry, copies []Copy) {
 	placed = slices.CompactFunc(placed, func(a, b placedCopy) bool {
 		return a.cluster == b.cluster && a.rule() == b.rule()
 	})
-	en.copies = make([]copyEntry, len(placed))
-	for i, p := range placed {
-		en.copies[i] = p.copyEntry
-	}
+	pack(en, placed)
 	en.more = newEntryMore(rules, orphans, placed, cursors)
 	e.placed = placed[:0]
 }
 
+// pack puts the copies in the entry itself if they fit.
+func pack(en *entry, placed []placedCopy) {
+	en.few = [entryRoom]uint32{}
+	if !fit(placed) {
+		return
+	}
+	for i, p := range placed {
+		en.few[i] = p.packed()
+	}
+}
+
+func fit(placed []placedCopy) bool {
+	return len(placed) <= entryRoom &&
+		!slices.ContainsFunc(placed, func(p placedCopy) bool { return !p.fits() })
+}
+
 func newEntryMore(rules []rule, orphans []string, placed []placedCopy, cursors int) *entryMore {
-	if len(rules) == 0 && len(orphans) == 0 && cursors == 0 {
+	if fit(placed) && len(rules) == 0 && len(orphans) == 0 && cursors == 0 {
 		return nil
 	}
 	m := &entryMore{rules: rules, orphans: orphans}
+	if !fit(placed) {
+		m.copies = make([]copyEntry, len(placed))
+		for i, p := range placed {
+			m.copies[i] = p.copyEntry
+		}
+	}
 	if cursors > 0 {
 		m.cursors = make([]string, len(placed))
 		for i, p := range placed {

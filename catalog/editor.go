@@ -29,6 +29,7 @@ func (s *Snapshot) Edit(f func(*Editor)) *Snapshot {
 	next := *s
 	e := &Editor{base: s, next: &next, edit: edits.Add(1)}
 	f(e)
+	next.buckets.trim(e.edit)
 	if e.ownZones || e.ownClusters {
 		e.rebuildSites()
 	}
@@ -54,7 +55,7 @@ func (e *Editor) PutPolicy(p *Policy) { put(&e.next.policies, &e.ownPolicies, p.
 // of that name has.
 func (e *Editor) PutBucket(b *Bucket) {
 	e.next.buckets = e.next.buckets.owned(e.edit)
-	en := e.next.buckets.ownedEntry(e.edit, b.Name, true)
+	en := e.next.buckets.ownedEntry(e.edit, b.Name)
 	en.policy = e.policyID(b.Policy)
 	en.primary = e.clusterID(b.Primary)
 	e.setRules(en, b.Prefixes)
@@ -98,7 +99,7 @@ func (e *Editor) SetCopies(bucket string, copies []Copy) {
 		return
 	}
 	e.next.buckets = e.next.buckets.owned(e.edit)
-	e.setCopies(e.next.buckets.ownedEntry(e.edit, bucket, false), copies)
+	e.setCopies(e.next.buckets.ownedEntry(e.edit, bucket), copies)
 }
 
 func put[T any](m *map[string]T, own *bool, name string, v T) {
@@ -135,37 +136,40 @@ func (e *Editor) policyID(name string) policyID {
 // those that were there before.
 func (e *Editor) rebuildSites() {
 	s := e.next
-	for name := range s.clusters {
+	names := slices.Sorted(maps.Keys(s.clusters))
+	for _, name := range names {
 		e.clusterID(name)
 	}
 	s.sites = make([]*site, len(s.clusterIDs.names))
 	s.byName, s.endpoints = make([]*site, 0, len(s.clusters)), nil
-	for _, name := range slices.Sorted(maps.Keys(s.clusters)) {
+	for _, name := range names {
 		id := e.clusterID(name)
 		site := newSite(s.clusters[name], id, e.base.site(id))
 		s.sites[id] = site
 		s.byName = append(s.byName, site)
-		s.endpoints = append(s.endpoints, site.endpoints...)
+		for i := range site.seats {
+			s.endpoints = append(s.endpoints, site.seats[i].Endpoint)
+		}
 	}
 }
 
 func newSite(c *Cluster, id clusterID, before *site) *site {
-	if before != nil && before.Cluster == c {
+	if before != nil && before.cluster == c {
 		return before
 	}
-	n := &site{Cluster: c, id: id}
+	n := &site{id: id, name: c.Name, drain: c.Drain, stores: c.Storage != nil, cluster: c}
 	if len(c.Zones) > 0 {
 		n.zone = c.Zones[0]
 	}
-	var known []*Endpoint
+	var known []seat
 	if before != nil {
-		n.live, known = before.live, before.endpoints
+		n.live, known = before.live, before.seats
 	} else {
 		n.live = new(ClusterState)
 	}
 	for _, f := range c.Functions {
 		if ep := newEndpoint(n, f, known); ep != nil {
-			n.endpoints = append(n.endpoints, ep)
+			n.seats = append(n.seats, seat{live: ep.Live, max: int64(f.MaxRequests), Endpoint: ep})
 		}
 	}
 	return n
@@ -182,7 +186,7 @@ func (e *Editor) rebuildBooks() {
 	for name, p := range s.policies {
 		id := e.policyID(name)
 		before := e.base.book(id)
-		if before != nil && before.Policy == p && !e.ownZones && !e.ownClusters {
+		if before != nil && before.policy == p && !e.ownZones && !e.ownClusters {
 			s.books[id] = before
 			continue
 		}
@@ -192,7 +196,7 @@ func (e *Editor) rebuildBooks() {
 }
 
 func (s *Snapshot) newBook(p *Policy) *book {
-	b := &book{Policy: p}
+	b := &book{policy: p, onMiss: p.OnMiss, balance: p.Balance}
 	for name, allowed := range AllowedClusters(p, s.zones, s.clusters) {
 		if id := s.clusterID(name); allowed && s.site(id) != nil {
 			b.allowed.add(id)

@@ -28,11 +28,11 @@ type Endpoint struct {
 // newEndpoint returns the endpoint of one function: the one known before if nothing
 // about it changed, else a new one with the live state of the known one of that URL.
 // A URL that can't be parsed, which validation does not let through, gives nil.
-func newEndpoint(s *site, f Function, known []*Endpoint) *Endpoint {
-	ep := &Endpoint{Function: f, Cluster: s.Name, Zone: s.zone}
+func newEndpoint(s *site, f Function, known []seat) *Endpoint {
+	ep := &Endpoint{Function: f, Cluster: s.name, Zone: s.zone}
 	for _, k := range known {
 		if k.Function == f && k.Zone == s.zone {
-			return k
+			return k.Endpoint
 		}
 		if k.URL == f.URL {
 			ep.Live = k.Live
@@ -64,6 +64,7 @@ type EndpointState struct {
 	down     atomic.Bool
 	InFlight atomic.Int64 // requests being served now
 	lastErr  atomic.Pointer[string]
+	_        [40]byte // a cache line of its own: every request writes InFlight
 }
 
 // Healthy says whether the last health check passed (or none was made yet).

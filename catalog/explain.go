@@ -63,20 +63,21 @@ func (d *Decision) explainCluster(q *Query, s *site) []ranked {
 	a := &d.assessment
 	at, why := d.standing(q, s)
 	base := Candidate{
-		Cluster:  s.Name,
+		Cluster:  s.name,
 		Zone:     s.zone,
 		Locality: at.locality.String(),
 		Fresh:    len(a.targets) > 0 && a.freshness(s) == isCurrent,
 	}
-	if len(s.endpoints) == 0 {
+	if len(s.seats) == 0 {
 		base.Reason = cmp.Or(why, "the cluster has no function endpoint")
 		return []ranked{{Candidate: base}}
 	}
-	list := make([]ranked, 0, len(s.endpoints))
-	for _, ep := range s.endpoints {
+	list := make([]ranked, 0, len(s.seats))
+	for i := range s.seats {
+		ep := &s.seats[i]
 		c := ranked{Candidate: base}
 		c.URL, c.Healthy, c.InFlight = ep.URL, ep.Live.Healthy(), ep.Live.InFlight.Load()
-		c.Reason = cmp.Or(why, usable(q, ep).text(ep))
+		c.Reason = cmp.Or(why, usable(q, ep).text(ep.Endpoint))
 		if c.Reason == "" {
 			c.Eligible, c.rank = true, a.rank(q, ep, at)
 			c.Reason = a.eligibleText(q, s, ep, at)
@@ -105,7 +106,7 @@ func (d *Decision) standing(q *Query, s *site) (place, string) {
 		return place{}, a.unknownText(q)
 	case len(a.targets) > 0 && !a.allowsHit(s):
 		return at, a.forbiddenText(s, target.hitPolicies)
-	case s.Drain:
+	case s.drain:
 		return at, "the cluster is being drained"
 	case at.locality != LocalityRemote:
 		return at, ""
@@ -159,7 +160,7 @@ func (a *assessment) verdictText(v verdict) string {
 	return v.String()
 }
 
-func (a *assessment) eligibleText(q *Query, s *site, ep *Endpoint, at place) string {
+func (a *assessment) eligibleText(q *Query, s *site, ep *seat, at place) string {
 	text := "no data is named"
 	switch at.locality {
 	case LocalityLocal:
@@ -175,7 +176,7 @@ func (a *assessment) eligibleText(q *Query, s *site, ep *Endpoint, at place) str
 		if n := len(a.targets); at.missing < n {
 			text += fmt.Sprintf(", holds %d of %d inputs", n-at.missing, n)
 		}
-		if a.overloaded && busy(q, ep) {
+		if a.overloaded && busy(q, ep.live) {
 			text += "; has more requests in flight than spill allows"
 		}
 	}

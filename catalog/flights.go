@@ -69,8 +69,8 @@ func (r *Router) Begin(d *Decision, ep *Endpoint) (Flight, bool) {
 	for i := range a.targets {
 		f.begin(r.Flights, a.targets[i].entry.name, ep.Cluster)
 	}
-	if s := a.source(d.Locality, ep); s != nil && s.Name != ep.Cluster {
-		f.begin(r.Flights, a.targets[0].entry.name, s.Name)
+	if s := a.source(d.Locality, ep); s != nil && s.name != ep.Cluster {
+		f.begin(r.Flights, a.targets[0].entry.name, s.name)
 	}
 	if r.snap.Load() != a.snap {
 		f.End()

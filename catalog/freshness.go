@@ -13,8 +13,9 @@ type target struct {
 	pending *clusterSet
 }
 
-func newTarget(in Input, en *entry, pending *PendingIndex) target {
-	t := target{Input: in, entry: en}
+// set makes t, which is empty, the target of an input.
+func (t *target) set(in *Input, en *entry, pending *PendingIndex) {
+	t.Input, t.entry = *in, en
 	switch in.Scope {
 	case ScopeObject:
 		t.rule = en.ruleOf(in.Key)
@@ -25,7 +26,6 @@ func newTarget(in Input, en *entry, pending *PendingIndex) target {
 	case ScopeBucket:
 		t.first, t.last = 1, 1+len(en.rules())
 	}
-	return t
 }
 
 func (t *target) concerns(rule int) bool {
@@ -78,14 +78,16 @@ func (v verdict) String() string { return verdictTexts[v] }
 // at says whether a cluster holds the current version of all that the target names.
 // The primary does by definition.
 func (t *target) at(s *site, pending *PendingIndex) verdict {
-	if s.Storage == nil {
+	if !s.stores {
 		return noStorage
 	}
-	rules, covering, written := 0, false, true
-	first, last := t.entry.copiesIn(s.id)
-	for i := first; i < last; i++ {
-		c := t.entry.copies[i]
-		if !t.concerns(c.rule()) {
+	en, rules, covering, written := t.entry, 0, false, true
+	for i, n := en.firstCopy(s.id), en.copies(); i < n; i++ {
+		c := en.copyAt(i)
+		if c.cluster > s.id {
+			break
+		}
+		if c.cluster < s.id || !t.concerns(c.rule()) {
 			continue
 		}
 		if !c.primary() {
@@ -100,7 +102,7 @@ func (t *target) at(s *site, pending *PendingIndex) verdict {
 	switch {
 	case !covering || t.Scope != ScopeBucket && rules < 1+t.last-t.first:
 		return noCopy
-	case !written && t.isPending(s.Name, pending):
+	case !written && t.isPending(s.name, pending):
 		return isDiffers
 	}
 	return isCurrent
@@ -144,8 +146,8 @@ func (t *target) isPending(cluster string, pending *PendingIndex) bool {
 // a copy of it: for a whole bucket its own policy decides, else those of all rules
 // concerned.
 func (t *target) allowsHit(snap *Snapshot, id clusterID) bool {
-	if t.Scope == ScopeBucket {
-		return snap.allows(t.entry.policy, id)
+	if t.Scope == ScopeBucket || t.first == t.last {
+		return snap.allows(t.entry.policyOf(t.rule), id)
 	}
 	return t.eachPolicy(func(_ int, p policyID) bool { return snap.allows(p, id) })
 }

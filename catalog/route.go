@@ -86,10 +86,16 @@ type Decision struct {
 func (d *Decision) Reset() {
 	clear(d.Candidates)
 	clear(d.assessment.targets)
-	*d = Decision{
-		Candidates: d.Candidates[:0],
-		assessment: assessment{targets: d.assessment.targets[:0], remote: d.assessment.remote[:0]},
-	}
+	d.assessment.snap = nil
+	d.restart()
+}
+
+// restart empties the decision but for what its arrays hold.
+func (d *Decision) restart() {
+	d.Reason, d.Locality, d.Balance, d.rank = "", LocalityNone, nil, 0
+	d.Candidates = d.Candidates[:0]
+	a := &d.assessment
+	a.targets, a.overloaded, a.prepared, a.reject = a.targets[:0], false, false, false
 }
 
 // Inputs returns how many of the query's inputs name a bucket that is known, and the
@@ -121,7 +127,7 @@ func (r *Router) Swap(s *Snapshot) { r.snap.Store(s) }
 // Route decides where an invocation may go. It takes no lock, does no I/O and
 // allocates nothing once d's arrays have grown.
 func (r *Router) Route(q *Query, d *Decision) {
-	d.Reset()
+	d.restart()
 	a := &d.assessment
 	if d.Reason = a.resolve(r, q); d.Reason != ReasonNone {
 		return
@@ -130,7 +136,7 @@ func (r *Router) Route(q *Query, d *Decision) {
 		d.offerAll(q)
 	} else {
 		if b := a.snap.book(a.targets[0].entry.policyOf(a.targets[0].rule)); b != nil {
-			d.Balance = b.Balance
+			d.Balance = b.balance
 		}
 		d.offerHolders(q)
 		if a.overload(q, d) {
@@ -149,7 +155,7 @@ func (r *Router) Route(q *Query, d *Decision) {
 // offerAll offers every cluster, to an invocation that names no data.
 func (d *Decision) offerAll(q *Query) {
 	for _, s := range d.assessment.snap.byName {
-		if !s.Drain {
+		if !s.drain {
 			d.offer(q, s, d.assessment.place(s, LocalityNone))
 		}
 	}
@@ -160,11 +166,12 @@ func (d *Decision) offerAll(q *Query) {
 func (d *Decision) offerHolders(q *Query) {
 	a := &d.assessment
 	t := &a.targets[0]
-	for _, c := range t.entry.copies {
+	for i := range t.entry.copies() {
+		c := t.entry.copyAt(i)
 		if c.rule() != t.rule {
 			continue
 		}
-		if s := a.snap.site(c.cluster); s != nil && !s.Drain && a.holds(s) == isCurrent {
+		if s := a.snap.site(c.cluster); s != nil && !s.drain && a.holds(s) == isCurrent {
 			d.offer(q, s, a.place(s, LocalityLocal))
 		}
 	}
@@ -181,7 +188,7 @@ func (d *Decision) offerRemote(q *Query) {
 	for i, word := range a.remote {
 		for ; word != 0; word &= word - 1 {
 			s := a.snap.site(clusterID(i<<6 + bits.TrailingZeros64(word)))
-			if s != nil && !s.Drain && a.holds(s) != isCurrent {
+			if s != nil && !s.drain && a.holds(s) != isCurrent {
 				d.offer(q, s, a.place(s, LocalityRemote))
 			}
 		}
@@ -192,7 +199,8 @@ func (d *Decision) offerRemote(q *Query) {
 // better than they.
 func (d *Decision) offer(q *Query, s *site, at place) {
 	a := &d.assessment
-	for _, ep := range s.endpoints {
+	for i := range s.seats {
+		ep := &s.seats[i]
 		if usable(q, ep) != endpointFree {
 			continue
 		}
@@ -203,7 +211,7 @@ func (d *Decision) offer(q *Query, s *site, at place) {
 		if r != d.rank {
 			d.Candidates, d.rank, d.Locality = d.Candidates[:0], r, at.locality
 		}
-		d.Candidates = append(d.Candidates, ep)
+		d.Candidates = append(d.Candidates, ep.Endpoint)
 	}
 }
 
@@ -215,7 +223,8 @@ func (d *Decision) StorageFor(ep *Endpoint) (endpoint, bucket string) {
 	if s == nil {
 		return "", ""
 	}
-	return s.Storage.Endpoint, s.Storage.BucketPrefix + d.assessment.targets[0].entry.name
+	storage := s.cluster.Storage
+	return storage.Endpoint, storage.BucketPrefix + d.assessment.targets[0].entry.name
 }
 
 // Current says whether a cluster holds the current version of an object as far as is
@@ -226,7 +235,8 @@ func (r *Router) Current(bucket, key, cluster string) bool {
 	if en == nil || s == nil {
 		return false
 	}
-	t := newTarget(Input{Bucket: bucket, Key: key, Scope: ScopeObject}, en, r.Pending)
+	var t target
+	t.set(&Input{Bucket: bucket, Key: key, Scope: ScopeObject}, en, r.Pending)
 	return t.at(s, r.Pending) == isCurrent
 }
 

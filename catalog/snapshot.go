@@ -29,19 +29,32 @@ type Snapshot struct {
 	buckets       *bucketTable
 }
 
-// site is a cluster as routing sees it.
+// site is a cluster as routing sees it. What a decision on a hit looks at is in the
+// first cache line.
 type site struct {
-	*Cluster
-	id        clusterID
-	zone      string // failure domain
-	endpoints []*Endpoint
-	live      *ClusterState
+	id      clusterID
+	drain   bool
+	stores  bool // it has a storage
+	live    *ClusterState
+	seats   []seat
+	name    string
+	zone    string // failure domain
+	cluster *Cluster
+}
+
+// seat is an endpoint with what decides whether it can take a request.
+type seat struct {
+	live *EndpointState
+	max  int64 // requests at a time; 0: unlimited
+	*Endpoint
 }
 
 // book is a policy with the clusters it allows.
 type book struct {
-	*Policy
 	allowed bitset
+	onMiss  OnMiss
+	balance RawObject
+	policy  *Policy
 }
 
 // NewSnapshot returns an empty snapshot in which only the built-in default policy
@@ -77,7 +90,7 @@ func (s *Snapshot) Zones(f func(*Zone) bool) { each(s.zones, f) }
 // Clusters calls f with every cluster, sorted by name, until f returns false.
 func (s *Snapshot) Clusters(f func(*Cluster) bool) {
 	for _, site := range s.byName {
-		if !f(site.Cluster) {
+		if !f(site.cluster) {
 			return
 		}
 	}
@@ -154,8 +167,9 @@ func (s *Snapshot) Copies(bucket string) []Copy {
 }
 
 func (s *Snapshot) copiesOf(en *entry) []Copy {
-	copies := make([]Copy, len(en.copies))
-	for i, c := range en.copies {
+	copies := make([]Copy, en.copies())
+	for i := range copies {
+		c := en.copyAt(i)
 		copies[i] = Copy{
 			Prefix:  en.prefixOf(c.rule()),
 			Cluster: s.clusterIDs.names[c.cluster],
@@ -233,7 +247,8 @@ func (s *Snapshot) WantedIn(dst []string, bucket, key string) []string {
 	}
 	rule := en.ruleOf(key)
 	first := len(dst)
-	for _, c := range en.copies {
+	for i := range en.copies() {
+		c := en.copyAt(i)
 		switch {
 		case c.rule() != rule || !c.primary() && c.state() > CopySynced:
 		case c.primary() && len(dst) > first:

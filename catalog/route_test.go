@@ -1,0 +1,450 @@
+package catalog_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// routeWorld is a random catalogue with its router, exceptions and live states.
+type routeWorld struct {
+	*model
+	router  *catalog.Router
+	pending map[exception]bool
+}
+
+func drawWorld(t *rapid.T) *routeWorld {
+	w := &routeWorld{model: newModel(), router: catalog.NewRouter(), pending: map[exception]bool{}}
+	w.router.Swap(w.fill(t, w.router.Snapshot()))
+	for _, ep := range w.router.Snapshot().Endpoints() {
+		ep.Live.SetHealthy(rapid.IntRange(0, 5).Draw(t, "healthy") > 0, "refused")
+		ep.Live.InFlight.Store(rapid.Int64Range(0, 4).Draw(t, "in flight"))
+	}
+	for _, c := range modelClusters {
+		up := catalog.StorageCondition(rapid.IntRange(0, 2).Draw(t, "storage"))
+		w.router.Snapshot().ClusterState(c).SetStorage(up)
+	}
+	for range rapid.IntRange(0, 6).Draw(t, "pending") {
+		e := exception{
+			rapid.SampledFrom(modelBuckets[:2]).Draw(t, "bucket"),
+			rapid.SampledFrom(modelKeys).Draw(t, "key"),
+			rapid.SampledFrom(modelClusters).Draw(t, "cluster"),
+		}
+		w.pending[e] = true
+		w.router.Pending.Add(e.bucket, e.key, e.cluster)
+	}
+	return w
+}
+
+func (w *routeWorld) drawQuery(t *rapid.T) *catalog.Query {
+	q := &catalog.Query{
+		UnknownBucketAny: rapid.Bool().Draw(t, "unknown any"),
+		NoBucketReject:   rapid.Bool().Draw(t, "no bucket reject"),
+		Spill:            rapid.SampledFrom([]int{0, 0, 1, 2, 3}).Draw(t, "spill"),
+	}
+	for range rapid.SampledFrom([]int{1, 1, 1, 2, 3, 0}).Draw(t, "inputs") {
+		in := catalog.Input{
+			Bucket: rapid.SampledFrom([]string{"alpha", "alpha", "beta", "beta", "nowhere"}).Draw(t, "bucket"),
+			Scope:  catalog.Scope(rapid.IntRange(0, 2).Draw(t, "scope")),
+		}
+		switch in.Scope {
+		case catalog.ScopeObject:
+			in.Key = rapid.SampledFrom(modelKeys).Draw(t, "key")
+		case catalog.ScopePrefix:
+			in.Key = rapid.SampledFrom(modelDirs).Draw(t, "dir")
+		}
+		q.Inputs = append(q.Inputs, in)
+	}
+	eps := w.router.Snapshot().Endpoints()
+	if len(eps) > 0 && rapid.IntRange(0, 2).Draw(t, "retry") == 0 {
+		q.Tried = rapid.SliceOfNDistinct(rapid.SampledFrom(eps), 0, 3, rapid.ID[*catalog.Endpoint]).Draw(t, "tried")
+	}
+	if len(eps) > 0 && rapid.IntRange(0, 3).Draw(t, "narrowed") == 0 {
+		not := rapid.SampledFrom(eps).Draw(t, "unusable")
+		q.Usable = func(ep *catalog.Endpoint) bool { return ep != not }
+	}
+	return q
+}
+
+// answer is what a decision comes to.
+type answer struct {
+	reason   catalog.Reason
+	locality catalog.Locality
+	urls     []string
+}
+
+func urlsOf(eps []*catalog.Endpoint) []string {
+	var urls []string
+	for _, ep := range eps {
+		urls = append(urls, ep.URL)
+	}
+	slices.Sort(urls)
+	return urls
+}
+
+// naiveRoute is the rules of routing, tier by tier, over plain maps.
+func (w *routeWorld) naiveRoute(q *catalog.Query) answer {
+	var known []catalog.Input
+	for _, in := range q.Inputs {
+		switch {
+		case w.buckets[in.Bucket] != nil:
+			known = append(known, in)
+		case !q.UnknownBucketAny:
+			return answer{reason: catalog.ReasonUnknownBucket}
+		}
+	}
+	if len(q.Inputs) == 0 && q.NoBucketReject {
+		return answer{reason: catalog.ReasonNoBucket}
+	}
+	if len(known) == 0 {
+		return w.naiveAny(q)
+	}
+	local, down, remote := w.naiveTiers(q, known)
+	free, remoteFree := pick(local, down), pick(remote...)
+	busy := func(ep *catalog.Endpoint) bool { return ep.Live.InFlight.Load() > int64(q.Spill) }
+	untried := func(eps []*catalog.Endpoint) []*catalog.Endpoint {
+		return filter(eps, func(ep *catalog.Endpoint) bool { return !w.tried(q, ep) })
+	}
+	first := pick(untried(local), untried(down))
+	if q.Spill > 0 && len(first) > 0 && len(filter(first, busy)) == len(first) {
+		for _, tier := range remote {
+			if spare := filter(untried(tier), func(ep *catalog.Endpoint) bool { return !busy(ep) }); len(spare) > 0 {
+				return answer{"", catalog.LocalityRemote, urlsOf(spare)}
+			}
+		}
+	}
+	remoteFirst := []*catalog.Endpoint{}
+	for _, tier := range remote {
+		remoteFirst = pick(remoteFirst, untried(tier))
+	}
+	switch {
+	case len(first) > 0:
+		return answer{"", catalog.LocalityLocal, urlsOf(first)}
+	case len(remoteFirst) > 0:
+		return answer{"", catalog.LocalityRemote, urlsOf(remoteFirst)}
+	case len(free) > 0:
+		return answer{"", catalog.LocalityLocal, urlsOf(free)}
+	case len(remoteFree) > 0:
+		return answer{"", catalog.LocalityRemote, urlsOf(remoteFree)}
+	}
+	return answer{reason: w.naiveRefusal(known)}
+}
+
+func (w *routeWorld) tried(q *catalog.Query, ep *catalog.Endpoint) bool {
+	return slices.Contains(q.Tried, ep)
+}
+
+func filter(eps []*catalog.Endpoint, keep func(*catalog.Endpoint) bool) (out []*catalog.Endpoint) {
+	for _, ep := range eps {
+		if keep(ep) {
+			out = append(out, ep)
+		}
+	}
+	return out
+}
+
+// pick returns the first tier that has endpoints.
+func pick(tiers ...[]*catalog.Endpoint) []*catalog.Endpoint {
+	for _, t := range tiers {
+		if len(t) > 0 {
+			return t
+		}
+	}
+	return nil
+}
+
+func (w *routeWorld) free(q *catalog.Query, cluster string) []*catalog.Endpoint {
+	return filter(w.router.Snapshot().Endpoints(), func(ep *catalog.Endpoint) bool {
+		return ep.Cluster == cluster && !w.clusters[cluster].Drain && ep.Live.Healthy() &&
+			(ep.MaxRequests == 0 || ep.Live.InFlight.Load() < int64(ep.MaxRequests)) &&
+			(q.Usable == nil || q.Usable(ep))
+	})
+}
+
+func (w *routeWorld) naiveAny(q *catalog.Query) answer {
+	var all []*catalog.Endpoint
+	for _, c := range modelClusters {
+		all = append(all, w.free(q, c)...)
+	}
+	rest := filter(all, func(ep *catalog.Endpoint) bool { return !w.tried(q, ep) })
+	if urls := urlsOf(pick(rest, all)); len(urls) > 0 {
+		return answer{"", catalog.LocalityNone, urls}
+	}
+	return answer{reason: catalog.ReasonNoEndpoint}
+}
+
+func (w *routeWorld) hit(known []catalog.Input, cluster string) bool {
+	for _, in := range known {
+		if !w.current(in, cluster, w.pending) || !w.allowedHit(in, cluster) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *routeWorld) remoteOK(known []catalog.Input, cluster string) bool {
+	for _, in := range known {
+		if !w.allowedRemote(in, cluster) || w.rejects(in) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *routeWorld) rejects(in catalog.Input) bool {
+	return slices.ContainsFunc(w.concerned(in), func(r catalog.PrefixRule) bool {
+		return w.policies[r.Policy] != nil && w.policies[r.Policy].OnMiss == catalog.OnMissReject
+	})
+}
+
+// naiveTiers returns the free endpoints of the holders, of those whose storage is
+// down, and of the others by how many inputs they lack.
+func (w *routeWorld) naiveTiers(q *catalog.Query, known []catalog.Input) (local, down []*catalog.Endpoint, remote [][]*catalog.Endpoint) {
+	remote = make([][]*catalog.Endpoint, len(known)+1)
+	for _, c := range modelClusters {
+		storageDown := w.router.Snapshot().ClusterState(c).Storage() == catalog.StorageDown
+		switch {
+		case w.hit(known, c) && storageDown:
+			down = append(down, w.free(q, c)...)
+		case w.hit(known, c):
+			local = append(local, w.free(q, c)...)
+		case w.remoteOK(known, c):
+			lacks := 0
+			for _, in := range known {
+				if storageDown || !w.hit([]catalog.Input{in}, c) {
+					lacks++
+				}
+			}
+			remote[lacks] = append(remote[lacks], w.free(q, c)...)
+		}
+	}
+	return local, down, remote
+}
+
+func (w *routeWorld) naiveRefusal(known []catalog.Input) catalog.Reason {
+	var allowed, anywhere, rejects bool
+	for _, in := range known {
+		rejects = rejects || w.rejects(in)
+	}
+	for name, c := range w.clusters {
+		if len(c.Functions) == 0 || slices.ContainsFunc(known, func(in catalog.Input) bool { return !w.allowedHit(in, name) }) {
+			continue
+		}
+		allowed = true
+		anywhere = anywhere || w.hit(known, name) || w.remoteOK(known, name)
+	}
+	switch {
+	case !allowed:
+		return catalog.ReasonZoneForbidden
+	case rejects || !anywhere:
+		return catalog.ReasonNoFreshCopy
+	default:
+		return catalog.ReasonNoEndpoint
+	}
+}
+
+// Route answers what the rules, written down naively, answer; and says it again when
+// its decision is used again.
+func TestRouteFollowsTheRules(t *testing.T) {
+	seen := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		var d catalog.Decision
+		for range 4 {
+			q := w.drawQuery(t)
+			w.router.Route(q, &d)
+			got := answer{d.Reason, d.Locality, urlsOf(d.Candidates)}
+			same(t, fmt.Sprintf("%+v", q), got, w.naiveRoute(q))
+			checkResidency(t, w, q, &d)
+			checkBalance(t, w, &d)
+			seen[string(d.Reason)+" "+d.Locality.String()]++
+		}
+	})
+	for _, kind := range []string{
+		" local", " remote", " none", "unknown-bucket none", "no-bucket none",
+		"zone-forbidden none", "no-fresh-copy none", "no-endpoint none",
+	} {
+		if seen[kind] == 0 {
+			t.Errorf("no case of %q was tried: %v", kind, seen)
+		}
+	}
+}
+
+// checkResidency holds a decision to promise 2, and a local one to promise 3, whatever
+// else is right.
+func checkResidency(t *rapid.T, w *routeWorld, q *catalog.Query, d *catalog.Decision) {
+	for _, ep := range d.Candidates {
+		for i := range d.Inputs() {
+			in := d.Input(i)
+			if !w.allowedHit(in, ep.Cluster) {
+				t.Fatalf("%+v was sent to %s, which its policy does not allow", in, ep.Cluster)
+			}
+			if d.Locality == catalog.LocalityLocal && !w.current(in, ep.Cluster, w.pending) {
+				t.Fatalf("%+v: %s is a hit, and not current", in, ep.Cluster)
+			}
+			if d.Locality == catalog.LocalityRemote && !w.allowedRemote(in, ep.Cluster) {
+				t.Fatalf("%+v reads remotely in %s, which may not", in, ep.Cluster)
+			}
+		}
+	}
+}
+
+func checkBalance(t *rapid.T, w *routeWorld, d *catalog.Decision) {
+	var want catalog.RawObject
+	if d.Reason != catalog.ReasonNone {
+		return
+	}
+	if d.Inputs() > 0 {
+		if p := w.policies[w.concerned(d.Input(0))[0].Policy]; p != nil {
+			want = p.Balance
+		}
+	}
+	same(t, "balance", string(d.Balance), string(want))
+}
+
+// Explain's eligible candidates begin with those Route balances among, and it lists
+// every endpoint of every cluster once, with a reason.
+func TestExplainAgreesWithRoute(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		for range 4 {
+			q := w.drawQuery(t)
+			var d catalog.Decision
+			w.router.Route(q, &d)
+			ex := w.router.Explain(q)
+			same(t, "reason", ex.Reason, d.Reason)
+			var first, listed []string
+			eligible := 0
+			for i, c := range ex.Candidates {
+				if c.Reason == "" {
+					t.Fatalf("%+v has no reason", c)
+				}
+				if c.Eligible {
+					same(t, "eligible candidates before", eligible, i)
+					eligible++
+				}
+				if i < len(d.Candidates) {
+					same(t, "locality", c.Locality, d.Locality.String())
+					first = append(first, c.URL)
+				}
+				listed = append(listed, c.Cluster+" "+c.URL)
+				checkFresh(t, w, &d, c)
+			}
+			slices.Sort(first)
+			same(t, "first candidates", first, urlsOf(d.Candidates))
+			same(t, "eligible without a reason to refuse", eligible > 0, d.Reason == catalog.ReasonNone)
+			slices.Sort(listed)
+			same(t, "listed", listed, w.everything())
+		}
+	})
+}
+
+func checkFresh(t *rapid.T, w *routeWorld, d *catalog.Decision, c catalog.Candidate) {
+	fresh := d.Inputs() > 0
+	for i := range d.Inputs() {
+		fresh = fresh && w.current(d.Input(i), c.Cluster, w.pending)
+	}
+	same(t, "fresh", c.Fresh, fresh)
+}
+
+func (w *routeWorld) everything() []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(w.clusters)) {
+		if len(w.clusters[name].Functions) == 0 {
+			all = append(all, name+" ")
+		}
+		for _, f := range w.clusters[name].Functions {
+			all = append(all, name+" "+f.URL)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// The storage a function is told to read from is its own on a hit, and else that of a
+// current, allowed holder, the best there is.
+func TestStorageFor(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		q := w.drawQuery(t)
+		var d catalog.Decision
+		w.router.Route(q, &d)
+		for _, ep := range d.Candidates {
+			endpoint, bucket := d.StorageFor(ep)
+			want := w.bestSource(&d, ep)
+			if want == "" {
+				same(t, "endpoint and bucket", endpoint+bucket, "")
+				continue
+			}
+			c := w.clusters[want]
+			same(t, "endpoint", endpoint, c.Storage.Endpoint)
+			same(t, "bucket", bucket, c.Storage.BucketPrefix+d.Input(0).Bucket)
+		}
+	})
+}
+
+func (w *routeWorld) bestSource(d *catalog.Decision, ep *catalog.Endpoint) string {
+	if d.Inputs() == 0 {
+		return ""
+	}
+	in := d.Input(0)
+	holders := []string{}
+	for _, c := range modelClusters {
+		if w.hit([]catalog.Input{in}, c) {
+			holders = append(holders, c)
+		}
+	}
+	if slices.Contains(holders, ep.Cluster) {
+		return ep.Cluster
+	}
+	best, bestScore := "", -1
+	for _, c := range holders {
+		score := 0
+		if w.router.Snapshot().ClusterState(c).Storage() != catalog.StorageDown {
+			score += 4
+		}
+		if w.clusters[c].Zones[0] == ep.Zone {
+			score += 2
+		}
+		if w.copyOf(in.Bucket, w.concerned(in)[0].Prefix, c).Primary {
+			score++
+		}
+		if score > bestScore {
+			best, bestScore = c, score
+		}
+	}
+	if best != "" {
+		return best
+	}
+	// Nothing current is allowed: the data is still where the bucket is written.
+	if p := w.router.Snapshot().Primary(in.Bucket); p != "" && w.clusters[p] != nil && w.clusters[p].Storage != nil {
+		return p
+	}
+	return ""
+}
+
+// CurrentIn lists exactly the clusters that are current, among those that should be.
+func TestCurrentIn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		b := rapid.SampledFrom(modelBuckets).Draw(t, "bucket")
+		key := rapid.SampledFrom(modelKeys).Draw(t, "key")
+		in := catalog.Input{Bucket: b, Key: key, Scope: catalog.ScopeObject}
+		want := []string{}
+		for _, c := range modelClusters {
+			current := w.buckets[b] != nil && w.current(in, c, w.pending)
+			same(t, "current "+c, w.router.Current(b, key, c), current)
+			if current {
+				want = append(want, c)
+			}
+		}
+		got := w.router.CurrentIn([]string{}, b, key)
+		slices.Sort(got)
+		same(t, "current in", got, want)
+	})
+}
