@@ -56,10 +56,16 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// retryAfter is how soon an endpoint is looked at again after its first failure,
-// by a check or in live traffic: sooner than the interval, so that neither a blip
-// keeps it out for long nor a dead endpoint stays in.
-func (c *Config) retryAfter() time.Duration { return min(c.Interval, time.Second) }
+// retryAfter is how soon an endpoint is looked at again after so many failures in a
+// row: at first sooner than the interval, so that neither a dead endpoint stays in for
+// long nor one that is just starting stays out.
+func (c *Config) retryAfter(fails int) time.Duration {
+	after := time.Second
+	for i := 1; i < fails && after < c.Interval; i++ {
+		after *= 2
+	}
+	return min(after, jitter(c.Interval))
+}
 
 // lookEvery is how often the checker looks for endpoints it was not told about.
 func (c *Config) lookEvery() time.Duration { return min(c.Interval, time.Second) }
@@ -141,7 +147,7 @@ func (c *Checker) Failed(ep *catalog.Endpoint, err error) {
 	c.mu.Lock()
 	if w := c.watched[ep.Live]; w != nil {
 		w.fails = max(w.fails, c.cfg.Fails)
-		if soon := time.Now().Add(c.cfg.retryAfter()); soon.Before(w.due) {
+		if soon := time.Now().Add(c.cfg.retryAfter(1)); soon.Before(w.due) {
 			w.due = soon
 		}
 	}
@@ -257,8 +263,8 @@ func (c *Checker) note(w *watch, err error) (changed, healthy bool, reason strin
 		return live.SetHealthy(true, ""), true, ""
 	}
 	w.fails++
+	w.due = time.Now().Add(c.cfg.retryAfter(w.fails))
 	if w.passed && w.fails < c.cfg.Fails && live.Healthy() {
-		w.due = time.Now().Add(c.cfg.retryAfter())
 		return false, true, ""
 	}
 	return live.SetHealthy(false, err.Error()), false, err.Error()

@@ -201,6 +201,37 @@ func TestANewEndpointIsCheckedAtOnceAndMustPass(t *testing.T) {
 	})
 }
 
+func TestAnEndpointThatIsStartingIsFoundSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newField(1)
+		ep := f.list()[0]
+		f.answer(ep, errRefused)
+		c := f.started(Config{})
+		defer c.Stop()
+		time.Sleep(2 * time.Second)
+		f.answer(ep, nil)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !ep.Live.Healthy() {
+			t.Error("an endpoint that came up after 2s is not in use after 4s")
+		}
+	})
+}
+
+func TestADeadEndpointIsAskedNoMoreOftenThanOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newField(1)
+		ep := f.list()[0]
+		f.answer(ep, errRefused)
+		c := f.started(Config{})
+		defer c.Stop()
+		time.Sleep(10 * time.Minute)
+		if n := f.count(ep); n < 105 || n > 140 {
+			t.Errorf("checked %d times in ten minutes", n)
+		}
+	})
+}
+
 func TestEndpointsThatLeftAreNotChecked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newField(2)

@@ -40,6 +40,9 @@ const (
 // with any upstreams: one belongs to the cluster whose function URL has its address
 // (host and port, as written). With a transport other than `fado`, a function endpoint
 // of another scheme than the transport's or with a path prefix is not used.
+//
+// With `lb_try_duration` or `lb_retries` Caddy asks again after every refusal, whatever
+// its reason, as it does when no upstream is available. The last answer counts.
 type DataAware struct {
 	// Where the bucket a request works on is named: a placeholder. Several buckets
 	// may be separated by commas; a header may also be repeated.
