@@ -91,6 +91,13 @@ func TestOverview(t *testing.T) {
 	if o.at("counts", "buckets") != 1.0 || o.at("counts", "zones") != 1.0 || o.at("counts", "clusters") != 1.0 {
 		t.Errorf("counts: %s", o.body)
 	}
+	if n := len(h.do("GET", "/fado/policies", "").want(200).at().([]any)); o.at("counts", "policies") != float64(n) {
+		t.Errorf("%v policies counted, %d listed", o.at("counts", "policies"), n)
+	}
+	h.do("PUT", "/fado/policies/default", `{"copies":2}`).want(201)
+	if n := h.do("GET", "/fado/", "").at("counts", "policies"); n != 2.0 {
+		t.Errorf("%v policies counted, 2 declared", n)
+	}
 	if age := o.at("snapshot_age_s").(float64); age < 0 || age > 60 {
 		t.Errorf("the snapshot is %v s old", age)
 	}

@@ -29,22 +29,38 @@ type counts struct {
 	Buckets  int `json:"buckets"`
 }
 
-// overviewOf answers from memory, but for one read that tells whether the store is
-// there: a dead store shows as degraded, not as an error.
+// overviewOf answers from memory, but for two reads of single rows that also tell
+// whether the store is there: a dead store shows as degraded, not as an error.
 func overviewOf(c *call) error {
 	snap := c.catalogue.Router().Snapshot()
 	o := overview{
 		Version: c.version, Node: c.catalogue.Node(), Store: c.catalogue.Store().Kind(), Status: "ok",
 		Counts: counts{
 			Zones: snap.Len(catalog.KindZone), Clusters: snap.Len(catalog.KindCluster),
-			Policies: snap.Len(catalog.KindPolicy), Buckets: snap.Len(catalog.KindBucket),
+			Policies: c.declaredPolicies(snap), Buckets: snap.Len(catalog.KindBucket),
 		},
 		SnapshotAge: max(0, time.Since(c.catalogue.PublishedAt()).Seconds()),
 	}
 	if why := c.degraded(snap); len(why) > 0 {
+		if n := len(why) - maxReasons; n > 0 {
+			why = append(why[:maxReasons], fmt.Sprintf("and %d more", n))
+		}
 		o.Status, o.Reason = "degraded", strings.Join(why, "; ")
 	}
 	return c.reply(http.StatusOK, o)
+}
+
+// maxReasons bounds how many reasons the overview gives.
+const maxReasons = 20
+
+// declaredPolicies counts the policies that GET /fado/policies lists: the built-in one
+// is always among those that routing knows, and is not an item.
+func (c *call) declaredPolicies(snap *catalog.Snapshot) int {
+	n := snap.Len(catalog.KindPolicy)
+	if _, err := c.catalogue.Get(c.r.Context(), catalog.KindPolicy, catalog.DefaultPolicyName); err != nil {
+		n--
+	}
+	return n
 }
 
 // degraded lists what is not as it should be; none when all is well.
