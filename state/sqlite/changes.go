@@ -12,7 +12,7 @@ import (
 )
 
 // keepChanges is how many changes are kept at least, for readers that fell behind.
-const keepChanges = 16384
+const keepChanges = 4096
 
 // nextSeq raises the store's Seq within a transaction.
 func nextSeq(w *writer) (state.Seq, error) {

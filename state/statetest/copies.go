@@ -195,12 +195,16 @@ func testDeleteCopyModel(t *testing.T, fx Fixture) {
 				}
 			}
 		}
+		var copies []state.Copy
 		for _, pc := range append(slices.Collect(maps.Keys(have)), gone...) {
-			putCopies(t, s, copyAt(pc[0], pc[1]))
+			copies = append(copies, copyAt(pc[0], pc[1]))
 		}
+		putCopies(t, s, copies...)
+		var rows []state.Pending
 		for _, key := range keys {
-			add(t, s, pending("b", key, "c1"), pending("b", key, "c2"))
+			rows = append(rows, pending("b", key, "c1"), pending("b", key, "c2"))
 		}
+		add(t, s, rows...)
 		update(t, s, func(tx state.Tx) error {
 			for _, pc := range rapid.Permutation(gone).Draw(t, "order") {
 				ok(t, tx.DeleteCopy("b", pc[0], pc[1]))
