@@ -41,16 +41,16 @@ build: bin/caddy ## bin/caddy, through xcaddy, static
 bin/caddy: $(GOSRC)
 	@mkdir -p bin
 	CGO_ENABLED=0 XCADDY_SKIP_CLEANUP=0 \
-	XCADDY_GO_BUILD_FLAGS="-trimpath -ldflags '-s -w -X $(MODULE)/caddymodule.version=$(VERSION)'" \
-	go tool xcaddy build $(CADDY_VERSION) --output bin/caddy --with $(MODULE)=.
+	XCADDY_GO_BUILD_FLAGS="-ldflags '-s -w -X $(MODULE)/caddymodule.version=$(VERSION)'" \
+	go tool xcaddy build $(CADDY_VERSION) --output bin/caddy --with $(MODULE)@v0.0.0=.
 
 bin/fn: $(wildcard examples/demo/function/*.go)
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/demo/function
+	CGO_ENABLED=0 go build -o $@ ./examples/demo/function
 
 bin/demo: $(wildcard examples/demo/*.go) $(wildcard internal/testenv/*.go)
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/demo
+	CGO_ENABLED=0 go build -o $@ ./examples/demo
 
 .PHONY: demo
 demo: bin/caddy bin/fn bin/demo $(STAMPS)/minio-$(MINIO_VERSION) ## the main job on real parts; Ctrl-C ends it, DEMO_ONCE=1 walks through once
@@ -58,7 +58,7 @@ demo: bin/caddy bin/fn bin/demo $(STAMPS)/minio-$(MINIO_VERSION) ## the main job
 
 .PHONY: test
 test: prereqs tools ## all tests, on real MinIO, versitygw and SQLite
-	FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -timeout 20m ./...
+	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -timeout 20m ./...
 	FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -race -short -timeout 20m $(RACE_PKGS)
 
 .PHONY: bench
@@ -93,7 +93,7 @@ apt-gcc apt-wrk:
 # Each stamp stands for one binary of one version.
 define install
 @mkdir -p $(TOOLS) $(STAMPS)
-CGO_ENABLED=0 GOFLAGS= GOBIN=$(TOOLS) go install -trimpath $(1)
+CGO_ENABLED=0 GOFLAGS= GOBIN=$(TOOLS) go install $(1)
 @touch $@
 endef
 
@@ -103,7 +103,7 @@ $(STAMPS)/minio-$(MINIO_VERSION):
 # A later MinIO whose notification listener never flushes: FaDO must notice.
 $(STAMPS)/minio-mute-$(MINIO_MUTE):
 	@mkdir -p $(TOOLS) $(STAMPS) $(TOOLS)/mute
-	CGO_ENABLED=0 GOFLAGS= GOBIN=$(TOOLS)/mute go install -trimpath github.com/minio/minio@$(MINIO_MUTE)
+	CGO_ENABLED=0 GOFLAGS= GOBIN=$(TOOLS)/mute go install github.com/minio/minio@$(MINIO_MUTE)
 	@mv $(TOOLS)/mute/minio $(TOOLS)/minio-mute && rmdir $(TOOLS)/mute
 	@touch $@
 
