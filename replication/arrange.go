@@ -79,6 +79,7 @@ func (t *tables) arrange(decl *catalog.Bucket, rules []catalog.PrefixRule, rows 
 	for _, r := range rules {
 		a.arrangeRule(r, target)
 	}
+	a.adoptRules() // an old rule's copy is taken over by a new one in its cluster
 	return arrangement{
 		rows: a.rows, target: target, issue: strings.Join(a.issues, "; "),
 		changed: !slices.Equal(sorted(a.rows), sorted(rows)),
@@ -364,9 +365,10 @@ func (a *arranger) arrangeRule(r catalog.PrefixRule, target string) {
 			continue
 		}
 		forbidden := !a.allowed[r.Policy][c.Cluster]
+		holdsSome := c.State == catalog.CopySynced || c.State == catalog.CopySyncing && c.Cursor != ""
 		switch {
 		case c.State == catalog.CopyDraining, c.State == catalog.CopyRemoving:
-		case c.State != catalog.CopySynced, allSynced && (p.Short == "" || forbidden):
+		case !holdsSome, allSynced && (p.Short == "" || forbidden):
 			c.State, c.Cursor = catalog.CopyDraining, ""
 		}
 	}

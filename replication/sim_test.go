@@ -1,0 +1,309 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// sim is a world in memory in which everything happens at random: users write at the
+// primary, others write where they should not, policies change, storages fail and FaDO
+// restarts.
+type sim struct {
+	*world
+	rng      *rand.Rand
+	stores   map[string]*fakeStorage
+	want     map[string]string // what the primary must have; "" for deleted
+	foreign  map[[2]string]string
+	broken   map[string]bool
+	mu       sync.Mutex
+	answered map[string]bool // clusters that answered changes allow
+}
+
+var simClusters = []string{"c1", "c2", "c3", "c4"}
+
+func newSim(t *testing.T, seed uint64) *sim {
+	w := newWorld(t, Settings{Workers: 6}, func(o *Options) {
+		o.Copy = fakeCopy
+		o.Tune.CallTimeout = time.Second
+		o.Tune.PingEvery = 100 * time.Millisecond
+	})
+	s := &sim{
+		world: w, rng: rand.New(rand.NewPCG(seed, 1)), stores: make(map[string]*fakeStorage), want: make(map[string]string),
+		foreign: make(map[[2]string]string), broken: make(map[string]bool), answered: make(map[string]bool),
+	}
+	for _, c := range simClusters {
+		s.stores[c] = w.fake(c)
+		s.stores[c].setFault(s.fault(c))
+	}
+	s.setPolicy()
+	w.bucket("bkt", "p", "")
+	w.await("a primary", func() bool { return s.primary() != "" && s.stores[s.primary()].contents("bkt") != nil })
+	return s
+}
+
+func (s *sim) primary() string { return s.ctl.Router().Snapshot().Primary("bkt") }
+
+// fault fails calls to a broken storage, some calls to any, and reports writes to where
+// they are forbidden.
+func (s *sim) fault(cluster string) func(context.Context, string, string, string) error {
+	return func(_ context.Context, op, _, key string) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if op == "put" && !s.answered[cluster] {
+			s.Errorf("%s was written to %s, which the policy forbids", key, cluster)
+		}
+		if s.broken[cluster] || (op != "ping" && op != "listen" && rand.IntN(50) == 0) {
+			return fmt.Errorf("%s at %s: %w", op, cluster, storage.ErrUnavailable)
+		}
+		return nil
+	}
+}
+
+// setPolicy allows some clusters and asks for some copies.
+func (s *sim) setPolicy() {
+	perm := s.rng.Perm(len(simClusters))
+	var allowed []string
+	for _, i := range perm[:2+s.rng.IntN(3)] {
+		allowed = append(allowed, simClusters[i])
+	}
+	s.mu.Lock()
+	for _, c := range allowed {
+		s.answered[c] = true
+	}
+	s.mu.Unlock()
+	s.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 1 + s.rng.IntN(3)}, Clusters: allowed})
+	s.mu.Lock()
+	for _, c := range simClusters {
+		s.answered[c] = slices.Contains(allowed, c)
+	}
+	s.mu.Unlock()
+}
+
+func (s *sim) step(i int) {
+	key := fmt.Sprintf("k%02d", s.rng.IntN(40))
+	p, n := s.primary(), s.rng.IntN(100)
+	switch {
+	case n < 60:
+		body := fmt.Sprintf("%s %d", p, i)
+		s.stores[p].user("bkt", key, body)
+		s.want[key] = body
+	case n < 75:
+		s.stores[p].userDelete("bkt", key)
+		s.want[key] = ""
+	case n < 80:
+		s.intrude(p, i)
+	case n < 84:
+		s.setPolicy()
+	case n < 88:
+		c := simClusters[s.rng.IntN(len(simClusters))]
+		s.mu.Lock()
+		s.broken[c] = !s.broken[c]
+		s.mu.Unlock()
+	case n < 90:
+		s.eng.Stop()
+		s.must(s.eng.Start(Settings{Workers: 6}))
+	default:
+		time.Sleep(time.Duration(s.rng.IntN(60)) * time.Millisecond)
+	}
+}
+
+// intrude writes a key of its own where a copy may be, not at the primary.
+func (s *sim) intrude(primary string, i int) {
+	c := simClusters[s.rng.IntN(len(simClusters))]
+	if c == primary || s.stores[c].contents("bkt") == nil {
+		return
+	}
+	key, body := fmt.Sprintf("foreign%d", s.rng.IntN(5)), fmt.Sprintf("at %s %d", c, i)
+	s.stores[c].user("bkt", key, body)
+	s.foreign[[2]string{c, key}] = body
+}
+
+// Whatever happens, nothing that users wrote is lost, nothing of somebody else's is
+// overwritten or removed, nothing is written where it is forbidden, and in the end every
+// synced copy equals the primary but for what is reported.
+func TestSimulation(t *testing.T) {
+	runs := 6
+	if testing.Short() {
+		runs = 2
+	}
+	for run := range runs {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprint("run ", run), func(t *testing.T) {
+			t.Parallel()
+			defer func() {
+				if t.Failed() {
+					t.Log("seed ", seed)
+				}
+			}()
+			s := newSim(t, seed)
+			for i := range 400 {
+				s.step(i)
+			}
+			s.mu.Lock()
+			clear(s.broken)
+			s.mu.Unlock()
+			s.check()
+		})
+	}
+}
+
+func (s *sim) check() {
+	s.Helper()
+	s.must(s.eng.SyncBucket(context.Background(), "bkt"))
+	s.await("everything settles", func() bool {
+		for _, p := range s.pending(state.PendingFilter{Bucket: "bkt"}) {
+			if p.Hold != state.HoldConflict {
+				return false
+			}
+		}
+		for _, c := range s.status("bkt").Copies {
+			row, ok := s.copyRow("bkt", "", c.Cluster)
+			if !ok || row.State != catalog.CopySynced || row.FormerPrimary {
+				return false
+			}
+		}
+		return true
+	})
+	p := s.primary()
+	at := s.stores[p].contents("bkt")
+	for k, v := range s.want {
+		if at[k] != v {
+			s.Errorf("the primary %s has %s = %q, want %q", p, k, at[k], v)
+		}
+	}
+	for where, body := range s.foreign {
+		if got := s.stores[where[0]].contents("bkt")[where[1]]; got != body {
+			s.Errorf("%s: somebody else's %s is %q, was %q", where[0], where[1], got, body)
+		}
+	}
+	for _, c := range s.status("bkt").Copies {
+		conflicts := s.conflicts("bkt", c.Cluster)
+		there := s.stores[c.Cluster].contents("bkt")
+		for k, v := range s.want {
+			if there[k] != v && !conflicts[k] {
+				s.Errorf("%s has %s = %q, want %q", c.Cluster, k, there[k], v)
+			}
+		}
+		for k := range there {
+			if _, ok := at[k]; !ok && !conflicts[k] {
+				s.Errorf("%s has %s, which the primary has not, unreported", c.Cluster, k)
+			}
+		}
+	}
+	if s.Failed() {
+		s.Log(s.dump())
+	}
+}
+
+// What an arrangement promises, whatever the rows and the catalogue: nothing new where it
+// is forbidden, the primary stays until its role is handed over, and a synced copy only
+// leaves when every chosen one is synced.
+func TestArrangeProperties(t *testing.T) {
+	names := []string{"c1", "c2", "c3", "c4", "c5"}
+	rapid.Check(t, func(t *rapid.T) {
+		clusters := make(map[string]*catalog.Cluster)
+		for _, n := range names {
+			if rapid.IntRange(0, 9).Draw(t, "declared") > 0 {
+				clusters[n] = &catalog.Cluster{
+					Name: n, Zones: []string{n}, Storage: &catalog.Storage{Endpoint: "http://" + n},
+					Drain: rapid.IntRange(0, 5).Draw(t, "drain") == 0,
+				}
+			}
+		}
+		tb := &tables{
+			zones: map[string]*catalog.Zone{}, clusters: clusters,
+			policies: map[string]*catalog.Policy{}, allowed: map[string]map[string]bool{}, used: map[string]int64{},
+		}
+		for _, n := range names {
+			tb.zones[n] = &catalog.Zone{Name: n}
+		}
+		for _, name := range []string{"p", "q"} {
+			p := &catalog.Policy{
+				Name: name, Copies: catalog.Copies{N: rapid.IntRange(1, 4).Draw(t, "copies")},
+				Clusters: rapid.SliceOfDistinct(rapid.SampledFrom(names), rapid.ID[string]).Draw(t, "allowed"),
+			}
+			p.Normalize()
+			tb.policies[name] = p
+			tb.allowed[name] = catalog.AllowedClusters(p, tb.zones, clusters)
+		}
+		rules := []catalog.PrefixRule{{Policy: "p"}}
+		if rapid.Bool().Draw(t, "rule") {
+			rules = append(rules, catalog.PrefixRule{Prefix: "a/", Policy: "q"})
+		}
+		primary := rapid.SampledFrom(names).Draw(t, "primary")
+		var rows []state.Copy
+		for _, prefix := range []string{"", "a/", "b/"}[:rapid.IntRange(0, 3).Draw(t, "rules with rows")] {
+			rows = append(rows, state.Copy{Bucket: "b", Copy: catalog.Copy{Prefix: prefix, Cluster: primary, Primary: true, State: catalog.CopySynced}})
+			for _, n := range names {
+				if n != primary && rapid.Bool().Draw(t, "row") {
+					rows = append(rows, state.Copy{Bucket: "b", Copy: catalog.Copy{
+						Prefix: prefix, Cluster: n, State: catalog.CopyState(rapid.IntRange(0, 5).Draw(t, "state")),
+					}})
+				}
+			}
+		}
+		decl := &catalog.Bucket{Name: "b", Policy: "p"}
+		a := tb.arrange(decl, rules, rows, primary)
+		checkArrangement(t, tb, rules, rows, a, primary)
+		if again := tb.arrange(decl, rules, a.rows, primary); again.changed {
+			t.Fatalf("arranging again changes\n%+v\nto\n%+v", a.rows, again.rows)
+		}
+	})
+}
+
+func checkArrangement(t *rapid.T, tb *tables, rules []catalog.PrefixRule, before []state.Copy, a arrangement, primary string) {
+	seen := make(map[[2]string]bool)
+	for _, r := range a.rows {
+		id := [2]string{r.Prefix, r.Cluster}
+		if seen[id] {
+			t.Fatalf("two rows of %v", id)
+		}
+		seen[id] = true
+		if r.Primary != (r.Cluster == primary) {
+			t.Fatalf("row %+v, primary %s", r, primary)
+		}
+		if r.Primary && r.State != catalog.CopySynced {
+			t.Fatalf("the primary is %s", r.State)
+		}
+	}
+	for _, rule := range rules {
+		if !seen[[2]string{rule.Prefix, primary}] {
+			t.Fatalf("rule %q has no row at the primary", rule.Prefix)
+		}
+		checkRule(t, tb, rule, before, a.rows)
+	}
+}
+
+func checkRule(t *rapid.T, tb *tables, rule catalog.PrefixRule, before, after []state.Copy) {
+	waiting := false
+	for _, r := range after {
+		if r.Prefix == rule.Prefix && r.State == catalog.CopyWaiting { // one that is not chosen never waits
+			waiting = true
+		}
+	}
+	hadRule := slices.ContainsFunc(before, func(r state.Copy) bool { return r.Prefix == rule.Prefix })
+	for _, r := range after {
+		if r.Prefix != rule.Prefix {
+			continue
+		}
+		i := indexCopy(before, r.Prefix, r.Cluster)
+		if i < 0 && !r.Primary && hadRule && !tb.allowed[rule.Policy][r.Cluster] {
+			t.Fatalf("a new copy where it is forbidden: %+v", r)
+		}
+		if i >= 0 && before[i].State == catalog.CopySynced && r.State == catalog.CopyDraining && waiting {
+			t.Fatalf("%s leaves before its replacement is synced: %s", r.Cluster, strings.TrimSpace(fmt.Sprintf("%+v", after)))
+		}
+	}
+}
