@@ -13,7 +13,7 @@ import (
 func preconditions(h http.Header) (control.Precondition, error) {
 	var pre control.Precondition
 	if h.Values("If-Match") != nil {
-		tags, any, err := entityTags("If-Match", h)
+		tags, star, err := entityTags("If-Match", h)
 		if err != nil {
 			return pre, err
 		}
@@ -25,16 +25,16 @@ func preconditions(h http.Header) (control.Precondition, error) {
 				pre.IfMatch = append(pre.IfMatch, t)
 			}
 		}
-		if any {
+		if star {
 			pre.IfMatch = []string{"*"}
 		}
 	}
 	if h.Values("If-None-Match") != nil {
-		_, any, err := entityTags("If-None-Match", h)
+		_, star, err := entityTags("If-None-Match", h)
 		if err != nil {
 			return pre, err
 		}
-		if !any {
+		if !star {
 			return pre, badRequest("If-None-Match: expected * on a request that changes something")
 		}
 		pre.IfNoneMatchAny = true
@@ -47,9 +47,9 @@ func notModified(h http.Header, etag string) (bool, error) {
 	if h.Values("If-None-Match") == nil {
 		return false, nil
 	}
-	tags, any, err := entityTags("If-None-Match", h)
-	if err != nil || any {
-		return any, err
+	tags, star, err := entityTags("If-None-Match", h)
+	if err != nil || star {
+		return star, err
 	}
 	return slices.ContainsFunc(tags, func(t string) bool {
 		return strings.TrimPrefix(t, "W/") == etag
@@ -57,7 +57,7 @@ func notModified(h http.Header, etag string) (bool, error) {
 }
 
 // entityTags parses a header that holds "*" or a list of entity tags.
-func entityTags(name string, h http.Header) (tags []string, any bool, err error) {
+func entityTags(name string, h http.Header) (tags []string, star bool, err error) {
 	rest := strings.Trim(strings.Join(h.Values(name), ","), " \t")
 	if rest == "*" {
 		return nil, true, nil

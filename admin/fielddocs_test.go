@@ -106,6 +106,7 @@ func shownFields(t *testing.T) (names []string) {
 				names = append(names, typ.String()+"."+f.Name)
 				visit(f.Type)
 			}
+		default: // nothing in it
 		}
 	}
 	for _, op := range table() {

@@ -36,7 +36,6 @@ type fakeEngine struct {
 	page      replication.ObjectPage
 	conflicts []replication.Conflict
 	storages  map[string]replication.StorageStatus
-	purged    []string
 	asked     []string
 }
 

@@ -170,7 +170,7 @@ func TestInputSchemas(t *testing.T) {
 		if err := validate(schema, body); err != nil {
 			t.Errorf("%s refuses %s: %v", schema, body, err)
 		}
-		for _, bad := range []string{`{"nmae":"x"}`, `{"name":7}`, `[]`} {
+		for _, bad := range []string{`{"title":"x"}`, `{"name":7}`, `[]`} {
 			if validate(schema, []byte(bad)) == nil {
 				t.Errorf("%s accepts %s", schema, bad)
 			}
