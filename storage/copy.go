@@ -3,7 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // S3's ETag and Content-MD5 are MD5
+	"crypto/md5" // S3 means MD5 by ETag and Content-MD5
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -171,7 +171,7 @@ func (t *transfer) checkBefore(ctx context.Context) error {
 	if t.to.conditionalPut && !blind && t.obj.Size <= smallObject {
 		return nil
 	}
-	cur, err := t.dst.current(ctx, t.bucket, t.obj.Key, t.state)
+	cur, err := t.dst.current(ctx, t.bucket, t.obj.Key)
 	if err != nil {
 		return err
 	}
@@ -182,9 +182,26 @@ func (t *transfer) checkBefore(ctx context.Context) error {
 	case !c.Absent && c.IfETag != "" && cur.etag != c.IfETag:
 		return t.dst.fail(t.putRequest(), ErrPrecondition, "ETag is %q, expected %q", cur.etag, c.IfETag)
 	}
-	t.nullFree = cur.id == "" && cur.lastModified.IsZero()
+	if !blind {
+		return nil
+	}
+	return t.checkOrder(ctx, cur)
+}
+
+// checkOrder gives up the preserved time, and with it the version ID, where the copy
+// would come below what is there.
+func (t *transfer) checkOrder(ctx context.Context, cur version) error {
+	t.nullFree = cur.etag == "" && !cur.deleteMarker
 	same := sameVersion(cur.id, t.obj.VersionID) && cur.etag == t.obj.ETag
-	if blind && !t.nullFree && !same && !cur.lastModified.Before(t.obj.LastModified) {
+	older := cur.etag != "" && cur.lastModified.Add(time.Second).Before(t.obj.LastModified)
+	if t.nullFree || same || older {
+		return nil
+	}
+	vs, err := t.dst.versionsOf(ctx, t.bucket, t.obj.Key, 1)
+	if err != nil {
+		return err
+	}
+	if len(vs) > 0 && !vs[0].lastModified.Before(t.obj.LastModified.Truncate(time.Millisecond)) {
 		t.preserve = false
 	}
 	return nil
@@ -280,7 +297,7 @@ func (t *transfer) prepareBody(put *request, body io.Reader, h http.Header) (fun
 		put.trailing = true
 		put.header.Set(sdkChecksum, "CRC32C")
 	default:
-		sum := md5.New() //nolint:gosec // see import
+		sum := md5.New()
 		put.body = io.TeeReader(body, sum)
 		return t.checkAnswer(put, sum), nil
 	}
@@ -294,7 +311,7 @@ func (t *transfer) bufferBody(put *request, body io.Reader, known bool) error {
 	if _, err := io.ReadFull(body, buf); err != nil {
 		return err
 	}
-	sum := md5.Sum(buf) //nolint:gosec // see import
+	sum := md5.Sum(buf)
 	if known && hex.EncodeToString(sum[:]) != t.obj.ETag {
 		return t.src.fail(put, ErrCorrupt, "the content's MD5 is %x, its ETag %s", sum, t.obj.ETag)
 	}

@@ -23,6 +23,8 @@ type Error struct {
 	Code    string // S3 error code; "" when there was none
 	Message string
 
+	deleteMarker bool // nothing is there because it was deleted
+
 	kind error // sentinel
 	err  error // underlying cause, may be nil
 }
@@ -208,6 +210,7 @@ const maxErrorBody = 64 << 10
 func (c *Client) answerError(q *request, resp *http.Response) *Error {
 	e := c.newError(q, nil)
 	e.Status = resp.StatusCode
+	e.deleteMarker = resp.Header.Get("X-Amz-Delete-Marker") == "true"
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	var x s3Error
 	if err := xml.Unmarshal(body, &x); err == nil && x.Code != "" {
