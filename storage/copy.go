@@ -285,7 +285,7 @@ func (t *transfer) prepareBody(put *request, body io.Reader, h http.Header) (fun
 	put.size = t.obj.Size
 	known := plainMD5(t.obj.ETag) && !encrypted(h)
 	if put.size <= smallObject {
-		return noCheck, t.bufferBody(put, body, known)
+		return noCheck, t.bufferBody(put, body, known || (partsOf(t.obj.ETag) == 1 && !encrypted(h)))
 	}
 	put.body, put.askFirst = body, true
 	switch {
@@ -312,8 +312,12 @@ func (t *transfer) bufferBody(put *request, body io.Reader, known bool) error {
 		return err
 	}
 	sum := md5.Sum(buf)
-	if known && hex.EncodeToString(sum[:]) != t.obj.ETag {
-		return t.src.fail(put, ErrCorrupt, "the content's MD5 is %x, its ETag %s", sum, t.obj.ETag)
+	etag := hex.EncodeToString(sum[:])
+	if partsOf(t.obj.ETag) == 1 {
+		etag = fmt.Sprintf("%x-1", md5.Sum(sum[:]))
+	}
+	if known && etag != t.obj.ETag {
+		return t.src.fail(put, ErrCorrupt, "by its content the ETag is %s, not %s", etag, t.obj.ETag)
 	}
 	put.header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 	put.body, put.replay = bytes.NewReader(buf), buf

@@ -5,9 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -518,3 +526,146 @@ func TestCopyErrorsTellWhere(t *testing.T) {
 		t.Errorf("want ErrNoBucket at %s, got %v at %q", src.Name(), err, At(err))
 	}
 }
+
+// corrupting passes requests on to a server and flips one byte of every body of more
+// than a kilobyte, in one direction.
+func corrupting(t *testing.T, s *side, dir testenv.Direction) *Client {
+	t.Helper()
+	target, err := url.Parse(s.srv.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host // it is signed
+			if dir == testenv.Up && r.Out.Method == http.MethodPut && r.Out.ContentLength > 1024 {
+				r.Out.Body = &flipper{ReadCloser: r.Out.Body}
+			}
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if dir == testenv.Down && r.Request.Method == http.MethodGet && r.Header.Get("ETag") != "" {
+				r.Body = &flipper{ReadCloser: r.Body}
+			}
+			return nil
+		},
+		ErrorLog: log.New(io.Discard, "", 0), Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+	}
+	srv := httptest.NewServer(proxy)
+	t.Cleanup(srv.Close)
+	return open(t, s.srv, srv.URL)
+}
+
+type flipper struct {
+	io.ReadCloser
+	passed int
+}
+
+func (f *flipper) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	if at := 1000 - f.passed; at >= 0 && at < n {
+		p[at] ^= 1
+	}
+	f.passed += n
+	return n, err
+}
+
+// TestCopyCorrupted: content that changes on the way is noticed, and does not stay.
+func TestCopyCorrupted(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		for name, c := range map[string]struct{ from, to Storage }{
+			"from the source":    {corrupting(t, src, testenv.Down), dst},
+			"to the destination": {src, corrupting(t, dst, testenv.Up)},
+		} {
+			for _, size := range []int{4 << 10, smallObject + 1, 2*minPart + 1} {
+				o := src.put(bucket, "key", random(size), minio.PutObjectOptions{PartSize: minPart})
+				if _, err := Copy(t.Context(), c.from, c.to, bucket, o, CopyOptions{}); !errors.Is(err, ErrCorrupt) {
+					t.Errorf("%s, %d bytes: want ErrCorrupt, got %v", name, size, err)
+				}
+				dst.mustNotHave(bucket, "key")
+			}
+		}
+	})
+}
+
+// TestCopyOwnPartsCorrupted: where the source's ETag can't tell, the checksum that is
+// sent along protects the way to the destination.
+func TestCopyOwnPartsCorrupted(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		o := src.put(bucket, "key", random(20<<20), minio.PutObjectOptions{DisableMultipart: true})
+		to := corrupting(t, dst, testenv.Up)
+		ctx, dog := watch(t.Context(), stallTimeout)
+		defer dog.stop()
+		tr := &transfer{src: src.Client, dst: to, bucket: bucket, obj: o, dog: dog}
+		if err := tr.prepare(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tr.copyParts(ctx); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("want ErrCorrupt, got %v", err)
+		}
+		dst.mustNotHave(bucket, "key")
+	})
+}
+
+// TestUsersCopiesAreTheirs: a stamp that came along with a user's own copy marks
+// nothing.
+func TestUsersCopiesAreTheirs(t *testing.T) {
+	src, dst := minioA.side(t), versA.side(t)
+	bucket := newBucket(t, false, src, dst)
+	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
+	mustCopy(t, src, dst, bucket, o)
+	_, err := dst.api.CopyObject(t.Context(), minio.CopyDestOptions{Bucket: dst.Physical(bucket), Object: "another"},
+		minio.CopySrcOptions{Bucket: dst.Physical(bucket), Object: "key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := dst.stat(bucket, "another"); got.Replica || got.Source != (Source{}) {
+		t.Errorf("the user's copy is taken for ours: %+v", got)
+	}
+	if got := dst.stat(bucket, "key"); !got.Replica {
+		t.Errorf("our copy is not marked: %+v", got)
+	}
+	dst.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
+	if got := dst.stat(bucket, "key"); got.Replica {
+		t.Errorf("what a user wrote over our copy is taken for ours: %+v", got)
+	}
+}
+
+// TestCopyMemoryIsBounded holds the heap to 64 MiB over a copy of 200 MiB. The servers
+// are other processes; the source's content is written in a stream.
+func TestCopyMemoryIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("200 MiB")
+	}
+	const size = 200 << 20
+	for _, opts := range []minio.PutObjectOptions{{DisableMultipart: true}, {PartSize: 16 << 20}} {
+		src, dst := minioA.side(t), versA.side(t)
+		bucket := newBucket(t, false, src, dst)
+		_, err := src.api.PutObject(t.Context(), src.Physical(bucket), "key", io.LimitReader(zeroes{}, size), size, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := src.stat(bucket, "key")
+		runtime.GC()
+		var before runtime.MemStats
+		runtime.ReadMemStats(&before)
+		var peak, calls atomic.Uint64
+		_, err = Copy(t.Context(), src, dst, bucket, o, CopyOptions{Progress: func(int64) {
+			if calls.Add(1)%200 == 0 {
+				var now runtime.MemStats
+				runtime.ReadMemStats(&now)
+				peak.Store(max(peak.Load(), now.HeapAlloc))
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if grown := int64(peak.Load()) - int64(before.HeapAlloc); grown > 64<<20 {
+			t.Errorf("%+v: the heap grew by %d MiB", opts, grown>>20)
+		}
+	}
+}
+
+type zeroes struct{}
+
+func (zeroes) Read(p []byte) (int, error) { clear(p); return len(p), nil }
