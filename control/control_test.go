@@ -184,6 +184,10 @@ func TestAClusterThatHoldsCopiesIsNotRemoved(t *testing.T) {
 	if err := w.Delete(t.Context(), catalog.KindCluster, "c2", control.Precondition{}); !errors.As(err, &inUse) {
 		t.Fatalf("deleting a cluster that holds copies: %v", err)
 	}
+	w.setCopies(t, "reports", state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopyWaiting}})
+	if err := w.Delete(t.Context(), catalog.KindCluster, "c2", control.Precondition{}); err != nil {
+		t.Fatalf("deleting a cluster in which nothing was begun: %v", err)
+	}
 }
 
 func TestAPolicyCannotForbidADeclaredPrimary(t *testing.T) {

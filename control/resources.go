@@ -258,8 +258,8 @@ func (c *Control) checkUnused(tx state.Tx, k catalog.Kind, name string) error {
 	return inUse
 }
 
-// holding returns buckets that have a copy in a cluster: data that FaDO answers for
-// would be left behind unwatched. Drain the cluster first.
+// holding returns buckets that have a copy, begun at least, in a cluster: data that
+// FaDO answers for would be left behind unwatched. Drain the cluster first.
 func (c *Control) holding(cluster string) (by []state.Ref) {
 	snap := c.router.Snapshot()
 	if cl := snap.Cluster(cluster); cl == nil || cl.Storage == nil {
@@ -267,7 +267,7 @@ func (c *Control) holding(cluster string) (by []state.Ref) {
 	}
 	snap.Buckets(func(b string) bool {
 		for _, cp := range snap.Copies(b) {
-			if cp.Cluster == cluster {
+			if cp.Cluster == cluster && cp.State != catalog.CopyWaiting {
 				by = append(by, state.Ref{Kind: catalog.KindBucket, Name: b})
 				break
 			}
