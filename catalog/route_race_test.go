@@ -50,10 +50,13 @@ func TestRouteWhileTheCatalogueChanges(t *testing.T) {
 	for range 3 {
 		wg.Go(func() { routeUntil(t, r, done) })
 	}
-	for i := range 3000 {
+	for i := range 1000 {
 		r.Swap(r.Snapshot().Edit(func(e *catalog.Editor) {
 			side(e, (i+1)%2)
-			e.PutBucket(&catalog.Bucket{Name: fmt.Sprintf("other-%d", i)})
+			// Names never seen before, which readers of the snapshots before must not see.
+			e.PutBucket(&catalog.Bucket{
+				Name: fmt.Sprintf("other-%d", i), Policy: fmt.Sprintf("p%d", i), Primary: fmt.Sprintf("x%d", i),
+			})
 		}))
 	}
 	close(done)

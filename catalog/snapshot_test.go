@@ -268,3 +268,14 @@ func TestDeletedPolicyAllowsNothing(t *testing.T) {
 			s.Allows("b", "k", "c"), gone.Allows("b", "k", "c"), back.Allows("b", "k", "c"))
 	}
 }
+
+// A rule has one copy in a cluster, however often it is given: freshness counts them.
+func TestCopiesAreDistinct(t *testing.T) {
+	s := catalog.NewSnapshot().Edit(func(e *catalog.Editor) {
+		e.PutBucket(&catalog.Bucket{Name: "b"})
+		e.SetCopies("b", append(synced("c1", "c2"), synced("c1", "c2")...))
+	})
+	if got, want := s.Copies("b"), synced("c1", "c2"); !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
