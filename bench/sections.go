@@ -254,22 +254,49 @@ func (e *env) changesUnderLoad(ctx context.Context, c *caddy, addr string, n int
 	}()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	policies := []string{"only-c2", "p"}
+	// Several clients, as several operators or controllers would be: one that waits
+	// for its answer does not hold up the next change.
+	work, answers := make(chan int, 1), make(chan answer, changers)
+	for range changers {
+		go func() {
+			for i := range work {
+				start := time.Now()
+				err := c.api(ctx, http.MethodPatch, "/fado/buckets/"+bucketName(i%n), map[string]any{"policy": policies[i/n%2]}, nil)
+				answers <- answer{time.Since(start).Seconds() * 1000, err}
+			}
+		}()
+	}
+	defer close(work)
 	for {
 		select {
 		case o := <-done:
 			if len(lat) == 0 {
 				o.err = errors.Join(o.err, errors.New("no change was made"))
 			}
-			return made, lat, o.r, o.err
-		case <-tick.C:
-			start := time.Now()
-			b := bucketName(made / 2 % n)
-			if err := c.api(ctx, http.MethodPatch, "/fado/buckets/"+b, map[string]any{"policy": policies[made%2]}, nil); err != nil {
-				return made, lat, wrkResult{}, fmt.Errorf("change %d: %w", made, err)
+			return len(lat), lat, o.r, o.err
+		case a := <-answers:
+			if a.err != nil {
+				return len(lat), lat, wrkResult{}, fmt.Errorf("a change under load: %w", a.err)
 			}
-			made++
-			lat = append(lat, time.Since(start).Seconds()*1000)
+			lat = append(lat, a.ms)
+		case <-tick.C:
+			select {
+			case work <- made:
+				made++
+			default: // all clients wait: the rate is missed, and the table says so
+			}
 		}
 	}
+}
+
+// changers is how many clients change the catalogue.
+const changers = 8
+
+// policies alternate, so that every change is one.
+var policies = []string{"only-c2", "p"}
+
+// answer is that of one change.
+type answer struct {
+	ms  float64
+	err error
 }
