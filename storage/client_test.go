@@ -46,8 +46,12 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, cfg := range []Config{
-		{Endpoint: ""}, {Endpoint: "127.0.0.1:9000"}, {Endpoint: "ftp://host"}, {Endpoint: "http://"},
-		{Endpoint: "https://host", CAFile: "/nowhere"}, {Endpoint: "https://host", CAFile: empty},
+		{Endpoint: ""},
+		{Endpoint: "127.0.0.1:9000"},
+		{Endpoint: "ftp://host"},
+		{Endpoint: "http://"},
+		{Endpoint: "https://host", CAFile: "/nowhere"},
+		{Endpoint: "https://host", CAFile: empty},
 	} {
 		if c, err := Open(cfg); err == nil {
 			t.Errorf("%+v: opened %v", cfg, c.Name())
@@ -550,6 +554,19 @@ func TestHonoursConditionsIsHarmless(t *testing.T) {
 		}
 		s.mustHaveNoUploads(bucket)
 	})
+}
+
+// TestPingWithFewRights: keys that may not list buckets may still be what is wanted.
+func TestPingWithFewRights(t *testing.T) {
+	for code, ok := range map[string]bool{"AccessDenied": true, "InvalidAccessKeyId": false, "SignatureDoesNotMatch": false} {
+		c := fake(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", code)
+		})
+		if err := c.Ping(t.Context()); (err == nil) != ok || (!ok && !errors.Is(err, ErrDenied)) {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
 }
 
 func TestNow(t *testing.T) {

@@ -126,29 +126,37 @@ func TestCopyRefusesKeysThatWouldChange(t *testing.T) {
 func TestCopySizes(t *testing.T) {
 	const part = minPart
 	sizes := []int{0, 1, smallObject, smallObject + 1, part - 1, part, part + 1, 2 * part, 2*part + 1}
-	if !testing.Short() {
-		sizes = append(sizes, 200<<20)
-	}
-	body := random(sizes[len(sizes)-1])
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
 		for _, size := range sizes {
-			for how, o := range map[string]minio.PutObjectOptions{
-				"whole": {DisableMultipart: true}, "parts": {PartSize: part},
-			} {
-				if size > 100<<20 && (r.versions || strings.HasSuffix(r.name, "to versitygw") && strings.HasPrefix(r.name, "versitygw")) {
-					continue // the ways are the same
-				}
-				key := fmt.Sprintf("%s-%d", how, size)
-				seen := src.put(bucket, key, body[:size], o)
-				out := mustCopy(t, src, dst, bucket, seen)
-				checkCopy(t, r, src, dst, bucket, key, out)
-				if out.ETag != seen.ETag {
-					t.Errorf("%s: the parts did not stay: ETag %s became %s", key, seen.ETag, out.ETag)
-				}
+			copySize(t, r, src, dst, bucket, size, minio.PutObjectOptions{DisableMultipart: true})
+			if size > part {
+				copySize(t, r, src, dst, bucket, size, minio.PutObjectOptions{PartSize: part})
 			}
 		}
 		dst.mustHaveNoUploads(bucket)
 	})
+}
+
+func copySize(t *testing.T, r route, src, dst *side, bucket string, size int, o minio.PutObjectOptions) {
+	t.Helper()
+	key := fmt.Sprintf("%d in parts of %d", size, o.PartSize)
+	seen := src.put(bucket, key, random(size), o)
+	out := mustCopy(t, src, dst, bucket, seen)
+	checkCopy(t, r, src, dst, bucket, key, out)
+	if out.ETag != seen.ETag {
+		t.Errorf("%s: the parts did not stay: ETag %s became %s", key, seen.ETag, out.ETag)
+	}
+}
+
+func TestCopyLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("200 MiB")
+	}
+	for i, r := range []route{routes[0], routes[2], routes[3]} {
+		src, dst := r.from.side(t), r.to.side(t)
+		o := minio.PutObjectOptions{PartSize: 16 << 20, DisableMultipart: i == 0}
+		copySize(t, r, src, dst, newBucket(t, false, src, dst), 200<<20, o)
+	}
 }
 
 // TestCopyInOwnParts is the way of objects whose parts the source does not tell.
@@ -494,6 +502,60 @@ func TestCopyKeepsForeignVersionOnTop(t *testing.T) {
 	if got := dst.read(bucket, "key"); string(got) != "theirs" {
 		t.Errorf("current is %q", got)
 	}
+}
+
+// TestCopyToSuspended: a bucket whose versioning is suspended keeps its versions and
+// adds null ones.
+func TestCopyToSuspended(t *testing.T) {
+	src, dst := minioA.side(t), minioB.side(t)
+	bucket := newBucket(t, true, src, dst)
+	old := dst.put(bucket, "key", []byte("theirs"), minio.PutObjectOptions{})
+	if err := dst.api.SuspendVersioning(t.Context(), dst.Physical(bucket)); err != nil {
+		t.Fatal(err)
+	}
+	dst.forgetVersioning(dst.Physical(bucket))
+	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
+	if _, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{Absent: true}}); !errors.Is(err, ErrPrecondition) {
+		t.Errorf("want ErrPrecondition, got %v", err)
+	}
+	out, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{IfETag: old.ETag}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now := dst.stat(bucket, "key"); now.ETag != out.ETag || Compare(o, now) != Equal || !now.Replica {
+		t.Errorf("there is %+v, Copy returned %+v", now, out)
+	}
+	vs, err := dst.versionsOf(t.Context(), bucket, "key", 0)
+	if err != nil || len(vs) != 2 || vs[1].id != old.VersionID {
+		t.Errorf("versions: %+v, %v", vs, err)
+	}
+	other := src.put(bucket, "other", []byte("hello"), minio.PutObjectOptions{})
+	mustCopy(t, src, dst, bucket, other)
+	if now := dst.stat(bucket, "other"); Compare(other, now) != Equal {
+		t.Errorf("there is %+v", now)
+	}
+}
+
+// TestCopyWhenVersioningChanged: what is remembered of a bucket may be out of
+// date; then the copy fails once and not for good.
+func TestCopyWhenVersioningChanged(t *testing.T) {
+	src, dst := minioA.side(t), minioB.side(t)
+	bucket := newBucket(t, true, src, dst)
+	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
+	dst.versioning[dst.Physical(bucket)] = versioningEntry{unversioned, time.Now().Add(time.Hour)}
+	if _, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{Absent: true}}); err != nil {
+		t.Errorf("taken for unversioned: %v", err)
+	}
+	plain := newBucket(t, false, dst)
+	if made, err := src.EnsureBucket(t.Context(), plain, true); err != nil || !made {
+		t.Fatal(made, err)
+	}
+	o = src.put(plain, "key", []byte("hello"), minio.PutObjectOptions{})
+	dst.versioning[dst.Physical(plain)] = versioningEntry{versioned, time.Now().Add(time.Hour)}
+	if _, err := Copy(t.Context(), src, dst, plain, o, CopyOptions{}); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("taken for versioned: want ErrUnavailable, got %v", err)
+	}
+	mustCopy(t, src, dst, plain, o)
 }
 
 // TestCopyRepeated: a copy that was made already, its answer lost, is no fault.

@@ -5,13 +5,80 @@
 // what is written when is replication's. It promises that
 //
 //   - memory is bounded whatever an object's size and a listing's length;
-//   - a copy is conditional: it replaces only what the caller saw, or nothing;
+//   - a copy is conditional: it replaces only what the caller saw, or nothing (the
+//     limits of that are below);
 //   - a copy is verified: it returns success only if the destination acknowledged
 //     content whose size and checksum are the source's;
 //   - errors tell what the caller needs to know (see [ErrNotFound] and the others),
 //     and never carry a secret;
-//   - every call ends with its context.
+//   - every call ends with its context, and without one too: nothing waits for a
+//     storage that is silent.
 //
-// What differs between S3 implementations is data ([Capabilities], quirks), not
-// branches strewn about.
+// What differs between S3 implementations is data ([Capabilities], the table in
+// provider.go), not branches strewn about.
+//
+// # How a copy is verified
+//
+// An object that was uploaded in one request has its MD5 as ETag. The copy is sent
+// with that as Content-MD5, so the destination itself checks the whole way from the
+// source's disk, and nobody in between hashes a large object. An object that was
+// uploaded in parts is copied in the same parts; the destination's MD5s of the parts
+// must add up to the source's ETag before the upload is completed. Both ways the ETag
+// comes out the same on any storage. Where the source's ETag tells nothing (encrypted
+// with a KMS, parts unknown) a CRC-32C follows each body, which the destination checks,
+// and the bytes read are those the source announced. Bodies are not signed: that would
+// cost as much as all the rest, and proves no more.
+//
+// # What MinIO does with a replica's writes
+//
+// Found by experiment with MinIO 2025-09-07, and held by this package's tests. "A
+// replica's write" has the header X-Minio-Source-Replication-Request, as every write
+// and deletion here has:
+//
+//   - It raises no notification, PUT, multipart, DELETE and DELETE of a version alike.
+//     So FaDO's own writes never come back as events.
+//   - With X-Amz-Replication-Status: REPLICA a HEAD shows that status until somebody
+//     writes the key again; it is [Object.Replica], FaDO's mark. It works on versioned
+//     and unversioned buckets, with and without preserved version ID. MinIO's own
+//     bucket replication sets the same mark.
+//   - X-Minio-Source-Etag and -Mtime are kept, for multipart uploads too; ?versionId=
+//     is kept on versioned buckets and an error on unversioned ones. Metadata and tags
+//     are stored as in any write.
+//   - If-None-Match: * and If-Match are honoured under the object's lock by PutObject
+//     and CompleteMultipartUpload, a replica's or not, with one exception and one hole.
+//     The exception: a replica's write with If-Match passes where nothing is there
+//     (any other is 404). It only brings back what somebody removed from a copy.
+//     The hole: a write that names a version ID is checked against that version, not
+//     against the current one, so the condition is void.
+//   - A version ID and ETag that are there already are answered by 412, whatever the
+//     conditions. [Copy] takes that for success, and brings headers and tags up to date.
+//   - Versions are ordered by modification time, not by arrival. A version that is
+//     written with an older time than the current one is noncurrent from the start; a
+//     delete marker covers only what is older.
+//   - DeleteObject knows no conditions.
+//   - Keys that end in "/" have one version, "null", on versioned buckets as well.
+//   - HEAD and GET tell whole seconds, listings milliseconds, and events, by their
+//     sequencer, nanoseconds of the modification time.
+//
+// # What conditions are worth therefore
+//
+//	destination                          Absent, IfETag                                    Delete with an ETag
+//	MinIO, unversioned                   atomic (IfETag passes where nothing is there)     HEAD just before; what is written in between is lost
+//	MinIO, versioned, from MinIO         HEAD just before; a version written in between    atomic in effect: the marker's time puts it
+//	                                     stays, and stays current if it is newer           right above the version that was seen
+//	MinIO, versioned, from elsewhere     atomic (as unversioned)                           the same
+//	versitygw                            atomic                                            atomic
+//	any other                            atomic if [Capabilities].ConditionalPut, else     HEAD just before
+//	                                     HEAD just before
+//
+// On a versioned MinIO bucket nothing is ever lost by losing the race: both versions
+// are there. If what stands there is not older than the source's version, by the two
+// storages' clocks, a preserved time would put the copy below it; [Copy] then writes a
+// stamped new version instead, so that what it returns is what is read there.
+//
+// versitygw keeps objects as files: it stores "a//b" as "a/b", takes no content for
+// keys that end in "/", and gives those its own content type. Such keys are refused
+// with [ErrRefused] before a byte is sent. What a storage shows otherwise than it was
+// given does not make a copy different: a stamp holds the digest of the source's
+// headers, and [Compare] goes by that.
 package storage
