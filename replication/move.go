@@ -29,6 +29,9 @@ func (r *run) movePrimary(ctx context.Context, bucket, target string) error {
 	if from == "" || from == target {
 		return nil
 	}
+	if carryingOver(rows) {
+		return errNotYet // one move at a time
+	}
 	old, err := r.sites.usable(from)
 	if err != nil {
 		return err
@@ -132,7 +135,7 @@ var errBlocked = errors.New("people have to decide")
 // since the clock's time was not compared yet.
 func (r *run) swapRoles(ctx context.Context, bucket, from, target string, clock time.Time) error {
 	return r.ledger.update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
-		if primaryOf(rows) != from {
+		if primaryOf(rows) != from || carryingOver(rows) {
 			return rows, errStateChanged
 		}
 		for i := range rows {
@@ -155,6 +158,7 @@ func (r *run) swapRoles(ctx context.Context, bucket, from, target string, clock 
 const (
 	carryPasses = 10
 	carryPause  = time.Second
+	carryRows   = 100_000
 )
 
 // carryOver brings along what users wrote at a former primary around the move: objects
@@ -233,8 +237,11 @@ func (r *run) newCarry(ctx context.Context, bucket, from string, rows []state.Co
 	return c, err
 }
 
-// pass copies what has to be carried over, and says how many objects that were.
+// pass brings along what has to be, and says how many objects that were.
 func (c *carry) pass(ctx context.Context) (n int, err error) {
+	if n, err = c.noted(ctx); err != nil {
+		return n, err
+	}
 	src, dst := c.old.client.List(ctx, c.bucket, "", ""), c.new.client.List(ctx, c.bucket, "", "")
 	for p, err := range merge(ctx, src, dst, c.old.name, c.new.name) {
 		if err != nil {
@@ -257,47 +264,114 @@ func (c *carry) pass(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
+// noted looks at the keys that are known to have changed at either side around the move.
+// Unlike a listing they tell of deletes.
+func (c *carry) noted(ctx context.Context) (n int, err error) {
+	for _, cluster := range []string{c.new.name, c.old.name} {
+		rows, err := c.ctl.Store().ListPending(ctx, state.PendingFilter{Bucket: c.bucket, Cluster: cluster}, state.PendingKey{}, carryRows)
+		if err != nil {
+			return n, err
+		}
+		for _, r := range rows {
+			if r.Hold != state.HoldNone {
+				continue
+			}
+			carried, err := c.object(ctx, r.Key)
+			if err != nil {
+				return n, err
+			}
+			if carried {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
 // object carries one object over, if it is a user's and the new primary has nothing
 // newer of its own.
 func (c *carry) object(ctx context.Context, key string) (bool, error) {
+	if err := c.pause.wait(ctx); err != nil {
+		return false, err
+	}
 	release, err := c.slots.acquire(ctx, classBulk, c.new.name)
 	if err != nil {
 		return false, err
 	}
 	defer release()
-	ref := objectRef{c.bucket, key, c.new.name}
-	unlock, err := c.keys.lock(ctx, ref)
+	unlock, err := c.keys.lock(ctx, objectRef{c.bucket, key, c.new.name})
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
 	op := &operation{bucket: c.bucket, key: key, from: c.old.name, to: c.new.name, total: -1}
 	opCtx, leave, err := c.gate.enter(ctx, op)
+	if errors.Is(err, errForbidden) {
+		return false, c.forbidden(ctx, key)
+	}
 	if err != nil {
 		return false, err
 	}
 	defer leave()
 	src, err := c.stat(opCtx, c.old, c.bucket, key)
-	if err != nil || src == nil || src.Replica {
+	if err != nil {
 		return false, err
 	}
 	dst, err := c.stat(opCtx, c.new, c.bucket, key)
 	if err != nil {
 		return false, err
 	}
+	return c.bring(opCtx, op, key, src, dst)
+}
+
+// bring decides by what lies on both sides. What the new primary has with FaDO's mark was
+// copied from the old one: if the old one lacks it now, a user deleted it there.
+func (c *carry) bring(ctx context.Context, op *operation, key string, src, dst *storage.Object) (bool, error) {
 	cond := storage.Condition{Absent: true}
-	if dst != nil {
-		if storage.Compare(*src, *dst) == storage.Equal || !dst.Replica && !dst.LastModified.Before(c.since) {
-			return false, nil // the new primary's own; the other is reported as a conflict
-		}
-		if !src.LastModified.After(dst.LastModified) && !dst.Replica {
-			return false, nil
-		}
+	switch {
+	case src == nil && (dst == nil || !dst.Replica):
+		return false, nil
+	case src == nil:
+		cctx, cancel := context.WithTimeout(ctx, c.tune.CallTimeout)
+		defer cancel()
+		err := c.new.client.Delete(cctx, c.bucket, key, dst.ETag)
+		return err == nil, ignoreChanged(err)
+	case src.Replica, writtenBefore(*src, c.since):
+		return false, nil
+	case dst != nil && storage.Compare(*src, *dst) == storage.Equal:
+		return false, nil
+	case dst != nil && !dst.Replica && !(writtenBefore(*dst, c.since) && src.LastModified.After(dst.LastModified)):
+		return false, c.leave(ctx, key, "it was written at the former primary, and another one at the new")
+	case dst != nil:
 		cond = storage.Condition{IfETag: dst.ETag}
 	}
-	_, err = c.transfer(opCtx, op, c.old, c.new, c.bucket, *src, cond)
+	_, err := c.transfer(ctx, op, c.old, c.new, c.bucket, *src, cond)
+	return true, ignoreChanged(err) // what changed meanwhile is looked at in the next pass
+}
+
+func ignoreChanged(err error) error {
 	if errors.Is(err, storage.ErrPrecondition) {
-		return true, nil // looked at again in the next pass
+		return nil
 	}
-	return err == nil, err
+	return err
+}
+
+// forbidden leaves an object that may not be written to the new primary any more, if it
+// would have to be.
+func (c *carry) forbidden(ctx context.Context, key string) error {
+	src, err := c.stat(ctx, c.old, c.bucket, key)
+	if err != nil || src == nil || src.Replica || writtenBefore(*src, c.since) {
+		return err
+	}
+	return c.leave(ctx, key, "it was written at the former primary, and the policy does not allow the new one any more")
+}
+
+// leave reports an object that can't be carried over: it stays at the former primary as
+// somebody else's. The row is durable before the former primary's objects up to now count
+// as compared.
+func (c *carry) leave(ctx context.Context, key, why string) error {
+	return c.ctl.AddPending(ctx, state.Pending{
+		Bucket: c.bucket, Key: key, Cluster: c.old.name, Since: c.now(), Background: true,
+		Hold: state.HoldConflict, Foreign: true, Error: errConflict.Error() + ": " + why,
+	})
 }

@@ -307,18 +307,25 @@ func (e *Engine) transfer(ctx context.Context, op *operation, src, dst *site, bu
 	return got.Size, nil
 }
 
-// owns says whether FaDO may replace or remove what lies at the copy: it was compared
-// with the primary in this copy's life, or lies in a bucket that FaDO made; and it has
-// FaDO's mark, or is older than the comparison.
+// owns says whether FaDO may replace or remove what lies at the copy. An object with
+// FaDO's mark is FaDO's if it was compared with the primary in this copy's life, or lies in
+// a bucket that FaDO made; one without is if it was compared, which it was when it is
+// older than the comparison and not on record as somebody else's.
 func (s *situation) owns(o storage.Object) bool {
-	return !s.foreign && s.compared() && (o.Replica || writtenBefore(o, s.row.OwnedUntil))
+	switch {
+	case s.foreign:
+		return false
+	case o.Replica:
+		return s.compared() || madeBucket(s.rows, s.cluster)
+	default:
+		return s.compared() && writtenBefore(o, s.row.OwnedUntil)
+	}
 }
 
 // compared says whether the key was compared with the primary since the copy began.
 func (s *situation) compared() bool {
 	return !s.row.VerifiedAt.IsZero() ||
-		(s.row.State == catalog.CopySyncing && s.row.Cursor != "" && s.key <= s.row.Cursor) ||
-		madeBucket(s.rows, s.cluster)
+		(s.row.State == catalog.CopySyncing && s.row.Cursor != "" && s.key <= s.row.Cursor)
 }
 
 // writtenBefore says whether an object was written before a moment, both by the clock

@@ -317,7 +317,8 @@ func (p *planner) dispatch(bucket, target string) {
 
 // dispatchBucket has the jobs run that are about a bucket as a whole.
 func (p *planner) dispatchBucket(bucket, primary, target string, copies []catalog.Copy) {
-	if target != "" && target != primary && syncedEverywhere(copies, target) && p.reachable(primary, target) {
+	moves := target != "" && target != primary && syncedEverywhere(copies, target)
+	if moves && !p.marked(bucket) && p.reachable(primary, target) {
 		id := copyID{bucket: bucket, cluster: target}
 		p.jobs.ensure(id, jobMove, func(ctx context.Context) error { return p.movePrimary(ctx, bucket, target) })
 	}

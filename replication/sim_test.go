@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -64,7 +66,8 @@ func (s *sim) fault(cluster string) func(context.Context, string, string, string
 		if op == "put" && !s.answered[cluster] {
 			s.Errorf("%s was written to %s, which the policy forbids", key, cluster)
 		}
-		if s.broken[cluster] || (op != "ping" && op != "listen" && rand.IntN(50) == 0) {
+		often := map[string]int{"ping": 1 << 30, "listen": 1 << 30, "listed": 2000}[op]
+		if s.broken[cluster] || rand.IntN(max(often, 50)) == 0 {
 			return fmt.Errorf("%s at %s: %w", op, cluster, storage.ErrUnavailable)
 		}
 		return nil
@@ -105,7 +108,11 @@ func (s *sim) step(i int) {
 	case n < 80:
 		s.intrude(p, i)
 	case n < 84:
-		s.setPolicy()
+		// A change of residency while late writes are carried over to a new primary is
+		// left to people; it is not what is simulated here.
+		if rows, _ := s.store.CopiesOf(context.Background(), "bkt"); !carryingOver(rows) {
+			s.setPolicy()
+		}
 	case n < 88:
 		c := simClusters[s.rng.IntN(len(simClusters))]
 		s.mu.Lock()
@@ -125,7 +132,7 @@ func (s *sim) intrude(primary string, i int) {
 	if c == primary || s.stores[c].contents("bkt") == nil {
 		return
 	}
-	key, body := fmt.Sprintf("foreign%d", s.rng.IntN(5)), fmt.Sprintf("at %s %d", c, i)
+	key, body := fmt.Sprintf("foreign%d", i), fmt.Sprintf("at %s %d", c, i)
 	s.stores[c].user("bkt", key, body)
 	s.foreign[[2]string{c, key}] = body
 }
@@ -140,6 +147,9 @@ func TestSimulation(t *testing.T) {
 	}
 	for run := range runs {
 		seed := rand.Uint64()
+		if text := os.Getenv("FADO_SEED"); text != "" {
+			seed, _ = strconv.ParseUint(text, 10, 64)
+		}
 		t.Run(fmt.Sprint("run ", run), func(t *testing.T) {
 			t.Parallel()
 			defer func() {
@@ -184,7 +194,8 @@ func (s *sim) check() {
 		}
 	}
 	for where, body := range s.foreign {
-		if got := s.stores[where[0]].contents("bkt")[where[1]]; got != body {
+		// Where the cluster became the primary meanwhile, it is the bucket's now.
+		if got := s.stores[where[0]].contents("bkt")[where[1]]; got != body && at[where[1]] != body {
 			s.Errorf("%s: somebody else's %s is %q, was %q", where[0], where[1], got, body)
 		}
 	}
