@@ -2,7 +2,6 @@ package lbpolicy
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -62,31 +61,23 @@ func (p *DataAware) inputsOf(dst []catalog.Input, r *http.Request, h http.Header
 	first := len(dst)
 	if p.bucket.header != "" {
 		for _, v := range h[p.bucket.header] {
-			dst = appendBuckets(dst, v)
+			dst = catalog.AppendBuckets(dst, v, maxInputs)
 		}
 	} else {
-		dst = appendBuckets(dst, p.bucket.evaluate(r))
+		dst = catalog.AppendBuckets(dst, p.bucket.evaluate(r), maxInputs)
 	}
 	if len(dst) > first {
 		dst = p.appendObjects(dst, first, r, h)
 	}
 	for _, v := range h[headerData] {
-		dst = append(dst, parseData(v))
+		in, ok := catalog.ParseInput(v)
+		if !ok {
+			in.Bucket = unreadable
+		}
+		dst = append(dst, in)
 	}
 	if len(dst) > maxInputs {
 		dst = append(dst[:first], catalog.Input{Bucket: unreadable})
-	}
-	return dst
-}
-
-// appendBuckets appends the buckets of a comma-separated list.
-func appendBuckets(dst []catalog.Input, list string) []catalog.Input {
-	for more := list != ""; more && len(dst) <= maxInputs; {
-		var name string
-		name, list, more = strings.Cut(list, ",")
-		if name = strings.TrimSpace(name); name != "" {
-			dst = append(dst, catalog.Input{Bucket: name})
-		}
 	}
 	return dst
 }
@@ -96,53 +87,10 @@ func appendBuckets(dst []catalog.Input, list string) []catalog.Input {
 func (p *DataAware) appendObjects(dst []catalog.Input, first int, r *http.Request, h http.Header) []catalog.Input {
 	if p.object.header == "" {
 		// Such placeholders are decoded already: {query.x}, {path.1}.
-		if key := p.object.evaluate(r); key != "" {
-			dst[first].Key, dst[first].Scope = key, catalog.ScopeObject
-		}
-		return dst
+		return catalog.AppendObject(dst, first, p.object.evaluate(r))
 	}
 	for _, v := range h[p.object.header] {
-		switch {
-		case v == "":
-		case dst[first].Scope == catalog.ScopeBucket:
-			dst[first].Key, dst[first].Scope = decodeKey(v), catalog.ScopeObject
-		default:
-			dst = append(dst, catalog.Input{Bucket: dst[first].Bucket, Key: decodeKey(v), Scope: catalog.ScopeObject})
-		}
+		dst = catalog.AppendObject(dst, first, catalog.DecodeKey(v))
 	}
 	return dst
-}
-
-// parseData reads s3://bucket/key, s3://bucket/prefix/ (every key below it),
-// s3://bucket/ or s3://bucket. Anything else is an unreadable input.
-func parseData(v string) catalog.Input {
-	v = strings.TrimSpace(v)
-	rest, ok := strings.CutPrefix(v, "s3://")
-	if !ok {
-		return catalog.Input{Bucket: unreadable}
-	}
-	bucket, key, _ := strings.Cut(rest, "/")
-	if bucket == "" {
-		return catalog.Input{Bucket: unreadable}
-	}
-	in := catalog.Input{Bucket: bucket}
-	if key != "" {
-		in.Key, in.Scope = decodeKey(key), catalog.ScopeObject
-		if strings.HasSuffix(key, "/") {
-			in.Scope = catalog.ScopePrefix
-		}
-	}
-	return in
-}
-
-// decodeKey undoes percent-encoding. What is not valid percent-encoding is a key as
-// it is: a client that does not encode may well have a "%" in one.
-func decodeKey(v string) string {
-	if !strings.Contains(v, "%") {
-		return v
-	}
-	if key, err := url.PathUnescape(v); err == nil {
-		return key
-	}
-	return v
 }
