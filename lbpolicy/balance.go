@@ -153,31 +153,6 @@ func (b *balancers) instantiate(raw catalog.RawObject) (reverseproxy.Selector, e
 	return s, nil
 }
 
-// CheckBalance says what is wrong with the JSON of a policy's balance, as a catalogue
-// policy carries it: it must name a selection policy this binary has, other than
-// data_aware, and have no options that one does not know. Nil JSON is right.
-func CheckBalance(raw catalog.RawObject) error {
-	if len(raw) == 0 {
-		return nil
-	}
-	name, options, err := splitPolicy(raw)
-	if err != nil {
-		return err
-	}
-	info, err := caddy.GetModule(policyNamespace + name)
-	if err != nil {
-		return fmt.Errorf("policy %q: expected a module in http.reverse_proxy.selection_policies, such as least_conn", name)
-	}
-	mod := info.New()
-	if _, ok := mod.(reverseproxy.Selector); !ok {
-		return fmt.Errorf("policy %q is not a selection policy", name)
-	}
-	if err := caddy.StrictUnmarshalJSON(options, mod); err != nil {
-		return fmt.Errorf("options of policy %q: %w", name, err)
-	}
-	return nil
-}
-
 // policyName returns the policy a balance object names.
 func policyName(raw []byte) (string, error) {
 	name, _, err := splitPolicy(raw)

@@ -11,27 +11,6 @@ import (
 	"github.com/fado-project/fado/catalog"
 )
 
-func TestCheckBalance(t *testing.T) {
-	for text, want := range map[string]string{
-		``:                                      "",
-		`{"policy":"least_conn"}`:               "",
-		`{"policy":"random_choose","choose":3}`: "",
-		`{"policy":"header","field":"X-User","fallback":{"policy":"first"}}`: "",
-		`{}`:                             "expected the name",
-		`[]`:                             "expected a JSON object",
-		`{"policy":3}`:                   "expected the name",
-		`{"policy":"nope"}`:              `policy "nope": expected a module in`,
-		`{"policy":"data_aware"}`:        "data_aware can't balance",
-		`{"policy":"round_robin","x":1}`: `options of policy "round_robin"`,
-		`{"policy":"random_choose","choose":"x"}`: `options of policy "random_choose"`,
-	} {
-		err := CheckBalance(catalog.RawObject(text))
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: error %v, want %q", text, err, want)
-		}
-	}
-}
-
 func endpoints(loads, weights []int) []*catalog.Endpoint {
 	eps := make([]*catalog.Endpoint, len(loads))
 	for i := range loads {
