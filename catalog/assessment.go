@@ -2,8 +2,8 @@ package catalog
 
 import "slices"
 
-// assessment is a query worked out against one snapshot: what Route and Explain both ask
-// of each cluster and endpoint, so that they can't disagree. It lives in a Decision,
+// assessment is a query worked out against one snapshot: what Route and Explain both
+// ask of each cluster and endpoint, so that they can't disagree. It lives in a Decision,
 // whose arrays it reuses.
 type assessment struct {
 	snap    *Snapshot

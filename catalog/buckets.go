@@ -10,7 +10,7 @@ import (
 )
 
 // The bucket table is a persistent hash table of two fixed levels: a change copies
-// the root, one node and one shard (some 10 KiB at a million buckets), and leaves the
+// the root, one node and one shard (some 28 KiB at a million buckets), and leaves the
 // rest shared with the snapshots before it. A shard is an open-addressed table of
 // entries, searched linearly from the place that the hash gives.
 //
@@ -21,7 +21,7 @@ import (
 // their names: the keys are random in every process, and two of a billion names agree
 // less often than memory fails.
 const (
-	nodeBits  = 8
+	nodeBits  = 6
 	shardBits = 6
 )
 

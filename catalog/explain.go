@@ -91,7 +91,7 @@ func (d *Decision) explainCluster(q *Query, s *site) []ranked {
 func (d *Decision) standing(q *Query, s *site) (place, string) {
 	a := &d.assessment
 	a.prepareMiss()
-	at, held := place{}, verdict(isCurrent)
+	at, held := place{}, isCurrent
 	if len(a.targets) > 0 {
 		held = a.holds(s)
 		at = a.place(s, LocalityRemote)

@@ -98,9 +98,10 @@ func (d *Decision) restart() {
 	a.targets, a.overloaded, a.prepared, a.reject = a.targets[:0], false, false, false
 }
 
-// Inputs returns how many of the query's inputs name a bucket that is known, and the
-// i-th of them.
-func (d *Decision) Inputs() int       { return len(d.assessment.targets) }
+// Inputs returns how many of the query's inputs name a bucket that is known.
+func (d *Decision) Inputs() int { return len(d.assessment.targets) }
+
+// Input returns the i-th of the inputs that Inputs counts.
 func (d *Decision) Input(i int) Input { return d.assessment.targets[i].Input }
 
 // Router answers routing questions from memory: the current snapshot, and the
