@@ -64,7 +64,7 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 		if !st.begin(ep, router.Flights) {
 			continue // it got its last request meanwhile
 		}
-		if router.Snapshot() == before {
+		if router.Snapshot() == before || c.stillGood(router, &ep) {
 			st.endpoint, st.upstream = ep, up
 			return catalog.ReasonNone
 		}
@@ -73,6 +73,20 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 		st.endFlight()
 	}
 	return catalog.ReasonNoEndpoint
+}
+
+// stillGood says whether the catalogue as it is now would offer the chosen endpoint
+// too, and brings it up to date. The request is counted in by now, so whoever changes
+// the catalogue after this look sees it.
+func (c *choice) stillGood(router *catalog.Router, ep **catalog.Endpoint) bool {
+	router.Route(&c.query, &c.decision)
+	for _, now := range c.decision.Candidates {
+		if now.Live == (*ep).Live {
+			*ep = now
+			return true
+		}
+	}
+	return false
 }
 
 // prepare makes the question for the router.
