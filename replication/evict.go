@@ -126,7 +126,7 @@ func (v *eviction) removeHidden(ctx context.Context) error {
 		if err := v.pause.wait(ctx); err != nil {
 			return err
 		}
-		if err := v.hidden(ctx, keeper, key); err != nil {
+		if err := v.persist(ctx, func() error { return v.hidden(ctx, keeper, key) }); err != nil {
 			return err
 		}
 	}
@@ -246,7 +246,8 @@ func (v *eviction) removeAll(ctx context.Context) error {
 		go func() {
 			defer wg.Done()
 			defer func() { <-window }()
-			if err := v.object(ctx, p); err != nil && ctx.Err() == nil {
+			err := v.persist(ctx, func() error { return v.object(ctx, p) })
+			if err != nil && ctx.Err() == nil {
 				v.failed(err, cancel)
 			}
 		}()

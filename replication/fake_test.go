@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -255,9 +254,6 @@ func (f *fakeStorage) Delete(ctx context.Context, bucket, key, ifETag string) er
 		return storage.ErrPrecondition
 	}
 	delete(f.buckets[bucket], key)
-	if strings.HasPrefix(key, "foreign") {
-		fmt.Printf("DELETE %s %s %s\n%s\n", f.name, key, f.clock, debug.Stack())
-	}
 	f.writes = append(f.writes, "delete "+bucket+"/"+key)
 	return nil
 }

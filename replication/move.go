@@ -41,11 +41,15 @@ func (r *run) movePrimary(ctx context.Context, bucket, target string) error {
 		return err
 	}
 	began := r.now()
+	_, epoch, _ := old.feed.get()
 	if err := r.scanTarget(ctx, rows, target); err != nil {
 		return err
 	}
 	if err := r.awaitSettled(ctx, bucket, target, began); err != nil {
 		return err
+	}
+	if live, now, _ := old.feed.get(); live && now != epoch {
+		return errNotYet // something may have changed unheard since the scan
 	}
 	err = r.gate.exclusively(ctx, bucket, target, 2*time.Second, func() error {
 		return r.swapRoles(ctx, bucket, from, target, clock)
@@ -253,39 +257,53 @@ func (c *carry) pass(ctx context.Context) (n int, err error) {
 		if p.dst != nil && storage.Compare(*p.src, *p.dst) == storage.Equal {
 			continue
 		}
-		carried, err := c.object(ctx, p.key)
-		if err != nil {
+		if err := c.count(ctx, p.key, &n); err != nil {
 			return n, err
-		}
-		if carried {
-			n++
 		}
 	}
 	return n, nil
 }
 
-// noted looks at the keys that are known to have changed at either side around the move.
-// Unlike a listing they tell of deletes.
+// count carries one object over and counts it if that did something.
+func (c *carry) count(ctx context.Context, key string, n *int) error {
+	return c.persist(ctx, func() error {
+		carried, err := c.object(ctx, key)
+		if carried {
+			*n++
+		}
+		return err
+	})
+}
+
+// noted looks at the keys that changed at the old primary before the move and were not
+// brought to the new one yet: rows about a cluster that is the primary now can only be
+// from before. Unlike a listing they tell of deletes. What is deleted at the old primary
+// after the move is no user's word on the bucket any more: it may be being cleared away.
 func (c *carry) noted(ctx context.Context) (n int, err error) {
-	for _, cluster := range []string{c.new.name, c.old.name} {
-		rows, err := c.ctl.Store().ListPending(ctx, state.PendingFilter{Bucket: c.bucket, Cluster: cluster}, state.PendingKey{}, carryRows)
-		if err != nil {
+	rows, err := c.ctl.Store().ListPending(ctx, state.PendingFilter{Bucket: c.bucket, Cluster: c.new.name}, state.PendingKey{}, carryRows)
+	if err != nil {
+		return n, err
+	}
+	for _, r := range rows {
+		if r.Hold != state.HoldNone {
+			continue
+		}
+		if err := c.count(ctx, r.Key, &n); err != nil {
 			return n, err
 		}
-		for _, r := range rows {
-			if r.Hold != state.HoldNone {
-				continue
-			}
-			carried, err := c.object(ctx, r.Key)
-			if err != nil {
-				return n, err
-			}
-			if carried {
-				n++
-			}
+	}
+	return n, c.finished(ctx, rows)
+}
+
+// finished removes rows that were looked at.
+func (c *carry) finished(ctx context.Context, rows []state.Pending) error {
+	var keys []state.PendingKey
+	for _, r := range rows {
+		if r.Hold == state.HoldNone {
+			keys = append(keys, keyOf(r))
 		}
 	}
-	return n, nil
+	return c.ctl.FinishPending(ctx, keys...)
 }
 
 // object carries one object over, if it is a user's and the new primary has nothing

@@ -345,6 +345,23 @@ func (s *situation) supersedes(src, dst storage.Object) bool {
 	return dst.Replica && !s.foreign && src.LastModified.Truncate(time.Second).After(was)
 }
 
+// persist tries an object of a walk again when its storage was unavailable for a moment:
+// one failed request in thousands must not start the walk over.
+func (e *Engine) persist(ctx context.Context, f func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := f()
+		if err == nil || attempt == walkAttempts || !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, errDown) {
+			return err
+		}
+		if !sleep(ctx, e.backoff(attempt, err)) {
+			return err
+		}
+	}
+}
+
+// walkAttempts are the attempts at one object of a walk.
+const walkAttempts = 3
+
 // tripBreaker holds a copy's deletes until people decide.
 func (e *Engine) tripBreaker(ctx context.Context, id copyID) {
 	_, err := e.ledger.amend(ctx, id, func(c *state.Copy) bool {

@@ -235,7 +235,8 @@ func (p *purger) target(ctx context.Context, in intent, t purgeTarget) error {
 		if err != nil {
 			return err
 		}
-		if err := p.object(ctx, in, t, src, dst, key, versioned); err != nil {
+		err := p.persist(ctx, func() error { return p.object(ctx, in, t, src, dst, key, versioned) })
+		if err != nil {
 			return err
 		}
 	}

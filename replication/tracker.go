@@ -78,6 +78,13 @@ func (t *tracker) full() bool {
 	return len(t.queue) >= maxTracked
 }
 
+// idle says whether every key that began is done.
+func (t *tracker) idle() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.queue) == 0
+}
+
 // mark returns the key up to which everything is done, and the sums up to there.
 func (t *tracker) mark() (low string, objects, bytes int64) {
 	t.mu.Lock()

@@ -130,7 +130,6 @@ type bulk struct {
 const (
 	maxUnlucky    = 16
 	saveEvery     = time.Second
-	bulkAttempts  = 3
 	listingWindow = 1000
 )
 
@@ -196,11 +195,15 @@ func (b *bulk) walkAll(ctx context.Context) error {
 	defer b.abort(nil)
 	saved := b.saving(ctx)
 	err := b.each(ctx)
-	b.wg.Wait()
+	b.wg.Wait() // the last objects may end the walk yet
+	cause := context.Cause(ctx)
 	b.abort(nil)
 	<-saved
-	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
-		err = cause
+	switch {
+	case cause != nil:
+		return cause
+	case err == nil && !b.track.idle():
+		return errStateChanged // can't be: an object ended the walk or is done
 	}
 	return err
 }
@@ -276,22 +279,17 @@ func (b *bulk) room(ctx context.Context) error {
 // object settles one object and says whether the cursor may move past it: it is in step,
 // or a durable row says that it is not.
 func (b *bulk) object(ctx context.Context, t task) bool {
-	var err error
-	for attempt := range bulkAttempts {
-		if attempt > 0 && !sleep(ctx, b.backoff(attempt, err)) {
-			return false
-		}
-		if _, err = b.settle(ctx, t); err == nil {
-			b.unlucky.Store(0)
-			return true
-		}
-		if ctx.Err() != nil {
-			return false
-		}
+	err := b.persist(ctx, func() error {
+		_, err := b.settle(ctx, t)
 		t.src, t.fresh = nil, false
-		if !errors.Is(err, storage.ErrUnavailable) {
-			break
-		}
+		return err
+	})
+	if err == nil {
+		b.unlucky.Store(0)
+		return true
+	}
+	if ctx.Err() != nil {
+		return false
 	}
 	switch {
 	case errors.Is(err, errNoCopy), errors.Is(err, errLeaving), errors.Is(err, errMoving), errors.Is(err, errForbidden):
