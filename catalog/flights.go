@@ -58,23 +58,37 @@ func (f *Flight) End() {
 	*f = Flight{}
 }
 
-// Begin counts the invocation that a decision sends to an endpoint in: at the
-// endpoint's cluster for every bucket it names, and at the cluster whose storage
-// StorageFor gives. It returns false, counting nothing, when the catalogue changed
-// since the decision: Route again. So a copy that left routing and has no flights
-// gets none any more.
+// Begin counts the invocation that a decision sends to an endpoint in, as Hold does.
+// It returns false, counting nothing, when the catalogue changed since the decision:
+// Route again. So a copy that left routing and has no flights gets none any more.
 func (r *Router) Begin(d *Decision, ep *Endpoint) (Flight, bool) {
+	f := r.Hold(d, ep)
+	if r.snap.Load() != d.assessment.snap {
+		f.End()
+		return Flight{}, false
+	}
+	return f, true
+}
+
+// Hold counts an invocation in: at the endpoint's cluster for every bucket it names,
+// and at the cluster whose storage StorageFor gives. The catalogue may have changed
+// since the decision, so that nobody waits for this invocation; the caller looks.
+func (r *Router) Hold(d *Decision, ep *Endpoint) Flight {
 	var f Flight
 	a := &d.assessment
 	for i := range a.targets {
 		f.begin(r.Flights, a.targets[i].entry.name, ep.Cluster)
 	}
-	if s := a.source(d.Locality, ep); s != nil && s.name != ep.Cluster {
-		f.begin(r.Flights, a.targets[0].entry.name, s.name)
+	if from := d.ReadsFrom(ep); from != "" && from != ep.Cluster {
+		f.begin(r.Flights, a.targets[0].entry.name, from)
 	}
-	if r.snap.Load() != a.snap {
-		f.End()
-		return Flight{}, false
+	return f
+}
+
+// ReadsFrom returns the cluster whose storage StorageFor gives, "" for none.
+func (d *Decision) ReadsFrom(ep *Endpoint) string {
+	if s := d.assessment.source(d.Locality, ep); s != nil {
+		return s.name
 	}
-	return f, true
+	return ""
 }

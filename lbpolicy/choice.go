@@ -61,10 +61,11 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 		if ep == nil {
 			return catalog.ReasonNoEndpoint
 		}
-		if !st.begin(ep, router.Flights) {
+		from := c.decision.ReadsFrom(ep)
+		if !st.begin(ep, router, &c.decision) {
 			continue // it got its last request meanwhile
 		}
-		if router.Snapshot() == before || c.stillGood(router, &ep) {
+		if router.Snapshot() == before || c.stillGood(router, &ep, from) {
 			st.endpoint, st.upstream = ep, up
 			return catalog.ReasonNone
 		}
@@ -76,14 +77,14 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 }
 
 // stillGood says whether the catalogue as it is now would offer the chosen endpoint
-// too, and brings it up to date. The request is counted in by now, so whoever changes
-// the catalogue after this look sees it.
-func (c *choice) stillGood(router *catalog.Router, ep **catalog.Endpoint) bool {
+// too, with the data read from the same place, and brings it up to date. The request
+// is counted in by now, so whoever changes the catalogue after this look sees it.
+func (c *choice) stillGood(router *catalog.Router, ep **catalog.Endpoint, from string) bool {
 	router.Route(&c.query, &c.decision)
 	for _, now := range c.decision.Candidates {
 		if now.Live == (*ep).Live {
 			*ep = now
-			return true
+			return c.decision.ReadsFrom(now) == from
 		}
 	}
 	return false

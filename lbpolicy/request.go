@@ -100,12 +100,12 @@ next:
 
 // begin counts the request in at an endpoint. It says no when the endpoint has
 // max_requests already.
-func (st *requestState) begin(ep *catalog.Endpoint, flights *catalog.Flights) bool {
+func (st *requestState) begin(ep *catalog.Endpoint, router *catalog.Router, d *catalog.Decision) bool {
 	f := &st.first
 	if f.endpoint != nil { // a body of an earlier attempt may still refer to it
 		f = new(flight)
 	}
-	if !f.begin(ep, flights, st.buckets) {
+	if !f.begin(ep, router, d) {
 		return false
 	}
 	st.flight.Store(f)
@@ -148,25 +148,21 @@ func sameMap(a, b http.Header) bool {
 }
 
 // flight is one attempt being served: counted in at its endpoint, and for each of its
-// buckets at the endpoint's cluster. It stands in for the body of the response, whose
+// buckets where it runs and reads. It stands in for the body of the response, whose
 // Close counts it out.
 type flight struct {
 	endpoint *catalog.Endpoint
-	flights  *catalog.Flights
-	buckets  []string
+	held     catalog.Flight
 	ended    atomic.Bool
 	body     io.ReadCloser
 }
 
-func (f *flight) begin(ep *catalog.Endpoint, flights *catalog.Flights, buckets []string) bool {
+func (f *flight) begin(ep *catalog.Endpoint, router *catalog.Router, d *catalog.Decision) bool {
 	if n := ep.Live.InFlight.Add(1); ep.MaxRequests > 0 && n > int64(ep.MaxRequests) {
 		ep.Live.InFlight.Add(-1)
 		return false
 	}
-	f.endpoint, f.flights, f.buckets = ep, flights, buckets
-	for _, b := range buckets {
-		flights.Begin(b, ep.Cluster)
-	}
+	f.endpoint, f.held = ep, router.Hold(d, ep)
 	return true
 }
 
@@ -183,9 +179,7 @@ func (f *flight) end() {
 		return
 	}
 	f.endpoint.Live.InFlight.Add(-1)
-	for _, b := range f.buckets {
-		f.flights.End(b, f.endpoint.Cluster)
-	}
+	f.held.End()
 }
 
 // wrap returns a body whose Close ends the flight. The connection of a protocol
