@@ -12,22 +12,9 @@ import (
 // and 13.1.2).
 func preconditions(h http.Header) (control.Precondition, error) {
 	var pre control.Precondition
-	if h.Values("If-Match") != nil {
-		tags, star, err := entityTags("If-Match", h)
-		if err != nil {
-			return pre, err
-		}
-		// If-Match compares strongly, so weak tags match nothing. The list stays
-		// non-nil without them: a condition that can't hold.
-		pre.IfMatch = []string{}
-		for _, t := range tags {
-			if !strings.HasPrefix(t, "W/") {
-				pre.IfMatch = append(pre.IfMatch, t)
-			}
-		}
-		if star {
-			pre.IfMatch = []string{"*"}
-		}
+	var err error
+	if pre.IfMatch, err = ifMatch(h); err != nil {
+		return pre, err
 	}
 	if h.Values("If-None-Match") != nil {
 		_, star, err := entityTags("If-None-Match", h)
@@ -40,6 +27,35 @@ func preconditions(h http.Header) (control.Precondition, error) {
 		pre.IfNoneMatchAny = true
 	}
 	return pre, nil
+}
+
+// ifMatch returns the tags of If-Match, or "*" alone; nil when it was not sent.
+func ifMatch(h http.Header) ([]string, error) {
+	if h.Values("If-Match") == nil {
+		return nil, nil
+	}
+	tags, star, err := entityTags("If-Match", h)
+	if err != nil {
+		return nil, err
+	}
+	if star {
+		return []string{"*"}, nil
+	}
+	// If-Match compares strongly, so weak tags match nothing. The list stays
+	// non-nil without them: a condition that can't hold.
+	strong := []string{}
+	for _, t := range tags {
+		if !strings.HasPrefix(t, "W/") {
+			strong = append(strong, t)
+		}
+	}
+	return strong, nil
+}
+
+// matches says whether If-Match of a GET, where sent, names the tag.
+func matches(h http.Header, etag string) (bool, error) {
+	tags, err := ifMatch(h)
+	return tags == nil || slices.Contains(tags, "*") || slices.Contains(tags, etag), err
 }
 
 // notModified says whether If-None-Match of a GET names the tag (weak comparison).

@@ -85,6 +85,11 @@ func (k collection) get(c *call) error {
 	if err != nil {
 		return about(k.kind, c.vars["name"], err)
 	}
+	if ok, err := matches(c.r.Header, it.ETag); err != nil {
+		return err
+	} else if !ok {
+		return about(k.kind, c.vars["name"], control.ErrPrecondition)
+	}
 	withStatus := c.query("status") != "false"
 	// The tag does not cover the status, so an item that has one may differ under the
 	// same tag: it is always sent.

@@ -102,6 +102,11 @@ func TestConditions(t *testing.T) {
 	h.do("DELETE", "/fado/zones/us", ``, "If-Match", "eu").want(400)
 	h.do("DELETE", "/fado/zones/us", "", "If-Match", `"x"`, "If-Match", "W/\"y\", "+h.do("GET", "/fado/zones/us", "").etag()).want(204)
 
+	h.do("GET", "/fado/zones/eu", "", "If-Match", now).want(200)
+	h.do("GET", "/fado/zones/eu", "", "If-Match", "*").want(200)
+	h.do("GET", "/fado/zones/eu", "", "If-Match", old).want(412)
+	h.do("GET", "/fado/zones/eu", "", "If-Match", "W/"+now, "If-None-Match", now).want(412)
+	h.do("GET", "/fado/zones/eu", "", "If-Match", "eu").want(400)
 	h.do("GET", "/fado/zones/eu", "", "If-None-Match", "W/"+now).want(304)
 	h.do("GET", "/fado/zones/eu", "", "If-None-Match", old).want(200)
 	h.do("GET", "/fado/zones/eu", "", "If-None-Match", "rubbish").want(400)

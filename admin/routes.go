@@ -99,7 +99,7 @@ func (k collection) operations(view any) operations {
 				{status: 200, doc: "The item.", body: view, headers: tagged},
 				{status: 304, doc: "If-None-Match names the item's ETag, and the answer would have no status.", headers: tagged},
 			},
-			errors: []int{400, 404, 503},
+			errors: []int{400, 404, 412, 503},
 		}},
 		{method: http.MethodPut, path: item, handle: k.put, doc: operationDoc{
 			id: "put-" + kind, summary: "Create or replace an item.", body: input, bodyTypes: []string{mediaJSON}, conditional: true,

@@ -176,6 +176,22 @@ func TestRemovalOfWhatIsReferredToIsRefused(t *testing.T) {
 	}
 }
 
+// The built-in default policy can be replaced, and comes back when that is removed.
+func TestTheBuiltinPolicyComesBack(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Policy{Name: catalog.DefaultPolicyName, Zones: []string{"us"}})
+	w.create(t, &catalog.Bucket{Name: "reports"})
+	if w.Router().Snapshot().AllowsPolicy(catalog.DefaultPolicyName, "c1") {
+		t.Fatal("the policy made is not in force")
+	}
+	if err := w.Delete(t.Context(), catalog.KindPolicy, catalog.DefaultPolicyName, control.Precondition{}); err != nil {
+		t.Fatalf("deleting it: %v", err)
+	}
+	if !w.Router().Snapshot().AllowsPolicy(catalog.DefaultPolicyName, "c1") {
+		t.Fatal("the built-in policy is not back")
+	}
+}
+
 func TestAClusterThatHoldsCopiesIsNotRemoved(t *testing.T) {
 	w := newWorld(t)
 	w.create(t, &catalog.Bucket{Name: "reports", Policy: "eu-two"})
@@ -409,6 +425,13 @@ func TestBucketStatusSaysWhy(t *testing.T) {
 	w.SetIssue("reports", "planner", "the primary's bucket has gone")
 	if st, _ = w.BucketStatus(t.Context(), "reports"); st.State != control.BucketStuck || st.Reason != "the primary's bucket has gone" {
 		t.Fatalf("an issue: %+v", st)
+	}
+	if st, _ = w.BucketStatus(t.Context(), "short"); strings.Count(st.Reason, "5 copies") != 1 {
+		t.Fatalf("too few clusters: %+v", st)
+	}
+	w.SetIssue("short", "planner", "the primary has to move; "+st.Reason)
+	if st, _ = w.BucketStatus(t.Context(), "short"); strings.Count(st.Reason, "5 copies") != 1 {
+		t.Fatalf("a reason is given twice: %+v", st)
 	}
 	w.SetIssue("reports", "planner", "")
 	if st, _ = w.BucketStatus(t.Context(), "reports"); st.State != control.BucketSyncing {

@@ -242,9 +242,6 @@ func (c *Control) checkUnused(tx state.Tx, k catalog.Kind, name string) error {
 	}
 	by = slices.DeleteFunc(by, func(r state.Ref) bool { return c.inForce.has(r) })
 	by = append(by, c.inForce.referrers(to)...)
-	if len(by) == 0 && k == catalog.KindPolicy && name == c.inForce.defaultPolicy() {
-		return &InUseError{What: "policy " + name, Why: "is the default policy of", By: []state.Ref{{Kind: "configuration", Name: "default_policy"}}}
-	}
 	if len(by) == 0 && k == catalog.KindCluster {
 		by = c.holding(name)
 	}

@@ -73,7 +73,9 @@ func (c *Control) BucketStatus(ctx context.Context, bucket string) (BucketStatus
 	}
 	stuck := c.issues.of(bucket)
 	for _, r := range rules {
-		if short := c.solve(snap, bucket, r, rows).Short; short != "" && !slices.Contains(stuck, short) {
+		short := c.solve(snap, bucket, r, rows).Short
+		said := func(why string) bool { return strings.Contains(why, short) } // the planner's issue may be about this too
+		if short != "" && !slices.ContainsFunc(stuck, said) {
 			stuck = append(stuck, short)
 		}
 	}
