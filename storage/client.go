@@ -46,6 +46,7 @@ type Client struct {
 
 	// Bounds on waiting; tests shorten them.
 	answerWait, stallWait, completeWait time.Duration
+	settleWait                          time.Duration
 	silence                             time.Duration // of a listener
 }
 
@@ -89,7 +90,7 @@ func Open(cfg Config) (*Client, error) {
 	c := &Client{
 		cfg: cfg, endpoint: u, versioning: make(map[string]versioningEntry),
 		answerWait: answerTimeout, stallWait: stallTimeout, completeWait: completeTimeout,
-		silence: silenceTimeout,
+		settleWait: settleTimeout, silence: silenceTimeout,
 	}
 	c.http = &http.Client{
 		Transport:     transport,

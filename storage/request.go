@@ -63,28 +63,34 @@ func (q *request) op() string {
 // send makes the request and returns a successful answer; everything else is an
 // error. The caller closes the body. The context ends the whole exchange, and so
 // does silence: without a watchdog of the caller's, the answer's head must come
-// within Client.answerWait, and its body must not stall.
+// within Client.answerWait, and its body must not stall. A request that changes
+// something is not cut off while its outcome is open; see delivery.
 func (c *Client) send(ctx context.Context, q *request) (*http.Response, error) {
-	dog := q.dog
+	dog, end := q.dog, func() {}
 	if dog == nil {
 		ctx, dog = watch(ctx, c.answerWait)
+		end = dog.stop
 	}
-	resp, err := c.exchange(ctx, q, dog)
+	if ctx.Err() != nil {
+		end()
+		return nil, c.transportError(ctx, q, ctx.Err())
+	}
+	ctx, d, delivered := c.deliver(ctx, q)
+	resp, err := c.exchange(ctx, q, dog, d)
 	if err != nil {
-		if q.dog == nil {
-			dog.stop()
-		}
+		delivered()
+		end()
 		return nil, err
 	}
 	if q.dog == nil {
 		dog.allow(c.stallWait)
 	}
-	resp.Body = &answerBody{c: c, ctx: ctx, q: q, body: resp.Body, dog: dog, owned: q.dog == nil}
+	resp.Body = &answerBody{c: c, ctx: ctx, q: q, body: resp.Body, dog: dog, end: func() { delivered(); end() }}
 	return resp, nil
 }
 
-func (c *Client) exchange(ctx context.Context, q *request, dog *watchdog) (*http.Response, error) {
-	req, err := c.newRequest(ctx, q, dog)
+func (c *Client) exchange(ctx context.Context, q *request, dog *watchdog, d *delivery) (*http.Response, error) {
+	req, err := c.newRequest(ctx, q, dog, d)
 	if err != nil {
 		return nil, c.fail(q, ErrRefused, "%v", err)
 	}
@@ -102,7 +108,7 @@ func (c *Client) exchange(ctx context.Context, q *request, dog *watchdog) (*http
 }
 
 // newRequest builds and signs.
-func (c *Client) newRequest(ctx context.Context, q *request, dog *watchdog) (*http.Request, error) {
+func (c *Client) newRequest(ctx context.Context, q *request, dog *watchdog, d *delivery) (*http.Request, error) {
 	u := c.url(q)
 	req, err := http.NewRequestWithContext(ctx, q.method, "http://host/", nil)
 	if err != nil {
@@ -118,7 +124,7 @@ func (c *Client) newRequest(ctx context.Context, q *request, dog *watchdog) (*ht
 	if q.body != nil && q.size > 0 {
 		payload = unsignedPayload
 		req.ContentLength = q.size
-		body := dog.reader(q.body)
+		body := d.reader(dog.reader(q.body))
 		if q.replay != nil {
 			req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(q.replay)), nil }
 		}
@@ -181,14 +187,14 @@ func (t *trailingReader) Read(p []byte) (int, error) {
 }
 
 // answerBody is the body of a successful answer. Its errors are classified, and
-// closing it ends the watchdog that send started.
+// closing it ends what send started for the request.
 type answerBody struct {
-	c     *Client
-	ctx   context.Context
-	q     *request
-	body  io.ReadCloser
-	dog   *watchdog
-	owned bool
+	c    *Client
+	ctx  context.Context
+	q    *request
+	body io.ReadCloser
+	dog  *watchdog
+	end  func()
 }
 
 func (b *answerBody) Read(p []byte) (int, error) {
@@ -202,9 +208,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 
 func (b *answerBody) Close() error {
 	err := b.body.Close()
-	if b.owned {
-		b.dog.stop()
-	}
+	b.end()
 	return err
 }
 
