@@ -2,7 +2,9 @@ package replication
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -84,6 +86,74 @@ func TestBreakerOnLiveDeletes(t *testing.T) {
 	if a, b := c1.contents("bkt"), c2.contents("bkt"); len(a) != 50 || !mapsEqual(a, b) {
 		t.Errorf("c1 has %d objects, c2 %d, want 50", len(a), len(b))
 	}
+}
+
+// Rejecting brings back all that is to be deleted, though workers have not come to hold
+// all of it yet, and outlasts a storage that fails now and then.
+func TestRejectBringsBackWhatIsNotHeldYet(t *testing.T) {
+	w, c1, c2 := breakerWorld(t)
+	c1.mu.Lock()
+	for i := range 40 {
+		delete(c1.buckets["bkt"], fmt.Sprintf("%02d", i))
+	}
+	c1.mu.Unlock()
+	c2.setFault(func(_ context.Context, op, _, key string) error {
+		if op == "stat" && key >= "20" {
+			return fmt.Errorf("not now: %w", storage.ErrCorrupt)
+		}
+		return nil
+	})
+	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
+	w.await("some deletes are held", func() bool { return w.heldDeletes("bkt") == 20 })
+	w.await("the others are not", func() bool { return len(w.pending(state.PendingFilter{Bucket: "bkt", Failed: true})) == 20 })
+	var calls atomic.Int64
+	c1.setFault(func(_ context.Context, op, _, _ string) error {
+		if op == "stat" && calls.Add(1)%10 == 0 {
+			return fmt.Errorf("a hiccup: %w", storage.ErrUnavailable)
+		}
+		return nil
+	})
+	c2.setFault(nil)
+	n, err := w.eng.RejectDeletes(context.Background(), "bkt")
+	for ; err != nil && calls.Load() < 1000; _, err = w.eng.RejectDeletes(context.Background(), "bkt") {
+		if !errors.Is(err, storage.ErrUnavailable) {
+			t.Fatalf("rejected %d, %v", n, err)
+		}
+	}
+	c1.setFault(nil)
+	w.awaitOK("bkt", "c1", "c2")
+	if a, b := c1.contents("bkt"), c2.contents("bkt"); len(a) != 60 || !mapsEqual(a, b) {
+		t.Errorf("c1 has %d objects, c2 %d, want 60", len(a), len(b))
+	}
+}
+
+// Held deletes of objects that the primary has again are none any more: the next scan
+// sees that, and the one after ends the hold.
+func TestHeldDeletesThatAreBack(t *testing.T) {
+	w, c1, c2 := breakerWorld(t)
+	c1.mu.Lock()
+	saved := maps.Clone(c1.buckets["bkt"])
+	for i := range 40 {
+		delete(c1.buckets["bkt"], fmt.Sprintf("%02d", i))
+	}
+	c1.mu.Unlock()
+	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
+	w.await("deletes are held", func() bool { return w.heldDeletes("bkt") == 40 })
+	c1.mu.Lock()
+	c1.buckets["bkt"] = saved // no event tells of it
+	c1.mu.Unlock()
+	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
+	w.awaitOK("bkt", "c1", "c2")
+	if n := len(c2.contents("bkt")); n != 60 {
+		t.Errorf("c2 has %d objects, want 60", n)
+	}
+	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
+	w.await("the hold ended", func() bool {
+		row, ok := w.copyRow("bkt", "", "c2")
+		return ok && !row.HeldDeletes
+	})
+	c1.userDelete("bkt", "00")
+	w.await("a single delete is applied", func() bool { return len(c2.contents("bkt")) == 59 })
 }
 
 // A primary whose bucket vanished removes nothing at the copies, and is not made anew.

@@ -18,7 +18,7 @@ const (
 	scanBatch     = 512     // rows of a scan stored at a time
 	scanStats     = 16      // HEADs of a scan at a time
 	scanExtras    = 200_000 // deletes of a scan held in memory
-	scanConflicts = 100_000 // conflicts of a copy that a scan knows of
+	scanConflicts = 100_000 // conflicts, and held deletes, of a copy that a scan knows of
 )
 
 // scan compares a synced copy with the primary by their listings. It writes nothing to a
@@ -31,6 +31,7 @@ type scan struct {
 	wg    sync.WaitGroup
 
 	conflicts map[string]bool // keys held as conflicts; true once met
+	deletes   map[string]bool // keys held as deletes; true once met
 
 	mu      sync.Mutex
 	rows    []state.Pending
@@ -60,7 +61,7 @@ func (r *run) scanWalk(ctx context.Context, w *walk) error {
 	s := &scan{walk: w, heads: make(chan struct{}, scanStats)}
 	from := w.row.ScanCursor
 	s.track = newTracker(from, 0, 0)
-	if err := s.loadConflicts(ctx); err != nil {
+	if err := s.loadHeld(ctx); err != nil {
 		return err
 	}
 	r.ledger.dropTally(w.id)
@@ -91,17 +92,24 @@ func resync(c *state.Copy) {
 	c.DrainSince = time.Time{}
 }
 
-func (s *scan) loadConflicts(ctx context.Context) error {
-	s.conflicts = make(map[string]bool)
-	hold := state.HoldConflict
+// loadHeld finds the keys that wait for people, to see whether they still have to.
+func (s *scan) loadHeld(ctx context.Context) (err error) {
+	if s.conflicts, err = s.heldAs(ctx, state.HoldConflict); err == nil {
+		s.deletes, err = s.heldAs(ctx, state.HoldDeletes)
+	}
+	return err
+}
+
+func (s *scan) heldAs(ctx context.Context, hold state.Hold) (map[string]bool, error) {
+	held := make(map[string]bool)
 	filter := state.PendingFilter{Bucket: s.id.bucket, Cluster: s.id.cluster, Hold: &hold}
 	rows, err := s.ctl.Store().ListPending(ctx, filter, state.PendingKey{}, scanConflicts)
 	for _, r := range rows {
 		if strings.HasPrefix(r.Key, s.id.prefix) && s.rules.covers(r.Key) && r.Key > s.row.ScanCursor {
-			s.conflicts[r.Key] = false
+			held[r.Key] = false
 		}
 	}
-	return err
+	return held, err
 }
 
 // compareAll walks both listings.
@@ -130,9 +138,11 @@ func (s *scan) compareAll(ctx context.Context, from string) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	for key, met := range s.conflicts {
-		if !met {
-			s.differs(key, 0, false) // neither side has it any more
+	for _, held := range []map[string]bool{s.conflicts, s.deletes} {
+		for key, met := range held {
+			if !met {
+				s.differs(key, 0, false) // neither side has it any more
+			}
 		}
 	}
 	return s.flushRows(ctx)
@@ -179,6 +189,14 @@ func (s *scan) one(ctx context.Context, p pair) error {
 	if p.src != nil {
 		s.srcSums.objects++
 		s.srcSums.bytes += p.src.Size
+	}
+	if _, held := s.deletes[p.key]; held {
+		s.deletes[p.key] = true
+		if p.src != nil || p.dst == nil {
+			s.differs(p.key, sizeOf(p.src), false) // no delete any more
+		}
+		s.track.pass(p.key, 0, 0)
+		return nil
 	}
 	_, conflict := s.conflicts[p.key]
 	if conflict {
@@ -294,12 +312,17 @@ func (s *scan) finish(ctx context.Context, whole bool) error {
 	if err := s.flushRows(ctx); err != nil {
 		return err
 	}
+	nothingHeld, err := s.nothingHeld(ctx)
+	if err != nil {
+		return err
+	}
 	return s.ledger.update(ctx, s.id.bucket, func(rows []state.Copy) ([]state.Copy, error) {
 		i := indexCopy(rows, s.id.prefix, s.id.cluster)
 		if i < 0 || rows[i].State != catalog.CopySynced || primaryOf(rows) != s.src.name {
 			return rows, errStateChanged
 		}
 		rows[i].ScanCursor, rows[i].VerifiedAt, rows[i].Error = "", s.now(), ""
+		rows[i].HeldDeletes = rows[i].HeldDeletes && !nothingHeld
 		p := indexCopy(rows, s.id.prefix, s.src.name)
 		if !whole {
 			return rows, nil
@@ -310,6 +333,21 @@ func (s *scan) finish(ctx context.Context, whole bool) error {
 		}
 		return rows, nil
 	})
+}
+
+// nothingHeld says whether the breaker's hold on the copy's deletes, if there was one when
+// the scan began, has become pointless: nothing at all is to be done there.
+func (s *scan) nothingHeld(ctx context.Context) (bool, error) {
+	if !s.row.HeldDeletes || s.found > 0 {
+		return false, nil
+	}
+	logs, err := s.ctl.Store().Backlogs(ctx, s.id.bucket)
+	for _, l := range logs {
+		if l.Cluster == s.id.cluster && l.Objects > 0 {
+			return false, err
+		}
+	}
+	return err == nil, err
 }
 
 // countPrimary counts a rule that has no copy but the primary's.
