@@ -71,6 +71,9 @@ func (r *run) listener(ctx context.Context, s *site) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
+// noListener says why a storage can never be listened to.
+const noListener = "the storage has no listener"
+
 // How long to wait before listening again.
 const (
 	relistenMin         = 200 * time.Millisecond
@@ -127,7 +130,7 @@ func (r *run) notListening(s *site, err error, wait time.Duration, began bool) t
 	}
 	switch {
 	case errors.Is(err, storage.ErrUnsupported):
-		s.feed.set(false, "the storage has no listener")
+		s.feed.set(false, noListener)
 		return relistenUnsupported
 	case errors.Is(err, storage.ErrSilent):
 		why = "the listener is silent"

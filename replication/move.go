@@ -40,15 +40,16 @@ func (r *run) movePrimary(ctx context.Context, bucket, target string) error {
 	if err != nil {
 		return err
 	}
+	r.awaitFeed(ctx, old)
 	began := r.now()
-	_, epoch, _ := old.feed.get()
+	heard, epoch, _ := old.feed.get()
 	if err := r.scanTarget(ctx, rows, target); err != nil {
 		return err
 	}
 	if err := r.awaitSettled(ctx, bucket, target, began); err != nil {
 		return err
 	}
-	if live, now, _ := old.feed.get(); live && now != epoch {
+	if live, now, _ := old.feed.get(); heard && (!live || now != epoch) {
 		return errNotYet // something may have changed unheard since the scan
 	}
 	err = r.gate.exclusively(ctx, bucket, target, 2*time.Second, func() error {
@@ -59,6 +60,15 @@ func (r *run) movePrimary(ctx context.Context, bucket, target string) error {
 	}
 	r.log.Info("the primary moved", zap.String("bucket", bucket), zap.String("from", from), zap.String("to", target))
 	return nil
+}
+
+// awaitFeed gives a storage's listener a moment to begin.
+func (r *run) awaitFeed(ctx context.Context, s *site) {
+	for until := time.Now().Add(feedPatience); time.Now().Before(until) && !r.conf().NoEventFeed; {
+		if live, _, why := s.feed.get(); live || why == noListener || !sleep(ctx, 20*time.Millisecond) {
+			return
+		}
+	}
 }
 
 // clockOf asks a storage for the time, and steps back so that what follows is later than
@@ -170,7 +180,6 @@ const (
 // an older version of. It goes on until a pass finds nothing, so that clients that are
 // late to follow the move are covered; who writes there later is reported as a conflict.
 func (r *run) carryOver(ctx context.Context, bucket, from string) error {
-	var clock time.Time
 	for pass := range carryPasses {
 		rows, err := r.ledger.of(ctx, bucket)
 		if err != nil {
@@ -180,34 +189,43 @@ func (r *run) carryOver(ctx context.Context, bucket, from string) error {
 		if err != nil {
 			return err
 		}
-		if clock, err = r.clockOf(ctx, c.old); err != nil {
+		clock, err := r.clockOf(ctx, c.old)
+		if err != nil {
 			return err
 		}
 		n, err := c.pass(ctx)
 		if err != nil {
 			return err
 		}
-		if n == 0 && pass > 0 {
+		last := n == 0 && pass > 0 || pass == carryPasses-1
+		// What this pass saw is settled: the next one must not bring back what users
+		// delete at the new primary meanwhile.
+		if err := r.carriedUntil(ctx, bucket, from, clock, last); err != nil {
+			return err
+		}
+		if last {
 			break
 		}
 		if !sleep(ctx, carryPause) {
 			return ctx.Err()
 		}
 	}
-	err := r.ledger.update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+	r.ctl.WakeWorkers()
+	r.sweeper.soon(bucket)
+	return nil
+}
+
+// carriedUntil notes that a former primary's objects were compared up to a time of its
+// clock, and with last that it is an ordinary copy now.
+func (r *run) carriedUntil(ctx context.Context, bucket, from string, clock time.Time, last bool) error {
+	return r.ledger.update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
 		for i := range rows {
-			if rows[i].Cluster == from {
-				rows[i].FormerPrimary, rows[i].OwnedUntil = false, clock
+			if rows[i].Cluster == from && rows[i].FormerPrimary {
+				rows[i].FormerPrimary, rows[i].OwnedUntil = !last, clock
 			}
 		}
 		return rows, nil
 	})
-	if err != nil {
-		return err
-	}
-	r.ctl.WakeWorkers()
-	r.sweeper.soon(bucket)
-	return nil
 }
 
 // carry is one pass of carryOver.
@@ -215,7 +233,8 @@ type carry struct {
 	*run
 	bucket   string
 	old, new *site
-	since    time.Time
+	since    time.Time // by the old primary's clock: what is older was compared
+	known    time.Time // by the new primary's clock: what is older was compared
 }
 
 func (r *run) newCarry(ctx context.Context, bucket, from string, rows []state.Copy) (*carry, error) {
@@ -227,6 +246,9 @@ func (r *run) newCarry(ctx context.Context, bucket, from string, rows []state.Co
 				c.since = row.OwnedUntil
 			}
 			found = true
+		}
+		if row.Primary && (c.known.IsZero() || row.OwnedUntil.Before(c.known)) {
+			c.known = row.OwnedUntil
 		}
 	}
 	primary := primaryOf(rows)
@@ -358,7 +380,7 @@ func (c *carry) bring(ctx context.Context, op *operation, key string, src, dst *
 		return false, nil
 	case dst != nil && storage.Compare(*src, *dst) == storage.Equal:
 		return false, nil
-	case dst != nil && !dst.Replica && !(writtenBefore(*dst, c.since) && src.LastModified.After(dst.LastModified)):
+	case dst != nil && !dst.Replica && !writtenBefore(*dst, c.known):
 		return false, c.leave(ctx, key, "it was written at the former primary, and another one at the new")
 	case dst != nil:
 		cond = storage.Condition{IfETag: dst.ETag}

@@ -279,6 +279,7 @@ func (b *bulk) room(ctx context.Context) error {
 // object settles one object and says whether the cursor may move past it: it is in step,
 // or a durable row says that it is not.
 func (b *bulk) object(ctx context.Context, t task) bool {
+	t.foreign = b.isForeign(ctx, t.objectRef) // found so in an earlier walk of this copy
 	err := b.persist(ctx, func() error {
 		_, err := b.settle(ctx, t)
 		t.src, t.fresh = nil, false
