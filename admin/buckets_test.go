@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,6 +101,29 @@ func TestOverview(t *testing.T) {
 	}
 	if age := o.at("snapshot_age_s").(float64); age < 0 || age > 60 {
 		t.Errorf("the snapshot is %v s old", age)
+	}
+	// What is pending and does not get done by itself shows, too.
+	for _, row := range []struct {
+		state.Pending
+		why string
+	}{
+		{state.Pending{Hold: state.HoldDeletes}, "1 deletes are held in c1"},
+		{state.Pending{Hold: state.HoldConflict}, "1 objects on copies are not FaDO's"},
+		{state.Pending{Attempts: 1, Error: "no such luck"}, "no such luck"},
+		{state.Pending{}, ""},
+	} {
+		row.Bucket, row.Key, row.Cluster = "photos", "k", "c1"
+		if err := h.ctl.AddPending(t.Context(), row.Pending); err != nil {
+			t.Fatal(err)
+		}
+		want := "degraded"
+		if row.why == "" {
+			want = "ok"
+		}
+		o := h.do("GET", "/fado/", "").want(200)
+		if o.at("status") != want || !strings.Contains(o.at("reason").(string), row.why) {
+			t.Errorf("with %+v pending: %s", row, o.body)
+		}
 	}
 	h.engine.storages = map[string]replication.StorageStatus{"c1": {State: "down", Error: "refused"}}
 	for _, ep := range h.ctl.Router().Snapshot().Endpoints() {

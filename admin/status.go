@@ -29,8 +29,8 @@ type counts struct {
 	Buckets  int `json:"buckets"`
 }
 
-// overviewOf answers from memory, but for two reads of single rows that also tell
-// whether the store is there: a dead store shows as degraded, not as an error.
+// overviewOf answers from memory, but for small reads that also tell whether the store
+// is there: a dead store shows as degraded, not as an error.
 func overviewOf(c *call) error {
 	snap := c.catalogue.Router().Snapshot()
 	o := overview{
@@ -82,7 +82,7 @@ func (c *call) degraded(snap *catalog.Snapshot) (why []string) {
 			why = append(why, fmt.Sprintf("function %s of %s is down: %s", ep.URL, ep.Cluster, ep.Live.Reason()))
 		}
 	}
-	if n, bucket, reason := c.catalogue.StuckBuckets(); n == 1 {
+	if n, bucket, reason := c.catalogue.StuckBuckets(c.r.Context()); n == 1 {
 		why = append(why, fmt.Sprintf("bucket %s is stuck: %s", bucket, reason))
 	} else if n > 1 {
 		why = append(why, fmt.Sprintf("%d buckets are stuck, one of them %s: %s", n, bucket, reason))

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -63,18 +64,30 @@ func (i *issues) of(bucket string) []string {
 	return reasons
 }
 
-// StuckBuckets returns how many buckets are stuck, and one of them with its reason.
-func (c *Control) StuckBuckets() (n int, bucket, reason string) {
-	c.issues.mu.Lock()
-	n = len(c.issues.byBucket)
-	if n > 0 {
-		bucket = slices.Min(slices.Collect(maps.Keys(c.issues.byBucket)))
-	}
-	c.issues.mu.Unlock()
-	if n > 0 {
-		if rs := c.issues.of(bucket); len(rs) > 0 {
-			reason = rs[0]
+// StuckBuckets returns how many buckets are stuck or in conflict, by what finders noted
+// and by what is pending, and one of them with its reason. Storages that are down are
+// not among the reasons. With the store gone it tells what memory knows.
+func (c *Control) StuckBuckets(ctx context.Context) (n int, bucket, reason string) {
+	why := make(map[string]string)
+	logs, err := c.store.Backlogs(ctx, "")
+	if err == nil {
+		for _, l := range logs {
+			if r := append(stuckBy(l), conflictsOf(l.Conflicts)...); len(r) > 0 && why[l.Bucket] == "" {
+				why[l.Bucket] = r[0]
+			}
 		}
 	}
-	return n, bucket, reason
+	c.issues.mu.Lock()
+	for b := range c.issues.byBucket {
+		why[b] = ""
+	}
+	c.issues.mu.Unlock()
+	if len(why) == 0 {
+		return 0, "", ""
+	}
+	bucket = slices.Min(slices.Collect(maps.Keys(why)))
+	if rs := c.issues.of(bucket); len(rs) > 0 {
+		return len(why), bucket, rs[0]
+	}
+	return len(why), bucket, why[bucket]
 }

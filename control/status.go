@@ -152,12 +152,7 @@ func (s *CopyStatus) add(r state.Copy) {
 // judge sums a bucket up in one state and the reason for it.
 func judge(snap *catalog.Snapshot, st BucketStatus, stuck []string, logs []state.Backlog) (string, string) {
 	for _, l := range logs {
-		if l.HeldDeletes > 0 {
-			stuck = append(stuck, fmt.Sprintf("%d deletes are held in %s: more than max_deletes", l.HeldDeletes, l.Cluster))
-		}
-		if l.Failing > 0 {
-			stuck = append(stuck, fmt.Sprintf("%d objects can't be brought to %s yet: %s", l.Failing, l.Cluster, l.LastError))
-		}
+		stuck = append(stuck, stuckBy(l)...)
 	}
 	for _, cp := range st.Copies {
 		live := snap.ClusterState(cp.Cluster)
@@ -171,8 +166,8 @@ func judge(snap *catalog.Snapshot, st BucketStatus, stuck []string, logs []state
 	if len(stuck) > 0 {
 		return BucketStuck, strings.Join(stuck, "; ")
 	}
-	if st.Conflicts > 0 {
-		return BucketConflict, fmt.Sprintf("%d objects on copies are not FaDO's and stand in the way", st.Conflicts)
+	if why := conflictsOf(st.Conflicts); len(why) > 0 {
+		return BucketConflict, why[0]
 	}
 	if st.Primary == "" {
 		return BucketSyncing, "the primary is yet to be chosen"
@@ -186,6 +181,24 @@ func judge(snap *catalog.Snapshot, st BucketStatus, stuck []string, logs []state
 		}
 	}
 	return BucketOK, ""
+}
+
+// stuckBy says what of a copy's pending objects does not get done by itself, or not now.
+func stuckBy(l state.Backlog) (why []string) {
+	if l.HeldDeletes > 0 {
+		why = append(why, fmt.Sprintf("%d deletes are held in %s: more than max_deletes", l.HeldDeletes, l.Cluster))
+	}
+	if l.Failing > 0 {
+		why = append(why, fmt.Sprintf("%d objects can't be brought to %s yet: %s", l.Failing, l.Cluster, l.LastError))
+	}
+	return why
+}
+
+func conflictsOf(n int64) []string {
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d objects on copies are not FaDO's and stand in the way", n)}
 }
 
 // Placement solves one rule of a bucket as the planner would now: the rule that
