@@ -48,7 +48,7 @@ func choice(ctx context.Context, e *env) (string, error) {
 // routing compares invocations through data_aware with the same Caddy's least_conn and
 // with a route per bucket, at several numbers of buckets.
 func routing(ctx context.Context, e *env) (string, error) {
-	rounds, each := 7, 6*time.Second
+	rounds, each := 5, 5*time.Second
 	if e.quick {
 		rounds, each = 1, time.Second
 	}
