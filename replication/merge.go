@@ -165,10 +165,7 @@ func merge(ctx context.Context, src, dst iter.Seq2[storage.Object, error], srcNa
 func drain(cancel context.CancelFunc, ls ...*listing) {
 	cancel()
 	for _, l := range ls {
-		for range l.chunks { //nolint:revive // waiting for the close is the point
+		for range l.chunks { // waiting for the close is the point
 		}
 	}
 }
-
-// emptySide is the listing of a bucket that is not there.
-func emptySide(yield func(storage.Object, error) bool) {}

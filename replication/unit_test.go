@@ -164,7 +164,11 @@ func TestSlots(t *testing.T) {
 	if !take(classLive, "other") {
 		t.Error("no slot left for another cluster")
 	}
-	if take(classBulk, "other") && take(classBulk, "other") {
+	bulk := 0
+	for take(classBulk, "other") {
+		bulk++
+	}
+	if bulk > 1 {
 		t.Error("bulk took the slot kept for live objects")
 	}
 	for _, r := range releases {
