@@ -154,15 +154,16 @@ func (r *run) swapRoles(ctx context.Context, bucket, from, target string, clock 
 		}
 		for i := range rows {
 			c := &rows[i]
-			switch {
-			case c.Cluster == from && c.Primary:
-				c.Primary, c.FormerPrimary, c.State = false, true, catalog.CopySynced
-				c.OwnedUntil, c.VerifiedAt, c.ScanCursor = clock, r.now(), ""
-			case c.Cluster == target && c.State == catalog.CopySynced:
-				c.Primary, c.ScanCursor = true, ""
-			case c.Cluster == target && c.State <= catalog.CopySyncing:
-				return rows, errStateChanged
+			if c.Cluster != from || !c.Primary {
+				continue
 			}
+			next := indexCopy(rows, c.Prefix, target)
+			if next < 0 || rows[next].State != catalog.CopySynced {
+				return rows, errStateChanged // the target is not wanted any more, say
+			}
+			rows[next].Primary, rows[next].ScanCursor = true, ""
+			c.Primary, c.FormerPrimary, c.State = false, true, catalog.CopySynced
+			c.OwnedUntil, c.VerifiedAt, c.ScanCursor = clock, r.now(), ""
 		}
 		r.planner.mark(bucket, true)
 		return rows, nil

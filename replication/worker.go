@@ -200,7 +200,7 @@ func (w *workers) failed(ctx context.Context, row state.Pending, err error) {
 	case errors.Is(err, errMoving), errors.Is(err, errLeaving):
 		row.NextAttempt = now.Add(jitter(time.Second)) // no failure: it waits for something else
 	case errors.Is(err, errForbidden):
-		row.NextAttempt = now.Add(jitter(10 * time.Second))
+		row.NextAttempt = now.Add(jitter(2 * time.Second))
 	case errors.Is(err, errDown):
 		// It becomes due when the storage is up again. Counting one attempt shows it
 		// among the failing objects; counting more would only delay it.
