@@ -28,6 +28,7 @@ type catalogue interface {
 	Modify(ctx context.Context, k catalog.Kind, name string, pre control.Precondition, f func(now catalog.Resource) (catalog.Resource, error)) (control.Item, error)
 	Delete(ctx context.Context, k catalog.Kind, name string, pre control.Precondition) error
 	BucketStatus(ctx context.Context, bucket string) (control.BucketStatus, error)
+	StoreTrouble() error
 	StuckBuckets(ctx context.Context) (n int, bucket, reason string)
 	Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, catalog.Placement, error)
 	Router() *catalog.Router

@@ -67,6 +67,8 @@ func (c *call) declaredPolicies(snap *catalog.Snapshot) int {
 func (c *call) degraded(snap *catalog.Snapshot) (why []string) {
 	if _, err := c.catalogue.Store().Seq(c.r.Context()); err != nil {
 		why = append(why, err.Error())
+	} else if err := c.catalogue.StoreTrouble(); err != nil {
+		why = append(why, err.Error())
 	}
 	snap.Clusters(func(cl *catalog.Cluster) bool {
 		if cl.Storage == nil {

@@ -29,7 +29,7 @@ func (c *Control) UpdateCopies(ctx context.Context, bucket string, f func(now []
 		}
 		return writeCopies(tx, bucket, before, next)
 	})
-	if err != nil {
+	if c.trouble.note(err) != nil {
 		return err
 	}
 	c.publish(func(e *catalog.Editor) { e.SetCopies(bucket, routed(next)) })

@@ -46,6 +46,7 @@ type Control struct {
 	pending *pendingQueue
 
 	issues    issues
+	trouble   trouble
 	usedMu    sync.Mutex
 	usedBytes map[string]int64
 }
@@ -70,7 +71,7 @@ func New(o Options) (*Control, error) {
 		ready: make(chan struct{}), usedBytes: make(map[string]int64),
 	}
 	c.inForce = declare(Config{})
-	c.pending = newPendingQueue(o.Store, c.router.Pending)
+	c.pending = newPendingQueue(o.Store, c.router.Pending, &c.trouble)
 	return c, nil
 }
 

@@ -32,12 +32,20 @@ func (c *Control) FinishPending(ctx context.Context, rows ...state.PendingKey) e
 
 // ClaimPending claims due rows for this node.
 func (c *Control) ClaimPending(ctx context.Context, max int, lease time.Duration) ([]state.Pending, error) {
-	return c.store.ClaimPending(ctx, c.node, max, lease, c.now())
+	return c.claimed(c.store.ClaimPending(ctx, c.node, max, lease, c.now()))
 }
 
 // ClaimPendingIn claims due rows of one cluster for this node.
 func (c *Control) ClaimPendingIn(ctx context.Context, cluster string, max int, lease time.Duration) ([]state.Pending, error) {
-	return c.store.ClaimPendingIn(ctx, c.node, cluster, max, lease, c.now())
+	return c.claimed(c.store.ClaimPendingIn(ctx, c.node, cluster, max, lease, c.now()))
+}
+
+// claimed notes what a claim says of the store: one that found nothing wrote nothing.
+func (c *Control) claimed(rows []state.Pending, err error) ([]state.Pending, error) {
+	if err != nil || len(rows) > 0 {
+		err = c.trouble.note(err)
+	}
+	return rows, err
 }
 
 // FailPending notes failed attempts or holds.
@@ -58,6 +66,7 @@ func (c *Control) WakeWorkers() { c.pending.wake() }
 type pendingQueue struct {
 	store state.Store
 	index *catalog.PendingIndex
+	wrote *trouble
 	ops   chan *pendingOp
 	added chan struct{}
 
@@ -75,9 +84,9 @@ type pendingOp struct {
 // maxBatch bounds the rows of one transaction.
 const maxBatch = 4096
 
-func newPendingQueue(s state.Store, index *catalog.PendingIndex) *pendingQueue {
+func newPendingQueue(s state.Store, index *catalog.PendingIndex, wrote *trouble) *pendingQueue {
 	return &pendingQueue{
-		store: s, index: index, ops: make(chan *pendingOp, 256), added: make(chan struct{}, 1),
+		store: s, index: index, wrote: wrote, ops: make(chan *pendingOp, 256), added: make(chan struct{}, 1),
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -180,6 +189,7 @@ func (q *pendingQueue) add(ops []*pendingOp) {
 		q.index.Add(r.Bucket, r.Key, r.Cluster)
 	}
 	_, err := q.store.AddPending(context.Background(), rows...)
+	err = q.wrote.note(err)
 	if err != nil && len(ops) > 1 && !errors.Is(err, state.ErrUnavailable) {
 		for _, op := range ops { // one caller's bad row must not fail the others
 			_, err := q.store.AddPending(context.Background(), op.add...)
@@ -200,6 +210,7 @@ func (q *pendingQueue) finish(ops []*pendingOp) {
 		keys = append(keys, op.finish...)
 	}
 	removed, err := q.store.FinishPending(context.Background(), keys...)
+	err = q.wrote.note(err)
 	moved := false
 	for i, gone := range removed {
 		if gone {

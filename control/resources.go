@@ -141,7 +141,7 @@ func (c *Control) commit(ctx context.Context, w *write) error {
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}
-	if err != nil {
+	if c.trouble.note(err) != nil {
 		return err
 	}
 	w.item.ETag = revTag(seq)
@@ -218,7 +218,7 @@ func (c *Control) delete(ctx context.Context, k catalog.Kind, name string, pre P
 		}
 		return tx.Delete(k, name)
 	})
-	if err != nil {
+	if c.trouble.note(err) != nil {
 		return err
 	}
 	c.publish(func(e *catalog.Editor) { e.Delete(k, name) })

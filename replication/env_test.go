@@ -91,7 +91,8 @@ type world struct {
 	store  *sqlite.Store
 	ctl    *control.Control
 	eng    *Engine
-	prefix string // of the physical buckets
+	prefix string      // of the physical buckets
+	full   atomic.Bool // the store takes no pending rows
 
 	mu      sync.Mutex
 	servers map[string]*testenv.Server
@@ -132,7 +133,7 @@ func (w *world) open(path string, change func(*Options)) {
 	var err error
 	w.store, err = sqlite.Open(ctx, sqlite.Options{Path: path})
 	w.must(err)
-	w.ctl, err = control.New(control.Options{Store: w.store, Log: w.log("control"), Node: "test"})
+	w.ctl, err = control.New(control.Options{Store: fullStore{w.store, &w.full}, Log: w.log("control"), Node: "test"})
 	w.must(err)
 	w.must(w.ctl.Start(ctx))
 	_, err = w.ctl.Attach(ctx, control.Config{})
@@ -143,6 +144,19 @@ func (w *world) open(path string, change func(*Options)) {
 	}
 	w.eng = New(o)
 	w.Cleanup(w.close)
+}
+
+// fullStore is a store whose disk can be full.
+type fullStore struct {
+	state.Store
+	full *atomic.Bool
+}
+
+func (s fullStore) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+	if s.full.Load() {
+		return nil, fmt.Errorf("the disk is full: %w", state.ErrUnavailable)
+	}
+	return s.Store.AddPending(ctx, rows...)
 }
 
 func (w *world) close() {

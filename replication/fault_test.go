@@ -156,6 +156,40 @@ func TestHeldDeletesThatAreBack(t *testing.T) {
 	w.await("a single delete is applied", func() bool { return len(c2.contents("bkt")) == 59 })
 }
 
+// Changes that the store can't take are exceptions to freshness at once, however many
+// come, and are copied when it can.
+func TestChangesWhileTheStoreIsFull(t *testing.T) {
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	c1, c2 := w.fake("c1"), w.fake("c2")
+	c1.user("bkt", "0", "x")
+	w.policy("p", 2)
+	w.bucket("bkt", "p", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+	w.feedsLive("c1")
+	w.full.Store(true)
+	c1.setFault(func(_ context.Context, op, _, _ string) error {
+		if op == "list" {
+			return fmt.Errorf("no scan helps: %w", storage.ErrRefused)
+		}
+		return nil
+	})
+	for i := range 5 {
+		key := fmt.Sprint("new", i)
+		c1.user("bkt", key, "y")
+		w.await("an exception", func() bool { return w.ctl.Router().Pending.Has("bkt", key, "c2") })
+	}
+	if err := w.ctl.StoreTrouble(); !errors.Is(err, state.ErrUnavailable) {
+		t.Errorf("the trouble is %v", err)
+	}
+	w.full.Store(false)
+	w.awaitSame("bkt", "c1", "c2")
+	c1.setFault(nil)
+	w.awaitOK("bkt", "c1", "c2")
+	if err := w.ctl.StoreTrouble(); err != nil || len(c2.contents("bkt")) != 6 {
+		t.Errorf("the trouble is %v, c2 has %d objects", err, len(c2.contents("bkt")))
+	}
+}
+
 // A primary whose bucket vanished removes nothing at the copies, and is not made anew.
 func TestPrimaryBucketVanishes(t *testing.T) {
 	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })

@@ -3,6 +3,8 @@ package replication
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -144,21 +146,38 @@ func (r *run) notListening(s *site, err error, wait time.Duration, began bool) t
 	return min(2*wait, relistenMax)
 }
 
+// lateEvents bounds the events kept while the store takes none; further ones wait in the
+// listeners.
+const lateEvents = 100_000
+
 // noticeLoop makes pending rows of events, as many at a time as have come meanwhile.
+// What the store does not take is kept and tried again, while newer events are noted at
+// once: even a store that fails makes their objects exceptions to freshness.
 func (r *run) noticeLoop(ctx context.Context) {
+	late := make(map[objectRef]feedEvent)
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
 	for {
+		events := r.events
+		if len(late) >= lateEvents {
+			events = nil
+		}
+		var batch []feedEvent
 		select {
 		case <-ctx.Done():
 			return
-		case first := <-r.events:
-			batch := r.collect(first)
-			for ctx.Err() == nil {
-				err := r.notice(ctx, batch)
-				if err == nil || ctx.Err() != nil {
-					break
-				}
+		case first := <-events:
+			batch = r.collect(first)
+		case <-again.C:
+			batch = slices.Collect(maps.Values(late))
+			clear(late)
+		}
+		if err := r.notice(ctx, batch); err != nil && ctx.Err() == nil {
+			if len(late) == 0 {
 				r.log.Warn("noting changes", zap.Error(err))
-				sleep(ctx, time.Second)
+			}
+			for _, ev := range batch {
+				late[objectRef{ev.Bucket, ev.Key, ev.cluster}] = ev
 			}
 		}
 	}
@@ -274,7 +293,7 @@ type recalled struct {
 }
 
 const (
-	recentFor = 30 * time.Second
+	recentFor = 5 * time.Minute
 	recentMax = 50_000
 )
 
@@ -288,7 +307,7 @@ func (r *recent) note(ref objectRef, o storage.Object) {
 	defer r.mu.Unlock()
 	if len(r.by) >= recentMax {
 		for k, v := range r.by {
-			if now.Sub(v.at) > recentFor/3 {
+			if now.Sub(v.at) > recentFor/10 {
 				delete(r.by, k)
 			}
 		}
