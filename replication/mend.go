@@ -110,6 +110,16 @@ func (r *run) makeBucket(ctx context.Context, s *site, bucket string, versioned 
 	if !r.writable(bucket, s.name) {
 		return errForbidden
 	}
+	// One at a time: a bucket that FaDO made itself a moment ago is not somebody else's.
+	unlock, err := r.keys.lock(ctx, objectRef{bucket, "", s.name})
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	rows, err := r.ledger.of(ctx, bucket)
+	if err != nil {
+		return err
+	}
 	if err := r.noteMade(ctx, bucket, s.name, true); err != nil {
 		return err
 	}
@@ -123,7 +133,7 @@ func (r *run) makeBucket(ctx context.Context, s *site, bucket string, versioned 
 		return err
 	}
 	if !made {
-		return r.noteMade(ctx, bucket, s.name, false)
+		return r.noteMade(ctx, bucket, s.name, madeBucket(rows, s.name))
 	}
 	r.log.Info("made a bucket", zap.String("bucket", s.client.Physical(bucket)), zap.String("cluster", s.name))
 	return nil

@@ -69,6 +69,31 @@ func TestPurgeAll(t *testing.T) {
 	}
 }
 
+// Several jobs may find a physical bucket missing at once. All but the first find it made,
+// by FaDO: a purge of all data takes the bucket along. One that somebody else made stays.
+func TestPurgeTakesTheBucketsFaDOMade(t *testing.T) {
+	w := newWorld(t, Settings{}, nil)
+	w.cluster("c1", minioA.server(t))
+	w.cluster("c2", minioB.server(t))
+	w.makeBucket("c2", "own")
+	w.policy("p", 2)
+	for bucket, foreign := range map[string]string{"own": "c2", "made": ""} {
+		w.bucket(bucket, "p", "c1")
+		w.awaitOK(bucket, "c1", "c2")
+		r := w.eng.run.Load()
+		for _, c := range []string{"c1", "c2"} {
+			w.must(r.makeBucket(t.Context(), r.sites.get(c), bucket, false))
+		}
+		w.must(w.eng.Purge(t.Context(), bucket, PurgeAll, control.Precondition{}))
+		w.awaitPurged()
+		for _, c := range []string{"c1", "c2"} {
+			if there := w.contents(c, bucket) != nil; there != (c == foreign) {
+				t.Errorf("%s at %s is there: %v", bucket, c, there)
+			}
+		}
+	}
+}
+
 // A purge noted before a kill goes on after it, but not if the bucket was declared again.
 func TestPurgeResumes(t *testing.T) {
 	w := purgeWorld(t)
