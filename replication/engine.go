@@ -149,6 +149,7 @@ type Engine struct {
 	pause    *pauseSwitch
 	sites    *sites
 	own      *recent // what FaDO itself wrote lately
+	given    *recent // what FaDO copied lately, by where from and to
 	seen     *recent // what events said lately
 
 	life sync.Mutex // orders Start, Reconfigure and Stop
@@ -188,7 +189,7 @@ func New(o Options) *Engine {
 		tune: o.Tune.withDefaults(),
 		keys: newKeyLocks[objectRef](), walks: newKeyLocks[copyID](),
 		slots: newSlots(DefaultWorkers), figures: newFigures(o.Now), pause: newPauseSwitch(),
-		own: newRecent(o.Now), seen: newRecent(o.Now),
+		own: newRecent(o.Now), given: newRecent(o.Now), seen: newRecent(o.Now),
 	}
 	s := Settings{Disabled: true}.withDefaults()
 	e.settings.Store(&s)

@@ -304,13 +304,15 @@ func (e *Engine) transfer(ctx context.Context, op *operation, src, dst *site, bu
 	if err != nil {
 		return 0, fmt.Errorf("copying from %s to %s: %w", src.name, dst.name, err)
 	}
+	e.given.note(givenRef(bucket, obj.Key, src, dst), obj)
 	return got.Size, nil
 }
 
 // owns says whether FaDO may replace or remove what lies at the copy. An object with
 // FaDO's mark is FaDO's if it was compared with the primary in this copy's life, or lies in
 // a bucket that FaDO made; one without is if it was compared, which it was when it is
-// older than the comparison and not on record as somebody else's.
+// older than the comparison and not on record as somebody else's, or when FaDO copied this
+// very version from here a moment ago, while the bucket was written here.
 func (s *situation) owns(o storage.Object) bool {
 	switch {
 	case s.foreign:
@@ -318,7 +320,7 @@ func (s *situation) owns(o storage.Object) bool {
 	case o.Replica:
 		return s.compared() || madeBucket(s.rows, s.cluster)
 	default:
-		return s.compared() && writtenBefore(o, s.row.OwnedUntil)
+		return s.compared() && (writtenBefore(o, s.row.OwnedUntil) || s.gave(s.key, s.dst, s.src, o))
 	}
 }
 
@@ -326,6 +328,21 @@ func (s *situation) owns(o storage.Object) bool {
 func (s *situation) compared() bool {
 	return !s.row.VerifiedAt.IsZero() ||
 		(s.row.State == catalog.CopySyncing && s.row.Cursor != "" && s.key <= s.row.Cursor)
+}
+
+// gave says whether FaDO copied this version of an object from one storage to another
+// lately.
+func (s *situation) gave(key string, from, to *site, o storage.Object) bool {
+	return s.Engine.gave(givenRef(s.bucket, key, from, to), o)
+}
+
+func (e *Engine) gave(ref objectRef, o storage.Object) bool {
+	was, ok := e.given.get(ref)
+	return ok && was.ETag == o.ETag && was.Size == o.Size
+}
+
+func givenRef(bucket, key string, from, to *site) objectRef {
+	return objectRef{bucket, key, from.name + ">" + to.name}
 }
 
 // writtenBefore says whether an object was written before a moment, both by the clock
