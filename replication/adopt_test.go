@@ -23,6 +23,7 @@ func (w *world) conflicts(bucket, cluster string) map[string]bool {
 // Two storages that hold a bucket of the same name before FaDO knows of them: what is
 // the same is adopted, what is missing is copied, everything else stays and is reported.
 func TestImportNeverOverwritesOrDeletes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))
@@ -81,6 +82,7 @@ func TestImportNeverOverwritesOrDeletes(t *testing.T) {
 // An earlier life of the bucket left marked copies behind: those the primary lacks stay,
 // and only a newer version replaces one.
 func TestImportOfForgottenCopies(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))
@@ -110,6 +112,7 @@ func TestImportOfForgottenCopies(t *testing.T) {
 
 // What somebody writes at a copy is reported, and neither overwritten nor removed.
 func TestForeignWritesAtCopy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))

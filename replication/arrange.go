@@ -170,7 +170,8 @@ func (a *arranger) splitOff(prefix string) {
 
 // mergeBack gives the keys of a rule that is gone to the rule that covers them now. A
 // copy of that rule which has not all of those keys is no longer synced from there on; a
-// cluster that only the old rule had a copy in is left with one to remove.
+// cluster that only the old rule had a copy in is left with one to remove, which is all
+// that is left of the rule from then on.
 func (a *arranger) mergeBack(prefix string) {
 	cover := ""
 	for _, r := range a.rules {
@@ -178,9 +179,12 @@ func (a *arranger) mergeBack(prefix string) {
 			cover = r.Prefix
 		}
 	}
+	anew := slices.ContainsFunc(a.rows, func(c state.Copy) bool {
+		return c.Prefix == prefix && c.State != catalog.CopyDraining && c.State != catalog.CopyRemoving
+	})
 	for i := range a.rows {
 		c := &a.rows[i]
-		if c.Prefix != cover || c.Primary {
+		if c.Prefix != cover || c.Primary || !anew {
 			continue
 		}
 		had := indexCopy(a.rows, prefix, c.Cluster)

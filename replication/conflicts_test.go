@@ -10,6 +10,7 @@ import (
 
 // What the status counts can be listed, with what each side holds.
 func TestConflictsAreListed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))

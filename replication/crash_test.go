@@ -73,6 +73,7 @@ func startCrashing(ctx context.Context, s crashSetup) (*Engine, *control.Control
 // FaDO goes on where it was: in the end all storages are equal and nothing is where it
 // must not be.
 func TestKilledAnywhereContinues(t *testing.T) {
+	t.Parallel()
 	runs := 8
 	if testing.Short() {
 		runs = 3

@@ -39,6 +39,7 @@ func breakerWorld(t *testing.T) (w *world, c1, c2 *fakeStorage) {
 
 // A scan that finds more deletes than allowed applies none of them; other work goes on.
 func TestBreakerOnScan(t *testing.T) {
+	t.Parallel()
 	w, c1, c2 := breakerWorld(t)
 	c1.mu.Lock()
 	for i := range 40 { // no event tells of it
@@ -70,6 +71,7 @@ func TestBreakerOnScan(t *testing.T) {
 
 // Live deletes trip the breaker as they come; rejecting brings the held ones back.
 func TestBreakerOnLiveDeletes(t *testing.T) {
+	t.Parallel()
 	w, c1, c2 := breakerWorld(t)
 	for i := range 40 {
 		c1.userDelete("bkt", fmt.Sprintf("%02d", i))
@@ -91,6 +93,7 @@ func TestBreakerOnLiveDeletes(t *testing.T) {
 // Rejecting brings back all that is to be deleted, though workers have not come to hold
 // all of it yet, and outlasts a storage that fails now and then.
 func TestRejectBringsBackWhatIsNotHeldYet(t *testing.T) {
+	t.Parallel()
 	w, c1, c2 := breakerWorld(t)
 	c1.mu.Lock()
 	for i := range 40 {
@@ -130,6 +133,7 @@ func TestRejectBringsBackWhatIsNotHeldYet(t *testing.T) {
 // Held deletes of objects that the primary has again are none any more: the next scan
 // sees that, and the one after ends the hold.
 func TestHeldDeletesThatAreBack(t *testing.T) {
+	t.Parallel()
 	w, c1, c2 := breakerWorld(t)
 	c1.mu.Lock()
 	saved := maps.Clone(c1.buckets["bkt"])
@@ -159,6 +163,7 @@ func TestHeldDeletesThatAreBack(t *testing.T) {
 // Changes that the store can't take are exceptions to freshness at once, however many
 // come, and are copied when it can.
 func TestChangesWhileTheStoreIsFull(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	c1.user("bkt", "0", "x")
@@ -192,6 +197,7 @@ func TestChangesWhileTheStoreIsFull(t *testing.T) {
 
 // A primary whose bucket vanished removes nothing at the copies, and is not made anew.
 func TestPrimaryBucketVanishes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	for i := range 20 {
@@ -224,6 +230,7 @@ func TestPrimaryBucketVanishes(t *testing.T) {
 
 // A storage that hangs or fails delays its own objects and nobody else's, and catches up.
 func TestSlowStorageDelaysNobodyElse(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"hangs", "fails"} {
 		t.Run(how, func(t *testing.T) {
 			w := newWorld(t, Settings{Workers: 8}, func(o *Options) {
@@ -271,6 +278,7 @@ func TestSlowStorageDelaysNobodyElse(t *testing.T) {
 
 // One object that a storage refuses is a named failure of that copy and not a stop.
 func TestRefusedObjectStopsNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	c2.setFault(func(_ context.Context, op, _, key string) error {
@@ -309,6 +317,7 @@ func TestRefusedObjectStopsNothing(t *testing.T) {
 // A real storage that is stopped, and one that refuses the credentials, have a state and a
 // reason; what they missed arrives when they are back.
 func TestStorageDownAndBack(t *testing.T) {
+	t.Parallel()
 	srv := testenv.MinIO(t)
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
@@ -357,6 +366,7 @@ func (w *world) clusterDecl(name string) *catalog.Cluster {
 
 // A listener that never says anything is not trusted: changes are found by scanning.
 func TestMuteListenerFallsBackToScan(t *testing.T) {
+	t.Parallel()
 	srv := testenv.MuteMinIO(t)
 	w := newWorld(t, Settings{}, func(o *Options) { o.Tune.SilentScan = time.Second })
 	w.cluster("c1", srv)
@@ -377,6 +387,7 @@ func TestMuteListenerFallsBackToScan(t *testing.T) {
 
 // Another make of S3 server serves as primary and as copy.
 func TestVersityGW(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, primary, copy string }{{"as copy", "m", "v"}, {"as primary", "v", "m"}} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, Settings{}, nil)

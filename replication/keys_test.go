@@ -24,6 +24,7 @@ func oddKeys() []string {
 // Keys of every legal kind travel in the bulk sync, live, in deletes and in removal, on
 // versioned buckets too, with headers, metadata and tags.
 func TestOddKeys(t *testing.T) {
+	t.Parallel()
 	for _, versioned := range []bool{false, true} {
 		t.Run(map[bool]string{true: "versioned", false: "unversioned"}[versioned], func(t *testing.T) {
 			w := newWorld(t, Settings{}, nil)
@@ -86,6 +87,7 @@ func (w *world) allVersions(cluster, bucket string) (all []string) {
 
 // Versions at a copy that are not FaDO's survive its removal.
 func TestEvictionKeepsForeignVersions(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.threeMinIOs()
 	for _, c := range []string{"c1", "c2"} {

@@ -55,6 +55,7 @@ func (w *world) writes(bucket string, cluster func() string) writer {
 // A copy that is not wanted any more leaves when those that are have been verified, its
 // objects and bucket are removed, and nothing is lost of what is written meanwhile.
 func TestPolicyChangeMovesCopy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.threeMinIOs()
 	w.makeBucket("c1", "bkt")
@@ -101,6 +102,7 @@ func TestPolicyChangeMovesCopy(t *testing.T) {
 
 // A copy that leaves waits for the requests in flight, though not longer than their time.
 func TestDrainBeforeEvict(t *testing.T) {
+	t.Parallel()
 	for _, ends := range []bool{true, false} {
 		t.Run(fmt.Sprint("request ends ", ends), func(t *testing.T) {
 			w := newWorld(t, Settings{DrainTimeout: 1500 * time.Millisecond}, func(o *Options) { o.Copy = fakeCopy })
@@ -138,6 +140,7 @@ func TestDrainBeforeEvict(t *testing.T) {
 
 // Moving the primary loses nothing of what clients write on either side meanwhile.
 func TestPrimaryMovesUnderWrites(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.threeMinIOs()
 	w.makeBucket("c1", "bkt")
@@ -173,6 +176,7 @@ func TestPrimaryMovesUnderWrites(t *testing.T) {
 
 // A cluster that drains is emptied, the primary included.
 func TestDrainCluster(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.threeMinIOs()
 	w.policy("p", 2, "c1", "c2", "c3")
@@ -204,6 +208,7 @@ func TestDrainCluster(t *testing.T) {
 // The answer to a change that forbids a cluster comes after writes to it have ended, and
 // none begins later.
 func TestResidencyGate(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	c1.user("bkt", "a", "1")
@@ -249,6 +254,7 @@ func TestResidencyGate(t *testing.T) {
 
 // A listing at a copy that fails half way never makes objects look deleted.
 func TestBrokenListingRemovesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	for i := range 30 {

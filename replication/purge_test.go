@@ -35,6 +35,7 @@ func (w *world) awaitPurged() {
 }
 
 func TestPurgeCopies(t *testing.T) {
+	t.Parallel()
 	w := purgeWorld(t)
 	awaitNextSeconds(1)
 	w.put("c2", "bkt", "foreign", "somebody else's")
@@ -53,6 +54,7 @@ func TestPurgeCopies(t *testing.T) {
 }
 
 func TestPurgeAll(t *testing.T) {
+	t.Parallel()
 	w := purgeWorld(t)
 	if err := w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{IfMatch: []string{`"no"`}}); !errors.Is(err, control.ErrPrecondition) {
 		t.Fatalf("precondition: %v", err)
@@ -72,6 +74,7 @@ func TestPurgeAll(t *testing.T) {
 // Several jobs may find a physical bucket missing at once. All but the first find it made,
 // by FaDO: a purge of all data takes the bucket along. One that somebody else made stays.
 func TestPurgeTakesTheBucketsFaDOMade(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))
@@ -96,6 +99,7 @@ func TestPurgeTakesTheBucketsFaDOMade(t *testing.T) {
 
 // A purge noted before a kill goes on after it, but not if the bucket was declared again.
 func TestPurgeResumes(t *testing.T) {
+	t.Parallel()
 	w := purgeWorld(t)
 	w.must(w.eng.Pause(t.Context()))
 	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
@@ -126,6 +130,7 @@ func TestPurgeResumes(t *testing.T) {
 // Keys below a prefix rule are where that rule wants them and nowhere else, through every
 // change of the rules.
 func TestPrefixRules(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.threeMinIOs()
 	w.makeBucket("c1", "bkt")
@@ -184,6 +189,7 @@ func TestPrefixRules(t *testing.T) {
 
 // Stop ends everything however often it is called, and Start goes on.
 func TestStartStop(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	w.policy("p", 2)

@@ -246,56 +246,61 @@ func (s *sim) check() {
 // is forbidden, the primary stays until its role is handed over, and a synced copy only
 // leaves when every chosen one is synced.
 func TestArrangeProperties(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		rapid.Check(t, arrangeAtRandom)
+	}
+}
+
+func arrangeAtRandom(t *rapid.T) {
 	names := []string{"c1", "c2", "c3", "c4", "c5"}
-	rapid.Check(t, func(t *rapid.T) {
-		clusters := make(map[string]*catalog.Cluster)
+	clusters := make(map[string]*catalog.Cluster)
+	for _, n := range names {
+		if rapid.IntRange(0, 9).Draw(t, "declared") > 0 {
+			clusters[n] = &catalog.Cluster{
+				Name: n, Zones: []string{n}, Storage: &catalog.Storage{Endpoint: "http://" + n},
+				Drain: rapid.IntRange(0, 5).Draw(t, "drain") == 0,
+			}
+		}
+	}
+	tb := &tables{
+		zones: map[string]*catalog.Zone{}, clusters: clusters,
+		policies: map[string]*catalog.Policy{}, allowed: map[string]map[string]bool{}, used: map[string]int64{},
+	}
+	for _, n := range names {
+		tb.zones[n] = &catalog.Zone{Name: n}
+	}
+	for _, name := range []string{"p", "q"} {
+		p := &catalog.Policy{
+			Name: name, Copies: catalog.Copies{N: rapid.IntRange(1, 4).Draw(t, "copies")},
+			Clusters: rapid.SliceOfDistinct(rapid.SampledFrom(names), rapid.ID[string]).Draw(t, "allowed"),
+		}
+		p.Normalize()
+		tb.policies[name] = p
+		tb.allowed[name] = catalog.AllowedClusters(p, tb.zones, clusters)
+	}
+	rules := []catalog.PrefixRule{{Policy: "p"}}
+	if rapid.Bool().Draw(t, "rule") {
+		rules = append(rules, catalog.PrefixRule{Prefix: "a/", Policy: "q"})
+	}
+	primary := rapid.SampledFrom(names).Draw(t, "primary")
+	var rows []state.Copy
+	for _, prefix := range []string{"", "a/", "b/"}[:rapid.IntRange(0, 3).Draw(t, "rules with rows")] {
+		rows = append(rows, state.Copy{Bucket: "b", Copy: catalog.Copy{Prefix: prefix, Cluster: primary, Primary: true, State: catalog.CopySynced}})
 		for _, n := range names {
-			if rapid.IntRange(0, 9).Draw(t, "declared") > 0 {
-				clusters[n] = &catalog.Cluster{
-					Name: n, Zones: []string{n}, Storage: &catalog.Storage{Endpoint: "http://" + n},
-					Drain: rapid.IntRange(0, 5).Draw(t, "drain") == 0,
-				}
+			if n != primary && rapid.Bool().Draw(t, "row") {
+				rows = append(rows, state.Copy{Bucket: "b", Copy: catalog.Copy{
+					Prefix: prefix, Cluster: n, State: catalog.CopyState(rapid.IntRange(0, 5).Draw(t, "state")),
+				}})
 			}
 		}
-		tb := &tables{
-			zones: map[string]*catalog.Zone{}, clusters: clusters,
-			policies: map[string]*catalog.Policy{}, allowed: map[string]map[string]bool{}, used: map[string]int64{},
-		}
-		for _, n := range names {
-			tb.zones[n] = &catalog.Zone{Name: n}
-		}
-		for _, name := range []string{"p", "q"} {
-			p := &catalog.Policy{
-				Name: name, Copies: catalog.Copies{N: rapid.IntRange(1, 4).Draw(t, "copies")},
-				Clusters: rapid.SliceOfDistinct(rapid.SampledFrom(names), rapid.ID[string]).Draw(t, "allowed"),
-			}
-			p.Normalize()
-			tb.policies[name] = p
-			tb.allowed[name] = catalog.AllowedClusters(p, tb.zones, clusters)
-		}
-		rules := []catalog.PrefixRule{{Policy: "p"}}
-		if rapid.Bool().Draw(t, "rule") {
-			rules = append(rules, catalog.PrefixRule{Prefix: "a/", Policy: "q"})
-		}
-		primary := rapid.SampledFrom(names).Draw(t, "primary")
-		var rows []state.Copy
-		for _, prefix := range []string{"", "a/", "b/"}[:rapid.IntRange(0, 3).Draw(t, "rules with rows")] {
-			rows = append(rows, state.Copy{Bucket: "b", Copy: catalog.Copy{Prefix: prefix, Cluster: primary, Primary: true, State: catalog.CopySynced}})
-			for _, n := range names {
-				if n != primary && rapid.Bool().Draw(t, "row") {
-					rows = append(rows, state.Copy{Bucket: "b", Copy: catalog.Copy{
-						Prefix: prefix, Cluster: n, State: catalog.CopyState(rapid.IntRange(0, 5).Draw(t, "state")),
-					}})
-				}
-			}
-		}
-		decl := &catalog.Bucket{Name: "b", Policy: "p"}
-		a := tb.arrange(decl, rules, rows, primary)
-		checkArrangement(t, tb, rules, rows, a, primary)
-		if again := tb.arrange(decl, rules, a.rows, primary); again.changed {
-			t.Fatalf("arranging again changes\n%+v\nto\n%+v", a.rows, again.rows)
-		}
-	})
+	}
+	decl := &catalog.Bucket{Name: "b", Policy: "p"}
+	a := tb.arrange(decl, rules, rows, primary)
+	checkArrangement(t, tb, rules, rows, a, primary)
+	if again := tb.arrange(decl, rules, a.rows, primary); again.changed {
+		t.Fatalf("arranging again changes\n%+v\nto\n%+v", a.rows, again.rows)
+	}
 }
 
 func checkArrangement(t *rapid.T, tb *tables, rules []catalog.PrefixRule, before []state.Copy, a arrangement, primary string) {

@@ -7,6 +7,7 @@ import (
 )
 
 func TestBucketAppearsWherePolicyWants(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))

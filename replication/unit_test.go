@@ -39,6 +39,7 @@ func listed(keys []string, fail int) iter.Seq2[storage.Object, error] {
 // A merge meets every key of both sides once, in order; an error of either side ends it
 // before any key that may be missing on that side is taken for absent.
 func TestMerge(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		keys := rapid.SliceOfDistinct(rapid.StringMatching(`[ab/]{1,6}`), rapid.ID[string])
 		left, right := slices.Sorted(slices.Values(keys.Draw(t, "left"))), slices.Sorted(slices.Values(keys.Draw(t, "right")))
@@ -75,6 +76,7 @@ func TestMerge(t *testing.T) {
 }
 
 func TestMergeRefusesDisorder(t *testing.T) {
+	t.Parallel()
 	var last error
 	for _, err := range merge(context.Background(), listed([]string{"b", "a"}, -1), listed(nil, -1), "l", "r") {
 		last = err
@@ -87,6 +89,7 @@ func TestMergeRefusesDisorder(t *testing.T) {
 // The tracker's mark is the last key before the first that is not done, whatever the
 // order of ends, and counts exactly what lies up to it.
 func TestTracker(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		tr := newTracker("", 0, 0)
 		type item struct {
@@ -140,6 +143,7 @@ func TestTracker(t *testing.T) {
 // Slots never exceed their bounds, live objects find one beside a bulk sync, and a cluster
 // beside a slow one's.
 func TestSlots(t *testing.T) {
+	t.Parallel()
 	s := newSlots(8)
 	s.setClusters(3)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -191,6 +195,7 @@ func TestSlots(t *testing.T) {
 }
 
 func TestKeyLocksExclude(t *testing.T) {
+	t.Parallel()
 	l := newKeyLocks[string]()
 	var in, most atomic.Int64
 	var wg sync.WaitGroup
@@ -230,6 +235,7 @@ func TestKeyLocksExclude(t *testing.T) {
 // After a change's hook has run, no operation that the change forbids is on its way,
 // however the two interleave.
 func TestGateLeavesNothingForbidden(t *testing.T) {
+	t.Parallel()
 	router := catalog.NewRouter()
 	g := newGate(router, time.Now)
 	var allowed, forbiddenInside atomic.Bool
@@ -283,6 +289,7 @@ func TestGateLeavesNothingForbidden(t *testing.T) {
 }
 
 func TestBreakerBounds(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		name    string
@@ -323,6 +330,7 @@ func TestBreakerBounds(t *testing.T) {
 }
 
 func TestJustBefore(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		prefix := rapid.StringN(1, 8, 40).Draw(t, "prefix")
 		got := justBefore(prefix)
