@@ -104,6 +104,7 @@ type Tuning struct {
 	RetryMax     time.Duration // longest delay between attempts
 	Lease        time.Duration // of a claimed row
 	PlanEvery    time.Duration // between full passes of the planner
+	SaveEvery    time.Duration // between saves of a walk's cursor
 }
 
 func (t Tuning) withDefaults() Tuning {
@@ -123,6 +124,7 @@ func (t Tuning) withDefaults() Tuning {
 	set(&t.RetryMax, 5*time.Minute)
 	set(&t.Lease, time.Minute)
 	set(&t.PlanEvery, 5*time.Minute)
+	set(&t.SaveEvery, time.Second)
 	return t
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -274,5 +275,67 @@ func TestBrokenListingRemovesNothing(t *testing.T) {
 	w.await("scanned in the end", func() bool { return failing.Load() >= 4 && w.status("bkt").State == control.BucketOK })
 	if n := len(c2.contents("bkt")); n != 30 {
 		t.Errorf("c2 has %d objects", n)
+	}
+}
+
+// While one object is not there yet, the cursor stays before it, however many behind it
+// are; routing takes those up to the cursor for current and no others.
+func TestCursorWaitsForSlowestObject(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	c1, c2 := w.fake("c1"), w.fake("c2")
+	for i := range 20 {
+		c1.user("bkt", fmt.Sprintf("%02d", i), "x")
+	}
+	release := make(chan struct{})
+	c2.setFault(func(ctx context.Context, op, _, key string) error {
+		if op == "put" && key == "05" {
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+		}
+		return ctx.Err()
+	})
+	w.policy("p", 2)
+	w.bucket("bkt", "p", "c1")
+	w.await("the others are there and the cursor stands", func() bool {
+		row, _ := w.copyRow("bkt", "", "c2")
+		return len(c2.contents("bkt")) == 19 && row.Cursor == "04"
+	})
+	page, err := w.eng.Objects(t.Context(), "bkt", "", "", "", 0)
+	w.must(err)
+	for _, o := range page.Objects {
+		if want := o.Key <= "04"; (len(o.Clusters) == 2) != want {
+			t.Errorf("%s counts as current in %v", o.Key, o.Clusters)
+		}
+	}
+	close(release)
+	w.awaitOK("bkt", "c1", "c2")
+}
+
+// Roles are only swapped with a cluster that has every rule synced: a bucket is never
+// left without a primary.
+func TestSwapNeedsSyncedTarget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w.fake("c1")
+	w.fake("c2")
+	w.policy("p", 2)
+	w.bucket("bkt", "p", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+	r := w.eng.run.Load()
+	for _, s := range []catalog.CopyState{catalog.CopyWaiting, catalog.CopySyncing, catalog.CopyDraining, catalog.CopyRemoving, catalog.CopyFailed} {
+		err := w.ctl.UpdateCopies(t.Context(), "bkt", func(rows []state.Copy) ([]state.Copy, error) {
+			rows[indexCopy(rows, "", "c2")].State = s
+			return rows, nil
+		})
+		w.must(err)
+		if err := r.swapRoles(t.Context(), "bkt", "c1", "c2", time.Now()); err == nil {
+			t.Errorf("swapped with a copy that is %s", s)
+		}
+		if p := w.ctl.Router().Snapshot().Primary("bkt"); p != "c1" {
+			t.Fatalf("the primary is %q", p)
+		}
 	}
 }

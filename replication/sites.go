@@ -306,7 +306,7 @@ func (r *run) ping(ctx context.Context, s *site) error {
 
 // siteUp notes that a storage answers: what waited for it becomes due.
 func (r *run) siteUp(ctx context.Context, s *site) {
-	r.probe(ctx, s)
+	defer r.probe(ctx, s) // takes its time: nothing waits for it
 	s.mu.Lock()
 	was := s.cond
 	s.cond, s.reason = catalog.StorageUp, ""

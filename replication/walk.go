@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -129,7 +128,6 @@ type bulk struct {
 
 const (
 	maxUnlucky    = 16
-	saveEvery     = time.Second
 	listingWindow = 1000
 )
 
@@ -334,7 +332,7 @@ func (b *bulk) saving(ctx context.Context) (ended <-chan struct{}) {
 	go func() {
 		defer close(done)
 		for more := true; more; {
-			more = sleep(ctx, saveEvery)
+			more = sleep(ctx, b.tune.SaveEvery)
 			if err := b.save(context.WithoutCancel(ctx)); err != nil {
 				b.store(err)
 			}
