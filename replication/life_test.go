@@ -339,3 +339,42 @@ func TestSwapNeedsSyncedTarget(t *testing.T) {
 		}
 	}
 }
+
+// A walk that the storage's end cut short at its very last object is not a finished one.
+func TestWalkCutAtLastObject(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	c1, c2 := w.fake("c1"), w.fake("c2")
+	c1.user("bkt", "last", "x")
+	var down atomic.Bool
+	writing := make(chan struct{}, 100)
+	c2.setFault(func(ctx context.Context, op, _, _ string) error {
+		switch {
+		case down.Load():
+			return fmt.Errorf("gone: %w", storage.ErrUnavailable)
+		case op == "put":
+			writing <- struct{}{}
+			<-ctx.Done()
+		}
+		return ctx.Err()
+	})
+	w.policy("p", 2)
+	w.bucket("bkt", "p", "c1")
+	<-writing
+	down.Store(true)
+	w.await("c2 is down", func() bool { return w.eng.StorageStatus("c2").State == "down" })
+	w.await("the walk ended", func() bool {
+		r := w.eng.run.Load()
+		r.jobs.mu.Lock()
+		defer r.jobs.mu.Unlock()
+		return r.jobs.running[jobSync] == 0
+	})
+	if row, _ := w.copyRow("bkt", "", "c2"); row.State == catalog.CopySynced {
+		t.Error("the copy counts as synced without its object")
+	}
+	c2.setFault(nil)
+	w.awaitOK("bkt", "c1", "c2")
+	if len(c2.contents("bkt")) != 1 {
+		t.Error("the object is missing")
+	}
+}
