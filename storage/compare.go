@@ -24,17 +24,24 @@ func Compare(a, b Object) Comparison {
 // sameAttributes compares headers, metadata and tags as far as they are known: with
 // what a stamp says they were at the source, or else with each other.
 func sameAttributes(a, b Object) bool {
-	of, other := a.Attributes, b.Attributes
+	aIsCopy := stampMatches(a, b) && a.Source.Attributes != ""
+	bIsCopy := stampMatches(b, a) && b.Source.Attributes != ""
 	switch {
-	case stampMatches(a, b) && a.Source.Attributes != "":
-		of = a.Source.Attributes
-	case stampMatches(b, a) && b.Source.Attributes != "":
-		other = b.Source.Attributes
+	case aIsCopy && bIsCopy: // each says it is the other's copy
+		return agree(a.Source.Attributes, b.Attributes) && agree(b.Source.Attributes, a.Attributes)
+	case aIsCopy:
+		return agree(a.Source.Attributes, b.Attributes)
+	case bIsCopy:
+		return agree(b.Source.Attributes, a.Attributes)
 	case a.Source.ETag != "" && a.Source == b.Source:
 		return true
+	default:
+		return agree(a.Attributes, b.Attributes)
 	}
-	return of == "" || other == "" || of == other
 }
+
+// agree says whether two digests of attributes are equal, or one is not known.
+func agree(a, b string) bool { return a == "" || b == "" || a == b }
 
 func compareContent(a, b Object) Comparison {
 	switch {
