@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -321,6 +322,10 @@ func (w *world) awaitFor(d time.Duration, what string, cond func() bool) {
 		case <-sub.C:
 		case <-tick.C:
 		case <-deadline:
+			if os.Getenv("FADO_TEST_LOG") != "" {
+				stacks := make([]byte, 1<<20)
+				w.Logf("%s", stacks[:runtime.Stack(stacks, true)])
+			}
 			w.Fatalf("waited in vain: %s\n%s", what, w.dump())
 		}
 	}

@@ -339,7 +339,7 @@ func (v *eviction) judge(ctx context.Context, ref objectRef) error {
 		v.stays(ref, "the primary has another one")
 		return nil
 	default:
-		if err := v.elsewhere(ref); err != nil {
+		if err := v.elsewhere(ctx, ref); err != nil {
 			return err
 		}
 	}
@@ -355,22 +355,32 @@ func (v *eviction) judge(ctx context.Context, ref objectRef) error {
 
 // isForeign asks whether the object was found to be somebody else's before.
 func (e *Engine) isForeign(ctx context.Context, ref objectRef) bool {
+	row, err := e.pendingRow(ctx, ref)
+	return err != nil || row != nil && row.Foreign // not known: nothing is touched
+}
+
+// pendingRow returns an object's pending row, nil if it has none.
+func (e *Engine) pendingRow(ctx context.Context, ref objectRef) (*state.Pending, error) {
 	if !e.ctl.Router().Pending.Has(ref.bucket, ref.key, ref.cluster) {
-		return false
+		return nil, nil
 	}
 	rows, err := e.ctl.Store().ListPending(ctx, state.PendingFilter{Bucket: ref.bucket, Cluster: ref.cluster},
 		state.PendingKey{Bucket: ref.bucket, Key: ref.key}, 1)
-	if err != nil {
-		return true // not known: nothing is touched
+	if err != nil || len(rows) == 0 || rows[0].Key != ref.key {
+		return nil, err
 	}
-	return len(rows) == 1 && rows[0].Key == ref.key && rows[0].Foreign
+	return &rows[0], nil
 }
 
-// elsewhere says whether the object is where policy wants it now.
-func (v *eviction) elsewhere(ref objectRef) error {
-	router := v.ctl.Router()
-	for _, c := range router.Snapshot().WantedIn(nil, ref.bucket, ref.key) {
-		if router.Pending.Has(ref.bucket, ref.key, c) {
+// elsewhere says whether the object is where policy wants it now. A conflict at another
+// copy is for people to resolve and does not keep this one.
+func (v *eviction) elsewhere(ctx context.Context, ref objectRef) error {
+	for _, c := range v.ctl.Router().Snapshot().WantedIn(nil, ref.bucket, ref.key) {
+		row, err := v.pendingRow(ctx, objectRef{ref.bucket, ref.key, c})
+		if err != nil {
+			return err
+		}
+		if row != nil && row.Hold != state.HoldConflict {
 			return fmt.Errorf("%s is on its way to %s: %w", ref.key, c, errNotYet)
 		}
 	}

@@ -223,7 +223,7 @@ func (s *situation) replace(ctx context.Context, src, dst storage.Object) (verdi
 	if storage.Compare(src, dst) == storage.Equal {
 		return inStep, nil
 	}
-	if !s.owns(dst) && !s.supersedes(src, dst) {
+	if !s.mayTouch(ctx, dst) && !s.supersedes(src, dst) {
 		return 0, fmt.Errorf("%w: %s has another object of this key (%d bytes, ETag %s, modified %s)", errConflict,
 			s.cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
@@ -232,7 +232,7 @@ func (s *situation) replace(ctx context.Context, src, dst storage.Object) (verdi
 
 // remove takes an object away that the primary positively has not.
 func (s *situation) remove(ctx context.Context, dst storage.Object) (verdict, error) {
-	if !s.owns(dst) {
+	if !s.mayTouch(ctx, dst) {
 		return 0, fmt.Errorf("%w: an object %s has and the primary has not (%d bytes, ETag %s, modified %s)", errConflict,
 			s.cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
@@ -306,6 +306,13 @@ func (e *Engine) transfer(ctx context.Context, op *operation, src, dst *site, bu
 	}
 	e.given.note(givenRef(bucket, obj.Key, src, dst), obj)
 	return got.Size, nil
+}
+
+// mayTouch is owns with a fresh look at what is on record: a walk may have found the object
+// to be somebody else's since the task's row was claimed.
+func (s *situation) mayTouch(ctx context.Context, o storage.Object) bool {
+	s.foreign = s.foreign || s.isForeign(ctx, s.objectRef)
+	return s.owns(o)
 }
 
 // owns says whether FaDO may replace or remove what lies at the copy. An object with

@@ -23,10 +23,12 @@ type planner struct {
 	clustersChanged chan struct{} // for the storages' monitors
 	wake            chan struct{}
 	hooks           atomic.Int64 // changes that the hook told of
+	explained       atomic.Int64 // those of them that events told more about
 	looking         sync.WaitGroup
 
 	mu        sync.Mutex
 	all       bool
+	nextAll   time.Time // a pass over everything may begin
 	dirty     map[string]struct{}
 	due       map[string]time.Time // buckets to look at later
 	attempts  map[jobID]int        // jobs that failed in a row
@@ -127,35 +129,51 @@ func (p *planner) storageChanged() {
 // loop plans until ctx ends.
 func (p *planner) loop(ctx context.Context) {
 	defer p.looking.Wait()
-	sub := p.ctl.Events().Subscribe(1024)
-	defer sub.Close()
+	stop := p.follow(ctx)
+	defer stop()
 	p.loadAttention(ctx)
 	p.touchAll()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	full := time.Now()
-	var known int64 // hooks that events explained
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 			return
-		case ev := <-sub.C:
-			known += p.noteEvent(ev)
-			continue
 		case <-p.wake:
 		case <-tick.C:
-			known = p.reconcileHooks(known)
+			p.reconcileHooks()
 			if p.promote(); time.Since(full) > p.tune.PlanEvery {
 				full = time.Now()
 				p.touchAll()
 			}
 		}
-		if sub.Missed() > 0 {
-			p.touchAll()
-			p.clusterChange()
-		}
 		p.round(ctx)
 	}
+}
+
+// follow marks what changes of resources concern, as they are told of; stop ends it.
+func (p *planner) follow(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	sub := p.ctl.Events().Subscribe(1024)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer sub.Close()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case ev := <-sub.C:
+				p.explained.Add(p.noteEvent(ev))
+			}
+			if sub.Missed() > 0 {
+				p.touchAll()
+				p.clusterChange()
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 // noteEvent marks what a change of a resource concerns, and says how many changes it
@@ -178,13 +196,12 @@ func (p *planner) noteEvent(ev control.Event) int64 {
 
 // reconcileHooks plans everything when the hook told of more changes than events did: a
 // configuration was attached or detached.
-func (p *planner) reconcileHooks(known int64) int64 {
-	if n := p.hooks.Load(); n > known {
+func (p *planner) reconcileHooks() {
+	if n := p.hooks.Load(); n > p.explained.Load() {
+		p.explained.Store(n)
 		p.touchAll()
 		p.clusterChange()
-		return n
 	}
-	return known
 }
 
 // promote makes buckets dirty whose time has come.
@@ -202,17 +219,42 @@ func (p *planner) promote() {
 
 // round looks at every bucket that was marked.
 func (p *planner) round(ctx context.Context) {
+	began := time.Now()
+	p.named(ctx)
 	p.mu.Lock()
-	all, dirty := p.all, p.dirty
-	p.all, p.dirty = false, make(map[string]struct{})
+	all := p.all && !began.Before(p.nextAll)
+	p.all = p.all && !all
 	p.mu.Unlock()
-	tables := newTables(p.ctl)
-	if all {
-		p.ctl.Router().Snapshot().Buckets(func(b string) bool {
-			p.plan(ctx, tables, b)
-			return ctx.Err() == nil
-		})
+	if !all {
+		return
 	}
+	tables, n := newTables(p.ctl), 0
+	p.ctl.Router().Snapshot().Buckets(func(b string) bool {
+		p.plan(ctx, tables, b)
+		if n++; n%256 == 0 {
+			p.named(ctx)
+		}
+		return ctx.Err() == nil
+	})
+	// Many changes of policies in a row cost at most a third of a core, however many
+	// buckets there are.
+	p.mu.Lock()
+	p.nextAll = time.Now().Add(2 * time.Since(began))
+	p.mu.Unlock()
+}
+
+// named looks at the buckets that were marked by name: somebody waits for those.
+func (p *planner) named(ctx context.Context) {
+	p.mu.Lock()
+	dirty := p.dirty
+	if len(dirty) > 0 {
+		p.dirty = make(map[string]struct{})
+	}
+	p.mu.Unlock()
+	if len(dirty) == 0 {
+		return
+	}
+	tables := newTables(p.ctl)
 	for b := range dirty {
 		if ctx.Err() != nil {
 			return
