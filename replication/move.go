@@ -381,8 +381,8 @@ func (c *carry) bring(ctx context.Context, op *operation, key string, src, dst *
 		return false, nil
 	case dst != nil && storage.Compare(*src, *dst) == storage.Equal:
 		return false, nil
-	case dst != nil && c.gave(givenRef(c.bucket, key, c.old, c.new), *src):
-		return false, nil // it got over before, and was replaced there
+	case c.gave(givenRef(c.bucket, key, c.old, c.new), *src):
+		return false, nil // it got over before, and was replaced or deleted there
 	case dst != nil && !dst.Replica && !writtenBefore(*dst, c.known):
 		return false, c.leave(ctx, key, "it was written at the former primary, and another one at the new")
 	case dst != nil:

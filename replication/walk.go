@@ -149,7 +149,7 @@ func (r *run) syncCopy(ctx context.Context, id copyID) error {
 	if err := b.finish(ctx); err != nil {
 		return err
 	}
-	if !live || !stillLive || epoch != stillEpoch {
+	if w.row.Cursor != "" || !live || !stillLive || epoch != stillEpoch {
 		r.sweeper.soon(id.bucket) // changes behind the cursor may have gone unnoticed
 	}
 	return nil
