@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -371,7 +372,36 @@ func (s *Server) end(sig syscall.Signal) {
 }
 
 // Pause freezes the server (SIGSTOP): it accepts connections and never answers.
-func (s *Server) Pause() { s.lockedSignal(syscall.SIGSTOP) }
+//
+// It returns when every thread of the server has stopped: the signal alone reaches them
+// one after the other, and one that runs yet may answer.
+func (s *Server) Pause() {
+	s.lockedSignal(syscall.SIGSTOP)
+	for until := time.Now().Add(stopTimeout); !s.stopped() && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// stopped says whether all threads of the server are stopped, or it does not run.
+func (s *Server) stopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running() {
+		return true
+	}
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.Cmd.Process.Pid))
+	for _, t := range threads {
+		stat, err := os.ReadFile(t)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		// The state follows the name, which is in parentheses and may contain any.
+		if _, state, ok := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')'):]), ") "); ok && state[0] != 'T' {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume lets a paused server go on.
 func (s *Server) Resume() { s.lockedSignal(syscall.SIGCONT) }
