@@ -175,6 +175,9 @@ type Change struct {
 // to the millisecond. Every error that means "can't reach or write" wraps
 // ErrUnavailable; errors leave the store as it was.
 type Store interface {
+	Pulls
+	Uploads
+
 	// Kind is "sqlite" or "postgres".
 	Kind() string
 
@@ -286,8 +289,8 @@ type Tx interface {
 	List(k catalog.Kind, after string, limit int) ([]Record, error)
 	// Put adds or replaces a record; its Rev is set by the store.
 	Put(r Record) error
-	// Delete removes a record, with a bucket's copies and pending rows; ErrNotFound
-	// if there is none.
+	// Delete removes a record, with a bucket's copies, pending and pulled rows;
+	// ErrNotFound if there is none.
 	Delete(k catalog.Kind, name string) error
 	// Referrers returns resources that refer to one, sorted, at most limit.
 	Referrers(to Ref, limit int) ([]Ref, error)

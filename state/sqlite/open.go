@@ -275,6 +275,7 @@ func sampleCheck(ctx context.Context, conn *sql.Conn) error {
 		"copies ORDER BY bucket %s, prefix %s", "pending ORDER BY id %s, id %s",
 		"pending ORDER BY bucket %s, key %s", "pending ORDER BY bucket %s, cluster %s",
 		"backlog ORDER BY bucket %s, cluster %s", "changes ORDER BY id %s, id %s",
+		"pulled ORDER BY bucket %s, key %s", "uploads ORDER BY bucket %s, key %s",
 	} {
 		for _, dir := range []string{"ASC", "DESC"} {
 			if err := readThrough(ctx, conn, "SELECT * FROM "+fmt.Sprintf(order, dir, dir)+" LIMIT 1"); err != nil {

@@ -165,8 +165,10 @@ func (t *tx) Delete(k catalog.Kind, name string) error {
 		if err := removeReferrers(t.w, k, name, refs); err != nil || k != catalog.KindBucket {
 			return err
 		}
-		if _, err := t.w.exec("DELETE FROM pending WHERE bucket = ?", name); err != nil {
-			return err
+		for _, text := range [...]string{"DELETE FROM pending WHERE bucket = ?", "DELETE FROM pulled WHERE bucket = ?"} {
+			if _, err := t.w.exec(text, name); err != nil {
+				return err
+			}
 		}
 		n, err := t.w.exec("DELETE FROM copies WHERE bucket = ?", name)
 		if n > 0 {

@@ -238,6 +238,9 @@ func testReopen(t *testing.T, fx Fixture) {
 	held := state.Pending{Bucket: "b", Key: "held", Cluster: "c1", Size: 7, Since: at(1), Attempts: 2, NextAttempt: at(5), Error: "why", Hold: state.HoldDeletes, Foreign: true, Background: true}
 	held = add(t, s, held)[0]
 	ok(t, s.PutMeta(ctx, "paused", "yes"))
+	ok(t, s.PutPulled(ctx, pulled("b", "pulled", "c1", 3, 1, 2)))
+	upload := state.Upload{Bucket: "b", Key: "k", Cluster: "c1", Token: "t", Started: at(1)}
+	ok(t, s.PutUpload(ctx, upload))
 	seq, backlogs := must(s.Seq(ctx))(t), must(s.Backlogs(ctx, ""))(t)
 	ok(t, s.Close())
 
@@ -249,6 +252,8 @@ func testReopen(t *testing.T, fx Fixture) {
 	equal(t, "meta", must(s.GetMeta(ctx, "paused"))(t), "yes")
 	equal(t, "Seq", must(s.Seq(ctx))(t), seq)
 	equal(t, "backlogs", must(s.Backlogs(ctx, ""))(t), backlogs)
+	equal(t, "pulled rows", listPulled(t, s, state.PulledFilter{}, 0), []state.Pulled{pulled("b", "pulled", "c1", 3, 1, 2)})
+	equal(t, "upload", must(s.GetUpload(ctx, "b", "k", "c1"))(t), upload)
 	equal(t, "changes", len(must(s.Changes(ctx, cluster.Rev, 0))(t)), 1)
 	update(t, s, func(tx state.Tx) error {
 		equal(t, "referrers", must(tx.Referrers(ref(catalog.KindZone, "eu"), 9))(t), []state.Ref{ref(catalog.KindCluster, "c1")})
@@ -290,6 +295,16 @@ func testClosed(t *testing.T, fx Fixture) {
 		"PutMeta":       func() error { return s.PutMeta(ctx, "k", "v") },
 		"Changes":       func() error { _, err := s.Changes(ctx, 0, 0); return err },
 		"Seq":           func() error { _, err := s.Seq(ctx); return err },
+		"PutPulled":     func() error { return s.PutPulled(ctx, state.Pulled{}) },
+		"TouchPulled":   func() error { return s.TouchPulled(ctx, state.Pulled{}) },
+		"DeletePulled":  func() error { return s.DeletePulled(ctx, state.PulledKey{}) },
+		"ListPulled":    func() error { _, err := s.ListPulled(ctx, state.PulledFilter{}, 0); return err },
+		"EachPulled":    func() error { return s.EachPulled(ctx, func(state.Pulled) error { return nil }) },
+		"PulledBytes":   func() error { _, err := s.PulledBytes(ctx); return err },
+		"PutUpload":     func() error { return s.PutUpload(ctx, state.Upload{}) },
+		"GetUpload":     func() error { _, err := s.GetUpload(ctx, "b", "k", "c"); return err },
+		"DeleteUpload":  func() error { return s.DeleteUpload(ctx, "b", "k", "c") },
+		"EachUpload":    func() error { return s.EachUpload(ctx, func(state.Upload) error { return nil }) },
 		"TryLock":       func() error { _, _, err := s.TryLock(ctx, "l"); return err },
 	} {
 		t.Run(name, func(t *testing.T) { isErr(t, call(), state.ErrUnavailable) })

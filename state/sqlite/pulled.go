@@ -1,0 +1,158 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"github.com/fado-project/fado/state"
+)
+
+const pulledColumns = `id, bucket, key, cluster, size, etag, used_at, until`
+
+// PutPulled implements state.Pulls.
+func (s *Store) PutPulled(ctx context.Context, rows ...state.Pulled) error {
+	return s.eachPulled(ctx, "noting objects copied on demand", rows, func(w *writer, p state.Pulled) error {
+		_, err := w.exec(`INSERT INTO pulled (bucket, key, cluster, size, etag, used_at, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+			ON CONFLICT (bucket, key, cluster) DO UPDATE SET size = ?4, etag = ?5, used_at = ?6, until = ?7`,
+			p.Bucket, p.Key, p.Cluster, p.Size, p.ETag, toMillis(p.UsedAt), toMillis(p.Until))
+		return err
+	})
+}
+
+// TouchPulled implements state.Pulls.
+func (s *Store) TouchPulled(ctx context.Context, rows ...state.Pulled) error {
+	return s.eachPulled(ctx, "noting the use of objects copied on demand", rows, func(w *writer, p state.Pulled) error {
+		_, err := w.exec(`UPDATE pulled SET used_at = max(used_at, ?4), until = max(until, ?5) WHERE bucket = ?1 AND key = ?2 AND cluster = ?3`,
+			p.Bucket, p.Key, p.Cluster, toMillis(p.UsedAt), toMillis(p.Until))
+		return err
+	})
+}
+
+func (s *Store) eachPulled(ctx context.Context, doing string, rows []state.Pulled, f func(*writer, state.Pulled) error) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.write(ctx, doing, progress, func(w *writer) error {
+		for _, p := range rows {
+			if err := f(w, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// DeletePulled implements state.Pulls.
+func (s *Store) DeletePulled(ctx context.Context, rows ...state.PulledKey) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.write(ctx, "forgetting objects copied on demand", progress, func(w *writer) error {
+		for _, k := range rows {
+			if _, err := w.exec("DELETE FROM pulled WHERE bucket = ? AND key = ? AND cluster = ?", k.Bucket, k.Key, k.Cluster); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ListPulled implements state.Pulls.
+func (s *Store) ListPulled(ctx context.Context, f state.PulledFilter, limit int) ([]state.Pulled, error) {
+	err := s.reading(ctx)
+	if err == nil {
+		var all []state.Pulled
+		text, args := pulledQuery(f, limit)
+		if all, err = collect(s.r, scanPulled, text, args...); err == nil {
+			return all, nil
+		}
+	}
+	return nil, s.wrap("listing objects copied on demand", err)
+}
+
+// pulledQuery names the index that holds what matches already in order, so that a page
+// costs a page. Expired rows are few among those that are not, and are sorted.
+func pulledQuery(f state.PulledFilter, limit int) (string, []any) {
+	index := "pulled_used"
+	terms := []string{"TRUE"}
+	var args []any
+	if f.Bucket != "" {
+		index, terms, args = "pulled_used_bucket", append(terms, "bucket = ?"), append(args, f.Bucket)
+	}
+	if f.Cluster != "" {
+		if f.Bucket == "" {
+			index = "pulled_used_cluster"
+		}
+		terms, args = append(terms, "cluster = ?"), append(args, f.Cluster)
+	}
+	if !f.Expired.IsZero() {
+		index, terms, args = "pulled_until", append(terms, "until <= ?"), append(args, toMillis(f.Expired))
+	}
+	return "SELECT " + pulledColumns + " FROM pulled INDEXED BY " + index + " WHERE " + strings.Join(terms, " AND ") +
+		" ORDER BY used_at, id LIMIT ?", append(args, noLimit(limit))
+}
+
+// EachPulled implements state.Pulls.
+func (s *Store) EachPulled(ctx context.Context, f func(state.Pulled) error) error {
+	after := int64(0)
+	for {
+		err := s.reading(ctx)
+		last := after
+		var page []state.Pulled
+		if err == nil {
+			page, err = collect(s.r, func(rows *sql.Rows) (state.Pulled, error) {
+				p, id, err := scanPulledID(rows)
+				last = id
+				return p, err
+			}, "SELECT "+pulledColumns+" FROM pulled WHERE id > ? ORDER BY id LIMIT ?", after, pageRows)
+		}
+		if err != nil {
+			return s.wrap("reading objects copied on demand", err)
+		}
+		for _, p := range page {
+			if err := f(p); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageRows {
+			return nil
+		}
+		after = last
+	}
+}
+
+// PulledBytes implements state.Pulls.
+func (s *Store) PulledBytes(ctx context.Context) (map[string]int64, error) {
+	type sum struct {
+		cluster string
+		bytes   int64
+	}
+	err := s.reading(ctx)
+	var all []sum
+	if err == nil {
+		all, err = collect(s.r, func(rows *sql.Rows) (v sum, err error) {
+			return v, rows.Scan(&v.cluster, &v.bytes)
+		}, "SELECT cluster, bytes FROM pulled_sums")
+	}
+	if err != nil {
+		return nil, s.wrap("summing objects copied on demand", err)
+	}
+	sums := make(map[string]int64, len(all))
+	for _, v := range all {
+		sums[v.cluster] = v.bytes
+	}
+	return sums, nil
+}
+
+func scanPulled(rows *sql.Rows) (state.Pulled, error) {
+	p, _, err := scanPulledID(rows)
+	return p, err
+}
+
+func scanPulledID(rows *sql.Rows) (p state.Pulled, id int64, err error) {
+	var used, until int64
+	err = rows.Scan(&id, &p.Bucket, &p.Key, &p.Cluster, &p.Size, &p.ETag, &used, &until)
+	p.UsedAt, p.Until = fromMillis(used), fromMillis(until)
+	return p, id, err
+}

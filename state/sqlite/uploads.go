@@ -1,0 +1,76 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/fado-project/fado/state"
+)
+
+// PutUpload implements state.Uploads.
+func (s *Store) PutUpload(ctx context.Context, u state.Upload) error {
+	return s.write(ctx, "noting an upload", progress, func(w *writer) error {
+		_, err := w.exec(`INSERT INTO uploads (bucket, key, cluster, token, started) VALUES (?1, ?2, ?3, ?4, ?5)
+			ON CONFLICT (bucket, key, cluster) DO UPDATE SET token = ?4, started = ?5`,
+			u.Bucket, u.Key, u.Cluster, u.Token, toMillis(u.Started))
+		return err
+	})
+}
+
+// GetUpload implements state.Uploads.
+func (s *Store) GetUpload(ctx context.Context, bucket, key, cluster string) (state.Upload, error) {
+	err := s.reading(ctx)
+	if err == nil {
+		var all []state.Upload
+		all, err = collect(s.r, scanUpload, "SELECT bucket, key, cluster, token, started FROM uploads WHERE bucket = ? AND key = ? AND cluster = ?", bucket, key, cluster)
+		if len(all) == 1 && err == nil {
+			return all[0], nil
+		}
+		if err == nil {
+			err = fmt.Errorf("upload of %s/%s to %s: %w", bucket, key, cluster, state.ErrNotFound)
+		}
+	}
+	return state.Upload{}, s.wrap("reading an upload", err)
+}
+
+// DeleteUpload implements state.Uploads.
+func (s *Store) DeleteUpload(ctx context.Context, bucket, key, cluster string) error {
+	return s.write(ctx, "forgetting an upload", progress, func(w *writer) error {
+		_, err := w.exec("DELETE FROM uploads WHERE bucket = ? AND key = ? AND cluster = ?", bucket, key, cluster)
+		return err
+	})
+}
+
+// EachUpload implements state.Uploads.
+func (s *Store) EachUpload(ctx context.Context, f func(state.Upload) error) error {
+	var after state.Upload
+	for {
+		err := s.reading(ctx)
+		var page []state.Upload
+		if err == nil {
+			page, err = collect(s.r, scanUpload, `SELECT bucket, key, cluster, token, started FROM uploads
+				WHERE (bucket, key, cluster) > (?, ?, ?) ORDER BY bucket, key, cluster LIMIT ?`,
+				after.Bucket, after.Key, after.Cluster, pageRows)
+		}
+		if err != nil {
+			return s.wrap("reading uploads", err)
+		}
+		for _, u := range page {
+			if err := f(u); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageRows {
+			return nil
+		}
+		after = page[len(page)-1]
+	}
+}
+
+func scanUpload(rows *sql.Rows) (u state.Upload, err error) {
+	var started int64
+	err = rows.Scan(&u.Bucket, &u.Key, &u.Cluster, &u.Token, &started)
+	u.Started = fromMillis(started)
+	return u, err
+}
