@@ -57,7 +57,7 @@ demo: bin/caddy bin/fn bin/demo $(STAMPS)/minio-$(MINIO_VERSION) ## the main job
 	@exec bin/demo
 
 .PHONY: test
-test: prereqs tools ## all tests, on real MinIO, versitygw and SQLite
+test: prereqs tools ## all tests, on real MinIO, versitygw, PostgreSQL and SQLite
 	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -timeout 20m ./...
 	FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -race -short -timeout 20m $(RACE_PKGS)
 
@@ -78,17 +78,21 @@ tools: $(STAMPS)/minio-$(MINIO_VERSION) $(STAMPS)/minio-mute-$(MINIO_MUTE) $(STA
 clean: ## remove what was built, the tools excepted
 	rm -rf bin bench/out
 
-# What a bare Debian machine with Go lacks: a C compiler for the race detector.
+# What a bare Debian machine with Go lacks: a C compiler for the race detector, and a
+# PostgreSQL, which the tests start themselves. A server elsewhere will do for most of
+# them: FADO_TEST_POSTGRES=postgres://superuser:password@host/postgres.
 .PHONY: prereqs
 prereqs:
 	@command -v cc >/dev/null || $(MAKE) --no-print-directory apt-gcc
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(MAKE) --no-print-directory apt-postgresql
 
-.PHONY: apt-gcc apt-wrk
+.PHONY: apt-gcc apt-wrk apt-postgresql
 apt-gcc: APT := gcc libc6-dev
 apt-wrk: APT := wrk
-apt-gcc apt-wrk:
+apt-postgresql: APT := postgresql
+apt-gcc apt-wrk apt-postgresql:
 	@command -v apt-get >/dev/null || { echo "please install: $(APT)" >&2; exit 1; }
-	@SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; $$SUDO apt-get update -q && $$SUDO apt-get install -yq $(APT)
+	@SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; $$SUDO apt-get update -q && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $(APT)
 
 # Each stamp stands for one binary of one version.
 define install

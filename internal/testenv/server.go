@@ -1,8 +1,8 @@
 // Package testenv starts the real parts that tests, benchmarks and the demo work on:
-// MinIO and versitygw servers on free loopback ports, and a TCP proxy that breaks
-// connections on demand.
+// MinIO, versitygw and PostgreSQL servers on free loopback ports, and a TCP proxy that
+// breaks connections on demand.
 //
-// [Start] and [NewProxy] return errors and need no testing.T; [MinIO], [VersityGW]
+// [Start], [StartPostgres] and [NewProxy] return errors and need no testing.T; [MinIO], [VersityGW]
 // and the other functions that take a testing.TB wrap them, clean up with the test,
 // and skip where a binary is missing. Every server dies with the process that
 // started it, however that ends.

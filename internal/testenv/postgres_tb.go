@@ -1,0 +1,106 @@
+package testenv
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"sync"
+	"testing"
+)
+
+// PostgresServer starts a PostgreSQL server of the test's own, which it may stop, kill
+// and pause. Without PostgreSQL the test is skipped, or fails if FADO_REQUIRE_TOOLS=1.
+func PostgresServer(tb testing.TB, opts ...PostgresOptions) *Postgres {
+	tb.Helper()
+	var o PostgresOptions
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	p, err := StartPostgres(context.Background(), o)
+	skipWithoutPostgres(tb, err)
+	tb.Cleanup(p.Close)
+	return p
+}
+
+// Database makes an empty database that goes with the test, and returns its connection
+// string.
+func (p *Postgres) Database(tb testing.TB) string {
+	tb.Helper()
+	name, err := p.NewDatabase(context.Background())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p.DSN(name)
+}
+
+// shared is the server that the tests of a package have in common.
+var shared struct {
+	sync.Mutex
+	server *Postgres
+	err    error
+}
+
+// PostgresDatabase makes an empty database on a server that all tests of the package
+// share, or on the one whose connection string is in FADO_TEST_POSTGRES, and returns
+// its connection string. The database goes with the test. TestMain ends the server: see
+// [Main].
+func PostgresDatabase(tb testing.TB) string {
+	tb.Helper()
+	ctx := context.Background()
+	admin := os.Getenv("FADO_TEST_POSTGRES")
+	if admin == "" {
+		shared.Lock()
+		if shared.server == nil && shared.err == nil {
+			shared.server, shared.err = StartPostgres(ctx, PostgresOptions{})
+		}
+		p, err := shared.server, shared.err
+		shared.Unlock()
+		skipWithoutPostgres(tb, err)
+		admin = p.DSN("postgres")
+	}
+	u, err := url.Parse(admin)
+	if err != nil {
+		tb.Fatal("FADO_TEST_POSTGRES: expected a URL such as postgres://user:password@host:5432/postgres")
+	}
+	name, err := newDatabase(ctx, admin)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := dropDatabase(ctx, admin, name); err != nil {
+			tb.Error(err)
+		}
+	})
+	u.Path = "/" + name
+	return u.String()
+}
+
+func skipWithoutPostgres(tb testing.TB, err error) {
+	tb.Helper()
+	if errors.Is(err, ErrNoPostgres) && os.Getenv("FADO_REQUIRE_TOOLS") != "1" {
+		tb.Skip(err)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Main runs a package's tests and ends the PostgreSQL server they shared:
+//
+//	func TestMain(m *testing.M) { goleak.VerifyTestMain(testenv.Main(m)) }
+func Main(m *testing.M) interface{ Run() int } { return mainOf{m} }
+
+type mainOf struct{ m *testing.M }
+
+func (m mainOf) Run() int {
+	defer func() {
+		shared.Lock()
+		defer shared.Unlock()
+		if shared.server != nil {
+			shared.server.Close()
+			shared.server = nil
+		}
+	}()
+	return m.m.Run()
+}
