@@ -44,6 +44,8 @@ type Client struct {
 	mu         sync.Mutex
 	versioning map[string]versioningEntry // by physical bucket
 
+	parts chan struct{} // bounds the parts in memory on their way here
+
 	// Bounds on waiting; tests shorten them.
 	answerWait, stallWait, completeWait time.Duration
 	settleWait                          time.Duration
@@ -89,6 +91,7 @@ func Open(cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		cfg: cfg, endpoint: u, versioning: make(map[string]versioningEntry),
+		parts:      make(chan struct{}, partBuffersEach),
 		answerWait: answerTimeout, stallWait: stallTimeout, completeWait: completeTimeout,
 		settleWait: settleTimeout, silence: silenceTimeout,
 	}

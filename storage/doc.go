@@ -29,6 +29,28 @@
 // and the bytes read are those the source announced. Bodies are not signed: that would
 // cost as much as all the rest, and proves no more.
 //
+// # Large objects
+//
+// Parts are copied several at a time. An object that was uploaded in parts keeps them, and
+// its parts stream through. One that was uploaded in one piece goes in one stream up to
+// 128 MiB, which costs the least: the destination checks it by its MD5. From there on it
+// goes in parts of 8 MiB, read into memory that all copies share (24 MiB for copies to one
+// storage, 96 MiB in all): each part carries a checksum that the destination checks, and
+// passes, in the order of the parts, through a digest of the whole that is compared with
+// the source's before the upload is completed. That is the full-object checksum the source
+// keeps (CRC-32C, CRC-64/NVME or CRC-32, which cost next to nothing), else its MD5, which
+// costs a core about 1.6 s per GiB and is then what bounds the rate. The ETag stays where it can be preserved,
+// and is another one elsewhere: there the stamp tells.
+//
+// An upload of 32 MiB and more is noted outside ([UploadNote]): which upload, of which
+// version, in what parts, begun with which metadata, and the digest's state after the
+// parts done. A copy that was cut, or whose process died, asks the destination which parts
+// it has and goes on, if all of that is still so; else the parts are aborted, as they are
+// when they can't become a verified copy. What is sent again is what was in flight and,
+// where the content is digested in order, the parts since the last note (up to 4, and
+// those that came before their turn). An upload whose process died in the instant between
+// its beginning and its note is left to the storage's own expiry of incomplete uploads.
+//
 // # What MinIO does with a replica's writes
 //
 // Found by experiment with MinIO 2025-09-07, and held by this package's tests. "A

@@ -8,6 +8,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"net/url"
@@ -28,9 +29,10 @@ const (
 // inParts says whether the copy is a multipart upload. An object that was uploaded
 // in parts is copied in the same parts, so that its ETag comes out the same on any
 // storage, and checks the content on the way; one that was not goes in one piece,
-// for the same reason, up to the size S3 takes.
+// for the same reason, up to the size from which parts that go at the same time, and
+// stay when the rest is cut, are worth another ETag.
 func (t *transfer) inParts() bool {
-	return t.obj.Size > maxSingle || (partsOf(t.obj.ETag) > 0 && t.obj.Size > smallObject)
+	return t.obj.Size >= orderedFrom || (partsOf(t.obj.ETag) > 0 && t.obj.Size > smallObject)
 }
 
 // layout says how an object is cut into parts.
@@ -38,6 +40,8 @@ type layout struct {
 	count    int
 	size     int64 // of every part but the last; 0: as the source's parts are
 	verified bool  // the parts' ETags must add up to the source's
+	// digest of the whole content, computed in order; nil: each part is checked by itself.
+	digest *contentDigest
 }
 
 // upload is a multipart upload under way.
@@ -46,11 +50,17 @@ type upload struct {
 	id     string
 	layout layout
 	head   http.Header // the source's
+	begun  string      // see begunWith
 	cancel context.CancelCauseFunc
 
 	mu    sync.Mutex
 	parts []completedPart
 	bytes int64
+
+	// The digest of the first parts, where the layout has one. Only the part whose turn
+	// it is touches it.
+	hash   hash.Hash
+	hashed int
 }
 
 type completedPart struct {
@@ -61,56 +71,89 @@ type completedPart struct {
 	checksum   string
 }
 
-// copyParts copies by a multipart upload of parallel parts.
+// copyParts copies by a multipart upload of parallel parts. An upload that was cut is
+// gone on with, see UploadNote.
 func (t *transfer) copyParts(ctx context.Context) (Object, error) {
-	first, l, err := t.firstPart(ctx)
+	src, err := t.open(ctx)
 	if err != nil {
 		return Object{}, err
 	}
-	defer first.Body.Close()
-	if l.count == 0 {
-		_ = first.Body.Close()
+	defer src.close()
+	if src.layout.count == 0 {
+		src.close()
 		return t.copyWhole(ctx)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	u := &upload{t: t, layout: l, head: first.Header, cancel: cancel, parts: make([]completedPart, l.count)}
+	u := &upload{t: t, layout: src.layout, head: src.head, cancel: cancel, parts: make([]completedPart, src.layout.count)}
 	if q, err := u.begin(ctx); err != nil {
-		return t.afterRefusal(ctx, q, first.Header, err)
+		return t.afterRefusal(ctx, q, src.head, err)
 	}
-	h, err := u.transferAndComplete(ctx, first)
+	h, err := u.transferAndComplete(ctx, src.first)
 	if err != nil {
-		u.abort(ctx)
+		u.giveUp(ctx, err)
 		return Object{}, err
+	}
+	if u.noted() {
+		_ = t.opts.Upload.Clear(context.WithoutCancel(ctx)) // what stays is found to be gone later
 	}
 	return t.result(h), nil
 }
 
-// firstPart opens the first part and decides on the layout; count 0 means that the
-// object is better copied as a whole.
-func (t *transfer) firstPart(ctx context.Context) (*http.Response, layout, error) {
+// opened is a source object about to be copied in parts.
+type opened struct {
+	head   http.Header
+	layout layout         // count 0: it is better copied as a whole
+	first  *http.Response // the first part, where that was how to find out; nil otherwise
+}
+
+func (o *opened) close() {
+	if o.first != nil {
+		_ = o.first.Body.Close()
+	}
+}
+
+// open decides on the layout: the source's own parts, where it tells them; parts in
+// order, where it keeps a checksum of the whole; else parts that are checked one by one.
+func (t *transfer) open(ctx context.Context) (*opened, error) {
 	n := partsOf(t.obj.ETag)
 	if n > 0 && n <= maxParts {
 		resp, err := t.get(ctx, url.Values{"partNumber": {"1"}}, "")
 		if err != nil {
-			return nil, layout{}, err
+			return nil, err
 		}
 		told, _ := strconv.Atoi(resp.Header.Get("X-Amz-Mp-Parts-Count"))
 		if told == n && (n == 1 || resp.ContentLength >= minPart) {
-			return resp, layout{count: n, verified: !encrypted(resp.Header)}, nil
+			return &opened{resp.Header, layout{count: n, verified: !encrypted(resp.Header)}, resp}, nil
 		}
 		_ = resp.Body.Close()
 	}
+	head, err := t.head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := contentDigestOf(t.obj.ETag, head)
+	if l := orderedLayout(t.obj.Size, d); d != nil && l.count <= maxParts && l.count > 1 && l.count != n {
+		return &opened{head: head, layout: l}, nil
+	}
+	return t.openOwn(ctx, n)
+}
+
+// openOwn opens the first of parts that are checked one by one.
+func (t *transfer) openOwn(ctx context.Context, n int) (*opened, error) {
 	l := ownLayout(t.obj.Size, n)
 	resp, err := t.get(ctx, nil, l.byteRange(1, t.obj.Size))
-	if err == nil && resp.ContentLength != min(l.size, t.obj.Size) {
+	if err != nil {
+		return nil, err
+	}
+	if want := l.bytesOf(1, t.obj.Size); resp.ContentLength != want {
 		_ = resp.Body.Close()
-		err = t.src.fail(t.putRequest(), ErrPrecondition, "a range of %d bytes has %d", min(l.size, t.obj.Size), resp.ContentLength)
+		return nil, t.src.fail(t.putRequest(), ErrPrecondition, "a range of %d bytes has %d", want, resp.ContentLength)
 	}
 	if l.count == 1 {
 		l.count = 0
 	}
-	return resp, l, err
+	return &opened{resp.Header, l, resp}, nil
 }
 
 // ownLayout cuts an object into parts of our choice. Their number is not that of the
@@ -127,6 +170,11 @@ func ownLayout(size int64, sourceParts int) layout {
 func (l layout) byteRange(part int, size int64) string {
 	from := int64(part-1) * l.size
 	return fmt.Sprintf("bytes=%d-%d", from, min(from+l.size, size)-1)
+}
+
+// bytesOf returns a part's length, where the parts are of our choice.
+func (l layout) bytesOf(part int, size int64) int64 {
+	return min(l.size, size-int64(part-1)*l.size)
 }
 
 func (u *upload) request(name, method string, query url.Values) *request {
@@ -146,6 +194,10 @@ func (u *upload) begin(ctx context.Context) (*request, error) {
 	if !u.layout.verified && u.t.to.trailers {
 		q.header.Set(uploadChecksum, "CRC32C")
 	}
+	u.begun = begunWith(q)
+	if going, err := u.resume(ctx); going || err != nil {
+		return q, err
+	}
 	var x struct {
 		XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
 		UploadID string   `xml:"UploadId"`
@@ -157,6 +209,10 @@ func (u *upload) begin(ctx context.Context) (*request, error) {
 		return q, u.t.dst.fail(q, ErrUnavailable, "the answer is not S3's: no upload ID")
 	}
 	u.id = x.UploadID
+	if err := u.note(ctx, 0, nil); err != nil {
+		u.abort(ctx)
+		return q, err
+	}
 	return q, nil
 }
 
@@ -174,7 +230,11 @@ func (u *upload) decode(ctx context.Context, q *request, into any) (http.Header,
 }
 
 func (u *upload) transferAndComplete(ctx context.Context, first *http.Response) (http.Header, error) {
-	if err := u.transferParts(ctx, first); err != nil {
+	move := func() error { return u.transferParts(ctx, first) }
+	if u.layout.digest != nil {
+		move = func() error { return u.transferOrdered(ctx) }
+	}
+	if err := move(); err != nil {
 		return nil, err
 	}
 	if u.bytes != u.t.obj.Size {
@@ -195,6 +255,9 @@ func (u *upload) transferParts(ctx context.Context, first *http.Response) error 
 	go func() {
 		defer close(next)
 		for n := 1; n <= u.layout.count; n++ {
+			if u.has(n) {
+				continue
+			}
 			select {
 			case next <- n:
 			case <-ctx.Done():
@@ -222,7 +285,7 @@ func (u *upload) transferPart(ctx context.Context, n int, first *http.Response) 
 	var err error
 	for attempt := range partAttempts {
 		var resp *http.Response
-		if n == 1 && attempt == 0 {
+		if n == 1 && attempt == 0 && first != nil {
 			resp = first
 		} else if resp, err = u.openPart(ctx, n); err != nil {
 			if !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
@@ -270,24 +333,40 @@ func (u *upload) putPart(ctx context.Context, n int, resp *http.Response) error 
 	if err != nil {
 		return err
 	}
-	p := completedPart{PartNumber: n, ETag: trimETag(h.Get("ETag")), checksum: h.Get(crc32cHeader)}
+	etag := trimETag(h.Get("ETag"))
+	if got := hex.EncodeToString(sum.Sum(nil)); !u.layout.verified && !q.trailing && plainMD5(etag) && etag != got {
+		return u.t.dst.fail(q, ErrCorrupt, "ETag is %s, sent %s", etag, got)
+	}
+	u.completed(n, q.size, h)
+	return nil
+}
+
+// completed notes a part that the destination has.
+func (u *upload) completed(n int, size int64, answer http.Header) {
+	p := completedPart{PartNumber: n, ETag: trimETag(answer.Get("ETag")), checksum: answer.Get(crc32cHeader)}
 	if p.plain = plainMD5(p.ETag); p.plain {
 		_, _ = hex.Decode(p.sum[:], []byte(p.ETag))
-	}
-	if !u.layout.verified && !q.trailing && p.plain && !bytes.Equal(sum.Sum(nil), p.sum[:]) {
-		return u.t.dst.fail(q, ErrCorrupt, "ETag is %s, sent %x", p.ETag, sum.Sum(nil))
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.parts[n-1] = p
-	u.bytes += q.size
-	return nil
+	u.bytes += size
+}
+
+// has says whether a part is at the destination already.
+func (u *upload) has(n int) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.parts[n-1].ETag != ""
 }
 
 // verify checks that the parts, as dst received them, add up to the source's ETag
 // (S3 API reference: the MD5 of the parts' MD5s, a dash, their number).
 func (u *upload) verify() error {
-	if !u.layout.verified {
+	switch {
+	case u.layout.digest != nil:
+		return u.checkContent()
+	case !u.layout.verified:
 		return nil
 	}
 	sum := md5.New()
@@ -368,13 +447,21 @@ func (u *upload) finish(ctx context.Context, q *request) (http.Header, error) {
 	return h, nil
 }
 
-// abort removes what a failed upload has left, even when the copy's context is over.
-// Parts whose connection was cut may still be arriving and need another abort (S3 API
-// reference, AbortMultipartUpload), so it asks until the storage knows the upload no
-// more.
+// abort removes what a failed upload has left, and the note of it, even when the copy's
+// context is over.
 func (u *upload) abort(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
+	err := u.remove(ctx)
+	if u.noted() && err == nil {
+		_ = u.t.opts.Upload.Clear(ctx) // a note that stays is found to be of nothing later
+	}
+}
+
+// remove aborts the upload. Parts whose connection was cut may still be arriving and need
+// another abort (S3 API reference, AbortMultipartUpload), so it asks until the storage
+// knows the upload no more.
+func (u *upload) remove(ctx context.Context) error {
 	q := u.request("aborting the upload of", http.MethodDelete, url.Values{"uploadId": {u.id}})
 	ask := u.request("asking for the parts of", http.MethodGet, url.Values{"uploadId": {u.id}})
 	q.dog, ask.dog = nil, nil
@@ -384,12 +471,12 @@ func (u *upload) abort(ctx context.Context) {
 			_, err = u.t.dst.call(ctx, ask)
 		}
 		if noUpload(err) {
-			return
+			return nil
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done(): // storages expire what stays
-			return
+			return errors.Join(ctx.Err(), err)
 		}
 	}
 }

@@ -98,6 +98,9 @@ type CopyOptions struct {
 	Progress func(delta int64)
 	// Limit, when set, is asked before n bytes are moved (a bandwidth limiter).
 	Limit func(ctx context.Context, n int) error
+	// Upload, when set, keeps note of a large object's upload under way, so that a copy
+	// that was cut is gone on with where it was.
+	Upload UploadNote
 }
 
 // Event tells that a key of a physical bucket may have changed. It is a hint.

@@ -1,0 +1,277 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+// Uploads under way are noted outside, so that a transfer that was cut, or whose process
+// was killed, goes on with the parts that are there.
+
+const (
+	// resumable is from what size on an upload is noted: less is sent again sooner.
+	resumable = 32 << 20
+	// noteEvery is after how many parts in order their digest is noted.
+	noteEvery = 4
+)
+
+// UploadNote is where the caller keeps the one upload under way of an object at a
+// destination. The text is this package's. Its methods are called one at a time.
+type UploadNote interface {
+	// Load returns what was saved last; "" if there is nothing.
+	Load(ctx context.Context) (string, error)
+	// Save keeps a text in place of the one before. Losing the latest costs sending
+	// some parts again, and nothing else.
+	Save(ctx context.Context, text string) error
+	// Clear forgets it: the upload is complete or aborted.
+	Clear(ctx context.Context) error
+}
+
+// uploadState is what an UploadNote's text says.
+type uploadState struct {
+	ID   string `json:"id"`
+	Size int64  `json:"size"`
+	ETag string `json:"etag"`
+	// Begun is a digest of what the upload was begun with: the destination, version,
+	// headers, metadata and tags.
+	Begun    string `json:"begun"`
+	Parts    int    `json:"parts"`
+	PartSize int64  `json:"part_size"`
+	// Digest of the first Done parts, where the content is digested in order.
+	Digest string `json:"digest,omitempty"`
+	Done   int    `json:"done,omitempty"`
+	State  []byte `json:"state,omitempty"`
+}
+
+// state describes the upload as it is now.
+func (u *upload) state() uploadState {
+	s := uploadState{ID: u.id, Size: u.t.obj.Size, ETag: u.t.obj.ETag, Begun: u.begun, Parts: u.layout.count, PartSize: u.layout.size}
+	if d := u.layout.digest; d != nil {
+		s.Digest = d.name + " " + d.want
+	}
+	return s
+}
+
+// continues says whether a noted upload is of this very source object, in these parts, and
+// was begun as this one would be.
+func (s uploadState) continues(o uploadState) bool {
+	return s.Size == o.Size && s.ETag == o.ETag && s.Begun == o.Begun && s.Parts == o.Parts &&
+		s.PartSize == o.PartSize && s.Digest == o.Digest
+}
+
+// begunWith digests the request an upload is begun with. Times are left out: HEAD and
+// listings tell the same one differently.
+func begunWith(q *request) string {
+	sum := sha256.New()
+	sum.Write([]byte(q.bucket + "/" + q.key + "\x00" + q.query.Get("versionId") + "\x00"))
+	names := make([]string, 0, len(q.header))
+	for k := range q.header {
+		if k != stampModTime && k != minioSourceMTime {
+			names = append(names, k)
+		}
+	}
+	slices.Sort(names)
+	for _, k := range names {
+		sum.Write([]byte(k + "\x00" + q.header.Get(k) + "\x00"))
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:12])
+}
+
+// note saves the upload's state, if somebody keeps it.
+func (u *upload) note(ctx context.Context, done int, digest []byte) error {
+	if !u.noted() {
+		return nil
+	}
+	s := u.state()
+	s.Done, s.State = done, digest
+	text, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("noting an upload: %w", err)
+	}
+	if err := u.t.opts.Upload.Save(ctx, string(text)); err != nil {
+		return fmt.Errorf("noting an upload: %w", err)
+	}
+	return nil
+}
+
+func (u *upload) noted() bool { return u.t.opts.Upload != nil && u.t.obj.Size >= resumable }
+
+// resume goes on with the upload that was noted, if it is this one; what is noted
+// otherwise is aborted. It says whether it did.
+func (u *upload) resume(ctx context.Context) (bool, error) {
+	if !u.noted() {
+		return false, nil
+	}
+	text, err := u.t.opts.Upload.Load(ctx)
+	if err != nil || text == "" {
+		return false, err
+	}
+	var was uploadState
+	if err := json.Unmarshal([]byte(text), &was); err != nil || was.ID == "" {
+		return false, u.t.opts.Upload.Clear(ctx)
+	}
+	u.id = was.ID
+	if was.continues(u.state()) {
+		err = u.adopt(ctx, was)
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, errNotThis) && !noUpload(err) {
+			return false, err
+		}
+	}
+	u.abort(ctx)
+	u.id = ""
+	u.forgetParts()
+	return false, nil
+}
+
+// errNotThis says that a noted upload can't be gone on with.
+var errNotThis = errors.New("the upload can't be continued")
+
+// adopt takes over the parts that are at the destination.
+func (u *upload) adopt(ctx context.Context, was uploadState) error {
+	parts, err := u.listParts(ctx)
+	if err != nil {
+		return err
+	}
+	if u.layout.digest != nil {
+		if was.Done > u.layout.count {
+			return errNotThis
+		}
+		if u.hash, err = u.layout.digest.resume(was.State); err != nil {
+			return errNotThis
+		}
+		u.hashed = was.Done
+	}
+	for _, p := range parts {
+		if u.usable(p) {
+			u.parts[p.PartNumber-1] = p.completedPart
+			u.bytes += p.Size
+		}
+	}
+	for i := range u.hashed {
+		if u.parts[i].ETag == "" {
+			return errNotThis // a part whose digest is in the sum already is not there
+		}
+	}
+	if progress := u.t.opts.Progress; progress != nil && u.bytes > 0 {
+		progress(u.bytes)
+	}
+	return nil
+}
+
+// usable says whether a part at the destination is one of this upload's, as a whole, and
+// was checked there as it would be now.
+func (u *upload) usable(p listedPart) bool {
+	n := p.PartNumber
+	switch {
+	case n < 1 || n > u.layout.count || p.ETag == "":
+		return false
+	case u.layout.size > 0 && p.Size != u.layout.bytesOf(n, u.t.obj.Size):
+		return false
+	case u.layout.digest != nil && n > u.hashed:
+		return false // its content has to be read again for the digest
+	case u.layout.verified:
+		return p.plain
+	case u.t.to.trailers:
+		return p.checksum != ""
+	default:
+		return u.layout.digest != nil // else nothing vouches for it
+	}
+}
+
+func (u *upload) forgetParts() {
+	clear(u.parts)
+	u.bytes, u.hash, u.hashed = 0, nil, 0
+}
+
+// listedPart is a part as the destination lists it.
+type listedPart struct {
+	completedPart
+	Size int64
+}
+
+// listParts asks the destination what parts of the upload it has.
+func (u *upload) listParts(ctx context.Context) ([]listedPart, error) {
+	var all []listedPart
+	for marker := ""; ; {
+		q := u.request("asking for the parts of", http.MethodGet, url.Values{"uploadId": {u.id}})
+		if marker != "" {
+			q.query.Set("part-number-marker", marker)
+		}
+		var x struct {
+			XMLName              xml.Name `xml:"ListPartsResult"`
+			IsTruncated          bool
+			NextPartNumberMarker string
+			Parts                []struct {
+				PartNumber     int
+				ETag           string
+				Size           int64
+				ChecksumCRC32C string
+			} `xml:"Part"`
+		}
+		if _, err := u.decode(ctx, q, &x); err != nil {
+			return nil, err
+		}
+		for _, p := range x.Parts {
+			c := completedPart{PartNumber: p.PartNumber, ETag: trimETag(p.ETag), checksum: p.ChecksumCRC32C}
+			if c.plain = plainMD5(c.ETag); c.plain {
+				_, _ = hex.Decode(c.sum[:], []byte(c.ETag))
+			}
+			all = append(all, listedPart{c, p.Size})
+		}
+		if !x.IsTruncated || x.NextPartNumberMarker == marker {
+			return all, nil
+		}
+		if _, err := strconv.Atoi(x.NextPartNumberMarker); err != nil {
+			return nil, u.t.dst.rubbish(q, err)
+		}
+		marker = x.NextPartNumberMarker
+	}
+}
+
+// giveUp decides about an upload that failed: one that may be gone on with stays, as
+// noted; any other is removed.
+func (u *upload) giveUp(ctx context.Context, err error) {
+	keep := u.noted() && u.id != "" && (errors.Is(err, ErrUnavailable) || ctx.Err() != nil) && !noUpload(err) &&
+		!errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrPrecondition)
+	if keep {
+		return
+	}
+	u.abort(ctx)
+}
+
+// AbortUpload removes the parts of an upload that was noted and will not be gone on with.
+// What is gone already is no error.
+func AbortUpload(ctx context.Context, dst Storage, bucket, key, text string) error {
+	d, err := clientOf(dst)
+	if err != nil {
+		return err
+	}
+	var was uploadState
+	if err := json.Unmarshal([]byte(text), &was); err != nil || was.ID == "" {
+		return nil // nothing that could be asked for
+	}
+	u := &upload{t: &transfer{dst: d, bucket: bucket, obj: Object{Key: key}}, id: was.ID}
+	return u.remove(ctx)
+}
+
+// readPart reads a part's body whole.
+func readPart(r io.Reader, buf []byte) error {
+	_, err := io.ReadFull(r, buf)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
