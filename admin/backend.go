@@ -40,6 +40,7 @@ type catalogue interface {
 
 // engine is what the API uses of *replication.Engine.
 type engine interface {
+	resolver
 	Status(ctx context.Context) (replication.Status, error)
 	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
 	RetryFailures(ctx context.Context) (int, error)

@@ -30,13 +30,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeEngine answers for replication, which has tests of its own.
 type fakeEngine struct {
-	err       error // what every call fails with
-	status    replication.Status
-	failures  []replication.Failure
-	page      replication.ObjectPage
-	conflicts []replication.Conflict
-	storages  map[string]replication.StorageStatus
-	asked     []string
+	err        error // what every call fails with
+	status     replication.Status
+	failures   []replication.Failure
+	page       replication.ObjectPage
+	conflicts  []replication.Conflict
+	resolution replication.Resolution
+	storages   map[string]replication.StorageStatus
+	asked      []string
 }
 
 func (e *fakeEngine) note(call string) error {
@@ -66,6 +67,10 @@ func (e *fakeEngine) Objects(_ context.Context, bucket, prefix, delimiter, after
 
 func (e *fakeEngine) Conflicts(_ context.Context, bucket string, limit int) ([]replication.Conflict, error) {
 	return e.conflicts, e.note(fmt.Sprintf("conflicts %s %d", bucket, limit))
+}
+
+func (e *fakeEngine) ResolveConflicts(_ context.Context, bucket string, v replication.Verdict) (replication.Resolution, error) {
+	return e.resolution, e.note(fmt.Sprintf("resolve %s %q %s %v", bucket, v.Key, v.Winner, v.Discard))
 }
 
 func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {

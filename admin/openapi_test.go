@@ -90,6 +90,7 @@ GET /fado/openapi.json
 GET /fado/buckets/{name}/objects
 GET /fado/buckets/{name}/placement
 GET /fado/buckets/{name}/conflicts
+POST /fado/buckets/{name}/conflicts/resolve
 POST /fado/buckets/{name}/sync
 GET /fado/replication
 GET /fado/replication/failures
@@ -130,6 +131,7 @@ func TestEveryOperation(t *testing.T) {
 		h.do("DELETE", item+"2", "").want(204)
 	}
 	h.do("DELETE", "/fado/buckets/b99?purge=all", "").want(202)
+	h.do("POST", "/fado/buckets/photos/conflicts/resolve", `{"winner":"newest"}`).want(200)
 	for _, op := range table() {
 		if strings.Contains(op.path, "{name}") && op.doc.body == nil && op.method != "DELETE" || !strings.Contains(op.path, "{") {
 			if op.doc.body == nil && op.path != "/fado/events" {

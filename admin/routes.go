@@ -181,6 +181,12 @@ func bucketOperations() operations {
 			id: "list-conflicts", summary: "The keys where somebody else's object stands in the way of a copy, with what each storage holds.",
 			replies: []replyDoc{{status: 200, doc: "The conflicts.", body: []replication.Conflict{}}}, errors: []int{400, 404, 503},
 		}},
+		{method: http.MethodPost, path: base + "/conflicts/resolve", handle: resolveConflicts, doc: operationDoc{
+			id: "resolve-conflicts", summary: "Settle one conflict, or all of them: the winner's object stays, the others follow it.",
+			body: resolveInput{}, bodyTypes: []string{mediaJSON},
+			replies: []replyDoc{{status: 200, doc: "What was settled, and what was refused. When nothing could be settled because objects would be lost: 409.", body: replication.Resolution{}}},
+			errors:  []int{400, 404, 409, 413, 503},
+		}},
 		{method: http.MethodGet, path: base + "/placement", handle: placement, params: []parameter{prefixParam}, doc: operationDoc{
 			id: "placement", summary: "The clusters the policy of the bucket, or of a prefix, chooses now, and for every cluster why or why not.",
 			replies: []replyDoc{{status: 200, doc: "The placement.", body: placementView{}}}, errors: []int{400, 404, 503},

@@ -444,7 +444,7 @@ func (t *transfer) afterRefusal(ctx context.Context, put *request, src http.Head
 	if serr != nil {
 		return Object{}, serr
 	}
-	if o.Attributes == attributes(src, tags) {
+	if o.Attributes == attributes(src, tags) && o.Replica {
 		o.LastModified = t.obj.LastModified
 		return o, nil
 	}

@@ -1,0 +1,82 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/fado-project/fado/replication"
+)
+
+// resolveInput is the body of POST /fado/buckets/{name}/conflicts/resolve.
+type resolveInput struct {
+	// The key to decide about; left out, every conflict of the bucket.
+	Key *string `json:"key,omitempty"`
+	// Whose object stays: a cluster, or "newest".
+	Winner string `json:"winner"`
+	// Whether objects that lose may go for good where the storage keeps no versions.
+	Discard bool `json:"discard,omitempty"`
+}
+
+// resolveConflicts settles conflicts as people decided. Where nothing could be, because
+// objects would be lost, it is a 409 that says why.
+func resolveConflicts(c *call) error {
+	v, err := c.verdict()
+	if err != nil {
+		return err
+	}
+	name := c.vars["name"]
+	res, err := c.engine.ResolveConflicts(c.r.Context(), name, v)
+	if errors.Is(err, replication.ErrBadWinner) {
+		return badRequest("winner: %w", err)
+	}
+	if err != nil {
+		return storageTrouble(name, err)
+	}
+	if res.Resolved == 0 && res.RefusedTotal > 0 {
+		first := res.Refused[0]
+		err := fmt.Errorf("bucket %q: %q: %s", name, first.Key, first.Reason)
+		if n := res.RefusedTotal - 1; n > 0 {
+			err = fmt.Errorf("%w (and %d more keys)", err, n)
+		}
+		return &requestError{http.StatusConflict, err}
+	}
+	res.Refused = orEmpty(res.Refused)
+	return c.reply(http.StatusOK, res)
+}
+
+// verdict reads the decision from the body.
+func (c *call) verdict() (replication.Verdict, error) {
+	body, err := c.body()
+	if err != nil {
+		return replication.Verdict{}, err
+	}
+	var in resolveInput
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return replication.Verdict{}, badRequest(`the body: %v: expected {"key": "…", "winner": "<cluster>" or "newest", "discard": true or false}`, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return replication.Verdict{}, badRequest("the body: expected one JSON object and nothing after it")
+	}
+	if in.Winner == "" {
+		return replication.Verdict{}, badRequest(`winner: expected a cluster or "newest"`)
+	}
+	v := replication.Verdict{Winner: in.Winner, Discard: in.Discard}
+	if in.Key != nil {
+		if v.Key = *in.Key; v.Key == "" {
+			return v, badRequest("key: is empty: expected a key, or none for every conflict of the bucket")
+		}
+	}
+	return v, nil
+}
+
+// resolver is what this file uses of *replication.Engine.
+type resolver interface {
+	ResolveConflicts(ctx context.Context, bucket string, v replication.Verdict) (replication.Resolution, error)
+}

@@ -1,0 +1,507 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// Resolving conflicts: people say which cluster's object stays, and the others follow. An
+// object that loses is only written over where its storage keeps it as a noncurrent
+// version, or where people say that it may go. Every write is conditional on what was seen
+// there when the resolution began, so that what changed since is not destroyed: it is a
+// conflict again.
+
+// WinnerNewest lets the object that was modified last win; the primary's where two were
+// modified at the same time.
+const WinnerNewest = "newest"
+
+// Resolution is the JSON that answers POST /fado/buckets/{b}/conflicts/resolve.
+type Resolution struct {
+	// Resolved counts the keys that are no conflict any more.
+	Resolved int `json:"resolved"`
+	// Refused lists keys that stay in conflict, at most 1000 of them.
+	Refused []Refusal `json:"refused"`
+	// RefusedTotal counts all of them.
+	RefusedTotal int `json:"refused_total"`
+}
+
+// Refusal is a key that stays in conflict, and why.
+type Refusal struct {
+	Key    string `json:"key"`
+	Reason string `json:"reason"`
+}
+
+// Verdict is what people decided about conflicts.
+type Verdict struct {
+	Key     string // "": every conflict of the bucket
+	Winner  string // a cluster, or WinnerNewest
+	Discard bool   // objects that lose may go for good
+}
+
+// ErrBadWinner says that a winner is neither "newest" nor a cluster of the bucket.
+var ErrBadWinner = errors.New(`the winner: expected "newest" or a cluster that has a copy of the bucket`)
+
+const (
+	resolveBatch   = 512 // rows read at a time
+	resolveAtATime = 8
+	maxRefused     = 1000 // listed
+)
+
+// ResolveConflicts settles conflicts of a bucket as people decided. A key that can't be is
+// refused, and nothing of it is changed; the others go on. control.ErrNotFound: there is no
+// such bucket, or no conflict about the key.
+func (e *Engine) ResolveConflicts(ctx context.Context, bucket string, v Verdict) (Resolution, error) {
+	res := Resolution{Refused: []Refusal{}}
+	snap := e.ctl.Router().Snapshot()
+	if snap.Bucket(bucket) == nil {
+		return res, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	if e.run.Load() == nil || e.conf().Disabled {
+		return res, ErrOff
+	}
+	if !slices.ContainsFunc(snap.Copies(bucket), func(c catalog.Copy) bool { return c.Cluster == v.Winner }) && v.Winner != WinnerNewest {
+		return res, fmt.Errorf("%q: %w", v.Winner, ErrBadWinner)
+	}
+	r := &resolver{Engine: e, bucket: bucket, verdict: v, res: &res, versions: make(map[string]versionsKept)}
+	err := r.all(ctx)
+	if err == nil && v.Key != "" && res.Resolved+res.RefusedTotal == 0 {
+		err = fmt.Errorf("bucket %s has no conflict about %q: %w", bucket, v.Key, control.ErrNotFound)
+	}
+	if run := e.run.Load(); run != nil && res.Resolved > 0 {
+		run.sweeper.soon(bucket) // counts are those of a scan
+	}
+	e.ctl.WakeWorkers()
+	return res, err
+}
+
+// resolver settles the conflicts of one bucket.
+type resolver struct {
+	*Engine
+	bucket  string
+	verdict Verdict
+
+	mu       sync.Mutex
+	res      *Resolution
+	versions map[string]versionsKept // by cluster
+}
+
+// all goes through the conflicts, several keys at a time.
+func (r *resolver) all(ctx context.Context) error {
+	hold := state.HoldConflict
+	filter := state.PendingFilter{Bucket: r.bucket, Hold: &hold}
+	after := state.PendingKey{}
+	if r.verdict.Key != "" {
+		after = state.PendingKey{Bucket: r.bucket, Key: r.verdict.Key}
+	}
+	for {
+		rows, err := r.ctl.Store().ListPending(ctx, filter, after, resolveBatch)
+		if err != nil {
+			return err
+		}
+		groups := byKey(rows)
+		full := len(rows) == resolveBatch
+		if full && len(groups) > 1 {
+			groups = groups[:len(groups)-1] // its rows go on in the next batch
+		}
+		if r.verdict.Key != "" {
+			groups = slices.DeleteFunc(groups, func(g []state.Pending) bool { return g[0].Key != r.verdict.Key })
+		}
+		r.batch(ctx, groups)
+		if ctx.Err() != nil || !full || r.verdict.Key != "" {
+			return ctx.Err()
+		}
+		last := groups[len(groups)-1]
+		after = keyOf(last[len(last)-1])
+	}
+}
+
+// byKey groups rows, which come in order, by their keys.
+func byKey(rows []state.Pending) (groups [][]state.Pending) {
+	for _, row := range rows {
+		if n := len(groups); n > 0 && groups[n-1][0].Key == row.Key {
+			groups[n-1] = append(groups[n-1], row)
+			continue
+		}
+		groups = append(groups, []state.Pending{row})
+	}
+	return groups
+}
+
+func (r *resolver) batch(ctx context.Context, groups [][]state.Pending) {
+	var wg sync.WaitGroup
+	room := make(chan struct{}, resolveAtATime)
+	for _, g := range groups {
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			r.note(g[0].Key, r.one(ctx, g))
+		})
+	}
+	wg.Wait()
+}
+
+func (r *resolver) note(key string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.res.Resolved++
+		return
+	}
+	r.res.RefusedTotal++
+	if len(r.res.Refused) < maxRefused {
+		r.res.Refused = append(r.res.Refused, Refusal{Key: key, Reason: err.Error()})
+		slices.SortFunc(r.res.Refused, func(a, b Refusal) int { return strings.Compare(a.Key, b.Key) })
+	}
+}
+
+// contest is one key in conflict: what lies at the primary and at the copies concerned.
+type contest struct {
+	key     string
+	primary *contender
+	copies  []*contender
+}
+
+// contender is one cluster's object of a key in conflict.
+type contender struct {
+	site *site
+	row  state.Pending // none for the primary
+	obj  *storage.Object
+}
+
+// one settles the conflict about one key.
+func (r *resolver) one(ctx context.Context, rows []state.Pending) error {
+	unlock, err := r.lockKey(ctx, rows)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	c, err := r.look(ctx, rows)
+	if err != nil {
+		return err
+	}
+	winner, err := r.winnerOf(c)
+	if err != nil {
+		return err
+	}
+	if err := r.mayLose(ctx, c, winner); err != nil {
+		return err
+	}
+	if winner != c.primary {
+		if err := r.toPrimary(ctx, c, winner); err != nil {
+			return err
+		}
+	}
+	for _, cp := range c.copies {
+		if err := r.toCopy(ctx, c, cp); err != nil {
+			return fmt.Errorf("%s: %w", cp.site.name, err)
+		}
+	}
+	return nil
+}
+
+// lockKey takes the key's locks in every cluster concerned, in one order for all.
+func (r *resolver) lockKey(ctx context.Context, rows []state.Pending) (unlock func(), err error) {
+	clusters := []string{r.ctl.Router().Snapshot().Primary(r.bucket)}
+	for _, row := range rows {
+		clusters = append(clusters, row.Cluster)
+	}
+	slices.Sort(clusters)
+	var unlocks []func()
+	unlock = func() {
+		for _, u := range unlocks {
+			u()
+		}
+	}
+	for _, c := range slices.Compact(clusters) {
+		u, err := r.keys.lock(ctx, objectRef{r.bucket, rows[0].Key, c})
+		if err != nil {
+			unlock()
+			return nil, err
+		}
+		unlocks = append(unlocks, u)
+	}
+	return unlock, nil
+}
+
+// look asks the storages concerned what they hold now.
+func (r *resolver) look(ctx context.Context, rows []state.Pending) (*contest, error) {
+	c := &contest{key: rows[0].Key}
+	primary := r.ctl.Router().Snapshot().Primary(r.bucket)
+	copies, err := r.ledger.of(ctx, r.bucket)
+	if err != nil {
+		return nil, err
+	}
+	if carryingOver(copies) || primary == "" {
+		return nil, errMoving
+	}
+	if c.primary, err = r.contender(ctx, primary, c.key); err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if row.Cluster == primary {
+			continue
+		}
+		cp, err := r.contender(ctx, row.Cluster, c.key)
+		if err != nil {
+			return nil, err
+		}
+		cp.row = row
+		c.copies = append(c.copies, cp)
+	}
+	return c, nil
+}
+
+func (r *resolver) contender(ctx context.Context, cluster, key string) (*contender, error) {
+	s, err := r.sites.usable(cluster)
+	if err != nil {
+		return nil, err
+	}
+	o, err := r.stat(ctx, s, r.bucket, key)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", cluster, err)
+	}
+	if o != nil {
+		r.exactly(ctx, s, o)
+	}
+	return &contender{site: s, obj: o}, nil
+}
+
+// exactly makes an object's time exact, which a HEAD tells in whole seconds: "newest" is
+// decided by it.
+func (r *resolver) exactly(ctx context.Context, s *site, o *storage.Object) {
+	if r.verdict.Winner != WinnerNewest {
+		return
+	}
+	cctx, cancel := context.WithTimeout(ctx, r.tune.CallTimeout)
+	defer cancel()
+	objs, _, _, err := s.client.Page(cctx, r.bucket, o.Key, "", "", 1)
+	if err == nil && len(objs) == 1 && objs[0].Key == o.Key && objs[0].ETag == o.ETag {
+		o.LastModified = objs[0].LastModified
+	}
+}
+
+// winnerOf says whose object stays.
+func (r *resolver) winnerOf(c *contest) (*contender, error) {
+	switch w := r.verdict.Winner; w {
+	case c.primary.site.name:
+		return c.primary, nil
+	case WinnerNewest:
+		best := c.primary
+		for _, cp := range c.copies {
+			if cp.obj != nil && (best.obj == nil || modified(cp.obj).After(modified(best.obj))) {
+				best = cp
+			}
+		}
+		return best, nil
+	default:
+		i := slices.IndexFunc(c.copies, func(cp *contender) bool { return cp.site.name == w })
+		if i < 0 {
+			return nil, fmt.Errorf("the conflict is not about %s's object: name the primary %s or one of the clusters listed", w, c.primary.site.name)
+		}
+		if c.copies[i].obj == nil {
+			return nil, fmt.Errorf("%s has the object no more: nothing there can win", w)
+		}
+		return c.copies[i], nil
+	}
+}
+
+// modified is when an object's content was written by a user.
+func modified(o *storage.Object) time.Time {
+	if !o.Source.ModTime.IsZero() {
+		return o.Source.ModTime
+	}
+	return o.LastModified
+}
+
+// mayLose refuses the key if an object would be lost that people did not give up.
+func (r *resolver) mayLose(ctx context.Context, c *contest, winner *contender) error {
+	if r.verdict.Discard {
+		return nil
+	}
+	var reasons []string
+	for _, cp := range append([]*contender{c.primary}, c.copies...) {
+		if cp == winner || cp.obj == nil || sameContent(winner.obj, cp.obj) {
+			continue
+		}
+		kept, err := r.keepsVersions(ctx, cp.site, c.key)
+		if err != nil {
+			return err
+		}
+		if why := kept.why(cp.site.name); why != "" {
+			reasons = append(reasons, why)
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	return fmt.Errorf(`%s; to give the object up for good, say "discard": true`, strings.Join(reasons, "; "))
+}
+
+func sameContent(a, b *storage.Object) bool {
+	return a != nil && b != nil && storage.Compare(*a, *b) == storage.Equal
+}
+
+// versionsKept says whether a bucket keeps what is written over.
+type versionsKept uint8
+
+const (
+	versionsOn versionsKept = iota
+	versionsOff
+	versionsUnsupported
+	versionsNotOfKey
+)
+
+func (k versionsKept) why(cluster string) string {
+	switch k {
+	case versionsOff:
+		return "the object in " + cluster + " would be lost: versioning is supported there, but switched off for this bucket; switch it on"
+	case versionsUnsupported:
+		return "the object in " + cluster + " would be lost: the storage keeps no versions"
+	case versionsNotOfKey:
+		return "the object in " + cluster + " would be lost: storages keep no versions of keys that end in /"
+	default:
+		return ""
+	}
+}
+
+// keepsVersions asks a storage whether a key that is written over stays as a version.
+func (r *resolver) keepsVersions(ctx context.Context, s *site, key string) (versionsKept, error) {
+	if strings.HasSuffix(key, "/") {
+		return versionsNotOfKey, nil
+	}
+	r.mu.Lock()
+	kept, known := r.versions[s.name]
+	r.mu.Unlock()
+	if known {
+		return kept, nil
+	}
+	cctx, cancel := context.WithTimeout(ctx, r.tune.CallTimeout)
+	defer cancel()
+	on, err := s.client.Versioned(cctx, r.bucket)
+	if err != nil && !errors.Is(err, storage.ErrUnsupported) {
+		return versionsOff, fmt.Errorf("asking %s whether it keeps versions: %w", s.name, err)
+	}
+	caps, _ := s.client.Capabilities()
+	switch {
+	case on:
+		kept = versionsOn
+	case err == nil && caps.Versioning:
+		kept = versionsOff
+	default:
+		kept = versionsUnsupported
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.versions[s.name] = kept
+	return kept, nil
+}
+
+// toPrimary takes a copy's object to the primary, over what is there. The other copies'
+// rows come first: none of them has the winner's object.
+func (r *resolver) toPrimary(ctx context.Context, c *contest, winner *contender) error {
+	if !sameContent(winner.obj, c.primary.obj) {
+		if err := r.noteOthers(ctx, c, winner); err != nil {
+			return err
+		}
+		if err := r.write(ctx, c.key, winner, c.primary); err != nil {
+			return fmt.Errorf("bringing it to the primary %s: %w", c.primary.site.name, err)
+		}
+	}
+	o, err := r.stat(ctx, c.primary.site, r.bucket, c.key)
+	if err == nil && o == nil {
+		err = storage.ErrPrecondition
+	}
+	if err != nil {
+		return fmt.Errorf("asking the primary %s: %w", c.primary.site.name, err)
+	}
+	c.primary.obj = o
+	return nil
+}
+
+// noteOthers makes pending rows for the copies that are not in conflict.
+func (r *resolver) noteOthers(ctx context.Context, c *contest, winner *contender) error {
+	var rows []state.Pending
+	wanted := r.ctl.Router().Snapshot().WantedIn(nil, r.bucket, c.key)
+	for _, cluster := range concerned(wanted, c.primary.site.name, c.primary.site.name) {
+		if slices.ContainsFunc(c.copies, func(cp *contender) bool { return cp.site.name == cluster }) {
+			continue
+		}
+		rows = append(rows, state.Pending{Bucket: r.bucket, Key: c.key, Cluster: cluster, Size: winner.obj.Size, Since: r.now()})
+	}
+	return r.ctl.AddPending(ctx, rows...)
+}
+
+// toCopy brings one copy in step with the primary as it is now, whoever's object lies
+// there. What is equal already is written once more where it lacks FaDO's mark, so that
+// it is FaDO's to replace from now on.
+func (r *resolver) toCopy(ctx context.Context, c *contest, cp *contender) error {
+	var err error
+	switch {
+	case c.primary.obj == nil && cp.obj != nil:
+		err = r.remove(ctx, c.key, cp)
+	case c.primary.obj != nil && (cp.obj == nil || !cp.obj.Replica || !sameContent(c.primary.obj, cp.obj)):
+		err = r.write(ctx, c.key, c.primary, cp)
+	}
+	if err != nil {
+		return err
+	}
+	return r.ctl.FinishPending(ctx, keyOf(cp.row))
+}
+
+// write copies one contender's object over another's, if both are still what was seen.
+func (r *resolver) write(ctx context.Context, key string, from, to *contender) error {
+	release, err := r.slots.acquire(ctx, classLive, to.site.name)
+	if err != nil {
+		return err
+	}
+	defer release()
+	op := &operation{bucket: r.bucket, key: key, from: from.site.name, to: to.site.name, total: from.obj.Size}
+	opCtx, leave, err := r.gate.enter(ctx, op)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	cond := storage.Condition{Absent: true}
+	if to.obj != nil {
+		cond = storage.Condition{IfETag: to.obj.ETag}
+	}
+	n, err := r.transfer(opCtx, op, from.site, to.site, r.bucket, *from.obj, cond)
+	if cause := context.Cause(opCtx); err != nil && cause != nil && ctx.Err() == nil {
+		return fmt.Errorf("aborted: %w", cause)
+	}
+	if err == nil {
+		r.figures.copied(n)
+		r.metrics.Replicated(to.site.name, n)
+		task{objectRef: objectRef{r.bucket, key, to.site.name}}.emitTo(r.ctl.Events(), "copied", from.site.name, n, "")
+	}
+	return err
+}
+
+// remove takes a copy's object away that the primary has not, if it is still what was seen.
+func (r *resolver) remove(ctx context.Context, key string, cp *contender) error {
+	op := &operation{bucket: r.bucket, key: key, to: cp.site.name, total: -1}
+	opCtx, leave, err := r.gate.enter(ctx, op)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	cctx, cancel := context.WithTimeout(opCtx, r.tune.CallTimeout)
+	defer cancel()
+	err = cp.site.client.Delete(cctx, r.bucket, key, cp.obj.ETag)
+	r.observed(cp.site, err)
+	if err == nil || errors.Is(err, storage.ErrNotFound) {
+		task{objectRef: objectRef{r.bucket, key, cp.site.name}}.emitTo(r.ctl.Events(), "removed", "", 0, "")
+		return nil
+	}
+	return err
+}
