@@ -72,13 +72,22 @@ func CreateKeyFile(path string) (Key, error) {
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return Key{}, fmt.Errorf("writing key file: %w", err)
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return Key{}, fmt.Errorf("creating key file: %w", err)
-	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return Key{}, fmt.Errorf("creating key file: %w", err)
+	if err := PlaceKeyFile(tmp.Name(), path); err != nil {
+		return Key{}, err
 	}
 	return fileKey(secret, path), nil
+}
+
+// PlaceKeyFile gives a key file another name in the same directory, in place of the one
+// that has it; on disk when it returns.
+func PlaceKeyFile(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("putting key file in place: %w", err)
+	}
+	if err := syncDir(filepath.Dir(to)); err != nil {
+		return fmt.Errorf("putting key file in place: %w", err)
+	}
+	return nil
 }
 
 func fileKey(secret []byte, path string) Key {

@@ -31,6 +31,8 @@ type writer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	sync  durability // what the connection is set to
+	// refuses, if not nil, is what everyone gets who would write.
+	refuses error
 }
 
 func newWriter(db *sql.DB, conn *sql.Conn) *writer {
@@ -41,7 +43,7 @@ func newWriter(db *sql.DB, conn *sql.Conn) *writer {
 
 // take waits for the writer's turn.
 func (w *writer) take(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), w.refuses); err != nil {
 		return err
 	}
 	select {
@@ -59,6 +61,9 @@ func (w *writer) give() { w.turn <- struct{}{} }
 
 // close waits for a transaction that is under way, and lets none begin after.
 func (w *writer) close() error {
+	if w.refuses != nil {
+		return nil
+	}
 	if _, ok := <-w.turn; !ok {
 		return nil
 	}

@@ -40,6 +40,8 @@ func TestChild(t *testing.T) {
 	switch role {
 	case "write":
 		writeForever(t, path)
+	case "rotate":
+		rotateForever(t, path)
 	case "open":
 		_, err := Open(ctx, Options{Path: path})
 		fmt.Printf("unavailable=%t error=%q\n", errors.Is(err, state.ErrUnavailable), fmt.Sprint(err))

@@ -37,7 +37,7 @@ func (s *Store) open(ctx context.Context, o Options) error {
 		return errors.New("opening the store: no path given")
 	}
 	s.path = o.Path
-	path, err := resolvePath(o.Path)
+	path, err := resolvePath(o.Path, o.ReadOnly)
 	if err != nil {
 		return s.wrap("opening the store", err)
 	}
@@ -45,13 +45,16 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	if s.lock, err = lockFile(s.path); err != nil {
 		return s.wrap("opening the store", err)
 	}
+	if o.ReadOnly {
+		return s.openReadOnly(ctx, o)
+	}
 	if err := s.prepareFile(); err != nil {
 		return s.wrap("opening the store", err)
 	}
 	if err := s.openWriter(ctx); err != nil {
 		return s.wrap("opening the store", err)
 	}
-	if s.sealer, err = openSealer(ctx, s.w, s.path+".key", o.Key); err != nil {
+	if s.sealer, err = s.openSealer(ctx, o.Key); err != nil {
 		return s.wrap("opening the secrets of "+s.path, err)
 	}
 	db, err := sql.Open("sqlite", dsn(s.path, "query_only(1)", "busy_timeout(5000)", "cache_size(-4096)"))
@@ -65,11 +68,14 @@ func (s *Store) open(ctx context.Context, o Options) error {
 }
 
 // resolvePath makes the parent directory and returns the file's one true name: two
-// names of one file must meet at the same lock.
-func resolvePath(path string) (string, error) {
+// names of one file must meet at the same lock. A file that is to be read must be there.
+func resolvePath(path string, mustExist bool) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
+	}
+	if mustExist {
+		return filepath.EvalSymlinks(path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
@@ -296,67 +302,4 @@ func readThrough(ctx context.Context, conn *sql.Conn, query string) error {
 	for rows.Next() {
 	}
 	return rows.Err()
-}
-
-// openSealer returns the sealer for the configured key or, without one, for the key
-// file. A store without sealed secrets takes any key; one with them only its own.
-func openSealer(ctx context.Context, w *writer, keyFile string, configured []byte) (*state.Sealer, error) {
-	header, _, err := one[string](w, "SELECT header FROM seal")
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := hasSealed(w)
-	if err != nil {
-		return nil, err
-	}
-	key, err := sealingKey(keyFile, configured, sealed)
-	if err != nil {
-		return nil, err
-	}
-	if header != "" {
-		sealer, err := state.OpenSealer(key, header)
-		if err == nil || sealed || !errors.Is(err, state.ErrNoKey) {
-			return sealer, err
-		}
-	}
-	sealer, header, err := state.NewSealer(key)
-	if err != nil {
-		return nil, err
-	}
-	return sealer, w.transact(ctx, durable, func(w *writer) error {
-		_, err := w.exec("INSERT INTO seal (id, header) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET header = excluded.header", header)
-		return err
-	})
-}
-
-// sealingKey finds the key. A key file is only made where no secret needs the former.
-func sealingKey(keyFile string, configured []byte, sealed bool) (state.Key, error) {
-	if len(configured) > 0 {
-		return state.PassphraseKey(configured), nil
-	}
-	key, err := state.ReadKeyFile(keyFile)
-	switch {
-	case !errors.Is(err, fs.ErrNotExist):
-		return key, err
-	case sealed:
-		return state.Key{}, fmt.Errorf("key file %s is missing and no encryption_key is configured: put the one back that the secrets were sealed with: %w", keyFile, state.ErrNoKey)
-	default:
-		return state.CreateKeyFile(keyFile)
-	}
-}
-
-// hasSealed says whether any stored resource holds a sealed secret.
-func hasSealed(w *writer) (bool, error) {
-	bodies, err := collect(w, func(rows *sql.Rows) (rec state.Record, err error) {
-		return rec, rows.Scan((*string)(&rec.Kind), (*[]byte)(&rec.Body))
-	}, "SELECT kind, body FROM resources WHERE kind = 'cluster'")
-	if err != nil {
-		return false, err
-	}
-	for _, rec := range bodies {
-		if found, err := state.HasSealed(rec.Kind, rec.Body); err != nil || found {
-			return found, err
-		}
-	}
-	return false, nil
 }

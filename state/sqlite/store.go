@@ -31,6 +31,9 @@ type Options struct {
 	Path string
 	// Key is the configured encryption key. Empty: the key file beside the database.
 	Key []byte
+	// ReadOnly opens a store that is there and changes nothing of it: no schema is brought
+	// up to date, no key made, nothing merged. Every call that writes is an ErrUnavailable.
+	ReadOnly bool
 	// Log may be nil.
 	Log *zap.Logger
 }

@@ -1,0 +1,60 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/fado-project/fado/state"
+)
+
+// EachMeta implements state.Movable.
+func (s *Store) EachMeta(ctx context.Context, f func(key, value string) error) error {
+	const doing = "reading meta values"
+	if err := s.reading(ctx); err != nil {
+		return s.wrap(doing, err)
+	}
+	all, err := collect(s.r, func(rows *sql.Rows) (kv [2]string, err error) {
+		return kv, rows.Scan(&kv[0], &kv[1])
+	}, "SELECT key, value FROM meta WHERE value <> '' ORDER BY key")
+	if err != nil {
+		return s.wrap(doing, err)
+	}
+	for _, kv := range all {
+		if err := f(kv[0], kv[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Clear implements state.Movable. The sums go first, so that the triggers that
+// keep them have nothing to do.
+func (s *Store) Clear(ctx context.Context) error {
+	err := s.write(ctx, "clearing the store", durable, func(w *writer) error {
+		for _, table := range []string{"backlog", "pulled_sums", "pending", "copies", "referrers", "resources", "pulled", "uploads", "meta"} {
+			if _, err := w.exec("DELETE FROM " + table); err != nil {
+				return err
+			}
+		}
+		seq, err := nextSeq(w)
+		if err != nil {
+			return err
+		}
+		return trimChanges(w, int64(seq)) // whoever follows loads everything
+	})
+	if err == nil {
+		s.watch.wake()
+	}
+	return err
+}
+
+// RaiseSeq implements state.Movable.
+func (s *Store) RaiseSeq(ctx context.Context, to state.Seq) error {
+	return s.write(ctx, "raising the sequence number", durable, func(w *writer) error {
+		_, err := w.exec("UPDATE counters SET seq = max(seq, ?)", int64(to))
+		return err
+	})
+}
+
+// Interface guard
+var _ state.Movable = (*Store)(nil)

@@ -1,0 +1,109 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/fado-project/fado/state"
+)
+
+// openSealer returns the sealer for the configured key or, without one, for the key
+// file. A store without sealed secrets takes any key; one with them only its own.
+func (s *Store) openSealer(ctx context.Context, configured []byte) (*state.Sealer, error) {
+	header, sealed, err := readSeal(s.w)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.finishRotation(header); err != nil {
+		return nil, err
+	}
+	key, err := sealingKey(s.keyFile(), configured, sealed)
+	if err != nil {
+		return nil, err
+	}
+	if header != "" {
+		sealer, err := state.OpenSealer(key, header)
+		if err == nil || sealed || !errors.Is(err, state.ErrNoKey) {
+			return sealer, err
+		}
+	}
+	sealer, header, err := state.NewSealer(key)
+	if err != nil {
+		return nil, err
+	}
+	return sealer, s.w.transact(ctx, durable, func(w *writer) error { return putSealHeader(w, header) })
+}
+
+// openSealerReadOnly is openSealer for a store that is not to be changed: it makes no
+// key. Without sealed secrets, no key is needed.
+func (s *Store) openSealerReadOnly(configured []byte) (*state.Sealer, error) {
+	header, sealed, err := readSeal(s.r)
+	if err != nil || !sealed {
+		return nil, err
+	}
+	if len(configured) > 0 {
+		return state.OpenSealer(state.PassphraseKey(configured), header)
+	}
+	if key, err := state.ReadKeyFile(s.keyFile() + newKeySuffix); err == nil {
+		if sealer, err := state.OpenSealer(key, header); err == nil {
+			return sealer, nil // a rotation was interrupted before it had put the file in place
+		}
+	}
+	key, err := sealingKey(s.keyFile(), nil, true)
+	if err != nil {
+		return nil, err
+	}
+	return state.OpenSealer(key, header)
+}
+
+// keyFile is where the key lies when none is configured.
+func (s *Store) keyFile() string { return s.path + ".key" }
+
+// readSeal reads the seal's header and says whether there is any sealed secret.
+func readSeal(q querier) (header string, sealed bool, err error) {
+	if header, _, err = one[string](q, "SELECT header FROM seal"); err != nil {
+		return "", false, err
+	}
+	sealed, err = hasSealed(q)
+	return header, sealed, err
+}
+
+func putSealHeader(w *writer, header string) error {
+	_, err := w.exec("INSERT INTO seal (id, header) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET header = excluded.header", header)
+	return err
+}
+
+// sealingKey finds the key. A key file is only made where no secret needs the former.
+func sealingKey(keyFile string, configured []byte, sealed bool) (state.Key, error) {
+	if len(configured) > 0 {
+		return state.PassphraseKey(configured), nil
+	}
+	key, err := state.ReadKeyFile(keyFile)
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return key, err
+	case sealed:
+		return state.Key{}, fmt.Errorf("key file %s is missing and no encryption_key is configured: put the one back that the secrets were sealed with: %w", keyFile, state.ErrNoKey)
+	default:
+		return state.CreateKeyFile(keyFile)
+	}
+}
+
+// hasSealed says whether any stored resource holds a sealed secret.
+func hasSealed(q querier) (bool, error) {
+	bodies, err := collect(q, func(rows *sql.Rows) (rec state.Record, err error) {
+		return rec, rows.Scan((*string)(&rec.Kind), (*[]byte)(&rec.Body))
+	}, "SELECT kind, body FROM resources WHERE kind = 'cluster'")
+	if err != nil {
+		return false, err
+	}
+	for _, rec := range bodies {
+		if found, err := state.HasSealed(rec.Kind, rec.Body); err != nil || found {
+			return found, err
+		}
+	}
+	return false, nil
+}

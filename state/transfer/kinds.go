@@ -1,0 +1,204 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// batchRows is how many rows are written at a time.
+const batchRows = 1000
+
+// kind is one kind of row: how a store's rows of it are read, and copied.
+type kind struct {
+	what string
+	// sum reads every row.
+	sum func(ctx context.Context, s state.Movable, told func(int64)) (sum, error)
+	// move copies every row, and sums what it read.
+	move func(ctx context.Context, from, to state.Movable, told func(int64)) (sum, error)
+}
+
+func (k kind) count(ctx context.Context, s state.Movable) (int64, error) {
+	got, err := k.sum(ctx, s, func(int64) {})
+	return got.n, err
+}
+
+// kinds are all rows there are, resources in the order in which they refer to each
+// other.
+var kinds = []kind{
+	resources(catalog.KindZone, "zones"),
+	resources(catalog.KindCluster, "clusters"),
+	resources(catalog.KindPolicy, "policies"),
+	resources(catalog.KindBucket, "buckets"),
+	kindOf("copies", state.Movable.EachCopy, inTx(state.Tx.PutCopy), func(c state.Copy) any {
+		utc(&c.VerifiedAt, &c.OwnedUntil, &c.DrainSince)
+		return c
+	}),
+	kindOf("pending objects", state.Movable.EachPending,
+		func(ctx context.Context, to state.Movable, rows []state.Pending) error {
+			_, err := to.AddPending(ctx, rows...)
+			return err
+		}, func(p state.Pending) any {
+			p.Gen, p.ClaimedBy, p.ClaimUntil = 0, "", time.Time{}
+			utc(&p.Since, &p.NextAttempt)
+			return p
+		}),
+	kindOf("objects copied on demand", state.Movable.EachPulled,
+		func(ctx context.Context, to state.Movable, rows []state.Pulled) error {
+			return to.PutPulled(ctx, rows...)
+		}, func(p state.Pulled) any {
+			utc(&p.UsedAt, &p.Until)
+			return p
+		}),
+	kindOf("uploads under way", state.Movable.EachUpload, each(state.Movable.PutUpload), func(u state.Upload) any {
+		utc(&u.Started)
+		return u
+	}),
+	kindOf("settings", eachMeta,
+		each(func(to state.Movable, ctx context.Context, m metaValue) error { return to.PutMeta(ctx, m.Key, m.Value) }),
+		func(m metaValue) any { return m }),
+}
+
+// metaValue is a meta value as a row.
+type metaValue struct{ Key, Value string }
+
+// eachMeta streams the meta values but the mark of transfers.
+func eachMeta(s state.Movable, ctx context.Context, f func(metaValue) error) error {
+	return s.EachMeta(ctx, func(key, value string) error {
+		if key == metaMark {
+			return nil
+		}
+		return f(metaValue{key, value})
+	})
+}
+
+// resources is the kind of row that a kind of resource is.
+func resources(k catalog.Kind, what string) kind {
+	return kindOf(what,
+		func(s state.Movable, ctx context.Context, f func(state.Record) error) error {
+			return s.Each(ctx, k, func(r state.Record) error {
+				r.Body, r.Refs = bytes.Clone(r.Body), slices.Clone(r.Refs) // they outlive the call
+				return f(r)
+			})
+		},
+		inTx(state.Tx.Put),
+		func(r state.Record) any {
+			return []any{r.Name, string(r.Body), append([]state.Ref{}, r.Refs...)}
+		})
+}
+
+// kindOf makes a kind of how its rows are streamed, written, and seen without what a
+// store gives by itself.
+func kindOf[T any](what string, stream func(s state.Movable, ctx context.Context, f func(T) error) error,
+	write func(ctx context.Context, to state.Movable, rows []T) error, essence func(T) any,
+) kind {
+	read := func(ctx context.Context, s state.Movable, told func(int64), f func(T) error) (got sum, err error) {
+		err = stream(s, ctx, func(row T) error {
+			if err := got.add(essence(row)); err != nil {
+				return err
+			}
+			if got.n%batchRows == 0 {
+				told(got.n)
+			}
+			return f(row)
+		})
+		if err != nil {
+			return got, fmt.Errorf("reading %s: %w", what, err)
+		}
+		told(got.n)
+		return got, nil
+	}
+	return kind{
+		what: what,
+		sum: func(ctx context.Context, s state.Movable, told func(int64)) (sum, error) {
+			return read(ctx, s, told, func(T) error { return nil })
+		},
+		move: func(ctx context.Context, from, to state.Movable, told func(int64)) (sum, error) {
+			batch := make([]T, 0, batchRows)
+			flush := func() error {
+				if len(batch) == 0 {
+					return nil
+				}
+				if err := write(ctx, to, batch); err != nil {
+					return fmt.Errorf("writing %s: %w", what, err)
+				}
+				batch = batch[:0]
+				return nil
+			}
+			got, err := read(ctx, from, told, func(row T) error {
+				if batch = append(batch, row); len(batch) < batchRows {
+					return nil
+				}
+				return flush()
+			})
+			if err != nil {
+				return got, err
+			}
+			return got, flush()
+		},
+	}
+}
+
+// inTx writes rows in one change.
+func inTx[T any](put func(state.Tx, T) error) func(context.Context, state.Movable, []T) error {
+	return func(ctx context.Context, to state.Movable, rows []T) error {
+		_, err := to.Update(ctx, func(tx state.Tx) error {
+			for _, row := range rows {
+				if err := put(tx, row); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		return err
+	}
+}
+
+// each writes rows one by one: those of which there are few.
+func each[T any](put func(state.Movable, context.Context, T) error) func(context.Context, state.Movable, []T) error {
+	return func(ctx context.Context, to state.Movable, rows []T) error {
+		for _, row := range rows {
+			if err := put(to, ctx, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// utc brings times to the form in which equal ones look equal.
+func utc(times ...*time.Time) {
+	for _, t := range times {
+		if !t.IsZero() {
+			*t = t.UTC().Truncate(time.Millisecond)
+		}
+	}
+}
+
+// sum is the number of rows and the sum of their hashes, in whatever order they came.
+// It is to find mistakes: nobody has a say in both stores.
+type sum struct {
+	n    int64
+	hash [4]uint64
+}
+
+func (s *sum) add(row any) error {
+	text, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("encoding a row: %w", err)
+	}
+	digest := sha256.Sum256(text)
+	for i := range s.hash {
+		s.hash[i] += binary.LittleEndian.Uint64(digest[8*i:])
+	}
+	s.n++
+	return nil
+}

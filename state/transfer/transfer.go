@@ -1,0 +1,267 @@
+// Package transfer takes what one store holds to another, of the same engine or not:
+// resources, copies, pending objects with their holds and attempts, objects copied on
+// demand, uploads under way, and meta values.
+//
+// It promises:
+//
+//   - The source is only read.
+//   - The target was empty before. A transfer that did not complete leaves a mark in
+//     it, by which instances refuse to start on it ([Check]); another transfer to it
+//     removes what the first one left, and starts over.
+//   - A transfer completes only after the target was read back and held the same rows.
+//   - Memory is bounded: rows are streamed.
+//
+// Claims are not taken along: whoever held them has ended. Nor are numbers (Rev, Gen),
+// which the target gives; but none of its own is one that the source had given.
+package transfer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fado-project/fado/state"
+)
+
+// Errors that callers tell apart.
+var (
+	// ErrNotEmpty: the target holds something.
+	ErrNotEmpty = errors.New("the target store is not empty")
+	// ErrInUse: instances share one of the stores now.
+	ErrInUse = errors.New("the store is in use")
+	// ErrIncomplete: a transfer to this store did not complete.
+	ErrIncomplete = errors.New("the store was being filled from another one, and that did not complete")
+	// ErrDiffers: what the target holds is not what the source held.
+	ErrDiffers = errors.New("the target does not hold what the source held")
+)
+
+// metaMark names the meta value that stands in a target until the transfer completed,
+// and lockName the lock on both stores.
+const (
+	metaMark = "transfer"
+	lockName = "transfer"
+)
+
+// mark is the value of metaMark.
+type mark struct {
+	From  string    `json:"from"`
+	Since time.Time `json:"since"`
+}
+
+// Options of a transfer.
+type Options struct {
+	// Source names the source, for those who find the mark. It carries no secret.
+	Source string
+	// Progress, if not nil, is told about every batch: how many rows of a kind were
+	// copied or read back so far.
+	Progress func(Progress)
+}
+
+// Progress tells how far a transfer is.
+type Progress struct {
+	Verifying bool
+	What      string
+	Done      int64
+}
+
+// Counts says how many rows of each kind there are.
+type Counts []Count
+
+// Count is the number of rows of a kind.
+type Count struct {
+	What string
+	N    int64
+}
+
+// Move takes everything from one store to another. Both stay open.
+func Move(ctx context.Context, from, to state.Movable, o Options) (Counts, error) {
+	unlock, err := lockBoth(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	seq, err := checkSource(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepareTarget(ctx, to, o.Source); err != nil {
+		return nil, err
+	}
+	sums, err := copyAll(ctx, from, to, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := to.RaiseSeq(ctx, seq); err != nil {
+		return nil, err
+	}
+	if err := verify(ctx, to, sums, o); err != nil {
+		return nil, err
+	}
+	if again, err := checkSource(ctx, from); err != nil || again != seq {
+		return nil, errors.Join(fmt.Errorf("the source was changed meanwhile: stop every instance, and begin again: %w", ErrInUse), err)
+	}
+	if err := to.PutMeta(ctx, metaMark, ""); err != nil {
+		return nil, err
+	}
+	return sums.counts(), nil
+}
+
+// Check refuses a store that a transfer was filling and did not complete.
+func Check(ctx context.Context, s state.Store) error {
+	text, err := s.GetMeta(ctx, metaMark)
+	if err != nil || text == "" {
+		return err
+	}
+	var m mark
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		return fmt.Errorf("reading meta value %s: %w: %w", metaMark, err, state.ErrCorrupt)
+	}
+	return fmt.Errorf("%w: begun %s, from %s: run caddy fado migrate-store again, which starts over", ErrIncomplete, m.Since.Format(time.RFC3339), m.From)
+}
+
+// lockBoth keeps a second transfer from either store.
+func lockBoth(ctx context.Context, from, to state.Store) (unlock func(), err error) {
+	var held []state.Lock
+	unlock = func() {
+		for _, l := range held {
+			_ = l.Unlock() // it ends with the store anyway
+		}
+	}
+	for _, s := range []state.Store{from, to} {
+		l, ok, err := s.TryLock(ctx, lockName)
+		if err == nil && !ok {
+			err = fmt.Errorf("another transfer has one of the stores: %w", ErrInUse)
+		}
+		if err != nil {
+			unlock()
+			return nil, err
+		}
+		held = append(held, l)
+	}
+	return unlock, nil
+}
+
+// checkSource says whether the source can be read in peace, and its last change.
+func checkSource(ctx context.Context, from state.Movable) (state.Seq, error) {
+	if err := notShared(ctx, from, "source"); err != nil {
+		return 0, err
+	}
+	if err := Check(ctx, from); err != nil {
+		return 0, fmt.Errorf("the source: %w", err)
+	}
+	return from.Seq(ctx)
+}
+
+// notShared refuses a store that instances use at this moment. A store that serves one
+// instance has been refused when it was opened.
+func notShared(ctx context.Context, s state.Store, role string) error {
+	shared, ok := s.(state.Shared)
+	if !ok {
+		return nil
+	}
+	members, err := shared.Members(ctx)
+	if err != nil || len(members) == 0 {
+		return err
+	}
+	names := ""
+	for i, m := range members {
+		if i > 0 {
+			names += ", "
+		}
+		names += m.Node
+	}
+	return fmt.Errorf("%d instances use the %s (%s): stop them first; one that was killed is gone when its lease has ended: %w", len(members), role, names, ErrInUse)
+}
+
+// prepareTarget refuses a target that holds something, and marks it as being filled.
+func prepareTarget(ctx context.Context, to state.Movable, source string) error {
+	if err := notShared(ctx, to, "target"); err != nil {
+		return err
+	}
+	err := Check(ctx, to)
+	if errors.Is(err, ErrIncomplete) {
+		if err := to.Clear(ctx); err != nil {
+			return fmt.Errorf("removing what an interrupted transfer left: %w", err)
+		}
+	} else if err != nil {
+		return err
+	}
+	if err := refuseContent(ctx, to); err != nil {
+		return err
+	}
+	text, err := json.Marshal(mark{From: source, Since: time.Now().UTC().Truncate(time.Second)})
+	if err != nil {
+		return err
+	}
+	return to.PutMeta(ctx, metaMark, string(text))
+}
+
+// refuseContent names what a store holds, if it is anything.
+func refuseContent(ctx context.Context, s state.Movable) error {
+	found := ""
+	for _, k := range kinds {
+		n, err := k.count(ctx, s)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			if found != "" {
+				found += ", "
+			}
+			found += fmt.Sprintf("%d %s", n, k.what)
+		}
+	}
+	if found != "" {
+		return fmt.Errorf("%w: it holds %s", ErrNotEmpty, found)
+	}
+	return nil
+}
+
+// sums are those of each of the kinds, in their order.
+type sums []sum
+
+func (s sums) counts() Counts {
+	counts := make(Counts, len(kinds))
+	for i, k := range kinds {
+		counts[i] = Count{What: k.what, N: s[i].n}
+	}
+	return counts
+}
+
+func copyAll(ctx context.Context, from, to state.Movable, o Options) (sums, error) {
+	all := make(sums, len(kinds))
+	for i, k := range kinds {
+		var err error
+		if all[i], err = k.move(ctx, from, to, o.teller(k.what, false)); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// verify reads the target back.
+func verify(ctx context.Context, to state.Movable, want sums, o Options) error {
+	var errs []error
+	for i, k := range kinds {
+		got, err := k.sum(ctx, to, o.teller(k.what, true))
+		switch {
+		case err != nil:
+			return err
+		case got.n != want[i].n:
+			errs = append(errs, fmt.Errorf("%s: %d, expected %d: %w", k.what, got.n, want[i].n, ErrDiffers))
+		case got != want[i]:
+			errs = append(errs, fmt.Errorf("%s: as many as expected (%d), but not the same: %w", k.what, got.n, ErrDiffers))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (o Options) teller(what string, verifying bool) func(int64) {
+	return func(done int64) {
+		if o.Progress != nil {
+			o.Progress(Progress{Verifying: verifying, What: what, Done: done})
+		}
+	}
+}
