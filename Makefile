@@ -61,6 +61,12 @@ test: prereqs tools ## all tests, on real MinIO, versitygw, PostgreSQL and SQLit
 	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -timeout 20m ./...
 	FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -race -short -timeout 20m $(RACE_PKGS)
 
+CHAOS_ROUNDS ?= 300
+
+.PHONY: chaos
+chaos: prereqs tools ## hundreds of rounds of kills and storage faults, CHAOS_ROUNDS=300 by default
+	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 FADO_CHAOS_ROUNDS=$(CHAOS_ROUNDS) go test -tags $(TAGS) -timeout 3h -v -run TestChaos ./internal/chaos
+
 .PHONY: bench
 bench: bin/caddy bin/fn prereqs tools ## the benchmarks, each beside its peer; writes bench/RESULTS.md
 	@command -v wrk >/dev/null || $(MAKE) --no-print-directory apt-wrk

@@ -220,9 +220,19 @@ func (w *workers) failed(ctx context.Context, row state.Pending, err error) {
 			zap.String("cluster", row.Cluster), zap.Int("attempts", row.Attempts), zap.Error(err))
 	}
 	w.store(w.ctl.FailPending(ctx, row))
+	if errors.Is(err, errDown) && w.isBack(row) {
+		row.NextAttempt = w.now().Add(jitter(time.Second))
+		w.store(w.ctl.FailPending(ctx, row))
+	}
 	if errors.Is(err, storage.ErrNoBucket) && !errors.Is(err, errNoSource) {
 		w.sweeper.soon(row.Bucket) // a scan mends a copy's missing bucket
 	}
+}
+
+// isBack says whether the storages a row is about are up. A storage that came back while
+// a row for it failed has made its rows due before this one was among them.
+func (w *workers) isBack(row state.Pending) bool {
+	return w.planner.reachable(w.ctl.Router().Snapshot().Primary(row.Bucket), row.Cluster)
 }
 
 // backoff grows with the attempts; what will hardly change by itself is asked for less
@@ -232,7 +242,7 @@ func (e *Engine) backoff(attempts int, err error) time.Duration {
 	switch {
 	case errors.Is(err, storage.ErrPrecondition):
 		base /= 5
-	case errors.Is(err, storage.ErrRefused), errors.Is(err, storage.ErrDenied), errors.Is(err, storage.ErrFull):
+	case errors.Is(err, storage.ErrRefused), errors.Is(err, storage.ErrFull):
 		base = max(base, e.tune.RetryMax/10)
 	}
 	d := base << min(attempts-1, 20)

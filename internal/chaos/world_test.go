@@ -1,0 +1,212 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/minio/minio-go/v7"
+
+	_ "github.com/fado-project/fado"
+	"github.com/fado-project/fado/internal/testenv"
+)
+
+// childEnv has the test binary be FaDO: Caddy with all modules, run with that file.
+const childEnv = "FADO_CHAOS_CADDYFILE"
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(childEnv); file != "" {
+		os.Args = []string{"caddy", "run", "--config", file, "--adapter", "caddyfile"}
+		caddycmd.Main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const bucket = "chaos"
+
+// place is one cluster: a storage, and the proxy through which FaDO knows it.
+type place struct {
+	name   string
+	server *testenv.Server
+	proxy  *testenv.HTTPProxy
+	api    *minio.Client
+}
+
+// world is FaDO, its storages and what is known of them.
+type world struct {
+	*testing.T
+	places []*place
+	fado   *process
+	admin  string
+	config string
+}
+
+// process is the running FaDO.
+type process struct {
+	cmd    *exec.Cmd
+	exited chan struct{}
+}
+
+// newWorld starts four storages: c1 is the primary's, c2 and c3 (of another make) hold
+// copies, c4 is forbidden.
+func newWorld(t *testing.T) *world {
+	w := &world{T: t}
+	for i, start := range []func(testing.TB, ...testenv.Options) *testenv.Server{testenv.MinIO, testenv.MinIO, testenv.VersityGW, testenv.MinIO} {
+		p := &place{name: fmt.Sprintf("c%d", i+1), server: start(t)}
+		var err error
+		p.proxy, err = testenv.NewHTTPProxy(p.server.Endpoint)
+		w.must(err)
+		t.Cleanup(p.proxy.Close)
+		p.api = p.server.NewClient(t)
+		w.places = append(w.places, p)
+	}
+	w.must(w.places[0].api.MakeBucket(t.Context(), bucket, minio.MakeBucketOptions{}))
+	port, err := testenv.FreePort()
+	w.must(err)
+	w.admin = fmt.Sprintf("http://127.0.0.1:%d", port)
+	w.config = filepath.Join(t.TempDir(), "Caddyfile")
+	w.must(os.WriteFile(w.config, []byte(w.caddyfile(port)), 0o600))
+	return w
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) caddyfile(port int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "{\n\tadmin 127.0.0.1:%d\n\tpersist_config off\n\tlog {\n\t\tlevel WARN\n\t}\n\tfado {\n\t\tstore sqlite %s\n", port, filepath.Join(w.TempDir(), "fado.db"))
+	for _, p := range w.places {
+		fmt.Fprintf(&b, "\t\tzone z%[1]s\n\t\tcluster %[1]s {\n\t\t\tzones z%[1]s\n\t\t\tstorage %[2]s {\n\t\t\t\taccess_key %[3]s\n\t\t\t\tsecret_key %[4]s\n\t\t\t}\n\t\t}\n",
+			p.name, p.proxy.Endpoint(), p.server.AccessKey, p.server.SecretKey)
+	}
+	b.WriteString("\t\treplication {\n\t\t\tscan_interval 20s\n\t\t}\n\t}\n}\n")
+	return b.String()
+}
+
+// start starts FaDO, unless it runs, and waits until its API answers.
+func (w *world) start() {
+	w.Helper()
+	if w.fado != nil {
+		return
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+w.config, "HOME="+w.TempDir())
+	log, err := os.OpenFile(w.config+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	w.must(err)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	w.must(cmd.Start())
+	log.Close()
+	p := &process{cmd: cmd, exited: make(chan struct{})}
+	go func() { _ = cmd.Wait(); close(p.exited) }()
+	w.fado = p
+	w.await("FaDO's API", func() error {
+		_, err := w.call(http.MethodGet, "/fado/", nil)
+		return err
+	})
+}
+
+// kill ends FaDO as a power switch would.
+func (w *world) kill() {
+	if w.fado == nil {
+		return
+	}
+	_ = w.fado.cmd.Process.Kill()
+	<-w.fado.exited
+	w.fado = nil
+}
+
+// call makes a request to the admin API.
+func (w *world) call(method, path string, body any) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	var in io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		in = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, w.admin+path, in)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode >= 300 {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, out)
+	}
+	return out, err
+}
+
+// await waits until f returns nil.
+func (w *world) await(what string, f func() error) {
+	w.Helper()
+	var err error
+	for until := time.Now().Add(2 * time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+		if err = f(); err == nil {
+			return
+		}
+	}
+	log, _ := os.ReadFile(w.config + ".log")
+	w.Fatalf("%s: %v\n%s", what, err, log[max(0, len(log)-6000):])
+}
+
+// declare makes the policy and the bucket by the API.
+func (w *world) declare() {
+	w.Helper()
+	_, err := w.call(http.MethodPost, "/fado/policies", map[string]any{"name": "p", "copies": 3, "exclude_zones": []string{"zc4"}})
+	w.must(err)
+	_, err = w.call(http.MethodPost, "/fado/buckets", map[string]any{"name": bucket, "policy": "p", "primary": "c1"})
+	w.must(err)
+}
+
+// contents reads everything a storage has, by hash; nil where there is no bucket.
+func (p *place) contents(ctx context.Context) (map[string]string, error) {
+	there, err := p.api.BucketExists(ctx, bucket)
+	if err != nil || !there {
+		return nil, err
+	}
+	all := make(map[string]string)
+	for o := range p.api.ListObjects(ctx, bucket, minio.ListObjectsOptions{Recursive: true}) {
+		if o.Err != nil {
+			return nil, o.Err
+		}
+		r, err := p.api.GetObject(ctx, bucket, o.Key, minio.GetObjectOptions{})
+		if err != nil {
+			return nil, err
+		}
+		h := sha256.New()
+		_, err = io.Copy(h, r)
+		r.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Key, err)
+		}
+		all[o.Key] = hex.EncodeToString(h.Sum(nil))
+	}
+	return all, nil
+}
