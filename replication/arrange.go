@@ -18,6 +18,8 @@ type tables struct {
 	policies map[string]*catalog.Policy
 	allowed  map[string]map[string]bool // by policy
 	used     map[string]int64
+	// solver answers for all clusters what Solve would; nil: ask Solve.
+	solver *catalog.Solver
 }
 
 func newTables(c *control.Control) *tables {
@@ -28,6 +30,7 @@ func tablesOf(snap *catalog.Snapshot, used map[string]int64) *tables {
 	t := &tables{
 		zones: make(map[string]*catalog.Zone), clusters: make(map[string]*catalog.Cluster),
 		policies: make(map[string]*catalog.Policy), allowed: make(map[string]map[string]bool), used: used,
+		solver: catalog.NewSolver(snap, used),
 	}
 	snap.Zones(func(z *catalog.Zone) bool { t.zones[z.Name] = z; return true })
 	snap.Clusters(func(c *catalog.Cluster) bool { t.clusters[c.Name] = c; return true })
@@ -328,32 +331,61 @@ func sortedNames(m map[string]*catalog.Cluster) []string {
 	return names
 }
 
-// solve places one rule.
+// solve places one rule among some clusters.
 func (a *arranger) solve(r catalog.PrefixRule, primary string, clusters map[string]*catalog.Cluster) catalog.Placement {
 	policy := a.policies[r.Policy]
 	if policy == nil {
 		return catalog.Placement{Short: "policy " + r.Policy + " does not exist"}
 	}
 	current := make(map[string]bool)
-	for _, c := range a.rows {
-		if c.Prefix == r.Prefix && c.State <= catalog.CopySynced {
-			current[c.Cluster] = true
-		}
+	for _, c := range a.current(r.Prefix) {
+		current[c] = true
 	}
 	return catalog.Solve(catalog.PlacementInput{
 		Bucket: a.decl.Name, Prefix: r.Prefix, Policy: policy, Zones: a.zones, Clusters: clusters,
-		Primary: primary, Current: current, UsedBytes: a.used,
+		Primary: primary, PrimaryDeclared: a.declares(primary), Current: current, UsedBytes: a.used,
 	})
+}
+
+// place places one rule among all clusters. At a million buckets this is what a pass of
+// the planner costs.
+func (a *arranger) place(r catalog.PrefixRule, primary string) (chosen []string, short string) {
+	if a.solver == nil || a.policies[r.Policy] == nil {
+		p := a.solve(r, primary, a.clusters)
+		return p.Chosen, p.Short
+	}
+	in := &catalog.RuleInput{
+		Bucket: a.decl.Name, Prefix: r.Prefix, Policy: r.Policy,
+		Primary: primary, PrimaryDeclared: a.declares(primary), Current: a.current(r.Prefix),
+	}
+	chosen, complete := a.solver.Choose(nil, in)
+	if !complete {
+		p, _ := a.solver.Place(in)
+		short = p.Short
+	}
+	return chosen, short
+}
+
+func (a *arranger) declares(primary string) bool { return primary != "" && a.decl.Primary == primary }
+
+// current lists the clusters that hold a copy of a rule, or are getting one.
+func (a *arranger) current(prefix string) (clusters []string) {
+	for _, c := range a.rows {
+		if c.Prefix == prefix && c.State <= catalog.CopySynced {
+			clusters = append(clusters, c.Cluster)
+		}
+	}
+	return clusters
 }
 
 // arrangeRule brings one rule's rows to its placement.
 func (a *arranger) arrangeRule(r catalog.PrefixRule, target string) {
-	p := a.solve(r, target, a.clusters)
-	if p.Short != "" && !slices.Contains(a.issues, p.Short) {
-		a.issues = append(a.issues, p.Short)
+	chosen, short := a.place(r, target)
+	if short != "" && !slices.Contains(a.issues, short) {
+		a.issues = append(a.issues, short)
 	}
 	want := make(map[string]bool)
-	for _, c := range p.Chosen {
+	for _, c := range chosen {
 		want[c] = true
 	}
 	if a.hasStorage(target) && a.allowed[r.Policy][target] {
@@ -372,7 +404,7 @@ func (a *arranger) arrangeRule(r catalog.PrefixRule, target string) {
 		holdsSome := c.State == catalog.CopySynced || c.State == catalog.CopySyncing && c.Cursor != ""
 		switch {
 		case c.State == catalog.CopyDraining, c.State == catalog.CopyRemoving:
-		case !holdsSome, allSynced && (p.Short == "" || forbidden):
+		case !holdsSome, allSynced && (short == "" || forbidden):
 			c.State, c.Cursor = catalog.CopyDraining, ""
 		}
 	}

@@ -277,22 +277,23 @@ func arrangeAtRandom(t *rapid.T) {
 			}
 		}
 	}
-	tb := &tables{
-		zones: map[string]*catalog.Zone{}, clusters: clusters,
-		policies: map[string]*catalog.Policy{}, allowed: map[string]map[string]bool{}, used: map[string]int64{},
-	}
-	for _, n := range names {
-		tb.zones[n] = &catalog.Zone{Name: n}
-	}
-	for _, name := range []string{"p", "q"} {
-		p := &catalog.Policy{
-			Name: name, Copies: catalog.Copies{N: rapid.IntRange(1, 4).Draw(t, "copies")},
-			Clusters: rapid.SliceOfDistinct(rapid.SampledFrom(names), rapid.ID[string]).Draw(t, "allowed"),
+	snap := catalog.NewRouter().Snapshot().Edit(func(e *catalog.Editor) {
+		for _, n := range names {
+			e.PutZone(&catalog.Zone{Name: n})
 		}
-		p.Normalize()
-		tb.policies[name] = p
-		tb.allowed[name] = catalog.AllowedClusters(p, tb.zones, clusters)
-	}
+		for _, c := range clusters {
+			e.PutCluster(c)
+		}
+		for _, name := range []string{"p", "q"} {
+			p := &catalog.Policy{
+				Name: name, Copies: catalog.Copies{N: rapid.IntRange(1, 4).Draw(t, "copies")},
+				Clusters: rapid.SliceOfDistinct(rapid.SampledFrom(names), rapid.ID[string]).Draw(t, "allowed"),
+			}
+			p.Normalize()
+			e.PutPolicy(p)
+		}
+	})
+	tb := tablesOf(snap, map[string]int64{})
 	rules := []catalog.PrefixRule{{Policy: "p"}}
 	if rapid.Bool().Draw(t, "rule") {
 		rules = append(rules, catalog.PrefixRule{Prefix: "a/", Policy: "q"})
