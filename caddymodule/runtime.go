@@ -122,6 +122,9 @@ func newRuntime(app *App) (*runtime, error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	rt.store = store
+	if err := checkComplete(app.ctx, store); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	if err := rt.build(app); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -37,7 +37,9 @@ type StoreOptions struct {
 	Node string // this instance's name
 	// EncryptionKey seals literal secrets; "" for the store's own default.
 	EncryptionKey string
-	Log           *zap.Logger
+	// ReadOnly opens a store that is there and changes nothing of it.
+	ReadOnly bool
+	Log      *zap.Logger
 }
 
 // knownStore says whether there is a store of a type, and which there are.
@@ -108,7 +110,7 @@ func (s *SQLite) StoreKey() string { return "sqlite " + s.path }
 
 // Open implements StoreModule.
 func (s *SQLite) Open(ctx context.Context, o StoreOptions) (state.Store, error) {
-	return sqlite.Open(ctx, sqlite.Options{Path: s.path, Key: []byte(o.EncryptionKey), Log: o.Log})
+	return sqlite.Open(ctx, sqlite.Options{Path: s.path, Key: []byte(o.EncryptionKey), ReadOnly: o.ReadOnly, Log: o.Log})
 }
 
 // Interface guards
