@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -34,7 +35,8 @@ type Fault struct {
 // Write is a request that was to change the content of a key, as an HTTPProxy saw it.
 type Write struct {
 	Method, Path string
-	// From when to when; Until is zero while it goes on.
+	// From when to when the server answered, with which status. Until is zero while it
+	// goes on, and Status is where the proxy passed on no answer.
 	From, Until time.Time
 	Status      int
 }
@@ -143,9 +145,8 @@ func (p *HTTPProxy) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if writesContent(r) {
 		note := p.begin(r)
-		rec := &statusWriter{ResponseWriter: w}
-		defer func() { p.end(note, rec.status) }()
-		w = rec
+		defer p.end(note, 0)
+		r = r.WithContext(context.WithValue(r.Context(), writeKey{}, note))
 	}
 	p.pass.ServeHTTP(w, r)
 }
@@ -172,27 +173,23 @@ func (p *HTTPProxy) begin(r *http.Request) *Write {
 	return w
 }
 
+// end notes the answer to a write, unless one was noted before.
 func (p *HTTPProxy) end(w *Write, status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w.Until, w.Status = time.Now(), status
+	if w.Until.IsZero() {
+		w.Until, w.Status = time.Now(), status
+	}
 }
 
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets http.ResponseController find the flusher.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+// writeKey is where a request's context has its Write.
+type writeKey struct{}
 
 // change does to an answer what is in force.
 func (p *HTTPProxy) change(r *http.Response) error {
+	if w, ok := r.Request.Context().Value(writeKey{}).(*Write); ok {
+		p.end(w, r.StatusCode)
+	}
 	f, skew := p.now()
 	if skew != 0 {
 		if err := shiftTimes(r, skew); err != nil {
