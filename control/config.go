@@ -156,6 +156,7 @@ func (c *Control) Attach(ctx context.Context, cfg Config) (*Attachment, error) {
 	}
 	c.readyOnce.Do(func() { close(c.ready) })
 	c.beforeAnswer(ctx)
+	c.bus.Emit(Event{Type: EventConfiguration, Op: "attached"})
 	return a, nil
 }
 
@@ -180,6 +181,7 @@ func (a *Attachment) Detach() {
 		return
 	}
 	c.beforeAnswer(ctx)
+	c.bus.Emit(Event{Type: EventConfiguration, Op: "detached"})
 }
 
 func (c *Control) detach(ctx context.Context, a *Attachment) bool {
@@ -214,7 +216,7 @@ func (c *Control) enforce(ctx context.Context, next declared) error {
 	}
 	copies := make(map[string][]catalog.Copy)
 	for _, b := range next.cfg.Buckets {
-		rows, err := c.store.CopiesOf(ctx, b.Name)
+		rows, err := c.Store().CopiesOf(ctx, b.Name)
 		if err != nil {
 			return fmt.Errorf("loading the copies of bucket %s: %w", b.Name, err)
 		}
@@ -256,7 +258,7 @@ func (c *Control) transition(ctx context.Context, next declared) (map[state.Ref]
 			if next.byName[k][name] != nil {
 				continue
 			}
-			rec, err := c.store.Get(ctx, k, name)
+			rec, err := c.Store().Get(ctx, k, name)
 			if errors.Is(err, state.ErrNotFound) {
 				puts[state.Ref{Kind: k, Name: name}] = nil
 				continue
@@ -281,14 +283,14 @@ func (c *Control) transition(ctx context.Context, next declared) (map[state.Ref]
 func (c *Control) checkAgainstStore(ctx context.Context, d declared) error {
 	var all []catalog.Violation
 	for _, r := range d.cfg.resources() {
-		if _, err := c.store.Get(ctx, r.ResourceKind(), r.ResourceName()); err == nil {
+		if _, err := c.Store().Get(ctx, r.ResourceKind(), r.ResourceName()); err == nil {
 			c.log.Warn("declared by the configuration and made by the API: the configuration wins",
 				zap.String("kind", string(r.ResourceKind())), zap.String("name", r.ResourceName()))
 		} else if !errors.Is(err, state.ErrNotFound) {
 			return err
 		}
 	}
-	recs, err := c.store.List(ctx, catalog.KindCluster, "", 0)
+	recs, err := c.Store().List(ctx, catalog.KindCluster, "", 0)
 	if err != nil {
 		return err
 	}
@@ -322,7 +324,7 @@ func (c *Control) forgetUndeclared(ctx context.Context, gone declared) {
 		if snap.Bucket(b.Name) != nil {
 			continue
 		}
-		_, err := c.store.Update(ctx, func(tx state.Tx) error {
+		_, err := c.Store().Update(ctx, func(tx state.Tx) error {
 			rows, err := tx.Copies(b.Name)
 			for _, r := range rows {
 				if !r.Primary && r.State == catalog.CopySynced {
@@ -335,7 +337,6 @@ func (c *Control) forgetUndeclared(ctx context.Context, gone declared) {
 		if err != nil {
 			c.log.Error("marking the copies of an undeclared bucket", zap.String("bucket", b.Name), zap.Error(err))
 		}
-		c.router.Pending.RemoveAll(b.Name, "")
 		c.issues.forget(b.Name)
 	}
 }

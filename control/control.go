@@ -91,9 +91,25 @@ type Config struct {
 
 // Options of a Control.
 type Options struct {
+	// Store is the open store; nil with Open.
 	Store state.Store
-	Log   *zap.Logger
-	Node  string
+	// Open opens the store, for one that may be out of reach at the start (then its error
+	// is a state.ErrUnavailable): it is tried again until it succeeds. Close closes what
+	// Open returned.
+	Open func(context.Context) (state.Store, error)
+	// Kind is what the store that Open opens calls itself, for the time before.
+	Kind string
+	// OpenPatience is how long Start tries to Open before it loads from the Mirror;
+	// default 5 s.
+	OpenPatience time.Duration
+	// Mirror, when given, is a store on local disk to which everything is written that
+	// this instance routes by, soon after. Control closes it.
+	Mirror state.Store
+	// MaxMirrorAge bounds how old a mirror may be that Start loads from; 0: any age.
+	MaxMirrorAge time.Duration
+
+	Log  *zap.Logger
+	Node string
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// CheckBalance says whether the JSON of a selection policy is one; default:

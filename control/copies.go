@@ -20,7 +20,10 @@ func (c *Control) UpdateCopies(ctx context.Context, bucket string, f func(now []
 		return ErrNotFound
 	}
 	var before, next []state.Copy
-	_, err := c.store.Update(ctx, func(tx state.Tx) (err error) {
+	seq, err := c.Store().Update(ctx, func(tx state.Tx) (err error) {
+		if err := c.stillThere(tx, bucket); err != nil {
+			return err
+		}
 		if before, err = tx.Copies(bucket); err != nil {
 			return err
 		}
@@ -33,7 +36,19 @@ func (c *Control) UpdateCopies(ctx context.Context, bucket string, f func(now []
 		return err
 	}
 	c.publish(func(e *catalog.Editor) { e.SetCopies(bucket, routed(next)) })
+	c.followed.made(seq)
+	c.mirrorCopies(bucket, next)
 	return c.announce(ctx, bucket, before, next)
+}
+
+// stillThere finds out whether a bucket is there where another instance may have removed
+// it a moment ago.
+func (c *Control) stillThere(tx state.Tx, bucket string) error {
+	if c.followed.store() == nil || c.inForce.has(state.Ref{Kind: catalog.KindBucket, Name: bucket}) {
+		return nil
+	}
+	_, err := tx.Get(catalog.KindBucket, bucket)
+	return err
 }
 
 // writeCopies stores the difference between the rows that are there and those that
@@ -86,34 +101,34 @@ func (c *Control) announce(ctx context.Context, bucket string, before, next []st
 // reloadPending makes a bucket's exceptions in a cluster ("": in all) those of the
 // stored rows.
 func (c *Control) reloadPending(ctx context.Context, bucket, cluster string) error {
-	return c.pending.exclusively(ctx, func() error {
-		var rows []state.Pending
+	r := c.exceptions.beginReload(bucket, cluster)
+	err := func() error {
 		after := state.PendingKey{}
 		for {
-			page, err := c.store.ListPending(ctx, state.PendingFilter{Bucket: bucket, Cluster: cluster}, after, reloadPage)
+			page, err := c.Store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Cluster: cluster}, after, reloadPage)
 			if err != nil {
 				return err
 			}
-			rows = append(rows, page...)
+			for _, p := range page {
+				r.row(p)
+			}
 			if len(page) < reloadPage {
-				break
+				return nil
 			}
 			last := page[len(page)-1]
 			after = state.PendingKey{Bucket: last.Bucket, Key: last.Key, Cluster: last.Cluster}
 		}
-		c.router.Pending.RemoveAll(bucket, cluster)
-		for _, r := range rows {
-			c.router.Pending.Add(r.Bucket, r.Key, r.Cluster)
-		}
-		return nil
-	})
+	}()
+	c.exceptions.endReload(r, err)
+	return err
 }
 
 const reloadPage = 10_000
 
 // SaveProgress stores rows of copies that still exist, and routes by them. It is for
 // progress (cursors, counts, times): a row whose state or role is not the one in
-// force is left out, because whoever wrote it did not know of the change.
+// force is left out, because whoever wrote it did not know of the change. It is not for
+// a store that others write too: see Shared.
 func (c *Control) SaveProgress(ctx context.Context, copies ...state.Copy) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,7 +151,7 @@ func (c *Control) SaveProgress(ctx context.Context, copies ...state.Copy) error 
 	if len(keep) == 0 {
 		return nil
 	}
-	if _, err := c.store.SaveCopies(ctx, keep...); err != nil {
+	if _, err := c.Store().SaveCopies(ctx, keep...); err != nil {
 		return err
 	}
 	c.publish(func(e *catalog.Editor) {

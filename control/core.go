@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +22,7 @@ var ErrClosed = errors.New("control is closed")
 // Control is described in the package comment. All methods are safe for concurrent
 // use after Start.
 type Control struct {
-	store        state.Store
+	store        atomic.Pointer[state.Store]
 	log          *zap.Logger
 	node         string
 	now          func() time.Time
@@ -43,7 +44,12 @@ type Control struct {
 	ready     chan struct{}
 	readyOnce sync.Once
 
-	pending *pendingQueue
+	pending    *pendingQueue
+	exceptions *exceptions
+	followed   *follower
+	opening    *opening
+	mirror     *mirror // nil without one
+	copyHooks  []func(bucket string)
 
 	issues    issues
 	trouble   trouble
@@ -53,7 +59,7 @@ type Control struct {
 
 // New returns a Control that has done nothing yet.
 func New(o Options) (*Control, error) {
-	if o.Store == nil {
+	if o.Store == nil && o.Open == nil {
 		return nil, errors.New("control needs a store")
 	}
 	if o.Log == nil {
@@ -66,58 +72,148 @@ func New(o Options) (*Control, error) {
 		o.CheckBalance = func(catalog.RawObject) error { return nil }
 	}
 	c := &Control{
-		store: o.Store, log: o.Log, node: o.Node, now: o.Now, checkBalance: o.CheckBalance,
+		log: o.Log, node: o.Node, now: o.Now, checkBalance: o.CheckBalance,
 		router: catalog.NewRouter(), bus: NewBus(o.Now),
 		ready: make(chan struct{}), usedBytes: make(map[string]int64),
 	}
+	if o.Store != nil {
+		c.store.Store(&o.Store)
+	}
 	c.inForce = declare(Config{})
-	c.pending = newPendingQueue(o.Store, c.router.Pending, &c.trouble)
+	c.exceptions = newExceptions(c.router.Pending)
+	c.pending = newPendingQueue(c.Store, c.exceptions, &c.trouble)
+	c.followed = newFollower(c)
+	c.opening = newOpening(c, o)
+	if o.Mirror != nil {
+		c.mirror = newMirror(c, o.Mirror)
+	}
 	return c, nil
 }
 
-// Start loads the store into memory; from then on Router answers. It may be called
-// once.
+// Start loads the store into memory; from then on Router answers. Where the store is out
+// of reach it loads the mirror, if there is one, and the store when that comes. It may be
+// called once.
 func (c *Control) Start(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.load(ctx); err != nil {
-		return fmt.Errorf("loading the catalogue: %w", err)
-	}
-	if err := c.store.ReleaseClaims(ctx, c.node); err != nil {
-		return fmt.Errorf("releasing this node's earlier claims: %w", err)
+	if err := c.opening.first(ctx); err != nil {
+		return err
 	}
 	c.pending.start()
 	return nil
 }
 
-// load reads resources, copies and pending rows into the router.
-func (c *Control) load(ctx context.Context) error {
-	var loadErr error
-	snap := c.router.Snapshot().Edit(func(e *catalog.Editor) {
+// take loads a store that was opened into memory and makes it the one that is used. With
+// one that is shared this instance is a member from then on.
+func (c *Control) take(ctx context.Context, store state.Store) error {
+	shared, _ := store.(state.Shared)
+	at, err := c.load(ctx, store)
+	if err != nil {
+		return fmt.Errorf("loading the catalogue: %w", err)
+	}
+	before := c.store.Swap(&store)
+	if shared != nil {
+		if err := c.followed.begin(ctx, shared, at); err != nil {
+			c.store.Store(before)
+			return err
+		}
+	} else if err := store.ReleaseClaims(ctx, c.node); err != nil {
+		return fmt.Errorf("releasing this node's earlier claims: %w", err)
+	}
+	if c.mirror != nil {
+		c.mirror.start()
+	}
+	return nil
+}
+
+// load reads resources, copies and exceptions into the router, and says up to where in a
+// shared store's sequences that was at least.
+func (c *Control) load(ctx context.Context, store state.Store) (at position, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if shared, ok := store.(state.Shared); ok {
+		c.exceptions.follow(true)
+		if at.changes, err = shared.Seq(ctx); err != nil {
+			return at, err
+		}
+		if at.objects, err = shared.ObjectSeq(ctx); err != nil {
+			return at, err
+		}
+	}
+	if err := c.loadPending(ctx, store); err != nil {
+		return at, err
+	}
+	snap, err := c.build(ctx, store)
+	if err != nil {
+		return at, err
+	}
+	c.swap(snap)
+	return at, nil
+}
+
+// loadPending makes the exceptions those of the stored rows.
+func (c *Control) loadPending(ctx context.Context, store state.Store) error {
+	r := c.exceptions.beginReload("", "")
+	err := store.EachPending(ctx, func(p state.Pending) error {
+		r.row(p)
+		return nil
+	})
+	c.exceptions.endReload(r, err)
+	return err
+}
+
+// build makes the snapshot of what a store holds, and of what the configuration in force
+// declares. What is alive in the one before (endpoints, storages) stays. The caller holds
+// mu.
+func (c *Control) build(ctx context.Context, store state.Store) (*catalog.Snapshot, error) {
+	var failed error
+	now := c.router.Snapshot()
+	snap := now.Edit(func(e *catalog.Editor) {
+		clear := staleNames(now)
 		for _, k := range catalog.Kinds {
-			loadErr = errors.Join(loadErr, c.store.Each(ctx, k, func(r state.Record) error {
+			failed = errors.Join(failed, store.Each(ctx, k, func(r state.Record) error {
 				res, err := decodeRecord(r)
 				if err != nil {
 					return err
 				}
+				delete(clear, state.Ref{Kind: k, Name: r.Name})
 				put(e, res)
 				return nil
 			}))
 		}
-		loadErr = errors.Join(loadErr, c.loadCopies(ctx, e))
+		for _, r := range c.inForce.cfg.resources() {
+			delete(clear, state.Ref{Kind: r.ResourceKind(), Name: r.ResourceName()})
+			put(e, r)
+		}
+		for ref := range clear {
+			e.Delete(ref.Kind, ref.Name)
+		}
+		now.Buckets(func(b string) bool {
+			e.SetCopies(b, nil) // those that have some get them now
+			return true
+		})
+		failed = errors.Join(failed, c.loadCopies(ctx, store, e))
+		e.SetDefaultPolicy(c.inForce.defaultPolicy())
 	})
-	if loadErr != nil {
-		return loadErr
+	return snap, failed
+}
+
+// staleNames lists all that a snapshot knows.
+func staleNames(s *catalog.Snapshot) map[state.Ref]struct{} {
+	all := make(map[state.Ref]struct{})
+	add := func(k catalog.Kind, name string) bool {
+		all[state.Ref{Kind: k, Name: strings.Clone(name)}] = struct{}{}
+		return true
 	}
-	c.swap(snap)
-	return c.store.EachPending(ctx, func(p state.Pending) error {
-		c.router.Pending.Add(p.Bucket, p.Key, p.Cluster)
-		return nil
+	s.Zones(func(z *catalog.Zone) bool { return add(catalog.KindZone, z.Name) })
+	s.Clusters(func(cl *catalog.Cluster) bool { return add(catalog.KindCluster, cl.Name) })
+	s.Policies(func(p *catalog.Policy) bool {
+		return p.Name == catalog.DefaultPolicyName || add(catalog.KindPolicy, p.Name)
 	})
+	s.Buckets(func(b string) bool { return add(catalog.KindBucket, b) })
+	return all
 }
 
 // loadCopies streams the copies, which come ordered by bucket.
-func (c *Control) loadCopies(ctx context.Context, e *catalog.Editor) error {
+func (c *Control) loadCopies(ctx context.Context, store state.Store, e *catalog.Editor) error {
 	var bucket string
 	var copies []catalog.Copy
 	flush := func() {
@@ -126,7 +222,7 @@ func (c *Control) loadCopies(ctx context.Context, e *catalog.Editor) error {
 		}
 		copies = copies[:0]
 	}
-	err := c.store.EachCopy(ctx, func(cp state.Copy) error {
+	err := store.EachCopy(ctx, func(cp state.Copy) error {
 		if cp.Bucket != bucket {
 			flush()
 			bucket = cp.Bucket
@@ -141,9 +237,17 @@ func (c *Control) loadCopies(ctx context.Context, e *catalog.Editor) error {
 // Ready is closed once Start has loaded the store and a configuration is attached.
 func (c *Control) Ready() <-chan struct{} { return c.ready }
 
-// Close stops what Start began. It does not close the store, and may be called more
-// than once.
-func (c *Control) Close() { c.pending.stop() }
+// Close stops what Start began. It does not close the store it was given, only what it
+// opened itself, and may be called more than once.
+func (c *Control) Close() {
+	c.opening.stop()
+	c.pending.stop()
+	c.followed.stop()
+	if c.mirror != nil {
+		c.mirror.stop()
+	}
+	c.opening.closeStore()
+}
 
 // Router returns the router of what is in force; always the same value.
 func (c *Control) Router() *catalog.Router { return c.router }
@@ -151,8 +255,9 @@ func (c *Control) Router() *catalog.Router { return c.router }
 // Events returns the bus of what happens.
 func (c *Control) Events() *Bus { return c.bus }
 
-// Store returns the store, for reads.
-func (c *Control) Store() state.Store { return c.store }
+// Store returns the store as it is now, for reads. A shared one that is out of reach at
+// the start is another value once it was opened: keep Control, not the store.
+func (c *Control) Store() state.Store { return *c.store.Load() }
 
 // Node returns this instance's name.
 func (c *Control) Node() string { return c.node }

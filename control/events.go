@@ -16,6 +16,9 @@ const (
 	EventStorage     EventType = "storage"      // a storage came up or went down
 	EventFunction    EventType = "function"     // an endpoint's health changed
 	EventBucketStuck EventType = "bucket_stuck" // a bucket can't get where it should be
+	// EventConfiguration: another configuration is in force, or all was loaded anew; what
+	// changed is not told one by one.
+	EventConfiguration EventType = "configuration"
 )
 
 // Event is one thing that happened, as watchers see it. Empty fields are left out.
@@ -34,6 +37,8 @@ type Event struct {
 	State   string    `json:"state,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
 	Bytes   int64     `json:"bytes,omitempty"`
+	// Elsewhere: another instance did it, and told of it as well.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
 // Bus hands events to whoever watches. A watcher that can't keep up misses events

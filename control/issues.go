@@ -12,6 +12,30 @@ import (
 type issues struct {
 	mu       sync.Mutex
 	byBucket map[string]map[string]string
+	// elsewhere is what other instances found out.
+	elsewhere map[string][]string
+}
+
+// Issues returns what was found out here, about so many buckets at most.
+func (c *Control) Issues(most int) map[string][]string {
+	c.issues.mu.Lock()
+	defer c.issues.mu.Unlock()
+	all := make(map[string][]string)
+	for b := range c.issues.byBucket {
+		if len(all) == most {
+			break
+		}
+		all[b] = c.issues.found(b)
+	}
+	return all
+}
+
+// SetIssuesElsewhere notes what other instances found out about the buckets they look
+// after, in place of what it was told before.
+func (c *Control) SetIssuesElsewhere(all map[string][]string) {
+	c.issues.mu.Lock()
+	defer c.issues.mu.Unlock()
+	c.issues.elsewhere = all
 }
 
 // SetIssue notes why a bucket is stuck, or with reason "" that what source found is
@@ -46,6 +70,14 @@ func (i *issues) set(bucket, source, reason string) bool {
 	return true
 }
 
+// ForgetIssues forgets what was found out about the buckets that f selects: another
+// instance looks after them from now on.
+func (c *Control) ForgetIssues(f func(bucket string) bool) {
+	c.issues.mu.Lock()
+	defer c.issues.mu.Unlock()
+	maps.DeleteFunc(c.issues.byBucket, func(b string, _ map[string]string) bool { return f(b) })
+}
+
 func (i *issues) forget(bucket string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -56,6 +88,11 @@ func (i *issues) forget(bucket string) {
 func (i *issues) of(bucket string) []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	return append(i.found(bucket), i.elsewhere[bucket]...)
+}
+
+// found is of for what was found out here. The caller holds mu.
+func (i *issues) found(bucket string) []string {
 	found := i.byBucket[bucket]
 	reasons := make([]string, 0, len(found))
 	for _, source := range slices.Sorted(maps.Keys(found)) {
@@ -69,7 +106,7 @@ func (i *issues) of(bucket string) []string {
 // not among the reasons. With the store gone it tells what memory knows.
 func (c *Control) StuckBuckets(ctx context.Context) (n int, bucket, reason string) {
 	why := make(map[string]string)
-	logs, err := c.store.Backlogs(ctx, "")
+	logs, err := c.Store().Backlogs(ctx, "")
 	if err == nil {
 		for _, l := range logs {
 			if r := append(stuckBy(l), conflictsOf(l.Conflicts)...); len(r) > 0 && why[l.Bucket] == "" {
@@ -79,6 +116,9 @@ func (c *Control) StuckBuckets(ctx context.Context) (n int, bucket, reason strin
 	}
 	c.issues.mu.Lock()
 	for b := range c.issues.byBucket {
+		why[b] = ""
+	}
+	for b := range c.issues.elsewhere {
 		why[b] = ""
 	}
 	c.issues.mu.Unlock()

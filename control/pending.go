@@ -3,10 +3,10 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 )
 
@@ -30,14 +30,24 @@ func (c *Control) FinishPending(ctx context.Context, rows ...state.PendingKey) e
 	return c.pending.do(ctx, &pendingOp{finish: rows})
 }
 
+// AddPendingEverywhere is AddPending for whoever acknowledges something to the outside on
+// the strength of it: it returns when every instance routes by the rows, too. Instances
+// whose lease has ended are not waited for. An error leaves the rows to be added again.
+func (c *Control) AddPendingEverywhere(ctx context.Context, rows ...state.Pending) error {
+	if err := c.AddPending(ctx, rows...); err != nil || len(rows) == 0 {
+		return err
+	}
+	return c.Confirm(ctx)
+}
+
 // ClaimPending claims due rows for this node.
 func (c *Control) ClaimPending(ctx context.Context, max int, lease time.Duration) ([]state.Pending, error) {
-	return c.claimed(c.store.ClaimPending(ctx, c.node, max, lease, c.now()))
+	return c.claimed(c.Store().ClaimPending(ctx, c.Claimant(), max, lease, c.now()))
 }
 
 // ClaimPendingIn claims due rows of one cluster for this node.
 func (c *Control) ClaimPendingIn(ctx context.Context, cluster string, max int, lease time.Duration) ([]state.Pending, error) {
-	return c.claimed(c.store.ClaimPendingIn(ctx, c.node, cluster, max, lease, c.now()))
+	return c.claimed(c.Store().ClaimPendingIn(ctx, c.Claimant(), cluster, max, lease, c.now()))
 }
 
 // claimed notes what a claim says of the store: one that found nothing wrote nothing.
@@ -50,7 +60,7 @@ func (c *Control) claimed(rows []state.Pending, err error) ([]state.Pending, err
 
 // FailPending notes failed attempts or holds.
 func (c *Control) FailPending(ctx context.Context, rows ...state.Pending) error {
-	return c.store.FailPending(ctx, rows...)
+	return c.Store().FailPending(ctx, rows...)
 }
 
 // PendingAdded delivers a value soon after rows were added or released, so that
@@ -64,8 +74,8 @@ func (c *Control) WakeWorkers() { c.pending.wake() }
 // so the store and the index change in the same order (a row finished and added again
 // at once never loses its exception), and a burst costs few transactions.
 type pendingQueue struct {
-	store state.Store
-	index *catalog.PendingIndex
+	store func() state.Store
+	index *exceptions
 	wrote *trouble
 	ops   chan *pendingOp
 	added chan struct{}
@@ -77,14 +87,13 @@ type pendingQueue struct {
 type pendingOp struct {
 	add    []state.Pending
 	finish []state.PendingKey
-	alone  func() error
 	result chan error
 }
 
 // maxBatch bounds the rows of one transaction.
 const maxBatch = 4096
 
-func newPendingQueue(s state.Store, index *catalog.PendingIndex, wrote *trouble) *pendingQueue {
+func newPendingQueue(s func() state.Store, index *exceptions, wrote *trouble) *pendingQueue {
 	return &pendingQueue{
 		store: s, index: index, wrote: wrote, ops: make(chan *pendingOp, 256), added: make(chan struct{}, 1),
 		quit: make(chan struct{}), done: make(chan struct{}),
@@ -132,20 +141,30 @@ func (q *pendingQueue) do(ctx context.Context, op *pendingOp) error {
 	}
 }
 
-// exclusively runs f while no pending row changes.
-func (q *pendingQueue) exclusively(ctx context.Context, f func() error) error {
-	return q.do(ctx, &pendingOp{alone: f})
-}
-
 func (q *pendingQueue) run() {
 	defer close(q.done)
+	again := time.NewTicker(retryLost)
+	defer again.Stop()
 	for {
 		select {
 		case op := <-q.ops:
 			q.round(op)
+		case <-again.C:
+			q.addLost()
 		case <-q.quit:
 			return
 		}
+	}
+}
+
+// retryLost is how often rows are stored again that the store did not take.
+const retryLost = 2 * time.Second
+
+// addLost stores rows for exceptions that the store took none for: whoever added them may
+// have given up, and without a row nothing would ever end such an exception.
+func (q *pendingQueue) addLost() {
+	if rows := q.index.lost(maxBatch); len(rows) > 0 {
+		q.add([]*pendingOp{{add: rows, result: make(chan error, 1)}})
 	}
 }
 
@@ -164,12 +183,9 @@ func (q *pendingQueue) round(first *pendingOp) {
 	}
 	var adds, finishes []*pendingOp
 	for _, op := range batch {
-		switch {
-		case op.alone != nil:
-			op.result <- op.alone()
-		case op.add != nil:
+		if op.add != nil {
 			adds = append(adds, op)
-		default:
+		} else {
 			finishes = append(finishes, op)
 		}
 	}
@@ -185,17 +201,17 @@ func (q *pendingQueue) add(ops []*pendingOp) {
 	for _, op := range ops {
 		rows = append(rows, op.add...)
 	}
-	for _, r := range rows {
-		q.index.Add(r.Bucket, r.Key, r.Cluster)
-	}
-	_, err := q.store.AddPending(context.Background(), rows...)
+	q.index.adding(rows)
+	_, err := q.store().AddPending(context.Background(), rows...)
 	err = q.wrote.note(err)
 	if err != nil && len(ops) > 1 && !errors.Is(err, state.ErrUnavailable) {
 		for _, op := range ops { // one caller's bad row must not fail the others
-			_, err := q.store.AddPending(context.Background(), op.add...)
+			_, err := q.store().AddPending(context.Background(), op.add...)
+			q.index.added(op.add, err)
 			op.result <- err
 		}
 	} else {
+		q.index.added(rows, err)
 		reply(ops, err)
 	}
 	q.wake()
@@ -209,17 +225,12 @@ func (q *pendingQueue) finish(ops []*pendingOp) {
 	for _, op := range ops {
 		keys = append(keys, op.finish...)
 	}
-	removed, err := q.store.FinishPending(context.Background(), keys...)
+	q.index.finish(keys)
+	removed, err := q.store().FinishPending(context.Background(), keys...)
 	err = q.wrote.note(err)
-	moved := false
-	for i, gone := range removed {
-		if gone {
-			q.index.Remove(keys[i].Bucket, keys[i].Key, keys[i].Cluster)
-		}
-		moved = moved || !gone
-	}
+	q.index.finished(keys, removed)
 	reply(ops, err)
-	if moved {
+	if slices.Contains(removed, false) {
 		q.wake()
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 )
@@ -17,7 +19,7 @@ import (
 // List returns items of a kind sorted by name, after a name, at most limit (0: all).
 func (c *Control) List(ctx context.Context, k catalog.Kind, after string, limit int) ([]Item, error) {
 	cfg := c.config()
-	recs, err := c.store.List(ctx, k, after, limit)
+	recs, err := c.Store().List(ctx, k, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +53,7 @@ func (c *Control) Get(ctx context.Context, k catalog.Kind, name string) (Item, e
 	if res, ok := c.config().byName[k][name]; ok {
 		return configItem(res), nil
 	}
-	r, err := c.store.Get(ctx, k, name)
+	r, err := c.Store().Get(ctx, k, name)
 	if err != nil {
 		return Item{}, err
 	}
@@ -115,6 +117,9 @@ func (c *Control) change(ctx context.Context, k catalog.Kind, name string, pre P
 		}
 		c.bus.Emit(Event{Type: EventResource, Op: op, Kind: string(k), Name: name})
 	}
+	if err := c.Confirm(ctx); err != nil {
+		return Item{}, false, err
+	}
 	return w.item, w.created, nil
 }
 
@@ -137,7 +142,7 @@ func (c *Control) commit(ctx context.Context, w *write) error {
 	if _, ok := c.inForce.byName[w.kind][w.name]; ok {
 		return fmt.Errorf("%s %s: %w", w.kind, w.name, ErrConfigOwned)
 	}
-	seq, err := c.store.Update(ctx, func(tx state.Tx) error { return w.run(tx, c) })
+	seq, err := c.Store().Update(ctx, func(tx state.Tx) error { return w.run(tx, c) })
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}
@@ -146,6 +151,9 @@ func (c *Control) commit(ctx context.Context, w *write) error {
 	}
 	w.item.ETag = revTag(seq)
 	c.publish(func(e *catalog.Editor) { put(e, w.res) })
+	c.followed.made(seq)
+	w.rec.Rev = seq
+	c.mirrorResource(state.Ref{Kind: w.kind, Name: w.name}, &w.rec)
 	return nil
 }
 
@@ -193,7 +201,7 @@ func (c *Control) Delete(ctx context.Context, k catalog.Kind, name string, pre P
 	}
 	c.beforeAnswer(ctx)
 	c.bus.Emit(Event{Type: EventResource, Op: "deleted", Kind: string(k), Name: name})
-	return nil
+	return c.Confirm(ctx)
 }
 
 func (c *Control) delete(ctx context.Context, k catalog.Kind, name string, pre Precondition) error {
@@ -202,7 +210,7 @@ func (c *Control) delete(ctx context.Context, k catalog.Kind, name string, pre P
 	if _, ok := c.inForce.byName[k][name]; ok {
 		return fmt.Errorf("%s %s: %w", k, name, ErrConfigOwned)
 	}
-	_, err := c.store.Update(ctx, func(tx state.Tx) error {
+	seq, err := c.Store().Update(ctx, func(tx state.Tx) error {
 		now, rec, err := readRecord(tx, k, name)
 		if err != nil {
 			return err
@@ -222,9 +230,13 @@ func (c *Control) delete(ctx context.Context, k catalog.Kind, name string, pre P
 		return err
 	}
 	c.publish(func(e *catalog.Editor) { e.Delete(k, name) })
+	c.followed.made(seq)
+	c.mirrorResource(state.Ref{Kind: k, Name: name}, nil)
 	if k == catalog.KindBucket {
-		c.router.Pending.RemoveAll(name, "")
 		c.issues.forget(name)
+		if err := c.reloadPending(ctx, name, ""); err != nil {
+			c.log.Warn("dropping the exceptions of a deleted bucket", zap.String("bucket", name), zap.Error(err))
+		}
 	}
 	return nil
 }

@@ -59,11 +59,11 @@ func (c *Control) BucketStatus(ctx context.Context, bucket string) (BucketStatus
 	if rules == nil {
 		return BucketStatus{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
 	}
-	rows, err := c.store.CopiesOf(ctx, bucket)
+	rows, err := c.Store().CopiesOf(ctx, bucket)
 	if err != nil {
 		return BucketStatus{}, err
 	}
-	logs, err := c.store.Backlogs(ctx, bucket)
+	logs, err := c.Store().Backlogs(ctx, bucket)
 	if err != nil {
 		return BucketStatus{}, err
 	}
@@ -209,7 +209,7 @@ func (c *Control) Placement(ctx context.Context, bucket, prefix string) (catalog
 	if !ok {
 		return rule, catalog.Placement{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
 	}
-	rows, err := c.store.CopiesOf(ctx, bucket)
+	rows, err := c.Store().CopiesOf(ctx, bucket)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return rule, catalog.Placement{}, err
 	}

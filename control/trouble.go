@@ -2,6 +2,7 @@ package control
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -29,9 +30,15 @@ func (t *trouble) note(err error) error {
 	return err
 }
 
-// StoreTrouble returns why the store could not be written lately; nil if it could, or
-// if nobody tried.
+// StoreTrouble returns why the store is out of reach, or could not be written lately; nil
+// if it could, or if nobody tried.
 func (c *Control) StoreTrouble() error {
+	if err := c.opening.missing(); err != nil {
+		return fmt.Errorf("routing by the local mirror: %w", err)
+	}
+	if err := c.followed.link.trouble(); err != nil {
+		return err
+	}
 	c.trouble.mu.Lock()
 	defer c.trouble.mu.Unlock()
 	if time.Since(c.trouble.at) > troubleFor {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -105,6 +106,7 @@ type Tuning struct {
 	Lease        time.Duration // of a claimed row
 	PlanEvery    time.Duration // between full passes of the planner
 	SaveEvery    time.Duration // between saves of a walk's cursor
+	ShardEvery   time.Duration // between looks for work to share with other instances
 }
 
 func (t Tuning) withDefaults() Tuning {
@@ -125,6 +127,7 @@ func (t Tuning) withDefaults() Tuning {
 	set(&t.Lease, time.Minute)
 	set(&t.PlanEvery, 5*time.Minute)
 	set(&t.SaveEvery, time.Second)
+	set(&t.ShardEvery, time.Second)
 	return t
 }
 
@@ -165,6 +168,8 @@ type run struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	shards  *shards
+	board   *board
 	planner *planner
 	jobs    *jobs
 	sweeper *sweeper
@@ -195,16 +200,12 @@ func New(o Options) *Engine {
 	}
 	s := Settings{Disabled: true}.withDefaults()
 	e.settings.Store(&s)
-	e.gate = newGate(e.ctl.Router(), e.now)
+	e.gate = newGate(e.ctl.Router(), e.now, e.ctl.MayWrite)
 	e.ledger = newLedger(e.ctl)
 	e.breakers = newBreakers(e.now)
 	e.sites = newSites(e)
 	e.ctl.OnChange(e.gate.afterChange)
-	e.ctl.OnChange(func(context.Context) {
-		if r := e.run.Load(); r != nil {
-			r.planner.changed()
-		}
-	})
+	e.ctl.OnCopies(e.copiesChanged)
 	return e
 }
 
@@ -287,19 +288,19 @@ func (e *Engine) limit(ctx context.Context, n int) error {
 func (e *Engine) launch() {
 	r := &run{Engine: e}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.planner, r.jobs, r.sweeper = newPlanner(r), newJobs(r), newSweeper(r)
+	r.shards, r.planner, r.jobs, r.sweeper, r.board = newShards(r), newPlanner(r), newJobs(r), newSweeper(r), newBoard(r)
 	r.events, r.purger = make(chan feedEvent, 4096), newPurger(r)
 	e.run.Store(r)
-	if e.conf().Disabled {
-		r.spawn(func() { r.planner.loop(r.ctx) })
-		return
+	loops := []func(context.Context){r.shards.loop, r.planner.loop}
+	if !e.conf().Disabled {
+		e.loadPaused(r.ctx)
+		loops = append(loops, r.jobs.loop, r.sweeper.loop, r.purger.lead, r.feeds, r.noticeLoop,
+			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange)
+		r.spawn(func() { r.sites.watch(r) })
 	}
-	e.loadPaused(r.ctx)
-	r.spawn(func() { r.sites.watch(r) })
-	r.spawn(func() { r.workerLoop(r.ctx) })
-	r.spawn(func() { r.watchPaused(r.ctx) })
-	r.spawn(func() { r.keepCounts(r.ctx) })
-	r.spawn(func() { r.lead(r.ctx) })
+	for _, loop := range loops {
+		r.spawn(func() { loop(r.ctx) })
+	}
 }
 
 // spawn runs f as part of the run: Stop waits for it.
@@ -314,54 +315,55 @@ func (r *run) spawn(f func()) {
 func (r *run) stop() {
 	r.cancel()
 	r.wg.Wait()
-	if err := r.ctl.Store().ReleaseClaims(context.Background(), r.ctl.Node()); err != nil {
+	if err := r.ctl.Store().ReleaseClaims(context.Background(), r.ctl.Claimant()); err != nil {
 		r.log.Warn("releasing claims at the end", zap.Error(err))
 	}
 }
 
-// leaderLock is held by the instance that plans, walks and listens; every instance
-// works on pending rows.
-const leaderLock = "replication"
-
-// lead runs the work of which there is one per store, for as long as this instance
-// holds the lock.
-func (r *run) lead(ctx context.Context) {
-	for ctx.Err() == nil {
-		lock, ok, err := r.ctl.Store().TryLock(ctx, leaderLock)
-		if err != nil && ctx.Err() == nil {
-			r.log.Warn("asking for the lead", zap.Error(err))
-		}
-		if ok {
-			r.leadUntil(ctx, lock.Lost())
-			if err := lock.Unlock(); err != nil {
-				r.log.Warn("giving up the lead", zap.Error(err))
-			}
-			continue
-		}
-		sleep(ctx, time.Second)
+// copiesChanged is told of copies ("": of any) that another instance changed.
+func (e *Engine) copiesChanged(bucket string) {
+	e.ledger.forget(bucket)
+	e.gate.rolesChanged(bucket)
+	if r := e.run.Load(); r != nil && bucket != "" {
+		r.planner.touch(bucket)
 	}
 }
 
-func (r *run) leadUntil(ctx context.Context, lost <-chan struct{}) {
+// leading runs f for as long as this instance has a lock of the store: one instance does
+// it at a time, and another takes over when that one ends.
+func (r *run) leading(ctx context.Context, name string, f func(context.Context)) {
+	for ctx.Err() == nil {
+		lock, ok, err := r.ctl.Store().TryLock(ctx, name)
+		if err != nil && ctx.Err() == nil {
+			r.log.Debug("asking for a lock", zap.String("lock", name), zap.Error(err))
+		}
+		if ok {
+			r.holding(ctx, lock, f)
+			continue
+		}
+		sleep(ctx, jitter(r.tune.ShardEvery))
+	}
+}
+
+// holding runs f until ctx ends or the lock is lost, and gives the lock back.
+func (r *run) holding(ctx context.Context, lock state.Lock, f func(context.Context)) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	for _, f := range []func(context.Context){
-		r.planner.loop, r.jobs.loop, r.sweeper.loop, r.purger.loop, r.feeds, r.noticeLoop,
-	} {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			f(ctx)
-		}()
-	}
-	select {
-	case <-ctx.Done():
-	case <-lost:
-		r.log.Warn("another instance may have the lead now: planning stops here")
-		cancel()
-	}
+	wg.Go(func() {
+		select {
+		case <-lock.Lost():
+			cancel()
+		case <-stop:
+		}
+	})
+	f(ctx)
+	close(stop)
 	wg.Wait()
+	if err := lock.Unlock(); err != nil {
+		r.log.Debug("giving a lock back", zap.Error(err))
+	}
 }
 
 // sleep waits for d or the end of ctx, and says whether d passed.

@@ -72,7 +72,14 @@ func (r *run) evictCopy(ctx context.Context, id copyID) error {
 // awaitDrained waits until no request that was routed to the copy is in flight any more,
 // or their time is up.
 func (r *run) awaitDrained(ctx context.Context, row state.Copy) error {
+	// Every instance has stopped routing there; what they still serve is not known here.
+	if err := r.ctl.Confirm(ctx); err != nil {
+		return err
+	}
 	deadline := row.DrainSince.Add(r.conf().DrainTimeout)
+	if r.others(ctx) && !sleep(ctx, time.Until(deadline)) {
+		return ctx.Err()
+	}
 	if !sleep(ctx, r.tune.DrainGrace) { // decisions taken on the snapshot before
 		return ctx.Err()
 	}
@@ -331,7 +338,7 @@ func (v *eviction) judge(ctx context.Context, ref objectRef) error {
 		v.stays(ref, "the primary has not got it")
 		return nil
 	case src == nil:
-		if !v.breakers.take(v.id, v.row, v.conf().MaxDeletes) {
+		if !v.takeDelete(ctx, v.id, v.row) {
 			v.tripBreaker(ctx, v.id)
 			return errHeld
 		}

@@ -68,7 +68,11 @@ func (r *run) listener(ctx context.Context, s *site) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r.listen(ctx, s)
+		r.leading(ctx, "replication/listen/"+s.name, func(ctx context.Context) {
+			s.ears.Store(true)
+			defer s.ears.Store(false)
+			r.listen(ctx, s)
+		})
 	}()
 	return func() { cancel(); <-done }
 }
@@ -81,6 +85,9 @@ const (
 	relistenMin         = 200 * time.Millisecond
 	relistenMax         = 30 * time.Second
 	relistenUnsupported = 10 * time.Minute
+
+	// earsPatience is how long an instance keeps a storage to itself that it can't reach.
+	earsPatience = 5 * time.Second
 )
 
 // listen follows a storage's events for as long as ctx lasts. Whatever happens while it
@@ -93,9 +100,13 @@ func (r *run) listen(ctx context.Context, s *site) {
 		return
 	}
 	wait := relistenMin
+	down := time.Now()
 	for ctx.Err() == nil {
 		if !s.up() {
 			s.feed.set(false, "the storage is down")
+			if r.ctl.Shared() && time.Since(down) > earsPatience {
+				return // another instance may reach it
+			}
 			sleep(ctx, 100*time.Millisecond)
 			continue
 		}
@@ -114,6 +125,7 @@ func (r *run) listen(ctx context.Context, s *site) {
 		}
 		wait = r.notListening(s, err, wait, began)
 		sleep(ctx, jitter(wait))
+		down = time.Now()
 	}
 }
 
@@ -198,6 +210,11 @@ func (r *run) collect(first feedEvent) []feedEvent {
 
 // notice stores rows for what events tell of, and returns once they are durable.
 func (e *Engine) notice(ctx context.Context, events []feedEvent) error {
+	return e.ctl.AddPending(ctx, e.rowsFor(events)...)
+}
+
+// rowsFor makes rows of what events tell of.
+func (e *Engine) rowsFor(events []feedEvent) []state.Pending {
 	snap := e.ctl.Router().Snapshot()
 	at := make(map[objectRef]int)
 	var rows []state.Pending
@@ -224,7 +241,7 @@ func (e *Engine) notice(ctx context.Context, events []feedEvent) error {
 			rows = append(rows, state.Pending{Bucket: ev.Bucket, Key: ev.Key, Cluster: c, Size: ev.Size, Since: now})
 		}
 	}
-	return e.ctl.AddPending(ctx, rows...)
+	return rows
 }
 
 // concerned returns the clusters in which a key that changed in one cluster is to be
@@ -261,7 +278,8 @@ type Hint struct {
 	Size     int64
 }
 
-// Hints notes changes. It returns once the rows are durable; unknown buckets are ignored.
+// Hints notes changes. It returns once the rows are durable and every instance routes by
+// them; unknown buckets are ignored.
 func (e *Engine) Hints(ctx context.Context, hints ...Hint) error {
 	snap := e.ctl.Router().Snapshot()
 	var events []feedEvent
@@ -276,7 +294,7 @@ func (e *Engine) Hints(ctx context.Context, hints ...Hint) error {
 			return true
 		})
 	}
-	return e.notice(ctx, events)
+	return e.ctl.AddPendingEverywhere(ctx, e.rowsFor(events)...)
 }
 
 // recent remembers objects for a while. It is a hint's memory: forgetting is harmless.

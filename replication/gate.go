@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/storage"
 )
 
 // Why an operation was refused or aborted at the gate.
@@ -28,6 +29,9 @@ type operation struct {
 	// allowed judges the operation by a snapshot; nil: residency of (bucket, key, to).
 	allowed func(*catalog.Snapshot) bool
 
+	// carry: it brings something to a primary on purpose.
+	carry bool
+
 	cancel context.CancelCauseFunc
 	ended  chan struct{}
 }
@@ -46,6 +50,8 @@ func (o *operation) allowedBy(s *catalog.Snapshot) bool {
 type gate struct {
 	router *catalog.Router
 	now    func() time.Time
+	// mayWrite refuses while this instance has no lease on a store it shares.
+	mayWrite func() error
 
 	mu     sync.Mutex
 	ops    map[*operation]struct{}
@@ -54,14 +60,17 @@ type gate struct {
 
 type frozenKey struct{ bucket, cluster string }
 
-func newGate(r *catalog.Router, now func() time.Time) *gate {
-	return &gate{router: r, now: now, ops: make(map[*operation]struct{}), frozen: make(map[frozenKey]chan struct{})}
+func newGate(r *catalog.Router, now func() time.Time, mayWrite func() error) *gate {
+	return &gate{router: r, now: now, mayWrite: mayWrite, ops: make(map[*operation]struct{}), frozen: make(map[frozenKey]chan struct{})}
 }
 
 // enter registers an operation and checks that it may be. The context ends when the
 // operation has to; leave must be called once it has ended.
 func (g *gate) enter(ctx context.Context, o *operation) (opCtx context.Context, leave func(), err error) {
-	opCtx, o.cancel = context.WithCancelCause(ctx)
+	if err := g.mayWrite(); err != nil {
+		return nil, nil, err
+	}
+	opCtx, o.cancel = context.WithCancelCause(storage.WithFence(ctx, g.mayWrite))
 	o.ended = make(chan struct{})
 	o.started = g.now()
 	if err := g.register(ctx, o); err != nil {
@@ -127,6 +136,25 @@ func (g *gate) abort(ctx context.Context, cause error, match func(*operation) bo
 func (g *gate) afterChange(ctx context.Context) {
 	snap := g.router.Snapshot()
 	_ = g.abort(ctx, errForbidden, func(o *operation) bool { return !o.allowedBy(snap) }) // ends early only with ctx
+}
+
+// rolesChanged aborts the operations on a bucket ("": on all) that its primary's place has
+// made pointless, and waits for their end: those that write to what is the primary now.
+func (g *gate) rolesChanged(bucket string) {
+	snap := g.router.Snapshot()
+	_ = g.abort(context.Background(), errMoving, func(o *operation) bool {
+		return (bucket == "" || o.bucket == bucket) && o.allowed == nil && o.from != "" && o.to == snap.Primary(o.bucket) && !o.carry
+	})
+}
+
+// fence aborts everything, without waiting, because this instance has lost its lease. It
+// is for what reads or waits: what is about to write asks by itself.
+func (g *gate) fence(cause error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for o := range g.ops {
+		o.cancel(cause)
+	}
 }
 
 // cutOff aborts what reads from or writes to a cluster, without waiting.

@@ -43,6 +43,9 @@ func (e *Engine) ConfirmDeletes(ctx context.Context, bucket string) (int, error)
 			n += c.Objects
 		}
 		e.breakers.allow(copyID{bucket, c.Prefix, c.Cluster}, n)
+		if err := e.askOthers(ctx, ask{Bucket: bucket, Prefix: c.Prefix, Cluster: c.Cluster, Allow: n}); err != nil {
+			return 0, err
+		}
 	}
 	return e.release(ctx, bucket)
 }
@@ -200,7 +203,7 @@ func (e *Engine) giveBack(ctx context.Context, row state.Pending) error {
 		return err
 	}
 	defer unlock()
-	op := &operation{bucket: ref.bucket, key: ref.key, from: row.Cluster, to: primary, total: row.Size}
+	op := &operation{bucket: ref.bucket, key: ref.key, from: row.Cluster, to: primary, total: row.Size, carry: true}
 	opCtx, leave, err := e.gate.enter(ctx, op)
 	if err != nil {
 		return err

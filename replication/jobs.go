@@ -57,6 +57,7 @@ type job struct {
 	do     func(context.Context) error
 	cancel context.CancelFunc // nil while it waits
 	again  func(context.Context) error
+	over   chan struct{} // closes when it ended
 }
 
 func newJobs(r *run) *jobs {
@@ -68,10 +69,10 @@ func (j *jobs) ensure(id copyID, kind jobKind, do func(context.Context) error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	key := jobID{id, kind}
-	if j.known[key] != nil {
+	if j.known[key] != nil || !j.shards.owns(id.bucket) {
 		return
 	}
-	jb := &job{jobID: key, do: do}
+	jb := &job{jobID: key, do: do, over: make(chan struct{})}
 	j.known[key] = jb
 	j.queue[kind] = append(j.queue[kind], jb)
 	j.signal()
@@ -93,7 +94,12 @@ func (j *jobs) once(id copyID, kind jobKind, do func(context.Context) error) {
 func (j *jobs) cancel(id copyID, kind jobKind) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	jb := j.known[jobID{id, kind}]
+	j.cancelOne(jobID{id, kind})
+}
+
+// cancelOne cancels a job. The caller holds mu.
+func (j *jobs) cancelOne(id jobID) {
+	jb := j.known[id]
 	switch {
 	case jb == nil:
 	case jb.cancel != nil:
@@ -102,6 +108,26 @@ func (j *jobs) cancel(id copyID, kind jobKind) {
 	default:
 		jb.do = nil // dropped when its turn comes
 		delete(j.known, jb.jobID)
+	}
+}
+
+// cancelShard ends all jobs about the buckets of a part of the work, and waits for it.
+func (j *jobs) cancelShard(shard int) {
+	var running []*job
+	j.mu.Lock()
+	for _, jb := range j.known {
+		if shardOf(jb.bucket) == shard && jb.cancel != nil {
+			running = append(running, jb)
+		}
+	}
+	for key := range j.known {
+		if shardOf(key.bucket) == shard {
+			j.cancelOne(key)
+		}
+	}
+	j.mu.Unlock()
+	for _, jb := range running {
+		<-jb.over
 	}
 }
 
@@ -211,8 +237,9 @@ func (j *jobs) ended(jb *job) {
 		delete(j.about, name)
 	}
 	delete(j.known, jb.jobID)
+	close(jb.over)
 	if jb.again != nil {
-		next := &job{jobID: jb.jobID, do: jb.again}
+		next := &job{jobID: jb.jobID, do: jb.again, over: make(chan struct{})}
 		j.known[next.jobID] = next
 		j.queue[next.kind] = append(j.queue[next.kind], next)
 	}

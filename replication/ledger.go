@@ -18,9 +18,10 @@ type ledger struct {
 	ctl   *control.Control
 	locks *keyLocks[string]
 
-	mu      sync.Mutex
-	cache   map[string]cachedRows
-	tallies map[copyID]delta
+	mu        sync.Mutex
+	cache     map[string]cachedRows
+	forgotten int // times that something was forgotten
+	tallies   map[copyID]delta
 }
 
 type cachedRows struct {
@@ -58,26 +59,38 @@ func (l *ledger) of(ctx context.Context, bucket string) ([]state.Copy, error) {
 
 // load reads the rows from the store. The caller holds the bucket's lock.
 func (l *ledger) load(ctx context.Context, bucket string) ([]state.Copy, error) {
+	l.mu.Lock()
+	forgotten := l.forgotten
+	l.mu.Unlock()
 	rows, err := l.ctl.Store().CopiesOf(ctx, bucket)
 	if err != nil {
 		return nil, err
 	}
-	l.keep(bucket, rows)
+	l.keep(bucket, rows, forgotten)
 	return rows, nil
 }
 
-func (l *ledger) keep(bucket string, rows []state.Copy) {
+// keep caches rows, unless others may have changed them since they were read.
+func (l *ledger) keep(bucket string, rows []state.Copy, forgotten int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.forgotten != forgotten {
+		return
+	}
 	if len(l.cache) >= ledgerSize {
 		clear(l.cache)
 	}
 	l.cache[bucket] = cachedRows{rows: rows, at: time.Now()}
 }
 
+// forget drops what the cache has of a bucket ("": of all).
 func (l *ledger) forget(bucket string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.forgotten++
+	if bucket == "" {
+		clear(l.cache)
+	}
 	delete(l.cache, bucket)
 }
 
@@ -101,6 +114,9 @@ func (l *ledger) update(ctx context.Context, bucket string, f func([]state.Copy)
 		return err
 	}
 	defer unlock()
+	l.mu.Lock()
+	forgotten := l.forgotten
+	l.mu.Unlock()
 	var next []state.Copy
 	err = l.ctl.UpdateCopies(ctx, bucket, func(now []state.Copy) ([]state.Copy, error) {
 		var err error
@@ -111,7 +127,7 @@ func (l *ledger) update(ctx context.Context, bucket string, f func([]state.Copy)
 		l.forget(bucket)
 		return err
 	}
-	l.keep(bucket, slices.Clone(next))
+	l.keep(bucket, slices.Clone(next), forgotten)
 	return nil
 }
 
@@ -128,6 +144,10 @@ func (l *ledger) amend(ctx context.Context, id copyID, f func(*state.Copy) bool)
 
 // progress changes what a power cut may take back: cursors, counts, times.
 func (l *ledger) progress(ctx context.Context, id copyID, f func(*state.Copy) bool) error {
+	if l.ctl.Shared() { // others write the row, too: never from what was read before
+		_, err := l.amend(ctx, id, f)
+		return err
+	}
 	unlock, err := l.locks.lock(ctx, id.bucket)
 	if err != nil {
 		return err
@@ -210,6 +230,12 @@ func (l *ledger) flush(ctx context.Context) error {
 }
 
 func (l *ledger) add(ctx context.Context, id copyID, d delta) error {
+	if l.ctl.Shared() {
+		return l.update(ctx, id.bucket, func(rows []state.Copy) ([]state.Copy, error) {
+			addTo(rows, id, d)
+			return rows, nil
+		})
+	}
 	unlock, err := l.locks.lock(ctx, id.bucket)
 	if err != nil {
 		return err
@@ -219,21 +245,35 @@ func (l *ledger) add(ctx context.Context, id copyID, d delta) error {
 	if err != nil {
 		return err
 	}
-	i := indexCopy(rows, id.prefix, id.cluster)
-	if i < 0 || rows[i].State != catalog.CopySynced {
-		return nil // a walk counts it
+	rows = slices.Clone(rows)
+	var changed []state.Copy
+	for _, i := range addTo(rows, id, d) {
+		changed = append(changed, rows[i])
 	}
-	changed := []state.Copy{rows[i]}
-	changed[0].Objects = max(0, changed[0].Objects+d.objects)
-	changed[0].Bytes = max(0, changed[0].Bytes+d.bytes)
-	for _, r := range rows {
-		if r.Primary && r.Prefix == id.prefix && r.Cluster != id.cluster {
-			r.Objects, r.Bytes = changed[0].Objects, changed[0].Bytes
-			changed = append(changed, r)
-		}
+	if len(changed) == 0 {
+		return nil
 	}
 	l.forget(id.bucket)
 	return l.ctl.SaveProgress(ctx, changed...)
+}
+
+// addTo changes the size of a synced copy, and its primary's with it, and says which rows
+// those are. Other copies are counted by a walk.
+func addTo(rows []state.Copy, id copyID, d delta) (changed []int) {
+	i := indexCopy(rows, id.prefix, id.cluster)
+	if i < 0 || rows[i].State != catalog.CopySynced {
+		return nil
+	}
+	rows[i].Objects = max(0, rows[i].Objects+d.objects)
+	rows[i].Bytes = max(0, rows[i].Bytes+d.bytes)
+	changed = append(changed, i)
+	for j := range rows {
+		if r := &rows[j]; r.Primary && r.Prefix == id.prefix && r.Cluster != id.cluster {
+			r.Objects, r.Bytes = rows[i].Objects, rows[i].Bytes
+			changed = append(changed, j)
+		}
+	}
+	return changed
 }
 
 // earlier returns the earlier of two moments, of which zero is the earliest.

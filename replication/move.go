@@ -345,7 +345,7 @@ func (c *carry) object(ctx context.Context, key string) (bool, error) {
 		return false, err
 	}
 	defer unlock()
-	op := &operation{bucket: c.bucket, key: key, from: c.old.name, to: c.new.name, total: -1}
+	op := &operation{bucket: c.bucket, key: key, from: c.old.name, to: c.new.name, total: -1, carry: true}
 	opCtx, leave, err := c.gate.enter(ctx, op)
 	if errors.Is(err, errForbidden) {
 		return false, c.forbidden(ctx, key)

@@ -237,13 +237,17 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (verdict, er
 			s.cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
 	id := copyID{s.bucket, s.row.Prefix, s.cluster}
-	if !s.breakers.take(id, s.row, s.conf().MaxDeletes) {
+	row, err := s.freshRow(ctx, id, s.row)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errMoving, err)
+	}
+	if !s.takeDelete(ctx, id, row) {
 		s.tripBreaker(ctx, id)
 		return 0, errHeld
 	}
 	cctx, cancel := context.WithTimeout(ctx, s.tune.CallTimeout)
 	defer cancel()
-	err := s.dst.client.Delete(cctx, s.bucket, s.key, dst.ETag)
+	err = s.dst.client.Delete(cctx, s.bucket, s.key, dst.ETag)
 	s.observed(s.dst, err)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return 0, fmt.Errorf("removing from %s: %w", s.cluster, err)
@@ -419,6 +423,7 @@ func kindOf(err error) string {
 		{errHeld, "held"},
 		{errForbidden, "forbidden"},
 		{errNoSource, "no_source"},
+		{control.ErrCutOff, "cut_off"},
 		{errDown, "down"},
 		{errStalled, "stalled"},
 		{storage.ErrDenied, "denied"},

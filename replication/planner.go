@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,8 +21,6 @@ type planner struct {
 	*run
 	clustersChanged chan struct{} // for the storages' monitors
 	wake            chan struct{}
-	hooks           atomic.Int64 // changes that the hook told of
-	explained       atomic.Int64 // those of them that events told more about
 	looking         sync.WaitGroup
 
 	mu        sync.Mutex
@@ -35,6 +32,7 @@ type planner struct {
 	searching map[string]struct{}  // buckets whose primary is being looked for
 	found     map[string]string    // the primaries found
 	attention map[string]struct{}  // buckets with work that only their rows tell of
+	unread    bool                 // attention is yet to be found out for some
 }
 
 func newPlanner(r *run) *planner {
@@ -104,10 +102,13 @@ func (p *planner) signal() {
 	}
 }
 
-// changed is told by control's hook that something in the catalogue changed.
-func (p *planner) changed() {
-	p.hooks.Add(1)
-	p.signal()
+// gained is told that this instance plans more buckets than before.
+func (p *planner) gained() {
+	p.mu.Lock()
+	p.unread = true
+	clear(p.due)
+	p.mu.Unlock()
+	p.touchAll()
 }
 
 func (p *planner) clusterChange() {
@@ -131,8 +132,6 @@ func (p *planner) loop(ctx context.Context) {
 	defer p.looking.Wait()
 	stop := p.follow(ctx)
 	defer stop()
-	p.loadAttention(ctx)
-	p.touchAll()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	full := time.Now()
@@ -142,7 +141,6 @@ func (p *planner) loop(ctx context.Context) {
 			return
 		case <-p.wake:
 		case <-tick.C:
-			p.reconcileHooks()
 			if p.promote(); time.Since(full) > p.tune.PlanEvery {
 				full = time.Now()
 				p.touchAll()
@@ -165,7 +163,7 @@ func (p *planner) follow(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case ev := <-sub.C:
-				p.explained.Add(p.noteEvent(ev))
+				p.noteEvent(ev)
 			}
 			if sub.Missed() > 0 {
 				p.touchAll()
@@ -176,31 +174,17 @@ func (p *planner) follow(ctx context.Context) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// noteEvent marks what a change of a resource concerns, and says how many changes it
-// stands for.
-func (p *planner) noteEvent(ev control.Event) int64 {
-	if ev.Type != control.EventResource {
-		return 0
-	}
-	switch catalog.Kind(ev.Kind) {
-	case catalog.KindBucket:
-		p.touch(ev.Name)
-	case catalog.KindCluster:
+// noteEvent marks what a change of a resource concerns.
+func (p *planner) noteEvent(ev control.Event) {
+	switch {
+	case ev.Type == control.EventConfiguration, ev.Type == control.EventResource && ev.Kind == string(catalog.KindCluster):
 		p.clusterChange()
 		p.touchAll()
+	case ev.Type != control.EventResource:
+	case ev.Kind == string(catalog.KindBucket):
+		p.touch(ev.Name)
 	default:
 		p.touchAll()
-	}
-	return 1
-}
-
-// reconcileHooks plans everything when the hook told of more changes than events did: a
-// configuration was attached or detached.
-func (p *planner) reconcileHooks() {
-	if n := p.hooks.Load(); n > p.explained.Load() {
-		p.explained.Store(n)
-		p.touchAll()
-		p.clusterChange()
 	}
 }
 
@@ -220,6 +204,13 @@ func (p *planner) promote() {
 // round looks at every bucket that was marked.
 func (p *planner) round(ctx context.Context) {
 	began := time.Now()
+	p.mu.Lock()
+	unread := p.unread
+	p.unread = false
+	p.mu.Unlock()
+	if unread {
+		p.loadAttention(ctx)
+	}
 	p.named(ctx)
 	p.mu.Lock()
 	all := p.all && !began.Before(p.nextAll)
@@ -265,6 +256,9 @@ func (p *planner) named(ctx context.Context) {
 
 // plan brings one bucket's rows and jobs to where they should be.
 func (p *planner) plan(ctx context.Context, t *tables, bucket string) {
+	if !p.shards.owns(bucket) {
+		return
+	}
 	snap := p.ctl.Router().Snapshot()
 	decl := snap.Bucket(bucket)
 	if decl == nil {

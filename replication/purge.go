@@ -153,6 +153,9 @@ func (e *Engine) editPurges(ctx context.Context, f func(map[string]intent)) erro
 	return e.ctl.Store().PutMeta(ctx, metaPurges, text)
 }
 
+// lead carries purges out on one instance at a time.
+func (p *purger) lead(ctx context.Context) { p.leading(ctx, "replication/purge", p.loop) }
+
 // loop carries purges out until ctx ends. One that can't go on is tried again.
 func (p *purger) loop(ctx context.Context) {
 	for {

@@ -26,6 +26,7 @@ type site struct {
 
 	kick chan struct{} // asks for a ping now
 	feed feedState
+	ears atomic.Bool // this instance is the one that listens, or tries to
 
 	lastOK atomic.Int64 // unix nanoseconds of the last answer that was a proof of life
 	fails  atomic.Int32 // requests in a row that found it unavailable
@@ -376,6 +377,7 @@ const suspicion = 3
 // observed learns from the outcome of a request to a storage.
 func (e *Engine) observed(s *site, err error) {
 	switch {
+	case errors.Is(err, control.ErrCutOff): // it is about this instance
 	case err == nil:
 		if s.fails.Load() >= suspicion {
 			e.slots.setSuspect(s.name, false)

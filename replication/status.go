@@ -161,11 +161,11 @@ func (e *Engine) RetryFailures(ctx context.Context) (int, error) {
 	if r := e.run.Load(); r != nil {
 		r.planner.storageChanged()
 	}
-	return n, nil
+	return n, e.askOthers(ctx, ask{})
 }
 
 // SyncBucket asks for a scan of a bucket now; control.ErrNotFound if there is none.
-func (e *Engine) SyncBucket(_ context.Context, bucket string) error {
+func (e *Engine) SyncBucket(ctx context.Context, bucket string) error {
 	if e.ctl.Router().Snapshot().Bucket(bucket) == nil {
 		return fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
 	}
@@ -173,9 +173,27 @@ func (e *Engine) SyncBucket(_ context.Context, bucket string) error {
 	if r == nil || e.conf().Disabled {
 		return ErrOff
 	}
+	if !r.shards.owns(bucket) && e.ctl.Shared() {
+		return e.askOthers(ctx, ask{Bucket: bucket})
+	}
 	r.planner.forgive(bucket)
 	r.sweeper.atOnce(bucket)
 	return nil
+}
+
+// askOthers asks the other instances for something, where there may be some.
+func (e *Engine) askOthers(ctx context.Context, a ask) error {
+	r := e.run.Load()
+	if r == nil || !e.ctl.Shared() {
+		return nil
+	}
+	return r.board.ask(ctx, a)
+}
+
+// others says whether other instances are alive, or may be.
+func (e *Engine) others(ctx context.Context) bool {
+	members, err := e.ctl.Members(ctx)
+	return err != nil || len(members) > 1
 }
 
 // Objects lists a bucket's objects at its primary, and where each is current.

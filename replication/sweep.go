@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/fado-project/fado/catalog"
 )
 
@@ -20,7 +22,7 @@ type sweeper struct {
 	asked map[string]time.Time // buckets to scan, from when on
 	last  map[string]time.Time // when a bucket was last asked for by itself
 	gaps  map[string]bool      // clusters whose buckets need a scan
-	begun bool                 // the first pass has begun
+	fresh map[int]bool         // parts of the work that are new: their buckets need one, too
 }
 
 // soonGap is the least time between scans of one bucket that FaDO asks itself for.
@@ -29,7 +31,7 @@ const soonGap = 5 * time.Second
 func newSweeper(r *run) *sweeper {
 	return &sweeper{
 		run: r, wake: make(chan struct{}, 1), asked: make(map[string]time.Time),
-		last: make(map[string]time.Time), gaps: make(map[string]bool),
+		last: make(map[string]time.Time), gaps: make(map[string]bool), fresh: make(map[int]bool),
 	}
 }
 
@@ -51,6 +53,26 @@ func (s *sweeper) soon(bucket string) {
 	s.signal()
 }
 
+// askFor is soon for a bucket that another instance may look after.
+func (s *sweeper) askFor(bucket string) {
+	if s.shards.owns(bucket) || !s.ctl.Shared() {
+		s.soon(bucket)
+		return
+	}
+	s.mu.Lock()
+	recently := time.Since(s.last[bucket]) < 2*soonGap
+	if !recently {
+		s.last[bucket] = time.Now()
+	}
+	s.mu.Unlock()
+	if recently {
+		return
+	}
+	if err := s.board.ask(s.ctx, ask{Bucket: bucket}); err != nil {
+		s.log.Debug("asking for a scan", zap.String("bucket", bucket), zap.Error(err))
+	}
+}
+
 // at once asks for a scan of a bucket that begins after now.
 func (s *sweeper) atOnce(bucket string) {
 	s.mu.Lock()
@@ -68,12 +90,20 @@ func (s *sweeper) again(bucket string, after time.Duration) {
 	}
 }
 
-// gap asks for a scan of every bucket that has a copy in a cluster. Before the first pass
-// there is no gap: the pass closes it.
+// gap asks for a scan of every bucket that has a copy in a cluster.
 func (s *sweeper) gap(cluster string) {
 	s.mu.Lock()
-	if s.begun {
-		s.gaps[cluster] = true
+	s.gaps[cluster] = true
+	s.mu.Unlock()
+	s.signal()
+}
+
+// gained asks for a scan of every bucket of some parts of the work: whoever had them before
+// may have left a scan undone.
+func (s *sweeper) gained(parts []int) {
+	s.mu.Lock()
+	for _, i := range parts {
+		s.fresh[i] = true
 	}
 	s.mu.Unlock()
 	s.signal()
@@ -126,6 +156,9 @@ func (s *sweeper) takeDue() (due []string) {
 // scan has every synced copy of a bucket scanned; a rule without one has its primary
 // counted if count is set.
 func (s *sweeper) scan(bucket string, count bool) {
+	if !s.shards.owns(bucket) {
+		return
+	}
 	snap := s.ctl.Router().Snapshot()
 	copies := snap.Copies(bucket)
 	scanned := make(map[string]bool)
@@ -149,9 +182,9 @@ func (s *sweeper) scan(bucket string, count bool) {
 func (s *sweeper) passes(ctx context.Context) {
 	s.awaitFeeds(ctx)
 	s.mu.Lock()
-	s.begun = true
+	clear(s.gaps) // the passes over new parts close them
 	s.mu.Unlock()
-	s.pass(ctx, false, everyBucket)
+	s.passFresh(ctx)
 	full := time.Now().Add(jitter(s.conf().ScanInterval))
 	interval := s.conf().ScanInterval
 	silent := time.Now().Add(s.tune.SilentScan)
@@ -160,6 +193,7 @@ func (s *sweeper) passes(ctx context.Context) {
 			interval, full = now, time.Now().Add(jitter(now))
 		}
 		began := time.Now()
+		s.passFresh(ctx)
 		s.passGaps(ctx)
 		switch {
 		case began.After(full):
@@ -169,6 +203,16 @@ func (s *sweeper) passes(ctx context.Context) {
 			s.pass(ctx, false, s.silent())
 			silent = time.Now().Add(max(s.tune.SilentScan, 10*time.Since(began)))
 		}
+	}
+}
+
+func (s *sweeper) passFresh(ctx context.Context) {
+	s.mu.Lock()
+	fresh := s.fresh
+	s.fresh = make(map[int]bool)
+	s.mu.Unlock()
+	if len(fresh) > 0 {
+		s.passOver(ctx, false, func(b string, _ []catalog.Copy) bool { return fresh[shardOf(b)] })
 	}
 }
 
@@ -203,13 +247,20 @@ func (s *sweeper) silent() func([]catalog.Copy) bool {
 	}
 }
 
-// pass has the selected buckets scanned, never queueing more than a few so that what is
-// asked for in between is not kept waiting.
 func (s *sweeper) pass(ctx context.Context, count bool, selected func([]catalog.Copy) bool) {
+	s.passOver(ctx, count, func(_ string, copies []catalog.Copy) bool { return selected(copies) })
+}
+
+// passOver has the selected ones of this instance's buckets scanned, never queueing more
+// than a few so that what is asked for in between is not kept waiting.
+func (s *sweeper) passOver(ctx context.Context, count bool, selected func(bucket string, copies []catalog.Copy) bool) {
 	snap := s.ctl.Router().Snapshot()
 	snap.Buckets(func(b string) bool {
+		if !s.shards.owns(b) {
+			return ctx.Err() == nil
+		}
 		copies := snap.Copies(b)
-		if (!count && len(copies) < 2) || !selected(copies) {
+		if (!count && len(copies) < 2) || !selected(b, copies) {
 			return true
 		}
 		s.scan(b, count)

@@ -237,7 +237,7 @@ func TestKeyLocksExclude(t *testing.T) {
 func TestGateLeavesNothingForbidden(t *testing.T) {
 	t.Parallel()
 	router := catalog.NewRouter()
-	g := newGate(router, time.Now)
+	g := newGate(router, time.Now, func() error { return nil })
 	var allowed, forbiddenInside atomic.Bool
 	allowed.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -137,7 +138,7 @@ func (w *workers) extend(ctx context.Context) {
 		return
 	}
 	// A lost claim does no harm: the row is worked on again, by its latest generation.
-	_, err := w.ctl.Store().ExtendClaims(ctx, w.ctl.Node(), now.Add(w.tune.Lease), keys...)
+	_, err := w.ctl.Store().ExtendClaims(ctx, w.ctl.Claimant(), now.Add(w.tune.Lease), keys...)
 	w.store(err)
 }
 
@@ -169,7 +170,10 @@ func (w *workers) work(ctx context.Context, row state.Pending) {
 	if src, ok := w.seen.get(objectRef{row.Bucket, row.Key, ""}); ok && row.Attempts == 0 && !row.Foreign && src.Size <= smallObject {
 		t.src, t.fresh = &src, true
 	}
-	_, err = w.settle(ctx, t)
+	v, err := w.settle(ctx, t)
+	if w.ctl.Shared() && (v == moot && err == nil || errors.Is(err, errNoCopy)) {
+		v, err = w.askAgain(ctx, t)
+	}
 	release()
 	if ctx.Err() != nil {
 		return
@@ -186,6 +190,24 @@ func (w *workers) work(ctx context.Context, row state.Pending) {
 	w.failed(ctx, row, err)
 }
 
+// askAgain settles an object that nothing was to be done about once more, by all that is
+// committed: another instance may have made the bucket or the copy a moment ago, and the
+// row with it. A bucket that only other instances know is theirs.
+func (w *workers) askAgain(ctx context.Context, t task) (verdict, error) {
+	if err := w.ctl.CatchUp(ctx); err != nil {
+		return 0, err
+	}
+	w.ledger.forget(t.bucket)
+	v, err := w.settle(ctx, t)
+	if v == moot && err == nil && w.ctl.Router().Snapshot().Bucket(t.bucket) == nil {
+		return 0, errNotHere
+	}
+	return v, err
+}
+
+// errNotHere says that a bucket is none of this instance's configuration.
+var errNotHere = errors.New("this instance does not know the bucket")
+
 // failed stores why a row could not be settled and when it is tried again. A row is
 // never dropped.
 func (w *workers) failed(ctx context.Context, row state.Pending, err error) {
@@ -199,6 +221,10 @@ func (w *workers) failed(ctx context.Context, row state.Pending, err error) {
 		row.Hold, row.Attempts = state.HoldDeletes, 0
 	case errors.Is(err, errMoving), errors.Is(err, errLeaving):
 		row.NextAttempt = now.Add(jitter(time.Second)) // no failure: it waits for something else
+	case errors.Is(err, control.ErrCutOff):
+		row.NextAttempt = now.Add(jitter(time.Second)) // somebody else's until there is a lease
+	case errors.Is(err, errNotHere):
+		row.NextAttempt = now.Add(jitter(w.tune.RetryMax / 10))
 	case errors.Is(err, errForbidden):
 		row.NextAttempt = now.Add(jitter(2 * time.Second))
 	case errors.Is(err, errDown):
@@ -225,7 +251,7 @@ func (w *workers) failed(ctx context.Context, row state.Pending, err error) {
 		w.store(w.ctl.FailPending(ctx, row))
 	}
 	if errors.Is(err, storage.ErrNoBucket) && !errors.Is(err, errNoSource) {
-		w.sweeper.soon(row.Bucket) // a scan mends a copy's missing bucket
+		w.sweeper.askFor(row.Bucket) // a scan mends a copy's missing bucket
 	}
 }
 
@@ -254,5 +280,9 @@ func (e *Engine) backoff(attempts int, err error) time.Duration {
 
 // sourceMissing notes that a bucket can't be compared with anything.
 func (r *run) sourceMissing(bucket string, err error) {
+	if !r.shards.owns(bucket) {
+		r.sweeper.askFor(bucket) // whoever looks after the bucket finds it out
+		return
+	}
 	r.ctl.SetIssue(bucket, "source", err.Error())
 }

@@ -27,7 +27,7 @@ type delivery struct {
 // deliver returns the context to make a request in, and what has to be called when its
 // answer was read. The delivery is nil for requests that change nothing.
 func (c *Client) deliver(ctx context.Context, q *request) (context.Context, *delivery, func()) {
-	if q.method == http.MethodGet || q.method == http.MethodHead {
+	if !changes(q.method) {
 		return ctx, nil, func() {}
 	}
 	d := new(delivery)
@@ -52,6 +52,9 @@ func (c *Client) deliver(ctx context.Context, q *request) (context.Context, *del
 		cancel(nil)
 	}
 }
+
+// changes says whether a request by a method may change something.
+func changes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
 // gaveUp says whether a context ended because the request had been waited for already.
 func gaveUp(cause error) bool {

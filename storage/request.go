@@ -75,6 +75,12 @@ func (c *Client) send(ctx context.Context, q *request) (*http.Response, error) {
 		end()
 		return nil, c.transportError(ctx, q, ctx.Err())
 	}
+	if fence := fenceOf(ctx); fence != nil && changes(q.method) {
+		if err := fence(); err != nil {
+			end()
+			return nil, c.transportError(ctx, q, err)
+		}
+	}
 	ctx, d, delivered := c.deliver(ctx, q)
 	resp, err := c.exchange(ctx, q, dog, d)
 	if err != nil {
@@ -124,9 +130,9 @@ func (c *Client) newRequest(ctx context.Context, q *request, dog *watchdog, d *d
 	if q.body != nil && q.size > 0 {
 		payload = unsignedPayload
 		req.ContentLength = q.size
-		body := d.reader(dog.reader(q.body))
+		body := fenced(ctx, d.reader(dog.reader(q.body)))
 		if q.replay != nil {
-			req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(q.replay)), nil }
+			req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(fenced(ctx, bytes.NewReader(q.replay))), nil }
 		}
 		if q.trailing {
 			payload = unsignedTrailer

@@ -1,0 +1,255 @@
+package control
+
+import (
+	"sync"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// exceptions keeps the index of pending objects in step with the store's rows, which
+// change from three sides: this instance adds rows, finishes rows, and follows what
+// other instances did. The invariant, for every key and cluster:
+//
+//   - a row that this instance added is an exception from before it is stored until its
+//     removal was told of, by the store or by the outcome of this instance's own finish;
+//   - a row that any instance added is an exception from when this instance follows the
+//     store up to its addition;
+//   - nothing else takes an exception away: what is told of the past of a row (it was
+//     removed, before it was added again) does not outweigh what is known of its present.
+//
+// So an exception may stay a little longer than its row, never the other way round.
+type exceptions struct {
+	index *catalog.PendingIndex
+
+	mu sync.Mutex
+	// following says that removals are told of by the store as well.
+	following bool
+	// reads counts the reads of the store's object changes that have begun.
+	reads int64
+	// ahead holds what this instance added and has not yet been told of.
+	ahead map[objectKey]*ownRow
+	// finishing holds what this instance is removing; true once an addition of the key
+	// was told of meanwhile.
+	finishing map[objectKey]bool
+	// gone holds what was told to be removed and is to be dropped from the index.
+	gone map[objectKey]struct{}
+	// reloads are the reloads under way.
+	reloads map[*reload]struct{}
+}
+
+type objectKey struct{ bucket, key, cluster string }
+
+// ownRow is a row that this instance adds.
+type ownRow struct {
+	storing int   // calls under way
+	lost    bool  // the store did not take it, as far as is known
+	reads   int64 // reads begun when it was stored
+}
+
+// reload is one reading of stored rows, and what happened to keys meanwhile: that
+// outweighs what was read.
+type reload struct {
+	bucket, cluster string
+	meanwhile       map[objectKey]struct{}
+	found           map[objectKey]struct{}
+}
+
+func newExceptions(index *catalog.PendingIndex) *exceptions {
+	return &exceptions{
+		index: index, ahead: make(map[objectKey]*ownRow), finishing: make(map[objectKey]bool),
+		gone: make(map[objectKey]struct{}), reloads: make(map[*reload]struct{}),
+	}
+}
+
+// follow says whether the store tells of removals.
+func (e *exceptions) follow(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.following = on
+}
+
+// adding makes rows exceptions before they are stored.
+func (e *exceptions) adding(rows []state.Pending) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range rows {
+		k := objectKey{r.Bucket, r.Key, r.Cluster}
+		e.touch(k)
+		delete(e.gone, k)
+		e.index.Add(k.bucket, k.key, k.cluster)
+		if e.following {
+			own := e.ahead[k]
+			if own == nil {
+				own = new(ownRow)
+				e.ahead[k] = own
+			}
+			own.storing++
+		}
+	}
+}
+
+// added notes the outcome of storing rows.
+func (e *exceptions) added(rows []state.Pending, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range rows {
+		k := objectKey{r.Bucket, r.Key, r.Cluster}
+		own := e.ahead[k]
+		switch {
+		case own == nil && err != nil:
+			e.ahead[k] = &ownRow{lost: true}
+		case own == nil:
+		case !e.following && err == nil:
+			delete(e.ahead, k)
+		default:
+			own.storing = max(0, own.storing-1)
+			own.lost, own.reads = err != nil, e.reads
+		}
+	}
+}
+
+// lost returns rows, at most so many, for exceptions that the store took no row for.
+func (e *exceptions) lost(most int) (rows []state.Pending) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k, own := range e.ahead {
+		if len(rows) == most {
+			break
+		}
+		if own.lost && own.storing == 0 {
+			rows = append(rows, state.Pending{Bucket: k.bucket, Key: k.key, Cluster: k.cluster, Size: -1, Background: true})
+		}
+	}
+	return rows
+}
+
+// finish announces that rows are about to be removed.
+func (e *exceptions) finish(keys []state.PendingKey) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range keys {
+		e.finishing[objectKey{p.Bucket, p.Key, p.Cluster}] = false
+	}
+}
+
+// finished drops the exceptions of the rows that were removed, unless an addition was
+// told of meanwhile: then the order is the store's to tell.
+func (e *exceptions) finished(keys []state.PendingKey, removed []bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, p := range keys {
+		k := objectKey{p.Bucket, p.Key, p.Cluster}
+		addedMeanwhile := e.finishing[k]
+		delete(e.finishing, k)
+		own := e.ahead[k]
+		if i >= len(removed) || !removed[i] || addedMeanwhile || own != nil && (own.storing > 0 || own.lost) {
+			continue
+		}
+		delete(e.ahead, k)
+		e.touch(k)
+		e.index.Remove(k.bucket, k.key, k.cluster)
+	}
+}
+
+// beginRead numbers a read of the store's object changes.
+func (e *exceptions) beginRead() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reads++
+	return e.reads
+}
+
+// told takes what the store tells. Additions count at once; removals when drop is called,
+// after whatever else was committed with them is routed by.
+func (e *exceptions) told(changes []state.ObjectChange) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	last := make(map[objectKey]bool, len(changes))
+	for _, c := range changes {
+		if c.Kind != state.ObjectPending {
+			continue
+		}
+		k := objectKey{c.Bucket, c.Key, c.Cluster}
+		last[k] = c.Gone
+		if _, ok := e.finishing[k]; ok && !c.Gone {
+			e.finishing[k] = true
+		}
+	}
+	for k, gone := range last {
+		e.touch(k)
+		if gone {
+			e.gone[k] = struct{}{}
+			continue
+		}
+		delete(e.gone, k)
+		e.index.Add(k.bucket, k.key, k.cluster)
+	}
+}
+
+// drop drops what was told to be removed. Up to the read of that number everything was
+// told, so that what this instance had stored before it has been told of.
+func (e *exceptions) drop(read int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k, own := range e.ahead {
+		if own.storing == 0 && !own.lost && own.reads < read {
+			delete(e.ahead, k)
+		}
+	}
+	for k := range e.gone {
+		if e.ahead[k] == nil {
+			delete(e.gone, k)
+			e.index.Remove(k.bucket, k.key, k.cluster)
+		}
+	}
+}
+
+// touch notes that something is known of a key that a reload under way does not know. The
+// caller holds mu.
+func (e *exceptions) touch(k objectKey) {
+	for r := range e.reloads {
+		if (r.bucket == "" || r.bucket == k.bucket) && (r.cluster == "" || r.cluster == k.cluster) {
+			r.meanwhile[k] = struct{}{}
+		}
+	}
+}
+
+// beginReload begins the reading of the stored rows of a bucket in a cluster; "" means all.
+func (e *exceptions) beginReload(bucket, cluster string) *reload {
+	r := &reload{bucket: bucket, cluster: cluster, meanwhile: make(map[objectKey]struct{}), found: make(map[objectKey]struct{})}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reloads[r] = struct{}{}
+	return r
+}
+
+// row takes one stored row in.
+func (r *reload) row(p state.Pending) {
+	r.found[objectKey{p.Bucket, p.Key, p.Cluster}] = struct{}{}
+}
+
+// endReload makes the exceptions those that were read; with an error nothing changes.
+func (e *exceptions) endReload(r *reload, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.reloads, r)
+	if err != nil {
+		return
+	}
+	for k := range r.found {
+		if _, newer := r.meanwhile[k]; !newer {
+			delete(e.gone, k)
+			e.index.Add(k.bucket, k.key, k.cluster)
+		}
+	}
+	e.index.Each(r.bucket, func(bucket, key, cluster string) {
+		k := objectKey{bucket, key, cluster}
+		_, found := r.found[k]
+		_, newer := r.meanwhile[k]
+		if found || newer || e.ahead[k] != nil || r.cluster != "" && r.cluster != cluster {
+			return
+		}
+		e.index.Remove(bucket, key, cluster)
+	})
+}
