@@ -58,6 +58,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //				ca_file <path>
 //				insecure_skip_verify
 //				capacity <size>
+//				bandwidth <rate>
 //			}
 //			function <url> {
 //				weight <n>
@@ -225,6 +226,7 @@ func (p *parser) storage(d *caddyfile.Dispenser, item string, s *catalog.Storage
 		"ca_file":              text("ca_file <path>", &s.CAFile),
 		"insecure_skip_verify": present("insecure_skip_verify", &s.InsecureSkipVerify),
 		"capacity":             value("capacity <size>", &s.Capacity, positive(catalog.ParseSize, "a size above 0 such as 500GiB")),
+		"bandwidth":            value("bandwidth <rate>", &s.Bandwidth, positive(catalog.ParseSize, "a rate above 0 such as 200MiB")),
 	})
 }
 

@@ -56,7 +56,7 @@ func TestDecodeRefuses(t *testing.T) {
 	const (
 		zoneFields    = "a known field: name, parent, labels"
 		clusterFields = "a known field: name, zones, storage, functions, labels, drain"
-		storageFields = "a known field: endpoint, access_key, secret_key, region, bucket_prefix, virtual_host, ca_file, insecure_skip_verify, capacity"
+		storageFields = "a known field: endpoint, access_key, secret_key, region, bucket_prefix, virtual_host, ca_file, insecure_skip_verify, capacity, bandwidth"
 	)
 	for _, c := range []struct {
 		kind       catalog.Kind

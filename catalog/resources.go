@@ -76,6 +76,9 @@ type Storage struct {
 	InsecureSkipVerify bool `json:"insecure_skip_verify,omitempty"`
 	// The most bytes copies may take here. Default: 0, unlimited.
 	Capacity Size `json:"capacity,omitempty"`
+	// The most bytes of content per second that each instance reads from and writes to
+	// this storage while it copies. Default: 0, unlimited.
+	Bandwidth Size `json:"bandwidth,omitempty"`
 }
 
 // Function is one function endpoint: a platform's gateway, a Lambda URL, a

@@ -55,6 +55,9 @@ func (c *checker) storage(cl *Cluster) {
 	if s.Capacity < 0 {
 		c.add("storage.capacity", strconv.FormatInt(int64(s.Capacity), 10), wantSize)
 	}
+	if s.Bandwidth < 0 {
+		c.add("storage.bandwidth", strconv.FormatInt(int64(s.Bandwidth), 10), "a rate above 0 such as 200MiB, in bytes per second")
+	}
 	prefixOK := c.bucketPrefix(s.BucketPrefix)
 	if problem == "" && prefixOK && c.in != nil {
 		c.sharing(cl)

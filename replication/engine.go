@@ -257,32 +257,11 @@ func (e *Engine) configure(s Settings) {
 	s = s.withDefaults()
 	e.settings.Store(&s)
 	e.slots.resize(s.Workers)
-	if s.Bandwidth <= 0 {
-		e.limiter.Store(nil)
-		return
-	}
-	burst := max(int(s.Bandwidth/10), 64<<10)
-	e.limiter.Store(rate.NewLimiter(rate.Limit(s.Bandwidth), burst))
+	e.limiter.Store(newLimiter(s.Bandwidth))
 }
 
 // conf returns the settings in force.
 func (e *Engine) conf() Settings { return *e.settings.Load() }
-
-// limit waits until n bytes may be moved.
-func (e *Engine) limit(ctx context.Context, n int) error {
-	l := e.limiter.Load()
-	if l == nil {
-		return nil
-	}
-	for n > 0 {
-		step := min(n, l.Burst())
-		if err := l.WaitN(ctx, step); err != nil {
-			return err
-		}
-		n -= step
-	}
-	return nil
-}
 
 // launch starts the background work by the settings. The caller holds life.
 func (e *Engine) launch() {
@@ -295,7 +274,7 @@ func (e *Engine) launch() {
 	if !e.conf().Disabled {
 		e.loadPaused(r.ctx)
 		loops = append(loops, r.jobs.loop, r.sweeper.loop, r.purger.lead, r.feeds, r.noticeLoop,
-			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange)
+			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange, r.sweepUploads)
 		r.spawn(func() { r.sites.watch(r) })
 	}
 	for _, loop := range loops {

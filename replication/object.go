@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -285,7 +286,10 @@ func (e *Engine) transfer(ctx context.Context, op *operation, src, dst *site, bu
 	defer cancel(nil)
 	stall := time.AfterFunc(e.tune.StallTimeout, func() { cancel(errStalled) })
 	defer stall.Stop()
-	e.own.note(objectRef{bucket, obj.Key, dst.name}, obj)
+	note := uploadNote{e, objectRef{bucket, obj.Key, dst.name}}
+	e.own.note(note.objectRef, obj)
+	began := time.Now()
+	var waited atomic.Int64 // for bandwidth
 	got, err := e.copyOne(ctx, src.client, dst.client, bucket, obj, storage.CopyOptions{
 		If: cond,
 		Progress: func(n int64) {
@@ -294,8 +298,11 @@ func (e *Engine) transfer(ctx context.Context, op *operation, src, dst *site, bu
 		},
 		Limit: func(ctx context.Context, n int) error {
 			defer stall.Reset(e.tune.StallTimeout)
-			return e.limit(ctx, n)
+			asked := time.Now()
+			defer func() { waited.Add(int64(time.Since(asked))) }()
+			return e.limit(ctx, src, dst, n)
 		},
+		Upload: note,
 	})
 	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
 		err = fmt.Errorf("no byte moved in %s: %w: %w", e.tune.StallTimeout, errStalled, storage.ErrUnavailable)
@@ -306,7 +313,12 @@ func (e *Engine) transfer(ctx context.Context, op *operation, src, dst *site, bu
 		e.observed(dst, err)
 	}
 	if err != nil {
+		e.afterTransfer(ctx, op, dst, note)
 		return 0, fmt.Errorf("copying from %s to %s: %w", src.name, dst.name, err)
+	}
+	e.slots.flowing(src.name, time.Now())
+	if obj.Size <= smallObject && time.Since(began)-time.Duration(waited.Load()) > slowAnswer {
+		e.slots.congested(dst.name, time.Now())
 	}
 	e.given.note(givenRef(bucket, obj.Key, src, dst), obj)
 	return got.Size, nil

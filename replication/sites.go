@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -20,9 +21,10 @@ import (
 // site is one cluster's storage as this engine knows it. Its client changes when the
 // storage's declaration does: then it is another site.
 type site struct {
-	name   string
-	decl   catalog.Storage
-	client storage.Storage // nil while it can't be opened
+	name    string
+	decl    catalog.Storage
+	client  storage.Storage // nil while it can't be opened
+	limiter *rate.Limiter   // bytes read and written here; nil: unlimited
 
 	kick chan struct{} // asks for a ping now
 	feed feedState
@@ -128,7 +130,7 @@ func (ss *sites) get(cluster string) *site {
 
 // openSite makes a site; one whose client can't be made is down. The caller holds mu.
 func (ss *sites) openSite(cluster string, decl *catalog.Storage) *site {
-	s := &site{name: cluster, decl: *decl, kick: make(chan struct{}, 1)}
+	s := &site{name: cluster, decl: *decl, kick: make(chan struct{}, 1), limiter: newLimiter(int64(decl.Bandwidth))}
 	client, err := ss.e.open(cluster, decl)
 	if err != nil {
 		s.lastOK.Store(time.Now().UnixNano())
@@ -379,11 +381,13 @@ func (e *Engine) observed(s *site, err error) {
 	switch {
 	case errors.Is(err, control.ErrCutOff): // it is about this instance
 	case err == nil:
+		e.slots.flowing(s.name, time.Now())
 		if s.fails.Load() >= suspicion {
 			e.slots.setSuspect(s.name, false)
 		}
 		s.alive(e.now())
 	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStalled):
+		e.slots.congested(s.name, time.Now())
 		if s.fails.Add(1) == suspicion {
 			e.slots.setSuspect(s.name, true)
 			s.ask()

@@ -13,31 +13,51 @@ const (
 	classBulk              // an object of a walk
 )
 
-// slots bound the objects worked on at a time. A part of them is kept for pending rows,
-// so that a bulk sync does not delay live changes, and no cluster takes all of them, so
-// that a slow storage delays its own objects and nobody else's. A suspect cluster (one
-// whose requests lately failed or hung) gets very few.
+// want is what a slot is wanted for. From and bucket may be left out.
+type want struct {
+	class    class
+	bucket   string
+	from, to string // clusters: read from and written to
+	size     int64
+}
+
+// small says whether it is live and soon over: such work goes first.
+func (w want) small() bool { return w.class == classLive && w.size <= smallObject }
+
+// slots bound the objects worked on at a time. A part of them is kept for small live
+// objects, so that neither a bulk sync nor large objects delay them, and no cluster takes
+// all of them, so that a slow storage delays its own objects and nobody else's. A suspect
+// cluster (one whose requests lately failed or hung) gets very few, one that is asked for
+// too much as many as it bears: see pace.
+//
+// Of those who wait, small live objects come first, then live ones, then bulk; among them
+// the bucket that has the fewest slots, then who came first.
 type slots struct {
 	mu       sync.Mutex
 	total    int
 	used     int
-	bulk     int
-	by       map[string]int
+	bulk     int // slots in use by all but small live objects
+	to       map[string]int
+	from     map[string]int
+	buckets  map[string]int
 	suspect  map[string]bool
+	paces    map[string]*pace
 	clusters int // clusters that could want slots; one alone may have them all
 	waiters  []*slotWaiter
 }
 
 type slotWaiter struct {
-	class   class
-	cluster string
+	want
 	granted chan struct{}
 }
 
 const suspectSlots = 2
 
 func newSlots(n int) *slots {
-	return &slots{total: n, by: make(map[string]int), suspect: make(map[string]bool)}
+	return &slots{
+		total: n, to: make(map[string]int), from: make(map[string]int), buckets: make(map[string]int),
+		suspect: make(map[string]bool), paces: make(map[string]*pace),
+	}
 }
 
 func (s *slots) resize(n int) {
@@ -72,7 +92,12 @@ func (s *slots) setSuspect(cluster string, on bool) {
 
 // acquire waits for a slot to write to a cluster; release must be called once.
 func (s *slots) acquire(ctx context.Context, c class, cluster string) (release func(), err error) {
-	w := &slotWaiter{class: c, cluster: cluster, granted: make(chan struct{})}
+	return s.acquireFor(ctx, want{class: c, to: cluster})
+}
+
+// acquireFor waits for a slot; release must be called once.
+func (s *slots) acquireFor(ctx context.Context, what want) (release func(), err error) {
+	w := &slotWaiter{want: what, granted: make(chan struct{})}
 	s.mu.Lock()
 	s.waiters = append(s.waiters, w)
 	s.grant()
@@ -105,44 +130,69 @@ func (s *slots) release(w *slotWaiter) {
 }
 
 func (s *slots) giveBack(w *slotWaiter) {
-	s.used--
-	if w.class == classBulk {
-		s.bulk--
-	}
-	if s.by[w.cluster]--; s.by[w.cluster] == 0 {
-		delete(s.by, w.cluster)
-	}
+	s.count(w.want, -1)
 	s.grant()
 }
 
-// grant gives free slots to those who may have them, in the order they came.
+// count adds n slots in use.
+func (s *slots) count(w want, n int) {
+	s.used += n
+	if !w.small() {
+		s.bulk += n
+	}
+	for _, c := range []struct {
+		in   map[string]int
+		name string
+	}{{s.to, w.to}, {s.from, w.from}, {s.buckets, w.bucket}} {
+		if c.in[c.name] += n; c.in[c.name] == 0 {
+			delete(c.in, c.name)
+		}
+	}
+}
+
+// grant gives free slots to those who may have them.
 func (s *slots) grant() {
-	rest := s.waiters[:0]
-	for _, w := range s.waiters {
-		if !s.eligible(w) {
-			rest = append(rest, w)
-			continue
+	for s.used < s.total {
+		best := -1
+		for i, w := range s.waiters {
+			if s.eligible(w.want) && (best < 0 || s.before(w.want, s.waiters[best].want)) {
+				best = i
+			}
 		}
-		s.used++
-		s.by[w.cluster]++
-		if w.class == classBulk {
-			s.bulk++
+		if best < 0 {
+			return
 		}
+		w := s.waiters[best]
+		s.waiters = append(s.waiters[:best], s.waiters[best+1:]...)
+		s.count(w.want, 1)
 		close(w.granted)
 	}
-	clear(s.waiters[len(rest):])
-	s.waiters = rest
 }
 
-func (s *slots) eligible(w *slotWaiter) bool {
-	if s.used >= s.total || s.by[w.cluster] >= s.clusterCap(w.cluster) {
+// before says whether one that came later goes first all the same.
+func (s *slots) before(w, o want) bool {
+	switch {
+	case w.small() != o.small():
+		return w.small()
+	case w.class != o.class:
+		return w.class < o.class
+	default:
+		return s.buckets[w.bucket] < s.buckets[o.bucket]
+	}
+}
+
+func (s *slots) eligible(w want) bool {
+	switch {
+	case s.to[w.to] >= s.clusterCap(w.to):
+		return false
+	case w.from != "" && s.from[w.from] >= s.paceOf(w.from):
 		return false
 	}
-	return w.class != classBulk || s.bulk < s.bulkCap()
+	return w.small() || s.bulk < s.bulkCap()
 }
 
-// bulkCap leaves an eighth of the slots, at least one where there are several, to
-// pending rows.
+// bulkCap leaves an eighth of the slots, at least one where there are several, to small
+// live objects.
 func (s *slots) bulkCap() int {
 	if s.total == 1 {
 		return 1
@@ -155,9 +205,9 @@ func (s *slots) clusterCap(cluster string) int {
 	case s.suspect[cluster]:
 		return min(suspectSlots, s.total)
 	case s.clusters <= 2 || s.total < 4:
-		return s.total
+		return s.paceOf(cluster)
 	default:
-		return s.total - s.total/4
+		return min(s.total-s.total/4, s.paceOf(cluster))
 	}
 }
 

@@ -189,7 +189,7 @@ func TestSlots(t *testing.T) {
 	for _, r := range releases {
 		r()
 	}
-	if s.used != 0 || len(s.by) != 0 || len(s.waiters) != 0 || s.bulk != 0 {
+	if s.used != 0 || len(s.to) != 0 || len(s.waiters) != 0 || s.bulk != 0 {
 		t.Errorf("not all came back: %+v", s)
 	}
 }

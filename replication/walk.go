@@ -238,7 +238,7 @@ func (b *bulk) one(ctx context.Context, p pair) error {
 	if err := b.room(ctx); err != nil {
 		return err
 	}
-	release, err := b.slots.acquire(ctx, classBulk, b.id.cluster)
+	release, err := b.slots.acquireFor(ctx, want{class: classBulk, bucket: b.id.bucket, from: b.src.name, to: b.id.cluster, size: bytes})
 	if err != nil {
 		return err
 	}

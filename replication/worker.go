@@ -159,7 +159,8 @@ func (w *workers) work(ctx context.Context, row state.Pending) {
 	if row.Background {
 		kind = classBulk
 	}
-	release, err := w.slots.acquire(ctx, kind, row.Cluster)
+	from := w.ctl.Router().Snapshot().Primary(row.Bucket)
+	release, err := w.slots.acquireFor(ctx, want{class: kind, bucket: row.Bucket, from: from, to: row.Cluster, size: row.Size})
 	if err != nil {
 		return // the run ends: claims are released as a whole
 	}

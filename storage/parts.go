@@ -295,6 +295,9 @@ func (u *upload) transferPart(ctx context.Context, n int, first *http.Response) 
 		}
 		err = u.putPart(ctx, n, resp)
 		_ = resp.Body.Close()
+		if err == nil && n%renoteEvery == 0 {
+			err = u.note(ctx, 0, nil) // somebody is at it still
+		}
 		if err == nil || !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
 			return err
 		}

@@ -23,6 +23,9 @@ const (
 	resumable = 32 << 20
 	// noteEvery is after how many parts in order their digest is noted.
 	noteEvery = 4
+	// renoteEvery is after how many parts that need no order the note is made again, so
+	// that its age tells whether somebody goes on with the upload.
+	renoteEvery = 64
 )
 
 // UploadNote is where the caller keeps the one upload under way of an object at a
