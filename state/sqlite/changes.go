@@ -7,8 +7,8 @@ import (
 	"math"
 	"sync"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 // keepChanges is how many changes are kept at least, for readers that fell behind.
@@ -20,40 +20,13 @@ func nextSeq(w *writer) (state.Seq, error) {
 	return state.Seq(seq), err
 }
 
-// changeLog collects the changes of a transaction, each thing once, in order.
-type changeLog struct {
-	changes []state.Change
-	seen    map[state.Change]int
-}
-
-func (l *changeLog) resource(k catalog.Kind, name string, deleted bool) {
-	l.add(state.Change{Kind: state.ChangeResource, Resource: k, Name: name}, deleted)
-}
-
-func (l *changeLog) copies(bucket string) {
-	l.add(state.Change{Kind: state.ChangeCopies, Name: bucket}, false)
-}
-
-func (l *changeLog) add(c state.Change, deleted bool) {
-	if l.seen == nil {
-		l.seen = make(map[state.Change]int)
-	}
-	i, ok := l.seen[c]
-	if !ok {
-		i = len(l.changes)
-		l.seen[c] = i
-		l.changes = append(l.changes, c)
-	}
-	l.changes[i].Deleted = deleted
-}
-
-// write stores the changes and trims old ones. A transaction of more than are kept
+// writeChanges stores the changes of a transaction and trims old ones. A transaction of more than are kept
 // is trimmed at once: readers load everything anyway.
-func (l *changeLog) write(w *writer, seq state.Seq) error {
-	if len(l.changes) > keepChanges {
+func writeChanges(w *writer, seq state.Seq, changes []state.Change) error {
+	if len(changes) > keepChanges {
 		return trimChanges(w, int64(seq))
 	}
-	for _, c := range l.changes {
+	for _, c := range changes {
 		if _, err := w.exec("INSERT INTO changes (seq, kind, resource, name, deleted) VALUES (?, ?, ?, ?, ?)",
 			int64(seq), string(c.Kind), string(c.Resource), c.Name, c.Deleted); err != nil {
 			return err
@@ -105,25 +78,7 @@ func (s *Store) Changes(ctx context.Context, after state.Seq, limit int) ([]stat
 	if int64(after) < trimmed {
 		return nil, fmt.Errorf("%s after %d: those up to %d are no longer kept: %w", doing, after, trimmed, state.ErrNotFound)
 	}
-	return cutWhole(all, limit), nil
-}
-
-// cutWhole cuts changes to a limit without splitting a Seq, unless nothing would be
-// left.
-func cutWhole(all []state.Change, limit int) []state.Change {
-	if limit <= 0 || len(all) <= limit {
-		return all
-	}
-	cut := limit
-	for cut > 0 && all[cut-1].Seq == all[limit].Seq {
-		cut--
-	}
-	if cut > 0 {
-		return all[:cut]
-	}
-	for cut = limit; cut < len(all) && all[cut].Seq == all[0].Seq; cut++ {
-	}
-	return all[:cut]
+	return stored.CutWhole(all, limit), nil
 }
 
 func scanChange(rows *sql.Rows) (c state.Change, err error) {

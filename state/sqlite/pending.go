@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 const pendingColumns = `id, bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, background, claimed_by, claim_until, due`
@@ -50,7 +51,7 @@ func addPending(w *writer, p state.Pending, gen int64, now time.Time) error {
 		ON CONFLICT (bucket, key, cluster) DO UPDATE SET
 			gen = ?4, size = max(size, ?5), attempts = ?7, next_attempt = ?8, error = ?9, hold = ?10,
 			is_foreign = max(is_foreign, ?11), background = min(background, ?12), claimed_by = '', claim_until = 0`,
-		p.Bucket, p.Key, p.Cluster, gen, p.Size, toMillis(p.Since), p.Attempts, toMillis(p.NextAttempt), p.Error,
+		p.Bucket, p.Key, p.Cluster, gen, p.Size, stored.ToMillis(p.Since), p.Attempts, stored.ToMillis(p.NextAttempt), p.Error,
 		string(p.Hold), p.Foreign, p.Background)
 	return err
 }
@@ -68,7 +69,7 @@ func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max in
 	var claimed []state.Pending
 	err := s.write(ctx, "claiming pending objects", progress, func(w *writer) error {
 		// Freed first, rows whose claim ran out stand in line by when they were due.
-		if _, err := w.exec("UPDATE pending SET claimed_by = '', claim_until = 0 WHERE claimed_by <> '' AND claim_until <= ?", toMillis(now)); err != nil {
+		if _, err := w.exec("UPDATE pending SET claimed_by = '', claim_until = 0 WHERE claimed_by <> '' AND claim_until <= ?", stored.ToMillis(now)); err != nil {
 			return err
 		}
 		claimed = nil
@@ -94,7 +95,7 @@ func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max in
 // particular order, so they are sorted here.
 func claimOf(w *writer, background int, node, cluster string, max int, until, now time.Time) ([]state.Pending, error) {
 	index, where := "pending_queue", ""
-	args := []any{node, toMillis(until), background, toMillis(now), max}
+	args := []any{node, stored.ToMillis(until), background, stored.ToMillis(now), max}
 	if cluster != "" {
 		index, where = "pending_queue_cluster", " AND cluster = ?6"
 		args = append(args, cluster)
@@ -124,7 +125,7 @@ func (s *Store) ExtendClaims(ctx context.Context, node string, until time.Time, 
 	err = s.write(ctx, "extending claims", progress, func(w *writer) error {
 		for _, k := range rows {
 			n, err := w.exec("UPDATE pending SET claim_until = ? WHERE bucket = ? AND key = ? AND cluster = ? AND gen = ? AND claimed_by = ?",
-				toMillis(until), k.Bucket, k.Key, k.Cluster, k.Gen, node)
+				stored.ToMillis(until), k.Bucket, k.Key, k.Cluster, k.Gen, node)
 			if err != nil {
 				return err
 			}
@@ -180,7 +181,7 @@ func (s *Store) FailPending(ctx context.Context, rows ...state.Pending) error {
 		for _, p := range rows {
 			if _, err := w.exec(`UPDATE pending SET attempts = ?, next_attempt = ?, error = ?, hold = ?, is_foreign = ?, claimed_by = '', claim_until = 0
 				WHERE bucket = ? AND key = ? AND cluster = ? AND gen = ?`,
-				p.Attempts, toMillis(p.NextAttempt), p.Error, string(p.Hold), p.Foreign, p.Bucket, p.Key, p.Cluster, p.Gen); err != nil {
+				p.Attempts, stored.ToMillis(p.NextAttempt), p.Error, string(p.Hold), p.Foreign, p.Bucket, p.Key, p.Cluster, p.Gen); err != nil {
 				return err
 			}
 		}
@@ -216,7 +217,7 @@ func (s *Store) touch(ctx context.Context, doing, update string, f state.Pending
 	where, args := whereOf(f)
 	var n int64
 	err := s.write(ctx, doing, progress, func(w *writer) (err error) {
-		n, err = w.exec(update+where, append([]any{toMillis(now)}, args...)...)
+		n, err = w.exec(update+where, append([]any{stored.ToMillis(now)}, args...)...)
 		return err
 	})
 	if err != nil {
@@ -337,7 +338,7 @@ func (s *Store) Backlogs(ctx context.Context, bucket string) ([]state.Backlog, e
 func scanBacklog(rows *sql.Rows) (b state.Backlog, err error) {
 	var oldest int64
 	err = rows.Scan(&b.Bucket, &b.Cluster, &b.Objects, &b.Bytes, &b.HeldDeletes, &b.Conflicts, &b.Failing, &oldest, &b.LastError)
-	b.Oldest = fromMillis(oldest)
+	b.Oldest = stored.FromMillis(oldest)
 	return b, err
 }
 
@@ -365,7 +366,7 @@ func (r *pendingRow) scanSorted(rows *sql.Rows) (sortedRow, error) {
 	if err := rows.Scan(r.dest...); err != nil {
 		return sortedRow{}, err
 	}
-	r.r.Since, r.r.NextAttempt, r.r.ClaimUntil = fromMillis(r.since), fromMillis(r.next), fromMillis(r.until)
+	r.r.Since, r.r.NextAttempt, r.r.ClaimUntil = stored.FromMillis(r.since), stored.FromMillis(r.next), stored.FromMillis(r.until)
 	return r.r, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 const pulledColumns = `id, bucket, key, cluster, size, etag, used_at, until`
@@ -15,7 +16,7 @@ func (s *Store) PutPulled(ctx context.Context, rows ...state.Pulled) error {
 	return s.eachPulled(ctx, "noting objects copied on demand", rows, func(w *writer, p state.Pulled) error {
 		_, err := w.exec(`INSERT INTO pulled (bucket, key, cluster, size, etag, used_at, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 			ON CONFLICT (bucket, key, cluster) DO UPDATE SET size = ?4, etag = ?5, used_at = ?6, until = ?7`,
-			p.Bucket, p.Key, p.Cluster, p.Size, p.ETag, toMillis(p.UsedAt), toMillis(p.Until))
+			p.Bucket, p.Key, p.Cluster, p.Size, p.ETag, stored.ToMillis(p.UsedAt), stored.ToMillis(p.Until))
 		return err
 	})
 }
@@ -24,7 +25,7 @@ func (s *Store) PutPulled(ctx context.Context, rows ...state.Pulled) error {
 func (s *Store) TouchPulled(ctx context.Context, rows ...state.Pulled) error {
 	return s.eachPulled(ctx, "noting the use of objects copied on demand", rows, func(w *writer, p state.Pulled) error {
 		_, err := w.exec(`UPDATE pulled SET used_at = max(used_at, ?4), until = max(until, ?5) WHERE bucket = ?1 AND key = ?2 AND cluster = ?3`,
-			p.Bucket, p.Key, p.Cluster, toMillis(p.UsedAt), toMillis(p.Until))
+			p.Bucket, p.Key, p.Cluster, stored.ToMillis(p.UsedAt), stored.ToMillis(p.Until))
 		return err
 	})
 }
@@ -87,7 +88,7 @@ func pulledQuery(f state.PulledFilter, limit int) (string, []any) {
 		terms, args = append(terms, "cluster = ?"), append(args, f.Cluster)
 	}
 	if !f.Expired.IsZero() {
-		index, terms, args = "pulled_until", append(terms, "until <= ?"), append(args, toMillis(f.Expired))
+		index, terms, args = "pulled_until", append(terms, "until <= ?"), append(args, stored.ToMillis(f.Expired))
 	}
 	return "SELECT " + pulledColumns + " FROM pulled INDEXED BY " + index + " WHERE " + strings.Join(terms, " AND ") +
 		" ORDER BY used_at, id LIMIT ?", append(args, noLimit(limit))
@@ -153,6 +154,6 @@ func scanPulled(rows *sql.Rows) (state.Pulled, error) {
 func scanPulledID(rows *sql.Rows) (p state.Pulled, id int64, err error) {
 	var used, until int64
 	err = rows.Scan(&id, &p.Bucket, &p.Key, &p.Cluster, &p.Size, &p.ETag, &used, &until)
-	p.UsedAt, p.Until = fromMillis(used), fromMillis(until)
+	p.UsedAt, p.Until = stored.FromMillis(used), stored.FromMillis(until)
 	return p, id, err
 }

@@ -5,10 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 // pageRows is how many rows a stream reads at a time.
@@ -50,9 +50,9 @@ type tx struct {
 	s       *Store
 	w       *writer
 	seq     state.Seq
-	log     changeLog
-	removed []copyKey // copies deleted, whose pending rows finish looks at
-	err     error     // the first failure: a transaction that had one can't commit
+	log     stored.ChangeLog
+	removed []stored.CopyKey // copies deleted, whose pending rows finish looks at
+	err     error            // the first failure: a transaction that had one can't commit
 }
 
 var errTxEnded = errors.New("the transaction has ended")
@@ -80,7 +80,7 @@ func (t *tx) finish() error {
 	if err := removeUnneeded(t.w, t.removed); err != nil {
 		return err
 	}
-	return t.log.write(t.w, t.seq)
+	return writeChanges(t.w, t.seq, t.log.Changes)
 }
 
 // Get implements state.Tx.
@@ -108,7 +108,7 @@ func (t *tx) Put(r state.Record) error {
 		if err != nil {
 			return err
 		}
-		refs, err := encodeRefs(r.Refs)
+		refs, err := stored.EncodeRefs(r.Refs)
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (t *tx) Put(r state.Record) error {
 		_, err = t.w.exec(`INSERT INTO resources (kind, name, rev, body, refs) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (kind, name) DO UPDATE SET rev = excluded.rev, body = excluded.body, refs = excluded.refs`,
 			string(r.Kind), r.Name, int64(t.seq), string(body), refs)
-		t.log.resource(r.Kind, r.Name, false)
+		t.log.Resource(r.Kind, r.Name, false)
 		return err
 	})
 }
@@ -142,7 +142,7 @@ func (t *tx) replaceReferrers(r state.Record, refs string) error {
 }
 
 func removeReferrers(w *writer, k catalog.Kind, name, refs string) error {
-	for _, to := range decodeRefs(refs) {
+	for _, to := range stored.DecodeRefs(refs) {
 		if _, err := w.exec("DELETE FROM referrers WHERE to_kind = ? AND to_name = ? AND kind = ? AND name = ?",
 			string(to.Kind), to.Name, string(k), name); err != nil {
 			return err
@@ -161,7 +161,7 @@ func (t *tx) Delete(k catalog.Kind, name string) error {
 		if !ok {
 			return notFound(k, name)
 		}
-		t.log.resource(k, name, true)
+		t.log.Resource(k, name, true)
 		if err := removeReferrers(t.w, k, name, refs); err != nil || k != catalog.KindBucket {
 			return err
 		}
@@ -172,7 +172,7 @@ func (t *tx) Delete(k catalog.Kind, name string) error {
 		}
 		n, err := t.w.exec("DELETE FROM copies WHERE bucket = ?", name)
 		if n > 0 {
-			t.log.copies(name)
+			t.log.Copies(name)
 		}
 		return err
 	})
@@ -270,36 +270,8 @@ func scanRecord(rows *sql.Rows) (r state.Record, err error) {
 	if err := rows.Scan((*string)(&r.Kind), &r.Name, (*int64)(&r.Rev), (*[]byte)(&r.Body), &refs); err != nil {
 		return r, err
 	}
-	r.Refs = decodeRefs(refs)
+	r.Refs = stored.DecodeRefs(refs)
 	return r, nil
-}
-
-// encodeRefs gives the text form of references: "policy/gold cluster/c1". Neither part
-// of a reference may have a space, nor its kind a slash; no legal name has either.
-func encodeRefs(refs []state.Ref) (string, error) {
-	var b strings.Builder
-	for i, r := range refs {
-		if strings.ContainsAny(string(r.Kind), " /") || r.Kind == "" || strings.Contains(r.Name, " ") {
-			return "", fmt.Errorf("reference to %q %q: not a legal name", r.Kind, r.Name)
-		}
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(string(r.Kind) + "/" + r.Name)
-	}
-	return b.String(), nil
-}
-
-func decodeRefs(text string) []state.Ref {
-	if text == "" {
-		return nil
-	}
-	refs := make([]state.Ref, 0, strings.Count(text, " ")+1)
-	for part := range strings.SplitSeq(text, " ") {
-		kind, name, _ := strings.Cut(part, "/")
-		refs = append(refs, state.Ref{Kind: catalog.Kind(kind), Name: name})
-	}
-	return refs
 }
 
 func notFound(k catalog.Kind, name string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 // PutUpload implements state.Uploads.
@@ -13,7 +14,7 @@ func (s *Store) PutUpload(ctx context.Context, u state.Upload) error {
 	return s.write(ctx, "noting an upload", progress, func(w *writer) error {
 		_, err := w.exec(`INSERT INTO uploads (bucket, key, cluster, token, started) VALUES (?1, ?2, ?3, ?4, ?5)
 			ON CONFLICT (bucket, key, cluster) DO UPDATE SET token = ?4, started = ?5`,
-			u.Bucket, u.Key, u.Cluster, u.Token, toMillis(u.Started))
+			u.Bucket, u.Key, u.Cluster, u.Token, stored.ToMillis(u.Started))
 		return err
 	})
 }
@@ -71,6 +72,6 @@ func (s *Store) EachUpload(ctx context.Context, f func(state.Upload) error) erro
 func scanUpload(rows *sql.Rows) (u state.Upload, err error) {
 	var started int64
 	err = rows.Scan(&u.Bucket, &u.Key, &u.Cluster, &u.Token, &started)
-	u.Started = fromMillis(started)
+	u.Started = stored.FromMillis(started)
 	return u, err
 }

@@ -1,0 +1,82 @@
+// Package stored is what the engines of [state.Store] have in common about their rows: the
+// stored form of times, references and flags, the collecting of changes, and which
+// pending rows a deleted copy takes along. It knows no SQL.
+package stored
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// EncodeRefs gives the text form of references: "policy/gold cluster/c1". Neither part
+// of a reference may have a space, nor its kind a slash; no legal name has either.
+func EncodeRefs(refs []state.Ref) (string, error) {
+	var b strings.Builder
+	for i, r := range refs {
+		if strings.ContainsAny(string(r.Kind), " /") || r.Kind == "" || strings.Contains(r.Name, " ") {
+			return "", fmt.Errorf("reference to %q %q: not a legal name", r.Kind, r.Name)
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(r.Kind) + "/" + r.Name)
+	}
+	return b.String(), nil
+}
+
+// DecodeRefs reads what EncodeRefs wrote.
+func DecodeRefs(text string) []state.Ref {
+	if text == "" {
+		return nil
+	}
+	refs := make([]state.Ref, 0, strings.Count(text, " ")+1)
+	for part := range strings.SplitSeq(text, " ") {
+		kind, name, _ := strings.Cut(part, "/")
+		refs = append(refs, state.Ref{Kind: catalog.Kind(kind), Name: name})
+	}
+	return refs
+}
+
+// ToMillis gives the stored form of a time, Unix milliseconds: 0 is the zero time.
+func ToMillis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// FromMillis reads what ToMillis wrote.
+func FromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// Bits of the stored flags of a copy.
+const (
+	flagPrimary = 1 << iota
+	flagMadeBucket
+	flagHeldDeletes
+	flagFormerPrimary
+)
+
+// Flags gives the stored form of a copy's flags.
+func Flags(c state.Copy) (flags int64) {
+	for i, set := range [...]bool{c.Primary, c.MadeBucket, c.HeldDeletes, c.FormerPrimary} { // in the bits' order
+		if set {
+			flags |= 1 << i
+		}
+	}
+	return flags
+}
+
+// SetFlags reads what Flags wrote.
+func SetFlags(c *state.Copy, flags int64) {
+	c.Primary, c.MadeBucket = flags&flagPrimary != 0, flags&flagMadeBucket != 0
+	c.HeldDeletes, c.FormerPrimary = flags&flagHeldDeletes != 0, flags&flagFormerPrimary != 0
+}

@@ -1,0 +1,224 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// Advisory locks of FaDO in a database: the first number is "FaDO" in ASCII. Number 1
+// orders the log of objects, and is taken in the migrations.
+const (
+	lockSpace     = 1180779599
+	lockMigration = 2
+	lockFold      = 3
+)
+
+// gate lets calls through once the schema is known to be good.
+type gate struct {
+	open   atomic.Bool
+	flight singleflight.Group
+}
+
+// ready brings the schema up to date and opens the seal, once. Calls that come while
+// that is tried share what comes of it; instances that start at the same moment wait
+// for the first of them.
+func (s *Store) ready(ctx context.Context) error {
+	if s.schema.open.Load() {
+		return nil
+	}
+	result := s.schema.flight.DoChan("", func() (any, error) {
+		err := s.transact(s.done, s.prepare)
+		if err == nil {
+			s.schema.open.Store(true)
+		}
+		return nil, s.wrap(s.done, "opening the store", err)
+	})
+	select {
+	case r := <-result:
+		if s.closed.Load() {
+			return errClosed
+		}
+		return r.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// prepare is ready's transaction.
+func (s *Store) prepare(ctx context.Context, tx pgx.Tx) error {
+	all, err := migrations()
+	if err != nil {
+		return err
+	}
+	if err := s.durable(ctx, tx); err != nil {
+		return err
+	}
+	version, err := schemaVersion(ctx, tx)
+	if err == nil && version < len(all) {
+		version, err = s.migrate(ctx, tx, all)
+	}
+	if err != nil {
+		return err
+	}
+	if version > len(all) {
+		return fmt.Errorf("the database has schema version %d, this version of FaDO knows up to %d: start the newer version, or name another database: %w",
+			version, len(all), state.ErrNewerSchema)
+	}
+	sealer, err := s.openSealer(ctx, tx)
+	if err != nil {
+		return err
+	}
+	s.sealer.Store(sealer)
+	return nil
+}
+
+// schemaVersion reads the version of the schema, 0 where there is none.
+func schemaVersion(ctx context.Context, tx pgx.Tx) (version int, err error) {
+	var there bool
+	if err := tx.QueryRow(ctx, "SELECT to_regclass('fado.schema_version') IS NOT NULL").Scan(&there); err != nil || !there {
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM fado.schema_version").Scan(&version)
+	return version, err
+}
+
+// migrate applies what the schema lacks, all of it or nothing. One instance does, the
+// others wait for it and find the work done.
+func (s *Store) migrate(ctx context.Context, tx pgx.Tx, all []migration) (version int, err error) {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, $2)", lockSpace, lockMigration); err != nil {
+		return 0, err
+	}
+	if version, err = schemaVersion(ctx, tx); err != nil || version >= len(all) {
+		return version, err
+	}
+	var there bool
+	if err := tx.QueryRow(ctx, "SELECT to_regnamespace('fado') IS NOT NULL").Scan(&there); err != nil {
+		return 0, err
+	}
+	if !there { // where it was made for us, we may lack the right to make it
+		if _, err := tx.Exec(ctx, "CREATE SCHEMA fado"); err != nil {
+			return 0, err
+		}
+	}
+	if version == 0 {
+		if _, err := tx.Exec(ctx, "CREATE TABLE IF NOT EXISTS fado.schema_version (version bigint PRIMARY KEY, name text NOT NULL, applied timestamptz NOT NULL DEFAULT now())"); err != nil {
+			return 0, err
+		}
+	}
+	for _, m := range all[version:] {
+		if _, err := tx.Conn().PgConn().Exec(ctx, m.sql).ReadAll(); err != nil { // several statements
+			return 0, fmt.Errorf("applying migration %s: %w", m.name, err)
+		}
+		if _, err := tx.Exec(ctx, "INSERT INTO fado.schema_version (version, name) VALUES ($1, $2)", m.version, m.name); err != nil {
+			return 0, err
+		}
+		s.log.Info("migrated the database", zap.String("migration", m.name))
+	}
+	return len(all), nil
+}
+
+// migration brings the schema from version-1 to version.
+type migration struct {
+	version int
+	name    string
+	sql     string
+}
+
+// migrations reads the embedded files, NNNN_name.sql, in order.
+func migrations() ([]migration, error) {
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	var all []migration
+	for i, name := range names {
+		number, _, _ := strings.Cut(strings.TrimPrefix(name, "migrations/"), "_")
+		if version, err := strconv.Atoi(number); err != nil || version != i+1 {
+			return nil, fmt.Errorf("migration %s: expected number %d", name, i+1)
+		}
+		text, err := migrationFiles.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, migration{version: i + 1, name: strings.TrimPrefix(name, "migrations/"), sql: string(text)})
+	}
+	return all, nil
+}
+
+// openSealer returns the sealer for the configured key. A database without sealed
+// secrets takes any key; one with them only its own. The row of counters keeps other
+// instances from storing secrets meanwhile.
+func (s *Store) openSealer(ctx context.Context, tx pgx.Tx) (*state.Sealer, error) {
+	sealed, err := hasSealed(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.o.Key) == 0 {
+		if sealed {
+			return nil, fmt.Errorf("the database holds sealed secrets: configure the encryption_key they were sealed with: %w", state.ErrNoKey)
+		}
+		return nil, nil
+	}
+	key := state.PassphraseKey(s.o.Key)
+	var header string
+	if err := tx.QueryRow(ctx, "SELECT coalesce((SELECT header FROM fado.seal), '')").Scan(&header); err != nil {
+		return nil, err
+	}
+	if header != "" {
+		sealer, err := state.OpenSealer(key, header)
+		if err == nil || sealed || !errors.Is(err, state.ErrNoKey) {
+			return sealer, err
+		}
+	}
+	return newSeal(ctx, tx, key, header)
+}
+
+// newSeal makes a seal, unless another instance was first.
+func newSeal(ctx context.Context, tx pgx.Tx, key state.Key, former string) (*state.Sealer, error) {
+	var now string
+	if _, err := tx.Exec(ctx, "SELECT FROM fado.counters FOR UPDATE"); err != nil {
+		return nil, err
+	}
+	if err := tx.QueryRow(ctx, "SELECT coalesce((SELECT header FROM fado.seal), '')").Scan(&now); err != nil {
+		return nil, err
+	}
+	if now != former {
+		return state.OpenSealer(key, now)
+	}
+	sealer, header, err := state.NewSealer(key)
+	if err != nil {
+		return nil, err
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO fado.seal (id, header) VALUES (true, $1) ON CONFLICT (id) DO UPDATE SET header = excluded.header", header)
+	return sealer, err
+}
+
+// hasSealed says whether any stored cluster holds a sealed secret.
+func hasSealed(ctx context.Context, tx pgx.Tx) (bool, error) {
+	bodies, err := collect(ctx, tx, func(r pgx.Rows) (body []byte, err error) { return body, r.Scan(&body) },
+		"SELECT body FROM fado.resources WHERE kind = 'cluster'")
+	for _, body := range bodies {
+		if found, err := state.HasSealed(catalog.KindCluster, body); err != nil || found {
+			return found, err
+		}
+	}
+	return false, err
+}

@@ -1,0 +1,77 @@
+package postgres
+
+import (
+	"context"
+	"flag"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+
+	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/statetest"
+)
+
+var ctx = context.Background()
+
+func TestMain(m *testing.M) {
+	// Each step of a model is a few round trips here, which the default of 100 makes slow;
+	// -rapid.checks asks for more.
+	_ = flag.Set("rapid.checks", "25") // the flag exists: rapid registers it
+	goleak.VerifyTestMain(testenv.Main(m))
+}
+
+var testKey = []byte("a passphrase of the tests")
+
+func openAt(t testing.TB, dsn string, change ...func(*Options)) *Store {
+	t.Helper()
+	o := Options{DSN: dsn, Key: testKey, MaxConns: 12}
+	for _, f := range change {
+		f(&o)
+	}
+	s, err := Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// emptied takes everything out of a database, which is quicker than to make another.
+func emptied(t testing.TB, dsn string) {
+	t.Helper()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	var there bool
+	err = conn.QueryRow(ctx, "SELECT to_regnamespace('fado') IS NOT NULL").Scan(&there)
+	if err == nil && there {
+		_, err = conn.Exec(ctx, `TRUNCATE fado.meta, fado.seal, fado.resources, fado.referrers, fado.copies, fado.changes, fado.pending,
+			fado.backlog, fado.pulled, fado.pulled_sums, fado.uploads, fado.object_changes, fado.members, fado.locks`)
+	}
+	if err == nil && there {
+		_, err = conn.Exec(ctx, "UPDATE fado.counters SET changes_trimmed = 0, objects_trimmed = 0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestConformance(t *testing.T) {
+	dsn := testenv.PostgresDatabase(t)
+	statetest.Run(t, func(t *testing.T) statetest.Fixture {
+		emptied(t, dsn)
+		return statetest.Fixture{
+			Store:   openAt(t, dsn),
+			Reopen:  func() state.Store { return openAt(t, dsn) },
+			Another: func() state.Store { return openAt(t, dsn) },
+		}
+	})
+}

@@ -1,0 +1,180 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// pageRows is how many rows a stream reads at a time.
+const pageRows = 1024
+
+// attempts at what may be tried again.
+const attempts = 4
+
+// blob is a text that is kept as bytea: a key, a prefix, a cursor.
+type blob string
+
+// BytesValue implements pgtype.BytesValuer.
+func (b blob) BytesValue() ([]byte, error) { return []byte(b), nil }
+
+// ScanBytes implements pgtype.BytesScanner.
+func (b *blob) ScanBytes(v []byte) error {
+	*b = blob(v)
+	return nil
+}
+
+// text makes a message fit for a text column, which holds neither NUL nor what is not
+// UTF-8. Only messages are treated so: nothing depends on them.
+func text(s string) string {
+	if !strings.ContainsRune(s, 0) {
+		return strings.ToValidUTF8(s, "\ufffd")
+	}
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\ufffd"), "\ufffd")
+}
+
+// querier is what reads: a connection of the pool, or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// collect reads every row of a query.
+func collect[T any](ctx context.Context, q querier, scan func(pgx.Rows) (T, error), sql string, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collectRows(rows, scan)
+}
+
+func collectRows[T any](rows pgx.Rows, scan func(pgx.Rows) (T, error)) (all []T, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+// one reads the single row of a query; ok is false when there is none.
+func one[T any](ctx context.Context, q querier, sql string, args ...any) (v T, ok bool, err error) {
+	all, err := collect(ctx, q, func(r pgx.Rows) (v T, err error) { return v, r.Scan(&v) }, sql, args...)
+	if err != nil || len(all) == 0 {
+		return v, false, err
+	}
+	return all[0], true, nil
+}
+
+// read runs f on a connection. What fails with the connection is tried again on others:
+// after a restart of the database, those of the pool have to be found broken first.
+func (s *Store) read(ctx context.Context, doing string, f func(ctx context.Context, q querier) error) error {
+	return s.call(ctx, doing, true, f)
+}
+
+// write runs f, which is one statement or one batch, and so one transaction. It is tried
+// again only where it left no trace.
+func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Context, q querier) error) error {
+	return s.call(ctx, doing, false, f)
+}
+
+func (s *Store) call(ctx context.Context, doing string, harmless bool, f func(ctx context.Context, q querier) error) error {
+	if err := s.usable(ctx); err != nil {
+		return s.wrap(ctx, doing, err)
+	}
+	err := s.attempt(ctx, harmless, func(ctx context.Context, conn pooled) error { return f(ctx, conn) })
+	return s.wrap(ctx, doing, err)
+}
+
+// usable guards every call: not before the context's time, not after Close, not before
+// the schema is there.
+func (s *Store) usable(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.closed.Load() {
+		return errClosed
+	}
+	return s.ready(ctx)
+}
+
+// attempt gives f a connection, again where that may help, within bounded time.
+func (s *Store) attempt(ctx context.Context, harmless bool, f func(ctx context.Context, conn pooled) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.o.ConnectTimeout+s.o.StatementTimeout, errSlow)
+	defer cancel()
+	for n := 1; ; n++ {
+		err := s.pool.AcquireFunc(ctx, func(conn pooled) error { return f(ctx, conn) })
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil && !isOwn(err) {
+			return errors.Join(context.Cause(ctx), err)
+		}
+		gone := broken(err) && !isOwn(err)
+		if n >= attempts || !again(err) && (!harmless || !gone) {
+			return err
+		}
+		if gone && n > 1 {
+			s.pool.Reset() // the others are no better
+		}
+		select {
+		case <-time.After(time.Duration(n*n) * 5 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+var errSlow = errors.New("no answer from the database within connect_timeout and statement_timeout")
+
+// isOwn says whether an error is none of the driver's.
+func isOwn(err error) bool {
+	for _, sentinel := range known {
+		if errors.Is(err, sentinel) {
+			return true
+		}
+	}
+	return errors.As(err, new(ownError))
+}
+
+// transact runs f in a transaction that is not synced to disk unless f asks for it.
+// It is tried again where it left no trace.
+func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx pgx.Tx) error) error {
+	return s.attempt(ctx, false, func(ctx context.Context, conn pooled) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return f(ctx, tx) })
+	})
+}
+
+// durable makes the commit of a transaction wait for the disk.
+func (s *Store) durable(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, "SELECT set_config('synchronous_commit', $1, true)", commitOf(tx.Conn()))
+	return err
+}
+
+func commitOf(conn *pgx.Conn) string {
+	if v, ok := conn.PgConn().CustomData()[commitKey].(string); ok {
+		return v
+	}
+	return "on"
+}
+
+// noLimit turns the contract's 0 into SQL's NULL.
+func noLimit(limit int) *int64 {
+	if limit <= 0 {
+		return nil
+	}
+	n := int64(limit)
+	return &n
+}
+
+// pooled is a connection of the pool.
+type pooled = *pgxpool.Conn

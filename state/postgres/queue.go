@@ -1,0 +1,161 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
+)
+
+// notifyFreed tells that rows may be claimed.
+const notifyFreed = "SELECT pg_notify('fado', 'freed')"
+
+// ReleaseClaims implements state.Store.
+func (s *Store) ReleaseClaims(ctx context.Context, node string) error {
+	err := s.read(ctx, "releasing claims", func(ctx context.Context, q querier) error {
+		var b pgx.Batch
+		b.Queue("UPDATE fado.pending SET claimed_by = '', claim_until = 0 WHERE claimed_by <> '' AND claimed_by = $1", node)
+		b.Queue(notifyFreed)
+		return q.SendBatch(ctx, &b).Close()
+	})
+	if err == nil {
+		s.watch.wake()
+	}
+	return err
+}
+
+// RetryPending implements state.Store. A row that is due earlier stays so.
+func (s *Store) RetryPending(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
+	f.Failed = true
+	return s.touch(ctx, "retrying failed objects", "UPDATE fado.pending SET next_attempt = least(next_attempt, $1) WHERE ", f, now)
+}
+
+// Unhold implements state.Store.
+func (s *Store) Unhold(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
+	return s.touch(ctx, "releasing held objects", "UPDATE fado.pending SET hold = '', next_attempt = $1 WHERE hold <> '' AND ", f, now)
+}
+
+// touch updates the rows that match, and wakes those who wait for them.
+func (s *Store) touch(ctx context.Context, doing, update string, f state.PendingFilter, now time.Time) (int, error) {
+	where, args := whereOf(f, stored.ToMillis(now))
+	var n int64
+	err := s.write(ctx, doing, func(ctx context.Context, q querier) error {
+		var b pgx.Batch
+		b.Queue("SELECT set_config('statement_timeout', '600000', true)") // there may be millions
+		b.Queue(update+where, args...)
+		b.Queue(notifyFreed)
+		results := q.SendBatch(ctx, &b)
+		_, err := results.Exec()
+		if err == nil {
+			tag, execErr := results.Exec()
+			n, err = tag.RowsAffected(), execErr
+		}
+		if closeErr := results.Close(); err == nil {
+			err = closeErr
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if n > 0 {
+		s.watch.wake()
+	}
+	return int(n), nil
+}
+
+// whereOf returns the condition of a filter, whose arguments follow those given. The
+// terms about holds and failures are written as those of the partial indexes, which is
+// what makes PostgreSQL use them.
+func whereOf(f state.PendingFilter, args ...any) (string, []any) {
+	terms := []string{"TRUE"}
+	add := func(term string, arg ...any) {
+		args = append(args, arg...)
+		if len(arg) > 0 {
+			term += fmt.Sprintf("$%d", len(args))
+		}
+		terms = append(terms, term)
+	}
+	if f.Bucket != "" {
+		add("bucket = ", f.Bucket)
+	}
+	if f.Cluster != "" {
+		add("cluster = ", f.Cluster)
+	}
+	if f.Hold != nil {
+		if *f.Hold == state.HoldNone {
+			add("hold = ''")
+		} else {
+			add("hold <> ''")
+			add("hold = ", string(*f.Hold))
+		}
+	}
+	if f.Failed {
+		add("attempts > 0 AND hold = ''")
+	}
+	return strings.Join(terms, " AND "), args
+}
+
+// ListPending implements state.Store.
+func (s *Store) ListPending(ctx context.Context, f state.PendingFilter, after state.PendingKey, limit int) (all []state.Pending, err error) {
+	where, args := whereOf(f, after.Bucket, blob(after.Key), after.Cluster, noLimit(limit))
+	err = s.read(ctx, "listing pending objects", func(ctx context.Context, q querier) (err error) {
+		all, err = collect(ctx, q, scanPending, "SELECT "+pendingColumns+" FROM fado.pending p WHERE "+where+
+			" AND (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", args...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// EachPending implements state.Store. The order is that in which rows came up.
+func (s *Store) EachPending(ctx context.Context, f func(state.Pending) error) error {
+	after := int64(0)
+	return pages(func() (page []sortedRow, err error) {
+		err = s.read(ctx, "reading pending objects", func(ctx context.Context, q querier) (err error) {
+			page, err = collect(ctx, q, scanSorted, "SELECT "+pendingColumns+" FROM fado.pending p WHERE id > $1 ORDER BY id LIMIT $2", after, pageRows)
+			return err
+		})
+		return page, err
+	}, func(r sortedRow) error {
+		after = r.id
+		return f(r.Pending)
+	})
+}
+
+// Backlogs implements state.Store.
+func (s *Store) Backlogs(ctx context.Context, bucket string) (all []state.Backlog, err error) {
+	const sums = `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
+		coalesce((SELECT min(since) FROM fado.pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster), 0),
+		CASE failing WHEN 0 THEN '' ELSE coalesce((SELECT error FROM fado.pending p
+			WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND attempts > 0 AND hold = '' LIMIT 1), '') END
+		FROM (SELECT bucket, cluster, sum(objects)::bigint AS objects, sum(bytes)::bigint AS bytes, sum(held_deletes)::bigint AS held_deletes,
+			sum(conflicts)::bigint AS conflicts, sum(failing)::bigint AS failing
+			FROM fado.backlog %s GROUP BY bucket, cluster HAVING sum(objects) <> 0) b ORDER BY bucket, cluster`
+	query, args := fmt.Sprintf(sums, ""), []any{}
+	if bucket != "" {
+		query, args = fmt.Sprintf(sums, "WHERE bucket = $1"), []any{bucket}
+	}
+	err = s.read(ctx, "summing pending objects", func(ctx context.Context, q querier) (err error) {
+		all, err = collect(ctx, q, scanBacklog, query, args...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+func scanBacklog(rows pgx.Rows) (b state.Backlog, err error) {
+	var oldest int64
+	err = rows.Scan(&b.Bucket, &b.Cluster, &b.Objects, &b.Bytes, &b.HeldDeletes, &b.Conflicts, &b.Failing, &oldest, &b.LastError)
+	b.Oldest = stored.FromMillis(oldest)
+	return b, err
+}

@@ -1,0 +1,350 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
+)
+
+const recordColumns = `kind, name, rev, body, refs`
+
+// Update implements state.Store. Updates of all instances take turns, because each
+// begins by raising the number that it holds until its commit.
+func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
+	const doing = "changing the catalogue"
+	if err := s.usable(ctx); err != nil {
+		return 0, s.wrap(ctx, doing, err)
+	}
+	var seq state.Seq
+	var fErr error
+	var xid string
+	err := s.attempt(ctx, false, func(turn context.Context, conn pooled) error {
+		fErr, xid = nil, ""
+		return pgx.BeginFunc(turn, conn, func(dbtx pgx.Tx) (err error) {
+			if seq, xid, err = s.begin(turn, dbtx); err != nil {
+				return err
+			}
+			t := &tx{s: s, ctx: turn, db: dbtx, seq: seq}
+			defer func() { t.db = nil }() // of no use after f
+			if fErr = f(t); fErr != nil && t.err == nil {
+				return ownError{fErr}
+			}
+			if t.err != nil {
+				return t.err
+			}
+			return t.finish()
+		})
+	})
+	if err != nil && fErr != nil && !again(err) {
+		return 0, fErr
+	}
+	if err != nil && xid != "" && s.committed(xid, err) {
+		err = nil
+	}
+	if err != nil {
+		return 0, s.wrap(ctx, doing, err)
+	}
+	s.watch.wake()
+	return seq, nil
+}
+
+// begin raises the Seq. xid names the transaction, for committed.
+func (s *Store) begin(ctx context.Context, db pgx.Tx) (seq state.Seq, xid string, err error) {
+	var b pgx.Batch
+	b.Queue("SELECT set_config('synchronous_commit', $1, true)", commitOf(db.Conn()))
+	b.Queue("UPDATE fado.counters SET seq = seq + 1 RETURNING seq, pg_current_xact_id()::text").QueryRow(func(row pgx.Row) error {
+		return row.Scan((*int64)(&seq), &xid)
+	})
+	return seq, xid, db.SendBatch(ctx, &b).Close()
+}
+
+// committed asks what became of a transaction whose commit was not answered because the
+// connection broke: an error must leave the store as it was.
+func (s *Store) committed(xid string, err error) bool {
+	if !broken(err) || isOwn(err) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(s.done, s.o.ConnectTimeout)
+	defer cancel()
+	for {
+		status, _, err := one[string](ctx, s.pool, "SELECT coalesce(pg_xact_status($1::text::xid8), '')", xid)
+		if err == nil && status != "in progress" || ctx.Err() != nil {
+			return status == "committed"
+		}
+	}
+}
+
+// tx implements state.Tx within Update. What it writes is sent before it reads, and at
+// the end.
+type tx struct {
+	s       *Store
+	ctx     context.Context
+	db      pgx.Tx
+	seq     state.Seq
+	batch   pgx.Batch
+	log     stored.ChangeLog
+	removed []stored.CopyKey // copies deleted, whose pending rows finish looks at
+	buckets []string         // buckets deleted, whose rows finish removes
+	err     error            // the first failure: a transaction that had one can't commit
+}
+
+var errTxEnded = errors.New("the transaction has ended")
+
+// maxQueued is how many statements wait before they are sent.
+const maxQueued = 500
+
+// do runs a step of the transaction and remembers its failure, so that an f that drops
+// an error can't commit half of what it meant.
+func (t *tx) do(doing string, f func() error) error {
+	if t.db == nil {
+		return errTxEnded
+	}
+	err := f()
+	if err == nil || errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	if t.err == nil {
+		t.err = err
+	}
+	return t.s.wrap(t.ctx, doing, err)
+}
+
+// flush sends what waits.
+func (t *tx) flush() error {
+	if t.batch.Len() == 0 {
+		return nil
+	}
+	b := t.batch
+	t.batch = pgx.Batch{}
+	return t.db.SendBatch(t.ctx, &b).Close()
+}
+
+func (t *tx) queue(sql string, args ...any) error {
+	t.batch.Queue(sql, args...)
+	if t.batch.Len() < maxQueued {
+		return nil
+	}
+	return t.flush()
+}
+
+// finish does what has to wait for the last word of f. What touches pending and pulled
+// rows comes last: see fado.order_objects.
+func (t *tx) finish() error {
+	if err := t.writeChanges(); err != nil {
+		return err
+	}
+	if len(t.buckets) > 0 || len(t.removed) > 0 {
+		// Millions of rows may go with a bucket.
+		t.batch.Queue("SELECT set_config('statement_timeout', '600000', true)")
+	}
+	if len(t.buckets) > 0 {
+		t.batch.Queue("DELETE FROM fado.pending WHERE bucket = ANY ($1)", t.buckets)
+		t.batch.Queue("DELETE FROM fado.pulled WHERE bucket = ANY ($1)", t.buckets)
+	}
+	if err := t.removeUnneeded(); err != nil {
+		return err
+	}
+	t.batch.Queue("SELECT pg_notify('fado', 'changes')")
+	return t.flush()
+}
+
+// Get implements state.Tx.
+func (t *tx) Get(k catalog.Kind, name string) (r state.Record, err error) {
+	err = t.do("reading "+string(k), func() error {
+		if err := t.flush(); err != nil {
+			return err
+		}
+		r, err = t.s.get(t.ctx, t.db, k, name)
+		return err
+	})
+	return r, err
+}
+
+// List implements state.Tx.
+func (t *tx) List(k catalog.Kind, after string, limit int) (all []state.Record, err error) {
+	err = t.do("listing "+string(k), func() error {
+		if err := t.flush(); err != nil {
+			return err
+		}
+		all, err = t.s.list(t.ctx, t.db, k, after, limit)
+		return err
+	})
+	return all, err
+}
+
+// putRecord writes a resource and brings referrers in line: $6 are its references as
+// fado.referrers would name them.
+const putRecord = `WITH gone AS (
+		DELETE FROM fado.referrers WHERE kind = $1 AND name = $2
+			AND (to_kind, to_name) NOT IN (SELECT * FROM unnest($6::text[], $7::text[]))),
+	added AS (
+		INSERT INTO fado.referrers (to_kind, to_name, kind, name)
+		SELECT k, n, $1, $2 FROM unnest($6::text[], $7::text[]) AS t (k, n)
+		ON CONFLICT DO NOTHING)
+	INSERT INTO fado.resources (kind, name, rev, body, refs) VALUES ($1, $2, $3, $4, $5)
+	ON CONFLICT (kind, name) DO UPDATE SET rev = excluded.rev, body = excluded.body, refs = excluded.refs`
+
+// Put implements state.Tx.
+func (t *tx) Put(r state.Record) error {
+	return t.do("writing "+string(r.Kind), func() error {
+		body, err := t.s.sealer.Load().Seal(r.Kind, r.Name, r.Body)
+		if err != nil {
+			return ownError{err}
+		}
+		refs, err := stored.EncodeRefs(r.Refs)
+		if err != nil {
+			return ownError{err}
+		}
+		kinds, names := make([]string, len(r.Refs)), make([]string, len(r.Refs))
+		for i, to := range r.Refs {
+			kinds[i], names[i] = string(to.Kind), to.Name
+		}
+		t.log.Resource(r.Kind, r.Name, false)
+		return t.queue(putRecord, string(r.Kind), r.Name, int64(t.seq), string(body), refs, kinds, names)
+	})
+}
+
+// Delete implements state.Tx.
+func (t *tx) Delete(k catalog.Kind, name string) error {
+	return t.do("deleting "+string(k), func() error {
+		if err := t.flush(); err != nil {
+			return err
+		}
+		tag, err := t.db.Exec(t.ctx, "DELETE FROM fado.resources WHERE kind = $1 AND name = $2", string(k), name)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return notFound(k, name)
+		}
+		t.log.Resource(k, name, true)
+		if err := t.queue("DELETE FROM fado.referrers WHERE kind = $1 AND name = $2", string(k), name); err != nil || k != catalog.KindBucket {
+			return err
+		}
+		tag, err = t.db.Exec(t.ctx, "DELETE FROM fado.copies WHERE bucket = $1", name)
+		if err == nil && tag.RowsAffected() > 0 {
+			t.log.Copies(name)
+		}
+		t.buckets = append(t.buckets, name)
+		return err
+	})
+}
+
+// Referrers implements state.Tx.
+func (t *tx) Referrers(to state.Ref, limit int) (all []state.Ref, err error) {
+	err = t.do("looking for referrers", func() error {
+		if err := t.flush(); err != nil {
+			return err
+		}
+		all, err = collect(t.ctx, t.db, func(r pgx.Rows) (ref state.Ref, err error) {
+			return ref, r.Scan((*string)(&ref.Kind), &ref.Name)
+		}, "SELECT kind, name FROM fado.referrers WHERE to_kind = $1 AND to_name = $2 ORDER BY kind, name LIMIT $3",
+			string(to.Kind), to.Name, noLimit(limit))
+		return err
+	})
+	return all, err
+}
+
+// Get implements state.Store.
+func (s *Store) Get(ctx context.Context, k catalog.Kind, name string) (r state.Record, err error) {
+	err = s.read(ctx, "reading "+string(k), func(ctx context.Context, q querier) (err error) {
+		r, err = s.get(ctx, q, k, name)
+		return err
+	})
+	if err != nil {
+		return state.Record{}, err
+	}
+	return r, nil
+}
+
+// List implements state.Store.
+func (s *Store) List(ctx context.Context, k catalog.Kind, after string, limit int) (all []state.Record, err error) {
+	err = s.read(ctx, "listing "+string(k), func(ctx context.Context, q querier) (err error) {
+		all, err = s.list(ctx, q, k, after, limit)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// Each implements state.Store.
+func (s *Store) Each(ctx context.Context, k catalog.Kind, f func(state.Record) error) error {
+	after := ""
+	return pages(func() ([]state.Record, error) { return s.List(ctx, k, after, pageRows) },
+		func(r state.Record) error {
+			after = r.Name
+			return f(r)
+		})
+}
+
+// pages streams what next reads page by page, so that neither a connection nor a
+// version of the rows is held while the caller works.
+func pages[T any](next func() ([]T, error), f func(T) error) error {
+	for {
+		page, err := next()
+		if err != nil {
+			return err
+		}
+		for _, v := range page {
+			if err := f(v); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageRows {
+			return nil
+		}
+	}
+}
+
+func (s *Store) get(ctx context.Context, q querier, k catalog.Kind, name string) (state.Record, error) {
+	all, err := collect(ctx, q, scanRecord, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name = $2", string(k), name)
+	if err != nil {
+		return state.Record{}, err
+	}
+	if len(all) == 0 {
+		return state.Record{}, notFound(k, name)
+	}
+	return all[0], s.unseal(all)
+}
+
+func (s *Store) list(ctx context.Context, q querier, k catalog.Kind, after string, limit int) ([]state.Record, error) {
+	all, err := collect(ctx, q, scanRecord, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
+		string(k), after, noLimit(limit))
+	if err != nil {
+		return nil, err
+	}
+	return all, s.unseal(all)
+}
+
+func (s *Store) unseal(all []state.Record) error {
+	sealer := s.sealer.Load()
+	for i := range all {
+		body, err := sealer.Open(all[i].Kind, all[i].Name, all[i].Body)
+		if err != nil {
+			return ownError{err}
+		}
+		all[i].Body = body
+	}
+	return nil
+}
+
+func scanRecord(rows pgx.Rows) (r state.Record, err error) {
+	var refs string
+	if err := rows.Scan((*string)(&r.Kind), &r.Name, (*int64)(&r.Rev), (*[]byte)(&r.Body), &refs); err != nil {
+		return r, err
+	}
+	r.Refs = stored.DecodeRefs(refs)
+	return r, nil
+}
+
+func notFound(k catalog.Kind, name string) error {
+	return fmt.Errorf("%s %s: %w", k, name, state.ErrNotFound)
+}

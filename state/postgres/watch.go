@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/zap"
+)
+
+const (
+	// pollEvery is how long a lost notification can go unnoticed.
+	pollEvery = 500 * time.Millisecond
+	// reconnectAfter is how long the listener waits before it tries the database again.
+	reconnectAfter = 250 * time.Millisecond
+)
+
+// What notifications say. Their text only tells whom to wake, never what is true.
+const (
+	noteSeen    = "seen"    // a member has seen changes
+	noteMembers = "members" // members came or went
+)
+
+// watchers are the channels of Watch, and those who wait for news of the members.
+type watchers struct {
+	mu      sync.Mutex
+	chans   map[chan struct{}]struct{}
+	members chan struct{} // closed at the next news
+	closed  bool
+	deaf    atomic.Bool // for tests: notifications are lost
+}
+
+// Watch implements state.Store. The channel also closes with the store.
+func (s *Store) Watch(ctx context.Context) <-chan struct{} { return s.watch.add(ctx) }
+
+func (ws *watchers) add(ctx context.Context) <-chan struct{} {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ch := make(chan struct{}, 1)
+	if ws.closed {
+		close(ch)
+		return ch
+	}
+	if ws.chans == nil {
+		ws.chans = make(map[chan struct{}]struct{})
+	}
+	ws.chans[ch] = struct{}{}
+	context.AfterFunc(ctx, func() { ws.remove(ch) })
+	return ch
+}
+
+func (ws *watchers) remove(ch chan struct{}) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if _, ok := ws.chans[ch]; ok {
+		delete(ws.chans, ch)
+		close(ch)
+	}
+}
+
+// wake tells every watcher, unless it has not taken the last value yet.
+func (ws *watchers) wake() {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for ch := range ws.chans {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// news returns what closes at the next news of the members.
+func (ws *watchers) news() <-chan struct{} {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.members == nil {
+		ws.members = make(chan struct{})
+	}
+	return ws.members
+}
+
+func (ws *watchers) wakeNews() {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.members != nil {
+		close(ws.members)
+		ws.members = nil
+	}
+}
+
+func (ws *watchers) close() {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ws.closed = true
+	for ch := range ws.chans {
+		delete(ws.chans, ch)
+		close(ch)
+	}
+}
+
+// listen keeps a connection that hears of what others do, and comes back after it broke.
+func (s *Store) listen() {
+	var last heard
+	for s.done.Err() == nil {
+		err := s.listenOnce(&last)
+		if s.done.Err() != nil {
+			return
+		}
+		s.log.Debug("lost the connection for notifications", zap.Error(s.wrap(s.done, "listening", err)))
+		select {
+		case <-time.After(reconnectAfter):
+		case <-s.done.Done():
+		}
+	}
+}
+
+func (s *Store) listenOnce(last *heard) error {
+	if err := s.ready(s.done); err != nil {
+		return err
+	}
+	conn, err := s.connect(s.done)
+	if err != nil {
+		return err
+	}
+	defer closeConn(conn)
+	if _, err := conn.Exec(s.done, "LISTEN fado"); err != nil {
+		return err
+	}
+	for {
+		// What came while nobody listened is found by its number.
+		if err := s.poll(conn, last); err != nil {
+			return err
+		}
+		if err := s.hear(conn); err != nil {
+			return err
+		}
+	}
+}
+
+// hear passes notifications on until it is time to look for lost ones.
+func (s *Store) hear(conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(s.done, pollEvery)
+	defer cancel()
+	for {
+		note, err := conn.WaitForNotification(ctx)
+		switch {
+		case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && !conn.IsClosed():
+			return nil
+		case err != nil:
+			return err
+		case s.watch.deaf.Load():
+		case note.Payload == noteSeen:
+			s.watch.wakeNews()
+		case note.Payload == noteMembers:
+			s.watch.wakeNews()
+			s.watch.wake()
+		default:
+			s.watch.wake()
+		}
+	}
+}
+
+// heard are the numbers that tell that something happened.
+type heard struct{ seq, objects, meta int64 }
+
+func (s *Store) poll(conn *pgx.Conn, last *heard) error {
+	ctx, cancel := context.WithTimeout(s.done, s.o.ConnectTimeout)
+	defer cancel()
+	var now heard
+	err := conn.QueryRow(ctx, `SELECT seq, greatest(objects_trimmed, (SELECT max(seq) FROM fado.object_changes)),
+		(SELECT coalesce(sum(version), 0)::bigint FROM fado.meta) FROM fado.counters`).Scan(&now.seq, &now.objects, &now.meta)
+	if err != nil {
+		return err
+	}
+	if now != *last {
+		*last = now
+		s.watch.wake()
+	}
+	return nil
+}
