@@ -46,6 +46,17 @@ func (c *Control) SetIssue(bucket, source, reason string) {
 	}
 }
 
+// KeepIssues forgets what the sources that keep does not name found out about a bucket.
+func (c *Control) KeepIssues(bucket string, keep func(source string) bool) {
+	c.issues.mu.Lock()
+	defer c.issues.mu.Unlock()
+	found := c.issues.byBucket[bucket]
+	maps.DeleteFunc(found, func(source, _ string) bool { return !keep(source) })
+	if len(found) == 0 {
+		delete(c.issues.byBucket, bucket)
+	}
+}
+
 // set says whether anything changed.
 func (i *issues) set(bucket, source, reason string) bool {
 	i.mu.Lock()

@@ -3,11 +3,14 @@ package replication
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/storage"
 )
@@ -246,10 +249,37 @@ func (j *jobs) ended(jb *job) {
 	j.signal()
 }
 
+// sourceOf names a job as the source of a bucket's issues.
+func sourceOf(kind jobKind, cluster, prefix string) string {
+	return jobNames[kind] + " " + cluster + " " + prefix
+}
+
+// outlived says whether the source of an issue is a job of a kind that none of a bucket's
+// copies asks for any more: what kept such a job from its end is over.
+func outlived(source string, copies []catalog.Copy) bool {
+	kind, _, _ := strings.Cut(source, " ")
+	if kind != jobNames[jobSync] && kind != jobNames[jobScan] && kind != jobNames[jobEvict] {
+		return false
+	}
+	return !slices.ContainsFunc(copies, func(c catalog.Copy) bool { return source == sourceOf(jobFor(c), c.Cluster, c.Prefix) })
+}
+
+// jobFor is the job that a copy in its state asks for.
+func jobFor(c catalog.Copy) jobKind {
+	switch c.State {
+	case catalog.CopyDraining, catalog.CopyRemoving:
+		return jobEvict
+	case catalog.CopySynced:
+		return jobScan
+	default:
+		return jobSync
+	}
+}
+
 // outcome says what comes after a job: the planner looks at the bucket again, at once or
 // when trying again makes sense.
 func (j *jobs) outcome(jb *job, err error) {
-	source := jobNames[jb.kind] + " " + jb.cluster + " " + jb.prefix
+	source := sourceOf(jb.kind, jb.cluster, jb.prefix)
 	switch {
 	case err == nil:
 		j.ctl.SetIssue(jb.bucket, source, "")

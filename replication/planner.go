@@ -330,6 +330,7 @@ func (p *planner) dispatch(bucket, target string) {
 	snap := p.ctl.Router().Snapshot()
 	copies := snap.Copies(bucket)
 	primary := snap.Primary(bucket)
+	p.ctl.KeepIssues(bucket, func(source string) bool { return !outlived(source, copies) })
 	for _, c := range copies {
 		id := copyID{bucket, c.Prefix, c.Cluster}
 		switch {

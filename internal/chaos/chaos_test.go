@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,6 +54,11 @@ func storageFault(name string, do func(p *place, rng *rand.Rand) (heal func())) 
 	return fault{name, func(w *world, rng *rand.Rand) func() { return do(w.places[rng.IntN(3)], rng) }}
 }
 
+// fadoFault hits one of the instances.
+func fadoFault(name string, do func(i *instance, rng *rand.Rand) (heal func())) fault {
+	return fault{name, func(w *world, rng *rand.Rand) func() { return do(w.fados[rng.IntN(len(w.fados))], rng) }}
+}
+
 // answers has a storage answer some of the requests wrongly.
 func answers(name string, f testenv.Fault) fault {
 	return storageFault(name, func(p *place, rng *rand.Rand) func() {
@@ -63,14 +69,14 @@ func answers(name string, f testenv.Fault) fault {
 }
 
 var faults = []fault{
-	{"FaDO killed", func(w *world, _ *rand.Rand) func() { w.kill(); return w.start }},
-	{"FaDO killed twice", func(w *world, rng *rand.Rand) func() {
-		w.kill()
-		w.start()
+	fadoFault("FaDO killed", func(i *instance, _ *rand.Rand) func() { i.kill(); return i.start }),
+	fadoFault("FaDO killed twice", func(i *instance, rng *rand.Rand) func() {
+		i.kill()
+		i.start()
 		time.Sleep(time.Duration(rng.IntN(500)) * time.Millisecond)
-		w.kill()
-		return w.start
-	}},
+		i.kill()
+		return i.start
+	}),
 	storageFault("storage killed", func(p *place, _ *rand.Rand) func() {
 		p.server.Kill()
 		return func() { _ = p.server.Restart(context.Background()) }
@@ -98,7 +104,7 @@ var faults = []fault{
 // answer until it is allowed again.
 func forbid(w *world, _ *rand.Rand) func() {
 	exclude := func(zones ...string) error {
-		_, err := w.call(http.MethodPatch, "/fado/policies/p", map[string]any{"exclude_zones": zones})
+		_, err := w.running().call(http.MethodPatch, "/fado/policies/p", map[string]any{"exclude_zones": zones})
 		return err
 	}
 	if err := exclude("zc3", "zc4"); err != nil {
@@ -115,15 +121,13 @@ func forbid(w *world, _ *rand.Rand) func() {
 	}
 }
 
-// insist has a call to the API succeed, with FaDO running.
-func (w *world) insist(what string, f func() error) {
-	w.start()
-	w.await(what, f)
-}
+// insist has a call to the API succeed: until then, there may be a database yet to come
+// back.
+func (w *world) insist(what string, f func() error) { w.await(what, f) }
 
 // round lets one to three faults happen at once, under writes, heals them, and waits
 // until all is in step.
-func (w *world) round(n int, rng *rand.Rand, ws *writers) {
+func (w *world) round(n int, rng *rand.Rand, ws *writers, faults []fault) {
 	chosen := rng.Perm(len(faults))[:min(1+rng.IntN(3), len(faults))]
 	names := make([]string, len(chosen))
 	for i, c := range chosen {
@@ -162,8 +166,10 @@ type status struct {
 func (w *world) settled(want map[string]string) {
 	w.Helper()
 	w.await("all storages equal to what was acknowledged", func() error {
-		if err := w.inStep(); err != nil {
-			return err
+		for _, i := range w.fados {
+			if err := i.inStep(); err != nil {
+				return err
+			}
 		}
 		for _, p := range w.places[:3] {
 			got, err := p.contents(context.Background())
@@ -187,8 +193,8 @@ func (w *world) settled(want map[string]string) {
 	}
 }
 
-func (w *world) inStep() error {
-	body, err := w.call(http.MethodGet, "/fado/buckets/"+bucket, nil)
+func (i *instance) inStep() error {
+	body, err := i.call(http.MethodGet, "/fado/buckets/"+bucket, nil)
 	if err != nil {
 		return err
 	}
@@ -226,21 +232,28 @@ func differ(got, want map[string]string) error {
 	return fmt.Errorf("%d keys differ: %s", len(bad), strings.Join(bad[:min(3, len(bad))], "; "))
 }
 
-// TestChaos is described in the package comment. FADO_CHAOS_ONLY narrows it to the faults
-// that have it in their names.
+// narrowed leaves the faults that have FADO_CHAOS_ONLY in their names.
+func narrowed(faults []fault) []fault {
+	return slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return !strings.Contains(f.name, os.Getenv("FADO_CHAOS_ONLY")) })
+}
+
+// TestChaos is described in the package comment.
 func TestChaos(t *testing.T) {
 	s := seed(t)
-	faults = slices.DeleteFunc(faults, func(f fault) bool { return !strings.Contains(f.name, os.Getenv("FADO_CHAOS_ONLY")) })
 	rng := rand.New(rand.NewPCG(s, 0))
 	w := newWorld(t)
-	ws := newWriters(w.places[0], 3, s)
-	w.start()
-	t.Cleanup(w.kill)
+	w.add("sqlite " + filepath.Join(t.TempDir(), "fado.db"))
+	w.run(rng, narrowed(faults))
+}
+
+// run does the rounds.
+func (w *world) run(rng *rand.Rand, faults []fault) {
 	w.declare()
-	for n := range rounds(t) {
-		w.round(n, rng, ws)
-		if t.Failed() {
-			t.FailNow()
+	ws := newWriters(w.places[0], 3, rng.Uint64())
+	for n := range rounds(w.T) {
+		w.round(n, rng, ws, faults)
+		if w.Failed() {
+			w.FailNow()
 		}
 	}
 }

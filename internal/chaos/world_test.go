@@ -51,15 +51,19 @@ type place struct {
 type world struct {
 	*testing.T
 	places []*place
-	fado   *process
-	admin  string
-	config string
+	fados  []*instance
+	// The database that several instances share, and each one's link to it; nil and
+	// none where the only instance has a store of its own.
+	db    *testenv.Postgres
+	links []*testenv.Proxy
 }
 
-// process is the running FaDO.
-type process struct {
-	cmd    *exec.Cmd
-	exited chan struct{}
+// instance is one FaDO, running or not.
+type instance struct {
+	*world
+	admin, config string
+	cmd           *exec.Cmd // nil while it does not run
+	exited        chan struct{}
 }
 
 // newWorld starts four storages: c1 is the primary's, c2 and c3 (of another make) hold
@@ -76,12 +80,18 @@ func newWorld(t *testing.T) *world {
 		w.places = append(w.places, p)
 	}
 	w.must(w.places[0].api.MakeBucket(t.Context(), bucket, minio.MakeBucketOptions{}))
+	return w
+}
+
+// add makes an instance that keeps its state in a store, as the Caddyfile names it.
+func (w *world) add(store string) {
 	port, err := testenv.FreePort()
 	w.must(err)
-	w.admin = fmt.Sprintf("http://127.0.0.1:%d", port)
-	w.config = filepath.Join(t.TempDir(), "Caddyfile")
-	w.must(os.WriteFile(w.config, []byte(w.caddyfile(port)), 0o600))
-	return w
+	i := &instance{world: w, admin: fmt.Sprintf("http://127.0.0.1:%d", port), config: filepath.Join(w.TempDir(), "Caddyfile")}
+	w.must(os.WriteFile(i.config, []byte(w.caddyfile(port, store)), 0o600))
+	w.fados = append(w.fados, i)
+	i.start()
+	w.Cleanup(i.kill)
 }
 
 func (w *world) must(err error) {
@@ -91,9 +101,9 @@ func (w *world) must(err error) {
 	}
 }
 
-func (w *world) caddyfile(port int) string {
+func (w *world) caddyfile(port int, store string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "{\n\tadmin 127.0.0.1:%d\n\tpersist_config off\n\tlog {\n\t\tlevel WARN\n\t}\n\tfado {\n\t\tstore sqlite %s\n", port, filepath.Join(w.TempDir(), "fado.db"))
+	fmt.Fprintf(&b, "{\n\tadmin 127.0.0.1:%d\n\tpersist_config off\n\tlog {\n\t\tlevel WARN\n\t}\n\tfado {\n\t\tstore %s\n\t\tencryption_key chaos-encryption-key-of-32-bytes-\n", port, store)
 	for _, p := range w.places {
 		fmt.Fprintf(&b, "\t\tzone z%[1]s\n\t\tcluster %[1]s {\n\t\t\tzones z%[1]s\n\t\t\tstorage %[2]s {\n\t\t\t\taccess_key %[3]s\n\t\t\t\tsecret_key %[4]s\n\t\t\t}\n\t\t}\n",
 			p.name, p.proxy.Endpoint(), p.server.AccessKey, p.server.SecretKey)
@@ -103,41 +113,53 @@ func (w *world) caddyfile(port int) string {
 }
 
 // start starts FaDO, unless it runs, and waits until its API answers.
-func (w *world) start() {
-	w.Helper()
-	if w.fado != nil {
+func (i *instance) start() {
+	i.Helper()
+	if i.cmd != nil {
 		return
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+w.config, "HOME="+w.TempDir())
-	log, err := os.OpenFile(w.config+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	w.must(err)
+	home := filepath.Dir(i.config)
+	cmd.Env = append(os.Environ(), childEnv+"="+i.config, "HOME="+home, "XDG_DATA_HOME="+home)
+	log, err := os.OpenFile(i.config+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	i.must(err)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	w.must(cmd.Start())
+	i.must(cmd.Start())
 	log.Close()
-	p := &process{cmd: cmd, exited: make(chan struct{})}
-	go func() { _ = cmd.Wait(); close(p.exited) }()
-	w.fado = p
-	w.await("FaDO's API", func() error {
-		_, err := w.call(http.MethodGet, "/fado/", nil)
+	exited := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(exited) }()
+	i.cmd, i.exited = cmd, exited
+	i.await("FaDO's API", func() error {
+		_, err := i.call(http.MethodGet, "/fado/", nil)
 		return err
 	})
 }
 
 // kill ends FaDO as a power switch would.
-func (w *world) kill() {
-	if w.fado == nil {
+func (i *instance) kill() {
+	if i.cmd == nil {
 		return
 	}
-	_ = w.fado.cmd.Process.Kill()
-	<-w.fado.exited
-	w.fado = nil
+	_ = i.cmd.Process.Kill()
+	<-i.exited
+	i.cmd = nil
+}
+
+// running is an instance that runs; all are started if none does.
+func (w *world) running() *instance {
+	for _, i := range w.fados {
+		if i.cmd != nil {
+			return i
+		}
+	}
+	w.fados[0].start()
+	return w.fados[0]
 }
 
 // call makes a request to the admin API.
-func (w *world) call(method, path string, body any) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+func (i *instance) call(method, path string, body any) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	var in io.Reader
 	if body != nil {
@@ -147,7 +169,7 @@ func (w *world) call(method, path string, body any) ([]byte, error) {
 		}
 		in = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, w.admin+path, in)
+	req, err := http.NewRequestWithContext(ctx, method, i.admin+path, in)
 	if err != nil {
 		return nil, err
 	}
@@ -172,16 +194,19 @@ func (w *world) await(what string, f func() error) {
 			return
 		}
 	}
-	log, _ := os.ReadFile(w.config + ".log")
-	w.Fatalf("%s: %v\n%s", what, err, log[max(0, len(log)-6000):])
+	for _, i := range w.fados {
+		log, _ := os.ReadFile(i.config + ".log")
+		w.Logf("%s: %s", i.admin, log[max(0, len(log)-6000):])
+	}
+	w.Fatalf("%s: %v", what, err)
 }
 
 // declare makes the policy and the bucket by the API.
 func (w *world) declare() {
 	w.Helper()
-	_, err := w.call(http.MethodPost, "/fado/policies", map[string]any{"name": "p", "copies": 3, "exclude_zones": []string{"zc4"}})
+	_, err := w.fados[0].call(http.MethodPost, "/fado/policies", map[string]any{"name": "p", "copies": 3, "exclude_zones": []string{"zc4"}})
 	w.must(err)
-	_, err = w.call(http.MethodPost, "/fado/buckets", map[string]any{"name": bucket, "policy": "p", "primary": "c1"})
+	_, err = w.fados[0].call(http.MethodPost, "/fado/buckets", map[string]any{"name": bucket, "policy": "p", "primary": "c1"})
 	w.must(err)
 }
 
