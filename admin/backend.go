@@ -41,6 +41,7 @@ type catalogue interface {
 // engine is what the API uses of *replication.Engine.
 type engine interface {
 	resolver
+	verifier
 	Status(ctx context.Context) (replication.Status, error)
 	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
 	RetryFailures(ctx context.Context) (int, error)

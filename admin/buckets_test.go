@@ -107,8 +107,8 @@ func TestOverview(t *testing.T) {
 		state.Pending
 		why string
 	}{
-		{state.Pending{Hold: state.HoldDeletes}, "1 deletes are held in c1"},
-		{state.Pending{Hold: state.HoldConflict}, "1 objects on copies are not FaDO's"},
+		{state.Pending{Hold: state.HoldDeletes}, "1 delete is held in c1"},
+		{state.Pending{Hold: state.HoldConflict}, "1 object on a copy is not FaDO's"},
 		{state.Pending{Attempts: 1, Error: "no such luck"}, "no such luck"},
 		{state.Pending{}, ""},
 	} {

@@ -30,14 +30,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeEngine answers for replication, which has tests of its own.
 type fakeEngine struct {
-	err        error // what every call fails with
-	status     replication.Status
-	failures   []replication.Failure
-	page       replication.ObjectPage
-	conflicts  []replication.Conflict
-	resolution replication.Resolution
-	storages   map[string]replication.StorageStatus
-	asked      []string
+	err          error // what every call fails with
+	status       replication.Status
+	failures     []replication.Failure
+	page         replication.ObjectPage
+	conflicts    []replication.Conflict
+	resolution   replication.Resolution
+	verification replication.Verification
+	storages     map[string]replication.StorageStatus
+	asked        []string
 }
 
 func (e *fakeEngine) note(call string) error {
@@ -71,6 +72,22 @@ func (e *fakeEngine) Conflicts(_ context.Context, bucket string, limit int) ([]r
 
 func (e *fakeEngine) ResolveConflicts(_ context.Context, bucket string, v replication.Verdict) (replication.Resolution, error) {
 	return e.resolution, e.note(fmt.Sprintf("resolve %s %q %s %v", bucket, v.Key, v.Winner, v.Discard))
+}
+
+func (e *fakeEngine) VerifyBucket(_ context.Context, bucket string, deep bool) (replication.Verification, error) {
+	v := e.verification
+	if v.State == "" {
+		v.State = "waiting"
+	}
+	return v, e.note(fmt.Sprintf("verify %s %v", bucket, deep))
+}
+
+func (e *fakeEngine) Verification(_ context.Context, bucket string) (replication.Verification, error) {
+	v := e.verification
+	if v.State == "" {
+		v.State = "never"
+	}
+	return v, e.note("verification " + bucket)
 }
 
 func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {

@@ -92,6 +92,8 @@ GET /fado/buckets/{name}/placement
 GET /fado/buckets/{name}/conflicts
 POST /fado/buckets/{name}/conflicts/resolve
 POST /fado/buckets/{name}/sync
+POST /fado/buckets/{name}/verify
+GET /fado/buckets/{name}/verify
 GET /fado/replication
 GET /fado/replication/failures
 POST /fado/replication/failures/retry

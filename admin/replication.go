@@ -19,7 +19,10 @@ func replicationStatus(c *call) error {
 	if err != nil {
 		return err
 	}
-	st.Transfers = orEmpty(st.Transfers)
+	st.Transfers, st.Verifications = orEmpty(st.Transfers), orEmpty(st.Verifications)
+	for i := range st.Verifications {
+		st.Verifications[i].Keys = orEmpty(st.Verifications[i].Keys)
+	}
 	return c.reply(http.StatusOK, st)
 }
 

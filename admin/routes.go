@@ -195,6 +195,16 @@ func bucketOperations() operations {
 			id: "sync-bucket", summary: "Scan and reconcile now.",
 			replies: []replyDoc{{status: 202, doc: "Under way.", body: syncView{}}}, errors: []int{400, 404, 503},
 		}},
+		{method: http.MethodPost, path: base + "/verify", handle: verifyBucket, params: []parameter{{
+			name: "deep", enum: []string{"true", "false"}, doc: "Whether the bytes are read again, too. Default: false.",
+		}}, doc: operationDoc{
+			id: "verify-bucket", summary: "Compare all copies with the primary, and repair what differs from a good one.",
+			replies: []replyDoc{{status: 202, doc: "Under way, across restarts.", body: replication.Verification{}}}, errors: []int{400, 404, 503},
+		}},
+		{method: http.MethodGet, path: base + "/verify", handle: verification, doc: operationDoc{
+			id: "verification", summary: "What the last verification found, or how far the one under way has come.",
+			replies: []replyDoc{{status: 200, doc: "The verification; state \"never\" if there was none.", body: replication.Verification{}}}, errors: []int{400, 404, 503},
+		}},
 		{method: http.MethodPost, path: base + "/deletes/confirm", handle: confirmDeletes, doc: operationDoc{
 			id: "confirm-deletes", summary: "Apply the deletes that max_deletes holds back.",
 			replies: []replyDoc{{status: 200, doc: "How many.", body: deletesView{}}}, errors: []int{400, 404, 503},

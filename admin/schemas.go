@@ -33,7 +33,7 @@ func ownSchema(t reflect.Type) (object, bool) {
 	case reflect.TypeFor[control.Origin]():
 		return enum(control.OriginConfig, control.OriginAPI), true
 	case reflect.TypeFor[control.EventType]():
-		return enum(control.EventResource, control.EventCopy, control.EventTransfer, control.EventStorage, control.EventFunction, control.EventBucketStuck), true
+		return enum(control.EventResource, control.EventCopy, control.EventTransfer, control.EventStorage, control.EventFunction, control.EventBucketStuck, control.EventVerification, control.EventDrain), true
 	}
 	return nil, false
 }
@@ -46,6 +46,8 @@ func enum[T ~string](values ...T) object {
 var stateNames = map[string][]string{
 	"BucketStatus.state":    {control.BucketOK, control.BucketSyncing, control.BucketStuck, control.BucketConflict},
 	"CopyStatus.role":       {"primary", "copy"},
+	"Verification.state":    {"never", "waiting", "running", "repairing", "done", "failed"},
+	"Mismatch.state":        {"repairing", "repaired", "unrepairable"},
 	"CopyStatus.state":      {"synced", "syncing", "waiting", "draining", "removing", "failed"},
 	"StorageStatus.state":   {"up", "down", "unknown"},
 	"overview.status":       {"ok", "degraded"},

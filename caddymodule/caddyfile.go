@@ -95,6 +95,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			scan_interval <duration>
 //			event_feed auto|off
 //			max_deletes <n> | <percent> | <n> <percent>
+//			verify_interval <duration> [deep]
 //			drain_timeout <duration>
 //		}
 //	}
@@ -307,6 +308,16 @@ func (p *parser) replication(d *caddyfile.Dispenser, args []string) error {
 			if r.MaxDeletes, err = ParseMaxDeletes(strings.Join(args, " ")); err != nil {
 				return d.Errf("max_deletes: %w", err)
 			}
+			return nil
+		}},
+		"verify_interval": {usage: "verify_interval <duration> [deep]", min: 1, max: 2, set: func(d *caddyfile.Dispenser, args []string) (err error) {
+			if r.VerifyInterval, err = scanInterval(args[0]); err != nil {
+				return d.Errf("verify_interval: %w", err)
+			}
+			if len(args) == 2 && args[1] != "deep" {
+				return d.Errf("verify_interval: %q: expected deep, or nothing, after the duration", args[1])
+			}
+			r.VerifyDeep = len(args) == 2
 			return nil
 		}},
 		"drain_timeout": value("drain_timeout <duration>", &r.DrainTimeout, positive(catalog.ParseDuration, "a duration above 0 such as 30s")),

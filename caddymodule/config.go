@@ -45,6 +45,11 @@ type Replication struct {
 	MaxDeletes MaxDeletes `json:"max_deletes,omitzero"`
 	// How long requests in flight at a copy that leaves get to end. Default: 30s.
 	DrainTimeout catalog.Duration `json:"drain_timeout,omitempty"`
+	// How often every bucket is verified in the background, jittered. Default: 7d.
+	VerifyInterval catalog.Duration `json:"verify_interval,omitempty"`
+	// Whether the background verification reads the bytes of all objects again, too, and
+	// not only the listings. Default: false.
+	VerifyDeep bool `json:"verify_deep,omitempty"`
 }
 
 // validate names every option that is out of its range.
@@ -62,6 +67,7 @@ func (r *Replication) validate() error {
 	expect(r.Bandwidth >= 0, "bandwidth", r.Bandwidth.String(), "a rate above 0 such as 200MiB")
 	expect(r.ScanInterval == 0 || time.Duration(r.ScanInterval) >= minScanInterval, "scan_interval", r.ScanInterval.String(), "a duration of at least "+minScanInterval.String())
 	expect(r.EventFeed == "" || r.EventFeed == eventFeedAuto || r.EventFeed == eventFeedOff, "event_feed", r.EventFeed, `"auto" or "off"`)
+	expect(r.VerifyInterval == 0 || time.Duration(r.VerifyInterval) >= minScanInterval, "verify_interval", r.VerifyInterval.String(), "a duration of at least "+minScanInterval.String())
 	expect(r.DrainTimeout >= 0, "drain_timeout", r.DrainTimeout.String(), "a duration above 0")
 	return errors.Join(errs...)
 }
@@ -79,6 +85,9 @@ func (r *Replication) settings() replication.Settings {
 		NoEventFeed:  r.EventFeed == eventFeedOff,
 		MaxDeletes:   replication.MaxDeletes(r.MaxDeletes),
 		DrainTimeout: time.Duration(r.DrainTimeout),
+
+		VerifyInterval: time.Duration(r.VerifyInterval),
+		VerifyDeep:     r.VerifyDeep,
 	}
 }
 

@@ -19,6 +19,9 @@ const (
 	// EventConfiguration: another configuration is in force, or all was loaded anew; what
 	// changed is not told one by one.
 	EventConfiguration EventType = "configuration"
+
+	EventVerification EventType = "verification" // a bucket's verification got further, or ended
+	EventDrain        EventType = "drain"        // a cluster began to drain, or is empty
 )
 
 // Event is one thing that happened, as watchers see it. Empty fields are left out.
@@ -38,7 +41,9 @@ type Event struct {
 	Reason  string    `json:"reason,omitempty"`
 	Bytes   int64     `json:"bytes,omitempty"`
 	// Elsewhere: another instance did it, and told of it as well.
-	Elsewhere bool `json:"elsewhere,omitempty"`
+	Elsewhere bool  `json:"elsewhere,omitempty"`
+	Objects   int64 `json:"objects,omitempty"`
+	Total     int64 `json:"total,omitempty"`
 }
 
 // Bus hands events to whoever watches. A watcher that can't keep up misses events

@@ -177,7 +177,7 @@ func judge(snap *catalog.Snapshot, st BucketStatus, stuck []string, logs []state
 			return BucketSyncing, "copy in " + cp.Cluster + " is " + cp.State
 		}
 		if cp.Pending.Objects > 0 {
-			return BucketSyncing, fmt.Sprintf("%d objects on their way to %s", cp.Pending.Objects, cp.Cluster)
+			return BucketSyncing, fmt.Sprintf("%s on %s way to %s", Count(cp.Pending.Objects, "object"), its(cp.Pending.Objects), cp.Cluster)
 		}
 	}
 	return BucketOK, ""
@@ -186,10 +186,10 @@ func judge(snap *catalog.Snapshot, st BucketStatus, stuck []string, logs []state
 // stuckBy says what of a copy's pending objects does not get done by itself, or not now.
 func stuckBy(l state.Backlog) (why []string) {
 	if l.HeldDeletes > 0 {
-		why = append(why, fmt.Sprintf("%d deletes are held in %s: more than max_deletes", l.HeldDeletes, l.Cluster))
+		why = append(why, fmt.Sprintf("%s held in %s: more than max_deletes", countAre(l.HeldDeletes, "delete"), l.Cluster))
 	}
 	if l.Failing > 0 {
-		why = append(why, fmt.Sprintf("%d objects can't be brought to %s yet: %s", l.Failing, l.Cluster, l.LastError))
+		why = append(why, fmt.Sprintf("%s can't be brought to %s yet: %s", Count(l.Failing, "object"), l.Cluster, l.LastError))
 	}
 	return why
 }
@@ -197,6 +197,9 @@ func stuckBy(l state.Backlog) (why []string) {
 func conflictsOf(n int64) []string {
 	if n == 0 {
 		return nil
+	}
+	if n == 1 {
+		return []string{"1 object on a copy is not FaDO's and stands in the way"}
 	}
 	return []string{fmt.Sprintf("%d objects on copies are not FaDO's and stand in the way", n)}
 }
@@ -240,4 +243,26 @@ func timeOrNil(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
+}
+
+// Count is a number with its noun, as people write it: "1 object", "2 objects".
+func Count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func countAre(n int64, noun string) string {
+	if n == 1 {
+		return Count(n, noun) + " is"
+	}
+	return Count(n, noun) + " are"
+}
+
+func its(n int64) string {
+	if n == 1 {
+		return "its"
+	}
+	return "their"
 }

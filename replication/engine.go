@@ -18,11 +18,12 @@ import (
 
 // Defaults of Settings.
 const (
-	DefaultWorkers      = 32
-	DefaultScanInterval = 6 * time.Hour
-	DefaultDrainTimeout = 30 * time.Second
-	DefaultMaxDeletes   = 1000
-	DefaultMaxPercent   = 10
+	DefaultWorkers        = 32
+	DefaultScanInterval   = 6 * time.Hour
+	DefaultDrainTimeout   = 30 * time.Second
+	DefaultVerifyInterval = 7 * 24 * time.Hour
+	DefaultMaxDeletes     = 1000
+	DefaultMaxPercent     = 10
 )
 
 // ErrOff answers what can't be done because replication does not run on this instance.
@@ -37,6 +38,10 @@ type Settings struct {
 	NoEventFeed  bool          // event_feed off
 	MaxDeletes   MaxDeletes    // delete-storm breaker
 	DrainTimeout time.Duration // default 30s
+	// VerifyInterval is how often every bucket is verified; default 7 days, jittered. With
+	// VerifyDeep the bytes are read again, too.
+	VerifyInterval time.Duration
+	VerifyDeep     bool
 }
 
 // MaxDeletes bounds the deletes applied to one copy within ten minutes; the breaker
@@ -56,6 +61,9 @@ func (s Settings) withDefaults() Settings {
 	}
 	if s.DrainTimeout <= 0 {
 		s.DrainTimeout = DefaultDrainTimeout
+	}
+	if s.VerifyInterval <= 0 {
+		s.VerifyInterval = DefaultVerifyInterval
 	}
 	if s.MaxDeletes == (MaxDeletes{}) {
 		s.MaxDeletes = MaxDeletes{Objects: DefaultMaxDeletes, Percent: DefaultMaxPercent}
@@ -156,6 +164,7 @@ type Engine struct {
 	own      *recent // what FaDO itself wrote lately
 	given    *recent // what FaDO copied lately, by where from and to
 	seen     *recent // what events said lately
+	rotten   damages // what verification found to be damaged
 
 	life sync.Mutex // orders Start, Reconfigure and Stop
 	run  atomic.Pointer[run]
@@ -168,13 +177,14 @@ type run struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	shards  *shards
-	board   *board
-	planner *planner
-	jobs    *jobs
-	sweeper *sweeper
-	events  chan feedEvent
-	purger  *purger
+	shards   *shards
+	board    *board
+	planner  *planner
+	jobs     *jobs
+	sweeper  *sweeper
+	events   chan feedEvent
+	purger   *purger
+	verifier *verifier
 }
 
 // New returns an engine at rest.
@@ -269,12 +279,13 @@ func (e *Engine) launch() {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.shards, r.planner, r.jobs, r.sweeper, r.board = newShards(r), newPlanner(r), newJobs(r), newSweeper(r), newBoard(r)
 	r.events, r.purger = make(chan feedEvent, 4096), newPurger(r)
+	r.verifier = newVerifier(r)
 	e.run.Store(r)
 	loops := []func(context.Context){r.shards.loop, r.planner.loop}
 	if !e.conf().Disabled {
 		e.loadPaused(r.ctx)
 		loops = append(loops, r.jobs.loop, r.sweeper.loop, r.purger.lead, r.feeds, r.noticeLoop,
-			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange, r.sweepUploads)
+			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange, r.sweepUploads, r.verifier.loop, r.verifier.lead)
 		r.spawn(func() { r.sites.watch(r) })
 	}
 	for _, loop := range loops {

@@ -24,8 +24,10 @@ type operation struct {
 	bucket, key string
 	from, to    string // clusters; from "" for a removal
 	total       int64
-	done        atomic.Int64
-	started     time.Time
+	// anew: what is written replaces damaged bytes of the same version.
+	anew    bool
+	done    atomic.Int64
+	started time.Time
 	// allowed judges the operation by a snapshot; nil: residency of (bucket, key, to).
 	allowed func(*catalog.Snapshot) bool
 

@@ -42,6 +42,8 @@ type task struct {
 	// foreign: what lies there was found to be somebody else's before.
 	foreign bool
 	since   time.Time
+	// damaged: what lies there is in step by its ETag, and its bytes are not.
+	damaged bool
 }
 
 // verdict says how a task was settled.
@@ -222,13 +224,27 @@ func (e *Engine) stat(ctx context.Context, st *site, bucket, key string) (*stora
 // replace brings an object that is on both sides in step.
 func (s *situation) replace(ctx context.Context, src, dst storage.Object) (verdict, error) {
 	if storage.Compare(src, dst) == storage.Equal {
-		return inStep, nil
+		if !s.damaged && !s.rotten.is(s.objectRef, dst) {
+			return inStep, nil
+		}
+		return copied, s.rewrite(ctx, src, dst)
 	}
 	if !s.mayTouch(ctx, dst) && !s.supersedes(src, dst) {
 		return 0, fmt.Errorf("%w: %s has another object of this key (%d bytes, ETag %s, modified %s)", errConflict,
 			s.cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
 	return copied, s.copy(ctx, src, storage.Condition{IfETag: dst.ETag}, &dst)
+}
+
+// rewrite writes the primary's object over a damaged copy of it. That destroys nothing:
+// by all that the storage says of it the copy is the same.
+func (s *situation) rewrite(ctx context.Context, src, dst storage.Object) error {
+	s.op.anew = true
+	if err := s.copy(ctx, src, storage.Condition{IfETag: dst.ETag}, &dst); err != nil {
+		return err
+	}
+	s.rotten.drop(s.objectRef)
+	return nil
 }
 
 // remove takes an object away that the primary positively has not.
@@ -261,6 +277,9 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (verdict, er
 // copy writes the primary's object to the destination on a condition; over is what it
 // replaces there.
 func (s *situation) copy(ctx context.Context, src storage.Object, cond storage.Condition, over *storage.Object) error {
+	if s.rotten.is(objectRef{s.bucket, s.key, s.src.name}, src) {
+		return fmt.Errorf("the primary's object is no source: %w", errDamaged)
+	}
 	n, err := s.transfer(ctx, s.op, s.src, s.dst, s.bucket, src, cond)
 	if err != nil {
 		return err
@@ -291,7 +310,8 @@ func (e *Engine) transfer(ctx context.Context, op *operation, src, dst *site, bu
 	began := time.Now()
 	var waited atomic.Int64 // for bandwidth
 	got, err := e.copyOne(ctx, src.client, dst.client, bucket, obj, storage.CopyOptions{
-		If: cond,
+		If:   cond,
+		Anew: op.anew,
 		Progress: func(n int64) {
 			op.done.Add(n)
 			stall.Reset(e.tune.StallTimeout)
@@ -441,6 +461,7 @@ func kindOf(err error) string {
 		{storage.ErrDenied, "denied"},
 		{storage.ErrFull, "full"},
 		{storage.ErrRefused, "refused"},
+		{errDamaged, "corrupt"},
 		{storage.ErrCorrupt, "corrupt"},
 		{storage.ErrPrecondition, "changed"},
 		{storage.ErrNoBucket, "no_bucket"},

@@ -28,6 +28,7 @@ type scan struct {
 	track *tracker
 	abort context.CancelCauseFunc
 	heads chan struct{} // bounds HEADs at a time
+	watch *scanWatch    // nil but for verifications
 	wg    sync.WaitGroup
 
 	conflicts map[string]bool // keys held as conflicts; true once met
@@ -54,11 +55,11 @@ func (r *run) scanCopy(ctx context.Context, id copyID) error {
 	if err != nil {
 		return err
 	}
-	return r.scanWalk(ctx, w)
+	return r.scanWalk(ctx, w, nil)
 }
 
-func (r *run) scanWalk(ctx context.Context, w *walk) error {
-	s := &scan{walk: w, heads: make(chan struct{}, scanStats)}
+func (r *run) scanWalk(ctx context.Context, w *walk, watch *scanWatch) error {
+	s := &scan{walk: w, watch: watch, heads: make(chan struct{}, scanStats)}
 	from := w.row.ScanCursor
 	s.track = newTracker(from, 0, 0)
 	if err := s.loadHeld(ctx); err != nil {
@@ -186,6 +187,7 @@ func (s *scan) checkpoint(ctx context.Context) error {
 
 // one judges a pair.
 func (s *scan) one(ctx context.Context, p pair) error {
+	s.watch.saw(p)
 	if p.src != nil {
 		s.srcSums.objects++
 		s.srcSums.bytes += p.src.Size
@@ -230,6 +232,7 @@ func (s *scan) judge(p pair, verdict storage.Comparison, conflict bool) {
 	case conflict:
 		// still different
 	default:
+		s.watch.differs(s.id.cluster, p)
 		s.differs(p.key, sizeOf(p.src), p.src == nil)
 	}
 }

@@ -24,6 +24,8 @@ type Status struct {
 	Rate      Rate       `json:"rate"`
 	LagMS     Lag        `json:"lag_ms"`
 	Transfers []Transfer `json:"transfers"`
+	// Verifications under way on this instance.
+	Verifications []Verification `json:"verifications"`
 }
 
 // Queue sums the pending objects of all buckets.
@@ -103,6 +105,10 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	st := Status{
 		Paused: e.pause.paused(), Workers: e.slots.size(), Rate: e.figures.rate(), LagMS: e.figures.percentiles(),
 		Transfers: e.transfers(),
+	}
+	st.Verifications = []Verification{}
+	if r := e.run.Load(); r != nil {
+		st.Verifications = r.verifications()
 	}
 	logs, err := e.ctl.Store().Backlogs(ctx, "")
 	if err != nil {

@@ -166,7 +166,7 @@ func (w *workers) work(ctx context.Context, row state.Pending) {
 	}
 	t := task{
 		objectRef: objectRef{row.Bucket, row.Key, row.Cluster}, size: row.Size,
-		foreign: row.Foreign, since: row.Since,
+		foreign: row.Foreign, since: row.Since, damaged: isDamaged(row),
 	}
 	if src, ok := w.seen.get(objectRef{row.Bucket, row.Key, ""}); ok && row.Attempts == 0 && !row.Foreign && src.Size <= smallObject {
 		t.src, t.fresh = &src, true
@@ -214,7 +214,11 @@ var errNotHere = errors.New("this instance does not know the bucket")
 func (w *workers) failed(ctx context.Context, row state.Pending, err error) {
 	now := w.now()
 	kind := kindOf(err)
+	damaged := isDamaged(row)
 	row.Error, row.Hold = err.Error(), state.HoldNone
+	if damaged && !isDamaged(row) {
+		row.Error = errDamaged.Error() + ", and could not be written anew: " + row.Error
+	}
 	switch {
 	case errors.Is(err, errConflict):
 		row.Hold, row.Foreign, row.Attempts = state.HoldConflict, true, 0

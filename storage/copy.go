@@ -128,7 +128,7 @@ func (t *transfer) prepare(ctx context.Context) error {
 	case t.obj.ETag == "":
 		return t.src.fail(put, ErrRefused, "without an ETag it can't be told whether the object changes meanwhile")
 	}
-	t.preserve = t.from.preserve && t.to.preserve
+	t.preserve = t.from.preserve && t.to.preserve && !t.opts.Anew
 	if t.preserve {
 		if t.state, err = t.dst.knownVersioning(ctx, t.bucket); err != nil {
 			return err

@@ -94,6 +94,9 @@ type Condition struct {
 // CopyOptions tune one copy.
 type CopyOptions struct {
 	If Condition
+	// Anew writes the content even where the same version is already, which is damaged:
+	// as a version of its own, on top of it.
+	Anew bool
 	// Progress, when set, is told the bytes done since the last call.
 	Progress func(delta int64)
 	// Limit, when set, is asked before n bytes are moved (a bandwidth limiter).

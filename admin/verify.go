@@ -1,0 +1,37 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/fado-project/fado/replication"
+)
+
+// verifyBucket asks for a verification of a bucket.
+func verifyBucket(c *call) error {
+	name := c.vars["name"]
+	v, err := c.engine.VerifyBucket(c.r.Context(), name, c.query("deep") == "true")
+	if err != nil {
+		return storageTrouble(name, err)
+	}
+	v.Keys = orEmpty(v.Keys)
+	return c.reply(http.StatusAccepted, v)
+}
+
+// verification tells what the last verification of a bucket found, or how far the one
+// under way has come.
+func verification(c *call) error {
+	name := c.vars["name"]
+	v, err := c.engine.Verification(c.r.Context(), name)
+	if err != nil {
+		return storageTrouble(name, err)
+	}
+	v.Keys = orEmpty(v.Keys)
+	return c.reply(http.StatusOK, v)
+}
+
+// verifier is what this file uses of *replication.Engine.
+type verifier interface {
+	VerifyBucket(ctx context.Context, bucket string, deep bool) (replication.Verification, error)
+	Verification(ctx context.Context, bucket string) (replication.Verification, error)
+}

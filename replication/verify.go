@@ -1,0 +1,383 @@
+package replication
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/control"
+)
+
+// Verification is the JSON of GET /fado/buckets/{b}/verify: the last verification of a
+// bucket, or the one under way.
+type Verification struct {
+	Bucket string `json:"bucket"`
+	// State is never, waiting, running, repairing (everything was compared, and what
+	// differed is on its way), done, or failed.
+	State string `json:"state"`
+	// Deep: the bytes were read again, not only the listings.
+	Deep bool `json:"deep"`
+	// Error says why the last attempt ended early; it is tried again unless the state is
+	// failed.
+	Error    string     `json:"error"`
+	Started  *time.Time `json:"started"`
+	Finished *time.Time `json:"finished"`
+	// Objects and bytes compared so far, each copy's counted. Bytes are those of the
+	// listings, or with deep those that were read.
+	Objects int64 `json:"objects"`
+	Bytes   int64 `json:"bytes"`
+	// Total objects and bytes, as far as they were known at the start.
+	Total      int64 `json:"total"`
+	TotalBytes int64 `json:"total_bytes"`
+	// Estimate is when it will have ended at the pace so far; null if that can't be told.
+	Estimate *time.Time `json:"estimate"`
+	// Mismatches found, and what became of them: repaired from a good copy, or not.
+	Mismatches   int64 `json:"mismatches"`
+	Repaired     int64 `json:"repaired"`
+	Unrepairable int64 `json:"unrepairable"`
+	// Keys lists mismatches, at most 100 of them.
+	Keys []Mismatch `json:"keys"`
+}
+
+// Mismatch is an object in one cluster that was not what it should be.
+type Mismatch struct {
+	Key     string `json:"key"`
+	Cluster string `json:"cluster"`
+	Reason  string `json:"reason"`
+	// State is repairing, repaired or unrepairable.
+	State string `json:"state"`
+}
+
+// The states of a Verification and of a Mismatch.
+const (
+	verifyNever     = "never"
+	verifyWaiting   = "waiting"
+	verifyRunning   = "running"
+	verifyRepairing = "repairing"
+	verifyDone      = "done"
+	verifyFailed    = "failed"
+
+	mismatchRepairing    = "repairing"
+	mismatchRepaired     = "repaired"
+	mismatchUnrepairable = "unrepairable"
+)
+
+const (
+	maxMismatches   = 100     // listed
+	maxRepairs      = 100_000 // followed until they are done
+	verifyAtATime   = 2       // buckets
+	verifySave      = 2 * time.Second
+	verifyAttempts  = 20 // in a row without getting further
+	metaVerify      = "verify/bucket/"
+	metaVerifyIndex = "verify/node/"
+)
+
+// verification is one bucket's on this instance: what is shown, and where it stands.
+type verification struct {
+	mu   sync.Mutex
+	show Verification
+	// Done names the steps that have ended; Cursor is the key up to which the step named
+	// Step has come.
+	Done   []string
+	Step   string
+	Cursor string
+	// repairs are the mismatches whose pending rows are to be followed.
+	repairs map[objectRef]bool
+	told    time.Time // of the last event
+}
+
+// storedVerification is what a Meta value holds of one.
+type storedVerification struct {
+	Show    Verification `json:"show"`
+	Done    []string     `json:"done,omitempty"`
+	Step    string       `json:"step,omitempty"`
+	Cursor  string       `json:"cursor,omitempty"`
+	Repairs []objectKey  `json:"repairs,omitempty"`
+}
+
+type objectKey struct {
+	Key     string `json:"k"`
+	Cluster string `json:"c"`
+}
+
+// verifier verifies buckets that somebody asked for on this instance, a few at a time. It
+// survives restarts: the instance's buckets under way are noted in the store.
+type verifier struct {
+	*run
+	wake chan struct{}
+
+	mu    sync.Mutex
+	known map[string]*verification // waiting or running, by bucket
+	queue []string
+	index verifyIndex
+}
+
+// verifyIndex is what this instance remembers of its verifications.
+type verifyIndex struct {
+	// Running buckets are gone on with after a restart.
+	Running []string `json:"running,omitempty"`
+	// Damaged tells per bucket what could not be repaired.
+	Damaged map[string]string `json:"damaged,omitempty"`
+}
+
+func newVerifier(r *run) *verifier {
+	return &verifier{run: r, wake: make(chan struct{}, 1), known: make(map[string]*verification)}
+}
+
+// VerifyBucket asks for a verification of a bucket; one that waits or runs already is
+// what is asked for, unless it is to be deep and was not. control.ErrNotFound if there is
+// no such bucket.
+func (e *Engine) VerifyBucket(ctx context.Context, bucket string, deep bool) (Verification, error) {
+	if e.ctl.Router().Snapshot().Bucket(bucket) == nil {
+		return Verification{}, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	r := e.run.Load()
+	if r == nil || e.conf().Disabled {
+		return Verification{}, ErrOff
+	}
+	return r.verifier.request(ctx, bucket, deep)
+}
+
+// Verification returns the last verification of a bucket, or the one under way.
+func (e *Engine) Verification(ctx context.Context, bucket string) (Verification, error) {
+	if e.ctl.Router().Snapshot().Bucket(bucket) == nil {
+		return Verification{}, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	if r := e.run.Load(); r != nil {
+		if v := r.verifier.find(bucket); v != nil {
+			return v.view(e.now()), nil
+		}
+	}
+	st, err := e.loadVerification(ctx, bucket)
+	return st.Show, err
+}
+
+func (e *Engine) loadVerification(ctx context.Context, bucket string) (storedVerification, error) {
+	st := storedVerification{Show: Verification{Bucket: bucket, State: verifyNever, Keys: []Mismatch{}}}
+	text, err := e.ctl.Store().GetMeta(ctx, metaVerify+bucket)
+	if err != nil || text == "" {
+		return st, err
+	}
+	if err := json.Unmarshal([]byte(text), &st); err != nil {
+		return st, fmt.Errorf("reading the verification of bucket %s: %w", bucket, err)
+	}
+	if st.Show.Keys == nil {
+		st.Show.Keys = []Mismatch{}
+	}
+	return st, nil
+}
+
+// verifications lists those that wait or run on this instance, by bucket.
+func (r *run) verifications() []Verification {
+	list := []Verification{}
+	r.verifier.mu.Lock()
+	known := make([]*verification, 0, len(r.verifier.known))
+	for _, v := range r.verifier.known {
+		known = append(known, v)
+	}
+	r.verifier.mu.Unlock()
+	for _, v := range known {
+		list = append(list, v.view(r.now()))
+	}
+	slices.SortFunc(list, func(a, b Verification) int { return strings.Compare(a.Bucket, b.Bucket) })
+	return list
+}
+
+func (v *verifier) find(bucket string) *verification {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.known[bucket]
+}
+
+// request notes that a bucket is to be verified, durably, and returns what is shown of it.
+func (v *verifier) request(ctx context.Context, bucket string, deep bool) (Verification, error) {
+	v.mu.Lock()
+	vn := v.known[bucket]
+	if vn != nil && (vn.view(v.now()).Deep || !deep) {
+		v.mu.Unlock()
+		return vn.view(v.now()), nil
+	}
+	if vn != nil { // under way with the listings alone: the bytes come behind them
+		vn.mu.Lock()
+		vn.show.Deep = true
+		vn.mu.Unlock()
+	} else {
+		vn = newVerification(bucket, deep, v.now())
+		v.known[bucket] = vn
+		v.queue = append(v.queue, bucket)
+	}
+	v.mu.Unlock()
+	if err := errors.Join(v.save(ctx, vn), v.saveIndex(ctx)); err != nil {
+		return Verification{}, err
+	}
+	v.signal()
+	return vn.view(v.now()), nil
+}
+
+func newVerification(bucket string, deep bool, now time.Time) *verification {
+	return &verification{
+		show:    Verification{Bucket: bucket, State: verifyWaiting, Deep: deep, Started: &now, Keys: []Mismatch{}},
+		repairs: make(map[objectRef]bool),
+	}
+}
+
+func (v *verifier) signal() {
+	select {
+	case v.wake <- struct{}{}:
+	default:
+	}
+}
+
+// loop verifies until ctx ends. What is under way then goes on with the next start.
+func (v *verifier) loop(ctx context.Context) {
+	v.load(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	room := make(chan struct{}, verifyAtATime)
+	for ctx.Err() == nil {
+		vn := v.next()
+		if vn == nil {
+			select {
+			case <-ctx.Done():
+			case <-v.wake:
+			}
+			continue
+		}
+		select {
+		case room <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		wg.Go(func() {
+			defer func() { <-room }()
+			v.verify(ctx, vn)
+		})
+	}
+}
+
+func (v *verifier) next() *verification {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.queue) == 0 {
+		return nil
+	}
+	bucket := v.queue[0]
+	v.queue = v.queue[1:]
+	return v.known[bucket]
+}
+
+// load takes up what was under way when this instance ended.
+func (v *verifier) load(ctx context.Context) {
+	text, err := v.ctl.Store().GetMeta(ctx, v.indexKey())
+	var idx verifyIndex
+	if err == nil && text != "" {
+		err = json.Unmarshal([]byte(text), &idx)
+	}
+	if err != nil {
+		v.store(fmt.Errorf("reading which buckets were being verified: %w", err))
+	}
+	for bucket, why := range idx.Damaged {
+		v.ctl.SetIssue(bucket, "verify", why)
+	}
+	v.mu.Lock()
+	v.index.Damaged = idx.Damaged
+	v.mu.Unlock()
+	for _, bucket := range idx.Running {
+		if v.ctl.Router().Snapshot().Bucket(bucket) == nil {
+			continue
+		}
+		st, err := v.loadVerification(ctx, bucket)
+		if err != nil {
+			v.store(err)
+			continue
+		}
+		v.resume(bucket, st)
+	}
+}
+
+func (v *verifier) indexKey() string { return metaVerifyIndex + v.ctl.Node() }
+
+func (v *verifier) resume(bucket string, st storedVerification) {
+	vn := &verification{show: st.Show, Done: st.Done, Step: st.Step, Cursor: st.Cursor, repairs: make(map[objectRef]bool)}
+	for _, k := range st.Repairs {
+		vn.repairs[objectRef{bucket, k.Key, k.Cluster}] = true
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.known[bucket] == nil {
+		v.known[bucket] = vn
+		v.queue = append(v.queue, bucket)
+	}
+}
+
+// save stores where a verification stands.
+func (v *verifier) save(ctx context.Context, vn *verification) error {
+	vn.mu.Lock()
+	st := storedVerification{Show: vn.show, Done: vn.Done, Step: vn.Step, Cursor: vn.Cursor}
+	st.Show.Keys = slices.Clone(vn.show.Keys)
+	for ref := range vn.repairs {
+		st.Repairs = append(st.Repairs, objectKey{ref.key, ref.cluster})
+	}
+	vn.mu.Unlock()
+	text, err := json.Marshal(st)
+	if err != nil {
+		return fmt.Errorf("encoding a verification: %w", err)
+	}
+	return v.ctl.Store().PutMeta(ctx, metaVerify+st.Show.Bucket, string(text))
+}
+
+// saveIndex stores which buckets are under way here, and what could not be repaired.
+func (v *verifier) saveIndex(ctx context.Context) error {
+	v.mu.Lock()
+	v.index.Running = v.index.Running[:0]
+	for bucket := range v.known {
+		v.index.Running = append(v.index.Running, bucket)
+	}
+	slices.Sort(v.index.Running)
+	text, err := json.Marshal(v.index)
+	v.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("encoding which buckets are being verified: %w", err)
+	}
+	return v.ctl.Store().PutMeta(ctx, v.indexKey(), string(text))
+}
+
+// ended notes how a verification ended.
+func (v *verifier) ended(ctx context.Context, vn *verification, state string, cause error) {
+	now := v.now()
+	vn.mu.Lock()
+	vn.show.State, vn.show.Finished, vn.show.Error = state, &now, ""
+	if cause != nil {
+		vn.show.Error = cause.Error()
+	}
+	vn.repairs = make(map[objectRef]bool)
+	bucket, damage := vn.show.Bucket, vn.damage()
+	vn.mu.Unlock()
+	if state == verifyDone {
+		v.ctl.SetIssue(bucket, "verify", damage)
+		v.mu.Lock()
+		if v.index.Damaged == nil {
+			v.index.Damaged = make(map[string]string)
+		}
+		if v.index.Damaged[bucket] = damage; damage == "" {
+			delete(v.index.Damaged, bucket)
+		}
+		v.mu.Unlock()
+	}
+	v.store(v.save(ctx, vn))
+	v.mu.Lock()
+	delete(v.known, bucket)
+	v.mu.Unlock()
+	v.store(v.saveIndex(ctx))
+	vn.tell(v.ctl.Events(), v.now(), true)
+	v.log.Info("verified a bucket", zap.String("bucket", bucket), zap.String("state", state), zap.Bool("deep", vn.show.Deep),
+		zap.Int64("objects", vn.show.Objects), zap.Int64("mismatches", vn.show.Mismatches),
+		zap.Int64("unrepairable", vn.show.Unrepairable), zap.Error(cause))
+}
