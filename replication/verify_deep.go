@@ -177,7 +177,10 @@ func (d *deep) read(ctx context.Context, s *site, key string) (*reading, error) 
 		}
 		r.Reread, err = rr.Reread(ctx, d.id.bucket, *o, func(ctx context.Context, n int) error {
 			d.vn.count(0, int64(n))
-			return d.limit(ctx, n)
+			if err := waitFor(ctx, s.limiter, n); err != nil {
+				return err
+			}
+			return waitFor(ctx, d.limiter.Load(), n)
 		})
 		if err == nil {
 			if r.Integrity == storage.Damaged {
