@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -302,6 +303,14 @@ func (app *App) EndpointFailed(ep *catalog.Endpoint, err error) {
 	if rt := app.runtime.Load(); rt != nil {
 		rt.health.Failed(ep, err)
 	}
+}
+
+// Pull copies objects to where an invocation can run beside them.
+func (app *App) Pull(ctx context.Context, plan catalog.PullPlan) error {
+	if rt := app.runtime.Load(); rt != nil {
+		return rt.engine.Pull(ctx, plan)
+	}
+	return replication.ErrOff
 }
 
 // Version returns the version of FaDO.

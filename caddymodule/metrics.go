@@ -34,6 +34,7 @@ type processCounters struct {
 	objects    *prometheus.CounterVec
 	bytes      *prometheus.CounterVec
 	errors     *prometheus.CounterVec
+	pulls      *prometheus.CounterVec
 	lag        prometheus.Histogram
 
 	// The children by value, so that counting a request is one atomic addition.
@@ -51,6 +52,7 @@ func newCounters() *processCounters {
 		objects:    counter("replicated_objects_total", "Objects copied to a cluster and verified.", "cluster"),
 		bytes:      counter("replicated_bytes_total", "Bytes of the objects copied to a cluster and verified.", "cluster"),
 		errors:     counter("replication_errors_total", "Attempts to copy or remove an object that failed, by kind of error.", "cluster", "kind"),
+		pulls:      counter("pulls_total", "Objects copied on demand, by how that went; timeout: an invocation stopped waiting.", "result"),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "caddy_fado_replication_lag_seconds",
 			Help:    "Time from noticing a change of an object to its verified copy being routable.",
@@ -79,6 +81,9 @@ func (c *processCounters) Replicated(cluster string, bytes int64) {
 // Failed implements replication.Metrics.
 func (c *processCounters) Failed(cluster, kind string) { c.errors.WithLabelValues(cluster, kind).Inc() }
 
+// Pulled implements replication.PullMetrics.
+func (c *processCounters) Pulled(result string) { c.pulls.WithLabelValues(result).Inc() }
+
 // Lag implements replication.Metrics.
 func (c *processCounters) Lag(d time.Duration) { c.lag.Observe(d.Seconds()) }
 
@@ -96,7 +101,7 @@ func (*App) CountRejection(r catalog.Reason) {
 // the app's configuration.
 func registerMetrics(registry *prometheus.Registry, app *App) error {
 	for _, c := range []prometheus.Collector{
-		counters.decisions, counters.rejections, counters.objects, counters.bytes, counters.errors, counters.lag,
+		counters.decisions, counters.rejections, counters.objects, counters.bytes, counters.errors, counters.pulls, counters.lag,
 		gauges{app},
 	} {
 		err := registry.Register(c)
@@ -220,4 +225,6 @@ func withZeros(now, before []state.Backlog) []state.Backlog {
 var (
 	_ prometheus.Collector = gauges{}
 	_ replication.Metrics  = (*processCounters)(nil)
+
+	_ replication.PullMetrics = (*processCounters)(nil)
 )

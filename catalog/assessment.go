@@ -35,7 +35,7 @@ func (a *assessment) resolve(r *Router, q *Query) Reason {
 		}
 		if en != nil {
 			a.targets = append(a.targets, target{})
-			a.targets[len(a.targets)-1].set(in, en, a.pending)
+			a.targets[len(a.targets)-1].set(in, en, r)
 		}
 	}
 	return ReasonNone

@@ -172,7 +172,12 @@ func (a *assessment) eligibleText(q *Query, s *site, ep *seat, at place) string 
 			text += "; every holder has more requests in flight than spill allows"
 		}
 	case LocalityRemote:
-		text = a.verdictText(a.holds(s)) + "; reads remotely"
+		text = a.verdictText(a.holds(s))
+		if !a.overloaded && a.mayPull() && a.pullsInto(s) {
+			text += "; would be pulled"
+		} else {
+			text += "; reads remotely"
+		}
 		if n := len(a.targets); at.missing < n {
 			text += fmt.Sprintf(", holds %d of %d inputs", n-at.missing, n)
 		}

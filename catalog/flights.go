@@ -78,6 +78,9 @@ func (r *Router) Hold(d *Decision, ep *Endpoint) Flight {
 	a := &d.assessment
 	for i := range a.targets {
 		f.begin(r.Flights, a.targets[i].entry.name, ep.Cluster)
+		if p := a.targets[i].pulled; p != nil {
+			r.Pulled.touch(p, ep.Cluster)
+		}
 	}
 	if from := d.ReadsFrom(ep); from != "" && from != ep.Cluster {
 		f.begin(r.Flights, a.targets[0].entry.name, from)

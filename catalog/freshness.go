@@ -9,17 +9,22 @@ type target struct {
 	entry       *entry
 	rule        int // the covering rule; for a whole bucket its own
 	first, last int // the rules below are first to last-1
-	// pending are the clusters an object is pending in, looked up once.
+	// pending are the clusters an object is pending in, and pulled those it was copied to
+	// on demand; both are looked up once.
 	pending *clusterSet
+	pulled  *pulledSet
 }
 
 // set makes t, which is empty, the target of an input.
-func (t *target) set(in *Input, en *entry, pending *PendingIndex) {
+func (t *target) set(in *Input, en *entry, r *Router) {
 	t.Input, t.entry = *in, en
 	switch in.Scope {
 	case ScopeObject:
 		t.rule = en.ruleOf(in.Key)
-		t.pending = pending.clustersOf(in.Bucket, in.Key)
+		// Looked at before what is pending: an object that was written when it had been
+		// pulled is pending by then.
+		t.pulled = r.Pulled.of(in.Bucket, in.Key)
+		t.pending = r.Pending.clustersOf(in.Bucket, in.Key)
 	case ScopePrefix:
 		t.rule = en.ruleOf(in.Key)
 		t.first, t.last = en.rulesBelow(in.Key)
@@ -75,12 +80,24 @@ var verdictTexts = [...]string{
 
 func (v verdict) String() string { return verdictTexts[v] }
 
-// at says whether a cluster holds the current version of all that the target names.
-// The primary does by definition.
+// at says whether a cluster holds the current version of all that the target names, by
+// its copy or because the object was pulled there. The primary does by definition.
 func (t *target) at(s *site, pending *PendingIndex) verdict {
 	if !s.stores {
 		return noStorage
 	}
+	v := t.byCopy(s, pending)
+	if t.pulled == nil || v == isCurrent || v == isDiffers || !t.pulled.holds(s.name) {
+		return v
+	}
+	if t.isPending(s.name, pending) {
+		return isDiffers
+	}
+	return isCurrent
+}
+
+// byCopy is at, by the cluster's copy alone.
+func (t *target) byCopy(s *site, pending *PendingIndex) verdict {
 	en, rules, covering, written := t.entry, 0, false, true
 	for i, n := en.firstCopy(s.id), en.copies(); i < n; i++ {
 		c := en.copyAt(i)

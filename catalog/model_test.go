@@ -20,6 +20,7 @@ type model struct {
 	policies      map[string]*catalog.Policy
 	buckets       map[string]*catalog.Bucket
 	copies        map[string][]catalog.Copy
+	pulled        map[exception]bool // true: to be used
 	defaultPolicy string
 }
 
@@ -143,6 +144,15 @@ type exception struct{ bucket, key, cluster string }
 
 // current says whether a cluster holds the current version of an input.
 func (m *model) current(in catalog.Input, cluster string, pending map[exception]bool) bool {
+	if m.byCopy(in, cluster, pending) {
+		return true
+	}
+	c, e := m.clusters[cluster], exception{in.Bucket, in.Key, cluster}
+	return c != nil && c.Storage != nil && in.Scope == catalog.ScopeObject && m.pulled[e] && !pending[e]
+}
+
+// byCopy is current without what was pulled.
+func (m *model) byCopy(in catalog.Input, cluster string, pending map[exception]bool) bool {
 	if c := m.clusters[cluster]; c == nil || c.Storage == nil {
 		return false
 	}

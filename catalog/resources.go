@@ -122,7 +122,7 @@ const (
 // has a free endpoint.
 type OnMiss string
 
-// The values of OnMiss. OnMissPull is not available yet and refused by validation.
+// The values of OnMiss.
 const (
 	OnMissRemote OnMiss = "remote"
 	OnMissReject OnMiss = "reject"

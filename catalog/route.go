@@ -109,12 +109,13 @@ func (d *Decision) Input(i int) Input { return d.assessment.targets[i].Input }
 type Router struct {
 	snap    atomic.Pointer[Snapshot]
 	Pending *PendingIndex
+	Pulled  *PulledIndex
 	Flights *Flights
 }
 
 // NewRouter returns a router of an empty catalogue.
 func NewRouter() *Router {
-	r := &Router{Pending: NewPendingIndex(), Flights: new(Flights)}
+	r := &Router{Pending: NewPendingIndex(), Pulled: NewPulledIndex(), Flights: new(Flights)}
 	r.snap.Store(NewSnapshot())
 	return r
 }
@@ -163,7 +164,7 @@ func (d *Decision) offerAll(q *Query) {
 }
 
 // offerHolders offers the clusters that hold all inputs, which are among those with a
-// copy of the first.
+// copy of the first, or that it was pulled to.
 func (d *Decision) offerHolders(q *Query) {
 	a := &d.assessment
 	t := &a.targets[0]
@@ -173,6 +174,18 @@ func (d *Decision) offerHolders(q *Query) {
 			continue
 		}
 		if s := a.snap.site(c.cluster); s != nil && !s.drain && a.holds(s) == isCurrent {
+			d.offer(q, s, a.place(s, LocalityLocal))
+		}
+	}
+	if t.pulled == nil {
+		return
+	}
+	for _, e := range *t.pulled {
+		s := a.snap.site(a.snap.clusterID(e.cluster))
+		if s == nil || s.drain || a.holds(s) != isCurrent {
+			continue
+		}
+		if _, offered := t.copyIn(s.id); !offered {
 			d.offer(q, s, a.place(s, LocalityLocal))
 		}
 	}
@@ -237,7 +250,7 @@ func (r *Router) Current(bucket, key, cluster string) bool {
 		return false
 	}
 	var t target
-	t.set(&Input{Bucket: bucket, Key: key, Scope: ScopeObject}, en, r.Pending)
+	t.set(&Input{Bucket: bucket, Key: key, Scope: ScopeObject}, en, r)
 	return t.at(s, r.Pending) == isCurrent
 }
 
@@ -246,6 +259,13 @@ func (r *Router) Current(bucket, key, cluster string) bool {
 func (r *Router) CurrentIn(dst []string, bucket, key string) []string {
 	first := len(dst)
 	dst = r.snap.Load().WantedIn(dst, bucket, key)
+	if s := r.Pulled.of(bucket, key); s != nil {
+		for _, e := range *s {
+			if !slices.Contains(dst[first:], e.cluster) {
+				dst = append(dst, e.cluster)
+			}
+		}
+	}
 	current := slices.DeleteFunc(dst[first:], func(c string) bool { return !r.Current(bucket, key, c) })
 	return dst[:first+len(current)]
 }

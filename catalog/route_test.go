@@ -38,6 +38,16 @@ func drawWorld(t *rapid.T) *routeWorld {
 		w.pending[e] = true
 		w.router.Pending.Add(e.bucket, e.key, e.cluster)
 	}
+	w.pulled = map[exception]bool{}
+	for range rapid.IntRange(0, 4).Draw(t, "pulled") {
+		e := exception{
+			rapid.SampledFrom(modelBuckets[:2]).Draw(t, "bucket"),
+			rapid.SampledFrom(modelKeys).Draw(t, "key"),
+			rapid.SampledFrom(modelClusters).Draw(t, "cluster"),
+		}
+		w.pulled[e] = rapid.IntRange(0, 3).Draw(t, "to be used") > 0
+		w.router.Pulled.Set(e.bucket, e.key, e.cluster, catalog.Pulled{ETag: "e", Current: w.pulled[e]})
+	}
 	return w
 }
 
@@ -407,6 +417,9 @@ func (w *routeWorld) bestSource(d *catalog.Decision, ep *catalog.Endpoint) strin
 	}
 	best, bestScore := "", -1
 	for _, c := range holders {
+		if w.copyOf(in.Bucket, w.concerned(in)[0].Prefix, c) == nil {
+			continue // what was pulled may go at any time
+		}
 		score := 0
 		if w.router.Snapshot().ClusterState(c).Storage() != catalog.StorageDown {
 			score += 4

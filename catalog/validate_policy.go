@@ -9,7 +9,7 @@ const (
 	wantPositive = "a duration longer than 0, such as 10s or 1h"
 	wantSpread   = "zone or cluster"
 	wantWrites   = "primary"
-	wantOnMiss   = "remote or reject"
+	wantOnMiss   = "remote, reject or pull"
 	notYet       = ": this version does not have it yet"
 )
 
@@ -45,9 +45,7 @@ func (c *checker) writes(w Writes) {
 
 func (c *checker) onMiss(m OnMiss) {
 	switch m {
-	case OnMissRemote, OnMissReject:
-	case OnMissPull:
-		c.add("on_miss", string(m), wantOnMiss+"; on_miss pull"+notYet)
+	case OnMissRemote, OnMissReject, OnMissPull:
 	default:
 		c.add("on_miss", string(m), wantOnMiss)
 	}

@@ -246,7 +246,7 @@ func (c *Control) loadPendingOf(ctx context.Context, buckets []*catalog.Bucket) 
 			return err
 		}
 	}
-	return nil
+	return c.loadPulledOf(ctx, buckets)
 }
 
 // transition says what each name that the configuration in force or the next one
@@ -337,6 +337,7 @@ func (c *Control) forgetUndeclared(ctx context.Context, gone declared) {
 		if err != nil {
 			c.log.Error("marking the copies of an undeclared bucket", zap.String("bucket", b.Name), zap.Error(err))
 		}
+		c.router.Pulled.RemoveAll(b.Name)
 		c.issues.forget(b.Name)
 	}
 }

@@ -50,6 +50,8 @@ type Control struct {
 	opening    *opening
 	mirror     *mirror // nil without one
 	copyHooks  []func(bucket string)
+	// pulled orders rows taken over from the store after those written here: writers share it.
+	pulled sync.RWMutex
 
 	issues    issues
 	trouble   trouble
@@ -157,7 +159,10 @@ func (c *Control) loadPending(ctx context.Context, store state.Store) error {
 		return nil
 	})
 	c.exceptions.endReload(r, err)
-	return err
+	if err != nil {
+		return err
+	}
+	return c.reloadPulled(ctx, store)
 }
 
 // build makes the snapshot of what a store holds, and of what the configuration in force

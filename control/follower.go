@@ -275,6 +275,9 @@ func (f *follower) readObjects(ctx context.Context) (int64, error) {
 				return 0, err
 			}
 			f.c.exceptions.told(changes)
+			if err := f.c.FollowPulled(ctx, changes...); err != nil {
+				return 0, err
+			}
 			f.c.mirrorObjects(changes)
 			if n := len(changes); n > 0 {
 				p.objects = changes[n-1].Seq

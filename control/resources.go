@@ -233,6 +233,7 @@ func (c *Control) delete(ctx context.Context, k catalog.Kind, name string, pre P
 	c.followed.made(seq)
 	c.mirrorResource(state.Ref{Kind: k, Name: name}, nil)
 	if k == catalog.KindBucket {
+		c.router.Pulled.RemoveAll(name)
 		c.issues.forget(name)
 		if err := c.reloadPending(ctx, name, ""); err != nil {
 			c.log.Warn("dropping the exceptions of a deleted bucket", zap.String("bucket", name), zap.Error(err))
@@ -283,6 +284,11 @@ func (c *Control) holding(cluster string) (by []state.Ref) {
 		}
 		return len(by) <= maxNamed
 	})
+	for _, o := range c.router.Pulled.List(func(_, _, in string) bool { return in == cluster }) {
+		if ref := (state.Ref{Kind: catalog.KindBucket, Name: o.Bucket}); !slices.Contains(by, ref) && len(by) <= maxNamed {
+			by = append(by, ref)
+		}
+	}
 	slices.SortFunc(by, func(a, b state.Ref) int { return strings.Compare(a.Name, b.Name) })
 	return by
 }

@@ -29,6 +29,12 @@ type FailureReporter interface {
 	EndpointFailed(ep *catalog.Endpoint, err error)
 }
 
+// Puller may be implemented by the app to copy objects to where an invocation can run
+// beside them (on_miss pull). It returns when they are there, or why they are not.
+type Puller interface {
+	Pull(ctx context.Context, plan catalog.PullPlan) error
+}
+
 // readyTimeout is how long a request waits for an app that is still starting.
 const readyTimeout = 10 * time.Second
 

@@ -57,6 +57,10 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 		if c.decision.Reason != catalog.ReasonNone {
 			return c.decision.Reason
 		}
+		if c.decision.Locality == catalog.LocalityRemote && c.pull(st, r) {
+			c.prepare(st, router, pool, r) // what there is to choose from may have changed
+			continue
+		}
 		ep, up := c.pick(r, w)
 		if ep == nil {
 			return catalog.ReasonNoEndpoint
@@ -74,6 +78,21 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 		st.endFlight()
 	}
 	return catalog.ReasonNoEndpoint
+}
+
+// pull waits for objects to be copied to where the request can run beside them, if its
+// policies say so, and says whether they are there: then the router is to be asked again.
+// Only the first attempt of a request waits.
+func (c *choice) pull(st *requestState, r *http.Request) bool {
+	if c.policy.puller == nil || st.attempts > 1 || st.pulled {
+		return false
+	}
+	plan, ok := c.decision.Pull()
+	if !ok {
+		return false
+	}
+	st.pulled = true
+	return c.policy.puller.Pull(r.Context(), plan) == nil
 }
 
 // stillGood says whether the catalogue as it is now would offer the chosen endpoint

@@ -3,6 +3,7 @@ package lbpolicy_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -48,6 +49,9 @@ type world struct {
 
 	readyAsked atomic.Int64
 
+	// puller copies objects on demand; nil: none are.
+	puller func(context.Context, catalog.PullPlan) error
+
 	mu         sync.Mutex
 	decisions  map[catalog.Locality]int
 	rejections map[catalog.Reason]int
@@ -71,6 +75,13 @@ func (w *world) Router() *catalog.Router { return w.router }
 func (w *world) Ready() <-chan struct{} {
 	w.readyAsked.Add(1)
 	return w.ready
+}
+
+func (w *world) Pull(ctx context.Context, plan catalog.PullPlan) error {
+	if w.puller == nil {
+		return errors.New("nothing is copied here")
+	}
+	return w.puller(ctx, plan)
 }
 
 func (w *world) CountDecision(l catalog.Locality) {

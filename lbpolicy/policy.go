@@ -41,6 +41,10 @@ const (
 // (host and port, as written). With a transport other than `fado`, a function endpoint
 // of another scheme than the transport's or with a path prefix is not used.
 //
+// A request that names objects of a policy with `on_miss pull`, which no cluster with a free
+// endpoint holds, waits in its first attempt for them to be copied to one, at most for the
+// policy's `pull_timeout` and as long as its client does.
+//
 // With `lb_try_duration` or `lb_retries` Caddy asks again after every refusal, whatever
 // its reason, as it does when no upstream is available. The last answer counts.
 type DataAware struct {
@@ -80,6 +84,7 @@ type DataAware struct {
 	ForwardHeaders *bool `json:"forward_headers,omitempty"`
 
 	app       App
+	puller    Puller                // nil: objects are not copied on demand
 	handler   *reverseproxy.Handler // the proxy this is the policy of; nil without one
 	bucket    source
 	object    source
@@ -107,6 +112,7 @@ func (p *DataAware) Provision(ctx caddy.Context) error {
 	if p.app, err = appOf(ctx); err != nil {
 		return err
 	}
+	p.puller, _ = p.app.(Puller)
 	p.logger = ctx.Logger()
 	p.handler = handlerOf(ctx)
 	p.bucket, p.object = newSource(p.Bucket), newSource(p.Object)

@@ -40,6 +40,7 @@ type requestState struct {
 	forwarded [4]string // values of the headers to the function, of the first attempt
 
 	counted bool // the decision was counted
+	pulled  bool // waited for objects to be copied
 	refused bool // the response headers of a refusal are set
 	guarded bool // the end of the request ends its flight
 

@@ -115,6 +115,8 @@ type Tuning struct {
 	PlanEvery    time.Duration // between full passes of the planner
 	SaveEvery    time.Duration // between saves of a walk's cursor
 	ShardEvery   time.Duration // between looks for work to share with other instances
+	PullEvery    time.Duration // between looks at objects copied on demand
+	PullRest     time.Duration // before an object that found no room is copied on demand again
 }
 
 func (t Tuning) withDefaults() Tuning {
@@ -136,6 +138,8 @@ func (t Tuning) withDefaults() Tuning {
 	set(&t.PlanEvery, 5*time.Minute)
 	set(&t.SaveEvery, time.Second)
 	set(&t.ShardEvery, time.Second)
+	set(&t.PullEvery, 5*time.Second)
+	set(&t.PullRest, 5*time.Second)
 	return t
 }
 
@@ -160,6 +164,7 @@ type Engine struct {
 	breakers *breakers
 	figures  *figures
 	pause    *pauseSwitch
+	pulls    *pulls
 	sites    *sites
 	own      *recent // what FaDO itself wrote lately
 	given    *recent // what FaDO copied lately, by where from and to
@@ -205,7 +210,7 @@ func New(o Options) *Engine {
 		ctl: o.Control, log: o.Log, now: o.Now, open: o.Open, copyOne: o.Copy, metrics: o.Metrics,
 		tune: o.Tune.withDefaults(),
 		keys: newKeyLocks[objectRef](), walks: newKeyLocks[copyID](),
-		slots: newSlots(DefaultWorkers), figures: newFigures(o.Now), pause: newPauseSwitch(),
+		slots: newSlots(DefaultWorkers), figures: newFigures(o.Now), pause: newPauseSwitch(), pulls: newPulls(),
 		own: newRecent(o.Now), given: newRecent(o.Now), seen: newRecent(o.Now),
 	}
 	s := Settings{Disabled: true}.withDefaults()
@@ -216,6 +221,7 @@ func New(o Options) *Engine {
 	e.sites = newSites(e)
 	e.ctl.OnChange(e.gate.afterChange)
 	e.ctl.OnCopies(e.copiesChanged)
+	e.ctl.OnChange(func(context.Context) { e.pulls.changed() })
 	return e
 }
 
@@ -285,7 +291,8 @@ func (e *Engine) launch() {
 	if !e.conf().Disabled {
 		e.loadPaused(r.ctx)
 		loops = append(loops, r.jobs.loop, r.sweeper.loop, r.purger.lead, r.feeds, r.noticeLoop,
-			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange, r.sweepUploads, r.verifier.loop, r.verifier.lead)
+			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange, r.sweepUploads, r.verifier.loop, r.verifier.lead,
+			r.pullLoop, r.keepPulled)
 		r.spawn(func() { r.sites.watch(r) })
 	}
 	for _, loop := range loops {

@@ -219,6 +219,9 @@ func (v *eviction) keeper() func(string) bool {
 		if rule.Prefix != v.id.prefix && slices.Contains(own, rule.Prefix) {
 			return true
 		}
+		if _, pulled := v.ctl.Router().Pulled.Get(v.id.bucket, key, v.id.cluster); pulled {
+			return true
+		}
 		return slices.Contains(snap.WantedIn(nil, v.id.bucket, key), v.id.cluster)
 	}
 }
@@ -438,6 +441,9 @@ func (v *eviction) finish(ctx context.Context) error {
 		return c.Cluster == v.id.cluster && c.Prefix != v.id.prefix
 	})
 	if last && madeBucket(rows, v.id.cluster) && v.kept.Load() == 0 {
+		if err := v.leaveToPulled(ctx, v.id.bucket, v.id.cluster); err != nil {
+			return err
+		}
 		if err := v.dropBucket(ctx, v.dst, v.id.bucket); err != nil {
 			return err
 		}

@@ -225,7 +225,7 @@ func (e *Engine) rowsFor(events []feedEvent) []state.Pending {
 		if primary == "" || ev.Key == "" {
 			continue
 		}
-		wanted = snap.WantedIn(wanted[:0], ev.Bucket, ev.Key)
+		wanted = e.ctl.Router().Pulled.AppendClusters(snap.WantedIn(wanted[:0], ev.Bucket, ev.Key), ev.Bucket, ev.Key)
 		if ev.cluster == primary {
 			e.remember(ev)
 		} else if e.own.wrote(objectRef{ev.Bucket, ev.Key, ev.cluster}, ev.Event) {

@@ -78,6 +78,9 @@ func (e *Engine) settle(ctx context.Context, t task) (verdict, error) {
 	var v verdict
 	for range 3 { // a lost race is decided anew, by what is there then
 		v, err = e.settleOnce(ctx, t)
+		if errors.Is(err, errNoCopy) {
+			v, err = e.refreshPulled(ctx, t)
+		}
 		if !errors.Is(err, storage.ErrPrecondition) {
 			break
 		}

@@ -47,6 +47,9 @@ type purgeTarget struct {
 	Verified   bool      `json:"verified,omitempty"`
 	OwnedUntil time.Time `json:"owned_until,omitzero"`
 	Foreign    []string  `json:"foreign,omitempty"` // keys in conflict
+	// Pulled are the ETags, by key, of objects copied on demand to a bucket that is not
+	// FaDO's: there they are all that is removed.
+	Pulled map[string]string `json:"pulled,omitempty"`
 }
 
 // purger works purges off in the background.
@@ -111,6 +114,9 @@ func (e *Engine) intend(ctx context.Context, bucket string, mode PurgeMode) (int
 		t.MadeBucket = t.MadeBucket || c.MadeBucket
 		t.Verified = t.Verified && !c.VerifiedAt.IsZero()
 		t.OwnedUntil = earlier(t.OwnedUntil, c.OwnedUntil)
+	}
+	if err := e.intendPulled(ctx, &in); err != nil {
+		return intent{}, err
 	}
 	hold := state.HoldConflict
 	held, err := e.ctl.Store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Hold: &hold}, state.PendingKey{}, scanConflicts)
@@ -230,6 +236,9 @@ func (p *purger) target(ctx context.Context, in intent, t purgeTarget) error {
 	versioned, err := p.keepsVersions(ctx, dst, in.Bucket)
 	if err != nil {
 		return err
+	}
+	if t.Pulled != nil {
+		return p.pulledOf(ctx, in, t, dst, versioned)
 	}
 	for key, err := range allKeys(ctx, dst, in.Bucket, versioned) {
 		if errors.Is(err, storage.ErrNoBucket) {

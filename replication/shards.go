@@ -223,6 +223,7 @@ func (s *shards) unlock(l state.Lock) {
 // gained has everything about new parts looked at: what the one who had them before left
 // undone is found by that.
 func (s *shards) gained(parts []int) {
+	s.pulls.look()
 	s.log.Debug("took parts of the work", zap.Ints("shards", parts), zap.Int("have", s.count()))
 	s.planner.gained()
 	s.sweeper.gained(parts)

@@ -159,6 +159,7 @@ func (s *sweeper) scan(bucket string, count bool) {
 	if !s.shards.owns(bucket) {
 		return
 	}
+	s.pulls.recheck(bucket, s.ctl.Router())
 	snap := s.ctl.Router().Snapshot()
 	copies := snap.Copies(bucket)
 	scanned := make(map[string]bool)
@@ -260,7 +261,11 @@ func (s *sweeper) passOver(ctx context.Context, count bool, selected func(bucket
 			return ctx.Err() == nil
 		}
 		copies := snap.Copies(b)
-		if (!count && len(copies) < 2) || !selected(b, copies) {
+		if !selected(b, copies) {
+			return true
+		}
+		if !count && len(copies) < 2 {
+			s.pulls.recheck(b, s.ctl.Router())
 			return true
 		}
 		s.scan(b, count)
