@@ -68,7 +68,7 @@ chaos: prereqs tools ## hundreds of rounds of kills and storage faults, CHAOS_RO
 	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 FADO_CHAOS_ROUNDS=$(CHAOS_ROUNDS) go test -tags $(TAGS) -timeout 3h -v -run TestChaos ./internal/chaos
 
 .PHONY: bench
-bench: bin/caddy bin/fn prereqs tools ## the benchmarks, each beside its peer; writes bench/RESULTS.md
+bench: bin/caddy bin/fn prereqs tools $(STAMPS)/mc-$(MC_VERSION) $(STAMPS)/rclone-$(RCLONE_VERSION) ## the benchmarks, each beside its peer; writes bench/RESULTS.md
 	@command -v wrk >/dev/null || $(MAKE) --no-print-directory apt-wrk
 	go run -tags $(TAGS) ./bench
 
@@ -119,6 +119,13 @@ $(STAMPS)/minio-mute-$(MINIO_MUTE):
 
 $(STAMPS)/versitygw-$(VERSITYGW_VERSION):
 	$(call install,github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION))
+
+# The copiers that replication is measured beside.
+$(STAMPS)/mc-$(MC_VERSION):
+	$(call install,github.com/minio/mc@$(MC_VERSION))
+
+$(STAMPS)/rclone-$(RCLONE_VERSION):
+	$(call install,github.com/rclone/rclone@$(RCLONE_VERSION))
 
 $(STAMPS)/golangci-lint-$(GOLANGCI_VERSION):
 	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION))

@@ -1,8 +1,9 @@
 // The benchmarks of FaDO's figures, each beside its peer in the same run. It writes
 // bench/RESULTS.md.
 //
-//	make bench                       # all of it, about 20 minutes
+//	make bench                       # all of it, about half an hour
 //	go run ./bench -only routing     # one section; RESULTS.md keeps the others
+//	FADO_BENCH_LARGE=off make bench  # without the object of 2 GiB, where disk or time is short
 //
 // The machine is named by cores and memory only. Compare figures of one run; absolute
 // figures of different machines say little.
@@ -31,6 +32,7 @@ var sections = []section{
 	{"routing", "Invocations beside plain `least_conn`, and beside one route per bucket", routing},
 	{"memory", "A million buckets", memory},
 	{"changes", "Changes through the API", changes},
+	{"replication", "Replication beside other copiers", replicate},
 }
 
 func main() {
