@@ -48,7 +48,7 @@ bin/fn: $(wildcard examples/demo/function/*.go)
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -o $@ ./examples/demo/function
 
-bin/demo: $(wildcard examples/demo/*.go) $(wildcard internal/testenv/*.go)
+bin/demo: $(wildcard examples/demo/*) $(wildcard examples/internal/stage/*.go internal/testenv/*.go)
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -o $@ ./examples/demo
 

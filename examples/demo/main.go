@@ -12,8 +12,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/fado-project/fado/examples/internal/stage"
 )
 
 func main() {
@@ -31,7 +34,7 @@ func main() {
 
 func run(ctx context.Context) (err error) {
 	begin := time.Now()
-	say := newDisplay(os.Stdout)
+	say := stage.NewDisplay(os.Stdout)
 	w, err := startWorld(ctx, say)
 	if err != nil {
 		return err
@@ -39,20 +42,20 @@ func run(ctx context.Context) (err error) {
 	defer w.stop()
 	defer func() {
 		if err != nil && !errors.Is(err, context.Canceled) {
-			w.showLogs()
+			stage.ShowLog(filepath.Join(w.dir, "fado.log"))
 		}
 	}()
 	for i, s := range walk {
-		say.step(i+1, len(walk), s.title, s.why)
+		say.Step(i+1, len(walk), s.title, s.why)
 		if err := s.do(ctx, w, say); err != nil {
 			return fmt.Errorf("step %d (%s): %w", i+1, s.title, err)
 		}
 	}
-	say.done(len(walk), time.Since(begin))
+	say.Finished(len(walk), time.Since(begin))
 	if os.Getenv("DEMO_ONCE") != "" {
 		return nil
 	}
-	say.commands(w)
+	commands(say, w)
 	<-ctx.Done()
 	return context.Canceled
 }

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/fado-project/fado/examples/internal/stage"
+)
+
+// commands prints what to try while the demo stays up.
+func commands(say *stage.Display, w *world) {
+	say.Line(fmt.Sprintf(`
+Everything stays up. Try, from another terminal:
+
+  # an invocation that names a bucket and an object
+  curl -i -H 'X-FaDO-Bucket: reports' -H 'X-FaDO-Object: q1/report-000.bin' %[1]s/summarise
+  # where would it go, and why?
+  curl '%[2]s/fado/route?bucket=reports&object=q1/report-000.bin'
+  # where are the copies, and why there?
+  curl %[2]s/fado/buckets/reports
+  curl '%[2]s/fado/buckets/reports/placement'
+  # move the data back to Europe and watch it go
+  curl -N %[2]s/fado/events &
+  curl -X PATCH %[2]s/fado/policies/reports -d '{"zones":["eu"],"copies":2}'
+  # write an object at a storage with any S3 client
+  AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s aws --endpoint-url %[5]s s3 cp README.md s3://reports/
+  # metrics
+  curl -s %[2]s/metrics | grep caddy_fado
+
+Storages: %[6]s · functions: %[7]s
+Logs: %[8]s
+Ctrl-C ends it and removes its data.`,
+		w.URL, w.AdminURL, stage.AccessKey, stage.SecretKey, w.places[0].MinIO.Endpoint,
+		w.places.List(func(p *stage.Place) string { return p.Name + " " + p.MinIO.Endpoint }),
+		w.places.List(func(p *stage.Place) string { return p.Name + " http://" + p.FnAddr }), w.dir))
+}
