@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 )
 
@@ -72,6 +70,9 @@ func (s *Store) prepare(ctx context.Context, tx pgx.Tx) error {
 	}
 	version, err := schemaVersion(ctx, tx)
 	if err == nil && version < len(all) {
+		if s.o.ReadOnly {
+			return fmt.Errorf("the database has schema version %d, expected %d: start this version of FaDO on it once, which brings it up to date: %w", version, len(all), state.ErrUnavailable)
+		}
 		version, err = s.migrate(ctx, tx, all)
 	}
 	if err != nil {
@@ -81,11 +82,11 @@ func (s *Store) prepare(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("the database has schema version %d, this version of FaDO knows up to %d: start the newer version, or name another database: %w",
 			version, len(all), state.ErrNewerSchema)
 	}
-	sealer, err := s.openSealer(ctx, tx)
+	now, err := s.openSeal(ctx, tx)
 	if err != nil {
 		return err
 	}
-	s.sealer.Store(sealer)
+	s.seal.Store(&now)
 	return nil
 }
 
@@ -161,64 +162,4 @@ func migrations() ([]migration, error) {
 		all = append(all, migration{version: i + 1, name: strings.TrimPrefix(name, "migrations/"), sql: string(text)})
 	}
 	return all, nil
-}
-
-// openSealer returns the sealer for the configured key. A database without sealed
-// secrets takes any key; one with them only its own. The row of counters keeps other
-// instances from storing secrets meanwhile.
-func (s *Store) openSealer(ctx context.Context, tx pgx.Tx) (*state.Sealer, error) {
-	sealed, err := hasSealed(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	if len(s.o.Key) == 0 {
-		if sealed {
-			return nil, fmt.Errorf("the database holds sealed secrets: configure the encryption_key they were sealed with: %w", state.ErrNoKey)
-		}
-		return nil, nil
-	}
-	key := state.PassphraseKey(s.o.Key)
-	var header string
-	if err := tx.QueryRow(ctx, "SELECT coalesce((SELECT header FROM fado.seal), '')").Scan(&header); err != nil {
-		return nil, err
-	}
-	if header != "" {
-		sealer, err := state.OpenSealer(key, header)
-		if err == nil || sealed || !errors.Is(err, state.ErrNoKey) {
-			return sealer, err
-		}
-	}
-	return newSeal(ctx, tx, key, header)
-}
-
-// newSeal makes a seal, unless another instance was first.
-func newSeal(ctx context.Context, tx pgx.Tx, key state.Key, former string) (*state.Sealer, error) {
-	var now string
-	if _, err := tx.Exec(ctx, "SELECT FROM fado.counters FOR UPDATE"); err != nil {
-		return nil, err
-	}
-	if err := tx.QueryRow(ctx, "SELECT coalesce((SELECT header FROM fado.seal), '')").Scan(&now); err != nil {
-		return nil, err
-	}
-	if now != former {
-		return state.OpenSealer(key, now)
-	}
-	sealer, header, err := state.NewSealer(key)
-	if err != nil {
-		return nil, err
-	}
-	_, err = tx.Exec(ctx, "INSERT INTO fado.seal (id, header) VALUES (true, $1) ON CONFLICT (id) DO UPDATE SET header = excluded.header", header)
-	return sealer, err
-}
-
-// hasSealed says whether any stored cluster holds a sealed secret.
-func hasSealed(ctx context.Context, tx pgx.Tx) (bool, error) {
-	bodies, err := collect(ctx, tx, func(r pgx.Rows) (body []byte, err error) { return body, r.Scan(&body) },
-		"SELECT body FROM fado.resources WHERE kind = 'cluster'")
-	for _, body := range bodies {
-		if found, err := state.HasSealed(catalog.KindCluster, body); err != nil || found {
-			return found, err
-		}
-	}
-	return false, err
 }

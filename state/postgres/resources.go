@@ -193,7 +193,12 @@ const putRecord = `WITH gone AS (
 // Put implements state.Tx.
 func (t *tx) Put(r state.Record) error {
 	return t.do("writing "+string(r.Kind), func() error {
-		body, err := t.s.sealer.Load().Seal(r.Kind, r.Name, r.Body)
+		if r.Kind == catalog.KindCluster { // the only ones with secrets
+			if err := t.s.followSeal(t.ctx, t.db); err != nil {
+				return err
+			}
+		}
+		body, err := t.s.seal.Load().sealer.Seal(r.Kind, r.Name, r.Body)
 		if err != nil {
 			return ownError{err}
 		}
@@ -305,35 +310,19 @@ func pages[T any](next func() ([]T, error), f func(T) error) error {
 }
 
 func (s *Store) get(ctx context.Context, q querier, k catalog.Kind, name string) (state.Record, error) {
-	all, err := collect(ctx, q, scanRecord, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name = $2", string(k), name)
+	all, err := s.records(ctx, q, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name = $2", string(k), name)
 	if err != nil {
 		return state.Record{}, err
 	}
 	if len(all) == 0 {
 		return state.Record{}, notFound(k, name)
 	}
-	return all[0], s.unseal(all)
+	return all[0], nil
 }
 
 func (s *Store) list(ctx context.Context, q querier, k catalog.Kind, after string, limit int) ([]state.Record, error) {
-	all, err := collect(ctx, q, scanRecord, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
+	return s.records(ctx, q, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
 		string(k), after, noLimit(limit))
-	if err != nil {
-		return nil, err
-	}
-	return all, s.unseal(all)
-}
-
-func (s *Store) unseal(all []state.Record) error {
-	sealer := s.sealer.Load()
-	for i := range all {
-		body, err := sealer.Open(all[i].Kind, all[i].Name, all[i].Body)
-		if err != nil {
-			return ownError{err}
-		}
-		all[i].Body = body
-	}
-	return nil
 }
 
 func scanRecord(rows pgx.Rows) (r state.Record, err error) {

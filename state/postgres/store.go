@@ -56,7 +56,13 @@ type Options struct {
 	// log line.
 	DSN string
 	// Key is the configured encryption key. Without it, literal secrets are refused.
-	Key []byte
+	// FormerKeys are others that the secrets may be sealed with, while the key is rotated:
+	// what they are sealed with is for the database to say.
+	Key        []byte
+	FormerKeys [][]byte
+	// ReadOnly refuses a database without the schema of this version instead of bringing
+	// it up to date, and makes no seal.
+	ReadOnly bool
 	// MaxConns bounds the connections of the pool; two more are made for notifications
 	// and the lease. MinConns are kept open though idle.
 	MaxConns, MinConns int
@@ -95,7 +101,7 @@ type Store struct {
 	pool   *pgxpool.Pool
 	hide   redactor
 	schema gate
-	sealer atomic.Pointer[state.Sealer] // nil without a key
+	seal   atomic.Pointer[seal] // set once the schema is ready
 	watch  watchers
 
 	leases leases
@@ -119,7 +125,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	err := s.ready(ctx)
 	switch {
-	case errors.Is(err, state.ErrUnavailable):
+	case errors.Is(err, state.ErrUnavailable) && !o.ReadOnly:
 		s.log.Warn("the database can't be used now; going on without it until it can", zap.Error(err))
 	case err != nil:
 		return nil, errors.Join(err, s.Close())

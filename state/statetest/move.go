@@ -12,7 +12,7 @@ func movable(t *testing.T, fx Fixture) state.Movable {
 	t.Helper()
 	s, can := fx.Store.(state.Movable)
 	if !can {
-		t.Skipf("%T can't be moved", fx.Store)
+		t.Fatalf("%T can't be moved", fx.Store)
 	}
 	return s
 }

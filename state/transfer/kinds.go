@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
@@ -40,6 +41,7 @@ var kinds = []kind{
 	resources(catalog.KindBucket, "buckets"),
 	kindOf("copies", state.Movable.EachCopy, inTx(state.Tx.PutCopy), func(c state.Copy) any {
 		utc(&c.VerifiedAt, &c.OwnedUntil, &c.DrainSince)
+		c.Error = message(c.Error)
 		return c
 	}),
 	kindOf("pending objects", state.Movable.EachPending,
@@ -49,6 +51,7 @@ var kinds = []kind{
 		}, func(p state.Pending) any {
 			p.Gen, p.ClaimedBy, p.ClaimUntil = 0, "", time.Time{}
 			utc(&p.Since, &p.NextAttempt)
+			p.Error = message(p.Error)
 			return p
 		}),
 	kindOf("objects copied on demand", state.Movable.EachPulled,
@@ -172,6 +175,11 @@ func each[T any](put func(state.Movable, context.Context, T) error) func(context
 		}
 		return nil
 	}
+}
+
+// message is an error's text as every engine can keep it.
+func message(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\ufffd"), "\ufffd")
 }
 
 // utc brings times to the form in which equal ones look equal.

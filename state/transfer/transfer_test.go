@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,14 +18,21 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/postgres"
 	"github.com/fado-project/fado/state/sqlite"
 	"github.com/fado-project/fado/state/transfer"
 )
 
 var ctx = context.Background()
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Each check fills and compares two stores, and there are four pairs of engines;
+	// -rapid.checks asks for more.
+	_ = flag.Set("rapid.checks", "20") // the flag exists: rapid registers it
+	goleak.VerifyTestMain(testenv.Main(m))
+}
 
 // engine opens stores of one kind for the tests.
 type engine struct {
@@ -34,12 +42,28 @@ type engine struct {
 }
 
 func engines() []engine {
-	return []engine{{"sqlite", openSQLite}}
+	return []engine{{"sqlite", openSQLite}, {"postgres", openPostgres}}
 }
 
 func openSQLite(t testing.TB) state.Movable {
 	t.Helper()
 	return openFile(t, sqlite.Options{Path: filepath.Join(t.TempDir(), "fado.db")})
+}
+
+// openPostgres opens a store on a database of its own. Without PostgreSQL the test is
+// skipped.
+func openPostgres(t testing.TB) state.Movable {
+	t.Helper()
+	s, err := postgres.Open(ctx, postgres.Options{DSN: testenv.PostgresDatabase(t), Key: []byte("a passphrase of the tests"), MaxConns: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 func openFile(t testing.TB, o sqlite.Options) *sqlite.Store {
@@ -429,6 +453,23 @@ func TestSQLiteSourceIsUntouched(t *testing.T) {
 		}
 		sameContent(t, contentOf(t, openFile(t, sqlite.Options{Path: path})), want)
 	}
+}
+
+// TestStoresInUse has instances at the source, and at the target.
+func TestStoresInUse(t *testing.T) {
+	shared, other := openPostgres(t), openSQLite(t)
+	some(t, other, 1)
+	member, err := shared.(state.Shared).Join(ctx, "fado-1")
+	ok(t, err)
+	for _, way := range [][2]state.Movable{{shared, other}, {other, shared}} {
+		_, err := transfer.Move(ctx, way[0], way[1], transfer.Options{})
+		if !errors.Is(err, transfer.ErrInUse) || !strings.Contains(err.Error(), "fado-1") {
+			t.Errorf("got error %v", err)
+		}
+	}
+	ok(t, member.Leave(ctx))
+	_, err = transfer.Move(ctx, other, shared, transfer.Options{})
+	ok(t, err)
 }
 
 func copyFile(t testing.TB, from, to string) {
