@@ -18,11 +18,12 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testenv.Main(m)) }
 
 // world is a Control over a store in a temporary directory, with some zones,
 // clusters and policies made through it.

@@ -129,17 +129,17 @@ func (c *Control) take(ctx context.Context, store state.Store) error {
 // load reads resources, copies and exceptions into the router, and says up to where in a
 // shared store's sequences that was at least.
 func (c *Control) load(ctx context.Context, store state.Store) (at position, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if shared, ok := store.(state.Shared); ok {
-		c.exceptions.follow(true)
 		if at.changes, err = shared.Seq(ctx); err != nil {
 			return at, err
 		}
 		if at.objects, err = shared.ObjectSeq(ctx); err != nil {
 			return at, err
 		}
+		c.exceptions.follow(true)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err := c.loadPending(ctx, store); err != nil {
 		return at, err
 	}

@@ -212,6 +212,7 @@ func (f *follower) noteLink(err error) {
 		f.c.log.Error("the store can't be followed: routing goes on from memory", zap.Error(err))
 	case was != nil && now == nil:
 		f.c.log.Info("following the store again")
+		_ = f.c.trouble.note(nil) // what failed meanwhile says nothing about now
 		f.c.pending.wake()
 	}
 }

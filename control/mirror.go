@@ -172,6 +172,13 @@ func (c *Control) SnapshotAge() time.Duration {
 	return max(0, c.now().Sub(at))
 }
 
+// aged notes when what the mirror holds was true.
+func (m *mirror) aged(at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.age = at
+}
+
 // run writes until stop, and once more then.
 func (m *mirror) run() {
 	defer close(m.done)
@@ -281,9 +288,7 @@ func (m *mirror) flush(ctx context.Context) error {
 		}
 		m.beaten = time.Now()
 	}
-	m.mu.Lock()
-	m.age = at
-	m.mu.Unlock()
+	m.aged(at)
 	return nil
 }
 

@@ -109,6 +109,7 @@ func (o *opening) standIn(ctx context.Context, why error) error {
 	o.mu.Lock()
 	o.why = why
 	o.mu.Unlock()
+	o.c.mirror.aged(at)
 	var store state.Store = &standby{Store: o.mirror, kind: o.kind, why: o.missing}
 	o.c.store.Store(&store)
 	ctx, o.cancel = context.WithCancel(context.Background())
@@ -129,6 +130,7 @@ func (o *opening) goOn(ctx context.Context) {
 		err := o.try(ctx)
 		if err == nil {
 			o.c.log.Info("the store came: going on with it")
+			_ = o.c.trouble.note(nil)
 			o.c.copiesChanged("")
 			o.c.beforeAnswer(ctx)
 			o.c.bus.Emit(Event{Type: EventConfiguration, Op: "reloaded"})

@@ -173,7 +173,7 @@ func (w *workers) work(ctx context.Context, row state.Pending) {
 	}
 	v, err := w.settle(ctx, t)
 	if w.ctl.Shared() && (v == moot && err == nil || errors.Is(err, errNoCopy)) {
-		v, err = w.askAgain(ctx, t)
+		err = w.askAgain(ctx, t)
 	}
 	release()
 	if ctx.Err() != nil {
@@ -194,16 +194,16 @@ func (w *workers) work(ctx context.Context, row state.Pending) {
 // askAgain settles an object that nothing was to be done about once more, by all that is
 // committed: another instance may have made the bucket or the copy a moment ago, and the
 // row with it. A bucket that only other instances know is theirs.
-func (w *workers) askAgain(ctx context.Context, t task) (verdict, error) {
+func (w *workers) askAgain(ctx context.Context, t task) error {
 	if err := w.ctl.CatchUp(ctx); err != nil {
-		return 0, err
+		return err
 	}
 	w.ledger.forget(t.bucket)
 	v, err := w.settle(ctx, t)
 	if v == moot && err == nil && w.ctl.Router().Snapshot().Bucket(t.bucket) == nil {
-		return 0, errNotHere
+		return errNotHere
 	}
-	return v, err
+	return err
 }
 
 // errNotHere says that a bucket is none of this instance's configuration.
