@@ -91,6 +91,7 @@ type transfer struct {
 	preserve bool            // version ID, ETag and time
 	nullFree bool            // dst has no version of the key at all
 	stamp    Source          // where nothing is preserved
+	placed   placement       // among versions, where that is asked for
 }
 
 func (t *transfer) run(ctx context.Context) (Object, error) {
@@ -128,11 +129,16 @@ func (t *transfer) prepare(ctx context.Context) error {
 	case t.obj.ETag == "":
 		return t.src.fail(put, ErrRefused, "without an ETag it can't be told whether the object changes meanwhile")
 	}
-	t.preserve = t.from.preserve && t.to.preserve && !t.opts.Anew
-	if t.preserve {
+	t.preserve = t.from.preserve && t.to.preserve && !t.opts.Anew && !t.restamps()
+	if t.preserve || t.to.preserve && t.opts.Version != nil {
 		if t.state, err = t.dst.knownVersioning(ctx, t.bucket); err != nil {
 			return err
 		}
+	}
+	if t.opts.Version != nil {
+		return t.place(ctx)
+	}
+	if t.preserve {
 		if err := t.exactTime(ctx); err != nil {
 			return err
 		}
@@ -224,6 +230,7 @@ func (t *transfer) get(ctx context.Context, query url.Values, byteRange string) 
 	if byteRange != "" {
 		q.header.Set("Range", byteRange)
 	}
+	t.askVersion(q)
 	t.src.askForTags(q.header)
 	resp, err := t.src.send(ctx, q)
 	if err != nil {
@@ -368,7 +375,11 @@ func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, er
 			ETag: t.obj.ETag, VersionID: h.Get("X-Amz-Version-Id"), ModTime: t.obj.LastModified,
 			Size: t.obj.Size, Attributes: attributes(h, tags),
 		}
+		if t.restamps() {
+			t.stamp = t.opts.Version.Source
+		}
 		setStamp(out, t.bucket, t.obj.Key, t.stamp)
+		t.placed.setTime(out)
 	}
 	return out, nil
 }
@@ -376,6 +387,10 @@ func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, er
 // placeVersion asks for the source's version ID. A null version is only written
 // where there is no version at all: it would replace another null version for good.
 func (t *transfer) placeVersion(q *request, h http.Header) {
+	if t.placed.id != "" {
+		q.query.Set("versionId", t.placed.id)
+		return
+	}
 	if !t.preserve || t.state == unversioned {
 		return
 	}
@@ -399,7 +414,7 @@ func isNull(id string) bool { return id == "" || id == "null" }
 func sameVersion(a, b string) bool { return a == b || (isNull(a) && isNull(b)) }
 
 func (t *transfer) setCondition(h http.Header) {
-	if !t.to.conditionalPut {
+	if !t.to.conditionalPut || t.opts.Below || t.placed.overMarker {
 		return
 	}
 	switch c := t.opts.If; {
@@ -430,6 +445,9 @@ func (t *transfer) result(answer http.Header) Object {
 // and tags.
 func (t *transfer) afterRefusal(ctx context.Context, put *request, src http.Header, err error) (Object, error) {
 	id := put.query.Get("versionId")
+	if errors.Is(err, ErrPrecondition) && t.opts.Below {
+		return t.obj, nil // it is there already
+	}
 	if !errors.Is(err, ErrPrecondition) || id == "" {
 		return Object{}, t.refused(put, err)
 	}

@@ -416,6 +416,8 @@ func (u *upload) complete(ctx context.Context) (http.Header, error) {
 	if u.t.preserve {
 		q.header.Set(minioSourceMTime, u.t.obj.LastModified.UTC().Format(time.RFC3339Nano))
 		q.header.Set(minioSourceETag, u.t.obj.ETag)
+	} else {
+		u.t.placed.setTime(q.header)
 	}
 	u.t.dog.allow(u.t.dst.completeWait)
 	return u.finish(ctx, q)

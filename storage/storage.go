@@ -104,6 +104,12 @@ type CopyOptions struct {
 	// Upload, when set, keeps note of a large object's upload under way, so that a copy
 	// that was cut is gone on with where it was.
 	Upload UploadNote
+	// Version, when set, is the version that the object is, as Current or Versions showed
+	// it: the copy is ordered among the destination's versions as CompareVersions has it.
+	Version *Version
+	// Below has Version's copy put where it belongs in time, whatever is current: below
+	// it, if that is newer. If is not asked. The destination keeps times (KeepsTimes).
+	Below bool
 }
 
 // Event tells that a key of a physical bucket may have changed. It is a hint.
