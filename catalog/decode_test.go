@@ -106,7 +106,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{catalog.KindPolicy, `{"name":"p","pull_timeout":"0s"}`, `policy p: pull_timeout: "0s": expected a duration longer than 0, such as 10s or 1h`},
 		{catalog.KindPolicy, `{"name":"p","pull_ttl":0}`, `policy p: pull_ttl: "0": expected a duration longer than 0, such as 10s or 1h`},
 		{catalog.KindPolicy, `{"name":"p","spread":""}`, `policy p: spread: "": expected zone or cluster`},
-		{catalog.KindPolicy, `{"name":"p","writes":"","on_miss":""}`, `policy p: writes: "": expected primary; policy p: on_miss: "": expected remote, reject or pull`},
+		{catalog.KindPolicy, `{"name":"p","writes":"","on_miss":""}`, `policy p: writes: "": expected primary or anywhere; policy p: on_miss: "": expected remote, reject or pull`},
 		// What the values that do decode are worth is told in the same answer.
 		{
 			catalog.KindPolicy, `{"name":"P","copies":0,"zones":"de","spread":"wide","pull_ttl":"-1s","x":1}`,

@@ -123,7 +123,7 @@ func (d *Decision) standing(q *Query, s *site) (place, string) {
 // or not residency allows it.
 func (a *assessment) freshness(s *site) verdict {
 	for i := range a.targets {
-		if v := a.targets[i].at(s, a.pending); v != isCurrent {
+		if v := a.targets[i].at(a.snap, s, a.pending); v != isCurrent {
 			return v
 		}
 	}

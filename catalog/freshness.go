@@ -81,12 +81,13 @@ var verdictTexts = [...]string{
 func (v verdict) String() string { return verdictTexts[v] }
 
 // at says whether a cluster holds the current version of all that the target names, by
-// its copy or because the object was pulled there. The primary does by definition.
-func (t *target) at(s *site, pending *PendingIndex) verdict {
+// its copy or because the object was pulled there. The primary does by definition, unless
+// any copy may be written.
+func (t *target) at(snap *Snapshot, s *site, pending *PendingIndex) verdict {
 	if !s.stores {
 		return noStorage
 	}
-	v := t.byCopy(s, pending)
+	v := t.byCopy(snap, s, pending)
 	if t.pulled == nil || v == isCurrent || v == isDiffers || !t.pulled.holds(s.name) {
 		return v
 	}
@@ -97,7 +98,7 @@ func (t *target) at(s *site, pending *PendingIndex) verdict {
 }
 
 // byCopy is at, by the cluster's copy alone.
-func (t *target) byCopy(s *site, pending *PendingIndex) verdict {
+func (t *target) byCopy(snap *Snapshot, s *site, pending *PendingIndex) verdict {
 	en, rules, covering, written := t.entry, 0, false, true
 	for i, n := en.firstCopy(s.id), en.copies(); i < n; i++ {
 		c := en.copyAt(i)
@@ -111,6 +112,8 @@ func (t *target) byCopy(s *site, pending *PendingIndex) verdict {
 			if v := t.reached(c.state(), i); v != isCurrent {
 				return v
 			}
+			written = false
+		} else if snap.writesAnywhere(en.policyOf(c.rule())) {
 			written = false
 		}
 		rules++
@@ -189,7 +192,7 @@ func (t target) hitPolicies() []policyID {
 
 // holds says whether a cluster is a hit for the target.
 func (t *target) holds(snap *Snapshot, s *site, pending *PendingIndex) verdict {
-	v := t.at(s, pending)
+	v := t.at(snap, s, pending)
 	if v == isCurrent && !t.allowsHit(snap, s.id) {
 		return isDisowned
 	}

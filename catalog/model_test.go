@@ -165,7 +165,7 @@ func (m *model) byCopy(in catalog.Input, cluster string, pending map[exception]b
 		if c == nil {
 			return false
 		}
-		if c.Primary {
+		if p := m.policies[r.Policy]; c.Primary && (p == nil || p.Writes != catalog.WritesAnywhere) {
 			continue
 		}
 		allPrimary = false
@@ -251,6 +251,7 @@ func drawPolicy(t *rapid.T, name string) *catalog.Policy {
 	p := &catalog.Policy{
 		Name:    name,
 		Zones:   subset(t, "zones", modelZones, 2),
+		Writes:  rapid.SampledFrom([]catalog.Writes{catalog.WritesPrimary, catalog.WritesPrimary, catalog.WritesAnywhere}).Draw(t, "writes"),
 		Balance: catalog.RawObject(fmt.Sprintf(`{"policy":%q}`, name)),
 		OnMiss:  rapid.SampledFrom([]catalog.OnMiss{catalog.OnMissRemote, catalog.OnMissRemote, catalog.OnMissReject}).Draw(t, "on_miss"),
 	}

@@ -112,7 +112,7 @@ const (
 // Writes says where a bucket is written.
 type Writes string
 
-// The values of Writes. WritesAnywhere is not available yet and refused by validation.
+// The values of Writes. With WritesAnywhere the last writer wins, at whichever copy.
 const (
 	WritesPrimary  Writes = "primary"
 	WritesAnywhere Writes = "anywhere"
@@ -145,7 +145,8 @@ type Policy struct {
 	Prefer []string `json:"prefer"`
 	// What copies are spread over: zone or cluster. Default: zone.
 	Spread Spread `json:"spread"`
-	// Where the bucket is written. Default: primary.
+	// Where the bucket is written: primary, or anywhere (at every copy; the last writer
+	// wins). Default: primary.
 	Writes Writes `json:"writes"`
 	// The Caddy selection policy (its JSON form) that balances among the
 	// candidates. Default: the one named at data_aware.

@@ -251,7 +251,7 @@ func (r *Router) Current(bucket, key, cluster string) bool {
 	}
 	var t target
 	t.set(&Input{Bucket: bucket, Key: key, Scope: ScopeObject}, en, r)
-	return t.at(s, r.Pending) == isCurrent
+	return t.at(snap, s, r.Pending) == isCurrent
 }
 
 // CurrentIn returns, appended to dst, the clusters of which Current is true, the

@@ -8,9 +8,8 @@ import (
 const (
 	wantPositive = "a duration longer than 0, such as 10s or 1h"
 	wantSpread   = "zone or cluster"
-	wantWrites   = "primary"
+	wantWrites   = "primary or anywhere"
 	wantOnMiss   = "remote, reject or pull"
-	notYet       = ": this version does not have it yet"
 )
 
 // policy checks a policy.
@@ -35,9 +34,7 @@ func (c *checker) policy(p *Policy) {
 
 func (c *checker) writes(w Writes) {
 	switch w {
-	case WritesPrimary:
-	case WritesAnywhere:
-		c.add("writes", string(w), wantWrites+"; writes anywhere"+notYet)
+	case WritesPrimary, WritesAnywhere:
 	default:
 		c.add("writes", string(w), wantWrites)
 	}

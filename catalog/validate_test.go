@@ -286,14 +286,12 @@ func TestValidatePolicy(t *testing.T) {
 		`policy p!: prefer[0]: "c9": expected a declared cluster`,
 		`policy p!: prefer[1]: "c9": expected a declared cluster`,
 		`policy p!: spread: "rack": expected zone or cluster`,
-		`policy p!: writes: "everywhere": expected primary`,
+		`policy p!: writes: "everywhere": expected primary or anywhere`,
 		`policy p!: on_miss: "wait": expected remote, reject or pull`,
 		`policy p!: pull_timeout: "-1ns": expected a duration longer than 0, such as 10s or 1h`,
 		`policy p!: pull_ttl: "-5ns": expected a duration longer than 0, such as 10s or 1h`,
 		`policy p!: balance.policy: "7": expected the name of a selection policy, such as least_conn`,
 	)
-	violations(t, in, &catalog.Policy{Name: "p", Writes: catalog.WritesAnywhere, OnMiss: catalog.OnMissPull},
-		`policy p: writes: "anywhere": expected primary; writes anywhere: this version does not have it yet`)
 	violations(t, in, &catalog.Policy{Name: "p", Copies: catalog.Copies{N: 10_001}, Balance: catalog.RawObject(`{}`)},
 		`policy p: copies: "10001": expected a number from 1 to 10000 or "all"`,
 		`policy p: balance: "{…}": expected an object with a member "policy" that names a selection policy`)

@@ -207,6 +207,7 @@ func (a *arranger) mergeBack(prefix string) {
 				a.rows[at].MadeBucket = a.rows[at].MadeBucket || c.MadeBucket
 				a.rows[at].OwnedUntil = earlier(a.rows[at].OwnedUntil, c.OwnedUntil)
 				a.rows[at].FormerPrimary = a.rows[at].FormerPrimary || c.FormerPrimary
+				a.rows[at].Anywhere = a.rows[at].Anywhere || c.Anywhere
 			}
 		}
 	}

@@ -104,6 +104,12 @@ func (v *eviction) run(ctx context.Context) error {
 	if v.versioned, err = v.keepsVersions(ctx, v.dst, v.id.bucket); err != nil {
 		return err
 	}
+	if keeper, ok := v.dst.client.(versionKeeper); ok && v.anywhere && v.versioned {
+		if err := v.runAnywhere(ctx, keeper); err != nil {
+			return err
+		}
+		return v.finish(ctx)
+	}
 	if err := v.removeAll(ctx); err != nil {
 		return err
 	}

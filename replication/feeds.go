@@ -210,11 +210,11 @@ func (r *run) collect(first feedEvent) []feedEvent {
 
 // notice stores rows for what events tell of, and returns once they are durable.
 func (e *Engine) notice(ctx context.Context, events []feedEvent) error {
-	return e.ctl.AddPending(ctx, e.rowsFor(events)...)
+	return e.ctl.AddPending(ctx, e.rowsFor(ctx, events)...)
 }
 
 // rowsFor makes rows of what events tell of.
-func (e *Engine) rowsFor(events []feedEvent) []state.Pending {
+func (e *Engine) rowsFor(ctx context.Context, events []feedEvent) []state.Pending {
 	snap := e.ctl.Router().Snapshot()
 	at := make(map[objectRef]int)
 	var rows []state.Pending
@@ -226,12 +226,17 @@ func (e *Engine) rowsFor(events []feedEvent) []state.Pending {
 			continue
 		}
 		wanted = e.ctl.Router().Pulled.AppendClusters(snap.WantedIn(wanted[:0], ev.Bucket, ev.Key), ev.Bucket, ev.Key)
-		if ev.cluster == primary {
+		everywhere := e.anywhere(ctx, ev.Bucket, ev.Key)
+		if ev.cluster == primary && !everywhere {
 			e.remember(ev)
 		} else if e.own.wrote(objectRef{ev.Bucket, ev.Key, ev.cluster}, ev.Event) {
 			continue
 		}
-		for _, c := range concerned(wanted, primary, ev.cluster) {
+		looks := concerned(wanted, primary, ev.cluster)
+		if everywhere {
+			looks = others(wanted, ev.cluster)
+		}
+		for _, c := range looks {
 			ref := objectRef{ev.Bucket, ev.Key, c}
 			if i, ok := at[ref]; ok {
 				rows[i].Size = ev.Size
@@ -250,6 +255,18 @@ func concerned(wanted []string, primary, changed string) []string {
 	var cs []string
 	for _, c := range wanted {
 		if c != primary && (changed == primary || changed == c) {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// others returns the clusters in which a key that may be written anywhere is to be looked
+// at when it changed in one of them.
+func others(wanted []string, changed string) []string {
+	var cs []string
+	for _, c := range wanted {
+		if c != changed {
 			cs = append(cs, c)
 		}
 	}
@@ -294,7 +311,7 @@ func (e *Engine) Hints(ctx context.Context, hints ...Hint) error {
 			return true
 		})
 	}
-	return e.ctl.AddPendingEverywhere(ctx, e.rowsFor(events)...)
+	return e.ctl.AddPendingEverywhere(ctx, e.rowsFor(ctx, events)...)
 }
 
 // recent remembers objects for a while. It is a hint's memory: forgetting is harmless.

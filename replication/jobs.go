@@ -19,15 +19,16 @@ import (
 type jobKind uint8
 
 const (
-	jobSync  jobKind = iota // first walk of a copy
-	jobScan                 // rescan of a synced copy, or a count of the primary
-	jobEvict                // drain and removal of a copy
-	jobMove                 // verification before, and switch of, the primary
-	jobCarry                // what was last written at a former primary
+	jobSync     jobKind = iota // first walk of a copy
+	jobScan                    // rescan of a synced copy, or a count of the primary
+	jobEvict                   // drain and removal of a copy
+	jobMove                    // verification before, and switch of, the primary
+	jobCarry                   // what was last written at a former primary
+	jobConverge                // what was written anywhere, before the primary alone is written
 	jobKinds
 )
 
-var jobNames = [jobKinds]string{"sync", "scan", "evict", "move", "carry over"}
+var jobNames = [jobKinds]string{"sync", "scan", "evict", "move", "carry over", "convergence"}
 
 // Jobs of a kind at a time, and how many of them may be about one cluster.
 const (
@@ -220,7 +221,7 @@ func (j *jobs) perform(ctx context.Context, jb *job) error {
 	if err := j.pause.wait(ctx); err != nil {
 		return err
 	}
-	if jb.kind == jobMove || jb.kind == jobCarry {
+	if jb.kind == jobMove || jb.kind == jobCarry || jb.kind == jobConverge {
 		return jb.do(ctx) // about the bucket: they lock the copies they walk
 	}
 	unlock, err := j.walks.lock(ctx, jb.copyID)

@@ -20,7 +20,15 @@ func (r *run) mend(ctx context.Context, id copyID) (made bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return r.mendCopy(ctx, id, versioned)
+	// Before the copy's bucket is touched: one that is suspended stays so.
+	if err := r.mendVersions(ctx, id, r.ctl.Router().Snapshot().Primary(id.bucket), id.cluster); err != nil {
+		return false, err
+	}
+	made, err = r.mendCopy(ctx, id, versioned || r.anywhere(ctx, id.bucket, id.prefix))
+	if err != nil {
+		return made, err
+	}
+	return made, r.mendVersions(ctx, id, id.cluster)
 }
 
 // mendPrimary sees to the bucket at its primary and tells whether it keeps versions.

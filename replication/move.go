@@ -162,7 +162,8 @@ func (r *run) swapRoles(ctx context.Context, bucket, from, target string, clock 
 				return rows, errStateChanged // the target is not wanted any more, say
 			}
 			rows[next].Primary, rows[next].ScanCursor = true, ""
-			c.Primary, c.FormerPrimary, c.State = false, true, catalog.CopySynced
+			// Where anywhere is written, what comes late at the old one counts as before.
+			c.Primary, c.FormerPrimary, c.State = false, !c.Anywhere, catalog.CopySynced
 			c.OwnedUntil, c.VerifiedAt, c.ScanCursor = clock, r.now(), ""
 		}
 		r.planner.mark(bucket, true)

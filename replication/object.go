@@ -41,6 +41,8 @@ type task struct {
 	fresh bool
 	// foreign: what lies there was found to be somebody else's before.
 	foreign bool
+	// against, where anywhere is written, is the only other cluster to be asked; "": all.
+	against string
 	since   time.Time
 	// damaged: what lies there is in step by its ETag, and its bytes are not.
 	damaged bool
@@ -76,8 +78,12 @@ func (e *Engine) settle(ctx context.Context, t task) (verdict, error) {
 	}
 	defer unlock()
 	var v verdict
+	once := e.settleOnce
+	if e.anywhere(ctx, t.bucket, t.key) {
+		once = e.settleAnywhere
+	}
 	for range 3 { // a lost race is decided anew, by what is there then
-		v, err = e.settleOnce(ctx, t)
+		v, err = once(ctx, t)
 		if errors.Is(err, errNoCopy) {
 			v, err = e.refreshPulled(ctx, t)
 		}
@@ -301,6 +307,11 @@ func (s *situation) copy(ctx context.Context, src storage.Object, cond storage.C
 // transfer moves one object between storages, with its bandwidth and stall bounds, and
 // returns its size.
 func (e *Engine) transfer(ctx context.Context, op *operation, src, dst *site, bucket string, obj storage.Object, cond storage.Condition) (int64, error) {
+	return e.transferAs(ctx, op, src, dst, bucket, obj, storage.CopyOptions{If: cond})
+}
+
+// transferAs is transfer with options of the copy; the bounds are set here.
+func (e *Engine) transferAs(ctx context.Context, op *operation, src, dst *site, bucket string, obj storage.Object, opts storage.CopyOptions) (int64, error) {
 	if src.client == nil || dst.client == nil {
 		return 0, storage.ErrUnavailable
 	}
@@ -312,21 +323,19 @@ func (e *Engine) transfer(ctx context.Context, op *operation, src, dst *site, bu
 	e.own.note(note.objectRef, obj)
 	began := time.Now()
 	var waited atomic.Int64 // for bandwidth
-	got, err := e.copyOne(ctx, src.client, dst.client, bucket, obj, storage.CopyOptions{
-		If:   cond,
-		Anew: op.anew,
-		Progress: func(n int64) {
-			op.done.Add(n)
-			stall.Reset(e.tune.StallTimeout)
-		},
-		Limit: func(ctx context.Context, n int) error {
-			defer stall.Reset(e.tune.StallTimeout)
-			asked := time.Now()
-			defer func() { waited.Add(int64(time.Since(asked))) }()
-			return e.limit(ctx, src, dst, n)
-		},
-		Upload: note,
-	})
+	opts.Anew = op.anew
+	opts.Progress = func(n int64) {
+		op.done.Add(n)
+		stall.Reset(e.tune.StallTimeout)
+	}
+	opts.Limit = func(ctx context.Context, n int) error {
+		defer stall.Reset(e.tune.StallTimeout)
+		asked := time.Now()
+		defer func() { waited.Add(int64(time.Since(asked))) }()
+		return e.limit(ctx, src, dst, n)
+	}
+	opts.Upload = note
+	got, err := e.copyOne(ctx, src.client, dst.client, bucket, obj, opts)
 	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
 		err = fmt.Errorf("no byte moved in %s: %w: %w", e.tune.StallTimeout, errStalled, storage.ErrUnavailable)
 	}
@@ -456,6 +465,7 @@ func kindOf(err error) string {
 	}{
 		{errConflict, "conflict"},
 		{errHeld, "held"},
+		{errUnversioned, "unversioned"},
 		{errForbidden, "forbidden"},
 		{errNoSource, "no_source"},
 		{control.ErrCutOff, "cut_off"},

@@ -33,6 +33,7 @@ type planner struct {
 	found     map[string]string    // the primaries found
 	attention map[string]struct{}  // buckets with work that only their rows tell of
 	unread    bool                 // attention is yet to be found out for some
+	modes     map[string]string    // the rules by which the rows' Anywhere was last set
 }
 
 func newPlanner(r *run) *planner {
@@ -40,6 +41,7 @@ func newPlanner(r *run) *planner {
 		run: r, clustersChanged: make(chan struct{}, 1), wake: make(chan struct{}, 1), all: true,
 		dirty: make(map[string]struct{}), due: make(map[string]time.Time), attempts: make(map[jobID]int),
 		searching: make(map[string]struct{}), found: make(map[string]string), attention: make(map[string]struct{}),
+		modes: make(map[string]string),
 	}
 }
 
@@ -278,7 +280,7 @@ func (p *planner) plan(ctx context.Context, t *tables, bucket string) {
 	// The snapshot tells at no cost whether anything is to be changed.
 	a := t.arrange(decl, snap.Rules(bucket), routedRows(bucket, snap.Copies(bucket)), primary)
 	p.ctl.SetIssue(bucket, "planner", a.issue)
-	if a.changed {
+	if a.changed || p.modeChanged(decl.Name) {
 		if !p.apply(ctx, t, decl, primary) {
 			return
 		}
@@ -296,6 +298,7 @@ func (p *planner) apply(ctx context.Context, t *tables, decl *catalog.Bucket, pr
 			primary = now
 		}
 		a := t.arrange(decl, p.ctl.Router().Snapshot().Rules(decl.Name), rows, primary)
+		p.markAnywhere(decl.Name, a.rows)
 		for i := range a.rows {
 			if a.rows[i].State == catalog.CopyDraining && a.rows[i].DrainSince.IsZero() {
 				a.rows[i].DrainSince = p.now()
@@ -315,6 +318,7 @@ func (p *planner) apply(ctx context.Context, t *tables, decl *catalog.Bucket, pr
 	}
 	switch {
 	case err == nil:
+		p.noteMode(decl.Name)
 		return true
 	case errors.Is(err, control.ErrNotFound):
 		p.ledger.forget(decl.Name)
@@ -355,7 +359,7 @@ func (p *planner) dispatch(bucket, target string) {
 // dispatchBucket has the jobs run that are about a bucket as a whole.
 func (p *planner) dispatchBucket(bucket, primary, target string, copies []catalog.Copy) {
 	moves := target != "" && target != primary && syncedEverywhere(copies, target)
-	if moves && !p.marked(bucket) && p.reachable(primary, target) {
+	if moves && !p.staying(bucket) && p.reachable(primary, target) {
 		id := copyID{bucket: bucket, cluster: target}
 		p.jobs.ensure(id, jobMove, func(ctx context.Context) error { return p.movePrimary(ctx, bucket, target) })
 	}
@@ -377,6 +381,10 @@ func (p *planner) dispatchBucket(bucket, primary, target string, copies []catalo
 			break
 		}
 	}
+	if mustConverge(p.ctl.Router().Snapshot(), rows) {
+		id := copyID{bucket: bucket, cluster: primary}
+		p.jobs.ensure(id, jobConverge, func(ctx context.Context) error { return p.converge(ctx, bucket) })
+	}
 	if p.reachable(primary) && !everVerified(rows) {
 		id := copyID{bucket, "", primary}
 		p.jobs.ensure(id, jobScan, func(ctx context.Context) error { return p.countPrimary(ctx, id) })
@@ -384,8 +392,11 @@ func (p *planner) dispatchBucket(bucket, primary, target string, copies []catalo
 }
 
 // needAttention says whether rows ask for a job that routing's view does not tell of: a
-// former primary to carry over from, or a primary whose bucket was never seen.
-func needAttention(rows []state.Copy) bool { return carryingOver(rows) || !everVerified(rows) }
+// former primary to carry over from, a primary whose bucket was never seen, or what was
+// written anywhere and is to be brought together.
+func needAttention(rows []state.Copy) bool {
+	return carryingOver(rows) || !everVerified(rows) || slices.ContainsFunc(rows, func(c state.Copy) bool { return c.Anywhere })
+}
 
 // loadAttention finds the buckets that need attention after a start.
 func (p *planner) loadAttention(ctx context.Context) {

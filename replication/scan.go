@@ -227,7 +227,7 @@ func (s *scan) judge(p pair, verdict storage.Comparison, conflict bool) {
 		s.mu.Lock()
 		s.inStep++
 		s.mu.Unlock()
-	case verdict == storage.Equal, conflict && p.dst == nil:
+	case verdict == storage.Equal, conflict && p.dst == nil, s.anywhere:
 		s.differs(p.key, sizeOf(p.src), false)
 	case conflict:
 		// still different
@@ -263,6 +263,16 @@ func (s *scan) ask(ctx context.Context, p pair, conflict bool) error {
 			return
 		}
 		verdict := storage.Different
+		if s.anywhere && dst != nil { // the primary's may be the copy
+			now, err := s.stat(ctx, s.src, s.id.bucket, key)
+			if err != nil {
+				s.abort(err)
+				return
+			}
+			if now != nil {
+				src = *now
+			}
+		}
 		if dst != nil {
 			verdict = storage.Compare(src, *dst)
 		}
@@ -280,6 +290,11 @@ func (s *scan) differs(key string, size int64, extra bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.found++
+	if s.anywhere { // either side may be the one that is behind
+		row.Cluster = s.src.name
+		s.rows = append(s.rows, row)
+		row.Cluster = s.id.cluster
+	}
 	if extra && len(s.extras) < scanExtras {
 		s.extras = append(s.extras, row)
 		return
@@ -356,6 +371,9 @@ func (s *scan) nothingHeld(ctx context.Context) (bool, error) {
 // countPrimary counts a rule that has no copy but the primary's.
 func (r *run) countPrimary(ctx context.Context, id copyID) error {
 	if _, err := r.mendPrimary(ctx, id.bucket); err != nil {
+		return err
+	}
+	if err := r.mendVersions(ctx, id, id.cluster); err != nil {
 		return err
 	}
 	s, err := r.sites.usable(id.cluster)

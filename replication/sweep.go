@@ -12,7 +12,7 @@ import (
 )
 
 // sweeper has buckets scanned: all of them every scan interval and soon after the start,
-// those whose primary can't be listened to more often, those behind a gap in a listener's
+// those written where it can't be listened to more often, those behind a gap in a listener's
 // stream at once, and whichever somebody asks for.
 type sweeper struct {
 	*run
@@ -213,7 +213,7 @@ func (s *sweeper) passFresh(ctx context.Context) {
 	s.fresh = make(map[int]bool)
 	s.mu.Unlock()
 	if len(fresh) > 0 {
-		s.passOver(ctx, false, func(b string, _ []catalog.Copy) bool { return fresh[shardOf(b)] })
+		s.pass(ctx, false, func(b string, _ []catalog.Copy) bool { return fresh[shardOf(b)] })
 	}
 }
 
@@ -223,17 +223,17 @@ func (s *sweeper) passGaps(ctx context.Context) {
 	s.gaps = make(map[string]bool)
 	s.mu.Unlock()
 	if len(gaps) > 0 {
-		s.pass(ctx, false, func(copies []catalog.Copy) bool {
+		s.pass(ctx, false, func(_ string, copies []catalog.Copy) bool {
 			return slices.ContainsFunc(copies, func(c catalog.Copy) bool { return gaps[c.Cluster] })
 		})
 	}
 }
 
-func everyBucket([]catalog.Copy) bool { return true }
+func everyBucket(string, []catalog.Copy) bool { return true }
 
-// silent selects the buckets whose primary can't be listened to, unless the operator wants
+// silent selects the buckets that are written where it can't be listened to, unless the operator wants
 // it so.
-func (s *sweeper) silent() func([]catalog.Copy) bool {
+func (s *sweeper) silent() func(string, []catalog.Copy) bool {
 	mute := make(map[string]bool)
 	if !s.conf().NoEventFeed {
 		for _, c := range s.sites.declared() {
@@ -243,18 +243,16 @@ func (s *sweeper) silent() func([]catalog.Copy) bool {
 			}
 		}
 	}
-	return func(copies []catalog.Copy) bool {
-		return slices.ContainsFunc(copies, func(c catalog.Copy) bool { return c.Primary && mute[c.Cluster] })
+	snap := s.ctl.Router().Snapshot()
+	return func(bucket string, copies []catalog.Copy) bool {
+		anywhere := len(snap.RulesAnywhere(bucket)) > 0
+		return slices.ContainsFunc(copies, func(c catalog.Copy) bool { return (c.Primary || anywhere) && mute[c.Cluster] })
 	}
 }
 
-func (s *sweeper) pass(ctx context.Context, count bool, selected func([]catalog.Copy) bool) {
-	s.passOver(ctx, count, func(_ string, copies []catalog.Copy) bool { return selected(copies) })
-}
-
-// passOver has the selected ones of this instance's buckets scanned, never queueing more
+// pass has the selected ones of this instance's buckets scanned, never queueing more
 // than a few so that what is asked for in between is not kept waiting.
-func (s *sweeper) passOver(ctx context.Context, count bool, selected func(bucket string, copies []catalog.Copy) bool) {
+func (s *sweeper) pass(ctx context.Context, count bool, selected func(bucket string, copies []catalog.Copy) bool) {
 	snap := s.ctl.Router().Snapshot()
 	snap.Buckets(func(b string) bool {
 		if !s.shards.owns(b) {

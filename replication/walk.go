@@ -26,6 +26,8 @@ type walk struct {
 	rows     []state.Copy
 	src, dst *site
 	rules    ruleFinder
+	// anywhere: users write at both sides.
+	anywhere bool
 }
 
 // ruleFinder tells which rule a key of a bucket belongs to.
@@ -68,6 +70,7 @@ func (r *run) newWalk(ctx context.Context, id copyID, states ...catalog.CopyStat
 		return nil, errStateChanged
 	}
 	w := &walk{run: r, id: id, row: rows[i], rows: rows, rules: newRuleFinder(r.ctl.Router().Snapshot(), id)}
+	w.anywhere = w.row.Anywhere || w.rules.anywhere()
 	if !inStates(w.row.State, states) {
 		return nil, errStateChanged
 	}
@@ -149,7 +152,7 @@ func (r *run) syncCopy(ctx context.Context, id copyID) error {
 	if err := b.finish(ctx); err != nil {
 		return err
 	}
-	if w.row.Cursor != "" || !live || !stillLive || epoch != stillEpoch {
+	if w.anywhere || w.row.Cursor != "" || !live || !stillLive || epoch != stillEpoch {
 		r.sweeper.soon(id.bucket) // changes behind the cursor may have gone unnoticed
 	}
 	return nil
@@ -243,7 +246,9 @@ func (b *bulk) one(ctx context.Context, p pair) error {
 		return err
 	}
 	t := task{objectRef: objectRef{b.id.bucket, p.key, b.id.cluster}, size: bytes}
-	if p.src != nil && p.dst == nil {
+	if b.anywhere {
+		t.against = b.src.name
+	} else if p.src != nil && p.dst == nil {
 		src := *p.src
 		t.src, t.fresh = &src, true
 	}

@@ -84,6 +84,9 @@ type Copy struct {
 	// FormerPrimary says the bucket was written here before its primary moved, and
 	// what was written last is yet to be compared with the new primary.
 	FormerPrimary bool
+	// Anywhere says that users write here as they do at every copy (writes anywhere). It
+	// outlives the policy until what they wrote has been brought together.
+	Anywhere bool
 }
 
 // Hold says why a pending object is not worked on.

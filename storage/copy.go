@@ -375,8 +375,8 @@ func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, er
 			ETag: t.obj.ETag, VersionID: h.Get("X-Amz-Version-Id"), ModTime: t.obj.LastModified,
 			Size: t.obj.Size, Attributes: attributes(h, tags),
 		}
-		if t.restamps() {
-			t.stamp = t.opts.Version.Source
+		if t.opts.Version != nil {
+			t.stamp = t.opts.Version.stampOn(t.stamp)
 		}
 		setStamp(out, t.bucket, t.obj.Key, t.stamp)
 		t.placed.setTime(out)

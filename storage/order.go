@@ -65,6 +65,23 @@ func (v Version) origin() Source {
 	return Source{ETag: v.ETag, VersionID: v.VersionID, ModTime: v.Written, Size: v.Size, Attributes: v.Attributes}
 }
 
+// stampOn is the stamp of a copy of the version: its own, if it is a copy, or fresh with
+// the time that counts.
+func (v Version) stampOn(fresh Source) Source {
+	if v.Source.ETag != "" {
+		return v.Source
+	}
+	fresh.ModTime = v.Written
+	return fresh
+}
+
+// Rewritten is the version as if it had been written again, at another time.
+func (v Version) Rewritten(at time.Time) Version {
+	v.Source = v.origin()
+	v.Source.ModTime, v.Written = at, at
+	return v
+}
+
 // written finds out when a user wrote an object.
 func written(o Object) time.Time {
 	t := o.LastModified

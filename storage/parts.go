@@ -195,6 +195,9 @@ func (u *upload) begin(ctx context.Context) (*request, error) {
 		q.header.Set(uploadChecksum, "CRC32C")
 	}
 	u.begun = begunWith(q)
+	if v := u.t.opts.Version; v != nil { // its time is what the order goes by
+		u.begun += v.Written.UTC().Format(time.RFC3339Nano)
+	}
 	if going, err := u.resume(ctx); going || err != nil {
 		return q, err
 	}

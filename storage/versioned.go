@@ -55,6 +55,9 @@ const coverPage = 100
 // storage a marker counts as written a moment after the version it covers: it takes back
 // what whoever deleted it saw, nothing newer, and it makes no difference whether a user or
 // FaDO put it there. One that covers nothing is older than everything.
+//
+// Storages other than MinIO tell whole seconds, and have versions in order of arrival. What
+// a user wrote there counts as newer than what it came to cover.
 func (c *Client) Current(ctx context.Context, bucket, key string) (Version, error) {
 	p, err := c.provider(ctx)
 	if err != nil {
@@ -72,7 +75,7 @@ func (c *Client) Current(ctx context.Context, bucket, key string) (Version, erro
 		vs = vs[i:]
 	}
 	if !vs[0].deleteMarker {
-		return c.lookAt(ctx, bucket, vs[0])
+		return c.contentAt(ctx, bucket, vs, p.preserve)
 	}
 	m := Version{Object: Object{Key: key, VersionID: vs[0].id, LastModified: vs[0].lastModified}, Deleted: true}
 	if p.preserve {
@@ -83,15 +86,42 @@ func (c *Client) Current(ctx context.Context, bucket, key string) (Version, erro
 	if i < 0 {
 		return m, nil
 	}
-	covered, err := c.lookAt(ctx, bucket, vs[i])
+	covered, err := c.contentAt(ctx, bucket, vs[i:], false)
 	m.Written = CoverTime(covered)
 	return m, err
+}
+
+// contentAt reads the first of a key's versions, which holds content; the others are those
+// below it. exact: the storage's times are to be believed.
+func (c *Client) contentAt(ctx context.Context, bucket string, vs []version, exact bool) (Version, error) {
+	v, err := c.lookAt(ctx, bucket, vs[0])
+	if err != nil || exact || v.Source.ETag != "" {
+		return v, err
+	}
+	i := slices.IndexFunc(vs[1:], func(o version) bool { return !o.deleteMarker })
+	if i < 0 {
+		return v, nil
+	}
+	below := vs[1+i:]
+	var under Version
+	if below[0].lastModified.Truncate(time.Second).Equal(vs[0].lastModified.Truncate(time.Second)) {
+		under, err = c.contentAt(ctx, bucket, below, false)
+	} else {
+		under, err = c.lookAt(ctx, bucket, below[0])
+	}
+	if errors.Is(err, ErrPrecondition) {
+		return v, nil // it has gone, or can't be read: nothing to go by
+	}
+	if err == nil && !v.Written.After(under.Written) {
+		v.Written = CoverTime(under)
+	}
+	return v, err
 }
 
 // lookAt reads one version's headers and stamp. ErrPrecondition: it has gone.
 func (c *Client) lookAt(ctx context.Context, bucket string, v version) (Version, error) {
 	q := &request{name: "HEAD", method: http.MethodHead, bucket: c.Physical(bucket), key: v.key, header: make(http.Header)}
-	if v.id != "" {
+	if v.id != "" && !v.latest { // versitygw does not find a null version by its ID
 		q.query = url.Values{"versionId": {v.id}}
 	}
 	c.askForTags(q.header)
@@ -107,7 +137,10 @@ func (c *Client) lookAt(ctx context.Context, bucket string, v version) (Version,
 	if err != nil {
 		return Version{}, err
 	}
-	tags, err := c.tagsOf(ctx, bucket, v.key, v.id, resp.Header)
+	if o.ETag != v.etag {
+		return Version{}, c.fail(q, ErrPrecondition, "ETag is %s, expected %s", o.ETag, v.etag)
+	}
+	tags, err := c.tagsOf(ctx, bucket, v.key, resp.Header.Get("X-Amz-Version-Id"), resp.Header)
 	if err != nil {
 		return Version{}, err
 	}
@@ -122,8 +155,12 @@ func (c *Client) Versions(ctx context.Context, bucket, key string) ([]Version, e
 	if err != nil {
 		return nil, err
 	}
+	p, err := c.provider(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]Version, 0, len(vs))
-	for _, v := range vs {
+	for i, v := range vs {
 		if v.deleteMarker {
 			all = append(all, Version{
 				Object:  Object{Key: key, VersionID: v.id, LastModified: v.lastModified},
@@ -131,7 +168,7 @@ func (c *Client) Versions(ctx context.Context, bucket, key string) ([]Version, e
 			})
 			continue
 		}
-		full, err := c.lookAt(ctx, bucket, v)
+		full, err := c.contentAt(ctx, bucket, vs[i:], p.preserve)
 		if errors.Is(err, ErrPrecondition) {
 			continue
 		}

@@ -158,3 +158,23 @@ func TestLoserComesBelow(t *testing.T) {
 		}
 	}
 }
+
+// TestOverwriteCountsAsNewer: storages that tell whole seconds have what a user wrote there
+// after what it replaced, within the second too.
+func TestOverwriteCountsAsNewer(t *testing.T) {
+	a, b := minioA.side(t), versA.side(t)
+	bucket := newBucket(t, true, a, b)
+	a.put(bucket, "k", []byte("copied"), minio.PutObjectOptions{})
+	last := bring(t, a, b, bucket, "k")
+	for i := range 4 {
+		b.put(bucket, "k", []byte{byte('0' + i)}, minio.PutObjectOptions{})
+		now := b.current(bucket, "k")
+		if CompareVersions(now, last) <= 0 {
+			t.Fatalf("write %d is %+v, not newer than %+v", i, now, last)
+		}
+		last = now
+	}
+	if all, err := b.Versions(t.Context(), bucket, "k"); err != nil || len(all) != 5 || CompareVersions(all[0], last) != 0 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+}

@@ -215,6 +215,7 @@ var genCopy = rapid.Custom(func(t *rapid.T) state.Copy {
 		Objects: amounts.Draw(t, "objects"), Bytes: amounts.Draw(t, "bytes"), Error: text.Draw(t, "error"),
 		VerifiedAt: moment.Draw(t, "verified"), ScanCursor: text.Draw(t, "scan cursor"), OwnedUntil: moment.Draw(t, "owned"),
 		MadeBucket: rapid.Bool().Draw(t, "made"), DrainSince: moment.Draw(t, "drain"), HeldDeletes: rapid.Bool().Draw(t, "held"), FormerPrimary: rapid.Bool().Draw(t, "former"),
+		Anywhere: rapid.Bool().Draw(t, "anywhere"),
 	}
 })
 

@@ -63,11 +63,12 @@ const (
 	flagMadeBucket
 	flagHeldDeletes
 	flagFormerPrimary
+	flagAnywhere
 )
 
 // Flags gives the stored form of a copy's flags.
 func Flags(c state.Copy) (flags int64) {
-	for i, set := range [...]bool{c.Primary, c.MadeBucket, c.HeldDeletes, c.FormerPrimary} { // in the bits' order
+	for i, set := range [...]bool{c.Primary, c.MadeBucket, c.HeldDeletes, c.FormerPrimary, c.Anywhere} { // in the bits' order
 		if set {
 			flags |= 1 << i
 		}
@@ -79,4 +80,5 @@ func Flags(c state.Copy) (flags int64) {
 func SetFlags(c *state.Copy, flags int64) {
 	c.Primary, c.MadeBucket = flags&flagPrimary != 0, flags&flagMadeBucket != 0
 	c.HeldDeletes, c.FormerPrimary = flags&flagHeldDeletes != 0, flags&flagFormerPrimary != 0
+	c.Anywhere = flags&flagAnywhere != 0
 }
