@@ -44,6 +44,10 @@ type App struct {
 	// 0600 beside the SQLite file.
 	EncryptionKey string `json:"encryption_key,omitempty"`
 
+	// Other keys that the store's secrets may be sealed with, while the key is rotated:
+	// which of them is in force is for the store to say. Default: none.
+	FormerEncryptionKeys []string `json:"former_encryption_keys,omitempty"`
+
 	// The policy of buckets that name none. Default: the built-in policy "default":
 	// one copy, any zone.
 	DefaultPolicy string `json:"default_policy,omitempty"`
@@ -68,8 +72,9 @@ type App struct {
 	events *caddyevents.App
 	store  StoreModule
 	key    runtimeKey
-	// encryptionKey has its placeholders replaced.
+	// encryptionKey and formerKeys have their placeholders replaced.
 	encryptionKey string
+	formerKeys    []string
 
 	// runtime is what this configuration shares with others; nil before Start when
 	// no running configuration had it. It stays set after Cleanup, since sites go on
@@ -171,10 +176,30 @@ func (app *App) settleIdentity() error {
 	if err := checkNode(node); err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
+	if err := app.resolveKeys(); err != nil {
+		return err
+	}
+	app.key = runtimeKey{store: app.store.StoreKey(), node: node, encryptionKey: sha256.Sum256(fmt.Appendf(nil, "%q %q", app.encryptionKey, app.formerKeys))}
+	return nil
+}
+
+func (app *App) resolveKeys() (err error) {
 	if app.encryptionKey, err = resolveSecret(app.EncryptionKey); err != nil {
 		return fmt.Errorf("encryption_key: %w", err)
 	}
-	app.key = runtimeKey{store: app.store.StoreKey(), node: node, encryptionKey: sha256.Sum256([]byte(app.encryptionKey))}
+	if app.encryptionKey == "" && len(app.FormerEncryptionKeys) > 0 {
+		return errors.New("former_encryption_keys: given without encryption_key: expected both")
+	}
+	for i, key := range app.FormerEncryptionKeys {
+		former, err := resolveSecret(key)
+		if err == nil && former == "" {
+			err = errors.New("empty: expected a key")
+		}
+		if err != nil {
+			return fmt.Errorf("former_encryption_keys[%d]: %w", i, err)
+		}
+		app.formerKeys = append(app.formerKeys, former)
+	}
 	return nil
 }
 

@@ -40,7 +40,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	fado {
 //		store sqlite [<path>]
 //		node <name>
-//		encryption_key <key>
+//		encryption_key <key> [<former key...>]
 //		default_policy <name>
 //
 //		zone <name> {
@@ -128,7 +128,7 @@ func (p *parser) options() options {
 	return options{
 		"store":          {usage: "store sqlite [<path>]", raw: p.store},
 		"node":           value("node <name>", &app.Node, parseNode),
-		"encryption_key": text("encryption_key <key>", &app.EncryptionKey),
+		"encryption_key": {usage: "encryption_key <key> [<former key...>]", min: 1, max: -1, set: p.encryptionKey},
 		"default_policy": text("default_policy <name>", &app.DefaultPolicy),
 		"zone":           {usage: "zone <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.zone},
 		"cluster":        {usage: "cluster <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.cluster},
@@ -178,6 +178,17 @@ func (p *parser) store(d *caddyfile.Dispenser) error {
 		return err
 	}
 	p.app.StoreRaw = caddyconfig.JSONModuleObject(module, "type", kind, nil)
+	return nil
+}
+
+func (p *parser) encryptionKey(d *caddyfile.Dispenser, args []string) error {
+	if slices.Contains(args, "") {
+		return d.Errf("empty value: expected encryption_key <key> [<former key...>]")
+	}
+	p.app.EncryptionKey = args[0]
+	if len(args) > 1 {
+		p.app.FormerEncryptionKeys = args[1:]
+	}
 	return nil
 }
 

@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -20,9 +22,12 @@ func rotateCommand() *cobra.Command {
 Seals every literal secret of a store with another encryption key, all of them or
 none: whatever interrupts it, the store opens with exactly one of the keys.
 
-A SQLite store must not be in use. Without --new-key it gets a new key file
-beside it, in place of the former one; a crash in between is mended when the store
-is opened.
+A SQLite store must not be in use. Instances that share a PostgreSQL store may go
+on, if each has been started with both keys before ("encryption_key <new> <former>");
+--online says so.
+
+Without --new-key a SQLite store gets a new key file beside it, in place of the
+former one; a crash in between is mended when the store is opened.
 
 The secrets themselves stay the same. If somebody may have read them, change them
 at the storages.
@@ -31,6 +36,7 @@ at the storages.
 		RunE: runRotate,
 	}
 	cmd.Flags().String("store", "", "the store, <type>:<argument>")
+	cmd.Flags().Bool("online", false, "every instance that runs has both keys")
 	keyFlags(cmd, "", "now")
 	keyFlags(cmd, "new-", "from now on")
 	return cmd
@@ -59,12 +65,33 @@ func runRotate(cmd *cobra.Command, _ []string) (err error) {
 	if !ok {
 		return fmt.Errorf("--store: a %s store can't change its key", store.Kind())
 	}
+	if err := checkOnline(ctx, store, flagText(cmd, "online") == "true"); err != nil {
+		return err
+	}
 	n, err := rotator.RotateKey(ctx, []byte(newKey))
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d clusters have literal secrets; they are sealed with the new key.\n%s\n", n, rotateAdvice(spec.key, newKey))
 	return err
+}
+
+// checkOnline refuses to rotate under instances of which nobody said that they know the
+// new key: they could neither read secrets nor change clusters any more.
+func checkOnline(ctx context.Context, store state.Store, online bool) error {
+	shared, ok := store.(state.Shared)
+	if !ok || online {
+		return nil
+	}
+	members, err := shared.Members(ctx)
+	if err != nil || len(members) == 0 {
+		return err
+	}
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.Node
+	}
+	return fmt.Errorf("%d instances use the store (%s): start each with encryption_key <new> <former> first, then give --online; or stop them", len(members), strings.Join(names, ", "))
 }
 
 // rotateAdvice says what is left to do, depending on where the keys come from; "" is the
@@ -78,6 +105,6 @@ func rotateAdvice(from, to string) string {
 	case from == "":
 		return "Configure the new key as encryption_key. The key file beside the store is of use for backups of before only."
 	default:
-		return "Configure the new key as encryption_key. Backups of before need the former one."
+		return "Configure the new key as encryption_key, alone. Backups of before need the former one."
 	}
 }

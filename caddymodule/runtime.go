@@ -27,7 +27,7 @@ var runtimes = caddy.NewUsagePool()
 type runtimeKey struct {
 	store         string
 	node          string
-	encryptionKey [32]byte // its SHA-256
+	encryptionKey [32]byte // SHA-256 of it and the former ones
 }
 
 // errNotRunning says that no configuration has the runtime that was looked for.
@@ -116,6 +116,7 @@ func newRuntime(app *App) (*runtime, error) {
 	store, err := app.store.Open(app.ctx, StoreOptions{
 		Node:          app.key.node,
 		EncryptionKey: app.encryptionKey,
+		FormerKeys:    app.formerKeys,
 		Log:           rt.logs.logger("fado.store"),
 	})
 	if err != nil {

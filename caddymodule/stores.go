@@ -37,6 +37,8 @@ type StoreOptions struct {
 	Node string // this instance's name
 	// EncryptionKey seals literal secrets; "" for the store's own default.
 	EncryptionKey string
+	// FormerKeys are others that secrets may be sealed with, while the key is rotated.
+	FormerKeys []string
 	// ReadOnly opens a store that is there and changes nothing of it.
 	ReadOnly bool
 	Log      *zap.Logger
@@ -110,7 +112,14 @@ func (s *SQLite) StoreKey() string { return "sqlite " + s.path }
 
 // Open implements StoreModule.
 func (s *SQLite) Open(ctx context.Context, o StoreOptions) (state.Store, error) {
-	return sqlite.Open(ctx, sqlite.Options{Path: s.path, Key: []byte(o.EncryptionKey), ReadOnly: o.ReadOnly, Log: o.Log})
+	return sqlite.Open(ctx, sqlite.Options{Path: s.path, Key: []byte(o.EncryptionKey), FormerKeys: bytesOf(o.FormerKeys), ReadOnly: o.ReadOnly, Log: o.Log})
+}
+
+func bytesOf(texts []string) (all [][]byte) {
+	for _, s := range texts {
+		all = append(all, []byte(s))
+	}
+	return all
 }
 
 // Interface guards

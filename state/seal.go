@@ -94,6 +94,31 @@ func OpenSealer(k Key, header string) (*Sealer, error) {
 	return s, nil
 }
 
+// OpenSealerWith is OpenSealer with the first of several keys that fits: while a key is
+// rotated, both the new and the former one are configured. The error is that of the first.
+func OpenSealerWith(header string, keys ...Key) (*Sealer, error) {
+	var first error
+	for _, k := range keys {
+		s, err := OpenSealer(k, header)
+		if err == nil || !errors.Is(err, ErrNoKey) {
+			return s, err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+// PassphraseKeys returns the keys that passphrases make, in their order.
+func PassphraseKeys(first []byte, others ...[]byte) []Key {
+	keys := []Key{PassphraseKey(first)}
+	for _, p := range others {
+		keys = append(keys, PassphraseKey(p))
+	}
+	return keys
+}
+
 func kdfSource(kdf string) string {
 	switch kdf {
 	case kdfScrypt:

@@ -52,16 +52,7 @@ func (s *Store) openSeal(ctx context.Context, tx pgx.Tx) (seal, error) {
 
 // openHeader opens a header with the key that fits.
 func (s *Store) openHeader(header string) (*state.Sealer, error) {
-	sealer, err := state.OpenSealer(state.PassphraseKey(s.o.Key), header)
-	for _, former := range s.o.FormerKeys {
-		if !errors.Is(err, state.ErrNoKey) {
-			break
-		}
-		if sealer, formerErr := state.OpenSealer(state.PassphraseKey(former), header); formerErr == nil {
-			return sealer, nil
-		}
-	}
-	return sealer, err
+	return state.OpenSealerWith(header, state.PassphraseKeys(s.o.Key, s.o.FormerKeys...)...)
 }
 
 // newSeal makes a seal, unless another instance was first. The row of counters keeps

@@ -54,7 +54,7 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	if err := s.openWriter(ctx); err != nil {
 		return s.wrap("opening the store", err)
 	}
-	if s.sealer, err = s.openSealer(ctx, o.Key); err != nil {
+	if s.sealer, err = s.openSealer(ctx, o); err != nil {
 		return s.wrap("opening the secrets of "+s.path, err)
 	}
 	db, err := sql.Open("sqlite", dsn(s.path, "query_only(1)", "busy_timeout(5000)", "cache_size(-4096)"))

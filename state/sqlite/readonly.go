@@ -20,7 +20,7 @@ func (s *Store) openReadOnly(ctx context.Context, o Options) error {
 		return s.wrap("opening the store", s.adviseCorrupt(err))
 	}
 	var err error
-	s.sealer, err = s.openSealerReadOnly(o.Key)
+	s.sealer, err = s.openSealerReadOnly(o)
 	return s.wrap("opening the secrets of "+s.path, err)
 }
 

@@ -52,6 +52,13 @@ func TestRotateKey(t *testing.T) {
 				t.Fatal(err)
 			}
 			secretIs(t, s, literalSecret)
+			if len(c.from) > 0 && len(c.to) > 0 { // both keys, whichever is in force
+				closeStore(t, s)
+				if s, err = Open(ctx, Options{Path: path, Key: c.from, FormerKeys: [][]byte{c.to}}); err != nil {
+					t.Fatal(err)
+				}
+				secretIs(t, s, literalSecret)
+			}
 			putCluster(t, s, "{env.A}", "another secret")
 			closeStore(t, s)
 			if len(c.to) == 0 {

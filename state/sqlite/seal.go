@@ -12,7 +12,7 @@ import (
 
 // openSealer returns the sealer for the configured key or, without one, for the key
 // file. A store without sealed secrets takes any key; one with them only its own.
-func (s *Store) openSealer(ctx context.Context, configured []byte) (*state.Sealer, error) {
+func (s *Store) openSealer(ctx context.Context, o Options) (*state.Sealer, error) {
 	header, sealed, err := readSeal(s.w)
 	if err != nil {
 		return nil, err
@@ -20,17 +20,17 @@ func (s *Store) openSealer(ctx context.Context, configured []byte) (*state.Seale
 	if err := s.finishRotation(header); err != nil {
 		return nil, err
 	}
-	key, err := sealingKey(s.keyFile(), configured, sealed)
+	keys, err := sealingKeys(s.keyFile(), o, sealed)
 	if err != nil {
 		return nil, err
 	}
 	if header != "" {
-		sealer, err := state.OpenSealer(key, header)
+		sealer, err := state.OpenSealerWith(header, keys...)
 		if err == nil || sealed || !errors.Is(err, state.ErrNoKey) {
 			return sealer, err
 		}
 	}
-	sealer, header, err := state.NewSealer(key)
+	sealer, header, err := state.NewSealer(keys[0])
 	if err != nil {
 		return nil, err
 	}
@@ -39,24 +39,21 @@ func (s *Store) openSealer(ctx context.Context, configured []byte) (*state.Seale
 
 // openSealerReadOnly is openSealer for a store that is not to be changed: it makes no
 // key. Without sealed secrets, no key is needed.
-func (s *Store) openSealerReadOnly(configured []byte) (*state.Sealer, error) {
+func (s *Store) openSealerReadOnly(o Options) (*state.Sealer, error) {
 	header, sealed, err := readSeal(s.r)
 	if err != nil || !sealed {
 		return nil, err
 	}
-	if len(configured) > 0 {
-		return state.OpenSealer(state.PassphraseKey(configured), header)
-	}
-	if key, err := state.ReadKeyFile(s.keyFile() + newKeySuffix); err == nil {
+	if key, err := state.ReadKeyFile(s.keyFile() + newKeySuffix); err == nil && len(o.Key) == 0 {
 		if sealer, err := state.OpenSealer(key, header); err == nil {
 			return sealer, nil // a rotation was interrupted before it had put the file in place
 		}
 	}
-	key, err := sealingKey(s.keyFile(), nil, true)
+	keys, err := sealingKeys(s.keyFile(), o, true)
 	if err != nil {
 		return nil, err
 	}
-	return state.OpenSealer(key, header)
+	return state.OpenSealerWith(header, keys...)
 }
 
 // keyFile is where the key lies when none is configured.
@@ -76,20 +73,19 @@ func putSealHeader(w *writer, header string) error {
 	return err
 }
 
-// sealingKey finds the key. A key file is only made where no secret needs the former.
-func sealingKey(keyFile string, configured []byte, sealed bool) (state.Key, error) {
-	if len(configured) > 0 {
-		return state.PassphraseKey(configured), nil
+// sealingKeys finds the keys, the one to make a new seal with first. A key file is only
+// made where no secret needs the former.
+func sealingKeys(keyFile string, o Options, sealed bool) ([]state.Key, error) {
+	if len(o.Key) > 0 {
+		return state.PassphraseKeys(o.Key, o.FormerKeys...), nil
 	}
 	key, err := state.ReadKeyFile(keyFile)
-	switch {
-	case !errors.Is(err, fs.ErrNotExist):
-		return key, err
-	case sealed:
-		return state.Key{}, fmt.Errorf("key file %s is missing and no encryption_key is configured: put the one back that the secrets were sealed with: %w", keyFile, state.ErrNoKey)
-	default:
-		return state.CreateKeyFile(keyFile)
+	if errors.Is(err, fs.ErrNotExist) && sealed {
+		err = fmt.Errorf("key file %s is missing and no encryption_key is configured: put the one back that the secrets were sealed with: %w", keyFile, state.ErrNoKey)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		key, err = state.CreateKeyFile(keyFile)
 	}
+	return []state.Key{key}, err
 }
 
 // hasSealed says whether any stored resource holds a sealed secret.

@@ -30,7 +30,10 @@ type Options struct {
 	// owner only.
 	Path string
 	// Key is the configured encryption key. Empty: the key file beside the database.
-	Key []byte
+	// FormerKeys are others that the secrets may be sealed with, while the key is rotated:
+	// what they are sealed with is for the file to say.
+	Key        []byte
+	FormerKeys [][]byte
 	// ReadOnly opens a store that is there and changes nothing of it: no schema is brought
 	// up to date, no key made, nothing merged. Every call that writes is an ErrUnavailable.
 	ReadOnly bool
