@@ -39,6 +39,14 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //
 //	fado {
 //		store sqlite [<path>]
+//		store postgres <dsn> {
+//			max_conns <n>
+//			min_conns <n>
+//			connect_timeout <duration>
+//			statement_timeout <duration>
+//			lease <duration>
+//			max_snapshot_age <duration>
+//		}
 //		node <name>
 //		encryption_key <key> [<former key...>]
 //		default_policy <name>
@@ -126,7 +134,7 @@ type parser struct {
 func (p *parser) options() options {
 	app := p.app
 	return options{
-		"store":          {usage: "store sqlite [<path>]", raw: p.store},
+		"store":          {usage: "store sqlite [<path>] or store postgres <dsn>", raw: p.store},
 		"node":           value("node <name>", &app.Node, parseNode),
 		"encryption_key": {usage: "encryption_key <key> [<former key...>]", min: 1, max: -1, set: p.encryptionKey},
 		"default_policy": text("default_policy <name>", &app.DefaultPolicy),
@@ -167,7 +175,7 @@ func (p *parser) declare(d *caddyfile.Dispenser, kind catalog.Kind, name string)
 //	store <type> [<args...>]
 func (p *parser) store(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
-		return d.Errf("wrong number of arguments: expected store sqlite [<path>]")
+		return d.Errf("wrong number of arguments: expected store sqlite [<path>] or store postgres <dsn>")
 	}
 	kind := d.Val()
 	if err := knownStore(kind); err != nil {

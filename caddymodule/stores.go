@@ -46,9 +46,6 @@ type StoreOptions struct {
 
 // knownStore says whether there is a store of a type, and which there are.
 func knownStore(kind string) error {
-	if kind == "postgres" {
-		return fmt.Errorf("%q: this version has no PostgreSQL store yet: expected sqlite", kind)
-	}
 	if _, err := caddy.GetModule(storeNamespace + "." + kind); err == nil {
 		return nil
 	}

@@ -57,7 +57,7 @@ func TestValidateHasNoSideEffects(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_DATA_HOME", filepath.Join(dir, "data"))
 	before := tree(t, dir)
-	for _, store := range []string{"store sqlite " + filepath.Join(dir, "own", "fado.db"), "store sqlite", ""} {
+	for _, store := range []string{"store sqlite " + filepath.Join(dir, "own", "fado.db"), "store sqlite", "", "store postgres " + strings.Replace(url, "http://", "postgres://fado:hush@", 1) + "/fado"} {
 		c := parse(t, fmt.Sprintf("fado {\n%s\nzone eu\ncluster c1 {\nzones eu\nstorage %s\nfunction %s\n}\nbucket b-1\n}", store, url, url),
 			"http://127.0.0.1:0 {\nreverse_proxy {\ndynamic fado\ntransport fado\nlb_policy data_aware\n}\n}")
 		if err := c.validate(); err != nil {
@@ -77,9 +77,13 @@ func TestInvalidJSON(t *testing.T) {
 	noLeaks(t)
 	for name, test := range map[string]struct{ app, want string }{
 		"null item":      {`{"zones":[null]}`, "zones[0]: null: expected an object"},
-		"postgres":       {`{"store":{"type":"postgres","dsn":"x"}}`, "no PostgreSQL store yet"},
-		"unknown store":  {`{"store":{"type":"etcd"}}`, `"etcd": expected one of sqlite`},
-		"store no type":  {`{"store":{"path":"x"}}`, `"": expected one of sqlite`},
+		"postgres none":  {`{"store":{"type":"postgres"}}`, "dsn: opening the store: no connection string given"},
+		"postgres dsn":   {`{"store":{"type":"postgres","dsn":"postgres://fado:hush@db:port/x"}}`, "the connection string is refused"},
+		"postgres unset": {`{"store":{"type":"postgres","dsn":"postgres://fado:{env.FADO_TEST_UNSET}@db/x"}}`, "dsn: evaluated placeholder {env.FADO_TEST_UNSET} is empty"},
+		"postgres conns": {`{"store":{"type":"postgres","dsn":"postgres://db/x","max_conns":2,"min_conns":3}}`, `min_conns: "3": expected a number up to max_conns`},
+		"postgres lease": {`{"store":{"type":"postgres","dsn":"postgres://db/x","lease":"10ms"}}`, `lease: "10ms": expected a duration from 1s to 1m`},
+		"unknown store":  {`{"store":{"type":"etcd"}}`, `"etcd": expected one of postgres, sqlite`},
+		"store no type":  {`{"store":{"path":"x"}}`, `"": expected one of postgres, sqlite`},
 		"store field":    {`{"store":{"type":"sqlite","pth":"x"}}`, "pth"},
 		"node":           {`{"node":"a b"}`, `node: "a b": expected`},
 		"node missing":   {`{"node":"{env.FADO_TEST_UNSET}"}`, "FADO_TEST_UNSET"},
@@ -111,7 +115,7 @@ func TestInvalidJSON(t *testing.T) {
 			}
 			c := parse(t, "fado", "")
 			c["apps"].(map[string]any)["fado"] = app
-			if err := c.validate(); err == nil || !strings.Contains(err.Error(), test.want) {
+			if err := c.validate(); err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hush") {
 				t.Errorf("got %v, want an error with %q", err, test.want)
 			}
 		})

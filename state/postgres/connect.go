@@ -29,6 +29,7 @@ const sessionSettings = `SELECT current_setting('synchronous_commit'),
 	set_config('idle_in_transaction_session_timeout', $1, false),
 	set_config('default_transaction_isolation', 'read committed', false),
 	set_config('plan_cache_mode', 'force_custom_plan', false),
+	set_config('default_transaction_read_only', $2, false),
 	set_config('TimeZone', 'UTC', false)`
 
 // configure makes the pool, without connecting.
@@ -51,7 +52,7 @@ func (s *Store) configure() error {
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "fado"
 	}
-	if c.ValidateConnect == nil { // after a failover the former primary may answer, read-only
+	if c.ValidateConnect == nil && !s.o.ReadOnly { // after a failover the former primary may answer, read-only
 		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	if s.pool, err = pgxpool.NewWithConfig(s.done, cfg); err != nil {
@@ -101,8 +102,12 @@ func Target(dsn string) (string, error) {
 
 func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 	var commit string
-	row := conn.QueryRow(ctx, sessionSettings, strconv.FormatInt(s.o.StatementTimeout.Milliseconds(), 10))
-	if err := row.Scan(&commit, nil, nil, nil, nil, nil, nil, nil); err != nil {
+	readOnly := "off"
+	if s.o.ReadOnly {
+		readOnly = "on"
+	}
+	row := conn.QueryRow(ctx, sessionSettings, millis(s.o.StatementTimeout), readOnly)
+	if err := row.Scan(&commit, nil, nil, nil, nil, nil, nil, nil, nil); err != nil {
 		return err
 	}
 	if commit == "off" { // the catalogue has to be on disk, whatever the server's default
@@ -111,6 +116,9 @@ func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 	conn.PgConn().CustomData()[commitKey] = commit
 	return nil
 }
+
+// millis is a setting's form of a duration.
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // connect makes a connection beside the pool, for what must not wait for one of its.
 func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {

@@ -72,7 +72,7 @@ func (l *lease) lock(ctx context.Context, name string) (*lock, bool, error) {
 }
 
 func (l *lease) insertLock(ctx context.Context, name string) (ok bool, err error) {
-	err = l.s.attempt(ctx, false, func(ctx context.Context, conn pooled) error {
+	err = l.s.attempt(ctx, l.s.patience(1), false, func(ctx context.Context, conn pooled) error {
 		if err := l.s.bury(ctx, conn); err != nil {
 			return err
 		}

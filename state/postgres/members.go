@@ -104,7 +104,7 @@ func (s *Store) newLease(ctx context.Context, node string, joined bool) (*lease,
 		l.id = node + "-" + l.id
 	}
 	sent := time.Now()
-	err := s.attempt(ctx, false, func(ctx context.Context, conn pooled) error {
+	err := s.attempt(ctx, s.patience(1), false, func(ctx context.Context, conn pooled) error {
 		sent = time.Now()
 		var b pgx.Batch
 		b.Queue(`INSERT INTO fado.members (id, node, joined, changes, objects, lease_until)

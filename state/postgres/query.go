@@ -91,7 +91,7 @@ func (s *Store) call(ctx context.Context, doing string, harmless bool, f func(ct
 	if err := s.usable(ctx); err != nil {
 		return s.wrap(ctx, doing, err)
 	}
-	err := s.attempt(ctx, harmless, func(ctx context.Context, conn pooled) error { return f(ctx, conn) })
+	err := s.attempt(ctx, s.patience(1), harmless, func(ctx context.Context, conn pooled) error { return f(ctx, conn) })
 	return s.wrap(ctx, doing, err)
 }
 
@@ -108,8 +108,8 @@ func (s *Store) usable(ctx context.Context) error {
 }
 
 // attempt gives f a connection, again where that may help, within bounded time.
-func (s *Store) attempt(ctx context.Context, harmless bool, f func(ctx context.Context, conn pooled) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.o.ConnectTimeout+s.o.StatementTimeout, errSlow)
+func (s *Store) attempt(ctx context.Context, bound time.Duration, harmless bool, f func(ctx context.Context, conn pooled) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, bound, errSlow)
 	defer cancel()
 	for n := 1; ; n++ {
 		err := s.pool.AcquireFunc(ctx, func(conn pooled) error { return f(ctx, conn) })
@@ -134,6 +134,12 @@ func (s *Store) attempt(ctx context.Context, harmless bool, f func(ctx context.C
 	}
 }
 
+// patience is how long what runs so many statements may take, whatever the network does:
+// statement_timeout is the server's to keep.
+func (s *Store) patience(statements int) time.Duration {
+	return s.o.ConnectTimeout + time.Duration(statements)*s.o.StatementTimeout
+}
+
 var errSlow = errors.New("no answer from the database within connect_timeout and statement_timeout")
 
 // isOwn says whether an error is none of the driver's.
@@ -149,7 +155,7 @@ func isOwn(err error) bool {
 // transact runs f in a transaction that is not synced to disk unless f asks for it.
 // It is tried again where it left no trace.
 func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx pgx.Tx) error) error {
-	return s.attempt(ctx, false, func(ctx context.Context, conn pooled) error {
+	return s.attempt(ctx, s.patience(2), false, func(ctx context.Context, conn pooled) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return f(ctx, tx) })
 	})
 }

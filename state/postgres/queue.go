@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/internal/stored"
@@ -40,28 +41,28 @@ func (s *Store) Unhold(ctx context.Context, f state.PendingFilter, now time.Time
 	return s.touch(ctx, "releasing held objects", "UPDATE fado.pending SET hold = '', next_attempt = $1 WHERE hold <> '' AND ", f, now)
 }
 
+// clearing is how many times statement_timeout what touches every row may take.
+const clearing = 40
+
 // touch updates the rows that match, and wakes those who wait for them.
 func (s *Store) touch(ctx context.Context, doing, update string, f state.PendingFilter, now time.Time) (int, error) {
 	where, args := whereOf(f, stored.ToMillis(now))
 	var n int64
-	err := s.write(ctx, doing, func(ctx context.Context, q querier) error {
+	if err := s.usable(ctx); err != nil {
+		return 0, s.wrap(ctx, doing, err)
+	}
+	err := s.attempt(ctx, s.patience(clearing), false, func(ctx context.Context, conn pooled) error { // there may be millions
 		var b pgx.Batch
-		b.Queue("SELECT set_config('statement_timeout', '600000', true)") // there may be millions
-		b.Queue(update+where, args...)
+		b.Queue("SELECT set_config('statement_timeout', $1, true)", millis(s.patience(clearing)))
+		b.Queue(update+where, args...).Exec(func(tag pgconn.CommandTag) error {
+			n = tag.RowsAffected()
+			return nil
+		})
 		b.Queue(notifyFreed)
-		results := q.SendBatch(ctx, &b)
-		_, err := results.Exec()
-		if err == nil {
-			tag, execErr := results.Exec()
-			n, err = tag.RowsAffected(), execErr
-		}
-		if closeErr := results.Close(); err == nil {
-			err = closeErr
-		}
-		return err
+		return conn.SendBatch(ctx, &b).Close()
 	})
 	if err != nil {
-		return 0, err
+		return 0, s.wrap(ctx, doing, err)
 	}
 	if n > 0 {
 		s.watch.wake()

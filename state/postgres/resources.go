@@ -12,6 +12,9 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
+// updating is how many times statement_timeout an Update may take.
+const updating = 8
+
 const recordColumns = `kind, name, rev, body, refs`
 
 // Update implements state.Store. Updates of all instances take turns, because each
@@ -24,7 +27,7 @@ func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Se
 	var seq state.Seq
 	var fErr error
 	var xid string
-	err := s.attempt(ctx, false, func(turn context.Context, conn pooled) error {
+	err := s.attempt(ctx, s.patience(updating), false, func(turn context.Context, conn pooled) error {
 		fErr, xid = nil, ""
 		return pgx.BeginFunc(turn, conn, func(dbtx pgx.Tx) (err error) {
 			if seq, xid, err = s.begin(turn, dbtx); err != nil {
@@ -141,7 +144,7 @@ func (t *tx) finish() error {
 	}
 	if len(t.buckets) > 0 || len(t.removed) > 0 {
 		// Millions of rows may go with a bucket.
-		t.batch.Queue("SELECT set_config('statement_timeout', '600000', true)")
+		t.batch.Queue("SELECT set_config('statement_timeout', $1, true)", millis(t.s.patience(updating)))
 	}
 	if len(t.buckets) > 0 {
 		t.batch.Queue("DELETE FROM fado.pending WHERE bucket = ANY ($1)", t.buckets)

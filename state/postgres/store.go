@@ -130,6 +130,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	case err != nil:
 		return nil, errors.Join(err, s.Close())
 	}
+	if o.ReadOnly {
+		return s, nil
+	}
 	s.wg.Go(s.listen)
 	s.wg.Go(s.maintain)
 	return s, nil
