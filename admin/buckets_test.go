@@ -68,6 +68,8 @@ func TestClusterStatus(t *testing.T) {
 			"storage": map[string]any{
 				"state": "down", "error": "refused", "used_bytes": 5.0, "feed": "listening", "capabilities": map[string]any{
 					"versioning": true, "notifications": false, "tags": true, "conditional_put": false, "preserve_version": false,
+					"provider": "", "conditional_delete": false, "checksums": false, "sorted_list": false,
+					"multipart": map[string]any{"max_parts": 0.0, "min_part": 0.0, "max_part": 0.0},
 				},
 			},
 			"functions": []any{map[string]any{"url": "http://127.0.0.1:9101", "healthy": false, "in_flight": 4.0, "reason": "no answer"}},

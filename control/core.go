@@ -50,6 +50,7 @@ type Control struct {
 	opening    *opening
 	mirror     *mirror // nil without one
 	copyHooks  []func(bucket string)
+	losses     atomic.Pointer[func(bucket, primary, cluster string) []string]
 	// pulled orders rows taken over from the store after those written here: writers share it.
 	pulled sync.RWMutex
 

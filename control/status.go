@@ -34,6 +34,9 @@ type CopyStatus struct {
 	Pending    PendingStatus `json:"pending"`
 	VerifiedAt *time.Time    `json:"verified_at"`
 	Error      string        `json:"error"`
+	// Losses are what this copy can't keep of the primary's objects, in sentences such as
+	// "tags are not kept in c3".
+	Losses []string `json:"losses"`
 }
 
 // PendingStatus sums the objects of a copy that differ now.
@@ -79,6 +82,7 @@ func (c *Control) BucketStatus(ctx context.Context, bucket string) (BucketStatus
 			stuck = append(stuck, short)
 		}
 	}
+	c.explainLosses(bucket, st)
 	st.State, st.Reason = judge(snap, st, stuck, logs)
 	return st, nil
 }
@@ -112,6 +116,7 @@ func newCopyStatus(snap *catalog.Snapshot, r state.Copy) CopyStatus {
 	s := CopyStatus{
 		Cluster: r.Cluster, Role: "copy", State: r.State.String(), Objects: r.Objects, Bytes: r.Bytes,
 		VerifiedAt: timeOrNil(r.VerifiedAt), Error: r.Error,
+		Losses: []string{},
 	}
 	if cl := snap.Cluster(r.Cluster); cl != nil && len(cl.Zones) > 0 {
 		s.Zone = cl.Zones[0]
@@ -265,4 +270,21 @@ func its(n int64) string {
 		return "its"
 	}
 	return "their"
+}
+
+// ExplainLosses sets what says, in sentences, what a bucket's copy in a cluster can't keep
+// of its primary's objects.
+func (c *Control) ExplainLosses(f func(bucket, primary, cluster string) []string) { c.losses.Store(&f) }
+
+// explainLosses fills the copies' losses in.
+func (c *Control) explainLosses(bucket string, st BucketStatus) {
+	f := c.losses.Load()
+	if f == nil {
+		return
+	}
+	for i := range st.Copies {
+		if st.Copies[i].Role == "copy" {
+			st.Copies[i].Losses = (*f)(bucket, st.Primary, st.Copies[i].Cluster)
+		}
+	}
 }

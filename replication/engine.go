@@ -169,6 +169,7 @@ type Engine struct {
 	own      *recent // what FaDO itself wrote lately
 	given    *recent // what FaDO copied lately, by where from and to
 	seen     *recent // what events said lately
+	facts    *bucketFacts
 	rotten   damages // what verification found to be damaged
 
 	life sync.Mutex // orders Start, Reconfigure and Stop
@@ -214,11 +215,13 @@ func New(o Options) *Engine {
 		own: newRecent(o.Now), given: newRecent(o.Now), seen: newRecent(o.Now),
 	}
 	s := Settings{Disabled: true}.withDefaults()
+	e.facts = newBucketFacts()
 	e.settings.Store(&s)
 	e.gate = newGate(e.ctl.Router(), e.now, e.ctl.MayWrite)
 	e.ledger = newLedger(e.ctl)
 	e.breakers = newBreakers(e.now)
 	e.sites = newSites(e)
+	e.ctl.ExplainLosses(e.Losses)
 	e.ctl.OnChange(e.gate.afterChange)
 	e.ctl.OnCopies(e.copiesChanged)
 	e.ctl.OnChange(func(context.Context) { e.pulls.changed() })
@@ -291,7 +294,7 @@ func (e *Engine) launch() {
 	if !e.conf().Disabled {
 		e.loadPaused(r.ctx)
 		loops = append(loops, r.jobs.loop, r.sweeper.loop, r.purger.lead, r.feeds, r.noticeLoop,
-			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange, r.sweepUploads, r.verifier.loop, r.verifier.lead,
+			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange, r.sweepUploads, r.findFacts, r.verifier.loop, r.verifier.lead,
 			r.pullLoop, r.keepPulled)
 		r.spawn(func() { r.sites.watch(r) })
 	}

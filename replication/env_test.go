@@ -35,6 +35,7 @@ var (
 	minioB = lazyServer(testenv.KindMinIO)
 	minioC = lazyServer(testenv.KindMinIO)
 	versA  = lazyServer(testenv.KindVersityGW)
+	versB  = lazyServer(testenv.KindVersityGW)
 )
 
 type lazy func() (*testenv.Server, error)

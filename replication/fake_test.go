@@ -18,6 +18,7 @@ import (
 // fakeStorage is a storage in memory for error paths: any call can be made to fail or
 // hang. It keeps what promises are about exact: conditions, positive absence, marks.
 type fakeStorage struct {
+	caps storage.Capabilities // what a probe finds
 	name string
 
 	mu      sync.Mutex
@@ -117,7 +118,10 @@ func (f *fakeStorage) Capabilities() (storage.Capabilities, bool) {
 }
 
 func (f *fakeStorage) Probe(ctx context.Context, _ string) (storage.Capabilities, error) {
-	return storage.Capabilities{ConditionalPut: true}, f.before(ctx, "probe", "", "")
+	f.mu.Lock()
+	caps := f.caps
+	f.mu.Unlock()
+	return caps, f.before(ctx, "probe", "", "")
 }
 
 func (f *fakeStorage) Now(ctx context.Context) (time.Time, error) {

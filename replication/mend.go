@@ -28,6 +28,7 @@ func (r *run) mend(ctx context.Context, id copyID) (made bool, err error) {
 	if err != nil {
 		return made, err
 	}
+	r.learn(ctx, id, versioned)
 	return made, r.mendVersions(ctx, id, id.cluster)
 }
 
@@ -167,4 +168,18 @@ func (r *run) noteMade(ctx context.Context, bucket, cluster string, made bool) e
 		}
 		return rows, nil
 	})
+}
+
+// learn notes what a copy's storages and bucket are found to be.
+func (r *run) learn(ctx context.Context, id copyID, versioned bool) {
+	primary := r.ctl.Router().Snapshot().Primary(id.bucket)
+	for _, cluster := range []string{primary, id.cluster} {
+		s, err := r.sites.usable(cluster)
+		if err != nil {
+			continue
+		}
+		if r.probeIn(ctx, s, id.bucket); cluster == primary {
+			r.facts.note(bucketAt{id.bucket, s}, versioned)
+		}
+	}
 }

@@ -33,11 +33,12 @@ type site struct {
 	lastOK atomic.Int64 // unix nanoseconds of the last answer that was a proof of life
 	fails  atomic.Int32 // requests in a row that found it unavailable
 
-	mu     sync.Mutex
-	cond   catalog.StorageCondition
-	reason string
-	caps   storage.Capabilities
-	probed bool
+	mu       sync.Mutex
+	cond     catalog.StorageCondition
+	reason   string
+	caps     storage.Capabilities
+	probed   bool
+	probedIn bool // with a bucket
 }
 
 // feedState says how changes made directly at a storage are noticed.

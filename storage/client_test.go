@@ -512,8 +512,14 @@ func TestProbe(t *testing.T) {
 		lazy
 		want Capabilities
 	}{
-		"minio":     {minioA, Capabilities{Versioning: true, Notifications: true, Tags: true, ConditionalPut: true, PreserveVersion: true}},
-		"versitygw": {versA, Capabilities{Versioning: true, Tags: true, ConditionalPut: true}},
+		"minio": {minioA, Capabilities{
+			Provider: "MinIO", Versioning: true, Notifications: true, Tags: true, ConditionalPut: true, PreserveVersion: true,
+			Checksums: true, SortedList: true, Multipart: s3Multipart,
+		}},
+		"versitygw": {versA, Capabilities{
+			Provider: "versitygw", Versioning: true, Tags: true, ConditionalPut: true, ConditionalDelete: true,
+			Checksums: true, SortedList: true, Multipart: s3Multipart,
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := c.side(t)

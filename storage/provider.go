@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -27,8 +28,12 @@ type provider struct {
 	// tagsInAnswer: GET and HEAD return the tags themselves when asked with
 	// X-Amz-Tagging-Directive: ACCESS, which saves a request.
 	tagsInAnswer bool
+	// versions and tags: the API is there; some buckets may still be without.
+	versions, tags bool
+	// sorted: listings come in the order of keys.
+	sorted bool
 	// trailers: aws-chunked bodies with a trailing CRC-32C are understood and
-	// checked.
+	// checked, and checksums kept.
 	trailers bool
 	// classes: storage classes it takes.
 	classes []string
@@ -41,14 +46,28 @@ var providers = []*provider{
 	{
 		name: "MinIO", server: "MinIO",
 		listener: true, preserve: true, conditionalPut: true, tagsInAnswer: true, trailers: true,
+		versions: true, tags: true, sorted: true,
 		classes: []string{"STANDARD", "REDUCED_REDUNDANCY"},
 		refuse:  func(key string, _ int64) string { return refuseSegments(key) },
 	},
 	{
 		name: "versitygw", server: "VERSITYGW",
-		conditionalPut: true, conditionalDelete: true, trailers: true,
+		conditionalPut: true, conditionalDelete: true, trailers: true, tags: true, sorted: true,
 		classes: []string{"STANDARD"},
 		refuse:  refusePath,
+	},
+	{
+		// By the S3 API reference and User Guide: If-None-Match and If-Match of PutObject and
+		// CompleteMultipartUpload ("How to prevent object overwrites with conditional
+		// writes"), If-Match of DeleteObject ("conditional deletes"), trailing checksums
+		// ("Checking object integrity"), listings "in lexicographical order" for general
+		// purpose buckets; directory buckets, whose listings are not, are not for FaDO.
+		name: "AWS S3", server: "AmazonS3",
+		conditionalPut: true, conditionalDelete: true, trailers: true, versions: true, tags: true, sorted: true,
+		classes: []string{
+			"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR",
+		},
+		refuse: func(string, int64) string { return "" },
 	},
 	{
 		name: "S3", refuse: func(string, int64) string { return "" },
@@ -134,14 +153,17 @@ func (c *Client) Probe(ctx context.Context, bucket string) (Capabilities, error)
 	if err != nil {
 		return Capabilities{}, err
 	}
-	caps := Capabilities{ConditionalPut: p.conditionalPut, PreserveVersion: p.preserve, Versioning: p.preserve, Tags: p.tagsInAnswer}
+	caps := Capabilities{
+		Provider: p.name, ConditionalPut: p.conditionalPut, ConditionalDelete: p.conditionalDelete, PreserveVersion: p.preserve,
+		Versioning: p.versions, Tags: p.tags, Checksums: p.trailers, SortedList: p.sorted, Multipart: s3Multipart,
+	}
 	if p.listener {
 		if caps.Notifications, err = c.canListen(ctx); err != nil {
 			return Capabilities{}, err
 		}
 	}
 	if bucket != "" {
-		if err := c.probeBucket(ctx, bucket, &caps); err != nil {
+		if err := c.probeBucket(ctx, p, bucket, &caps); err != nil {
 			return Capabilities{}, err
 		}
 	}
@@ -149,7 +171,7 @@ func (c *Client) Probe(ctx context.Context, bucket string) (Capabilities, error)
 	return caps, nil
 }
 
-func (c *Client) probeBucket(ctx context.Context, bucket string, caps *Capabilities) error {
+func (c *Client) probeBucket(ctx context.Context, p *provider, bucket string, caps *Capabilities) error {
 	name := c.Physical(bucket)
 	var err error
 	caps.Versioning, err = c.supports(ctx, &request{
@@ -159,9 +181,14 @@ func (c *Client) probeBucket(ctx context.Context, bucket string, caps *Capabilit
 		return err
 	}
 	key := probeKey
-	if objs, _, _, err := c.Page(ctx, bucket, "", "", "", 1); err != nil {
+	objs, _, _, err := c.Page(ctx, bucket, "", "", "", pageSize)
+	if err != nil {
 		return err
-	} else if len(objs) > 0 {
+	}
+	// For a storage that is not known, a page in order is all that can be told beforehand;
+	// List watches every page.
+	caps.SortedList = p.sorted || slices.IsSortedFunc(objs, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
+	if len(objs) > 0 {
 		key = objs[0].Key
 		caps.ConditionalPut = caps.ConditionalPut || c.honoursConditions(ctx, name, key)
 	}

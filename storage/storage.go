@@ -47,16 +47,6 @@ type Config struct {
 	InsecureSkipVerify bool
 }
 
-// Capabilities is what a probe found a storage to offer; the JSON is that of the
-// cluster's status.
-type Capabilities struct {
-	Versioning      bool `json:"versioning"`
-	Notifications   bool `json:"notifications"`
-	Tags            bool `json:"tags"`
-	ConditionalPut  bool `json:"conditional_put"`
-	PreserveVersion bool `json:"preserve_version"`
-}
-
 // Object is one current object as a listing or a HEAD shows it.
 type Object struct {
 	Key          string

@@ -1,0 +1,50 @@
+package storage
+
+// Capabilities is what a probe found a storage to offer; the JSON is that of the
+// cluster's status. What can't be asked without writing comes from the table of providers.
+type Capabilities struct {
+	// Provider is the row of the table it goes by; "S3" is any that is not known.
+	Provider        string `json:"provider"`
+	Versioning      bool   `json:"versioning"`
+	Notifications   bool   `json:"notifications"`
+	Tags            bool   `json:"tags"`
+	ConditionalPut  bool   `json:"conditional_put"`
+	PreserveVersion bool   `json:"preserve_version"`
+	// ConditionalDelete: DeleteObject honours If-Match.
+	ConditionalDelete bool `json:"conditional_delete"`
+	// Checksums: it checks and keeps the checksums of S3's x-amz-checksum headers.
+	Checksums bool `json:"checksums"`
+	// SortedList: listings come in the order of keys, without which nothing can be
+	// compared.
+	SortedList bool            `json:"sorted_list"`
+	Multipart  MultipartLimits `json:"multipart"`
+}
+
+// MultipartLimits are those of a storage's multipart uploads; sizes in bytes.
+type MultipartLimits struct {
+	MaxParts int   `json:"max_parts"`
+	MinPart  int64 `json:"min_part"` // of all parts but the last
+	MaxPart  int64 `json:"max_part"`
+}
+
+// s3Multipart are the limits of S3 itself (S3 User Guide, "Amazon S3 multipart upload
+// limits"), which all providers in the table share.
+var s3Multipart = MultipartLimits{MaxParts: maxParts, MinPart: minPart, MaxPart: maxSingle}
+
+// Losses names what objects of one storage have and their copies at another can't keep, as
+// the subject of "... are not kept". Versioned says whether the bucket they come from keeps
+// versions. The content is always kept, and so are the headers and metadata that S3 keeps.
+func Losses(from, to Capabilities, versioned bool) []string {
+	losses := []string{}
+	add := func(lost bool, what string) {
+		if lost {
+			losses = append(losses, what)
+		}
+	}
+	preserved := from.PreserveVersion && to.PreserveVersion
+	add(from.Tags && !to.Tags, "tags")
+	add(versioned && !preserved, "version IDs")
+	add(versioned && !to.Versioning, "older versions")
+	add(!preserved, "modification times")
+	return losses
+}
