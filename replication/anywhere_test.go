@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -186,4 +187,184 @@ func TestAnywhereWithAnotherS3(t *testing.T) {
 			t.Errorf("version %q is nowhere: %v", v, versions)
 		}
 	}
+}
+
+// TestAnywhereHubDown: while the primary's storage can't be reached, the others exchange
+// what they are told, and it catches up when it is back.
+func TestAnywhereHubDown(t *testing.T) {
+	w := newWorld(t, Settings{}, nil)
+	proxy := testenv.StartProxy(t, minioA.server(t).Endpoint)
+	w.clusterAt("c1", minioA.server(t), proxy.Endpoint())
+	w.cluster("c2", minioB.server(t))
+	w.cluster("c3", minioC.server(t))
+	w.anywherePolicy("all", "c1", "c2", "c3")
+	w.bucket("bkt", "all", "c1")
+	w.awaitOK("bkt", "c1", "c2", "c3")
+	w.feedsLive("c1", "c2", "c3")
+	w.must(proxy.Refuse(true))
+	w.put("c2", "bkt", "k", "one")
+	w.awaitContent("bkt", "k", "one", "c2", "c3")
+	w.put("c3", "bkt", "k", "two")
+	w.awaitContent("bkt", "k", "two", "c2", "c3")
+	w.put("c1", "bkt", "late", "written while nobody could ask")
+	w.must(proxy.Refuse(false))
+	w.awaitContent("bkt", "k", "two", "c1")
+	w.awaitContent("bkt", "late", "written while nobody could ask", "c1", "c2", "c3")
+	w.awaitIdle("bkt")
+}
+
+// TestAnywhereLosersOutliveTheirCopy: a copy that leaves takes no version along that is
+// nowhere else: writes that lost, deleted objects, the last write that nobody has yet.
+func TestAnywhereLosersOutliveTheirCopy(t *testing.T) {
+	for _, leaving := range []struct {
+		name string
+		lazy
+	}{{"minio", minioC}, {"versitygw", versA}} {
+		t.Run(leaving.name, func(t *testing.T) {
+			w, all := anywhereWorld(t, Settings{DrainTimeout: 1}, minioA, minioB, leaving.lazy)
+			w.feedsLive("c1", "c2")
+			w.put("c3", "bkt", "deleted", "of a deleted object")
+			w.put("c3", "bkt", "k", "first, at c3")
+			w.awaitContent("bkt", "k", "first, at c3", all...)
+			w.awaitContent("bkt", "deleted", "of a deleted object", all...)
+			w.eng.Pause(t.Context())
+			w.put("c3", "bkt", "k", "lost, at c3")
+			awaitNextSeconds(1) // versitygw tells whole seconds
+			w.put("c1", "bkt", "k", "won, at c1")
+			w.put("c3", "bkt", "last", "nobody has it yet")
+			w.del("c3", "bkt", "deleted")
+			w.must(w.eng.Resume(t.Context()))
+			w.anywherePolicy("all", "c1", "c2")
+			w.awaitOK("bkt", "c1", "c2")
+			if there := w.contents("c3", "bkt"); len(there) > 0 {
+				t.Errorf("c3 still has %v", there)
+			}
+			w.awaitContent("bkt", "k", "won, at c1", "c1", "c2")
+			w.awaitContent("bkt", "last", "nobody has it yet", "c1", "c2")
+			w.awaitContent("bkt", "deleted", "", "c1", "c2")
+			for key, bodies := range map[string][]string{
+				"k": {"first, at c3", "lost, at c3", "won, at c1"}, "deleted": {"of a deleted object"},
+			} {
+				found := w.versionsEverywhere("bkt", key, "c1", "c2")
+				for _, b := range bodies {
+					if !found[b] {
+						t.Errorf("%s: %q is nowhere any more: %v", key, b, found)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestAnywhereCopyStaysForItsVersions: where no storage that remains can take a version that
+// lost, its copy stays, and the bucket says why.
+func TestAnywhereCopyStaysForItsVersions(t *testing.T) {
+	w, _ := anywhereWorld(t, Settings{DrainTimeout: 1}, versA, minioA)
+	w.eng.Pause(t.Context())
+	w.put("c2", "bkt", "k", "lost")
+	awaitNextSeconds(1)
+	w.put("c1", "bkt", "k", "won")
+	w.must(w.eng.Resume(t.Context()))
+	w.awaitContent("bkt", "k", "won", "c2")
+	w.anywherePolicy("all", "c1")
+	w.awaitStuck("bkt", errOnlyThere.Error(), "c2")
+	if found := w.versionsEverywhere("bkt", "k", "c2"); !found["lost"] {
+		t.Errorf("the loser has gone: %v", found)
+	}
+}
+
+// TestWritesPrimaryToAnywhereAndBack: what was in conflict is decided by who wrote last;
+// back, everything is brought together first, and what is written at a copy from then on is
+// somebody else's.
+func TestWritesPrimaryToAnywhereAndBack(t *testing.T) {
+	w := newWorld(t, Settings{}, nil)
+	w.cluster("c1", minioA.server(t))
+	w.cluster("c2", minioB.server(t))
+	w.policy("all", 2, "c1", "c2")
+	w.bucket("bkt", "all", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+	w.feedsLive("c1", "c2")
+	w.put("c1", "bkt", "k", "by c1")
+	w.awaitContent("bkt", "k", "by c1", "c2")
+	w.put("c2", "bkt", "k", "by c2")
+	w.await("a conflict", func() bool { return w.status("bkt").State == control.BucketConflict })
+
+	w.anywherePolicy("all", "c1", "c2")
+	w.put("c1", "bkt", "new", "one")
+	w.awaitContent("bkt", "new", "one", "c1", "c2")
+	w.put("c2", "bkt", "new", "two")
+	w.awaitContent("bkt", "new", "two", "c1", "c2")
+	w.awaitOK("bkt", "c1", "c2")
+	w.awaitSame("bkt", "c1", "c2")
+
+	w.eng.Pause(t.Context())
+	w.put("c2", "bkt", "late", "written before the change")
+	awaitNextSeconds(2)
+	w.policy("all", 2, "c1", "c2")
+	w.must(w.eng.Resume(t.Context()))
+	w.awaitContent("bkt", "late", "written before the change", "c1")
+	w.await("only the primary is written", func() bool {
+		a, _ := w.copyRow("bkt", "", "c1")
+		b, _ := w.copyRow("bkt", "", "c2")
+		return !a.Anywhere && !b.Anywhere
+	})
+	w.awaitOK("bkt", "c1", "c2")
+	w.put("c1", "bkt", "late", "FaDO may replace what it has seen")
+	w.awaitContent("bkt", "late", "FaDO may replace what it has seen", "c2")
+	w.put("c2", "bkt", "late", "not this")
+	w.await("a conflict", func() bool { return w.status("bkt").State == control.BucketConflict })
+	w.awaitContent("bkt", "late", "not this", "c2")
+	w.awaitContent("bkt", "late", "FaDO may replace what it has seen", "c1")
+}
+
+// TestAnywhereResidency: what is written where a rule forbids it stays there, and nothing is
+// written to a cluster that the policy does not allow.
+func TestAnywhereResidency(t *testing.T) {
+	w := newWorld(t, Settings{}, nil)
+	w.cluster("c1", minioA.server(t))
+	w.cluster("c2", minioB.server(t))
+	w.cluster("c3", minioC.server(t))
+	w.anywherePolicy("all", "c1", "c2", "c3")
+	w.anywherePolicy("two", "c1", "c2")
+	w.bucket("bkt", "all", "c1", catalog.PrefixRule{Prefix: "p/", Policy: "two"})
+	w.await("synced", func() bool { return w.status("bkt").State == control.BucketOK })
+	w.feedsLive("c1", "c2", "c3")
+	w.put("c2", "bkt", "p/k", "personal")
+	w.put("c3", "bkt", "p/own", "somebody's")
+	w.put("c2", "bkt", "k", "for all")
+	w.awaitContent("bkt", "p/k", "personal", "c1")
+	w.awaitContent("bkt", "k", "for all", "c1", "c3")
+	w.awaitIdle("bkt")
+	if got, ok := w.get("c3", "bkt", "p/k"); ok {
+		t.Errorf("c3 has %q", got)
+	}
+	if got, ok := w.get("c1", "bkt", "p/own"); ok {
+		t.Errorf("c1 has %q", got)
+	}
+}
+
+// TestAnywhereBreaker: a storm of deletes at one copy is held at the others; refused, the
+// objects come back where they were deleted, as the last write.
+func TestAnywhereBreaker(t *testing.T) {
+	w, all := anywhereWorld(t, Settings{MaxDeletes: MaxDeletes{Objects: 2}}, minioA, minioB)
+	w.feedsLive(all...)
+	for i := range 5 {
+		w.put("c1", "bkt", fmt.Sprint("k", i), "content")
+	}
+	w.awaitSame("bkt", all...)
+	w.awaitIdle("bkt")
+	for i := range 5 {
+		w.del("c2", "bkt", fmt.Sprint("k", i))
+	}
+	w.await("three deletes are held", func() bool { return w.heldDeletes("bkt") == 3 })
+	if n := len(w.contents("c1", "bkt")); n != 3 {
+		t.Errorf("c1 has %d objects, want 3", n)
+	}
+	n, err := w.eng.RejectDeletes(t.Context(), "bkt")
+	if w.must(err); n != 3 {
+		t.Errorf("%d deletes were rejected, want 3", n)
+	}
+	w.await("three objects are back", func() bool { return len(w.contents("c2", "bkt")) == 3 })
+	w.awaitSame("bkt", all...)
+	w.awaitIdle("bkt")
 }
