@@ -234,8 +234,14 @@ func (m *meeting) judge(all []*side) error {
 
 // decide acts on what the storages showed.
 func (m *meeting) decide(ctx context.Context) (verdict, error) {
+	anew := false
 	if storage.SameState(m.mine.now, m.winner.now) && (m.mine.now.Exists() || !m.winner.now.Exists()) {
-		return inStep, nil
+		if anew = m.isDamaged(); !anew {
+			return inStep, nil
+		}
+		if m.winner = m.twin(); m.winner == nil {
+			return 0, fmt.Errorf("%w in %s, and no other cluster that can be asked shows this version", errDamaged, m.cluster)
+		}
 	}
 	if !m.mine.now.Exists() && m.winner.now.Deleted {
 		if m.winner.now.Written.IsZero() {
@@ -245,7 +251,7 @@ func (m *meeting) decide(ctx context.Context) (verdict, error) {
 			return inStep, err // a marker there would tell nothing
 		}
 	}
-	op := &operation{bucket: m.bucket, key: m.key, to: m.cluster, from: m.winner.name, total: m.winner.now.Size}
+	op := &operation{bucket: m.bucket, key: m.key, to: m.cluster, from: m.winner.name, total: m.winner.now.Size, anew: anew}
 	opCtx, leave, err := m.gate.enter(ctx, op)
 	if err != nil {
 		return 0, err
@@ -259,6 +265,23 @@ func (m *meeting) decide(ctx context.Context) (verdict, error) {
 		err = fmt.Errorf("aborted: %w", cause)
 	}
 	return v, err
+}
+
+// isDamaged says whether what stands here was found to have other bytes than it should.
+func (m *meeting) isDamaged() bool {
+	return m.mine.now.ETag != "" && (m.damaged || m.rotten.is(m.objectRef, m.mine.now.Object))
+}
+
+// twin returns another cluster that shows the version that stands here, undamaged as far as
+// is known.
+func (m *meeting) twin() *side {
+	for _, s := range m.sides {
+		ref := objectRef{m.bucket, m.key, s.name}
+		if s != m.mine && storage.CompareVersions(s.now, m.mine.now) == 0 && !m.rotten.is(ref, s.now.Object) {
+			return s
+		}
+	}
+	return nil
 }
 
 func (m *meeting) act(ctx context.Context, op *operation) (verdict, error) {
@@ -277,6 +300,9 @@ func (m *meeting) act(ctx context.Context, op *operation) (verdict, error) {
 	if err != nil {
 		return 0, err
 	}
+	if op.anew {
+		m.rotten.drop(m.objectRef)
+	}
 	d := delta{0, n - m.mine.now.Size}
 	if cond.Absent {
 		d.objects = 1
@@ -291,7 +317,7 @@ func (m *meeting) act(ctx context.Context, op *operation) (verdict, error) {
 // cover puts a copy of the delete marker that won over what stands here.
 func (m *meeting) cover(ctx context.Context) (verdict, error) {
 	hides := m.mine.now.ETag != ""
-	if hides && !m.breakers.take(m.id(), m.row, m.conf().MaxDeletes) {
+	if hides && !m.takeDelete(ctx, m.id(), m.row) {
 		m.tripBreaker(ctx, m.id())
 		return 0, errHeld
 	}

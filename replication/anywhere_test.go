@@ -368,3 +368,22 @@ func TestAnywhereBreaker(t *testing.T) {
 	w.awaitSame("bkt", all...)
 	w.awaitIdle("bkt")
 }
+
+// TestAnywhereDamagedCopyIsRewritten: bytes that rotted are replaced from another copy of the
+// version, which stays the same one in the order.
+func TestAnywhereDamagedCopyIsRewritten(t *testing.T) {
+	w, all := anywhereWorld(t, Settings{}, minioA, minioB)
+	w.put("c1", "bkt", "k", "content")
+	w.awaitContent("bkt", "k", "content", all...)
+	w.awaitIdle("bkt")
+	for _, c := range all { // the original's home as well
+		ref := objectRef{"bkt", "k", c}
+		if v, err := w.eng.settle(t.Context(), task{objectRef: ref, size: 7, damaged: true}); err != nil || v != copied {
+			t.Fatalf("%s: %v, %v", c, v, err)
+		}
+		if v, err := w.eng.settle(t.Context(), task{objectRef: ref, size: 7}); err != nil || v != inStep {
+			t.Fatalf("%s afterwards: %v, %v", c, v, err)
+		}
+	}
+	w.awaitContent("bkt", "k", "content", all...)
+}

@@ -22,7 +22,11 @@
 // ended. Operations on one key in one cluster are one at a time ([keyLocks]), and
 // every write is conditional on what was seen.
 //
-// What lies in a copy is FaDO's to replace or remove ([state.Copy] holds the facts,
+// Where a policy says writes anywhere, every copy is written and the bucket keeps versions
+// at each: whatever wins is put on top, so that nothing is destroyed whoever wrote what is
+// there. [storage.CompareVersions] says who wins; the same wherever it is asked.
+//
+// Elsewhere, what lies in a copy is FaDO's to replace or remove ([state.Copy] holds the facts,
 // custody judges) only if it was compared with the primary in this copy's life, or the
 // physical bucket was made by FaDO, and then only if it carries FaDO's mark or is older
 // than OwnedUntil. Everything else is somebody else's: it is held as a conflict and left
