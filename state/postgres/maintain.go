@@ -27,7 +27,9 @@ func (s *Store) maintain() {
 		case <-s.done.Done():
 			return
 		case <-bury.C:
-			err = s.read(s.done, "looking for instances that are gone", s.bury)
+			if !s.frozen.Load() {
+				err = s.read(s.done, "looking for instances that are gone", s.bury)
+			}
 		case <-fold.C:
 			err = s.fold(s.done)
 		}

@@ -217,6 +217,10 @@ func (l *lease) keep() {
 		case <-next.C:
 		}
 		wait := every
+		if l.s.frozen.Load() {
+			next.Reset(10 * time.Millisecond)
+			continue
+		}
 		gone, err := l.renew(&conn)
 		if gone || l.over() {
 			return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
@@ -62,6 +63,22 @@ func emptied(t testing.TB, dsn string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestShared(t *testing.T) {
+	dsn := testenv.PostgresDatabase(t)
+	short := func(o *Options) { o.Lease = 3 * time.Second }
+	statetest.RunShared(t, func(t *testing.T) statetest.SharedFixture {
+		emptied(t, dsn)
+		return statetest.SharedFixture{
+			A: openAt(t, dsn, short), B: openAt(t, dsn, short),
+			Deafen: func(s state.Shared, on bool) { s.(*Store).watch.deaf.Store(on) },
+			Suspend: func(s state.Shared) func() {
+				s.(*Store).frozen.Store(true)
+				return func() { s.(*Store).frozen.Store(false) }
+			},
+		}
+	})
 }
 
 func TestConformance(t *testing.T) {

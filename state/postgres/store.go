@@ -104,6 +104,7 @@ type Store struct {
 	seal   atomic.Pointer[seal] // set once the schema is ready
 	watch  watchers
 
+	frozen atomic.Bool // for tests: the process stands still
 	leases leases
 	looks  looks
 	closed atomic.Bool
