@@ -114,7 +114,10 @@ func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 		commit = "on"
 	}
 	conn.PgConn().CustomData()[commitKey] = commit
-	return nil
+	if !s.schema.open.Load() {
+		return nil
+	}
+	return s.skipLost(ctx, conn, commit)
 }
 
 // millis is a setting's form of a duration.

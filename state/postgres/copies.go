@@ -139,7 +139,9 @@ func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, erro
 func (a *copyArrays) save(ctx context.Context, tx pgx.Tx) (map[stored.CopyKey]bool, error) {
 	saved := make(map[stored.CopyKey]bool)
 	var log stored.ChangeLog
+	// Durable, because readers go on after its Seq, which a crash must not give again.
 	var b pgx.Batch
+	b.Queue("SELECT set_config('synchronous_commit', $1, true)", commitOf(tx.Conn()))
 	b.Queue("SELECT FROM fado.counters FOR UPDATE")
 	b.Queue(saveCopies, a.bucket, a.prefix, a.cluster, a.state, a.flags, a.cursor, a.objects, a.bytes, a.error,
 		a.verified, a.scan, a.ownedUntil, a.drainSince).Query(func(rows pgx.Rows) error {

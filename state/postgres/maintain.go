@@ -63,13 +63,13 @@ func (s *Store) fold(ctx context.Context) error {
 
 // queueFolds makes one row of the rows of each copy that has loose ones.
 func queueFolds(b *pgx.Batch) {
-	b.Queue(`WITH some AS (SELECT DISTINCT bucket, cluster FROM fado.backlog WHERE NOT folded LIMIT $1),
-		gone AS (DELETE FROM fado.backlog b USING some WHERE b.bucket = some.bucket AND b.cluster = some.cluster RETURNING b.*)
+	b.Queue(`WITH loose AS (SELECT DISTINCT bucket, cluster FROM fado.backlog WHERE NOT folded LIMIT $1),
+		gone AS (DELETE FROM fado.backlog b USING loose WHERE b.bucket = loose.bucket AND b.cluster = loose.cluster RETURNING b.*)
 		INSERT INTO fado.backlog (bucket, cluster, objects, bytes, held_deletes, conflicts, failing, folded)
 		SELECT bucket, cluster, sum(objects), sum(bytes), sum(held_deletes), sum(conflicts), sum(failing), true
 		FROM gone GROUP BY bucket, cluster HAVING sum(objects) <> 0`, foldPairs)
-	b.Queue(`WITH some AS (SELECT DISTINCT cluster FROM fado.pulled_sums WHERE NOT folded LIMIT $1),
-		gone AS (DELETE FROM fado.pulled_sums p USING some WHERE p.cluster = some.cluster RETURNING p.*)
+	b.Queue(`WITH loose AS (SELECT DISTINCT cluster FROM fado.pulled_sums WHERE NOT folded LIMIT $1),
+		gone AS (DELETE FROM fado.pulled_sums p USING loose WHERE p.cluster = loose.cluster RETURNING p.*)
 		INSERT INTO fado.pulled_sums (cluster, bytes, objects, folded)
 		SELECT cluster, sum(bytes), sum(objects), true FROM gone GROUP BY cluster HAVING sum(objects) <> 0`, foldPairs)
 }

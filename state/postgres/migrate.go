@@ -20,10 +20,11 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// Advisory locks of FaDO in a database: the first number is "FaDO" in ASCII. Number 1
-// orders the log of objects, and is taken in the migrations.
+// Advisory locks of FaDO in a database: the first number is "FaDO" in ASCII. The one that
+// orders the log of objects is taken by fado.order_objects, too.
 const (
 	lockSpace     = 1180779599
+	lockObjects   = 1
 	lockMigration = 2
 	lockFold      = 3
 )
@@ -87,7 +88,7 @@ func (s *Store) prepare(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	s.seal.Store(&now)
-	return nil
+	return s.skipLost(ctx, tx, commitOf(tx.Conn())) // for this connection, which came before the schema
 }
 
 // schemaVersion reads the version of the schema, 0 where there is none.

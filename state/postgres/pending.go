@@ -76,7 +76,8 @@ const addPending = `INSERT INTO fado.pending AS p (bucket, key, cluster, gen, si
 		background = p.background AND excluded.background, claimed_by = '', claim_until = 0
 	RETURNING p.bucket, p.key, p.cluster, p.gen`
 
-// AddPending implements state.Store.
+// AddPending implements state.Store. Where the database crashes before the rows are on
+// disk, an error leaves them there or not: added again they are the same.
 func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
 	if len(rows) == 0 {
 		return nil, nil
@@ -104,7 +105,10 @@ func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64,
 			}
 			return r.Err()
 		})
-		return q.SendBatch(ctx, &b).Close()
+		if err := q.SendBatch(ctx, &b).Close(); err != nil {
+			return err
+		}
+		return flush(ctx, q.(pooled).Conn())
 	})
 	if err != nil {
 		return nil, err

@@ -64,7 +64,10 @@ func (s *Store) PutPulled(ctx context.Context, rows ...state.Pulled) error {
 				WITH ORDINALITY AS n (bucket, key, cluster, size, etag, used_at, until, ord) ORDER BY n.ord
 			ON CONFLICT (bucket, key, cluster) DO UPDATE SET size = excluded.size, etag = excluded.etag, used_at = excluded.used_at, until = excluded.until`,
 			a.bucket, a.key, a.cluster, a.size, a.etag, a.used, a.until)
-		return err
+		if err != nil {
+			return err
+		}
+		return flush(ctx, q.(pooled).Conn())
 	})
 	if err == nil {
 		s.watch.wake()

@@ -17,8 +17,9 @@
 // NOTIFY) only make things fast: whoever missed one finds the change by its number, with
 // a poll every half second.
 //
-// The catalogue is synced to disk with every change; progress is not (synchronous_commit
-// is off), as the contract of [state.Store] allows.
+// What instances go by is on disk when a call returns: the catalogue, the copies, and
+// pending and pulled rows that were added. Other progress is not waited for
+// (synchronous_commit is off), as the contract of [state.Store] allows.
 //
 // It works through a pooler that keeps a session for as long as the client keeps its
 // connection (pgbouncer: pool_mode = session). Transaction and statement mode can't work:
