@@ -29,7 +29,7 @@ const (
 )
 
 // UploadNote is where the caller keeps the one upload under way of an object at a
-// destination. The text is this package's. Its methods are called one at a time.
+// destination. The text is this package's. Its methods are safe for concurrent use.
 type UploadNote interface {
 	// Load returns what was saved last; "" if there is nothing.
 	Load(ctx context.Context) (string, error)

@@ -1,0 +1,62 @@
+package replication
+
+import (
+	"fmt"
+	"iter"
+	"runtime"
+	"testing"
+
+	"github.com/fado-project/fado/storage"
+)
+
+// What a walk holds does not grow with the listings it merges, nor with how many objects
+// are done out of order.
+func TestWalkMemoryIsBounded(t *testing.T) {
+	const n = 1_000_000
+	listing := func() iter.Seq2[storage.Object, error] {
+		return func(yield func(storage.Object, error) bool) {
+			for i := range n {
+				if !yield(storage.Object{Key: fmt.Sprintf("directory/object-%012d", i), ETag: fmt.Sprintf("%032x", i), Size: 4 << 10}, nil) {
+					return
+				}
+			}
+		}
+	}
+	live := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	track := newTracker("", 0, 0)
+	before, most, count := live(), int64(0), 0
+	var late []func()
+	for p, err := range merge(t.Context(), listing(), listing(), "a", "b") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if count++; count%1000 == 0 {
+			late = append(late, track.begin(p.key, 1, p.src.Size))
+		} else {
+			track.pass(p.key, 1, p.src.Size)
+		}
+		if len(late) == 32 { // as many as are worked on at a time, the newest done first
+			for i := len(late) - 1; i >= 0; i-- {
+				late[i]()
+			}
+			late = late[:0]
+		}
+		if count%(n/10) == 0 {
+			most = max(most, live()-before)
+		}
+	}
+	for _, done := range late {
+		done()
+	}
+	if low, objects, _ := track.mark(); objects != n || low != fmt.Sprintf("directory/object-%012d", n-1) || !track.idle() {
+		t.Errorf("%d objects are done, up to %s", objects, low)
+	}
+	if most > 8<<20 {
+		t.Errorf("the heap grew by %d KiB over %d keys", most>>10, n)
+	}
+}
