@@ -42,6 +42,7 @@ type catalogue interface {
 type engine interface {
 	resolver
 	verifier
+	DrainStatus(ctx context.Context, cluster string) (*replication.DrainStatus, error)
 	Status(ctx context.Context) (replication.Status, error)
 	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
 	RetryFailures(ctx context.Context) (int, error)

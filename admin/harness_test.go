@@ -90,6 +90,10 @@ func (e *fakeEngine) Verification(_ context.Context, bucket string) (replication
 	return v, e.note("verification " + bucket)
 }
 
+func (e *fakeEngine) DrainStatus(context.Context, string) (*replication.DrainStatus, error) {
+	return &replication.DrainStatus{State: "draining", Buckets: 1, Objects: 2, Bytes: 3}, e.err
+}
+
 func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {
 	if st, ok := e.storages[cluster]; ok {
 		return st

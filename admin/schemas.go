@@ -45,6 +45,7 @@ func enum[T ~string](values ...T) object {
 // stateNames lists the values of plain strings that have few, by type and JSON name.
 var stateNames = map[string][]string{
 	"BucketStatus.state":    {control.BucketOK, control.BucketSyncing, control.BucketStuck, control.BucketConflict},
+	"DrainStatus.state":     {"draining", "done"},
 	"CopyStatus.role":       {"primary", "copy"},
 	"Verification.state":    {"never", "waiting", "running", "repairing", "done", "failed"},
 	"Mismatch.state":        {"repairing", "repaired", "unrepairable"},

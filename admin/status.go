@@ -74,8 +74,11 @@ func (c *call) degraded(snap *catalog.Snapshot) (why []string) {
 		if cl.Storage == nil {
 			return true
 		}
-		if st := c.engine.StorageStatus(cl.Name); st.State == catalog.StorageDown.String() {
+		switch st := c.engine.StorageStatus(cl.Name); {
+		case st.State == catalog.StorageDown.String():
 			why = append(why, fmt.Sprintf("the storage of %s is down: %s", cl.Name, st.Error))
+		case st.Full:
+			why = append(why, fmt.Sprintf("the storage of %s is full", cl.Name))
 		}
 		return true
 	})

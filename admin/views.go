@@ -44,6 +44,8 @@ type ClusterStatus struct {
 	// Storage is null for a cluster without one.
 	Storage   *replication.StorageStatus `json:"storage"`
 	Functions []FunctionStatus           `json:"functions"`
+	// Drain tells how far a cluster that drains has come; left out for others.
+	Drain *replication.DrainStatus `json:"drain,omitempty"`
 }
 
 // FunctionStatus is what is known of one function endpoint.
@@ -147,6 +149,10 @@ func (c *call) clusterStatuses() func(*catalog.Cluster) *ClusterStatus {
 		if cl.Storage != nil {
 			storage := c.engine.StorageStatus(cl.Name)
 			st.Storage = &storage
+		}
+		if cl.Drain {
+			// What the store can't tell now is left out.
+			st.Drain, _ = c.engine.DrainStatus(c.r.Context(), cl.Name)
 		}
 		return st
 	}

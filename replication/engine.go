@@ -111,6 +111,7 @@ type Tuning struct {
 	LookTimeout  time.Duration // for finding where a bucket exists already
 	RetryBase    time.Duration // first delay after a failed attempt
 	RetryMax     time.Duration // longest delay between attempts
+	FullProbe    time.Duration // between attempts to write to a storage that is full
 	Lease        time.Duration // of a claimed row
 	PlanEvery    time.Duration // between full passes of the planner
 	SaveEvery    time.Duration // between saves of a walk's cursor
@@ -134,6 +135,7 @@ func (t Tuning) withDefaults() Tuning {
 	set(&t.LookTimeout, 10*time.Second)
 	set(&t.RetryBase, 500*time.Millisecond)
 	set(&t.RetryMax, 5*time.Minute)
+	set(&t.FullProbe, 30*time.Second)
 	set(&t.Lease, time.Minute)
 	set(&t.PlanEvery, 5*time.Minute)
 	set(&t.SaveEvery, time.Second)
@@ -170,6 +172,7 @@ type Engine struct {
 	given    *recent // what FaDO copied lately, by where from and to
 	seen     *recent // what events said lately
 	facts    *bucketFacts
+	draining drains
 	rotten   damages // what verification found to be damaged
 
 	life sync.Mutex // orders Start, Reconfigure and Stop
@@ -295,7 +298,7 @@ func (e *Engine) launch() {
 		e.loadPaused(r.ctx)
 		loops = append(loops, r.jobs.loop, r.sweeper.loop, r.purger.lead, r.feeds, r.noticeLoop,
 			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange, r.sweepUploads, r.findFacts, r.verifier.loop, r.verifier.lead,
-			r.pullLoop, r.keepPulled)
+			r.pullLoop, r.keepPulled, r.watchDrains)
 		r.spawn(func() { r.sites.watch(r) })
 	}
 	for _, loop := range loops {

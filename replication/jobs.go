@@ -290,6 +290,9 @@ func (j *jobs) outcome(jb *job, err error) {
 		j.planner.later(jb.bucket, 300*time.Millisecond)
 	case errors.Is(err, control.ErrNotFound):
 		j.planner.touch(jb.bucket)
+	case errors.Is(err, storage.ErrFull):
+		j.ctl.SetIssue(jb.bucket, source, jb.cluster+" is full")
+		j.planner.later(jb.bucket, jitter(j.tune.FullProbe))
 	case errors.Is(err, errDown):
 		// The storage's return wakes the planner; this is for the case that it was back
 		// before the job ended.

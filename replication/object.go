@@ -323,6 +323,9 @@ func (e *Engine) transferAs(ctx context.Context, op *operation, src, dst *site, 
 	e.own.note(note.objectRef, obj)
 	began := time.Now()
 	var waited atomic.Int64 // for bandwidth
+	if err := dst.space.admit(e.now(), e.tune.FullProbe); err != nil {
+		return 0, fullError(dst, err)
+	}
 	opts.Anew = op.anew
 	opts.Progress = func(n int64) {
 		op.done.Add(n)
@@ -338,6 +341,10 @@ func (e *Engine) transferAs(ctx context.Context, op *operation, src, dst *site, 
 	got, err := e.copyOne(ctx, src.client, dst.client, bucket, obj, opts)
 	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
 		err = fmt.Errorf("no byte moved in %s: %w: %w", e.tune.StallTimeout, errStalled, storage.ErrUnavailable)
+	}
+	e.wrote(dst, err)
+	if errors.Is(err, storage.ErrFull) && storage.At(err) == dst.name {
+		err = fullError(dst, err)
 	}
 	if storage.At(err) == src.name {
 		e.observed(src, err)

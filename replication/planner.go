@@ -441,10 +441,24 @@ func (p *planner) marked(bucket string) bool {
 func (p *planner) mayWrite(snap *catalog.Snapshot, bucket string, c catalog.Copy, primary string) bool {
 	for _, rule := range snap.Rules(bucket) {
 		if rule.Prefix == c.Prefix {
-			return snap.AllowsPolicy(rule.Policy, c.Cluster) && p.reachable(primary, c.Cluster)
+			return snap.AllowsPolicy(rule.Policy, c.Cluster) && p.reachable(primary, c.Cluster) && p.hasSpace(bucket, c.Cluster)
 		}
 	}
 	return false
+}
+
+// hasSpace says whether something may be written to a cluster now; if not, the bucket is
+// looked at again when it may.
+func (p *planner) hasSpace(bucket, cluster string) bool {
+	s := p.sites.get(cluster)
+	if s == nil {
+		return false
+	}
+	d, waits := s.space.waits(p.now())
+	if waits {
+		p.later(bucket, d)
+	}
+	return !waits
 }
 
 // reachable says whether all of the clusters' storages are up.

@@ -26,9 +26,10 @@ type site struct {
 	client  storage.Storage // nil while it can't be opened
 	limiter *rate.Limiter   // bytes read and written here; nil: unlimited
 
-	kick chan struct{} // asks for a ping now
-	feed feedState
-	ears atomic.Bool // this instance is the one that listens, or tries to
+	kick  chan struct{} // asks for a ping now
+	feed  feedState
+	space fullness
+	ears  atomic.Bool // this instance is the one that listens, or tries to
 
 	lastOK atomic.Int64 // unix nanoseconds of the last answer that was a proof of life
 	fails  atomic.Int32 // requests in a row that found it unavailable
@@ -412,6 +413,12 @@ func (e *Engine) StorageStatus(cluster string) StorageStatus {
 	s.mu.Lock()
 	st.State, st.Error, st.Capabilities = s.cond.String(), s.reason, s.caps
 	s.mu.Unlock()
+	if why, _ := s.space.full(); why != "" {
+		st.Full = true
+		if st.Error == "" {
+			st.Error = why
+		}
+	}
 	live, _, why := s.feed.get()
 	if st.Feed = "listening"; !live {
 		st.Feed = "scanning"

@@ -75,6 +75,9 @@ type StorageStatus struct {
 	Error        string               `json:"error"`
 	Capabilities storage.Capabilities `json:"capabilities"`
 	UsedBytes    int64                `json:"used_bytes"`
+	// Full: the storage has no space left. What has to be written there waits, while one
+	// object at a time probes it.
+	Full bool `json:"full,omitempty"`
 	// Feed says how changes made directly at the storage are noticed: "listening", or
 	// "scanning: " and why.
 	Feed string `json:"feed"`
@@ -266,7 +269,7 @@ func (e *Engine) currentIn(snap *catalog.Snapshot, copies []catalog.Copy, bucket
 // How often counts are written, and used bytes summed.
 const (
 	flushEvery = 2 * time.Second
-	usedEvery  = 30 * time.Second
+	usedEvery  = 5 * time.Second
 )
 
 // keepCounts writes the sizes of copies that single objects changed, and sums the used

@@ -299,7 +299,7 @@ func (b *bulk) object(ctx context.Context, t task) bool {
 	case errors.Is(err, errNoCopy), errors.Is(err, errLeaving), errors.Is(err, errMoving), errors.Is(err, errForbidden):
 		b.abort(errStateChanged)
 		return false
-	case errors.Is(err, errDown), errors.Is(err, errNoSource):
+	case errors.Is(err, errDown), errors.Is(err, errNoSource), errors.Is(err, storage.ErrFull):
 		b.abort(err)
 		return false
 	case !errors.Is(err, errConflict) && b.unlucky.Add(1) > maxUnlucky:

@@ -155,6 +155,10 @@ func keyOf(p state.Pending) state.PendingKey {
 
 // work brings one row's object in step and notes the outcome.
 func (w *workers) work(ctx context.Context, row state.Pending) {
+	if err := w.waitsForSpace(row); err != nil {
+		w.failed(ctx, row, err)
+		return
+	}
 	kind := classLive
 	if row.Background {
 		kind = classBulk
@@ -232,6 +236,12 @@ func (w *workers) failed(ctx context.Context, row state.Pending, err error) {
 		row.NextAttempt = now.Add(jitter(w.tune.RetryMax / 10))
 	case errors.Is(err, errForbidden):
 		row.NextAttempt = now.Add(jitter(2 * time.Second))
+	case errors.Is(err, errFullWait):
+		row.Attempts = max(row.Attempts, 1)
+		row.NextAttempt = now.Add(jitter(w.tune.RetryMax))
+	case errors.Is(err, storage.ErrFull):
+		row.Attempts++
+		row.NextAttempt = now.Add(jitter(w.tune.FullProbe))
 	case errors.Is(err, errDown):
 		// It becomes due when the storage is up again. Counting one attempt shows it
 		// among the failing objects; counting more would only delay it.
@@ -244,7 +254,7 @@ func (w *workers) failed(ctx context.Context, row state.Pending, err error) {
 	if errors.Is(err, errNoSource) {
 		w.sourceMissing(row.Bucket, err)
 	}
-	if row.Attempts > 0 || row.Hold != state.HoldNone {
+	if (row.Attempts > 0 || row.Hold != state.HoldNone) && !errors.Is(err, errFullWait) {
 		w.metrics.Failed(row.Cluster, kind)
 		task{objectRef: objectRef{row.Bucket, row.Key, row.Cluster}}.emitTo(w.ctl.Events(), "failed", "", 0, row.Error)
 		w.log.Debug("an object is not in step yet", zap.String("bucket", row.Bucket), zap.String("key", row.Key),
