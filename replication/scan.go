@@ -228,6 +228,9 @@ func (s *scan) judge(p pair, verdict storage.Comparison, conflict bool) {
 		s.inStep++
 		s.mu.Unlock()
 	case verdict == storage.Equal, conflict && p.dst == nil, s.anywhere:
+		if verdict != storage.Equal && !conflict {
+			s.watch.differs(s.id.cluster, p)
+		}
 		s.differs(p.key, sizeOf(p.src), false)
 	case conflict:
 		// still different

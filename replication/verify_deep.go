@@ -240,6 +240,9 @@ func (d *deep) judge(ctx context.Context, src *reading, copies []*reading) error
 	return nil
 }
 
+// notAnywhere: a version on top would take part in the order of writes.
+const notAnywhere = "it is left to people where anywhere is written: write the good version again"
+
 // falseAlarm says that a primary's ETag only looks like an MD5: a copy has the very same
 // bytes, and finds nothing wrong with them.
 func (d *deep) falseAlarm(src *reading, copies []*reading) bool {
@@ -255,6 +258,10 @@ func (d *deep) falseAlarm(src *reading, copies []*reading) bool {
 // copy is no hit for it, from here on.
 func (d *deep) repairCopy(ctx context.Context, cp *reading, why string) error {
 	ref := objectRef{d.id.bucket, cp.obj.Key, cp.site.name}
+	if d.rules.anywhere() {
+		d.vn.found(Mismatch{Key: ref.key, Cluster: ref.cluster, Reason: why + "; " + notAnywhere, State: mismatchUnrepairable})
+		return nil
+	}
 	d.vn.found(Mismatch{Key: ref.key, Cluster: ref.cluster, Reason: why, State: mismatchRepairing})
 	d.rotten.note(ref, cp.obj)
 	return d.ctl.AddPending(ctx, state.Pending{
@@ -273,6 +280,10 @@ func (d *deep) primaryDamaged(ctx context.Context, src *reading, copies []*readi
 		Key: ref.key, Cluster: ref.cluster, State: mismatchUnrepairable,
 		Reason: "the primary's bytes are damaged: " + src.damaged,
 	}
+	if d.rules.anywhere() {
+		m.Reason += "; " + notAnywhere
+		copies = nil
+	}
 	for _, cp := range copies {
 		if cp.damaged != "" || !d.proves(cp, src) {
 			continue
@@ -290,9 +301,7 @@ func (d *deep) primaryDamaged(ctx context.Context, src *reading, copies []*readi
 		d.vn.found(m)
 		return nil
 	}
-	if m.Reason += "; no copy is proven to be what was written there"; len(copies) == 0 {
-		m.Reason += " (there is none)"
-	}
+	m.Reason += "; no copy was proven to be what was written there"
 	d.vn.found(m)
 	return nil
 }
