@@ -240,7 +240,7 @@ func (a *assessment) source(l Locality, ep *Endpoint) *site {
 		return nil
 	}
 	t := &a.targets[0]
-	own := a.snap.site(a.snap.clusterID(ep.Cluster))
+	own := a.snap.site(ep.cluster)
 	if own != nil && own.stores && (l == LocalityLocal || t.holds(a.snap, own, a.pending) == isCurrent) {
 		return own
 	}

@@ -20,6 +20,9 @@ type Endpoint struct {
 	Dial string
 	// BasePath is the path prefix, decoded, without a trailing slash; "" for none.
 	BasePath string
+	// cluster and clusterHash are those of Cluster.
+	cluster     clusterID
+	clusterHash uint64
 	// Live is the endpoint's live state. An endpoint that stays (same cluster and
 	// URL) keeps it across snapshots.
 	Live *EndpointState
@@ -29,7 +32,7 @@ type Endpoint struct {
 // about it changed, else a new one with the live state of the known one of that URL.
 // A URL that can't be parsed, which validation does not let through, gives nil.
 func newEndpoint(s *site, f Function, known []seat) *Endpoint {
-	ep := &Endpoint{Function: f, Cluster: s.name, Zone: s.zone}
+	ep := &Endpoint{Function: f, Cluster: s.name, Zone: s.zone, cluster: s.id, clusterHash: nameHash(s.name)}
 	for _, k := range known {
 		if k.Function == f && k.Zone == s.zone {
 			return k.Endpoint

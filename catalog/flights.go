@@ -10,9 +10,10 @@ const flightSlots = 1 << 14
 // and counting allocates nothing whatever the number of buckets.
 type Flights struct{ slots [flightSlots]atomic.Int64 }
 
-func flightSlot(bucket, cluster string) uint16 {
-	return uint16((nameHash(bucket)*31 + nameHash(cluster)) % flightSlots)
-}
+func flightSlot(bucket, cluster string) uint16 { return slotOf(nameHash(bucket), nameHash(cluster)) }
+
+// slotOf returns the slot of the names with these hashes.
+func slotOf(bucket, cluster uint64) uint16 { return uint16((bucket*31 + cluster) % flightSlots) }
 
 // Begin counts an invocation in; End counts it out.
 func (f *Flights) Begin(bucket, cluster string) { f.slots[flightSlot(bucket, cluster)].Add(1) }
@@ -35,9 +36,8 @@ type Flight struct {
 	many    []uint16 // what few has no room for
 }
 
-func (f *Flight) begin(flights *Flights, bucket, cluster string) {
+func (f *Flight) begin(flights *Flights, slot uint16) {
 	f.flights = flights
-	slot := flightSlot(bucket, cluster)
 	flights.slots[slot].Add(1)
 	if f.n < len(f.few) {
 		f.few[f.n] = slot
@@ -77,13 +77,13 @@ func (r *Router) Hold(d *Decision, ep *Endpoint) Flight {
 	var f Flight
 	a := &d.assessment
 	for i := range a.targets {
-		f.begin(r.Flights, a.targets[i].entry.name, ep.Cluster)
+		f.begin(r.Flights, slotOf(a.targets[i].entry.hash.place, ep.clusterHash))
 		if p := a.targets[i].pulled; p != nil {
 			r.Pulled.touch(p, ep.Cluster)
 		}
 	}
 	if from := d.ReadsFrom(ep); from != "" && from != ep.Cluster {
-		f.begin(r.Flights, a.targets[0].entry.name, from)
+		f.begin(r.Flights, slotOf(a.targets[0].entry.hash.place, nameHash(from)))
 	}
 	return f
 }

@@ -168,6 +168,10 @@ func (d *Decision) offerAll(q *Query) {
 func (d *Decision) offerHolders(q *Query) {
 	a := &d.assessment
 	t := &a.targets[0]
+	if len(a.targets) == 1 && t.plain() {
+		d.offerPlain(q)
+		return
+	}
 	for i := range t.entry.copies() {
 		c := t.entry.copyAt(i)
 		if c.rule() != t.rule {
@@ -238,7 +242,7 @@ func (d *Decision) StorageFor(ep *Endpoint) (endpoint, bucket string) {
 		return "", ""
 	}
 	storage := s.cluster.Storage
-	return storage.Endpoint, storage.BucketPrefix + d.assessment.targets[0].entry.name
+	return storage.Endpoint, storage.BucketPrefix + d.assessment.targets[0].Bucket
 }
 
 // Current says whether a cluster holds the current version of an object as far as is

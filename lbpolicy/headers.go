@@ -32,8 +32,8 @@ func stripForwarded(h http.Header) {
 // read it, or makes sure that nobody does.
 func setForwarded(st *requestState, d *catalog.Decision, forward bool) {
 	h := st.headersForAttempt()
-	stripForwarded(h)
 	if !forward {
+		stripForwarded(h)
 		return
 	}
 	values := &st.forwarded
@@ -46,7 +46,10 @@ func setForwarded(st *requestState, d *catalog.Decision, forward bool) {
 	h[headerCluster], h[headerLocality] = values[0:1:1], values[1:2:2]
 	if storage != "" {
 		h[headerStorage], h[headerStorageBucket] = values[2:3:3], values[3:4:4]
+		return
 	}
+	delete(h, headerStorage) // a client's
+	delete(h, headerStorageBucket)
 }
 
 // setResponse tells the client where its request went.
@@ -57,7 +60,11 @@ func setResponse(st *requestState, d *catalog.Decision, w http.ResponseWriter) {
 		delete(h, headerReason)
 		delete(h, headerRetryAfter)
 	}
-	values := []string{st.endpoint.Cluster, d.Locality.String()}
+	values := &st.answered
+	if st.attempts > 1 {
+		values = new([2]string)
+	}
+	*values = [2]string{st.endpoint.Cluster, d.Locality.String()}
 	h[headerCluster], h[headerLocality] = values[0:1:1], values[1:2:2]
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -150,4 +151,37 @@ func TestARequestRefusedAfterTheChoiceIsNotInFlight(t *testing.T) {
 		t.Fatalf("answer %v; this test is about a refusal", a)
 	}
 	eventually(t, "nothing is in flight", func() bool { return w.endpoint(f.URL).Live.InFlight.Load() == 0 })
+}
+
+// Who takes a copy out of routing waits for those that read from it, wherever they run: so a
+// request is counted where it reads when it is sent, not where it would have read when its
+// endpoint was chosen.
+func TestACopyReadFromThatLeavesDuringTheChoiceIsNotReadFrom(t *testing.T) {
+	w := newWorld(t)
+	w.cluster("c1")
+	w.cluster("c2")
+	counts := make(chan [2]int64, 1)
+	answer := answering("c3")
+	f := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		counts <- [2]int64{w.router.Flights.InFlight("photos", "c1"), w.router.Flights.InFlight("photos", "c2")}
+		answer(rw, r)
+	}))
+	defer f.Close()
+	w.cluster("c3", at(f.URL))
+	w.bucket("photos", catalog.Policy{}, "c1")
+	s := serve(t, "dynamic fado\ntransport fado\nlb_policy data_aware test_hook")
+	chosen := 0
+	onSelect = func(reverseproxy.UpstreamPool) {
+		if chosen++; chosen == 1 {
+			w.edit(func(e *catalog.Editor) { e.SetCopies("photos", copiesIn("c2")) })
+		}
+	}
+	a := s.get("/", "X-FaDO-Bucket: photos")
+	if a.Who != "c3" || chosen != 2 {
+		t.Fatalf("%v after %d choices, want c3 after 2", a, chosen)
+	}
+	expect(t, a.seen.Header, "X-FaDO-Storage", "http://storage.c2:9000")
+	if n := <-counts; n != [2]int64{0, 1} {
+		t.Errorf("in flight while it is served: %d at c1, %d at c2", n[0], n[1])
+	}
 }

@@ -37,7 +37,9 @@ type requestState struct {
 	buckets   []string // the distinct buckets named
 	bucketBuf [2]string
 
-	forwarded [4]string // values of the headers to the function, of the first attempt
+	// Values of the headers to the function and to the client, of the first attempt.
+	forwarded [4]string
+	answered  [2]string
 
 	counted bool // the decision was counted
 	pulled  bool // waited for objects to be copied
