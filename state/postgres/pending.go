@@ -133,7 +133,8 @@ const freeExpired = `UPDATE fado.pending SET claimed_by = '', claim_until = 0
 	WHERE id IN (SELECT id FROM fado.pending WHERE claimed_by <> '' AND claim_until <= $1 FOR UPDATE SKIP LOCKED)`
 
 // claimQuery claims live rows, then background ones. Rows that others are claiming are
-// passed over, not waited for.
+// passed over, not waited for. What is chosen is looked up as an array: in a join the
+// planner, who can't know the second limit, would walk the table.
 func claimQuery(ofCluster string) string {
 	class := func(background, limit string) string {
 		return `SELECT id FROM fado.pending WHERE hold = '' AND claimed_by = ''` + ofCluster + ` AND background = ` + background + `
@@ -142,7 +143,7 @@ func claimQuery(ofCluster string) string {
 	return `WITH live AS MATERIALIZED (` + class("false", "$4::bigint") + `),
 		back AS MATERIALIZED (` + class("true", "$4::bigint - (SELECT count(*) FROM live)") + `)
 		UPDATE fado.pending p SET claimed_by = $1, claim_until = $2
-		FROM (SELECT id FROM live UNION ALL SELECT id FROM back) c WHERE p.id = c.id
+		WHERE p.id = ANY (ARRAY(SELECT id FROM live UNION ALL SELECT id FROM back))
 		RETURNING ` + pendingColumns
 }
 

@@ -1,0 +1,170 @@
+package postgres
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/state"
+)
+
+// fill makes rows without going through the store, and tells the planner of them.
+func fill(t testing.TB, s *Store, rows int) {
+	t.Helper()
+	for _, sql := range []string{
+		"ALTER TABLE fado.pending DISABLE TRIGGER USER",
+		fmt.Sprintf(`INSERT INTO fado.pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, background, claimed_by, claim_until)
+			SELECT 'b' || n %% 500, convert_to('some/prefix/' || n, 'UTF8'), 'c' || n %% 7, n, 1000, 1000000 + n, 0, 0, '', '', false, n %% 10 <> 0, '', 0
+			FROM generate_series(1, %d) n`, rows),
+		`UPDATE fado.pending SET attempts = 1, error = 'e' WHERE gen % 100 = 0`,
+		`UPDATE fado.pending SET hold = 'conflict' WHERE gen % 500 = 1`,
+		"ALTER TABLE fado.pending ENABLE TRIGGER USER",
+		fmt.Sprintf(`INSERT INTO fado.object_changes SELECT n, 'pending', 'b', '\x6b', 'c', false FROM generate_series(1, %d) n`, rows/4),
+		fmt.Sprintf("SELECT setval('fado.object_seq', %d)", rows+1),
+		fmt.Sprintf("SELECT setval('fado.pending_gen', %d)", rows+1),
+		"VACUUM ANALYZE fado.pending", "ANALYZE fado.object_changes",
+	} {
+		conn, err := s.pool.Acquire(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = conn.Exec(ctx, "SET statement_timeout = 0")
+		if err == nil {
+			_, err = conn.Exec(ctx, sql)
+		}
+		conn.Conn().Close(ctx) // with its setting
+		conn.Release()
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+var seqScan = regexp.MustCompile(`Seq Scan on (pending|object_changes|resources|copies|pulled|uploads)\b`)
+
+// TestPlans explains what runs for every object: nothing may walk a table that grows. The
+// planner is left to choose, by the statistics of a table that has been filled.
+func TestPlans(t *testing.T) {
+	s := openAt(t, testenv.PostgresDatabase(t))
+	fill(t, s, 40_000)
+	one := []any{[]string{"b1"}, []blob{"some/prefix/1"}, []string{"c1"}, []int64{1}}
+	now := int64(5_000_000)
+	for what, q := range map[string]struct {
+		sql  string
+		args []any
+	}{
+		"claim":           {claimAny, []any{"n", now, now, 64}},
+		"claim nothing":   {claimAny, []any{"n", now, 0, 64}},
+		"claim in":        {claimIn, []any{"n", now, now, 64, "c3"}},
+		"free expired":    {freeExpired, []any{now}},
+		"extend":          {lockRows + "UPDATE fado.pending p SET claim_until = $5 FROM named WHERE p.id = named.id AND p.claimed_by = $6", append(one[:4:4], now, "n")},
+		"finish":          {lockRows + "DELETE FROM fado.pending p USING named WHERE p.id = named.id", one},
+		"release":         {"UPDATE fado.pending SET claimed_by = '' WHERE claimed_by <> '' AND claimed_by = $1", []any{"n"}},
+		"object changes":  {"SELECT * FROM fado.object_changes WHERE seq > $1 ORDER BY seq LIMIT $2", []any{9_000, 100}},
+		"last object":     {lastObject, nil},
+		"page of pending": {"SELECT " + pendingColumns + " FROM fado.pending p WHERE id > $1 ORDER BY id LIMIT $2", []any{20_000, pageRows}},
+		"list":            {"SELECT " + pendingColumns + " FROM fado.pending p WHERE (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"b3", blob("x"), "", 100}},
+		"list failed":     {"SELECT " + pendingColumns + " FROM fado.pending p WHERE attempts > 0 AND hold = '' AND (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"", blob(""), "", 100}},
+		"oldest":          {"SELECT min(since) FROM fado.pending p WHERE p.bucket = $1 AND p.cluster = $2", []any{"b7", "c1"}},
+		"delete range":    {"DELETE FROM fado.pending WHERE bucket = $1 AND key >= $2 AND key < $3 AND cluster = $4", []any{"b1", blob("a"), blob("b"), "c1"}},
+	} {
+		tx, err := s.pool.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := tx.Query(ctx, "EXPLAIN "+q.sql, q.args...)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		var plan []string
+		for rows.Next() {
+			var line string
+			if err := rows.Scan(&line); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, line)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if text := strings.Join(plan, "\n"); seqScan.MatchString(text) || len(plan) == 0 {
+			t.Errorf("%s walks a table:\n%s", what, text)
+		}
+		_ = tx.Rollback(ctx)
+	}
+}
+
+// TestScale measures with FADO_TEST_SCALE pending rows: it prints figures and judges none.
+func TestScale(t *testing.T) {
+	n, _ := strconv.Atoi(os.Getenv("FADO_TEST_SCALE"))
+	if n == 0 {
+		t.Skip("set FADO_TEST_SCALE to a number of rows")
+	}
+	server := testenv.PostgresServer(t, testenv.PostgresOptions{Durable: true, Settings: map[string]string{"shared_buffers": "1GB", "max_wal_size": "4GB"}})
+	s := openAt(t, server.Database(t), func(o *Options) { o.StatementTimeout = time.Minute })
+	began := time.Now()
+	fill(t, s, n)
+	t.Logf("%d rows made in %s", n, time.Since(began))
+	sizes, err := collect(ctx, s.pool, func(r pgx.Rows) (line string, err error) { return line, r.Scan(&line) },
+		`SELECT format('%s %s', relname, pg_size_pretty(pg_relation_size(oid))) FROM pg_class
+		WHERE relnamespace = 'fado'::regnamespace AND relname LIKE 'pending%' AND relkind IN ('r', 'i') ORDER BY pg_relation_size(oid) DESC`)
+	t.Log(strings.Join(sizes, "; "), err)
+	measure := func(what string, times, each int, f func(i int) error) {
+		t.Helper()
+		began, worst := time.Now(), time.Duration(0)
+		for i := range times {
+			one := time.Now()
+			if err := f(i); err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			worst = max(worst, time.Since(one))
+		}
+		took := time.Since(began)
+		t.Logf("%s: %s each, worst %s, %.0f rows/s", what, took/time.Duration(times), worst, float64(times*each)/took.Seconds())
+	}
+	var claimed []state.PendingKey
+	measure("claim of 64", 50, 64, func(int) error {
+		rows, err := s.ClaimPending(ctx, "n", 64, time.Hour, time.Now())
+		for _, p := range rows {
+			claimed = append(claimed, state.PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen})
+		}
+		return err
+	})
+	measure("finish of 64", 50, 64, func(i int) error {
+		_, err := s.FinishPending(ctx, claimed[i*64:(i+1)*64]...)
+		return err
+	})
+	measure("add of 1", 200, 1, func(i int) error {
+		_, err := s.AddPending(ctx, state.Pending{Bucket: "new", Key: fmt.Sprint(i), Cluster: "c1"})
+		return err
+	})
+	measure("add of 64", 50, 64, func(i int) error {
+		rows := make([]state.Pending, 64)
+		for j := range rows {
+			rows[j] = state.Pending{Bucket: "more", Key: fmt.Sprint(i, "/", j), Cluster: "c1"}
+		}
+		_, err := s.AddPending(ctx, rows...)
+		return err
+	})
+	measure("update", 100, 1, func(i int) error { return putZone(s, fmt.Sprint("z", i%10)) })
+	other := openAt(t, s.o.DSN)
+	ch := other.Watch(t.Context())
+	measure("add to wake elsewhere", 100, 1, func(i int) error {
+		select {
+		case <-ch:
+		default:
+		}
+		if _, err := s.AddPending(ctx, state.Pending{Bucket: "wake", Key: fmt.Sprint(i), Cluster: "c1"}); err != nil {
+			return err
+		}
+		<-ch
+		return nil
+	})
+}
