@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -39,7 +40,7 @@ func main() {
 	only := flag.String("only", "", "comma-separated sections to run (default: all)")
 	quick := flag.Bool("quick", false, "short runs, to see that everything works; writes no results")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *only, *quick); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
