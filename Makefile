@@ -56,6 +56,14 @@ bin/demo: $(wildcard examples/demo/*) $(wildcard examples/internal/stage/*.go in
 demo: bin/caddy bin/fn bin/demo $(STAMPS)/minio-$(MINIO_VERSION) ## the main job on real parts; Ctrl-C ends it, DEMO_ONCE=1 walks through once
 	@exec bin/demo
 
+bin/ha: $(wildcard examples/ha/*) $(wildcard examples/internal/stage/*.go internal/testenv/*.go)
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -o $@ ./examples/ha
+
+.PHONY: ha
+ha: prereqs bin/caddy bin/fn bin/ha $(STAMPS)/minio-$(MINIO_VERSION) ## two instances, PostgreSQL and a load balancer, and what happens when one is killed; HA_ONCE=1 walks through once
+	@exec bin/ha
+
 .PHONY: test
 test: prereqs tools ## all tests, on real MinIO, versitygw, PostgreSQL and SQLite
 	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -timeout 20m ./...
