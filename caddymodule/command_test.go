@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/postgres"
 	"github.com/fado-project/fado/state/sqlite"
 	"github.com/fado-project/fado/state/transfer"
 )
@@ -186,6 +188,65 @@ func TestRotateKeyCommand(t *testing.T) {
 	}
 	says(t, "the result", out, "Take encryption_key out of the configuration")
 	holdsSecret(t, path, "")
+}
+
+// TestCommandsOnPostgres moves a store to PostgreSQL and back, and changes the key there.
+// No output holds a secret.
+func TestCommandsOnPostgres(t *testing.T) {
+	server := testenv.PostgresServer(t)
+	dsn := strings.Replace(server.Database(t), server.Password, "{env.TEST_DB_PASSWORD}", 1)
+	for name, value := range map[string]string{"TEST_DB_PASSWORD": server.Password, "OLD_KEY": "s3cret old key", "NEW_KEY": "s3cret new key"} {
+		t.Setenv(name, value)
+	}
+	var said strings.Builder
+	run := func(args ...string) error {
+		out, progress, err := command(args...)
+		said.WriteString(out + progress)
+		if err != nil {
+			said.WriteString(err.Error())
+		}
+		return err
+	}
+	path, back := withSecret(t, ""), filepath.Join(t.TempDir(), "back.db")
+	if err := run("migrate-store", "--from", "sqlite:"+path, "--to", dsn); !errors.Is(err, state.ErrNoKey) {
+		t.Errorf("literal secrets were taken to a database without a key: %v", err)
+	}
+	if err := run("migrate-store", "--from", "sqlite:"+path, "--to", "postgres:"+dsn, "--to-key", "{env.OLD_KEY}"); err != nil {
+		t.Fatal(err)
+	}
+	running, err := postgres.Open(t.Context(), postgres.Options{DSN: strings.Replace(dsn, "{env.TEST_DB_PASSWORD}", server.Password, 1), Key: []byte("s3cret new key"), FormerKeys: [][]byte{[]byte("s3cret old key")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer running.Close()
+	if _, err := running.Join(t.Context(), "an-instance"); err != nil {
+		t.Fatal(err)
+	}
+	rotate := []string{"rotate-key", "--store", dsn, "--key", "{env.OLD_KEY}", "--new-key", "{env.NEW_KEY}"}
+	if err := run(rotate...); err == nil || !strings.Contains(err.Error(), "1 instances use the store (an-instance)") {
+		t.Errorf("got error %v", err)
+	}
+	if err := run("migrate-store", "--from", dsn, "--from-key", "{env.OLD_KEY}", "--to", "sqlite:"+back); !errors.Is(err, transfer.ErrInUse) {
+		t.Errorf("got error %v", err)
+	}
+	if err := run(append(rotate, "--online")...); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := running.Get(t.Context(), catalog.KindCluster, "c1"); err != nil || !bytes.Contains(r.Body, []byte("the literal")) {
+		t.Errorf("the instance reads %s, error %v", r.Body, err)
+	}
+	if err := running.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := run("migrate-store", "--from", dsn, "--from-key", "{env.NEW_KEY}", "--to", "sqlite:"+back); err != nil {
+		t.Fatal(err)
+	}
+	holdsSecret(t, back, "")
+	for _, secret := range []string{server.Password, "s3cret", "the literal"} {
+		if strings.Contains(said.String(), secret) {
+			t.Errorf("the commands told %q", secret)
+		}
+	}
 }
 
 // TestIncompleteStoreIsRefused starts Caddy on a store that a transfer did not fill.

@@ -38,7 +38,7 @@ var (
 )
 
 // metaMark names the meta value that stands in a target until the transfer completed,
-// and lockName the lock on both stores.
+// and lockName the lock that whoever fills it holds.
 const (
 	metaMark = "transfer"
 	lockName = "transfer"
@@ -77,7 +77,7 @@ type Count struct {
 
 // Move takes everything from one store to another. Both stay open.
 func Move(ctx context.Context, from, to state.Movable, o Options) (Counts, error) {
-	unlock, err := lockBoth(ctx, from, to)
+	unlock, err := lockTarget(ctx, to)
 	if err != nil {
 		return nil, err
 	}
@@ -121,26 +121,16 @@ func Check(ctx context.Context, s state.Store) error {
 	return fmt.Errorf("%w: begun %s, from %s: run caddy fado migrate-store again, which starts over", ErrIncomplete, m.Since.Format(time.RFC3339), m.From)
 }
 
-// lockBoth keeps a second transfer from either store.
-func lockBoth(ctx context.Context, from, to state.Store) (unlock func(), err error) {
-	var held []state.Lock
-	unlock = func() {
-		for _, l := range held {
-			_ = l.Unlock() // it ends with the store anyway
-		}
+// lockTarget keeps a second transfer from the target. The source is only read.
+func lockTarget(ctx context.Context, to state.Store) (unlock func(), err error) {
+	l, ok, err := to.TryLock(ctx, lockName)
+	if err != nil {
+		return nil, err
 	}
-	for _, s := range []state.Store{from, to} {
-		l, ok, err := s.TryLock(ctx, lockName)
-		if err == nil && !ok {
-			err = fmt.Errorf("another transfer has one of the stores: %w", ErrInUse)
-		}
-		if err != nil {
-			unlock()
-			return nil, err
-		}
-		held = append(held, l)
+	if !ok {
+		return nil, fmt.Errorf("another transfer fills the target now: %w", ErrInUse)
 	}
-	return unlock, nil
+	return func() { _ = l.Unlock() }, nil // it ends with the store anyway
 }
 
 // checkSource says whether the source can be read in peace, and its last change.
