@@ -27,12 +27,12 @@ type catalogue interface {
 	Replace(ctx context.Context, r catalog.Resource, pre control.Precondition, complete func(r, now catalog.Resource) error) (it control.Item, created bool, err error)
 	Modify(ctx context.Context, k catalog.Kind, name string, pre control.Precondition, f func(now catalog.Resource) (catalog.Resource, error)) (control.Item, error)
 	Delete(ctx context.Context, k catalog.Kind, name string, pre control.Precondition) error
-	BucketStatus(ctx context.Context, bucket string) (control.BucketStatus, error)
+	BucketStatuses(ctx context.Context, buckets ...string) (map[string]control.BucketStatus, error)
 	StoreTrouble() error
 	StuckBuckets(ctx context.Context) (n int, bucket, reason string)
 	Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, catalog.Placement, error)
 	Router() *catalog.Router
-	PublishedAt() time.Time
+	SnapshotAge() time.Duration
 	Events() *control.Bus
 	Store() state.Store
 	Node() string

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/fado-project/fado/catalog"
 )
@@ -17,8 +16,9 @@ type overview struct {
 	Status  string `json:"status"`
 	Reason  string `json:"reason"`
 	Counts  counts `json:"counts"`
-	// How many seconds ago the snapshot that routing reads was published: the time
-	// since the last change.
+	// How old the knowledge is, in seconds, that a start without a shared store would go
+	// by, and that routing goes by while it is out of reach. 0 with a store that only this
+	// instance uses.
 	SnapshotAge float64 `json:"snapshot_age_s"`
 }
 
@@ -39,7 +39,7 @@ func overviewOf(c *call) error {
 			Zones: snap.Len(catalog.KindZone), Clusters: snap.Len(catalog.KindCluster),
 			Policies: c.declaredPolicies(snap), Buckets: snap.Len(catalog.KindBucket),
 		},
-		SnapshotAge: max(0, time.Since(c.catalogue.PublishedAt()).Seconds()),
+		SnapshotAge: c.catalogue.SnapshotAge().Seconds(),
 	}
 	if why := c.degraded(snap); len(why) > 0 {
 		if n := len(why) - maxReasons; n > 0 {

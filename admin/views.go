@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 
@@ -63,6 +62,13 @@ func (c *call) views(kind catalog.Kind, items []control.Item, withStatus bool) (
 	if kind == catalog.KindCluster && withStatus {
 		clusters = c.clusterStatuses()
 	}
+	var statuses map[string]control.BucketStatus
+	if kind == catalog.KindBucket && withStatus {
+		var err error
+		if statuses, err = c.bucketStatuses(items); err != nil {
+			return nil, err
+		}
+	}
 	views := make([]any, len(items))
 	for i, it := range items {
 		redact(it.Resource)
@@ -79,12 +85,8 @@ func (c *call) views(kind catalog.Kind, items []control.Item, withStatus bool) (
 			views[i] = v
 		case *catalog.Bucket:
 			v := bucketView{Bucket: r, Origin: it.Origin}
-			if withStatus {
-				status, err := c.bucketStatus(r.Name)
-				if err != nil {
-					return nil, err
-				}
-				v.Status = status
+			if status, ok := statuses[r.Name]; ok { // not one deleted while a list is being written
+				v.Status = &status
 			}
 			views[i] = v
 		}
@@ -158,15 +160,15 @@ func (c *call) clusterStatuses() func(*catalog.Cluster) *ClusterStatus {
 	}
 }
 
-// bucketStatus returns a bucket's status, nil for a bucket that was deleted while a
-// list was being written.
-func (c *call) bucketStatus(name string) (*control.BucketStatus, error) {
-	st, err := c.catalogue.BucketStatus(c.r.Context(), name)
-	if errors.Is(err, control.ErrNotFound) {
-		return nil, nil
+// bucketStatuses tells the statuses of the buckets among some items.
+func (c *call) bucketStatuses(items []control.Item) (map[string]control.BucketStatus, error) {
+	names := make([]string, len(items))
+	for i, it := range items {
+		names[i] = it.Resource.ResourceName()
 	}
+	all, err := c.catalogue.BucketStatuses(c.r.Context(), names...)
 	if err != nil {
-		return nil, fmt.Errorf("status of bucket %s: %w", name, err)
+		return nil, fmt.Errorf("status of buckets: %w", err)
 	}
-	return &st, nil
+	return all, nil
 }

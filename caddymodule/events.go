@@ -59,6 +59,8 @@ type caddyEvent struct {
 // toCaddy translates an event of the bus; ok is false for those that Caddy is not told.
 func toCaddy(e control.Event) (out caddyEvent, ok bool) {
 	switch {
+	case e.Elsewhere: // the instance that did it tells its Caddy
+		return out, false
 	case e.Type == control.EventCopy && e.State == catalog.CopySynced.String():
 		out.name = eventCopySynced
 	case e.Type == control.EventCopy && e.State == catalog.CopyFailed.String():

@@ -121,6 +121,7 @@ var (
 	pendingBytesDesc   = gaugeDesc("pending_bytes", "Bytes of the objects known to differ, as far as known.", "bucket", "cluster")
 	pendingOldestDesc  = gaugeDesc("pending_oldest_seconds", "How long the oldest of them has been known.", "bucket", "cluster")
 	storageUpDesc      = gaugeDesc("storage_up", "Whether the cluster's storage answers; absent until it was asked.", "cluster")
+	snapshotAgeDesc    = gaugeDesc("snapshot_age_seconds", "How old the knowledge is that routing, or a start without the store, goes by.")
 	functionUpDesc     = gaugeDesc("function_up", "Whether the function endpoint passes its health checks.", "cluster", "url")
 )
 
@@ -130,7 +131,7 @@ type gauges struct{ app *App }
 
 // Describe implements prometheus.Collector.
 func (gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pendingObjectsDesc, pendingBytesDesc, pendingOldestDesc, storageUpDesc, functionUpDesc} {
+	for _, d := range []*prometheus.Desc{pendingObjectsDesc, pendingBytesDesc, pendingOldestDesc, storageUpDesc, functionUpDesc, snapshotAgeDesc} {
 		ch <- d
 	}
 }
@@ -144,6 +145,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	gauge(snapshotAgeDesc, rt.control.SnapshotAge().Seconds())
 	snap := rt.control.Router().Snapshot()
 	snap.Clusters(func(c *catalog.Cluster) bool {
 		if s := snap.ClusterState(c.Name); c.Storage != nil && s != nil && s.Storage() != catalog.StorageUnknown {
@@ -177,9 +179,7 @@ func oneIf(b bool) float64 {
 // many, cost one query at a time. A pair that was shown once stays, with zeros, while
 // there is room: a gauge that falls to nothing reads 0.
 type backlogCache struct {
-	store interface {
-		Backlogs(ctx context.Context, bucket string) ([]state.Backlog, error)
-	}
+	read func(ctx context.Context, bucket string) ([]state.Backlog, error)
 
 	mu    sync.Mutex
 	asked time.Time
@@ -196,7 +196,7 @@ func (c *backlogCache) get(ctx context.Context) []state.Backlog {
 	}
 	ctx, cancel := context.WithTimeout(ctx, backlogTimeout)
 	defer cancel()
-	now, err := c.store.Backlogs(ctx, "")
+	now, err := c.read(ctx, "")
 	if err == nil {
 		c.last = withZeros(now, c.last)
 	}

@@ -122,7 +122,7 @@ func (f *fakeBacklogs) Backlogs(context.Context, string) ([]state.Backlog, error
 
 func TestBacklogCache(t *testing.T) {
 	store := &fakeBacklogs{rows: []state.Backlog{{Bucket: "a", Cluster: "c", Objects: 3}}}
-	cache := &backlogCache{store: store}
+	cache := &backlogCache{read: store.Backlogs}
 	expire := func() { cache.asked = time.Time{} }
 	cache.get(t.Context())
 	if got := cache.get(t.Context()); len(got) != 1 || got[0].Objects != 3 || store.asked != 1 {

@@ -84,7 +84,7 @@ func (app *App) acquire() (*runtime, error) {
 // ends with the last of them. Nothing in it knows which configuration it serves but
 // through its holds.
 type runtime struct {
-	store   state.Store
+	store   state.Store // nil where control opens it
 	control *control.Control
 	engine  *replication.Engine
 	health  *health.Checker
@@ -113,33 +113,21 @@ type hold struct {
 func newRuntime(app *App) (*runtime, error) {
 	rt := &runtime{logs: newLogSwitch(app.log.Core())}
 	rt.caddyCtx.Store(&app.ctx)
-	store, err := app.store.Open(app.ctx, StoreOptions{
-		Node:          app.key.node,
-		EncryptionKey: app.encryptionKey,
-		FormerKeys:    app.formerKeys,
-		Log:           rt.logs.logger("fado.store"),
-	})
+	o, err := rt.storeOptions(app)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	rt.store = store
-	if err := checkComplete(app.ctx, store); err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	if err := rt.build(app); err != nil {
-		return nil, errors.Join(err, store.Close())
+	rt.store = o.Store
+	if err := rt.build(app, o); err != nil {
+		return nil, errors.Join(err, rt.closeStore())
 	}
 	return rt, nil
 }
 
-func (rt *runtime) build(app *App) (err error) {
-	rt.control, err = control.New(control.Options{
-		Store:        rt.store,
-		Log:          rt.logs.logger("fado.control"),
-		Node:         app.key.node,
-		CheckBalance: func(raw catalog.RawObject) error { return checkBalance(*rt.caddyCtx.Load(), raw) },
-	})
-	if err != nil {
+func (rt *runtime) build(app *App, o control.Options) (err error) {
+	o.Log, o.Node = rt.logs.logger("fado.control"), app.key.node
+	o.CheckBalance = func(raw catalog.RawObject) error { return checkBalance(*rt.caddyCtx.Load(), raw) }
+	if rt.control, err = control.New(o); err != nil {
 		return err
 	}
 	if err := rt.control.Start(app.ctx); err != nil {
@@ -153,7 +141,9 @@ func (rt *runtime) build(app *App) (err error) {
 		Metrics: counters,
 	})
 	rt.health = newHealth(rt.control, rt.logs.logger("fado.health"))
-	rt.backlog = &backlogCache{store: rt.store}
+	rt.backlog = &backlogCache{read: func(ctx context.Context, bucket string) ([]state.Backlog, error) {
+		return rt.control.Store().Backlogs(ctx, bucket)
+	}}
 	rt.events = newEmitter(rt.control.Events(), rt.logs.logger("fado.events"))
 	return nil
 }
@@ -240,10 +230,17 @@ func (rt *runtime) Destruct() error {
 	rt.stopWork()
 	rt.events.close()
 	rt.control.Close()
-	if err := rt.store.Close(); err != nil {
+	if err := rt.closeStore(); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
 	return nil
+}
+
+func (rt *runtime) closeStore() error {
+	if rt.store == nil {
+		return nil
+	}
+	return rt.store.Close()
 }
 
 // backlogs sums pending rows per bucket and cluster; see backlogCache.

@@ -28,9 +28,8 @@ type Control struct {
 	now          func() time.Time
 	checkBalance func(catalog.RawObject) error
 
-	router    *catalog.Router
-	published atomic.Pointer[time.Time]
-	bus       *Bus
+	router *catalog.Router
+	bus    *Bus
 
 	// mu orders changes of the catalogue and of copies: what is published in memory
 	// has the order of what was committed.
@@ -291,19 +290,7 @@ func (c *Control) publish(f func(*catalog.Editor)) {
 	c.swap(c.router.Snapshot().Edit(f))
 }
 
-func (c *Control) swap(s *catalog.Snapshot) {
-	c.router.Swap(s)
-	now := c.now()
-	c.published.Store(&now)
-}
-
-// PublishedAt returns when the snapshot that routing reads was published.
-func (c *Control) PublishedAt() time.Time {
-	if at := c.published.Load(); at != nil {
-		return *at
-	}
-	return time.Time{}
-}
+func (c *Control) swap(s *catalog.Snapshot) { c.router.Swap(s) }
 
 // SetUsedBytes tells the solver how much a cluster's storage holds.
 func (c *Control) SetUsedBytes(cluster string, bytes int64) {

@@ -109,6 +109,11 @@ func (f *follower) stop() {
 		if f.cancel == nil {
 			return
 		}
+		if f.c.mirror != nil && f.link.trouble() == nil { // for the mirror's last write
+			ctx, cancel := context.WithTimeout(context.Background(), followPoll)
+			_, _ = f.sync(ctx)
+			cancel()
+		}
 		f.cancel()
 		<-f.done
 		if m := f.current(); m != nil {

@@ -15,6 +15,7 @@ import (
 const (
 	defaultOpenPatience = 5 * time.Second
 	openEvery           = time.Second
+	openTimeout         = 10 * time.Second
 )
 
 // opening gets the store that Control works on. Where it is out of reach when the process
@@ -76,9 +77,12 @@ func (o *opening) first(ctx context.Context) error {
 
 // try opens the store and takes it.
 func (o *opening) try(ctx context.Context) error {
-	octx, cancel := context.WithTimeout(ctx, max(o.patience, openEvery))
+	octx, cancel := context.WithTimeout(ctx, max(o.patience, openTimeout))
+	defer cancel()
 	store, err := o.open(octx)
-	cancel()
+	if err != nil && octx.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %w", err, state.ErrUnavailable)
+	}
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}

@@ -70,6 +70,11 @@ func (c *Control) BucketStatus(ctx context.Context, bucket string) (BucketStatus
 	if err != nil {
 		return BucketStatus{}, err
 	}
+	return c.statusBy(snap, bucket, rules, rows, logs), nil
+}
+
+// statusBy tells a bucket's status from what was read of it.
+func (c *Control) statusBy(snap *catalog.Snapshot, bucket string, rules []catalog.PrefixRule, rows []state.Copy, logs []state.Backlog) BucketStatus {
 	st := BucketStatus{Primary: snap.Primary(bucket), Copies: copyStatuses(snap, rows, logs)}
 	for _, l := range logs {
 		st.Conflicts += l.Conflicts
@@ -84,7 +89,7 @@ func (c *Control) BucketStatus(ctx context.Context, bucket string) (BucketStatus
 	}
 	c.explainLosses(bucket, st)
 	st.State, st.Reason = judge(snap, st, stuck, logs)
-	return st, nil
+	return st
 }
 
 // copyStatuses sums a bucket's copies per cluster, the primary first, then by name.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -52,6 +53,7 @@ const (
 // by a lock, so that their number stays that of the instances.
 type board struct {
 	*run
+	company atomic.Int64 // other instances that are alive
 
 	mu     sync.Mutex
 	asks   []ask
@@ -179,6 +181,7 @@ func (b *board) read(ctx context.Context) (int, error) {
 		}
 		b.heed(other)
 	}
+	b.company.Store(int64(max(0, len(members)-1)))
 	b.ctl.SetIssuesElsewhere(issues)
 	b.follow(feeds)
 	return len(members), nil

@@ -74,7 +74,11 @@ func TestMain(m *testing.M) {
 		crashChild()
 		return
 	}
-	code := m.Run()
+	if os.Getenv("FADO_STOP_CHILD") != "" {
+		stopChild()
+		return
+	}
+	code := testenv.Main(m).Run()
 	for _, s := range started.servers {
 		s.Close()
 	}
@@ -90,7 +94,7 @@ func TestMain(m *testing.M) {
 // world is one FaDO over some storages: store, control and engine.
 type world struct {
 	testing.TB
-	store  *sqlite.Store
+	store  state.Store
 	ctl    *control.Control
 	eng    *Engine
 	prefix string      // of the physical buckets

@@ -39,6 +39,8 @@ type task struct {
 	// fresh: nothing is thought to be at the destination, so that writing there on the
 	// condition that this is so saves asking.
 	fresh bool
+	// counted: the walk or scan that found it counted it in.
+	counted bool
 	// foreign: what lies there was found to be somebody else's before.
 	foreign bool
 	// against, where anywhere is written, is the only other cluster to be asked; "": all.
@@ -278,7 +280,9 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (verdict, er
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return 0, fmt.Errorf("removing from %s: %w", s.cluster, err)
 	}
-	s.ledger.tally(id, delta{-1, -dst.Size})
+	if !s.counted {
+		s.ledger.tally(id, delta{-1, -dst.Size})
+	}
 	s.emitTransfer("removed", "", 0, "")
 	return removed, nil
 }
@@ -297,7 +301,9 @@ func (s *situation) copy(ctx context.Context, src storage.Object, cond storage.C
 	if over != nil {
 		d = delta{0, n - over.Size}
 	}
-	s.ledger.tally(copyID{s.bucket, s.row.Prefix, s.cluster}, d)
+	if !s.counted {
+		s.ledger.tally(copyID{s.bucket, s.row.Prefix, s.cluster}, d)
+	}
 	s.figures.copied(n)
 	s.metrics.Replicated(s.cluster, n)
 	s.emitTransfer("copied", s.src.name, n, "")

@@ -121,8 +121,9 @@ func (w *walk) pairs(ctx context.Context, after string) func(func(pair, error) b
 // bulk brings a copy in step object by object, for the first time.
 type bulk struct {
 	*walk
-	track *tracker
-	wg    sync.WaitGroup
+	track  *tracker
+	handed handover
+	wg     sync.WaitGroup
 	// unlucky counts failures in a row; too many end the walk, with the last as its
 	// reason, so that a storage that fails does not turn every object into a failure.
 	unlucky atomic.Int64
@@ -241,7 +242,11 @@ func (b *bulk) one(ctx context.Context, p pair) error {
 	if err := b.room(ctx); err != nil {
 		return err
 	}
-	release, err := b.slots.acquireFor(ctx, want{class: classBulk, bucket: b.id.bucket, from: b.src.name, to: b.id.cluster, size: bytes})
+	what := want{class: classBulk, bucket: b.id.bucket, from: b.src.name, to: b.id.cluster, size: bytes}
+	if b.hand(ctx, p, what) {
+		return nil
+	}
+	release, err := b.slots.acquireFor(ctx, what)
 	if err != nil {
 		return err
 	}

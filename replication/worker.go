@@ -170,7 +170,7 @@ func (w *workers) work(ctx context.Context, row state.Pending) {
 	}
 	t := task{
 		objectRef: objectRef{row.Bucket, row.Key, row.Cluster}, size: row.Size,
-		foreign: row.Foreign, since: row.Since, damaged: isDamaged(row),
+		foreign: row.Foreign, since: row.Since, damaged: isDamaged(row), counted: countedBy(row),
 	}
 	if src, ok := w.seen.get(objectRef{row.Bucket, row.Key, ""}); ok && row.Attempts == 0 && !row.Foreign && src.Size <= smallObject {
 		t.src, t.fresh = &src, true
