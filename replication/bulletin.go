@@ -18,6 +18,8 @@ import (
 // it knows and they need, but nothing that a promise hangs on.
 type bulletin struct {
 	Member string `json:"member"`
+	// Parts is how many parts of the work it has.
+	Parts int `json:"parts"`
 	// Feeds are the clusters whose storages it listens to, or tries to.
 	Feeds map[string]heard `json:"feeds,omitempty"`
 	// Issues are the reasons it found why buckets are stuck.
@@ -60,6 +62,7 @@ type board struct {
 	asked  int64
 	done   map[string]int64 // asks of other members that were heeded
 	heard  map[string]heard // what others listen to, by cluster
+	parts  map[string]int   // what other members have; nil: not known yet
 	place  int              // -1: none yet
 	posted string
 }
@@ -123,7 +126,7 @@ func (b *board) round(ctx context.Context) (int, error) {
 
 // post puts this instance's bulletin up, if it changed.
 func (b *board) post(ctx context.Context) error {
-	own := bulletin{Member: b.ctl.Claimant(), Feeds: b.ownFeeds(), Issues: b.ctl.Issues(bulletinIssues)}
+	own := bulletin{Member: b.ctl.Claimant(), Parts: b.shards.count(), Feeds: b.ownFeeds(), Issues: b.ctl.Issues(bulletinIssues)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	own.Asks = b.asks
@@ -163,7 +166,7 @@ func (b *board) read(ctx context.Context) (int, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	feeds, issues := make(map[string]heard), make(map[string][]string)
+	feeds, issues, parts := make(map[string]heard), make(map[string][]string), make(map[string]int)
 	for i := range len(members) + 2 {
 		text, err := b.ctl.Store().GetMeta(ctx, placeKey(i))
 		if err != nil {
@@ -179,12 +182,30 @@ func (b *board) read(ctx context.Context) (int, error) {
 		for bucket, why := range other.Issues {
 			issues[bucket] = append(issues[bucket], why...)
 		}
+		parts[other.Member] = other.Parts
 		b.heed(other)
 	}
+	b.parts = parts
 	b.company.Store(int64(max(0, len(members)-1)))
 	b.ctl.SetIssuesElsewhere(issues)
 	b.follow(feeds)
 	return len(members), nil
+}
+
+// sharers says how many instances share the work, this one among them, of so many that
+// are alive, and how many parts the other one has that has fewest. One that does not
+// replicate puts no bulletin up.
+func (b *board) sharers(members int) (n, neediest int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.parts == nil {
+		return max(1, members), shardCount
+	}
+	neediest = shardCount
+	for _, parts := range b.parts {
+		neediest = min(neediest, parts)
+	}
+	return 1 + len(b.parts), neediest
 }
 
 // heed does what another instance asks for, once. The caller holds mu.

@@ -69,6 +69,7 @@ func (r *run) listener(ctx context.Context, s *site) (stop func()) {
 	go func() {
 		defer close(done)
 		r.leading(ctx, "replication/listen/"+s.name, func(ctx context.Context) {
+			s.feed.set(false, "about to listen") // whoever listened before has left a gap
 			s.ears.Store(true)
 			defer s.ears.Store(false)
 			r.listen(ctx, s)

@@ -3,7 +3,6 @@ package replication
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -38,8 +37,6 @@ type shards struct {
 	held [shardCount]*heldShard
 	// free counts looks in a row at which a part seemed to be nobody's.
 	free [shardCount]int
-	// fairFor is the number of members that parts were last given up for.
-	fairFor string
 }
 
 type heldShard struct {
@@ -88,25 +85,12 @@ func (s *shards) round(ctx context.Context) {
 		}
 		return
 	}
-	n := max(1, len(members))
+	n, neediest := s.board.sharers(len(members))
 	fair := (shardCount + n - 1) / n
-	if sig := signature(members); sig != s.fairFor {
-		s.fairFor = sig
-		over := s.count() - fair
+	if over := s.count() - fair; over > 0 && neediest < fair {
 		s.giveUp(func(int) bool { over--; return over >= 0 })
 	}
 	s.take(ctx, fair, n)
-}
-
-// signature names a set of members.
-func signature(members []state.MemberInfo) string {
-	sum := uint64(len(members))
-	for _, m := range members {
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(m.ID)) // never fails
-		sum ^= h.Sum64()
-	}
-	return fmt.Sprint(sum)
 }
 
 // orphaned is how many looks in a row must find a part without an owner before an
