@@ -70,14 +70,16 @@ func parseDSN(dsn string) (*pgxpool.Config, error) {
 	if err == nil {
 		return cfg, nil
 	}
-	why := "it can't be read"
-	if cause := errors.Unwrap(err); cause != nil && !strings.Contains(dsn, "password") && !strings.Contains(dsn, "@") {
+	why, text := "it can't be read", err.Error()
+	text = text[strings.LastIndex(text, "`: ")+1:] // it quotes the string first
+	switch cause := errors.Unwrap(err); {
+	case cause != nil && !strings.Contains(dsn, "password") && !strings.Contains(dsn, "@"):
 		why = cause.Error()
-	} else if text := err.Error(); strings.Contains(text, "sslmode") {
+	case strings.Contains(text, "sslmode"):
 		why = "its sslmode is invalid"
-	} else if strings.Contains(text, "tls") || strings.Contains(text, "certificate") || strings.Contains(text, "CA file") {
+	case strings.Contains(text, "TLS") || strings.Contains(text, "certificate") || strings.Contains(text, "CA file"):
 		why = "a certificate it names can't be read"
-	} else if strings.Contains(text, "port") {
+	case strings.Contains(text, "port"):
 		why = "its port is invalid"
 	}
 	return nil, fmt.Errorf("opening the store: the connection string is refused, %s: expected one such as postgres://user:password@host:5432/database?sslmode=verify-full", why)

@@ -54,12 +54,16 @@ func (s *Store) fold(ctx context.Context) error {
 		var b pgx.Batch
 		queueFolds(&b)
 		queueTrim(&b)
-		b.Queue(`WITH upto AS (SELECT max(seq) - $1 AS seq FROM fado.object_changes),
-			gone AS (DELETE FROM fado.object_changes WHERE seq <= (SELECT seq FROM upto))
-			UPDATE fado.counters SET objects_trimmed = upto.seq FROM upto WHERE upto.seq > objects_trimmed`, keepObjects)
+		b.Queue(trimObjects, keepObjects)
 		return tx.SendBatch(ctx, &b).Close()
 	}))
 }
+
+// trimObjects counts rows instead of going by their numbers: those have gaps wider than
+// all that is kept (see skipLost), and a gap must not make readers load everything.
+const trimObjects = `WITH upto AS (SELECT seq FROM fado.object_changes ORDER BY seq DESC OFFSET $1 LIMIT 1),
+	gone AS (DELETE FROM fado.object_changes WHERE seq <= (SELECT seq FROM upto))
+	UPDATE fado.counters SET objects_trimmed = upto.seq FROM upto WHERE upto.seq > objects_trimmed`
 
 // queueFolds makes one row of the rows of each copy that has loose ones.
 func queueFolds(b *pgx.Batch) {

@@ -91,10 +91,12 @@ func (s *Store) prepare(ctx context.Context, tx pgx.Tx) error {
 	return s.skipLost(ctx, tx, commitOf(tx.Conn())) // for this connection, which came before the schema
 }
 
-// schemaVersion reads the version of the schema, 0 where there is none.
+// schemaVersion reads the version of the schema, 0 where there is none. It looks into the
+// catalogue itself: to_regclass goes by what the session remembers, which in a transaction
+// that has waited for another's may be that there is no such table.
 func schemaVersion(ctx context.Context, tx pgx.Tx) (version int, err error) {
 	var there bool
-	if err := tx.QueryRow(ctx, "SELECT to_regclass('fado.schema_version') IS NOT NULL").Scan(&there); err != nil || !there {
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = 'fado' AND tablename = 'schema_version')").Scan(&there); err != nil || !there {
 		return 0, err
 	}
 	err = tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM fado.schema_version").Scan(&version)
@@ -111,7 +113,7 @@ func (s *Store) migrate(ctx context.Context, tx pgx.Tx, all []migration) (versio
 		return version, err
 	}
 	var there bool
-	if err := tx.QueryRow(ctx, "SELECT to_regnamespace('fado') IS NOT NULL").Scan(&there); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'fado')").Scan(&there); err != nil {
 		return 0, err
 	}
 	if !there { // where it was made for us, we may lack the right to make it
