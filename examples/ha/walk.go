@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/fado-project/fado/examples/internal/stage"
@@ -260,6 +262,28 @@ func (w *world) recovers(ctx context.Context, say *stage.Display, l *stage.Load,
 		return err
 	}
 	say.Saw("%d invocations meanwhile, 0 failed", l.OK())
+	return w.noSecretTold(ctx, say)
+}
+
+// noSecretTold looks for passwords and keys in what the instances logged meanwhile, errors
+// of every kind among it, and in the configuration that Caddy keeps.
+func (w *world) noSecretTold(ctx context.Context, say *stage.Display) error {
+	for _, n := range w.nodes {
+		log, err := os.ReadFile(n.log)
+		if err != nil {
+			return err
+		}
+		_, config, err := n.Try(ctx, http.MethodGet, "/config/", nil)
+		if err != nil {
+			return err
+		}
+		for _, secret := range []string{w.postgres.Password, encryptionKey, stage.SecretKey} {
+			if strings.Contains(string(log)+config, secret) {
+				return fmt.Errorf("%s told a secret, in its log or its configuration", n.name)
+			}
+		}
+	}
+	say.Saw("no password and no key is in the logs, or in the configurations that Caddy keeps")
 	return nil
 }
 

@@ -20,6 +20,9 @@ var fadoCaddyfile []byte
 //go:embed front.Caddyfile
 var frontCaddyfile []byte
 
+// encryptionKey seals literal secrets in the store; the example has none.
+const encryptionKey = "only an example"
+
 // world is all that runs. Its client invokes through the load balancer.
 type world struct {
 	*stage.Client
@@ -63,7 +66,7 @@ func startWorld(ctx context.Context, say *stage.Display) (w *world, err error) {
 	if err != nil {
 		return w, err
 	}
-	env = append(env, "FADO_DSN="+dsn, "FADO_KEY=only an example")
+	env = append(env, "FADO_DSN="+dsn, "FADO_KEY="+encryptionKey)
 	for i, name := range []string{"fado-1", "fado-2"} {
 		say.Doing("starting FaDO instance %s", name)
 		if err := w.startNode(ctx, i, name, env); err != nil {
