@@ -43,7 +43,8 @@ var walk = []step{
 	{
 		"PostgreSQL is gone, under load",
 		"Routing must go on from memory: no request may fail. Changes by the API must be refused with 503, and\n" +
-			"each instance must say what is wrong. When it is back, everything must go on by itself.", loseDatabase,
+			"each instance must say what is wrong. One that starts without the database routes by what it remembers. When\n" +
+			"it is back, everything must go on by itself.", loseDatabase,
 	},
 }
 
@@ -228,6 +229,9 @@ func loseDatabase(ctx context.Context, w *world, say *stage.Display) error {
 	if err := l.AwaitAnswers(ctx, stage.Names...); err != nil {
 		return err
 	}
+	if err := w.startWithoutDatabase(ctx, say, w.nodes[1]); err != nil {
+		return err
+	}
 	say.Doing("writing 20 objects at Berlin's storage, then starting PostgreSQL again")
 	if err := w.write(ctx, say, shared, 30_000, 20); err != nil {
 		return err
@@ -237,6 +241,26 @@ func loseDatabase(ctx context.Context, w *world, say *stage.Display) error {
 		return err
 	}
 	return w.recovers(ctx, say, l, begin)
+}
+
+// startWithoutDatabase kills an instance and starts it again while the database is away:
+// it routes by what it remembers on its own disk.
+func (w *world) startWithoutDatabase(ctx context.Context, say *stage.Display, n *node) error {
+	say.Doing("kill -9 of %s, and starting it again without the database", n.name)
+	n.proc.Kill()
+	if err := n.start(ctx); err != nil {
+		return err
+	}
+	var r stage.Reply
+	err := stage.Await(ctx, func() (ok bool, err error) { // its health checks come first
+		r, err = n.Invoke(ctx, shared, key(0))
+		return r.Status == http.StatusOK, err
+	})
+	if err != nil {
+		return fmt.Errorf("%s should route by what it remembers, it answers %+v: %w", n.name, r, err)
+	}
+	say.Saw("%s routes by what it remembers: an invocation that names an object ran in %s, locality %s", n.name, r.Function, r.Locality)
+	return nil
 }
 
 // recovers waits until everything works as before, and ends the load.
