@@ -154,6 +154,7 @@ func TestSecretsAreResolvedLate(t *testing.T) {
 
 // TestExample: the example at the root of the repository is a valid configuration.
 func TestExample(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir()) // goes after Caddy, which noLeaks ends
 	noLeaks(t)
 	text, err := os.ReadFile("../Caddyfile.example")
 	if err != nil {
@@ -176,7 +177,6 @@ func TestExample(t *testing.T) {
 	for _, s := range servers {
 		s.(map[string]any)["listen"] = []string{fmt.Sprintf("127.0.0.1:%d", freePort(t))}
 	}
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	mustLoad(t, c)
 	if n := running(t).Router().Snapshot().Bucket("private"); n == nil {
 		t.Error("the example's buckets are not routed")

@@ -4,6 +4,7 @@
 // be equal by content to what was acknowledged, and nothing may ever have been written
 // where policy forbids it.
 //
-// The normal test run does a few rounds; `make chaos` does hundreds
+// It does so with one FaDO on SQLite, and with two on one PostgreSQL, whose database and
+// links to it fail as well. The normal test run does a few rounds; `make chaos` does hundreds
 // (FADO_CHAOS_ROUNDS).
 package chaos
