@@ -84,13 +84,26 @@ type verification struct {
 	mu   sync.Mutex
 	show Verification
 	// Done names the steps that have ended; Cursor is the key up to which the step named
-	// Step has come.
+	// Step has come, and at what had been compared when it came there.
 	Done   []string
 	Step   string
 	Cursor string
+	at     compared
+	// deepSeen: the steps that were done last included those that read the bytes.
+	deepSeen bool
+	// closing, guarded by the verifier's mu: its outcome is being stored, so nobody may
+	// join it any more. gone is closed when it is stored.
+	closing bool
+	gone    chan struct{}
 	// repairs are the mismatches whose pending rows are to be followed.
 	repairs map[objectRef]bool
 	told    time.Time // of the last event
+}
+
+// compared counts what was compared.
+type compared struct {
+	Objects int64 `json:"objects,omitempty"`
+	Bytes   int64 `json:"bytes,omitempty"`
 }
 
 // storedVerification is what a Meta value holds of one.
@@ -99,6 +112,7 @@ type storedVerification struct {
 	Done    []string     `json:"done,omitempty"`
 	Step    string       `json:"step,omitempty"`
 	Cursor  string       `json:"cursor,omitempty"`
+	At      compared     `json:"at,omitzero"`
 	Repairs []objectKey  `json:"repairs,omitempty"`
 }
 
@@ -197,9 +211,20 @@ func (v *verifier) find(bucket string) *verification {
 }
 
 // request notes that a bucket is to be verified, durably, and returns what is shown of it.
+// One that has come to its end is not what is asked for: a new one begins behind it.
 func (v *verifier) request(ctx context.Context, bucket string, deep bool) (Verification, error) {
 	v.mu.Lock()
 	vn := v.known[bucket]
+	for vn != nil && vn.closing {
+		v.mu.Unlock()
+		select {
+		case <-vn.gone:
+		case <-ctx.Done():
+			return Verification{}, context.Cause(ctx)
+		}
+		v.mu.Lock()
+		vn = v.known[bucket]
+	}
 	if vn != nil && (vn.view(v.now()).Deep || !deep) {
 		v.mu.Unlock()
 		return vn.view(v.now()), nil
@@ -224,7 +249,7 @@ func (v *verifier) request(ctx context.Context, bucket string, deep bool) (Verif
 func newVerification(bucket string, deep bool, now time.Time) *verification {
 	return &verification{
 		show:    Verification{Bucket: bucket, State: verifyWaiting, Deep: deep, Started: &now, Keys: []Mismatch{}},
-		repairs: make(map[objectRef]bool),
+		repairs: make(map[objectRef]bool), gone: make(chan struct{}),
 	}
 }
 
@@ -305,7 +330,10 @@ func (v *verifier) load(ctx context.Context) {
 func (v *verifier) indexKey() string { return metaVerifyIndex + v.ctl.Node() }
 
 func (v *verifier) resume(bucket string, st storedVerification) {
-	vn := &verification{show: st.Show, Done: st.Done, Step: st.Step, Cursor: st.Cursor, repairs: make(map[objectRef]bool)}
+	vn := &verification{
+		show: st.Show, Done: st.Done, Step: st.Step, Cursor: st.Cursor, at: st.At,
+		repairs: make(map[objectRef]bool), gone: make(chan struct{}),
+	}
 	for _, k := range st.Repairs {
 		vn.repairs[objectRef{bucket, k.Key, k.Cluster}] = true
 	}
@@ -320,12 +348,16 @@ func (v *verifier) resume(bucket string, st storedVerification) {
 // save stores where a verification stands.
 func (v *verifier) save(ctx context.Context, vn *verification) error {
 	vn.mu.Lock()
-	st := storedVerification{Show: vn.show, Done: vn.Done, Step: vn.Step, Cursor: vn.Cursor}
+	st := storedVerification{Show: vn.show, Done: vn.Done, Step: vn.Step, Cursor: vn.Cursor, At: vn.at}
 	st.Show.Keys = slices.Clone(vn.show.Keys)
 	for ref := range vn.repairs {
 		st.Repairs = append(st.Repairs, objectKey{ref.key, ref.cluster})
 	}
 	vn.mu.Unlock()
+	return v.put(ctx, st)
+}
+
+func (v *verifier) put(ctx context.Context, st storedVerification) error {
 	text, err := json.Marshal(st)
 	if err != nil {
 		return fmt.Errorf("encoding a verification: %w", err)
@@ -349,35 +381,63 @@ func (v *verifier) saveIndex(ctx context.Context) error {
 	return v.ctl.Store().PutMeta(ctx, v.indexKey(), string(text))
 }
 
-// ended notes how a verification ended.
-func (v *verifier) ended(ctx context.Context, vn *verification, state string, cause error) {
+// close makes a verification one that nobody can join; false if it was joined since its
+// last steps by somebody who wants the bytes read, too.
+func (v *verifier) close(vn *verification, state string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	vn.mu.Lock()
+	defer vn.mu.Unlock()
+	if state == verifyDone && vn.show.Deep && !vn.deepSeen {
+		return false
+	}
+	vn.closing = true
+	return true
+}
+
+// ended notes how a verification ended; false if there is more to do. Its outcome is shown
+// once it is stored.
+func (v *verifier) ended(ctx context.Context, vn *verification, state string, cause error) bool {
+	if !v.close(vn, state) {
+		return false
+	}
 	now := v.now()
 	vn.mu.Lock()
-	vn.show.State, vn.show.Finished, vn.show.Error = state, &now, ""
-	if cause != nil {
-		vn.show.Error = cause.Error()
-	}
-	vn.repairs = make(map[objectRef]bool)
-	bucket, damage := vn.show.Bucket, vn.damage()
+	show, damage := vn.show, vn.damage()
 	vn.mu.Unlock()
-	if state == verifyDone {
-		v.ctl.SetIssue(bucket, "verify", damage)
-		v.mu.Lock()
-		if v.index.Damaged == nil {
-			v.index.Damaged = make(map[string]string)
-		}
-		if v.index.Damaged[bucket] = damage; damage == "" {
-			delete(v.index.Damaged, bucket)
-		}
-		v.mu.Unlock()
+	show.State, show.Finished, show.Error = state, &now, ""
+	if cause != nil {
+		show.Error = cause.Error()
 	}
-	v.store(v.save(ctx, vn))
+	if state == verifyDone {
+		v.noteDamage(show.Bucket, damage)
+	}
+	v.store(v.put(ctx, storedVerification{Show: show}))
 	v.mu.Lock()
-	delete(v.known, bucket)
+	vn.mu.Lock()
+	vn.show, vn.repairs = show, make(map[objectRef]bool)
+	vn.mu.Unlock()
+	delete(v.known, show.Bucket)
 	v.mu.Unlock()
+	close(vn.gone)
 	v.store(v.saveIndex(ctx))
 	vn.tell(v.ctl.Events(), v.now(), true)
-	v.log.Info("verified a bucket", zap.String("bucket", bucket), zap.String("state", state), zap.Bool("deep", vn.show.Deep),
-		zap.Int64("objects", vn.show.Objects), zap.Int64("mismatches", vn.show.Mismatches),
-		zap.Int64("unrepairable", vn.show.Unrepairable), zap.Error(cause))
+	v.log.Info("verified a bucket", zap.String("bucket", show.Bucket), zap.String("state", state), zap.Bool("deep", show.Deep),
+		zap.Int64("objects", show.Objects), zap.Int64("mismatches", show.Mismatches),
+		zap.Int64("unrepairable", show.Unrepairable), zap.Error(cause))
+	return true
+}
+
+// noteDamage says what could not be repaired in a bucket's status, over restarts; "" if
+// everything is well.
+func (v *verifier) noteDamage(bucket, damage string) {
+	v.ctl.SetIssue(bucket, "verify", damage)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.index.Damaged == nil {
+		v.index.Damaged = make(map[string]string)
+	}
+	if v.index.Damaged[bucket] = damage; damage == "" {
+		delete(v.index.Damaged, bucket)
+	}
 }

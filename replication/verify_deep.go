@@ -43,13 +43,16 @@ type deep struct {
 // deepStep reads what one rule covers, from where it stood.
 func (v *verifier) deepStep(ctx context.Context, vn *verification, step string, id copyID) error {
 	_, from := vn.enter(step)
+	vn.mu.Lock()
+	at := vn.at
+	vn.mu.Unlock()
 	src, err := v.sites.usable(id.cluster)
 	if err != nil {
 		return err
 	}
 	d := &deep{
 		run: v.run, vn: vn, id: id, src: src, rules: newRuleFinder(v.ctl.Router().Snapshot(), id),
-		track: newTracker(from, 0, 0), room: make(chan struct{}, deepAtATime),
+		track: newTracker(from, at.Objects, at.Bytes), room: make(chan struct{}, deepAtATime),
 	}
 	for _, c := range v.ctl.Router().Snapshot().Copies(id.bucket) {
 		if c.Prefix == id.prefix && c.State == catalog.CopySynced && !c.Primary {
@@ -97,7 +100,7 @@ func (d *deep) begin(ctx context.Context, o storage.Object) error {
 		release()
 		return context.Cause(ctx)
 	}
-	done := d.track.begin(o.Key, 1, o.Size)
+	done := d.track.begin(o.Key, 1, o.Size*int64(1+len(d.copies)))
 	d.wg.Go(func() {
 		defer func() { <-d.room; release() }()
 		err := d.object(ctx, o)
@@ -106,9 +109,8 @@ func (d *deep) begin(ctx context.Context, o storage.Object) error {
 			return
 		}
 		done()
-		low, _, _ := d.track.mark()
 		d.vn.mu.Lock()
-		d.vn.Cursor = low
+		d.vn.Cursor, d.vn.at.Objects, d.vn.at.Bytes = d.track.mark()
 		d.vn.mu.Unlock()
 		d.vn.tell(d.ctl.Events(), d.now(), false)
 	})

@@ -43,6 +43,23 @@ func (vn *verification) count(objects, bytes int64) {
 	vn.show.Bytes += bytes
 }
 
+// passed notes objects that were compared, and that a step which is gone on with does not
+// come to again.
+func (vn *verification) passed(objects, bytes int64) {
+	vn.mu.Lock()
+	defer vn.mu.Unlock()
+	vn.show.Objects += objects
+	vn.show.Bytes += bytes
+	vn.at = compared{vn.show.Objects, vn.show.Bytes}
+}
+
+// reached is how many objects were compared that need not be compared again.
+func (vn *verification) reached() int64 {
+	vn.mu.Lock()
+	defer vn.mu.Unlock()
+	return vn.at.Objects
+}
+
 // found notes a mismatch; one that is to be repaired is followed.
 func (vn *verification) found(m Mismatch) {
 	vn.mu.Lock()

@@ -21,15 +21,17 @@ func (v *verifier) verify(ctx context.Context, vn *verification) {
 			v.store(v.save(context.WithoutCancel(ctx), vn))
 			return
 		}
-		objects := vn.view(v.now()).Objects
-		if objects != last {
+		if err == nil {
+			if v.ended(ctx, vn, verifyDone, nil) {
+				return
+			}
+			continue
+		}
+		if objects := vn.reached(); objects != last {
 			failures, last = 0, objects
 		}
 		failures++
 		switch {
-		case err == nil:
-			v.ended(ctx, vn, verifyDone, nil)
-			return
 		case errors.Is(err, control.ErrNotFound), failures >= verifyAttempts:
 			v.ended(ctx, vn, verifyFailed, err)
 			return
@@ -126,6 +128,7 @@ func (v *verifier) step(ctx context.Context, vn *verification) (verifyStep, bool
 	}
 	vn.mu.Lock()
 	defer vn.mu.Unlock()
+	vn.deepSeen = vn.show.Deep
 	var steps []verifyStep
 	for _, c := range rows {
 		id := copyID{bucket, c.Prefix, c.Cluster}
@@ -149,14 +152,17 @@ func (v *verifier) step(ctx context.Context, vn *verification) (verifyStep, bool
 	return verifyStep{}, false, nil
 }
 
-// enter notes that a step begins, and says whether it goes on where it was.
+// enter notes that a step begins, and says whether it goes on where it was. What was
+// compared beyond its cursor will be compared again, and is not counted twice.
 func (vn *verification) enter(step string) (resumed bool, cursor string) {
 	vn.mu.Lock()
 	defer vn.mu.Unlock()
 	if vn.Step == step {
+		vn.show.Objects, vn.show.Bytes = vn.at.Objects, vn.at.Bytes
 		return true, vn.Cursor
 	}
 	vn.Step, vn.Cursor = step, ""
+	vn.at = compared{vn.show.Objects, vn.show.Bytes}
 	return false, ""
 }
 
@@ -209,7 +215,7 @@ func (w *scanWatch) saw(p pair) {
 	if w.vn.deep() {
 		bytes = 0 // those that are read count
 	}
-	w.vn.count(1, bytes)
+	w.vn.passed(1, bytes)
 	w.vn.tell(w.ctl.Events(), w.now(), false)
 }
 
