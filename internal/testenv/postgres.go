@@ -194,6 +194,11 @@ func (p *Postgres) give(paths ...string) error {
 	return errors.Join(errs...)
 }
 
+// MakeDir makes a directory of the server's own, for a tablespace.
+func (p *Postgres) MakeDir(path string) error {
+	return errors.Join(os.Mkdir(path, 0o700), p.give(path))
+}
+
 func (p *Postgres) command(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(p.bin, program), args...)
 	cmd.Dir = p.dir

@@ -108,7 +108,7 @@ func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 	if s.o.ReadOnly {
 		readOnly = "on"
 	}
-	row := conn.QueryRow(ctx, sessionSettings, millis(s.o.StatementTimeout), readOnly)
+	row := conn.QueryRow(ctx, sessionSettings, pgx.QueryExecModeSimpleProtocol, millis(s.o.StatementTimeout), readOnly)
 	if err := row.Scan(&commit, nil, nil, nil, nil, nil, nil, nil, nil); err != nil {
 		return err
 	}

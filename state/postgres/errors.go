@@ -75,6 +75,9 @@ type ownError struct{ error }
 
 func (e ownError) Unwrap() error { return e.error }
 
+// lostStatement is of prepared statements that are another session's.
+const lostStatement = "the session is not this connection's own, as with a pooler that hands sessions on (pgbouncer: expected pool_mode = session): "
+
 // reasons say in words what PostgreSQL's codes mean to the people who run it,
 // https://www.postgresql.org/docs/current/errcodes-appendix.html. By class where there
 // is no code.
@@ -90,6 +93,8 @@ var reasons = map[string]string{
 	"57014": "the database did not answer within statement_timeout: ",
 	"55P03": "the database did not give a lock within statement_timeout: ",
 	"25P03": "the database ended an idle transaction: ",
+	"26000": lostStatement,
+	"42P05": lostStatement,
 	"3D000": "there is no such database: ",
 	"3F000": "FaDO's tables are not there: ",
 	"42P01": "FaDO's tables are not there: ",

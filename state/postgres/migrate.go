@@ -43,7 +43,10 @@ func (s *Store) ready(ctx context.Context) error {
 		return nil
 	}
 	result := s.schema.flight.DoChan("", func() (any, error) {
-		err := s.transact(s.done, s.prepare)
+		err := s.checkSessions(s.done)
+		if err == nil {
+			err = s.transact(s.done, s.prepare)
+		}
 		if err == nil {
 			s.schema.open.Store(true)
 		}

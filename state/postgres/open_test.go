@@ -19,6 +19,7 @@ import (
 // TestOpenAtOnce starts ten instances at the same moment on an empty database: one makes
 // the tables and the seal, and all of them work, with the same seal.
 func TestOpenAtOnce(t *testing.T) {
+	t.Parallel()
 	dsn := testenv.PostgresDatabase(t)
 	core, logs := observer.New(zap.InfoLevel)
 	stores := make([]*Store, 10)
@@ -68,6 +69,7 @@ func TestOpenAtOnce(t *testing.T) {
 // TestNewerSchema opens a database that a newer version has migrated, as an instance and
 // only to read.
 func TestNewerSchema(t *testing.T) {
+	t.Parallel()
 	dsn := testenv.PostgresDatabase(t)
 	older := openAt(t, dsn)
 	if _, err := older.pool.Exec(ctx, "INSERT INTO fado.schema_version (version, name) SELECT max(version) + 1, 'newer' FROM fado.schema_version"); err != nil {
@@ -87,6 +89,7 @@ func TestNewerSchema(t *testing.T) {
 // TestTLS goes by sslmode: verify-full takes the certificate of the authority it was
 // given, for the name it was given, and nothing else.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	certs, authority := testenv.Certs(t)
 	_, stranger := testenv.Certs(t)
 	server := testenv.PostgresServer(t, testenv.PostgresOptions{CertsDir: certs})

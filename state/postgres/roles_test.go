@@ -19,6 +19,7 @@ import (
 // TestRoles runs docs/sql/roles.sql: the owner migrates, and the runtime role does
 // everything an instance does, and cannot do what it must not.
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	server := testenv.PostgresServer(t)
 	dsn := server.Database(t)
 	script, err := os.ReadFile("../../docs/sql/roles.sql")
@@ -39,7 +40,7 @@ func TestRoles(t *testing.T) {
 		u.User = url.UserPassword(user, password)
 		return u.String()
 	}
-	early := openAt(t, as("fado_runtime", "run"), quick)
+	early := openAt(t, as("fado_runtime", "run"), patient)
 	unavailable(t, early, "lacks a privilege")
 	if err := openAt(t, as("fado_owner", "own")).Close(); err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ func oldAndNew(o *Options) { o.Key, o.FormerKeys = newKey, [][]byte{testKey} }
 // TestRotateKey rotates under instances that run: those that have both keys go on, one
 // that has the former only is told what to do.
 func TestRotateKey(t *testing.T) {
+	t.Parallel()
 	dsn := testenv.PostgresDatabase(t)
 	late, ready := openAt(t, dsn), openAt(t, dsn, oldAndNew)
 	if err := errors.Join(putSecret(ready, "c1", "one"), secretOf(late, "c1", "one")); err != nil {
@@ -67,6 +68,7 @@ func TestRotateKey(t *testing.T) {
 // TestRotateKeyUnderLoad rotates to and fro while instances write and read secrets: none
 // is ever sealed with a key that is not in force.
 func TestRotateKeyUnderLoad(t *testing.T) {
+	t.Parallel()
 	dsn := testenv.PostgresDatabase(t)
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
@@ -103,6 +105,7 @@ func TestRotateKeyUnderLoad(t *testing.T) {
 }
 
 func TestReadOnlyChangesNoSchema(t *testing.T) {
+	t.Parallel()
 	dsn := testenv.PostgresDatabase(t)
 	if _, err := Open(ctx, Options{DSN: dsn, ReadOnly: true}); err == nil || !strings.Contains(err.Error(), "has schema version 0, expected") {
 		t.Errorf("got error %v", err)
