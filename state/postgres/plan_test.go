@@ -15,27 +15,36 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// fill makes rows without going through the store, and tells the planner of them.
+// fill makes rows without going through the store, builds the indexes after them, which is
+// quicker, and tells the planner of them.
 func fill(t testing.TB, s *Store, rows int) {
 	t.Helper()
-	for _, sql := range []string{
-		"ALTER TABLE fado.pending DISABLE TRIGGER USER",
+	indexes, err := collect(ctx, s.pool, func(r pgx.Rows) (def string, err error) { return def, r.Scan(&def) },
+		"SELECT indexdef FROM pg_indexes WHERE schemaname = 'fado' AND indexname LIKE 'pending\\_%' AND indexdef NOT LIKE 'CREATE UNIQUE%'")
+	if err != nil || len(indexes) == 0 {
+		t.Fatal(indexes, err)
+	}
+	statements := []string{"ALTER TABLE fado.pending DISABLE TRIGGER USER"}
+	for _, def := range indexes {
+		statements = append(statements, "DROP INDEX fado."+strings.Fields(def)[2])
+	}
+	statements = append(statements,
 		fmt.Sprintf(`INSERT INTO fado.pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, background, claimed_by, claim_until)
-			SELECT 'b' || n %% 500, convert_to('some/prefix/' || n, 'UTF8'), 'c' || n %% 7, n, 1000, 1000000 + n, 0, 0, '', '', false, n %% 10 <> 0, '', 0
+			SELECT 'b' || n %% 500, convert_to('some/prefix/' || n, 'UTF8'), 'c' || n %% 7, n, 1000, 1000000 + n, (n %% 100 = 0)::int, 0, '',
+				CASE WHEN n %% 500 = 1 THEN 'conflict' ELSE '' END, false, n %% 10 <> 0, '', 0
 			FROM generate_series(1, %d) n`, rows),
-		`UPDATE fado.pending SET attempts = 1, error = 'e' WHERE gen % 100 = 0`,
-		`UPDATE fado.pending SET hold = 'conflict' WHERE gen % 500 = 1`,
 		"ALTER TABLE fado.pending ENABLE TRIGGER USER",
 		fmt.Sprintf(`INSERT INTO fado.object_changes SELECT n, 'pending', 'b', '\x6b', 'c', false FROM generate_series(1, %d) n`, rows/4),
 		fmt.Sprintf("SELECT setval('fado.object_seq', %d)", rows+1),
 		fmt.Sprintf("SELECT setval('fado.pending_gen', %d)", rows+1),
-		"VACUUM ANALYZE fado.pending", "ANALYZE fado.object_changes",
-	} {
+	)
+	statements = append(statements, indexes...)
+	for _, sql := range append(statements, "VACUUM ANALYZE fado.pending", "ANALYZE fado.object_changes") {
 		conn, err := s.pool.Acquire(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = conn.Exec(ctx, "SET statement_timeout = 0")
+		_, err = conn.Exec(ctx, "SET statement_timeout = 0; SET maintenance_work_mem = '256MB'")
 		if err == nil {
 			_, err = conn.Exec(ctx, sql)
 		}
