@@ -239,27 +239,36 @@ type rule struct {
 // bucket's own, then the declared prefix rules, then the orphans.
 type copyEntry struct {
 	cluster clusterID
-	bits    uint32 // rule<<4 | primary<<3 | state
+	bits    uint32 // rule<<5 | moving<<4 | primary<<3 | state
 }
 
-const copyFlags = 1<<4 - 1
+const (
+	copyFlagBits = 5
+	copyFlags    = 1<<copyFlagBits - 1
+)
 
 func newCopyEntry(cluster clusterID, rule int, c *Copy) copyEntry {
-	b := uint32(rule)<<4 | uint32(c.State)
+	b := uint32(rule)<<copyFlagBits | uint32(c.State)
 	if c.Primary {
 		b |= 1 << 3
+	}
+	if c.Moving {
+		b |= 1 << 4
 	}
 	return copyEntry{cluster, b}
 }
 
-func (c copyEntry) rule() int        { return int(c.bits >> 4) }
+func (c copyEntry) rule() int        { return int(c.bits >> copyFlagBits) }
 func (c copyEntry) primary() bool    { return c.bits&(1<<3) != 0 }
+func (c copyEntry) moving() bool     { return c.bits&(1<<4) != 0 }
 func (c copyEntry) state() CopyState { return CopyState(c.bits & 7) }
 
 // fits says whether the copy can be packed.
-func (c copyEntry) fits() bool { return c.rule() == 0 && c.cluster < 1<<28 }
+func (c copyEntry) fits() bool { return c.rule() == 0 && c.cluster < 1<<(32-copyFlagBits) }
 
-func (c copyEntry) packed() uint32 { return uint32(c.cluster)<<4 | c.bits }
+func (c copyEntry) packed() uint32 { return uint32(c.cluster)<<copyFlagBits | c.bits }
+
+func unpack(c uint32) copyEntry { return copyEntry{clusterID(c >> copyFlagBits), c & copyFlags} }
 
 // copies returns how many copies there are; copyAt returns one of them. They are
 // sorted by cluster id, then rule.
@@ -278,7 +287,7 @@ func (en *entry) copyAt(i int) copyEntry {
 	if en.more != nil && en.more.copies != nil {
 		return en.more.copies[i]
 	}
-	return copyEntry{clusterID(en.few[i] >> 4), en.few[i] & copyFlags}
+	return unpack(en.few[i])
 }
 
 // rules returns the declared prefix rules.

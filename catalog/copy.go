@@ -52,4 +52,7 @@ type Copy struct {
 	// Cursor: while the state is CopySyncing, every key of the rule up to and
 	// including it is there. Meaningless otherwise.
 	Cursor string
+	// Moving says that the bucket is about to be written here: until it is, or is not to be
+	// any more, nothing but that is done to the objects here. Never set on a primary.
+	Moving bool
 }

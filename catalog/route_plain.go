@@ -20,7 +20,7 @@ func (d *Decision) offerPlain(q *Query) {
 		if packed == 0 {
 			return
 		}
-		c := copyEntry{clusterID(packed >> 4), packed & copyFlags}
+		c := unpack(packed)
 		s := a.snap.site(c.cluster)
 		switch {
 		case s == nil, s.drain, !s.stores, !b.allowed.has(c.cluster):

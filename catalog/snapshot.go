@@ -176,6 +176,7 @@ func (s *Snapshot) copiesOf(en *entry) []Copy {
 			Primary: c.primary(),
 			State:   c.state(),
 			Cursor:  en.cursor(i),
+			Moving:  c.moving(),
 		}
 	}
 	return copies
@@ -268,6 +269,21 @@ func (s *Snapshot) Primary(bucket string) string {
 		return ""
 	}
 	return s.clusterIDs.names[en.primaryOf(0)]
+}
+
+// Moving says whether a bucket is about to be written in a cluster; see [Copy].
+func (s *Snapshot) Moving(bucket, cluster string) bool {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return false
+	}
+	id := s.clusterID(cluster)
+	for i := en.firstCopy(id); i < en.copies(); i++ {
+		if c := en.copyAt(i); c.cluster == id && c.moving() {
+			return true
+		}
+	}
+	return false
 }
 
 // Endpoints returns every function endpoint, of all clusters sorted by name. An

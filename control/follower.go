@@ -94,9 +94,6 @@ func (f *follower) begin(ctx context.Context, shared state.Shared, from position
 	if err := f.join(ctx); err != nil {
 		return err
 	}
-	if err := f.look(ctx); err != nil {
-		return fmt.Errorf("following the store: %w", err)
-	}
 	f.noteLink(nil)
 	ctx, f.cancel = context.WithCancel(context.Background())
 	f.done = make(chan struct{})
@@ -142,12 +139,20 @@ func (f *follower) current() state.Member {
 	return nil
 }
 
+// join makes this instance a member, and looks. It may not write before it has looked:
+// those who confirmed a change before it was a member did not wait for it.
 func (f *follower) join(ctx context.Context) error {
 	m, err := f.store().Join(ctx, f.c.node)
 	if err != nil {
 		return fmt.Errorf("joining the instances that share the store: %w", err)
 	}
+	if err := f.look(ctx); err != nil {
+		lctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), followTimeout)
+		defer cancel()
+		return errors.Join(fmt.Errorf("following the store: %w", err), m.Leave(lctx))
+	}
 	f.member.Store(&m)
+	f.seen()
 	return nil
 }
 
@@ -199,8 +204,7 @@ func (f *follower) lookAgain(ctx context.Context, asked *[]chan<- error) error {
 	var err error
 	if f.current() == nil {
 		err = f.join(ctx)
-	}
-	if err == nil {
+	} else {
 		err = f.look(ctx)
 	}
 	if ctx.Err() == nil || !errors.Is(ctx.Err(), context.Canceled) {

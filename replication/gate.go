@@ -86,9 +86,14 @@ func (g *gate) enter(ctx context.Context, o *operation) (opCtx context.Context, 
 		o.cancel(nil)
 		close(o.ended)
 	}
-	if !o.allowedBy(g.router.Snapshot()) {
+	snap := g.router.Snapshot()
+	if !o.allowedBy(snap) {
 		leave()
 		return nil, nil, errForbidden
+	}
+	if snap.Moving(o.bucket, o.to) {
+		leave()
+		return nil, nil, errMoving
 	}
 	return opCtx, leave, nil
 }
@@ -140,10 +145,19 @@ func (g *gate) afterChange(ctx context.Context) {
 	_ = g.abort(ctx, errForbidden, func(o *operation) bool { return !o.allowedBy(snap) }) // ends early only with ctx
 }
 
+// movingPatience is how long operations get to end by themselves where another instance is
+// about to move a primary: what is aborted may take effect all the same. Whatever else that
+// instance waits for waits, too.
+const movingPatience = 500 * time.Millisecond
+
 // rolesChanged aborts the operations on a bucket ("": on all) that its primary's place has
-// made pointless, and waits for their end: those that write to what is the primary now.
+// made pointless, and waits for their end: those that write to what is the primary now, and
+// all on what is about to be.
 func (g *gate) rolesChanged(bucket string) {
 	snap := g.router.Snapshot()
+	moving := func(o *operation) bool { return (bucket == "" || o.bucket == bucket) && snap.Moving(o.bucket, o.to) }
+	g.await(context.Background(), movingPatience, moving)
+	_ = g.abort(context.Background(), errMoving, moving)
 	_ = g.abort(context.Background(), errMoving, func(o *operation) bool {
 		return (bucket == "" || o.bucket == bucket) && o.allowed == nil && o.from != "" && o.to == snap.Primary(o.bucket) && !o.carry
 	})

@@ -53,9 +53,13 @@ func (r *run) movePrimary(ctx context.Context, bucket, target string) error {
 		return errNotYet // something may have changed unheard since the scan
 	}
 	err = r.gate.exclusively(ctx, bucket, target, 2*time.Second, func() error {
+		if err := r.haltOthers(ctx, bucket, target); err != nil {
+			return err
+		}
 		return r.swapRoles(ctx, bucket, from, target, clock)
 	})
 	if err != nil {
+		r.moveFailed(ctx, bucket)
 		return err
 	}
 	r.log.Info("the primary moved", zap.String("bucket", bucket), zap.String("from", from), zap.String("to", target))
@@ -152,16 +156,21 @@ func (r *run) swapRoles(ctx context.Context, bucket, from, target string, clock 
 		if primaryOf(rows) != from || carryingOver(rows) {
 			return rows, errStateChanged
 		}
+		// Transactions are one after the other: whoever takes the work over after this lease
+		// takes the marks away after this one, or before it.
+		if err := r.ctl.MayWrite(); err != nil {
+			return rows, err
+		}
 		for i := range rows {
 			c := &rows[i]
 			if c.Cluster != from || !c.Primary {
 				continue
 			}
 			next := indexCopy(rows, c.Prefix, target)
-			if next < 0 || rows[next].State != catalog.CopySynced {
+			if next < 0 || rows[next].State != catalog.CopySynced || rows[next].Moving != r.ctl.Shared() {
 				return rows, errStateChanged // the target is not wanted any more, say
 			}
-			rows[next].Primary, rows[next].ScanCursor = true, ""
+			rows[next].Primary, rows[next].ScanCursor, rows[next].Moving = true, "", false
 			// Where anywhere is written, what comes late at the old one counts as before.
 			c.Primary, c.FormerPrimary, c.State = false, !c.Anywhere, catalog.CopySynced
 			c.OwnedUntil, c.VerifiedAt, c.ScanCursor = clock, r.now(), ""

@@ -335,6 +335,7 @@ func (p *planner) dispatch(bucket, target string) {
 	copies := snap.Copies(bucket)
 	primary := snap.Primary(bucket)
 	p.ctl.KeepIssues(bucket, func(source string) bool { return !outlived(source, copies) })
+	p.endOrphanedMove(bucket, copies)
 	for _, c := range copies {
 		id := copyID{bucket, c.Prefix, c.Cluster}
 		switch {

@@ -75,6 +75,17 @@ func (f *fleet) join(dsn string, s Settings) *fleetMember {
 	return m
 }
 
+// through returns the connection string with a proxy in between.
+func (f *fleet) through() (string, *testenv.Proxy) {
+	f.Helper()
+	at := strings.LastIndex(f.dsn, "@") + 1
+	host := f.dsn[at : at+strings.Index(f.dsn[at:], "/")]
+	proxy, err := testenv.NewProxy(host)
+	f.must(err)
+	f.Cleanup(proxy.Close)
+	return strings.Replace(f.dsn, host, proxy.Addr(), 1), proxy
+}
+
 func (m *fleetMember) leave() {
 	m.once.Do(func() {
 		if m.eng != nil {
@@ -222,12 +233,8 @@ func TestOneInstanceListens(t *testing.T) {
 func TestCutOffInstanceWritesNothing(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 1, Settings{Workers: 4})
-	at := strings.LastIndex(f.dsn, "@") + 1
-	host := f.dsn[at : at+strings.Index(f.dsn[at:], "/")]
-	proxy, err := testenv.NewProxy(host)
-	f.must(err)
-	f.Cleanup(proxy.Close)
-	cut := f.join(strings.Replace(f.dsn, host, proxy.Addr(), 1), Settings{Workers: 4})
+	dsn, proxy := f.through()
+	cut := f.join(dsn, Settings{Workers: 4})
 	f.must(cut.ctl.MayWrite())
 	proxy.Hang(true)
 	f.await("the end of the lease", func() bool { return cut.ctl.MayWrite() != nil })

@@ -20,7 +20,7 @@ func compareText(a, b string) int { return strings.Compare(a, b) } // Go compare
 func fullCopy(bucket, prefix, cluster string) state.Copy {
 	return state.Copy{
 		Bucket:  bucket,
-		Copy:    catalog.Copy{Prefix: prefix, Cluster: cluster, Primary: true, State: catalog.CopySyncing, Cursor: "a/é\t😀"},
+		Copy:    catalog.Copy{Prefix: prefix, Cluster: cluster, Primary: true, State: catalog.CopySyncing, Cursor: "a/é\t😀", Moving: true},
 		Objects: 1 << 40, Bytes: 1 << 50, Error: "why", VerifiedAt: at(1), ScanCursor: "scan",
 		OwnedUntil: at(2), MadeBucket: true, DrainSince: at(3), HeldDeletes: true, FormerPrimary: true, Anywhere: true,
 	}
@@ -45,7 +45,7 @@ func testCopies(t *testing.T, fx Fixture) {
 	for i, set := range []func(c *state.Copy){ // each flag by itself
 		func(c *state.Copy) { c.Primary = true }, func(c *state.Copy) { c.MadeBucket = true },
 		func(c *state.Copy) { c.HeldDeletes = true }, func(c *state.Copy) { c.FormerPrimary = true },
-		func(c *state.Copy) { c.Anywhere = true },
+		func(c *state.Copy) { c.Anywhere = true }, func(c *state.Copy) { c.Moving = true },
 	} {
 		c := state.Copy{Bucket: "flag", Copy: catalog.Copy{Cluster: "c"}}
 		set(&c)

@@ -64,11 +64,12 @@ const (
 	flagHeldDeletes
 	flagFormerPrimary
 	flagAnywhere
+	flagMoving
 )
 
 // Flags gives the stored form of a copy's flags.
 func Flags(c state.Copy) (flags int64) {
-	for i, set := range [...]bool{c.Primary, c.MadeBucket, c.HeldDeletes, c.FormerPrimary, c.Anywhere} { // in the bits' order
+	for i, set := range [...]bool{c.Primary, c.MadeBucket, c.HeldDeletes, c.FormerPrimary, c.Anywhere, c.Moving} { // in the bits' order
 		if set {
 			flags |= 1 << i
 		}
@@ -80,5 +81,5 @@ func Flags(c state.Copy) (flags int64) {
 func SetFlags(c *state.Copy, flags int64) {
 	c.Primary, c.MadeBucket = flags&flagPrimary != 0, flags&flagMadeBucket != 0
 	c.HeldDeletes, c.FormerPrimary = flags&flagHeldDeletes != 0, flags&flagFormerPrimary != 0
-	c.Anywhere = flags&flagAnywhere != 0
+	c.Anywhere, c.Moving = flags&flagAnywhere != 0, flags&flagMoving != 0
 }
