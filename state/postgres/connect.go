@@ -55,10 +55,26 @@ func (s *Store) configure() error {
 	if c.ValidateConnect == nil && !s.o.ReadOnly { // after a failover the former primary may answer, read-only
 		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
+	if c.ValidateConnect != nil {
+		c.ValidateConnect = guarded(c.ValidateConnect)
+	}
 	if s.pool, err = pgxpool.NewWithConfig(s.done, cfg); err != nil {
 		return fmt.Errorf("opening the store: %s", s.hide.text(err.Error()))
 	}
 	return nil
+}
+
+// guarded makes an error of a panic: pgx's functions take for granted that the answer has
+// a row, which it lacks where the server goes away at that moment.
+func guarded(validate pgconn.ValidateConnectFunc) pgconn.ValidateConnectFunc {
+	return func(ctx context.Context, conn *pgconn.PgConn) (err error) {
+		defer func() {
+			if recover() != nil {
+				err = errors.New("the server did not say whether it takes writes")
+			}
+		}()
+		return validate(ctx, conn)
+	}
 }
 
 // parseDSN reads a connection string. pgx's own error may quote parts of it.

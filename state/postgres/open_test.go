@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -126,5 +128,17 @@ func TestTLS(t *testing.T) {
 	without := openAt(t, strings.Replace(testenv.PostgresDatabase(t), "sslmode=disable", "sslmode=require", 1))
 	if _, err := without.Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrUnavailable) || !strings.Contains(err.Error(), "TLS") {
 		t.Errorf("a server without TLS: %v", err)
+	}
+}
+
+// TestNoAnswer is of a server that goes away between a question and its answer.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	validate := guarded(func(context.Context, *pgconn.PgConn) error {
+		var rows []string
+		return errors.New(rows[len(rows)])
+	})
+	if err := validate(ctx, nil); err == nil || !strings.Contains(err.Error(), "did not say") {
+		t.Errorf("got error %v", err)
 	}
 }
