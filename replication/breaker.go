@@ -23,6 +23,7 @@ type breakers struct {
 type breaker struct {
 	slots     [breakerSlots]struct{ at, n int64 }
 	allowance int64 // deletes that people confirmed
+	until     int64 // slot: an allowance that was not used for a window has gone
 }
 
 func newBreakers(now func() time.Time) *breakers {
@@ -64,15 +65,14 @@ func exceeds(m MaxDeletes, n, objects int64) bool {
 func (b *breakers) take(id copyID, c state.Copy, m MaxDeletes) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	br := b.of(id)
-	if br.allowance > 0 {
-		br.allowance--
+	br, at := b.of(id), b.slotNow()
+	if br.allowance > 0 && at < br.until {
+		br.allowance, br.until = br.allowance-1, at+breakerSlots
 		return true
 	}
 	if c.HeldDeletes {
 		return false
 	}
-	at := b.slotNow()
 	n := br.count(at) + 1
 	// The objects deleted so far were part of what the percentage is of.
 	if exceeds(m, n, c.Objects+n-1) {
@@ -94,11 +94,16 @@ func (b *breakers) wouldTrip(id copyID, c state.Copy, m MaxDeletes, n int64) boo
 	return exceeds(m, done+n, c.Objects+done)
 }
 
-// allow lets n more deletes of a copy through, whatever the bounds.
+// allow lets n more deletes of a copy through, whatever the bounds. What is left of them a
+// window after the last one that made use of it is void: people confirmed those they saw.
 func (b *breakers) allow(id copyID, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.of(id).allowance += n
+	br, at := b.of(id), b.slotNow()
+	if at >= br.until {
+		br.allowance = 0
+	}
+	br.allowance, br.until = br.allowance+n, at+breakerSlots
 }
 
 // forget drops what was counted of a copy.

@@ -81,6 +81,9 @@ func (r *run) listener(ctx context.Context, s *site) (stop func()) {
 // noListener says why a storage can never be listened to.
 const noListener = "the storage has no listener"
 
+// feedDown says why a storage is not listened to for now.
+const feedDown = "the storage is down"
+
 // How long to wait before listening again.
 const (
 	relistenMin         = 200 * time.Millisecond
@@ -104,13 +107,14 @@ func (r *run) listen(ctx context.Context, s *site) {
 	down := time.Now()
 	for ctx.Err() == nil {
 		if !s.up() {
-			s.feed.set(false, "the storage is down")
+			s.feed.set(false, feedDown)
 			if r.ctl.Shared() && time.Since(down) > earsPatience {
 				return // another instance may reach it
 			}
 			sleep(ctx, 100*time.Millisecond)
 			continue
 		}
+		s.feed.over(feedDown, "about to listen")
 		began := false
 		err := s.client.Listen(ctx, func() {
 			began = true

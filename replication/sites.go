@@ -61,6 +61,15 @@ func (f *feedState) set(live bool, why string) (changed bool) {
 	return changed
 }
 
+// over replaces a reason that is no more.
+func (f *feedState) over(was, why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.why == was {
+		f.why = why
+	}
+}
+
 func (f *feedState) get() (live bool, epoch int64, why string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

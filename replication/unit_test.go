@@ -329,6 +329,28 @@ func TestBreakerBounds(t *testing.T) {
 	}
 }
 
+func TestBreakerAllowanceExpires(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	b := newBreakers(func() time.Time { return now })
+	row, id, m := state.Copy{Objects: 100, HeldDeletes: true}, copyID{"b", "", "c"}, MaxDeletes{Objects: 1}
+	b.allow(id, 5)
+	for range 3 { // slowly, but one after the other
+		now = now.Add(breakerWindow / 2)
+		if !b.take(id, row, m) {
+			t.Fatal("a confirmed delete did not pass")
+		}
+	}
+	now = now.Add(breakerWindow)
+	if b.take(id, row, m) {
+		t.Error("an allowance that nobody used for a window still lets deletes pass")
+	}
+	b.allow(id, 1)
+	if !b.take(id, row, m) || b.take(id, row, m) {
+		t.Error("a new allowance takes the old one along")
+	}
+}
+
 func TestJustBefore(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -1,0 +1,98 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// total sums a family over its labels: counters, gauges, and of histograms the samples.
+func total(t *testing.T, name string, wantLabels ...string) (sum float64) {
+	t.Helper()
+	for _, m := range gather(t, name) {
+		if len(m.GetLabel()) != len(wantLabels) {
+			t.Errorf("%s has the labels %s, expected %v", name, labels(m), wantLabels)
+			continue
+		}
+		for i, l := range m.GetLabel() { // Prometheus sorts them
+			if l.GetName() != wantLabels[i] {
+				t.Errorf("%s has the labels %s, expected %v", name, labels(m), wantLabels)
+			}
+		}
+		sum += figure(m)
+	}
+	return sum
+}
+
+func figure(m *dto.Metric) float64 {
+	switch {
+	case m.GetCounter() != nil:
+		return m.GetCounter().GetValue()
+	case m.GetGauge() != nil:
+		return m.GetGauge().GetValue()
+	}
+	return float64(m.GetHistogram().GetSampleCount())
+}
+
+// Every metric that the documentation names is there, with its labels, and moves when
+// what it counts happens.
+func TestEveryMetricMoves(t *testing.T) {
+	noLeaks(t)
+	s := newSite(t)
+	mustLoad(t, s.config(t))
+	app := running(t)
+	cluster := func() *catalog.ClusterState { return app.Router().Snapshot().ClusterState("c2") }
+	pend := func() {
+		row := state.Pending{Bucket: "shared", Key: "k", Cluster: "c2", Size: 7, Since: time.Now().Add(-time.Hour)}
+		if err := app.Control().AddPending(context.Background(), row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nothing := func() {}
+	cluster().SetStorage(catalog.StorageDown)
+	for _, m := range []struct {
+		name   string
+		labels []string
+		move   func()
+		by     float64 // 0: by anything
+	}{
+		{"route_decisions_total", []string{"locality"}, func() {
+			if _, err := s.get(http.DefaultClient); err != nil {
+				t.Fatal(err)
+			}
+		}, 0},
+		{"route_rejections_total", []string{"reason"}, func() { app.CountRejection(catalog.ReasonNoBucket) }, 1},
+		{"pending_objects", []string{"bucket", "cluster"}, pend, 1},
+		{"pending_bytes", []string{"bucket", "cluster"}, nothing, 7},
+		{"pending_oldest_seconds", []string{"bucket", "cluster"}, nothing, 0},
+		{"replicated_objects_total", []string{"cluster"}, func() { counters.Replicated("c1", 10) }, 1},
+		{"replicated_bytes_total", []string{"cluster"}, func() { counters.Replicated("c1", 10) }, 10},
+		{"replication_errors_total", []string{"cluster", "kind"}, func() { counters.Failed("c1", "unavailable") }, 1},
+		{"replication_lag_seconds", nil, func() { counters.Lag(time.Second) }, 1},
+		{"storage_up", []string{"cluster"}, func() { cluster().SetStorage(catalog.StorageUp) }, 1},
+	} {
+		name := "caddy_fado_" + m.name
+		before := 0.0
+		if m.name != "pending_bytes" && m.name != "pending_oldest_seconds" { // move with the objects
+			before = total(t, name, m.labels...)
+		}
+		m.move()
+		moved := total(t, name, m.labels...) - before
+		for end := time.Now().Add(30 * time.Second); moved <= 0 && time.Now().Before(end); { // some are read every two seconds
+			time.Sleep(50 * time.Millisecond)
+			moved = total(t, name, m.labels...) - before
+		}
+		if moved <= 0 || m.by != 0 && moved != m.by {
+			t.Errorf("%s moved by %v, expected %v", name, moved, m.by)
+		}
+	}
+	if total(t, "caddy_fado_function_up", "cluster", "url") != 2 {
+		t.Error("both functions are up, and caddy_fado_function_up tells otherwise")
+	}
+}
