@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -41,8 +42,12 @@ func (d dataset) String() string {
 	return fmt.Sprintf("%d × %s", d.count, size)
 }
 
-// largeEnv leaves the 2 GiB object out where disk or time is short.
-const largeEnv = "FADO_BENCH_LARGE"
+const (
+	// largeEnv leaves the 2 GiB object out where disk or time is short.
+	largeEnv = "FADO_BENCH_LARGE"
+	// setsEnv names the data sets to copy, separated by commas; lag alone is none of them.
+	setsEnv = "FADO_BENCH_SETS"
+)
 
 func (e *env) datasets() []dataset {
 	sets := []dataset{
@@ -58,6 +63,10 @@ func (e *env) datasets() []dataset {
 	}
 	if os.Getenv(largeEnv) == "off" {
 		sets = slices.DeleteFunc(sets, func(d dataset) bool { return d.bucket == "large" })
+	}
+	if only := os.Getenv(setsEnv); only != "" {
+		names := strings.Split(only, ",")
+		sets = slices.DeleteFunc(sets, func(d dataset) bool { return !slices.Contains(names, d.bucket) })
 	}
 	return sets
 }

@@ -21,6 +21,22 @@ func (c *Control) AddPending(ctx context.Context, rows ...state.Pending) error {
 	return c.pending.do(ctx, &pendingOp{add: rows})
 }
 
+// NotePending is AddPending for whoever works on the rows itself, without waiting for the
+// store. Begun is called when they are exceptions and before they are stored; it must not
+// block, and says whether all of them are being worked on, so that no worker need be woken.
+// The rows' Gens are returned in order: what was done is to be noted by them, and not at
+// all where there is an error.
+func (c *Control) NotePending(ctx context.Context, rows []state.Pending, begun func() bool) ([]int64, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	op := &pendingOp{add: rows, begun: begun}
+	if err := c.pending.do(ctx, op); err != nil {
+		return nil, err
+	}
+	return op.gens, nil
+}
+
 // FinishPending removes rows after their verified write, in the store and then from
 // routing. Concurrent calls share transactions. A row whose Gen moved on stays.
 func (c *Control) FinishPending(ctx context.Context, rows ...state.PendingKey) error {
@@ -86,6 +102,8 @@ type pendingQueue struct {
 
 type pendingOp struct {
 	add    []state.Pending
+	begun  func() bool // see NotePending; may be nil
+	gens   []int64     // of what was added, set before the result is
 	finish []state.PendingKey
 	result chan error
 }
@@ -202,19 +220,30 @@ func (q *pendingQueue) add(ops []*pendingOp) {
 		rows = append(rows, op.add...)
 	}
 	q.index.adding(rows)
-	_, err := q.store().AddPending(context.Background(), rows...)
+	attended := true
+	for _, op := range ops {
+		attended = op.begun != nil && op.begun() && attended
+	}
+	gens, err := q.store().AddPending(context.Background(), rows...)
 	err = q.wrote.note(err)
 	if err != nil && len(ops) > 1 && !errors.Is(err, state.ErrUnavailable) {
 		for _, op := range ops { // one caller's bad row must not fail the others
-			_, err := q.store().AddPending(context.Background(), op.add...)
+			op.gens, err = q.store().AddPending(context.Background(), op.add...)
 			q.index.added(op.add, err)
 			op.result <- err
 		}
 	} else {
+		for _, op := range ops {
+			if err == nil {
+				op.gens, gens = gens[:len(op.add)], gens[len(op.add):]
+			}
+		}
 		q.index.added(rows, err)
 		reply(ops, err)
 	}
-	q.wake()
+	if !attended || err != nil {
+		q.wake()
+	}
 }
 
 func (q *pendingQueue) finish(ops []*pendingOp) {

@@ -188,6 +188,7 @@ type run struct {
 
 	shards   *shards
 	board    *board
+	workers  *workers
 	planner  *planner
 	jobs     *jobs
 	sweeper  *sweeper
@@ -290,6 +291,7 @@ func (e *Engine) launch() {
 	r := &run{Engine: e}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.shards, r.planner, r.jobs, r.sweeper, r.board = newShards(r), newPlanner(r), newJobs(r), newSweeper(r), newBoard(r)
+	r.workers = newWorkers(r)
 	r.events, r.purger = make(chan feedEvent, 4096), newPurger(r)
 	r.verifier = newVerifier(r)
 	e.run.Store(r)
@@ -297,7 +299,7 @@ func (e *Engine) launch() {
 	if !e.conf().Disabled {
 		e.loadPaused(r.ctx)
 		loops = append(loops, r.jobs.loop, r.sweeper.loop, r.purger.lead, r.feeds, r.noticeLoop,
-			r.workerLoop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange, r.sweepUploads, r.findFacts, r.verifier.loop, r.verifier.lead,
+			r.workers.loop, r.watchPaused, r.keepCounts, r.watchLease, r.board.exchange, r.sweepUploads, r.findFacts, r.verifier.loop, r.verifier.lead,
 			r.pullLoop, r.keepPulled, r.watchDrains)
 		r.spawn(func() { r.sites.watch(r) })
 	}

@@ -97,8 +97,9 @@ type world struct {
 	store  state.Store
 	ctl    *control.Control
 	eng    *Engine
-	prefix string      // of the physical buckets
-	full   atomic.Bool // the store takes no pending rows
+	prefix string                       // of the physical buckets
+	full   atomic.Bool                  // the store takes no pending rows
+	slow   atomic.Pointer[sync.RWMutex] // who holds it keeps the store from taking them
 
 	mu      sync.Mutex
 	servers map[string]*testenv.Server
@@ -140,7 +141,7 @@ func (w *world) open(path string, change func(*Options)) {
 	var err error
 	w.store, err = sqlite.Open(ctx, sqlite.Options{Path: path})
 	w.must(err)
-	w.ctl, err = control.New(control.Options{Store: fullStore{w.store, &w.full}, Log: w.log("control"), Node: "test"})
+	w.ctl, err = control.New(control.Options{Store: fullStore{w.store, &w.full, &w.slow}, Log: w.log("control"), Node: "test"})
 	w.must(err)
 	w.must(w.ctl.Start(ctx))
 	_, err = w.ctl.Attach(ctx, control.Config{})
@@ -153,13 +154,18 @@ func (w *world) open(path string, change func(*Options)) {
 	w.Cleanup(w.close)
 }
 
-// fullStore is a store whose disk can be full.
+// fullStore is a store whose disk can be full, or slow.
 type fullStore struct {
 	state.Store
 	full *atomic.Bool
+	slow *atomic.Pointer[sync.RWMutex]
 }
 
 func (s fullStore) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+	if slow := s.slow.Load(); slow != nil {
+		slow.RLock()
+		defer slow.RUnlock()
+	}
 	if s.full.Load() {
 		return nil, fmt.Errorf("the disk is full: %w", state.ErrUnavailable)
 	}

@@ -180,6 +180,7 @@ func (r *run) noticeLoop(ctx context.Context) {
 			events = nil
 		}
 		var batch []feedEvent
+		note := r.workers.noteLive
 		select {
 		case <-ctx.Done():
 			return
@@ -188,8 +189,9 @@ func (r *run) noticeLoop(ctx context.Context) {
 		case <-again.C:
 			batch = slices.Collect(maps.Values(late))
 			clear(late)
+			note = r.storeRows // the storages need not be asked until the store takes rows
 		}
-		if err := r.notice(ctx, batch); err != nil && ctx.Err() == nil {
+		if err := note(ctx, r.rowsFor(ctx, batch)); err != nil && ctx.Err() == nil {
 			if len(late) == 0 {
 				r.log.Warn("noting changes", zap.Error(err))
 			}
@@ -213,9 +215,9 @@ func (r *run) collect(first feedEvent) []feedEvent {
 	return batch
 }
 
-// notice stores rows for what events tell of, and returns once they are durable.
-func (e *Engine) notice(ctx context.Context, events []feedEvent) error {
-	return e.ctl.AddPending(ctx, e.rowsFor(ctx, events)...)
+// storeRows returns once rows are durable.
+func (e *Engine) storeRows(ctx context.Context, rows []state.Pending) error {
+	return e.ctl.AddPending(ctx, rows...)
 }
 
 // rowsFor makes rows of what events tell of.

@@ -27,13 +27,21 @@ type workers struct {
 
 	mu          sync.Mutex
 	outstanding map[state.PendingKey]time.Time // claimed until
-	by          map[string]int                 // outstanding per cluster
+	direct      map[objectRef]*headStart        // worked on without a claim
+	by          map[string]int                 // outstanding and direct ones, per cluster
+	closed      bool
 }
 
-// workerLoop claims rows as long as there is room, and works on them.
-func (r *run) workerLoop(ctx context.Context) {
-	w := &workers{run: r, freed: make(chan struct{}, 1), outstanding: make(map[state.PendingKey]time.Time), by: make(map[string]int)}
-	defer w.wg.Wait()
+func newWorkers(r *run) *workers {
+	return &workers{
+		run: r, freed: make(chan struct{}, 1), outstanding: make(map[state.PendingKey]time.Time),
+		direct: make(map[objectRef]*headStart), by: make(map[string]int),
+	}
+}
+
+// loop claims rows as long as there is room, and works on them.
+func (w *workers) loop(ctx context.Context) {
+	defer w.close()
 	poll := time.NewTicker(time.Second)
 	defer poll.Stop()
 	for {
@@ -41,7 +49,7 @@ func (r *run) workerLoop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.ctl.PendingAdded():
+		case <-w.ctl.PendingAdded():
 		case <-w.freed:
 		case <-poll.C:
 			w.extend(ctx)
@@ -104,7 +112,9 @@ func (w *workers) begin(ctx context.Context, rows []state.Pending) {
 		go func() {
 			defer w.wg.Done()
 			defer w.remove(row)
-			w.work(ctx, row)
+			if !w.doneDirectly(ctx, row) {
+				w.work(ctx, row)
+			}
 		}()
 	}
 }
@@ -112,10 +122,24 @@ func (w *workers) begin(ctx context.Context, rows []state.Pending) {
 func (w *workers) remove(row state.Pending) {
 	w.mu.Lock()
 	delete(w.outstanding, keyOf(row))
-	if w.by[row.Cluster]--; w.by[row.Cluster] == 0 {
-		delete(w.by, row.Cluster)
-	}
+	w.leaveLine(row.Cluster)
 	w.mu.Unlock()
+	w.free()
+}
+
+// leaveLine counts one less in a cluster's line and returns how many are left. The caller
+// holds mu.
+func (w *workers) leaveLine(cluster string) int {
+	w.by[cluster]--
+	has := w.by[cluster]
+	if has == 0 {
+		delete(w.by, cluster)
+	}
+	return has
+}
+
+// free tells the loop that there is room.
+func (w *workers) free() {
 	select {
 	case w.freed <- struct{}{}:
 	default:
@@ -159,6 +183,14 @@ func (w *workers) work(ctx context.Context, row state.Pending) {
 		w.failed(ctx, row, err)
 		return
 	}
+	err := w.attempt(ctx, row)
+	if ctx.Err() == nil { // else the run ends: claims are released as a whole
+		w.outcome(ctx, row, err)
+	}
+}
+
+// attempt brings one row's object in step, once there is a slot for it.
+func (w *workers) attempt(ctx context.Context, row state.Pending) error {
 	kind := classLive
 	if row.Background {
 		kind = classBulk
@@ -166,8 +198,9 @@ func (w *workers) work(ctx context.Context, row state.Pending) {
 	from := w.ctl.Router().Snapshot().Primary(row.Bucket)
 	release, err := w.slots.acquireFor(ctx, want{class: kind, bucket: row.Bucket, from: from, to: row.Cluster, size: row.Size})
 	if err != nil {
-		return // the run ends: claims are released as a whole
+		return err
 	}
+	defer release()
 	t := task{
 		objectRef: objectRef{row.Bucket, row.Key, row.Cluster}, size: row.Size,
 		foreign: row.Foreign, since: row.Since, damaged: isDamaged(row), counted: countedBy(row),
@@ -179,10 +212,11 @@ func (w *workers) work(ctx context.Context, row state.Pending) {
 	if w.ctl.Shared() && (v == moot && err == nil || errors.Is(err, errNoCopy)) {
 		err = w.askAgain(ctx, t)
 	}
-	release()
-	if ctx.Err() != nil {
-		return
-	}
+	return err
+}
+
+// outcome notes how an attempt ended.
+func (w *workers) outcome(ctx context.Context, row state.Pending, err error) {
 	if err == nil || errors.Is(err, errNoCopy) {
 		w.store(w.ctl.FinishPending(ctx, keyOf(row)))
 		if err == nil && row.Attempts == 0 && !row.Background {

@@ -44,7 +44,8 @@ type Client struct {
 	mu         sync.Mutex
 	versioning map[string]versioningEntry // by physical bucket
 
-	parts chan struct{} // bounds the parts in memory on their way here
+	parts   chan struct{} // bounds the parts in memory on their way here
+	streams chan struct{} // bounds the parts' streams here that an object need not have
 
 	// Bounds on waiting; tests shorten them.
 	answerWait, stallWait, completeWait time.Duration
@@ -92,6 +93,7 @@ func Open(cfg Config) (*Client, error) {
 	c := &Client{
 		cfg: cfg, endpoint: u, versioning: make(map[string]versioningEntry),
 		parts:      make(chan struct{}, partBuffersEach),
+		streams:    make(chan struct{}, moreStreams),
 		answerWait: answerTimeout, stallWait: stallTimeout, completeWait: completeTimeout,
 		settleWait: settleTimeout, silence: silenceTimeout,
 	}

@@ -18,7 +18,9 @@ import (
 )
 
 const (
-	partWorkers  = 4 // parts of one object at a time
+	partWorkers  = 8  // parts of one object at a time, at most
+	ownStreams   = 2  // of them, those that an object has to itself
+	moreStreams  = 24 // further ones of all objects on their way to one storage
 	partAttempts = 3
 	abortTimeout = 30 * time.Second
 	minPart      = 5 << 20  // S3's minimum for all parts but the last
@@ -252,10 +254,12 @@ func (u *upload) transferAndComplete(ctx context.Context, first *http.Response) 
 	return u.complete(ctx)
 }
 
-// transferParts runs the workers. The first error stops them all.
+// transferParts runs the workers. The first error stops them all. A few large objects have
+// many streams each, many have few: together they don't overrun a storage.
 func (u *upload) transferParts(ctx context.Context, first *http.Response) error {
-	next := make(chan int)
+	next, fed := make(chan int), make(chan struct{})
 	go func() {
+		defer close(fed)
 		defer close(next)
 		for n := 1; n <= u.layout.count; n++ {
 			if u.has(n) {
@@ -269,8 +273,12 @@ func (u *upload) transferParts(ctx context.Context, first *http.Response) error 
 		}
 	}()
 	var wg sync.WaitGroup
-	for range min(partWorkers, u.layout.count) {
+	for i := range min(partWorkers, u.layout.count) {
 		wg.Go(func() {
+			if i >= ownStreams {
+				u.transferMore(ctx, next, fed, first)
+				return
+			}
 			for n := range next {
 				if err := u.transferPart(ctx, n, first); err != nil {
 					u.cancel(err)
@@ -281,6 +289,31 @@ func (u *upload) transferParts(ctx context.Context, first *http.Response) error 
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// transferMore is a worker that has to find a free stream for each part.
+func (u *upload) transferMore(ctx context.Context, next <-chan int, fed <-chan struct{}, first *http.Response) {
+	for {
+		select {
+		case u.t.dst.streams <- struct{}{}:
+		case <-fed:
+			return
+		case <-ctx.Done():
+			return
+		}
+		n, more := <-next
+		var err error
+		if more {
+			err = u.transferPart(ctx, n, first)
+		}
+		<-u.t.dst.streams
+		if err != nil {
+			u.cancel(err)
+		}
+		if err != nil || !more {
+			return
+		}
+	}
 }
 
 // transferPart copies a part, again if the network failed it.
