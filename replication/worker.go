@@ -27,7 +27,7 @@ type workers struct {
 
 	mu          sync.Mutex
 	outstanding map[state.PendingKey]time.Time // claimed until
-	direct      map[objectRef]*headStart        // worked on without a claim
+	direct      map[objectRef]*headStart       // worked on without a claim
 	by          map[string]int                 // outstanding and direct ones, per cluster
 	closed      bool
 }

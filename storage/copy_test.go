@@ -359,7 +359,7 @@ func TestCopySourceIsAnother(t *testing.T) {
 // parts opened later are not its parts any more.
 func TestCopySourceChangesMeanwhile(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
-		o := src.put(bucket, "key", random((partWorkers+3)*minPart), minio.PutObjectOptions{PartSize: minPart})
+		o := src.put(bucket, "key", random((partWorkers+1)*minPart), minio.PutObjectOptions{PartSize: minPart})
 		var once sync.Once
 		_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{Progress: func(int64) {
 			once.Do(func() { src.put(bucket, "key", []byte("changed"), minio.PutObjectOptions{}) })
@@ -368,6 +368,28 @@ func TestCopySourceChangesMeanwhile(t *testing.T) {
 			t.Errorf("want ErrPrecondition, got %v", err)
 		}
 		dst.mustNotHave(bucket, "key")
+	})
+}
+
+// TestPartsShareStreams: an object's parts get on while others have all the streams that are
+// shared, and leave none taken.
+func TestPartsShareStreams(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		o := src.put(bucket, "key", random((ownStreams+3)*minPart), minio.PutObjectOptions{PartSize: minPart})
+		for _, taken := range []int{cap(dst.streams), 0, cap(dst.streams) - 1} {
+			for range taken {
+				dst.streams <- struct{}{}
+			}
+			if _, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{}); err != nil {
+				t.Fatalf("with %d streams taken: %v", taken, err)
+			}
+			if len(dst.streams) != taken {
+				t.Errorf("%d streams are taken, %d were", len(dst.streams), taken)
+			}
+			for range taken {
+				<-dst.streams
+			}
+		}
 	})
 }
 
