@@ -359,7 +359,7 @@ func TestCopySourceIsAnother(t *testing.T) {
 // parts opened later are not its parts any more.
 func TestCopySourceChangesMeanwhile(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
-		o := src.put(bucket, "key", random((partWorkers+1)*minPart), minio.PutObjectOptions{PartSize: minPart})
+		o := src.put(bucket, "key", random((partWorkers+3)*minPart), minio.PutObjectOptions{PartSize: minPart})
 		var once sync.Once
 		_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{Progress: func(int64) {
 			once.Do(func() { src.put(bucket, "key", []byte("changed"), minio.PutObjectOptions{}) })

@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	partWorkers  = 8  // parts of one object at a time, at most
+	partWorkers  = 4  // parts of one object at a time
+	mostWorkers  = 8  // of an object of so many parts that a cut loses few of them
 	ownStreams   = 2  // of them, those that an object has to itself
 	moreStreams  = 24 // further ones of all objects on their way to one storage
 	partAttempts = 3
@@ -273,7 +274,7 @@ func (u *upload) transferParts(ctx context.Context, first *http.Response) error 
 		}
 	}()
 	var wg sync.WaitGroup
-	for i := range min(partWorkers, u.layout.count) {
+	for i := range u.layout.workers() {
 		wg.Go(func() {
 			if i >= ownStreams {
 				u.transferMore(ctx, next, fed, first)
@@ -289,6 +290,12 @@ func (u *upload) transferParts(ctx context.Context, first *http.Response) error 
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// workers is how many parts are on their way at a time. What is on its way when the copy is
+// cut has to be sent again: beyond a few, that is to be a small share of the whole.
+func (l layout) workers() int {
+	return min(l.count, max(partWorkers, min(mostWorkers, l.count/8)))
 }
 
 // transferMore is a worker that has to find a free stream for each part.
