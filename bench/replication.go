@@ -279,8 +279,10 @@ func lagText(bare, file, routable []float64) string {
 	rows := [][]string{
 		{"bare listener→GET→PUT, until the file is at the target", pair(bare), ""},
 		{"FaDO, until the file is at the target", pair(file), ""},
-		{"FaDO, until the copy is routable (by `GET /fado/route`)", pair(routable),
-			bar(ratio50 <= 1.2 && ratio99 <= 1.5, fmt.Sprintf("%.2f / %.2f", ratio50, ratio99))},
+		{
+			"FaDO, until the copy is routable (by `GET /fado/route`)", pair(routable),
+			bar(ratio50 <= 1.2 && ratio99 <= 1.5, fmt.Sprintf("%.2f / %.2f", ratio50, ratio99)),
+		},
 	}
 	return "### From a write's acknowledgement to its copy\n\n" + strconv.Itoa(len(bare)) + " PUTs of 4 KiB at 20/s, idle otherwise. " +
 		"To reach: p50 ≤ 1.2 ×, p99 ≤ 1.5 × the bare loop's.\n\n" +
