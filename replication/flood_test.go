@@ -107,7 +107,7 @@ func TestEventOrderChangesNothing(t *testing.T) {
 			}
 		}
 		for _, ev := range rapid.Permutation(told).Draw(rt, "order") {
-			if err := w.eng.notice(ctx, []feedEvent{ev}); err != nil {
+			if err := w.eng.run.Load().workers.noteLive(ctx, w.eng.rowsFor(ctx, []feedEvent{ev})); err != nil {
 				rt.Fatal(err)
 			}
 		}
