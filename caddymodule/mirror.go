@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -59,23 +60,33 @@ func (rt *runtime) storeOptions(app *App) (o control.Options, err error) {
 	}
 	name, maxAge := remote.Mirror()
 	o.Open, o.Kind, o.MaxMirrorAge = open, app.store.CaddyModule().ID.Name(), maxAge
-	path, log := mirrorPath(name), rt.logs.logger("fado.mirror")
+	mirror := func(ctx context.Context) (state.Store, error) { return rt.openMirror(ctx, app, mirrorPath(name)) }
+	if o.Mirror, err = mirror(app.ctx); err != nil {
+		// It is there for bad times and must not make them. During a reload the runtime
+		// that is about to end has it.
+		rt.logs.logger("fado.mirror").Warn("no local mirror can be kept yet: until it can, this instance will not start without the store",
+			zap.Error(err))
+		o.Mirror, o.OpenMirror = nil, mirror
+	}
+	return o, nil
+}
+
+// openMirror opens the mirror at a path; one that is of no use is made anew.
+func (rt *runtime) openMirror(ctx context.Context, app *App, path string) (state.Store, error) {
+	log := rt.logs.logger("fado.mirror")
 	options := sqlite.Options{Path: path, Key: []byte(app.encryptionKey), FormerKeys: bytesOf(app.formerKeys), Log: log}
-	mirror, err := sqlite.Open(app.ctx, options)
+	mirror, err := sqlite.Open(ctx, options)
 	if errors.Is(err, state.ErrCorrupt) || errors.Is(err, state.ErrNoKey) || errors.Is(err, state.ErrNewerSchema) {
 		log.Warn("the local mirror can't be used and is made anew", zap.String("path", path), zap.Error(err))
 		for _, suffix := range []string{"", "-wal", "-shm"} {
 			_ = os.Remove(path + suffix) // what is in the way shows below
 		}
-		mirror, err = sqlite.Open(app.ctx, options)
+		mirror, err = sqlite.Open(ctx, options)
 	}
 	if err != nil {
-		// It is there for bad times and must not make them.
-		log.Error("no local mirror can be kept: without the store this instance will not start", zap.String("path", path), zap.Error(err))
-		return o, nil
+		return nil, fmt.Errorf("opening the local mirror %s: %w", path, err)
 	}
-	o.Mirror = mirror
-	return o, nil
+	return mirror, nil
 }
 
 // Interface guard

@@ -21,6 +21,7 @@ import (
 // bucket shared allows one of the zones, so every request has one place to go.
 type site struct {
 	db       string
+	postgres string // its connection string, instead of db
 	port     int
 	c1, c2   string // function URLs
 	failing  string // "", "provision" or "start"
@@ -39,9 +40,13 @@ func newSite(t testing.TB) site {
 
 func (s site) config(t testing.TB) config {
 	t.Helper()
+	store := "sqlite " + s.db
+	if s.postgres != "" {
+		store = "postgres " + s.postgres
+	}
 	c := parse(t, fmt.Sprintf(`
 	fado {
-		store sqlite %s
+		store %s
 		node tester
 		zone eu
 		zone us
@@ -63,7 +68,7 @@ func (s site) config(t testing.TB) config {
 			policy one
 		}
 		%s
-	}`, s.db, s.c1, s.label, s.c2, s.zone, s.settings), fmt.Sprintf(`
+	}`, store, s.c1, s.label, s.c2, s.zone, s.settings), fmt.Sprintf(`
 	http://127.0.0.1:%d {
 		reverse_proxy {
 			dynamic fado

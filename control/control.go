@@ -105,6 +105,9 @@ type Options struct {
 	// Mirror, when given, is a store on local disk to which everything is written that
 	// this instance routes by, soon after. Control closes it.
 	Mirror state.Store
+	// OpenMirror opens the mirror where Mirror is nil: it is tried until it succeeds, because
+	// a runtime that is about to end may still have it.
+	OpenMirror func(context.Context) (state.Store, error)
 	// MaxMirrorAge bounds how old a mirror may be that Start loads from; 0: any age.
 	MaxMirrorAge time.Duration
 

@@ -86,8 +86,8 @@ func New(o Options) (*Control, error) {
 	c.pending = newPendingQueue(c.Store, c.exceptions, &c.trouble)
 	c.followed = newFollower(c)
 	c.opening = newOpening(c, o)
-	if o.Mirror != nil {
-		c.mirror = newMirror(c, o.Mirror)
+	if o.Mirror != nil || o.OpenMirror != nil {
+		c.mirror = newMirror(c, o.Mirror, o.OpenMirror)
 	}
 	return c, nil
 }

@@ -41,10 +41,12 @@ type holds struct {
 // how far the mirror goes comes last.
 type mirror struct {
 	c     *Control
-	store state.Store
+	open  func(context.Context) (state.Store, error) // where store is yet to be opened
+	store state.Store                                // the goroutine's, once it runs
 	seed  maphash.Seed
 
 	mu      sync.Mutex
+	opened  bool
 	dirty   dirt
 	age     time.Time // what is mirrored was true then
 	failing bool
@@ -74,8 +76,8 @@ func (d dirt) empty() bool {
 	return !d.all && len(d.resources)+len(d.copies)+len(d.objects) == 0
 }
 
-func newMirror(c *Control, s state.Store) *mirror {
-	return &mirror{c: c, store: s, seed: maphash.MakeSeed(), dirty: newDirt(), quit: make(chan struct{}), done: make(chan struct{})}
+func newMirror(c *Control, s state.Store, open func(context.Context) (state.Store, error)) *mirror {
+	return &mirror{c: c, store: s, open: open, opened: s != nil, seed: maphash.MakeSeed(), dirty: newDirt(), quit: make(chan struct{}), done: make(chan struct{})}
 }
 
 // mirroredAt says when what a mirror holds was true.
@@ -104,19 +106,24 @@ func (m *mirror) stop() {
 	m.stopOnce.Do(func() { close(m.quit) })
 	m.startOnce.Do(func() { close(m.done) })
 	<-m.done
+	if m.store == nil {
+		return
+	}
 	if err := m.store.Close(); err != nil {
 		m.c.log.Warn("closing the local mirror", zap.Error(err))
 	}
 }
 
-// note collects what changed.
+// note collects what changed. What changes before the mirror is open is found by resume.
 func (m *mirror) note(f func(*dirt)) {
 	if m == nil {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f(&m.dirty)
+	if m.opened {
+		f(&m.dirty)
+	}
 }
 
 func (c *Control) mirrorResource(ref state.Ref, rec *state.Record) {
@@ -163,7 +170,9 @@ func (c *Control) SnapshotAge() time.Duration {
 	at := c.followed.link.lastSeen()
 	if c.mirror != nil {
 		c.mirror.mu.Lock()
-		at = c.mirror.age
+		if c.mirror.opened {
+			at = c.mirror.age
+		}
 		c.mirror.mu.Unlock()
 	}
 	if at.IsZero() {
@@ -191,9 +200,12 @@ func (m *mirror) run() {
 		case <-m.done:
 		}
 	}()
-	m.resume(ctx)
 	tick := time.NewTicker(mirrorEvery)
 	defer tick.Stop()
+	if !m.takeOver(ctx, tick.C) {
+		return
+	}
+	m.resume(ctx)
 	for last := false; !last; {
 		select {
 		case <-tick.C:
@@ -206,6 +218,31 @@ func (m *mirror) run() {
 		}
 		m.failing = err != nil
 	}
+}
+
+// takeOver opens the mirror, if it is not open; false if it comes to its end before.
+func (m *mirror) takeOver(ctx context.Context, tick <-chan time.Time) bool {
+	for last := false; m.store == nil; {
+		store, err := m.open(ctx)
+		if err == nil {
+			m.store = store
+			m.mu.Lock()
+			m.opened = true
+			m.mu.Unlock()
+			m.c.log.Info("the local mirror is kept again")
+			return true
+		}
+		m.c.log.Debug("opening the local mirror", zap.Error(err))
+		if last {
+			return false
+		}
+		select {
+		case <-tick:
+		case <-m.quit:
+			last = true // whoever had it may have ended a moment ago
+		}
+	}
+	return true
 }
 
 // resume finds out what the mirror has and misses.

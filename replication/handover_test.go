@@ -1,0 +1,42 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// A bulk sync of one bucket, which one instance walks, is copied by all of them.
+func TestABulkSyncOfOneBucketIsShared(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 3, Settings{Workers: 4})
+	src := f.fake("c1")
+	f.fake("c2").setFault(func(ctx context.Context, _, _, _ string) error { // it takes its time
+		sleep(ctx, 2*time.Millisecond)
+		return nil
+	})
+	f.awaitDealt(f.members...)
+	f.await("company", func() bool {
+		for _, m := range f.members {
+			if m.eng.run.Load().board.company.Load() != 2 {
+				return false
+			}
+		}
+		return true
+	})
+	const objects = 1500
+	for k := range objects {
+		src.user("bkt", fmt.Sprintf("k%05d", k), "x")
+	}
+	f.policy("p", 2)
+	f.bucket("bkt", "p", "c1")
+	f.awaitSame("bkt", "c1", "c2")
+	f.awaitOK("bkt", "c1", "c2")
+	for _, m := range f.members {
+		t.Logf("%s copied %d of %d", m.name, m.copies(), objects)
+		if m.copies() == 0 {
+			t.Errorf("%s copied nothing of the one bucket", m.name)
+		}
+	}
+}
