@@ -83,7 +83,7 @@ bench: bin/caddy bin/fn prereqs tools $(STAMPS)/mc-$(MC_VERSION) $(STAMPS)/rclon
 .PHONY: lint
 lint: $(STAMPS)/golangci-lint-$(GOLANGCI_VERSION) ## vet, formatting and the arrows between the rooms
 	$(TOOLS)/golangci-lint config verify
-	$(TOOLS)/golangci-lint run --build-tags $(TAGS) ./...
+	$(TOOLS)/golangci-lint run --allow-serial-runners --build-tags $(TAGS) ./...
 
 .PHONY: tools
 tools: $(STAMPS)/minio-$(MINIO_VERSION) $(STAMPS)/minio-mute-$(MINIO_MUTE) $(STAMPS)/versitygw-$(VERSITYGW_VERSION) ## build the real servers the tests use
