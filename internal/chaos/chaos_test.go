@@ -21,7 +21,7 @@ import (
 func rounds(t *testing.T) int {
 	v := os.Getenv("FADO_CHAOS_ROUNDS")
 	if v == "" {
-		return 6
+		return 4
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {

@@ -189,7 +189,7 @@ func (i *instance) call(method, path string, body any) ([]byte, error) {
 func (w *world) await(what string, f func() error) {
 	w.Helper()
 	var err error
-	for until := time.Now().Add(2 * time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+	for until := time.Now().Add(5 * time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		if err = f(); err == nil {
 			return
 		}
