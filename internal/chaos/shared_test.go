@@ -70,5 +70,5 @@ func TestChaosShared(t *testing.T) {
 		dsn.Host = l.Addr()
 		w.add(fmt.Sprintf("postgres %q", dsn))
 	}
-	w.run(rng, narrowed(slices.Concat(faults, sharedFaults)))
+	w.run(rng, narrowed(slices.Concat(faults, sharedFaults)), rounds(t, 2))
 }
