@@ -9,31 +9,15 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
-	"time"
 
 	"github.com/fado-project/fado/examples/internal/stage"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx)
-	switch {
-	case errors.Is(err, context.Canceled):
-		fmt.Println("\nstopped.")
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "\ndemo:", err)
-		os.Exit(1)
-	}
-}
+func main() { stage.Main("demo", run) }
 
 func run(ctx context.Context) (err error) {
-	begin := time.Now()
 	say := stage.NewDisplay(os.Stdout)
 	w, err := startWorld(ctx, say)
 	if err != nil {
@@ -45,13 +29,9 @@ func run(ctx context.Context) (err error) {
 			stage.ShowLog(filepath.Join(w.dir, "fado.log"))
 		}
 	}()
-	for i, s := range walk {
-		say.Step(i+1, len(walk), s.title, s.why)
-		if err := s.do(ctx, w, say); err != nil {
-			return fmt.Errorf("step %d (%s): %w", i+1, s.title, err)
-		}
+	if err := stage.Walk(ctx, say, w, walk); err != nil {
+		return err
 	}
-	say.Finished(len(walk), time.Since(begin))
 	if os.Getenv("DEMO_ONCE") != "" {
 		return nil
 	}

@@ -11,46 +11,46 @@ import (
 	"github.com/fado-project/fado/examples/internal/stage"
 )
 
-// step is one thing the demo shows: it does it, observes, and fails if what was
-// observed is not what FaDO promises.
-type step struct {
-	title, why string
-	do         func(ctx context.Context, w *world, say *stage.Display) error
-}
-
-var walk = []step{
+var walk = []stage.Step[*world]{
 	{
-		"A bucket is written in one place; its copies appear where the policy allows",
-		"Policy \"reports\": 2 copies, inside the zone eu only. The objects are written at Berlin's\n" +
-			"MinIO with a plain S3 client. FaDO must copy them to Paris, and never to Virginia.", copies,
+		Title: "A bucket is written in one place; its copies appear where the policy allows",
+		Why: "Policy \"reports\": 2 copies, inside the zone eu only. The objects are written at Berlin's\n" +
+			"MinIO with a plain S3 client. FaDO must copy them to Paris, and never to Virginia.",
+		Do: copies,
 	},
 	{
-		"Invocations go where the data is",
-		"Requests that name the bucket must reach Berlin and Paris, which hold it, and not Virginia.", routeByBucket,
+		Title: "Invocations go where the data is",
+		Why:   "Requests that name the bucket must reach Berlin and Paris, which hold it, and not Virginia.",
+		Do:    routeByBucket,
 	},
 	{
-		"An invocation that names an object reads it next door",
-		"The function reads the object from the storage FaDO names in X-FaDO-Storage, and answers the\n" +
-			"SHA-256 of what it read.", routeByObject,
+		Title: "An invocation that names an object reads it next door",
+		Why: "The function reads the object from the storage FaDO names in X-FaDO-Storage, and answers the\n" +
+			"SHA-256 of what it read.",
+		Do: routeByObject,
 	},
 	{
-		"Freshness: an object is overwritten while it is being asked for",
-		"Between the overwrite and its verified copy only the place that holds the new version may answer.", freshness,
+		Title: "Freshness: an object is overwritten while it is being asked for",
+		Why:   "Between the overwrite and its verified copy only the place that holds the new version may answer.",
+		Do:    freshness,
 	},
 	{
-		"A policy change moves data and traffic, under load, without a failed request",
-		"PATCH the policy: from two copies in eu to one copy in us. The data must be copied to Virginia and\n" +
-			"verified, Virginia becomes the primary, traffic moves, and only then the old copies go.", policyChange,
+		Title: "A policy change moves data and traffic, under load, without a failed request",
+		Why: "PATCH the policy: from two copies in eu to one copy in us. The data must be copied to Virginia and\n" +
+			"verified, Virginia becomes the primary, traffic moves, and only then the old copies go.",
+		Do: policyChange,
 	},
 	{
-		"A function server fails",
-		"Bucket \"media\" is everywhere. Virginia's function server is killed: its requests must go on\n" +
-			"elsewhere at once, and come back when it does.", functionFails,
+		Title: "A function server fails",
+		Why: "Bucket \"media\" is everywhere. Virginia's function server is killed: its requests must go on\n" +
+			"elsewhere at once, and come back when it does.",
+		Do: functionFails,
 	},
 	{
-		"Residency: what may not run somewhere does not run at all",
-		"Bucket \"patients\" may only be in Berlin. With Berlin's function server gone, FaDO must refuse\n" +
-			"rather than send the invocation anywhere else.", residency,
+		Title: "Residency: what may not run somewhere does not run at all",
+		Why: "Bucket \"patients\" may only be in Berlin. With Berlin's function server gone, FaDO must refuse\n" +
+			"rather than send the invocation anywhere else.",
+		Do: residency,
 	},
 }
 

@@ -14,37 +14,35 @@ import (
 	"github.com/fado-project/fado/examples/internal/stage"
 )
 
-// step is one thing the example shows: it does it, observes, and fails if what was
-// observed is not what FaDO promises.
-type step struct {
-	title, why string
-	do         func(ctx context.Context, w *world, say *stage.Display) error
-}
-
-var walk = []step{
+var walk = []stage.Step[*world]{
 	{
-		"Two instances share the work",
-		"Policy \"everywhere\": a copy in every place. The objects are written at Berlin's MinIO with a\n" +
-			"plain S3 client. Both instances must have copied some of them, and no object twice at once.", shareWork,
+		Title: "Two instances share the work",
+		Why: "Policy \"everywhere\": a copy in every place. The objects are written at Berlin's MinIO with a\n" +
+			"plain S3 client. Both instances must have copied some of them, and no object twice at once.",
+		Do: shareWork,
 	},
 	{
-		"A change made at one instance is routed by the other",
-		"A bucket is made at fado-1's admin API. fado-2 hears of it from PostgreSQL.", propagate,
+		Title: "A change made at one instance is routed by the other",
+		Why:   "A bucket is made at fado-1's admin API. fado-2 hears of it from PostgreSQL.",
+		Do:    propagate,
 	},
 	{
-		"An instance is killed under load: kill -9 of fado-1",
-		"No request may fail behind the load balancer. The other instance must take over what the killed one\n" +
-			"did: listening to the storages, planning, the copies it had begun.", killFirst,
+		Title: "An instance is killed under load: kill -9 of fado-1",
+		Why: "No request may fail behind the load balancer. The other instance must take over what the killed one\n" +
+			"did: listening to the storages, planning, the copies it had begun.",
+		Do: killFirst,
 	},
 	{
-		"The other one is killed: kill -9 of fado-2",
-		"Whichever of them listened and planned: now it is sure that both have been killed once.", killSecond,
+		Title: "The other one is killed: kill -9 of fado-2",
+		Why:   "Whichever of them listened and planned: now it is sure that both have been killed once.",
+		Do:    killSecond,
 	},
 	{
-		"PostgreSQL is gone, under load",
-		"Routing must go on from memory: no request may fail. Changes by the API must be refused with 503, and\n" +
+		Title: "PostgreSQL is gone, under load",
+		Why: "Routing must go on from memory: no request may fail. Changes by the API must be refused with 503, and\n" +
 			"each instance must say what is wrong. One that starts without the database routes by what it remembers. When\n" +
-			"it is back, everything must go on by itself.", loseDatabase,
+			"it is back, everything must go on by itself.",
+		Do: loseDatabase,
 	},
 }
 
