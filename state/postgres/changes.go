@@ -159,6 +159,6 @@ func (s *Store) PutMeta(ctx context.Context, key, value string) error {
 	if err != nil {
 		return s.wrap(ctx, doing, err)
 	}
-	s.watch.wake()
+	s.watch.Wake()
 	return nil
 }

@@ -130,7 +130,7 @@ func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, erro
 		}
 	}
 	if written > 0 {
-		s.watch.wake()
+		s.watch.Wake()
 	}
 	return written, nil
 }
@@ -183,11 +183,11 @@ func (s *Store) CopiesOf(ctx context.Context, bucket string) (all []state.Copy, 
 // EachCopy implements state.Store.
 func (s *Store) EachCopy(ctx context.Context, f func(state.Copy) error) error {
 	var after state.Copy
-	return pages(func() (page []state.Copy, err error) {
+	return stored.Pages(func() (page []state.Copy, err error) {
 		err = s.read(ctx, "reading copies", func(ctx context.Context, q querier) (err error) {
 			page, err = collect(ctx, q, scanCopy, `SELECT `+copyColumns+` FROM fado.copies
 				WHERE (bucket, prefix, cluster) > ($1, $2, $3) ORDER BY bucket, prefix, cluster LIMIT $4`,
-				after.Bucket, blob(after.Prefix), after.Cluster, pageRows)
+				after.Bucket, blob(after.Prefix), after.Cluster, stored.PageRows)
 			return err
 		})
 		return page, err

@@ -4,10 +4,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
-	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +11,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 //go:embed migrations/*.sql
@@ -108,7 +105,7 @@ func schemaVersion(ctx context.Context, tx pgx.Tx) (version int, err error) {
 
 // migrate applies what the schema lacks, all of it or nothing. One instance does, the
 // others wait for it and find the work done.
-func (s *Store) migrate(ctx context.Context, tx pgx.Tx, all []migration) (version int, err error) {
+func (s *Store) migrate(ctx context.Context, tx pgx.Tx, all []stored.Migration) (version int, err error) {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, $2)", lockSpace, lockMigration); err != nil {
 		return 0, err
 	}
@@ -130,42 +127,16 @@ func (s *Store) migrate(ctx context.Context, tx pgx.Tx, all []migration) (versio
 		}
 	}
 	for _, m := range all[version:] {
-		if _, err := tx.Conn().PgConn().Exec(ctx, m.sql).ReadAll(); err != nil { // several statements
-			return 0, fmt.Errorf("applying migration %s: %w", m.name, err)
+		if _, err := tx.Conn().PgConn().Exec(ctx, m.SQL).ReadAll(); err != nil { // several statements
+			return 0, fmt.Errorf("applying migration %s: %w", m.Name, err)
 		}
-		if _, err := tx.Exec(ctx, "INSERT INTO fado.schema_version (version, name) VALUES ($1, $2)", m.version, m.name); err != nil {
+		if _, err := tx.Exec(ctx, "INSERT INTO fado.schema_version (version, name) VALUES ($1, $2)", m.Version, m.Name); err != nil {
 			return 0, err
 		}
-		s.log.Info("migrated the database", zap.String("migration", m.name))
+		s.log.Info("migrated the database", zap.String("migration", m.Name))
 	}
 	return len(all), nil
 }
 
-// migration brings the schema from version-1 to version.
-type migration struct {
-	version int
-	name    string
-	sql     string
-}
-
-// migrations reads the embedded files, NNNN_name.sql, in order.
-func migrations() ([]migration, error) {
-	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	var all []migration
-	for i, name := range names {
-		number, _, _ := strings.Cut(strings.TrimPrefix(name, "migrations/"), "_")
-		if version, err := strconv.Atoi(number); err != nil || version != i+1 {
-			return nil, fmt.Errorf("migration %s: expected number %d", name, i+1)
-		}
-		text, err := migrationFiles.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, migration{version: i + 1, name: strings.TrimPrefix(name, "migrations/"), sql: string(text)})
-	}
-	return all, nil
-}
+// migrations reads the embedded files in order.
+func migrations() ([]stored.Migration, error) { return stored.Migrations(migrationFiles) }

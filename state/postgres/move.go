@@ -65,7 +65,7 @@ func (s *Store) Clear(ctx context.Context) error {
 	if err != nil {
 		return s.wrap(ctx, doing, err)
 	}
-	s.watch.wake()
+	s.watch.Wake()
 	return nil
 }
 

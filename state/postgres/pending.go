@@ -118,7 +118,7 @@ func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64,
 			gens[i] = given[placeOf(p)]
 		}
 	}
-	s.watch.wake()
+	s.watch.Wake()
 	return gens, nil
 }
 

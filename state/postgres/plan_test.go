@@ -13,6 +13,7 @@ import (
 
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 // fill makes rows without going through the store, builds the indexes after them, which is
@@ -78,7 +79,7 @@ func TestPlans(t *testing.T) {
 		"release":         {"UPDATE fado.pending SET claimed_by = '' WHERE claimed_by <> '' AND claimed_by = $1", []any{"n"}},
 		"object changes":  {"SELECT * FROM fado.object_changes WHERE seq > $1 ORDER BY seq LIMIT $2", []any{9_000, 100}},
 		"last object":     {lastObject, nil},
-		"page of pending": {"SELECT " + pendingColumns + " FROM fado.pending p WHERE id > $1 ORDER BY id LIMIT $2", []any{20_000, pageRows}},
+		"page of pending": {"SELECT " + pendingColumns + " FROM fado.pending p WHERE id > $1 ORDER BY id LIMIT $2", []any{20_000, stored.PageRows}},
 		"list":            {"SELECT " + pendingColumns + " FROM fado.pending p WHERE (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"b3", blob("x"), "", 100}},
 		"list failed":     {"SELECT " + pendingColumns + " FROM fado.pending p WHERE attempts > 0 AND hold = '' AND (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"", blob(""), "", 100}},
 		"oldest":          {"SELECT min(since) FROM fado.pending p WHERE p.bucket = $1 AND p.cluster = $2", []any{"b7", "c1"}},

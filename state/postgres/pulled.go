@@ -70,7 +70,7 @@ func (s *Store) PutPulled(ctx context.Context, rows ...state.Pulled) error {
 		return flush(ctx, q.(pooled).Conn())
 	})
 	if err == nil {
-		s.watch.wake()
+		s.watch.Wake()
 	}
 	return err
 }
@@ -121,7 +121,7 @@ func (s *Store) DeletePulled(ctx context.Context, rows ...state.PulledKey) error
 	if len(rows) == 0 {
 		return nil
 	}
-	s.watch.wake()
+	s.watch.Wake()
 	return nil
 }
 
@@ -158,12 +158,12 @@ func (s *Store) EachPulled(ctx context.Context, f func(state.Pulled) error) erro
 		id int64
 	}
 	after := int64(0)
-	return pages(func() (page []row, err error) {
+	return stored.Pages(func() (page []row, err error) {
 		err = s.read(ctx, "reading objects copied on demand", func(ctx context.Context, q querier) (err error) {
 			page, err = collect(ctx, q, func(rows pgx.Rows) (r row, err error) {
 				r.Pulled, r.id, err = scanPulledID(rows)
 				return r, err
-			}, "SELECT "+pulledColumns+" FROM fado.pulled WHERE id > $1 ORDER BY id LIMIT $2", after, pageRows)
+			}, "SELECT "+pulledColumns+" FROM fado.pulled WHERE id > $1 ORDER BY id LIMIT $2", after, stored.PageRows)
 			return err
 		})
 		return page, err

@@ -11,9 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// pageRows is how many rows a stream reads at a time.
-const pageRows = 1024
-
 // attempts at what may be tried again.
 const attempts = 4
 

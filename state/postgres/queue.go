@@ -25,7 +25,7 @@ func (s *Store) ReleaseClaims(ctx context.Context, node string) error {
 		return q.SendBatch(ctx, &b).Close()
 	})
 	if err == nil {
-		s.watch.wake()
+		s.watch.Wake()
 	}
 	return err
 }
@@ -65,7 +65,7 @@ func (s *Store) touch(ctx context.Context, doing, update string, f state.Pending
 		return 0, s.wrap(ctx, doing, err)
 	}
 	if n > 0 {
-		s.watch.wake()
+		s.watch.Wake()
 	}
 	return int(n), nil
 }
@@ -119,9 +119,9 @@ func (s *Store) ListPending(ctx context.Context, f state.PendingFilter, after st
 // EachPending implements state.Store. The order is that in which rows came up.
 func (s *Store) EachPending(ctx context.Context, f func(state.Pending) error) error {
 	after := int64(0)
-	return pages(func() (page []sortedRow, err error) {
+	return stored.Pages(func() (page []sortedRow, err error) {
 		err = s.read(ctx, "reading pending objects", func(ctx context.Context, q querier) (err error) {
-			page, err = collect(ctx, q, scanSorted, "SELECT "+pendingColumns+" FROM fado.pending p WHERE id > $1 ORDER BY id LIMIT $2", after, pageRows)
+			page, err = collect(ctx, q, scanSorted, "SELECT "+pendingColumns+" FROM fado.pending p WHERE id > $1 ORDER BY id LIMIT $2", after, stored.PageRows)
 			return err
 		})
 		return page, err

@@ -53,7 +53,7 @@ func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Se
 	if err != nil {
 		return 0, s.wrap(ctx, doing, err)
 	}
-	s.watch.wake()
+	s.watch.Wake()
 	return seq, nil
 }
 
@@ -286,30 +286,11 @@ func (s *Store) List(ctx context.Context, k catalog.Kind, after string, limit in
 // Each implements state.Store.
 func (s *Store) Each(ctx context.Context, k catalog.Kind, f func(state.Record) error) error {
 	after := ""
-	return pages(func() ([]state.Record, error) { return s.List(ctx, k, after, pageRows) },
+	return stored.Pages(func() ([]state.Record, error) { return s.List(ctx, k, after, stored.PageRows) },
 		func(r state.Record) error {
 			after = r.Name
 			return f(r)
 		})
-}
-
-// pages streams what next reads page by page, so that neither a connection nor a
-// version of the rows is held while the caller works.
-func pages[T any](next func() ([]T, error), f func(T) error) error {
-	for {
-		page, err := next()
-		if err != nil {
-			return err
-		}
-		for _, v := range page {
-			if err := f(v); err != nil {
-				return err
-			}
-		}
-		if len(page) < pageRows {
-			return nil
-		}
-	}
 }
 
 func (s *Store) get(ctx context.Context, q querier, k catalog.Kind, name string) (state.Record, error) {

@@ -152,7 +152,7 @@ func (s *Store) Close() error {
 	s.leases.close()
 	s.end()
 	s.wg.Wait()
-	s.watch.close()
+	s.watch.Close()
 	s.pool.Close()
 	return nil
 }

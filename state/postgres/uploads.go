@@ -46,11 +46,11 @@ func (s *Store) DeleteUpload(ctx context.Context, bucket, key, cluster string) e
 // EachUpload implements state.Uploads.
 func (s *Store) EachUpload(ctx context.Context, f func(state.Upload) error) error {
 	var after state.Upload
-	return pages(func() (page []state.Upload, err error) {
+	return stored.Pages(func() (page []state.Upload, err error) {
 		err = s.read(ctx, "reading uploads", func(ctx context.Context, q querier) (err error) {
 			page, err = collect(ctx, q, scanUpload, `SELECT bucket, key, cluster, token, started FROM fado.uploads
 				WHERE (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4`,
-				after.Bucket, blob(after.Key), after.Cluster, pageRows)
+				after.Bucket, blob(after.Key), after.Cluster, stored.PageRows)
 			return err
 		})
 		return page, err

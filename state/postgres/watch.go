@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 const (
@@ -26,52 +28,15 @@ const (
 
 // watchers are the channels of Watch, and those who wait for news of the members.
 type watchers struct {
+	stored.Watchers
+	deaf atomic.Bool // for tests: notifications are lost
+
 	mu      sync.Mutex
-	chans   map[chan struct{}]struct{}
 	members chan struct{} // closed at the next news
-	closed  bool
-	deaf    atomic.Bool // for tests: notifications are lost
 }
 
 // Watch implements state.Store. The channel also closes with the store.
-func (s *Store) Watch(ctx context.Context) <-chan struct{} { return s.watch.add(ctx) }
-
-func (ws *watchers) add(ctx context.Context) <-chan struct{} {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	ch := make(chan struct{}, 1)
-	if ws.closed {
-		close(ch)
-		return ch
-	}
-	if ws.chans == nil {
-		ws.chans = make(map[chan struct{}]struct{})
-	}
-	ws.chans[ch] = struct{}{}
-	context.AfterFunc(ctx, func() { ws.remove(ch) })
-	return ch
-}
-
-func (ws *watchers) remove(ch chan struct{}) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	if _, ok := ws.chans[ch]; ok {
-		delete(ws.chans, ch)
-		close(ch)
-	}
-}
-
-// wake tells every watcher, unless it has not taken the last value yet.
-func (ws *watchers) wake() {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	for ch := range ws.chans {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
-	}
-}
+func (s *Store) Watch(ctx context.Context) <-chan struct{} { return s.watch.Add(ctx) }
 
 // news returns what closes at the next news of the members.
 func (ws *watchers) news() <-chan struct{} {
@@ -89,16 +54,6 @@ func (ws *watchers) wakeNews() {
 	if ws.members != nil {
 		close(ws.members)
 		ws.members = nil
-	}
-}
-
-func (ws *watchers) close() {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	ws.closed = true
-	for ch := range ws.chans {
-		delete(ws.chans, ch)
-		close(ch)
 	}
 }
 
@@ -157,9 +112,9 @@ func (s *Store) hear(conn *pgx.Conn) error {
 			s.watch.wakeNews()
 		case note.Payload == noteMembers:
 			s.watch.wakeNews()
-			s.watch.wake()
+			s.watch.Wake()
 		default:
-			s.watch.wake()
+			s.watch.Wake()
 		}
 	}
 }
@@ -178,7 +133,7 @@ func (s *Store) poll(conn *pgx.Conn, last *heard) error {
 	}
 	if now != *last {
 		*last = now
-		s.watch.wake()
+		s.watch.Wake()
 	}
 	return nil
 }

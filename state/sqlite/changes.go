@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
-	"sync"
 
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/internal/stored"
@@ -112,66 +111,10 @@ func (s *Store) PutMeta(ctx context.Context, key, value string) error {
 		return err
 	})
 	if err == nil {
-		s.watch.wake()
+		s.watch.Wake()
 	}
 	return err
 }
 
-// watchers are the channels of Watch.
-type watchers struct {
-	mu     sync.Mutex
-	chans  map[chan struct{}]struct{}
-	closed bool
-}
-
 // Watch implements state.Store. The channel also closes with the store.
-func (s *Store) Watch(ctx context.Context) <-chan struct{} {
-	return s.watch.add(ctx)
-}
-
-func (ws *watchers) add(ctx context.Context) <-chan struct{} {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	ch := make(chan struct{}, 1)
-	if ws.closed {
-		close(ch)
-		return ch
-	}
-	if ws.chans == nil {
-		ws.chans = make(map[chan struct{}]struct{})
-	}
-	ws.chans[ch] = struct{}{}
-	context.AfterFunc(ctx, func() { ws.remove(ch) })
-	return ch
-}
-
-func (ws *watchers) remove(ch chan struct{}) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	if _, ok := ws.chans[ch]; ok {
-		delete(ws.chans, ch)
-		close(ch)
-	}
-}
-
-// wake tells every watcher, unless it has not taken the last value yet.
-func (ws *watchers) wake() {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	for ch := range ws.chans {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
-	}
-}
-
-func (ws *watchers) close() {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	ws.closed = true
-	for ch := range ws.chans {
-		delete(ws.chans, ch)
-		close(ch)
-	}
-}
+func (s *Store) Watch(ctx context.Context) <-chan struct{} { return s.watch.Add(ctx) }

@@ -76,7 +76,7 @@ func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, erro
 		return 0, err
 	}
 	if written > 0 {
-		s.watch.wake()
+		s.watch.Wake()
 	}
 	return written, nil
 }
@@ -96,28 +96,17 @@ func (s *Store) CopiesOf(ctx context.Context, bucket string) ([]state.Copy, erro
 // EachCopy implements state.Store.
 func (s *Store) EachCopy(ctx context.Context, f func(state.Copy) error) error {
 	var after stored.CopyKey
-	for {
-		err := s.reading(ctx)
-		var page []state.Copy
-		if err == nil {
+	return stored.Pages(func() (page []state.Copy, err error) {
+		if err = s.reading(ctx); err == nil {
 			page, err = collect(s.r, new(copyRow).scan, `SELECT `+copyColumns+` FROM copies
 				WHERE (bucket, prefix, cluster) > (?, ?, ?) ORDER BY bucket, prefix, cluster LIMIT ?`,
-				after.Bucket, after.Prefix, after.Cluster, pageRows)
+				after.Bucket, after.Prefix, after.Cluster, stored.PageRows)
 		}
-		if err != nil {
-			return s.wrap("reading copies", err)
-		}
-		for _, c := range page {
-			if err := f(c); err != nil {
-				return err
-			}
-		}
-		if len(page) < pageRows {
-			return nil
-		}
-		last := page[len(page)-1]
-		after = stored.CopyKey{Bucket: last.Bucket, Prefix: last.Prefix, Cluster: last.Cluster}
-	}
+		return page, s.wrap("reading copies", err)
+	}, func(c state.Copy) error {
+		after = stored.CopyKey{Bucket: c.Bucket, Prefix: c.Prefix, Cluster: c.Cluster}
+		return f(c)
+	})
 }
 
 func copiesOf(q querier, bucket string) ([]state.Copy, error) {

@@ -5,12 +5,9 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
-	"io/fs"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 // applicationID marks the file as FaDO's in SQLite's header ("FaDO" in ASCII).
@@ -19,34 +16,8 @@ const applicationID = 0x4661444f
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migration brings the schema from version-1 to version.
-type migration struct {
-	version int
-	name    string
-	sql     string
-}
-
-// migrations reads the embedded files, NNNN_name.sql, in order.
-func migrations() ([]migration, error) {
-	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	var all []migration
-	for i, name := range names {
-		number, _, _ := strings.Cut(strings.TrimPrefix(name, "migrations/"), "_")
-		if version, err := strconv.Atoi(number); err != nil || version != i+1 {
-			return nil, fmt.Errorf("migration %s: expected number %d", name, i+1)
-		}
-		text, err := migrationFiles.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, migration{version: i + 1, name: name, sql: string(text)})
-	}
-	return all, nil
-}
+// migrations reads the embedded files in order.
+func migrations() ([]stored.Migration, error) { return stored.Migrations(migrationFiles) }
 
 // schemaVersion reads the version of a file's schema, 0 for a new file, without
 // changing anything; ErrNewerSchema and ErrCorrupt when it is not one to go on with.
@@ -73,13 +44,13 @@ func schemaVersion(ctx context.Context, db *sql.Conn, path string, known int) (i
 }
 
 // migrate applies what a schema lacks, each migration in a transaction of its own.
-func migrate(ctx context.Context, db *sql.Conn, from int, all []migration) error {
+func migrate(ctx context.Context, db *sql.Conn, from int, all []stored.Migration) error {
 	for _, m := range all[from:] {
 		script := fmt.Sprintf("BEGIN IMMEDIATE;\n%s\nPRAGMA application_id = %d;\nPRAGMA user_version = %d;\nCOMMIT;",
-			m.sql, applicationID, m.version)
+			m.SQL, applicationID, m.Version)
 		if _, err := db.ExecContext(ctx, script); err != nil {
 			_, _ = db.ExecContext(ctx, "ROLLBACK") // best effort: the connection is given up
-			return fmt.Errorf("applying migration %s: %w", m.name, err)
+			return fmt.Errorf("applying migration %s: %w", m.Name, err)
 		}
 	}
 	return nil

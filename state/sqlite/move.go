@@ -43,7 +43,7 @@ func (s *Store) Clear(ctx context.Context) error {
 		return trimChanges(w, int64(seq)) // whoever follows loads everything
 	})
 	if err == nil {
-		s.watch.wake()
+		s.watch.Wake()
 	}
 	return err
 }

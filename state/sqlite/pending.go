@@ -38,7 +38,7 @@ func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64,
 	if err != nil {
 		return nil, err
 	}
-	s.watch.wake()
+	s.watch.Wake()
 	return gens, nil
 }
 
@@ -196,7 +196,7 @@ func (s *Store) ReleaseClaims(ctx context.Context, node string) error {
 		return err
 	})
 	if err == nil {
-		s.watch.wake()
+		s.watch.Wake()
 	}
 	return err
 }
@@ -224,7 +224,7 @@ func (s *Store) touch(ctx context.Context, doing, update string, f state.Pending
 		return 0, err
 	}
 	if n > 0 {
-		s.watch.wake()
+		s.watch.Wake()
 	}
 	return int(n), nil
 }
@@ -292,25 +292,15 @@ func listQuery(f state.PendingFilter, after state.PendingKey, limit int) (string
 // EachPending implements state.Store. The order is that in which rows came up.
 func (s *Store) EachPending(ctx context.Context, f func(state.Pending) error) error {
 	after := int64(0)
-	for {
-		err := s.reading(ctx)
-		var page []sortedRow
-		if err == nil {
-			page, err = collect(s.r, new(pendingRow).scanSorted, "SELECT "+pendingColumns+" FROM pending WHERE id > ? ORDER BY id LIMIT ?", after, pageRows)
+	return stored.Pages(func() (page []sortedRow, err error) {
+		if err = s.reading(ctx); err == nil {
+			page, err = collect(s.r, new(pendingRow).scanSorted, "SELECT "+pendingColumns+" FROM pending WHERE id > ? ORDER BY id LIMIT ?", after, stored.PageRows)
 		}
-		if err != nil {
-			return s.wrap("reading pending objects", err)
-		}
-		for _, r := range page {
-			if err := f(r.Pending); err != nil {
-				return err
-			}
-		}
-		if len(page) < pageRows {
-			return nil
-		}
-		after = page[len(page)-1].id
-	}
+		return page, s.wrap("reading pending objects", err)
+	}, func(r sortedRow) error {
+		after = r.id
+		return f(r.Pending)
+	})
 }
 
 // Backlogs implements state.Store.

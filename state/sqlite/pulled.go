@@ -96,31 +96,23 @@ func pulledQuery(f state.PulledFilter, limit int) (string, []any) {
 
 // EachPulled implements state.Pulls.
 func (s *Store) EachPulled(ctx context.Context, f func(state.Pulled) error) error {
-	after := int64(0)
-	for {
-		err := s.reading(ctx)
-		last := after
-		var page []state.Pulled
-		if err == nil {
-			page, err = collect(s.r, func(rows *sql.Rows) (state.Pulled, error) {
-				p, id, err := scanPulledID(rows)
-				last = id
-				return p, err
-			}, "SELECT "+pulledColumns+" FROM pulled WHERE id > ? ORDER BY id LIMIT ?", after, pageRows)
-		}
-		if err != nil {
-			return s.wrap("reading objects copied on demand", err)
-		}
-		for _, p := range page {
-			if err := f(p); err != nil {
-				return err
-			}
-		}
-		if len(page) < pageRows {
-			return nil
-		}
-		after = last
+	type row struct {
+		state.Pulled
+		id int64
 	}
+	after := int64(0)
+	return stored.Pages(func() (page []row, err error) {
+		if err = s.reading(ctx); err == nil {
+			page, err = collect(s.r, func(rows *sql.Rows) (r row, err error) {
+				r.Pulled, r.id, err = scanPulledID(rows)
+				return r, err
+			}, "SELECT "+pulledColumns+" FROM pulled WHERE id > ? ORDER BY id LIMIT ?", after, stored.PageRows)
+		}
+		return page, s.wrap("reading objects copied on demand", err)
+	}, func(r row) error {
+		after = r.id
+		return f(r.Pulled)
+	})
 }
 
 // PulledBytes implements state.Pulls.

@@ -11,9 +11,6 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-// pageRows is how many rows a stream reads at a time.
-const pageRows = 1024
-
 // Update implements state.Store. f must not call Update or another writing method of
 // the store: there is one writer, and f has it.
 func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
@@ -41,7 +38,7 @@ func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Se
 	case err != nil:
 		return 0, s.wrap(doing, err)
 	}
-	s.watch.wake()
+	s.watch.Wake()
 	return seq, nil
 }
 
@@ -217,21 +214,11 @@ func (s *Store) List(ctx context.Context, k catalog.Kind, after string, limit in
 // Each implements state.Store.
 func (s *Store) Each(ctx context.Context, k catalog.Kind, f func(state.Record) error) error {
 	after := ""
-	for {
-		page, err := s.List(ctx, k, after, pageRows)
-		if err != nil {
-			return err
-		}
-		for _, r := range page {
-			if err := f(r); err != nil {
-				return err
-			}
-		}
-		if len(page) < pageRows {
-			return nil
-		}
-		after = page[len(page)-1].Name
-	}
+	return stored.Pages(func() ([]state.Record, error) { return s.List(ctx, k, after, stored.PageRows) },
+		func(r state.Record) error {
+			after = r.Name
+			return f(r)
+		})
 }
 
 func (s *Store) get(q querier, k catalog.Kind, name string) (state.Record, error) {

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 // Options of a Store.
@@ -48,7 +49,7 @@ type Store struct {
 	w      *writer
 	r      *readers
 	sealer *state.Sealer
-	watch  watchers
+	watch  stored.Watchers
 	locks  locks
 	lock   *os.File // keeps other processes out
 	closed atomic.Bool
@@ -79,7 +80,7 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	s.watch.close()
+	s.watch.Close()
 	s.locks.close()
 	var errs []error
 	if s.r != nil {

@@ -46,27 +46,17 @@ func (s *Store) DeleteUpload(ctx context.Context, bucket, key, cluster string) e
 // EachUpload implements state.Uploads.
 func (s *Store) EachUpload(ctx context.Context, f func(state.Upload) error) error {
 	var after state.Upload
-	for {
-		err := s.reading(ctx)
-		var page []state.Upload
-		if err == nil {
+	return stored.Pages(func() (page []state.Upload, err error) {
+		if err = s.reading(ctx); err == nil {
 			page, err = collect(s.r, scanUpload, `SELECT bucket, key, cluster, token, started FROM uploads
 				WHERE (bucket, key, cluster) > (?, ?, ?) ORDER BY bucket, key, cluster LIMIT ?`,
-				after.Bucket, after.Key, after.Cluster, pageRows)
+				after.Bucket, after.Key, after.Cluster, stored.PageRows)
 		}
-		if err != nil {
-			return s.wrap("reading uploads", err)
-		}
-		for _, u := range page {
-			if err := f(u); err != nil {
-				return err
-			}
-		}
-		if len(page) < pageRows {
-			return nil
-		}
-		after = page[len(page)-1]
-	}
+		return page, s.wrap("reading uploads", err)
+	}, func(u state.Upload) error {
+		after = u
+		return f(u)
+	})
 }
 
 func scanUpload(rows *sql.Rows) (u state.Upload, err error) {
