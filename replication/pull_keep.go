@@ -222,12 +222,7 @@ func (r *run) judgePulled(ref objectRef, o catalog.Pulled, shared bool) pulledVe
 // comparePulled looks at an object at both sides. One that differs is left to the workers,
 // as one that changed at the primary is; one that was not routed by is, if it is equal.
 func (r *run) comparePulled(ctx context.Context, ref objectRef) error {
-	unlock, err := r.keys.lock(ctx, ref)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	release, err := r.alone(ctx, ref)
+	release, err := r.sole(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -364,12 +359,7 @@ func (p *pulls) left(refs []objectRef) {
 // removeOne removes one object that left routing, if its primary says that nothing is lost
 // with it, and then its row.
 func (r *run) removeOne(ctx context.Context, ref objectRef, dst *site) error {
-	unlock, err := r.keys.lock(ctx, ref)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	release, err := r.alone(ctx, ref)
+	release, err := r.sole(ctx, ref)
 	if err != nil {
 		return err
 	}

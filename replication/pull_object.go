@@ -78,12 +78,7 @@ func (r *run) awaitCurrent(ctx context.Context, ref objectRef, timeout time.Dura
 // pullNow copies the object. Whatever happens, a row is durable before anything is
 // written, and stays for as long as something may be there.
 func (r *run) pullNow(ctx context.Context, ref objectRef) error {
-	unlock, err := r.keys.lock(ctx, ref)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	release, err := r.alone(ctx, ref)
+	release, err := r.sole(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -112,6 +107,24 @@ func (p *pulling) attempt(ctx context.Context) (err error) {
 	return err
 }
 
+// sole keeps everybody else away from an object copied on demand: who works on its key
+// here, and other instances.
+func (r *run) sole(ctx context.Context, ref objectRef) (release func(), err error) {
+	unlock, err := r.keys.lock(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	others, err := r.alone(ctx, ref)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() {
+		others()
+		unlock()
+	}, nil
+}
+
 // alone keeps other instances away from an object copied on demand, where there are any,
 // and takes in what they did to it. The caller holds the key's lock.
 func (r *run) alone(ctx context.Context, ref objectRef) (release func(), err error) {
@@ -125,10 +138,14 @@ func (r *run) alone(ctx context.Context, ref objectRef) (release func(), err err
 			return nil, err
 		}
 		if ok {
-			err := r.ctl.FollowPulled(ctx, state.ObjectChange{
+			release := func() { r.store(lock.Unlock()) }
+			if err := r.ctl.FollowPulled(ctx, state.ObjectChange{
 				Kind: state.ObjectPulled, Bucket: ref.bucket, Key: ref.key, Cluster: ref.cluster,
-			})
-			return func() { r.store(lock.Unlock()) }, err
+			}); err != nil {
+				release()
+				return nil, err
+			}
+			return release, nil
 		}
 		if !sleep(ctx, 20*time.Millisecond) {
 			return nil, ctx.Err()

@@ -58,30 +58,15 @@ func (p *purger) pulledOf(ctx context.Context, in intent, t purgeTarget, dst *si
 }
 
 func (p *purger) pulledObject(ctx context.Context, ref objectRef, etag string, dst *site, versioned bool) error {
-	if err := p.pause.wait(ctx); err != nil {
+	return p.admitted(ctx, ref, func(ctx context.Context) error {
+		o, err := p.stat(ctx, dst, ref.bucket, ref.key)
+		if errors.Is(err, storage.ErrNoBucket) || err == nil && (o == nil || !pulledIs(catalog.Pulled{ETag: etag}, *o)) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_, err = p.removeForGood(ctx, dst, ref, *o, versioned)
 		return err
-	}
-	unlock, err := p.keys.lock(ctx, ref)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	op := &operation{
-		bucket: ref.bucket, key: ref.key, to: ref.cluster, total: -1,
-		allowed: func(s *catalog.Snapshot) bool { return !p.declaredAgain(s, ref.bucket) },
-	}
-	opCtx, leave, err := p.gate.enter(ctx, op)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	o, err := p.stat(opCtx, dst, ref.bucket, ref.key)
-	if errors.Is(err, storage.ErrNoBucket) || err == nil && (o == nil || !pulledIs(catalog.Pulled{ETag: etag}, *o)) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = p.removeForGood(opCtx, dst, ref, *o, versioned)
-	return err
+	})
 }

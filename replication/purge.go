@@ -274,10 +274,23 @@ func allKeys(ctx context.Context, s *site, bucket string, versioned bool) iter.S
 
 // object purges one object, unless the bucket has been declared again.
 func (p *purger) object(ctx context.Context, in intent, t purgeTarget, src, dst *site, key string, versioned bool) error {
+	ref := objectRef{in.Bucket, key, t.Cluster}
+	return p.admitted(ctx, ref, func(ctx context.Context) error {
+		if in.Mode == PurgeAll {
+			ctx, cancel := context.WithTimeout(ctx, p.tune.CallTimeout)
+			defer cancel()
+			return dst.client.DeleteAllVersions(ctx, ref.bucket, ref.key)
+		}
+		return p.copyOf(ctx, t, src, dst, ref, versioned)
+	})
+}
+
+// admitted runs f with an object to itself, through the gate: it ends when the bucket is
+// declared again.
+func (p *purger) admitted(ctx context.Context, ref objectRef, f func(context.Context) error) error {
 	if err := p.pause.wait(ctx); err != nil {
 		return err
 	}
-	ref := objectRef{in.Bucket, key, t.Cluster}
 	unlock, err := p.keys.lock(ctx, ref)
 	if err != nil {
 		return err
@@ -285,19 +298,14 @@ func (p *purger) object(ctx context.Context, in intent, t purgeTarget, src, dst 
 	defer unlock()
 	op := &operation{
 		bucket: ref.bucket, key: ref.key, to: ref.cluster, total: -1,
-		allowed: func(s *catalog.Snapshot) bool { return !p.declaredAgain(s, in.Bucket) },
+		allowed: func(s *catalog.Snapshot) bool { return !p.declaredAgain(s, ref.bucket) },
 	}
 	opCtx, leave, err := p.gate.enter(ctx, op)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if in.Mode == PurgeAll {
-		cctx, cancel := context.WithTimeout(opCtx, p.tune.CallTimeout)
-		defer cancel()
-		return dst.client.DeleteAllVersions(cctx, ref.bucket, ref.key)
-	}
-	return p.copyOf(opCtx, t, src, dst, ref, versioned)
+	return f(opCtx)
 }
 
 // copyOf removes a copy's object if the primary has the same, or it is FaDO's.
