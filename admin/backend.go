@@ -6,7 +6,9 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/placement"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -30,8 +32,8 @@ type catalogue interface {
 	BucketStatuses(ctx context.Context, buckets ...string) (map[string]control.BucketStatus, error)
 	StoreTrouble() error
 	StuckBuckets(ctx context.Context) (n int, bucket, reason string)
-	Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, catalog.Placement, error)
-	Router() *catalog.Router
+	Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, placement.Result, error)
+	Router() *routing.Router
 	SnapshotAge() time.Duration
 	Events() *control.Bus
 	Store() state.Store

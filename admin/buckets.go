@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/placement"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/routing"
 )
 
 const defaultObjects = 1000
@@ -20,8 +22,8 @@ type placementView struct {
 	Policy string   `json:"policy"`
 	Chosen []string `json:"chosen"`
 	// Short says what is missing when fewer clusters could be chosen than wanted.
-	Short    string                  `json:"short,omitempty"`
-	Clusters []catalog.ClusterReason `json:"clusters"`
+	Short    string                    `json:"short,omitempty"`
+	Clusters []placement.ClusterReason `json:"clusters"`
 }
 
 // purgeView answers a DELETE that removes data.
@@ -69,7 +71,7 @@ func removeBucket(c *call) error {
 }
 
 // holdersOf names the clusters a bucket has copies in, for people.
-func holdersOf(snap *catalog.Snapshot, bucket string) []string {
+func holdersOf(snap *routing.Snapshot, bucket string) []string {
 	var names []string
 	for _, cp := range snap.Copies(bucket) {
 		names = append(names, cp.Cluster)
@@ -128,8 +130,8 @@ func storageTrouble(bucket string, err error) error {
 	return about(catalog.KindBucket, bucket, err)
 }
 
-// placement tells the clusters the solver chooses for a bucket now, and why.
-func placement(c *call) error {
+// bucketPlacement tells the clusters the solver chooses for a bucket now, and why.
+func bucketPlacement(c *call) error {
 	name := c.vars["name"]
 	rule, p, err := c.catalogue.Placement(c.r.Context(), name, c.query("prefix"))
 	if err != nil {

@@ -3,7 +3,7 @@ package admin
 import (
 	"net/http"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // routeView is the JSON of GET /fado/route.
@@ -13,7 +13,7 @@ type routeView struct {
 	Inputs     []inputView         `json:"inputs"`
 	Decision   *decisionView       `json:"decision"`
 	Reason     string              `json:"reason"`
-	Candidates []catalog.Candidate `json:"candidates"`
+	Candidates []routing.Candidate `json:"candidates"`
 }
 
 // inputView is one thing the invocation reads, as it was understood.
@@ -37,7 +37,7 @@ func explainRoute(c *call) error {
 	if err != nil {
 		return err
 	}
-	ex := c.catalogue.Router().Explain(&catalog.Query{Inputs: inputs})
+	ex := c.catalogue.Router().Explain(&routing.Query{Inputs: inputs})
 	v := routeView{
 		Objects: []string{}, Inputs: []inputView{},
 		Reason: string(ex.Reason), Candidates: orEmpty(ex.Candidates),
@@ -46,18 +46,18 @@ func explainRoute(c *call) error {
 		if i == 0 {
 			v.Bucket = in.Bucket
 		}
-		if in.Scope != catalog.ScopeBucket && in.Bucket == v.Bucket {
+		if in.Scope != routing.ScopeBucket && in.Bucket == v.Bucket {
 			v.Objects = append(v.Objects, in.Key)
 		}
 		v.Inputs = append(v.Inputs, inputView{Bucket: in.Bucket, Key: in.Key, Scope: scopeNames[in.Scope]})
 	}
-	if ex.Reason == catalog.ReasonNone && len(ex.Candidates) > 0 && ex.Candidates[0].Eligible {
+	if ex.Reason == routing.ReasonNone && len(ex.Candidates) > 0 && ex.Candidates[0].Eligible {
 		best := ex.Candidates[0]
 		v.Decision = &decisionView{Cluster: best.Cluster, Locality: best.Locality, URL: best.URL}
 	}
 	return c.reply(http.StatusOK, v)
 }
 
-var scopeNames = map[catalog.Scope]string{
-	catalog.ScopeBucket: "bucket", catalog.ScopeObject: "object", catalog.ScopePrefix: "prefix",
+var scopeNames = map[routing.Scope]string{
+	routing.ScopeBucket: "bucket", routing.ScopeObject: "object", routing.ScopePrefix: "prefix",
 }

@@ -1,6 +1,6 @@
 package admin
 
-import "github.com/fado-project/fado/catalog"
+import "github.com/fado-project/fado/routing"
 
 // maxInputs bounds what one question may name.
 const maxInputs = 1000
@@ -10,19 +10,19 @@ const maxInputs = 1000
 // (percent-encoded where needed, as in the header) belong to the first bucket, data is
 // s3://bucket/key, s3://bucket/prefix/ or s3://bucket/. Where data_aware would refuse
 // or ignore what can't be read, this says what is wrong with it.
-func parseInputs(buckets, objects, data []string) ([]catalog.Input, error) {
-	var inputs []catalog.Input
+func parseInputs(buckets, objects, data []string) ([]routing.Input, error) {
+	var inputs []routing.Input
 	for _, list := range buckets {
-		inputs = catalog.AppendBuckets(inputs, list, maxInputs)
+		inputs = routing.AppendBuckets(inputs, list, maxInputs)
 	}
 	if len(objects) > 0 && len(inputs) == 0 {
 		return nil, badRequest("query parameter \"object\": expected \"bucket\" with it, or \"data\" instead")
 	}
 	for _, key := range objects {
-		inputs = catalog.AppendObject(inputs, 0, catalog.DecodeKey(key))
+		inputs = routing.AppendObject(inputs, 0, routing.DecodeKey(key))
 	}
 	for _, ref := range data {
-		in, ok := catalog.ParseInput(ref)
+		in, ok := routing.ParseInput(ref)
 		if !ok {
 			return nil, badRequest("query parameter \"data\": %q: expected s3://bucket/key or s3://bucket/", ref)
 		}

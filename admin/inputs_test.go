@@ -5,26 +5,26 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 func TestParseInputs(t *testing.T) {
-	object := func(bucket, key string) catalog.Input {
-		return catalog.Input{Bucket: bucket, Key: key, Scope: catalog.ScopeObject}
+	object := func(bucket, key string) routing.Input {
+		return routing.Input{Bucket: bucket, Key: key, Scope: routing.ScopeObject}
 	}
 	for name, tc := range map[string]struct {
 		buckets, objects, data []string
-		want                   []catalog.Input
+		want                   []routing.Input
 		fails                  string
 	}{
 		"none":                  {},
-		"a bucket":              {buckets: []string{"a"}, want: []catalog.Input{{Bucket: "a"}}},
-		"several, both ways":    {buckets: []string{"a, b", "c,"}, want: []catalog.Input{{Bucket: "a"}, {Bucket: "b"}, {Bucket: "c"}}},
-		"objects are the first": {buckets: []string{"a,b"}, objects: []string{"x", "y%2Fz"}, want: []catalog.Input{object("a", "x"), {Bucket: "b"}, object("a", "y/z")}},
-		"an empty object":       {buckets: []string{"a"}, objects: []string{""}, want: []catalog.Input{{Bucket: "a"}}},
-		"no percent-encoding":   {buckets: []string{"a"}, objects: []string{"100%"}, want: []catalog.Input{object("a", "100%")}},
-		"an object ending in /": {buckets: []string{"a"}, objects: []string{"dir/"}, want: []catalog.Input{object("a", "dir/")}},
-		"data":                  {data: []string{"s3://a/k%20l", "s3://b/", "s3://c", "s3://d/p/"}, want: []catalog.Input{object("a", "k l"), {Bucket: "b"}, {Bucket: "c"}, {Bucket: "d", Key: "p/", Scope: catalog.ScopePrefix}}},
+		"a bucket":              {buckets: []string{"a"}, want: []routing.Input{{Bucket: "a"}}},
+		"several, both ways":    {buckets: []string{"a, b", "c,"}, want: []routing.Input{{Bucket: "a"}, {Bucket: "b"}, {Bucket: "c"}}},
+		"objects are the first": {buckets: []string{"a,b"}, objects: []string{"x", "y%2Fz"}, want: []routing.Input{object("a", "x"), {Bucket: "b"}, object("a", "y/z")}},
+		"an empty object":       {buckets: []string{"a"}, objects: []string{""}, want: []routing.Input{{Bucket: "a"}}},
+		"no percent-encoding":   {buckets: []string{"a"}, objects: []string{"100%"}, want: []routing.Input{object("a", "100%")}},
+		"an object ending in /": {buckets: []string{"a"}, objects: []string{"dir/"}, want: []routing.Input{object("a", "dir/")}},
+		"data":                  {data: []string{"s3://a/k%20l", "s3://b/", "s3://c", "s3://d/p/"}, want: []routing.Input{object("a", "k l"), {Bucket: "b"}, {Bucket: "c"}, {Bucket: "d", Key: "p/", Scope: routing.ScopePrefix}}},
 		"an object of nothing":  {objects: []string{"k"}, fails: `"bucket"`},
 		"data elsewhere":        {data: []string{"gs://a/k"}, fails: "s3://bucket/key"},
 		"data without bucket":   {data: []string{"s3:///k"}, fails: "s3://bucket/key"},

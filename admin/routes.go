@@ -187,7 +187,7 @@ func bucketOperations() operations {
 			replies: []replyDoc{{status: 200, doc: "What was settled, and what was refused. When nothing could be settled because objects would be lost: 409.", body: replication.Resolution{}}},
 			errors:  []int{400, 404, 409, 413, 503},
 		}},
-		{method: http.MethodGet, path: base + "/placement", handle: placement, params: []parameter{prefixParam}, doc: operationDoc{
+		{method: http.MethodGet, path: base + "/placement", handle: bucketPlacement, params: []parameter{prefixParam}, doc: operationDoc{
 			id: "placement", summary: "The clusters the policy of the bucket, or of a prefix, chooses now, and for every cluster why or why not.",
 			replies: []replyDoc{{status: 200, doc: "The placement.", body: placementView{}}}, errors: []int{400, 404, 503},
 		}},

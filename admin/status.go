@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // overview is the JSON of GET /fado/.
@@ -55,7 +56,7 @@ const maxReasons = 20
 
 // declaredPolicies counts the policies that GET /fado/policies lists: the built-in one
 // is always among those that routing knows, and is not an item.
-func (c *call) declaredPolicies(snap *catalog.Snapshot) int {
+func (c *call) declaredPolicies(snap *routing.Snapshot) int {
 	n := snap.Len(catalog.KindPolicy)
 	if _, err := c.catalogue.Get(c.r.Context(), catalog.KindPolicy, catalog.DefaultPolicyName); err != nil {
 		n--
@@ -64,7 +65,7 @@ func (c *call) declaredPolicies(snap *catalog.Snapshot) int {
 }
 
 // degraded lists what is not as it should be; none when all is well.
-func (c *call) degraded(snap *catalog.Snapshot) (why []string) {
+func (c *call) degraded(snap *routing.Snapshot) (why []string) {
 	if _, err := c.catalogue.Store().Seq(c.r.Context()); err != nil {
 		why = append(why, err.Error())
 	} else if err := c.catalogue.StoreTrouble(); err != nil {
@@ -75,7 +76,7 @@ func (c *call) degraded(snap *catalog.Snapshot) (why []string) {
 			return true
 		}
 		switch st := c.engine.StorageStatus(cl.Name); {
-		case st.State == catalog.StorageDown.String():
+		case st.State == routing.StorageDown.String():
 			why = append(why, fmt.Sprintf("the storage of %s is down: %s", cl.Name, st.Error))
 		case st.Full:
 			why = append(why, fmt.Sprintf("the storage of %s is full", cl.Name))

@@ -13,7 +13,7 @@ import (
 
 // choice runs the routing decision's own benchmarks.
 func choice(ctx context.Context, e *env) (string, error) {
-	args := []string{"test", "-run", "^$", "-bench", "^BenchmarkRoute", "-benchmem", "-count", "3", "./catalog"}
+	args := []string{"test", "-run", "^$", "-bench", "^BenchmarkRoute", "-benchmem", "-count", "3", "./routing"}
 	if e.quick {
 		args = append(args, "-benchtime", "100x")
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/routing"
 )
 
 func init() {
@@ -83,7 +84,7 @@ type App struct {
 	holding bool
 	hold    *hold
 	// none answers routing questions before there is a runtime.
-	none *catalog.Router
+	none *routing.Router
 	// ready closes when there is a runtime that knows the catalogue.
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -103,7 +104,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // already route.
 func (app *App) Provision(ctx caddy.Context) error {
 	app.ctx, app.log = ctx, ctx.Logger()
-	app.none, app.ready = catalog.NewRouter(), make(chan struct{})
+	app.none, app.ready = routing.NewRouter(), make(chan struct{})
 	for _, step := range []func() error{
 		app.rejectNull, app.loadStore, app.settleIdentity, app.checkSecrets, app.watchStarted,
 	} {
@@ -294,7 +295,7 @@ func (app *App) Cleanup() error {
 
 // Router answers routing questions. It is never nil, and the same value for as long
 // as the store stays the same, across reloads.
-func (app *App) Router() *catalog.Router {
+func (app *App) Router() *routing.Router {
 	if rt := app.runtime.Load(); rt != nil {
 		return rt.control.Router()
 	}
@@ -324,14 +325,14 @@ func (app *App) Ready() <-chan struct{} { return app.ready }
 func (app *App) markReady() { app.readyOnce.Do(func() { close(app.ready) }) }
 
 // EndpointFailed takes note of an endpoint that a request could not be sent to.
-func (app *App) EndpointFailed(ep *catalog.Endpoint, err error) {
+func (app *App) EndpointFailed(ep *routing.Endpoint, err error) {
 	if rt := app.runtime.Load(); rt != nil {
 		rt.health.Failed(ep, err)
 	}
 }
 
 // Pull copies objects to where an invocation can run beside them.
-func (app *App) Pull(ctx context.Context, plan catalog.PullPlan) error {
+func (app *App) Pull(ctx context.Context, plan routing.PullPlan) error {
 	if rt := app.runtime.Load(); rt != nil {
 		return rt.engine.Pull(ctx, plan)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 )
 
 // The Caddy events FaDO sends. Their data: cluster and reason for storages; bucket,
@@ -65,9 +66,9 @@ func toCaddy(e control.Event) (out caddyEvent, ok bool) {
 		out.name = eventCopySynced
 	case e.Type == control.EventCopy && e.State == catalog.CopyFailed.String():
 		out.name = eventCopyFailed
-	case e.Type == control.EventStorage && e.State == catalog.StorageUp.String():
+	case e.Type == control.EventStorage && e.State == routing.StorageUp.String():
 		out.name = eventStorageUp
-	case e.Type == control.EventStorage && e.State == catalog.StorageDown.String():
+	case e.Type == control.EventStorage && e.State == routing.StorageDown.String():
 		out.name = eventStorageDown
 	case e.Type == control.EventBucketStuck:
 		out.name = eventBucketStuck

@@ -18,10 +18,10 @@ import (
 	"go.uber.org/goleak"
 
 	_ "github.com/fado-project/fado/admin"
-	"github.com/fado-project/fado/catalog"
 	_ "github.com/fado-project/fado/eventhook"
 	"github.com/fado-project/fado/internal/testenv"
 	_ "github.com/fado-project/fado/lbpolicy"
+	"github.com/fado-project/fado/routing"
 )
 
 // The tests run real Caddy configurations in this process, one at a time: Caddy has
@@ -62,7 +62,7 @@ type troublemaker struct {
 // fadoRouter is what sites that started before fado would have routed by.
 var (
 	fadoHadStarted atomic.Bool
-	fadoRouter     atomic.Pointer[catalog.Router]
+	fadoRouter     atomic.Pointer[routing.Router]
 )
 
 func (*troublemaker) CaddyModule() caddy.ModuleInfo {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -39,7 +40,7 @@ type processCounters struct {
 
 	// The children by value, so that counting a request is one atomic addition.
 	byLocality [3]prometheus.Counter
-	byReason   map[catalog.Reason]prometheus.Counter
+	byReason   map[routing.Reason]prometheus.Counter
 }
 
 func newCounters() *processCounters {
@@ -58,14 +59,14 @@ func newCounters() *processCounters {
 			Help:    "Time from noticing a change of an object to its verified copy being routable.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
 		}),
-		byReason: make(map[catalog.Reason]prometheus.Counter),
+		byReason: make(map[routing.Reason]prometheus.Counter),
 	}
 	for l := range c.byLocality {
-		c.byLocality[l] = c.decisions.WithLabelValues(catalog.Locality(l).String())
+		c.byLocality[l] = c.decisions.WithLabelValues(routing.Locality(l).String())
 	}
-	for _, r := range []catalog.Reason{
-		catalog.ReasonUnknownBucket, catalog.ReasonNoFreshCopy, catalog.ReasonNoEndpoint,
-		catalog.ReasonZoneForbidden, catalog.ReasonNoBucket,
+	for _, r := range []routing.Reason{
+		routing.ReasonUnknownBucket, routing.ReasonNoFreshCopy, routing.ReasonNoEndpoint,
+		routing.ReasonZoneForbidden, routing.ReasonNoBucket,
 	} {
 		c.byReason[r] = c.rejections.WithLabelValues(string(r))
 	}
@@ -88,10 +89,10 @@ func (c *processCounters) Pulled(result string) { c.pulls.WithLabelValues(result
 func (c *processCounters) Lag(d time.Duration) { c.lag.Observe(d.Seconds()) }
 
 // CountDecision counts an invocation that was sent to a function.
-func (*App) CountDecision(l catalog.Locality) { counters.byLocality[l].Inc() }
+func (*App) CountDecision(l routing.Locality) { counters.byLocality[l].Inc() }
 
 // CountRejection counts an invocation that was refused.
-func (*App) CountRejection(r catalog.Reason) {
+func (*App) CountRejection(r routing.Reason) {
 	if c, ok := counters.byReason[r]; ok {
 		c.Inc()
 	}
@@ -148,8 +149,8 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(snapshotAgeDesc, rt.control.SnapshotAge().Seconds())
 	snap := rt.control.Router().Snapshot()
 	snap.Clusters(func(c *catalog.Cluster) bool {
-		if s := snap.ClusterState(c.Name); c.Storage != nil && s != nil && s.Storage() != catalog.StorageUnknown {
-			gauge(storageUpDesc, oneIf(s.Storage() == catalog.StorageUp), c.Name)
+		if s := snap.ClusterState(c.Name); c.Storage != nil && s != nil && s.Storage() != routing.StorageUnknown {
+			gauge(storageUpDesc, oneIf(s.Storage() == routing.StorageUp), c.Name)
 		}
 		return true
 	})

@@ -8,7 +8,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -47,7 +47,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	s := newSite(t)
 	mustLoad(t, s.config(t))
 	app := running(t)
-	cluster := func() *catalog.ClusterState { return app.Router().Snapshot().ClusterState("c2") }
+	cluster := func() *routing.ClusterState { return app.Router().Snapshot().ClusterState("c2") }
 	pend := func() {
 		row := state.Pending{Bucket: "shared", Key: "k", Cluster: "c2", Size: 7, Since: time.Now().Add(-time.Hour)}
 		if err := app.Control().AddPending(context.Background(), row); err != nil {
@@ -55,7 +55,7 @@ func TestEveryMetricMoves(t *testing.T) {
 		}
 	}
 	nothing := func() {}
-	cluster().SetStorage(catalog.StorageDown)
+	cluster().SetStorage(routing.StorageDown)
 	for _, m := range []struct {
 		name   string
 		labels []string
@@ -67,7 +67,7 @@ func TestEveryMetricMoves(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, 0},
-		{"route_rejections_total", []string{"reason"}, func() { app.CountRejection(catalog.ReasonNoBucket) }, 1},
+		{"route_rejections_total", []string{"reason"}, func() { app.CountRejection(routing.ReasonNoBucket) }, 1},
 		{"pending_objects", []string{"bucket", "cluster"}, pend, 1},
 		{"pending_bytes", []string{"bucket", "cluster"}, nothing, 7},
 		{"pending_oldest_seconds", []string{"bucket", "cluster"}, nothing, 0},
@@ -75,7 +75,7 @@ func TestEveryMetricMoves(t *testing.T) {
 		{"replicated_bytes_total", []string{"cluster"}, func() { counters.Replicated("c1", 10) }, 10},
 		{"replication_errors_total", []string{"cluster", "kind"}, func() { counters.Failed("c1", "unavailable") }, 1},
 		{"replication_lag_seconds", nil, func() { counters.Lag(time.Second) }, 1},
-		{"storage_up", []string{"cluster"}, func() { cluster().SetStorage(catalog.StorageUp) }, 1},
+		{"storage_up", []string{"cluster"}, func() { cluster().SetStorage(routing.StorageUp) }, 1},
 	} {
 		name := "caddy_fado_" + m.name
 		before := 0.0

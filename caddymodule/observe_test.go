@@ -15,8 +15,8 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -64,7 +64,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	before := counted(t, "caddy_fado_route_rejections_total")
-	app.CountRejection(catalog.ReasonNoBucket)
+	app.CountRejection(routing.ReasonNoBucket)
 	app.CountRejection("never heard of") // makes no label
 	counters.Replicated("c1", 10)
 	counters.Failed("c1", "unavailable")
@@ -81,7 +81,7 @@ func TestMetrics(t *testing.T) {
 	if m := gather(t, "caddy_fado_storage_up"); m != nil {
 		t.Errorf("storage_up of a storage nobody asked: %v", m)
 	}
-	running(t).Router().Snapshot().ClusterState("c2").SetStorage(catalog.StorageDown)
+	running(t).Router().Snapshot().ClusterState("c2").SetStorage(routing.StorageDown)
 	if m := gather(t, "caddy_fado_storage_up"); len(m) != 1 || labels(m[0]) != "cluster=c2" || m[0].GetGauge().GetValue() != 0 {
 		t.Errorf("storage_up: %v", m)
 	}

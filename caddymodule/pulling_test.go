@@ -12,9 +12,9 @@ import (
 
 	"github.com/minio/minio-go/v7"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/routing"
 )
 
 // TestInvocationsPullTheirObjects runs the whole of it: invocations by HTTP that name an
@@ -72,7 +72,7 @@ func TestInvocationsPullTheirObjects(t *testing.T) {
 	router := running(t).Router()
 	await(t, "both storages are up", func(control.BucketStatus) bool {
 		snap := router.Snapshot()
-		return snap.ClusterState("far").Storage() == catalog.StorageUp && snap.ClusterState("near").Storage() == catalog.StorageUp
+		return snap.ClusterState("far").Storage() == routing.StorageUp && snap.ClusterState("near").Storage() == routing.StorageUp
 	})
 	content := strings.Repeat("x", 50_000)
 	if _, err := source.PutObject(t.Context(), "data", "a b", bytes.NewReader([]byte(content)), int64(len(content)), minio.PutObjectOptions{}); err != nil {

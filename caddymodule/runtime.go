@@ -15,6 +15,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/health"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -151,8 +152,8 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 // newHealth returns a checker of whatever endpoints there are.
 func newHealth(c *control.Control, log *zap.Logger) *health.Checker {
 	checker := health.New(health.Config{
-		Endpoints: func() []*catalog.Endpoint { return c.Router().Snapshot().Endpoints() },
-		OnChange: func(ep *catalog.Endpoint, healthy bool, reason string) {
+		Endpoints: func() []*routing.Endpoint { return c.Router().Snapshot().Endpoints() },
+		OnChange: func(ep *routing.Endpoint, healthy bool, reason string) {
 			state := "healthy"
 			if !healthy {
 				state = "unhealthy"

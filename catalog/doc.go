@@ -1,19 +1,9 @@
-// Package catalog is FaDO's domain: zones, clusters, policies and buckets; what
-// a valid catalogue is; which clusters a bucket's copies belong in (the placement
-// solver); and which function endpoints an invocation may be sent to (the routing
-// decision, taken on an immutable snapshot).
+// Package catalog is FaDO's domain: zones, clusters, policies and buckets, what a valid
+// catalogue is, and what a copy of a bucket may be said to be. Every other package may
+// import it; it imports none of them, does no I/O, and knows neither Caddy, nor a database,
+// nor S3.
 //
-// Nothing in here does I/O, knows Caddy, a database or S3. What other rooms
-// learn about the world enters as values: copy states, pending objects, health.
-//
-// The package promises:
-//
-//   - Residency is decided here and nowhere else: [Snapshot.Allows] is the only
-//     answer to "may a byte of this object be in, or a function that names it run
-//     in, that cluster".
-//   - A [Snapshot] never changes once published. One change costs the shard it
-//     touches, not the catalogue, so a million buckets stay cheap to change.
-//   - A routing decision takes no lock, does no I/O and allocates nothing.
-//   - The solver is a pure function: the same input gives the same answer on every
-//     instance, in whatever order the input arrives.
+// Residency is decided here and nowhere else: [Deny] answers whether a policy allows a
+// cluster. [AllowedClusters] and [PolicyAllows] ask it, and so do package placement for
+// what is chosen and package routing, once per change, for what a snapshot allows.
 package catalog

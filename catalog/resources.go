@@ -55,6 +55,14 @@ type Cluster struct {
 	Drain bool `json:"drain"`
 }
 
+// FailureDomain returns the cluster's first zone, "" when it is in none.
+func (c *Cluster) FailureDomain() string {
+	if len(c.Zones) == 0 {
+		return ""
+	}
+	return c.Zones[0]
+}
+
 // Storage is the S3 endpoint of a cluster.
 type Storage struct {
 	// The URL of the S3 endpoint, http:// or https://, without a path.

@@ -63,7 +63,7 @@ type Lookup interface {
 // BucketLookup is what a Lookup may offer beyond: with it, validation finds two
 // buckets that would be one physical bucket, which clusters that share a storage
 // endpoint under different bucket prefixes can bring about ("a-b" below "" and "b"
-// below "a-"). A *Snapshot offers it.
+// below "a-"). A snapshot of routing offers it.
 type BucketLookup interface {
 	// Bucket finds a declared bucket; nil when there is none of that name.
 	Bucket(name string) *Bucket

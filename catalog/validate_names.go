@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -170,7 +171,7 @@ func (c *checker) ancestry(z *Zone) {
 			return
 		}
 		if depth >= maxZoneDepth {
-			c.add("parent", z.Parent, "zones nested at most "+count(maxZoneDepth, "level")+" deep")
+			c.add("parent", z.Parent, fmt.Sprintf("zones nested at most %d levels deep", maxZoneDepth))
 			return
 		}
 		up := c.in.Zone(name)

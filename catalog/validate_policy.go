@@ -135,12 +135,12 @@ func (c *checker) primary(b *Bucket) {
 		if p == nil {
 			continue // said where the policy is named
 		}
-		if d := deny(p, cl, c.in.Zone); d.kind != allowed {
+		if d := Deny(p, cl, c.in.Zone); !d.Allowed() {
 			of := ""
 			if r.Prefix != "" {
 				of = ", the policy of prefix " + strconv.Quote(r.Prefix)
 			}
-			c.add("primary", b.Primary, "a cluster that policy "+p.Name+" allows"+of+": "+d.reason(p))
+			c.add("primary", b.Primary, "a cluster that policy "+p.Name+" allows"+of+": "+d.Reason(p))
 		}
 	}
 }

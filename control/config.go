@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -222,7 +223,7 @@ func (c *Control) enforce(ctx context.Context, next declared) error {
 		}
 		copies[b.Name] = routed(rows)
 	}
-	c.publish(func(e *catalog.Editor) {
+	c.publish(func(e *routing.Editor) {
 		for ref, r := range puts {
 			if r == nil {
 				e.Delete(ref.Kind, ref.Name)

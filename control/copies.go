@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -35,7 +36,7 @@ func (c *Control) UpdateCopies(ctx context.Context, bucket string, f func(now []
 	if c.trouble.note(err) != nil {
 		return err
 	}
-	c.publish(func(e *catalog.Editor) { e.SetCopies(bucket, routed(next)) })
+	c.publish(func(e *routing.Editor) { e.SetCopies(bucket, routed(next)) })
 	c.followed.made(seq)
 	c.mirrorCopies(bucket, next)
 	return c.announce(ctx, bucket, before, next)
@@ -154,7 +155,7 @@ func (c *Control) SaveProgress(ctx context.Context, copies ...state.Copy) error 
 	if _, err := c.Store().SaveCopies(ctx, keep...); err != nil {
 		return err
 	}
-	c.publish(func(e *catalog.Editor) {
+	c.publish(func(e *routing.Editor) {
 		for b, rows := range next {
 			e.SetCopies(b, rows)
 		}

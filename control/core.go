@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -28,7 +29,7 @@ type Control struct {
 	now          func() time.Time
 	checkBalance func(catalog.RawObject) error
 
-	router *catalog.Router
+	router *routing.Router
 	bus    *Bus
 
 	// mu orders changes of the catalogue and of copies: what is published in memory
@@ -75,7 +76,7 @@ func New(o Options) (*Control, error) {
 	}
 	c := &Control{
 		log: o.Log, node: o.Node, now: o.Now, checkBalance: o.CheckBalance,
-		router: catalog.NewRouter(), bus: NewBus(o.Now),
+		router: routing.NewRouter(), bus: NewBus(o.Now),
 		ready: make(chan struct{}), usedBytes: make(map[string]int64),
 	}
 	if o.Store != nil {
@@ -168,10 +169,10 @@ func (c *Control) loadPending(ctx context.Context, store state.Store) error {
 // build makes the snapshot of what a store holds, and of what the configuration in force
 // declares. What is alive in the one before (endpoints, storages) stays. The caller holds
 // mu.
-func (c *Control) build(ctx context.Context, store state.Store) (*catalog.Snapshot, error) {
+func (c *Control) build(ctx context.Context, store state.Store) (*routing.Snapshot, error) {
 	var failed error
 	now := c.router.Snapshot()
-	snap := now.Edit(func(e *catalog.Editor) {
+	snap := now.Edit(func(e *routing.Editor) {
 		clear := staleNames(now)
 		for _, k := range catalog.Kinds {
 			failed = errors.Join(failed, store.Each(ctx, k, func(r state.Record) error {
@@ -202,7 +203,7 @@ func (c *Control) build(ctx context.Context, store state.Store) (*catalog.Snapsh
 }
 
 // staleNames lists all that a snapshot knows.
-func staleNames(s *catalog.Snapshot) map[state.Ref]struct{} {
+func staleNames(s *routing.Snapshot) map[state.Ref]struct{} {
 	all := make(map[state.Ref]struct{})
 	add := func(k catalog.Kind, name string) bool {
 		all[state.Ref{Kind: k, Name: strings.Clone(name)}] = struct{}{}
@@ -218,7 +219,7 @@ func staleNames(s *catalog.Snapshot) map[state.Ref]struct{} {
 }
 
 // loadCopies streams the copies, which come ordered by bucket.
-func (c *Control) loadCopies(ctx context.Context, store state.Store, e *catalog.Editor) error {
+func (c *Control) loadCopies(ctx context.Context, store state.Store, e *routing.Editor) error {
 	var bucket string
 	var copies []catalog.Copy
 	flush := func() {
@@ -255,7 +256,7 @@ func (c *Control) Close() {
 }
 
 // Router returns the router of what is in force; always the same value.
-func (c *Control) Router() *catalog.Router { return c.router }
+func (c *Control) Router() *routing.Router { return c.router }
 
 // Events returns the bus of what happens.
 func (c *Control) Events() *Bus { return c.bus }
@@ -286,11 +287,11 @@ func (c *Control) beforeAnswer(ctx context.Context) {
 }
 
 // publish makes and swaps in the next snapshot. The caller holds mu.
-func (c *Control) publish(f func(*catalog.Editor)) {
+func (c *Control) publish(f func(*routing.Editor)) {
 	c.swap(c.router.Snapshot().Edit(f))
 }
 
-func (c *Control) swap(s *catalog.Snapshot) { c.router.Swap(s) }
+func (c *Control) swap(s *routing.Snapshot) { c.router.Swap(s) }
 
 // SetUsedBytes tells the solver how much a cluster's storage holds.
 func (c *Control) SetUsedBytes(cluster string, bytes int64) {
@@ -310,7 +311,7 @@ func (c *Control) UsedBytes() map[string]int64 {
 	return m
 }
 
-func put(e *catalog.Editor, r catalog.Resource) {
+func put(e *routing.Editor, r catalog.Resource) {
 	switch r := r.(type) {
 	case *catalog.Zone:
 		e.PutZone(r)

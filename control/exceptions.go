@@ -3,7 +3,7 @@ package control
 import (
 	"sync"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -20,7 +20,7 @@ import (
 //
 // So an exception may stay a little longer than its row, never the other way round.
 type exceptions struct {
-	index *catalog.PendingIndex
+	index *routing.PendingIndex
 
 	mu sync.Mutex
 	// following says that removals are told of by the store as well.
@@ -55,7 +55,7 @@ type reload struct {
 	found           map[objectKey]struct{}
 }
 
-func newExceptions(index *catalog.PendingIndex) *exceptions {
+func newExceptions(index *routing.PendingIndex) *exceptions {
 	return &exceptions{
 		index: index, ahead: make(map[objectKey]*ownRow), finishing: make(map[objectKey]bool),
 		gone: make(map[objectKey]struct{}), reloads: make(map[*reload]struct{}),

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -47,7 +47,7 @@ func (s *rowStore) told(k objectKey, gone bool) {
 // them, in any order, each cut into the steps between which others act.
 type exceptionsModel struct {
 	store rowStore
-	index *catalog.PendingIndex
+	index *routing.PendingIndex
 	e     *exceptions
 
 	pos     int64               // followed up to
@@ -239,7 +239,7 @@ func (m *exceptionsModel) settle() {
 
 func TestExceptionsOutliveRows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		index := catalog.NewPendingIndex()
+		index := routing.NewPendingIndex()
 		m := &exceptionsModel{
 			store: rowStore{gens: make(map[objectKey]int64)}, index: index, e: newExceptions(index),
 			mine: make(map[objectKey]int64), claimed: make(map[objectKey]int64),

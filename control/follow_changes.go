@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -54,7 +55,7 @@ func (f *follower) publish(ctx context.Context, changes []state.Change) ([]*news
 		return nil, err
 	}
 	if len(all) > 0 {
-		c.publish(func(e *catalog.Editor) {
+		c.publish(func(e *routing.Editor) {
 			for _, n := range all {
 				c.edit(e, n)
 			}
@@ -113,7 +114,7 @@ func (c *Control) readNews(ctx context.Context, n *news) error {
 	return err
 }
 
-func knows(snap *catalog.Snapshot, r state.Ref) bool {
+func knows(snap *routing.Snapshot, r state.Ref) bool {
 	switch r.Kind {
 	case catalog.KindZone:
 		return snap.Zone(r.Name) != nil
@@ -127,7 +128,7 @@ func knows(snap *catalog.Snapshot, r state.Ref) bool {
 }
 
 // edit makes the snapshot's part of one change. What the configuration declares stays.
-func (c *Control) edit(e *catalog.Editor, n *news) {
+func (c *Control) edit(e *routing.Editor, n *news) {
 	if n.res && !c.inForce.has(n.ref) {
 		if n.item == nil {
 			e.Delete(n.ref.Kind, n.ref.Name)

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -150,7 +151,7 @@ func (c *Control) commit(ctx context.Context, w *write) error {
 		return err
 	}
 	w.item.ETag = revTag(seq)
-	c.publish(func(e *catalog.Editor) { put(e, w.res) })
+	c.publish(func(e *routing.Editor) { put(e, w.res) })
 	c.followed.made(seq)
 	w.rec.Rev = seq
 	c.mirrorResource(state.Ref{Kind: w.kind, Name: w.name}, &w.rec)
@@ -229,7 +230,7 @@ func (c *Control) delete(ctx context.Context, k catalog.Kind, name string, pre P
 	if c.trouble.note(err) != nil {
 		return err
 	}
-	c.publish(func(e *catalog.Editor) { e.Delete(k, name) })
+	c.publish(func(e *routing.Editor) { e.Delete(k, name) })
 	c.followed.made(seq)
 	c.mirrorResource(state.Ref{Kind: k, Name: name}, nil)
 	if k == catalog.KindBucket {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/placement"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -74,7 +76,7 @@ func (c *Control) BucketStatus(ctx context.Context, bucket string) (BucketStatus
 }
 
 // statusBy tells a bucket's status from what was read of it.
-func (c *Control) statusBy(snap *catalog.Snapshot, bucket string, rules []catalog.PrefixRule, rows []state.Copy, logs []state.Backlog) BucketStatus {
+func (c *Control) statusBy(snap *routing.Snapshot, bucket string, rules []catalog.PrefixRule, rows []state.Copy, logs []state.Backlog) BucketStatus {
 	st := BucketStatus{Primary: snap.Primary(bucket), Copies: copyStatuses(snap, rows, logs)}
 	for _, l := range logs {
 		st.Conflicts += l.Conflicts
@@ -93,7 +95,7 @@ func (c *Control) statusBy(snap *catalog.Snapshot, bucket string, rules []catalo
 }
 
 // copyStatuses sums a bucket's copies per cluster, the primary first, then by name.
-func copyStatuses(snap *catalog.Snapshot, rows []state.Copy, logs []state.Backlog) []CopyStatus {
+func copyStatuses(snap *routing.Snapshot, rows []state.Copy, logs []state.Backlog) []CopyStatus {
 	sts := []CopyStatus{}
 	for _, r := range rows {
 		i := slices.IndexFunc(sts, func(s CopyStatus) bool { return s.Cluster == r.Cluster })
@@ -117,7 +119,7 @@ func copyStatuses(snap *catalog.Snapshot, rows []state.Copy, logs []state.Backlo
 	return sts
 }
 
-func newCopyStatus(snap *catalog.Snapshot, r state.Copy) CopyStatus {
+func newCopyStatus(snap *routing.Snapshot, r state.Copy) CopyStatus {
 	s := CopyStatus{
 		Cluster: r.Cluster, Role: "copy", State: r.State.String(), Objects: r.Objects, Bytes: r.Bytes,
 		VerifiedAt: timeOrNil(r.VerifiedAt), Error: r.Error,
@@ -160,7 +162,7 @@ func (s *CopyStatus) add(r state.Copy) {
 }
 
 // judge sums a bucket up in one state and the reason for it.
-func judge(snap *catalog.Snapshot, st BucketStatus, stuck []string, logs []state.Backlog) (string, string) {
+func judge(snap *routing.Snapshot, st BucketStatus, stuck []string, logs []state.Backlog) (string, string) {
 	for _, l := range logs {
 		stuck = append(stuck, stuckBy(l)...)
 	}
@@ -169,7 +171,7 @@ func judge(snap *catalog.Snapshot, st BucketStatus, stuck []string, logs []state
 		switch {
 		case cp.State == "failed":
 			stuck = append(stuck, "copy in "+cp.Cluster+": "+cp.Error)
-		case live != nil && live.Storage() == catalog.StorageDown:
+		case live != nil && live.Storage() == routing.StorageDown:
 			stuck = append(stuck, "the storage of "+cp.Cluster+" is down")
 		}
 	}
@@ -216,21 +218,21 @@ func conflictsOf(n int64) []string {
 
 // Placement solves one rule of a bucket as the planner would now: the rule that
 // covers the prefix. ErrNotFound for an unknown bucket.
-func (c *Control) Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, catalog.Placement, error) {
+func (c *Control) Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, placement.Result, error) {
 	snap := c.router.Snapshot()
 	rule, ok := snap.RuleOf(bucket, prefix)
 	if !ok {
-		return rule, catalog.Placement{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
+		return rule, placement.Result{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
 	}
 	rows, err := c.Store().CopiesOf(ctx, bucket)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return rule, catalog.Placement{}, err
+		return rule, placement.Result{}, err
 	}
 	return rule, c.solve(snap, bucket, rule, rows), nil
 }
 
 // solve places one rule by the copies given.
-func (c *Control) solve(snap *catalog.Snapshot, bucket string, rule catalog.PrefixRule, rows []state.Copy) catalog.Placement {
+func (c *Control) solve(snap *routing.Snapshot, bucket string, rule catalog.PrefixRule, rows []state.Copy) placement.Result {
 	var current []string
 	for _, r := range rows {
 		if r.Prefix == rule.Prefix && r.State <= catalog.CopySynced {
@@ -238,7 +240,7 @@ func (c *Control) solve(snap *catalog.Snapshot, bucket string, rule catalog.Pref
 		}
 	}
 	b := snap.Bucket(bucket)
-	p, known := catalog.NewSolver(snap, c.UsedBytes()).Place(&catalog.RuleInput{
+	p, known := placement.NewSolver(snap, c.UsedBytes()).Place(&placement.RuleInput{
 		Bucket: bucket, Prefix: rule.Prefix, Policy: rule.Policy,
 		Primary: snap.Primary(bucket), PrimaryDeclared: b != nil && b.Primary != "", Current: current,
 	})

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -115,7 +116,7 @@ func tables(in catalog.Lookup) (map[string]*catalog.Zone, map[string]*catalog.Cl
 type txLookup struct {
 	tx   state.Tx
 	cfg  configLookup
-	snap *catalog.Snapshot
+	snap *routing.Snapshot
 	err  error
 }
 

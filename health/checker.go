@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // The defaults of what a Config leaves out.
@@ -23,10 +23,10 @@ const (
 type Config struct {
 	// Endpoints returns the endpoints to check: those of the current snapshot. It
 	// is asked often and should be cheap. What it returns is not changed.
-	Endpoints func() []*catalog.Endpoint
+	Endpoints func() []*routing.Endpoint
 	// OnChange, if set, is told every change of an endpoint's health. It is called
 	// from several goroutines and should return soon.
-	OnChange func(ep *catalog.Endpoint, healthy bool, reason string)
+	OnChange func(ep *routing.Endpoint, healthy bool, reason string)
 	// Interval between two checks of an endpoint, jittered by a tenth. Default: 5s.
 	Interval time.Duration
 	// Timeout of one check. Default: 3s.
@@ -40,7 +40,7 @@ type Config struct {
 	Parallelism int
 
 	// probe makes one check; tests replace it.
-	probe func(ctx context.Context, ep *catalog.Endpoint) error
+	probe func(ctx context.Context, ep *routing.Endpoint) error
 }
 
 func (c *Config) setDefaults() {
@@ -52,7 +52,7 @@ func (c *Config) setDefaults() {
 		c.probe = Probe
 	}
 	if c.OnChange == nil {
-		c.OnChange = func(*catalog.Endpoint, bool, string) {}
+		c.OnChange = func(*routing.Endpoint, bool, string) {}
 	}
 }
 
@@ -77,8 +77,8 @@ type Checker struct {
 	failing lane
 
 	mu       sync.Mutex
-	watched  map[*catalog.EndpointState]*watch
-	seen     []*catalog.Endpoint // the slice watched was last brought in line with
+	watched  map[*routing.EndpointState]*watch
+	seen     []*routing.Endpoint // the slice watched was last brought in line with
 	started  bool
 	stopped  bool
 	cancel   context.CancelFunc
@@ -88,7 +88,7 @@ type Checker struct {
 
 // watch is what the checker remembers of one endpoint. Checker.mu guards it.
 type watch struct {
-	ep      *catalog.Endpoint
+	ep      *routing.Endpoint
 	due     time.Time
 	running bool
 	passed  bool // a check passed, ever
@@ -102,7 +102,7 @@ func New(cfg Config) *Checker {
 		cfg:     cfg,
 		healthy: make(lane, cfg.Parallelism),
 		failing: make(lane, max(1, cfg.Parallelism/4)),
-		watched: make(map[*catalog.EndpointState]*watch),
+		watched: make(map[*routing.EndpointState]*watch),
 		wake:    make(chan struct{}, 1),
 	}
 }
@@ -143,7 +143,7 @@ func (c *Checker) Kick() {
 
 // Failed tells that live traffic could not reach an endpoint: it is marked down
 // now, and checked again soon.
-func (c *Checker) Failed(ep *catalog.Endpoint, err error) {
+func (c *Checker) Failed(ep *routing.Endpoint, err error) {
 	c.mu.Lock()
 	if w := c.watched[ep.Live]; w != nil {
 		w.fails = max(w.fails, c.cfg.Fails)
@@ -217,7 +217,7 @@ func (c *Checker) follow(now time.Time) {
 		return
 	}
 	c.seen = eps
-	current := make(map[*catalog.EndpointState]*watch, len(eps))
+	current := make(map[*routing.EndpointState]*watch, len(eps))
 	for _, ep := range eps {
 		w := c.watched[ep.Live]
 		if w == nil {
@@ -277,7 +277,7 @@ func jitter(d time.Duration) time.Duration {
 
 // sameSlice says whether two slices are the same memory: a snapshot's list of
 // endpoints is replaced, never changed.
-func sameSlice(a, b []*catalog.Endpoint) bool {
+func sameSlice(a, b []*routing.Endpoint) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 

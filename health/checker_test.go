@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 var errRefused = errors.New("connection refused")
@@ -19,55 +19,55 @@ var errRefused = errors.New("connection refused")
 // synctest's: it passes when nothing else can happen.
 type field struct {
 	mu      sync.Mutex
-	eps     []*catalog.Endpoint
-	answers map[*catalog.Endpoint]error // nil: passes
-	hung    map[*catalog.Endpoint]bool
-	checks  map[*catalog.Endpoint][]time.Time // when each check began
+	eps     []*routing.Endpoint
+	answers map[*routing.Endpoint]error // nil: passes
+	hung    map[*routing.Endpoint]bool
+	checks  map[*routing.Endpoint][]time.Time // when each check began
 	changes []string
 }
 
 func newField(n int) *field {
 	f := &field{
-		answers: make(map[*catalog.Endpoint]error), hung: make(map[*catalog.Endpoint]bool),
-		checks: make(map[*catalog.Endpoint][]time.Time),
+		answers: make(map[*routing.Endpoint]error), hung: make(map[*routing.Endpoint]bool),
+		checks: make(map[*routing.Endpoint][]time.Time),
 	}
 	f.add(n)
 	return f
 }
 
 // add makes n more endpoints, in a new list, as a snapshot would.
-func (f *field) add(n int) []*catalog.Endpoint {
+func (f *field) add(n int) []*routing.Endpoint {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var added []*catalog.Endpoint
+	var added []*routing.Endpoint
 	for range n {
-		ep := &catalog.Endpoint{Live: new(catalog.EndpointState)}
+		ep := &routing.Endpoint{Live: new(routing.EndpointState)}
 		ep.URL = fmt.Sprintf("http://f%d", len(f.eps)+len(added))
 		added = append(added, ep)
 	}
-	f.eps = append(append([]*catalog.Endpoint(nil), f.eps...), added...)
+	f.eps = append(append([]*routing.Endpoint(nil), f.eps...), added...)
 	return added
 }
 
-func (f *field) list() []*catalog.Endpoint {
+func (f *field) list() []*routing.Endpoint {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.eps
 }
 
-func (f *field) answer(ep *catalog.Endpoint, err error) {
+func (f *field) answer(ep *routing.Endpoint, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.answers[ep] = err
 }
 
-func (f *field) hang(ep *catalog.Endpoint) {
+func (f *field) hang(ep *routing.Endpoint) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.hung[ep] = true
 }
 
-func (f *field) probe(ctx context.Context, ep *catalog.Endpoint) error {
+func (f *field) probe(ctx context.Context, ep *routing.Endpoint) error {
 	f.mu.Lock()
 	f.checks[ep] = append(f.checks[ep], time.Now())
 	hung, err := f.hung[ep], f.answers[ep]
@@ -79,7 +79,7 @@ func (f *field) probe(ctx context.Context, ep *catalog.Endpoint) error {
 	return err
 }
 
-func (f *field) changed(ep *catalog.Endpoint, healthy bool, reason string) {
+func (f *field) changed(ep *routing.Endpoint, healthy bool, reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.changes = append(f.changes, fmt.Sprintf("%s %v %s", ep.URL, healthy, reason))
@@ -93,7 +93,7 @@ func (f *field) took() []string {
 	return c
 }
 
-func (f *field) count(ep *catalog.Endpoint) int {
+func (f *field) count(ep *routing.Endpoint) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.checks[ep])
@@ -165,7 +165,7 @@ func TestHealthFollowsTheChecks(t *testing.T) {
 }
 
 // eventuallyChecked waits until an endpoint's next check is done.
-func eventuallyChecked(f *field, ep *catalog.Endpoint) {
+func eventuallyChecked(f *field, ep *routing.Endpoint) {
 	for n := f.count(ep); f.count(ep) == n; {
 		time.Sleep(10 * time.Millisecond)
 		synctest.Wait()
@@ -240,7 +240,7 @@ func TestEndpointsThatLeftAreNotChecked(t *testing.T) {
 		synctest.Wait()
 		gone := f.list()[1]
 		f.mu.Lock()
-		f.eps = append([]*catalog.Endpoint(nil), f.eps[:1]...)
+		f.eps = append([]*routing.Endpoint(nil), f.eps[:1]...)
 		f.mu.Unlock()
 		c.Kick()
 		synctest.Wait()
@@ -269,7 +269,7 @@ func TestLiveTrafficMarksDownAndTheNextCheckUp(t *testing.T) {
 		synctest.Wait()
 		expectChanges(t, f, "http://f0 true ")
 
-		stranger := &catalog.Endpoint{Live: new(catalog.EndpointState)}
+		stranger := &routing.Endpoint{Live: new(routing.EndpointState)}
 		c.Failed(stranger, errRefused)
 		if stranger.Live.Healthy() {
 			t.Error("an endpoint the checker does not know yet is not marked down")
@@ -303,7 +303,7 @@ func TestChecksAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int64
 		f := newField(100)
-		c := New(Config{Endpoints: f.list, Parallelism: 8, probe: func(ctx context.Context, _ *catalog.Endpoint) error {
+		c := New(Config{Endpoints: f.list, Parallelism: 8, probe: func(ctx context.Context, _ *routing.Endpoint) error {
 			most.Store(max(most.Load(), now.Add(1)))
 			defer now.Add(-1)
 			<-ctx.Done()

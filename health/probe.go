@@ -10,13 +10,13 @@ import (
 	"net/url"
 	"os"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // Probe checks an endpoint once: a GET of its health path, answered with 2xx or
 // 3xx, or without one a TCP connect. It opens a connection of its own, as a new
 // client would. The error says why the endpoint is not healthy.
-func Probe(ctx context.Context, ep *catalog.Endpoint) error {
+func Probe(ctx context.Context, ep *routing.Endpoint) error {
 	if ep.HealthPath == "" {
 		return connect(ctx, ep.Dial)
 	}
@@ -31,7 +31,7 @@ func connect(ctx context.Context, address string) error {
 	return conn.Close()
 }
 
-func get(ctx context.Context, ep *catalog.Endpoint) error {
+func get(ctx context.Context, ep *routing.Endpoint) error {
 	target, err := healthURL(ep)
 	if err != nil {
 		return fmt.Errorf("health path: %w", err)
@@ -64,7 +64,7 @@ func get(ctx context.Context, ep *catalog.Endpoint) error {
 
 // healthURL is the health path below the endpoint's host; the endpoint's own path
 // prefix is not part of it.
-func healthURL(ep *catalog.Endpoint) (string, error) {
+func healthURL(ep *routing.Endpoint) (string, error) {
 	path, err := url.Parse(ep.HealthPath)
 	if err != nil {
 		return "", err
@@ -77,7 +77,7 @@ func healthURL(ep *catalog.Endpoint) (string, error) {
 
 // tlsConfigOf says how an https endpoint's certificate is checked. The CA file is read
 // each time, so that a renewed one needs no reload.
-func tlsConfigOf(ep *catalog.Endpoint) (*tls.Config, error) {
+func tlsConfigOf(ep *routing.Endpoint) (*tls.Config, error) {
 	cfg := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		//nolint:gosec // the user asks for it by name

@@ -14,14 +14,15 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
-func endpointAt(t *testing.T, f catalog.Function) *catalog.Endpoint {
+func endpointAt(t *testing.T, f catalog.Function) *routing.Endpoint {
 	u, err := url.Parse(f.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &catalog.Endpoint{Function: f, Parsed: u, Dial: u.Host, Live: new(catalog.EndpointState)}
+	return &routing.Endpoint{Function: f, Parsed: u, Dial: u.Host, Live: new(routing.EndpointState)}
 }
 
 // check probes with a deadline that only a failing test reaches.

@@ -8,31 +8,31 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // App is what the modules here need of the fado app.
 type App interface {
 	// Router answers routing questions. It may be nil until the app is ready.
-	Router() *catalog.Router
+	Router() *routing.Router
 	// Ready is closed once the router knows the catalogue.
 	Ready() <-chan struct{}
 	// CountDecision and CountRejection count how requests were decided, once each.
-	CountDecision(catalog.Locality)
-	CountRejection(catalog.Reason)
+	CountDecision(routing.Locality)
+	CountRejection(routing.Reason)
 }
 
 // FailureReporter may be implemented by the app to learn which endpoints live
 // traffic could not dial. Without it they are marked unhealthy here, which only a
 // health check takes back.
 type FailureReporter interface {
-	EndpointFailed(ep *catalog.Endpoint, err error)
+	EndpointFailed(ep *routing.Endpoint, err error)
 }
 
 // Puller may be implemented by the app to copy objects to where an invocation can run
 // beside them (on_miss pull). It returns when they are there, or why they are not.
 type Puller interface {
-	Pull(ctx context.Context, plan catalog.PullPlan) error
+	Pull(ctx context.Context, plan routing.PullPlan) error
 }
 
 // readyTimeout is how long a request waits for an app that is still starting.

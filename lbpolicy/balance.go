@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 const (
@@ -24,10 +25,10 @@ const (
 )
 
 // weightOf returns an endpoint's weight, at least 1.
-func weightOf(ep *catalog.Endpoint) int { return max(1, ep.Weight) }
+func weightOf(ep *routing.Endpoint) int { return max(1, ep.Weight) }
 
 // lessLoaded says whether a has fewer requests in flight per weight than b.
-func lessLoaded(a, b *catalog.Endpoint) bool {
+func lessLoaded(a, b *routing.Endpoint) bool {
 	return a.Live.InFlight.Load()*int64(weightOf(b)) < b.Live.InFlight.Load()*int64(weightOf(a))
 }
 
@@ -35,8 +36,8 @@ func lessLoaded(a, b *catalog.Endpoint) bool {
 // have it: the endpoint with the fewest requests in flight per weight. Among equals,
 // as all are when idle, it is drawn at random in proportion to the weights, so that
 // weights count however little there is to do. Nil if there are none.
-func leastLoaded(candidates []*catalog.Endpoint) *catalog.Endpoint {
-	var best *catalog.Endpoint
+func leastLoaded(candidates []*routing.Endpoint) *routing.Endpoint {
+	var best *routing.Endpoint
 	var bestLoad int64
 	bestWeight, drawn := int64(1), int64(0)
 	for _, ep := range candidates {

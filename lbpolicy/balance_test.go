@@ -9,12 +9,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
-func endpoints(loads, weights []int) []*catalog.Endpoint {
-	eps := make([]*catalog.Endpoint, len(loads))
+func endpoints(loads, weights []int) []*routing.Endpoint {
+	eps := make([]*routing.Endpoint, len(loads))
 	for i := range loads {
-		eps[i] = &catalog.Endpoint{Function: catalog.Function{Weight: weights[i]}, Live: new(catalog.EndpointState)}
+		eps[i] = &routing.Endpoint{Function: catalog.Function{Weight: weights[i]}, Live: new(routing.EndpointState)}
 		eps[i].Live.InFlight.Store(int64(loads[i]))
 	}
 	return eps
@@ -40,7 +41,7 @@ func TestLeastLoadedHasTheLeastLoad(t *testing.T) {
 
 func TestLeastLoadedDrawsByWeight(t *testing.T) {
 	eps := endpoints([]int{3, 1, 2, 9}, []int{3, 1, 2, 1}) // the last is out
-	drawn := make(map[*catalog.Endpoint]int)
+	drawn := make(map[*routing.Endpoint]int)
 	const n = 60_000
 	for range n {
 		drawn[leastLoaded(eps)]++
@@ -65,7 +66,7 @@ func TestOfferedPool(t *testing.T) {
 	} {
 		c := new(choice)
 		for i, w := range test.weights {
-			c.decision.Candidates = append(c.decision.Candidates, &catalog.Endpoint{
+			c.decision.Candidates = append(c.decision.Candidates, &routing.Endpoint{
 				Function: catalog.Function{Weight: w}, Dial: string(rune('a' + i)),
 			})
 		}
@@ -79,7 +80,7 @@ func TestOfferedPool(t *testing.T) {
 		}
 	}
 	c := new(choice)
-	c.decision.Candidates = []*catalog.Endpoint{
+	c.decision.Candidates = []*routing.Endpoint{
 		{Function: catalog.Function{Weight: 1}}, {Function: catalog.Function{Weight: 1_000_000}},
 	}
 	if c.offer(); len(c.offered) != maxOffered {

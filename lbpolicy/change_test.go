@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // Who takes a copy out of routing and then finds no request in flight may remove the
@@ -63,7 +64,7 @@ func TestNoRequestRunsWhereACopyHasLeft(t *testing.T) {
 				})
 			}
 			with := w.router.Snapshot()
-			without := with.Edit(func(e *catalog.Editor) { e.SetCopies("photos", copiesIn("c1")) })
+			without := with.Edit(func(e *routing.Editor) { e.SetCopies("photos", copiesIn("c1")) })
 			for range 3000 {
 				w.router.Swap(without)
 				for w.router.Flights.InFlight("photos", "c2") != 0 {
@@ -72,9 +73,9 @@ func TestNoRequestRunsWhereACopyHasLeft(t *testing.T) {
 				gone.Store(true)
 				runtime.Gosched()
 				gone.Store(false)
-				w.router.Swap(with.Edit(func(e *catalog.Editor) { e.SetCopies("photos", copiesIn("c1", "c2")) }))
+				w.router.Swap(with.Edit(func(e *routing.Editor) { e.SetCopies("photos", copiesIn("c1", "c2")) }))
 				runtime.Gosched()
-				without = w.router.Snapshot().Edit(func(e *catalog.Editor) { e.SetCopies("photos", copiesIn("c1")) })
+				without = w.router.Snapshot().Edit(func(e *routing.Editor) { e.SetCopies("photos", copiesIn("c1")) })
 			}
 			close(stop)
 			clients.Wait()

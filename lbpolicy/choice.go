@@ -5,7 +5,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // maxAsks bounds how often one choice asks the router: again when the endpoint it
@@ -15,13 +15,13 @@ const maxAsks = 16
 // choice is the working memory of one Select, reused.
 type choice struct {
 	policy   *DataAware
-	inputs   []catalog.Input
-	query    catalog.Query
-	decision catalog.Decision
+	inputs   []routing.Input
+	query    routing.Query
+	decision routing.Decision
 	ups      upstreams
 	offered  reverseproxy.UpstreamPool // the candidates, as other policies want them
-	stands   []*catalog.Endpoint       // which of them each one offered is
-	usable   func(*catalog.Endpoint) bool
+	stands   []*routing.Endpoint       // which of them each one offered is
+	usable   func(*routing.Endpoint) bool
 }
 
 func newChoice(p *DataAware) *choice {
@@ -41,29 +41,29 @@ func (c *choice) reset() {
 	clear(c.inputs)
 	clear(c.offered)
 	clear(c.stands)
-	c.query = catalog.Query{}
+	c.query = routing.Query{}
 	c.decision.Reset()
 	c.ups = upstreams{}
 }
 
 // make decides where the request goes and counts it in there. What it decided is in
 // st and in c's decision.
-func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.Request, w http.ResponseWriter) catalog.Reason {
+func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.Request, w http.ResponseWriter) routing.Reason {
 	router := c.policy.app.Router()
 	c.prepare(st, router, pool, r)
 	for range maxAsks {
 		before := router.Snapshot()
 		router.Route(&c.query, &c.decision)
-		if c.decision.Reason != catalog.ReasonNone {
+		if c.decision.Reason != routing.ReasonNone {
 			return c.decision.Reason
 		}
-		if c.decision.Locality == catalog.LocalityRemote && c.pull(st, r) {
+		if c.decision.Locality == routing.LocalityRemote && c.pull(st, r) {
 			c.prepare(st, router, pool, r) // what there is to choose from may have changed
 			continue
 		}
 		ep, up := c.pick(r, w)
 		if ep == nil {
-			return catalog.ReasonNoEndpoint
+			return routing.ReasonNoEndpoint
 		}
 		from := c.decision.ReadsFrom(ep)
 		if !st.begin(ep, router, &c.decision) {
@@ -71,13 +71,13 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 		}
 		if router.Snapshot() == before || c.stillGood(router, &ep, from) {
 			st.endpoint, st.upstream = ep, up
-			return catalog.ReasonNone
+			return routing.ReasonNone
 		}
 		// The copy this was chosen for may have left routing, and who waits for it
 		// to be idle may not have seen this request.
 		st.endFlight()
 	}
-	return catalog.ReasonNoEndpoint
+	return routing.ReasonNoEndpoint
 }
 
 // pull waits for objects to be copied to where the request can run beside them, if its
@@ -98,7 +98,7 @@ func (c *choice) pull(st *requestState, r *http.Request) bool {
 // stillGood says whether the catalogue as it is now would offer the chosen endpoint
 // too, with the data read from the same place, and brings it up to date. The request
 // is counted in by now, so whoever changes the catalogue after this look sees it.
-func (c *choice) stillGood(router *catalog.Router, ep **catalog.Endpoint, from string) bool {
+func (c *choice) stillGood(router *routing.Router, ep **routing.Endpoint, from string) bool {
 	router.Route(&c.query, &c.decision)
 	for _, now := range c.decision.Candidates {
 		if now.Live == (*ep).Live {
@@ -110,14 +110,14 @@ func (c *choice) stillGood(router *catalog.Router, ep **catalog.Endpoint, from s
 }
 
 // prepare makes the question for the router.
-func (c *choice) prepare(st *requestState, router *catalog.Router, pool reverseproxy.UpstreamPool, r *http.Request) {
+func (c *choice) prepare(st *requestState, router *routing.Router, pool reverseproxy.UpstreamPool, r *http.Request) {
 	p := c.policy
 	c.inputs = p.inputsOf(c.inputs[:0], r, st.header)
 	if st.attempts == 1 {
 		st.setBuckets(c.inputs)
 	}
 	c.ups = p.upstreamsFor(router.Snapshot().Endpoints(), pool)
-	c.query = catalog.Query{
+	c.query = routing.Query{
 		Inputs:           c.inputs,
 		UnknownBucketAny: p.UnknownBucket == anyEndpoint,
 		NoBucketReject:   p.NoBucket == reject,
@@ -130,7 +130,7 @@ func (c *choice) prepare(st *requestState, router *catalog.Router, pool reversep
 }
 
 // pick balances among the candidates.
-func (c *choice) pick(r *http.Request, w http.ResponseWriter) (*catalog.Endpoint, *reverseproxy.Upstream) {
+func (c *choice) pick(r *http.Request, w http.ResponseWriter) (*routing.Endpoint, *reverseproxy.Upstream) {
 	policy := c.policy.balancers.of(c.decision.Balance)
 	if policy == nil {
 		ep := leastLoaded(c.decision.Candidates)
@@ -176,8 +176,8 @@ func (c *choice) offer() {
 
 // endpointOf returns the candidate an offered upstream stands for. Several may share
 // an upstream: endpoints of one address with different path prefixes.
-func (c *choice) endpointOf(up *reverseproxy.Upstream) *catalog.Endpoint {
-	var best *catalog.Endpoint
+func (c *choice) endpointOf(up *reverseproxy.Upstream) *routing.Endpoint {
+	var best *routing.Endpoint
 	for i, offered := range c.offered {
 		if offered == up && (best == nil || lessLoaded(c.stands[i], best)) {
 			best = c.stands[i]

@@ -12,26 +12,27 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 type benchApp struct {
-	router *catalog.Router
+	router *routing.Router
 	ready  chan struct{}
 }
 
-func (a *benchApp) Router() *catalog.Router        { return a.router }
+func (a *benchApp) Router() *routing.Router        { return a.router }
 func (a *benchApp) Ready() <-chan struct{}         { return a.ready }
-func (a *benchApp) CountDecision(catalog.Locality) {}
-func (a *benchApp) CountRejection(catalog.Reason)  {}
+func (a *benchApp) CountDecision(routing.Locality) {}
+func (a *benchApp) CountRejection(routing.Reason)  {}
 
 const benchBuckets = 10_000
 
 // benchPolicy returns a policy under a proxy with FaDO's source and transport, over
 // clusters with an endpoint each and buckets with three copies.
 func benchPolicy(tb testing.TB, clusters int) *DataAware {
-	app := &benchApp{router: catalog.NewRouter(), ready: make(chan struct{})}
+	app := &benchApp{router: routing.NewRouter(), ready: make(chan struct{})}
 	close(app.ready)
-	app.router.Swap(app.router.Snapshot().Edit(func(e *catalog.Editor) {
+	app.router.Swap(app.router.Snapshot().Edit(func(e *routing.Editor) {
 		e.PutZone(&catalog.Zone{Name: "z"})
 		for i := range clusters {
 			c := &catalog.Cluster{
@@ -87,7 +88,7 @@ func benchRequest(bucket string) *http.Request {
 }
 
 // once makes a choice as Select does, without the headers.
-func (c *choice) once(st *requestState, r *http.Request) *catalog.Endpoint {
+func (c *choice) once(st *requestState, r *http.Request) *routing.Endpoint {
 	st.first, st.attempts = flight{}, 1
 	st.buckets = st.bucketBuf[:0]
 	c.make(st, nil, r, nil)

@@ -24,6 +24,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	_ "github.com/fado-project/fado/lbpolicy"
+	"github.com/fado-project/fado/routing"
 )
 
 func init() { caddy.RegisterModule(new(testApp)) }
@@ -44,25 +45,25 @@ func (*testApp) Stop() error  { return nil }
 // world is a catalogue with everything around it that a test looks at.
 type world struct {
 	t      testing.TB
-	router *catalog.Router
+	router *routing.Router
 	ready  chan struct{}
 
 	readyAsked atomic.Int64
 
 	// puller copies objects on demand; nil: none are.
-	puller func(context.Context, catalog.PullPlan) error
+	puller func(context.Context, routing.PullPlan) error
 
 	mu         sync.Mutex
-	decisions  map[catalog.Locality]int
-	rejections map[catalog.Reason]int
+	decisions  map[routing.Locality]int
+	rejections map[routing.Reason]int
 	failures   []string // URLs of endpoints reported as failed
 	counted    chan struct{}
 }
 
 func newWorld(t testing.TB) *world {
 	w := &world{
-		t: t, router: catalog.NewRouter(), ready: make(chan struct{}),
-		decisions: make(map[catalog.Locality]int), rejections: make(map[catalog.Reason]int),
+		t: t, router: routing.NewRouter(), ready: make(chan struct{}),
+		decisions: make(map[routing.Locality]int), rejections: make(map[routing.Reason]int),
 		counted: make(chan struct{}, 1000),
 	}
 	close(w.ready)
@@ -70,34 +71,34 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) Router() *catalog.Router { return w.router }
+func (w *world) Router() *routing.Router { return w.router }
 
 func (w *world) Ready() <-chan struct{} {
 	w.readyAsked.Add(1)
 	return w.ready
 }
 
-func (w *world) Pull(ctx context.Context, plan catalog.PullPlan) error {
+func (w *world) Pull(ctx context.Context, plan routing.PullPlan) error {
 	if w.puller == nil {
 		return errors.New("nothing is copied here")
 	}
 	return w.puller(ctx, plan)
 }
 
-func (w *world) CountDecision(l catalog.Locality) {
+func (w *world) CountDecision(l routing.Locality) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.decisions[l]++
 }
 
-func (w *world) CountRejection(r catalog.Reason) {
+func (w *world) CountRejection(r routing.Reason) {
 	w.mu.Lock()
 	w.rejections[r]++
 	w.mu.Unlock()
 	w.counted <- struct{}{}
 }
 
-func (w *world) EndpointFailed(ep *catalog.Endpoint, err error) {
+func (w *world) EndpointFailed(ep *routing.Endpoint, err error) {
 	ep.Live.SetHealthy(false, err.Error())
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -111,11 +112,11 @@ func (w *world) failed() []string {
 }
 
 // edit publishes the snapshot that f makes.
-func (w *world) edit(f func(e *catalog.Editor)) { w.router.Swap(w.router.Snapshot().Edit(f)) }
+func (w *world) edit(f func(e *routing.Editor)) { w.router.Swap(w.router.Snapshot().Edit(f)) }
 
 // cluster declares a cluster in a zone of its own name, with a storage.
 func (w *world) cluster(name string, functions ...catalog.Function) {
-	w.edit(func(e *catalog.Editor) {
+	w.edit(func(e *routing.Editor) {
 		e.PutZone(&catalog.Zone{Name: name})
 		c := &catalog.Cluster{
 			Name: name, Zones: []string{name}, Functions: functions,
@@ -128,7 +129,7 @@ func (w *world) cluster(name string, functions ...catalog.Function) {
 
 // bucket declares a bucket with synced copies, the first the primary.
 func (w *world) bucket(name string, p catalog.Policy, clusters ...string) {
-	w.edit(func(e *catalog.Editor) {
+	w.edit(func(e *routing.Editor) {
 		p.Name = cmpOr(p.Name, "p-"+name)
 		p.Normalize()
 		e.PutPolicy(&p)
@@ -155,7 +156,7 @@ func cmpOr(a, b string) string {
 }
 
 // endpoint returns an endpoint by its URL.
-func (w *world) endpoint(url string) *catalog.Endpoint {
+func (w *world) endpoint(url string) *routing.Endpoint {
 	for _, ep := range w.router.Snapshot().Endpoints() {
 		if ep.URL == url {
 			return ep

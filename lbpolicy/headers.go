@@ -4,7 +4,7 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // The headers FaDO sends, in canonical form.
@@ -30,7 +30,7 @@ func stripForwarded(h http.Header) {
 
 // setForwarded tells the function where it runs, how far the data is and where to
 // read it, or makes sure that nobody does.
-func setForwarded(st *requestState, d *catalog.Decision, forward bool) {
+func setForwarded(st *requestState, d *routing.Decision, forward bool) {
 	h := st.headersForAttempt()
 	if !forward {
 		stripForwarded(h)
@@ -53,7 +53,7 @@ func setForwarded(st *requestState, d *catalog.Decision, forward bool) {
 }
 
 // setResponse tells the client where its request went.
-func setResponse(st *requestState, d *catalog.Decision, w http.ResponseWriter) {
+func setResponse(st *requestState, d *routing.Decision, w http.ResponseWriter) {
 	h := w.Header()
 	if st.refused {
 		st.refused = false
@@ -70,7 +70,7 @@ func setResponse(st *requestState, d *catalog.Decision, w http.ResponseWriter) {
 
 // setRefusal tells the client why its request goes nowhere, and when to try again if
 // that may help.
-func setRefusal(st *requestState, w http.ResponseWriter, reason catalog.Reason) {
+func setRefusal(st *requestState, w http.ResponseWriter, reason routing.Reason) {
 	h := w.Header()
 	delete(h, headerCluster)
 	delete(h, headerLocality)
@@ -85,11 +85,11 @@ func setRefusal(st *requestState, w http.ResponseWriter, reason catalog.Reason) 
 // retryAfter returns in how many seconds a refused request may be accepted: a copy
 // is brought up to date within about one, and within five the health of each endpoint
 // is looked at. The other reasons wait for somebody to change the catalogue.
-func retryAfter(reason catalog.Reason) string {
+func retryAfter(reason routing.Reason) string {
 	switch reason {
-	case catalog.ReasonNoFreshCopy:
+	case routing.ReasonNoFreshCopy:
 		return "1"
-	case catalog.ReasonNoEndpoint:
+	case routing.ReasonNoEndpoint:
 		return "5"
 	default:
 		return ""

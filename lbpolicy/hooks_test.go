@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 func init() {
@@ -71,7 +72,7 @@ func TestACopyThatLeavesDuringTheChoiceIsNotChosen(t *testing.T) {
 		if addressOf(w.router.Snapshot().Cluster("c2").Functions[0].URL) == pool[0].Dial {
 			leaving, staying = staying, leaving
 		}
-		w.edit(func(e *catalog.Editor) { e.SetCopies("photos", copiesIn(staying)) })
+		w.edit(func(e *routing.Editor) { e.SetCopies("photos", copiesIn(staying)) })
 		if n := w.router.Flights.InFlight("photos", leaving); n != 0 {
 			t.Errorf("%d in flight before the choice", n)
 		}
@@ -173,7 +174,7 @@ func TestACopyReadFromThatLeavesDuringTheChoiceIsNotReadFrom(t *testing.T) {
 	chosen := 0
 	onSelect = func(reverseproxy.UpstreamPool) {
 		if chosen++; chosen == 1 {
-			w.edit(func(e *catalog.Editor) { e.SetCopies("photos", copiesIn("c2")) })
+			w.edit(func(e *routing.Editor) { e.SetCopies("photos", copiesIn("c2")) })
 		}
 	}
 	a := s.get("/", "X-FaDO-Bucket: photos")

@@ -6,7 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // The request headers that name data, in canonical form.
@@ -57,40 +57,40 @@ func (s source) evaluate(r *http.Request) string {
 // inputsOf appends what a request works on to dst: the objects of the first bucket
 // named, or that bucket as a whole when no object is; the other buckets as wholes;
 // and what X-FaDO-Data names. Objects without a bucket name nothing.
-func (p *DataAware) inputsOf(dst []catalog.Input, r *http.Request, h http.Header) []catalog.Input {
+func (p *DataAware) inputsOf(dst []routing.Input, r *http.Request, h http.Header) []routing.Input {
 	first := len(dst)
 	if p.bucket.header != "" {
 		for _, v := range h[p.bucket.header] {
-			dst = catalog.AppendBuckets(dst, v, maxInputs)
+			dst = routing.AppendBuckets(dst, v, maxInputs)
 		}
 	} else {
-		dst = catalog.AppendBuckets(dst, p.bucket.evaluate(r), maxInputs)
+		dst = routing.AppendBuckets(dst, p.bucket.evaluate(r), maxInputs)
 	}
 	if len(dst) > first {
 		dst = p.appendObjects(dst, first, r, h)
 	}
 	for _, v := range h[headerData] {
-		in, ok := catalog.ParseInput(v)
+		in, ok := routing.ParseInput(v)
 		if !ok {
 			in.Bucket = unreadable
 		}
 		dst = append(dst, in)
 	}
 	if len(dst) > maxInputs {
-		dst = append(dst[:first], catalog.Input{Bucket: unreadable})
+		dst = append(dst[:first], routing.Input{Bucket: unreadable})
 	}
 	return dst
 }
 
 // appendObjects makes the bucket at index first one object of it, and appends its
 // other objects.
-func (p *DataAware) appendObjects(dst []catalog.Input, first int, r *http.Request, h http.Header) []catalog.Input {
+func (p *DataAware) appendObjects(dst []routing.Input, first int, r *http.Request, h http.Header) []routing.Input {
 	if p.object.header == "" {
 		// Such placeholders are decoded already: {query.x}, {path.1}.
-		return catalog.AppendObject(dst, first, p.object.evaluate(r))
+		return routing.AppendObject(dst, first, p.object.evaluate(r))
 	}
 	for _, v := range h[p.object.header] {
-		dst = catalog.AppendObject(dst, first, catalog.DecodeKey(v))
+		dst = routing.AppendObject(dst, first, routing.DecodeKey(v))
 	}
 	return dst
 }

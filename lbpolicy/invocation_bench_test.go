@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // cpu is the time this process has been on a processor, in its own code.
@@ -36,7 +37,7 @@ func BenchmarkInvocation(b *testing.B) {
 					w.cluster(c, at(f.URL))
 					to += " " + addressOf(f.URL)
 				}
-				w.edit(func(e *catalog.Editor) {
+				w.edit(func(e *routing.Editor) {
 					for i := range buckets {
 						e.PutBucket(&catalog.Bucket{Name: fmt.Sprintf("bucket-%d", i), Policy: "default"})
 						e.SetCopies(fmt.Sprintf("bucket-%d", i), copiesIn("c1", "c2", "c3")[i%2:])

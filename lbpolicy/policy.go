@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 func init() {
@@ -215,12 +215,12 @@ func (p *DataAware) Select(pool reverseproxy.UpstreamPool, r *http.Request, w ht
 	st := stateFor(p.handler, r)
 	st.nextAttempt()
 	if !awaitReady(r.Context(), p.app) {
-		p.refuse(st, w, catalog.ReasonNoEndpoint)
+		p.refuse(st, w, routing.ReasonNoEndpoint)
 		return nil
 	}
 	c := p.choices.Get().(*choice)
 	defer c.release()
-	if reason := c.make(st, pool, r, w); reason != catalog.ReasonNone {
+	if reason := c.make(st, pool, r, w); reason != routing.ReasonNone {
 		p.refuse(st, w, reason)
 		return nil
 	}
@@ -243,7 +243,7 @@ func (p *DataAware) nested() bool {
 
 // refuse tells the client why its request goes nowhere, and counts it unless a later
 // attempt may be luckier.
-func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason catalog.Reason) {
+func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason routing.Reason) {
 	setRefusal(st, w, reason)
 	if c := p.logger.Check(zapcore.DebugLevel, "no endpoint for request"); c != nil {
 		c.Write(zap.String("reason", string(reason)), zap.Strings("buckets", st.buckets), zap.Int("attempt", st.attempts))
@@ -260,7 +260,7 @@ func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason catal
 }
 
 // announce counts the decision and puts it into the headers to function and client.
-func (p *DataAware) announce(st *requestState, d *catalog.Decision, w http.ResponseWriter) {
+func (p *DataAware) announce(st *requestState, d *routing.Decision, w http.ResponseWriter) {
 	if !st.counted {
 		st.counted = true
 		p.app.CountDecision(d.Locality)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // upstreams tells, for one choice, which of Caddy's upstreams an endpoint is, and
@@ -24,7 +24,7 @@ type upstreams struct {
 
 // upstreamsFor says what there is to choose from. own is set when the upstreams come
 // from FaDO's source, by way of p alone.
-func (p *DataAware) upstreamsFor(eps []*catalog.Endpoint, pool reverseproxy.UpstreamPool) upstreams {
+func (p *DataAware) upstreamsFor(eps []*routing.Endpoint, pool reverseproxy.UpstreamPool) upstreams {
 	u := upstreams{reach: transportOf(p.handler)}
 	if src := p.ownSource(); src != nil {
 		u.own = src.learn(eps, pool)
@@ -42,7 +42,7 @@ func (p *DataAware) upstreamsFor(eps []*catalog.Endpoint, pool reverseproxy.Upst
 func (u *upstreams) limited() bool { return u.checked || u.reach != anyTransport }
 
 // usable says whether an endpoint can be used by this proxy now.
-func (u *upstreams) usable(ep *catalog.Endpoint) bool {
+func (u *upstreams) usable(ep *routing.Endpoint) bool {
 	if !u.reach.reaches(ep) {
 		return false
 	}
@@ -54,7 +54,7 @@ func (u *upstreams) usable(ep *catalog.Endpoint) bool {
 }
 
 // of returns the upstream of a usable endpoint.
-func (u *upstreams) of(ep *catalog.Endpoint) *reverseproxy.Upstream {
+func (u *upstreams) of(ep *routing.Endpoint) *reverseproxy.Upstream {
 	if up := u.find(ep.Dial); up != nil {
 		return up
 	}
@@ -116,7 +116,7 @@ func transportOf(h *reverseproxy.Handler) transport {
 	return plainTransport
 }
 
-func (t transport) reaches(ep *catalog.Endpoint) bool {
+func (t transport) reaches(ep *routing.Endpoint) bool {
 	return t == anyTransport ||
 		(ep.BasePath == "" && (ep.Parsed.Scheme == "https") == (t == tlsTransport))
 }

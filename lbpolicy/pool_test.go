@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // addressOf returns the host:port of a URL.
@@ -182,7 +183,7 @@ func TestDynamicUpstreamsUnderOtherPolicies(t *testing.T) {
 	if !only(who, "c2", "c3") {
 		t.Error(who)
 	}
-	w.edit(func(e *catalog.Editor) {
+	w.edit(func(e *routing.Editor) {
 		c := w.router.Snapshot().Cluster("c2").Clone().(*catalog.Cluster)
 		c.Drain = true
 		e.PutCluster(c)

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // pullingWorld has bucket photos in c1, which has no function, and functions in c2 and c3.
-func pullingWorld(t *testing.T, pull func(w *world, ctx context.Context, plan catalog.PullPlan) error) *world {
+func pullingWorld(t *testing.T, pull func(w *world, ctx context.Context, plan routing.PullPlan) error) *world {
 	w := newWorld(t)
-	w.puller = func(ctx context.Context, plan catalog.PullPlan) error { return pull(w, ctx, plan) }
+	w.puller = func(ctx context.Context, plan routing.PullPlan) error { return pull(w, ctx, plan) }
 	w.cluster("c1")
 	w.cluster("c2", at(function(t, "c2").URL))
 	w.cluster("c3", at(function(t, "c3").URL))
@@ -28,7 +29,7 @@ func TestARequestWaitsForItsObjectAndRunsBesideIt(t *testing.T) {
 	for name, proxy := range map[string]string{"dynamic": dynamicProxy, "static": "to {C2} {C3}\nlb_policy data_aware\n"} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
-			w := pullingWorld(t, func(w *world, _ context.Context, plan catalog.PullPlan) error {
+			w := pullingWorld(t, func(w *world, _ context.Context, plan routing.PullPlan) error {
 				asked++
 				if !slices.Equal(plan.Clusters, []string{"c2"}) || !slices.Equal(plan.Objects, []catalog.ObjectName{{Bucket: "photos", Key: "k"}}) {
 					t.Errorf("plan %+v", plan)
@@ -48,7 +49,7 @@ func TestARequestWaitsForItsObjectAndRunsBesideIt(t *testing.T) {
 				expect(t, a.seen.Header, "X-FaDO-Storage", "http://storage.c2:9000")
 				expect(t, a.seen.Header, "X-FaDO-Storage-Bucket", "c2-photos")
 			}
-			if w.decisions[catalog.LocalityLocal] != 2 || len(w.decisions) != 1 {
+			if w.decisions[routing.LocalityLocal] != 2 || len(w.decisions) != 1 {
 				t.Errorf("counted %v", w.decisions)
 			}
 		})
@@ -56,7 +57,7 @@ func TestARequestWaitsForItsObjectAndRunsBesideIt(t *testing.T) {
 }
 
 func TestARequestWhoseObjectDoesNotComeReadsRemotely(t *testing.T) {
-	pullingWorld(t, func(*world, context.Context, catalog.PullPlan) error { return errors.New("no room") })
+	pullingWorld(t, func(*world, context.Context, routing.PullPlan) error { return errors.New("no room") })
 	a := serve(t, dynamicProxy).get("/", theObject...)
 	if a.Who != "c2" {
 		t.Fatal(a)
@@ -68,7 +69,7 @@ func TestARequestWhoseObjectDoesNotComeReadsRemotely(t *testing.T) {
 // Whatever a pull says, a request asks for one only once, and goes on.
 func TestAPullThatHelpedNothingIsNotAskedForAgain(t *testing.T) {
 	asked := 0
-	pullingWorld(t, func(*world, context.Context, catalog.PullPlan) error { asked++; return nil })
+	pullingWorld(t, func(*world, context.Context, routing.PullPlan) error { asked++; return nil })
 	a := serve(t, dynamicProxy+"lb_retries 3\nlb_try_interval 1ms\n").get("/", theObject...)
 	if a.Who != "c2" || asked != 1 {
 		t.Errorf("%v, asked %d times", a, asked)
@@ -78,7 +79,7 @@ func TestAPullThatHelpedNothingIsNotAskedForAgain(t *testing.T) {
 
 func TestTheWaitEndsWithTheClient(t *testing.T) {
 	waiting, ended := make(chan struct{}), make(chan error, 1)
-	w := pullingWorld(t, func(_ *world, ctx context.Context, _ catalog.PullPlan) error {
+	w := pullingWorld(t, func(_ *world, ctx context.Context, _ routing.PullPlan) error {
 		close(waiting)
 		select {
 		case <-ctx.Done():

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // stateVar is the request variable that holds the request's *requestState.
@@ -29,10 +29,10 @@ type requestState struct {
 	header http.Header
 
 	attempts int
-	endpoint *catalog.Endpoint // chosen for this attempt; nil when refused
+	endpoint *routing.Endpoint // chosen for this attempt; nil when refused
 	upstream *reverseproxy.Upstream
-	tried    []*catalog.Endpoint
-	triedBuf [4]*catalog.Endpoint
+	tried    []*routing.Endpoint
+	triedBuf [4]*routing.Endpoint
 
 	buckets   []string // the distinct buckets named
 	bucketBuf [2]string
@@ -48,7 +48,7 @@ type requestState struct {
 
 	first     flight // saves an allocation: flight of the first attempt
 	flight    atomic.Pointer[flight]
-	rejection atomic.Pointer[catalog.Reason] // to be counted when the request ends so
+	rejection atomic.Pointer[routing.Reason] // to be counted when the request ends so
 	watched   bool                           // the end of the request counts rejection
 }
 
@@ -89,7 +89,7 @@ func (st *requestState) nextAttempt() {
 }
 
 // setBuckets notes the distinct buckets a request names, in its first attempt.
-func (st *requestState) setBuckets(inputs []catalog.Input) {
+func (st *requestState) setBuckets(inputs []routing.Input) {
 next:
 	for i := range inputs {
 		for _, b := range st.buckets {
@@ -103,7 +103,7 @@ next:
 
 // begin counts the request in at an endpoint. It says no when the endpoint has
 // max_requests already.
-func (st *requestState) begin(ep *catalog.Endpoint, router *catalog.Router, d *catalog.Decision) bool {
+func (st *requestState) begin(ep *routing.Endpoint, router *routing.Router, d *routing.Decision) bool {
 	f := &st.first
 	if f.endpoint != nil { // a body of an earlier attempt may still refer to it
 		f = new(flight)
@@ -154,13 +154,13 @@ func sameMap(a, b http.Header) bool {
 // buckets where it runs and reads. It stands in for the body of the response, whose
 // Close counts it out.
 type flight struct {
-	endpoint *catalog.Endpoint
-	held     catalog.Flight
+	endpoint *routing.Endpoint
+	held     routing.Flight
 	ended    atomic.Bool
 	body     io.ReadCloser
 }
 
-func (f *flight) begin(ep *catalog.Endpoint, router *catalog.Router, d *catalog.Decision) bool {
+func (f *flight) begin(ep *routing.Endpoint, router *routing.Router, d *routing.Decision) bool {
 	if n := ep.Live.InFlight.Add(1); ep.MaxRequests > 0 && n > int64(ep.MaxRequests) {
 		ep.Live.InFlight.Add(-1)
 		return false
@@ -171,7 +171,7 @@ func (f *flight) begin(ep *catalog.Endpoint, router *catalog.Router, d *catalog.
 
 // count begins a flight of which only the endpoint is known, which another policy has
 // chosen: there is no going back.
-func (f *flight) count(ep *catalog.Endpoint) {
+func (f *flight) count(ep *routing.Endpoint) {
 	ep.Live.InFlight.Add(1)
 	f.endpoint = ep
 }

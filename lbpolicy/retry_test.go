@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 func TestRetriesStayWhereTheDataMayBe(t *testing.T) {
@@ -36,7 +37,7 @@ func TestRetriesStayWhereTheDataMayBe(t *testing.T) {
 				if f := w.failed(); len(f) > 1 {
 					t.Errorf("reported as failed: %v", f)
 				}
-				if w.decisions[catalog.LocalityLocal] != 5 || len(w.rejections) != 0 {
+				if w.decisions[routing.LocalityLocal] != 5 || len(w.rejections) != 0 {
 					t.Errorf("counted %v, %v", w.decisions, w.rejections)
 				}
 				for _, c := range []string{"dead", "alive"} {
@@ -88,7 +89,7 @@ func TestARefusalThatIsOvercome(t *testing.T) {
 	expect(t, a.Header, "X-FaDO-Cluster", "c1")
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.rejections) != 0 || w.decisions[catalog.LocalityNone] != 1 {
+	if len(w.rejections) != 0 || w.decisions[routing.LocalityNone] != 1 {
 		t.Errorf("counted %v, %v", w.decisions, w.rejections)
 	}
 }
@@ -103,7 +104,7 @@ func TestARefusalWithRetriesIsCountedOnce(t *testing.T) {
 	<-w.counted
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.rejections[catalog.ReasonNoEndpoint] != 1 {
+	if w.rejections[routing.ReasonNoEndpoint] != 1 {
 		t.Errorf("counted %v", w.rejections)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // threeClusters makes clusters c1, c2 and c3 with a function each.
@@ -73,7 +74,7 @@ func TestHeadersSayWhereARequestWent(t *testing.T) {
 	expect(t, a.seen.Header, "X-FaDO-Locality", "none")
 	expect(t, a.seen.Header, "X-FaDO-Storage")
 	expect(t, a.seen.Header, "X-FaDO-Storage-Bucket")
-	if w.decisions[catalog.LocalityLocal] != 1 || w.decisions[catalog.LocalityRemote] != 1 || w.decisions[catalog.LocalityNone] != 1 {
+	if w.decisions[routing.LocalityLocal] != 1 || w.decisions[routing.LocalityRemote] != 1 || w.decisions[routing.LocalityNone] != 1 {
 		t.Errorf("decisions counted: %v", w.decisions)
 	}
 }
@@ -121,17 +122,17 @@ func TestRefusals(t *testing.T) {
 	for name, test := range map[string]struct {
 		proxy  string
 		header string
-		reason catalog.Reason
+		reason routing.Reason
 		wait   bool
 	}{
-		"unknown bucket":        {"lb_policy data_aware", "X-FaDO-Bucket: nope", catalog.ReasonUnknownBucket, false},
-		"one of several":        {"lb_policy data_aware", "X-FaDO-Bucket: photos, nope", catalog.ReasonUnknownBucket, false},
-		"unreadable data":       {"lb_policy data_aware", "X-FaDO-Data: photos/x", catalog.ReasonUnknownBucket, false},
-		"no bucket":             {"lb_policy data_aware {\nno_bucket reject\n}", "X-Other: x", catalog.ReasonNoBucket, false},
-		"object without bucket": {"lb_policy data_aware {\nno_bucket reject\n}", "X-FaDO-Object: x", catalog.ReasonNoBucket, false},
-		"not fresh":             {"lb_policy data_aware", "X-FaDO-Data: s3://strict/stale", catalog.ReasonNoFreshCopy, true},
-		"nobody healthy":        {"lb_policy data_aware", "X-FaDO-Bucket: lonely", catalog.ReasonNoEndpoint, true},
-		"forbidden":             {"lb_policy data_aware", "X-FaDO-Bucket: exiled", catalog.ReasonZoneForbidden, false},
+		"unknown bucket":        {"lb_policy data_aware", "X-FaDO-Bucket: nope", routing.ReasonUnknownBucket, false},
+		"one of several":        {"lb_policy data_aware", "X-FaDO-Bucket: photos, nope", routing.ReasonUnknownBucket, false},
+		"unreadable data":       {"lb_policy data_aware", "X-FaDO-Data: photos/x", routing.ReasonUnknownBucket, false},
+		"no bucket":             {"lb_policy data_aware {\nno_bucket reject\n}", "X-Other: x", routing.ReasonNoBucket, false},
+		"object without bucket": {"lb_policy data_aware {\nno_bucket reject\n}", "X-FaDO-Object: x", routing.ReasonNoBucket, false},
+		"not fresh":             {"lb_policy data_aware", "X-FaDO-Data: s3://strict/stale", routing.ReasonNoFreshCopy, true},
+		"nobody healthy":        {"lb_policy data_aware", "X-FaDO-Bucket: lonely", routing.ReasonNoEndpoint, true},
+		"forbidden":             {"lb_policy data_aware", "X-FaDO-Bucket: exiled", routing.ReasonZoneForbidden, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := threeClusters(t)
@@ -197,11 +198,11 @@ func TestACatalogueChangeIsRoutedByAtOnce(t *testing.T) {
 	s.tally(1)
 	f := function(t, "new")
 	w.cluster("c9", at(f.URL))
-	w.edit(func(e *catalog.Editor) { e.SetCopies("photos", copiesIn("c9")) })
+	w.edit(func(e *routing.Editor) { e.SetCopies("photos", copiesIn("c9")) })
 	if who := s.tally(10, "X-FaDO-Bucket: photos"); !only(who, "new") {
 		t.Error(who)
 	}
-	w.edit(func(e *catalog.Editor) { e.Delete(catalog.KindCluster, "c9"); e.SetCopies("photos", copiesIn("c2")) })
+	w.edit(func(e *routing.Editor) { e.Delete(catalog.KindCluster, "c9"); e.SetCopies("photos", copiesIn("c2")) })
 	if who := s.tally(10, "X-FaDO-Bucket: photos"); !only(who, "c2") {
 		t.Error(who)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // secureTransports makes and keeps one transport per way of checking certificates.
@@ -41,7 +41,7 @@ func (s *secureTransports) init(ctx caddy.Context, base reverseproxy.HTTPTranspo
 	s.ctx, s.cancel = caddy.NewContext(ctx)
 }
 
-func (s *secureTransports) of(ep *catalog.Endpoint) (http.RoundTripper, error) {
+func (s *secureTransports) of(ep *routing.Endpoint) (http.RoundTripper, error) {
 	key := tlsSetting{caFile: ep.CAFile, insecure: ep.InsecureSkipVerify}
 	if s.base.ProxyProtocol != "" {
 		// Caddy then puts the client's address where the server name is taken from.

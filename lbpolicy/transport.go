@@ -18,7 +18,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // Transport reaches each function endpoint the way its URL says: by http or https,
@@ -111,7 +111,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // endpointOf returns the endpoint a request goes to, and its flight. Without
 // data_aware it is found by its address, and counted from here on.
-func (t *Transport) endpointOf(req *http.Request) (*catalog.Endpoint, *flight) {
+func (t *Transport) endpointOf(req *http.Request) (*routing.Endpoint, *flight) {
 	if st := stateOf(t.handler, req); st != nil {
 		f := st.flight.Load()
 		if f == nil { // the client left in the meantime; the request fails at once
@@ -136,11 +136,11 @@ func (t *Transport) endpointOf(req *http.Request) (*catalog.Endpoint, *flight) {
 
 // endpointIndex finds endpoints by address.
 type endpointIndex struct {
-	eps    []*catalog.Endpoint
-	byDial map[string]*catalog.Endpoint
+	eps    []*routing.Endpoint
+	byDial map[string]*routing.Endpoint
 }
 
-func (t *Transport) lookUp(address string) *catalog.Endpoint {
+func (t *Transport) lookUp(address string) *routing.Endpoint {
 	router := t.app.Router()
 	if router == nil {
 		return nil
@@ -148,7 +148,7 @@ func (t *Transport) lookUp(address string) *catalog.Endpoint {
 	eps := router.Snapshot().Endpoints()
 	idx := t.index.Load()
 	if idx == nil || !sameSlice(idx.eps, eps) {
-		idx = &endpointIndex{eps: eps, byDial: make(map[string]*catalog.Endpoint, len(eps))}
+		idx = &endpointIndex{eps: eps, byDial: make(map[string]*routing.Endpoint, len(eps))}
 		for _, ep := range slices.Backward(eps) { // the first of an address wins
 			idx.byDial[strings.ToLower(ep.Dial)] = ep
 		}
@@ -159,7 +159,7 @@ func (t *Transport) lookUp(address string) *catalog.Endpoint {
 
 // direct points a request at its endpoint: scheme, path prefix and Host. The address
 // is there already.
-func (t *Transport) direct(req *http.Request, ep *catalog.Endpoint) *http.Request {
+func (t *Transport) direct(req *http.Request, ep *routing.Endpoint) *http.Request {
 	secure := ep.Parsed.Scheme == "https"
 	if !secure && ep.BasePath == "" {
 		req.URL.Scheme = "http" // all that Caddy's own transport does, too
@@ -199,7 +199,7 @@ func rooted(path string) string {
 }
 
 // roundTripper returns what dials an endpoint.
-func (t *Transport) roundTripper(ep *catalog.Endpoint) (http.RoundTripper, error) {
+func (t *Transport) roundTripper(ep *routing.Endpoint) (http.RoundTripper, error) {
 	if ep.Parsed.Scheme != "https" {
 		return t.Transport, nil
 	}
@@ -207,7 +207,7 @@ func (t *Transport) roundTripper(ep *catalog.Endpoint) (http.RoundTripper, error
 }
 
 // failed tells the app that an endpoint could not be dialled.
-func (t *Transport) failed(ep *catalog.Endpoint, err error) {
+func (t *Transport) failed(ep *routing.Endpoint, err error) {
 	if r, ok := t.app.(FailureReporter); ok {
 		r.EndpointFailed(ep, err)
 		return

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // Upstreams is a source of upstreams: the function endpoints of all clusters, as the
@@ -27,7 +27,7 @@ type Upstreams struct {
 type upstreamTable struct {
 	// eps is the snapshot's list of endpoints, all of which have their upstream in
 	// byDial; nil when some don't.
-	eps    []*catalog.Endpoint
+	eps    []*routing.Endpoint
 	byDial map[string]*reverseproxy.Upstream
 	made   time.Time
 }
@@ -83,7 +83,7 @@ func (u *Upstreams) underDataAware() bool {
 }
 
 // missing returns new upstreams for the addresses that have none yet, or an old one.
-func (u *Upstreams) missing(eps []*catalog.Endpoint) []*reverseproxy.Upstream {
+func (u *Upstreams) missing(eps []*routing.Endpoint) []*reverseproxy.Upstream {
 	var known map[string]*reverseproxy.Upstream
 	if t := u.table.Load(); t != nil && time.Since(t.made) < tableExpiry {
 		if sameSlice(t.eps, eps) {
@@ -107,7 +107,7 @@ func (u *Upstreams) missing(eps []*catalog.Endpoint) []*reverseproxy.Upstream {
 // learn takes in the upstreams Caddy has set up since missing returned them, and
 // returns the table of all. Several requests may do so at the same time; whichever is
 // last, the table is as good.
-func (u *Upstreams) learn(eps []*catalog.Endpoint, added reverseproxy.UpstreamPool) *upstreamTable {
+func (u *Upstreams) learn(eps []*routing.Endpoint, added reverseproxy.UpstreamPool) *upstreamTable {
 	old := u.table.Load()
 	if old != nil && len(added) == 0 && sameSlice(old.eps, eps) {
 		return old
@@ -133,9 +133,9 @@ func (u *Upstreams) learn(eps []*catalog.Endpoint, added reverseproxy.UpstreamPo
 }
 
 // any returns new upstreams for the endpoints a request that names no data may go to.
-func (u *Upstreams) any(router *catalog.Router) []*reverseproxy.Upstream {
-	var d catalog.Decision
-	router.Route(&catalog.Query{Usable: transportOf(u.handler).reaches}, &d)
+func (u *Upstreams) any(router *routing.Router) []*reverseproxy.Upstream {
+	var d routing.Decision
+	router.Route(&routing.Query{Usable: transportOf(u.handler).reaches}, &d)
 	ups := make([]*reverseproxy.Upstream, len(d.Candidates))
 	for i, ep := range d.Candidates {
 		ups[i] = &reverseproxy.Upstream{Dial: ep.Dial, MaxRequests: ep.MaxRequests}
@@ -145,7 +145,7 @@ func (u *Upstreams) any(router *catalog.Router) []*reverseproxy.Upstream {
 
 // sameSlice says whether two slices are the same memory: a snapshot's list of
 // endpoints is replaced, never changed.
-func sameSlice(a, b []*catalog.Endpoint) bool {
+func sameSlice(a, b []*routing.Endpoint) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 

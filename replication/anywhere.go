@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -122,7 +123,7 @@ func (e *Engine) meet(ctx context.Context, t task) (*meeting, error) {
 
 // sidesOf lists the clusters that take part in a key: those with a copy that was begun, and
 // those whose copies leave and may hold what nobody else does.
-func (e *Engine) sidesOf(snap *catalog.Snapshot, t task, rule string) []*side {
+func (e *Engine) sidesOf(snap *routing.Snapshot, t task, rule string) []*side {
 	var sides []*side
 	for _, c := range snap.Copies(t.bucket) {
 		leaves := c.State == catalog.CopyDraining || c.State == catalog.CopyRemoving

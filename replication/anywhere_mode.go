@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -117,11 +118,11 @@ func (p *planner) staying(bucket string) bool {
 
 // mustConverge says whether rows are marked as written anywhere while their policies say
 // otherwise.
-func mustConverge(snap *catalog.Snapshot, rows []state.Copy) bool {
+func mustConverge(snap *routing.Snapshot, rows []state.Copy) bool {
 	return len(converging(snap, rows)) > 0
 }
 
-func converging(snap *catalog.Snapshot, rows []state.Copy) []state.Copy {
+func converging(snap *routing.Snapshot, rows []state.Copy) []state.Copy {
 	var cs []state.Copy
 	for _, c := range rows {
 		if c.Anywhere && !slices.Contains(snap.RulesAnywhere(c.Bucket), c.Prefix) {

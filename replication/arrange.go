@@ -8,6 +8,8 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/placement"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -19,18 +21,18 @@ type tables struct {
 	allowed  map[string]map[string]bool // by policy
 	used     map[string]int64
 	// solver answers for all clusters what Solve would; nil: ask Solve.
-	solver *catalog.Solver
+	solver *placement.Solver
 }
 
 func newTables(c *control.Control) *tables {
 	return tablesOf(c.Router().Snapshot(), c.UsedBytes())
 }
 
-func tablesOf(snap *catalog.Snapshot, used map[string]int64) *tables {
+func tablesOf(snap *routing.Snapshot, used map[string]int64) *tables {
 	t := &tables{
 		zones: make(map[string]*catalog.Zone), clusters: make(map[string]*catalog.Cluster),
 		policies: make(map[string]*catalog.Policy), allowed: make(map[string]map[string]bool), used: used,
-		solver: catalog.NewSolver(snap, used),
+		solver: placement.NewSolver(snap, used),
 	}
 	snap.Zones(func(z *catalog.Zone) bool { t.zones[z.Name] = z; return true })
 	snap.Clusters(func(c *catalog.Cluster) bool { t.clusters[c.Name] = c; return true })
@@ -333,16 +335,16 @@ func sortedNames(m map[string]*catalog.Cluster) []string {
 }
 
 // solve places one rule among some clusters.
-func (a *arranger) solve(r catalog.PrefixRule, primary string, clusters map[string]*catalog.Cluster) catalog.Placement {
+func (a *arranger) solve(r catalog.PrefixRule, primary string, clusters map[string]*catalog.Cluster) placement.Result {
 	policy := a.policies[r.Policy]
 	if policy == nil {
-		return catalog.Placement{Short: "policy " + r.Policy + " does not exist"}
+		return placement.Result{Short: "policy " + r.Policy + " does not exist"}
 	}
 	current := make(map[string]bool)
 	for _, c := range a.current(r.Prefix) {
 		current[c] = true
 	}
-	return catalog.Solve(catalog.PlacementInput{
+	return placement.Solve(placement.Input{
 		Bucket: a.decl.Name, Prefix: r.Prefix, Policy: policy, Zones: a.zones, Clusters: clusters,
 		Primary: primary, PrimaryDeclared: a.declares(primary), Current: current, UsedBytes: a.used,
 	})
@@ -355,7 +357,7 @@ func (a *arranger) place(r catalog.PrefixRule, primary string) (chosen []string,
 		p := a.solve(r, primary, a.clusters)
 		return p.Chosen, p.Short
 	}
-	in := &catalog.RuleInput{
+	in := &placement.RuleInput{
 		Bucket: a.decl.Name, Prefix: r.Prefix, Policy: r.Policy,
 		Primary: primary, PrimaryDeclared: a.declares(primary), Current: a.current(r.Prefix),
 	}

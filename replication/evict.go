@@ -15,6 +15,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -315,8 +316,8 @@ func (v *eviction) object(ctx context.Context, p pair) error {
 
 // mayRemove judges a removal by a snapshot: the copy is still leaving, the bucket is
 // written elsewhere, and nothing there wants the key.
-func (v *eviction) mayRemove(key string) func(*catalog.Snapshot) bool {
-	return func(s *catalog.Snapshot) bool {
+func (v *eviction) mayRemove(key string) func(*routing.Snapshot) bool {
+	return func(s *routing.Snapshot) bool {
 		if p := s.Primary(v.id.bucket); p == "" || p == v.id.cluster || p != v.src.name {
 			return false
 		}

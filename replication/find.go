@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
 // findPrimary says where a bucket that has no primary yet is to be written: where it is
 // declared; else where its physical bucket exists; else where placement puts it. Looking
 // at storages goes on in the background: until it is over the answer is "".
-func (p *planner) findPrimary(ctx context.Context, t *tables, decl *catalog.Bucket, snap *catalog.Snapshot) string {
+func (p *planner) findPrimary(ctx context.Context, t *tables, decl *catalog.Bucket, snap *routing.Snapshot) string {
 	a := &arranger{tables: t, decl: decl, rules: snap.Rules(decl.Name)}
 	if decl.Primary != "" {
 		if a.allowedByAll(decl.Primary) && a.hasStorage(decl.Primary) {
@@ -61,7 +62,7 @@ func (a *arranger) possible() []string {
 var lookers = make(chan struct{}, 16)
 
 // look asks the candidates' storages whether they have the bucket.
-func (p *planner) look(ctx context.Context, t *tables, decl *catalog.Bucket, snap *catalog.Snapshot, candidates []string) {
+func (p *planner) look(ctx context.Context, t *tables, decl *catalog.Bucket, snap *routing.Snapshot, candidates []string) {
 	select {
 	case lookers <- struct{}{}:
 		defer func() { <-lookers }()
@@ -146,7 +147,7 @@ func (p *planner) awaitSite(ctx context.Context, cluster string) *site {
 }
 
 // firstChoice places a bucket's primary among some clusters (nil: all).
-func (t *tables) firstChoice(decl *catalog.Bucket, snap *catalog.Snapshot, among []string) string {
+func (t *tables) firstChoice(decl *catalog.Bucket, snap *routing.Snapshot, among []string) string {
 	a := &arranger{tables: t, decl: decl, rules: snap.Rules(decl.Name)}
 	if decl.Primary != "" && a.allowedByAll(decl.Primary) && a.hasStorage(decl.Primary) {
 		return decl.Primary

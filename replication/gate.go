@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -29,7 +29,7 @@ type operation struct {
 	done    atomic.Int64
 	started time.Time
 	// allowed judges the operation by a snapshot; nil: residency of (bucket, key, to).
-	allowed func(*catalog.Snapshot) bool
+	allowed func(*routing.Snapshot) bool
 
 	// carry: it brings something to a primary on purpose.
 	carry bool
@@ -38,7 +38,7 @@ type operation struct {
 	ended  chan struct{}
 }
 
-func (o *operation) allowedBy(s *catalog.Snapshot) bool {
+func (o *operation) allowedBy(s *routing.Snapshot) bool {
 	if o.allowed != nil {
 		return o.allowed(s)
 	}
@@ -50,7 +50,7 @@ func (o *operation) allowedBy(s *catalog.Snapshot) bool {
 // operations after it is in force: so whichever comes second knows of the other, and
 // no byte is on its way to a cluster once the change that forbids it is answered.
 type gate struct {
-	router *catalog.Router
+	router *routing.Router
 	now    func() time.Time
 	// mayWrite refuses while this instance has no lease on a store it shares.
 	mayWrite func() error
@@ -62,7 +62,7 @@ type gate struct {
 
 type frozenKey struct{ bucket, cluster string }
 
-func newGate(r *catalog.Router, now func() time.Time, mayWrite func() error) *gate {
+func newGate(r *routing.Router, now func() time.Time, mayWrite func() error) *gate {
 	return &gate{router: r, now: now, mayWrite: mayWrite, ops: make(map[*operation]struct{}), frozen: make(map[frozenKey]chan struct{})}
 }
 

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -67,7 +67,7 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 			t.Errorf("c2 was the primary while another instance was still at %s there", what)
 		}
 	}
-	always := func(*catalog.Snapshot) bool { return true }
+	always := func(*routing.Snapshot) bool { return true }
 	for what, o := range map[string]*operation{"a write": {from: "c1"}, "a removal": {allowed: always}} {
 		ctx, leave, err := enter(what, o)
 		f.must(err)

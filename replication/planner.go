@@ -11,6 +11,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -439,7 +440,7 @@ func (p *planner) marked(bucket string) bool {
 }
 
 // mayWrite says whether a copy's first walk makes sense now.
-func (p *planner) mayWrite(snap *catalog.Snapshot, bucket string, c catalog.Copy, primary string) bool {
+func (p *planner) mayWrite(snap *routing.Snapshot, bucket string, c catalog.Copy, primary string) bool {
 	for _, rule := range snap.Rules(bucket) {
 		if rule.Prefix == c.Prefix {
 			return snap.AllowsPolicy(rule.Policy, c.Cluster) && p.reachable(primary, c.Cluster) && p.hasSpace(bucket, c.Cluster)

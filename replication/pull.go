@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -79,7 +80,7 @@ func newPulls() *pulls {
 // as long as the plan and ctx say. It returns nil when they are there: routing is to be
 // asked again. What outlasts the wait goes on in the background. However many ask for an
 // object, it is copied once.
-func (e *Engine) Pull(ctx context.Context, plan catalog.PullPlan) error {
+func (e *Engine) Pull(ctx context.Context, plan routing.PullPlan) error {
 	r := e.run.Load()
 	switch {
 	case r == nil || e.conf().Disabled:
@@ -129,7 +130,7 @@ func awaitPulls(ctx context.Context, waits []*pullFlight) error {
 // join chooses a cluster for a plan's objects and takes part in their flights there: one
 // where the first is already or is on its way to comes first. Nothing to wait for means
 // that all are there. Cluster "" with an error says that none of them will do.
-func (r *run) join(plan catalog.PullPlan, clusters []string) (cluster string, waits []*pullFlight, err error) {
+func (r *run) join(plan routing.PullPlan, clusters []string) (cluster string, waits []*pullFlight, err error) {
 	p, router := r.pulls, r.ctl.Router()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,7 +170,7 @@ func (r *run) join(plan catalog.PullPlan, clusters []string) (cluster string, wa
 
 // rested returns the first cluster that no object of the plan failed to come to a moment
 // ago, or why there is none. The caller holds pulls.mu.
-func (r *run) rested(plan catalog.PullPlan, clusters []string) (cluster string, err error) {
+func (r *run) rested(plan routing.PullPlan, clusters []string) (cluster string, err error) {
 	now := r.now()
 	tired := func(ref objectRef) bool {
 		s := r.pulls.resting[ref]

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -33,7 +34,7 @@ func (p *pulls) look() {
 }
 
 // recheck has the objects copied on demand of a bucket compared with the primary soon.
-func (p *pulls) recheck(bucket string, router *catalog.Router) {
+func (p *pulls) recheck(bucket string, router *routing.Router) {
 	if !router.Pulled.HasBucket(bucket) {
 		return
 	}

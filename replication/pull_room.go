@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -171,7 +172,7 @@ func (r *run) leaveToPulled(ctx context.Context, bucket, cluster string) error {
 // takeAway removes an object that was copied on demand, if it is still that, and no copy
 // there has taken it over. The caller holds the key's lock.
 func (r *run) takeAway(ctx context.Context, ref objectRef, dst *site) error {
-	op := &operation{bucket: ref.bucket, key: ref.key, to: ref.cluster, total: -1, allowed: func(s *catalog.Snapshot) bool {
+	op := &operation{bucket: ref.bucket, key: ref.key, to: ref.cluster, total: -1, allowed: func(s *routing.Snapshot) bool {
 		st, primary, ok := s.CopyState(ref.bucket, ref.key, ref.cluster)
 		return !ok || !primary && st > catalog.CopySynced
 	}}

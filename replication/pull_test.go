@@ -14,6 +14,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -38,8 +39,8 @@ func (w *world) pullPolicy(name string, ttl time.Duration, clusters ...string) {
 	})
 }
 
-func planFor(key string, clusters ...string) catalog.PullPlan {
-	return catalog.PullPlan{Objects: []catalog.ObjectName{{Bucket: "bkt", Key: key}}, Clusters: clusters, Timeout: 30 * time.Second}
+func planFor(key string, clusters ...string) routing.PullPlan {
+	return routing.PullPlan{Objects: []catalog.ObjectName{{Bucket: "bkt", Key: key}}, Clusters: clusters, Timeout: 30 * time.Second}
 }
 
 func (w *world) pull(key string, clusters ...string) {
@@ -179,9 +180,9 @@ func TestARoutedRequestIsAUse(t *testing.T) {
 	before := w.pulledRows()[1].UsedAt
 	w.apply(&catalog.Cluster{Name: "c2", Zones: []string{"c2"}, Functions: []catalog.Function{{URL: "http://127.0.0.1:1"}}, Storage: w.ctl.Router().Snapshot().Cluster("c2").Storage})
 	w.await("the use is stored", func() bool {
-		var d catalog.Decision
+		var d routing.Decision
 		r := w.ctl.Router()
-		r.Route(&catalog.Query{Inputs: []catalog.Input{{Bucket: "bkt", Key: "k", Scope: catalog.ScopeObject}}}, &d)
+		r.Route(&routing.Query{Inputs: []routing.Input{{Bucket: "bkt", Key: "k", Scope: routing.ScopeObject}}}, &d)
 		if f, ok := r.Begin(&d, d.Candidates[0]); ok {
 			f.End()
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -212,7 +213,7 @@ func (p *purger) purge(ctx context.Context, in intent) error {
 	return p.editPurges(ctx, func(m map[string]intent) { delete(m, in.Bucket) })
 }
 
-func (p *purger) declaredAgain(s *catalog.Snapshot, bucket string) bool {
+func (p *purger) declaredAgain(s *routing.Snapshot, bucket string) bool {
 	return s.Bucket(bucket) != nil
 }
 
@@ -298,7 +299,7 @@ func (p *purger) admitted(ctx context.Context, ref objectRef, f func(context.Con
 	defer unlock()
 	op := &operation{
 		bucket: ref.bucket, key: ref.key, to: ref.cluster, total: -1,
-		allowed: func(s *catalog.Snapshot) bool { return !p.declaredAgain(s, ref.bucket) },
+		allowed: func(s *routing.Snapshot) bool { return !p.declaredAgain(s, ref.bucket) },
 	}
 	opCtx, leave, err := p.gate.enter(ctx, op)
 	if err != nil {

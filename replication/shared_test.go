@@ -15,6 +15,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state/postgres"
 	"github.com/fado-project/fado/storage"
 )
@@ -238,7 +239,7 @@ func TestCutOffInstanceWritesNothing(t *testing.T) {
 	f.must(cut.ctl.MayWrite())
 	proxy.Hang(true)
 	f.await("the end of the lease", func() bool { return cut.ctl.MayWrite() != nil })
-	op := &operation{bucket: "bkt", key: "k", to: "c1", allowed: func(*catalog.Snapshot) bool { return true }}
+	op := &operation{bucket: "bkt", key: "k", to: "c1", allowed: func(*routing.Snapshot) bool { return true }}
 	if _, _, err := cut.eng.gate.enter(context.Background(), op); err == nil {
 		t.Fatal("a write began without a lease")
 	}

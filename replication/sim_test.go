@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -277,7 +278,7 @@ func arrangeAtRandom(t *rapid.T) {
 			}
 		}
 	}
-	snap := catalog.NewRouter().Snapshot().Edit(func(e *catalog.Editor) {
+	snap := routing.NewRouter().Snapshot().Edit(func(e *routing.Editor) {
 		for _, n := range names {
 			e.PutZone(&catalog.Zone{Name: n})
 		}

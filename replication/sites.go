@@ -14,6 +14,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -35,7 +36,7 @@ type site struct {
 	fails  atomic.Int32 // requests in a row that found it unavailable
 
 	mu       sync.Mutex
-	cond     catalog.StorageCondition
+	cond     routing.StorageCondition
 	reason   string
 	caps     storage.Capabilities
 	probed   bool
@@ -79,13 +80,13 @@ func (f *feedState) get() (live bool, epoch int64, why string) {
 func (s *site) up() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.client != nil && s.cond == catalog.StorageUp
+	return s.client != nil && s.cond == routing.StorageUp
 }
 
 func (s *site) down() (bool, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cond == catalog.StorageDown, s.reason
+	return s.cond == routing.StorageDown, s.reason
 }
 
 // alive notes an answer of the storage.
@@ -145,7 +146,7 @@ func (ss *sites) openSite(cluster string, decl *catalog.Storage) *site {
 	client, err := ss.e.open(cluster, decl)
 	if err != nil {
 		s.lastOK.Store(time.Now().UnixNano())
-		s.cond, s.reason = catalog.StorageDown, err.Error()
+		s.cond, s.reason = routing.StorageDown, err.Error()
 		return s
 	}
 	s.client = client
@@ -323,12 +324,12 @@ func (r *run) siteUp(ctx context.Context, s *site) {
 	defer r.probe(ctx, s) // takes its time: nothing waits for it
 	s.mu.Lock()
 	was := s.cond
-	s.cond, s.reason = catalog.StorageUp, ""
+	s.cond, s.reason = routing.StorageUp, ""
 	s.mu.Unlock()
 	if st := r.ctl.Router().Snapshot().ClusterState(s.name); st != nil {
-		st.SetStorage(catalog.StorageUp)
+		st.SetStorage(routing.StorageUp)
 	}
-	if was == catalog.StorageUp {
+	if was == routing.StorageUp {
 		return
 	}
 	r.slots.setSuspect(s.name, false)
@@ -347,12 +348,12 @@ func (r *run) siteUp(ctx context.Context, s *site) {
 func (r *run) siteDown(s *site, err error) {
 	s.mu.Lock()
 	was := s.cond
-	s.cond, s.reason = catalog.StorageDown, err.Error()
+	s.cond, s.reason = routing.StorageDown, err.Error()
 	s.mu.Unlock()
 	if st := r.ctl.Router().Snapshot().ClusterState(s.name); st != nil {
-		st.SetStorage(catalog.StorageDown)
+		st.SetStorage(routing.StorageDown)
 	}
-	if was == catalog.StorageDown {
+	if was == routing.StorageDown {
 		return
 	}
 	r.gate.cutOff(s.name)
@@ -415,7 +416,7 @@ func (e *Engine) StorageStatus(cluster string) StorageStatus {
 	e.sites.mu.Lock()
 	s := e.sites.byName[cluster]
 	e.sites.mu.Unlock()
-	st := StorageStatus{State: catalog.StorageUnknown.String(), UsedBytes: e.ctl.UsedBytes()[cluster]}
+	st := StorageStatus{State: routing.StorageUnknown.String(), UsedBytes: e.ctl.UsedBytes()[cluster]}
 	if s == nil {
 		return st
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -246,7 +247,7 @@ func (e *Engine) seenBefore(ctx context.Context, bucket string) bool {
 
 // currentIn lists the clusters in which a key is current, the primary first, as routing
 // sees it.
-func (e *Engine) currentIn(snap *catalog.Snapshot, copies []catalog.Copy, bucket, key string) []string {
+func (e *Engine) currentIn(snap *routing.Snapshot, copies []catalog.Copy, bucket, key string) []string {
 	in := []string{}
 	rule, ok := snap.RuleOf(bucket, key)
 	if !ok {

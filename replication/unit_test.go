@@ -14,7 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -236,7 +236,7 @@ func TestKeyLocksExclude(t *testing.T) {
 // however the two interleave.
 func TestGateLeavesNothingForbidden(t *testing.T) {
 	t.Parallel()
-	router := catalog.NewRouter()
+	router := routing.NewRouter()
 	g := newGate(router, time.Now, func() error { return nil })
 	var allowed, forbiddenInside atomic.Bool
 	allowed.Store(true)
@@ -248,7 +248,7 @@ func TestGateLeavesNothingForbidden(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for ctx.Err() == nil {
-				o := &operation{bucket: "b", key: "k", to: "c", allowed: func(*catalog.Snapshot) bool { return allowed.Load() }}
+				o := &operation{bucket: "b", key: "k", to: "c", allowed: func(*routing.Snapshot) bool { return allowed.Load() }}
 				opCtx, leave, err := g.enter(ctx, o)
 				if err != nil {
 					continue

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -32,13 +33,13 @@ type walk struct {
 
 // ruleFinder tells which rule a key of a bucket belongs to.
 type ruleFinder struct {
-	snap   *catalog.Snapshot
+	snap   *routing.Snapshot
 	bucket string
 	longer []string // prefixes of other rules below this one's
 	prefix string
 }
 
-func newRuleFinder(snap *catalog.Snapshot, id copyID) ruleFinder {
+func newRuleFinder(snap *routing.Snapshot, id copyID) ruleFinder {
 	f := ruleFinder{snap: snap, bucket: id.bucket, prefix: id.prefix}
 	for _, r := range snap.Rules(id.bucket) {
 		if r.Prefix != id.prefix && strings.HasPrefix(r.Prefix, id.prefix) {

@@ -1,0 +1,207 @@
+package routing
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// edits numbers the edits of the process; 0 is none.
+var edits atomic.Uint64
+
+// Editor collects the changes that make the next snapshot. It is of no use once the
+// function it was given to has returned.
+type Editor struct {
+	base, next *Snapshot
+	edit       uint64
+	placed     []placedCopy // scratch
+
+	ownZones, ownClusters, ownPolicies bool // the maps were copied, and so changed
+	defaultChanged                     bool
+}
+
+// Edit returns the snapshot that f's changes make of s. s itself stays as it is.
+// The cost is that of the shards touched, plus that of the tables of zones,
+// clusters and policies when one of those changes. Loading a million buckets in one
+// Edit copies no shard twice.
+func (s *Snapshot) Edit(f func(*Editor)) *Snapshot {
+	next := *s
+	e := &Editor{base: s, next: &next, edit: edits.Add(1)}
+	f(e)
+	next.buckets.trim(e.edit)
+	if e.ownZones || e.ownClusters {
+		e.rebuildSites()
+	}
+	if e.ownZones || e.ownClusters || e.ownPolicies || e.defaultChanged {
+		e.rebuildBooks()
+	}
+	return e.next
+}
+
+// PutZone adds or replaces a valid, normalized zone, which must not be changed
+// afterwards.
+func (e *Editor) PutZone(z *catalog.Zone) { put(&e.next.zones, &e.ownZones, z.Name, z) }
+
+// PutCluster adds or replaces a valid, normalized cluster, which must not be changed
+// afterwards. Endpoints that stay (same URL) keep their live state.
+func (e *Editor) PutCluster(c *catalog.Cluster) { put(&e.next.clusters, &e.ownClusters, c.Name, c) }
+
+// PutPolicy adds or replaces a valid, normalized policy, which must not be changed
+// afterwards.
+func (e *Editor) PutPolicy(p *catalog.Policy) { put(&e.next.policies, &e.ownPolicies, p.Name, p) }
+
+// PutBucket adds or replaces a valid, normalized bucket. It keeps the copies a bucket
+// of that name has.
+func (e *Editor) PutBucket(b *catalog.Bucket) {
+	e.next.buckets = e.next.buckets.owned(e.edit)
+	en := e.next.buckets.ownedEntry(e.edit, b.Name)
+	en.policy = e.policyID(b.Policy)
+	en.primary = e.clusterID(b.Primary)
+	e.setRules(en, b.Prefixes)
+}
+
+// Delete removes a resource; a bucket's copies go with it. Deleting what is not
+// there does nothing, and deleting the policy that has the built-in one's name
+// brings that back. Buckets that name a deleted policy are allowed nowhere until
+// there is one of that name again.
+func (e *Editor) Delete(k catalog.Kind, name string) {
+	switch k {
+	case catalog.KindZone:
+		remove(&e.next.zones, &e.ownZones, name)
+	case catalog.KindCluster:
+		remove(&e.next.clusters, &e.ownClusters, name)
+	case catalog.KindPolicy:
+		remove(&e.next.policies, &e.ownPolicies, name)
+		if name == catalog.DefaultPolicyName {
+			e.PutPolicy(catalog.BuiltinPolicy())
+		}
+	case catalog.KindBucket:
+		if e.next.buckets.get(name) != nil {
+			e.next.buckets = e.next.buckets.owned(e.edit)
+			e.next.buckets.remove(e.edit, name)
+		}
+	}
+}
+
+// SetDefaultPolicy names the policy of buckets that name none; "" is the built-in.
+func (e *Editor) SetDefaultPolicy(name string) {
+	if name == "" {
+		name = catalog.DefaultPolicyName
+	}
+	e.next.defaultPolicy, e.defaultChanged = strings.Clone(name), true
+}
+
+// SetCopies replaces the copies of a bucket (all rules). An unknown bucket is
+// ignored.
+func (e *Editor) SetCopies(bucket string, copies []catalog.Copy) {
+	if e.next.buckets.get(bucket) == nil {
+		return
+	}
+	e.next.buckets = e.next.buckets.owned(e.edit)
+	e.setCopies(e.next.buckets.ownedEntry(e.edit, bucket), copies)
+}
+
+func put[T any](m *map[string]T, own *bool, name string, v T) {
+	ownMap(m, own)
+	(*m)[name] = v
+}
+
+func remove[T any](m *map[string]T, own *bool, name string) {
+	if _, ok := (*m)[name]; ok {
+		ownMap(m, own)
+		delete(*m, name)
+	}
+}
+
+func ownMap[T any](m *map[string]T, own *bool) {
+	if !*own {
+		*m, *own = maps.Clone(*m), true
+	}
+}
+
+func (e *Editor) clusterID(name string) clusterID {
+	id, t := e.next.clusterIDs.intern(e.edit, name)
+	e.next.clusterIDs = t
+	return clusterID(id)
+}
+
+func (e *Editor) policyID(name string) policyID {
+	id, t := e.next.policyIDs.intern(e.edit, name)
+	e.next.policyIDs = t
+	return policyID(id)
+}
+
+// rebuildSites makes the tables of clusters and endpoints, with the live state of
+// those that were there before.
+func (e *Editor) rebuildSites() {
+	s := e.next
+	names := slices.Sorted(maps.Keys(s.clusters))
+	for _, name := range names {
+		e.clusterID(name)
+	}
+	s.sites = make([]*site, len(s.clusterIDs.names))
+	s.byName, s.endpoints = make([]*site, 0, len(s.clusters)), nil
+	for _, name := range names {
+		id := e.clusterID(name)
+		site := newSite(s.clusters[name], id, e.base.site(id))
+		s.sites[id] = site
+		s.byName = append(s.byName, site)
+		for i := range site.seats {
+			s.endpoints = append(s.endpoints, site.seats[i].Endpoint)
+		}
+	}
+}
+
+func newSite(c *catalog.Cluster, id clusterID, before *site) *site {
+	if before != nil && before.cluster == c {
+		return before
+	}
+	n := &site{
+		id: id, name: c.Name, zone: c.FailureDomain(), drain: c.Drain, stores: c.Storage != nil, cluster: c,
+	}
+	var known []seat
+	if before != nil {
+		n.live, known = before.live, before.seats
+	} else {
+		n.live = new(ClusterState)
+	}
+	for _, f := range c.Functions {
+		if ep := newEndpoint(n, f, known); ep != nil {
+			n.seats = append(n.seats, seat{live: ep.Live, max: int64(f.MaxRequests), Endpoint: ep})
+		}
+	}
+	return n
+}
+
+// rebuildBooks works out what policies allow: all of them when zones or clusters
+// changed, else those that are new.
+func (e *Editor) rebuildBooks() {
+	s := e.next
+	for name := range s.policies {
+		e.policyID(name)
+	}
+	s.books = make([]*book, len(s.policyIDs.names))
+	for name, p := range s.policies {
+		id := e.policyID(name)
+		before := e.base.book(id)
+		if before != nil && before.policy == p && !e.ownZones && !e.ownClusters {
+			s.books[id] = before
+			continue
+		}
+		s.books[id] = s.newBook(p)
+	}
+	s.books[0] = s.book(policyID(s.policyIDs.ids[s.defaultPolicy]))
+}
+
+func (s *Snapshot) newBook(p *catalog.Policy) *book {
+	b := &book{policy: p, onMiss: p.OnMiss, balance: p.Balance}
+	for name, allowed := range catalog.AllowedClusters(p, s.zones, s.clusters) {
+		if id := s.clusterID(name); allowed && s.site(id) != nil {
+			b.allowed.add(id)
+		}
+	}
+	return b
+}

@@ -1,0 +1,128 @@
+package routing
+
+import (
+	"net"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// Endpoint is one function endpoint of a cluster, parsed once per change.
+type Endpoint struct {
+	catalog.Function
+	// Cluster the endpoint belongs to.
+	Cluster string
+	// Zone is the cluster's failure domain, its first zone.
+	Zone string
+	// Parsed is the endpoint's URL.
+	Parsed *url.URL
+	// Dial is host:port, the port filled in from the scheme.
+	Dial string
+	// BasePath is the path prefix, decoded, without a trailing slash; "" for none.
+	BasePath string
+	// cluster and clusterHash are those of Cluster.
+	cluster     clusterID
+	clusterHash uint64
+	// Live is the endpoint's live state. An endpoint that stays (same cluster and
+	// URL) keeps it across snapshots.
+	Live *EndpointState
+}
+
+// newEndpoint returns the endpoint of one function: the one known before if nothing
+// about it changed, else a new one with the live state of the known one of that URL.
+// A URL that can't be parsed, which validation does not let through, gives nil.
+func newEndpoint(s *site, f catalog.Function, known []seat) *Endpoint {
+	ep := &Endpoint{Function: f, Cluster: s.name, Zone: s.zone, cluster: s.id, clusterHash: nameHash(s.name)}
+	for _, k := range known {
+		if k.Function == f && k.Zone == s.zone {
+			return k.Endpoint
+		}
+		if k.URL == f.URL {
+			ep.Live = k.Live
+		}
+	}
+	u, err := url.Parse(f.URL)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	ep.Parsed, ep.Dial = u, net.JoinHostPort(u.Hostname(), port)
+	ep.BasePath = strings.TrimRight(u.Path, "/")
+	if ep.Live == nil {
+		ep.Live = new(EndpointState)
+	}
+	return ep
+}
+
+// EndpointState is what is known now of an endpoint. The zero value is a healthy
+// idle endpoint.
+type EndpointState struct {
+	down     atomic.Bool
+	InFlight atomic.Int64 // requests being served now
+	lastErr  atomic.Pointer[string]
+	_        [40]byte // a cache line of its own: every request writes InFlight
+}
+
+// Healthy says whether the last health check passed (or none was made yet).
+func (s *EndpointState) Healthy() bool { return !s.down.Load() }
+
+// SetHealthy notes the result of a check, with the reason when it failed, and
+// says whether the health changed.
+func (s *EndpointState) SetHealthy(healthy bool, reason string) bool {
+	if healthy {
+		s.lastErr.Store(nil)
+	} else {
+		s.lastErr.Store(&reason)
+	}
+	return s.down.Swap(!healthy) == healthy
+}
+
+// Reason says why the endpoint is unhealthy; "" when it is healthy.
+func (s *EndpointState) Reason() string {
+	if p := s.lastErr.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+// StorageCondition is what is known of a storage now.
+type StorageCondition uint32
+
+// The conditions of a storage, by their API names "unknown", "up" and "down".
+const (
+	StorageUnknown StorageCondition = iota
+	StorageUp
+	StorageDown
+)
+
+// String returns the API's name of the condition.
+func (c StorageCondition) String() string {
+	switch c {
+	case StorageUp:
+		return "up"
+	case StorageDown:
+		return "down"
+	default:
+		return "unknown"
+	}
+}
+
+// ClusterState is what is known now of a cluster's storage.
+type ClusterState struct{ storage atomic.Uint32 }
+
+// Storage returns the condition of the cluster's storage.
+func (s *ClusterState) Storage() StorageCondition { return StorageCondition(s.storage.Load()) }
+
+// SetStorage notes the condition and says whether it changed.
+func (s *ClusterState) SetStorage(c StorageCondition) bool {
+	return StorageCondition(s.storage.Swap(uint32(c))) != c
+}

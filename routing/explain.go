@@ -1,0 +1,205 @@
+package routing
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Candidate is one endpoint (or a cluster without one) as Explain sees it; the
+// JSON of GET /fado/route.
+type Candidate struct {
+	Cluster  string `json:"cluster"`
+	Zone     string `json:"zone"`
+	URL      string `json:"url"`
+	Locality string `json:"locality"`
+	Fresh    bool   `json:"fresh"`
+	Healthy  bool   `json:"healthy"`
+	InFlight int64  `json:"in_flight"`
+	Eligible bool   `json:"eligible"`
+	Reason   string `json:"reason"`
+}
+
+// Explanation is a routing decision with its reasons.
+type Explanation struct {
+	Reason     Reason
+	Candidates []Candidate // the eligible first, in the order they would be used
+}
+
+// ranked is a candidate with its rank, 0 when it is not eligible.
+type ranked struct {
+	Candidate
+	rank rank
+}
+
+// Explain answers like Route, for people: every endpoint of every cluster with why
+// it is or is not eligible. Route and Explain share their checks, so that they can't
+// disagree: the candidates Route balances among are the first ones here. Of equal
+// ones, that with fewest requests in flight comes first.
+func (r *Router) Explain(q *Query) Explanation {
+	var d Decision
+	r.Route(q, &d)
+	var all []ranked
+	for _, s := range d.assessment.snap.byName {
+		all = append(all, d.explainCluster(q, s)...)
+	}
+	slices.SortStableFunc(all, func(a, b ranked) int {
+		return cmp.Or(
+			cmp.Compare(a.rank-1, b.rank-1), // 0 comes last
+			cmp.Compare(a.InFlight, b.InFlight),
+			cmp.Compare(a.Cluster, b.Cluster),
+		)
+	})
+	ex := Explanation{Reason: d.Reason, Candidates: make([]Candidate, len(all))}
+	for i := range all {
+		ex.Candidates[i] = all[i].Candidate
+	}
+	return ex
+}
+
+// explainCluster lists the endpoints of a cluster.
+func (d *Decision) explainCluster(q *Query, s *site) []ranked {
+	a := &d.assessment
+	at, why := d.standing(q, s)
+	base := Candidate{
+		Cluster:  s.name,
+		Zone:     s.zone,
+		Locality: at.locality.String(),
+		Fresh:    len(a.targets) > 0 && a.freshness(s) == isCurrent,
+	}
+	if len(s.seats) == 0 {
+		base.Reason = cmp.Or(why, "the cluster has no function endpoint")
+		return []ranked{{Candidate: base}}
+	}
+	list := make([]ranked, 0, len(s.seats))
+	for i := range s.seats {
+		ep := &s.seats[i]
+		c := ranked{Candidate: base}
+		c.URL, c.Healthy, c.InFlight = ep.URL, ep.Live.Healthy(), ep.Live.InFlight.Load()
+		c.Reason = cmp.Or(why, usable(q, ep).text(ep.Endpoint))
+		if c.Reason == "" {
+			c.Eligible, c.rank = true, a.rank(q, ep, at)
+			c.Reason = a.eligibleText(q, s, ep, at)
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// standing returns where a cluster stands, and why it is out; "" when it is not.
+func (d *Decision) standing(q *Query, s *site) (place, string) {
+	a := &d.assessment
+	a.prepareMiss()
+	at, held := place{}, isCurrent
+	if len(a.targets) > 0 {
+		held = a.holds(s)
+		at = a.place(s, LocalityRemote)
+		if held == isCurrent {
+			at = a.place(s, LocalityLocal)
+		}
+	}
+	switch {
+	case d.Reason == ReasonNoBucket:
+		return place{}, "no bucket is named"
+	case d.Reason == ReasonUnknownBucket:
+		return place{}, a.unknownText(q)
+	case len(a.targets) > 0 && !a.allowsHit(s):
+		return at, a.forbiddenText(s, target.hitPolicies)
+	case s.drain:
+		return at, "the cluster is being drained"
+	case at.locality != LocalityRemote:
+		return at, ""
+	case !a.remote.has(s.id):
+		return at, a.verdictText(held) + ", and " + a.forbiddenText(s, target.policies)
+	case a.reject:
+		return at, a.verdictText(held) + ", and on_miss is reject"
+	default:
+		return at, ""
+	}
+}
+
+// freshness says whether the cluster holds the current version of all inputs, whether
+// or not residency allows it.
+func (a *assessment) freshness(s *site) verdict {
+	for i := range a.targets {
+		if v := a.targets[i].at(a.snap, s, a.pending); v != isCurrent {
+			return v
+		}
+	}
+	return isCurrent
+}
+
+func (a *assessment) unknownText(q *Query) string {
+	for _, in := range q.Inputs {
+		if a.snap.buckets.get(in.Bucket) == nil {
+			return fmt.Sprintf("there is no bucket %q", in.Bucket)
+		}
+	}
+	return "a bucket is unknown"
+}
+
+// forbiddenText names the policies among those given by each input that do not allow
+// the cluster.
+func (a *assessment) forbiddenText(s *site, policies func(target) []policyID) string {
+	var names []string
+	for _, t := range a.targets {
+		for _, id := range policies(t) {
+			if name := a.snap.policyName(id); !a.snap.allows(id, s.id) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return "not allowed by policy " + strings.Join(names, ", ")
+}
+
+func (a *assessment) verdictText(v verdict) string {
+	if len(a.targets) > 1 {
+		return "not every input is current here: " + v.String()
+	}
+	return v.String()
+}
+
+func (a *assessment) eligibleText(q *Query, s *site, ep *seat, at place) string {
+	text := "no data is named"
+	switch at.locality {
+	case LocalityLocal:
+		text = "current"
+		if at.down {
+			text += "; its storage is down, so it comes after the other holders"
+		}
+		if a.overloaded {
+			text += "; every holder has more requests in flight than spill allows"
+		}
+	case LocalityRemote:
+		text = a.verdictText(a.holds(s))
+		if !a.overloaded && a.mayPull() && a.pullsInto(s) {
+			text += "; would be pulled"
+		} else {
+			text += "; reads remotely"
+		}
+		if n := len(a.targets); at.missing < n {
+			text += fmt.Sprintf(", holds %d of %d inputs", n-at.missing, n)
+		}
+		if a.overloaded && busy(q, ep.live) {
+			text += "; has more requests in flight than spill allows"
+		}
+	}
+	if tried(q, ep) {
+		text += "; was tried before"
+	}
+	return text
+}
+
+func (v endpointVerdict) text(ep *Endpoint) string {
+	switch v {
+	case endpointFree:
+		return ""
+	case endpointDown:
+		return "unhealthy: " + cmp.Or(ep.Live.Reason(), "its last check failed")
+	case endpointFull:
+		return fmt.Sprintf("at its limit of %d requests", ep.MaxRequests)
+	default:
+		return "not usable by this proxy"
+	}
+}

@@ -1,0 +1,204 @@
+package routing
+
+import (
+	"github.com/fado-project/fado/catalog"
+)
+
+import "strings"
+
+// target is an input whose bucket is known, with the rules of the bucket that it
+// concerns: the one that covers it, and those of the prefixes below it.
+type target struct {
+	Input
+	entry       *entry
+	rule        int // the covering rule; for a whole bucket its own
+	first, last int // the rules below are first to last-1
+	// pending are the clusters an object is pending in, and pulled those it was copied to
+	// on demand; both are looked up once.
+	pending *clusterSet
+	pulled  *pulledSet
+}
+
+// set makes t, which is empty, the target of an input.
+func (t *target) set(in *Input, en *entry, r *Router) {
+	t.Input, t.entry = *in, en
+	switch in.Scope {
+	case ScopeObject:
+		t.rule = en.ruleOf(in.Key)
+		// Looked at before what is pending: an object that was written when it had been
+		// pulled is pending by then.
+		t.pulled = r.Pulled.of(in.Bucket, in.Key)
+		t.pending = r.Pending.clustersOf(in.Bucket, in.Key)
+	case ScopePrefix:
+		t.rule = en.ruleOf(in.Key)
+		t.first, t.last = en.rulesBelow(in.Key)
+	case ScopeBucket:
+		t.first, t.last = 1, 1+len(en.rules())
+	}
+}
+
+func (t *target) concerns(rule int) bool {
+	return rule == t.rule || t.first <= rule && rule < t.last
+}
+
+// eachPolicy calls f with the policies of all rules concerned until it returns false,
+// and says whether it never did.
+func (t *target) eachPolicy(f func(rule int, policy policyID) bool) bool {
+	if !f(t.rule, t.entry.policyOf(t.rule)) {
+		return false
+	}
+	for r := t.first; r < t.last; r++ {
+		if !f(r, t.entry.policyOf(r)) {
+			return false
+		}
+	}
+	return true
+}
+
+// verdict says whether a cluster holds the current version of a target, or why not.
+type verdict uint8
+
+const (
+	isCurrent  verdict = iota
+	noStorage          // the cluster has none
+	noCopy             // no copy of a rule concerned
+	isWaiting          // a copy that was not begun
+	isSyncing          // the bulk sync has not come past the target
+	isLeaving          // draining or being removed
+	isFailed           // the copy as a whole can't go on
+	isDiffers          // something of the target is pending
+	isDisowned         // current, but residency does not allow the cluster
+)
+
+var verdictTexts = [...]string{
+	isCurrent:  "current",
+	noStorage:  "the cluster has no storage",
+	noCopy:     "no copy here",
+	isWaiting:  "the copy here has not begun",
+	isSyncing:  "the copy here is still syncing",
+	isLeaving:  "the copy here is leaving",
+	isFailed:   "the copy here has failed",
+	isDiffers:  "a newer version is yet to be copied here",
+	isDisowned: "residency does not allow the cluster",
+}
+
+func (v verdict) String() string { return verdictTexts[v] }
+
+// at says whether a cluster holds the current version of all that the target names, by
+// its copy or because the object was pulled there. The primary does by definition, unless
+// any copy may be written.
+func (t *target) at(snap *Snapshot, s *site, pending *PendingIndex) verdict {
+	if !s.stores {
+		return noStorage
+	}
+	v := t.byCopy(snap, s, pending)
+	if t.pulled == nil || v == isCurrent || v == isDiffers || !t.pulled.holds(s.name) {
+		return v
+	}
+	if t.isPending(s.name, pending) {
+		return isDiffers
+	}
+	return isCurrent
+}
+
+// byCopy is at, by the cluster's copy alone.
+func (t *target) byCopy(snap *Snapshot, s *site, pending *PendingIndex) verdict {
+	en, rules, covering, written := t.entry, 0, false, true
+	for i, n := en.firstCopy(s.id), en.copies(); i < n; i++ {
+		c := en.copyAt(i)
+		if c.cluster > s.id {
+			break
+		}
+		if c.cluster < s.id || !t.concerns(c.rule()) {
+			continue
+		}
+		if !c.primary() {
+			if v := t.reached(c.state(), i); v != isCurrent {
+				return v
+			}
+			written = false
+		} else if snap.writesAnywhere(en.policyOf(c.rule())) {
+			written = false
+		}
+		rules++
+		covering = covering || c.rule() == t.rule
+	}
+	switch {
+	case !covering || t.Scope != ScopeBucket && rules < 1+t.last-t.first:
+		return noCopy
+	case !written && t.isPending(s.name, pending):
+		return isDiffers
+	}
+	return isCurrent
+}
+
+// reached says whether the state of a copy, the entry's i-th, covers the target.
+func (t *target) reached(state catalog.CopyState, i int) verdict {
+	switch state {
+	case catalog.CopySynced:
+		return isCurrent
+	case catalog.CopySyncing:
+		cursor := t.entry.cursor(i)
+		switch {
+		case t.Scope == ScopeObject && cursor != "" && t.Key <= cursor:
+			return isCurrent
+		case t.Scope == ScopePrefix && cursor > t.Key && !strings.HasPrefix(cursor, t.Key):
+			return isCurrent
+		}
+		return isSyncing
+	case catalog.CopyWaiting:
+		return isWaiting
+	case catalog.CopyFailed:
+		return isFailed
+	default:
+		return isLeaving
+	}
+}
+
+func (t *target) isPending(cluster string, pending *PendingIndex) bool {
+	switch t.Scope {
+	case ScopeObject:
+		return t.pending.has(cluster)
+	case ScopePrefix:
+		return pending.HasBelow(t.Bucket, t.Key[:strings.LastIndexByte(t.Key, '/')+1], cluster)
+	default:
+		return false
+	}
+}
+
+// allowsHit says whether residency lets a function that names the target run beside
+// a copy of it: for a whole bucket its own policy decides, else those of all rules
+// concerned.
+func (t *target) allowsHit(snap *Snapshot, id clusterID) bool {
+	if t.Scope == ScopeBucket || t.first == t.last {
+		return snap.allows(t.entry.policyOf(t.rule), id)
+	}
+	return t.eachPolicy(func(_ int, p policyID) bool { return snap.allows(p, id) })
+}
+
+// policies returns the policies of all rules concerned, hitPolicies those that
+// allowsHit asks.
+func (t target) policies() []policyID {
+	var ids []policyID
+	t.eachPolicy(func(_ int, id policyID) bool {
+		ids = append(ids, id)
+		return true
+	})
+	return ids
+}
+
+func (t target) hitPolicies() []policyID {
+	if t.Scope == ScopeBucket {
+		return []policyID{t.entry.policy}
+	}
+	return t.policies()
+}
+
+// holds says whether a cluster is a hit for the target.
+func (t *target) holds(snap *Snapshot, s *site, pending *PendingIndex) verdict {
+	v := t.at(snap, s, pending)
+	if v == isCurrent && !t.allowsHit(snap, s.id) {
+		return isDisowned
+	}
+	return v
+}

@@ -1,0 +1,319 @@
+package routing
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// Snapshot is the whole catalogue as routing sees it, with the state of every
+// copy. It is immutable: Edit makes the next one, sharing what did not change.
+//
+// Buckets are kept compactly in a persistent table and name their policies and
+// clusters by id, so that changing a policy, zone or cluster touches no bucket. What
+// each policy allows is worked out once per such change.
+type Snapshot struct {
+	zones    map[string]*catalog.Zone
+	clusters map[string]*catalog.Cluster
+	policies map[string]*catalog.Policy
+
+	clusterIDs *nameTable
+	policyIDs  *nameTable
+
+	sites     []*site     // by clusterID; nil where no such cluster is declared
+	byName    []*site     // sorted by name
+	endpoints []*Endpoint // of all sites, in that order
+	books     []*book     // by policyID; nil where none is declared; 0: the default
+
+	defaultPolicy string
+	buckets       *bucketTable
+}
+
+// site is a cluster as routing sees it. What a decision on a hit looks at is in the
+// first cache line.
+type site struct {
+	id      clusterID
+	drain   bool
+	stores  bool // it has a storage
+	live    *ClusterState
+	seats   []seat
+	name    string
+	zone    string // failure domain
+	cluster *catalog.Cluster
+}
+
+// seat is an endpoint with what decides whether it can take a request.
+type seat struct {
+	live *EndpointState
+	max  int64 // requests at a time; 0: unlimited
+	*Endpoint
+}
+
+// book is a policy with the clusters it allows.
+type book struct {
+	allowed bitset
+	onMiss  catalog.OnMiss
+	balance catalog.RawObject
+	policy  *catalog.Policy
+}
+
+// NewSnapshot returns an empty snapshot in which only the built-in default policy
+// exists.
+func NewSnapshot() *Snapshot {
+	s := &Snapshot{
+		zones:         map[string]*catalog.Zone{},
+		clusters:      map[string]*catalog.Cluster{},
+		policies:      map[string]*catalog.Policy{},
+		clusterIDs:    newNameTable(),
+		policyIDs:     newNameTable(),
+		defaultPolicy: catalog.DefaultPolicyName,
+		buckets:       new(bucketTable),
+	}
+	return s.Edit(func(e *Editor) { e.PutPolicy(catalog.BuiltinPolicy()) })
+}
+
+// The snapshot's readers. What they return is shared: not to be changed.
+
+// Zone returns a zone, nil when there is none of that name.
+func (s *Snapshot) Zone(name string) *catalog.Zone { return s.zones[name] }
+
+// Cluster returns a cluster, nil when there is none of that name.
+func (s *Snapshot) Cluster(name string) *catalog.Cluster { return s.clusters[name] }
+
+// Policy returns a policy, nil when there is none of that name. The built-in policy
+// is there unless another has its name.
+func (s *Snapshot) Policy(name string) *catalog.Policy { return s.policies[name] }
+
+// Zones calls f with every zone, in no order, until f returns false.
+func (s *Snapshot) Zones(f func(*catalog.Zone) bool) { each(s.zones, f) }
+
+// Clusters calls f with every cluster, sorted by name, until f returns false.
+func (s *Snapshot) Clusters(f func(*catalog.Cluster) bool) {
+	for _, site := range s.byName {
+		if !f(site.cluster) {
+			return
+		}
+	}
+}
+
+// Policies calls f with every policy, in no order, until f returns false.
+func (s *Snapshot) Policies(f func(*catalog.Policy) bool) { each(s.policies, f) }
+
+// DefaultPolicy returns the name of the policy of buckets that name none.
+func (s *Snapshot) DefaultPolicy() string { return s.defaultPolicy }
+
+func each[T any](m map[string]T, f func(T) bool) {
+	for v := range maps.Values(m) {
+		if !f(v) {
+			return
+		}
+	}
+}
+
+// Bucket rebuilds the declared form of a bucket, its prefix rules sorted by prefix;
+// nil when there is none.
+func (s *Snapshot) Bucket(name string) *catalog.Bucket {
+	en := s.buckets.get(name)
+	if en == nil {
+		return nil
+	}
+	b := &catalog.Bucket{
+		Name:     en.name,
+		Policy:   s.policyIDs.names[en.policy],
+		Primary:  s.clusterIDs.names[en.primary],
+		Prefixes: make([]catalog.PrefixRule, 0, len(en.rules())),
+	}
+	for _, r := range en.rules() {
+		b.Prefixes = append(b.Prefixes, catalog.PrefixRule{Prefix: r.prefix, Policy: s.policyIDs.names[r.policy]})
+	}
+	return b
+}
+
+// Buckets calls f with every bucket's name, in no order, until f returns false.
+func (s *Snapshot) Buckets(f func(name string) bool) {
+	s.buckets.all(func(en *entry) bool { return f(en.name) })
+}
+
+// Len returns how many resources of a kind there are; the built-in policy counts.
+func (s *Snapshot) Len(k catalog.Kind) int {
+	switch k {
+	case catalog.KindZone:
+		return len(s.zones)
+	case catalog.KindCluster:
+		return len(s.clusters)
+	case catalog.KindPolicy:
+		return len(s.policies)
+	case catalog.KindBucket:
+		return s.buckets.len
+	default:
+		return 0
+	}
+}
+
+// Copies returns the copies of a bucket, of all its rules, sorted by prefix and
+// cluster, in a new slice. A cursor is only kept while the copy is syncing. Copies of
+// a prefix rule that is no longer declared are among them, though nothing is routed
+// by them.
+func (s *Snapshot) Copies(bucket string) []catalog.Copy {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return nil
+	}
+	copies := s.copiesOf(en)
+	slices.SortFunc(copies, func(a, b catalog.Copy) int {
+		return cmp.Or(cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.Cluster, b.Cluster))
+	})
+	return copies
+}
+
+func (s *Snapshot) copiesOf(en *entry) []catalog.Copy {
+	copies := make([]catalog.Copy, en.copies())
+	for i := range copies {
+		c := en.copyAt(i)
+		copies[i] = catalog.Copy{
+			Prefix:  en.prefixOf(c.rule()),
+			Cluster: s.clusterIDs.names[c.cluster],
+			Primary: c.primary(),
+			State:   c.state(),
+			Cursor:  en.cursor(i),
+			Moving:  c.moving(),
+		}
+	}
+	return copies
+}
+
+// Rules returns the rules of a bucket: the one of prefix "" first, then its prefix
+// rules sorted by prefix, each with the name of its policy (the default resolved).
+// Nil for an unknown bucket.
+func (s *Snapshot) Rules(bucket string) []catalog.PrefixRule {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return nil
+	}
+	rules := make([]catalog.PrefixRule, 1+len(en.rules()))
+	for i := range rules {
+		rules[i] = s.ruleAt(en, i)
+	}
+	return rules
+}
+
+// RuleOf returns the rule that covers a key, the default policy resolved: the longest
+// matching prefix wins. False for an unknown bucket.
+func (s *Snapshot) RuleOf(bucket, key string) (catalog.PrefixRule, bool) {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return catalog.PrefixRule{}, false
+	}
+	return s.ruleAt(en, en.ruleOf(key)), true
+}
+
+func (s *Snapshot) ruleAt(en *entry, rule int) catalog.PrefixRule {
+	return catalog.PrefixRule{Prefix: en.prefixOf(rule), Policy: s.policyName(en.policyOf(rule))}
+}
+
+func (s *Snapshot) policyName(id policyID) string {
+	if id == 0 {
+		return s.defaultPolicy
+	}
+	return s.policyIDs.names[id]
+}
+
+// Allows says whether residency allows the object (bucket, key) in a cluster:
+// the one question every write of replication and every choice of routing asks. An
+// unknown bucket, policy or cluster is not allowed.
+func (s *Snapshot) Allows(bucket, key, cluster string) bool {
+	en := s.buckets.get(bucket)
+	return en != nil && s.allows(en.policyOf(en.ruleOf(key)), s.clusterID(cluster))
+}
+
+// AllowsPolicy says whether a policy allows a cluster. An unknown policy or cluster is
+// not allowed.
+func (s *Snapshot) AllowsPolicy(policy, cluster string) bool {
+	id, ok := s.policyIDs.ids[policy]
+	return ok && s.allows(policyID(id), s.clusterID(cluster))
+}
+
+// allows is the question itself: id 0 is no cluster and never allowed.
+func (s *Snapshot) allows(policy policyID, id clusterID) bool {
+	b := s.book(policy)
+	return b != nil && b.allowed.has(id)
+}
+
+// WantedIn returns, appended to dst, the clusters that hold or are getting a copy
+// of the key (state waiting, syncing or synced), the primary included and first.
+func (s *Snapshot) WantedIn(dst []string, bucket, key string) []string {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return dst
+	}
+	rule := en.ruleOf(key)
+	first := len(dst)
+	for i := range en.copies() {
+		c := en.copyAt(i)
+		switch {
+		case c.rule() != rule || !c.primary() && c.state() > catalog.CopySynced:
+		case c.primary() && len(dst) > first:
+			dst = append(dst, dst[first])
+			dst[first] = s.clusterIDs.names[c.cluster]
+		default:
+			dst = append(dst, s.clusterIDs.names[c.cluster])
+		}
+	}
+	return dst
+}
+
+// Primary returns the cluster a bucket is written in, "" while there is none.
+func (s *Snapshot) Primary(bucket string) string {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return ""
+	}
+	return s.clusterIDs.names[en.primaryOf(0)]
+}
+
+// Moving says whether a bucket is about to be written in a cluster; see [Copy].
+func (s *Snapshot) Moving(bucket, cluster string) bool {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return false
+	}
+	id := s.clusterID(cluster)
+	for i := en.firstCopy(id); i < en.copies(); i++ {
+		if c := en.copyAt(i); c.cluster == id && c.moving() {
+			return true
+		}
+	}
+	return false
+}
+
+// Endpoints returns every function endpoint, of all clusters sorted by name. An
+// endpoint that did not change is the same value in the next snapshot.
+func (s *Snapshot) Endpoints() []*Endpoint { return s.endpoints }
+
+// ClusterState returns the live state of a cluster, nil when there is none of
+// that name. It stays the same value across snapshots while the cluster exists.
+func (s *Snapshot) ClusterState(name string) *ClusterState {
+	if site := s.site(s.clusterID(name)); site != nil {
+		return site.live
+	}
+	return nil
+}
+
+// clusterID returns the id of a cluster's name, 0 if no snapshot ever knew it.
+func (s *Snapshot) clusterID(name string) clusterID { return clusterID(s.clusterIDs.ids[name]) }
+
+func (s *Snapshot) site(id clusterID) *site {
+	if int(id) < len(s.sites) {
+		return s.sites[id]
+	}
+	return nil
+}
+
+func (s *Snapshot) book(id policyID) *book {
+	if int(id) < len(s.books) {
+		return s.books[id]
+	}
+	return nil
+}

@@ -1,0 +1,32 @@
+package routing
+
+import (
+	"github.com/fado-project/fado/catalog"
+)
+
+// WritesAnywhere says whether a key's policy lets users write it at every copy.
+func (s *Snapshot) WritesAnywhere(bucket, key string) bool {
+	en := s.buckets.get(bucket)
+	return en != nil && s.writesAnywhere(en.policyOf(en.ruleOf(key)))
+}
+
+// RulesAnywhere returns the prefixes of a bucket's rules whose policies say writes
+// anywhere, sorted; none for most buckets.
+func (s *Snapshot) RulesAnywhere(bucket string) []string {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return nil
+	}
+	var prefixes []string
+	for i := range 1 + len(en.rules()) {
+		if s.writesAnywhere(en.policyOf(i)) {
+			prefixes = append(prefixes, en.prefixOf(i))
+		}
+	}
+	return prefixes
+}
+
+func (s *Snapshot) writesAnywhere(id policyID) bool {
+	b := s.book(id)
+	return b != nil && b.policy.Writes == catalog.WritesAnywhere
+}
