@@ -209,7 +209,7 @@ func New(o Options) *Engine {
 		o.Metrics = noMetrics{}
 	}
 	if o.Copy == nil {
-		o.Copy = storage.Copy
+		o.Copy = copyObject
 	}
 	e := &Engine{
 		ctl: o.Control, log: o.Log, now: o.Now, open: o.Open, copyOne: o.Copy, metrics: o.Metrics,

@@ -29,6 +29,11 @@ var (
 // CopyFunc copies one object; see storage.Copy.
 type CopyFunc func(ctx context.Context, src, dst storage.Storage, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error)
 
+// copyObject is the CopyFunc of storages that are there.
+func copyObject(ctx context.Context, src, dst storage.Storage, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
+	return storage.Copy(ctx, src, dst, bucket, o, opts)
+}
+
 // task is one object in one cluster to be brought in step with the primary.
 type task struct {
 	objectRef
@@ -332,7 +337,7 @@ func (e *Engine) transferAs(ctx context.Context, op *operation, src, dst *site, 
 	if err := dst.space.admit(e.now(), e.tune.FullProbe); err != nil {
 		return 0, fullError(dst, err)
 	}
-	opts.Anew = op.anew
+	opts.Rewrite = op.anew
 	opts.Progress = func(n int64) {
 		op.done.Add(n)
 		stall.Reset(e.tune.StallTimeout)

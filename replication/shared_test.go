@@ -99,7 +99,7 @@ func (m *fleetMember) leave() {
 
 // copy copies by real or by fake storages, and counts.
 func (m *fleetMember) copy(ctx context.Context, src, dst storage.Storage, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
-	do := storage.Copy
+	do := copyObject
 	if _, fake := src.(*fakeStorage); fake {
 		do = fakeCopy
 	}

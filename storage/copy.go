@@ -45,7 +45,7 @@ const (
 // order of versions allows it, and dst raises no event; otherwise the source version
 // is stamped into user metadata. See the package comment for what conditions are
 // worth on which storage.
-func Copy(ctx context.Context, src, dst Storage, bucket string, o Object, opts CopyOptions) (Object, error) {
+func Copy(ctx context.Context, src Reader, dst Writer, bucket string, o Object, opts CopyOptions) (Object, error) {
 	s, err := clientOf(src)
 	if err != nil {
 		return Object{}, err
@@ -58,24 +58,6 @@ func Copy(ctx context.Context, src, dst Storage, bucket string, o Object, opts C
 	defer dog.stop()
 	t := &transfer{src: s, dst: d, bucket: bucket, obj: o, opts: opts, dog: dog}
 	return t.run(ctx)
-}
-
-// client makes types that embed a *Client recognisable.
-func (c *Client) client() *Client { return c }
-
-// clientOf finds the client in a Storage, which may be wrapped: by embedding the
-// *Client, or by a type with an Unwrap method.
-func clientOf(s Storage) (*Client, error) {
-	for {
-		switch v := s.(type) {
-		case interface{ client() *Client }:
-			return v.client(), nil
-		case interface{ Unwrap() Storage }:
-			s = v.Unwrap()
-		default:
-			return nil, fmt.Errorf("copying: %T is no storage client", s)
-		}
-	}
 }
 
 // transfer is one copy under way.
@@ -129,7 +111,7 @@ func (t *transfer) prepare(ctx context.Context) error {
 	case t.obj.ETag == "":
 		return t.src.fail(put, ErrRefused, "without an ETag it can't be told whether the object changes meanwhile")
 	}
-	t.preserve = t.from.preserve && t.to.preserve && !t.opts.Anew && !t.restamps()
+	t.preserve = t.from.preserve && t.to.preserve && !t.opts.Rewrite && !t.restamps()
 	if t.preserve || t.to.preserve && t.opts.Version != nil {
 		if t.state, err = t.dst.knownVersioning(ctx, t.bucket); err != nil {
 			return err

@@ -257,7 +257,7 @@ func (u *upload) giveUp(ctx context.Context, err error) {
 
 // AbortUpload removes the parts of an upload that was noted and will not be gone on with.
 // What is gone already is no error.
-func AbortUpload(ctx context.Context, dst Storage, bucket, key, text string) error {
+func AbortUpload(ctx context.Context, dst Writer, bucket, key, text string) error {
 	d, err := clientOf(dst)
 	if err != nil {
 		return err

@@ -84,21 +84,21 @@ type Condition struct {
 // CopyOptions tune one copy.
 type CopyOptions struct {
 	If Condition
-	// Anew writes the content even where the same version is already, which is damaged:
-	// as a version of its own, on top of it.
-	Anew bool
+	// Rewrite writes the content even where the same version is already, which is
+	// damaged: as a version of its own, on top of it.
+	Rewrite bool
 	// Progress, when set, is told the bytes done since the last call.
 	Progress func(delta int64)
 	// Limit, when set, is asked before n bytes are moved (a bandwidth limiter).
 	Limit func(ctx context.Context, n int) error
-	// Upload, when set, keeps note of a large object's upload under way, so that a copy
-	// that was cut is gone on with where it was.
+	// Upload, when set, keeps note of a large object's upload under way, so that an
+	// interrupted copy resumes.
 	Upload UploadNote
 	// Version, when set, is the version that the object is, as Current or Versions showed
 	// it: the copy is ordered among the destination's versions as CompareVersions has it.
 	Version *Version
-	// Below has Version's copy put where it belongs in time, whatever is current: below
-	// it, if that is newer. If is not asked. The destination keeps times (KeepsTimes).
+	// Below writes Version as a noncurrent version ordered by time. The If condition is
+	// ignored. The destination keeps times (KeepsTimes).
 	Below bool
 }
 
@@ -113,29 +113,36 @@ type Event struct {
 	Time      time.Time
 }
 
-// Storage is what replication needs of one storage; *Client implements it. Bucket
-// arguments are FaDO bucket names: the client puts its prefix before them. All
-// methods are safe for concurrent use.
-type Storage interface {
+// A Reader is the half of a storage that changes nothing at it: no method of it writes,
+// and none of its values can be made to. Bucket arguments of both halves are FaDO bucket
+// names: the client puts its prefix before them. All methods are safe for concurrent use.
+//
+// What a storage does not have is [ErrUnsupported].
+type Reader interface {
+	// Name is the cluster's.
 	Name() string
 	// Ping makes the cheapest authenticated request.
 	Ping(ctx context.Context) error
 	// Capabilities of the last successful Probe, and whether there was one.
 	Capabilities() (Capabilities, bool)
-	// Probe finds the capabilities out without leaving anything behind and without
-	// needing more than the bucket it is given (one that exists) or none ("").
+	// Probe finds the capabilities out. It changes nothing, and needs no more than the
+	// bucket it is given (one that exists) or none ("").
 	Probe(ctx context.Context, bucket string) (Capabilities, error)
 	// Now returns the storage's own clock as far as known from its Date headers.
 	Now(ctx context.Context) (time.Time, error)
+	// KeepsTimes reports whether versions can be written with a time of their own, so
+	// that one can be put below what is there.
+	KeepsTimes(ctx context.Context) (bool, error)
 
+	// Physical is the bucket's name at the storage.
 	Physical(bucket string) string
 	BucketExists(ctx context.Context, bucket string) (bool, error)
-	// EnsureBucket makes the bucket if it is not there, and switches versioning on
-	// if asked; it says whether it made it. Versioning is never switched off.
-	EnsureBucket(ctx context.Context, bucket string, versioned bool) (made bool, err error)
+	// Versioned reports whether the bucket keeps versions now; Versioning tells a bucket
+	// that stopped to from one that never did, and KnownVersioning is the same remembered
+	// for half a minute.
 	Versioned(ctx context.Context, bucket string) (bool, error)
-	// RemoveBucket removes an empty bucket; ErrPrecondition if it is not empty.
-	RemoveBucket(ctx context.Context, bucket string) error
+	Versioning(ctx context.Context, bucket string) (Versioning, error)
+	KnownVersioning(ctx context.Context, bucket string) (Versioning, error)
 
 	// List yields current objects below prefix after a key, in S3's order (UTF-8
 	// binary), a page at a time. The first error ends it.
@@ -143,19 +150,58 @@ type Storage interface {
 	// Page lists at most limit entries after a key or common prefix.
 	Page(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (objs []Object, prefixes []string, next string, err error)
 	Stat(ctx context.Context, bucket, key string) (Object, error)
+	// Reread reads an object to its end and compares its bytes with what the storage
+	// keeps of them; see [Reread].
+	Reread(ctx context.Context, bucket string, o Object, limit func(ctx context.Context, n int) error) (Reread, error)
 
-	// Delete removes the current version: a delete marker on a versioned bucket. When
-	// the storage can, only if the ETag is still the one given.
-	Delete(ctx context.Context, bucket, key string, ifETag string) error
-	// DeleteAllVersions removes every version of a key for good.
-	DeleteAllVersions(ctx context.Context, bucket, key string) error
+	// Current returns the version of a key that users see: content, a delete marker, or
+	// the zero Version where the key has none.
+	Current(ctx context.Context, bucket, key string) (Version, error)
+	// Versions returns every version and delete marker of a key, newest first.
+	Versions(ctx context.Context, bucket, key string) ([]Version, error)
+	// VersionedKeys yields, in order, every key below a prefix that has a version or a
+	// delete marker, current or not. The first error ends it.
+	VersionedKeys(ctx context.Context, bucket, prefix string) iter.Seq2[string, error]
+	// OnlyCopies reports whether every version of a key that holds content carries
+	// FaDO's mark.
+	OnlyCopies(ctx context.Context, bucket, key string) (bool, error)
 
 	// Listen calls f with every change of any bucket, as the storage tells them,
 	// until ctx ends or the stream breaks; ready is called once the storage has
 	// begun to tell. ErrUnsupported where there is no listener; ErrSilent when its
 	// pings stop.
 	Listen(ctx context.Context, ready func(), f func(Event)) error
+}
 
+// A Writer is the half of a storage that changes what it holds, by itself and as the
+// destination of [Copy].
+type Writer interface {
+	// Name is the cluster's.
+	Name() string
+
+	// EnsureBucket makes the bucket if it is not there, and switches versioning on
+	// if asked; it reports whether it made it. Versioning is never switched off.
+	EnsureBucket(ctx context.Context, bucket string, versioned bool) (made bool, err error)
+	// RemoveBucket removes an empty bucket; ErrPrecondition if it is not empty.
+	RemoveBucket(ctx context.Context, bucket string) error
+
+	// Delete removes the current version: a delete marker on a versioned bucket. When
+	// the storage can, only if the ETag is still the one given.
+	Delete(ctx context.Context, bucket, key string, ifETag string) error
+	// DeleteAllVersions removes every version of a key for good.
+	DeleteAllVersions(ctx context.Context, bucket, key string) error
+	// DeleteVersion removes one version for good. What is gone already is no error.
+	DeleteVersion(ctx context.Context, bucket, key, id string) error
+	// Cover puts a delete marker, a copy of m, over what a key shows here, which is
+	// over; ErrPrecondition if it is not.
+	Cover(ctx context.Context, bucket string, m, over Version) error
+}
+
+// Storage is one storage, both halves of it; *Client implements it. Who opened it closes
+// it. Code that must not write is given a Reader, made by [ReadOnly].
+type Storage interface {
+	Reader
+	Writer
 	Close()
 }
 

@@ -1,0 +1,43 @@
+package storage
+
+import "fmt"
+
+// ReadOnly returns the reading half of a storage. What it returns can't be turned into a
+// [Writer] by its holder, by no type assertion and no Unwrap; [Copy] still reads from it
+// as it does from the storage itself.
+func ReadOnly(s Reader) Reader {
+	if r, ok := s.(readOnly); ok {
+		return r
+	}
+	return readOnly{s}
+}
+
+type reader = Reader // keeps the field below to this package
+
+// readOnly has Reader's methods and no other exported one.
+type readOnly struct{ reader }
+
+// client makes types that embed a *Client recognizable.
+func (c *Client) client() *Client { return c }
+
+// clientOf finds the client in either half of a storage, which may be wrapped: by
+// ReadOnly, by embedding the *Client, or by a type with an Unwrap method that returns
+// what it wraps.
+func clientOf(s any) (*Client, error) {
+	for {
+		switch v := s.(type) {
+		case interface{ client() *Client }:
+			return v.client(), nil
+		case readOnly:
+			s = v.reader
+		case interface{ Unwrap() Storage }:
+			s = v.Unwrap()
+		case interface{ Unwrap() Reader }:
+			s = v.Unwrap()
+		case interface{ Unwrap() Writer }:
+			s = v.Unwrap()
+		default:
+			return nil, fmt.Errorf("copying: %T is no storage client", s)
+		}
+	}
+}
