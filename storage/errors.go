@@ -80,38 +80,6 @@ func At(err error) string {
 	return ""
 }
 
-// Permanent says that the same call will fail again whatever the storage's state:
-// only a change of the object or of the configuration helps.
-func Permanent(err error) bool {
-	return errors.Is(err, ErrRefused) || errors.Is(err, ErrUnsupported)
-}
-
-// kinds are the short labels of Kind, most telling first.
-var kinds = []struct {
-	err   error
-	label string
-}{
-	{ErrDenied, "denied"},
-	{ErrFull, "full"},
-	{ErrRefused, "refused"},
-	{ErrUnsupported, "refused"},
-	{ErrCorrupt, "corrupt"},
-	{ErrPrecondition, "precondition"},
-	{ErrUnavailable, "unavailable"},
-	{ErrSilent, "unavailable"},
-}
-
-// Kind is a short label of an error for metrics: denied, full, unavailable, refused,
-// precondition, corrupt or other.
-func Kind(err error) string {
-	for _, k := range kinds {
-		if errors.Is(err, k.err) {
-			return k.label
-		}
-	}
-	return "other"
-}
-
 // codeKinds maps S3 error codes to sentinels. Codes that are not here are judged by
 // the HTTP status; names starting with XMinio are MinIO's own, those after it
 // versitygw's.
