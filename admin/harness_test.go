@@ -38,6 +38,7 @@ type fakeEngine struct {
 	resolution   replication.Resolution
 	verification replication.Verification
 	storages     map[string]replication.StorageStatus
+	drain        replication.DrainStatus
 	asked        []string
 }
 
@@ -91,7 +92,10 @@ func (e *fakeEngine) Verification(_ context.Context, bucket string) (replication
 }
 
 func (e *fakeEngine) DrainStatus(context.Context, string) (*replication.DrainStatus, error) {
-	return &replication.DrainStatus{State: "draining", Buckets: 1, Objects: 2, Bytes: 3}, e.err
+	if e.drain.State == "" {
+		e.drain = replication.DrainStatus{State: "draining", Buckets: 1, Objects: 2, Bytes: 3}
+	}
+	return &e.drain, e.err
 }
 
 func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {
