@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/placement"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 )
@@ -22,8 +21,8 @@ type placementView struct {
 	Policy string   `json:"policy"`
 	Chosen []string `json:"chosen"`
 	// Short says what is missing when fewer clusters could be chosen than wanted.
-	Short    string                    `json:"short,omitempty"`
-	Clusters []placement.ClusterReason `json:"clusters"`
+	Short    string              `json:"short,omitempty"`
+	Clusters []clusterReasonView `json:"clusters"`
 }
 
 // purgeView answers a DELETE that removes data.
@@ -95,11 +94,7 @@ func objects(c *call) error {
 	if err != nil {
 		return storageTrouble(c.vars["name"], err)
 	}
-	page.Objects, page.CommonPrefixes = orEmpty(page.Objects), orEmpty(page.CommonPrefixes)
-	for i := range page.Objects {
-		page.Objects[i].Clusters = orEmpty(page.Objects[i].Clusters)
-	}
-	return c.reply(http.StatusOK, page)
+	return c.reply(http.StatusOK, viewObjectPage(page))
 }
 
 // conflicts lists the keys of a bucket where somebody else's object stands in the way.
@@ -114,11 +109,7 @@ func conflicts(c *call) error {
 	if err != nil {
 		return storageTrouble(c.vars["name"], err)
 	}
-	list = orEmpty(list)
-	for i := range list {
-		list[i].Copies = orEmpty(list[i].Copies)
-	}
-	return c.reply(http.StatusOK, list)
+	return c.reply(http.StatusOK, views(list, viewConflict))
 }
 
 // storageTrouble is the error of a request that a storage had to answer: what is not
@@ -139,7 +130,7 @@ func bucketPlacement(c *call) error {
 	}
 	return c.reply(http.StatusOK, placementView{
 		Bucket: name, Prefix: rule.Prefix, Policy: rule.Policy,
-		Chosen: orEmpty(p.Chosen), Short: p.Short, Clusters: orEmpty(p.Reasons),
+		Chosen: orEmpty(p.Chosen), Short: p.Short, Clusters: views(p.Reasons, viewClusterReason),
 	})
 }
 

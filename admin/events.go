@@ -76,7 +76,7 @@ func (s *stream) run(c *call, sub *control.Subscription) error {
 		case <-c.ended:
 			return nil
 		case e := <-sub.C:
-			err = s.send(string(e.Type), e)
+			err = s.send(string(e.Type), eventView(e))
 		case <-beat.C:
 			err = s.write(":\n\n")
 		}

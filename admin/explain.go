@@ -8,12 +8,12 @@ import (
 
 // routeView is the JSON of GET /fado/route.
 type routeView struct {
-	Bucket     string              `json:"bucket"`
-	Objects    []string            `json:"objects"`
-	Inputs     []inputView         `json:"inputs"`
-	Decision   *decisionView       `json:"decision"`
-	Reason     string              `json:"reason"`
-	Candidates []routing.Candidate `json:"candidates"`
+	Bucket     string          `json:"bucket"`
+	Objects    []string        `json:"objects"`
+	Inputs     []inputView     `json:"inputs"`
+	Decision   *decisionView   `json:"decision"`
+	Reason     string          `json:"reason"`
+	Candidates []candidateView `json:"candidates"`
 }
 
 // inputView is one thing the invocation reads, as it was understood.
@@ -40,7 +40,7 @@ func explainRoute(c *call) error {
 	ex := c.catalogue.Router().Explain(&routing.Query{Inputs: inputs})
 	v := routeView{
 		Objects: []string{}, Inputs: []inputView{},
-		Reason: string(ex.Reason), Candidates: orEmpty(ex.Candidates),
+		Reason: string(ex.Reason), Candidates: views(ex.Candidates, viewCandidate),
 	}
 	for i, in := range inputs {
 		if i == 0 {

@@ -221,4 +221,3 @@ func fill(v reflect.Value, name string) {
 		panic("a field of kind " + v.Kind().String())
 	}
 }
-

@@ -19,11 +19,7 @@ func replicationStatus(c *call) error {
 	if err != nil {
 		return err
 	}
-	st.Transfers, st.Verifications = orEmpty(st.Transfers), orEmpty(st.Verifications)
-	for i := range st.Verifications {
-		st.Verifications[i].Keys = orEmpty(st.Verifications[i].Keys)
-	}
-	return c.reply(http.StatusOK, st)
+	return c.reply(http.StatusOK, viewStatus(st))
 }
 
 func failures(c *call) error {
@@ -35,7 +31,7 @@ func failures(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, orEmpty(list))
+	return c.reply(http.StatusOK, views(list, viewFailure))
 }
 
 func retryFailures(c *call) error {

@@ -38,15 +38,14 @@ func resolveConflicts(c *call) error {
 		return storageTrouble(name, err)
 	}
 	if res.Resolved == 0 && res.RefusedTotal > 0 {
-		first := res.Refused[0]
+		first := viewRefusal(res.Refused[0])
 		err := fmt.Errorf("bucket %q: %q: %s", name, first.Key, first.Reason)
 		if n := res.RefusedTotal - 1; n > 0 {
 			err = fmt.Errorf("%w (and %d more keys)", err, n)
 		}
 		return &requestError{http.StatusConflict, err}
 	}
-	res.Refused = orEmpty(res.Refused)
-	return c.reply(http.StatusOK, res)
+	return c.reply(http.StatusOK, viewResolution(res))
 }
 
 // verdict reads the decision from the body.

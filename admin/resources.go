@@ -67,7 +67,7 @@ func (k collection) nextPage(c *call, after string) string {
 }
 
 func (k collection) writeItems(c *call, out *arrayWriter, items []control.Item) error {
-	views, err := c.views(k.kind, items, c.query("status") != "false")
+	views, err := c.viewItems(k.kind, items, c.query("status") != "false")
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (k collection) get(c *call) error {
 			return nil
 		}
 	}
-	views, err := c.views(k.kind, []control.Item{it}, withStatus)
+	views, err := c.viewItems(k.kind, []control.Item{it}, withStatus)
 	if err != nil {
 		return err
 	}
@@ -201,10 +201,10 @@ func (k collection) remove(c *call) error {
 // replyChanged answers a change. The change is done, so a status that can't be told is
 // left out, not reported as a failure.
 func (k collection) replyChanged(c *call, status int, it control.Item) error {
-	views, err := c.views(k.kind, []control.Item{it}, true)
+	views, err := c.viewItems(k.kind, []control.Item{it}, true)
 	if err != nil {
 		c.log.Warn("a change is answered without the item's status", zap.Error(err))
-		if views, err = c.views(k.kind, []control.Item{it}, false); err != nil {
+		if views, err = c.viewItems(k.kind, []control.Item{it}, false); err != nil {
 			return err
 		}
 	}

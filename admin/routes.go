@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
 )
 
@@ -155,7 +154,7 @@ func generalOperations() operations {
 		}},
 		{method: http.MethodGet, path: "/fado/events", handle: events, doc: operationDoc{
 			id: "events", summary: "What happens, as server-sent events, until the client goes or the configuration ends. The event \"missed\" tells that the client could not keep up, or reconnected.",
-			replies: []replyDoc{{status: 200, doc: "The stream; the data of each event is JSON.", body: control.Event{}, media: "text/event-stream"}},
+			replies: []replyDoc{{status: 200, doc: "The stream; the data of each event is JSON.", body: eventView{}, media: "text/event-stream"}},
 			errors:  []int{400, 503},
 		}},
 		{method: http.MethodGet, path: "/fado/openapi.json", handle: serveOpenAPI, standalone: true, doc: operationDoc{
@@ -174,17 +173,17 @@ func bucketOperations() operations {
 			afterParam, limitParam,
 		}, doc: operationDoc{
 			id: "list-objects", summary: "The objects at the primary, and in which clusters each is current.",
-			replies: []replyDoc{{status: 200, doc: "A page; next is what to give as after for the following one, empty at the end.", body: replication.ObjectPage{}}},
+			replies: []replyDoc{{status: 200, doc: "A page; next is what to give as after for the following one, empty at the end.", body: objectPageView{}}},
 			errors:  []int{400, 404, 503},
 		}},
 		{method: http.MethodGet, path: base + "/conflicts", handle: conflicts, params: []parameter{limitParam}, doc: operationDoc{
 			id: "list-conflicts", summary: "The keys where somebody else's object stands in the way of a copy, with what each storage holds.",
-			replies: []replyDoc{{status: 200, doc: "The conflicts.", body: []replication.Conflict{}}}, errors: []int{400, 404, 503},
+			replies: []replyDoc{{status: 200, doc: "The conflicts.", body: []conflictView{}}}, errors: []int{400, 404, 503},
 		}},
 		{method: http.MethodPost, path: base + "/conflicts/resolve", handle: resolveConflicts, doc: operationDoc{
 			id: "resolve-conflicts", summary: "Settle one conflict, or all of them: the winner's object stays, the others follow it.",
 			body: resolveInput{}, bodyTypes: []string{mediaJSON},
-			replies: []replyDoc{{status: 200, doc: "What was settled, and what was refused. When nothing could be settled because objects would be lost: 409.", body: replication.Resolution{}}},
+			replies: []replyDoc{{status: 200, doc: "What was settled, and what was refused. When nothing could be settled because objects would be lost: 409.", body: resolutionView{}}},
 			errors:  []int{400, 404, 409, 413, 503},
 		}},
 		{method: http.MethodGet, path: base + "/placement", handle: bucketPlacement, params: []parameter{prefixParam}, doc: operationDoc{
@@ -199,11 +198,11 @@ func bucketOperations() operations {
 			name: "deep", enum: []string{"true", "false"}, doc: "Whether the bytes are read again, too. Default: false.",
 		}}, doc: operationDoc{
 			id: "verify-bucket", summary: "Compare all copies with the primary, and repair what differs from a good one.",
-			replies: []replyDoc{{status: 202, doc: "Under way, across restarts.", body: replication.Verification{}}}, errors: []int{400, 404, 503},
+			replies: []replyDoc{{status: 202, doc: "Under way, across restarts.", body: verificationView{}}}, errors: []int{400, 404, 503},
 		}},
 		{method: http.MethodGet, path: base + "/verify", handle: verification, doc: operationDoc{
 			id: "verification", summary: "What the last verification found, or how far the one under way has come.",
-			replies: []replyDoc{{status: 200, doc: "The verification; state \"never\" if there was none.", body: replication.Verification{}}}, errors: []int{400, 404, 503},
+			replies: []replyDoc{{status: 200, doc: "The verification; state \"never\" if there was none.", body: verificationView{}}}, errors: []int{400, 404, 503},
 		}},
 		{method: http.MethodPost, path: base + "/deletes/confirm", handle: confirmDeletes, doc: operationDoc{
 			id: "confirm-deletes", summary: "Apply the deletes that max_deletes holds back.",
@@ -221,11 +220,11 @@ func replicationOperations() operations {
 	return operations{
 		{method: http.MethodGet, path: base, handle: replicationStatus, doc: operationDoc{
 			id: "replication", summary: "Workers, queue, rates, lag, and the transfers in progress.",
-			replies: []replyDoc{{status: 200, doc: "The figures of this instance.", body: replication.Status{}}}, errors: []int{400, 503},
+			replies: []replyDoc{{status: 200, doc: "The figures of this instance.", body: statusView{}}}, errors: []int{400, 503},
 		}},
 		{method: http.MethodGet, path: base + "/failures", handle: failures, params: []parameter{limitParam}, doc: operationDoc{
 			id: "failures", summary: "The objects that could not be brought to where they should be yet.",
-			replies: []replyDoc{{status: 200, doc: "The failures.", body: []replication.Failure{}}}, errors: []int{400, 503},
+			replies: []replyDoc{{status: 200, doc: "The failures.", body: []failureView{}}}, errors: []int{400, 503},
 		}},
 		{method: http.MethodPost, path: base + "/failures/retry", handle: retryFailures, doc: operationDoc{
 			id: "retry-failures", summary: "Try all of them again now.",

@@ -44,19 +44,19 @@ func enum[T ~string](values ...T) object {
 
 // stateNames lists the values of plain strings that have few, by type and JSON name.
 var stateNames = map[string][]string{
-	"BucketStatus.state":    {control.BucketOK, control.BucketSyncing, control.BucketStuck, control.BucketConflict},
-	"DrainStatus.state":     {"draining", "done"},
-	"CopyStatus.role":       {"primary", "copy"},
-	"Verification.state":    {"never", "waiting", "running", "repairing", "done", "failed"},
-	"Mismatch.state":        {"repairing", "repaired", "unrepairable"},
-	"CopyStatus.state":      {"synced", "syncing", "waiting", "draining", "removing", "failed"},
-	"StorageStatus.state":   {"up", "down", "unknown"},
-	"overview.status":       {"ok", "degraded"},
-	"overview.store":        {"sqlite", "postgres"},
-	"Candidate.locality":    {"local", "remote", "none", ""},
-	"decisionView.locality": {"local", "remote", "none"},
-	"inputView.scope":       {"bucket", "object", "prefix"},
-	"routeView.reason":      {"", "unknown-bucket", "no-fresh-copy", "no-endpoint", "zone-forbidden", "no-bucket"},
+	"bucketStatusView.state":  {control.BucketOK, control.BucketSyncing, control.BucketStuck, control.BucketConflict},
+	"drainStatusView.state":   {"draining", "done"},
+	"copyStatusView.role":     {"primary", "copy"},
+	"verificationView.state":  {"never", "waiting", "running", "repairing", "done", "failed"},
+	"mismatchView.state":      {"repairing", "repaired", "unrepairable"},
+	"copyStatusView.state":    {"synced", "syncing", "waiting", "draining", "removing", "failed"},
+	"storageStatusView.state": {"up", "down", "unknown"},
+	"overview.status":         {"ok", "degraded"},
+	"overview.store":          {"sqlite", "postgres"},
+	"candidateView.locality":  {"local", "remote", "none", ""},
+	"decisionView.locality":   {"local", "remote", "none"},
+	"inputView.scope":         {"bucket", "object", "prefix"},
+	"routeView.reason":        {"", "unknown-bucket", "no-fresh-copy", "no-endpoint", "zone-forbidden", "no-bucket"},
 }
 
 // fieldsOf yields the exported fields of a struct that encoding/json looks at.

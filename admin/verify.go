@@ -14,8 +14,7 @@ func verifyBucket(c *call) error {
 	if err != nil {
 		return storageTrouble(name, err)
 	}
-	v.Keys = orEmpty(v.Keys)
-	return c.reply(http.StatusAccepted, v)
+	return c.reply(http.StatusAccepted, viewVerification(v))
 }
 
 // verification tells what the last verification of a bucket found, or how far the one
@@ -26,8 +25,7 @@ func verification(c *call) error {
 	if err != nil {
 		return storageTrouble(name, err)
 	}
-	v.Keys = orEmpty(v.Keys)
-	return c.reply(http.StatusOK, v)
+	return c.reply(http.StatusOK, viewVerification(v))
 }
 
 // verifier is what this file uses of *replication.Engine.

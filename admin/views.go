@@ -6,7 +6,6 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
-	"github.com/fado-project/fado/replication"
 )
 
 // redacted is what a literal secret reads as.
@@ -34,17 +33,17 @@ type policyView struct {
 
 type bucketView struct {
 	*catalog.Bucket
-	Origin control.Origin        `json:"origin"`
-	Status *control.BucketStatus `json:"status,omitempty"`
+	Origin control.Origin    `json:"origin"`
+	Status *bucketStatusView `json:"status,omitempty"`
 }
 
 // ClusterStatus is the read-only status of a cluster.
 type ClusterStatus struct {
 	// Storage is null for a cluster without one.
-	Storage   *replication.StorageStatus `json:"storage"`
-	Functions []FunctionStatus           `json:"functions"`
+	Storage   *storageStatusView `json:"storage"`
+	Functions []FunctionStatus   `json:"functions"`
 	// Drain tells how far a cluster that drains has come; left out for others.
-	Drain *replication.DrainStatus `json:"drain,omitempty"`
+	Drain *drainStatusView `json:"drain,omitempty"`
 }
 
 // FunctionStatus is what is known of one function endpoint.
@@ -56,8 +55,8 @@ type FunctionStatus struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// views turns items of one kind into what clients see, secrets redacted.
-func (c *call) views(kind catalog.Kind, items []control.Item, withStatus bool) ([]any, error) {
+// viewItems turns items of one kind into what clients see, secrets redacted.
+func (c *call) viewItems(kind catalog.Kind, items []control.Item, withStatus bool) ([]any, error) {
 	var clusters func(*catalog.Cluster) *ClusterStatus
 	if kind == catalog.KindCluster && withStatus {
 		clusters = c.clusterStatuses()
@@ -86,7 +85,7 @@ func (c *call) views(kind catalog.Kind, items []control.Item, withStatus bool) (
 		case *catalog.Bucket:
 			v := bucketView{Bucket: r, Origin: it.Origin}
 			if status, ok := statuses[r.Name]; ok { // not one deleted while a list is being written
-				v.Status = &status
+				v.Status = viewBucketStatus(status)
 			}
 			views[i] = v
 		}
@@ -149,12 +148,12 @@ func (c *call) clusterStatuses() func(*catalog.Cluster) *ClusterStatus {
 			st.Functions = []FunctionStatus{}
 		}
 		if cl.Storage != nil {
-			storage := c.engine.StorageStatus(cl.Name)
-			st.Storage = &storage
+			st.Storage = viewStorageStatus(c.engine.StorageStatus(cl.Name))
 		}
 		if cl.Drain {
 			// What the store can't tell now is left out.
-			st.Drain, _ = c.engine.DrainStatus(c.r.Context(), cl.Name)
+			drain, _ := c.engine.DrainStatus(c.r.Context(), cl.Name)
+			st.Drain = viewDrainStatus(drain)
 		}
 		return st
 	}
