@@ -39,8 +39,8 @@ func (s *CopyState) UnmarshalText(b []byte) error {
 	return fmt.Errorf("%q: not the state of a copy", b)
 }
 
-// Copy is what routing needs to know of the copy of one bucket rule in one
-// cluster. A bucket without prefix rules has one rule, with the prefix "".
+// Copy is what decides about the copy of one bucket rule in one cluster, so that nobody
+// has to ask the store before acting: routing has it in memory. A bucket without prefix rules has one rule, with the prefix "".
 type Copy struct {
 	// Prefix of the rule the copy belongs to.
 	Prefix  string
@@ -55,4 +55,18 @@ type Copy struct {
 	// Moving says that the bucket is about to be written here: until it is, or is not to be
 	// any more, nothing but that is done to the objects here. Never set on a primary.
 	Moving bool
+	// Anywhere says that users write here as they do at every copy (writes anywhere). It
+	// outlives the policy until what they wrote has been brought together.
+	Anywhere bool
+	// FormerPrimary says that the bucket was written here before its primary moved, and
+	// what was written last is yet to be compared with the new primary.
+	FormerPrimary bool
+	// HeldDeletes is set while the delete-storm breaker holds this copy's deletes.
+	HeldDeletes bool
+	// MadeBucket says that FaDO made the physical bucket, so it may remove it once it is
+	// empty.
+	MadeBucket bool
+	// Verified says that the copy was once compared with the primary, or its bucket seen
+	// if it is the primary's. A stored row says when; see state.Copy.
+	Verified bool
 }

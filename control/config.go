@@ -397,8 +397,8 @@ func (l configLookup) Zones(f func(*catalog.Zone) bool) {
 
 func routed(rows []state.Copy) []catalog.Copy {
 	cs := make([]catalog.Copy, len(rows))
-	for i, r := range rows {
-		cs[i] = r.Copy
+	for i := range rows {
+		cs[i] = rows[i].Routed()
 	}
 	return cs
 }

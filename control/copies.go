@@ -146,7 +146,7 @@ func (c *Control) SaveProgress(ctx context.Context, copies ...state.Copy) error 
 		if i < 0 || rows[i].State != cp.State || rows[i].Primary != cp.Primary {
 			continue
 		}
-		rows[i] = cp.Copy
+		rows[i] = cp.Routed()
 		keep = append(keep, cp)
 	}
 	if len(keep) == 0 {

@@ -233,7 +233,7 @@ func (c *Control) loadCopies(ctx context.Context, store state.Store, e *routing.
 			flush()
 			bucket = cp.Bucket
 		}
-		copies = append(copies, cp.Copy)
+		copies = append(copies, cp.Routed())
 		return nil
 	})
 	flush()

@@ -45,18 +45,10 @@ func (s *site) versions() (versionStore, error) {
 }
 
 // anywhere says whether a key may be written at every copy: its policy says so, or said so
-// and what was written has not been brought together yet.
-func (e *Engine) anywhere(ctx context.Context, bucket, key string) bool {
-	snap := e.ctl.Router().Snapshot()
-	if snap.WritesAnywhere(bucket, key) {
-		return true
-	}
-	rule, ok := snap.RuleOf(bucket, key)
-	if !ok {
-		return false
-	}
-	rows, err := e.ledger.of(ctx, bucket)
-	return err == nil && slices.ContainsFunc(rows, func(c state.Copy) bool { return c.Anywhere && c.Prefix == rule.Prefix })
+// and what was written has not been brought together yet. The snapshot knows, so that an
+// event becomes an exception whether or not the store answers.
+func (e *Engine) anywhere(bucket, key string) bool {
+	return e.ctl.Router().Snapshot().Anywhere(bucket, key)
 }
 
 // side is one cluster that takes part in a key, with what its storage shows.

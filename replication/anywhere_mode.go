@@ -24,7 +24,7 @@ func (f ruleFinder) anywhere() bool {
 // mendVersions switches versioning on in clusters, if a rule's objects may be written
 // anywhere. One that is suspended is somebody's decision and stays: it is reported.
 func (r *run) mendVersions(ctx context.Context, id copyID, clusters ...string) error {
-	if !r.anywhere(ctx, id.bucket, id.prefix) {
+	if !r.anywhere(id.bucket, id.prefix) {
 		return nil
 	}
 	for _, c := range slices.Compact(clusters) {

@@ -250,8 +250,8 @@ func (a *arranger) placePrimary() {
 		i := indexCopy(a.rows, r.Prefix, a.primary)
 		if i < 0 {
 			a.rows = append(a.rows, state.Copy{
-				Bucket: a.decl.Name, MadeBucket: madeBucket(a.rows, a.primary),
-				Copy: catalog.Copy{Prefix: r.Prefix, Cluster: a.primary},
+				Bucket: a.decl.Name,
+				Copy:   catalog.Copy{Prefix: r.Prefix, Cluster: a.primary, MadeBucket: madeBucket(a.rows, a.primary)},
 			})
 			i = len(a.rows) - 1
 		}
@@ -419,8 +419,10 @@ func (a *arranger) want(prefix, cluster string) (synced bool) {
 	i := indexCopy(a.rows, prefix, cluster)
 	if i < 0 {
 		a.rows = append(a.rows, state.Copy{
-			Bucket: a.decl.Name, MadeBucket: madeBucket(a.rows, cluster),
-			Copy: catalog.Copy{Prefix: prefix, Cluster: cluster, State: catalog.CopyWaiting},
+			Bucket: a.decl.Name,
+			Copy: catalog.Copy{
+				Prefix: prefix, Cluster: cluster, State: catalog.CopyWaiting, MadeBucket: madeBucket(a.rows, cluster),
+			},
 		})
 		return false
 	}

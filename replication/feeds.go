@@ -233,7 +233,7 @@ func (e *Engine) rowsFor(ctx context.Context, events []feedEvent) []state.Pendin
 			continue
 		}
 		wanted = e.ctl.Router().Pulled.AppendClusters(snap.WantedIn(wanted[:0], ev.Bucket, ev.Key), ev.Bucket, ev.Key)
-		everywhere := e.anywhere(ctx, ev.Bucket, ev.Key)
+		everywhere := e.anywhere(ev.Bucket, ev.Key)
 		if ev.cluster == primary && !everywhere {
 			e.remember(ev)
 		} else if e.own.wrote(objectRef{ev.Bucket, ev.Key, ev.cluster}, ev.Event) {

@@ -188,7 +188,7 @@ func (e *Engine) wouldBeHeld(ctx context.Context, row state.Pending, held []stat
 
 // giveBack copies one object from a copy to the primary, if the primary has none.
 func (e *Engine) giveBack(ctx context.Context, row state.Pending) error {
-	if e.anywhere(ctx, row.Bucket, row.Key) {
+	if e.anywhere(row.Bucket, row.Key) {
 		return e.giveBackAnywhere(ctx, row)
 	}
 	primary := e.ctl.Router().Snapshot().Primary(row.Bucket)

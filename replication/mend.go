@@ -24,7 +24,7 @@ func (r *run) mend(ctx context.Context, id copyID) (made bool, err error) {
 	if err := r.mendVersions(ctx, id, r.ctl.Router().Snapshot().Primary(id.bucket), id.cluster); err != nil {
 		return false, err
 	}
-	made, err = r.mendCopy(ctx, id, versioned || r.anywhere(ctx, id.bucket, id.prefix))
+	made, err = r.mendCopy(ctx, id, versioned || r.anywhere(id.bucket, id.prefix))
 	if err != nil {
 		return made, err
 	}

@@ -86,7 +86,7 @@ func (e *Engine) settle(ctx context.Context, t task) (verdict, error) {
 	defer unlock()
 	var v verdict
 	once := e.settleOnce
-	if e.anywhere(ctx, t.bucket, t.key) {
+	if e.anywhere(t.bucket, t.key) {
 		once = e.settleAnywhere
 	}
 	for range 3 { // a lost race is decided anew, by what is there then

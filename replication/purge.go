@@ -311,8 +311,8 @@ func (p *purger) admitted(ctx context.Context, ref objectRef, f func(context.Con
 
 // copyOf removes a copy's object if the primary has the same, or it is FaDO's.
 func (p *purger) copyOf(ctx context.Context, t purgeTarget, src, dst *site, ref objectRef, versioned bool) error {
-	row := state.Copy{Bucket: ref.bucket, OwnedUntil: t.OwnedUntil, MadeBucket: t.MadeBucket}
-	row.Cluster = t.Cluster
+	row := state.Copy{Bucket: ref.bucket, OwnedUntil: t.OwnedUntil}
+	row.Cluster, row.MadeBucket = t.Cluster, t.MadeBucket
 	if t.Verified {
 		row.VerifiedAt = t.OwnedUntil.Add(time.Second)
 	}

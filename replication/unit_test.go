@@ -333,7 +333,8 @@ func TestBreakerAllowanceExpires(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	b := newBreakers(func() time.Time { return now })
-	row, id, m := state.Copy{Objects: 100, HeldDeletes: true}, copyID{"b", "", "c"}, MaxDeletes{Objects: 1}
+	row, id, m := state.Copy{Objects: 100}, copyID{"b", "", "c"}, MaxDeletes{Objects: 1}
+	row.HeldDeletes = true
 	b.allow(id, 5)
 	for range 3 { // slowly, but one after the other
 		now = now.Add(breakerWindow / 2)

@@ -241,29 +241,48 @@ type rule struct {
 // bucket's own, then the declared prefix rules, then the orphans.
 type copyEntry struct {
 	cluster clusterID
-	bits    uint32 // rule<<5 | moving<<4 | primary<<3 | state
+	bits    uint32 // rule<<copyFlagBits | flags | state
 }
 
+// The bits of a copy: three for its state, then one for each flag.
 const (
-	copyFlagBits = 5
+	copyStateMask = 1<<3 - 1
+
+	copyPrimary  = 1 << 3
+	copyMoving   = 1 << 4
+	copyAnywhere = 1 << 5
+	copyFormer   = 1 << 6
+	copyHeld     = 1 << 7
+	copyMade     = 1 << 8
+	copyVerified = 1 << 9
+
+	copyFlagBits = 10
 	copyFlags    = 1<<copyFlagBits - 1
 )
 
 func newCopyEntry(cluster clusterID, rule int, c *catalog.Copy) copyEntry {
-	b := uint32(rule)<<copyFlagBits | uint32(c.State)
-	if c.Primary {
-		b |= 1 << 3
+	return copyEntry{
+		cluster, uint32(rule)<<copyFlagBits | uint32(c.State) |
+			bit(c.Primary, copyPrimary) | bit(c.Moving, copyMoving) | bit(c.Anywhere, copyAnywhere) |
+			bit(c.FormerPrimary, copyFormer) | bit(c.HeldDeletes, copyHeld) |
+			bit(c.MadeBucket, copyMade) | bit(c.Verified, copyVerified),
 	}
-	if c.Moving {
-		b |= 1 << 4
-	}
-	return copyEntry{cluster, b}
 }
 
+func bit(set bool, b uint32) uint32 {
+	if set {
+		return b
+	}
+	return 0
+}
+
+func (c copyEntry) has(flag uint32) bool { return c.bits&flag != 0 }
+
 func (c copyEntry) rule() int                { return int(c.bits >> copyFlagBits) }
-func (c copyEntry) primary() bool            { return c.bits&(1<<3) != 0 }
-func (c copyEntry) moving() bool             { return c.bits&(1<<4) != 0 }
-func (c copyEntry) state() catalog.CopyState { return catalog.CopyState(c.bits & 7) }
+func (c copyEntry) primary() bool            { return c.has(copyPrimary) }
+func (c copyEntry) moving() bool             { return c.has(copyMoving) }
+func (c copyEntry) anywhere() bool           { return c.has(copyAnywhere) }
+func (c copyEntry) state() catalog.CopyState { return catalog.CopyState(c.bits & copyStateMask) }
 
 // fits says whether the copy can be packed.
 func (c copyEntry) fits() bool { return c.rule() == 0 && c.cluster < 1<<(32-copyFlagBits) }

@@ -117,7 +117,7 @@ func (t *target) byCopy(snap *Snapshot, s *site, pending *PendingIndex) verdict 
 				return v
 			}
 			written = false
-		} else if snap.writesAnywhere(en.policyOf(c.rule())) {
+		} else if c.anywhere() || snap.writesAnywhere(en.policyOf(c.rule())) {
 			written = false
 		}
 		rules++

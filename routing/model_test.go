@@ -152,6 +152,19 @@ func (m *model) current(in routing.Input, cluster string, pending map[exception]
 	return c != nil && c.Storage != nil && in.Scope == routing.ScopeObject && m.pulled[e] && !pending[e]
 }
 
+// anywhere says whether a key may have been written at every copy.
+func (m *model) anywhere(bucket, key string) bool {
+	r := m.ruleOf(bucket, key)
+	return m.buckets[bucket] != nil && (m.policyAnywhere(r) || slices.ContainsFunc(m.copies[bucket], func(c catalog.Copy) bool {
+		return c.Prefix == r.Prefix && c.Anywhere
+	}))
+}
+
+func (m *model) policyAnywhere(r catalog.PrefixRule) bool {
+	p := m.policies[r.Policy]
+	return p != nil && p.Writes == catalog.WritesAnywhere
+}
+
 // byCopy is current without what was pulled.
 func (m *model) byCopy(in routing.Input, cluster string, pending map[exception]bool) bool {
 	if c := m.clusters[cluster]; c == nil || c.Storage == nil {
@@ -166,7 +179,7 @@ func (m *model) byCopy(in routing.Input, cluster string, pending map[exception]b
 		if c == nil {
 			return false
 		}
-		if p := m.policies[r.Policy]; c.Primary && (p == nil || p.Writes != catalog.WritesAnywhere) {
+		if c.Primary && !c.Anywhere && !m.policyAnywhere(r) {
 			continue
 		}
 		allPrimary = false
@@ -305,6 +318,10 @@ func (m *model) drawCopies(t *rapid.T, bucket string) []catalog.Copy {
 			}
 			if c.State == catalog.CopySyncing {
 				c.Cursor = rapid.SampledFrom(modelKeys).Draw(t, "cursor")
+			}
+			flags := rapid.Uint8().Draw(t, "flags")
+			for i, flag := range []*bool{&c.Moving, &c.Anywhere, &c.FormerPrimary, &c.HeldDeletes, &c.MadeBucket, &c.Verified} {
+				*flag = flags>>i&1 != 0
 			}
 			copies = append(copies, c)
 		}

@@ -179,6 +179,12 @@ func (s *Snapshot) copiesOf(en *entry) []catalog.Copy {
 			State:   c.state(),
 			Cursor:  en.cursor(i),
 			Moving:  c.moving(),
+
+			Anywhere:      c.anywhere(),
+			FormerPrimary: c.has(copyFormer),
+			HeldDeletes:   c.has(copyHeld),
+			MadeBucket:    c.has(copyMade),
+			Verified:      c.has(copyVerified),
 		}
 	}
 	return copies

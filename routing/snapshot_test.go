@@ -133,6 +133,7 @@ func checkKey(t *rapid.T, s *routing.Snapshot, m *model, bucket, key string) {
 	got := s.WantedIn([]string{"before"}, bucket, key)
 	slices.Sort(others)
 	slices.Sort(got[min(len(got), 1+len(primary)):])
+	same(t, "anywhere", s.Anywhere(bucket, key), m.anywhere(bucket, key))
 	same(t, "wanted in", got, append(append([]string{"before"}, primary...), others...))
 }
 

@@ -10,6 +10,25 @@ func (s *Snapshot) WritesAnywhere(bucket, key string) bool {
 	return en != nil && s.writesAnywhere(en.policyOf(en.ruleOf(key)))
 }
 
+// Anywhere says whether users may have written a key at every copy: its policy says so, or
+// it said so and what they wrote has not been brought together yet.
+func (s *Snapshot) Anywhere(bucket, key string) bool {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return false
+	}
+	rule := en.ruleOf(key)
+	if s.writesAnywhere(en.policyOf(rule)) {
+		return true
+	}
+	for i := range en.copies() {
+		if c := en.copyAt(i); c.rule() == rule && c.anywhere() {
+			return true
+		}
+	}
+	return false
+}
+
 // RulesAnywhere returns the prefixes of a bucket's rules whose policies say writes
 // anywhere, sorted; none for most buckets.
 func (s *Snapshot) RulesAnywhere(bucket string) []string {

@@ -74,19 +74,16 @@ type Copy struct {
 	// to then had been compared with the primary, so FaDO may replace it. Unmarked
 	// objects that are newer are somebody else's.
 	OwnedUntil time.Time
-	// MadeBucket says that FaDO made the physical bucket, so it may remove it once
-	// it is empty.
-	MadeBucket bool
 	// DrainSince is when the copy left routing; zero if it did not.
 	DrainSince time.Time
-	// HeldDeletes is set while the delete-storm breaker holds this copy's deletes.
-	HeldDeletes bool
-	// FormerPrimary says the bucket was written here before its primary moved, and
-	// what was written last is yet to be compared with the new primary.
-	FormerPrimary bool
-	// Anywhere says that users write here as they do at every copy (writes anywhere). It
-	// outlives the policy until what they wrote has been brought together.
-	Anywhere bool
+}
+
+// Routed returns what routing is to know of the copy. Its Verified is told by VerifiedAt;
+// a row's own is not stored and means nothing.
+func (c *Copy) Routed() catalog.Copy {
+	r := c.Copy
+	r.Verified = !c.VerifiedAt.IsZero()
+	return r
 }
 
 // Hold says why a pending object is not worked on.

@@ -19,10 +19,13 @@ func compareText(a, b string) int { return strings.Compare(a, b) } // Go compare
 // fullCopy has every field set.
 func fullCopy(bucket, prefix, cluster string) state.Copy {
 	return state.Copy{
-		Bucket:  bucket,
-		Copy:    catalog.Copy{Prefix: prefix, Cluster: cluster, Primary: true, State: catalog.CopySyncing, Cursor: "a/é\t😀", Moving: true},
+		Bucket: bucket,
+		Copy: catalog.Copy{
+			Prefix: prefix, Cluster: cluster, Primary: true, State: catalog.CopySyncing, Cursor: "a/é\t😀", Moving: true,
+			MadeBucket: true, HeldDeletes: true, FormerPrimary: true, Anywhere: true,
+		},
 		Objects: 1 << 40, Bytes: 1 << 50, Error: "why", VerifiedAt: at(1), ScanCursor: "scan",
-		OwnedUntil: at(2), MadeBucket: true, DrainSince: at(3), HeldDeletes: true, FormerPrimary: true, Anywhere: true,
+		OwnedUntil: at(2), DrainSince: at(3),
 	}
 }
 

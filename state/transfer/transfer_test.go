@@ -211,11 +211,12 @@ var genCopy = rapid.Custom(func(t *rapid.T) state.Copy {
 		Copy: catalog.Copy{
 			Prefix: text.Draw(t, "prefix"), Cluster: name.Draw(t, "cluster"), Primary: rapid.Bool().Draw(t, "primary"),
 			State: rapid.SampledFrom([]catalog.CopyState{catalog.CopySyncing, catalog.CopySynced, catalog.CopyDraining}).Draw(t, "state"), Cursor: text.Draw(t, "cursor"),
+			MadeBucket: rapid.Bool().Draw(t, "made"), HeldDeletes: rapid.Bool().Draw(t, "held"),
+			FormerPrimary: rapid.Bool().Draw(t, "former"), Anywhere: rapid.Bool().Draw(t, "anywhere"),
 		},
 		Objects: amounts.Draw(t, "objects"), Bytes: amounts.Draw(t, "bytes"), Error: text.Draw(t, "error"),
 		VerifiedAt: moment.Draw(t, "verified"), ScanCursor: text.Draw(t, "scan cursor"), OwnedUntil: moment.Draw(t, "owned"),
-		MadeBucket: rapid.Bool().Draw(t, "made"), DrainSince: moment.Draw(t, "drain"), HeldDeletes: rapid.Bool().Draw(t, "held"), FormerPrimary: rapid.Bool().Draw(t, "former"),
-		Anywhere: rapid.Bool().Draw(t, "anywhere"),
+		DrainSince: moment.Draw(t, "drain"),
 	}
 })
 
