@@ -130,6 +130,9 @@ func goldenHarness(t *testing.T, empty bool) *harness {
 		h.engine.page = filled[replication.ObjectPage]()
 		h.engine.conflicts = filled[[]replication.Conflict]()
 		h.engine.resolution = filled[replication.Resolution]()
+		for i := range h.engine.resolution.Refused {
+			h.engine.resolution.Refused[i].Lossy = false // would add to the reason
+		}
 		vs := filled[[]replication.Verification]()
 		setStates(vs)
 		h.engine.verification = vs[0]

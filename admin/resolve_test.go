@@ -21,7 +21,9 @@ func TestResolveConflicts(t *testing.T) {
 	h.do("POST", path, `{"key":"k","winner":"c2","discard":true}`).want(200)
 	h.engine.resolution = replication.Resolution{Refused: lost, RefusedTotal: 3}
 	h.do("POST", path, `{"winner":"c2"}`).want(409).says(`"k"`, "would be lost", "and 2 more keys")
-	want := []string{`resolve photos "" newest false`, `resolve photos "k" c2 true`, `resolve photos "" c2 false`}
+	h.engine.resolution.Refused = []replication.Refusal{{Key: "k", Reason: "the object in c2 would be lost", Lossy: true}}
+	h.do("POST", path, `{"winner":"c2"}`).want(409).says(`would be lost; to give the object up for good, say "discard": true (and 2 more keys)`)
+	want := []string{`resolve photos "" newest false`, `resolve photos "k" c2 true`, `resolve photos "" c2 false`, `resolve photos "" c2 false`}
 	if !reflect.DeepEqual(h.engine.asked, want) {
 		t.Errorf("asked %q", h.engine.asked)
 	}

@@ -185,7 +185,14 @@ func viewResolution(r replication.Resolution) resolutionView {
 	return resolutionView{Resolved: r.Resolved, Refused: views(r.Refused, viewRefusal), RefusedTotal: r.RefusedTotal}
 }
 
-func viewRefusal(r replication.Refusal) refusalView { return refusalView(r) }
+// viewRefusal says how to give up an object, where that is all that stands in the way.
+func viewRefusal(r replication.Refusal) refusalView {
+	v := refusalView{Key: r.Key, Reason: r.Reason}
+	if r.Lossy {
+		v.Reason += `; to give the object up for good, say "discard": true`
+	}
+	return v
+}
 
 // storageStatusView is the storage part of a cluster's status.
 type storageStatusView struct {

@@ -10,20 +10,20 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// Conflict is one key of GET /fado/buckets/{b}/conflicts: somebody else's object stands
-// where a copy should be, and people decide.
+// Conflict is one key where an object that is not FaDO's stands where a copy should be,
+// and people decide.
 type Conflict struct {
-	Key    string         `json:"key"`
-	Reason string         `json:"reason"`
-	Copies []ConflictCopy `json:"copies"`
+	Key    string
+	Reason string
+	Copies []ConflictCopy
 }
 
 // ConflictCopy is what is in one cluster under a key that is in conflict.
 type ConflictCopy struct {
-	Cluster      string    `json:"cluster"`
-	ETag         string    `json:"etag"`
-	Size         int64     `json:"size"`
-	LastModified time.Time `json:"last_modified"`
+	Cluster      string
+	ETag         string
+	Size         int64
+	LastModified time.Time
 }
 
 // askAtATime is how many objects are looked at at a time to show conflicts.

@@ -15,13 +15,13 @@ import (
 // DrainStatus tells how far a cluster that drains has come.
 type DrainStatus struct {
 	// State is draining, or done: no bucket has data there that FaDO knows of.
-	State string `json:"state"`
+	State string
 	// What is still there.
-	Buckets int64 `json:"buckets"`
-	Objects int64 `json:"objects"`
-	Bytes   int64 `json:"bytes"`
+	Buckets int64
+	Objects int64
+	Bytes   int64
 	// Reason names what does not leave by itself.
-	Reason string `json:"reason,omitempty"`
+	Reason string
 }
 
 // The states of a DrainStatus.

@@ -19,7 +19,7 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
-// PurgeMode says what DELETE /fado/buckets/{b}?purge= removes.
+// PurgeMode says what data a purge removes.
 type PurgeMode string
 
 // The purge modes.

@@ -25,21 +25,30 @@ import (
 // modified at the same time.
 const WinnerNewest = "newest"
 
-// Resolution is the JSON that answers POST /fado/buckets/{b}/conflicts/resolve.
+// Resolution is what became of the conflicts that a Verdict was about.
 type Resolution struct {
 	// Resolved counts the keys that are no conflict any more.
-	Resolved int `json:"resolved"`
+	Resolved int
 	// Refused lists keys that stay in conflict, at most 1000 of them.
-	Refused []Refusal `json:"refused"`
+	Refused []Refusal
 	// RefusedTotal counts all of them.
-	RefusedTotal int `json:"refused_total"`
+	RefusedTotal int
 }
 
 // Refusal is a key that stays in conflict, and why.
 type Refusal struct {
-	Key    string `json:"key"`
-	Reason string `json:"reason"`
+	Key    string
+	Reason string
+	// Lossy: all that stands in the way is that an object would be lost for good. A
+	// Verdict with Discard gives it up.
+	Lossy bool
 }
+
+// lossError refuses a key because objects would be lost for good; each reason names one.
+type lossError struct{ reasons []string }
+
+// Error implements error.
+func (e *lossError) Error() string { return strings.Join(e.reasons, "; ") }
 
 // Verdict is what people decided about conflicts.
 type Verdict struct {
@@ -159,7 +168,8 @@ func (r *resolver) note(key string, err error) {
 	}
 	r.res.RefusedTotal++
 	if len(r.res.Refused) < maxRefused {
-		r.res.Refused = append(r.res.Refused, Refusal{Key: key, Reason: err.Error()})
+		var loss *lossError
+		r.res.Refused = append(r.res.Refused, Refusal{Key: key, Reason: err.Error(), Lossy: errors.As(err, &loss)})
 		slices.SortFunc(r.res.Refused, func(a, b Refusal) int { return strings.Compare(a.Key, b.Key) })
 	}
 }
@@ -344,7 +354,7 @@ func (r *resolver) mayLose(ctx context.Context, c *contest, winner *contender) e
 	if len(reasons) == 0 {
 		return nil
 	}
-	return fmt.Errorf(`%s; to give the object up for good, say "discard": true`, strings.Join(reasons, "; "))
+	return &lossError{reasons}
 }
 
 func sameContent(a, b *storage.Object) bool {

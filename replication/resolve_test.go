@@ -79,7 +79,7 @@ func TestResolveRefusesToDestroy(t *testing.T) {
 	w := conflicted(t) // no versions anywhere
 	for _, winner := range []string{"c1", "c2"} {
 		res := w.resolve(Verdict{Key: "differs", Winner: winner})
-		if res.Resolved != 0 || res.RefusedTotal != 1 || !strings.Contains(res.Refused[0].Reason, "discard") ||
+		if res.Resolved != 0 || res.RefusedTotal != 1 || !res.Refused[0].Lossy ||
 			!strings.Contains(res.Refused[0].Reason, "switched off") {
 			t.Fatalf("winner %s: %+v", winner, res)
 		}

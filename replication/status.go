@@ -17,88 +17,91 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
-// Status is the JSON of GET /fado/replication.
+// Status is what replication is doing: figures of this instance, and the whole store's
+// queue.
 type Status struct {
-	Paused    bool       `json:"paused"`
-	Workers   int        `json:"workers"`
-	Queue     Queue      `json:"queue"`
-	Rate      Rate       `json:"rate"`
-	LagMS     Lag        `json:"lag_ms"`
-	Transfers []Transfer `json:"transfers"`
+	Paused    bool
+	Workers   int
+	Queue     Queue
+	Rate      Rate
+	LagMS     Lag
+	Transfers []Transfer
 	// Verifications under way on this instance.
-	Verifications []Verification `json:"verifications"`
+	Verifications []Verification
 }
 
 // Queue sums the pending objects of all buckets.
 type Queue struct {
-	Objects int64      `json:"objects"`
-	Bytes   int64      `json:"bytes"`
-	Oldest  *time.Time `json:"oldest"`
+	Objects int64
+	Bytes   int64
+	Oldest  *time.Time
 }
 
 // Rate is per second, over the last half minute.
 type Rate struct {
-	Objects float64 `json:"objects"`
-	Bytes   float64 `json:"bytes"`
+	Objects float64
+	Bytes   float64
 }
 
 // Lag is that of recent live objects, from noticed to routable, in milliseconds.
 type Lag struct {
-	P50 float64 `json:"p50"`
-	P99 float64 `json:"p99"`
+	P50 float64
+	P99 float64
 }
 
 // Transfer is one object on its way. Total is -1 while it is not known.
 type Transfer struct {
-	Bucket  string    `json:"bucket"`
-	Key     string    `json:"key"`
-	From    string    `json:"from"`
-	To      string    `json:"to"`
-	Done    int64     `json:"done"`
-	Total   int64     `json:"total"`
-	Started time.Time `json:"started"`
+	Bucket  string
+	Key     string
+	From    string
+	To      string
+	Done    int64
+	Total   int64
+	Started time.Time
 }
 
 // Failure is one object that could not be brought to where it should be yet.
 type Failure struct {
-	Bucket      string    `json:"bucket"`
-	Key         string    `json:"key"`
-	Cluster     string    `json:"cluster"`
-	Error       string    `json:"error"`
-	Attempts    int       `json:"attempts"`
-	NextAttempt time.Time `json:"next_attempt"`
-	Since       time.Time `json:"since"`
+	Bucket      string
+	Key         string
+	Cluster     string
+	Error       string
+	Attempts    int
+	NextAttempt time.Time
+	Since       time.Time
 }
 
 // StorageStatus is the storage part of a cluster's status.
 type StorageStatus struct {
-	State        string               `json:"state"` // up, down, unknown
-	Error        string               `json:"error"`
-	Capabilities storage.Capabilities `json:"capabilities"`
-	UsedBytes    int64                `json:"used_bytes"`
+	State        string // up, down, unknown
+	Error        string
+	Capabilities storage.Capabilities
+	UsedBytes    int64
 	// Full: the storage has no space left. What has to be written there waits, while one
 	// object at a time probes it.
-	Full bool `json:"full,omitempty"`
+	Full bool
 	// Feed says how changes made directly at the storage are noticed: "listening", or
 	// "scanning: " and why.
-	Feed string `json:"feed"`
+	Feed string
 }
 
-// ListedObject is one object of GET /fado/buckets/{b}/objects.
+// ListedObject is one object of a bucket at its primary, and the clusters where it is
+// current.
 type ListedObject struct {
-	Key          string    `json:"key"`
-	Size         int64     `json:"size"`
-	LastModified time.Time `json:"last_modified"`
-	ETag         string    `json:"etag"`
-	VersionID    string    `json:"version_id"`
-	Clusters     []string  `json:"clusters"`
+	Key          string
+	Size         int64
+	LastModified time.Time
+	ETag         string
+	VersionID    string
+	Clusters     []string
 }
 
-// ObjectPage is the JSON of GET /fado/buckets/{b}/objects.
+// ObjectPage is a page of a bucket's objects. Next is where the following one begins, ""
+// at the end.
 type ObjectPage struct {
-	Objects        []ListedObject `json:"objects"`
-	CommonPrefixes []string       `json:"common_prefixes"`
-	Next           string         `json:"next"`
+	Objects        []ListedObject
+	CommonPrefixes []string
+	Next           string
 }
 
 // maxTransfers bounds the transfers shown.

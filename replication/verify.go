@@ -15,44 +15,43 @@ import (
 	"github.com/fado-project/fado/control"
 )
 
-// Verification is the JSON of GET /fado/buckets/{b}/verify: the last verification of a
-// bucket, or the one under way.
+// Verification is the last verification of a bucket, or the one under way.
 type Verification struct {
-	Bucket string `json:"bucket"`
+	Bucket string
 	// State is never, waiting, running, repairing (everything was compared, and what
 	// differed is on its way), done, or failed.
-	State string `json:"state"`
+	State string
 	// Deep: the bytes were read again, not only the listings.
-	Deep bool `json:"deep"`
+	Deep bool
 	// Error says why the last attempt ended early; it is tried again unless the state is
 	// failed.
-	Error    string     `json:"error"`
-	Started  *time.Time `json:"started"`
-	Finished *time.Time `json:"finished"`
+	Error    string
+	Started  *time.Time
+	Finished *time.Time
 	// Objects and bytes compared so far, each copy's counted. Bytes are those of the
 	// listings, or with deep those that were read.
-	Objects int64 `json:"objects"`
-	Bytes   int64 `json:"bytes"`
+	Objects int64
+	Bytes   int64
 	// Total objects and bytes, as far as they were known at the start.
-	Total      int64 `json:"total"`
-	TotalBytes int64 `json:"total_bytes"`
-	// Estimate is when it will have ended at the pace so far; null if that can't be told.
-	Estimate *time.Time `json:"estimate"`
+	Total      int64
+	TotalBytes int64
+	// Estimate is when it will have ended at the pace so far; nil if that can't be told.
+	Estimate *time.Time
 	// Mismatches found, and what became of them: repaired from a good copy, or not.
-	Mismatches   int64 `json:"mismatches"`
-	Repaired     int64 `json:"repaired"`
-	Unrepairable int64 `json:"unrepairable"`
+	Mismatches   int64
+	Repaired     int64
+	Unrepairable int64
 	// Keys lists mismatches, at most 100 of them.
-	Keys []Mismatch `json:"keys"`
+	Keys []Mismatch
 }
 
 // Mismatch is an object in one cluster that was not what it should be.
 type Mismatch struct {
-	Key     string `json:"key"`
-	Cluster string `json:"cluster"`
-	Reason  string `json:"reason"`
+	Key     string
+	Cluster string
+	Reason  string
 	// State is repairing, repaired or unrepairable.
-	State string `json:"state"`
+	State string
 }
 
 // The states of a Verification and of a Mismatch.
@@ -102,23 +101,23 @@ type verification struct {
 
 // compared counts what was compared.
 type compared struct {
-	Objects int64 `json:"objects,omitempty"`
-	Bytes   int64 `json:"bytes,omitempty"`
+	Objects int64
+	Bytes   int64
 }
 
-// storedVerification is what a Meta value holds of one.
+// storedVerification is what the store keeps of one; [encodeVerification] says how.
 type storedVerification struct {
-	Show    Verification `json:"show"`
-	Done    []string     `json:"done,omitempty"`
-	Step    string       `json:"step,omitempty"`
-	Cursor  string       `json:"cursor,omitempty"`
-	At      compared     `json:"at,omitzero"`
-	Repairs []objectKey  `json:"repairs,omitempty"`
+	Show    Verification
+	Done    []string
+	Step    string
+	Cursor  string
+	At      compared
+	Repairs []objectKey
 }
 
 type objectKey struct {
-	Key     string `json:"k"`
-	Cluster string `json:"c"`
+	Key     string
+	Cluster string
 }
 
 // verifier verifies buckets that somebody asked for on this instance, a few at a time. It
@@ -179,7 +178,7 @@ func (e *Engine) loadVerification(ctx context.Context, bucket string) (storedVer
 	if err != nil || text == "" {
 		return st, err
 	}
-	if err := json.Unmarshal([]byte(text), &st); err != nil {
+	if err := decodeVerification(text, &st); err != nil {
 		return st, fmt.Errorf("reading the verification of bucket %s: %w", bucket, err)
 	}
 	if st.Show.Keys == nil {
@@ -358,11 +357,11 @@ func (v *verifier) save(ctx context.Context, vn *verification) error {
 }
 
 func (v *verifier) put(ctx context.Context, st storedVerification) error {
-	text, err := json.Marshal(st)
+	text, err := encodeVerification(st)
 	if err != nil {
 		return fmt.Errorf("encoding a verification: %w", err)
 	}
-	return v.ctl.Store().PutMeta(ctx, metaVerify+st.Show.Bucket, string(text))
+	return v.ctl.Store().PutMeta(ctx, metaVerify+st.Show.Bucket, text)
 }
 
 // saveIndex stores which buckets are under way here, and what could not be repaired.
