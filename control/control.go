@@ -59,7 +59,7 @@ var (
 	ErrConfigOwned  = errors.New("declared by the configuration; change it there")
 )
 
-// InUseError refuses a change that other resources stand in the way of: HTTP 409.
+// InUseError refuses a change that other resources stand in the way of.
 type InUseError struct {
 	What string // "cluster c1"
 	Why  string // "is referred to by"

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// EventType names what happened; the event field of GET /fado/events.
+// EventType names what happened.
 type EventType string
 
 // The types of Event.
@@ -24,26 +24,26 @@ const (
 	EventDrain        EventType = "drain"        // a cluster began to drain, or is empty
 )
 
-// Event is one thing that happened, as watchers see it. Empty fields are left out.
+// Event is one thing that happened. Fields that say nothing about it are empty.
 type Event struct {
-	Type    EventType `json:"type"`
-	Time    time.Time `json:"time"`
-	Op      string    `json:"op,omitempty"` // created, changed, deleted; copied, removed, failed
-	Kind    string    `json:"kind,omitempty"`
-	Name    string    `json:"name,omitempty"`
-	Bucket  string    `json:"bucket,omitempty"`
-	Prefix  string    `json:"prefix,omitempty"`
-	Key     string    `json:"key,omitempty"`
-	Cluster string    `json:"cluster,omitempty"`
-	From    string    `json:"from,omitempty"`
-	URL     string    `json:"url,omitempty"`
-	State   string    `json:"state,omitempty"`
-	Reason  string    `json:"reason,omitempty"`
-	Bytes   int64     `json:"bytes,omitempty"`
+	Type    EventType
+	Time    time.Time
+	Op      string // created, changed, deleted; copied, removed, failed
+	Kind    string
+	Name    string
+	Bucket  string
+	Prefix  string
+	Key     string
+	Cluster string
+	From    string
+	URL     string
+	State   string
+	Reason  string
+	Bytes   int64
 	// Elsewhere: another instance did it, and told of it as well.
-	Elsewhere bool  `json:"elsewhere,omitempty"`
-	Objects   int64 `json:"objects,omitempty"`
-	Total     int64 `json:"total,omitempty"`
+	Elsewhere bool
+	Objects   int64
+	Total     int64
 }
 
 // Bus hands events to whoever watches. A watcher that can't keep up misses events

@@ -17,35 +17,35 @@ import (
 
 // BucketStatus is the read-only status of a bucket.
 type BucketStatus struct {
-	State     string       `json:"state"` // ok, syncing, stuck, conflict
-	Reason    string       `json:"reason"`
-	Primary   string       `json:"primary"`
-	Copies    []CopyStatus `json:"copies"`
-	Conflicts int64        `json:"conflicts"`
+	State     string // ok, syncing, stuck, conflict
+	Reason    string
+	Primary   string
+	Copies    []CopyStatus
+	Conflicts int64
 }
 
 // CopyStatus is one cluster's part of a BucketStatus, over all of the bucket's rules.
 type CopyStatus struct {
-	Cluster    string        `json:"cluster"`
-	Zone       string        `json:"zone"`
-	Role       string        `json:"role"` // primary, copy
-	State      string        `json:"state"`
-	Objects    int64         `json:"objects"`
-	Bytes      int64         `json:"bytes"`
-	Cursor     string        `json:"cursor"`
-	Pending    PendingStatus `json:"pending"`
-	VerifiedAt *time.Time    `json:"verified_at"`
-	Error      string        `json:"error"`
+	Cluster    string
+	Zone       string
+	Role       string // primary, copy
+	State      string
+	Objects    int64
+	Bytes      int64
+	Cursor     string
+	Pending    PendingStatus
+	VerifiedAt *time.Time
+	Error      string
 	// Losses are what this copy can't keep of the primary's objects, in sentences such as
 	// "tags are not kept in c3".
-	Losses []string `json:"losses"`
+	Losses []string
 }
 
 // PendingStatus sums the objects of a copy that differ now.
 type PendingStatus struct {
-	Objects int64      `json:"objects"`
-	Bytes   int64      `json:"bytes"`
-	Oldest  *time.Time `json:"oldest"`
+	Objects int64
+	Bytes   int64
+	Oldest  *time.Time
 }
 
 // The states of a bucket, from bad to good.
