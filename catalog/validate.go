@@ -9,14 +9,14 @@ import (
 // Violation is one thing wrong with a resource.
 type Violation struct {
 	// Path of the field as users write it: "cluster c1: storage.endpoint".
-	Field string `json:"field"`
+	Field string
 	// The value as given; never a secret.
-	Value string `json:"value"`
+	Value string
 	// What was expected.
-	Expected string `json:"expected"`
+	Expected string
 	// Conflict says that the value is good by itself and stands against another
-	// resource: HTTP 409, where the others are 400.
-	Conflict bool `json:"conflict,omitempty"`
+	// resource.
+	Conflict bool
 }
 
 // String reads "cluster c1: storage.endpoint: \"ftp://x\": expected an http:// or https:// URL".

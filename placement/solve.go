@@ -30,10 +30,10 @@ type Input struct {
 
 // ClusterReason says whether a cluster was chosen, and why or why not.
 type ClusterReason struct {
-	Cluster string `json:"cluster"`
-	Zone    string `json:"zone"`
-	Chosen  bool   `json:"chosen"`
-	Reason  string `json:"reason"`
+	Cluster string
+	Zone    string
+	Chosen  bool
+	Reason  string
 }
 
 // Result is the solver's answer.

@@ -7,18 +7,17 @@ import (
 	"strings"
 )
 
-// Candidate is one endpoint (or a cluster without one) as Explain sees it; the
-// JSON of GET /fado/route.
+// Candidate is one endpoint (or a cluster without one) as Explain sees it.
 type Candidate struct {
-	Cluster  string `json:"cluster"`
-	Zone     string `json:"zone"`
-	URL      string `json:"url"`
-	Locality string `json:"locality"`
-	Fresh    bool   `json:"fresh"`
-	Healthy  bool   `json:"healthy"`
-	InFlight int64  `json:"in_flight"`
-	Eligible bool   `json:"eligible"`
-	Reason   string `json:"reason"`
+	Cluster  string
+	Zone     string
+	URL      string
+	Locality string
+	Fresh    bool
+	Healthy  bool
+	InFlight int64
+	Eligible bool
+	Reason   string
 }
 
 // Explanation is a routing decision with its reasons.

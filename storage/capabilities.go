@@ -1,30 +1,30 @@
 package storage
 
-// Capabilities is what a probe found a storage to offer; the JSON is that of the
-// cluster's status. What can't be asked without writing comes from the table of providers.
+// Capabilities is what a probe found a storage to offer. What can't be asked without
+// writing comes from the table of providers.
 type Capabilities struct {
 	// Provider is the row of the table it goes by; "S3" is any that is not known.
-	Provider        string `json:"provider"`
-	Versioning      bool   `json:"versioning"`
-	Notifications   bool   `json:"notifications"`
-	Tags            bool   `json:"tags"`
-	ConditionalPut  bool   `json:"conditional_put"`
-	PreserveVersion bool   `json:"preserve_version"`
+	Provider        string
+	Versioning      bool
+	Notifications   bool
+	Tags            bool
+	ConditionalPut  bool
+	PreserveVersion bool
 	// ConditionalDelete: DeleteObject honours If-Match.
-	ConditionalDelete bool `json:"conditional_delete"`
+	ConditionalDelete bool
 	// Checksums: it checks and keeps the checksums of S3's x-amz-checksum headers.
-	Checksums bool `json:"checksums"`
+	Checksums bool
 	// SortedList: listings come in the order of keys, without which nothing can be
 	// compared.
-	SortedList bool            `json:"sorted_list"`
-	Multipart  MultipartLimits `json:"multipart"`
+	SortedList bool
+	Multipart  MultipartLimits
 }
 
 // MultipartLimits are those of a storage's multipart uploads; sizes in bytes.
 type MultipartLimits struct {
-	MaxParts int   `json:"max_parts"`
-	MinPart  int64 `json:"min_part"` // of all parts but the last
-	MaxPart  int64 `json:"max_part"`
+	MaxParts int
+	MinPart  int64 // of all parts but the last
+	MaxPart  int64
 }
 
 // s3Multipart are the limits of S3 itself (S3 User Guide, "Amazon S3 multipart upload
