@@ -50,7 +50,7 @@ func removeBucket(c *call) error {
 	if mode == "" && !c.r.URL.Query().Has("purge") {
 		return collection{catalog.KindBucket, "/fado/buckets"}.remove(c)
 	}
-	name := c.vars["name"]
+	name := c.name()
 	pre, err := preconditions(c.r.Header)
 	if err != nil {
 		return err
@@ -90,9 +90,9 @@ func objects(c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), dataTimeout)
 	defer cancel()
-	page, err := c.engine.Objects(ctx, c.vars["name"], c.query("prefix"), c.query("delimiter"), c.query("after"), limit)
+	page, err := c.engine.Objects(ctx, c.name(), c.query("prefix"), c.query("delimiter"), c.query("after"), limit)
 	if err != nil {
-		return storageTrouble(c.vars["name"], err)
+		return storageTrouble(c.name(), err)
 	}
 	return c.reply(http.StatusOK, viewObjectPage(page))
 }
@@ -105,9 +105,9 @@ func conflicts(c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), dataTimeout)
 	defer cancel()
-	list, err := c.engine.Conflicts(ctx, c.vars["name"], limit)
+	list, err := c.engine.Conflicts(ctx, c.name(), limit)
 	if err != nil {
-		return storageTrouble(c.vars["name"], err)
+		return storageTrouble(c.name(), err)
 	}
 	return c.reply(http.StatusOK, views(list, viewConflict))
 }
@@ -123,7 +123,7 @@ func storageTrouble(bucket string, err error) error {
 
 // bucketPlacement tells the clusters the solver chooses for a bucket now, and why.
 func bucketPlacement(c *call) error {
-	name := c.vars["name"]
+	name := c.name()
 	rule, p, err := c.catalogue.Placement(c.r.Context(), name, c.query("prefix"))
 	if err != nil {
 		return about(catalog.KindBucket, name, err)
@@ -136,7 +136,7 @@ func bucketPlacement(c *call) error {
 
 // syncBucket asks for a scan of a bucket now.
 func syncBucket(c *call) error {
-	name := c.vars["name"]
+	name := c.name()
 	if err := c.engine.SyncBucket(c.r.Context(), name); err != nil {
 		return about(catalog.KindBucket, name, err)
 	}
@@ -150,7 +150,7 @@ func confirmDeletes(c *call) error { return decideDeletes(c, c.engine.ConfirmDel
 func rejectDeletes(c *call) error { return decideDeletes(c, c.engine.RejectDeletes) }
 
 func decideDeletes(c *call, decide func(context.Context, string) (int, error)) error {
-	name := c.vars["name"]
+	name := c.name()
 	n, err := decide(c.r.Context(), name)
 	if err != nil {
 		return storageTrouble(name, err)

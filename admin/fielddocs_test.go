@@ -109,11 +109,11 @@ func shownFields(t *testing.T) (names []string) {
 		default: // nothing in it
 		}
 	}
-	for _, op := range table() {
-		if op.doc.body != nil {
-			visit(reflect.TypeOf(op.doc.body))
+	for _, op := range table().operations {
+		if op.request != nil {
+			visit(reflect.TypeOf(op.request))
 		}
-		for _, r := range op.doc.replies {
+		for _, r := range op.replies {
 			if r.body != nil {
 				visit(reflect.TypeOf(r.body))
 			}

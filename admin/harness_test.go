@@ -288,13 +288,13 @@ func (a answer) etag() string {
 // checkDocumented holds an answer against what the document says of it.
 func (h *harness) checkDocumented(r *http.Request, a answer) {
 	h.t.Helper()
-	op, _, err := table().find(httptest.NewRecorder(), r)
+	op, err := table().find(httptest.NewRecorder(), r)
 	if err != nil {
 		return // 404 and 405 belong to no operation
 	}
-	key := fmt.Sprintf("%s %s %d", op.method, op.path, a.status)
+	key := fmt.Sprintf("%s %s %d", op.method, op.pattern, a.status)
 	h.seen[key] = true
-	pointer := fmt.Sprintf("/paths/%s/%s/responses/%d", escape(op.path), strings.ToLower(op.method), a.status)
+	pointer := fmt.Sprintf("/paths/%s/%s/responses/%d", escape(op.pattern), strings.ToLower(op.method), a.status)
 	if a.status == http.StatusInternalServerError {
 		pointer = strings.Replace(pointer, "/500", "/default", 1)
 	}

@@ -63,11 +63,11 @@ func (a *API) Routes() []caddy.AdminRoute {
 
 // serve answers one request or returns a caddy.APIError.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
-	op, vars, err := table().find(w, r)
+	op, err := table().find(w, r)
 	if err != nil {
 		return a.apiError(r, err)
 	}
-	c := &call{w: w, r: r, vars: vars, log: a.log, heartbeat: a.heartbeat}
+	c := &call{w: w, r: r, log: a.log, heartbeat: a.heartbeat}
 	if err := c.checkQuery(op.params); err != nil {
 		return a.apiError(r, err)
 	}

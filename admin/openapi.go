@@ -28,7 +28,7 @@ func serveOpenAPI(c *call) error { return c.reply(http.StatusOK, openAPI()) }
 
 // openAPI returns the OpenAPI 3.1 document of the table of operations.
 func openAPI() object {
-	document.once.Do(func() { document.json = describe(table()) })
+	document.once.Do(func() { document.json = describe(table().operations) })
 	return document.json
 }
 
@@ -36,13 +36,13 @@ func describe(ops operations) object {
 	s := newSchemas()
 	paths := make(map[string]object)
 	for _, op := range ops {
-		if paths[op.path] == nil {
-			paths[op.path] = object{}
-			if params := pathParameters(op.path); len(params) > 0 {
-				paths[op.path]["parameters"] = params
+		if paths[op.pattern] == nil {
+			paths[op.pattern] = object{}
+			if params := pathParameters(op.pattern); len(params) > 0 {
+				paths[op.pattern]["parameters"] = params
 			}
 		}
-		paths[op.path][strings.ToLower(op.method)] = describeOperation(s, op)
+		paths[op.pattern][strings.ToLower(op.method)] = describeOperation(s, op)
 	}
 	return object{
 		"openapi": "3.1.0",
@@ -59,12 +59,14 @@ func describe(ops operations) object {
 }
 
 func describeOperation(s *schemas, op operation) object {
-	o := object{"operationId": op.doc.id, "summary": op.doc.summary, "responses": describeReplies(s, op)}
+	o := object{
+		"operationId": op.name, "summary": op.summary, "x-fado-role": op.role, "responses": describeReplies(s, op),
+	}
 	var params []object
 	for _, p := range op.params {
 		params = append(params, describeParameter(p))
 	}
-	if op.doc.conditional {
+	if op.conditional {
 		params = append(params,
 			object{"name": "If-Match", "in": "header", "schema": object{"type": "string"}, "description": "Do it only if the item has one of these ETags, or with * if there is one."},
 			object{"name": "If-None-Match", "in": "header", "schema": object{"const": "*"}, "description": "Do it only if there is no such item."})
@@ -72,13 +74,13 @@ func describeOperation(s *schemas, op operation) object {
 	if params != nil {
 		o["parameters"] = params
 	}
-	if op.doc.body != nil {
-		schema := s.of(reflect.TypeOf(op.doc.body))
+	if op.request != nil {
+		schema := s.of(reflect.TypeOf(op.request))
 		if op.method == http.MethodPost {
 			schema["required"] = []string{"name"}
 		}
 		content := object{}
-		for _, media := range op.doc.bodyTypes {
+		for _, media := range op.requestTypes {
 			content[media] = object{"schema": schema}
 		}
 		o["requestBody"] = object{"required": true, "content": content}
@@ -88,7 +90,7 @@ func describeOperation(s *schemas, op operation) object {
 
 func describeReplies(s *schemas, op operation) object {
 	replies := object{}
-	for _, r := range op.doc.replies {
+	for _, r := range op.replies {
 		reply := object{"description": r.doc}
 		if r.body != nil {
 			media := r.media
@@ -106,7 +108,7 @@ func describeReplies(s *schemas, op operation) object {
 		}
 		replies[strconv.Itoa(r.status)] = reply
 	}
-	for _, status := range op.doc.errors {
+	for _, status := range op.errors {
 		replies[strconv.Itoa(status)] = s.errorReply(http.StatusText(status))
 	}
 	replies["default"] = s.errorReply("Any other error.")

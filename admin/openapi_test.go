@@ -63,7 +63,7 @@ func TestOpenAPIAgainstHandlers(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(method, strings.ReplaceAll(path, "{name}", "x"), nil)
-			_, _, err := table().find(w, r)
+			_, err := table().find(w, r)
 			want := slices.Contains(has, method) || method == "HEAD" && slices.Contains(has, "GET")
 			if (err == nil) != want {
 				t.Errorf("%s %s: %v, documented: %v", method, path, err, want)
@@ -73,9 +73,9 @@ func TestOpenAPIAgainstHandlers(t *testing.T) {
 			}
 		}
 	}
-	for _, op := range table() {
-		if !slices.Contains(calls, op.method+" "+op.path) {
-			t.Errorf("%s %s is served and not documented", op.method, op.path)
+	for _, op := range table().operations {
+		if !slices.Contains(calls, op.method+" "+op.pattern) {
+			t.Errorf("%s %s is served and not documented", op.method, op.pattern)
 		}
 	}
 }
@@ -134,18 +134,18 @@ func TestEveryOperation(t *testing.T) {
 	}
 	h.do("DELETE", "/fado/buckets/b99?purge=all", "").want(202)
 	h.do("POST", "/fado/buckets/photos/conflicts/resolve", `{"winner":"newest"}`).want(200)
-	for _, op := range table() {
-		if strings.Contains(op.path, "{name}") && op.doc.body == nil && op.method != "DELETE" || !strings.Contains(op.path, "{") {
-			if op.doc.body == nil && op.path != "/fado/events" {
-				h.do(op.method, strings.ReplaceAll(op.path, "{name}", "photos"), "")
+	for _, op := range table().operations {
+		if strings.Contains(op.pattern, "{name}") && op.request == nil && op.method != "DELETE" || !strings.Contains(op.pattern, "{") {
+			if op.request == nil && op.pattern != "/fado/events" {
+				h.do(op.method, strings.ReplaceAll(op.pattern, "{name}", "photos"), "")
 			}
 		}
 	}
 	_, closeStream := h.watch()
 	closeStream()
-	for _, op := range table() {
-		for _, r := range op.doc.replies {
-			if key := fmt.Sprintf("%s %s %d", op.method, op.path, r.status); !h.seen[key] {
+	for _, op := range table().operations {
+		for _, r := range op.replies {
+			if key := fmt.Sprintf("%s %s %d", op.method, op.pattern, r.status); !h.seen[key] {
 				t.Errorf("%s was never answered", key)
 			}
 		}

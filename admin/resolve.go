@@ -29,7 +29,7 @@ func resolveConflicts(c *call) error {
 	if err != nil {
 		return err
 	}
-	name := c.vars["name"]
+	name := c.name()
 	res, err := c.engine.ResolveConflicts(c.r.Context(), name, v)
 	if errors.Is(err, replication.ErrBadWinner) {
 		return badRequest("winner: %w", err)

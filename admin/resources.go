@@ -81,14 +81,14 @@ func (k collection) writeItems(c *call, out *arrayWriter, items []control.Item) 
 
 // get answers with one item.
 func (k collection) get(c *call) error {
-	it, err := c.catalogue.Get(c.r.Context(), k.kind, c.vars["name"])
+	it, err := c.catalogue.Get(c.r.Context(), k.kind, c.name())
 	if err != nil {
-		return about(k.kind, c.vars["name"], err)
+		return about(k.kind, c.name(), err)
 	}
 	if ok, err := matches(c.r.Header, it.ETag); err != nil {
 		return err
 	} else if !ok {
-		return about(k.kind, c.vars["name"], control.ErrPrecondition)
+		return about(k.kind, c.name(), control.ErrPrecondition)
 	}
 	withStatus := c.query("status") != "false"
 	// The tag does not cover the status, so an item that has one may differ under the
@@ -135,7 +135,7 @@ func (k collection) create(c *call) error {
 
 // put creates or replaces an item.
 func (k collection) put(c *call) error {
-	name := c.vars["name"]
+	name := c.name()
 	pre, err := preconditions(c.r.Header)
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (k collection) put(c *call) error {
 
 // patch applies a JSON merge patch (RFC 7396) to an item.
 func (k collection) patch(c *call) error {
-	name := c.vars["name"]
+	name := c.name()
 	if err := checkPatchType(c.r.Header.Get("Content-Type")); err != nil {
 		return err
 	}
@@ -191,8 +191,8 @@ func (k collection) remove(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.catalogue.Delete(c.r.Context(), k.kind, c.vars["name"], pre); err != nil {
-		return about(k.kind, c.vars["name"], err)
+	if err := c.catalogue.Delete(c.r.Context(), k.kind, c.name(), pre); err != nil {
+		return about(k.kind, c.name(), err)
 	}
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,97 +26,91 @@ const (
 	dataTimeout = 30 * time.Second
 )
 
-// operation is one method of one path: how it is served and how it is documented.
-type operation struct {
-	method string
-	path   string // segments in braces are variables
-	handle func(*call) error
-	// standalone operations need no running app.
-	standalone bool
-	params     []parameter // of the query
-	doc        operationDoc
+// router finds the operation of a request.
+type router struct {
+	operations operations
+	mux        *http.ServeMux
 }
 
-// parameter is a query parameter.
-type parameter struct {
-	name string
-	doc  string
-	// integer parameters are whole numbers from 1 to maxLimit.
-	integer bool
-	// enum lists the values taken; nil for any.
-	enum []string
-	// repeated parameters may be given more than once.
-	repeated bool
+// built has no initializer: one that named the handlers would depend on itself, since
+// the handler of the OpenAPI document reads the table.
+var built struct {
+	once   sync.Once
+	router *router
 }
 
-// operations is the table of all endpoints.
-type operations []operation
-
-// find returns the operation for a request and the values of the path's variables. A
-// path without the method asked for is a 405 that names those it has.
-func (t operations) find(w http.ResponseWriter, r *http.Request) (*operation, map[string]string, error) {
-	var allowed []string
-	for i := range t {
-		vars, ok := matchPath(t[i].path, r.URL.EscapedPath())
-		if !ok {
-			continue
-		}
-		if t[i].method == r.Method || t[i].method == http.MethodGet && r.Method == http.MethodHead {
-			return &t[i], vars, nil
-		}
-		allowed = append(allowed, t[i].method)
-		if t[i].method == http.MethodGet {
-			allowed = append(allowed, http.MethodHead)
-		}
-	}
-	if allowed == nil {
-		return nil, nil, &requestError{http.StatusNotFound, fmt.Errorf("no such endpoint: %s; /fado/openapi.json lists them all", r.URL.Path)}
-	}
-	slices.Sort(allowed)
-	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	return nil, nil, &requestError{http.StatusMethodNotAllowed, fmt.Errorf("%s is not allowed on %s: expected %s", r.Method, r.URL.Path, strings.Join(allowed, ", "))}
+// table returns the router of every endpoint of the API.
+func table() *router {
+	built.once.Do(func() { built.router = newRouter(allOperations()) })
+	return built.router
 }
 
-// matchPath matches an escaped path against a pattern, segment by segment. A variable
-// takes one segment that is not empty.
-func matchPath(pattern, path string) (map[string]string, bool) {
-	want, have := strings.Split(pattern, "/"), strings.Split(path, "/")
-	if len(want) != len(have) {
-		return nil, false
+func newRouter(ops operations) *router {
+	rt := &router{operations: ops, mux: http.NewServeMux()}
+	for i := range ops {
+		pattern := ops[i].pattern
+		if strings.HasSuffix(pattern, "/") {
+			pattern += "{$}" // this path, not all below it
+		}
+		rt.mux.Handle(ops[i].method+" "+pattern, &ops[i])
 	}
-	var vars map[string]string
-	for i, w := range want {
-		seg, err := url.PathUnescape(have[i])
-		if err != nil {
-			return nil, false
-		}
-		if !strings.HasPrefix(w, "{") {
-			if w != seg {
-				return nil, false
-			}
-			continue
-		}
-		if seg == "" {
-			return nil, false
-		}
-		if vars == nil {
-			vars = make(map[string]string, 1)
-		}
-		vars[strings.Trim(w, "{}")] = seg
+	return rt
+}
+
+// find returns the operation for a request, and sets the request's path values. A path
+// without the method asked for is a 405 that names those it has.
+func (rt *router) find(w http.ResponseWriter, r *http.Request) (*operation, error) {
+	m := &match{header: make(http.Header)}
+	rt.mux.ServeHTTP(m, r)
+	switch {
+	case m.op != nil:
+		return m.op, nil
+	case m.status == http.StatusMethodNotAllowed:
+		allowed := m.header.Get("Allow")
+		w.Header().Set("Allow", allowed)
+		return nil, &requestError{m.status, fmt.Errorf("%s is not allowed on %s: expected %s", r.Method, r.URL.Path, allowed)}
+	default:
+		return nil, &requestError{http.StatusNotFound, fmt.Errorf("no such endpoint: %s; /fado/openapi.json lists them all", r.URL.Path)}
 	}
-	return vars, true
+}
+
+// match is what ServeMux answers to while a request's operation is looked for. What it
+// would tell the client of a path that has none is told by find.
+type match struct {
+	op     *operation
+	header http.Header
+	status int
+}
+
+// Header implements http.ResponseWriter.
+func (m *match) Header() http.Header { return m.header }
+
+// Write implements http.ResponseWriter.
+func (m *match) Write(b []byte) (int, error) { return len(b), nil }
+
+// WriteHeader implements http.ResponseWriter.
+func (m *match) WriteHeader(status int) { m.status = status }
+
+// ServeHTTP implements http.Handler for router.find: it notes that the operation is the
+// one a request is for.
+func (op *operation) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	if m, ok := w.(*match); ok {
+		m.op = op
+	}
 }
 
 // call is one request being answered.
 type call struct {
 	backend
-	w    http.ResponseWriter
-	r    *http.Request
-	vars map[string]string
-	log  *zap.Logger
+	w   http.ResponseWriter
+	r   *http.Request
+	log *zap.Logger
 	// heartbeat of event streams.
 	heartbeat time.Duration
 }
+
+// name returns the name in the path: of a collection's item, or of a bucket.
+func (c *call) name() string { return c.r.PathValue("name") }
 
 // checkQuery refuses query parameters the operation does not know and those that are
 // repeated without need: a typing error must not read as "not given".

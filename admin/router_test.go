@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ func contains(t *testing.T, text string, parts ...string) {
 
 func TestNoSuchEndpoint(t *testing.T) {
 	h := start(t, control.Config{})
-	for _, path := range []string{"/fado/nothing", "/fado/zones/", "/fado/zones/a/b", "/fado/buckets/b/"} {
+	for _, path := range []string{"/fado/nothing", "/fado/zones/", "/fado/zones/a/b", "/fado/buckets/b/", "/fado//zones", "/fado/zones/../zones"} {
 		h.do("GET", path, "").want(404).says(path)
 	}
 }
@@ -41,6 +42,27 @@ func TestMethodNotAllowed(t *testing.T) {
 		a.says(method)
 		if got := a.header.Get("Allow"); got != allow {
 			t.Errorf("%s: Allow %q, want %q", call, got, allow)
+		}
+	}
+}
+
+// What every caller of the table relies on.
+func TestOperationTable(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, op := range table().operations {
+		if op.name == "" || seen[op.name] {
+			t.Errorf("%s %s: the name %q is empty or not its own", op.method, op.pattern, op.name)
+		}
+		seen[op.name] = true
+		if op.method == http.MethodGet != (op.role == roleViewer) {
+			t.Errorf("%s is for the role %q", op.name, op.role)
+		}
+		if op.handle == nil || op.summary == "" || len(op.replies) == 0 || (op.request == nil) != (op.requestTypes == nil) {
+			t.Errorf("%s lacks something: %+v", op.name, op)
+		}
+		purges := slices.ContainsFunc(op.params, func(p parameter) bool { return p.name == "purge" })
+		if purges && op.role != roleAdmin {
+			t.Errorf("%s removes data and is for the role %q", op.name, op.role)
 		}
 	}
 }

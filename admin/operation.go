@@ -1,0 +1,57 @@
+package admin
+
+// role is the least that a user of the console must be to call an operation; each role
+// may do what those before it may. Caddy's admin endpoint itself knows no roles.
+type role string
+
+const (
+	roleViewer   role = "viewer"   // reads
+	roleOperator role = "operator" // has work done on data that loses none
+	roleAdmin    role = "admin"    // changes the catalogue, or gives data up
+)
+
+// operation is one method of one path: how it is served, who may, and how it is
+// documented. The router, the OpenAPI document and whatever else serves the API go by it.
+type operation struct {
+	name    string // unique; the operationId of the document
+	method  string
+	pattern string // of the path, with variables in braces
+	role    role
+	handle  func(*call) error
+	// standalone operations need no running app.
+	standalone bool
+	params     []parameter // of the query
+	summary    string
+	// request is a value of the Go type a request's body is read into; nil for none.
+	request      any
+	requestTypes []string
+	replies      []reply
+	// errors lists the statuses answered with an error.
+	errors []int
+	// conditional operations take If-Match and If-None-Match.
+	conditional bool
+}
+
+// operations is the table of all endpoints.
+type operations []operation
+
+// parameter is a query parameter.
+type parameter struct {
+	name string
+	doc  string
+	// integer parameters are whole numbers from 1 to maxLimit.
+	integer bool
+	// enum lists the values taken; nil for any.
+	enum []string
+	// repeated parameters may be given more than once.
+	repeated bool
+}
+
+// reply is one answer that is not an error.
+type reply struct {
+	status  int
+	doc     string
+	body    any // a value of the Go type answered; nil for none
+	media   string
+	headers []string
+}
