@@ -72,7 +72,7 @@ func (s *Store) Changes(ctx context.Context, after state.Seq, limit int) (all []
 		// Read after the rows: what was trimmed before them is known to be.
 		trimmed, _, err := one[int64](ctx, q, "SELECT changes_trimmed FROM fado.counters")
 		if err == nil && int64(after) < trimmed {
-			err = fmt.Errorf("after %d: those up to %d are no longer kept: %w", after, trimmed, state.ErrNotFound)
+			err = fmt.Errorf("after %d: those up to %d are no longer kept: %w", after, trimmed, state.ErrTrimmed)
 		}
 		return err
 	})
@@ -111,7 +111,7 @@ func (s *Store) ObjectChanges(ctx context.Context, after state.Seq, limit int) (
 		}
 		trimmed, _, err := one[int64](ctx, q, "SELECT objects_trimmed FROM fado.counters")
 		if err == nil && int64(after) < trimmed {
-			err = fmt.Errorf("after %d: those up to %d are no longer kept: %w", after, trimmed, state.ErrNotFound)
+			err = fmt.Errorf("after %d: those up to %d are no longer kept: %w", after, trimmed, state.ErrTrimmed)
 		}
 		return err
 	})
@@ -144,21 +144,8 @@ func (s *Store) GetMeta(ctx context.Context, key string) (value string, err erro
 
 // PutMeta implements state.Store. It is as durable as Update.
 func (s *Store) PutMeta(ctx context.Context, key, value string) error {
-	doing := "writing " + key
-	if err := s.usable(ctx); err != nil {
-		return s.wrap(ctx, doing, err)
-	}
-	err := s.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		var b pgx.Batch
-		b.Queue("SELECT set_config('synchronous_commit', $1, true)", commitOf(tx.Conn()))
+	return s.decide(ctx, "writing "+key, func(b *pgx.Batch) {
 		b.Queue(`INSERT INTO fado.meta (key, value, version) VALUES ($1, $2, 1)
 			ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = meta.version + 1`, key, value)
-		b.Queue("SELECT pg_notify('fado', 'meta')")
-		return tx.SendBatch(ctx, &b).Close()
 	})
-	if err != nil {
-		return s.wrap(ctx, doing, err)
-	}
-	s.watch.Wake()
-	return nil
 }

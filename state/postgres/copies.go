@@ -51,6 +51,29 @@ func (t *tx) DeleteCopy(bucket, prefix, cluster string) error {
 	})
 }
 
+// removeForgotten removes what goes with deleted copies, and with buckets' last ones.
+func (t *tx) removeForgotten() error {
+	if len(t.removed) == 0 {
+		return nil
+	}
+	var buckets []string
+	for _, gone := range t.removed {
+		buckets = append(buckets, gone.Bucket)
+		if err := t.queue("DELETE FROM fado.delete_allowances WHERE bucket = $1 AND prefix = $2 AND cluster = $3", gone.Bucket, blob(gone.Prefix), gone.Cluster); err != nil {
+			return err
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	empty, err := collect(t.ctx, t.db, func(rows pgx.Rows) (b string, err error) { return b, rows.Scan(&b) },
+		"SELECT DISTINCT b FROM unnest($1::text[]) AS b WHERE NOT EXISTS (SELECT FROM fado.copies c WHERE c.bucket = b)", buckets)
+	if err == nil && len(empty) > 0 {
+		queueForgetting(&t.batch, empty)
+	}
+	return err
+}
+
 // removeUnneeded removes the pending rows that deleted copies take along.
 func (t *tx) removeUnneeded() error {
 	if len(t.removed) == 0 {
@@ -195,6 +218,31 @@ func (s *Store) EachCopy(ctx context.Context, f func(state.Copy) error) error {
 		after = c
 		return f(c)
 	})
+}
+
+// CopySums implements state.Catalogue.
+func (s *Store) CopySums(ctx context.Context) (all []state.CopySum, err error) {
+	err = s.read(ctx, "summing copies", func(ctx context.Context, q querier) (err error) {
+		all, err = collect(ctx, q, scanCopySum, `SELECT cluster, state, sum(copies)::bigint, sum(objects)::bigint, sum(bytes)::bigint
+			FROM fado.copy_sums GROUP BY cluster, state HAVING sum(copies) <> 0`)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	stored.SortCopySums(all)
+	return all, nil
+}
+
+func scanCopySum(rows pgx.Rows) (c state.CopySum, err error) {
+	var text string
+	if err := rows.Scan(&c.Cluster, &text, &c.Copies, &c.Objects, &c.Bytes); err != nil {
+		return c, err
+	}
+	if err := c.State.UnmarshalText([]byte(text)); err != nil {
+		return c, ownError{err}
+	}
+	return c, nil
 }
 
 func copiesOf(ctx context.Context, q querier, bucket string) ([]state.Copy, error) {

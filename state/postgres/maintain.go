@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,17 +48,37 @@ func (s *Store) fold(ctx context.Context) error {
 	if err := s.usable(ctx); err != nil {
 		return s.wrap(ctx, doing, err)
 	}
-	return s.wrap(ctx, doing, s.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		mine, _, err := one[bool](ctx, tx, "SELECT pg_try_advisory_xact_lock($1, $2)", lockSpace, lockFold)
-		if err != nil || !mine {
+	for more := true; more && ctx.Err() == nil; {
+		err := s.transact(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+			more, err = foldSome(ctx, tx)
 			return err
+		})
+		if err != nil {
+			return s.wrap(ctx, doing, err)
 		}
-		var b pgx.Batch
-		queueFolds(&b)
-		queueTrim(&b)
-		b.Queue(trimObjects, keepObjects)
-		return tx.SendBatch(ctx, &b).Close()
-	}))
+	}
+	return nil
+}
+
+// foldSome is a part of fold, so that no transaction takes long. It says whether there may
+// be more to add up.
+func foldSome(ctx context.Context, tx pgx.Tx) (more bool, err error) {
+	mine, _, err := one[bool](ctx, tx, "SELECT pg_try_advisory_xact_lock($1, $2)", lockSpace, lockFold)
+	if err != nil || !mine {
+		return false, err
+	}
+	var b pgx.Batch
+	for _, sql := range folds {
+		b.Queue(sql, foldPairs).QueryRow(func(row pgx.Row) error {
+			var pairs int
+			err := row.Scan(&pairs)
+			more = more || pairs == foldPairs
+			return err
+		})
+	}
+	queueTrim(&b)
+	b.Queue(trimObjects, keepObjects)
+	return more, tx.SendBatch(ctx, &b).Close()
 }
 
 // trimObjects counts rows instead of going by their numbers: those have gaps wider than
@@ -65,15 +87,28 @@ const trimObjects = `WITH upto AS (SELECT seq FROM fado.object_changes ORDER BY 
 	gone AS (DELETE FROM fado.object_changes WHERE seq <= (SELECT seq FROM upto))
 	UPDATE fado.counters SET objects_trimmed = upto.seq FROM upto WHERE upto.seq > objects_trimmed`
 
-// queueFolds makes one row of the rows of each copy that has loose ones.
-func queueFolds(b *pgx.Batch) {
-	b.Queue(`WITH loose AS (SELECT DISTINCT bucket, cluster FROM fado.backlog WHERE NOT folded LIMIT $1),
-		gone AS (DELETE FROM fado.backlog b USING loose WHERE b.bucket = loose.bucket AND b.cluster = loose.cluster RETURNING b.*)
-		INSERT INTO fado.backlog (bucket, cluster, objects, bytes, held_deletes, conflicts, failing, folded)
-		SELECT bucket, cluster, sum(objects), sum(bytes), sum(held_deletes), sum(conflicts), sum(failing), true
-		FROM gone GROUP BY bucket, cluster HAVING sum(objects) <> 0`, foldPairs)
-	b.Queue(`WITH loose AS (SELECT DISTINCT cluster FROM fado.pulled_sums WHERE NOT folded LIMIT $1),
-		gone AS (DELETE FROM fado.pulled_sums p USING loose WHERE p.cluster = loose.cluster RETURNING p.*)
-		INSERT INTO fado.pulled_sums (cluster, bytes, objects, folded)
-		SELECT cluster, sum(bytes), sum(objects), true FROM gone GROUP BY cluster HAVING sum(objects) <> 0`, foldPairs)
+// folds make one row of the rows of each sum that has loose ones, and say of how many.
+var folds = []string{
+	foldOf("backlog", "bucket, cluster", "objects", "bytes", "held_deletes", "conflicts", "failing"),
+	foldOf("pulled_sums", "cluster", "objects", "bytes"),
+	foldOf("copy_sums", "cluster, state", "copies", "objects", "bytes"),
+}
+
+// foldOf is the fold of a table whose first sum counts: where it is 0, so are the others.
+func foldOf(table, names string, sums ...string) string {
+	added := make([]string, len(sums))
+	for i, c := range sums {
+		added[i] = "sum(" + c + ")"
+	}
+	return fmt.Sprintf(`WITH loose AS (SELECT DISTINCT %[2]s FROM fado.%[1]s WHERE NOT folded LIMIT $1),
+		gone AS (DELETE FROM fado.%[1]s s USING loose WHERE (%[3]s) = (%[4]s) RETURNING s.*),
+		kept AS (INSERT INTO fado.%[1]s (%[2]s, %[5]s, folded)
+			SELECT %[2]s, %[6]s, true FROM gone GROUP BY %[2]s HAVING sum(%[7]s) <> 0)
+		SELECT count(*) FROM loose`,
+		table, names, qualified("s", names), qualified("loose", names), strings.Join(sums, ", "), strings.Join(added, ", "), sums[0])
+}
+
+// qualified names columns of a table.
+func qualified(table, names string) string {
+	return table + "." + strings.ReplaceAll(names, ", ", ", "+table+".")
 }

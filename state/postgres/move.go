@@ -36,7 +36,7 @@ const clearRows = 20_000
 // instance needs no rights; in steps, because a statement has its time.
 func (s *Store) Clear(ctx context.Context) error {
 	const doing = "clearing the store"
-	for _, table := range []string{"copies", "referrers", "resources", "uploads", "pending", "pulled"} {
+	for _, table := range []string{"copies", "referrers", "resources", "uploads", "pending", "pulled", "purge_keys", "mismatches", "verifications"} {
 		deleteSome := fmt.Sprintf("DELETE FROM fado.%[1]s WHERE ctid = ANY (ARRAY(SELECT ctid FROM fado.%[1]s LIMIT %[2]d))", table, clearRows)
 		for n := int64(clearRows); n == clearRows; {
 			err := s.write(ctx, doing, func(ctx context.Context, q querier) error {
@@ -55,9 +55,10 @@ func (s *Store) Clear(ctx context.Context) error {
 			return err
 		}
 		var b pgx.Batch
-		for _, table := range []string{"backlog", "pulled_sums", "changes", "meta"} {
+		for _, table := range []string{"backlog", "pulled_sums", "copy_sums", "changes", "purge_targets", "purges", "resolutions", "delete_allowances", "reports", "meta"} {
 			b.Queue("DELETE FROM fado." + table)
 		}
+		b.Queue("UPDATE fado.engine SET paused = false, scrub_last = 0, scrub_running = false, scrub_after = ''")
 		b.Queue("UPDATE fado.counters SET changes_trimmed = $1", int64(seq)) // whoever follows loads everything
 		b.Queue("SELECT pg_notify('fado', 'changes')")
 		return tx.SendBatch(ctx, &b).Close()

@@ -12,7 +12,7 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const pendingColumns = `p.id, p.bucket, p.key, p.cluster, p.gen, p.size, p.since, p.attempts, p.next_attempt, p.error, p.hold, p.is_foreign, p.background, p.claimed_by, p.claim_until, p.due`
+const pendingColumns = `p.id, p.bucket, p.key, p.cluster, p.gen, p.size, p.since, p.attempts, p.next_attempt, p.error, p.hold, p.is_foreign, p.damaged, p.counted, p.background, p.claimed_by, p.claim_until, p.due`
 
 // pendingArrays holds rows column by column, for unnest, in the order of their keys:
 // whoever locks rows does it in that order, so that none waits for another in a circle.
@@ -20,7 +20,8 @@ type pendingArrays struct {
 	bucket, cluster, error, hold     []string
 	key                              []blob
 	gen, size, since, attempts, next []int64
-	foreign, background              []bool
+	foreign, damaged                 []bool
+	counted, background              []bool
 }
 
 func (a *pendingArrays) add(p state.Pending) {
@@ -28,7 +29,8 @@ func (a *pendingArrays) add(p state.Pending) {
 	a.size, a.since = append(a.size, p.Size), append(a.since, stored.ToMillis(p.Since))
 	a.attempts, a.next = append(a.attempts, int64(p.Attempts)), append(a.next, stored.ToMillis(p.NextAttempt))
 	a.error, a.hold = append(a.error, text(p.Error)), append(a.hold, string(p.Hold))
-	a.foreign, a.background = append(a.foreign, p.Foreign), append(a.background, p.Background)
+	a.foreign, a.damaged = append(a.foreign, p.Foreign), append(a.damaged, p.Damaged)
+	a.counted, a.background = append(a.counted, p.Counted), append(a.background, p.Background)
 }
 
 // place names a row, whatever its generation.
@@ -54,6 +56,7 @@ func merged(rows []state.Pending, now time.Time) (all []state.Pending, overtaken
 			overtaken = append(overtaken, last[at])
 			p.Since, p.Size = first.Since, max(p.Size, first.Size)
 			p.Foreign, p.Background = p.Foreign || first.Foreign, p.Background && first.Background
+			p.Damaged, p.Counted = p.Damaged || first.Damaged, p.Counted && first.Counted
 		}
 		sum[at], last[at] = p, i
 	}
@@ -65,14 +68,16 @@ func merged(rows []state.Pending, now time.Time) (all []state.Pending, overtaken
 }
 
 // addPending gives the number after the row is locked, so that it only ever grows.
-const addPending = `INSERT INTO fado.pending AS p (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, background, claimed_by, claim_until)
-	SELECT n.bucket, n.key, n.cluster, fado.next_gen(), n.size, n.since, n.attempts, n.next_attempt, n.error, n.hold, n.is_foreign, n.background, '', 0
-	FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::bool[], $11::bool[])
-		WITH ORDINALITY AS n (bucket, key, cluster, size, since, attempts, next_attempt, error, hold, is_foreign, background, ord)
+const addPending = `INSERT INTO fado.pending AS p (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, claimed_by, claim_until)
+	SELECT n.bucket, n.key, n.cluster, fado.next_gen(), n.size, n.since, n.attempts, n.next_attempt, n.error, n.hold, n.is_foreign, n.damaged, n.counted, n.background, '', 0
+	FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::bool[], $11::bool[],
+		$12::bool[], $13::bool[])
+		WITH ORDINALITY AS n (bucket, key, cluster, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, ord)
 	ORDER BY n.ord
 	ON CONFLICT (bucket, key, cluster) DO UPDATE SET
 		gen = fado.next_gen(), size = greatest(p.size, excluded.size), attempts = excluded.attempts, next_attempt = excluded.next_attempt,
 		error = excluded.error, hold = excluded.hold, is_foreign = p.is_foreign OR excluded.is_foreign,
+		damaged = p.damaged OR excluded.damaged, counted = p.counted AND excluded.counted,
 		background = p.background AND excluded.background, claimed_by = '', claim_until = 0
 	RETURNING p.bucket, p.key, p.cluster, p.gen`
 
@@ -94,7 +99,7 @@ func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64,
 		for _, i := range overtaken {
 			b.Queue("SELECT fado.next_gen()").QueryRow(func(row pgx.Row) error { return row.Scan(&gens[i]) })
 		}
-		b.Queue(addPending, a.bucket, a.key, a.cluster, a.size, a.since, a.attempts, a.next, a.error, a.hold, a.foreign, a.background).Query(func(r pgx.Rows) error {
+		b.Queue(addPending, a.bucket, a.key, a.cluster, a.size, a.since, a.attempts, a.next, a.error, a.hold, a.foreign, a.damaged, a.counted, a.background).Query(func(r pgx.Rows) error {
 			for r.Next() {
 				var at place
 				var gen int64
@@ -348,7 +353,7 @@ type sortedRow struct {
 func scanSorted(rows pgx.Rows) (r sortedRow, err error) {
 	var since, next, until int64
 	err = rows.Scan(&r.id, &r.Bucket, (*blob)(&r.Key), &r.Cluster, &r.Gen, &r.Size, &since, &r.Attempts, &next, &r.Error,
-		(*string)(&r.Hold), &r.Foreign, &r.Background, &r.ClaimedBy, &until, &r.due)
+		(*string)(&r.Hold), &r.Foreign, &r.Damaged, &r.Counted, &r.Background, &r.ClaimedBy, &until, &r.due)
 	r.Since, r.NextAttempt, r.ClaimUntil = stored.FromMillis(since), stored.FromMillis(next), stored.FromMillis(until)
 	return r, err
 }

@@ -55,10 +55,12 @@ func emptied(t testing.TB, dsn string) {
 	err = conn.QueryRow(ctx, "SELECT to_regnamespace('fado') IS NOT NULL").Scan(&there)
 	if err == nil && there {
 		_, err = conn.Exec(ctx, `TRUNCATE fado.meta, fado.seal, fado.resources, fado.referrers, fado.copies, fado.changes, fado.pending,
-			fado.backlog, fado.pulled, fado.pulled_sums, fado.uploads, fado.object_changes, fado.members, fado.locks`)
+			fado.backlog, fado.pulled, fado.pulled_sums, fado.uploads, fado.object_changes, fado.members, fado.locks,
+			fado.copy_sums, fado.purges, fado.purge_targets, fado.purge_keys, fado.resolutions, fado.delete_allowances, fado.verifications, fado.mismatches, fado.reports`)
 	}
 	if err == nil && there {
-		_, err = conn.Exec(ctx, "UPDATE fado.counters SET changes_trimmed = 0, objects_trimmed = 0")
+		_, err = conn.Exec(ctx, `UPDATE fado.counters SET changes_trimmed = 0, objects_trimmed = 0;
+			UPDATE fado.engine SET paused = false, scrub_last = 0, scrub_running = false, scrub_after = ''`)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -108,6 +109,7 @@ func (s *Store) usable(ctx context.Context) error {
 func (s *Store) attempt(ctx context.Context, bound time.Duration, harmless bool, f func(ctx context.Context, conn pooled) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, errSlow)
 	defer cancel()
+	pause := pauses()
 	for n := 1; ; n++ {
 		err := s.pool.AcquireFunc(ctx, func(conn pooled) error { return f(ctx, conn) })
 		if err == nil {
@@ -124,11 +126,18 @@ func (s *Store) attempt(ctx context.Context, bound time.Duration, harmless bool,
 			s.pool.Reset() // the others are no better
 		}
 		select {
-		case <-time.After(time.Duration(n*n) * 5 * time.Millisecond):
+		case <-time.After(pause.NextBackOff()):
 		case <-ctx.Done():
 			return err
 		}
 	}
+}
+
+// pauses are those between attempts, of moments that differ between instances.
+func pauses() backoff.BackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.Multiplier, b.MaxInterval = 5*time.Millisecond, 3, reconnectAfter
+	return b
 }
 
 // patience is how long what runs so many statements may take, whatever the network does:

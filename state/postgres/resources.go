@@ -147,6 +147,12 @@ func (t *tx) finish() error {
 		t.batch.Queue("SELECT set_config('statement_timeout', $1, true)", millis(t.s.patience(updating)))
 	}
 	if len(t.buckets) > 0 {
+		queueForgetting(&t.batch, t.buckets)
+	}
+	if err := t.removeForgotten(); err != nil {
+		return err
+	}
+	if len(t.buckets) > 0 {
 		t.batch.Queue("DELETE FROM fado.pending WHERE bucket = ANY ($1)", t.buckets)
 		t.batch.Queue("DELETE FROM fado.pulled WHERE bucket = ANY ($1)", t.buckets)
 	}

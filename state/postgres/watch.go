@@ -16,7 +16,7 @@ import (
 const (
 	// pollEvery is how long a lost notification can go unnoticed.
 	pollEvery = 500 * time.Millisecond
-	// reconnectAfter is how long the listener waits before it tries the database again.
+	// reconnectAfter is the longest that the listener waits before it tries the database again.
 	reconnectAfter = 250 * time.Millisecond
 )
 
@@ -60,14 +60,19 @@ func (ws *watchers) wakeNews() {
 // listen keeps a connection that hears of what others do, and comes back after it broke.
 func (s *Store) listen() {
 	var last heard
+	pause := pauses()
 	for s.done.Err() == nil {
+		began := time.Now()
 		err := s.listenOnce(&last)
+		if time.Since(began) > pollEvery { // it listened
+			pause.Reset()
+		}
 		if s.done.Err() != nil {
 			return
 		}
 		s.log.Debug("lost the connection for notifications", zap.Error(s.wrap(s.done, "listening", err)))
 		select {
-		case <-time.After(reconnectAfter):
+		case <-time.After(pause.NextBackOff()):
 		case <-s.done.Done():
 		}
 	}
@@ -120,14 +125,14 @@ func (s *Store) hear(conn *pgx.Conn) error {
 }
 
 // heard are the numbers that tell that something happened.
-type heard struct{ seq, objects, meta int64 }
+type heard struct{ seq, objects, news int64 }
 
 func (s *Store) poll(conn *pgx.Conn, last *heard) error {
 	ctx, cancel := context.WithTimeout(s.done, s.o.ConnectTimeout)
 	defer cancel()
 	var now heard
 	err := conn.QueryRow(ctx, `SELECT seq, greatest(objects_trimmed, (SELECT max(seq) FROM fado.object_changes)),
-		(SELECT coalesce(sum(version), 0)::bigint FROM fado.meta) FROM fado.counters`).Scan(&now.seq, &now.objects, &now.meta)
+		(SELECT version FROM fado.news) FROM fado.counters`).Scan(&now.seq, &now.objects, &now.news)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (s *Store) Changes(ctx context.Context, after state.Seq, limit int) ([]stat
 		return nil, s.wrap(doing, err)
 	}
 	if int64(after) < trimmed {
-		return nil, fmt.Errorf("%s after %d: those up to %d are no longer kept: %w", doing, after, trimmed, state.ErrNotFound)
+		return nil, fmt.Errorf("%s after %d: those up to %d are no longer kept: %w", doing, after, trimmed, state.ErrTrimmed)
 	}
 	return stored.CutWhole(all, limit), nil
 }

@@ -109,6 +109,27 @@ func (s *Store) EachCopy(ctx context.Context, f func(state.Copy) error) error {
 	})
 }
 
+// CopySums implements state.Catalogue.
+func (s *Store) CopySums(ctx context.Context) ([]state.CopySum, error) {
+	err := s.reading(ctx)
+	if err == nil {
+		var all []state.CopySum
+		if all, err = collect(s.r, scanCopySum, "SELECT cluster, state, copies, objects, bytes FROM copy_sums"); err == nil {
+			stored.SortCopySums(all)
+			return all, nil
+		}
+	}
+	return nil, s.wrap("summing copies", err)
+}
+
+func scanCopySum(rows *sql.Rows) (c state.CopySum, err error) {
+	var text string
+	if err := rows.Scan(&c.Cluster, &text, &c.Copies, &c.Objects, &c.Bytes); err != nil {
+		return c, err
+	}
+	return c, c.State.UnmarshalText([]byte(text))
+}
+
 func copiesOf(q querier, bucket string) ([]state.Copy, error) {
 	return collect(q, new(copyRow).scan, `SELECT `+copyColumns+` FROM copies WHERE bucket = ? ORDER BY prefix, cluster`, bucket)
 }
@@ -147,6 +168,24 @@ func copyArgs(c state.Copy) []any {
 		c.Bucket, c.Prefix, c.Cluster, c.State.String(), stored.Flags(c), c.Cursor, c.Objects, c.Bytes, c.Error,
 		stored.ToMillis(c.VerifiedAt), c.ScanCursor, stored.ToMillis(c.OwnedUntil), stored.ToMillis(c.DrainSince),
 	}
+}
+
+// removeForgotten removes what goes with a deleted copy, and with a bucket's last one.
+func removeForgotten(w *writer, removed []stored.CopyKey) error {
+	for _, gone := range removed {
+		if _, err := w.exec("DELETE FROM delete_allowances WHERE bucket = ? AND prefix = ? AND cluster = ?", gone.Bucket, gone.Prefix, gone.Cluster); err != nil {
+			return err
+		}
+		if _, there, err := one[string](w, "SELECT cluster FROM copies WHERE bucket = ? LIMIT 1", gone.Bucket); err != nil {
+			return err
+		} else if there {
+			continue
+		}
+		if err := removeIntents(w, gone.Bucket); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // removeUnneeded removes pending rows of deleted copies. A key belongs to the rule

@@ -19,6 +19,7 @@ import (
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
 
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 const (
@@ -171,33 +172,42 @@ func dsn(path string, pragmas ...string) string {
 // openWriter opens the connection that writes, and brings the schema up to date. A
 // file that is not to be used is not touched.
 func (s *Store) openWriter(ctx context.Context) error {
-	all, err := migrations()
-	if err != nil {
-		return err
-	}
 	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)"))
 	if err != nil {
 		return err
 	}
 	db.SetMaxOpenConns(1)
-	conn, err := db.Conn(ctx)
+	version, err := s.examine(ctx, db)
+	if err == nil && version < stored.SchemaVersion {
+		err = migrate(ctx, db, s.log)
+	}
+	if err != nil {
+		return errors.Join(s.adviseCorrupt(err), db.Close())
+	}
+	conn, err := db.Conn(ctx) // the same one, which is set up
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
 	s.w = newWriter(db, conn)
-	version, err := schemaVersion(ctx, conn, s.path, len(all))
+	return nil
+}
+
+// examine looks for damage, and sets the connection up where there is none.
+func (s *Store) examine(ctx context.Context, db *sql.DB) (version int, err error) {
+	conn, err := db.Conn(ctx)
 	if err != nil {
-		return s.adviseCorrupt(err)
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }() // back to db
+	if version, err = schemaVersion(ctx, conn, s.path); err != nil {
+		return 0, err
 	}
 	if version > 0 {
 		if err := s.check(ctx, conn); err != nil {
-			return s.adviseCorrupt(err)
+			return 0, err
 		}
 	}
-	if err := configure(ctx, conn); err != nil {
-		return s.adviseCorrupt(err)
-	}
-	return migrate(ctx, conn, version, all)
+	return version, configure(ctx, conn)
 }
 
 // adviseCorrupt tells people what they can do about a damaged file.
@@ -274,7 +284,7 @@ func (s *Store) checkSize(ctx context.Context, conn *sql.Conn) (int64, error) {
 	return info.Size(), nil
 }
 
-// sampleCheck reads the first and last row of every table.
+// sampleCheck reads the first and last row of every table that the file's version has.
 func sampleCheck(ctx context.Context, conn *sql.Conn) error {
 	for _, order := range []string{
 		"resources ORDER BY kind %s, name %s", "referrers ORDER BY to_kind %s, to_name %s",
@@ -282,7 +292,17 @@ func sampleCheck(ctx context.Context, conn *sql.Conn) error {
 		"pending ORDER BY bucket %s, key %s", "pending ORDER BY bucket %s, cluster %s",
 		"backlog ORDER BY bucket %s, cluster %s", "changes ORDER BY id %s, id %s",
 		"pulled ORDER BY bucket %s, key %s", "uploads ORDER BY bucket %s, key %s",
+		"purges ORDER BY id %s, bucket %s", "purge_keys ORDER BY bucket %s, cluster %s",
+		"verifications ORDER BY bucket %s, bucket %s", "mismatches ORDER BY bucket %s, key %s",
 	} {
+		var there bool
+		table, _, _ := strings.Cut(order, " ")
+		if err := conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?)", table).Scan(&there); err != nil {
+			return err
+		}
+		if !there {
+			continue
+		}
 		for _, dir := range []string{"ASC", "DESC"} {
 			if err := readThrough(ctx, conn, "SELECT * FROM "+fmt.Sprintf(order, dir, dir)+" LIMIT 1"); err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 var errReadOnly = fmt.Errorf("the store was opened for reading only: %w", state.ErrUnavailable)
@@ -55,18 +56,14 @@ func (s *Store) checkReadable(ctx context.Context, conn *sql.Conn) error {
 	if err := errors.Join(checkMagic(f), f.Close()); err != nil {
 		return err
 	}
-	all, err := migrations()
-	if err != nil {
-		return err
-	}
-	version, err := schemaVersion(ctx, conn, s.path, len(all))
+	version, err := schemaVersion(ctx, conn, s.path)
 	switch {
 	case err != nil:
 		return err
 	case version == 0:
 		return fmt.Errorf("the file is empty: %w", state.ErrCorrupt)
-	case version < len(all):
-		return fmt.Errorf("%s has schema version %d, expected %d: start this version of FaDO on it once, which brings it up to date: %w", s.path, version, len(all), state.ErrUnavailable)
+	case version < stored.SchemaVersion:
+		return fmt.Errorf("%s has schema version %d, expected %d: start this version of FaDO on it once, which brings it up to date: %w", s.path, version, stored.SchemaVersion, state.ErrUnavailable)
 	default:
 		return nil
 	}

@@ -77,6 +77,9 @@ func (t *tx) finish() error {
 	if err := removeUnneeded(t.w, t.removed); err != nil {
 		return err
 	}
+	if err := removeForgotten(t.w, t.removed); err != nil {
+		return err
+	}
 	return writeChanges(t.w, t.seq, t.log.Changes)
 }
 
@@ -166,6 +169,9 @@ func (t *tx) Delete(k catalog.Kind, name string) error {
 			if _, err := t.w.exec(text, name); err != nil {
 				return err
 			}
+		}
+		if err := removeIntents(t.w, name); err != nil {
+			return err
 		}
 		n, err := t.w.exec("DELETE FROM copies WHERE bucket = ?", name)
 		if n > 0 {

@@ -86,6 +86,8 @@ func (m *queueModel) add(t *rapid.T) {
 		p.Since = m.now.Add(-ms(rapid.IntRange(0, 50)).Draw(t, "age"))
 		p.Size = rapid.Int64Range(0, 9).Draw(t, "size")
 		p.Background = rapid.Bool().Draw(t, "background")
+		p.Damaged = rapid.Bool().Draw(t, "damaged")
+		p.Counted = rapid.Bool().Draw(t, "counted")
 		rows = append(rows, m.effort(t, p))
 	}
 	for _, p := range add(t, m.s, rows...) {
@@ -95,6 +97,7 @@ func (m *queueModel) add(t *rapid.T) {
 			}
 			p.Since, p.Size = old.Since, max(p.Size, old.Size)
 			p.Foreign, p.Background = p.Foreign || old.Foreign, p.Background && old.Background
+			p.Damaged, p.Counted = p.Damaged || old.Damaged, p.Counted && old.Counted
 		}
 		if slices.Contains(m.past, keyOf(p)) {
 			t.Fatalf("Gen %d of %v was given before", p.Gen, placeOf(p))
@@ -264,6 +267,7 @@ func (m *queueModel) check(t *rapid.T) {
 	equal(t, "rows", m.settled(allPending(t, m.s)), m.settled(m.all()))
 	f := genFilter.Draw(t, "filter")
 	equal(t, "rows of a filter", m.settled(byPages(t, m.s, f, 2)), m.settled(matching(m.all(), f)))
+	m.checkDue(t)
 	got := must(m.s.Backlogs(ctx, ""))(t)
 	errs := map[[2]string][]string{}
 	want := m.backlogs(errs)
@@ -275,6 +279,30 @@ func (m *queueModel) check(t *rapid.T) {
 		b.LastError = ""
 		equal(t, "backlog", b, want[i])
 	}
+}
+
+// checkDue compares when each cluster has something to claim. What can be claimed now may
+// be told as of any moment up to now.
+func (m *queueModel) checkDue(t *rapid.T) {
+	want := map[string]time.Time{}
+	for _, p := range m.all() {
+		at := due(p)
+		if p.ClaimedBy != "" {
+			at = p.ClaimUntil
+		}
+		if first, there := want[p.Cluster]; p.Hold == state.HoldNone && (!there || at.Before(first)) {
+			want[p.Cluster] = at
+		}
+	}
+	got := must(m.s.NextDue(ctx))(t)
+	for _, due := range []map[string]time.Time{got, want} {
+		for c, at := range due {
+			if !at.After(m.now) {
+				due[c] = m.now
+			}
+		}
+	}
+	equal(t, "next due", got, want)
 }
 
 // settled takes away claims that ran out: a store may free them when it likes.

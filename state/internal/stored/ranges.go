@@ -17,10 +17,10 @@ type KeyRange struct{ From, To string }
 // begin and end, so that each piece belongs to one rule, and returns the pieces whose
 // rule has no copy left in the cluster.
 func UnneededRanges(gone CopyKey, left []state.Copy) []KeyRange {
-	bounds := []string{gone.Prefix, prefixEnd(gone.Prefix)}
+	bounds := []string{gone.Prefix, PrefixEnd(gone.Prefix)}
 	for _, c := range left {
 		if strings.HasPrefix(c.Prefix, gone.Prefix) {
-			bounds = append(bounds, c.Prefix, prefixEnd(c.Prefix))
+			bounds = append(bounds, c.Prefix, PrefixEnd(c.Prefix))
 		}
 	}
 	slices.Sort(bounds)
@@ -39,7 +39,7 @@ func UnneededRanges(gone CopyKey, left []state.Copy) []KeyRange {
 func neededAt(key, cluster string, copies []state.Copy) bool {
 	longest, needed := -1, false
 	for _, c := range copies {
-		if len(c.Prefix) < longest || key < c.Prefix || key >= prefixEnd(c.Prefix) {
+		if len(c.Prefix) < longest || key < c.Prefix || key >= PrefixEnd(c.Prefix) {
 			continue
 		}
 		needed = c.Cluster == cluster || needed && len(c.Prefix) == longest
@@ -48,9 +48,9 @@ func neededAt(key, cluster string, copies []state.Copy) bool {
 	return needed
 }
 
-// prefixEnd returns the least string that is greater than every key with the prefix.
+// PrefixEnd returns the least string that is greater than every key with the prefix.
 // No UTF-8 text has the byte 0xff, so the last byte can always be raised.
-func prefixEnd(prefix string) string {
+func PrefixEnd(prefix string) string {
 	if prefix == "" {
 		return "\xff"
 	}

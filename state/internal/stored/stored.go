@@ -5,7 +5,9 @@
 package stored
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +58,13 @@ func FromMillis(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
+}
+
+// SortCopySums sorts by cluster and state.
+func SortCopySums(all []state.CopySum) {
+	slices.SortFunc(all, func(a, b state.CopySum) int {
+		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), cmp.Compare(a.State, b.State))
+	})
 }
 
 // Bits of the stored flags of a copy.

@@ -1,3 +1,5 @@
+-- +goose Up
+-- +goose StatementBegin
 -- Everything lies in the schema fado, and is named with it: search_path is the
 -- session's, and a pooler may hand sessions on.
 --
@@ -316,3 +318,4 @@ BEGIN
 END $$;
 CREATE TRIGGER pulled_removed AFTER DELETE ON fado.pulled
 	REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION fado.pulled_removed();
+-- +goose StatementEnd

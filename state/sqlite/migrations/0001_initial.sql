@@ -1,3 +1,5 @@
+-- +goose Up
+-- +goose StatementBegin
 -- Times are Unix milliseconds in UTC; 0 is no time. Text compares by its UTF-8
 -- bytes (SQLite's BINARY collation), which is S3's key order.
 
@@ -146,3 +148,4 @@ CREATE TABLE changes (
 	deleted  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX changes_seq ON changes (seq);
+-- +goose StatementEnd

@@ -1,3 +1,5 @@
+-- +goose Up
+-- +goose StatementBegin
 -- Objects that lie in a cluster because an invocation there asked for them.
 CREATE TABLE pulled (
 	id      INTEGER PRIMARY KEY,
@@ -48,3 +50,4 @@ CREATE TABLE uploads (
 	started INTEGER NOT NULL,
 	PRIMARY KEY (bucket, key, cluster)
 ) STRICT, WITHOUT ROWID;
+-- +goose StatementEnd

@@ -1,0 +1,128 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// Record is a resource as it is stored.
+type Record struct {
+	Kind catalog.Kind
+	Name string
+	// Body is the resource's canonical JSON, secrets in clear (sealed on disk).
+	Body json.RawMessage
+	// Rev is the Seq of the change that wrote the record; it is the item's ETag.
+	Rev Seq
+	// Refs are the resources the body refers to, for Tx.Referrers. They are read back
+	// as they were put.
+	Refs []Ref
+}
+
+// Ref names a resource.
+type Ref struct {
+	Kind catalog.Kind
+	Name string
+}
+
+// Copy is a copy's row: what routing needs and what the status shows.
+type Copy struct {
+	Bucket string
+	catalog.Copy
+	// Objects and Bytes found by the last completed pass, kept up by progress.
+	Objects, Bytes int64
+	// Error says why the copy is waiting or failed, or names what can't be copied.
+	Error string
+	// VerifiedAt is the end of the last completed scan or verification; zero if none.
+	VerifiedAt time.Time
+	// ScanCursor is where the running rescan of a synced copy stands; "" when none
+	// is running or it stands at the start.
+	ScanCursor string
+	// OwnedUntil is a moment of the copy's storage clock: what lay there unmarked up
+	// to then had been compared with the primary, so FaDO may replace it. Unmarked
+	// objects that are newer are somebody else's.
+	OwnedUntil time.Time
+	// DrainSince is when the copy left routing; zero if it did not.
+	DrainSince time.Time
+}
+
+// Routed returns what routing is to know of the copy. Its Verified is told by VerifiedAt;
+// a row's own is not stored and means nothing.
+func (c *Copy) Routed() catalog.Copy {
+	r := c.Copy
+	r.Verified = !c.VerifiedAt.IsZero()
+	return r
+}
+
+// CopySum sums the copies in one state in one cluster.
+type CopySum struct {
+	Cluster string
+	State   catalog.CopyState
+	// Copies counts rows: a bucket with several rules has several copies in a cluster.
+	Copies         int64
+	Objects, Bytes int64
+}
+
+// Catalogue keeps the resources and the copies of every bucket.
+type Catalogue interface {
+	// Update runs f in a serialised read-write transaction and commits it durably.
+	// An error of f rolls back and is returned as it is. f may run more than once
+	// and must have no side effects of its own, calls that write to the store among
+	// them. The Seq is the transaction's, also given to the records it wrote.
+	Update(ctx context.Context, f func(tx Tx) error) (Seq, error)
+
+	// Get reads one resource; ErrNotFound if there is none.
+	Get(ctx context.Context, k catalog.Kind, name string) (Record, error)
+	// List reads resources of a kind sorted by name, after a name, at most limit
+	// (0: all).
+	List(ctx context.Context, k catalog.Kind, after string, limit int) ([]Record, error)
+	// Each streams every resource of a kind, in order of name, without holding them
+	// all. The Record is only valid during the call, and f may use the store. What
+	// changes meanwhile may or may not be seen; so with the other streams. An error
+	// of f ends the stream and is returned as it is.
+	Each(ctx context.Context, k catalog.Kind, f func(Record) error) error
+
+	// CopiesOf reads the copies of a bucket, sorted by prefix and cluster.
+	CopiesOf(ctx context.Context, bucket string) ([]Copy, error)
+	// EachCopy streams every copy, ordered by bucket, prefix, cluster.
+	EachCopy(ctx context.Context, f func(Copy) error) error
+	// SaveCopies updates rows that exist (progress, state); rows that don't are left
+	// out: a copy removed meanwhile does not come back. It returns how many were
+	// written.
+	SaveCopies(ctx context.Context, copies ...Copy) (int, error)
+	// CopySums sums the copies per cluster and state, sorted by them. Pairs without
+	// copies are left out. The store keeps the sums, so the call costs as little with a
+	// million buckets as with one.
+	CopySums(ctx context.Context) ([]CopySum, error)
+}
+
+// Tx is what an Update may do. Reads see the transaction's own writes.
+type Tx interface {
+	Get(k catalog.Kind, name string) (Record, error)
+	List(k catalog.Kind, after string, limit int) ([]Record, error)
+	// Put adds or replaces a record; its Rev is set by the store.
+	Put(r Record) error
+	// Delete removes a record, with a bucket's copies, pending and pulled rows, and what
+	// people asked for about it (verification, resolutions, delete allowances), but not
+	// its purge; ErrNotFound if there is none.
+	Delete(k catalog.Kind, name string) error
+	// Referrers returns resources that refer to one, sorted, at most limit.
+	Referrers(to Ref, limit int) ([]Ref, error)
+
+	Copies(bucket string) ([]Copy, error)
+	// PutCopy adds or replaces a copy's row.
+	PutCopy(c Copy) error
+	// DeleteCopy removes a copy's row; nothing happens where there is none. With it go
+	// the pending rows below its prefix in that cluster that no copy there needs any
+	// longer: a key belongs to the rule with the longest matching prefix among those
+	// of the bucket's copies, as they are when f has ended, and its row stays if that
+	// rule has a copy in the cluster. With a bucket's last copy goes what people asked
+	// for about the bucket, as with the bucket itself.
+	DeleteCopy(bucket, prefix, cluster string) error
+
+	// AddPurge is Purges.AddPurge within the transaction. It reads the bucket's pending
+	// and pulled rows, so it comes before Delete, which removes them.
+	AddPurge(p Purge) (id int64, err error)
+}

@@ -1,0 +1,5 @@
+-- +goose Up
+-- +goose StatementBegin
+-- Nothing: the tables that this version brings elsewhere are part of the first one here.
+-- It keeps the versions of both engines in step.
+-- +goose StatementEnd

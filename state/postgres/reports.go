@@ -1,0 +1,44 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/internal/stored"
+)
+
+// PutReport implements state.Reports.
+func (s *Store) PutReport(ctx context.Context, name, body string) error {
+	return s.read(ctx, "writing report "+name, func(ctx context.Context, q querier) error {
+		_, err := q.Exec(ctx, `INSERT INTO fado.reports (name, body, at) VALUES ($1, $2, extract(epoch FROM clock_timestamp()) * 1000)
+			ON CONFLICT (name) DO UPDATE SET body = excluded.body, at = excluded.at`, name, body)
+		return err
+	})
+}
+
+// ListReports implements state.Reports.
+func (s *Store) ListReports(ctx context.Context, prefix string) (all []state.Report, err error) {
+	err = s.read(ctx, "reading reports", func(ctx context.Context, q querier) (err error) {
+		all, err = collect(ctx, q, func(rows pgx.Rows) (r state.Report, err error) {
+			var at int64
+			err = rows.Scan(&r.Name, &r.Body, &at)
+			r.At = stored.FromMillis(at)
+			return r, err
+		}, "SELECT name, body, at FROM fado.reports WHERE name ^@ $1 ORDER BY name", prefix)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// DeleteReport implements state.Reports.
+func (s *Store) DeleteReport(ctx context.Context, name string) error {
+	return s.read(ctx, "removing report "+name, func(ctx context.Context, q querier) error {
+		_, err := q.Exec(ctx, "DELETE FROM fado.reports WHERE name = $1", name)
+		return err
+	})
+}

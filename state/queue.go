@@ -1,0 +1,130 @@
+package state
+
+import (
+	"context"
+	"time"
+)
+
+// Hold says why a pending object is not worked on.
+type Hold string
+
+// The holds. A held row stays an exception to freshness.
+const (
+	HoldNone     Hold = ""
+	HoldConflict Hold = "conflict" // the object there is not FaDO's; people decide
+	HoldDeletes  Hold = "deletes"  // the delete-storm breaker tripped
+)
+
+// Pending is one object known to differ in one cluster: work to do, and an
+// exception to freshness for as long as the row exists. It says where to look,
+// never what is true: the worker asks the storages.
+type Pending struct {
+	Bucket, Key, Cluster string
+	// Gen is raised by every AddPending of the row; work finished for an older Gen
+	// does not remove the row. No Gen is given twice, so a row that went and came
+	// again is not taken for the one before.
+	Gen int64
+	// Size in bytes as far as known, for the backlog figures.
+	Size int64
+	// Since is when the row first came up.
+	Since time.Time
+	// Attempts that failed, and when the next is due; zero: since Since.
+	Attempts    int
+	NextAttempt time.Time
+	Error       string
+	Hold        Hold
+	// Foreign says that the object there was once found to be somebody else's: it is
+	// stored with the hold, and outlives it (AddPending keeps it), so that a change at
+	// the primary never makes a foreign object look like FaDO's.
+	Foreign bool
+	// Damaged says that the bytes there were found not to be those that the storage
+	// acknowledged: the object is to be written again even where it looks equal. Once set
+	// it stays for as long as the row does.
+	Damaged bool
+	// Counted says that a pass over the bucket found the object and counted it, so that
+	// copying it does not change the size of the copy. A row that exists stays uncounted
+	// when a counted one is added, and becomes uncounted when an uncounted one is.
+	Counted bool
+	// Background rows (from a scan) are claimed after live ones.
+	Background bool
+	// ClaimedBy holds the node working on it until ClaimUntil; "" when free.
+	ClaimedBy  string
+	ClaimUntil time.Time
+}
+
+// PendingKey names a row at a generation.
+type PendingKey struct {
+	Bucket, Key, Cluster string
+	Gen                  int64
+}
+
+// PendingFilter narrows ListPending and CountPending; zero fields match all.
+type PendingFilter struct {
+	Bucket, Cluster string
+	Hold            *Hold
+	// Failed rows only: those with at least one failed attempt and no hold.
+	Failed bool
+}
+
+// Backlog sums pending rows.
+type Backlog struct {
+	Bucket, Cluster string
+	Objects, Bytes  int64
+	Oldest          time.Time
+	// Held and Conflicts of the objects, by reason.
+	HeldDeletes, Conflicts int64
+	// Failing counts rows with failed attempts and no hold; LastError is one of theirs.
+	Failing   int64
+	LastError string
+}
+
+// Queue keeps the pending objects: work that instances claim from each other.
+type Queue interface {
+	// AddPending adds rows or raises the Gen of those that exist. A row that exists
+	// takes the hold, attempts, next attempt and error given (normally none, which
+	// clears its hold and makes it due) and loses its claim; Since, a larger Size,
+	// Foreign and Damaged are kept, a row that is live stays live, and one that is not
+	// counted stays so. A zero Since is now. Gen and the claim given are ignored. The
+	// rows' Gens are returned in order. All or none.
+	AddPending(ctx context.Context, rows ...Pending) ([]int64, error)
+	// ClaimPending claims up to max rows that are due, free (or whose claim ran out)
+	// and not held, for a node, until now+lease: live rows before background ones,
+	// then the longest due first. Concurrent claims never overlap.
+	ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]Pending, error)
+	// ClaimPendingIn is ClaimPending for the rows of one cluster, so that the backlog of
+	// a slow storage does not stand before the others'.
+	ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time) ([]Pending, error)
+	// NextDue says for each cluster that has rows which are not held when the first of
+	// them may be claimed: when it is due, or when the claim on it runs out. A cluster
+	// that is missing, or whose moment has not come, has nothing to claim. It costs a few
+	// lookups per cluster, however many rows there are.
+	NextDue(ctx context.Context) (map[string]time.Time, error)
+	// ExtendClaims prolongs the claims a node still has on rows; it returns those it
+	// has not: the row changed or went, or the claim ran out and was taken. One that
+	// ran out and was not taken may be prolonged or lost.
+	ExtendClaims(ctx context.Context, node string, until time.Time, rows ...PendingKey) (lost []PendingKey, err error)
+	// FinishPending removes rows whose Gen is still the one given; it reports per
+	// row whether it was removed (or had gone already). A row whose Gen moved on
+	// stays, free to be claimed since its Gen moved on; a claim taken since stands.
+	FinishPending(ctx context.Context, rows ...PendingKey) ([]bool, error)
+	// FailPending notes failed attempts or holds: for each row whose Gen still
+	// matches, Attempts, NextAttempt, Error, Hold and Foreign are stored and the claim
+	// is released.
+	FailPending(ctx context.Context, rows ...Pending) error
+	// ReleaseClaims frees every claim of a node (after a restart).
+	ReleaseClaims(ctx context.Context, node string) error
+	// RetryPending makes failed rows (see PendingFilter) that match due now, unless
+	// they are due already; it returns how many match.
+	RetryPending(ctx context.Context, f PendingFilter, now time.Time) (int, error)
+	// Unhold clears the hold of held rows that match and makes them due now; it
+	// returns how many.
+	Unhold(ctx context.Context, f PendingFilter, now time.Time) (int, error)
+	// ListPending reads matching rows ordered by bucket, key, cluster, after a row,
+	// at most limit (0: all).
+	ListPending(ctx context.Context, f PendingFilter, after PendingKey, limit int) ([]Pending, error)
+	// EachPending streams every row, in no particular order.
+	EachPending(ctx context.Context, f func(Pending) error) error
+	// Backlogs sums pending rows per bucket and cluster, sorted by them; bucket ""
+	// means all buckets. Pairs without rows are left out.
+	Backlogs(ctx context.Context, bucket string) ([]Backlog, error)
+}

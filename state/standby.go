@@ -1,0 +1,194 @@
+package state
+
+import (
+	"context"
+	"time"
+)
+
+// NewStandby returns a Store that stands in for one of a kind that is out of reach: the
+// catalogue, the copies, the pending and the pulled rows are read from a mirror. Whatever
+// would change something, takes a lock, or is not mirrored is refused with the error that
+// refuse returns. Closing it leaves the mirror open.
+func NewStandby(kind string, mirror Store, refuse func() error) Store {
+	return &standby{
+		ChangeLog:        mirror,
+		catalogueStandby: catalogueStandby{mirror, refuse},
+		queueStandby:     queueStandby{mirror, refuse},
+		pullsStandby:     pullsStandby{mirror, refuse},
+		uploadsStandby:   uploadsStandby{mirror, refuse},
+		purgesStandby:    purgesStandby{refuse},
+		decisionsStandby: decisionsStandby{refuse},
+		verifyStandby:    verifyStandby{refuse},
+		factsStandby:     factsStandby{refuse},
+		kind:             kind, refuse: refuse,
+	}
+}
+
+// standby is made of its roles, so that each says in one place what it refuses.
+type standby struct {
+	ChangeLog
+	catalogueStandby
+	queueStandby
+	pullsStandby
+	uploadsStandby
+	purgesStandby
+	decisionsStandby
+	verifyStandby
+	factsStandby
+	kind   string
+	refuse func() error
+}
+
+func (s *standby) Kind() string { return s.kind }
+
+// Seq is not the mirror's: its changes have numbers of their own.
+func (s *standby) Seq(context.Context) (Seq, error) { return 0, s.refuse() }
+
+func (s *standby) TryLock(context.Context, string) (Lock, bool, error) {
+	return nil, false, s.refuse()
+}
+
+func (s *standby) Close() error { return nil }
+
+type catalogueStandby struct {
+	Catalogue
+	refuse func() error
+}
+
+func (s catalogueStandby) Update(context.Context, func(Tx) error) (Seq, error) {
+	return 0, s.refuse()
+}
+func (s catalogueStandby) SaveCopies(context.Context, ...Copy) (int, error) { return 0, s.refuse() }
+
+type queueStandby struct {
+	Queue
+	refuse func() error
+}
+
+func (s queueStandby) AddPending(context.Context, ...Pending) ([]int64, error) {
+	return nil, s.refuse()
+}
+
+func (s queueStandby) ClaimPending(context.Context, string, int, time.Duration, time.Time) ([]Pending, error) {
+	return nil, s.refuse()
+}
+
+func (s queueStandby) ClaimPendingIn(context.Context, string, string, int, time.Duration, time.Time) ([]Pending, error) {
+	return nil, s.refuse()
+}
+
+func (s queueStandby) NextDue(context.Context) (map[string]time.Time, error) { return nil, s.refuse() }
+
+func (s queueStandby) ExtendClaims(context.Context, string, time.Time, ...PendingKey) ([]PendingKey, error) {
+	return nil, s.refuse()
+}
+
+func (s queueStandby) FinishPending(context.Context, ...PendingKey) ([]bool, error) {
+	return nil, s.refuse()
+}
+func (s queueStandby) FailPending(context.Context, ...Pending) error { return s.refuse() }
+func (s queueStandby) ReleaseClaims(context.Context, string) error   { return s.refuse() }
+
+func (s queueStandby) RetryPending(context.Context, PendingFilter, time.Time) (int, error) {
+	return 0, s.refuse()
+}
+
+func (s queueStandby) Unhold(context.Context, PendingFilter, time.Time) (int, error) {
+	return 0, s.refuse()
+}
+
+type pullsStandby struct {
+	Pulls
+	refuse func() error
+}
+
+func (s pullsStandby) PutPulled(context.Context, ...Pulled) error       { return s.refuse() }
+func (s pullsStandby) TouchPulled(context.Context, ...Pulled) error     { return s.refuse() }
+func (s pullsStandby) DeletePulled(context.Context, ...PulledKey) error { return s.refuse() }
+
+type uploadsStandby struct {
+	Uploads
+	refuse func() error
+}
+
+func (s uploadsStandby) PutUpload(context.Context, Upload) error { return s.refuse() }
+func (s uploadsStandby) DeleteUpload(context.Context, string, string, string) error {
+	return s.refuse()
+}
+
+type purgesStandby struct{ refuse func() error }
+
+func (s purgesStandby) AddPurge(context.Context, Purge) (int64, error)          { return 0, s.refuse() }
+func (s purgesStandby) Purges(context.Context) ([]Purge, error)                 { return nil, s.refuse() }
+func (s purgesStandby) PutPurgeKeys(context.Context, string, ...PurgeKey) error { return s.refuse() }
+
+func (s purgesStandby) PurgeKeys(context.Context, string, PurgeKey, int) ([]PurgeKey, error) {
+	return nil, s.refuse()
+}
+
+func (s purgesStandby) GetPurgeKey(context.Context, string, string, string) (PurgeKey, error) {
+	return PurgeKey{}, s.refuse()
+}
+
+func (s purgesStandby) FinishPurgeTarget(context.Context, string, int64, string) error {
+	return s.refuse()
+}
+
+func (s purgesStandby) FinishPurge(context.Context, string, int64) (bool, error) {
+	return false, s.refuse()
+}
+
+type decisionsStandby struct{ refuse func() error }
+
+func (s decisionsStandby) AddResolution(context.Context, Resolution) (int64, error) {
+	return 0, s.refuse()
+}
+func (s decisionsStandby) Resolutions(context.Context) ([]Resolution, error) { return nil, s.refuse() }
+func (s decisionsStandby) SaveResolution(context.Context, Resolution) (bool, error) {
+	return false, s.refuse()
+}
+func (s decisionsStandby) DeleteResolution(context.Context, int64) error { return s.refuse() }
+
+func (s decisionsStandby) AllowDeletes(context.Context, time.Time, ...DeleteAllowance) error {
+	return s.refuse()
+}
+
+func (s decisionsStandby) TakeDeletes(context.Context, time.Time, DeleteAllowance) (int64, error) {
+	return 0, s.refuse()
+}
+
+func (s decisionsStandby) DeleteAllowances(context.Context, string) ([]DeleteAllowance, error) {
+	return nil, s.refuse()
+}
+func (s decisionsStandby) Paused(context.Context) (bool, error)  { return false, s.refuse() }
+func (s decisionsStandby) SetPaused(context.Context, bool) error { return s.refuse() }
+
+type verifyStandby struct{ refuse func() error }
+
+func (s verifyStandby) UpdateVerification(context.Context, string, func(*Verification) error) (Verification, error) {
+	return Verification{}, s.refuse()
+}
+
+func (s verifyStandby) GetVerification(context.Context, string) (Verification, error) {
+	return Verification{}, s.refuse()
+}
+
+func (s verifyStandby) ListVerifications(context.Context, VerificationFilter, string, int) ([]Verification, error) {
+	return nil, s.refuse()
+}
+
+func (s verifyStandby) PutMismatches(context.Context, string, ...Mismatch) error { return s.refuse() }
+
+func (s verifyStandby) ListMismatches(context.Context, string, MismatchFilter, Mismatch, int) ([]Mismatch, error) {
+	return nil, s.refuse()
+}
+func (s verifyStandby) GetScrub(context.Context) (Scrub, error) { return Scrub{}, s.refuse() }
+func (s verifyStandby) SaveScrub(context.Context, Scrub) error  { return s.refuse() }
+
+type factsStandby struct{ refuse func() error }
+
+func (s factsStandby) GetMeta(context.Context, string) (string, error)       { return "", s.refuse() }
+func (s factsStandby) PutMeta(context.Context, string, string) error         { return s.refuse() }
+func (s factsStandby) PutReport(context.Context, string, string) error       { return s.refuse() }
+func (s factsStandby) DeleteReport(context.Context, string) error            { return s.refuse() }
+func (s factsStandby) ListReports(context.Context, string) ([]Report, error) { return nil, s.refuse() }
