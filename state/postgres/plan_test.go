@@ -40,7 +40,11 @@ func fill(t testing.TB, s *Store, rows int) {
 		fmt.Sprintf("SELECT setval('fado.pending_gen', %d)", rows+1),
 	)
 	statements = append(statements, indexes...)
-	for _, sql := range append(statements, "VACUUM ANALYZE fado.pending", "ANALYZE fado.object_changes") {
+	statements = append(statements,
+		fmt.Sprintf(`INSERT INTO fado.purge_keys SELECT 'b', 'c' || n %% 7, convert_to('k' || n, 'UTF8'), '' FROM generate_series(1, %d) n`, rows/4),
+		fmt.Sprintf(`INSERT INTO fado.mismatches SELECT 'b' || n %% 9, convert_to('k' || n, 'UTF8'), 'c1', '', 'repaired' FROM generate_series(1, %d) n`, rows/4),
+		fmt.Sprintf(`INSERT INTO fado.verifications SELECT 'b' || n, '', false, 'done', false, '', 0, 0, 0, 0, 0, 0, 0, 0, 0, '[]', '', '', 0, 0, '' FROM generate_series(1, %d) n`, rows/4))
+	for _, sql := range append(statements, "VACUUM ANALYZE fado.pending", "ANALYZE fado.object_changes", "ANALYZE fado.purge_keys", "ANALYZE fado.mismatches", "ANALYZE fado.verifications") {
 		conn, err := s.pool.Acquire(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +61,7 @@ func fill(t testing.TB, s *Store, rows int) {
 	}
 }
 
-var seqScan = regexp.MustCompile(`Seq Scan on (pending|object_changes|resources|copies|pulled|uploads)\b`)
+var seqScan = regexp.MustCompile(`Seq Scan on (pending|object_changes|resources|copies|pulled|uploads|purge_keys|mismatches|verifications)\b`)
 
 // TestPlans explains what runs for every object: nothing may walk a table that grows. The
 // planner is left to choose, by the statistics of a table that has been filled.
@@ -70,20 +74,28 @@ func TestPlans(t *testing.T) {
 		sql  string
 		args []any
 	}{
-		"claim":           {claimAny, []any{"n", now, now, 64}},
-		"claim nothing":   {claimAny, []any{"n", now, 0, 64}},
-		"claim in":        {claimIn, []any{"n", now, now, 64, "c3"}},
-		"free expired":    {freeExpired, []any{now}},
-		"extend":          {lockRows + "UPDATE fado.pending p SET claim_until = $5 FROM named WHERE p.id = named.id AND p.claimed_by = $6", append(one[:4:4], now, "n")},
-		"finish":          {lockRows + "DELETE FROM fado.pending p USING named WHERE p.id = named.id", one},
-		"release":         {"UPDATE fado.pending SET claimed_by = '' WHERE claimed_by <> '' AND claimed_by = $1", []any{"n"}},
-		"object changes":  {"SELECT * FROM fado.object_changes WHERE seq > $1 ORDER BY seq LIMIT $2", []any{9_000, 100}},
-		"last object":     {lastObject, nil},
-		"page of pending": {"SELECT " + pendingColumns + " FROM fado.pending p WHERE id > $1 ORDER BY id LIMIT $2", []any{20_000, stored.PageRows}},
-		"list":            {"SELECT " + pendingColumns + " FROM fado.pending p WHERE (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"b3", blob("x"), "", 100}},
-		"list failed":     {"SELECT " + pendingColumns + " FROM fado.pending p WHERE attempts > 0 AND hold = '' AND (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"", blob(""), "", 100}},
-		"oldest":          {"SELECT min(since) FROM fado.pending p WHERE p.bucket = $1 AND p.cluster = $2", []any{"b7", "c1"}},
-		"delete range":    {"DELETE FROM fado.pending WHERE bucket = $1 AND key >= $2 AND key < $3 AND cluster = $4", []any{"b1", blob("a"), blob("b"), "c1"}},
+		"claim":               {claimAny, []any{"n", now, now, 64}},
+		"claim nothing":       {claimAny, []any{"n", now, 0, 64}},
+		"claim in":            {claimIn, []any{"n", now, now, 64, "c3"}},
+		"free expired":        {freeExpired, []any{now}},
+		"extend":              {lockRows + "UPDATE fado.pending p SET claim_until = $5 FROM named WHERE p.id = named.id AND p.claimed_by = $6", append(one[:4:4], now, "n")},
+		"finish":              {lockRows + "DELETE FROM fado.pending p USING named WHERE p.id = named.id", one},
+		"release":             {"UPDATE fado.pending SET claimed_by = '' WHERE claimed_by <> '' AND claimed_by = $1", []any{"n"}},
+		"object changes":      {"SELECT * FROM fado.object_changes WHERE seq > $1 ORDER BY seq LIMIT $2", []any{9_000, 100}},
+		"last object":         {lastObject, nil},
+		"page of pending":     {"SELECT " + pendingColumns + " FROM fado.pending p WHERE id > $1 ORDER BY id LIMIT $2", []any{20_000, stored.PageRows}},
+		"list":                {"SELECT " + pendingColumns + " FROM fado.pending p WHERE (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"b3", blob("x"), "", 100}},
+		"list failed":         {"SELECT " + pendingColumns + " FROM fado.pending p WHERE attempts > 0 AND hold = '' AND (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"", blob(""), "", 100}},
+		"oldest":              {"SELECT min(since) FROM fado.pending p WHERE p.bucket = $1 AND p.cluster = $2", []any{"b7", "c1"}},
+		"next due":            {nextDue, nil},
+		"keys of a purge":     {"SELECT cluster, key, etag FROM fado.purge_keys WHERE bucket = $1 AND (cluster, key) > ($2, $3) ORDER BY cluster, key LIMIT $4", []any{"b", "c1", blob("k"), 100}},
+		"key of a purge":      {"SELECT etag FROM fado.purge_keys WHERE bucket = $1 AND cluster = $2 AND key = $3", []any{"b", "c1", blob("k")}},
+		"purge's conflicts":   {purgeKeyRows, []any{"b1"}},
+		"verification":        {takeVerification, []any{"b1"}},
+		"under way":           {"SELECT bucket FROM fado.verifications WHERE bucket > $1 AND under_way ORDER BY bucket LIMIT $2", []any{"b1", 100}},
+		"repairing":           {"SELECT key FROM fado.mismatches WHERE bucket = $1 AND state = $2 AND (key, cluster) > ($3, $4) ORDER BY key, cluster LIMIT $5", []any{"b", "repairing", blob("k"), "c1", 100}},
+		"bucket without rows": {"DELETE FROM fado.mismatches WHERE bucket = ANY ($1)", []any{[]string{"b1"}}},
+		"delete range":        {"DELETE FROM fado.pending WHERE bucket = $1 AND key >= $2 AND key < $3 AND cluster = $4", []any{"b1", blob("a"), blob("b"), "c1"}},
 	} {
 		tx, err := s.pool.Begin(ctx)
 		if err != nil {

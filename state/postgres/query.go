@@ -3,13 +3,14 @@ package postgres
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fado-project/fado/state/internal/stored"
 )
 
 // attempts at what may be tried again.
@@ -27,14 +28,8 @@ func (b *blob) ScanBytes(v []byte) error {
 	return nil
 }
 
-// text makes a message fit for a text column, which holds neither NUL nor what is not
-// UTF-8. Only messages are treated so: nothing depends on them.
-func text(s string) string {
-	if !strings.ContainsRune(s, 0) {
-		return strings.ToValidUTF8(s, "\ufffd")
-	}
-	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\ufffd"), "\ufffd")
-}
+// text makes a message fit for a text column.
+func text(s string) string { return stored.Plain(s) }
 
 // querier is what reads: a connection of the pool, or a transaction.
 type querier interface {

@@ -11,7 +11,7 @@ import (
 // nextDue looks up the first row that may be claimed, of each cluster and class, and the
 // claim that runs out first. SQLite does not skip from one cluster to the next by itself.
 const nextDue = `WITH RECURSIVE at (cluster) AS (
-		SELECT (SELECT cluster FROM pending INDEXED BY pending_queue_cluster WHERE hold = '' AND claimed_by = '' ORDER BY cluster LIMIT 1)
+		SELECT (SELECT cluster FROM pending INDEXED BY pending_queue_cluster WHERE hold = '' AND claimed_by = '' AND cluster >= '' ORDER BY cluster LIMIT 1)
 		UNION ALL
 		SELECT (SELECT cluster FROM pending INDEXED BY pending_queue_cluster WHERE hold = '' AND claimed_by = '' AND cluster > at.cluster ORDER BY cluster LIMIT 1)
 		FROM at WHERE at.cluster IS NOT NULL)

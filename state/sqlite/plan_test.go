@@ -19,6 +19,8 @@ var allowedScans = regexp.MustCompile(`^SCAN (` + strings.Join([]string{
 	`pending USING (COVERING )?INDEX pending_(claims|failing|failing_copy|held)`,
 	`pulled USING INDEX pulled_used`, // in the order wanted, up to the limit
 	`pulled_sums`,                    // one row per cluster
+	`copy_sums`, `engine`, `at`,      // few per cluster, one row, one per cluster
+	`p`, `resolutions`, `delete_allowances`, // what people asked for, all of it
 	`CONSTANT ROW`,
 }, "|") + `)$`)
 
@@ -59,7 +61,7 @@ func TestQueryPlans(t *testing.T) {
 
 func plan(t *testing.T, s *Store, text string) (steps []string) {
 	t.Helper()
-	rows, err := s.w.conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+text, make([]any, 20)...)
+	rows, err := s.w.conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+text, make([]any, 24)...)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -112,6 +114,7 @@ func useEverything(t *testing.T, s *Store) {
 	check(s.PutMeta(ctx, "k", "v"))
 	useQueue(t, s, check)
 	usePulled(t, s, check)
+	useIntents(t, s, check)
 	useReads(t, s, check)
 }
 
@@ -166,6 +169,59 @@ func usePulled(t *testing.T, s *Store, check func(error)) {
 	check(s.DeleteUpload(ctx, "b", "k", "c1"))
 }
 
+func useIntents(t *testing.T, s *Store, check func(error)) {
+	t.Helper()
+	id, err := s.AddPurge(ctx, state.Purge{Bucket: "b", Targets: []state.PurgeTarget{{Cluster: "c1"}}})
+	check(err)
+	check(s.PutPurgeKeys(ctx, "b", state.PurgeKey{Cluster: "c1", Key: "k"}))
+	_, err = s.Purges(ctx)
+	check(err)
+	_, err = s.PurgeKeys(ctx, "b", state.PurgeKey{}, 1)
+	check(err)
+	_, err = s.GetPurgeKey(ctx, "b", "c1", "k")
+	check(err)
+	check(s.FinishPurgeTarget(ctx, "b", id, "c1"))
+	_, err = s.FinishPurge(ctx, "b", id)
+	check(err)
+	r := state.Resolution{Bucket: "b"}
+	r.ID, err = s.AddResolution(ctx, r)
+	check(err)
+	_, err = s.SaveResolution(ctx, r)
+	check(err)
+	_, err = s.Resolutions(ctx)
+	check(err)
+	check(s.DeleteResolution(ctx, r.ID))
+	a := state.DeleteAllowance{Bucket: "b", Cluster: "c1", Left: 1, Until: time.Now().Add(time.Hour)}
+	check(s.AllowDeletes(ctx, time.Now(), a))
+	_, err = s.TakeDeletes(ctx, time.Now(), a)
+	check(err)
+	for _, bucket := range []string{"", "b"} {
+		_, err = s.DeleteAllowances(ctx, bucket)
+		check(err)
+	}
+	_, err = s.UpdateVerification(ctx, "b", func(v *state.Verification) error { v.Started = time.Now(); return nil })
+	check(err)
+	check(s.PutMismatches(ctx, "b", state.Mismatch{Key: "k", Cluster: "c1"}))
+	for _, f := range []state.VerificationFilter{{}, {UnderWay: true}, {Damaged: true}, {UnderWay: true, Node: "n"}, {Damaged: true, UnderWay: true}} {
+		_, err = s.ListVerifications(ctx, f, "a", 1)
+		check(err)
+	}
+	for _, f := range []state.MismatchFilter{{}, {State: "x"}} {
+		_, err = s.ListMismatches(ctx, "b", f, state.Mismatch{Key: "a"}, 1)
+		check(err)
+	}
+	check(s.SetPaused(ctx, false))
+	_, err = s.Paused(ctx)
+	check(err)
+	check(s.SaveScrub(ctx, state.Scrub{}))
+	_, err = s.GetScrub(ctx)
+	check(err)
+	check(s.PutReport(ctx, "r", ""))
+	_, err = s.ListReports(ctx, "r")
+	check(err)
+	check(s.DeleteReport(ctx, "r"))
+}
+
 func filters() (all []state.PendingFilter) {
 	none, conflict := state.HoldNone, state.HoldConflict
 	for _, bucket := range []string{"", "b"} {
@@ -190,6 +246,10 @@ func useReads(t *testing.T, s *Store, check func(error)) {
 	check(err)
 	check(s.EachCopy(ctx, func(state.Copy) error { return nil }))
 	check(s.EachPending(ctx, func(state.Pending) error { return nil }))
+	_, err = s.CopySums(ctx)
+	check(err)
+	_, err = s.NextDue(ctx)
+	check(err)
 	for _, bucket := range []string{"", "b"} {
 		_, err = s.Backlogs(ctx, bucket)
 		check(err)

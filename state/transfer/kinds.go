@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,6 +40,23 @@ var kinds = []kind{
 	resources(catalog.KindCluster, "clusters"),
 	resources(catalog.KindPolicy, "policies"),
 	resources(catalog.KindBucket, "buckets"),
+	// Before the pending rows, of which a purge that is added takes keys.
+	kindOf("purges", listed(state.Movable.Purges),
+		each(func(to state.Movable, ctx context.Context, p state.Purge) error {
+			_, err := to.AddPurge(ctx, p)
+			return err
+		}), func(p state.Purge) any {
+			p.ID = 0
+			return p
+		}),
+	kindOf("keys of purges", eachPurgeKey,
+		grouped(func(r purgeKey) string { return r.Bucket }, func(to state.Movable, ctx context.Context, bucket string, rows []purgeKey) error {
+			keys := make([]state.PurgeKey, len(rows))
+			for i, r := range rows {
+				keys[i] = r.PurgeKey
+			}
+			return to.PutPurgeKeys(ctx, bucket, keys...)
+		}), func(r purgeKey) any { return r }),
 	kindOf("copies", state.Movable.EachCopy, inTx(state.Tx.PutCopy), func(c state.Copy) any {
 		utc(&c.VerifiedAt, &c.OwnedUntil, &c.DrainSince)
 		c.Error = message(c.Error)
@@ -65,6 +83,47 @@ var kinds = []kind{
 		utc(&u.Started)
 		return u
 	}),
+	kindOf("decisions about conflicts", listed(state.Movable.Resolutions),
+		each(func(to state.Movable, ctx context.Context, r state.Resolution) error {
+			_, err := to.AddResolution(ctx, r)
+			return err
+		}), func(r state.Resolution) any {
+			r.ID = 0
+			return r
+		}),
+	kindOf("allowed deletes",
+		listed(func(s state.Movable, ctx context.Context) ([]state.DeleteAllowance, error) {
+			return s.DeleteAllowances(ctx, "")
+		}),
+		func(ctx context.Context, to state.Movable, rows []state.DeleteAllowance) error {
+			return to.AllowDeletes(ctx, time.Time{}, rows...)
+		}, func(a state.DeleteAllowance) any { return a }),
+	kindOf("verifications", eachVerification,
+		each(func(to state.Movable, ctx context.Context, v state.Verification) error {
+			_, err := to.UpdateVerification(ctx, v.Bucket, func(row *state.Verification) error {
+				*row = v
+				return nil
+			})
+			return err
+		}), func(v state.Verification) any {
+			v.Error, v.Damage = message(v.Error), message(v.Damage)
+			return v
+		}),
+	kindOf("mismatches found", eachMismatch,
+		grouped(func(r mismatch) string { return r.Bucket }, func(to state.Movable, ctx context.Context, bucket string, rows []mismatch) error {
+			found := make([]state.Mismatch, len(rows))
+			for i, r := range rows {
+				found[i] = r.Mismatch
+			}
+			return to.PutMismatches(ctx, bucket, found...)
+		}), func(r mismatch) any {
+			r.Reason = message(r.Reason)
+			return r
+		}),
+	kindOf("switches", eachSwitch,
+		each(func(to state.Movable, ctx context.Context, r switches) error {
+			return errors.Join(to.SetPaused(ctx, r.Paused), to.SaveScrub(ctx, r.Scrub))
+		}), func(r switches) any { return r }),
 	kindOf("settings", eachMeta,
 		each(func(to state.Movable, ctx context.Context, m metaValue) error { return to.PutMeta(ctx, m.Key, m.Value) }),
 		func(m metaValue) any { return m }),

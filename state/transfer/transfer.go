@@ -1,6 +1,7 @@
 // Package transfer takes what one store holds to another, of the same engine or not:
 // resources, copies, pending objects with their holds and attempts, objects copied on
-// demand, uploads under way, and meta values.
+// demand, uploads under way, what operators asked for, and meta values. Reports, which
+// instances make again, stay behind.
 //
 // It promises:
 //

@@ -95,6 +95,7 @@ type content struct {
 	Pending   []state.Pending
 	Pulled    []state.Pulled
 	Uploads   []state.Upload
+	Intents   [6]any
 	Meta      [][2]string
 	Backlogs  []state.Backlog
 	Referrers map[string][]state.Ref
@@ -136,12 +137,45 @@ func contentOf(t rapid.TB, s state.Movable) content {
 		return strings.Compare(a.Bucket+a.Key+a.Cluster, b.Bucket+b.Key+b.Cluster)
 	})
 	ok(t, s.EachMeta(ctx, func(k, v string) error { c.Meta = append(c.Meta, [2]string{k, v}); return nil }))
+	c.Intents = intentsOf(t, s)
 	c.Backlogs, err = s.Backlogs(ctx, "")
 	ok(t, err)
 	for i := range c.Backlogs {
 		c.Backlogs[i].LastError = "" // any one of several
 	}
 	return c
+}
+
+// intentsOf reads what people asked for.
+func intentsOf(t rapid.TB, s state.Movable) [6]any {
+	t.Helper()
+	purges, err := s.Purges(ctx)
+	ok(t, err)
+	keys := map[string][]state.PurgeKey{}
+	for i, p := range purges {
+		purges[i].ID = 0
+		keys[p.Bucket], err = s.PurgeKeys(ctx, p.Bucket, state.PurgeKey{}, 0)
+		ok(t, err)
+	}
+	resolutions, err := s.Resolutions(ctx)
+	ok(t, err)
+	for i := range resolutions {
+		resolutions[i].ID = 0
+	}
+	allowances, err := s.DeleteAllowances(ctx, "")
+	ok(t, err)
+	verifications, err := s.ListVerifications(ctx, state.VerificationFilter{}, "", 0)
+	ok(t, err)
+	mismatches := map[string][]state.Mismatch{}
+	for _, v := range verifications {
+		mismatches[v.Bucket], err = s.ListMismatches(ctx, v.Bucket, state.MismatchFilter{}, state.Mismatch{}, 0)
+		ok(t, err)
+	}
+	paused, err := s.Paused(ctx)
+	ok(t, err)
+	scrub, err := s.GetScrub(ctx)
+	ok(t, err)
+	return [6]any{purges, keys, resolutions, allowances, []any{verifications, mismatches}, []any{paused, scrub}}
 }
 
 func sameContent(t rapid.TB, got, want content) {
@@ -200,9 +234,44 @@ func fill(t *rapid.T, s state.Movable) {
 			Bucket: name.Draw(t, "bucket"), Key: text.Draw(t, "key"), Cluster: name.Draw(t, "cluster"), Token: text.Draw(t, "token"), Started: moment.Draw(t, "started"),
 		}))
 	}
+	fillIntents(t, s)
 	for range rapid.IntRange(0, 2).Draw(t, "meta values") {
 		ok(t, s.PutMeta(ctx, name.Draw(t, "key"), text.Draw(t, "value")))
 	}
+}
+
+// fillIntents puts what people may have asked for into a store.
+func fillIntents(t *rapid.T, s state.Movable) {
+	for range rapid.IntRange(0, 3).Draw(t, "purges") {
+		bucket := name.Draw(t, "bucket")
+		_, err := s.AddPurge(ctx, state.Purge{Bucket: bucket, Mode: state.PurgeAll, Primary: "a", Since: moment.Draw(t, "since"), Targets: []state.PurgeTarget{
+			{Cluster: "a", Primary: true, OwnedUntil: moment.Draw(t, "owned")}, {Cluster: "b", Verified: true, PulledOnly: rapid.Bool().Draw(t, "pulled")},
+		}})
+		ok(t, err)
+		ok(t, s.PutPurgeKeys(ctx, bucket, state.PurgeKey{Cluster: "b", Key: text.Draw(t, "key"), ETag: text.Draw(t, "etag")}))
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "resolutions") {
+		_, err := s.AddResolution(ctx, state.Resolution{
+			Bucket: name.Draw(t, "bucket"), Key: text.Draw(t, "key"), Winner: "newest", Discard: true, Asked: moment.Draw(t, "asked"), After: text.Draw(t, "after"), Resolved: 3, Refused: 1,
+		})
+		ok(t, err)
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "allowances") {
+		ok(t, s.AllowDeletes(ctx, time.UnixMilli(1), state.DeleteAllowance{
+			Bucket: name.Draw(t, "bucket"), Prefix: text.Draw(t, "prefix"), Cluster: "a", Left: amounts.Draw(t, "left"), Until: moment.Draw(t, "until"),
+		}))
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "verifications") {
+		bucket := name.Draw(t, "bucket")
+		_, err := s.UpdateVerification(ctx, bucket, func(v *state.Verification) error {
+			*v = state.Verification{Bucket: bucket, Node: "n", UnderWay: true, State: "running", Started: time.UnixMilli(5), Total: 9, Done: []string{"x"}, Cursor: "k", Damage: "d"}
+			return nil
+		})
+		ok(t, err)
+		ok(t, s.PutMismatches(ctx, bucket, state.Mismatch{Key: text.Draw(t, "key"), Cluster: name.Draw(t, "cluster"), Reason: text.Draw(t, "reason"), State: "repairing"}))
+	}
+	ok(t, s.SetPaused(ctx, rapid.Bool().Draw(t, "paused")))
+	ok(t, s.SaveScrub(ctx, state.Scrub{Last: moment.Draw(t, "last"), Running: rapid.Bool().Draw(t, "running"), After: name.Draw(t, "after")}))
 }
 
 var genCopy = rapid.Custom(func(t *rapid.T) state.Copy {
@@ -227,6 +296,7 @@ var genPending = rapid.Custom(func(t *rapid.T) state.Pending {
 		NextAttempt: moment.Draw(t, "next"), Error: text.Draw(t, "error"),
 		Hold:    rapid.SampledFrom([]state.Hold{state.HoldNone, state.HoldConflict, state.HoldDeletes}).Draw(t, "hold"),
 		Foreign: rapid.Bool().Draw(t, "foreign"), Background: rapid.Bool().Draw(t, "background"),
+		Damaged: rapid.Bool().Draw(t, "damaged"), Counted: rapid.Bool().Draw(t, "counted"),
 	}
 })
 

@@ -182,7 +182,7 @@ func (c *converter) purges(all map[string]formerPurge) error {
 			}
 			for key, etag := range etags {
 				if err := c.exec("INSERT INTO purge_keys (bucket, cluster, key, etag) VALUES ($1, $2, $3, $4) ON CONFLICT (bucket, cluster, key) DO NOTHING",
-					bucket, t.Cluster, c.d.Key(key), etag); err != nil {
+					bucket, t.Cluster, c.d.Key(key), Plain(etag)); err != nil {
 					return err
 				}
 			}
@@ -206,13 +206,13 @@ func (c *converter) verification(bucket string, v formerVerification) error {
 	if err := c.exec(`INSERT INTO verifications (bucket, node, under_way, state, deep, error, started, finished, objects, bytes, total, total_bytes,
 			mismatches, repaired, unrepairable, done, step, cursor, step_objects, step_bytes, damage)
 		VALUES ($1, '', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, '')`,
-		bucket, false, s.State, s.Deep, s.Error, millis(s.Started), millis(s.Finished), s.Objects, s.Bytes, s.Total, s.TotalBytes,
+		bucket, false, s.State, s.Deep, Plain(s.Error), millis(s.Started), millis(s.Finished), s.Objects, s.Bytes, s.Total, s.TotalBytes,
 		s.Mismatches, s.Repaired, s.Unrepairable, done, c.d.Key(v.Step), c.d.Key(v.Cursor), v.At.Objects, v.At.Bytes); err != nil {
 		return err
 	}
 	mismatch := func(key, cluster, reason, state string) error {
 		return c.exec(`INSERT INTO mismatches (bucket, key, cluster, reason, state) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (bucket, key, cluster) DO NOTHING`, bucket, c.d.Key(key), cluster, reason, state)
+			ON CONFLICT (bucket, key, cluster) DO NOTHING`, bucket, c.d.Key(key), cluster, Plain(reason), state)
 	}
 	for _, m := range s.Keys {
 		if err := mismatch(m.Key, m.Cluster, m.Reason, m.State); err != nil {
@@ -234,7 +234,7 @@ func (c *converter) node(node string, n formerNode) error {
 		}
 	}
 	for bucket, why := range n.Damaged {
-		if err := c.exec("UPDATE verifications SET damage = $1 WHERE bucket = $2", why, bucket); err != nil {
+		if err := c.exec("UPDATE verifications SET damage = $1 WHERE bucket = $2", Plain(why), bucket); err != nil {
 			return err
 		}
 	}

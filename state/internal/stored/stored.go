@@ -67,6 +67,12 @@ func SortCopySums(all []state.CopySum) {
 	})
 }
 
+// Plain makes a message fit for every engine: PostgreSQL's text holds neither NUL nor what
+// is not UTF-8. Only messages are treated so: nothing depends on them.
+func Plain(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\ufffd"), "\ufffd")
+}
+
 // Bits of the stored flags of a copy.
 const (
 	flagPrimary = 1 << iota

@@ -1,5 +1,8 @@
 -- +goose Up
 -- +goose StatementBegin
+-- The first files of version 1 lack it.
+CREATE INDEX IF NOT EXISTS pending_queue_cluster ON pending (cluster, background, due) WHERE hold = '' AND claimed_by = '';
+
 ALTER TABLE pending ADD COLUMN damaged INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE pending ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;
 -- What the columns say now was said by these before.

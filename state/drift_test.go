@@ -1,0 +1,59 @@
+package state_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fado-project/fado/state/internal/stored"
+)
+
+// published are the migrations that databases have applied. They are never edited: what is
+// to change is a new one. A new one is added here with the release that has it.
+var published = map[string]string{
+	"sqlite/migrations/0001_initial.sql":          "ce06543340c63f17",
+	"sqlite/migrations/0002_pulled_uploads.sql":   "4186a08bad020d6a",
+	"sqlite/migrations/0003_intents.sql":          "4532eb7ba9afa631",
+	"postgres/migrations/0001_initial.sql":        "83b71270db008ce5",
+	"postgres/migrations/0002_pulled_uploads.sql": "99bbc696b5e60e1e",
+	"postgres/migrations/0003_intents.sql":        "bab1bf5ecd48c9a7",
+}
+
+// TestVersionsInStep: both engines have the same versions, by the same names, up to the one
+// that this FaDO knows; and what was published stays as it was.
+func TestVersionsInStep(t *testing.T) {
+	names := map[string][]string{}
+	for _, engine := range []string{"sqlite", "postgres"} {
+		files, err := filepath.Glob(filepath.Join(engine, "migrations", "*.sql"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := sha256.Sum256(text)
+			if got := hex.EncodeToString(sum[:8]); published[filepath.ToSlash(f)] != got {
+				t.Errorf("%s has the sum %s, want %q: a published migration is not edited, make a new one", f, got, published[filepath.ToSlash(f)])
+			}
+			names[engine] = append(names[engine], filepath.Base(f))
+		}
+	}
+	if !slices.Equal(names["sqlite"], names["postgres"]) {
+		t.Errorf("SQLite has %q, PostgreSQL %q", names["sqlite"], names["postgres"])
+	}
+	for i, name := range names["sqlite"] {
+		if !strings.HasPrefix(name, fmt.Sprintf("%04d_", i+1)) {
+			t.Errorf("%s: want number %d", name, i+1)
+		}
+	}
+	if want := stored.SchemaVersion - 1; len(names["sqlite"]) != want { // one of them is code
+		t.Errorf("%d files of migrations, want %d", len(names["sqlite"]), want)
+	}
+}
