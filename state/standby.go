@@ -118,8 +118,10 @@ func (s uploadsStandby) DeleteUpload(context.Context, string, string, string) er
 
 type purgesStandby struct{ refuse func() error }
 
-func (s purgesStandby) AddPurge(context.Context, Purge) (int64, error)          { return 0, s.refuse() }
-func (s purgesStandby) Purges(context.Context) ([]Purge, error)                 { return nil, s.refuse() }
+func (s purgesStandby) AddPurge(context.Context, Purge) (int64, error) { return 0, s.refuse() }
+
+func (s purgesStandby) Purges(context.Context) ([]Purge, error) { return nil, s.refuse() }
+
 func (s purgesStandby) PutPurgeKeys(context.Context, string, ...PurgeKey) error { return s.refuse() }
 
 func (s purgesStandby) PurgeKeys(context.Context, string, PurgeKey, int) ([]PurgeKey, error) {
@@ -143,7 +145,9 @@ type decisionsStandby struct{ refuse func() error }
 func (s decisionsStandby) AddResolution(context.Context, Resolution) (int64, error) {
 	return 0, s.refuse()
 }
+
 func (s decisionsStandby) Resolutions(context.Context) ([]Resolution, error) { return nil, s.refuse() }
+
 func (s decisionsStandby) SaveResolution(context.Context, Resolution) (bool, error) {
 	return false, s.refuse()
 }

@@ -39,8 +39,10 @@ func CheckFormer(t *testing.T, s state.Movable) {
 		t.Errorf("the purge has ID %d and time %s", purges[0].ID, purges[0].Since)
 	}
 	want := state.Purge{ID: purges[0].ID, Since: purges[0].Since, Bucket: "p1", Mode: state.PurgeAll, Primary: "c1", Targets: []state.PurgeTarget{
-		{Cluster: "c1", Primary: true, Verified: true, OwnedUntil: at(0)}, {Cluster: "c2", MadeBucket: true},
-		{Cluster: "c3", Verified: true, PulledOnly: true}, {Cluster: "c4", PulledOnly: true},
+		{Cluster: "c1", Primary: true, Verified: true, OwnedUntil: at(0)},
+		{Cluster: "c2", MadeBucket: true},
+		{Cluster: "c3", Verified: true, PulledOnly: true},
+		{Cluster: "c4", PulledOnly: true},
 	}}
 	equal(t, "purge", purges[0], want)
 	equal(t, "its keys", purgeKeys(t, s, "p1"), []state.PurgeKey{
