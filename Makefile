@@ -27,7 +27,7 @@ GOSRC   := $(shell find . -name '*.go' -not -path './.tools/*' 2>/dev/null) go.m
 # The packages whose promises are about concurrency run under the race detector as
 # well. The SQLite driver is machine-translated C and crawls under it, so that what
 # only exercises SQL runs without.
-RACE_PKGS := ./catalog/... ./placement/... ./routing/... ./control/... ./health/... ./lbpolicy/... ./storage/... ./replication/... ./admin/... ./eventhook/... ./caddymodule/...
+RACE_PKGS := ./catalog/... ./placement/... ./routing/... ./state/postgres/... ./control/... ./health/... ./lbpolicy/... ./storage/... ./replication/... ./admin/... ./eventhook/... ./caddymodule/...
 
 export FADO_TOOLS := $(TOOLS)
 

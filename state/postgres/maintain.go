@@ -11,34 +11,57 @@ import (
 )
 
 const (
-	buryEvery = time.Second
 	foldEvery = 10 * time.Second
 	// foldPairs is how many sums one transaction adds up.
 	foldPairs = 1000
 )
 
-// maintain does what has to be done by anybody: it removes instances whose leases have
-// ended, adds up sums, and trims the logs.
+// maintain does what has to be done by anybody: it adds up sums, and trims the logs.
+// (Instances whose leases have ended are removed by whoever polls.)
 func (s *Store) maintain() {
-	bury, fold := time.NewTicker(buryEvery), time.NewTicker(foldEvery)
-	defer bury.Stop()
-	defer fold.Stop()
+	every := time.NewTicker(foldEvery)
+	defer every.Stop()
+	var last untidy
 	for {
-		var err error
 		select {
 		case <-s.done.Done():
 			return
-		case <-bury.C:
-			if !s.frozen.Load() {
-				err = s.read(s.done, "looking for instances that are gone", s.bury)
-			}
-		case <-fold.C:
-			err = s.fold(s.done)
+		case <-every.C:
 		}
-		if err != nil {
-			s.log.Debug("maintenance of the database failed", zap.Error(err))
+		if err := s.tidy(s.done, &last); err != nil && s.done.Err() == nil {
+			s.log.Debug("adding up sums in the database failed; will retry", zap.Error(err))
 		}
 	}
+}
+
+// untidy says whether there is anything to add up, and how far the logs went when they
+// were trimmed last.
+type untidy struct {
+	loose        bool
+	seq, objects int64
+}
+
+// tidy folds unless nothing has changed since the last time.
+func (s *Store) tidy(ctx context.Context, last *untidy) error {
+	var now untidy
+	err := s.read(ctx, "looking for sums to add up", func(ctx context.Context, q querier) error {
+		all, err := collect(ctx, q, func(rows pgx.Rows) (u untidy, err error) { return u, rows.Scan(&u.loose, &u.seq, &u.objects) },
+			`SELECT EXISTS (SELECT FROM fado.backlog WHERE NOT folded) OR EXISTS (SELECT FROM fado.pulled_sums WHERE NOT folded)
+				OR EXISTS (SELECT FROM fado.copy_sums WHERE NOT folded), seq, (`+lastObject+`) FROM fado.counters`)
+		if err == nil && len(all) == 1 {
+			now = all[0]
+		}
+		return err
+	})
+	if err != nil || now == *last && !now.loose {
+		return err
+	}
+	if err := s.fold(ctx); err != nil {
+		return err
+	}
+	now.loose = false
+	*last = now
+	return nil
 }
 
 // fold adds up what transactions left in the sums, and trims the logs. One instance does,

@@ -302,18 +302,18 @@ func queueBurial(b *pgx.Batch, which string, args ...any) {
 	b.Queue("SELECT pg_notify('fado', $1)", noteMembers)
 }
 
-// ended is a lease's end by the database's clock. Who removes the row waits for a renewal
+// leaseEnded is a lease's end by the database's clock. Who removes the row waits for a renewal
 // that is under way, and looks at the time again.
-const ended = "lease_until <= clock_timestamp()"
+const leaseEnded = "lease_until <= clock_timestamp()"
 
 // bury removes members whose leases have ended.
 func (s *Store) bury(ctx context.Context, q querier) error {
-	n, _, err := one[int64](ctx, q, "SELECT count(*) FROM fado.members WHERE "+ended)
+	n, _, err := one[int64](ctx, q, "SELECT count(*) FROM fado.members WHERE "+leaseEnded)
 	if err != nil || n == 0 {
 		return err
 	}
 	var b pgx.Batch
-	queueBurial(&b, ended)
+	queueBurial(&b, leaseEnded)
 	return q.SendBatch(ctx, &b).Close()
 }
 

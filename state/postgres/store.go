@@ -15,7 +15,7 @@
 // Numbers that readers go on after (Seq, ObjectSeq) are given under a lock that lasts
 // until the commit, so that they become visible in their order. Notifications (LISTEN,
 // NOTIFY) only make things fast: whoever missed one finds the change by its number, with
-// a poll every half second.
+// a poll every second.
 //
 // What instances go by is on disk when a call returns: the catalogue, the copies, and
 // pending and pulled rows that were added. Other progress is not waited for

@@ -15,7 +15,7 @@ import (
 
 const (
 	// pollEvery is how long a lost notification can go unnoticed.
-	pollEvery = 500 * time.Millisecond
+	pollEvery = time.Second
 	// reconnectAfter is the longest that the listener waits before it tries the database again.
 	reconnectAfter = 250 * time.Millisecond
 )
@@ -127,18 +127,25 @@ func (s *Store) hear(conn *pgx.Conn) error {
 // heard are the numbers that tell that something happened.
 type heard struct{ seq, objects, news int64 }
 
+// poll looks for what notifications missed, and for instances that are gone, in one
+// statement: it is what an idle instance costs, beside its lease.
 func (s *Store) poll(conn *pgx.Conn, last *heard) error {
 	ctx, cancel := context.WithTimeout(s.done, s.o.ConnectTimeout)
 	defer cancel()
 	var now heard
+	var ended bool
 	err := conn.QueryRow(ctx, `SELECT seq, greatest(objects_trimmed, (SELECT max(seq) FROM fado.object_changes)),
-		(SELECT version FROM fado.news) FROM fado.counters`).Scan(&now.seq, &now.objects, &now.news)
+		(SELECT version FROM fado.news),
+		EXISTS (SELECT FROM fado.members WHERE `+leaseEnded+`) FROM fado.counters`).Scan(&now.seq, &now.objects, &now.news, &ended)
 	if err != nil {
 		return err
 	}
 	if now != *last {
 		*last = now
 		s.watch.Wake()
+	}
+	if ended && !s.frozen.Load() {
+		return s.bury(ctx, conn)
 	}
 	return nil
 }
