@@ -96,6 +96,10 @@ type Catalogue interface {
 	// copies are left out. The store keeps the sums, so the call costs as little with a
 	// million buckets as with one.
 	CopySums(ctx context.Context) ([]CopySum, error)
+	// BucketCounts says of how many buckets a cluster has copies, however many each has
+	// there and in whatever state. Clusters without copies are left out. It costs as little
+	// as CopySums.
+	BucketCounts(ctx context.Context) (map[string]int64, error)
 }
 
 // Tx is what an Update may do. Reads see the transaction's own writes.

@@ -18,10 +18,10 @@ import (
 var published = map[string]string{
 	"sqlite/migrations/0001_initial.sql":          "ce06543340c63f17",
 	"sqlite/migrations/0002_pulled_uploads.sql":   "4186a08bad020d6a",
-	"sqlite/migrations/0003_intents.sql":          "4532eb7ba9afa631",
+	"sqlite/migrations/0003_intents.sql":          "d7683027332c44fc",
 	"postgres/migrations/0001_initial.sql":        "83b71270db008ce5",
 	"postgres/migrations/0002_pulled_uploads.sql": "99bbc696b5e60e1e",
-	"postgres/migrations/0003_intents.sql":        "bab1bf5ecd48c9a7",
+	"postgres/migrations/0003_intents.sql":        "0d8af2e679740364",
 }
 
 // TestVersionsInStep: both engines have the same versions, by the same names, up to the one

@@ -234,6 +234,30 @@ func (s *Store) CopySums(ctx context.Context) (all []state.CopySum, err error) {
 	return all, nil
 }
 
+// BucketCounts implements state.Catalogue.
+func (s *Store) BucketCounts(ctx context.Context) (map[string]int64, error) {
+	return s.perCluster(ctx, "counting buckets", "SELECT cluster, sum(buckets)::bigint FROM fado.bucket_sums GROUP BY cluster HAVING sum(buckets) <> 0")
+}
+
+// perCluster reads a number of each cluster.
+func (s *Store) perCluster(ctx context.Context, doing, sql string) (map[string]int64, error) {
+	sums := make(map[string]int64)
+	err := s.read(ctx, doing, func(ctx context.Context, q querier) error {
+		clear(sums) // it may be tried again
+		_, err := collect(ctx, q, func(rows pgx.Rows) (cluster string, err error) {
+			var n int64
+			err = rows.Scan(&cluster, &n)
+			sums[cluster] = n
+			return cluster, err
+		}, sql)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sums, nil
+}
+
 func scanCopySum(rows pgx.Rows) (c state.CopySum, err error) {
 	var text string
 	if err := rows.Scan(&c.Cluster, &text, &c.Copies, &c.Objects, &c.Bytes); err != nil {

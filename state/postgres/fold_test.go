@@ -34,7 +34,7 @@ func TestFoldAll(t *testing.T) {
 	if err := s.fold(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for table, want := range map[string]int{"backlog": pairs, "copy_sums": 1} {
+	for table, want := range map[string]int{"backlog": pairs, "copy_sums": 1, "bucket_sums": 1} {
 		loose, _, err := one[int](ctx, s.pool, "SELECT count(*) FROM fado."+table+" WHERE NOT folded")
 		if err != nil || loose != 0 {
 			t.Errorf("%s has %d loose rows (%v)", table, loose, err)

@@ -47,7 +47,7 @@ func (s *Store) tidy(ctx context.Context, last *untidy) error {
 	err := s.read(ctx, "looking for sums to add up", func(ctx context.Context, q querier) error {
 		all, err := collect(ctx, q, func(rows pgx.Rows) (u untidy, err error) { return u, rows.Scan(&u.loose, &u.seq, &u.objects) },
 			`SELECT EXISTS (SELECT FROM fado.backlog WHERE NOT folded) OR EXISTS (SELECT FROM fado.pulled_sums WHERE NOT folded)
-				OR EXISTS (SELECT FROM fado.copy_sums WHERE NOT folded), seq, (`+lastObject+`) FROM fado.counters`)
+				OR EXISTS (SELECT FROM fado.copy_sums WHERE NOT folded) OR EXISTS (SELECT FROM fado.bucket_sums WHERE NOT folded), seq, (`+lastObject+`) FROM fado.counters`)
 		if err == nil && len(all) == 1 {
 			now = all[0]
 		}
@@ -115,6 +115,7 @@ var folds = []string{
 	foldOf("backlog", "bucket, cluster", "objects", "bytes", "held_deletes", "conflicts", "failing"),
 	foldOf("pulled_sums", "cluster", "objects", "bytes"),
 	foldOf("copy_sums", "cluster, state", "copies", "objects", "bytes"),
+	foldOf("bucket_sums", "cluster", "buckets"),
 }
 
 // foldOf is the fold of a table whose first sum counts: where it is 0, so are the others.

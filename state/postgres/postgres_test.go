@@ -56,7 +56,7 @@ func emptied(t testing.TB, dsn string) {
 	if err == nil && there {
 		_, err = conn.Exec(ctx, `TRUNCATE fado.meta, fado.seal, fado.resources, fado.referrers, fado.copies, fado.changes, fado.pending,
 			fado.backlog, fado.pulled, fado.pulled_sums, fado.uploads, fado.object_changes, fado.members, fado.locks,
-			fado.copy_sums, fado.purges, fado.purge_targets, fado.purge_keys, fado.resolutions, fado.delete_allowances, fado.verifications, fado.mismatches, fado.reports`)
+			fado.copy_sums, fado.bucket_sums, fado.purges, fado.purge_targets, fado.purge_keys, fado.resolutions, fado.delete_allowances, fado.verifications, fado.mismatches, fado.reports`)
 	}
 	if err == nil && there {
 		_, err = conn.Exec(ctx, `UPDATE fado.counters SET changes_trimmed = 0, objects_trimmed = 0;

@@ -174,26 +174,9 @@ func (s *Store) EachPulled(ctx context.Context, f func(state.Pulled) error) erro
 }
 
 // PulledBytes implements state.Pulls.
-func (s *Store) PulledBytes(ctx context.Context) (sums map[string]int64, err error) {
-	type sum struct {
-		cluster string
-		bytes   int64
-	}
-	var all []sum
-	err = s.read(ctx, "summing objects copied on demand", func(ctx context.Context, q querier) (err error) {
-		all, err = collect(ctx, q, func(rows pgx.Rows) (v sum, err error) {
-			return v, rows.Scan(&v.cluster, &v.bytes)
-		}, "SELECT cluster, sum(bytes)::bigint FROM fado.pulled_sums GROUP BY cluster HAVING sum(objects) <> 0")
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	sums = make(map[string]int64, len(all))
-	for _, v := range all {
-		sums[v.cluster] = v.bytes
-	}
-	return sums, nil
+func (s *Store) PulledBytes(ctx context.Context) (map[string]int64, error) {
+	return s.perCluster(ctx, "summing objects copied on demand",
+		"SELECT cluster, sum(bytes)::bigint FROM fado.pulled_sums GROUP BY cluster HAVING sum(objects) <> 0")
 }
 
 func scanPulled(rows pgx.Rows) (state.Pulled, error) {

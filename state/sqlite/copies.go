@@ -122,6 +122,34 @@ func (s *Store) CopySums(ctx context.Context) ([]state.CopySum, error) {
 	return nil, s.wrap("summing copies", err)
 }
 
+// BucketCounts implements state.Catalogue.
+func (s *Store) BucketCounts(ctx context.Context) (map[string]int64, error) {
+	return s.perCluster(ctx, "counting buckets", "SELECT cluster, buckets FROM bucket_sums")
+}
+
+// perCluster reads a number of each cluster.
+func (s *Store) perCluster(ctx context.Context, doing, text string) (map[string]int64, error) {
+	type sum struct {
+		cluster string
+		n       int64
+	}
+	err := s.reading(ctx)
+	var all []sum
+	if err == nil {
+		all, err = collect(s.r, func(rows *sql.Rows) (v sum, err error) {
+			return v, rows.Scan(&v.cluster, &v.n)
+		}, text)
+	}
+	if err != nil {
+		return nil, s.wrap(doing, err)
+	}
+	sums := make(map[string]int64, len(all))
+	for _, v := range all {
+		sums[v.cluster] = v.n
+	}
+	return sums, nil
+}
+
 func scanCopySum(rows *sql.Rows) (c state.CopySum, err error) {
 	var text string
 	if err := rows.Scan(&c.Cluster, &text, &c.Copies, &c.Objects, &c.Bytes); err != nil {

@@ -32,7 +32,7 @@ func (s *Store) EachMeta(ctx context.Context, f func(key, value string) error) e
 func (s *Store) Clear(ctx context.Context) error {
 	err := s.write(ctx, "clearing the store", durable, func(w *writer) error {
 		for _, table := range []string{
-			"backlog", "pulled_sums", "copy_sums", "pending", "copies", "referrers", "resources", "pulled", "uploads",
+			"backlog", "pulled_sums", "copy_sums", "bucket_sums", "pending", "copies", "referrers", "resources", "pulled", "uploads",
 			"purges", "purge_targets", "purge_keys", "resolutions", "delete_allowances", "mismatches", "verifications", "reports", "meta",
 		} {
 			if _, err := w.exec("DELETE FROM " + table); err != nil {

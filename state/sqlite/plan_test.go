@@ -17,9 +17,9 @@ var allowedScans = regexp.MustCompile(`^SCAN (` + strings.Join([]string{
 	`b`, // all sums, of which there is one per copy that has a backlog
 	// Claims held now; failing and held rows, where all of them are asked for.
 	`pending USING (COVERING )?INDEX pending_(claims|failing|failing_copy|held)`,
-	`pulled USING INDEX pulled_used`, // in the order wanted, up to the limit
-	`pulled_sums`,                    // one row per cluster
-	`copy_sums`, `engine`, `at`,      // few per cluster, one row, one per cluster
+	`pulled USING INDEX pulled_used`,           // in the order wanted, up to the limit
+	`pulled_sums`,                              // one row per cluster
+	`copy_sums`, `bucket_sums`, `engine`, `at`, // few per cluster, one row, one per cluster
 	`p`, `resolutions`, `delete_allowances`, // what people asked for, all of it
 	`CONSTANT ROW`,
 }, "|") + `)$`)
@@ -247,6 +247,8 @@ func useReads(t *testing.T, s *Store, check func(error)) {
 	check(s.EachCopy(ctx, func(state.Copy) error { return nil }))
 	check(s.EachPending(ctx, func(state.Pending) error { return nil }))
 	_, err = s.CopySums(ctx)
+	check(err)
+	_, err = s.BucketCounts(ctx)
 	check(err)
 	_, err = s.NextDue(ctx)
 	check(err)

@@ -117,25 +117,7 @@ func (s *Store) EachPulled(ctx context.Context, f func(state.Pulled) error) erro
 
 // PulledBytes implements state.Pulls.
 func (s *Store) PulledBytes(ctx context.Context) (map[string]int64, error) {
-	type sum struct {
-		cluster string
-		bytes   int64
-	}
-	err := s.reading(ctx)
-	var all []sum
-	if err == nil {
-		all, err = collect(s.r, func(rows *sql.Rows) (v sum, err error) {
-			return v, rows.Scan(&v.cluster, &v.bytes)
-		}, "SELECT cluster, bytes FROM pulled_sums")
-	}
-	if err != nil {
-		return nil, s.wrap("summing objects copied on demand", err)
-	}
-	sums := make(map[string]int64, len(all))
-	for _, v := range all {
-		sums[v.cluster] = v.bytes
-	}
-	return sums, nil
+	return s.perCluster(ctx, "summing objects copied on demand", "SELECT cluster, bytes FROM pulled_sums")
 }
 
 func scanPulled(rows *sql.Rows) (state.Pulled, error) {

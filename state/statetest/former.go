@@ -66,6 +66,7 @@ func CheckFormer(t *testing.T, s state.Movable) {
 	}
 	equal(t, "damaged, counted and background", flags, map[string][3]bool{"live": {}, "found": {false, true, true}, "damaged": {true, true, true}})
 	equal(t, "sums", must(s.CopySums(ctx))(t), []state.CopySum{{Cluster: "c1", State: must(s.CopiesOf(ctx, "b"))(t)[0].State, Copies: 1, Objects: 10, Bytes: 100}})
+	equal(t, "buckets", must(s.BucketCounts(ctx))(t), map[string]int64{"c1": 1})
 	equal(t, "next due", len(must(s.NextDue(ctx))(t)), 1)
 	put(t, s, record("zone", "z", `{}`))
 	add(t, s, pending("b", "more", "c1"))

@@ -411,8 +411,13 @@ func testCopySumsModel(t *testing.T, fx Fixture) {
 					state   catalog.CopyState
 				}
 				want := map[pair]state.CopySum{}
+				buckets := map[string]map[string]bool{}
 				ok(t, s.EachCopy(ctx, func(c state.Copy) error {
 					at := pair{c.Cluster, c.State}
+					if buckets[c.Cluster] == nil {
+						buckets[c.Cluster] = map[string]bool{}
+					}
+					buckets[c.Cluster][c.Bucket] = true
 					sum := want[at]
 					want[at] = state.CopySum{Cluster: c.Cluster, State: c.State, Copies: sum.Copies + 1, Objects: sum.Objects + c.Objects, Bytes: sum.Bytes + c.Bytes}
 					return nil
@@ -422,6 +427,11 @@ func testCopySumsModel(t *testing.T, fx Fixture) {
 					got[pair{sum.Cluster, sum.State}] = sum
 				}
 				equal(t, "sums", got, want)
+				counts := must(s.BucketCounts(ctx))(t)
+				equal(t, "clusters with buckets", len(counts), len(buckets))
+				for cluster, those := range buckets {
+					equal(t, "buckets in "+cluster, counts[cluster], int64(len(those)))
+				}
 			},
 		})
 	})

@@ -19,10 +19,24 @@ CREATE TABLE fado.copy_sums (
 CREATE INDEX copy_sums_pair ON fado.copy_sums (cluster, state);
 CREATE INDEX copy_sums_loose ON fado.copy_sums (cluster, state) WHERE NOT folded;
 
+-- Buckets that have copies in a cluster, as the sums above. Changes of copies take turns
+-- (fado.counters), so that none misses what another one adds.
+CREATE TABLE fado.bucket_sums (
+	cluster text    COLLATE "C" NOT NULL,
+	buckets bigint  NOT NULL,
+	folded  boolean NOT NULL DEFAULT false
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX bucket_sums_loose ON fado.bucket_sums (cluster) WHERE NOT folded;
+
 CREATE FUNCTION fado.copies_added() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO fado.copy_sums (cluster, state, copies, objects, bytes)
 	SELECT cluster, state, count(*), sum(objects), sum(bytes) FROM added GROUP BY cluster, state;
+	INSERT INTO fado.bucket_sums (cluster, buckets)
+	SELECT cluster, count(*) FROM (SELECT DISTINCT bucket, cluster FROM added) AS n
+	WHERE NOT EXISTS (SELECT FROM fado.copies c WHERE c.bucket = n.bucket AND c.cluster = n.cluster
+		AND (c.bucket, c.prefix, c.cluster) NOT IN (SELECT bucket, prefix, cluster FROM added))
+	GROUP BY cluster;
 	RETURN NULL;
 END $$;
 CREATE TRIGGER copies_added AFTER INSERT ON fado.copies
@@ -46,6 +60,10 @@ CREATE FUNCTION fado.copies_removed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO fado.copy_sums (cluster, state, copies, objects, bytes)
 	SELECT cluster, state, -count(*), -sum(objects), -sum(bytes) FROM removed GROUP BY cluster, state;
+	INSERT INTO fado.bucket_sums (cluster, buckets)
+	SELECT cluster, -count(*) FROM (SELECT DISTINCT bucket, cluster FROM removed) AS n
+	WHERE NOT EXISTS (SELECT FROM fado.copies c WHERE c.bucket = n.bucket AND c.cluster = n.cluster)
+	GROUP BY cluster;
 	RETURN NULL;
 END $$;
 CREATE TRIGGER copies_removed AFTER DELETE ON fado.copies
@@ -53,6 +71,7 @@ CREATE TRIGGER copies_removed AFTER DELETE ON fado.copies
 
 INSERT INTO fado.copy_sums (cluster, state, copies, objects, bytes, folded)
 SELECT cluster, state, count(*), sum(objects), sum(bytes), true FROM fado.copies GROUP BY cluster, state;
+INSERT INTO fado.bucket_sums (cluster, buckets, folded) SELECT cluster, count(DISTINCT bucket), true FROM fado.copies GROUP BY cluster;
 
 -- One row: raised by what people ask for, so that a lost notification is noticed.
 CREATE TABLE fado.news (

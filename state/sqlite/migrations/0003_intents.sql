@@ -21,9 +21,19 @@ CREATE TABLE copy_sums (
 INSERT INTO copy_sums (cluster, state, copies, objects, bytes)
 SELECT cluster, state, count(*), sum(objects), sum(bytes) FROM copies GROUP BY cluster, state;
 
+-- Buckets that have copies in a cluster, kept by the triggers below.
+CREATE TABLE bucket_sums (
+	cluster TEXT    NOT NULL PRIMARY KEY,
+	buckets INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO bucket_sums (cluster, buckets) SELECT cluster, count(DISTINCT bucket) FROM copies GROUP BY cluster;
+
 CREATE TRIGGER copies_added AFTER INSERT ON copies BEGIN
 	INSERT INTO copy_sums (cluster, state, copies, objects, bytes) VALUES (new.cluster, new.state, 1, new.objects, new.bytes)
 	ON CONFLICT (cluster, state) DO UPDATE SET copies = copies + 1, objects = objects + excluded.objects, bytes = bytes + excluded.bytes;
+	INSERT INTO bucket_sums (cluster, buckets) SELECT new.cluster, 1
+	WHERE NOT EXISTS (SELECT 1 FROM copies WHERE bucket = new.bucket AND cluster = new.cluster AND prefix <> new.prefix)
+	ON CONFLICT (cluster) DO UPDATE SET buckets = buckets + 1;
 END;
 
 CREATE TRIGGER copies_changed AFTER UPDATE OF state, objects, bytes ON copies
@@ -39,6 +49,9 @@ CREATE TRIGGER copies_removed AFTER DELETE ON copies BEGIN
 	UPDATE copy_sums SET copies = copies - 1, objects = objects - old.objects, bytes = bytes - old.bytes
 	WHERE cluster = old.cluster AND state = old.state;
 	DELETE FROM copy_sums WHERE cluster = old.cluster AND state = old.state AND copies = 0;
+	UPDATE bucket_sums SET buckets = buckets - 1
+	WHERE cluster = old.cluster AND NOT EXISTS (SELECT 1 FROM copies WHERE bucket = old.bucket AND cluster = old.cluster);
+	DELETE FROM bucket_sums WHERE cluster = old.cluster AND buckets = 0;
 END;
 
 -- Purges under way. They outlive their bucket.
