@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -58,6 +59,8 @@ func (s *Store) ready(ctx context.Context) error {
 		}
 		return nil, s.wrap(s.done, "opening the store", err)
 	})
+	patient := time.NewTimer(s.patience(4))
+	defer patient.Stop()
 	select {
 	case r := <-result:
 		if s.closed.Load() {
@@ -66,6 +69,8 @@ func (s *Store) ready(ctx context.Context) error {
 		return r.Err
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-patient.C: // it goes on; the next call may find it done
+		return fmt.Errorf("the schema is being brought up to date: %w", state.ErrUnavailable)
 	}
 }
 
