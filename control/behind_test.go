@@ -21,7 +21,7 @@ func TestBehindTheLogs(t *testing.T) {
 	a := join(t, dsn)
 	a.seed(t)
 	gone := state.Pending{Bucket: "bkt", Key: "gone", Cluster: "c2"}
-	if err := a.AddPending(ctx, gone); err != nil {
+	if err := a.Pending.Add(ctx, gone); err != nil {
 		t.Fatal(err)
 	}
 	link, proxy := through(t, dsn)
@@ -48,7 +48,7 @@ func TestBehindTheLogs(t *testing.T) {
 	}
 	proxy.Hang(false)
 	eventually(t, "the return", func() bool {
-		return b.StoreTrouble() == nil && b.MayWrite() == nil && b.Router().Snapshot().Bucket("late") != nil && b.Router().Pending.Has("bkt", "kept", "c2")
+		return b.Status.StoreTrouble() == nil && b.Members.MayWrite() == nil && b.Router().Snapshot().Bucket("late") != nil && b.Router().Pending.Has("bkt", "kept", "c2")
 	})
 	eventually(t, "the end of the exceptions that are gone", func() bool {
 		return !b.Router().Pending.Has("bkt", "gone", "c2") && b.Router().Pending.Len() == a.Router().Pending.Len()
@@ -72,17 +72,17 @@ func overrun(t *testing.T, a *instance) {
 	if _, err := a.store.AddPending(ctx, rows...); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Delete(ctx, catalog.KindBucket, "bulk", control.Precondition{}); err != nil {
+	if err := a.Resources.Delete(ctx, catalog.KindBucket, "bulk", control.Precondition{}); err != nil {
 		t.Fatal(err)
 	}
-	row, err := a.ClaimPending(ctx, 1, time.Minute)
+	row, err := a.Pending.ClaimIn(ctx, "c2", 1, time.Minute)
 	if err != nil || len(row) != 1 {
 		t.Fatalf("claimed %v: %v", row, err)
 	}
-	if err := a.FinishPending(ctx, state.PendingKey{Bucket: "bkt", Key: "gone", Cluster: "c2", Gen: row[0].Gen}); err != nil {
+	if err := a.Pending.Finish(ctx, state.PendingKey{Bucket: "bkt", Key: "gone", Cluster: "c2", Gen: row[0].Gen}); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.AddPending(ctx, state.Pending{Bucket: "bkt", Key: "kept", Cluster: "c2"}); err != nil {
+	if err := a.Pending.Add(ctx, state.Pending{Bucket: "bkt", Key: "kept", Cluster: "c2"}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = a.store.Update(ctx, func(tx state.Tx) error {

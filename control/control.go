@@ -1,93 +1,20 @@
-// Package control is where the catalogue is changed: every change, whoever asks for
-// it (the admin API, a configuration, replication), goes through [Control], which
-// writes the store first, then publishes what routing reads, then answers. So
-// nothing is visible that is not durable, and nothing is answered that this
-// instance does not route by.
-//
-// Two sources of resources meet here: those a configuration declares (origin
-// "config", held in memory for as long as the configuration runs) and those the API
-// makes (origin "api", in the store). Where both have a name, the configuration's
-// wins.
-//
-// Control knows nothing of Caddy or S3.
 package control
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control/follow"
+	"github.com/fado-project/fado/control/internal/publish"
+	"github.com/fado-project/fado/control/mirror"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
-
-// Origin says who owns a resource.
-type Origin string
-
-// The origins.
-const (
-	OriginConfig Origin = "config"
-	OriginAPI    Origin = "api"
-)
-
-// Item is a resource with its origin and entity tag.
-type Item struct {
-	Resource catalog.Resource // a copy of its own: the caller may change it; secrets in clear
-	Origin   Origin
-	ETag     string // strong, with its quotes
-}
-
-// Precondition carries If-Match and If-None-Match (RFC 9110, section 13).
-type Precondition struct {
-	// IfMatch: entity tags one of which the item must have; "*" matches any item.
-	// Nil: no condition.
-	IfMatch []string
-	// IfNoneMatchAny: the item must not exist (If-None-Match: *).
-	IfNoneMatchAny bool
-}
-
-// Errors of changes, besides *catalog.ValidationError, *InUseError and
-// state.ErrUnavailable.
-var (
-	ErrNotFound     = state.ErrNotFound
-	ErrExists       = errors.New("already exists")
-	ErrPrecondition = errors.New("the precondition does not hold")
-	ErrConfigOwned  = errors.New("declared by the configuration; change it there")
-)
-
-// InUseError refuses a change that other resources stand in the way of.
-type InUseError struct {
-	What string // "cluster c1"
-	Why  string // "is referred to by"
-	By   []state.Ref
-	More bool // By is cut short
-}
-
-// Error lists what stands in the way.
-func (e *InUseError) Error() string {
-	names := make([]string, len(e.By))
-	for i, r := range e.By {
-		names[i] = string(r.Kind) + " " + r.Name
-	}
-	s := fmt.Sprintf("%s %s %s", e.What, e.Why, strings.Join(names, ", "))
-	if e.More {
-		s += " and others"
-	}
-	return s
-}
-
-// Config is what a running configuration declares.
-type Config struct {
-	DefaultPolicy string // "" for the built-in one
-	Zones         []*catalog.Zone
-	Clusters      []*catalog.Cluster
-	Policies      []*catalog.Policy
-	Buckets       []*catalog.Bucket
-}
 
 // Options of a Control.
 type Options struct {
@@ -120,6 +47,144 @@ type Options struct {
 	CheckBalance func(catalog.RawObject) error
 }
 
-// BeforeAnswer hooks run after a change is durable and routed by, before it is
-// answered. Replication uses one to end or abort writes that the change forbids.
-type BeforeAnswer func(ctx context.Context)
+func (o *Options) fill() error {
+	if o.Store == nil && o.Open == nil {
+		return errors.New("control needs a store")
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.CheckBalance == nil {
+		o.CheckBalance = func(catalog.RawObject) error { return nil }
+	}
+	return nil
+}
+
+// Control is described in the package comment. Its roles are set once and for all; all
+// methods are safe for concurrent use after Start.
+type Control struct {
+	forwarding
+
+	Resources *Resources
+	Copies    *Copies
+	Pending   *Pending
+	Pulled    *Pulled
+	Members   *follow.Members
+	Status    *Status
+	Issues    *Issues
+	Usage     *Usage
+	Hooks     *Hooks
+
+	core     *core
+	node     string
+	attached *attachments
+	opening  *mirror.Opening
+	given    state.Store // Options.Store
+
+	ready     chan struct{}
+	readyOnce sync.Once
+}
+
+// New returns a Control that has done nothing yet.
+func New(o Options) (*Control, error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	core := newCore(&o)
+	c := &Control{
+		core: core, node: o.Node, given: o.Store, ready: make(chan struct{}),
+		Usage: new(Usage), Hooks: core.hooks, Issues: newIssues(core.bus), Copies: &Copies{c: core}, Pulled: newPulled(core),
+		Pending: &Pending{c: core, queue: newPendingQueue(core.store, core.exceptions, &core.health)},
+	}
+	c.forwarding = forwarding{c}
+	c.Resources = &Resources{c: core, copies: c.Copies, issues: c.Issues}
+	c.attached = &attachments{core: core, copies: c.Copies, pulled: c.Pulled, issues: c.Issues, turn: make(chan struct{}, 1)}
+	h := &host{Control: c, loader: &loader{core: core, pulled: c.Pulled}}
+	core.follower = follow.New(follow.Options{Host: h, Order: core.order, Exceptions: core.exceptions, Node: o.Node, Now: o.Now, Log: o.Log})
+	core.mirror = mirror.New(mirror.Options{Store: o.Mirror, Open: o.OpenMirror, Source: core.follower, Now: o.Now, Log: o.Log})
+	c.opening = mirror.NewOpening(mirror.OpeningOptions{
+		Open: o.Open, Kind: o.Kind, Patience: o.OpenPatience, Stored: o.Mirror, MaxAge: o.MaxMirrorAge,
+		Mirror: core.mirror, Host: h, Now: o.Now, Log: o.Log,
+	})
+	core.members = follow.NewMembers(core.follower, c.opening.Missing)
+	c.Members = core.members
+	c.Status = &Status{c: core, issues: c.Issues, usage: c.Usage, missing: c.opening.Missing}
+	return c, nil
+}
+
+func newCore(o *Options) *core {
+	c := &core{
+		log: o.Log, now: o.Now, checkBalance: o.CheckBalance,
+		router: routing.NewRouter(), bus: NewBus(o.Now), hooks: new(Hooks),
+	}
+	if o.Store != nil {
+		c.stored.Store(&o.Store)
+	}
+	c.inForce.Store(declare(Config{}))
+	c.order = publish.New(c.router, func(r state.Ref) bool { return c.declared().has(r) })
+	c.exceptions = follow.NewExceptions(c.router.Pending, &c.signals)
+	return c
+}
+
+// Start loads the store into memory; from then on Router answers. Where the store is out
+// of reach it loads the mirror, if there is one, and the store when that comes. It may be
+// called once.
+func (c *Control) Start(ctx context.Context) error {
+	var err error
+	if c.given != nil {
+		err = c.opening.Host.Use(ctx, c.given)
+	} else {
+		err = c.opening.First(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	c.Pending.queue.start()
+	return nil
+}
+
+// Attach makes cfg the configuration in force: its resources join the catalogue. The
+// most recently attached configuration that is still attached is in force, so that a
+// reload that fails falls back to what ran before. An error changes nothing.
+func (c *Control) Attach(ctx context.Context, cfg Config) (*Attachment, error) {
+	if err := ValidateConfig(cfg, c.core.checkBalance); err != nil {
+		return nil, err
+	}
+	a, err := c.attached.attach(ctx, declare(cfg))
+	if err != nil {
+		return nil, err
+	}
+	c.readyOnce.Do(func() { close(c.ready) })
+	c.Hooks.answering(ctx)
+	c.core.anyChanged("attached")
+	return a, nil
+}
+
+// Ready is closed once Start has loaded the store and a configuration is attached.
+func (c *Control) Ready() <-chan struct{} { return c.ready }
+
+// Close stops what Start began. It does not close the store it was given, only what it
+// opened itself, and may be called more than once.
+func (c *Control) Close() {
+	c.opening.Stop()
+	c.Pending.queue.stop()
+	c.core.follower.Stop(c.core.mirror != nil)
+	c.core.mirror.Stop()
+	c.opening.CloseStore()
+}
+
+// Router returns the router of what is in force; always the same value.
+func (c *Control) Router() *routing.Router { return c.core.router }
+
+// Events returns the bus of what happens.
+func (c *Control) Events() *Bus { return c.core.bus }
+
+// Store returns the store as it is now, for reads. A shared one that is out of reach at
+// the start is another value once it was opened: keep Control, not the store.
+func (c *Control) Store() state.Store { return c.core.store() }
+
+// Node returns this instance's name.
+func (c *Control) Node() string { return c.node }

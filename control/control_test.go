@@ -85,7 +85,7 @@ func cluster(name, zone string) *catalog.Cluster {
 
 func (w *world) create(t testing.TB, r catalog.Resource) control.Item {
 	t.Helper()
-	it, err := w.Create(context.Background(), r)
+	it, err := w.Resources.Create(context.Background(), r)
 	if err != nil {
 		t.Fatalf("creating %s %s: %v", r.ResourceKind(), r.ResourceName(), err)
 	}
@@ -108,7 +108,7 @@ func TestAChangeIsRoutedByWhenItIsAnswered(t *testing.T) {
 	if w.Router().Snapshot().AllowsPolicy("eu-two", "c3") {
 		t.Fatal("c3 is in us")
 	}
-	_, err := w.Modify(t.Context(), catalog.KindPolicy, "eu-two", control.Precondition{}, func(now catalog.Resource) (catalog.Resource, error) {
+	_, err := w.Resources.Modify(t.Context(), catalog.KindPolicy, "eu-two", control.Precondition{}, func(now catalog.Resource) (catalog.Resource, error) {
 		now.(*catalog.Policy).Zones = []string{"us"}
 		return now, nil
 	})
@@ -123,9 +123,9 @@ func TestAChangeIsRoutedByWhenItIsAnswered(t *testing.T) {
 func TestHooksRunBeforeTheAnswerWithTheChangeInForce(t *testing.T) {
 	w := newWorld(t)
 	var saw []bool
-	w.OnChange(func(context.Context) { saw = append(saw, w.Router().Snapshot().Bucket("b-hook") != nil) })
+	w.Hooks.BeforeAnswer(func(context.Context) { saw = append(saw, w.Router().Snapshot().Bucket("b-hook") != nil) })
 	w.create(t, &catalog.Bucket{Name: "b-hook"})
-	if err := w.Delete(t.Context(), catalog.KindBucket, "b-hook", control.Precondition{}); err != nil {
+	if err := w.Resources.Delete(t.Context(), catalog.KindBucket, "b-hook", control.Precondition{}); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(saw, []bool{true, false}) {
@@ -136,23 +136,23 @@ func TestHooksRunBeforeTheAnswerWithTheChangeInForce(t *testing.T) {
 func TestEntityTagsMoveOnlyWithContent(t *testing.T) {
 	w := newWorld(t)
 	first := w.create(t, &catalog.Bucket{Name: "reports", Policy: "eu-two"})
-	same, created, err := w.Replace(t.Context(), &catalog.Bucket{Name: "reports", Policy: "eu-two"}, control.Precondition{}, nil)
+	same, created, err := w.Resources.Replace(t.Context(), &catalog.Bucket{Name: "reports", Policy: "eu-two"}, control.Precondition{}, nil)
 	if err != nil || created || same.ETag != first.ETag {
 		t.Fatalf("an equal PUT: created %t, ETag %s, was %s, err %v", created, same.ETag, first.ETag, err)
 	}
-	other, _, err := w.Replace(t.Context(), &catalog.Bucket{Name: "reports"}, control.Precondition{IfMatch: []string{first.ETag}}, nil)
+	other, _, err := w.Resources.Replace(t.Context(), &catalog.Bucket{Name: "reports"}, control.Precondition{IfMatch: []string{first.ETag}}, nil)
 	if err != nil || other.ETag == first.ETag {
 		t.Fatalf("a different PUT: ETag %s, was %s, err %v", other.ETag, first.ETag, err)
 	}
-	got, err := w.Get(t.Context(), catalog.KindBucket, "reports")
+	got, err := w.Resources.Get(t.Context(), catalog.KindBucket, "reports")
 	if err != nil || got.ETag != other.ETag {
 		t.Fatalf("GET has ETag %s, the PUT had %s, err %v", got.ETag, other.ETag, err)
 	}
-	_, _, err = w.Replace(t.Context(), &catalog.Bucket{Name: "reports", Policy: "eu-two"}, control.Precondition{IfMatch: []string{first.ETag}}, nil)
+	_, _, err = w.Resources.Replace(t.Context(), &catalog.Bucket{Name: "reports", Policy: "eu-two"}, control.Precondition{IfMatch: []string{first.ETag}}, nil)
 	if !errors.Is(err, control.ErrPrecondition) {
 		t.Fatalf("an outdated If-Match: %v", err)
 	}
-	if _, err := w.Create(t.Context(), &catalog.Bucket{Name: "reports"}); !errors.Is(err, control.ErrExists) {
+	if _, err := w.Resources.Create(t.Context(), &catalog.Bucket{Name: "reports"}); !errors.Is(err, control.ErrExists) {
 		t.Fatalf("creating what exists: %v", err)
 	}
 }
@@ -169,7 +169,7 @@ func TestRemovalOfWhatIsReferredToIsRefused(t *testing.T) {
 		{catalog.KindPolicy, "eu-two", "bucket reports"},
 		{catalog.KindCluster, "c1", "bucket reports"},
 	} {
-		err := w.Delete(t.Context(), c.kind, c.name, control.Precondition{})
+		err := w.Resources.Delete(t.Context(), c.kind, c.name, control.Precondition{})
 		var inUse *control.InUseError
 		if !errors.As(err, &inUse) || !strings.Contains(err.Error(), c.by) {
 			t.Errorf("deleting %s %s: %v, want it to name %s", c.kind, c.name, err, c.by)
@@ -185,7 +185,7 @@ func TestTheBuiltinPolicyComesBack(t *testing.T) {
 	if w.Router().Snapshot().AllowsPolicy(catalog.DefaultPolicyName, "c1") {
 		t.Fatal("the policy made is not in force")
 	}
-	if err := w.Delete(t.Context(), catalog.KindPolicy, catalog.DefaultPolicyName, control.Precondition{}); err != nil {
+	if err := w.Resources.Delete(t.Context(), catalog.KindPolicy, catalog.DefaultPolicyName, control.Precondition{}); err != nil {
 		t.Fatalf("deleting it: %v", err)
 	}
 	if !w.Router().Snapshot().AllowsPolicy(catalog.DefaultPolicyName, "c1") {
@@ -198,11 +198,11 @@ func TestAClusterThatHoldsCopiesIsNotRemoved(t *testing.T) {
 	w.create(t, &catalog.Bucket{Name: "reports", Policy: "eu-two"})
 	w.setCopies(t, "reports", state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySyncing}})
 	var inUse *control.InUseError
-	if err := w.Delete(t.Context(), catalog.KindCluster, "c2", control.Precondition{}); !errors.As(err, &inUse) {
+	if err := w.Resources.Delete(t.Context(), catalog.KindCluster, "c2", control.Precondition{}); !errors.As(err, &inUse) {
 		t.Fatalf("deleting a cluster that holds copies: %v", err)
 	}
 	w.setCopies(t, "reports", state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopyWaiting}})
-	if err := w.Delete(t.Context(), catalog.KindCluster, "c2", control.Precondition{}); err != nil {
+	if err := w.Resources.Delete(t.Context(), catalog.KindCluster, "c2", control.Precondition{}); err != nil {
 		t.Fatalf("deleting a cluster in which nothing was begun: %v", err)
 	}
 }
@@ -210,13 +210,13 @@ func TestAClusterThatHoldsCopiesIsNotRemoved(t *testing.T) {
 func TestAPolicyCannotForbidADeclaredPrimary(t *testing.T) {
 	w := newWorld(t)
 	w.create(t, &catalog.Bucket{Name: "reports", Policy: "eu-two", Primary: "c1"})
-	_, _, err := w.Replace(t.Context(), &catalog.Policy{Name: "eu-two", Zones: []string{"us"}}, control.Precondition{}, nil)
+	_, _, err := w.Resources.Replace(t.Context(), &catalog.Policy{Name: "eu-two", Zones: []string{"us"}}, control.Precondition{}, nil)
 	var inUse *control.InUseError
 	if !errors.As(err, &inUse) || !strings.Contains(err.Error(), "bucket reports") {
 		t.Fatalf("a policy that forbids the primary: %v", err)
 	}
 	moved := cluster("c1", "us")
-	if _, _, err := w.Replace(t.Context(), moved, control.Precondition{}, nil); !errors.As(err, &inUse) {
+	if _, _, err := w.Resources.Replace(t.Context(), moved, control.Precondition{}, nil); !errors.As(err, &inUse) {
 		t.Fatalf("a cluster that leaves the zones its bucket's policy allows: %v", err)
 	}
 	if w.Router().Snapshot().AllowsPolicy("eu-two", "c3") {
@@ -232,17 +232,17 @@ func TestTheConfigurationWinsAndGoesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	items, err := w.List(ctx, catalog.KindZone, "", 0)
+	items, err := w.Resources.List(ctx, catalog.KindZone, "", 0)
 	if want := []string{"eu:api", "only:config", "shared:config", "us:api"}; err != nil || !slices.Equal(names(items), want) {
 		t.Fatalf("zones %v, want %v, err %v", names(items), want, err)
 	}
 	if w.logs.FilterMessageSnippet("the configuration wins").Len() != 1 {
 		t.Error("a name in both should give one warning")
 	}
-	if err := w.Delete(ctx, catalog.KindZone, "shared", control.Precondition{}); !errors.Is(err, control.ErrConfigOwned) {
+	if err := w.Resources.Delete(ctx, catalog.KindZone, "shared", control.Precondition{}); !errors.Is(err, control.ErrConfigOwned) {
 		t.Errorf("deleting a config-owned zone: %v", err)
 	}
-	page, err := w.List(ctx, catalog.KindZone, "eu", 2)
+	page, err := w.Resources.List(ctx, catalog.KindZone, "eu", 2)
 	if want := []string{"only:config", "shared:config"}; err != nil || !slices.Equal(names(page), want) {
 		t.Errorf("a page after eu: %v, want %v, err %v", names(page), want, err)
 	}
@@ -294,7 +294,7 @@ func TestAStorageSharedWithAnAPIMadeClusterIsRefused(t *testing.T) {
 
 func (w *world) setCopies(t testing.TB, bucket string, rows ...state.Copy) {
 	t.Helper()
-	err := w.UpdateCopies(context.Background(), bucket, func([]state.Copy) ([]state.Copy, error) { return rows, nil })
+	err := w.Copies.Update(context.Background(), bucket, func([]state.Copy) ([]state.Copy, error) { return rows, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestARestartFindsEverything(t *testing.T) {
 	w.setCopies(t, "reports",
 		state.Copy{Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}},
 		state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySyncing, Cursor: "m"}})
-	if err := w.AddPending(t.Context(), state.Pending{Bucket: "reports", Key: "a b+%/ü", Cluster: "c2"}); err != nil {
+	if err := w.Pending.Add(t.Context(), state.Pending{Bucket: "reports", Key: "a b+%/ü", Cluster: "c2"}); err != nil {
 		t.Fatal(err)
 	}
 	before := w.Router().Snapshot()
@@ -338,7 +338,7 @@ func TestProgressOfAChangedCopyIsLeftOut(t *testing.T) {
 	row := state.Copy{Bucket: "reports", Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySyncing, Cursor: "k"}}
 	w.setCopies(t, "reports", row)
 	row.Cursor = "m"
-	if err := w.SaveProgress(t.Context(), row); err != nil {
+	if err := w.Copies.SaveProgress(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.Router().Snapshot().Copies("reports")[0].Cursor; got != "m" {
@@ -348,7 +348,7 @@ func TestProgressOfAChangedCopyIsLeftOut(t *testing.T) {
 	leaving.State = catalog.CopyDraining
 	w.setCopies(t, "reports", leaving)
 	row.Cursor = "z"
-	if err := w.SaveProgress(t.Context(), row); err != nil {
+	if err := w.Copies.SaveProgress(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
 	stored, err := w.store.CopiesOf(t.Context(), "reports")
@@ -368,19 +368,19 @@ func TestPendingRowsAndExceptionsNeverDriftApart(t *testing.T) {
 	for g := range 4 {
 		wg.Go(func() {
 			for i := range 100 {
-				if err := w.AddPending(ctx, state.Pending{Bucket: "hot", Key: fmt.Sprint("k", (i+g)%7), Cluster: "c2"}); err != nil {
+				if err := w.Pending.Add(ctx, state.Pending{Bucket: "hot", Key: fmt.Sprint("k", (i+g)%7), Cluster: "c2"}); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 		wg.Go(func() {
 			for range 100 {
-				rows, err := w.ClaimPending(ctx, 8, time.Minute)
+				rows, err := w.Pending.ClaimIn(ctx, "c2", 8, time.Minute)
 				if err != nil {
 					t.Error(err)
 				}
 				for _, r := range rows {
-					if err := w.FinishPending(ctx, state.PendingKey{Bucket: r.Bucket, Key: r.Key, Cluster: r.Cluster, Gen: r.Gen}); err != nil {
+					if err := w.Pending.Finish(ctx, state.PendingKey{Bucket: r.Bucket, Key: r.Key, Cluster: r.Cluster, Gen: r.Gen}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -406,7 +406,7 @@ func TestBucketStatusSaysWhy(t *testing.T) {
 	w := newWorld(t)
 	w.create(t, &catalog.Policy{Name: "five", Copies: catalog.Copies{N: 5}})
 	w.create(t, &catalog.Bucket{Name: "short", Policy: "five"})
-	st, err := w.BucketStatus(t.Context(), "short")
+	st, err := w.Status.Bucket(t.Context(), "short")
 	if err != nil || st.State != control.BucketStuck || !strings.Contains(st.Reason, "5 copies") {
 		t.Fatalf("too few clusters: %+v, %v", st, err)
 	}
@@ -414,31 +414,31 @@ func TestBucketStatusSaysWhy(t *testing.T) {
 	w.setCopies(t, "reports",
 		state.Copy{Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}},
 		state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}})
-	if st, _ = w.BucketStatus(t.Context(), "reports"); st.State != control.BucketOK || st.Primary != "c1" || st.Copies[0].Role != "primary" {
+	if st, _ = w.Status.Bucket(t.Context(), "reports"); st.State != control.BucketOK || st.Primary != "c1" || st.Copies[0].Role != "primary" {
 		t.Fatalf("all in place: %+v", st)
 	}
-	if err := w.AddPending(t.Context(), state.Pending{Bucket: "reports", Key: "k", Cluster: "c2", Size: 7}); err != nil {
+	if err := w.Pending.Add(t.Context(), state.Pending{Bucket: "reports", Key: "k", Cluster: "c2", Size: 7}); err != nil {
 		t.Fatal(err)
 	}
-	if st, _ = w.BucketStatus(t.Context(), "reports"); st.State != control.BucketSyncing || st.Copies[1].Pending.Objects != 1 || st.Copies[1].Pending.Bytes != 7 {
+	if st, _ = w.Status.Bucket(t.Context(), "reports"); st.State != control.BucketSyncing || st.Copies[1].Pending.Objects != 1 || st.Copies[1].Pending.Bytes != 7 {
 		t.Fatalf("one object pending: %+v", st)
 	}
 	w.SetIssue("reports", "planner", "the primary's bucket has gone")
-	if st, _ = w.BucketStatus(t.Context(), "reports"); st.State != control.BucketStuck || st.Reason != "the primary's bucket has gone" {
+	if st, _ = w.Status.Bucket(t.Context(), "reports"); st.State != control.BucketStuck || st.Reason != "the primary's bucket has gone" {
 		t.Fatalf("an issue: %+v", st)
 	}
-	if st, _ = w.BucketStatus(t.Context(), "short"); strings.Count(st.Reason, "5 copies") != 1 {
+	if st, _ = w.Status.Bucket(t.Context(), "short"); strings.Count(st.Reason, "5 copies") != 1 {
 		t.Fatalf("too few clusters: %+v", st)
 	}
 	w.SetIssue("short", "planner", "the primary has to move; "+st.Reason)
-	if st, _ = w.BucketStatus(t.Context(), "short"); strings.Count(st.Reason, "5 copies") != 1 {
+	if st, _ = w.Status.Bucket(t.Context(), "short"); strings.Count(st.Reason, "5 copies") != 1 {
 		t.Fatalf("a reason is given twice: %+v", st)
 	}
 	w.SetIssue("reports", "planner", "")
-	if st, _ = w.BucketStatus(t.Context(), "reports"); st.State != control.BucketSyncing {
+	if st, _ = w.Status.Bucket(t.Context(), "reports"); st.State != control.BucketSyncing {
 		t.Fatalf("the issue is over: %+v", st)
 	}
-	if _, err := w.BucketStatus(t.Context(), "nope"); !errors.Is(err, control.ErrNotFound) {
+	if _, err := w.Status.Bucket(t.Context(), "nope"); !errors.Is(err, control.ErrNotFound) {
 		t.Fatalf("an unknown bucket: %v", err)
 	}
 }

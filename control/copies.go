@@ -2,116 +2,110 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control/internal/record"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
-// What replication does to the catalogue: each is durable, then visible.
+// Copies stores the rows of copies: each change is durable, then visible.
+type Copies struct{ c *core }
 
-// UpdateCopies runs f on the rows of a bucket's copies in one transaction; f returns
-// the rows as they should be (added, changed, left out to delete). Rows of an unknown
-// bucket are not made: ErrNotFound.
-func (c *Control) UpdateCopies(ctx context.Context, bucket string, f func(now []state.Copy) ([]state.Copy, error)) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.router.Snapshot().Bucket(bucket) == nil {
-		return ErrNotFound
-	}
+// Update runs f on the rows of a bucket's copies in one transaction; f returns the rows as
+// they should be (added, changed, left out to delete). While f runs, the snapshot has
+// everything that this instance committed before. Rows of an unknown bucket are not made:
+// ErrNotFound.
+func (s *Copies) Update(ctx context.Context, bucket string, f func(now []state.Copy) ([]state.Copy, error)) error {
 	var before, next []state.Copy
-	seq, err := c.Store().Update(ctx, func(tx state.Tx) (err error) {
-		if err := c.stillThere(tx, bucket); err != nil {
-			return err
-		}
-		if before, err = tx.Copies(bucket); err != nil {
-			return err
-		}
-		if next, err = f(slices.Clone(before)); err != nil {
-			return err
-		}
-		return writeCopies(tx, bucket, before, next)
+	err := s.c.commit(ctx, change{
+		about: []state.Ref{record.Bucket(bucket)},
+		run: func(tx state.Tx) (err error) {
+			if err := s.stillThere(tx, bucket); err != nil {
+				return err
+			}
+			if before, err = tx.Copies(bucket); err != nil {
+				return err
+			}
+			if next, err = f(slices.Clone(before)); err != nil {
+				return err
+			}
+			return record.WriteCopies(tx, bucket, before, next)
+		},
+		edit: func(e *routing.Editor) { e.SetCopies(bucket, record.Routed(next)) },
+		then: func(state.Seq) {
+			s.c.mirror.NoteCopies(bucket, next)
+			s.notify(bucket, before, next, false)
+		},
 	})
-	if c.trouble.note(err) != nil {
+	if err != nil {
 		return err
 	}
-	c.publish(func(e *routing.Editor) { e.SetCopies(bucket, routed(next)) })
-	c.followed.made(seq)
-	c.mirrorCopies(bucket, next)
-	return c.announce(ctx, bucket, before, next)
+	return s.dropExceptions(ctx, bucket, before, next)
 }
 
-// stillThere finds out whether a bucket is there where another instance may have removed
-// it a moment ago.
-func (c *Control) stillThere(tx state.Tx, bucket string) error {
-	if c.followed.store() == nil || c.inForce.has(state.Ref{Kind: catalog.KindBucket, Name: bucket}) {
+// stillThere finds out whether a bucket is there, also where another instance may have
+// removed it a moment ago.
+func (s *Copies) stillThere(tx state.Tx, bucket string) error {
+	if s.c.router.Snapshot().Bucket(bucket) == nil {
+		return fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
+	}
+	if !s.c.shared() || s.c.declared().has(record.Bucket(bucket)) {
 		return nil
 	}
 	_, err := tx.Get(catalog.KindBucket, bucket)
 	return err
 }
 
-// writeCopies stores the difference between the rows that are there and those that
-// should be.
-func writeCopies(tx state.Tx, bucket string, before, next []state.Copy) error {
-	for i := range next {
-		next[i].Bucket = bucket
-		if j := findCopy(before, next[i]); j >= 0 && before[j] == next[i] {
-			continue
-		}
-		if err := tx.PutCopy(next[i]); err != nil {
-			return err
-		}
-	}
-	for _, b := range before {
-		if findCopy(next, b) < 0 {
-			if err := tx.DeleteCopy(bucket, b.Prefix, b.Cluster); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// findCopy returns where the row of the same rule and cluster is, -1 if nowhere.
-func findCopy(rows []state.Copy, c state.Copy) int {
-	return slices.IndexFunc(rows, func(r state.Copy) bool { return r.Prefix == c.Prefix && r.Cluster == c.Cluster })
-}
-
-// announce tells watchers which copies changed state, and drops the exceptions of
-// copies that are gone.
-func (c *Control) announce(ctx context.Context, bucket string, before, next []state.Copy) error {
+// notify tells watchers which copies changed state. It does not block. What others changed
+// is compared with the copies routing knew, which have no errors.
+func (s *Copies) notify(bucket string, before, next []state.Copy, elsewhere bool) {
 	for _, n := range next {
-		if j := findCopy(before, n); j < 0 || before[j].State != n.State || before[j].Primary != n.Primary || before[j].Error != n.Error {
-			c.bus.Emit(Event{Type: EventCopy, Bucket: bucket, Prefix: n.Prefix, Cluster: n.Cluster, State: n.State.String(), Reason: n.Error})
+		j := record.FindCopy(before, n.Copy)
+		if j < 0 || before[j].State != n.State || before[j].Primary != n.Primary || !elsewhere && before[j].Error != n.Error {
+			s.c.bus.Emit(Event{
+				Type: EventCopy, Bucket: bucket, Prefix: n.Prefix, Cluster: n.Cluster, State: n.State.String(),
+				Reason: n.Error, Elsewhere: elsewhere,
+			})
 		}
 	}
 	for _, b := range before {
-		if findCopy(next, b) >= 0 {
+		if record.FindCopy(next, b.Copy) < 0 {
+			s.c.bus.Emit(Event{Type: EventCopy, Bucket: bucket, Prefix: b.Prefix, Cluster: b.Cluster, State: "gone", Elsewhere: elsewhere})
+		}
+	}
+}
+
+// dropExceptions drops the exceptions of copies that are gone.
+func (s *Copies) dropExceptions(ctx context.Context, bucket string, before, next []state.Copy) error {
+	for _, b := range before {
+		if record.FindCopy(next, b.Copy) >= 0 {
 			continue
 		}
-		c.bus.Emit(Event{Type: EventCopy, Bucket: bucket, Prefix: b.Prefix, Cluster: b.Cluster, State: "gone"})
-		if err := c.reloadPending(ctx, bucket, b.Cluster); err != nil {
+		if err := s.reloadPending(ctx, bucket, b.Cluster); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+const reloadPage = 10_000
 
 // reloadPending makes a bucket's exceptions in a cluster ("": in all) those of the
 // stored rows.
-func (c *Control) reloadPending(ctx context.Context, bucket, cluster string) error {
-	r := c.exceptions.beginReload(bucket, cluster)
+func (s *Copies) reloadPending(ctx context.Context, bucket, cluster string) error {
+	r := s.c.exceptions.BeginReload(bucket, cluster)
 	err := func() error {
 		after := state.PendingKey{}
 		for {
-			page, err := c.Store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Cluster: cluster}, after, reloadPage)
+			page, err := s.c.store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Cluster: cluster}, after, reloadPage)
 			if err != nil {
 				return err
 			}
 			for _, p := range page {
-				r.row(p)
+				r.Row(p)
 			}
 			if len(page) < reloadPage {
 				return nil
@@ -120,45 +114,103 @@ func (c *Control) reloadPending(ctx context.Context, bucket, cluster string) err
 			after = state.PendingKey{Bucket: last.Bucket, Key: last.Key, Cluster: last.Cluster}
 		}
 	}()
-	c.exceptions.endReload(r, err)
+	s.c.exceptions.EndReload(r, err)
 	return err
 }
 
-const reloadPage = 10_000
-
 // SaveProgress stores rows of copies that still exist, and routes by them. It is for
-// progress (cursors, counts, times): a row whose state or role is not the one in
-// force is left out, because whoever wrote it did not know of the change. It is not for
-// a store that others write too: see Shared.
-func (c *Control) SaveProgress(ctx context.Context, copies ...state.Copy) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	snap := c.router.Snapshot()
-	next := make(map[string][]catalog.Copy)
-	keep := make([]state.Copy, 0, len(copies))
-	for _, cp := range copies {
-		rows, ok := next[cp.Bucket]
-		if !ok {
-			rows = snap.Copies(cp.Bucket)
-			next[cp.Bucket] = rows
-		}
-		i := slices.IndexFunc(rows, func(r catalog.Copy) bool { return r.Prefix == cp.Prefix && r.Cluster == cp.Cluster })
-		if i < 0 || rows[i].State != cp.State || rows[i].Primary != cp.Primary {
-			continue
-		}
-		rows[i] = cp.Routed()
-		keep = append(keep, cp)
-	}
-	if len(keep) == 0 {
+// progress (cursors, counts, times), which a power cut may take back: a row whose state or
+// role is not the stored one is left out, because its writer did not know of the change.
+// It is not for a store that others write too: see [follow.Members.Shared].
+func (s *Copies) SaveProgress(ctx context.Context, copies ...state.Copy) error {
+	if len(copies) == 0 {
 		return nil
 	}
-	if _, err := c.Store().SaveCopies(ctx, keep...); err != nil {
-		return err
-	}
-	c.publish(func(e *routing.Editor) {
-		for b, rows := range next {
-			e.SetCopies(b, rows)
+	var buckets []string
+	var about []state.Ref
+	for _, cp := range copies {
+		if !slices.Contains(buckets, cp.Bucket) {
+			buckets, about = append(buckets, cp.Bucket), append(about, record.Bucket(cp.Bucket))
 		}
+	}
+	next := make(map[string][]catalog.Copy)
+	err := s.c.commit(ctx, change{
+		about: about, progress: true,
+		run: func(tx state.Tx) error {
+			clear(next)
+			for _, b := range buckets {
+				rows, err := putProgress(tx, b, copies)
+				if err != nil {
+					return err
+				}
+				if rows != nil {
+					next[b] = record.Routed(rows)
+				}
+			}
+			if len(next) == 0 {
+				return errUnchanged
+			}
+			return nil
+		},
+		edit: func(e *routing.Editor) {
+			for b, rows := range next {
+				e.SetCopies(b, rows)
+			}
+		},
 	})
-	return nil
+	return unlessUnchanged(err)
+}
+
+// putProgress writes what is progress among copies to the rows of a bucket, which it
+// returns; nil if it wrote nothing.
+func putProgress(tx state.Tx, bucket string, copies []state.Copy) ([]state.Copy, error) {
+	rows, err := tx.Copies(bucket)
+	if err != nil {
+		return nil, err
+	}
+	written := false
+	for _, cp := range copies {
+		i := record.FindCopy(rows, cp.Copy)
+		if cp.Bucket != bucket || i < 0 || rows[i].State != cp.State || rows[i].Primary != cp.Primary {
+			continue
+		}
+		if err := tx.PutCopy(cp); err != nil {
+			return nil, err
+		}
+		rows[i], written = cp, true
+	}
+	if !written {
+		return nil, nil
+	}
+	return rows, nil
+}
+
+// unwatch has the synced copies of a bucket that is no longer there compared before they
+// count as synced again.
+func (s *Copies) unwatch(ctx context.Context, bucket string) error {
+	err := s.c.commit(ctx, change{
+		about: []state.Ref{record.Bucket(bucket)},
+		run: func(tx state.Tx) error {
+			rows, err := tx.Copies(bucket)
+			if err != nil {
+				return err
+			}
+			changed := false
+			for _, r := range rows {
+				if r.Primary || r.State != catalog.CopySynced && r.State != catalog.CopySyncing {
+					continue
+				}
+				r.State, r.Cursor, r.ScanCursor, changed = catalog.CopyWaiting, "", "", true
+				if err := tx.PutCopy(r); err != nil {
+					return err
+				}
+			}
+			if !changed {
+				return errUnchanged
+			}
+			return nil
+		},
+		edit: func(*routing.Editor) {}, // routing does not know the bucket
+	})
+	return unlessUnchanged(err)
 }

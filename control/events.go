@@ -1,6 +1,7 @@
 package control
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -46,8 +47,9 @@ type Event struct {
 	Total     int64
 }
 
-// Bus hands events to whoever watches. A watcher that can't keep up misses events
-// and is told how many; nobody waits for it.
+// Bus hands events to those who watch, for people to read. A watcher that can't keep up
+// misses events and is told how many; nobody waits for it. What must not be missed goes by
+// [Hooks].
 type Bus struct {
 	mu   sync.Mutex
 	subs map[*Subscription]struct{}
@@ -58,6 +60,7 @@ type Bus struct {
 type Subscription struct {
 	// C delivers events until Close.
 	C      chan Event
+	types  []EventType // empty: all
 	mu     sync.Mutex
 	missed int
 	bus    *Bus
@@ -68,9 +71,10 @@ func NewBus(now func() time.Time) *Bus {
 	return &Bus{subs: make(map[*Subscription]struct{}), now: now}
 }
 
-// Subscribe starts watching, with room for so many events not yet read.
-func (b *Bus) Subscribe(room int) *Subscription {
-	s := &Subscription{C: make(chan Event, room), bus: b}
+// Subscribe starts watching events of some types, or of all without any, with room for so
+// many not yet read.
+func (b *Bus) Subscribe(room int, types ...EventType) *Subscription {
+	s := &Subscription{C: make(chan Event, room), types: types, bus: b}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.subs[s] = struct{}{}
@@ -101,6 +105,9 @@ func (b *Bus) Emit(e Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for s := range b.subs {
+		if len(s.types) > 0 && !slices.Contains(s.types, e.Type) {
+			continue
+		}
 		select {
 		case s.C <- e:
 		default:

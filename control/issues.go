@@ -1,144 +1,165 @@
 package control
 
 import (
-	"context"
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
 )
 
-// issues holds why buckets can't get where they should be, per bucket and by who
-// found it out. It lives in memory: what is still wrong is found again.
-type issues struct {
+// Finder is what finds out why buckets can't get where they should be.
+type Finder string
+
+// The finders. Those of jobs may find something per cluster and prefix.
+const (
+	FinderPlanner  Finder = "planner"
+	FinderSource   Finder = "source" // of objects: the primary, or what stands in for it
+	FinderVerify   Finder = "verify"
+	FinderSync     Finder = "sync"
+	FinderScan     Finder = "scan"
+	FinderEvict    Finder = "evict"
+	FinderMove     Finder = "move"
+	FinderCarry    Finder = "carry over"
+	FinderConverge Finder = "convergence"
+)
+
+// Source tells findings about a bucket apart: each has at most one.
+type Source struct {
+	Finder          Finder
+	Cluster, Prefix string // of the copy, for finders that look at copies
+}
+
+// Issue is why a bucket can't get where it should be.
+type Issue struct {
+	Reason string // a sentence; "": nothing
+	// Short are the shortfalls of rules (placement's Short) that Reason tells of.
+	Short []string
+}
+
+// Issues keeps why buckets can't get where they should be, per bucket and by who found it
+// out. It lives in memory: what is still wrong is found again.
+type Issues struct {
+	bus *Bus
+
 	mu       sync.Mutex
-	byBucket map[string]map[string]string
+	byBucket map[string]map[Source]Issue
 	// elsewhere is what other instances found out.
-	elsewhere map[string][]string
+	elsewhere map[string][]Issue
 }
 
-// Issues returns what was found out here, about so many buckets at most.
-func (c *Control) Issues(most int) map[string][]string {
-	c.issues.mu.Lock()
-	defer c.issues.mu.Unlock()
-	all := make(map[string][]string)
-	for b := range c.issues.byBucket {
-		if len(all) == most {
-			break
-		}
-		all[b] = c.issues.found(b)
-	}
-	return all
+func newIssues(bus *Bus) *Issues {
+	return &Issues{bus: bus, byBucket: make(map[string]map[Source]Issue)}
 }
 
-// SetIssuesElsewhere notes what other instances found out about the buckets they look
-// after, in place of what it was told before.
-func (c *Control) SetIssuesElsewhere(all map[string][]string) {
-	c.issues.mu.Lock()
-	defer c.issues.mu.Unlock()
-	c.issues.elsewhere = all
-}
-
-// SetIssue notes why a bucket is stuck, or with reason "" that what source found is
-// over. Source separates finders, such as "planner" or "scan c2".
-func (c *Control) SetIssue(bucket, source, reason string) {
-	if c.issues.set(bucket, source, reason) && reason != "" {
-		c.bus.Emit(Event{Type: EventBucketStuck, Bucket: bucket, Reason: reason})
-	}
-}
-
-// KeepIssues forgets what the sources that keep does not name found out about a bucket.
-func (c *Control) KeepIssues(bucket string, keep func(source string) bool) {
-	c.issues.mu.Lock()
-	defer c.issues.mu.Unlock()
-	found := c.issues.byBucket[bucket]
-	maps.DeleteFunc(found, func(source, _ string) bool { return !keep(source) })
-	if len(found) == 0 {
-		delete(c.issues.byBucket, bucket)
+// Set notes why a bucket is stuck, or with an Issue without Reason that what the source
+// found is over.
+func (s *Issues) Set(bucket string, source Source, issue Issue) {
+	if s.set(bucket, source, issue) && issue.Reason != "" {
+		s.bus.Emit(Event{Type: EventBucketStuck, Bucket: bucket, Reason: issue.Reason})
 	}
 }
 
 // set says whether anything changed.
-func (i *issues) set(bucket, source, reason string) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.byBucket[bucket][source] == reason {
+func (s *Issues) set(bucket string, source Source, issue Issue) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byBucket[bucket][source].Reason == issue.Reason {
 		return false
 	}
-	if reason == "" {
-		delete(i.byBucket[bucket], source)
-		if len(i.byBucket[bucket]) == 0 {
-			delete(i.byBucket, bucket)
-		}
+	if issue.Reason == "" {
+		s.remove(bucket, func(found Source) bool { return found == source })
 		return true
 	}
-	if i.byBucket == nil {
-		i.byBucket = make(map[string]map[string]string)
+	if s.byBucket[bucket] == nil {
+		s.byBucket[bucket] = make(map[Source]Issue)
 	}
-	if i.byBucket[bucket] == nil {
-		i.byBucket[bucket] = make(map[string]string)
-	}
-	i.byBucket[bucket][source] = reason
+	s.byBucket[bucket][source] = issue
 	return true
 }
 
-// ForgetIssues forgets what was found out about the buckets that f selects: another
-// instance looks after them from now on.
-func (c *Control) ForgetIssues(f func(bucket string) bool) {
-	c.issues.mu.Lock()
-	defer c.issues.mu.Unlock()
-	maps.DeleteFunc(c.issues.byBucket, func(b string, _ map[string]string) bool { return f(b) })
+// Keep forgets what sources found out about a bucket that f does not keep.
+func (s *Issues) Keep(bucket string, f func(Source) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(bucket, func(found Source) bool { return !f(found) })
 }
 
-func (i *issues) forget(bucket string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	delete(i.byBucket, bucket)
+// remove forgets what some sources found. The caller holds mu.
+func (s *Issues) remove(bucket string, which func(Source) bool) {
+	found := s.byBucket[bucket]
+	maps.DeleteFunc(found, func(source Source, _ Issue) bool { return which(source) })
+	if len(found) == 0 {
+		delete(s.byBucket, bucket)
+	}
 }
 
-// of returns the reasons a bucket is stuck for, sorted by source.
-func (i *issues) of(bucket string) []string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return append(i.found(bucket), i.elsewhere[bucket]...)
+// Forget forgets what was found out about the buckets that f selects: another instance
+// looks after them from now on.
+func (s *Issues) Forget(f func(bucket string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.byBucket, func(b string, _ map[Source]Issue) bool { return f(b) })
+}
+
+func (s *Issues) forget(bucket string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byBucket, bucket)
+}
+
+// List returns what was found out here, about so many buckets at most.
+func (s *Issues) List(most int) map[string][]Issue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string][]Issue)
+	for b := range s.byBucket {
+		if len(all) == most {
+			break
+		}
+		all[b] = s.found(b)
+	}
+	return all
+}
+
+// SetElsewhere notes what other instances found out about the buckets they look after, in
+// place of what it was told before.
+func (s *Issues) SetElsewhere(all map[string][]Issue) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.elsewhere = all
+}
+
+// of returns why a bucket is stuck: what was found here, sorted by source, and elsewhere.
+func (s *Issues) of(bucket string) []Issue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(s.found(bucket), s.elsewhere[bucket]...)
 }
 
 // found is of for what was found out here. The caller holds mu.
-func (i *issues) found(bucket string) []string {
-	found := i.byBucket[bucket]
-	reasons := make([]string, 0, len(found))
-	for _, source := range slices.Sorted(maps.Keys(found)) {
-		reasons = append(reasons, found[source])
+func (s *Issues) found(bucket string) []Issue {
+	found := s.byBucket[bucket]
+	issues := make([]Issue, 0, len(found))
+	for _, source := range slices.SortedFunc(maps.Keys(found), compareSources) {
+		issues = append(issues, found[source])
 	}
-	return reasons
+	return issues
 }
 
-// StuckBuckets returns how many buckets are stuck or in conflict, by what finders noted
-// and by what is pending, and one of them with its reason. Storages that are down are
-// not among the reasons. With the store gone it tells what memory knows.
-func (c *Control) StuckBuckets(ctx context.Context) (n int, bucket, reason string) {
-	why := make(map[string]string)
-	logs, err := c.Store().Backlogs(ctx, "")
-	if err == nil {
-		for _, l := range logs {
-			if r := append(stuckBy(l), conflictsOf(l.Conflicts)...); len(r) > 0 && why[l.Bucket] == "" {
-				why[l.Bucket] = r[0]
-			}
-		}
+func compareSources(a, b Source) int {
+	return cmp.Or(cmp.Compare(a.Finder, b.Finder), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Prefix, b.Prefix))
+}
+
+// buckets lists those about which something was found out, here or elsewhere.
+func (s *Issues) buckets() map[string]struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]struct{}, len(s.byBucket)+len(s.elsewhere))
+	for b := range s.byBucket {
+		all[b] = struct{}{}
 	}
-	c.issues.mu.Lock()
-	for b := range c.issues.byBucket {
-		why[b] = ""
+	for b := range s.elsewhere {
+		all[b] = struct{}{}
 	}
-	for b := range c.issues.elsewhere {
-		why[b] = ""
-	}
-	c.issues.mu.Unlock()
-	if len(why) == 0 {
-		return 0, "", ""
-	}
-	bucket = slices.Min(slices.Collect(maps.Keys(why)))
-	if rs := c.issues.of(bucket); len(rs) > 0 {
-		return len(why), bucket, rs[0]
-	}
-	return len(why), bucket, why[bucket]
+	return all
 }

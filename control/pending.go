@@ -2,270 +2,92 @@ package control
 
 import (
 	"context"
-	"errors"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/fado-project/fado/state"
 )
 
-// AddPending stores rows and makes them exceptions to freshness before it returns.
-// Concurrent calls share transactions. When the store can't take them the keys are
-// exceptions all the same, so that nothing stale is routed to, and the caller must
-// try again.
-func (c *Control) AddPending(ctx context.Context, rows ...state.Pending) error {
+// Pending is the queue of objects that differ: rows in the store, and exceptions to
+// freshness for as long as they are there.
+type Pending struct {
+	c     *core
+	queue *pendingQueue
+}
+
+// Add stores rows and makes them exceptions to freshness before it returns. Concurrent
+// calls share transactions. When the store can't take them the keys are exceptions all
+// the same, so that nothing stale is routed to, and the caller must try again.
+func (s *Pending) Add(ctx context.Context, rows ...state.Pending) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return c.pending.do(ctx, &pendingOp{add: rows})
+	return s.queue.do(ctx, &pendingOp{add: rows})
 }
 
-// NotePending is AddPending for whoever works on the rows itself, without waiting for the
-// store. Begun is called when they are exceptions and before they are stored; it must not
-// block, and says whether all of them are being worked on, so that no worker need be woken.
-// The rows' Gens are returned in order: what was done is to be noted by them, and not at
-// all where there is an error.
-func (c *Control) NotePending(ctx context.Context, rows []state.Pending, begun func() bool) ([]int64, error) {
+// Note is Add for a caller that works on the rows itself, without waiting for the store.
+// Begun is called when they are exceptions and before they are stored; it must not block,
+// and says whether all of them are being worked on, so that no worker need be woken. The
+// rows' Gens are returned in order: what was done is to be noted by them, and not at all
+// where there is an error.
+func (s *Pending) Note(ctx context.Context, rows []state.Pending, begun func() bool) ([]int64, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
 	op := &pendingOp{add: rows, begun: begun}
-	if err := c.pending.do(ctx, op); err != nil {
+	if err := s.queue.do(ctx, op); err != nil {
 		return nil, err
 	}
 	return op.gens, nil
 }
 
-// FinishPending removes rows after their verified write, in the store and then from
-// routing. Concurrent calls share transactions. A row whose Gen moved on stays.
-func (c *Control) FinishPending(ctx context.Context, rows ...state.PendingKey) error {
+// AddEverywhere is Add for a caller that acknowledges something to the outside on the
+// strength of it: it returns when every instance routes by the rows, too. Instances whose
+// lease has ended are not waited for. An error leaves the rows to be added again.
+func (s *Pending) AddEverywhere(ctx context.Context, rows ...state.Pending) error {
+	if err := s.Add(ctx, rows...); err != nil || len(rows) == 0 {
+		return err
+	}
+	return s.c.members.Confirm(ctx)
+}
+
+// Finish removes rows after their verified write, in the store and then from routing.
+// Concurrent calls share transactions. A row whose Gen moved on stays.
+func (s *Pending) Finish(ctx context.Context, rows ...state.PendingKey) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return c.pending.do(ctx, &pendingOp{finish: rows})
+	return s.queue.do(ctx, &pendingOp{finish: rows})
 }
 
-// AddPendingEverywhere is AddPending for whoever acknowledges something to the outside on
-// the strength of it: it returns when every instance routes by the rows, too. Instances
-// whose lease has ended are not waited for. An error leaves the rows to be added again.
-func (c *Control) AddPendingEverywhere(ctx context.Context, rows ...state.Pending) error {
-	if err := c.AddPending(ctx, rows...); err != nil || len(rows) == 0 {
-		return err
-	}
-	return c.Confirm(ctx)
-}
-
-// ClaimPending claims due rows for this node.
-func (c *Control) ClaimPending(ctx context.Context, max int, lease time.Duration) ([]state.Pending, error) {
-	return c.claimed(c.Store().ClaimPending(ctx, c.Claimant(), max, lease, c.now()))
-}
-
-// ClaimPendingIn claims due rows of one cluster for this node.
-func (c *Control) ClaimPendingIn(ctx context.Context, cluster string, max int, lease time.Duration) ([]state.Pending, error) {
-	return c.claimed(c.Store().ClaimPendingIn(ctx, c.Claimant(), cluster, max, lease, c.now()))
-}
-
-// claimed notes what a claim says of the store: one that found nothing wrote nothing.
-func (c *Control) claimed(rows []state.Pending, err error) ([]state.Pending, error) {
-	if err != nil || len(rows) > 0 {
-		err = c.trouble.note(err)
+// ClaimIn claims due rows of one cluster for this instance.
+func (s *Pending) ClaimIn(ctx context.Context, cluster string, most int, lease time.Duration) ([]state.Pending, error) {
+	rows, err := s.c.store().ClaimPendingIn(ctx, s.c.members.Claimant(), cluster, most, lease, s.c.now())
+	if err != nil || len(rows) > 0 { // a claim that found nothing wrote nothing
+		err = s.c.health.note(err)
 	}
 	return rows, err
 }
 
-// FailPending notes failed attempts or holds.
-func (c *Control) FailPending(ctx context.Context, rows ...state.Pending) error {
-	return c.Store().FailPending(ctx, rows...)
+// Fail notes failed attempts or holds.
+func (s *Pending) Fail(ctx context.Context, rows ...state.Pending) error {
+	return s.c.store().FailPending(ctx, rows...)
 }
 
-// PendingAdded delivers a value soon after rows were added or released, so that
-// workers need not poll; values are merged.
-func (c *Control) PendingAdded() <-chan struct{} { return c.pending.added }
+// Added delivers a value soon after rows were added or released, so that workers need not
+// poll; values are merged.
+func (s *Pending) Added() <-chan struct{} { return s.queue.added }
 
-// WakeWorkers makes PendingAdded deliver, after rows became due by other means.
-func (c *Control) WakeWorkers() { c.pending.wake() }
+// Wake makes Added deliver, after rows became due by other means.
+func (s *Pending) Wake() { s.queue.wake() }
 
-// pendingQueue puts every change of pending rows through one goroutine, in batches:
-// so the store and the index change in the same order (a row finished and added again
-// at once never loses its exception), and a burst costs few transactions.
-type pendingQueue struct {
-	store func() state.Store
-	index *exceptions
-	wrote *trouble
-	ops   chan *pendingOp
-	added chan struct{}
+// Changed returns a channel that closes at the next change of what is known of a bucket's
+// objects: an exception came or went, an object copied on demand did. Take it first, then
+// look at what is waited for, then wait.
+func (s *Pending) Changed(bucket string) <-chan struct{} { return s.c.signals.Changed(bucket) }
 
-	startOnce, stopOnce sync.Once
-	quit, done          chan struct{}
-}
+// Has says whether there are rows in a cluster, as far as this instance knows: without
+// any, there is nothing to be claimed. Rows that are held or not yet due count.
+func (s *Pending) Has(cluster string) bool { return s.c.exceptions.Has(cluster) }
 
-type pendingOp struct {
-	add    []state.Pending
-	begun  func() bool // see NotePending; may be nil
-	gens   []int64     // of what was added, set before the result is
-	finish []state.PendingKey
-	result chan error
-}
-
-// maxBatch bounds the rows of one transaction.
-const maxBatch = 4096
-
-func newPendingQueue(s func() state.Store, index *exceptions, wrote *trouble) *pendingQueue {
-	return &pendingQueue{
-		store: s, index: index, wrote: wrote, ops: make(chan *pendingOp, 256), added: make(chan struct{}, 1),
-		quit: make(chan struct{}), done: make(chan struct{}),
-	}
-}
-
-func (q *pendingQueue) start() { q.startOnce.Do(func() { go q.run() }) }
-
-func (q *pendingQueue) stop() {
-	q.stopOnce.Do(func() { close(q.quit) })
-	q.startOnce.Do(func() { close(q.done) })
-	<-q.done
-}
-
-func (q *pendingQueue) wake() {
-	select {
-	case q.added <- struct{}{}:
-	default:
-	}
-}
-
-// do hands an operation in and waits for its outcome. Once handed in it is carried
-// out even if ctx ends meanwhile.
-func (q *pendingQueue) do(ctx context.Context, op *pendingOp) error {
-	op.result = make(chan error, 1)
-	select {
-	case q.ops <- op:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-q.quit:
-		return ErrClosed
-	}
-	select {
-	case err := <-op.result:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-q.done:
-		select {
-		case err := <-op.result:
-			return err
-		default:
-			return ErrClosed
-		}
-	}
-}
-
-func (q *pendingQueue) run() {
-	defer close(q.done)
-	again := time.NewTicker(retryLost)
-	defer again.Stop()
-	for {
-		select {
-		case op := <-q.ops:
-			q.round(op)
-		case <-again.C:
-			q.addLost()
-		case <-q.quit:
-			return
-		}
-	}
-}
-
-// retryLost is how often rows are stored again that the store did not take.
-const retryLost = 2 * time.Second
-
-// addLost stores rows for exceptions that the store took none for: whoever added them may
-// have given up, and without a row nothing would ever end such an exception.
-func (q *pendingQueue) addLost() {
-	if rows := q.index.lost(maxBatch); len(rows) > 0 {
-		q.add([]*pendingOp{{add: rows, result: make(chan error, 1)}})
-	}
-}
-
-// round carries out one operation and those that wait behind it, in one batch.
-func (q *pendingQueue) round(first *pendingOp) {
-	batch, rows := []*pendingOp{first}, len(first.add)+len(first.finish)
-	for rows < maxBatch {
-		select {
-		case op := <-q.ops:
-			batch = append(batch, op)
-			rows += len(op.add) + len(op.finish)
-			continue
-		default:
-		}
-		break
-	}
-	var adds, finishes []*pendingOp
-	for _, op := range batch {
-		if op.add != nil {
-			adds = append(adds, op)
-		} else {
-			finishes = append(finishes, op)
-		}
-	}
-	q.finish(finishes)
-	q.add(adds)
-}
-
-func (q *pendingQueue) add(ops []*pendingOp) {
-	if len(ops) == 0 {
-		return
-	}
-	var rows []state.Pending
-	for _, op := range ops {
-		rows = append(rows, op.add...)
-	}
-	q.index.adding(rows)
-	attended := true
-	for _, op := range ops {
-		attended = op.begun != nil && op.begun() && attended
-	}
-	gens, err := q.store().AddPending(context.Background(), rows...)
-	err = q.wrote.note(err)
-	if err != nil && len(ops) > 1 && !errors.Is(err, state.ErrUnavailable) {
-		for _, op := range ops { // one caller's bad row must not fail the others
-			op.gens, err = q.store().AddPending(context.Background(), op.add...)
-			q.index.added(op.add, err)
-			op.result <- err
-		}
-	} else {
-		for _, op := range ops {
-			if err == nil {
-				op.gens, gens = gens[:len(op.add)], gens[len(op.add):]
-			}
-		}
-		q.index.added(rows, err)
-		reply(ops, err)
-	}
-	if !attended || err != nil {
-		q.wake()
-	}
-}
-
-func (q *pendingQueue) finish(ops []*pendingOp) {
-	if len(ops) == 0 {
-		return
-	}
-	var keys []state.PendingKey
-	for _, op := range ops {
-		keys = append(keys, op.finish...)
-	}
-	q.index.finish(keys)
-	removed, err := q.store().FinishPending(context.Background(), keys...)
-	err = q.wrote.note(err)
-	q.index.finished(keys, removed)
-	reply(ops, err)
-	if slices.Contains(removed, false) {
-		q.wake()
-	}
-}
-
-func reply(ops []*pendingOp, err error) {
-	for _, op := range ops {
-		op.result <- err
-	}
-}
+// Clusters lists the clusters in which there are rows, sorted; see Has.
+func (s *Pending) Clusters() []string { return s.c.exceptions.Clusters() }

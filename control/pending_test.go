@@ -23,7 +23,7 @@ func TestNotePending(t *testing.T) {
 	note := func(attended bool) []int64 {
 		t.Helper()
 		called := 0
-		gens, err := w.NotePending(t.Context(), rows, func() bool {
+		gens, err := w.Pending.Note(t.Context(), rows, func() bool {
 			called++
 			for _, r := range rows {
 				if !w.Router().Pending.Has(r.Bucket, r.Key, r.Cluster) {
@@ -44,11 +44,11 @@ func TestNotePending(t *testing.T) {
 	}
 	woken := func() bool {
 		// The queue wakes after it has answered; whatever it does next comes after that.
-		if err := w.FinishPending(t.Context(), state.PendingKey{Bucket: "reports", Key: "none", Cluster: "c2", Gen: 1}); err != nil {
+		if err := w.Pending.Finish(t.Context(), state.PendingKey{Bucket: "reports", Key: "none", Cluster: "c2", Gen: 1}); err != nil {
 			t.Fatal(err)
 		}
 		select {
-		case <-w.PendingAdded():
+		case <-w.Pending.Added():
 			return true
 		default:
 			return false
@@ -63,10 +63,10 @@ func TestNotePending(t *testing.T) {
 	if !woken() {
 		t.Error("nobody is woken for rows that nobody attends to")
 	}
-	if err := w.FinishPending(t.Context(), state.PendingKey{Bucket: "reports", Key: "a", Cluster: "c2", Gen: second[0]}); err != nil {
+	if err := w.Pending.Finish(t.Context(), state.PendingKey{Bucket: "reports", Key: "a", Cluster: "c2", Gen: second[0]}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.FinishPending(t.Context(), state.PendingKey{Bucket: "reports", Key: "b", Cluster: "c2", Gen: first[1]}); err != nil {
+	if err := w.Pending.Finish(t.Context(), state.PendingKey{Bucket: "reports", Key: "b", Cluster: "c2", Gen: first[1]}); err != nil {
 		t.Fatal(err)
 	}
 	if len(stored()) != 1 || !w.Router().Pending.Has("reports", "b", "c2") || w.Router().Pending.Has("reports", "a", "c2") {
@@ -75,7 +75,7 @@ func TestNotePending(t *testing.T) {
 	if err := w.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	gens, err := w.NotePending(t.Context(), rows[:1], func() bool { return true })
+	gens, err := w.Pending.Note(t.Context(), rows[:1], func() bool { return true })
 	if gens != nil || !errors.Is(err, state.ErrUnavailable) || !w.Router().Pending.Has("reports", "a", "c2") {
 		t.Errorf("without a store: generations %v, %v", gens, err)
 	}

@@ -34,7 +34,7 @@ func TestWhatDecidesAboutACopyIsInTheSnapshot(t *testing.T) {
 	published("after a change", w, primary, replica)
 
 	replica.VerifiedAt = time.Unix(2, 0)
-	if err := w.SaveProgress(t.Context(), replica); err != nil {
+	if err := w.Copies.SaveProgress(t.Context(), replica); err != nil {
 		t.Fatal(err)
 	}
 	published("after progress", w, primary, replica)

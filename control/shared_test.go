@@ -72,7 +72,7 @@ func through(t testing.TB, dsn string) (string, *testenv.Proxy) {
 func (i *instance) must(t testing.TB, rs ...catalog.Resource) {
 	t.Helper()
 	for _, r := range rs {
-		if _, _, err := i.Replace(context.Background(), r, control.Precondition{}, nil); err != nil {
+		if _, _, err := i.Resources.Replace(context.Background(), r, control.Precondition{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -85,7 +85,7 @@ func (i *instance) seed(t testing.TB) {
 		i.must(t, &catalog.Zone{Name: c}, &catalog.Cluster{Name: c, Zones: []string{c}, Storage: &catalog.Storage{Endpoint: "http://" + c + ".test"}})
 	}
 	i.must(t, &catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}}, &catalog.Bucket{Name: "bkt", Policy: "p", Primary: "c1"})
-	err := i.UpdateCopies(context.Background(), "bkt", func([]state.Copy) ([]state.Copy, error) {
+	err := i.Copies.Update(context.Background(), "bkt", func([]state.Copy) ([]state.Copy, error) {
 		return []state.Copy{
 			{Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}},
 			{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}},
@@ -111,7 +111,7 @@ func TestInstancesFollow(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.PostgresDatabase(t)
 	a, b := join(t, dsn), join(t, dsn)
-	if a.Claimant() == b.Claimant() {
+	if a.Members.Claimant() == b.Members.Claimant() {
 		t.Fatal("two instances of one name claim in the same name")
 	}
 	a.seed(t)
@@ -123,7 +123,7 @@ func TestInstancesFollow(t *testing.T) {
 	if c.Router().Snapshot().Primary("bkt") != "c1" {
 		t.Fatal("an instance that starts does not know what is there")
 	}
-	if err := b.Delete(context.Background(), catalog.KindBucket, "bkt", control.Precondition{}); err != nil {
+	if err := b.Resources.Delete(context.Background(), catalog.KindBucket, "bkt", control.Precondition{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, i := range []*instance{a, c} {
@@ -145,7 +145,7 @@ func TestOthersEndWhatIsForbidden(t *testing.T) {
 	a.seed(t)
 	var allowed atomic.Bool
 	allowed.Store(true)
-	b.OnChange(func(context.Context) {
+	b.Hooks.BeforeAnswer(func(context.Context) {
 		time.Sleep(50 * time.Millisecond) // writes take their time to end
 		allowed.Store(b.Router().Snapshot().Allows("bkt", "k", "c2"))
 	})
@@ -167,7 +167,7 @@ func TestFreshnessIsExactAcrossInstances(t *testing.T) {
 	proxy.Delay(testenv.Down, 60*time.Millisecond)
 	for n := range 5 {
 		key := fmt.Sprint("key", n)
-		if err := a.AddPendingEverywhere(context.Background(), state.Pending{Bucket: "bkt", Key: key, Cluster: "c2"}); err != nil {
+		if err := a.Pending.AddEverywhere(context.Background(), state.Pending{Bucket: "bkt", Key: key, Cluster: "c2"}); err != nil {
 			t.Fatal(err)
 		}
 		if !b.Router().Pending.Has("bkt", key, "c2") {
@@ -175,12 +175,12 @@ func TestFreshnessIsExactAcrossInstances(t *testing.T) {
 		}
 	}
 	proxy.Heal()
-	rows, err := b.ClaimPending(context.Background(), 10, time.Minute)
+	rows, err := b.Pending.ClaimIn(context.Background(), "c2", 10, time.Minute)
 	if err != nil || len(rows) != 5 {
 		t.Fatalf("claimed %d rows: %v", len(rows), err)
 	}
 	for _, r := range rows {
-		if err := b.FinishPending(context.Background(), state.PendingKey{Bucket: r.Bucket, Key: r.Key, Cluster: r.Cluster, Gen: r.Gen}); err != nil {
+		if err := b.Pending.Finish(context.Background(), state.PendingKey{Bucket: r.Bucket, Key: r.Key, Cluster: r.Cluster, Gen: r.Gen}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -197,22 +197,22 @@ func TestCutOffInstance(t *testing.T) {
 	link, proxy := through(t, dsn)
 	b := join(t, link)
 	proxy.Hang(true)
-	if _, _, err := a.Replace(context.Background(), &catalog.Bucket{Name: "new", Policy: "p"}, control.Precondition{}, nil); err != nil {
+	if _, _, err := a.Resources.Replace(context.Background(), &catalog.Bucket{Name: "new", Policy: "p"}, control.Precondition{}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if b.Router().Snapshot().Bucket("new") == nil && b.MayWrite() == nil {
+	if b.Router().Snapshot().Bucket("new") == nil && b.Members.MayWrite() == nil {
 		t.Fatal("answered while an instance that does not follow may write")
 	}
 	if b.Router().Snapshot().Bucket("bkt") == nil {
 		t.Fatal("an instance that is cut off does not route any more")
 	}
-	eventually(t, "degraded", func() bool { return b.StoreTrouble() != nil })
-	if _, _, err := b.Replace(context.Background(), &catalog.Bucket{Name: "other", Policy: "p"}, control.Precondition{}, nil); !errors.Is(err, state.ErrUnavailable) {
+	eventually(t, "degraded", func() bool { return b.Status.StoreTrouble() != nil })
+	if _, _, err := b.Resources.Replace(context.Background(), &catalog.Bucket{Name: "other", Policy: "p"}, control.Precondition{}, nil); !errors.Is(err, state.ErrUnavailable) {
 		t.Fatalf("a change on an instance that is cut off: %v", err)
 	}
 	proxy.Hang(false)
 	eventually(t, "the return", func() bool {
-		return b.StoreTrouble() == nil && b.MayWrite() == nil && b.Router().Snapshot().Bucket("new") != nil
+		return b.Status.StoreTrouble() == nil && b.Members.MayWrite() == nil && b.Router().Snapshot().Bucket("new") != nil
 	})
 	a.must(t, &catalog.Bucket{Name: "after", Policy: "p"})
 	if b.Router().Snapshot().Bucket("after") == nil {
@@ -236,17 +236,17 @@ func TestInstancesAgreeOnExceptions(t *testing.T) {
 			for range 150 {
 				if rng.IntN(3) == 0 {
 					row := state.Pending{Bucket: "bkt", Key: fmt.Sprint(rng.IntN(8)), Cluster: "c2"}
-					if err := i.AddPending(ctx, row); err != nil {
+					if err := i.Pending.Add(ctx, row); err != nil {
 						t.Error(err)
 					}
 					continue
 				}
-				rows, err := i.ClaimPending(ctx, 2, time.Minute)
+				rows, err := i.Pending.ClaimIn(ctx, "c2", 2, time.Minute)
 				if err != nil {
 					t.Error(err)
 				}
 				for _, r := range rows {
-					if err := i.FinishPending(ctx, state.PendingKey{Bucket: r.Bucket, Key: r.Key, Cluster: r.Cluster, Gen: r.Gen}); err != nil {
+					if err := i.Pending.Finish(ctx, state.PendingKey{Bucket: r.Bucket, Key: r.Key, Cluster: r.Cluster, Gen: r.Gen}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -254,7 +254,7 @@ func TestInstancesAgreeOnExceptions(t *testing.T) {
 		})
 		wg.Go(func() { // a key of its own, which nobody finishes
 			key := fmt.Sprint("kept by ", n)
-			if err := i.AddPendingEverywhere(ctx, state.Pending{Bucket: "bkt", Key: key, Cluster: "c1", Hold: state.HoldConflict}); err != nil {
+			if err := i.Pending.AddEverywhere(ctx, state.Pending{Bucket: "bkt", Key: key, Cluster: "c1", Hold: state.HoldConflict}); err != nil {
 				t.Error(err)
 			}
 			for range 2000 {
@@ -324,14 +324,14 @@ func TestStartWithoutTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	(&instance{Control: first}).seed(t)
-	if err := first.AddPending(ctx, state.Pending{Bucket: "bkt", Key: "k", Cluster: "c2"}, state.Pending{Bucket: "bkt", Key: "done", Cluster: "c2"}); err != nil {
+	if err := first.Pending.Add(ctx, state.Pending{Bucket: "bkt", Key: "k", Cluster: "c2"}, state.Pending{Bucket: "bkt", Key: "done", Cluster: "c2"}); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := first.Store().ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 1)
 	if err != nil || len(rows) != 1 || rows[0].Key != "done" {
 		t.Fatalf("%v, %v", rows, err)
 	}
-	if err := first.FinishPending(ctx, state.PendingKey{Bucket: "bkt", Key: "done", Cluster: "c2", Gen: rows[0].Gen}); err != nil {
+	if err := first.Pending.Finish(ctx, state.PendingKey{Bucket: "bkt", Key: "done", Cluster: "c2", Gen: rows[0].Gen}); err != nil {
 		t.Fatal(err)
 	}
 	first.Close()
@@ -358,20 +358,20 @@ func TestStartWithoutTheDatabase(t *testing.T) {
 	if !c.Router().Pending.Has("bkt", "k", "c2") || c.Router().Pending.Len() != 1 {
 		t.Fatal("the exceptions are not those there were")
 	}
-	if c.StoreTrouble() == nil || c.MayWrite() == nil || c.SnapshotAge() <= 0 {
-		t.Fatalf("trouble %v, may write: %v, age %v", c.StoreTrouble(), c.MayWrite(), c.SnapshotAge())
+	if c.Status.StoreTrouble() == nil || c.Members.MayWrite() == nil || c.Status.SnapshotAge() <= 0 {
+		t.Fatalf("trouble %v, may write: %v, age %v", c.Status.StoreTrouble(), c.Members.MayWrite(), c.Status.SnapshotAge())
 	}
-	if _, err := c.Create(ctx, &catalog.Bucket{Name: "new", Policy: "p"}); !errors.Is(err, state.ErrUnavailable) {
+	if _, err := c.Resources.Create(ctx, &catalog.Bucket{Name: "new", Policy: "p"}); !errors.Is(err, state.ErrUnavailable) {
 		t.Fatalf("a change without the database: %v", err)
 	}
-	if items, err := c.List(ctx, catalog.KindBucket, "", 0); err != nil || len(items) != 1 {
+	if items, err := c.Resources.List(ctx, catalog.KindBucket, "", 0); err != nil || len(items) != 1 {
 		t.Fatalf("reading without the database: %v, %v", items, err)
 	}
 	if err := proxy.Refuse(false); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the database", func() bool { return c.StoreTrouble() == nil && c.MayWrite() == nil })
-	if _, err := c.Create(ctx, &catalog.Bucket{Name: "new", Policy: "p"}); err != nil {
+	eventually(t, "the database", func() bool { return c.Status.StoreTrouble() == nil && c.Members.MayWrite() == nil })
+	if _, err := c.Resources.Create(ctx, &catalog.Bucket{Name: "new", Policy: "p"}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,12 +1,12 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
@@ -15,224 +15,150 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// BucketStatus is the read-only status of a bucket.
-type BucketStatus struct {
-	State     string // ok, syncing, stuck, conflict
-	Reason    string
-	Primary   string
-	Copies    []CopyStatus
-	Conflicts int64
+// Status tells where buckets are, and how this instance is with the store. It changes
+// nothing.
+type Status struct {
+	c       *core
+	issues  *Issues
+	usage   *Usage
+	missing func() error // why there is no store yet
+	losses  atomic.Pointer[Losses]
 }
 
-// CopyStatus is one cluster's part of a BucketStatus, over all of the bucket's rules.
-type CopyStatus struct {
-	Cluster    string
-	Zone       string
-	Role       string // primary, copy
-	State      string
-	Objects    int64
-	Bytes      int64
-	Cursor     string
-	Pending    PendingStatus
-	VerifiedAt *time.Time
-	Error      string
-	// Losses are what this copy can't keep of the primary's objects, in sentences such as
-	// "tags are not kept in c3".
-	Losses []string
-}
+// Losses says, in sentences, what a bucket's copy in a cluster can't keep of its primary's
+// objects.
+type Losses func(bucket, primary, cluster string) []string
 
-// PendingStatus sums the objects of a copy that differ now.
-type PendingStatus struct {
-	Objects int64
-	Bytes   int64
-	Oldest  *time.Time
-}
+// ExplainLosses sets what tells the losses of copies.
+func (s *Status) ExplainLosses(f Losses) { s.losses.Store(&f) }
 
-// The states of a bucket, from bad to good.
-const (
-	BucketStuck    = "stuck"    // can't get where it should be without help, or not now
-	BucketConflict = "conflict" // objects that are not FaDO's stand in the way
-	BucketSyncing  = "syncing"  // on its way
-	BucketOK       = "ok"
-)
-
-// BucketStatus tells where a bucket is, and why it is not where it should be;
-// ErrNotFound for an unknown bucket.
-func (c *Control) BucketStatus(ctx context.Context, bucket string) (BucketStatus, error) {
-	snap := c.router.Snapshot()
+// Bucket tells where a bucket is, and why it is not where it should be; ErrNotFound for an
+// unknown bucket.
+func (s *Status) Bucket(ctx context.Context, bucket string) (BucketStatus, error) {
+	snap := s.c.router.Snapshot()
 	rules := snap.Rules(bucket)
 	if rules == nil {
 		return BucketStatus{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
 	}
-	rows, err := c.Store().CopiesOf(ctx, bucket)
+	rows, err := s.c.store().CopiesOf(ctx, bucket)
 	if err != nil {
 		return BucketStatus{}, err
 	}
-	logs, err := c.Store().Backlogs(ctx, bucket)
+	logs, err := s.c.store().Backlogs(ctx, bucket)
 	if err != nil {
 		return BucketStatus{}, err
 	}
-	return c.statusBy(snap, bucket, rules, rows, logs), nil
+	return s.sum(snap, bucket, rules, rows, logs), nil
 }
 
-// statusBy tells a bucket's status from what was read of it.
-func (c *Control) statusBy(snap *routing.Snapshot, bucket string, rules []catalog.PrefixRule, rows []state.Copy, logs []state.Backlog) BucketStatus {
+// sum tells a bucket's status from what was read of it.
+func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.PrefixRule, rows []state.Copy, logs []state.Backlog) BucketStatus {
 	st := BucketStatus{Primary: snap.Primary(bucket), Copies: copyStatuses(snap, rows, logs)}
 	for _, l := range logs {
 		st.Conflicts += l.Conflicts
 	}
-	stuck := c.issues.of(bucket)
+	var stuck, told []string
+	for _, i := range s.issues.of(bucket) {
+		stuck, told = append(stuck, i.Reason), append(told, i.Short...)
+	}
 	for _, r := range rules {
-		short := c.solve(snap, bucket, r, rows).Short
-		said := func(why string) bool { return strings.Contains(why, short) } // the planner's issue may be about this too
-		if short != "" && !slices.ContainsFunc(stuck, said) {
-			stuck = append(stuck, short)
+		if short := s.solve(snap, bucket, r, rows).Short; short != "" && !slices.Contains(told, short) {
+			stuck, told = append(stuck, short), append(told, short)
 		}
 	}
-	c.explainLosses(bucket, st)
+	s.explainLosses(bucket, st)
 	st.State, st.Reason = judge(snap, st, stuck, logs)
 	return st
 }
 
-// copyStatuses sums a bucket's copies per cluster, the primary first, then by name.
-func copyStatuses(snap *routing.Snapshot, rows []state.Copy, logs []state.Backlog) []CopyStatus {
-	sts := []CopyStatus{}
-	for _, r := range rows {
-		i := slices.IndexFunc(sts, func(s CopyStatus) bool { return s.Cluster == r.Cluster })
-		if i < 0 {
-			sts = append(sts, newCopyStatus(snap, r))
-		} else {
-			sts[i].add(r)
+// explainLosses fills the copies' losses in.
+func (s *Status) explainLosses(bucket string, st BucketStatus) {
+	f := s.losses.Load()
+	if f == nil {
+		return
+	}
+	for i := range st.Copies {
+		if st.Copies[i].Role == "copy" {
+			st.Copies[i].Losses = (*f)(bucket, st.Primary, st.Copies[i].Cluster)
 		}
 	}
-	for _, l := range logs {
-		if i := slices.IndexFunc(sts, func(s CopyStatus) bool { return s.Cluster == l.Cluster }); i >= 0 {
-			sts[i].Pending = PendingStatus{Objects: l.Objects, Bytes: l.Bytes, Oldest: timeOrNil(l.Oldest)}
-			if sts[i].Error == "" {
-				sts[i].Error = l.LastError
+}
+
+// batchedFrom is the share of all buckets (one in so many) from which on reading
+// everything once is cheaper than asking for each bucket.
+const batchedFrom = 50
+
+// Buckets tells the status of many buckets at the cost of few reads of the store; unknown
+// buckets are left out.
+func (s *Status) Buckets(ctx context.Context, buckets ...string) (map[string]BucketStatus, error) {
+	all := make(map[string]BucketStatus, len(buckets))
+	snap := s.c.router.Snapshot()
+	if len(buckets) < 8 || len(buckets)*batchedFrom < snap.Len(catalog.KindBucket) {
+		for _, b := range buckets {
+			st, err := s.Bucket(ctx, b)
+			if errors.Is(err, ErrNotFound) {
+				continue
 			}
+			if err != nil {
+				return nil, err
+			}
+			all[b] = st
+		}
+		return all, nil
+	}
+	rows, logs, err := s.readMany(ctx, buckets)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range buckets {
+		if rules := snap.Rules(b); rules != nil {
+			all[b] = s.sum(snap, b, rules, rows[b], logs[b])
 		}
 	}
-	slices.SortFunc(sts, func(a, b CopyStatus) int {
-		return cmp.Or(-strings.Compare(a.Role, b.Role), strings.Compare(a.Cluster, b.Cluster))
-	})
-	return sts
+	return all, nil
 }
 
-func newCopyStatus(snap *routing.Snapshot, r state.Copy) CopyStatus {
-	s := CopyStatus{
-		Cluster: r.Cluster, Role: "copy", State: r.State.String(), Objects: r.Objects, Bytes: r.Bytes,
-		VerifiedAt: timeOrNil(r.VerifiedAt), Error: r.Error,
-		Losses: []string{},
+// readMany reads the copies and backlogs of some buckets in one pass each.
+func (s *Status) readMany(ctx context.Context, buckets []string) (map[string][]state.Copy, map[string][]state.Backlog, error) {
+	rows, logs := make(map[string][]state.Copy, len(buckets)), make(map[string][]state.Backlog)
+	for _, b := range buckets {
+		rows[b] = nil
 	}
-	if cl := snap.Cluster(r.Cluster); cl != nil && len(cl.Zones) > 0 {
-		s.Zone = cl.Zones[0]
-	}
-	if r.Primary {
-		s.Role = "primary"
-	}
-	if r.State == catalog.CopySyncing {
-		s.Cursor = r.Cursor
-	}
-	return s
-}
-
-// stateRank orders copy states from what needs most attention to what needs none.
-var stateRank = []string{"failed", "waiting", "syncing", "removing", "draining", "synced"}
-
-// add takes the copy of another rule in the same cluster in: what is furthest from
-// done is shown.
-func (s *CopyStatus) add(r state.Copy) {
-	if slices.Index(stateRank, r.State.String()) < slices.Index(stateRank, s.State) {
-		s.State = r.State.String()
-	}
-	if r.Primary {
-		s.Role = "primary"
-	}
-	if r.State == catalog.CopySyncing {
-		s.Cursor = r.Cursor
-	}
-	s.Objects, s.Bytes = s.Objects+r.Objects, s.Bytes+r.Bytes
-	if s.VerifiedAt == nil || r.VerifiedAt.Before(*s.VerifiedAt) {
-		s.VerifiedAt = timeOrNil(r.VerifiedAt)
-	}
-	if s.Error == "" {
-		s.Error = r.Error
-	}
-}
-
-// judge sums a bucket up in one state and the reason for it.
-func judge(snap *routing.Snapshot, st BucketStatus, stuck []string, logs []state.Backlog) (string, string) {
-	for _, l := range logs {
-		stuck = append(stuck, stuckBy(l)...)
-	}
-	for _, cp := range st.Copies {
-		live := snap.ClusterState(cp.Cluster)
-		switch {
-		case cp.State == "failed":
-			stuck = append(stuck, "copy in "+cp.Cluster+": "+cp.Error)
-		case live != nil && live.Storage() == routing.StorageDown:
-			stuck = append(stuck, "the storage of "+cp.Cluster+" is down")
+	err := s.c.store().EachCopy(ctx, func(cp state.Copy) error {
+		if have, wanted := rows[cp.Bucket]; wanted {
+			rows[cp.Bucket] = append(have, cp)
 		}
-	}
-	if len(stuck) > 0 {
-		return BucketStuck, strings.Join(stuck, "; ")
-	}
-	if why := conflictsOf(st.Conflicts); len(why) > 0 {
-		return BucketConflict, why[0]
-	}
-	if st.Primary == "" {
-		return BucketSyncing, "the primary is yet to be chosen"
-	}
-	for _, cp := range st.Copies {
-		if cp.State != "synced" {
-			return BucketSyncing, "copy in " + cp.Cluster + " is " + cp.State
-		}
-		if cp.Pending.Objects > 0 {
-			return BucketSyncing, fmt.Sprintf("%s on %s way to %s", Count(cp.Pending.Objects, "object"), its(cp.Pending.Objects), cp.Cluster)
-		}
-	}
-	return BucketOK, ""
-}
-
-// stuckBy says what of a copy's pending objects does not get done by itself, or not now.
-func stuckBy(l state.Backlog) (why []string) {
-	if l.HeldDeletes > 0 {
-		why = append(why, fmt.Sprintf("%s held in %s: more than max_deletes", countAre(l.HeldDeletes, "delete"), l.Cluster))
-	}
-	if l.Failing > 0 {
-		why = append(why, fmt.Sprintf("%s can't be brought to %s yet: %s", Count(l.Failing, "object"), l.Cluster, l.LastError))
-	}
-	return why
-}
-
-func conflictsOf(n int64) []string {
-	if n == 0 {
 		return nil
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	if n == 1 {
-		return []string{"1 object on a copy is not FaDO's and stands in the way"}
+	sums, err := s.c.store().Backlogs(ctx, "")
+	for _, l := range sums {
+		if _, wanted := rows[l.Bucket]; wanted {
+			logs[l.Bucket] = append(logs[l.Bucket], l)
+		}
 	}
-	return []string{fmt.Sprintf("%d objects on copies are not FaDO's and stand in the way", n)}
+	return rows, logs, err
 }
 
 // Placement solves one rule of a bucket as the planner would now: the rule that
 // covers the prefix. ErrNotFound for an unknown bucket.
-func (c *Control) Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, placement.Result, error) {
-	snap := c.router.Snapshot()
+func (s *Status) Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, placement.Result, error) {
+	snap := s.c.router.Snapshot()
 	rule, ok := snap.RuleOf(bucket, prefix)
 	if !ok {
 		return rule, placement.Result{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
 	}
-	rows, err := c.Store().CopiesOf(ctx, bucket)
+	rows, err := s.c.store().CopiesOf(ctx, bucket)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return rule, placement.Result{}, err
 	}
-	return rule, c.solve(snap, bucket, rule, rows), nil
+	return rule, s.solve(snap, bucket, rule, rows), nil
 }
 
 // solve places one rule by the copies given.
-func (c *Control) solve(snap *routing.Snapshot, bucket string, rule catalog.PrefixRule, rows []state.Copy) placement.Result {
+func (s *Status) solve(snap *routing.Snapshot, bucket string, rule catalog.PrefixRule, rows []state.Copy) placement.Result {
 	var current []string
 	for _, r := range rows {
 		if r.Prefix == rule.Prefix && r.State <= catalog.CopySynced {
@@ -240,7 +166,7 @@ func (c *Control) solve(snap *routing.Snapshot, bucket string, rule catalog.Pref
 		}
 	}
 	b := snap.Bucket(bucket)
-	p, known := placement.NewSolver(snap, c.UsedBytes()).Place(&placement.RuleInput{
+	p, known := placement.NewSolver(snap, s.usage.All()).Place(&placement.RuleInput{
 		Bucket: bucket, Prefix: rule.Prefix, Policy: rule.Policy,
 		Primary: snap.Primary(bucket), PrimaryDeclared: b != nil && b.Primary != "", Current: current,
 	})
@@ -250,48 +176,54 @@ func (c *Control) solve(snap *routing.Snapshot, bucket string, rule catalog.Pref
 	return p
 }
 
-func timeOrNil(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-// Count is a number with its noun, as people write it: "1 object", "2 objects".
-func Count(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-func countAre(n int64, noun string) string {
-	if n == 1 {
-		return Count(n, noun) + " is"
-	}
-	return Count(n, noun) + " are"
-}
-
-func its(n int64) string {
-	if n == 1 {
-		return "its"
-	}
-	return "their"
-}
-
-// ExplainLosses sets what says, in sentences, what a bucket's copy in a cluster can't keep
-// of its primary's objects.
-func (c *Control) ExplainLosses(f func(bucket, primary, cluster string) []string) { c.losses.Store(&f) }
-
-// explainLosses fills the copies' losses in.
-func (c *Control) explainLosses(bucket string, st BucketStatus) {
-	f := c.losses.Load()
-	if f == nil {
-		return
-	}
-	for i := range st.Copies {
-		if st.Copies[i].Role == "copy" {
-			st.Copies[i].Losses = (*f)(bucket, st.Primary, st.Copies[i].Cluster)
+// Stuck returns how many buckets are stuck or in conflict, by what finders noted and by
+// what is pending, and one of them with its reason. Storages that are down are not among
+// the reasons. With the store gone it tells what memory knows.
+func (s *Status) Stuck(ctx context.Context) (n int, bucket, reason string) {
+	why := make(map[string]string)
+	logs, err := s.c.store().Backlogs(ctx, "")
+	if err == nil {
+		for _, l := range logs {
+			if r := append(stuckBy(l), conflictsOf(l.Conflicts)...); len(r) > 0 && why[l.Bucket] == "" {
+				why[l.Bucket] = r[0]
+			}
 		}
 	}
+	for b := range s.issues.buckets() {
+		why[b] = ""
+	}
+	if len(why) == 0 {
+		return 0, "", ""
+	}
+	bucket = slices.Min(slices.Collect(maps.Keys(why)))
+	if found := s.issues.of(bucket); len(found) > 0 {
+		return len(why), bucket, found[0].Reason
+	}
+	return len(why), bucket, why[bucket]
+}
+
+// StoreTrouble returns why the store is out of reach, or could not be written lately; nil
+// if it could, or if nobody tried.
+func (s *Status) StoreTrouble() error {
+	if err := s.missing(); err != nil {
+		return fmt.Errorf("routing by the local mirror: %w", err)
+	}
+	if err := s.c.follower.Trouble(); err != nil {
+		return err
+	}
+	return s.c.health.trouble()
+}
+
+// SnapshotAge returns how old the knowledge is that a start without the store would go by;
+// without a mirror, the knowledge that routing goes by. It is 0 with a store that only
+// this instance uses.
+func (s *Status) SnapshotAge() time.Duration {
+	_, at := s.c.follower.At()
+	if mirrored, ok := s.c.mirror.Age(); ok {
+		at = mirrored
+	}
+	if at.IsZero() {
+		return 0
+	}
+	return max(0, s.c.now().Sub(at))
 }

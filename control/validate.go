@@ -4,14 +4,15 @@ import (
 	"slices"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/control/internal/record"
 	"github.com/fado-project/fado/state"
 )
 
-// validateChange judges a resource inside the transaction that stores it: by itself,
-// by what it refers to, and by what it would break. The caller holds mu.
-func (c *Control) validateChange(tx state.Tx, r catalog.Resource) error {
-	in := &txLookup{tx: tx, cfg: configLookup{c.inForce}, snap: c.router.Snapshot()}
+// validate judges a resource inside the transaction that stores it: by itself,
+// by what it refers to, and by what it would break. The
+// snapshot has what this instance committed before.
+func (c *core) validate(tx state.Tx, r catalog.Resource) error {
+	in := &txLookup{tx: tx, cfg: configLookup{c.declared()}, snap: c.router.Snapshot()}
 	vs, err := violations(r, in, c.checkBalance)
 	if err == nil {
 		err = in.err
@@ -31,7 +32,7 @@ func (c *Control) validateChange(tx state.Tx, r catalog.Resource) error {
 // checkPrimaries refuses a zone, cluster or policy that would leave a bucket's
 // declared primary outside its policy's allowed zones. Only buckets whose primary is
 // a cluster that some policy allows now and would not allow then need a look.
-func (c *Control) checkPrimaries(tx state.Tx, in *txLookup, r catalog.Resource) error {
+func (c *core) checkPrimaries(tx state.Tx, in *txLookup, r catalog.Resource) error {
 	then := &overlay{Lookup: in, r: r}
 	if r.ResourceKind() == catalog.KindPolicy && in.Policy(r.ResourceName()) == nil {
 		return nil // a new policy: no bucket names it
@@ -42,7 +43,7 @@ func (c *Control) checkPrimaries(tx state.Tx, in *txLookup, r catalog.Resource) 
 		if err != nil {
 			return err
 		}
-		refs = append(refs, c.inForce.referrers(state.Ref{Kind: catalog.KindCluster, Name: cluster})...)
+		refs = append(refs, c.declared().referrers(state.Ref{Kind: catalog.KindCluster, Name: cluster})...)
 		for _, ref := range refs {
 			if ref.Kind != catalog.KindBucket || slices.Contains(broken, ref) {
 				continue
@@ -62,15 +63,11 @@ func (c *Control) checkPrimaries(tx state.Tx, in *txLookup, r catalog.Resource) 
 	if len(broken) == 0 {
 		return nil
 	}
-	e := &InUseError{What: string(r.ResourceKind()) + " " + r.ResourceName(), Why: "would forbid the primary of", By: broken}
-	if len(broken) > maxNamed {
-		e.By, e.More = broken[:maxNamed], true
-	}
-	return e
+	return inUse(record.RefTo(r), "would forbid the primary of", broken)
 }
 
 // forbiddenBy returns the clusters that a policy allows now and would not allow then.
-func (c *Control) forbiddenBy(then *overlay) []string {
+func (c *core) forbiddenBy(then *overlay) []string {
 	snap := c.router.Snapshot()
 	zones, clusters := tables(then)
 	var lost []string
@@ -94,148 +91,11 @@ func (c *Control) forbiddenBy(then *overlay) []string {
 }
 
 // bucketIn reads a bucket's declaration, whoever made it.
-func (c *Control) bucketIn(tx state.Tx, name string) (*catalog.Bucket, error) {
-	if b, ok := c.inForce.byName[catalog.KindBucket][name].(*catalog.Bucket); ok {
+func (c *core) bucketIn(tx state.Tx, name string) (*catalog.Bucket, error) {
+	if b, ok := c.declared().byName[catalog.KindBucket][name].(*catalog.Bucket); ok {
 		return b, nil
 	}
-	res, _, err := readRecord(tx, catalog.KindBucket, name)
+	res, _, err := record.Read(tx, catalog.KindBucket, name)
 	b, _ := res.(*catalog.Bucket)
 	return b, err
-}
-
-// tables collects the zones and clusters of a Lookup.
-func tables(in catalog.Lookup) (map[string]*catalog.Zone, map[string]*catalog.Cluster) {
-	zones, clusters := make(map[string]*catalog.Zone), make(map[string]*catalog.Cluster)
-	in.Zones(func(z *catalog.Zone) bool { zones[z.Name] = z; return true })
-	in.Clusters(func(c *catalog.Cluster) bool { clusters[c.Name] = c; return true })
-	return zones, clusters
-}
-
-// txLookup finds what is declared: the configuration's first, then what the
-// transaction sees. It remembers the first error a read met.
-type txLookup struct {
-	tx   state.Tx
-	cfg  configLookup
-	snap *routing.Snapshot
-	err  error
-}
-
-// Bucket and Buckets answer from memory: they are asked about as many buckets as
-// there are, and only whether two would share a physical bucket.
-func (l *txLookup) Bucket(name string) *catalog.Bucket { return l.snap.Bucket(name) }
-func (l *txLookup) Buckets(f func(name string) bool)   { l.snap.Buckets(f) }
-
-func lookUp[T catalog.Resource](l *txLookup, k catalog.Kind, name string) (found T) {
-	res, _, err := readRecord(l.tx, k, name)
-	if err != nil && l.err == nil {
-		l.err = err
-	}
-	found, _ = res.(T)
-	return found
-}
-
-func (l *txLookup) Zone(name string) *catalog.Zone {
-	if z := l.cfg.Zone(name); z != nil {
-		return z
-	}
-	return lookUp[*catalog.Zone](l, catalog.KindZone, name)
-}
-
-func (l *txLookup) Cluster(name string) *catalog.Cluster {
-	if c := l.cfg.Cluster(name); c != nil {
-		return c
-	}
-	return lookUp[*catalog.Cluster](l, catalog.KindCluster, name)
-}
-
-func (l *txLookup) Policy(name string) *catalog.Policy {
-	if l.cfg.d.byName[catalog.KindPolicy][name] != nil {
-		return l.cfg.Policy(name)
-	}
-	if p := lookUp[*catalog.Policy](l, catalog.KindPolicy, name); p != nil {
-		return p
-	}
-	return l.cfg.Policy(name) // the built-in one
-}
-
-func (l *txLookup) DefaultPolicy() string { return l.cfg.DefaultPolicy() }
-
-func (l *txLookup) Clusters(f func(*catalog.Cluster) bool) {
-	if visitAll(l, catalog.KindCluster, func(r catalog.Resource) bool { return f(r.(*catalog.Cluster)) }) {
-		l.cfg.Clusters(f)
-	}
-}
-
-func (l *txLookup) Zones(f func(*catalog.Zone) bool) {
-	if visitAll(l, catalog.KindZone, func(r catalog.Resource) bool { return f(r.(*catalog.Zone)) }) {
-		l.cfg.Zones(f)
-	}
-}
-
-// visitAll calls f with the API-made resources of a kind that the configuration does
-// not declare as well, and says whether f wanted all of them.
-func visitAll(l *txLookup, k catalog.Kind, f func(catalog.Resource) bool) bool {
-	recs, err := l.tx.List(k, "", 0)
-	if err != nil && l.err == nil {
-		l.err = err
-	}
-	for _, rec := range recs {
-		if l.cfg.d.byName[k][rec.Name] != nil {
-			continue
-		}
-		res, err := decodeRecord(rec)
-		if err != nil {
-			if l.err == nil {
-				l.err = err
-			}
-			return false
-		}
-		if !f(res) {
-			return false
-		}
-	}
-	return true
-}
-
-// overlay is a Lookup in which one resource already is what it is about to become.
-type overlay struct {
-	catalog.Lookup
-	r catalog.Resource
-}
-
-func (o *overlay) Zone(name string) *catalog.Zone {
-	if z, ok := o.r.(*catalog.Zone); ok && z.Name == name {
-		return z
-	}
-	return o.Lookup.Zone(name)
-}
-
-func (o *overlay) Cluster(name string) *catalog.Cluster {
-	if c, ok := o.r.(*catalog.Cluster); ok && c.Name == name {
-		return c
-	}
-	return o.Lookup.Cluster(name)
-}
-
-func (o *overlay) Policy(name string) *catalog.Policy {
-	if p, ok := o.r.(*catalog.Policy); ok && p.Name == name {
-		return p
-	}
-	return o.Lookup.Policy(name)
-}
-
-func (o *overlay) Clusters(f func(*catalog.Cluster) bool) {
-	next, _ := o.r.(*catalog.Cluster)
-	if next != nil && !f(next) {
-		return
-	}
-	o.Lookup.Clusters(func(c *catalog.Cluster) bool { return next != nil && c.Name == next.Name || f(c) })
-}
-
-func (o *overlay) Zones(f func(*catalog.Zone) bool) {
-	next, _ := o.r.(*catalog.Zone)
-	if next != nil && !f(next) {
-		return
-	}
-	o.Lookup.Zones(func(z *catalog.Zone) bool { return next != nil && z.Name == next.Name || f(z) })
 }

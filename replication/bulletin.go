@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/state"
 )
 
@@ -23,7 +24,7 @@ type bulletin struct {
 	// Feeds are the clusters whose storages it listens to, or tries to.
 	Feeds map[string]heard `json:"feeds,omitempty"`
 	// Issues are the reasons it found why buckets are stuck.
-	Issues map[string][]string `json:"issues,omitempty"`
+	Issues map[string][]foundIssue `json:"found,omitempty"`
 	// Asks is what it asks of the others; the last ones.
 	Asks []ask `json:"asks,omitempty"`
 }
@@ -43,6 +44,22 @@ type ask struct {
 	Allow   int64  `json:"allow,omitempty"`
 	Prefix  string `json:"prefix,omitempty"`
 	Cluster string `json:"cluster,omitempty"`
+}
+
+// foundIssue is a control.Issue as it is stored.
+type foundIssue struct {
+	Reason string   `json:"reason"`
+	Short  []string `json:"short,omitempty"`
+}
+
+func toldIssues(all map[string][]control.Issue) map[string][]foundIssue {
+	told := make(map[string][]foundIssue, len(all))
+	for b, issues := range all {
+		for _, i := range issues {
+			told[b] = append(told[b], foundIssue(i))
+		}
+	}
+	return told
 }
 
 const (
@@ -85,7 +102,7 @@ func (b *board) exchange(ctx context.Context) {
 
 // withPlace finds a place and keeps the bulletin there up to date while it is held.
 func (b *board) withPlace(ctx context.Context) {
-	members, err := b.ctl.Members(ctx)
+	members, err := b.ctl.Members.List(ctx)
 	if err != nil {
 		return
 	}
@@ -126,7 +143,7 @@ func (b *board) round(ctx context.Context) (int, error) {
 
 // post puts this instance's bulletin up, if it changed.
 func (b *board) post(ctx context.Context) error {
-	own := bulletin{Member: b.ctl.Claimant(), Parts: b.shards.count(), Feeds: b.ownFeeds(), Issues: b.ctl.Issues(bulletinIssues)}
+	own := bulletin{Member: b.ctl.Claimant(), Parts: b.shards.count(), Feeds: b.ownFeeds(), Issues: toldIssues(b.ctl.Issues.List(bulletinIssues))}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	own.Asks = b.asks
@@ -156,7 +173,7 @@ func (b *board) ownFeeds() map[string]heard {
 // read takes in the bulletins of the other instances that are alive, and says how many
 // there are.
 func (b *board) read(ctx context.Context) (int, error) {
-	members, err := b.ctl.Members(ctx)
+	members, err := b.ctl.Members.List(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -166,7 +183,7 @@ func (b *board) read(ctx context.Context) (int, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	feeds, issues, parts := make(map[string]heard), make(map[string][]string), make(map[string]int)
+	feeds, issues, parts := make(map[string]heard), make(map[string][]control.Issue), make(map[string]int)
 	for i := range len(members) + 2 {
 		text, err := b.ctl.Store().GetMeta(ctx, placeKey(i))
 		if err != nil {
@@ -180,14 +197,16 @@ func (b *board) read(ctx context.Context) (int, error) {
 			feeds[c] = h
 		}
 		for bucket, why := range other.Issues {
-			issues[bucket] = append(issues[bucket], why...)
+			for _, i := range why {
+				issues[bucket] = append(issues[bucket], control.Issue(i))
+			}
 		}
 		parts[other.Member] = other.Parts
 		b.heed(other)
 	}
 	b.parts = parts
 	b.company.Store(int64(max(0, len(members)-1)))
-	b.ctl.SetIssuesElsewhere(issues)
+	b.ctl.Issues.SetElsewhere(issues)
 	b.follow(feeds)
 	return len(members), nil
 }

@@ -75,7 +75,7 @@ func (s *shards) loop(ctx context.Context) {
 
 // round brings what this instance holds closer to what is fair.
 func (s *shards) round(ctx context.Context) {
-	members, err := s.ctl.Members(ctx)
+	members, err := s.ctl.Members.List(ctx)
 	if err == nil {
 		err = s.ctl.MayWrite()
 	}

@@ -205,7 +205,7 @@ func (e *Engine) askOthers(ctx context.Context, a ask) error {
 
 // others says whether other instances are alive, or may be.
 func (e *Engine) others(ctx context.Context) bool {
-	members, err := e.ctl.Members(ctx)
+	members, err := e.ctl.Members.List(ctx)
 	return err != nil || len(members) > 1
 }
 

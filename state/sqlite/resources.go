@@ -14,6 +14,15 @@ import (
 // Update implements state.Store. f must not call Update or another writing method of
 // the store: there is one writer, and f has it.
 func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
+	return s.update(ctx, durable, f)
+}
+
+// UpdateProgress is Update for what a power cut may take back, though a crash may not.
+func (s *Store) UpdateProgress(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
+	return s.update(ctx, progress, f)
+}
+
+func (s *Store) update(ctx context.Context, d durability, f func(tx state.Tx) error) (state.Seq, error) {
 	const doing = "changing the catalogue"
 	if err := s.w.take(ctx); err != nil {
 		return 0, s.wrap(doing, err)
@@ -21,7 +30,7 @@ func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Se
 	defer s.w.give()
 	var seq state.Seq
 	var fErr error
-	err := s.w.transact(ctx, durable, func(w *writer) (err error) {
+	err := s.w.transact(ctx, d, func(w *writer) (err error) {
 		if seq, err = nextSeq(w); err != nil {
 			return err
 		}

@@ -1,13 +1,16 @@
-package control
+package follow
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
-// exceptions keeps the index of pending objects in step with the store's rows, which
+// Exceptions keeps the index of pending objects in step with the store's rows, which
 // change from three sides: this instance adds rows, finishes rows, and follows what
 // other instances did. The invariant, for every key and cluster:
 //
@@ -19,7 +22,7 @@ import (
 //     removed, before it was added again) does not outweigh what is known of its present.
 //
 // So an exception may stay a little longer than its row, never the other way round.
-type exceptions struct {
+type Exceptions struct {
 	index *routing.PendingIndex
 
 	mu sync.Mutex
@@ -35,7 +38,11 @@ type exceptions struct {
 	// gone holds what was told to be removed and is to be dropped from the index.
 	gone map[objectKey]struct{}
 	// reloads are the reloads under way.
-	reloads map[*reload]struct{}
+	reloads map[*Reload]struct{}
+	// clusters counts the exceptions of each cluster that has any.
+	clusters map[string]int
+
+	signals *Signals
 }
 
 type objectKey struct{ bucket, key, cluster string }
@@ -47,37 +54,81 @@ type ownRow struct {
 	reads   int64 // reads begun when it was stored
 }
 
-// reload is one reading of stored rows, and what happened to keys meanwhile: that
+// Reload is one reading of stored rows, and what happened to keys meanwhile: that
 // outweighs what was read.
-type reload struct {
+type Reload struct {
 	bucket, cluster string
 	meanwhile       map[objectKey]struct{}
 	found           map[objectKey]struct{}
 }
 
-func newExceptions(index *routing.PendingIndex) *exceptions {
-	return &exceptions{
+// NewExceptions returns the exceptions kept in an index, which only they may change.
+// Signals are told of every change.
+func NewExceptions(index *routing.PendingIndex, signals *Signals) *Exceptions {
+	return &Exceptions{
 		index: index, ahead: make(map[objectKey]*ownRow), finishing: make(map[objectKey]bool),
-		gone: make(map[objectKey]struct{}), reloads: make(map[*reload]struct{}),
+		gone: make(map[objectKey]struct{}), reloads: make(map[*Reload]struct{}), clusters: make(map[string]int), signals: signals,
 	}
 }
 
-// follow says whether the store tells of removals.
-func (e *exceptions) follow(on bool) {
+// Has says whether a cluster has exceptions, and so possibly rows that can be worked on.
+func (e *Exceptions) Has(cluster string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.clusters[cluster] > 0
+}
+
+// Clusters lists the clusters that have exceptions, sorted.
+func (e *Exceptions) Clusters() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Sorted(maps.Keys(e.clusters))
+}
+
+// add makes a key an exception. The caller holds mu.
+func (e *Exceptions) add(k objectKey) {
+	if e.index.Has(k.bucket, k.key, k.cluster) {
+		return
+	}
+	e.index.Add(k.bucket, k.key, k.cluster)
+	if n, known := e.clusters[k.cluster]; known {
+		e.clusters[k.cluster] = n + 1
+	} else {
+		e.clusters[strings.Clone(k.cluster)] = 1 // not the string of one row among many
+	}
+	e.signals.Fire(k.bucket)
+}
+
+// remove takes a key's exception back. The caller holds mu.
+func (e *Exceptions) remove(k objectKey) {
+	if !e.index.Has(k.bucket, k.key, k.cluster) {
+		return
+	}
+	e.index.Remove(k.bucket, k.key, k.cluster)
+	if n := e.clusters[k.cluster]; n > 1 {
+		e.clusters[k.cluster] = n - 1
+	} else {
+		delete(e.clusters, k.cluster)
+	}
+	e.signals.Fire(k.bucket)
+}
+
+// Follow says whether the store tells of removals.
+func (e *Exceptions) Follow(on bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.following = on
 }
 
-// adding makes rows exceptions before they are stored.
-func (e *exceptions) adding(rows []state.Pending) {
+// Adding makes rows exceptions before they are stored.
+func (e *Exceptions) Adding(rows []state.Pending) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range rows {
 		k := objectKey{r.Bucket, r.Key, r.Cluster}
 		e.touch(k)
 		delete(e.gone, k)
-		e.index.Add(k.bucket, k.key, k.cluster)
+		e.add(k)
 		if e.following {
 			own := e.ahead[k]
 			if own == nil {
@@ -89,8 +140,8 @@ func (e *exceptions) adding(rows []state.Pending) {
 	}
 }
 
-// added notes the outcome of storing rows.
-func (e *exceptions) added(rows []state.Pending, err error) {
+// Added notes the outcome of storing rows.
+func (e *Exceptions) Added(rows []state.Pending, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range rows {
@@ -109,8 +160,8 @@ func (e *exceptions) added(rows []state.Pending, err error) {
 	}
 }
 
-// lost returns rows, at most so many, for exceptions that the store took no row for.
-func (e *exceptions) lost(most int) (rows []state.Pending) {
+// Lost returns rows, at most so many, for exceptions that the store took no row for.
+func (e *Exceptions) Lost(most int) (rows []state.Pending) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for k, own := range e.ahead {
@@ -124,8 +175,8 @@ func (e *exceptions) lost(most int) (rows []state.Pending) {
 	return rows
 }
 
-// finish announces that rows are about to be removed.
-func (e *exceptions) finish(keys []state.PendingKey) {
+// Finish announces that rows are about to be removed.
+func (e *Exceptions) Finish(keys []state.PendingKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, p := range keys {
@@ -133,9 +184,9 @@ func (e *exceptions) finish(keys []state.PendingKey) {
 	}
 }
 
-// finished drops the exceptions of the rows that were removed, unless an addition was
+// Finished drops the exceptions of the rows that were removed, unless an addition was
 // told of meanwhile: then the order is the store's to tell.
-func (e *exceptions) finished(keys []state.PendingKey, removed []bool) {
+func (e *Exceptions) Finished(keys []state.PendingKey, removed []bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i, p := range keys {
@@ -148,21 +199,21 @@ func (e *exceptions) finished(keys []state.PendingKey, removed []bool) {
 		}
 		delete(e.ahead, k)
 		e.touch(k)
-		e.index.Remove(k.bucket, k.key, k.cluster)
+		e.remove(k)
 	}
 }
 
-// beginRead numbers a read of the store's object changes.
-func (e *exceptions) beginRead() int64 {
+// BeginRead numbers a read of the store's object changes.
+func (e *Exceptions) BeginRead() int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.reads++
 	return e.reads
 }
 
-// told takes what the store tells. Additions count at once; removals when drop is called,
+// Observe takes what the store tells. Additions count at once; removals when DropGone is called,
 // after whatever else was committed with them is routed by.
-func (e *exceptions) told(changes []state.ObjectChange) {
+func (e *Exceptions) Observe(changes []state.ObjectChange) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	last := make(map[objectKey]bool, len(changes))
@@ -183,13 +234,13 @@ func (e *exceptions) told(changes []state.ObjectChange) {
 			continue
 		}
 		delete(e.gone, k)
-		e.index.Add(k.bucket, k.key, k.cluster)
+		e.add(k)
 	}
 }
 
-// drop drops what was told to be removed. Up to the read of that number everything was
+// DropGone drops what was told to be removed. Up to the read of that number everything was
 // told, so that what this instance had stored before it has been told of.
-func (e *exceptions) drop(read int64) {
+func (e *Exceptions) DropGone(read int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for k, own := range e.ahead {
@@ -200,14 +251,14 @@ func (e *exceptions) drop(read int64) {
 	for k := range e.gone {
 		if e.ahead[k] == nil {
 			delete(e.gone, k)
-			e.index.Remove(k.bucket, k.key, k.cluster)
+			e.remove(k)
 		}
 	}
 }
 
 // touch notes that something is known of a key that a reload under way does not know. The
 // caller holds mu.
-func (e *exceptions) touch(k objectKey) {
+func (e *Exceptions) touch(k objectKey) {
 	for r := range e.reloads {
 		if (r.bucket == "" || r.bucket == k.bucket) && (r.cluster == "" || r.cluster == k.cluster) {
 			r.meanwhile[k] = struct{}{}
@@ -215,22 +266,22 @@ func (e *exceptions) touch(k objectKey) {
 	}
 }
 
-// beginReload begins the reading of the stored rows of a bucket in a cluster; "" means all.
-func (e *exceptions) beginReload(bucket, cluster string) *reload {
-	r := &reload{bucket: bucket, cluster: cluster, meanwhile: make(map[objectKey]struct{}), found: make(map[objectKey]struct{})}
+// BeginReload begins the reading of the stored rows of a bucket in a cluster; "" means all.
+func (e *Exceptions) BeginReload(bucket, cluster string) *Reload {
+	r := &Reload{bucket: bucket, cluster: cluster, meanwhile: make(map[objectKey]struct{}), found: make(map[objectKey]struct{})}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.reloads[r] = struct{}{}
 	return r
 }
 
-// row takes one stored row in.
-func (r *reload) row(p state.Pending) {
+// Row takes one stored row in.
+func (r *Reload) Row(p state.Pending) {
 	r.found[objectKey{p.Bucket, p.Key, p.Cluster}] = struct{}{}
 }
 
-// endReload makes the exceptions those that were read; with an error nothing changes.
-func (e *exceptions) endReload(r *reload, err error) {
+// EndReload makes the exceptions those that were read; with an error nothing changes.
+func (e *Exceptions) EndReload(r *Reload, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.reloads, r)
@@ -240,7 +291,7 @@ func (e *exceptions) endReload(r *reload, err error) {
 	for k := range r.found {
 		if _, newer := r.meanwhile[k]; !newer {
 			delete(e.gone, k)
-			e.index.Add(k.bucket, k.key, k.cluster)
+			e.add(k)
 		}
 	}
 	e.index.Each(r.bucket, func(bucket, key, cluster string) {
@@ -250,6 +301,6 @@ func (e *exceptions) endReload(r *reload, err error) {
 		if found || newer || e.ahead[k] != nil || r.cluster != "" && r.cluster != cluster {
 			return
 		}
-		e.index.Remove(bucket, key, cluster)
+		e.remove(k)
 	})
 }

@@ -1,4 +1,4 @@
-package control
+package mirror
 
 import (
 	"bytes"
@@ -10,19 +10,34 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control/internal/record"
 	"github.com/fado-project/fado/state"
 )
 
-// writeNews writes resources and copies.
-func (m *mirror) writeNews(ctx context.Context, d dirt) error {
+// write brings the mirror up to what changed.
+func (m *Mirror) write(ctx context.Context, d dirtySet) error {
+	if d.all {
+		return m.writeAll(ctx)
+	}
+	if err := m.addObjects(ctx, d.objects); err != nil {
+		return err
+	}
+	if err := m.writeThings(ctx, d); err != nil {
+		return err
+	}
+	return m.removeObjects(ctx, d.objects)
+}
+
+// writeThings writes resources and copies.
+func (m *Mirror) writeThings(ctx context.Context, d dirtySet) error {
 	var steps []func(state.Tx) error
 	for ref, rec := range d.resources {
-		steps = append(steps, func(tx state.Tx) error { return mirrorRecord(tx, ref, rec) })
+		steps = append(steps, func(tx state.Tx) error { return writeRecord(tx, ref, rec) })
 	}
 	for bucket, rows := range d.copies {
-		steps = append(steps, func(tx state.Tx) error { return mirrorRowsOf(tx, bucket, rows) })
+		steps = append(steps, func(tx state.Tx) error { return writeRows(tx, bucket, rows) })
 	}
-	for batch := range slices.Chunk(steps, mirrorBatch) {
+	for batch := range slices.Chunk(steps, batchThings) {
 		_, err := m.store.Update(ctx, func(tx state.Tx) error {
 			for _, step := range batch {
 				if err := step(tx); err != nil {
@@ -38,7 +53,7 @@ func (m *mirror) writeNews(ctx context.Context, d dirt) error {
 	return nil
 }
 
-func mirrorRecord(tx state.Tx, ref state.Ref, rec *state.Record) error {
+func writeRecord(tx state.Tx, ref state.Ref, rec *state.Record) error {
 	if rec != nil {
 		return tx.Put(*rec)
 	}
@@ -48,16 +63,16 @@ func mirrorRecord(tx state.Tx, ref state.Ref, rec *state.Record) error {
 	return nil
 }
 
-func mirrorRowsOf(tx state.Tx, bucket string, rows []state.Copy) error {
+func writeRows(tx state.Tx, bucket string, rows []state.Copy) error {
 	now, err := tx.Copies(bucket)
 	if err != nil {
 		return err
 	}
-	return writeCopies(tx, bucket, now, slices.Clone(rows))
+	return record.WriteCopies(tx, bucket, now, slices.Clone(rows))
 }
 
 // addObjects adds the exceptions among what happened to objects.
-func (m *mirror) addObjects(ctx context.Context, objects map[objectKey]bool) error {
+func (m *Mirror) addObjects(ctx context.Context, objects map[objectKey]bool) error {
 	var rows []state.Pending
 	flush := func() error {
 		if len(rows) == 0 {
@@ -76,7 +91,7 @@ func (m *mirror) addObjects(ctx context.Context, objects map[objectKey]bool) err
 		if _, has := m.stored[m.hash(k)]; gone || has {
 			continue
 		}
-		if rows = append(rows, state.Pending{Bucket: k.bucket, Key: k.key, Cluster: k.cluster}); len(rows) >= mirrorRows {
+		if rows = append(rows, state.Pending{Bucket: k.bucket, Key: k.key, Cluster: k.cluster}); len(rows) >= batchRows {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -87,7 +102,7 @@ func (m *mirror) addObjects(ctx context.Context, objects map[objectKey]bool) err
 
 // removeObjects removes those that are none any more. Most were never written: they came
 // and went between two writes.
-func (m *mirror) removeObjects(ctx context.Context, objects map[objectKey]bool) error {
+func (m *Mirror) removeObjects(ctx context.Context, objects map[objectKey]bool) error {
 	var keys []state.PendingKey
 	for k, gone := range objects {
 		if _, has := m.stored[m.hash(k)]; !gone || !has {
@@ -105,8 +120,8 @@ func (m *mirror) removeObjects(ctx context.Context, objects map[objectKey]bool) 
 	return m.removeRows(ctx, keys)
 }
 
-func (m *mirror) removeRows(ctx context.Context, keys []state.PendingKey) error {
-	for batch := range slices.Chunk(keys, mirrorRows) {
+func (m *Mirror) removeRows(ctx context.Context, keys []state.PendingKey) error {
+	for batch := range slices.Chunk(keys, batchRows) {
 		if _, err := m.store.FinishPending(ctx, batch...); err != nil {
 			return err
 		}
@@ -118,8 +133,8 @@ func (m *mirror) removeRows(ctx context.Context, keys []state.PendingKey) error 
 }
 
 // writeAll makes the mirror what the store is, writing only what differs.
-func (m *mirror) writeAll(ctx context.Context) error {
-	from := m.c.Store()
+func (m *Mirror) writeAll(ctx context.Context) error {
+	from := m.source.Shared()
 	stale, err := m.addMissing(ctx, from)
 	if err != nil {
 		return err
@@ -137,7 +152,7 @@ func (m *mirror) writeAll(ctx context.Context) error {
 
 // addMissing adds the exceptions that the mirror has not, and returns those that it has and
 // the store has not.
-func (m *mirror) addMissing(ctx context.Context, from state.Store) (stale []state.PendingKey, err error) {
+func (m *Mirror) addMissing(ctx context.Context, from state.Store) (stale []state.PendingKey, err error) {
 	live := make(map[uint64]struct{})
 	missing := make(map[objectKey]bool)
 	err = from.EachPending(ctx, func(p state.Pending) error {
@@ -146,7 +161,7 @@ func (m *mirror) addMissing(ctx context.Context, from state.Store) (stale []stat
 		if _, has := m.stored[m.hash(k)]; !has {
 			missing[k] = false
 		}
-		if len(missing) < mirrorRows {
+		if len(missing) < batchRows {
 			return nil
 		}
 		defer clear(missing)
@@ -168,17 +183,17 @@ func (m *mirror) addMissing(ctx context.Context, from state.Store) (stale []stat
 }
 
 // writeKind compares the resources of a kind, both sorted by name.
-func (m *mirror) writeKind(ctx context.Context, from state.Store, k catalog.Kind) error {
+func (m *Mirror) writeKind(ctx context.Context, from state.Store, k catalog.Kind) error {
 	next, stop := iter.Pull2(records(ctx, m.store, k))
 	defer stop()
 	have, err, ok := next()
-	d := newDirt()
+	d := newDirtySet()
 	flush := func(least int) error {
 		if len(d.resources) < least {
 			return nil
 		}
 		defer clear(d.resources)
-		return m.writeNews(ctx, d)
+		return m.writeThings(ctx, d)
 	}
 	drop := func(until string, all bool) error { // what the store has not
 		for ok && err == nil && (all || have.Name < until) {
@@ -201,7 +216,7 @@ func (m *mirror) writeKind(ctx context.Context, from state.Store, k catalog.Kind
 		if !same {
 			d.resources[state.Ref{Kind: k, Name: rec.Name}] = &rec
 		}
-		if err := flush(mirrorBatch); err != nil {
+		if err := flush(batchThings); err != nil {
 			return err
 		}
 	}
@@ -216,7 +231,7 @@ func (m *mirror) writeKind(ctx context.Context, from state.Store, k catalog.Kind
 func records(ctx context.Context, s state.Store, k catalog.Kind) iter.Seq2[state.Record, error] {
 	return func(yield func(state.Record, error) bool) {
 		for after := ""; ; {
-			page, err := s.List(ctx, k, after, mirrorRows)
+			page, err := s.List(ctx, k, after, batchRows)
 			if err != nil {
 				yield(state.Record{}, err)
 				return
@@ -226,7 +241,7 @@ func records(ctx context.Context, s state.Store, k catalog.Kind) iter.Seq2[state
 					return
 				}
 			}
-			if len(page) < mirrorRows {
+			if len(page) < batchRows {
 				return
 			}
 			after = page[len(page)-1].Name
@@ -235,25 +250,25 @@ func records(ctx context.Context, s state.Store, k catalog.Kind) iter.Seq2[state
 }
 
 // writeCopies compares the copies of every bucket that either side has some of.
-func (m *mirror) writeCopies(ctx context.Context, from state.Store) error {
-	d := newDirt()
+func (m *Mirror) writeCopies(ctx context.Context, from state.Store) error {
+	d := newDirtySet()
 	known := make(map[uint64]struct{})
-	err := eachBucketsCopies(ctx, from, func(bucket string, rows []state.Copy) error {
+	err := record.EachBucket(ctx, from, func(bucket string, rows []state.Copy) error {
 		known[m.hash(objectKey{bucket: bucket})] = struct{}{}
 		have, err := m.store.CopiesOf(ctx, bucket)
 		if err != nil || slices.EqualFunc(have, rows, sameCopy) {
 			return err
 		}
-		if d.copies[bucket] = rows; len(d.copies) < mirrorBatch {
+		if d.copies[bucket] = rows; len(d.copies) < batchThings {
 			return nil
 		}
 		defer clear(d.copies)
-		return m.writeNews(ctx, d)
+		return m.writeThings(ctx, d)
 	})
 	if err != nil {
 		return err
 	}
-	err = eachBucketsCopies(ctx, m.store, func(bucket string, _ []state.Copy) error {
+	err = record.EachBucket(ctx, m.store, func(bucket string, _ []state.Copy) error {
 		if _, has := known[m.hash(objectKey{bucket: bucket})]; !has {
 			d.copies[bucket] = nil
 		}
@@ -262,7 +277,7 @@ func (m *mirror) writeCopies(ctx context.Context, from state.Store) error {
 	if err != nil {
 		return err
 	}
-	return m.writeNews(ctx, d)
+	return m.writeThings(ctx, d)
 }
 
 // sameCopy compares rows whose times may come in different zones.
@@ -273,29 +288,4 @@ func sameCopy(a, b state.Copy) bool {
 		}
 	}
 	return a == b
-}
-
-// eachBucketsCopies streams the copies by bucket.
-func eachBucketsCopies(ctx context.Context, s state.Store, f func(bucket string, rows []state.Copy) error) error {
-	var rows []state.Copy
-	flush := func() error {
-		if len(rows) == 0 {
-			return nil
-		}
-		defer func() { rows = nil }()
-		return f(rows[0].Bucket, rows)
-	}
-	err := s.EachCopy(ctx, func(c state.Copy) error {
-		if len(rows) > 0 && rows[0].Bucket != c.Bucket {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		rows = append(rows, c)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return flush()
 }

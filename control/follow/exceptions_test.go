@@ -1,4 +1,4 @@
-package control
+package follow
 
 import (
 	"fmt"
@@ -48,7 +48,7 @@ func (s *rowStore) told(k objectKey, gone bool) {
 type exceptionsModel struct {
 	store rowStore
 	index *routing.PendingIndex
-	e     *exceptions
+	e     *Exceptions
 
 	pos     int64               // followed up to
 	mine    map[objectKey]int64 // gen of the last row that this instance added
@@ -58,7 +58,7 @@ type exceptionsModel struct {
 	stored    bool
 	finishing []state.PendingKey
 	removed   []bool
-	reload    *reload
+	reload    *Reload
 	read      int64
 	reading   bool
 	exhausted bool
@@ -77,7 +77,7 @@ func (m *exceptionsModel) BeginAdd(t *rapid.T) {
 		t.Skip()
 	}
 	m.adding, m.stored = []objectKey{m.pick(t)}, false
-	m.e.adding(rowsOf(m.adding))
+	m.e.Adding(rowsOf(m.adding))
 }
 
 func (m *exceptionsModel) StoreAdd(t *rapid.T) {
@@ -95,7 +95,7 @@ func (m *exceptionsModel) EndAdd(t *rapid.T) {
 	if m.adding == nil || !m.stored {
 		t.Skip()
 	}
-	m.e.added(rowsOf(m.adding), nil)
+	m.e.Added(rowsOf(m.adding), nil)
 	m.adding = nil
 }
 
@@ -113,7 +113,7 @@ func (m *exceptionsModel) BeginFinish(t *rapid.T) {
 		t.Skip()
 	}
 	m.finishing, m.removed = []state.PendingKey{{Bucket: k.bucket, Key: k.key, Cluster: k.cluster, Gen: gen}}, nil
-	m.e.finish(m.finishing)
+	m.e.Finish(m.finishing)
 }
 
 func (m *exceptionsModel) StoreFinish(t *rapid.T) {
@@ -129,7 +129,7 @@ func (m *exceptionsModel) EndFinish(t *rapid.T) {
 	if m.finishing == nil || m.removed == nil {
 		t.Skip()
 	}
-	m.e.finished(m.finishing, m.removed)
+	m.e.Finished(m.finishing, m.removed)
 	m.finishing = nil
 }
 
@@ -145,13 +145,13 @@ func (m *exceptionsModel) OthersFinish(t *rapid.T) {
 // Read takes in one page of what the store tells, the first of a read or a further one.
 func (m *exceptionsModel) Read(t *rapid.T) {
 	if !m.reading {
-		m.reading, m.read = true, m.e.beginRead()
+		m.reading, m.read = true, m.e.BeginRead()
 	}
 	page := m.store.log[m.pos:]
 	if limit := rapid.IntRange(1, 3).Draw(t, "page"); len(page) > limit {
 		page = page[:limit]
 	}
-	m.e.told(page)
+	m.e.Observe(page)
 	m.pos += int64(len(page))
 	m.exhausted = m.pos == int64(len(m.store.log))
 }
@@ -161,21 +161,21 @@ func (m *exceptionsModel) Drop(t *rapid.T) {
 	if !m.reading || !m.exhausted {
 		t.Skip()
 	}
-	m.e.drop(m.read)
+	m.e.DropGone(m.read)
 	m.reading, m.exhausted = false, false
 }
 
 func (m *exceptionsModel) Reload(t *rapid.T) {
 	if m.reload == nil {
-		m.reload = m.e.beginReload("b", rapid.SampledFrom([]string{"", "c1"}).Draw(t, "cluster"))
+		m.reload = m.e.BeginReload("b", rapid.SampledFrom([]string{"", "c1"}).Draw(t, "cluster"))
 		for k, gen := range m.store.gens {
 			if m.reload.cluster == "" || k.cluster == m.reload.cluster {
-				m.reload.row(state.Pending{Bucket: k.bucket, Key: k.key, Cluster: k.cluster, Gen: gen})
+				m.reload.Row(state.Pending{Bucket: k.bucket, Key: k.key, Cluster: k.cluster, Gen: gen})
 			}
 		}
 		return
 	}
-	m.e.endReload(m.reload, nil)
+	m.e.EndReload(m.reload, nil)
 	m.reload = nil
 }
 
@@ -219,7 +219,7 @@ func (m *exceptionsModel) settle() {
 				m.store.add(k)
 			}
 		}
-		m.e.added(rowsOf(m.adding), nil)
+		m.e.Added(rowsOf(m.adding), nil)
 	}
 	if m.finishing != nil {
 		if m.removed == nil {
@@ -227,24 +227,24 @@ func (m *exceptionsModel) settle() {
 				m.removed = append(m.removed, m.store.finish(objectKey{p.Bucket, p.Key, p.Cluster}, p.Gen))
 			}
 		}
-		m.e.finished(m.finishing, m.removed)
+		m.e.Finished(m.finishing, m.removed)
 	}
 	if m.reload != nil {
-		m.e.endReload(m.reload, nil)
+		m.e.EndReload(m.reload, nil)
 	}
-	read := m.e.beginRead()
-	m.e.told(m.store.log[m.pos:])
-	m.e.drop(read)
+	read := m.e.BeginRead()
+	m.e.Observe(m.store.log[m.pos:])
+	m.e.DropGone(read)
 }
 
 func TestExceptionsOutliveRows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		index := routing.NewPendingIndex()
 		m := &exceptionsModel{
-			store: rowStore{gens: make(map[objectKey]int64)}, index: index, e: newExceptions(index),
+			store: rowStore{gens: make(map[objectKey]int64)}, index: index, e: NewExceptions(index, new(Signals)),
 			mine: make(map[objectKey]int64), claimed: make(map[objectKey]int64),
 		}
-		m.e.follow(true)
+		m.e.Follow(true)
 		t.Repeat(rapid.StateMachineActions(m))
 		m.settle()
 		for _, k := range modelKeys {

@@ -1,4 +1,4 @@
-package control
+package mirror
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// standby stands in for a store that is out of reach: reads are the mirror's, whatever
-// would change something is refused.
+// standby stands in for a store that is out of reach: reads are the mirror's, changes are
+// refused.
 type standby struct {
 	state.Store
 	kind string

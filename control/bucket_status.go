@@ -1,0 +1,127 @@
+package control
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
+)
+
+// BucketStatus is the read-only status of a bucket.
+type BucketStatus struct {
+	State     string // ok, syncing, stuck, conflict
+	Reason    string
+	Primary   string
+	Copies    []CopyStatus
+	Conflicts int64
+}
+
+// CopyStatus is one cluster's part of a BucketStatus, over all of the bucket's rules.
+type CopyStatus struct {
+	Cluster    string
+	Zone       string
+	Role       string // primary, copy
+	State      string
+	Objects    int64
+	Bytes      int64
+	Cursor     string
+	Pending    PendingStatus
+	VerifiedAt *time.Time
+	Error      string
+	// Losses are what this copy can't keep of the primary's objects, in sentences such as
+	// "tags are not kept in c3".
+	Losses []string
+}
+
+// PendingStatus sums the objects of a copy that differ now.
+type PendingStatus struct {
+	Objects int64
+	Bytes   int64
+	Oldest  *time.Time
+}
+
+// The states of a bucket, from bad to good.
+const (
+	BucketStuck    = "stuck"    // can't get where it should be without help, or not now
+	BucketConflict = "conflict" // objects that are not FaDO's stand in the way
+	BucketSyncing  = "syncing"  // on its way
+	BucketOK       = "ok"
+)
+
+// copyStatuses sums a bucket's copies per cluster, the primary first, then by name.
+func copyStatuses(snap *routing.Snapshot, rows []state.Copy, logs []state.Backlog) []CopyStatus {
+	sts := []CopyStatus{}
+	for _, r := range rows {
+		i := slices.IndexFunc(sts, func(s CopyStatus) bool { return s.Cluster == r.Cluster })
+		if i < 0 {
+			sts = append(sts, newCopyStatus(snap, r))
+		} else {
+			sts[i].add(r)
+		}
+	}
+	for _, l := range logs {
+		if i := slices.IndexFunc(sts, func(s CopyStatus) bool { return s.Cluster == l.Cluster }); i >= 0 {
+			sts[i].Pending = PendingStatus{Objects: l.Objects, Bytes: l.Bytes, Oldest: timeOrNil(l.Oldest)}
+			if sts[i].Error == "" {
+				sts[i].Error = l.LastError
+			}
+		}
+	}
+	slices.SortFunc(sts, func(a, b CopyStatus) int {
+		return cmp.Or(-strings.Compare(a.Role, b.Role), strings.Compare(a.Cluster, b.Cluster))
+	})
+	return sts
+}
+
+func newCopyStatus(snap *routing.Snapshot, r state.Copy) CopyStatus {
+	s := CopyStatus{
+		Cluster: r.Cluster, Role: "copy", State: r.State.String(), Objects: r.Objects, Bytes: r.Bytes,
+		VerifiedAt: timeOrNil(r.VerifiedAt), Error: r.Error,
+		Losses: []string{},
+	}
+	if cl := snap.Cluster(r.Cluster); cl != nil && len(cl.Zones) > 0 {
+		s.Zone = cl.Zones[0]
+	}
+	if r.Primary {
+		s.Role = "primary"
+	}
+	if r.State == catalog.CopySyncing {
+		s.Cursor = r.Cursor
+	}
+	return s
+}
+
+// stateRank orders copy states from what needs most attention to what needs none.
+var stateRank = []string{"failed", "waiting", "syncing", "removing", "draining", "synced"}
+
+// add takes the copy of another rule in the same cluster in: what is furthest from
+// done is shown.
+func (s *CopyStatus) add(r state.Copy) {
+	if slices.Index(stateRank, r.State.String()) < slices.Index(stateRank, s.State) {
+		s.State = r.State.String()
+	}
+	if r.Primary {
+		s.Role = "primary"
+	}
+	if r.State == catalog.CopySyncing {
+		s.Cursor = r.Cursor
+	}
+	s.Objects, s.Bytes = s.Objects+r.Objects, s.Bytes+r.Bytes
+	if s.VerifiedAt == nil || r.VerifiedAt.Before(*s.VerifiedAt) {
+		s.VerifiedAt = timeOrNil(r.VerifiedAt)
+	}
+	if s.Error == "" {
+		s.Error = r.Error
+	}
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
