@@ -130,8 +130,14 @@ func (s *Resources) change(ctx context.Context, w *write) (it Item, created bool
 // Delete removes a resource: ErrNotFound, ErrConfigOwned, ErrPrecondition,
 // *InUseError. A bucket is forgotten: its data stays.
 func (s *Resources) Delete(ctx context.Context, k catalog.Kind, name string, pre Precondition) error {
+	return s.DeleteWith(ctx, k, name, pre, nil)
+}
+
+// DeleteWith is Delete with something to be stored in the same transaction: within runs
+// right before the resource goes, and its error keeps the resource.
+func (s *Resources) DeleteWith(ctx context.Context, k catalog.Kind, name string, pre Precondition, within func(state.Tx) error) error {
 	ref := state.Ref{Kind: k, Name: name}
-	if err := s.remove(ctx, ref, pre); err != nil {
+	if err := s.remove(ctx, ref, pre, within); err != nil {
 		return err
 	}
 	s.c.hooks.answering(ctx)
@@ -139,10 +145,10 @@ func (s *Resources) Delete(ctx context.Context, k catalog.Kind, name string, pre
 	return s.c.members.Confirm(ctx)
 }
 
-func (s *Resources) remove(ctx context.Context, ref state.Ref, pre Precondition) error {
+func (s *Resources) remove(ctx context.Context, ref state.Ref, pre Precondition, within func(state.Tx) error) error {
 	err := s.c.commit(ctx, change{
 		about: []state.Ref{ref},
-		run:   func(tx state.Tx) error { return s.removeIn(tx, ref, pre) },
+		run:   func(tx state.Tx) error { return s.removeIn(tx, ref, pre, within) },
 		edit: func(e *routing.Editor) {
 			if !s.c.declared().has(ref) {
 				e.Delete(ref.Kind, ref.Name)
@@ -168,7 +174,7 @@ func (s *Resources) remove(ctx context.Context, ref state.Ref, pre Precondition)
 	return nil
 }
 
-func (s *Resources) removeIn(tx state.Tx, ref state.Ref, pre Precondition) error {
+func (s *Resources) removeIn(tx state.Tx, ref state.Ref, pre Precondition, within func(state.Tx) error) error {
 	if s.c.declared().has(ref) {
 		return fmt.Errorf("%s %s: %w", ref.Kind, ref.Name, ErrConfigOwned)
 	}
@@ -184,6 +190,11 @@ func (s *Resources) removeIn(tx state.Tx, ref state.Ref, pre Precondition) error
 	}
 	if err := s.checkUnused(tx, ref); err != nil {
 		return err
+	}
+	if within != nil {
+		if err := within(tx); err != nil {
+			return err
+		}
 	}
 	return tx.Delete(ref.Kind, ref.Name)
 }

@@ -1,0 +1,155 @@
+package control_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
+)
+
+func scanOf(cluster, prefix string) control.Source {
+	return control.Source{Finder: control.FinderScan, Cluster: cluster, Prefix: prefix}
+}
+
+var planner = control.Source{Finder: control.FinderPlanner}
+
+func (w *world) reason(t testing.TB, bucket string) string {
+	t.Helper()
+	st, err := w.Status.Bucket(t.Context(), bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if (st.State == control.BucketStuck) != (st.Reason != "" && !strings.Contains(st.Reason, "yet to be chosen")) {
+		t.Errorf("state %s for the reason %q", st.State, st.Reason)
+	}
+	return st.Reason
+}
+
+// Findings of each source stand beside each other, and each ends with its source.
+func TestIssuesPerSource(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})
+	w.Issues.Set("bkt", scanOf("c2", ""), control.Issue{Reason: "scan of c2"})
+	w.Issues.Set("bkt", scanOf("c1", "x/"), control.Issue{Reason: "scan of c1 x/"})
+	w.Issues.Set("bkt", scanOf("c1", ""), control.Issue{Reason: "scan of c1"})
+	w.Issues.Set("bkt", planner, control.Issue{Reason: "nowhere to go"})
+	if got := w.reason(t, "bkt"); got != "nowhere to go; scan of c1; scan of c1 x/; scan of c2" {
+		t.Errorf("stuck because: %s", got)
+	}
+	w.Issues.Set("bkt", scanOf("c1", ""), control.Issue{})
+	w.Issues.Keep("bkt", func(s control.Source) bool { return s.Cluster != "c2" })
+	if got := w.reason(t, "bkt"); got != "nowhere to go; scan of c1 x/" {
+		t.Errorf("stuck because: %s", got)
+	}
+	w.Issues.Set("bkt", planner, control.Issue{})
+	w.Issues.Keep("bkt", func(control.Source) bool { return false })
+	w.Issues.Keep("unknown", func(control.Source) bool { return false })
+	if n, _, _ := w.Status.Stuck(t.Context()); n != 0 || len(w.Issues.List(10)) != 0 {
+		t.Errorf("%d buckets are stuck when all is over", n)
+	}
+}
+
+// An issue is an event when it comes up or changes, not each time it is found again.
+func TestIssuesAreEventsOnce(t *testing.T) {
+	w := newWorld(t)
+	sub := w.Events().Subscribe(10, control.EventBucketStuck)
+	defer sub.Close()
+	for _, reason := range []string{"one", "one", "two", "", ""} {
+		w.Issues.Set("bkt", planner, control.Issue{Reason: reason})
+	}
+	if n := len(sub.C); n != 2 {
+		t.Fatalf("%d events, want 2", n)
+	}
+	if ev := <-sub.C; ev.Bucket != "bkt" || ev.Reason != "one" {
+		t.Errorf("the first one is %+v", ev)
+	}
+}
+
+// What the planner's issue tells of a rule's shortfall is not told again by the status.
+func TestAShortfallIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Policy{Name: "eu-five", Copies: catalog.Copies{N: 5}, Zones: []string{"eu"}})
+	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-five", Prefixes: []catalog.PrefixRule{{Prefix: "x/", Policy: "eu-five"}}})
+	short := w.reason(t, "bkt")
+	if short == "" || strings.Contains(short, "; ") {
+		t.Fatalf("two rules with the same shortfall: %q", short)
+	}
+	w.Issues.Set("bkt", planner, control.Issue{Reason: "the disk is on fire; " + short, Short: []string{short}})
+	if got := w.reason(t, "bkt"); got != "the disk is on fire; "+short {
+		t.Errorf("told: %s", got)
+	}
+	w.Issues.Set("bkt", planner, control.Issue{Reason: "the disk is on fire"})
+	if got := w.reason(t, "bkt"); got != "the disk is on fire; "+short {
+		t.Errorf("told: %s", got)
+	}
+	w.Issues.Set("bkt", planner, control.Issue{})
+	w.Issues.SetElsewhere(map[string][]control.Issue{"bkt": {{Reason: "another instance says: " + short, Short: []string{short}}}})
+	if got := w.reason(t, "bkt"); got != "another instance says: "+short {
+		t.Errorf("told: %s", got)
+	}
+}
+
+// Issues change hands with the buckets: what another instance looks after is forgotten
+// here, and what it found is told.
+func TestIssuesChangeHands(t *testing.T) {
+	w := newWorld(t)
+	for n := range 5 {
+		w.Issues.Set(fmt.Sprint("b", n), planner, control.Issue{Reason: "r"})
+	}
+	if got := w.Issues.List(3); len(got) != 3 {
+		t.Errorf("%d of at most 3 buckets are listed", len(got))
+	}
+	w.Issues.Forget(func(b string) bool { return b < "b3" })
+	w.Issues.SetElsewhere(map[string][]control.Issue{"a": {{Reason: "found elsewhere"}}})
+	if n, bucket, reason := w.Status.Stuck(t.Context()); n != 3 || bucket != "a" || reason != "found elsewhere" {
+		t.Errorf("%d stuck, %s because %s", n, bucket, reason)
+	}
+	w.Issues.SetElsewhere(nil)
+	if n, bucket, _ := w.Status.Stuck(t.Context()); n != 2 || bucket != "b3" || len(w.Issues.List(10)) != 2 {
+		t.Errorf("%d stuck, first %s", n, bucket)
+	}
+}
+
+// A bucket that is removed takes its issues along.
+func TestIssuesGoWithTheBucket(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Bucket{Name: "bkt"})
+	w.Issues.Set("bkt", planner, control.Issue{Reason: "r"})
+	if err := w.Resources.Delete(t.Context(), catalog.KindBucket, "bkt", control.Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, _ := w.Status.Stuck(t.Context()); n != 0 {
+		t.Error("a bucket that is gone is stuck")
+	}
+}
+
+// What is pending tells of buckets that are stuck or in conflict, one with its reason.
+func TestStuckByWhatIsPending(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})
+	w.setCopies(t, "bkt", state.Copy{Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}},
+		state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}})
+	for _, c := range []struct {
+		hold        state.Hold
+		state, want string
+	}{
+		{state.HoldNone, control.BucketSyncing, "1 object on its way to c2"},
+		{state.HoldConflict, control.BucketConflict, "not FaDO's"},
+		{state.HoldDeletes, control.BucketStuck, "1 delete is held in c2: more than max_deletes"},
+	} {
+		if err := w.Pending.Add(t.Context(), state.Pending{Bucket: "bkt", Key: "k", Cluster: "c2", Hold: c.hold}); err != nil {
+			t.Fatal(err)
+		}
+		st, err := w.Status.Bucket(t.Context(), "bkt")
+		if err != nil || st.State != c.state || !strings.Contains(st.Reason, c.want) {
+			t.Errorf("with the hold %q: %s because %q, %v; want %s because %q", c.hold, st.State, st.Reason, err, c.state, c.want)
+		}
+		n, _, reason := w.Status.Stuck(t.Context())
+		if stuck := c.hold != state.HoldNone; (n == 1) != stuck || stuck && !strings.Contains(reason, c.want) {
+			t.Errorf("with the hold %q %d are stuck: %s", c.hold, n, reason)
+		}
+	}
+}
