@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"hash/maphash"
 	"sync"
 	"time"
 
@@ -49,15 +48,14 @@ type Mirror struct {
 	log    *zap.Logger
 	open   func(context.Context) (state.Store, error)
 	store  state.Store // the goroutine's, once it runs
-	seed   maphash.Seed
+	writer *writer
 
 	mu     sync.Mutex
 	opened bool
 	dirty  dirtySet
 	age    time.Time // what is mirrored was true then
 
-	stored map[uint64]struct{} // pending objects that the mirror has, by hash
-	beaten time.Time           // last note
+	beaten time.Time // last note of what the mirror holds
 
 	startOnce, stopOnce sync.Once
 	quit, done          chan struct{}
@@ -71,7 +69,7 @@ func New(o Options) *Mirror {
 	}
 	return &Mirror{
 		source: o.Source, now: o.Now, log: o.Log, open: o.Open, store: o.Store, opened: o.Store != nil,
-		seed: maphash.MakeSeed(), dirty: newDirtySet(), quit: make(chan struct{}), done: make(chan struct{}),
+		dirty: newDirtySet(), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 }
 
@@ -174,11 +172,8 @@ func (m *Mirror) takeOver(ctx context.Context, tick <-chan time.Time) bool {
 
 // resume finds out what the mirror has and misses.
 func (m *Mirror) resume(ctx context.Context) {
-	m.stored = make(map[uint64]struct{})
-	err := m.store.EachPending(ctx, func(p state.Pending) error {
-		m.stored[m.hash(objectKey{p.Bucket, p.Key, p.Cluster})] = struct{}{}
-		return nil
-	})
+	w, err := newWriter(ctx, m.store)
+	m.writer = w
 	if err == nil {
 		err = m.replay(ctx)
 	}
@@ -187,8 +182,6 @@ func (m *Mirror) resume(ctx context.Context) {
 		m.NoteAll()
 	}
 }
-
-func (m *Mirror) hash(k objectKey) uint64 { return maphash.Comparable(m.seed, k) }
 
 // replay collects what changed in the store since the mirror was written.
 func (m *Mirror) replay(ctx context.Context) error {
@@ -242,7 +235,7 @@ func (m *Mirror) flush(ctx context.Context) error {
 	if at.IsZero() {
 		at = m.now()
 	}
-	if err := m.write(ctx, d); err != nil {
+	if err := m.writer.write(ctx, d, m.source.Shared()); err != nil {
 		m.putBack(d)
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"hash/maphash"
 	"iter"
 	"slices"
 	"strings"
@@ -14,22 +15,41 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// write brings the mirror up to what changed.
-func (m *Mirror) write(ctx context.Context, d dirtySet) error {
+// writer writes what changed to a mirror's store.
+type writer struct {
+	store  state.Store
+	seed   maphash.Seed
+	stored map[uint64]struct{} // pending objects that the store has, by hash
+}
+
+// newWriter finds out what a store has.
+func newWriter(ctx context.Context, store state.Store) (*writer, error) {
+	w := &writer{store: store, seed: maphash.MakeSeed(), stored: make(map[uint64]struct{})}
+	return w, store.EachPending(ctx, func(p state.Pending) error {
+		w.stored[w.hash(objectKey{p.Bucket, p.Key, p.Cluster})] = struct{}{}
+		return nil
+	})
+}
+
+func (w *writer) hash(k objectKey) uint64 { return maphash.Comparable(w.seed, k) }
+
+// write brings the store up to what changed. Where everything may have, it is compared with
+// from.
+func (w *writer) write(ctx context.Context, d dirtySet, from state.Store) error {
 	if d.all {
-		return m.writeAll(ctx)
+		return w.writeAll(ctx, from)
 	}
-	if err := m.addObjects(ctx, d.objects); err != nil {
+	if err := w.addObjects(ctx, d.objects); err != nil {
 		return err
 	}
-	if err := m.writeThings(ctx, d); err != nil {
+	if err := w.writeThings(ctx, d); err != nil {
 		return err
 	}
-	return m.removeObjects(ctx, d.objects)
+	return w.removeObjects(ctx, d.objects)
 }
 
 // writeThings writes resources and copies.
-func (m *Mirror) writeThings(ctx context.Context, d dirtySet) error {
+func (w *writer) writeThings(ctx context.Context, d dirtySet) error {
 	var steps []func(state.Tx) error
 	for ref, rec := range d.resources {
 		steps = append(steps, func(tx state.Tx) error { return writeRecord(tx, ref, rec) })
@@ -38,7 +58,7 @@ func (m *Mirror) writeThings(ctx context.Context, d dirtySet) error {
 		steps = append(steps, func(tx state.Tx) error { return writeRows(tx, bucket, rows) })
 	}
 	for batch := range slices.Chunk(steps, batchThings) {
-		_, err := m.store.Update(ctx, func(tx state.Tx) error {
+		_, err := w.store.Update(ctx, func(tx state.Tx) error {
 			for _, step := range batch {
 				if err := step(tx); err != nil {
 					return err
@@ -72,23 +92,23 @@ func writeRows(tx state.Tx, bucket string, rows []state.Copy) error {
 }
 
 // addObjects adds the exceptions among what happened to objects.
-func (m *Mirror) addObjects(ctx context.Context, objects map[objectKey]bool) error {
+func (w *writer) addObjects(ctx context.Context, objects map[objectKey]bool) error {
 	var rows []state.Pending
 	flush := func() error {
 		if len(rows) == 0 {
 			return nil
 		}
-		_, err := m.store.AddPending(ctx, rows...)
+		_, err := w.store.AddPending(ctx, rows...)
 		if err == nil {
 			for _, r := range rows {
-				m.stored[m.hash(objectKey{r.Bucket, r.Key, r.Cluster})] = struct{}{}
+				w.stored[w.hash(objectKey{r.Bucket, r.Key, r.Cluster})] = struct{}{}
 			}
 		}
 		rows = rows[:0]
 		return err
 	}
 	for k, gone := range objects {
-		if _, has := m.stored[m.hash(k)]; gone || has {
+		if _, has := w.stored[w.hash(k)]; gone || has {
 			continue
 		}
 		if rows = append(rows, state.Pending{Bucket: k.bucket, Key: k.key, Cluster: k.cluster}); len(rows) >= batchRows {
@@ -102,13 +122,13 @@ func (m *Mirror) addObjects(ctx context.Context, objects map[objectKey]bool) err
 
 // removeObjects removes those that are none any more. Most were never written: they came
 // and went between two writes.
-func (m *Mirror) removeObjects(ctx context.Context, objects map[objectKey]bool) error {
+func (w *writer) removeObjects(ctx context.Context, objects map[objectKey]bool) error {
 	var keys []state.PendingKey
 	for k, gone := range objects {
-		if _, has := m.stored[m.hash(k)]; !gone || !has {
+		if _, has := w.stored[w.hash(k)]; !gone || !has {
 			continue
 		}
-		rows, err := m.store.ListPending(ctx, state.PendingFilter{Bucket: k.bucket, Cluster: k.cluster},
+		rows, err := w.store.ListPending(ctx, state.PendingFilter{Bucket: k.bucket, Cluster: k.cluster},
 			state.PendingKey{Bucket: k.bucket, Key: k.key}, 1)
 		if err != nil {
 			return err
@@ -117,64 +137,63 @@ func (m *Mirror) removeObjects(ctx context.Context, objects map[objectKey]bool) 
 			keys = append(keys, state.PendingKey{Bucket: k.bucket, Key: k.key, Cluster: k.cluster, Gen: rows[0].Gen})
 		}
 	}
-	return m.removeRows(ctx, keys)
+	return w.removeRows(ctx, keys)
 }
 
-func (m *Mirror) removeRows(ctx context.Context, keys []state.PendingKey) error {
+func (w *writer) removeRows(ctx context.Context, keys []state.PendingKey) error {
 	for batch := range slices.Chunk(keys, batchRows) {
-		if _, err := m.store.FinishPending(ctx, batch...); err != nil {
+		if _, err := w.store.FinishPending(ctx, batch...); err != nil {
 			return err
 		}
 		for _, p := range batch {
-			delete(m.stored, m.hash(objectKey{p.Bucket, p.Key, p.Cluster}))
+			delete(w.stored, w.hash(objectKey{p.Bucket, p.Key, p.Cluster}))
 		}
 	}
 	return nil
 }
 
 // writeAll makes the mirror what the store is, writing only what differs.
-func (m *Mirror) writeAll(ctx context.Context) error {
-	from := m.source.Shared()
-	stale, err := m.addMissing(ctx, from)
+func (w *writer) writeAll(ctx context.Context, from state.Store) error {
+	stale, err := w.addMissing(ctx, from)
 	if err != nil {
 		return err
 	}
 	for _, k := range catalog.Kinds {
-		if err := m.writeKind(ctx, from, k); err != nil {
+		if err := w.writeKind(ctx, from, k); err != nil {
 			return err
 		}
 	}
-	if err := m.writeCopies(ctx, from); err != nil {
+	if err := w.writeCopies(ctx, from); err != nil {
 		return err
 	}
-	return m.removeRows(ctx, stale)
+	return w.removeRows(ctx, stale)
 }
 
 // addMissing adds the exceptions that the mirror has not, and returns those that it has and
 // the store has not.
-func (m *Mirror) addMissing(ctx context.Context, from state.Store) (stale []state.PendingKey, err error) {
+func (w *writer) addMissing(ctx context.Context, from state.Store) (stale []state.PendingKey, err error) {
 	live := make(map[uint64]struct{})
 	missing := make(map[objectKey]bool)
 	err = from.EachPending(ctx, func(p state.Pending) error {
 		k := objectKey{strings.Clone(p.Bucket), strings.Clone(p.Key), strings.Clone(p.Cluster)}
-		live[m.hash(k)] = struct{}{}
-		if _, has := m.stored[m.hash(k)]; !has {
+		live[w.hash(k)] = struct{}{}
+		if _, has := w.stored[w.hash(k)]; !has {
 			missing[k] = false
 		}
 		if len(missing) < batchRows {
 			return nil
 		}
 		defer clear(missing)
-		return m.addObjects(ctx, missing)
+		return w.addObjects(ctx, missing)
 	})
 	if err == nil {
-		err = m.addObjects(ctx, missing)
+		err = w.addObjects(ctx, missing)
 	}
 	if err != nil {
 		return nil, err
 	}
-	err = m.store.EachPending(ctx, func(p state.Pending) error {
-		if _, has := live[m.hash(objectKey{p.Bucket, p.Key, p.Cluster})]; !has {
+	err = w.store.EachPending(ctx, func(p state.Pending) error {
+		if _, has := live[w.hash(objectKey{p.Bucket, p.Key, p.Cluster})]; !has {
 			stale = append(stale, state.PendingKey{Bucket: strings.Clone(p.Bucket), Key: strings.Clone(p.Key), Cluster: strings.Clone(p.Cluster), Gen: p.Gen})
 		}
 		return nil
@@ -183,8 +202,8 @@ func (m *Mirror) addMissing(ctx context.Context, from state.Store) (stale []stat
 }
 
 // writeKind compares the resources of a kind, both sorted by name.
-func (m *Mirror) writeKind(ctx context.Context, from state.Store, k catalog.Kind) error {
-	next, stop := iter.Pull2(records(ctx, m.store, k))
+func (w *writer) writeKind(ctx context.Context, from state.Store, k catalog.Kind) error {
+	next, stop := iter.Pull2(records(ctx, w.store, k))
 	defer stop()
 	have, err, ok := next()
 	d := newDirtySet()
@@ -193,7 +212,7 @@ func (m *Mirror) writeKind(ctx context.Context, from state.Store, k catalog.Kind
 			return nil
 		}
 		defer clear(d.resources)
-		return m.writeThings(ctx, d)
+		return w.writeThings(ctx, d)
 	}
 	drop := func(until string, all bool) error { // what the store has not
 		for ok && err == nil && (all || have.Name < until) {
@@ -250,12 +269,12 @@ func records(ctx context.Context, s state.Store, k catalog.Kind) iter.Seq2[state
 }
 
 // writeCopies compares the copies of every bucket that either side has some of.
-func (m *Mirror) writeCopies(ctx context.Context, from state.Store) error {
+func (w *writer) writeCopies(ctx context.Context, from state.Store) error {
 	d := newDirtySet()
 	known := make(map[uint64]struct{})
 	err := record.EachBucket(ctx, from, func(bucket string, rows []state.Copy) error {
-		known[m.hash(objectKey{bucket: bucket})] = struct{}{}
-		have, err := m.store.CopiesOf(ctx, bucket)
+		known[w.hash(objectKey{bucket: bucket})] = struct{}{}
+		have, err := w.store.CopiesOf(ctx, bucket)
 		if err != nil || slices.EqualFunc(have, rows, sameCopy) {
 			return err
 		}
@@ -263,13 +282,13 @@ func (m *Mirror) writeCopies(ctx context.Context, from state.Store) error {
 			return nil
 		}
 		defer clear(d.copies)
-		return m.writeThings(ctx, d)
+		return w.writeThings(ctx, d)
 	})
 	if err != nil {
 		return err
 	}
-	err = record.EachBucket(ctx, m.store, func(bucket string, _ []state.Copy) error {
-		if _, has := known[m.hash(objectKey{bucket: bucket})]; !has {
+	err = record.EachBucket(ctx, w.store, func(bucket string, _ []state.Copy) error {
+		if _, has := known[w.hash(objectKey{bucket: bucket})]; !has {
 			d.copies[bucket] = nil
 		}
 		return nil
@@ -277,7 +296,7 @@ func (m *Mirror) writeCopies(ctx context.Context, from state.Store) error {
 	if err != nil {
 		return err
 	}
-	return m.writeThings(ctx, d)
+	return w.writeThings(ctx, d)
 }
 
 // sameCopy compares rows whose times may come in different zones.

@@ -226,8 +226,10 @@ func TestPublishAll(t *testing.T) {
 	one := order.Read(record.Bucket("old"))
 	all := order.ReadAll()
 	refs := []state.Ref{
-		record.Bucket("gone"), record.Bucket("new"), {Kind: catalog.KindZone, Name: "z"},
-		{Kind: catalog.KindCluster, Name: "c"}, {Kind: catalog.KindPolicy, Name: "kept"},
+		record.Bucket("gone"), record.Bucket("new"),
+		{Kind: catalog.KindZone, Name: "z"},
+		{Kind: catalog.KindCluster, Name: "c"},
+		{Kind: catalog.KindPolicy, Name: "kept"},
 	}
 	turn, err := order.Begin(t.Context(), refs...)
 	if err != nil {
