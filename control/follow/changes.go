@@ -11,6 +11,11 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
+const (
+	objectPage = 4096 // changes of objects read at a time
+	changePage = 256  // other changes: each has values to be read
+)
+
 // look brings memory up to what the store holds, in this order: new exceptions, changes
 // of the catalogue and of copies, exceptions that are gone. So a copy is never routed to
 // for a key that became an exception before the copy came to count, nor because its rows

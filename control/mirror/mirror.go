@@ -7,15 +7,15 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control/follow"
+	"github.com/fado-project/fado/control/internal/publish"
 	"github.com/fado-project/fado/state"
 )
 
 const (
 	writeEvery   = time.Second      // between writes of what changed
 	beat         = 10 * time.Second // between notes that nothing did
-	batchThings  = 500              // things written in one transaction
-	batchRows    = 4096             // rows of pending objects written in one transaction
 	changePage   = 4096             // changes of the store read at a time
 	lastPatience = 5 * time.Second  // for the last write
 )
@@ -247,4 +247,63 @@ func (m *Mirror) flush(ctx context.Context) error {
 	}
 	m.setAge(at)
 	return nil
+}
+
+// note collects what changed. What changes before the mirror is open is found by resume.
+func (m *Mirror) note(f func(*dirtySet)) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.opened {
+		f(&m.dirty)
+	}
+}
+
+// NoteResource notes what became of a resource; nil: it is gone. The Note methods are
+// called in the order of the changes, and never wait for the disk.
+func (m *Mirror) NoteResource(ref state.Ref, rec *state.Record) {
+	m.note(func(d *dirtySet) { d.putResource(ref, rec) })
+}
+
+// NoteCopies notes the rows of a bucket.
+func (m *Mirror) NoteCopies(bucket string, rows []state.Copy) {
+	m.note(func(d *dirtySet) { d.copies[bucket] = rows })
+}
+
+// NoteChange notes what another instance changed.
+func (m *Mirror) NoteChange(c *publish.Change) {
+	m.note(func(d *dirtySet) {
+		if c.Resource {
+			d.putResource(c.Ref, c.Record)
+		}
+		if c.Ref.Kind == catalog.KindBucket {
+			d.copies[c.Ref.Name] = c.Rows
+		}
+	})
+}
+
+// NoteObjects notes what happened to pending objects.
+func (m *Mirror) NoteObjects(changes []state.ObjectChange) {
+	m.note(func(d *dirtySet) {
+		for _, ch := range changes {
+			if ch.Kind == state.ObjectPending {
+				d.objects[objectKey{ch.Bucket, ch.Key, ch.Cluster}] = ch.Gone
+			}
+		}
+	})
+}
+
+// NoteAll has everything compared, because it was loaded again.
+func (m *Mirror) NoteAll() { m.note(func(d *dirtySet) { d.all = true }) }
+
+// putBack has what was not written be written later, unless it is overtaken.
+func (m *Mirror) putBack(d dirtySet) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dirty.all = m.dirty.all || d.all
+	m.dirty.resources = overtaken(d.resources, m.dirty.resources)
+	m.dirty.copies = overtaken(d.copies, m.dirty.copies)
+	m.dirty.objects = overtaken(d.objects, m.dirty.objects)
 }

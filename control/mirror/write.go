@@ -15,6 +15,11 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
+const (
+	batchThings = 500  // things written in one transaction
+	batchRows   = 4096 // rows of pending objects written in one transaction
+)
+
 // writer writes what changed to a mirror's store.
 type writer struct {
 	store  state.Store

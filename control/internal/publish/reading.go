@@ -9,13 +9,6 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// Reading is a look at the store outside of any transaction.
-type Reading struct {
-	s       *Sequencer
-	keys    map[state.Ref]struct{} // nil: everything
-	touched map[state.Ref]struct{}
-}
-
 // Read begins a reading of some things. It is called before the store is read, and ended
 // by Publish or Drop.
 func (s *Sequencer) Read(keys ...state.Ref) *Reading {
@@ -40,15 +33,6 @@ func (s *Sequencer) begin(r *Reading) {
 	s.readings[r] = struct{}{}
 	for _, t := range s.turns {
 		r.touch(t.keys)
-	}
-}
-
-// touch notes that somebody else publishes these things. The caller holds the lock.
-func (r *Reading) touch(keys []state.Ref) {
-	for _, k := range keys {
-		if _, ok := r.keys[k]; ok || r.keys == nil {
-			r.touched[k] = struct{}{}
-		}
 	}
 }
 

@@ -168,3 +168,19 @@ func (s *Sequencer) Await(ctx context.Context, keys ...state.Ref) error {
 func (t *Turn) concerns(keys []state.Ref) bool {
 	return slices.ContainsFunc(t.keys, func(k state.Ref) bool { return slices.Contains(keys, k) })
 }
+
+// Reading is a look at the store outside of any transaction.
+type Reading struct {
+	s       *Sequencer
+	keys    map[state.Ref]struct{} // nil: everything
+	touched map[state.Ref]struct{}
+}
+
+// touch notes that somebody else publishes these things. The caller holds the lock.
+func (r *Reading) touch(keys []state.Ref) {
+	for _, k := range keys {
+		if _, ok := r.keys[k]; ok || r.keys == nil {
+			r.touched[k] = struct{}{}
+		}
+	}
+}
