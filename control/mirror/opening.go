@@ -77,6 +77,14 @@ func (o *Opening) Missing() error {
 	return o.why
 }
 
+// refuse is why the stand-in refuses what would change something.
+func (o *Opening) refuse() error {
+	if err := o.Missing(); err != nil {
+		return err
+	}
+	return fmt.Errorf("the store is being opened: %w", state.ErrUnavailable)
+}
+
 // First gets a store to begin with: the real one, or the mirror.
 func (o *Opening) First(ctx context.Context) error {
 	err := o.try(ctx)
@@ -124,7 +132,7 @@ func (o *Opening) standIn(ctx context.Context, why error) error {
 		return fmt.Errorf("%w; and the local mirror of it is %s old, more than max_snapshot_age %s", why, age.Round(time.Second), o.MaxAge)
 	}
 	o.fail(why)
-	if err := o.Host.StandIn(ctx, o.Stored, &standby{Store: o.Stored, kind: o.Kind, why: o.Missing}); err != nil {
+	if err := o.Host.StandIn(ctx, o.Stored, state.NewStandby(o.Kind, o.Stored, o.refuse)); err != nil {
 		return errors.Join(why, fmt.Errorf("loading the local mirror: %w", err))
 	}
 	o.Log.Error("could not reach the store; routing goes by the local mirror and API changes are refused until it comes",
