@@ -1,0 +1,108 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/placement"
+)
+
+// Inputs are what plans are made from, gathered once for many buckets. They are read-only
+// and safe for concurrent use.
+type Inputs struct {
+	zones    map[string]*catalog.Zone
+	clusters map[string]*catalog.Cluster
+	policies map[string]*catalog.Policy
+	allowed  map[string]map[string]bool // clusters, by policy
+	used     map[string]int64
+	solver   *placement.Solver // for placements among all clusters
+}
+
+// Catalogue is one version of what is declared, such as a snapshot of routing.
+type Catalogue interface {
+	catalog.Lookup
+	// Policies calls f for every policy until f returns false.
+	Policies(f func(*catalog.Policy) bool)
+}
+
+// NewInputs gathers the inputs from one version of the catalogue. used holds the bytes in
+// each cluster's storage, where known. Neither may change while the inputs are used.
+func NewInputs(from Catalogue, used map[string]int64) *Inputs {
+	in := &Inputs{
+		zones: make(map[string]*catalog.Zone), clusters: make(map[string]*catalog.Cluster),
+		policies: make(map[string]*catalog.Policy), allowed: make(map[string]map[string]bool), used: used,
+		solver: placement.NewSolver(from, used),
+	}
+	from.Zones(func(z *catalog.Zone) bool { in.zones[z.Name] = z; return true })
+	from.Clusters(func(c *catalog.Cluster) bool { in.clusters[c.Name] = c; return true })
+	from.Policies(func(p *catalog.Policy) bool {
+		in.policies[p.Name] = p
+		in.allowed[p.Name] = catalog.AllowedClusters(p, in.zones, in.clusters)
+		return true
+	})
+	return in
+}
+
+// Allows reports whether a bucket with these rules may be written in a cluster: the cluster
+// has a storage, and every policy of the bucket allows it.
+func (in *Inputs) Allows(rules []catalog.PrefixRule, cluster string) bool {
+	for _, r := range rules {
+		if !in.allowed[r.Policy][cluster] {
+			return false
+		}
+	}
+	return len(rules) > 0 && in.hasStorage(cluster)
+}
+
+// Candidates returns the clusters that a bucket with these rules may be written in, sorted.
+func (in *Inputs) Candidates(rules []catalog.PrefixRule) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(in.clusters)) {
+		if in.Allows(rules, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// FirstChoice returns where a bucket without a primary is to be written: where it is
+// declared, else where placement puts it among some clusters (nil: all); "" if nowhere.
+func (in *Inputs) FirstChoice(decl *catalog.Bucket, rules []catalog.PrefixRule, among []string) string {
+	if decl.Primary != "" && in.Allows(rules, decl.Primary) {
+		return decl.Primary
+	}
+	open := in.open(rules)
+	maps.DeleteFunc(open, func(name string, _ *catalog.Cluster) bool {
+		return among != nil && !slices.Contains(among, name)
+	})
+	if len(open) == 0 {
+		return ""
+	}
+	p := &planner{Inputs: in, decl: decl, rules: rules}
+	if chosen := p.solve(rules[0], open); len(chosen) > 0 {
+		return chosen[0]
+	}
+	return ""
+}
+
+func (in *Inputs) hasStorage(cluster string) bool {
+	c := in.clusters[cluster]
+	return c != nil && c.Storage != nil
+}
+
+// mayStay reports whether the policies and the cluster's state let the primary be there.
+func (in *Inputs) mayStay(rules []catalog.PrefixRule, cluster string) bool {
+	return in.Allows(rules, cluster) && !in.clusters[cluster].Drain
+}
+
+// open returns the clusters that a primary may move to.
+func (in *Inputs) open(rules []catalog.PrefixRule) map[string]*catalog.Cluster {
+	open := make(map[string]*catalog.Cluster)
+	for name, c := range in.clusters {
+		if in.mayStay(rules, name) {
+			open[name] = c
+		}
+	}
+	return open
+}

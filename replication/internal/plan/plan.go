@@ -1,0 +1,85 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// Plan is what the rows of a bucket's copies should become.
+type Plan struct {
+	Rows    []state.Copy
+	Changed bool // Rows differ from those that are there
+	// Target is the cluster that should be the primary: another than the primary while the
+	// bucket has to move.
+	Target string
+	// Issue says what stands in the way, "" if nothing does. Short are the shortfalls of
+	// rules that it tells of.
+	Issue string
+	Short []string
+}
+
+// planner makes one plan.
+type planner struct {
+	*Inputs
+	decl    *catalog.Bucket
+	rules   []catalog.PrefixRule
+	rows    []state.Copy
+	primary string
+	issues  []string
+	short   []string // shortfalls among issues
+}
+
+// Plan returns what a bucket's rows should become, given that the bucket is (to be) written
+// in primary:
+//
+//   - every rule has a copy in the clusters its placement chose and at the primary; new ones
+//     start out waiting;
+//   - a synced copy that is no longer chosen leaves once all chosen ones of its rule are
+//     synced; where too few clusters could be chosen it stays, unless residency forbids it;
+//   - the primary stays until its role was handed over.
+//
+// Rules are sorted by prefix; rows are not modified.
+func (in *Inputs) Plan(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []state.Copy, primary string) Plan {
+	p := &planner{Inputs: in, decl: decl, rules: rules, rows: slices.Clone(rows), primary: primary}
+	p.dropUndeclared()
+	p.adoptRules()
+	p.placePrimary()
+	target := p.chooseTarget()
+	for _, r := range rules {
+		p.planRule(r, target)
+	}
+	p.adoptRules() // a new rule's copy takes over an old one's in its cluster
+	return Plan{
+		Rows: p.rows, Target: target, Issue: strings.Join(p.issues, "; "), Short: p.short,
+		Changed: !slices.Equal(sorted(p.rows), sorted(rows)),
+	}
+}
+
+func sorted(rows []state.Copy) []state.Copy {
+	rows = slices.Clone(rows)
+	slices.SortFunc(rows, func(a, b state.Copy) int {
+		if c := strings.Compare(a.Prefix, b.Prefix); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Cluster, b.Cluster)
+	})
+	return rows
+}
+
+// dropUndeclared forgets copies in clusters that no longer have a storage: FaDO can't reach
+// them. The primary's is kept, with the reason.
+func (p *planner) dropUndeclared() {
+	p.rows = slices.DeleteFunc(p.rows, func(c state.Copy) bool {
+		if p.hasStorage(c.Cluster) {
+			return false
+		}
+		if c.Primary && c.Prefix == "" {
+			p.issues = append(p.issues, fmt.Sprintf("the primary %s is not declared with a storage any more; declare it again, or the bucket's primary elsewhere", c.Cluster))
+		}
+		return !c.Primary
+	})
+}
