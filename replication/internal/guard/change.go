@@ -1,0 +1,142 @@
+package guard
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/site"
+)
+
+// abort cancels the operations that match, and waits until they have ended.
+func (g *Guard) abort(ctx context.Context, cause error, match func(*running) bool) error {
+	hit := g.list(match)
+	for _, r := range hit {
+		r.cancel(cause)
+	}
+	for _, r := range hit {
+		select {
+		case <-r.ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// AfterChange is to be called when a change of the catalogue is in force and before it is
+// answered. It returns once what the change forbids has ended, or with ctx.
+func (g *Guard) AfterChange(ctx context.Context) {
+	snap := g.o.Router.Snapshot()
+	_ = g.abort(ctx, ErrForbidden, func(r *running) bool { return !r.AllowedBy(snap) }) // ends early only with ctx
+}
+
+// movingPatience is how long operations get to end by themselves where another instance is
+// about to move a primary: what is aborted may take effect all the same. Whatever else that
+// instance waits for waits, too.
+const movingPatience = 500 * time.Millisecond
+
+// RolesChanged aborts the operations on a bucket ("": on all) that its primary's place has
+// made pointless, and waits for their end: those that write to what is the primary now, and
+// all on what is about to be.
+func (g *Guard) RolesChanged(bucket string) {
+	snap := g.o.Router.Snapshot()
+	moving := func(r *running) bool {
+		return (bucket == "" || r.Bucket == bucket) && snap.Moving(r.Bucket, r.Cluster)
+	}
+	g.await(context.Background(), movingPatience, moving)
+	_ = g.abort(context.Background(), ErrMoving, moving)
+	_ = g.abort(context.Background(), ErrMoving, func(r *running) bool {
+		return (bucket == "" || r.Bucket == bucket) && r.Allowed == nil && r.From != "" && r.Cluster == snap.Primary(r.Bucket) && !r.ToPrimary
+	})
+}
+
+// Fence aborts everything, without waiting, because this instance has lost its lease. It
+// is for what reads or waits: what is about to write asks by itself.
+func (g *Guard) Fence(cause error) {
+	for _, r := range g.list(func(*running) bool { return true }) {
+		r.cancel(cause)
+	}
+}
+
+// CutOff aborts what reads from or writes to a cluster whose storage went down, without
+// waiting.
+func (g *Guard) CutOff(cluster string) {
+	for _, r := range g.list(func(r *running) bool { return r.From == cluster || r.Cluster == cluster }) {
+		r.cancel(site.ErrDown)
+	}
+}
+
+// Exclusively runs f while no operation on a bucket's objects in a cluster is on its
+// way; those that are get a moment to end and are aborted then. [ErrMoving]: somebody has
+// them already.
+func (g *Guard) Exclusively(ctx context.Context, bucket, cluster string, patience time.Duration, f func() error) error {
+	k, thaw := frozenKey{bucket, cluster}, make(chan struct{})
+	g.mu.Lock()
+	if _, taken := g.frozen[k]; taken {
+		g.mu.Unlock()
+		return ErrMoving
+	}
+	g.frozen[k] = thaw
+	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		delete(g.frozen, k)
+		g.mu.Unlock()
+		close(thaw)
+	}()
+	match := func(r *running) bool { return r.Bucket == bucket && r.Cluster == cluster }
+	g.await(ctx, patience, match)
+	if err := g.abort(ctx, ErrMoving, match); err != nil {
+		return err
+	}
+	return f()
+}
+
+// await gives matching operations time to end by themselves.
+func (g *Guard) await(ctx context.Context, patience time.Duration, match func(*running) bool) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, r := range g.list(match) {
+		select {
+		case <-r.ended:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// list returns the operations that match.
+func (g *Guard) list(match func(*running) bool) []*running {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var ops []*running
+	for r := range g.ops {
+		if match(r) {
+			ops = append(ops, r)
+		}
+	}
+	return ops
+}
+
+// Transfer is one object on its way. Total is -1 while it is not known.
+type Transfer struct {
+	ids.Object
+	From        string
+	Done, Total int64
+	Started     time.Time
+}
+
+// Transfers returns the objects that are being copied, in no order.
+func (g *Guard) Transfers() []Transfer {
+	ops := g.list(func(r *running) bool { return r.From != "" })
+	ts := make([]Transfer, len(ops))
+	for i, r := range ops {
+		ts[i] = Transfer{
+			Object: r.Object, From: r.From, Done: r.pass.done.Load(),
+			Total: atomic.LoadInt64(&r.Total), Started: r.started,
+		}
+	}
+	return ts
+}

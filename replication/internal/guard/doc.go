@@ -1,0 +1,19 @@
+// Package guard is the one place where storages are written. Everything that writes or
+// removes an object, or makes or removes a bucket, is an operation ([Op]) that runs inside
+// [Guard.Do]; only there is a [storage.Writer] to be had, by [Pass.Writer].
+//
+// Invariants:
+//
+//   - An operation registers first and asks the current snapshot then, and a change of the
+//     catalogue is in force before it looks for registered operations. So whichever comes
+//     second knows of the other: no byte is on its way to a cluster once the change that
+//     forbids it is answered.
+//   - A Pass is void once its operation has left: a Writer can't be kept.
+//   - A Pass gives the Writer of the cluster it was asked for, and of no other.
+//   - While an instance has no lease on a store it shares, nothing enters, and what is
+//     about to send asks for the lease by itself ([storage.WithFence]).
+//   - Operations on one key in one cluster are one at a time, by [Guard.Lock], which callers
+//     take before Do: deciding needs the lock as much as writing.
+//
+// Who may call it: the rooms of replication that write. Who builds the engine makes it.
+package guard

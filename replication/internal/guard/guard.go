@@ -1,0 +1,203 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/keylock"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
+)
+
+// Why an operation was refused or aborted.
+var (
+	ErrForbidden = errors.New("the policy does not allow this object in that cluster")
+	ErrMoving    = errors.New("the bucket's primary is moving")
+	// errOver: a Pass was used after its operation had left.
+	errOver = errors.New("the operation has ended")
+)
+
+// Op is one write or removal in a cluster. Its fields don't change once it entered.
+type Op struct {
+	ids.Object        // what is written, and where; Key "" for the bucket itself
+	From       string // the cluster that is read from; "" for a removal
+	Total      int64  // bytes, -1 while they are not known
+	// Rewrite: what is written replaces damaged bytes of the same version.
+	Rewrite bool
+	// ToPrimary: it brings something to a primary on purpose.
+	ToPrimary bool
+	// Allowed judges the operation by a snapshot; nil: residency of the object.
+	Allowed func(*routing.Snapshot) bool
+}
+
+// AllowedBy reports whether a snapshot allows the operation.
+func (o *Op) AllowedBy(s *routing.Snapshot) bool {
+	if o.Allowed != nil {
+		return o.Allowed(s)
+	}
+	return s.Allows(o.Bucket, o.Key, o.Cluster)
+}
+
+// AnyRule judges operations on a bucket itself: some rule of it allows the cluster.
+func AnyRule(bucket, cluster string) func(*routing.Snapshot) bool {
+	return func(s *routing.Snapshot) bool {
+		for _, rule := range s.Rules(bucket) {
+			if s.AllowsPolicy(rule.Policy, cluster) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// Always allows what leaves no object behind: an empty bucket's removal, an upload's end.
+func Always(*routing.Snapshot) bool { return true }
+
+// Options of a Guard. All are required.
+type Options struct {
+	Router *routing.Router
+	Now    func() time.Time
+	// MayWrite refuses while this instance has no lease on a store it shares.
+	MayWrite func() error
+	Writers  site.Writers
+}
+
+// Guard is what every write and removal passes. All methods are safe for concurrent use.
+type Guard struct {
+	o    Options
+	keys *keylock.Locks[ids.Object]
+
+	mu     sync.Mutex
+	ops    map[*running]struct{}
+	frozen map[frozenKey]chan struct{}
+}
+
+// running is an operation that has entered.
+type running struct {
+	*Op
+	pass    Pass
+	started time.Time
+	cancel  context.CancelCauseFunc
+	ended   chan struct{}
+}
+
+type frozenKey struct{ bucket, cluster string }
+
+// New returns a guard of a router's catalogue.
+func New(o Options) *Guard {
+	return &Guard{
+		o: o, keys: keylock.New[ids.Object](),
+		ops: make(map[*running]struct{}), frozen: make(map[frozenKey]chan struct{}),
+	}
+}
+
+// Lock has an object, or with Key "" a bucket, in a cluster to oneself on this instance.
+// unlock must be called once.
+func (g *Guard) Lock(ctx context.Context, o ids.Object) (unlock func(), err error) {
+	return g.keys.Lock(ctx, o)
+}
+
+// Do runs f as an operation. It refuses with [ErrForbidden], [ErrMoving] or the error of a
+// missing lease, before f or instead of what f was doing: f's context ends when the
+// operation has to, and Do's error says why.
+func (g *Guard) Do(ctx context.Context, o Op, f func(ctx context.Context, p *Pass) error) error {
+	opCtx, r, err := g.enter(ctx, &o)
+	if err != nil {
+		return err
+	}
+	defer g.leave(r)
+	err = f(opCtx, &r.pass)
+	if cause := context.Cause(opCtx); err != nil && cause != nil && ctx.Err() == nil {
+		return fmt.Errorf("aborted: %w", cause)
+	}
+	return err
+}
+
+// enter registers an operation and checks that it may be.
+func (g *Guard) enter(ctx context.Context, o *Op) (context.Context, *running, error) {
+	if err := g.o.MayWrite(); err != nil {
+		return nil, nil, err
+	}
+	r := &running{Op: o, started: g.o.Now(), ended: make(chan struct{})}
+	r.pass = Pass{op: o, writers: g.o.Writers}
+	opCtx, cancel := context.WithCancelCause(storage.WithFence(ctx, g.o.MayWrite))
+	r.cancel = cancel
+	if err := g.register(ctx, r); err != nil {
+		cancel(err)
+		return nil, nil, err
+	}
+	snap := g.o.Router.Snapshot()
+	switch {
+	case !o.AllowedBy(snap):
+		err := ErrForbidden
+		g.leave(r)
+		return nil, nil, err
+	case snap.Moving(o.Bucket, o.Cluster):
+		g.leave(r)
+		return nil, nil, ErrMoving
+	}
+	return opCtx, r, nil
+}
+
+func (g *Guard) leave(r *running) {
+	r.pass.over.Store(true)
+	g.mu.Lock()
+	delete(g.ops, r)
+	g.mu.Unlock()
+	r.cancel(nil)
+	close(r.ended)
+}
+
+// register adds the operation, after waiting for a freeze of its bucket to end.
+func (g *Guard) register(ctx context.Context, r *running) error {
+	for {
+		g.mu.Lock()
+		thaw, frozen := g.frozen[frozenKey{r.Bucket, r.Cluster}]
+		if !frozen {
+			g.ops[r] = struct{}{}
+			g.mu.Unlock()
+			return nil
+		}
+		g.mu.Unlock()
+		select {
+		case <-thaw:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Pass is an operation's permission to write, valid while the operation runs.
+type Pass struct {
+	op      *Op
+	writers site.Writers
+	over    atomic.Bool
+	done    atomic.Int64
+}
+
+// Writer returns the writing half of a site's storage, which is that of the operation's
+// cluster.
+func (p *Pass) Writer(s *site.Site) (storage.Writer, error) {
+	switch {
+	case p.over.Load():
+		return nil, errOver
+	case s.Name() != p.op.Cluster:
+		return nil, fmt.Errorf("writing to %s in an operation on %s: %w", s.Name(), p.op.Cluster, ErrForbidden)
+	}
+	return p.writers(s)
+}
+
+// Moved counts bytes of the operation's object that are on the other side.
+func (p *Pass) Moved(n int64) { p.done.Add(n) }
+
+// Sized tells how many bytes the operation is about, once that is known.
+func (p *Pass) Sized(total int64) { atomic.StoreInt64(&p.op.Total, total) }
+
+// Op returns the operation.
+func (p *Pass) Op() *Op { return p.op }

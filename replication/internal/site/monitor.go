@@ -1,0 +1,195 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/routing"
+)
+
+// Redeclared tells that clusters may have been declared, changed or removed.
+func (ss *Sites) Redeclared() {
+	select {
+	case ss.again <- struct{}{}:
+	default:
+	}
+}
+
+// lookEvery is the time between looks at the declarations that nobody asked for.
+const lookEvery = 10 * time.Second
+
+// Watch keeps one monitor per declared storage running until ctx ends.
+func (ss *Sites) Watch(ctx context.Context) {
+	watched := make(map[string]*monitor)
+	defer func() {
+		for _, m := range watched {
+			m.stop()
+		}
+	}()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		names := ss.Declared()
+		ss.o.Pace.SetClusters(len(names))
+		ss.reconcile(ctx, watched, names)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ss.again:
+		case <-look.C:
+		}
+	}
+}
+
+// monitor is a running monitor of a site.
+type monitor struct {
+	site *Site
+	stop func()
+}
+
+func (ss *Sites) reconcile(ctx context.Context, watched map[string]*monitor, names []string) {
+	want := make(map[string]bool)
+	for _, n := range names {
+		want[n] = true
+		s := ss.Get(n)
+		if m := watched[n]; m != nil && m.site == s {
+			continue
+		} else if m != nil {
+			m.stop()
+			delete(watched, n)
+		}
+		if s != nil {
+			watched[n] = ss.monitor(ctx, s)
+		}
+	}
+	for n, m := range watched {
+		if !want[n] {
+			m.stop()
+			delete(watched, n)
+			ss.Get(n) // closes the client
+		}
+	}
+}
+
+// monitor starts pinging a site.
+func (ss *Sites) monitor(ctx context.Context, s *Site) *monitor {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ss.pingLoop(ctx, s)
+	}()
+	return &monitor{site: s, stop: func() { cancel(); <-done }}
+}
+
+// maxPingGap bounds the backoff of pings to a storage that is down.
+const maxPingGap = 15 * time.Second
+
+func (ss *Sites) pingLoop(ctx context.Context, s *Site) {
+	failures := 0
+	for ctx.Err() == nil {
+		err := ss.ping(ctx, s)
+		if ctx.Err() != nil {
+			return
+		}
+		gap := ss.o.Timing.PingEvery
+		if err == nil {
+			failures = 0
+			ss.up(ctx, s)
+		} else {
+			failures++
+			gap = min(time.Second<<min(failures-1, 10), maxPingGap, ss.o.Timing.PingEvery)
+			if failures > 1 || !errors.Is(err, context.DeadlineExceeded) {
+				ss.down(s, err)
+			}
+		}
+		awaitPing(ctx, s, delay.Jitter(gap))
+	}
+}
+
+// awaitPing waits for the next ping's time, or until a ping is asked for.
+func awaitPing(ctx context.Context, s *Site, gap time.Duration) {
+	t := time.NewTimer(gap)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.kick:
+		delay.Sleep(ctx, min(gap, 200*time.Millisecond)) // many may ask at once
+	case <-ctx.Done():
+	}
+}
+
+// ping asks the storage for a sign of life. A storage that answered other requests
+// meanwhile is alive even if the ping itself came back late.
+func (ss *Sites) ping(ctx context.Context, s *Site) error {
+	if s.client == nil {
+		if n := ss.Get(s.name); n != nil && n != s && n.client != nil {
+			ss.Redeclared()
+		}
+		if _, why := s.Down(); why != "" {
+			return errors.New(why)
+		}
+		return errNotOpen
+	}
+	began := ss.o.Now()
+	pctx, cancel := context.WithTimeout(ctx, ss.o.Timing.PingTimeout)
+	defer cancel()
+	err := s.client.Ping(pctx)
+	if err == nil {
+		s.alive(ss.o.Now())
+		return nil
+	}
+	if errors.Is(err, context.DeadlineExceeded) && s.lastOK.Load() > began.UnixNano() {
+		return nil
+	}
+	return err
+}
+
+// up notes that a storage answers: what waited for it becomes due.
+func (ss *Sites) up(ctx context.Context, s *Site) {
+	defer ss.probe(ctx, s) // takes its time: nothing waits for it
+	if s.setCondition(routing.StorageUp, "") == routing.StorageUp {
+		return
+	}
+	ss.o.Pace.SetSuspect(s.name, false)
+	ss.o.Hooks.Changed(s.name, "up", "")
+	ss.o.Log.Info("storage is up", zap.String("cluster", s.name))
+	ss.o.Hooks.Up(ctx, s.name)
+}
+
+// down notes that a storage does not answer, or refuses FaDO. What is in flight on it is
+// aborted by the hook: it would only hold slots until it times out.
+func (ss *Sites) down(s *Site, err error) {
+	if s.setCondition(routing.StorageDown, err.Error()) == routing.StorageDown {
+		return
+	}
+	ss.o.Hooks.Changed(s.name, "down", err.Error())
+	ss.o.Log.Warn("storage is down; work that needs it waits", zap.String("cluster", s.name), zap.Error(err))
+	ss.o.Hooks.Down(s.name)
+}
+
+// probe finds out what the storage offers, once it can.
+func (ss *Sites) probe(ctx context.Context, s *Site) {
+	s.mu.Lock()
+	probed := s.probed
+	s.mu.Unlock()
+	if probed {
+		return
+	}
+	pctx, cancel := s.Call(ctx)
+	defer cancel()
+	caps, err := s.client.Probe(pctx, "")
+	if err != nil {
+		if ctx.Err() == nil {
+			ss.o.Log.Warn("could not probe what a storage offers; trying again with the next ping", zap.String("cluster", s.name), zap.Error(err))
+		}
+		return
+	}
+	s.mu.Lock()
+	s.caps, s.probed = caps, true
+	s.mu.Unlock()
+}

@@ -1,0 +1,215 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
+)
+
+// ErrDown says that a storage does not answer, or refuses FaDO's credentials.
+var ErrDown = errors.New("the storage went down")
+
+// Site is one cluster's storage under its present declaration. All methods are safe for
+// concurrent use.
+type Site struct {
+	// Feed says how changes made directly at the storage are noticed.
+	Feed Feed
+
+	of      *Sites
+	name    string
+	decl    catalog.Storage
+	client  storage.Storage // nil while it can't be opened
+	reader  storage.Reader
+	limiter *rate.Limiter // bytes read and written here; nil: unlimited
+
+	kick  chan struct{} // asks for a ping now
+	space space
+
+	lastOK atomic.Int64 // unix nanoseconds of the last answer that was a proof of life
+	fails  atomic.Int32 // requests in a row that found it unavailable
+
+	mu       sync.Mutex
+	unopened bool   // the client could not be made
+	reason   string // why it is down
+	caps     storage.Capabilities
+	probed   bool
+	probedIn bool // with a bucket
+}
+
+// Absent stands for a cluster that has no usable storage, so that its name can be shown.
+func Absent(cluster string) *Site { return &Site{name: cluster, of: &Sites{}} }
+
+// Name returns the cluster's name.
+func (s *Site) Name() string { return s.name }
+
+// Capacity returns the declared capacity in bytes, 0 for none.
+func (s *Site) Capacity() int64 { return int64(s.decl.Capacity) }
+
+// Reader returns the half of the storage that changes nothing. Only of a Site that
+// [Sites.Usable] returned, or that is [Site.Up], it is not nil.
+func (s *Site) Reader() storage.Reader { return s.reader }
+
+// Opened reports whether a client could be made from the declaration.
+func (s *Site) Opened() bool { return s.client != nil }
+
+// Up reports whether the storage answered the last time it was asked.
+func (s *Site) Up() bool { return s.client != nil && s.condition() == routing.StorageUp }
+
+// Down reports whether the storage is known not to answer, and why.
+func (s *Site) Down() (down bool, why string) {
+	cond := s.condition()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unopened || cond == routing.StorageDown, s.reason
+}
+
+func (s *Site) condition() routing.StorageCondition {
+	if s.of.o.Router == nil {
+		return routing.StorageUnknown
+	}
+	st := s.of.o.Router.Snapshot().ClusterState(s.name)
+	if st == nil || !s.of.current(s) {
+		return routing.StorageUnknown
+	}
+	return st.Storage()
+}
+
+// setCondition notes what a ping found and reports what was known before.
+func (s *Site) setCondition(c routing.StorageCondition, why string) (was routing.StorageCondition) {
+	was = s.condition()
+	s.mu.Lock()
+	s.reason = why
+	s.mu.Unlock()
+	if st := s.of.o.Router.Snapshot().ClusterState(s.name); st != nil && s.of.current(s) {
+		st.SetStorage(c)
+	}
+	return was
+}
+
+// Call bounds ctx for one small request (HEAD, DELETE, bucket operations).
+func (s *Site) Call(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.of.o.Timing.CallTimeout)
+}
+
+// Stat looks at an object within the bound of a small request. Nil and no error mean that
+// the storage said that the bucket is there and the key is not.
+func (s *Site) Stat(ctx context.Context, bucket, key string) (*storage.Object, error) {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	o, err := s.reader.Stat(ctx, bucket, key)
+	s.Observed(err)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &o, nil
+}
+
+// Clock asks the storage for the time, and steps back so that what follows is later than
+// it for sure: clocks are told in whole seconds.
+func (s *Site) Clock(ctx context.Context) (time.Time, error) {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	t, err := s.reader.Now(ctx)
+	if err != nil {
+		return t, fmt.Errorf("asking %s for the time: %w", s.name, err)
+	}
+	return t.Add(-time.Second), nil
+}
+
+// KeepsVersions reports whether a physical bucket keeps versions; one that is not there
+// keeps none.
+func (s *Site) KeepsVersions(ctx context.Context, bucket string) (bool, error) {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	versioned, err := s.reader.Versioned(ctx, bucket)
+	if errors.Is(err, storage.ErrUnsupported) || errors.Is(err, storage.ErrNoBucket) {
+		return false, nil
+	}
+	return versioned, err
+}
+
+// suspicion is how many requests in a row must find a storage unavailable before it is
+// pinged at once and kept to few slots.
+const suspicion = 3
+
+// Observed learns from the outcome of a request to the storage.
+func (s *Site) Observed(err error) {
+	o := &s.of.o
+	switch {
+	case o.OwnFault != nil && errors.Is(err, o.OwnFault): // it is about this instance
+	case err == nil:
+		o.Pace.Flowing(s.name, time.Now())
+		if s.fails.Load() >= suspicion {
+			o.Pace.SetSuspect(s.name, false)
+		}
+		s.alive(o.Now())
+	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		o.Pace.Congested(s.name, time.Now())
+		if s.fails.Add(1) == suspicion {
+			o.Pace.SetSuspect(s.name, true)
+			s.ask()
+		}
+	case errors.Is(err, storage.ErrDenied):
+		s.ask()
+	case !errors.Is(err, context.Canceled):
+		s.alive(o.Now())
+	}
+}
+
+// Flowing notes that an object was read from the storage well.
+func (s *Site) Flowing() { s.of.o.Pace.Flowing(s.name, time.Now()) }
+
+// Congested notes that a small transfer to the storage took too long.
+func (s *Site) Congested() { s.of.o.Pace.Congested(s.name, time.Now()) }
+
+// alive notes an answer of the storage.
+func (s *Site) alive(now time.Time) {
+	s.lastOK.Store(now.UnixNano())
+	s.fails.Store(0)
+}
+
+// ask has the storage pinged soon.
+func (s *Site) ask() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Status is what is known of a storage.
+type Status struct {
+	Condition    routing.StorageCondition
+	Error        string // why it is down, or full
+	Capabilities storage.Capabilities
+	Full         bool
+}
+
+// Status returns what is known of the storage.
+func (s *Site) Status() Status {
+	st := Status{Condition: s.condition()}
+	s.mu.Lock()
+	st.Error, st.Capabilities = s.reason, s.caps
+	if s.unopened {
+		st.Condition = routing.StorageDown
+	}
+	s.mu.Unlock()
+	if why, _ := s.space.full(); why != "" {
+		st.Full = true
+		if st.Error == "" {
+			st.Error = why
+		}
+	}
+	return st
+}

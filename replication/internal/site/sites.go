@@ -1,0 +1,201 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
+)
+
+// Pace is what bounds the objects worked on at a time per storage; see package limit.
+type Pace interface {
+	Flowing(cluster string, now time.Time)
+	Congested(cluster string, now time.Time)
+	SetSuspect(cluster string, on bool)
+	SetClusters(n int)
+}
+
+// Timing holds the bounds that requests to storages keep.
+type Timing struct {
+	PingEvery   time.Duration // between pings of a storage that is up
+	PingTimeout time.Duration // of one ping
+	CallTimeout time.Duration // of one small request
+	FullProbe   time.Duration // between attempts to write to a storage that is full
+}
+
+// Hooks are told what happens to storages. All are called without locks held.
+type Hooks struct {
+	// Changed is told what people may want to know: up, down, full, space.
+	Changed func(cluster, state, reason string)
+	// Up is told that a storage answers that did not before: what waited for it is due.
+	Up func(ctx context.Context, cluster string)
+	// Down is told that a storage does not answer any more.
+	Down func(cluster string)
+	// Space is told that a storage takes writes again.
+	Space func(cluster string)
+}
+
+// Options of Sites. All are required but OwnFault.
+type Options struct {
+	Router *routing.Router
+	// Open makes the client of a cluster's storage.
+	Open   func(cluster string, s *catalog.Storage) (storage.Storage, error)
+	Pace   Pace
+	Log    *zap.Logger
+	Now    func() time.Time
+	Timing Timing
+	Hooks  Hooks
+	// OwnFault is an error of requests that says nothing about the storage.
+	OwnFault error
+}
+
+// Sites are the storages of all clusters.
+type Sites struct {
+	o     Options
+	total atomic.Pointer[rate.Limiter] // nil: unlimited
+	facts *facts
+	again chan struct{} // has the monitors follow the declarations
+
+	mu     sync.Mutex
+	byName map[string]*Site
+}
+
+// Writers gives access to the writing half of a site's storage. It belongs to package guard
+// and nobody else.
+type Writers func(s *Site) (storage.Writer, error)
+
+// New returns the sites, and the one key to their writers.
+func New(o Options) (*Sites, Writers) {
+	return &Sites{o: o, facts: newFacts(), again: make(chan struct{}, 1), byName: make(map[string]*Site)}, writer
+}
+
+func writer(s *Site) (storage.Writer, error) {
+	if s.client == nil {
+		return nil, fmt.Errorf("the storage of %s can't be opened: %w", s.name, storage.ErrUnavailable)
+	}
+	return s.client, nil
+}
+
+// Get returns the site of a cluster as it is declared now; nil if the cluster has no
+// storage or does not exist.
+func (ss *Sites) Get(cluster string) *Site {
+	cl := ss.o.Router.Snapshot().Cluster(cluster)
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	s := ss.byName[cluster]
+	if cl == nil || cl.Storage == nil {
+		if s != nil {
+			ss.drop(s)
+		}
+		return nil
+	}
+	if s != nil && s.decl == *cl.Storage && s.client != nil {
+		return s
+	}
+	if s != nil {
+		if s.decl == *cl.Storage && time.Since(time.Unix(0, s.lastOK.Load())) < time.Second {
+			return s // could not be opened a moment ago
+		}
+		ss.drop(s)
+	}
+	s = ss.openSite(cluster, cl.Storage)
+	ss.byName[cluster] = s
+	return s
+}
+
+// openSite makes a site; one whose client can't be made is down. The caller holds mu.
+func (ss *Sites) openSite(cluster string, decl *catalog.Storage) *Site {
+	s := &Site{of: ss, name: cluster, decl: *decl, kick: make(chan struct{}, 1), limiter: newLimiter(int64(decl.Bandwidth))}
+	cond := routing.StorageUnknown
+	client, err := ss.o.Open(cluster, decl)
+	if err != nil {
+		s.lastOK.Store(time.Now().UnixNano())
+		s.unopened, s.reason = true, err.Error()
+		cond = routing.StorageDown
+	} else {
+		s.client, s.reader = client, storage.ReadOnly(client)
+	}
+	if st := ss.o.Router.Snapshot().ClusterState(cluster); st != nil {
+		st.SetStorage(cond)
+	}
+	return s
+}
+
+// drop closes a site's client; what is in flight on it fails and is tried again with
+// the next one. The caller holds mu.
+func (ss *Sites) drop(s *Site) {
+	delete(ss.byName, s.name)
+	if s.client != nil {
+		s.client.Close()
+	}
+	s.Feed.SilentFor("the storage's declaration changed")
+}
+
+// current reports whether a site is the one of its cluster's present declaration.
+func (ss *Sites) current(s *Site) bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	return ss.byName[s.name] == s
+}
+
+// Close closes the clients. Sites may be got again afterwards.
+func (ss *Sites) Close() {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, s := range ss.byName {
+		ss.drop(s)
+	}
+}
+
+// Usable returns the site of a cluster if requests to it make sense now.
+func (ss *Sites) Usable(cluster string) (*Site, error) {
+	s := ss.Get(cluster)
+	if s == nil {
+		return nil, fmt.Errorf("cluster %s has no storage: %w", cluster, storage.ErrUnavailable)
+	}
+	if down, why := s.Down(); down || s.client == nil {
+		return nil, fmt.Errorf("the storage of %s is down: %s: %w", cluster, why, ErrDown)
+	}
+	return s, nil
+}
+
+// Up reports whether all of the clusters' storages are up.
+func (ss *Sites) Up(clusters ...string) bool {
+	for _, c := range clusters {
+		if s := ss.Get(c); s == nil || !s.Up() {
+			return false
+		}
+	}
+	return true
+}
+
+// Known returns the site of a cluster if there is one already.
+func (ss *Sites) Known(cluster string) *Site {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	return ss.byName[cluster]
+}
+
+// Declared lists the clusters that have a storage.
+func (ss *Sites) Declared() []string {
+	var names []string
+	ss.o.Router.Snapshot().Clusters(func(c *catalog.Cluster) bool {
+		if c.Storage != nil {
+			names = append(names, c.Name)
+		}
+		return true
+	})
+	return names
+}
+
+// errNotOpen is why a site without a client is down, until its reason is known.
+var errNotOpen = errors.New("the storage can't be opened")

@@ -1,0 +1,111 @@
+package site
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/storage"
+)
+
+// A storage that has no space left is a state of its site, and no reason to ask it again
+// and again: what has to be written there waits, while one object at a time probes it.
+// Removals go on, they make room.
+
+// ErrFullWait says that a write was not tried because the storage is known to be full.
+var ErrFullWait = errors.New("waiting for space")
+
+// space is a site's.
+type space struct {
+	mu      sync.Mutex
+	since   time.Time // zero: not full
+	why     string
+	probeAt time.Time
+}
+
+// admit returns nil if something may be written: always, or while the storage is full one
+// object every so often.
+func (f *space) admit(now time.Time, every time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.since.IsZero() {
+		return nil
+	}
+	if now.Before(f.probeAt) {
+		return ErrFullWait
+	}
+	f.probeAt = now.Add(delay.Jitter(every))
+	return nil
+}
+
+// full returns why the storage is full, and when it is probed next; "" if it is not.
+func (f *space) full() (why string, probeAt time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.since.IsZero() {
+		return "", time.Time{}
+	}
+	return f.why, f.probeAt
+}
+
+func (f *space) waits(now time.Time) (time.Duration, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.probeAt.Sub(now), !f.since.IsZero() && now.Before(f.probeAt)
+}
+
+// set notes that the storage is full, or has space, and reports whether that is a change.
+func (f *space) set(why string, now time.Time, every time.Duration) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	had := f.since.IsZero()
+	if why == "" {
+		f.since, f.why, f.probeAt = time.Time{}, "", time.Time{}
+		return !had
+	}
+	if f.why = why; had {
+		f.since, f.probeAt = now, now.Add(delay.Jitter(every))
+	}
+	return had
+}
+
+// Admit returns nil if something may be written to the storage now. While the storage is
+// full it lets one object through every so often, as a probe; what it does not let through
+// gets an error that is [ErrFullWait] and [storage.ErrFull].
+func (s *Site) Admit() error {
+	if err := s.space.admit(s.of.o.Now(), s.of.o.Timing.FullProbe); err != nil {
+		return s.FullError(err)
+	}
+	return nil
+}
+
+// WaitsForSpace reports whether nothing is to be written now, and for how long.
+func (s *Site) WaitsForSpace() (time.Duration, bool) { return s.space.waits(s.of.o.Now()) }
+
+// FullError is why something was not written to the storage.
+func (s *Site) FullError(cause error) error {
+	if errors.Is(cause, ErrFullWait) {
+		return fmt.Errorf("%s is full: %w: %w", s.name, cause, storage.ErrFull)
+	}
+	return fmt.Errorf("%s is full: %w", s.name, cause)
+}
+
+// Wrote learns from a write's outcome whether the storage has space.
+func (s *Site) Wrote(err error) {
+	o := &s.of.o
+	switch {
+	case errors.Is(err, storage.ErrFull) && storage.At(err) == s.name:
+		if s.space.set(err.Error(), o.Now(), o.Timing.FullProbe) {
+			o.Log.Warn("a storage is full; writes to it wait and one object at a time probes it", zap.String("cluster", s.name), zap.Error(err))
+			o.Hooks.Changed(s.name, "full", err.Error())
+		}
+	case err == nil && s.space.set("", o.Now(), 0):
+		o.Log.Info("a storage has space again", zap.String("cluster", s.name))
+		o.Hooks.Changed(s.name, "space", "")
+		o.Hooks.Space(s.name)
+	}
+}
