@@ -1,0 +1,328 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// side is one cluster that takes part in a key, with what its storage shows.
+type side struct {
+	*site.Site
+	now storage.Version
+	// leaves: the copy is on its way out; it is read and not written.
+	leaves bool
+	err    error // why it could not be asked
+}
+
+// convergence is one key in all clusters that take part in it.
+type convergence struct {
+	*Settler
+	Task
+	rows   []state.Copy
+	row    state.Copy // of the Task's cluster
+	mine   *side
+	sides  []*side // those that could be asked, mine among them
+	winner *side
+}
+
+// settleAnywhere brings one object in one cluster in step with the version that wins among
+// all clusters that can be asked. What stands there and beats the others stays, and the
+// others are noted. It is settleOnce for what may be written anywhere.
+func (e *Settler) settleAnywhere(ctx context.Context, t Task) (Outcome, error) {
+	m, err := e.meet(ctx, t)
+	if err != nil || m == nil {
+		return Moot, err
+	}
+	v, err := m.decide(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return v, m.noteOthers(ctx, v)
+}
+
+// meet asks every cluster that takes part in the key; nil if there is nothing to settle.
+func (e *Settler) meet(ctx context.Context, t Task) (*convergence, error) {
+	snap := e.o.Router.Snapshot()
+	rule, ok := snap.RuleOf(t.Bucket, t.Key)
+	if !ok {
+		return nil, nil
+	}
+	rows, err := e.o.Copies.Of(ctx, t.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	i := copies.Index(rows, rule.Prefix, t.Cluster)
+	switch {
+	case i < 0:
+		return nil, ErrNoCopy
+	case copies.CarryingOver(rows):
+		return nil, guard.ErrMoving
+	case rows[i].State == catalog.CopyDraining, rows[i].State == catalog.CopyRemoving:
+		return nil, ErrLeaving
+	}
+	m := &convergence{Settler: e, Task: t, rows: rows, row: rows[i]}
+	sides := e.sidesOf(snap, t, rule.Prefix)
+	e.ask(ctx, t, sides)
+	return m, m.judge(sides)
+}
+
+// sidesOf lists the clusters that take part in a key: those with a copy that was begun, and
+// those whose copies leave and may hold what nobody else does.
+func (e *Settler) sidesOf(snap *routing.Snapshot, t Task, rule string) []*side {
+	var sides []*side
+	for _, c := range snap.Copies(t.Bucket) {
+		leaves := c.State == catalog.CopyDraining || c.State == catalog.CopyRemoving
+		covers := c.Prefix == rule || leaves && strings.HasPrefix(t.Key, c.Prefix)
+		waits := c.State == catalog.CopyWaiting && !c.Primary
+		switch {
+		case !covers, waits && c.Cluster != t.Cluster:
+			continue
+		case t.Against != "" && c.Cluster != t.Against && c.Cluster != t.Cluster:
+			continue
+		}
+		if i := slices.IndexFunc(sides, func(s *side) bool { return s.Name() == c.Cluster }); i >= 0 {
+			sides[i].leaves = sides[i].leaves && leaves
+			continue
+		}
+		s := &side{leaves: leaves}
+		if s.Site, s.err = e.o.Sites.Usable(c.Cluster); s.Site == nil {
+			s.Site = site.Absent(c.Cluster)
+		}
+		sides = append(sides, s)
+	}
+	return sides
+}
+
+// ask looks at the key in all clusters at once.
+func (e *Settler) ask(ctx context.Context, t Task, sides []*side) {
+	var wg sync.WaitGroup
+	for _, s := range sides {
+		if s.err != nil {
+			continue
+		}
+		wg.Go(func() { s.err = e.look(ctx, s, t.Bucket, t.Key) })
+	}
+	wg.Wait()
+}
+
+// look reads what a cluster shows under a key.
+func (e *Settler) look(ctx context.Context, s *side, bucket, key string) error {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	err := s.KnownVersioned(ctx, bucket)
+	if err == nil {
+		s.now, err = s.Reader().Current(ctx, bucket, key)
+	}
+	s.Observed(err)
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", s.Name(), err)
+	}
+	return nil
+}
+
+// judge finds the winner among those that could be asked. It needs the Task's own cluster
+// and another one; a primary whose bucket is missing stops everything.
+func (m *convergence) judge(all []*side) error {
+	var alone error
+	for _, s := range all {
+		switch {
+		case s.Name() == m.Cluster && s.err != nil:
+			return s.err
+		case s.Name() == m.Cluster:
+			m.mine = s
+		case errors.Is(s.err, storage.ErrNoBucket) && s.Name() == copies.Primary(m.rows):
+			return fmt.Errorf("%w in %s: %w", ErrNoSource, s.Name(), s.err)
+		case errors.Is(s.err, storage.ErrPrecondition):
+			return s.err // it changes just now
+		case s.err != nil:
+			alone = s.err
+			continue
+		}
+		m.sides = append(m.sides, s)
+	}
+	switch {
+	case m.mine == nil:
+		return ErrNoCopy
+	case len(m.sides) == 1 && alone != nil:
+		return fmt.Errorf("no other cluster can be asked: %w", alone)
+	}
+	m.winner = m.mine
+	for _, s := range m.sides {
+		c := storage.CompareVersions(s.now, m.winner.now)
+		original := s.now.Source.ETag == "" && m.winner.now.Source.ETag != ""
+		if c > 0 || c == 0 && original && m.winner != m.mine {
+			m.winner = s
+		}
+	}
+	return nil
+}
+
+// decide acts on what the storages showed.
+func (m *convergence) decide(ctx context.Context) (Outcome, error) {
+	rewrite := false
+	if storage.SameState(m.mine.now, m.winner.now) && (m.mine.now.Exists() || !m.winner.now.Exists()) {
+		if rewrite = m.isDamaged(); !rewrite {
+			return InStep, nil
+		}
+		if m.winner = m.identicalReplica(); m.winner == nil {
+			return 0, fmt.Errorf("%w in %s, and no other cluster that can be asked shows this version", ErrDamaged, m.Cluster)
+		}
+	}
+	if !m.mine.now.Exists() && m.winner.now.Deleted {
+		if m.winner.now.Written.IsZero() {
+			return InStep, nil // it covers nothing
+		}
+		if keeps, err := m.mine.Reader().KeepsTimes(ctx); err != nil || !keeps {
+			return InStep, err // a marker there would tell nothing
+		}
+	}
+	op := guard.Op{Object: m.Object, From: m.winner.Name(), Total: m.winner.now.Size, Rewrite: rewrite}
+	var v Outcome
+	err := m.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) (err error) {
+		if !slices.Contains(m.o.Router.Snapshot().WantedIn(nil, m.Bucket, m.Key), m.Cluster) && m.row.State != catalog.CopyFailed {
+			return ErrLeaving
+		}
+		v, err = m.act(ctx, p)
+		return err
+	})
+	return v, err
+}
+
+// isDamaged says whether what stands here was found to have other bytes than it should.
+func (m *convergence) isDamaged() bool {
+	return m.mine.now.ETag != "" && (m.Task.Damaged || m.Settler.Damaged.Is(m.Object, m.mine.now.Object))
+}
+
+// identicalReplica returns another cluster that shows the version that stands here, undamaged as far as
+// is known.
+func (m *convergence) identicalReplica() *side {
+	for _, s := range m.sides {
+		ref := ids.ObjectIn(m.Bucket, m.Key, s.Name())
+		if s != m.mine && storage.CompareVersions(s.now, m.mine.now) == 0 && !m.Settler.Damaged.Is(ref, s.now.Object) {
+			return s
+		}
+	}
+	return nil
+}
+
+func (m *convergence) act(ctx context.Context, p *guard.Pass) (Outcome, error) {
+	if id := m.mine.now.VersionID; m.mine.now.ETag != "" && (id == "" || id == "null") {
+		// The null version would be overwritten if versioning was suspended just now.
+		if err := m.mine.AskVersioned(ctx, m.Bucket); err != nil {
+			return 0, err
+		}
+	}
+	if m.winner.now.Deleted {
+		return m.writeDeleteMarker(ctx, p)
+	}
+	cond := storage.Condition{Absent: m.mine.now.ETag == "", IfETag: m.mine.now.ETag}
+	n, err := m.Transfer(ctx, p, Sides{Src: m.winner.Site, Dst: m.mine.Site}, m.winner.now.Object,
+		storage.CopyOptions{If: cond, Version: &m.winner.now})
+	if err != nil {
+		return 0, err
+	}
+	if p.Op().Rewrite {
+		m.Settler.Damaged.Drop(m.Object)
+	}
+	d := copies.Delta{Bytes: n - m.mine.now.Size}
+	if cond.Absent {
+		d.Objects = 1
+	}
+	m.o.Copies.Tally(m.id(), d)
+	m.o.Report.Copied(m.Object, m.winner.Name(), n)
+	return Copied, nil
+}
+
+// writeDeleteMarker puts a copy of the delete marker that won over what stands here.
+func (m *convergence) writeDeleteMarker(ctx context.Context, p *guard.Pass) (Outcome, error) {
+	hides := m.mine.now.ETag != ""
+	if hides && !m.o.Deletes.Take(ctx, m.id(), m.row) {
+		m.o.Deletes.Hold(ctx, m.id())
+		return 0, ErrHeld
+	}
+	w, err := p.Writer(m.mine.Site)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := m.mine.Call(ctx)
+	defer cancel()
+	err = w.Cover(ctx, m.Bucket, m.winner.now, m.mine.now)
+	m.mine.Observed(err)
+	if err != nil {
+		return 0, fmt.Errorf("deleting in %s: %w", m.Cluster, err)
+	}
+	if !hides {
+		return InStep, nil
+	}
+	m.o.Copies.Tally(m.id(), copies.Delta{Objects: -1, Bytes: -m.mine.now.Size})
+	m.o.Report.Removed(m.Object)
+	return Removed, nil
+}
+
+func (m *convergence) id() ids.Copy { return ids.CopyIn(m.Bucket, m.row.Prefix, m.Cluster) }
+
+// noteOthers leaves a row for every other cluster that was found behind and has none, so
+// that whatever brought this one up brings all of them in step; and for the objects that
+// were pulled from the primary, when that has got another version.
+func (m *convergence) noteOthers(ctx context.Context, v Outcome) error {
+	snap := m.o.Router.Snapshot()
+	wanted := snap.WantedIn(nil, m.Bucket, m.Key)
+	var rows []state.Pending
+	for _, s := range m.sides {
+		if s == m.mine || s.leaves || storage.SameState(s.now, m.winner.now) || !slices.Contains(wanted, s.Name()) ||
+			m.o.Router.Pending.Has(m.Bucket, m.Key, s.Name()) {
+			continue
+		}
+		rows = append(rows, state.Pending{Bucket: m.Bucket, Key: m.Key, Cluster: s.Name(), Size: m.winner.now.Size, Since: m.Since})
+	}
+	if v != InStep && m.Cluster == snap.Primary(m.Bucket) {
+		for _, c := range m.o.Router.Pulled.AppendClusters(nil, m.Bucket, m.Key) {
+			rows = append(rows, state.Pending{Bucket: m.Bucket, Key: m.Key, Cluster: c, Size: m.winner.now.Size, Since: m.Since})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return m.o.Control.AddPending(ctx, rows...)
+}
+
+// Restore undoes a delete that the breaker holds, where anywhere is written: the object gets
+// a version that is newer than the delete marker, in the cluster that shows the marker, and
+// wins.
+func (e *Settler) Restore(ctx context.Context, ref ids.Object, size int64) error {
+	m, err := e.meet(ctx, Task{Object: ref, Size: size})
+	if err != nil || m == nil || !m.winner.now.Deleted || m.mine.now.ETag == "" {
+		return err // it is there again, or gone here too
+	}
+	to := m.winner
+	at := ids.ObjectIn(ref.Bucket, ref.Key, to.Name())
+	unlock, err := e.o.Guard.Lock(ctx, at)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	again := m.mine.now.Rewritten(storage.CoverTime(to.now))
+	op := guard.Op{Object: at, From: ref.Cluster, Total: size}
+	err = e.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+		_, err := e.Transfer(ctx, p, Sides{Src: m.mine.Site, Dst: to.Site}, m.mine.now.Object,
+			storage.CopyOptions{If: storage.Condition{Absent: true}, Version: &again})
+		return err
+	})
+	if errors.Is(err, storage.ErrPrecondition) {
+		return nil // it is there again
+	}
+	return err
+}

@@ -1,0 +1,71 @@
+package object
+
+import (
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// Claim is what FaDO's claim on an object at a copy rests on.
+type Claim struct {
+	*Settler
+	Row     state.Copy   // of the copy
+	Rows    []state.Copy // all of the bucket
+	At      Sides        // the primary, and the copy
+	Foreign bool         // the object is on record as somebody else's
+}
+
+// Owns reports whether FaDO may replace or remove what lies at the copy. An object with
+// FaDO's mark is FaDO's if it was compared with the primary in this copy's life, or lies in
+// a bucket that FaDO made; one without is if it was compared, which it was when it is
+// older than the comparison and not on record as somebody else's, or when FaDO copied this
+// very version from here a moment ago, while the bucket was written here.
+func (c Claim) Owns(key string, o storage.Object) bool {
+	switch {
+	case c.Foreign:
+		return false
+	case o.Replica:
+		return c.compared(key) || copies.MadeBucket(c.Rows, c.Row.Cluster)
+	default:
+		return c.compared(key) && (WrittenBefore(o, c.Row.OwnedUntil) || c.Gave(c.Row.Bucket, key, c.At.Dst, c.At.Src, o))
+	}
+}
+
+// compared reports whether the key was compared with the primary since the copy began.
+func (c Claim) compared(key string) bool {
+	return !c.Row.VerifiedAt.IsZero() ||
+		(c.Row.State == catalog.CopySyncing && c.Row.Cursor != "" && key <= c.Row.Cursor)
+}
+
+// Gave reports whether FaDO copied this version of an object from one storage to another
+// lately.
+func (e *Settler) Gave(bucket, key string, from, to *site.Site, o storage.Object) bool {
+	was, ok := e.given.Get(givenRef(bucket, key, from, to))
+	return ok && was.ETag == o.ETag && was.Size == o.Size
+}
+
+func givenRef(bucket, key string, from, to *site.Site) ids.Object {
+	return ids.ObjectIn(bucket, key, from.Name()+">"+to.Name())
+}
+
+// WrittenBefore reports whether an object was written before a moment, both by the clock
+// of its storage. HEAD and Date headers tell whole seconds, so that the second of the
+// moment itself does not count.
+func WrittenBefore(o storage.Object, moment time.Time) bool {
+	return !moment.IsZero() && o.LastModified.Before(moment.Truncate(time.Second))
+}
+
+// supersedes reports whether the primary's object is a newer version of a marked copy that
+// an earlier life of the bucket left: replacing that loses nothing.
+func supersedes(src, dst storage.Object, foreign bool) bool {
+	was := dst.Source.ModTime
+	if was.IsZero() {
+		was = dst.LastModified
+	}
+	return dst.Replica && !foreign && src.LastModified.Truncate(time.Second).After(was)
+}

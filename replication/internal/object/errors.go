@@ -1,0 +1,56 @@
+package object
+
+import (
+	"context"
+	"errors"
+
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/storage"
+)
+
+// Errors that say why an object is not settled now.
+var (
+	ErrConflict = errors.New("not FaDO's to replace or remove")
+	ErrHeld     = errors.New("held: more deletes than max_deletes allows")
+	ErrNoSource = errors.New("the primary's bucket is missing")
+	ErrLeaving  = errors.New("the copy is leaving")
+	ErrNoCopy   = errors.New("no copy of this object is wanted there")
+	ErrStalled  = errors.New("the transfer stalled")
+	// ErrDamaged says that an object's bytes are not what its storage acknowledged.
+	ErrDamaged = errors.New("the bytes are damaged")
+	// ErrChanged: a copy's row is not what the decision was made by.
+	ErrChanged = errors.New("the copy's state changed")
+)
+
+// KindOf names an error for the failures' counter, as one of a bounded set.
+func KindOf(err error) string {
+	for _, k := range []struct {
+		err  error
+		name string
+	}{
+		{ErrConflict, "conflict"},
+		{ErrHeld, "held"},
+		{site.ErrUnversioned, "unversioned"},
+		{guard.ErrForbidden, "forbidden"},
+		{ErrNoSource, "no_source"},
+		{control.ErrCutOff, "cut_off"},
+		{site.ErrDown, "down"},
+		{ErrStalled, "stalled"},
+		{storage.ErrDenied, "denied"},
+		{storage.ErrFull, "full"},
+		{storage.ErrRefused, "refused"},
+		{ErrDamaged, "corrupt"},
+		{storage.ErrCorrupt, "corrupt"},
+		{storage.ErrPrecondition, "changed"},
+		{storage.ErrNoBucket, "no_bucket"},
+		{storage.ErrUnavailable, "unavailable"},
+		{context.DeadlineExceeded, "timeout"},
+	} {
+		if errors.Is(err, k.err) {
+			return k.name
+		}
+	}
+	return "other"
+}

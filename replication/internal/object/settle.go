@@ -1,0 +1,231 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// situation is a task with what decides it, read after it entered the guard.
+type situation struct {
+	Task
+	e    *Settler
+	pass *guard.Pass
+	rows []state.Copy
+	row  state.Copy
+	at   Sides
+}
+
+// Sides are the two storages that an object is compared at.
+type Sides struct{ Src, Dst *site.Site }
+
+func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error) {
+	op := guard.Op{Object: t.Object, Total: t.Size, From: e.o.Router.Snapshot().Primary(t.Bucket)}
+	err = e.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+		s, err := e.situate(ctx, t, p)
+		if err != nil {
+			return err
+		}
+		if s == nil {
+			v = Moot
+			return nil
+		}
+		v, err = s.decide(ctx)
+		return err
+	})
+	return v, err
+}
+
+// situate finds what a task is decided by; nil if there is nothing to decide: the bucket
+// is gone, has no copy of the object there, or is written there.
+func (e *Settler) situate(ctx context.Context, t Task, p *guard.Pass) (*situation, error) {
+	snap := e.o.Router.Snapshot()
+	rule, ok := snap.RuleOf(t.Bucket, t.Key)
+	if !ok {
+		return nil, nil
+	}
+	primary := snap.Primary(t.Bucket)
+	if primary == "" || primary != p.Op().From {
+		return nil, guard.ErrMoving
+	}
+	rows, err := e.o.Copies.Of(ctx, t.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	i := copies.Index(rows, rule.Prefix, t.Cluster)
+	switch {
+	case primary == t.Cluster && copies.CarryingOver(rows):
+		return nil, guard.ErrMoving
+	case primary == t.Cluster:
+		return nil, nil
+	case i < 0:
+		return nil, ErrNoCopy
+	case rows[i].FormerPrimary:
+		return nil, guard.ErrMoving
+	case rows[i].State == catalog.CopyDraining, rows[i].State == catalog.CopyRemoving:
+		return nil, ErrLeaving
+	}
+	s := &situation{Task: t, e: e, pass: p, rows: rows, row: rows[i]}
+	if s.at.Src, err = e.o.Sites.Usable(primary); err != nil {
+		return nil, err
+	}
+	s.at.Dst, err = e.o.Sites.Usable(t.Cluster)
+	return s, err
+}
+
+// decide compares both sides and acts.
+func (s *situation) decide(ctx context.Context) (Outcome, error) {
+	if s.Fresh && s.Task.Src != nil {
+		err := s.copy(ctx, *s.Task.Src, storage.Condition{Absent: true}, nil)
+		if err == nil {
+			return Copied, nil
+		}
+		if !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrPrecondition) {
+			return 0, err
+		}
+	}
+	src, dst, err := Look(ctx, s.at, s.Bucket, s.Key)
+	switch {
+	case err != nil:
+		return 0, err
+	case src == nil && dst == nil:
+		return InStep, nil
+	case src == nil:
+		return s.remove(ctx, *dst)
+	case dst == nil:
+		return Copied, s.copy(ctx, *src, storage.Condition{Absent: true}, nil)
+	}
+	return s.replace(ctx, *src, *dst)
+}
+
+// Look asks the primary's storage, which is Src, and a copy's for an object; nil means it is
+// positively not there. [ErrNoSource]: the primary has no such bucket.
+func Look(ctx context.Context, at Sides, bucket, key string) (src, dst *storage.Object, err error) {
+	var srcErr, dstErr error
+	var wg sync.WaitGroup
+	wg.Go(func() { dst, dstErr = at.Dst.Stat(ctx, bucket, key) })
+	src, srcErr = at.Src.Stat(ctx, bucket, key)
+	wg.Wait()
+	if errors.Is(srcErr, storage.ErrNoBucket) {
+		return nil, nil, fmt.Errorf("%w in %s: %w", ErrNoSource, at.Src.Name(), srcErr)
+	}
+	if srcErr != nil {
+		return nil, nil, fmt.Errorf("asking the primary %s: %w", at.Src.Name(), srcErr)
+	}
+	if dstErr != nil {
+		return nil, nil, fmt.Errorf("asking %s: %w", at.Dst.Name(), dstErr)
+	}
+	return src, dst, nil
+}
+
+// replace brings an object that is on both sides in step.
+func (s *situation) replace(ctx context.Context, src, dst storage.Object) (Outcome, error) {
+	if storage.Compare(src, dst) == storage.Equal {
+		if !s.Damaged && !s.e.Damaged.Is(s.Object, dst) {
+			return InStep, nil
+		}
+		return Copied, s.rewrite(ctx, src, dst)
+	}
+	c := s.claim(ctx)
+	if !c.Owns(s.Key, dst) && !supersedes(src, dst, c.Foreign) {
+		return 0, fmt.Errorf("%w: %s has another object of this key (%d bytes, ETag %s, modified %s)", ErrConflict,
+			s.Cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
+	}
+	return Copied, s.copy(ctx, src, storage.Condition{IfETag: dst.ETag}, &dst)
+}
+
+// rewrite writes the primary's object over a damaged copy of it. That destroys nothing:
+// by all that the storage says of it the copy is the same.
+func (s *situation) rewrite(ctx context.Context, src, dst storage.Object) error {
+	s.pass.Op().Rewrite = true
+	if err := s.copy(ctx, src, storage.Condition{IfETag: dst.ETag}, &dst); err != nil {
+		return err
+	}
+	s.e.Damaged.Drop(s.Object)
+	return nil
+}
+
+// remove takes an object away that the primary positively has not.
+func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, error) {
+	if !s.claim(ctx).Owns(s.Key, dst) {
+		return 0, fmt.Errorf("%w: an object %s has and the primary has not (%d bytes, ETag %s, modified %s)", ErrConflict,
+			s.Cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
+	}
+	id := s.copyID()
+	row, err := s.e.freshRow(ctx, id, s.row)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", guard.ErrMoving, err)
+	}
+	if !s.e.o.Deletes.Take(ctx, id, row) {
+		s.e.o.Deletes.Hold(ctx, id)
+		return 0, ErrHeld
+	}
+	if err := s.e.Delete(ctx, s.pass, s.at.Dst, dst); err != nil {
+		return 0, err
+	}
+	if !s.Counted {
+		s.e.o.Copies.Tally(id, copies.Delta{Objects: -1, Bytes: -dst.Size})
+	}
+	s.e.o.Report.Removed(s.Object)
+	return Removed, nil
+}
+
+// freshRow reads a copy's row again where another instance may have changed it a moment
+// ago: its deletes may be held since.
+func (e *Settler) freshRow(ctx context.Context, id ids.Copy, known state.Copy) (state.Copy, error) {
+	if !e.o.Control.Shared() {
+		return known, nil
+	}
+	rows, err := e.o.Control.Store().CopiesOf(ctx, id.Bucket)
+	if err != nil {
+		return known, err
+	}
+	i := copies.Index(rows, id.Prefix, id.Cluster)
+	if i < 0 || rows[i].State >= catalog.CopyDraining && known.State < catalog.CopyDraining || copies.Primary(rows) == id.Cluster {
+		return known, ErrChanged
+	}
+	return rows[i], nil
+}
+
+// copy writes the primary's object to the destination on a condition; over is what it
+// replaces there.
+func (s *situation) copy(ctx context.Context, src storage.Object, cond storage.Condition, over *storage.Object) error {
+	if s.e.Damaged.Is(ids.ObjectIn(s.Bucket, s.Key, s.at.Src.Name()), src) {
+		return fmt.Errorf("the primary's object is no source: %w", ErrDamaged)
+	}
+	n, err := s.e.Transfer(ctx, s.pass, s.at, src, storage.CopyOptions{If: cond})
+	if err != nil {
+		return err
+	}
+	d := copies.Delta{Objects: 1, Bytes: n}
+	if over != nil {
+		d = copies.Delta{Bytes: n - over.Size}
+	}
+	if !s.Counted {
+		s.e.o.Copies.Tally(s.copyID(), d)
+	}
+	s.e.o.Report.Copied(s.Object, s.at.Src.Name(), n)
+	return nil
+}
+
+func (s *situation) copyID() ids.Copy { return ids.CopyIn(s.Bucket, s.row.Prefix, s.Cluster) }
+
+// claim is what FaDO's claim on the copy's objects rests on, with a fresh look at what is on
+// record: a walk may have found the object to be somebody else's since the task's row was
+// claimed.
+func (s *situation) claim(ctx context.Context) Claim {
+	return Claim{
+		Row: s.row, Rows: s.rows, At: s.at, Settler: s.e,
+		Foreign: s.Foreign || s.e.IsForeign(ctx, s.Object),
+	}
+}

@@ -1,0 +1,195 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/limit"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// Transfer moves the object of a pass's operation between storages, with its bandwidth and
+// stall bounds, and returns its size. Options say on what condition; the bounds are set here.
+func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj storage.Object, opts storage.CopyOptions) (int64, error) {
+	dst, err := p.Writer(at.Dst)
+	if err != nil {
+		return 0, err
+	}
+	if !at.Src.Opened() {
+		return 0, storage.ErrUnavailable
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stall := time.AfterFunc(e.o.Timing.StallTimeout, func() { cancel(ErrStalled) })
+	defer stall.Stop()
+	note := uploadNote{e, ids.ObjectIn(p.Op().Bucket, obj.Key, at.Dst.Name())}
+	e.Written.Note(note.Object, obj)
+	if err := at.Dst.Admit(); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	var waited atomic.Int64 // for bandwidth
+	opts.Rewrite = p.Op().Rewrite
+	opts.Progress = func(n int64) {
+		p.Moved(n)
+		stall.Reset(e.o.Timing.StallTimeout)
+	}
+	opts.Limit = func(ctx context.Context, n int) error {
+		defer stall.Reset(e.o.Timing.StallTimeout)
+		asked := time.Now()
+		defer func() { waited.Add(int64(time.Since(asked))) }()
+		return e.o.Sites.Limit(ctx, at.Src, at.Dst, n)
+	}
+	opts.Upload = note
+	got, err := e.o.Copy(ctx, at.Src.Reader(), dst, p.Op().Bucket, obj, opts)
+	if err != nil && errors.Is(context.Cause(ctx), ErrStalled) {
+		err = fmt.Errorf("no byte moved in %s: %w: %w", e.o.Timing.StallTimeout, ErrStalled, storage.ErrUnavailable)
+	}
+	if err = e.learn(at, err); err != nil {
+		e.afterTransfer(ctx, p, at.Dst, note)
+		return 0, fmt.Errorf("copying from %s to %s: %w", at.Src.Name(), at.Dst.Name(), err)
+	}
+	at.Src.Flowing()
+	if limit.Slow(obj.Size, time.Since(began)-time.Duration(waited.Load())) {
+		at.Dst.Congested()
+	}
+	e.given.Note(givenRef(p.Op().Bucket, obj.Key, at.Src, at.Dst), obj)
+	return got.Size, nil
+}
+
+// learn tells both storages' sites of a copy's outcome.
+func (e *Settler) learn(at Sides, err error) error {
+	at.Dst.Wrote(err)
+	if errors.Is(err, storage.ErrFull) && storage.At(err) == at.Dst.Name() {
+		err = at.Dst.FullError(err)
+	}
+	if storage.At(err) == at.Src.Name() {
+		at.Src.Observed(err)
+	} else {
+		at.Dst.Observed(err)
+	}
+	return err
+}
+
+// Delete removes an operation's object if it is still what was seen: a delete marker where
+// the bucket keeps versions. One that is gone already is no error.
+func (e *Settler) Delete(ctx context.Context, p *guard.Pass, at *site.Site, seen storage.Object) error {
+	w, err := p.Writer(at)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := at.Call(ctx)
+	defer cancel()
+	err = w.Delete(ctx, p.Op().Bucket, p.Op().Key, seen.ETag)
+	at.Observed(err)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return fmt.Errorf("removing from %s: %w", at.Name(), err)
+	}
+	return nil
+}
+
+// RemoveForGood takes an operation's object away with all its versions, unless some of those
+// were not put there by FaDO: then it is covered by a delete marker, and covered is true.
+func (e *Settler) RemoveForGood(ctx context.Context, p *guard.Pass, at *site.Site, seen storage.Object, versioned bool) (covered bool, err error) {
+	w, err := p.Writer(at)
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := at.Call(ctx)
+	defer cancel()
+	forGood := false
+	if versioned {
+		if forGood, err = at.Reader().OnlyCopies(ctx, p.Op().Bucket, p.Op().Key); err != nil {
+			return false, err
+		}
+	}
+	if forGood {
+		err = w.DeleteAllVersions(ctx, p.Op().Bucket, p.Op().Key)
+	} else {
+		err = w.Delete(ctx, p.Op().Bucket, p.Op().Key, seen.ETag)
+	}
+	at.Observed(err)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return false, fmt.Errorf("removing from %s: %w", at.Name(), err)
+	}
+	e.o.Report.Removed(p.Op().Object)
+	return versioned && !forGood, nil
+}
+
+// uploadNote keeps a transfer's upload in the store; it is a [storage.UploadNote].
+type uploadNote struct {
+	e *Settler
+	ids.Object
+}
+
+// abortTimeout bounds the end of an upload that is not to be finished.
+const abortTimeout = 30 * time.Second
+
+func (n uploadNote) Load(ctx context.Context) (string, error) {
+	u, err := n.e.o.Control.Store().GetUpload(ctx, n.Bucket, n.Key, n.Cluster)
+	if errors.Is(err, state.ErrNotFound) {
+		return "", nil
+	}
+	return u.Token, err
+}
+
+// Save does not fail a transfer: without the note it is only dearer when it is cut.
+func (n uploadNote) Save(ctx context.Context, text string) error {
+	err := n.e.o.Control.Store().PutUpload(ctx, state.Upload{
+		Bucket: n.Bucket, Key: n.Key, Cluster: n.Cluster, Token: text, Started: n.e.o.Now(),
+	})
+	if err != nil && ctx.Err() == nil {
+		n.e.o.Log.Warn("could not store that an upload is under way; if it is cut it starts over",
+			zap.String("bucket", n.Bucket), zap.String("cluster", n.Cluster), zap.Error(err))
+	}
+	return nil
+}
+
+func (n uploadNote) Clear(ctx context.Context) error {
+	return n.e.o.Control.Store().DeleteUpload(ctx, n.Bucket, n.Key, n.Cluster)
+}
+
+// AbortUpload ends the noted upload of a pass's object, if there is one, and forgets it.
+func (e *Settler) AbortUpload(ctx context.Context, p *guard.Pass, at *site.Site) error {
+	return e.discard(ctx, p, at, uploadNote{e, p.Op().Object})
+}
+
+func (e *Settler) discard(ctx context.Context, p *guard.Pass, at *site.Site, n uploadNote) error {
+	text, err := n.Load(ctx)
+	if err != nil || text == "" {
+		return err
+	}
+	w, err := p.Writer(at)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
+	defer cancel()
+	err = storage.AbortUpload(ctx, w, n.Bucket, n.Key, text)
+	if err != nil && !errors.Is(err, storage.ErrNoBucket) {
+		return err
+	}
+	return n.Clear(ctx)
+}
+
+// afterTransfer removes what a transfer left of an upload at a cluster that may not have
+// the object any more. It returns before the operation leaves the guard, so that a change
+// that forbids the cluster is answered after that.
+func (e *Settler) afterTransfer(ctx context.Context, p *guard.Pass, dst *site.Site, n uploadNote) {
+	if p.Op().AllowedBy(e.o.Router.Snapshot()) {
+		return
+	}
+	if err := e.discard(context.WithoutCancel(ctx), p, dst, n); err != nil {
+		e.o.Log.Warn("could not end an upload that is not allowed any more; the hourly look at uploads tries again",
+			zap.String("bucket", n.Bucket), zap.String("cluster", n.Cluster), zap.Error(err))
+	}
+}

@@ -1,0 +1,258 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// Buckets makes and removes the physical buckets of copies and primaries.
+type Buckets struct{ o *Options }
+
+// Ensure makes the physical buckets of a copy and its primary where they are missing, and
+// has the copy's versioning follow the primary's. It reports whether the copy's bucket had
+// to be made. A primary's bucket that was there once and is not any more is
+// [object.ErrNoSource].
+func (b *Buckets) Ensure(ctx context.Context, id ids.Copy) (made bool, err error) {
+	versioned, err := b.ensurePrimary(ctx, id.Bucket)
+	if err != nil {
+		return false, err
+	}
+	snap := b.o.Router.Snapshot()
+	// Before the copy's bucket is touched: one that is suspended stays so.
+	if err := b.ensureVersions(ctx, id, snap.Primary(id.Bucket), id.Cluster); err != nil {
+		return false, err
+	}
+	made, err = b.ensureCopy(ctx, id, versioned || snap.Anywhere(id.Bucket, id.Prefix))
+	if err != nil {
+		return made, err
+	}
+	b.learn(ctx, id, versioned)
+	return made, b.ensureVersions(ctx, id, id.Cluster)
+}
+
+// Make makes a physical bucket. That it is FaDO's is stored first, and taken back if
+// somebody else was faster, so that a kill in between leaves no bucket behind that FaDO
+// would not remove; [Buckets.Drop] only ever removes empty ones.
+func (b *Buckets) Make(ctx context.Context, s *site.Site, bucket string, versioned bool) error {
+	allowed := guard.AnyRule(bucket, s.Name())
+	if !allowed(b.o.Router.Snapshot()) {
+		return guard.ErrForbidden
+	}
+	// One at a time: a bucket that FaDO made itself a moment ago is not somebody else's.
+	unlock, err := b.o.Guard.Lock(ctx, ids.ObjectIn(bucket, "", s.Name()))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	rows, err := b.o.Copies.Of(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	if err := b.noteMade(ctx, bucket, s.Name(), true); err != nil {
+		return err
+	}
+	asked, made := false, false
+	err = b.write(ctx, s, bucket, allowed, func(ctx context.Context, w storage.Writer) (err error) {
+		asked = true
+		made, err = w.EnsureBucket(ctx, bucket, versioned)
+		if versioned && errors.Is(err, storage.ErrUnsupported) {
+			made, err = w.EnsureBucket(ctx, bucket, false)
+		}
+		return err
+	})
+	if err != nil && asked {
+		return err // the note stays: it may have been made
+	}
+	if !made {
+		return errors.Join(err, b.noteMade(ctx, bucket, s.Name(), copies.MadeBucket(rows, s.Name())))
+	}
+	b.o.Log.Info("made a bucket", zap.String("bucket", s.Reader().Physical(bucket)), zap.String("cluster", s.Name()))
+	return nil
+}
+
+// Drop removes a physical bucket if it is empty.
+func (b *Buckets) Drop(ctx context.Context, s *site.Site, bucket string) error {
+	err := b.write(ctx, s, bucket, guard.Always, func(ctx context.Context, w storage.Writer) error {
+		return w.RemoveBucket(ctx, bucket)
+	})
+	if errors.Is(err, storage.ErrPrecondition) || errors.Is(err, storage.ErrNoBucket) {
+		return nil
+	}
+	return err
+}
+
+// write runs one request that changes a bucket itself.
+func (b *Buckets) write(ctx context.Context, s *site.Site, bucket string, allowed func(*routing.Snapshot) bool,
+	f func(context.Context, storage.Writer) error,
+) error {
+	op := guard.Op{Object: ids.ObjectIn(bucket, "", s.Name()), Total: -1, Allowed: allowed}
+	return b.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+		w, err := p.Writer(s)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := s.Call(ctx)
+		defer cancel()
+		err = f(ctx, w)
+		s.Observed(err)
+		return err
+	})
+}
+
+// versioned asks whether a bucket keeps versions.
+func (b *Buckets) versioned(ctx context.Context, s *site.Site, bucket string) (bool, error) {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	versioned, err := s.Reader().Versioned(ctx, bucket)
+	s.Observed(err)
+	return versioned, err
+}
+
+// ensurePrimary looks after the bucket at its primary and tells whether it keeps versions.
+func (b *Buckets) ensurePrimary(ctx context.Context, bucket string) (versioned bool, err error) {
+	rows, err := b.o.Copies.Of(ctx, bucket)
+	if err != nil {
+		return false, err
+	}
+	primary := copies.Primary(rows)
+	s, err := b.o.Sites.Usable(primary)
+	if err != nil {
+		return false, err
+	}
+	versioned, err = b.versioned(ctx, s, bucket)
+	switch {
+	case errors.Is(err, storage.ErrNoBucket) && copies.EverVerified(rows):
+		err = fmt.Errorf("%w: %s has no bucket %s", object.ErrNoSource, primary, s.Reader().Physical(bucket))
+		b.o.Hooks.SourceMissing(bucket, err)
+		return false, err
+	case errors.Is(err, storage.ErrNoBucket):
+		err = b.Make(ctx, s, bucket, false)
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for the bucket at its primary %s: %w", primary, err)
+	}
+	b.o.Hooks.SourceFound(bucket)
+	return versioned, b.noteSeen(ctx, bucket, rows)
+}
+
+// noteSeen stores that the primary's bucket is there.
+func (b *Buckets) noteSeen(ctx context.Context, bucket string, rows []state.Copy) error {
+	if copies.EverVerified(rows) {
+		return nil
+	}
+	return b.o.Copies.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		for i := range rows {
+			if rows[i].Primary && rows[i].VerifiedAt.IsZero() {
+				rows[i].VerifiedAt = b.o.Now()
+			}
+		}
+		return rows, nil
+	})
+}
+
+// ensureCopy looks after the bucket of a copy.
+func (b *Buckets) ensureCopy(ctx context.Context, id ids.Copy, versioned bool) (made bool, err error) {
+	s, err := b.o.Sites.Usable(id.Cluster)
+	if err != nil {
+		return false, err
+	}
+	has, err := b.versioned(ctx, s, id.Bucket)
+	switch {
+	case errors.Is(err, storage.ErrNoBucket):
+		made, err = true, b.Make(ctx, s, id.Bucket, versioned)
+	case err == nil && versioned && !has:
+		err = b.keepVersions(ctx, s, id.Bucket)
+	}
+	if errors.Is(err, storage.ErrUnsupported) {
+		err = nil // no versions there: current objects are copied all the same
+	}
+	if err != nil {
+		return made, fmt.Errorf("making the bucket at %s: %w", id.Cluster, err)
+	}
+	return made, nil
+}
+
+// keepVersions switches versioning on.
+func (b *Buckets) keepVersions(ctx context.Context, s *site.Site, bucket string) error {
+	return b.write(ctx, s, bucket, guard.AnyRule(bucket, s.Name()), func(ctx context.Context, w storage.Writer) error {
+		_, err := w.EnsureBucket(ctx, bucket, true)
+		return err
+	})
+}
+
+// ensureVersions switches versioning on in clusters, if the rule's objects may be written
+// anywhere. One that is suspended is somebody's decision and stays: it is reported.
+func (b *Buckets) ensureVersions(ctx context.Context, id ids.Copy, clusters ...string) error {
+	if !b.o.Router.Snapshot().Anywhere(id.Bucket, id.Prefix) {
+		return nil
+	}
+	for _, c := range slices.Compact(clusters) {
+		s, err := b.o.Sites.Usable(c)
+		if err != nil {
+			return err
+		}
+		if err := b.ensureVersioning(ctx, s, id.Bucket); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Buckets) ensureVersioning(ctx context.Context, s *site.Site, bucket string) error {
+	cctx, cancel := s.Call(ctx)
+	defer cancel()
+	name := s.Reader().Physical(bucket)
+	versioning, err := s.Reader().Versioning(cctx, bucket)
+	switch {
+	case errors.Is(err, storage.ErrNoBucket):
+		return nil // it is made in its turn
+	case err != nil || versioning == storage.VersioningOn:
+		return err
+	case versioning == storage.VersioningSuspended:
+		return fmt.Errorf("%w: it is suspended for bucket %s in %s; switch it on there", site.ErrUnversioned, name, s.Name())
+	}
+	err = b.keepVersions(ctx, s, bucket)
+	if errors.Is(err, guard.ErrForbidden) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%w: bucket %s in %s: %w", site.ErrUnversioned, name, s.Name(), err)
+	}
+	b.o.Log.Info("switched versioning on", zap.String("bucket", name), zap.String("cluster", s.Name()))
+	return nil
+}
+
+// noteMade stores whether FaDO made a bucket.
+func (b *Buckets) noteMade(ctx context.Context, bucket, cluster string, made bool) error {
+	return b.o.Copies.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		for i := range rows {
+			if rows[i].Cluster == cluster {
+				rows[i].MadeBucket = made
+			}
+		}
+		return rows, nil
+	})
+}
+
+// learn notes what a copy's storages and bucket are found to be.
+func (b *Buckets) learn(ctx context.Context, id ids.Copy, versioned bool) {
+	primary := b.o.Router.Snapshot().Primary(id.Bucket)
+	for _, cluster := range []string{primary, id.Cluster} {
+		if s, err := b.o.Sites.Usable(cluster); err == nil {
+			s.Learn(ctx, id.Bucket, versioned, cluster == primary)
+		}
+	}
+}

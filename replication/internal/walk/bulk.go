@@ -1,0 +1,262 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/limit"
+	"github.com/fado-project/fado/replication/internal/listing"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// What an object may meet that is not about the object: the copy is another, or a storage
+// can't go on.
+var (
+	endOfCopy     = []error{object.ErrNoCopy, object.ErrLeaving, guard.ErrMoving, guard.ErrForbidden}
+	brokenStorage = []error{site.ErrDown, object.ErrNoSource, storage.ErrFull}
+)
+
+// endsWalk reports whether what an object met is about the whole walk, and what the walk
+// ends with then.
+func endsWalk(err error) (error, bool) {
+	for _, changed := range endOfCopy {
+		if errors.Is(err, changed) {
+			return object.ErrChanged, true
+		}
+	}
+	for _, broken := range brokenStorage {
+		if errors.Is(err, broken) {
+			return err, true
+		}
+	}
+	return nil, false
+}
+
+// maxUnlucky is how many objects in a row may fail before the walk does.
+const maxUnlucky = 16
+
+// bulk brings a copy in step object by object, for the first time.
+type bulk struct {
+	*pass
+	track  *copies.Tracker
+	handed handover
+	// objects under way, bounded by slots: the first that ends the walk gives its reason.
+	objects *errgroup.Group
+	// unlucky counts failures in a row; too many end the walk, with the last as its
+	// reason, so that a storage that fails does not turn every object into a failure.
+	unlucky atomic.Int64
+}
+
+// run walks until the end of the listings or the first reason to stop. Whatever the
+// outcome, what was done is stored.
+func (b *bulk) run(parent context.Context) error {
+	objects, ctx := errgroup.WithContext(parent)
+	b.objects = objects
+	saved := b.saving(ctx)
+	err := b.each(ctx)
+	failed := objects.Wait() // the last objects may end the walk yet
+	<-saved
+	switch {
+	case failed != nil:
+		return failed
+	case err != nil:
+		return err
+	case !b.track.Idle():
+		return object.ErrChanged // can't be: an object ended the walk or is done
+	}
+	return parent.Err()
+}
+
+func (b *bulk) each(ctx context.Context) error {
+	n := 0
+	for p, err := range b.pairs(ctx, b.row.Cursor) {
+		if err != nil {
+			return err
+		}
+		if !b.rule.Covers(p.Key) {
+			continue
+		}
+		if n++; n%listingWindow == 0 && !b.still(catalog.CopySyncing) {
+			return object.ErrChanged
+		}
+		if err := b.one(ctx, p); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// one judges a pair by its listings, and has it settled where that is needed.
+func (b *bulk) one(ctx context.Context, p listing.Pair) error {
+	var count, bytes int64
+	if p.Src != nil {
+		count, bytes = 1, p.Src.Size
+	}
+	if p.Src != nil && p.Dst != nil && storage.Compare(*p.Src, *p.Dst) == storage.Equal {
+		b.track.Pass(p.Key, count, bytes)
+		return nil
+	}
+	if err := b.room(ctx); err != nil {
+		return err
+	}
+	want := limit.Want{Class: limit.Bulk, Bucket: b.id.Bucket, From: b.src.Name(), To: b.id.Cluster, Size: bytes}
+	if b.hand(ctx, p, want) {
+		return nil
+	}
+	release, err := b.o.Slots.Acquire(ctx, want)
+	if err != nil {
+		return err
+	}
+	t := b.taskOf(p)
+	done := b.track.Begin(p.Key, count, bytes)
+	b.objects.Go(func() error {
+		defer release()
+		if err := b.object(ctx, t); err != nil {
+			return err
+		}
+		done()
+		return nil
+	})
+	return nil
+}
+
+// taskOf is what settling a pair needs to know.
+func (b *bulk) taskOf(p listing.Pair) object.Task {
+	t := object.Task{Object: ids.ObjectIn(b.id.Bucket, p.Key, b.id.Cluster), Size: sizeOf(p.Src)}
+	switch {
+	case b.anywhere:
+		t.Against = b.src.Name()
+	case p.Src != nil && p.Dst == nil:
+		src := *p.Src
+		t.Src, t.Fresh = &src, true
+	}
+	return t
+}
+
+// room waits while the walk is paused or too far ahead of its slowest object.
+func (b *bulk) room(ctx context.Context) error {
+	if err := b.o.Pause.Wait(ctx); err != nil {
+		return err
+	}
+	for b.track.Full() {
+		select {
+		case <-b.track.Room():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// hand gives an object to who has time for it, if other instances are there and this one
+// has its hands full.
+func (b *bulk) hand(ctx context.Context, p listing.Pair, want limit.Want) bool {
+	others := b.o.Hooks.Helpers()
+	if others == 0 || b.anywhere || p.Src == nil || p.Src.Size > handedSize || b.o.Slots.Available(want) {
+		return false
+	}
+	isPending := func(key string) bool { return b.o.Router.Pending.Has(b.id.Bucket, key, b.id.Cluster) }
+	if isPending(p.Key) || !b.handed.room(handedPer*others, isPending) {
+		return false
+	}
+	row := state.Pending{
+		Bucket: b.id.Bucket, Key: p.Key, Cluster: b.id.Cluster, Size: p.Src.Size, Since: b.o.Now(), Background: true, Counted: true,
+	}
+	done := b.track.Begin(p.Key, 1, p.Src.Size)
+	b.objects.Go(func() error { // many at a time share a transaction
+		if err := b.o.Control.AddPending(ctx, row); err != nil {
+			return err
+		}
+		b.handed.note(row.Key)
+		done()
+		return nil
+	})
+	return true
+}
+
+// object settles one object. Without an error the cursor may move past it: it is in step, or
+// a durable row says that it is not. An error ends the walk.
+func (b *bulk) object(ctx context.Context, t object.Task) error {
+	t.Foreign = b.o.Objects.IsForeign(ctx, t.Object) // found so in an earlier walk of this copy
+	err := b.o.Objects.Persist(ctx, func() error {
+		_, err := b.o.Objects.Settle(ctx, t)
+		t.Src, t.Fresh = nil, false
+		return err
+	})
+	if err == nil {
+		b.unlucky.Store(0)
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if reason, ends := endsWalk(err); ends {
+		return reason
+	}
+	if !errors.Is(err, object.ErrConflict) && b.unlucky.Add(1) > maxUnlucky {
+		return err
+	}
+	return b.toRow(ctx, t, err)
+}
+
+// toRow leaves an object to the workers, or to people: the row is durable and an
+// exception to freshness when it returns nil.
+func (b *bulk) toRow(ctx context.Context, t object.Task, cause error) error {
+	now := b.o.Now()
+	row := state.Pending{
+		Bucket: t.Bucket, Key: t.Key, Cluster: t.Cluster, Size: max(t.Size, 0), Since: now, Background: true, Counted: true,
+		Attempts: 1, NextAttempt: now.Add(b.o.Objects.RetryAfter(1, cause)), Error: cause.Error(),
+	}
+	switch {
+	case errors.Is(cause, object.ErrConflict):
+		row.Hold, row.Foreign, row.Attempts = state.HoldConflict, true, 0
+	case errors.Is(cause, object.ErrHeld):
+		row.Hold, row.Attempts = state.HoldDeletes, 0
+	}
+	b.o.Report.Failed(t.Object, object.KindOf(cause), cause.Error())
+	if err := b.o.Control.AddPending(ctx, row); err != nil {
+		return fmt.Errorf("storing that an object could not be copied: %w", err)
+	}
+	return nil
+}
+
+// saving stores how far the walk got, every so often and once more at the end.
+func (b *bulk) saving(ctx context.Context) (ended <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for more := true; more; {
+			more = delay.Sleep(ctx, b.o.Timing.SaveEvery)
+			if err := b.save(context.WithoutCancel(ctx)); err != nil {
+				b.o.Log.Warn("could not store how far a walk got; a restart repeats what came since",
+					zap.String("bucket", b.id.Bucket), zap.String("prefix", b.id.Prefix), zap.String("cluster", b.id.Cluster), zap.Error(err))
+			}
+		}
+	}()
+	return done
+}
+
+// save stores the key up to which every write was verified.
+func (b *bulk) save(ctx context.Context) error {
+	low, objects, bytes := b.track.Mark()
+	return b.o.Copies.Progress(ctx, b.id, func(c *state.Copy) bool {
+		if c.State != catalog.CopySyncing || c.Cursor >= low {
+			return false
+		}
+		c.Cursor, c.Objects, c.Bytes = low, objects, bytes
+		return true
+	})
+}

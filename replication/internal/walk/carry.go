@@ -1,0 +1,202 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/limit"
+	"github.com/fado-project/fado/replication/internal/listing"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// carryRows bounds the rows of a former primary's time that one pass works off.
+const carryRows = 100_000
+
+// carry is one pass over what users wrote at a former primary around the move.
+type carry struct {
+	o        *Options
+	bucket   string
+	old, new *site.Site
+	since    time.Time // by the old primary's clock: what is older was compared
+	known    time.Time // by the new primary's clock: what is older was compared
+	carried  int       // objects brought along
+}
+
+func newCarry(o *Options, bucket, from string, rows []state.Copy) (*carry, error) {
+	c := &carry{o: o, bucket: bucket}
+	found := false
+	for _, row := range rows {
+		if row.Cluster == from && row.FormerPrimary {
+			if !found || row.OwnedUntil.Before(c.since) {
+				c.since = row.OwnedUntil
+			}
+			found = true
+		}
+		if row.Primary && (c.known.IsZero() || row.OwnedUntil.Before(c.known)) {
+			c.known = row.OwnedUntil
+		}
+	}
+	primary := copies.Primary(rows)
+	if !found || primary == "" || primary == from {
+		return nil, object.ErrChanged
+	}
+	var err error
+	if c.old, err = o.Sites.Usable(from); err != nil {
+		return nil, err
+	}
+	c.new, err = o.Sites.Usable(primary)
+	return c, err
+}
+
+// run brings along what has to be, and counts it.
+func (c *carry) run(ctx context.Context) error {
+	if err := c.noted(ctx); err != nil {
+		return err
+	}
+	src, dst := c.old.Reader().List(ctx, c.bucket, "", ""), c.new.Reader().List(ctx, c.bucket, "", "")
+	for p, err := range listing.Merge(ctx, src, dst, c.old.Name(), c.new.Name()) {
+		if err != nil {
+			return err
+		}
+		if p.Src == nil || object.WrittenBefore(*p.Src, c.since) {
+			continue
+		}
+		if p.Dst != nil && storage.Compare(*p.Src, *p.Dst) == storage.Equal {
+			continue
+		}
+		if err := c.one(ctx, p.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noted looks at the keys that changed at the old primary before the move and were not
+// brought to the new one yet: rows about a cluster that is the primary now can only be
+// from before. Unlike a listing they tell of deletes. What is deleted at the old primary
+// after the move is no user's word on the bucket any more: it may be being cleared away.
+func (c *carry) noted(ctx context.Context) error {
+	filter := state.PendingFilter{Bucket: c.bucket, Cluster: c.new.Name()}
+	rows, err := c.o.Control.Store().ListPending(ctx, filter, state.PendingKey{}, carryRows)
+	if err != nil {
+		return err
+	}
+	var done []state.PendingKey
+	for _, r := range rows {
+		if r.Hold != state.HoldNone {
+			continue
+		}
+		if err := c.one(ctx, r.Key); err != nil {
+			return err
+		}
+		done = append(done, keyOf(r))
+	}
+	return c.o.Control.FinishPending(ctx, done...)
+}
+
+// one carries one object over and counts it if that did something.
+func (c *carry) one(ctx context.Context, key string) error {
+	return c.o.Objects.Persist(ctx, func() error {
+		did, err := c.object(ctx, key)
+		if did {
+			c.carried++
+		}
+		return err
+	})
+}
+
+// object carries one object over, if it is a user's and the new primary has nothing
+// newer of its own.
+func (c *carry) object(ctx context.Context, key string) (did bool, err error) {
+	if err := c.o.Pause.Wait(ctx); err != nil {
+		return false, err
+	}
+	release, err := c.o.Slots.Acquire(ctx, limit.Want{Class: limit.Bulk, To: c.new.Name()})
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	ref := ids.ObjectIn(c.bucket, key, c.new.Name())
+	unlock, err := c.o.Guard.Lock(ctx, ref)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	op := guard.Op{Object: ref, From: c.old.Name(), Total: -1, ToPrimary: true}
+	err = c.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+		src, err := c.old.Stat(ctx, c.bucket, key)
+		if err != nil {
+			return err
+		}
+		dst, err := c.new.Stat(ctx, c.bucket, key)
+		if err != nil {
+			return err
+		}
+		did, err = c.bring(ctx, p, src, dst)
+		return err
+	})
+	if errors.Is(err, guard.ErrForbidden) {
+		return false, c.forbidden(ctx, key)
+	}
+	return did, err
+}
+
+// bring decides by what lies on both sides. What the new primary has with FaDO's mark was
+// copied from the old one: if the old one lacks it now, a user deleted it there.
+func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Object) (bool, error) {
+	cond := storage.Condition{Absent: true}
+	key := p.Op().Key
+	switch {
+	case src == nil && (dst == nil || !dst.Replica):
+		return false, nil
+	case src == nil:
+		err := c.o.Objects.Delete(ctx, p, c.new, *dst)
+		return err == nil, ignoreChanged(err)
+	case src.Replica, object.WrittenBefore(*src, c.since):
+		return false, nil
+	case dst != nil && storage.Compare(*src, *dst) == storage.Equal:
+		return false, nil
+	case c.o.Objects.Gave(c.bucket, key, c.old, c.new, *src):
+		return false, nil // it got over before, and was replaced or deleted there
+	case dst != nil && !dst.Replica && !object.WrittenBefore(*dst, c.known):
+		return false, c.leave(ctx, key, "it was written at the former primary, and another one at the new")
+	case dst != nil:
+		cond = storage.Condition{IfETag: dst.ETag}
+	}
+	_, err := c.o.Objects.Transfer(ctx, p, object.Sides{Src: c.old, Dst: c.new}, *src, storage.CopyOptions{If: cond})
+	return true, ignoreChanged(err) // what changed meanwhile is looked at in the next pass
+}
+
+func ignoreChanged(err error) error {
+	if errors.Is(err, storage.ErrPrecondition) {
+		return nil
+	}
+	return err
+}
+
+// forbidden leaves an object that may not be written to the new primary any more, if it
+// would have to be.
+func (c *carry) forbidden(ctx context.Context, key string) error {
+	src, err := c.old.Stat(ctx, c.bucket, key)
+	if err != nil || src == nil || src.Replica || object.WrittenBefore(*src, c.since) {
+		return err
+	}
+	return c.leave(ctx, key, "it was written at the former primary, and the policy does not allow the new one any more")
+}
+
+// leave reports an object that can't be carried over: it stays at the former primary as
+// somebody else's. The row is durable before the former primary's objects up to now count
+// as compared.
+func (c *carry) leave(ctx context.Context, key, why string) error {
+	return c.o.Control.AddPending(ctx, state.Pending{
+		Bucket: c.bucket, Key: key, Cluster: c.old.Name(), Since: c.o.Now(), Background: true,
+		Hold: state.HoldConflict, Foreign: true, Error: object.ErrConflict.Error() + ": " + why,
+	})
+}

@@ -1,0 +1,81 @@
+package walk
+
+import (
+	"context"
+	"time"
+
+	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/state"
+)
+
+// carryPasses bounds how often a former primary is looked through.
+const carryPasses = 10
+
+// CarryOver brings along what users wrote at a former primary around the move: objects
+// without FaDO's mark from after the last comparison, which the new primary lacks or has
+// an older version of. It goes on until a pass finds nothing, so that clients that are
+// late to follow the move are covered; who writes there later is reported as a conflict.
+func (m *Mover) CarryOver(ctx context.Context, bucket, from string) error {
+	for pass := range carryPasses {
+		carried, clock, err := m.carryOnce(ctx, bucket, from)
+		if err != nil {
+			return err
+		}
+		if carried == 0 && pass > 0 || pass == carryPasses-1 {
+			if err := m.carriedOver(ctx, bucket, from, clock); err != nil {
+				return err
+			}
+			break
+		}
+		if err := m.comparedUntil(ctx, bucket, from, clock); err != nil {
+			return err
+		}
+		if !delay.Sleep(ctx, m.o.Timing.CarryPause) {
+			return ctx.Err()
+		}
+	}
+	m.o.Control.WakeWorkers()
+	m.o.Hooks.RequestScan(bucket)
+	return nil
+}
+
+// carryOnce makes one pass. It returns how many objects that brought along, and until when,
+// by the former primary's clock, everything was compared.
+func (m *Mover) carryOnce(ctx context.Context, bucket, from string) (carried int, until time.Time, err error) {
+	rows, err := m.o.Copies.Of(ctx, bucket)
+	if err != nil {
+		return 0, until, err
+	}
+	c, err := newCarry(m.o, bucket, from, rows)
+	if err != nil {
+		return 0, until, err
+	}
+	if until, err = c.old.Clock(ctx); err != nil {
+		return 0, until, err
+	}
+	err = c.run(ctx)
+	return c.carried, until, err
+}
+
+// comparedUntil stores that a former primary's objects were compared up to a time of its
+// clock: the next pass must not bring back what users delete at the new primary meanwhile.
+func (m *Mover) comparedUntil(ctx context.Context, bucket, from string, clock time.Time) error {
+	return m.amendFormer(ctx, bucket, from, func(c *state.Copy) { c.OwnedUntil = clock })
+}
+
+// carriedOver stores that a former primary, compared up to a time of its clock, is an
+// ordinary copy now.
+func (m *Mover) carriedOver(ctx context.Context, bucket, from string, clock time.Time) error {
+	return m.amendFormer(ctx, bucket, from, func(c *state.Copy) { c.FormerPrimary, c.OwnedUntil = false, clock })
+}
+
+func (m *Mover) amendFormer(ctx context.Context, bucket, from string, f func(*state.Copy)) error {
+	return m.o.Copies.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		for i := range rows {
+			if rows[i].Cluster == from && rows[i].FormerPrimary {
+				f(&rows[i])
+			}
+		}
+		return rows, nil
+	})
+}

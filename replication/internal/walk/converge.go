@@ -1,0 +1,115 @@
+package walk
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
+)
+
+// MustConverge reports whether rows are marked as written anywhere while their policies say
+// otherwise.
+func MustConverge(snap *routing.Snapshot, rows []state.Copy) bool {
+	return slices.ContainsFunc(rows, func(c state.Copy) bool { return converges(snap, c) })
+}
+
+func converges(snap *routing.Snapshot, c state.Copy) bool {
+	return c.Anywhere && !slices.Contains(snap.RulesAnywhere(c.Bucket), c.Prefix)
+}
+
+// Converge brings together what was written anywhere before only the primary is written:
+// every copy is compared, what that finds is settled by who wrote last, and from then on
+// what lies at a copy up to that moment of its clock is FaDO's to replace, what comes
+// later is somebody else's. Until then the last writer goes on winning.
+func (m *Mover) Converge(ctx context.Context, bucket string) error {
+	rows, err := m.o.Copies.Of(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	snap := m.o.Router.Snapshot()
+	primary := copies.Primary(rows)
+	clocks := make(map[string]time.Time)
+	for _, c := range rows {
+		if _, compared := clocks[c.Cluster]; compared || c.Cluster == primary || !converges(snap, c) {
+			continue
+		}
+		if c.State != catalog.CopySynced {
+			return ErrNotYet // it is on its way, or leaves
+		}
+		if clocks[c.Cluster], err = m.compareOnce(ctx, rows, c.Cluster); err != nil {
+			return err
+		}
+	}
+	for _, cluster := range append(slices.Sorted(maps.Keys(clocks)), primary) {
+		if err := m.awaitNone(ctx, bucket, cluster); err != nil {
+			return err
+		}
+	}
+	return m.onlyPrimary(ctx, bucket, clocks)
+}
+
+// compareOnce scans a cluster's copies of a bucket, and returns its clock from before.
+func (m *Mover) compareOnce(ctx context.Context, rows []state.Copy, cluster string) (time.Time, error) {
+	s, err := m.o.Sites.Usable(cluster)
+	if err != nil {
+		return time.Time{}, err
+	}
+	clock, err := s.Clock(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return clock, m.scanAll(ctx, rows, cluster)
+}
+
+// awaitNone gives what is pending in a cluster a while to be settled.
+func (m *Mover) awaitNone(ctx context.Context, bucket, cluster string) error {
+	for until := m.o.Now().Add(m.o.Timing.MovePatience); ; {
+		signal := m.o.signal(bucket)
+		logs, err := m.o.Control.Store().Backlogs(ctx, bucket)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(logs, func(l state.Backlog) bool { return l.Cluster == cluster }) {
+			return nil
+		}
+		if m.o.Now().After(until) || !m.o.changed(ctx, signal) {
+			return fmt.Errorf("bringing together what was written anywhere: objects are still on their way to %s: %w", cluster, ErrNotYet)
+		}
+	}
+}
+
+// onlyPrimary makes a bucket's copies ones that only FaDO writes.
+func (m *Mover) onlyPrimary(ctx context.Context, bucket string, clocks map[string]time.Time) error {
+	err := m.o.Copies.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		snap := m.o.Router.Snapshot()
+		for i := range rows {
+			c := &rows[i]
+			if !converges(snap, *c) {
+				continue
+			}
+			clock, compared := clocks[c.Cluster]
+			switch {
+			case c.Primary:
+			case !compared, c.State != catalog.CopySynced:
+				return rows, object.ErrChanged
+			default:
+				c.OwnedUntil, c.VerifiedAt = clock, m.o.Now()
+			}
+			c.Anywhere = false
+		}
+		return rows, nil
+	})
+	if err == nil {
+		m.o.Log.Info("only the primary is written from now on", zap.String("bucket", bucket))
+	}
+	return err
+}

@@ -1,0 +1,175 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/state"
+)
+
+// Evictor removes copies that are not wanted any more.
+type Evictor struct {
+	o       *Options
+	buckets *Buckets
+}
+
+// Evict takes leave of a copy that left routing: it waits for the requests in flight, then
+// removes the objects, then the copy's row. It can be cut anywhere and called again. The
+// caller holds the copy's lock.
+func (e *Evictor) Evict(ctx context.Context, id ids.Copy) error {
+	row, ok, err := e.o.Copies.Get(ctx, id)
+	if err != nil || !ok {
+		return err
+	}
+	if row.State == catalog.CopyDraining {
+		if err := e.AwaitDrained(ctx, id.Bucket, id.Cluster, row.DrainSince); err != nil {
+			return err
+		}
+		if err := e.drained(ctx, id); err != nil {
+			return err
+		}
+	}
+	w, err := newPass(ctx, e.o, id, catalog.CopyRemoving)
+	if err != nil {
+		return err
+	}
+	v := &eviction{pass: w}
+	if err := v.settled(); err != nil {
+		return err
+	}
+	// Copying into this copy ended when its state changed, but for what was on its way.
+	if err := e.o.Guard.Exclusively(ctx, id.Bucket, id.Cluster, e.o.Timing.CallTimeout, func() error { return nil }); err != nil {
+		return err
+	}
+	if err := v.run(ctx); err != nil {
+		return err
+	}
+	return e.finish(ctx, v)
+}
+
+// run removes what may be removed, once the rule is [eviction.settled]. An error
+// says that something is left for another time.
+func (v *eviction) run(ctx context.Context) (err error) {
+	v.keep = v.keeper()
+	if v.versioned, err = v.dst.KeepsVersions(ctx, v.id.Bucket); err != nil {
+		return err
+	}
+	if v.anywhere && v.versioned {
+		return v.removeVersions(ctx)
+	}
+	if err := v.removeAll(ctx); err != nil {
+		return err
+	}
+	if p := v.notYet.Load(); p != nil {
+		return *p
+	}
+	if !v.versioned {
+		return nil
+	}
+	return v.removeHidden(ctx)
+}
+
+// AwaitDrained waits until no request that was routed to a bucket's objects in a cluster is
+// in flight any more, or their time since they left routing is up.
+func (e *Evictor) AwaitDrained(ctx context.Context, bucket, cluster string, since time.Time) error {
+	// Every instance has stopped routing there; what they still serve is not known here.
+	if err := e.o.Control.Confirm(ctx); err != nil {
+		return err
+	}
+	deadline := since.Add(e.o.Settings.DrainTimeout())
+	if !e.o.Hooks.Alone(ctx) && !delay.Sleep(ctx, deadline.Sub(e.o.Now())) {
+		return ctx.Err()
+	}
+	if !delay.Sleep(ctx, e.o.Timing.DrainGrace) { // decisions taken on the snapshot before
+		return ctx.Err()
+	}
+	for e.o.Router.Flights.InFlight(bucket, cluster) > 0 && e.o.Now().Before(deadline) {
+		if !delay.Sleep(ctx, e.o.Timing.Poll) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// drained stores that nothing is served from the copy any more: its objects may go.
+func (e *Evictor) drained(ctx context.Context, id ids.Copy) error {
+	done, err := e.o.Copies.Amend(ctx, id, func(c *state.Copy) bool {
+		if c.State != catalog.CopyDraining || c.Primary {
+			return false
+		}
+		c.State = catalog.CopyRemoving
+		return true
+	})
+	if err != nil || !done {
+		return errors.Join(err, object.ErrChanged)
+	}
+	return nil
+}
+
+// finish removes the copy's row, and the physical bucket if FaDO made it and nothing is
+// left in it.
+func (e *Evictor) finish(ctx context.Context, v *eviction) error {
+	rows, err := e.o.Copies.Of(ctx, v.id.Bucket)
+	if err != nil {
+		return err
+	}
+	last := !slices.ContainsFunc(rows, func(c state.Copy) bool {
+		return c.Cluster == v.id.Cluster && c.Prefix != v.id.Prefix
+	})
+	if last && copies.MadeBucket(rows, v.id.Cluster) && v.kept.Load() == 0 {
+		if err := e.o.Hooks.LeaveToPulled(ctx, v.id.Bucket, v.id.Cluster); err != nil {
+			return err
+		}
+		if err := e.buckets.Drop(ctx, v.dst, v.id.Bucket); err != nil {
+			return err
+		}
+	}
+	if err := e.removeRow(ctx, v.id); err != nil {
+		return err
+	}
+	e.o.Deletes.Forget(v.id)
+	e.tell(v)
+	return nil
+}
+
+// removeRow removes the row of a copy. That FaDO made its bucket is remembered by the
+// cluster's other copies.
+func (e *Evictor) removeRow(ctx context.Context, id ids.Copy) error {
+	return e.o.Copies.Update(ctx, id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		i := copies.Index(rows, id.Prefix, id.Cluster)
+		if i < 0 || rows[i].State != catalog.CopyRemoving {
+			return rows, object.ErrChanged
+		}
+		made := rows[i].MadeBucket
+		rows = slices.Delete(rows, i, i+1)
+		for j := range rows {
+			if rows[j].Cluster == id.Cluster {
+				rows[j].MadeBucket = rows[j].MadeBucket || made
+			}
+		}
+		return rows, nil
+	})
+}
+
+// tell reports what was removed, and what stayed.
+func (e *Evictor) tell(v *eviction) {
+	e.o.Log.Info("copy is removed", zap.String("bucket", v.id.Bucket), zap.String("prefix", v.id.Prefix),
+		zap.String("cluster", v.id.Cluster), zap.Int64("objects", v.removed.Load()), zap.Int64("left", v.kept.Load()))
+	if p := v.foreign.Load(); p != nil {
+		e.o.Events.Emit(control.Event{
+			Type: control.EventCopy, Bucket: v.id.Bucket, Prefix: v.id.Prefix, Cluster: v.id.Cluster, State: "gone",
+			Reason: fmt.Sprintf("%d objects stayed there, being not FaDO's to remove; one is %s", v.kept.Load(), *p),
+		})
+	}
+}

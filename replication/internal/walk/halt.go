@@ -1,0 +1,77 @@
+package walk
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// Where instances share a store, the one that moves a primary has the others keep away from
+// its next place first: the copies there are marked, and every instance that is alive has
+// to have seen the marks, which its guard heeds, before the roles are swapped. The swap
+// takes them away. Without that, a write or delete of another instance could still be on
+// its way when users write there.
+//
+// Marks are durable, so that nobody begins to write there who starts, or comes back, in the
+// middle of it. One that is left behind by an instance that ended belongs to nobody: who
+// plans the bucket next takes it away with [Mover.Unhalt] and begins again.
+
+// AnyMoving reports whether one of a bucket's copies is marked.
+func AnyMoving(copies []catalog.Copy) bool {
+	return slices.ContainsFunc(copies, func(c catalog.Copy) bool { return c.Moving })
+}
+
+// SetMoving marks the copies in one cluster ("": in none), and no others.
+func SetMoving(rows []state.Copy, target string) {
+	for i := range rows {
+		rows[i].Moving = target != "" && rows[i].Cluster == target && !rows[i].Primary
+	}
+}
+
+// mark stores the marks of a bucket's copies.
+func (m *Mover) mark(ctx context.Context, bucket, target string) error {
+	return m.o.Copies.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		if err := m.o.Control.MayWrite(); err != nil {
+			return rows, err
+		}
+		SetMoving(rows, target)
+		return rows, nil
+	})
+}
+
+// haltOthers returns when no other instance does anything to a bucket's objects in a
+// cluster any more, nor begins to. The caller holds this instance's own operations. After
+// an error nothing is halted, or the planner ends it.
+func (m *Mover) haltOthers(ctx context.Context, bucket, target string) error {
+	if !m.o.Control.Shared() {
+		return nil
+	}
+	if err := m.mark(ctx, bucket, target); err != nil {
+		return err
+	}
+	return m.o.Control.Confirm(ctx)
+}
+
+// Unhalt takes away what marks a bucket has.
+func (m *Mover) Unhalt(ctx context.Context, bucket string) error { return m.mark(ctx, bucket, "") }
+
+// unhaltTimeout bounds the attempt to take marks away after a move that failed.
+const unhaltTimeout = 5 * time.Second
+
+// moveFailed ends what a move that failed has halted, if it can; or the planner does.
+func (m *Mover) moveFailed(ctx context.Context, bucket string) {
+	if !AnyMoving(m.o.Router.Snapshot().Copies(bucket)) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unhaltTimeout)
+	defer cancel()
+	if err := m.Unhalt(ctx, bucket); err != nil {
+		m.o.Log.Warn("could not let other instances go on after a move that failed; the planner tries again",
+			zap.String("bucket", bucket), zap.Error(err))
+	}
+}

@@ -1,0 +1,144 @@
+package walk
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/state"
+)
+
+// swapPatience is how long operations on a bucket's next primary may take to end before they
+// are aborted.
+const swapPatience = 2 * time.Second
+
+// MovePrimary hands the primary's role over to a cluster that has a synced copy of
+// everything: it scans once more, waits until what that found is done, and swaps the
+// roles in one transaction, in which no operation on the target is on its way.
+func (m *Mover) MovePrimary(ctx context.Context, bucket, target string) error {
+	rows, err := m.o.Copies.Of(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	from := copies.Primary(rows)
+	if from == "" || from == target {
+		return nil
+	}
+	if copies.CarryingOver(rows) {
+		return ErrNotYet // one move at a time
+	}
+	old, err := m.o.Sites.Usable(from)
+	if err != nil {
+		return err
+	}
+	clock, err := old.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.prepare(ctx, old, rows, target); err != nil {
+		return err
+	}
+	err = m.o.Guard.Exclusively(ctx, bucket, target, swapPatience, func() error {
+		if err := m.haltOthers(ctx, bucket, target); err != nil {
+			return err
+		}
+		return m.swapRoles(ctx, bucket, from, target, clock)
+	})
+	if err != nil {
+		m.moveFailed(ctx, bucket)
+		return err
+	}
+	m.o.Log.Info("the primary moved", zap.String("bucket", bucket), zap.String("from", from), zap.String("to", target))
+	return nil
+}
+
+// prepare compares the target with the primary and waits until it has everything.
+func (m *Mover) prepare(ctx context.Context, old *site.Site, rows []state.Copy, target string) error {
+	m.awaitFeed(ctx, old)
+	began, before := m.o.Now(), old.Feed.Get()
+	if err := m.scanAll(ctx, rows, target); err != nil {
+		return err
+	}
+	if err := m.awaitSettled(ctx, rows[0].Bucket, target, began); err != nil {
+		return err
+	}
+	if before.Live && !heardAll(before, old.Feed.Get()) {
+		return ErrNotYet // something may have changed unheard since the scan
+	}
+	return nil
+}
+
+// awaitFeed gives a storage's listener a moment to begin.
+func (m *Mover) awaitFeed(ctx context.Context, s *site.Site) {
+	ctx, cancel := context.WithTimeout(ctx, m.o.Timing.FeedPatience)
+	defer cancel()
+	for !m.o.Settings.NoEventFeed() {
+		f := s.Feed.Get()
+		if f.Live || f.Silent == site.SilentNoFeed || !delay.Sleep(ctx, m.o.Timing.Poll) {
+			return
+		}
+	}
+}
+
+// awaitSettled waits until nothing is pending at the target, or at least nothing that was
+// so when the scan began: what is newer will be carried over.
+func (m *Mover) awaitSettled(ctx context.Context, bucket, target string, began time.Time) error {
+	patience := m.o.Now().Add(m.o.Timing.MovePatience)
+	for {
+		signal := m.o.signal(bucket)
+		log, err := m.backlog(ctx, bucket, target)
+		late := m.o.Now().After(patience)
+		switch {
+		case err != nil:
+			return err
+		case log.Conflicts > 0 || log.HeldDeletes > 0:
+			return fmt.Errorf("moving the primary to %s: %d objects there are in conflict and %d deletes are held: %w",
+				target, log.Conflicts, log.HeldDeletes, ErrBlocked)
+		case log.Objects == 0, late && log.Failing == 0 && log.Oldest.After(began):
+			return nil
+		case late:
+			return fmt.Errorf("moving the primary to %s: %d objects are still on their way there: %w", target, log.Objects, ErrNotYet)
+		}
+		if !m.o.changed(ctx, signal) {
+			return ctx.Err()
+		}
+	}
+}
+
+// swapRoles makes the target the primary. The old one is marked: what was written there
+// since the clock's time was not compared yet.
+func (m *Mover) swapRoles(ctx context.Context, bucket, from, target string, clock time.Time) error {
+	return m.o.Copies.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		if copies.Primary(rows) != from || copies.CarryingOver(rows) {
+			return rows, object.ErrChanged
+		}
+		// Transactions are one after the other: whoever takes the work over after this lease
+		// takes the marks away after this one, or before it.
+		if err := m.o.Control.MayWrite(); err != nil {
+			return rows, err
+		}
+		for i := range rows {
+			c := &rows[i]
+			if c.Cluster != from || !c.Primary {
+				continue
+			}
+			next := copies.Index(rows, c.Prefix, target)
+			if next < 0 || rows[next].State != catalog.CopySynced || rows[next].Moving != m.o.Control.Shared() {
+				return rows, object.ErrChanged // the target is not wanted any more, say
+			}
+			rows[next].Primary, rows[next].ScanCursor, rows[next].Moving = true, "", false
+			// Where anywhere is written, what comes late at the old one counts as before.
+			c.Primary, c.FormerPrimary, c.State = false, !c.Anywhere, catalog.CopySynced
+			c.OwnedUntil, c.VerifiedAt, c.ScanCursor = clock, m.o.Now(), ""
+		}
+		m.o.Hooks.Attention(bucket)
+		return rows, nil
+	})
+}

@@ -1,0 +1,252 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/state"
+)
+
+func TestMovePrimary(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b")
+	w.must(w.Mover.MovePrimary(t.Context(), bkt, "c2"))
+	old, now := w.row("c1"), w.row("c2")
+	if old.Primary || !old.FormerPrimary || old.OwnedUntil.IsZero() || !now.Primary {
+		t.Errorf("the old one's row is %+v, the new one's %+v", old, now)
+	}
+	w.wantErr(w.Mover.MovePrimary(t.Context(), bkt, "c1"), ErrNotYet) // one move at a time
+}
+
+// Conflicts and held deletes at the target are for people to decide first.
+func TestMoveBlocked(t *testing.T) {
+	t.Parallel()
+	for _, hold := range []state.Hold{state.HoldConflict, state.HoldDeletes} {
+		w := newWorld(t)
+		w.synced("a")
+		w.fakes["c2"].User(bkt, "x", "somebody else's")
+		w.must(w.ctl.AddPending(t.Context(), state.Pending{Bucket: bkt, Key: "x", Cluster: "c2", Hold: hold, Since: w.o.Now()}))
+		w.wantErr(w.Mover.MovePrimary(t.Context(), bkt, "c2"), ErrBlocked)
+		if !w.row("c1").Primary {
+			t.Error("the primary moved")
+		}
+	}
+}
+
+// What changed at the primary unheard since the scan is not left behind.
+func TestMoveAfterGap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a")
+	feed := &w.site("c1").Feed
+	feed.Set()
+	w.fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "listed" { // while it scans
+			feed.SilentFor("the stream broke")
+			feed.Set()
+		}
+		return nil
+	})
+	w.wantErr(w.Mover.MovePrimary(t.Context(), bkt, "c2"), ErrNotYet)
+	if !w.row("c1").Primary {
+		t.Error("the primary moved")
+	}
+}
+
+// Roles are only swapped with a cluster that has every rule synced: a bucket is never
+// left without a primary.
+func TestSwapNeedsSyncedTarget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, s := range []catalog.CopyState{
+		catalog.CopyWaiting, catalog.CopySyncing, catalog.CopyDraining, catalog.CopyRemoving, catalog.CopyFailed,
+	} {
+		w.rows(primary("c1"), copyOf("c2", s))
+		w.wantErr(w.Mover.swapRoles(t.Context(), bkt, "c1", "c2", time.Now()), object.ErrChanged)
+		if p := w.ctl.Router().Snapshot().Primary(bkt); p != "c1" {
+			t.Fatalf("the primary is %q", p)
+		}
+	}
+}
+
+// A move that fails leaves no marks behind.
+func TestMoveFailedUnhalts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rows := []state.Copy{primary("c1"), copyOf("c2", catalog.CopySynced), copyOf("c3", catalog.CopySynced)}
+	SetMoving(rows, "c2")
+	if !rows[1].Moving || rows[0].Moving || rows[2].Moving {
+		t.Fatalf("marked: %+v", rows)
+	}
+	w.rows(rows...)
+	if !AnyMoving(w.ctl.Router().Snapshot().Copies(bkt)) {
+		t.Fatal("routing does not know of the mark")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // the move's context may be over
+	w.Mover.moveFailed(ctx, bkt)
+	if w.row("c2").Moving {
+		t.Error("the mark stayed")
+	}
+}
+
+// formerly moves the bucket's primary from c1 to c2.
+func (w *world) formerly(keys ...string) {
+	w.Helper()
+	w.synced(keys...)
+	w.must(w.Mover.MovePrimary(w.Context(), bkt, "c2"))
+}
+
+func TestCarryOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.formerly("a", "gone", "old")
+	c1, c2 := w.fakes["c1"], w.fakes["c2"]
+	c1.User(bkt, "late", "written around the move")
+	c1.User(bkt, "a", "replaced around the move")
+	c1.User(bkt, "both", "at the former primary")
+	c2.User(bkt, "both", "at the new primary")
+	c2.UserDelete(bkt, "old") // after the move: not to be brought back
+	c1.UserDelete(bkt, "gone")
+	w.must(w.ctl.AddPending(t.Context(), state.Pending{Bucket: bkt, Key: "gone", Cluster: "c2", Since: w.o.Now()}))
+	w.must(w.Mover.CarryOver(t.Context(), bkt, "c1"))
+	got := c2.Contents(bkt)
+	want := map[string]string{"late": "written around the move", "a": "replaced around the move", "both": "at the new primary"}
+	for k, v := range want {
+		if got[k] != v {
+			t.Errorf("%s is %q, want %q", k, got[k], v)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("the new primary has %q", got)
+	}
+	rows := w.pending()
+	w.wantKeys(rows, "c1/both")
+	if r := rows["c1/both"]; r.Hold != state.HoldConflict || !r.Foreign {
+		t.Errorf("the row is %+v", r)
+	}
+	if w.row("c1").FormerPrimary {
+		t.Error("it is a former primary yet")
+	}
+	w.wantErr(w.Mover.CarryOver(t.Context(), bkt, "c1"), object.ErrChanged)
+}
+
+// An object that the policy does not allow at the new primary stays, and is reported.
+func TestCarryOverForbidden(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.formerly("a")
+	w.fakes["c1"].User(bkt, "late", "x")
+	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 1}, Clusters: []string{"c1"}, Prefer: []string{"c1"}})
+	w.must(w.Mover.CarryOver(t.Context(), bkt, "c1"))
+	if _, there := w.fakes["c2"].Contents(bkt)["late"]; there {
+		t.Error("it was copied to where it must not be")
+	}
+	w.wantKeys(w.pending(), "c1/late")
+}
+
+// Rows that were written anywhere become the primary's again once everything is compared.
+func TestConverge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a")
+	anywhere := func(rows []state.Copy) ([]state.Copy, error) {
+		for i := range rows {
+			rows[i].Anywhere = true
+		}
+		return rows, nil
+	}
+	w.must(w.o.Copies.Update(t.Context(), bkt, anywhere))
+	rows, err := w.store.CopiesOf(t.Context(), bkt)
+	w.must(err)
+	if !MustConverge(w.ctl.Router().Snapshot(), rows) {
+		t.Fatal("the policy says otherwise, and nothing is to be done")
+	}
+	clocks := map[string]time.Time{}
+	w.wantErr(w.Mover.onlyPrimary(t.Context(), bkt, clocks), object.ErrChanged) // c2 was not compared
+	clocks["c2"] = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	w.must(w.Mover.onlyPrimary(t.Context(), bkt, clocks))
+	if c := w.row("c2"); c.Anywhere || !c.OwnedUntil.Equal(clocks["c2"]) {
+		t.Errorf("the copy's row is %+v", c)
+	}
+	if w.row("c1").Anywhere {
+		t.Error("the primary counts as written anywhere")
+	}
+
+	w.must(w.o.Copies.Update(t.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
+		rows[copies.Index(rows, "", "c2")].State = catalog.CopyDraining
+		return anywhere(rows)
+	}))
+	w.wantErr(w.Mover.Converge(t.Context(), bkt), ErrNotYet) // it leaves
+}
+
+// pendingRows is a control that knows of one backlog only, until it is done.
+type pendingRows struct {
+	Control
+	backlog state.Backlog
+	done    atomic.Bool
+}
+
+func (p *pendingRows) Store() state.Store { return onlyBacklogs{pending: p} }
+
+type onlyBacklogs struct {
+	state.Store
+	pending *pendingRows
+}
+
+func (b onlyBacklogs) Backlogs(context.Context, string) ([]state.Backlog, error) {
+	if b.pending.done.Load() {
+		return nil, nil
+	}
+	return []state.Backlog{b.pending.backlog}, nil
+}
+
+func TestAwaitSettled(t *testing.T) {
+	t.Parallel()
+	const patience = 5 * time.Second
+	for name, tt := range map[string]struct {
+		oldest  time.Duration // after the scan began
+		failing int64
+		signal  bool // that the backlog is gone after a second
+		took    time.Duration
+		want    error
+	}{
+		"what is pending is done":       {signal: true, took: time.Second},
+		"only newer rows are left":      {oldest: time.Second, took: patience},
+		"rows of before are left":       {oldest: -time.Second, took: patience, want: ErrNotYet},
+		"newer rows that fail are left": {oldest: time.Second, failing: 1, took: patience, want: ErrNotYet},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				p := &pendingRows{backlog: state.Backlog{Cluster: "c2", Objects: 1, Failing: tt.failing, Oldest: began.Add(tt.oldest)}}
+				changed := make(chan struct{})
+				m := New(Options{
+					Control: p, Now: time.Now, Timing: Timing{MovePatience: patience},
+					Hooks: Hooks{Changed: func(string) <-chan struct{} { return changed }},
+				}).Mover
+				if tt.signal {
+					time.AfterFunc(time.Second, func() {
+						p.done.Store(true)
+						close(changed)
+					})
+				}
+				if err := m.awaitSettled(t.Context(), bkt, "c2", began); !errors.Is(err, tt.want) {
+					t.Errorf("error %v, want %v", err, tt.want)
+				}
+				if took := time.Since(began); took < tt.took || took >= tt.took+2*rarely {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+}

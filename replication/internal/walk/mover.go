@@ -1,0 +1,52 @@
+package walk
+
+import (
+	"context"
+
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/keylock"
+	"github.com/fado-project/fado/state"
+)
+
+// Mover changes where buckets are written.
+type Mover struct {
+	o       *Options
+	locks   *keylock.Locks[ids.Copy]
+	scanner *Scanner
+}
+
+// scanAll scans every copy of a bucket in a cluster, each as a whole.
+func (m *Mover) scanAll(ctx context.Context, rows []state.Copy, cluster string) error {
+	for _, row := range rows {
+		if row.Cluster != cluster {
+			continue
+		}
+		if err := m.scanWhole(ctx, ids.CopyIn(row.Bucket, row.Prefix, cluster)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Mover) scanWhole(ctx context.Context, id ids.Copy) error {
+	unlock, err := m.locks.Lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := m.scanner.restart(ctx, id); err != nil {
+		return err
+	}
+	return m.scanner.Scan(ctx, id)
+}
+
+// backlog is what is pending of a bucket in a cluster.
+func (m *Mover) backlog(ctx context.Context, bucket, cluster string) (state.Backlog, error) {
+	logs, err := m.o.Control.Store().Backlogs(ctx, bucket)
+	for _, l := range logs {
+		if l.Cluster == cluster {
+			return l, err
+		}
+	}
+	return state.Backlog{}, err
+}

@@ -1,0 +1,358 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/listing"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+const (
+	scanBatch  = 512     // rows of a scan stored at a time
+	scanStats  = 16      // HEADs of a scan at a time
+	scanExtras = 200_000 // deletes of a scan held in memory
+	// MaxHeld is how many conflicts, and as many held deletes, of a copy a scan knows of.
+	MaxHeld = 100_000
+)
+
+// Watch is told what a scan meets. Its methods are called by several goroutines at a time.
+type Watch interface {
+	// Saw is told of every key.
+	Saw(p listing.Pair)
+	// Differs is told of a key that is not in step in the copy's cluster, and was not known
+	// not to be.
+	Differs(cluster string, p listing.Pair)
+}
+
+// noWatch watches nothing.
+type noWatch struct{}
+
+func (noWatch) Saw(listing.Pair)             {}
+func (noWatch) Differs(string, listing.Pair) {}
+
+// scan compares a synced copy with the primary by their listings. It writes nothing to a
+// storage: what differs becomes pending rows.
+type scan struct {
+	*pass
+	buckets *Buckets
+	track   *copies.Tracker
+	watch   Watch
+	asking  *errgroup.Group // HEADs under way
+
+	conflicts map[string]bool // keys held as conflicts; true once met
+	deletes   map[string]bool // keys held as deletes; true once met
+	srcSums   copies.Delta
+
+	mu     sync.Mutex
+	rows   []state.Pending
+	extras []state.Pending
+	found  int64 // differences
+}
+
+// run compares everything from the copy's scan cursor on.
+func (s *scan) run(ctx context.Context) error {
+	from := s.row.ScanCursor
+	s.track = copies.NewTracker(from, 0, 0)
+	if err := s.loadHeld(ctx); err != nil {
+		return err
+	}
+	s.o.Copies.DropTally(s.id)
+	asking, actx := errgroup.WithContext(ctx)
+	asking.SetLimit(scanStats)
+	s.asking = asking
+	err := s.each(actx, from)
+	if failed := asking.Wait(); failed != nil {
+		return failed
+	}
+	if err != nil {
+		return err
+	}
+	s.neverMet()
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	return s.finish(ctx, from)
+}
+
+// loadHeld finds the keys that wait for people, to see whether they still have to.
+func (s *scan) loadHeld(ctx context.Context) (err error) {
+	if s.conflicts, err = s.heldAs(ctx, state.HoldConflict); err == nil {
+		s.deletes, err = s.heldAs(ctx, state.HoldDeletes)
+	}
+	return err
+}
+
+func (s *scan) heldAs(ctx context.Context, hold state.Hold) (map[string]bool, error) {
+	held := make(map[string]bool)
+	filter := state.PendingFilter{Bucket: s.id.Bucket, Cluster: s.id.Cluster, Hold: &hold}
+	rows, err := s.o.Control.Store().ListPending(ctx, filter, state.PendingKey{}, MaxHeld)
+	for _, r := range rows {
+		if strings.HasPrefix(r.Key, s.id.Prefix) && s.rule.Covers(r.Key) && r.Key > s.row.ScanCursor {
+			held[r.Key] = false
+		}
+	}
+	return held, err
+}
+
+// each walks both listings.
+func (s *scan) each(ctx context.Context, from string) error {
+	n := 0
+	for p, err := range s.pairs(ctx, from) {
+		if err != nil {
+			return s.gone(ctx, err)
+		}
+		if !s.rule.Covers(p.Key) {
+			continue
+		}
+		if n++; n%listingWindow == 0 {
+			if err := s.checkpoint(ctx); err != nil {
+				return err
+			}
+		}
+		s.one(ctx, p)
+	}
+	return ctx.Err()
+}
+
+// gone tells a primary's missing bucket from other failures of a listing.
+func (s *scan) gone(ctx context.Context, err error) error {
+	if !errors.Is(err, storage.ErrNoBucket) {
+		return err
+	}
+	_, made := s.buckets.Ensure(ctx, s.id) // says whose bucket it is, and makes the copy's
+	return errors.Join(err, made)
+}
+
+// neverMet has the keys looked at that were held and that neither side has any more.
+func (s *scan) neverMet() {
+	for _, held := range []map[string]bool{s.conflicts, s.deletes} {
+		for key, met := range held {
+			if !met {
+				s.differs(key, 0)
+			}
+		}
+	}
+}
+
+// checkpoint stores what was found and how far the scan came.
+func (s *scan) checkpoint(ctx context.Context) error {
+	if err := s.o.Pause.Wait(ctx); err != nil {
+		return err
+	}
+	if !s.still(catalog.CopySynced) {
+		return object.ErrChanged
+	}
+	low, _, _ := s.track.Mark() // before the rows: those of keys up to here are among them
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	held := len(s.extras) > 0 // extras are not durable yet: a restart must meet them again
+	s.mu.Unlock()
+	if held {
+		return nil
+	}
+	return s.o.Copies.Progress(ctx, s.id, func(c *state.Copy) bool {
+		if c.State != catalog.CopySynced || low <= c.ScanCursor {
+			return false
+		}
+		c.ScanCursor = low
+		return true
+	})
+}
+
+// one judges a pair, by a HEAD where the listings don't tell.
+func (s *scan) one(ctx context.Context, p listing.Pair) {
+	s.watch.Saw(p)
+	if p.Src != nil {
+		s.srcSums.Objects++
+		s.srcSums.Bytes += p.Src.Size
+	}
+	judge, known := s.judgeOf(p)
+	if known {
+		s.track.Pass(p.Key, 0, 0)
+		return
+	}
+	verdict := storage.Different
+	if p.Src != nil && p.Dst != nil {
+		verdict = storage.Compare(*p.Src, *p.Dst)
+	}
+	if verdict == storage.Unknown {
+		s.ask(ctx, *p.Src, judge)
+		return
+	}
+	judge(p, verdict)
+	s.track.Pass(p.Key, 0, 0)
+}
+
+// judgeOf returns what judges a pair by its comparison. Nothing has to where a row says
+// already what is to be done about the key.
+func (s *scan) judgeOf(p listing.Pair) (judge func(listing.Pair, storage.Comparison), known bool) {
+	if _, held := s.deletes[p.Key]; held {
+		s.deletes[p.Key] = true
+		if p.Src != nil || p.Dst == nil {
+			s.differs(p.Key, sizeOf(p.Src)) // no delete any more
+		}
+		return nil, true
+	}
+	if _, held := s.conflicts[p.Key]; held {
+		s.conflicts[p.Key] = true
+		return s.judgeConflict, false
+	}
+	return s.judge, s.o.Router.Pending.Has(s.id.Bucket, p.Key, s.id.Cluster)
+}
+
+// judge notes a pair that nothing was known of.
+func (s *scan) judge(p listing.Pair, verdict storage.Comparison) {
+	if verdict == storage.Equal {
+		return
+	}
+	s.watch.Differs(s.id.Cluster, p)
+	if p.Src == nil && !s.anywhere {
+		s.extra(p.Key)
+		return
+	}
+	s.differs(p.Key, sizeOf(p.Src))
+}
+
+// judgeConflict has a conflict looked at again when one side has gone or they have become
+// equal. While both differ it stays one.
+func (s *scan) judgeConflict(p listing.Pair, verdict storage.Comparison) {
+	if verdict == storage.Equal || p.Dst == nil || s.anywhere {
+		s.differs(p.Key, sizeOf(p.Src))
+	}
+}
+
+// ask looks at the copy's stamp where the listings don't tell.
+func (s *scan) ask(ctx context.Context, src storage.Object, judge func(listing.Pair, storage.Comparison)) {
+	done := s.track.Begin(src.Key, 0, 0)
+	s.asking.Go(func() error {
+		dst, err := s.dst.Stat(ctx, s.id.Bucket, src.Key)
+		if err != nil {
+			return err
+		}
+		verdict := storage.Different
+		if s.anywhere && dst != nil { // the primary's may be the copy
+			now, err := s.src.Stat(ctx, s.id.Bucket, src.Key)
+			if err != nil {
+				return err
+			}
+			if now != nil {
+				src = *now
+			}
+		}
+		if dst != nil {
+			verdict = storage.Compare(src, *dst)
+		}
+		judge(listing.Pair{Key: src.Key, Src: &src, Dst: dst}, verdict)
+		done()
+		return nil
+	})
+}
+
+// differs notes a key for the workers.
+func (s *scan) differs(key string, size int64) {
+	row := s.rowOf(key, size)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.found++
+	if s.anywhere { // either side may be the one that is behind
+		other := row
+		other.Cluster = s.src.Name()
+		s.rows = append(s.rows, other)
+	}
+	s.rows = append(s.rows, row)
+}
+
+// extra notes a key that the copy has and the primary has not. Deletes wait for the end of
+// the scan, when all of them are counted.
+func (s *scan) extra(key string) {
+	row := s.rowOf(key, 0)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.found++
+	if len(s.extras) < scanExtras {
+		s.extras = append(s.extras, row)
+		return
+	}
+	s.rows = append(s.rows, row)
+}
+
+func (s *scan) rowOf(key string, size int64) state.Pending {
+	return state.Pending{Bucket: s.id.Bucket, Key: key, Cluster: s.id.Cluster, Size: size, Since: s.o.Now(), Background: true, Counted: true}
+}
+
+// flush stores the rows collected so far.
+func (s *scan) flush(ctx context.Context) error {
+	s.mu.Lock()
+	rows := s.rows
+	s.rows = nil
+	s.mu.Unlock()
+	for len(rows) > 0 {
+		n := min(len(rows), scanBatch)
+		if err := s.o.Control.AddPending(ctx, rows[:n]...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// finish stores the deletes, all of which were counted before the first is applied, and
+// what the scan counted if it was a whole one.
+func (s *scan) finish(ctx context.Context, from string) error {
+	if n := int64(len(s.extras)); n > 0 && s.o.Deletes.WouldTrip(s.id, s.row, n) {
+		s.o.Log.Warn("a scan found more deletes than max_deletes allows; they are held",
+			zap.String("bucket", s.id.Bucket), zap.String("cluster", s.id.Cluster), zap.Int64("deletes", n))
+		s.o.Deletes.Hold(ctx, s.id)
+	}
+	s.rows = append(s.rows, s.extras...)
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	nothingHeld, err := s.nothingHeld(ctx)
+	if err != nil {
+		return err
+	}
+	return s.o.Copies.Update(ctx, s.id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		c, err := s.own(rows, catalog.CopySynced)
+		if err != nil {
+			return rows, err
+		}
+		c.ScanCursor, c.VerifiedAt, c.Error = "", s.o.Now(), ""
+		c.HeldDeletes = c.HeldDeletes && !nothingHeld
+		if from != "" {
+			return rows, nil
+		}
+		c.Objects, c.Bytes = s.srcSums.Objects, s.srcSums.Bytes
+		if p := s.primaryRow(rows); p != nil {
+			p.Objects, p.Bytes, p.VerifiedAt = s.srcSums.Objects, s.srcSums.Bytes, s.o.Now()
+		}
+		return rows, nil
+	})
+}
+
+// nothingHeld reports whether the breaker's hold on the copy's deletes, if there was one when
+// the scan began, has become pointless: nothing at all is to be done there.
+func (s *scan) nothingHeld(ctx context.Context) (bool, error) {
+	if !s.row.HeldDeletes || s.found > 0 {
+		return false, nil
+	}
+	logs, err := s.o.Control.Store().Backlogs(ctx, s.id.Bucket)
+	for _, l := range logs {
+		if l.Cluster == s.id.Cluster && l.Objects > 0 {
+			return false, err
+		}
+	}
+	return err == nil, err
+}

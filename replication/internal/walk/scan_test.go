@@ -1,0 +1,215 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/listing"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/state"
+)
+
+// A scan finds what is missing, different and too much, and writes nothing itself.
+func TestScan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b", "c")
+	c1, c2 := w.fakes["c1"], w.fakes["c2"]
+	c1.User(bkt, "a", "another body")
+	c1.User(bkt, "d", "a new one")
+	c1.UserDelete(bkt, "c")
+	wrote := c2.Writes()
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.wantKeys(w.pending(), "c2/a", "c2/c", "c2/d")
+	if now := c2.Writes(); !slices.Equal(now, wrote) {
+		t.Errorf("the scan wrote %q", now[len(wrote):])
+	}
+	if row := w.row("c2"); row.Objects != 3 || row.ScanCursor != "" {
+		t.Errorf("the copy's row is %+v", row)
+	}
+	w.settle()
+	w.wantSame("c1", "c2")
+}
+
+// A scan counts all deletes before the first is applied.
+func TestScanHoldsDeletes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deletes.Bounds = func() object.MaxDeletes { return object.MaxDeletes{Objects: 1} }
+	w.synced("a", "b", "c")
+	w.fakes["c1"].UserDelete(bkt, "a")
+	w.fakes["c1"].UserDelete(bkt, "b")
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.wantKeys(w.pending(), "c2/a", "c2/b")
+	if !w.row("c2").HeldDeletes {
+		t.Error("the deletes are not held")
+	}
+
+	// Held for people, and back at the primary: no delete any more, and no reason to hold.
+	for _, r := range w.pending() {
+		w.must(w.ctl.FinishPending(t.Context(), keyOf(r)))
+	}
+	w.fakes["c1"].User(bkt, "a", "body of a")
+	w.fakes["c1"].User(bkt, "b", "body of b")
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	if w.row("c2").HeldDeletes {
+		t.Error("deletes are held although there are none")
+	}
+}
+
+// A held delete stays one as long as the primary lacks the object.
+func TestScanMeetsHeldDelete(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b")
+	hold := func(key string) {
+		w.must(w.ctl.AddPending(t.Context(), state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Hold: state.HoldDeletes, Since: w.o.Now()}))
+	}
+	hold("a")
+	hold("b")
+	w.fakes["c1"].UserDelete(bkt, "a")
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	rows := w.pending()
+	w.wantKeys(rows, "c2/a", "c2/b")
+	if rows["c2/a"].Hold != state.HoldDeletes {
+		t.Error("the delete is not held any more")
+	}
+	if rows["c2/b"].Hold != state.HoldNone {
+		t.Error("what is no delete any more is held")
+	}
+}
+
+// A conflict stays one while both sides differ.
+func TestScanMeetsConflict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fakes["c2"].User(bkt, "gone", "somebody else's")
+	w.fakes["c2"].User(bkt, "same", "somebody else's")
+	w.fakes["c2"].User(bkt, "stays", "somebody else's")
+	w.synced("gone", "same", "stays")
+	w.fakes["c2"].UserDelete(bkt, "gone")
+	w.fakes["c2"].User(bkt, "same", "body of same")
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	rows := w.pending()
+	w.wantKeys(rows, "c2/gone", "c2/same", "c2/stays")
+	for key, held := range map[string]bool{"c2/gone": false, "c2/same": false, "c2/stays": true} {
+		if (rows[key].Hold == state.HoldConflict) != held {
+			t.Errorf("%s: %+v", key, rows[key])
+		}
+	}
+}
+
+func TestScanRemadeBucketStartsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a")
+	w.fakes["c2"].UserDelete(bkt, "a")
+	w.must(w.fakes["c2"].RemoveBucket(t.Context(), bkt))
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	if row := w.row("c2"); row.State != catalog.CopyWaiting || !row.MadeBucket {
+		t.Errorf("the copy's row is %+v", row)
+	}
+	w.wantKeys(w.pending())
+}
+
+// A primary's bucket that was there is not made again, and nothing is removed from copies.
+func TestScanWithoutSource(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a")
+	w.fakes["c1"].UserDelete(bkt, "a")
+	w.must(w.fakes["c1"].RemoveBucket(t.Context(), bkt))
+	w.wantErr(w.Scanner.Scan(t.Context(), at("c2")), object.ErrNoSource)
+	w.wantErr(w.missing, object.ErrNoSource)
+	w.wantErr(w.Scanner.CountPrimary(t.Context(), at("c1")), object.ErrNoSource)
+	w.wantKeys(w.pending())
+	if w.fakes["c1"].Contents(bkt) != nil {
+		t.Error("the bucket was made again")
+	}
+}
+
+type watched struct {
+	mu      sync.Mutex
+	saw     []string
+	differs []string
+}
+
+func (w *watched) Saw(p listing.Pair) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.saw = append(w.saw, p.Key)
+}
+
+func (w *watched) Differs(cluster string, p listing.Pair) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.differs = append(w.differs, cluster+"/"+p.Key)
+}
+
+func TestScanWatched(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b", "c")
+	w.fakes["c1"].User(bkt, "c", "another")
+	cut := func() {
+		w.must(w.o.Copies.Progress(t.Context(), at("c2"), func(c *state.Copy) bool {
+			c.ScanCursor = "a"
+			return true
+		}))
+	}
+	for _, tt := range []struct {
+		name    string
+		resumed bool
+		saw     []string
+		differs []string
+	}{
+		{"resumed", true, []string{"b", "c"}, []string{"c2/c"}},
+		{"whole, with a difference that is known", false, []string{"a", "b", "c"}, nil},
+	} {
+		cut()
+		var seen watched
+		w.must(w.Scanner.ScanWatched(t.Context(), at("c2"), tt.resumed, &seen))
+		if !slices.Equal(seen.saw, tt.saw) || !slices.Equal(seen.differs, tt.differs) {
+			t.Errorf("%s: saw %q, of which %q differ", tt.name, seen.saw, seen.differs)
+		}
+	}
+	w.rows(primary("c1"), copyOf("c2", catalog.CopyDraining))
+	w.wantErr(w.Scanner.ScanWatched(t.Context(), at("c2"), false, noWatch{}), object.ErrChanged)
+}
+
+// A failed HEAD ends the scan, and the copy does not count as verified.
+func TestScanEndsWithFailedListing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b")
+	before := w.row("c2").VerifiedAt
+	broken := errors.New("broken")
+	w.fakes["c2"].SetFault(func(_ context.Context, op, _, key string) error {
+		if op == "listed" && key == "b" {
+			return broken
+		}
+		return nil
+	})
+	w.wantErr(w.Scanner.Scan(t.Context(), at("c2")), broken)
+	if !w.row("c2").VerifiedAt.Equal(before) {
+		t.Error("the copy counts as verified")
+	}
+	w.wantKeys(w.pending())
+}
+
+func TestCountPrimary(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fakes["c1"].User(bkt, "a", "12345")
+	w.fakes["c1"].User(bkt, "logs/a", "1")
+	w.apply(&catalog.Bucket{Name: bkt, Policy: "p", Primary: "c1", Prefixes: []catalog.PrefixRule{{Prefix: "logs/", Policy: "p"}}})
+	w.rows(primary("c1"))
+	w.must(w.Scanner.CountPrimary(t.Context(), at("c1")))
+	if row := w.row("c1"); row.Objects != 1 || row.Bytes != 5 || row.VerifiedAt.IsZero() {
+		t.Errorf("the primary's row is %+v", row)
+	}
+}

@@ -1,0 +1,90 @@
+package walk
+
+import (
+	"context"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/state"
+)
+
+// Scanner brings to light what synced copies miss.
+type Scanner struct {
+	o       *Options
+	buckets *Buckets
+	syncer  *Syncer
+}
+
+// Scan compares a synced copy with the primary, from where its last scan was cut if it was,
+// and counts it when it did so from the beginning. The caller holds the copy's lock.
+func (c *Scanner) Scan(ctx context.Context, id ids.Copy) error {
+	remade, err := c.buckets.Ensure(ctx, id)
+	if err != nil {
+		return err
+	}
+	if remade {
+		return c.syncer.startOver(ctx, id)
+	}
+	return c.scan(ctx, id, noWatch{})
+}
+
+// ScanWatched is Scan for a verification, which is told what the scan meets: resumed goes on
+// where a scan was cut, otherwise it is a whole one. [object.ErrChanged]: the copy is not a
+// synced one any more. The caller holds the copy's lock and has made the buckets sure by
+// [Buckets.Ensure].
+func (c *Scanner) ScanWatched(ctx context.Context, id ids.Copy, resumed bool, w Watch) error {
+	if !resumed {
+		if err := c.restart(ctx, id); err != nil {
+			return err
+		}
+	}
+	return c.scan(ctx, id, w)
+}
+
+func (c *Scanner) scan(ctx context.Context, id ids.Copy, watch Watch) error {
+	w, err := newPass(ctx, c.o, id, catalog.CopySynced)
+	if err != nil {
+		return err
+	}
+	return (&scan{pass: w, buckets: c.buckets, watch: watch}).run(ctx)
+}
+
+// restart has the next scan be a whole one, not the rest of another.
+func (c *Scanner) restart(ctx context.Context, id ids.Copy) error {
+	return c.o.Copies.Progress(ctx, id, func(c *state.Copy) bool {
+		was := c.ScanCursor
+		c.ScanCursor = ""
+		return was != ""
+	})
+}
+
+// CountPrimary counts a rule that has no copy but the primary's. The caller holds the copy's
+// lock.
+func (c *Scanner) CountPrimary(ctx context.Context, id ids.Copy) error {
+	if _, err := c.buckets.ensurePrimary(ctx, id.Bucket); err != nil {
+		return err
+	}
+	if err := c.buckets.ensureVersions(ctx, id, id.Cluster); err != nil {
+		return err
+	}
+	s, err := c.o.Sites.Usable(id.Cluster)
+	if err != nil {
+		return err
+	}
+	rule := RuleOf(c.o.Router.Snapshot(), id)
+	var sum copies.Delta
+	for o, err := range s.Reader().List(ctx, id.Bucket, id.Prefix, "") {
+		if err != nil {
+			return err
+		}
+		if rule.Covers(o.Key) {
+			sum.Objects++
+			sum.Bytes += o.Size
+		}
+	}
+	return c.o.Copies.Progress(ctx, id, func(row *state.Copy) bool {
+		row.Objects, row.Bytes, row.VerifiedAt = sum.Objects, sum.Bytes, c.o.Now()
+		return row.Primary
+	})
+}

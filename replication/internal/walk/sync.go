@@ -1,0 +1,136 @@
+package walk
+
+import (
+	"context"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/state"
+)
+
+// Syncer brings copies in step for the first time.
+type Syncer struct {
+	o       *Options
+	buckets *Buckets
+}
+
+// Sync walks a copy from where it stands to the end; then the copy is synced. The caller
+// holds the copy's lock.
+func (y *Syncer) Sync(ctx context.Context, id ids.Copy) error {
+	if err := y.begin(ctx, id); err != nil {
+		return err
+	}
+	w, err := newPass(ctx, y.o, id, catalog.CopySyncing)
+	if err != nil {
+		return err
+	}
+	before := w.src.Feed.Get()
+	b := &bulk{pass: w, track: copies.NewTracker(w.row.Cursor, w.row.Objects, w.row.Bytes)}
+	if err := b.run(ctx); err != nil {
+		return err
+	}
+	heard := heardAll(before, w.src.Feed.Get())
+	if err := y.finish(ctx, b); err != nil {
+		return err
+	}
+	if w.anywhere || w.row.Cursor != "" || !heard {
+		y.o.Hooks.RequestScan(id.Bucket) // changes behind the cursor may have gone unnoticed
+	}
+	return nil
+}
+
+// heardAll reports whether a feed told every change between two moments.
+func heardAll(before, after site.FeedState) bool {
+	return before.Live && after.Live && before.Epoch == after.Epoch
+}
+
+// begin makes the buckets and puts a waiting copy into state syncing.
+func (y *Syncer) begin(ctx context.Context, id ids.Copy) error {
+	if _, err := y.buckets.Ensure(ctx, id); err != nil {
+		return err
+	}
+	s, err := y.o.Sites.Usable(id.Cluster)
+	if err != nil {
+		return err
+	}
+	clock, err := s.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	row, ok, err := y.o.Copies.Get(ctx, id)
+	if err != nil || !ok || row.State == catalog.CopySyncing {
+		return err
+	}
+	y.o.Copies.DropTally(id)
+	_, err = y.o.Copies.Amend(ctx, id, func(c *state.Copy) bool {
+		if c.State != catalog.CopyWaiting {
+			return false
+		}
+		c.State, c.Cursor, c.ScanCursor, c.Error, c.Objects, c.Bytes = catalog.CopySyncing, "", "", "", 0, 0
+		if c.OwnedUntil.IsZero() {
+			c.OwnedUntil = clock
+		}
+		return true
+	})
+	return err
+}
+
+// finish makes the copy a synced one.
+func (y *Syncer) finish(ctx context.Context, b *bulk) error {
+	_, objects, bytes := b.track.Mark()
+	y.o.Copies.DropTally(b.id)
+	err := y.o.Copies.Update(ctx, b.id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		c, err := b.own(rows, catalog.CopySyncing)
+		if err != nil {
+			return rows, err
+		}
+		c.State, c.Cursor, c.ScanCursor, c.Error = catalog.CopySynced, "", "", ""
+		c.Objects, c.Bytes, c.VerifiedAt = objects, bytes, y.o.Now()
+		if p := b.primaryRow(rows); p != nil {
+			p.Objects, p.Bytes, p.VerifiedAt = objects, bytes, y.o.Now()
+		}
+		return rows, nil
+	})
+	if err != nil {
+		return err
+	}
+	y.o.Log.Info("copy is synced", zap.String("bucket", b.id.Bucket), zap.String("prefix", b.id.Prefix),
+		zap.String("cluster", b.id.Cluster), zap.Int64("objects", objects), zap.Int64("bytes", bytes))
+	return nil
+}
+
+// Fail stores that a copy as a whole can't go on.
+func (y *Syncer) Fail(ctx context.Context, id ids.Copy, cause error) error {
+	_, err := y.o.Copies.Amend(ctx, id, func(c *state.Copy) bool {
+		if c.Primary || c.State > catalog.CopySyncing {
+			return false
+		}
+		c.State, c.Error = catalog.CopyFailed, cause.Error()
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("storing that the copy in %s failed: %w", id.Cluster, err)
+	}
+	return nil
+}
+
+// startOver has a copy whose bucket vanished synced from the beginning: it leaves routing
+// at once.
+func (y *Syncer) startOver(ctx context.Context, id ids.Copy) error {
+	y.o.Log.Warn("a copy's bucket was missing and is made again; the copy is synced from the beginning",
+		zap.String("bucket", id.Bucket), zap.String("cluster", id.Cluster))
+	return y.o.Copies.Update(ctx, id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		for i := range rows {
+			if c := &rows[i]; c.Cluster == id.Cluster && !c.Primary && c.State <= catalog.CopySynced {
+				copyrows.Resync(c)
+			}
+		}
+		return rows, nil
+	})
+}

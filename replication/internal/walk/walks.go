@@ -1,0 +1,30 @@
+package walk
+
+import (
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/keylock"
+)
+
+// Walks is all that goes over copies. All methods are safe for concurrent use, as far as
+// the copies' locks are held.
+type Walks struct {
+	// Locks has a copy to oneself while it is walked.
+	Locks *keylock.Locks[ids.Copy]
+
+	Buckets *Buckets
+	Syncer  *Syncer
+	Scanner *Scanner
+	Evictor *Evictor
+	Mover   *Mover
+}
+
+// New returns the walks of an instance.
+func New(o Options) *Walks {
+	o.Timing = o.Timing.withDefaults()
+	w := &Walks{Locks: keylock.New[ids.Copy](), Buckets: &Buckets{&o}}
+	w.Syncer = &Syncer{&o, w.Buckets}
+	w.Scanner = &Scanner{&o, w.Buckets, w.Syncer}
+	w.Evictor = &Evictor{&o, w.Buckets}
+	w.Mover = &Mover{&o, w.Locks, w.Scanner}
+	return w
+}
