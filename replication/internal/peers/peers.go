@@ -1,0 +1,385 @@
+package peers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/state"
+)
+
+// Members is what this package needs to know of the instances that share the store.
+type Members interface {
+	Shared() bool
+	Claimant() string
+	MayWrite() error
+	// List reads those that are alive.
+	List(ctx context.Context) ([]state.MemberInfo, error)
+}
+
+// Locks are the store's.
+type Locks interface {
+	TryLock(ctx context.Context, name string) (state.Lock, bool, error)
+}
+
+// Reports keeps the last report under each name; none is waited for.
+type Reports interface {
+	Put(ctx context.Context, name, body string) error
+	// List reads the bodies of those whose names begin with a prefix.
+	List(ctx context.Context, prefix string) ([]string, error)
+}
+
+// Issues are why buckets are stuck.
+type Issues interface {
+	// List returns what this instance found out, about at most so many buckets.
+	List(most int) map[string][]control.Issue
+	// SetElsewhere takes in what the others found out.
+	SetElsewhere(all map[string][]control.Issue)
+}
+
+// Options of the peers. All are required.
+type Options struct {
+	Members Members
+	Locks   Locks
+	Reports Reports
+	Issues  Issues
+	Sites   *site.Sites
+	Log     *zap.Logger
+	Now     func() time.Time
+	Hooks   Hooks
+	// Idle reports whether this instance routes and serves only.
+	Idle func() bool
+	// ShardEvery is the time between looks for work to share.
+	ShardEvery time.Duration
+}
+
+// peerReport is what an instance publishes for the others.
+type peerReport struct {
+	Member string `json:"member"`
+	// Parts is how many parts of the work it has.
+	Parts int `json:"parts"`
+	// Feeds are the clusters whose storages it listens to, or tries to.
+	Feeds map[string]feedStatus `json:"feeds,omitempty"`
+	// Issues are the reasons it found why buckets are stuck.
+	Issues map[string][]issue `json:"stuck,omitempty"`
+	// Asks is what it asks of the others; the last ones.
+	Asks []request `json:"asks,omitempty"`
+}
+
+// issue is why a bucket is stuck, as it is published.
+type issue struct {
+	Reason string   `json:"reason"`
+	Short  []string `json:"short,omitempty"`
+}
+
+// feedStatus is how a storage is listened to. Epoch changes with every beginning.
+type feedStatus struct {
+	Live  bool   `json:"live"`
+	Epoch string `json:"epoch"`
+	Why   string `json:"why,omitempty"`
+}
+
+// Request asks for something to be done by the instance that looks after a bucket ("": by
+// every one).
+type Request struct {
+	Bucket string
+	// Allow lets so many deletes of Copy through whatever max_deletes says; 0: the bucket
+	// is to be looked at and scanned.
+	Allow int64
+	Copy  ids.Copy
+}
+
+// request is a Request as it is published.
+type request struct {
+	N       int64  `json:"n"` // counts the requests of a member
+	Bucket  string `json:"bucket,omitempty"`
+	Allow   int64  `json:"allow,omitempty"`
+	Prefix  string `json:"prefix,omitempty"`
+	Cluster string `json:"cluster,omitempty"`
+}
+
+const (
+	reportRequests = 200
+	reportIssues   = 500
+	reportEvery    = time.Second
+	// reportSpread is the more time between reports for each instance there is.
+	reportSpread = 50 * time.Millisecond
+
+	reportPrefix = "replication/bulletin/"
+)
+
+// Peers exchanges reports. Reports stand in numbered slots, of which every instance holds
+// one by a lock, so that their number stays that of the instances.
+type Peers struct {
+	o      Options
+	Shards *Shards
+	others atomic.Int64 // other instances that are alive
+
+	// posting orders posts, reading reads: their order is that of what they tell.
+	posting, reading chan struct{}
+
+	mu       sync.Mutex
+	requests []request
+	asked    int64
+	done     map[string]int64      // requests of other members that were carried out
+	feeds    map[string]feedStatus // what others listen to, by cluster
+	parts    map[string]int        // what other members have; nil: not known yet
+	slot     int                   // -1: none yet
+	posted   string
+}
+
+// New returns peers, and the shards that go with them.
+func New(o Options) *Peers {
+	p := &Peers{
+		o: o, done: make(map[string]int64), feeds: make(map[string]feedStatus), slot: -1,
+		posting: make(chan struct{}, 1), reading: make(chan struct{}, 1),
+	}
+	p.Shards = &Shards{o: o, peers: p}
+	return p
+}
+
+// Others returns how many other instances were alive lately.
+func (p *Peers) Others() int { return int(p.others.Load()) }
+
+// Run publishes this instance's report and reads the others' until ctx ends.
+func (p *Peers) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if p.o.Members.Shared() && p.o.Members.MayWrite() == nil {
+			p.withSlot(ctx)
+		}
+		delay.Sleep(ctx, reportEvery)
+	}
+}
+
+// withSlot finds a slot and keeps the report there up to date while it is held.
+func (p *Peers) withSlot(ctx context.Context) {
+	members, err := p.o.Members.List(ctx)
+	if err != nil {
+		return
+	}
+	for i := range len(members) + 2 {
+		lock, ok, err := p.o.Locks.TryLock(ctx, fmt.Sprintf("replication/place/%d", i))
+		if err != nil {
+			return
+		}
+		if ok {
+			p.setSlot(i)
+			holding(ctx, lock, p.o.Log, p.keepUp)
+			p.setSlot(-1)
+			return
+		}
+	}
+}
+
+func (p *Peers) setSlot(i int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slot, p.posted = i, ""
+}
+
+func (p *Peers) keepUp(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := p.post(ctx)
+		if err == nil {
+			err = p.Read(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			p.o.Log.Debug("could not exchange reports with the other instances; trying again in a moment", zap.Error(err))
+		}
+		delay.Sleep(ctx, max(reportEvery, time.Duration(p.Others()+1)*reportSpread))
+	}
+}
+
+// exclusively runs f, of which there is one at a time per turn, without a mutex: who waits
+// for the store can be given up by ctx.
+func exclusively(ctx context.Context, turn chan struct{}, f func() error) error {
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+		return f()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// post publishes this instance's report, if it changed.
+func (p *Peers) post(ctx context.Context) error {
+	own := peerReport{Member: p.o.Members.Claimant(), Parts: p.Shards.Count(), Feeds: p.ownFeeds(), Issues: p.ownIssues()}
+	return exclusively(ctx, p.posting, func() error {
+		p.mu.Lock()
+		own.Asks = p.requests
+		slot, posted := p.slot, p.posted
+		p.mu.Unlock()
+		text, err := json.Marshal(own)
+		if err != nil || slot < 0 || string(text) == posted {
+			return err
+		}
+		if err := p.o.Reports.Put(ctx, fmt.Sprint(reportPrefix, slot), string(text)); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.slot == slot {
+			p.posted = string(text)
+		}
+		return nil
+	})
+}
+
+// ownFeeds says how this instance listens to the storages that it is to listen to.
+func (p *Peers) ownFeeds() map[string]feedStatus {
+	feeds := make(map[string]feedStatus)
+	for _, name := range p.o.Sites.Declared() {
+		if s := p.o.Sites.Get(name); s != nil && s.Feed.Own.Load() {
+			f := s.Feed.Get()
+			feeds[name] = feedStatus{Live: f.Live, Epoch: fmt.Sprint(p.o.Members.Claimant(), " ", f.Epoch), Why: f.Why}
+		}
+	}
+	return feeds
+}
+
+// ownIssues are what this instance found out about buckets.
+func (p *Peers) ownIssues() map[string][]issue {
+	all := make(map[string][]issue)
+	for bucket, why := range p.o.Issues.List(reportIssues) {
+		for _, w := range why {
+			all[bucket] = append(all[bucket], issue(w))
+		}
+	}
+	return all
+}
+
+// Read takes in the reports of the other instances that are alive.
+func (p *Peers) Read(ctx context.Context) error {
+	return exclusively(ctx, p.reading, func() error {
+		members, err := p.o.Members.List(ctx)
+		if err != nil {
+			return err
+		}
+		bodies, err := p.o.Reports.List(ctx, reportPrefix)
+		if err != nil {
+			return err
+		}
+		p.apply(members, bodies)
+		return nil
+	})
+}
+
+// apply takes reports in.
+func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
+	alive := make(map[string]bool)
+	for _, m := range members {
+		alive[m.ID] = m.ID != p.o.Members.Claimant()
+	}
+	feeds, issues, parts := make(map[string]feedStatus), make(map[string][]control.Issue), make(map[string]int)
+	var asked []Request
+	for _, text := range bodies {
+		var other peerReport
+		if text == "" || json.Unmarshal([]byte(text), &other) != nil || !alive[other.Member] {
+			continue
+		}
+		for c, h := range other.Feeds {
+			feeds[c] = h
+		}
+		for bucket, why := range other.Issues {
+			for _, w := range why {
+				issues[bucket] = append(issues[bucket], control.Issue(w))
+			}
+		}
+		parts[other.Member] = other.Parts
+		asked = append(asked, p.unheard(other)...)
+	}
+	p.mu.Lock()
+	p.parts = parts
+	p.mu.Unlock()
+	p.others.Store(int64(max(0, len(members)-1)))
+	p.o.Issues.SetElsewhere(issues)
+	for _, r := range asked {
+		p.o.Hooks.Asked(r)
+	}
+	for _, cluster := range p.follow(feeds) {
+		p.o.Hooks.Gap(cluster)
+	}
+}
+
+// sharers returns how many instances share the work, this one among them, of so many that
+// are alive, and how many parts the other one has that has fewest. One that does not
+// replicate publishes no report.
+func (p *Peers) sharers(members int) (n, neediest int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.parts == nil {
+		return max(1, members), ShardCount
+	}
+	neediest = ShardCount
+	for _, parts := range p.parts {
+		neediest = min(neediest, parts)
+	}
+	return 1 + len(p.parts), neediest
+}
+
+// unheard returns what another instance asks for that was not carried out here yet.
+func (p *Peers) unheard(other peerReport) (rs []Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range other.Asks {
+		if a.N > p.done[other.Member] {
+			p.done[other.Member] = a.N
+			rs = append(rs, Request{Bucket: a.Bucket, Allow: a.Allow, Copy: ids.CopyIn(a.Bucket, a.Prefix, a.Cluster)})
+		}
+	}
+	return rs
+}
+
+// follow notes how storages are listened to elsewhere, and returns the clusters whose
+// listeners began again: they leave a gap behind them.
+func (p *Peers) follow(feeds map[string]feedStatus) (gaps []string) {
+	for _, name := range p.o.Sites.Declared() {
+		s := p.o.Sites.Get(name)
+		p.mu.Lock()
+		if s == nil || s.Feed.Own.Load() {
+			delete(p.feeds, name)
+			p.mu.Unlock()
+			continue
+		}
+		h, ok := feeds[name]
+		if !ok {
+			h.Why = "no instance listens to the storage yet"
+		}
+		again := p.feeds[name].Epoch != h.Epoch
+		p.feeds[name] = h
+		p.mu.Unlock()
+		s.Feed.Follow(h.Live, h.Why, again)
+		if h.Live && again {
+			gaps = append(gaps, name)
+		}
+	}
+	return gaps
+}
+
+// Ask asks something of the others. It returns once they can read it; where no others can
+// be, at once.
+func (p *Peers) Ask(ctx context.Context, r Request) error {
+	if !p.o.Members.Shared() {
+		return nil
+	}
+	p.mu.Lock()
+	p.asked++
+	p.requests = append(p.requests, request{N: p.asked, Bucket: r.Bucket, Allow: r.Allow, Prefix: r.Copy.Prefix, Cluster: r.Copy.Cluster})
+	p.requests = p.requests[max(0, len(p.requests)-reportRequests):]
+	slotted := p.slot >= 0
+	p.mu.Unlock()
+	if !slotted {
+		return fmt.Errorf("the other instances can't be asked yet: %w", state.ErrUnavailable)
+	}
+	return p.post(ctx)
+}

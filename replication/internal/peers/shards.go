@@ -1,0 +1,263 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/state"
+)
+
+// ShardCount is how many parts the buckets are dealt into.
+const ShardCount = 32
+
+// ShardOf returns the part a bucket belongs to; the same on every instance.
+func ShardOf(bucket string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(bucket)) // never fails
+	return int(h.Sum32() % ShardCount)
+}
+
+// Hooks are told what changes. They are called without locks held.
+type Hooks struct {
+	// Gained is told of parts that are this instance's from now on.
+	Gained func(parts []int)
+	// Lost ends all work on a part's buckets and returns when it has ended.
+	Lost func(part int)
+	// Asked is told what another instance asks for, once.
+	Asked func(Request)
+	// Gap is told that a storage's listener on another instance began again.
+	Gap func(cluster string)
+}
+
+// Shards holds the parts this instance works on: a lock of the store for each. Instances
+// take as many as is fair, give up what is more when another one comes, and take over
+// what nobody holds.
+type Shards struct {
+	o     Options
+	peers *Peers
+	wg    sync.WaitGroup // watches of locks
+
+	mine [ShardCount]atomic.Bool
+
+	mu   sync.Mutex
+	held [ShardCount]*heldShard
+
+	// free counts looks in a row at which a part seemed to be nobody's. Only Run uses it.
+	free [ShardCount]int
+}
+
+type heldShard struct {
+	lock state.Lock
+	// ended closes when the part is not this instance's any more.
+	ended chan struct{}
+}
+
+func shardLock(i int) string { return fmt.Sprintf("replication/shard/%02d", i) }
+
+// Owns reports whether this instance works on a bucket.
+func (s *Shards) Owns(bucket string) bool { return s.mine[ShardOf(bucket)].Load() }
+
+// Count returns how many parts this instance has.
+func (s *Shards) Count() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.held {
+		if h != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Run takes and gives parts until ctx ends; then it gives all back.
+func (s *Shards) Run(ctx context.Context) {
+	defer s.wg.Wait()
+	defer s.giveUp(func(int) bool { return true })
+	for ctx.Err() == nil {
+		s.round(ctx)
+		delay.Sleep(ctx, delay.Jitter(s.o.ShardEvery))
+	}
+}
+
+// round brings what this instance holds closer to what is fair.
+func (s *Shards) round(ctx context.Context) {
+	members, err := s.o.Members.List(ctx)
+	if err == nil {
+		err = s.o.Members.MayWrite()
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			s.o.Log.Debug("could not look for work to share; trying again in a moment", zap.Error(err))
+		}
+		return
+	}
+	n, neediest := s.peers.sharers(len(members))
+	fair := (ShardCount + n - 1) / n
+	if over := s.Count() - fair; over > 0 && neediest < fair {
+		s.giveUp(func(int) bool { over--; return over >= 0 })
+	}
+	s.take(ctx, fair, n)
+}
+
+// orphaned is how many looks in a row must find a part without an owner before an
+// instance that has its fair share already takes it: a member may not replicate at all.
+const orphaned = 3
+
+// take tries for parts that are free: of those that are fair only some at a time, so that
+// instances that begin together share.
+func (s *Shards) take(ctx context.Context, fair, members int) {
+	tries := max(8, 2*ShardCount/members)
+	if members == 1 {
+		tries = ShardCount
+	}
+	var got []int
+	for _, i := range rand.Perm(ShardCount) {
+		if ctx.Err() != nil || tries == 0 {
+			break
+		}
+		s.mu.Lock()
+		mine := s.held[i] != nil
+		s.mu.Unlock()
+		if mine {
+			continue
+		}
+		tries--
+		wanted := s.Count() < fair && !s.o.Idle()
+		if s.try(ctx, i, wanted) {
+			got = append(got, i)
+		}
+	}
+	if len(got) > 0 {
+		s.o.Log.Debug("took parts of the work", zap.Ints("shards", got), zap.Int("have", s.Count()))
+		s.o.Hooks.Gained(got)
+	}
+}
+
+// patience is how many looks in a row must find a part free before it is taken though this
+// instance does not need it.
+func (s *Shards) patience() int {
+	switch {
+	case !s.o.Members.Shared():
+		return 0
+	case s.o.Idle():
+		return 5 * orphaned // those that replicate come first
+	default:
+		return orphaned
+	}
+}
+
+// try takes one part, if it is free and wanted, or has been free for long.
+func (s *Shards) try(ctx context.Context, i int, wanted bool) bool {
+	lock, ok, err := s.o.Locks.TryLock(ctx, shardLock(i))
+	if err != nil || !ok {
+		if err != nil && ctx.Err() == nil {
+			s.o.Log.Debug("could not ask for a part of the work; trying again in a moment", zap.Error(err))
+		}
+		s.free[i] = 0
+		return false
+	}
+	if s.free[i]++; !wanted && s.free[i] <= s.patience() {
+		s.unlock(lock)
+		return false
+	}
+	s.free[i] = 0
+	h := &heldShard{lock: lock, ended: make(chan struct{})}
+	s.mu.Lock()
+	s.held[i] = h
+	s.mine[i].Store(true)
+	s.mu.Unlock()
+	s.wg.Go(func() { s.watch(i, h) })
+	return true
+}
+
+// watch takes a part away when its lock is lost.
+func (s *Shards) watch(i int, h *heldShard) {
+	select {
+	case <-h.lock.Lost():
+		s.drop(i, h)
+	case <-h.ended:
+	}
+}
+
+// drop ends the work on a part; it returns when nothing is done about its buckets any more.
+func (s *Shards) drop(i int, h *heldShard) {
+	s.mu.Lock()
+	if s.held[i] != h {
+		s.mu.Unlock()
+		return
+	}
+	s.held[i] = nil
+	s.mine[i].Store(false)
+	s.mu.Unlock()
+	close(h.ended)
+	s.o.Hooks.Lost(i)
+}
+
+// giveUp gives the parts back that f selects.
+func (s *Shards) giveUp(f func(i int) bool) {
+	var wg sync.WaitGroup
+	for i := range ShardCount {
+		s.mu.Lock()
+		h := s.held[i]
+		s.mu.Unlock()
+		if h == nil || !f(i) {
+			continue
+		}
+		wg.Go(func() {
+			s.drop(i, h)
+			s.unlock(h.lock)
+		})
+	}
+	wg.Wait()
+}
+
+func (s *Shards) unlock(l state.Lock) {
+	if err := l.Unlock(); err != nil {
+		s.o.Log.Debug("could not give a part of the work back; its lock ends with this instance's session", zap.Error(err))
+	}
+}
+
+// Leading runs f for as long as this instance has a lock of the store, until ctx ends: one
+// instance does it at a time, and another takes over when that one ends.
+func Leading(ctx context.Context, locks Locks, log *zap.Logger, every time.Duration, name string, f func(context.Context)) {
+	for ctx.Err() == nil {
+		lock, ok, err := locks.TryLock(ctx, name)
+		if err != nil && ctx.Err() == nil {
+			log.Debug("could not ask for a lock; trying again in a moment", zap.String("lock", name), zap.Error(err))
+		}
+		if ok {
+			holding(ctx, lock, log, f)
+			continue
+		}
+		delay.Sleep(ctx, delay.Jitter(every))
+	}
+}
+
+// holding runs f until ctx ends or the lock is lost, and gives the lock back.
+func holding(ctx context.Context, lock state.Lock, log *zap.Logger, f func(context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-lock.Lost():
+			cancel()
+		case <-stop:
+		}
+	})
+	f(ctx)
+	close(stop)
+	wg.Wait()
+	if err := lock.Unlock(); err != nil {
+		log.Debug("could not give a lock back; it ends with this instance's session", zap.Error(err))
+	}
+}

@@ -1,0 +1,15 @@
+// Package queue is what is to be done next: it turns what storages, webhooks and gateways
+// tell of into pending rows, and works pending rows off.
+//
+// Invariants:
+//
+//   - Nothing stands between an event and its exception: what decides which rows an event
+//     makes ([Intake.RowsFor]) is in the snapshot and in memory, no read of the store, and a
+//     row is an exception to freshness before it is stored.
+//   - A row is removed only by its generation, after its object was settled; one that could
+//     not be settled stays, with its error and the time of the next attempt.
+//   - Every cluster has a line of its own, so that a slow storage's backlog delays its own
+//     objects and no others. Lines without rows cost nothing.
+//
+// It is the uppermost of the inner rooms; the engine in package replication starts it.
+package queue

@@ -1,0 +1,123 @@
+package queue
+
+import (
+	"context"
+
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/limit"
+	"github.com/fado-project/fado/state"
+)
+
+// An earlyStart is work on a live row that is still on its way into the store, by no claim:
+// no other instance uses the store. The row is an exception before work on it begins, and
+// its outcome is noted by the generation under which it was stored, so that the store sees
+// what it would see of a row that was claimed.
+type earlyStart struct {
+	gen  int64         // that was settled or noted as failed; 0: the row was not stored
+	done chan struct{} // closed when the work is over
+}
+
+// storing is a batch of rows being stored.
+type storing struct {
+	over chan struct{} // closed when it is known how that ended
+	gens []int64       // nil: they were not stored
+}
+
+// addLive stores rows of live changes. Small objects are worked on at once, while their
+// rows are being stored: that and the claim would take longer than all else FaDO does for
+// them.
+func (w *Workers) addLive(ctx context.Context, rows []state.Pending) (err error) {
+	if w.o.Shared() {
+		return w.o.Pending.Add(ctx, rows...)
+	}
+	n := &storing{over: make(chan struct{})}
+	defer close(n.over)
+	n.gens, err = w.o.Pending.Note(ctx, rows, func() bool { return w.start(rows, n) })
+	return err
+}
+
+// start begins work on those of the rows that may be worked on at once, and reports whether
+// these are all.
+func (w *Workers) start(rows []state.Pending, n *storing) bool {
+	all := true
+	for i, row := range rows {
+		h := w.startEarly(row)
+		if h == nil {
+			all = false
+			continue
+		}
+		go func() {
+			defer w.wg.Done()
+			defer w.endEarly(row, h)
+			h.gen = w.workEarly(row, n, i)
+		}()
+	}
+	return all
+}
+
+// startEarly makes an earlyStart of a row; nil if it has to wait for its claim: it is large,
+// its line is full, the object is being worked on, or nothing is to be worked on now.
+func (w *Workers) startEarly(row state.Pending) *earlyStart {
+	if row.Size > limit.SmallObject || w.o.Pause.On() || w.waitsForSpace(row) != nil {
+		return nil
+	}
+	most, ref := w.o.Slots.ClaimCap(row.Cluster), ids.ObjectIn(row.Bucket, row.Key, row.Cluster)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.open || w.by[row.Cluster] >= most || w.early[ref] != nil {
+		return nil
+	}
+	h := &earlyStart{done: make(chan struct{})}
+	w.early[ref] = h
+	w.by[row.Cluster]++
+	w.wg.Add(1)
+	return h
+}
+
+// workEarly settles a row's object and, once the row is stored, notes the outcome. It
+// returns the generation it did so for. A row that was not stored stays an exception until
+// it is, and is worked on then.
+func (w *Workers) workEarly(row state.Pending, n *storing, i int) int64 {
+	err := w.attempt(w.ctx, row)
+	select {
+	case <-n.over:
+	case <-w.ctx.Done():
+	}
+	if w.ctx.Err() != nil || n.gens == nil {
+		return 0
+	}
+	row.Gen = n.gens[i]
+	w.outcome(w.ctx, row, err)
+	return row.Gen
+}
+
+// endEarly ends an earlyStart. Rows that found the line full are claimed when it is half
+// empty, as in room.
+func (w *Workers) endEarly(row state.Pending, h *earlyStart) {
+	half := w.o.Slots.ClaimCap(row.Cluster) / 2
+	w.mu.Lock()
+	delete(w.early, ids.ObjectIn(row.Bucket, row.Key, row.Cluster))
+	has := w.leaveLine(row.Cluster)
+	w.mu.Unlock()
+	close(h.done)
+	if has == half {
+		w.free()
+	}
+}
+
+// doneEarly waits while the object of a claimed row is worked on by an early start, and
+// reports whether that settled this very row.
+func (w *Workers) doneEarly(ctx context.Context, row state.Pending) bool {
+	w.mu.Lock()
+	h := w.early[ids.ObjectIn(row.Bucket, row.Key, row.Cluster)]
+	w.mu.Unlock()
+	if h == nil {
+		return false
+	}
+	select {
+	case <-h.done:
+		return h.gen == row.Gen
+	case <-ctx.Done():
+		return true
+	}
+}

@@ -1,0 +1,271 @@
+package queue
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/memory"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// Event is an event of one cluster's storage.
+type Event struct {
+	Cluster string
+	storage.Event
+}
+
+// Hint is an event from outside (a webhook): a key of a physical bucket changed, in a
+// cluster or ("") wherever a physical bucket of that name is.
+type Hint struct {
+	Cluster  string
+	Physical string
+	Key      string
+	Size     int64
+}
+
+// Pending is what this package needs of control's pending objects.
+type Pending interface {
+	// Add stores rows; they are exceptions to freshness before and after it returns.
+	Add(ctx context.Context, rows ...state.Pending) error
+	// AddEverywhere is Add that returns when every instance routes by the rows.
+	AddEverywhere(ctx context.Context, rows ...state.Pending) error
+	// Note is Add that calls begun once the rows are exceptions, before they are stored;
+	// true means that work on all of them has begun. It returns their generations.
+	Note(ctx context.Context, rows []state.Pending, begun func() bool) ([]int64, error)
+	Finish(ctx context.Context, rows ...state.PendingKey) error
+	Fail(ctx context.Context, rows ...state.Pending) error
+	ClaimIn(ctx context.Context, cluster string, most int, lease time.Duration) ([]state.Pending, error)
+	// Added delivers when rows were added or have become due.
+	Added() <-chan struct{}
+	// Clusters lists those that have rows.
+	Clusters() []string
+}
+
+// recentFor and recentMax bound what is remembered of events.
+const (
+	recentFor = 5 * time.Minute
+	recentMax = 50_000
+)
+
+// Intake makes pending rows of what is told of changes.
+type Intake struct {
+	router  *routing.Router
+	pending Pending
+	now     func() time.Time
+	log     *zap.Logger
+	// live stores the rows of live events; workers may begin while it does.
+	live func(ctx context.Context, rows []state.Pending) error
+	// written is what FaDO wrote lately: events of that are its own.
+	written *memory.Memory[ids.Object, storage.Object]
+	// seen is what events said of primaries' objects lately, so that a worker may copy one
+	// without asking again. Its refs have no cluster.
+	seen *memory.Memory[ids.Object, storage.Object]
+
+	events chan Event
+}
+
+// eventBatch bounds the events noted in one step; eventRoom those that wait for it.
+const (
+	eventBatch = 512
+	eventRoom  = 4096
+)
+
+func newIntake(o Options) *Intake {
+	return &Intake{
+		router: o.Router, pending: o.Pending, now: o.Now, log: o.Log, written: o.Written,
+		live:   func(ctx context.Context, rows []state.Pending) error { return o.Pending.Add(ctx, rows...) },
+		seen:   memory.New[ids.Object, storage.Object](recentMax, recentFor, o.Now),
+		events: make(chan Event, eventRoom),
+	}
+}
+
+// Take takes an event of a listener, waiting for room until ctx ends.
+func (n *Intake) Take(ctx context.Context, ev Event) {
+	select {
+	case n.events <- ev:
+	case <-ctx.Done():
+	}
+}
+
+// Waiting returns how many events wait to be noted.
+func (n *Intake) Waiting() int { return len(n.events) }
+
+// Hints notes changes. It returns once the rows are durable and every instance routes by
+// them; unknown buckets are ignored.
+func (n *Intake) Hints(ctx context.Context, hints ...Hint) error {
+	snap := n.router.Snapshot()
+	var events []Event
+	for _, h := range hints {
+		snap.Clusters(func(c *catalog.Cluster) bool {
+			if c.Storage == nil || (h.Cluster != "" && h.Cluster != c.Name) {
+				return true
+			}
+			if bucket, ok := strings.CutPrefix(h.Physical, c.Storage.BucketPrefix); ok && bucket != "" {
+				events = append(events, Event{c.Name, storage.Event{Bucket: bucket, Key: h.Key, Size: h.Size}})
+			}
+			return true
+		})
+	}
+	return n.pending.AddEverywhere(ctx, n.RowsFor(events)...)
+}
+
+// Noted is the hook of a gateway through which users write: it is called with a key that
+// is about to be written or removed in a cluster, after the storage took the write and
+// before the user is told so. When it returns without an error, the rows are durable and
+// every instance routes by them: no other cluster is a hit for the key until it has what
+// was written. An error means that this is not so, and the write must not be
+// acknowledged; calling again is harmless, and so is a call for a write that failed: the
+// workers ask the storages what is true. Size is that of the object, 0 for a removal.
+//
+// Buckets that FaDO does not know are ignored.
+func (n *Intake) Noted(ctx context.Context, bucket, key, cluster string, size int64) error {
+	rows := n.RowsFor([]Event{{cluster, storage.Event{Bucket: bucket, Key: key, Size: size, Removed: true}}})
+	return n.pending.AddEverywhere(ctx, rows...)
+}
+
+// lateEvents bounds the events kept while the store takes none; further ones wait in the
+// listeners.
+const lateEvents = 100_000
+
+// lateEvery is the time between attempts to store them.
+const lateEvery = time.Second
+
+// Run makes pending rows of events, as many at a time as have come meanwhile, until ctx
+// ends. What the store does not take is kept and tried again, while newer events are noted
+// at once: even a store that fails makes their objects exceptions to freshness.
+func (n *Intake) Run(ctx context.Context) {
+	late := make(map[ids.Object]Event)
+	again := time.NewTicker(lateEvery)
+	defer again.Stop()
+	for {
+		events := n.events
+		if len(late) >= lateEvents {
+			events = nil
+		}
+		var batch []Event
+		note := n.live
+		select {
+		case <-ctx.Done():
+			return
+		case first := <-events:
+			batch = n.collect(first)
+		case <-again.C:
+			batch = slices.Collect(maps.Values(late))
+			clear(late)
+			note = n.store // the storages need not be asked until the store takes rows
+		}
+		if err := note(ctx, n.RowsFor(batch)); err != nil && ctx.Err() == nil {
+			if len(late) == 0 {
+				n.log.Warn("could not store that objects changed; routing knows, and storing is tried again",
+					zap.Int("events", len(batch)), zap.Error(err))
+			}
+			for _, ev := range batch {
+				late[ids.ObjectIn(ev.Bucket, ev.Key, ev.Cluster)] = ev
+			}
+		}
+	}
+}
+
+func (n *Intake) store(ctx context.Context, rows []state.Pending) error {
+	return n.pending.Add(ctx, rows...)
+}
+
+func (n *Intake) collect(first Event) []Event {
+	batch := []Event{first}
+	for len(batch) < eventBatch {
+		select {
+		case ev := <-n.events:
+			batch = append(batch, ev)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// RowsFor makes rows of what events tell of. It asks the snapshot and memory alone.
+func (n *Intake) RowsFor(events []Event) []state.Pending {
+	snap := n.router.Snapshot()
+	at := make(map[ids.Object]int)
+	var rows []state.Pending
+	var wanted []string
+	now := n.now()
+	for _, ev := range events {
+		primary := snap.Primary(ev.Bucket)
+		if primary == "" || ev.Key == "" {
+			continue
+		}
+		wanted = n.router.Pulled.AppendClusters(snap.WantedIn(wanted[:0], ev.Bucket, ev.Key), ev.Bucket, ev.Key)
+		anywhere := snap.Anywhere(ev.Bucket, ev.Key)
+		if ev.Cluster == primary && !anywhere {
+			n.remember(ev)
+		} else if n.isOwn(ev) {
+			continue
+		}
+		looks := Concerned(wanted, primary, ev.Cluster)
+		if anywhere {
+			looks = others(wanted, ev.Cluster)
+		}
+		for _, c := range looks {
+			ref := ids.ObjectIn(ev.Bucket, ev.Key, c)
+			if i, ok := at[ref]; ok {
+				rows[i].Size = ev.Size
+				continue
+			}
+			at[ref] = len(rows)
+			rows = append(rows, state.Pending{Bucket: ev.Bucket, Key: ev.Key, Cluster: c, Size: ev.Size, Since: now})
+		}
+	}
+	return rows
+}
+
+// isOwn reports whether an event is that of a write of FaDO's.
+func (n *Intake) isOwn(ev Event) bool {
+	o, ok := n.written.Get(ids.ObjectIn(ev.Bucket, ev.Key, ev.Cluster))
+	return ok && !ev.Removed && ev.ETag != "" && o.ETag == ev.ETag
+}
+
+// Concerned returns the clusters in which a key that changed in one cluster is to be
+// looked at: every copy when it is the primary, itself when it is a copy.
+func Concerned(wanted []string, primary, changed string) []string {
+	var cs []string
+	for _, c := range wanted {
+		if c != primary && (changed == primary || changed == c) {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// others returns the clusters in which a key that may be written anywhere is to be looked
+// at when it changed in one of them.
+func others(wanted []string, changed string) []string {
+	var cs []string
+	for _, c := range wanted {
+		if c != changed {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// remember keeps what an event of the primary said of an object.
+func (n *Intake) remember(ev Event) {
+	ref := ids.ObjectIn(ev.Bucket, ev.Key, "")
+	if ev.Removed || ev.ETag == "" {
+		n.seen.Drop(ref)
+		return
+	}
+	n.seen.Note(ref, storage.Object{
+		Key: ev.Key, Size: ev.Size, ETag: ev.ETag, VersionID: ev.VersionID, LastModified: ev.Time,
+	})
+}

@@ -1,0 +1,274 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/listing"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/state"
+)
+
+const (
+	saveEvery = 2 * time.Second
+	attempts  = 20 // in a row without getting further
+)
+
+// verify takes one bucket's verification to its end, over failures that may pass.
+func (v *Verifier) verify(ctx context.Context, c *current) {
+	failures, last := 0, int64(-1)
+	for {
+		err := v.attempt(ctx, c)
+		if ctx.Err() != nil {
+			v.stored(ctx, "could not store where a verification stands; it resumes further back", v.save(context.WithoutCancel(ctx), c))
+			return
+		}
+		if err == nil {
+			if v.ended(ctx, c, stateDone, nil) {
+				return
+			}
+			continue
+		}
+		if objects := c.reached(); objects != last {
+			failures, last = 0, objects
+		}
+		failures++
+		if errors.Is(err, control.ErrNotFound) || failures >= attempts {
+			v.ended(ctx, c, stateFailed, err)
+			return
+		}
+		c.edit(func(row *state.Verification) { row.Error = err.Error() })
+		if !delay.Sleep(ctx, v.o.Objects.RetryAfter(failures, err)) {
+			return
+		}
+	}
+}
+
+// attempt does the steps that are not done yet, then waits for the repairs.
+func (v *Verifier) attempt(ctx context.Context, c *current) error {
+	ctx, stop := context.WithCancel(ctx)
+	saving := make(chan struct{})
+	go func() {
+		defer close(saving)
+		for more := true; more; {
+			more = delay.Sleep(ctx, saveEvery)
+			v.stored(ctx, "could not store where a verification stands; trying again in two seconds", v.save(context.WithoutCancel(ctx), c))
+		}
+	}()
+	defer func() { stop(); <-saving }()
+	if err := v.begin(ctx, c); err != nil {
+		return err
+	}
+	for {
+		s, ok, err := v.step(ctx, c)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return v.awaitRepairs(ctx, c)
+		}
+		if err := v.o.Pause.Wait(ctx); err != nil {
+			return err
+		}
+		if err := s.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		c.leave(s.name)
+		c.tell(v.o.Events, v.o.Now())
+	}
+}
+
+// begin sets the state, and the totals as far as they are known.
+func (v *Verifier) begin(ctx context.Context, c *current) error {
+	rows, err := v.o.Copies.Of(ctx, c.bucket())
+	if err != nil {
+		return err
+	}
+	c.edit(func(row *state.Verification) {
+		row.State, row.Error, row.Total, row.TotalBytes = stateRunning, "", 0, 0
+		for _, cp := range rows {
+			if cp.State != catalog.CopySynced {
+				continue
+			}
+			if !cp.Primary || row.Deep {
+				row.Total += cp.Objects
+				row.TotalBytes += cp.Bytes
+			}
+		}
+	})
+	return nil
+}
+
+// step is a part of a verification that is done as a whole or resumed.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
+// step returns the next step by the copies as they are now: the listings of every synced
+// copy, then with deep the bytes of every rule.
+func (v *Verifier) step(ctx context.Context, c *current) (step, bool, error) {
+	bucket := c.bucket()
+	rows, err := v.o.Copies.Of(ctx, bucket)
+	if err != nil {
+		return step{}, false, err
+	}
+	if v.o.Router.Snapshot().Bucket(bucket) == nil {
+		return step{}, false, control.ErrNotFound
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deepSeen = c.row.Deep
+	var steps []step
+	for _, cp := range rows {
+		id := ids.CopyIn(bucket, cp.Prefix, cp.Cluster)
+		if !cp.Primary && cp.State == catalog.CopySynced {
+			name := fmt.Sprintf("comparing the listing of %s below %q", cp.Cluster, cp.Prefix)
+			steps = append(steps, step{name, func(ctx context.Context) error { return v.scanStep(ctx, c, name, id) }})
+		}
+	}
+	for _, cp := range rows {
+		id := ids.CopyIn(bucket, cp.Prefix, cp.Cluster)
+		if cp.Primary && c.row.Deep {
+			name := fmt.Sprintf("reading the objects below %q", cp.Prefix)
+			steps = append(steps, step{name, func(ctx context.Context) error { return v.deepStep(ctx, c, name, id) }})
+		}
+	}
+	i := slices.IndexFunc(steps, func(s step) bool { return !slices.Contains(c.row.Done, s.name) })
+	if i < 0 {
+		return step{}, false, nil
+	}
+	return steps[i], true, nil
+}
+
+// scanStep compares the listings of the primary and one copy by a scan, which keeps its
+// own cursor; what differs becomes pending rows as with any scan.
+func (v *Verifier) scanStep(ctx context.Context, c *current, name string, id ids.Copy) error {
+	unlock, err := v.o.Walks.Locks.Lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := v.o.Walks.Buckets.Ensure(ctx, id); err != nil {
+		return err
+	}
+	resumed, _ := c.enter(name)
+	err = v.o.Walks.Scanner.ScanWatched(ctx, id, resumed, scanWatch{v, c})
+	if errors.Is(err, object.ErrChanged) {
+		return nil // it left, or is being synced again
+	}
+	return err
+}
+
+// scanWatch counts for a verification what a scan sees.
+type scanWatch struct {
+	v *Verifier
+	c *current
+}
+
+// Saw implements walk.Watch.
+func (w scanWatch) Saw(p listing.Pair) {
+	var bytes int64
+	if p.Src != nil && !w.c.deep() { // with deep those that are read count
+		bytes = p.Src.Size
+	}
+	w.c.passed(1, bytes)
+	w.c.progress(w.v.o.Events, w.v.o.Now())
+}
+
+// Differs implements walk.Watch.
+func (w scanWatch) Differs(cluster string, p listing.Pair) {
+	why := "it is not what the primary has"
+	switch {
+	case p.Dst == nil:
+		why = "it is missing"
+	case p.Src == nil:
+		why = "the primary has no such object"
+	case p.Src.Size != p.Dst.Size:
+		why = fmt.Sprintf("it has %d bytes, and the primary's %d", p.Dst.Size, p.Src.Size)
+	}
+	w.c.found(Mismatch{Key: p.Key, Cluster: cluster, Reason: why, State: repairing})
+}
+
+const (
+	// repairPatience bounds how long a verification waits for a repair that makes no progress.
+	repairPatience = 10 * time.Minute
+	// repairEvery is how often repairs are looked at though no row is said to have changed.
+	repairEvery = 2 * time.Second
+	// repairPause is the least time between looks.
+	repairPause = 50 * time.Millisecond
+)
+
+// awaitRepairs waits until the mismatches found are repaired, or it shows that they won't
+// be by themselves.
+func (v *Verifier) awaitRepairs(ctx context.Context, c *current) error {
+	c.edit(func(row *state.Verification) { row.State = stateRepairing })
+	last, since := -1, v.o.Now()
+	for {
+		changed := v.o.Pending.Changed(c.bucket())
+		for _, ref := range c.open() {
+			became, why, err := v.repairOf(ctx, ref)
+			if err != nil {
+				return err
+			}
+			if became != "" {
+				c.settled(ref, became, why)
+			}
+		}
+		open := c.open()
+		if len(open) == 0 {
+			return nil
+		}
+		if len(open) != last || v.o.Pause.On() {
+			last, since = len(open), v.o.Now()
+		}
+		if v.o.Now().Sub(since) > repairPatience {
+			for _, ref := range open {
+				c.settled(ref, unrepairable, "it could not be brought in step in time")
+			}
+			return nil
+		}
+		c.progress(v.o.Events, v.o.Now())
+		if !await(ctx, changed) {
+			return ctx.Err()
+		}
+	}
+}
+
+// await waits for the signal, or for the look that comes without one; false at ctx's end.
+func await(ctx context.Context, changed <-chan struct{}) bool {
+	t := time.NewTimer(repairEvery)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-changed:
+		return delay.Sleep(ctx, repairPause) // many may change at once
+	case <-t.C:
+		return true
+	}
+}
+
+// stubborn is how many attempts fail before a repair counts as one that does not succeed.
+const stubborn = 5
+
+// repairOf returns what became of a repair, "" while it is open.
+func (v *Verifier) repairOf(ctx context.Context, ref ids.Object) (became, why string, err error) {
+	row, err := v.o.Objects.PendingRow(ctx, ref)
+	switch {
+	case err != nil:
+		return "", "", err
+	case row == nil:
+		return repaired, "", nil
+	case row.Hold != state.HoldNone, row.Attempts >= stubborn:
+		return unrepairable, row.Error, nil
+	}
+	return "", "", nil
+}

@@ -1,0 +1,280 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/limit"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/report"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/replication/internal/walk"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
+)
+
+// Pending is what this package needs of control's pending objects.
+type Pending interface {
+	// Add stores rows; they are exceptions to freshness when it returns.
+	Add(ctx context.Context, rows ...state.Pending) error
+	// Changed returns a channel that closes with the next change of a bucket's rows.
+	Changed(bucket string) <-chan struct{}
+}
+
+// Issues are why buckets are stuck.
+type Issues interface {
+	Set(bucket string, source control.Source, issue control.Issue)
+}
+
+// Options of a Verifier. All are required.
+type Options struct {
+	Router  *routing.Router
+	Pending Pending
+	Issues  Issues
+	Records Records
+	Copies  *copies.Store
+	Sites   *site.Sites
+	Guard   *guard.Guard
+	Pause   *guard.Pause
+	Slots   *limit.Slots
+	Objects *object.Settler
+	Walks   *walk.Walks
+	Events  report.Emitter
+	Log     *zap.Logger
+	Now     func() time.Time
+	// Node is this instance's name, which outlives its process.
+	Node string
+	// Interval is how often every bucket is verified, Deep whether its bytes are read then.
+	Interval func() time.Duration
+	Deep     func() bool
+	// PingTimeout bounds one ping.
+	PingTimeout time.Duration
+}
+
+// Verifier verifies buckets on this instance, a few at a time.
+type Verifier struct {
+	o    Options
+	wake chan struct{}
+
+	mu    sync.Mutex
+	known map[string]*current // waiting or running, by bucket
+	queue []string
+}
+
+// atATime is how many buckets are verified at a time.
+const atATime = 2
+
+// New returns a verifier at rest.
+func New(o Options) *Verifier {
+	return &Verifier{o: o, wake: make(chan struct{}, 1), known: make(map[string]*current)}
+}
+
+// Get returns the last verification of a bucket, or the one under way.
+func (v *Verifier) Get(ctx context.Context, bucket string) (Verification, error) {
+	if c := v.find(bucket); c != nil {
+		return c.view(v.o.Now()), nil
+	}
+	return Last(ctx, v.o.Records, bucket)
+}
+
+// Last returns what the store keeps of a bucket's last verification.
+func Last(ctx context.Context, records Records, bucket string) (Verification, error) {
+	row, err := records.GetVerification(ctx, bucket)
+	if errors.Is(err, state.ErrNotFound) {
+		return shown(state.Verification{Bucket: bucket}, nil), nil
+	}
+	if err != nil {
+		return Verification{}, err
+	}
+	v := &Verifier{o: Options{Records: records}}
+	keys, err := v.listed(ctx, bucket)
+	return shown(row, keys), err
+}
+
+// List returns those that wait or run on this instance, by bucket.
+func (v *Verifier) List() []Verification {
+	v.mu.Lock()
+	known := make([]*current, 0, len(v.known))
+	for _, c := range v.known {
+		known = append(known, c)
+	}
+	v.mu.Unlock()
+	list := make([]Verification, len(known))
+	for i, c := range known {
+		list[i] = c.view(v.o.Now())
+	}
+	slices.SortFunc(list, func(a, b Verification) int { return strings.Compare(a.Bucket, b.Bucket) })
+	return list
+}
+
+func (v *Verifier) find(bucket string) *current {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.known[bucket]
+}
+
+// Request asks for a verification of a bucket, durably, and returns what is shown of it. One
+// that waits or runs already is what is asked for, unless it is to be deep and was not; one
+// that has come to its end is not: a new one begins behind it.
+func (v *Verifier) Request(ctx context.Context, bucket string, deep bool) (Verification, error) {
+	c, err := v.join(ctx, bucket, deep)
+	if err != nil {
+		return Verification{}, err
+	}
+	if err := v.save(ctx, c); err != nil {
+		return Verification{}, err
+	}
+	v.signal()
+	return c.view(v.o.Now()), nil
+}
+
+// join returns the verification of a bucket that a request is about.
+func (v *Verifier) join(ctx context.Context, bucket string, deep bool) (*current, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c := v.known[bucket]
+	for c != nil && c.closing {
+		v.mu.Unlock()
+		select {
+		case <-c.gone:
+		case <-ctx.Done():
+		}
+		v.mu.Lock()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		c = v.known[bucket]
+	}
+	if c != nil {
+		if deep { // under way with the listings alone: the bytes come behind them
+			c.edit(func(row *state.Verification) { row.Deep = true })
+		}
+		return c, nil
+	}
+	c = newCurrent(state.Verification{
+		Bucket: bucket, Node: v.o.Node, UnderWay: true, State: stateWaiting, Deep: deep, Started: v.o.Now().UTC(),
+	})
+	v.known[bucket] = c
+	v.queue = append(v.queue, bucket)
+	return c, nil
+}
+
+func (v *Verifier) signal() {
+	select {
+	case v.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run verifies until ctx ends. What is under way then is resumed with the next start.
+func (v *Verifier) Run(ctx context.Context) {
+	v.stored(ctx, "could not read which buckets were being verified; they are verified when asked again", v.load(ctx))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	room := make(chan struct{}, atATime)
+	for ctx.Err() == nil {
+		c := v.next()
+		if c == nil {
+			select {
+			case <-ctx.Done():
+			case <-v.wake:
+			}
+			continue
+		}
+		select {
+		case room <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		wg.Go(func() {
+			defer func() { <-room }()
+			v.verify(ctx, c)
+		})
+	}
+}
+
+func (v *Verifier) next() *current {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.queue) == 0 {
+		return nil
+	}
+	bucket := v.queue[0]
+	v.queue = v.queue[1:]
+	return v.known[bucket]
+}
+
+// stored reports a failure to write or read the store.
+func (v *Verifier) stored(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		v.o.Log.Warn(what, zap.Error(err))
+	}
+}
+
+// close makes a verification one that nobody can join; false if it was joined since its
+// last steps by a request that wants the bytes read, too.
+func (v *Verifier) close(c *current, ended string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ended == stateDone && c.row.Deep && !c.deepSeen {
+		return false
+	}
+	c.closing = true
+	return true
+}
+
+// ended notes how a verification ended; false if there is more to do. Its outcome is shown
+// once it is stored.
+func (v *Verifier) ended(ctx context.Context, c *current, how string, cause error) bool {
+	if !v.close(c, how) {
+		return false
+	}
+	c.mu.Lock()
+	row, damage := c.row, c.damage()
+	c.mu.Unlock()
+	row.State, row.Finished, row.Error, row.UnderWay = how, v.o.Now().UTC(), "", false
+	row.Done, row.Step, row.Cursor, row.StepObjects, row.StepBytes = nil, "", "", 0, 0
+	if cause != nil {
+		row.Error = cause.Error()
+	}
+	if how == stateDone {
+		row.Damage = damage
+		v.setIssue(row.Bucket, damage)
+	}
+	v.stored(ctx, "could not store the outcome of a verification; it is resumed with the next start", v.end(ctx, c, row))
+	c.edit(func(now *state.Verification) { *now = row })
+	v.mu.Lock()
+	delete(v.known, row.Bucket)
+	v.mu.Unlock()
+	close(c.gone)
+	c.tell(v.o.Events, v.o.Now())
+	v.o.Log.Info("verified a bucket", zap.String("bucket", row.Bucket), zap.String("state", how), zap.Bool("deep", row.Deep),
+		zap.Int64("objects", row.Objects), zap.Int64("mismatches", row.Mismatches),
+		zap.Int64("unrepairable", row.Unrepairable), zap.Error(cause))
+	return true
+}
+
+// end stores the outcome, with the mismatches that changed last.
+func (v *Verifier) end(ctx context.Context, c *current, row state.Verification) error {
+	c.mu.Lock()
+	changed := c.changed
+	c.changed, c.repairs = nil, nil
+	c.mu.Unlock()
+	return v.put(ctx, row, changed)
+}
+
+// setIssue says what could not be repaired in a bucket's status; "" if everything is well.
+func (v *Verifier) setIssue(bucket, damage string) {
+	v.o.Issues.Set(bucket, control.Source{Finder: control.FinderVerify}, control.Issue{Reason: damage})
+}
