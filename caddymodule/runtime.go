@@ -180,10 +180,7 @@ func (rt *runtime) attach(ctx caddy.Context, h *hold) error {
 	}
 	h.attachment = attachment
 	if len(rt.holds) == 0 {
-		if err := rt.engine.Start(h.settings); err != nil {
-			attachment.Detach()
-			return fmt.Errorf("starting replication: %w", err)
-		}
+		rt.engine.Start(h.settings)
 		rt.health.Start()
 	} else {
 		rt.engine.Reconfigure(h.settings)

@@ -72,7 +72,7 @@ func (s *anywhereSim) step(i int) {
 		s.crash(c)
 	case n < 94:
 		s.eng.Stop()
-		s.must(s.eng.Start(Settings{}))
+		s.eng.Start(Settings{})
 	default: // a moment for replication to get in between
 		time.Sleep(time.Duration(s.rnd.IntN(120)) * time.Millisecond)
 	}

@@ -12,6 +12,10 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/replication/internal/walk"
 )
 
 // anywherePolicy declares a policy with copies in all of these clusters, each written.
@@ -126,7 +130,7 @@ func TestAnywhereNeedsVersions(t *testing.T) {
 	w.put("c1", "bkt", "k", "one")
 	w.put("c2", "bkt", "k", "two")
 	w.bucket("bkt", "all", "c1")
-	w.awaitStuck("bkt", errUnversioned.Error(), "c2")
+	w.awaitStuck("bkt", site.ErrUnversioned.Error(), "c2")
 	if got, _ := w.get("c2", "bkt", "k"); got != "two" {
 		t.Errorf("what was in c2 is %q now", got)
 	}
@@ -267,7 +271,7 @@ func TestAnywhereCopyStaysForItsVersions(t *testing.T) {
 	w.must(w.eng.Resume(t.Context()))
 	w.awaitContent("bkt", "k", "won", "c2")
 	w.anywherePolicy("all", "c1")
-	w.awaitStuck("bkt", errOnlyThere.Error(), "c2")
+	w.awaitStuck("bkt", walk.ErrOnlyThere.Error(), "c2")
 	if found := w.versionsEverywhere("bkt", "k", "c2"); !found["lost"] {
 		t.Errorf("the loser has gone: %v", found)
 	}
@@ -377,11 +381,11 @@ func TestAnywhereDamagedCopyIsRewritten(t *testing.T) {
 	w.awaitContent("bkt", "k", "content", all...)
 	w.awaitIdle("bkt")
 	for _, c := range all { // the original's home as well
-		ref := objectRef{"bkt", "k", c}
-		if v, err := w.eng.settle(t.Context(), task{objectRef: ref, size: 7, damaged: true}); err != nil || v != copied {
+		ref := ids.ObjectIn("bkt", "k", c)
+		if v, err := w.eng.core.objects.Settle(t.Context(), object.Task{Object: ref, Size: 7, Damaged: true}); err != nil || v != object.Copied {
 			t.Fatalf("%s: %v, %v", c, v, err)
 		}
-		if v, err := w.eng.settle(t.Context(), task{objectRef: ref, size: 7}); err != nil || v != inStep {
+		if v, err := w.eng.core.objects.Settle(t.Context(), object.Task{Object: ref, Size: 7}); err != nil || v != object.InStep {
 			t.Fatalf("%s afterwards: %v, %v", c, v, err)
 		}
 	}

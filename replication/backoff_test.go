@@ -81,8 +81,8 @@ func TestFailedWorkBacksOff(t *testing.T) {
 	}
 	for n := 2; n < 8; n++ {
 		// Jitter is a fifth either way, so twice the wait is always longer.
-		earlier, later := w.eng.backoff(n-1, tried.bad), w.eng.backoff(n, tried.bad)
-		if later <= earlier && later < w.eng.tune.RetryMax*4/5 {
+		earlier, later := w.eng.core.objects.RetryAfter(n-1, tried.bad), w.eng.core.objects.RetryAfter(n, tried.bad)
+		if later <= earlier && later < w.eng.core.tune.RetryMax*4/5 {
 			t.Errorf("attempt %d comes after %v, the one before after %v", n, later, earlier)
 		}
 	}

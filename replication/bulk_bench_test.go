@@ -150,29 +150,3 @@ func (w *world) copiedTo(cluster, bucket, key string) bool {
 	_, err := os.Stat(filepath.Join(w.servers[cluster].Dir, w.prefix+bucket, key, "xl.meta"))
 	return err == nil
 }
-
-// BenchmarkPlan measures a look at one bucket that is where it should be: a change of a
-// policy costs one for every bucket.
-func BenchmarkPlan(b *testing.B) {
-	w := newWorld(b, Settings{Disabled: true}, func(o *Options) { o.Copy = fakeCopy })
-	for i := range 10 {
-		w.fake(fmt.Sprint("c", i))
-	}
-	w.policy("p", 3, "c1", "c2", "c3")
-	w.bucket("bkt", "p", "c1")
-	w.await("placed", func() bool { return w.ctl.Router().Snapshot().Primary("bkt") != "" })
-	snap := w.ctl.Router().Snapshot()
-	t := newTables(w.ctl)
-	rows := t.arrange(snap.Bucket("bkt"), snap.Rules("bkt"), routedRows("bkt", snap.Copies("bkt")), "c1").rows
-	copies := make([]catalog.Copy, len(rows))
-	for i, r := range rows {
-		r.State = catalog.CopySynced
-		copies[i] = r.Copy
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if a := t.arrange(snap.Bucket("bkt"), snap.Rules("bkt"), routedRows("bkt", copies), "c1"); a.changed {
-			b.Fatal("it is where it should be")
-		}
-	}
-}

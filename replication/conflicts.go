@@ -3,10 +3,12 @@ package replication
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
 )
 
@@ -34,12 +36,12 @@ const askAtATime = 16
 // cluster without the object, or whose storage can't be asked, is left out of a key's
 // copies.
 func (e *Engine) Conflicts(ctx context.Context, bucket string, limit int) ([]Conflict, error) {
-	snap := e.ctl.Router().Snapshot()
+	snap := e.core.snap()
 	if snap.Bucket(bucket) == nil {
 		return nil, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
 	}
 	hold := state.HoldConflict
-	rows, err := e.ctl.Store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Hold: &hold}, state.PendingKey{}, limit)
+	rows, err := e.core.ctl.Store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Hold: &hold}, state.PendingKey{}, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -54,28 +56,26 @@ func (e *Engine) Conflicts(ctx context.Context, bucket string, limit int) ([]Con
 		}
 		clusters[n-1] = append(clusters[n-1], row.Cluster)
 	}
-	var wg sync.WaitGroup
-	room := make(chan struct{}, askAtATime)
+	var g errgroup.Group
+	g.SetLimit(askAtATime)
 	for i := range list {
-		room <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-room }()
+		g.Go(func() error {
 			for _, c := range clusters[i] {
-				list[i].Copies = e.appendHeld(ctx, list[i].Copies, c, bucket, list[i].Key)
+				list[i].Copies = appendHeld(ctx, e.core.sites, list[i].Copies, c, bucket, list[i].Key)
 			}
+			return ctx.Err()
 		})
 	}
-	wg.Wait()
-	return list, ctx.Err()
+	return list, g.Wait()
 }
 
 // appendHeld appends what a cluster holds under a key, if that can be told.
-func (e *Engine) appendHeld(ctx context.Context, copies []ConflictCopy, cluster, bucket, key string) []ConflictCopy {
-	s, err := e.sites.usable(cluster)
+func appendHeld(ctx context.Context, sites *site.Sites, copies []ConflictCopy, cluster, bucket, key string) []ConflictCopy {
+	s, err := sites.Usable(cluster)
 	if err != nil {
 		return copies
 	}
-	o, err := e.stat(ctx, s, bucket, key)
+	o, err := s.Stat(ctx, bucket, key)
 	if err != nil || o == nil {
 		return copies
 	}

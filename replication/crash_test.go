@@ -16,6 +16,8 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
 	"github.com/fado-project/fado/storage"
@@ -36,9 +38,7 @@ func crashChild() {
 	ctx := context.Background()
 	eng, _, done := startCrashing(ctx, s)
 	defer done()
-	if err := eng.Start(Settings{Workers: 3}); err != nil {
-		panic(err)
-	}
+	eng.Start(Settings{Workers: 3})
 	fmt.Println("running")
 	select {}
 }
@@ -107,7 +107,7 @@ func TestKilledAnywhereContinues(t *testing.T) {
 	t.Cleanup(done)
 	w.ctl, w.eng = ctl, eng
 	w.store = ctl.Store().(*sqlite.Store)
-	w.must(eng.Start(Settings{}))
+	eng.Start(Settings{})
 	w.awaitOK("bkt", "c1", "c2")
 	w.awaitSame("bkt", "c1", "c2")
 	for k, v := range want {
@@ -129,7 +129,7 @@ func (w *world) checkCursor(s crashSetup) {
 	defer store.Close()
 	rows, err := store.CopiesOf(context.Background(), "bkt")
 	w.must(err)
-	i := indexCopy(rows, "", "c2")
+	i := copies.Index(rows, "", "c2")
 	if i < 0 {
 		return
 	}
@@ -213,7 +213,7 @@ func (w *world) crashWrites() writer {
 				w.put("c1", "bkt", key, body)
 				want[key] = body
 			}
-			sleep(ctx, 10*time.Millisecond)
+			delay.Sleep(ctx, 10*time.Millisecond)
 		}
 	}()
 	return writer{stop: func() map[string]string { cancel(); <-done; return want }}

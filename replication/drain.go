@@ -3,13 +3,15 @@ package replication
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
-	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/replication/internal/delay"
 )
 
 // DrainStatus tells how far a cluster that drains has come.
@@ -32,6 +34,8 @@ const (
 
 // drains keeps what is known of clusters that drain.
 type drains struct {
+	core
+
 	mu sync.Mutex
 	by map[string]DrainStatus
 }
@@ -44,115 +48,110 @@ const (
 
 // DrainStatus returns how far a cluster's drain has come, nil if it does not drain.
 func (e *Engine) DrainStatus(ctx context.Context, cluster string) (*DrainStatus, error) {
-	cl := e.ctl.Router().Snapshot().Cluster(cluster)
+	cl := e.core.snap().Cluster(cluster)
 	if cl == nil || !cl.Drain {
 		return nil, nil
 	}
-	e.draining.mu.Lock()
-	st, ok := e.draining.by[cluster]
-	e.draining.mu.Unlock()
-	if ok {
+	if st, ok := e.drains.get(cluster); ok {
 		return &st, nil
 	}
-	if err := e.countDrains(ctx, []string{cluster}); err != nil {
+	if err := e.drains.count(ctx, []string{cluster}); err != nil {
 		return nil, err
 	}
-	e.draining.mu.Lock()
-	defer e.draining.mu.Unlock()
-	st = e.draining.by[cluster]
+	st, _ := e.drains.get(cluster)
 	return &st, nil
 }
 
-// watchDrains follows the clusters that drain, and tells when one is empty.
-func (r *run) watchDrains(ctx context.Context) {
-	wait := drainEvery
-	for sleep(ctx, wait) {
+func (d *drains) get(cluster string) (DrainStatus, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	st, ok := d.by[cluster]
+	return st, ok
+}
+
+// watch follows the clusters that drain, and tells when one is empty, until ctx ends.
+func (d *drains) watch(ctx context.Context) {
+	for wait := drainEvery; delay.Sleep(ctx, wait); {
 		var names []string
-		r.ctl.Router().Snapshot().Clusters(func(c *catalog.Cluster) bool {
+		d.snap().Clusters(func(c *catalog.Cluster) bool {
 			if c.Drain {
 				names = append(names, c.Name)
 			}
 			return true
 		})
-		began := time.Now()
-		r.forgetDrains(names)
+		began := d.now()
+		d.keep(names)
 		if len(names) > 0 {
-			if err := r.countDrains(ctx, names); err != nil && ctx.Err() == nil {
-				r.store(fmt.Errorf("counting what drains: %w", err))
-			}
+			d.stored(ctx, "could not count what is still in clusters that drain; trying again in a moment", d.count(ctx, names))
 		}
-		wait = max(drainEvery, drainShare*time.Since(began))
+		wait = max(drainEvery, drainShare*d.now().Sub(began))
 	}
 }
 
-// forgetDrains drops what is known of clusters that don't drain any more.
-func (e *Engine) forgetDrains(names []string) {
-	keep := make(map[string]bool, len(names))
-	for _, n := range names {
-		keep[n] = true
-	}
-	e.draining.mu.Lock()
-	defer e.draining.mu.Unlock()
-	for n := range e.draining.by {
-		if !keep[n] {
-			delete(e.draining.by, n)
-		}
-	}
+// keep drops what is known of clusters that don't drain any more.
+func (d *drains) keep(names []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.by, func(n string, _ DrainStatus) bool { return !slices.Contains(names, n) })
 }
 
-// countDrains counts what the clusters still have, and tells what is news.
-func (e *Engine) countDrains(ctx context.Context, names []string) error {
-	sums := make(map[string]*DrainStatus, len(names))
-	last := make(map[string]string) // bucket counted last, by cluster
-	for _, n := range names {
-		sums[n] = new(DrainStatus)
-	}
-	err := e.ctl.Store().EachCopy(ctx, func(c state.Copy) error {
-		s := sums[c.Cluster]
-		if s == nil {
-			return nil
-		}
-		if last[c.Cluster] != c.Bucket {
-			last[strings.Clone(c.Cluster)] = strings.Clone(c.Bucket)
-			s.Buckets++
-		}
-		s.Objects += c.Objects
-		s.Bytes += c.Bytes
-		return nil
-	})
+// count counts what the clusters still have, by the sums that the store keeps, and tells
+// what has changed.
+func (d *drains) count(ctx context.Context, names []string) error {
+	sums, err := d.ctl.Store().CopySums(ctx)
 	if err != nil {
 		return err
 	}
-	for n, s := range sums {
-		e.noteDrain(n, s)
+	buckets := d.buckets(names)
+	for _, n := range names {
+		st, rows := DrainStatus{State: drainDraining}, int64(0)
+		for _, s := range sums {
+			if s.Cluster == n {
+				rows, st.Objects, st.Bytes = rows+s.Copies, st.Objects+s.Objects, st.Bytes+s.Bytes
+			}
+		}
+		if rows == 0 {
+			st.State = drainDone
+		} else {
+			st.Buckets, st.Reason = max(1, buckets[n]), d.stays(n)
+		}
+		d.note(n, st)
 	}
 	return nil
 }
 
-func (e *Engine) noteDrain(cluster string, s *DrainStatus) {
-	if s.State = drainDraining; s.Buckets == 0 {
-		s.State = drainDone
-	} else {
-		s.Reason = e.stays(cluster)
-	}
-	e.draining.mu.Lock()
-	if e.draining.by == nil {
-		e.draining.by = make(map[string]DrainStatus)
-	}
-	was := e.draining.by[cluster]
-	e.draining.by[cluster] = *s
-	e.draining.mu.Unlock()
-	if was.State != s.State || was.Reason != s.Reason {
-		e.ctl.Events().Emit(control.Event{
-			Type: control.EventDrain, Cluster: cluster, State: s.State, Reason: s.Reason, Objects: s.Objects, Bytes: s.Bytes,
+// buckets counts the buckets that have a copy in some clusters.
+func (d *drains) buckets(names []string) map[string]int64 {
+	n, snap := make(map[string]int64), d.snap()
+	snap.Buckets(func(b string) bool {
+		var counted []string
+		for _, c := range snap.Copies(b) {
+			if slices.Contains(names, c.Cluster) && !slices.Contains(counted, c.Cluster) {
+				counted = append(counted, c.Cluster)
+				n[c.Cluster]++
+			}
+		}
+		return true
+	})
+	return n
+}
+
+func (d *drains) note(cluster string, st DrainStatus) {
+	d.mu.Lock()
+	was := d.by[cluster]
+	d.by[cluster] = st
+	d.mu.Unlock()
+	if was.State != st.State || was.Reason != st.Reason {
+		d.ctl.Events().Emit(control.Event{
+			Type: control.EventDrain, Cluster: cluster, State: st.State, Reason: st.Reason, Objects: st.Objects, Bytes: st.Bytes,
 		})
 	}
 }
 
 // stays names buckets that are declared to be written in a cluster: they stay until that
 // is changed.
-func (e *Engine) stays(cluster string) string {
-	snap := e.ctl.Router().Snapshot()
+func (d *drains) stays(cluster string) string {
+	snap := d.snap()
 	n, one := int64(0), ""
 	snap.Buckets(func(b string) bool {
 		if decl := snap.Bucket(b); decl != nil && decl.Primary == cluster {

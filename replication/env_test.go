@@ -24,6 +24,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
 	"github.com/fado-project/fado/storage"
@@ -101,6 +102,8 @@ type world struct {
 	full   atomic.Bool                  // the store takes no pending rows
 	slow   atomic.Pointer[sync.RWMutex] // who holds it keeps the store from taking them
 
+	ahead atomic.Int64 // of the engine's clock, nanoseconds
+
 	mu      sync.Mutex
 	servers map[string]*testenv.Server
 	apis    map[string]minioClient
@@ -128,11 +131,15 @@ func newWorld(tb testing.TB, s Settings, o func(*Options)) *world {
 		servers: make(map[string]*testenv.Server), apis: make(map[string]minioClient), fakes: make(map[string]*fakeStorage),
 	}
 	w.open(filepath.Join(tb.TempDir(), "fado.db"), o)
-	if err := w.eng.Start(s); err != nil {
-		tb.Fatal(err)
-	}
+	w.eng.Start(s)
 	return w
 }
+
+// movable gives a world's engine a clock that [world.later] moves.
+func movable(o *Options) { o.Now = nil }
+
+// later moves the engine's clock on, if it is movable.
+func (w *world) later(d time.Duration) { w.ahead.Add(int64(d)) }
 
 // open makes store, control and engine over a file.
 func (w *world) open(path string, change func(*Options)) {
@@ -143,12 +150,15 @@ func (w *world) open(path string, change func(*Options)) {
 	w.must(err)
 	w.ctl, err = control.New(control.Options{Store: fullStore{w.store, &w.full, &w.slow}, Log: w.log("control"), Node: "test"})
 	w.must(err)
-	w.must(w.ctl.Start(ctx))
+	w.ctl.Start(ctx)
 	_, err = w.ctl.Attach(ctx, control.Config{})
 	w.must(err)
-	o := Options{Control: w.ctl, Log: w.log("replication"), Open: w.openStorage, Tune: fastTuning()}
+	o := Options{Control: w.ctl, Log: w.log("replication"), Open: w.openStorage, Tune: fastTuning(), Now: time.Now}
 	if change != nil {
 		change(&o)
+	}
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
 	}
 	w.eng = New(o)
 	w.Cleanup(w.close)
@@ -429,7 +439,7 @@ func (w *world) copyRow(bucket, prefix, cluster string) (state.Copy, bool) {
 	w.Helper()
 	rows, err := w.store.CopiesOf(context.Background(), bucket)
 	w.must(err)
-	i := indexCopy(rows, prefix, cluster)
+	i := copies.Index(rows, prefix, cluster)
 	if i < 0 {
 		return state.Copy{}, false
 	}

@@ -36,7 +36,9 @@ type fakeObject struct {
 }
 
 func newFakeStorage(name string) *fakeStorage {
-	return &fakeStorage{name: name, buckets: make(map[string]map[string]fakeObject), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	f := &fakeStorage{name: name, buckets: make(map[string]map[string]fakeObject), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	fakes.Store(f.Physical(""), f)
+	return f
 }
 
 func (f *fakeStorage) before(ctx context.Context, op, bucket, key string) error {
@@ -133,7 +135,12 @@ func (f *fakeStorage) Now(ctx context.Context) (time.Time, error) {
 	return f.tick(), nil
 }
 
-func (f *fakeStorage) Physical(bucket string) string { return bucket }
+func (f *fakeStorage) Physical(bucket string) string {
+	if bucket == "" {
+		return fmt.Sprintf("%s %p", f.name, f)
+	}
+	return bucket
+}
 
 func (f *fakeStorage) BucketExists(ctx context.Context, bucket string) (bool, error) {
 	if err := f.before(ctx, "exists", bucket, ""); err != nil {
@@ -281,9 +288,21 @@ func (f *fakeStorage) Listen(ctx context.Context, ready func(), tell func(storag
 	return ctx.Err()
 }
 
+// fakes are all there are, by what Physical says of no bucket: the reading half of a storage
+// does not give its storage away.
+var fakes sync.Map
+
+func fakeOf(r storage.Reader) *fakeStorage {
+	f, ok := fakes.Load(r.Physical(""))
+	if !ok {
+		panic("not the reading half of a fake: " + r.Name())
+	}
+	return f.(*fakeStorage)
+}
+
 // fakeCopy copies between fakes as storage.Copy does between real ones.
-func fakeCopy(ctx context.Context, src, dst storage.Storage, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
-	from, to := src.(*fakeStorage), dst.(*fakeStorage)
+func fakeCopy(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
+	from, to := fakeOf(src), dst.(*fakeStorage)
 	if err := from.before(ctx, "get", bucket, o.Key); err != nil {
 		return storage.Object{}, err
 	}

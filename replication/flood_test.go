@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/fado-project/fado/replication/internal/queue"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -35,11 +36,10 @@ func TestEventFlood(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 
-	r := w.eng.run.Load()
 	done := make(chan error, 2)
 	go func() { // the listeners' way: each blocks while there is no room
 		for i := range events {
-			r.events <- feedEvent{"c1", storage.Event{Bucket: "bkt", Key: fmt.Sprintf("k%06d", i), Size: 1}}
+			w.eng.queue.Intake.Take(ctx, queue.Event{Cluster: "c1", Event: storage.Event{Bucket: "bkt", Key: fmt.Sprintf("k%06d", i), Size: 1}})
 		}
 		done <- nil
 	}()
@@ -68,7 +68,7 @@ func TestEventFlood(t *testing.T) {
 		}
 		return logs[0].Objects
 	}
-	w.awaitFor(120*time.Second, "every event is a row", func() bool { return len(r.events) == 0 && count() == int64(events) })
+	w.awaitFor(120*time.Second, "every event is a row", func() bool { return w.eng.queue.Intake.Waiting() == 0 && count() == int64(events) })
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	// The keys themselves are exceptions in memory; the bound is far above them, and far
@@ -91,7 +91,7 @@ func TestEventOrderChangesNothing(t *testing.T) {
 	keys := []string{"a", "b", "c"}
 	rapid.Check(t, func(rt *rapid.T) {
 		ctx := context.Background()
-		var told []feedEvent
+		var told []queue.Event
 		for range rapid.IntRange(1, 6).Draw(rt, "writes") {
 			key := rapid.SampledFrom(keys).Draw(rt, "key")
 			ev := storage.Event{Bucket: "bkt", Key: key, Removed: rapid.Bool().Draw(rt, "removed")}
@@ -103,13 +103,11 @@ func TestEventOrderChangesNothing(t *testing.T) {
 				ev.ETag, ev.Size = etagOf(body), int64(len(body))
 			}
 			for range rapid.IntRange(0, 2).Draw(rt, "times told") {
-				told = append(told, feedEvent{"c1", ev})
+				told = append(told, queue.Event{Cluster: "c1", Event: ev})
 			}
 		}
 		for _, ev := range rapid.Permutation(told).Draw(rt, "order") {
-			if err := w.eng.run.Load().workers.noteLive(ctx, w.eng.rowsFor(ctx, []feedEvent{ev})); err != nil {
-				rt.Fatal(err)
-			}
+			w.eng.queue.Intake.Take(ctx, ev)
 		}
 		w.must(w.eng.SyncBucket(ctx, "bkt"))
 		w.await("the copy has what the primary has", func() bool {

@@ -10,7 +10,10 @@ import (
 
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
-	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/state"
 )
 
@@ -36,7 +39,7 @@ func (f *fleet) primaryInStore(bucket string) string {
 	if err != nil {
 		f.Error(err)
 	}
-	return primaryOf(rows)
+	return copies.Primary(rows)
 }
 
 // What another instance does to the next primary has ended when it becomes the primary,
@@ -58,34 +61,45 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 	defer wg.Wait()
 	var over atomic.Bool
 	defer over.Store(true)
-	enter := func(key string, o *operation) (context.Context, func(), error) {
-		o.bucket, o.key, o.to = "bkt", key, "c2"
-		return slow.eng.gate.enter(context.Background(), o)
+	do := func(key string, o guard.Op, f func(context.Context) error) error {
+		o.Object = ids.ObjectIn("bkt", key, "c2")
+		return slow.eng.core.guard.Do(context.Background(), o, func(ctx context.Context, _ *guard.Pass) error { return f(ctx) })
 	}
 	stillPrimary := func(what string) {
 		if f.primaryInStore("bkt") != "c1" {
 			t.Errorf("c2 was the primary while another instance was still at %s there", what)
 		}
 	}
-	always := func(*routing.Snapshot) bool { return true }
-	for what, o := range map[string]*operation{"a write": {from: "c1"}, "a removal": {allowed: always}} {
-		ctx, leave, err := enter(what, o)
-		f.must(err)
+	entered := make(chan struct{}, 2)
+	for what, o := range map[string]guard.Op{"a write": {From: "c1"}, "a removal": {Allowed: guard.Always}} {
 		wg.Go(func() { // one that takes until it is told to end
-			defer leave()
-			select {
-			case <-ctx.Done():
-				stillPrimary(what)
-			case <-time.After(60 * time.Second):
-				t.Errorf("%s was never told to end", what)
+			err := do(what, o, func(ctx context.Context) error {
+				entered <- struct{}{}
+				select {
+				case <-ctx.Done():
+					stillPrimary(what)
+				case <-time.After(60 * time.Second):
+					t.Errorf("%s was never told to end", what)
+				}
+				return ctx.Err()
+			})
+			if !errors.Is(err, guard.ErrMoving) {
+				t.Errorf("%s ended with %v, want %v", what, err, guard.ErrMoving)
 			}
 		})
 	}
+	<-entered
+	<-entered
 	var refused atomic.Int64
 	wg.Go(func() { // and those that begin meanwhile
 		for !over.Load() && slow.ctl.Router().Snapshot().Primary("bkt") == "c1" {
-			_, leave, err := enter("new", &operation{from: "c1"})
-			if errors.Is(err, errMoving) {
+			err := do("new", guard.Op{From: "c1"}, func(context.Context) error {
+				if slow.ctl.Router().Snapshot().Primary("bkt") == "c1" {
+					stillPrimary("a new write")
+				}
+				return nil
+			})
+			if errors.Is(err, guard.ErrMoving) {
 				refused.Add(1)
 				continue
 			}
@@ -93,10 +107,6 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if slow.ctl.Router().Snapshot().Primary("bkt") == "c1" {
-				stillPrimary("a new write")
-			}
-			leave()
 		}
 	})
 	f.bucket("bkt", "p", "c2")
@@ -127,7 +137,7 @@ func TestMarksOfAKilledMove(t *testing.T) {
 		f.awaitOK(name, "c1", "c2")
 		// As haltOthers leaves it.
 		f.must(killed.UpdateCopies(context.Background(), name, func(rows []state.Copy) ([]state.Copy, error) {
-			setMoving(rows, "c2")
+			walk.SetMoving(rows, "c2")
 			return rows, nil
 		}))
 		if wanted {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/fado-project/fado/replication/internal/delay"
 )
 
 // A bulk sync of one bucket, which one instance walks, is copied by all of them.
@@ -13,13 +15,13 @@ func TestABulkSyncOfOneBucketIsShared(t *testing.T) {
 	f := newFleet(t, 3, Settings{Workers: 4})
 	src := f.fake("c1")
 	f.fake("c2").setFault(func(ctx context.Context, _, _, _ string) error { // it takes its time
-		sleep(ctx, 2*time.Millisecond)
+		delay.Sleep(ctx, 2*time.Millisecond)
 		return nil
 	})
 	f.awaitDealt(f.members...)
 	f.await("company", func() bool {
 		for _, m := range f.members {
-			if m.eng.run.Load().board.company.Load() != 2 {
+			if m.eng.run.Load().peers.Others() != 2 {
 				return false
 			}
 		}

@@ -2,17 +2,14 @@ package replication
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"strings"
 	"sync"
-	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
-	"github.com/fado-project/fado/storage"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/peers"
 )
 
 // jobKind is what a job does to a copy or a bucket.
@@ -28,7 +25,13 @@ const (
 	jobKinds
 )
 
-var jobNames = [jobKinds]string{"sync", "scan", "evict", "move", "carry over", "convergence"}
+// finders are the jobs as finders of issues, by which people know them.
+var finders = [jobKinds]control.Finder{
+	jobSync: control.FinderSync, jobScan: control.FinderScan, jobEvict: control.FinderEvict,
+	jobMove: control.FinderMove, jobCarry: control.FinderCarry, jobConverge: control.FinderConverge,
+}
+
+func (k jobKind) String() string { return string(finders[k]) }
 
 // Jobs of a kind at a time, and how many of them may be about one cluster.
 const (
@@ -40,19 +43,31 @@ const (
 // bounded number in all, in the order asked for, so that no bucket waits for another
 // one's millions of objects longer than for a few.
 type jobs struct {
-	*run
-	wake chan struct{}
+	pause *guard.Pause
+	owns  func(bucket string) bool
+	// lockWalk has a copy to itself: walks of one copy are one at a time.
+	lockWalk func(ctx context.Context, id ids.Copy) (unlock func(), err error)
+	// ended is told how a job ended, unless it was cancelled.
+	ended func(id jobID, err error)
+	// cancelled is told of a job that was cancelled and has ended.
+	cancelled func(id jobID)
+	wake      chan struct{}
 
 	mu      sync.Mutex
 	queue   [jobKinds][]*job
 	known   map[jobID]*job
 	running [jobKinds]int
-	about   map[string]int // running, by kind and cluster
+	about   map[kindIn]int // running, by kind and cluster
 	wg      sync.WaitGroup
 }
 
+type kindIn struct {
+	kind    jobKind
+	cluster string
+}
+
 type jobID struct {
-	copyID
+	ids.Copy
 	kind jobKind
 }
 
@@ -64,38 +79,43 @@ type job struct {
 	over   chan struct{} // closes when it ended
 }
 
-func newJobs(r *run) *jobs {
-	return &jobs{run: r, wake: make(chan struct{}, 1), known: make(map[jobID]*job), about: make(map[string]int)}
+func newJobs() *jobs {
+	return &jobs{wake: make(chan struct{}, 1), known: make(map[jobID]*job), about: make(map[kindIn]int)}
 }
 
 // ensure has a job run, unless it waits or runs already.
-func (j *jobs) ensure(id copyID, kind jobKind, do func(context.Context) error) {
+func (j *jobs) ensure(id ids.Copy, kind jobKind, do func(context.Context) error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	key := jobID{id, kind}
-	if j.known[key] != nil || !j.shards.owns(id.bucket) {
-		return
+	if j.known[key] == nil && j.owns(id.Bucket) {
+		j.enqueue(key, do)
 	}
-	jb := &job{jobID: key, do: do, over: make(chan struct{})}
-	j.known[key] = jb
-	j.queue[kind] = append(j.queue[kind], jb)
-	j.signal()
 }
 
 // once has a job run that begins after now: one that is running already runs again.
-func (j *jobs) once(id copyID, kind jobKind, do func(context.Context) error) {
+func (j *jobs) once(id ids.Copy, kind jobKind, do func(context.Context) error) {
 	j.mu.Lock()
-	if jb := j.known[jobID{id, kind}]; jb != nil && jb.cancel != nil {
+	defer j.mu.Unlock()
+	key := jobID{id, kind}
+	switch jb := j.known[key]; {
+	case jb != nil && jb.cancel != nil:
 		jb.again = do
-		j.mu.Unlock()
-		return
+	case jb == nil && j.owns(id.Bucket):
+		j.enqueue(key, do)
 	}
-	j.mu.Unlock()
-	j.ensure(id, kind, do)
+}
+
+// enqueue has a job wait for its turn. The caller holds mu.
+func (j *jobs) enqueue(id jobID, do func(context.Context) error) {
+	jb := &job{jobID: id, do: do, over: make(chan struct{})}
+	j.known[id] = jb
+	j.queue[id.kind] = append(j.queue[id.kind], jb)
+	j.signal()
 }
 
 // cancel ends a job soon, or takes it out of the queue.
-func (j *jobs) cancel(id copyID, kind jobKind) {
+func (j *jobs) cancel(id ids.Copy, kind jobKind) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.cancelOne(jobID{id, kind})
@@ -119,20 +139,31 @@ func (j *jobs) cancelOne(id jobID) {
 func (j *jobs) cancelShard(shard int) {
 	var running []*job
 	j.mu.Lock()
-	for _, jb := range j.known {
-		if shardOf(jb.bucket) == shard && jb.cancel != nil {
+	for key, jb := range j.known {
+		if peers.ShardOf(key.Bucket) != shard {
+			continue
+		}
+		if jb.cancel != nil {
 			running = append(running, jb)
 		}
-	}
-	for key := range j.known {
-		if shardOf(key.bucket) == shard {
-			j.cancelOne(key)
-		}
+		j.cancelOne(key)
 	}
 	j.mu.Unlock()
 	for _, jb := range running {
 		<-jb.over
 	}
+}
+
+// moving reports whether a job that moves a bucket's primary waits or runs.
+func (j *jobs) moving(bucket string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for id := range j.known {
+		if id.kind == jobMove && id.Bucket == bucket {
+			return true
+		}
+	}
+	return false
 }
 
 func (j *jobs) signal() {
@@ -167,7 +198,7 @@ func (j *jobs) loop(ctx context.Context) {
 	}
 }
 
-// reset forgets what waits, for the next time this instance has the lead.
+// reset forgets what waits.
 func (j *jobs) reset() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -187,7 +218,7 @@ func (j *jobs) startSome(ctx context.Context, kind jobKind) {
 			rest = append(rest, q[i:]...)
 			break
 		}
-		if j.about[jobNames[kind]+jb.cluster] >= jobsPerCluster {
+		if j.about[kindIn{kind, jb.Cluster}] >= jobsPerCluster {
 			rest = append(rest, jb)
 			continue
 		}
@@ -197,34 +228,33 @@ func (j *jobs) startSome(ctx context.Context, kind jobKind) {
 	j.queue[kind] = rest
 }
 
+// start runs a job. The caller holds mu.
 func (j *jobs) start(ctx context.Context, jb *job) {
 	ctx, jb.cancel = context.WithCancel(ctx)
 	j.running[jb.kind]++
-	j.about[jobNames[jb.kind]+jb.cluster]++
-	j.wg.Add(1)
-	go func() {
-		defer j.wg.Done()
+	j.about[kindIn{jb.kind, jb.Cluster}]++
+	j.wg.Go(func() {
 		err := j.perform(ctx, jb)
 		cancelled := ctx.Err() != nil
 		jb.cancel()
-		j.ended(jb)
-		if !cancelled {
-			j.outcome(jb, err)
+		j.finish(jb)
+		if cancelled {
+			j.cancelled(jb.jobID)
 		} else {
-			j.planner.touch(jb.bucket)
+			j.ended(jb.jobID, err)
 		}
-	}()
+	})
 }
 
 // perform does a job with the copy to itself.
 func (j *jobs) perform(ctx context.Context, jb *job) error {
-	if err := j.pause.wait(ctx); err != nil {
+	if err := j.pause.Wait(ctx); err != nil {
 		return err
 	}
 	if jb.kind == jobMove || jb.kind == jobCarry || jb.kind == jobConverge {
 		return jb.do(ctx) // about the bucket: they lock the copies they walk
 	}
-	unlock, err := j.walks.lock(ctx, jb.copyID)
+	unlock, err := j.lockWalk(ctx, jb.Copy)
 	if err != nil {
 		return err
 	}
@@ -232,37 +262,39 @@ func (j *jobs) perform(ctx context.Context, jb *job) error {
 	return jb.do(ctx)
 }
 
-func (j *jobs) ended(jb *job) {
+// finish takes a job that ended off the books, or has it run again.
+func (j *jobs) finish(jb *job) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.running[jb.kind]--
-	name := jobNames[jb.kind] + jb.cluster
-	if j.about[name]--; j.about[name] == 0 {
-		delete(j.about, name)
+	at := kindIn{jb.kind, jb.Cluster}
+	if j.about[at]--; j.about[at] == 0 {
+		delete(j.about, at)
 	}
 	delete(j.known, jb.jobID)
 	close(jb.over)
 	if jb.again != nil {
-		next := &job{jobID: jb.jobID, do: jb.again, over: make(chan struct{})}
-		j.known[next.jobID] = next
-		j.queue[next.kind] = append(j.queue[next.kind], next)
+		j.enqueue(jb.jobID, jb.again)
 	}
 	j.signal()
 }
 
 // sourceOf names a job as the source of a bucket's issues.
-func sourceOf(kind jobKind, cluster, prefix string) string {
-	return jobNames[kind] + " " + cluster + " " + prefix
+func sourceOf(id jobID) control.Source {
+	return control.Source{Finder: finders[id.kind], Cluster: id.Cluster, Prefix: id.Prefix}
 }
 
-// outlived says whether the source of an issue is a job of a kind that none of a bucket's
+// outlived reports whether the source of an issue is a job of a kind that none of a bucket's
 // copies asks for any more: what kept such a job from its end is over.
-func outlived(source string, copies []catalog.Copy) bool {
-	kind, _, _ := strings.Cut(source, " ")
-	if kind != jobNames[jobSync] && kind != jobNames[jobScan] && kind != jobNames[jobEvict] {
+func outlived(source control.Source, cs []catalog.Copy) bool {
+	switch source.Finder {
+	case control.FinderSync, control.FinderScan, control.FinderEvict:
+		return !slices.ContainsFunc(cs, func(c catalog.Copy) bool {
+			return source == control.Source{Finder: finders[jobFor(c)], Cluster: c.Cluster, Prefix: c.Prefix}
+		})
+	default:
 		return false
 	}
-	return !slices.ContainsFunc(copies, func(c catalog.Copy) bool { return source == sourceOf(jobFor(c), c.Cluster, c.Prefix) })
 }
 
 // jobFor is the job that a copy in its state asks for.
@@ -276,49 +308,3 @@ func jobFor(c catalog.Copy) jobKind {
 		return jobSync
 	}
 }
-
-// outcome says what comes after a job: the planner looks at the bucket again, at once or
-// when trying again makes sense.
-func (j *jobs) outcome(jb *job, err error) {
-	source := sourceOf(jb.kind, jb.cluster, jb.prefix)
-	switch {
-	case err == nil:
-		j.ctl.SetIssue(jb.bucket, source, "")
-		j.planner.recovered(jb.jobID)
-		j.planner.touch(jb.bucket)
-	case errors.Is(err, errStateChanged), errors.Is(err, errMoving), errors.Is(err, errNotYet):
-		j.planner.later(jb.bucket, 300*time.Millisecond)
-	case errors.Is(err, control.ErrNotFound):
-		j.planner.touch(jb.bucket)
-	case errors.Is(err, storage.ErrFull):
-		j.ctl.SetIssue(jb.bucket, source, jb.cluster+" is full")
-		j.planner.later(jb.bucket, jitter(j.tune.FullProbe))
-	case errors.Is(err, errDown):
-		// The storage's return wakes the planner; this is for the case that it was back
-		// before the job ended.
-		j.planner.later(jb.bucket, 5*time.Second)
-	default:
-		j.failed(jb, source, err)
-	}
-}
-
-func (j *jobs) failed(jb *job, source string, err error) {
-	reason := jobNames[jb.kind] + " of the copy in " + jb.cluster + ": " + err.Error()
-	if !errors.Is(err, errNoSource) { // that has its own issue
-		j.ctl.SetIssue(jb.bucket, source, reason)
-	}
-	n := j.planner.setback(jb.jobID)
-	j.log.Warn("a walk could not go on", zap.String("what", jobNames[jb.kind]), zap.String("bucket", jb.bucket),
-		zap.String("prefix", jb.prefix), zap.String("cluster", jb.cluster), zap.Int("attempts", n), zap.Error(err))
-	j.planner.later(jb.bucket, j.backoff(n, err)) // before the state changes: it says when to try again
-	if jb.kind == jobSync && (n >= 3 || !errors.Is(err, storage.ErrUnavailable)) {
-		j.failCopy(j.ctx, jb.copyID, err)
-	}
-	if jb.kind == jobScan {
-		j.sweeper.again(jb.bucket, j.backoff(n, err))
-	}
-	j.metrics.Failed(jb.cluster, kindOf(err))
-}
-
-// errNotYet says that a job has to wait for something that will come.
-var errNotYet = errors.New("not yet")

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/ids"
 )
 
 // What a job found out is over when the copy does not ask for that job any more: a copy
@@ -15,21 +17,21 @@ func TestIssuesOfJobsThatAreOver(t *testing.T) {
 		{Cluster: "c2", State: catalog.CopyRemoving},
 		{Cluster: "c3", Prefix: "a/", State: catalog.CopyWaiting},
 	}
-	for source, over := range map[string]bool{
-		sourceOf(jobScan, "c1", ""):    false,
-		sourceOf(jobEvict, "c1", ""):   true,
-		sourceOf(jobEvict, "c2", ""):   false,
-		sourceOf(jobScan, "c2", ""):    true,
-		sourceOf(jobSync, "c3", "a/"):  false,
-		sourceOf(jobSync, "c3", ""):    true,
-		sourceOf(jobEvict, "gone", ""): true,
-		sourceOf(jobMove, "c2", ""):    false,
-		sourceOf(jobCarry, "c9", ""):   false,
-		"planner":                      false,
-		"source":                       false,
+	for source, over := range map[control.Source]bool{
+		sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobScan}):    false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobEvict}):   true,
+		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobEvict}):   false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobScan}):    true,
+		sourceOf(jobID{ids.CopyIn("b", "a/", "c3"), jobSync}):  false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c3"), jobSync}):    true,
+		sourceOf(jobID{ids.CopyIn("b", "", "gone"), jobEvict}): true,
+		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobMove}):    false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c9"), jobCarry}):   false,
+		{Finder: control.FinderPlanner}:                        false,
+		{Finder: control.FinderSource}:                         false,
 	} {
 		if got := outlived(source, copies); got != over {
-			t.Errorf("%q: over is %v, expected %v", source, got, over)
+			t.Errorf("%v: over is %v, expected %v", source, got, over)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func TestKilledInALargeObject(t *testing.T) {
 	eng, ctl, done := startCrashing(t.Context(), s)
 	t.Cleanup(done)
 	w.ctl, w.eng, w.store = ctl, eng, ctl.Store().(*sqlite.Store)
-	w.must(eng.Start(Settings{}))
+	eng.Start(Settings{})
 	w.awaitFor(2*time.Minute, "synced", func() bool {
 		row, _ := w.copyRow("bkt", "", "c2")
 		return row.State == catalog.CopySynced
@@ -191,12 +191,12 @@ func TestStaleUploadsAreAborted(t *testing.T) {
 	}
 	run := w.eng.run.Load()
 	begin(time.Now())
-	run.abortStale(t.Context())
+	(&uploads{run.core}).abortStale(t.Context())
 	if n := w.uploads("c2", "bkt"); n != 1 {
 		t.Fatalf("an upload under way was aborted: %d are left", n)
 	}
 	begin(time.Now().Add(-uploadMaxAge - time.Minute)) // in place of the other's note
-	run.abortStale(t.Context())
+	(&uploads{run.core}).abortStale(t.Context())
 	if n := w.uploads("c2", "bkt"); n != 1 {
 		t.Errorf("%d uploads are left, want the one that is not on record", n)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
-	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -47,7 +47,7 @@ func (w *world) writes(bucket string, cluster func() string) writer {
 			if w.tryPut(cluster(), bucket, key, body) == nil {
 				want[key] = body
 			}
-			sleep(ctx, 5*time.Millisecond)
+			delay.Sleep(ctx, 5*time.Millisecond)
 		}
 	}()
 	return writer{stop: func() map[string]string { cancel(); wg.Wait(); return want }}
@@ -312,32 +312,6 @@ func TestCursorWaitsForSlowestObject(t *testing.T) {
 	}
 	close(release)
 	w.awaitOK("bkt", "c1", "c2")
-}
-
-// Roles are only swapped with a cluster that has every rule synced: a bucket is never
-// left without a primary.
-func TestSwapNeedsSyncedTarget(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
-	w.fake("c1")
-	w.fake("c2")
-	w.policy("p", 2)
-	w.bucket("bkt", "p", "c1")
-	w.awaitOK("bkt", "c1", "c2")
-	r := w.eng.run.Load()
-	for _, s := range []catalog.CopyState{catalog.CopyWaiting, catalog.CopySyncing, catalog.CopyDraining, catalog.CopyRemoving, catalog.CopyFailed} {
-		err := w.ctl.UpdateCopies(t.Context(), "bkt", func(rows []state.Copy) ([]state.Copy, error) {
-			rows[indexCopy(rows, "", "c2")].State = s
-			return rows, nil
-		})
-		w.must(err)
-		if err := r.swapRoles(t.Context(), "bkt", "c1", "c2", time.Now()); err == nil {
-			t.Errorf("swapped with a copy that is %s", s)
-		}
-		if p := w.ctl.Router().Snapshot().Primary("bkt"); p != "c1" {
-			t.Fatalf("the primary is %q", p)
-		}
-	}
 }
 
 // A walk that the storage's end cut short at its very last object is not a finished one.

@@ -14,6 +14,9 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/pull"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -67,7 +70,7 @@ func TestPulledOnceHoweverManyAsk(t *testing.T) {
 	t.Parallel()
 	var copies atomic.Int64
 	w := pullWorld(t, func(o *Options) {
-		o.Copy = func(ctx context.Context, src, dst storage.Storage, bucket string, ob storage.Object, opts storage.CopyOptions) (storage.Object, error) {
+		o.Copy = func(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, ob storage.Object, opts storage.CopyOptions) (storage.Object, error) {
 			copies.Add(1)
 			return storage.Copy(ctx, src, dst, bucket, ob, opts)
 		}
@@ -215,7 +218,7 @@ func TestTheLeastRecentlyUsedMakesRoom(t *testing.T) {
 	if _, b := got["b"]; b || len(got) != 2 {
 		t.Errorf("there are %v", got)
 	}
-	if err := w.eng.Pull(context.Background(), planFor("huge", "c2")); !errors.Is(err, errNoRoom) {
+	if err := w.eng.Pull(context.Background(), planFor("huge", "c2")); !errors.Is(err, pull.ErrNoRoom) {
 		t.Errorf("an object larger than the capacity: %v", err)
 	}
 	if got := w.contents("c2", "bkt"); len(got) != 2 {
@@ -233,7 +236,7 @@ func TestAWaitEndsBeforeThePull(t *testing.T) {
 	t.Parallel()
 	hold := make(chan struct{})
 	w := pullWorld(t, func(o *Options) {
-		o.Copy = func(ctx context.Context, src, dst storage.Storage, bucket string, ob storage.Object, opts storage.CopyOptions) (storage.Object, error) {
+		o.Copy = func(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, ob storage.Object, opts storage.CopyOptions) (storage.Object, error) {
 			select {
 			case <-hold:
 			case <-ctx.Done():
@@ -263,7 +266,7 @@ func TestForeignObjectsStayWhereAPullWouldGo(t *testing.T) {
 	w.put("c2", "bkt", "k", "theirs")
 	w.put("c1", "bkt", "k", "ours")
 	w.put("c1", "bkt", "l", "ours")
-	if err := w.eng.Pull(context.Background(), planFor("k", "c2")); !errors.Is(err, errConflict) {
+	if err := w.eng.Pull(context.Background(), planFor("k", "c2")); !errors.Is(err, object.ErrConflict) {
 		t.Errorf("over somebody else's: %v", err)
 	}
 	w.pull("l", "c2")
@@ -283,7 +286,7 @@ func TestAPolicyChangeStopsAPull(t *testing.T) {
 	begun, hold := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	w := pullWorld(t, func(o *Options) {
-		o.Copy = func(ctx context.Context, src, dst storage.Storage, bucket string, ob storage.Object, opts storage.CopyOptions) (storage.Object, error) {
+		o.Copy = func(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, ob storage.Object, opts storage.CopyOptions) (storage.Object, error) {
 			once.Do(func() { close(begun) })
 			select {
 			case <-hold:
@@ -293,7 +296,7 @@ func TestAPolicyChangeStopsAPull(t *testing.T) {
 		}
 	})
 	w.put("c1", "bkt", "k", "one")
-	if err := w.eng.Pull(context.Background(), planFor("k", "c3")); !errors.Is(err, errForbidden) {
+	if err := w.eng.Pull(context.Background(), planFor("k", "c3")); !errors.Is(err, guard.ErrForbidden) {
 		t.Errorf("to a forbidden cluster: %v", err)
 	}
 	outcome := make(chan error, 1)
@@ -342,7 +345,7 @@ func TestACopyTakesPulledObjectsOver(t *testing.T) {
 	w.pull("k", "c2")
 	w.apply(&catalog.Policy{Name: "pulls", Copies: catalog.Copies{N: 2}, Clusters: []string{"c1", "c2"}, OnMiss: catalog.OnMissPull})
 	w.awaitOK("bkt", "c1", "c2")
-	w.eng.pulls.look()
+	w.eng.pulls.Look()
 	w.await("no rows", func() bool { return len(w.pulledRows()) == 0 })
 	w.awaitSame("bkt", "c1", "c2")
 	if row, _ := w.copyRow("bkt", "", "c2"); !row.MadeBucket {
@@ -362,13 +365,13 @@ func TestWhatAKilledPullLeavesIsRemoved(t *testing.T) {
 	w.put("c1", "bkt", "object", "one")
 	now := time.Now()
 	coming := func(key string) state.Pulled {
-		return state.Pulled{Bucket: "bkt", Key: key, Cluster: "c2", Size: 3, UsedAt: now, Until: now.Add(pullLease)}
+		return state.Pulled{Bucket: "bkt", Key: key, Cluster: "c2", Size: 3, UsedAt: now, Until: now.Add(pull.Lease)}
 	}
 	// As it was before the write, and as it was before the row that follows it.
 	w.pull("object", "c2")
 	w.eng.Stop()
 	w.must(w.ctl.PutPulled(context.Background(), coming("row"), coming("object")))
-	w.must(w.eng.Start(Settings{}))
+	w.eng.Start(Settings{})
 	w.awaitNothingPulled("c2")
 	w.pull("object", "c2")
 	if got, _ := w.get("c2", "bkt", "object"); got != "one" {

@@ -2,180 +2,133 @@ package replication
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/pull"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
 // PurgeMode says what data a purge removes.
-type PurgeMode string
+type PurgeMode = state.PurgeMode
 
 // The purge modes.
 const (
-	PurgeCopies PurgeMode = "copies" // all copies but the primary's
-	PurgeAll    PurgeMode = "all"    // all data
+	PurgeCopies = state.PurgeCopies // all copies but the primary's
+	PurgeAll    = state.PurgeAll    // all data
 )
-
-// metaPurges is the store's value that holds the purges under way.
-const metaPurges = "replication/purges"
-
-// intent is a purge that was decided, as it is stored: all that is needed to carry it
-// out once the bucket is forgotten.
-type intent struct {
-	Bucket  string        `json:"bucket"`
-	Mode    PurgeMode     `json:"mode"`
-	Primary string        `json:"primary"`
-	Copies  []purgeTarget `json:"copies"`
-}
-
-// purgeTarget is one cluster to purge, with what is known of the copy there.
-type purgeTarget struct {
-	Cluster    string    `json:"cluster"`
-	Primary    bool      `json:"primary,omitempty"`
-	MadeBucket bool      `json:"made_bucket,omitempty"`
-	Verified   bool      `json:"verified,omitempty"`
-	OwnedUntil time.Time `json:"owned_until,omitzero"`
-	Foreign    []string  `json:"foreign,omitempty"` // keys in conflict
-	// Pulled are the ETags, by key, of objects copied on demand to a bucket that is not
-	// FaDO's: there they are all that is removed.
-	Pulled map[string]string `json:"pulled,omitempty"`
-}
-
-// purger works purges off in the background.
-type purger struct {
-	*run
-	wake chan struct{}
-}
-
-func newPurger(r *run) *purger { return &purger{run: r, wake: make(chan struct{}, 1)} }
-
-// purgeMu orders changes of the stored purges; there is one store per process.
-var purgeMu sync.Mutex
 
 // Purge forgets a bucket and removes data as the mode says, in that order: it leaves
 // the catalogue and routing first. It returns once the bucket is forgotten and what
-// is to be removed is durably noted; the removal goes on in the background, on whichever
-// instance has the lead, and ends if the bucket is declared again.
+// is to be removed is durably noted, which happens in one transaction; the removal goes on
+// in the background, on the instance that has the lead, and ends if the bucket is declared
+// again.
 func (e *Engine) Purge(ctx context.Context, bucket string, mode PurgeMode, pre control.Precondition) error {
 	if mode != PurgeCopies && mode != PurgeAll {
 		return fmt.Errorf("purge: %q: expected %q or %q", mode, PurgeCopies, PurgeAll)
 	}
-	in, err := e.intend(ctx, bucket, mode)
+	if e.core.snap().Bucket(bucket) == nil {
+		return fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	pulled, err := e.core.ctl.Store().ListPulled(ctx, state.PulledFilter{Bucket: bucket}, 0)
 	if err != nil {
 		return err
 	}
-	// Noted first: a kill in between leaves a note about a bucket that is still there,
-	// which is dropped.
-	if err := e.editPurges(ctx, func(m map[string]intent) { m[bucket] = in }); err != nil {
+	err = e.core.ctl.Resources.DeleteWith(ctx, catalog.KindBucket, bucket, pre, func(tx state.Tx) error {
+		rows, err := tx.Copies(bucket)
+		if err != nil {
+			return err
+		}
+		_, err = tx.AddPurge(newPurge(bucket, mode, rows, pulled, e.core.now()))
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	if err := e.ctl.Delete(ctx, catalog.KindBucket, bucket, pre); err != nil {
-		return errors.Join(err, e.editPurges(context.WithoutCancel(ctx), func(m map[string]intent) { delete(m, bucket) }))
-	}
-	e.ledger.forget(bucket)
+	e.core.copies.Forget(bucket)
 	if r := e.run.Load(); r != nil {
-		select {
-		case r.purger.wake <- struct{}{}:
-		default:
-		}
+		signal(r.purger.wake)
 	}
 	return nil
 }
 
-// intend gathers what a purge will need to know.
-func (e *Engine) intend(ctx context.Context, bucket string, mode PurgeMode) (intent, error) {
-	if e.ctl.Router().Snapshot().Bucket(bucket) == nil {
-		return intent{}, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
-	}
-	rows, err := e.ctl.Store().CopiesOf(ctx, bucket)
-	if err != nil {
-		return intent{}, err
-	}
-	in := intent{Bucket: bucket, Mode: mode, Primary: primaryOf(rows)}
+// newPurge gathers what a purge will need to know.
+func newPurge(bucket string, mode PurgeMode, rows []state.Copy, pulled []state.Pulled, now time.Time) state.Purge {
+	p := state.Purge{Bucket: bucket, Mode: mode, Primary: copyrows.PrimaryOf(rows), Since: now}
 	for _, c := range rows {
-		i := slices.IndexFunc(in.Copies, func(t purgeTarget) bool { return t.Cluster == c.Cluster })
+		i := slices.IndexFunc(p.Targets, func(t state.PurgeTarget) bool { return t.Cluster == c.Cluster })
 		if i < 0 {
-			in.Copies = append(in.Copies, purgeTarget{Cluster: c.Cluster, Verified: true, OwnedUntil: c.OwnedUntil})
-			i = len(in.Copies) - 1
+			p.Targets = append(p.Targets, state.PurgeTarget{Cluster: c.Cluster, Verified: true, OwnedUntil: c.OwnedUntil})
+			i = len(p.Targets) - 1
 		}
-		t := &in.Copies[i]
+		t := &p.Targets[i]
 		t.Primary = t.Primary || c.Primary
 		t.MadeBucket = t.MadeBucket || c.MadeBucket
 		t.Verified = t.Verified && !c.VerifiedAt.IsZero()
-		t.OwnedUntil = earlier(t.OwnedUntil, c.OwnedUntil)
+		t.OwnedUntil = copyrows.Earlier(t.OwnedUntil, c.OwnedUntil)
 	}
-	if err := e.intendPulled(ctx, &in); err != nil {
-		return intent{}, err
-	}
-	hold := state.HoldConflict
-	held, err := e.ctl.Store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Hold: &hold}, state.PendingKey{}, scanConflicts)
-	for _, p := range held {
-		if i := slices.IndexFunc(in.Copies, func(t purgeTarget) bool { return t.Cluster == p.Cluster }); i >= 0 {
-			in.Copies[i].Foreign = append(in.Copies[i].Foreign, p.Key)
+	p.Targets = append(p.Targets, pulledTargets(p.Targets, pulled)...)
+	return p
+}
+
+// pulledTargets are the clusters that only have objects copied on demand: the whole bucket
+// is purged where FaDO made it for them, else just these objects.
+func pulledTargets(copies []state.PurgeTarget, pulled []state.Pulled) (targets []state.PurgeTarget) {
+	made := make(map[string]bool)
+	for _, row := range pulled {
+		if slices.ContainsFunc(copies, func(t state.PurgeTarget) bool { return t.Cluster == row.Cluster }) {
+			continue // purged with the copy there
 		}
+		made[row.Cluster] = made[row.Cluster] || row.Key == ""
 	}
-	return in, err
+	for _, c := range slices.Sorted(maps.Keys(made)) {
+		targets = append(targets, state.PurgeTarget{Cluster: c, Verified: true, MadeBucket: made[c], PulledOnly: !made[c]})
+	}
+	return targets
 }
 
-func (e *Engine) loadPurges(ctx context.Context) (map[string]intent, error) {
-	m := make(map[string]intent)
-	text, err := e.ctl.Store().GetMeta(ctx, metaPurges)
-	if err != nil || text == "" {
-		return m, err
-	}
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return nil, fmt.Errorf("reading the purges under way: %w", err)
-	}
-	return m, nil
+// purger works purges off in the background.
+type purger struct {
+	core
+	buckets *walk.Buckets
+	wake    chan struct{}
 }
 
-func (e *Engine) editPurges(ctx context.Context, f func(map[string]intent)) error {
-	purgeMu.Lock()
-	defer purgeMu.Unlock()
-	m, err := e.loadPurges(ctx)
-	if err != nil {
-		return err
-	}
-	f(m)
-	text := ""
-	if len(m) > 0 {
-		b, err := json.Marshal(m)
-		if err != nil {
-			return err
-		}
-		text = string(b)
-	}
-	return e.ctl.Store().PutMeta(ctx, metaPurges, text)
-}
-
-// lead carries purges out on one instance at a time.
-func (p *purger) lead(ctx context.Context) { p.leading(ctx, "replication/purge", p.loop) }
+// Times before purges are looked at again.
+const (
+	purgeRest  = time.Minute
+	purgeRetry = 5 * time.Second
+)
 
 // loop carries purges out until ctx ends. One that can't go on is tried again.
 func (p *purger) loop(ctx context.Context) {
 	for {
-		again := time.Minute
-		purges, err := p.loadPurges(ctx)
-		p.store(err)
+		again := purgeRest
+		purges, err := p.ctl.Store().Purges(ctx)
+		p.stored(ctx, "could not read the purges under way; trying again in a minute", err)
 		for _, in := range purges {
 			if ctx.Err() != nil {
 				return
 			}
 			if err := p.purge(ctx, in); err != nil && ctx.Err() == nil {
-				p.log.Warn("purging a bucket", zap.String("bucket", in.Bucket), zap.Error(err))
-				again = 5 * time.Second
+				p.log.Warn("could not purge a bucket; trying again in seconds", zap.String("bucket", in.Bucket), zap.Error(err))
+				again = purgeRetry
 			}
 		}
 		t := time.NewTimer(again)
@@ -190,82 +143,134 @@ func (p *purger) loop(ctx context.Context) {
 	}
 }
 
-// purge carries one intent out, and forgets it when nothing is left to do.
-func (p *purger) purge(ctx context.Context, in intent) error {
-	for _, t := range in.Copies {
+// purge carries one out, and forgets it when nothing is left to do.
+func (p *purger) purge(ctx context.Context, in state.Purge) error {
+	for _, t := range in.Targets {
 		if t.Primary {
 			continue
 		}
-		if err := p.target(ctx, in, t); err != nil && !errors.Is(err, errForbidden) {
+		if err := p.target(ctx, in, t); err != nil && !errors.Is(err, guard.ErrForbidden) {
+			return err
+		}
+		if err := p.ctl.Store().FinishPurgeTarget(ctx, in.Bucket, in.ID, t.Cluster); err != nil {
 			return err
 		}
 	}
-	for _, t := range in.Copies { // the primary last: what it has decides about the copies
+	for _, t := range in.Targets { // the primary last: what it has decides about the copies
 		if t.Primary && in.Mode == PurgeAll {
-			if err := p.target(ctx, in, t); err != nil && !errors.Is(err, errForbidden) {
+			if err := p.target(ctx, in, t); err != nil && !errors.Is(err, guard.ErrForbidden) {
 				return err
 			}
 		}
 	}
-	if p.declaredAgain(p.ctl.Router().Snapshot(), in.Bucket) {
+	if p.snap().Bucket(in.Bucket) != nil {
 		p.log.Warn("a purge ends: the bucket was declared again", zap.String("bucket", in.Bucket))
 	}
-	return p.editPurges(ctx, func(m map[string]intent) { delete(m, in.Bucket) })
+	_, err := p.ctl.Store().FinishPurge(ctx, in.Bucket, in.ID)
+	return err
 }
 
-func (p *purger) declaredAgain(s *routing.Snapshot, bucket string) bool {
-	return s.Bucket(bucket) != nil
+// targetPurge is the purge of one cluster.
+type targetPurge struct {
+	*purger
+	state.PurgeTarget
+	in        state.Purge
+	at        object.Sides // Src is nil unless the primary's objects decide
+	versioned bool
 }
 
 // target purges one cluster.
-func (p *purger) target(ctx context.Context, in intent, t purgeTarget) error {
-	if p.sites.get(t.Cluster) == nil {
+func (p *purger) target(ctx context.Context, in state.Purge, t state.PurgeTarget) error {
+	if p.sites.Get(t.Cluster) == nil {
 		p.log.Warn("a purge leaves data behind: the cluster has no storage any more",
 			zap.String("bucket", in.Bucket), zap.String("cluster", t.Cluster))
 		return nil
 	}
-	dst, err := p.sites.usable(t.Cluster)
-	if err != nil {
+	tp := &targetPurge{purger: p, PurgeTarget: t, in: in}
+	var err error
+	if tp.at.Dst, err = p.sites.Usable(t.Cluster); err != nil {
 		return err
 	}
-	var src *site
 	if in.Mode == PurgeCopies {
-		if src, err = p.sites.usable(in.Primary); err != nil {
+		if tp.at.Src, err = p.sites.Usable(in.Primary); err != nil {
 			return err
 		}
 	}
-	versioned, err := p.keepsVersions(ctx, dst, in.Bucket)
-	if err != nil {
+	if tp.versioned, err = tp.at.Dst.KeepsVersions(ctx, in.Bucket); err != nil {
 		return err
 	}
-	if t.Pulled != nil {
-		return p.pulledOf(ctx, in, t, dst, versioned)
+	if t.PulledOnly {
+		return tp.pulledKeys(ctx)
 	}
-	for key, err := range allKeys(ctx, dst, in.Bucket, versioned) {
+	return tp.allKeys(ctx)
+}
+
+// allKeys purges every key of the bucket.
+func (t *targetPurge) allKeys(ctx context.Context) error {
+	for key, err := range keysOf(ctx, t.at.Dst, t.in.Bucket, t.versioned) {
 		if errors.Is(err, storage.ErrNoBucket) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		err := p.persist(ctx, func() error { return p.object(ctx, in, t, src, dst, key, versioned) })
-		if err != nil {
+		if err := t.objects.Persist(ctx, func() error { return t.object(ctx, key) }); err != nil {
 			return err
 		}
 	}
 	if t.MadeBucket {
-		return p.dropBucket(ctx, dst, in.Bucket)
+		return t.buckets.Drop(ctx, t.at.Dst, t.in.Bucket)
 	}
 	return nil
 }
 
-// allKeys yields the keys of a bucket, those that only have old versions included.
-func allKeys(ctx context.Context, s *site, bucket string, versioned bool) iter.Seq2[string, error] {
-	if keeper, ok := s.client.(versionKeeper); ok && versioned {
-		return keeper.VersionedKeys(ctx, bucket, "")
+// purgePage is how many keys of a purge are read at a time.
+const purgePage = 1000
+
+// pulledKeys purges the objects copied on demand, those that are still what FaDO put there.
+func (t *targetPurge) pulledKeys(ctx context.Context) error {
+	after := state.PurgeKey{Cluster: t.Cluster}
+	for {
+		keys, err := t.ctl.Store().PurgeKeys(ctx, t.in.Bucket, after, purgePage)
+		if err != nil {
+			return err
+		}
+		for _, k := range keys {
+			if k.Cluster != t.Cluster {
+				return nil
+			}
+			if err := t.objects.Persist(ctx, func() error { return t.pulledObject(ctx, k) }); err != nil {
+				return err
+			}
+			after = k
+		}
+		if len(keys) < purgePage {
+			return nil
+		}
+	}
+}
+
+func (t *targetPurge) pulledObject(ctx context.Context, k state.PurgeKey) error {
+	return t.do(ctx, k.Key, func(ctx context.Context, p *guard.Pass) error {
+		o, err := t.at.Dst.Stat(ctx, t.in.Bucket, k.Key)
+		if errors.Is(err, storage.ErrNoBucket) || err == nil && (o == nil || !pull.Is(catalog.Pulled{ETag: k.ETag}, *o)) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_, err = t.objects.RemoveForGood(ctx, p, t.at.Dst, *o, t.versioned)
+		return err
+	})
+}
+
+// keysOf yields the keys of a bucket, those that only have old versions included.
+func keysOf(ctx context.Context, s *site.Site, bucket string, versioned bool) iter.Seq2[string, error] {
+	if versioned {
+		return s.Reader().VersionedKeys(ctx, bucket, "")
 	}
 	return func(yield func(string, error) bool) {
-		for o, err := range s.client.List(ctx, bucket, "", "") {
+		for o, err := range s.Reader().List(ctx, bucket, "", "") {
 			if !yield(o.Key, err) || err != nil {
 				return
 			}
@@ -273,79 +278,93 @@ func allKeys(ctx context.Context, s *site, bucket string, versioned bool) iter.S
 	}
 }
 
-// object purges one object, unless the bucket has been declared again.
-func (p *purger) object(ctx context.Context, in intent, t purgeTarget, src, dst *site, key string, versioned bool) error {
-	ref := objectRef{in.Bucket, key, t.Cluster}
-	return p.admitted(ctx, ref, func(ctx context.Context) error {
-		if in.Mode == PurgeAll {
-			ctx, cancel := context.WithTimeout(ctx, p.tune.CallTimeout)
-			defer cancel()
-			return dst.client.DeleteAllVersions(ctx, ref.bucket, ref.key)
-		}
-		return p.copyOf(ctx, t, src, dst, ref, versioned)
-	})
-}
-
-// admitted runs f with an object to itself, through the gate: it ends when the bucket is
-// declared again.
-func (p *purger) admitted(ctx context.Context, ref objectRef, f func(context.Context) error) error {
-	if err := p.pause.wait(ctx); err != nil {
+// do runs f with an object to itself, as an operation that ends when the bucket is declared
+// again.
+func (t *targetPurge) do(ctx context.Context, key string, f func(ctx context.Context, p *guard.Pass) error) error {
+	if err := t.pause.Wait(ctx); err != nil {
 		return err
 	}
-	unlock, err := p.keys.lock(ctx, ref)
+	ref := ids.ObjectIn(t.in.Bucket, key, t.Cluster)
+	unlock, err := t.guard.Lock(ctx, ref)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	op := &operation{
-		bucket: ref.bucket, key: ref.key, to: ref.cluster, total: -1,
-		allowed: func(s *routing.Snapshot) bool { return !p.declaredAgain(s, ref.bucket) },
-	}
-	opCtx, leave, err := p.gate.enter(ctx, op)
+	op := guard.Op{Object: ref, Total: -1, Allowed: func(s *routing.Snapshot) bool { return s.Bucket(ref.Bucket) == nil }}
+	return t.guard.Do(ctx, op, f)
+}
+
+// object purges one object, unless the bucket has been declared again.
+func (t *targetPurge) object(ctx context.Context, key string) error {
+	return t.do(ctx, key, func(ctx context.Context, p *guard.Pass) error {
+		if t.in.Mode == PurgeAll {
+			return t.allVersions(ctx, p)
+		}
+		return t.copyOf(ctx, p)
+	})
+}
+
+func (t *targetPurge) allVersions(ctx context.Context, p *guard.Pass) error {
+	w, err := p.Writer(t.at.Dst)
 	if err != nil {
 		return err
 	}
-	defer leave()
-	return f(opCtx)
+	ctx, cancel := t.at.Dst.Call(ctx)
+	defer cancel()
+	return w.DeleteAllVersions(ctx, p.Op().Bucket, p.Op().Key)
 }
 
 // copyOf removes a copy's object if the primary has the same, or it is FaDO's.
-func (p *purger) copyOf(ctx context.Context, t purgeTarget, src, dst *site, ref objectRef, versioned bool) error {
-	row := state.Copy{Bucket: ref.bucket, OwnedUntil: t.OwnedUntil}
-	row.Cluster, row.MadeBucket = t.Cluster, t.MadeBucket
-	if t.Verified {
-		row.VerifiedAt = t.OwnedUntil.Add(time.Second)
-	}
-	s := &situation{
-		Engine: p.Engine, task: task{objectRef: ref, foreign: slices.Contains(t.Foreign, ref.key)},
-		rows: []state.Copy{row}, row: row, src: src, dst: dst,
-	}
-	theirs, ours, err := s.look(ctx)
+func (t *targetPurge) copyOf(ctx context.Context, p *guard.Pass) error {
+	bucket, key := p.Op().Bucket, p.Op().Key
+	theirs, ours, err := object.Look(ctx, t.at, bucket, key)
 	if err != nil {
 		return err
 	}
 	if ours == nil {
-		return p.oldVersions(ctx, dst, ref)
+		return t.oldVersions(ctx, p)
+	}
+	claim, err := t.claim(ctx, key)
+	if err != nil {
+		return err
 	}
 	same := theirs != nil && storage.Compare(*theirs, *ours) == storage.Equal
-	if !same && (theirs == nil || !s.owns(*ours)) {
-		p.log.Warn("a purge of copies leaves an object: the primary has not the same",
-			zap.String("bucket", ref.bucket), zap.String("key", ref.key), zap.String("cluster", ref.cluster))
+	if !same && (theirs == nil || !claim.Owns(key, *ours)) {
+		t.log.Warn("a purge of copies leaves an object: the primary does not have the same",
+			zap.String("bucket", bucket), zap.String("key", key), zap.String("cluster", t.Cluster))
 		return nil
 	}
-	_, err = p.removeForGood(ctx, dst, ref, *ours, versioned)
+	_, err = t.objects.RemoveForGood(ctx, p, t.at.Dst, *ours, t.versioned)
 	return err
 }
 
+// claim is what FaDO's claim on a copy's object rests on, by what was known when the purge
+// was decided.
+func (t *targetPurge) claim(ctx context.Context, key string) (object.Claim, error) {
+	row := state.Copy{Bucket: t.in.Bucket, OwnedUntil: t.OwnedUntil}
+	row.Cluster, row.MadeBucket = t.Cluster, t.MadeBucket
+	if t.Verified {
+		row.VerifiedAt = t.OwnedUntil.Add(time.Second)
+	}
+	c := object.Claim{Settler: t.objects, Row: row, Rows: []state.Copy{row}, At: t.at}
+	_, err := t.ctl.Store().GetPurgeKey(ctx, t.in.Bucket, t.Cluster, key)
+	switch {
+	case err == nil:
+		c.Foreign = true
+	case !errors.Is(err, state.ErrNotFound):
+		return c, err
+	}
+	return c, nil
+}
+
 // oldVersions removes the versions below a delete marker if all of them are FaDO's.
-func (p *purger) oldVersions(ctx context.Context, dst *site, ref objectRef) error {
-	keeper, ok := dst.client.(versionKeeper)
-	if !ok {
+func (t *targetPurge) oldVersions(ctx context.Context, p *guard.Pass) error {
+	forGood, err := t.at.Dst.Reader().OnlyCopies(ctx, p.Op().Bucket, p.Op().Key)
+	if errors.Is(err, storage.ErrUnsupported) {
 		return nil
 	}
-	forGood, err := keeper.OnlyCopies(ctx, ref.bucket, ref.key)
 	if err != nil || !forGood {
 		return err
 	}
-	return dst.client.DeleteAllVersions(ctx, ref.bucket, ref.key)
+	return t.allVersions(ctx, p)
 }

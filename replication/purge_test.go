@@ -28,7 +28,7 @@ func purgeWorld(t *testing.T) *world {
 func (w *world) awaitPurged() {
 	w.Helper()
 	w.await("the purge is over", func() bool {
-		m, err := w.eng.loadPurges(context.Background())
+		m, err := w.store.Purges(context.Background())
 		w.must(err)
 		return len(m) == 0
 	})
@@ -59,7 +59,7 @@ func TestPurgeAll(t *testing.T) {
 	if err := w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{IfMatch: []string{`"no"`}}); !errors.Is(err, control.ErrPrecondition) {
 		t.Fatalf("precondition: %v", err)
 	}
-	if m, _ := w.eng.loadPurges(t.Context()); len(m) != 0 {
+	if m, _ := w.store.Purges(t.Context()); len(m) != 0 {
 		t.Fatalf("a refused purge is noted: %v", m)
 	}
 	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
@@ -85,7 +85,7 @@ func TestPurgeTakesTheBucketsFaDOMade(t *testing.T) {
 		w.awaitOK(bucket, "c1", "c2")
 		r := w.eng.run.Load()
 		for _, c := range []string{"c1", "c2"} {
-			w.must(r.makeBucket(t.Context(), r.sites.get(c), bucket, false))
+			w.must(w.eng.walks.Buckets.Make(t.Context(), r.sites.Get(c), bucket, false))
 		}
 		w.must(w.eng.Purge(t.Context(), bucket, PurgeAll, control.Precondition{}))
 		w.awaitPurged()
@@ -109,7 +109,7 @@ func TestPurgeResumes(t *testing.T) {
 	}
 	w.bucket("bkt", "p", "c1")
 	w.must(w.eng.Resume(t.Context()))
-	w.must(w.eng.Start(Settings{}))
+	w.eng.Start(Settings{})
 	w.awaitPurged()
 	w.awaitOK("bkt", "c1", "c2")
 	for _, c := range []string{"c1", "c2"} {
@@ -120,7 +120,7 @@ func TestPurgeResumes(t *testing.T) {
 
 	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
 	w.eng.Stop()
-	w.must(w.eng.Start(Settings{}))
+	w.eng.Start(Settings{})
 	w.awaitPurged()
 	if got := w.contents("c2", "bkt"); len(got) != 0 {
 		t.Errorf("c2 has %v", got)
@@ -203,8 +203,8 @@ func TestStartStop(t *testing.T) {
 		if w.eng.SyncBucket(context.Background(), "bkt") == nil {
 			t.Error("a stopped engine took a sync")
 		}
-		w.must(w.eng.Start(Settings{Workers: i + 1}))
-		w.must(w.eng.Start(Settings{Workers: i + 2}))
+		w.eng.Start(Settings{Workers: i + 1})
+		w.eng.Start(Settings{Workers: i + 2})
 		w.eng.Reconfigure(Settings{Workers: i + 3, Bandwidth: 1 << 20, NoEventFeed: i%2 == 0, ScanInterval: time.Second})
 	}
 	w.eng.Reconfigure(Settings{Disabled: true})

@@ -9,8 +9,17 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/limit"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/queue"
+	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -71,31 +80,31 @@ const (
 // such bucket, or no conflict about the key.
 func (e *Engine) ResolveConflicts(ctx context.Context, bucket string, v Verdict) (Resolution, error) {
 	res := Resolution{Refused: []Refusal{}}
-	snap := e.ctl.Router().Snapshot()
+	snap := e.core.snap()
 	if snap.Bucket(bucket) == nil {
 		return res, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
 	}
-	if e.run.Load() == nil || e.conf().Disabled {
+	if e.run.Load() == nil || e.core.conf().Disabled {
 		return res, ErrOff
 	}
 	if !slices.ContainsFunc(snap.Copies(bucket), func(c catalog.Copy) bool { return c.Cluster == v.Winner }) && v.Winner != WinnerNewest {
 		return res, fmt.Errorf("%q: %w", v.Winner, ErrBadWinner)
 	}
-	r := &resolver{Engine: e, bucket: bucket, verdict: v, res: &res, versions: make(map[string]versionsKept)}
+	r := &resolver{core: e.core, bucket: bucket, verdict: v, res: &res, versions: make(map[string]versionsKept)}
 	err := r.all(ctx)
 	if err == nil && v.Key != "" && res.Resolved+res.RefusedTotal == 0 {
 		err = fmt.Errorf("bucket %s has no conflict about %q: %w", bucket, v.Key, control.ErrNotFound)
 	}
 	if run := e.run.Load(); run != nil && res.Resolved > 0 {
-		run.sweeper.soon(bucket) // counts are those of a scan
+		run.scans.request(bucket) // counts are those of a scan
 	}
-	e.ctl.WakeWorkers()
+	e.core.ctl.Pending.Wake()
 	return res, err
 }
 
 // resolver settles the conflicts of one bucket.
 type resolver struct {
-	*Engine
+	core
 	bucket  string
 	verdict Verdict
 
@@ -130,7 +139,7 @@ func (r *resolver) all(ctx context.Context) error {
 			return ctx.Err()
 		}
 		last := groups[len(groups)-1]
-		after = keyOf(last[len(last)-1])
+		after = queue.KeyOf(last[len(last)-1])
 	}
 }
 
@@ -147,16 +156,15 @@ func byKey(rows []state.Pending) (groups [][]state.Pending) {
 }
 
 func (r *resolver) batch(ctx context.Context, groups [][]state.Pending) {
-	var wg sync.WaitGroup
-	room := make(chan struct{}, resolveAtATime)
-	for _, g := range groups {
-		room <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-room }()
-			r.note(g[0].Key, r.one(ctx, g))
+	var g errgroup.Group
+	g.SetLimit(resolveAtATime)
+	for _, rows := range groups {
+		g.Go(func() error {
+			r.note(rows[0].Key, r.one(ctx, rows))
+			return nil
 		})
 	}
-	wg.Wait()
+	_ = g.Wait() // refusals are noted
 }
 
 func (r *resolver) note(key string, err error) {
@@ -174,16 +182,16 @@ func (r *resolver) note(key string, err error) {
 	}
 }
 
-// contest is one key in conflict: what lies at the primary and at the copies concerned.
-type contest struct {
+// conflict is one key in conflict: what lies at the primary and at the copies concerned.
+type conflict struct {
 	key     string
-	primary *contender
-	copies  []*contender
+	primary *candidate
+	copies  []*candidate
 }
 
-// contender is one cluster's object of a key in conflict.
-type contender struct {
-	site *site
+// candidate is one cluster's object of a key in conflict.
+type candidate struct {
+	site *site.Site
 	row  state.Pending // none for the primary
 	obj  *storage.Object
 }
@@ -213,7 +221,7 @@ func (r *resolver) one(ctx context.Context, rows []state.Pending) error {
 	}
 	for _, cp := range c.copies {
 		if err := r.toCopy(ctx, c, cp); err != nil {
-			return fmt.Errorf("%s: %w", cp.site.name, err)
+			return fmt.Errorf("%s: %w", cp.site.Name(), err)
 		}
 	}
 	return nil
@@ -221,7 +229,7 @@ func (r *resolver) one(ctx context.Context, rows []state.Pending) error {
 
 // lockKey takes the key's locks in every cluster concerned, in one order for all.
 func (r *resolver) lockKey(ctx context.Context, rows []state.Pending) (unlock func(), err error) {
-	clusters := []string{r.ctl.Router().Snapshot().Primary(r.bucket)}
+	clusters := []string{r.snap().Primary(r.bucket)}
 	for _, row := range rows {
 		clusters = append(clusters, row.Cluster)
 	}
@@ -233,7 +241,7 @@ func (r *resolver) lockKey(ctx context.Context, rows []state.Pending) (unlock fu
 		}
 	}
 	for _, c := range slices.Compact(clusters) {
-		u, err := r.keys.lock(ctx, objectRef{r.bucket, rows[0].Key, c})
+		u, err := r.guard.Lock(ctx, ids.ObjectIn(r.bucket, rows[0].Key, c))
 		if err != nil {
 			unlock()
 			return nil, err
@@ -244,24 +252,24 @@ func (r *resolver) lockKey(ctx context.Context, rows []state.Pending) (unlock fu
 }
 
 // look asks the storages concerned what they hold now.
-func (r *resolver) look(ctx context.Context, rows []state.Pending) (*contest, error) {
-	c := &contest{key: rows[0].Key}
-	primary := r.ctl.Router().Snapshot().Primary(r.bucket)
-	copies, err := r.ledger.of(ctx, r.bucket)
+func (r *resolver) look(ctx context.Context, rows []state.Pending) (*conflict, error) {
+	c := &conflict{key: rows[0].Key}
+	primary := r.snap().Primary(r.bucket)
+	copies, err := r.copies.Of(ctx, r.bucket)
 	if err != nil {
 		return nil, err
 	}
-	if carryingOver(copies) || primary == "" {
-		return nil, errMoving
+	if copyrows.CarryingOver(copies) || primary == "" {
+		return nil, guard.ErrMoving
 	}
-	if c.primary, err = r.contender(ctx, primary, c.key); err != nil {
+	if c.primary, err = r.candidate(ctx, primary, c.key); err != nil {
 		return nil, err
 	}
 	for _, row := range rows {
 		if row.Cluster == primary {
 			continue
 		}
-		cp, err := r.contender(ctx, row.Cluster, c.key)
+		cp, err := r.candidate(ctx, row.Cluster, c.key)
 		if err != nil {
 			return nil, err
 		}
@@ -271,39 +279,39 @@ func (r *resolver) look(ctx context.Context, rows []state.Pending) (*contest, er
 	return c, nil
 }
 
-func (r *resolver) contender(ctx context.Context, cluster, key string) (*contender, error) {
-	s, err := r.sites.usable(cluster)
+func (r *resolver) candidate(ctx context.Context, cluster, key string) (*candidate, error) {
+	s, err := r.sites.Usable(cluster)
 	if err != nil {
 		return nil, err
 	}
-	o, err := r.stat(ctx, s, r.bucket, key)
+	o, err := s.Stat(ctx, r.bucket, key)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", cluster, err)
 	}
 	if o != nil {
 		r.exactly(ctx, s, o)
 	}
-	return &contender{site: s, obj: o}, nil
+	return &candidate{site: s, obj: o}, nil
 }
 
 // exactly makes an object's time exact, which a HEAD tells in whole seconds: "newest" is
 // decided by it.
-func (r *resolver) exactly(ctx context.Context, s *site, o *storage.Object) {
+func (r *resolver) exactly(ctx context.Context, s *site.Site, o *storage.Object) {
 	if r.verdict.Winner != WinnerNewest {
 		return
 	}
-	cctx, cancel := context.WithTimeout(ctx, r.tune.CallTimeout)
+	cctx, cancel := s.Call(ctx)
 	defer cancel()
-	objs, _, _, err := s.client.Page(cctx, r.bucket, o.Key, "", "", 1)
+	objs, _, _, err := s.Reader().Page(cctx, r.bucket, o.Key, "", "", 1)
 	if err == nil && len(objs) == 1 && objs[0].Key == o.Key && objs[0].ETag == o.ETag {
 		o.LastModified = objs[0].LastModified
 	}
 }
 
 // winnerOf says whose object stays.
-func (r *resolver) winnerOf(c *contest) (*contender, error) {
+func (r *resolver) winnerOf(c *conflict) (*candidate, error) {
 	switch w := r.verdict.Winner; w {
-	case c.primary.site.name:
+	case c.primary.site.Name():
 		return c.primary, nil
 	case WinnerNewest:
 		best := c.primary
@@ -314,9 +322,9 @@ func (r *resolver) winnerOf(c *contest) (*contender, error) {
 		}
 		return best, nil
 	default:
-		i := slices.IndexFunc(c.copies, func(cp *contender) bool { return cp.site.name == w })
+		i := slices.IndexFunc(c.copies, func(cp *candidate) bool { return cp.site.Name() == w })
 		if i < 0 {
-			return nil, fmt.Errorf("the conflict is not about %s's object: name the primary %s or one of the clusters listed", w, c.primary.site.name)
+			return nil, fmt.Errorf("the conflict is not about %s's object: name the primary %s or one of the clusters listed", w, c.primary.site.Name())
 		}
 		if c.copies[i].obj == nil {
 			return nil, fmt.Errorf("%s has the object no more: nothing there can win", w)
@@ -334,12 +342,12 @@ func modified(o *storage.Object) time.Time {
 }
 
 // mayLose refuses the key if an object would be lost that people did not give up.
-func (r *resolver) mayLose(ctx context.Context, c *contest, winner *contender) error {
+func (r *resolver) mayLose(ctx context.Context, c *conflict, winner *candidate) error {
 	if r.verdict.Discard {
 		return nil
 	}
 	var reasons []string
-	for _, cp := range append([]*contender{c.primary}, c.copies...) {
+	for _, cp := range append([]*candidate{c.primary}, c.copies...) {
 		if cp == winner || cp.obj == nil || sameContent(winner.obj, cp.obj) {
 			continue
 		}
@@ -347,7 +355,7 @@ func (r *resolver) mayLose(ctx context.Context, c *contest, winner *contender) e
 		if err != nil {
 			return err
 		}
-		if why := kept.why(cp.site.name); why != "" {
+		if why := kept.why(cp.site.Name()); why != "" {
 			reasons = append(reasons, why)
 		}
 	}
@@ -385,23 +393,23 @@ func (k versionsKept) why(cluster string) string {
 }
 
 // keepsVersions asks a storage whether a key that is written over stays as a version.
-func (r *resolver) keepsVersions(ctx context.Context, s *site, key string) (versionsKept, error) {
+func (r *resolver) keepsVersions(ctx context.Context, s *site.Site, key string) (versionsKept, error) {
 	if strings.HasSuffix(key, "/") {
 		return versionsNotOfKey, nil
 	}
 	r.mu.Lock()
-	kept, known := r.versions[s.name]
+	kept, known := r.versions[s.Name()]
 	r.mu.Unlock()
 	if known {
 		return kept, nil
 	}
-	cctx, cancel := context.WithTimeout(ctx, r.tune.CallTimeout)
+	cctx, cancel := s.Call(ctx)
 	defer cancel()
-	on, err := s.client.Versioned(cctx, r.bucket)
+	on, err := s.Reader().Versioned(cctx, r.bucket)
 	if err != nil && !errors.Is(err, storage.ErrUnsupported) {
-		return versionsOff, fmt.Errorf("asking %s whether it keeps versions: %w", s.name, err)
+		return versionsOff, fmt.Errorf("asking %s whether it keeps versions: %w", s.Name(), err)
 	}
-	caps, _ := s.client.Capabilities()
+	caps, _ := s.Reader().Capabilities()
 	switch {
 	case on:
 		kept = versionsOn
@@ -412,49 +420,49 @@ func (r *resolver) keepsVersions(ctx context.Context, s *site, key string) (vers
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.versions[s.name] = kept
+	r.versions[s.Name()] = kept
 	return kept, nil
 }
 
 // toPrimary takes a copy's object to the primary, over what is there. The other copies'
 // rows come first: none of them has the winner's object.
-func (r *resolver) toPrimary(ctx context.Context, c *contest, winner *contender) error {
+func (r *resolver) toPrimary(ctx context.Context, c *conflict, winner *candidate) error {
 	if !sameContent(winner.obj, c.primary.obj) {
 		if err := r.noteOthers(ctx, c, winner); err != nil {
 			return err
 		}
 		if err := r.write(ctx, c.key, winner, c.primary); err != nil {
-			return fmt.Errorf("bringing it to the primary %s: %w", c.primary.site.name, err)
+			return fmt.Errorf("bringing it to the primary %s: %w", c.primary.site.Name(), err)
 		}
 	}
-	o, err := r.stat(ctx, c.primary.site, r.bucket, c.key)
+	o, err := c.primary.site.Stat(ctx, r.bucket, c.key)
 	if err == nil && o == nil {
 		err = storage.ErrPrecondition
 	}
 	if err != nil {
-		return fmt.Errorf("asking the primary %s: %w", c.primary.site.name, err)
+		return fmt.Errorf("asking the primary %s: %w", c.primary.site.Name(), err)
 	}
 	c.primary.obj = o
 	return nil
 }
 
 // noteOthers makes pending rows for the copies that are not in conflict.
-func (r *resolver) noteOthers(ctx context.Context, c *contest, winner *contender) error {
+func (r *resolver) noteOthers(ctx context.Context, c *conflict, winner *candidate) error {
 	var rows []state.Pending
-	wanted := r.ctl.Router().Snapshot().WantedIn(nil, r.bucket, c.key)
-	for _, cluster := range concerned(wanted, c.primary.site.name, c.primary.site.name) {
-		if slices.ContainsFunc(c.copies, func(cp *contender) bool { return cp.site.name == cluster }) {
+	wanted := r.snap().WantedIn(nil, r.bucket, c.key)
+	for _, cluster := range queue.Concerned(wanted, c.primary.site.Name(), c.primary.site.Name()) {
+		if slices.ContainsFunc(c.copies, func(cp *candidate) bool { return cp.site.Name() == cluster }) {
 			continue
 		}
 		rows = append(rows, state.Pending{Bucket: r.bucket, Key: c.key, Cluster: cluster, Size: winner.obj.Size, Since: r.now()})
 	}
-	return r.ctl.AddPending(ctx, rows...)
+	return r.ctl.Pending.Add(ctx, rows...)
 }
 
 // toCopy brings one copy in step with the primary as it is now, whoever's object lies
 // there. What is equal already is written once more where it lacks FaDO's mark, so that
 // it is FaDO's to replace from now on.
-func (r *resolver) toCopy(ctx context.Context, c *contest, cp *contender) error {
+func (r *resolver) toCopy(ctx context.Context, c *conflict, cp *candidate) error {
 	var err error
 	switch {
 	case c.primary.obj == nil && cp.obj != nil:
@@ -465,53 +473,39 @@ func (r *resolver) toCopy(ctx context.Context, c *contest, cp *contender) error 
 	if err != nil {
 		return err
 	}
-	return r.ctl.FinishPending(ctx, keyOf(cp.row))
+	return r.ctl.Pending.Finish(ctx, queue.KeyOf(cp.row))
 }
 
-// write copies one contender's object over another's, if both are still what was seen.
-func (r *resolver) write(ctx context.Context, key string, from, to *contender) error {
-	release, err := r.slots.acquire(ctx, classLive, to.site.name)
+// write copies one candidate's object over another's, if both are still what was seen.
+func (r *resolver) write(ctx context.Context, key string, from, to *candidate) error {
+	release, err := r.slots.Acquire(ctx, limit.Want{Class: limit.Live, To: to.site.Name()})
 	if err != nil {
 		return err
 	}
 	defer release()
-	op := &operation{bucket: r.bucket, key: key, from: from.site.name, to: to.site.name, total: from.obj.Size}
-	opCtx, leave, err := r.gate.enter(ctx, op)
-	if err != nil {
-		return err
-	}
-	defer leave()
 	cond := storage.Condition{Absent: true}
 	if to.obj != nil {
 		cond = storage.Condition{IfETag: to.obj.ETag}
 	}
-	n, err := r.transfer(opCtx, op, from.site, to.site, r.bucket, *from.obj, cond)
-	if cause := context.Cause(opCtx); err != nil && cause != nil && ctx.Err() == nil {
-		return fmt.Errorf("aborted: %w", cause)
-	}
-	if err == nil {
-		r.figures.copied(n)
-		r.metrics.Replicated(to.site.name, n)
-		task{objectRef: objectRef{r.bucket, key, to.site.name}}.emitTo(r.ctl.Events(), "copied", from.site.name, n, "")
-	}
-	return err
+	op := guard.Op{Object: ids.ObjectIn(r.bucket, key, to.site.Name()), From: from.site.Name(), Total: from.obj.Size}
+	return r.guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+		n, err := r.objects.Transfer(ctx, p, object.Sides{Src: from.site, Dst: to.site}, *from.obj, storage.CopyOptions{If: cond})
+		if err == nil {
+			r.report.Copied(op.Object, from.site.Name(), n)
+		}
+		return err
+	})
 }
 
-// remove takes a copy's object away that the primary has not, if it is still what was seen.
-func (r *resolver) remove(ctx context.Context, key string, cp *contender) error {
-	op := &operation{bucket: r.bucket, key: key, to: cp.site.name, total: -1}
-	opCtx, leave, err := r.gate.enter(ctx, op)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	cctx, cancel := context.WithTimeout(opCtx, r.tune.CallTimeout)
-	defer cancel()
-	err = cp.site.client.Delete(cctx, r.bucket, key, cp.obj.ETag)
-	r.observed(cp.site, err)
-	if err == nil || errors.Is(err, storage.ErrNotFound) {
-		task{objectRef: objectRef{r.bucket, key, cp.site.name}}.emitTo(r.ctl.Events(), "removed", "", 0, "")
+// remove takes a copy's object away that the primary does not have, if it is still what was
+// seen.
+func (r *resolver) remove(ctx context.Context, key string, cp *candidate) error {
+	op := guard.Op{Object: ids.ObjectIn(r.bucket, key, cp.site.Name()), Total: -1}
+	return r.guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+		if err := r.objects.Delete(ctx, p, cp.site, *cp.obj); err != nil {
+			return err
+		}
+		r.report.Removed(op.Object)
 		return nil
-	}
-	return err
+	})
 }

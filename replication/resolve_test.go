@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -41,7 +42,7 @@ func (w *world) enableVersioning(cluster, bucket string) {
 // conflicted makes a bucket whose copy in c2 differs under "differs" and has "extra", both
 // somebody else's; versioned says whose buckets keep versions.
 func conflicted(t *testing.T, versioned ...string) *world {
-	w := newWorld(t, Settings{}, nil)
+	w := newWorld(t, Settings{}, movable)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))
 	for _, c := range []string{"c1", "c2"} {
@@ -153,9 +154,7 @@ func TestResolveKeepsTheLoser(t *testing.T) {
 			}
 			// The marks make the copy FaDO's: it follows once the memory of what was
 			// copied a moment ago is lost.
-			w.eng.given.mu.Lock()
-			clear(w.eng.given.by)
-			w.eng.given.mu.Unlock()
+			w.later(10 * time.Minute)
 			w.put("c1", "bkt", "differs", "newer")
 			w.await("differs follows", func() bool { got, _ := w.get("c2", "bkt", "differs"); return got == "newer" })
 			if n := w.status("bkt").Conflicts; n != 0 {
@@ -259,9 +258,7 @@ func TestResolvedWinnerFollows(t *testing.T) {
 				t.Fatalf("%+v", res)
 			}
 			// FaDO's memory of what it copied a moment ago does not last.
-			w.eng.given.mu.Lock()
-			clear(w.eng.given.by)
-			w.eng.given.mu.Unlock()
+			w.later(10 * time.Minute)
 			w.put("c1", "bkt", "late", "newer, at c1")
 			w.await("it follows", func() bool { got, _ := w.get("c2", "bkt", "late"); return got == "newer, at c1" })
 		})

@@ -3,6 +3,7 @@ package replication
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,7 +16,9 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
-	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/peers"
 	"github.com/fado-project/fado/state/postgres"
 	"github.com/fado-project/fado/storage"
 )
@@ -62,13 +65,13 @@ func (f *fleet) join(dsn string, s Settings) *fleetMember {
 	m.ctl, err = control.New(control.Options{Store: m.store, Node: "same", Log: f.log(m.name)})
 	f.must(err)
 	f.Cleanup(m.leave)
-	f.must(m.ctl.Start(context.Background()))
+	m.ctl.Start(context.Background())
 	_, err = m.ctl.Attach(context.Background(), control.Config{})
 	f.must(err)
 	tune := fastTuning()
 	tune.ShardEvery = 300 * time.Millisecond
 	m.eng = New(Options{Control: m.ctl, Log: f.log(m.name), Open: f.openStorage, Tune: tune, Copy: m.copy})
-	f.must(m.eng.Start(s))
+	m.eng.Start(s)
 	if f.ctl == nil {
 		f.ctl, f.eng, f.store = m.ctl, m.eng, m.ctl.Store()
 	}
@@ -98,9 +101,9 @@ func (m *fleetMember) leave() {
 }
 
 // copy copies by real or by fake storages, and counts.
-func (m *fleetMember) copy(ctx context.Context, src, dst storage.Storage, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
-	do := copyObject
-	if _, fake := src.(*fakeStorage); fake {
+func (m *fleetMember) copy(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
+	do := CopyFunc(storage.Copy)
+	if _, fake := dst.(*fakeStorage); fake {
 		do = fakeCopy
 	}
 	got, err := do(ctx, src, dst, bucket, o, opts)
@@ -118,13 +121,13 @@ func (m *fleetMember) copies() int {
 	return m.did
 }
 
-func (m *fleetMember) parts() int { return m.eng.run.Load().shards.count() }
+func (m *fleetMember) parts() int { return m.eng.run.Load().peers.Shards.Count() }
 
 // awaitDealt waits until the parts of the work are dealt evenly over some members.
 func (f *fleet) awaitDealt(members ...*fleetMember) {
 	f.Helper()
-	f.awaitFor(60*time.Second, fmt.Sprintf("%d parts over %d instances", shardCount, len(members)), func() bool {
-		sum, fair := 0, (shardCount+len(members)-1)/len(members)
+	f.awaitFor(60*time.Second, fmt.Sprintf("%d parts over %d instances", peers.ShardCount, len(members)), func() bool {
+		sum, fair := 0, (peers.ShardCount+len(members)-1)/len(members)
 		for _, m := range members {
 			n := m.parts()
 			if n > fair || n == 0 {
@@ -132,7 +135,7 @@ func (f *fleet) awaitDealt(members ...*fleetMember) {
 			}
 			sum += n
 		}
-		return sum == shardCount
+		return sum == peers.ShardCount
 	})
 }
 
@@ -196,7 +199,7 @@ func TestOneInstanceListens(t *testing.T) {
 	f.bucket("bkt", "p", "c1")
 	ears := func() (listening []*fleetMember) {
 		for _, m := range f.members {
-			if s := m.eng.sites.get("c1"); s != nil && s.ears.Load() {
+			if s := m.eng.core.sites.Get("c1"); s != nil && s.Feed.Own.Load() {
 				listening = append(listening, m)
 			}
 		}
@@ -239,9 +242,10 @@ func TestCutOffInstanceWritesNothing(t *testing.T) {
 	f.must(cut.ctl.MayWrite())
 	proxy.Hang(true)
 	f.await("the end of the lease", func() bool { return cut.ctl.MayWrite() != nil })
-	op := &operation{bucket: "bkt", key: "k", to: "c1", allowed: func(*routing.Snapshot) bool { return true }}
-	if _, _, err := cut.eng.gate.enter(context.Background(), op); err == nil {
-		t.Fatal("a write began without a lease")
+	op := guard.Op{Object: ids.ObjectIn("bkt", "k", "c1"), Allowed: guard.Always}
+	err := cut.eng.core.guard.Do(context.Background(), op, func(context.Context, *guard.Pass) error { return nil })
+	if !errors.Is(err, control.ErrCutOff) {
+		t.Fatalf("a write without a lease ends with %v, want %v", err, control.ErrCutOff)
 	}
 	f.awaitDealt(f.members[0])
 	proxy.Hang(false)
@@ -262,9 +266,9 @@ func TestFenceEndsWrites(t *testing.T) {
 	f.put("c1", "bkt", "small", "small")
 	f.put("c1", "bkt", "large", strings.Repeat("large", 1<<20))
 	m := f.members[0]
-	f.await("storages", func() bool { return m.eng.sites.get("c1").up() && m.eng.sites.get("c2").up() })
+	f.await("storages", func() bool { return m.eng.core.sites.Get("c1").Up() && m.eng.core.sites.Get("c2").Up() })
 	for _, key := range []string{"small", "large"} {
-		o, err := m.eng.sites.get("c1").client.Stat(context.Background(), "bkt", key)
+		o, err := m.eng.core.sites.Get("c1").Reader().Stat(context.Background(), "bkt", key)
 		f.must(err)
 		// Stopped right before the first request that writes, woken up after the lease.
 		asked := 0
@@ -274,7 +278,13 @@ func TestFenceEndsWrites(t *testing.T) {
 			}
 			return nil
 		})
-		_, err = storage.Copy(ctx, m.eng.sites.get("c1").client, m.eng.sites.get("c2").client, "bkt", o, storage.CopyOptions{If: storage.Condition{Absent: true}})
+		op := guard.Op{Object: ids.ObjectIn("bkt", key, "c2"), Allowed: guard.Always}
+		err = m.eng.core.guard.Do(context.Background(), op, func(_ context.Context, p *guard.Pass) error {
+			w, err := p.Writer(m.eng.core.sites.Get("c2"))
+			f.must(err)
+			_, err = storage.Copy(ctx, m.eng.core.sites.Get("c1").Reader(), w, "bkt", o, storage.CopyOptions{If: storage.Condition{Absent: true}})
+			return err
+		})
 		if err == nil {
 			t.Fatalf("%s was written behind the fence", key)
 		}
@@ -312,7 +322,7 @@ func stopChild() {
 				Name: cluster, Endpoint: d.Endpoint, AccessKey: d.AccessKey, SecretKey: d.SecretKey, BucketPrefix: d.BucketPrefix,
 			})
 		},
-		Copy: func(ctx context.Context, src, dst storage.Storage, bucket string, o storage.Object, opts storage.CopyOptions) (got storage.Object, err error) {
+		Copy: func(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, o storage.Object, opts storage.CopyOptions) (got storage.Object, err error) {
 			first := false
 			once.Do(func() { first = true })
 			if first {
@@ -327,9 +337,7 @@ func stopChild() {
 			return got, err
 		},
 	})
-	if err := eng.Start(Settings{Workers: 4}); err != nil {
-		panic(err)
-	}
+	eng.Start(Settings{Workers: 4})
 	fmt.Println("running")
 	select {}
 }
@@ -352,7 +360,7 @@ func TestStoppedProcess(t *testing.T) {
 	out, err := cmd.StdoutPipe()
 	f.must(err)
 	cmd.Stderr = os.Stderr
-	f.must(cmd.Start())
+	cmd.Start()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	said := make(chan string, 16)
 	go func() {

@@ -12,10 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -118,7 +116,7 @@ func (s *sim) step(i int) {
 	case n < 84:
 		// A change of residency while late writes are carried over to a new primary is
 		// left to people; it is not what is simulated here.
-		if rows, _ := s.store.CopiesOf(context.Background(), "bkt"); !carryingOver(rows) {
+		if rows, _ := s.store.CopiesOf(context.Background(), "bkt"); !copies.CarryingOver(rows) {
 			s.setPolicy()
 		}
 	case n < 88:
@@ -128,7 +126,7 @@ func (s *sim) step(i int) {
 		s.mu.Unlock()
 	case n < 90:
 		s.eng.Stop()
-		s.must(s.eng.Start(Settings{Workers: 6}))
+		s.eng.Start(Settings{Workers: 6})
 	default:
 		time.Sleep(time.Duration(s.rng.IntN(60)) * time.Millisecond)
 	}
@@ -255,111 +253,4 @@ func (s *sim) wrong() (faults []string) {
 		}
 	}
 	return faults
-}
-
-// What an arrangement promises, whatever the rows and the catalogue: nothing new where it
-// is forbidden, the primary stays until its role is handed over, and a synced copy only
-// leaves when every chosen one is synced.
-func TestArrangeProperties(t *testing.T) {
-	t.Parallel()
-	for range 20 {
-		rapid.Check(t, arrangeAtRandom)
-	}
-}
-
-func arrangeAtRandom(t *rapid.T) {
-	names := []string{"c1", "c2", "c3", "c4", "c5"}
-	clusters := make(map[string]*catalog.Cluster)
-	for _, n := range names {
-		if rapid.IntRange(0, 9).Draw(t, "declared") > 0 {
-			clusters[n] = &catalog.Cluster{
-				Name: n, Zones: []string{n}, Storage: &catalog.Storage{Endpoint: "http://" + n},
-				Drain: rapid.IntRange(0, 5).Draw(t, "drain") == 0,
-			}
-		}
-	}
-	snap := routing.NewRouter().Snapshot().Edit(func(e *routing.Editor) {
-		for _, n := range names {
-			e.PutZone(&catalog.Zone{Name: n})
-		}
-		for _, c := range clusters {
-			e.PutCluster(c)
-		}
-		for _, name := range []string{"p", "q"} {
-			p := &catalog.Policy{
-				Name: name, Copies: catalog.Copies{N: rapid.IntRange(1, 4).Draw(t, "copies")},
-				Clusters: rapid.SliceOfDistinct(rapid.SampledFrom(names), rapid.ID[string]).Draw(t, "allowed"),
-			}
-			p.Normalize()
-			e.PutPolicy(p)
-		}
-	})
-	tb := tablesOf(snap, map[string]int64{})
-	rules := []catalog.PrefixRule{{Policy: "p"}}
-	if rapid.Bool().Draw(t, "rule") {
-		rules = append(rules, catalog.PrefixRule{Prefix: "a/", Policy: "q"})
-	}
-	primary := rapid.SampledFrom(names).Draw(t, "primary")
-	var rows []state.Copy
-	for _, prefix := range []string{"", "a/", "b/"}[:rapid.IntRange(0, 3).Draw(t, "rules with rows")] {
-		rows = append(rows, state.Copy{Bucket: "b", Copy: catalog.Copy{Prefix: prefix, Cluster: primary, Primary: true, State: catalog.CopySynced}})
-		for _, n := range names {
-			if n != primary && rapid.Bool().Draw(t, "row") {
-				rows = append(rows, state.Copy{Bucket: "b", Copy: catalog.Copy{
-					Prefix: prefix, Cluster: n, State: catalog.CopyState(rapid.IntRange(0, 5).Draw(t, "state")),
-				}})
-			}
-		}
-	}
-	decl := &catalog.Bucket{Name: "b", Policy: "p"}
-	a := tb.arrange(decl, rules, rows, primary)
-	checkArrangement(t, tb, rules, rows, a, primary)
-	if again := tb.arrange(decl, rules, a.rows, primary); again.changed {
-		t.Fatalf("arranging again changes\n%+v\nto\n%+v", a.rows, again.rows)
-	}
-}
-
-func checkArrangement(t *rapid.T, tb *tables, rules []catalog.PrefixRule, before []state.Copy, a arrangement, primary string) {
-	seen := make(map[[2]string]bool)
-	for _, r := range a.rows {
-		id := [2]string{r.Prefix, r.Cluster}
-		if seen[id] {
-			t.Fatalf("two rows of %v", id)
-		}
-		seen[id] = true
-		if r.Primary != (r.Cluster == primary) {
-			t.Fatalf("row %+v, primary %s", r, primary)
-		}
-		if r.Primary && r.State != catalog.CopySynced {
-			t.Fatalf("the primary is %s", r.State)
-		}
-	}
-	for _, rule := range rules {
-		if !seen[[2]string{rule.Prefix, primary}] {
-			t.Fatalf("rule %q has no row at the primary", rule.Prefix)
-		}
-		checkRule(t, tb, rule, before, a.rows)
-	}
-}
-
-func checkRule(t *rapid.T, tb *tables, rule catalog.PrefixRule, before, after []state.Copy) {
-	waiting := false
-	for _, r := range after {
-		if r.Prefix == rule.Prefix && r.State == catalog.CopyWaiting { // one that is not chosen never waits
-			waiting = true
-		}
-	}
-	hadRule := slices.ContainsFunc(before, func(r state.Copy) bool { return r.Prefix == rule.Prefix })
-	for _, r := range after {
-		if r.Prefix != rule.Prefix {
-			continue
-		}
-		i := indexCopy(before, r.Prefix, r.Cluster)
-		if i < 0 && !r.Primary && hadRule && !tb.allowed[rule.Policy][r.Cluster] {
-			t.Fatalf("a new copy where it is forbidden: %+v", r)
-		}
-		if i >= 0 && before[i].State == catalog.CopySynced && r.State == catalog.CopyDraining && waiting {
-			t.Fatalf("%s leaves before its replacement is synced: %s", r.Cluster, strings.TrimSpace(fmt.Sprintf("%+v", after)))
-		}
-	}
 }

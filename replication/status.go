@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/peers"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -109,15 +108,17 @@ const maxTransfers = 100
 
 // Status returns the figures of this instance; the queue is that of the whole store.
 func (e *Engine) Status(ctx context.Context) (Status, error) {
+	rate, lag := e.core.report.Figures.Rate(), e.core.report.Figures.Lag()
 	st := Status{
-		Paused: e.pause.paused(), Workers: e.slots.size(), Rate: e.figures.rate(), LagMS: e.figures.percentiles(),
-		Transfers: e.transfers(),
+		Paused: e.core.pause.On(), Workers: e.core.slots.Size(), Transfers: transfers(e.core.guard.Transfers()),
+		Rate:          Rate{Objects: rate.Objects, Bytes: rate.Bytes},
+		LagMS:         Lag{P50: milliseconds(lag.P50), P99: milliseconds(lag.P99)},
+		Verifications: []Verification{},
 	}
-	st.Verifications = []Verification{}
 	if r := e.run.Load(); r != nil {
-		st.Verifications = r.verifications()
+		st.Verifications = append(st.Verifications, r.verifier.List()...)
 	}
-	logs, err := e.ctl.Store().Backlogs(ctx, "")
+	logs, err := e.core.ctl.Store().Backlogs(ctx, "")
 	if err != nil {
 		return st, err
 	}
@@ -132,24 +133,24 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	return st, nil
 }
 
-// transfers lists the objects being copied, the longest first.
-func (e *Engine) transfers() []Transfer {
-	ops := e.gate.list(func(o *operation) bool { return o.from != "" })
-	slices.SortFunc(ops, func(a, b *operation) int { return a.started.Compare(b.started) })
-	ts := make([]Transfer, 0, min(len(ops), maxTransfers))
-	for _, o := range ops[:min(len(ops), maxTransfers)] {
-		ts = append(ts, Transfer{
-			Bucket: o.bucket, Key: o.key, From: o.from, To: o.to,
-			Done: o.done.Load(), Total: o.total, Started: o.started,
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// transfers shows the objects being copied, the longest first.
+func transfers(ts []guard.Transfer) []Transfer {
+	slices.SortFunc(ts, func(a, b guard.Transfer) int { return a.Started.Compare(b.Started) })
+	shown := make([]Transfer, 0, min(len(ts), maxTransfers))
+	for _, t := range ts[:min(len(ts), maxTransfers)] {
+		shown = append(shown, Transfer{
+			Bucket: t.Bucket, Key: t.Key, From: t.From, To: t.Cluster, Done: t.Done, Total: t.Total, Started: t.Started,
 		})
 	}
-	return ts
+	return shown
 }
 
 // Failures lists objects that failed at least once, ordered by bucket, key and cluster,
 // at most limit (0: all).
 func (e *Engine) Failures(ctx context.Context, limit int) ([]Failure, error) {
-	rows, err := e.ctl.Store().ListPending(ctx, state.PendingFilter{Failed: true}, state.PendingKey{}, limit)
+	rows, err := e.core.ctl.Store().ListPending(ctx, state.PendingFilter{Failed: true}, state.PendingKey{}, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -163,56 +164,43 @@ func (e *Engine) Failures(ctx context.Context, limit int) ([]Failure, error) {
 	return fs, nil
 }
 
-// RetryFailures makes all failing objects due now and says how many. Copies that failed
+// RetryFailures makes all failing objects due now and returns how many. Copies that failed
 // as a whole are tried again, too.
 func (e *Engine) RetryFailures(ctx context.Context) (int, error) {
-	n, err := e.ctl.Store().RetryPending(ctx, state.PendingFilter{}, e.now())
+	n, err := e.core.ctl.Store().RetryPending(ctx, state.PendingFilter{}, e.core.now())
 	if err != nil {
 		return 0, err
 	}
-	e.ctl.WakeWorkers()
-	if r := e.run.Load(); r != nil {
-		r.planner.storageChanged()
+	e.core.ctl.Pending.Wake()
+	r := e.run.Load()
+	if r == nil {
+		return n, nil
 	}
-	return n, e.askOthers(ctx, ask{})
+	r.agenda.forgiveAll()
+	return n, r.peers.Ask(ctx, peers.Request{})
 }
 
 // SyncBucket asks for a scan of a bucket now; control.ErrNotFound if there is none.
 func (e *Engine) SyncBucket(ctx context.Context, bucket string) error {
-	if e.ctl.Router().Snapshot().Bucket(bucket) == nil {
+	if e.core.snap().Bucket(bucket) == nil {
 		return fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
 	}
 	r := e.run.Load()
-	if r == nil || e.conf().Disabled {
+	if r == nil || e.core.conf().Disabled {
 		return ErrOff
 	}
-	if !r.shards.owns(bucket) && e.ctl.Shared() {
-		return e.askOthers(ctx, ask{Bucket: bucket})
+	if !r.owns(bucket) && e.core.ctl.Members.Shared() {
+		return r.peers.Ask(ctx, peers.Request{Bucket: bucket})
 	}
-	r.planner.forgive(bucket)
-	r.sweeper.atOnce(bucket)
+	r.agenda.forgive(bucket)
+	r.scans.runNow(bucket)
 	return nil
-}
-
-// askOthers asks the other instances for something, where there may be some.
-func (e *Engine) askOthers(ctx context.Context, a ask) error {
-	r := e.run.Load()
-	if r == nil || !e.ctl.Shared() {
-		return nil
-	}
-	return r.board.ask(ctx, a)
-}
-
-// others says whether other instances are alive, or may be.
-func (e *Engine) others(ctx context.Context) bool {
-	members, err := e.ctl.Members.List(ctx)
-	return err != nil || len(members) > 1
 }
 
 // Objects lists a bucket's objects at its primary, and where each is current.
 func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (ObjectPage, error) {
 	page := ObjectPage{Objects: []ListedObject{}, CommonPrefixes: []string{}}
-	snap := e.ctl.Router().Snapshot()
+	snap := e.core.snap()
 	if snap.Bucket(bucket) == nil {
 		return page, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
 	}
@@ -220,22 +208,24 @@ func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after s
 	if primary == "" {
 		return page, fmt.Errorf("bucket %s has no primary yet: %w", bucket, storage.ErrUnavailable)
 	}
-	s, err := e.sites.usable(primary)
+	s, err := e.core.sites.Usable(primary)
 	if err != nil {
 		return page, err
 	}
-	objs, prefixes, next, err := s.client.Page(ctx, bucket, prefix, delimiter, after, limit)
-	if errors.Is(err, storage.ErrNoBucket) && !e.seenBefore(ctx, bucket) {
+	copies := snap.Copies(bucket)
+	seen := slices.ContainsFunc(copies, func(c catalog.Copy) bool { return c.Verified })
+	objs, prefixes, next, err := s.Reader().Page(ctx, bucket, prefix, delimiter, after, limit)
+	if errors.Is(err, storage.ErrNoBucket) && !seen {
 		return page, nil // about to be made
 	}
 	if err != nil {
 		return page, err
 	}
-	copies := snap.Copies(bucket)
+	pending := e.core.ctl.Router().Pending
 	for _, o := range objs {
 		page.Objects = append(page.Objects, ListedObject{
 			Key: o.Key, Size: o.Size, LastModified: o.LastModified.UTC(), ETag: o.ETag, VersionID: o.VersionID,
-			Clusters: e.currentIn(snap, copies, bucket, o.Key),
+			Clusters: currentIn(snap, pending, copies, bucket, o.Key),
 		})
 	}
 	page.CommonPrefixes = append(page.CommonPrefixes, prefixes...)
@@ -243,14 +233,9 @@ func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after s
 	return page, nil
 }
 
-func (e *Engine) seenBefore(ctx context.Context, bucket string) bool {
-	rows, err := e.ledger.of(ctx, bucket)
-	return err != nil || everVerified(rows)
-}
-
 // currentIn lists the clusters in which a key is current, the primary first, as routing
 // sees it.
-func (e *Engine) currentIn(snap *routing.Snapshot, copies []catalog.Copy, bucket, key string) []string {
+func currentIn(snap *routing.Snapshot, pending *routing.PendingIndex, copies []catalog.Copy, bucket, key string) []string {
 	in := []string{}
 	rule, ok := snap.RuleOf(bucket, key)
 	if !ok {
@@ -258,7 +243,7 @@ func (e *Engine) currentIn(snap *routing.Snapshot, copies []catalog.Copy, bucket
 	}
 	for _, c := range copies {
 		there := c.State == catalog.CopySynced || c.State == catalog.CopySyncing && c.Cursor != "" && key <= c.Cursor
-		if c.Prefix != rule.Prefix || !there || e.ctl.Router().Pending.Has(bucket, key, c.Cluster) {
+		if c.Prefix != rule.Prefix || !there || pending.Has(bucket, key, c.Cluster) {
 			continue
 		}
 		if c.Primary {
@@ -270,43 +255,21 @@ func (e *Engine) currentIn(snap *routing.Snapshot, copies []catalog.Copy, bucket
 	return in
 }
 
-// How often counts are written, and used bytes summed.
-const (
-	flushEvery = 2 * time.Second
-	usedEvery  = 5 * time.Second
-)
-
-// keepCounts writes the sizes of copies that single objects changed, and sums the used
-// bytes of every storage.
-func (r *run) keepCounts(ctx context.Context) {
-	next := time.Now()
-	for {
-		if !time.Now().Before(next) {
-			began := time.Now()
-			r.sumUsed(ctx)
-			next = time.Now().Add(max(usedEvery, 20*time.Since(began)))
-		}
-		more := sleep(ctx, flushEvery)
-		if err := r.ledger.flush(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, control.ErrClosed) {
-			r.log.Warn("writing the sizes of copies", zap.Error(err))
-		}
-		if !more {
-			return
+// StorageStatus returns what is known of a cluster's storage.
+func (e *Engine) StorageStatus(cluster string) StorageStatus {
+	st := StorageStatus{State: routing.StorageUnknown.String(), UsedBytes: e.core.ctl.Usage.All()[cluster]}
+	s := e.core.sites.Known(cluster)
+	if s == nil {
+		return st
+	}
+	known := s.Status()
+	st.State, st.Error, st.Capabilities, st.Full = known.Condition.String(), known.Error, known.Capabilities, known.Full
+	feed := s.Feed.Get()
+	if st.Feed = "listening"; !feed.Live {
+		st.Feed = "scanning"
+		if feed.Why != "" {
+			st.Feed += ": " + feed.Why
 		}
 	}
-}
-
-func (r *run) sumUsed(ctx context.Context) {
-	used := make(map[string]int64)
-	err := r.ctl.Store().EachCopy(ctx, func(c state.Copy) error {
-		used[strings.Clone(c.Cluster)] += c.Bytes
-		return nil
-	})
-	if err != nil {
-		r.store(err)
-		return
-	}
-	for _, c := range r.sites.declared() {
-		r.ctl.SetUsedBytes(c, used[c])
-	}
+	return st
 }

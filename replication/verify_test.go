@@ -36,9 +36,9 @@ func (w *world) awaitVerified(bucket string) Verification {
 		var err error
 		v, err = w.eng.Verification(context.Background(), bucket)
 		w.must(err)
-		return v.State == verifyDone || v.State == verifyFailed
+		return v.State == "done" || v.State == "failed"
 	})
-	if v.State != verifyDone {
+	if v.State != "done" {
 		w.Fatalf("the verification failed: %+v", v)
 	}
 	return v
@@ -127,7 +127,7 @@ func TestVerifyRepairsRot(t *testing.T) {
 			t.Fatalf("%s: %+v", b, v)
 		}
 		for _, m := range v.Keys {
-			if m.State != mismatchRepaired || m.Cluster+m.Key != "c2b" && m.Cluster+m.Key != "c3c" {
+			if m.State != "repaired" || m.Cluster+m.Key != "c2b" && m.Cluster+m.Key != "c3c" {
 				t.Errorf("%s: %+v", b, m)
 			}
 		}
@@ -191,7 +191,7 @@ func TestVerifyKeepsWhatNobodyCanProve(t *testing.T) {
 	w.rot("c2", "bkt", "k")
 	damaged, _ := w.get("c1", "bkt", "k")
 	v := w.verify("bkt", true)
-	if v.Mismatches != 1 || v.Unrepairable != 1 || v.Keys[0].State != mismatchUnrepairable {
+	if v.Mismatches != 1 || v.Unrepairable != 1 || v.Keys[0].State != "unrepairable" {
 		t.Fatalf("%+v", v)
 	}
 	stuck := func() bool {
@@ -201,7 +201,7 @@ func TestVerifyKeepsWhatNobodyCanProve(t *testing.T) {
 	w.await("the bucket is stuck", stuck)
 	w.eng.Stop()
 	w.ctl.SetIssue("bkt", "verify", "")
-	w.must(w.eng.Start(Settings{}))
+	w.eng.Start(Settings{})
 	w.await("the bucket is stuck after a restart", stuck)
 	if got, _ := w.get("c1", "bkt", "k"); got != damaged {
 		t.Error("the primary was written to")
@@ -266,7 +266,7 @@ func TestVerifyListings(t *testing.T) {
 	for range 10 { // a scan of the engine's own may be faster
 		w.del("c2", "bkt", "a")
 		v := w.verify("bkt", false)
-		reported = slices.ContainsFunc(v.Keys, func(m Mismatch) bool { return m.Key == "a" && m.State == mismatchRepaired })
+		reported = slices.ContainsFunc(v.Keys, func(m Mismatch) bool { return m.Key == "a" && m.State == "repaired" })
 		w.await("a is back", func() bool { got, _ := w.get("c2", "bkt", "a"); return got == "body of a" })
 		if reported {
 			break
@@ -307,24 +307,24 @@ func TestVerifyResumes(t *testing.T) {
 	_, err := w.eng.VerifyBucket(context.Background(), "bkt", true)
 	w.must(err)
 	part := func() int64 {
-		st, err := w.eng.loadVerification(context.Background(), "bkt")
+		row, err := w.store.GetVerification(context.Background(), "bkt")
 		w.must(err)
-		if st.Cursor == "" {
+		if row.Cursor == "" {
 			return 0
 		}
-		return st.Show.Objects
+		return row.Objects
 	}
 	w.await("it is on its way", func() bool { v, _ := w.eng.Verification(context.Background(), "bkt"); return v.Objects > 0 })
 	w.must(w.eng.Pause(context.Background()))
 	w.eng.Stop()
 	before := part()
-	w.must(w.eng.Start(Settings{NoEventFeed: true}))
-	w.await("it is taken up again", func() bool { v, _ := w.eng.Verification(context.Background(), "bkt"); return v.State == verifyRunning })
+	w.eng.Start(Settings{NoEventFeed: true})
+	w.await("it is taken up again", func() bool { v, _ := w.eng.Verification(context.Background(), "bkt"); return v.State == "running" })
 	w.eng.Stop()
 	if after := part(); after != before {
 		t.Errorf("%d objects were read while replication was paused", after-before)
 	}
-	w.must(w.eng.Start(Settings{NoEventFeed: true}))
+	w.eng.Start(Settings{NoEventFeed: true})
 	w.must(w.eng.Resume(context.Background()))
 	v := w.awaitVerified("bkt")
 	if v.Objects != objects || v.Mismatches != 0 {
@@ -356,33 +356,6 @@ func TestVerifyAgain(t *testing.T) {
 	}
 }
 
-// Joining a verification of the listings to have the bytes read too is noticed until its
-// last moment.
-func TestVerifyJoinedDeep(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
-	w.fake("c1").user("bkt", "k", "x")
-	w.policy("one", 1, "c1")
-	w.bucket("bkt", "one", "c1")
-	w.awaitOK("bkt", "c1")
-	ctx, v := context.Background(), w.eng.run.Load().verifier
-	vn := newVerification("bkt", false, time.Now())
-	v.mu.Lock()
-	v.known["bkt"] = vn
-	v.mu.Unlock()
-	w.must(v.attempt(ctx, vn))
-	if show, err := w.eng.VerifyBucket(ctx, "bkt", true); err != nil || !show.Deep {
-		t.Fatalf("%+v %v", show, err)
-	}
-	if v.ended(ctx, vn, verifyDone, nil) {
-		t.Fatal("it ended without having read the bytes")
-	}
-	v.step(ctx, vn)
-	if !v.ended(ctx, vn, verifyDone, nil) || v.find("bkt") != nil {
-		t.Error("it did not end")
-	}
-}
-
 // Every bucket is verified once per interval, one after the other, without being asked.
 func TestScrub(t *testing.T) {
 	t.Parallel()
@@ -405,7 +378,7 @@ func TestScrub(t *testing.T) {
 				return false
 			}
 			v, err := w.eng.Verification(context.Background(), b)
-			if err != nil || v.State == verifyNever {
+			if err != nil || v.State == "never" {
 				return false
 			}
 			got, err := w.read("c2", b, "k")

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/listing"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -17,7 +19,7 @@ func TestWalkMemoryIsBounded(t *testing.T) {
 	if os.Getenv("FADO_LONG_TESTS") != "" {
 		n = 10_000_000
 	}
-	listing := func() iter.Seq2[storage.Object, error] {
+	objects := func() iter.Seq2[storage.Object, error] {
 		return func(yield func(storage.Object, error) bool) {
 			for i := range n {
 				if !yield(storage.Object{Key: fmt.Sprintf("directory/object-%012d", i), ETag: fmt.Sprintf("%032x", i), Size: 4 << 10}, nil) {
@@ -32,17 +34,17 @@ func TestWalkMemoryIsBounded(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	track := newTracker("", 0, 0)
+	track := copies.NewTracker("", 0, 0)
 	before, most, count := live(), int64(0), 0
 	var late []func()
-	for p, err := range merge(t.Context(), listing(), listing(), "a", "b") {
+	for p, err := range listing.Merge(t.Context(), objects(), objects(), "a", "b") {
 		if err != nil {
 			t.Fatal(err)
 		}
 		if count++; count%1000 == 0 {
-			late = append(late, track.begin(p.key, 1, p.src.Size))
+			late = append(late, track.Begin(p.Key, 1, p.Src.Size))
 		} else {
-			track.pass(p.key, 1, p.src.Size)
+			track.Pass(p.Key, 1, p.Src.Size)
 		}
 		if len(late) == 32 { // as many as are worked on at a time, the newest done first
 			for i := len(late) - 1; i >= 0; i-- {
@@ -57,7 +59,7 @@ func TestWalkMemoryIsBounded(t *testing.T) {
 	for _, done := range late {
 		done()
 	}
-	if low, objects, _ := track.mark(); objects != int64(n) || low != fmt.Sprintf("directory/object-%012d", n-1) || !track.idle() {
+	if low, objects, _ := track.Mark(); objects != int64(n) || low != fmt.Sprintf("directory/object-%012d", n-1) || !track.Idle() {
 		t.Errorf("%d objects are done, up to %s", objects, low)
 	}
 	if most > 8<<20 {

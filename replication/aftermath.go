@@ -1,0 +1,81 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/replication/internal/walk"
+	"github.com/fado-project/fado/storage"
+)
+
+// aftermath says what comes after a job: the planner looks at the bucket again, at once or
+// when trying again makes sense.
+type aftermath struct {
+	core
+	ctx    context.Context // of the run
+	agenda *agenda
+	// fail notes that a copy as a whole can't go on.
+	fail func(ctx context.Context, id ids.Copy, cause error) error
+	// scanAgain asks for a scan after one that failed.
+	scanAgain func(bucket string, after time.Duration)
+}
+
+// Times before a bucket is looked at again.
+const (
+	afterChange = 300 * time.Millisecond // what the job waited for comes by itself
+	afterDown   = 5 * time.Second
+)
+
+func (a *aftermath) ended(id jobID, err error) {
+	switch {
+	case err == nil:
+		a.ctl.Issues.Set(id.Bucket, sourceOf(id), control.Issue{})
+		a.agenda.recovered(id)
+		a.agenda.touch(id.Bucket)
+	case errors.Is(err, object.ErrChanged), errors.Is(err, guard.ErrMoving), errors.Is(err, walk.ErrNotYet):
+		a.agenda.later(id.Bucket, afterChange)
+	case errors.Is(err, control.ErrNotFound):
+		a.agenda.touch(id.Bucket)
+	case errors.Is(err, storage.ErrFull):
+		a.ctl.Issues.Set(id.Bucket, sourceOf(id), control.Issue{Reason: id.Cluster + " is full"})
+		a.agenda.later(id.Bucket, delay.Jitter(a.tune.FullProbe))
+	case errors.Is(err, site.ErrDown):
+		// The storage's return wakes the planner; this is for the case that it was back
+		// before the job ended.
+		a.agenda.later(id.Bucket, afterDown)
+	default:
+		a.failed(id, err)
+	}
+}
+
+func (a *aftermath) cancelled(id jobID) { a.agenda.touch(id.Bucket) }
+
+// syncAttempts fail before a copy counts as failed.
+const syncAttempts = 3
+
+func (a *aftermath) failed(id jobID, err error) {
+	if !errors.Is(err, object.ErrNoSource) { // that has its own issue
+		a.ctl.Issues.Set(id.Bucket, sourceOf(id), control.Issue{Reason: id.kind.String() + " of the copy in " + id.Cluster + ": " + err.Error()})
+	}
+	n := a.agenda.failed(id)
+	wait := a.objects.RetryAfter(n, err)
+	a.log.Warn("a walk could not go on; trying again", zap.String("what", id.kind.String()), zap.String("bucket", id.Bucket),
+		zap.String("prefix", id.Prefix), zap.String("cluster", id.Cluster), zap.Int("attempts", n), zap.Duration("after", wait), zap.Error(err))
+	a.agenda.later(id.Bucket, wait) // before the state changes: it says when to try again
+	if id.kind == jobSync && (n >= syncAttempts || !errors.Is(err, storage.ErrUnavailable)) {
+		a.stored(a.ctx, "could not store that a copy failed; the next attempt does", a.fail(a.ctx, id.Copy, err))
+	}
+	if id.kind == jobScan {
+		a.scanAgain(id.Bucket, wait)
+	}
+	a.report.WalkFailed(id.Cluster, object.KindOf(err))
+}

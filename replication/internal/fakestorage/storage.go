@@ -1,0 +1,354 @@
+// Package fakestorage has storages in memory for tests of replication's rooms: any call can
+// be made to fail or hang. They keep what promises are about exact (conditions, positive
+// absence, FaDO's mark), and no versions. Only tests use it.
+package fakestorage
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fado-project/fado/storage"
+)
+
+// Storage is a storage in memory for error paths: any call can be made to fail or
+// hang. It keeps what promises are about exact: conditions, positive absence, marks.
+type Storage struct {
+	caps storage.Capabilities // what a probe finds
+	name string
+
+	mu      sync.Mutex
+	buckets map[string]map[string]object
+	clock   time.Time
+	// fault, when set, is asked before every call.
+	fault  func(ctx context.Context, op, bucket, key string) error
+	events func(storage.Event)
+	writes []string // "put bucket/key", "delete bucket/key"
+}
+
+// object is a stored object with its content.
+type object struct {
+	storage.Object
+	body string
+}
+
+// New returns a storage without buckets.
+func New(name string) *Storage {
+	return &Storage{name: name, buckets: make(map[string]map[string]object), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+}
+
+func (f *Storage) before(ctx context.Context, op, bucket, key string) error {
+	f.mu.Lock()
+	fault := f.fault
+	f.mu.Unlock()
+	if fault != nil {
+		if err := fault(ctx, op, bucket, key); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// SetFault has f asked before every call; what it returns is the call's error.
+func (f *Storage) SetFault(fault func(ctx context.Context, op, bucket, key string) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fault = fault
+}
+
+// tick moves the storage's clock on; every write happens at a second of its own.
+func (f *Storage) tick() time.Time {
+	f.clock = f.clock.Add(2 * time.Second)
+	return f.clock
+}
+
+// User writes an object as a user would.
+func (f *Storage) User(bucket, key, body string) {
+	f.mu.Lock()
+	if f.buckets[bucket] == nil {
+		f.buckets[bucket] = make(map[string]object)
+	}
+	o := storage.Object{Key: key, Size: int64(len(body)), ETag: etagOf(body), LastModified: f.tick()}
+	f.buckets[bucket][key] = object{o, body}
+	tell := f.events
+	f.mu.Unlock()
+	if tell != nil {
+		tell(storage.Event{Bucket: bucket, Key: key, Size: o.Size, ETag: o.ETag, Time: o.LastModified})
+	}
+}
+
+// UserDelete removes an object as a user would.
+func (f *Storage) UserDelete(bucket, key string) {
+	f.mu.Lock()
+	f.tick()
+	delete(f.buckets[bucket], key)
+	tell := f.events
+	f.mu.Unlock()
+	if tell != nil {
+		tell(storage.Event{Bucket: bucket, Key: key, Removed: true})
+	}
+}
+
+func etagOf(body string) string {
+	sum := md5.Sum([]byte(body))
+	return hex.EncodeToString(sum[:])
+}
+
+// Contents returns the bodies of a bucket's objects by key; nil if there is no bucket.
+func (f *Storage) Contents(bucket string) map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.buckets[bucket] == nil {
+		return nil
+	}
+	m := make(map[string]string)
+	for k, o := range f.buckets[bucket] {
+		m[k] = o.body
+	}
+	return m
+}
+
+func (f *Storage) Name() string { return f.name }
+func (f *Storage) Close()       {}
+
+func (f *Storage) Ping(ctx context.Context) error { return f.before(ctx, "ping", "", "") }
+
+func (f *Storage) Capabilities() (storage.Capabilities, bool) {
+	return storage.Capabilities{}, true
+}
+
+func (f *Storage) Probe(ctx context.Context, _ string) (storage.Capabilities, error) {
+	f.mu.Lock()
+	caps := f.caps
+	f.mu.Unlock()
+	return caps, f.before(ctx, "probe", "", "")
+}
+
+func (f *Storage) Now(ctx context.Context) (time.Time, error) {
+	if err := f.before(ctx, "now", "", ""); err != nil {
+		return time.Time{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.tick(), nil
+}
+
+func (f *Storage) Physical(bucket string) string { return bucket }
+
+func (f *Storage) BucketExists(ctx context.Context, bucket string) (bool, error) {
+	if err := f.before(ctx, "exists", bucket, ""); err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.buckets[bucket] != nil, nil
+}
+
+func (f *Storage) EnsureBucket(ctx context.Context, bucket string, _ bool) (bool, error) {
+	if err := f.before(ctx, "ensure", bucket, ""); err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.buckets[bucket] != nil {
+		return false, nil
+	}
+	f.buckets[bucket] = make(map[string]object)
+	return true, nil
+}
+
+func (f *Storage) Versioned(ctx context.Context, bucket string) (bool, error) {
+	if err := f.before(ctx, "versioned", bucket, ""); err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.buckets[bucket] == nil {
+		return false, storage.ErrNoBucket
+	}
+	return false, nil
+}
+
+func (f *Storage) RemoveBucket(ctx context.Context, bucket string) error {
+	if err := f.before(ctx, "removebucket", bucket, ""); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.buckets[bucket]) > 0 {
+		return storage.ErrPrecondition
+	}
+	delete(f.buckets, bucket)
+	return nil
+}
+
+func (f *Storage) List(ctx context.Context, bucket, prefix, after string) iter.Seq2[storage.Object, error] {
+	return func(yield func(storage.Object, error) bool) {
+		if err := f.before(ctx, "list", bucket, prefix); err != nil {
+			yield(storage.Object{}, err)
+			return
+		}
+		f.mu.Lock()
+		objects, there := f.buckets[bucket], f.buckets[bucket] != nil
+		keys := slices.Sorted(maps.Keys(objects))
+		listed := make([]storage.Object, 0, len(keys))
+		for _, k := range keys {
+			if strings.HasPrefix(k, prefix) && k > after {
+				o := objects[k].Object
+				o.Replica, o.Source, o.Attributes = false, storage.Source{}, ""
+				listed = append(listed, o)
+			}
+		}
+		f.mu.Unlock()
+		if !there {
+			yield(storage.Object{}, storage.ErrNoBucket)
+			return
+		}
+		for _, o := range listed {
+			if err := f.before(ctx, "listed", bucket, o.Key); err != nil {
+				yield(storage.Object{}, err)
+				return
+			}
+			if !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (f *Storage) Page(ctx context.Context, bucket, prefix, _, after string, limit int) (objs []storage.Object, prefixes []string, next string, err error) {
+	for o, err := range f.List(ctx, bucket, prefix, after) {
+		if err != nil {
+			return nil, nil, "", err
+		}
+		if limit > 0 && len(objs) == limit {
+			return objs, nil, objs[limit-1].Key, nil
+		}
+		objs = append(objs, o)
+	}
+	return objs, nil, "", nil
+}
+
+func (f *Storage) Stat(ctx context.Context, bucket, key string) (storage.Object, error) {
+	if err := f.before(ctx, "stat", bucket, key); err != nil {
+		return storage.Object{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.buckets[bucket] == nil {
+		return storage.Object{}, storage.ErrNoBucket
+	}
+	o, ok := f.buckets[bucket][key]
+	if !ok {
+		return storage.Object{}, storage.ErrNotFound
+	}
+	return o.Object, nil
+}
+
+func (f *Storage) Delete(ctx context.Context, bucket, key, ifETag string) error {
+	if err := f.before(ctx, "delete", bucket, key); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.buckets[bucket] == nil {
+		return storage.ErrNoBucket
+	}
+	if o, ok := f.buckets[bucket][key]; ok && ifETag != "" && o.ETag != ifETag {
+		return storage.ErrPrecondition
+	}
+	delete(f.buckets[bucket], key)
+	f.writes = append(f.writes, "delete "+bucket+"/"+key)
+	return nil
+}
+
+func (f *Storage) DeleteAllVersions(ctx context.Context, bucket, key string) error {
+	return f.Delete(ctx, bucket, key, "")
+}
+
+func (f *Storage) Listen(ctx context.Context, ready func(), tell func(storage.Event)) error {
+	if err := f.before(ctx, "listen", "", ""); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.events = tell
+	f.mu.Unlock()
+	ready()
+	<-ctx.Done()
+	f.mu.Lock()
+	f.events = nil
+	f.mu.Unlock()
+	return ctx.Err()
+}
+
+// Writes returns what FaDO wrote and removed, as "put bucket/key" and "delete bucket/key".
+func (f *Storage) Writes() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.writes)
+}
+
+// CopyFunc copies one object between storages.
+type CopyFunc func(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error)
+
+// Copier copies between storages in memory, found by their names, as [storage.Copy] does
+// between real ones.
+func Copier(find func(name string) *Storage) CopyFunc {
+	return func(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
+		have, err := find(src.Name()).read(ctx, bucket, o, opts)
+		if err != nil {
+			return storage.Object{}, err
+		}
+		return find(dst.Name()).write(ctx, bucket, have, opts.If)
+	}
+}
+
+func (f *Storage) read(ctx context.Context, bucket string, o storage.Object, opts storage.CopyOptions) (object, error) {
+	if err := f.before(ctx, "get", bucket, o.Key); err != nil {
+		return object{}, err
+	}
+	f.mu.Lock()
+	have, ok := f.buckets[bucket][o.Key]
+	f.mu.Unlock()
+	if !ok || have.ETag != o.ETag {
+		return object{}, fmt.Errorf("%w: the source is another", storage.ErrPrecondition)
+	}
+	if opts.Limit != nil {
+		if err := opts.Limit(ctx, len(have.body)); err != nil {
+			return object{}, err
+		}
+	}
+	if opts.Progress != nil {
+		opts.Progress(have.Size)
+	}
+	return have, nil
+}
+
+func (f *Storage) write(ctx context.Context, bucket string, have object, cond storage.Condition) (storage.Object, error) {
+	if err := f.before(ctx, "put", bucket, have.Key); err != nil {
+		return storage.Object{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.buckets[bucket] == nil {
+		return storage.Object{}, storage.ErrNoBucket
+	}
+	now, there := f.buckets[bucket][have.Key]
+	if (cond.Absent && there) || (!cond.Absent && cond.IfETag != "" && (!there || now.ETag != cond.IfETag)) {
+		return storage.Object{}, storage.ErrPrecondition
+	}
+	put := storage.Object{
+		Key: have.Key, Size: have.Size, ETag: have.ETag, LastModified: f.tick(), Replica: true,
+		Source: storage.Source{ETag: have.ETag, Size: have.Size, ModTime: have.LastModified},
+	}
+	f.buckets[bucket][have.Key] = object{put, have.body}
+	f.writes = append(f.writes, "put "+bucket+"/"+have.Key)
+	return put, nil
+}

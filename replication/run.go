@@ -1,0 +1,135 @@
+package replication
+
+import (
+	"context"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/replication/internal/peers"
+	"github.com/fado-project/fado/replication/internal/verify"
+	"github.com/fado-project/fado/state"
+)
+
+// run is what exists from Start to Stop: the parts that decide what is to be done, and the
+// loops that do it.
+type run struct {
+	core
+	e      *Engine
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	agenda   *agenda
+	planner  *planner
+	jobs     *jobs
+	scans    *scans
+	peers    *peers.Peers
+	purger   *purger
+	verifier *verify.Verifier
+}
+
+func newRun(e *Engine) *run {
+	r := &run{core: e.core, e: e}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.peers = peers.New(r.peersOptions())
+	r.agenda, r.jobs = newAgenda(e.core.now), newJobs()
+	r.scans = newScans(e.core, r.ctx, r.jobs)
+	r.scans.scanner, r.scans.owns, r.scans.ask, r.scans.recheck = e.walks.Scanner, r.owns, r.peers.Ask, e.pulls.Recheck
+	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.Syncer.Fail, scanAgain: r.scans.retryAfter}
+	r.jobs.pause, r.jobs.owns, r.jobs.lockWalk = e.core.pause, r.owns, e.walks.Locks.Lock
+	r.jobs.ended, r.jobs.cancelled = after.ended, after.cancelled
+	r.planner = &planner{
+		core: e.core, agenda: r.agenda, finder: newFinder(e.core, r.agenda), jobs: r.jobs, walks: e.walks,
+		owns: r.owns, scan: r.scans.runNow,
+	}
+	r.purger = &purger{core: e.core, buckets: e.walks.Buckets, wake: make(chan struct{}, 1)}
+	r.verifier = verify.New(r.verifyOptions())
+	return r
+}
+
+// owns reports whether this instance looks after a bucket.
+func (r *run) owns(bucket string) bool { return r.peers.Shards.Owns(bucket) }
+
+// launch starts the background work by the settings.
+func (r *run) launch() {
+	loops := []func(context.Context){r.peers.Shards.Run, r.planner.loop}
+	if !r.conf().Disabled {
+		up := &uploads{r.core}
+		loops = append(loops,
+			r.jobs.loop, r.scans.loop, r.scans.passes, r.e.queue.Feeds.Run, r.e.queue.Intake.Run, r.e.queue.Workers.Run,
+			r.sites.Watch, r.sites.FindFacts, r.watchPaused, r.watchLease, r.keepCounts, r.keepUsed, r.peers.Run,
+			r.verifier.Run, r.e.pulls.Run, r.e.pulls.Keep, r.e.drains.watch,
+			func(ctx context.Context) { wiring{r.e}.leading(ctx, "replication/purge", r.purger.loop) },
+			func(ctx context.Context) { wiring{r.e}.leading(ctx, "uploads", up.sweep) },
+			func(ctx context.Context) { wiring{r.e}.leading(ctx, "verify", r.verifier.Scrub) },
+		)
+	}
+	for _, loop := range loops {
+		r.wg.Go(func() { loop(r.ctx) })
+	}
+}
+
+// stop ends the work and waits for it.
+func (r *run) stop() {
+	r.cancel()
+	r.wg.Wait()
+	if err := r.ctl.Store().ReleaseClaims(context.Background(), r.ctl.Members.Claimant()); err != nil {
+		r.log.Warn("could not release this instance's claims; they run out by themselves", zap.Error(err))
+	}
+}
+
+func (r *run) peersOptions() peers.Options {
+	return peers.Options{
+		Members: r.ctl.Members, Locks: r.ctl.Store(), Reports: reports{r.ctl.Store()}, Issues: r.ctl.Issues,
+		Sites: r.sites, Log: r.log, Now: r.now, ShardEvery: r.tune.ShardEvery,
+		Idle: func() bool { return r.conf().Disabled },
+		Hooks: peers.Hooks{
+			Gained: func(parts []int) {
+				r.e.pulls.Look()
+				r.agenda.forgiveAll()
+				r.scans.shardsGained(parts)
+			},
+			Lost: func(part int) {
+				r.jobs.cancelShard(part)
+				r.ctl.Issues.Forget(func(bucket string) bool { return peers.ShardOf(bucket) == part })
+			},
+			Asked: r.asked,
+			Gap:   func(cluster string) { r.scans.feedGap(cluster) },
+		},
+	}
+}
+
+// asked does what another instance asks for.
+func (r *run) asked(q peers.Request) {
+	switch {
+	case q.Allow > 0:
+		r.deletes.Allow(q.Copy, q.Allow)
+	case q.Bucket == "":
+		r.agenda.forgiveAll()
+	case r.owns(q.Bucket):
+		r.agenda.forgive(q.Bucket)
+		r.scans.runNow(q.Bucket)
+	}
+}
+
+// reports keeps the instances' reports in the store.
+type reports struct{ store state.Reports }
+
+// Put implements peers.Reports.
+func (s reports) Put(ctx context.Context, name, body string) error {
+	return s.store.PutReport(ctx, name, body)
+}
+
+// List implements peers.Reports.
+func (s reports) List(ctx context.Context, prefix string) ([]string, error) {
+	all, err := s.store.ListReports(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	bodies := make([]string, len(all))
+	for i, r := range all {
+		bodies[i] = r.Body
+	}
+	return bodies, nil
+}
