@@ -1,5 +1,7 @@
 package storage
 
+import "github.com/fado-project/fado/storage/s3"
+
 // Capabilities is what a probe found a storage to offer. What can't be asked without
 // writing comes from the table of providers.
 type Capabilities struct {
@@ -29,7 +31,7 @@ type MultipartLimits struct {
 
 // s3Multipart are the limits of S3 itself (S3 User Guide, "Amazon S3 multipart upload
 // limits"), which all providers in the table share.
-var s3Multipart = MultipartLimits{MaxParts: maxParts, MinPart: minPart, MaxPart: maxSingle}
+var s3Multipart = MultipartLimits{MaxParts: s3.MaxParts, MinPart: s3.MinPart, MaxPart: maxSingle}
 
 // Losses names what objects of one storage have and their copies at another can't keep, as
 // the subject of "... are not kept". Versioned says whether the bucket they come from keeps

@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/storage/s3"
 )
 
 // both runs a test on a MinIO and a versitygw.
@@ -55,26 +56,6 @@ func TestOpenRefuses(t *testing.T) {
 	} {
 		if c, err := Open(cfg); err == nil {
 			t.Errorf("%+v: opened %v", cfg, c.Name())
-		}
-	}
-}
-
-func TestURLs(t *testing.T) {
-	for _, c := range []struct {
-		endpoint string
-		virtual  bool
-		want     string
-	}{
-		{"http://host:9000", false, "http://host:9000/bucket/a%20b%2B/c"},
-		{"https://host/", true, "https://bucket.host/a%20b%2B/c"},
-		{"https://host/base/", false, "https://host/base/bucket/a%20b%2B/c"},
-	} {
-		cl, err := Open(Config{Endpoint: c.endpoint, VirtualHost: c.virtual})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := cl.url(&request{bucket: "bucket", key: "a b+/c"}).String(); got != c.want {
-			t.Errorf("got %s, want %s", got, c.want)
 		}
 	}
 }
@@ -226,37 +207,6 @@ func TestStrangersAreNoEvidence(t *testing.T) {
 	}
 }
 
-func TestErrorsByCode(t *testing.T) {
-	for code, c := range map[string]struct {
-		status int
-		want   error
-	}{
-		"XMinioStorageFull":    {507, ErrFull},
-		"QuotaExceeded":        {400, ErrFull},
-		"SlowDown":             {503, ErrUnavailable},
-		"InternalError":        {500, ErrUnavailable},
-		"NoSuchKey":            {404, ErrNotFound},
-		"NoSuchBucket":         {404, ErrNoBucket},
-		"NotImplemented":       {501, ErrUnsupported},
-		"KeyTooLongError":      {400, ErrRefused},
-		"BadDigest":            {400, ErrCorrupt},
-		"RequestTimeTooSkewed": {403, ErrDenied},
-		"SomethingNew":         {400, ErrUnavailable},
-	} {
-		cl := fake(t, func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(c.status)
-			fmt.Fprintf(w, "<?xml version=\"1.0\"?><Error><Code>%s</Code><Message>m the-secret-key\n m</Message></Error>", code)
-		})
-		_, err := cl.call(t.Context(), &request{method: http.MethodGet, bucket: "b", key: "k"})
-		if !errors.Is(err, c.want) || At(err) != "fake" {
-			t.Errorf("%s: got %v, at %s", code, err, At(err))
-		}
-		if strings.Contains(err.Error(), "secret-key") || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: the text is %q", code, err)
-		}
-	}
-}
-
 // TestEverythingIsBounded: a server that takes requests and never answers costs a
 // bounded time, without a deadline of the caller's.
 func TestEverythingIsBounded(t *testing.T) {
@@ -268,7 +218,7 @@ func TestEverythingIsBounded(t *testing.T) {
 		if err := hanging.Ping(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		hanging.answerWait, hanging.stallWait = 100*time.Millisecond, 100*time.Millisecond
+		hanging.wire.Waits.Answer, hanging.wire.Waits.Stall = 100*time.Millisecond, 100*time.Millisecond
 		proxy.Hang(true)
 		_, statErr := hanging.Stat(t.Context(), bucket, "key")
 		_, existsErr := hanging.BucketExists(t.Context(), bucket)
@@ -287,7 +237,7 @@ func TestEverythingIsBounded(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		hanging.answerWait = time.Hour
+		hanging.wire.Waits.Answer = time.Hour
 		if err := hanging.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrUnavailable) {
 			t.Errorf("a deadline: %v", err)
 		}
@@ -313,7 +263,7 @@ func TestRefusedConnections(t *testing.T) {
 func TestListPages(t *testing.T) {
 	both(t, func(t *testing.T, s *side) {
 		bucket := newBucket(t, false, s)
-		const n = 2*pageSize + 3
+		const n = 2*s3.PageSize + 3
 		want := make([]string, n)
 		ctx := t.Context()
 		var wg sync.WaitGroup
@@ -323,8 +273,8 @@ func TestListPages(t *testing.T) {
 			slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-slots }()
-				q := &request{method: http.MethodPut, bucket: s.Physical(bucket), key: want[i]}
-				if _, err := s.call(ctx, q); err != nil {
+				q := &s3.Request{Method: http.MethodPut, Bucket: s.Physical(bucket), Key: want[i]}
+				if _, err := s.wire.Call(ctx, q); err != nil {
 					t.Error(err)
 				}
 			})

@@ -6,6 +6,16 @@ import (
 	"strings"
 )
 
+// Comparison is the outcome of comparing two objects without reading them.
+type Comparison uint8
+
+// The outcomes.
+const (
+	Different Comparison = iota
+	Equal
+	Unknown // same size, but neither ETag nor stamp tells: Stat or read to know
+)
+
 // Compare tells whether two objects have the same content and, where both were
 // stat'ed, the same headers, metadata and tags, without reading them. Either may be
 // the copy. ETags of multipart uploads depend on the parts, so that two that differ

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/fado-project/fado/storage/s3"
 )
 
 func TestCompare(t *testing.T) {
@@ -84,12 +86,12 @@ func TestCompareIsSymmetric(t *testing.T) {
 func TestLayoutCovers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.Int64Range(1, 5<<40).Draw(t, "size")
-		source := rapid.IntRange(0, maxParts).Draw(t, "source parts")
+		source := rapid.IntRange(0, s3.MaxParts).Draw(t, "source parts")
 		if rapid.Bool().Draw(t, "same count") {
 			source = ownLayout(size, 0).count
 		}
 		l := ownLayout(size, source)
-		if l.count > maxParts || l.count < 1 || (l.count == source && l.count > 1) {
+		if l.count > s3.MaxParts || l.count < 1 || (l.count == source && l.count > 1) {
 			t.Fatalf("%d parts for %d", l.count, source)
 		}
 		var end int64

@@ -40,8 +40,13 @@ type copier func(b *testing.B, src, dst *side, bucket string, o Object)
 
 // pooled gives the plain clients the connections that a fair comparison needs.
 func pooled(b *testing.B, s *side) *side {
-	api, err := minio.New(s.endpoint.Host, &minio.Options{
-		Creds: s.srv.Credentials(), Region: "us-east-1", Transport: s.http.Transport, MaxRetries: 1,
+	transport, err := minio.DefaultTransport(false)
+	if err != nil {
+		b.Fatal(err)
+	}
+	transport.MaxIdleConnsPerHost = 128
+	api, err := minio.New(strings.TrimPrefix(s.cfg.Endpoint, "http://"), &minio.Options{
+		Creds: s.srv.Credentials(), Region: "us-east-1", Transport: transport, MaxRetries: 1,
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/tags"
 
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/storage/s3"
 )
 
 func mustCopy(t testing.TB, src, dst *side, bucket string, o Object) Object {
@@ -124,7 +125,7 @@ func TestCopyRefusesKeysThatWouldChange(t *testing.T) {
 }
 
 func TestCopySizes(t *testing.T) {
-	const part = minPart
+	const part = s3.MinPart
 	sizes := []int{0, 1, smallObject, smallObject + 1, part - 1, part, part + 1, 2 * part, 2*part + 1}
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
 		for _, size := range sizes {
@@ -164,8 +165,8 @@ func TestCopyInOwnParts(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
 		o := src.put(bucket, "key", random(20<<20), minio.PutObjectOptions{DisableMultipart: true})
 		tr := &transfer{src: src.Client, dst: dst.Client, bucket: bucket, obj: o, opts: CopyOptions{If: Condition{Absent: true}}}
-		ctx, dog := watch(t.Context(), stallTimeout)
-		defer dog.stop()
+		ctx, dog := s3.Watch(t.Context(), time.Minute)
+		defer dog.Stop()
 		tr.dog = dog
 		if err := tr.prepare(ctx); err != nil {
 			t.Fatal(err)
@@ -186,9 +187,9 @@ func TestCopyAttributes(t *testing.T) {
 			UserMetadata: map[string]string{"Plain": "value", "Spaces": "a  b", "Umlaut": "größe", "Comma": "a, b", "Empty": ""},
 			UserTags:     map[string]string{"team": "a b", "odd": "x/y:z@._-", "plus": "1+1=2"},
 		}
-		for _, size := range []int{5, smallObject + 1, 2*minPart + 1} {
+		for _, size := range []int{5, smallObject + 1, 2*s3.MinPart + 1} {
 			o := options
-			o.PartSize = minPart
+			o.PartSize = s3.MinPart
 			key := fmt.Sprint("key-", size)
 			seen := src.put(bucket, key, random(size), o)
 			checkCopy(t, r, src, dst, bucket, key, mustCopy(t, src, dst, bucket, seen))
@@ -279,9 +280,9 @@ func copyAgain(t *testing.T, src, dst *side, bucket string, o Object, opts CopyO
 
 func TestCopyConditions(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
-		for _, size := range []int{5, smallObject + 1, 2*minPart + 1} {
+		for _, size := range []int{5, smallObject + 1, 2*s3.MinPart + 1} {
 			key := fmt.Sprint("key-", size)
-			parts := minio.PutObjectOptions{PartSize: minPart}
+			parts := minio.PutObjectOptions{PartSize: s3.MinPart}
 			v1 := src.put(bucket, key, random(size), parts)
 			theirs := dst.put(bucket, key, []byte("somebody else's"), parts)
 
@@ -338,8 +339,8 @@ func TestCopyOverNothingWithIfMatch(t *testing.T) {
 
 func TestCopySourceIsAnother(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
-		for _, size := range []int{0, 5, 2*minPart + 1} {
-			o := src.put(bucket, "key", random(size), minio.PutObjectOptions{PartSize: minPart})
+		for _, size := range []int{0, 5, 2*s3.MinPart + 1} {
+			o := src.put(bucket, "key", random(size), minio.PutObjectOptions{PartSize: s3.MinPart})
 			src.put(bucket, "key", []byte("changed"), minio.PutObjectOptions{})
 			if _, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{}); !errors.Is(err, ErrPrecondition) {
 				t.Errorf("overwritten: want ErrPrecondition, got %v", err)
@@ -359,7 +360,7 @@ func TestCopySourceIsAnother(t *testing.T) {
 // parts opened later are not its parts any more.
 func TestCopySourceChangesMeanwhile(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
-		o := src.put(bucket, "key", random((partWorkers+3)*minPart), minio.PutObjectOptions{PartSize: minPart})
+		o := src.put(bucket, "key", random((partWorkers+3)*s3.MinPart), minio.PutObjectOptions{PartSize: s3.MinPart})
 		var once sync.Once
 		_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{Progress: func(int64) {
 			once.Do(func() { src.put(bucket, "key", []byte("changed"), minio.PutObjectOptions{}) })
@@ -375,7 +376,7 @@ func TestCopySourceChangesMeanwhile(t *testing.T) {
 // shared, and leave none taken.
 func TestPartsShareStreams(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
-		o := src.put(bucket, "key", random((ownStreams+3)*minPart), minio.PutObjectOptions{PartSize: minPart})
+		o := src.put(bucket, "key", random((ownStreams+3)*s3.MinPart), minio.PutObjectOptions{PartSize: s3.MinPart})
 		for _, taken := range []int{cap(dst.streams), 0, cap(dst.streams) - 1} {
 			for range taken {
 				dst.streams <- struct{}{}
@@ -429,7 +430,7 @@ func TestCopyPartsSurviveCuts(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
 		srcProxy, dstProxy := testenv.StartProxy(t, src.srv.Endpoint), testenv.StartProxy(t, dst.srv.Endpoint)
 		from, to := open(t, src.srv, srcProxy.Endpoint()), open(t, dst.srv, dstProxy.Endpoint())
-		o := src.put(bucket, "key", random(6*minPart), minio.PutObjectOptions{PartSize: minPart})
+		o := src.put(bucket, "key", random(6*s3.MinPart), minio.PutObjectOptions{PartSize: s3.MinPart})
 		var moved int64
 		var mu sync.Mutex
 		out, err := Copy(t.Context(), from, to, bucket, o, CopyOptions{Progress: func(n int64) {
@@ -453,7 +454,7 @@ func TestCopyPartsSurviveCuts(t *testing.T) {
 
 func TestCopyEndsWithItsContext(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
-		o := src.put(bucket, "key", random(4*minPart), minio.PutObjectOptions{PartSize: minPart})
+		o := src.put(bucket, "key", random(4*s3.MinPart), minio.PutObjectOptions{PartSize: s3.MinPart})
 		ctx, cancel := context.WithCancel(t.Context())
 		var once sync.Once
 		_, err := Copy(ctx, src, dst, bucket, o, CopyOptions{Progress: func(int64) { once.Do(cancel) }})
@@ -471,7 +472,7 @@ func TestCopyStalls(t *testing.T) {
 	bucket := newBucket(t, false, src, dst)
 	proxy := testenv.StartProxy(t, src.srv.Endpoint)
 	from := open(t, src.srv, proxy.Endpoint())
-	from.stallWait = 200 * time.Millisecond
+	from.wire.Waits.Stall = 200 * time.Millisecond
 	o := src.put(bucket, "key", random(8<<20), minio.PutObjectOptions{DisableMultipart: true})
 	var once sync.Once
 	_, err := Copy(t.Context(), from, dst, bucket, o, CopyOptions{Progress: func(int64) { once.Do(func() { proxy.Hang(true) }) }})
@@ -485,7 +486,7 @@ func TestCopyStalls(t *testing.T) {
 func TestCopyLimitIsNoStall(t *testing.T) {
 	src, dst := minioA.side(t), minioB.side(t)
 	bucket := newBucket(t, false, src, dst)
-	src.stallWait = 100 * time.Millisecond
+	src.wire.Waits.Stall = 100 * time.Millisecond
 	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
 	asked := 0
 	_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{Limit: func(ctx context.Context, n int) error {
@@ -561,7 +562,7 @@ func TestCopyToSuspended(t *testing.T) {
 		t.Errorf("there is %+v, Copy returned %+v", now, out)
 	}
 	vs, err := dst.versionsOf(t.Context(), bucket, "key", 0)
-	if err != nil || len(vs) != 2 || vs[1].id != old.VersionID {
+	if err != nil || len(vs) != 2 || vs[1].ID != old.VersionID {
 		t.Errorf("versions: %+v, %v", vs, err)
 	}
 	other := src.put(bucket, "other", []byte("hello"), minio.PutObjectOptions{})
@@ -577,7 +578,7 @@ func TestCopyWhenVersioningChanged(t *testing.T) {
 	src, dst := minioA.side(t), minioB.side(t)
 	bucket := newBucket(t, true, src, dst)
 	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
-	dst.versioning[dst.Physical(bucket)] = versioningEntry{unversioned, time.Now().Add(time.Hour)}
+	dst.versioning[dst.Physical(bucket)] = versioningEntry{VersioningOff, time.Now().Add(time.Hour)}
 	if _, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{Absent: true}}); err != nil {
 		t.Errorf("taken for unversioned: %v", err)
 	}
@@ -586,7 +587,7 @@ func TestCopyWhenVersioningChanged(t *testing.T) {
 		t.Fatal(made, err)
 	}
 	o = src.put(plain, "key", []byte("hello"), minio.PutObjectOptions{})
-	dst.versioning[dst.Physical(plain)] = versioningEntry{versioned, time.Now().Add(time.Hour)}
+	dst.versioning[dst.Physical(plain)] = versioningEntry{VersioningOn, time.Now().Add(time.Hour)}
 	if _, err := Copy(t.Context(), src, dst, plain, o, CopyOptions{}); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("taken for versioned: want ErrUnavailable, got %v", err)
 	}
@@ -596,9 +597,9 @@ func TestCopyWhenVersioningChanged(t *testing.T) {
 // TestCopyRepeated: a copy that was made already, its answer lost, is no fault.
 func TestCopyRepeated(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
-		for _, size := range []int{5, 2*minPart + 1} {
+		for _, size := range []int{5, 2*s3.MinPart + 1} {
 			key := fmt.Sprint("key-", size)
-			o := src.put(bucket, key, random(size), minio.PutObjectOptions{PartSize: minPart})
+			o := src.put(bucket, key, random(size), minio.PutObjectOptions{PartSize: s3.MinPart})
 			first := mustCopy(t, src, dst, bucket, o)
 			again, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{IfETag: first.ETag}})
 			if err != nil {
@@ -674,8 +675,8 @@ func TestCopyCorrupted(t *testing.T) {
 			"from the source":    {corrupting(t, src, testenv.Down), dst},
 			"to the destination": {src, corrupting(t, dst, testenv.Up)},
 		} {
-			for _, size := range []int{4 << 10, smallObject + 1, 2*minPart + 1} {
-				o := src.put(bucket, "key", random(size), minio.PutObjectOptions{PartSize: minPart})
+			for _, size := range []int{4 << 10, smallObject + 1, 2*s3.MinPart + 1} {
+				o := src.put(bucket, "key", random(size), minio.PutObjectOptions{PartSize: s3.MinPart})
 				if _, err := Copy(t.Context(), c.from, c.to, bucket, o, CopyOptions{}); !errors.Is(err, ErrCorrupt) {
 					t.Errorf("%s, %d bytes: want ErrCorrupt, got %v", name, size, err)
 				}
@@ -691,8 +692,8 @@ func TestCopyOwnPartsCorrupted(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
 		o := src.put(bucket, "key", random(20<<20), minio.PutObjectOptions{DisableMultipart: true})
 		to := corrupting(t, dst, testenv.Up)
-		ctx, dog := watch(t.Context(), stallTimeout)
-		defer dog.stop()
+		ctx, dog := s3.Watch(t.Context(), time.Minute)
+		defer dog.Stop()
 		tr := &transfer{src: src.Client, dst: to, bucket: bucket, obj: o, dog: dog}
 		if err := tr.prepare(ctx); err != nil {
 			t.Fatal(err)

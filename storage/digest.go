@@ -13,6 +13,9 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
+// castagnoli is the table of CRC-32C.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // A contentDigest is a checksum over an object's whole content that the source keeps:
 // the full-object checksum it was uploaded with, or the MD5 that is its ETag. It is
 // computed in order, part by part, and its state outlives the process.

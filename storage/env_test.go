@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/storage/s3"
 )
 
 // The servers are shared by all tests, which keep to buckets of their own.
@@ -130,7 +131,7 @@ func (s *side) stat(bucket, key string) Object {
 
 // headers returns all an object's headers, for messages.
 func (s *side) headers(bucket, key string) http.Header {
-	h, err := s.call(s.tb.Context(), &request{method: http.MethodHead, bucket: s.Physical(bucket), key: key})
+	h, err := s.wire.Call(s.tb.Context(), &s3.Request{Method: http.MethodHead, Bucket: s.Physical(bucket), Key: key})
 	if err != nil {
 		s.tb.Fatal(err)
 	}

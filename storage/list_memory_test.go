@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+
+	"github.com/fado-project/fado/storage/s3"
 )
 
 // endless serves listings of n keys, made up page by page.
@@ -21,7 +23,7 @@ func endless(t *testing.T, n int) *Client {
 		}
 		out := bufio.NewWriter(w)
 		defer out.Flush()
-		to := min(from+pageSize, n)
+		to := min(from+s3.PageSize, n)
 		fmt.Fprintf(out, "<ListBucketResult><IsTruncated>%v</IsTruncated><NextContinuationToken>%d</NextContinuationToken>", to < n, to)
 		for i := from; i < to; i++ {
 			fmt.Fprintf(out, `<Contents><Key>directory/object-%012d</Key><LastModified>2026-01-02T03:04:05.678Z</LastModified>`+

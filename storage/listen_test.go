@@ -13,6 +13,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/storage/s3"
 )
 
 // listening is a Listen under way.
@@ -81,8 +82,8 @@ func TestListenTellsChanges(t *testing.T) {
 	if e := l.next(t); !e.Removed || e.Key != "plain" || e.Bucket != bucket {
 		t.Errorf("removed: told %+v", e)
 	}
-	s.put(bucket, "parts", random(2*minPart), minio.PutObjectOptions{PartSize: minPart})
-	if e := l.next(t); e.Key != "parts" || e.Size != 2*minPart {
+	s.put(bucket, "parts", random(2*s3.MinPart), minio.PutObjectOptions{PartSize: s3.MinPart})
+	if e := l.next(t); e.Key != "parts" || e.Size != 2*s3.MinPart {
 		t.Errorf("uploaded in parts: told %+v", e)
 	}
 }
@@ -95,9 +96,9 @@ func TestOwnWritesRaiseNoEvent(t *testing.T) {
 			src, dst := from.side(t), minioB.side(t)
 			bucket := newBucket(t, versions, src, dst)
 			l := dst.listen(t)
-			for i, body := range [][]byte{nil, []byte("small"), random(smallObject + 1), random(2*minPart + 1)} {
+			for i, body := range [][]byte{nil, []byte("small"), random(smallObject + 1), random(2*s3.MinPart + 1)} {
 				key := fmt.Sprint("key-", i)
-				o := src.put(bucket, key, body, minio.PutObjectOptions{PartSize: minPart})
+				o := src.put(bucket, key, body, minio.PutObjectOptions{PartSize: s3.MinPart})
 				out := mustCopy(t, src, dst, bucket, o)
 				if i%2 == 1 {
 					if err := dst.Delete(t.Context(), bucket, key, out.ETag); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/xml"
 	"errors"
 	"mime"
 	"net/http"
@@ -13,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fado-project/fado/storage/s3"
 )
 
 // Headers of user metadata and of MinIO's replication.
@@ -41,61 +42,60 @@ var keptHeaders = []string{
 	"Content-Type", "Expires", "X-Amz-Website-Redirect-Location",
 }
 
-// Stat implements [Storage].
+// Stat implements [Reader].
 func (c *Client) Stat(ctx context.Context, bucket, key string) (Object, error) {
-	q := &request{name: "HEAD", method: http.MethodHead, bucket: c.Physical(bucket), key: key, header: make(http.Header)}
-	c.askForTags(q.header)
-	resp, err := c.send(ctx, q)
+	q := &s3.Request{Name: "HEAD", Method: http.MethodHead, Bucket: c.Physical(bucket), Key: key, Header: make(http.Header)}
+	c.askForTags(q.Header)
+	h, err := c.wire.Head(ctx, q)
 	if err != nil {
 		return Object{}, c.explain404(ctx, q, err)
 	}
-	discard(resp)
-	o, err := c.parseObject(q, bucket, resp.Header)
+	o, err := c.parseObject(q, bucket, h)
 	if err != nil {
 		return Object{}, err
 	}
-	tags, err := c.tagsOf(ctx, bucket, key, o.VersionID, resp.Header)
+	tags, err := c.tagsOf(ctx, bucket, key, o.VersionID, h)
 	if err != nil {
 		return Object{}, err
 	}
-	o.Attributes = attributes(resp.Header, tags)
+	o.Attributes = attributes(h, tags)
 	return o, nil
 }
 
 // explain404 finds out what a HEAD's 404 means where the storage did not say: it has
 // no body, so a missing key, a missing bucket and a stranger at that address all
 // look alike. A GET's answer names the reason.
-func (c *Client) explain404(ctx context.Context, q *request, err error) error {
+func (c *Client) explain404(ctx context.Context, q *s3.Request, err error) error {
 	var e *Error
 	if !errors.As(err, &e) || e.Status != http.StatusNotFound || e.Code != "" {
 		return err
 	}
-	g := &request{
-		name: "GET", method: http.MethodGet, bucket: q.bucket, key: q.key,
-		header: http.Header{"Range": {"bytes=0-0"}},
+	g := &s3.Request{
+		Name: "GET", Method: http.MethodGet, Bucket: q.Bucket, Key: q.Key,
+		Header: http.Header{"Range": {"bytes=0-0"}},
 	}
-	_, err = c.call(ctx, g)
+	_, err = c.wire.Call(ctx, g)
 	if err == nil {
-		return c.fail(q, ErrUnavailable, "HEAD says it is not there and GET that it is")
+		return c.wire.Fail(q, ErrUnavailable, "HEAD says it is not there and GET that it is")
 	}
 	return err
 }
 
 // parseObject reads an object's headers.
-func (c *Client) parseObject(q *request, bucket string, h http.Header) (Object, error) {
-	o := Object{Key: q.key, ETag: trimETag(h.Get("ETag")), VersionID: h.Get("X-Amz-Version-Id")}
+func (c *Client) parseObject(q *s3.Request, bucket string, h http.Header) (Object, error) {
+	o := Object{Key: q.Key, ETag: s3.TrimETag(h.Get("ETag")), VersionID: h.Get("X-Amz-Version-Id")}
 	var err error
 	if o.Size, err = strconv.ParseInt(h.Get("Content-Length"), 10, 64); err != nil {
-		return o, c.fail(q, ErrUnavailable, "the answer is not S3's: no length")
+		return o, c.wire.Fail(q, ErrUnavailable, "the answer is not S3's: no length")
 	}
 	if o.LastModified, err = http.ParseTime(h.Get("Last-Modified")); err != nil {
-		return o, c.fail(q, ErrUnavailable, "the answer is not S3's: no Last-Modified")
+		return o, c.wire.Fail(q, ErrUnavailable, "the answer is not S3's: no Last-Modified")
 	}
 	if o.ETag == "" {
-		return o, c.fail(q, ErrUnavailable, "the answer is not S3's: no ETag")
+		return o, c.wire.Fail(q, ErrUnavailable, "the answer is not S3's: no ETag")
 	}
 	o.Replica = h.Get(replicaStatus) == "REPLICA"
-	if src, ok := parseStamp(h, bucket, q.key); ok {
+	if src, ok := parseStamp(h, bucket, q.Key); ok {
 		o.Source, o.Replica = src, true
 	}
 	return o, nil
@@ -202,144 +202,11 @@ func (c *Client) tagsOf(ctx context.Context, bucket, key, version string, h http
 			return encodeTags(v), nil
 		}
 	}
-	q := &request{
-		name: "GET tags of", method: http.MethodGet, bucket: c.Physical(bucket), key: key,
-		query: url.Values{"tagging": {""}},
-	}
-	if version != "" {
-		q.query.Set("versionId", version)
-	}
-	resp, err := c.send(ctx, q)
+	v, err := c.wire.Tags(ctx, c.Physical(bucket), key, version)
 	if err != nil {
 		return "", err
-	}
-	defer discard(resp)
-	var x struct {
-		XMLName xml.Name                      `xml:"Tagging"`
-		Tags    []struct{ Key, Value string } `xml:"TagSet>Tag"`
-	}
-	if err := xml.NewDecoder(resp.Body).Decode(&x); err != nil {
-		return "", c.rubbish(q, err)
-	}
-	v := make(url.Values, len(x.Tags))
-	for _, t := range x.Tags {
-		v.Set(t.Key, t.Value)
 	}
 	return encodeTags(v), nil
 }
 
 func encodeTags(v url.Values) string { return strings.ReplaceAll(v.Encode(), "+", "%20") }
-
-// Delete implements [Storage]. What is gone already is no error.
-//
-// On a versioned MinIO bucket the marker gets the time of the version it covers, a
-// moment later, and raises no event. MinIO orders versions by time, so a version that
-// somebody writes meanwhile stays on top, and one that follows at the source, whatever
-// the two clocks say, comes on top.
-func (c *Client) Delete(ctx context.Context, bucket, key, ifETag string) error {
-	p, err := c.provider(ctx)
-	if err != nil {
-		return err
-	}
-	q := &request{name: "DELETE", method: http.MethodDelete, bucket: c.Physical(bucket), key: key, header: make(http.Header)}
-	if p.conditionalDelete && ifETag != "" {
-		q.header.Set("If-Match", quoteETag(ifETag))
-	} else if gone, err := c.beforeDelete(ctx, p, q, bucket, ifETag); gone || err != nil {
-		return err
-	}
-	_, err = c.call(ctx, q)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-// beforeDelete checks the condition where the storage can't, and prepares a
-// deletion that MinIO takes for a replica's.
-func (c *Client) beforeDelete(ctx context.Context, p *provider, q *request, bucket, ifETag string) (gone bool, err error) {
-	if p.preserve {
-		q.header.Set(minioRequest, "true")
-	}
-	state := unversioned
-	if p.preserve {
-		if state, err = c.knownVersioning(ctx, bucket); err != nil {
-			return false, err
-		}
-	}
-	var cur version
-	switch {
-	case state != unversioned:
-		cur, err = c.listedNow(ctx, bucket, q.key)
-	case ifETag != "":
-		cur, err = c.current(ctx, bucket, q.key)
-	default:
-		return false, nil
-	}
-	switch {
-	case err != nil:
-		return false, err
-	case cur.etag == "":
-		return true, nil
-	case ifETag != "" && cur.etag != ifETag:
-		return false, c.fail(q, ErrPrecondition, "ETag is %s, expected %s", cur.etag, ifETag)
-	}
-	if state != unversioned {
-		q.header.Set(minioSourceMTime, cur.lastModified.Add(time.Millisecond).Format(time.RFC3339Nano))
-		q.header.Set(replicaStatus, "REPLICA")
-	}
-	return false, nil
-}
-
-// current returns the current version of a key, with its time in whole seconds; an
-// empty etag where there is none, and then whether a delete marker is why.
-func (c *Client) current(ctx context.Context, bucket, key string) (version, error) {
-	o, err := c.Stat(ctx, bucket, key)
-	var e *Error
-	if errors.Is(err, ErrNotFound) && errors.As(err, &e) {
-		return version{deleteMarker: e.deleteMarker}, nil
-	}
-	return version{key: key, id: o.VersionID, etag: o.ETag, size: o.Size, lastModified: o.LastModified}, err
-}
-
-// listedNow returns the current version of a key as the listing shows it: exact to
-// the millisecond, and for half of what a listing of versions costs. An empty etag
-// means that there is none, or a delete marker.
-func (c *Client) listedNow(ctx context.Context, bucket, key string) (version, error) {
-	objs, _, _, err := c.Page(ctx, bucket, key, "", "", 1)
-	if err != nil || len(objs) == 0 || objs[0].Key != key {
-		return version{}, err
-	}
-	return version{key: key, etag: objs[0].ETag, size: objs[0].Size, lastModified: objs[0].LastModified}, nil
-}
-
-// DeleteAllVersions implements [Storage]. It raises no event where the storage has a
-// way to say so.
-func (c *Client) DeleteAllVersions(ctx context.Context, bucket, key string) error {
-	p, err := c.provider(ctx)
-	if err != nil {
-		return err
-	}
-	h := make(http.Header)
-	if p.preserve {
-		h.Set(minioRequest, "true")
-	}
-	vs, err := c.versionsOf(ctx, bucket, key, 0)
-	if errors.Is(err, ErrUnsupported) {
-		vs, err = []version{{key: key}}, nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, v := range vs {
-		q := &request{name: "DELETE version of", method: http.MethodDelete, bucket: c.Physical(bucket), key: key, header: h.Clone()}
-		if v.id != "" {
-			q.query = url.Values{"versionId": {v.id}}
-		}
-		if _, err := c.call(ctx, q); err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-	}
-	return nil
-}
-
-func quoteETag(s string) string { return `"` + s + `"` }

@@ -3,30 +3,22 @@ package storage
 import (
 	"bytes"
 	"context"
-	"crypto/md5" // Content-MD5
+	"crypto/md5" // what S3's ETags and Content-MD5 are
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/fado-project/fado/storage/s3"
 )
 
-const (
-	// orderedPart is the size of parts that are held in memory until their turn in the
-	// content's digest has come.
-	orderedPart = 8 << 20
-	// orderedFrom is from what size on an object that was uploaded in one piece is copied
-	// in parts. Below, one stream that the destination checks by its MD5 costs the least,
-	// and a cut costs no more than this.
-	orderedFrom = 128 << 20
-	// maxPartBuffers bounds the memory of all copies at a time, 96 MiB, and partBuffersEach
-	// that of all copies to one storage: one that hangs must not take it from the others.
-	maxPartBuffers  = 12
-	partBuffersEach = 3
-)
+// maxPartBuffers bounds the memory of all copies at a time, 96 MiB.
+const maxPartBuffers = 12
 
 // partMemory lends the memory for parts.
 type partMemory struct {
@@ -61,7 +53,7 @@ func (t *transfer) await(ctx context.Context, sem chan struct{}, tick <-chan tim
 		case sem <- struct{}{}:
 			return nil
 		case <-tick:
-			t.dog.touch()
+			t.dog.Touch()
 			if t.opts.Progress != nil {
 				t.opts.Progress(0)
 			}
@@ -151,7 +143,7 @@ func (u *upload) orderedPart(ctx context.Context, j orderedJob) error {
 	u.hashed = j.n
 	state, err := stateOf(u.hash)
 	if err != nil {
-		return u.t.src.fail(u.t.putRequest(), ErrUnsupported, "%v", err)
+		return u.t.src.wire.Fail(u.t.putRequest(), ErrUnsupported, "%v", err)
 	}
 	if j.n%noteEvery == 0 && j.n < u.layout.count {
 		if err := u.note(ctx, j.n, state); err != nil {
@@ -180,32 +172,41 @@ func (u *upload) readOnce(ctx context.Context, n int, body []byte) error {
 	}
 	defer resp.Body.Close()
 	if resp.ContentLength != int64(len(body)) {
-		return u.t.src.fail(u.t.putRequest(), ErrPrecondition, "a range of %d bytes has %d", len(body), resp.ContentLength)
+		return u.t.src.wire.Fail(u.t.putRequest(), ErrPrecondition, "a range of %d bytes has %d", len(body), resp.ContentLength)
 	}
 	return readPart(&sourceReader{t: u.t, ctx: ctx, r: resp.Body}, body)
+}
+
+// readPart reads a part's body whole.
+func readPart(r io.Reader, buf []byte) error {
+	_, err := io.ReadFull(r, buf)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // putBuffered writes a part from memory, with a checksum of it that the destination
 // checks.
 func (u *upload) putBuffered(ctx context.Context, n int, body []byte) error {
-	var check func(*request)
+	var check func(*s3.Request)
 	if u.t.to.trailers {
 		sum := binary.BigEndian.AppendUint32(nil, crc32.Checksum(body, castagnoli))
-		check = func(q *request) { q.header.Set(crc32cHeader, base64.StdEncoding.EncodeToString(sum)) }
+		check = func(q *s3.Request) { q.Header.Set(s3.CRC32C, base64.StdEncoding.EncodeToString(sum)) }
 	} else {
 		sum := md5.Sum(body)
-		check = func(q *request) { q.header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:])) }
+		check = func(q *s3.Request) { q.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:])) }
 	}
 	var err error
 	for range partAttempts {
 		q := u.request("PUT part "+strconv.Itoa(n)+" of", http.MethodPut, partQuery(u.id, n))
-		q.size, q.body, q.replay = int64(len(body)), bytes.NewReader(body), body
+		q.Size, q.Body, q.Replay = int64(len(body)), bytes.NewReader(body), body
 		if u.t.to.preserve {
-			q.header.Set(minioRequest, "true")
+			q.Header.Set(minioRequest, "true")
 		}
 		check(q)
 		var h http.Header
-		if h, err = u.t.dst.call(ctx, q); err == nil {
+		if h, err = u.t.dst.wire.Put(ctx, q); err == nil {
 			u.completed(n, int64(len(body)), h)
 			return nil
 		}
@@ -214,38 +215,4 @@ func (u *upload) putBuffered(ctx context.Context, n int, body []byte) error {
 		}
 	}
 	return err
-}
-
-// checkContent compares the digest of what was read with the source's.
-func (u *upload) checkContent() error {
-	d := u.layout.digest
-	if got := d.text(u.hash.Sum(nil)); got != d.want {
-		return u.t.src.fail(u.t.putRequest(), ErrCorrupt, "by its content the %s is %s, not %s", d.name, got, d.want)
-	}
-	return nil
-}
-
-// orderedLayout cuts an object into parts that fit the memory lent for them.
-func orderedLayout(size int64, d *contentDigest) layout {
-	return layout{count: int((size + orderedPart - 1) / orderedPart), size: orderedPart, digest: d}
-}
-
-// head asks for the source object's headers, its stored checksum among them.
-func (t *transfer) head(ctx context.Context) (http.Header, error) {
-	q := &request{
-		name: "HEAD", method: http.MethodHead, bucket: t.src.Physical(t.bucket), key: t.obj.Key,
-		header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}, dog: t.dog,
-	}
-	t.src.askForTags(q.header)
-	h, err := t.src.call(ctx, q)
-	if err != nil {
-		return nil, t.src.explain404(ctx, q, err)
-	}
-	if got := trimETag(h.Get("ETag")); got != t.obj.ETag {
-		return nil, t.src.fail(q, ErrPrecondition, "ETag is %s, expected %s", got, t.obj.ETag)
-	}
-	if got := h.Get("Content-Length"); got != strconv.FormatInt(t.obj.Size, 10) {
-		return nil, t.src.fail(q, ErrPrecondition, "size is %s, expected %d", got, t.obj.Size)
-	}
-	return h, nil
 }

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+
+	"github.com/fado-project/fado/storage/s3"
 )
 
 // Reread is what an object's bytes say of it.
@@ -59,11 +61,11 @@ func (r Reread) Proves(other Reread) bool {
 // its parts. An error means that it could not be read to the end; ErrPrecondition that it
 // is another object by now. limit, when set, is asked before n bytes count as read.
 func (c *Client) Reread(ctx context.Context, bucket string, o Object, limit func(ctx context.Context, n int) error) (Reread, error) {
-	q := &request{
-		name: "reading", method: http.MethodGet, bucket: c.Physical(bucket), key: o.Key,
-		header: http.Header{"If-Match": {quoteETag(o.ETag)}, "X-Amz-Checksum-Mode": {"ENABLED"}},
+	q := &s3.Request{
+		Name: "reading", Method: http.MethodGet, Bucket: c.Physical(bucket), Key: o.Key,
+		Header: http.Header{"If-Match": {s3.QuoteETag(o.ETag)}, "X-Amz-Checksum-Mode": {"ENABLED"}},
 	}
-	resp, err := c.send(ctx, q)
+	resp, err := c.wire.Object(ctx, q)
 	if err != nil {
 		return Reread{}, err
 	}
@@ -77,7 +79,7 @@ func (c *Client) Reread(ctx context.Context, bucket string, o Object, limit func
 		return Reread{}, err
 	}
 	if resp.ContentLength >= 0 && n != resp.ContentLength || n != o.Size {
-		return Reread{}, c.fail(q, ErrCorrupt, "%d bytes, expected %d", n, o.Size)
+		return Reread{}, c.wire.Fail(q, ErrCorrupt, "%d bytes, expected %d", n, o.Size)
 	}
 	return r.outcome(ctx, c, q, n)
 }
@@ -99,7 +101,7 @@ type rereader struct {
 	plain   bool   // the ETag is the content's MD5
 }
 
-func (c *Client) newReader(ctx context.Context, q *request, o Object, h http.Header) (*rereader, error) {
+func (c *Client) newReader(ctx context.Context, q *s3.Request, o Object, h http.Header) (*rereader, error) {
 	r := &rereader{
 		etag: o.ETag, sha: sha256.New(), md5: md5.New(), sums: make(map[string]hash.Hash),
 		wants: make(map[string]string), texts: make(map[string]func([]byte) string),
@@ -126,18 +128,17 @@ func (c *Client) newReader(ctx context.Context, q *request, o Object, h http.Hea
 }
 
 // partSize asks for the size of one part of a multipart object, and how many there are.
-func (c *Client) partSize(ctx context.Context, q *request, part int) (size int64, count int, err error) {
-	resp, err := c.send(ctx, &request{
-		name: "HEAD part of", method: http.MethodHead, bucket: q.bucket, key: q.key,
-		query:  url.Values{"partNumber": {strconv.Itoa(part)}},
-		header: http.Header{"If-Match": q.header["If-Match"]},
+func (c *Client) partSize(ctx context.Context, q *s3.Request, part int) (size int64, count int, err error) {
+	h, err := c.wire.Head(ctx, &s3.Request{
+		Name: "HEAD part of", Method: http.MethodHead, Bucket: q.Bucket, Key: q.Key,
+		Query:  url.Values{"partNumber": {strconv.Itoa(part)}},
+		Header: http.Header{"If-Match": q.Header["If-Match"]},
 	})
 	if err != nil {
 		return 0, 0, err
 	}
-	discard(resp)
-	count, _ = strconv.Atoi(resp.Header.Get("X-Amz-Mp-Parts-Count"))
-	size, err = strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64)
+	count, _ = strconv.Atoi(h.Get("X-Amz-Mp-Parts-Count"))
+	size, err = strconv.ParseInt(h.Get("Content-Length"), 10, 64)
 	return size, count, err
 }
 
@@ -187,7 +188,7 @@ func (r *rereader) endPart() {
 }
 
 // outcome judges by the best sum there is: a checksum of the whole, or the ETag.
-func (r *rereader) outcome(ctx context.Context, c *Client, q *request, n int64) (Reread, error) {
+func (r *rereader) outcome(ctx context.Context, c *Client, q *s3.Request, n int64) (Reread, error) {
 	out := Reread{Size: n, MD5: hex.EncodeToString(r.md5.Sum(nil)), wants: r.wants, got: make(map[string]string)}
 	r.sha.Sum(out.SHA256[:0])
 	for name, h := range r.sums {
@@ -211,7 +212,7 @@ func (r *rereader) outcome(ctx context.Context, c *Client, q *request, n int64) 
 
 // byParts judges by a multipart upload's ETag. The parts were taken for equally large,
 // which they mostly are; a mismatch is only believed when the storage says that they are.
-func (r *rereader) byParts(ctx context.Context, c *Client, q *request, n int64, out *Reread) error {
+func (r *rereader) byParts(ctx context.Context, c *Client, q *s3.Request, n int64, out *Reread) error {
 	if r.left < r.part || len(r.partSum) == 0 {
 		r.endPart()
 	}

@@ -5,18 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
+
+	"github.com/fado-project/fado/storage/s3"
 )
 
 // Uploads under way are noted outside, so that a transfer that was cut, or whose process
-// was killed, goes on with the parts that are there.
+// was killed, resumes with the parts that are there.
 
 const (
 	// resumable is from what size on an upload is noted: less is sent again sooner.
@@ -24,21 +21,9 @@ const (
 	// noteEvery is after how many parts in order their digest is noted.
 	noteEvery = 4
 	// renoteEvery is after how many parts that need no order the note is made again, so
-	// that its age tells whether somebody goes on with the upload.
+	// that its age tells whether the upload is being continued.
 	renoteEvery = 64
 )
-
-// UploadNote is where the caller keeps the one upload under way of an object at a
-// destination. The text is this package's. Its methods are safe for concurrent use.
-type UploadNote interface {
-	// Load returns what was saved last; "" if there is nothing.
-	Load(ctx context.Context) (string, error)
-	// Save keeps a text in place of the one before. Losing the latest costs sending
-	// some parts again, and nothing else.
-	Save(ctx context.Context, text string) error
-	// Clear forgets it: the upload is complete or aborted.
-	Clear(ctx context.Context) error
-}
 
 // uploadState is what an UploadNote's text says.
 type uploadState struct {
@@ -74,18 +59,18 @@ func (s uploadState) continues(o uploadState) bool {
 
 // begunWith digests the request an upload is begun with. Times are left out: HEAD and
 // listings tell the same one differently.
-func begunWith(q *request) string {
+func begunWith(q *s3.Request) string {
 	sum := sha256.New()
-	sum.Write([]byte(q.bucket + "/" + q.key + "\x00" + q.query.Get("versionId") + "\x00"))
-	names := make([]string, 0, len(q.header))
-	for k := range q.header {
+	sum.Write([]byte(q.Bucket + "/" + q.Key + "\x00" + q.Query.Get("versionId") + "\x00"))
+	names := make([]string, 0, len(q.Header))
+	for k := range q.Header {
 		if k != stampModTime && k != minioSourceMTime {
 			names = append(names, k)
 		}
 	}
 	slices.Sort(names)
 	for _, k := range names {
-		sum.Write([]byte(k + "\x00" + q.header.Get(k) + "\x00"))
+		sum.Write([]byte(k + "\x00" + q.Header.Get(k) + "\x00"))
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:12])
 }
@@ -107,8 +92,6 @@ func (u *upload) note(ctx context.Context, done int, digest []byte) error {
 	return nil
 }
 
-func (u *upload) noted() bool { return u.t.opts.Upload != nil && u.t.obj.Size >= resumable }
-
 // resume goes on with the upload that was noted, if it is this one; what is noted
 // otherwise is aborted. It says whether it did.
 func (u *upload) resume(ctx context.Context) (bool, error) {
@@ -129,7 +112,7 @@ func (u *upload) resume(ctx context.Context) (bool, error) {
 		if err == nil {
 			return true, nil
 		}
-		if !errors.Is(err, errNotThis) && !noUpload(err) {
+		if !errors.Is(err, errNotThis) && !s3.NoUpload(err) {
 			return false, err
 		}
 	}
@@ -144,7 +127,7 @@ var errNotThis = errors.New("the upload can't be continued")
 
 // adopt takes over the parts that are at the destination.
 func (u *upload) adopt(ctx context.Context, was uploadState) error {
-	parts, err := u.listParts(ctx)
+	parts, err := u.t.dst.wire.Parts(ctx, u.t.dst.Physical(u.t.bucket), u.t.obj.Key, u.id, u.t.dog)
 	if err != nil {
 		return err
 	}
@@ -159,7 +142,7 @@ func (u *upload) adopt(ctx context.Context, was uploadState) error {
 	}
 	for _, p := range parts {
 		if u.usable(p) {
-			u.parts[p.PartNumber-1] = p.completedPart
+			u.parts[p.Number-1] = completedOf(p.Part)
 			u.bytes += p.Size
 		}
 	}
@@ -176,8 +159,8 @@ func (u *upload) adopt(ctx context.Context, was uploadState) error {
 
 // usable says whether a part at the destination is one of this upload's, as a whole, and
 // was checked there as it would be now.
-func (u *upload) usable(p listedPart) bool {
-	n := p.PartNumber
+func (u *upload) usable(p s3.ListedPart) bool {
+	n := p.Number
 	switch {
 	case n < 1 || n > u.layout.count || p.ETag == "":
 		return false
@@ -186,9 +169,9 @@ func (u *upload) usable(p listedPart) bool {
 	case u.layout.digest != nil && n > u.hashed:
 		return false // its content has to be read again for the digest
 	case u.layout.verified:
-		return p.plain
+		return plainMD5(p.ETag)
 	case u.t.to.trailers:
-		return p.checksum != ""
+		return p.CRC32C != ""
 	default:
 		return u.layout.digest != nil // else nothing vouches for it
 	}
@@ -199,55 +182,10 @@ func (u *upload) forgetParts() {
 	u.bytes, u.hash, u.hashed = 0, nil, 0
 }
 
-// listedPart is a part as the destination lists it.
-type listedPart struct {
-	completedPart
-	Size int64
-}
-
-// listParts asks the destination what parts of the upload it has.
-func (u *upload) listParts(ctx context.Context) ([]listedPart, error) {
-	var all []listedPart
-	for marker := ""; ; {
-		q := u.request("asking for the parts of", http.MethodGet, url.Values{"uploadId": {u.id}})
-		if marker != "" {
-			q.query.Set("part-number-marker", marker)
-		}
-		var x struct {
-			XMLName              xml.Name `xml:"ListPartsResult"`
-			IsTruncated          bool
-			NextPartNumberMarker string
-			Parts                []struct {
-				PartNumber     int
-				ETag           string
-				Size           int64
-				ChecksumCRC32C string
-			} `xml:"Part"`
-		}
-		if _, err := u.decode(ctx, q, &x); err != nil {
-			return nil, err
-		}
-		for _, p := range x.Parts {
-			c := completedPart{PartNumber: p.PartNumber, ETag: trimETag(p.ETag), checksum: p.ChecksumCRC32C}
-			if c.plain = plainMD5(c.ETag); c.plain {
-				_, _ = hex.Decode(c.sum[:], []byte(c.ETag))
-			}
-			all = append(all, listedPart{c, p.Size})
-		}
-		if !x.IsTruncated || x.NextPartNumberMarker == marker {
-			return all, nil
-		}
-		if _, err := strconv.Atoi(x.NextPartNumberMarker); err != nil {
-			return nil, u.t.dst.rubbish(q, err)
-		}
-		marker = x.NextPartNumberMarker
-	}
-}
-
 // giveUp decides about an upload that failed: one that may be gone on with stays, as
 // noted; any other is removed.
 func (u *upload) giveUp(ctx context.Context, err error) {
-	keep := u.noted() && u.id != "" && (errors.Is(err, ErrUnavailable) || ctx.Err() != nil) && !noUpload(err) &&
+	keep := u.noted() && u.id != "" && (errors.Is(err, ErrUnavailable) || ctx.Err() != nil) && !s3.NoUpload(err) &&
 		!errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrPrecondition)
 	if keep {
 		return
@@ -266,15 +204,5 @@ func AbortUpload(ctx context.Context, dst Writer, bucket, key, text string) erro
 	if err := json.Unmarshal([]byte(text), &was); err != nil || was.ID == "" {
 		return nil // nothing that could be asked for
 	}
-	u := &upload{t: &transfer{dst: d, bucket: bucket, obj: Object{Key: key}}, id: was.ID}
-	return u.remove(ctx)
-}
-
-// readPart reads a part's body whole.
-func readPart(r io.Reader, buf []byte) error {
-	_, err := io.ReadFull(r, buf)
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
+	return d.wire.AbortUpload(ctx, d.Physical(bucket), key, was.ID)
 }

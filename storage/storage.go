@@ -2,116 +2,9 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"time"
 )
-
-// Errors that callers tell apart with errors.Is.
-var (
-	// ErrNotFound: the bucket is there and the key is not (or its current version is
-	// a delete marker). Only ever returned on positive evidence.
-	ErrNotFound = errors.New("no such key")
-	// ErrNoBucket: the physical bucket is not there.
-	ErrNoBucket = errors.New("no such bucket")
-	// ErrPrecondition: a conditional write found something else there, or a read's
-	// source changed meanwhile.
-	ErrPrecondition = errors.New("the object changed meanwhile")
-	// ErrDenied: the credentials are refused or may not do this.
-	ErrDenied = errors.New("access denied")
-	// ErrFull: no space or quota left.
-	ErrFull = errors.New("the storage is full")
-	// ErrRefused: this storage will never take this key or object.
-	ErrRefused = errors.New("the storage refuses this object")
-	// ErrUnavailable: the storage can't be reached, is overloaded or answers rubbish;
-	// the same call may succeed later.
-	ErrUnavailable = errors.New("the storage is unavailable")
-	// ErrCorrupt: what arrived is not what was sent (size or checksum differ).
-	ErrCorrupt = errors.New("size or checksum differ")
-	// ErrUnsupported: the storage does not have this feature.
-	ErrUnsupported = errors.New("not supported by the storage")
-	// ErrSilent: a listener's keep-alive pings stopped.
-	ErrSilent = errors.New("the listener has gone silent")
-)
-
-// Config says where a storage is. Placeholders are resolved by the caller.
-type Config struct {
-	Name               string // the cluster's, for errors and logs
-	Endpoint           string
-	AccessKey          string
-	SecretKey          string
-	Region             string
-	BucketPrefix       string
-	VirtualHost        bool
-	CAFile             string
-	InsecureSkipVerify bool
-}
-
-// Object is one current object as a listing or a HEAD shows it.
-type Object struct {
-	Key          string
-	Size         int64
-	ETag         string // without quotes
-	LastModified time.Time
-	VersionID    string // "" or "null" where the bucket is not versioned
-	// Stat fills these in; listings don't.
-	Replica bool   // FaDO's mark: written as a copy, not by a user
-	Source  Source // where a stamped copy came from
-	// Attributes is a digest of the headers, user metadata and tags S3 keeps, equal
-	// for equal ones on any two storages.
-	Attributes string
-}
-
-// Source is what a copy on a storage that can't preserve ETag, version and time is
-// stamped with (user metadata fado-source-*), so that equality can be told.
-type Source struct {
-	ETag      string
-	VersionID string
-	ModTime   time.Time
-	Size      int64
-	// Attributes of the source: what some storages make of a header differs from
-	// what they were given.
-	Attributes string
-}
-
-// Condition is what must hold at the destination for a copy to be written.
-type Condition struct {
-	// Absent: nothing is there. Otherwise IfETag must be there's ETag.
-	Absent bool
-	IfETag string
-}
-
-// CopyOptions tune one copy.
-type CopyOptions struct {
-	If Condition
-	// Rewrite writes the content even where the same version is already, which is
-	// damaged: as a version of its own, on top of it.
-	Rewrite bool
-	// Progress, when set, is told the bytes done since the last call.
-	Progress func(delta int64)
-	// Limit, when set, is asked before n bytes are moved (a bandwidth limiter).
-	Limit func(ctx context.Context, n int) error
-	// Upload, when set, keeps note of a large object's upload under way, so that an
-	// interrupted copy resumes.
-	Upload UploadNote
-	// Version, when set, is the version that the object is, as Current or Versions showed
-	// it: the copy is ordered among the destination's versions as CompareVersions has it.
-	Version *Version
-	// Below writes Version as a noncurrent version ordered by time. The If condition is
-	// ignored. The destination keeps times (KeepsTimes).
-	Below bool
-}
-
-// Event tells that a key of a physical bucket may have changed. It is a hint.
-type Event struct {
-	Bucket    string // FaDO bucket name (the storage's bucket prefix taken off)
-	Key       string
-	Size      int64
-	Removed   bool
-	VersionID string
-	ETag      string
-	Time      time.Time
-}
 
 // A Reader is the half of a storage that changes nothing at it: no method of it writes,
 // and none of its values can be made to. Bucket arguments of both halves are FaDO bucket
@@ -205,12 +98,4 @@ type Storage interface {
 	Close()
 }
 
-// Comparison is the outcome of comparing two objects without reading them.
-type Comparison uint8
-
-// The outcomes.
-const (
-	Different Comparison = iota
-	Equal
-	Unknown // same size, but neither ETag nor stamp tells: Stat or read to know
-)
+var _ Storage = (*Client)(nil)

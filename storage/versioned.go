@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,39 +11,54 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/fado-project/fado/storage/s3"
 )
 
-// Versioning says how a bucket keeps versions.
-type Versioning string
+// maxVersions bounds the versions of one key that are held at a time.
+const maxVersions = 100_000
 
-// The values of Versioning.
-const (
-	VersioningOff       Versioning = "off"
-	VersioningOn        Versioning = "on"
-	VersioningSuspended Versioning = "suspended"
-)
-
-// Versioning asks how a bucket keeps versions; a storage that has none says "off".
-func (c *Client) Versioning(ctx context.Context, bucket string) (Versioning, error) {
-	s, err := c.versioningOf(ctx, bucket)
-	return s.public(), err
-}
-
-// KnownVersioning is Versioning, remembered for half a minute.
-func (c *Client) KnownVersioning(ctx context.Context, bucket string) (Versioning, error) {
-	s, err := c.knownVersioning(ctx, bucket)
-	return s.public(), err
-}
-
-func (s versioningState) public() Versioning {
-	switch s {
-	case versioned:
-		return VersioningOn
-	case suspended:
-		return VersioningSuspended
-	default:
-		return VersioningOff
+// versionsOf lists the versions and delete markers of one key, newest first, at most
+// limit (0: all).
+func (c *Client) versionsOf(ctx context.Context, bucket, key string, limit int) ([]s3.VersionEntry, error) {
+	var all []s3.VersionEntry
+	for v, err := range c.wire.Versions(ctx, c.Physical(bucket), key, limit) {
+		switch {
+		case err != nil:
+			return nil, err
+		case v.Key != key:
+			return all, nil // past it: what is below a prefix begins with it
+		case len(all) >= maxVersions:
+			q := &s3.Request{Name: "listing versions in", Bucket: c.Physical(bucket), Key: key}
+			return nil, c.wire.Fail(q, ErrUnavailable, "it has more than %d versions", maxVersions)
+		}
+		if all = append(all, v); len(all) == limit {
+			break
+		}
 	}
+	return all, nil
+}
+
+// current returns the current version of a key, with its time in whole seconds; an
+// empty etag where there is none, and then whether a delete marker is why.
+func (c *Client) current(ctx context.Context, bucket, key string) (s3.VersionEntry, error) {
+	o, err := c.Stat(ctx, bucket, key)
+	var e *Error
+	if errors.Is(err, ErrNotFound) && errors.As(err, &e) {
+		return s3.VersionEntry{DeleteMarker: e.DeleteMarker}, nil
+	}
+	return s3.VersionEntry{Key: key, ID: o.VersionID, ETag: o.ETag, Size: o.Size, LastModified: o.LastModified}, err
+}
+
+// listedNow returns the current version of a key as the listing shows it: exact to
+// the millisecond, and for half of what a listing of versions costs. An empty etag
+// means that there is none, or a delete marker.
+func (c *Client) listedNow(ctx context.Context, bucket, key string) (s3.VersionEntry, error) {
+	objs, _, _, err := c.Page(ctx, bucket, key, "", "", 1)
+	if err != nil || len(objs) == 0 || objs[0].Key != key {
+		return s3.VersionEntry{}, err
+	}
+	return s3.VersionEntry{Key: key, ETag: objs[0].ETag, Size: objs[0].Size, LastModified: objs[0].LastModified}, nil
 }
 
 // coverPage bounds the versions looked at to find what a delete marker covers.
@@ -71,18 +87,18 @@ func (c *Client) Current(ctx context.Context, bucket, key string) (Version, erro
 	if err != nil || len(vs) == 0 {
 		return Version{}, err
 	}
-	if i := slices.IndexFunc(vs, func(v version) bool { return v.latest }); i > 0 {
+	if i := slices.IndexFunc(vs, func(v s3.VersionEntry) bool { return v.Latest }); i > 0 {
 		vs = vs[i:]
 	}
-	if !vs[0].deleteMarker {
+	if !vs[0].DeleteMarker {
 		return c.contentAt(ctx, bucket, vs, p.preserve)
 	}
-	m := Version{Object: Object{Key: key, VersionID: vs[0].id, LastModified: vs[0].lastModified}, Deleted: true}
+	m := Version{Object: Object{Key: key, VersionID: vs[0].ID, LastModified: vs[0].LastModified}, Deleted: true}
 	if p.preserve {
-		m.Written = vs[0].lastModified.Truncate(time.Millisecond)
+		m.Written = vs[0].LastModified.Truncate(time.Millisecond)
 		return m, nil
 	}
-	i := slices.IndexFunc(vs, func(v version) bool { return !v.deleteMarker })
+	i := slices.IndexFunc(vs, func(v s3.VersionEntry) bool { return !v.DeleteMarker })
 	if i < 0 {
 		return m, nil
 	}
@@ -93,18 +109,18 @@ func (c *Client) Current(ctx context.Context, bucket, key string) (Version, erro
 
 // contentAt reads the first of a key's versions, which holds content; the others are those
 // below it. exact: the storage's times are to be believed.
-func (c *Client) contentAt(ctx context.Context, bucket string, vs []version, exact bool) (Version, error) {
+func (c *Client) contentAt(ctx context.Context, bucket string, vs []s3.VersionEntry, exact bool) (Version, error) {
 	v, err := c.lookAt(ctx, bucket, vs[0])
 	if err != nil || exact || v.Source.ETag != "" {
 		return v, err
 	}
-	i := slices.IndexFunc(vs[1:], func(o version) bool { return !o.deleteMarker })
+	i := slices.IndexFunc(vs[1:], func(o s3.VersionEntry) bool { return !o.DeleteMarker })
 	if i < 0 {
 		return v, nil
 	}
 	below := vs[1+i:]
 	var under Version
-	if below[0].lastModified.Truncate(time.Second).Equal(vs[0].lastModified.Truncate(time.Second)) {
+	if below[0].LastModified.Truncate(time.Second).Equal(vs[0].LastModified.Truncate(time.Second)) {
 		under, err = c.contentAt(ctx, bucket, below, false)
 	} else {
 		under, err = c.lookAt(ctx, bucket, below[0])
@@ -119,32 +135,31 @@ func (c *Client) contentAt(ctx context.Context, bucket string, vs []version, exa
 }
 
 // lookAt reads one version's headers and stamp. ErrPrecondition: it has gone.
-func (c *Client) lookAt(ctx context.Context, bucket string, v version) (Version, error) {
-	q := &request{name: "HEAD", method: http.MethodHead, bucket: c.Physical(bucket), key: v.key, header: make(http.Header)}
-	if v.id != "" && !v.latest { // versitygw does not find a null version by its ID
-		q.query = url.Values{"versionId": {v.id}}
+func (c *Client) lookAt(ctx context.Context, bucket string, v s3.VersionEntry) (Version, error) {
+	q := &s3.Request{Name: "HEAD", Method: http.MethodHead, Bucket: c.Physical(bucket), Key: v.Key, Header: make(http.Header)}
+	if v.ID != "" && !v.Latest { // versitygw does not find a null version by its ID
+		q.Query = url.Values{"versionId": {v.ID}}
 	}
-	c.askForTags(q.header)
-	resp, err := c.send(ctx, q)
+	c.askForTags(q.Header)
+	h, err := c.wire.Head(ctx, q)
 	if errors.Is(err, ErrNotFound) {
-		return Version{}, c.fail(q, ErrPrecondition, "version %s has gone", v.id)
+		return Version{}, c.wire.Fail(q, ErrPrecondition, "version %s has gone", v.ID)
 	}
 	if err != nil {
 		return Version{}, err
 	}
-	discard(resp)
-	o, err := c.parseObject(q, bucket, resp.Header)
+	o, err := c.parseObject(q, bucket, h)
 	if err != nil {
 		return Version{}, err
 	}
-	if o.ETag != v.etag {
-		return Version{}, c.fail(q, ErrPrecondition, "ETag is %s, expected %s", o.ETag, v.etag)
+	if o.ETag != v.ETag {
+		return Version{}, c.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", o.ETag, v.ETag)
 	}
-	tags, err := c.tagsOf(ctx, bucket, v.key, resp.Header.Get("X-Amz-Version-Id"), resp.Header)
+	tags, err := c.tagsOf(ctx, bucket, v.Key, h.Get("X-Amz-Version-Id"), h)
 	if err != nil {
 		return Version{}, err
 	}
-	o.Attributes, o.VersionID, o.LastModified = attributes(resp.Header, tags), v.id, v.lastModified
+	o.Attributes, o.VersionID, o.LastModified = attributes(h, tags), v.ID, v.LastModified
 	return Version{Object: o, Written: written(o)}, nil
 }
 
@@ -161,10 +176,10 @@ func (c *Client) Versions(ctx context.Context, bucket, key string) ([]Version, e
 	}
 	all := make([]Version, 0, len(vs))
 	for i, v := range vs {
-		if v.deleteMarker {
+		if v.DeleteMarker {
 			all = append(all, Version{
-				Object:  Object{Key: key, VersionID: v.id, LastModified: v.lastModified},
-				Deleted: true, Written: v.lastModified.Truncate(time.Millisecond),
+				Object:  Object{Key: key, VersionID: v.ID, LastModified: v.LastModified},
+				Deleted: true, Written: v.LastModified.Truncate(time.Millisecond),
 			})
 			continue
 		}
@@ -180,74 +195,7 @@ func (c *Client) Versions(ctx context.Context, bucket, key string) ([]Version, e
 	return all, nil
 }
 
-// DeleteVersion removes one version for good. What is gone already is no error.
-func (c *Client) DeleteVersion(ctx context.Context, bucket, key, id string) error {
-	p, err := c.provider(ctx)
-	if err != nil {
-		return err
-	}
-	q := &request{
-		name: "DELETE version of", method: http.MethodDelete, bucket: c.Physical(bucket), key: key,
-		header: make(http.Header), query: url.Values{"versionId": {id}},
-	}
-	if p.preserve {
-		q.header.Set(minioRequest, "true")
-	}
-	if _, err = c.call(ctx, q); errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-// Cover puts a delete marker, a copy of m, over what a key shows here, which is over;
-// ErrPrecondition if it is not. On MinIO the marker keeps time and version ID of m where
-// it comes to stand on top that way, else it gets the next moment; it raises no event.
-func (c *Client) Cover(ctx context.Context, bucket string, m, over Version) error {
-	p, err := c.provider(ctx)
-	if err != nil {
-		return err
-	}
-	key := m.Key
-	if !p.preserve {
-		return c.Delete(ctx, bucket, key, over.ETag)
-	}
-	q := &request{name: "DELETE", method: http.MethodDelete, bucket: c.Physical(bucket), key: key, header: make(http.Header)}
-	if strings.HasSuffix(key, "/") {
-		return c.fail(q, ErrRefused, "it has no delete markers for keys that end in /")
-	}
-	vs, err := c.versionsOf(ctx, bucket, key, 1)
-	if err != nil {
-		return err
-	}
-	at, id := m.Written, m.VersionID
-	if len(vs) > 0 {
-		top := vs[0]
-		if top.deleteMarker && sameVersion(top.id, m.VersionID) {
-			return nil
-		}
-		if top.etag != over.ETag || top.deleteMarker != over.Deleted {
-			return c.fail(q, ErrPrecondition, "version %s is there, expected %s", top.id, over.VersionID)
-		}
-		if !top.lastModified.Before(at) {
-			at, id = afterVersion(top.lastModified), ""
-		}
-	} else if over.Exists() {
-		return c.fail(q, ErrPrecondition, "nothing is there, expected version %s", over.VersionID)
-	}
-	if uuid.Validate(id) != nil {
-		id = derivedID(bucket, key, "", at)
-	}
-	q.query = url.Values{"versionId": {id}}
-	q.header.Set(minioRequest, "true")
-	q.header.Set(replicaStatus, "REPLICA")
-	q.header.Set(minioDeleteMarker, "true")
-	q.header.Set(minioSourceMTime, at.UTC().Format(time.RFC3339Nano))
-	_, err = c.call(ctx, q)
-	return err
-}
-
-// KeepsTimes says whether the storage can be given versions with a time of their own, so
-// that one can be put below what is there.
+// KeepsTimes implements [Reader].
 func (c *Client) KeepsTimes(ctx context.Context) (bool, error) {
 	p, err := c.provider(ctx)
 	return err == nil && p.preserve, err
@@ -258,4 +206,60 @@ func (c *Client) KeepsTimes(ctx context.Context) (bool, error) {
 func derivedID(bucket, key, etag string, at time.Time) string {
 	name := strings.Join([]string{bucket, key, etag, at.UTC().Format(time.RFC3339Nano)}, "\x00")
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)).String()
+}
+
+// VersionedKeys implements [Reader].
+func (c *Client) VersionedKeys(ctx context.Context, bucket, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		last, begun := "", false
+		for v, err := range c.wire.Versions(ctx, c.Physical(bucket), prefix, 0) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if begun && v.Key == last {
+				continue
+			}
+			if last, begun = v.Key, true; !yield(v.Key, nil) {
+				return
+			}
+		}
+	}
+}
+
+// OnlyCopies reports whether every version of a key that holds content carries FaDO's mark,
+// so that removing all of them takes nothing of a user's away. Delete markers hold
+// nothing and don't count. False where there are versions that can't be looked at.
+func (c *Client) OnlyCopies(ctx context.Context, bucket, key string) (bool, error) {
+	vs, err := c.versionsOf(ctx, bucket, key, 0)
+	if errors.Is(err, ErrUnsupported) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, v := range vs {
+		if v.DeleteMarker {
+			continue
+		}
+		q := &s3.Request{Name: "HEAD", Method: http.MethodHead, Bucket: c.Physical(bucket), Key: key}
+		if v.ID != "" {
+			q.Query = url.Values{"versionId": {v.ID}}
+		}
+		h, err := c.wire.Head(ctx, q)
+		if errors.Is(err, ErrNotFound) {
+			continue // it went meanwhile
+		}
+		if err != nil {
+			return false, err
+		}
+		o, err := c.parseObject(q, bucket, h)
+		if err != nil {
+			return false, err
+		}
+		if !o.Replica {
+			return false, nil
+		}
+	}
+	return true, nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"github.com/fado-project/fado/storage/s3"
 )
 
 // current is Current, which must not fail.
@@ -47,13 +49,13 @@ func (s *side) removeAsUser(bucket, key string) {
 // TestVersionsKeepTheirPlace takes one key through writes and deletes on three storages, one
 // of them no MinIO, and copies of copies: everywhere the order says that they are the same.
 func TestVersionsKeepTheirPlace(t *testing.T) {
-	for _, size := range []int{7, smallObject + minPart + 5} {
+	for _, size := range []int{7, smallObject + s3.MinPart + 5} {
 		sides := []*side{minioA.side(t), versA.side(t), minioB.side(t)}
 		bucket := newBucket(t, true, sides...)
 		for turn := range 6 {
 			from, via, to := sides[turn%3], sides[(turn+1)%3], sides[(turn+2)%3]
 			body := bytes.Repeat([]byte{byte('a' + turn)}, size)
-			from.put(bucket, "k", body, minio.PutObjectOptions{PartSize: minPart, UserMetadata: map[string]string{"n": "1"}})
+			from.put(bucket, "k", body, minio.PutObjectOptions{PartSize: s3.MinPart, UserMetadata: map[string]string{"n": "1"}})
 			want := from.current(bucket, "k")
 			for _, step := range [][2]*side{{from, via}, {via, to}, {to, from}} {
 				if got := bring(t, step[0], step[1], bucket, "k"); CompareVersions(got, want) != 0 {

@@ -1,4 +1,4 @@
-package storage
+package s3
 
 import (
 	"bytes"
@@ -11,15 +11,15 @@ import (
 )
 
 // changing are requests that a server has as a whole before it answers.
-func changing() map[string]*request {
+func changing() map[string]*Request {
 	body := []byte("the body")
-	return map[string]*request{
-		"buffered":  {method: http.MethodPut, bucket: "b", key: "k", body: bytes.NewReader(body), replay: body, size: int64(len(body))},
-		"streamed":  {method: http.MethodPut, bucket: "b", key: "k", body: bytes.NewReader(body), size: int64(len(body))},
-		"trailing":  {method: http.MethodPut, bucket: "b", key: "k", body: bytes.NewReader(body), size: int64(len(body)), trailing: true},
-		"empty":     {method: http.MethodPut, bucket: "b", key: "k"},
-		"removal":   {method: http.MethodDelete, bucket: "b", key: "k"},
-		"completed": {method: http.MethodPost, bucket: "b", key: "k", body: bytes.NewReader(body), replay: body, size: int64(len(body))},
+	return map[string]*Request{
+		"buffered":  {Method: http.MethodPut, Bucket: "b", Key: "k", Body: bytes.NewReader(body), Replay: body, Size: int64(len(body))},
+		"streamed":  {Method: http.MethodPut, Bucket: "b", Key: "k", Body: bytes.NewReader(body), Size: int64(len(body))},
+		"trailing":  {Method: http.MethodPut, Bucket: "b", Key: "k", Body: bytes.NewReader(body), Size: int64(len(body)), Trailing: true},
+		"empty":     {Method: http.MethodPut, Bucket: "b", Key: "k"},
+		"removal":   {Method: http.MethodDelete, Bucket: "b", Key: "k"},
+		"completed": {Method: http.MethodPost, Bucket: "b", Key: "k", Body: bytes.NewReader(body), Replay: body, Size: int64(len(body))},
 	}
 }
 
@@ -38,7 +38,7 @@ func TestCancelledChangeIsAwaited(t *testing.T) {
 			defer cancel(nil)
 			returned := make(chan error, 1)
 			go func() {
-				_, err := c.call(ctx, q)
+				_, err := c.Call(ctx, q)
 				returned <- err
 			}()
 			<-whole
@@ -70,13 +70,13 @@ func TestCancelledChangeIsAwaitedForAWhile(t *testing.T) {
 				<-end
 			})
 			defer close(end)
-			c.settleWait = 10 * time.Millisecond
+			c.Waits.Settle = 10 * time.Millisecond
 			ctx, cancel := context.WithCancelCause(t.Context())
 			go func() {
 				<-whole
 				cancel(cause)
 			}()
-			if _, err := c.call(ctx, q); !errors.Is(err, cause) {
+			if _, err := c.Call(ctx, q); !errors.Is(err, cause) {
 				t.Errorf("got %v, want the cause of its end", err)
 			}
 		})
@@ -100,7 +100,7 @@ func TestCancelledUploadIsCutOff(t *testing.T) {
 		cancel(cause)
 		_, _ = w.Write([]byte("rest"))
 	}()
-	_, err := c.call(ctx, &request{method: http.MethodPut, bucket: "b", key: "k", body: r, size: 8})
+	_, err := c.Call(ctx, &Request{Method: http.MethodPut, Bucket: "b", Key: "k", Body: r, Size: 8})
 	if !errors.Is(err, cause) {
 		t.Errorf("got %v, want the cause of its end", err)
 	}
@@ -121,7 +121,7 @@ func TestCancelledRequestIsNotMade(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, q := range changing() {
-		if _, err := c.call(ctx, q); !errors.Is(err, context.Canceled) {
+		if _, err := c.Call(ctx, q); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,20 +1,15 @@
-package storage
+package s3
 
 import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"sync"
 	"time"
 )
 
-// settleTimeout is how long a request that was cancelled when the server already had
-// all of it may take to be answered.
-const settleTimeout = 5 * time.Second
-
 // A delivery keeps a cancelled request from an open end. A server goes on with a write
-// or a removal it was given as a whole, whether or not somebody waits for the answer:
+// or a removal it was given as a whole, whether or not anything waits for the answer:
 // giving up then would return before the change, not instead of it. So a cancelled
 // request is cut off only while the server can't have all of it, and otherwise waits for
 // its answer, up to a bound for servers that hang.
@@ -24,21 +19,24 @@ type delivery struct {
 	cause error // why it was cut off; no byte is handed out any more
 }
 
-// deliver returns the context to make a request in, and what has to be called when its
-// answer was read. The delivery is nil for requests that change nothing.
-func (c *Client) deliver(ctx context.Context, q *request) (context.Context, *delivery, func()) {
-	if !changes(q.method) {
-		return ctx, nil, func() {}
+// deliver returns the context to make a request in, and what ends that context for a
+// cause: nil when the answer was read. The delivery is nil for requests that change nothing.
+// settle is how long a cancelled request that the server has as a whole may take to be
+// answered.
+func deliver(ctx context.Context, q *Request, settle time.Duration) (context.Context, *delivery, context.CancelCauseFunc) {
+	if !q.changes() {
+		out, cancel := context.WithCancelCause(ctx)
+		return out, nil, cancel
 	}
 	d := new(delivery)
-	if q.body != nil && q.replay == nil {
-		d.left = q.size
+	if q.Body != nil && q.Replay == nil {
+		d.left = q.Size
 	}
 	out, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		cause := context.Cause(ctx)
 		if !d.cut(cause) && !gaveUp(cause) {
-			t := time.NewTimer(c.settleWait)
+			t := time.NewTimer(settle)
 			defer t.Stop()
 			select {
 			case <-t.C:
@@ -47,18 +45,15 @@ func (c *Client) deliver(ctx context.Context, q *request) (context.Context, *del
 		}
 		cancel(cause)
 	})
-	return out, d, func() {
+	return out, d, func(cause error) {
 		stop()
-		cancel(nil)
+		cancel(cause)
 	}
 }
 
-// changes says whether a request by a method may change something.
-func changes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
-
-// gaveUp says whether a context ended because the request had been waited for already.
+// gaveUp reports whether a context ended because the request had been waited for already.
 func gaveUp(cause error) bool {
-	return errors.Is(cause, context.DeadlineExceeded) || errors.Is(cause, errStalled)
+	return errors.Is(cause, context.DeadlineExceeded) || errors.Is(cause, ErrStalled)
 }
 
 // cut ends the body, unless all of it was handed out: then it returns false.

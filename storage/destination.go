@@ -1,0 +1,212 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fado-project/fado/storage/s3"
+)
+
+// checkBefore looks at dst before the write where the write itself can't be made
+// conditional: the storage knows no conditions, or it is a MinIO that is given a
+// version ID, which looks for that version then and not for the current one. It also
+// looks before a large object is moved in vain; some servers then reset the
+// connection rather than say why.
+//
+// On such a MinIO nothing can be lost in between: a version that somebody adds stays,
+// and stays on top if it is newer. If what is there now is not older than the
+// source, the preserved time would put the copy below it; then the copy is a new
+// version instead.
+func (t *transfer) checkBefore(ctx context.Context) error {
+	blind := t.preserve && t.state != VersioningOff
+	if t.to.conditionalPut && !blind && t.obj.Size <= smallObject {
+		return nil
+	}
+	cur, err := t.dst.current(ctx, t.bucket, t.obj.Key)
+	if err != nil {
+		return err
+	}
+	c := t.opts.If
+	switch {
+	case c.Absent && cur.ETag != "":
+		return t.dst.wire.Fail(t.putRequest(), ErrPrecondition, "something is there: ETag %s", cur.ETag)
+	case !c.Absent && c.IfETag != "" && cur.ETag != c.IfETag:
+		return t.dst.wire.Fail(t.putRequest(), ErrPrecondition, "ETag is %q, expected %q", cur.ETag, c.IfETag)
+	}
+	if !blind {
+		return nil
+	}
+	return t.checkOrder(ctx, cur)
+}
+
+// checkOrder gives up the preserved time, and with it the version ID, where the copy
+// would come below what is there.
+func (t *transfer) checkOrder(ctx context.Context, cur s3.VersionEntry) error {
+	t.nullFree = cur.ETag == "" && !cur.DeleteMarker
+	same := sameVersion(cur.ID, t.obj.VersionID) && cur.ETag == t.obj.ETag
+	older := cur.ETag != "" && cur.LastModified.Add(time.Second).Before(t.obj.LastModified)
+	if t.nullFree || same || older {
+		return nil
+	}
+	vs, err := t.dst.versionsOf(ctx, t.bucket, t.obj.Key, 1)
+	if err != nil {
+		return err
+	}
+	if len(vs) > 0 && !vs[0].LastModified.Before(t.obj.LastModified.Truncate(time.Millisecond)) {
+		t.preserve = false
+	}
+	return nil
+}
+
+// describe makes the headers that describe the object: everything but content and
+// condition.
+func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, error) {
+	out := kept(h)
+	if class := h.Get("X-Amz-Storage-Class"); t.from == t.to && slices.Contains(t.to.classes, class) {
+		out.Set("X-Amz-Storage-Class", class)
+	}
+	tags, err := t.src.tagsOf(ctx, t.bucket, t.obj.Key, h.Get("X-Amz-Version-Id"), h)
+	if err != nil {
+		return nil, err
+	}
+	if tags != "" {
+		out.Set("X-Amz-Tagging", tags)
+	}
+	if t.to.preserve {
+		out.Set(minioRequest, "true")
+		out.Set(replicaStatus, "REPLICA")
+	}
+	if t.preserve {
+		out.Set(minioSourceETag, t.obj.ETag)
+		out.Set(minioSourceMTime, t.obj.LastModified.UTC().Format(time.RFC3339Nano))
+	} else {
+		t.stamp = Source{
+			ETag: t.obj.ETag, VersionID: h.Get("X-Amz-Version-Id"), ModTime: t.obj.LastModified,
+			Size: t.obj.Size, Attributes: attributes(h, tags),
+		}
+		if t.opts.Version != nil {
+			t.stamp = t.opts.Version.stampOn(t.stamp)
+		}
+		setStamp(out, t.bucket, t.obj.Key, t.stamp)
+		t.placed.setTime(out)
+	}
+	return out, nil
+}
+
+// placeVersion asks for the source's version ID. A null version is only written
+// where there is no version at all: it would replace another null version for good.
+func (t *transfer) placeVersion(q *s3.Request, h http.Header) {
+	if t.placed.id != "" {
+		q.Query.Set("versionId", t.placed.id)
+		return
+	}
+	if !t.preserve || t.state == VersioningOff {
+		return
+	}
+	id := h.Get("X-Amz-Version-Id")
+	if null := strings.HasSuffix(t.obj.Key, "/"); null || isNull(id) { // MinIO keeps one version of keys that end in /
+		if !null && !t.nullFree {
+			return
+		}
+		id = "null"
+	}
+	if t.state == VersioningSuspended && id != "null" {
+		return
+	}
+	q.Query.Set("versionId", id)
+}
+
+func (t *transfer) setCondition(h http.Header) {
+	if !t.to.conditionalPut || t.opts.Below || t.placed.overMarker {
+		return
+	}
+	switch c := t.opts.If; {
+	case c.Absent:
+		h.Set("If-None-Match", "*")
+	case c.IfETag != "":
+		h.Set("If-Match", s3.QuoteETag(c.IfETag))
+	}
+}
+
+// result is what is at dst after a successful write.
+func (t *transfer) result(answer http.Header) Object {
+	o := Object{
+		Key: t.obj.Key, Size: t.obj.Size, ETag: s3.TrimETag(answer.Get("ETag")),
+		VersionID: answer.Get("X-Amz-Version-Id"), Replica: true,
+	}
+	if t.preserve {
+		o.LastModified = t.obj.LastModified
+	} else {
+		o.Source = t.stamp
+		o.LastModified, _ = http.ParseTime(answer.Get("Date"))
+	}
+	return o
+}
+
+// afterRefusal looks at a write that dst refused for a condition. MinIO does so for a
+// version it has already, too: then there is nothing to write but, perhaps, headers
+// and tags.
+func (t *transfer) afterRefusal(ctx context.Context, put *s3.Request, src http.Header, err error) (Object, error) {
+	id := put.Query.Get("versionId")
+	if errors.Is(err, ErrPrecondition) && t.opts.Below {
+		return t.obj, nil // it is there already
+	}
+	if !errors.Is(err, ErrPrecondition) || id == "" {
+		return Object{}, t.refused(put, err)
+	}
+	o, serr := t.dst.Stat(ctx, t.bucket, t.obj.Key)
+	if serr != nil {
+		return Object{}, serr
+	}
+	if !sameVersion(o.VersionID, id) || o.ETag != t.obj.ETag {
+		return Object{}, err
+	}
+	tags, serr := t.src.tagsOf(ctx, t.bucket, t.obj.Key, id, src)
+	if serr != nil {
+		return Object{}, serr
+	}
+	if o.Attributes == attributes(src, tags) && o.Replica {
+		o.LastModified = t.obj.LastModified
+		return o, nil
+	}
+	return t.updateAttributes(ctx, put)
+}
+
+// refused gives an error of a write its meaning.
+func (t *transfer) refused(put *s3.Request, err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch {
+	case e.Code == "NoSuchKey" && t.opts.If.IfETag != "":
+		e.Kind = ErrPrecondition // If-Match, and nothing is there
+	case e.Code == "InvalidArgument" && put.Query.Get("versionId") != "":
+		t.dst.forgetVersioning(put.Bucket) // it is not versioned any more
+		e.Kind = ErrUnavailable
+	}
+	return err
+}
+
+// updateAttributes rewrites the headers and tags of the version dst has already.
+func (t *transfer) updateAttributes(ctx context.Context, put *s3.Request) (Object, error) {
+	id := put.Query.Get("versionId")
+	q := t.putRequest()
+	q.Name, q.Query, q.Header = "COPY onto itself", url.Values{"versionId": {id}}, put.Header.Clone()
+	for _, k := range []string{"Content-Md5", "If-Match", "If-None-Match", sdkChecksum, uploadChecksum} {
+		q.Header.Del(k)
+	}
+	q.Header.Set("X-Amz-Copy-Source", s3.CopySource(put.Bucket, put.Key, id))
+	q.Header.Set("X-Amz-Copy-Source-If-Match", s3.QuoteETag(t.obj.ETag))
+	q.Header.Set("X-Amz-Metadata-Directive", "REPLACE")
+	q.Header.Set("X-Amz-Tagging-Directive", "REPLACE")
+	if err := t.dst.wire.CopyObject(ctx, q); err != nil {
+		return Object{}, err
+	}
+	return t.dst.Stat(ctx, t.bucket, t.obj.Key)
+}

@@ -1,0 +1,41 @@
+package storage
+
+import "time"
+
+// Object is one current object as a listing or a HEAD shows it.
+type Object struct {
+	Key          string
+	Size         int64
+	ETag         string // without quotes
+	LastModified time.Time
+	VersionID    string // "" or "null" where the bucket is not versioned
+	// Stat fills these in; listings don't.
+	Replica bool   // FaDO's mark: written as a copy, not by a user
+	Source  Source // where a stamped copy came from
+	// Attributes is a digest of the headers, user metadata and tags S3 keeps, equal
+	// for equal ones on any two storages.
+	Attributes string
+}
+
+// Source is what a copy on a storage that can't preserve ETag, version and time is
+// stamped with (user metadata fado-source-*), so that equality can be told.
+type Source struct {
+	ETag      string
+	VersionID string
+	ModTime   time.Time
+	Size      int64
+	// Attributes of the source: what some storages make of a header differs from
+	// what they were given.
+	Attributes string
+}
+
+// Event tells that a key of a physical bucket may have changed. It is a hint.
+type Event struct {
+	Bucket    string // FaDO bucket name (the storage's bucket prefix taken off)
+	Key       string
+	Size      int64
+	Removed   bool
+	VersionID string
+	ETag      string
+	Time      time.Time
+}

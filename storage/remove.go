@@ -1,0 +1,170 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/fado-project/fado/storage/s3"
+)
+
+// Delete implements [Writer]. What is gone already is no error.
+//
+// On a versioned MinIO bucket the marker gets the time of the version it covers, a
+// moment later, and raises no event. MinIO orders versions by time, so a version that
+// is written meanwhile stays on top, and one that follows at the source, whatever
+// the two clocks say, comes on top.
+func (c *Client) Delete(ctx context.Context, bucket, key, ifETag string) error {
+	p, err := c.provider(ctx)
+	if err != nil {
+		return err
+	}
+	q := &s3.Request{Name: "DELETE", Bucket: c.Physical(bucket), Key: key, Header: make(http.Header)}
+	if p.conditionalDelete && ifETag != "" {
+		q.Header.Set("If-Match", s3.QuoteETag(ifETag))
+	} else if gone, err := c.beforeDelete(ctx, p, q, bucket, ifETag); gone || err != nil {
+		return err
+	}
+	return c.remove(ctx, q)
+}
+
+// beforeDelete checks the condition where the storage can't, and prepares a
+// deletion that MinIO takes for a replica's.
+func (c *Client) beforeDelete(ctx context.Context, p *provider, q *s3.Request, bucket, ifETag string) (gone bool, err error) {
+	if p.preserve {
+		q.Header.Set(minioRequest, "true")
+	}
+	state := VersioningOff
+	if p.preserve {
+		if state, err = c.KnownVersioning(ctx, bucket); err != nil {
+			return false, err
+		}
+	}
+	var cur s3.VersionEntry
+	switch {
+	case state != VersioningOff:
+		cur, err = c.listedNow(ctx, bucket, q.Key)
+	case ifETag != "":
+		cur, err = c.current(ctx, bucket, q.Key)
+	default:
+		return false, nil
+	}
+	switch {
+	case err != nil:
+		return false, err
+	case cur.ETag == "":
+		return true, nil
+	case ifETag != "" && cur.ETag != ifETag:
+		return false, c.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", cur.ETag, ifETag)
+	}
+	if state != VersioningOff {
+		q.Header.Set(minioSourceMTime, cur.LastModified.Add(time.Millisecond).Format(time.RFC3339Nano))
+		q.Header.Set(replicaStatus, "REPLICA")
+	}
+	return false, nil
+}
+
+// DeleteAllVersions implements [Writer]. It raises no event where the storage has a
+// way to say so.
+func (c *Client) DeleteAllVersions(ctx context.Context, bucket, key string) error {
+	p, err := c.provider(ctx)
+	if err != nil {
+		return err
+	}
+	h := make(http.Header)
+	if p.preserve {
+		h.Set(minioRequest, "true")
+	}
+	vs, err := c.versionsOf(ctx, bucket, key, 0)
+	if errors.Is(err, ErrUnsupported) {
+		vs, err = []s3.VersionEntry{{Key: key}}, nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, v := range vs {
+		q := &s3.Request{Name: "DELETE version of", Bucket: c.Physical(bucket), Key: key, Header: h.Clone()}
+		if v.ID != "" {
+			q.Query = url.Values{"versionId": {v.ID}}
+		}
+		if err := c.remove(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteVersion removes one version for good. What is gone already is no error.
+func (c *Client) DeleteVersion(ctx context.Context, bucket, key, id string) error {
+	p, err := c.provider(ctx)
+	if err != nil {
+		return err
+	}
+	q := &s3.Request{
+		Name: "DELETE version of", Bucket: c.Physical(bucket), Key: key,
+		Header: make(http.Header), Query: url.Values{"versionId": {id}},
+	}
+	if p.preserve {
+		q.Header.Set(minioRequest, "true")
+	}
+	return c.remove(ctx, q)
+}
+
+// Cover puts a delete marker, a copy of m, over what a key shows here, which is over;
+// ErrPrecondition if it is not. On MinIO the marker keeps time and version ID of m where
+// it comes to stand on top that way, else it gets the next moment; it raises no event.
+func (c *Client) Cover(ctx context.Context, bucket string, m, over Version) error {
+	p, err := c.provider(ctx)
+	if err != nil {
+		return err
+	}
+	key := m.Key
+	if !p.preserve {
+		return c.Delete(ctx, bucket, key, over.ETag)
+	}
+	q := &s3.Request{Name: "DELETE", Bucket: c.Physical(bucket), Key: key, Header: make(http.Header)}
+	if strings.HasSuffix(key, "/") {
+		return c.wire.Fail(q, ErrRefused, "it has no delete markers for keys that end in /")
+	}
+	vs, err := c.versionsOf(ctx, bucket, key, 1)
+	if err != nil {
+		return err
+	}
+	at, id := m.Written, m.VersionID
+	if len(vs) > 0 {
+		top := vs[0]
+		if top.DeleteMarker && sameVersion(top.ID, m.VersionID) {
+			return nil
+		}
+		if top.ETag != over.ETag || top.DeleteMarker != over.Deleted {
+			return c.wire.Fail(q, ErrPrecondition, "version %s is there, expected %s", top.ID, over.VersionID)
+		}
+		if !top.LastModified.Before(at) {
+			at, id = afterVersion(top.LastModified), ""
+		}
+	} else if over.Exists() {
+		return c.wire.Fail(q, ErrPrecondition, "nothing is there, expected version %s", over.VersionID)
+	}
+	if uuid.Validate(id) != nil {
+		id = derivedID(bucket, key, "", at)
+	}
+	q.Query = url.Values{"versionId": {id}}
+	q.Header.Set(minioRequest, "true")
+	q.Header.Set(replicaStatus, "REPLICA")
+	q.Header.Set(minioDeleteMarker, "true")
+	q.Header.Set(minioSourceMTime, at.UTC().Format(time.RFC3339Nano))
+	return c.wire.Remove(ctx, q)
+}
+
+// remove makes a DELETE of an object. What is gone already is no error.
+func (c *Client) remove(ctx context.Context, q *s3.Request) error {
+	if err := c.wire.Remove(ctx, q); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package s3
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// Versioning asks for a bucket's versioning: "Enabled", "Suspended" or "". Storages without
+// versions say so by an error of their own; for them it asks whether the bucket is there.
+func (c *Client) Versioning(ctx context.Context, bucket string) (string, error) {
+	q := VersioningRequest(bucket)
+	var x struct {
+		XMLName xml.Name `xml:"VersioningConfiguration"`
+		Status  string
+	}
+	_, err := c.decode(ctx, q, &x)
+	var e *Error
+	if errors.Is(err, ErrUnsupported) || errors.As(err, &e) && e.Code == "VersioningNotConfigured" { // versitygw without a versioning directory
+		return "", c.HeadBucket(ctx, bucket)
+	}
+	return x.Status, err
+}
+
+// VersioningRequest asks for a bucket's versioning.
+func VersioningRequest(bucket string) *Request {
+	return &Request{
+		Name: "asking for the versioning of", Method: http.MethodGet, Bucket: bucket,
+		Query: url.Values{"versioning": {""}},
+	}
+}
+
+// HeadBucket reports whether a bucket is there by asking for a listing of none of its
+// objects: unlike that of HEAD, the answer has a reason.
+func (c *Client) HeadBucket(ctx context.Context, bucket string) error {
+	_, err := c.Call(ctx, &Request{
+		Name: "listing", Method: http.MethodGet, Bucket: bucket,
+		Query: url.Values{"list-type": {"2"}, "max-keys": {"0"}},
+	})
+	return err
+}
+
+// EnableVersioning switches a bucket's versioning on, and asks whether it is.
+func (c *Client) EnableVersioning(ctx context.Context, bucket string) error {
+	q := &Request{Name: "switching versioning on", Bucket: bucket}
+	if err := c.admin(ctx, q, func(ctx context.Context) error { return c.api.EnableVersioning(ctx, bucket) }); err != nil {
+		return err
+	}
+	switch status, err := c.Versioning(ctx, bucket); {
+	case err != nil:
+		return err
+	case status != "Enabled":
+		return c.Fail(q, ErrUnavailable, "it was acknowledged, and the bucket says that versioning is %q", status)
+	}
+	return nil
+}
+
+// MakeBucket makes a bucket, asks whether it is there, and reports whether this call made
+// it: the caller may be owner of it already.
+func (c *Client) MakeBucket(ctx context.Context, bucket string) (made bool, err error) {
+	q := &Request{Name: "making bucket", Bucket: bucket}
+	o := minio.MakeBucketOptions{Region: c.cfg.Region}
+	err = c.admin(ctx, q, func(ctx context.Context) error { return c.api.MakeBucket(ctx, bucket, o) })
+	var e *Error
+	if errors.As(err, &e) {
+		switch e.Code {
+		case "BucketAlreadyOwnedByYou":
+			return false, nil // another was faster, or an answer was lost
+		case "BucketAlreadyExists":
+			return false, c.Fail(q, ErrDenied, "the bucket belongs to another account")
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	if _, err := c.Versioning(ctx, bucket); errors.Is(err, ErrNoBucket) {
+		return false, c.Fail(q, ErrUnavailable, "it was acknowledged, and the bucket is not there")
+	}
+	return true, nil
+}
+
+// admin makes a call of minio-go's, with a watchdog of its own.
+func (c *Client) admin(ctx context.Context, q *Request, do func(context.Context) error) error {
+	ctx, dog := Watch(ctx, c.Waits.Answer)
+	defer dog.Stop()
+	return c.fromMinio(ctx, q, do(ctx))
+}

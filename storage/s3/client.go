@@ -1,0 +1,125 @@
+package s3
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+)
+
+const (
+	userAgent    = "FaDO"
+	dialTimeout  = 5 * time.Second
+	maxIdleConns = 128
+	bufferSize   = 64 << 10
+)
+
+// Config says where an endpoint is and how requests to it are signed.
+type Config struct {
+	Name                 string // for errors
+	Endpoint             string // http://host[:port] or https://host[:port]
+	AccessKey, SecretKey string
+	Region               string
+	VirtualHost          bool // buckets are in the host's name, not in the path
+	CAFile               string
+	InsecureSkipVerify   bool
+	// Observe, when set, is shown the headers of every answer, errors included.
+	Observe func(http.Header)
+}
+
+// Waits bounds how long an answer is waited for.
+type Waits struct {
+	Answer   time.Duration // for the head of an ordinary answer
+	Stall    time.Duration // between two bytes of a transfer
+	Complete time.Duration // for a server that assembles a large object's parts
+	Settle   time.Duration // for the answer to a cancelled change that the server has as a whole
+	Whole    time.Duration // from an answer's head to its end, where it has a Limit
+}
+
+// Client is one S3 endpoint. Its methods are safe for concurrent use.
+type Client struct {
+	// Waits is set before the first request, if at all.
+	Waits Waits
+
+	cfg      Config
+	endpoint *url.URL
+	http     *http.Client
+	api      *minio.Client // bucket administration
+}
+
+// Open returns a client. It makes no connection; it fails on what can't be right: an
+// endpoint that is no URL, a CA file that can't be read.
+func Open(cfg Config) (*Client, error) {
+	u, err := url.Parse(cfg.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("%s: endpoint %q: %w", cfg.Name, cfg.Endpoint, err)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return nil, fmt.Errorf("%s: endpoint %q: want http://host[:port] or https://host[:port]", cfg.Name, cfg.Endpoint)
+	}
+	if cfg.Region == "" {
+		cfg.Region = "us-east-1"
+	}
+	transport, err := newTransport(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Name, err)
+	}
+	lookup := minio.BucketLookupPath
+	if cfg.VirtualHost {
+		lookup = minio.BucketLookupDNS
+	}
+	c := &Client{cfg: cfg, endpoint: u, Waits: Waits{
+		Answer: 30 * time.Second, Stall: time.Minute, Complete: 10 * time.Minute,
+		Settle: 5 * time.Second, Whole: 2 * time.Minute,
+	}}
+	c.http = &http.Client{
+		Transport:     limitedTransport{transport},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	c.api, err = minio.New(u.Host, &minio.Options{
+		Creds:  credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, ""),
+		Secure: u.Scheme == "https", Region: cfg.Region, BucketLookup: lookup,
+		Transport: limitedTransport{transport}, MaxRetries: 1,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: endpoint %q: %w", cfg.Name, cfg.Endpoint, err)
+	}
+	return c, nil
+}
+
+func newTransport(cfg Config) (*http.Transport, error) {
+	tlsConfig := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: cfg.InsecureSkipVerify, // the operator's explicit choice
+	}
+	if cfg.CAFile != "" {
+		var err error
+		if tlsConfig.RootCAs, err = certPool(cfg.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout: dialTimeout,
+		TLSClientConfig:     tlsConfig,
+		MaxIdleConns:        maxIdleConns,
+		MaxIdleConnsPerHost: maxIdleConns,
+		IdleConnTimeout:     55 * time.Second, // below the servers' usual minute
+		WriteBufferSize:     bufferSize,
+		ReadBufferSize:      bufferSize,
+		// For uploads that ask first (Expect: 100-continue) servers that don't answer.
+		ExpectContinueTimeout: 2 * time.Second,
+		DisableCompression:    true, // an object's bytes are not to be unpacked
+		// HTTP/2 stays off: one connection per transfer is faster, and one that
+		// breaks breaks one transfer.
+	}, nil
+}
+
+// Close closes idle connections. Requests under way continue.
+func (c *Client) Close() { c.http.CloseIdleConnections() }

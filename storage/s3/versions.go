@@ -1,0 +1,161 @@
+package s3
+
+import (
+	"context"
+	"encoding/xml"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A VersionEntry is a version or a delete marker as a listing of versions shows it.
+type VersionEntry struct {
+	Key, ID, ETag string
+	Latest        bool
+	DeleteMarker  bool
+	Size          int64
+	LastModified  time.Time
+}
+
+// maxSameKey is how many pages may tell of one and the same key: a million versions.
+const maxSameKey = 1000
+
+// Versions yields the versions and delete markers below a prefix, in the order of keys and
+// newest first, in pages of limit entries (0: PageSize). The first error ends it; a listing
+// that does not advance is ErrCorrupt.
+func (c *Client) Versions(ctx context.Context, bucket, prefix string, limit int) iter.Seq2[VersionEntry, error] {
+	return func(yield func(VersionEntry, error) bool) {
+		w := &versionWalk{c: c, bucket: bucket, prefix: prefix, limit: ListQuery{Limit: limit}.limit()}
+		for {
+			x, err := w.page(ctx)
+			if err != nil {
+				yield(VersionEntry{}, err)
+				return
+			}
+			for i := range x.Entries {
+				v, err := w.entry(x, i)
+				if err != nil {
+					yield(VersionEntry{}, err)
+					return
+				}
+				if !yield(v, nil) {
+					return
+				}
+			}
+			if !x.IsTruncated {
+				return
+			}
+			if err := w.advance(x); err != nil {
+				yield(VersionEntry{}, w.c.Fail(w.q, ErrCorrupt, "%s", err))
+				return
+			}
+		}
+	}
+}
+
+// versionWalk is a listing of versions under way.
+type versionWalk struct {
+	c              *Client
+	bucket, prefix string
+	limit          int
+	q              *Request // of the last page
+	key, id        string   // the markers of the next page
+	last           string   // the last key seen
+	pages          int      // that began at key
+	seen           map[string]bool
+}
+
+func (w *versionWalk) page(ctx context.Context) (*versionListing, error) {
+	v := url.Values{
+		"versions": {""}, "prefix": {w.prefix}, "encoding-type": {"url"}, "max-keys": {strconv.Itoa(w.limit)},
+	}
+	if w.key != "" {
+		v.Set("key-marker", w.key)
+		v.Set("version-id-marker", w.id)
+	}
+	w.q = &Request{
+		Name: "listing versions in", Method: http.MethodGet, Bucket: w.bucket, Query: v,
+		Limit: LimitPage,
+	}
+	x := new(versionListing)
+	if _, err := w.c.decode(ctx, w.q, x); err != nil {
+		return nil, noKey(err)
+	}
+	return x, nil
+}
+
+// entry reads one, which comes after those before it.
+func (w *versionWalk) entry(x *versionListing, i int) (VersionEntry, error) {
+	e := &x.Entries[i]
+	key, err := unescape(x.EncodingType, e.Key)
+	if err != nil {
+		return VersionEntry{}, w.c.rubbish(w.q, err)
+	}
+	if key < w.last || !strings.HasPrefix(key, w.prefix) {
+		return VersionEntry{}, w.c.Fail(w.q, ErrCorrupt, "the listing is out of order: %q after %q below %q", key, w.last, w.prefix)
+	}
+	w.last = key
+	t, err := time.Parse(time.RFC3339Nano, e.LastModified)
+	if err != nil {
+		return VersionEntry{}, w.c.rubbish(w.q, err)
+	}
+	return VersionEntry{
+		Key: key, ID: e.VersionID, Latest: e.IsLatest, DeleteMarker: e.XMLName.Local == "DeleteMarker",
+		ETag: TrimETag(e.ETag), Size: e.Size, LastModified: t.UTC(),
+	}, nil
+}
+
+// advance sets the markers of the page after this one. They rise: by key, and below one
+// key, whose versions' IDs have no order, to one that was not there before.
+func (w *versionWalk) advance(x *versionListing) error {
+	key, err := unescape(x.EncodingType, x.NextKeyMarker)
+	if err != nil {
+		return err
+	}
+	if key > w.key {
+		w.pages, w.seen = 0, make(map[string]bool)
+	}
+	w.pages++
+	if key < w.key || key == "" || w.seen[x.NextVersionIDMarker] || w.pages > maxSameKey {
+		return fmt.Errorf("the listing does not advance: after %q comes %q", w.key, key)
+	}
+	w.seen[x.NextVersionIDMarker] = true
+	w.key, w.id = key, x.NextVersionIDMarker
+	return nil
+}
+
+// versionListing is a ListObjectVersions answer. Versions and delete markers come
+// mixed; ",any" keeps their order.
+type versionListing struct {
+	XMLName             xml.Name `xml:"ListVersionsResult"`
+	EncodingType        string
+	IsTruncated         bool
+	NextKeyMarker       string
+	NextVersionIDMarker string         `xml:"NextVersionIdMarker"`
+	Entries             listedVersions `xml:",any"`
+}
+
+type listedVersions []listedVersion
+
+type listedVersion struct {
+	XMLName      xml.Name // Version or DeleteMarker
+	Key          string
+	VersionID    string `xml:"VersionId"`
+	IsLatest     bool
+	ETag         string
+	Size         int64
+	LastModified string
+}
+
+// UnmarshalXML implements [xml.Unmarshaler] for one of the elements, and passes over those
+// that are neither a version nor a delete marker.
+func (l *listedVersions) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	if start.Name.Local != "Version" && start.Name.Local != "DeleteMarker" {
+		return d.Skip()
+	}
+	return appendElement((*[]listedVersion)(l), PageSize, d, start)
+}

@@ -1,0 +1,89 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/fado-project/fado/storage/s3"
+)
+
+// exactTime makes the object's time exact to the millisecond. HEAD and GET tell
+// whole seconds; listings and events more.
+func (t *transfer) exactTime(ctx context.Context) error {
+	if t.obj.LastModified.Nanosecond() != 0 {
+		return nil
+	}
+	objs, _, _, err := t.src.Page(ctx, t.bucket, t.obj.Key, "", "", 1)
+	if err != nil {
+		return err
+	}
+	if len(objs) == 1 && objs[0].Key == t.obj.Key && objs[0].ETag == t.obj.ETag {
+		t.obj.LastModified = objs[0].LastModified
+	}
+	return nil
+}
+
+// askVersion has a GET ask for the very version that is to be copied.
+func (t *transfer) askVersion(q *s3.Request) {
+	if !t.opts.Below || t.opts.Version.VersionID == "" {
+		return
+	}
+	if q.Query == nil {
+		q.Query = make(url.Values)
+	}
+	q.Query.Set("versionId", t.opts.Version.VersionID)
+}
+
+// get opens the source object, or a part or range of it; it checks that it is the
+// one the caller saw.
+func (t *transfer) get(ctx context.Context, query url.Values, byteRange string) (*http.Response, error) {
+	q := &s3.Request{
+		Name: "GET", Method: http.MethodGet, Bucket: t.src.Physical(t.bucket), Key: t.obj.Key,
+		Query: query, Header: http.Header{"If-Match": {s3.QuoteETag(t.obj.ETag)}}, Dog: t.dog,
+	}
+	if byteRange != "" {
+		q.Header.Set("Range", byteRange)
+	}
+	t.askVersion(q)
+	t.src.askForTags(q.Header)
+	resp, err := t.src.wire.Object(ctx, q)
+	if err != nil {
+		var e *Error
+		if errors.As(err, &e) && e.Status == http.StatusRequestedRangeNotSatisfiable {
+			e.Kind = ErrPrecondition // another object, with fewer parts or bytes
+		}
+		return nil, err
+	}
+	if got := s3.TrimETag(resp.Header.Get("ETag")); got != t.obj.ETag {
+		_ = resp.Body.Close()
+		return nil, t.src.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", got, t.obj.ETag)
+	}
+	if resp.ContentLength < 0 {
+		_ = resp.Body.Close()
+		return nil, t.src.wire.Fail(q, ErrUnavailable, "the answer has no length")
+	}
+	return resp, nil
+}
+
+// head asks for the source object's headers, its stored checksum among them.
+func (t *transfer) head(ctx context.Context) (http.Header, error) {
+	q := &s3.Request{
+		Name: "HEAD", Method: http.MethodHead, Bucket: t.src.Physical(t.bucket), Key: t.obj.Key,
+		Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}, Dog: t.dog,
+	}
+	t.src.askForTags(q.Header)
+	h, err := t.src.wire.Head(ctx, q)
+	if err != nil {
+		return nil, t.src.explain404(ctx, q, err)
+	}
+	if got := s3.TrimETag(h.Get("ETag")); got != t.obj.ETag {
+		return nil, t.src.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", got, t.obj.ETag)
+	}
+	if got := h.Get("Content-Length"); got != strconv.FormatInt(t.obj.Size, 10) {
+		return nil, t.src.wire.Fail(q, ErrPrecondition, "size is %s, expected %d", got, t.obj.Size)
+	}
+	return h, nil
+}
