@@ -29,6 +29,9 @@ type MultipartLimits struct {
 	MaxPart  int64
 }
 
+// maxSingle is the largest object S3 takes in one request.
+const maxSingle = 5 << 30
+
 // s3Multipart are the limits of S3 itself (S3 User Guide, "Amazon S3 multipart upload
 // limits"), which all providers in the table share.
 var s3Multipart = MultipartLimits{MaxParts: s3.MaxParts, MinPart: s3.MinPart, MaxPart: maxSingle}

@@ -15,7 +15,19 @@
 //     storage that is silent.
 //
 // What differs between S3 implementations is data ([Capabilities], the table in
-// provider.go), not branches strewn about.
+// provider.go), not branches in many places. Requests and what bounds their answers are
+// package s3's, below; this package knows what an answer means to FaDO.
+//
+// A storage has two halves. Code that only looks is given a [Reader], which [ReadOnly]
+// makes so that nothing leads from it to a [Writer]; the room that decides what may be
+// written where hands out Writers.
+//
+// From the bottom up: what is known of an object and a version (model, order, compare),
+// of a kind of storage (capabilities, provider, errors); client and one file per thing to
+// ask of it (bucket, object, list, versioned, reread, listen, probe) or to change
+// (remove); storage, the two halves; then one copy: transfer, its source and destination,
+// whole, layout, upload, resume, streams, ordered, parts, copy. Arrows between files
+// point down this list.
 //
 // # How a copy is verified
 //

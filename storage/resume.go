@@ -16,8 +16,6 @@ import (
 // was killed, resumes with the parts that are there.
 
 const (
-	// resumable is from what size on an upload is noted: less is sent again sooner.
-	resumable = 32 << 20
 	// noteEvery is after how many parts in order their digest is noted.
 	noteEvery = 4
 	// renoteEvery is after how many parts that need no order the note is made again, so

@@ -16,9 +16,7 @@ const (
 	// smallObject is read into memory before it is sent: its checksum is known then,
 	// and a connection that broke can be replaced without a sound.
 	smallObject = 1 << 20
-	// maxSingle is the largest object S3 takes in one request.
-	maxSingle = 5 << 30
-	maxKey    = 1024
+	maxKey      = 1024
 
 	sdkChecksum    = "X-Amz-Sdk-Checksum-Algorithm" // of a request's body
 	uploadChecksum = "X-Amz-Checksum-Algorithm"     // of a multipart upload's parts

@@ -18,6 +18,8 @@ import (
 const (
 	partAttempts = 3
 	abortTimeout = 30 * time.Second
+	// resumable is from what size on an upload is noted: less is sent again sooner.
+	resumable = 32 << 20
 )
 
 // upload is a multipart upload under way.

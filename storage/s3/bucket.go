@@ -77,10 +77,11 @@ func (c *Client) MakeBucket(ctx context.Context, bucket string) (made bool, err 
 	if err != nil {
 		return false, err
 	}
-	if _, err := c.Versioning(ctx, bucket); errors.Is(err, ErrNoBucket) {
+	_, err = c.Versioning(ctx, bucket)
+	if errors.Is(err, ErrNoBucket) {
 		return false, c.Fail(q, ErrUnavailable, "it was acknowledged, and the bucket is not there")
 	}
-	return true, nil
+	return true, err
 }
 
 // admin makes a call of minio-go's, with a watchdog of its own.
