@@ -55,7 +55,7 @@ func agree(a, b string) bool { return a == "" || b == "" || a == b }
 
 func compareContent(a, b Object) Comparison {
 	switch {
-	case a.ETag != "" && a.ETag == b.ETag:
+	case realETag(a.ETag) && a.ETag == b.ETag:
 		return Equal
 	case a.Size == 0:
 		return Equal

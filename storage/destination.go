@@ -24,7 +24,7 @@ import (
 // version instead.
 func (t *transfer) checkBefore(ctx context.Context) error {
 	blind := t.preserve && t.state != VersioningOff
-	if t.to.conditionalPut && !blind && t.obj.Size <= smallObject {
+	if t.to.conditionalPut && !blind && t.obj.Size <= smallObject && (t.opts.If.IfETag == "" || realETag(t.opts.If.IfETag)) {
 		return nil
 	}
 	cur, err := t.dst.current(ctx, t.bucket, t.obj.Key)
@@ -128,8 +128,8 @@ func (t *transfer) setCondition(h http.Header) {
 	switch c := t.opts.If; {
 	case c.Absent:
 		h.Set("If-None-Match", "*")
-	case c.IfETag != "":
-		h.Set("If-Match", s3.QuoteETag(c.IfETag))
+	default:
+		setIfMatch(h, c.IfETag)
 	}
 }
 

@@ -41,10 +41,14 @@
 // and the bytes read are those the source announced. Bodies are not signed: that would
 // cost as much as all the rest, and proves no more.
 //
+// A storage may hold objects that have no ETag, files that came into its directory by
+// other means. Their size and time, in seconds, stand for it: a change that leaves both
+// goes unnoticed, and nothing proves their content but reading it.
+//
 // # Large objects
 //
 // Parts are copied several at a time. An object that was uploaded in parts keeps them, and
-// its parts stream through. One that was uploaded in one piece goes in one stream up to
+// its parts stream through, unless their numbers have gaps. One that was uploaded in one piece goes in one stream up to
 // 128 MiB, which costs the least: the destination checks it by its MD5. From there on it
 // goes in parts of 8 MiB, read into memory that all copies share (24 MiB for copies to one
 // storage, 96 MiB in all): each part carries a checksum that the destination checks, and

@@ -75,7 +75,7 @@ func (c *Client) disorder(bucket, format string, args ...any) error {
 }
 
 func objectOf(e *s3.Entry) Object {
-	return Object{Key: e.Key, Size: e.Size, ETag: e.ETag, LastModified: e.LastModified}
+	return Object{Key: e.Key, Size: e.Size, ETag: etagOr(e.ETag, e.Size, e.LastModified), LastModified: e.LastModified}
 }
 
 // Page implements [Reader].

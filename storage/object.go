@@ -83,7 +83,7 @@ func (c *Client) explain404(ctx context.Context, q *s3.Request, err error) error
 
 // parseObject reads an object's headers.
 func (c *Client) parseObject(q *s3.Request, bucket string, h http.Header) (Object, error) {
-	o := Object{Key: q.Key, ETag: s3.TrimETag(h.Get("ETag")), VersionID: h.Get("X-Amz-Version-Id")}
+	o := Object{Key: q.Key, VersionID: h.Get("X-Amz-Version-Id")}
 	var err error
 	if o.Size, err = strconv.ParseInt(h.Get("Content-Length"), 10, 64); err != nil {
 		return o, c.wire.Fail(q, ErrUnavailable, "the answer is not S3's: no length")
@@ -91,9 +91,7 @@ func (c *Client) parseObject(q *s3.Request, bucket string, h http.Header) (Objec
 	if o.LastModified, err = http.ParseTime(h.Get("Last-Modified")); err != nil {
 		return o, c.wire.Fail(q, ErrUnavailable, "the answer is not S3's: no Last-Modified")
 	}
-	if o.ETag == "" {
-		return o, c.wire.Fail(q, ErrUnavailable, "the answer is not S3's: no ETag")
-	}
+	o.ETag = etagOr(s3.TrimETag(h.Get("ETag")), o.Size, o.LastModified)
 	o.Replica = h.Get(replicaStatus) == "REPLICA"
 	if src, ok := parseStamp(h, bucket, q.Key); ok {
 		o.Source, o.Replica = src, true

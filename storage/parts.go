@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -36,8 +37,8 @@ func (o *opened) close() {
 // order, where it keeps a checksum of the whole; else parts that are checked one by one.
 func (t *transfer) open(ctx context.Context) (*opened, error) {
 	n := partsOf(t.obj.ETag)
-	if n > 0 && n <= s3.MaxParts {
-		resp, err := t.get(ctx, url.Values{"partNumber": {"1"}}, "")
+	if n > 0 && n <= s3.MaxParts && !t.gaps && !t.notedOwnParts(ctx) {
+		resp, err := t.get(ctx, partQuery("", 1), "")
 		if err != nil {
 			return nil, err
 		}
@@ -147,9 +148,22 @@ func (u *upload) complete(ctx context.Context) (http.Header, error) {
 	return h, nil
 }
 
-// copyParts copies by a multipart upload of parallel parts. An upload that was cut is
-// gone on with, see UploadNote.
+// copyParts copies by a multipart upload of parallel parts. An upload that was cut
+// resumes, see UploadNote.
+//
+// The numbers of the source's parts may have gaps, which nothing tells but asking for one
+// that is not there. Its parts can't be told then, and the copy is cut into other ones.
 func (t *transfer) copyParts(ctx context.Context) (Object, error) {
+	out, err := t.tryParts(ctx)
+	var e *Error
+	if !t.gaps && errors.As(err, &e) && e.Code == "InvalidPartNumber" && e.Storage == t.src.cfg.Name {
+		t.gaps = true
+		return t.tryParts(ctx)
+	}
+	return out, err
+}
+
+func (t *transfer) tryParts(ctx context.Context) (Object, error) {
 	src, err := t.open(ctx)
 	if err != nil {
 		return Object{}, err

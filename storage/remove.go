@@ -25,8 +25,8 @@ func (c *Client) Delete(ctx context.Context, bucket, key, ifETag string) error {
 		return err
 	}
 	q := &s3.Request{Name: "DELETE", Bucket: c.Physical(bucket), Key: key, Header: make(http.Header)}
-	if p.conditionalDelete && ifETag != "" {
-		q.Header.Set("If-Match", s3.QuoteETag(ifETag))
+	if p.conditionalDelete && realETag(ifETag) {
+		setIfMatch(q.Header, ifETag)
 	} else if gone, err := c.beforeDelete(ctx, p, q, bucket, ifETag); gone || err != nil {
 		return err
 	}

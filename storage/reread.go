@@ -63,13 +63,18 @@ func (r Reread) Proves(other Reread) bool {
 func (c *Client) Reread(ctx context.Context, bucket string, o Object, limit func(ctx context.Context, n int) error) (Reread, error) {
 	q := &s3.Request{
 		Name: "reading", Method: http.MethodGet, Bucket: c.Physical(bucket), Key: o.Key,
-		Header: http.Header{"If-Match": {s3.QuoteETag(o.ETag)}, "X-Amz-Checksum-Mode": {"ENABLED"}},
+		Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}},
 	}
+	setIfMatch(q.Header, o.ETag)
 	resp, err := c.wire.Object(ctx, q)
 	if err != nil {
 		return Reread{}, err
 	}
 	defer resp.Body.Close()
+	got, ok := answersFor(o, resp.Header)
+	if !ok || !realETag(o.ETag) && resp.ContentLength >= 0 && resp.ContentLength != o.Size {
+		return Reread{}, c.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", got, o.ETag)
+	}
 	r, err := c.newReader(ctx, q, o, resp.Header)
 	if err != nil {
 		return Reread{}, err

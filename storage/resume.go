@@ -120,6 +120,17 @@ func (u *upload) resume(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
+// notedOwnParts reports whether an upload of this object is noted whose parts are not the
+// source's.
+func (t *transfer) notedOwnParts(ctx context.Context) bool {
+	if t.opts.Upload == nil || t.obj.Size < resumable {
+		return false
+	}
+	var was uploadState
+	text, err := t.opts.Upload.Load(ctx)
+	return err == nil && json.Unmarshal([]byte(text), &was) == nil && was.ETag == t.obj.ETag && was.PartSize > 0
+}
+
 // errNotThis says that a noted upload can't be gone on with.
 var errNotThis = errors.New("the upload can't be continued")
 

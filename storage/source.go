@@ -42,8 +42,9 @@ func (t *transfer) askVersion(q *s3.Request) {
 func (t *transfer) get(ctx context.Context, query url.Values, byteRange string) (*http.Response, error) {
 	q := &s3.Request{
 		Name: "GET", Method: http.MethodGet, Bucket: t.src.Physical(t.bucket), Key: t.obj.Key,
-		Query: query, Header: http.Header{"If-Match": {s3.QuoteETag(t.obj.ETag)}}, Dog: t.dog,
+		Query: query, Header: make(http.Header), Dog: t.dog,
 	}
+	setIfMatch(q.Header, t.obj.ETag)
 	if byteRange != "" {
 		q.Header.Set("Range", byteRange)
 	}
@@ -57,7 +58,7 @@ func (t *transfer) get(ctx context.Context, query url.Values, byteRange string) 
 		}
 		return nil, err
 	}
-	if got := s3.TrimETag(resp.Header.Get("ETag")); got != t.obj.ETag {
+	if got, ok := answersFor(t.obj, resp.Header); !ok {
 		_ = resp.Body.Close()
 		return nil, t.src.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", got, t.obj.ETag)
 	}
@@ -79,7 +80,7 @@ func (t *transfer) head(ctx context.Context) (http.Header, error) {
 	if err != nil {
 		return nil, t.src.explain404(ctx, q, err)
 	}
-	if got := s3.TrimETag(h.Get("ETag")); got != t.obj.ETag {
+	if got, ok := answersFor(t.obj, h); !ok {
 		return nil, t.src.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", got, t.obj.ETag)
 	}
 	if got := h.Get("Content-Length"); got != strconv.FormatInt(t.obj.Size, 10) {

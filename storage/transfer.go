@@ -36,6 +36,7 @@ type transfer struct {
 	nullFree bool       // dst has no version of the key at all
 	stamp    Source     // where nothing is preserved
 	placed   placement  // among versions, where that is asked for
+	gaps     bool       // the source's parts are not numbered from 1 on
 }
 
 // placement is where a copy comes among the versions of its key. A MinIO that keeps

@@ -65,13 +65,18 @@ func (u *upload) request(name, method string, query url.Values) *s3.Request {
 
 func (u *upload) openPart(ctx context.Context, n int) (*http.Response, error) {
 	if u.layout.size == 0 {
-		return u.t.get(ctx, url.Values{"partNumber": {strconv.Itoa(n)}}, "")
+		return u.t.get(ctx, partQuery("", n), "")
 	}
 	return u.t.get(ctx, nil, u.layout.byteRange(n, u.t.obj.Size))
 }
 
+// partQuery names a part of an upload, or of an object that was uploaded in parts.
 func partQuery(uploadID string, part int) url.Values {
-	return url.Values{"uploadId": {uploadID}, "partNumber": {strconv.Itoa(part)}}
+	v := url.Values{"partNumber": {strconv.Itoa(part)}}
+	if uploadID != "" {
+		v.Set("uploadId", uploadID)
+	}
+	return v
 }
 
 // completed notes a part that the destination has.

@@ -32,6 +32,9 @@ func (c *Client) versionsOf(ctx context.Context, bucket, key string, limit int) 
 			q := &s3.Request{Name: "listing versions in", Bucket: c.Physical(bucket), Key: key}
 			return nil, c.wire.Fail(q, ErrUnavailable, "it has more than %d versions", maxVersions)
 		}
+		if !v.DeleteMarker {
+			v.ETag = etagOr(v.ETag, v.Size, v.LastModified)
+		}
 		if all = append(all, v); len(all) == limit {
 			break
 		}
