@@ -163,7 +163,7 @@ func (c *Client) decode(ctx context.Context, q *Request, into any) (http.Header,
 	}
 	defer discard(resp)
 	if err := decodeXML(resp.Body, into); err != nil {
-		var said errorAnswer
+		var said bodyError
 		if errors.As(err, &said) {
 			return nil, c.saidError(q, errorBody(said))
 		}
@@ -172,10 +172,10 @@ func (c *Client) decode(ctx context.Context, q *Request, into any) (http.Header,
 	return resp.Header, nil
 }
 
-// errorAnswer is an <Error> where another root element was expected.
-type errorAnswer errorBody
+// bodyError is an <Error> where another root element was expected.
+type bodyError errorBody
 
-func (e errorAnswer) Error() string { return e.Code }
+func (e bodyError) Error() string { return e.Code }
 
 func decodeXML(r io.Reader, into any) error {
 	d := xml.NewDecoder(r)
@@ -196,7 +196,7 @@ func decodeXML(r io.Reader, into any) error {
 			if err := d.DecodeElement(&x, &root); err != nil {
 				return err
 			}
-			return errorAnswer(x)
+			return bodyError(x)
 		}
 		return d.DecodeElement(into, &root)
 	}
