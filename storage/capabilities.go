@@ -37,7 +37,7 @@ const maxSingle = 5 << 30
 var s3Multipart = MultipartLimits{MaxParts: s3.MaxParts, MinPart: s3.MinPart, MaxPart: maxSingle}
 
 // Losses names what objects of one storage have and their copies at another can't keep, as
-// the subject of "... are not kept". Versioned says whether the bucket they come from keeps
+// the subject of "... are not kept". Versioned reports whether the bucket they come from keeps
 // versions. The content is always kept, and so are the headers and metadata that S3 keeps.
 func Losses(from, to Capabilities, versioned bool) []string {
 	losses := []string{}

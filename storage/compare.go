@@ -50,7 +50,7 @@ func sameAttributes(a, b Object) bool {
 	}
 }
 
-// agree says whether two digests of attributes are equal, or one is not known.
+// agree reports whether two digests of attributes are equal, or one is not known.
 func agree(a, b string) bool { return a == "" || b == "" || a == b }
 
 func compareContent(a, b Object) Comparison {
@@ -72,14 +72,14 @@ func compareContent(a, b Object) Comparison {
 	}
 }
 
-// stampMatches says whether copy is stamped with what src is.
+// stampMatches reports whether copy is stamped with what src is.
 func stampMatches(copy, src Object) bool {
 	return copy.Source.ETag != "" && copy.Source.ETag == src.ETag && copy.Source.Size == src.Size
 }
 
 var md5ETag = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// plainMD5 says whether an ETag has the form of an MD5 of the content, as S3 gives
+// plainMD5 reports whether an ETag has the form of an MD5 of the content, as S3 gives
 // objects that were uploaded in one request and not encrypted with a KMS.
 func plainMD5(etag string) bool { return md5ETag.MatchString(etag) }
 

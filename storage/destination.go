@@ -18,7 +18,7 @@ import (
 // looks before a large object is moved in vain; some servers then reset the
 // connection rather than say why.
 //
-// On such a MinIO nothing can be lost in between: a version that somebody adds stays,
+// On such a MinIO nothing can be lost in between: a version added by another writer stays,
 // and stays on top if it is newer. If what is there now is not older than the
 // source, the preserved time would put the copy below it; then the copy is a new
 // version instead.

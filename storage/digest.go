@@ -52,7 +52,7 @@ func contentDigestOf(etag string, h http.Header) *contentDigest {
 	return nil
 }
 
-// resume makes a hash that goes on from a state; nil is the beginning.
+// resume makes a hash that continues from a state; nil is the beginning.
 func (d *contentDigest) resume(state []byte) (hash.Hash, error) {
 	h := d.new()
 	if state == nil {

@@ -33,7 +33,7 @@
 //
 // An object that was uploaded in one request has its MD5 as ETag. The copy is sent
 // with that as Content-MD5, so the destination itself checks the whole way from the
-// source's disk, and nobody in between hashes a large object. An object that was
+// source's disk, and nothing in between hashes a large object. An object that was
 // uploaded in parts is copied in the same parts; the destination's MD5s of the parts
 // must add up to the source's ETag before the upload is completed. Both ways the ETag
 // comes out the same on any storage. Where the source's ETag tells nothing (encrypted
@@ -61,7 +61,7 @@
 // An upload of 32 MiB and more is noted outside ([UploadNote]): which upload, of which
 // version, in what parts, begun with which metadata, and the digest's state after the
 // parts done. A copy that was cut, or whose process died, asks the destination which parts
-// it has and goes on, if all of that is still so; else the parts are aborted, as they are
+// it has and resumes, if all of that is still so; else the parts are aborted, as they are
 // when they can't become a verified copy. What is sent again is what was in flight and,
 // where the content is digested in order, the parts since the last note (up to 4, and
 // those that came before their turn). An upload whose process died in the instant between
@@ -75,8 +75,8 @@
 //
 //   - It raises no notification, PUT, multipart, DELETE and DELETE of a version alike.
 //     So FaDO's own writes never come back as events.
-//   - With X-Amz-Replication-Status: REPLICA a HEAD shows that status until somebody
-//     writes the key again; it is [Object.Replica], FaDO's mark. It works on versioned
+//   - With X-Amz-Replication-Status: REPLICA a HEAD shows that status until a
+//     user writes the key again; it is [Object.Replica], FaDO's mark. It works on versioned
 //     and unversioned buckets, with and without preserved version ID. MinIO's own
 //     bucket replication sets the same mark.
 //   - X-Minio-Source-Etag and -Mtime are kept, for multipart uploads too; ?versionId=
@@ -85,7 +85,7 @@
 //   - If-None-Match: * and If-Match are honoured under the object's lock by PutObject
 //     and CompleteMultipartUpload, a replica's or not, with one exception and one hole.
 //     The exception: a replica's write with If-Match passes where nothing is there
-//     (any other is 404). It only brings back what somebody removed from a copy.
+//     (any other is 404). It only brings back what a user removed from a copy.
 //     The hole: a write that names a version ID is checked against that version, not
 //     against the current one, so the condition is void.
 //   - A version ID and ETag that are there already are answered by 412, whatever the

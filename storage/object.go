@@ -63,7 +63,7 @@ func (c *Client) Stat(ctx context.Context, bucket, key string) (Object, error) {
 }
 
 // explain404 finds out what a HEAD's 404 means where the storage did not say: it has
-// no body, so a missing key, a missing bucket and a stranger at that address all
+// no body, so a missing key, a missing bucket and another server at that address all
 // look alike. A GET's answer names the reason.
 func (c *Client) explain404(ctx context.Context, q *s3.Request, err error) error {
 	var e *Error

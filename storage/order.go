@@ -17,7 +17,7 @@ type Version struct {
 	Written time.Time
 }
 
-// Exists says whether there is a version, be it a delete marker.
+// Exists reports whether there is a version, be it a delete marker.
 func (v Version) Exists() bool { return v.Deleted || v.ETag != "" }
 
 // CompareVersions orders the versions of one key that were written in different places: it
@@ -25,7 +25,7 @@ func (v Version) Exists() bool { return v.Deleted || v.ETag != "" }
 // one. The last one in this order wins wherever anything may be written.
 //
 // The order goes by what a copy carries along wherever it is: the time of the original
-// write, then content before a delete marker (nobody's data goes for a tie), then the
+// write, then content before a delete marker (a tie takes no data away), then the
 // original's ETag and size. It is total, and the same whichever storages are asked and
 // whichever copies of a version they show. Clocks that are wrong change who wins, never
 // that all agree.
@@ -48,7 +48,7 @@ func rank(higher bool) int {
 	return 0
 }
 
-// SameState says whether two storages show the same under a key: a copy of one version, or
+// SameState reports whether two storages show the same under a key: a copy of one version, or
 // nothing, whether a delete marker says so or not.
 func SameState(a, b Version) bool {
 	if a.ETag == "" && b.ETag == "" {

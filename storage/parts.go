@@ -11,7 +11,7 @@ import (
 	"github.com/fado-project/fado/storage/s3"
 )
 
-// inParts says whether the copy is a multipart upload. An object that was uploaded
+// inParts reports whether the copy is a multipart upload. An object that was uploaded
 // in parts is copied in the same parts, so that its ETag comes out the same on any
 // storage, and checks the content on the way; one that was not goes in one piece,
 // for the same reason, up to the size from which parts that go at the same time, and

@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// restamps says whether what is copied is itself a stamped copy: then its stamp goes along,
+// restamps reports whether what is copied is itself a stamped copy: then its stamp goes along,
 // since its own time and ETag are not the original's.
 func (t *transfer) restamps() bool {
 	return t.opts.Version != nil && t.opts.Version.Source.ETag != ""

@@ -77,7 +77,7 @@ func (c *Client) probeBucket(ctx context.Context, p *provider, bucket string, ca
 // probeKey is asked about where a bucket has no object.
 const probeKey = ".fado-probe"
 
-// supports makes a request that reads, and says whether the storage knows it.
+// supports makes a request that reads, and reports whether the storage knows it.
 func (c *Client) supports(ctx context.Context, q *s3.Request) (bool, error) {
 	_, err := c.wire.Call(ctx, q)
 	var e *Error

@@ -22,7 +22,7 @@ type Reread struct {
 	Size   int64
 	SHA256 [sha256.Size]byte
 	MD5    string // hex
-	// Integrity says whether the bytes are those that the storage once acknowledged, by
+	// Integrity reports whether the bytes are those that the storage once acknowledged, by
 	// the checksum or ETag it keeps beside them.
 	Integrity Integrity
 	// Why the bytes are damaged.
@@ -42,7 +42,7 @@ const (
 	Damaged
 )
 
-// Proves says whether these bytes are what another storage acknowledged, by a sum that
+// Proves reports whether these bytes are what another storage acknowledged, by a sum that
 // this one keeps of the whole content: a plain ETag, or a checksum that both know.
 func (r Reread) Proves(other Reread) bool {
 	if r.MD5 != "" && other.wants["MD5"] == r.MD5 {

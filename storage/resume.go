@@ -48,7 +48,7 @@ func (u *upload) state() uploadState {
 	return s
 }
 
-// continues says whether a noted upload is of this very source object, in these parts, and
+// continues reports whether a noted upload is of this very source object, in these parts, and
 // was begun as this one would be.
 func (s uploadState) continues(o uploadState) bool {
 	return s.Size == o.Size && s.ETag == o.ETag && s.Begun == o.Begun && s.Parts == o.Parts &&
@@ -73,7 +73,7 @@ func begunWith(q *s3.Request) string {
 	return hex.EncodeToString(sum.Sum(nil)[:12])
 }
 
-// note saves the upload's state, if somebody keeps it.
+// note saves the upload's state, if the caller keeps it.
 func (u *upload) note(ctx context.Context, done int, digest []byte) error {
 	if !u.noted() {
 		return nil
@@ -90,8 +90,8 @@ func (u *upload) note(ctx context.Context, done int, digest []byte) error {
 	return nil
 }
 
-// resume goes on with the upload that was noted, if it is this one; what is noted
-// otherwise is aborted. It says whether it did.
+// resume continues the upload that was noted, if it is this one; what is noted
+// otherwise is aborted. It reports whether it did.
 func (u *upload) resume(ctx context.Context) (bool, error) {
 	if !u.noted() {
 		return false, nil
@@ -131,7 +131,7 @@ func (t *transfer) notedOwnParts(ctx context.Context) bool {
 	return err == nil && json.Unmarshal([]byte(text), &was) == nil && was.ETag == t.obj.ETag && was.PartSize > 0
 }
 
-// errNotThis says that a noted upload can't be gone on with.
+// errNotThis says that a noted upload can't be continued.
 var errNotThis = errors.New("the upload can't be continued")
 
 // adopt takes over the parts that are at the destination.
@@ -166,7 +166,7 @@ func (u *upload) adopt(ctx context.Context, was uploadState) error {
 	return nil
 }
 
-// usable says whether a part at the destination is one of this upload's, as a whole, and
+// usable reports whether a part at the destination is one of this upload's, as a whole, and
 // was checked there as it would be now.
 func (u *upload) usable(p s3.ListedPart) bool {
 	n := p.Number
@@ -191,7 +191,7 @@ func (u *upload) forgetParts() {
 	u.bytes, u.hash, u.hashed = 0, nil, 0
 }
 
-// giveUp decides about an upload that failed: one that may be gone on with stays, as
+// giveUp decides about an upload that failed: one that may be continued stays, as
 // noted; any other is removed.
 func (u *upload) giveUp(ctx context.Context, err error) {
 	keep := u.noted() && u.id != "" && (errors.Is(err, ErrUnavailable) || ctx.Err() != nil) && !s3.NoUpload(err) &&
@@ -202,7 +202,7 @@ func (u *upload) giveUp(ctx context.Context, err error) {
 	u.abort(ctx)
 }
 
-// AbortUpload removes the parts of an upload that was noted and will not be gone on with.
+// AbortUpload removes the parts of an upload that was noted and will not be continued.
 // What is gone already is no error.
 func AbortUpload(ctx context.Context, dst Writer, bucket, key, text string) error {
 	d, err := clientOf(dst)

@@ -91,7 +91,7 @@ func (u *upload) transferPart(ctx context.Context, n int, first *http.Response) 
 		err = u.putPart(ctx, n, resp)
 		_ = resp.Body.Close()
 		if err == nil && n%renoteEvery == 0 {
-			err = u.note(ctx, 0, nil) // somebody is at it still
+			err = u.note(ctx, 0, nil) // the upload is still being continued
 		}
 		if err == nil || !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
 			return err

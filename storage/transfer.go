@@ -100,7 +100,7 @@ func (s *sourceReader) account(n int) error {
 	return nil
 }
 
-// encrypted says whether an answer is of an object whose ETag is not its MD5 for
+// encrypted reports whether an answer is of an object whose ETag is not its MD5 for
 // being encrypted (S3 API reference, "Object", ETag).
 func encrypted(h http.Header) bool {
 	return h.Get("X-Amz-Server-Side-Encryption") == "aws:kms" ||
@@ -108,7 +108,7 @@ func encrypted(h http.Header) bool {
 		h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != ""
 }
 
-// isNull says whether a version ID is that of the null version, which MinIO does not
+// isNull reports whether a version ID is that of the null version, which MinIO does not
 // name in headers.
 func isNull(id string) bool { return id == "" || id == "null" }
 

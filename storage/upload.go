@@ -88,7 +88,7 @@ func (u *upload) completed(n int, size int64, answer http.Header) {
 	u.bytes += size
 }
 
-// has says whether a part is at the destination already.
+// has reports whether a part is at the destination already.
 func (u *upload) has(n int) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

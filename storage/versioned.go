@@ -72,7 +72,7 @@ const coverPage = 100
 //
 // A delete marker has no room for a stamp. MinIO keeps the time it is given; on any other
 // storage a marker counts as written a moment after the version it covers: it takes back
-// what whoever deleted it saw, nothing newer, and it makes no difference whether a user or
+// what its author saw, nothing newer, and it makes no difference whether a user or
 // FaDO put it there. One that covers nothing is older than everything.
 //
 // Storages other than MinIO tell whole seconds, and have versions in order of arrival. What

@@ -60,7 +60,7 @@ func (t *transfer) prepareBody(put *s3.Request, body io.Reader, h http.Header) (
 	put.Body, put.AskFirst = body, true
 	switch {
 	case known:
-		// The source's own MD5: dst checks the whole way, and nobody here has to.
+		// The source's own MD5: dst checks the whole way, and nothing here has to.
 		sum, _ := hex.DecodeString(t.obj.ETag)
 		put.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum))
 	case t.to.trailers:

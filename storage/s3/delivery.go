@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A delivery keeps a cancelled request from an open end. A server goes on with a write
+// A delivery keeps a cancelled request from an open end. A server continues a write
 // or a removal it was given as a whole, whether or not anything waits for the answer:
 // giving up then would return before the change, not instead of it. So a cancelled
 // request is cut off only while the server can't have all of it, and otherwise waits for
