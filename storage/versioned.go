@@ -15,31 +15,16 @@ import (
 	"github.com/fado-project/fado/storage/s3"
 )
 
-// maxVersions bounds the versions of one key that are held at a time.
-const maxVersions = 100_000
-
 // versionsOf lists the versions and delete markers of one key, newest first, at most
 // limit (0: all).
 func (c *Client) versionsOf(ctx context.Context, bucket, key string, limit int) ([]s3.VersionEntry, error) {
-	var all []s3.VersionEntry
-	for v, err := range c.wire.Versions(ctx, c.Physical(bucket), key, limit) {
-		switch {
-		case err != nil:
-			return nil, err
-		case v.Key != key:
-			return all, nil // past it: what is below a prefix begins with it
-		case len(all) >= maxVersions:
-			q := &s3.Request{Name: "listing versions in", Bucket: c.Physical(bucket), Key: key}
-			return nil, c.wire.Fail(q, ErrUnavailable, "it has more than %d versions", maxVersions)
-		}
-		if !v.DeleteMarker {
+	vs, err := c.wire.VersionsOf(ctx, c.Physical(bucket), key, limit)
+	for i := range vs {
+		if v := &vs[i]; !v.DeleteMarker {
 			v.ETag = etagOr(v.ETag, v.Size, v.LastModified)
 		}
-		if all = append(all, v); len(all) == limit {
-			break
-		}
 	}
-	return all, nil
+	return vs, err
 }
 
 // current returns the current version of a key, with its time in whole seconds; an

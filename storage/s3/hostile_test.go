@@ -230,12 +230,33 @@ func TestListingsAdvance(t *testing.T) {
 		for _, err = range c.Versions(t.Context(), "b", "", 0) {
 		}
 		check("versions, markers "+name, err)
+		requests = 0
+		_, err = c.VersionsOf(t.Context(), "b", "k", 0)
+		check("versions of a key, markers "+name, err)
 	}
 	c = serve(func(url.Values) string {
 		return `<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>3</NextPartNumberMarker></ListPartsResult>`
 	})
 	_, err = c.Parts(t.Context(), "b", "k", "id", nil)
 	check("parts", err)
+}
+
+// TestVersionsOfAnUnsortedListing: what is below a key's prefix and not in order never
+// hides a version of the key.
+func TestVersionsOfAnUnsortedListing(t *testing.T) {
+	for keys, ok := range map[string]bool{"k k k2": true, "k2 k": false, "k k2 k": false, "j": false} {
+		c := fake(t, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "<ListVersionsResult>")
+			for _, k := range strings.Fields(keys) {
+				_, _ = fmt.Fprintf(w, "<Version><Key>%s</Key><VersionId>i</VersionId><LastModified>2026-01-02T03:04:05Z</LastModified></Version>", k)
+			}
+			_, _ = io.WriteString(w, "</ListVersionsResult>")
+		})
+		vs, err := c.VersionsOf(t.Context(), "b", "k", 0)
+		if ok && (err != nil || len(vs) != 2) || !ok && !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %+v, %v", keys, vs, err)
+		}
+	}
 }
 
 // TestSuccessIsProved: what a proxy, a captive portal or a broken server answers instead

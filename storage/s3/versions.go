@@ -24,6 +24,9 @@ type VersionEntry struct {
 // maxSameKey is how many pages may tell of one and the same key: a million versions.
 const maxSameKey = 1000
 
+// maxVersions bounds the versions of one key that are held at a time.
+const maxVersions = 100_000
+
 // Versions yields the versions and delete markers below a prefix, in the order of keys and
 // newest first, in pages of limit entries (0: PageSize). The first error ends it; a listing
 // that does not advance is ErrCorrupt.
@@ -53,6 +56,37 @@ func (c *Client) Versions(ctx context.Context, bucket, prefix string, limit int)
 				yield(VersionEntry{}, w.c.Fail(w.q, ErrCorrupt, "%s", err))
 				return
 			}
+		}
+	}
+}
+
+// VersionsOf lists the versions and delete markers of one key, newest first, at most limit
+// (0: all). More than maxVersions are ErrUnavailable.
+func (c *Client) VersionsOf(ctx context.Context, bucket, key string, limit int) ([]VersionEntry, error) {
+	w := &versionWalk{c: c, bucket: bucket, prefix: key, limit: ListQuery{Limit: limit}.limit()}
+	var all []VersionEntry
+	for {
+		x, err := w.page(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for i := range x.Entries {
+			v, err := w.entry(x, i)
+			if err != nil {
+				return nil, err
+			}
+			if v.Key == key {
+				all = append(all, v)
+			}
+		}
+		switch {
+		case !x.IsTruncated, w.last > key, limit > 0 && len(all) >= limit:
+			return all, nil
+		case len(all) > maxVersions:
+			return nil, c.Fail(w.q, ErrUnavailable, "key %q has more than %d versions", key, maxVersions)
+		}
+		if err := w.advance(x); err != nil {
+			return nil, c.Fail(w.q, ErrCorrupt, "%s", err)
 		}
 	}
 }
