@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/fado-project/fado/storage/s3"
 )
@@ -19,13 +18,6 @@ import (
 // Headers of user metadata and of MinIO's replication.
 const (
 	metaPrefix    = "X-Amz-Meta-"
-	stampETag     = metaPrefix + "Fado-Source-Etag"
-	stampVersion  = metaPrefix + "Fado-Source-Version"
-	stampModTime  = metaPrefix + "Fado-Source-Mtime"
-	stampSize     = metaPrefix + "Fado-Source-Size"
-	stampKey      = metaPrefix + "Fado-Source-Key"
-	stampAttrs    = metaPrefix + "Fado-Source-Attributes"
-	stampPrefix   = metaPrefix + "Fado-Source-"
 	replicaStatus = "X-Amz-Replication-Status"
 
 	minioRequest      = "X-Minio-Source-Replication-Request"
@@ -99,38 +91,6 @@ func (c *Client) parseObject(q *s3.Request, bucket string, h http.Header) (Objec
 	return o, nil
 }
 
-// stampOf binds a stamp to the key it was made for: users' own server-side copies
-// carry the metadata along, and are theirs.
-func stampOf(bucket, key string) string {
-	sum := sha256.Sum256([]byte(bucket + "/" + key))
-	return hex.EncodeToString(sum[:8])
-}
-
-func parseStamp(h http.Header, bucket, key string) (Source, bool) {
-	if h.Get(stampKey) != stampOf(bucket, key) {
-		return Source{}, false
-	}
-	s := Source{ETag: h.Get(stampETag), VersionID: h.Get(stampVersion), Attributes: h.Get(stampAttrs)}
-	size, err := strconv.ParseInt(h.Get(stampSize), 10, 64)
-	if err != nil || s.ETag == "" {
-		return Source{}, false
-	}
-	s.Size = size
-	s.ModTime, _ = time.Parse(time.RFC3339Nano, h.Get(stampModTime))
-	return s, true
-}
-
-func setStamp(h http.Header, bucket, key string, s Source) {
-	h.Set(stampETag, s.ETag)
-	if s.VersionID != "" && s.VersionID != "null" {
-		h.Set(stampVersion, s.VersionID)
-	}
-	h.Set(stampModTime, s.ModTime.UTC().Format(time.RFC3339Nano))
-	h.Set(stampSize, strconv.FormatInt(s.Size, 10))
-	h.Set(stampKey, stampOf(bucket, key))
-	h.Set(stampAttrs, s.Attributes)
-}
-
 // kept returns the headers of an object that a copy carries over.
 func kept(h http.Header) http.Header {
 	out := make(http.Header)
@@ -146,7 +106,7 @@ func kept(h http.Header) http.Header {
 		out.Del("Content-Encoding")
 	}
 	for k, v := range h {
-		if strings.HasPrefix(k, metaPrefix) && !strings.HasPrefix(k, stampPrefix) {
+		if strings.HasPrefix(k, metaPrefix) && !strings.HasPrefix(k, stampPrefix) && k != stampShort {
 			out[k] = []string{strings.Join(v, ",")}
 		}
 	}

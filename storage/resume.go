@@ -62,7 +62,7 @@ func begunWith(q *s3.Request) string {
 	sum.Write([]byte(q.Bucket + "/" + q.Key + "\x00" + q.Query.Get("versionId") + "\x00"))
 	names := make([]string, 0, len(q.Header))
 	for k := range q.Header {
-		if k != stampModTime && k != minioSourceMTime {
+		if k != stampModTime && k != stampShort && k != minioSourceMTime {
 			names = append(names, k)
 		}
 	}
