@@ -16,7 +16,7 @@ func (c *Client) Listen(ctx context.Context, ready func(), f func(Event)) error 
 		return err
 	}
 	if !p.listener {
-		return c.wire.FailListening(ErrUnsupported, "%s has no listener", p.name)
+		return c.wire.Fail(s3.Listening(nil), ErrUnsupported, "%s has no listener", p.name)
 	}
 	ctx, dog := s3.Watch(ctx, c.silence)
 	defer dog.Stop()
@@ -30,7 +30,7 @@ func (c *Client) Listen(ctx context.Context, ready func(), f func(Event)) error 
 		})
 	}
 	if errors.Is(context.Cause(ctx), s3.ErrStalled) {
-		return c.wire.FailListening(ErrSilent, "nothing came for %v", c.silence)
+		return c.wire.Fail(s3.Listening(nil), ErrSilent, "nothing came for %v", c.silence)
 	}
 	return err
 }

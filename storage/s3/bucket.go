@@ -21,7 +21,7 @@ func (c *Client) Versioning(ctx context.Context, bucket string) (string, error) 
 	_, err := c.decode(ctx, q, &x)
 	var e *Error
 	if errors.Is(err, ErrUnsupported) || errors.As(err, &e) && e.Code == "VersioningNotConfigured" { // versitygw without a versioning directory
-		return "", c.HeadBucket(ctx, bucket)
+		return "", headBucket(ctx, c, bucket)
 	}
 	return x.Status, err
 }
@@ -34,9 +34,9 @@ func VersioningRequest(bucket string) *Request {
 	}
 }
 
-// HeadBucket reports whether a bucket is there by asking for a listing of none of its
+// headBucket reports whether a bucket is there by asking for a listing of none of its
 // objects: unlike that of HEAD, the answer has a reason.
-func (c *Client) HeadBucket(ctx context.Context, bucket string) error {
+func headBucket(ctx context.Context, c *Client, bucket string) error {
 	_, err := c.Call(ctx, &Request{
 		Name: "listing", Method: http.MethodGet, Bucket: bucket,
 		Query: url.Values{"list-type": {"2"}, "max-keys": {"0"}},
@@ -47,14 +47,14 @@ func (c *Client) HeadBucket(ctx context.Context, bucket string) error {
 // EnableVersioning switches a bucket's versioning on, and asks whether it is.
 func (c *Client) EnableVersioning(ctx context.Context, bucket string) error {
 	q := &Request{Name: "switching versioning on", Bucket: bucket}
-	if err := c.admin(ctx, q, func(ctx context.Context) error { return c.api.EnableVersioning(ctx, bucket) }); err != nil {
+	if err := admin(ctx, c, q, func(ctx context.Context) error { return c.api.EnableVersioning(ctx, bucket) }); err != nil {
 		return err
 	}
 	switch status, err := c.Versioning(ctx, bucket); {
 	case err != nil:
 		return err
 	case status != "Enabled":
-		return c.Fail(q, ErrUnavailable, "it was acknowledged, and the bucket says that versioning is %q", status)
+		return c.at.fail(q, ErrUnavailable, "it was acknowledged, and the bucket says that versioning is %q", status)
 	}
 	return nil
 }
@@ -63,15 +63,15 @@ func (c *Client) EnableVersioning(ctx context.Context, bucket string) error {
 // it: the caller may be owner of it already.
 func (c *Client) MakeBucket(ctx context.Context, bucket string) (made bool, err error) {
 	q := &Request{Name: "making bucket", Bucket: bucket}
-	o := minio.MakeBucketOptions{Region: c.cfg.Region}
-	err = c.admin(ctx, q, func(ctx context.Context) error { return c.api.MakeBucket(ctx, bucket, o) })
+	o := minio.MakeBucketOptions{Region: c.at.Region}
+	err = admin(ctx, c, q, func(ctx context.Context) error { return c.api.MakeBucket(ctx, bucket, o) })
 	var e *Error
 	if errors.As(err, &e) {
 		switch e.Code {
 		case "BucketAlreadyOwnedByYou":
 			return false, nil // another was faster, or an answer was lost
 		case "BucketAlreadyExists":
-			return false, c.Fail(q, ErrDenied, "the bucket belongs to another account")
+			return false, c.at.fail(q, ErrDenied, "the bucket belongs to another account")
 		}
 	}
 	if err != nil {
@@ -79,14 +79,14 @@ func (c *Client) MakeBucket(ctx context.Context, bucket string) (made bool, err 
 	}
 	_, err = c.Versioning(ctx, bucket)
 	if errors.Is(err, ErrNoBucket) {
-		return false, c.Fail(q, ErrUnavailable, "it was acknowledged, and the bucket is not there")
+		return false, c.at.fail(q, ErrUnavailable, "it was acknowledged, and the bucket is not there")
 	}
 	return true, err
 }
 
 // admin makes a call of minio-go's, with a watchdog of its own.
-func (c *Client) admin(ctx context.Context, q *Request, do func(context.Context) error) error {
+func admin(ctx context.Context, c *Client, q *Request, do func(context.Context) error) error {
 	ctx, dog := Watch(ctx, c.Waits.Answer)
 	defer dog.Stop()
-	return c.fromMinio(ctx, q, do(ctx))
+	return c.at.fromMinio(ctx, q, do(ctx))
 }

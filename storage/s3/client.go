@@ -46,10 +46,16 @@ type Client struct {
 	// Waits is set before the first request, if at all.
 	Waits Waits
 
-	cfg      Config
-	endpoint *url.URL
-	http     *http.Client
-	api      *minio.Client // bucket administration
+	at   *endpoint
+	http *http.Client
+	api  *minio.Client // bucket administration
+}
+
+// endpoint is where a client's requests go and how they are signed. It makes requests, and
+// errors of their answers.
+type endpoint struct {
+	Config
+	base *url.URL
 }
 
 // Open returns a client. It makes no connection; it fails on what can't be right: an
@@ -73,7 +79,7 @@ func Open(cfg Config) (*Client, error) {
 	if cfg.VirtualHost {
 		lookup = minio.BucketLookupDNS
 	}
-	c := &Client{cfg: cfg, endpoint: u, Waits: Waits{
+	c := &Client{at: &endpoint{cfg, u}, Waits: Waits{
 		Answer: 30 * time.Second, Stall: time.Minute, Complete: 10 * time.Minute,
 		Settle: 5 * time.Second, Whole: 2 * time.Minute,
 	}}

@@ -19,8 +19,8 @@ const (
 	maxEventLine = 8 << 20
 )
 
-// listenRequest asks MinIO for the notifications of all buckets.
-func listenRequest(dog *Watchdog) *Request {
+// Listening asks MinIO for the notifications of all buckets.
+func Listening(dog *Watchdog) *Request {
 	return &Request{
 		Name: "listening for events", Method: http.MethodGet,
 		Query: url.Values{
@@ -42,21 +42,16 @@ type EventStream struct {
 // Events opens the stream. ErrUnsupported from a server that has none: any S3 server
 // answers GET / with its buckets, whatever the query says.
 func (c *Client) Events(ctx context.Context, dog *Watchdog) (*EventStream, error) {
-	q := listenRequest(dog)
+	q := Listening(dog)
 	resp, err := c.Send(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	if ct := resp.Header.Get("Content-Type"); !strings.HasPrefix(ct, "text/event-stream") {
 		_ = resp.Body.Close()
-		return nil, c.Fail(q, ErrUnsupported, "no event stream")
+		return nil, c.at.fail(q, ErrUnsupported, "no event stream")
 	}
 	return &EventStream{c: c, ctx: ctx, q: q, resp: resp}, nil
-}
-
-// FailListening makes an Error of listening for events.
-func (c *Client) FailListening(kind error, format string, args ...any) error {
-	return c.Fail(listenRequest(nil), kind, format, args...)
 }
 
 // Close ends the stream.
@@ -81,19 +76,19 @@ func (s *EventStream) Read(ready func(), f func(*EventRecord)) error {
 		}
 		records, err := parseEvents(lines.Bytes())
 		if err != nil {
-			return s.c.Fail(s.q, ErrUnavailable, "the stream is not MinIO's: %s", s.c.clean(err.Error()))
+			return s.c.at.fail(s.q, ErrUnavailable, "the stream is not MinIO's: %s", s.c.at.clean(err.Error()))
 		}
 		for i := range records {
 			f(&records[i])
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return s.c.transportError(s.ctx, s.q, err)
+		return s.c.at.transportError(s.ctx, s.q, err)
 	}
 	if s.ctx.Err() != nil {
-		return s.c.transportError(s.ctx, s.q, s.ctx.Err())
+		return s.c.at.transportError(s.ctx, s.q, s.ctx.Err())
 	}
-	return s.c.Fail(s.q, ErrUnavailable, "the storage ended the stream")
+	return s.c.at.fail(s.q, ErrUnavailable, "the storage ended the stream")
 }
 
 // parseEvents reads a line of the stream: events, or a ping, which has none.

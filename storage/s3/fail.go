@@ -14,8 +14,8 @@ import (
 // answerError turns an answer that is not a success into an Error. It takes for
 // truth only what S3 says in S3's words: a page of HTML, whatever its status, is an
 // unavailable storage.
-func (c *Client) answerError(q *Request, resp *http.Response) *Error {
-	e := c.newError(q, nil)
+func (at *endpoint) answerError(q *Request, resp *http.Response) *Error {
+	e := at.newError(q, nil)
 	e.Status = resp.StatusCode
 	e.DeleteMarker = resp.Header.Get("X-Amz-Delete-Marker") == "true"
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, int64(LimitSmall)))
@@ -30,14 +30,14 @@ func (c *Client) answerError(q *Request, resp *http.Response) *Error {
 		e.Message = "the answer is not S3's"
 	}
 	e.Kind = kindOf(e.Code, resp.StatusCode)
-	e.Message = c.clean(e.Message)
+	e.Message = at.clean(e.Message)
 	return e
 }
 
 // saidError is an <Error> in an answer with the status of a success: S3 may begin to
 // answer before it is done.
-func (c *Client) saidError(q *Request, x errorBody) *Error {
-	e := c.Fail(q, ErrUnavailable, "%s", c.clean(x.Message))
+func (at *endpoint) saidError(q *Request, x errorBody) *Error {
+	e := at.fail(q, ErrUnavailable, "%s", at.clean(x.Message))
 	e.Code = x.Code
 	if k := codeKinds[x.Code]; k != nil {
 		e.Kind = k
@@ -46,51 +46,51 @@ func (c *Client) saidError(q *Request, x errorBody) *Error {
 }
 
 // transportError turns a request that got no answer into an error.
-func (c *Client) transportError(ctx context.Context, q *Request, err error) error {
+func (at *endpoint) transportError(ctx context.Context, q *Request, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
 		err = cause // the watchdog's reason, or the caller's
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return fmt.Errorf("%s: %s %s/%s: %w", c.cfg.Name, q.op(), q.Bucket, q.Key, err)
+		return fmt.Errorf("%s: %s %s/%s: %w", at.Name, q.op(), q.Bucket, q.Key, err)
 	}
-	e := c.newError(q, err)
+	e := at.newError(q, err)
 	e.Kind = ErrUnavailable
-	e.Message = c.clean(rootMessage(err))
+	e.Message = at.clean(rootMessage(err))
 	return e
 }
 
-func (c *Client) newError(q *Request, cause error) *Error {
-	return &Error{Op: q.op(), Storage: c.cfg.Name, Bucket: q.Bucket, Key: q.Key, err: cause}
+func (at *endpoint) newError(q *Request, cause error) *Error {
+	return &Error{Op: q.op(), Storage: at.Name, Bucket: q.Bucket, Key: q.Key, err: cause}
 }
 
-// Fail makes an Error of a kind with a reason of the caller's.
-func (c *Client) Fail(q *Request, kind error, format string, args ...any) *Error {
-	e := c.newError(q, nil)
+// fail makes an Error of a kind with a reason of the caller's.
+func (at *endpoint) fail(q *Request, kind error, format string, args ...any) *Error {
+	e := at.newError(q, nil)
 	e.Kind, e.Message = kind, fmt.Sprintf(format, args...)
 	return e
 }
 
 // rubbish is the error of an answer that is a success by its status and not S3's by
 // its content.
-func (c *Client) rubbish(q *Request, err error) error {
+func (at *endpoint) rubbish(q *Request, err error) error {
 	var known *Error
 	if errors.As(err, &known) {
 		return err // reading failed, not parsing
 	}
-	return c.Fail(q, ErrUnavailable, "the answer is not S3's: %s", c.clean(err.Error()))
+	return at.fail(q, ErrUnavailable, "the answer is not S3's: %s", at.clean(err.Error()))
 }
 
 // fromMinio classifies an error of a minio-go call.
-func (c *Client) fromMinio(ctx context.Context, q *Request, err error) error {
+func (at *endpoint) fromMinio(ctx context.Context, q *Request, err error) error {
 	if err == nil {
 		return nil
 	}
 	var resp minio.ErrorResponse
 	if !errors.As(err, &resp) || resp.StatusCode == 0 {
-		return c.transportError(ctx, q, err)
+		return at.transportError(ctx, q, err)
 	}
-	e := c.newError(q, nil)
-	e.Status, e.Code, e.Message = resp.StatusCode, resp.Code, c.clean(resp.Message)
+	e := at.newError(q, nil)
+	e.Status, e.Code, e.Message = resp.StatusCode, resp.Code, at.clean(resp.Message)
 	e.Kind = kindOf(e.Code, resp.StatusCode)
 	// minio-go makes up a code where the answer had none; its own has a root element.
 	if resp.XMLName.Local == "" && resp.Server == "" {
@@ -100,8 +100,8 @@ func (c *Client) fromMinio(ctx context.Context, q *Request, err error) error {
 }
 
 // clean makes one short line of a text that a server or library wrote, without secrets.
-func (c *Client) clean(s string) string {
-	for _, secret := range []string{c.cfg.SecretKey, c.cfg.AccessKey} {
+func (at *endpoint) clean(s string) string {
+	for _, secret := range []string{at.SecretKey, at.AccessKey} {
 		if len(secret) > 2 {
 			s = strings.ReplaceAll(s, secret, "***")
 		}

@@ -46,7 +46,7 @@ func FuzzVersions(f *testing.F) {
 		if len(x.Entries) > PageSize {
 			t.Fatalf("%d entries", len(x.Entries))
 		}
-		w := &versionWalk{c: &Client{}, q: &Request{}}
+		w := &versionWalk{c: &Client{at: new(endpoint)}, q: &Request{}}
 		last := ""
 		for i := range x.Entries {
 			v, err := w.entry(x, i)
@@ -81,12 +81,12 @@ func FuzzError(f *testing.F) {
 	f.Add("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>the-secret-key\n m</Message></Error>")
 	f.Add("<html>")
 	f.Fuzz(func(t *testing.T, body string) {
-		c := &Client{cfg: Config{AccessKey: "the-access-key", SecretKey: "the-secret-key"}}
+		at := &endpoint{Config: Config{AccessKey: "the-access-key", SecretKey: "the-secret-key"}}
 		x, ok := parseError([]byte(body))
 		if ok && x.Code == "" {
 			t.Error("an error without a code")
 		}
-		e := c.saidError(&Request{Method: "GET"}, x)
+		e := at.saidError(&Request{Method: "GET"}, x)
 		s := e.Error()
 		if strings.Contains(e.Message, "the-secret-key") || strings.Contains(e.Message, "\n") || utf8.RuneCountInString(e.Message) > 201 {
 			t.Errorf("the text is %q", s)

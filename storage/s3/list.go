@@ -49,17 +49,17 @@ func (c *Client) List(ctx context.Context, bucket string, l ListQuery) (Page, er
 	}
 	p, err := x.decode()
 	if err != nil {
-		return Page{}, c.rubbish(q, err)
+		return Page{}, c.at.rubbish(q, err)
 	}
 	switch n := len(p.Entries) + len(p.Prefixes); {
 	case n > l.limit():
-		return Page{}, c.Fail(q, ErrCorrupt, "the listing has %d entries, %d were asked for", n, l.limit())
+		return Page{}, c.at.fail(q, ErrCorrupt, "the listing has %d entries, %d were asked for", n, l.limit())
 	case l.Delimiter == "" && len(p.Prefixes) > 0:
-		return Page{}, c.Fail(q, ErrCorrupt, "the listing has common prefixes, which were not asked for")
+		return Page{}, c.at.fail(q, ErrCorrupt, "the listing has common prefixes, which were not asked for")
 	case x.IsTruncated && (p.Token == "" || n == 0):
-		return Page{}, c.Fail(q, ErrCorrupt, "the listing breaks off without a way to continue")
+		return Page{}, c.at.fail(q, ErrCorrupt, "the listing breaks off without a way to continue")
 	case p.Token != "" && p.Token == l.Token:
-		return Page{}, c.Fail(q, ErrCorrupt, "the listing does not advance: its next page is itself")
+		return Page{}, c.at.fail(q, ErrCorrupt, "the listing does not advance: its next page is itself")
 	}
 	return p, nil
 }

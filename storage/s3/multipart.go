@@ -42,7 +42,7 @@ func (c *Client) BeginUpload(ctx context.Context, q *Request) (id string, err er
 		return "", err
 	}
 	if x.UploadID == "" {
-		return "", c.Fail(q, ErrUnavailable, "the answer is not S3's: no upload ID")
+		return "", c.at.fail(q, ErrUnavailable, "the answer is not S3's: no upload ID")
 	}
 	return x.UploadID, nil
 }
@@ -89,7 +89,7 @@ func (c *Client) CompleteUpload(ctx context.Context, q *Request, id string, part
 		return nil, err
 	}
 	if TrimETag(x.ETag) == "" {
-		return nil, c.Fail(q, ErrUnavailable, "the answer is not S3's: no ETag")
+		return nil, c.at.fail(q, ErrUnavailable, "the answer is not S3's: no ETag")
 	}
 	h = h.Clone()
 	h.Set("ETag", x.ETag)
@@ -119,10 +119,10 @@ func (c *Client) Parts(ctx context.Context, bucket, key, id string, dog *Watchdo
 		}
 		next, err := strconv.Atoi(x.NextPartNumberMarker)
 		if err != nil {
-			return nil, c.rubbish(q, err)
+			return nil, c.at.rubbish(q, err)
 		}
 		if next <= marker || len(all) > MaxParts {
-			return nil, c.Fail(q, ErrCorrupt, "the list of parts does not advance: after part %d comes %d", marker, next)
+			return nil, c.at.fail(q, ErrCorrupt, "the list of parts does not advance: after part %d comes %d", marker, next)
 		}
 		marker = next
 	}

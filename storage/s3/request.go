@@ -75,8 +75,8 @@ func (q *Request) SetBody(b []byte) {
 }
 
 // newRequest builds and signs. wrap is put around the body each time it is sent.
-func (c *Client) newRequest(ctx context.Context, q *Request, wrap func(io.Reader) io.Reader) (*http.Request, error) {
-	u := c.url(q)
+func (at *endpoint) newRequest(ctx context.Context, q *Request, wrap func(io.Reader) io.Reader) (*http.Request, error) {
+	u := at.url(q)
 	req, err := http.NewRequestWithContext(ctx, q.Method, "http://host/", nil)
 	if err != nil {
 		return nil, fmt.Errorf("building the request: %w", err)
@@ -103,14 +103,14 @@ func (c *Client) newRequest(ctx context.Context, q *Request, wrap func(io.Reader
 		req.Body = io.NopCloser(body)
 	}
 	req.Header.Set("X-Amz-Content-Sha256", payload)
-	return c.sign(req, q, trailer), nil
+	return at.sign(req, q, trailer), nil
 }
 
-func (c *Client) sign(req *http.Request, q *Request, trailer http.Header) *http.Request {
+func (at *endpoint) sign(req *http.Request, q *Request, trailer http.Header) *http.Request {
 	if trailer != nil {
-		req = signer.SignV4Trailer(*req, c.cfg.AccessKey, c.cfg.SecretKey, "", c.cfg.Region, trailer)
+		req = signer.SignV4Trailer(*req, at.AccessKey, at.SecretKey, "", at.Region, trailer)
 	} else {
-		req = signer.SignV4(*req, c.cfg.AccessKey, c.cfg.SecretKey, "", c.cfg.Region)
+		req = signer.SignV4(*req, at.AccessKey, at.SecretKey, "", at.Region)
 	}
 	// After signing: proxies may answer or change these themselves.
 	if q.AskFirst {
@@ -122,11 +122,11 @@ func (c *Client) sign(req *http.Request, q *Request, trailer http.Header) *http.
 	return req
 }
 
-func (c *Client) url(q *Request) *url.URL {
-	u := *c.endpoint
+func (at *endpoint) url(q *Request) *url.URL {
+	u := *at.base
 	path := strings.TrimSuffix(u.Path, "/") + "/"
 	if q.Bucket != "" {
-		if c.cfg.VirtualHost {
+		if at.VirtualHost {
 			u.Host = q.Bucket + "." + u.Host
 		} else {
 			path += q.Bucket

@@ -40,7 +40,7 @@ func TestURLs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := cl.url(&Request{Bucket: "bucket", Key: "a b+/c"}).String(); got != c.want {
+		if got := cl.at.url(&Request{Bucket: "bucket", Key: "a b+/c"}).String(); got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)
 		}
 	}

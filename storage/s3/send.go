@@ -26,7 +26,7 @@ func (c *Client) Send(ctx context.Context, q *Request) (*http.Response, error) {
 	}
 	if err := maySend(ctx, q); err != nil {
 		end()
-		return nil, c.transportError(ctx, q, err)
+		return nil, c.at.transportError(ctx, q, err)
 	}
 	ctx, d, cut := deliver(withLimit(ctx, q.Limit), q, c.Waits.Settle)
 	resp, err := c.exchange(ctx, q, dog, d)
@@ -38,7 +38,7 @@ func (c *Client) Send(ctx context.Context, q *Request) (*http.Response, error) {
 	if q.Dog == nil {
 		dog.Allow(c.Waits.Stall)
 	}
-	stop := c.boundTime(q, cut)
+	stop := boundTime(q, c.Waits.Whole, cut)
 	resp.Body = &answerBody{c: c, ctx: ctx, q: q, body: resp.Body, dog: dog, end: func() { stop(); cut(nil); end() }}
 	return resp, nil
 }
@@ -55,36 +55,35 @@ func maySend(ctx context.Context, q *Request) error {
 }
 
 // boundTime ends an answer that trickles: a watchdog sees bytes move.
-func (c *Client) boundTime(q *Request, cut context.CancelCauseFunc) (stop func()) {
+func boundTime(q *Request, d time.Duration, cut context.CancelCauseFunc) (stop func()) {
 	if q.Limit == Unlimited {
 		return func() {}
 	}
-	d := q.Within
-	if d == 0 {
-		d = c.Waits.Whole
+	if q.Within > 0 {
+		d = q.Within
 	}
 	t := time.AfterFunc(d, func() { cut(fmt.Errorf("%w within %v", errTooSlow, d)) })
 	return func() { t.Stop() }
 }
 
 func (c *Client) exchange(ctx context.Context, q *Request, dog *Watchdog, d *delivery) (*http.Response, error) {
-	req, err := c.newRequest(ctx, q, func(r io.Reader) io.Reader { return d.reader(dog.reader(r)) })
+	req, err := c.at.newRequest(ctx, q, func(r io.Reader) io.Reader { return d.reader(dog.reader(r)) })
 	if err != nil {
-		return nil, c.Fail(q, ErrRefused, "%v", err)
+		return nil, c.at.fail(q, ErrRefused, "%v", err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.transportError(ctx, q, err)
+		return nil, c.at.transportError(ctx, q, err)
 	}
 	dog.Touch()
-	if c.cfg.Observe != nil {
-		c.cfg.Observe(resp.Header)
+	if c.at.Observe != nil {
+		c.at.Observe(resp.Header)
 	}
 	if resp.StatusCode/100 == 2 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	return nil, c.answerError(q, resp)
+	return nil, c.at.answerError(q, resp)
 }
 
 // answerBody is the body of a successful answer. Its errors are classified, and
@@ -102,7 +101,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.dog.Touch()
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.c.transportError(b.ctx, b.q, err)
+		err = b.c.at.transportError(b.ctx, b.q, err)
 	}
 	return n, err
 }
@@ -165,9 +164,9 @@ func (c *Client) decode(ctx context.Context, q *Request, into any) (http.Header,
 	if err := decodeXML(resp.Body, into); err != nil {
 		var said bodyError
 		if errors.As(err, &said) {
-			return nil, c.saidError(q, errorBody(said))
+			return nil, c.at.saidError(q, errorBody(said))
 		}
-		return nil, c.rubbish(q, err)
+		return nil, c.at.rubbish(q, err)
 	}
 	return resp.Header, nil
 }
@@ -209,11 +208,11 @@ func (c *Client) Put(ctx context.Context, q *Request) (http.Header, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.proveEmpty(q, resp); err != nil {
+	if err := c.at.proveEmpty(q, resp); err != nil {
 		return nil, err
 	}
 	if TrimETag(resp.Header.Get("ETag")) == "" {
-		return nil, c.Fail(q, ErrUnavailable, "the answer is not S3's: no ETag")
+		return nil, c.at.fail(q, ErrUnavailable, "the answer is not S3's: no ETag")
 	}
 	return resp.Header, nil
 }
@@ -226,27 +225,27 @@ func (c *Client) Remove(ctx context.Context, q *Request) error {
 	if err != nil {
 		return err
 	}
-	if err := c.proveEmpty(q, resp); err != nil {
+	if err := c.at.proveEmpty(q, resp); err != nil {
 		return err
 	}
 	if resp.StatusCode != http.StatusNoContent && resp.Header.Get("X-Amz-Request-Id") == "" {
-		return c.Fail(q, ErrUnavailable, "the answer is not S3's: HTTP %d without a request ID", resp.StatusCode)
+		return c.at.fail(q, ErrUnavailable, "the answer is not S3's: HTTP %d without a request ID", resp.StatusCode)
 	}
 	return nil
 }
 
 // proveEmpty reads an answer that S3 gives no content, and closes it.
-func (c *Client) proveEmpty(q *Request, resp *http.Response) error {
+func (at *endpoint) proveEmpty(q *Request, resp *http.Response) error {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err
 	}
 	if x, ok := parseError(body); ok {
-		return c.saidError(q, x)
+		return at.saidError(q, x)
 	}
 	if len(bytes.TrimSpace(body)) > 0 {
-		return c.Fail(q, ErrUnavailable, "the answer is not S3's: it has content")
+		return at.fail(q, ErrUnavailable, "the answer is not S3's: it has content")
 	}
 	return nil
 }
@@ -261,7 +260,12 @@ func (c *Client) CopyObject(ctx context.Context, q *Request) error {
 		return err
 	}
 	if TrimETag(x.ETag) == "" {
-		return c.Fail(q, ErrUnavailable, "the answer is not S3's: no ETag")
+		return c.at.fail(q, ErrUnavailable, "the answer is not S3's: no ETag")
 	}
 	return nil
+}
+
+// Fail makes an Error of a kind with a reason of the caller's.
+func (c *Client) Fail(q *Request, kind error, format string, args ...any) *Error {
+	return c.at.fail(q, kind, format, args...)
 }

@@ -53,7 +53,7 @@ func (c *Client) Versions(ctx context.Context, bucket, prefix string, limit int)
 				return
 			}
 			if err := w.advance(x); err != nil {
-				yield(VersionEntry{}, w.c.Fail(w.q, ErrCorrupt, "%s", err))
+				yield(VersionEntry{}, w.c.at.fail(w.q, ErrCorrupt, "%s", err))
 				return
 			}
 		}
@@ -83,10 +83,10 @@ func (c *Client) VersionsOf(ctx context.Context, bucket, key string, limit int) 
 		case !x.IsTruncated, w.last > key, limit > 0 && len(all) >= limit:
 			return all, nil
 		case len(all) > maxVersions:
-			return nil, c.Fail(w.q, ErrUnavailable, "key %q has more than %d versions", key, maxVersions)
+			return nil, c.at.fail(w.q, ErrUnavailable, "key %q has more than %d versions", key, maxVersions)
 		}
 		if err := w.advance(x); err != nil {
-			return nil, c.Fail(w.q, ErrCorrupt, "%s", err)
+			return nil, c.at.fail(w.q, ErrCorrupt, "%s", err)
 		}
 	}
 }
@@ -127,15 +127,15 @@ func (w *versionWalk) entry(x *versionListing, i int) (VersionEntry, error) {
 	e := &x.Entries[i]
 	key, err := unescape(x.EncodingType, e.Key)
 	if err != nil {
-		return VersionEntry{}, w.c.rubbish(w.q, err)
+		return VersionEntry{}, w.c.at.rubbish(w.q, err)
 	}
 	if key < w.last || !strings.HasPrefix(key, w.prefix) {
-		return VersionEntry{}, w.c.Fail(w.q, ErrCorrupt, "the listing is out of order: %q after %q below %q", key, w.last, w.prefix)
+		return VersionEntry{}, w.c.at.fail(w.q, ErrCorrupt, "the listing is out of order: %q after %q below %q", key, w.last, w.prefix)
 	}
 	w.last = key
 	t, err := time.Parse(time.RFC3339Nano, e.LastModified)
 	if err != nil {
-		return VersionEntry{}, w.c.rubbish(w.q, err)
+		return VersionEntry{}, w.c.at.rubbish(w.q, err)
 	}
 	return VersionEntry{
 		Key: key, ID: e.VersionID, Latest: e.IsLatest, DeleteMarker: e.XMLName.Local == "DeleteMarker",
