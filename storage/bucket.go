@@ -61,7 +61,7 @@ func (c *Client) KnownVersioning(ctx context.Context, bucket string) (Versioning
 	return c.Versioning(ctx, bucket)
 }
 
-func (c *Client) forgetVersioning(name string) {
+func forgetVersioning(c *Client, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.versioning, name)
@@ -71,7 +71,7 @@ func (c *Client) forgetVersioning(name string) {
 func (c *Client) EnsureBucket(ctx context.Context, bucket string, wantVersions bool) (made bool, err error) {
 	state, err := c.Versioning(ctx, bucket)
 	name := c.Physical(bucket)
-	defer c.forgetVersioning(name)
+	defer forgetVersioning(c, name)
 	if errors.Is(err, ErrNoBucket) {
 		made, err = c.wire.MakeBucket(ctx, name)
 	}
@@ -84,6 +84,6 @@ func (c *Client) EnsureBucket(ctx context.Context, bucket string, wantVersions b
 // RemoveBucket implements [Writer].
 func (c *Client) RemoveBucket(ctx context.Context, bucket string) error {
 	name := c.Physical(bucket)
-	defer c.forgetVersioning(name)
+	defer forgetVersioning(c, name)
 	return c.wire.Remove(ctx, &s3.Request{Name: "removing bucket", Method: http.MethodDelete, Bucket: name})
 }

@@ -35,8 +35,8 @@ func TestProvidersAreTold(t *testing.T) {
 		"AmazonS3": "AWS S3", "MinIO": "MinIO", "MinIO/RELEASE.2021": "MinIO", "VERSITYGW": "versitygw", "Ceph Object Gateway": "S3",
 	} {
 		c := new(Client)
-		c.learnProvider(http.Header{"Server": {server}})
-		if p := c.who.Load(); p == nil || p.name != want {
+		c.who.learn(http.Header{"Server": {server}})
+		if p := c.who.row.Load(); p == nil || p.name != want {
 			t.Errorf("%s: got %+v, want %s", server, p, want)
 		}
 	}

@@ -2,10 +2,7 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,9 +38,8 @@ type Client struct {
 	cfg  Config
 	wire *s3.Client
 
-	who   atomic.Pointer[provider]
-	caps  atomic.Pointer[Capabilities]
-	clock clock
+	who  identity
+	caps atomic.Pointer[Capabilities]
 
 	mu         sync.Mutex
 	versioning map[string]versioningEntry // by physical bucket
@@ -81,53 +77,12 @@ func Open(cfg Config) (*Client, error) {
 	var err error
 	c.wire, err = s3.Open(s3.Config{
 		Name: cfg.Name, Endpoint: cfg.Endpoint, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Region: cfg.Region,
-		VirtualHost: cfg.VirtualHost, CAFile: cfg.CAFile, InsecureSkipVerify: cfg.InsecureSkipVerify, Observe: c.observe,
+		VirtualHost: cfg.VirtualHost, CAFile: cfg.CAFile, InsecureSkipVerify: cfg.InsecureSkipVerify, Observe: c.who.observe,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
-}
-
-// observe learns from any answer: who the server is, and what its clock says.
-func (c *Client) observe(h http.Header) {
-	c.learnProvider(h)
-	if t, err := http.ParseTime(h.Get("Date")); err == nil {
-		c.clock.set(t, time.Now())
-	}
-}
-
-// learnProvider finds the row of the table that an answer's headers point to.
-func (c *Client) learnProvider(h http.Header) {
-	known := c.who.Load()
-	if known != nil && known.server != "" {
-		return
-	}
-	server := h.Get("Server")
-	for _, p := range providers {
-		byHeader := p.name == "MinIO" && (h.Get("X-Minio-Error-Code") != "" || h.Get("X-Minio-Deployment-Id") != "")
-		if (p.server != "" && strings.HasPrefix(server, p.server)) || byHeader {
-			c.who.Store(p)
-			return
-		}
-	}
-	if known == nil && server != "" {
-		c.who.Store(providers[len(providers)-1])
-	}
-}
-
-// provider returns what is known of the server, asking it if nothing is yet.
-func (c *Client) provider(ctx context.Context) (*provider, error) {
-	if p := c.who.Load(); p != nil {
-		return p, nil
-	}
-	if err := c.Ping(ctx); err != nil && !errors.Is(err, ErrDenied) {
-		return nil, err
-	}
-	if p := c.who.Load(); p != nil {
-		return p, nil
-	}
-	return providers[len(providers)-1], nil
 }
 
 // Name implements [Reader].
@@ -141,26 +96,19 @@ func (c *Client) Physical(bucket string) string { return c.cfg.BucketPrefix + bu
 
 // Ping implements [Reader]: it asks for a list of one bucket. Keys that are known and
 // may not list buckets are good enough: S3 has other codes for keys that are not.
-func (c *Client) Ping(ctx context.Context) error {
-	err := c.wire.ListBuckets(ctx)
-	var e *Error
-	if errors.As(err, &e) && e.Code == "AccessDenied" {
-		return nil
-	}
-	return err
-}
+func (c *Client) Ping(ctx context.Context) error { return ping(ctx, c.wire) }
 
 // Now implements [Reader]. The Date header counts whole seconds and the answer has
 // travelled, so the value is a lower bound: at most a second and the way of an
 // answer behind the storage's clock, never ahead of it.
 func (c *Client) Now(ctx context.Context) (time.Time, error) {
-	if t, ok := c.clock.now(); ok {
+	if t, ok := c.who.clock.now(); ok {
 		return t, nil
 	}
 	if err := c.Ping(ctx); err != nil {
 		return time.Time{}, err
 	}
-	t, ok := c.clock.now()
+	t, ok := c.who.clock.now()
 	if !ok {
 		return time.Time{}, fmt.Errorf("%s: %w: its answers have no Date", c.cfg.Name, ErrUnsupported)
 	}

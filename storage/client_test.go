@@ -398,7 +398,7 @@ func TestDelete(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.mustNotHave(bucket, o.Key)
-			vs, err := s.versionsOf(ctx, bucket, o.Key, 0)
+			vs, err := versionsOf(ctx, s.Client, bucket, o.Key, 0)
 			if err != nil || len(vs) != map[bool]int{false: 0, true: 2}[versions] {
 				t.Errorf("versions left: %+v, %v", vs, err)
 			}
@@ -410,7 +410,7 @@ func TestDelete(t *testing.T) {
 			if err := s.DeleteAllVersions(ctx, bucket, o.Key); err != nil {
 				t.Fatal(err)
 			}
-			if vs, err = s.versionsOf(ctx, bucket, o.Key, 0); err != nil || len(vs) != 0 {
+			if vs, err = versionsOf(ctx, s.Client, bucket, o.Key, 0); err != nil || len(vs) != 0 {
 				t.Errorf("versions left: %+v, %v", vs, err)
 			}
 			s.stat(bucket, o.Key+"2")
@@ -450,7 +450,7 @@ func TestDeleteManyVersions(t *testing.T) {
 		if err := s.DeleteAllVersions(t.Context(), bucket, "key"); err != nil {
 			t.Fatal(err)
 		}
-		if vs, err := s.versionsOf(t.Context(), bucket, "key", 0); err != nil || len(vs) != 0 {
+		if vs, err := versionsOf(t.Context(), s.Client, bucket, "key", 0); err != nil || len(vs) != 0 {
 			t.Errorf("%d versions left, %v", len(vs), err)
 		}
 	})
@@ -503,7 +503,7 @@ func TestHonoursConditionsIsHarmless(t *testing.T) {
 	both(t, func(t *testing.T, s *side) {
 		bucket := newBucket(t, false, s)
 		o := s.put(bucket, "key", []byte("x"), minio.PutObjectOptions{})
-		t.Logf("told apart: %v", s.honoursConditions(t.Context(), s.Physical(bucket), "key"))
+		t.Logf("told apart: %v", honoursConditions(t.Context(), s.Client, s.Physical(bucket), "key"))
 		if now := s.listed(bucket, "key"); !now.LastModified.Equal(s.listed(bucket, "key").LastModified) || now.ETag != o.ETag {
 			t.Error("the object changed")
 		}

@@ -42,7 +42,7 @@ func (t *transfer) run(ctx context.Context) (Object, error) {
 	}
 	var out Object
 	var err error
-	if t.inParts() {
+	if inParts(t.obj) {
 		out, err = t.copyParts(ctx)
 	} else {
 		out, err = t.copyWhole(ctx)
@@ -56,10 +56,10 @@ func (t *transfer) run(ctx context.Context) (Object, error) {
 // prepare finds out how to write, and refuses what can't be written.
 func (t *transfer) prepare(ctx context.Context) error {
 	var err error
-	if t.from, err = t.src.provider(ctx); err != nil {
+	if t.from, err = t.src.who.provider(ctx, t.src.wire); err != nil {
 		return err
 	}
-	if t.to, err = t.dst.provider(ctx); err != nil {
+	if t.to, err = t.dst.who.provider(ctx, t.dst.wire); err != nil {
 		return err
 	}
 	put := t.putRequest()
@@ -71,7 +71,7 @@ func (t *transfer) prepare(ctx context.Context) error {
 	case t.obj.ETag == "":
 		return t.src.wire.Fail(put, ErrRefused, "without an ETag it can't be told whether the object changes meanwhile")
 	}
-	t.preserve = t.from.preserve && t.to.preserve && !t.opts.Rewrite && !t.restamps()
+	t.preserve = t.from.preserve && t.to.preserve && !t.opts.Rewrite && !t.opts.restamps()
 	if t.preserve || t.to.preserve && t.opts.Version != nil {
 		if t.state, err = t.dst.KnownVersioning(ctx, t.bucket); err != nil {
 			return err

@@ -549,7 +549,7 @@ func TestCopyToSuspended(t *testing.T) {
 	if err := dst.api.SuspendVersioning(t.Context(), dst.Physical(bucket)); err != nil {
 		t.Fatal(err)
 	}
-	dst.forgetVersioning(dst.Physical(bucket))
+	forgetVersioning(dst.Client, dst.Physical(bucket))
 	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
 	if _, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{Absent: true}}); !errors.Is(err, ErrPrecondition) {
 		t.Errorf("want ErrPrecondition, got %v", err)
@@ -561,7 +561,7 @@ func TestCopyToSuspended(t *testing.T) {
 	if now := dst.stat(bucket, "key"); now.ETag != out.ETag || Compare(o, now) != Equal || !now.Replica {
 		t.Errorf("there is %+v, Copy returned %+v", now, out)
 	}
-	vs, err := dst.versionsOf(t.Context(), bucket, "key", 0)
+	vs, err := versionsOf(t.Context(), dst.Client, bucket, "key", 0)
 	if err != nil || len(vs) != 2 || vs[1].ID != old.VersionID {
 		t.Errorf("versions: %+v, %v", vs, err)
 	}

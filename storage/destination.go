@@ -27,7 +27,7 @@ func (t *transfer) checkBefore(ctx context.Context) error {
 	if t.to.conditionalPut && !blind && t.obj.Size <= smallObject && (t.opts.If.IfETag == "" || realETag(t.opts.If.IfETag)) {
 		return nil
 	}
-	cur, err := t.dst.current(ctx, t.bucket, t.obj.Key)
+	cur, err := currentOf(ctx, t.dst, t.bucket, t.obj.Key)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (t *transfer) checkOrder(ctx context.Context, cur s3.VersionEntry) error {
 	if t.nullFree || same || older {
 		return nil
 	}
-	vs, err := t.dst.versionsOf(ctx, t.bucket, t.obj.Key, 1)
+	vs, err := versionsOf(ctx, t.dst, t.bucket, t.obj.Key, 1)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, er
 	if class := h.Get("X-Amz-Storage-Class"); t.from == t.to && slices.Contains(t.to.classes, class) {
 		out.Set("X-Amz-Storage-Class", class)
 	}
-	tags, err := t.src.tagsOf(ctx, t.bucket, t.obj.Key, h.Get("X-Amz-Version-Id"), h)
+	tags, err := tagsOf(ctx, t.src, t.bucket, t.obj.Key, h.Get("X-Amz-Version-Id"), h)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (t *transfer) afterRefusal(ctx context.Context, put *s3.Request, src http.H
 	if !sameVersion(o.VersionID, id) || o.ETag != t.obj.ETag {
 		return Object{}, err
 	}
-	tags, serr := t.src.tagsOf(ctx, t.bucket, t.obj.Key, id, src)
+	tags, serr := tagsOf(ctx, t.src, t.bucket, t.obj.Key, id, src)
 	if serr != nil {
 		return Object{}, serr
 	}
@@ -187,7 +187,7 @@ func (t *transfer) refused(put *s3.Request, err error) error {
 	case e.Code == "NoSuchKey" && t.opts.If.IfETag != "":
 		e.Kind = ErrPrecondition // If-Match, and nothing is there
 	case e.Code == "InvalidArgument" && put.Query.Get("versionId") != "":
-		t.dst.forgetVersioning(put.Bucket) // it is not versioned any more
+		forgetVersioning(t.dst, put.Bucket) // it is not versioned any more
 		e.Kind = ErrUnavailable
 	}
 	return err

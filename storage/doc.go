@@ -22,9 +22,9 @@
 // makes so that nothing leads from it to a [Writer]; the room that decides what may be
 // written where hands out Writers.
 //
-// From the bottom up: what is known of an object and a version (model, order, compare),
-// of a kind of storage (capabilities, provider, errors); client and one file per thing to
-// ask of it (bucket, object, list, versioned, reread, listen, probe) or to change
+// From the bottom up: what is known of an object and a version (model, order, etag, stamp,
+// compare), of a kind of storage (capabilities, provider, identity, errors); client and one
+// file per thing to ask of it (bucket, object, list, versioned, reread, listen, probe) or to change
 // (remove); storage, the two halves; then one copy: transfer, its source and destination,
 // whole, layout, upload, resume, streams, ordered, parts, copy. Arrows between files
 // point down this list.

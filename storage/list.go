@@ -14,16 +14,16 @@ func (c *Client) List(ctx context.Context, bucket, prefix, after string) iter.Se
 	return func(yield func(Object, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		next := c.fetch(ctx, bucket, s3.ListQuery{Prefix: prefix, After: after})
+		next := fetchPage(ctx, c, bucket, s3.ListQuery{Prefix: prefix, After: after})
 		last := after
 		for next != nil {
 			r := <-next
 			next = nil
 			if r.err == nil && r.page.Token != "" {
-				next = c.fetch(ctx, bucket, s3.ListQuery{Prefix: prefix, Token: r.page.Token})
+				next = fetchPage(ctx, c, bucket, s3.ListQuery{Prefix: prefix, Token: r.page.Token})
 			}
 			var ok bool
-			if last, ok = c.yieldPage(bucket, prefix, last, r, yield); !ok {
+			if last, ok = yieldPage(c, bucket, prefix, last, r, yield); !ok {
 				cancel()
 				if next != nil {
 					<-next // the request must not outlive the loop
@@ -39,7 +39,7 @@ type fetched struct {
 	err  error
 }
 
-func (c *Client) fetch(ctx context.Context, bucket string, l s3.ListQuery) <-chan fetched {
+func fetchPage(ctx context.Context, c *Client, bucket string, l s3.ListQuery) <-chan fetched {
 	ch := make(chan fetched, 1)
 	go func() {
 		p, err := c.wire.List(ctx, c.Physical(bucket), l)
@@ -50,7 +50,7 @@ func (c *Client) fetch(ctx context.Context, bucket string, l s3.ListQuery) <-cha
 
 // yieldPage hands a page on, key by key, and checks that keys rise and lie below the
 // prefix: a merge of two listings relies on it.
-func (c *Client) yieldPage(bucket, prefix, last string, r fetched, yield func(Object, error) bool) (string, bool) {
+func yieldPage(c *Client, bucket, prefix, last string, r fetched, yield func(Object, error) bool) (string, bool) {
 	if r.err != nil {
 		yield(Object{}, r.err)
 		return last, false
@@ -58,7 +58,7 @@ func (c *Client) yieldPage(bucket, prefix, last string, r fetched, yield func(Ob
 	for i := range r.page.Entries {
 		o := objectOf(&r.page.Entries[i])
 		if (o.Key <= last && last != "") || !strings.HasPrefix(o.Key, prefix) {
-			yield(Object{}, c.disorder(bucket, "%q after %q below %q", o.Key, last, prefix))
+			yield(Object{}, disorder(c, bucket, "%q after %q below %q", o.Key, last, prefix))
 			return last, false
 		}
 		last = o.Key
@@ -69,7 +69,7 @@ func (c *Client) yieldPage(bucket, prefix, last string, r fetched, yield func(Ob
 	return last, true
 }
 
-func (c *Client) disorder(bucket, format string, args ...any) error {
+func disorder(c *Client, bucket, format string, args ...any) error {
 	q := &s3.Request{Name: "listing", Bucket: c.Physical(bucket)}
 	return c.wire.Fail(q, ErrCorrupt, "the listing is out of order: "+format, args...)
 }
@@ -101,7 +101,7 @@ func (c *Client) Page(ctx context.Context, bucket, prefix, delimiter, after stri
 		next = p.Prefixes[n-1]
 	}
 	if next <= after {
-		return nil, nil, "", c.disorder(bucket, "%q after %q below %q", next, after, prefix)
+		return nil, nil, "", disorder(c, bucket, "%q after %q below %q", next, after, prefix)
 	}
 	return objs, p.Prefixes, next, nil
 }

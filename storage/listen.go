@@ -11,7 +11,7 @@ import (
 // Listen implements [Reader]. The stream counts as begun at its first byte: a MinIO
 // that never flushes accepts the request too.
 func (c *Client) Listen(ctx context.Context, ready func(), f func(Event)) error {
-	p, err := c.provider(ctx)
+	p, err := c.who.provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func (c *Client) Listen(ctx context.Context, ready func(), f func(Event)) error 
 	if err == nil {
 		defer stream.Close()
 		err = stream.Read(ready, func(r *s3.EventRecord) {
-			if e, ok := c.event(r); ok {
+			if e, ok := eventOf(c, r); ok {
 				f(e)
 			}
 		})
@@ -35,8 +35,8 @@ func (c *Client) Listen(ctx context.Context, ready func(), f func(Event)) error 
 	return err
 }
 
-// event translates a record; false for buckets that are not below our prefix.
-func (c *Client) event(r *s3.EventRecord) (Event, bool) {
+// eventOf translates a record; false for buckets that are not below our prefix.
+func eventOf(c *Client, r *s3.EventRecord) (Event, bool) {
 	bucket, ok := strings.CutPrefix(r.S3.Bucket.Name, c.cfg.BucketPrefix)
 	if !ok || bucket == "" || r.S3.Object.Key == "" {
 		return Event{}, false

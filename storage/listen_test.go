@@ -138,7 +138,7 @@ func eventServer(t *testing.T, stream func(w http.ResponseWriter, r *http.Reques
 	})
 }
 
-const ping = `{"Records":null}` + "\n"
+const pingLine = `{"Records":null}` + "\n"
 
 func TestListenNoticesSilence(t *testing.T) {
 	for name, stream := range map[string]func(w http.ResponseWriter, r *http.Request){
@@ -149,7 +149,7 @@ func TestListenNoticesSilence(t *testing.T) {
 		},
 		"after some pings": func(w http.ResponseWriter, r *http.Request) {
 			for range 3 {
-				_, _ = w.Write([]byte(ping))
+				_, _ = w.Write([]byte(pingLine))
 				w.(http.Flusher).Flush()
 			}
 			<-r.Context().Done()
@@ -167,7 +167,7 @@ func TestListenNoticesSilence(t *testing.T) {
 
 func TestListenEnds(t *testing.T) {
 	for name, line := range map[string]string{
-		"the stream ends": ping, "rubbish": "<html>\n", "half a line": `{"Records":[{"eventName":`,
+		"the stream ends": pingLine, "rubbish": "<html>\n", "half a line": `{"Records":[{"eventName":`,
 	} {
 		c := eventServer(t, func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(line)) })
 		if err := c.Listen(t.Context(), func() {}, func(Event) {}); !errors.Is(err, ErrUnavailable) {

@@ -17,7 +17,6 @@ import (
 
 // Headers of user metadata and of MinIO's replication.
 const (
-	metaPrefix    = "X-Amz-Meta-"
 	replicaStatus = "X-Amz-Replication-Status"
 
 	minioRequest      = "X-Minio-Source-Replication-Request"
@@ -37,16 +36,16 @@ var keptHeaders = []string{
 // Stat implements [Reader].
 func (c *Client) Stat(ctx context.Context, bucket, key string) (Object, error) {
 	q := &s3.Request{Name: "HEAD", Method: http.MethodHead, Bucket: c.Physical(bucket), Key: key, Header: make(http.Header)}
-	c.askForTags(q.Header)
+	c.who.askForTags(q.Header)
 	h, err := c.wire.Head(ctx, q)
 	if err != nil {
-		return Object{}, c.explain404(ctx, q, err)
+		return Object{}, explain404(ctx, c, q, err)
 	}
-	o, err := c.parseObject(q, bucket, h)
+	o, err := parseObject(c, q, bucket, h)
 	if err != nil {
 		return Object{}, err
 	}
-	tags, err := c.tagsOf(ctx, bucket, key, o.VersionID, h)
+	tags, err := tagsOf(ctx, c, bucket, key, o.VersionID, h)
 	if err != nil {
 		return Object{}, err
 	}
@@ -57,7 +56,7 @@ func (c *Client) Stat(ctx context.Context, bucket, key string) (Object, error) {
 // explain404 finds out what a HEAD's 404 means where the storage did not say: it has
 // no body, so a missing key, a missing bucket and another server at that address all
 // look alike. A GET's answer names the reason.
-func (c *Client) explain404(ctx context.Context, q *s3.Request, err error) error {
+func explain404(ctx context.Context, c *Client, q *s3.Request, err error) error {
 	var e *Error
 	if !errors.As(err, &e) || e.Status != http.StatusNotFound || e.Code != "" {
 		return err
@@ -74,7 +73,7 @@ func (c *Client) explain404(ctx context.Context, q *s3.Request, err error) error
 }
 
 // parseObject reads an object's headers.
-func (c *Client) parseObject(q *s3.Request, bucket string, h http.Header) (Object, error) {
+func parseObject(c *Client, q *s3.Request, bucket string, h http.Header) (Object, error) {
 	o := Object{Key: q.Key, VersionID: h.Get("X-Amz-Version-Id")}
 	var err error
 	if o.Size, err = strconv.ParseInt(h.Get("Content-Length"), 10, 64); err != nil {
@@ -141,16 +140,9 @@ func attributes(h http.Header, tags string) string {
 	return hex.EncodeToString(sum.Sum(nil)[:12])
 }
 
-// askForTags makes MinIO put the tags into the answer.
-func (c *Client) askForTags(h http.Header) {
-	if p := c.who.Load(); p != nil && p.tagsInAnswer {
-		h.Set("X-Amz-Tagging-Directive", "ACCESS")
-	}
-}
-
 // tagsOf returns an object's tags as the value of X-Amz-Tagging, sorted; "" for
 // none. It asks for them only where there are some.
-func (c *Client) tagsOf(ctx context.Context, bucket, key, version string, h http.Header) (string, error) {
+func tagsOf(ctx context.Context, c *Client, bucket, key, version string, h http.Header) (string, error) {
 	if n := h.Get("X-Amz-Tagging-Count"); n == "" || n == "0" {
 		return "", nil
 	}

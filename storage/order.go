@@ -96,3 +96,9 @@ func afterVersion(t time.Time) time.Time { return t.Truncate(time.Millisecond).A
 
 // CoverTime is the time of a delete marker that covers a version and nothing newer.
 func CoverTime(v Version) time.Time { return afterVersion(v.Written) }
+
+// isNull reports whether a version ID is that of the null version, which MinIO does not
+// name in headers.
+func isNull(id string) bool { return id == "" || id == "null" }
+
+func sameVersion(a, b string) bool { return a == b || (isNull(a) && isNull(b)) }

@@ -31,23 +31,23 @@ var partBuffers = &partMemory{
 	pool: sync.Pool{New: func() any { b := make([]byte, orderedPart); return &b }},
 }
 
-// borrowPart waits for the memory of one part, which is no stall.
-func (t *transfer) borrowPart(ctx context.Context) (*[]byte, error) {
+// borrow waits for the memory of one part, which is no stall.
+func (m *partMemory) borrow(ctx context.Context, t *transfer) (*[]byte, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for _, sem := range []chan struct{}{t.dst.parts, partBuffers.free} {
-		if err := t.await(ctx, sem, tick.C); err != nil {
-			if sem == partBuffers.free {
+	for _, sem := range []chan struct{}{t.dst.parts, m.free} {
+		if err := awaitMemory(ctx, t, sem, tick.C); err != nil {
+			if sem == m.free {
 				<-t.dst.parts
 			}
 			return nil, err
 		}
 	}
-	b, _ := partBuffers.pool.Get().(*[]byte)
+	b, _ := m.pool.Get().(*[]byte)
 	return b, nil
 }
 
-func (t *transfer) await(ctx context.Context, sem chan struct{}, tick <-chan time.Time) error {
+func awaitMemory(ctx context.Context, t *transfer, sem chan struct{}, tick <-chan time.Time) error {
 	for {
 		select {
 		case sem <- struct{}{}:
@@ -63,9 +63,9 @@ func (t *transfer) await(ctx context.Context, sem chan struct{}, tick <-chan tim
 	}
 }
 
-func (t *transfer) returnPart(b *[]byte) {
-	partBuffers.pool.Put(b)
-	<-partBuffers.free
+func (m *partMemory) giveBack(t *transfer, b *[]byte) {
+	m.pool.Put(b)
+	<-m.free
 	<-t.dst.parts
 }
 
@@ -94,7 +94,7 @@ func (u *upload) transferOrdered(ctx context.Context) error {
 		wg.Go(func() {
 			for j := range jobs {
 				err := u.orderedPart(ctx, j)
-				u.t.returnPart(j.buf)
+				partBuffers.giveBack(u.t, j.buf)
 				if err != nil {
 					u.cancel(err)
 				}
@@ -110,7 +110,7 @@ func (u *upload) feedOrdered(ctx context.Context, jobs chan<- orderedJob) {
 	turn := make(chan struct{})
 	close(turn)
 	for n := u.hashed + 1; n <= u.layout.count; n++ {
-		buf, err := u.t.borrowPart(ctx)
+		buf, err := partBuffers.borrow(ctx, u.t)
 		if err != nil {
 			return
 		}
@@ -118,7 +118,7 @@ func (u *upload) feedOrdered(ctx context.Context, jobs chan<- orderedJob) {
 		select {
 		case jobs <- orderedJob{n, buf, turn, next}:
 		case <-ctx.Done():
-			u.t.returnPart(buf)
+			partBuffers.giveBack(u.t, buf)
 			return
 		}
 		turn = next

@@ -16,8 +16,8 @@ import (
 // storage, and checks the content on the way; one that was not goes in one piece,
 // for the same reason, up to the size from which parts that go at the same time, and
 // stay when the rest is cut, are worth another ETag.
-func (t *transfer) inParts() bool {
-	return t.obj.Size >= orderedFrom || (partsOf(t.obj.ETag) > 0 && t.obj.Size > smallObject)
+func inParts(o Object) bool {
+	return o.Size >= orderedFrom || (partsOf(o.ETag) > 0 && o.Size > smallObject)
 }
 
 // opened is a source object about to be copied in parts.
@@ -37,7 +37,7 @@ func (o *opened) close() {
 // order, where it keeps a checksum of the whole; else parts that are checked one by one.
 func (t *transfer) open(ctx context.Context) (*opened, error) {
 	n := partsOf(t.obj.ETag)
-	if n > 0 && n <= s3.MaxParts && !t.gaps && !t.notedOwnParts(ctx) {
+	if n > 0 && n <= s3.MaxParts && !t.gaps && !t.opts.notedOwnParts(ctx, t.obj) {
 		resp, err := t.get(ctx, partQuery("", 1), "")
 		if err != nil {
 			return nil, err
@@ -184,7 +184,7 @@ func (t *transfer) tryParts(ctx context.Context) (Object, error) {
 		u.giveUp(ctx, err)
 		return Object{}, err
 	}
-	if u.noted() {
+	if u.t.opts.noted(u.t.obj.Size) {
 		_ = t.opts.Upload.Clear(context.WithoutCancel(ctx)) // what stays is found to be gone later
 	}
 	return t.result(h), nil

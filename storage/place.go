@@ -8,8 +8,8 @@ import (
 
 // restamps reports whether what is copied is itself a stamped copy: then its stamp goes along,
 // since its own time and ETag are not the original's.
-func (t *transfer) restamps() bool {
-	return t.opts.Version != nil && t.opts.Version.Source.ETag != ""
+func (o CopyOptions) restamps() bool {
+	return o.Version != nil && o.Version.Source.ETag != ""
 }
 
 // place decides how a version is written so that it stands where the order of versions has
@@ -34,7 +34,7 @@ func (t *transfer) place(ctx context.Context) error {
 			return err
 		}
 	}
-	vs, err := t.dst.versionsOf(ctx, t.bucket, t.obj.Key, 1)
+	vs, err := versionsOf(ctx, t.dst, t.bucket, t.obj.Key, 1)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (t *transfer) placeElsewhere(ctx context.Context) error {
 		return t.dst.wire.Fail(t.putRequest(), ErrUnsupported, "it takes no version that is older than what is there")
 	}
 	if t.opts.If.Absent {
-		vs, err := t.dst.versionsOf(ctx, t.bucket, t.obj.Key, 1)
+		vs, err := versionsOf(ctx, t.dst, t.bucket, t.obj.Key, 1)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func (c *Client) Probe(ctx context.Context, bucket string) (Capabilities, error)
 	if err := c.Ping(ctx); err != nil {
 		return Capabilities{}, err
 	}
-	p, err := c.provider(ctx)
+	p, err := c.who.provider(ctx, c.wire)
 	if err != nil {
 		return Capabilities{}, err
 	}
@@ -34,12 +34,12 @@ func (c *Client) Probe(ctx context.Context, bucket string) (Capabilities, error)
 		Versioning: p.versions, Tags: p.tags, Checksums: p.trailers, SortedList: p.sorted, Multipart: s3Multipart,
 	}
 	if p.listener {
-		if caps.Notifications, err = c.canListen(ctx); err != nil {
+		if caps.Notifications, err = canListen(ctx, c); err != nil {
 			return Capabilities{}, err
 		}
 	}
 	if bucket != "" {
-		if err := c.probeBucket(ctx, p, bucket, &caps); err != nil {
+		if err := probeBucket(ctx, c, p, bucket, &caps); err != nil {
 			return Capabilities{}, err
 		}
 	}
@@ -47,10 +47,10 @@ func (c *Client) Probe(ctx context.Context, bucket string) (Capabilities, error)
 	return caps, nil
 }
 
-func (c *Client) probeBucket(ctx context.Context, p *provider, bucket string, caps *Capabilities) error {
+func probeBucket(ctx context.Context, c *Client, p *provider, bucket string, caps *Capabilities) error {
 	name := c.Physical(bucket)
 	var err error
-	caps.Versioning, err = c.supports(ctx, &s3.Request{
+	caps.Versioning, err = supports(ctx, c, &s3.Request{
 		Name: "asking for the versioning of", Method: http.MethodGet, Bucket: name, Query: url.Values{"versioning": {""}},
 	})
 	if err != nil {
@@ -66,9 +66,9 @@ func (c *Client) probeBucket(ctx context.Context, p *provider, bucket string, ca
 	caps.SortedList = p.sorted || slices.IsSortedFunc(objs, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
 	if len(objs) > 0 {
 		key = objs[0].Key
-		caps.ConditionalPut = caps.ConditionalPut || c.honoursConditions(ctx, name, key)
+		caps.ConditionalPut = caps.ConditionalPut || honoursConditions(ctx, c, name, key)
 	}
-	caps.Tags, err = c.supports(ctx, &s3.Request{
+	caps.Tags, err = supports(ctx, c, &s3.Request{
 		Name: "asking for tags of", Method: http.MethodGet, Bucket: name, Key: key, Query: url.Values{"tagging": {""}},
 	})
 	return err
@@ -78,7 +78,7 @@ func (c *Client) probeBucket(ctx context.Context, p *provider, bucket string, ca
 const probeKey = ".fado-probe"
 
 // supports makes a request that reads, and reports whether the storage knows it.
-func (c *Client) supports(ctx context.Context, q *s3.Request) (bool, error) {
+func supports(ctx context.Context, c *Client, q *s3.Request) (bool, error) {
 	_, err := c.wire.Call(ctx, q)
 	var e *Error
 	switch {
@@ -97,7 +97,7 @@ func (c *Client) supports(ctx context.Context, q *s3.Request) (bool, error) {
 // honoursConditions completes a multipart upload that was never begun, on condition
 // that an existing key does not exist. Nothing can come of it but the order in which
 // the server finds the two faults.
-func (c *Client) honoursConditions(ctx context.Context, name, key string) bool {
+func honoursConditions(ctx context.Context, c *Client, name, key string) bool {
 	body := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"00000000000000000000000000000000"</ETag></Part></CompleteMultipartUpload>`)
 	_, err := c.wire.Call(ctx, &s3.Request{
 		Name: "probing", Method: http.MethodPost, Bucket: name, Key: key,
@@ -110,7 +110,7 @@ func (c *Client) honoursConditions(ctx context.Context, name, key string) bool {
 
 // canListen asks for notifications as Listen does, waits for the first sign of life,
 // and hangs up. A listener that stays mute is none.
-func (c *Client) canListen(ctx context.Context) (bool, error) {
+func canListen(ctx context.Context, c *Client) (bool, error) {
 	ctx, dog := s3.Watch(ctx, c.silence/3)
 	defer dog.Stop()
 	stream, err := c.wire.Events(ctx, dog)

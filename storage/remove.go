@@ -20,22 +20,22 @@ import (
 // is written meanwhile stays on top, and one that follows at the source, whatever
 // the two clocks say, comes on top.
 func (c *Client) Delete(ctx context.Context, bucket, key, ifETag string) error {
-	p, err := c.provider(ctx)
+	p, err := c.who.provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
 	q := &s3.Request{Name: "DELETE", Bucket: c.Physical(bucket), Key: key, Header: make(http.Header)}
 	if p.conditionalDelete && realETag(ifETag) {
 		setIfMatch(q.Header, ifETag)
-	} else if gone, err := c.beforeDelete(ctx, p, q, bucket, ifETag); gone || err != nil {
+	} else if gone, err := beforeDelete(ctx, c, p, q, bucket, ifETag); gone || err != nil {
 		return err
 	}
-	return c.remove(ctx, q)
+	return removeObject(ctx, c, q)
 }
 
 // beforeDelete checks the condition where the storage can't, and prepares a
 // deletion that MinIO takes for a replica's.
-func (c *Client) beforeDelete(ctx context.Context, p *provider, q *s3.Request, bucket, ifETag string) (gone bool, err error) {
+func beforeDelete(ctx context.Context, c *Client, p *provider, q *s3.Request, bucket, ifETag string) (gone bool, err error) {
 	if p.preserve {
 		q.Header.Set(minioRequest, "true")
 	}
@@ -48,9 +48,9 @@ func (c *Client) beforeDelete(ctx context.Context, p *provider, q *s3.Request, b
 	var cur s3.VersionEntry
 	switch {
 	case state != VersioningOff:
-		cur, err = c.listedNow(ctx, bucket, q.Key)
+		cur, err = listedNow(ctx, c, bucket, q.Key)
 	case ifETag != "":
-		cur, err = c.current(ctx, bucket, q.Key)
+		cur, err = currentOf(ctx, c, bucket, q.Key)
 	default:
 		return false, nil
 	}
@@ -72,7 +72,7 @@ func (c *Client) beforeDelete(ctx context.Context, p *provider, q *s3.Request, b
 // DeleteAllVersions implements [Writer]. It raises no event where the storage has a
 // way to say so.
 func (c *Client) DeleteAllVersions(ctx context.Context, bucket, key string) error {
-	p, err := c.provider(ctx)
+	p, err := c.who.provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (c *Client) DeleteAllVersions(ctx context.Context, bucket, key string) erro
 	if p.preserve {
 		h.Set(minioRequest, "true")
 	}
-	vs, err := c.versionsOf(ctx, bucket, key, 0)
+	vs, err := versionsOf(ctx, c, bucket, key, 0)
 	if errors.Is(err, ErrUnsupported) {
 		vs, err = []s3.VersionEntry{{Key: key}}, nil
 	}
@@ -92,7 +92,7 @@ func (c *Client) DeleteAllVersions(ctx context.Context, bucket, key string) erro
 		if v.ID != "" {
 			q.Query = url.Values{"versionId": {v.ID}}
 		}
-		if err := c.remove(ctx, q); err != nil {
+		if err := removeObject(ctx, c, q); err != nil {
 			return err
 		}
 	}
@@ -101,7 +101,7 @@ func (c *Client) DeleteAllVersions(ctx context.Context, bucket, key string) erro
 
 // DeleteVersion removes one version for good. What is gone already is no error.
 func (c *Client) DeleteVersion(ctx context.Context, bucket, key, id string) error {
-	p, err := c.provider(ctx)
+	p, err := c.who.provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
@@ -112,14 +112,14 @@ func (c *Client) DeleteVersion(ctx context.Context, bucket, key, id string) erro
 	if p.preserve {
 		q.Header.Set(minioRequest, "true")
 	}
-	return c.remove(ctx, q)
+	return removeObject(ctx, c, q)
 }
 
 // Cover puts a delete marker, a copy of m, over what a key shows here, which is over;
 // ErrPrecondition if it is not. On MinIO the marker keeps time and version ID of m where
 // it comes to stand on top that way, else it gets the next moment; it raises no event.
 func (c *Client) Cover(ctx context.Context, bucket string, m, over Version) error {
-	p, err := c.provider(ctx)
+	p, err := c.who.provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (c *Client) Cover(ctx context.Context, bucket string, m, over Version) erro
 	if strings.HasSuffix(key, "/") {
 		return c.wire.Fail(q, ErrRefused, "it has no delete markers for keys that end in /")
 	}
-	vs, err := c.versionsOf(ctx, bucket, key, 1)
+	vs, err := versionsOf(ctx, c, bucket, key, 1)
 	if err != nil {
 		return err
 	}
@@ -161,8 +161,8 @@ func (c *Client) Cover(ctx context.Context, bucket string, m, over Version) erro
 	return c.wire.Remove(ctx, q)
 }
 
-// remove makes a DELETE of an object. What is gone already is no error.
-func (c *Client) remove(ctx context.Context, q *s3.Request) error {
+// removeObject makes a DELETE of an object. What is gone already is no error.
+func removeObject(ctx context.Context, c *Client, q *s3.Request) error {
 	if err := c.wire.Remove(ctx, q); !errors.Is(err, ErrNotFound) {
 		return err
 	}

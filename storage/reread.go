@@ -75,7 +75,7 @@ func (c *Client) Reread(ctx context.Context, bucket string, o Object, limit func
 	if !ok || !realETag(o.ETag) && resp.ContentLength >= 0 && resp.ContentLength != o.Size {
 		return Reread{}, c.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", got, o.ETag)
 	}
-	r, err := c.newReader(ctx, q, o, resp.Header)
+	r, err := newRereader(ctx, c, q, o, resp.Header)
 	if err != nil {
 		return Reread{}, err
 	}
@@ -106,7 +106,7 @@ type rereader struct {
 	plain   bool   // the ETag is the content's MD5
 }
 
-func (c *Client) newReader(ctx context.Context, q *s3.Request, o Object, h http.Header) (*rereader, error) {
+func newRereader(ctx context.Context, c *Client, q *s3.Request, o Object, h http.Header) (*rereader, error) {
 	r := &rereader{
 		etag: o.ETag, sha: sha256.New(), md5: md5.New(), sums: make(map[string]hash.Hash),
 		wants: make(map[string]string), texts: make(map[string]func([]byte) string),
@@ -123,7 +123,7 @@ func (c *Client) newReader(ctx context.Context, q *s3.Request, o Object, h http.
 	if r.parts = partsOf(o.ETag); r.parts == 0 {
 		return r, nil
 	}
-	size, told, err := c.partSize(ctx, q, 1)
+	size, told, err := partSize(ctx, c, q, 1)
 	if err != nil || told != r.parts {
 		r.parts = 0 // the storage does not tell
 		return r, ctx.Err()
@@ -133,7 +133,7 @@ func (c *Client) newReader(ctx context.Context, q *s3.Request, o Object, h http.
 }
 
 // partSize asks for the size of one part of a multipart object, and how many there are.
-func (c *Client) partSize(ctx context.Context, q *s3.Request, part int) (size int64, count int, err error) {
+func partSize(ctx context.Context, c *Client, q *s3.Request, part int) (size int64, count int, err error) {
 	h, err := c.wire.Head(ctx, &s3.Request{
 		Name: "HEAD part of", Method: http.MethodHead, Bucket: q.Bucket, Key: q.Key,
 		Query:  url.Values{"partNumber": {strconv.Itoa(part)}},
@@ -234,7 +234,7 @@ func (r *rereader) byParts(ctx context.Context, c *Client, q *s3.Request, n int6
 		if p <= 1 || p >= r.parts {
 			continue
 		}
-		if size, _, err := c.partSize(ctx, q, p); err != nil || size != r.part {
+		if size, _, err := partSize(ctx, c, q, p); err != nil || size != r.part {
 			return ctx.Err()
 		}
 	}

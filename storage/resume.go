@@ -75,7 +75,7 @@ func begunWith(q *s3.Request) string {
 
 // note saves the upload's state, if the caller keeps it.
 func (u *upload) note(ctx context.Context, done int, digest []byte) error {
-	if !u.noted() {
+	if !u.t.opts.noted(u.t.obj.Size) {
 		return nil
 	}
 	s := u.state()
@@ -93,7 +93,7 @@ func (u *upload) note(ctx context.Context, done int, digest []byte) error {
 // resume continues the upload that was noted, if it is this one; what is noted
 // otherwise is aborted. It reports whether it did.
 func (u *upload) resume(ctx context.Context) (bool, error) {
-	if !u.noted() {
+	if !u.t.opts.noted(u.t.obj.Size) {
 		return false, nil
 	}
 	text, err := u.t.opts.Upload.Load(ctx)
@@ -122,13 +122,13 @@ func (u *upload) resume(ctx context.Context) (bool, error) {
 
 // notedOwnParts reports whether an upload of this object is noted whose parts are not the
 // source's.
-func (t *transfer) notedOwnParts(ctx context.Context) bool {
-	if t.opts.Upload == nil || t.obj.Size < resumable {
+func (o CopyOptions) notedOwnParts(ctx context.Context, obj Object) bool {
+	if o.Upload == nil || obj.Size < resumable {
 		return false
 	}
 	var was uploadState
-	text, err := t.opts.Upload.Load(ctx)
-	return err == nil && json.Unmarshal([]byte(text), &was) == nil && was.ETag == t.obj.ETag && was.PartSize > 0
+	text, err := o.Upload.Load(ctx)
+	return err == nil && json.Unmarshal([]byte(text), &was) == nil && was.ETag == obj.ETag && was.PartSize > 0
 }
 
 // errNotThis says that a noted upload can't be continued.
@@ -150,7 +150,7 @@ func (u *upload) adopt(ctx context.Context, was uploadState) error {
 		u.hashed = was.Done
 	}
 	for _, p := range parts {
-		if u.usable(p) {
+		if usable(u, p) {
 			u.parts[p.Number-1] = completedOf(p.Part)
 			u.bytes += p.Size
 		}
@@ -168,7 +168,7 @@ func (u *upload) adopt(ctx context.Context, was uploadState) error {
 
 // usable reports whether a part at the destination is one of this upload's, as a whole, and
 // was checked there as it would be now.
-func (u *upload) usable(p s3.ListedPart) bool {
+func usable(u *upload, p s3.ListedPart) bool {
 	n := p.Number
 	switch {
 	case n < 1 || n > u.layout.count || p.ETag == "":
@@ -194,7 +194,7 @@ func (u *upload) forgetParts() {
 // giveUp decides about an upload that failed: one that may be continued stays, as
 // noted; any other is removed.
 func (u *upload) giveUp(ctx context.Context, err error) {
-	keep := u.noted() && u.id != "" && (errors.Is(err, ErrUnavailable) || ctx.Err() != nil) && !s3.NoUpload(err) &&
+	keep := u.t.opts.noted(u.t.obj.Size) && u.id != "" && (errors.Is(err, ErrUnavailable) || ctx.Err() != nil) && !s3.NoUpload(err) &&
 		!errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrPrecondition)
 	if keep {
 		return

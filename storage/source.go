@@ -27,14 +27,14 @@ func (t *transfer) exactTime(ctx context.Context) error {
 }
 
 // askVersion has a GET ask for the very version that is to be copied.
-func (t *transfer) askVersion(q *s3.Request) {
-	if !t.opts.Below || t.opts.Version.VersionID == "" {
+func (o CopyOptions) askVersion(q *s3.Request) {
+	if !o.Below || o.Version.VersionID == "" {
 		return
 	}
 	if q.Query == nil {
 		q.Query = make(url.Values)
 	}
-	q.Query.Set("versionId", t.opts.Version.VersionID)
+	q.Query.Set("versionId", o.Version.VersionID)
 }
 
 // get opens the source object, or a part or range of it; it checks that it is the
@@ -48,8 +48,8 @@ func (t *transfer) get(ctx context.Context, query url.Values, byteRange string) 
 	if byteRange != "" {
 		q.Header.Set("Range", byteRange)
 	}
-	t.askVersion(q)
-	t.src.askForTags(q.Header)
+	t.opts.askVersion(q)
+	t.src.who.askForTags(q.Header)
 	resp, err := t.src.wire.Object(ctx, q)
 	if err != nil {
 		var e *Error
@@ -75,10 +75,10 @@ func (t *transfer) head(ctx context.Context) (http.Header, error) {
 		Name: "HEAD", Method: http.MethodHead, Bucket: t.src.Physical(t.bucket), Key: t.obj.Key,
 		Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}, Dog: t.dog,
 	}
-	t.src.askForTags(q.Header)
+	t.src.who.askForTags(q.Header)
 	h, err := t.src.wire.Head(ctx, q)
 	if err != nil {
-		return nil, t.src.explain404(ctx, q, err)
+		return nil, explain404(ctx, t.src, q, err)
 	}
 	if got, ok := answersFor(t.obj, h); !ok {
 		return nil, t.src.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", got, t.obj.ETag)

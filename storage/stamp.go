@@ -15,6 +15,8 @@ import (
 
 // The metadata that a stamp is.
 const (
+	metaPrefix = "X-Amz-Meta-" // of user metadata
+
 	stampETag    = metaPrefix + "Fado-Source-Etag"
 	stampVersion = metaPrefix + "Fado-Source-Version"
 	stampModTime = metaPrefix + "Fado-Source-Mtime"

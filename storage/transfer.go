@@ -107,9 +107,3 @@ func encrypted(h http.Header) bool {
 		h.Get("X-Amz-Server-Side-Encryption") == "aws:kms:dsse" ||
 		h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != ""
 }
-
-// isNull reports whether a version ID is that of the null version, which MinIO does not
-// name in headers.
-func isNull(id string) bool { return id == "" || id == "null" }
-
-func sameVersion(a, b string) bool { return a == b || (isNull(a) && isNull(b)) }

@@ -96,7 +96,7 @@ func (u *upload) has(n int) bool {
 }
 
 // checkContent compares the digest of what was read with the source's.
-func (u *upload) checkContent() error {
+func checkContent(u *upload) error {
 	d := u.layout.digest
 	if got := d.text(u.hash.Sum(nil)); got != d.want {
 		return u.t.src.wire.Fail(u.t.putRequest(), ErrCorrupt, "by its content the %s is %s, not %s", d.name, got, d.want)
@@ -109,7 +109,7 @@ func (u *upload) checkContent() error {
 func (u *upload) verify() error {
 	switch {
 	case u.layout.digest != nil:
-		return u.checkContent()
+		return checkContent(u)
 	case !u.layout.verified:
 		return nil
 	}
@@ -126,7 +126,7 @@ func (u *upload) verify() error {
 	return nil
 }
 
-func (u *upload) noted() bool { return u.t.opts.Upload != nil && u.t.obj.Size >= resumable }
+func (o CopyOptions) noted(size int64) bool { return o.Upload != nil && size >= resumable }
 
 // abort removes what a failed upload has left, and the note of it, even when the copy's
 // context is over.
@@ -134,7 +134,7 @@ func (u *upload) abort(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	err := u.t.dst.wire.AbortUpload(ctx, u.t.dst.Physical(u.t.bucket), u.t.obj.Key, u.id)
-	if u.noted() && err == nil {
+	if u.t.opts.noted(u.t.obj.Size) && err == nil {
 		_ = u.t.opts.Upload.Clear(ctx) // a note that stays is found to be of nothing later
 	}
 }

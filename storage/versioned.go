@@ -17,7 +17,7 @@ import (
 
 // versionsOf lists the versions and delete markers of one key, newest first, at most
 // limit (0: all).
-func (c *Client) versionsOf(ctx context.Context, bucket, key string, limit int) ([]s3.VersionEntry, error) {
+func versionsOf(ctx context.Context, c *Client, bucket, key string, limit int) ([]s3.VersionEntry, error) {
 	vs, err := c.wire.VersionsOf(ctx, c.Physical(bucket), key, limit)
 	for i := range vs {
 		if v := &vs[i]; !v.DeleteMarker {
@@ -27,9 +27,9 @@ func (c *Client) versionsOf(ctx context.Context, bucket, key string, limit int) 
 	return vs, err
 }
 
-// current returns the current version of a key, with its time in whole seconds; an
+// currentOf returns the current version of a key, with its time in whole seconds; an
 // empty etag where there is none, and then whether a delete marker is why.
-func (c *Client) current(ctx context.Context, bucket, key string) (s3.VersionEntry, error) {
+func currentOf(ctx context.Context, c *Client, bucket, key string) (s3.VersionEntry, error) {
 	o, err := c.Stat(ctx, bucket, key)
 	var e *Error
 	if errors.Is(err, ErrNotFound) && errors.As(err, &e) {
@@ -41,7 +41,7 @@ func (c *Client) current(ctx context.Context, bucket, key string) (s3.VersionEnt
 // listedNow returns the current version of a key as the listing shows it: exact to
 // the millisecond, and for half of what a listing of versions costs. An empty etag
 // means that there is none, or a delete marker.
-func (c *Client) listedNow(ctx context.Context, bucket, key string) (s3.VersionEntry, error) {
+func listedNow(ctx context.Context, c *Client, bucket, key string) (s3.VersionEntry, error) {
 	objs, _, _, err := c.Page(ctx, bucket, key, "", "", 1)
 	if err != nil || len(objs) == 0 || objs[0].Key != key {
 		return s3.VersionEntry{}, err
@@ -63,7 +63,7 @@ const coverPage = 100
 // Storages other than MinIO tell whole seconds, and have versions in order of arrival. What
 // a user wrote there counts as newer than what it came to cover.
 func (c *Client) Current(ctx context.Context, bucket, key string) (Version, error) {
-	p, err := c.provider(ctx)
+	p, err := c.who.provider(ctx, c.wire)
 	if err != nil {
 		return Version{}, err
 	}
@@ -71,7 +71,7 @@ func (c *Client) Current(ctx context.Context, bucket, key string) (Version, erro
 	if p.preserve {
 		limit = 1
 	}
-	vs, err := c.versionsOf(ctx, bucket, key, limit)
+	vs, err := versionsOf(ctx, c, bucket, key, limit)
 	if err != nil || len(vs) == 0 {
 		return Version{}, err
 	}
@@ -79,7 +79,7 @@ func (c *Client) Current(ctx context.Context, bucket, key string) (Version, erro
 		vs = vs[i:]
 	}
 	if !vs[0].DeleteMarker {
-		return c.contentAt(ctx, bucket, vs, p.preserve)
+		return contentAt(ctx, c, bucket, vs, p.preserve)
 	}
 	m := Version{Object: Object{Key: key, VersionID: vs[0].ID, LastModified: vs[0].LastModified}, Deleted: true}
 	if p.preserve {
@@ -90,15 +90,15 @@ func (c *Client) Current(ctx context.Context, bucket, key string) (Version, erro
 	if i < 0 {
 		return m, nil
 	}
-	covered, err := c.contentAt(ctx, bucket, vs[i:], false)
+	covered, err := contentAt(ctx, c, bucket, vs[i:], false)
 	m.Written = CoverTime(covered)
 	return m, err
 }
 
 // contentAt reads the first of a key's versions, which holds content; the others are those
 // below it. exact: the storage's times are to be believed.
-func (c *Client) contentAt(ctx context.Context, bucket string, vs []s3.VersionEntry, exact bool) (Version, error) {
-	v, err := c.lookAt(ctx, bucket, vs[0])
+func contentAt(ctx context.Context, c *Client, bucket string, vs []s3.VersionEntry, exact bool) (Version, error) {
+	v, err := lookAt(ctx, c, bucket, vs[0])
 	if err != nil || exact || v.Source.ETag != "" {
 		return v, err
 	}
@@ -109,9 +109,9 @@ func (c *Client) contentAt(ctx context.Context, bucket string, vs []s3.VersionEn
 	below := vs[1+i:]
 	var under Version
 	if below[0].LastModified.Truncate(time.Second).Equal(vs[0].LastModified.Truncate(time.Second)) {
-		under, err = c.contentAt(ctx, bucket, below, false)
+		under, err = contentAt(ctx, c, bucket, below, false)
 	} else {
-		under, err = c.lookAt(ctx, bucket, below[0])
+		under, err = lookAt(ctx, c, bucket, below[0])
 	}
 	if errors.Is(err, ErrPrecondition) {
 		return v, nil // it has gone, or can't be read: nothing to go by
@@ -123,12 +123,12 @@ func (c *Client) contentAt(ctx context.Context, bucket string, vs []s3.VersionEn
 }
 
 // lookAt reads one version's headers and stamp. ErrPrecondition: it has gone.
-func (c *Client) lookAt(ctx context.Context, bucket string, v s3.VersionEntry) (Version, error) {
+func lookAt(ctx context.Context, c *Client, bucket string, v s3.VersionEntry) (Version, error) {
 	q := &s3.Request{Name: "HEAD", Method: http.MethodHead, Bucket: c.Physical(bucket), Key: v.Key, Header: make(http.Header)}
 	if v.ID != "" && !v.Latest { // versitygw does not find a null version by its ID
 		q.Query = url.Values{"versionId": {v.ID}}
 	}
-	c.askForTags(q.Header)
+	c.who.askForTags(q.Header)
 	h, err := c.wire.Head(ctx, q)
 	if errors.Is(err, ErrNotFound) {
 		return Version{}, c.wire.Fail(q, ErrPrecondition, "version %s has gone", v.ID)
@@ -136,14 +136,14 @@ func (c *Client) lookAt(ctx context.Context, bucket string, v s3.VersionEntry) (
 	if err != nil {
 		return Version{}, err
 	}
-	o, err := c.parseObject(q, bucket, h)
+	o, err := parseObject(c, q, bucket, h)
 	if err != nil {
 		return Version{}, err
 	}
 	if o.ETag != v.ETag {
 		return Version{}, c.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", o.ETag, v.ETag)
 	}
-	tags, err := c.tagsOf(ctx, bucket, v.Key, h.Get("X-Amz-Version-Id"), h)
+	tags, err := tagsOf(ctx, c, bucket, v.Key, h.Get("X-Amz-Version-Id"), h)
 	if err != nil {
 		return Version{}, err
 	}
@@ -154,11 +154,11 @@ func (c *Client) lookAt(ctx context.Context, bucket string, v s3.VersionEntry) (
 // Versions returns every version of a key that holds content, and every delete marker,
 // newest first as the storage sees it. Markers' Written is the storage's time.
 func (c *Client) Versions(ctx context.Context, bucket, key string) ([]Version, error) {
-	vs, err := c.versionsOf(ctx, bucket, key, 0)
+	vs, err := versionsOf(ctx, c, bucket, key, 0)
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.provider(ctx)
+	p, err := c.who.provider(ctx, c.wire)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func (c *Client) Versions(ctx context.Context, bucket, key string) ([]Version, e
 			})
 			continue
 		}
-		full, err := c.contentAt(ctx, bucket, vs[i:], p.preserve)
+		full, err := contentAt(ctx, c, bucket, vs[i:], p.preserve)
 		if errors.Is(err, ErrPrecondition) {
 			continue
 		}
@@ -185,7 +185,7 @@ func (c *Client) Versions(ctx context.Context, bucket, key string) ([]Version, e
 
 // KeepsTimes implements [Reader].
 func (c *Client) KeepsTimes(ctx context.Context) (bool, error) {
-	p, err := c.provider(ctx)
+	p, err := c.who.provider(ctx, c.wire)
 	return err == nil && p.preserve, err
 }
 
@@ -219,7 +219,7 @@ func (c *Client) VersionedKeys(ctx context.Context, bucket, prefix string) iter.
 // so that removing all of them takes nothing of a user's away. Delete markers hold
 // nothing and don't count. False where there are versions that can't be looked at.
 func (c *Client) OnlyCopies(ctx context.Context, bucket, key string) (bool, error) {
-	vs, err := c.versionsOf(ctx, bucket, key, 0)
+	vs, err := versionsOf(ctx, c, bucket, key, 0)
 	if errors.Is(err, ErrUnsupported) {
 		return false, nil
 	}
@@ -241,7 +241,7 @@ func (c *Client) OnlyCopies(ctx context.Context, bucket, key string) (bool, erro
 		if err != nil {
 			return false, err
 		}
-		o, err := c.parseObject(q, bucket, h)
+		o, err := parseObject(c, q, bucket, h)
 		if err != nil {
 			return false, err
 		}

@@ -69,7 +69,7 @@ func (t *transfer) prepareBody(put *s3.Request, body io.Reader, h http.Header) (
 	default:
 		sum := md5.New()
 		put.Body = io.TeeReader(body, sum)
-		return t.checkAnswer(put, sum), nil
+		return checkAnswer(t, put, sum), nil
 	}
 	return noCheck, nil
 }
@@ -95,7 +95,7 @@ func (t *transfer) bufferBody(put *s3.Request, body io.Reader, known bool) error
 }
 
 // checkAnswer compares the ETag of an answer with the MD5 of what was sent.
-func (t *transfer) checkAnswer(put *s3.Request, sum hash.Hash) func(string) error {
+func checkAnswer(t *transfer, put *s3.Request, sum hash.Hash) func(string) error {
 	return func(etag string) error {
 		if got := hex.EncodeToString(sum.Sum(nil)); plainMD5(etag) && got != etag {
 			return t.dst.wire.Fail(put, ErrCorrupt, "ETag is %s, sent %s", etag, got)
