@@ -109,18 +109,18 @@ func TestAnswersAreBounded(t *testing.T) {
 		"a status of 500": {500, strings.Repeat("A", 1<<10)},
 		"an error":        {403, "<Message>" + strings.Repeat("A", 1<<10) + "</Message>"},
 	} {
-		current := ""
+		var current atomic.Value // which call is made
 		c := fake(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("ETag", `"e"`)
 			w.WriteHeader(endless.status)
-			_, err := io.WriteString(w, "<"+roots[current]+"><Owner>")
+			_, err := io.WriteString(w, "<"+roots[current.Load().(string)]+"><Owner>")
 			for chunk := []byte(endless.chunk); err == nil; {
 				_, err = w.Write(chunk)
 			}
 		})
 		read := counted(c)
 		for name, call := range calls(c) {
-			current = name
+			current.Store(name)
 			read.Store(0)
 			if err := call.do(t.Context()); err == nil {
 				t.Errorf("%s, %s: it was taken for an answer", name, shape)
@@ -185,11 +185,11 @@ func TestNoMoreEntriesThanAsked(t *testing.T) {
 
 // TestListingsAdvance: a listing that would be followed for ever ends in an error.
 func TestListingsAdvance(t *testing.T) {
-	requests := 0
+	var requests atomic.Int64
 	serve := func(page func(q url.Values) string) *Client {
-		requests = 0
+		requests.Store(0)
 		return fake(t, func(w http.ResponseWriter, r *http.Request) {
-			if requests++; requests > 100 {
+			if requests.Add(1) > 100 {
 				w.WriteHeader(http.StatusTeapot)
 				return
 			}
@@ -198,8 +198,8 @@ func TestListingsAdvance(t *testing.T) {
 	}
 	check := func(name string, err error) {
 		t.Helper()
-		if !errors.Is(err, ErrCorrupt) || requests > 10 {
-			t.Errorf("%s: want ErrCorrupt, got %v after %d requests", name, err, requests)
+		if !errors.Is(err, ErrCorrupt) || requests.Load() > 10 {
+			t.Errorf("%s: want ErrCorrupt, got %v after %d requests", name, err, requests.Load())
 		}
 	}
 	for name, page := range map[string]string{
@@ -222,7 +222,7 @@ func TestListingsAdvance(t *testing.T) {
 	} {
 		steps := strings.Fields(markers)
 		c := serve(func(url.Values) string {
-			key, id, _ := strings.Cut(steps[(requests-1)%len(steps)], ",")
+			key, id, _ := strings.Cut(steps[(int(requests.Load())-1)%len(steps)], ",")
 			return "<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>" + key + "</NextKeyMarker>" +
 				"<NextVersionIdMarker>" + id + "</NextVersionIdMarker></ListVersionsResult>"
 		})
@@ -230,7 +230,7 @@ func TestListingsAdvance(t *testing.T) {
 		for _, err = range c.Versions(t.Context(), "b", "", 0) {
 		}
 		check("versions, markers "+name, err)
-		requests = 0
+		requests.Store(0)
 		_, err = c.VersionsOf(t.Context(), "b", "k", 0)
 		check("versions of a key, markers "+name, err)
 	}
@@ -307,28 +307,30 @@ func TestSuccessIsProved(t *testing.T) {
 
 // TestBucketsAreProved: a bucket that was acknowledged is asked for.
 func TestBucketsAreProved(t *testing.T) {
-	there, status := false, ""
+	var there atomic.Bool
+	var status atomic.Value
+	status.Store("")
 	c := fake(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodPut:
-		case !there:
+		case !there.Load():
 			w.WriteHeader(http.StatusNotFound)
 			_, _ = io.WriteString(w, "<Error><Code>NoSuchBucket</Code></Error>")
 		default:
-			_, _ = io.WriteString(w, "<VersioningConfiguration><Status>"+status+"</Status></VersioningConfiguration>")
+			_, _ = io.WriteString(w, "<VersioningConfiguration><Status>"+status.Load().(string)+"</Status></VersioningConfiguration>")
 		}
 	})
 	if made, err := c.MakeBucket(t.Context(), "bucket"); made || !errors.Is(err, ErrUnavailable) {
 		t.Errorf("made, and not there: %v, %v", made, err)
 	}
-	there = true
+	there.Store(true)
 	if made, err := c.MakeBucket(t.Context(), "bucket"); !made || err != nil {
 		t.Errorf("made: %v, %v", made, err)
 	}
 	if err := c.EnableVersioning(t.Context(), "bucket"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("switched on, and off: %v", err)
 	}
-	status = "Enabled"
+	status.Store("Enabled")
 	if err := c.EnableVersioning(t.Context(), "bucket"); err != nil {
 		t.Errorf("switched on: %v", err)
 	}
