@@ -14,6 +14,8 @@ VERSITYGW_VERSION := v1.8.0
 GOLANGCI_VERSION  := v2.15.0
 MC_VERSION        := v0.0.0-20250313080218-cf909e1063a9
 RCLONE_VERSION    := v1.76.0
+GOVULNCHECK_VERSION := v1.9.0
+VULNDB              := https://vuln.go.dev
 
 MODULE  := github.com/fado-project/fado
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -24,10 +26,19 @@ STAMPS  := $(CURDIR)/.tools/stamps
 GOSRC   := $(shell find . -name '*.go' -not -path './.tools/*' 2>/dev/null) go.mod go.sum \
            $(shell find . \( -name '*.sql' -o -name '*.json' \) -not -path './.*' 2>/dev/null)
 
-# The packages whose promises are about concurrency run under the race detector as
-# well. The SQLite driver is machine-translated C and crawls under it, so that what
-# only exercises SQL runs without.
-RACE_PKGS := ./catalog/... ./placement/... ./routing/... ./state/postgres/... ./control/... ./health/... ./lbpolicy/... ./storage/... ./replication/... ./admin/... ./eventhook/... ./caddymodule/...
+# Every package but these runs under the race detector as well. The SQLite driver is
+# machine-translated C and crawls under it, and what only exercises SQL through it
+# runs without; so do the programs (examples, bench) and chaos, whose FaDO is a
+# process of its own.
+NO_RACE   := state/sqlite state/statetest state/transfer internal/chaos bench examples cmd
+RACE_PKGS  = $(shell go list -tags $(TAGS) ./... | grep -Ev '^$(MODULE)/($(subst $(eval) ,|,$(NO_RACE)))(/|$$)')
+
+# What the released binary is built for besides the machine at hand.
+CROSS := windows/amd64 darwin/arm64 linux/arm64
+
+# How long each fuzz target runs. A finding is written to testdata/fuzz of its package:
+# commit it, every later `make test` runs it.
+FUZZTIME ?= 20s
 
 export FADO_TOOLS := $(TOOLS)
 
@@ -65,9 +76,34 @@ ha: prereqs bin/caddy bin/fn bin/ha $(STAMPS)/minio-$(MINIO_VERSION) ## two inst
 	@exec bin/ha
 
 .PHONY: test
-test: prereqs tools ## all tests, on real MinIO, versitygw, PostgreSQL and SQLite
+test: prereqs tools ## every test once, on real MinIO, versitygw, PostgreSQL and SQLite
 	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -timeout 20m ./...
-	FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -race -short -timeout 20m $(RACE_PKGS)
+
+.PHONY: race
+race: prereqs tools ## the tests of what is concurrent, under the race detector
+	CGO_ENABLED=1 FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -race -short -timeout 30m $(RACE_PKGS)
+
+.PHONY: cover
+cover: prereqs tools ## every test once with coverage; fails where a package falls below its floor in .ci/coverage. RAISE=1 raises the floors
+	@mkdir -p bin
+	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -timeout 30m -cover $(or $(PKGS),./...) | tee bin/cover.txt
+	.ci/cover $(if $(RAISE),--raise) bin/cover.txt
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME=20s; the corpora are in testdata/fuzz and are run by make test, too
+	@grep -rl --include='*_test.go' --exclude-dir=.tools '^func Fuzz' . | while read -r file; do \
+		sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file" | while read -r target; do \
+			echo "== $$(dirname "$$file") $$target"; \
+			CGO_ENABLED=0 go test -tags $(TAGS) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
+
+.PHONY: cross
+cross: ## build for the other systems: windows, darwin, linux on arm64
+	@for target in $(CROSS); do \
+		echo "== $$target"; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -tags $(TAGS) -o /dev/null ./cmd/caddy; \
+	done
 
 CHAOS_ROUNDS ?= 300
 
@@ -77,13 +113,24 @@ chaos: prereqs tools ## hundreds of rounds of kills and storage faults, CHAOS_RO
 
 .PHONY: bench
 bench: bin/caddy bin/fn prereqs tools $(STAMPS)/mc-$(MC_VERSION) $(STAMPS)/rclone-$(RCLONE_VERSION) ## the benchmarks, each beside its peer; writes bench/RESULTS.md
-	@command -v wrk >/dev/null || $(MAKE) --no-print-directory apt-wrk
+	@PREREQS=$(PREREQS) .ci/prereqs wrk:wrk
 	go run -tags $(TAGS) ./bench
 
 .PHONY: lint
-lint: $(STAMPS)/golangci-lint-$(GOLANGCI_VERSION) ## vet, formatting and the arrows between the rooms
+lint: $(STAMPS)/golangci-lint-$(GOLANGCI_VERSION) ## vet, formatting, the arrows between the rooms, and whether those rules bite
 	$(TOOLS)/golangci-lint config verify
 	$(TOOLS)/golangci-lint run --allow-serial-runners --build-tags $(TAGS) ./...
+	FADO_REQUIRE_TOOLS=1 FADO_REQUIRE_LINT=1 go test -tags $(TAGS) -count 1 ./internal/rules
+
+.PHONY: tidy
+tidy: ## fails, and shows the difference, where go.mod or go.sum is not tidy
+	go mod tidy -diff
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what FaDO calls; skipped, and said, where the database can't be reached
+	@if curl -fsS -m 10 -o /dev/null $(VULNDB)/index/db.json; then \
+		go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) -db $(VULNDB) -tags $(TAGS) ./...; \
+	else echo 'skipped: govulncheck, because $(VULNDB) can not be reached' >&2; fi
 
 .PHONY: tools
 tools: $(STAMPS)/minio-$(MINIO_VERSION) $(STAMPS)/minio-mute-$(MINIO_MUTE) $(STAMPS)/versitygw-$(VERSITYGW_VERSION) ## build the real servers the tests use
@@ -93,20 +140,14 @@ clean: ## remove what was built, the tools excepted
 	rm -rf bin bench/out
 
 # What a bare Debian machine with Go lacks: a C compiler for the race detector, and a
-# PostgreSQL, which the tests start themselves. A server elsewhere will do for most of
-# them: FADO_TEST_POSTGRES=postgres://superuser:password@host/postgres.
-.PHONY: prereqs
-prereqs:
-	@command -v cc >/dev/null || $(MAKE) --no-print-directory apt-gcc
-	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(MAKE) --no-print-directory apt-postgresql
+# PostgreSQL, which the tests start themselves. What is missing is installed in one
+# step, which says so first; PREREQS=check only names it. A PostgreSQL elsewhere will do
+# for most tests: FADO_TEST_POSTGRES=postgres://superuser:password@host/postgres.
+PREREQS ?= install
 
-.PHONY: apt-gcc apt-wrk apt-postgresql
-apt-gcc: APT := gcc libc6-dev
-apt-wrk: APT := wrk
-apt-postgresql: APT := postgresql
-apt-gcc apt-wrk apt-postgresql:
-	@command -v apt-get >/dev/null || { echo "please install: $(APT)" >&2; exit 1; }
-	@SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; $$SUDO apt-get update -q && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $(APT)
+.PHONY: prereqs
+prereqs: ## what the tests need of the system (gcc, postgresql): installs it with apt-get; PREREQS=check only says what is missing
+	@PREREQS=$(PREREQS) .ci/prereqs cc:gcc,libc6-dev initdb:postgresql
 
 # Each stamp stands for one binary of one version.
 define install
