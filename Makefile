@@ -53,7 +53,7 @@ bin/caddy: $(GOSRC)
 	@mkdir -p bin
 	CGO_ENABLED=0 XCADDY_SKIP_CLEANUP=0 \
 	XCADDY_GO_BUILD_FLAGS="-ldflags '-s -w -X $(MODULE)/caddymodule.version=$(VERSION)'" \
-	go tool xcaddy build $(CADDY_VERSION) --output bin/caddy --with $(MODULE)@v0.0.0=.
+	go tool -modfile=.ci/tools/go.mod xcaddy build $(CADDY_VERSION) --output bin/caddy --with $(MODULE)@v0.0.0=.
 
 bin/fn: $(wildcard examples/demo/function/*.go)
 	@mkdir -p bin

@@ -98,13 +98,18 @@ func (*App) CountRejection(r routing.Reason) {
 	}
 }
 
+// collectors returns everything that an app's configuration shows on /metrics.
+func collectors(app *App) []prometheus.Collector {
+	return []prometheus.Collector{
+		counters.decisions, counters.rejections, counters.objects, counters.bytes, counters.errors, counters.pulls, counters.lag,
+		gauges{app},
+	}
+}
+
 // registerMetrics puts the process's counters and the app's gauges in the registry of
 // the app's configuration.
 func registerMetrics(registry *prometheus.Registry, app *App) error {
-	for _, c := range []prometheus.Collector{
-		counters.decisions, counters.rejections, counters.objects, counters.bytes, counters.errors, counters.pulls, counters.lag,
-		gauges{app},
-	} {
+	for _, c := range collectors(app) {
 		err := registry.Register(c)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
 			return err

@@ -1,0 +1,362 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The tests of this file hold the documentation to the code: what can be read out of
+// the code (metrics, reasons, states, events, endpoints, modules, the Caddyfile's
+// grammar) stands in the documentation, and nothing that is not there.
+
+// read returns a file of the repository.
+func read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// same reports what one side has and the other lacks.
+func same(t *testing.T, what, doc string, inCode, inDoc []string) {
+	t.Helper()
+	slices.Sort(inCode)
+	slices.Sort(inDoc)
+	inCode, inDoc = slices.Compact(inCode), slices.Compact(inDoc)
+	if len(inCode) == 0 {
+		t.Errorf("no %s was found in the code", what)
+	}
+	for _, c := range inCode {
+		if _, ok := slices.BinarySearch(inDoc, c); !ok {
+			t.Errorf("%s: %s %s is not documented", doc, what, c)
+		}
+	}
+	for _, d := range inDoc {
+		if _, ok := slices.BinarySearch(inCode, d); !ok {
+			t.Errorf("%s: %s %s is documented and does not exist", doc, what, d)
+		}
+	}
+}
+
+// all returns the first group of every match.
+func all(re, text string) (found []string) {
+	for _, m := range regexp.MustCompile(re).FindAllStringSubmatch(text, -1) {
+		found = append(found, m[1])
+	}
+	return found
+}
+
+// section returns what stands between a heading and the next one of any level.
+func section(t *testing.T, doc, heading string) string {
+	t.Helper()
+	_, text, ok := strings.Cut(read(t, doc), "\n"+heading+"\n")
+	if !ok {
+		t.Fatalf("%s has no heading %q", doc, heading)
+	}
+	text, _, _ = strings.Cut(text, "\n#")
+	return text
+}
+
+// firstColumn returns what stands in backticks in the first column of the table whose
+// head begins with such a cell.
+func firstColumn(t *testing.T, doc, head string) []string {
+	t.Helper()
+	_, table, ok := strings.Cut(read(t, doc), "\n| "+head+" |")
+	if !ok {
+		t.Fatalf("%s has no table %q", doc, head)
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	return all("(?m)^\\| `([^`]+)` \\|", table)
+}
+
+func TestDocsListTheMetrics(t *testing.T) {
+	ch := make(chan *prometheus.Desc, 1000)
+	for _, c := range collectors(new(App)) {
+		c.Describe(ch)
+	}
+	close(ch)
+	desc := regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
+	var metrics []string
+	for d := range ch {
+		m := desc.FindStringSubmatch(d.String())
+		if m == nil {
+			t.Fatalf("%s is not understood", d)
+		}
+		if m[2] != "" {
+			m[1] += "{" + m[2] + "}"
+		}
+		metrics = append(metrics, m[1])
+	}
+	same(t, "metric", "docs/operations.md", metrics, firstColumn(t, "docs/operations.md", "metric"))
+
+	names := make(map[string]bool)
+	for _, m := range metrics {
+		name, _, _ := strings.Cut(m, "{")
+		names[name] = true
+	}
+	for _, doc := range documents(t) {
+		for _, name := range all(`\b(caddy_fado_[a-z0-9_]+)`, read(t, doc)) {
+			if !names[name] && !names[strings.TrimSuffix(name, "_bucket")] {
+				t.Errorf("%s: metric %s does not exist", doc, name)
+			}
+		}
+	}
+}
+
+// documents are all pages for people.
+func documents(t *testing.T) []string {
+	t.Helper()
+	docs, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(docs) == 0 {
+		t.Fatalf("no documentation: %v", err)
+	}
+	out := []string{"README.md"}
+	for _, d := range docs {
+		out = append(out, strings.TrimPrefix(filepath.ToSlash(d), "../"))
+	}
+	return out
+}
+
+func TestDocsListTheReasons(t *testing.T) {
+	var reasons []string
+	for r := range counters.byReason {
+		reasons = append(reasons, string(r))
+	}
+	same(t, "reason", "docs/routing.md", reasons, firstColumn(t, "docs/routing.md", "reason"))
+	same(t, "reason", "GET /fado/route", reasons, slices.DeleteFunc(
+		openAPI(t).enum(t, "reason", "decision", "candidates"), func(r string) bool { return r == "" }))
+}
+
+func TestDocsListTheStates(t *testing.T) {
+	doc := openAPI(t)
+	same(t, "state of a bucket", "docs/operations.md",
+		doc.enum(t, "state", "copies", "primary"), firstColumn(t, "docs/operations.md", "bucket state"))
+	same(t, "state of a copy", "docs/replication.md",
+		doc.enum(t, "state", "role", "cluster"), firstColumn(t, "docs/replication.md", "state"))
+}
+
+func TestDocsListTheEvents(t *testing.T) {
+	source := read(t, "caddymodule/events.go")
+	same(t, "Caddy event", "docs/operations.md", all(`"(fado_[a-z_]+)"`, source), all("`(fado_(?:copy|storage|bucket)[a-z_]*)`", read(t, "docs/operations.md")))
+
+	types := openAPI(t).enum(t, "type", "time", "cluster", "bucket")
+	types = append(types, "missed") // of the stream itself
+	same(t, "event", "docs/api.md", types, firstColumn(t, "docs/api.md", "event"))
+}
+
+// TestReleasedModules: what .ci/run looks for in the released binary is what there is.
+func TestReleasedModules(t *testing.T) {
+	var modules []string
+	for _, id := range caddy.Modules() {
+		if strings.Contains(id, "fado") && !strings.Contains(id, "fado_test") || strings.HasSuffix(id, ".data_aware") {
+			modules = append(modules, id)
+		}
+	}
+	_, list, _ := strings.Cut(read(t, ".ci/run"), "\nfor m in ")
+	list, _, _ = strings.Cut(list, "; do\n")
+	same(t, "module", ".ci/run", modules, strings.Fields(strings.ReplaceAll(list, "\\\n", " ")))
+}
+
+// apiDoc is the OpenAPI document the API serves.
+type apiDoc struct {
+	Paths map[string]map[string]struct {
+		Parameters []struct {
+			Name string `json:"name"`
+			In   string `json:"in"`
+		} `json:"parameters"`
+	} `json:"paths"`
+	Components struct {
+		Schemas map[string]struct {
+			Properties map[string]struct {
+				Enum []string `json:"enum"`
+			} `json:"properties"`
+		} `json:"schemas"`
+	} `json:"components"`
+}
+
+func openAPI(t *testing.T) *apiDoc {
+	t.Helper()
+	info, err := caddy.GetModule("admin.api.fado")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	routes := info.New().(caddy.AdminRouter).Routes()
+	if err := routes[0].Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/fado/openapi.json", nil)); err != nil {
+		t.Fatal(err)
+	}
+	doc := new(apiDoc)
+	if err := json.Unmarshal(w.Body.Bytes(), doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// enum returns the values of a property of the one schema that has the others, too.
+func (d *apiDoc) enum(t *testing.T, property string, beside ...string) []string {
+	t.Helper()
+	for _, s := range d.Components.Schemas {
+		values := s.Properties[property].Enum
+		for _, other := range beside {
+			if _, ok := s.Properties[other]; !ok {
+				values = nil
+			}
+		}
+		if len(values) > 0 {
+			return values
+		}
+	}
+	t.Fatalf("no schema has %s with a list of values beside %v", property, beside)
+	return nil
+}
+
+// endpoint is one as the documentation writes it: "GET /fado/x/{}?a=&b=".
+func endpoint(method, path string, query []string) string {
+	path = regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(path, "{}")
+	for _, c := range []string{"zones", "clusters", "policies"} { // documented once, with buckets
+		if path == "/fado/"+c || path == "/fado/"+c+"/{}" {
+			path = strings.Replace(path, c, "buckets", 1)
+		}
+	}
+	slices.Sort(query)
+	return strings.TrimSuffix(method+" "+path+"?"+strings.Join(slices.Compact(query), "&"), "?")
+}
+
+// TestDocsListTheEndpoints: docs/api.md has every operation with its parameters, in
+// cells such as `GET /fado/buckets?limit=&after=` or `GET`, `PUT /fado/buckets/{name}`.
+func TestDocsListTheEndpoints(t *testing.T) {
+	queries := make(map[string][]string)
+	for path, ops := range openAPI(t).Paths {
+		for method, op := range ops {
+			e := endpoint(strings.ToUpper(method), path, nil)
+			queries[e] = append(queries[e], []string{}...)
+			for _, p := range op.Parameters {
+				if p.In == "query" {
+					queries[e] = append(queries[e], p.Name)
+				}
+			}
+		}
+	}
+	documented := make(map[string][]string)
+	for _, cell := range all(`(?m)^\| ([^|]*/fado/[^|]*) \|`, read(t, "docs/api.md")) {
+		var methods []string
+		for _, code := range all("`([^`]*)`", cell) {
+			words := strings.Fields(code)
+			methods = append(methods, words[0])
+			if len(words) == 1 {
+				continue
+			}
+			path, query, _ := strings.Cut(words[1], "?")
+			for _, m := range methods {
+				e := endpoint(m, path, nil)
+				documented[e] = append(documented[e], all(`(\w+)=`, query)...)
+			}
+			methods = nil
+		}
+	}
+	list := func(of map[string][]string) (out []string) {
+		for e, query := range of {
+			method, path, _ := strings.Cut(e, " ")
+			out = append(out, endpoint(method, path, query))
+		}
+		return out
+	}
+	same(t, "endpoint", "docs/api.md", list(queries), list(documented))
+}
+
+// grammar returns the block of Caddyfile in the comment of an UnmarshalCaddyfile.
+func grammar(t *testing.T, file string) (blocks [][]string) {
+	t.Helper()
+	var block []string
+	for line := range strings.Lines(read(t, file)) {
+		if text, ok := strings.CutPrefix(line, "//\t"); ok {
+			block = append(block, strings.Join(strings.Fields(text), " "))
+			continue
+		}
+		if len(block) > 1 {
+			blocks = append(blocks, block)
+		}
+		block = nil
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("%s has no grammar", file)
+	}
+	return blocks
+}
+
+// TestDocsHaveTheGrammar: the grammar of each directive reads the same in the code and
+// in docs/configuration.md.
+func TestDocsHaveTheGrammar(t *testing.T) {
+	var doc []string
+	for line := range strings.Lines(read(t, "docs/configuration.md")) {
+		doc = append(doc, strings.Join(strings.Fields(line), " "))
+	}
+	text := "\n" + strings.Join(doc, "\n") + "\n"
+	for _, file := range []string{"caddymodule/caddyfile.go", "lbpolicy/caddyfile.go", "eventhook/caddyfile.go"} {
+		for _, block := range grammar(t, file) {
+			if strings.Contains(text, "\n"+strings.Join(block, "\n")+"\n") {
+				continue
+			}
+			for i := range block { // the first line that does not fit
+				if !strings.Contains(text, "\n"+strings.Join(block[:i+1], "\n")+"\n") {
+					t.Errorf("docs/configuration.md: the grammar of %s differs from that in %s at %q", block[0], file, block[i])
+					break
+				}
+			}
+		}
+	}
+}
+
+// TestParserHasTheGrammar asks the parser, in every block, which options it knows, by
+// giving it one that it can't, and compares with the grammar in its comment.
+func TestParserHasTheGrammar(t *testing.T) {
+	options := make(map[string][]string) // by the heads of the blocks around them
+	var path []string
+	for _, line := range grammar(t, "caddymodule/caddyfile.go")[0] {
+		if line == "}" {
+			path = path[:len(path)-1]
+			continue
+		}
+		if len(path) > 0 {
+			at := strings.Join(path, "\n")
+			options[at] = append(options[at], strings.Fields(line)[0])
+		}
+		if strings.HasSuffix(line, "{") {
+			path = append(path, line)
+		}
+	}
+	values := strings.NewReplacer("<name>", "n-1", "<url>", "http://h", "<dsn>", "postgres://h/d", "<n>", "1")
+	for at, want := range options {
+		heads := strings.Split(at, "\n")
+		tokens, err := caddyfile.Tokenize([]byte(values.Replace(at)+"\nno_such_option\n"+strings.Repeat("}\n", len(heads))), "Caddyfile")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = parseGlobalOption(caddyfile.NewDispenser(tokens), nil)
+		_, names, ok := strings.Cut(fmt.Sprint(err), "expected one of ")
+		if !ok {
+			t.Errorf("in %s: %v", heads[len(heads)-1], err)
+			continue
+		}
+		names, _, _ = strings.Cut(names, ", at ")
+		same(t, "option", "the grammar of "+heads[len(heads)-1], strings.Split(names, ", "), want)
+	}
+	if len(options) < 8 {
+		t.Errorf("only the blocks %v were found", slices.Collect(maps.Keys(options)))
+	}
+}
