@@ -33,7 +33,7 @@ func ownSchema(t reflect.Type) (object, bool) {
 	case reflect.TypeFor[control.Origin]():
 		return enum(control.OriginConfig, control.OriginAPI), true
 	case reflect.TypeFor[control.EventType]():
-		return enum(control.EventResource, control.EventCopy, control.EventTransfer, control.EventStorage, control.EventFunction, control.EventBucketStuck, control.EventVerification, control.EventDrain), true
+		return enum(control.EventResource, control.EventCopy, control.EventTransfer, control.EventStorage, control.EventFunction, control.EventBucketStuck, control.EventVerification, control.EventDrain, control.EventConfiguration), true
 	}
 	return nil, false
 }
