@@ -33,7 +33,7 @@ var forbidden = []struct{ room, imports string }{
 	{"health", module + "/control"},
 	{"health", module + "/lbpolicy"},
 	{"state", module + "/control"},
-	{"state", "modernc.org/sqlite"},
+	{"state/transfer", "modernc.org/sqlite"},
 	{"state/postgres", module + "/storage"},
 	{"storage", module + "/catalog"},
 	{"storage/s3", "github.com/caddyserver/caddy/v2"},
