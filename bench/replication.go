@@ -78,24 +78,25 @@ func replicate(ctx context.Context, e *env) (string, error) {
 		return "", err
 	}
 	defer c.close()
-	text := "Two MinIOs on this machine, which take most of it; every copier in a process of its own, in turn, round by round. " +
+	var text strings.Builder
+	text.WriteString("Two MinIOs on this machine, which take most of it; every copier in a process of its own, in turn, round by round. " +
 		"Bare streams are parallel GETs into PUTs without listing, comparison or checks (the 2 GiB object as parallel ranged parts); " +
 		"bodies are unsigned. FaDO's time is from the registration of the bucket until its copy is synced, listing, comparison, " +
 		"verification and bookkeeping included; its CPU is what the running process used meanwhile, its memory the most it ever had. " +
 		"`mc mirror` runs with its defaults, `rclone sync` with `--checksum --fast-list --transfers 32 --checkers 32`. Objects of " +
-		"more than 16 MiB were uploaded in parts of 16 MiB, as SDKs do. Median (lowest–highest); the ratio is of times, round by round.\n\n"
+		"more than 16 MiB were uploaded in parts of 16 MiB, as SDKs do. Median (lowest–highest); the ratio is of times, round by round.\n\n")
 	for _, d := range e.datasets() {
 		t, err := c.compare(ctx, d)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", d, err)
 		}
-		text += t + "\n"
+		text.WriteString(t + "\n")
 	}
 	lag, err := c.lag(ctx)
 	if err != nil {
 		return "", fmt.Errorf("lag: %w", err)
 	}
-	return text + lag, nil
+	return text.String() + lag, nil
 }
 
 // upload fills the source bucket.

@@ -99,7 +99,7 @@ func await(t *testing.T, what string, done func(control.BucketStatus) bool) {
 	c := running(t).Control()
 	sub := c.Events().Subscribe(64)
 	defer sub.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	again := time.NewTicker(250 * time.Millisecond) // events may be missed
 	defer again.Stop()

@@ -61,17 +61,6 @@ func all(re, text string) (found []string) {
 	return found
 }
 
-// section returns what stands between a heading and the next one of any level.
-func section(t *testing.T, doc, heading string) string {
-	t.Helper()
-	_, text, ok := strings.Cut(read(t, doc), "\n"+heading+"\n")
-	if !ok {
-		t.Fatalf("%s has no heading %q", doc, heading)
-	}
-	text, _, _ = strings.Cut(text, "\n#")
-	return text
-}
-
 // firstColumn returns what stands in backticks in the first column of the table whose
 // head begins with such a cell.
 func firstColumn(t *testing.T, doc, head string) []string {

@@ -84,7 +84,7 @@ func TestEveryMetricMoves(t *testing.T) {
 		}
 		m.move()
 		moved := total(t, name, m.labels...) - before
-		for end := time.Now().Add(30 * time.Second); moved <= 0 && time.Now().Before(end); { // some are read every two seconds
+		for end := time.Now().Add(2 * time.Minute); moved <= 0 && time.Now().Before(end); { // some are read every two seconds
 			time.Sleep(50 * time.Millisecond)
 			moved = total(t, name, m.labels...) - before
 		}

@@ -16,7 +16,7 @@ import (
 
 func awaitReady(t *testing.T, what string, ready func() bool) {
 	t.Helper()
-	for until := time.Now().Add(60 * time.Second); !ready(); time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(3 * time.Minute); !ready(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("waited in vain: " + what)
 		}

@@ -151,7 +151,7 @@ func TestBacklogCache(t *testing.T) {
 // FaDO's own.
 func awaitEvent(t *testing.T) caddy.Event {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case e := <-recorded:

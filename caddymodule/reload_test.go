@@ -31,6 +31,7 @@ type site struct {
 }
 
 func newSite(t testing.TB) site {
+	t.Helper()
 	return site{
 		db: filepath.Join(t.TempDir(), "fado.db"), port: freePort(t),
 		c1: functionServer(t, "c1"), c2: functionServer(t, "c2"),

@@ -18,6 +18,7 @@ import (
 )
 
 func endpointAt(t *testing.T, f catalog.Function) *routing.Endpoint {
+	t.Helper()
 	u, err := url.Parse(f.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +28,8 @@ func endpointAt(t *testing.T, f catalog.Function) *routing.Endpoint {
 
 // check probes with a deadline that only a failing test reaches.
 func check(t *testing.T, f catalog.Function) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	return Probe(ctx, endpointAt(t, f))
 }

@@ -3,6 +3,7 @@ package lbpolicy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -52,9 +53,8 @@ func appOf(ctx caddy.Context) (App, error) {
 
 // handlerOf finds the reverse_proxy a module is part of; nil when there is none.
 func handlerOf(ctx caddy.Context) *reverseproxy.Handler {
-	mods := ctx.Modules()
-	for i := len(mods) - 1; i >= 0; i-- {
-		if h, ok := mods[i].(*reverseproxy.Handler); ok {
+	for _, mod := range slices.Backward(ctx.Modules()) {
+		if h, ok := mod.(*reverseproxy.Handler); ok {
 			return h
 		}
 	}

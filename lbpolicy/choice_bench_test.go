@@ -30,6 +30,7 @@ const benchBuckets = 10_000
 // benchPolicy returns a policy under a proxy with FaDO's source and transport, over
 // clusters with an endpoint each and buckets with three copies.
 func benchPolicy(tb testing.TB, clusters int) *DataAware {
+	tb.Helper()
 	app := &benchApp{router: routing.NewRouter(), ready: make(chan struct{})}
 	close(app.ready)
 	app.router.Swap(app.router.Snapshot().Edit(func(e *routing.Editor) {

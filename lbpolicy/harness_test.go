@@ -61,6 +61,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
+	t.Helper()
 	w := &world{
 		t: t, router: routing.NewRouter(), ready: make(chan struct{}),
 		decisions: make(map[routing.Locality]int), rejections: make(map[routing.Reason]int),
@@ -170,7 +171,7 @@ func (w *world) endpoint(url string) *routing.Endpoint {
 // test waits long.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for range 2000 {
+	for range 12_000 { // a minute
 		if cond() {
 			return
 		}
@@ -191,12 +192,14 @@ type seen struct {
 
 // function is a function server that answers who it is and what it saw.
 func function(t testing.TB, who string) *httptest.Server {
+	t.Helper()
 	s := httptest.NewServer(answering(who))
 	t.Cleanup(s.Close)
 	return s
 }
 
 func secureFunction(t testing.TB, who string) *httptest.Server {
+	t.Helper()
 	s := httptest.NewUnstartedServer(answering(who))
 	s.EnableHTTP2 = true
 	s.StartTLS()
@@ -219,6 +222,7 @@ func at(url string) catalog.Function { return catalog.Function{URL: url} }
 
 // deadAddress returns an address nobody listens at.
 func deadAddress(t testing.TB) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -68,6 +68,7 @@ func BenchmarkInvocation(b *testing.B) {
 }
 
 func invoke(b *testing.B, s *site, i int) {
+	b.Helper()
 	req, err := http.NewRequest(http.MethodGet, "http://site/run", http.NoBody)
 	if err != nil {
 		b.Error(err)

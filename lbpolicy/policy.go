@@ -215,13 +215,13 @@ func (p *DataAware) Select(pool reverseproxy.UpstreamPool, r *http.Request, w ht
 	st := stateFor(p.handler, r)
 	st.nextAttempt()
 	if !awaitReady(r.Context(), p.app) {
-		p.refuse(st, w, routing.ReasonNoEndpoint)
+		p.refuse(st, w, routing.ReasonNoEndpoint) //nolint:contextcheck // counted when the request has ended
 		return nil
 	}
 	c := p.choices.Get().(*choice)
 	defer c.release()
 	if reason := c.make(st, pool, r, w); reason != routing.ReasonNone {
-		p.refuse(st, w, reason)
+		p.refuse(st, w, reason) //nolint:contextcheck // counted when the request has ended
 		return nil
 	}
 	if !p.endsFlights() {

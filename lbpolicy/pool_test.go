@@ -29,6 +29,7 @@ func withAddress(proxy, mark, url string) string {
 
 // certificate writes the certificate of a TLS server to a file.
 func certificate(t *testing.T, s *httptest.Server) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 	if err := os.WriteFile(file, text, 0o600); err != nil {
@@ -236,6 +237,7 @@ type gate struct {
 }
 
 func newGate(t testing.TB, who string) *gate {
+	t.Helper()
 	g := &gate{in: make(chan struct{}, 1000), out: make(chan struct{})}
 	answer := answering(who)
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -14,6 +14,7 @@ import (
 
 // pullingWorld has bucket photos in c1, which has no function, and functions in c2 and c3.
 func pullingWorld(t *testing.T, pull func(w *world, ctx context.Context, plan routing.PullPlan) error) *world {
+	t.Helper()
 	w := newWorld(t)
 	w.puller = func(ctx context.Context, plan routing.PullPlan) error { return pull(w, ctx, plan) }
 	w.cluster("c1")

@@ -11,6 +11,7 @@ import (
 
 // threeClusters makes clusters c1, c2 and c3 with a function each.
 func threeClusters(t *testing.T) *world {
+	t.Helper()
 	w := newWorld(t)
 	for _, c := range []string{"c1", "c2", "c3"} {
 		w.cluster(c, at(function(t, c).URL))

@@ -19,6 +19,7 @@ import (
 
 // rounds is how many rounds of faults a run does: a few, unless it is told.
 func rounds(t *testing.T, few int) int {
+	t.Helper()
 	v := os.Getenv("FADO_CHAOS_ROUNDS")
 	if v == "" {
 		return few
@@ -33,6 +34,7 @@ func rounds(t *testing.T, few int) int {
 // seed makes a run one that can be repeated, as far as the faults go. Without
 // FADO_CHAOS_SEED a short run has always the same faults, and a long one others each time.
 func seed(t *testing.T) uint64 {
+	t.Helper()
 	s := uint64(1)
 	if os.Getenv("FADO_CHAOS_ROUNDS") != "" {
 		s = rand.Uint64()

@@ -69,6 +69,7 @@ type instance struct {
 // newWorld starts four storages: c1 is the primary's, c2 and c3 (of another make) hold
 // copies, c4 is forbidden.
 func newWorld(t *testing.T) *world {
+	t.Helper()
 	w := &world{T: t}
 	for i, start := range []func(testing.TB, ...testenv.Options) *testenv.Server{testenv.MinIO, testenv.MinIO, testenv.VersityGW, testenv.MinIO} {
 		p := &place{name: fmt.Sprintf("c%d", i+1), server: start(t)}

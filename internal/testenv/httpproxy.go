@@ -61,7 +61,7 @@ func NewHTTPProxy(target string) (*HTTPProxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting a proxy: %w", err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen()
 	if err != nil {
 		return nil, fmt.Errorf("starting a proxy: %w", err)
 	}

@@ -49,11 +49,12 @@ func PgBouncer(tb testing.TB, p *Postgres, mode string) (through func(dsn string
 }
 
 func startPgBouncer(tb testing.TB, p *Postgres, program, mode string) (addr string, err error) {
+	tb.Helper()
 	port, err := FreePort()
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp(reachableTemp(p.owner), "fado-pgbouncer-")
+	dir, err := os.MkdirTemp(reachableTemp(p.owner), "fado-pgbouncer-") //nolint:usetesting // another user has to reach it
 	if err != nil {
 		return "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -221,9 +222,7 @@ func (p *Postgres) serverArgs() []string {
 	if p.opts.CertsDir != "" {
 		settings["ssl"] = "on"
 	}
-	for name, value := range p.opts.Settings {
-		settings[name] = value
-	}
+	maps.Copy(settings, p.opts.Settings)
 	args := []string{"-D", p.data()}
 	for name, value := range settings {
 		args = append(args, "-c", name+"="+value)

@@ -47,7 +47,7 @@ func NewProxy(target string) (*Proxy, error) {
 	if !ok {
 		scheme, addr = "http", target
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen()
 	if err != nil {
 		return nil, fmt.Errorf("starting a proxy: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -46,9 +47,11 @@ const (
 var ErrNoBinary = errors.New("binary not found (run make tools)")
 
 const (
-	startTimeout  = 60 * time.Second
-	stopTimeout   = 10 * time.Second
+	startTimeout  = 3 * time.Minute
+	stopTimeout   = 30 * time.Second
 	startAttempts = 5
+	portAttempts  = 100
+	lowestPort    = 12_000 // above what servers have by default
 )
 
 // Options say how a server is started. The zero value is good: free ports, a new
@@ -435,14 +438,38 @@ func (s *Server) Close() {
 	_ = os.RemoveAll(s.owned)
 }
 
-// FreePort returns a TCP port of 127.0.0.1 that nobody listens on now.
+// FreePort returns a TCP port of 127.0.0.1 that nobody listens on now. It lies below
+// those that the kernel gives to outgoing connections, so that none of them takes it
+// before a server listens there, or while one that is to come back is away.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen()
 	if err != nil {
-		return 0, fmt.Errorf("finding a free port: %w", err)
+		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// listen takes such a port, for what closes it for a while and needs it back.
+func listen() (l net.Listener, err error) {
+	highest := ephemeralPorts()
+	for range portAttempts {
+		port := lowestPort + mathrand.IntN(highest-lowestPort)
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, fmt.Errorf("finding a free port from %d to %d: %w", lowestPort, highest-1, err)
+}
+
+// ephemeralPorts is the first port that the kernel gives to outgoing connections.
+func ephemeralPorts() int {
+	b, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if f := strings.Fields(string(b)); len(f) == 2 {
+		if low, err := strconv.Atoi(f[0]); err == nil && low > lowestPort {
+			return low
+		}
+	}
+	return 32_768 // Linux's default
 }
 
 // Binary returns the path of a program in the tools directory; ErrNoBinary if it is

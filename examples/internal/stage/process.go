@@ -25,7 +25,7 @@ func StartProcess(log string, env []string, name string, args ...string) (*Proce
 		return nil, err
 	}
 	defer f.Close()
-	cmd := exec.Command(name, args...)
+	cmd := exec.Command(name, args...) //nolint:noctx // the example decides when it ends, in an order of its own
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), f, f
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the example to act on
 	if err := cmd.Start(); err != nil {
