@@ -78,6 +78,7 @@ ha: prereqs bin/caddy bin/fn bin/ha $(STAMPS)/minio-$(MINIO_VERSION) ## two inst
 .PHONY: test
 test: prereqs tools ## every test once, on real MinIO, versitygw, PostgreSQL and SQLite
 	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 go test -tags $(TAGS) -timeout 20m ./...
+	CGO_ENABLED=0 go test -C internal/checks -tags $(TAGS) -timeout 20m ./...
 
 .PHONY: race
 race: prereqs tools ## the tests of what is concurrent, under the race detector
@@ -120,11 +121,16 @@ bench: bin/caddy bin/fn prereqs tools $(STAMPS)/mc-$(MC_VERSION) $(STAMPS)/rclon
 lint: $(STAMPS)/golangci-lint-$(GOLANGCI_VERSION) ## vet, formatting, the arrows between the rooms, and whether those rules bite
 	$(TOOLS)/golangci-lint config verify
 	$(TOOLS)/golangci-lint run --allow-serial-runners --build-tags $(TAGS) ./...
-	FADO_REQUIRE_TOOLS=1 FADO_REQUIRE_LINT=1 go test -tags $(TAGS) -count 1 ./internal/rules
+	cd internal/checks && $(TOOLS)/golangci-lint run --config ../../.golangci.yml --allow-serial-runners --build-tags $(TAGS) ./...
+	FADO_REQUIRE_TOOLS=1 FADO_REQUIRE_LINT=1 go test -C internal/checks -tags $(TAGS) -count 1 ./...
+
+TIDY ?= -diff
 
 .PHONY: tidy
-tidy: ## fails, and shows the difference, where go.mod or go.sum is not tidy
-	go mod tidy -diff
+tidy: ## fails, and shows the difference, where a go.mod or go.sum is not tidy; TIDY= tidies them
+	go mod tidy $(TIDY)
+	cd internal/checks && go mod tidy $(TIDY)
+	cd .ci/tools && go mod tidy $(TIDY)
 
 .PHONY: vuln
 vuln: ## known vulnerabilities in what FaDO calls; skipped, and said, where the database can't be reached

@@ -9,26 +9,30 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 )
 
-func TestOpenAPIIsValid(t *testing.T) {
+// TestOpenAPISchemasCompile; that the whole of it is OpenAPI, internal/checks holds.
+func TestOpenAPISchemasCompile(t *testing.T) {
 	h := start(t, control.Config{})
 	served := h.do("GET", "/fado/openapi.json", "").want(200)
-	doc, err := openapi3.NewLoader().LoadFromData(served.body)
-	if err != nil {
-		t.Fatal(err)
+	var doc struct {
+		OpenAPI    string `json:"openapi"`
+		Components struct {
+			Schemas map[string]any `json:"schemas"`
+		} `json:"components"`
 	}
-	if err := doc.Validate(t.Context()); err != nil {
-		t.Error(err)
+	if err := json.Unmarshal(served.body, &doc); err != nil {
+		t.Fatal(err)
 	}
 	if doc.OpenAPI != "3.1.0" {
 		t.Errorf("version %s", doc.OpenAPI)
 	}
 	// Every schema compiles as JSON Schema 2020-12.
+	if len(doc.Components.Schemas) == 0 {
+		t.Error("no schemas")
+	}
 	for name := range doc.Components.Schemas {
 		if _, err := schemaCompiler().Compile("http://fado/openapi.json#/components/schemas/" + name); err != nil {
 			t.Errorf("schema %s: %v", name, err)
