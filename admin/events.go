@@ -39,6 +39,12 @@ type stream struct {
 // configuration ends. A stream can't be resumed: a client that reconnects is told that
 // it may have missed events.
 func events(c *call) error {
+	if c.r.Method != http.MethodHead {
+		if err := c.streams.enter(); err != nil {
+			return err
+		}
+		defer c.streams.leave()
+	}
 	s := &stream{w: c.w, rc: http.NewResponseController(c.w)}
 	sub := c.catalogue.Events().Subscribe(eventRoom)
 	defer sub.Close()
@@ -62,7 +68,7 @@ func (s *stream) run(c *call, sub *control.Subscription) error {
 		return err
 	}
 	if c.r.Header.Get("Last-Event-ID") != "" {
-		if err := s.send("missed", missedView{Reason: "reconnected"}); err != nil {
+		if err := s.missed(missedView{Reason: "reconnected"}); err != nil {
 			return err
 		}
 	}
@@ -76,12 +82,15 @@ func (s *stream) run(c *call, sub *control.Subscription) error {
 		case <-c.ended:
 			return nil
 		case e := <-sub.C:
-			err = s.send(string(e.Type), eventView(e))
+			var data []byte
+			if data, err = c.streams.json(e); err == nil {
+				err = s.send(string(e.Type), data)
+			}
 		case <-beat.C:
 			err = s.write(":\n\n")
 		}
 		if n := sub.Missed(); n > 0 && err == nil {
-			err = s.send("missed", missedView{Events: n, Reason: "lagged behind"})
+			err = s.missed(missedView{Events: n, Reason: "lagged behind"})
 		}
 		if err != nil {
 			return err
@@ -89,12 +98,17 @@ func (s *stream) run(c *call, sub *control.Subscription) error {
 	}
 }
 
-// send writes one event.
-func (s *stream) send(event string, v any) error {
+// missed tells that events were left out.
+func (s *stream) missed(v missedView) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encoding an event: %w", err)
 	}
+	return s.send("missed", data)
+}
+
+// send writes one event.
+func (s *stream) send(event string, data []byte) error {
 	s.id++
 	return s.write(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", s.id, strings.TrimSpace(event), data))
 }

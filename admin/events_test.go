@@ -2,11 +2,13 @@ package admin
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,6 +155,60 @@ func TestEventsMissed(t *testing.T) {
 	close(h.ended)
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// So many streams, and no more; one that leaves makes room.
+func TestStreamsAreBounded(t *testing.T) {
+	h := start(t, control.Config{})
+	h.api.streams = newStreams(2)
+	_, closeFirst := h.watch()
+	_, closeSecond := h.watch()
+	defer closeSecond()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // a stream that is answered after all ends at once
+	w := httptest.NewRecorder()
+	h.serve(w, httptest.NewRequest("GET", "/fado/events", nil).WithContext(ctx))
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "2 clients") {
+		t.Errorf("a third stream: %d %s", w.Code, w.Body)
+	}
+	h.do("HEAD", "/fado/events", "").want(200)
+	closeFirst()
+	h.api.streams.room <- struct{}{} // waits until the first has left
+	h.api.streams.leave()
+	_, closeThird := h.watch()
+	closeThird()
+}
+
+// However many watch, an event is encoded once.
+func TestEventsAreEncodedOnce(t *testing.T) {
+	h := start(t, control.Config{})
+	var encoded atomic.Int64
+	h.api.streams.encode = func(v any) ([]byte, error) {
+		encoded.Add(1)
+		return json.Marshal(v)
+	}
+	var readers []*bufio.Reader
+	for range 3 {
+		r, closeStream := h.watch()
+		defer closeStream()
+		readers = append(readers, r)
+	}
+	const sent = eventRoom + 5 // more than are kept
+	for i := range sent {
+		e := control.Event{Type: control.EventTransfer, Key: fmt.Sprint(i)}
+		h.ctl.Events().Emit(e)
+		for _, r := range readers {
+			if got := next(t, r); got.id != fmt.Sprint(i+1) || !strings.Contains(got.data, `"key":"`+e.Key+`"`) {
+				t.Fatalf("event %d: %+v", i, got)
+			}
+		}
+	}
+	if n := encoded.Load(); n != sent {
+		t.Errorf("%d events were encoded %d times", sent, n)
+	}
+	if n := len(h.api.streams.encoded); n > eventRoom {
+		t.Errorf("%d events are kept, of %d", n, eventRoom)
 	}
 }
 

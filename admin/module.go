@@ -35,6 +35,7 @@ type API struct {
 	find func() (backend, error)
 	// heartbeat of event streams.
 	heartbeat time.Duration
+	streams   *streams
 }
 
 // CaddyModule returns the Caddy module information.
@@ -52,6 +53,7 @@ func (a *API) Provision(ctx caddy.Context) error {
 	a.log = ctx.Logger(a)
 	a.find = findApp
 	a.heartbeat = heartbeat
+	a.streams = newStreams(maxStreams)
 	return nil
 }
 
@@ -67,7 +69,10 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return a.apiError(r, err)
 	}
-	c := &call{w: w, r: r, log: a.log, heartbeat: a.heartbeat}
+	c := &call{w: w, r: r, log: a.log, heartbeat: a.heartbeat, streams: a.streams}
+	if err := checkContentType(r); err != nil {
+		return a.apiError(r, err)
+	}
 	if err := c.checkQuery(op.params); err != nil {
 		return a.apiError(r, err)
 	}

@@ -107,10 +107,29 @@ type call struct {
 	log *zap.Logger
 	// heartbeat of event streams.
 	heartbeat time.Duration
+	streams   *streams
 }
 
 // name returns the name in the path: of a collection's item, or of a bucket.
 func (c *call) name() string { return c.r.PathValue("name") }
+
+// checkContentType refuses the types of body that a page of another site can have a
+// browser send without asking the server first. curl's type for -d, which is one of
+// them, passes: a browser encodes what it sends under it, so that it is no JSON.
+func checkContentType(r *http.Request) error {
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+	default:
+		return nil
+	}
+	contentType := r.Header.Get("Content-Type")
+	media, _, _ := strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(media)) {
+	case "text/plain", "multipart/form-data":
+		return badRequest("Content-Type: %q: expected application/json", contentType)
+	}
+	return nil
+}
 
 // checkQuery refuses query parameters the operation does not know and those that are
 // repeated without need: a typing error must not read as "not given".

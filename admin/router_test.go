@@ -74,6 +74,26 @@ func TestEscapedNames(t *testing.T) {
 	h.do("GET", "/fado/zones/..%2Fbuckets", "").want(404).says(`zone "../buckets"`)
 }
 
+// Another site's page can't have an old browser change anything: what such a page may
+// send unasked is refused.
+func TestForeignForms(t *testing.T) {
+	h := withCluster(t)
+	for _, media := range []string{"text/plain", "text/plain;charset=UTF-8", "Text/Plain ; x=y", "multipart/form-data; boundary=x"} {
+		for _, call := range []string{
+			"POST /fado/zones", "PUT /fado/zones/de", "PATCH /fado/zones/eu", "POST /fado/replication/pause", "POST /fado/buckets/photos/sync",
+		} {
+			method, path, _ := cut(call)
+			h.do(method, path, `{"name":"de"}`, "Content-Type", media).want(400).says("Content-Type", "application/json")
+		}
+	}
+	if h.engine.asked != nil {
+		t.Errorf("asked %q", h.engine.asked)
+	}
+	h.do("GET", "/fado/zones/de", "").want(404)
+	h.do("GET", "/fado/zones", "", "Content-Type", "text/plain").want(200)
+	h.do("POST", "/fado/zones", `{"name":"fr"}`, "Content-Type", "application/x-www-form-urlencoded").want(201)
+}
+
 func TestNotConfigured(t *testing.T) {
 	h := start(t, control.Config{})
 	h.api.find = func() (backend, error) { return backend{}, unavailable("the fado app is not configured") }

@@ -1,0 +1,62 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/fado-project/fado/control"
+)
+
+// maxStreams bounds the event streams answered at a time.
+const maxStreams = 1000
+
+// streams is what the event streams share: room for so many of them, and each event's
+// JSON, which is made once.
+type streams struct {
+	room   chan struct{}
+	encode func(any) ([]byte, error)
+
+	mu      sync.Mutex
+	encoded map[control.Event][]byte
+	order   [eventRoom]control.Event // of encoded, as a ring
+	next    int
+}
+
+func newStreams(most int) *streams {
+	return &streams{
+		room: make(chan struct{}, most), encode: json.Marshal,
+		encoded: make(map[control.Event][]byte),
+	}
+}
+
+// enter takes a place among the streams; leave gives it back.
+func (s *streams) enter() error {
+	select {
+	case s.room <- struct{}{}:
+		return nil
+	default:
+		return unavailable("%d clients watch events already, as many as may: try again when one has left", cap(s.room))
+	}
+}
+
+func (s *streams) leave() { <-s.room }
+
+// json returns an event's JSON, the same bytes for every stream that is less than
+// eventRoom events behind.
+func (s *streams) json(e control.Event) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if data, ok := s.encoded[e]; ok {
+		return data, nil
+	}
+	data, err := s.encode(eventView(e))
+	if err != nil {
+		return nil, fmt.Errorf("encoding an event: %w", err)
+	}
+	delete(s.encoded, s.order[s.next])
+	s.order[s.next] = e
+	s.next = (s.next + 1) % len(s.order)
+	s.encoded[e] = data
+	return data, nil
+}
