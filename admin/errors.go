@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -101,10 +102,27 @@ func violationStatus(e *catalog.ValidationError) int {
 	return http.StatusConflict
 }
 
+// maxErrorText bounds an error as it is told and logged: values that are shown in it can be
+// as large as the body was.
+const maxErrorText = 64 << 10
+
+// bounded returns err, its text cut where it is too long.
+func bounded(err error) error {
+	text := err.Error()
+	if len(text) <= maxErrorText {
+		return err
+	}
+	cut := maxErrorText
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return fmt.Errorf("%s… and %d bytes more", text[:cut], len(text)-cut)
+}
+
 // apiError turns an error into the one Caddy answers with. Caddy logs what it wraps.
 func (a *API) apiError(r *http.Request, err error) error {
 	if status := statusOf(err); status != 0 {
-		return caddy.APIError{HTTPStatus: status, Err: err}
+		return caddy.APIError{HTTPStatus: status, Err: bounded(err)}
 	}
 	wrapped := fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, err)
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -118,11 +118,11 @@ func (k collection) create(c *call) error {
 	if err != nil {
 		return err
 	}
-	res, err := decode(k.kind, body, "")
+	res, err := c.decode(k.kind, body, "")
 	if err != nil {
 		return err
 	}
-	if err := fillSecrets(res, nil); err != nil {
+	if err := c.fillSecrets(res, nil); err != nil {
 		return err
 	}
 	it, err := c.catalogue.Create(c.r.Context(), res)
@@ -144,11 +144,11 @@ func (k collection) put(c *call) error {
 	if err != nil {
 		return err
 	}
-	res, err := decode(k.kind, body, name)
+	res, err := c.decode(k.kind, body, name)
 	if err != nil {
 		return err
 	}
-	it, created, err := c.catalogue.Replace(c.r.Context(), res, pre, fillSecrets)
+	it, created, err := c.catalogue.Replace(c.r.Context(), res, pre, c.fillSecrets)
 	if err != nil {
 		return about(k.kind, name, err)
 	}
@@ -177,7 +177,7 @@ func (k collection) patch(c *call) error {
 		return err
 	}
 	it, err := c.catalogue.Modify(c.r.Context(), k.kind, name, pre, func(now catalog.Resource) (catalog.Resource, error) {
-		return merged(now, patch)
+		return c.merged(now, patch)
 	})
 	if err != nil {
 		return about(k.kind, name, err)
@@ -213,37 +213,13 @@ func (k collection) replyChanged(c *call, status int, it control.Item) error {
 }
 
 // decode reads a resource strictly and gives it the name of its path, if there is one.
-func decode(kind catalog.Kind, body []byte, name string) (catalog.Resource, error) {
-	res, err := catalog.DecodeResource(kind, body)
-	if err != nil {
-		return nil, err
-	}
-	if name == "" {
-		return res, nil
-	}
-	if has := res.ResourceName(); has != "" && has != name {
-		return nil, badRequest("%s: name: %q: expected %q, as in the path, or none", kind, has, name)
-	}
-	setName(res, name)
-	return res, nil
-}
-
-func setName(r catalog.Resource, name string) {
-	switch r := r.(type) {
-	case *catalog.Zone:
-		r.Name = name
-	case *catalog.Cluster:
-		r.Name = name
-	case *catalog.Policy:
-		r.Name = name
-	case *catalog.Bucket:
-		r.Name = name
-	}
+func (c *call) decode(kind catalog.Kind, body []byte, name string) (catalog.Resource, error) {
+	return catalog.DecodeNamed(kind, body, name, c.declared())
 }
 
 // merged applies a merge patch to what clients see of a resource, so that a patch can
 // no more read a secret than a GET can.
-func merged(now catalog.Resource, patch []byte) (catalog.Resource, error) {
+func (c *call) merged(now catalog.Resource, patch []byte) (catalog.Resource, error) {
 	shown := now.Clone()
 	redact(shown)
 	doc, err := catalog.EncodeResource(shown)
@@ -253,11 +229,11 @@ func merged(now catalog.Resource, patch []byte) (catalog.Resource, error) {
 	if doc, err = jsonpatch.MergePatch(doc, patch); err != nil {
 		return nil, badRequest("merge patch: %v", err)
 	}
-	next, err := decode(now.ResourceKind(), doc, now.ResourceName())
+	next, err := c.decode(now.ResourceKind(), doc, now.ResourceName())
 	if err != nil {
 		return nil, err
 	}
-	return next, fillSecrets(next, now)
+	return next, c.fillSecrets(next, now)
 }
 
 // checkPatchType refuses the patch formats that are not merge patches. A missing type

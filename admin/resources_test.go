@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -193,6 +194,82 @@ func TestSecrets(t *testing.T) {
 	h.do("PUT", "/fado/clusters/c2", second).want(400).says("storage.secret_key", "***")
 	h.do("PATCH", c, `{"storage":{"secret_key":null,"access_key":null}}`).want(200)
 	h.do("PATCH", c, `{"storage":{"secret_key":"***"}}`).want(400).says("storage.secret_key", "there is none")
+}
+
+// A stored secret stays with the server it was given for, reached as it was then.
+func TestSecretsStayWithTheirStorage(t *testing.T) {
+	h := withCluster(t)
+	const c = "/fado/clusters/c1"
+	before := h.do("GET", c, "").want(200)
+	for setting, value := range map[string]string{
+		"endpoint": `"http://127.0.0.1:9011"`, "virtual_host": "true", "ca_file": `"/tmp/ca.pem"`, "insecure_skip_verify": "true",
+	} {
+		change := `"` + setting + `":` + value
+		// Unnamed in a patch, or named as it reads: it is the stored one either way.
+		for _, storage := range []string{`{` + change + `}`, `{` + change + `,"secret_key":"***"}`} {
+			h.do("PATCH", c, `{"storage":`+storage+`}`).want(400).says("storage.secret_key", setting+" changes")
+		}
+		body := strings.Replace(string(before.body), `"secret_key"`, change+`,"secret_key"`, 1)
+		if setting == "endpoint" {
+			body = strings.Replace(string(before.body), `"http://127.0.0.1:9010"`, value, 1)
+		}
+		h.do("PUT", c, body).want(400).says("storage.secret_key", setting+" changes")
+	}
+	for _, endpoint := range []string{"https://127.0.0.1:9010", "http://127.0.0.1", "http://localhost:9010"} {
+		h.do("PATCH", c, `{"storage":{"endpoint":"`+endpoint+`"}}`).want(400).says("endpoint changes")
+	}
+	if after := h.do("GET", c, "").want(200); after.etag() != before.etag() {
+		t.Error("a refused change changed the cluster")
+	}
+	// The same server, spelled otherwise, and everything that is no matter of whom it is sent to.
+	h.do("PATCH", c, `{"storage":{"endpoint":"HTTP://127.0.0.1:9010/","region":"r","capacity":"1TB","bucket_prefix":"p-"}}`).want(200)
+	// With the secret named again, anything may change.
+	h.do("PATCH", c, `{"storage":{"endpoint":"https://s3.example.org","virtual_host":true,"secret_key":"other"}}`).want(200)
+	h.do("PATCH", c, `{"storage":{"endpoint":"https://S3.example.org:443"}}`).want(200)
+	it, err := h.ctl.Get(t.Context(), catalog.KindCluster, "c1")
+	if err != nil || it.Resource.(*catalog.Cluster).Storage.SecretKey != "other" {
+		t.Errorf("the stored secret is not the one given (%v)", err)
+	}
+	// A placeholder is no secret: it goes where it is sent, as it would if it were named.
+	h.do("PATCH", c, `{"storage":{"secret_key":"{env.S3_SECRET}"}}`).want(200)
+	h.do("PATCH", c, `{"storage":{"endpoint":"https://s3.example.net"}}`).want(200)
+}
+
+// One answer names everything, whatever finds it: the body, its values, its references,
+// the path, the secrets.
+func TestEveryViolationInOneAnswer(t *testing.T) {
+	h := withCluster(t)
+	h.do("POST", "/fado/buckets", `{"polcy":1,"policy":"nobody","primary":"nowhere","prefixes":[{"prefix":"","policy":"p9"}]}`).want(400).
+		says("polcy", `bucket: name: ""`, "nobody", "nowhere", "p9", "prefixes[0].prefix")
+	h.do("PUT", "/fado/zones/de", `{"name":"fr","parent":"nowhere"}`).want(400).says(`zone de: name: "fr": expected "de"`, "nowhere")
+	h.do("PATCH", "/fado/policies/p1", `{"copies":0,"zones":["nowhere"]}`).want(400).says("copies", "nowhere")
+	h.do("PATCH", "/fado/clusters/c1", `{"zones":["nowhere"],"storage":{"endpoint":"http://other"}}`).want(400).
+		says("nowhere", "storage.secret_key", "endpoint changes")
+	h.do("POST", "/fado/clusters", `{"name":"c2","zones":["nowhere"],"storage":{"endpoint":"http://x","access_key":"***","secret_key":"***"}}`).want(400).
+		says("storage.access_key", "storage.secret_key", "nowhere")
+}
+
+// An answer has its bounds, and so has what is logged of it, however much is wrong.
+func TestLongErrorsAreCut(t *testing.T) {
+	h := withCluster(t)
+	var many strings.Builder
+	for i := range 60_000 {
+		fmt.Fprintf(&many, `,"field%d":1`, i)
+	}
+	a := h.do("POST", "/fado/zones", `{"name":"de"`+many.String()+`}`).want(400)
+	a.says(`"field99"`, "and 59900 more")
+	if len(a.body) > 2*maxErrorText {
+		t.Errorf("%d bytes of answer", len(a.body))
+	}
+	long := strings.Repeat("é", 500_000)
+	for _, a := range []answer{
+		h.do("PUT", "/fado/zones/de", `{"name":"`+long+`"}`),
+		h.do("POST", "/fado/buckets/photos/conflicts/resolve", `{"winner":"c1","`+long+`":1}`),
+	} {
+		if a.want(400); len(a.body) > 2*maxErrorText || !utf8.Valid(a.body) {
+			t.Errorf("%s: %d bytes of answer", a.what, len(a.body))
+		}
+	}
 }
 
 func TestBadBodies(t *testing.T) {

@@ -2,17 +2,10 @@ package admin
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 )
-
-// redacted is what a literal secret reads as.
-const redacted = "***"
-
-// placeholder is a value that names where a secret is and holds none of it.
-var placeholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
 
 // zoneView, clusterView, policyView and bucketView are items as clients see them.
 type zoneView struct {
@@ -91,46 +84,6 @@ func (c *call) viewItems(kind catalog.Kind, items []control.Item, withStatus boo
 		}
 	}
 	return views, nil
-}
-
-// redact hides the literal secrets of a resource that is the caller's own.
-func redact(r catalog.Resource) {
-	cl, ok := r.(*catalog.Cluster)
-	if !ok || cl.Storage == nil || cl.Storage.SecretKey == "" {
-		return
-	}
-	if !placeholder.MatchString(cl.Storage.SecretKey) {
-		cl.Storage.SecretKey = redacted
-	}
-}
-
-// fillSecrets puts what is stored where a client sent "***". now is what is stored, nil
-// for nothing.
-func fillSecrets(r, now catalog.Resource) error {
-	cl, ok := r.(*catalog.Cluster)
-	if !ok || cl.Storage == nil {
-		return nil
-	}
-	stored := new(catalog.Storage)
-	if old, ok := now.(*catalog.Cluster); ok && old != nil && old.Storage != nil {
-		stored = old.Storage
-	}
-	for _, f := range []struct {
-		field      string
-		value, was *string
-	}{
-		{"access_key", &cl.Storage.AccessKey, &stored.AccessKey},
-		{"secret_key", &cl.Storage.SecretKey, &stored.SecretKey},
-	} {
-		if *f.value != redacted {
-			continue
-		}
-		if *f.was == "" {
-			return badRequest("cluster %s: storage.%s: \"***\" stands for the stored value, and there is none: expected the value or a placeholder such as {env.NAME}", cl.Name, f.field)
-		}
-		*f.value = *f.was
-	}
-	return nil
 }
 
 // clusterStatuses returns a function that tells a cluster's status from memory. The

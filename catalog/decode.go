@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,24 +21,72 @@ import (
 // The error is a *ValidationError that names everything that is wrong with the body
 // by itself; references are [ValidateResource]'s business, once the body decodes.
 func DecodeResource(k Kind, body []byte) (Resource, error) {
-	r := NewResource(k)
-	if r == nil {
-		return nil, fmt.Errorf("decoding a resource: %q is no kind of resource", k)
+	r, d, err := decode(k, body)
+	if err != nil || len(d.out) == 0 {
+		return r, err
 	}
-	d, name := &decoder{wrong: make(map[string]bool)}, ""
-	raw, ok := d.object(body)
-	if ok {
-		name = nameIn(raw)
-		d.structure("", raw, reflect.ValueOf(r).Elem(), true)
-		r.Normalize()
+	if !d.wrong["body"] {
+		for _, v := range check(r, nil) {
+			if v.Field != "name" || v.Value != "" { // a caller may know the name from elsewhere
+				d.addUnlessCovered(v)
+			}
+		}
+	}
+	return nil, newValidationError(k, d.name, d.out)
+}
+
+// DecodeNamed is DecodeResource for a resource whose name is known from elsewhere; name
+// is "" where the body has to tell it. Where something is wrong with the body, what did
+// decode is held against what is declared as well, so that one answer names everything.
+// A body without a fault still has to pass [ValidateResource].
+func DecodeNamed(k Kind, body []byte, name string, in Lookup) (Resource, error) {
+	r, d, err := decode(k, body)
+	if err != nil {
+		return nil, err
+	}
+	if name != "" && !d.wrong["body"] {
+		if d.name != "" && d.name != name {
+			d.bad("name", d.name, strconv.Quote(name)+", which it is addressed by, or none")
+		}
+		setName(r, name)
 	}
 	if len(d.out) == 0 {
 		return r, nil
 	}
-	if ok {
-		d.addValues(r)
+	if !d.wrong["body"] {
+		for _, v := range check(r, in) {
+			d.addUnlessCovered(v)
+		}
 	}
-	return nil, newValidationError(k, name, d.out)
+	return nil, newValidationError(k, cmp.Or(name, d.name), d.out)
+}
+
+// decode reads a body as far as it can be read; what is wrong with it is in the decoder.
+func decode(k Kind, body []byte) (Resource, *decoder, error) {
+	r := NewResource(k)
+	if r == nil {
+		return nil, nil, fmt.Errorf("decoding a resource: %q is no kind of resource", k)
+	}
+	d := &decoder{wrong: make(map[string]bool)}
+	if raw, ok := d.object(body); ok {
+		d.name = nameIn(raw)
+		d.structure("", raw, reflect.ValueOf(r).Elem(), true)
+		r.Normalize()
+	}
+	return r, d, nil
+}
+
+func setName(r Resource, name string) {
+	switch r := r.(type) {
+	case *Zone:
+		r.Name = name
+	case *Cluster:
+		r.Name = name
+	case *Policy:
+		r.Name = name
+	case *Bucket:
+		r.Name = name
+	}
 }
 
 // EncodeResource writes a resource in its canonical form: equal resources give equal
@@ -73,6 +122,7 @@ func isSecret(member string) bool { return member == "access_key" || member == "
 // decoder fills a resource in from JSON and collects what is wrong on the way.
 type decoder struct {
 	violations
+	name  string          // that the object gives itself
 	wrong map[string]bool // paths of the values that could not be read
 }
 
@@ -257,14 +307,10 @@ func (d *decoder) stringMap(path string, object json.RawMessage, v reflect.Value
 	}
 }
 
-// addValues adds what validation finds wrong with the values that did decode, so
-// that one answer names everything. A name left out is left to the caller, who may
-// know it from elsewhere.
-func (d *decoder) addValues(r Resource) {
-	for _, v := range check(r, nil) {
-		if !d.covers(v.Field) && (v.Field != "name" || v.Value != "") {
-			d.out = append(d.out, v)
-		}
+// addUnlessCovered adds what validation finds wrong with a value that did decode.
+func (d *decoder) addUnlessCovered(v Violation) {
+	if !d.covers(v.Field) {
+		d.out = append(d.out, v)
 	}
 }
 

@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -290,4 +291,39 @@ func TestErrorsShowNoSecret(t *testing.T) {
 			t.Fatalf("%s\nshows the secret: %v", body, err)
 		}
 	})
+}
+
+// What is wrong with a body is told with what its references are about, under the name
+// it is known by.
+func TestDecodeNamed(t *testing.T) {
+	in := europe()
+	for _, c := range []struct{ name, body, want string }{
+		{"de", `{"parent":"mars","colour":1}`, `zone de: "colour": expected a known field: name, parent, labels; zone de: parent: "mars": expected a declared zone`},
+		{"de", `{"name":"fr","parent":"mars"}`, `zone de: name: "fr": expected "de", which it is addressed by, or none; zone de: parent: "mars": expected a declared zone`},
+		{"", `{"parent":"mars","labels":7}`, `zone: labels: "7": expected an object, not a number; zone: name: "": expected `},
+		{"de", `[]`, `zone de: body: "an array": expected one JSON object`},
+	} {
+		_, err := catalog.DecodeNamed(catalog.KindZone, []byte(c.body), c.name, in)
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.body, err, c.want)
+		}
+	}
+	// References of a body without a fault are for the transaction that stores it.
+	r, err := catalog.DecodeNamed(catalog.KindZone, []byte(`{"parent":"mars"}`), "de", in)
+	if err != nil || r.ResourceName() != "de" {
+		t.Errorf("%v (%v)", r, err)
+	}
+}
+
+func TestErrorsNameTheFirstHundred(t *testing.T) {
+	e := &catalog.ValidationError{}
+	for i := range 102 {
+		e.Violations = append(e.Violations, catalog.Violation{Field: fmt.Sprint("f", i)})
+		if more := strings.Contains(e.Error(), " more"); more != (i >= 100) {
+			t.Errorf("%d violations: %s", i+1, e)
+		}
+	}
+	if text := e.Error(); !strings.HasSuffix(text, "; and 2 more") || !strings.Contains(text, "f99:") || strings.Contains(text, "f100:") {
+		t.Error(text)
+	}
 }

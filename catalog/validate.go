@@ -24,14 +24,22 @@ func (v Violation) String() string {
 	return v.Field + ": " + strconv.Quote(v.Value) + ": expected " + v.Expected
 }
 
-// ValidationError names every violation at once.
+// ValidationError holds every violation at once.
 type ValidationError struct{ Violations []Violation }
 
-// Error implements error.
+// maxNamed bounds how many violations the text of an error names: a body of a megabyte
+// may hold a hundred thousand, and the text goes to the client and to the log.
+const maxNamed = 100
+
+// Error names the violations, the first 100 of them.
 func (e *ValidationError) Error() string {
-	parts := make([]string, len(e.Violations))
+	parts := make([]string, 0, min(len(e.Violations), maxNamed+1))
 	for i, v := range e.Violations {
-		parts[i] = v.String()
+		if i == maxNamed {
+			parts = append(parts, "and "+strconv.Itoa(len(e.Violations)-maxNamed)+" more")
+			break
+		}
+		parts = append(parts, v.String())
 	}
 	return strings.Join(parts, "; ")
 }

@@ -1,0 +1,124 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// redacted is what a literal secret reads as.
+const redacted = "***"
+
+// placeholder is a value that names where a secret is and holds none of it.
+var placeholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
+
+// redact hides the literal secrets of a resource that is the caller's own.
+func redact(r catalog.Resource) {
+	cl, ok := r.(*catalog.Cluster)
+	if !ok || cl.Storage == nil || cl.Storage.SecretKey == "" {
+		return
+	}
+	if !placeholder.MatchString(cl.Storage.SecretKey) {
+		cl.Storage.SecretKey = redacted
+	}
+}
+
+// fillSecrets puts what is stored where a client sent "***". now is what is stored, nil
+// for nothing. Where it can't, the error names everything that is wrong with the
+// resource.
+func (c *call) fillSecrets(r, now catalog.Resource) error {
+	wrong := fillSecrets(r, now)
+	if wrong == nil {
+		return nil
+	}
+	var invalid *catalog.ValidationError
+	if errors.As(catalog.ValidateResource(r, c.declared()), &invalid) {
+		wrong = append(wrong, invalid.Violations...)
+	}
+	return &catalog.ValidationError{Violations: wrong}
+}
+
+// declared is what errors compare a body with. It may be a moment old: what a change
+// does is judged again in its transaction.
+func (c *call) declared() catalog.Lookup { return c.catalogue.Router().Snapshot() }
+
+// fillSecrets returns a violation for each "***" that stands for nothing. A stored secret
+// is bound to where it is sent: whoever may change the catalogue must not be able to
+// have it used against a server of theirs.
+func fillSecrets(r, now catalog.Resource) []catalog.Violation {
+	cl, ok := r.(*catalog.Cluster)
+	if !ok || cl.Storage == nil {
+		return nil
+	}
+	stored := new(catalog.Storage)
+	if old, ok := now.(*catalog.Cluster); ok && old != nil && old.Storage != nil {
+		stored = old.Storage
+	}
+	var wrong []catalog.Violation
+	for _, f := range []struct {
+		field      string
+		value, was *string
+	}{
+		{"access_key", &cl.Storage.AccessKey, &stored.AccessKey},
+		{"secret_key", &cl.Storage.SecretKey, &stored.SecretKey},
+	} {
+		if *f.value != redacted {
+			continue
+		}
+		if want := secretWanted(cl.Storage, stored, *f.was); want != "" {
+			wrong = append(wrong, catalog.Violation{
+				Field: "cluster " + cl.Name + ": storage." + f.field, Value: redacted, Expected: want,
+			})
+			continue
+		}
+		*f.value = *f.was
+	}
+	return wrong
+}
+
+// secretWanted says what is expected in place of "***", "" where it stands for the
+// stored value.
+func secretWanted(next, stored *catalog.Storage, was string) string {
+	const value = "the value or a placeholder such as {env.NAME}"
+	if was == "" {
+		return value + `: "***" stands for the stored value, and there is none`
+	}
+	if changed := reaching(next, stored); changed != "" {
+		return fmt.Sprintf(`%s again: "***" stands for the stored value, which is for the storage it was given for, and %s changes`, value, changed)
+	}
+	return ""
+}
+
+// reaching names the first setting by which two storages would be reached, or trusted,
+// differently; "" if there is none.
+func reaching(a, b *catalog.Storage) string {
+	switch {
+	case server(a.Endpoint) != server(b.Endpoint):
+		return "endpoint"
+	case a.VirtualHost != b.VirtualHost:
+		return "virtual_host"
+	case a.CAFile != b.CAFile:
+		return "ca_file"
+	case a.InsecureSkipVerify != b.InsecureSkipVerify:
+		return "insecure_skip_verify"
+	default:
+		return ""
+	}
+}
+
+// server returns the scheme, host and port of an endpoint, in one spelling.
+func server(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
