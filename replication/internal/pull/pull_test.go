@@ -43,6 +43,29 @@ func TestOneCopyHoweverManyAsk(t *testing.T) {
 	}
 }
 
+// Who comes while an object is on its way takes part in its pull.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fakes["c1"].User(bkt, "k", "one")
+	hold := make(chan struct{})
+	w.fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "put" {
+			<-hold
+		}
+		return nil
+	})
+	_, first, err := w.starter.join(planFor("k", "c2", "c3"), []string{"c2", "c3"})
+	w.must(err)
+	cluster, second, err := w.starter.join(planFor("k", "c3", "c2"), []string{"c3", "c2"})
+	w.must(err)
+	if cluster != "c2" || len(first) != 1 || len(second) != 1 || first[0] != second[0] {
+		t.Errorf("in %s: %v, then %v", cluster, first, second)
+	}
+	close(hold)
+	w.must(await(t.Context(), second))
+}
+
 func TestOffAndPaused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
