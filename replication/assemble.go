@@ -134,7 +134,7 @@ func (e wiring) sourceMissing(bucket string, err error) {
 
 func (e wiring) queueOptions() queue.Options {
 	return queue.Options{
-		Router: e.core.ctl.Router(), Pending: e.core.ctl.Pending, Rows: e.core.ctl.Store(), Sites: e.core.sites, Slots: e.core.slots, Copies: e.core.copies,
+		Router: e.core.ctl.Router(), Pending: e.core.ctl.Pending, Rows: e.core.ctl.Store(), Sites: e.core.sites, Slots: e.core.slots,
 		Pause: e.core.pause, Settler: e.core.objects, Report: e.core.report, Written: e.core.objects.Written, Log: e.core.log, Now: e.core.now,
 		Timing:   queue.Timing{Lease: e.core.tune.Lease, RetryMax: e.core.tune.RetryMax, FullProbe: e.core.tune.FullProbe},
 		Claimant: e.core.ctl.Members.Claimant, Shared: e.core.ctl.Members.Shared, CatchUp: e.core.ctl.Members.CatchUp,

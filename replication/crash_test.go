@@ -16,7 +16,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
@@ -129,7 +129,7 @@ func (w *world) checkCursor(s crashSetup) {
 	defer store.Close()
 	rows, err := store.CopiesOf(context.Background(), "bkt")
 	w.must(err)
-	i := copies.Index(rows, "", "c2")
+	i := copyrows.Index(rows, "", "c2")
 	if i < 0 {
 		return
 	}

@@ -114,7 +114,6 @@ func (e *Engine) configure(s Settings) {
 
 // copiesChanged is told of copies ("": of any) that another instance changed.
 func (e *Engine) copiesChanged(bucket string) {
-	e.core.copies.Forget(bucket)
 	e.core.guard.RolesChanged(bucket)
 	if r := e.run.Load(); r != nil && bucket != "" {
 		r.agenda.touch(bucket)

@@ -24,7 +24,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
 	"github.com/fado-project/fado/storage"
@@ -439,7 +439,7 @@ func (w *world) copyRow(bucket, prefix, cluster string) (state.Copy, bool) {
 	w.Helper()
 	rows, err := w.store.CopiesOf(context.Background(), bucket)
 	w.must(err)
-	i := copies.Index(rows, prefix, cluster)
+	i := copyrows.Index(rows, prefix, cluster)
 	if i < 0 {
 		return state.Copy{}, false
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/walk"
@@ -39,7 +39,7 @@ func (f *fleet) primaryInStore(bucket string) string {
 	if err != nil {
 		f.Error(err)
 	}
-	return copies.Primary(rows)
+	return copyrows.PrimaryOf(rows)
 }
 
 // What another instance does to the next primary has ended when it becomes the primary,

@@ -108,7 +108,6 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 	snap := p.snap()
 	decl := snap.Bucket(bucket)
 	if decl == nil {
-		p.copies.Forget(bucket)
 		return
 	}
 	primary := snap.Primary(bucket)
@@ -168,7 +167,6 @@ func (p *planner) apply(ctx context.Context, in *plan.Inputs, decl *catalog.Buck
 		}
 		return true
 	case errors.Is(err, control.ErrNotFound):
-		p.copies.Forget(decl.Name)
 	case ctx.Err() == nil:
 		p.log.Warn("could not store a bucket's copies; planning it again in a second", zap.String("bucket", decl.Name), zap.Error(err))
 		p.agenda.later(decl.Name, time.Second)

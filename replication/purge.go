@@ -61,7 +61,6 @@ func (e *Engine) Purge(ctx context.Context, bucket string, mode PurgeMode, pre c
 	if err != nil {
 		return err
 	}
-	e.core.copies.Forget(bucket)
 	if r := e.run.Load(); r != nil {
 		signal(r.purger.wake)
 	}
@@ -328,8 +327,12 @@ func (t *targetPurge) copyOf(ctx context.Context, p *guard.Pass) error {
 	if err != nil {
 		return err
 	}
+	owns, err := claim.Owns(ctx, key, *ours)
+	if err != nil {
+		return err
+	}
 	same := theirs != nil && storage.Compare(*theirs, *ours) == storage.Equal
-	if !same && (theirs == nil || !claim.Owns(key, *ours)) {
+	if !same && (theirs == nil || !owns) {
 		t.log.Warn("a purge of copies leaves an object: the primary does not have the same",
 			zap.String("bucket", bucket), zap.String("key", key), zap.String("cluster", t.Cluster))
 		return nil
@@ -341,12 +344,11 @@ func (t *targetPurge) copyOf(ctx context.Context, p *guard.Pass) error {
 // claim is what FaDO's claim on a copy's object rests on, by what was known when the purge
 // was decided.
 func (t *targetPurge) claim(ctx context.Context, key string) (object.Claim, error) {
-	row := state.Copy{Bucket: t.in.Bucket, OwnedUntil: t.OwnedUntil}
-	row.Cluster, row.MadeBucket = t.Cluster, t.MadeBucket
-	if t.Verified {
-		row.VerifiedAt = t.OwnedUntil.Add(time.Second)
+	c := object.Claim{
+		Settler: t.objects, Bucket: t.in.Bucket, MadeBucket: t.MadeBucket, At: t.at,
+		Copy:       catalog.Copy{Cluster: t.Cluster, Verified: t.Verified},
+		OwnedUntil: object.OwnedUntil(state.Copy{OwnedUntil: t.OwnedUntil}),
 	}
-	c := object.Claim{Settler: t.objects, Row: row, Rows: []state.Copy{row}, At: t.at}
 	_, err := t.ctl.Store().GetPurgeKey(ctx, t.in.Bucket, t.Cluster, key)
 	switch {
 	case err == nil:

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -116,7 +116,7 @@ func (s *sim) step(i int) {
 	case n < 84:
 		// A change of residency while late writes are carried over to a new primary is
 		// left to people; it is not what is simulated here.
-		if rows, _ := s.store.CopiesOf(context.Background(), "bkt"); !copies.CarryingOver(rows) {
+		if rows, _ := s.store.CopiesOf(context.Background(), "bkt"); !copyrows.CarryingOver(rows) {
 			s.setPolicy()
 		}
 	case n < 88:

@@ -4,39 +4,24 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/keylock"
 	"github.com/fado-project/fado/state"
 )
 
-// Store is how this engine reads and writes the rows of copies: writes of one bucket
-// are one at a time, so that none is made from a stale row, and reads come from memory
-// where they can.
+// Store is how this engine reads and writes the rows of copies: writes of one bucket are one
+// at a time, so that none is made from a stale row. What decides about an object is in the
+// snapshot; a row is read where more is asked.
 type Store struct {
 	ctl   Control
 	locks *keylock.Locks[string]
 
-	mu        sync.Mutex
-	cache     map[string]cachedRows
-	forgotten int // times that something was forgotten
-	tallies   map[ids.Copy]Delta
+	mu      sync.Mutex
+	tallies map[ids.Copy]Delta
 }
-
-type cachedRows struct {
-	rows []state.Copy
-	at   time.Time
-}
-
-// What the cache may be behind, and how many buckets it holds. Stale rows are harmless:
-// every fact that allows a removal or an overwrite only ever grows truer, and whether
-// there is a copy at all is asked of the snapshot.
-const (
-	ledgerTTL  = 2 * time.Second
-	ledgerSize = 10_000
-)
 
 // Control is what this package needs of package control: rows are read from its store, and
 // changed by it alone, so that what is stored is what is routed by.
@@ -52,60 +37,12 @@ type Delta struct{ Objects, Bytes int64 }
 
 // New returns the rows of an instance's copies.
 func New(c Control) *Store {
-	return &Store{ctl: c, locks: keylock.New[string](), cache: make(map[string]cachedRows)}
+	return &Store{ctl: c, locks: keylock.New[string]()}
 }
 
-// Of returns the rows of a bucket's copies. They are not to be changed.
+// Of returns the rows of a bucket's copies.
 func (l *Store) Of(ctx context.Context, bucket string) ([]state.Copy, error) {
-	l.mu.Lock()
-	c, ok := l.cache[bucket]
-	l.mu.Unlock()
-	if ok && time.Since(c.at) < ledgerTTL {
-		return c.rows, nil
-	}
-	unlock, err := l.locks.Lock(ctx, bucket)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	return l.load(ctx, bucket)
-}
-
-// load reads the rows from the store. The caller holds the bucket's lock.
-func (l *Store) load(ctx context.Context, bucket string) ([]state.Copy, error) {
-	l.mu.Lock()
-	forgotten := l.forgotten
-	l.mu.Unlock()
-	rows, err := l.ctl.Store().CopiesOf(ctx, bucket)
-	if err != nil {
-		return nil, err
-	}
-	l.keep(bucket, rows, forgotten)
-	return rows, nil
-}
-
-// keep caches rows, unless others may have changed them since they were read.
-func (l *Store) keep(bucket string, rows []state.Copy, forgotten int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.forgotten != forgotten {
-		return
-	}
-	if len(l.cache) >= ledgerSize {
-		clear(l.cache)
-	}
-	l.cache[bucket] = cachedRows{rows: rows, at: time.Now()}
-}
-
-// Forget drops what the cache has of a bucket ("": of all).
-func (l *Store) Forget(bucket string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.forgotten++
-	if bucket == "" {
-		clear(l.cache)
-	}
-	delete(l.cache, bucket)
+	return l.ctl.Store().CopiesOf(ctx, bucket)
 }
 
 // Get returns one copy's row.
@@ -114,7 +51,7 @@ func (l *Store) Get(ctx context.Context, id ids.Copy) (state.Copy, bool, error) 
 	if err != nil {
 		return state.Copy{}, false, err
 	}
-	i := Index(rows, id.Prefix, id.Cluster)
+	i := copyrows.Index(rows, id.Prefix, id.Cluster)
 	if i < 0 {
 		return state.Copy{}, false, nil
 	}
@@ -128,28 +65,14 @@ func (l *Store) Update(ctx context.Context, bucket string, f func([]state.Copy) 
 		return err
 	}
 	defer unlock()
-	l.mu.Lock()
-	forgotten := l.forgotten
-	l.mu.Unlock()
-	var next []state.Copy
-	err = l.ctl.UpdateCopies(ctx, bucket, func(now []state.Copy) ([]state.Copy, error) {
-		var err error
-		next, err = f(now)
-		return next, err
-	})
-	if err != nil {
-		l.Forget(bucket)
-		return err
-	}
-	l.keep(bucket, slices.Clone(next), forgotten)
-	return nil
+	return l.ctl.UpdateCopies(ctx, bucket, f)
 }
 
 // Amend changes one row durably. f returns false to leave it as it is. A row that is
 // not there stays so; done says whether it was written.
 func (l *Store) Amend(ctx context.Context, id ids.Copy, f func(*state.Copy) bool) (done bool, err error) {
 	err = l.Update(ctx, id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
-		i := Index(rows, id.Prefix, id.Cluster)
+		i := copyrows.Index(rows, id.Prefix, id.Cluster)
 		done = i >= 0 && f(&rows[i])
 		return rows, nil
 	})
@@ -167,11 +90,11 @@ func (l *Store) Progress(ctx context.Context, id ids.Copy, f func(*state.Copy) b
 		return err
 	}
 	defer unlock()
-	rows, err := l.load(ctx, id.Bucket)
+	rows, err := l.Of(ctx, id.Bucket)
 	if err != nil {
 		return err
 	}
-	i := Index(rows, id.Prefix, id.Cluster)
+	i := copyrows.Index(rows, id.Prefix, id.Cluster)
 	if i < 0 {
 		return nil
 	}
@@ -179,29 +102,7 @@ func (l *Store) Progress(ctx context.Context, id ids.Copy, f func(*state.Copy) b
 	if !f(&row) {
 		return nil
 	}
-	l.Forget(id.Bucket)
 	return l.ctl.SaveProgress(ctx, row)
-}
-
-// Index returns where the row of a rule and cluster is, -1 if nowhere.
-func Index(rows []state.Copy, prefix, cluster string) int {
-	return slices.IndexFunc(rows, func(c state.Copy) bool { return c.Prefix == prefix && c.Cluster == cluster })
-}
-
-// MadeBucket says whether FaDO made the physical bucket in a cluster, by any of the
-// rows of the bucket's copies there.
-func MadeBucket(rows []state.Copy, cluster string) bool {
-	return slices.ContainsFunc(rows, func(c state.Copy) bool { return c.Cluster == cluster && c.MadeBucket })
-}
-
-// Primary returns the cluster the bucket is written in by its rows, "" if none.
-func Primary(rows []state.Copy) string {
-	for _, c := range rows {
-		if c.Primary {
-			return c.Cluster
-		}
-	}
-	return ""
 }
 
 // Tally notes what a single object changed in the size of a copy; it is written with
@@ -255,7 +156,7 @@ func (l *Store) add(ctx context.Context, id ids.Copy, d Delta) error {
 		return err
 	}
 	defer unlock()
-	rows, err := l.load(ctx, id.Bucket)
+	rows, err := l.Of(ctx, id.Bucket)
 	if err != nil {
 		return err
 	}
@@ -267,14 +168,13 @@ func (l *Store) add(ctx context.Context, id ids.Copy, d Delta) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	l.Forget(id.Bucket)
 	return l.ctl.SaveProgress(ctx, changed...)
 }
 
 // addTo changes the size of a synced copy, and its primary's with it, and says which rows
 // those are. Other copies are counted by a walk.
 func addTo(rows []state.Copy, id ids.Copy, d Delta) (changed []int) {
-	i := Index(rows, id.Prefix, id.Cluster)
+	i := copyrows.Index(rows, id.Prefix, id.Cluster)
 	if i < 0 || rows[i].State != catalog.CopySynced {
 		return nil
 	}
@@ -288,12 +188,4 @@ func addTo(rows []state.Copy, id ids.Copy, d Delta) (changed []int) {
 		}
 	}
 	return changed
-}
-
-// earlier returns the earlier of two moments, of which zero is the earliest.
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -31,11 +31,11 @@ type side struct {
 type convergence struct {
 	*Settler
 	Task
-	rows   []state.Copy
-	row    state.Copy // of the Task's cluster
-	mine   *side
-	sides  []*side // those that could be asked, mine among them
-	winner *side
+	primary string
+	copy    catalog.Copy // of the task's cluster
+	mine    *side
+	sides   []*side // those that could be asked, mine among them
+	winner  *side
 }
 
 // settleAnywhere brings one object in one cluster in step with the version that wins among
@@ -60,20 +60,17 @@ func (e *Settler) meet(ctx context.Context, t Task) (*convergence, error) {
 	if !ok {
 		return nil, nil
 	}
-	rows, err := e.o.Copies.Of(ctx, t.Bucket)
-	if err != nil {
-		return nil, err
-	}
-	i := copies.Index(rows, rule.Prefix, t.Cluster)
+	cs := snap.Copies(t.Bucket)
+	c, ok := copyOf(cs, rule.Prefix, t.Cluster)
 	switch {
-	case i < 0:
+	case !ok:
 		return nil, ErrNoCopy
-	case copies.CarryingOver(rows):
+	case slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.FormerPrimary }):
 		return nil, guard.ErrMoving
-	case rows[i].State == catalog.CopyDraining, rows[i].State == catalog.CopyRemoving:
+	case c.State == catalog.CopyDraining, c.State == catalog.CopyRemoving:
 		return nil, ErrLeaving
 	}
-	m := &convergence{Settler: e, Task: t, rows: rows, row: rows[i]}
+	m := &convergence{Settler: e, Task: t, primary: snap.Primary(t.Bucket), copy: c}
 	sides := e.sidesOf(snap, t, rule.Prefix)
 	e.ask(ctx, t, sides)
 	return m, m.judge(sides)
@@ -143,7 +140,7 @@ func (m *convergence) judge(all []*side) error {
 			return s.err
 		case s.Name() == m.Cluster:
 			m.mine = s
-		case errors.Is(s.err, storage.ErrNoBucket) && s.Name() == copies.Primary(m.rows):
+		case errors.Is(s.err, storage.ErrNoBucket) && s.Name() == m.primary:
 			return fmt.Errorf("%w in %s: %w", ErrNoSource, s.Name(), s.err)
 		case errors.Is(s.err, storage.ErrPrecondition):
 			return s.err // it changes just now
@@ -192,7 +189,7 @@ func (m *convergence) decide(ctx context.Context) (Outcome, error) {
 	op := guard.Op{Object: m.Object, From: m.winner.Name(), Total: m.winner.now.Size, Rewrite: rewrite}
 	var v Outcome
 	err := m.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) (err error) {
-		if !slices.Contains(m.o.Router.Snapshot().WantedIn(nil, m.Bucket, m.Key), m.Cluster) && m.row.State != catalog.CopyFailed {
+		if !slices.Contains(m.o.Router.Snapshot().WantedIn(nil, m.Bucket, m.Key), m.Cluster) && m.copy.State != catalog.CopyFailed {
 			return ErrLeaving
 		}
 		v, err = m.act(ctx, p)
@@ -249,9 +246,15 @@ func (m *convergence) act(ctx context.Context, p *guard.Pass) (Outcome, error) {
 // writeDeleteMarker puts a copy of the delete marker that won over what stands here.
 func (m *convergence) writeDeleteMarker(ctx context.Context, p *guard.Pass) (Outcome, error) {
 	hides := m.mine.now.ETag != ""
-	if hides && !m.o.Deletes.Take(ctx, m.id(), m.row) {
-		m.o.Deletes.Hold(ctx, m.id())
-		return 0, ErrHeld
+	if hides {
+		row, err := m.row(ctx, m.id())
+		if err != nil {
+			return 0, err
+		}
+		if !m.o.Deletes.Take(ctx, m.id(), row) {
+			m.o.Deletes.Hold(ctx, m.id())
+			return 0, ErrHeld
+		}
 	}
 	w, err := p.Writer(m.mine.Site)
 	if err != nil {
@@ -272,7 +275,7 @@ func (m *convergence) writeDeleteMarker(ctx context.Context, p *guard.Pass) (Out
 	return Removed, nil
 }
 
-func (m *convergence) id() ids.Copy { return ids.CopyIn(m.Bucket, m.row.Prefix, m.Cluster) }
+func (m *convergence) id() ids.Copy { return ids.CopyIn(m.Bucket, m.copy.Prefix, m.Cluster) }
 
 // noteOthers leaves a row for every other cluster that was found behind and has none, so
 // that whatever brought this one up brings all of them in step; and for the objects that

@@ -1,10 +1,10 @@
 package object
 
 import (
+	"context"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
@@ -14,10 +14,18 @@ import (
 // Claim is what FaDO's claim on an object at a copy rests on.
 type Claim struct {
 	*Settler
-	Row     state.Copy   // of the copy
-	Rows    []state.Copy // all of the bucket
-	At      Sides        // the primary, and the copy
-	Foreign bool         // the object is on record as somebody else's
+	Bucket     string
+	Copy       catalog.Copy
+	MadeBucket bool  // FaDO made the physical bucket
+	At         Sides // the primary, and the copy
+	Foreign    bool  // the object is on record as somebody else's
+	// OwnedUntil is the copy's, read when it decides.
+	OwnedUntil func(ctx context.Context) (time.Time, error)
+}
+
+// OwnedUntil returns a Claim's from a row that is known.
+func OwnedUntil(row state.Copy) func(context.Context) (time.Time, error) {
+	return func(context.Context) (time.Time, error) { return row.OwnedUntil, nil }
 }
 
 // Owns reports whether FaDO may replace or remove what lies at the copy. An object with
@@ -25,21 +33,25 @@ type Claim struct {
 // a bucket that FaDO made; one without is if it was compared, which it was when it is
 // older than the comparison and not on record as somebody else's, or when FaDO copied this
 // very version from here a moment ago, while the bucket was written here.
-func (c Claim) Owns(key string, o storage.Object) bool {
+func (c Claim) Owns(ctx context.Context, key string, o storage.Object) (bool, error) {
 	switch {
 	case c.Foreign:
-		return false
+		return false, nil
 	case o.Replica:
-		return c.compared(key) || copies.MadeBucket(c.Rows, c.Row.Cluster)
-	default:
-		return c.compared(key) && (WrittenBefore(o, c.Row.OwnedUntil) || c.Gave(c.Row.Bucket, key, c.At.Dst, c.At.Src, o))
+		return c.compared(key) || c.MadeBucket, nil
+	case !c.compared(key):
+		return false, nil
+	case c.Gave(c.Bucket, key, c.At.Dst, c.At.Src, o):
+		return true, nil
 	}
+	until, err := c.OwnedUntil(ctx)
+	return err == nil && WrittenBefore(o, until), err
 }
 
 // compared reports whether the key was compared with the primary since the copy began.
 func (c Claim) compared(key string) bool {
-	return !c.Row.VerifiedAt.IsZero() ||
-		(c.Row.State == catalog.CopySyncing && c.Row.Cursor != "" && key <= c.Row.Cursor)
+	return c.Copy.Verified ||
+		(c.Copy.State == catalog.CopySyncing && c.Copy.Cursor != "" && key <= c.Copy.Cursor)
 }
 
 // Gave reports whether FaDO copied this version of an object from one storage to another

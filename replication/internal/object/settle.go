@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/site"
@@ -21,8 +23,8 @@ type situation struct {
 	Task
 	e    *Settler
 	pass *guard.Pass
-	rows []state.Copy
-	row  state.Copy
+	copy catalog.Copy
+	made bool // FaDO made the physical bucket of the copy
 	at   Sides
 }
 
@@ -58,24 +60,22 @@ func (e *Settler) situate(ctx context.Context, t Task, p *guard.Pass) (*situatio
 	if primary == "" || primary != p.Op().From {
 		return nil, guard.ErrMoving
 	}
-	rows, err := e.o.Copies.Of(ctx, t.Bucket)
-	if err != nil {
-		return nil, err
-	}
-	i := copies.Index(rows, rule.Prefix, t.Cluster)
+	cs := snap.Copies(t.Bucket)
+	c, ok := copyOf(cs, rule.Prefix, t.Cluster)
 	switch {
-	case primary == t.Cluster && copies.CarryingOver(rows):
+	case primary == t.Cluster && slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.FormerPrimary }):
 		return nil, guard.ErrMoving
 	case primary == t.Cluster:
 		return nil, nil
-	case i < 0:
+	case !ok:
 		return nil, ErrNoCopy
-	case rows[i].FormerPrimary:
+	case c.FormerPrimary:
 		return nil, guard.ErrMoving
-	case rows[i].State == catalog.CopyDraining, rows[i].State == catalog.CopyRemoving:
+	case c.State == catalog.CopyDraining, c.State == catalog.CopyRemoving:
 		return nil, ErrLeaving
 	}
-	s := &situation{Task: t, e: e, pass: p, rows: rows, row: rows[i]}
+	s := &situation{Task: t, e: e, pass: p, copy: c, made: madeBucket(cs, t.Cluster)}
+	var err error
 	if s.at.Src, err = e.o.Sites.Usable(primary); err != nil {
 		return nil, err
 	}
@@ -83,10 +83,24 @@ func (e *Settler) situate(ctx context.Context, t Task, p *guard.Pass) (*situatio
 	return s, err
 }
 
+// copyOf returns the copy of a rule in a cluster.
+func copyOf(cs []catalog.Copy, prefix, cluster string) (catalog.Copy, bool) {
+	i := slices.IndexFunc(cs, func(c catalog.Copy) bool { return c.Prefix == prefix && c.Cluster == cluster })
+	if i < 0 {
+		return catalog.Copy{}, false
+	}
+	return cs[i], true
+}
+
+// madeBucket reports whether FaDO made a bucket's physical bucket in a cluster.
+func madeBucket(cs []catalog.Copy, cluster string) bool {
+	return slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Cluster == cluster && c.MadeBucket })
+}
+
 // decide compares both sides and acts.
 func (s *situation) decide(ctx context.Context) (Outcome, error) {
 	if s.Fresh && s.Task.Src != nil {
-		err := s.copy(ctx, *s.Task.Src, storage.Condition{Absent: true}, nil)
+		err := s.write(ctx, *s.Task.Src, storage.Condition{Absent: true}, nil)
 		if err == nil {
 			return Copied, nil
 		}
@@ -103,7 +117,7 @@ func (s *situation) decide(ctx context.Context) (Outcome, error) {
 	case src == nil:
 		return s.remove(ctx, *dst)
 	case dst == nil:
-		return Copied, s.copy(ctx, *src, storage.Condition{Absent: true}, nil)
+		return Copied, s.write(ctx, *src, storage.Condition{Absent: true}, nil)
 	}
 	return s.replace(ctx, *src, *dst)
 }
@@ -137,18 +151,22 @@ func (s *situation) replace(ctx context.Context, src, dst storage.Object) (Outco
 		return Copied, s.rewrite(ctx, src, dst)
 	}
 	c := s.claim(ctx)
-	if !c.Owns(s.Key, dst) && !supersedes(src, dst, c.Foreign) {
+	owns, err := c.Owns(ctx, s.Key, dst)
+	if err != nil {
+		return 0, err
+	}
+	if !owns && !supersedes(src, dst, c.Foreign) {
 		return 0, fmt.Errorf("%w: %s has another object of this key (%d bytes, ETag %s, modified %s)", ErrConflict,
 			s.Cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
-	return Copied, s.copy(ctx, src, storage.Condition{IfETag: dst.ETag}, &dst)
+	return Copied, s.write(ctx, src, storage.Condition{IfETag: dst.ETag}, &dst)
 }
 
 // rewrite writes the primary's object over a damaged copy of it. That destroys nothing:
 // by all that the storage says of it the copy is the same.
 func (s *situation) rewrite(ctx context.Context, src, dst storage.Object) error {
 	s.pass.Op().Rewrite = true
-	if err := s.copy(ctx, src, storage.Condition{IfETag: dst.ETag}, &dst); err != nil {
+	if err := s.write(ctx, src, storage.Condition{IfETag: dst.ETag}, &dst); err != nil {
 		return err
 	}
 	s.e.Damaged.Drop(s.Object)
@@ -157,12 +175,19 @@ func (s *situation) rewrite(ctx context.Context, src, dst storage.Object) error 
 
 // remove takes an object away that the primary positively has not.
 func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, error) {
-	if !s.claim(ctx).Owns(s.Key, dst) {
+	owns, err := s.claim(ctx).Owns(ctx, s.Key, dst)
+	if err != nil {
+		return 0, err
+	}
+	if !owns {
 		return 0, fmt.Errorf("%w: an object %s has and the primary has not (%d bytes, ETag %s, modified %s)", ErrConflict,
 			s.Cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
 	id := s.copyID()
-	row, err := s.e.freshRow(ctx, id, s.row)
+	row, err := s.e.row(ctx, id)
+	if err == nil && (row.State >= catalog.CopyDraining && s.copy.State < catalog.CopyDraining || row.Primary) {
+		err = ErrChanged
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", guard.ErrMoving, err)
 	}
@@ -180,26 +205,23 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, er
 	return Removed, nil
 }
 
-// freshRow reads a copy's row again where another instance may have changed it a moment
-// ago: its deletes may be held since.
-func (e *Settler) freshRow(ctx context.Context, id ids.Copy, known state.Copy) (state.Copy, error) {
-	if !e.o.Control.Shared() {
-		return known, nil
-	}
+// row reads a copy's row: what the snapshot does not tell of a copy, and what another
+// instance may have changed a moment ago. [ErrChanged]: there is none any more.
+func (e *Settler) row(ctx context.Context, id ids.Copy) (state.Copy, error) {
 	rows, err := e.o.Control.Store().CopiesOf(ctx, id.Bucket)
 	if err != nil {
-		return known, err
+		return state.Copy{}, err
 	}
-	i := copies.Index(rows, id.Prefix, id.Cluster)
-	if i < 0 || rows[i].State >= catalog.CopyDraining && known.State < catalog.CopyDraining || copies.Primary(rows) == id.Cluster {
-		return known, ErrChanged
+	i := copyrows.Index(rows, id.Prefix, id.Cluster)
+	if i < 0 {
+		return state.Copy{}, ErrChanged
 	}
 	return rows[i], nil
 }
 
-// copy writes the primary's object to the destination on a condition; over is what it
+// write copies the primary's object to the destination on a condition; over is what it
 // replaces there.
-func (s *situation) copy(ctx context.Context, src storage.Object, cond storage.Condition, over *storage.Object) error {
+func (s *situation) write(ctx context.Context, src storage.Object, cond storage.Condition, over *storage.Object) error {
 	if s.e.Damaged.Is(ids.ObjectIn(s.Bucket, s.Key, s.at.Src.Name()), src) {
 		return fmt.Errorf("the primary's object is no source: %w", ErrDamaged)
 	}
@@ -218,14 +240,18 @@ func (s *situation) copy(ctx context.Context, src storage.Object, cond storage.C
 	return nil
 }
 
-func (s *situation) copyID() ids.Copy { return ids.CopyIn(s.Bucket, s.row.Prefix, s.Cluster) }
+func (s *situation) copyID() ids.Copy { return ids.CopyIn(s.Bucket, s.copy.Prefix, s.Cluster) }
 
 // claim is what FaDO's claim on the copy's objects rests on, with a fresh look at what is on
 // record: a walk may have found the object to be somebody else's since the task's row was
 // claimed.
 func (s *situation) claim(ctx context.Context) Claim {
 	return Claim{
-		Row: s.row, Rows: s.rows, At: s.at, Settler: s.e,
+		Settler: s.e, Bucket: s.Bucket, Copy: s.copy, MadeBucket: s.made, At: s.at,
 		Foreign: s.Foreign || s.e.IsForeign(ctx, s.Object),
+		OwnedUntil: func(ctx context.Context) (time.Time, error) {
+			row, err := s.e.row(ctx, s.copyID())
+			return row.OwnedUntil, err
+		},
 	}
 }

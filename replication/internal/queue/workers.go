@@ -8,7 +8,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
@@ -38,7 +37,6 @@ type Options struct {
 	}
 	Sites   *site.Sites
 	Slots   *limit.Slots
-	Copies  *copies.Store
 	Pause   *guard.Pause
 	Settler *object.Settler
 	Report  *report.Report
@@ -299,7 +297,6 @@ func (w *Workers) askAgain(ctx context.Context, t object.Task) error {
 	if err := w.o.CatchUp(ctx); err != nil {
 		return err
 	}
-	w.o.Copies.Forget(t.Bucket)
 	v, err := w.o.Settler.Settle(ctx, t)
 	if v == object.Moot && err == nil && w.o.Router.Snapshot().Bucket(t.Bucket) == nil {
 		return errNotHere

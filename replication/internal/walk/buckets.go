@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
@@ -77,7 +77,7 @@ func (b *Buckets) Make(ctx context.Context, s *site.Site, bucket string, version
 		return err // the note stays: it may have been made
 	}
 	if !made {
-		return errors.Join(err, b.noteMade(ctx, bucket, s.Name(), copies.MadeBucket(rows, s.Name())))
+		return errors.Join(err, b.noteMade(ctx, bucket, s.Name(), copyrows.MadeBucket(rows, s.Name())))
 	}
 	b.o.Log.Info("made a bucket", zap.String("bucket", s.Reader().Physical(bucket)), zap.String("cluster", s.Name()))
 	return nil
@@ -127,14 +127,14 @@ func (b *Buckets) ensurePrimary(ctx context.Context, bucket string) (versioned b
 	if err != nil {
 		return false, err
 	}
-	primary := copies.Primary(rows)
+	primary := copyrows.PrimaryOf(rows)
 	s, err := b.o.Sites.Usable(primary)
 	if err != nil {
 		return false, err
 	}
 	versioned, err = b.versioned(ctx, s, bucket)
 	switch {
-	case errors.Is(err, storage.ErrNoBucket) && copies.EverVerified(rows):
+	case errors.Is(err, storage.ErrNoBucket) && copyrows.EverVerified(rows):
 		err = fmt.Errorf("%w: %s has no bucket %s", object.ErrNoSource, primary, s.Reader().Physical(bucket))
 		b.o.Hooks.SourceMissing(bucket, err)
 		return false, err
@@ -150,7 +150,7 @@ func (b *Buckets) ensurePrimary(ctx context.Context, bucket string) (versioned b
 
 // noteSeen stores that the primary's bucket is there.
 func (b *Buckets) noteSeen(ctx context.Context, bucket string, rows []state.Copy) error {
-	if copies.EverVerified(rows) {
+	if copyrows.EverVerified(rows) {
 		return nil
 	}
 	return b.o.Copies.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {

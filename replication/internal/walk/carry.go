@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/limit"
@@ -43,7 +43,7 @@ func newCarry(o *Options, bucket, from string, rows []state.Copy) (*carry, error
 			c.known = row.OwnedUntil
 		}
 	}
-	primary := copies.Primary(rows)
+	primary := copyrows.PrimaryOf(rows)
 	if !found || primary == "" || primary == from {
 		return nil, object.ErrChanged
 	}

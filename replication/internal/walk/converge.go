@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
@@ -36,7 +36,7 @@ func (m *Mover) Converge(ctx context.Context, bucket string) error {
 		return err
 	}
 	snap := m.o.Router.Snapshot()
-	primary := copies.Primary(rows)
+	primary := copyrows.PrimaryOf(rows)
 	clocks := make(map[string]time.Time)
 	for _, c := range rows {
 		if _, compared := clocks[c.Cluster]; compared || c.Cluster == primary || !converges(snap, c) {

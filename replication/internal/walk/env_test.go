@@ -17,6 +17,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
@@ -177,7 +178,7 @@ func (w *world) row(cluster string) state.Copy {
 	w.Helper()
 	rows, err := w.store.CopiesOf(w.Context(), bkt)
 	w.must(err)
-	i := copies.Index(rows, "", cluster)
+	i := copyrows.Index(rows, "", cluster)
 	if i < 0 {
 		w.Fatalf("no copy in %s", cluster)
 	}

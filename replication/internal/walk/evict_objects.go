@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
@@ -76,12 +77,16 @@ func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) err
 		return err
 	}
 	claim := object.Claim{
-		Settler: v.o.Objects, Row: v.row, Rows: v.rows, At: at, Foreign: v.o.Objects.IsForeign(ctx, ref),
+		Settler: v.o.Objects, Bucket: ref.Bucket, Copy: v.row.Routed(), MadeBucket: copyrows.MadeBucket(v.rows, ref.Cluster), At: at,
+		Foreign: v.o.Objects.IsForeign(ctx, ref), OwnedUntil: object.OwnedUntil(v.row),
 	}
-	owns := claim.Owns(ref.Key, *dst)
+	owns, err := claim.Owns(ctx, ref.Key, *dst)
+	if err != nil {
+		return err
+	}
 	switch {
 	case src == nil && !owns:
-		v.stays(ref, "the primary has not got it")
+		v.stays(ref, "the primary does not have it")
 		return nil
 	case src == nil:
 		if !v.o.Deletes.Take(ctx, v.id, v.row) {

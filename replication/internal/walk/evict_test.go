@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -16,7 +16,7 @@ import (
 func (w *world) leaving(s catalog.CopyState) {
 	w.Helper()
 	w.must(w.o.Copies.Update(w.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
-		rows[copies.Index(rows, "", "c2")].State = s
+		rows[copyrows.Index(rows, "", "c2")].State = s
 		return rows, nil
 	}))
 }
@@ -25,7 +25,7 @@ func (w *world) hasRow(cluster string) bool {
 	w.Helper()
 	rows, err := w.store.CopiesOf(w.Context(), bkt)
 	w.must(err)
-	return copies.Index(rows, "", cluster) >= 0
+	return copyrows.Index(rows, "", cluster) >= 0
 }
 
 func TestEvict(t *testing.T) {
@@ -163,7 +163,7 @@ func TestEvictAwaitsRequests(t *testing.T) {
 	}
 	w.Walks = New(w.o)
 	w.must(w.o.Copies.Update(t.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
-		c := &rows[copies.Index(rows, "", "c2")]
+		c := &rows[copyrows.Index(rows, "", "c2")]
 		c.State, c.DrainSince = catalog.CopyDraining, time.Now()
 		return rows, nil
 	}))

@@ -11,7 +11,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
@@ -127,7 +127,7 @@ func (e *Evictor) finish(ctx context.Context, v *eviction) error {
 	last := !slices.ContainsFunc(rows, func(c state.Copy) bool {
 		return c.Cluster == v.id.Cluster && c.Prefix != v.id.Prefix
 	})
-	if last && copies.MadeBucket(rows, v.id.Cluster) && v.kept.Load() == 0 {
+	if last && copyrows.MadeBucket(rows, v.id.Cluster) && v.kept.Load() == 0 {
 		if err := e.o.Hooks.LeaveToPulled(ctx, v.id.Bucket, v.id.Cluster); err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (e *Evictor) finish(ctx context.Context, v *eviction) error {
 // cluster's other copies.
 func (e *Evictor) removeRow(ctx context.Context, id ids.Copy) error {
 	return e.o.Copies.Update(ctx, id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
-		i := copies.Index(rows, id.Prefix, id.Cluster)
+		i := copyrows.Index(rows, id.Prefix, id.Cluster)
 		if i < 0 || rows[i].State != catalog.CopyRemoving {
 			return rows, object.ErrChanged
 		}

@@ -8,7 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
@@ -27,11 +27,11 @@ func (m *Mover) MovePrimary(ctx context.Context, bucket, target string) error {
 	if err != nil {
 		return err
 	}
-	from := copies.Primary(rows)
+	from := copyrows.PrimaryOf(rows)
 	if from == "" || from == target {
 		return nil
 	}
-	if copies.CarryingOver(rows) {
+	if copyrows.CarryingOver(rows) {
 		return ErrNotYet // one move at a time
 	}
 	old, err := m.o.Sites.Usable(from)
@@ -116,7 +116,7 @@ func (m *Mover) awaitSettled(ctx context.Context, bucket, target string, began t
 // since the clock's time was not compared yet.
 func (m *Mover) swapRoles(ctx context.Context, bucket, from, target string, clock time.Time) error {
 	return m.o.Copies.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
-		if copies.Primary(rows) != from || copies.CarryingOver(rows) {
+		if copyrows.PrimaryOf(rows) != from || copyrows.CarryingOver(rows) {
 			return rows, object.ErrChanged
 		}
 		// Transactions are one after the other: whoever takes the work over after this lease
@@ -129,7 +129,7 @@ func (m *Mover) swapRoles(ctx context.Context, bucket, from, target string, cloc
 			if c.Cluster != from || !c.Primary {
 				continue
 			}
-			next := copies.Index(rows, c.Prefix, target)
+			next := copyrows.Index(rows, c.Prefix, target)
 			if next < 0 || rows[next].State != catalog.CopySynced || rows[next].Moving != m.o.Control.Shared() {
 				return rows, object.ErrChanged // the target is not wanted any more, say
 			}

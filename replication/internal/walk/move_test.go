@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/state"
 )
@@ -182,7 +182,7 @@ func TestConverge(t *testing.T) {
 	}
 
 	w.must(w.o.Copies.Update(t.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
-		rows[copies.Index(rows, "", "c2")].State = catalog.CopyDraining
+		rows[copyrows.Index(rows, "", "c2")].State = catalog.CopyDraining
 		return anywhere(rows)
 	}))
 	w.wantErr(w.Mover.Converge(t.Context(), bkt), ErrNotYet) // it leaves

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/listing"
 	"github.com/fado-project/fado/replication/internal/object"
@@ -36,11 +36,11 @@ func newPass(ctx context.Context, o *Options, id ids.Copy, states ...catalog.Cop
 	if err != nil {
 		return nil, err
 	}
-	i := copies.Index(rows, id.Prefix, id.Cluster)
+	i := copyrows.Index(rows, id.Prefix, id.Cluster)
 	if i < 0 || !slices.Contains(states, rows[i].State) {
 		return nil, object.ErrChanged
 	}
-	primary := copies.Primary(rows)
+	primary := copyrows.PrimaryOf(rows)
 	if primary == "" || primary == id.Cluster {
 		return nil, object.ErrChanged
 	}
@@ -81,8 +81,8 @@ func (w *pass) pairs(ctx context.Context, after string) iter.Seq2[listing.Pair, 
 // own returns the row of the pass's copy, to be changed, if the copy is still in a state and
 // the bucket is written where it was.
 func (w *pass) own(rows []state.Copy, s catalog.CopyState) (*state.Copy, error) {
-	i := copies.Index(rows, w.id.Prefix, w.id.Cluster)
-	if i < 0 || rows[i].State != s || copies.Primary(rows) != w.src.Name() {
+	i := copyrows.Index(rows, w.id.Prefix, w.id.Cluster)
+	if i < 0 || rows[i].State != s || copyrows.PrimaryOf(rows) != w.src.Name() {
 		return nil, object.ErrChanged
 	}
 	return &rows[i], nil
@@ -91,7 +91,7 @@ func (w *pass) own(rows []state.Copy, s catalog.CopyState) (*state.Copy, error) 
 // primaryRow returns the primary's row of the pass's rule, to be changed; nil if there is
 // none.
 func (w *pass) primaryRow(rows []state.Copy) *state.Copy {
-	if i := copies.Index(rows, w.id.Prefix, w.src.Name()); i >= 0 {
+	if i := copyrows.Index(rows, w.id.Prefix, w.src.Name()); i >= 0 {
 		return &rows[i]
 	}
 	return nil
