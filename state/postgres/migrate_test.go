@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -66,7 +67,7 @@ func TestMigrateFormer(t *testing.T) {
 	errs := make([]error, len(stores))
 	var wg sync.WaitGroup
 	for i := range stores {
-		wg.Go(func() { stores[i], errs[i] = Open(ctx, Options{DSN: dsn, Key: testKey, MaxConns: 4}) })
+		wg.Go(func() { stores[i], errs[i] = Open(ctx, Options{DSN: dsn, Key: testKey, MaxConns: 4, ConnectTimeout: time.Minute, StatementTimeout: time.Minute}) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -83,7 +84,7 @@ func TestMigrateFormer(t *testing.T) {
 	for _, s := range stores { // the sessions that migrated are as the others again
 		for range 4 {
 			err := s.pool.QueryRow(ctx, "SELECT current_setting('statement_timeout') || ' ' || current_setting('synchronous_commit')").Scan(&settings)
-			if err != nil || settings != "15s off" {
+			if err != nil || settings != "1min off" {
 				t.Fatalf("a session is set to %q (%v)", settings, err)
 			}
 		}

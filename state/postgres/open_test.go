@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/zap"
@@ -32,7 +33,7 @@ func TestOpenAtOnce(t *testing.T) {
 	for i := range stores {
 		wg.Go(func() {
 			<-start
-			stores[i], errs[i] = Open(ctx, Options{DSN: dsn, Key: testKey, MaxConns: 4, Log: zap.New(core)})
+			stores[i], errs[i] = Open(ctx, Options{DSN: dsn, Key: testKey, MaxConns: 4, ConnectTimeout: time.Minute, StatementTimeout: time.Minute, Log: zap.New(core)})
 		})
 	}
 	close(start)

@@ -27,7 +27,8 @@ var testKey = []byte("a passphrase of the tests")
 
 func openAt(t testing.TB, dsn string, change ...func(*Options)) *Store {
 	t.Helper()
-	o := Options{DSN: dsn, Key: testKey, MaxConns: 12}
+	// A busy machine is not taken for a fault. Tests of faults have their own times.
+	o := Options{DSN: dsn, Key: testKey, MaxConns: 12, ConnectTimeout: 30 * time.Second, StatementTimeout: time.Minute}
 	for _, f := range change {
 		f(&o)
 	}
