@@ -67,7 +67,9 @@ func TestMigrateFormer(t *testing.T) {
 	errs := make([]error, len(stores))
 	var wg sync.WaitGroup
 	for i := range stores {
-		wg.Go(func() { stores[i], errs[i] = Open(ctx, Options{DSN: dsn, Key: testKey, MaxConns: 4, ConnectTimeout: time.Minute, StatementTimeout: time.Minute}) })
+		wg.Go(func() {
+			stores[i], errs[i] = Open(ctx, Options{DSN: dsn, Key: testKey, MaxConns: 4, ConnectTimeout: time.Minute, StatementTimeout: time.Minute})
+		})
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
