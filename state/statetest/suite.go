@@ -1,5 +1,3 @@
-// Package statetest holds every implementation of [state.Store] to its contract: one
-// suite, which knows nothing of how a store is made or where it keeps its rows.
 package statetest
 
 import (

@@ -1,7 +1,3 @@
-// Package stored is what the engines of [state.Store] have in common about their rows: the
-// stored form of times, references and flags, the collecting of changes, and which
-// pending rows a deleted copy takes along; and about a store: its watchers, the reading of
-// its migrations, streams page by page. It knows no SQL.
 package stored
 
 import (
