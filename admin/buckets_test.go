@@ -19,7 +19,7 @@ import (
 func withCopies(t *testing.T) *harness {
 	t.Helper()
 	h := withCluster(t)
-	err := h.ctl.UpdateCopies(t.Context(), "photos", func([]state.Copy) ([]state.Copy, error) {
+	err := h.ctl.Copies.Update(t.Context(), "photos", func([]state.Copy) ([]state.Copy, error) {
 		return []state.Copy{{
 			Bucket: "photos", Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced},
 			Objects: 7, Bytes: 70, VerifiedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
@@ -115,7 +115,7 @@ func TestOverview(t *testing.T) {
 		{state.Pending{}, ""},
 	} {
 		row.Bucket, row.Key, row.Cluster = "photos", "k", "c1"
-		if err := h.ctl.AddPending(t.Context(), row.Pending); err != nil {
+		if err := h.ctl.Pending.Add(t.Context(), row.Pending); err != nil {
 			t.Fatal(err)
 		}
 		want := "degraded"
@@ -131,7 +131,7 @@ func TestOverview(t *testing.T) {
 	for _, ep := range h.ctl.Router().Snapshot().Endpoints() {
 		ep.Live.SetHealthy(false, "no answer")
 	}
-	h.ctl.SetIssue("photos", "planner", "no room")
+	h.ctl.Issues.Set("photos", control.Source{Finder: control.FinderPlanner}, control.Issue{Reason: "no room"})
 	bad := h.do("GET", "/fado/", "").want(200)
 	if bad.at("status") != "degraded" {
 		t.Errorf("overview: %s", bad.body)

@@ -26,7 +26,7 @@ func BenchmarkList(b *testing.B) {
 	}
 	h := start(b, cfg)
 	for _, bucket := range cfg.Buckets {
-		err := h.ctl.UpdateCopies(b.Context(), bucket.Name, func([]state.Copy) (rows []state.Copy, _ error) {
+		err := h.ctl.Copies.Update(b.Context(), bucket.Name, func([]state.Copy) (rows []state.Copy, _ error) {
 			for i := range 3 {
 				rows = append(rows, state.Copy{Bucket: bucket.Name, Copy: catalog.Copy{
 					Cluster: fmt.Sprintf("c%d", i), Primary: i == 0, State: catalog.CopySynced,

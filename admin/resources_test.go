@@ -80,7 +80,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%s: an empty patch changed the ETag", path)
 		}
 	}
-	cl, err := h.ctl.Get(t.Context(), catalog.KindCluster, "c1")
+	cl, err := h.ctl.Resources.Get(t.Context(), catalog.KindCluster, "c1")
 	if err != nil || cl.Resource.(*catalog.Cluster).Storage.SecretKey != "hunter2" {
 		t.Errorf("the secret did not survive: %+v, %v", cl.Resource, err)
 	}
@@ -160,7 +160,7 @@ func TestSecrets(t *testing.T) {
 	const c = "/fado/clusters/c1"
 	stored := func() string {
 		t.Helper()
-		it, err := h.ctl.Get(t.Context(), catalog.KindCluster, "c1")
+		it, err := h.ctl.Resources.Get(t.Context(), catalog.KindCluster, "c1")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,6 +57,9 @@ type caddyEvent struct {
 	data map[string]any
 }
 
+// sentTypes are those of which some events are sent to Caddy.
+var sentTypes = []control.EventType{control.EventCopy, control.EventStorage, control.EventBucketStuck}
+
 // toCaddy translates an event of the bus; ok is false for those that Caddy is not told.
 func toCaddy(e control.Event) (out caddyEvent, ok bool) {
 	switch {
@@ -101,7 +104,7 @@ type emitter struct {
 func newEmitter(bus *control.Bus, log *zap.Logger) *emitter {
 	ctx, stop := context.WithCancel(context.Background())
 	e := &emitter{log: log, queue: make(chan caddyEvent, emitterRoom), stop: stop, changed: make(chan struct{})}
-	sub := bus.Subscribe(busRoom)
+	sub := bus.Subscribe(busRoom, sentTypes...)
 	e.done.Go(func() { defer sub.Close(); e.collect(ctx, sub) })
 	e.done.Go(func() { e.send(ctx) })
 	return e

@@ -151,7 +151,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(snapshotAgeDesc, rt.control.SnapshotAge().Seconds())
+	gauge(snapshotAgeDesc, rt.control.Status.SnapshotAge().Seconds())
 	snap := rt.control.Router().Snapshot()
 	snap.Clusters(func(c *catalog.Cluster) bool {
 		if s := snap.ClusterState(c.Name); c.Storage != nil && s != nil && s.Storage() != routing.StorageUnknown {

@@ -50,7 +50,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	cluster := func() *routing.ClusterState { return app.Router().Snapshot().ClusterState("c2") }
 	pend := func() {
 		row := state.Pending{Bucket: "shared", Key: "k", Cluster: "c2", Size: 7, Since: time.Now().Add(-time.Hour)}
-		if err := app.Control().AddPending(context.Background(), row); err != nil {
+		if err := app.Control().Pending.Add(context.Background(), row); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -60,7 +60,7 @@ func TestStartWithoutTheDatabase(t *testing.T) {
 		t.Fatal("the store's settings did not change")
 	}
 	ctx := context.Background()
-	if _, err := ctl.Create(ctx, &catalog.Zone{Name: "late"}); err != nil {
+	if _, err := ctl.Resources.Create(ctx, &catalog.Zone{Name: "late"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := caddy.Stop(); err != nil { // writes the mirror, if there is one by now
@@ -74,18 +74,18 @@ func TestStartWithoutTheDatabase(t *testing.T) {
 	if ctl.Router().Snapshot().Zone("late") == nil {
 		t.Error("what was made after the reload is not in the mirror")
 	}
-	if _, err := ctl.Create(ctx, &catalog.Zone{Name: "later"}); !errors.Is(err, state.ErrUnavailable) {
+	if _, err := ctl.Resources.Create(ctx, &catalog.Zone{Name: "later"}); !errors.Is(err, state.ErrUnavailable) {
 		t.Errorf("a change without the database: %v", err)
 	}
-	if ctl.StoreTrouble() == nil {
+	if ctl.Status.StoreTrouble() == nil {
 		t.Error("nothing says that the database is away")
 	}
 	refuse(false)
 	awaitReady(t, "the database", func() bool {
-		_, err := ctl.Create(ctx, &catalog.Zone{Name: "later"})
+		_, err := ctl.Resources.Create(ctx, &catalog.Zone{Name: "later"})
 		return err == nil
 	})
-	awaitReady(t, "the end of the trouble", func() bool { return ctl.StoreTrouble() == nil })
+	awaitReady(t, "the end of the trouble", func() bool { return ctl.Status.StoreTrouble() == nil })
 	s.expect(t, "c1")
 	if err := caddy.Stop(); err != nil { // while the database is there
 		t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -239,6 +240,24 @@ func TestEventsAreSentByTheLastToStart(t *testing.T) {
 	e.stopSendingBy(first)
 	e.stopSendingBy(first)
 	expect(nil)
+}
+
+// The bus is asked for those types alone that Caddy may be told of, so that a burst of others
+// (transfers) drops none of them.
+func TestTheBusIsAskedForWhatIsSent(t *testing.T) {
+	for _, typ := range []control.EventType{
+		control.EventResource, control.EventCopy, control.EventTransfer, control.EventStorage, control.EventFunction,
+		control.EventBucketStuck, control.EventConfiguration, control.EventVerification, control.EventDrain,
+	} {
+		sent := false
+		for _, state := range []string{"", "synced", "failed", "up", "down"} {
+			_, ok := toCaddy(control.Event{Type: typ, State: state})
+			sent = sent || ok
+		}
+		if asked := slices.Contains(sentTypes, typ); asked != sent {
+			t.Errorf("%s: asked for %v, sent %v", typ, asked, sent)
+		}
+	}
 }
 
 func TestLogSwitch(t *testing.T) {

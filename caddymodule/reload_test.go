@@ -132,7 +132,7 @@ func TestReloadKeepsTheRuntime(t *testing.T) {
 	s.expect(t, "c1")
 	first := running(t)
 	ctl := first.Control()
-	if _, err := ctl.Create(context.Background(), &catalog.Zone{Name: "made-by-api"}); err != nil {
+	if _, err := ctl.Resources.Create(context.Background(), &catalog.Zone{Name: "made-by-api"}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -208,10 +208,10 @@ func TestReloadWithoutItsSecret(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "cluster c1: storage.secret_key: evaluated placeholder {env.FADO_TEST_UNSET} is empty") {
 			t.Fatalf("got %v", err)
 		}
-		if _, err := running(t).Control().Create(t.Context(), &catalog.Zone{Name: "z"}); err != nil {
+		if _, err := running(t).Control().Resources.Create(t.Context(), &catalog.Zone{Name: "z"}); err != nil {
 			t.Fatalf("what runs was harmed: %v", err)
 		}
-		if err := running(t).Control().Delete(t.Context(), catalog.KindZone, "z", control.Precondition{}); err != nil {
+		if err := running(t).Control().Resources.Delete(t.Context(), catalog.KindZone, "z", control.Precondition{}); err != nil {
 			t.Fatal(err)
 		}
 		s.expect(t, "c1")
@@ -237,7 +237,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	s := newSite(t)
 	mustLoad(t, s.config(t))
 	s.expect(t, "c1")
-	if _, err := running(t).Control().Create(context.Background(), &catalog.Zone{Name: "made-by-api"}); err != nil {
+	if _, err := running(t).Control().Resources.Create(context.Background(), &catalog.Zone{Name: "made-by-api"}); err != nil {
 		t.Fatal(err)
 	}
 	before := counted(t, "caddy_fado_route_decisions_total")
@@ -297,7 +297,7 @@ func TestStateSurvivesRestart(t *testing.T) {
 	noLeaks(t)
 	s := newSite(t)
 	mustLoad(t, s.config(t))
-	if _, err := running(t).Control().Create(context.Background(), &catalog.Bucket{Name: "kept"}); err != nil {
+	if _, err := running(t).Control().Resources.Create(context.Background(), &catalog.Bucket{Name: "kept"}); err != nil {
 		t.Fatal(err)
 	}
 	empty := parse(t, "", "")

@@ -162,7 +162,7 @@ func newHealth(c *control.Control, log *zap.Logger) *health.Checker {
 			c.Events().Emit(control.Event{Type: control.EventFunction, Cluster: ep.Cluster, URL: ep.URL, State: state, Reason: reason})
 		},
 	})
-	c.OnChange(func(context.Context) { checker.Kick() })
+	c.Hooks.BeforeAnswer(func(context.Context) { checker.Kick() })
 	return checker
 }
 

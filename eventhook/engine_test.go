@@ -56,7 +56,7 @@ func newApp(t *testing.T) realApp {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = ctl.UpdateCopies(t.Context(), "photos", func([]state.Copy) ([]state.Copy, error) {
+	err = ctl.Copies.Update(t.Context(), "photos", func([]state.Copy) ([]state.Copy, error) {
 		return []state.Copy{
 			{Bucket: "photos", Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}},
 			{Bucket: "photos", Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}},
