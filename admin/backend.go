@@ -21,23 +21,46 @@ type backend struct {
 	ended <-chan struct{}
 }
 
-// catalogue is what the API uses of *control.Control.
+// catalogue is what the API uses of a *control.Control: see catalogueOf.
 type catalogue interface {
+	resources
+	bucketStatus
+	instance
+}
+
+// resources is what the API uses of *control.Resources.
+type resources interface {
 	List(ctx context.Context, k catalog.Kind, after string, limit int) ([]control.Item, error)
 	Get(ctx context.Context, k catalog.Kind, name string) (control.Item, error)
 	Create(ctx context.Context, r catalog.Resource) (control.Item, error)
 	Replace(ctx context.Context, r catalog.Resource, pre control.Precondition, complete func(r, now catalog.Resource) error) (it control.Item, created bool, err error)
 	Modify(ctx context.Context, k catalog.Kind, name string, pre control.Precondition, f func(now catalog.Resource) (catalog.Resource, error)) (control.Item, error)
 	Delete(ctx context.Context, k catalog.Kind, name string, pre control.Precondition) error
-	BucketStatuses(ctx context.Context, buckets ...string) (map[string]control.BucketStatus, error)
+}
+
+// bucketStatus is what the API uses of *control.Status.
+type bucketStatus interface {
+	Buckets(ctx context.Context, buckets ...string) (map[string]control.BucketStatus, error)
 	StoreTrouble() error
-	StuckBuckets(ctx context.Context) (n int, bucket, reason string)
+	Stuck(ctx context.Context) (n int, bucket, reason string)
 	Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, placement.Result, error)
-	Router() *routing.Router
 	SnapshotAge() time.Duration
+}
+
+// instance is what the API uses of *control.Control itself.
+type instance interface {
+	Router() *routing.Router
 	Events() *control.Bus
 	Store() state.Store
 	Node() string
+}
+
+func catalogueOf(ctl *control.Control) catalogue {
+	return struct {
+		resources
+		bucketStatus
+		instance
+	}{ctl.Resources, ctl.Status, ctl}
 }
 
 // engine is what the API uses of *replication.Engine.
@@ -59,8 +82,5 @@ type engine interface {
 	RejectDeletes(ctx context.Context, bucket string) (int, error)
 }
 
-// Interface guards
-var (
-	_ catalogue = (*control.Control)(nil)
-	_ engine    = (*replication.Engine)(nil)
-)
+// Interface guard
+var _ engine = (*replication.Engine)(nil)

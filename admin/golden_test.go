@@ -121,7 +121,7 @@ func goldenHarness(t *testing.T, empty bool) *harness {
 	} {
 		h.do("POST", "/fado/"+item[0], item[1]).want(201)
 	}
-	cat := &goldenCatalogue{catalogue: h.ctl}
+	cat := &goldenCatalogue{catalogue: catalogueOf(h.ctl)}
 	if !empty {
 		cat.full = true
 		h.engine.status = filled[replication.Status]()
@@ -166,7 +166,7 @@ type goldenCatalogue struct {
 	full bool
 }
 
-func (c *goldenCatalogue) BucketStatuses(_ context.Context, buckets ...string) (map[string]control.BucketStatus, error) {
+func (c *goldenCatalogue) Buckets(_ context.Context, buckets ...string) (map[string]control.BucketStatus, error) {
 	all := make(map[string]control.BucketStatus)
 	for _, b := range buckets {
 		st := control.BucketStatus{State: control.BucketOK, Copies: []control.CopyStatus{{Role: "primary", State: "synced", Losses: []string{}}}}

@@ -170,7 +170,7 @@ func start(t testing.TB, declared control.Config) *harness {
 	}
 	t.Cleanup(at.Detach)
 	h := &harness{t: t, ctl: ctl, engine: new(fakeEngine), ended: make(chan struct{}), seen: make(map[string]bool)}
-	h.backend = backend{catalogue: ctl, engine: h.engine, version: "v0-test", ended: h.ended}
+	h.backend = backend{catalogue: catalogueOf(ctl), engine: h.engine, version: "v0-test", ended: h.ended}
 	h.api = &API{log: zap.NewNop(), find: func() (backend, error) { return h.backend, nil }, heartbeat: time.Hour, streams: newStreams(maxStreams)}
 	srv := httptest.NewServer(http.HandlerFunc(h.serve))
 	t.Cleanup(srv.Close)

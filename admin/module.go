@@ -106,7 +106,7 @@ func findApp() (backend, error) {
 		return backend{}, unavailable("the fado app is starting")
 	}
 	return backend{
-		catalogue: ctl,
+		catalogue: catalogueOf(ctl),
 		engine:    engine,
 		version:   app.Version(),
 		ended:     context.Context(ctx).Done(),

@@ -413,7 +413,7 @@ func (f faltering) List(_ context.Context, k catalog.Kind, after string, limit i
 // A list that can't be finished must not look like a whole one.
 func TestLongListCutShort(t *testing.T) {
 	h := start(t, control.Config{})
-	h.backend.catalogue = faltering{h.ctl}
+	h.backend.catalogue = faltering{catalogueOf(h.ctl)}
 	resp, err := http.Get(h.url + "/fado/zones")
 	if err != nil {
 		return // cut before the header
@@ -427,7 +427,7 @@ func TestLongListCutShort(t *testing.T) {
 
 func TestStoreUnavailable(t *testing.T) {
 	h := start(t, control.Config{})
-	h.backend.catalogue = failingCatalogue{h.ctl, fmt.Errorf("writing: disk full: %w", state.ErrUnavailable)}
+	h.backend.catalogue = failingCatalogue{catalogueOf(h.ctl), fmt.Errorf("writing: disk full: %w", state.ErrUnavailable)}
 	h.do("GET", "/fado/zones", "").want(503).says("disk full")
 	h.do("GET", "/fado/zones/eu", "").want(503)
 	h.do("POST", "/fado/zones", `{"name":"eu"}`).want(503).says("disk full")
@@ -437,7 +437,7 @@ func TestStoreUnavailable(t *testing.T) {
 // Details of failures that are nobody's fault but ours stay in the log.
 func TestInternalErrors(t *testing.T) {
 	h := start(t, control.Config{})
-	h.backend.catalogue = failingCatalogue{h.ctl, errors.New("at /var/lib/x: bad")}
+	h.backend.catalogue = failingCatalogue{catalogueOf(h.ctl), errors.New("at /var/lib/x: bad")}
 	if a := h.do("GET", "/fado/zones/eu", ""); a.status != 500 || strings.Contains(string(a.body), "/var/lib") {
 		t.Errorf("%d %s", a.status, a.body)
 	}

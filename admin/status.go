@@ -88,7 +88,7 @@ func (c *call) degraded(snap *routing.Snapshot) (why []string) {
 			why = append(why, fmt.Sprintf("function %s of %s is down: %s", ep.URL, ep.Cluster, ep.Live.Reason()))
 		}
 	}
-	if n, bucket, reason := c.catalogue.StuckBuckets(c.r.Context()); n == 1 {
+	if n, bucket, reason := c.catalogue.Stuck(c.r.Context()); n == 1 {
 		why = append(why, fmt.Sprintf("bucket %s is stuck: %s", bucket, reason))
 	} else if n > 1 {
 		why = append(why, fmt.Sprintf("%d buckets are stuck, one of them %s: %s", n, bucket, reason))

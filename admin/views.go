@@ -118,7 +118,7 @@ func (c *call) bucketStatuses(items []control.Item) (map[string]control.BucketSt
 	for i, it := range items {
 		names[i] = it.Resource.ResourceName()
 	}
-	all, err := c.catalogue.BucketStatuses(c.r.Context(), names...)
+	all, err := c.catalogue.Buckets(c.r.Context(), names...)
 	if err != nil {
 		return nil, fmt.Errorf("status of buckets: %w", err)
 	}
