@@ -152,7 +152,7 @@ func (n *Intake) Run(ctx context.Context) {
 			events = nil
 		}
 		var batch []Event
-		note := n.live
+		note := n.Note
 		select {
 		case <-ctx.Done():
 			return
@@ -163,7 +163,7 @@ func (n *Intake) Run(ctx context.Context) {
 			clear(late)
 			note = n.store // the storages need not be asked until the store takes rows
 		}
-		if err := note(ctx, n.RowsFor(batch)); err != nil && ctx.Err() == nil {
+		if err := note(ctx, batch...); err != nil && ctx.Err() == nil {
 			if len(late) == 0 {
 				n.log.Warn("could not store that objects changed; routing knows, and storing is tried again",
 					zap.Int("events", len(batch)), zap.Error(err))
@@ -175,8 +175,8 @@ func (n *Intake) Run(ctx context.Context) {
 	}
 }
 
-func (n *Intake) store(ctx context.Context, rows []state.Pending) error {
-	return n.pending.Add(ctx, rows...)
+func (n *Intake) store(ctx context.Context, events ...Event) error {
+	return n.pending.Add(ctx, n.RowsFor(events)...)
 }
 
 func (n *Intake) collect(first Event) []Event {
@@ -190,6 +190,12 @@ func (n *Intake) collect(first Event) []Event {
 		}
 	}
 	return batch
+}
+
+// Note makes pending rows of live events. They are exceptions to freshness when it returns,
+// whether or not they could be stored.
+func (n *Intake) Note(ctx context.Context, events ...Event) error {
+	return n.live(ctx, n.RowsFor(events))
 }
 
 // RowsFor makes rows of what events tell of. It asks the snapshot and memory alone.
