@@ -27,7 +27,7 @@ type attachments struct {
 	pulled *Pulled
 	issues *Issues
 
-	turn chan struct{} // held by whoever attaches or detaches
+	turn chan struct{} // held while one is attached or detached
 	list []*Attachment
 }
 

@@ -99,14 +99,14 @@ func (c *core) updater(progress bool) update {
 	return store.Update
 }
 
-// resourceChanged tells everybody of a change of a resource. It is in force by then, and
+// resourceChanged tells hooks and watchers of a change of a resource. It is in force by then, and
 // what it forbids has ended.
 func (c *core) resourceChanged(r ResourceChange) {
 	c.hooks.resource(r)
 	c.bus.Emit(Event{Type: EventResource, Op: string(r.Op), Kind: string(r.Kind), Name: r.Name, Elsewhere: r.Elsewhere})
 }
 
-// anyChanged tells everybody that anything may have changed.
+// anyChanged tells hooks and watchers that anything may have changed.
 func (c *core) anyChanged(op string) {
 	c.hooks.resource(ResourceChange{})
 	c.bus.Emit(Event{Type: EventConfiguration, Op: op})

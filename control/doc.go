@@ -1,5 +1,5 @@
-// Package control is where the catalogue is changed: every change, whoever asks for
-// it (the admin API, a configuration, replication), goes through [Control], which
+// Package control is where the catalogue is changed: every change, asked for by
+// the admin API, a configuration or replication, goes through [Control], which
 // writes the store first, then publishes what routing reads, then answers. So
 // nothing is visible that is not durable, and nothing is answered that this
 // instance does not route by.

@@ -17,7 +17,7 @@ const (
 	EventStorage     EventType = "storage"      // a storage came up or went down
 	EventFunction    EventType = "function"     // an endpoint's health changed
 	EventBucketStuck EventType = "bucket_stuck" // a bucket can't get where it should be
-	// EventConfiguration: another configuration is in force, or all was loaded anew; what
+	// EventConfiguration: another configuration is in force, or all was loaded again; what
 	// changed is not told one by one.
 	EventConfiguration EventType = "configuration"
 
@@ -48,7 +48,7 @@ type Event struct {
 }
 
 // Bus hands events to those who watch, for people to read. A watcher that can't keep up
-// misses events and is told how many; nobody waits for it. What must not be missed goes by
+// misses events and is told how many; Emit never waits. What must not be missed goes by
 // [Hooks].
 type Bus struct {
 	mu   sync.Mutex

@@ -29,8 +29,8 @@ func (h *storeHealth) note(err error) error {
 	return err
 }
 
-// trouble says why the store could not be written lately; nil if it could, or if nobody
-// tried.
+// trouble says why the store could not be written lately; nil if it could, or if
+// nothing was tried.
 func (h *storeHealth) trouble() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

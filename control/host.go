@@ -92,7 +92,7 @@ func (h *host) Applied(ctx context.Context, changes []*publish.Change) {
 	}
 }
 
-// notify tells everybody of one change, and drops exceptions that went with it.
+// notify tells hooks and watchers of one change, and drops exceptions that went with it.
 func (h *host) notify(ctx context.Context, c *publish.Change) error {
 	if c.Resource {
 		op := OpChanged

@@ -203,7 +203,7 @@ func (s *Status) Stuck(ctx context.Context) (n int, bucket, reason string) {
 }
 
 // StoreTrouble returns why the store is out of reach, or could not be written lately; nil
-// if it could, or if nobody tried.
+// if it could, or if nothing was written since.
 func (s *Status) StoreTrouble() error {
 	if err := s.missing(); err != nil {
 		return fmt.Errorf("routing by the local mirror: %w", err)

@@ -90,7 +90,7 @@ func (c *core) forbiddenBy(then *overlay) []string {
 	return lost
 }
 
-// bucketIn reads a bucket's declaration, whoever made it.
+// bucketIn reads a bucket's declaration, by the configuration or the API.
 func (c *core) bucketIn(tx state.Tx, name string) (*catalog.Bucket, error) {
 	if b, ok := c.declared().byName[catalog.KindBucket][name].(*catalog.Bucket); ok {
 		return b, nil

@@ -9,7 +9,7 @@
 //
 // Invariants: within one look, additions of exceptions come first, then resources and
 // copies, then removals of exceptions, so that a copy never counts for a key before the
-// exception to it is known. What is published of a thing never goes back, whoever changed
+// exception to it is known. What is published of a thing never goes back, on whichever instance it changed
 // it (see control/internal/publish). With a store of its own an instance has nothing to
 // follow, and everything here answers at once.
 //

@@ -212,7 +212,7 @@ func (e *Exceptions) BeginRead() int64 {
 }
 
 // Observe takes what the store tells. Additions count at once; removals when DropGone is called,
-// after whatever else was committed with them is routed by.
+// after what else was committed with them is routed by.
 func (e *Exceptions) Observe(changes []state.ObjectChange) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -18,7 +18,7 @@ type Signals struct {
 //		<-changed
 //	}
 //
-// One that nobody waits for any longer costs a map entry until the bucket changes.
+// One that is no longer waited for costs a map entry until the bucket changes.
 func (s *Signals) Changed(bucket string) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,7 +2,7 @@
 // it starts when that store is out of reach.
 //
 //   - [Mirror] writes what this instance routes by to a store on local disk, some time
-//     after and in a goroutine of its own: nobody waits for it.
+//     after and in a goroutine of its own, which no caller waits for.
 //   - [Opening] gets the store to work on; until it comes, the mirror stands in: routing
 //     goes by it, reads are answered from it, changes are refused.
 //

@@ -176,7 +176,7 @@ type Reading struct {
 	touched map[state.Ref]struct{}
 }
 
-// touch notes that somebody else publishes these things. The caller holds the lock.
+// touch notes that another turn or reading publishes these things. The caller holds the lock.
 func (r *Reading) touch(keys []state.Ref) {
 	for _, k := range keys {
 		if _, ok := r.keys[k]; ok || r.keys == nil {
