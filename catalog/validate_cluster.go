@@ -23,9 +23,12 @@ func (c *checker) cluster(cl *Cluster) {
 	if len(cl.Zones) == 0 {
 		c.add("zones", "", "at least one zone, the first being the cluster's failure domain")
 	}
-	c.names("zones", cl.Zones, KindZone)
+	c.names("zones", cl.Zones, KindZone, maxInZones)
 	if cl.Storage != nil {
 		c.storage(cl)
+	}
+	if !c.atMost("functions", len(cl.Functions), maxFunctions) {
+		return
 	}
 	seen := make(map[string]bool)
 	for i := range cl.Functions {

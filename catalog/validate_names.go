@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -87,8 +89,11 @@ func (c *checker) name(name string) {
 	}
 }
 
-// names checks a list of references: each declared, none twice.
-func (c *checker) names(path string, list []string, k Kind) {
+// names checks a list of references: not too many, each declared, none twice.
+func (c *checker) names(path string, list []string, k Kind, most int) {
+	if !c.atMost(path, len(list), most) {
+		return
+	}
 	for i, name := range list {
 		if c.declared(at(path, i), name, k) {
 			c.once(path, list, i)
@@ -132,6 +137,14 @@ func exists(in Lookup, k Kind, name string) bool {
 func (c *checker) labels(labels map[string]string) {
 	if _, unnamed := labels[""]; unnamed {
 		c.add("labels", "", "every label to have a name")
+	}
+	if !c.atMost("labels", len(labels), maxLabels) {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		if len(name) > maxLabel || len(labels[name]) > maxLabel {
+			c.add("labels", name, fmt.Sprintf("a name and a value of at most %d bytes each", maxLabel))
+		}
 	}
 }
 

@@ -18,10 +18,10 @@ func (c *checker) policy(p *Policy) {
 	if !p.Copies.All && (p.Copies.N < 1 || p.Copies.N > MaxCopies) {
 		c.add("copies", p.Copies.String(), wantCopies)
 	}
-	c.names("zones", p.Zones, KindZone)
-	c.names("exclude_zones", p.ExcludeZones, KindZone)
-	c.names("clusters", p.Clusters, KindCluster)
-	c.names("prefer", p.Prefer, KindCluster)
+	c.names("zones", p.Zones, KindZone, maxZones)
+	c.names("exclude_zones", p.ExcludeZones, KindZone, maxZones)
+	c.names("clusters", p.Clusters, KindCluster, maxClusters)
+	c.names("prefer", p.Prefer, KindCluster, maxClusters)
 	if p.Spread != SpreadZone && p.Spread != SpreadCluster {
 		c.add("spread", string(p.Spread), wantSpread)
 	}
@@ -90,6 +90,9 @@ func bucketPolicy(name string, in Lookup) *Policy {
 func (c *checker) bucket(b *Bucket) {
 	if problem := bucketNameProblem(b.Name); problem != "" {
 		c.add("name", b.Name, problem)
+	}
+	if !c.atMost("prefixes", len(b.Prefixes), maxPrefixes) {
+		return // nor what depends on its rules
 	}
 	c.bucketPolicies(b)
 	seen := make(map[string]bool, len(b.Prefixes))

@@ -1,0 +1,28 @@
+package catalog
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// The most items that lists of a resource may have: what a resource costs to check, to
+// place and to show grows with them.
+const (
+	maxPrefixes  = 1_000     // of a bucket; S3's own limit for rules of a bucket
+	maxFunctions = 1_000     // of a cluster
+	maxInZones   = 100       // that a cluster is in
+	maxZones     = 1_000     // that a policy names in a list
+	maxClusters  = MaxCopies // that a policy names in a list
+	maxLabels    = 100
+	maxLabel     = 1_024 // bytes of a label's name, and of its value
+)
+
+// atMost notes a list that is too long, whose items are then not looked at: there may be
+// any number of them.
+func (c *checker) atMost(path string, n, most int) bool {
+	if n > most {
+		c.add(path, strconv.Itoa(n)+" items", fmt.Sprintf("at most %d", most))
+		return false
+	}
+	return true
+}
