@@ -19,14 +19,13 @@ func parseInputs(buckets, objects, data []string) ([]routing.Input, error) {
 		return nil, badRequest("query parameter \"object\": expected \"bucket\" with it, or \"data\" instead")
 	}
 	for _, key := range objects {
-		inputs = routing.AppendObject(inputs, 0, routing.DecodeKey(key))
+		inputs = routing.AppendEncodedObject(inputs, 0, key)
 	}
 	for _, ref := range data {
-		in, ok := routing.ParseInput(ref)
-		if !ok {
+		var ok bool
+		if inputs, ok = routing.AppendData(inputs, ref); !ok {
 			return nil, badRequest("query parameter \"data\": %q: expected s3://bucket/key or s3://bucket/", ref)
 		}
-		inputs = append(inputs, in)
 	}
 	return inputs, nil
 }

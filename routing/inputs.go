@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"encoding/hex"
 	"net/url"
 	"strings"
 )
@@ -35,26 +36,82 @@ func AppendObject(dst []Input, first int, key string) []Input {
 	}
 }
 
+// AppendEncodedObject is AppendObject for a percent-encoded key, of which it appends every
+// reading; see [DecodeKey].
+func AppendEncodedObject(dst []Input, first int, encoded string) []Input {
+	dst = AppendObject(dst, first, DecodeKey(encoded))
+	if other, ok := otherReading(encoded); ok {
+		dst = AppendObject(dst, first, other)
+	}
+	return dst
+}
+
+// AppendData appends what a value of X-FaDO-Data names. An intermediary may have joined
+// several values by commas, so that a comma before "s3://" begins another one: in a key it
+// has to be encoded. False, and nothing appended, if any part can't be read. A key that
+// can be read in two ways is appended in both.
+func AppendData(dst []Input, list string) ([]Input, bool) {
+	n := len(dst)
+	for more := true; more; {
+		var ref string
+		ref, list, more = cutJoined(list)
+		in, key, ok := parseRef(ref)
+		if !ok {
+			return dst[:n], false
+		}
+		dst = append(dst, in)
+		if other, two := otherReading(key); two {
+			in.Key = other
+			dst = append(dst, in)
+		}
+	}
+	return dst, true
+}
+
+// cutJoined cuts the first reference off a list that may hold several.
+func cutJoined(list string) (ref, rest string, more bool) {
+	const scheme = "s3://"
+	for from := 0; ; {
+		comma := strings.IndexByte(list[from:], ',')
+		if comma < 0 {
+			return list, "", false
+		}
+		comma += from
+		rest = strings.TrimLeft(list[comma:], ", \t")
+		if len(rest) >= len(scheme) && strings.EqualFold(rest[:len(scheme)], scheme) {
+			return list[:comma], rest, true
+		}
+		from = len(list) - len(rest)
+	}
+}
+
 // ParseInput reads s3://bucket/key, s3://bucket/prefix/ (every key below it),
 // s3://bucket/ or s3://bucket; false for anything else.
 func ParseInput(ref string) (Input, bool) {
+	in, _, ok := parseRef(ref)
+	return in, ok
+}
+
+// parseRef is ParseInput, and returns the key as it is written, too.
+func parseRef(ref string) (in Input, key string, ok bool) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(ref), "s3://")
-	bucket, key, _ := strings.Cut(rest, "/")
-	if !ok || bucket == "" {
-		return Input{}, false
+	in.Bucket, key, _ = strings.Cut(rest, "/")
+	if !ok || in.Bucket == "" {
+		return Input{}, "", false
 	}
-	in := Input{Bucket: bucket}
 	if key != "" {
 		in.Key, in.Scope = DecodeKey(key), ScopeObject
 		if strings.HasSuffix(key, "/") {
 			in.Scope = ScopePrefix
 		}
 	}
-	return in, true
+	return in, key, true
 }
 
-// DecodeKey undoes percent-encoding. What is not valid percent-encoding is a key as
-// it is: a client that does not encode may well have a "%" in one.
+// DecodeKey undoes percent-encoding. What is not valid percent-encoding is a key as it is:
+// a client that does not encode may well have a "%" in one. But then a function may decode
+// what can be decoded of it, so that such a key has a second reading. A request is judged
+// by both.
 func DecodeKey(v string) string {
 	if !strings.Contains(v, "%") {
 		return v
@@ -63,4 +120,27 @@ func DecodeKey(v string) string {
 		return key
 	}
 	return v
+}
+
+// otherReading returns what is left of a key that is not valid percent-encoding when what
+// is valid in it is decoded; false where that makes no difference.
+func otherReading(v string) (string, bool) {
+	if !strings.Contains(v, "%") {
+		return "", false
+	}
+	if _, err := url.PathUnescape(v); err == nil {
+		return "", false
+	}
+	out := make([]byte, 0, len(v))
+	for i := 0; i < len(v); i++ {
+		if v[i] == '%' && i+2 < len(v) {
+			if b, err := hex.DecodeString(v[i+1 : i+3]); err == nil {
+				out = append(out, b[0])
+				i += 2
+				continue
+			}
+		}
+		out = append(out, v[i])
+	}
+	return string(out), len(out) != len(v)
 }

@@ -1,0 +1,119 @@
+package routing_test
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fado-project/fado/routing"
+)
+
+func objectOf(bucket, key string) routing.Input {
+	return routing.Input{Bucket: bucket, Key: key, Scope: routing.ScopeObject}
+}
+
+func TestAppendData(t *testing.T) {
+	for list, want := range map[string][]routing.Input{
+		"s3://open/k":                           {objectOf("open", "k")},
+		"s3://open/k, s3://eu/secret":           {objectOf("open", "k"), objectOf("eu", "secret")},
+		"s3://open/k,s3://eu/secret":            {objectOf("open", "k"), objectOf("eu", "secret")},
+		"s3://a/k ,,\t, s3://b":                 {objectOf("a", "k"), {Bucket: "b"}},
+		"s3://a/x, y.txt":                       {objectOf("a", "x, y.txt")},
+		"s3://a/x,y.txt, s3://b/z,":             {objectOf("a", "x,y.txt"), objectOf("b", "z,")},
+		"s3://a/x%2C%20s3://b/y":                {objectOf("a", "x, s3://b/y")},
+		"s3://a/x%2C s3://b/y":                  {objectOf("a", "x, s3://b/y")},
+		"s3://a/eu%2F100%":                      {objectOf("a", "eu%2F100%"), objectOf("a", "eu/100%")},
+		"s3://a/100%":                           {objectOf("a", "100%")},
+		"s3://a/100%zz/":                        {{Bucket: "a", Key: "100%zz/", Scope: routing.ScopePrefix}},
+		"s3://a/%41%/":                          {{Bucket: "a", Key: "%41%/", Scope: routing.ScopePrefix}, {Bucket: "a", Key: "A%/", Scope: routing.ScopePrefix}},
+		"S3://a/k":                              nil,
+		"s3://a/k, S3://b/k":                    nil,
+		"s3://a/k, s3:///k":                     nil,
+		"a/k":                                   nil,
+		"":                                      nil,
+		", s3://a/k":                            nil,
+		"s3://a/k, https://b/k, s3://c/":        {objectOf("a", "k, https://b/k"), {Bucket: "c"}},
+		"s3://a/" + strings.Repeat(",", 200000): {objectOf("a", strings.Repeat(",", 200000))},
+	} {
+		got, ok := routing.AppendData([]routing.Input{{Bucket: "before"}}, list)
+		if ok != (want != nil) || !slices.Equal(got[1:], want) || got[0].Bucket != "before" {
+			t.Errorf("%.80q: %+v, %v, want %+v", list, got, ok, want)
+		}
+	}
+}
+
+func TestAnObjectThatReadsInTwoWays(t *testing.T) {
+	for encoded, want := range map[string][]routing.Input{
+		"eu/k":        {objectOf("b", "eu/k")},
+		"eu%2Fk":      {objectOf("b", "eu/k")},
+		"eu%2F100%":   {objectOf("b", "eu%2F100%"), objectOf("b", "eu/100%")},
+		"%65u/%":      {objectOf("b", "%65u/%"), objectOf("b", "eu/%")},
+		"100%":        {objectOf("b", "100%")},
+		"%zz%e":       {objectOf("b", "%zz%e")},
+		"%25%":        {objectOf("b", "%25%"), objectOf("b", "%%")},
+		"":            {{Bucket: "b"}},
+		"%2":          {objectOf("b", "%2")},
+		"a%00b%2Fc%2": {objectOf("b", "a%00b%2Fc%2"), objectOf("b", "a\x00b/c%2")},
+	} {
+		if got := routing.AppendEncodedObject([]routing.Input{{Bucket: "b"}}, 0, encoded); !slices.Equal(got, want) {
+			t.Errorf("%q: %+v, want %+v", encoded, got, want)
+		}
+	}
+}
+
+var (
+	// A reader that takes every list of RFC 9110 apart where a member could begin.
+	joint = regexp.MustCompile(`(?i),[\s,]*s3://`)
+	valid = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+)
+
+// secondReader is what another program may read from a value of X-FaDO-Data: written
+// without looking at FaDO's, by regular expressions. It returns the objects it would open.
+func secondReader(list string) (objects []string) {
+	for _, part := range joint.Split(strings.TrimSpace(list), -1) {
+		part = strings.TrimPrefix(strings.TrimPrefix(part, "s3://"), "S3://")
+		objects = append(objects, valid.ReplaceAllStringFunc(strings.TrimSpace(part), func(hex string) string {
+			s, _ := url.PathUnescape(hex)
+			return s
+		}))
+	}
+	return objects
+}
+
+// Whatever a lenient reader opens is among what FaDO judges, or FaDO refuses the value.
+func FuzzDataIsReadAsOthersMayReadIt(f *testing.F) {
+	for _, s := range []string{"s3://a/k, s3://b/eu%2F100%", "s3://a/k,S3://b/x", "s3://a/%", "s3://a/%2c%20s3://b/k", "s3://a,,s3://b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		if strings.ContainsAny(list, "\r\n\v\f\x00\u0085\u00a0") || strings.ContainsFunc(list, func(r rune) bool { return r > 0x7e }) {
+			return // no header has these
+		}
+		inputs, ok := routing.AppendData(nil, list)
+		if !ok || strings.Trim(bucketPart(list), "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" {
+			return // refused: no bucket has such a name
+		}
+		judged := make(map[string]bool)
+		for _, in := range inputs {
+			judged[in.Bucket+"/"+in.Key] = true
+		}
+		for _, object := range secondReader(list) {
+			bucket, key, _ := strings.Cut(object, "/")
+			if !judged[bucket+"/"+key] {
+				t.Fatalf("%q: another reader opens %q, judged are %v", list, object, judged)
+			}
+		}
+	})
+}
+
+// bucketPart is what stands for buckets in a list: they are never decoded.
+func bucketPart(list string) string {
+	var b strings.Builder
+	for _, part := range joint.Split(list, -1) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(part, "s3://"), "/")
+		b.WriteString(name)
+	}
+	return b.String()
+}
