@@ -2,6 +2,7 @@ package lbpolicy
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
@@ -51,6 +52,9 @@ func (c *choice) reset() {
 func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.Request, w http.ResponseWriter) routing.Reason {
 	router := c.policy.app.Router()
 	c.prepare(st, router, pool, r)
+	if slices.ContainsFunc(c.inputs, isUnreadable) || c.query.UnknownBucketAny && slices.ContainsFunc(c.inputs, isNoName) {
+		return routing.ReasonBadInput
+	}
 	for range maxAsks {
 		before := router.Snapshot()
 		router.Route(&c.query, &c.decision)
@@ -120,7 +124,7 @@ func (c *choice) prepare(st *requestState, router *routing.Router, pool reversep
 	c.query = routing.Query{
 		Inputs:           c.inputs,
 		UnknownBucketAny: p.UnknownBucket == anyEndpoint,
-		NoBucketReject:   p.NoBucket == reject,
+		NoBucketReject:   p.NoBucket == reject || len(c.inputs) == 0 && p.carriesHeaders(st.header),
 		Spill:            p.Spill,
 		Tried:            st.tried,
 	}

@@ -13,6 +13,7 @@ const (
 	headerLocality      = "X-Fado-Locality"
 	headerStorage       = "X-Fado-Storage"
 	headerStorageBucket = "X-Fado-Storage-Bucket"
+	headerInputs        = "X-Fado-Inputs"
 	headerReason        = "X-Fado-Reason"
 	headerRetryAfter    = "Retry-After"
 )
@@ -26,6 +27,7 @@ func stripForwarded(h http.Header) {
 	delete(h, headerLocality)
 	delete(h, headerStorage)
 	delete(h, headerStorageBucket)
+	delete(h, headerInputs)
 }
 
 // setForwarded tells the function where it runs, how far the data is and where to
@@ -44,6 +46,7 @@ func setForwarded(st *requestState, d *routing.Decision, forward bool) {
 	*values = [4]string{st.endpoint.Cluster, d.Locality.String(), storage, bucket}
 	// The capacity of one keeps whoever appends from reaching the next value.
 	h[headerCluster], h[headerLocality] = values[0:1:1], values[1:2:2]
+	delete(h, headerInputs)
 	if storage != "" {
 		h[headerStorage], h[headerStorageBucket] = values[2:3:3], values[3:4:4]
 		return

@@ -14,16 +14,43 @@ const (
 	headerBucket = "X-Fado-Bucket"
 	headerObject = "X-Fado-Object"
 	headerData   = "X-Fado-Data"
+	headerBytes  = "X-Fado-Bytes"
+	headerToken  = "X-Fado-Token"
 )
 
-// maxInputs bounds what one request may name. One that names more is refused like
-// one that names a bucket nobody knows.
+// maxInputs bounds what one request may name. One that names more is refused.
 const maxInputs = 1000
 
-// unreadable stands for an input that can't be read. It can't be the name of a
-// bucket, so such a request is treated as one that names an unknown bucket, and never
-// routed by half of what it asks for.
+// unreadable stands for an input that can't be read, or for more than there may be. It
+// can't be the name of a bucket. A request that has it is refused, whatever else it names:
+// it is never routed by half of what it asks for.
 const unreadable = "(unreadable)"
+
+func isUnreadable(in routing.Input) bool { return in.Bucket == unreadable }
+
+// isNoName says whether no bucket can have the name of an input's, so that another reader
+// may take it for that of another: "eu%2Ddata", " eu-data".
+func isNoName(in routing.Input) bool {
+	for i := range len(in.Bucket) {
+		switch c := in.Bucket[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '.':
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// carriesHeaders says whether a request has any of the headers that name data. One that
+// names none by them is not taken for one that works on no data.
+func (p *DataAware) carriesHeaders(h http.Header) bool {
+	for _, name := range [...]string{p.bucket.header, p.object.header, headerData, headerBytes, headerToken} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // source is where the names of buckets or objects come from: a header, read as it
 // is, or any other placeholder.
@@ -70,11 +97,10 @@ func (p *DataAware) inputsOf(dst []routing.Input, r *http.Request, h http.Header
 		dst = p.appendObjects(dst, first, r, h)
 	}
 	for _, v := range h[headerData] {
-		in, ok := routing.ParseInput(v)
-		if !ok {
-			in.Bucket = unreadable
+		var ok bool
+		if dst, ok = routing.AppendData(dst, v); !ok {
+			dst = append(dst, routing.Input{Bucket: unreadable})
 		}
-		dst = append(dst, in)
 	}
 	if len(dst) > maxInputs {
 		dst = append(dst[:first], routing.Input{Bucket: unreadable})
@@ -90,7 +116,7 @@ func (p *DataAware) appendObjects(dst []routing.Input, first int, r *http.Reques
 		return routing.AppendObject(dst, first, p.object.evaluate(r))
 	}
 	for _, v := range h[p.object.header] {
-		dst = routing.AppendObject(dst, first, routing.DecodeKey(v))
+		dst = routing.AppendEncodedObject(dst, first, v)
 	}
 	return dst
 }

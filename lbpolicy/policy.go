@@ -32,9 +32,9 @@ const (
 //
 // The data is named by the bucket and object values below and by the request header
 // X-FaDO-Data, which may be repeated: `s3://bucket/key`, `s3://bucket/prefix/` for
-// every key below a prefix, or `s3://bucket/`. A value of X-FaDO-Data that is none of
-// these, and a request that names more than 1000 inputs, count as naming an unknown
-// bucket. Objects without a bucket name nothing.
+// every key below a prefix, or `s3://bucket/`; or by several of these, joined by commas. A
+// value of X-FaDO-Data that is none of these, and a request that names more than 1000
+// inputs, are refused as bad input. Objects without a bucket name nothing.
 //
 // It is best used with the upstream source and the transport named `fado`, but works
 // with any upstreams: one belongs to the cluster whose function URL has its address
@@ -45,8 +45,9 @@ const (
 // endpoint holds, waits in its first attempt for them to be copied to one, at most for the
 // policy's `pull_timeout` and as long as its client does.
 //
-// With `lb_try_duration` or `lb_retries` Caddy asks again after every refusal, whatever
-// its reason, as it does when no upstream is available. The last answer counts.
+// With `lb_try_duration` or `lb_retries` Caddy asks again after a refusal that may be
+// overcome, as it does when no upstream is available; with another transport than `fado`
+// after every refusal. The last answer counts.
 type DataAware struct {
 	// Where the bucket a request works on is named: a placeholder. Several buckets
 	// may be separated by commas; a header may also be repeated.
@@ -54,8 +55,9 @@ type DataAware struct {
 	Bucket string `json:"bucket,omitempty"`
 
 	// Where the object in that bucket (the first, if there are several) is named: a
-	// placeholder. A header may be repeated and is percent-decoded, unless it is not
-	// valid percent-encoding; the value of any other placeholder is the key as it is.
+	// placeholder. A header may be repeated and is percent-decoded; one that is not valid
+	// percent-encoding is judged as it is and by what can be decoded of it. The value of
+	// any other placeholder is the key as it is.
 	// Default: `{http.request.header.X-FaDO-Object}`
 	Object string `json:"object,omitempty"`
 
@@ -71,7 +73,8 @@ type DataAware struct {
 	UnknownBucket string `json:"unknown_bucket,omitempty"`
 
 	// What to do with a request that names no bucket: send it to `any` endpoint, or
-	// `reject` it. Default: `any`
+	// `reject` it. One that has any of FaDO's headers all the same is always rejected.
+	// Default: `any`
 	NoBucket string `json:"no_bucket,omitempty"`
 
 	// With more than so many requests in flight at each free endpoint where the data
@@ -214,15 +217,13 @@ func (p *DataAware) Select(pool reverseproxy.UpstreamPool, r *http.Request, w ht
 	}
 	st := stateFor(p.handler, r)
 	st.nextAttempt()
-	if !awaitReady(r.Context(), p.app) {
-		p.refuse(st, w, routing.ReasonNoEndpoint) //nolint:contextcheck // counted when the request has ended
-		return nil
-	}
 	c := p.choices.Get().(*choice)
 	defer c.release()
-	if reason := c.make(st, pool, r, w); reason != routing.ReasonNone {
-		p.refuse(st, w, reason) //nolint:contextcheck // counted when the request has ended
-		return nil
+	if reason := p.decide(c, st, pool, r, w); reason != routing.ReasonNone {
+		return p.refuse(st, w, reason) //nolint:contextcheck // counted when the request has ended
+	}
+	if p.ownTransport() == nil {
+		cleanRequestTrailers(r)
 	}
 	if !p.endsFlights() {
 		st.guard(r.Context())
@@ -241,22 +242,51 @@ func (p *DataAware) nested() bool {
 	return ok && outer != p
 }
 
+// decide has c choose where the request goes, or says why it goes nowhere.
+func (p *DataAware) decide(
+	c *choice, st *requestState, pool reverseproxy.UpstreamPool, r *http.Request, w http.ResponseWriter,
+) routing.Reason {
+	switch {
+	case !awaitReady(r.Context(), p.app):
+		return routing.ReasonNoEndpoint
+	case p.forbidsPath(r):
+		return routing.ReasonBadPath
+	}
+	return c.make(st, pool, r, w)
+}
+
+// forbidsPath says whether the path of a request could leave the prefix of an endpoint that
+// it may be sent to. It is the same for all requests to a site, whichever endpoint they
+// would go to: the same path is asked of every cluster.
+func (p *DataAware) forbidsPath(r *http.Request) bool {
+	return p.ownTransport() != nil && p.app.Router().Snapshot().HasPathPrefix() && leavesPrefix(r.URL)
+}
+
 // refuse tells the client why its request goes nowhere, and counts it unless a later
-// attempt may be luckier.
-func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason routing.Reason) {
+// attempt may be luckier. It returns what Select is to return: nil where Caddy may try
+// again, or has to answer itself.
+func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason routing.Reason) *reverseproxy.Upstream {
 	setRefusal(st, w, reason)
 	if c := p.logger.Check(zapcore.DebugLevel, "no endpoint for request"); c != nil {
 		c.Write(zap.String("reason", string(reason)), zap.Strings("buckets", st.buckets), zap.Int("attempt", st.attempts))
 	}
+	last := isFinal(reason) || !p.retries()
+	if last && p.ownTransport() != nil {
+		st.rejection.Store(nil)
+		p.app.CountRejection(reason)
+		st.refusal, st.upstream = reason, refusedUpstream()
+		return st.upstream
+	}
 	if !p.retries() {
 		p.app.CountRejection(reason)
-		return
+		return nil
 	}
 	st.rejection.Store(&reason)
 	if !st.watched {
 		st.watched = true
 		countAtEnd(st, p.app)
 	}
+	return nil
 }
 
 // announce counts the decision and puts it into the headers to function and client.

@@ -30,6 +30,7 @@ type requestState struct {
 
 	attempts int
 	endpoint *routing.Endpoint // chosen for this attempt; nil when refused
+	refusal  routing.Reason    // what the transport is to answer instead of asking an endpoint
 	upstream *reverseproxy.Upstream
 	tried    []*routing.Endpoint
 	triedBuf [4]*routing.Endpoint
@@ -84,7 +85,7 @@ func (st *requestState) nextAttempt() {
 	if st.endpoint != nil {
 		st.tried = append(st.tried, st.endpoint)
 	}
-	st.endpoint, st.upstream = nil, nil
+	st.endpoint, st.upstream, st.refusal = nil, nil, routing.ReasonNone
 	st.attempts++
 }
 
@@ -158,6 +159,7 @@ type flight struct {
 	held     routing.Flight
 	ended    atomic.Bool
 	body     io.ReadCloser
+	response *http.Response // whose body it is
 }
 
 func (f *flight) begin(ep *routing.Endpoint, router *routing.Router, d *routing.Decision) bool {
@@ -185,18 +187,25 @@ func (f *flight) end() {
 	f.held.End()
 }
 
-// wrap returns a body whose Close ends the flight. The connection of a protocol
-// upgrade stays writable.
-func (f *flight) wrap(body io.ReadCloser) io.ReadCloser {
-	f.body = body
-	if conn, ok := body.(io.ReadWriteCloser); ok {
-		return upgraded{flight: f, Writer: conn}
+// wrap makes the body of a response one whose Close ends the flight. The connection of a
+// protocol upgrade stays writable.
+func (f *flight) wrap(res *http.Response) {
+	f.body, f.response = res.Body, res
+	if conn, ok := res.Body.(io.ReadWriteCloser); ok {
+		res.Body = upgraded{flight: f, Writer: conn}
+		return
 	}
-	return f
+	res.Body = f
 }
 
-// Read implements io.Reader.
-func (f *flight) Read(p []byte) (int, error) { return f.body.Read(p) }
+// Read implements io.Reader. At the end of the body the trailers are there.
+func (f *flight) Read(p []byte) (int, error) {
+	n, err := f.body.Read(p)
+	if err != nil && f.response != nil {
+		stripAnswered(f.response.Trailer)
+	}
+	return n, err
+}
 
 // Close implements io.Closer.
 func (f *flight) Close() error {

@@ -3,6 +3,7 @@ package lbpolicy_test
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/fado-project/fado/catalog"
@@ -126,14 +127,18 @@ func TestRefusals(t *testing.T) {
 		reason routing.Reason
 		wait   bool
 	}{
-		"unknown bucket":        {"lb_policy data_aware", "X-FaDO-Bucket: nope", routing.ReasonUnknownBucket, false},
-		"one of several":        {"lb_policy data_aware", "X-FaDO-Bucket: photos, nope", routing.ReasonUnknownBucket, false},
-		"unreadable data":       {"lb_policy data_aware", "X-FaDO-Data: photos/x", routing.ReasonUnknownBucket, false},
-		"no bucket":             {"lb_policy data_aware {\nno_bucket reject\n}", "X-Other: x", routing.ReasonNoBucket, false},
-		"object without bucket": {"lb_policy data_aware {\nno_bucket reject\n}", "X-FaDO-Object: x", routing.ReasonNoBucket, false},
-		"not fresh":             {"lb_policy data_aware", "X-FaDO-Data: s3://strict/stale", routing.ReasonNoFreshCopy, true},
-		"nobody healthy":        {"lb_policy data_aware", "X-FaDO-Bucket: lonely", routing.ReasonNoEndpoint, true},
-		"forbidden":             {"lb_policy data_aware", "X-FaDO-Bucket: exiled", routing.ReasonZoneForbidden, false},
+		"unknown bucket":                      {"lb_policy data_aware", "X-FaDO-Bucket: nope", routing.ReasonUnknownBucket, false},
+		"one of several":                      {"lb_policy data_aware", "X-FaDO-Bucket: photos, nope", routing.ReasonUnknownBucket, false},
+		"unreadable data":                     {"lb_policy data_aware", "X-FaDO-Data: photos/x", routing.ReasonBadInput, false},
+		"unreadable, unknown may go anywhere": {"lb_policy data_aware {\nunknown_bucket any\n}", "X-FaDO-Data: photos/x", routing.ReasonBadInput, false},
+		"an empty bucket":                     {"lb_policy data_aware", "X-FaDO-Bucket: ,", routing.ReasonNoBucket, false},
+		"only an object":                      {"lb_policy data_aware", "X-FaDO-Object: x", routing.ReasonNoBucket, false},
+		"only sizes":                          {"lb_policy data_aware", "X-FaDO-Bytes: 12", routing.ReasonNoBucket, false},
+		"no bucket":                           {"lb_policy data_aware {\nno_bucket reject\n}", "X-Other: x", routing.ReasonNoBucket, false},
+		"object without bucket":               {"lb_policy data_aware {\nno_bucket reject\n}", "X-FaDO-Object: x", routing.ReasonNoBucket, false},
+		"not fresh":                           {"lb_policy data_aware", "X-FaDO-Data: s3://strict/stale", routing.ReasonNoFreshCopy, true},
+		"nobody healthy":                      {"lb_policy data_aware", "X-FaDO-Bucket: lonely", routing.ReasonNoEndpoint, true},
+		"forbidden":                           {"lb_policy data_aware", "X-FaDO-Bucket: exiled", routing.ReasonZoneForbidden, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := threeClusters(t)
@@ -146,8 +151,12 @@ func TestRefusals(t *testing.T) {
 			w.bucket("exiled", catalog.Policy{Zones: []string{"c4"}}, "c4")
 
 			a := serve(t, "dynamic fado\ntransport fado\n"+test.proxy).get("/", test.header)
-			if a.Status != http.StatusServiceUnavailable {
-				t.Fatalf("answer %v", a)
+			status := http.StatusServiceUnavailable
+			if test.reason == routing.ReasonBadInput {
+				status = http.StatusBadRequest
+			}
+			if a.Status != status || !strings.HasSuffix(a.Body, ".\n") {
+				t.Fatalf("answer %v, want %d and a sentence", a, status)
 			}
 			expect(t, a.Header, "X-FaDO-Reason", string(test.reason))
 			expect(t, a.Header, "X-FaDO-Cluster")

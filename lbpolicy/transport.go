@@ -1,7 +1,6 @@
 package lbpolicy
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -78,10 +77,21 @@ func (t *Transport) RequestHeaderOps() *headers.HeaderOps { return nil }
 
 // RoundTrip sends the request to its endpoint.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	st, _ := caddyhttp.GetVar(req.Context(), stateVar).(*requestState)
+	if reason := refusedBy(st, t.handler, req); reason != routing.ReasonNone {
+		closeBody(req)
+		return refusal(req, reason), nil
+	}
+	cleanRequestTrailers(req)
 	ep, f := t.endpointOf(req)
 	if ep == nil {
 		stripForwarded(req.Header)
 		return t.HTTPTransport.RoundTrip(req)
+	}
+	if ep.BasePath != "" && leavesPrefix(req.URL) {
+		f.end()
+		closeBody(req)
+		return refusal(req, routing.ReasonBadPath), nil
 	}
 	rt, err := t.roundTripper(ep)
 	if err != nil {
@@ -91,21 +101,25 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		// Nothing was sent, so another endpoint may be tried.
 		return nil, reverseproxy.NewDialError(fmt.Errorf("endpoint %s: %w", ep.URL, err))
 	}
-	res, err := rt.RoundTrip(t.direct(req, ep))
+	out := t.direct(req, ep)
+	var seen sending
+	if ep.Parsed.Scheme == "https" {
+		out = seen.watch(out)
+	}
+	res, err := rt.RoundTrip(out)
 	if err != nil {
 		f.end()
-		if handshakeFailed(err) { // so nothing was sent, as after a failed dial
-			err = reverseproxy.NewDialError(err)
+		if seen.neverBegan() {
+			err = reverseproxy.NewDialError(err) // which it is not to Caddy, as it dialled
 		}
 		if endpointsFault(req, err) {
 			t.failed(ep, err)
 		}
 		return nil, err
 	}
-	for _, name := range responseHeaders {
-		delete(res.Header, name)
-	}
-	res.Body = f.wrap(res.Body)
+	stripAnswered(res.Header)
+	stripAnswered(res.Trailer)
+	f.wrap(res)
 	return res, nil
 }
 
@@ -232,14 +246,6 @@ func endpointsFault(req *http.Request, err error) bool {
 		}
 	}
 	return true
-}
-
-// handshakeFailed says whether there was a connection, but no TLS on it.
-func handshakeFailed(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	return errors.As(err, &certificate) || errors.As(err, &record) ||
-		err.Error() == "net/http: TLS handshake timeout" // of a type that is not exported
 }
 
 func closeBody(req *http.Request) {

@@ -143,7 +143,7 @@ func (e *Editor) rebuildSites() {
 		e.clusterID(name)
 	}
 	s.sites = make([]*site, len(s.clusterIDs.names))
-	s.byName, s.endpoints = make([]*site, 0, len(s.clusters)), nil
+	s.byName, s.endpoints, s.below = make([]*site, 0, len(s.clusters)), nil, false
 	for _, name := range names {
 		id := e.clusterID(name)
 		site := newSite(s.clusters[name], id, e.base.site(id))
@@ -151,6 +151,7 @@ func (e *Editor) rebuildSites() {
 		s.byName = append(s.byName, site)
 		for i := range site.seats {
 			s.endpoints = append(s.endpoints, site.seats[i].Endpoint)
+			s.below = s.below || site.seats[i].BasePath != ""
 		}
 	}
 }

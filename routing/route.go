@@ -66,6 +66,9 @@ const (
 	ReasonNoEndpoint    Reason = "no-endpoint"
 	ReasonZoneForbidden Reason = "zone-forbidden"
 	ReasonNoBucket      Reason = "no-bucket"
+	// What a request itself is refused for, before the router is asked.
+	ReasonBadInput Reason = "bad-input" // what it names can't be read, or is too much
+	ReasonBadPath  Reason = "bad-path"  // its path could leave the prefix of an endpoint
 )
 
 // Decision is the answer to a Query. It is reused: Route overwrites it and keeps

@@ -25,6 +25,7 @@ type Snapshot struct {
 	sites     []*site     // by clusterID; nil where no such cluster is declared
 	byName    []*site     // sorted by name
 	endpoints []*Endpoint // of all sites, in that order
+	below     bool        // an endpoint has a path prefix
 	books     []*book     // by policyID; nil where none is declared; 0: the default
 
 	defaultPolicy string
@@ -297,6 +298,9 @@ func (s *Snapshot) Moving(bucket, cluster string) bool {
 // Endpoints returns every function endpoint, of all clusters sorted by name. An
 // endpoint that did not change is the same value in the next snapshot.
 func (s *Snapshot) Endpoints() []*Endpoint { return s.endpoints }
+
+// HasPathPrefix says whether any endpoint is below a path prefix.
+func (s *Snapshot) HasPathPrefix() bool { return s.below }
 
 // ClusterState returns the live state of a cluster, nil when there is none of
 // that name. It stays the same value across snapshots while the cluster exists.

@@ -1,0 +1,75 @@
+package lbpolicy
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/fado-project/fado/routing"
+)
+
+// A policy that returns no upstream makes Caddy try again until lb_try_duration is over,
+// and answer 503 without a body. Where the proxy's transport is FaDO's, a refusal that is
+// the last word is answered by it instead: the policy returns an upstream that stands for
+// the refusal, and the transport answers without dialling.
+
+// refusals says, for each reason, what the client is told in the body.
+var refusals = map[routing.Reason]string{
+	routing.ReasonUnknownBucket: "A bucket that the request names is not known here.",
+	routing.ReasonNoFreshCopy:   "No cluster that holds the current version of the data has a free function endpoint.",
+	routing.ReasonNoEndpoint:    "No function endpoint that may serve the request is healthy and free.",
+	routing.ReasonZoneForbidden: "No cluster with function endpoints is in the zones that the policy of the data allows.",
+	routing.ReasonNoBucket:      "The request names no bucket.",
+	routing.ReasonBadInput: "What the request names in X-FaDO-Bucket, X-FaDO-Object or X-FaDO-Data can't be read, or is more than " +
+		strconv.Itoa(maxInputs) + " inputs.",
+	routing.ReasonBadPath: `The path has a segment "." or "..", or one that could be read so: functions below a path prefix are not asked for it.`,
+}
+
+// isFinal says whether no retry can help.
+func isFinal(reason routing.Reason) bool {
+	return reason != routing.ReasonNoEndpoint && reason != routing.ReasonNoFreshCopy
+}
+
+func statusOf(reason routing.Reason) int {
+	switch reason {
+	case routing.ReasonBadInput, routing.ReasonBadPath:
+		return http.StatusBadRequest
+	default:
+		return http.StatusServiceUnavailable
+	}
+}
+
+// refusedUpstream stands for a refusal. Nothing dials it.
+func refusedUpstream() *reverseproxy.Upstream {
+	return &reverseproxy.Upstream{Host: new(reverseproxy.Host), Dial: "refused.invalid:1"}
+}
+
+// refusal answers a request without asking anybody.
+func refusal(req *http.Request, reason routing.Reason) *http.Response {
+	body := refusals[reason] + "\n"
+	return &http.Response{
+		StatusCode: statusOf(reason), Status: strconv.Itoa(statusOf(reason)) + " " + http.StatusText(statusOf(reason)),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{
+			"Content-Type":           {"text/plain; charset=utf-8"},
+			"Content-Length":         {strconv.Itoa(len(body))},
+			"X-Content-Type-Options": {"nosniff"},
+		},
+		ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)), Request: req,
+	}
+}
+
+// refusedBy returns the reason with which the policy of the same handler refused the
+// request that is about to be sent; "" if it did not.
+func refusedBy(st *requestState, h *reverseproxy.Handler, req *http.Request) routing.Reason {
+	if st == nil || st.handler != h || st.refusal == routing.ReasonNone {
+		return routing.ReasonNone
+	}
+	if di, ok := reverseproxy.GetDialInfo(req.Context()); !ok || di.Upstream != st.upstream {
+		return routing.ReasonNone
+	}
+	return st.refusal
+}
