@@ -81,9 +81,10 @@ func TestARefusalThatNothingHelpsIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
-// replies with something that is not TLS after it has read a request, as a broken server
+// brokenAfterRequest replies with something that is not TLS after it has read a request, as a broken server
 // or somebody on the path may do.
 func brokenAfterRequest(t *testing.T, ran *atomic.Int64) string {
+	t.Helper()
 	cert := httptest.NewUnstartedServer(nil)
 	cert.StartTLS()
 	t.Cleanup(cert.Close)

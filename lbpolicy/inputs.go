@@ -15,7 +15,7 @@ const (
 	headerObject = "X-Fado-Object"
 	headerData   = "X-Fado-Data"
 	headerBytes  = "X-Fado-Bytes"
-	headerToken  = "X-Fado-Token"
+	headerToken  = "X-Fado-Token" //nolint:gosec // the name of a header
 )
 
 // maxInputs bounds what one request may name. One that names more is refused.

@@ -73,7 +73,7 @@ func isDots(segment string) bool {
 // decodeLenient decodes what can be decoded of a path, as lenient readers do: %XX, %uXXXX
 // for ASCII, and the overlong forms of UTF-8 for ASCII.
 func decodeLenient(path string) string {
-	if !strings.ContainsAny(path, "%\xc0\xc1") {
+	if strings.IndexByte(path, '%') < 0 && strings.IndexByte(path, 0xc0) < 0 && strings.IndexByte(path, 0xc1) < 0 {
 		return path
 	}
 	out := make([]byte, 0, len(path))

@@ -1,10 +1,10 @@
 package routing
 
 import (
+	"slices"
+
 	"github.com/fado-project/fado/catalog"
 )
-
-import "slices"
 
 // assessment is a query worked out against one snapshot: what Route and Explain both
 // ask of each cluster and endpoint, so that they can't disagree. It lives in a Decision,

@@ -1,10 +1,10 @@
 package routing
 
 import (
+	"strings"
+
 	"github.com/fado-project/fado/catalog"
 )
-
-import "strings"
 
 // target is an input whose bucket is known, with the rules of the bucket that it
 // concerns: the one that covers it, and those of the prefixes below it.
