@@ -16,6 +16,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fado-project/fado/routing"
 )
 
 // The tests of this file hold the documentation to the code: what can be read out of
@@ -127,6 +129,10 @@ func TestDocsListTheReasons(t *testing.T) {
 		reasons = append(reasons, string(r))
 	}
 	same(t, "reason", "docs/routing.md", reasons, firstColumn(t, "docs/routing.md", "reason"))
+	// What a request is refused for before the router is asked is not for this to say.
+	reasons = slices.DeleteFunc(reasons, func(r string) bool {
+		return r == string(routing.ReasonBadInput) || r == string(routing.ReasonBadPath)
+	})
 	same(t, "reason", "GET /fado/route", reasons, slices.DeleteFunc(
 		openAPI(t).enum(t, "reason", "decision", "candidates"), func(r string) bool { return r == "" }))
 }
