@@ -24,7 +24,7 @@ import (
 
 // quick are options with which a fault is noticed soon.
 func quick(o *Options) {
-	o.ConnectTimeout, o.StatementTimeout, o.Lease = time.Second, time.Second, 2*time.Second
+	o.ConnectTimeout, o.StatementTimeout, o.Lease = 3*time.Second, 2*time.Second, 2*time.Second
 }
 
 // patient are options with which a busy machine is not taken for a fault.
