@@ -226,7 +226,7 @@ func TestSecretsStayWithTheirStorage(t *testing.T) {
 	// With the secret named again, anything may change.
 	h.do("PATCH", c, `{"storage":{"endpoint":"https://s3.example.org","virtual_host":true,"secret_key":"other"}}`).want(200)
 	h.do("PATCH", c, `{"storage":{"endpoint":"https://S3.example.org:443"}}`).want(200)
-	it, err := h.ctl.Get(t.Context(), catalog.KindCluster, "c1")
+	it, err := h.ctl.Resources.Get(t.Context(), catalog.KindCluster, "c1")
 	if err != nil || it.Resource.(*catalog.Cluster).Storage.SecretKey != "other" {
 		t.Errorf("the stored secret is not the one given (%v)", err)
 	}

@@ -104,7 +104,7 @@ func await(t *testing.T, what string, done func(control.BucketStatus) bool) {
 	again := time.NewTicker(250 * time.Millisecond) // events may be missed
 	defer again.Stop()
 	for {
-		status, err := c.BucketStatus(ctx, "data")
+		status, err := c.Status.Bucket(ctx, "data")
 		if err == nil && done(status) {
 			return
 		}

@@ -94,7 +94,7 @@ func TestPendingGauges(t *testing.T) {
 	mustLoad(t, s.config(t))
 	c := running(t).Control()
 	row := state.Pending{Bucket: "shared", Key: "k", Cluster: "c2", Size: 7, Since: time.Now().Add(-time.Hour)}
-	if err := c.AddPending(context.Background(), row); err != nil {
+	if err := c.Pending.Add(context.Background(), row); err != nil {
 		t.Fatal(err)
 	}
 	objects := gather(t, "caddy_fado_pending_objects")

@@ -66,7 +66,6 @@ func (o *Options) fill() error {
 // Control is described in the package comment. Its roles are set once and for all; all
 // methods are safe for concurrent use after Start.
 type Control struct {
-	forwarding
 
 	Resources *Resources
 	Copies    *Copies
@@ -99,7 +98,6 @@ func New(o Options) (*Control, error) {
 		Usage: new(Usage), Hooks: core.hooks, Issues: newIssues(core.bus), Copies: &Copies{c: core}, Pulled: newPulled(core),
 		Pending: &Pending{c: core, queue: newPendingQueue(core.store, core.exceptions, &core.health)},
 	}
-	c.forwarding = forwarding{c}
 	c.Resources = &Resources{c: core, copies: c.Copies, issues: c.Issues}
 	c.attached = &attachments{core: core, copies: c.Copies, pulled: c.Pulled, issues: c.Issues, turn: make(chan struct{}, 1)}
 	h := &host{Control: c, loader: &loader{core: core, pulled: c.Pulled}}

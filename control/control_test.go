@@ -326,7 +326,7 @@ func TestARestartFindsEverything(t *testing.T) {
 	if !again.Router().Pending.Has("reports", "a b+%/ü", "c2") {
 		t.Error("the pending object is no exception any more")
 	}
-	it, err := again.Get(t.Context(), catalog.KindCluster, "c1")
+	it, err := again.Resources.Get(t.Context(), catalog.KindCluster, "c1")
 	if err != nil || it.Resource.(*catalog.Cluster).Storage.SecretKey != "top-secret-c1" {
 		t.Errorf("cluster c1 came back as %+v, %v", it.Resource, err)
 	}
@@ -423,18 +423,19 @@ func TestBucketStatusSaysWhy(t *testing.T) {
 	if st, _ = w.Status.Bucket(t.Context(), "reports"); st.State != control.BucketSyncing || st.Copies[1].Pending.Objects != 1 || st.Copies[1].Pending.Bytes != 7 {
 		t.Fatalf("one object pending: %+v", st)
 	}
-	w.SetIssue("reports", "planner", "the primary's bucket has gone")
+	planner := control.Source{Finder: control.FinderPlanner}
+	w.Issues.Set("reports", planner, control.Issue{Reason: "the primary's bucket has gone"})
 	if st, _ = w.Status.Bucket(t.Context(), "reports"); st.State != control.BucketStuck || st.Reason != "the primary's bucket has gone" {
 		t.Fatalf("an issue: %+v", st)
 	}
 	if st, _ = w.Status.Bucket(t.Context(), "short"); strings.Count(st.Reason, "5 copies") != 1 {
 		t.Fatalf("too few clusters: %+v", st)
 	}
-	w.SetIssue("short", "planner", "the primary has to move; "+st.Reason)
+	w.Issues.Set("short", planner, control.Issue{Reason: "the primary has to move; " + st.Reason, Short: []string{st.Reason}})
 	if st, _ = w.Status.Bucket(t.Context(), "short"); strings.Count(st.Reason, "5 copies") != 1 {
 		t.Fatalf("a reason is given twice: %+v", st)
 	}
-	w.SetIssue("reports", "planner", "")
+	w.Issues.Set("reports", planner, control.Issue{})
 	if st, _ = w.Status.Bucket(t.Context(), "reports"); st.State != control.BucketSyncing {
 		t.Fatalf("the issue is over: %+v", st)
 	}

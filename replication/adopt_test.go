@@ -93,7 +93,7 @@ func TestImportOfForgottenCopies(t *testing.T) {
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")
 	w.awaitOK("bkt", "c1", "c2")
-	w.must(w.ctl.Delete(context.Background(), catalog.KindBucket, "bkt", control.Precondition{}))
+	w.must(w.ctl.Resources.Delete(context.Background(), catalog.KindBucket, "bkt", control.Precondition{}))
 	awaitNextSeconds(1)
 	w.del("c1", "bkt", "lost")
 	w.put("c1", "bkt", "newer", "3, newer")

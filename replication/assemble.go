@@ -11,6 +11,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/peers"
+	"github.com/fado-project/fado/replication/internal/port"
 	"github.com/fado-project/fado/replication/internal/pull"
 	"github.com/fado-project/fado/replication/internal/queue"
 	"github.com/fado-project/fado/replication/internal/report"
@@ -32,12 +33,12 @@ func (e wiring) assemble(o Options) {
 	sites, writers := site.New(e.siteOptions(o))
 	e.core.sites = sites
 	e.core.guard = guard.New(guard.Options{Router: e.core.ctl.Router(), Now: e.core.now, MayWrite: e.core.ctl.Members.MayWrite, Writers: writers})
-	e.core.copies = copies.New(port{e.core.ctl})
+	e.core.copies = copies.New(port.Of(e.core.ctl))
 	e.core.deletes = object.NewDeletes(e.core.copies, e.core.log, e.core.now)
 	e.core.deletes.Bounds = func() MaxDeletes { return e.core.conf().MaxDeletes }
 	e.core.deletes.Ask = e.hearAllowances
 	e.core.objects = object.New(object.Options{
-		Router: e.core.ctl.Router(), Control: port{e.core.ctl}, Copies: e.core.copies, Guard: e.core.guard, Sites: e.core.sites, Deletes: e.core.deletes,
+		Router: e.core.ctl.Router(), Control: port.Of(e.core.ctl), Copies: e.core.copies, Guard: e.core.guard, Sites: e.core.sites, Deletes: e.core.deletes,
 		Report: e.core.report, Copy: o.Copy, Log: e.core.log, Now: e.core.now,
 		Timing: object.Timing{StallTimeout: e.core.tune.StallTimeout, RetryBase: e.core.tune.RetryBase, RetryMax: e.core.tune.RetryMax},
 	})
@@ -96,7 +97,7 @@ func (e wiring) retry(ctx context.Context, which state.PendingFilter) {
 
 func (e wiring) walkOptions() walk.Options {
 	return walk.Options{
-		Router: e.core.ctl.Router(), Control: port{e.core.ctl}, Copies: e.core.copies, Sites: e.core.sites, Guard: e.core.guard, Pause: e.core.pause,
+		Router: e.core.ctl.Router(), Control: port.Of(e.core.ctl), Copies: e.core.copies, Sites: e.core.sites, Guard: e.core.guard, Pause: e.core.pause,
 		Slots: e.core.slots, Objects: e.core.objects, Deletes: e.core.deletes, Report: e.core.report, Events: e.core.ctl.Events(), Log: e.core.log, Now: e.core.now,
 		Hooks: walk.Hooks{
 			RequestScan:   func(bucket string) { e.running(func(r *run) { r.scans.request(bucket) }) },
@@ -165,30 +166,4 @@ func (e wiring) pullOptions(m report.Metrics) pull.Options {
 		},
 		ErrOff: ErrOff,
 	}
-}
-
-// port is control as the rooms below the engine see it.
-type port struct{ *control.Control }
-
-// Shared implements the rooms' Control interfaces, as do the methods below.
-func (p port) Shared() bool { return p.Members.Shared() }
-
-func (p port) MayWrite() error                   { return p.Members.MayWrite() }
-func (p port) Confirm(ctx context.Context) error { return p.Members.Confirm(ctx) }
-func (p port) WakeWorkers()                      { p.Pending.Wake() }
-
-func (p port) AddPending(ctx context.Context, rows ...state.Pending) error {
-	return p.Pending.Add(ctx, rows...)
-}
-
-func (p port) FinishPending(ctx context.Context, keys ...state.PendingKey) error {
-	return p.Pending.Finish(ctx, keys...)
-}
-
-func (p port) UpdateCopies(ctx context.Context, bucket string, f func([]state.Copy) ([]state.Copy, error)) error {
-	return p.Copies.Update(ctx, bucket, f)
-}
-
-func (p port) SaveProgress(ctx context.Context, rows ...state.Copy) error {
-	return p.Copies.SaveProgress(ctx, rows...)
 }

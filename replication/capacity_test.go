@@ -215,7 +215,7 @@ func TestDrainTellsWhenDone(t *testing.T) {
 // drain switches a cluster's drain.
 func (w *world) drain(cluster string, on bool) {
 	w.Helper()
-	_, err := w.ctl.Modify(context.Background(), catalog.KindCluster, cluster, control.Precondition{}, func(now catalog.Resource) (catalog.Resource, error) {
+	_, err := w.ctl.Resources.Modify(context.Background(), catalog.KindCluster, cluster, control.Precondition{}, func(now catalog.Resource) (catalog.Resource, error) {
 		now.(*catalog.Cluster).Drain = on
 		return now, nil
 	})

@@ -160,7 +160,7 @@ func declareCrashing(t *testing.T, s crashSetup) {
 		&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, ExcludeZones: []string{"c3"}},
 		&catalog.Bucket{Name: "bkt", Policy: "p", Primary: "c1"})
 	for _, r := range resources {
-		if _, _, err := ctl.Replace(t.Context(), r, control.Precondition{}, nil); err != nil {
+		if _, _, err := ctl.Resources.Replace(t.Context(), r, control.Precondition{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

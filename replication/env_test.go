@@ -256,7 +256,7 @@ func (w *world) zone(name string) { w.apply(&catalog.Zone{Name: name}) }
 // apply creates or replaces a resource.
 func (w *world) apply(r catalog.Resource) {
 	w.Helper()
-	_, _, err := w.ctl.Replace(context.Background(), r, control.Precondition{}, nil)
+	_, _, err := w.ctl.Resources.Replace(context.Background(), r, control.Precondition{}, nil)
 	w.must(err)
 }
 
@@ -368,7 +368,7 @@ func (w *world) dump() string {
 		return nil
 	})
 	w.ctl.Router().Snapshot().Buckets(func(name string) bool {
-		st, err := w.ctl.BucketStatus(context.Background(), name)
+		st, err := w.ctl.Status.Bucket(context.Background(), name)
 		fmt.Fprintf(&b, "bucket %s: %s %s %v\n", name, st.State, st.Reason, err)
 		return true
 	})
@@ -381,7 +381,7 @@ func (w *world) dump() string {
 
 func (w *world) status(bucket string) control.BucketStatus {
 	w.Helper()
-	st, err := w.ctl.BucketStatus(context.Background(), bucket)
+	st, err := w.ctl.Status.Bucket(context.Background(), bucket)
 	w.must(err)
 	return st
 }

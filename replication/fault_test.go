@@ -183,7 +183,7 @@ func TestChangesWhileTheStoreIsFull(t *testing.T) {
 		c1.user("bkt", key, "y")
 		w.await("an exception", func() bool { return w.ctl.Router().Pending.Has("bkt", key, "c2") })
 	}
-	if err := w.ctl.StoreTrouble(); !errors.Is(err, state.ErrUnavailable) {
+	if err := w.ctl.Status.StoreTrouble(); !errors.Is(err, state.ErrUnavailable) {
 		t.Errorf("the trouble is %v", err)
 	}
 	w.full.Store(false)
@@ -191,7 +191,7 @@ func TestChangesWhileTheStoreIsFull(t *testing.T) {
 	c1.setFault(nil)
 	w.awaitOK("bkt", "c1", "c2")
 	w.await("the rows are stored and worked off", func() bool {
-		return w.ctl.StoreTrouble() == nil && w.ctl.Router().Pending.Len() == 0
+		return w.ctl.Status.StoreTrouble() == nil && w.ctl.Router().Pending.Len() == 0
 	})
 	if len(c2.contents("bkt")) != 6 {
 		t.Errorf("c2 has %d objects", len(c2.contents("bkt")))
@@ -362,7 +362,7 @@ func TestStorageDownAndBack(t *testing.T) {
 
 func (w *world) clusterDecl(name string) *catalog.Cluster {
 	w.Helper()
-	it, err := w.ctl.Get(context.Background(), catalog.KindCluster, name)
+	it, err := w.ctl.Resources.Get(context.Background(), catalog.KindCluster, name)
 	w.must(err)
 	return it.Resource.(*catalog.Cluster)
 }

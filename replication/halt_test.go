@@ -136,7 +136,7 @@ func TestMarksOfAKilledMove(t *testing.T) {
 		f.bucket(name, "p", "c1")
 		f.awaitOK(name, "c1", "c2")
 		// As haltOthers leaves it.
-		f.must(killed.UpdateCopies(context.Background(), name, func(rows []state.Copy) ([]state.Copy, error) {
+		f.must(killed.Copies.Update(context.Background(), name, func(rows []state.Copy) ([]state.Copy, error) {
 			walk.SetMoving(rows, "c2")
 			return rows, nil
 		}))

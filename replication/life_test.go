@@ -186,7 +186,7 @@ func TestDrainCluster(t *testing.T) {
 	first := w.status("bkt").Primary
 	w.fill(first, "bkt", 30)
 	w.await("followed", func() bool { return len(w.status("bkt").Copies) == 2 })
-	_, err := w.ctl.Modify(context.Background(), catalog.KindCluster, first, control.Precondition{}, func(r catalog.Resource) (catalog.Resource, error) {
+	_, err := w.ctl.Resources.Modify(context.Background(), catalog.KindCluster, first, control.Precondition{}, func(r catalog.Resource) (catalog.Resource, error) {
 		r.(*catalog.Cluster).Drain = true
 		return r, nil
 	})

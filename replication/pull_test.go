@@ -370,7 +370,7 @@ func TestWhatAKilledPullLeavesIsRemoved(t *testing.T) {
 	// As it was before the write, and as it was before the row that follows it.
 	w.pull("object", "c2")
 	w.eng.Stop()
-	w.must(w.ctl.PutPulled(context.Background(), coming("row"), coming("object")))
+	w.must(w.ctl.Pulled.Put(context.Background(), coming("row"), coming("object")))
 	w.eng.Start(Settings{})
 	w.awaitNothingPulled("c2")
 	w.pull("object", "c2")

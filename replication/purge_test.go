@@ -41,7 +41,7 @@ func TestPurgeCopies(t *testing.T) {
 	w.put("c2", "bkt", "foreign", "somebody else's")
 	w.await("the foreign object is noticed", func() bool { return w.status("bkt").Conflicts == 1 })
 	w.must(w.eng.Purge(t.Context(), "bkt", PurgeCopies, control.Precondition{}))
-	if _, err := w.ctl.Get(t.Context(), catalog.KindBucket, "bkt"); !errors.Is(err, control.ErrNotFound) {
+	if _, err := w.ctl.Resources.Get(t.Context(), catalog.KindBucket, "bkt"); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("the bucket is still declared: %v", err)
 	}
 	w.awaitPurged()

@@ -177,7 +177,7 @@ func TestWorkIsShared(t *testing.T) {
 	}
 	f.await("every instance saying so", func() bool {
 		for _, m := range []*fleetMember{a, b} {
-			st, err := m.ctl.BucketStatus(context.Background(), "bkt3")
+			st, err := m.ctl.Status.Bucket(context.Background(), "bkt3")
 			if err != nil || st.State != control.BucketOK {
 				return false
 			}
@@ -239,9 +239,9 @@ func TestCutOffInstanceWritesNothing(t *testing.T) {
 	f := newFleet(t, 1, Settings{Workers: 4})
 	dsn, proxy := f.through()
 	cut := f.join(dsn, Settings{Workers: 4})
-	f.must(cut.ctl.MayWrite())
+	f.must(cut.ctl.Members.MayWrite())
 	proxy.Hang(true)
-	f.await("the end of the lease", func() bool { return cut.ctl.MayWrite() != nil })
+	f.await("the end of the lease", func() bool { return cut.ctl.Members.MayWrite() != nil })
 	op := guard.Op{Object: ids.ObjectIn("bkt", "k", "c1"), Allowed: guard.Always}
 	err := cut.eng.core.guard.Do(context.Background(), op, func(context.Context, *guard.Pass) error { return nil })
 	if !errors.Is(err, control.ErrCutOff) {
@@ -249,7 +249,7 @@ func TestCutOffInstanceWritesNothing(t *testing.T) {
 	}
 	f.awaitDealt(f.members[0])
 	proxy.Hang(false)
-	f.awaitFor(60*time.Second, "a new lease", func() bool { return cut.ctl.MayWrite() == nil })
+	f.awaitFor(60*time.Second, "a new lease", func() bool { return cut.ctl.Members.MayWrite() == nil })
 	f.awaitDealt(f.members...)
 }
 

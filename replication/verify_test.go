@@ -200,7 +200,7 @@ func TestVerifyKeepsWhatNobodyCanProve(t *testing.T) {
 	}
 	w.await("the bucket is stuck", stuck)
 	w.eng.Stop()
-	w.ctl.SetIssue("bkt", "verify", "")
+	w.ctl.Issues.Set("bkt", control.Source{Finder: control.FinderVerify}, control.Issue{})
 	w.eng.Start(Settings{})
 	w.await("the bucket is stuck after a restart", stuck)
 	if got, _ := w.get("c1", "bkt", "k"); got != damaged {

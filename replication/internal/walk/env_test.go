@@ -23,6 +23,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/port"
 	"github.com/fado-project/fado/replication/internal/report"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
@@ -96,22 +97,22 @@ func newWorld(tb testing.TB, allowed ...string) *world {
 func (w *world) build() {
 	log, now, router := zap.NewNop(), time.Now, w.ctl.Router()
 	w.slots = limit.New(8)
-	rows := copies.New(w.ctl)
+	rows := copies.New(port.Of(w.ctl))
 	var writers site.Writers
 	w.sites, writers = site.New(site.Options{
 		Router: router, Pace: w.slots, Log: log, Now: now, Timing: site.Timing{CallTimeout: 10 * time.Second},
 		Open: func(cluster string, _ *catalog.Storage) (storage.Storage, error) { return w.fakes[cluster], nil },
 	})
-	g := guard.New(guard.Options{Router: router, Now: now, MayWrite: w.ctl.MayWrite, Writers: writers})
+	g := guard.New(guard.Options{Router: router, Now: now, MayWrite: w.ctl.Members.MayWrite, Writers: writers})
 	w.deletes = object.NewDeletes(rows, log, now)
 	rep := report.New(noMetrics{}, w.ctl.Events(), now)
 	w.objects = object.New(object.Options{
-		Router: router, Control: w.ctl, Copies: rows, Guard: g, Sites: w.sites, Deletes: w.deletes, Report: rep,
+		Router: router, Control: port.Of(w.ctl), Copies: rows, Guard: g, Sites: w.sites, Deletes: w.deletes, Report: rep,
 		Copy: object.CopyFunc(fakestorage.Copier(func(name string) *fakestorage.Storage { return w.fakes[name] })), Log: log, Now: now,
 		Timing: object.Timing{StallTimeout: time.Minute, RetryBase: time.Millisecond, RetryMax: 10 * time.Millisecond},
 	})
 	w.o = Options{
-		Router: router, Control: w.ctl, Copies: rows, Sites: w.sites, Guard: g, Pause: guard.NewPause(), Slots: w.slots,
+		Router: router, Control: port.Of(w.ctl), Copies: rows, Sites: w.sites, Guard: g, Pause: guard.NewPause(), Slots: w.slots,
 		Objects: w.objects, Deletes: w.deletes, Report: rep, Events: w.ctl.Events(), Log: log, Now: now, Hooks: w.hooks(),
 		Settings: Settings{DrainTimeout: func() time.Duration { return time.Minute }, NoEventFeed: func() bool { return true }},
 		Timing:   Timing{CallTimeout: 10 * time.Second, SaveEvery: time.Hour, MovePatience: time.Minute, CarryPause: time.Millisecond},
@@ -148,7 +149,7 @@ func (w *world) must(err error) {
 
 func (w *world) apply(r catalog.Resource) {
 	w.Helper()
-	_, _, err := w.ctl.Replace(w.Context(), r, control.Precondition{}, nil)
+	_, _, err := w.ctl.Resources.Replace(w.Context(), r, control.Precondition{}, nil)
 	w.must(err)
 }
 
@@ -207,7 +208,7 @@ func (w *world) settle() {
 		if _, err := w.objects.Settle(w.Context(), object.Task{Object: ids.ObjectIn(bkt, r.Key, r.Cluster), Size: r.Size}); err != nil {
 			w.Fatal(err)
 		}
-		w.must(w.ctl.FinishPending(w.Context(), keyOf(r)))
+		w.must(w.ctl.Pending.Finish(w.Context(), keyOf(r)))
 	}
 }
 

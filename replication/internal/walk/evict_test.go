@@ -80,7 +80,7 @@ func TestEvictWaits(t *testing.T) {
 	}
 
 	w.must(w.Syncer.Sync(t.Context(), at("c3")))
-	w.must(w.ctl.AddPending(t.Context(), state.Pending{Bucket: bkt, Key: "a", Cluster: "c3", Since: w.o.Now()}))
+	w.must(w.ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "a", Cluster: "c3", Since: w.o.Now()}))
 	w.wantErr(w.Evictor.Evict(t.Context(), at("c2")), ErrNotYet)
 	if left := w.fakes["c2"].Contents(bkt); len(left) != 1 || left["a"] == "" {
 		t.Fatalf("left are %q, want the one that is on its way to c3", left)

@@ -33,7 +33,7 @@ func TestMoveBlocked(t *testing.T) {
 		w := newWorld(t)
 		w.synced("a")
 		w.fakes["c2"].User(bkt, "x", "somebody else's")
-		w.must(w.ctl.AddPending(t.Context(), state.Pending{Bucket: bkt, Key: "x", Cluster: "c2", Hold: hold, Since: w.o.Now()}))
+		w.must(w.ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "x", Cluster: "c2", Hold: hold, Since: w.o.Now()}))
 		w.wantErr(w.Mover.MovePrimary(t.Context(), bkt, "c2"), ErrBlocked)
 		if !w.row("c1").Primary {
 			t.Error("the primary moved")
@@ -116,7 +116,7 @@ func TestCarryOver(t *testing.T) {
 	c2.User(bkt, "both", "at the new primary")
 	c2.UserDelete(bkt, "old") // after the move: not to be brought back
 	c1.UserDelete(bkt, "gone")
-	w.must(w.ctl.AddPending(t.Context(), state.Pending{Bucket: bkt, Key: "gone", Cluster: "c2", Since: w.o.Now()}))
+	w.must(w.ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "gone", Cluster: "c2", Since: w.o.Now()}))
 	w.must(w.Mover.CarryOver(t.Context(), bkt, "c1"))
 	got := c2.Contents(bkt)
 	want := map[string]string{"late": "written around the move", "a": "replaced around the move", "both": "at the new primary"}

@@ -51,7 +51,7 @@ func TestScanHoldsDeletes(t *testing.T) {
 
 	// Held for people, and back at the primary: no delete any more, and no reason to hold.
 	for _, r := range w.pending() {
-		w.must(w.ctl.FinishPending(t.Context(), keyOf(r)))
+		w.must(w.ctl.Pending.Finish(t.Context(), keyOf(r)))
 	}
 	w.fakes["c1"].User(bkt, "a", "body of a")
 	w.fakes["c1"].User(bkt, "b", "body of b")
@@ -67,7 +67,7 @@ func TestScanMeetsHeldDelete(t *testing.T) {
 	w := newWorld(t)
 	w.synced("a", "b")
 	hold := func(key string) {
-		w.must(w.ctl.AddPending(t.Context(), state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Hold: state.HoldDeletes, Since: w.o.Now()}))
+		w.must(w.ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Hold: state.HoldDeletes, Since: w.o.Now()}))
 	}
 	hold("a")
 	hold("b")
