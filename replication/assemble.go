@@ -105,8 +105,10 @@ func (w wiring) walkOptions() walk.Options {
 			SourceFound: func(bucket string) {
 				w.e.core.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderSource}, control.Issue{})
 			},
-			Attention:     func(string) {}, // the snapshot tells
-			LeaveToPulled: func(ctx context.Context, bucket, cluster string) error { return w.e.pulls.LeaveTo(ctx, bucket, cluster) },
+			Attention: func(string) {}, // the snapshot tells
+			LeaveToPulled: func(ctx context.Context, bucket, cluster string) error {
+				return w.e.pulls.LeaveTo(ctx, bucket, cluster)
+			},
 			Helpers: func() (n int) {
 				w.running(func(r *run) { n = r.peers.Others() })
 				return n

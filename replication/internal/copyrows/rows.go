@@ -67,6 +67,7 @@ func FromCatalog(bucket string, copies []catalog.Copy) []state.Copy {
 	}
 	return rows
 }
+
 // CarryingOver reports whether a former primary's last writes are yet to be compared.
 func CarryingOver(rows []state.Copy) bool {
 	return slices.ContainsFunc(rows, func(c state.Copy) bool { return c.FormerPrimary })
