@@ -135,6 +135,10 @@ func routeByObject(ctx context.Context, w *world, say *stage.Display) error {
 	if err != nil {
 		return err
 	}
+	// A write made directly at a storage is known once its event has arrived.
+	if err := w.awaitSame(ctx, say, reports, "berlin", "paris"); err != nil {
+		return err
+	}
 	r, err := w.Invoke(ctx, reports, key)
 	if err != nil {
 		return err
