@@ -135,7 +135,7 @@ func routeByObject(ctx context.Context, w *world, say *stage.Display) error {
 	if err != nil {
 		return err
 	}
-	// A write made directly at a storage is known once its event has arrived.
+	// A write made directly at a storage is known within the feed's delay.
 	if err := w.awaitSame(ctx, say, reports, "berlin", "paris"); err != nil {
 		return err
 	}
