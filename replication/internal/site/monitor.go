@@ -151,11 +151,15 @@ func (ss *Sites) ping(ctx context.Context, s *Site) error {
 
 // up notes that a storage answers: what waited for it becomes due.
 func (ss *Sites) up(ctx context.Context, s *Site) {
+	if !ss.current(s) {
+		return
+	}
 	defer ss.probe(ctx, s) // takes its time: nothing waits for it
+	s.told.Store(true)
 	if s.setCondition(routing.StorageUp, "") == routing.StorageUp {
 		return
 	}
-	ss.o.Pace.SetSuspect(s.name, false)
+	s.setSuspect(false)
 	ss.o.Hooks.Changed(s.name, "up", "")
 	ss.o.Log.Info("storage is up", zap.String("cluster", s.name))
 	ss.o.Hooks.Up(ctx, s.name)
@@ -164,7 +168,12 @@ func (ss *Sites) up(ctx context.Context, s *Site) {
 // down notes that a storage does not answer, or refuses FaDO. What is in flight on it is
 // aborted by the hook: it would only hold slots until it times out.
 func (ss *Sites) down(s *Site, err error) {
-	if s.setCondition(routing.StorageDown, err.Error()) == routing.StorageDown {
+	if !ss.current(s) {
+		return
+	}
+	// One that can't be opened is down from the beginning, and nobody was told yet.
+	was, told := s.setCondition(routing.StorageDown, err.Error()), s.told.Swap(true)
+	if was == routing.StorageDown && told {
 		return
 	}
 	ss.o.Hooks.Changed(s.name, "down", err.Error())

@@ -36,6 +36,10 @@ type Site struct {
 
 	lastOK atomic.Int64 // unix nanoseconds of the last answer that was a proof of life
 	fails  atomic.Int32 // requests in a row that found it unavailable
+	told   atomic.Bool  // people know how it is
+
+	suspecting sync.Mutex  // orders what Pace is told of suspicion
+	suspect    atomic.Bool // kept to few slots
 
 	mu       sync.Mutex
 	unopened bool   // the client could not be made
@@ -141,7 +145,8 @@ func (s *Site) KeepsVersions(ctx context.Context, bucket string) (bool, error) {
 }
 
 // suspicion is how many requests in a row must find a storage unavailable before it is
-// pinged at once and kept to few slots.
+// pinged at once and kept to few slots. A ping that is answered does not clear it, because
+// requests may hang all the same; the next request that is answered does.
 const suspicion = 3
 
 // Observed learns from the outcome of a request to the storage.
@@ -151,21 +156,33 @@ func (s *Site) Observed(err error) {
 	case o.OwnFault != nil && errors.Is(err, o.OwnFault): // it is about this instance
 	case err == nil:
 		o.Pace.Flowing(s.name, time.Now())
-		if s.fails.Load() >= suspicion {
-			o.Pace.SetSuspect(s.name, false)
-		}
-		s.alive(o.Now())
+		s.answered(o.Now())
 	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		o.Pace.Congested(s.name, time.Now())
 		if s.fails.Add(1) == suspicion {
-			o.Pace.SetSuspect(s.name, true)
+			s.setSuspect(true)
 			s.ask()
 		}
 	case errors.Is(err, storage.ErrDenied):
 		s.ask()
 	case !errors.Is(err, context.Canceled):
-		s.alive(o.Now())
+		s.answered(o.Now())
 	}
+}
+
+// answered notes that a request was answered, be it by a refusal.
+func (s *Site) answered(now time.Time) {
+	s.alive(now)
+	if s.suspect.Load() {
+		s.setSuspect(false)
+	}
+}
+
+func (s *Site) setSuspect(on bool) {
+	s.suspecting.Lock()
+	defer s.suspecting.Unlock()
+	s.suspect.Store(on)
+	s.of.o.Pace.SetSuspect(s.name, on)
 }
 
 // Flowing notes that an object was read from the storage well.
@@ -174,7 +191,7 @@ func (s *Site) Flowing() { s.of.o.Pace.Flowing(s.name, time.Now()) }
 // Congested notes that a small transfer to the storage took too long.
 func (s *Site) Congested() { s.of.o.Pace.Congested(s.name, time.Now()) }
 
-// alive notes an answer of the storage.
+// alive notes a sign of life.
 func (s *Site) alive(now time.Time) {
 	s.lastOK.Store(now.UnixNano())
 	s.fails.Store(0)

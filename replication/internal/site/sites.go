@@ -98,18 +98,28 @@ func (ss *Sites) Get(cluster string) *Site {
 		}
 		return nil
 	}
-	if s != nil && s.decl == *cl.Storage && s.client != nil {
+	same := s != nil && s.decl == *cl.Storage
+	if same && (s.client != nil || time.Since(time.Unix(0, s.lastOK.Load())) < time.Second) {
+		return s // one without a client could not be opened a moment ago
+	}
+	next := ss.openSite(cluster, cl.Storage)
+	if same && next.client == nil {
+		s.stillNot(next)
 		return s
 	}
 	if s != nil {
-		if s.decl == *cl.Storage && time.Since(time.Unix(0, s.lastOK.Load())) < time.Second {
-			return s // could not be opened a moment ago
-		}
 		ss.drop(s)
 	}
-	s = ss.openSite(cluster, cl.Storage)
-	ss.byName[cluster] = s
-	return s
+	ss.byName[cluster] = next
+	return next
+}
+
+// stillNot notes that another attempt to open the storage failed.
+func (s *Site) stillNot(next *Site) {
+	s.lastOK.Store(next.lastOK.Load())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reason = next.reason
 }
 
 // openSite makes a site; one whose client can't be made is down. The caller holds mu.

@@ -1,0 +1,274 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
+)
+
+// watch runs the monitors until stop, or the test's end.
+func (w *world) watch(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.Watch(ctx)
+	}()
+	stop = func() { cancel(); <-done }
+	t.Cleanup(stop)
+	synctest.Wait()
+	return stop
+}
+
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// Pings tell whether a storage is up: each change once.
+func TestUpAndDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.declare("a", "c1", "c2")
+		defer w.watch(t)()
+		w.news() // in any order: both are up
+		if !w.Up("c1", "c2") || w.pace.clusters != 2 {
+			t.Fatalf("up %v, %d clusters", w.Up("c1", "c2"), w.pace.clusters)
+		}
+		c2 := w.last()
+		name := c2.Name()
+		c2.fail("ping", errors.New("refused"))
+		pass(2 * pingEvery)
+		w.wantNews(t, name+" down", "Down "+name)
+		if down, why := w.Get(name).Down(); !down || why != "refused" || w.Up(name) {
+			t.Errorf("down %v: %q", down, why)
+		}
+		pass(3 * maxPingGap)
+		w.wantNews(t)
+		c2.fail("", nil)
+		pass(maxPingGap * 2)
+		w.wantNews(t, name+" up", "Up "+name)
+	})
+}
+
+// One ping that takes too long is not yet a storage that is down, and one that answers
+// requests meanwhile is up whatever its pings do.
+func TestSlowPings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.declare("a", "c1")
+		defer w.watch(t)()
+		w.wantNews(t, "c1 up", "Up c1")
+		f, s, slow := w.last(), w.Get("c1"), 0
+		hang := func(answers bool) func(context.Context, string, string, string) error {
+			return func(ctx context.Context, op, _, _ string) error {
+				if op != "ping" {
+					return nil
+				}
+				slow++
+				if answers {
+					time.Sleep(time.Millisecond)
+					s.Observed(nil)
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			}
+		}
+		f.SetFault(hang(true))
+		pass(5 * pingEvery)
+		w.wantNews(t)
+		if slow < 3 {
+			t.Fatalf("%d pings, want more", slow)
+		}
+		slow = 0
+		f.SetFault(hang(false))
+		for slow == 0 {
+			pass(time.Second)
+		}
+		pass(time.Second)
+		if slow == 1 && len(w.news()) != 0 {
+			t.Error("one slow ping is a storage that is down")
+		}
+		pass(5 * time.Second)
+		if w.Up("c1") {
+			t.Error("a storage whose pings hang is up")
+		}
+	})
+}
+
+// Requests that fail in a row have the storage pinged at once.
+func TestPingOnSuspicion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.declare("a", "c1")
+		defer w.watch(t)()
+		w.news()
+		w.last().fail("ping", errors.New("refused"))
+		for range suspicion {
+			w.Get("c1").Observed(storage.ErrUnavailable)
+		}
+		pass(250 * time.Millisecond)
+		w.wantNews(t, "c1 down", "Down c1")
+	})
+}
+
+// A storage that can't be opened is told of once, however often it is tried; once it opens
+// its pings tell that it is up.
+func TestUnopenedIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.declare("a", "c1")
+		w.refuseToOpen(errors.New("no secret"))
+		defer w.watch(t)()
+		pass(5 * time.Minute)
+		w.wantNews(t, "c1 down", "Down c1")
+		w.refuseToOpen(nil)
+		pass(3 * maxPingGap)
+		w.wantNews(t, "c1 up", "Up c1")
+	})
+}
+
+// Monitors follow the declarations: another declaration is another site, pinged at once; a
+// cluster without a storage is not pinged, and its client is closed.
+func TestWatchFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.declare("a", "c1")
+		stop := w.watch(t)
+		w.wantNews(t, "c1 up", "Up c1")
+		w.declare("b", "c1")
+		w.Redeclared()
+		w.Redeclared() // never blocks
+		synctest.Wait()
+		w.wantNews(t, "c1 up", "Up c1")
+		w.declare("", "c1")
+		w.Redeclared()
+		synctest.Wait()
+		if w.Known("c1") != nil || !w.last().closed.Load() || w.pace.clusters != 0 {
+			t.Error("a storage that is not declared any more is open")
+		}
+		w.declare("c", "c1")
+		pass(lookEvery) // without being told
+		w.wantNews(t, "c1 up", "Up c1")
+		stop()
+		w.last().fail("ping", errors.New("refused"))
+		pass(time.Minute)
+		w.wantNews(t)
+	})
+}
+
+// What a storage offers is asked once it answers, again until it tells, and once more with
+// a bucket.
+func TestProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.with = func(f *fake) {
+			f.caps = storage.Capabilities{Provider: "MinIO", Tags: f.Name() == "c1"}
+			f.fail("probe", errors.New("later"))
+		}
+		w.declare("a", "c1")
+		defer w.watch(t)()
+		s, f := w.Get("c1"), w.last()
+		if _, known := s.capabilities(); known || f.probed.Load() != 1 {
+			t.Errorf("known %v after %d probes", known, f.probed.Load())
+		}
+		s.Learn(t.Context(), "b", false, true) // before it is known at all: nothing to refine
+		f.fail("", nil)
+		pass(2 * pingEvery)
+		if caps, known := s.capabilities(); !known || caps.Provider != "MinIO" || s.Status().Capabilities != caps {
+			t.Errorf("known %v: %+v", known, caps)
+		}
+		n := f.probed.Load()
+		pass(3 * pingEvery)
+		f.fail("probe", storage.ErrNoBucket)
+		s.Learn(t.Context(), "b", false, true)
+		f.fail("", nil)
+		f.caps.Versioning = true
+		for range 3 {
+			s.Learn(t.Context(), "b", false, true)
+		}
+		if got := f.probed.Load() - n; got != 2 {
+			t.Errorf("probed %d times with a bucket, want 2: once in vain, once with success", got)
+		}
+		if caps, _ := s.capabilities(); !caps.Versioning {
+			t.Error("what was found with a bucket is not known")
+		}
+	})
+}
+
+// What a copy loses is told by both sides' capabilities and whether the primary's bucket is
+// versioned, each once it is known.
+func TestLosses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.with = func(f *fake) {
+			f.versioning = storage.VersioningOn
+			f.User("b", "k", "body")
+			if f.Name() == "c1" {
+				f.caps = storage.Capabilities{Tags: true, Versioning: true, PreserveVersion: true}
+			}
+		}
+		w.declare("a", "c1", "c2")
+		if got := w.Losses("b", "c1", "c2"); len(got) != 0 {
+			t.Errorf("before anything is known: %q", got)
+		}
+		defer w.watch(t)()
+		want := []string{"tags are not kept in c2", "modification times are not kept in c2"}
+		if got := w.Losses("b", "c1", "c2"); !slices.Equal(got, want) {
+			t.Errorf("before the bucket is known: %q, want %q", got, want)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); w.FindFacts(ctx) }()
+		synctest.Wait()
+		want = []string{
+			"tags are not kept in c2", "version IDs are not kept in c2",
+			"older versions are not kept in c2", "modification times are not kept in c2",
+		}
+		if got := w.Losses("b", "c1", "c2"); !slices.Equal(got, want) {
+			t.Errorf("of a versioned bucket: %q, want %q", got, want)
+		}
+		w.Get("c1").Learn(t.Context(), "b", false, true)
+		w.Get("c1").Learn(t.Context(), "b", true, false) // a copy's versions are not the primary's
+		if got := w.Losses("b", "c1", "c2"); len(got) != 2 {
+			t.Errorf("after the bucket was found to be unversioned: %q", got)
+		}
+		if got := w.Losses("b", "c1", "c1"); len(got) != 0 {
+			t.Errorf("of the primary itself: %q", got)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// A monitor that is stopped while its ping is on its way tells nothing any more.
+func TestStopDuringPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.with = func(f *fake) {
+			f.SetFault(func(ctx context.Context, _, _, _ string) error { <-ctx.Done(); return ctx.Err() })
+		}
+		w.declare("a", "c1")
+		stop := w.watch(t)
+		stop()
+		w.wantNews(t)
+		if c := w.Get("c1").Status().Condition; c != routing.StorageUnknown {
+			t.Errorf("its condition is %v", c)
+		}
+	})
+}
