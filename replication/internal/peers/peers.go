@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,8 @@ type Options struct {
 // peerReport is what an instance publishes for the others.
 type peerReport struct {
 	Member string `json:"member"`
+	// Turn counts the slots that the member has had. It may leave reports in former ones.
+	Turn int64 `json:"turn"`
 	// Parts is how many parts of the work it has.
 	Parts int `json:"parts"`
 	// Feeds are the clusters whose storages it listens to, or tries to.
@@ -105,12 +108,17 @@ type request struct {
 	Allow   int64  `json:"allow,omitempty"`
 	Prefix  string `json:"prefix,omitempty"`
 	Cluster string `json:"cluster,omitempty"`
+
+	at time.Time // when it was asked
 }
 
 const (
 	reportRequests = 200
-	reportIssues   = 500
-	reportEvery    = time.Second
+	// requestFor is how long a request is published. Who joins later must not carry it out:
+	// deletes that people confirmed hours ago are not those that come now.
+	requestFor   = 5 * time.Minute
+	reportIssues = 500
+	reportEvery  = time.Second
 	// reportSpread is the more time between reports for each instance there is.
 	reportSpread = 50 * time.Millisecond
 
@@ -134,8 +142,11 @@ type Peers struct {
 	feeds    map[string]feedStatus // what others listen to, by cluster
 	parts    map[string]int        // what other members have; nil: not known yet
 	slot     int                   // -1: none yet
+	turn     int64                 // slots so far
 	posted   string
 }
+
+var errNoSlot = fmt.Errorf("the other instances can't be asked yet: %w", state.ErrUnavailable)
 
 // New returns peers, and the shards that go with them.
 func New(o Options) *Peers {
@@ -173,7 +184,10 @@ func (p *Peers) withSlot(ctx context.Context) {
 		}
 		if ok {
 			p.setSlot(i)
-			holding(ctx, lock, p.o.Log, p.keepUp)
+			holding(ctx, lock, p.o.Log, func(ctx context.Context) {
+				p.keepUp(ctx)
+				p.retract(ctx, lock)
+			})
 			p.setSlot(-1)
 			return
 		}
@@ -183,7 +197,9 @@ func (p *Peers) withSlot(ctx context.Context) {
 func (p *Peers) setSlot(i int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.slot, p.posted = i, ""
+	if p.slot, p.posted = i, ""; i >= 0 {
+		p.turn++
+	}
 }
 
 func (p *Peers) keepUp(ctx context.Context) {
@@ -196,6 +212,25 @@ func (p *Peers) keepUp(ctx context.Context) {
 			p.o.Log.Debug("could not exchange reports with the other instances; trying again in a moment", zap.Error(err))
 		}
 		delay.Sleep(ctx, max(reportEvery, time.Duration(p.Others()+1)*reportSpread))
+	}
+}
+
+// retract takes the report back that stands in the slot of a lock: one that does not
+// replicate any more may live on, and is no sharer. A lost lock's slot is somebody else's.
+func (p *Peers) retract(ctx context.Context, lock state.Lock) {
+	select {
+	case <-lock.Lost():
+		return
+	default:
+	}
+	p.mu.Lock()
+	slot := p.slot
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportEvery)
+	defer cancel()
+	err := exclusively(ctx, p.posting, func() error { return p.o.Reports.Put(ctx, fmt.Sprint(reportPrefix, slot), "") })
+	if err != nil {
+		p.o.Log.Debug("could not take this instance's report back; it counts for as long as the instance is alive", zap.Error(err))
 	}
 }
 
@@ -213,14 +248,18 @@ func exclusively(ctx context.Context, turn chan struct{}, f func() error) error 
 
 // post publishes this instance's report, if it changed.
 func (p *Peers) post(ctx context.Context) error {
-	own := peerReport{Member: p.o.Members.Claimant(), Parts: p.Shards.Count(), Feeds: p.ownFeeds(), Issues: p.ownIssues()}
 	return exclusively(ctx, p.posting, func() error {
+		own := peerReport{Member: p.o.Members.Claimant(), Parts: p.Shards.Count(), Feeds: p.ownFeeds(), Issues: p.ownIssues()}
 		p.mu.Lock()
-		own.Asks = p.requests
+		p.dropOld()
+		own.Asks, own.Turn = p.requests, p.turn
 		slot, posted := p.slot, p.posted
 		p.mu.Unlock()
+		if slot < 0 {
+			return errNoSlot
+		}
 		text, err := json.Marshal(own)
-		if err != nil || slot < 0 || string(text) == posted {
+		if err != nil || string(text) == posted {
 			return err
 		}
 		if err := p.o.Reports.Put(ctx, fmt.Sprint(reportPrefix, slot), string(text)); err != nil {
@@ -233,6 +272,16 @@ func (p *Peers) post(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// dropOld forgets requests that have been published for long. The caller holds mu.
+func (p *Peers) dropOld() {
+	since := p.o.Now().Add(-requestFor)
+	i := slices.IndexFunc(p.requests, func(r request) bool { return r.at.After(since) })
+	if i < 0 {
+		i = len(p.requests)
+	}
+	p.requests = slices.Clip(p.requests[i:])
 }
 
 // ownFeeds says how this instance listens to the storages that it is to listen to.
@@ -274,19 +323,17 @@ func (p *Peers) Read(ctx context.Context) error {
 	})
 }
 
+// othersReplicate reports whether another instance that is alive publishes a report.
+func (p *Peers) othersReplicate(ctx context.Context, members []state.MemberInfo) (bool, error) {
+	bodies, err := p.o.Reports.List(ctx, reportPrefix)
+	return len(p.latest(members, bodies)) > 0, err
+}
+
 // apply takes reports in.
 func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
-	alive := make(map[string]bool)
-	for _, m := range members {
-		alive[m.ID] = m.ID != p.o.Members.Claimant()
-	}
 	feeds, issues, parts := make(map[string]feedStatus), make(map[string][]control.Issue), make(map[string]int)
 	var asked []Request
-	for _, text := range bodies {
-		var other peerReport
-		if text == "" || json.Unmarshal([]byte(text), &other) != nil || !alive[other.Member] {
-			continue
-		}
+	for _, other := range p.latest(members, bodies) {
 		for c, h := range other.Feeds {
 			feeds[c] = h
 		}
@@ -309,6 +356,25 @@ func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
 	for _, cluster := range p.follow(feeds) {
 		p.o.Hooks.Gap(cluster)
 	}
+}
+
+// latest returns the last report of each of the other members that are alive.
+func (p *Peers) latest(members []state.MemberInfo, bodies []string) map[string]peerReport {
+	alive := make(map[string]bool)
+	for _, m := range members {
+		alive[m.ID] = m.ID != p.o.Members.Claimant()
+	}
+	last := make(map[string]peerReport)
+	for _, text := range bodies {
+		var r peerReport
+		if text == "" || json.Unmarshal([]byte(text), &r) != nil || !alive[r.Member] {
+			continue
+		}
+		if was, ok := last[r.Member]; !ok || r.Turn > was.Turn {
+			last[r.Member] = r
+		}
+	}
+	return last
 }
 
 // sharers returns how many instances share the work, this one among them, of so many that
@@ -367,19 +433,39 @@ func (p *Peers) follow(feeds map[string]feedStatus) (gaps []string) {
 }
 
 // Ask asks something of the others. It returns once they can read it; where no others can
-// be, at once.
+// be, at once. What could not be asked is not asked later.
 func (p *Peers) Ask(ctx context.Context, r Request) error {
 	if !p.o.Members.Shared() {
 		return nil
 	}
 	p.mu.Lock()
-	p.asked++
-	p.requests = append(p.requests, request{N: p.asked, Bucket: r.Bucket, Allow: r.Allow, Prefix: r.Copy.Prefix, Cluster: r.Copy.Cluster})
-	p.requests = p.requests[max(0, len(p.requests)-reportRequests):]
-	slotted := p.slot >= 0
-	p.mu.Unlock()
-	if !slotted {
-		return fmt.Errorf("the other instances can't be asked yet: %w", state.ErrUnavailable)
+	if p.slot < 0 {
+		p.mu.Unlock()
+		return errNoSlot
 	}
-	return p.post(ctx)
+	p.asked++
+	n := p.asked
+	p.requests = append(p.requests, request{
+		N: n, Bucket: r.Bucket, Allow: r.Allow, Prefix: r.Copy.Prefix, Cluster: r.Copy.Cluster, at: p.o.Now(),
+	})
+	p.requests = p.requests[max(0, len(p.requests)-reportRequests):]
+	p.mu.Unlock()
+	err := p.post(ctx)
+	if err != nil {
+		p.withdraw(n)
+	}
+	return err
+}
+
+// withdraw takes a request back that could not be published.
+func (p *Peers) withdraw(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var rest []request // others may be reading the present one
+	for _, r := range p.requests {
+		if r.N != n {
+			rest = append(rest, r)
+		}
+	}
+	p.requests = rest
 }

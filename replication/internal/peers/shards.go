@@ -56,8 +56,10 @@ type Shards struct {
 
 type heldShard struct {
 	lock state.Lock
-	// ended closes when the part is not this instance's any more.
-	ended chan struct{}
+	// ending: the part is not this instance's any more, and work on it is coming to its end.
+	ending bool // guarded by Shards.mu
+	// ended closes when ending is set, over when the work has ended.
+	ended, over chan struct{}
 }
 
 func shardLock(i int) string { return fmt.Sprintf("replication/shard/%02d", i) }
@@ -70,7 +72,7 @@ func (s *Shards) Count() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.held {
-		if h != nil {
+		if h != nil && !h.ending {
 			n++
 		}
 	}
@@ -99,12 +101,29 @@ func (s *Shards) round(ctx context.Context) {
 		}
 		return
 	}
+	if s.o.Idle() && s.yields(ctx, members) {
+		return
+	}
 	n, neediest := s.peers.sharers(len(members))
 	fair := (ShardCount + n - 1) / n
 	if over := s.Count() - fair; over > 0 && neediest < fair {
 		s.giveUp(func(int) bool { over--; return over >= 0 })
 	}
 	s.take(ctx, fair, n)
+}
+
+// yields gives everything to others that replicate, and reports whether this round ends
+// with that.
+func (s *Shards) yields(ctx context.Context, members []state.MemberInfo) bool {
+	if !s.o.Members.Shared() {
+		return false
+	}
+	others, err := s.peers.othersReplicate(ctx, members)
+	if others {
+		s.giveUp(func(int) bool { return true })
+		s.free = [ShardCount]int{}
+	}
+	return others || err != nil
 }
 
 // orphaned is how many looks in a row must find a part without an owner before an
@@ -124,9 +143,9 @@ func (s *Shards) take(ctx context.Context, fair, members int) {
 			break
 		}
 		s.mu.Lock()
-		mine := s.held[i] != nil
+		taken := s.held[i] != nil
 		s.mu.Unlock()
-		if mine {
+		if taken {
 			continue
 		}
 		tries--
@@ -169,7 +188,7 @@ func (s *Shards) try(ctx context.Context, i int, wanted bool) bool {
 		return false
 	}
 	s.free[i] = 0
-	h := &heldShard{lock: lock, ended: make(chan struct{})}
+	h := &heldShard{lock: lock, ended: make(chan struct{}), over: make(chan struct{})}
 	s.mu.Lock()
 	s.held[i] = h
 	s.mine[i].Store(true)
@@ -188,17 +207,23 @@ func (s *Shards) watch(i int, h *heldShard) {
 }
 
 // drop ends the work on a part; it returns when nothing is done about its buckets any more.
+// Until then the part is not taken again, lest its new work is ended with the old.
 func (s *Shards) drop(i int, h *heldShard) {
 	s.mu.Lock()
-	if s.held[i] != h {
+	if h.ending {
 		s.mu.Unlock()
+		<-h.over
 		return
 	}
-	s.held[i] = nil
+	h.ending = true
 	s.mine[i].Store(false)
 	s.mu.Unlock()
 	close(h.ended)
 	s.o.Hooks.Lost(i)
+	s.mu.Lock()
+	s.held[i] = nil
+	s.mu.Unlock()
+	close(h.over)
 }
 
 // giveUp gives the parts back that f selects.
@@ -207,8 +232,9 @@ func (s *Shards) giveUp(f func(i int) bool) {
 	for i := range ShardCount {
 		s.mu.Lock()
 		h := s.held[i]
+		mine := h != nil && !h.ending
 		s.mu.Unlock()
-		if h == nil || !f(i) {
+		if !mine || !f(i) {
 			continue
 		}
 		wg.Go(func() {
