@@ -32,7 +32,11 @@ type situation struct {
 type Sides struct{ Src, Dst *site.Site }
 
 func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error) {
-	op := guard.Op{Object: t.Object, Total: t.Size, From: e.o.Router.Snapshot().Primary(t.Bucket)}
+	snap := e.o.Router.Snapshot()
+	if _, known := snap.RuleOf(t.Bucket, t.Key); !known {
+		return Moot, nil // the guard would forbid it
+	}
+	op := guard.Op{Object: t.Object, Total: t.Size, From: snap.Primary(t.Bucket)}
 	err = e.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
 		s, err := e.situate(ctx, t, p)
 		if err != nil {

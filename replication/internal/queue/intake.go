@@ -144,6 +144,7 @@ const lateEvery = time.Second
 // at once: even a store that fails makes their objects exceptions to freshness.
 func (n *Intake) Run(ctx context.Context) {
 	late := make(map[ids.Object]Event)
+	said := false // that the store takes none
 	again := time.NewTicker(lateEvery)
 	defer again.Stop()
 	for {
@@ -159,19 +160,24 @@ func (n *Intake) Run(ctx context.Context) {
 		case first := <-events:
 			batch = n.collect(first)
 		case <-again.C:
+			if len(late) == 0 {
+				continue
+			}
 			batch = slices.Collect(maps.Values(late))
 			clear(late)
 			note = n.store // the storages need not be asked until the store takes rows
 		}
-		if err := note(ctx, batch...); err != nil && ctx.Err() == nil {
-			if len(late) == 0 {
-				n.log.Warn("could not store that objects changed; routing knows, and storing is tried again",
-					zap.Int("events", len(batch)), zap.Error(err))
-			}
-			for _, ev := range batch {
+		err := note(ctx, batch...)
+		for _, ev := range batch {
+			if err != nil {
 				late[ids.ObjectIn(ev.Bucket, ev.Key, ev.Cluster)] = ev
 			}
 		}
+		if err != nil && ctx.Err() == nil && !said {
+			n.log.Warn("could not store that objects changed; routing knows, and storing is tried again",
+				zap.Int("events", len(batch)), zap.Error(err))
+		}
+		said = len(late) > 0
 	}
 }
 
