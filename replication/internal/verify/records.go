@@ -16,23 +16,26 @@ type Records = state.Verifications
 // save stores where a verification stands, and the mismatches that changed since the last
 // time.
 func (v *Verifier) save(ctx context.Context, c *current) error {
-	c.mu.Lock()
-	row := c.row
-	row.Done = slices.Clone(row.Done)
-	changed := maps.Clone(c.changed)
-	clear(c.changed)
-	c.mu.Unlock()
-	err := v.put(ctx, row, changed)
-	if err != nil { // they are stored with the next attempt
+	return c.inTurn(ctx, func() error {
 		c.mu.Lock()
-		for ref, m := range changed {
-			if _, newer := c.changed[ref]; !newer {
-				c.changed[ref] = m
-			}
+		if c.final {
+			c.mu.Unlock()
+			return nil // nothing is to be stored over the outcome
 		}
+		row := c.row
+		row.Done = slices.Clone(row.Done)
+		changed := c.changed
+		c.changed = make(map[ids.Object]Mismatch)
 		c.mu.Unlock()
-	}
-	return err
+		err := v.put(ctx, row, changed)
+		if err != nil { // they are stored with the next attempt
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			maps.Copy(changed, c.changed) // what is newer stays
+			c.changed = changed
+		}
+		return err
+	})
 }
 
 // putBatch is how many mismatches are stored at a time.
@@ -103,6 +106,11 @@ func (v *Verifier) resume(ctx context.Context, row state.Verification) error {
 	}
 	for _, m := range open {
 		c.repairs[ids.ObjectIn(row.Bucket, m.Key, m.Cluster)] = Mismatch(m)
+	}
+	for _, m := range c.keys {
+		if m.State == unrepairable {
+			c.broken[ids.ObjectIn(row.Bucket, m.Key, m.Cluster)] = true
+		}
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -79,8 +80,14 @@ type current struct {
 	keys []Mismatch // listed
 	// changed are mismatches that are to be stored.
 	changed map[ids.Object]Mismatch
-	// repairs are the mismatches whose pending rows are to be followed.
+	// repairs are the mismatches whose pending rows are to be followed, broken those of which
+	// it is known that nothing repairs them.
 	repairs map[ids.Object]Mismatch
+	broken  map[ids.Object]bool
+	// storing is held while the row is being stored, so that rows are stored in the order in
+	// which they were; final: the outcome was among them, and is the last.
+	storing chan struct{}
+	final   bool
 	// deepSeen: the steps that were done last included those that read the bytes.
 	deepSeen bool
 	told     time.Time // of the last event
@@ -93,8 +100,19 @@ type current struct {
 
 func newCurrent(row state.Verification) *current {
 	return &current{
-		row: row, gone: make(chan struct{}),
-		changed: make(map[ids.Object]Mismatch), repairs: make(map[ids.Object]Mismatch),
+		row: row, gone: make(chan struct{}), storing: make(chan struct{}, 1),
+		changed: make(map[ids.Object]Mismatch), repairs: make(map[ids.Object]Mismatch), broken: make(map[ids.Object]bool),
+	}
+}
+
+// inTurn runs f, of which there is one at a time, once it may or until ctx ends.
+func (c *current) inTurn(ctx context.Context, f func() error) error {
+	select {
+	case c.storing <- struct{}{}:
+		defer func() { <-c.storing }()
+		return f()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -192,15 +210,19 @@ func (c *current) leave(step string) {
 	c.edit(func(row *state.Verification) { row.Done, row.Step, row.Cursor = append(row.Done, step), "", "" })
 }
 
-// found notes a mismatch; one that is to be repaired is followed.
+// found notes a mismatch; one that is to be repaired is followed. A step that is resumed may
+// come to one again that was found before: it is the same.
 func (c *current) found(m Mismatch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.row.Mismatches++
 	ref := ids.ObjectIn(c.row.Bucket, m.Key, m.Cluster)
+	if _, open := c.repairs[ref]; open || c.broken[ref] {
+		return
+	}
+	c.row.Mismatches++
 	switch m.State {
 	case unrepairable:
-		c.row.Unrepairable++
+		c.isBroken(ref)
 	case repaired:
 		c.row.Repaired++
 	default:
@@ -211,6 +233,14 @@ func (c *current) found(m Mismatch) {
 	if len(c.keys) < maxMismatches {
 		c.keys = append(c.keys, m)
 		c.changed[ref] = m
+	}
+}
+
+// isBroken notes that nothing repairs an object. The caller holds mu.
+func (c *current) isBroken(ref ids.Object) {
+	c.row.Unrepairable++
+	if len(c.broken) < maxRepairs {
+		c.broken[ref] = true
 	}
 }
 
@@ -226,7 +256,7 @@ func (c *current) settled(ref ids.Object, became, reason string) {
 	if became == repaired {
 		c.row.Repaired++
 	} else {
-		c.row.Unrepairable++
+		c.isBroken(ref)
 	}
 	if m.State = became; reason != "" {
 		m.Reason += "; " + reason

@@ -267,11 +267,13 @@ func (v *Verifier) ended(ctx context.Context, c *current, how string, cause erro
 
 // end stores the outcome, with the mismatches that changed last.
 func (v *Verifier) end(ctx context.Context, c *current, row state.Verification) error {
-	c.mu.Lock()
-	changed := c.changed
-	c.changed, c.repairs = nil, nil
-	c.mu.Unlock()
-	return v.put(ctx, row, changed)
+	return c.inTurn(ctx, func() error {
+		c.mu.Lock()
+		changed := c.changed
+		c.changed, c.repairs, c.final = nil, nil, true
+		c.mu.Unlock()
+		return v.put(ctx, row, changed)
+	})
 }
 
 // setIssue says what could not be repaired in a bucket's status; "" if everything is well.
