@@ -6,12 +6,11 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/state"
 )
@@ -28,7 +27,6 @@ type fakeControl struct {
 	updates  int
 	progress [][]state.Copy // rows of each SaveProgress
 	err      error          // of every write
-	onRead   func()         // called while rows are read
 }
 
 func newFakeControl(rows ...state.Copy) *fakeControl {
@@ -69,7 +67,7 @@ func (c *fakeControl) SaveProgress(_ context.Context, rows ...state.Copy) error 
 	}
 	c.progress = append(c.progress, rows)
 	for _, r := range rows {
-		if i := Index(c.rows[r.Bucket], r.Prefix, r.Cluster); i >= 0 {
+		if i := copyrows.Index(c.rows[r.Bucket], r.Prefix, r.Cluster); i >= 0 {
 			c.rows[r.Bucket][i] = r
 		}
 	}
@@ -79,7 +77,7 @@ func (c *fakeControl) SaveProgress(_ context.Context, rows ...state.Copy) error 
 func (c *fakeControl) row(cluster string) state.Copy {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.rows["b"][Index(c.rows["b"], "", cluster)]
+	return c.rows["b"][copyrows.Index(c.rows["b"], "", cluster)]
 }
 
 func (c *fakeControl) counts() (reads, updates, progress int) {
@@ -102,12 +100,8 @@ type fakeStore struct {
 func (s fakeStore) CopiesOf(_ context.Context, bucket string) ([]state.Copy, error) {
 	s.c.mu.Lock()
 	s.c.reads++
-	rows, during := slices.Clone(s.c.rows[bucket]), s.c.onRead
-	s.c.mu.Unlock()
-	if during != nil {
-		during()
-	}
-	return rows, nil
+	defer s.c.mu.Unlock()
+	return slices.Clone(s.c.rows[bucket]), nil
 }
 
 func row(cluster string, s catalog.CopyState, objects int64) state.Copy {
@@ -123,49 +117,6 @@ func must(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
 		tb.Fatal(err)
-	}
-}
-
-// Rows are read from the store once in a while, and again as soon as somebody says that
-// they changed.
-func TestStoreCache(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newFakeControl(row("c1", catalog.CopySynced, 1))
-		s := New(c)
-		read := func(want int) {
-			t.Helper()
-			if _, err := s.Of(t.Context(), "b"); err != nil {
-				t.Fatal(err)
-			}
-			if n, _, _ := c.counts(); n != want {
-				t.Errorf("read %d times from the store, want %d", n, want)
-			}
-		}
-		read(1)
-		read(1)
-		time.Sleep(ledgerTTL)
-		read(2)
-		s.Forget("b")
-		read(3)
-		s.Forget("another")
-		read(3)
-		s.Forget("")
-		read(4)
-	})
-}
-
-// Rows that were read while others changed them are not kept.
-func TestStoreForgetWhileReading(t *testing.T) {
-	t.Parallel()
-	c := newFakeControl(row("c1", catalog.CopySynced, 1))
-	s := New(c)
-	c.onRead = func() { s.Forget("b") }
-	for range 2 {
-		_, err := s.Of(t.Context(), "b")
-		must(t, err)
-	}
-	if n, _, _ := c.counts(); n != 2 {
-		t.Errorf("read %d times, want 2: rows that may be stale were kept", n)
 	}
 }
 
@@ -222,13 +173,6 @@ func TestStoreAmend(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %v, %v", tc.name, done, err, tc.done, tc.err)
 		}
 	}
-	c.failWith(nil)
-	before, _, _ := c.counts()
-	_, err := s.Of(t.Context(), "b")
-	must(t, err)
-	if after, _, _ := c.counts(); after != before+1 {
-		t.Error("after a failed write, rows come from memory")
-	}
 }
 
 // Progress writes one row, and where the store is shared never from what was read before.
@@ -250,7 +194,7 @@ func TestStoreProgress(t *testing.T) {
 		}
 		rows, err := s.Of(t.Context(), "b")
 		must(t, err)
-		if i := Index(rows, "", "c2"); !shared && rows[i].Cursor != "k" {
+		if i := copyrows.Index(rows, "", "c2"); !shared && rows[i].Cursor != "k" {
 			t.Errorf("read back %q, want k", rows[i].Cursor)
 		}
 	}
@@ -306,39 +250,5 @@ func TestStoreTallyFails(t *testing.T) {
 	must(t, s.Flush(t.Context()))
 	if r := c.row("c2"); r.Objects != 6 {
 		t.Errorf("%d objects after the tally was dropped, want 6", r.Objects)
-	}
-}
-
-func TestRows(t *testing.T) {
-	t.Parallel()
-	primary, made, former := row("c1", catalog.CopySynced, 0), row("c2", catalog.CopySynced, 0), row("c3", catalog.CopySynced, 0)
-	made.MadeBucket, former.FormerPrimary, made.VerifiedAt = true, true, time.Unix(1, 0)
-	for _, tc := range []struct {
-		name           string
-		rows           []state.Copy
-		primary        string
-		made, carrying bool
-		verified       bool
-	}{
-		{name: "none"},
-		{name: "primary", rows: []state.Copy{primary}, primary: "c1"},
-		{name: "made", rows: []state.Copy{primary, made}, primary: "c1", made: true, verified: true},
-		{name: "carrying over", rows: []state.Copy{former}, carrying: true},
-	} {
-		if got := Primary(tc.rows); got != tc.primary {
-			t.Errorf("%s: primary %q, want %q", tc.name, got, tc.primary)
-		}
-		if got := MadeBucket(tc.rows, "c2"); got != tc.made {
-			t.Errorf("%s: made %v, want %v", tc.name, got, tc.made)
-		}
-		if MadeBucket(tc.rows, "c1") {
-			t.Errorf("%s: the bucket in another cluster is not FaDO's", tc.name)
-		}
-		if got := CarryingOver(tc.rows); got != tc.carrying {
-			t.Errorf("%s: carrying over %v, want %v", tc.name, got, tc.carrying)
-		}
-		if got := EverVerified(tc.rows); got != tc.verified {
-			t.Errorf("%s: verified %v, want %v", tc.name, got, tc.verified)
-		}
 	}
 }

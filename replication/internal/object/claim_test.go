@@ -58,9 +58,12 @@ func TestOwns(t *testing.T) {
 		{"another version than was given", verified, "given", storage.Object{ETag: "f", Size: 3, LastModified: after}, false, false},
 		{"given, in a copy that was not compared", fresh, "given", gave, false, false},
 	} {
-		c := Claim{Settler: w.Settler, Row: tc.row, Rows: []state.Copy{tc.row}, At: Sides{Src: c1, Dst: c2}, Foreign: tc.foreign}
-		if got := c.Owns(tc.key, tc.o); got != tc.want {
-			t.Errorf("%s: owned %v, want %v", tc.name, got, tc.want)
+		c := Claim{
+			Settler: w.Settler, Bucket: bkt, Copy: tc.row.Routed(), MadeBucket: tc.row.MadeBucket, At: Sides{Src: c1, Dst: c2},
+			Foreign: tc.foreign, OwnedUntil: OwnedUntil(tc.row),
+		}
+		if got, err := c.Owns(t.Context(), tc.key, tc.o); err != nil || got != tc.want {
+			t.Errorf("%s: owned %v, %v; want %v", tc.name, got, err, tc.want)
 		}
 	}
 }
@@ -153,7 +156,6 @@ func TestWinner(t *testing.T) {
 	}
 	seen := func(c string, v storage.Version) *side { return &side{Site: site.Absent(c), now: v} }
 	failed := func(c string, err error) *side { return &side{Site: site.Absent(c), err: err} }
-	rows := []state.Copy{{Copy: catalog.Copy{Cluster: "c1", Primary: true}}}
 	for _, tc := range []struct {
 		name  string
 		sides []*side
@@ -169,7 +171,7 @@ func TestWinner(t *testing.T) {
 		{"the primary's bucket is missing", []*side{failed("c1", storage.ErrNoBucket), seen("c2", at(2)), seen("c3", at(3))}, "", ErrNoSource},
 		{"it changes just now", []*side{failed("c1", storage.ErrPrecondition), seen("c2", at(2)), seen("c3", at(3))}, "", storage.ErrPrecondition},
 	} {
-		m := &convergence{Task: Task{Object: inC2}, rows: rows}
+		m := &convergence{Task: Task{Object: inC2}, primary: "c1"}
 		err := m.judge(tc.sides)
 		if wantErr(t, tc.name, err, tc.err); err == nil && m.winner.Name() != tc.want {
 			t.Errorf("%s: %s wins, want %s", tc.name, m.winner.Name(), tc.want)

@@ -14,6 +14,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
@@ -55,7 +56,7 @@ func (b *book) UpdateCopies(_ context.Context, _ string, f func([]state.Copy) ([
 func (b *book) SaveProgress(ctx context.Context, rows ...state.Copy) error {
 	return b.UpdateCopies(ctx, bkt, func(now []state.Copy) ([]state.Copy, error) {
 		for _, r := range rows {
-			now[copies.Index(now, r.Prefix, r.Cluster)] = r
+			now[copyrows.Index(now, r.Prefix, r.Cluster)] = r
 		}
 		return now, nil
 	})
@@ -153,8 +154,8 @@ func (w *world) rows(f func(c2 *state.Copy)) {
 	w.b.mu.Lock()
 	w.b.copies = all
 	w.b.mu.Unlock()
-	w.o.Copies.Forget("")
-	w.router.Swap(w.router.Snapshot().Edit(func(e *routing.Editor) { e.SetCopies(bkt, []catalog.Copy{all[0].Copy, all[1].Copy}) }))
+	routed := []catalog.Copy{all[0].Routed(), all[1].Routed()}
+	w.router.Swap(w.router.Snapshot().Edit(func(e *routing.Editor) { e.SetCopies(bkt, routed) }))
 }
 
 // fail has every operation of a kind at a cluster return err.

@@ -144,7 +144,7 @@ func (w *world) build(log *zap.Logger) {
 		Timing: object.Timing{StallTimeout: time.Minute, RetryBase: time.Second, RetryMax: retryMax},
 	})
 	w.o = Options{
-		Router: w.router, Pending: w.b, Rows: w.b, Sites: w.sites, Slots: w.slots, Copies: rows, Pause: w.pause, Settler: settler,
+		Router: w.router, Pending: w.b, Rows: w.b, Sites: w.sites, Slots: w.slots, Pause: w.pause, Settler: settler,
 		Report: rep, Written: settler.Written, Log: log, Now: time.Now,
 		Timing:   Timing{Lease: lease, RetryMax: retryMax, FullProbe: fullProbe},
 		Claimant: func() string { return "me" }, Shared: w.b.Shared,
@@ -162,7 +162,9 @@ func (w *world) build(log *zap.Logger) {
 // rows sets the copies of the bucket, in the store and in the snapshot.
 func (w *world) rows(all ...catalog.Copy) {
 	var rows []state.Copy
-	for _, c := range all {
+	for i := range all {
+		all[i].Verified = true
+		c := all[i]
 		rows = append(rows, state.Copy{Bucket: bkt, Copy: c, VerifiedAt: time.Unix(1, 0), OwnedUntil: time.Now().Add(1000 * time.Hour)})
 	}
 	w.b.set(func() { w.b.copies = rows })

@@ -361,7 +361,7 @@ func TestFailed(t *testing.T) {
 			}},
 			{name: "somebody else's", kind: "conflict", hold: state.HoldConflict, prepare: func(w *world) {
 				w.rows(catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}, catalog.Copy{Cluster: "c2", State: catalog.CopySynced})
-				w.b.set(func() { w.b.copies[1].VerifiedAt = time.Time{} })
+				w.b.set(func() { w.b.copies[1].OwnedUntil = time.Time{} })
 				w.fakes["c2"].User(bkt, "k", "another")
 			}},
 		} {

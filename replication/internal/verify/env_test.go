@@ -22,6 +22,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/port"
 	"github.com/fado-project/fado/replication/internal/report"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/replication/internal/walk"
@@ -168,18 +169,18 @@ func (w *world) rows(owned bool) {
 
 func (w *world) build() {
 	log, now, router := zap.NewNop(), time.Now, w.ctl.Router()
-	slots, rows := limit.New(8), copies.New(w.ctl)
+	slots, rows := limit.New(8), copies.New(port.Of(w.ctl))
 	var writers site.Writers
 	w.sites, writers = site.New(site.Options{
 		Router: router, Pace: slots, Log: log, Now: now, Timing: site.Timing{CallTimeout: 10 * time.Second},
 		Open: func(cluster string, _ *catalog.Storage) (storage.Storage, error) { return w.fakes[cluster], nil },
 	})
-	g := guard.New(guard.Options{Router: router, Now: now, MayWrite: w.ctl.MayWrite, Writers: writers})
+	g := guard.New(guard.Options{Router: router, Now: now, MayWrite: w.ctl.Members.MayWrite, Writers: writers})
 	deletes := object.NewDeletes(rows, log, now)
 	rep := report.New(noMetrics{}, w.ctl.Events(), now)
 	copyOne := fakestorage.Copier(func(name string) *fakestorage.Storage { return w.fakes[name].Storage })
 	w.objects = object.New(object.Options{
-		Router: router, Control: w.ctl, Copies: rows, Guard: g, Sites: w.sites, Deletes: deletes, Report: rep, Log: log, Now: now,
+		Router: router, Control: port.Of(w.ctl), Copies: rows, Guard: g, Sites: w.sites, Deletes: deletes, Report: rep, Log: log, Now: now,
 		Copy: func(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
 			got, err := copyOne(ctx, src, dst, bucket, o, opts)
 			if err == nil {
@@ -190,7 +191,7 @@ func (w *world) build() {
 		Timing: object.Timing{StallTimeout: time.Minute, RetryBase: time.Millisecond, RetryMax: 10 * time.Millisecond},
 	})
 	walks := walk.New(walk.Options{
-		Router: router, Control: w.ctl, Copies: rows, Sites: w.sites, Guard: g, Pause: w.pause, Slots: slots,
+		Router: router, Control: port.Of(w.ctl), Copies: rows, Sites: w.sites, Guard: g, Pause: w.pause, Slots: slots,
 		Objects: w.objects, Deletes: deletes, Report: rep, Events: w.ctl.Events(), Log: log, Now: now,
 		Hooks: walk.Hooks{
 			RequestScan: func(string) {}, SourceMissing: func(string, error) {}, SourceFound: func(string) {}, Attention: func(string) {},
