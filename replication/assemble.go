@@ -151,7 +151,8 @@ func (w wiring) queueOptions() queue.Options {
 
 // leading runs f for as long as this instance has a lock of the store, until ctx ends.
 func (w wiring) leading(ctx context.Context, lock string, f func(context.Context)) {
-	peers.Leading(ctx, w.e.core.ctl.Store(), w.e.core.log, w.e.core.tune.ShardEvery, lock, f)
+	l := peers.Leader{Locks: w.e.core.ctl.Store(), News: w.e.core.ctl.Members.News, Log: w.e.core.log, Every: w.e.core.tune.ShardEvery}
+	l.Leading(ctx, lock, f)
 }
 
 func (w wiring) pullOptions(m report.Metrics) pull.Options {

@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,6 +16,7 @@ import (
 const (
 	flushEvery = 2 * time.Second
 	usedEvery  = 5 * time.Second
+	usedMost   = 30 * time.Second // where nothing changes
 	// usedShare bounds the time spent on used bytes to a twentieth.
 	usedShare = 20
 )
@@ -32,6 +34,7 @@ func (r *run) keepCounts(ctx context.Context) {
 
 // keepUsed reads the used bytes of every storage, which the store sums, until ctx ends.
 func (r *run) keepUsed(ctx context.Context) {
+	rest, last := usedEvery, map[string]int64(nil)
 	for wait := time.Duration(0); delay.Sleep(ctx, wait); {
 		began := r.now()
 		sums, err := r.ctl.Store().CopySums(ctx)
@@ -44,7 +47,11 @@ func (r *run) keepUsed(ctx context.Context) {
 			for _, c := range r.sites.Declared() {
 				r.ctl.Usage.Set(c, used[c])
 			}
+			if rest = min(2*rest, usedMost); !maps.Equal(used, last) {
+				rest = usedEvery
+			}
+			last = used
 		}
-		wait = max(usedEvery, usedShare*r.now().Sub(began))
+		wait = max(rest, usedShare*r.now().Sub(began))
 	}
 }

@@ -45,22 +45,46 @@ func turn(c *core, on bool) {
 	}
 }
 
-// pauseEvery is the time between looks at what other instances did to the switch.
-const pauseEvery = 2 * time.Second
+// What other instances did to the switch is looked at when the store tells of something, at
+// most every pauseEvery, and every pauseMost.
+const (
+	pauseEvery = 2 * time.Second
+	pauseMost  = time.Minute
+)
 
 // watchPaused follows the store's switch until ctx ends.
 func (r *run) watchPaused(ctx context.Context) {
-	for ok := true; ok; ok = delay.Sleep(ctx, pauseEvery) {
-		err := r.e.setPause.do(ctx, func() error {
-			on, err := r.ctl.Store().Paused(ctx)
-			if err == nil {
-				turn(&r.core, on)
-			}
-			return err
-		})
-		r.stored(ctx, "could not read whether replication is paused; trying again in two seconds", err)
-		if !r.ctl.Members.Shared() && err == nil {
-			return // no other instance turns it
-		}
+	for r.lookPaused(ctx) {
 	}
+}
+
+// lookPaused looks at the store's switch, and waits until it may have been turned again;
+// false when it can't be any more: ctx has ended, or no other instance uses the store.
+func (r *run) lookPaused(ctx context.Context) bool {
+	wctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	told := r.ctl.Store().Watch(wctx) // before the look, so that nothing is missed
+	err := r.e.setPause.do(ctx, func() error {
+		on, err := r.ctl.Store().Paused(ctx)
+		if err == nil {
+			turn(&r.core, on)
+		}
+		return err
+	})
+	r.stored(ctx, "could not read whether replication is paused; trying again in two seconds", err)
+	if err == nil && !r.ctl.Members.Shared() {
+		return false
+	}
+	if !delay.Sleep(ctx, pauseEvery) || err != nil {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(pauseMost)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-told:
+	case <-t.C:
+	}
+	return true
 }

@@ -30,7 +30,25 @@ type Shared interface {
 	// ObjectSeq returns the number of the last ObjectChange. It is on a scale of its
 	// own, not that of Seq.
 	ObjectSeq(ctx context.Context) (Seq, error)
+	// Latest returns both numbers as they were a moment ago, which is no longer than a
+	// lost notification goes unnoticed. It costs nothing while the store looks at them by
+	// itself; an error means that the store is out of reach.
+	Latest(ctx context.Context) (changes, objects Seq, err error)
+
+	// News delivers a value soon after something of a kind happened, on whichever
+	// instance. Values may be merged, and one may be lost with the connection, after which
+	// one is delivered. The channel closes with ctx and with the store.
+	News(ctx context.Context, of NewsKind) <-chan struct{}
 }
+
+// NewsKind says what News is about.
+type NewsKind uint8
+
+// The kinds of News. Members that come or go are news of both.
+const (
+	NewsLocks   NewsKind = iota // a lock was given back
+	NewsReports                 // a report was put
+)
 
 // ObjectChange tells what happened to the rows of one key in one cluster.
 type ObjectChange struct {

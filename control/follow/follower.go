@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	poll = time.Second // between looks without being told, and after a failure
+	poll = time.Second // between looks without being told, where there is anything to see, and after a failure
 	// Timeout bounds one look; a longer one counts as the store being gone.
 	Timeout = 5 * time.Second
 )
@@ -96,6 +96,9 @@ func (f *Follower) run(ctx context.Context) {
 			f.Log.Warn("this instance's lease on the store has ended: it stops writing until it has one again")
 			f.member.Store(nil)
 		case <-ticker.C:
+			if f.upToDate(ctx) {
+				continue
+			}
 		case r := <-f.rounds:
 			asked = append(asked, r)
 		}
@@ -104,6 +107,23 @@ func (f *Follower) run(ctx context.Context) {
 			r <- err
 		}
 	}
+}
+
+// upToDate reports whether a look would find nothing new, at no cost where the store knows
+// that by itself.
+func (f *Follower) upToDate(ctx context.Context) bool {
+	if f.current() == nil || f.Trouble() != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	changes, objects, err := f.Shared().Latest(ctx)
+	at := f.position.Load()
+	if err != nil || changes > at.Changes || objects > at.Objects {
+		return false
+	}
+	f.noteConnection(nil)
+	return true
 }
 
 // lookAgain joins where that is needed, and looks; for all who have asked by then.

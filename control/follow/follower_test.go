@@ -87,6 +87,12 @@ func (s *sharedStore) ObjectSeq(context.Context) (state.Seq, error) {
 	return state.Seq(len(s.objects)), s.down
 }
 
+func (s *sharedStore) Latest(context.Context) (changes, objects state.Seq, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return state.Seq(len(s.log)), state.Seq(len(s.objects)), s.down
+}
+
 func (s *sharedStore) Changes(_ context.Context, after state.Seq, _ int) ([]state.Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -87,6 +87,15 @@ func (m *Members) List(ctx context.Context) ([]state.MemberInfo, error) {
 	return m.f.Shared().Members(ctx)
 }
 
+// News delivers a value soon after something of a kind happened on any instance, until ctx
+// ends; see [state.Shared]. It is nil with a store of its own.
+func (m *Members) News(ctx context.Context, of state.NewsKind) <-chan struct{} {
+	if m.f.Shared() == nil {
+		return nil
+	}
+	return m.f.Shared().News(ctx, of)
+}
+
 // CatchUp returns when this instance routes by all that was committed before the call.
 func (m *Members) CatchUp(ctx context.Context) error {
 	if m.f.Shared() == nil {

@@ -58,6 +58,15 @@ func (s *source) ObjectSeq(context.Context) (state.Seq, error) {
 	return state.Seq(len(s.objects)), nil
 }
 
+func (s *source) Latest(ctx context.Context) (changes, objects state.Seq, err error) {
+	if changes, err = s.Seq(ctx); err == nil {
+		objects, err = s.ObjectSeq(ctx)
+	}
+	return changes, objects, err
+}
+
+func (s *source) News(context.Context, state.NewsKind) <-chan struct{} { return nil }
+
 func (s *source) ObjectChanges(_ context.Context, after state.Seq, _ int) ([]state.ObjectChange, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/fado-project/fado/state"
@@ -119,8 +120,10 @@ func (k *lock) Unlock() error {
 	ctx, cancel := context.WithTimeout(s.done, s.o.StatementTimeout)
 	defer cancel()
 	err := s.read(ctx, "giving lock "+k.name+" back", func(ctx context.Context, q querier) error {
-		_, err := q.Exec(ctx, "DELETE FROM fado.locks WHERE name = $1 AND member = $2", k.name, k.of.id)
-		return err
+		var b pgx.Batch
+		b.Queue("DELETE FROM fado.locks WHERE name = $1 AND member = $2", k.name, k.of.id)
+		b.Queue("SELECT pg_notify('fado', $1)", noteLocks)
+		return q.SendBatch(ctx, &b).Close()
 	})
 	if err != nil {
 		return err

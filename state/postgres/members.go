@@ -270,6 +270,7 @@ func (l *lease) renew(conn **pgx.Conn) (gone bool, err error) {
 	}
 	if len(loose) > 0 {
 		b.Queue("DELETE FROM fado.locks WHERE member = $1 AND name = ANY ($2)", l.id, loose)
+		b.Queue("SELECT pg_notify('fado', $1)", noteLocks)
 	}
 	if err := (*conn).SendBatch(ctx, &b).Close(); err != nil {
 		return false, err

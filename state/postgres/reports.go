@@ -12,9 +12,11 @@ import (
 // PutReport implements state.Reports.
 func (s *Store) PutReport(ctx context.Context, name, body string) error {
 	return s.read(ctx, "writing report "+name, func(ctx context.Context, q querier) error {
-		_, err := q.Exec(ctx, `INSERT INTO fado.reports (name, body, at) VALUES ($1, $2, extract(epoch FROM clock_timestamp()) * 1000)
+		var b pgx.Batch
+		b.Queue(`INSERT INTO fado.reports (name, body, at) VALUES ($1, $2, extract(epoch FROM clock_timestamp()) * 1000)
 			ON CONFLICT (name) DO UPDATE SET body = excluded.body, at = excluded.at`, name, body)
-		return err
+		b.Queue("SELECT pg_notify('fado', $1)", noteReports)
+		return q.SendBatch(ctx, &b).Close()
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
@@ -24,12 +25,16 @@ const (
 const (
 	noteSeen    = "seen"    // a member has seen changes
 	noteMembers = "members" // members came or went
+	noteLocks   = "locks"   // a lock was given back
+	noteReports = "reports" // a report was put
 )
 
 // watchers are the channels of Watch, and those who wait for news of the members.
 type watchers struct {
 	stored.Watchers
-	deaf atomic.Bool // for tests: notifications are lost
+	locks, reports stored.Watchers           // of News
+	latest         atomic.Pointer[heardWhen] // what the last poll found
+	deaf           atomic.Bool               // for tests: notifications are lost
 
 	mu      sync.Mutex
 	members chan struct{} // closed at the next news
@@ -37,6 +42,27 @@ type watchers struct {
 
 // Watch implements state.Store. The channel also closes with the store.
 func (s *Store) Watch(ctx context.Context) <-chan struct{} { return s.watch.Add(ctx) }
+
+// News implements state.Shared.
+func (s *Store) News(ctx context.Context, of state.NewsKind) <-chan struct{} {
+	if of == state.NewsReports {
+		return s.watch.reports.Add(ctx)
+	}
+	return s.watch.locks.Add(ctx)
+}
+
+// wakePeers tells those who wait for what other instances do.
+func (ws *watchers) wakePeers() {
+	ws.locks.Wake()
+	ws.reports.Wake()
+}
+
+// Close closes all channels.
+func (ws *watchers) Close() {
+	ws.Watchers.Close()
+	ws.locks.Close()
+	ws.reports.Close()
+}
 
 // news returns what closes at the next news of the members.
 func (ws *watchers) news() <-chan struct{} {
@@ -90,6 +116,7 @@ func (s *Store) listenOnce(last *heard) error {
 	if _, err := conn.Exec(s.done, "LISTEN fado"); err != nil {
 		return err
 	}
+	s.watch.wakePeers() // their news may have come while nobody listened
 	for {
 		// What came while nobody listened is found by its number.
 		if err := s.poll(conn, last); err != nil {
@@ -115,8 +142,13 @@ func (s *Store) hear(conn *pgx.Conn) error {
 		case s.watch.deaf.Load():
 		case note.Payload == noteSeen:
 			s.watch.wakeNews()
+		case note.Payload == noteLocks:
+			s.watch.locks.Wake()
+		case note.Payload == noteReports:
+			s.watch.reports.Wake()
 		case note.Payload == noteMembers:
 			s.watch.wakeNews()
+			s.watch.wakePeers()
 			s.watch.Wake()
 		default:
 			s.watch.Wake()
@@ -127,6 +159,23 @@ func (s *Store) hear(conn *pgx.Conn) error {
 // heard are the numbers that tell that something happened.
 type heard struct{ seq, objects, news int64 }
 
+// heardWhen is what was heard at a moment.
+type heardWhen struct {
+	heard
+	at time.Time
+}
+
+// Latest implements state.Shared.
+func (s *Store) Latest(ctx context.Context) (changes, objects state.Seq, err error) {
+	if l := s.watch.latest.Load(); l != nil && time.Since(l.at) < 2*pollEvery {
+		return state.Seq(l.seq), state.Seq(l.objects), nil
+	}
+	if changes, err = s.Seq(ctx); err == nil {
+		objects, err = s.ObjectSeq(ctx)
+	}
+	return changes, objects, err
+}
+
 // poll looks for what notifications missed, and for instances that are gone, in one
 // statement: it is what an idle instance costs, beside its lease.
 func (s *Store) poll(conn *pgx.Conn, last *heard) error {
@@ -134,12 +183,14 @@ func (s *Store) poll(conn *pgx.Conn, last *heard) error {
 	defer cancel()
 	var now heard
 	var ended bool
+	began := time.Now()
 	err := conn.QueryRow(ctx, `SELECT seq, greatest(objects_trimmed, (SELECT max(seq) FROM fado.object_changes)),
 		(SELECT version FROM fado.news),
 		EXISTS (SELECT FROM fado.members WHERE `+leaseEnded+`) FROM fado.counters`).Scan(&now.seq, &now.objects, &now.news, &ended)
 	if err != nil {
 		return err
 	}
+	s.watch.latest.Store(&heardWhen{now, began})
 	if now != *last {
 		*last = now
 		s.watch.Wake()

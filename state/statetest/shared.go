@@ -31,6 +31,8 @@ func RunShared(t *testing.T, open func(t *testing.T) SharedFixture) {
 		"ObjectChanges":    testObjectChanges,
 		"VisibilityOrder":  testVisibilityOrder,
 		"LostNotification": testLostNotification,
+		"News":             testNews,
+		"Latest":           testLatest,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -306,4 +308,57 @@ func testLostNotification(t *testing.T, fx SharedFixture) {
 	a, b := join(t, fx.A, "a"), join(t, fx.B, "b")
 	a.Seen(5, 5)
 	ok(t, b.AwaitSeen(bounded(t), 5, 5))
+}
+
+// testNews: what an instance waits for of another is told, each kind to those who asked for
+// it, and members that come or go to all.
+func testNews(t *testing.T, fx SharedFixture) {
+	locks, reports := fx.B.News(bounded(t), state.NewsLocks), fx.B.News(bounded(t), state.NewsReports)
+	told := func(what string, ch <-chan struct{}) {
+		t.Helper()
+		select {
+		case _, open := <-ch:
+			equal(t, what+" is open", open, true)
+		case <-bounded(t).Done():
+			t.Fatalf("%s: nothing is told", what)
+		}
+	}
+	join(t, fx.A, "a")
+	told("locks, a member", locks)
+	told("reports, a member", reports)
+	l, got, err := fx.A.TryLock(ctx, "l")
+	ok(t, err)
+	equal(t, "locked", got, true)
+	ok(t, fx.A.PutReport(ctx, "r", "body"))
+	told("a report", reports)
+	ok(t, l.Unlock())
+	told("a lock given back", locks)
+	eventually(t, "the lock free", func() bool {
+		_, got, err := fx.B.TryLock(ctx, "l")
+		return err == nil && got
+	})
+	ended, end := context.WithCancel(ctx)
+	over := fx.B.News(ended, state.NewsLocks)
+	end()
+	for open := true; open; {
+		select {
+		case _, open = <-over:
+		case <-bounded(t).Done():
+			t.Fatal("the channel outlives its context")
+		}
+	}
+}
+
+// testLatest: the numbers are those of a moment ago, whether the store looks by itself or is
+// asked.
+func testLatest(t *testing.T, fx SharedFixture) {
+	seq, err := fx.A.Update(ctx, func(tx state.Tx) error { return tx.Put(record(catalog.KindZone, "z", `{}`)) })
+	ok(t, err)
+	_, err = fx.A.AddPending(ctx, state.Pending{Bucket: "b", Key: "k", Cluster: "c"})
+	ok(t, err)
+	objects := must(fx.A.ObjectSeq(ctx))(t)
+	eventually(t, "the numbers", func() bool {
+		c, o, err := fx.B.Latest(ctx)
+		return err == nil && c == seq && o == objects
+	})
 }

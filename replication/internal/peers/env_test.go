@@ -35,12 +35,35 @@ type board struct {
 	locks   map[string]*lock
 	reports map[string]string
 	put     int           // reports that were stored
+	asked   int           // calls that ask for something
 	hang    chan struct{} // when set, Put waits for it
 	err     error         // of every call
+	news    map[state.NewsKind][]chan struct{}
 }
 
 func newBoard() *board {
-	return &board{members: make(map[string]bool), locks: make(map[string]*lock), reports: make(map[string]string)}
+	return &board{members: make(map[string]bool), locks: make(map[string]*lock), reports: make(map[string]string), news: make(map[state.NewsKind][]chan struct{})}
+}
+
+// taken returns how often the store was asked for something since the last call, which is
+// no news.
+func (b *board) taken() (asked int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	asked, b.asked = b.asked, 0
+	return asked
+}
+
+// tell tells who waits for news. The caller holds mu.
+func (b *board) tell(kinds ...state.NewsKind) {
+	for _, k := range kinds {
+		for _, ch := range b.news[k] {
+			select {
+			case ch <- struct{}{}:
+			default:
+			}
+		}
+	}
 }
 
 type lock struct {
@@ -56,6 +79,7 @@ func (l *lock) Unlock() error {
 	defer l.b.mu.Unlock()
 	if l.b.locks[l.name] == l {
 		delete(l.b.locks, l.name)
+		l.b.tell(state.NewsLocks)
 	}
 	return nil
 }
@@ -68,6 +92,7 @@ func (b *board) lose(node, prefix string) {
 		if l.node == node && strings.HasPrefix(name, prefix) {
 			delete(b.locks, name)
 			close(l.lost)
+			b.tell(state.NewsLocks)
 		}
 	}
 }
@@ -84,10 +109,12 @@ func (b *board) holders(prefix string) (n int) {
 	return n
 }
 
+// set changes anything.
 func (b *board) set(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f()
+	b.tell(state.NewsLocks, state.NewsReports)
 }
 
 func (b *board) Put(ctx context.Context, name, body string) error {
@@ -108,12 +135,14 @@ func (b *board) Put(ctx context.Context, name, body string) error {
 	defer b.mu.Unlock()
 	b.reports[name] = body
 	b.put++
+	b.tell(state.NewsReports)
 	return nil
 }
 
 func (b *board) List(_ context.Context, prefix string) ([]string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.asked++
 	var names, bodies []string
 	for name := range b.reports {
 		if strings.HasPrefix(name, prefix) {
@@ -159,6 +188,7 @@ func (i *instance) MayWrite() error {
 func (i *instance) TryLock(_ context.Context, name string) (state.Lock, bool, error) {
 	i.b.mu.Lock()
 	defer i.b.mu.Unlock()
+	i.b.asked++
 	if i.b.err != nil || i.b.locks[name] != nil {
 		return nil, false, i.b.err
 	}
@@ -167,12 +197,24 @@ func (i *instance) TryLock(_ context.Context, name string) (state.Lock, bool, er
 	return l, true, nil
 }
 
+func (i *instance) News(_ context.Context, of state.NewsKind) <-chan struct{} {
+	if !i.shared {
+		return nil
+	}
+	i.b.mu.Lock()
+	defer i.b.mu.Unlock()
+	ch := make(chan struct{}, 1)
+	i.b.news[of] = append(i.b.news[of], ch)
+	return ch
+}
+
 // members lists those alive.
 type members struct{ *instance }
 
 func (m members) List(context.Context) ([]state.MemberInfo, error) {
 	m.b.mu.Lock()
 	defer m.b.mu.Unlock()
+	m.b.asked++
 	var all []state.MemberInfo
 	for id := range m.b.members {
 		all = append(all, state.MemberInfo{ID: id})

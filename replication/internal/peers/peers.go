@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ type Members interface {
 	MayWrite() error
 	// List reads those that are alive.
 	List(ctx context.Context) ([]state.MemberInfo, error)
+	// News tells of what other instances do; nil where there can be none.
+	News(ctx context.Context, of state.NewsKind) <-chan struct{}
 }
 
 // Locks are the store's.
@@ -122,6 +125,9 @@ const (
 	// reportSpread is the more time between reports for each instance there is.
 	reportSpread = 50 * time.Millisecond
 
+	// readEvery is how soon reports are read that nothing told of.
+	readEvery = 30 * time.Second
+
 	reportPrefix = "replication/bulletin/"
 )
 
@@ -154,7 +160,7 @@ func New(o Options) *Peers {
 		o: o, done: make(map[string]int64), feeds: make(map[string]feedStatus), slot: -1,
 		posting: make(chan struct{}, 1), reading: make(chan struct{}, 1),
 	}
-	p.Shards = &Shards{o: o, peers: p}
+	p.Shards = &Shards{o: o, peers: p, again: make(chan struct{}, 1), enough: 1}
 	return p
 }
 
@@ -203,10 +209,20 @@ func (p *Peers) setSlot(i int) {
 }
 
 func (p *Peers) keepUp(ctx context.Context) {
+	told := p.o.Members.News(ctx, state.NewsReports)
+	stale := true
+	var read time.Time
 	for ctx.Err() == nil {
+		select {
+		case _, open := <-told:
+			stale = open
+		default:
+		}
 		err := p.post(ctx)
-		if err == nil {
-			err = p.Read(ctx)
+		if now := p.o.Now(); err == nil && (stale || now.Sub(read) > readEvery) {
+			if err = p.Read(ctx); err == nil {
+				stale, read = false, now
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			p.o.Log.Debug("could not exchange reports with the other instances; trying again in a moment", zap.Error(err))
@@ -346,8 +362,12 @@ func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
 		asked = append(asked, p.unheard(other)...)
 	}
 	p.mu.Lock()
+	dealt := maps.Equal(p.parts, parts)
 	p.parts = parts
 	p.mu.Unlock()
+	if !dealt {
+		p.Shards.look()
+	}
 	p.others.Store(int64(max(0, len(members)-1)))
 	p.o.Issues.SetElsewhere(issues)
 	for _, r := range asked {

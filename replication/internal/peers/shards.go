@@ -50,8 +50,12 @@ type Shards struct {
 	mu   sync.Mutex
 	held [ShardCount]*heldShard
 
-	// free counts looks in a row at which a part seemed to be nobody's. Only Run uses it.
-	free [ShardCount]int
+	again chan struct{} // delivers when something changed that bears on who has which part
+
+	// Only Run uses what follows: free counts looks in a row at which a part seemed to be
+	// nobody's, quiet those that changed nothing; after enough of these nothing is to be done.
+	free          [ShardCount]int
+	quiet, enough int
 }
 
 type heldShard struct {
@@ -83,9 +87,45 @@ func (s *Shards) Count() (n int) {
 func (s *Shards) Run(ctx context.Context) {
 	defer s.wg.Wait()
 	defer s.giveUp(func(int) bool { return true })
+	var locks, reports <-chan struct{}
 	for ctx.Err() == nil {
+		if locks == nil { // with a store of its own; one that is shared may come yet
+			locks = s.o.Members.News(ctx, state.NewsLocks)
+		}
+		if reports == nil && s.o.Idle() { // reads no reports, and yields to those who put one
+			reports = s.o.Members.News(ctx, state.NewsReports)
+		}
+		s.quiet++
 		s.round(ctx)
 		delay.Sleep(ctx, delay.Jitter(s.o.ShardEvery))
+		if s.quiet >= s.enough && locks != nil {
+			s.await(ctx, locks, reports)
+		}
+	}
+}
+
+// settledFor is how soon parts are tried for again though nothing is said to have happened.
+const settledFor = 10 * time.Minute
+
+// await waits until something happens that bears on who has which part.
+func (s *Shards) await(ctx context.Context, locks, reports <-chan struct{}) {
+	t := time.NewTimer(delay.Jitter(settledFor))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-locks:
+	case <-reports:
+	case <-s.again:
+	case <-t.C:
+	}
+	s.quiet = 0
+}
+
+// look has Run look again soon.
+func (s *Shards) look() {
+	select {
+	case s.again <- struct{}{}:
+	default:
 	}
 }
 
@@ -99,6 +139,7 @@ func (s *Shards) round(ctx context.Context) {
 		if ctx.Err() == nil {
 			s.o.Log.Debug("could not look for work to share; trying again in a moment", zap.Error(err))
 		}
+		s.quiet = 0
 		return
 	}
 	if s.o.Idle() && s.yields(ctx, members) {
@@ -107,6 +148,7 @@ func (s *Shards) round(ctx context.Context) {
 	n, neediest := s.peers.sharers(len(members))
 	fair := (ShardCount + n - 1) / n
 	if over := s.Count() - fair; over > 0 && neediest < fair {
+		s.quiet = 0
 		s.giveUp(func(int) bool { over--; return over >= 0 })
 	}
 	s.take(ctx, fair, n)
@@ -123,6 +165,9 @@ func (s *Shards) yields(ctx context.Context, members []state.MemberInfo) bool {
 		s.giveUp(func(int) bool { return true })
 		s.free = [ShardCount]int{}
 	}
+	if err != nil {
+		s.quiet = 0
+	}
 	return others || err != nil
 }
 
@@ -137,6 +182,7 @@ func (s *Shards) take(ctx context.Context, fair, members int) {
 	if members == 1 {
 		tries = ShardCount
 	}
+	s.enough = orphaned + 2*ShardCount/tries // each of these rounds tries some of the parts
 	var got []int
 	for _, i := range rand.Perm(ShardCount) {
 		if ctx.Err() != nil || tries == 0 {
@@ -179,10 +225,12 @@ func (s *Shards) try(ctx context.Context, i int, wanted bool) bool {
 	if err != nil || !ok {
 		if err != nil && ctx.Err() == nil {
 			s.o.Log.Debug("could not ask for a part of the work; trying again in a moment", zap.Error(err))
+			s.quiet = 0
 		}
 		s.free[i] = 0
 		return false
 	}
+	s.quiet = 0
 	if s.free[i]++; !wanted && s.free[i] <= s.patience() {
 		s.unlock(lock)
 		return false
@@ -224,6 +272,7 @@ func (s *Shards) drop(i int, h *heldShard) {
 	s.held[i] = nil
 	s.mu.Unlock()
 	close(h.over)
+	s.look()
 }
 
 // giveUp gives the parts back that f selects.
@@ -251,20 +300,55 @@ func (s *Shards) unlock(l state.Lock) {
 	}
 }
 
+// Leader has things done by one instance at a time.
+type Leader struct {
+	Locks Locks
+	// News tells of locks given back; nil where no other instance can have them.
+	News func(ctx context.Context, of state.NewsKind) <-chan struct{}
+	Log  *zap.Logger
+	// Every is the time between attempts.
+	Every time.Duration
+}
+
 // Leading runs f for as long as this instance has a lock of the store, until ctx ends: one
 // instance does it at a time, and another takes over when that one ends.
-func Leading(ctx context.Context, locks Locks, log *zap.Logger, every time.Duration, name string, f func(context.Context)) {
+func (l *Leader) Leading(ctx context.Context, name string, f func(context.Context)) {
 	for ctx.Err() == nil {
-		lock, ok, err := locks.TryLock(ctx, name)
-		if err != nil && ctx.Err() == nil {
-			log.Debug("could not ask for a lock; trying again in a moment", zap.String("lock", name), zap.Error(err))
+		if !l.once(ctx, name, f) {
+			delay.Sleep(ctx, delay.Jitter(l.Every))
 		}
-		if ok {
-			holding(ctx, lock, log, f)
-			continue
-		}
-		delay.Sleep(ctx, delay.Jitter(every))
 	}
+}
+
+// heldFor is how soon a lock is tried again that nothing tells to be free.
+const heldFor = 10 * time.Minute
+
+// once tries for a lock and runs f while it is held. It returns false when the lock is to be
+// tried again in a while: another instance has given one back, or it is not known who has it.
+func (l *Leader) once(ctx context.Context, name string, f func(context.Context)) bool {
+	wctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	free := l.News(wctx, state.NewsLocks) // before the attempt, so that none is missed
+	lock, ok, err := l.Locks.TryLock(ctx, name)
+	switch {
+	case ok:
+		cancel()
+		holding(ctx, lock, l.Log, f)
+		return true
+	case err != nil:
+		if ctx.Err() == nil {
+			l.Log.Debug("could not ask for a lock; trying again in a moment", zap.String("lock", name), zap.Error(err))
+		}
+	case free != nil:
+		t := time.NewTimer(delay.Jitter(heldFor))
+		defer t.Stop()
+		select {
+		case <-free:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	return false
 }
 
 // holding runs f until ctx ends or the lock is lost, and gives the lock back.

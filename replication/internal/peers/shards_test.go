@@ -230,7 +230,7 @@ func TestLeading(t *testing.T) {
 		leading := 0
 		for _, name := range []string{"a", "b"} {
 			i := b.join(name)
-			go Leading(ctx, i, zap.NewNop(), time.Second, "lock", func(ctx context.Context) {
+			go (&Leader{Locks: i, News: i.News, Log: zap.NewNop(), Every: time.Second}).Leading(ctx, "lock", func(ctx context.Context) {
 				leader <- name
 				b.set(func() { leading++ })
 				<-ctx.Done()
@@ -258,5 +258,40 @@ func TestLeading(t *testing.T) {
 		if leading != 0 || b.holders("") != 0 {
 			t.Errorf("%d lead after the end, %d locks are held", leading, b.holders(""))
 		}
+	})
+}
+
+// Where nothing happens, nobody asks the store for parts, locks or reports; what happens is
+// followed as soon as ever.
+func TestNothingIsPolled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBoard()
+		one, two := b.start(t, "one"), b.start(t, "two")
+		led := make(chan string, 2)
+		for _, i := range []*instance{one, two} {
+			go (&Leader{Locks: i, News: i.News, Log: zap.NewNop(), Every: time.Second}).Leading(t.Context(), "lock", func(ctx context.Context) {
+				led <- i.name
+				<-ctx.Done()
+			})
+		}
+		first := <-led
+		pass(2 * time.Minute)
+		wantParts(t, "16 16", one, two)
+		b.taken()
+		pass(2 * time.Minute)
+		asked := b.taken()
+		// Reports are read every half minute, with the members.
+		if most := 2 * 2 * 4; asked > most+2 {
+			t.Errorf("the store was asked %d times in two minutes, want %d", asked, most)
+		}
+		before := time.Now()
+		b.lose(first, "lock")
+		if second := <-led; time.Since(before) > 3*time.Second {
+			t.Errorf("%s led after %v", second, time.Since(before))
+		}
+		one.die()
+		pass(10 * time.Second)
+		wantParts(t, "32", two)
+		two.stop()
 	})
 }

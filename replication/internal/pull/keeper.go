@@ -76,6 +76,9 @@ const expireBatch = 1000
 // expire removes objects whose time is over.
 func (k *keeper) expire(ctx context.Context) {
 	k.uses.note(ctx)
+	if k.o.Router.Pulled.Len() == 0 {
+		return // memory has all that is stored
+	}
 	rows, err := k.o.Store().ListPulled(ctx, state.PulledFilter{Expired: k.o.Now()}, expireBatch)
 	if err != nil {
 		k.o.warn(ctx, "could not read which objects copied on demand expired; will retry", err)
