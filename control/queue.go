@@ -11,9 +11,9 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// pendingQueue puts every change of pending rows through one goroutine, in batches:
-// so the store and the index change in the same order (a row finished and added again
-// at once never loses its exception), and a burst costs few transactions.
+// pendingQueue puts every change of pending rows through one goroutine, in batches, so that
+// a burst costs few transactions. Rows become exceptions before they are queued, and a row
+// that is on its way into the store keeps its exception whatever is finished before it.
 type pendingQueue struct {
 	store func() state.Store
 	index *follow.Exceptions
@@ -59,12 +59,15 @@ func (q *pendingQueue) wake() {
 }
 
 // do hands an operation in and waits for its outcome. Once handed in it is carried
-// out even if ctx ends meanwhile.
+// out even if ctx ends meanwhile. Rows to be added are exceptions at once, whatever is
+// being written then.
 func (q *pendingQueue) do(ctx context.Context, op *pendingOp) error {
 	op.result = make(chan error, 1)
+	q.index.Adding(op.add) // behind no write of the store, which may hang
 	select {
 	case q.ops <- op:
 	case <-ctx.Done():
+		q.index.Added(op.add, ctx.Err())
 		return ctx.Err()
 	case <-q.quit:
 		return ErrClosed
@@ -107,6 +110,7 @@ const retryLost = 2 * time.Second
 // have given up, and without a row nothing would ever end such an exception.
 func (q *pendingQueue) addLost() {
 	if rows := q.index.Lost(maxBatch); len(rows) > 0 {
+		q.index.Adding(rows)
 		q.add([]*pendingOp{{add: rows, result: make(chan error, 1)}})
 	}
 }
@@ -144,7 +148,6 @@ func (q *pendingQueue) add(ops []*pendingOp) {
 	for _, op := range ops {
 		rows = append(rows, op.add...)
 	}
-	q.index.Adding(rows)
 	attended := true
 	for _, op := range ops {
 		attended = op.begun != nil && op.begun() && attended

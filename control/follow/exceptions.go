@@ -120,7 +120,7 @@ func (e *Exceptions) Follow(on bool) {
 	e.following = on
 }
 
-// Adding makes rows exceptions before they are stored.
+// Adding makes rows exceptions before they are stored. Added is to follow for each of them.
 func (e *Exceptions) Adding(rows []state.Pending) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -129,14 +129,12 @@ func (e *Exceptions) Adding(rows []state.Pending) {
 		e.touch(k)
 		delete(e.gone, k)
 		e.add(k)
-		if e.following {
-			own := e.ahead[k]
-			if own == nil {
-				own = new(ownRow)
-				e.ahead[k] = own
-			}
-			own.storing++
+		own := e.ahead[k]
+		if own == nil {
+			own = new(ownRow)
+			e.ahead[k] = own
 		}
+		own.storing++
 	}
 }
 
@@ -151,11 +149,12 @@ func (e *Exceptions) Added(rows []state.Pending, err error) {
 		case own == nil && err != nil:
 			e.ahead[k] = &ownRow{lost: true}
 		case own == nil:
-		case !e.following && err == nil:
-			delete(e.ahead, k)
 		default:
 			own.storing = max(0, own.storing-1)
 			own.lost, own.reads = err != nil, e.reads
+			if !e.following && err == nil && own.storing == 0 {
+				delete(e.ahead, k) // nobody will tell of it
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -132,57 +133,79 @@ func (n *Intake) Noted(ctx context.Context, bucket, key, cluster string, size in
 	return n.pending.AddEverywhere(ctx, rows...)
 }
 
-// lateEvents bounds the events kept while the store takes none; further ones wait in the
-// listeners.
+// lateEvents bounds the events on their way into the store, and kept while it takes none;
+// further ones wait in the listeners.
 const lateEvents = 100_000
 
 // lateEvery is the time between attempts to store them.
 const lateEvery = time.Second
 
+// noted is how storing a batch of events ended.
+type noted struct {
+	batch []Event
+	err   error
+}
+
 // Run makes pending rows of events, as many at a time as have come meanwhile, until ctx
-// ends. What the store does not take is kept and tried again, while newer events are noted
-// at once: even a store that fails makes their objects exceptions to freshness.
+// ends. Their objects are exceptions to freshness at once, though what came before them is
+// still being stored. What the store does not take is kept and tried again.
 func (n *Intake) Run(ctx context.Context) {
-	late := make(map[ids.Object]Event)
+	var storing sync.WaitGroup
+	defer storing.Wait()
+	late, inHand := make(map[ids.Object]Event), 0
 	said := false // that the store takes none
+	outcomes := make(chan noted)
+	note := func(batch []Event, how func(context.Context, []state.Pending) error) {
+		inHand += len(batch)
+		rows := n.RowsFor(batch)
+		storing.Go(func() {
+			select {
+			case outcomes <- noted{batch, how(ctx, rows)}:
+			case <-ctx.Done():
+			}
+		})
+	}
 	again := time.NewTicker(lateEvery)
 	defer again.Stop()
 	for {
 		events := n.events
-		if len(late) >= lateEvents {
+		if len(late)+inHand >= lateEvents {
 			events = nil
 		}
-		var batch []Event
-		note := n.Note
 		select {
 		case <-ctx.Done():
 			return
 		case first := <-events:
-			batch = n.collect(first)
+			note(n.collect(first), n.live)
 		case <-again.C:
-			if len(late) == 0 {
-				continue
+			if len(late) > 0 { // the storages need not be asked until the store takes rows
+				note(slices.Collect(maps.Values(late)), n.store)
+				clear(late)
 			}
-			batch = slices.Collect(maps.Values(late))
-			clear(late)
-			note = n.store // the storages need not be asked until the store takes rows
+		case o := <-outcomes:
+			inHand -= len(o.batch)
+			n.keepLate(late, o, said)
+			said = o.err != nil
 		}
-		err := note(ctx, batch...)
-		for _, ev := range batch {
-			if err != nil {
-				late[ids.ObjectIn(ev.Bucket, ev.Key, ev.Cluster)] = ev
-			}
-		}
-		if err != nil && ctx.Err() == nil && !said {
-			n.log.Warn("could not store that objects changed; routing knows, and storing is tried again",
-				zap.Int("events", len(batch)), zap.Error(err))
-		}
-		said = len(late) > 0
 	}
 }
 
-func (n *Intake) store(ctx context.Context, events ...Event) error {
-	return n.pending.Add(ctx, n.RowsFor(events)...)
+// keepLate keeps the events that the store did not take, and tells of it once.
+func (n *Intake) keepLate(late map[ids.Object]Event, o noted, said bool) {
+	if o.err == nil {
+		return
+	}
+	if !said {
+		n.log.Warn("could not store that objects changed; routing knows, and storing is tried again",
+			zap.Int("events", len(o.batch)), zap.Error(o.err))
+	}
+	for _, ev := range o.batch {
+		late[ids.ObjectIn(ev.Bucket, ev.Key, ev.Cluster)] = ev
+	}
+}
+
+func (n *Intake) store(ctx context.Context, rows []state.Pending) error {
+	return n.pending.Add(ctx, rows...)
 }
 
 func (n *Intake) collect(first Event) []Event {
