@@ -1,11 +1,19 @@
 package replication
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/peers"
 )
 
 // What a job found out is over when the copy does not ask for that job any more: a copy
@@ -34,4 +42,231 @@ func TestIssuesOfJobsThatAreOver(t *testing.T) {
 			t.Errorf("%v: over is %v, expected %v", source, got, over)
 		}
 	}
+}
+
+// bench runs jobs that wait for a word, and notes what becomes of them.
+type bench struct {
+	*jobs
+	mu      sync.Mutex
+	over    []string // "ended bkt", "cancelled bkt", in order
+	begun   map[string]int
+	running map[string]chan error
+}
+
+// jobsRun runs a test over running jobs, with a clock of its own.
+func jobsRun(t *testing.T, f func(t *testing.T, b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{jobs: newJobs(), begun: make(map[string]int), running: make(map[string]chan error)}
+		b.pause, b.owns = guard.NewPause(), func(bucket string) bool { return bucket != "theirs" }
+		b.lockWalk = func(context.Context, ids.Copy) (func(), error) { return func() {}, nil }
+		b.ended = func(id jobID, err error) { b.note(fmt.Sprint("ended ", id.Bucket, " ", err)) }
+		b.jobs.cancelled = func(id jobID) { b.note("cancelled " + id.Bucket) }
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); b.loop(ctx) }()
+		f(t, b)
+		cancel()
+		<-done
+	})
+}
+
+func (b *bench) note(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = append(b.over, what)
+}
+
+// work is a job about a bucket: it ends with what is sent, or with its context.
+func (b *bench) work(bucket string) func(context.Context) error {
+	word := make(chan error)
+	return func(ctx context.Context) error {
+		b.mu.Lock()
+		b.begun[bucket]++
+		b.running[bucket] = word
+		b.mu.Unlock()
+		defer func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			delete(b.running, bucket)
+		}()
+		select {
+		case err := <-word:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// end ends the running job about a bucket, and returns when what follows has happened.
+func (b *bench) end(bucket string, err error) {
+	synctest.Wait()
+	b.mu.Lock()
+	word := b.running[bucket]
+	b.mu.Unlock()
+	word <- err
+	synctest.Wait()
+}
+
+// state returns how many jobs run, how often the one about a bucket began, and what ended.
+func (b *bench) state(bucket string) (running, begun int, over []string) {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.running), b.begun[bucket], slices.Clone(b.over)
+}
+
+// A job that is ensured runs once at a time, and only where the bucket is looked after.
+func TestJobsEnsure(t *testing.T) {
+	t.Parallel()
+	jobsRun(t, func(t *testing.T, b *bench) {
+		id := ids.CopyIn("bkt", "", "c1")
+		for range 3 {
+			b.ensure(id, jobSync, b.work("bkt"))
+		}
+		b.ensure(ids.CopyIn("theirs", "", "c1"), jobSync, b.work("theirs"))
+		if n, begun, _ := b.state("bkt"); n != 1 || begun != 1 {
+			t.Fatalf("%d run, begun %d times", n, begun)
+		}
+		b.end("bkt", errors.New("why"))
+		if n, begun, over := b.state("bkt"); n != 0 || begun != 1 || !slices.Equal(over, []string{"ended bkt why"}) {
+			t.Errorf("%d run, begun %d times, %q", n, begun, over)
+		}
+		b.ensure(id, jobSync, b.work("bkt"))
+		if _, begun, _ := b.state("bkt"); begun != 2 {
+			t.Errorf("after it ended it began %d times", begun)
+		}
+		if b.moving("bkt") {
+			t.Error("a walk counts as a move")
+		}
+		b.ensure(id, jobMove, b.work("bkt"))
+		if !b.moving("bkt") || b.moving("other") {
+			t.Error("a move is not known")
+		}
+	})
+}
+
+// A job asked for once more while it runs begins again after it, once; one that waits has
+// not begun, and is what is asked for.
+func TestJobsOnce(t *testing.T) {
+	t.Parallel()
+	jobsRun(t, func(t *testing.T, b *bench) {
+		id := ids.CopyIn("bkt", "", "c1")
+		for range 3 {
+			b.once(id, jobScan, b.work("bkt"))
+			synctest.Wait()
+		}
+		b.end("bkt", nil)
+		if n, begun, over := b.state("bkt"); n != 1 || begun != 2 || len(over) != 1 {
+			t.Fatalf("%d run, begun %d times, %q", n, begun, over)
+		}
+		b.end("bkt", nil)
+		if n, begun, over := b.state("bkt"); n != 0 || begun != 2 || len(over) != 2 {
+			t.Errorf("%d run, begun %d times, %q", n, begun, over)
+		}
+	})
+}
+
+// Cancelling ends a job that runs, has one that waits dropped, and takes back that it is to
+// run again.
+func TestJobsCancel(t *testing.T) {
+	t.Parallel()
+	jobsRun(t, func(t *testing.T, b *bench) {
+		id := ids.CopyIn("bkt", "", "c1")
+		b.once(id, jobScan, b.work("bkt"))
+		synctest.Wait()
+		b.once(id, jobScan, b.work("bkt"))
+		b.cancel(id, jobScan)
+		b.cancel(id, jobSync) // of another kind: there is none
+		if n, begun, over := b.state("bkt"); n != 0 || begun != 1 || !slices.Equal(over, []string{"cancelled bkt"}) {
+			t.Errorf("%d run, begun %d times, %q", n, begun, over)
+		}
+		for i := range jobsPerCluster {
+			b.once(ids.CopyIn(fmt.Sprint("other", i), "", "c1"), jobScan, b.work(fmt.Sprint("other", i)))
+		}
+		b.once(id, jobScan, b.work("bkt"))
+		synctest.Wait()
+		if b.waiting(jobScan) != 1 {
+			t.Fatal("the cluster's last place is not taken")
+		}
+		b.cancel(id, jobScan)
+		b.end("other0", nil)
+		if n, begun, _ := b.state("bkt"); n != jobsPerCluster-1 || begun != 1 {
+			t.Errorf("%d run, the one that was cancelled began %d times", n, begun)
+		}
+	})
+}
+
+// No more jobs run than there is room for, about one cluster and in all; the first that may
+// run does.
+func TestJobsAreBounded(t *testing.T) {
+	t.Parallel()
+	jobsRun(t, func(t *testing.T, b *bench) {
+		start := func(name, cluster string) { b.ensure(ids.CopyIn(name, "", cluster), jobSync, b.work(name)) }
+		for i := range jobsPerCluster + 2 {
+			start(fmt.Sprint("a", i), "c1")
+		}
+		for i := range jobsPerKind {
+			start(fmt.Sprint("b", i), "c2")
+		}
+		if n, _, _ := b.state(""); n != jobsPerKind {
+			t.Fatalf("%d run", n)
+		}
+		if _, begun, _ := b.state("b0"); begun != 1 {
+			t.Error("one cluster's jobs keep another's waiting")
+		}
+		b.end("a0", nil)
+		if _, begun, _ := b.state("a4"); begun != 1 {
+			t.Error("the first that waits did not begin")
+		}
+		b.ensure(ids.CopyIn("c", "", "c1"), jobEvict, b.work("c"))
+		if _, begun, _ := b.state("c"); begun != 1 {
+			t.Error("jobs of another kind wait, too")
+		}
+	})
+}
+
+// When a part of the work is lost, the jobs about its buckets have ended, and no others.
+func TestJobsCancelShard(t *testing.T) {
+	t.Parallel()
+	jobsRun(t, func(t *testing.T, b *bench) {
+		shard, other := peers.ShardOf("bkt"), ""
+		for i := 0; other == ""; i++ {
+			if name := fmt.Sprint("other", i); peers.ShardOf(name) != shard {
+				other = name
+			}
+		}
+		b.ensure(ids.CopyIn("bkt", "", "c1"), jobSync, b.work("bkt"))
+		b.ensure(ids.CopyIn(other, "", "c1"), jobSync, b.work(other))
+		synctest.Wait()
+		b.cancelShard(shard)
+		b.mu.Lock()
+		_, runs := b.running["bkt"]
+		b.mu.Unlock()
+		if runs { // without a wait: it has ended when cancelShard returns
+			t.Error("a job about a bucket of the part runs on")
+		}
+		if n, _, over := b.state(other); n != 1 || !slices.Equal(over, []string{"cancelled bkt"}) {
+			t.Errorf("%d run, %q", n, over)
+		}
+	})
+}
+
+// A pause keeps jobs from beginning, not those that run from going on.
+func TestJobsPause(t *testing.T) {
+	t.Parallel()
+	jobsRun(t, func(t *testing.T, b *bench) {
+		b.ensure(ids.CopyIn("runs", "", "c1"), jobSync, b.work("runs"))
+		synctest.Wait()
+		b.pause.Set(true)
+		b.ensure(ids.CopyIn("waits", "", "c1"), jobSync, b.work("waits"))
+		if n, begun, _ := b.state("waits"); n != 1 || begun != 0 {
+			t.Errorf("%d run, the paused one began %d times", n, begun)
+		}
+		b.pause.Set(false)
+		if n, _, _ := b.state("waits"); n != 2 {
+			t.Errorf("after the pause %d run", n)
+		}
+	})
 }

@@ -1,0 +1,79 @@
+package replication
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+)
+
+// What a cluster that drains still has is counted by buckets, objects and bytes, and what
+// does not leave by itself is named; a cluster that does not drain has no such status.
+func TestDrainCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
+	c1 := w.fake("c1")
+	w.fake("c2")
+	c1.user("one", "a", "12345")
+	c1.user("one", "b", "123")
+	c1.user("two", "a", "1")
+	w.policy("p", 2, "c1", "c2")
+	for _, b := range []string{"one", "two"} {
+		w.bucket(b, "p", "c1")
+		w.awaitOK(b, "c1", "c2")
+	}
+	w.await("sizes", func() bool {
+		row, ok := w.copyRow("one", "", "c1")
+		other, ok2 := w.copyRow("two", "", "c1")
+		return ok && ok2 && row.Objects == 2 && other.Objects == 1
+	})
+	ctx := context.Background()
+	w.eng.Stop()
+	if st, err := w.eng.DrainStatus(ctx, "c1"); st != nil || err != nil {
+		t.Errorf("a cluster that stays: %+v, %v", st, err)
+	}
+	sub := w.ctl.Events().Subscribe(16)
+	defer sub.Close()
+	for name, drained := range map[string]string{"c1": "http://c1.test", "c3": "http://c3.test"} {
+		if name == "c3" {
+			w.zone(name)
+		}
+		w.apply(&catalog.Cluster{Name: name, Zones: []string{name}, Drain: true, Storage: &catalog.Storage{Endpoint: drained, BucketPrefix: w.prefix}})
+	}
+	w.must(w.eng.drains.count(ctx, []string{"c1", "c3"}))
+	st, err := w.eng.DrainStatus(ctx, "c1")
+	w.must(err)
+	if st.State != drainDraining || st.Buckets != 2 || st.Objects != 3 || st.Bytes != 9 || !strings.Contains(st.Reason, "2 buckets") {
+		t.Errorf("c1: %+v", st)
+	}
+	if st, err := w.eng.DrainStatus(ctx, "c3"); err != nil || *st != (DrainStatus{State: drainDone}) {
+		t.Errorf("a cluster without data: %+v, %v", st, err)
+	}
+	if n := drainEvents(sub); n != 2 {
+		t.Errorf("%d states were told", n)
+	}
+	w.must(w.eng.drains.count(ctx, []string{"c1", "c3"}))
+	if n := drainEvents(sub); n != 0 {
+		t.Errorf("nothing changed, %d states were told", n)
+	}
+	w.eng.drains.keep([]string{"c3"})
+	if _, known := w.eng.drains.get("c1"); known {
+		t.Error("a cluster that does not drain any more is remembered")
+	}
+}
+
+// drainEvents counts the events of drains that wait in a subscription.
+func drainEvents(sub *control.Subscription) (n int) {
+	for {
+		select {
+		case ev := <-sub.C:
+			if ev.Type == control.EventDrain {
+				n++
+			}
+		default:
+			return n
+		}
+	}
+}
