@@ -23,6 +23,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
 )
 
@@ -156,6 +157,12 @@ func start(t testing.TB, declared control.Config) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
+	return startOn(t, store, declared)
+}
+
+// startOn is start on a given store.
+func startOn(t testing.TB, store state.Store, declared control.Config) *harness {
+	t.Helper()
 	ctl, err := control.New(control.Options{Store: store, Node: "n1"})
 	if err != nil {
 		t.Fatal(err)
