@@ -35,8 +35,6 @@ func (f *fakeStorage) VersionedKeys(context.Context, string, string) iter.Seq2[s
 	return func(yield func(string, error) bool) { yield("", errFakeVersions) }
 }
 
-func (f *fakeStorage) OnlyCopies(context.Context, string, string) (bool, error) { return false, nil }
-
 func (f *fakeStorage) Reread(context.Context, string, storage.Object, func(context.Context, int) error) (storage.Reread, error) {
 	return storage.Reread{}, errFakeVersions
 }

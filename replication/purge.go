@@ -258,7 +258,7 @@ func (t *targetPurge) pulledObject(ctx context.Context, k state.PurgeKey) error 
 		if err != nil {
 			return err
 		}
-		_, err = t.objects.RemoveForGood(ctx, p, t.at.Dst, *o, t.versioned)
+		_, err = t.objects.RemoveForGood(ctx, p, object.Removal{At: t.at, Seen: *o, Versioned: t.versioned, Recorded: k.ETag != ""})
 		return err
 	})
 }
@@ -337,7 +337,7 @@ func (t *targetPurge) copyOf(ctx context.Context, p *guard.Pass) error {
 			zap.String("bucket", bucket), zap.String("key", key), zap.String("cluster", t.Cluster))
 		return nil
 	}
-	_, err = t.objects.RemoveForGood(ctx, p, t.at.Dst, *ours, t.versioned)
+	_, err = t.objects.RemoveForGood(ctx, p, object.Removal{At: t.at, Seen: *ours, Versioned: t.versioned})
 	return err
 }
 
@@ -359,14 +359,14 @@ func (t *targetPurge) claim(ctx context.Context, key string) (object.Claim, erro
 	return c, nil
 }
 
-// oldVersions removes the versions below a delete marker if all of them are FaDO's.
+// oldVersions removes the versions below a delete marker that are FaDO's.
 func (t *targetPurge) oldVersions(ctx context.Context, p *guard.Pass) error {
-	forGood, err := t.at.Dst.Reader().OnlyCopies(ctx, p.Op().Bucket, p.Op().Key)
+	if !t.versioned {
+		return nil
+	}
+	err := t.objects.RemoveHidden(ctx, p, t.at)
 	if errors.Is(err, storage.ErrUnsupported) {
 		return nil
 	}
-	if err != nil || !forGood {
-		return err
-	}
-	return t.allVersions(ctx, p)
+	return err
 }

@@ -55,9 +55,6 @@ type Reader interface {
 	// VersionedKeys yields, in order, every key below a prefix that has a version or a
 	// delete marker, current or not. The first error ends it.
 	VersionedKeys(ctx context.Context, bucket, prefix string) iter.Seq2[string, error]
-	// OnlyCopies reports whether every version of a key that holds content carries
-	// FaDO's mark.
-	OnlyCopies(ctx context.Context, bucket, key string) (bool, error)
 
 	// Listen calls f with every change of any bucket, as the storage tells them,
 	// until ctx ends or the stream breaks; ready is called once the storage has

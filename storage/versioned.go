@@ -196,6 +196,12 @@ func derivedID(bucket, key, etag string, at time.Time) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)).String()
 }
 
+// Derived reports whether a version has the ID that FaDO gives a copy that can't have its
+// original's: nobody else makes one.
+func Derived(bucket string, v Version) bool {
+	return v.VersionID == derivedID(bucket, v.Key, v.origin().ETag, v.Written)
+}
+
 // VersionedKeys implements [Reader].
 func (c *Client) VersionedKeys(ctx context.Context, bucket, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
@@ -213,41 +219,4 @@ func (c *Client) VersionedKeys(ctx context.Context, bucket, prefix string) iter.
 			}
 		}
 	}
-}
-
-// OnlyCopies reports whether every version of a key that holds content carries FaDO's mark,
-// so that removing all of them takes nothing of a user's away. Delete markers hold
-// nothing and don't count. False where there are versions that can't be looked at.
-func (c *Client) OnlyCopies(ctx context.Context, bucket, key string) (bool, error) {
-	vs, err := versionsOf(ctx, c, bucket, key, 0)
-	if errors.Is(err, ErrUnsupported) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	for _, v := range vs {
-		if v.DeleteMarker {
-			continue
-		}
-		q := &s3.Request{Name: "HEAD", Method: http.MethodHead, Bucket: c.Physical(bucket), Key: key}
-		if v.ID != "" {
-			q.Query = url.Values{"versionId": {v.ID}}
-		}
-		h, err := c.wire.Head(ctx, q)
-		if errors.Is(err, ErrNotFound) {
-			continue // it went meanwhile
-		}
-		if err != nil {
-			return false, err
-		}
-		o, err := parseObject(c, q, bucket, h)
-		if err != nil {
-			return false, err
-		}
-		if !o.Replica {
-			return false, nil
-		}
-	}
-	return true, nil
 }

@@ -1,6 +1,6 @@
 // Package fakestorage has storages in memory for tests of replication's rooms: any call can
 // be made to fail or hang. They keep what promises are about exact (conditions, positive
-// absence, FaDO's mark), and no versions. Only tests use it.
+// absence, FaDO's mark, versions). Only tests use it.
 package fakestorage
 
 import (
@@ -26,22 +26,28 @@ type Storage struct {
 
 	mu      sync.Mutex
 	buckets map[string]map[string]object
+	history map[string]map[string][]object // newest first, of the buckets that keep versions
 	clock   time.Time
 	// fault, when set, is asked before every call.
-	fault  func(ctx context.Context, op, bucket, key string) error
-	events func(storage.Event)
-	writes []string // "put bucket/key", "delete bucket/key"
+	fault    func(ctx context.Context, op, bucket, key string) error
+	events   func(storage.Event)
+	writes   []string // "put bucket/key", "delete bucket/key"
+	versions int      // made
 }
 
 // object is a stored object with its content.
 type object struct {
 	storage.Object
-	body string
+	body    string
+	deleted bool // it is a delete marker
 }
 
 // New returns a storage without buckets.
 func New(name string) *Storage {
-	return &Storage{name: name, buckets: make(map[string]map[string]object), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	return &Storage{
+		name: name, buckets: make(map[string]map[string]object), history: make(map[string]map[string][]object),
+		clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
 }
 
 func (f *Storage) before(ctx context.Context, op, bucket, key string) error {
@@ -76,7 +82,7 @@ func (f *Storage) User(bucket, key, body string) {
 		f.buckets[bucket] = make(map[string]object)
 	}
 	o := storage.Object{Key: key, Size: int64(len(body)), ETag: etagOf(body), LastModified: f.tick()}
-	f.buckets[bucket][key] = object{o, body}
+	f.set(bucket, object{Object: o, body: body})
 	tell := f.events
 	f.mu.Unlock()
 	if tell != nil {
@@ -88,7 +94,7 @@ func (f *Storage) User(bucket, key, body string) {
 func (f *Storage) UserDelete(bucket, key string) {
 	f.mu.Lock()
 	f.tick()
-	delete(f.buckets[bucket], key)
+	f.unset(bucket, key)
 	tell := f.events
 	f.mu.Unlock()
 	if tell != nil {
@@ -173,7 +179,7 @@ func (f *Storage) Versioned(ctx context.Context, bucket string) (bool, error) {
 	if f.buckets[bucket] == nil {
 		return false, storage.ErrNoBucket
 	}
-	return false, nil
+	return f.history[bucket] != nil, nil
 }
 
 func (f *Storage) RemoveBucket(ctx context.Context, bucket string) error {
@@ -182,10 +188,11 @@ func (f *Storage) RemoveBucket(ctx context.Context, bucket string) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.buckets[bucket]) > 0 {
+	if len(f.buckets[bucket]) > 0 || len(f.history[bucket]) > 0 {
 		return storage.ErrPrecondition
 	}
 	delete(f.buckets, bucket)
+	delete(f.history, bucket)
 	return nil
 }
 
@@ -264,12 +271,22 @@ func (f *Storage) Delete(ctx context.Context, bucket, key, ifETag string) error 
 	if o, ok := f.buckets[bucket][key]; ok && ifETag != "" && o.ETag != ifETag {
 		return storage.ErrPrecondition
 	}
-	delete(f.buckets[bucket], key)
+	f.unset(bucket, key)
 	f.writes = append(f.writes, "delete "+bucket+"/"+key)
 	return nil
 }
 
 func (f *Storage) DeleteAllVersions(ctx context.Context, bucket, key string) error {
+	f.mu.Lock()
+	past, keeps := f.history[bucket]
+	if keeps {
+		delete(past, key)
+		delete(f.buckets[bucket], key)
+	}
+	f.mu.Unlock()
+	if keeps {
+		return f.before(ctx, "delete", bucket, key)
+	}
 	return f.Delete(ctx, bucket, key, "")
 }
 
@@ -348,7 +365,10 @@ func (f *Storage) write(ctx context.Context, bucket string, have object, cond st
 		Key: have.Key, Size: have.Size, ETag: have.ETag, LastModified: f.tick(), Replica: true,
 		Source: storage.Source{ETag: have.ETag, Size: have.Size, ModTime: have.LastModified},
 	}
-	f.buckets[bucket][have.Key] = object{put, have.body}
+	if f.history[bucket] != nil && have.VersionID != "" {
+		put.VersionID, put.LastModified, put.Source = have.VersionID, have.LastModified, storage.Source{}
+	}
+	f.set(bucket, object{Object: put, body: have.body})
 	f.writes = append(f.writes, "put "+bucket+"/"+have.Key)
 	return put, nil
 }

@@ -4,18 +4,76 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/fado-project/fado/storage"
 )
 
-// A Storage keeps no versions, and its objects have no bytes to read again.
+// A Storage keeps versions of the buckets it was told to, as MinIO does of MinIO's: copies
+// have the version ID and time of the original. Its objects have no bytes to read again.
 
 var errVersions = fmt.Errorf("%w: the fake keeps no versions", storage.ErrUnsupported)
+
+// KeepVersions makes a bucket that keeps versions.
+func (f *Storage) KeepVersions(bucket string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.buckets[bucket] = make(map[string]object)
+	f.history[bucket] = make(map[string][]object)
+}
+
+// Replicate writes an object as a replication that is not FaDO's would: with its mark.
+func (f *Storage) Replicate(bucket, key, body string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o := storage.Object{Key: key, Size: int64(len(body)), ETag: etagOf(body), LastModified: f.tick(), Replica: true}
+	f.set(bucket, object{Object: o, body: body})
+}
+
+// set has an object be the current one of its key. The caller holds mu.
+func (f *Storage) set(bucket string, o object) {
+	past, keeps := f.history[bucket]
+	if keeps {
+		if o.VersionID == "" {
+			f.versions++
+			o.VersionID = fmt.Sprintf("%s-%d", f.name, f.versions)
+		}
+		past[o.Key] = append([]object{o}, past[o.Key]...)
+	}
+	if o.deleted {
+		delete(f.buckets[bucket], o.Key)
+		return
+	}
+	f.buckets[bucket][o.Key] = o
+}
+
+// unset removes the current object of a key: by a delete marker where the bucket keeps
+// versions. The caller holds mu.
+func (f *Storage) unset(bucket, key string) {
+	if _, there := f.buckets[bucket][key]; there {
+		f.set(bucket, object{Object: storage.Object{Key: key, LastModified: f.tick()}, deleted: true})
+	}
+}
+
+// Bodies returns the contents of every version of a key, newest first; "" is a delete marker.
+func (f *Storage) Bodies(bucket, key string) (bodies []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range f.history[bucket][key] {
+		bodies = append(bodies, v.body)
+	}
+	return bodies
+}
 
 func (f *Storage) KeepsTimes(context.Context) (bool, error) { return false, nil }
 
 func (f *Storage) Versioning(ctx context.Context, bucket string) (storage.Versioning, error) {
-	_, err := f.Versioned(ctx, bucket)
+	on, err := f.Versioned(ctx, bucket)
+	if on {
+		return storage.VersioningOn, err
+	}
 	return storage.VersioningOff, err
 }
 
@@ -27,22 +85,62 @@ func (f *Storage) Current(context.Context, string, string) (storage.Version, err
 	return storage.Version{}, errVersions
 }
 
-func (f *Storage) Versions(context.Context, string, string) ([]storage.Version, error) {
-	return nil, errVersions
+func (f *Storage) Versions(ctx context.Context, bucket, key string) (vs []storage.Version, err error) {
+	f.mu.Lock()
+	past, keeps := f.history[bucket]
+	for _, v := range past[key] {
+		vs = append(vs, storage.Version{Object: v.Object, Deleted: v.deleted, Written: v.LastModified})
+	}
+	f.mu.Unlock()
+	if !keeps {
+		return nil, errVersions
+	}
+	return vs, f.before(ctx, "versions", bucket, key)
 }
 
-func (f *Storage) VersionedKeys(context.Context, string, string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) { yield("", errVersions) }
+func (f *Storage) VersionedKeys(_ context.Context, bucket, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		f.mu.Lock()
+		past, keeps := f.history[bucket]
+		keys := slices.Sorted(maps.Keys(past))
+		f.mu.Unlock()
+		if !keeps {
+			yield("", errVersions)
+			return
+		}
+		for _, k := range keys {
+			if strings.HasPrefix(k, prefix) && !yield(k, nil) {
+				return
+			}
+		}
+	}
 }
-
-func (f *Storage) OnlyCopies(context.Context, string, string) (bool, error) { return false, nil }
 
 func (f *Storage) Reread(context.Context, string, storage.Object, func(context.Context, int) error) (storage.Reread, error) {
 	return storage.Reread{}, errVersions
 }
 
-func (f *Storage) DeleteVersion(context.Context, string, string, string) error {
-	return errVersions
+func (f *Storage) DeleteVersion(ctx context.Context, bucket, key, id string) error {
+	if err := f.before(ctx, "deleteversion", bucket, key); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	past, keeps := f.history[bucket]
+	if !keeps {
+		return errVersions
+	}
+	left := slices.DeleteFunc(past[key], func(o object) bool { return o.VersionID == id })
+	past[key] = left
+	delete(f.buckets[bucket], key)
+	switch {
+	case len(left) == 0:
+		delete(past, key)
+	case !left[0].deleted:
+		f.buckets[bucket][key] = left[0]
+	}
+	f.writes = append(f.writes, "delete "+bucket+"/"+key+" "+id)
+	return nil
 }
 
 func (f *Storage) Cover(context.Context, string, storage.Version, storage.Version) error {

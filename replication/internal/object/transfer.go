@@ -97,34 +97,6 @@ func (e *Settler) Delete(ctx context.Context, p *guard.Pass, at *site.Site, seen
 	return nil
 }
 
-// RemoveForGood takes an operation's object away with all its versions, unless some of those
-// were not put there by FaDO: then it is covered by a delete marker, and covered is true.
-func (e *Settler) RemoveForGood(ctx context.Context, p *guard.Pass, at *site.Site, seen storage.Object, versioned bool) (covered bool, err error) {
-	w, err := p.Writer(at)
-	if err != nil {
-		return false, err
-	}
-	ctx, cancel := at.Call(ctx)
-	defer cancel()
-	forGood := false
-	if versioned {
-		if forGood, err = at.Reader().OnlyCopies(ctx, p.Op().Bucket, p.Op().Key); err != nil {
-			return false, err
-		}
-	}
-	if forGood {
-		err = w.DeleteAllVersions(ctx, p.Op().Bucket, p.Op().Key)
-	} else {
-		err = w.Delete(ctx, p.Op().Bucket, p.Op().Key, seen.ETag)
-	}
-	at.Observed(err)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return false, fmt.Errorf("removing from %s: %w", at.Name(), err)
-	}
-	e.o.Report.Removed(p.Op().Object)
-	return versioned && !forGood, nil
-}
-
 // uploadNote keeps a transfer's upload in the store; it is a [storage.UploadNote].
 type uploadNote struct {
 	e *Settler

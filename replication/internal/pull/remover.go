@@ -10,6 +10,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
@@ -164,7 +165,8 @@ func (r *remover) takeAwayNow(ctx context.Context, pass *guard.Pass, dst *site.S
 	if err != nil || o == nil {
 		return err
 	}
-	if known, ok := r.o.known(ref); !ok || !Is(known, *o) {
+	known, ok := r.o.known(ref)
+	if !ok || !Is(known, *o) {
 		r.o.Log.Warn("an object stays where one was copied on demand: it is not FaDO's any more", fieldsOf(ref, nil)...)
 		return nil
 	}
@@ -172,7 +174,10 @@ func (r *remover) takeAwayNow(ctx context.Context, pass *guard.Pass, dst *site.S
 	if err != nil {
 		return err
 	}
-	_, err = r.o.Objects.RemoveForGood(ctx, pass, dst, *o, versioned)
+	gone := object.Removal{At: object.Sides{Dst: dst}, Seen: *o, Versioned: versioned, Recorded: known.ETag != ""}
+	// Without the primary, what only it could tell to be FaDO's stays below a delete marker.
+	gone.At.Src, _ = r.o.Sites.Usable(r.o.Router.Snapshot().Primary(ref.Bucket))
+	_, err = r.o.Objects.RemoveForGood(ctx, pass, gone)
 	return err
 }
 

@@ -101,9 +101,9 @@ func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) err
 			return err
 		}
 	}
-	covered, err := v.o.Objects.RemoveForGood(ctx, p, v.dst, *dst, v.versioned)
+	covered, err := v.o.Objects.RemoveForGood(ctx, p, object.Removal{At: at, Seen: *dst, Versioned: v.versioned})
 	if covered {
-		v.stays(ref, "older versions of it are not FaDO's; they stay below a delete marker")
+		v.stays(ref, "versions of it are not known to be FaDO's; they stay below a delete marker")
 	}
 	if err == nil {
 		v.removed.Add(1)
@@ -146,7 +146,7 @@ func (v *eviction) removeHidden(ctx context.Context) error {
 	return nil
 }
 
-// hidden removes one key's versions for good, if it has no current one and all are FaDO's.
+// hidden removes those of one key's versions for good that FaDO wrote, if it has no current one.
 func (v *eviction) hidden(ctx context.Context, key string) error {
 	ref := ids.ObjectIn(v.id.Bucket, key, v.id.Cluster)
 	return v.removing(ctx, ref, func(ctx context.Context, p *guard.Pass) error {
@@ -154,16 +154,6 @@ func (v *eviction) hidden(ctx context.Context, key string) error {
 		if err != nil || now != nil {
 			return err // it stayed for a reason, or came since
 		}
-		ctx, cancel := v.dst.Call(ctx)
-		defer cancel()
-		forGood, err := v.dst.Reader().OnlyCopies(ctx, ref.Bucket, key)
-		if err != nil || !forGood {
-			return err
-		}
-		w, err := p.Writer(v.dst)
-		if err != nil {
-			return err
-		}
-		return w.DeleteAllVersions(ctx, ref.Bucket, key)
+		return v.o.Objects.RemoveHidden(ctx, p, object.Sides{Src: v.src, Dst: v.dst})
 	})
 }

@@ -1,0 +1,164 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/storage"
+)
+
+// Removal is an object that is to leave a storage for good.
+type Removal struct {
+	At        Sides          // from Dst; Src is the primary's, nil where it can't be asked
+	Seen      storage.Object // what the decision was made by
+	Versioned bool           // the bucket keeps versions
+	Recorded  bool           // the store has on record that FaDO put Seen there
+}
+
+// RemoveForGood takes an operation's object away.
+//
+// Where the bucket keeps versions, what goes for good are versions that were looked at, each
+// by its ID, and of those the ones FaDO can be told to have written ([wrote]). What is
+// written meanwhile stays, and so does every other version: below a delete marker, and then
+// covered is true.
+func (e *Settler) RemoveForGood(ctx context.Context, p *guard.Pass, r Removal) (covered bool, err error) {
+	if r.Versioned {
+		covered, err = e.removeVersions(ctx, p, r)
+	} else {
+		err = e.Delete(ctx, p, r.At.Dst, r.Seen)
+	}
+	if err != nil {
+		return false, err
+	}
+	e.o.Report.Removed(p.Op().Object)
+	return covered, nil
+}
+
+func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) (covered bool, err error) {
+	vs, err := versionsAt(ctx, r.At.Dst, p)
+	if errors.Is(err, storage.ErrUnsupported) {
+		return true, e.Delete(ctx, p, r.At.Dst, r.Seen)
+	}
+	if err != nil {
+		return false, err
+	}
+	if len(vs) == 0 {
+		return false, nil // it went meanwhile
+	}
+	ours, err := e.wrote(ctx, p, r, vs)
+	if err != nil {
+		return false, err
+	}
+	seen := slices.ContainsFunc(ours, func(v storage.Version) bool { return isSeen(v, r.Seen) })
+	if len(ours) == len(vs) && seen {
+		return false, dropVersions(ctx, p, r.At.Dst, vs)
+	}
+	// The marker first: no version below may come to be the current one.
+	if err := e.Delete(ctx, p, r.At.Dst, r.Seen); err != nil {
+		return false, err
+	}
+	return true, dropVersions(ctx, p, r.At.Dst, slices.DeleteFunc(ours, deleted))
+}
+
+// RemoveHidden removes what is left of an operation's object, which has no current version:
+// those versions that FaDO wrote, and the delete markers if no other version is left.
+func (e *Settler) RemoveHidden(ctx context.Context, p *guard.Pass, at Sides) error {
+	vs, err := versionsAt(ctx, at.Dst, p)
+	if err != nil {
+		return err
+	}
+	ours, err := e.wrote(ctx, p, Removal{At: at, Versioned: true}, vs)
+	if err != nil {
+		return err
+	}
+	if len(ours) < len(vs) {
+		ours = slices.DeleteFunc(ours, deleted)
+	}
+	return dropVersions(ctx, p, at.Dst, ours)
+}
+
+func deleted(v storage.Version) bool { return v.Deleted }
+
+// isSeen reports whether a version is the object that was looked at.
+func isSeen(v storage.Version, o storage.Object) bool {
+	return !v.Deleted && v.ETag == o.ETag && (nullID(v.VersionID) && nullID(o.VersionID) || v.VersionID == o.VersionID)
+}
+
+func nullID(id string) bool { return id == "" || id == "null" }
+
+// wrote returns those of a key's versions that FaDO wrote as far as can be told here, and
+// the delete markers, which hold nothing.
+//
+// FaDO's mark alone does not tell: MinIO's own replication sets the same one. A marked version
+// is FaDO's if it has a stamp, which is bound to its key; a version ID that FaDO derived; the
+// identity of a version that the primary has; or if the store has it on record.
+func (e *Settler) wrote(ctx context.Context, p *guard.Pass, r Removal, vs []storage.Version) (ours []storage.Version, err error) {
+	var theirs []storage.Version
+	if r.At.Src != nil && slices.ContainsFunc(vs, func(v storage.Version) bool { return v.Replica && !stamped(v) }) {
+		theirs, err = versionsAt(ctx, r.At.Src, p)
+		if err != nil && !errors.Is(err, storage.ErrUnsupported) {
+			return nil, err
+		}
+	}
+	for _, v := range vs {
+		switch {
+		case v.Deleted,
+			stamped(v),
+			v.Replica && storage.Derived(p.Op().Bucket, v),
+			v.Replica && r.Recorded && isSeen(v, r.Seen),
+			v.Replica && slices.ContainsFunc(theirs, func(t storage.Version) bool { return sameVersion(t, v) }):
+			ours = append(ours, v)
+		}
+	}
+	return ours, nil
+}
+
+// stamped reports whether a version has FaDO's stamp for this key, and may be what it says.
+func stamped(v storage.Version) bool { return v.Source.ETag != "" && v.Source.Size == v.Size }
+
+// sameVersion reports whether two storages have one version: its ID and ETag, or, where it has
+// another ID or none, the moment it was written at.
+func sameVersion(a, b storage.Version) bool {
+	if a.Deleted || a.ETag != b.ETag || a.Size != b.Size {
+		return false
+	}
+	if !nullID(a.VersionID) && a.VersionID == b.VersionID {
+		return true
+	}
+	return a.LastModified.Truncate(time.Millisecond).Equal(b.LastModified.Truncate(time.Millisecond))
+}
+
+func versionsAt(ctx context.Context, at *site.Site, p *guard.Pass) ([]storage.Version, error) {
+	ctx, cancel := at.Call(ctx)
+	defer cancel()
+	vs, err := at.Reader().Versions(ctx, p.Op().Bucket, p.Op().Key)
+	at.Observed(err)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for the versions of an object: %w", at.Name(), err)
+	}
+	return vs, nil
+}
+
+// dropVersions removes versions, newest first as they were listed, for good. The oldest goes
+// first, so that what is visible until the end is the current one.
+func dropVersions(ctx context.Context, p *guard.Pass, at *site.Site, vs []storage.Version) error {
+	w, err := p.Writer(at)
+	if err != nil {
+		return err
+	}
+	for _, v := range slices.Backward(vs) {
+		cctx, cancel := at.Call(ctx)
+		err := w.DeleteVersion(cctx, p.Op().Bucket, p.Op().Key, v.VersionID)
+		cancel()
+		at.Observed(err)
+		if err != nil {
+			return fmt.Errorf("removing version %s from %s: %w", v.VersionID, at.Name(), err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package walk
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// versioned is a world whose bucket keeps versions in c1 and c2.
+func versioned(t *testing.T) *world {
+	w := newWorld(t)
+	w.fakes["c1"].KeepVersions(bkt)
+	w.fakes["c2"].KeepVersions(bkt)
+	return w
+}
+
+func (w *world) wantBodies(cluster, key string, want ...string) {
+	w.Helper()
+	if got := w.fakes[cluster].Bodies(bkt, key); !slices.Equal(got, want) {
+		w.Errorf("%s has %q of %s, want %q", cluster, got, key, want)
+	}
+}
+
+// A copy that leaves takes its versions along: all of them are the primary's as well.
+func TestEvictTakesVersions(t *testing.T) {
+	t.Parallel()
+	w := versioned(t)
+	w.synced("a", "b")
+	w.fakes["c1"].UserDelete(bkt, "b")
+	w.must(w.fakes["c2"].Delete(t.Context(), bkt, "b", ""))
+	w.leaving(catalog.CopyRemoving)
+	w.must(w.Evictor.Evict(t.Context(), at("c2")))
+	w.wantBodies("c2", "a")
+	w.wantBodies("c2", "b")
+	w.wantBodies("c1", "a", "body of a")
+	w.wantBodies("c1", "b", "", "body of b")
+}
+
+// What is written between the look at the versions and their removal stays.
+func TestEvictKeepsWriteAfterTheLook(t *testing.T) {
+	t.Parallel()
+	for name, hidden := range map[string]bool{"current": false, "below a delete marker": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := versioned(t)
+			w.synced("a")
+			if hidden {
+				w.fakes["c1"].UserDelete(bkt, "a")
+				w.must(w.fakes["c2"].Delete(t.Context(), bkt, "a", ""))
+			}
+			w.leaving(catalog.CopyRemoving)
+			w.fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
+				if op == "versions" {
+					w.fakes["c2"].SetFault(nil)
+					w.fakes["c2"].User(bkt, "a", "a user's, written in between")
+				}
+				return nil
+			})
+			w.must(w.Evictor.Evict(t.Context(), at("c2")))
+			if got := w.fakes["c2"].Bodies(bkt, "a"); len(got) == 0 || got[0] != "a user's, written in between" {
+				t.Errorf("c2 has %q, want what was written in between", got)
+			}
+		})
+	}
+}
+
+// FaDO's mark is not FaDO's alone: what another replication wrote is at most covered by a
+// delete marker, and what FaDO wrote of the same key goes.
+func TestEvictKeepsForeignReplicas(t *testing.T) {
+	t.Parallel()
+	w := versioned(t)
+	w.synced("a")
+	w.fakes["c2"].Replicate(bkt, "a", "another replication's")
+	w.fakes["c2"].Replicate(bkt, "z", "another replication's")
+	w.leaving(catalog.CopyRemoving)
+	w.must(w.Evictor.Evict(t.Context(), at("c2")))
+	w.wantBodies("c2", "a", "", "another replication's")
+	w.wantBodies("c2", "z", "", "another replication's")
+	w.wantBodies("c1", "a", "body of a")
+}
