@@ -147,13 +147,18 @@ func (b *Deletes) Forget(id ids.Copy) {
 
 // Hold has a copy's deletes wait until people decide.
 func (b *Deletes) Hold(ctx context.Context, id ids.Copy) {
+	if err := b.StoreHold(ctx, id); err != nil {
+		b.log.Warn("could not store that a copy's deletes are held; the next delete tries again",
+			zap.String("bucket", id.Bucket), zap.String("cluster", id.Cluster), zap.Error(err))
+	}
+}
+
+// StoreHold is Hold for callers that go on only when it is stored.
+func (b *Deletes) StoreHold(ctx context.Context, id ids.Copy) error {
 	_, err := b.copies.Amend(ctx, id, func(c *state.Copy) bool {
 		was := c.HeldDeletes
 		c.HeldDeletes = true
 		return !was
 	})
-	if err != nil {
-		b.log.Warn("could not store that a copy's deletes are held; the next delete tries again",
-			zap.String("bucket", id.Bucket), zap.String("cluster", id.Cluster), zap.Error(err))
-	}
+	return err
 }

@@ -87,6 +87,9 @@ type Timing struct {
 	Poll         time.Duration // between looks at what gives no signal
 }
 
+// scanExtras bounds the deletes of a scan that are kept in memory.
+const scanExtras = 200_000
+
 // rarely is how often rows are looked at although nothing was said to have changed: work of
 // other instances may show late.
 const rarely = 500 * time.Millisecond
@@ -117,6 +120,8 @@ type Options struct {
 	Hooks    Hooks
 	Settings Settings
 	Timing   Timing
+	// ScanExtras is how many deletes a scan keeps in memory until all are counted; 0: 200,000.
+	ScanExtras int
 }
 
 // changed waits for the signal, for the look that comes without one, or for ctx, and

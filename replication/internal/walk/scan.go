@@ -18,9 +18,8 @@ import (
 )
 
 const (
-	scanBatch  = 512     // rows of a scan stored at a time
-	scanStats  = 16      // HEADs of a scan at a time
-	scanExtras = 200_000 // deletes of a scan held in memory
+	scanBatch = 512 // rows of a scan stored at a time
+	scanStats = 16  // HEADs of a scan at a time
 	// MaxHeld is how many conflicts, and as many held deletes, of a copy a scan knows of.
 	MaxHeld = 100_000
 )
@@ -42,6 +41,11 @@ func (noWatch) Differs(string, listing.Pair) {}
 
 // scan compares a synced copy with the primary by their listings. It writes nothing to a
 // storage: what differs becomes pending rows.
+//
+// No delete becomes a row before either all of them were counted, or they are known to be
+// more than the breaker's bounds allow and the copy's deletes are held. This is so for any
+// number of them: memory keeps the first ones, and what exceeds it is counted now and
+// listed again once all are.
 type scan struct {
 	*pass
 	buckets *Buckets
@@ -53,10 +57,16 @@ type scan struct {
 	deletes   map[string]bool // keys held as deletes; true once met
 	srcSums   copies.Delta
 
-	mu     sync.Mutex
-	rows   []state.Pending
-	extras []state.Pending
-	found  int64 // differences
+	mu    sync.Mutex
+	rows  []state.Pending
+	found int64 // differences
+
+	extras    []state.Pending // deletes that wait until all are counted
+	deleted   int64           // deletes counted
+	forgotten int64           // of these, those that memory had no room for
+	lastKept  string          // before the first of them
+	tripped   bool            // they exceed the breaker's bounds
+	holding   bool            // which the copy's row says
 }
 
 // run compares everything from the copy's scan cursor on.
@@ -157,7 +167,7 @@ func (s *scan) checkpoint(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
-	held := len(s.extras) > 0 // extras are not durable yet: a restart must meet them again
+	held := len(s.extras) > 0 || s.forgotten > 0 // extras are not durable yet: a restart must meet them again
 	s.mu.Unlock()
 	if held {
 		return nil
@@ -274,30 +284,62 @@ func (s *scan) differs(key string, size int64) {
 	s.rows = append(s.rows, row)
 }
 
-// extra notes a key that the copy has and the primary has not. Deletes wait for the end of
-// the scan, when all of them are counted.
+// extra counts a key that the copy has and the primary has not. Deletes wait for the end of
+// the scan, when all of them are counted, or for the breaker to hold them.
 func (s *scan) extra(key string) {
 	row := s.rowOf(key, 0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.found++
-	if len(s.extras) < scanExtras {
+	s.deleted++
+	s.tripped = s.tripped || s.o.Deletes.WouldTrip(s.id, s.row, s.deleted)
+	switch {
+	case s.tripped || s.forgotten == 0 && len(s.extras) < s.o.ScanExtras:
 		s.extras = append(s.extras, row)
-		return
+	default:
+		if s.forgotten++; s.forgotten == 1 {
+			s.lastKept = s.extras[len(s.extras)-1].Key
+		}
 	}
-	s.rows = append(s.rows, row)
 }
 
 func (s *scan) rowOf(key string, size int64) state.Pending {
 	return state.Pending{Bucket: s.id.Bucket, Key: key, Cluster: s.id.Cluster, Size: size, Since: s.o.Now(), Background: true, Counted: true}
 }
 
-// flush stores the rows collected so far.
+// flush stores the rows collected so far, and deletes once they are held.
 func (s *scan) flush(ctx context.Context) error {
 	s.mu.Lock()
-	rows := s.rows
+	rows, tripped := s.rows, s.tripped
 	s.rows = nil
+	if tripped {
+		rows = append(rows, s.extras...)
+		s.extras = nil
+	}
 	s.mu.Unlock()
+	if tripped {
+		if err := s.hold(ctx); err != nil {
+			return err
+		}
+	}
+	return s.store(ctx, rows)
+}
+
+// hold has the copy's deletes wait until people decide.
+func (s *scan) hold(ctx context.Context) error {
+	if s.holding {
+		return nil
+	}
+	s.o.Log.Warn("a scan found more deletes than max_deletes allows; they are held",
+		zap.String("bucket", s.id.Bucket), zap.String("cluster", s.id.Cluster), zap.Int64("deletes", s.deleted))
+	if err := s.o.Deletes.StoreHold(ctx, s.id); err != nil {
+		return err
+	}
+	s.holding = true
+	return nil
+}
+
+func (s *scan) store(ctx context.Context, rows []state.Pending) error {
 	for len(rows) > 0 {
 		n := min(len(rows), scanBatch)
 		if err := s.o.Control.AddPending(ctx, rows[:n]...); err != nil {
@@ -311,13 +353,7 @@ func (s *scan) flush(ctx context.Context) error {
 // finish stores the deletes, all of which were counted before the first is applied, and
 // what the scan counted if it was a whole one.
 func (s *scan) finish(ctx context.Context, from string) error {
-	if n := int64(len(s.extras)); n > 0 && s.o.Deletes.WouldTrip(s.id, s.row, n) {
-		s.o.Log.Warn("a scan found more deletes than max_deletes allows; they are held",
-			zap.String("bucket", s.id.Bucket), zap.String("cluster", s.id.Cluster), zap.Int64("deletes", n))
-		s.o.Deletes.Hold(ctx, s.id)
-	}
-	s.rows = append(s.rows, s.extras...)
-	if err := s.flush(ctx); err != nil {
+	if err := s.storeDeletes(ctx); err != nil {
 		return err
 	}
 	nothingHeld, err := s.nothingHeld(ctx)
@@ -340,6 +376,46 @@ func (s *scan) finish(ctx context.Context, from string) error {
 		}
 		return rows, nil
 	})
+}
+
+// storeDeletes stores the deletes that were counted: those in memory, and those that it had
+// no room for, which are listed again.
+func (s *scan) storeDeletes(ctx context.Context) error {
+	s.rows = append(s.rows, s.extras...)
+	kept := s.deleted - s.forgotten
+	s.extras = nil
+	if err := s.flush(ctx); err != nil || s.forgotten == 0 {
+		return err
+	}
+	return s.storeRest(ctx, kept)
+}
+
+// storeRest lists the deletes again that memory had no room for. What is more than was
+// counted before counts as well.
+func (s *scan) storeRest(ctx context.Context, n int64) error {
+	read := 0
+	for p, err := range s.pairs(ctx, s.lastKept) {
+		if err != nil {
+			return s.gone(ctx, err)
+		}
+		if read++; read%listingWindow == 0 {
+			if err := s.checkpoint(ctx); err != nil {
+				return err
+			}
+		}
+		if p.Src != nil || !s.rule.Covers(p.Key) || s.o.Router.Pending.Has(s.id.Bucket, p.Key, s.id.Cluster) {
+			continue
+		}
+		if n++; n > s.deleted {
+			s.deleted = n
+			s.tripped = s.tripped || s.o.Deletes.WouldTrip(s.id, s.row, n)
+		}
+		s.rows = append(s.rows, s.rowOf(p.Key, 0))
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.flush(ctx)
 }
 
 // nothingHeld reports whether the breaker's hold on the copy's deletes, if there was one when

@@ -1,6 +1,8 @@
 package walk
 
 import (
+	"cmp"
+
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/keylock"
 )
@@ -21,6 +23,7 @@ type Walks struct {
 // New returns the walks of an instance.
 func New(o Options) *Walks {
 	o.Timing = o.Timing.withDefaults()
+	o.ScanExtras = cmp.Or(o.ScanExtras, scanExtras)
 	w := &Walks{Locks: keylock.New[ids.Copy](), Buckets: &Buckets{&o}}
 	w.Syncer = &Syncer{&o, w.Buckets}
 	w.Scanner = &Scanner{&o, w.Buckets, w.Syncer}

@@ -1,0 +1,73 @@
+package walk
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/state"
+)
+
+// countedControl looks at the rows that a walk stores, before they are.
+type countedControl struct {
+	Control
+	before func(rows []state.Pending)
+}
+
+func (c countedControl) AddPending(ctx context.Context, rows ...state.Pending) error {
+	c.before(rows)
+	return c.Control.AddPending(ctx, rows...)
+}
+
+// However many deletes a scan finds, and however few of them it keeps in memory, none is
+// stored before they are held if they are too many, and all are if they are not.
+func TestScanCountsAllDeletes(t *testing.T) {
+	t.Parallel()
+	const n = 2*listingWindow + 100
+	for _, c := range []struct {
+		name   string
+		keep   int
+		bounds object.MaxDeletes
+		held   bool
+	}{
+		{"more than memory keeps, too many", 10, object.MaxDeletes{Objects: n - 1}, true},
+		{"more than memory keeps, too many by share", 10, object.MaxDeletes{Objects: 5, Percent: 99}, true},
+		{"more than memory keeps, not too many", 10, object.MaxDeletes{Objects: n}, false},
+		{"too many before memory is full", 1000, object.MaxDeletes{Objects: 100}, true},
+		{"not too many", 2 * n, object.MaxDeletes{Objects: n}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			keys := make([]string, n)
+			for i := range keys {
+				keys[i] = fmt.Sprintf("%05d", i)
+			}
+			w.synced(keys...)
+			w.deletes.Bounds = func() object.MaxDeletes { return c.bounds }
+			for _, k := range keys {
+				w.fakes["c1"].UserDelete(bkt, k)
+			}
+			w.fakes["c1"].User(bkt, "00000a", "what a scan stores on its way")
+			var stored atomic.Int64
+			w.o.ScanExtras = c.keep
+			w.o.Control = countedControl{w.o.Control, func(rows []state.Pending) {
+				for _, r := range rows {
+					if r.Key == "00000a" {
+						continue
+					}
+					if stored.Add(1); c.held && !w.row("c2").HeldDeletes {
+						t.Fatalf("the delete of %s is stored, and not held", r.Key)
+					}
+				}
+			}}
+			w.Walks = New(w.o)
+			w.must(w.Scanner.Scan(t.Context(), at("c2")))
+			if held := w.row("c2").HeldDeletes; held != c.held || stored.Load() != n {
+				t.Errorf("held: %t, want %t; %d deletes are pending, want %d", held, c.held, stored.Load(), n)
+			}
+		})
+	}
+}
