@@ -46,6 +46,9 @@ func (noWatch) Differs(string, listing.Pair) {}
 // more than the breaker's bounds allow and the copy's deletes are held. This is so for any
 // number of them: memory keeps the first ones, and what exceeds it is counted now and
 // listed again once all are.
+//
+// A key that differs and has a row already is raised again, if its row may be worked on: the
+// worker may have looked at the storages before the change that the scan sees.
 type scan struct {
 	*pass
 	buckets *Buckets
@@ -60,6 +63,8 @@ type scan struct {
 	mu    sync.Mutex
 	rows  []state.Pending
 	found int64 // differences
+
+	pending []listing.Pair // keys that differ and had rows when they were met
 
 	extras    []state.Pending // deletes that wait until all are counted
 	deleted   int64           // deletes counted
@@ -88,6 +93,9 @@ func (s *scan) run(ctx context.Context) error {
 		return err
 	}
 	s.neverMet()
+	if err := s.raise(ctx); err != nil {
+		return err
+	}
 	if err := s.flush(ctx); err != nil {
 		return err
 	}
@@ -162,6 +170,9 @@ func (s *scan) checkpoint(ctx context.Context) error {
 	if !s.still(catalog.CopySynced) {
 		return object.ErrChanged
 	}
+	if err := s.raise(ctx); err != nil {
+		return err
+	}
 	low, _, _ := s.track.Mark() // before the rows: those of keys up to here are among them
 	if err := s.flush(ctx); err != nil {
 		return err
@@ -188,14 +199,17 @@ func (s *scan) one(ctx context.Context, p listing.Pair) {
 		s.srcSums.Objects++
 		s.srcSums.Bytes += p.Src.Size
 	}
-	judge, known := s.judgeOf(p)
-	if known {
-		s.track.Pass(p.Key, 0, 0)
-		return
-	}
 	verdict := storage.Different
 	if p.Src != nil && p.Dst != nil {
 		verdict = storage.Compare(*p.Src, *p.Dst)
+	}
+	judge, known := s.judgeOf(p)
+	if known {
+		if _, held := s.deletes[p.Key]; !held && verdict != storage.Equal {
+			s.pending = append(s.pending, p)
+		}
+		s.track.Pass(p.Key, 0, 0)
+		return
 	}
 	if verdict == storage.Unknown {
 		s.ask(ctx, *p.Src, judge)
@@ -270,86 +284,6 @@ func (s *scan) ask(ctx context.Context, src storage.Object, judge func(listing.P
 	})
 }
 
-// differs notes a key for the workers.
-func (s *scan) differs(key string, size int64) {
-	row := s.rowOf(key, size)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.found++
-	if s.anywhere { // either side may be the one that is behind
-		other := row
-		other.Cluster = s.src.Name()
-		s.rows = append(s.rows, other)
-	}
-	s.rows = append(s.rows, row)
-}
-
-// extra counts a key that the copy has and the primary has not. Deletes wait for the end of
-// the scan, when all of them are counted, or for the breaker to hold them.
-func (s *scan) extra(key string) {
-	row := s.rowOf(key, 0)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.found++
-	s.deleted++
-	s.tripped = s.tripped || s.o.Deletes.WouldTrip(s.id, s.row, s.deleted)
-	switch {
-	case s.tripped || s.forgotten == 0 && len(s.extras) < s.o.ScanExtras:
-		s.extras = append(s.extras, row)
-	default:
-		if s.forgotten++; s.forgotten == 1 {
-			s.lastKept = s.extras[len(s.extras)-1].Key
-		}
-	}
-}
-
-func (s *scan) rowOf(key string, size int64) state.Pending {
-	return state.Pending{Bucket: s.id.Bucket, Key: key, Cluster: s.id.Cluster, Size: size, Since: s.o.Now(), Background: true, Counted: true}
-}
-
-// flush stores the rows collected so far, and deletes once they are held.
-func (s *scan) flush(ctx context.Context) error {
-	s.mu.Lock()
-	rows, tripped := s.rows, s.tripped
-	s.rows = nil
-	if tripped {
-		rows = append(rows, s.extras...)
-		s.extras = nil
-	}
-	s.mu.Unlock()
-	if tripped {
-		if err := s.hold(ctx); err != nil {
-			return err
-		}
-	}
-	return s.store(ctx, rows)
-}
-
-// hold has the copy's deletes wait until people decide.
-func (s *scan) hold(ctx context.Context) error {
-	if s.holding {
-		return nil
-	}
-	s.o.Log.Warn("a scan found more deletes than max_deletes allows; they are held",
-		zap.String("bucket", s.id.Bucket), zap.String("cluster", s.id.Cluster), zap.Int64("deletes", s.deleted))
-	if err := s.o.Deletes.StoreHold(ctx, s.id); err != nil {
-		return err
-	}
-	s.holding = true
-	return nil
-}
-
-func (s *scan) store(ctx context.Context, rows []state.Pending) error {
-	for len(rows) > 0 {
-		n := min(len(rows), scanBatch)
-		if err := s.o.Control.AddPending(ctx, rows[:n]...); err != nil {
-			return err
-		}
-		rows = rows[n:]
-	}
-	return nil
-}
-
 // finish stores the deletes, all of which were counted before the first is applied, and
 // what the scan counted if it was a whole one.
 func (s *scan) finish(ctx context.Context, from string) error {
@@ -376,46 +310,6 @@ func (s *scan) finish(ctx context.Context, from string) error {
 		}
 		return rows, nil
 	})
-}
-
-// storeDeletes stores the deletes that were counted: those in memory, and those that it had
-// no room for, which are listed again.
-func (s *scan) storeDeletes(ctx context.Context) error {
-	s.rows = append(s.rows, s.extras...)
-	kept := s.deleted - s.forgotten
-	s.extras = nil
-	if err := s.flush(ctx); err != nil || s.forgotten == 0 {
-		return err
-	}
-	return s.storeRest(ctx, kept)
-}
-
-// storeRest lists the deletes again that memory had no room for. What is more than was
-// counted before counts as well.
-func (s *scan) storeRest(ctx context.Context, n int64) error {
-	read := 0
-	for p, err := range s.pairs(ctx, s.lastKept) {
-		if err != nil {
-			return s.gone(ctx, err)
-		}
-		if read++; read%listingWindow == 0 {
-			if err := s.checkpoint(ctx); err != nil {
-				return err
-			}
-		}
-		if p.Src != nil || !s.rule.Covers(p.Key) || s.o.Router.Pending.Has(s.id.Bucket, p.Key, s.id.Cluster) {
-			continue
-		}
-		if n++; n > s.deleted {
-			s.deleted = n
-			s.tripped = s.tripped || s.o.Deletes.WouldTrip(s.id, s.row, n)
-		}
-		s.rows = append(s.rows, s.rowOf(p.Key, 0))
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return s.flush(ctx)
 }
 
 // nothingHeld reports whether the breaker's hold on the copy's deletes, if there was one when

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/listing"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/state"
@@ -100,6 +102,45 @@ func TestScanMeetsConflict(t *testing.T) {
 		if (rows[key].Hold == state.HoldConflict) != held {
 			t.Errorf("%s: %+v", key, rows[key])
 		}
+	}
+}
+
+// A row that a worker is about to finish, because it looked before a change that nobody told
+// of, outlives that when a scan sees the change. What waits for people or for its next attempt
+// keeps doing so.
+func TestScanRaisesRowsInFlight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("changed", "failing", "gone", "held", "same")
+	later := w.o.Now().Add(time.Hour).Truncate(time.Millisecond)
+	for key, p := range map[string]state.Pending{
+		"changed": {}, "gone": {}, "same": {}, "held": {Hold: state.HoldConflict},
+		"failing": {Attempts: 3, NextAttempt: later, Error: "refused"},
+	} {
+		p.Bucket, p.Key, p.Cluster, p.Since = bkt, key, "c2", w.o.Now()
+		w.must(w.ctl.Pending.Add(t.Context(), p))
+	}
+	rows := w.pending()
+	for _, key := range []string{"changed", "gone", "same"} { // the workers' look
+		if _, err := w.objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"changed", "failing", "held"} {
+		w.fakes["c1"].User(bkt, key, "nobody told of this")
+	}
+	w.fakes["c1"].UserDelete(bkt, "gone")
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	for _, key := range []string{"c2/changed", "c2/gone", "c2/same"} {
+		w.must(w.ctl.Pending.Finish(t.Context(), keyOf(rows[key])))
+	}
+	left := w.pending()
+	w.wantKeys(left, "c2/changed", "c2/failing", "c2/gone", "c2/held")
+	if r := left["c2/failing"]; r.Attempts != 3 || !r.NextAttempt.Equal(later) || r.Error != "refused" {
+		t.Errorf("the failing row is %+v", r)
+	}
+	if r := left["c2/held"]; r.Hold != state.HoldConflict {
+		t.Errorf("the held row is %+v", r)
 	}
 }
 
