@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 
-	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fado-project/fado/catalog"
