@@ -73,7 +73,7 @@ func (w wiring) siteOptions(o Options) site.Options {
 				w.e.core.ctl.Events().Emit(control.Event{Type: control.EventStorage, Cluster: cluster, State: st, Reason: reason})
 			},
 			Up: func(ctx context.Context, cluster string) {
-				w.retry(ctx, state.PendingFilter{})
+				w.retry(ctx, w.waitedFor(ctx, cluster)...)
 				w.running(func(r *run) { r.scans.feedGap(cluster) })
 			},
 			Down: func(cluster string) {
@@ -85,11 +85,29 @@ func (w wiring) siteOptions(o Options) site.Options {
 	}
 }
 
+// waitedFor says which rows a storage that comes up was in the way of: those about its
+// objects, and those of buckets written there. Rows about another storage that is down go on
+// waiting for that one.
+func (w wiring) waitedFor(ctx context.Context, cluster string) []state.PendingFilter {
+	which := []state.PendingFilter{{Cluster: cluster}}
+	logs, err := w.e.core.ctl.Store().Backlogs(ctx, "")
+	w.e.core.stored(ctx, "could not find what waited for a storage that is up; it is tried again when its time comes", err)
+	snap := w.e.core.snap()
+	for _, l := range logs {
+		if l.Failing > 0 && l.Cluster != cluster && snap.Primary(l.Bucket) == cluster && !w.e.core.sites.Down(l.Cluster) {
+			which = append(which, state.PendingFilter{Bucket: l.Bucket, Cluster: l.Cluster})
+		}
+	}
+	return which
+}
+
 // retry makes due what waited for a storage.
-func (w wiring) retry(ctx context.Context, which state.PendingFilter) {
+func (w wiring) retry(ctx context.Context, which ...state.PendingFilter) {
 	w.running(func(r *run) {
-		_, err := w.e.core.ctl.Store().RetryPending(ctx, which, w.e.core.now())
-		w.e.core.stored(ctx, "could not make waiting objects due; they are tried again when their time comes", err)
+		for _, f := range which {
+			_, err := w.e.core.ctl.Store().RetryPending(ctx, f, w.e.core.now())
+			w.e.core.stored(ctx, "could not make waiting objects due; they are tried again when their time comes", err)
+		}
 		w.e.core.ctl.Pending.Wake()
 		r.agenda.forgiveAll()
 	})

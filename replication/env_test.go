@@ -101,6 +101,7 @@ type world struct {
 	prefix string                       // of the physical buckets
 	full   atomic.Bool                  // the store takes no pending rows
 	slow   atomic.Pointer[sync.RWMutex] // who holds it keeps the store from taking them
+	calls  storeCalls
 
 	ahead atomic.Int64 // of the engine's clock, nanoseconds
 
@@ -148,7 +149,7 @@ func (w *world) open(path string, change func(*Options)) {
 	var err error
 	w.store, err = sqlite.Open(ctx, sqlite.Options{Path: path})
 	w.must(err)
-	w.ctl, err = control.New(control.Options{Store: fullStore{w.store, &w.full, &w.slow}, Log: w.log("control"), Node: "test"})
+	w.ctl, err = control.New(control.Options{Store: fullStore{w.store, &w.full, &w.slow, &w.calls}, Log: w.log("control"), Node: "test"})
 	w.must(err)
 	w.ctl.Start(ctx)
 	_, err = w.ctl.Attach(ctx, control.Config{})
@@ -169,6 +170,39 @@ type fullStore struct {
 	state.Store
 	full *atomic.Bool
 	slow *atomic.Pointer[sync.RWMutex]
+	*storeCalls
+}
+
+// storeCalls is what was asked of a store's queue.
+type storeCalls struct {
+	mu      sync.Mutex
+	failed  map[string]int // rows noted as failed, by cluster
+	retried []state.PendingFilter
+}
+
+// reset forgets all calls.
+func (c *storeCalls) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed, c.retried = make(map[string]int), nil
+}
+
+func (s fullStore) FailPending(ctx context.Context, rows ...state.Pending) error {
+	s.mu.Lock()
+	for _, r := range rows {
+		if s.failed != nil {
+			s.failed[r.Cluster]++
+		}
+	}
+	s.mu.Unlock()
+	return s.Store.FailPending(ctx, rows...)
+}
+
+func (s fullStore) RetryPending(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
+	s.mu.Lock()
+	s.retried = append(s.retried, f)
+	s.mu.Unlock()
+	return s.Store.RetryPending(ctx, f, now)
 }
 
 func (s fullStore) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {

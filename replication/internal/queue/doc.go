@@ -9,7 +9,8 @@
 //   - A row is removed only by its generation, after its object was settled; one that could
 //     not be settled stays, with its error and the time of the next attempt.
 //   - Every cluster has a line of its own, so that a slow storage's backlog delays its own
-//     objects and no others. Lines without rows cost nothing.
+//     objects and no others. Lines without rows cost nothing, nor do those of storages that
+//     are down.
 //
 // It is the uppermost of the inner rooms; the engine in package replication starts it.
 package queue

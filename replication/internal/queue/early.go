@@ -56,9 +56,10 @@ func (w *Workers) start(rows []state.Pending, n *storing) bool {
 }
 
 // startEarly makes an earlyStart of a row; nil if it has to wait for its claim: it is large,
-// its line is full, the object is being worked on, or nothing is to be worked on now.
+// its line is full, its storage is down, the object is being worked on, or nothing is to be
+// worked on now.
 func (w *Workers) startEarly(row state.Pending) *earlyStart {
-	if row.Size > limit.SmallObject || w.o.Pause.On() || w.waitsForSpace(row) != nil {
+	if row.Size > limit.SmallObject || w.o.Pause.On() || w.waitsForSpace(row) != nil || w.o.Sites.Down(row.Cluster) {
 		return nil
 	}
 	most, ref := w.o.Slots.ClaimCap(row.Cluster), ids.ObjectIn(row.Bucket, row.Key, row.Cluster)

@@ -128,12 +128,17 @@ func (w *Workers) close() {
 	w.wg.Wait()
 }
 
-// fill claims rows of every cluster that has some and that there is room for.
+// fill claims rows of every cluster that has some and that there is room for. Where the
+// storage is down nothing is claimed: its rows could only be noted as failed, each of them.
+// When it comes up they are claimed at once.
 func (w *Workers) fill(ctx context.Context) {
 	if w.o.Pause.On() {
 		return
 	}
 	for _, cluster := range w.o.Pending.Clusters() {
+		if w.o.Sites.Down(cluster) {
+			continue
+		}
 		room := w.room(cluster)
 		if room <= 0 || ctx.Err() != nil {
 			continue

@@ -188,6 +188,16 @@ func (ss *Sites) Up(clusters ...string) bool {
 	return true
 }
 
+// Down reports whether a cluster has a storage that is known not to answer.
+func (ss *Sites) Down(cluster string) bool {
+	s := ss.Get(cluster)
+	if s == nil {
+		return false
+	}
+	down, _ := s.Down()
+	return down
+}
+
 // Known returns the site of a cluster if there is one already.
 func (ss *Sites) Known(cluster string) *Site {
 	ss.mu.Lock()
