@@ -33,6 +33,7 @@ type aftermath struct {
 const (
 	afterChange = 300 * time.Millisecond // what the job waited for comes by itself
 	afterDown   = 5 * time.Second
+	longestWait = time.Minute // of a job for what comes by itself
 )
 
 func (a *aftermath) ended(id jobID, err error) {
@@ -41,8 +42,11 @@ func (a *aftermath) ended(id jobID, err error) {
 		a.ctl.Issues.Set(id.Bucket, sourceOf(id), control.Issue{})
 		a.agenda.recovered(id)
 		a.agenda.touch(id.Bucket)
-	case errors.Is(err, object.ErrChanged), errors.Is(err, guard.ErrMoving), errors.Is(err, walk.ErrNotYet):
+	case errors.Is(err, object.ErrChanged), errors.Is(err, guard.ErrMoving):
 		a.agenda.later(id.Bucket, afterChange)
+	case errors.Is(err, walk.ErrNotYet): // a change of the bucket's copies has it looked at before
+		b := delay.Backoff{Base: afterChange, Max: min(a.tune.RetryMax, longestWait)}
+		a.agenda.later(id.Bucket, b.After(a.agenda.waited(id)))
 	case errors.Is(err, control.ErrNotFound):
 		a.agenda.touch(id.Bucket)
 	case errors.Is(err, storage.ErrFull):

@@ -18,12 +18,13 @@ type agenda struct {
 	dirty    map[string]struct{}
 	due      map[string]time.Time // buckets to look at later
 	attempts map[jobID]int        // jobs that failed in a row
+	early    map[jobID]int        // jobs that ended in a row because it was too early
 }
 
 func newAgenda(now func() time.Time) *agenda {
 	return &agenda{
 		now: now, wake: make(chan struct{}, 1), all: true,
-		dirty: make(map[string]struct{}), due: make(map[string]time.Time), attempts: make(map[jobID]int),
+		dirty: make(map[string]struct{}), due: make(map[string]time.Time), attempts: make(map[jobID]int), early: make(map[jobID]int),
 	}
 }
 
@@ -70,11 +71,20 @@ func (a *agenda) failed(id jobID) int {
 	return a.attempts[id]
 }
 
-// recovered forgets that a job failed.
+// waited counts a job that ended because it was too early, and returns how often in a row.
+func (a *agenda) waited(id jobID) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.early[id]++
+	return a.early[id]
+}
+
+// recovered forgets that a job failed, or was too early.
 func (a *agenda) recovered(id jobID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.attempts, id)
+	delete(a.early, id)
 }
 
 // forgive has a bucket tried again at once, whatever failed before.
@@ -86,6 +96,11 @@ func (a *agenda) forgive(bucket string) {
 			delete(a.attempts, id)
 		}
 	}
+	for id := range a.early {
+		if id.Bucket == bucket {
+			delete(a.early, id)
+		}
+	}
 	a.mu.Unlock()
 	a.touch(bucket)
 }
@@ -95,6 +110,7 @@ func (a *agenda) forgiveAll() {
 	a.mu.Lock()
 	clear(a.due)
 	clear(a.attempts)
+	clear(a.early)
 	a.mu.Unlock()
 	a.touchAll()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,7 +25,7 @@ func (v *eviction) removeAll(ctx context.Context) error {
 	removals.SetLimit(evictWindow)
 	err := v.each(rctx, func(key string) {
 		removals.Go(func() error {
-			return v.sort(v.o.Objects.Persist(rctx, func() error { return v.object(rctx, key) }))
+			return v.sort(key, v.o.Objects.Persist(rctx, func() error { return v.object(rctx, key) }))
 		})
 	})
 	if failed := removals.Wait(); failed != nil {
@@ -34,6 +35,22 @@ func (v *eviction) removeAll(ctx context.Context) error {
 		return v.missing(ctx, err)
 	}
 	return err
+}
+
+// removeKeys removes what may be removed of some keys.
+func (v *eviction) removeKeys(ctx context.Context, keys iter.Seq[string]) error {
+	for key := range keys {
+		if v.keep(key) {
+			continue
+		}
+		if err := v.o.Pause.Wait(ctx); err != nil {
+			return err
+		}
+		if err := v.sort(key, v.o.Objects.Persist(ctx, func() error { return v.object(ctx, key) })); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // each calls f with every key that lies in the copy and is this copy's to remove.
@@ -54,12 +71,15 @@ func (v *eviction) each(ctx context.Context, f func(key string)) error {
 }
 
 // sort puts aside what an object's removal has to wait for. Other errors end the walk.
-func (v *eviction) sort(err error) error {
+func (v *eviction) sort(key string, err error) error {
 	if !errors.Is(err, ErrNotYet) && !errors.Is(err, storage.ErrPrecondition) {
 		return err
 	}
 	err = fmt.Errorf("%w: %w", ErrNotYet, err)
 	v.notYet.Store(&err)
+	v.mu.Lock()
+	v.waits = append(v.waits, key)
+	v.mu.Unlock()
 	return nil
 }
 

@@ -172,3 +172,32 @@ func TestEvictAwaitsRequests(t *testing.T) {
 		t.Errorf("after %d looks the copy is there: %t", looks, w.hasRow("c2"))
 	}
 }
+
+// An eviction that waits for one object looks at that one again, and at nothing else.
+func TestEvictLooksAtWhatWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b", "c")
+	w.rows(w.row("c1"), w.row("c2"), copyOf("c3", catalog.CopyWaiting))
+	w.must(w.Syncer.Sync(t.Context(), at("c3")))
+	w.must(w.ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "b", Cluster: "c3", Since: w.o.Now()}))
+	w.leaving(catalog.CopyRemoving)
+	lists := 0
+	w.fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "list" {
+			lists++
+		}
+		return nil
+	})
+	for range 10 {
+		w.wantErr(w.Evictor.Evict(t.Context(), at("c2")), ErrNotYet)
+	}
+	if lists > 1 {
+		t.Errorf("the primary was listed %d times while one object waited", lists)
+	}
+	w.settle()
+	w.must(w.Evictor.Evict(t.Context(), at("c2")))
+	if w.hasRow("c2") || w.fakes["c2"].Contents(bkt) != nil {
+		t.Error("the copy is there")
+	}
+}

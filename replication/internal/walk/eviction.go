@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -26,6 +27,10 @@ type eviction struct {
 	removed, kept atomic.Int64
 	foreign       atomic.Pointer[string] // one that stayed, for the report
 	notYet        atomic.Pointer[error]
+
+	looked bool // it came to look at objects
+	mu     sync.Mutex
+	waits  []string // keys that have to wait
 }
 
 // settled reports whether every other copy that is wanted of the rule is synced, by

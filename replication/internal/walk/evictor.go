@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,15 +23,26 @@ import (
 type Evictor struct {
 	o       *Options
 	buckets *Buckets
+
+	mu   sync.Mutex
+	left map[ids.Copy][]string // keys whose removal waited when an eviction last ended
 }
+
+// maxLeft is how many keys of an eviction that waits are remembered. With more than that the
+// copy is walked again.
+const maxLeft = 1000
 
 // Evict takes leave of a copy that left routing: it waits for the requests in flight, then
 // removes the objects, then the copy's row. It can be cut anywhere and called again. The
 // caller holds the copy's lock.
 func (e *Evictor) Evict(ctx context.Context, id ids.Copy) error {
 	row, ok, err := e.o.Copies.Get(ctx, id)
-	if err != nil || !ok {
+	if err != nil {
 		return err
+	}
+	if !ok {
+		e.forget(id)
+		return nil
 	}
 	if row.State == catalog.CopyDraining {
 		if err := e.AwaitDrained(ctx, id.Bucket, id.Cluster, row.DrainSince); err != nil {
@@ -45,6 +57,7 @@ func (e *Evictor) Evict(ctx context.Context, id ids.Copy) error {
 		return err
 	}
 	v := &eviction{pass: w}
+	defer func() { e.remember(v) }()
 	if err := v.settled(); err != nil {
 		return err
 	}
@@ -52,21 +65,55 @@ func (e *Evictor) Evict(ctx context.Context, id ids.Copy) error {
 	if err := e.o.Guard.Exclusively(ctx, id.Bucket, id.Cluster, e.o.Timing.CallTimeout, func() error { return nil }); err != nil {
 		return err
 	}
-	if err := v.run(ctx); err != nil {
+	if err := v.run(ctx, e.waiting(id)); err != nil {
 		return err
 	}
 	return e.finish(ctx, v)
 }
 
+// waiting returns the keys that the last eviction of a copy had to leave for later.
+func (e *Evictor) waiting(id ids.Copy) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.left[id]
+}
+
+func (e *Evictor) forget(id ids.Copy) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.left, id)
+}
+
+// remember keeps what an eviction has to leave for later, if it came to look.
+func (e *Evictor) remember(v *eviction) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(v.waits) > 0 && len(v.waits) <= maxLeft {
+		e.left[v.id] = v.waits
+		return
+	}
+	if v.looked {
+		delete(e.left, v.id)
+	}
+}
+
 // run removes what may be removed, once the rule is [eviction.settled]. An error
-// says that something is left for another time.
-func (v *eviction) run(ctx context.Context) (err error) {
+// says that something is left for another time. The keys that an eviction before had to leave
+// come first: as long as one of them waits, nothing is listed again.
+func (v *eviction) run(ctx context.Context, waiting []string) (err error) {
+	v.looked = true
 	v.keep = v.keeper()
 	if v.versioned, err = v.dst.KeepsVersions(ctx, v.id.Bucket); err != nil {
 		return err
 	}
 	if v.anywhere && v.versioned {
 		return v.removeVersions(ctx)
+	}
+	if err := v.removeKeys(ctx, slices.Values(waiting)); err != nil {
+		return err
+	}
+	if p := v.notYet.Load(); p != nil {
+		return *p
 	}
 	if err := v.removeAll(ctx); err != nil {
 		return err

@@ -59,8 +59,15 @@ func (m *Mover) MovePrimary(ctx context.Context, bucket, target string) error {
 	return nil
 }
 
-// prepare compares the target with the primary and waits until it has everything.
+// prepare compares the target with the primary and waits until it has everything. As long as
+// the target fails to take objects nothing is compared: it would be in vain.
 func (m *Mover) prepare(ctx context.Context, old *site.Site, rows []state.Copy, target string) error {
+	switch log, err := m.backlog(ctx, rows[0].Bucket, target); {
+	case err != nil:
+		return err
+	case log.Failing > 0:
+		return fmt.Errorf("moving the primary to %s: %d objects can't be copied there, one for: %s: %w", target, log.Failing, log.LastError, ErrNotYet)
+	}
 	m.awaitFeed(ctx, old)
 	began, before := m.o.Now(), old.Feed.Get()
 	if err := m.scanAll(ctx, rows, target); err != nil {

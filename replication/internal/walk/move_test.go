@@ -250,3 +250,24 @@ func TestAwaitSettled(t *testing.T) {
 		})
 	}
 }
+
+// A move that can't end, because the target fails to take an object, compares nothing again.
+func TestMoveWaitsForFailingObjects(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b")
+	w.must(w.ctl.Pending.Add(t.Context(), state.Pending{
+		Bucket: bkt, Key: "b", Cluster: "c2", Since: w.o.Now(), Attempts: 1, NextAttempt: w.o.Now().Add(time.Hour), Error: "refused",
+	}))
+	lists := 0
+	w.fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "list" {
+			lists++
+		}
+		return nil
+	})
+	w.wantErr(w.Mover.MovePrimary(t.Context(), bkt, "c2"), ErrNotYet)
+	if lists > 0 {
+		t.Errorf("the primary was listed %d times", lists)
+	}
+}

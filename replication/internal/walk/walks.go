@@ -27,7 +27,7 @@ func New(o Options) *Walks {
 	w := &Walks{Locks: keylock.New[ids.Copy](), Buckets: &Buckets{&o}}
 	w.Syncer = &Syncer{&o, w.Buckets}
 	w.Scanner = &Scanner{&o, w.Buckets, w.Syncer}
-	w.Evictor = &Evictor{&o, w.Buckets}
+	w.Evictor = &Evictor{o: &o, buckets: w.Buckets, left: make(map[ids.Copy][]string)}
 	w.Mover = &Mover{&o, w.Locks, w.Scanner}
 	return w
 }
