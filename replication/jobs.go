@@ -54,7 +54,8 @@ type jobs struct {
 	wake      chan struct{}
 
 	mu      sync.Mutex
-	queue   [jobKinds][]*job
+	queue   [jobKinds]jobLines
+	asked   int64 // jobs asked for, which is their order
 	known   map[jobID]*job
 	running [jobKinds]int
 	about   map[kindIn]int // running, by kind and cluster
@@ -66,6 +67,47 @@ type kindIn struct {
 	cluster string
 }
 
+// jobLines are the waiting jobs of a kind: a line for each cluster, so that finding the next
+// one costs as much as there are clusters, however many jobs wait for a cluster that has all
+// it may have.
+type jobLines map[string][]*job
+
+func (l jobLines) waiting() (n int) {
+	for _, line := range l {
+		n += len(line)
+	}
+	return n
+}
+
+// next takes the job out that was asked for first, of the clusters that may have one more.
+func (l jobLines) next(mayHave func(cluster string) bool) *job {
+	var first []*job
+	for cluster, line := range l {
+		if !mayHave(cluster) {
+			continue
+		}
+		for len(line) > 0 && line[0].do == nil { // dropped
+			line = line[1:]
+		}
+		if l[cluster] = line; len(line) == 0 {
+			delete(l, cluster)
+			continue
+		}
+		if first == nil || line[0].asked < first[0].asked {
+			first = line
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	jb := first[0]
+	first[0] = nil
+	if l[jb.Cluster] = first[1:]; len(first) == 1 {
+		delete(l, jb.Cluster)
+	}
+	return jb
+}
+
 type jobID struct {
 	ids.Copy
 	kind jobKind
@@ -73,6 +115,7 @@ type jobID struct {
 
 type job struct {
 	jobID
+	asked  int64
 	do     func(context.Context) error
 	cancel context.CancelFunc // nil while it waits
 	again  func(context.Context) error
@@ -80,7 +123,11 @@ type job struct {
 }
 
 func newJobs() *jobs {
-	return &jobs{wake: make(chan struct{}, 1), known: make(map[jobID]*job), about: make(map[kindIn]int)}
+	j := &jobs{wake: make(chan struct{}, 1), known: make(map[jobID]*job), about: make(map[kindIn]int)}
+	for kind := range j.queue {
+		j.queue[kind] = make(jobLines)
+	}
+	return j
 }
 
 // ensure has a job run, unless it waits or runs already.
@@ -108,9 +155,10 @@ func (j *jobs) once(id ids.Copy, kind jobKind, do func(context.Context) error) {
 
 // enqueue has a job wait for its turn. The caller holds mu.
 func (j *jobs) enqueue(id jobID, do func(context.Context) error) {
-	jb := &job{jobID: id, do: do, over: make(chan struct{})}
+	j.asked++
+	jb := &job{jobID: id, asked: j.asked, do: do, over: make(chan struct{})}
 	j.known[id] = jb
-	j.queue[id.kind] = append(j.queue[id.kind], jb)
+	j.queue[id.kind][id.Cluster] = append(j.queue[id.kind][id.Cluster], jb)
 	j.signal()
 }
 
@@ -177,7 +225,7 @@ func (j *jobs) signal() {
 func (j *jobs) waiting(kind jobKind) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.queue[kind])
+	return j.queue[kind].waiting()
 }
 
 // loop starts jobs until ctx ends, then waits for those that run.
@@ -202,30 +250,21 @@ func (j *jobs) loop(ctx context.Context) {
 func (j *jobs) reset() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.queue = [jobKinds][]*job{}
+	for _, lines := range j.queue {
+		clear(lines)
+	}
 	clear(j.known)
 }
 
 // startSome starts waiting jobs of a kind. The caller holds mu.
 func (j *jobs) startSome(ctx context.Context, kind jobKind) {
-	q := j.queue[kind]
-	rest := q[:0]
-	for i, jb := range q {
-		if jb.do == nil {
-			continue
-		}
-		if j.running[kind] >= jobsPerKind {
-			rest = append(rest, q[i:]...)
-			break
-		}
-		if j.about[kindIn{kind, jb.Cluster}] >= jobsPerCluster {
-			rest = append(rest, jb)
-			continue
+	for j.running[kind] < jobsPerKind {
+		jb := j.queue[kind].next(func(cluster string) bool { return j.about[kindIn{kind, cluster}] < jobsPerCluster })
+		if jb == nil {
+			return
 		}
 		j.start(ctx, jb)
 	}
-	clear(q[len(rest):])
-	j.queue[kind] = rest
 }
 
 // start runs a job. The caller holds mu.

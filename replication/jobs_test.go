@@ -270,3 +270,40 @@ func TestJobsPause(t *testing.T) {
 		}
 	})
 }
+
+// Jobs begin in the order they were asked for, and those of a cluster that has all it may have
+// cost nothing: what is looked at for each that ends does not grow with those that wait.
+func TestJobsWaitInLines(t *testing.T) {
+	t.Parallel()
+	lines := make(jobLines)
+	const n = 100_000
+	for i := range n {
+		cluster := "full"
+		if i%1000 == 0 {
+			cluster = fmt.Sprintf("c%d", i%7)
+		}
+		jb := &job{jobID: jobID{Copy: ids.CopyIn("b", "", cluster)}, asked: int64(i), do: func(context.Context) error { return nil }}
+		if i == 3000 {
+			jb.do = nil // it was dropped
+		}
+		lines[cluster] = append(lines[cluster], jb)
+	}
+	looks, last, got := 0, int64(-1), 0
+	for {
+		jb := lines.next(func(cluster string) bool { looks++; return cluster != "full" })
+		if jb == nil {
+			break
+		}
+		if jb.asked <= last || jb.asked == 3000 {
+			t.Fatalf("job %d came after %d", jb.asked, last)
+		}
+		last = jb.asked
+		got++
+	}
+	if got != n/1000-1 || looks > 9*(got+1) {
+		t.Errorf("%d jobs began, with %d looks", got, looks)
+	}
+	if w := lines.waiting(); w != n-n/1000 {
+		t.Errorf("%d wait", w)
+	}
+}
