@@ -131,21 +131,35 @@ func (c *carry) object(ctx context.Context, key string) (did bool, err error) {
 	defer unlock()
 	op := guard.Op{Object: ref, From: c.old.Name(), Total: -1, ToPrimary: true}
 	err = c.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
-		src, err := c.old.Stat(ctx, c.bucket, key)
-		if err != nil {
-			return err
+		for range carryAttempts { // a lost race is decided again, by what is there then
+			if did, err = c.decide(ctx, p); !errors.Is(err, storage.ErrPrecondition) {
+				break
+			}
 		}
-		dst, err := c.new.Stat(ctx, c.bucket, key)
-		if err != nil {
-			return err
-		}
-		did, err = c.bring(ctx, p, src, dst)
 		return err
 	})
 	if errors.Is(err, guard.ErrForbidden) {
 		return false, c.forbidden(ctx, key)
 	}
 	return did, err
+}
+
+// carryAttempts bounds how often one key is decided in a row, because users go on writing it.
+const carryAttempts = 3
+
+// decide looks at both sides and acts. [storage.ErrPrecondition]: what was looked at changed;
+// such a key does not count as carried over, because from the end of the pass on what lies at
+// the former primary counts as compared.
+func (c *carry) decide(ctx context.Context, p *guard.Pass) (did bool, err error) {
+	src, err := c.old.Stat(ctx, c.bucket, p.Op().Key)
+	if err != nil {
+		return false, err
+	}
+	dst, err := c.new.Stat(ctx, c.bucket, p.Op().Key)
+	if err != nil {
+		return false, err
+	}
+	return c.bring(ctx, p, src, dst)
 }
 
 // bring decides by what lies on both sides. What the new primary has with FaDO's mark was
@@ -158,7 +172,7 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 		return false, nil
 	case src == nil:
 		err := c.o.Objects.Delete(ctx, p, c.new, *dst)
-		return err == nil, ignoreChanged(err)
+		return err == nil, err
 	case src.Replica, object.WrittenBefore(*src, c.since):
 		return false, nil
 	case dst != nil && storage.Compare(*src, *dst) == storage.Equal:
@@ -171,14 +185,7 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 		cond = storage.Condition{IfETag: dst.ETag}
 	}
 	_, err := c.o.Objects.Transfer(ctx, p, object.Sides{Src: c.old, Dst: c.new}, *src, storage.CopyOptions{If: cond})
-	return true, ignoreChanged(err) // what changed meanwhile is looked at in the next pass
-}
-
-func ignoreChanged(err error) error {
-	if errors.Is(err, storage.ErrPrecondition) {
-		return nil
-	}
-	return err
+	return err == nil, err
 }
 
 // forbidden leaves an object that may not be written to the new primary any more, if it

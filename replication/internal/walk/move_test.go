@@ -139,6 +139,32 @@ func TestCarryOver(t *testing.T) {
 	w.wantErr(w.Mover.CarryOver(t.Context(), bkt, "c1"), object.ErrChanged)
 }
 
+// A write at the new primary in the moment its key is carried over does not hide the one at
+// the former primary: both are told of, as where the moment is another.
+func TestCarryOverLosesTheRace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.formerly("a")
+	c2 := w.fakes["c2"]
+	w.fakes["c1"].User(bkt, "a", "at the former primary")
+	c2.SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "put" {
+			c2.SetFault(nil)
+			c2.User(bkt, "a", "at the new primary")
+		}
+		return nil
+	})
+	w.must(w.Mover.CarryOver(t.Context(), bkt, "c1"))
+	if got := c2.Contents(bkt)["a"]; got != "at the new primary" {
+		t.Errorf("the new primary has %q", got)
+	}
+	rows := w.pending()
+	w.wantKeys(rows, "c1/a")
+	if r := rows["c1/a"]; r.Hold != state.HoldConflict || !r.Foreign {
+		t.Errorf("the row is %+v", r)
+	}
+}
+
 // An object that the policy does not allow at the new primary stays, and is reported.
 func TestCarryOverForbidden(t *testing.T) {
 	t.Parallel()
