@@ -171,7 +171,7 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 	case src == nil && (dst == nil || !dst.Replica):
 		return false, nil
 	case src == nil:
-		err := c.o.Objects.Delete(ctx, p, c.new, *dst)
+		err := c.changing(ctx, key, 0, func() error { return c.o.Objects.Delete(ctx, p, c.new, *dst) })
 		return err == nil, err
 	case src.Replica, object.WrittenBefore(*src, c.since):
 		return false, nil
@@ -184,8 +184,30 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 	case dst != nil:
 		cond = storage.Condition{IfETag: dst.ETag}
 	}
-	_, err := c.o.Objects.Transfer(ctx, p, object.Sides{Src: c.old, Dst: c.new}, *src, storage.CopyOptions{If: cond})
+	err := c.changing(ctx, key, src.Size, func() error {
+		_, err := c.o.Objects.Transfer(ctx, p, object.Sides{Src: c.old, Dst: c.new}, *src, storage.CopyOptions{If: cond})
+		return err
+	})
 	return err == nil, err
+}
+
+// changing changes a key at the new primary by f. No event tells the other copies of what FaDO
+// writes, so they have rows: before, because they are no hits from then on, and again after,
+// because a worker may have compared them with what was there before.
+func (c *carry) changing(ctx context.Context, key string, size int64, f func() error) error {
+	var rows []state.Pending
+	for _, cluster := range c.o.Router.Snapshot().WantedIn(nil, c.bucket, key) {
+		if cluster != c.new.Name() && cluster != c.old.Name() {
+			rows = append(rows, state.Pending{Bucket: c.bucket, Key: key, Cluster: cluster, Size: size, Since: c.o.Now()})
+		}
+	}
+	if err := c.o.Control.AddPending(ctx, rows...); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	return c.o.Control.AddPending(ctx, rows...)
 }
 
 // forbidden leaves an object that may not be written to the new primary any more, if it

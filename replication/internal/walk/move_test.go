@@ -165,6 +165,35 @@ func TestCarryOverLosesTheRace(t *testing.T) {
 	}
 }
 
+// A third copy is no hit for a key from before it is carried over until it was compared with
+// what that brought.
+func TestCarryOverNotesThirdCopies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b")
+	w.rows(w.row("c1"), w.row("c2"), copyOf("c3", catalog.CopyWaiting))
+	w.must(w.Syncer.Sync(t.Context(), at("c3")))
+	w.must(w.Mover.MovePrimary(t.Context(), bkt, "c2"))
+	w.fakes["c1"].User(bkt, "a", "written around the move")
+	noted := false
+	w.fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "put" {
+			r, there := w.pending()["c3/a"]
+			if !there {
+				t.Error("c3 counts as current while the key is carried over")
+			}
+			w.must(w.ctl.Pending.Finish(t.Context(), keyOf(r))) // a worker that compared too early
+			noted = there
+		}
+		return nil
+	})
+	w.must(w.Mover.CarryOver(t.Context(), bkt, "c1"))
+	if !noted {
+		t.Error("nothing was carried over")
+	}
+	w.wantKeys(w.pending(), "c3/a")
+}
+
 // An object that the policy does not allow at the new primary stays, and is reported.
 func TestCarryOverForbidden(t *testing.T) {
 	t.Parallel()
