@@ -70,6 +70,7 @@ type process struct {
 }
 
 func startCaddy(t *testing.T) *process {
+	t.Helper()
 	p := &process{t: t, socket: filepath.Join(t.TempDir(), "admin")}
 	p.client = &http.Client{
 		Transport: &http.Transport{

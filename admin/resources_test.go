@@ -20,6 +20,7 @@ const cluster1 = `{"name":"c1","zones":["eu"],"storage":{"endpoint":"http://127.
 
 // withCluster returns a harness with a zone, a cluster, a policy and a bucket.
 func withCluster(t *testing.T) *harness {
+	t.Helper()
 	h := start(t, control.Config{})
 	h.do("POST", "/fado/zones", `{"name":"eu"}`).want(201)
 	h.do("POST", "/fado/clusters", cluster1).want(201)

@@ -62,8 +62,7 @@ var stateNames = map[string][]string{
 // fieldsOf yields the exported fields of a struct that encoding/json looks at.
 func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
 	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			if f.Tag.Get("json") == "-" || !f.IsExported() && !f.Anonymous {
 				continue
 			}

@@ -35,8 +35,7 @@ func (c *call) fillSecrets(r, now catalog.Resource) error {
 	if wrong == nil {
 		return nil
 	}
-	var invalid *catalog.ValidationError
-	if errors.As(catalog.ValidateResource(r, c.declared()), &invalid) {
+	if invalid, ok := errors.AsType[*catalog.ValidationError](catalog.ValidateResource(r, c.declared())); ok {
 		wrong = append(wrong, invalid.Violations...)
 	}
 	return &catalog.ValidationError{Violations: wrong}

@@ -226,7 +226,7 @@ func (d *decoder) structure(path string, object json.RawMessage, v reflect.Value
 
 // value fills one value in from JSON.
 func (d *decoder) value(path string, raw json.RawMessage, v reflect.Value) {
-	if u, ok := v.Addr().Interface().(json.Unmarshaler); ok {
+	if u, ok := reflect.TypeAssert[json.Unmarshaler](v.Addr()); ok {
 		if u.UnmarshalJSON(raw) != nil {
 			d.bad(path, shown(path, raw), wantOf(u))
 		}

@@ -103,11 +103,9 @@ func (c *checker) names(path string, list []string, k Kind, most int) {
 
 // once notes an item that stands earlier in its list too.
 func (c *checker) once(path string, list []string, i int) {
-	for _, earlier := range list[:i] {
-		if earlier == list[i] {
-			c.add(at(path, i), list[i], "every item only once")
-			return
-		}
+	if slices.Contains(list[:i], list[i]) {
+		c.add(at(path, i), list[i], "every item only once")
+		return
 	}
 }
 
@@ -176,11 +174,12 @@ func (c *checker) zone(z *Zone) {
 // ancestry follows the parents up. What is declared under the zone's own name is
 // what it replaces, so its parent does not count.
 func (c *checker) ancestry(z *Zone) {
-	path := z.Name
+	var path strings.Builder
+	path.WriteString(z.Name)
 	for name, depth := z.Parent, 1; name != ""; depth++ {
-		path += " in " + name
+		path.WriteString(" in " + name)
 		if name == z.Name {
-			c.add("parent", z.Parent, "a zone that is not inside this one ("+path+")")
+			c.add("parent", z.Parent, "a zone that is not inside this one ("+path.String()+")")
 			return
 		}
 		if depth >= maxZoneDepth {

@@ -209,12 +209,12 @@ const maxDays = 36500
 func ParseDuration(s string) (Duration, error) {
 	bad := fmt.Errorf("duration: %q: expected %s", s, wantDuration)
 	text, days := s, time.Duration(0)
-	if i := strings.IndexByte(s, 'd'); i >= 0 {
-		n, err := strconv.ParseFloat(s[:i], 64)
-		if err != nil || !isDecimal(s[:i]) || n > maxDays {
+	if number, rest, ok := strings.Cut(s, "d"); ok {
+		n, err := strconv.ParseFloat(number, 64)
+		if err != nil || !isDecimal(number) || n > maxDays {
 			return 0, bad
 		}
-		days, text = time.Duration(n*24*float64(time.Hour)), s[i+1:]
+		days, text = time.Duration(n*24*float64(time.Hour)), rest
 		if text == "" {
 			return Duration(days), nil
 		}

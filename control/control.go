@@ -66,7 +66,6 @@ func (o *Options) fill() error {
 // Control is described in the package comment. Its roles are set once and for all; all
 // methods are safe for concurrent use after Start.
 type Control struct {
-
 	Resources *Resources
 	Copies    *Copies
 	Pending   *Pending
@@ -140,7 +139,7 @@ func (c *Control) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Pending.queue.start()
+	c.Pending.queue.start() //nolint:contextcheck // runs until Stop
 	return nil
 }
 

@@ -268,8 +268,7 @@ func TestAConfigurationNamesEveryViolation(t *testing.T) {
 		Clusters:      []*catalog.Cluster{{Name: "C!", Zones: []string{"mars"}}},
 		Policies:      []*catalog.Policy{{Name: "p", Balance: catalog.RawObject(`{"policy":"nonsense"}`)}},
 	}, func(catalog.RawObject) error { return errors.New("no such selection policy") })
-	var ve *catalog.ValidationError
-	if !errors.As(err, &ve) {
+	if _, ok := errors.AsType[*catalog.ValidationError](err); !ok {
 		t.Fatalf("got %v", err)
 	}
 	for _, want := range []string{"nowhere", "declared once", "C!", "mars", "no such selection policy"} {

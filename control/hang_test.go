@@ -128,6 +128,7 @@ func (s hangingShared) PutPulled(ctx context.Context, rows ...state.Pulled) erro
 
 // onBoth runs a test on a Control over either store, whose calls can be made to hang.
 func onBoth(t *testing.T, f func(t *testing.T, c *control.Control, h *hangs)) {
+	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		store, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "fado.db")})
 		if err != nil {

@@ -48,7 +48,7 @@ func (l *loader) use(ctx context.Context, store state.Store, node string) error 
 		l.stored.Store(before)
 		return err
 	}
-	l.mirror.Start()
+	l.mirror.Start() //nolint:contextcheck // runs until Stop
 	return nil
 }
 

@@ -171,6 +171,7 @@ func (f *flaky) Update(ctx context.Context, g func(state.Tx) error) (state.Seq, 
 }
 
 func onFlaky(t *testing.T) (*control.Control, *flaky) {
+	t.Helper()
 	store, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "fado.db")})
 	if err != nil {
 		t.Fatal(err)

@@ -39,6 +39,7 @@ type anywhereSim struct {
 }
 
 func newAnywhereSim(t *testing.T, seed uint64) *anywhereSim {
+	t.Helper()
 	s := &anywhereSim{
 		rnd: rand.New(rand.NewPCG(seed, 1)), seed: seed, names: []string{"c1", "c2", "c3"},
 		servers: make(map[string]*testenv.Server), proxies: make(map[string]*testenv.Proxy),

@@ -28,6 +28,7 @@ func (w *world) anywherePolicy(name string, clusters ...string) {
 
 // anywhereWorld has a bucket written in all of its clusters.
 func anywhereWorld(t *testing.T, s Settings, servers ...lazy) (*world, []string) {
+	t.Helper()
 	w := newWorld(t, s, nil)
 	names := []string{"c1", "c2", "c3"}[:len(servers)]
 	for i, l := range servers {

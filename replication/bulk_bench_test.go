@@ -45,13 +45,11 @@ func parallel(workers, n int, f func(i int)) {
 	var wg sync.WaitGroup
 	next := make(chan int)
 	for range workers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for i := range next {
 				f(i)
 			}
-		}()
+		})
 	}
 	for i := range n {
 		next <- i
@@ -96,6 +94,7 @@ func BenchmarkBulk(b *testing.B) {
 
 // bareCopy is the peer: the same number of streams, no listing, no comparison.
 func (w *world) bareCopy(b *testing.B) {
+	b.Helper()
 	ctx := context.Background()
 	src, dst := w.apis["c1"], w.apis["c2"]
 	target := w.prefix + "bare"

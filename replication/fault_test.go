@@ -25,6 +25,7 @@ func (w *world) heldDeletes(bucket string) int {
 }
 
 func breakerWorld(t *testing.T) (w *world, c1, c2 *fakeStorage) {
+	t.Helper()
 	w = newWorld(t, Settings{MaxDeletes: MaxDeletes{Objects: 10, Percent: 10}}, func(o *Options) { o.Copy = fakeCopy })
 	c1, c2 = w.fake("c1"), w.fake("c2")
 	for i := range 60 {

@@ -39,9 +39,7 @@ func (w *world) writes(bucket string, cluster func() string) writer {
 	ctx, cancel := context.WithCancel(context.Background())
 	want := make(map[string]string)
 	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
+	wg.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
 			key, body := fmt.Sprintf("live%02d", i%20), fmt.Sprint("v", i)
 			if w.tryPut(cluster(), bucket, key, body) == nil {
@@ -49,7 +47,7 @@ func (w *world) writes(bucket string, cluster func() string) writer {
 			}
 			delay.Sleep(ctx, 5*time.Millisecond)
 		}
-	}()
+	})
 	return writer{stop: func() map[string]string { cancel(); wg.Wait(); return want }}
 }
 

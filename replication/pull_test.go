@@ -24,6 +24,7 @@ import (
 
 // pullWorld is three MinIOs with bucket bkt written in c1, whose policy pulls to c1 and c2.
 func pullWorld(t *testing.T, o func(*Options)) *world {
+	t.Helper()
 	w := newWorld(t, Settings{}, o)
 	w.threeMinIOs()
 	w.makeBucket("c1", "bkt")

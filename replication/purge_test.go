@@ -13,6 +13,7 @@ import (
 )
 
 func purgeWorld(t *testing.T) *world {
+	t.Helper()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))

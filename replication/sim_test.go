@@ -38,6 +38,7 @@ type sim struct {
 var simClusters = []string{"c1", "c2", "c3", "c4"}
 
 func newSim(t *testing.T, seed uint64) *sim {
+	t.Helper()
 	w := newWorld(t, Settings{Workers: 6}, func(o *Options) {
 		o.Copy = fakeCopy
 		o.Tune.CallTimeout = time.Second

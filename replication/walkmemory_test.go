@@ -5,6 +5,7 @@ import (
 	"iter"
 	"os"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/fado-project/fado/replication/internal/copies"
@@ -47,8 +48,8 @@ func TestWalkMemoryIsBounded(t *testing.T) {
 			track.Pass(p.Key, 1, p.Src.Size)
 		}
 		if len(late) == 32 { // as many as are worked on at a time, the newest done first
-			for i := len(late) - 1; i >= 0; i-- {
-				late[i]()
+			for _, l := range slices.Backward(late) {
+				l()
 			}
 			late = late[:0]
 		}

@@ -105,6 +105,7 @@ type place struct {
 func (a *assessment) place(s *site, l Locality) place {
 	at := place{locality: l}
 	switch l {
+	case LocalityNone: // nothing to hold
 	case LocalityLocal:
 		at.down = s.live.Storage() == StorageDown
 	case LocalityRemote:

@@ -162,6 +162,7 @@ func (a *assessment) verdictText(v verdict) string {
 func (a *assessment) eligibleText(q *Query, s *site, ep *seat, at place) string {
 	text := "no data is named"
 	switch at.locality {
+	case LocalityNone:
 	case LocalityLocal:
 		text = "current"
 		if at.down {

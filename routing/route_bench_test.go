@@ -56,6 +56,7 @@ func benchNames(n int) []string {
 }
 
 func benchRoute(b *testing.B, r *routing.Router, in routing.Input, names []string, locality routing.Locality) {
+	b.Helper()
 	q := &routing.Query{Inputs: []routing.Input{in}}
 	var d routing.Decision
 	r.Route(q, &d)

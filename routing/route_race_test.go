@@ -65,6 +65,7 @@ func TestRouteWhileTheCatalogueChanges(t *testing.T) {
 }
 
 func routeUntil(t *testing.T, r *routing.Router, done chan struct{}) {
+	t.Helper()
 	q := &routing.Query{Inputs: []routing.Input{{Bucket: "b", Key: "k", Scope: routing.ScopeObject}}}
 	var d routing.Decision
 	for {
@@ -121,6 +122,7 @@ func TestNoFlightBeginsAtACopyThatLeft(t *testing.T) {
 }
 
 func fly(t *testing.T, r *routing.Router, remote bool, removed *[2]atomic.Bool, done chan struct{}) {
+	t.Helper()
 	q := &routing.Query{Inputs: []routing.Input{{Bucket: "b", Scope: routing.ScopeBucket}}}
 	if remote {
 		q.Usable = func(ep *routing.Endpoint) bool { return ep.Cluster == "c002" }

@@ -64,6 +64,7 @@ func (w *routeWorld) drawQuery(t *rapid.T) *routing.Query {
 			Scope:  routing.Scope(rapid.IntRange(0, 2).Draw(t, "scope")),
 		}
 		switch in.Scope {
+		case routing.ScopeBucket: // has no key
 		case routing.ScopeObject:
 			in.Key = rapid.SampledFrom(modelKeys).Draw(t, "key")
 		case routing.ScopePrefix:

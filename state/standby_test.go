@@ -23,8 +23,8 @@ func TestStandbyRefuses(t *testing.T) {
 		t.Errorf("kind %q, or an error of Close", s.Kind())
 	}
 	contract := reflect.TypeFor[state.Store]()
-	for i := range contract.NumMethod() {
-		name := contract.Method(i).Name
+	for method := range contract.Methods() {
+		name := method.Name
 		if mirrored[name] {
 			continue
 		}
@@ -38,7 +38,7 @@ func TestStandbyRefuses(t *testing.T) {
 		}
 		args[0] = reflect.ValueOf(context.Background())
 		out := m.Call(args)
-		if err, _ := out[len(out)-1].Interface().(error); !errors.Is(err, away) {
+		if err, _ := reflect.TypeAssert[error](out[len(out)-1]); !errors.Is(err, away) {
 			t.Errorf("%s: got error %v, want the refusal", name, err)
 		}
 	}

@@ -23,6 +23,7 @@ import (
 
 // both runs a test on a MinIO and a versitygw.
 func both(t *testing.T, f func(t *testing.T, s *side)) {
+	t.Helper()
 	for name, l := range map[string]lazy{"minio": minioA, "versitygw": versA} {
 		t.Run(name, func(t *testing.T) { f(t, l.side(t)) })
 	}
@@ -347,7 +348,7 @@ func TestListDetectsDisorder(t *testing.T) {
 		served := 0
 		c := fake(t, func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, `<?xml version="1.0"?><ListBucketResult><EncodingType>url</EncodingType>`)
-			for _, k := range strings.Split(pages[served], ",") {
+			for k := range strings.SplitSeq(pages[served], ",") {
 				fmt.Fprintf(w, `<Contents><Key>%s</Key><LastModified>2026-01-02T03:04:05.678Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents>`, k)
 			}
 			if served++; served < len(pages) {

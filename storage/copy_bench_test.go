@@ -17,6 +17,7 @@ import (
 // bare is what copies are measured against: a GET streamed into a PUT with minio-go,
 // unsigned body, no condition, nothing carried over, nothing checked.
 func bare(b *testing.B, src, dst *side, bucket string, o Object) {
+	b.Helper()
 	core, target := minio.Core{Client: src.api}, minio.Core{Client: dst.api}
 	r, info, _, err := core.GetObject(b.Context(), src.Physical(bucket), o.Key, minio.GetObjectOptions{})
 	if err != nil {
@@ -31,6 +32,7 @@ func bare(b *testing.B, src, dst *side, bucket string, o Object) {
 }
 
 func fado(b *testing.B, src, dst *side, bucket string, o Object) {
+	b.Helper()
 	if _, err := Copy(b.Context(), src, dst, bucket, o, CopyOptions{If: Condition{Absent: true}}); err != nil {
 		b.Error(err)
 	}
@@ -40,6 +42,7 @@ type copier func(b *testing.B, src, dst *side, bucket string, o Object)
 
 // pooled gives the plain clients the connections that a fair comparison needs.
 func pooled(b *testing.B, s *side) *side {
+	b.Helper()
 	transport, err := minio.DefaultTransport(false)
 	if err != nil {
 		b.Fatal(err)
@@ -56,6 +59,7 @@ func pooled(b *testing.B, s *side) *side {
 }
 
 func benchmarkCopies(b *testing.B, size, workers int, o minio.PutObjectOptions) {
+	b.Helper()
 	src, dst := pooled(b, minioA.side(b)), pooled(b, minioB.side(b))
 	body := random(size)
 	for _, way := range []struct {

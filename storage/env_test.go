@@ -214,6 +214,7 @@ var routes = []route{
 
 // onRoutes runs a test in every direction.
 func onRoutes(t *testing.T, f func(t *testing.T, r route, src, dst *side, bucket string)) {
+	t.Helper()
 	for _, r := range routes {
 		t.Run(r.name, func(t *testing.T) {
 			src, dst := r.from.side(t), r.to.side(t)

@@ -40,8 +40,7 @@ var (
 // At returns the name of the storage an error came from; "" if it tells none. A copy
 // touches two of them.
 func At(err error) string {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Storage
 	}
 	return ""

@@ -127,6 +127,7 @@ func TestListenWhereThereIsNone(t *testing.T) {
 
 // eventServer is a MinIO by its name that streams what the test says.
 func eventServer(t *testing.T, stream func(w http.ResponseWriter, r *http.Request)) *Client {
+	t.Helper()
 	return fake(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Server", "MinIO")
 		if !slices.Contains(r.URL.Query()["events"], "s3:ObjectCreated:*") {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -75,9 +76,7 @@ func setStamp(h http.Header, bucket, key string, s Source) {
 		h.Set(stampShort, shortStamp(s, stampOf(bucket, key)))
 		return
 	}
-	for k, v := range long {
-		h[k] = v
-	}
+	maps.Copy(h, long)
 }
 
 func metadataSize(h http.Header) (n int) {

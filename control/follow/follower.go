@@ -28,7 +28,7 @@ func (f *Follower) Begin(ctx context.Context, shared state.Shared, from Position
 	f.noteConnection(nil)
 	ctx, f.cancel = context.WithCancel(context.Background())
 	f.done = make(chan struct{})
-	go f.run(ctx)
+	go f.run(ctx) //nolint:contextcheck // runs until Stop
 	return nil
 }
 

@@ -241,6 +241,7 @@ func newInstance(t *testing.T, store *sharedStore) *instance {
 
 // follows runs a test on an instance that follows a store, on a clock of its own.
 func follows(t *testing.T, f func(t *testing.T, i *instance)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		i := newInstance(t, newSharedStore())
 		i.store.put("before")

@@ -91,6 +91,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
 	dir := t.TempDir()
 	return &world{t: t, source: &source{Store: openStore(t, filepath.Join(dir, "store.db"))}, path: filepath.Join(dir, "mirror.db")}
 }

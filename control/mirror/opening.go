@@ -140,7 +140,7 @@ func (o *Opening) standIn(ctx context.Context, why error) error {
 	o.Mirror.setAge(at)
 	ctx, o.cancel = context.WithCancel(context.Background())
 	o.done = make(chan struct{})
-	go o.retry(ctx)
+	go o.retry(ctx) //nolint:contextcheck // runs until Stop
 	return nil
 }
 

@@ -150,7 +150,7 @@ func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	if err := s.afterConnect(ctx, conn); err != nil {
-		closeConn(conn)
+		closeConn(conn) //nolint:contextcheck // the context may have ended
 		return nil, err
 	}
 	return conn, nil

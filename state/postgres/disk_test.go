@@ -23,7 +23,7 @@ import (
 // server runs as.
 func smallDisk(t *testing.T, bytes int) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "fado-small-disk-")
+	dir, err := os.MkdirTemp("/tmp", "fado-small-disk-") //nolint:usetesting // t.TempDir's parents are closed to the server's user
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,8 +58,7 @@ func (s *Store) wrap(ctx context.Context, doing string, err error) error {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
 	}
-	var own ownError
-	if errors.As(err, &own) {
+	if _, ok := errors.AsType[ownError](err); ok {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	why, sentinel := classify(err)
@@ -129,8 +128,7 @@ func classify(err error) (why string, sentinel error) {
 // again says whether a failed transaction left no trace and may succeed when it is run
 // again at once.
 func again(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code == "40001" || pg.Code == "40P01" // serialization failure, deadlock
 	}
 	return pgconn.SafeToRetry(err)
@@ -138,8 +136,7 @@ func again(err error) bool {
 
 // broken says whether the connection is of no use any longer.
 func broken(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") || pg.Code == "25006" || pg.Code == "25P03"
 	}
 	return true

@@ -352,7 +352,7 @@ func TestStoppedProcess(t *testing.T) {
 	}
 }
 
-func stoppedProcess(t *testing.T, dsn string) {
+func stoppedProcess(t *testing.T, dsn string) { //nolint:thelper // the whole of a process: a failure is to point into it
 	s := openAt(t, dsn, patient)
 	m, err := s.Join(ctx, "stopped")
 	if err != nil {

@@ -143,8 +143,7 @@ func (s *Store) up(ctx context.Context) error {
 		return ownError{err}
 	}
 	done, err := m.Up(ctx)
-	var partial *goose.PartialError
-	if errors.As(err, &partial) {
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
 		done = partial.Applied
 	}
 	for _, d := range done {

@@ -25,7 +25,7 @@ func (s *Store) checkSessions(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer closeConn(second)
+		defer closeConn(second) //nolint:contextcheck // the context may have ended
 		for range sessionLooks {
 			var a, b int64
 			// Prepared statements may not work, and are none of the question.

@@ -47,7 +47,7 @@ func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Se
 	if err != nil && fErr != nil && !again(err) {
 		return 0, fErr
 	}
-	if err != nil && xid != "" && s.committed(xid, err) {
+	if err != nil && xid != "" && s.committed(xid, err) { //nolint:contextcheck // the context may have ended
 		err = nil
 	}
 	if err != nil {

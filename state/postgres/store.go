@@ -104,7 +104,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	case errors.Is(err, state.ErrUnavailable) && !o.ReadOnly:
 		s.log.Warn("the database can't be used now; going on without it until it can", zap.Error(err))
 	case err != nil:
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, s.Close()) //nolint:contextcheck // what it ends has contexts of its own
 	}
 	if o.ReadOnly {
 		return s, nil

@@ -41,8 +41,7 @@ func classify(err error) error {
 			return nil
 		}
 	}
-	var lite *driverlite.Error
-	if errors.As(err, &lite) {
+	if lite, ok := errors.AsType[*driverlite.Error](err); ok {
 		return classifyCode(lite.Code())
 	}
 	var path *fs.PathError

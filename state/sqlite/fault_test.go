@@ -49,7 +49,7 @@ func TestChild(t *testing.T) {
 }
 
 // writeForever makes changes of every kind, and tells each once it was acknowledged.
-func writeForever(t *testing.T, path string) {
+func writeForever(t *testing.T, path string) { //nolint:thelper // the whole of a process: a failure is to point into it
 	s := openAt(t, path)
 	seq, err := s.Seq(ctx)
 	if err != nil {
@@ -329,8 +329,7 @@ func limitPages(t *testing.T, s *Store, n int) {
 
 // TestReadOnlyDirectory: nothing can be made beside the file, so it can't be used.
 func TestReadOnlyDirectory(t *testing.T) {
-	// Not t.TempDir, which another user could not look into.
-	dir, err := os.MkdirTemp("", "fado-readonly-")
+	dir, err := os.MkdirTemp("", "fado-readonly-") //nolint:usetesting // another user could not look into t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -172,6 +172,7 @@ func TestRotateKeyKilled(t *testing.T) {
 }
 
 func rotateForever(t *testing.T, path string) {
+	t.Helper()
 	s := openAt(t, path)
 	for {
 		_, err := s.RotateKey(ctx, nil)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fado-project/fado/state"
@@ -140,14 +141,11 @@ func notShared(ctx context.Context, s state.Store, role string) error {
 	if err != nil || len(members) == 0 {
 		return err
 	}
-	names := ""
+	names := make([]string, len(members))
 	for i, m := range members {
-		if i > 0 {
-			names += ", "
-		}
-		names += m.Node
+		names[i] = m.Node
 	}
-	return fmt.Errorf("%d instances use the %s (%s): stop them first; one that was killed is gone when its lease has ended: %w", len(members), role, names, ErrInUse)
+	return fmt.Errorf("%d instances use the %s (%s): stop them first; one that was killed is gone when its lease has ended: %w", len(members), role, strings.Join(names, ", "), ErrInUse)
 }
 
 // prepareTarget refuses a target that holds something, and marks it as being filled.

@@ -65,8 +65,7 @@ func (c *Client) MakeBucket(ctx context.Context, bucket string) (made bool, err 
 	q := &Request{Name: "making bucket", Bucket: bucket}
 	o := minio.MakeBucketOptions{Region: c.at.Region}
 	err = admin(ctx, c, q, func(ctx context.Context) error { return c.api.MakeBucket(ctx, bucket, o) })
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Code {
 		case "BucketAlreadyOwnedByYou":
 			return false, nil // another was faster, or an answer was lost

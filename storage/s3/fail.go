@@ -73,8 +73,7 @@ func (at *endpoint) fail(q *Request, kind error, format string, args ...any) *Er
 // rubbish is the error of an answer that is a success by its status and not S3's by
 // its content.
 func (at *endpoint) rubbish(q *Request, err error) error {
-	var known *Error
-	if errors.As(err, &known) {
+	if _, ok := errors.AsType[*Error](err); ok {
 		return err // reading failed, not parsing
 	}
 	return at.fail(q, ErrUnavailable, "the answer is not S3's: %s", at.clean(err.Error()))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -247,7 +248,7 @@ func TestVersionsOfAnUnsortedListing(t *testing.T) {
 	for keys, ok := range map[string]bool{"k k k2": true, "k2 k": false, "k k2 k": false, "j": false} {
 		c := fake(t, func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "<ListVersionsResult>")
-			for _, k := range strings.Fields(keys) {
+			for k := range strings.FieldsSeq(keys) {
 				_, _ = fmt.Fprintf(w, "<Version><Key>%s</Key><VersionId>i</VersionId><LastModified>2026-01-02T03:04:05Z</LastModified></Version>", k)
 			}
 			_, _ = io.WriteString(w, "</ListVersionsResult>")
@@ -287,9 +288,7 @@ func TestSuccessIsProved(t *testing.T) {
 		{what: "a copy without an ETag", status: 200, body: `<CopyObjectResult/>`},
 	} {
 		c := fake(t, func(w http.ResponseWriter, _ *http.Request) {
-			for k, v := range a.header {
-				w.Header()[k] = v
-			}
+			maps.Copy(w.Header(), a.header)
 			w.WriteHeader(a.status)
 			_, _ = io.WriteString(w, a.body)
 		})

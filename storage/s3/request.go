@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -82,9 +83,7 @@ func (at *endpoint) newRequest(ctx context.Context, q *Request, wrap func(io.Rea
 		return nil, fmt.Errorf("building the request: %w", err)
 	}
 	req.URL, req.Host = u, u.Host
-	for k, v := range q.Header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, q.Header)
 	req.Header.Set("User-Agent", userAgent)
 	payload := emptySHA256
 	var trailer http.Header

@@ -162,8 +162,7 @@ func (c *Client) decode(ctx context.Context, q *Request, into any) (http.Header,
 	}
 	defer discard(resp)
 	if err := decodeXML(resp.Body, into); err != nil {
-		var said bodyError
-		if errors.As(err, &said) {
+		if said, ok := errors.AsType[bodyError](err); ok {
 			return nil, c.at.saidError(q, errorBody(said))
 		}
 		return nil, c.at.rubbish(q, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"strconv"
 	"strings"
@@ -65,9 +66,7 @@ func (f *fakeStore) transact(bucket string, remove bool, enter func() error) (st
 		f.now[bucket] = f.seq
 	}
 	at := make(map[string]state.Seq, len(f.now))
-	for b, s := range f.now {
-		at[b] = s
-	}
+	maps.Copy(at, f.now)
 	f.past = append(f.past, at)
 	f.log = append(f.log, state.Change{Seq: f.seq, Kind: state.ChangeResource, Resource: catalog.KindBucket, Name: bucket})
 	return f.seq, nil

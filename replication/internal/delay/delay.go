@@ -24,7 +24,7 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 
 // Jitter spreads a duration by a fifth either way.
 func Jitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // spreads load, hides nothing
 }
 
 // Backoff is exponential: the time before the next attempt doubles with each one, from

@@ -64,9 +64,7 @@ func TestChangeLeavesNothingForbidden(t *testing.T) {
 	var wg sync.WaitGroup
 	var entered atomic.Int64
 	for range 8 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for ctx.Err() == nil {
 				o := Op{Object: ids.ObjectIn("b", "k", "c"), Allowed: func(*routing.Snapshot) bool { return allowed.Load() }}
 				_ = g.Do(ctx, o, func(ctx context.Context, _ *Pass) error {
@@ -78,9 +76,9 @@ func TestChangeLeavesNothingForbidden(t *testing.T) {
 					return nil
 				})
 			}
-		}()
+		})
 	}
-	for i := 0; i < 300; i++ {
+	for range 300 {
 		allowed.Store(false)
 		g.AfterChange(ctx)
 		for range 3 {

@@ -38,7 +38,7 @@ func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error)
 	}
 	op := guard.Op{Object: t.Object, Total: t.Size, From: snap.Primary(t.Bucket)}
 	err = e.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
-		s, err := e.situate(ctx, t, p)
+		s, err := e.situate(t, p)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error)
 
 // situate finds what a task is decided by; nil if there is nothing to decide: the bucket
 // is gone, has no copy of the object there, or is written there.
-func (e *Settler) situate(ctx context.Context, t Task, p *guard.Pass) (*situation, error) {
+func (e *Settler) situate(t Task, p *guard.Pass) (*situation, error) {
 	snap := e.o.Router.Snapshot()
 	rule, ok := snap.RuleOf(t.Bucket, t.Key)
 	if !ok {

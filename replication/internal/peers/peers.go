@@ -350,9 +350,7 @@ func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
 	feeds, issues, parts := make(map[string]feedStatus), make(map[string][]control.Issue), make(map[string]int)
 	var asked []Request
 	for _, other := range p.latest(members, bodies) {
-		for c, h := range other.Feeds {
-			feeds[c] = h
-		}
+		maps.Copy(feeds, other.Feeds)
 		for bucket, why := range other.Issues {
 			for _, w := range why {
 				issues[bucket] = append(issues[bucket], control.Issue(w))

@@ -184,7 +184,7 @@ func (s *Shards) take(ctx context.Context, fair, members int) {
 	}
 	s.enough = orphaned + 2*ShardCount/tries // each of these rounds tries some of the parts
 	var got []int
-	for _, i := range rand.Perm(ShardCount) {
+	for _, i := range rand.Perm(ShardCount) { //nolint:gosec // spreads load, hides nothing
 		if ctx.Err() != nil || tries == 0 {
 			break
 		}

@@ -83,7 +83,7 @@ func (s *starter) anywhere(ctx context.Context, plan routing.PullPlan) error {
 	for len(left) > 0 {
 		var cluster string
 		var pulls []*inProgress
-		cluster, pulls, err = s.join(plan, left)
+		cluster, pulls, err = s.join(plan, left) //nolint:contextcheck // a pull outlives the request that began it
 		if err == nil {
 			err = await(ctx, pulls)
 		}

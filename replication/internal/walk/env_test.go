@@ -162,12 +162,6 @@ func copyOf(cluster string, s catalog.CopyState) state.Copy {
 	return state.Copy{Bucket: bkt, Copy: catalog.Copy{Cluster: cluster, State: s}}
 }
 
-// made is a row of a copy whose bucket FaDO made and that was compared.
-func made(c state.Copy) state.Copy {
-	c.MadeBucket, c.VerifiedAt = true, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	return c
-}
-
 // rows replaces the rows of the bucket's copies.
 func (w *world) rows(rows ...state.Copy) {
 	w.Helper()

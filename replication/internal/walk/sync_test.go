@@ -192,7 +192,10 @@ func TestRuleCovers(t *testing.T) {
 		rule, key string
 		want      bool
 	}{
-		{"", "a", true}, {"", "logs/a", false}, {"logs/", "logs/a", true}, {"logs/", "logs/old/a", false},
+		{"", "a", true},
+		{"", "logs/a", false},
+		{"logs/", "logs/a", true},
+		{"logs/", "logs/old/a", false},
 		{"logs/old/", "logs/old/a", true},
 	} {
 		if got := RuleOf(snap, ids.CopyIn(bkt, tt.rule, "c1")).Covers(tt.key); got != tt.want {
