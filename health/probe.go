@@ -3,14 +3,19 @@ package health
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 
+	"github.com/fado-project/fado/internal/cafile"
 	"github.com/fado-project/fado/routing"
+)
+
+// What a function may answer a check with: so much is read of it, at most.
+const (
+	maxHeader  = 64 << 10
+	bufferSize = 4 << 10
 )
 
 // Probe checks an endpoint once: a GET of its health path, answered with 2xx or
@@ -36,7 +41,7 @@ func get(ctx context.Context, ep *routing.Endpoint) error {
 	if err != nil {
 		return fmt.Errorf("health path: %w", err)
 	}
-	tlsConfig, err := tlsConfigOf(ep)
+	tlsConfig, err := tlsConfigOf(ctx, ep)
 	if err != nil {
 		return err
 	}
@@ -44,7 +49,8 @@ func get(ctx context.Context, ep *routing.Endpoint) error {
 		Proxy:                  http.ProxyFromEnvironment,
 		TLSClientConfig:        tlsConfig,
 		DisableKeepAlives:      true,
-		MaxResponseHeaderBytes: 64 << 10,
+		MaxResponseHeaderBytes: maxHeader,
+		ReadBufferSize:         bufferSize, // how much of a body is read, which nobody looks at
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
@@ -77,7 +83,7 @@ func healthURL(ep *routing.Endpoint) (string, error) {
 
 // tlsConfigOf says how an https endpoint's certificate is checked. The CA file is read
 // each time, so that a renewed one needs no reload.
-func tlsConfigOf(ep *routing.Endpoint) (*tls.Config, error) {
+func tlsConfigOf(ctx context.Context, ep *routing.Endpoint) (*tls.Config, error) {
 	cfg := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		//nolint:gosec // the user asks for it by name
@@ -86,13 +92,7 @@ func tlsConfigOf(ep *routing.Endpoint) (*tls.Config, error) {
 	if ep.CAFile == "" {
 		return cfg, nil
 	}
-	pem, err := os.ReadFile(ep.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("reading ca_file: %w", err)
-	}
-	cfg.RootCAs = x509.NewCertPool()
-	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file %s: no certificate in it", ep.CAFile)
-	}
-	return cfg, nil
+	var err error
+	cfg.RootCAs, err = cafile.Pool(ctx, ep.CAFile, nil)
+	return cfg, err
 }

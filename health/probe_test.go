@@ -87,7 +87,7 @@ func TestProbeAsksTheHealthPath(t *testing.T) {
 		{catalog.Function{URL: secure.URL, HealthPath: "/moved", CAFile: ca}, ""},
 		{catalog.Function{URL: secure.URL, HealthPath: "/moved", InsecureSkipVerify: true}, ""},
 		{catalog.Function{URL: secure.URL, HealthPath: "/moved", CAFile: ca + "x"}, "ca_file"},
-		{catalog.Function{URL: secure.URL, HealthPath: "/moved", CAFile: empty}, "no certificate in it"},
+		{catalog.Function{URL: secure.URL, HealthPath: "/moved", CAFile: empty}, "a PEM certificate that FaDO can read"},
 		{catalog.Function{URL: strings.Replace(plain.URL, "http:", "https:", 1), HealthPath: "/moved"}, "TLS handshake"},
 	} {
 		err := check(t, test.f)

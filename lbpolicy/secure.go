@@ -2,6 +2,8 @@ package lbpolicy
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"sync"
@@ -11,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
+	"github.com/fado-project/fado/internal/cafile"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -41,7 +44,7 @@ func (s *secureTransports) init(ctx caddy.Context, base reverseproxy.HTTPTranspo
 	s.ctx, s.cancel = caddy.NewContext(ctx)
 }
 
-func (s *secureTransports) of(ep *routing.Endpoint) (http.RoundTripper, error) {
+func (s *secureTransports) of(ctx context.Context, ep *routing.Endpoint) (http.RoundTripper, error) {
 	key := tlsSetting{caFile: ep.CAFile, insecure: ep.InsecureSkipVerify}
 	if s.base.ProxyProtocol != "" {
 		// Caddy then puts the client's address where the server name is taken from.
@@ -53,17 +56,24 @@ func (s *secureTransports) of(ep *routing.Endpoint) (http.RoundTripper, error) {
 	if t != nil {
 		return t.Transport, nil
 	}
-	return s.make(key)
+	var authorities []*x509.Certificate
+	if key.caFile != "" {
+		var err error
+		if authorities, err = cafile.Read(ctx, key.caFile); err != nil { // it may take long
+			return nil, err
+		}
+	}
+	return s.make(key, authorities)
 }
 
-func (s *secureTransports) make(key tlsSetting) (http.RoundTripper, error) {
+func (s *secureTransports) make(key tlsSetting, authorities []*x509.Certificate) (http.RoundTripper, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.made[key]; t != nil {
 		return t.Transport, nil
 	}
 	t := s.base
-	t.TLS = s.tlsConfig(key)
+	t.TLS = s.tlsConfig(key, authorities)
 	if t.KeepAlive != nil { // provisioning writes into it
 		k := *t.KeepAlive
 		t.KeepAlive = &k
@@ -77,7 +87,7 @@ func (s *secureTransports) make(key tlsSetting) (http.RoundTripper, error) {
 	return t.Transport, nil
 }
 
-func (s *secureTransports) tlsConfig(key tlsSetting) *reverseproxy.TLSConfig {
+func (s *secureTransports) tlsConfig(key tlsSetting, authorities []*x509.Certificate) *reverseproxy.TLSConfig {
 	cfg := new(reverseproxy.TLSConfig)
 	if s.base.TLS != nil {
 		*cfg = *s.base.TLS
@@ -85,17 +95,25 @@ func (s *secureTransports) tlsConfig(key tlsSetting) *reverseproxy.TLSConfig {
 	if cfg.HandshakeTimeout == 0 {
 		cfg.HandshakeTimeout = handshakeTimeout
 	}
-	if key.caFile != "" {
+	if len(authorities) > 0 {
 		//nolint:staticcheck // deprecated, and in the way of ca while users may still set them
 		cfg.RootCAPool, cfg.RootCAPEMFiles = nil, nil
-		cfg.CARaw = caddyconfig.JSONModuleObject(
-			caddytls.FileCAPool{TrustedCACertPEMFiles: []string{key.caFile}}, "provider", "file", nil)
+		cfg.CARaw = caddyconfig.JSONModuleObject(inlinePool(authorities), "provider", "inline", nil)
 	}
 	cfg.InsecureSkipVerify = cfg.InsecureSkipVerify || key.insecure
 	if cfg.ServerName == "" {
 		cfg.ServerName = key.serverName
 	}
 	return cfg
+}
+
+// inlinePool is Caddy's pool of these authorities.
+func inlinePool(authorities []*x509.Certificate) caddytls.InlineCAPool {
+	var pool caddytls.InlineCAPool
+	for _, c := range authorities {
+		pool.TrustedCACerts = append(pool.TrustedCACerts, base64.StdEncoding.EncodeToString(c.Raw))
+	}
+	return pool
 }
 
 func (s *secureTransports) close() {

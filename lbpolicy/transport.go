@@ -1,6 +1,7 @@
 package lbpolicy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -93,7 +94,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return refusal(req, routing.ReasonBadPath), nil
 	}
-	rt, err := t.roundTripper(ep)
+	rt, err := t.roundTripper(req.Context(), ep)
 	if err != nil {
 		f.end()
 		closeBody(req)
@@ -213,11 +214,11 @@ func rooted(path string) string {
 }
 
 // roundTripper returns what dials an endpoint.
-func (t *Transport) roundTripper(ep *routing.Endpoint) (http.RoundTripper, error) {
+func (t *Transport) roundTripper(ctx context.Context, ep *routing.Endpoint) (http.RoundTripper, error) {
 	if ep.Parsed.Scheme != "https" {
 		return t.Transport, nil
 	}
-	return t.secure.of(ep)
+	return t.secure.of(ctx, ep)
 }
 
 // failed tells the app that an endpoint could not be dialled.

@@ -1,7 +1,9 @@
 package s3
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/fado-project/fado/internal/cafile"
 )
 
 const (
@@ -104,8 +108,13 @@ func newTransport(cfg Config) (*http.Transport, error) {
 		InsecureSkipVerify: cfg.InsecureSkipVerify, //nolint:gosec // the operator's explicit choice
 	}
 	if cfg.CAFile != "" {
-		var err error
-		if tlsConfig.RootCAs, err = certPool(cfg.CAFile); err != nil {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+		defer cancel()
+		if tlsConfig.RootCAs, err = cafile.Pool(ctx, cfg.CAFile, pool); err != nil {
 			return nil, err
 		}
 	}
