@@ -31,6 +31,8 @@ type Site struct {
 	reader  storage.Reader
 	limiter *rate.Limiter // bytes read and written here; nil: unlimited
 
+	opening *opening // not nil: its client is being made; Sites.mu guards it
+
 	kick  chan struct{} // asks for a ping now
 	space space
 

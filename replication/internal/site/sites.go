@@ -86,8 +86,18 @@ func writer(s *Site) (storage.Writer, error) {
 }
 
 // Get returns the site of a cluster as it is declared now; nil if the cluster has no
-// storage or does not exist.
+// storage or does not exist. A storage whose opening hangs is one that can't be opened,
+// until it does.
 func (ss *Sites) Get(cluster string) *Site {
+	s, o := ss.have(cluster)
+	if o == nil {
+		return s
+	}
+	return o.wait(s)
+}
+
+// have returns the site of a cluster, and its opening if that is under way.
+func (ss *Sites) have(cluster string) (*Site, *opening) {
 	cl := ss.o.Router.Snapshot().Cluster(cluster)
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -96,48 +106,29 @@ func (ss *Sites) Get(cluster string) *Site {
 		if s != nil {
 			ss.drop(s)
 		}
-		return nil
+		return nil, nil
 	}
 	same := s != nil && s.decl == *cl.Storage
-	if same && (s.client != nil || time.Since(time.Unix(0, s.lastOK.Load())) < time.Second) {
-		return s // one without a client could not be opened a moment ago
+	switch {
+	case same && (s.client != nil || s.opening.underWay()):
+		return s, s.opening
+	case same && time.Since(time.Unix(0, s.lastOK.Load())) < time.Second:
+		return s, nil // it could not be opened a moment ago
+	case !same:
+		if s != nil {
+			ss.drop(s)
+		}
+		s = ss.newSite(cluster, cl.Storage)
+		s.unopened, s.reason = true, errNotOpen.Error()
+		ss.byName[cluster] = s
 	}
-	next := ss.openSite(cluster, cl.Storage)
-	if same && next.client == nil {
-		s.stillNot(next)
-		return s
-	}
-	if s != nil {
-		ss.drop(s)
-	}
-	ss.byName[cluster] = next
-	return next
+	s.opening = &opening{began: time.Now(), done: make(chan struct{})}
+	go ss.open(s, s.opening)
+	return s, s.opening
 }
 
-// stillNot notes that another attempt to open the storage failed.
-func (s *Site) stillNot(next *Site) {
-	s.lastOK.Store(next.lastOK.Load())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reason = next.reason
-}
-
-// openSite makes a site; one whose client can't be made is down. The caller holds mu.
-func (ss *Sites) openSite(cluster string, decl *catalog.Storage) *Site {
-	s := &Site{of: ss, name: cluster, decl: *decl, kick: make(chan struct{}, 1), limiter: newLimiter(int64(decl.Bandwidth))}
-	cond := routing.StorageUnknown
-	client, err := ss.o.Open(cluster, decl)
-	if err != nil {
-		s.lastOK.Store(time.Now().UnixNano())
-		s.unopened, s.reason = true, err.Error()
-		cond = routing.StorageDown
-	} else {
-		s.client, s.reader = client, storage.ReadOnly(client)
-	}
-	if st := ss.o.Router.Snapshot().ClusterState(cluster); st != nil {
-		st.SetStorage(cond)
-	}
-	return s
+func (ss *Sites) newSite(cluster string, decl *catalog.Storage) *Site {
+	return &Site{of: ss, name: cluster, decl: *decl, kick: make(chan struct{}, 1), limiter: newLimiter(int64(decl.Bandwidth))}
 }
 
 // drop closes a site's client; what is in flight on it fails and is tried again with
