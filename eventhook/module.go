@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
@@ -23,8 +26,15 @@ func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
-// maxBody is the largest body taken; a batch of some ten thousand events.
-const maxBody = 4 << 20
+// What a sender may have noted. Each record becomes a durable row per copy and requests to
+// storages, whether or not there is such a key: whoever has the token must not be able to
+// pile up work faster than it is done.
+const (
+	maxBody    = 4 << 20 // bytes of a body
+	maxRecords = 10_000  // records of a body
+	burst      = 50_000  // records noted at once after a quiet time
+	perSecond  = 2_000   // records noted per second after that
+)
 
 // App is what the handler needs of the running fado app, which implements it.
 type App interface {
@@ -37,7 +47,8 @@ type App interface {
 // Handler accepts event notifications from storages by POST: S3 event JSON, the
 // MinIO webhook, EventBridge, and CloudEvents around them. It answers 202 once the
 // changes are noted durably, 400 to anything else with what was expected, 401 without
-// the token, and 503 when the store is unavailable (send again then).
+// the token, 413 to more than 4 MiB or 10,000 records, and 503 when the store is unavailable
+// or more records come than 2,000 a second (send again then).
 //
 // The query parameter cluster names the cluster the events are from. Without it an
 // event is taken as a hint for every cluster that has a physical bucket of its name.
@@ -47,6 +58,7 @@ type Handler struct {
 	Token string `json:"token,omitempty"`
 
 	sum  [sha256.Size]byte // of the token
+	pace *rate.Limiter     // of records
 	sink sink
 	log  *zap.Logger
 }
@@ -82,6 +94,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return errors.New("fado_events: token: it is empty")
 	}
 	h.sum = sha256.Sum256([]byte(token))
+	h.pace = rate.NewLimiter(perSecond, burst)
 	mod, err := ctx.App("fado")
 	if err != nil {
 		return fmt.Errorf("fado_events: %w", err)
@@ -142,6 +155,13 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err != nil {
 		return http.StatusBadRequest, err
 	}
+	if len(hints) > maxRecords {
+		return http.StatusRequestEntityTooLarge, fmt.Errorf("the body has %d records: expected at most %d", len(hints), maxRecords)
+	}
+	if wait := h.wait(len(hints)); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+		return http.StatusServiceUnavailable, fmt.Errorf("more than %d records a second: none of these was noted; send them again", perSecond)
+	}
 	for i := range hints {
 		hints[i].Cluster = cluster
 	}
@@ -154,6 +174,16 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 		return http.StatusServiceUnavailable, errors.New("the events could not be noted durably; send them again")
 	}
 	return http.StatusAccepted, nil
+}
+
+// wait takes n records into the pace, or says how long to wait before it can.
+func (h *Handler) wait(n int) time.Duration {
+	r := h.pace.ReserveN(time.Now(), n)
+	wait := r.Delay()
+	if wait > 0 {
+		r.Cancel()
+	}
+	return wait
 }
 
 // authorize checks the bearer token (RFC 6750) in constant time.

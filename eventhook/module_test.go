@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
@@ -34,7 +35,7 @@ func (s *fakeSink) note(_ context.Context, hints []replication.Hint) error {
 }
 
 func newHandler(s sink) *Handler {
-	return &Handler{sum: sha256.Sum256([]byte("s3cret")), sink: s, log: zap.NewNop()}
+	return &Handler{sum: sha256.Sum256([]byte("s3cret")), sink: s, log: zap.NewNop(), pace: rate.NewLimiter(perSecond, burst)}
 }
 
 func serve(t *testing.T, h *Handler, r *http.Request) *httptest.ResponseRecorder {
