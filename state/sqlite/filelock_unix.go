@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// noFollow opens no link, and waits for nobody.
+const noFollow = unix.O_NOFOLLOW | unix.O_NONBLOCK
+
 // flock takes an exclusive lock on an open file without waiting; false when another
 // open file has it. The system frees it when the file is closed, so also when the
 // process is killed.

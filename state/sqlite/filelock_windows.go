@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// noFollow is nothing here: making links takes a privilege.
+const noFollow = 0
+
 // lockOffset is where the locked byte lies: beyond the content, because Windows
 // forbids others to read what is locked.
 const lockOffset = 1 << 30

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"go.uber.org/zap"
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
@@ -46,6 +47,7 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	if s.lock, err = lockFile(s.path); err != nil {
 		return s.wrap("opening the store", err)
 	}
+	s.checkDirectory()
 	if o.ReadOnly {
 		return s.openReadOnly(ctx, o)
 	}
@@ -89,13 +91,34 @@ func resolvePath(path string, mustExist bool) (string, error) {
 	return real, err
 }
 
+// checkDirectory warns where others than the owner may put files in place of the store's.
+func (s *Store) checkDirectory() {
+	dir := filepath.Dir(s.path)
+	info, err := os.Stat(dir)
+	if err != nil || runtime.GOOS == "windows" {
+		return
+	}
+	if mode := info.Mode().Perm(); mode&0o022 != 0 {
+		s.log.Warn("others may write to the store's directory, and put files in place of the store's; take that right from them (chmod go-w)",
+			zap.String("directory", dir), zap.String("mode", fmt.Sprintf("%04o", mode)))
+	}
+}
+
 // lockFile keeps other processes, and other stores of this one, from a database. The
 // lock is on a file of its own: closing any descriptor of the database's would end
 // SQLite's locks on it.
 func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	// Who may make files beside the database must not have another file written to: the
+	// lock is no link, and not opened for long if it is a pipe.
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, fmt.Errorf("%s.lock is a link, expected a file: remove it, and find out who made it: %w", path, state.ErrUnavailable)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s.lock is not a regular file: remove it: %w", path, state.ErrUnavailable), err, f.Close())
 	}
 	ok, err := flock(f)
 	if err == nil && !ok {
