@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -41,8 +42,8 @@ type App struct {
 	Node string `json:"node,omitempty"`
 
 	// The key that seals literal secrets in the store; {env.X} and {file.X}
-	// placeholders keep it out of the configuration. Default: a key file of mode
-	// 0600 beside the SQLite file.
+	// placeholders keep it out of the configuration. At least 16 characters. Default: a key
+	// file of mode 0600 beside the SQLite file.
 	EncryptionKey string `json:"encryption_key,omitempty"`
 
 	// Other keys that the store's secrets may be sealed with, while the key is rotated:
@@ -188,6 +189,11 @@ func (app *App) resolveKeys() (err error) {
 	if app.encryptionKey, err = resolveSecret(app.EncryptionKey); err != nil {
 		return fmt.Errorf("encryption_key: %w", err)
 	}
+	if app.encryptionKey != "" {
+		if err := strongKey(app.encryptionKey); err != nil {
+			return fmt.Errorf("encryption_key: %w", err)
+		}
+	}
 	if app.encryptionKey == "" && len(app.FormerEncryptionKeys) > 0 {
 		return errors.New("former_encryption_keys: given without encryption_key: expected both")
 	}
@@ -200,6 +206,19 @@ func (app *App) resolveKeys() (err error) {
 			return fmt.Errorf("former_encryption_keys[%d]: %w", i, err)
 		}
 		app.formerKeys = append(app.formerKeys, former)
+	}
+	return nil
+}
+
+// minKey is the least length of a key that secrets are sealed with: whoever has a copy of
+// the store can try keys without asking anybody.
+const minKey = 16
+
+// strongKey checks a key that secrets are to be sealed with. A former key may be weaker:
+// else it could not be left.
+func strongKey(key string) error {
+	if n := utf8.RuneCountInString(key); n < minKey {
+		return fmt.Errorf("it has %d characters, expected at least %d, best random ones; where secrets are sealed with it, change it with caddy fado rotate-key", n, minKey)
 	}
 	return nil
 }

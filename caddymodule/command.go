@@ -139,6 +139,18 @@ func readKey(cmd *cobra.Command, prefix string) (string, error) {
 	return key, nil
 }
 
+// strongNewKey checks the key of --<prefix>key or --<prefix>key-file, if there is one, that
+// secrets are to be sealed with.
+func strongNewKey(prefix, key string) error {
+	if key == "" {
+		return nil
+	}
+	if err := strongKey(key); err != nil {
+		return fmt.Errorf("--%skey: %w", prefix, err)
+	}
+	return nil
+}
+
 func flagText(cmd *cobra.Command, name string) string { return cmd.Flags().Lookup(name).Value.String() }
 
 var (

@@ -57,6 +57,9 @@ func runMigrate(cmd *cobra.Command, _ []string) error {
 	if from.module.StoreKey() == to.module.StoreKey() {
 		return errors.New("--from and --to: both name the same store")
 	}
+	if err := strongNewKey("to-", to.key); err != nil {
+		return err
+	}
 	source, err := from.open(ctx, true)
 	if err != nil {
 		return err

@@ -56,6 +56,9 @@ func runRotate(cmd *cobra.Command, _ []string) (err error) {
 	if newKey != "" && newKey == spec.key {
 		return errors.New("--new-key: it is the same as the present key: expected another one")
 	}
+	if err := strongNewKey("new-", newKey); err != nil {
+		return err
+	}
 	store, err := spec.open(ctx, false)
 	if err != nil {
 		return err

@@ -80,7 +80,7 @@ func TestMigrateStore(t *testing.T) {
 	from := withSecret(t, "the old key")
 	to := filepath.Join(t.TempDir(), "new", "fado.db")
 	keyFile := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(keyFile, []byte("the new key\n"), 0o600); err != nil {
+	if err := os.WriteFile(keyFile, []byte("the new key, long enough\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("OLD_KEY", "the old key")
@@ -90,7 +90,7 @@ func TestMigrateStore(t *testing.T) {
 	}
 	says(t, "the result", out, "1 clusters", "0 pending objects", "The target holds the same")
 	says(t, "the progress", progress, "clusters: 1 copied", "clusters: 1 read back")
-	holdsSecret(t, to, "the new key")
+	holdsSecret(t, to, "the new key, long enough")
 	holdsSecret(t, from, "the old key")
 
 	_, _, err = command("migrate-store", "--from", "sqlite:"+from, "--from-key", "{env.OLD_KEY}", "--to", "sqlite:"+to, "--to-key-file", keyFile)
@@ -125,6 +125,8 @@ func TestCommandsRefuse(t *testing.T) {
 		"wrong key":         {[]string{"migrate-store", "--from", "sqlite:" + path, "--from-key", "{env.WRONG}", "--to", "sqlite:" + other}, "configure no encryption_key"},
 		"literal key":       {[]string{"migrate-store", "--from", "sqlite:" + path, "--from-key", "s3cret", "--to", "sqlite:" + other}, "--from-key: expected a placeholder"},
 		"unset placeholder": {[]string{"migrate-store", "--from", "sqlite:" + path, "--to", "sqlite:" + other, "--to-key", "{env.EMPTY}"}, "--to-key: "},
+		"weak new key":      {[]string{"rotate-key", "--store", "sqlite:" + path, "--new-key", "{env.WRONG}"}, "--new-key: it has 5 characters, expected at least 16"},
+		"weak target key":   {[]string{"migrate-store", "--from", "sqlite:" + path, "--to", "sqlite:" + other, "--to-key", "{env.WRONG}"}, "--to-key: it has 5 characters"},
 		"two keys":          {[]string{"rotate-key", "--store", "sqlite:" + path, "--key", "{env.WRONG}", "--key-file", "x"}, "expected one of them"},
 		"no key file":       {[]string{"rotate-key", "--store", "sqlite:" + path, "--new-key-file", dir + "/none"}, "--new-key-file: open "},
 		"rotate in use":     {[]string{"rotate-key", "--store", "sqlite:" + inUse}, "in use by process"},
@@ -177,12 +179,12 @@ func TestRotateKeyCommand(t *testing.T) {
 	}
 	holdsSecret(t, path, "")
 
-	t.Setenv("NEW_KEY", "the new key")
+	t.Setenv("NEW_KEY", "the new key, long enough")
 	if out, _, err = command("rotate-key", "--store", "sqlite:"+path, "--new-key", "{env.NEW_KEY}"); err != nil {
 		t.Fatal(err)
 	}
 	says(t, "the result", out, "Configure the new key as encryption_key")
-	holdsSecret(t, path, "the new key")
+	holdsSecret(t, path, "the new key, long enough")
 	if out, _, err = command("rotate-key", "--store", "sqlite:"+path, "--key", "{env.NEW_KEY}"); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +197,7 @@ func TestRotateKeyCommand(t *testing.T) {
 func TestCommandsOnPostgres(t *testing.T) {
 	server := testenv.PostgresServer(t)
 	dsn := strings.Replace(server.Database(t), server.Password, "{env.TEST_DB_PASSWORD}", 1)
-	for name, value := range map[string]string{"TEST_DB_PASSWORD": server.Password, "OLD_KEY": "s3cret old key", "NEW_KEY": "s3cret new key"} {
+	for name, value := range map[string]string{"TEST_DB_PASSWORD": server.Password, "OLD_KEY": "s3cret former key", "NEW_KEY": "s3cret present key"} {
 		t.Setenv(name, value)
 	}
 	var said strings.Builder
@@ -214,7 +216,7 @@ func TestCommandsOnPostgres(t *testing.T) {
 	if err := run("migrate-store", "--from", "sqlite:"+path, "--to", "postgres:"+dsn, "--to-key", "{env.OLD_KEY}"); err != nil {
 		t.Fatal(err)
 	}
-	running, err := postgres.Open(t.Context(), postgres.Options{DSN: strings.Replace(dsn, "{env.TEST_DB_PASSWORD}", server.Password, 1), Key: []byte("s3cret new key"), FormerKeys: [][]byte{[]byte("s3cret old key")}})
+	running, err := postgres.Open(t.Context(), postgres.Options{DSN: strings.Replace(dsn, "{env.TEST_DB_PASSWORD}", server.Password, 1), Key: []byte("s3cret present key"), FormerKeys: [][]byte{[]byte("s3cret former key")}})
 	if err != nil {
 		t.Fatal(err)
 	}

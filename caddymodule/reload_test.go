@@ -337,7 +337,7 @@ func TestIdentityOfOpenStore(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	rekeyed := s.config(t)
-	rekeyed.app(appName)["encryption_key"] = "other"
+	rekeyed.app(appName)["encryption_key"] = "another key of 25 letters"
 	if err := rekeyed.load(); err == nil || !strings.Contains(err.Error(), "is open with another encryption_key") {
 		t.Errorf("got %v", err)
 	}

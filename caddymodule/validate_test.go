@@ -88,6 +88,7 @@ func TestInvalidJSON(t *testing.T) {
 		"node":           {`{"node":"a b"}`, `node: "a b": expected`},
 		"node missing":   {`{"node":"{env.FADO_TEST_UNSET}"}`, "FADO_TEST_UNSET"},
 		"key missing":    {`{"encryption_key":"{env.FADO_TEST_UNSET}"}`, "encryption_key: evaluated placeholder {env.FADO_TEST_UNSET} is empty"},
+		"key too short":  {`{"encryption_key":"fifteen letters"}`, "encryption_key: it has 15 characters, expected at least 16"},
 		"path missing":   {`{"store":{"type":"sqlite","path":"{env.FADO_TEST_UNSET}/x"}}`, "FADO_TEST_UNSET"},
 		"two violations": {`{"zones":[{"name":"EU"}],"buckets":[{"name":"x"}]}`, "bucket x: name"},
 		"twice":          {`{"zones":[{"name":"eu"},{"name":"eu"}]}`, "zone eu"},

@@ -52,8 +52,28 @@ type Sealer struct{ aead cipher.AEAD }
 // sealHeader is what the store keeps in clear to open its secrets again.
 type sealHeader struct {
 	KDF   string `json:"kdf"`
+	Cost  *cost  `json:"cost,omitempty"` // of scrypt; without it, that of stores of before
 	Salt  []byte `json:"salt"`
 	Check []byte `json:"check"` // sealed keyCheck: tells a wrong key
+}
+
+// cost is what it takes to try one passphrase: 128·N·r bytes of memory, p times over. It
+// stands in the header, so that it can grow with what attackers have.
+type cost struct {
+	N int `json:"n"`
+	R int `json:"r"`
+	P int `json:"p"`
+}
+
+var (
+	costNow    = cost{N: 1 << 15, R: 8, P: 3} // OWASP's advice for 32 MiB
+	costBefore = cost{N: 1 << 15, R: 8, P: 1}
+)
+
+// bearable reports whether a cost is one that this or a later version would choose; who
+// can write the header must not be able to take all memory.
+func (c cost) bearable() bool {
+	return c.N >= 1<<14 && c.N <= 1<<20 && c.R >= 1 && c.R <= 16 && c.P >= 1 && c.P <= 16 && c.N*c.R <= 1<<22
 }
 
 // NewSealer returns a sealer with a salt of its own, and the header that the engine
@@ -61,7 +81,10 @@ type sealHeader struct {
 func NewSealer(k Key) (*Sealer, string, error) {
 	h := sealHeader{KDF: k.kdf, Salt: make([]byte, 16)}
 	rand.Read(h.Salt) // never fails
-	s, err := deriveSealer(k, h.Salt)
+	if k.kdf == kdfScrypt {
+		h.Cost = &costNow
+	}
+	s, err := deriveSealer(k, h)
 	if err != nil {
 		return nil, "", err
 	}
@@ -83,7 +106,7 @@ func OpenSealer(k Key, header string) (*Sealer, error) {
 	if h.KDF != k.kdf {
 		return nil, fmt.Errorf("%s was given, but the secrets were sealed with %s: %w", k, kdfSource(h.KDF), ErrNoKey)
 	}
-	s, err := deriveSealer(k, h.Salt)
+	s, err := deriveSealer(k, h)
 	if err != nil {
 		return nil, err
 	}
@@ -130,14 +153,21 @@ func kdfSource(kdf string) string {
 	}
 }
 
-func deriveSealer(k Key, salt []byte) (*Sealer, error) {
+func deriveSealer(k Key, h sealHeader) (*Sealer, error) {
 	var key []byte
 	var err error
 	switch k.kdf {
 	case kdfScrypt:
-		key, err = scrypt.Key(k.secret, salt, 1<<15, 8, 1, 32)
+		c := costBefore
+		if h.Cost != nil {
+			c = *h.Cost
+		}
+		if !c.bearable() {
+			return nil, fmt.Errorf("the seal header's cost is %+v: expected about %+v: %w", c, costNow, ErrCorrupt)
+		}
+		key, err = scrypt.Key(k.secret, h.Salt, c.N, c.R, c.P, 32)
 	case kdfHKDF:
-		key, err = hkdf.Key(sha256.New, k.secret, salt, "fado sealed secrets", 32)
+		key, err = hkdf.Key(sha256.New, k.secret, h.Salt, "fado sealed secrets", 32)
 	default:
 		err = errors.New("no key")
 	}

@@ -206,6 +206,8 @@ func TestOpenSealer(t *testing.T) {
 		"wrong passphrase": {PassphraseKey([]byte("battery")), header, ErrNoKey, "the configured encryption_key is not the one"},
 		"a file instead":   {file, header, ErrNoKey, "configure it again"},
 		"not a header":     {pass, "{", ErrCorrupt, "seal header"},
+		"all memory":       {pass, strings.Replace(header, `"n":32768`, `"n":1073741824`, 1), ErrCorrupt, "cost"},
+		"no cost at all":   {pass, strings.Replace(header, `"p":3`, `"p":0`, 1), ErrCorrupt, "cost"},
 	} {
 		_, err := OpenSealer(c.key, c.header)
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
@@ -220,6 +222,22 @@ func TestOpenSealer(t *testing.T) {
 		if text := fmt.Sprintf(verb, pass); strings.Contains(text, "horse") {
 			t.Errorf("%s prints the key: %s", verb, text)
 		}
+	}
+}
+
+// TestOpenSealerOfBefore: headers did not always say their cost.
+func TestOpenSealerOfBefore(t *testing.T) {
+	before := costNow
+	defer func() { costNow = before }()
+	costNow = costBefore
+	pass := PassphraseKey([]byte("correct horse"))
+	_, header := newSealer(t, pass)
+	former := strings.Replace(header, `"cost":{"n":32768,"r":8,"p":1},`, "", 1)
+	if former == header {
+		t.Fatalf("the header is %s", header)
+	}
+	if _, err := OpenSealer(pass, former); err != nil {
+		t.Error(err)
 	}
 }
 

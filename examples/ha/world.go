@@ -21,7 +21,7 @@ var fadoCaddyfile []byte
 var frontCaddyfile []byte
 
 // encryptionKey seals literal secrets in the store; the example has none.
-const encryptionKey = "only an example"
+const encryptionKey = "only an example of a key"
 
 // world is all that runs. Its client invokes through the load balancer.
 type world struct {
