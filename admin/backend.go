@@ -17,6 +17,8 @@ type backend struct {
 	catalogue catalogue
 	engine    engine
 	version   string
+	// secrets are the placeholders that resources may use.
+	secrets catalog.SecretPatterns
 	// ended closes when the configuration that the request found stops running.
 	ended <-chan struct{}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
 )
@@ -26,6 +27,8 @@ type App interface {
 	Replication() *replication.Engine
 	// Version of FaDO, for people.
 	Version() string
+	// SecretPatterns are the placeholders that resources made by the API may use.
+	SecretPatterns() catalog.SecretPatterns
 }
 
 // API is the module admin.api.fado. It has no configuration.
@@ -109,6 +112,7 @@ func findApp() (backend, error) {
 		catalogue: catalogueOf(ctl),
 		engine:    engine,
 		version:   app.Version(),
+		secrets:   app.SecretPatterns(),
 		ended:     context.Context(ctx).Done(),
 	}, nil
 }

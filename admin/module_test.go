@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
 )
@@ -52,6 +53,8 @@ func (a *fakeApp) Cleanup() error {
 func (a *fakeApp) Control() *control.Control        { return a.ctl }
 func (a *fakeApp) Replication() *replication.Engine { return a.replicas }
 func (a *fakeApp) Version() string                  { return a.Named }
+
+func (*fakeApp) SecretPatterns() catalog.SecretPatterns { return nil }
 
 func (a *fakeApp) failAt(step string) error {
 	if a.FailsAt == step {

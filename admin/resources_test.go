@@ -180,12 +180,12 @@ func TestSecrets(t *testing.T) {
 	if got := stored(); got != "new" {
 		t.Errorf("the new secret is %q", got)
 	}
-	placeholder := h.do("PATCH", c, `{"storage":{"secret_key":"{env.S3_SECRET}"}}`).want(200)
-	if got := placeholder.at("storage", "secret_key"); got != "{env.S3_SECRET}" {
+	placeholder := h.do("PATCH", c, `{"storage":{"secret_key":"{env.FADO_S3_SECRET}"}}`).want(200)
+	if got := placeholder.at("storage", "secret_key"); got != "{env.FADO_S3_SECRET}" {
 		t.Errorf("a placeholder reads %v", got)
 	}
 	// What only begins as a placeholder is a secret.
-	mixed := h.do("PATCH", c, `{"storage":{"secret_key":"{env.A}b"}}`).want(200)
+	mixed := h.do("PATCH", c, `{"storage":{"secret_key":"{env.FADO_A}b"}}`).want(200)
 	if got := mixed.at("storage", "secret_key"); got != "***" {
 		t.Errorf("a literal with a placeholder in it reads %v", got)
 	}
@@ -232,8 +232,30 @@ func TestSecretsStayWithTheirStorage(t *testing.T) {
 		t.Errorf("the stored secret is not the one given (%v)", err)
 	}
 	// A placeholder is no secret: it goes where it is sent, as it would if it were named.
-	h.do("PATCH", c, `{"storage":{"secret_key":"{env.S3_SECRET}"}}`).want(200)
+	h.do("PATCH", c, `{"storage":{"secret_key":"{env.FADO_S3_SECRET}"}}`).want(200)
 	h.do("PATCH", c, `{"storage":{"endpoint":"https://s3.example.net"}}`).want(200)
+}
+
+// A placeholder of the API's is one that the configuration allows: any other would have the
+// process's environment and files sent to whatever server the caller names.
+func TestPlaceholdersAreThoseAllowed(t *testing.T) {
+	h := withCluster(t)
+	const c = "/fado/clusters/c1"
+	for _, value := range []string{"{env.HOME}", "{file./etc/hostname}", "{file./run/secrets/../../etc/hostname}", "x{env.FADO_KEY}{env.HOME}"} {
+		for _, field := range []string{"access_key", "secret_key"} {
+			h.do("PATCH", c, `{"storage":{"`+field+`":"`+value+`"}}`).want(400).says("cluster c1: storage."+field, "{env.FADO_*} {file./run/secrets/*}")
+		}
+		other := strings.NewReplacer("c1", "c2", "hunter2", value, "9010", "9020").Replace(cluster1)
+		h.do("POST", "/fado/clusters", other).want(400).says("storage.secret_key")
+		h.do("PUT", "/fado/clusters/c2", other).want(400).says("storage.secret_key")
+	}
+	h.do("PATCH", c, `{"storage":{"access_key":"{env.FADO_KEY}","secret_key":"{file./run/secrets/s3}"}}`).want(200)
+	// Other patterns are in force: what was allowed stays, as long as it is sent to where it was.
+	h.backend.secrets = catalog.SecretPatterns{"{env.S3_*}"}
+	h.do("PATCH", c, `{"storage":{"region":"r"}}`).want(200)
+	h.do("PUT", c, string(h.do("GET", c, "").want(200).body)).want(200)
+	h.do("PATCH", c, `{"storage":{"endpoint":"http://127.0.0.1:9012"}}`).want(400).says("storage.access_key", "storage.secret_key", "{env.S3_*}")
+	h.do("PATCH", c, `{"storage":{"access_key":"{env.S3_KEY}","secret_key":"{env.S3_SECRET}","endpoint":"http://127.0.0.1:9012"}}`).want(200)
 }
 
 // One answer names everything, whatever finds it: the body, its values, its references,

@@ -31,7 +31,7 @@ func redact(r catalog.Resource) {
 // for nothing. Where it can't, the error names everything that is wrong with the
 // resource.
 func (c *call) fillSecrets(r, now catalog.Resource) error {
-	wrong := fillSecrets(r, now)
+	wrong := fillSecrets(r, now, c.secrets)
 	if wrong == nil {
 		return nil
 	}
@@ -47,8 +47,9 @@ func (c *call) declared() catalog.Lookup { return c.catalogue.Router().Snapshot(
 
 // fillSecrets returns a violation for each "***" that stands for nothing. A stored secret
 // is bound to where it is sent: whoever may change the catalogue must not be able to
-// have it used against a server of theirs.
-func fillSecrets(r, now catalog.Resource) []catalog.Violation {
+// have it used against a server of theirs. For the same reason a placeholder has to be one
+// that the configuration allows; what is stored, and stays where it is sent, is left alone.
+func fillSecrets(r, now catalog.Resource, allowed catalog.SecretPatterns) []catalog.Violation {
 	cl, ok := r.(*catalog.Cluster)
 	if !ok || cl.Storage == nil {
 		return nil
@@ -66,6 +67,9 @@ func fillSecrets(r, now catalog.Resource) []catalog.Violation {
 		{"secret_key", &cl.Storage.SecretKey, &stored.SecretKey},
 	} {
 		if *f.value != redacted {
+			if *f.value != *f.was || reaching(cl.Storage, stored) != "" {
+				wrong = append(wrong, forbidden(cl.Name, f.field, *f.value, allowed)...)
+			}
 			continue
 		}
 		if want := secretWanted(cl.Storage, stored, *f.was); want != "" {
@@ -77,6 +81,17 @@ func fillSecrets(r, now catalog.Resource) []catalog.Violation {
 		*f.value = *f.was
 	}
 	return wrong
+}
+
+// forbidden returns a violation if a value has placeholders that are not allowed.
+func forbidden(cluster, field, value string, allowed catalog.SecretPatterns) []catalog.Violation {
+	if allowed.Allow(value) {
+		return nil
+	}
+	return []catalog.Violation{{
+		Field: "cluster " + cluster + ": storage." + field, Value: redacted,
+		Expected: "placeholders that the configuration allows: " + allowed.String() + " (option secrets)",
+	}}
 }
 
 // secretWanted says what is expected in place of "***", "" where it stands for the

@@ -50,6 +50,11 @@ type App struct {
 	// which of them is in force is for the store to say. Default: none.
 	FormerEncryptionKeys []string `json:"former_encryption_keys,omitempty"`
 
+	// Placeholders that clusters made by the admin API may use in their keys, as patterns:
+	// each is {env.X} or {file.X}, with * for any characters but "/". What this configuration
+	// declares may use any. Default: {env.FADO_*} and {file./run/secrets/*}.
+	Secrets catalog.SecretPatterns `json:"secrets,omitempty"`
+
 	// The policy of buckets that name none. Default: the built-in policy "default":
 	// one copy, any zone.
 	DefaultPolicy string `json:"default_policy,omitempty"`
@@ -261,7 +266,7 @@ func (app *App) checkSecrets() error {
 // Validate names everything that is wrong with the configuration by itself.
 func (app *App) Validate() error {
 	balance := func(raw catalog.RawObject) error { return checkBalance(app.ctx, raw) }
-	return errors.Join(control.ValidateConfig(app.config(), balance), app.ReplicationConfig.validate())
+	return errors.Join(control.ValidateConfig(app.config(), balance), app.Secrets.Validate(), app.ReplicationConfig.validate())
 }
 
 // config is what the configuration declares.
@@ -311,6 +316,9 @@ func (app *App) Cleanup() error {
 	_, err := runtimes.Delete(app.key)
 	return err
 }
+
+// SecretPatterns are the placeholders that resources made by the API may use.
+func (app *App) SecretPatterns() catalog.SecretPatterns { return app.Secrets }
 
 // Router answers routing questions. It is never nil, and the same value for as long
 // as the store stays the same, across reloads.

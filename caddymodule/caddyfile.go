@@ -49,6 +49,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		}
 //		node <name>
 //		encryption_key <key> [<former key...>]
+//		secrets <pattern...>
 //		default_policy <name>
 //
 //		zone <name> {
@@ -137,6 +138,7 @@ func (p *parser) options() options {
 		"store":          {usage: "store sqlite [<path>] or store postgres <dsn>", raw: p.store},
 		"node":           value("node <name>", &app.Node, parseNode),
 		"encryption_key": {usage: "encryption_key <key> [<former key...>]", min: 1, max: -1, set: p.encryptionKey},
+		"secrets":        {usage: "secrets <pattern...>", min: 1, max: -1, set: p.secrets},
 		"default_policy": text("default_policy <name>", &app.DefaultPolicy),
 		"zone":           {usage: "zone <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.zone},
 		"cluster":        {usage: "cluster <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.cluster},
@@ -196,6 +198,14 @@ func (p *parser) encryptionKey(d *caddyfile.Dispenser, args []string) error {
 	p.app.EncryptionKey = args[0]
 	if len(args) > 1 {
 		p.app.FormerEncryptionKeys = args[1:]
+	}
+	return nil
+}
+
+func (p *parser) secrets(d *caddyfile.Dispenser, args []string) error {
+	p.app.Secrets = args
+	if err := p.app.Secrets.Validate(); err != nil {
+		return d.WrapErr(err)
 	}
 	return nil
 }

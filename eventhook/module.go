@@ -34,6 +34,7 @@ const (
 	maxRecords = 10_000  // records of a body
 	burst      = 50_000  // records noted at once after a quiet time
 	perSecond  = 2_000   // records noted per second after that
+	parsing    = 2       // bodies parsed at a time, which takes ten times their size
 )
 
 // App is what the handler needs of the running fado app, which implements it.
@@ -59,6 +60,7 @@ type Handler struct {
 
 	sum  [sha256.Size]byte // of the token
 	pace *rate.Limiter     // of records
+	room chan struct{}     // for bodies being parsed
 	sink sink
 	log  *zap.Logger
 }
@@ -94,7 +96,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return errors.New("fado_events: token: it is empty")
 	}
 	h.sum = sha256.Sum256([]byte(token))
-	h.pace = rate.NewLimiter(perSecond, burst)
+	h.bound()
 	mod, err := ctx.App("fado")
 	if err != nil {
 		return fmt.Errorf("fado_events: %w", err)
@@ -151,12 +153,9 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err != nil {
 		return http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)
 	}
-	hints, err := parse(r.Header, body)
+	hints, status, err := h.read(r, body)
 	if err != nil {
-		return http.StatusBadRequest, err
-	}
-	if len(hints) > maxRecords {
-		return http.StatusRequestEntityTooLarge, fmt.Errorf("the body has %d records: expected at most %d", len(hints), maxRecords)
+		return status, err
 	}
 	if wait := h.wait(len(hints)); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
@@ -174,6 +173,29 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 		return http.StatusServiceUnavailable, errors.New("the events could not be noted durably; send them again")
 	}
 	return http.StatusAccepted, nil
+}
+
+// bound makes the bounds of what senders may have done.
+func (h *Handler) bound() {
+	h.pace, h.room = rate.NewLimiter(perSecond, burst), make(chan struct{}, parsing)
+}
+
+// read parses a body when there is room for it, and bounds its records.
+func (h *Handler) read(r *http.Request, body []byte) ([]replication.Hint, int, error) {
+	select {
+	case h.room <- struct{}{}:
+		defer func() { <-h.room }()
+	case <-r.Context().Done():
+		return nil, http.StatusServiceUnavailable, r.Context().Err()
+	}
+	hints, err := parse(r.Header, body)
+	if err != nil {
+		return nil, http.StatusBadRequest, err
+	}
+	if len(hints) > maxRecords {
+		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the body has %d records: expected at most %d", len(hints), maxRecords)
+	}
+	return hints, 0, nil
 }
 
 // wait takes n records into the pace, or says how long to wait before it can.

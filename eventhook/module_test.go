@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
@@ -35,7 +34,9 @@ func (s *fakeSink) note(_ context.Context, hints []replication.Hint) error {
 }
 
 func newHandler(s sink) *Handler {
-	return &Handler{sum: sha256.Sum256([]byte("s3cret")), sink: s, log: zap.NewNop(), pace: rate.NewLimiter(perSecond, burst)}
+	h := &Handler{sum: sha256.Sum256([]byte("s3cret")), sink: s, log: zap.NewNop()}
+	h.bound()
+	return h
 }
 
 func serve(t *testing.T, h *Handler, r *http.Request) *httptest.ResponseRecorder {

@@ -1,0 +1,75 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// SecretPatterns say which placeholders a resource made by the API may use. Each is a whole
+// placeholder, {env.NAME} or {file./path}, in which * stands for any characters but "/", ?
+// for one of them and [...] for one of a set. None at all means the default patterns.
+//
+// Without them, who may write the API could have any environment variable and any file of
+// the process sent to a server of theirs.
+type SecretPatterns []string
+
+// defaultSecrets are the patterns where nobody gave any.
+var defaultSecrets = SecretPatterns{"{env.FADO_*}", "{file./run/secrets/*}"}
+
+var (
+	secretPlaceholder = regexp.MustCompile(`\{(env|file)\.[^{}]*\}`)
+	secretPattern     = regexp.MustCompile(`^\{(env|file)\.[^{}\\]+\}$`)
+)
+
+// Validate names the patterns that are none.
+func (p SecretPatterns) Validate() error {
+	var errs []error
+	for i, pattern := range p {
+		if _, err := path.Match(pattern, ""); err != nil || !secretPattern.MatchString(pattern) {
+			errs = append(errs, fmt.Errorf("secrets[%d]: %q: expected a pattern of placeholders such as {env.FADO_*} or {file./run/secrets/*}", i, pattern))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// String lists the patterns in force.
+func (p SecretPatterns) String() string { return strings.Join(p.inForce(), " ") }
+
+func (p SecretPatterns) inForce() SecretPatterns {
+	if len(p) == 0 {
+		return defaultSecrets
+	}
+	return p
+}
+
+// Allow reports whether every placeholder in a value is one that a pattern allows. A value
+// without placeholders is allowed.
+func (p SecretPatterns) Allow(value string) bool {
+	if !strings.Contains(value, "{env.") && !strings.Contains(value, "{file.") {
+		return true
+	}
+	for _, ph := range secretPlaceholder.FindAllString(value, -1) {
+		if !slices.ContainsFunc(p.inForce(), func(pattern string) bool { return matches(pattern, ph) }) {
+			return false
+		}
+	}
+	// What is left must not be read as one by a reader that knows nesting and escapes.
+	rest := secretPlaceholder.ReplaceAllString(value, "")
+	return !strings.Contains(rest, "{env.") && !strings.Contains(rest, "{file.") && !strings.Contains(value, `\`)
+}
+
+// matches reports whether a placeholder is one of a pattern, and a file's path one without
+// detours, which could lead out of it.
+func matches(pattern, placeholder string) bool {
+	if name, ok := strings.CutPrefix(placeholder, "{file."); ok {
+		if name = strings.TrimSuffix(name, "}"); path.Clean(name) != name {
+			return false
+		}
+	}
+	ok, err := path.Match(pattern, placeholder)
+	return ok && err == nil
+}
