@@ -24,9 +24,15 @@ func hostile(t *testing.T) (url string, hungUp <-chan struct{}) {
 		}
 		ended <- struct{}{}
 	})
-	mux.HandleFunc("/header", func(w http.ResponseWriter, _ *http.Request) { speak(w, "HTTP/1.1 200 OK\r\n", "X-More: "+strings.Repeat("x", 1000)+"\r\n") })
-	mux.HandleFunc("/line", func(w http.ResponseWriter, _ *http.Request) { speak(w, "HTTP/1.1 200 OK\r\nX-Long: ", strings.Repeat("x", 1000)) })
-	mux.HandleFunc("/hints", func(w http.ResponseWriter, _ *http.Request) { speak(w, "", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n") })
+	mux.HandleFunc("/header", func(w http.ResponseWriter, _ *http.Request) {
+		speak(w, "HTTP/1.1 200 OK\r\n", "X-More: "+strings.Repeat("x", 1000)+"\r\n")
+	})
+	mux.HandleFunc("/line", func(w http.ResponseWriter, _ *http.Request) {
+		speak(w, "HTTP/1.1 200 OK\r\nX-Long: ", strings.Repeat("x", 1000))
+	})
+	mux.HandleFunc("/hints", func(w http.ResponseWriter, _ *http.Request) {
+		speak(w, "", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+	})
 	mux.HandleFunc("/elsewhere", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/followed", http.StatusFound) })
 	mux.HandleFunc("/followed", func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") })
 	s := httptest.NewServer(mux)
