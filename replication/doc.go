@@ -69,9 +69,9 @@
 //   - an object that failed in a walk: pending row stored, then the cursor moves past it;
 //   - a copy that leaves: state draining stored and routed by, then the wait, then state
 //     removing stored, then objects removed, then the row removed;
-//   - a primary that moves: target synced and scanned again, target marked as moving, then in
-//     one transaction roles swapped, mark removed and the old primary marked as former, then
-//     its last writes carried over, then that mark removed;
+//   - a primary that moves: target synced and scanned again and, on a shared store, marked as
+//     moving, then in one transaction roles swapped, mark removed and the old primary marked
+//     as former, then its last writes carried over, then that mark removed;
 //   - an object on demand: row stored, object written and compared, row marked as usable; it
 //     leaves in the reverse order;
 //   - a physical bucket: stored that FaDO makes it, then made;
