@@ -42,7 +42,7 @@ type Copy struct {
 	ScanCursor string
 	// OwnedUntil is a moment of the copy's storage clock: what lay there unmarked up
 	// to then had been compared with the primary, so FaDO may replace it. Unmarked
-	// objects that are newer are somebody else's.
+	// objects that are newer are foreign.
 	OwnedUntil time.Time
 	// DrainSince is when the copy left routing; zero if it did not.
 	DrainSince time.Time

@@ -48,8 +48,8 @@ type Allowances interface {
 	// Until. What was left of one that is void by now is not added to. All or none.
 	AllowDeletes(ctx context.Context, now time.Time, allowances ...DeleteAllowance) error
 	// TakeDeletes takes up to Left deletes of a copy's allowance, prolongs it to Until
-	// where it took any, and says how many it took. Of what is allowed nothing is given
-	// twice, whoever asks at the same moment.
+	// where it took any, and says how many it took. Concurrent
+	// callers never get the same allowance twice.
 	TakeDeletes(ctx context.Context, now time.Time, want DeleteAllowance) (int64, error)
 	// DeleteAllowances reads those of a bucket, or all ("") of them, sorted by bucket,
 	// prefix and cluster, the void ones included.
@@ -104,7 +104,7 @@ type MismatchFilter struct {
 type Scrub struct {
 	Last    time.Time // when the last pass began
 	Running bool
-	After   string // the bucket after which a running pass goes on
+	After   string // the bucket after which a running pass resumes
 }
 
 // Verifications keeps the last verification of each bucket, with its mismatches. They go

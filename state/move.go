@@ -20,10 +20,10 @@ type Movable interface {
 
 // KeyRotator is a Store that can seal its secrets with another key.
 type KeyRotator interface {
-	// RotateKey seals every literal secret anew with the key that a passphrase makes, or
+	// RotateKey seals every literal secret again with the key that a passphrase makes, or
 	// with a new key file where the passphrase is empty and the store keeps one. Whatever
 	// interrupts it, the secrets are sealed with exactly one of the keys, the former or
 	// the new one, and the store opens with that. It returns how many resources hold
-	// secrets that were sealed anew. Nothing else uses this Store meanwhile.
+	// secrets that were sealed again. Nothing else uses this Store meanwhile.
 	RotateKey(ctx context.Context, passphrase []byte) (int, error)
 }

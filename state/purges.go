@@ -47,8 +47,8 @@ type PurgeTarget struct {
 type PurgeKey struct {
 	Cluster, Key string
 	// ETag of an object copied on demand to a target that is PulledOnly: that object is
-	// removed if it is still this one. "" for a key in conflict: the object is somebody
-	// else's.
+	// removed if it is still this one. "" for a key in conflict: the object is
+	// foreign.
 	ETag string
 }
 
@@ -70,7 +70,7 @@ type Purges interface {
 	// PutPurgeKeys adds keys to a bucket's purge beside those that AddPurge noted;
 	// ErrNotFound if there is no purge of the bucket.
 	PutPurgeKeys(ctx context.Context, bucket string, keys ...PurgeKey) error
-	// FinishPurgeTarget removes a target that is done, with its keys, so that what goes on
+	// FinishPurgeTarget removes a target that is done, with its keys, so that what continues
 	// with the purge does not begin it again. Nothing happens where the ID is not that of
 	// the bucket's purge any longer.
 	FinishPurgeTarget(ctx context.Context, bucket string, id int64, cluster string) error

@@ -33,7 +33,7 @@ type Pending struct {
 	NextAttempt time.Time
 	Error       string
 	Hold        Hold
-	// Foreign says that the object there was once found to be somebody else's: it is
+	// Foreign says that the object there was once found to be a conflict: it is
 	// stored with the hold, and outlives it (AddPending keeps it), so that a change at
 	// the primary never makes a foreign object look like FaDO's.
 	Foreign bool

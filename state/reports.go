@@ -14,8 +14,8 @@ type Report struct {
 	At time.Time
 }
 
-// Reports keeps the last report under each name, as progress. Nobody is woken by one, and
-// none is taken to another store.
+// Reports keeps the last report under each name, as progress. A report wakes no
+// watcher, and is not migrated to another store.
 type Reports interface {
 	// PutReport adds a report or replaces the one of that name.
 	PutReport(ctx context.Context, name, body string) error

@@ -74,9 +74,9 @@ type Member interface {
 	ID() string
 	// LeaseUntil is the moment, on this process's monotonic clock, from which on others
 	// may no longer count on this member. What it may do only as a member it does not
-	// begin, and does not go on with, after that.
+	// begin, and does not continue, after that.
 	LeaseUntil() time.Time
-	// Lost closes when the lease has ended; the member joins anew.
+	// Lost closes when the lease has ended; the member has to join again.
 	Lost() <-chan struct{}
 	// Seen tells the others that this instance routes by everything up to these
 	// numbers. It is sent soon, calls are merged.

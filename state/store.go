@@ -93,12 +93,12 @@ type Facts interface {
 type ChangeLog interface {
 	// Changes returns committed changes after a Seq, in order, at most limit (0: all).
 	// The changes of one Seq come together, in the same answer, even where they alone
-	// exceed the limit; so the reader goes on after the last one's Seq. Old ones may
+	// exceed the limit; so the reader continues after the last one's Seq. Old ones may
 	// have been trimmed, which is an ErrTrimmed: the reader loads all.
 	Changes(ctx context.Context, after Seq, limit int) ([]Change, error)
 	// Watch delivers a value soon after something that others may wait for was
 	// committed by any instance: a change, pending rows added or freed, something that
-	// people asked for, a fact. Reports and progress wake nobody. Values may be merged.
+	// people asked for, a fact. Reports and progress wake no watcher. Values may be merged.
 	// The channel closes with ctx and with the store.
 	Watch(ctx context.Context) <-chan struct{}
 	// Seq returns the number of the last committed change.

@@ -6,7 +6,7 @@ import (
 )
 
 // Upload is a multipart upload that FaDO began at a cluster's storage and has neither
-// completed nor aborted: what a transfer goes on with after a crash or a cut.
+// completed nor aborted: a transfer resumes it after a crash or an interruption.
 type Upload struct {
 	Bucket, Key, Cluster string
 	// Token is the storage package's: which upload of which source object this is, and

@@ -162,7 +162,7 @@ func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, erro
 func (a *copyArrays) save(ctx context.Context, tx pgx.Tx) (map[stored.CopyKey]bool, error) {
 	saved := make(map[stored.CopyKey]bool)
 	var log stored.ChangeLog
-	// Durable, because readers go on after its Seq, which a crash must not give again.
+	// Durable, because readers continue after its Seq, which a crash must not reuse.
 	var b pgx.Batch
 	b.Queue("SELECT set_config('synchronous_commit', $1, true)", commitOf(tx.Conn()))
 	b.Queue("SELECT FROM fado.counters FOR UPDATE")

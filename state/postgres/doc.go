@@ -12,9 +12,9 @@
 // which any other instance removes once it ended, together with the locks it held; a row
 // that is gone can't be renewed, so an instance that wakes up late learns that it is out.
 //
-// Numbers that readers go on after (Seq, ObjectSeq) are given under a lock that lasts
+// Numbers that readers continue after (Seq, ObjectSeq) are assigned under a lock that lasts
 // until the commit, so that they become visible in their order. Notifications (LISTEN,
-// NOTIFY) only make things fast: whoever missed one finds the change by its number, with
+// NOTIFY) only save time: an instance that missed one finds the change by its number, with
 // a poll every second.
 //
 // What instances go by is on disk when a call returns: the catalogue, the copies, and

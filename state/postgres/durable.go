@@ -27,7 +27,7 @@ func flush(ctx context.Context, conn *pgx.Conn) error {
 // moments that a crash takes.
 const objectSkip = 1 << 20
 
-// skipLost goes on with numbers of object changes that were not given before. A crash may
+// skipLost continues with numbers of object changes that were not used before. A crash may
 // have taken the last of them, which readers have seen; and any new connection may be the
 // first one after a crash.
 func (s *Store) skipLost(ctx context.Context, q querier, commit string) error {

@@ -16,8 +16,8 @@ const (
 	foldPairs = 1000
 )
 
-// maintain does what has to be done by anybody: it adds up sums, and trims the logs.
-// (Instances whose leases have ended are removed by whoever polls.)
+// maintain does what any instance may do for all: it adds up sums, and trims the logs.
+// (Every poll removes instances whose leases have ended.)
 func (s *Store) maintain() {
 	every := time.NewTicker(foldEvery)
 	defer every.Stop()

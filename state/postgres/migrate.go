@@ -69,7 +69,7 @@ func (s *Store) ready(ctx context.Context) error {
 		return r.Err
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-patient.C: // it goes on; the next call may find it done
+	case <-patient.C: // it continues; the next call may find it done
 		return fmt.Errorf("the schema is being brought up to date: %w", state.ErrUnavailable)
 	}
 }

@@ -59,7 +59,7 @@ func (s *Store) Clear(ctx context.Context) error {
 			b.Queue("DELETE FROM fado." + table)
 		}
 		b.Queue("UPDATE fado.engine SET paused = false, scrub_last = 0, scrub_running = false, scrub_after = ''")
-		b.Queue("UPDATE fado.counters SET changes_trimmed = $1", int64(seq)) // whoever follows loads everything
+		b.Queue("UPDATE fado.counters SET changes_trimmed = $1", int64(seq)) // followers load everything
 		b.Queue("SELECT pg_notify('fado', 'changes')")
 		return tx.SendBatch(ctx, &b).Close()
 	})

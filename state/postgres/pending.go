@@ -15,7 +15,7 @@ import (
 const pendingColumns = `p.id, p.bucket, p.key, p.cluster, p.gen, p.size, p.since, p.attempts, p.next_attempt, p.error, p.hold, p.is_foreign, p.damaged, p.counted, p.background, p.claimed_by, p.claim_until, p.due`
 
 // pendingArrays holds rows column by column, for unnest, in the order of their keys:
-// whoever locks rows does it in that order, so that none waits for another in a circle.
+// every transaction locks rows in that order, which excludes deadlocks.
 type pendingArrays struct {
 	bucket, cluster, error, hold     []string
 	key                              []blob
@@ -256,7 +256,7 @@ func setOf(keys []state.PendingKey) map[state.PendingKey]bool {
 const finishRows = 5000
 
 // FinishPending implements state.Store. AddPending has already released a row whose Gen
-// moved on; whoever claimed it since keeps it.
+// moved on; a later claim of it stays.
 func (s *Store) FinishPending(ctx context.Context, rows ...state.PendingKey) ([]bool, error) {
 	var removed []bool
 	for part := range slices.Chunk(rows, finishRows) {

@@ -141,7 +141,7 @@ func (s *Store) unseal(all []state.Record) ([]state.Record, error) {
 }
 
 // RotateKey implements state.KeyRotator. Other instances may run: those that have the
-// new key among theirs go on. Changes of the catalogue wait for it.
+// new key among theirs continue. Changes of the catalogue wait for it.
 func (s *Store) RotateKey(ctx context.Context, passphrase []byte) (resealed int, err error) {
 	const doing = "rotating the encryption key"
 	if len(passphrase) == 0 {

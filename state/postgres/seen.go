@@ -83,7 +83,7 @@ func (s *Store) look(ctx context.Context) (*view, error) {
 	}
 }
 
-// takeLook fills in views until nobody waits for one.
+// takeLook fills in views until no caller waits for one.
 func (s *Store) takeLook() {
 	for {
 		s.looks.mu.Lock()

@@ -102,7 +102,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	err := s.ready(ctx)
 	switch {
 	case errors.Is(err, state.ErrUnavailable) && !o.ReadOnly:
-		s.log.Warn("the database can't be used now; going on without it until it can", zap.Error(err))
+		s.log.Warn("the database can't be used now; continuing without it until it can", zap.Error(err))
 	case err != nil:
 		return nil, errors.Join(err, s.Close()) //nolint:contextcheck // what it ends has contexts of its own
 	}

@@ -96,7 +96,7 @@ func (s *Store) listen() {
 		if s.done.Err() != nil {
 			return
 		}
-		s.log.Debug("lost the connection for notifications", zap.Error(s.wrap(s.done, "listening", err)))
+		s.log.Debug("lost the connection for notifications; will reconnect", zap.Error(s.wrap(s.done, "listening", err)))
 		select {
 		case <-time.After(pause.NextBackOff()):
 		case <-s.done.Done():
@@ -118,7 +118,7 @@ func (s *Store) listenOnce(last *heard) error {
 	}
 	s.watch.wakePeers() // their news may have come while nobody listened
 	for {
-		// What came while nobody listened is found by its number.
+		// Changes from before the subscription are found by their numbers.
 		if err := s.poll(conn, last); err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ const (
 // which are short.
 var bg = context.Background()
 
-// writer is the one connection that writes. Whoever holds the token in turn uses it.
+// writer is the one connection that writes. Only the holder of its token may use it.
 type writer struct {
 	turn  chan struct{}
 	db    *sql.DB

@@ -46,7 +46,7 @@ func (s *Store) Clear(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return trimChanges(w, int64(seq)) // whoever follows loads everything
+		return trimChanges(w, int64(seq)) // followers load everything
 	})
 	if err == nil {
 		s.watch.Wake()

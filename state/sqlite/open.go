@@ -160,7 +160,7 @@ func (s *Store) prepareFile() error {
 		return s.adviseCorrupt(err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		s.log.Warn("others could read the store; taking that right away",
+		s.log.Warn("other users could read the store; restricting its mode to the owner",
 			zap.String("file", s.path), zap.String("mode", fmt.Sprintf("%04o", mode)))
 		return f.Chmod(0o600)
 	}
@@ -288,7 +288,7 @@ func (s *Store) check(ctx context.Context, conn *sql.Conn) error {
 func (s *Store) checkSize(ctx context.Context, conn *sql.Conn) (int64, error) {
 	var busy, inLog, merged, pages, pageSize int64
 	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &inLog, &merged); err != nil {
-		s.log.Warn("merging the store's log failed", zap.String("file", s.path), zap.Error(err))
+		s.log.Warn("merging the store's log failed; will retry", zap.String("file", s.path), zap.Error(err))
 		busy = 1
 	}
 	if err := conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {

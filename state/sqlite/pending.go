@@ -143,7 +143,7 @@ func (s *Store) ExtendClaims(ctx context.Context, node string, until time.Time, 
 }
 
 // FinishPending implements state.Store. AddPending has already released a row whose
-// Gen moved on; whoever claimed it since keeps it.
+// Gen moved on; a later claim of it stays.
 func (s *Store) FinishPending(ctx context.Context, rows ...state.PendingKey) ([]bool, error) {
 	if len(rows) == 0 {
 		return nil, nil

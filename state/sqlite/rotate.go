@@ -49,8 +49,8 @@ func (s *Store) RotateKey(ctx context.Context, passphrase []byte) (int, error) {
 	return resealed, s.wrap(doing, s.finishRotation(header))
 }
 
-// reseal seals every secret anew in one transaction. What was sealed with the former
-// key is overwritten in the file, as far as SQLite can.
+// reseal seals every secret again in one transaction. SQLite overwrites the values sealed
+// with the former key in the file where it can.
 func (s *Store) reseal(ctx context.Context, sealer *state.Sealer, header string) (resealed int, err error) {
 	if _, err := s.w.conn.ExecContext(bg, "PRAGMA secure_delete = ON"); err != nil {
 		return 0, err

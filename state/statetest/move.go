@@ -65,7 +65,7 @@ func testClear(t *testing.T, fx Fixture) {
 		t.Errorf("Seq is %d, was %d before", now, seq)
 	}
 	_, err = s.Changes(ctx, seq, 0)
-	isErr(t, err, state.ErrNotFound) // whoever follows has to load everything
+	isErr(t, err, state.ErrNotFound) // followers have to load everything
 	if again := add(t, s, pending("b", "k", "c")); again[0].Gen <= before[1].Gen {
 		t.Errorf("Gen %d was given after %d", again[0].Gen, before[1].Gen)
 	}

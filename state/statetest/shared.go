@@ -238,7 +238,7 @@ func testObjectChanges(t *testing.T, fx SharedFixture) {
 	equal(t, "at most one", len(must(b.ObjectChanges(ctx, 0, 1))(t)), 1)
 }
 
-// Numbers become visible in their order: a reader that goes on after the last number it
+// Numbers become visible in their order: a reader that continues after the last number it
 // saw misses nothing, however many write.
 func testVisibilityOrder(t *testing.T, fx SharedFixture) {
 	const writers, each = 8, 40

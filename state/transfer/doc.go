@@ -12,8 +12,8 @@
 //   - A transfer completes only after the target was read back and held the same rows.
 //   - Memory is bounded: rows are streamed.
 //
-// Claims are not taken along: whoever held them has ended. Nor are numbers (Rev, Gen),
-// which the target gives; but none of its own is one that the source had given.
+// Claims are not copied: their holders have ended. Numbers (Rev, Gen) are assigned by the
+// target, and never repeat one that the source had assigned.
 //
 // The commands of caddymodule call Move, and the runtime calls Check.
 package transfer

@@ -251,7 +251,7 @@ func utc(times ...*time.Time) {
 }
 
 // sum is the number of rows and the sum of their hashes, in whatever order they came.
-// It is to find mistakes: nobody has a say in both stores.
+// It detects mistakes, not manipulation.
 type sum struct {
 	n    int64
 	hash [4]uint64

@@ -24,7 +24,7 @@ var (
 )
 
 // metaMark names the meta value that stands in a target until the transfer completed,
-// and lockName the lock that whoever fills it holds.
+// and lockName the lock that is held while the target is filled.
 const (
 	metaMark = "transfer"
 	lockName = "transfer"

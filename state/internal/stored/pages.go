@@ -5,7 +5,7 @@ const PageRows = 1024
 
 // Pages streams what next reads page by page, PageRows at a time, so that neither a
 // connection nor a version of the rows is held while the caller works. An error of f ends
-// it and is returned as it is. next goes on after what it read last.
+// it and is returned as it is. next continues after what it read last.
 func Pages[T any](next func() ([]T, error), f func(T) error) error {
 	for {
 		page, err := next()
