@@ -7,12 +7,12 @@ type CopyState uint8
 
 // The states of a copy, in the order of its life.
 const (
-	CopyWaiting  CopyState = iota // chosen, not begun (its storage is down, or a worker is yet to come)
+	CopyWaiting  CopyState = iota // chosen, not begun (its storage is down, or no job has started yet)
 	CopySyncing                   // the bulk sync walks: keys up to the cursor are there
 	CopySynced                    // every key is there but those pending
 	CopyDraining                  // left routing; requests in flight get their time
 	CopyRemoving                  // objects are being removed, each after its check
-	CopyFailed                    // the copy as a whole can't go on; see its error
+	CopyFailed                    // the copy as a whole can't proceed; see its error
 )
 
 var copyStateNames = [...]string{"waiting", "syncing", "synced", "draining", "removing", "failed"}
@@ -39,8 +39,9 @@ func (s *CopyState) UnmarshalText(b []byte) error {
 	return fmt.Errorf("%q: not the state of a copy", b)
 }
 
-// Copy is what decides about the copy of one bucket rule in one cluster, so that nobody
-// has to ask the store before acting: routing has it in memory. A bucket without prefix rules has one rule, with the prefix "".
+// Copy is what decides about the copy of one bucket rule in one cluster. Routing has it in
+// memory, so that acting on an object needs no read of the store. A bucket without prefix
+// rules has one rule, with the prefix "".
 type Copy struct {
 	// Prefix of the rule the copy belongs to.
 	Prefix  string
@@ -52,14 +53,14 @@ type Copy struct {
 	// Cursor: while the state is CopySyncing, every key of the rule up to and
 	// including it is there. Meaningless otherwise.
 	Cursor string
-	// Moving says that the bucket is about to be written here: until it is, or is not to be
-	// any more, nothing but that is done to the objects here. Never set on a primary.
+	// Moving says that the bucket's primary is moving here: until the move has ended or was
+	// given up, no other operation on the objects here may begin. Never set on a primary.
 	Moving bool
 	// Anywhere says that users write here as they do at every copy (writes anywhere). It
 	// outlives the policy until what they wrote has been brought together.
 	Anywhere bool
-	// FormerPrimary says that the bucket was written here before its primary moved, and
-	// what was written last is yet to be compared with the new primary.
+	// FormerPrimary says that the bucket's primary was here before it moved, and that the
+	// last writes here are still to be compared with the new primary.
 	FormerPrimary bool
 	// HeldDeletes is set while the delete-storm breaker holds this copy's deletes.
 	HeldDeletes bool

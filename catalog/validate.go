@@ -85,8 +85,8 @@ type BucketLookup interface {
 // the resource by itself only. The error is a *ValidationError with every violation,
 // or nil; values of secrets are never in it.
 //
-// It does not look at what refers to the resource: whoever changes a policy, zone or
-// cluster asks [PrimaryAllowed] of the buckets the change could touch.
+// It does not look at what refers to the resource: callers that change a policy, zone or
+// cluster ask [PrimaryAllowed] for the buckets that the change could affect.
 func ValidateResource(r Resource, in Lookup) error {
 	if out := check(r, in); len(out) > 0 {
 		return newValidationError(r.ResourceKind(), r.ResourceName(), out)

@@ -17,7 +17,7 @@ const (
 	maxLabel     = 1_024 // bytes of a label's name, and of its value
 )
 
-// atMost notes a list that is too long, whose items are then not looked at: there may be
+// atMost notes a list that is too long, whose items are then not checked: there may be
 // any number of them.
 func (c *checker) atMost(path string, n, most int) bool {
 	if n > most {

@@ -49,8 +49,8 @@ type Result struct {
 }
 
 // Solve chooses the clusters that hold the copies of one bucket's rule. It is a
-// pure function: equal inputs give equal answers on every instance. Whoever solves
-// many rules of one catalogue makes a [Solver].
+// pure function: equal inputs give equal answers on every instance. To solve many rules of
+// one catalogue, use a [Solver].
 //
 // Allowed clusters that have a storage, do not drain and are not full (or hold a
 // copy already) are put in order: by their place in the policy's prefer, then by the

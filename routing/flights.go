@@ -72,7 +72,7 @@ func (r *Router) Begin(d *Decision, ep *Endpoint) (Flight, bool) {
 
 // Hold counts an invocation in: at the endpoint's cluster for every bucket it names,
 // and at the cluster whose storage StorageFor gives. The catalogue may have changed
-// since the decision, so that nobody waits for this invocation; the caller looks.
+// since the decision without waiting for this invocation; the caller has to check.
 func (r *Router) Hold(d *Decision, ep *Endpoint) Flight {
 	var f Flight
 	a := &d.assessment

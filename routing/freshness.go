@@ -65,7 +65,7 @@ const (
 	isWaiting          // a copy that was not begun
 	isSyncing          // the bulk sync has not come past the target
 	isLeaving          // draining or being removed
-	isFailed           // the copy as a whole can't go on
+	isFailed           // the copy as a whole can't proceed
 	isDiffers          // something of the target is pending
 	isDisowned         // current, but residency does not allow the cluster
 )

@@ -150,7 +150,7 @@ func (p *PulledIndex) HasBucket(bucket string) bool {
 type PulledObject struct {
 	Bucket, Key, Cluster string
 	catalog.Pulled
-	// UsedAt is the last use that TakeUsed tells of.
+	// UsedAt is the last use that TakeUsed has returned.
 	UsedAt time.Time
 }
 
@@ -171,8 +171,8 @@ func (p *PulledIndex) list(match func(*pulledEntry) bool) (all []PulledObject) {
 	return all
 }
 
-// touch notes that an object is used in a cluster. What was used once is only noted anew
-// after TakeUsed has told of it, so that a busy object costs one atomic write per use.
+// touch notes that an object is used in a cluster. A use is noted again only after TakeUsed
+// has returned the one before, so that a busy object costs one atomic write per use.
 func (p *PulledIndex) touch(s *pulledSet, cluster string) {
 	e := s.in(cluster)
 	if e == nil || e.usedAt.Swap(time.Now().UnixMilli()) != 0 {

@@ -86,7 +86,7 @@ type Decision struct {
 	assessment assessment
 }
 
-// Reset lets go of all that a decision refers to, so that one kept for later does not
+// Reset clears all that a decision refers to, so that one kept for later does not
 // keep an old snapshot.
 func (d *Decision) Reset() {
 	clear(d.Candidates)
