@@ -169,7 +169,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	}
 	if err := h.sink.note(r.Context(), hints); err != nil {
 		w.Header().Set("Retry-After", "5")
-		h.log.Warn("events could not be noted", zap.Int("events", len(hints)), zap.Error(err))
+		h.log.Warn("could not store events; the sender has to send them again", zap.Int("events", len(hints)), zap.Error(err))
 		return http.StatusServiceUnavailable, errors.New("the events could not be noted durably; send them again")
 	}
 	return http.StatusAccepted, nil

@@ -37,7 +37,7 @@ func (c *choice) release() {
 	c.policy.choices.Put(c)
 }
 
-// reset lets go of all that refers to the request or to a snapshot.
+// reset clears all references to the request and to a snapshot.
 func (c *choice) reset() {
 	clear(c.inputs)
 	clear(c.offered)
@@ -101,7 +101,7 @@ func (c *choice) pull(st *requestState, r *http.Request) bool {
 
 // stillGood says whether the catalogue as it is now would offer the chosen endpoint
 // too, with the data read from the same place, and brings it up to date. The request
-// is counted in by now, so whoever changes the catalogue after this look sees it.
+// is counted in by now, so every later change of the catalogue sees it.
 func (c *choice) stillGood(router *routing.Router, ep **routing.Endpoint, from string) bool {
 	router.Route(&c.query, &c.decision)
 	for _, now := range c.decision.Candidates {

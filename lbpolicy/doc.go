@@ -22,8 +22,8 @@
 //
 // Caddy writes into every upstream that GetUpstreams returns, so they would have to be
 // new ones for each request. [Upstreams] returns each endpoint's upstream once instead;
-// after Caddy has set it up, Select hands out that same value, which nobody writes to
-// any more, as is the case with static upstreams.
+// after Caddy has set it up, Select returns that same value, which is never written
+// again, as with static upstreams.
 //
 // # What is promised
 //

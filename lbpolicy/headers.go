@@ -31,7 +31,7 @@ func stripForwarded(h http.Header) {
 }
 
 // setForwarded tells the function where it runs, how far the data is and where to
-// read it, or makes sure that nobody does.
+// read it, or removes such headers, so that no client can set them.
 func setForwarded(st *requestState, d *routing.Decision, forward bool) {
 	h := st.headersForAttempt()
 	if !forward {
@@ -44,7 +44,7 @@ func setForwarded(st *requestState, d *routing.Decision, forward bool) {
 	}
 	storage, bucket := d.StorageFor(st.endpoint)
 	*values = [4]string{st.endpoint.Cluster, d.Locality.String(), storage, bucket}
-	// The capacity of one keeps whoever appends from reaching the next value.
+	// The capacity of one keeps an append from overwriting the next value.
 	h[headerCluster], h[headerLocality] = values[0:1:1], values[1:2:2]
 	delete(h, headerInputs)
 	if storage != "" {
@@ -87,7 +87,7 @@ func setRefusal(st *requestState, w http.ResponseWriter, reason routing.Reason) 
 
 // retryAfter returns in how many seconds a refused request may be accepted: a copy
 // is brought up to date within about one, and within five the health of each endpoint
-// is looked at. The other reasons wait for somebody to change the catalogue.
+// is checked. The other reasons last until the catalogue changes.
 func retryAfter(reason routing.Reason) string {
 	switch reason {
 	case routing.ReasonNoFreshCopy:

@@ -78,7 +78,7 @@ type DataAware struct {
 	NoBucket string `json:"no_bucket,omitempty"`
 
 	// With more than so many requests in flight at each free endpoint where the data
-	// is, the next best cluster that is allowed takes over. Default: 0, which is off.
+	// is, the next best cluster that is allowed takes the request. Default: 0, which is off.
 	Spill int `json:"spill,omitempty"`
 
 	// Whether the function is told, in request headers, its cluster, the locality of

@@ -59,7 +59,7 @@ func (u *upstreams) of(ep *routing.Endpoint) *reverseproxy.Upstream {
 		return up
 	}
 	// An endpoint that came in between the source's turn and ours: Caddy has not set
-	// its upstream up yet. Its counts are nobody else's, which does no harm once.
+	// its upstream up yet. It counts on its own, which does no harm once.
 	return &reverseproxy.Upstream{Host: new(reverseproxy.Host), Dial: ep.Dial}
 }
 

@@ -135,7 +135,7 @@ func (st *requestState) guard(ctx context.Context) {
 
 // headersForAttempt returns the header map to write this attempt's headers into.
 //
-// Caddy sends r.Header. If there are header operations to apply, it makes that anew
+// Caddy sends r.Header. If there are header operations to apply, it rebuilds that
 // from st.header after the choice, in every attempt; if there are none, it sends the
 // same map each time, and a transport that gave up on an earlier attempt may still be
 // reading it: then a retry gets a map of its own.
