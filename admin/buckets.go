@@ -97,7 +97,7 @@ func objects(c *call) error {
 	return c.reply(http.StatusOK, viewObjectPage(page))
 }
 
-// conflicts lists the keys of a bucket where somebody else's object stands in the way.
+// conflicts lists the keys of a bucket where a foreign object blocks a copy.
 func conflicts(c *call) error {
 	limit, err := c.limit(defaultObjects)
 	if err != nil {

@@ -62,7 +62,7 @@ func events(c *call) error {
 	return nil
 }
 
-// run writes events until there is nobody to write to.
+// run writes events until the client has gone.
 func (s *stream) run(c *call, sub *control.Subscription) error {
 	if err := s.write(": the events of FaDO\nretry: 2000\n\n"); err != nil {
 		return err

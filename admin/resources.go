@@ -309,12 +309,12 @@ func (a *arrayWriter) flush() error {
 func (a *arrayWriter) close() error {
 	a.start()
 	a.buf.WriteString("]\n")
-	// The client is gone if this fails; there is nobody left to tell.
+	// The client is gone if this fails, so there is no one to report the error to.
 	_ = a.flush()
 	return nil
 }
 
-// fail ends a list that can't go on: with the error while nothing was sent, else by
+// fail ends a list that can't continue: with the error while nothing was sent, else by
 // cutting the connection, since a short list must not look like a whole one.
 func (a *arrayWriter) fail(c *call, err error) error {
 	if !a.started {

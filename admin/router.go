@@ -201,7 +201,7 @@ func (c *call) reply(status int, v any) error {
 	c.w.Header().Set("Content-Type", "application/json")
 	c.w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
 	c.w.WriteHeader(status)
-	// The client is gone if this fails; there is nobody left to tell.
+	// The client is gone if this fails, so there is no one to report the error to.
 	_, _ = buf.WriteTo(c.w)
 	return nil
 }

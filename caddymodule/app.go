@@ -298,11 +298,11 @@ func (app *App) Start() error {
 	return nil
 }
 
-// Stop does nothing: what runs is let go of by Cleanup, which comes after all apps have
+// Stop does nothing: Cleanup releases the runtime, after all apps have
 // stopped, so that requests still being served find their way.
 func (*App) Stop() error { return nil }
 
-// Cleanup lets go of the runtime; the last configuration to do so ends it. It comes
+// Cleanup releases the runtime; the last configuration to do so ends it. It comes
 // after Stop, and also after a Provision, Validate or Start that failed.
 func (app *App) Cleanup() error {
 	if !app.holding {

@@ -29,7 +29,7 @@ on, if each has been started with both keys before ("encryption_key <new> <forme
 Without --new-key a SQLite store gets a new key file beside it, in place of the
 former one; a crash in between is mended when the store is opened.
 
-The secrets themselves stay the same. If somebody may have read them, change them
+The secrets themselves stay the same. If they may have been exposed, change them
 at the storages.
 `,
 		Args: cobra.NoArgs,
@@ -79,8 +79,8 @@ func runRotate(cmd *cobra.Command, _ []string) (err error) {
 	return err
 }
 
-// checkOnline refuses to rotate under instances of which nobody said that they know the
-// new key: they could neither read secrets nor change clusters any more.
+// checkOnline refuses to rotate beside running instances unless the operator confirms that
+// they know the new key: without it they could neither read secrets nor change clusters.
 func checkOnline(ctx context.Context, store state.Store, online bool) error {
 	shared, ok := store.(state.Shared)
 	if !ok || online {

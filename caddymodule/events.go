@@ -25,7 +25,7 @@ const (
 )
 
 const (
-	busRoom     = 4096 // events of the bus not looked at yet
+	busRoom     = 4096 // events of the bus not handled yet
 	emitterRoom = 1024 // Caddy events not sent yet
 )
 
@@ -88,8 +88,8 @@ func toCaddy(e control.Event) (out caddyEvent, ok bool) {
 }
 
 // emitter hands events from the bus to Caddy's events app, through the configuration
-// in force. Handlers run synchronously there and may be slow: nobody waits for them,
-// and when too many events pile up, the newest are dropped and counted.
+// in force. Handlers run synchronously there and may be slow: no other code waits for
+// them, and when too many events pile up, the newest are dropped and counted.
 type emitter struct {
 	log   *zap.Logger
 	queue chan caddyEvent
@@ -160,7 +160,7 @@ func (e *emitter) collect(ctx context.Context, sub *control.Subscription) {
 				dropped++
 			}
 			if dropped > 0 {
-				e.log.Warn("events come faster than their handlers take them; some were dropped", zap.Int("dropped", dropped))
+				e.log.Warn("handlers of Caddy events are too slow; dropped the newest events", zap.Int("dropped", dropped))
 			}
 		}
 	}

@@ -71,13 +71,13 @@ func (rt *runtime) storeOptions(app *App) (o control.Options, err error) {
 	return o, nil
 }
 
-// openMirror opens the mirror at a path; one that is of no use is made anew.
+// openMirror opens the mirror at a path; it replaces one that can't be used.
 func (rt *runtime) openMirror(ctx context.Context, app *App, path string) (state.Store, error) {
 	log := rt.logs.logger("fado.mirror")
 	options := sqlite.Options{Path: path, Key: []byte(app.encryptionKey), FormerKeys: bytesOf(app.formerKeys), Log: log}
 	mirror, err := sqlite.Open(ctx, options)
 	if errors.Is(err, state.ErrCorrupt) || errors.Is(err, state.ErrNoKey) || errors.Is(err, state.ErrNewerSchema) {
-		log.Warn("the local mirror can't be used and is made anew", zap.String("path", path), zap.Error(err))
+		log.Warn("the local mirror can't be used; replacing it with an empty one", zap.String("path", path), zap.Error(err))
 		for _, suffix := range []string{"", "-wal", "-shm"} {
 			_ = os.Remove(path + suffix) // what is in the way shows below
 		}

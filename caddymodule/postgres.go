@@ -138,7 +138,7 @@ var keySalt = func() []byte {
 }()
 
 // StoreKey implements StoreModule. A change of any setting, a password among them, is
-// another store, which is opened beside the former and takes over from it.
+// another store, which is opened beside the former and replaces it.
 func (p *Postgres) StoreKey() string {
 	mac := hmac.New(sha256.New, keySalt)
 	_, _ = fmt.Fprint(mac, p.dsn, "\x00", p.MaxConns, p.MinConns, p.ConnectTimeout, p.StatementTimeout, p.Lease, p.MaxSnapshotAge) // a hash takes all

@@ -312,7 +312,7 @@ func newDatabase(ctx context.Context, admin string) (string, error) {
 	return name, nil
 }
 
-// dropDatabase removes a database, whoever is connected to it.
+// dropDatabase removes a database, even with open connections.
 func dropDatabase(ctx context.Context, admin, name string) error {
 	conn, err := pgx.Connect(ctx, admin)
 	if err != nil {
@@ -395,7 +395,7 @@ func (p *Postgres) Pause() {
 	}
 }
 
-// Resume lets a paused server go on.
+// Resume continues a paused server.
 func (p *Postgres) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -91,7 +91,7 @@ func (p *Proxy) CutAfter(d Direction, n int64) { p.cutIn[d].Store(n) }
 // Moved returns the bytes passed in a direction so far.
 func (p *Proxy) Moved(d Direction) int64 { return p.moved[d].Load() }
 
-// Hang stops all bytes without closing a connection; Hang(false) lets them go on.
+// Hang stops all bytes without closing a connection; Hang(false) lets them pass again.
 func (p *Proxy) Hang(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -278,7 +278,7 @@ func run(cmd *exec.Cmd) (exited chan struct{}, err error) {
 func (s *Server) awaitReady(ctx context.Context, exited <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	go func() { // whoever else holds the port may never answer
+	go func() { // another holder of the port may never answer
 		select {
 		case <-exited:
 			cancel()
@@ -406,7 +406,7 @@ func (s *Server) stopped() bool {
 	return true
 }
 
-// Resume lets a paused server go on.
+// Resume continues a paused server.
 func (s *Server) Resume() { s.lockedSignal(syscall.SIGCONT) }
 
 func (s *Server) lockedSignal(sig syscall.Signal) {
@@ -438,7 +438,7 @@ func (s *Server) Close() {
 	_ = os.RemoveAll(s.owned)
 }
 
-// FreePort returns a TCP port of 127.0.0.1 that nobody listens on now. It lies below
+// FreePort returns a TCP port of 127.0.0.1 without a listener. It lies below
 // those that the kernel gives to outgoing connections, so that none of them takes it
 // before a server listens there, or while one that is to come back is away.
 func FreePort() (int, error) {
