@@ -70,11 +70,11 @@ func (s *attachments) detach(ctx context.Context, a *Attachment) bool {
 	s.list = slices.Delete(s.list, i, i+1)
 	switch {
 	case len(s.list) == 0:
-		// The process ends, or another store takes over: what was declared stays in
+		// The process ends, or another store replaces this one: what was declared stays in
 		// memory until then, so that the last requests still find their way.
 	case last:
 		if err := s.enforce(ctx, s.list[len(s.list)-1].decl); err != nil {
-			s.log.Error("could not go back to the configuration before; what the one that ended declared stays until the next", zap.Error(err))
+			s.log.Error("could not return to the former configuration; the resources of the ended one stay until the next", zap.Error(err))
 			break
 		}
 		s.forgetUndeclared(ctx, a.decl)

@@ -41,7 +41,7 @@ type Event struct {
 	State   string
 	Reason  string
 	Bytes   int64
-	// Elsewhere: another instance did it, and told of it as well.
+	// Elsewhere: another instance did it, and emitted the event as well.
 	Elsewhere bool
 	Objects   int64
 	Total     int64

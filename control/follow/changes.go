@@ -146,7 +146,7 @@ func Gather(changes []state.Change) []*publish.Change {
 	return all
 }
 
-// reload loads everything, because changes were missed. Routing goes on by what it knew
+// reload loads everything, because changes were missed. Routing continues by what it knew
 // until the next snapshot is complete.
 func (f *Follower) reload(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx) // it takes as long as it takes

@@ -26,11 +26,11 @@ type Exceptions struct {
 	index *routing.PendingIndex
 
 	mu sync.Mutex
-	// following says that removals are told of by the store as well.
+	// following says that the store reports removals as well.
 	following bool
 	// reads counts the reads of the store's object changes that have begun.
 	reads int64
-	// ahead holds what this instance added and has not yet been told of.
+	// ahead holds what this instance added and the store has not yet reported.
 	ahead map[objectKey]*ownRow
 	// finishing holds what this instance is removing; true once an addition of the key
 	// was told of meanwhile.
@@ -113,7 +113,7 @@ func (e *Exceptions) remove(k objectKey) {
 	e.signals.Fire(k.bucket)
 }
 
-// Follow says whether the store tells of removals.
+// Follow says whether the store reports removals.
 func (e *Exceptions) Follow(on bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

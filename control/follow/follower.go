@@ -50,7 +50,7 @@ func (f *Follower) Stop(final bool) {
 			ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 			defer cancel()
 			if err := m.Leave(ctx); err != nil {
-				f.Log.Warn("could not leave the instances that share the store; they wait until the lease has ended", zap.Error(err))
+				f.Log.Warn("could not leave the shared store; the other instances wait until the lease has ended", zap.Error(err))
 			}
 		}
 	})
@@ -153,7 +153,7 @@ func (f *Follower) lookAgain(ctx context.Context, asked *[]chan<- error) error {
 func (f *Follower) noteConnection(err error) {
 	switch lost, regained := f.connection.note(f.Now(), err); {
 	case lost:
-		f.Log.Error("could not follow the store; routing goes on from memory, and it is tried again every second", zap.Error(err))
+		f.Log.Error("could not follow the store; routing continues from memory, retrying every second", zap.Error(err))
 	case regained:
 		f.Log.Info("following the store again")
 		f.Host.Regained()

@@ -139,7 +139,7 @@ func (m *Mirror) run() {
 		}
 		err := m.flush(ctx)
 		if err != nil && !failing {
-			m.log.Warn("could not write the local mirror; it is tried again every second", zap.Error(err))
+			m.log.Warn("could not write the local mirror; retrying every second", zap.Error(err))
 		}
 		failing = err != nil
 	}
@@ -154,10 +154,10 @@ func (m *Mirror) takeOver(ctx context.Context, tick <-chan time.Time) bool {
 			m.mu.Lock()
 			m.opened = true
 			m.mu.Unlock()
-			m.log.Info("the local mirror is kept again")
+			m.log.Info("the local mirror is written again")
 			return true
 		}
-		m.log.Debug("could not open the local mirror; it is tried again every second", zap.Error(err))
+		m.log.Debug("could not open the local mirror; retrying every second", zap.Error(err))
 		if last {
 			return false
 		}
