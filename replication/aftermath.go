@@ -23,13 +23,13 @@ type aftermath struct {
 	core
 	ctx    context.Context // of the run
 	agenda *agenda
-	// fail notes that a copy as a whole can't go on.
+	// fail stores that a copy as a whole has failed.
 	fail func(ctx context.Context, id ids.Copy, cause error) error
 	// scanAgain asks for a scan after one that failed.
 	scanAgain func(bucket string, after time.Duration)
 }
 
-// Times before a bucket is looked at again.
+// Times before a bucket is checked again.
 const (
 	afterChange = 300 * time.Millisecond // what the job waited for comes by itself
 	afterDown   = 5 * time.Second
@@ -72,7 +72,7 @@ func (a *aftermath) failed(id jobID, err error) {
 	}
 	n := a.agenda.failed(id)
 	wait := a.objects.RetryAfter(n, err)
-	a.log.Warn("a walk could not go on; trying again", zap.String("what", id.kind.String()), zap.String("bucket", id.Bucket),
+	a.log.Warn("a walk failed; will retry", zap.String("what", id.kind.String()), zap.String("bucket", id.Bucket),
 		zap.String("prefix", id.Prefix), zap.String("cluster", id.Cluster), zap.Int("attempts", n), zap.Duration("after", wait), zap.Error(err))
 	a.agenda.later(id.Bucket, wait) // before the state changes: it says when to try again
 	if id.kind == jobSync && (n >= syncAttempts || !errors.Is(err, storage.ErrUnavailable)) {

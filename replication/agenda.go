@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// agenda is which buckets the planner is to look at, and when. Its methods may be called
-// from anywhere; the planner takes from it.
+// agenda holds the buckets that the planner has to check, and when. Its methods may be
+// called from any goroutine; the planner takes buckets from it.
 type agenda struct {
 	now  func() time.Time
-	wake chan struct{} // delivers when there is something to look at at once
+	wake chan struct{} // delivers when a check is due at once
 
 	mu       sync.Mutex
 	all      bool
 	nextAll  time.Time // a pass over everything may begin
 	dirty    map[string]struct{}
-	due      map[string]time.Time // buckets to look at later
+	due      map[string]time.Time // buckets to check later
 	attempts map[jobID]int        // jobs that failed in a row
 	early    map[jobID]int        // jobs that ended in a row because it was too early
 }
@@ -28,7 +28,7 @@ func newAgenda(now func() time.Time) *agenda {
 	}
 }
 
-// touch has a bucket looked at soon.
+// touch schedules a check of a bucket.
 func (a *agenda) touch(bucket string) {
 	a.mu.Lock()
 	a.dirty[bucket] = struct{}{}
@@ -36,7 +36,7 @@ func (a *agenda) touch(bucket string) {
 	a.signal()
 }
 
-// touchAll has every bucket looked at soon.
+// touchAll schedules a check of every bucket.
 func (a *agenda) touchAll() {
 	a.mu.Lock()
 	a.all = true
@@ -44,7 +44,7 @@ func (a *agenda) touchAll() {
 	a.signal()
 }
 
-// later has a bucket looked at after a while, unless something happens before.
+// later schedules a check of a bucket after d, unless an earlier one is scheduled.
 func (a *agenda) later(bucket string, d time.Duration) {
 	at := a.now().Add(d)
 	a.mu.Lock()
@@ -55,7 +55,7 @@ func (a *agenda) later(bucket string, d time.Duration) {
 	a.signal() // the next moment may be another
 }
 
-// waits reports whether a bucket is to be looked at later.
+// waits reports whether a later check of a bucket is scheduled.
 func (a *agenda) waits(bucket string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -87,7 +87,7 @@ func (a *agenda) recovered(id jobID) {
 	delete(a.early, id)
 }
 
-// forgive has a bucket tried again at once, whatever failed before.
+// forgive schedules an immediate check of a bucket and forgets its failures.
 func (a *agenda) forgive(bucket string) {
 	a.mu.Lock()
 	delete(a.due, bucket)
@@ -105,7 +105,7 @@ func (a *agenda) forgive(bucket string) {
 	a.touch(bucket)
 }
 
-// forgiveAll has every bucket tried again at once: what failed before may work now.
+// forgiveAll schedules an immediate check of every bucket and forgets all failures.
 func (a *agenda) forgiveAll() {
 	a.mu.Lock()
 	clear(a.due)
@@ -122,7 +122,7 @@ func (a *agenda) signal() {
 	}
 }
 
-// await returns when something is to be looked at, at the latest after d; false at ctx's end.
+// await returns when a check is due, at the latest after d; false at ctx's end.
 func (a *agenda) await(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(a.untilNext(d))
 	defer t.Stop()
@@ -164,7 +164,7 @@ func (a *agenda) promote() {
 	}
 }
 
-// takeAll reports whether every bucket is to be looked at now.
+// takeAll reports whether every bucket has to be checked now.
 func (a *agenda) takeAll() bool {
 	now := a.now()
 	a.mu.Lock()

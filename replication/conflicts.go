@@ -28,7 +28,7 @@ type ConflictCopy struct {
 	LastModified time.Time
 }
 
-// askAtATime is how many objects are looked at at a time to show conflicts.
+// askAtATime is how many objects are read at a time to show conflicts.
 const askAtATime = 16
 
 // Conflicts lists the keys of a bucket that are in conflict, in order and from at most

@@ -27,7 +27,7 @@ func (r *run) keepCounts(ctx context.Context) {
 	for more := true; more; {
 		more = delay.Sleep(ctx, flushEvery)
 		if err := r.copies.Flush(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, control.ErrClosed) {
-			r.log.Warn("could not write the sizes of copies; trying again in two seconds", zap.Error(err))
+			r.log.Warn("could not store the sizes of copies; retrying in two seconds", zap.Error(err))
 		}
 	}
 }

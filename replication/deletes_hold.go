@@ -27,7 +27,7 @@ import (
 // What people decide about the deletes that the breaker holds.
 
 const (
-	rejectBatch    = 256 // rows looked at between two reads of the store
+	rejectBatch    = 256 // rows per read of the store
 	rejectAtATime  = 8
 	rejectAttempts = 3
 )
@@ -66,7 +66,7 @@ func (e *Engine) ConfirmDeletes(ctx context.Context, bucket string) (int, error)
 // RejectDeletes copies the objects whose deletes the breaker holds back to the primary,
 // each from a copy that has it, and returns how many deletes that settled. Nothing that is at
 // the primary is overwritten. The hold ends when all are back; after an error it stays,
-// and the same call goes on.
+// and the same call resumes.
 func (e *Engine) RejectDeletes(ctx context.Context, bucket string) (int, error) {
 	h := &heldDeletes{core: e.core, bucket: bucket}
 	if err := h.load(ctx); err != nil {

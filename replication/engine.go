@@ -72,7 +72,7 @@ func (e *Engine) Start(s Settings) {
 	}
 }
 
-// Reconfigure changes the settings while the engine runs; work in progress goes on.
+// Reconfigure changes the settings while the engine runs; work in progress continues.
 // Before Start it does nothing.
 func (e *Engine) Reconfigure(s Settings) {
 	e.life.Lock()
@@ -112,7 +112,7 @@ func (e *Engine) configure(s Settings) {
 	e.core.sites.SetBandwidth(s.Bandwidth)
 }
 
-// copiesChanged is told of copies ("": of any) that another instance changed.
+// copiesChanged is control's hook for copies that another instance changed ("": any bucket's).
 func (e *Engine) copiesChanged(bucket string) {
 	e.core.guard.RolesChanged(bucket)
 	if r := e.run.Load(); r != nil && bucket != "" {
@@ -120,7 +120,7 @@ func (e *Engine) copiesChanged(bucket string) {
 	}
 }
 
-// Hints notes changes that a webhook tells of. It returns once the rows are durable and
+// Hints stores the changes that a webhook reports. It returns once the rows are durable and
 // every instance routes by them; unknown buckets are ignored.
 func (e *Engine) Hints(ctx context.Context, hints ...Hint) error {
 	return e.queue.Intake.Hints(ctx, hints...)
@@ -131,8 +131,8 @@ func (e *Engine) Noted(ctx context.Context, bucket, key, cluster string, size in
 	return e.queue.Intake.Noted(ctx, bucket, key, cluster, size)
 }
 
-// Pull has objects copied to a cluster where an invocation can run beside them, and waits
-// as long as the plan and ctx say. It returns nil when they are there: routing is to be
-// asked again. What outlasts the wait goes on in the background. However many ask for an
-// object, it is copied once.
+// Pull copies objects to a cluster where an invocation can run beside them, and waits as
+// long as the plan and ctx allow. It returns nil when they are there; the caller then asks
+// routing again. A copy that outlasts the wait continues in the background. Concurrent
+// callers share one copy of an object.
 func (e *Engine) Pull(ctx context.Context, p routing.PullPlan) error { return e.pulls.Pull(ctx, p) }

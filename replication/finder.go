@@ -17,7 +17,7 @@ import (
 	"github.com/fado-project/fado/routing"
 )
 
-// finder finds where buckets that have no primary yet are to be written.
+// finder chooses the primary of buckets that have none yet.
 type finder struct {
 	core
 	agenda *agenda
@@ -29,7 +29,7 @@ type finder struct {
 	found     map[string]string   // the primaries found
 }
 
-// findersAtATime is how many buckets are looked for at a time.
+// findersAtATime bounds concurrent searches.
 const findersAtATime = 16
 
 func newFinder(c core, a *agenda) *finder {
@@ -44,7 +44,7 @@ func (f *finder) wait() { f.wg.Wait() }
 
 // find returns where a bucket that has no primary yet is to be written: where it is
 // declared; else where its physical bucket exists; else where placement puts it. Looking
-// at storages goes on in the background: until it is over the answer is "".
+// at storages continues in the background: until it ends the answer is "".
 func (f *finder) find(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket, snap *routing.Snapshot) string {
 	rules := snap.Rules(decl.Name)
 	if decl.Primary != "" {
@@ -99,7 +99,7 @@ func (f *finder) end(bucket, choice string) {
 	}
 }
 
-// searchAgain is the time before a bucket that no cluster can take is looked at again.
+// searchAgain is the time before the search for a bucket that no cluster can take repeats.
 const searchAgain = 5 * time.Second
 
 // search asks the candidates' storages whether they have the bucket.

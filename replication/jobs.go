@@ -39,9 +39,9 @@ const (
 	jobsPerCluster = 4
 )
 
-// jobs run walks in the background: each at most once at a time per copy and kind, a
-// bounded number in all, in the order asked for, so that no bucket waits for another
-// one's millions of objects longer than for a few.
+// jobs run walks in the background, at most one at a time per copy and kind, in the order
+// of the requests. Their number is bounded, in all and per cluster, so that a bucket with
+// millions of objects does not hold up the others.
 type jobs struct {
 	pause *guard.Pause
 	owns  func(bucket string) bool
@@ -49,7 +49,7 @@ type jobs struct {
 	lockWalk func(ctx context.Context, id ids.Copy) (unlock func(), err error)
 	// ended is told how a job ended, unless it was cancelled.
 	ended func(id jobID, err error)
-	// cancelled is told of a job that was cancelled and has ended.
+	// cancelled is called for a job that was cancelled and has ended.
 	cancelled func(id jobID)
 	wake      chan struct{}
 
@@ -130,7 +130,7 @@ func newJobs() *jobs {
 	return j
 }
 
-// ensure has a job run, unless it waits or runs already.
+// ensure queues a job unless it already waits or runs.
 func (j *jobs) ensure(id ids.Copy, kind jobKind, do func(context.Context) error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -140,7 +140,7 @@ func (j *jobs) ensure(id ids.Copy, kind jobKind, do func(context.Context) error)
 	}
 }
 
-// once has a job run that begins after now: one that is running already runs again.
+// once queues a run that begins after now: a job that is running repeats.
 func (j *jobs) once(id ids.Copy, kind jobKind, do func(context.Context) error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -153,7 +153,7 @@ func (j *jobs) once(id ids.Copy, kind jobKind, do func(context.Context) error) {
 	}
 }
 
-// enqueue has a job wait for its turn. The caller holds mu.
+// enqueue appends a job to the queue. The caller holds mu.
 func (j *jobs) enqueue(id jobID, do func(context.Context) error) {
 	j.asked++
 	jb := &job{jobID: id, asked: j.asked, do: do, over: make(chan struct{})}
@@ -285,7 +285,7 @@ func (j *jobs) start(ctx context.Context, jb *job) {
 	})
 }
 
-// perform does a job with the copy to itself.
+// perform runs a job under the copy's lock.
 func (j *jobs) perform(ctx context.Context, jb *job) error {
 	if err := j.pause.Wait(ctx); err != nil {
 		return err
@@ -301,7 +301,7 @@ func (j *jobs) perform(ctx context.Context, jb *job) error {
 	return jb.do(ctx)
 }
 
-// finish takes a job that ended off the books, or has it run again.
+// finish removes a job that ended, or queues it again.
 func (j *jobs) finish(jb *job) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

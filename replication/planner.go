@@ -18,9 +18,8 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// planner turns placements into copies that come and go. It is level-triggered: whatever
-// happens to a bucket, it is looked at as a whole, and the rows and jobs that should be
-// are made to be.
+// planner turns placements into copy rows and jobs. It is level-triggered: after any change
+// of a bucket it compares all of the bucket's rows and jobs with those that should exist.
 type planner struct {
 	core
 	agenda *agenda
@@ -58,11 +57,11 @@ func (p *planner) changed(r control.ResourceChange) {
 	}
 }
 
-// planBatch is how many buckets of a pass over all are looked at between two looks at those
-// that were marked by name.
+// planBatch is how many buckets of a full pass are checked before those marked by name get
+// their turn.
 const planBatch = 256
 
-// round looks at every bucket that was marked.
+// round checks every bucket that was marked.
 func (p *planner) round(ctx context.Context) {
 	began := p.now()
 	p.named(ctx)
@@ -85,7 +84,7 @@ func (p *planner) round(ctx context.Context) {
 // inputs are those of plans by the catalogue as it is now.
 func (p *planner) inputs() *plan.Inputs { return plan.NewInputs(p.snap(), p.ctl.Usage.All()) }
 
-// named looks at the buckets that were marked by name: somebody waits for those.
+// named checks the buckets that were marked by name, which go before a full pass.
 func (p *planner) named(ctx context.Context) {
 	dirty := p.agenda.takeNamed()
 	if len(dirty) == 0 {
@@ -168,7 +167,7 @@ func (p *planner) apply(ctx context.Context, in *plan.Inputs, decl *catalog.Buck
 		return true
 	case errors.Is(err, control.ErrNotFound):
 	case ctx.Err() == nil:
-		p.log.Warn("could not store a bucket's copies; planning it again in a second", zap.String("bucket", decl.Name), zap.Error(err))
+		p.log.Warn("could not store a bucket's copies; planning the bucket again in a second", zap.String("bucket", decl.Name), zap.Error(err))
 		p.agenda.later(decl.Name, time.Second)
 	}
 	return false
@@ -205,7 +204,7 @@ func without(rows, next []state.Copy) (gone []ids.Copy) {
 	return gone
 }
 
-// dispatch has the jobs run that a bucket's copies ask for.
+// dispatch queues the jobs that a bucket's copies need.
 func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 	snap := p.snap()
 	cs, primary := snap.Copies(bucket), snap.Primary(bucket)
@@ -232,7 +231,7 @@ func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 	p.dispatchBucket(bucket, primary, target, cs)
 }
 
-// dispatchBucket has the jobs run that are about a bucket as a whole.
+// dispatchBucket queues the jobs that concern a bucket as a whole.
 func (p *planner) dispatchBucket(bucket, primary, target string, cs []catalog.Copy) {
 	former := slices.IndexFunc(cs, func(c catalog.Copy) bool { return c.FormerPrimary })
 	seen := slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Verified })
@@ -263,7 +262,7 @@ func mustConverge(snap *routing.Snapshot, bucket string, cs []catalog.Copy) bool
 	})
 }
 
-// endOrphanedMove takes away the marks of a move that nobody makes any more.
+// endOrphanedMove removes the marks of a move that was abandoned.
 func (p *planner) endOrphanedMove(ctx context.Context, bucket string, cs []catalog.Copy) {
 	if !walk.AnyMoving(cs) || p.jobs.moving(bucket) {
 		return
@@ -285,8 +284,8 @@ func (p *planner) mayWrite(snap *routing.Snapshot, bucket string, c catalog.Copy
 	return false
 }
 
-// hasSpace reports whether something may be written to a cluster now; if not, the bucket is
-// looked at again when it may.
+// hasSpace reports whether a cluster has space for writes now; if not, it schedules the next
+// check of the bucket.
 func (p *planner) hasSpace(bucket, cluster string) bool {
 	s := p.sites.Get(cluster)
 	if s == nil {

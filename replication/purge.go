@@ -35,9 +35,9 @@ const (
 )
 
 // Purge forgets a bucket and removes data as the mode says, in that order: it leaves
-// the catalogue and routing first. It returns once the bucket is forgotten and what
-// is to be removed is durably noted, which happens in one transaction; the removal goes on
-// in the background, on the instance that has the lead, and ends if the bucket is declared
+// the catalogue and routing first. It returns once one transaction has
+// forgotten the bucket and recorded what to remove. The removal continues
+// in the background, on the instance that holds its lock, and ends if the bucket is declared
 // again.
 func (e *Engine) Purge(ctx context.Context, bucket string, mode PurgeMode, pre control.Precondition) error {
 	if mode != PurgeCopies && mode != PurgeAll {
@@ -109,13 +109,13 @@ type purger struct {
 	wake    chan struct{}
 }
 
-// Times before purges are looked at again.
+// Times before purges are checked again.
 const (
 	purgeRest  = time.Minute
 	purgeRetry = 5 * time.Second
 )
 
-// loop carries purges out until ctx ends. One that can't go on is tried again.
+// loop carries purges out until ctx ends. It retries those that fail.
 func (p *purger) loop(ctx context.Context) {
 	for {
 		again := purgeRest
@@ -126,7 +126,7 @@ func (p *purger) loop(ctx context.Context) {
 				return
 			}
 			if err := p.purge(ctx, in); err != nil && ctx.Err() == nil {
-				p.log.Warn("could not purge a bucket; trying again in seconds", zap.String("bucket", in.Bucket), zap.Error(err))
+				p.log.Warn("could not purge a bucket; retrying in seconds", zap.String("bucket", in.Bucket), zap.Error(err))
 				again = purgeRetry
 			}
 		}

@@ -59,7 +59,7 @@ type lossError struct{ reasons []string }
 // Error implements error.
 func (e *lossError) Error() string { return strings.Join(e.reasons, "; ") }
 
-// Verdict is what people decided about conflicts.
+// Verdict is an operator's decision about conflicts.
 type Verdict struct {
 	Key     string // "": every conflict of the bucket
 	Winner  string // a cluster, or WinnerNewest
@@ -75,9 +75,9 @@ const (
 	maxRefused     = 1000 // listed
 )
 
-// ResolveConflicts settles conflicts of a bucket as people decided. A key that can't be is
-// refused, and nothing of it is changed; the others go on. control.ErrNotFound: there is no
-// such bucket, or no conflict about the key.
+// ResolveConflicts settles conflicts of a bucket as an operator decided. A key that can't be
+// settled is refused and left unchanged; the others are settled. control.ErrNotFound: there
+// is no such bucket, or no conflict about the key.
 func (e *Engine) ResolveConflicts(ctx context.Context, bucket string, v Verdict) (Resolution, error) {
 	res := Resolution{Refused: []Refusal{}}
 	snap := e.core.snap()
@@ -129,7 +129,7 @@ func (r *resolver) all(ctx context.Context) error {
 		groups := byKey(rows)
 		full := len(rows) == resolveBatch
 		if full && len(groups) > 1 {
-			groups = groups[:len(groups)-1] // its rows go on in the next batch
+			groups = groups[:len(groups)-1] // its rows continue in the next batch
 		}
 		if r.verdict.Key != "" {
 			groups = slices.DeleteFunc(groups, func(g []state.Pending) bool { return g[0].Key != r.verdict.Key })
@@ -459,9 +459,9 @@ func (r *resolver) noteOthers(ctx context.Context, c *conflict, winner *candidat
 	return r.ctl.Pending.Add(ctx, rows...)
 }
 
-// toCopy brings one copy in step with the primary as it is now, whoever's object lies
-// there. What is equal already is written once more where it lacks FaDO's mark, so that
-// it is FaDO's to replace from now on.
+// toCopy brings one copy in step with the primary as it is now, even over a foreign object
+// there. An equal object without FaDO's mark is written once more, so that FaDO may replace
+// it from now on.
 func (r *resolver) toCopy(ctx context.Context, c *conflict, cp *candidate) error {
 	var err error
 	switch {

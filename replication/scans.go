@@ -16,9 +16,9 @@ import (
 	"github.com/fado-project/fado/replication/internal/walk"
 )
 
-// scans is the scan scheduler. It has buckets scanned: all of them every scan interval and
-// soon after the start, those written where it can't be listened to more often, those behind
-// a gap in a listener's stream at once, and those that are asked for.
+// scans is the scan scheduler. It schedules scans of all buckets every scan interval and soon
+// after the start, more frequent scans of buckets whose primary has no listener, immediate
+// scans after a gap in a listener's stream, and scans on request.
 type scans struct {
 	core
 	jobs    *jobs
@@ -26,7 +26,7 @@ type scans struct {
 	owns    func(bucket string) bool
 	// ask asks the instance that looks after a bucket.
 	ask func(ctx context.Context, r peers.Request) error
-	// recheck has the objects copied on demand of a bucket compared.
+	// recheck schedules a comparison of a bucket's objects on demand.
 	recheck func(bucket string)
 	ctx     context.Context // of the run
 	wake    chan struct{}
@@ -120,8 +120,8 @@ func (s *scans) feedGap(cluster string) {
 	signal(s.passed)
 }
 
-// shardsGained asks for a scan of every bucket of some parts of the work: who had them
-// before may have left a scan undone.
+// shardsGained asks for a scan of every bucket of some parts of the work: their former
+// instance may have left a scan undone.
 func (s *scans) shardsGained(parts []int) {
 	s.mu.Lock()
 	for _, i := range parts {
@@ -131,7 +131,7 @@ func (s *scans) shardsGained(parts []int) {
 	signal(s.passed)
 }
 
-// signal wakes who waits for a channel with room for one.
+// signal wakes the goroutine that waits for a channel with room for one.
 func signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
@@ -143,7 +143,7 @@ func signal(ch chan struct{}) {
 // gives a signal.
 const idleScan = time.Minute
 
-// loop has the buckets scanned that were asked for, until ctx ends.
+// loop runs the requested scans until ctx ends.
 func (s *scans) loop(ctx context.Context) {
 	for {
 		due, next := s.takeDue()
@@ -179,8 +179,8 @@ func (s *scans) takeDue() (due []string, next time.Duration) {
 	return due, next
 }
 
-// scan has every synced copy of a bucket scanned; a rule without one has its primary
-// counted if count is set.
+// scan queues scans of every synced copy of a bucket; for a rule without one it queues a
+// count of the primary's objects if count is set.
 func (s *scans) scan(bucket string, count bool) {
 	if !s.owns(bucket) {
 		return
@@ -291,8 +291,8 @@ func (s *scans) silent() func(string, []catalog.Copy) bool {
 // passPause is the time between looks at whether the queue of scans has room again.
 const passPause = 10 * time.Millisecond
 
-// pass has the selected ones of this instance's buckets scanned, never queueing more
-// than a few so that what is asked for in between is not kept waiting.
+// pass queues scans of the selected buckets of this instance, a few at a time, so that
+// requested scans don't wait for the whole pass.
 func (s *scans) pass(ctx context.Context, count bool, selected func(bucket string, copies []catalog.Copy) bool) {
 	snap := s.snap()
 	snap.Buckets(func(b string) bool {
