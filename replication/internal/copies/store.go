@@ -117,7 +117,7 @@ func (l *Store) Tally(id ids.Copy, d Delta) {
 	l.tallies[id] = Delta{t.Objects + d.Objects, t.Bytes + d.Bytes}
 }
 
-// DropTally forgets what was noted of a copy, because it is being counted anew.
+// DropTally forgets the deltas of a copy that is being recounted.
 func (l *Store) DropTally(id ids.Copy) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

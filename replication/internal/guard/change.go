@@ -69,8 +69,8 @@ func (g *Guard) CutOff(cluster string) {
 }
 
 // Exclusively runs f while no operation on a bucket's objects in a cluster is on its
-// way; those that are get a moment to end and are aborted then. [ErrMoving]: somebody has
-// them already.
+// way; those that are get a moment to end and are aborted then. [ErrMoving]: another caller
+// has them already.
 func (g *Guard) Exclusively(ctx context.Context, bucket, cluster string, patience time.Duration, f func() error) error {
 	k, thaw := frozenKey{bucket, cluster}, make(chan struct{})
 	g.mu.Lock()

@@ -1,15 +1,15 @@
-// Package peers is what instances that share a store tell each other, and how they share
-// the work.
+// Package peers divides the work among instances that share a store, and carries their
+// reports to each other.
 //
-// Buckets are dealt into parts ([Shards]); each part is planned, walked and scanned by one
-// instance at a time, which holds a lock of the store for it. What an instance knows that the
-// others need (how it listens, why buckets are stuck, what people asked of it) it publishes
-// as a report ([Peers]).
+// Buckets are divided into parts ([Shards]); each part is planned, walked and scanned by one
+// instance at a time, which holds a lock of the store for it. Each instance publishes a
+// report for the others ([Peers]): which storages it listens to, why buckets are stuck, what
+// operators asked of it.
 //
 // Invariants:
 //
 //   - A report is advisory: correctness never depends on it.
-//   - A part that was lost is let go of only after [Hooks.Lost] has returned, which waits
+//   - A part that was lost is released only after [Hooks.Lost] has returned, which waits
 //     for the work on its buckets to end.
 //   - No lock of this package is held while the store is waited for.
 //

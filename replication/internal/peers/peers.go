@@ -225,7 +225,7 @@ func (p *Peers) keepUp(ctx context.Context) {
 			}
 		}
 		if err != nil && ctx.Err() == nil {
-			p.o.Log.Debug("could not exchange reports with the other instances; trying again in a moment", zap.Error(err))
+			p.o.Log.Debug("could not exchange reports with the other instances; will retry", zap.Error(err))
 		}
 		delay.Sleep(ctx, max(reportEvery, time.Duration(p.Others()+1)*reportSpread))
 	}

@@ -27,19 +27,19 @@ func ShardOf(bucket string) int {
 
 // Hooks are told what changes. They are called without locks held.
 type Hooks struct {
-	// Gained is told of parts that are this instance's from now on.
+	// Gained is called with the parts that this instance has acquired.
 	Gained func(parts []int)
 	// Lost ends all work on a part's buckets and returns when it has ended.
 	Lost func(part int)
-	// Asked is told what another instance asks for, once.
+	// Asked is called once with each request of another instance.
 	Asked func(Request)
-	// Gap is told that a storage's listener on another instance began again.
+	// Gap is called when a storage's listener on another instance has restarted.
 	Gap func(cluster string)
 }
 
 // Shards holds the parts this instance works on: a lock of the store for each. Instances
-// take as many as is fair, give up what is more when another one comes, and take over
-// what nobody holds.
+// take an even share, release the excess when another one joins, and acquire unheld
+// parts.
 type Shards struct {
 	o     Options
 	peers *Peers
@@ -137,7 +137,7 @@ func (s *Shards) round(ctx context.Context) {
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			s.o.Log.Debug("could not look for work to share; trying again in a moment", zap.Error(err))
+			s.o.Log.Debug("could not list the parts of the work; will retry", zap.Error(err))
 		}
 		s.quiet = 0
 		return
@@ -296,7 +296,7 @@ func (s *Shards) giveUp(f func(i int) bool) {
 
 func (s *Shards) unlock(l state.Lock) {
 	if err := l.Unlock(); err != nil {
-		s.o.Log.Debug("could not give a part of the work back; its lock ends with this instance's session", zap.Error(err))
+		s.o.Log.Debug("could not release a part of the work; its lock ends with this instance's session", zap.Error(err))
 	}
 }
 
@@ -368,6 +368,6 @@ func holding(ctx context.Context, lock state.Lock, log *zap.Logger, f func(conte
 	close(stop)
 	wg.Wait()
 	if err := lock.Unlock(); err != nil {
-		log.Debug("could not give a lock back; it ends with this instance's session", zap.Error(err))
+		log.Debug("could not release a lock; it ends with this instance's session", zap.Error(err))
 	}
 }

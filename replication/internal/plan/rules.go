@@ -74,9 +74,9 @@ func (p *planner) mergeBack(prefix string) {
 	}
 }
 
-// resyncFrom has the covering rule's copies synced again from the removed rule's prefix on,
-// where the cluster does not have all of its keys. A rule that was only draining had none
-// to give.
+// resyncFrom resyncs the covering rule's copies from the removed rule's prefix on, in
+// clusters that lack some of its keys. A rule that was only draining had no keys to hand
+// over.
 func (p *planner) resyncFrom(cover, prefix string) {
 	held := slices.ContainsFunc(p.rows, func(c state.Copy) bool { return c.Prefix == prefix && !leaving(c.State) })
 	if !held {

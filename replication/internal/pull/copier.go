@@ -76,7 +76,7 @@ func (c *copier) awaitCopy(ctx context.Context, ref ids.Object, timeout time.Dur
 	return c.awaitCurrent(ctx, ref, timeout)
 }
 
-// rarely is how often routing is looked at although nothing was said of the object: a copy
+// rarely is how often routing is checked without a signal about the object: a copy
 // as a whole, or the catalogue, may have changed.
 const rarely = 100 * time.Millisecond
 
@@ -159,8 +159,8 @@ func (p *copying) once(ctx context.Context, pass *guard.Pass) error {
 	return p.admit(ctx, *src)
 }
 
-// look asks the primary first: where it has nothing, nobody else is asked. src is set if
-// only the cluster's bucket is missing.
+// look asks the primary first, and the cluster only if the primary has the object. src is
+// set if only the cluster's bucket is missing.
 func (p *copying) look(ctx context.Context) (src, dst *storage.Object, err error) {
 	src, err = p.at.Src.Stat(ctx, p.ref.Bucket, p.ref.Key)
 	switch {

@@ -41,7 +41,7 @@ func (k *keeper) look() {
 	}
 }
 
-// recheck has the objects of a bucket compared with the primary soon.
+// recheck schedules a comparison of a bucket's objects with the primary.
 func (k *keeper) recheck(bucket string) {
 	if !k.o.Router.Pulled.HasBucket(bucket) {
 		return

@@ -7,7 +7,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/ids"
 )
 
-// inProgress is the pull of one object to one cluster, whoever waits for it.
+// inProgress is the pull of one object to one cluster, shared by all callers that wait.
 type inProgress struct {
 	began time.Time
 	slow  bool          // outlasted what a caller waits

@@ -36,9 +36,9 @@ func New(o Options) *Puller {
 	}
 }
 
-// Pull has objects copied to a cluster where an invocation can run beside them, and waits
+// Pull copies objects to a cluster where an invocation can run beside them, and waits
 // as long as the plan and ctx say. It returns nil when they are there: routing is to be
-// asked again. What outlasts the wait goes on in the background. However many ask for an
+// asked again. What outlasts the wait continues in the background. However many ask for an
 // object, it is copied once. While Run does not run it answers [Options.ErrOff].
 func (p *Puller) Pull(ctx context.Context, plan routing.PullPlan) error {
 	switch {
@@ -70,10 +70,10 @@ func (p *Puller) Changed() {
 	p.keeper.look()
 }
 
-// Look has all objects copied on demand looked at soon.
+// Look schedules a check of all objects copied on demand.
 func (p *Puller) Look() { p.keeper.look() }
 
-// Recheck has the objects copied on demand of a bucket compared with the primary soon.
+// Recheck schedules a comparison of a bucket's objects on demand with the primary.
 func (p *Puller) Recheck(bucket string) { p.keeper.recheck(bucket) }
 
 // LeaveTo notes that FaDO made a bucket whose last copy in a cluster goes, if objects copied

@@ -38,7 +38,7 @@ func (c *copier) refresh(ctx context.Context, ref ids.Object) (object.Outcome, e
 	switch {
 	case err != nil && !noBucket(err):
 		return 0, err
-	case dst == nil, !Is(known, *dst): // it vanished, or somebody else's took its place
+	case dst == nil, !Is(known, *dst): // it vanished, or a foreign object replaced it
 		return object.Moot, c.o.Rows.Delete(ctx, keyOf(ref))
 	case src == nil:
 		return object.Removed, c.remover.withdraw(ctx, ref, p.at.Dst)

@@ -181,7 +181,7 @@ func (r *remover) takeAwayNow(ctx context.Context, pass *guard.Pass, dst *site.S
 	return err
 }
 
-// withdraw removes an object that is out of date, which nobody is routed to. The caller
+// withdraw removes an outdated object, to which no request is routed. The caller
 // holds the key's lock.
 func (r *remover) withdraw(ctx context.Context, ref ids.Object, dst *site.Site) error {
 	r.o.Rows.Hide(ref.Bucket, ref.Key, ref.Cluster)

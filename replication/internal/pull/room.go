@@ -12,7 +12,7 @@ import (
 )
 
 // Lease is how long the row of an object on its way is left alone by other instances without
-// a sign of life; it is prolonged while the copy goes on.
+// a sign of life; it is prolonged while the copy runs.
 const Lease = time.Minute
 
 // room is what the clusters' capacities leave to objects copied on demand.
@@ -82,7 +82,7 @@ func (r *room) free(ctx context.Context, ref ids.Object, dst *site.Site, need in
 	return fmt.Errorf("%w: %d bytes, and what was copied on demand before is in use", ErrNoRoom, need)
 }
 
-// victimsAtATime is how many objects are looked at, and perhaps removed, in one step of
+// victimsAtATime is how many objects are considered for removal in one step of
 // making room.
 const victimsAtATime = 64
 

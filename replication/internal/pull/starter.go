@@ -173,7 +173,7 @@ func (s *starter) backingOff(objects []catalog.ObjectName, cluster string) error
 	return nil
 }
 
-// start starts a pull, which goes on for as long as the run lasts, whoever stops waiting.
+// start starts a pull, which continues until the run ends, even without waiting callers.
 // The caller holds the lock.
 func (s *starter) start(ref ids.Object, timeout time.Duration) *inProgress {
 	p := &inProgress{began: s.o.Now(), done: make(chan struct{})}

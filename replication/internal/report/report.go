@@ -48,7 +48,7 @@ func (r *Report) Failed(o ids.Object, kind, reason string) {
 	r.emit(o, control.Event{Op: "failed", Reason: reason})
 }
 
-// WalkFailed counts a walk about a cluster that could not go on.
+// WalkFailed counts a failed walk of a copy in a cluster.
 func (r *Report) WalkFailed(cluster, kind string) { r.metrics.Failed(cluster, kind) }
 
 // Took tells how long a live change took from being noticed to being routable.

@@ -200,7 +200,7 @@ func (w scanWatch) Differs(cluster string, p listing.Pair) {
 const (
 	// repairPatience bounds how long a verification waits for a repair that makes no progress.
 	repairPatience = 10 * time.Minute
-	// repairEvery is how often repairs are looked at though no row is said to have changed.
+	// repairEvery is how often repairs are checked without a signal about a row.
 	repairEvery = 2 * time.Second
 	// repairPause is the least time between looks.
 	repairPause = 50 * time.Millisecond

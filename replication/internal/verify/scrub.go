@@ -58,7 +58,7 @@ func (v *Verifier) loadScrub(ctx context.Context) (state.Scrub, error) {
 }
 
 func (v *Verifier) saveScrub(ctx context.Context, st state.Scrub) {
-	v.stored(ctx, "could not store how far the verification of all buckets has come; it goes on further back after a restart", v.o.Records.SaveScrub(ctx, st))
+	v.stored(ctx, "could not store the progress of verifying all buckets; a restart repeats some of them", v.o.Records.SaveScrub(ctx, st))
 }
 
 // scrubPass verifies the buckets after st.After; false if ctx ended before it was through.

@@ -92,8 +92,8 @@ type current struct {
 	deepSeen bool
 	told     time.Time // of the last event
 
-	// closing, guarded by the verifier's mu: its outcome is being stored, so nobody may
-	// join it any more. gone is closed when it is stored.
+	// closing, guarded by the verifier's mu: its outcome is being stored, so no request
+	// may join it. gone is closed when it is stored.
 	closing bool
 	gone    chan struct{}
 }
@@ -294,7 +294,7 @@ func (c *current) damage() string {
 	return text
 }
 
-// tellEvery is how often watchers are told of progress.
+// tellEvery is the time between progress events.
 const tellEvery = time.Second
 
 // progress sends an event about the progress, though not too often.

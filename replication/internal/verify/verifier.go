@@ -220,7 +220,7 @@ func (v *Verifier) stored(ctx context.Context, what string, err error) {
 	}
 }
 
-// close makes a verification one that nobody can join; false if it was joined since its
+// close closes a verification to further requests; false if it was joined since its
 // last steps by a request that wants the bytes read, too.
 func (v *Verifier) close(c *current, ended string) bool {
 	v.mu.Lock()
