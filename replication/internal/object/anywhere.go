@@ -77,7 +77,7 @@ func (e *Settler) meet(ctx context.Context, t Task) (*convergence, error) {
 }
 
 // sidesOf lists the clusters that take part in a key: those with a copy that was begun, and
-// those whose copies leave and may hold what nobody else does.
+// those whose copies leave and may hold versions that exist nowhere else.
 func (e *Settler) sidesOf(snap *routing.Snapshot, t Task, rule string) []*side {
 	var sides []*side
 	for _, c := range snap.Copies(t.Bucket) {

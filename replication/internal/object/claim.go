@@ -18,7 +18,7 @@ type Claim struct {
 	Copy       catalog.Copy
 	MadeBucket bool  // FaDO made the physical bucket
 	At         Sides // the primary, and the copy
-	Foreign    bool  // the object is on record as somebody else's
+	Foreign    bool  // the object is on record as foreign
 	// OwnedUntil is the copy's, read when it decides.
 	OwnedUntil func(ctx context.Context) (time.Time, error)
 }
@@ -31,7 +31,7 @@ func OwnedUntil(row state.Copy) func(context.Context) (time.Time, error) {
 // Owns reports whether FaDO may replace or remove what lies at the copy. An object with
 // FaDO's mark is FaDO's if it was compared with the primary in this copy's life, or lies in
 // a bucket that FaDO made; one without is if it was compared, which it was when it is
-// older than the comparison and not on record as somebody else's, or when FaDO copied this
+// older than the comparison and not on record as foreign, or when FaDO copied this
 // very version from here a moment ago, while the bucket was written here.
 func (c Claim) Owns(ctx context.Context, key string, o storage.Object) (bool, error) {
 	switch {

@@ -1,6 +1,6 @@
-// Package object brings one object in one cluster in step with the primary, or where
-// anywhere is written with the version that wins: [Settler.Settle]. Walks, workers and
-// people's decisions all end here.
+// Package object brings one object in one cluster in step with the primary or, under writes
+// anywhere, with the version that wins: [Settler.Settle]. Walks, workers and operators'
+// decisions all end here.
 //
 // Invariants:
 //
@@ -10,7 +10,7 @@
 //   - What lies in a copy is FaDO's to replace or remove only if it was compared with the
 //     primary in this copy's life, or the physical bucket was made by FaDO, and then only
 //     if it carries FaDO's mark or is older than OwnedUntil ([state.Copy] holds the facts).
-//     Everything else belongs to somebody else: [ErrConflict], and it is left alone.
+//     Everything else is foreign: [ErrConflict], and it is left alone.
 //   - Deletes are counted by [Deletes] before they are applied, and held beyond its bounds.
 //
 // Callers hold a slot of package limit for what they have settled.

@@ -247,7 +247,7 @@ func (s *situation) write(ctx context.Context, src storage.Object, cond storage.
 func (s *situation) copyID() ids.Copy { return ids.CopyIn(s.Bucket, s.copy.Prefix, s.Cluster) }
 
 // claim is what FaDO's claim on the copy's objects rests on, with a fresh look at what is on
-// record: a walk may have found the object to be somebody else's since the task's row was
+// record: a walk may have found the object to be foreign since the task's row was
 // claimed.
 func (s *situation) claim(ctx context.Context) Claim {
 	return Claim{

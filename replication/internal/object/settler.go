@@ -98,7 +98,7 @@ type Task struct {
 	Fresh bool
 	// Counted: the walk or scan that found it counted it in.
 	Counted bool
-	// Foreign: what lies there was found to be somebody else's before.
+	// Foreign: the object there was found to be foreign before.
 	Foreign bool
 	// Against, where anywhere is written, is the only other cluster to be asked; "": all.
 	Against string
@@ -181,8 +181,8 @@ func (e *Settler) RetryAfter(attempts int, err error) time.Duration {
 	return b.After(attempts)
 }
 
-// IsForeign reports whether an object is on record as somebody else's. Where that can't be
-// told it is, and nothing is touched.
+// IsForeign reports whether an object is on record as foreign. It reports true if the store
+// can't tell, so that nothing is touched.
 func (e *Settler) IsForeign(ctx context.Context, ref ids.Object) bool {
 	row, err := e.PendingRow(ctx, ref)
 	return err != nil || row != nil && row.Foreign

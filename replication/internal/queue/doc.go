@@ -1,5 +1,5 @@
-// Package queue is what is to be done next: it turns what storages, webhooks and gateways
-// tell of into pending rows, and works pending rows off.
+// Package queue decides what is done next: it turns the changes that storages, webhooks and
+// gateways report into pending rows, and processes pending rows.
 //
 // Invariants:
 //

@@ -57,7 +57,7 @@ const (
 	recentMax = 50_000
 )
 
-// Intake makes pending rows of what is told of changes.
+// Intake turns reported changes into pending rows.
 type Intake struct {
 	router  *routing.Router
 	pending Pending

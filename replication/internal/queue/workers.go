@@ -146,7 +146,7 @@ func (w *Workers) fill(ctx context.Context) {
 		rows, err := w.o.Pending.ClaimIn(ctx, cluster, room, w.o.Timing.Lease)
 		if err != nil {
 			if ctx.Err() == nil {
-				w.o.Log.Warn("could not claim pending objects; trying again in a second", zap.String("cluster", cluster), zap.Error(err))
+				w.o.Log.Warn("could not claim pending objects; retrying in a second", zap.String("cluster", cluster), zap.Error(err))
 				delay.Sleep(ctx, claimEvery)
 			}
 			return

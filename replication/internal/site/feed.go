@@ -10,7 +10,7 @@ type Silence uint8
 
 // The reasons. Of SilentOther the text says more.
 const (
-	SilentUnknown  Silence = iota // nobody tried yet
+	SilentUnknown  Silence = iota // not tried yet
 	SilentStarting                // about to listen
 	SilentDown                    // the storage is down
 	SilentNoFeed                  // the storage has no listener

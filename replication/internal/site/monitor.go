@@ -19,7 +19,7 @@ func (ss *Sites) Redeclared() {
 	}
 }
 
-// lookEvery is the time between looks at the declarations that nobody asked for.
+// lookEvery is the time between checks of the declarations without a request.
 const lookEvery = 10 * time.Second
 
 // Watch keeps one monitor per declared storage running until ctx ends.

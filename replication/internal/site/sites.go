@@ -69,8 +69,8 @@ type Sites struct {
 	byName map[string]*Site
 }
 
-// Writers gives access to the writing half of a site's storage. It belongs to package guard
-// and nobody else.
+// Writers gives access to the writing half of a site's storage. Only package guard may hold
+// it.
 type Writers func(s *Site) (storage.Writer, error)
 
 // New returns the sites, and the one key to their writers.

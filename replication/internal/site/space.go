@@ -14,7 +14,7 @@ import (
 
 // A storage that has no space left is a state of its site, and no reason to ask it again
 // and again: what has to be written there waits, while one object at a time probes it.
-// Removals go on, they make room.
+// Removals continue, since they make room.
 
 // ErrFullWait says that a write was not tried because the storage is known to be full.
 var ErrFullWait = errors.New("waiting for space")

@@ -43,15 +43,15 @@ func (b *Buckets) Ensure(ctx context.Context, id ids.Copy) (made bool, err error
 	return made, b.ensureVersions(ctx, id, id.Cluster)
 }
 
-// Make makes a physical bucket. That it is FaDO's is stored first, and taken back if
-// somebody else was faster, so that a kill in between leaves no bucket behind that FaDO
-// would not remove; [Buckets.Drop] only ever removes empty ones.
+// Make creates a physical bucket. It first stores that the bucket is FaDO's, and withdraws
+// that if another client created it first, so that a kill in between leaves no bucket behind
+// that FaDO would not remove; [Buckets.Drop] only ever removes empty ones.
 func (b *Buckets) Make(ctx context.Context, s *site.Site, bucket string, versioned bool) error {
 	allowed := guard.AnyRule(bucket, s.Name())
 	if !allowed(b.o.Router.Snapshot()) {
 		return guard.ErrForbidden
 	}
-	// One at a time: a bucket that FaDO made itself a moment ago is not somebody else's.
+	// One at a time: a bucket that FaDO made itself a moment ago is not foreign.
 	unlock, err := b.o.Guard.Lock(ctx, ids.ObjectIn(bucket, "", s.Name()))
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (b *Buckets) keepVersions(ctx context.Context, s *site.Site, bucket string)
 }
 
 // ensureVersions switches versioning on in clusters, if the rule's objects may be written
-// anywhere. One that is suspended is somebody's decision and stays: it is reported.
+// anywhere. Suspended versioning is an operator's decision: it stays and is reported.
 func (b *Buckets) ensureVersions(ctx context.Context, id ids.Copy, clusters ...string) error {
 	if !b.o.Router.Snapshot().Anywhere(id.Bucket, id.Prefix) {
 		return nil

@@ -221,7 +221,7 @@ func (c *carry) forbidden(ctx context.Context, key string) error {
 }
 
 // leave reports an object that can't be carried over: it stays at the former primary as
-// somebody else's. The row is durable before the former primary's objects up to now count
+// a foreign object. The row is durable before the former primary's objects up to now count
 // as compared.
 func (c *carry) leave(ctx context.Context, key, why string) error {
 	return c.o.Control.AddPending(ctx, state.Pending{

@@ -26,10 +26,10 @@ func converges(snap *routing.Snapshot, c state.Copy) bool {
 	return c.Anywhere && !slices.Contains(snap.RulesAnywhere(c.Bucket), c.Prefix)
 }
 
-// Converge brings together what was written anywhere before only the primary is written:
-// every copy is compared, what that finds is settled by who wrote last, and from then on
-// what lies at a copy up to that moment of its clock is FaDO's to replace, what comes
-// later is somebody else's. Until then the last writer goes on winning.
+// Converge ends writes anywhere: it compares every copy and settles the differences by the
+// last writer. From then on users write at the primary alone; FaDO may replace objects that
+// a copy held at that moment of its clock, and later ones are foreign. Until then the last
+// writer still wins.
 func (m *Mover) Converge(ctx context.Context, bucket string) error {
 	rows, err := m.o.Copies.Of(ctx, bucket)
 	if err != nil {

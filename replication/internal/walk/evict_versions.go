@@ -13,8 +13,8 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
-// evictPasses bounds how often one key's versions are looked at again, because somebody
-// goes on writing there.
+// evictPasses bounds how often one key's versions are read again because clients still
+// write there.
 const evictPasses = 5
 
 // removeVersions removes the objects of a copy where users wrote: every version that holds
@@ -68,7 +68,7 @@ func (v *eviction) versionsOf(ctx context.Context, key string) error {
 	return fmt.Errorf("%q is still written in %s: %w", key, v.id.Cluster, ErrNotYet)
 }
 
-// dropVersions removes exactly the versions that were looked at.
+// dropVersions removes exactly the versions that were checked.
 func (v *eviction) dropVersions(ctx context.Context, p *guard.Pass, vs []storage.Version) error {
 	w, err := p.Writer(v.dst)
 	if err != nil {
@@ -126,8 +126,8 @@ func versionsAt(ctx context.Context, s *site.Site, ref ids.Object) ([]storage.Ve
 	return all, err
 }
 
-// keepVersion brings a version that lost, and that nobody else has, to the first of the
-// remaining clusters that takes versions with a time of their own: below what is there.
+// keepVersion copies a version that lost and exists nowhere else to the first of the
+// remaining clusters that takes versions with a time of their own, as a noncurrent version.
 func (v *eviction) keepVersion(ctx context.Context, ref ids.Object, o storage.Version, keepers []*site.Site, why error) error {
 	for _, s := range keepers {
 		if keeps, err := s.Reader().KeepsTimes(ctx); err != nil || !keeps || s.KnownVersioned(ctx, ref.Bucket) != nil {

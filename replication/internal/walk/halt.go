@@ -11,15 +11,15 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// Where instances share a store, the one that moves a primary has the others keep away from
-// its next place first: the copies there are marked, and every instance that is alive has
-// to have seen the marks, which its guard heeds, before the roles are swapped. The swap
-// takes them away. Without that, a write or delete of another instance could still be on
-// its way when users write there.
+// Where instances share a store, the one that moves a primary first stops the others from
+// writing in the target: it marks the copies there, and every live instance must have seen
+// the marks, which its guard enforces, before the roles are swapped. The swap removes them.
+// Without that, a write or delete of another instance could race the first user writes
+// there.
 //
-// Marks are durable, so that nobody begins to write there who starts, or comes back, in the
-// middle of it. One that is left behind by an instance that ended belongs to nobody: who
-// plans the bucket next takes it away with [Mover.Unhalt] and begins again.
+// Marks are durable, so that an instance that starts or returns during the move writes
+// nothing there. If an instance ends and leaves marks behind, the instance that plans the
+// bucket next removes them with [Mover.Unhalt] and starts the move again.
 
 // AnyMoving reports whether one of a bucket's copies is marked.
 func AnyMoving(copies []catalog.Copy) bool {

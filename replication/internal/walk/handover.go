@@ -3,7 +3,7 @@ package walk
 import "sync"
 
 // handover lets other instances help with a walk: objects that this one has no slot for
-// now become background rows, which any instance claims. The walk goes on past them, since
+// now become background rows, which any instance claims. The walk continues past them, since
 // a durable row says that they are not there yet.
 type handover struct {
 	mu   sync.Mutex

@@ -126,8 +126,8 @@ func (m *Mover) swapRoles(ctx context.Context, bucket, from, target string, cloc
 		if copyrows.PrimaryOf(rows) != from || copyrows.CarryingOver(rows) {
 			return rows, object.ErrChanged
 		}
-		// Transactions are one after the other: whoever takes the work over after this lease
-		// takes the marks away after this one, or before it.
+		// Transactions are serialized: an instance that takes over after this lease removes
+		// the marks either before this transaction or after it.
 		if err := m.o.Control.MayWrite(); err != nil {
 			return rows, err
 		}
@@ -138,7 +138,7 @@ func (m *Mover) swapRoles(ctx context.Context, bucket, from, target string, cloc
 			}
 			next := copyrows.Index(rows, c.Prefix, target)
 			if next < 0 || rows[next].State != catalog.CopySynced || rows[next].Moving != m.o.Control.Shared() {
-				return rows, object.ErrChanged // the target is not wanted any more, say
+				return rows, object.ErrChanged // the target is no longer wanted, for example
 			}
 			rows[next].Primary, rows[next].ScanCursor, rows[next].Moving = true, "", false
 			// Where anywhere is written, what comes late at the old one counts as before.

@@ -63,7 +63,7 @@ type Hooks struct {
 	// Alone reports whether it is sure that no other instance routes.
 	Alone func(ctx context.Context) bool
 	// Changed returns a channel that closes with the next change of a bucket's pending rows.
-	// Nil: they are looked at every Timing.Poll.
+	// Nil: they are checked every Timing.Poll.
 	Changed func(bucket string) <-chan struct{}
 }
 

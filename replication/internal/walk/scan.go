@@ -25,9 +25,9 @@ const (
 
 // Watch is told what a scan meets. Its methods are called by several goroutines at a time.
 type Watch interface {
-	// Saw is told of every key.
+	// Saw is called for every key.
 	Saw(p listing.Pair)
-	// Differs is told of a key that is not in step in the copy's cluster, and was not known
+	// Differs is called for a key that is not in step in the copy's cluster, and was not known
 	// not to be.
 	Differs(cluster string, p listing.Pair)
 }
@@ -150,7 +150,7 @@ func (s *scan) gone(ctx context.Context, err error) error {
 	return errors.Join(err, made)
 }
 
-// neverMet has the keys looked at that were held and that neither side has any more.
+// neverMet schedules a check of the held keys that neither side has any more.
 func (s *scan) neverMet() {
 	for _, held := range []map[string]bool{s.conflicts, s.deletes} {
 		for key, met := range held {
@@ -248,7 +248,7 @@ func (s *scan) judge(p listing.Pair, verdict storage.Comparison) {
 	s.differs(p.Key, sizeOf(p.Src))
 }
 
-// judgeConflict has a conflict looked at again when one side has gone or they have become
+// judgeConflict schedules a check of a conflict when one side has gone or they have become
 // equal. While both differ it stays one.
 func (s *scan) judgeConflict(p listing.Pair, verdict storage.Comparison) {
 	if verdict == storage.Equal || p.Dst == nil || s.anywhere {

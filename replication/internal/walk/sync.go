@@ -105,7 +105,7 @@ func (y *Syncer) finish(ctx context.Context, b *bulk) error {
 	return nil
 }
 
-// Fail stores that a copy as a whole can't go on.
+// Fail stores that a copy as a whole has failed.
 func (y *Syncer) Fail(ctx context.Context, id ids.Copy, cause error) error {
 	_, err := y.o.Copies.Amend(ctx, id, func(c *state.Copy) bool {
 		if c.Primary || c.State > catalog.CopySyncing {
