@@ -56,7 +56,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// retryAfter is how soon an endpoint is looked at again after so many failures in a
+// retryAfter is how soon an endpoint is checked again after so many failures in a
 // row: at first sooner than the interval, so that neither a dead endpoint stays in for
 // long nor one that is just starting stays out.
 func (c *Config) retryAfter(fails int) time.Duration {

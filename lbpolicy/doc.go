@@ -28,7 +28,7 @@
 // # What is promised
 //
 //   - A request is counted in flight for its endpoint, its buckets and its cluster
-//     before the snapshot that allowed it is looked at once more. Who publishes a
+//     before the snapshot that allowed it is checked once more. Who publishes a
 //     snapshot that takes a copy out of routing, and then reads the count, misses no
 //     request.
 //   - max_requests is never exceeded: the place is taken in the choice itself.

@@ -35,7 +35,7 @@ var fullChecksums = []contentDigest{
 	{name: "X-Amz-Checksum-Crc32", new: func() hash.Hash { return crc32.NewIEEE() }},
 }
 
-// contentDigestOf finds the best digest that a source's answer tells of; nil for none.
+// contentDigestOf finds the best digest in a source's answer; nil for none.
 func contentDigestOf(etag string, h http.Header) *contentDigest {
 	if h.Get("X-Amz-Checksum-Type") != "COMPOSITE" {
 		for _, d := range fullChecksums {

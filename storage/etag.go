@@ -26,7 +26,7 @@ func etagOr(etag string, size int64, modified time.Time) string {
 func realETag(etag string) bool { return etag != "" && !strings.HasPrefix(etag, noETag) }
 
 // setIfMatch makes a request conditional on an ETag, if the storage has given one; else the
-// answer has to be looked at.
+// answer has to be read.
 func setIfMatch(h http.Header, etag string) {
 	if realETag(etag) {
 		h.Set("If-Match", s3.QuoteETag(etag))

@@ -134,7 +134,7 @@ func (o CopyOptions) notedOwnParts(ctx context.Context, obj Object) bool {
 // errNotThis says that a noted upload can't be continued.
 var errNotThis = errors.New("the upload can't be continued")
 
-// adopt takes over the parts that are at the destination.
+// adopt reuses the parts that are at the destination.
 func (u *upload) adopt(ctx context.Context, was uploadState) error {
 	parts, err := u.t.dst.wire.Parts(ctx, u.t.dst.Physical(u.t.bucket), u.t.obj.Key, u.id, u.t.dog)
 	if err != nil {

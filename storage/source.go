@@ -26,7 +26,7 @@ func (t *transfer) exactTime(ctx context.Context) error {
 	return nil
 }
 
-// askVersion has a GET ask for the very version that is to be copied.
+// askVersion makes a GET request exactly the version that is to be copied.
 func (o CopyOptions) askVersion(q *s3.Request) {
 	if !o.Below || o.Version.VersionID == "" {
 		return

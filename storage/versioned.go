@@ -49,7 +49,7 @@ func listedNow(ctx context.Context, c *Client, bucket, key string) (s3.VersionEn
 	return s3.VersionEntry{Key: key, ETag: objs[0].ETag, Size: objs[0].Size, LastModified: objs[0].LastModified}, nil
 }
 
-// coverPage bounds the versions looked at to find what a delete marker covers.
+// coverPage bounds the versions read to find what a delete marker covers.
 const coverPage = 100
 
 // Current returns the version of a key that users see: content, a delete marker, or the

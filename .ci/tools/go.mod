@@ -1,5 +1,5 @@
-// What builds FaDO and is no part of it has its requirements here, so that whoever
-// plugs FaDO into a Caddy does not get them:
+// The requirements of build tools, which are no part of FaDO. They are here so that a
+// Caddy build with FaDO does not get them:
 //
 //	go tool -modfile=.ci/tools/go.mod xcaddy
 module github.com/fado-project/fado/ci/tools
