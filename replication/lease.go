@@ -18,7 +18,7 @@ const (
 
 // watchLease aborts what is on its way when this instance's lease on a shared store ends:
 // from then on others may do the same work. The guard and the storages' clients ask for the
-// lease by themselves before every write; this ends what waits or reads.
+// lease themselves before every write; this ends waits and reads.
 func (r *run) watchLease(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := leaseUnknown

@@ -99,7 +99,7 @@ func (p *planner) named(ctx context.Context) {
 	}
 }
 
-// plan brings one bucket's rows and jobs to where they should be.
+// plan updates one bucket's rows and jobs to those that should exist.
 func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 	if !p.owns(bucket) {
 		return

@@ -182,7 +182,7 @@ func (r *resolver) note(key string, err error) {
 	}
 }
 
-// conflict is one key in conflict: what lies at the primary and at the copies concerned.
+// conflict is one key in conflict: its objects at the primary and at the copies concerned.
 type conflict struct {
 	key     string
 	primary *candidate

@@ -75,7 +75,7 @@ func (r *run) stop() {
 	r.cancel()
 	r.wg.Wait()
 	if err := r.ctl.Store().ReleaseClaims(context.Background(), r.ctl.Members.Claimant()); err != nil {
-		r.log.Warn("could not release this instance's claims; they run out by themselves", zap.Error(err))
+		r.log.Warn("could not release this instance's claims; they expire with their lease", zap.Error(err))
 	}
 }
 

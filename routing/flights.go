@@ -60,7 +60,7 @@ func (f *Flight) End() {
 
 // Begin counts the invocation that a decision sends to an endpoint in, as Hold does.
 // It returns false, counting nothing, when the catalogue changed since the decision:
-// Route again. So a copy that left routing and has no flights gets none any more.
+// Route again. So a copy that left routing and has no flights gets no further ones.
 func (r *Router) Begin(d *Decision, ep *Endpoint) (Flight, bool) {
 	f := r.Hold(d, ep)
 	if r.snap.Load() != d.assessment.snap {

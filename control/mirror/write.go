@@ -125,7 +125,7 @@ func (w *writer) addObjects(ctx context.Context, objects map[objectKey]bool) err
 	return flush()
 }
 
-// removeObjects removes those that are none any more. Most were never written: they came
+// removeObjects removes those that no longer exist. Most were never written: they came
 // and went between two writes.
 func (w *writer) removeObjects(ctx context.Context, objects map[objectKey]bool) error {
 	var keys []state.PendingKey

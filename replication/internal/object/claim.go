@@ -28,7 +28,7 @@ func OwnedUntil(row state.Copy) func(context.Context) (time.Time, error) {
 	return func(context.Context) (time.Time, error) { return row.OwnedUntil, nil }
 }
 
-// Owns reports whether FaDO may replace or remove what lies at the copy. An object with
+// Owns reports whether FaDO may replace or remove the object at the copy. An object with
 // FaDO's mark is FaDO's if it was compared with the primary in this copy's life, or lies in
 // a bucket that FaDO made; one without is if it was compared, which it was when it is
 // older than the comparison and not on record as foreign, or when FaDO copied this

@@ -210,7 +210,7 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, er
 }
 
 // row reads a copy's row: what the snapshot does not tell of a copy, and what another
-// instance may have changed a moment ago. [ErrChanged]: there is none any more.
+// instance may have changed a moment ago. [ErrChanged]: it no longer exists.
 func (e *Settler) row(ctx context.Context, id ids.Copy) (state.Copy, error) {
 	rows, err := e.o.Control.Store().CopiesOf(ctx, id.Bucket)
 	if err != nil {

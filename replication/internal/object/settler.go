@@ -103,7 +103,7 @@ type Task struct {
 	// Against, where anywhere is written, is the only other cluster to be asked; "": all.
 	Against string
 	Since   time.Time
-	// Damaged: what lies there is in step by its ETag, and its bytes are not.
+	// Damaged: the object there is in step by its ETag, but its bytes are damaged.
 	Damaged bool
 }
 

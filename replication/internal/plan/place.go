@@ -9,7 +9,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/copyrows"
 )
 
-// planRule brings one rule's rows to its placement.
+// planRule changes one rule's rows to match its placement.
 func (p *planner) planRule(r catalog.PrefixRule, target string) {
 	chosen, short := p.place(r, target)
 	if short != "" && !slices.Contains(p.issues, short) {

@@ -214,7 +214,7 @@ func (p *copying) admit(ctx context.Context, src storage.Object) error {
 	case now == nil:
 		return errGone
 	case dst == nil, now.ETag != src.ETag, storage.Compare(*now, *dst) == storage.Different:
-		p.row.ETag = "" // what lies there is marked, and not what it should be
+		p.row.ETag = "" // the object there is marked, and differs from the primary's
 		return errors.Join(p.o.Rows.Put(ctx, p.row), fmt.Errorf("%w at the primary", storage.ErrPrecondition))
 	}
 	p.row.ETag, p.row.Size = dst.ETag, dst.Size

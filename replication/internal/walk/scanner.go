@@ -9,7 +9,7 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// Scanner brings to light what synced copies miss.
+// Scanner finds what synced copies lack.
 type Scanner struct {
 	o       *Options
 	buckets *Buckets
