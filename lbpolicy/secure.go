@@ -40,7 +40,7 @@ func (s *secureTransports) init(ctx caddy.Context, base reverseproxy.HTTPTranspo
 	s.base = base
 	s.made = make(map[tlsSetting]*reverseproxy.HTTPTransport)
 	// Transports are made while requests are served, when the config's own context
-	// must not be used any more.
+	// must no longer be used.
 	s.ctx, s.cancel = caddy.NewContext(ctx)
 }
 

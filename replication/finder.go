@@ -165,7 +165,7 @@ func (f *finder) askAll(ctx context.Context, bucket string, candidates []string)
 	return answered, holders
 }
 
-// siteEvery is the time between looks at whether a storage is up.
+// siteEvery is the time between checks whether a storage is up.
 const siteEvery = 20 * time.Millisecond
 
 // awaitSite waits until a cluster's storage is up; nil if that takes too long.

@@ -47,7 +47,7 @@ type jobs struct {
 	owns  func(bucket string) bool
 	// lockWalk has a copy to itself: walks of one copy are one at a time.
 	lockWalk func(ctx context.Context, id ids.Copy) (unlock func(), err error)
-	// ended is told how a job ended, unless it was cancelled.
+	// ended is called with the outcome of a job, unless it was cancelled.
 	ended func(id jobID, err error)
 	// cancelled is called for a job that was cancelled and has ended.
 	cancelled func(id jobID)

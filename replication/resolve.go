@@ -36,7 +36,7 @@ const WinnerNewest = "newest"
 
 // Resolution is what became of the conflicts that a Verdict was about.
 type Resolution struct {
-	// Resolved counts the keys that are no conflict any more.
+	// Resolved counts the keys that are no longer in conflict.
 	Resolved int
 	// Refused lists keys that stay in conflict, at most 1000 of them.
 	Refused []Refusal

@@ -139,7 +139,7 @@ func signal(ch chan struct{}) {
 	}
 }
 
-// idleScan is the longest time between looks at what was asked for; all that is asked for
+// idleScan is the longest time between checks of what was asked for; all that is asked for
 // gives a signal.
 const idleScan = time.Minute
 
@@ -288,7 +288,7 @@ func (s *scans) silent() func(string, []catalog.Copy) bool {
 	}
 }
 
-// passPause is the time between looks at whether the queue of scans has room again.
+// passPause is the time between checks whether the queue of scans has room again.
 const passPause = 10 * time.Millisecond
 
 // pass queues scans of the selected buckets of this instance, a few at a time, so that

@@ -54,7 +54,7 @@ func (u *uploads) abortStale(ctx context.Context) {
 	}
 }
 
-// isStale reports whether an upload is a day old, or no copy there needs it any more.
+// isStale reports whether an upload is a day old, or no copy there needs it.
 func (u *uploads) isStale(up state.Upload) bool {
 	snap := u.snap()
 	if u.now().Sub(up.Started) > uploadMaxAge || !snap.Allows(up.Bucket, up.Key, up.Cluster) {

@@ -13,7 +13,7 @@ type Movable interface {
 	// report and what people asked for, and the meta values last: a call that was interrupted is to be made again. Numbers
 	// once given (Seq, Gen) are not given again, and the key that seals secrets stays.
 	Clear(ctx context.Context) error
-	// RaiseSeq sees to it that the next change gets a higher Seq than this one: an ETag
+	// RaiseSeq ensures that the next change gets a higher Seq than this one: an ETag
 	// that people hold from the store before must not come to mean another content.
 	RaiseSeq(ctx context.Context, to Seq) error
 }

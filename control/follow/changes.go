@@ -65,7 +65,7 @@ func (f *Follower) readObjects(ctx context.Context) (int64, error) {
 }
 
 // readAllObjects reads to the end of the sequence; trimmed says that what comes next is
-// not there any more.
+// no longer there.
 func (f *Follower) readAllObjects(ctx context.Context) (trimmed bool, err error) {
 	for {
 		p := *f.position.Load()

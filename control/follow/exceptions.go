@@ -63,7 +63,7 @@ type Reload struct {
 }
 
 // NewExceptions returns the exceptions kept in an index, which only they may change.
-// Signals are told of every change.
+// Signals are called for every change.
 func NewExceptions(index *routing.PendingIndex, signals *Signals) *Exceptions {
 	return &Exceptions{
 		index: index, ahead: make(map[objectKey]*ownRow), finishing: make(map[objectKey]bool),

@@ -31,9 +31,9 @@ type Host interface {
 	// Applied is told what others changed, after it was published. What that forbids has
 	// ended when it returns.
 	Applied(ctx context.Context, changes []*publish.Change)
-	// Reloaded is told that anything may have changed; otherwise as Applied.
+	// Reloaded is called when anything may have changed; otherwise as Applied.
 	Reloaded(ctx context.Context)
-	// Regained is told that the store can be followed again.
+	// Regained is called when the store can be followed again.
 	Regained()
 }
 

@@ -25,7 +25,7 @@ type Host interface {
 	// StandIn loads the mirror into memory and answers reads from a store that refuses
 	// changes, until Use.
 	StandIn(ctx context.Context, mirror, standby state.Store) error
-	// Came is told that the store is in use at last, after a time without.
+	// Came is called when the store is in use at last, after a time without.
 	Came(ctx context.Context)
 }
 

@@ -25,7 +25,7 @@ func ShardOf(bucket string) int {
 	return int(h.Sum32() % ShardCount)
 }
 
-// Hooks are told what changes. They are called without locks held.
+// Hooks are called on changes. They are called without locks held.
 type Hooks struct {
 	// Gained is called with the parts that this instance has acquired.
 	Gained func(parts []int)

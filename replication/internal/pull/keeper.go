@@ -30,7 +30,7 @@ type keeper struct {
 	rechecks map[string]struct{} // buckets whose objects are to be compared
 }
 
-// auditEvery is the time between looks at all objects copied on demand, changes apart.
+// auditEvery is the time between checks of all objects copied on demand, changes apart.
 const auditEvery = time.Minute
 
 // look asks for an audit soon.
@@ -103,7 +103,7 @@ func (k *keeper) expire(ctx context.Context) {
 	k.o.tell(ctx, "could not remove all expired objects copied on demand; will retry", k.remover.remove(ctx, refs...))
 }
 
-// forsake forgets an object that is not FaDO's any more; it stays where it is.
+// forsake forgets an object that is no longer FaDO's; it stays where it is.
 func (k *keeper) forsake(ctx context.Context, ref ids.Object) {
 	k.o.warn(ctx, "could not forget an object copied on demand that is not FaDO's any more; will retry", k.o.Rows.Delete(ctx, keyOf(ref)))
 }

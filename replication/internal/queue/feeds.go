@@ -33,7 +33,7 @@ func newFeeds(o Options, n *Intake) *Feeds {
 	}
 }
 
-// reconcileEvery is the time between looks at the declared storages; a storage that is
+// reconcileEvery is the time between checks of the declared storages; a storage that is
 // declared otherwise gets its listener after as long.
 const reconcileEvery = 100 * time.Millisecond
 
@@ -102,7 +102,7 @@ const (
 	relistenSilent      = 5 * time.Second
 	relistenUnsupported = 10 * time.Minute
 
-	// upEvery is the time between looks at whether a storage is up again.
+	// upEvery is the time between checks whether a storage is up again.
 	upEvery = 100 * time.Millisecond
 	// downPatience is how long an instance holds the listener lock of a storage that it
 	// can't reach.

@@ -32,15 +32,15 @@ type Timing struct {
 	FullProbe   time.Duration // between attempts to write to a storage that is full
 }
 
-// Hooks are told what happens to storages. All are called without locks held.
+// Hooks are called on changes of storages. All are called without locks held.
 type Hooks struct {
 	// Changed is told what people may want to know: up, down, full, space.
 	Changed func(cluster, state, reason string)
-	// Up is told that a storage answers that did not before: what waited for it is due.
+	// Up is called when a storage answers that did not before: what waited for it is due.
 	Up func(ctx context.Context, cluster string)
-	// Down is told that a storage does not answer any more.
+	// Down is called when a storage no longer answers.
 	Down func(cluster string)
-	// Space is told that a storage takes writes again.
+	// Space is called when a storage takes writes again.
 	Space func(cluster string)
 }
 

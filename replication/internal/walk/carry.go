@@ -210,7 +210,7 @@ func (c *carry) changing(ctx context.Context, key string, size int64, f func() e
 	return c.o.Control.AddPending(ctx, rows...)
 }
 
-// forbidden leaves an object that may not be written to the new primary any more, if it
+// forbidden leaves an object that may no longer be written to the new primary, if it
 // would have to be.
 func (c *carry) forbidden(ctx context.Context, key string) error {
 	src, err := c.old.Stat(ctx, c.bucket, key)

@@ -19,7 +19,7 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// Evictor removes copies that are not wanted any more.
+// Evictor removes copies that are no longer wanted.
 type Evictor struct {
 	o       *Options
 	buckets *Buckets

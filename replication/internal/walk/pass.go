@@ -26,7 +26,7 @@ type pass struct {
 	anywhere bool
 }
 
-// listingWindow is how many keys a pass reads between looks at whether it still should.
+// listingWindow is how many keys a pass reads between checks whether it still should.
 const listingWindow = 1000
 
 // newPass prepares a pass over a copy that is in one of the given states; otherwise it is
