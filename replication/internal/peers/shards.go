@@ -50,10 +50,10 @@ type Shards struct {
 	mu   sync.Mutex
 	held [ShardCount]*heldShard
 
-	again chan struct{} // delivers when something changed that bears on who has which part
+	again chan struct{} // delivers when a change may affect the division of the parts
 
-	// Only Run uses what follows: free counts looks in a row at which a part seemed to be
-	// nobody's, quiet those that changed nothing; after enough of these nothing is to be done.
+	// Only Run uses these fields: free counts checks in a row that found a part unheld,
+	// quiet those that changed nothing; after enough of these Run waits for news.
 	free          [ShardCount]int
 	quiet, enough int
 }
@@ -107,7 +107,7 @@ func (s *Shards) Run(ctx context.Context) {
 // settledFor is how soon parts are tried for again though nothing is said to have happened.
 const settledFor = 10 * time.Minute
 
-// await waits until something happens that bears on who has which part.
+// await waits for an event that may change the division of the parts.
 func (s *Shards) await(ctx context.Context, locks, reports <-chan struct{}) {
 	t := time.NewTimer(delay.Jitter(settledFor))
 	defer t.Stop()
@@ -121,7 +121,7 @@ func (s *Shards) await(ctx context.Context, locks, reports <-chan struct{}) {
 	s.quiet = 0
 }
 
-// look has Run look again soon.
+// look wakes Run.
 func (s *Shards) look() {
 	select {
 	case s.again <- struct{}{}:
@@ -129,7 +129,7 @@ func (s *Shards) look() {
 	}
 }
 
-// round brings what this instance holds closer to what is fair.
+// round brings the number of held parts closer to an even share.
 func (s *Shards) round(ctx context.Context) {
 	members, err := s.o.Members.List(ctx)
 	if err == nil {
@@ -224,7 +224,7 @@ func (s *Shards) try(ctx context.Context, i int, wanted bool) bool {
 	lock, ok, err := s.o.Locks.TryLock(ctx, shardLock(i))
 	if err != nil || !ok {
 		if err != nil && ctx.Err() == nil {
-			s.o.Log.Debug("could not ask for a part of the work; trying again in a moment", zap.Error(err))
+			s.o.Log.Debug("could not acquire a part of the work; will retry", zap.Error(err))
 			s.quiet = 0
 		}
 		s.free[i] = 0
@@ -300,10 +300,10 @@ func (s *Shards) unlock(l state.Lock) {
 	}
 }
 
-// Leader has things done by one instance at a time.
+// Leader runs functions on one instance at a time.
 type Leader struct {
 	Locks Locks
-	// News tells of locks given back; nil where no other instance can have them.
+	// News reports released locks; nil where no other instance can hold them.
 	News func(ctx context.Context, of state.NewsKind) <-chan struct{}
 	Log  *zap.Logger
 	// Every is the time between attempts.
