@@ -141,7 +141,7 @@ func (j *jobs) ensure(id ids.Copy, kind jobKind, do func(context.Context) error)
 }
 
 // once queues a run that begins after now: a job that is running repeats.
-func (j *jobs) once(id ids.Copy, kind jobKind, do func(context.Context) error) {
+func (j *jobs) once(id ids.Copy, kind jobKind, do func(context.Context) error) { //nolint:unparam // a job is named by its copy and its kind
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	key := jobID{id, kind}
@@ -222,7 +222,7 @@ func (j *jobs) signal() {
 }
 
 // waiting returns how many jobs of a kind wait.
-func (j *jobs) waiting(kind jobKind) int {
+func (j *jobs) waiting(kind jobKind) int { //nolint:unparam // kinds wait in queues of their own
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.queue[kind].waiting()
