@@ -43,13 +43,15 @@ func declared(clusters ...string) *routing.Router {
 func TestOpeningThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		ss, _ := New(Options{Router: declared("hung", "well"), Log: zap.NewNop(), Now: time.Now,
+		ss, _ := New(Options{
+			Router: declared("hung", "well"), Log: zap.NewNop(), Now: time.Now,
 			Open: func(cluster string, _ *catalog.Storage) (storage.Storage, error) {
 				if cluster == "hung" {
 					<-hang
 				}
 				return handedOut{}, nil
-			}})
+			},
+		})
 		began := time.Now()
 		first := make(chan *Site)
 		go func() { first <- ss.Get("hung") }()
@@ -79,14 +81,16 @@ func TestOpeningOfAnOldDeclaration(t *testing.T) {
 		hang := make(chan struct{})
 		var closed bool
 		router := declared("c")
-		ss, _ := New(Options{Router: router, Log: zap.NewNop(), Now: time.Now,
+		ss, _ := New(Options{
+			Router: router, Log: zap.NewNop(), Now: time.Now,
 			Open: func(_ string, s *catalog.Storage) (storage.Storage, error) {
 				if s.Region == "new" {
 					return handedOut{}, nil
 				}
 				<-hang
 				return handedOut{closed: &closed}, nil
-			}})
+			},
+		})
 		ss.Get("c")
 		router.Swap(router.Snapshot().Edit(func(e *routing.Editor) {
 			c := &catalog.Cluster{Name: "c", Storage: &catalog.Storage{Endpoint: "http://c", Region: "new"}}
@@ -106,11 +110,13 @@ func TestOpeningOfAnOldDeclaration(t *testing.T) {
 func TestOpeningThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
-		ss, _ := New(Options{Router: declared("c"), Log: zap.NewNop(), Now: time.Now,
+		ss, _ := New(Options{
+			Router: declared("c"), Log: zap.NewNop(), Now: time.Now,
 			Open: func(string, *catalog.Storage) (storage.Storage, error) {
 				tries++
 				return nil, errors.New("no such key")
-			}})
+			},
+		})
 		for range 3 {
 			if _, err := ss.Usable("c"); !errors.Is(err, ErrDown) || !strings.Contains(err.Error(), "no such key") {
 				t.Errorf("got %v", err)

@@ -10,6 +10,7 @@ import (
 
 // versioned is a world whose bucket keeps versions in c1 and c2.
 func versioned(t *testing.T) *world {
+	t.Helper()
 	w := newWorld(t)
 	w.fakes["c1"].KeepVersions(bkt)
 	w.fakes["c2"].KeepVersions(bkt)
