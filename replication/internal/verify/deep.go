@@ -38,18 +38,18 @@ type deep struct {
 }
 
 // deepStep reads what one rule covers, from where it stood.
-func (v *Verifier) deepStep(ctx context.Context, c *current, name string, id ids.Copy) error {
-	_, from := c.enter(name)
-	c.mu.Lock()
-	objects, bytes := c.row.StepObjects, c.row.StepBytes
-	c.mu.Unlock()
-	src, err := v.o.Sites.Usable(id.Cluster)
+func (r running) deepStep(ctx context.Context, name string, id ids.Copy) error {
+	_, from := r.c.enter(name)
+	r.c.mu.Lock()
+	objects, bytes := r.c.row.StepObjects, r.c.row.StepBytes
+	r.c.mu.Unlock()
+	src, err := r.v.o.Sites.Usable(id.Cluster)
 	if err != nil {
 		return err
 	}
-	snap := v.o.Router.Snapshot()
+	snap := r.v.o.Router.Snapshot()
 	d := &deep{
-		v: v, c: c, id: id, src: src, rule: walk.RuleOf(snap, id), anywhere: snap.WritesAnywhere(id.Bucket, id.Prefix),
+		v: r.v, c: r.c, id: id, src: src, rule: walk.RuleOf(snap, id), anywhere: snap.WritesAnywhere(id.Bucket, id.Prefix),
 		track: copies.NewTracker(from, objects, bytes), room: make(chan struct{}, deepAtATime),
 	}
 	for _, cp := range snap.Copies(id.Bucket) {

@@ -21,77 +21,83 @@ const (
 	attempts  = 20 // in a row without getting further
 )
 
-// verify takes one bucket's verification to its end, over failures that may pass.
-func (v *Verifier) verify(ctx context.Context, c *current) {
+// running is a verification at work.
+type running struct {
+	v *Verifier
+	c *current
+}
+
+// run takes one bucket's verification to its end, over failures that may pass.
+func (r running) run(ctx context.Context) {
 	failures, last := 0, int64(-1)
 	for {
-		err := v.attempt(ctx, c)
+		err := r.attempt(ctx)
 		if ctx.Err() != nil {
-			v.stored(ctx, "could not store where a verification stands; it resumes further back", v.save(context.WithoutCancel(ctx), c))
+			r.v.stored(ctx, "could not store where a verification stands; it resumes further back", r.v.save(context.WithoutCancel(ctx), r.c))
 			return
 		}
 		if err == nil {
-			if v.ended(ctx, c, stateDone, nil) {
+			if r.v.ended(ctx, r.c, stateDone, nil) {
 				return
 			}
 			continue
 		}
-		if objects := c.reached(); objects != last {
+		if objects := r.c.reached(); objects != last {
 			failures, last = 0, objects
 		}
 		failures++
 		if errors.Is(err, control.ErrNotFound) || failures >= attempts {
-			v.ended(ctx, c, stateFailed, err)
+			r.v.ended(ctx, r.c, stateFailed, err)
 			return
 		}
-		c.edit(func(row *state.Verification) { row.Error = err.Error() })
-		if !delay.Sleep(ctx, v.o.Objects.RetryAfter(failures, err)) {
+		r.c.edit(func(row *state.Verification) { row.Error = err.Error() })
+		if !delay.Sleep(ctx, r.v.o.Objects.RetryAfter(failures, err)) {
 			return
 		}
 	}
 }
 
 // attempt does the steps that are not done yet, then waits for the repairs.
-func (v *Verifier) attempt(ctx context.Context, c *current) error {
+func (r running) attempt(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	saving := make(chan struct{})
 	go func() {
 		defer close(saving)
 		for more := true; more; {
 			more = delay.Sleep(ctx, saveEvery)
-			v.stored(ctx, "could not store where a verification stands; trying again in two seconds", v.save(context.WithoutCancel(ctx), c))
+			r.v.stored(ctx, "could not store where a verification stands; trying again in two seconds", r.v.save(context.WithoutCancel(ctx), r.c))
 		}
 	}()
 	defer func() { stop(); <-saving }()
-	if err := v.begin(ctx, c); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return err
 	}
 	for {
-		s, ok, err := v.step(ctx, c)
+		s, ok, err := r.step(ctx)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return v.awaitRepairs(ctx, c)
+			return r.awaitRepairs(ctx)
 		}
-		if err := v.o.Pause.Wait(ctx); err != nil {
+		if err := r.v.o.Pause.Wait(ctx); err != nil {
 			return err
 		}
 		if err := s.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		c.leave(s.name)
-		c.tell(v.o.Events, v.o.Now())
+		r.c.leave(s.name)
+		r.c.tell(r.v.o.Events, r.v.o.Now())
 	}
 }
 
 // begin sets the state, and the totals as far as they are known.
-func (v *Verifier) begin(ctx context.Context, c *current) error {
-	rows, err := v.o.Copies.Of(ctx, c.bucket())
+func (r running) begin(ctx context.Context) error {
+	rows, err := r.v.o.Copies.Of(ctx, r.c.bucket())
 	if err != nil {
 		return err
 	}
-	c.edit(func(row *state.Verification) {
+	r.c.edit(func(row *state.Verification) {
 		row.State, row.Error, row.Total, row.TotalBytes = stateRunning, "", 0, 0
 		for _, cp := range rows {
 			if cp.State != catalog.CopySynced {
@@ -114,34 +120,34 @@ type step struct {
 
 // step returns the next step by the copies as they are now: the listings of every synced
 // copy, then with deep the bytes of every rule.
-func (v *Verifier) step(ctx context.Context, c *current) (step, bool, error) {
-	bucket := c.bucket()
-	rows, err := v.o.Copies.Of(ctx, bucket)
+func (r running) step(ctx context.Context) (step, bool, error) {
+	bucket := r.c.bucket()
+	rows, err := r.v.o.Copies.Of(ctx, bucket)
 	if err != nil {
 		return step{}, false, err
 	}
-	if v.o.Router.Snapshot().Bucket(bucket) == nil {
+	if r.v.o.Router.Snapshot().Bucket(bucket) == nil {
 		return step{}, false, control.ErrNotFound
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.deepSeen = c.row.Deep
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	r.c.deepSeen = r.c.row.Deep
 	var steps []step
 	for _, cp := range rows {
 		id := ids.CopyIn(bucket, cp.Prefix, cp.Cluster)
 		if !cp.Primary && cp.State == catalog.CopySynced {
 			name := fmt.Sprintf("comparing the listing of %s below %q", cp.Cluster, cp.Prefix)
-			steps = append(steps, step{name, func(ctx context.Context) error { return v.scanStep(ctx, c, name, id) }})
+			steps = append(steps, step{name, func(ctx context.Context) error { return r.scanStep(ctx, name, id) }})
 		}
 	}
 	for _, cp := range rows {
 		id := ids.CopyIn(bucket, cp.Prefix, cp.Cluster)
-		if cp.Primary && c.row.Deep {
+		if cp.Primary && r.c.row.Deep {
 			name := fmt.Sprintf("reading the objects below %q", cp.Prefix)
-			steps = append(steps, step{name, func(ctx context.Context) error { return v.deepStep(ctx, c, name, id) }})
+			steps = append(steps, step{name, func(ctx context.Context) error { return r.deepStep(ctx, name, id) }})
 		}
 	}
-	i := slices.IndexFunc(steps, func(s step) bool { return !slices.Contains(c.row.Done, s.name) })
+	i := slices.IndexFunc(steps, func(s step) bool { return !slices.Contains(r.c.row.Done, s.name) })
 	if i < 0 {
 		return step{}, false, nil
 	}
@@ -150,17 +156,17 @@ func (v *Verifier) step(ctx context.Context, c *current) (step, bool, error) {
 
 // scanStep compares the listings of the primary and one copy by a scan, which keeps its
 // own cursor; what differs becomes pending rows as with any scan.
-func (v *Verifier) scanStep(ctx context.Context, c *current, name string, id ids.Copy) error {
-	unlock, err := v.o.Walks.Locks.Lock(ctx, id)
+func (r running) scanStep(ctx context.Context, name string, id ids.Copy) error {
+	unlock, err := r.v.o.Walks.Locks.Lock(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if _, err := v.o.Walks.Buckets.Ensure(ctx, id); err != nil {
+	if _, err := r.v.o.Walks.Buckets.Ensure(ctx, id); err != nil {
 		return err
 	}
-	resumed, _ := c.enter(name)
-	err = v.o.Walks.Scanner.ScanWatched(ctx, id, resumed, scanWatch{v, c})
+	resumed, _ := r.c.enter(name)
+	err = r.v.o.Walks.Scanner.ScanWatched(ctx, id, resumed, scanWatch(r))
 	if errors.Is(err, object.ErrChanged) {
 		return nil // it left, or is being synced again
 	}
@@ -168,10 +174,7 @@ func (v *Verifier) scanStep(ctx context.Context, c *current, name string, id ids
 }
 
 // scanWatch counts for a verification what a scan sees.
-type scanWatch struct {
-	v *Verifier
-	c *current
-}
+type scanWatch running
 
 // Saw implements walk.Watch.
 func (w scanWatch) Saw(p listing.Pair) {
@@ -208,34 +211,34 @@ const (
 
 // awaitRepairs waits until the mismatches found are repaired, or it shows that they won't
 // be by themselves.
-func (v *Verifier) awaitRepairs(ctx context.Context, c *current) error {
-	c.edit(func(row *state.Verification) { row.State = stateRepairing })
-	last, since := -1, v.o.Now()
+func (r running) awaitRepairs(ctx context.Context) error {
+	r.c.edit(func(row *state.Verification) { row.State = stateRepairing })
+	last, since := -1, r.v.o.Now()
 	for {
-		changed := v.o.Pending.Changed(c.bucket())
-		for _, ref := range c.open() {
-			became, why, err := v.repairOf(ctx, ref)
+		changed := r.v.o.Pending.Changed(r.c.bucket())
+		for _, ref := range r.c.open() {
+			became, why, err := r.repairOf(ctx, ref)
 			if err != nil {
 				return err
 			}
 			if became != "" {
-				c.settled(ref, became, why)
+				r.c.settled(ref, became, why)
 			}
 		}
-		open := c.open()
+		open := r.c.open()
 		if len(open) == 0 {
 			return nil
 		}
-		if len(open) != last || v.o.Pause.On() {
-			last, since = len(open), v.o.Now()
+		if len(open) != last || r.v.o.Pause.On() {
+			last, since = len(open), r.v.o.Now()
 		}
-		if v.o.Now().Sub(since) > repairPatience {
+		if r.v.o.Now().Sub(since) > repairPatience {
 			for _, ref := range open {
-				c.settled(ref, unrepairable, "it could not be brought in step in time")
+				r.c.settled(ref, unrepairable, "it could not be brought in step in time")
 			}
 			return nil
 		}
-		c.progress(v.o.Events, v.o.Now())
+		r.c.progress(r.v.o.Events, r.v.o.Now())
 		if !await(ctx, changed) {
 			return ctx.Err()
 		}
@@ -260,8 +263,8 @@ func await(ctx context.Context, changed <-chan struct{}) bool {
 const stubborn = 5
 
 // repairOf returns what became of a repair, "" while it is open.
-func (v *Verifier) repairOf(ctx context.Context, ref ids.Object) (became, why string, err error) {
-	row, err := v.o.Objects.PendingRow(ctx, ref)
+func (r running) repairOf(ctx context.Context, ref ids.Object) (became, why string, err error) {
+	row, err := r.v.o.Objects.PendingRow(ctx, ref)
 	switch {
 	case err != nil:
 		return "", "", err

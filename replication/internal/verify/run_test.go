@@ -54,7 +54,7 @@ func TestJoinedDeep(t *testing.T) {
 	_, err := w.Request(t.Context(), bkt, false)
 	w.must(err)
 	c := w.next()
-	w.must(w.attempt(t.Context(), c)) // everything is done, and only the outcome is to be noted
+	w.must(running{w.Verifier, c}.attempt(t.Context())) // everything is done, and only the outcome is to be noted
 	v, err := w.Request(t.Context(), bkt, true)
 	w.must(err)
 	if !v.Deep || w.find(bkt) != c {
@@ -64,7 +64,7 @@ func TestJoinedDeep(t *testing.T) {
 		t.Fatal("it ended without reading the bytes")
 	}
 	w.run(w.work)
-	w.verify(t.Context(), c)
+	running{w.Verifier, c}.run(t.Context())
 	v, err = w.Get(t.Context(), bkt)
 	w.must(err)
 	w.count(v, stateDone, 1, 1, 0)
@@ -281,7 +281,7 @@ func TestRepairOf(t *testing.T) {
 			r.Attempts, r.Hold, r.Error, r.NextAttempt = tc.row.Attempts, tc.row.Hold, tc.row.Error, time.Now().Add(time.Hour)
 			w.must(w.ctl.Pending.Fail(t.Context(), r))
 		}
-		if got, _, err := w.repairOf(t.Context(), ref); err != nil || got != tc.want {
+		if got, _, err := (running{w.Verifier, nil}).repairOf(t.Context(), ref); err != nil || got != tc.want {
 			t.Errorf("%+v: %q, %v; want %q", tc.row, got, err, tc.want)
 		}
 	}

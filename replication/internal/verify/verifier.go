@@ -197,7 +197,7 @@ func (v *Verifier) Run(ctx context.Context) {
 		}
 		wg.Go(func() {
 			defer func() { <-room }()
-			v.verify(ctx, c)
+			running{v, c}.run(ctx)
 		})
 	}
 }
