@@ -345,7 +345,7 @@ func (t *targetPurge) copyOf(ctx context.Context, p *guard.Pass) error {
 // was decided.
 func (t *targetPurge) claim(ctx context.Context, key string) (object.Claim, error) {
 	c := object.Claim{
-		Settler: t.objects, Bucket: t.in.Bucket, MadeBucket: t.MadeBucket, At: t.at,
+		By: t.objects, Bucket: t.in.Bucket, MadeBucket: t.MadeBucket, At: t.at,
 		Copy:       catalog.Copy{Cluster: t.Cluster, Verified: t.Verified},
 		OwnedUntil: object.OwnedUntil(state.Copy{OwnedUntil: t.OwnedUntil}),
 	}

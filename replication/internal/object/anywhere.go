@@ -29,8 +29,8 @@ type side struct {
 
 // convergence is one key in all clusters that take part in it.
 type convergence struct {
-	*Settler
 	Task
+	by      *Settler
 	primary string
 	copy    catalog.Copy // of the task's cluster
 	mine    *side
@@ -70,7 +70,7 @@ func (e *Settler) meet(ctx context.Context, t Task) (*convergence, error) {
 	case c.State == catalog.CopyDraining, c.State == catalog.CopyRemoving:
 		return nil, ErrLeaving
 	}
-	m := &convergence{Settler: e, Task: t, primary: snap.Primary(t.Bucket), copy: c}
+	m := &convergence{by: e, Task: t, primary: snap.Primary(t.Bucket), copy: c}
 	sides := e.sidesOf(snap, t, rule.Prefix)
 	e.ask(ctx, t, sides)
 	return m, m.judge(sides)
@@ -188,8 +188,8 @@ func (m *convergence) decide(ctx context.Context) (Outcome, error) {
 	}
 	op := guard.Op{Object: m.Object, From: m.winner.Name(), Total: m.winner.now.Size, Rewrite: rewrite}
 	var v Outcome
-	err := m.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) (err error) {
-		if !slices.Contains(m.o.Router.Snapshot().WantedIn(nil, m.Bucket, m.Key), m.Cluster) && m.copy.State != catalog.CopyFailed {
+	err := m.by.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) (err error) {
+		if !slices.Contains(m.by.o.Router.Snapshot().WantedIn(nil, m.Bucket, m.Key), m.Cluster) && m.copy.State != catalog.CopyFailed {
 			return ErrLeaving
 		}
 		v, err = m.act(ctx, p)
@@ -200,7 +200,7 @@ func (m *convergence) decide(ctx context.Context) (Outcome, error) {
 
 // isDamaged says whether what stands here was found to have other bytes than it should.
 func (m *convergence) isDamaged() bool {
-	return m.mine.now.ETag != "" && (m.Task.Damaged || m.Settler.Damaged.Is(m.Object, m.mine.now.Object))
+	return m.mine.now.ETag != "" && (m.Task.Damaged || m.by.Damaged.Is(m.Object, m.mine.now.Object))
 }
 
 // identicalReplica returns another cluster that shows the version that stands here, undamaged as far as
@@ -208,7 +208,7 @@ func (m *convergence) isDamaged() bool {
 func (m *convergence) identicalReplica() *side {
 	for _, s := range m.sides {
 		ref := ids.ObjectIn(m.Bucket, m.Key, s.Name())
-		if s != m.mine && storage.CompareVersions(s.now, m.mine.now) == 0 && !m.Settler.Damaged.Is(ref, s.now.Object) {
+		if s != m.mine && storage.CompareVersions(s.now, m.mine.now) == 0 && !m.by.Damaged.Is(ref, s.now.Object) {
 			return s
 		}
 	}
@@ -226,20 +226,20 @@ func (m *convergence) act(ctx context.Context, p *guard.Pass) (Outcome, error) {
 		return m.writeDeleteMarker(ctx, p)
 	}
 	cond := storage.Condition{Absent: m.mine.now.ETag == "", IfETag: m.mine.now.ETag}
-	n, err := m.Transfer(ctx, p, Sides{Src: m.winner.Site, Dst: m.mine.Site}, m.winner.now.Object,
+	n, err := m.by.Transfer(ctx, p, Sides{Src: m.winner.Site, Dst: m.mine.Site}, m.winner.now.Object,
 		storage.CopyOptions{If: cond, Version: &m.winner.now})
 	if err != nil {
 		return 0, err
 	}
 	if p.Op().Rewrite {
-		m.Settler.Damaged.Drop(m.Object)
+		m.by.Damaged.Drop(m.Object)
 	}
 	d := copies.Delta{Bytes: n - m.mine.now.Size}
 	if cond.Absent {
 		d.Objects = 1
 	}
-	m.o.Copies.Tally(m.id(), d)
-	m.o.Report.Copied(m.Object, m.winner.Name(), n)
+	m.by.o.Copies.Tally(m.id(), d)
+	m.by.o.Report.Copied(m.Object, m.winner.Name(), n)
 	return Copied, nil
 }
 
@@ -247,12 +247,12 @@ func (m *convergence) act(ctx context.Context, p *guard.Pass) (Outcome, error) {
 func (m *convergence) writeDeleteMarker(ctx context.Context, p *guard.Pass) (Outcome, error) {
 	hides := m.mine.now.ETag != ""
 	if hides {
-		row, err := m.row(ctx, m.id())
+		row, err := m.by.row(ctx, m.id())
 		if err != nil {
 			return 0, err
 		}
-		if !m.o.Deletes.Take(ctx, m.id(), row) {
-			m.o.Deletes.Hold(ctx, m.id())
+		if !m.by.o.Deletes.Take(ctx, m.id(), row) {
+			m.by.o.Deletes.Hold(ctx, m.id())
 			return 0, ErrHeld
 		}
 	}
@@ -270,8 +270,8 @@ func (m *convergence) writeDeleteMarker(ctx context.Context, p *guard.Pass) (Out
 	if !hides {
 		return InStep, nil
 	}
-	m.o.Copies.Tally(m.id(), copies.Delta{Objects: -1, Bytes: -m.mine.now.Size})
-	m.o.Report.Removed(m.Object)
+	m.by.o.Copies.Tally(m.id(), copies.Delta{Objects: -1, Bytes: -m.mine.now.Size})
+	m.by.o.Report.Removed(m.Object)
 	return Removed, nil
 }
 
@@ -281,25 +281,25 @@ func (m *convergence) id() ids.Copy { return ids.CopyIn(m.Bucket, m.copy.Prefix,
 // that whatever brought this one up brings all of them in step; and for the objects that
 // were pulled from the primary, when that has got another version.
 func (m *convergence) noteOthers(ctx context.Context, v Outcome) error {
-	snap := m.o.Router.Snapshot()
+	snap := m.by.o.Router.Snapshot()
 	wanted := snap.WantedIn(nil, m.Bucket, m.Key)
 	var rows []state.Pending
 	for _, s := range m.sides {
 		if s == m.mine || s.leaves || storage.SameState(s.now, m.winner.now) || !slices.Contains(wanted, s.Name()) ||
-			m.o.Router.Pending.Has(m.Bucket, m.Key, s.Name()) {
+			m.by.o.Router.Pending.Has(m.Bucket, m.Key, s.Name()) {
 			continue
 		}
 		rows = append(rows, state.Pending{Bucket: m.Bucket, Key: m.Key, Cluster: s.Name(), Size: m.winner.now.Size, Since: m.Since})
 	}
 	if v != InStep && m.Cluster == snap.Primary(m.Bucket) {
-		for _, c := range m.o.Router.Pulled.AppendClusters(nil, m.Bucket, m.Key) {
+		for _, c := range m.by.o.Router.Pulled.AppendClusters(nil, m.Bucket, m.Key) {
 			rows = append(rows, state.Pending{Bucket: m.Bucket, Key: m.Key, Cluster: c, Size: m.winner.now.Size, Since: m.Since})
 		}
 	}
 	if len(rows) == 0 {
 		return nil
 	}
-	return m.o.Control.AddPending(ctx, rows...)
+	return m.by.o.Control.AddPending(ctx, rows...)
 }
 
 // Restore undoes a delete that the breaker holds, where anywhere is written: the object gets

@@ -13,7 +13,7 @@ import (
 
 // Claim is what FaDO's claim on an object at a copy rests on.
 type Claim struct {
-	*Settler
+	By         *Settler // knows what it copied lately
 	Bucket     string
 	Copy       catalog.Copy
 	MadeBucket bool  // FaDO made the physical bucket
@@ -41,7 +41,7 @@ func (c Claim) Owns(ctx context.Context, key string, o storage.Object) (bool, er
 		return c.compared(key) || c.MadeBucket, nil
 	case !c.compared(key):
 		return false, nil
-	case c.Gave(c.Bucket, key, c.At.Dst, c.At.Src, o):
+	case c.By.Gave(c.Bucket, key, c.At.Dst, c.At.Src, o):
 		return true, nil
 	}
 	until, err := c.OwnedUntil(ctx)

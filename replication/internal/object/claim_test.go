@@ -59,7 +59,7 @@ func TestOwns(t *testing.T) {
 		{"given, in a copy that was not compared", fresh, "given", gave, false, false},
 	} {
 		c := Claim{
-			Settler: w.Settler, Bucket: bkt, Copy: tc.row.Routed(), MadeBucket: tc.row.MadeBucket, At: Sides{Src: c1, Dst: c2},
+			By: w.Settler, Bucket: bkt, Copy: tc.row.Routed(), MadeBucket: tc.row.MadeBucket, At: Sides{Src: c1, Dst: c2},
 			Foreign: tc.foreign, OwnedUntil: OwnedUntil(tc.row),
 		}
 		if got, err := c.Owns(t.Context(), tc.key, tc.o); err != nil || got != tc.want {

@@ -251,7 +251,7 @@ func (s *situation) copyID() ids.Copy { return ids.CopyIn(s.Bucket, s.copy.Prefi
 // claimed.
 func (s *situation) claim(ctx context.Context) Claim {
 	return Claim{
-		Settler: s.e, Bucket: s.Bucket, Copy: s.copy, MadeBucket: s.made, At: s.at,
+		By: s.e, Bucket: s.Bucket, Copy: s.copy, MadeBucket: s.made, At: s.at,
 		Foreign: s.Foreign || s.e.IsForeign(ctx, s.Object),
 		OwnedUntil: func(ctx context.Context) (time.Time, error) {
 			row, err := s.e.row(ctx, s.copyID())

@@ -54,7 +54,7 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 	if err != nil && errors.Is(context.Cause(ctx), ErrStalled) {
 		err = fmt.Errorf("no byte moved in %s: %w: %w", e.o.Timing.StallTimeout, ErrStalled, storage.ErrUnavailable)
 	}
-	if err = e.learn(at, err); err != nil {
+	if err = learn(at, err); err != nil {
 		e.afterTransfer(ctx, p, at.Dst, note)
 		return 0, fmt.Errorf("copying from %s to %s: %w", at.Src.Name(), at.Dst.Name(), err)
 	}
@@ -67,7 +67,7 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 }
 
 // learn tells both storages' sites of a copy's outcome.
-func (e *Settler) learn(at Sides, err error) error {
+func learn(at Sides, err error) error {
 	at.Dst.Wrote(err)
 	if errors.Is(err, storage.ErrFull) && storage.At(err) == at.Dst.Name() {
 		err = at.Dst.FullError(err)

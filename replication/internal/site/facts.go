@@ -81,14 +81,14 @@ func (ss *Sites) FindFacts(ctx context.Context) {
 	for {
 		select {
 		case at := <-ss.facts.wanted:
-			ss.findOut(ctx, at)
+			findOut(ctx, ss, at)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (ss *Sites) findOut(ctx context.Context, at bucketAt) {
+func findOut(ctx context.Context, ss *Sites, at bucketAt) {
 	ctx, cancel := at.site.Call(ctx)
 	defer cancel()
 	if versioned, err := at.site.reader.Versioned(ctx, at.bucket); err == nil {
@@ -105,14 +105,14 @@ func (s *Site) capabilities() (storage.Capabilities, bool) {
 // Learn notes whether a bucket was found to be versioned, and has the storage probed once
 // more with a bucket to ask about.
 func (s *Site) Learn(ctx context.Context, bucket string, versioned, isPrimary bool) {
-	s.probeIn(ctx, bucket)
+	probeIn(ctx, s, bucket)
 	if isPrimary {
 		s.of.facts.note(bucketAt{bucket, s}, versioned)
 	}
 }
 
 // probeIn asks a storage once more what it offers, now that there is a bucket to ask about.
-func (s *Site) probeIn(ctx context.Context, bucket string) {
+func probeIn(ctx context.Context, s *Site, bucket string) {
 	s.mu.Lock()
 	done := s.probedIn || !s.probed
 	s.probedIn = s.probedIn || s.probed

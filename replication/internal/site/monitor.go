@@ -140,7 +140,7 @@ func (ss *Sites) ping(ctx context.Context, s *Site) error {
 	defer cancel()
 	err := s.client.Ping(pctx)
 	if err == nil {
-		s.alive(ss.o.Now())
+		alive(s, ss.o.Now())
 		return nil
 	}
 	if errors.Is(err, context.DeadlineExceeded) && s.lastOK.Load() > began.UnixNano() {
@@ -154,12 +154,12 @@ func (ss *Sites) up(ctx context.Context, s *Site) {
 	if !ss.current(s) {
 		return
 	}
-	defer ss.probe(ctx, s) // takes its time: nothing waits for it
+	defer probe(ctx, ss, s) // takes its time: nothing waits for it
 	s.told.Store(true)
 	if s.setCondition(routing.StorageUp, "") == routing.StorageUp {
 		return
 	}
-	s.setSuspect(false)
+	setSuspect(s, false)
 	ss.o.Hooks.Changed(s.name, "up", "")
 	ss.o.Log.Info("storage is up", zap.String("cluster", s.name))
 	ss.o.Hooks.Up(ctx, s.name)
@@ -182,7 +182,7 @@ func (ss *Sites) down(s *Site, err error) {
 }
 
 // probe finds out what the storage offers, once it can.
-func (ss *Sites) probe(ctx context.Context, s *Site) {
+func probe(ctx context.Context, ss *Sites, s *Site) {
 	s.mu.Lock()
 	probed := s.probed
 	s.mu.Unlock()

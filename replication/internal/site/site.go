@@ -162,11 +162,11 @@ func (s *Site) Observed(err error) {
 	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		o.Pace.Congested(s.name, time.Now())
 		if s.fails.Add(1) == suspicion {
-			s.setSuspect(true)
-			s.ask()
+			setSuspect(s, true)
+			ask(s)
 		}
 	case errors.Is(err, storage.ErrDenied):
-		s.ask()
+		ask(s)
 	case !errors.Is(err, context.Canceled):
 		s.answered(o.Now())
 	}
@@ -174,13 +174,13 @@ func (s *Site) Observed(err error) {
 
 // answered notes that a request was answered, be it by a refusal.
 func (s *Site) answered(now time.Time) {
-	s.alive(now)
+	alive(s, now)
 	if s.suspect.Load() {
-		s.setSuspect(false)
+		setSuspect(s, false)
 	}
 }
 
-func (s *Site) setSuspect(on bool) {
+func setSuspect(s *Site, on bool) {
 	s.suspecting.Lock()
 	defer s.suspecting.Unlock()
 	s.suspect.Store(on)
@@ -194,13 +194,13 @@ func (s *Site) Flowing() { s.of.o.Pace.Flowing(s.name, time.Now()) }
 func (s *Site) Congested() { s.of.o.Pace.Congested(s.name, time.Now()) }
 
 // alive notes a sign of life.
-func (s *Site) alive(now time.Time) {
+func alive(s *Site, now time.Time) {
 	s.lastOK.Store(now.UnixNano())
 	s.fails.Store(0)
 }
 
 // ask has the storage pinged soon.
-func (s *Site) ask() {
+func ask(s *Site) {
 	select {
 	case s.kick <- struct{}{}:
 	default:

@@ -14,15 +14,15 @@ var ErrUnversioned = errors.New("writes anywhere needs versioning")
 
 // AskVersioned asks the storage whether a bucket keeps versions; [ErrUnversioned] if not.
 func (s *Site) AskVersioned(ctx context.Context, bucket string) error {
-	return s.versioned(ctx, s.reader.Versioning, bucket)
+	return versioned(ctx, s, s.reader.Versioning, bucket)
 }
 
 // KnownVersioned is [Site.AskVersioned] by what the storage said lately.
 func (s *Site) KnownVersioned(ctx context.Context, bucket string) error {
-	return s.versioned(ctx, s.reader.KnownVersioning, bucket)
+	return versioned(ctx, s, s.reader.KnownVersioning, bucket)
 }
 
-func (s *Site) versioned(ctx context.Context, ask func(context.Context, string) (storage.Versioning, error), bucket string) error {
+func versioned(ctx context.Context, s *Site, ask func(context.Context, string) (storage.Versioning, error), bucket string) error {
 	switch v, err := ask(ctx, bucket); {
 	case err != nil:
 		return err

@@ -97,7 +97,7 @@ func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) err
 		return err
 	}
 	claim := object.Claim{
-		Settler: v.o.Objects, Bucket: ref.Bucket, Copy: v.row.Routed(), MadeBucket: copyrows.MadeBucket(v.rows, ref.Cluster), At: at,
+		By: v.o.Objects, Bucket: ref.Bucket, Copy: v.row.Routed(), MadeBucket: copyrows.MadeBucket(v.rows, ref.Cluster), At: at,
 		Foreign: v.o.Objects.IsForeign(ctx, ref), OwnedUntil: object.OwnedUntil(v.row),
 	}
 	owns, err := claim.Owns(ctx, ref.Key, *dst)
