@@ -25,7 +25,7 @@ type Removal struct {
 // Where the bucket keeps versions, what goes for good are versions that were looked at, each
 // by its ID, and of those the ones FaDO can be told to have written ([wrote]). What is
 // written meanwhile stays, and so does every other version: below a delete marker, and then
-// covered is true.
+// covered is true. Beside another's version only what the primary has, too, goes for good.
 func (e *Settler) RemoveForGood(ctx context.Context, p *guard.Pass, r Removal) (covered bool, err error) {
 	if r.Versioned {
 		covered, err = e.removeVersions(ctx, p, r)
@@ -58,15 +58,20 @@ func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) 
 	if len(ours) == len(vs) && seen {
 		return false, dropVersions(ctx, p, r.At.Dst, vs)
 	}
+	ours, err = atPrimary(ctx, p, r.At, ours)
+	if err != nil {
+		return false, err
+	}
 	// The marker first: no version below may come to be the current one.
 	if err := e.Delete(ctx, p, r.At.Dst, r.Seen); err != nil {
 		return false, err
 	}
-	return true, dropVersions(ctx, p, r.At.Dst, slices.DeleteFunc(ours, deleted))
+	return true, dropVersions(ctx, p, r.At.Dst, ours)
 }
 
 // RemoveHidden removes what is left of an operation's object, which has no current version:
-// those versions that FaDO wrote, and the delete markers if no other version is left.
+// those versions that FaDO wrote, and the delete markers if no other version is left. Beside
+// another's version only what the primary has, too, goes.
 func (e *Settler) RemoveHidden(ctx context.Context, p *guard.Pass, at Sides) error {
 	vs, err := versionsAt(ctx, at.Dst, p)
 	if err != nil {
@@ -77,12 +82,33 @@ func (e *Settler) RemoveHidden(ctx context.Context, p *guard.Pass, at Sides) err
 		return err
 	}
 	if len(ours) < len(vs) {
-		ours = slices.DeleteFunc(ours, deleted)
+		if ours, err = atPrimary(ctx, p, at, ours); err != nil {
+			return err
+		}
 	}
 	return dropVersions(ctx, p, at.Dst, ours)
 }
 
-func deleted(v storage.Version) bool { return v.Deleted }
+// atPrimary returns those of the versions that the primary has, too. Where one version of a key
+// is a user's, its history was written there, and what FaDO once copied may be left of it
+// nowhere else.
+func atPrimary(ctx context.Context, p *guard.Pass, at Sides, vs []storage.Version) ([]storage.Version, error) {
+	if at.Src == nil || len(vs) == 0 {
+		return nil, nil
+	}
+	theirs, err := versionsAt(ctx, at.Src, p)
+	if errors.Is(err, storage.ErrUnsupported) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(vs), func(v storage.Version) bool {
+		return v.Deleted || !slices.ContainsFunc(theirs, func(t storage.Version) bool {
+			return sameVersion(t, v) || !t.Deleted && t.Size == v.Size && v.Source.ETag != "" && t.ETag == v.Source.ETag
+		})
+	}), nil
+}
 
 // isSeen reports whether a version is the object that was looked at.
 func isSeen(v storage.Version, o storage.Object) bool {
@@ -133,11 +159,16 @@ func sameVersion(a, b storage.Version) bool {
 	return a.LastModified.Truncate(time.Millisecond).Equal(b.LastModified.Truncate(time.Millisecond))
 }
 
+// versionsPatience bounds looking at all versions of a key: a request for each of them.
+const versionsPatience = 10 * time.Minute
+
 func versionsAt(ctx context.Context, at *site.Site, p *guard.Pass) ([]storage.Version, error) {
-	ctx, cancel := at.Call(ctx)
+	ctx, cancel := context.WithTimeout(ctx, versionsPatience)
 	defer cancel()
 	vs, err := at.Reader().Versions(ctx, p.Op().Bucket, p.Op().Key)
-	at.Observed(err)
+	if ctx.Err() == nil { // what took too long here is no single request
+		at.Observed(err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("asking %s for the versions of an object: %w", at.Name(), err)
 	}

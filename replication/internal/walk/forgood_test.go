@@ -67,6 +67,21 @@ func TestEvictKeepsWriteAfterTheLook(t *testing.T) {
 	}
 }
 
+// What FaDO once copied may be left nowhere else, where users wrote above it: at a former
+// primary, whose history another one does not have.
+func TestEvictKeepsHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fakes["c2"].KeepVersions(bkt)
+	w.synced("a")
+	for _, c := range []string{"c1", "c2"} {
+		w.fakes[c].User(bkt, "a", "the second")
+	}
+	w.leaving(catalog.CopyRemoving)
+	w.must(w.Evictor.Evict(t.Context(), at("c2")))
+	w.wantBodies("c2", "a", "", "the second", "body of a")
+}
+
 // FaDO's mark is not FaDO's alone: what another replication wrote is at most covered by a
 // delete marker, and what FaDO wrote of the same key goes.
 func TestEvictKeepsForeignReplicas(t *testing.T) {
