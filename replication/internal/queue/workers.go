@@ -73,7 +73,7 @@ type Queue struct {
 func New(o Options) *Queue {
 	n := newIntake(o)
 	w := &Workers{
-		o: o, seen: n.seen, freed: make(chan struct{}, 1), outstanding: make(map[state.PendingKey]time.Time),
+		o: o, seen: n.seen, freed: make(chan struct{}, 1), outstanding: make(map[state.PendingKey]time.Time), atWork: make(map[ids.Object][]state.Pending),
 		early: make(map[ids.Object]*earlyStart), by: make(map[string]int),
 	}
 	n.live = w.addLive
@@ -92,6 +92,7 @@ type Workers struct {
 	mu          sync.Mutex
 	open        bool                           // Run is under way
 	outstanding map[state.PendingKey]time.Time // claimed until
+	atWork      map[ids.Object][]state.Pending // objects of these, and the row that follows, if any
 	early       map[ids.Object]*earlyStart     // worked on without a claim
 	by          map[string]int                 // outstanding and early ones, per cluster
 }
@@ -170,12 +171,11 @@ func (w *Workers) room(cluster string) int {
 // begin starts work on claimed rows.
 func (w *Workers) begin(ctx context.Context, rows []state.Pending) {
 	for _, row := range rows {
-		w.mu.Lock()
-		w.outstanding[KeyOf(row)] = w.o.Now().Add(w.o.Timing.Lease)
-		w.by[row.Cluster]++
-		w.mu.Unlock()
+		if !w.take(row) {
+			continue
+		}
 		w.wg.Go(func() {
-			defer w.remove(row)
+			defer func() { w.begin(ctx, w.remove(row)) }()
 			if !w.doneEarly(ctx, row) {
 				w.work(ctx, row)
 			}
@@ -183,12 +183,33 @@ func (w *Workers) begin(ctx context.Context, rows []state.Pending) {
 	}
 }
 
-func (w *Workers) remove(row state.Pending) {
+// take notes that a row is worked on. One whose object is at work already, by a row that was
+// raised since, is not: it would hold a slot until that work is over, and follows it.
+func (w *Workers) take(row state.Pending) bool {
+	ref := ids.ObjectIn(row.Bucket, row.Key, row.Cluster)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.atWork[ref]; ok {
+		w.atWork[ref] = []state.Pending{row}
+		return false
+	}
+	w.atWork[ref] = nil
+	w.outstanding[KeyOf(row)] = w.o.Now().Add(w.o.Timing.Lease)
+	w.by[row.Cluster]++
+	return true
+}
+
+// remove notes that work on a row is over, and returns the one that follows.
+func (w *Workers) remove(row state.Pending) (next []state.Pending) {
+	ref := ids.ObjectIn(row.Bucket, row.Key, row.Cluster)
 	w.mu.Lock()
 	delete(w.outstanding, KeyOf(row))
+	next = w.atWork[ref]
+	delete(w.atWork, ref)
 	w.leaveLine(row.Cluster)
 	w.mu.Unlock()
 	w.free()
+	return next
 }
 
 // leaveLine counts one less in a cluster's line and returns how many are left. The caller

@@ -480,3 +480,41 @@ func TestWorkEndsWithRun(t *testing.T) {
 		}
 	})
 }
+
+// A row that is raised while its object is at work takes no room of its own, however often;
+// the last one follows, and the object ends as it was written last.
+func TestRaisedRowsTakeNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.sites.Close()
+		w.fakes["c2"].User(bkt, "other", "")
+		w.fakes["c1"].User(bkt, "k", string(make([]byte, limit.SmallObject+1)))
+		gate := make(chan struct{})
+		w.fakes["c2"].SetFault(func(ctx context.Context, op, _, _ string) error {
+			if op != "put" {
+				return nil
+			}
+			select {
+			case <-gate:
+			case <-ctx.Done():
+			}
+			return nil
+		})
+		defer w.run(t.Context(), w.Intake.Run, w.Workers.Run)()
+		for i := range 5 {
+			w.fakes["c1"].User(bkt, "k", string(make([]byte, limit.SmallObject+2+i)))
+			w.Intake.Take(t.Context(), w.event("c1", "k"))
+			pass(2 * time.Second)
+			w.Workers.mu.Lock()
+			if n := w.Workers.by["c2"]; n != 1 {
+				t.Errorf("%d places are taken by one object", n)
+			}
+			w.Workers.mu.Unlock()
+		}
+		close(gate)
+		pass(time.Minute)
+		if n := len(w.fakes["c2"].Contents(bkt)["k"]); n != limit.SmallObject+6 || w.b.len() != 0 || w.router.Pending.Len() != 0 {
+			t.Errorf("%d bytes are there, %d rows and %d exceptions are left", n, w.b.len(), w.router.Pending.Len())
+		}
+	})
+}
