@@ -86,7 +86,7 @@ func (w wiring) siteOptions(o Options) site.Options {
 }
 
 // waitedFor says which rows a storage that comes up was in the way of: those about its
-// objects, and those of buckets written there. Rows about another storage that is down go on
+// objects, and those of buckets written there, be it as one of many. Rows about another storage that is down go on
 // waiting for that one.
 func (w wiring) waitedFor(ctx context.Context, cluster string) []state.PendingFilter {
 	which := []state.PendingFilter{{Cluster: cluster}}
@@ -94,7 +94,8 @@ func (w wiring) waitedFor(ctx context.Context, cluster string) []state.PendingFi
 	w.e.core.stored(ctx, "could not find what waited for a storage that is up; it is tried again when its time comes", err)
 	snap := w.e.core.snap()
 	for _, l := range logs {
-		if l.Failing > 0 && l.Cluster != cluster && snap.Primary(l.Bucket) == cluster && !w.e.core.sites.Down(l.Cluster) {
+		waited := snap.Primary(l.Bucket) == cluster || len(snap.RulesAnywhere(l.Bucket)) > 0
+		if l.Failing > 0 && l.Cluster != cluster && waited && !w.e.core.sites.Down(l.Cluster) {
 			which = append(which, state.PendingFilter{Bucket: l.Bucket, Cluster: l.Cluster})
 		}
 	}

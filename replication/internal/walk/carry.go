@@ -191,6 +191,9 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 	return err == nil, err
 }
 
+// afterPatience bounds storing the rows of a key that was changed, when the job ends meanwhile.
+const afterPatience = 10 * time.Second
+
 // changing changes a key at the new primary by f. No event tells the other copies of what FaDO
 // writes, so they have rows: before, because they are no hits from then on, and again after,
 // because a worker may have compared them with what was there before.
@@ -204,10 +207,10 @@ func (c *carry) changing(ctx context.Context, key string, size int64, f func() e
 	if err := c.o.Control.AddPending(ctx, rows...); err != nil {
 		return err
 	}
-	if err := f(); err != nil {
-		return err
-	}
-	return c.o.Control.AddPending(ctx, rows...)
+	err := f() // one that failed may have changed the key all the same
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterPatience)
+	defer cancel()
+	return errors.Join(err, c.o.Control.AddPending(ctx, rows...))
 }
 
 // forbidden leaves an object that may no longer be written to the new primary, if it

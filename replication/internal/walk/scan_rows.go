@@ -86,7 +86,7 @@ func (s *scan) raiseSome(met []listing.Pair, rows []state.Pending) {
 			s.extra(p.Key)
 		case !there:
 			s.differs(p.Key, sizeOf(p.Src))
-		case rows[i].Hold == state.HoldNone && !rows[i].NextAttempt.After(s.o.Now()):
+		case rows[i].Hold == state.HoldNone && (rows[i].ClaimedBy != "" || !rows[i].NextAttempt.After(s.o.Now())):
 			s.mu.Lock()
 			s.rows = append(s.rows, rows[i])
 			s.mu.Unlock()
