@@ -58,6 +58,7 @@ type ownRow struct {
 // outweighs what was read.
 type Reload struct {
 	bucket, cluster string
+	read            int64 // its number among the reads
 	meanwhile       map[objectKey]struct{}
 	found           map[objectKey]struct{}
 }
@@ -134,6 +135,9 @@ func (e *Exceptions) Adding(rows []state.Pending) {
 			own = new(ownRow)
 			e.ahead[k] = own
 		}
+		if own.storing == 0 {
+			own.lost = false
+		}
 		own.storing++
 	}
 }
@@ -144,6 +148,7 @@ func (e *Exceptions) Added(rows []state.Pending, err error) {
 	defer e.mu.Unlock()
 	for _, r := range rows {
 		k := objectKey{r.Bucket, r.Key, r.Cluster}
+		e.touch(k) // a reload may have read before the row was there
 		own := e.ahead[k]
 		switch {
 		case own == nil && err != nil:
@@ -151,8 +156,9 @@ func (e *Exceptions) Added(rows []state.Pending, err error) {
 		case own == nil:
 		default:
 			own.storing = max(0, own.storing-1)
-			own.lost, own.reads = err != nil, e.reads
-			if !e.following && err == nil && own.storing == 0 {
+			// A row that went in does not speak for a later one that did not.
+			own.lost, own.reads = own.lost || err != nil, e.reads
+			if !e.following && !own.lost && own.storing == 0 {
 				delete(e.ahead, k) // nobody will tell of it
 			}
 		}
@@ -255,6 +261,13 @@ func (e *Exceptions) DropGone(read int64) {
 	}
 }
 
+// Unsettled reports whether removals that were told of wait for another read.
+func (e *Exceptions) Unsettled() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.gone) > 0
+}
+
 // touch notes that something is known of a key that a reload under way does not know. The
 // caller holds mu.
 func (e *Exceptions) touch(k objectKey) {
@@ -270,6 +283,8 @@ func (e *Exceptions) BeginReload(bucket, cluster string) *Reload {
 	r := &Reload{bucket: bucket, cluster: cluster, meanwhile: make(map[objectKey]struct{}), found: make(map[objectKey]struct{})}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.reads++
+	r.read = e.reads
 	e.reloads[r] = struct{}{}
 	return r
 }
@@ -297,7 +312,9 @@ func (e *Exceptions) EndReload(r *Reload, err error) {
 		k := objectKey{bucket, key, cluster}
 		_, found := r.found[k]
 		_, newer := r.meanwhile[k]
-		if found || newer || e.ahead[k] != nil || r.cluster != "" && r.cluster != cluster {
+		own := e.ahead[k]
+		onItsWay := own != nil && (own.storing > 0 || own.lost || own.reads >= r.read)
+		if found || newer || onItsWay || r.cluster != "" && r.cluster != cluster {
 			return
 		}
 		e.remove(k)

@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -257,4 +258,43 @@ func TestExceptionsOutliveRows(t *testing.T) {
 			t.Fatal(fmt.Sprint(n, " things are remembered for nothing"))
 		}
 	})
+}
+
+// A row that is stored while its bucket's rows are read again keeps its exception, though the
+// read came too early to see it.
+func TestReloadBesideAnAddition(t *testing.T) {
+	t.Parallel()
+	index := routing.NewPendingIndex()
+	e := NewExceptions(index, new(Signals))
+	rows := rowsOf([]objectKey{{"b", "k", "c"}})
+	e.Adding(rows)
+	r := e.BeginReload("b", "")
+	e.Added(rows, nil)
+	e.EndReload(r, nil)
+	if !index.Has("b", "k", "c") {
+		t.Error("the row is stored and its key no exception")
+	}
+}
+
+// A row that was stored says nothing of a later one that was not: it is to be stored again.
+func TestLaterAdditionLost(t *testing.T) {
+	t.Parallel()
+	index := routing.NewPendingIndex()
+	e := NewExceptions(index, new(Signals))
+	rows := rowsOf([]objectKey{{"b", "k", "c"}})
+	e.Adding(rows)
+	e.Adding(rows)
+	e.Added(rows, errors.New("given up"))
+	e.Added(rows, nil)
+	e.Finish([]state.PendingKey{{Bucket: "b", Key: "k", Cluster: "c"}})
+	e.Finished([]state.PendingKey{{Bucket: "b", Key: "k", Cluster: "c"}}, []bool{true})
+	lost := e.Lost(10)
+	if !index.Has("b", "k", "c") || len(lost) != 1 {
+		t.Fatalf("the key is an exception: %t; %d rows are to be stored again", index.Has("b", "k", "c"), len(lost))
+	}
+	e.Adding(lost)
+	e.Added(lost, nil)
+	if n := len(e.Lost(10)); n != 0 {
+		t.Errorf("%d rows are to be stored again after they were", n)
+	}
 }

@@ -112,7 +112,7 @@ func (f *Follower) run(ctx context.Context) {
 // upToDate reports whether a look would find nothing new, at no cost where the store knows
 // that by itself.
 func (f *Follower) upToDate(ctx context.Context) bool {
-	if f.current() == nil || f.Trouble() != nil {
+	if f.current() == nil || f.Trouble() != nil || f.Exceptions.Unsettled() {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
