@@ -279,6 +279,9 @@ func (l *lease) renew(conn **pgx.Conn) (gone bool, err error) {
 		return true, nil
 	}
 	l.settle(loose...)
+	if len(loose) > 0 {
+		l.s.watch.locks.Wake() // only now can this instance take them
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.until, l.told = sent.Add(l.s.o.Lease), seen

@@ -334,6 +334,9 @@ func (l *Leader) once(ctx context.Context, name string, f func(context.Context))
 	case ok:
 		cancel()
 		holding(ctx, lock, l.Log, f)
+		if free != nil { // those who wait for it come first: they may reach what this one can't
+			delay.Sleep(ctx, 2*l.Every)
+		}
 		return true
 	case err != nil:
 		if ctx.Err() == nil {
