@@ -52,6 +52,9 @@ func (s *Store) ready(ctx context.Context) error {
 			err = s.migrate(s.done)
 		}
 		if err == nil {
+			err = s.deriveSeal(s.done)
+		}
+		if err == nil {
 			err = s.transact(s.done, s.prepare)
 		}
 		if err == nil {

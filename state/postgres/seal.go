@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -50,9 +51,66 @@ func (s *Store) openSeal(ctx context.Context, tx pgx.Tx) (seal, error) {
 	return s.newSeal(ctx, tx, header)
 }
 
+// derived are the seals that were derived from this instance's keys last. Deriving one takes
+// a while by design, which is not for the middle of a transaction.
+type derived struct {
+	mu     sync.Mutex
+	opened seal // of a header that the database had
+	fresh  seal // to be put where there is none
+}
+
+// deriveSeal derives what openSeal is going to need.
+func (s *Store) deriveSeal(ctx context.Context) error {
+	if len(s.o.Key) == 0 {
+		return nil
+	}
+	var header string
+	err := s.attempt(ctx, s.patience(1), true, func(ctx context.Context, conn pooled) (err error) {
+		header, _, err = one[string](ctx, conn, selectHeader)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case header != "":
+		_, err = s.openHeader(header)
+		if errors.Is(err, state.ErrNoKey) {
+			return nil // openSeal knows whether another key will do
+		}
+		return err
+	case s.o.ReadOnly:
+		return nil
+	}
+	_, err = s.freshSeal()
+	return err
+}
+
 // openHeader opens a header with the key that fits.
 func (s *Store) openHeader(header string) (*state.Sealer, error) {
-	return state.OpenSealerWith(header, state.PassphraseKeys(s.o.Key, s.o.FormerKeys...)...)
+	s.derived.mu.Lock()
+	defer s.derived.mu.Unlock()
+	if s.derived.opened.sealer != nil && s.derived.opened.header == header {
+		return s.derived.opened.sealer, nil
+	}
+	sealer, err := state.OpenSealerWith(header, state.PassphraseKeys(s.o.Key, s.o.FormerKeys...)...)
+	if err == nil {
+		s.derived.opened = seal{header, sealer}
+	}
+	return sealer, err
+}
+
+// freshSeal returns a new seal by this instance's key.
+func (s *Store) freshSeal() (seal, error) {
+	s.derived.mu.Lock()
+	defer s.derived.mu.Unlock()
+	if s.derived.fresh.sealer == nil {
+		sealer, header, err := state.NewSealer(state.PassphraseKey(s.o.Key))
+		if err != nil {
+			return seal{}, err
+		}
+		s.derived.fresh = seal{header, sealer}
+	}
+	return s.derived.fresh, nil
 }
 
 // newSeal makes a seal, unless another instance was first. The row of counters keeps
@@ -69,11 +127,11 @@ func (s *Store) newSeal(ctx context.Context, tx pgx.Tx, former string) (seal, er
 		sealer, err := s.openHeader(now)
 		return seal{now, sealer}, err
 	}
-	sealer, header, err := state.NewSealer(state.PassphraseKey(s.o.Key))
+	fresh, err := s.freshSeal()
 	if err != nil {
 		return seal{}, err
 	}
-	return seal{header, sealer}, putHeader(ctx, tx, header)
+	return fresh, putHeader(ctx, tx, fresh.header)
 }
 
 func putHeader(ctx context.Context, tx pgx.Tx, header string) error {

@@ -77,7 +77,9 @@ type Store struct {
 	hide   redactor
 	schema gate
 	seal   atomic.Pointer[seal] // set once the schema is ready
-	watch  watchers
+	// derived keeps what opening the seal has derived.
+	derived derived
+	watch   watchers
 
 	frozen atomic.Bool // for tests: the process stands still
 	leases leases

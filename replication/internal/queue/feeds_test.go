@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,23 +71,23 @@ func TestListenerEnds(t *testing.T) {
 		} {
 			w := newWorld()
 			w.only("c1")
-			n := 0
+			var n atomic.Int64
 			w.fakes["c1"].listenAs(func(_ context.Context, ready func(), _ func(storage.Event)) error {
-				n++
+				n.Add(1)
 				if tc.begins {
 					ready()
 				}
 				return tc.err
 			})
 			stop := w.run(t.Context(), w.sites.Watch, w.Feeds.Run)
-			for n == 0 {
+			for n.Load() == 0 {
 				pass(10 * time.Millisecond)
 			}
 			pass(tc.within)
 			if f := w.sites.Get("c1").Feed.Get(); f.Live || f.Silent != tc.silent || f.Why == "" {
 				t.Errorf("%s: feed %+v", tc.name, f)
 			}
-			if tries := n - 1; tries < tc.tries || tries > tc.tries*2 {
+			if tries := int(n.Load()) - 1; tries < tc.tries || tries > tc.tries*2 {
 				t.Errorf("%s: tried again %d times within %v, want about %d", tc.name, tries, tc.within, tc.tries)
 			}
 			if gaps := len(w.told); gaps < tc.gaps || gaps > 2*tc.gaps {

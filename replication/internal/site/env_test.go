@@ -73,6 +73,8 @@ func (p *pace) Flowing(string, time.Time)   { p.mu.Lock(); defer p.mu.Unlock(); 
 func (p *pace) Congested(string, time.Time) { p.mu.Lock(); defer p.mu.Unlock(); p.congested++ }
 func (p *pace) SetClusters(n int)           { p.mu.Lock(); defer p.mu.Unlock(); p.clusters = n }
 
+func (p *pace) declared() int { p.mu.Lock(); defer p.mu.Unlock(); return p.clusters }
+
 func (p *pace) SetSuspect(cluster string, on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,8 +41,8 @@ func TestUpAndDown(t *testing.T) {
 		w.declare("a", "c1", "c2")
 		defer w.watch(t)()
 		w.news() // in any order: both are up
-		if !w.Up("c1", "c2") || w.pace.clusters != 2 {
-			t.Fatalf("up %v, %d clusters", w.Up("c1", "c2"), w.pace.clusters)
+		if !w.Up("c1", "c2") || w.pace.declared() != 2 {
+			t.Fatalf("up %v, %d clusters", w.Up("c1", "c2"), w.pace.declared())
 		}
 		c2 := w.last()
 		name := c2.Name()
@@ -68,13 +69,14 @@ func TestSlowPings(t *testing.T) {
 		w.declare("a", "c1")
 		defer w.watch(t)()
 		w.wantNews(t, "c1 up", "Up c1")
-		f, s, slow := w.last(), w.Get("c1"), 0
+		f, s := w.last(), w.Get("c1")
+		var slow atomic.Int64
 		hang := func(answers bool) func(context.Context, string, string, string) error {
 			return func(ctx context.Context, op, _, _ string) error {
 				if op != "ping" {
 					return nil
 				}
-				slow++
+				slow.Add(1)
 				if answers {
 					time.Sleep(time.Millisecond)
 					s.Observed(nil)
@@ -86,16 +88,16 @@ func TestSlowPings(t *testing.T) {
 		f.SetFault(hang(true))
 		pass(5 * pingEvery)
 		w.wantNews(t)
-		if slow < 3 {
-			t.Fatalf("%d pings, want more", slow)
+		if n := slow.Load(); n < 3 {
+			t.Fatalf("%d pings, want more", n)
 		}
-		slow = 0
+		slow.Store(0)
 		f.SetFault(hang(false))
-		for slow == 0 {
+		for slow.Load() == 0 {
 			pass(time.Second)
 		}
 		pass(time.Second)
-		if slow == 1 && len(w.news()) != 0 {
+		if slow.Load() == 1 && len(w.news()) != 0 {
 			t.Error("one slow ping is a storage that is down")
 		}
 		pass(5 * time.Second)
@@ -156,7 +158,7 @@ func TestWatchFollows(t *testing.T) {
 		w.declare("", "c1")
 		w.Redeclared()
 		synctest.Wait()
-		if w.Known("c1") != nil || !w.last().closed.Load() || w.pace.clusters != 0 {
+		if w.Known("c1") != nil || !w.last().closed.Load() || w.pace.declared() != 0 {
 			t.Error("a storage that is not declared any more is open")
 		}
 		w.declare("c", "c1")
