@@ -361,7 +361,9 @@ func TestAnywhereBreaker(t *testing.T) {
 	for i := range 5 {
 		w.del("c2", "bkt", fmt.Sprint("k", i))
 	}
-	w.await("three deletes are held", func() bool { return w.heldDeletes("bkt") == 3 })
+	w.await("three deletes are held, and people are told", func() bool {
+		return w.heldDeletes("bkt") == 3 && w.status("bkt").State == control.BucketStuck
+	})
 	if n := len(w.contents("c1", "bkt")); n != 3 {
 		t.Errorf("c1 has %d objects, want 3", n)
 	}
