@@ -40,7 +40,7 @@ func (e *Settler) RemoveForGood(ctx context.Context, p *guard.Pass, r Removal) (
 }
 
 func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) (covered bool, err error) {
-	vs, err := versionsAt(ctx, r.At.Dst, p)
+	vs, err := VersionsAt(ctx, r.At.Dst, p.Op().Bucket, p.Op().Key)
 	if errors.Is(err, storage.ErrUnsupported) {
 		return true, e.Delete(ctx, p, r.At.Dst, r.Seen)
 	}
@@ -56,7 +56,7 @@ func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) 
 	}
 	seen := slices.ContainsFunc(ours, func(v storage.Version) bool { return isSeen(v, r.Seen) })
 	if len(ours) == len(vs) && seen {
-		return false, dropVersions(ctx, p, r.At.Dst, vs)
+		return false, DropVersions(ctx, p, r.At.Dst, vs)
 	}
 	ours, err = atPrimary(ctx, p, r.At, ours)
 	if err != nil {
@@ -66,14 +66,14 @@ func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) 
 	if err := e.Delete(ctx, p, r.At.Dst, r.Seen); err != nil {
 		return false, err
 	}
-	return true, dropVersions(ctx, p, r.At.Dst, ours)
+	return true, DropVersions(ctx, p, r.At.Dst, ours)
 }
 
 // RemoveHidden removes what is left of an operation's object, which has no current version:
 // those versions that FaDO wrote, and the delete markers if no other version is left. Beside
 // another's version only what the primary has, too, goes.
 func (e *Settler) RemoveHidden(ctx context.Context, p *guard.Pass, at Sides) error {
-	vs, err := versionsAt(ctx, at.Dst, p)
+	vs, err := VersionsAt(ctx, at.Dst, p.Op().Bucket, p.Op().Key)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (e *Settler) RemoveHidden(ctx context.Context, p *guard.Pass, at Sides) err
 			return err
 		}
 	}
-	return dropVersions(ctx, p, at.Dst, ours)
+	return DropVersions(ctx, p, at.Dst, ours)
 }
 
 // atPrimary returns those of the versions that the primary has, too. Where one version of a key
@@ -96,7 +96,7 @@ func atPrimary(ctx context.Context, p *guard.Pass, at Sides, vs []storage.Versio
 	if at.Src == nil || len(vs) == 0 {
 		return nil, nil
 	}
-	theirs, err := versionsAt(ctx, at.Src, p)
+	theirs, err := VersionsAt(ctx, at.Src, p.Op().Bucket, p.Op().Key)
 	if errors.Is(err, storage.ErrUnsupported) {
 		return nil, nil
 	}
@@ -126,7 +126,7 @@ func nullID(id string) bool { return id == "" || id == "null" }
 func (e *Settler) wrote(ctx context.Context, p *guard.Pass, r Removal, vs []storage.Version) (ours []storage.Version, err error) {
 	var theirs []storage.Version
 	if r.At.Src != nil && slices.ContainsFunc(vs, func(v storage.Version) bool { return v.Replica && !stamped(v) }) {
-		theirs, err = versionsAt(ctx, r.At.Src, p)
+		theirs, err = VersionsAt(ctx, r.At.Src, p.Op().Bucket, p.Op().Key)
 		if err != nil && !errors.Is(err, storage.ErrUnsupported) {
 			return nil, err
 		}
@@ -162,10 +162,11 @@ func sameVersion(a, b storage.Version) bool {
 // versionsPatience bounds looking at all versions of a key: a request for each of them.
 const versionsPatience = 10 * time.Minute
 
-func versionsAt(ctx context.Context, at *site.Site, p *guard.Pass) ([]storage.Version, error) {
+// VersionsAt lists the versions of a key at a storage, the newest first.
+func VersionsAt(ctx context.Context, at *site.Site, bucket, key string) ([]storage.Version, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionsPatience)
 	defer cancel()
-	vs, err := at.Reader().Versions(ctx, p.Op().Bucket, p.Op().Key)
+	vs, err := at.Reader().Versions(ctx, bucket, key)
 	if ctx.Err() == nil { // what took too long here is no single request
 		at.Observed(err)
 	}
@@ -175,9 +176,9 @@ func versionsAt(ctx context.Context, at *site.Site, p *guard.Pass) ([]storage.Ve
 	return vs, nil
 }
 
-// dropVersions removes versions, newest first as they were listed, for good. The oldest goes
+// DropVersions removes versions, newest first as they were listed, for good. The oldest goes
 // first, so that what is visible until the end is the current one.
-func dropVersions(ctx context.Context, p *guard.Pass, at *site.Site, vs []storage.Version) error {
+func DropVersions(ctx context.Context, p *guard.Pass, at *site.Site, vs []storage.Version) error {
 	w, err := p.Writer(at)
 	if err != nil {
 		return err

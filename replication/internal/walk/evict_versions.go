@@ -59,31 +59,13 @@ func (v *eviction) versionsOf(ctx context.Context, key string) error {
 			if err := v.secure(ctx, ref, left); err != nil {
 				return err
 			}
-			return v.dropVersions(ctx, p, left)
+			return object.DropVersions(ctx, p, v.dst, left)
 		})
 		if err != nil || len(left) == 0 {
 			return err
 		}
 	}
 	return fmt.Errorf("%q is still written in %s: %w", key, v.id.Cluster, ErrNotYet)
-}
-
-// dropVersions removes exactly the versions that were checked.
-func (v *eviction) dropVersions(ctx context.Context, p *guard.Pass, vs []storage.Version) error {
-	w, err := p.Writer(v.dst)
-	if err != nil {
-		return err
-	}
-	for _, one := range vs {
-		cctx, cancel := v.dst.Call(ctx)
-		err := w.DeleteVersion(cctx, p.Op().Bucket, p.Op().Key, one.VersionID)
-		cancel()
-		v.dst.Observed(err)
-		if err != nil {
-			return fmt.Errorf("removing from %s: %w", v.id.Cluster, err)
-		}
-	}
-	return nil
 }
 
 // secure returns once every version with content is in a cluster that remains.
@@ -100,7 +82,7 @@ func (v *eviction) secure(ctx context.Context, ref ids.Object, vs []storage.Vers
 			why = err
 			continue
 		}
-		there, err := versionsAt(ctx, s, ref)
+		there, err := object.VersionsAt(ctx, s, ref.Bucket, ref.Key)
 		if err != nil {
 			why = err
 			continue
@@ -116,14 +98,6 @@ func (v *eviction) secure(ctx context.Context, ref ids.Object, vs []storage.Vers
 		}
 	}
 	return nil
-}
-
-func versionsAt(ctx context.Context, s *site.Site, ref ids.Object) ([]storage.Version, error) {
-	ctx, cancel := s.Call(ctx)
-	defer cancel()
-	all, err := s.Reader().Versions(ctx, ref.Bucket, ref.Key)
-	s.Observed(err)
-	return all, err
 }
 
 // keepVersion copies a version that lost and exists nowhere else to the first of the
