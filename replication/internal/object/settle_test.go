@@ -10,6 +10,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -187,6 +188,20 @@ func TestOnDemand(t *testing.T) {
 	if v, err := w.Settle(t.Context(), Task{Object: ids.ObjectIn(bkt, "k", "c3")}); err != nil || v != Copied {
 		t.Errorf("%v, %v", v, err)
 	}
+}
+
+// A row that outlived its copy where the policy allows none any more has nothing to wait for;
+// one of a copy that the policy just forbade waits until the planner has removed that.
+func TestForbidden(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.router.Swap(w.router.Snapshot().Edit(func(e *routing.Editor) {
+		e.PutPolicy(&catalog.Policy{Name: "all", Copies: catalog.Copies{N: 1}, Clusters: []string{"c1"}})
+	}))
+	_, err := w.Settle(t.Context(), Task{Object: inC2})
+	wantErr(t, "with a copy there", err, guard.ErrForbidden)
+	_, err = w.Settle(t.Context(), Task{Object: ids.ObjectIn(bkt, "k", "c3")})
+	wantErr(t, "without one", err, ErrNoCopy)
 }
 
 // What single objects change in a copy's size is tallied, unless a walk counted them.

@@ -140,6 +140,9 @@ func (e *Settler) SettleLocked(ctx context.Context, t Task) (Outcome, error) {
 	var err error
 	for range 3 { // a lost race is decided again, by what is there then
 		v, err = once(ctx, t)
+		if errors.Is(err, guard.ErrForbidden) && !e.copyExpected(t) {
+			err = ErrNoCopy
+		}
 		if errors.Is(err, ErrNoCopy) && e.OnDemand != nil {
 			v, err = e.OnDemand(ctx, t)
 		}
@@ -149,6 +152,15 @@ func (e *Settler) SettleLocked(ctx context.Context, t Task) (Outcome, error) {
 		t.Src, t.Fresh = nil, false
 	}
 	return v, err
+}
+
+// copyExpected reports whether a task's cluster has a copy of the object or is its primary.
+// A row that outlives its copy, where the policy allows none any more, waits for nothing.
+func (e *Settler) copyExpected(t Task) bool {
+	snap := e.o.Router.Snapshot()
+	rule, known := snap.RuleOf(t.Bucket, t.Key)
+	_, has := copyOf(snap.Copies(t.Bucket), rule.Prefix, t.Cluster)
+	return known && (has || snap.Primary(t.Bucket) == t.Cluster)
 }
 
 // persistAttempts are the attempts at one object of a walk.
