@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -259,7 +260,8 @@ func (p *DataAware) decide(
 // it may be sent to. It is the same for all requests to a site, whichever endpoint they
 // would go to: the same path is asked of every cluster.
 func (p *DataAware) forbidsPath(r *http.Request) bool {
-	return p.ownTransport() != nil && p.app.Router().Snapshot().HasPathPrefix() && leavesPrefix(r.URL)
+	return p.ownTransport() != nil && leavesPrefix(r.URL) &&
+		slices.ContainsFunc(p.app.Router().Snapshot().Endpoints(), func(ep *routing.Endpoint) bool { return ep.BasePath != "" })
 }
 
 // refuse tells the client why its request goes nowhere, and counts it unless a later

@@ -78,12 +78,12 @@ func (a *assessment) prepareMiss() {
 	}
 	a.prepared = true
 	a.remote = a.remote[:0]
-	for _, s := range a.snap.byName {
+	for _, s := range a.snap.tables.byName {
 		a.remote.add(s.id)
 	}
 	for i := range a.targets {
 		a.targets[i].eachPolicy(func(_ int, id policyID) bool {
-			b := a.snap.book(id)
+			b := a.snap.tables.book(id)
 			if b == nil {
 				clear(a.remote)
 				return false
@@ -207,7 +207,7 @@ func (a *assessment) refusal() Reason {
 	}
 	a.prepareMiss()
 	var allowed, fresh, readable bool
-	for _, s := range a.snap.byName {
+	for _, s := range a.snap.tables.byName {
 		if len(s.seats) == 0 || !a.allowsHit(s) {
 			continue
 		}
@@ -245,7 +245,7 @@ func (a *assessment) source(l Locality, ep *Endpoint) *site {
 		return nil
 	}
 	t := &a.targets[0]
-	own := a.snap.site(ep.cluster)
+	own := a.snap.tables.site(ep.cluster)
 	if own != nil && own.stores && (l == LocalityLocal || t.holds(a.snap, own, a.pending) == isCurrent) {
 		return own
 	}
@@ -253,7 +253,7 @@ func (a *assessment) source(l Locality, ep *Endpoint) *site {
 	bestRank := 8
 	for i := range t.entry.copies() {
 		c := t.entry.copyAt(i)
-		s := a.snap.site(c.cluster)
+		s := a.snap.tables.site(c.cluster)
 		if c.rule() != t.rule || s == nil || t.holds(a.snap, s, a.pending) != isCurrent {
 			continue
 		}
@@ -262,7 +262,7 @@ func (a *assessment) source(l Locality, ep *Endpoint) *site {
 		}
 	}
 	if best == nil {
-		if s := a.snap.site(t.entry.primaryOf(0)); s != nil && s.stores {
+		if s := a.snap.tables.site(t.entry.primaryOf(0)); s != nil && s.stores {
 			best = s
 		}
 	}

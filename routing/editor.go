@@ -23,6 +23,23 @@ type Editor struct {
 	defaultChanged                     bool
 }
 
+// NewSnapshot returns an empty snapshot in which only the built-in default policy
+// exists.
+func NewSnapshot() *Snapshot {
+	s := &Snapshot{
+		zones:    map[string]*catalog.Zone{},
+		clusters: map[string]*catalog.Cluster{},
+		policies: map[string]*catalog.Policy{},
+		tables: tables{
+			clusterIDs:    newNameTable(),
+			policyIDs:     newNameTable(),
+			defaultPolicy: catalog.DefaultPolicyName,
+		},
+		buckets: new(bucketTable),
+	}
+	return s.Edit(func(e *Editor) { e.PutPolicy(catalog.BuiltinPolicy()) })
+}
+
 // Edit returns the snapshot that f's changes make of s. s itself stays as it is.
 // The cost is that of the shards touched, plus that of the tables of zones,
 // clusters and policies when one of those changes. Loading a million buckets in one
@@ -91,7 +108,7 @@ func (e *Editor) SetDefaultPolicy(name string) {
 	if name == "" {
 		name = catalog.DefaultPolicyName
 	}
-	e.next.defaultPolicy, e.defaultChanged = strings.Clone(name), true
+	e.next.tables.defaultPolicy, e.defaultChanged = strings.Clone(name), true
 }
 
 // SetCopies replaces the copies of a bucket (all rules). An unknown bucket is
@@ -123,84 +140,63 @@ func ownMap[T any](m *map[string]T, own *bool) {
 }
 
 func (e *Editor) clusterID(name string) clusterID {
-	id, t := e.next.clusterIDs.intern(e.edit, name)
-	e.next.clusterIDs = t
+	id, t := e.next.tables.clusterIDs.intern(e.edit, name)
+	e.next.tables.clusterIDs = t
 	return clusterID(id)
 }
 
 func (e *Editor) policyID(name string) policyID {
-	id, t := e.next.policyIDs.intern(e.edit, name)
-	e.next.policyIDs = t
+	id, t := e.next.tables.policyIDs.intern(e.edit, name)
+	e.next.tables.policyIDs = t
 	return policyID(id)
 }
 
 // rebuildSites makes the tables of clusters and endpoints, with the live state of
 // those that were there before.
 func (e *Editor) rebuildSites() {
-	s := e.next
-	names := slices.Sorted(maps.Keys(s.clusters))
+	names := slices.Sorted(maps.Keys(e.next.clusters))
 	for _, name := range names {
 		e.clusterID(name)
 	}
-	s.sites = make([]*site, len(s.clusterIDs.names))
-	s.byName, s.endpoints, s.below = make([]*site, 0, len(s.clusters)), nil, false
+	t := &e.next.tables
+	t.sites = make([]*site, len(t.clusterIDs.names))
+	t.byName, t.endpoints = make([]*site, 0, len(names)), nil
 	for _, name := range names {
-		id := e.clusterID(name)
-		site := newSite(s.clusters[name], id, e.base.site(id))
-		s.sites[id] = site
-		s.byName = append(s.byName, site)
+		id := t.clusterID(name)
+		site := newSite(e.next.clusters[name], id, e.base.tables.site(id))
+		t.sites[id] = site
+		t.byName = append(t.byName, site)
 		for i := range site.seats {
-			s.endpoints = append(s.endpoints, site.seats[i].Endpoint)
-			s.below = s.below || site.seats[i].BasePath != ""
+			t.endpoints = append(t.endpoints, site.seats[i].Endpoint)
 		}
 	}
-}
-
-func newSite(c *catalog.Cluster, id clusterID, before *site) *site {
-	if before != nil && before.cluster == c {
-		return before
-	}
-	n := &site{
-		id: id, name: c.Name, zone: c.FailureDomain(), drain: c.Drain, stores: c.Storage != nil, cluster: c,
-	}
-	var known []seat
-	if before != nil {
-		n.live, known = before.live, before.seats
-	} else {
-		n.live = new(ClusterState)
-	}
-	for _, f := range c.Functions {
-		if ep := newEndpoint(n, f, known); ep != nil {
-			n.seats = append(n.seats, seat{live: ep.Live, max: int64(f.MaxRequests), Endpoint: ep})
-		}
-	}
-	return n
 }
 
 // rebuildBooks works out what policies allow: all of them when zones or clusters
 // changed, else those that are new.
 func (e *Editor) rebuildBooks() {
-	s := e.next
-	for name := range s.policies {
+	for name := range e.next.policies {
 		e.policyID(name)
 	}
-	s.books = make([]*book, len(s.policyIDs.names))
-	for name, p := range s.policies {
-		id := e.policyID(name)
-		before := e.base.book(id)
+	t := &e.next.tables
+	t.books = make([]*book, len(t.policyIDs.names))
+	for name, p := range e.next.policies {
+		id := policyID(t.policyIDs.ids[name])
+		before := e.base.tables.book(id)
 		if before != nil && before.policy == p && !e.ownZones && !e.ownClusters {
-			s.books[id] = before
+			t.books[id] = before
 			continue
 		}
-		s.books[id] = s.newBook(p)
+		t.books[id] = e.newBook(p)
 	}
-	s.books[0] = s.book(policyID(s.policyIDs.ids[s.defaultPolicy]))
+	t.books[0] = t.book(policyID(t.policyIDs.ids[t.defaultPolicy]))
 }
 
-func (s *Snapshot) newBook(p *catalog.Policy) *book {
+func (e *Editor) newBook(p *catalog.Policy) *book {
 	b := &book{policy: p, onMiss: p.OnMiss, balance: p.Balance}
-	for name, allowed := range catalog.AllowedClusters(p, s.zones, s.clusters) {
-		if id := s.clusterID(name); allowed && s.site(id) != nil {
+	t := &e.next.tables
+	for name, allowed := range catalog.AllowedClusters(p, e.next.zones, e.next.clusters) {
+		if id := t.clusterID(name); allowed && t.site(id) != nil {
 			b.allowed.add(id)
 		}
 	}

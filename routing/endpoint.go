@@ -1,9 +1,7 @@
 package routing
 
 import (
-	"net"
 	"net/url"
-	"strings"
 	"sync/atomic"
 
 	"github.com/fado-project/fado/catalog"
@@ -28,39 +26,6 @@ type Endpoint struct {
 	// Live is the endpoint's live state. An endpoint that stays (same cluster and
 	// URL) keeps it across snapshots.
 	Live *EndpointState
-}
-
-// newEndpoint returns the endpoint of one function: the one known before if nothing
-// about it changed, else a new one with the live state of the known one of that URL.
-// A URL that can't be parsed, which validation does not let through, gives nil.
-func newEndpoint(s *site, f catalog.Function, known []seat) *Endpoint {
-	ep := &Endpoint{Function: f, Cluster: s.name, Zone: s.zone, cluster: s.id, clusterHash: nameHash(s.name)}
-	for _, k := range known {
-		if k.Function == f && k.Zone == s.zone {
-			return k.Endpoint
-		}
-		if k.URL == f.URL {
-			ep.Live = k.Live
-		}
-	}
-	u, err := url.Parse(f.URL)
-	if err != nil || u.Host == "" {
-		return nil
-	}
-	port := u.Port()
-	switch {
-	case port != "":
-	case u.Scheme == "https":
-		port = "443"
-	default:
-		port = "80"
-	}
-	ep.Parsed, ep.Dial = u, net.JoinHostPort(u.Hostname(), port)
-	ep.BasePath = strings.TrimRight(u.Path, "/")
-	if ep.Live == nil {
-		ep.Live = new(EndpointState)
-	}
-	return ep
 }
 
 // EndpointState is what is known now of an endpoint. The zero value is a healthy

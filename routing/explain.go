@@ -40,7 +40,7 @@ func (r *Router) Explain(q *Query) Explanation {
 	var d Decision
 	r.Route(q, &d)
 	var all []ranked
-	for _, s := range d.assessment.snap.byName {
+	for _, s := range d.assessment.snap.tables.byName {
 		all = append(all, d.explainCluster(q, s)...)
 	}
 	slices.SortStableFunc(all, func(a, b ranked) int {
@@ -144,7 +144,7 @@ func (a *assessment) forbiddenText(s *site, policies func(target) []policyID) st
 	var names []string
 	for _, t := range a.targets {
 		for _, id := range policies(t) {
-			if name := a.snap.policyName(id); !a.snap.allows(id, s.id) && !slices.Contains(names, name) {
+			if name := a.snap.tables.policyName(id); !a.snap.tables.allows(id, s.id) && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}

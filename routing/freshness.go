@@ -117,7 +117,7 @@ func (t *target) byCopy(snap *Snapshot, s *site, pending *PendingIndex) verdict 
 				return v
 			}
 			written = false
-		} else if c.anywhere() || snap.writesAnywhere(en.policyOf(c.rule())) {
+		} else if c.anywhere() || snap.tables.writesAnywhere(en.policyOf(c.rule())) {
 			written = false
 		}
 		rules++
@@ -171,9 +171,9 @@ func (t *target) isPending(cluster string, pending *PendingIndex) bool {
 // concerned.
 func (t *target) allowsHit(snap *Snapshot, id clusterID) bool {
 	if t.Scope == ScopeBucket || t.first == t.last {
-		return snap.allows(t.entry.policyOf(t.rule), id)
+		return snap.tables.allows(t.entry.policyOf(t.rule), id)
 	}
-	return t.eachPolicy(func(_ int, p policyID) bool { return snap.allows(p, id) })
+	return t.eachPolicy(func(_ int, p policyID) bool { return snap.tables.allows(p, id) })
 }
 
 // policies returns the policies of all rules concerned, hitPolicies those that

@@ -33,7 +33,7 @@ func (d *Decision) Pull() (PullPlan, bool) {
 	}
 	var plan PullPlan
 	for _, ep := range byLoad(d.Candidates) {
-		s := a.snap.site(a.snap.clusterID(ep.Cluster))
+		s := a.snap.tables.site(a.snap.tables.clusterID(ep.Cluster))
 		if s != nil && !slices.Contains(plan.Clusters, s.name) && a.pullsInto(s) {
 			plan.Clusters = append(plan.Clusters, strings.Clone(s.name))
 		}
@@ -80,7 +80,7 @@ func byLoad(eps []*Endpoint) []*Endpoint {
 func (a *assessment) mayPull() bool {
 	for i := range a.targets {
 		t := &a.targets[i]
-		if b := a.snap.book(t.entry.policyOf(t.rule)); t.Scope == ScopeObject && b != nil && b.onMiss == catalog.OnMissPull {
+		if b := a.snap.tables.book(t.entry.policyOf(t.rule)); t.Scope == ScopeObject && b != nil && b.onMiss == catalog.OnMissPull {
 			return true
 		}
 	}
@@ -88,7 +88,7 @@ func (a *assessment) mayPull() bool {
 }
 
 func (a *assessment) policyOf(t *target) *catalog.Policy {
-	if b := a.snap.book(t.entry.policyOf(t.rule)); b != nil {
+	if b := a.snap.tables.book(t.entry.policyOf(t.rule)); b != nil {
 		return b.policy
 	}
 	return nil
@@ -115,20 +115,6 @@ func (a *assessment) pullsInto(s *site) bool {
 	return true
 }
 
-// copyIn returns the copy of the target's rule in a cluster, if there is one.
-func (t *target) copyIn(id clusterID) (copyEntry, bool) {
-	for i, n := t.entry.firstCopy(id), t.entry.copies(); i < n; i++ {
-		c := t.entry.copyAt(i)
-		if c.cluster > id {
-			break
-		}
-		if c.cluster == id && c.rule() == t.rule {
-			return c, true
-		}
-	}
-	return copyEntry{}, false
-}
-
 // CopyState returns the state of the copy that covers a key in a cluster, and whether it
 // is the primary's; false if there is none.
 func (s *Snapshot) CopyState(bucket, key, cluster string) (state catalog.CopyState, primary, ok bool) {
@@ -137,6 +123,6 @@ func (s *Snapshot) CopyState(bucket, key, cluster string) (state catalog.CopySta
 		return 0, false, false
 	}
 	t := target{entry: en, rule: en.ruleOf(key)}
-	c, ok := t.copyIn(s.clusterID(cluster))
+	c, ok := t.copyIn(s.tables.clusterID(cluster))
 	return c.state(), c.primary(), ok
 }

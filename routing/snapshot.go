@@ -19,60 +19,8 @@ type Snapshot struct {
 	clusters map[string]*catalog.Cluster
 	policies map[string]*catalog.Policy
 
-	clusterIDs *nameTable
-	policyIDs  *nameTable
-
-	sites     []*site     // by clusterID; nil where no such cluster is declared
-	byName    []*site     // sorted by name
-	endpoints []*Endpoint // of all sites, in that order
-	below     bool        // an endpoint has a path prefix
-	books     []*book     // by policyID; nil where none is declared; 0: the default
-
-	defaultPolicy string
-	buckets       *bucketTable
-}
-
-// site is a cluster as routing sees it. What a decision on a hit looks at is in the
-// first cache line.
-type site struct {
-	id      clusterID
-	drain   bool
-	stores  bool // it has a storage
-	live    *ClusterState
-	seats   []seat
-	name    string
-	zone    string // failure domain
-	cluster *catalog.Cluster
-}
-
-// seat is an endpoint with what decides whether it can take a request.
-type seat struct {
-	live *EndpointState
-	max  int64 // requests at a time; 0: unlimited
-	*Endpoint
-}
-
-// book is a policy with the clusters it allows.
-type book struct {
-	allowed bitset
-	onMiss  catalog.OnMiss
-	balance catalog.RawObject
-	policy  *catalog.Policy
-}
-
-// NewSnapshot returns an empty snapshot in which only the built-in default policy
-// exists.
-func NewSnapshot() *Snapshot {
-	s := &Snapshot{
-		zones:         map[string]*catalog.Zone{},
-		clusters:      map[string]*catalog.Cluster{},
-		policies:      map[string]*catalog.Policy{},
-		clusterIDs:    newNameTable(),
-		policyIDs:     newNameTable(),
-		defaultPolicy: catalog.DefaultPolicyName,
-		buckets:       new(bucketTable),
-	}
-	return s.Edit(func(e *Editor) { e.PutPolicy(catalog.BuiltinPolicy()) })
+	tables  tables
+	buckets *bucketTable
 }
 
 // The snapshot's readers. What they return is shared: not to be changed.
@@ -92,7 +40,7 @@ func (s *Snapshot) Zones(f func(*catalog.Zone) bool) { each(s.zones, f) }
 
 // Clusters calls f with every cluster, sorted by name, until f returns false.
 func (s *Snapshot) Clusters(f func(*catalog.Cluster) bool) {
-	for _, site := range s.byName {
+	for _, site := range s.tables.byName {
 		if !f(site.cluster) {
 			return
 		}
@@ -103,7 +51,7 @@ func (s *Snapshot) Clusters(f func(*catalog.Cluster) bool) {
 func (s *Snapshot) Policies(f func(*catalog.Policy) bool) { each(s.policies, f) }
 
 // DefaultPolicy returns the name of the policy of buckets that name none.
-func (s *Snapshot) DefaultPolicy() string { return s.defaultPolicy }
+func (s *Snapshot) DefaultPolicy() string { return s.tables.defaultPolicy }
 
 func each[T any](m map[string]T, f func(T) bool) {
 	for v := range maps.Values(m) {
@@ -122,12 +70,12 @@ func (s *Snapshot) Bucket(name string) *catalog.Bucket {
 	}
 	b := &catalog.Bucket{
 		Name:     en.name,
-		Policy:   s.policyIDs.names[en.policy],
-		Primary:  s.clusterIDs.names[en.primary],
+		Policy:   s.tables.policyIDs.names[en.policy],
+		Primary:  s.tables.clusterIDs.names[en.primary],
 		Prefixes: make([]catalog.PrefixRule, 0, len(en.rules())),
 	}
 	for _, r := range en.rules() {
-		b.Prefixes = append(b.Prefixes, catalog.PrefixRule{Prefix: r.prefix, Policy: s.policyIDs.names[r.policy]})
+		b.Prefixes = append(b.Prefixes, catalog.PrefixRule{Prefix: r.prefix, Policy: s.tables.policyIDs.names[r.policy]})
 	}
 	return b
 }
@@ -162,32 +110,10 @@ func (s *Snapshot) Copies(bucket string) []catalog.Copy {
 	if en == nil {
 		return nil
 	}
-	copies := s.copiesOf(en)
+	copies := s.tables.copies(en)
 	slices.SortFunc(copies, func(a, b catalog.Copy) int {
 		return cmp.Or(cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.Cluster, b.Cluster))
 	})
-	return copies
-}
-
-func (s *Snapshot) copiesOf(en *entry) []catalog.Copy {
-	copies := make([]catalog.Copy, en.copies())
-	for i := range copies {
-		c := en.copyAt(i)
-		copies[i] = catalog.Copy{
-			Prefix:  en.prefixOf(c.rule()),
-			Cluster: s.clusterIDs.names[c.cluster],
-			Primary: c.primary(),
-			State:   c.state(),
-			Cursor:  en.cursor(i),
-			Moving:  c.moving(),
-
-			Anywhere:      c.anywhere(),
-			FormerPrimary: c.has(copyFormer),
-			HeldDeletes:   c.has(copyHeld),
-			MadeBucket:    c.has(copyMade),
-			Verified:      c.has(copyVerified),
-		}
-	}
 	return copies
 }
 
@@ -201,7 +127,7 @@ func (s *Snapshot) Rules(bucket string) []catalog.PrefixRule {
 	}
 	rules := make([]catalog.PrefixRule, 1+len(en.rules()))
 	for i := range rules {
-		rules[i] = s.ruleAt(en, i)
+		rules[i] = s.tables.rule(en, i)
 	}
 	return rules
 }
@@ -213,18 +139,7 @@ func (s *Snapshot) RuleOf(bucket, key string) (catalog.PrefixRule, bool) {
 	if en == nil {
 		return catalog.PrefixRule{}, false
 	}
-	return s.ruleAt(en, en.ruleOf(key)), true
-}
-
-func (s *Snapshot) ruleAt(en *entry, rule int) catalog.PrefixRule {
-	return catalog.PrefixRule{Prefix: en.prefixOf(rule), Policy: s.policyName(en.policyOf(rule))}
-}
-
-func (s *Snapshot) policyName(id policyID) string {
-	if id == 0 {
-		return s.defaultPolicy
-	}
-	return s.policyIDs.names[id]
+	return s.tables.rule(en, en.ruleOf(key)), true
 }
 
 // Allows says whether residency allows the object (bucket, key) in a cluster:
@@ -232,20 +147,14 @@ func (s *Snapshot) policyName(id policyID) string {
 // unknown bucket, policy or cluster is not allowed.
 func (s *Snapshot) Allows(bucket, key, cluster string) bool {
 	en := s.buckets.get(bucket)
-	return en != nil && s.allows(en.policyOf(en.ruleOf(key)), s.clusterID(cluster))
+	return en != nil && s.tables.allows(en.policyOf(en.ruleOf(key)), s.tables.clusterID(cluster))
 }
 
 // AllowsPolicy says whether a policy allows a cluster. An unknown policy or cluster is
 // not allowed.
 func (s *Snapshot) AllowsPolicy(policy, cluster string) bool {
-	id, ok := s.policyIDs.ids[policy]
-	return ok && s.allows(policyID(id), s.clusterID(cluster))
-}
-
-// allows is the question itself: id 0 is no cluster and never allowed.
-func (s *Snapshot) allows(policy policyID, id clusterID) bool {
-	b := s.book(policy)
-	return b != nil && b.allowed.has(id)
+	id, ok := s.tables.policyIDs.ids[policy]
+	return ok && s.tables.allows(policyID(id), s.tables.clusterID(cluster))
 }
 
 // WantedIn returns, appended to dst, the clusters that hold or are getting a copy
@@ -263,9 +172,9 @@ func (s *Snapshot) WantedIn(dst []string, bucket, key string) []string {
 		case c.rule() != rule || !c.primary() && c.state() > catalog.CopySynced:
 		case c.primary() && len(dst) > first:
 			dst = append(dst, dst[first])
-			dst[first] = s.clusterIDs.names[c.cluster]
+			dst[first] = s.tables.clusterIDs.names[c.cluster]
 		default:
-			dst = append(dst, s.clusterIDs.names[c.cluster])
+			dst = append(dst, s.tables.clusterIDs.names[c.cluster])
 		}
 	}
 	return dst
@@ -277,7 +186,7 @@ func (s *Snapshot) Primary(bucket string) string {
 	if en == nil {
 		return ""
 	}
-	return s.clusterIDs.names[en.primaryOf(0)]
+	return s.tables.clusterIDs.names[en.primaryOf(0)]
 }
 
 // Moving says whether a bucket is about to be written in a cluster; see [Copy].
@@ -286,7 +195,7 @@ func (s *Snapshot) Moving(bucket, cluster string) bool {
 	if en == nil {
 		return false
 	}
-	id := s.clusterID(cluster)
+	id := s.tables.clusterID(cluster)
 	for i := en.firstCopy(id); i < en.copies(); i++ {
 		if c := en.copyAt(i); c.cluster == id && c.moving() {
 			return true
@@ -297,33 +206,13 @@ func (s *Snapshot) Moving(bucket, cluster string) bool {
 
 // Endpoints returns every function endpoint, of all clusters sorted by name. An
 // endpoint that did not change is the same value in the next snapshot.
-func (s *Snapshot) Endpoints() []*Endpoint { return s.endpoints }
-
-// HasPathPrefix says whether any endpoint is below a path prefix.
-func (s *Snapshot) HasPathPrefix() bool { return s.below }
+func (s *Snapshot) Endpoints() []*Endpoint { return s.tables.endpoints }
 
 // ClusterState returns the live state of a cluster, nil when there is none of
 // that name. It stays the same value across snapshots while the cluster exists.
 func (s *Snapshot) ClusterState(name string) *ClusterState {
-	if site := s.site(s.clusterID(name)); site != nil {
+	if site := s.tables.site(s.tables.clusterID(name)); site != nil {
 		return site.live
-	}
-	return nil
-}
-
-// clusterID returns the id of a cluster's name, 0 if no snapshot ever knew it.
-func (s *Snapshot) clusterID(name string) clusterID { return clusterID(s.clusterIDs.ids[name]) }
-
-func (s *Snapshot) site(id clusterID) *site {
-	if int(id) < len(s.sites) {
-		return s.sites[id]
-	}
-	return nil
-}
-
-func (s *Snapshot) book(id policyID) *book {
-	if int(id) < len(s.books) {
-		return s.books[id]
 	}
 	return nil
 }

@@ -1,13 +1,9 @@
 package routing
 
-import (
-	"github.com/fado-project/fado/catalog"
-)
-
 // WritesAnywhere says whether a key's policy lets users write it at every copy.
 func (s *Snapshot) WritesAnywhere(bucket, key string) bool {
 	en := s.buckets.get(bucket)
-	return en != nil && s.writesAnywhere(en.policyOf(en.ruleOf(key)))
+	return en != nil && s.tables.writesAnywhere(en.policyOf(en.ruleOf(key)))
 }
 
 // Anywhere says whether users may have written a key at every copy: its policy says so, or
@@ -18,7 +14,7 @@ func (s *Snapshot) Anywhere(bucket, key string) bool {
 		return false
 	}
 	rule := en.ruleOf(key)
-	if s.writesAnywhere(en.policyOf(rule)) {
+	if s.tables.writesAnywhere(en.policyOf(rule)) {
 		return true
 	}
 	for i := range en.copies() {
@@ -38,14 +34,9 @@ func (s *Snapshot) RulesAnywhere(bucket string) []string {
 	}
 	var prefixes []string
 	for i := range 1 + len(en.rules()) {
-		if s.writesAnywhere(en.policyOf(i)) {
+		if s.tables.writesAnywhere(en.policyOf(i)) {
 			prefixes = append(prefixes, en.prefixOf(i))
 		}
 	}
 	return prefixes
-}
-
-func (s *Snapshot) writesAnywhere(id policyID) bool {
-	b := s.book(id)
-	return b != nil && b.policy.Writes == catalog.WritesAnywhere
 }

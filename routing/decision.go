@@ -1,0 +1,61 @@
+package routing
+
+import "github.com/fado-project/fado/catalog"
+
+// Decision is the answer to a Query. It is reused: Route overwrites it and keeps
+// its backing arrays, so that a decision allocates nothing.
+type Decision struct {
+	Reason   Reason
+	Locality Locality
+	// Candidates are the endpoints to balance among, all equally good by data.
+	Candidates []*Endpoint
+	// Balance is the selection policy (JSON) the first input's policy names, nil
+	// for the default.
+	Balance catalog.RawObject
+
+	rank       rank // of the candidates
+	assessment assessment
+}
+
+// Reset clears all that a decision refers to, so that one kept for later does not
+// keep an old snapshot.
+func (d *Decision) Reset() {
+	clear(d.Candidates)
+	clear(d.assessment.targets)
+	d.assessment.snap = nil
+	d.restart()
+}
+
+// restart empties the decision but for what its arrays hold.
+func (d *Decision) restart() {
+	d.Reason, d.Locality, d.Balance, d.rank = "", LocalityNone, nil, 0
+	d.Candidates = d.Candidates[:0]
+	a := &d.assessment
+	a.targets, a.overloaded, a.prepared, a.reject = a.targets[:0], false, false, false
+}
+
+// Inputs returns how many of the query's inputs name a bucket that is known.
+func (d *Decision) Inputs() int { return len(d.assessment.targets) }
+
+// Input returns the i-th of the inputs that Inputs counts.
+func (d *Decision) Input(i int) Input { return d.assessment.targets[i].Input }
+
+// StorageFor returns the S3 endpoint URL and the physical bucket that the function
+// at a chosen endpoint reads the first input from: the local storage on a hit, the
+// best allowed holder's on a miss. Both "" when no bucket was named.
+func (d *Decision) StorageFor(ep *Endpoint) (endpoint, bucket string) {
+	s := d.assessment.source(d.Locality, ep)
+	if s == nil {
+		return "", ""
+	}
+	storage := s.cluster.Storage
+	return storage.Endpoint, storage.BucketPrefix + d.assessment.targets[0].Bucket
+}
+
+// ReadsFrom returns the cluster whose storage StorageFor gives, "" for none.
+func (d *Decision) ReadsFrom(ep *Endpoint) string {
+	if s := d.assessment.source(d.Locality, ep); s != nil {
+		return s.name
+	}
+	return ""
+}

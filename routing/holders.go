@@ -1,0 +1,101 @@
+package routing
+
+import "github.com/fado-project/fado/catalog"
+
+// offer takes the usable endpoints of a cluster among the candidates if none are
+// better than they.
+func (d *Decision) offer(q *Query, s *site, at place) {
+	a := &d.assessment
+	for i := range s.seats {
+		ep := &s.seats[i]
+		if usable(q, ep) != endpointFree {
+			continue
+		}
+		r := a.rank(q, ep, at)
+		if d.rank != 0 && r > d.rank {
+			continue
+		}
+		if r != d.rank {
+			d.Candidates, d.rank, d.Locality = d.Candidates[:0], r, at.locality
+		}
+		d.Candidates = append(d.Candidates, ep.Endpoint)
+	}
+}
+
+// offerHolders offers the clusters that hold all inputs, which are among those with a
+// copy of the first, or that it was pulled to.
+func (d *Decision) offerHolders(q *Query) {
+	a := &d.assessment
+	t := &a.targets[0]
+	if len(a.targets) == 1 && t.plain() {
+		d.offerPlain(q)
+		return
+	}
+	for i := range t.entry.copies() {
+		c := t.entry.copyAt(i)
+		if c.rule() != t.rule {
+			continue
+		}
+		if s := a.snap.tables.site(c.cluster); s != nil && !s.drain && a.holds(s) == isCurrent {
+			d.offer(q, s, a.place(s, LocalityLocal))
+		}
+	}
+	if t.pulled == nil {
+		return
+	}
+	for _, e := range *t.pulled {
+		s := a.snap.tables.site(a.snap.tables.clusterID(e.cluster))
+		if s == nil || s.drain || a.holds(s) != isCurrent {
+			continue
+		}
+		if _, offered := t.copyIn(s.id); !offered {
+			d.offer(q, s, a.place(s, LocalityLocal))
+		}
+	}
+}
+
+// plain says whether the target is what most are: an object, or all, of a bucket with a
+// few copies and no prefix rules, none of which is syncing, that was pulled nowhere.
+func (t *target) plain() bool {
+	return t.entry.more == nil && t.pulled == nil && t.Scope != ScopePrefix
+}
+
+// offerPlain is offerHolders for a single plain target. It asks the same questions of each
+// cluster as holds does, of the copy at hand: the entry's one cache line tells it all.
+func (d *Decision) offerPlain(q *Query) {
+	a := &d.assessment
+	t := &a.targets[0]
+	b := a.snap.tables.book(t.entry.policy)
+	if b == nil {
+		return
+	}
+	anywhere := b.policy.Writes == catalog.WritesAnywhere
+	for _, packed := range t.entry.few {
+		if packed == 0 {
+			return
+		}
+		c := unpack(packed)
+		s := a.snap.tables.site(c.cluster)
+		switch {
+		case s == nil, s.drain, !s.stores, !b.allowed.has(c.cluster):
+		case !c.primary() && c.state() != catalog.CopySynced:
+		case t.pending != nil && (!c.primary() || anywhere || c.anywhere()) && t.pending.has(s.name):
+		default:
+			d.offer(q, s, a.place(s, LocalityLocal))
+		}
+	}
+}
+
+// copyIn returns the copy of the target's rule in a cluster, if there is one.
+func (t *target) copyIn(id clusterID) (copyEntry, bool) {
+	for i, n := t.entry.firstCopy(id), t.entry.copies(); i < n; i++ {
+		c := t.entry.copyAt(i)
+		if c.cluster > id {
+			break
+		}
+		if c.cluster == id && c.rule() == t.rule {
+			return c, true
+		}
+	}
+	return copyEntry{}, false
+}

@@ -1,0 +1,57 @@
+package routing
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// Router answers routing questions from memory: the current snapshot, and the
+// exceptions to it.
+type Router struct {
+	snap    atomic.Pointer[Snapshot]
+	Pending *PendingIndex
+	Pulled  *PulledIndex
+	Flights *Flights
+}
+
+// NewRouter returns a router of an empty catalogue.
+func NewRouter() *Router {
+	r := &Router{Pending: NewPendingIndex(), Pulled: NewPulledIndex(), Flights: new(Flights)}
+	r.snap.Store(NewSnapshot())
+	return r
+}
+
+// Snapshot returns the current snapshot.
+func (r *Router) Snapshot() *Snapshot { return r.snap.Load() }
+
+// Swap publishes a snapshot.
+func (r *Router) Swap(s *Snapshot) { r.snap.Store(s) }
+
+// Current says whether a cluster holds the current version of an object as far as is
+// known, whether or not residency allows it there. False for an unknown bucket.
+func (r *Router) Current(bucket, key, cluster string) bool {
+	snap := r.snap.Load()
+	en, s := snap.buckets.get(bucket), snap.tables.site(snap.tables.clusterID(cluster))
+	if en == nil || s == nil {
+		return false
+	}
+	var t target
+	t.set(&Input{Bucket: bucket, Key: key, Scope: ScopeObject}, en, r)
+	return t.at(snap, s, r.Pending) == isCurrent
+}
+
+// CurrentIn returns, appended to dst, the clusters of which Current is true, the
+// primary first.
+func (r *Router) CurrentIn(dst []string, bucket, key string) []string {
+	first := len(dst)
+	dst = r.snap.Load().WantedIn(dst, bucket, key)
+	if s := r.Pulled.of(bucket, key); s != nil {
+		for _, e := range *s {
+			if !slices.Contains(dst[first:], e.cluster) {
+				dst = append(dst, e.cluster)
+			}
+		}
+	}
+	current := slices.DeleteFunc(dst[first:], func(c string) bool { return !r.Current(bucket, key, c) })
+	return dst[:first+len(current)]
+}
