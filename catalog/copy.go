@@ -70,4 +70,12 @@ type Copy struct {
 	// Verified says that the copy was once compared with the primary, or its bucket seen
 	// if it is the primary's. A stored row says when; see state.Copy.
 	Verified bool
+	// At is the address (Storage.Address) that all this was learnt at, 0 if that is not
+	// known. Where the cluster's storage has another one now, the copy is no hit, and
+	// nothing is written or removed by what is known of it.
+	At int64
+	// Stopped, of a primary's copy, says that the storage under the cluster's name is not,
+	// or may not be, the one that the bucket was written in: it is no hit, and the bucket's
+	// copies stay as they are until people say which side is right.
+	Stopped bool
 }

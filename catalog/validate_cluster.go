@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"net"
 	"net/url"
 	"strconv"
@@ -222,6 +224,14 @@ func endpointAddress(endpoint string) string {
 		return endpoint
 	}
 	return u.Scheme + "://" + hostPort(u)
+}
+
+// Address tells storages apart by where they are, not by what is in them: the same number is
+// the same endpoint, compared as connections go, and the same bucket prefix. It is the same in
+// every version of FaDO, because it is stored with what was learnt there, and it is never 0.
+func (s *Storage) Address() int64 {
+	sum := sha256.Sum256([]byte(endpointAddress(s.Endpoint) + "\x00" + s.BucketPrefix))
+	return int64(binary.BigEndian.Uint64(sum[:8]) | 1)
 }
 
 // functionAddress returns the canonical form of a function's URL.

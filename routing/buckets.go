@@ -243,7 +243,8 @@ type copyEntry struct {
 	bits    uint32 // rule<<copyFlagBits | flags | state
 }
 
-// The bits of a copy: three for its state, then one for each flag.
+// The bits of a copy: three for its state, one for each flag, then the number of the
+// address that it was learnt at; see addressTable.
 const (
 	copyStateMask = 1<<3 - 1
 
@@ -254,17 +255,22 @@ const (
 	copyHeld     = 1 << 7
 	copyMade     = 1 << 8
 	copyVerified = 1 << 9
+	copyStopped  = 1 << 10
 
-	copyFlagBits = 10
+	copyAtShift = 11
+	copyAtBits  = 7
+
+	copyFlagBits = copyAtShift + copyAtBits
 	copyFlags    = 1<<copyFlagBits - 1
 )
 
-func newCopyEntry(cluster clusterID, rule int, c *catalog.Copy) copyEntry {
+func newCopyEntry(cluster clusterID, rule int, at addressNo, c *catalog.Copy) copyEntry {
 	return copyEntry{
 		cluster, uint32(rule)<<copyFlagBits | uint32(c.State) |
 			bit(c.Primary, copyPrimary) | bit(c.Moving, copyMoving) | bit(c.Anywhere, copyAnywhere) |
 			bit(c.FormerPrimary, copyFormer) | bit(c.HeldDeletes, copyHeld) |
-			bit(c.MadeBucket, copyMade) | bit(c.Verified, copyVerified),
+			bit(c.MadeBucket, copyMade) | bit(c.Verified, copyVerified) |
+			bit(c.Stopped, copyStopped) | uint32(at)<<copyAtShift,
 	}
 }
 
@@ -281,7 +287,16 @@ func (c copyEntry) rule() int                { return int(c.bits >> copyFlagBits
 func (c copyEntry) primary() bool            { return c.has(copyPrimary) }
 func (c copyEntry) moving() bool             { return c.has(copyMoving) }
 func (c copyEntry) anywhere() bool           { return c.has(copyAnywhere) }
+func (c copyEntry) stopped() bool            { return c.has(copyStopped) }
+func (c copyEntry) at() addressNo            { return addressNo(c.bits >> copyAtShift & (1<<copyAtBits - 1)) }
 func (c copyEntry) state() catalog.CopyState { return catalog.CopyState(c.bits & copyStateMask) }
+
+// elsewhere says whether what is known of the copy was learnt at another storage than the
+// cluster has now, or may have been.
+func (c copyEntry) elsewhere(s *site) bool {
+	at := c.at()
+	return c.stopped() || at != 0 && at != s.at
+}
 
 // fits says whether the copy can be packed.
 func (c copyEntry) fits() bool { return c.rule() == 0 && c.cluster < 1<<(32-copyFlagBits) }

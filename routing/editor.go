@@ -163,7 +163,7 @@ func (e *Editor) rebuildSites() {
 	t.byName, t.endpoints = make([]*site, 0, len(names)), nil
 	for _, name := range names {
 		id := t.clusterID(name)
-		site := newSite(e.next.clusters[name], id, e.base.tables.site(id))
+		site := newSite(e.next.clusters[name], id, e.presentAddress(id, e.next.clusters[name]), e.base.tables.site(id))
 		t.sites[id] = site
 		t.byName = append(t.byName, site)
 		for i := range site.seats {

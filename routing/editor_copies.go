@@ -40,7 +40,8 @@ func (e *Editor) setCopies(en *entry, copies []catalog.Copy) {
 		if c.Cluster == "" {
 			continue
 		}
-		p := placedCopy{copyEntry: newCopyEntry(e.clusterID(c.Cluster), ruleIndex(rules, orphans, c.Prefix), c)}
+		id := e.clusterID(c.Cluster)
+		p := placedCopy{copyEntry: newCopyEntry(id, ruleIndex(rules, orphans, c.Prefix), e.addressNo(id, c.At), c)}
 		if c.State == catalog.CopySyncing && c.Cursor != "" {
 			p.cursor = strings.Clone(c.Cursor)
 			cursors++

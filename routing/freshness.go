@@ -59,27 +59,29 @@ func (t *target) eachPolicy(f func(rule int, policy policyID) bool) bool {
 type verdict uint8
 
 const (
-	isCurrent  verdict = iota
-	noStorage          // the cluster has none
-	noCopy             // no copy of a rule concerned
-	isWaiting          // a copy that was not begun
-	isSyncing          // the bulk sync has not come past the target
-	isLeaving          // draining or being removed
-	isFailed           // the copy as a whole can't proceed
-	isDiffers          // something of the target is pending
-	isDisowned         // current, but residency does not allow the cluster
+	isCurrent   verdict = iota
+	noStorage           // the cluster has none
+	noCopy              // no copy of a rule concerned
+	isWaiting           // a copy that was not begun
+	isSyncing           // the bulk sync has not come past the target
+	isLeaving           // draining or being removed
+	isFailed            // the copy as a whole can't proceed
+	isDiffers           // something of the target is pending
+	isElsewhere         // what is known was learnt at another storage than the cluster has now
+	isDisowned          // current, but residency does not allow the cluster
 )
 
 var verdictTexts = [...]string{
-	isCurrent:  "current",
-	noStorage:  "the cluster has no storage",
-	noCopy:     "no copy here",
-	isWaiting:  "the copy here has not begun",
-	isSyncing:  "the copy here is still syncing",
-	isLeaving:  "the copy here is leaving",
-	isFailed:   "the copy here has failed",
-	isDiffers:  "a newer version is yet to be copied here",
-	isDisowned: "residency does not allow the cluster",
+	isCurrent:   "current",
+	noStorage:   "the cluster has no storage",
+	noCopy:      "no copy here",
+	isWaiting:   "the copy here has not begun",
+	isSyncing:   "the copy here is still syncing",
+	isLeaving:   "the copy here is leaving",
+	isFailed:    "the copy here has failed",
+	isDiffers:   "a newer version is yet to be copied here",
+	isElsewhere: "the storage here may not be the one that the copy is in",
+	isDisowned:  "residency does not allow the cluster",
 }
 
 func (v verdict) String() string { return verdictTexts[v] }
@@ -111,6 +113,9 @@ func (t *target) byCopy(snap *Snapshot, s *site, pending *PendingIndex) verdict 
 		}
 		if c.cluster < s.id || !t.concerns(c.rule()) {
 			continue
+		}
+		if c.elsewhere(s) {
+			return isElsewhere
 		}
 		if !c.primary() {
 			if v := t.reached(c.state(), i); v != isCurrent {

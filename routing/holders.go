@@ -79,6 +79,7 @@ func (d *Decision) offerPlain(q *Query) {
 		switch {
 		case s == nil, s.drain, !s.stores, !b.allowed.has(c.cluster):
 		case !c.primary() && c.state() != catalog.CopySynced:
+		case c.elsewhere(s):
 		case t.pending != nil && (!c.primary() || anywhere || c.anywhere()) && t.pending.has(s.name):
 		default:
 			d.offer(q, s, a.place(s, LocalityLocal))

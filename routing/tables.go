@@ -21,6 +21,7 @@ type tables struct {
 	books     []*book     // by policyID; nil where none is declared; 0: the default
 
 	defaultPolicy string
+	addresses     addressTable
 }
 
 // site is a cluster as routing sees it. What a decision on a hit looks at is in the
@@ -28,7 +29,8 @@ type tables struct {
 type site struct {
 	id      clusterID
 	drain   bool
-	stores  bool // it has a storage
+	stores  bool      // it has a storage
+	at      addressNo // of that storage
 	live    *ClusterState
 	seats   []seat
 	name    string
@@ -111,6 +113,8 @@ func (t *tables) copies(en *entry) []catalog.Copy {
 			HeldDeletes:   c.has(copyHeld),
 			MadeBucket:    c.has(copyMade),
 			Verified:      c.has(copyVerified),
+			Stopped:       c.stopped(),
+			At:            t.addresses.address(c.cluster, c.at()),
 		}
 	}
 	return copies
@@ -118,12 +122,12 @@ func (t *tables) copies(en *entry) []catalog.Copy {
 
 // newSite returns a cluster as routing sees it: the one known before if it did not
 // change, else a new one with the live state of that one.
-func newSite(c *catalog.Cluster, id clusterID, before *site) *site {
+func newSite(c *catalog.Cluster, id clusterID, at addressNo, before *site) *site {
 	if before != nil && before.cluster == c {
 		return before
 	}
 	n := &site{
-		id: id, name: c.Name, zone: c.FailureDomain(), drain: c.Drain, stores: c.Storage != nil, cluster: c,
+		id: id, name: c.Name, zone: c.FailureDomain(), drain: c.Drain, stores: c.Storage != nil, at: at, cluster: c,
 	}
 	var known []seat
 	if before != nil {

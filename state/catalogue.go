@@ -46,6 +46,12 @@ type Copy struct {
 	OwnedUntil time.Time
 	// DrainSince is when the copy left routing; zero if it did not.
 	DrainSince time.Time
+	// Born is when the physical bucket was made that the copy's facts were learnt at, as
+	// its storage told; zero if it told nothing that can be relied on. See At.
+	Born time.Time
+	// Trusts says that people confirmed what the primary holds: the next whole scan of the
+	// copy follows it however it may look.
+	Trusts bool
 }
 
 // Routed returns what routing is to know of the copy. Its Verified is told by VerifiedAt;

@@ -19,9 +19,11 @@ var published = map[string]string{
 	"sqlite/migrations/0001_initial.sql":          "ce06543340c63f17",
 	"sqlite/migrations/0002_pulled_uploads.sql":   "4186a08bad020d6a",
 	"sqlite/migrations/0003_intents.sql":          "d7683027332c44fc",
+	"sqlite/migrations/0005_identity.sql":         "457a97abf1c0ab69",
 	"postgres/migrations/0001_initial.sql":        "83b71270db008ce5",
 	"postgres/migrations/0002_pulled_uploads.sql": "99bbc696b5e60e1e",
 	"postgres/migrations/0003_intents.sql":        "0d8af2e679740364",
+	"postgres/migrations/0005_identity.sql":       "8b7ce48378a0baa0",
 }
 
 // TestVersionsInStep: both engines have the same versions, by the same names, up to the one
@@ -49,8 +51,12 @@ func TestVersionsInStep(t *testing.T) {
 		t.Errorf("SQLite has %q, PostgreSQL %q", names["sqlite"], names["postgres"])
 	}
 	for i, name := range names["sqlite"] {
-		if !strings.HasPrefix(name, fmt.Sprintf("%04d_", i+1)) {
-			t.Errorf("%s: want number %d", name, i+1)
+		want := i + 1
+		if want >= 4 { // which is code
+			want++
+		}
+		if !strings.HasPrefix(name, fmt.Sprintf("%04d_", want)) {
+			t.Errorf("%s: want number %d", name, want)
 		}
 	}
 	if want := stored.SchemaVersion - 1; len(names["sqlite"]) != want { // one of them is code

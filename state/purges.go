@@ -41,6 +41,10 @@ type PurgeTarget struct {
 	// PulledOnly: the bucket there is not FaDO's. Only the keys listed are removed, which
 	// are objects copied on demand.
 	PulledOnly bool
+	// At and Born are as in Copy: the storage and the physical bucket that all this was
+	// learnt at.
+	At   int64
+	Born time.Time
 }
 
 // PurgeKey is a key that a purge treats in a way of its own in one cluster.

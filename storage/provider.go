@@ -28,6 +28,9 @@ type provider struct {
 	// trailers: aws-chunked bodies with a trailing CRC-32C are understood and
 	// checked, and checksums kept.
 	trailers bool
+	// births: the date of a bucket in the list of buckets is the one it was made at, for
+	// good.
+	births bool
 	// classes: storage classes it takes.
 	classes []string
 	// refuse says why it must not be given a key; "" if it may. It is asked before a
@@ -39,7 +42,7 @@ var providers = []*provider{
 	{
 		name: "MinIO", server: "MinIO",
 		listener: true, preserve: true, conditionalPut: true, tagsInAnswer: true, trailers: true,
-		versions: true, tags: true, sorted: true,
+		versions: true, tags: true, sorted: true, births: true,
 		classes: []string{"STANDARD", "REDUCED_REDUNDANCY"},
 		refuse:  func(key string, _ int64) string { return refuseSegments(key) },
 	},

@@ -30,6 +30,11 @@ type Reader interface {
 	// Physical is the bucket's name at the storage.
 	Physical(bucket string) string
 	BucketExists(ctx context.Context, bucket string) (bool, error)
+	// Births returns when each bucket that the credentials may see was made, by its name at
+	// the storage. ErrUnsupported where the storage's word for it does not identify a bucket.
+	Births(ctx context.Context) (map[string]time.Time, error)
+	// HasMark reports whether the bucket here has a mark that [Writer.PlaceMark] placed.
+	HasMark(ctx context.Context, bucket string, m Mark) (bool, error)
 	// Versioned reports whether the bucket keeps versions now; Versioning tells a bucket
 	// that stopped to from one that never did, and KnownVersioning is the same remembered
 	// for half a minute.
@@ -74,6 +79,12 @@ type Writer interface {
 	EnsureBucket(ctx context.Context, bucket string, versioned bool) (made bool, err error)
 	// RemoveBucket removes an empty bucket; ErrPrecondition if it is not empty.
 	RemoveBucket(ctx context.Context, bucket string) error
+
+	// PlaceMark places a mark in a bucket that nothing shows but HasMark, and that is unique:
+	// where two storages show it, they are one. It is no object, has no version and raises
+	// no event. RemoveMark takes it away; what is gone already is no error.
+	PlaceMark(ctx context.Context, bucket, key string) (Mark, error)
+	RemoveMark(ctx context.Context, bucket string, m Mark) error
 
 	// Delete removes the current version: a delete marker on a versioned bucket. When
 	// the storage can, only if the ETag is still the one given.

@@ -307,7 +307,7 @@ func (w *writer) writeCopies(ctx context.Context, from state.Store) error {
 // sameCopy compares rows whose times may come in different zones.
 func sameCopy(a, b state.Copy) bool {
 	for _, c := range []*state.Copy{&a, &b} {
-		for _, t := range []*time.Time{&c.VerifiedAt, &c.OwnedUntil, &c.DrainSince} {
+		for _, t := range []*time.Time{&c.VerifiedAt, &c.OwnedUntil, &c.DrainSince, &c.Born} {
 			*t = t.UTC()
 		}
 	}

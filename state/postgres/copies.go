@@ -9,7 +9,7 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const copyColumns = `bucket, prefix, cluster, state, flags, cursor, objects, bytes, error, verified_at, scan_cursor, owned_until, drain_since`
+const copyColumns = `bucket, prefix, cluster, state, flags, cursor, objects, bytes, error, verified_at, scan_cursor, owned_until, drain_since, address, born`
 
 // Copies implements state.Tx.
 func (t *tx) Copies(bucket string) (all []state.Copy, err error) {
@@ -27,11 +27,11 @@ func (t *tx) Copies(bucket string) (all []state.Copy, err error) {
 func (t *tx) PutCopy(c state.Copy) error {
 	return t.do("writing a copy", func() error {
 		t.log.Copies(c.Bucket)
-		return t.queue(`INSERT INTO fado.copies (`+copyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+		return t.queue(`INSERT INTO fado.copies (`+copyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 			ON CONFLICT (bucket, prefix, cluster) DO UPDATE SET state = $4, flags = $5, cursor = $6, objects = $7, bytes = $8,
-			error = $9, verified_at = $10, scan_cursor = $11, owned_until = $12, drain_since = $13`,
+			error = $9, verified_at = $10, scan_cursor = $11, owned_until = $12, drain_since = $13, address = $14, born = $15`,
 			c.Bucket, blob(c.Prefix), c.Cluster, c.State.String(), stored.Flags(c), blob(c.Cursor), c.Objects, c.Bytes, text(c.Error),
-			stored.ToMillis(c.VerifiedAt), blob(c.ScanCursor), stored.ToMillis(c.OwnedUntil), stored.ToMillis(c.DrainSince))
+			stored.ToMillis(c.VerifiedAt), blob(c.ScanCursor), stored.ToMillis(c.OwnedUntil), stored.ToMillis(c.DrainSince), c.At, stored.ToMillis(c.Born))
 	})
 }
 
@@ -99,9 +99,9 @@ func (t *tx) removeUnneeded() error {
 
 // copyArrays holds copies column by column, for unnest.
 type copyArrays struct {
-	bucket, cluster, state, error                           []string
-	prefix, cursor, scan                                    []blob
-	flags, objects, bytes, verified, ownedUntil, drainSince []int64
+	bucket, cluster, state, error                                          []string
+	prefix, cursor, scan                                                   []blob
+	flags, objects, bytes, verified, ownedUntil, drainSince, address, born []int64
 }
 
 func (a *copyArrays) add(c state.Copy) {
@@ -110,14 +110,16 @@ func (a *copyArrays) add(c state.Copy) {
 	a.flags, a.objects, a.bytes = append(a.flags, stored.Flags(c)), append(a.objects, c.Objects), append(a.bytes, c.Bytes)
 	a.verified = append(a.verified, stored.ToMillis(c.VerifiedAt))
 	a.ownedUntil, a.drainSince = append(a.ownedUntil, stored.ToMillis(c.OwnedUntil)), append(a.drainSince, stored.ToMillis(c.DrainSince))
+	a.address, a.born = append(a.address, c.At), append(a.born, stored.ToMillis(c.Born))
 }
 
 // saveCopies takes its turn with Updates before it touches a row, so that neither waits
 // for the other with something in hand.
 const saveCopies = `UPDATE fado.copies c SET state = n.state, flags = n.flags, cursor = n.cursor, objects = n.objects, bytes = n.bytes,
-		error = n.error, verified_at = n.verified_at, scan_cursor = n.scan_cursor, owned_until = n.owned_until, drain_since = n.drain_since
+		error = n.error, verified_at = n.verified_at, scan_cursor = n.scan_cursor, owned_until = n.owned_until, drain_since = n.drain_since,
+		address = n.address, born = n.born
 	FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::bigint[], $6::bytea[], $7::bigint[], $8::bigint[], $9::text[],
-		$10::bigint[], $11::bytea[], $12::bigint[], $13::bigint[]) AS n (` + copyColumns + `)
+		$10::bigint[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[]) AS n (` + copyColumns + `)
 	WHERE c.bucket = n.bucket AND c.prefix = n.prefix AND c.cluster = n.cluster
 	RETURNING c.bucket, c.prefix, c.cluster`
 
@@ -167,7 +169,7 @@ func (a *copyArrays) save(ctx context.Context, tx pgx.Tx) (map[stored.CopyKey]bo
 	b.Queue("SELECT set_config('synchronous_commit', $1, true)", commitOf(tx.Conn()))
 	b.Queue("SELECT FROM fado.counters FOR UPDATE")
 	b.Queue(saveCopies, a.bucket, a.prefix, a.cluster, a.state, a.flags, a.cursor, a.objects, a.bytes, a.error,
-		a.verified, a.scan, a.ownedUntil, a.drainSince).Query(func(rows pgx.Rows) error {
+		a.verified, a.scan, a.ownedUntil, a.drainSince, a.address, a.born).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var k stored.CopyKey
 			if err := rows.Scan(&k.Bucket, (*blob)(&k.Prefix), &k.Cluster); err != nil {
@@ -275,9 +277,9 @@ func copiesOf(ctx context.Context, q querier, bucket string) ([]state.Copy, erro
 
 func scanCopy(rows pgx.Rows) (c state.Copy, err error) {
 	var st string
-	var flags, verified, owned, drain int64
+	var flags, verified, owned, drain, born int64
 	if err := rows.Scan(&c.Bucket, (*blob)(&c.Prefix), &c.Cluster, &st, &flags, (*blob)(&c.Cursor), &c.Objects, &c.Bytes, &c.Error,
-		&verified, (*blob)(&c.ScanCursor), &owned, &drain); err != nil {
+		&verified, (*blob)(&c.ScanCursor), &owned, &drain, &c.At, &born); err != nil {
 		return c, err
 	}
 	if err := c.State.UnmarshalText([]byte(st)); err != nil {
@@ -285,5 +287,6 @@ func scanCopy(rows pgx.Rows) (c state.Copy, err error) {
 	}
 	stored.SetFlags(&c, flags)
 	c.VerifiedAt, c.OwnedUntil, c.DrainSince = stored.FromMillis(verified), stored.FromMillis(owned), stored.FromMillis(drain)
+	c.Born = stored.FromMillis(born)
 	return c, nil
 }

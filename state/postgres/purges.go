@@ -38,9 +38,9 @@ func (t *tx) AddPurge(p state.Purge) (id int64, err error) {
 		t.batch.Queue("INSERT INTO fado.purges (bucket, mode, primary_cluster, since) VALUES ($1, $2, $3, $4) RETURNING id",
 			p.Bucket, string(p.Mode), p.Primary, stored.ToMillis(p.Since)).QueryRow(func(row pgx.Row) error { return row.Scan(&id) })
 		for _, g := range p.Targets {
-			t.batch.Queue(`INSERT INTO fado.purge_targets (bucket, cluster, is_primary, made_bucket, verified, owned_until, pulled_only)
-				VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-				p.Bucket, g.Cluster, g.Primary, g.MadeBucket, g.Verified, stored.ToMillis(g.OwnedUntil), g.PulledOnly)
+			t.batch.Queue(`INSERT INTO fado.purge_targets (bucket, cluster, is_primary, made_bucket, verified, owned_until, pulled_only, address, born)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+				p.Bucket, g.Cluster, g.Primary, g.MadeBucket, g.Verified, stored.ToMillis(g.OwnedUntil), g.PulledOnly, g.At, stored.ToMillis(g.Born))
 		}
 		t.batch.Queue(purgeKeyRows, p.Bucket)
 		return t.flush()
@@ -59,7 +59,7 @@ func queueRemoval(b *pgx.Batch, bucket string) {
 func (s *Store) Purges(ctx context.Context) (all []state.Purge, err error) {
 	err = s.read(ctx, "reading the purges under way", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, scanPurge, `SELECT p.id, p.bucket, p.mode, p.primary_cluster, p.since, coalesce(t.cluster, ''), coalesce(t.is_primary, false),
-				coalesce(t.made_bucket, false), coalesce(t.verified, false), coalesce(t.owned_until, 0), coalesce(t.pulled_only, false)
+				coalesce(t.made_bucket, false), coalesce(t.verified, false), coalesce(t.owned_until, 0), coalesce(t.pulled_only, false), coalesce(t.address, 0), coalesce(t.born, 0)
 			FROM fado.purges p LEFT JOIN fado.purge_targets t ON t.bucket = p.bucket`)
 		return err
 	})
@@ -72,10 +72,10 @@ func (s *Store) Purges(ctx context.Context) (all []state.Purge, err error) {
 // scanPurge reads a purge with at most one target.
 func scanPurge(rows pgx.Rows) (p state.Purge, err error) {
 	var t state.PurgeTarget
-	var since, owned int64
+	var since, owned, born int64
 	err = rows.Scan(&p.ID, &p.Bucket, (*string)(&p.Mode), &p.Primary, &since,
-		&t.Cluster, &t.Primary, &t.MadeBucket, &t.Verified, &owned, &t.PulledOnly)
-	p.Since, t.OwnedUntil = stored.FromMillis(since), stored.FromMillis(owned)
+		&t.Cluster, &t.Primary, &t.MadeBucket, &t.Verified, &owned, &t.PulledOnly, &t.At, &born)
+	p.Since, t.OwnedUntil, t.Born = stored.FromMillis(since), stored.FromMillis(owned), stored.FromMillis(born)
 	if t.Cluster != "" {
 		p.Targets = []state.PurgeTarget{t}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const copyColumns = `bucket, prefix, cluster, state, flags, cursor, objects, bytes, error, verified_at, scan_cursor, owned_until, drain_since`
+const copyColumns = `bucket, prefix, cluster, state, flags, cursor, objects, bytes, error, verified_at, scan_cursor, owned_until, drain_since, address, born`
 
 // Copies implements state.Tx.
 func (t *tx) Copies(bucket string) (all []state.Copy, err error) {
@@ -22,9 +22,9 @@ func (t *tx) Copies(bucket string) (all []state.Copy, err error) {
 // PutCopy implements state.Tx.
 func (t *tx) PutCopy(c state.Copy) error {
 	return t.do("writing a copy", func() error {
-		_, err := t.w.exec(`INSERT INTO copies (`+copyColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+		_, err := t.w.exec(`INSERT INTO copies (`+copyColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
 			ON CONFLICT (bucket, prefix, cluster) DO UPDATE SET state = ?4, flags = ?5, cursor = ?6, objects = ?7, bytes = ?8,
-			error = ?9, verified_at = ?10, scan_cursor = ?11, owned_until = ?12, drain_since = ?13`, copyArgs(c)...)
+			error = ?9, verified_at = ?10, scan_cursor = ?11, owned_until = ?12, drain_since = ?13, address = ?14, born = ?15`, copyArgs(c)...)
 		t.log.Copies(c.Bucket)
 		return err
 	})
@@ -53,7 +53,7 @@ func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, erro
 		var log stored.ChangeLog
 		for _, c := range copies {
 			n, err := w.exec(`UPDATE copies SET state = ?4, flags = ?5, cursor = ?6, objects = ?7, bytes = ?8,
-				error = ?9, verified_at = ?10, scan_cursor = ?11, owned_until = ?12, drain_since = ?13
+				error = ?9, verified_at = ?10, scan_cursor = ?11, owned_until = ?12, drain_since = ?13, address = ?14, born = ?15
 				WHERE bucket = ?1 AND prefix = ?2 AND cluster = ?3`, copyArgs(c)...)
 			if err != nil {
 				return err
@@ -164,11 +164,11 @@ func copiesOf(q querier, bucket string) ([]state.Copy, error) {
 
 // copyRow scans rows of copyColumns, reusing what it scans into.
 type copyRow struct {
-	c                      state.Copy
-	state                  string
-	flags                  int64
-	verified, owned, drain int64
-	dest                   []any
+	c                            state.Copy
+	state                        string
+	flags                        int64
+	verified, owned, drain, born int64
+	dest                         []any
 }
 
 func (r *copyRow) scan(rows *sql.Rows) (state.Copy, error) {
@@ -176,7 +176,7 @@ func (r *copyRow) scan(rows *sql.Rows) (state.Copy, error) {
 		c := &r.c
 		r.dest = []any{
 			&c.Bucket, &c.Prefix, &c.Cluster, &r.state, &r.flags, &c.Cursor, &c.Objects, &c.Bytes, &c.Error,
-			&r.verified, &c.ScanCursor, &r.owned, &r.drain,
+			&r.verified, &c.ScanCursor, &r.owned, &r.drain, &c.At, &r.born,
 		}
 	}
 	if err := rows.Scan(r.dest...); err != nil {
@@ -188,13 +188,14 @@ func (r *copyRow) scan(rows *sql.Rows) (state.Copy, error) {
 	c := r.c
 	stored.SetFlags(&c, r.flags)
 	c.VerifiedAt, c.OwnedUntil, c.DrainSince = stored.FromMillis(r.verified), stored.FromMillis(r.owned), stored.FromMillis(r.drain)
+	c.Born = stored.FromMillis(r.born)
 	return c, nil
 }
 
 func copyArgs(c state.Copy) []any {
 	return []any{
 		c.Bucket, c.Prefix, c.Cluster, c.State.String(), stored.Flags(c), c.Cursor, c.Objects, c.Bytes, c.Error,
-		stored.ToMillis(c.VerifiedAt), c.ScanCursor, stored.ToMillis(c.OwnedUntil), stored.ToMillis(c.DrainSince),
+		stored.ToMillis(c.VerifiedAt), c.ScanCursor, stored.ToMillis(c.OwnedUntil), stored.ToMillis(c.DrainSince), c.At, stored.ToMillis(c.Born),
 	}
 }
 

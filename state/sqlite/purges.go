@@ -45,8 +45,8 @@ func addPurge(w *writer, p state.Purge) (int64, error) {
 		return 0, err
 	}
 	for _, t := range p.Targets {
-		if _, err := w.exec(`INSERT INTO purge_targets (bucket, cluster, is_primary, made_bucket, verified, owned_until, pulled_only) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			p.Bucket, t.Cluster, t.Primary, t.MadeBucket, t.Verified, stored.ToMillis(t.OwnedUntil), t.PulledOnly); err != nil {
+		if _, err := w.exec(`INSERT INTO purge_targets (bucket, cluster, is_primary, made_bucket, verified, owned_until, pulled_only, address, born) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			p.Bucket, t.Cluster, t.Primary, t.MadeBucket, t.Verified, stored.ToMillis(t.OwnedUntil), t.PulledOnly, t.At, stored.ToMillis(t.Born)); err != nil {
 			return 0, err
 		}
 	}
@@ -73,7 +73,7 @@ func (s *Store) Purges(ctx context.Context) ([]state.Purge, error) {
 		return nil, s.wrap(doing, err)
 	}
 	all, err := collect(s.r, scanPurge, `SELECT p.id, p.bucket, p.mode, p.primary_cluster, p.since, coalesce(t.cluster, ''), coalesce(t.is_primary, 0),
-			coalesce(t.made_bucket, 0), coalesce(t.verified, 0), coalesce(t.owned_until, 0), coalesce(t.pulled_only, 0)
+			coalesce(t.made_bucket, 0), coalesce(t.verified, 0), coalesce(t.owned_until, 0), coalesce(t.pulled_only, 0), coalesce(t.address, 0), coalesce(t.born, 0)
 		FROM purges p LEFT JOIN purge_targets t ON t.bucket = p.bucket`)
 	if err != nil {
 		return nil, s.wrap(doing, err)
@@ -84,10 +84,10 @@ func (s *Store) Purges(ctx context.Context) ([]state.Purge, error) {
 // scanPurge reads a purge with at most one target.
 func scanPurge(rows *sql.Rows) (p state.Purge, err error) {
 	var t state.PurgeTarget
-	var since, owned int64
+	var since, owned, born int64
 	err = rows.Scan(&p.ID, &p.Bucket, (*string)(&p.Mode), &p.Primary, &since,
-		&t.Cluster, &t.Primary, &t.MadeBucket, &t.Verified, &owned, &t.PulledOnly)
-	p.Since, t.OwnedUntil = stored.FromMillis(since), stored.FromMillis(owned)
+		&t.Cluster, &t.Primary, &t.MadeBucket, &t.Verified, &owned, &t.PulledOnly, &t.At, &born)
+	p.Since, t.OwnedUntil, t.Born = stored.FromMillis(since), stored.FromMillis(owned), stored.FromMillis(born)
 	if t.Cluster != "" {
 		p.Targets = []state.PurgeTarget{t}
 	}

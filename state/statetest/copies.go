@@ -22,10 +22,10 @@ func fullCopy(bucket, prefix, cluster string) state.Copy {
 		Bucket: bucket,
 		Copy: catalog.Copy{
 			Prefix: prefix, Cluster: cluster, Primary: true, State: catalog.CopySyncing, Cursor: "a/é\t😀", Moving: true,
-			MadeBucket: true, HeldDeletes: true, FormerPrimary: true, Anywhere: true,
+			MadeBucket: true, HeldDeletes: true, FormerPrimary: true, Anywhere: true, At: -1 << 62, Stopped: true,
 		},
 		Objects: 1 << 40, Bytes: 1 << 50, Error: "why", VerifiedAt: at(1), ScanCursor: "scan",
-		OwnedUntil: at(2), DrainSince: at(3),
+		OwnedUntil: at(2), DrainSince: at(3), Born: at(4), Trusts: true,
 	}
 }
 
@@ -49,6 +49,7 @@ func testCopies(t *testing.T, fx Fixture) {
 		func(c *state.Copy) { c.Primary = true }, func(c *state.Copy) { c.MadeBucket = true },
 		func(c *state.Copy) { c.HeldDeletes = true }, func(c *state.Copy) { c.FormerPrimary = true },
 		func(c *state.Copy) { c.Anywhere = true }, func(c *state.Copy) { c.Moving = true },
+		func(c *state.Copy) { c.Stopped = true }, func(c *state.Copy) { c.Trusts = true },
 	} {
 		c := state.Copy{Bucket: "flag", Copy: catalog.Copy{Cluster: "c"}}
 		set(&c)

@@ -51,7 +51,7 @@ func testPurges(t *testing.T, fx Fixture) {
 		state.Pending{Bucket: "b", Key: "held", Cluster: "c1", Hold: state.HoldDeletes})
 	ok(t, s.PutPulled(ctx, pulled("b", "p", "c2", 1, 1, 1), pulled("b", "", "c2", 0, 1, 1), pulled("b", "q", "c1", 1, 1, 1), pulled("bb", "p", "c2", 1, 1, 1)))
 	p := state.Purge{Bucket: "b", Mode: state.PurgeAll, Primary: "c0", Since: at(5), Targets: []state.PurgeTarget{
-		{Cluster: "c0", Primary: true, Verified: true, OwnedUntil: at(3)}, {Cluster: "c1", MadeBucket: true}, {Cluster: "c2", PulledOnly: true},
+		{Cluster: "c0", Primary: true, Verified: true, OwnedUntil: at(3), At: 7, Born: at(2)}, {Cluster: "c1", MadeBucket: true}, {Cluster: "c2", PulledOnly: true},
 	}}
 	update(t, s, func(tx state.Tx) (err error) { // with the bucket, in one change
 		if p.ID, err = tx.AddPurge(p); err != nil {

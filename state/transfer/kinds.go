@@ -58,7 +58,7 @@ var kinds = []kind{
 			return to.PutPurgeKeys(ctx, bucket, keys...)
 		}), func(r purgeKey) any { return r }),
 	kindOf("copies", state.Movable.EachCopy, inTx(state.Tx.PutCopy), func(c state.Copy) any {
-		utc(&c.VerifiedAt, &c.OwnedUntil, &c.DrainSince)
+		utc(&c.VerifiedAt, &c.OwnedUntil, &c.DrainSince, &c.Born)
 		c.Error = message(c.Error)
 		return c
 	}),

@@ -18,6 +18,8 @@ const (
 	LimitSmall Limit = 64 << 10
 	// LimitPing is for a list of buckets: some servers list all, whatever is asked for.
 	LimitPing Limit = 1 << 20
+	// LimitBuckets is for a list of all buckets.
+	LimitBuckets Limit = 64 << 20
 	// LimitPage is for a page of a listing: 1,000 entries with keys of 1,024 bytes, each
 	// of which an escape makes three, and 1 KiB for the rest, twice.
 	LimitPage Limit = 8 << 20

@@ -28,6 +28,8 @@ type Storage struct {
 	buckets map[string]map[string]object
 	history map[string]map[string][]object // newest first, of the buckets that keep versions
 	clock   time.Time
+	births  map[string]time.Time    // of buckets, as they are found to be there
+	marks   map[storage.Mark]string // the bucket of each
 	// fault, when set, is asked before every call.
 	fault    func(ctx context.Context, op, bucket, key string) error
 	events   func(storage.Event)
@@ -155,6 +157,57 @@ func (f *Storage) BucketExists(ctx context.Context, bucket string) (bool, error)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.buckets[bucket] != nil, nil
+}
+
+func (f *Storage) Births(ctx context.Context) (map[string]time.Time, error) {
+	if err := f.before(ctx, "births", "", ""); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	births := make(map[string]time.Time)
+	for b := range f.buckets {
+		if f.births[b].IsZero() {
+			births[b] = f.tick()
+		} else {
+			births[b] = f.births[b]
+		}
+	}
+	f.births = births
+	return maps.Clone(births), nil
+}
+
+func (f *Storage) HasMark(ctx context.Context, bucket string, m storage.Mark) (bool, error) {
+	if err := f.before(ctx, "hasmark", bucket, ""); err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.marks[m] == bucket, nil
+}
+
+func (f *Storage) PlaceMark(ctx context.Context, bucket, key string) (storage.Mark, error) {
+	if err := f.before(ctx, "mark", bucket, ""); err != nil {
+		return storage.Mark{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.marks == nil {
+		f.marks = make(map[storage.Mark]string)
+	}
+	m := storage.Mark{Key: key, ID: fmt.Sprintf("%p", f)}
+	f.marks[m] = bucket
+	return m, nil
+}
+
+func (f *Storage) RemoveMark(ctx context.Context, bucket string, m storage.Mark) error {
+	if err := f.before(ctx, "unmark", bucket, ""); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.marks, m)
+	return nil
 }
 
 func (f *Storage) EnsureBucket(ctx context.Context, bucket string, _ bool) (bool, error) {

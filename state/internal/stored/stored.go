@@ -77,11 +77,13 @@ const (
 	flagFormerPrimary
 	flagAnywhere
 	flagMoving
+	flagStopped
+	flagTrusts
 )
 
 // Flags gives the stored form of a copy's flags.
 func Flags(c state.Copy) (flags int64) {
-	for i, set := range [...]bool{c.Primary, c.MadeBucket, c.HeldDeletes, c.FormerPrimary, c.Anywhere, c.Moving} { // in the bits' order
+	for i, set := range [...]bool{c.Primary, c.MadeBucket, c.HeldDeletes, c.FormerPrimary, c.Anywhere, c.Moving, c.Stopped, c.Trusts} { // in the bits' order
 		if set {
 			flags |= 1 << i
 		}
@@ -94,4 +96,5 @@ func SetFlags(c *state.Copy, flags int64) {
 	c.Primary, c.MadeBucket = flags&flagPrimary != 0, flags&flagMadeBucket != 0
 	c.HeldDeletes, c.FormerPrimary = flags&flagHeldDeletes != 0, flags&flagFormerPrimary != 0
 	c.Anywhere, c.Moving = flags&flagAnywhere != 0, flags&flagMoving != 0
+	c.Stopped, c.Trusts = flags&flagStopped != 0, flags&flagTrusts != 0
 }
