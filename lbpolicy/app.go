@@ -61,6 +61,11 @@ func handlerOf(ctx caddy.Context) *reverseproxy.Handler {
 	return nil
 }
 
+// hasUpstreams says whether a proxy that is being set up has upstreams or a source of them.
+func hasUpstreams(h *reverseproxy.Handler) bool {
+	return len(h.Upstreams) > 0 || h.DynamicUpstreams != nil || len(h.DynamicUpstreamsRaw) > 0
+}
+
 // awaitReady waits until the app knows the catalogue, as long as the request lasts
 // and readyTimeout at most, and says whether it does.
 func awaitReady(ctx context.Context, app App) bool {

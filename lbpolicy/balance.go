@@ -99,6 +99,17 @@ func newBalancers(ctx caddy.Context, p *DataAware) (*balancers, error) {
 	return b, nil
 }
 
+// balanceBy makes s the policy to balance with where no policy in the catalogue names one.
+// Caddy's least_conn and none stand for leastLoaded.
+func (b *balancers) balanceBy(s reverseproxy.Selector) {
+	switch s.(type) {
+	case nil, reverseproxy.LeastConnSelection, *reverseproxy.LeastConnSelection:
+		b.fallback = nil
+	default:
+		b.fallback = s
+	}
+}
+
 func (b *balancers) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -118,13 +118,14 @@ func (c *choice) prepare(st *requestState, router *routing.Router, pool reversep
 	p := c.policy
 	c.inputs = p.inputsOf(c.inputs[:0], r, st.header)
 	if st.attempts == 1 {
-		st.setBuckets(c.inputs)
+		st.setInputs(c.inputs)
+		st.carries = p.carriesHeaders(st.header)
 	}
 	c.ups = p.upstreamsFor(router.Snapshot().Endpoints(), pool)
 	c.query = routing.Query{
 		Inputs:           c.inputs,
 		UnknownBucketAny: p.UnknownBucket == anyEndpoint,
-		NoBucketReject:   p.NoBucket == reject || len(c.inputs) == 0 && p.carriesHeaders(st.header),
+		NoBucketReject:   p.NoBucket == reject || len(c.inputs) == 0 && st.carries,
 		Spill:            p.Spill,
 		Tried:            st.tried,
 	}

@@ -10,8 +10,9 @@
 //     own scheme, path prefix and certificate authority.
 //
 // The three work together, and each works without the others: the policy on a
-// static list of upstreams, the source below any other policy, the transport below
-// both.
+// static list of upstreams, the source with any other policy, the transport below
+// both. The source puts data_aware before any other policy, which then balances among what
+// routing allows: no forgotten line lets a request run where it may not.
 //
 // # How they hand over
 //

@@ -2,6 +2,7 @@ package lbpolicy
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -146,6 +147,10 @@ func (p *DataAware) Validate() error {
 	if p.Spill < 0 {
 		return fmt.Errorf("spill: %d: expected 0 (off) or a positive number of requests", p.Spill)
 	}
+	if h := p.handler; h != nil && !hasUpstreams(h) {
+		return errors.New("data_aware has no upstreams to choose from: expected 'dynamic fado' (JSON: " +
+			`"dynamic_upstreams": {"source": "fado"}) in the reverse_proxy, or upstreams named there`)
+	}
 	return nil
 }
 
@@ -268,6 +273,7 @@ func (p *DataAware) forbidsPath(r *http.Request) bool {
 // attempt may be luckier. It returns what Select is to return: nil where Caddy may try
 // again, or has to answer itself.
 func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason routing.Reason) *reverseproxy.Upstream {
+	st.reason = reason
 	setRefusal(st, w, reason)
 	if c := p.logger.Check(zapcore.DebugLevel, "no endpoint for request"); c != nil {
 		c.Write(zap.String("reason", string(reason)), zap.Strings("buckets", st.buckets), zap.Int("attempt", st.attempts))
@@ -300,6 +306,7 @@ func (p *DataAware) announce(st *requestState, d *routing.Decision, w http.Respo
 	if st.watched {
 		st.rejection.Store(nil)
 	}
+	st.locality = d.Locality
 	setForwarded(st, d, p.forward)
 	setResponse(st, d, w)
 }

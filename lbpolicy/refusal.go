@@ -33,9 +33,11 @@ func isFinal(reason routing.Reason) bool {
 	return reason != routing.ReasonNoEndpoint && reason != routing.ReasonNoFreshCopy
 }
 
-func statusOf(reason routing.Reason) int {
-	switch reason {
-	case routing.ReasonBadInput, routing.ReasonBadPath:
+// statusOf returns what a refusal is answered with. carried: the request has FaDO's headers,
+// so that to name no bucket is the client's mistake.
+func statusOf(reason routing.Reason, carried bool) int {
+	switch {
+	case reason == routing.ReasonBadInput, reason == routing.ReasonBadPath, reason == routing.ReasonNoBucket && carried:
 		return http.StatusBadRequest
 	default:
 		return http.StatusServiceUnavailable
@@ -48,10 +50,10 @@ func refusedUpstream() *reverseproxy.Upstream {
 }
 
 // refusal answers a request without asking anybody.
-func refusal(req *http.Request, reason routing.Reason) *http.Response {
-	body := refusals[reason] + "\n"
+func refusal(req *http.Request, reason routing.Reason, carried bool) *http.Response {
+	body, status := refusals[reason]+"\n", statusOf(reason, carried)
 	return &http.Response{
-		StatusCode: statusOf(reason), Status: strconv.Itoa(statusOf(reason)) + " " + http.StatusText(statusOf(reason)),
+		StatusCode: status, Status: strconv.Itoa(status) + " " + http.StatusText(status),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{
 			"Content-Type":           {"text/plain; charset=utf-8"},

@@ -30,6 +30,8 @@ type requestState struct {
 
 	attempts int
 	endpoint *routing.Endpoint // chosen for this attempt; nil when refused
+	locality routing.Locality  // of the data, at endpoint
+	reason   routing.Reason    // why there is no endpoint
 	refusal  routing.Reason    // what the transport is to answer instead of asking an endpoint
 	upstream *reverseproxy.Upstream
 	tried    []*routing.Endpoint
@@ -37,6 +39,8 @@ type requestState struct {
 
 	buckets   []string // the distinct buckets named
 	bucketBuf [2]string
+	object    string // the first object, or prefix, named
+	carries   bool   // the request has headers that name data
 
 	// Values of the headers to the function and to the client, of the first attempt.
 	forwarded [4]string
@@ -63,6 +67,7 @@ func stateFor(h *reverseproxy.Handler, r *http.Request) *requestState {
 	st = &requestState{handler: h, req: r, header: r.Header}
 	st.tried, st.buckets = st.triedBuf[:0], st.bucketBuf[:0]
 	caddyhttp.SetVar(r.Context(), stateVar, st)
+	st.tell(r.Context(), !ok)
 	return st
 }
 
@@ -85,14 +90,19 @@ func (st *requestState) nextAttempt() {
 	if st.endpoint != nil {
 		st.tried = append(st.tried, st.endpoint)
 	}
-	st.endpoint, st.upstream, st.refusal = nil, nil, routing.ReasonNone
+	st.endpoint, st.upstream = nil, nil
+	st.reason, st.refusal = routing.ReasonNone, routing.ReasonNone
 	st.attempts++
 }
 
-// setBuckets notes the distinct buckets a request names, in its first attempt.
-func (st *requestState) setBuckets(inputs []routing.Input) {
+// setInputs notes the distinct buckets a request names and its first object, in its first
+// attempt.
+func (st *requestState) setInputs(inputs []routing.Input) {
 next:
 	for i := range inputs {
+		if st.object == "" {
+			st.object = inputs[i].Key
+		}
 		for _, b := range st.buckets {
 			if b == inputs[i].Bucket {
 				continue next

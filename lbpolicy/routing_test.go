@@ -94,7 +94,7 @@ func TestClientsCantForgeWhatFunctionsAreTold(t *testing.T) {
 		"told":                     {dynamicProxy, []string{"c1", "none"}},
 		"told nothing":             {"dynamic fado\ntransport fado\nlb_policy data_aware {\nforward_headers off\n}", nil},
 		"no function endpoint":     {"to {OTHER}\ntransport fado\nlb_policy random", nil},
-		"another policy":           {"dynamic fado\ntransport fado\nlb_policy random", nil},
+		"another policy":           {"dynamic fado\ntransport fado\nlb_policy random", []string{"c1", "none"}},
 		"header operations":        {dynamicProxy + "header_up X-Other x\n", []string{"c1", "none"}},
 		"static, plain transport":  {"to {C1}\nlb_policy data_aware", []string{"c1", "none"}},
 		"static, fado's transport": {"to {C1}\ntransport fado\nlb_policy data_aware", []string{"c1", "none"}},
@@ -152,7 +152,7 @@ func TestRefusals(t *testing.T) {
 
 			a := serve(t, "dynamic fado\ntransport fado\n"+test.proxy).get("/", test.header)
 			status := http.StatusServiceUnavailable
-			if test.reason == routing.ReasonBadInput {
+			if test.reason == routing.ReasonBadInput || test.reason == routing.ReasonNoBucket && strings.HasPrefix(test.header, "X-FaDO-") {
 				status = http.StatusBadRequest
 			}
 			if a.Status != status || !strings.HasSuffix(a.Body, ".\n") {

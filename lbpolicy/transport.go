@@ -60,7 +60,10 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.app, err = appOf(ctx); err != nil {
 		return err
 	}
-	t.handler = handlerOf(ctx)
+	if t.handler = handlerOf(ctx); t.handler != nil && !hasUpstreams(t.handler) {
+		return errors.New("the transport fado has no upstreams to reach: expected 'dynamic fado' (JSON: " +
+			`"dynamic_upstreams": {"source": "fado"}) in the reverse_proxy, or upstreams named there`)
+	}
 	t.keepHost = setsHost(t.handler)
 	t.secure.init(ctx, t.HTTPTransport) // before Provision consumes the options
 	return t.HTTPTransport.Provision(ctx)
@@ -81,7 +84,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	st, _ := caddyhttp.GetVar(req.Context(), stateVar).(*requestState)
 	if reason := refusedBy(st, t.handler, req); reason != routing.ReasonNone {
 		closeBody(req)
-		return refusal(req, reason), nil
+		return refusal(req, reason, st.carries), nil
 	}
 	cleanRequestTrailers(req)
 	ep, f := t.endpointOf(req)
@@ -92,7 +95,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if ep.BasePath != "" && leavesPrefix(req.URL) {
 		f.end()
 		closeBody(req)
-		return refusal(req, routing.ReasonBadPath), nil
+		return refusal(req, routing.ReasonBadPath, false), nil
 	}
 	rt, err := t.roundTripper(req.Context(), ep)
 	if err != nil {

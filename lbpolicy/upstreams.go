@@ -1,6 +1,8 @@
 package lbpolicy
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"sync/atomic"
@@ -14,12 +16,16 @@ import (
 )
 
 // Upstreams is a source of upstreams: the function endpoints of all clusters, as the
-// catalogue has them at the moment. It is meant for the selection policy `data_aware`
-// and the transport `fado`; under another policy it gives all healthy endpoints, and
-// under another transport only those that one can reach.
+// catalogue has them at the moment. It is meant for the transport `fado`; under another one
+// it offers only the endpoints that that one can reach.
+//
+// It never offers an endpoint where a request may not run. Under a selection policy other
+// than `data_aware` it reads FaDO's request headers itself, as `data_aware` with its defaults
+// does, and that policy balances among the endpoints that routing allows.
 type Upstreams struct {
 	app     App
 	handler *reverseproxy.Handler
+	implied *DataAware // routes where the proxy's own policy does not; else nil
 	table   atomic.Pointer[upstreamTable]
 }
 
@@ -50,9 +56,17 @@ func (u *Upstreams) Provision(ctx caddy.Context) error {
 	if u.app, err = appOf(ctx); err != nil {
 		return err
 	}
-	u.handler = handlerOf(ctx)
+	if u.handler = handlerOf(ctx); u.handler == nil {
+		return errors.New("the upstream source fado works only in a reverse_proxy")
+	}
+	if len(u.handler.Upstreams) > 0 {
+		return fmt.Errorf("%d upstreams are named beside the upstream source fado, which replaces them: expected one or the other", len(u.handler.Upstreams))
+	}
+	if err = u.implyDataAware(ctx); err != nil {
+		return err
+	}
 	// The transport is loaded before the source of upstreams.
-	if reach := transportOf(u.handler); u.handler != nil && reach != anyTransport {
+	if reach := transportOf(u.handler); reach != anyTransport {
 		scheme := map[transport]string{plainTransport: "http", tlsTransport: "https"}[reach]
 		ctx.Logger().Warn("without 'transport fado', function endpoints of other schemes or with a path prefix are not used",
 			zap.String("used_scheme", scheme))
@@ -60,26 +74,41 @@ func (u *Upstreams) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// GetUpstreams returns the upstreams for a request. Under the policy data_aware they
-// are those that Caddy has not set up yet, most often none. It never fails: Caddy would
-// fall back to static upstreams, which no policy of FaDO's has allowed.
+// implyDataAware puts data_aware before a selection policy that knows nothing of data. The
+// policy is loaded before the source of upstreams.
+func (u *Upstreams) implyDataAware(ctx caddy.Context) error {
+	if u.handler.LoadBalancing == nil {
+		u.handler.LoadBalancing = new(reverseproxy.LoadBalancing)
+	}
+	lb := u.handler.LoadBalancing
+	if _, ok := lb.SelectionPolicy.(*DataAware); ok {
+		return nil
+	}
+	u.implied = new(DataAware)
+	if err := u.implied.Provision(ctx); err != nil {
+		return err
+	}
+	u.implied.balancers.balanceBy(lb.SelectionPolicy)
+	lb.SelectionPolicy = u.implied
+	return nil
+}
+
+// Cleanup unloads what u put in.
+func (u *Upstreams) Cleanup() error {
+	if u.implied == nil {
+		return nil
+	}
+	return u.implied.Cleanup()
+}
+
+// GetUpstreams returns the upstreams that Caddy has not set up yet, most often none: the
+// choice is data_aware's. It never fails: Caddy would fall back to static upstreams, which
+// no policy of FaDO's has allowed.
 func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) {
 	if !awaitReady(r.Context(), u.app) {
 		return nil, nil
 	}
-	router := u.app.Router()
-	if u.underDataAware() {
-		return u.missing(router.Snapshot().Endpoints()), nil
-	}
-	return u.any(router), nil
-}
-
-func (u *Upstreams) underDataAware() bool {
-	if u.handler == nil || u.handler.LoadBalancing == nil {
-		return false
-	}
-	_, ok := u.handler.LoadBalancing.SelectionPolicy.(*DataAware)
-	return ok
+	return u.missing(u.app.Router().Snapshot().Endpoints()), nil
 }
 
 // missing returns new upstreams for the addresses that have none yet, or an old one.
@@ -132,17 +161,6 @@ func (u *Upstreams) learn(eps []*routing.Endpoint, added reverseproxy.UpstreamPo
 	return t
 }
 
-// any returns new upstreams for the endpoints a request that names no data may go to.
-func (u *Upstreams) any(router *routing.Router) []*reverseproxy.Upstream {
-	var d routing.Decision
-	router.Route(&routing.Query{Usable: transportOf(u.handler).reaches}, &d)
-	ups := make([]*reverseproxy.Upstream, len(d.Candidates))
-	for i, ep := range d.Candidates {
-		ups[i] = &reverseproxy.Upstream{Dial: ep.Dial, MaxRequests: ep.MaxRequests}
-	}
-	return ups
-}
-
 // sameSlice says whether two slices are the same memory: a snapshot's list of
 // endpoints is replaced, never changed.
 func sameSlice(a, b []*routing.Endpoint) bool {
@@ -153,5 +171,6 @@ func sameSlice(a, b []*routing.Endpoint) bool {
 var (
 	_ caddy.Module                = (*Upstreams)(nil)
 	_ caddy.Provisioner           = (*Upstreams)(nil)
+	_ caddy.CleanerUpper          = (*Upstreams)(nil)
 	_ reverseproxy.UpstreamSource = (*Upstreams)(nil)
 )
