@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/replication/internal/walk"
+	"github.com/fado-project/fado/state"
 )
 
 // anywherePolicy declares a policy with copies in all of these clusters, each written.
@@ -361,9 +363,7 @@ func TestAnywhereBreaker(t *testing.T) {
 	for i := range 5 {
 		w.del("c2", "bkt", fmt.Sprint("k", i))
 	}
-	w.await("three deletes are held, and people are told", func() bool {
-		return w.heldDeletes("bkt") == 3 && w.status("bkt").State == control.BucketStuck
-	})
+	w.await("three deletes are held", func() bool { return w.heldDeletes("bkt") == 3 })
 	if n := len(w.contents("c1", "bkt")); n != 3 {
 		t.Errorf("c1 has %d objects, want 3", n)
 	}
@@ -374,6 +374,39 @@ func TestAnywhereBreaker(t *testing.T) {
 	w.await("three objects are back", func() bool { return len(w.contents("c2", "bkt")) == 3 })
 	w.awaitSame("bkt", all...)
 	w.awaitIdle("bkt")
+}
+
+// TestAnywhereRejectsWhatIsRaisedAgain: a scan that saw the difference raises rows that were
+// held meanwhile, and no worker has held them again when they are rejected.
+func TestAnywhereRejectsWhatIsRaisedAgain(t *testing.T) {
+	w, all := anywhereWorld(t, Settings{MaxDeletes: MaxDeletes{Objects: 2}}, minioA, minioB)
+	w.feedsLive(all...)
+	for i := range 5 {
+		w.put("c1", "bkt", fmt.Sprint("k", i), "content")
+	}
+	w.awaitSame("bkt", all...)
+	w.awaitIdle("bkt")
+	for i := range 5 {
+		w.del("c2", "bkt", fmt.Sprint("k", i))
+	}
+	hold := state.HoldDeletes
+	var held []state.Pending
+	w.await("three deletes are held", func() bool {
+		held = w.pending(state.PendingFilter{Bucket: "bkt", Hold: &hold})
+		return len(held) == 3
+	})
+	for _, row := range held {
+		row.Hold, row.NextAttempt = state.HoldNone, time.Now().Add(time.Hour)
+		w.must(w.ctl.Pending.Add(t.Context(), row))
+	}
+	n, err := w.eng.RejectDeletes(t.Context(), "bkt")
+	if w.must(err); n != 3 {
+		t.Errorf("%d deletes were rejected, want 3", n)
+	}
+	w.awaitSame("bkt", all...)
+	if n := len(w.contents("c1", "bkt")); n != 3 {
+		t.Errorf("%d objects are left, want the 3 that were held", n)
+	}
 }
 
 // TestAnywhereDamagedCopyIsRewritten: bytes that rotted are replaced from another copy of the

@@ -35,10 +35,7 @@ const (
 // ConfirmDeletes applies the deletes the breaker holds for a bucket, and returns how many.
 func (e *Engine) ConfirmDeletes(ctx context.Context, bucket string) (int, error) {
 	h := &heldDeletes{core: e.core, bucket: bucket}
-	if err := h.load(ctx); err != nil {
-		return 0, err
-	}
-	logs, err := e.core.ctl.Store().Backlogs(ctx, bucket)
+	logs, err := h.load(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -69,7 +66,7 @@ func (e *Engine) ConfirmDeletes(ctx context.Context, bucket string) (int, error)
 // and the same call resumes.
 func (e *Engine) RejectDeletes(ctx context.Context, bucket string) (int, error) {
 	h := &heldDeletes{core: e.core, bucket: bucket}
-	if err := h.load(ctx); err != nil {
+	if _, err := h.load(ctx); err != nil {
 		return 0, err
 	}
 	var after state.PendingKey
@@ -100,14 +97,31 @@ type heldDeletes struct {
 	held   []state.Copy // copies whose deletes are held
 }
 
-// load finds the copies concerned.
-func (h *heldDeletes) load(ctx context.Context) error {
+// load finds the copies concerned: those that are marked, and all in a cluster where rows are
+// held and none is marked, because that could not be stored. It returns what is pending.
+func (h *heldDeletes) load(ctx context.Context) ([]state.Backlog, error) {
 	if h.snap().Bucket(h.bucket) == nil {
-		return fmt.Errorf("bucket %s: %w", h.bucket, control.ErrNotFound)
+		return nil, fmt.Errorf("bucket %s: %w", h.bucket, control.ErrNotFound)
+	}
+	logs, err := h.ctl.Store().Backlogs(ctx, h.bucket)
+	if err != nil {
+		return nil, err
 	}
 	rows, err := h.ctl.Store().CopiesOf(ctx, h.bucket)
-	h.held = slices.DeleteFunc(rows, func(c state.Copy) bool { return !c.HeldDeletes })
-	return err
+	if err != nil {
+		return nil, err
+	}
+	unmarked := make(map[string]bool)
+	for _, l := range logs {
+		unmarked[l.Cluster] = l.HeldDeletes > 0
+	}
+	for _, c := range rows {
+		if c.HeldDeletes {
+			unmarked[c.Cluster] = false
+		}
+	}
+	h.held = slices.DeleteFunc(rows, func(c state.Copy) bool { return !c.HeldDeletes && !unmarked[c.Cluster] })
+	return logs, nil
 }
 
 // release ends the breaker's hold on the bucket's copies, has the workers look at what was
@@ -181,11 +195,7 @@ func (h *heldDeletes) wouldBeHeld(ctx context.Context, row state.Pending) (bool,
 	if !ok || row.Hold != state.HoldNone || copyrows.Index(h.held, rule.Prefix, row.Cluster) < 0 {
 		return false, nil
 	}
-	src, err := h.sites.Usable(snap.Primary(row.Bucket))
-	if err != nil {
-		return false, err
-	}
-	if o, err := src.Stat(ctx, row.Bucket, row.Key); o != nil || err != nil {
+	if is, err := h.isDelete(ctx, row); !is || err != nil {
 		return false, err
 	}
 	release, err := h.slots.Acquire(ctx, limit.Want{Class: limit.Live, To: row.Cluster})
@@ -199,10 +209,34 @@ func (h *heldDeletes) wouldBeHeld(ctx context.Context, row state.Pending) (bool,
 	switch {
 	case errors.Is(err, object.ErrHeld):
 		return true, nil
-	case errors.Is(err, object.ErrConflict), errors.Is(err, object.ErrNoCopy), errors.Is(err, object.ErrLeaving):
-		return false, nil // nothing that a delete would come of now
+	case nothingToDelete(err):
+		return false, nil
 	}
 	return false, err
+}
+
+// isDelete reports whether settling a row would take an object away, by what its storages
+// show now.
+func (h *heldDeletes) isDelete(ctx context.Context, row state.Pending) (bool, error) {
+	snap := h.snap()
+	if snap.Anywhere(row.Bucket, row.Key) {
+		covers, err := h.objects.Covers(ctx, ids.ObjectIn(row.Bucket, row.Key, row.Cluster))
+		if nothingToDelete(err) {
+			return false, nil
+		}
+		return covers, err
+	}
+	src, err := h.sites.Usable(snap.Primary(row.Bucket))
+	if err != nil {
+		return false, err
+	}
+	o, err := src.Stat(ctx, row.Bucket, row.Key)
+	return o == nil && err == nil, err
+}
+
+// nothingToDelete reports whether an error says that no delete would come of a row now.
+func nothingToDelete(err error) bool {
+	return errors.Is(err, object.ErrConflict) || errors.Is(err, object.ErrNoCopy) || errors.Is(err, object.ErrLeaving)
 }
 
 // giveBack copies one object from a copy to the primary, if the primary has none.

@@ -302,6 +302,16 @@ func (m *convergence) noteOthers(ctx context.Context, v Outcome) error {
 	return m.by.o.Control.AddPending(ctx, rows...)
 }
 
+// Covers reports whether settling an object, where anywhere is written, would put a delete
+// marker over it.
+func (e *Settler) Covers(ctx context.Context, ref ids.Object) (bool, error) {
+	m, err := e.meet(ctx, Task{Object: ref})
+	if err != nil || m == nil {
+		return false, err
+	}
+	return m.winner.now.Deleted && m.mine.now.ETag != "", nil
+}
+
 // Restore undoes a delete that the breaker holds, where anywhere is written: the object gets
 // a version that is newer than the delete marker, in the cluster that shows the marker, and
 // wins.

@@ -223,6 +223,18 @@ func (e *Settler) row(ctx context.Context, id ids.Copy) (state.Copy, error) {
 	return rows[i], nil
 }
 
+// HoldsDeletes reports whether the breaker holds the deletes of a row's copy, so that the row
+// may be held, too. It is asked once the row is: people's decision ends the copy's hold before
+// it frees the rows, so one that was stored as held after that finds no hold on the copy.
+func (e *Settler) HoldsDeletes(ctx context.Context, row state.Pending) bool {
+	rule, ok := e.o.Router.Snapshot().RuleOf(row.Bucket, row.Key)
+	if !ok {
+		return false
+	}
+	c, err := e.row(ctx, ids.CopyIn(row.Bucket, rule.Prefix, row.Cluster))
+	return err == nil && c.HeldDeletes
+}
+
 // write copies the primary's object to the destination on a condition; over is what it
 // replaces there.
 func (s *situation) write(ctx context.Context, src storage.Object, cond storage.Condition, over *storage.Object) error {

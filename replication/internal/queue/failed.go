@@ -89,8 +89,8 @@ func (w *Workers) failed(ctx context.Context, row state.Pending, err error) {
 	}
 	const notStored = "could not store why an object is not in step; it is tried again when its claim runs out"
 	w.failedToStore(ctx, notStored, w.o.Pending.Fail(ctx, row))
-	if errors.Is(err, site.ErrDown) && w.isBack(row) {
-		row.NextAttempt = w.o.Now().Add(delay.Jitter(time.Second))
+	if errors.Is(err, site.ErrDown) && w.isBack(row) || errors.Is(err, object.ErrHeld) && !w.o.Settler.HoldsDeletes(ctx, row) {
+		row.Hold, row.NextAttempt = state.HoldNone, w.o.Now().Add(delay.Jitter(time.Second))
 		w.failedToStore(ctx, notStored, w.o.Pending.Fail(ctx, row))
 	}
 	if errors.Is(err, storage.ErrNoBucket) && !errors.Is(err, object.ErrNoSource) {

@@ -82,6 +82,32 @@ func TestSetbacks(t *testing.T) {
 	})
 }
 
+// A row of a delete is held for as long as its copy is: one that is stored as held after people
+// decided would wait for a decision that has been taken.
+func TestHeldWhileTheCopyIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, held := range []bool{true, false} {
+			w := newWorld()
+			w.rows(catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced},
+				catalog.Copy{Cluster: "c2", State: catalog.CopySynced, HeldDeletes: held})
+			row := state.Pending{Bucket: bkt, Key: "k", Cluster: "c2"}
+			if err := w.b.Add(t.Context(), row); err != nil {
+				t.Fatal(err)
+			}
+			row.Gen = 1
+			w.Workers.failed(t.Context(), row, object.ErrHeld)
+			got, _ := w.b.row("k", "c2")
+			if isHeld := got.Hold == state.HoldDeletes; isHeld != held {
+				t.Errorf("the copy's deletes are held: %v, the row is: %v", held, isHeld)
+			}
+			if wait := time.Until(got.NextAttempt); !held && (wait <= 0 || wait > 2*time.Second) {
+				t.Errorf("it is tried again after %v, want about a second", wait)
+			}
+			w.sites.Close()
+		}
+	})
+}
+
 // A small change is copied while its row is being stored, without a claim; a large one by
 // its claim. Afterwards there is neither row nor exception.
 func TestWorkers(t *testing.T) {

@@ -224,7 +224,7 @@ func (b *bulk) toRow(ctx context.Context, t object.Task, cause error) error {
 	case errors.Is(cause, object.ErrConflict):
 		row.Hold, row.Foreign, row.Attempts = state.HoldConflict, true, 0
 	case errors.Is(cause, object.ErrHeld):
-		row.Hold, row.Attempts = state.HoldDeletes, 0
+		row.Attempts, row.NextAttempt = 0, now // a worker holds it, which sees what people decide meanwhile
 	}
 	b.o.Report.Failed(t.Object, object.KindOf(cause), cause.Error())
 	if err := b.o.Control.AddPending(ctx, row); err != nil {
