@@ -42,6 +42,7 @@ func (w wiring) assemble(o Options) {
 		Report: w.e.core.report, Copy: o.Copy, Log: w.e.core.log, Now: w.e.core.now,
 		Timing: object.Timing{StallTimeout: w.e.core.tune.StallTimeout, RetryBase: w.e.core.tune.RetryBase, RetryMax: w.e.core.tune.RetryMax},
 	})
+	w.e.sources = newSources(w.e.core.ctl.Issues)
 	w.e.walks = walk.New(w.walkOptions())
 	w.e.pulls = pull.New(w.pullOptions(o.Metrics))
 	w.e.core.objects.OnDemand = w.e.pulls.Settle
@@ -119,12 +120,9 @@ func (w wiring) walkOptions() walk.Options {
 		Router: w.e.core.ctl.Router(), Control: port.Of(w.e.core.ctl), Copies: w.e.core.copies, Sites: w.e.core.sites, Guard: w.e.core.guard, Pause: w.e.core.pause,
 		Slots: w.e.core.slots, Objects: w.e.core.objects, Deletes: w.e.core.deletes, Report: w.e.core.report, Events: w.e.core.ctl.Events(), Log: w.e.core.log, Now: w.e.core.now,
 		Hooks: walk.Hooks{
-			RequestScan:   func(bucket string) { w.running(func(r *run) { r.scans.request(bucket) }) },
-			SourceMissing: w.sourceMissing,
-			SourceFound: func(bucket string) {
-				w.e.core.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderSource}, control.Issue{})
-			},
-			Attention: func(string) {}, // the snapshot tells
+			RequestScan: func(bucket string) { w.running(func(r *run) { r.scans.request(bucket) }) },
+			AskSource:   w.askSource,
+			Attention:   func(string) {}, // the snapshot tells
 			LeaveToPulled: func(ctx context.Context, bucket, cluster string) error {
 				return w.e.pulls.LeaveTo(ctx, bucket, cluster)
 			},
@@ -143,15 +141,23 @@ func (w wiring) walkOptions() walk.Options {
 	}
 }
 
-// sourceMissing notes that a bucket can't be compared with anything.
-func (w wiring) sourceMissing(bucket string, err error) {
-	w.running(func(r *run) {
-		if !r.owns(bucket) {
-			r.scans.requestAnywhere(bucket) // the instance that looks after the bucket finds it out
+// askSource is called before a primary is asked about a bucket, and what it returns with the
+// answer: nil, or why the bucket can't be compared with anything.
+func (w wiring) askSource(bucket string) (answer func(error)) {
+	question := w.e.sources.ask()
+	return func(missing error) {
+		if missing == nil {
+			w.e.sources.isThere(bucket)
 			return
 		}
-		w.e.core.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderSource}, control.Issue{Reason: err.Error()})
-	})
+		w.running(func(r *run) {
+			if !r.owns(bucket) {
+				r.scans.requestAnywhere(bucket) // the instance that looks after the bucket finds it out
+				return
+			}
+			w.e.sources.isMissing(bucket, question, missing)
+		})
+	}
 }
 
 func (w wiring) queueOptions() queue.Options {
@@ -160,11 +166,11 @@ func (w wiring) queueOptions() queue.Options {
 		Pause: w.e.core.pause, Settler: w.e.core.objects, Report: w.e.core.report, Written: w.e.core.objects.Written, Log: w.e.core.log, Now: w.e.core.now,
 		Timing:   queue.Timing{Lease: w.e.core.tune.Lease, RetryMax: w.e.core.tune.RetryMax, FullProbe: w.e.core.tune.FullProbe},
 		Claimant: w.e.core.ctl.Members.Claimant, Shared: w.e.core.ctl.Members.Shared, CatchUp: w.e.core.ctl.Members.CatchUp,
-		NoEventFeed:   func() bool { return w.e.core.conf().NoEventFeed },
-		Leading:       w.leading,
-		Gap:           func(cluster string) { w.running(func(r *run) { r.scans.feedGap(cluster) }) },
-		Scan:          func(bucket string) { w.running(func(r *run) { r.scans.requestAnywhere(bucket) }) },
-		SourceMissing: w.sourceMissing,
+		NoEventFeed: func() bool { return w.e.core.conf().NoEventFeed },
+		Leading:     w.leading,
+		Gap:         func(cluster string) { w.running(func(r *run) { r.scans.feedGap(cluster) }) },
+		Scan:        func(bucket string) { w.running(func(r *run) { r.scans.requestAnywhere(bucket) }) },
+		AskSource:   w.askSource,
 	}
 }
 

@@ -25,6 +25,7 @@ type Engine struct {
 	pulls    *pull.Puller
 	queue    *queue.Queue
 	drains   *drains
+	sources  *sources
 
 	life sync.Mutex // orders Start, Reconfigure and Stop
 	run  atomic.Pointer[run]

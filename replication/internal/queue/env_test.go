@@ -154,7 +154,7 @@ func (w *world) build(log *zap.Logger) {
 		Gap:         func(cluster string) { w.tell("gap " + cluster) },
 		Scan:        func(bucket string) { w.tell("scan " + bucket) },
 
-		SourceMissing: func(bucket string, _ error) { w.tell("missing " + bucket) },
+		AskSource: func(bucket string) func(error) { return func(error) { w.tell("missing " + bucket) } },
 	}
 	w.Queue = New(w.o)
 }

@@ -79,9 +79,6 @@ func setbackOf(err error) setback {
 // never dropped.
 func (w *Workers) failed(ctx context.Context, row state.Pending, err error) {
 	row = w.after(row, err)
-	if errors.Is(err, object.ErrNoSource) {
-		w.o.SourceMissing(row.Bucket, err)
-	}
 	if (row.Attempts > 0 || row.Hold != state.HoldNone) && !errors.Is(err, site.ErrFullWait) {
 		w.o.Report.Failed(ids.ObjectIn(row.Bucket, row.Key, row.Cluster), object.KindOf(err), row.Error)
 		w.o.Log.Debug("an object is not in step yet", zap.String("bucket", row.Bucket), zap.String("key", row.Key),

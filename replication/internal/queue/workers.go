@@ -58,8 +58,9 @@ type Options struct {
 	Gap func(cluster string)
 	// Scan asks for a scan of a bucket, which another instance may look after.
 	Scan func(bucket string)
-	// SourceMissing notes that a bucket's primary has no such bucket.
-	SourceMissing func(bucket string, err error)
+	// AskSource is called before a bucket's primary is asked, and what it returns with the
+	// error if it has no such bucket.
+	AskSource func(bucket string) (answer func(missing error))
 }
 
 // Queue is the intake, the feeds and the workers of one run of the engine.
@@ -309,7 +310,11 @@ func (w *Workers) attempt(ctx context.Context, row state.Pending) error {
 	if src, ok := w.seen.Get(ids.ObjectIn(row.Bucket, row.Key, "")); ok && row.Attempts == 0 && !row.Foreign && src.Size <= limit.SmallObject {
 		t.Src, t.Fresh = &src, true
 	}
+	answer := w.o.AskSource(row.Bucket)
 	v, err := w.o.Settler.Settle(ctx, t)
+	if errors.Is(err, object.ErrNoSource) {
+		answer(err)
+	}
 	if w.o.Shared() && (v == object.Moot && err == nil || errors.Is(err, object.ErrNoCopy)) {
 		err = w.askAgain(ctx, t)
 	}

@@ -194,7 +194,7 @@ func (w *world) build() {
 		Router: router, Control: port.Of(w.ctl), Copies: rows, Sites: w.sites, Guard: g, Pause: w.pause, Slots: slots,
 		Objects: w.objects, Deletes: deletes, Report: rep, Events: w.ctl.Events(), Log: log, Now: now,
 		Hooks: walk.Hooks{
-			RequestScan: func(string) {}, SourceMissing: func(string, error) {}, SourceFound: func(string) {}, Attention: func(string) {},
+			RequestScan: func(string) {}, AskSource: func(string) func(error) { return func(error) {} }, Attention: func(string) {},
 			LeaveToPulled: func(context.Context, string, string) error { return nil },
 			Helpers:       func() int { return 0 }, Alone: func(context.Context) bool { return true },
 		},

@@ -132,11 +132,12 @@ func (b *Buckets) ensurePrimary(ctx context.Context, bucket string) (versioned b
 	if err != nil {
 		return false, err
 	}
+	answer := b.o.Hooks.AskSource(bucket)
 	versioned, err = b.versioned(ctx, s, bucket)
 	switch {
 	case errors.Is(err, storage.ErrNoBucket) && copyrows.EverVerified(rows):
 		err = fmt.Errorf("%w: %s has no bucket %s", object.ErrNoSource, primary, s.Reader().Physical(bucket))
-		b.o.Hooks.SourceMissing(bucket, err)
+		answer(err)
 		return false, err
 	case errors.Is(err, storage.ErrNoBucket):
 		err = b.Make(ctx, s, bucket, false)
@@ -144,7 +145,7 @@ func (b *Buckets) ensurePrimary(ctx context.Context, bucket string) (versioned b
 	if err != nil {
 		return false, fmt.Errorf("looking for the bucket at its primary %s: %w", primary, err)
 	}
-	b.o.Hooks.SourceFound(bucket)
+	answer(nil)
 	return versioned, b.noteSeen(ctx, bucket, rows)
 }
 

@@ -127,12 +127,13 @@ func (w *world) hooks() Hooks {
 			defer w.mu.Unlock()
 			w.scans = append(w.scans, bucket)
 		},
-		SourceMissing: func(_ string, err error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.missing = err
+		AskSource: func(string) func(error) {
+			return func(err error) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.missing = err
+			}
 		},
-		SourceFound:   func(string) {},
 		Attention:     func(string) {},
 		LeaveToPulled: func(context.Context, string, string) error { return nil },
 		Helpers:       func() int { return int(w.helpers.Load()) },

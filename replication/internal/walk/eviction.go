@@ -15,6 +15,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -108,21 +109,29 @@ func (v *eviction) removing(ctx context.Context, ref ids.Object, f func(context.
 	return err
 }
 
-// missing ends an eviction whose bucket is gone; that the primary's is gone is no reason
-// to remove anything.
-func (v *eviction) missing(ctx context.Context, err error) error {
-	cctx, cancel := v.dst.Call(ctx)
-	defer cancel()
-	there, existsErr := v.dst.Reader().BucketExists(cctx, v.id.Bucket)
-	if existsErr != nil {
-		return existsErr
+// missing ends an eviction that met a bucket which is gone; that the primary's is gone is no
+// reason to remove anything.
+func (v *eviction) missing(ctx context.Context, met error) error {
+	there, err := v.exists(ctx, v.dst)
+	if err != nil || !there {
+		return err
 	}
-	if !there {
-		return nil
+	answer := v.o.Hooks.AskSource(v.id.Bucket)
+	if there, err = v.exists(ctx, v.src); err != nil {
+		return err
 	}
-	err = fmt.Errorf("%w in %s: %w", object.ErrNoSource, v.src.Name(), err)
-	v.o.Hooks.SourceMissing(v.id.Bucket, err)
+	if there {
+		return fmt.Errorf("%w: the bucket at %s was gone for a while: %w", ErrNotYet, v.src.Name(), met)
+	}
+	err = fmt.Errorf("%w in %s: %w", object.ErrNoSource, v.src.Name(), met)
+	answer(err)
 	return err
+}
+
+func (v *eviction) exists(ctx context.Context, s *site.Site) (bool, error) {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	return s.Reader().BucketExists(ctx, v.id.Bucket)
 }
 
 // stays notes an object that is left where it is.

@@ -49,10 +49,9 @@ type Control interface {
 type Hooks struct {
 	// RequestScan asks for a scan of a bucket soon.
 	RequestScan func(bucket string)
-	// SourceMissing is told that a bucket can't be compared with anything, SourceFound that
-	// it can.
-	SourceMissing func(bucket string, err error)
-	SourceFound   func(bucket string)
+	// AskSource is called before a primary is asked about a bucket. What it returns is to be
+	// called with the answer: nil, or why the bucket can't be compared with anything.
+	AskSource func(bucket string) (answer func(missing error))
 	// Attention has a bucket planned by its rows, not only by what routing knows of them.
 	Attention func(bucket string)
 	// LeaveToPulled notes that FaDO made a bucket whose last copy goes, if objects copied on
