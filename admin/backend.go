@@ -73,6 +73,7 @@ type engine interface {
 	Status(ctx context.Context) (replication.Status, error)
 	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
 	RetryFailures(ctx context.Context) (int, error)
+	Paused() bool
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
 	SyncBucket(ctx context.Context, bucket string) error

@@ -40,6 +40,7 @@ type fakeEngine struct {
 	verification replication.Verification
 	storages     map[string]replication.StorageStatus
 	drain        replication.DrainStatus
+	paused       bool
 	asked        []string
 }
 
@@ -53,6 +54,7 @@ func (e *fakeEngine) Failures(_ context.Context, limit int) ([]replication.Failu
 	return e.failures, e.note(fmt.Sprintf("failures %d", limit))
 }
 func (e *fakeEngine) RetryFailures(context.Context) (int, error) { return 3, e.note("retry") }
+func (e *fakeEngine) Paused() bool                               { return e.paused }
 func (e *fakeEngine) Pause(context.Context) error                { return e.note("pause") }
 func (e *fakeEngine) Resume(context.Context) error               { return e.note("resume") }
 

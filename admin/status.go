@@ -71,6 +71,9 @@ func (c *call) degraded(snap *routing.Snapshot) (why []string) {
 	} else if err := c.catalogue.StoreTrouble(); err != nil {
 		why = append(why, err.Error())
 	}
+	if c.engine.Paused() {
+		why = append(why, "replication is paused; POST /fado/replication/resume ends that")
+	}
 	snap.Clusters(func(cl *catalog.Cluster) bool {
 		if cl.Storage == nil {
 			return true

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/fado-project/fado/routing"
 )
@@ -116,11 +118,59 @@ func documents(t *testing.T) []string {
 	if err != nil || len(docs) == 0 {
 		t.Fatalf("no documentation: %v", err)
 	}
-	out := []string{"README.md"}
+	out := []string{"README.md", "examples/prometheus/alerts.yml", "examples/grafana/fado.json"}
 	for _, d := range docs {
 		out = append(out, strings.TrimPrefix(filepath.ToSlash(d), "../"))
 	}
 	return out
+}
+
+// The alert rules and the dashboard can be loaded, and ask for labels that the metrics have.
+func TestAlertRulesAndDashboardLoad(t *testing.T) {
+	var rules struct {
+		Groups []struct {
+			Name  string
+			Rules []struct {
+				Alert, Expr, For    string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "examples/prometheus/alerts.yml")), &rules); err != nil || len(rules.Groups) != 1 {
+		t.Fatalf("%d groups: %v", len(rules.Groups), err)
+	}
+	seen := make(map[string]bool)
+	for _, r := range rules.Groups[0].Rules {
+		if r.Alert == "" || r.Expr == "" || r.Annotations["summary"] == "" || r.Labels["severity"] == "" || seen[r.Alert] {
+			t.Errorf("rule %+v: expected a name of its own, an expression, a severity and a summary", r)
+		}
+		seen[r.Alert] = true
+		for _, label := range all(`\$labels\.([a-z]+)`, r.Annotations["summary"]+r.Annotations["description"]) {
+			if !strings.Contains(r.Expr, label) {
+				t.Errorf("%s tells of label %s, which its expression does not keep", r.Alert, label)
+			}
+		}
+	}
+	if promtool, err := exec.LookPath("promtool"); err == nil {
+		if out, err := exec.Command(promtool, "check", "rules", "../examples/prometheus/alerts.yml").CombinedOutput(); err != nil {
+			t.Errorf("promtool: %v: %s", err, out)
+		}
+	}
+	var dashboard struct {
+		Panels []struct {
+			ID      int
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "examples/grafana/fado.json")), &dashboard); err != nil || len(dashboard.Panels) == 0 {
+		t.Fatalf("%d panels: %v", len(dashboard.Panels), err)
+	}
+	for _, p := range dashboard.Panels {
+		if p.Title == "" || len(p.Targets) == 0 || strings.Count(p.Targets[0].Expr, "(") != strings.Count(p.Targets[0].Expr, ")") {
+			t.Errorf("panel %+v", p)
+		}
+	}
 }
 
 func TestDocsListTheReasons(t *testing.T) {

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
@@ -31,7 +32,9 @@ var counters = newCounters()
 
 type processCounters struct {
 	decisions  *prometheus.CounterVec
+	inCluster  *clusterDecisions
 	rejections *prometheus.CounterVec
+	mismatches *prometheus.CounterVec
 	objects    *prometheus.CounterVec
 	bytes      *prometheus.CounterVec
 	errors     *prometheus.CounterVec
@@ -48,7 +51,10 @@ func newCounters() *processCounters {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "caddy_fado_" + name, Help: help}, labels)
 	}
 	c := &processCounters{
-		decisions:  counter("route_decisions_total", "Invocations sent to a function, by where their data was: local, remote, or none named.", "locality"),
+		decisions: counter("route_decisions_total", "Invocations sent to a function, by where their data was: local, remote, or none named.", "locality"),
+		inCluster: newClusterDecisions(counter("route_cluster_decisions_total",
+			"Invocations sent to a function, by its cluster and where their data was.", "cluster", "locality")),
+		mismatches: counter("verify_mismatches_total", "Objects that a verification found not to be what they should be.", "cluster"),
 		rejections: counter("route_rejections_total", "Invocations refused, by X-FaDO-Reason.", "reason"),
 		objects:    counter("replicated_objects_total", "Objects copied to a cluster and verified.", "cluster"),
 		bytes:      counter("replicated_bytes_total", "Bytes of the objects copied to a cluster and verified.", "cluster"),
@@ -82,6 +88,9 @@ func (c *processCounters) Replicated(cluster string, bytes int64) {
 // Failed implements replication.Metrics.
 func (c *processCounters) Failed(cluster, kind string) { c.errors.WithLabelValues(cluster, kind).Inc() }
 
+// Mismatched implements replication.VerifyMetrics.
+func (c *processCounters) Mismatched(cluster string) { c.mismatches.WithLabelValues(cluster).Inc() }
+
 // Pulled implements replication.PullMetrics.
 func (c *processCounters) Pulled(result string) { c.pulls.WithLabelValues(result).Inc() }
 
@@ -89,7 +98,10 @@ func (c *processCounters) Pulled(result string) { c.pulls.WithLabelValues(result
 func (c *processCounters) Lag(d time.Duration) { c.lag.Observe(d.Seconds()) }
 
 // CountDecision counts an invocation that was sent to a function.
-func (*App) CountDecision(l routing.Locality) { counters.byLocality[l].Inc() }
+func (*App) CountDecision(cluster string, l routing.Locality) {
+	counters.byLocality[l].Inc()
+	counters.inCluster.of(cluster)[l].Inc()
+}
 
 // CountRejection counts an invocation that was refused.
 func (*App) CountRejection(r routing.Reason) {
@@ -101,7 +113,7 @@ func (*App) CountRejection(r routing.Reason) {
 // collectors returns everything that an app's configuration shows on /metrics.
 func collectors(app *App) []prometheus.Collector {
 	return []prometheus.Collector{
-		counters.decisions, counters.rejections, counters.objects, counters.bytes, counters.errors, counters.pulls, counters.lag,
+		counters.decisions, counters.inCluster.vec, counters.rejections, counters.mismatches, counters.objects, counters.bytes, counters.errors, counters.pulls, counters.lag,
 		gauges{app},
 	}
 }
@@ -118,60 +130,37 @@ func registerMetrics(registry *prometheus.Registry, app *App) error {
 	return nil
 }
 
-func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("caddy_fado_"+name, help, labels, nil)
+// clusterDecisions counts by cluster and locality: a few hundred series at most, since they
+// are of clusters with functions. Finding a counter takes no lock.
+type clusterDecisions struct {
+	vec   *prometheus.CounterVec
+	mu    sync.Mutex
+	known atomic.Pointer[map[string]*[3]prometheus.Counter] // replaced, never changed
 }
 
-var (
-	pendingObjectsDesc = gaugeDesc("pending_objects", "Objects known to differ from the primary's.", "bucket", "cluster")
-	pendingBytesDesc   = gaugeDesc("pending_bytes", "Bytes of the objects known to differ, as far as known.", "bucket", "cluster")
-	pendingOldestDesc  = gaugeDesc("pending_oldest_seconds", "How long the oldest of them has been known.", "bucket", "cluster")
-	storageUpDesc      = gaugeDesc("storage_up", "Whether the cluster's storage answers; absent until it was asked.", "cluster")
-	snapshotAgeDesc    = gaugeDesc("snapshot_age_seconds", "How old the knowledge is that routing, or a start without the store, goes by.")
-	functionUpDesc     = gaugeDesc("function_up", "Whether the function endpoint passes its health checks.", "cluster", "url")
-)
-
-// gauges computes at the time of a scrape what is now, from memory and one bounded
-// query of the store.
-type gauges struct{ app *App }
-
-// Describe implements prometheus.Collector.
-func (gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pendingObjectsDesc, pendingBytesDesc, pendingOldestDesc, storageUpDesc, functionUpDesc, snapshotAgeDesc} {
-		ch <- d
-	}
+func newClusterDecisions(vec *prometheus.CounterVec) *clusterDecisions {
+	d := &clusterDecisions{vec: vec}
+	d.known.Store(&map[string]*[3]prometheus.Counter{})
+	return d
 }
 
-// Collect implements prometheus.Collector.
-func (g gauges) Collect(ch chan<- prometheus.Metric) {
-	rt := g.app.runtime.Load()
-	if rt == nil {
-		return
+func (d *clusterDecisions) of(cluster string) *[3]prometheus.Counter {
+	if c := (*d.known.Load())[cluster]; c != nil {
+		return c
 	}
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known := maps.Clone(*d.known.Load())
+	if c := known[cluster]; c != nil {
+		return c
 	}
-	gauge(snapshotAgeDesc, rt.control.Status.SnapshotAge().Seconds())
-	snap := rt.control.Router().Snapshot()
-	snap.Clusters(func(c *catalog.Cluster) bool {
-		if s := snap.ClusterState(c.Name); c.Storage != nil && s != nil && s.Storage() != routing.StorageUnknown {
-			gauge(storageUpDesc, oneIf(s.Storage() == routing.StorageUp), c.Name)
-		}
-		return true
-	})
-	for _, ep := range snap.Endpoints() {
-		gauge(functionUpDesc, oneIf(ep.Live.Healthy()), ep.Cluster, ep.URL)
+	c := new([3]prometheus.Counter)
+	for l := range c {
+		c[l] = d.vec.WithLabelValues(cluster, routing.Locality(l).String())
 	}
-	now := time.Now()
-	for _, b := range rt.backlogs(context.Background()) {
-		gauge(pendingObjectsDesc, float64(b.Objects), b.Bucket, b.Cluster)
-		gauge(pendingBytesDesc, float64(b.Bytes), b.Bucket, b.Cluster)
-		age := time.Duration(0)
-		if b.Objects > 0 {
-			age = max(0, now.Sub(b.Oldest))
-		}
-		gauge(pendingOldestDesc, age.Seconds(), b.Bucket, b.Cluster)
-	}
+	known[cluster] = c
+	d.known.Store(&known)
+	return c
 }
 
 func oneIf(b bool) float64 {
@@ -232,5 +221,6 @@ var (
 	_ prometheus.Collector = gauges{}
 	_ replication.Metrics  = (*processCounters)(nil)
 
-	_ replication.PullMetrics = (*processCounters)(nil)
+	_ replication.PullMetrics   = (*processCounters)(nil)
+	_ replication.VerifyMetrics = (*processCounters)(nil)
 )

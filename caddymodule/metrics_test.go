@@ -54,6 +54,12 @@ func TestEveryMetricMoves(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	pendAs := func(key string, hold state.Hold) {
+		row := state.Pending{Bucket: "shared", Key: key, Cluster: "c2", Size: 7, Since: time.Now(), Hold: hold}
+		if err := app.Control().Pending.Add(context.Background(), row); err != nil {
+			t.Fatal(err)
+		}
+	}
 	nothing := func() {}
 	cluster().SetStorage(routing.StorageDown)
 	for _, m := range []struct {
@@ -75,6 +81,15 @@ func TestEveryMetricMoves(t *testing.T) {
 		{"replicated_bytes_total", []string{"cluster"}, func() { counters.Replicated("c1", 10) }, 10},
 		{"replication_errors_total", []string{"cluster", "kind"}, func() { counters.Failed("c1", "unavailable") }, 1},
 		{"replication_lag_seconds", nil, func() { counters.Lag(time.Second) }, 1},
+		{"route_cluster_decisions_total", []string{"cluster", "locality"}, func() { app.CountDecision("c1", routing.LocalityLocal) }, 1},
+		{"verify_mismatches_total", []string{"cluster"}, func() { counters.Mismatched("c1") }, 1},
+		{"conflicts", []string{"bucket"}, func() { pendAs("c", state.HoldConflict) }, 1},
+		{"held_deletes", []string{"bucket"}, func() { pendAs("d", state.HoldDeletes) }, 1},
+		{"paused", nil, func() {
+			if err := app.Replication().Pause(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}, 1},
 		{"storage_up", []string{"cluster"}, func() { cluster().SetStorage(routing.StorageUp) }, 1},
 	} {
 		name := "caddy_fado_" + m.name
@@ -90,6 +105,11 @@ func TestEveryMetricMoves(t *testing.T) {
 		}
 		if moved <= 0 || m.by != 0 && moved != m.by {
 			t.Errorf("%s moved by %v, expected %v", name, moved, m.by)
+		}
+	}
+	for name, labels := range map[string][]string{"buckets": {"state"}, "build_info": {"version"}} {
+		if total(t, "caddy_fado_"+name, labels...) < 1 {
+			t.Errorf("caddy_fado_%s tells nothing", name)
 		}
 	}
 	if total(t, "caddy_fado_function_up", "cluster", "url") != 2 {

@@ -92,6 +92,9 @@ type runtime struct {
 	events  *emitter
 	logs    *logSwitch
 	backlog *backlogCache
+	tally   *tallyCache
+	watch   context.CancelFunc // ends the log of buckets that need people
+	watched sync.WaitGroup
 	// caddyCtx is the context of the configuration in force; selection policies are
 	// checked in it.
 	caddyCtx atomic.Pointer[caddy.Context]
@@ -145,6 +148,10 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 	rt.backlog = &backlogCache{read: func(ctx context.Context, bucket string) ([]state.Backlog, error) {
 		return rt.control.Store().Backlogs(ctx, bucket)
 	}}
+	rt.tally = newTally(rt.control)
+	var ctx context.Context
+	ctx, rt.watch = context.WithCancel(context.Background())
+	rt.watched.Go(func() { rt.watchTrouble(ctx, rt.logs.logger("fado.buckets")) })
 	rt.events = newEmitter(rt.control.Events(), rt.logs.logger("fado.events"))
 	return nil
 }
@@ -226,6 +233,8 @@ func (rt *runtime) stopWork() {
 // Destruct implements caddy.Destructor: it ends what is left and waits for it.
 func (rt *runtime) Destruct() error {
 	rt.stopWork()
+	rt.watch()
+	rt.watched.Wait()
 	rt.events.close()
 	rt.control.Close()
 	if err := rt.closeStore(); err != nil {

@@ -19,7 +19,7 @@ type App interface {
 	// Ready is closed once the router knows the catalogue.
 	Ready() <-chan struct{}
 	// CountDecision and CountRejection count how requests were decided, once each.
-	CountDecision(routing.Locality)
+	CountDecision(cluster string, l routing.Locality)
 	CountRejection(routing.Reason)
 }
 

@@ -20,10 +20,10 @@ type benchApp struct {
 	ready  chan struct{}
 }
 
-func (a *benchApp) Router() *routing.Router        { return a.router }
-func (a *benchApp) Ready() <-chan struct{}         { return a.ready }
-func (a *benchApp) CountDecision(routing.Locality) {}
-func (a *benchApp) CountRejection(routing.Reason)  {}
+func (a *benchApp) Router() *routing.Router                { return a.router }
+func (a *benchApp) Ready() <-chan struct{}                 { return a.ready }
+func (a *benchApp) CountDecision(string, routing.Locality) {}
+func (a *benchApp) CountRejection(routing.Reason)          {}
 
 const benchBuckets = 10_000
 

@@ -86,7 +86,7 @@ func (w *world) Pull(ctx context.Context, plan routing.PullPlan) error {
 	return w.puller(ctx, plan)
 }
 
-func (w *world) CountDecision(l routing.Locality) {
+func (w *world) CountDecision(_ string, l routing.Locality) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.decisions[l]++

@@ -301,7 +301,7 @@ func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason routi
 func (p *DataAware) announce(st *requestState, d *routing.Decision, w http.ResponseWriter) {
 	if !st.counted {
 		st.counted = true
-		p.app.CountDecision(d.Locality)
+		p.app.CountDecision(st.endpoint.Cluster, d.Locality)
 	}
 	if st.watched {
 		st.rejection.Store(nil)

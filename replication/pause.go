@@ -15,6 +15,9 @@ type pauseOrder chan struct{}
 // finished. Resume ends it.
 func (e *Engine) Pause(ctx context.Context) error { return e.setPause.store(ctx, &e.core, true) }
 
+// Paused says whether replication is paused, as far as this instance knows.
+func (e *Engine) Paused() bool { return e.core.pause.On() }
+
 // Resume ends a Pause.
 func (e *Engine) Resume(ctx context.Context) error { return e.setPause.store(ctx, &e.core, false) }
 

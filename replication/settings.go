@@ -83,8 +83,11 @@ type Options struct {
 	Tune Tuning
 }
 
-// Metrics is what the engine counts. It may implement [PullMetrics], too.
+// Metrics is what the engine counts. It may implement [PullMetrics] and [VerifyMetrics], too.
 type Metrics = report.Metrics
+
+// VerifyMetrics counts objects that a verification found not to be what they should be.
+type VerifyMetrics = report.VerifyMetrics
 
 // PullMetrics counts objects copied on demand.
 type PullMetrics = pull.Metrics

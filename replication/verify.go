@@ -36,7 +36,8 @@ func (e *Engine) Verification(ctx context.Context, bucket string) (Verification,
 
 func (r *run) verifyOptions() verify.Options {
 	return verify.Options{
-		Router: r.ctl.Router(), Pending: r.ctl.Pending, Issues: r.ctl.Issues, Records: r.ctl.Store(), Copies: r.copies, Sites: r.sites,
+		Mismatched: r.report.Mismatched,
+		Router:     r.ctl.Router(), Pending: r.ctl.Pending, Issues: r.ctl.Issues, Records: r.ctl.Store(), Copies: r.copies, Sites: r.sites,
 		Guard: r.guard, Pause: r.pause, Slots: r.slots, Objects: r.objects, Walks: r.e.walks, Events: r.ctl.Events(), Log: r.log, Now: r.now,
 		Node: r.ctl.Node(), PingTimeout: r.tune.PingTimeout,
 		Interval: func() time.Duration { return r.conf().VerifyInterval },

@@ -17,6 +17,9 @@ type Metrics interface {
 	Lag(d time.Duration)
 }
 
+// VerifyMetrics may be implemented by Metrics.
+type VerifyMetrics interface{ Mismatched(cluster string) }
+
 // Emitter takes events for people.
 type Emitter interface{ Emit(e control.Event) }
 
@@ -50,6 +53,13 @@ func (r *Report) Failed(o ids.Object, kind, reason string) {
 
 // WalkFailed counts a failed walk of a copy in a cluster.
 func (r *Report) WalkFailed(cluster, kind string) { r.metrics.Failed(cluster, kind) }
+
+// Mismatched tells that a verification found an object not to be what it should be.
+func (r *Report) Mismatched(cluster string) {
+	if m, ok := r.metrics.(VerifyMetrics); ok {
+		m.Mismatched(cluster)
+	}
+}
 
 // Took tells how long a live change took from being noticed to being routable.
 func (r *Report) Took(d time.Duration) {

@@ -96,6 +96,7 @@ func (v *Verifier) load(ctx context.Context) error {
 
 func (v *Verifier) resume(ctx context.Context, row state.Verification) error {
 	c := newCurrent(row)
+	c.mismatched = v.o.Mismatched
 	var err error
 	if c.keys, err = v.listed(ctx, row.Bucket); err != nil {
 		return err

@@ -91,6 +91,8 @@ type current struct {
 	// deepSeen: the steps that were done last included those that read the bytes.
 	deepSeen bool
 	told     time.Time // of the last event
+	// mismatched counts what is found; nil: nothing does.
+	mismatched func(cluster string)
 
 	// closing, guarded by the verifier's mu: its outcome is being stored, so no request
 	// may join it. gone is closed when it is stored.
@@ -220,6 +222,9 @@ func (c *current) found(m Mismatch) {
 		return
 	}
 	c.row.Mismatches++
+	if c.mismatched != nil {
+		c.mismatched(m.Cluster)
+	}
 	switch m.State {
 	case unrepairable:
 		c.isBroken(ref)

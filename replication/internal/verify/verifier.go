@@ -56,6 +56,8 @@ type Options struct {
 	// Interval is how often every bucket is verified, Deep whether its bytes are read then.
 	Interval func() time.Duration
 	Deep     func() bool
+	// Mismatched counts an object that is not what it should be in a cluster; nil: not counted.
+	Mismatched func(cluster string)
 	// PingTimeout bounds one ping.
 	PingTimeout time.Duration
 }
@@ -163,6 +165,7 @@ func (v *Verifier) join(ctx context.Context, bucket string, deep bool) (*current
 	c = newCurrent(state.Verification{
 		Bucket: bucket, Node: v.o.Node, UnderWay: true, State: stateWaiting, Deep: deep, Started: v.o.Now().UTC(),
 	})
+	c.mismatched = v.o.Mismatched
 	v.known[bucket] = c
 	v.queue = append(v.queue, bucket)
 	return c, nil

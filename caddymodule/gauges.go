@@ -1,0 +1,84 @@
+package caddymodule
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
+)
+
+func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("caddy_fado_"+name, help, labels, nil)
+}
+
+var (
+	pendingObjectsDesc = gaugeDesc("pending_objects", "Objects known to differ from the primary's.", "bucket", "cluster")
+	pendingBytesDesc   = gaugeDesc("pending_bytes", "Bytes of the objects known to differ, as far as known.", "bucket", "cluster")
+	pendingOldestDesc  = gaugeDesc("pending_oldest_seconds", "How long the oldest of them has been known.", "bucket", "cluster")
+	storageUpDesc      = gaugeDesc("storage_up", "Whether the cluster's storage answers; absent until it was asked.", "cluster")
+	snapshotAgeDesc    = gaugeDesc("snapshot_age_seconds", "How old the knowledge is that routing, or a start without the store, goes by.")
+	bucketsDesc        = gaugeDesc("buckets", "Buckets by state, as the admin API tells it.", "state")
+	copiesDesc         = gaugeDesc("copies", "Copies of buckets by their state; one of each rule of a bucket.", "cluster", "state")
+	conflictsDesc      = gaugeDesc("conflicts", "Objects on copies that are not FaDO's and stand in the way.", "bucket")
+	heldDeletesDesc    = gaugeDesc("held_deletes", "Deletes that wait for people, since they are more than max_deletes.", "bucket")
+	pausedDesc         = gaugeDesc("paused", "Whether replication is paused.")
+	drainDesc          = gaugeDesc("drain_objects", "Objects that are still in a cluster that drains.", "cluster")
+	storageFullDesc    = gaugeDesc("storage_full", "Whether the cluster's storage has no space left.", "cluster")
+	buildInfoDesc      = gaugeDesc("build_info", "Always 1; the version is in the label.", "version")
+	functionUpDesc     = gaugeDesc("function_up", "Whether the function endpoint passes its health checks.", "cluster", "url")
+)
+
+type gaugeFunc func(d *prometheus.Desc, v float64, labels ...string)
+
+// gauges computes at the time of a scrape what is now, from memory and one bounded
+// query of the store.
+type gauges struct{ app *App }
+
+// Describe implements prometheus.Collector.
+func (gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		pendingObjectsDesc, pendingBytesDesc, pendingOldestDesc, storageUpDesc, functionUpDesc, snapshotAgeDesc,
+		bucketsDesc, copiesDesc, conflictsDesc, heldDeletesDesc, pausedDesc, drainDesc, storageFullDesc, buildInfoDesc,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	rt := g.app.runtime.Load()
+	if rt == nil {
+		return
+	}
+	var gauge gaugeFunc = func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(snapshotAgeDesc, rt.control.Status.SnapshotAge().Seconds())
+	gauge(buildInfoDesc, 1, Version())
+	gauge(pausedDesc, oneIf(rt.engine.Paused()))
+	rt.tally.collect(gauge)
+	snap := rt.control.Router().Snapshot()
+	snap.Clusters(func(c *catalog.Cluster) bool {
+		if s := snap.ClusterState(c.Name); c.Storage != nil && s != nil && s.Storage() != routing.StorageUnknown {
+			gauge(storageUpDesc, oneIf(s.Storage() == routing.StorageUp), c.Name)
+			gauge(storageFullDesc, oneIf(rt.engine.StorageStatus(c.Name).Full), c.Name)
+		}
+		return true
+	})
+	for _, ep := range snap.Endpoints() {
+		gauge(functionUpDesc, oneIf(ep.Live.Healthy()), ep.Cluster, ep.URL)
+	}
+	now := time.Now()
+	for _, b := range rt.backlogs(context.Background()) {
+		gauge(pendingObjectsDesc, float64(b.Objects), b.Bucket, b.Cluster)
+		gauge(pendingBytesDesc, float64(b.Bytes), b.Bucket, b.Cluster)
+		age := time.Duration(0)
+		if b.Objects > 0 {
+			age = max(0, now.Sub(b.Oldest))
+		}
+		gauge(pendingOldestDesc, age.Seconds(), b.Bucket, b.Cluster)
+	}
+}

@@ -1,0 +1,77 @@
+package caddymodule
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/fado-project/fado/control"
+)
+
+// A gauge that falls to nothing reads 0, and the number of series is bounded.
+func TestSeriesThatAreOverReadZero(t *testing.T) {
+	t.Parallel()
+	var shown map[[2]string]bool
+	counts := map[string]int64{"a": 1, "b": 2}
+	lasting(&shown, byBucket(counts))
+	delete(counts, "b")
+	if got := lasting(&shown, byBucket(counts)); !maps.Equal(got, map[[2]string]float64{{"a"}: 1, {"b"}: 0}) {
+		t.Errorf("%v", got)
+	}
+	for n := range 5 * maxTallySeries {
+		clear(counts)
+		counts[fmt.Sprint(n)] = 1
+		lasting(&shown, byBucket(counts))
+	}
+	if len(shown) > 2*maxTallySeries+1 {
+		t.Errorf("%d series", len(shown))
+	}
+	for n := range 2 * maxTallySeries {
+		counts[fmt.Sprint(n)] = int64(n)
+	}
+	if got := byBucket(counts); len(got) != maxTallySeries || got[[2]string{fmt.Sprint(2*maxTallySeries - 1)}] == 0 {
+		t.Errorf("%d series of their own, the largest left out: %v", len(got), got[[2]string{fmt.Sprint(2*maxTallySeries - 1)}] == 0)
+	}
+}
+
+// The log says once that a bucket needs people, and once that it no longer does.
+func TestTroubleIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.InfoLevel)
+	l := &troubleLog{log: zap.New(core)}
+	expect := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, e := range logs.TakeAll() {
+			got = append(got, fmt.Sprintf("%s %v: %v", e.Level, e.ContextMap()["bucket"], e.ContextMap()["reason"]))
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("logged %q, want %q", got, want)
+		}
+	}
+	stuck := control.Trouble{State: control.BucketStuck, Reason: "c2 is down"}
+	l.tell(nil)
+	expect()
+	l.tell(map[string]control.Trouble{"a": stuck})
+	expect("warn a: c2 is down")
+	l.tell(map[string]control.Trouble{"a": {State: control.BucketStuck, Reason: "another reason"}})
+	expect()
+	l.tell(map[string]control.Trouble{"a": {State: control.BucketConflict, Reason: "1 object"}, "b": stuck})
+	expect("warn a: 1 object", "warn b: c2 is down")
+	l.tell(map[string]control.Trouble{"b": stuck})
+	expect("info a: was conflict: 1 object")
+
+	many := make(map[string]control.Trouble)
+	for n := range 10 * maxTold {
+		many[fmt.Sprint("m", n)] = stuck
+	}
+	l.tell(many)
+	if got := logs.TakeAll(); len(got) != maxTold+1 || got[maxTold].Level != zapcore.WarnLevel || got[maxTold].ContextMap()["more"] == nil {
+		t.Errorf("%d lines", len(got))
+	}
+}

@@ -1,0 +1,94 @@
+package control
+
+import (
+	"context"
+	"slices"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
+)
+
+// Tally says how many buckets are in each state, and which need people.
+type Tally struct {
+	States map[string]int // buckets by state: ok, syncing, stuck, conflict
+	// Trouble are the buckets that are stuck or in conflict.
+	Trouble map[string]Trouble
+	// Conflicts and HeldDeletes count objects by bucket, where there are any.
+	Conflicts, HeldDeletes map[string]int64
+}
+
+// Trouble is why a bucket needs people.
+type Trouble struct{ State, Reason string }
+
+// Tally judges every bucket from memory and from what the store sums of pending rows, as
+// [Status.Bucket] does one. It takes about a microsecond a bucket.
+func (s *Status) Tally(ctx context.Context) (Tally, error) {
+	logs, err := s.c.store().Backlogs(ctx, "")
+	if err != nil {
+		return Tally{}, err
+	}
+	t := Tally{
+		States:  map[string]int{BucketOK: 0, BucketSyncing: 0, BucketStuck: 0, BucketConflict: 0},
+		Trouble: make(map[string]Trouble), Conflicts: make(map[string]int64), HeldDeletes: make(map[string]int64),
+	}
+	of := make(map[string][]state.Backlog)
+	for _, l := range logs {
+		of[l.Bucket] = append(of[l.Bucket], l)
+		addCount(t.Conflicts, l.Bucket, l.Conflicts)
+		addCount(t.HeldDeletes, l.Bucket, l.HeldDeletes)
+	}
+	found, snap := s.issues.buckets(), s.c.router.Snapshot()
+	snap.Buckets(func(bucket string) bool {
+		t.count(s.judgeFromMemory(snap, bucket, found, of[bucket]))(bucket)
+		return ctx.Err() == nil
+	})
+	return t, ctx.Err()
+}
+
+func addCount(sums map[string]int64, bucket string, n int64) {
+	if n > 0 {
+		sums[bucket] += n
+	}
+}
+
+// count notes a bucket's state.
+func (t *Tally) count(state, reason string) func(bucket string) {
+	return func(bucket string) {
+		t.States[state]++
+		if state == BucketStuck || state == BucketConflict {
+			t.Trouble[bucket] = Trouble{State: state, Reason: reason}
+		}
+	}
+}
+
+// judgeFromMemory judges a bucket by its copies in the snapshot, which have the state of the
+// store's rows.
+func (s *Status) judgeFromMemory(snap *routing.Snapshot, bucket string, found map[string]struct{}, logs []state.Backlog) (st, reason string) {
+	var stuck []string
+	if _, ok := found[bucket]; ok {
+		for _, i := range s.issues.of(bucket) {
+			stuck = append(stuck, i.Reason)
+		}
+	}
+	status := BucketStatus{Primary: snap.Primary(bucket)}
+	for _, l := range logs {
+		status.Conflicts += l.Conflicts
+	}
+	copies := snap.Copies(bucket)
+	if len(stuck) == 0 && len(logs) == 0 && status.Primary != "" && !slices.ContainsFunc(copies, func(c catalog.Copy) bool { return unsettled(snap, c) }) {
+		return BucketOK, ""
+	}
+	rows := make([]state.Copy, len(copies))
+	for i, c := range copies {
+		rows[i] = state.Copy{Bucket: bucket, Copy: c}
+	}
+	status.Copies = copyStatuses(snap, rows, logs)
+	return judge(snap, status, stuck, logs)
+}
+
+// unsettled says whether a copy keeps its bucket from being ok.
+func unsettled(snap *routing.Snapshot, c catalog.Copy) bool {
+	live := snap.ClusterState(c.Cluster)
+	return c.State != catalog.CopySynced || live != nil && live.Storage() == routing.StorageDown
+}
