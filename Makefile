@@ -106,6 +106,20 @@ cross: ## build for the other systems: windows, darwin, linux on arm64
 		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -tags $(TAGS) -o /dev/null ./cmd/caddy; \
 	done
 
+# How often `make sim` runs each simulation.
+SIM_RUNS ?= 20
+
+# Tests of a package that are random: where FADO_SEED does not name their seeds, and
+# RAPID_SEED those of property tests, `make test` takes the same ones each time.
+export RAPID_SEED ?= 1
+
+.PHONY: sim
+sim: prereqs tools ## the simulations with random seeds, SIM_RUNS=20 runs each, and the property tests with others; a failure names its seed
+	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 FADO_SEED=$(or $(FADO_SEED),random) FADO_RUNS=$(SIM_RUNS) \
+		go test -tags $(TAGS) -timeout 6h -count 1 -v -run 'TestSimulation|TestAnywhereConverges' ./replication
+	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 RAPID_SEED=0 RAPID_CHECKS=500 go test -tags $(TAGS) -timeout 1h -count 1 \
+		$$(git grep -l '"pgregory.net/rapid"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
+
 CHAOS_ROUNDS ?= 300
 
 .PHONY: chaos

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -212,21 +213,49 @@ func TestEventsAreEncodedOnce(t *testing.T) {
 	}
 }
 
-// Heartbeats keep a silent stream alive, beyond the admin server's read timeout.
+// Heartbeats keep a silent stream alive, and the admin server's read timeout does not end it:
+// once the stream has begun, its connection has no deadline for reads.
 func TestHeartbeats(t *testing.T) {
 	h := start(t, control.Config{})
-	h.api.heartbeat = 5 * time.Millisecond
+	h.api.heartbeat = time.Millisecond
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(h.serve))
-	srv.Config.ReadTimeout = 100 * time.Millisecond
+	srv.Config.ReadTimeout = time.Hour
+	watched := &watchedListener{Listener: srv.Listener}
+	srv.Listener = watched
 	srv.Start()
 	t.Cleanup(srv.Close)
 	h.url = srv.URL
-	began := time.Now()
 	r, closeStream := h.watch()
 	defer closeStream()
-	for time.Since(began) < 3*srv.Config.ReadTimeout {
+	for range 20 {
 		if e := next(t, r); e.comment == "" {
 			t.Fatalf("event %+v", e)
 		}
 	}
+	if d := watched.deadline(); d == nil || !d.IsZero() {
+		t.Errorf("reads of the connection end at %v, want never", d)
+	}
+}
+
+// watchedListener notes the deadline for reads of its connections.
+type watchedListener struct {
+	net.Listener
+	last atomic.Pointer[time.Time]
+}
+
+func (l *watchedListener) deadline() *time.Time { return l.last.Load() }
+
+func (l *watchedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &watchedConn{c, l}, err
+}
+
+type watchedConn struct {
+	net.Conn
+	l *watchedListener
+}
+
+func (c *watchedConn) SetReadDeadline(t time.Time) error {
+	c.l.last.Store(&t)
+	return c.Conn.SetReadDeadline(t)
 }

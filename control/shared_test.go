@@ -98,7 +98,7 @@ func (i *instance) seed(t testing.TB) {
 
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for until := time.Now().Add(60 * time.Second); !cond(); time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(3 * time.Minute); !cond(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("waited in vain: " + what)
 		}

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +28,6 @@ type written struct {
 type anywhereSim struct {
 	*world
 	rnd     *rand.Rand
-	seed    uint64
 	names   []string
 	servers map[string]*testenv.Server
 	proxies map[string]*testenv.Proxy
@@ -41,7 +39,7 @@ type anywhereSim struct {
 func newAnywhereSim(t *testing.T, seed uint64) *anywhereSim {
 	t.Helper()
 	s := &anywhereSim{
-		rnd: rand.New(rand.NewPCG(seed, 1)), seed: seed, names: []string{"c1", "c2", "c3"},
+		rnd: rand.New(rand.NewPCG(seed, 1)), names: []string{"c1", "c2", "c3"},
 		servers: make(map[string]*testenv.Server), proxies: make(map[string]*testenv.Proxy),
 		paused: make(map[string]bool), cut: make(map[string]bool),
 	}
@@ -211,7 +209,7 @@ func (s *anywhereSim) check() {
 	s.heal()
 	s.must(s.eng.SyncBucket(context.Background(), "bkt"))
 	want := s.winners(s.history())
-	s.awaitFor(60*time.Second, "convergence", func() bool {
+	s.await("convergence", func() bool {
 		for _, c := range s.names {
 			if !mapsEqual(s.shown(c), want) {
 				return false
@@ -237,22 +235,19 @@ func (s *anywhereSim) check() {
 // TestAnywhereConverges: whatever users write and delete at whichever storage, and whatever
 // fails meanwhile, all storages come to show the same, which is what was written last;
 // every acknowledged version can be read where it was written; what was deleted last stays
-// deleted. FADO_ANYWHERE_RUNS has it done more often, FADO_SEED once more as it was.
+// deleted. FADO_SEED and FADO_RUNS are those of [testenv.Seeds]; runs that are asked for are
+// longer.
 func TestAnywhereConverges(t *testing.T) {
-	runs, steps := 1, 90
-	if n, err := strconv.Atoi(os.Getenv("FADO_ANYWHERE_RUNS")); err == nil {
-		runs, steps = n, 300
+	steps := 90
+	if os.Getenv("FADO_RUNS") != "" {
+		steps = 300
 	}
-	for run := range runs {
-		seed := rand.Uint64()
-		if text := os.Getenv("FADO_SEED"); text != "" {
-			seed, _ = strconv.ParseUint(text, 10, 64)
-		}
-		t.Run(fmt.Sprint("run ", run), func(t *testing.T) {
+	for _, seed := range testenv.Seeds(t, 1) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			s := newAnywhereSim(t, seed)
 			defer func() {
 				if s.heal(); t.Failed() {
-					t.Logf("seed %d, %d acknowledged", seed, len(s.acked))
+					t.Logf("%d acknowledged", len(s.acked))
 				}
 			}()
 			for i := range steps {

@@ -71,7 +71,7 @@ func BenchmarkBulk(b *testing.B) {
 		cpu, began = cpuSeconds(), time.Now()
 		w.policy("p", 2)
 		w.bucket("bkt", "p", "c1")
-		w.awaitFor(5*time.Minute, "synced", func() bool {
+		w.await("synced", func() bool {
 			row, _ := w.copyRow("bkt", "", "c2")
 			return row.State == catalog.CopySynced && row.Objects == benchObjects
 		})

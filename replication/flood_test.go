@@ -6,7 +6,6 @@ import (
 	"maps"
 	"runtime"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -68,7 +67,7 @@ func TestEventFlood(t *testing.T) {
 		}
 		return logs[0].Objects
 	}
-	w.awaitFor(120*time.Second, "every event is a row", func() bool { return w.eng.queue.Intake.Waiting() == 0 && count() == int64(events) })
+	w.await("every event is a row", func() bool { return w.eng.queue.Intake.Waiting() == 0 && count() == int64(events) })
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	// The keys themselves are exceptions in memory; the bound is far above them, and far

@@ -31,7 +31,7 @@ func (f *fleet) slowMember(delay time.Duration) *fleetMember {
 // moved waits until a bucket's primary is somewhere.
 func (f *fleet) moved(bucket, to string) {
 	f.Helper()
-	f.awaitFor(60*time.Second, "the primary in "+to, func() bool { return f.primaryInStore(bucket) == to })
+	f.await("the primary in "+to, func() bool { return f.primaryInStore(bucket) == to })
 }
 
 func (f *fleet) primaryInStore(bucket string) string {
@@ -70,7 +70,7 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 			t.Errorf("c2 was the primary while another instance was still at %s there", what)
 		}
 	}
-	entered := make(chan struct{}, 2)
+	entered, refusing := make(chan struct{}, 2), make(chan struct{})
 	for what, o := range map[string]guard.Op{"a write": {From: "c1"}, "a removal": {Allowed: guard.Always}} {
 		wg.Go(func() { // one that takes until it is told to end
 			err := do(what, o, func(ctx context.Context) error {
@@ -78,8 +78,13 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 				select {
 				case <-ctx.Done():
 					stillPrimary(what)
-				case <-time.After(60 * time.Second):
+				case <-time.After(patience):
 					t.Errorf("%s was never told to end", what)
+				}
+				select { // while it has not, others are refused
+				case <-refusing:
+				case <-time.After(patience):
+					t.Error("nothing was refused while the primary moved")
 				}
 				return ctx.Err()
 			})
@@ -90,7 +95,7 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 	}
 	<-entered
 	<-entered
-	var refused atomic.Int64
+	refused := sync.OnceFunc(func() { close(refusing) })
 	wg.Go(func() { // and those that begin meanwhile
 		for !over.Load() && slow.ctl.Router().Snapshot().Primary("bkt") == "c1" {
 			err := do("new", guard.Op{From: "c1"}, func(context.Context) error {
@@ -100,7 +105,7 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 				return nil
 			})
 			if errors.Is(err, guard.ErrMoving) {
-				refused.Add(1)
+				refused()
 				continue
 			}
 			if err != nil {
@@ -112,11 +117,8 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 	f.bucket("bkt", "p", "c2")
 	f.moved("bkt", "c2")
 	f.awaitOK("bkt", "c2", "c1")
-	f.awaitFor(60*time.Second, "the slow one to follow", func() bool { return slow.ctl.Router().Snapshot().Primary("bkt") == "c2" })
+	f.await("the slow one to follow", func() bool { return slow.ctl.Router().Snapshot().Primary("bkt") == "c2" })
 	wg.Wait()
-	if refused.Load() == 0 {
-		t.Error("nothing was refused while the primary moved")
-	}
 	if row, _ := f.copyRow("bkt", "", "c2"); row.Moving {
 		t.Error("the mark outlived the move")
 	}

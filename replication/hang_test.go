@@ -109,7 +109,7 @@ func (w gatedWorld) awaitException(how string, tell func(key string)) (told chan
 		defer close(told)
 		tell(how)
 	}()
-	for late := time.After(10 * time.Second); !router.Pending.Has("bkt", how, "c2"); changed = w.ctl.Pending.Changed("bkt") {
+	for late := time.After(patience); !router.Pending.Has("bkt", how, "c2"); changed = w.ctl.Pending.Changed("bkt") {
 		select {
 		case <-changed:
 		case <-late:

@@ -93,7 +93,7 @@ func TestKilledInALargeObject(t *testing.T) {
 	t.Cleanup(done)
 	w.ctl, w.eng, w.store = ctl, eng, ctl.Store().(*sqlite.Store)
 	eng.Start(Settings{})
-	w.awaitFor(2*time.Minute, "synced", func() bool {
+	w.await("synced", func() bool {
 		row, _ := w.copyRow("bkt", "", "c2")
 		return row.State == catalog.CopySynced
 	})

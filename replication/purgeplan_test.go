@@ -72,7 +72,7 @@ func TestPurgesOfTwoInstancesStay(t *testing.T) {
 		f.bucket(b, "p", "c1")
 	})
 	all(func(_ int, b string) {
-		f.awaitFor(60*time.Second, "a copy of "+b, func() bool { return dst.contents(b)["k"] == "content" })
+		f.await("a copy of "+b, func() bool { return dst.contents(b)["k"] == "content" })
 	})
 	f.must(f.eng.Pause(t.Context())) // nothing is removed yet: what is noted can be counted
 	f.await("every instance pausing", func() bool {
@@ -93,7 +93,7 @@ func TestPurgesOfTwoInstancesStay(t *testing.T) {
 		t.Errorf("%d purges are noted, %d were decided", len(noted), 2*each)
 	}
 	f.must(f.eng.Resume(t.Context()))
-	f.awaitFor(60*time.Second, "the purges", func() bool {
+	f.await("the purges", func() bool {
 		left, err := f.store.Purges(context.Background())
 		return err == nil && len(left) == 0
 	})

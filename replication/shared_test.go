@@ -126,7 +126,7 @@ func (m *fleetMember) parts() int { return m.eng.run.Load().peers.Shards.Count()
 // awaitDealt waits until the parts of the work are dealt evenly over some members.
 func (f *fleet) awaitDealt(members ...*fleetMember) {
 	f.Helper()
-	f.awaitFor(60*time.Second, fmt.Sprintf("%d parts over %d instances", peers.ShardCount, len(members)), func() bool {
+	f.await(fmt.Sprintf("%d parts over %d instances", peers.ShardCount, len(members)), func() bool {
 		sum, fair := 0, (peers.ShardCount+len(members)-1)/len(members)
 		for _, m := range members {
 			n := m.parts()
@@ -249,7 +249,7 @@ func TestCutOffInstanceWritesNothing(t *testing.T) {
 	}
 	f.awaitDealt(f.members[0])
 	proxy.Hang(false)
-	f.awaitFor(60*time.Second, "a new lease", func() bool { return cut.ctl.Members.MayWrite() == nil })
+	f.await("a new lease", func() bool { return cut.ctl.Members.MayWrite() == nil })
 	f.awaitDealt(f.members...)
 }
 
@@ -371,7 +371,7 @@ func TestStoppedProcess(t *testing.T) {
 	}()
 	hear := func(prefix string) string {
 		t.Helper()
-		for deadline := time.After(60 * time.Second); ; {
+		for deadline := time.After(patience); ; {
 			select {
 			case line, ok := <-said:
 				if !ok {
@@ -394,7 +394,7 @@ func TestStoppedProcess(t *testing.T) {
 	heir := f.join(f.dsn, Settings{Workers: 4})
 	f.awaitDealt(heir) // the lease of the stopped one has ended
 	f.put("c1", "bkt", "k", "second")
-	f.awaitFor(60*time.Second, "the work done by another instance", func() bool {
+	f.await("the work done by another instance", func() bool {
 		v, _ := f.get("c2", "bkt", "k")
 		return v == "second"
 	})

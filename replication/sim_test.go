@@ -4,15 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -32,6 +31,7 @@ type sim struct {
 	moot     map[string]bool // deletes that a move of the primary may have overtaken
 	broken   map[string]bool
 	mu       sync.Mutex
+	luck     *rand.Rand      // of calls to storages
 	answered map[string]bool // clusters that answered changes allow
 }
 
@@ -45,7 +45,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		o.Tune.PingEvery = 100 * time.Millisecond
 	})
 	s := &sim{
-		world: w, rng: rand.New(rand.NewPCG(seed, 1)), stores: make(map[string]*fakeStorage), want: make(map[string]string),
+		world: w, rng: rand.New(rand.NewPCG(seed, 1)), luck: rand.New(rand.NewPCG(seed, 2)), stores: make(map[string]*fakeStorage), want: make(map[string]string),
 		foreign: make(map[[2]string]string), deleted: make(map[string]int), moot: make(map[string]bool), broken: make(map[string]bool), answered: make(map[string]bool),
 	}
 	for _, c := range simClusters {
@@ -70,7 +70,7 @@ func (s *sim) fault(cluster string) func(context.Context, string, string, string
 			s.Errorf("%s was written to %s, which the policy forbids", key, cluster)
 		}
 		often := map[string]int{"ping": 1 << 30, "listen": 1 << 30, "listed": 2000}[op]
-		if s.broken[cluster] || rand.IntN(max(often, 50)) == 0 {
+		if s.broken[cluster] || s.luck.IntN(max(often, 50)) == 0 {
 			return fmt.Errorf("%s at %s: %w", op, cluster, storage.ErrUnavailable)
 		}
 		return nil
@@ -159,24 +159,16 @@ func (s *sim) intrude(primary string, i int) {
 
 // Whatever happens, nothing that users wrote is lost, nothing of somebody else's is
 // overwritten or removed, nothing is written where it is forbidden, and in the end every
-// synced copy equals the primary but for what is reported.
+// synced copy equals the primary but for what is reported. FADO_SEED and FADO_RUNS are those of
+// [testenv.Seeds].
 func TestSimulation(t *testing.T) {
 	runs := 6
 	if testing.Short() {
 		runs = 2
 	}
-	for run := range runs {
-		seed := rand.Uint64()
-		if text := os.Getenv("FADO_SEED"); text != "" {
-			seed, _ = strconv.ParseUint(text, 10, 64)
-		}
-		t.Run(fmt.Sprint("run ", run), func(t *testing.T) {
+	for _, seed := range testenv.Seeds(t, runs) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			defer func() {
-				if t.Failed() {
-					t.Log("seed ", seed)
-				}
-			}()
 			s := newSim(t, seed)
 			for i := range 400 {
 				s.step(i)
@@ -196,7 +188,7 @@ func (s *sim) check() {
 	}
 	s.must(s.eng.SyncBucket(context.Background(), "bkt"))
 	var wrong []string
-	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		s.overtaken(s.primary(), 400)
 		for k := range s.moot {
 			delete(s.want, k)

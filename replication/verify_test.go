@@ -32,7 +32,7 @@ func (w *world) verify(bucket string, deep bool) Verification {
 func (w *world) awaitVerified(bucket string) Verification {
 	w.Helper()
 	var v Verification
-	w.awaitFor(60*time.Second, "the verification of "+bucket, func() bool {
+	w.await("the verification of "+bucket, func() bool {
 		var err error
 		v, err = w.eng.Verification(context.Background(), bucket)
 		w.must(err)

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -482,25 +483,31 @@ func TestCopyStalls(t *testing.T) {
 	dst.mustNotHave(bucket, "key")
 }
 
-// TestCopyLimitIsNoStall: waiting for bandwidth is not hanging.
+// TestCopyLimitIsNoStall: waiting for bandwidth is not hanging, however long it takes; what
+// follows has its whole time.
 func TestCopyLimitIsNoStall(t *testing.T) {
-	src, dst := minioA.side(t), minioB.side(t)
-	bucket := newBucket(t, false, src, dst)
-	src.wire.Waits.Stall = 100 * time.Millisecond
-	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
-	asked := 0
-	_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{Limit: func(ctx context.Context, n int) error {
-		asked += n
-		select {
-		case <-time.After(300 * time.Millisecond):
-			return nil
-		case <-ctx.Done():
+	synctest.Test(t, func(t *testing.T) {
+		const stall = time.Minute
+		ctx, dog := s3.Watch(t.Context(), stall)
+		defer dog.Stop()
+		asked := 0
+		s := &sourceReader{ctx: ctx, t: &transfer{dog: dog, opts: CopyOptions{Limit: func(ctx context.Context, n int) error {
+			asked += n
+			time.Sleep(10 * stall)
 			return ctx.Err()
+		}}}}
+		if err := s.account(5); err != nil || asked != 5 {
+			t.Errorf("asked for %d bytes: %v", asked, err)
 		}
-	}})
-	if err != nil || asked != 5 {
-		t.Errorf("asked for %d bytes: %v", asked, err)
-	}
+		time.Sleep(stall - time.Second)
+		if ctx.Err() != nil {
+			t.Errorf("it ended with %v", context.Cause(ctx))
+		}
+		time.Sleep(stall)
+		if !errors.Is(context.Cause(ctx), s3.ErrStalled) {
+			t.Errorf("a transfer that hangs afterwards: %v, want %v", context.Cause(ctx), s3.ErrStalled)
+		}
+	})
 }
 
 // TestCopyOlderThanTheMarker: a deletion that is newer than the source's object by

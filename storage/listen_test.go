@@ -48,7 +48,7 @@ func (l *listening) next(t *testing.T) Event {
 	select {
 	case e := <-l.events:
 		return e
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("no event")
 		return Event{}
 	}

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ const (
 	writeEvery   = time.Second      // between writes of what changed
 	beat         = 10 * time.Second // between notes that nothing did
 	changePage   = 4096             // changes of the store read at a time
-	lastPatience = 5 * time.Second  // for the last write
+	lastPatience = 5 * time.Second  // for the last write, by default
 )
 
 // Source is what is mirrored.
@@ -38,6 +39,8 @@ type Options struct {
 	Source Source
 	Now    func() time.Time
 	Log    *zap.Logger
+	// LastPatience bounds the last write, at Stop. Default: 5 seconds.
+	LastPatience time.Duration
 }
 
 // Mirror keeps a copy on local disk of what this instance routes by. What changes often is
@@ -46,6 +49,7 @@ type Mirror struct {
 	source Source
 	now    func() time.Time
 	log    *zap.Logger
+	last   time.Duration // for the last write
 	open   func(context.Context) (state.Store, error)
 	store  state.Store // the goroutine's, once it runs
 	writer *writer
@@ -69,6 +73,7 @@ func New(o Options) *Mirror {
 	}
 	return &Mirror{
 		source: o.Source, now: o.Now, log: o.Log, open: o.Open, store: o.Store, opened: o.Store != nil,
+		last:  cmp.Or(o.LastPatience, lastPatience),
 		dirty: newDirtySet(), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -120,7 +125,7 @@ func (m *Mirror) run() {
 	go func() {
 		select {
 		case <-m.quit:
-			time.AfterFunc(lastPatience, cancel)
+			time.AfterFunc(m.last, cancel)
 		case <-m.done:
 		}
 	}()

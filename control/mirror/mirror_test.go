@@ -101,7 +101,7 @@ func (w *world) begin() *mirror.Mirror {
 	w.t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	w.logs = logs
-	m := mirror.New(mirror.Options{Store: openStore(w.t, w.path), Source: w.source, Now: time.Now, Log: zap.New(core)})
+	m := mirror.New(mirror.Options{Store: openStore(w.t, w.path), Source: w.source, Now: time.Now, Log: zap.New(core), LastPatience: 10 * time.Minute})
 	w.t.Cleanup(m.Stop)
 	m.Start()
 	return m
@@ -334,7 +334,7 @@ func TestAMirrorThatCannotBeWritten(t *testing.T) {
 	w.seed(nil)
 	core, logs := observer.New(zap.DebugLevel)
 	broken := &failing{Store: openStore(t, w.path)}
-	m := mirror.New(mirror.Options{Store: broken, Source: w.source, Now: time.Now, Log: zap.New(core)})
+	m := mirror.New(mirror.Options{Store: broken, Source: w.source, Now: time.Now, Log: zap.New(core), LastPatience: 10 * time.Minute})
 	broken.fail(true)
 	m.Start()
 	for logs.FilterMessageSnippet("could not write the local mirror").Len() == 0 {

@@ -328,7 +328,7 @@ func TestStoppedProcess(t *testing.T) {
 	}
 	var locked bool
 	var claimed []state.Pending
-	for until := time.Now().Add(time.Minute); !locked || len(claimed) == 0; time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(3 * time.Minute); !locked || len(claimed) == 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("not taken over: lock %v, claims %v", locked, claimed)
 		}
