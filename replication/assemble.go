@@ -163,7 +163,7 @@ func (w wiring) askSource(bucket string) (answer func(error)) {
 func (w wiring) queueOptions() queue.Options {
 	return queue.Options{
 		Router: w.e.core.ctl.Router(), Pending: w.e.core.ctl.Pending, Rows: w.e.core.ctl.Store(), Sites: w.e.core.sites, Slots: w.e.core.slots,
-		Pause: w.e.core.pause, Settler: w.e.core.objects, Report: w.e.core.report, Written: w.e.core.objects.Written, Log: w.e.core.log, Now: w.e.core.now,
+		Pause: w.e.core.pause, Settler: w.e.core.objects, Report: w.e.core.report, Log: w.e.core.log, Now: w.e.core.now,
 		Timing:   queue.Timing{Lease: w.e.core.tune.Lease, RetryMax: w.e.core.tune.RetryMax, FullProbe: w.e.core.tune.FullProbe},
 		Claimant: w.e.core.ctl.Members.Claimant, Shared: w.e.core.ctl.Members.Shared, CatchUp: w.e.core.ctl.Members.CatchUp,
 		NoEventFeed: func() bool { return w.e.core.conf().NoEventFeed },

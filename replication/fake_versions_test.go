@@ -31,6 +31,10 @@ func (f *fakeStorage) Versions(context.Context, string, string) ([]storage.Versi
 	return nil, errFakeVersions
 }
 
+func (f *fakeStorage) Repeats(context.Context, string, storage.Object) (bool, error) {
+	return false, nil
+}
+
 func (f *fakeStorage) VersionedKeys(context.Context, string, string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) { yield("", errFakeVersions) }
 }

@@ -712,30 +712,6 @@ func TestCopyOwnPartsCorrupted(t *testing.T) {
 	})
 }
 
-// TestUsersCopiesAreTheirs: a stamp that came along with a user's own copy marks
-// nothing.
-func TestUsersCopiesAreTheirs(t *testing.T) {
-	src, dst := minioA.side(t), versA.side(t)
-	bucket := newBucket(t, false, src, dst)
-	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
-	mustCopy(t, src, dst, bucket, o)
-	_, err := dst.api.CopyObject(t.Context(), minio.CopyDestOptions{Bucket: dst.Physical(bucket), Object: "another"},
-		minio.CopySrcOptions{Bucket: dst.Physical(bucket), Object: "key"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := dst.stat(bucket, "another"); got.Replica || got.Source != (Source{}) {
-		t.Errorf("the user's copy is taken for ours: %+v", got)
-	}
-	if got := dst.stat(bucket, "key"); !got.Replica {
-		t.Errorf("our copy is not marked: %+v", got)
-	}
-	dst.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
-	if got := dst.stat(bucket, "key"); got.Replica {
-		t.Errorf("what a user wrote over our copy is taken for ours: %+v", got)
-	}
-}
-
 // TestCopyMemoryIsBounded holds the heap to 64 MiB over a copy of 200 MiB. The servers
 // are other processes; the source's content is written in a stream.
 func TestCopyMemoryIsBounded(t *testing.T) {

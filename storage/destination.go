@@ -92,7 +92,8 @@ func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, er
 		if t.opts.Version != nil {
 			t.stamp = t.opts.Version.stampOn(t.stamp)
 		}
-		setStamp(out, t.bucket, t.obj.Key, t.stamp)
+		t.token = newToken()
+		setStamp(out, t.bucket, t.obj.Key, t.stamp, t.token)
 		t.placed.setTime(out)
 	}
 	return out, nil
@@ -101,6 +102,7 @@ func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, er
 // placeVersion asks for the source's version ID. A null version is only written
 // where there is no version at all: it would replace another null version for good.
 func (t *transfer) placeVersion(q *s3.Request, h http.Header) {
+	defer t.setMark(q)
 	if t.placed.id != "" {
 		q.Query.Set("versionId", t.placed.id)
 		return
@@ -142,7 +144,7 @@ func (t *transfer) result(answer http.Header) Object {
 	if t.preserve {
 		o.LastModified = t.obj.LastModified
 	} else {
-		o.Source = t.stamp
+		o.Source, o.Token = t.stamp, t.token
 		o.LastModified, _ = http.ParseTime(answer.Get("Date"))
 	}
 	return o

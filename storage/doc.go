@@ -23,7 +23,7 @@
 // written where hands out Writers.
 //
 // From the bottom up: what is known of an object and a version (model, order, etag, stamp,
-// compare), of a kind of storage (capabilities, provider, identity, errors); client and one
+// compare, mark), of a kind of storage (capabilities, provider, identity, errors); client and one
 // file per thing to ask of it (bucket, object, list, versioned, reread, listen, probe) or to change
 // (remove); storage, the two halves; then one copy: transfer, its source and destination,
 // whole, layout, upload, resume, streams, ordered, parts, copy. Arrows between files
@@ -76,9 +76,9 @@
 //   - It raises no notification, PUT, multipart, DELETE and DELETE of a version alike.
 //     So FaDO's own writes never come back as events.
 //   - With X-Amz-Replication-Status: REPLICA a HEAD shows that status until a
-//     user writes the key again; it is [Object.Replica], FaDO's mark. It works on versioned
-//     and unversioned buckets, with and without preserved version ID. MinIO's own
-//     bucket replication sets the same mark.
+//     user writes the key again, on versioned and unversioned buckets, with and without
+//     preserved version ID. MinIO's own bucket replication sets the same status, and a
+//     server-side copy inherits it: FaDO's mark is another one (ours.go).
 //   - X-Minio-Source-Etag and -Mtime are kept, for multipart uploads too; ?versionId=
 //     is kept on versioned buckets and an error on unversioned ones. Metadata and tags
 //     are stored as in any write.

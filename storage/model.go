@@ -10,8 +10,9 @@ type Object struct {
 	LastModified time.Time
 	VersionID    string // "" or "null" where the bucket is not versioned
 	// Stat fills these in; listings don't.
-	Replica bool   // FaDO's mark: written as a copy, not by a user
+	Replica bool   // FaDO wrote this very version as a copy; see ours.go
 	Source  Source // where a stamped copy came from
+	Token   string // of a stamped copy: drawn for the write that made it
 	// Attributes is a digest of the headers, user metadata and tags S3 keeps, equal
 	// for equal ones on any two storages.
 	Attributes string

@@ -62,7 +62,7 @@ func begunWith(q *s3.Request) string {
 	sum.Write([]byte(q.Bucket + "/" + q.Key + "\x00" + q.Query.Get("versionId") + "\x00"))
 	names := make([]string, 0, len(q.Header))
 	for k := range q.Header {
-		if k != stampModTime && k != stampShort && k != minioSourceMTime {
+		if k != stampModTime && k != stampShort && k != stampToken && k != minioSourceMTime {
 			names = append(names, k)
 		}
 	}
@@ -108,6 +108,7 @@ func (u *upload) resume(ctx context.Context) (bool, error) {
 	if was.continues(u.state()) {
 		err = u.adopt(ctx, was)
 		if err == nil {
+			u.t.token = ""
 			return true, nil
 		}
 		if !errors.Is(err, errNotThis) && !s3.NoUpload(err) {

@@ -41,24 +41,25 @@ func stampOf(bucket, key string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func parseStamp(h http.Header, bucket, key string) (Source, bool) {
+// parseStamp reads a stamp that was made for a key, and the token of the write that made it.
+func parseStamp(h http.Header, bucket, key string) (s Source, token string, ok bool) {
 	if short := h.Get(stampShort); short != "" {
 		return parseShort(short, stampOf(bucket, key))
 	}
 	if h.Get(stampKey) != stampOf(bucket, key) {
-		return Source{}, false
+		return s, "", false
 	}
-	s := Source{ETag: h.Get(stampETag), VersionID: h.Get(stampVersion), Attributes: h.Get(stampAttrs)}
+	s = Source{ETag: h.Get(stampETag), VersionID: h.Get(stampVersion), Attributes: h.Get(stampAttrs)}
 	size, err := strconv.ParseInt(h.Get(stampSize), 10, 64)
 	if err != nil || s.ETag == "" {
-		return Source{}, false
+		return Source{}, "", false
 	}
 	s.Size = size
 	s.ModTime, _ = time.Parse(time.RFC3339Nano, h.Get(stampModTime))
-	return s, true
+	return s, h.Get(stampToken), true
 }
 
-func setStamp(h http.Header, bucket, key string, s Source) {
+func setStamp(h http.Header, bucket, key string, s Source, token string) {
 	if isNull(s.VersionID) {
 		s.VersionID = ""
 	}
@@ -72,49 +73,52 @@ func setStamp(h http.Header, bucket, key string, s Source) {
 	long.Set(stampSize, strconv.FormatInt(s.Size, 10))
 	long.Set(stampKey, stampOf(bucket, key))
 	long.Set(stampAttrs, s.Attributes)
+	long.Set(stampToken, token)
 	if own+metadataSize(long) > maxMetadata {
-		h.Set(stampShort, shortStamp(s, stampOf(bucket, key)))
+		h.Set(stampShort, shortStamp(s, stampOf(bucket, key), token))
 		return
 	}
 	maps.Copy(h, long)
 }
 
+// metadataSize is what the user metadata take of maxMetadata. S3 counts the names without their
+// prefix; MinIO counts it in.
 func metadataSize(h http.Header) (n int) {
 	for k, v := range h {
-		if name, ok := strings.CutPrefix(k, metaPrefix); ok {
-			n += len(name) + len(strings.Join(v, ","))
+		if strings.HasPrefix(k, metaPrefix) {
+			n += len(k) + len(strings.Join(v, ","))
 		}
 	}
 	return n
 }
 
-func shortStamp(s Source, key string) string {
+func shortStamp(s Source, key, token string) string {
 	etag, parts, _ := strings.Cut(s.ETag, "-")
 	if !plainMD5(etag) {
 		etag, parts = s.ETag, ""
 	}
 	return strings.Join([]string{
 		pack(etag), parts, pack(s.VersionID), strconv.FormatInt(s.ModTime.UnixNano(), 36),
-		strconv.FormatInt(s.Size, 36), pack(key), pack(s.Attributes),
+		strconv.FormatInt(s.Size, 36), pack(key), pack(s.Attributes), token,
 	}, ",")
 }
 
-func parseShort(short, key string) (Source, bool) {
+func parseShort(short, key string) (s Source, token string, ok bool) {
 	f := strings.Split(short, ",")
-	if len(f) != 7 || unpack(f[5]) != key {
-		return Source{}, false
+	if len(f) != 8 || unpack(f[5]) != key {
+		return s, "", false
 	}
-	s := Source{ETag: unpack(f[0]), VersionID: unpack(f[2]), Attributes: unpack(f[6])}
+	s = Source{ETag: unpack(f[0]), VersionID: unpack(f[2]), Attributes: unpack(f[6])}
 	if f[1] != "" {
 		s.ETag += "-" + f[1]
 	}
 	at, err := strconv.ParseInt(f[3], 36, 64)
 	if err != nil || s.ETag == "" {
-		return Source{}, false
+		return Source{}, "", false
 	}
 	s.ModTime = time.Unix(0, at).UTC()
 	s.Size, err = strconv.ParseInt(f[4], 36, 64)
-	return s, err == nil
+	return s, f[7], err == nil
 }
 
 // pack shortens hexadecimal numbers and UUIDs; unpack is its reverse.

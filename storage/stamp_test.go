@@ -25,12 +25,13 @@ func TestStampsComeBack(t *testing.T) {
 		}
 		for _, own := range []int{0, 1900} {
 			h := http.Header{metaPrefix + "Note": {strings.Repeat("x", own)}}
-			setStamp(h, "bucket", "key", s)
-			got, ok := parseStamp(h, "bucket", "key")
-			if !ok || got != s {
+			token := newToken()
+			setStamp(h, "bucket", "key", s, token)
+			got, gotToken, ok := parseStamp(h, "bucket", "key")
+			if !ok || got != s || gotToken != token {
 				t.Fatalf("%d bytes of metadata: got %+v, want %+v, from %v", own, got, s, h)
 			}
-			if _, ok := parseStamp(h, "bucket", "another"); ok {
+			if _, _, ok := parseStamp(h, "bucket", "another"); ok {
 				t.Fatal("it is taken for another key's")
 			}
 			if len(kept(h)) != 1 {

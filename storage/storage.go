@@ -57,6 +57,10 @@ type Reader interface {
 	Current(ctx context.Context, bucket, key string) (Version, error)
 	// Versions returns every version and delete marker of a key, newest first.
 	Versions(ctx context.Context, bucket, key string) ([]Version, error)
+	// Repeats reports whether an older version of the object's key has its token: then the
+	// object is somebody's server-side copy of what FaDO wrote. The object is current and
+	// from Stat.
+	Repeats(ctx context.Context, bucket string, o Object) (bool, error)
 	// VersionedKeys yields, in order, every key below a prefix that has a version or a
 	// delete marker, current or not. The first error ends it.
 	VersionedKeys(ctx context.Context, bucket, prefix string) iter.Seq2[string, error]

@@ -35,6 +35,7 @@ type transfer struct {
 	preserve bool       // version ID, ETag and time
 	nullFree bool       // dst has no version of the key at all
 	stamp    Source     // where nothing is preserved
+	token    string     // of the stamp; "" where an upload resumes that another process began
 	placed   placement  // among versions, where that is asked for
 	gaps     bool       // the source's parts are not numbered from 1 on
 }

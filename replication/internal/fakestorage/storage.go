@@ -262,7 +262,7 @@ func (f *Storage) List(ctx context.Context, bucket, prefix, after string) iter.S
 		for _, k := range keys {
 			if strings.HasPrefix(k, prefix) && k > after {
 				o := objects[k].Object
-				o.Replica, o.Source, o.Attributes = false, storage.Source{}, ""
+				o.Replica, o.Source, o.Attributes, o.Token = false, storage.Source{}, "", ""
 				listed = append(listed, o)
 			}
 		}
@@ -417,9 +417,10 @@ func (f *Storage) write(ctx context.Context, bucket string, have object, cond st
 	put := storage.Object{
 		Key: have.Key, Size: have.Size, ETag: have.ETag, LastModified: f.tick(), Replica: true,
 		Source: storage.Source{ETag: have.ETag, Size: have.Size, ModTime: have.LastModified},
+		Token:  fmt.Sprint(f.name, "/", len(f.writes)),
 	}
 	if f.history[bucket] != nil && have.VersionID != "" {
-		put.VersionID, put.LastModified, put.Source = have.VersionID, have.LastModified, storage.Source{}
+		put.VersionID, put.LastModified, put.Source, put.Token = have.VersionID, have.LastModified, storage.Source{}, ""
 	}
 	f.set(bucket, object{Object: put, body: have.body})
 	f.writes = append(f.writes, "put "+bucket+"/"+have.Key)

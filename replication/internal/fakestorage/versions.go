@@ -24,11 +24,11 @@ func (f *Storage) KeepVersions(bucket string) {
 	f.history[bucket] = make(map[string][]object)
 }
 
-// Replicate writes an object as a replication that is not FaDO's would: with its mark.
+// Replicate writes an object as a replication that is not FaDO's would: it raises no event.
 func (f *Storage) Replicate(bucket, key, body string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o := storage.Object{Key: key, Size: int64(len(body)), ETag: etagOf(body), LastModified: f.tick(), Replica: true}
+	o := storage.Object{Key: key, Size: int64(len(body)), ETag: etagOf(body), LastModified: f.tick()}
 	f.set(bucket, object{Object: o, body: body})
 }
 
@@ -96,6 +96,29 @@ func (f *Storage) Versions(ctx context.Context, bucket, key string) (vs []storag
 		return nil, errVersions
 	}
 	return vs, f.before(ctx, "versions", bucket, key)
+}
+
+// CopyVersion writes the content of an object's oldest version again, with its metadata, as a
+// user's server-side copy does.
+func (f *Storage) CopyVersion(bucket, key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	past := f.history[bucket][key]
+	o := past[len(past)-1]
+	o.VersionID, o.LastModified, o.Replica = "", f.tick(), o.Token != ""
+	f.set(bucket, o)
+}
+
+func (f *Storage) Repeats(ctx context.Context, bucket string, o storage.Object) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	same := 0
+	for _, v := range f.history[bucket][o.Key] {
+		if v.Token != "" && v.Token == o.Token {
+			same++
+		}
+	}
+	return same > 1, ctx.Err()
 }
 
 func (f *Storage) VersionedKeys(_ context.Context, bucket, prefix string) iter.Seq2[string, error] {

@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
@@ -32,13 +33,18 @@ func OwnedUntil(row state.Copy) func(context.Context) (time.Time, error) {
 // FaDO's mark is FaDO's if it was compared with the primary in this copy's life, or lies in
 // a bucket that FaDO made; one without is if it was compared, which it was when it is
 // older than the comparison and not on record as foreign, or when FaDO copied this
-// very version from here a moment ago, while the bucket was written here.
+// very version from here a moment ago, while the bucket was written here. The mark is that
+// of the very version, see package storage: users' server-side copies carry metadata along.
 func (c Claim) Owns(ctx context.Context, key string, o storage.Object) (bool, error) {
-	switch {
-	case c.Foreign:
+	if c.Foreign {
 		return false, nil
-	case o.Replica:
-		return c.compared(key) || c.MadeBucket, nil
+	}
+	if c.compared(key) || c.MadeBucket {
+		if ours, err := c.By.Marked(ctx, c.Bucket, c.At.Dst, o); err != nil || ours {
+			return ours, err
+		}
+	}
+	switch {
 	case !c.compared(key):
 		return false, nil
 	case c.By.Gave(c.Bucket, key, c.At.Dst, c.At.Src, o):
@@ -55,10 +61,32 @@ func (c Claim) compared(key string) bool {
 }
 
 // Gave reports whether FaDO copied this version of an object from one storage to another
-// lately.
+// lately: this write of it, not another of the same content.
 func (e *Settler) Gave(bucket, key string, from, to *site.Site, o storage.Object) bool {
 	was, ok := e.given.Get(givenRef(bucket, key, from, to))
-	return ok && was.ETag == o.ETag && was.Size == o.Size
+	return ok && was.ETag == o.ETag && was.Size == o.Size &&
+		(nullID(was.VersionID) || nullID(o.VersionID) || was.VersionID == o.VersionID) &&
+		was.LastModified.Truncate(time.Second).Equal(o.LastModified.Truncate(time.Second))
+}
+
+// Marked reports whether FaDO wrote this very version of an object. A stamped one may also be a
+// server-side copy of what FaDO wrote under the same key, which carries the stamp along; the
+// storage need not be asked for what this instance wrote last.
+func (e *Settler) Marked(ctx context.Context, bucket string, at *site.Site, o storage.Object) (bool, error) {
+	if !o.Replica || o.Token == "" {
+		return o.Replica, nil
+	}
+	if last, ok := e.tokens.Get(ids.ObjectIn(bucket, o.Key, at.Name())); ok && last == o.Token {
+		return true, nil
+	}
+	ctx, cancel := at.Call(ctx)
+	defer cancel()
+	repeats, err := at.Reader().Repeats(ctx, bucket, o)
+	at.Observed(err)
+	if err != nil {
+		return false, fmt.Errorf("asking %s whose an object is: %w", at.Name(), err)
+	}
+	return !repeats, nil
 }
 
 func givenRef(bucket, key string, from, to *site.Site) ids.Object {

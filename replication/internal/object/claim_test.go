@@ -25,6 +25,8 @@ func TestOwns(t *testing.T) {
 	before, after := until.Add(-time.Second), until.Add(time.Second)
 	gave := storage.Object{Key: "given", ETag: "e", Size: 3, LastModified: after}
 	w.given.Note(givenRef(bkt, "given", c2, c1), gave)
+	again := gave // the same content, written by a user
+	again.LastModified = after.Add(time.Second)
 	verified := state.Copy{Bucket: bkt, Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}, VerifiedAt: time.Unix(1, 0), OwnedUntil: until}
 	syncing := state.Copy{Bucket: bkt, Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySyncing, Cursor: "m"}, OwnedUntil: until}
 	fresh := state.Copy{Bucket: bkt, Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySyncing}, OwnedUntil: until}
@@ -56,6 +58,7 @@ func TestOwns(t *testing.T) {
 		{"unmarked, in a bucket that FaDO made", made, "k", storage.Object{LastModified: before}, false, false},
 		{"given from here", verified, "given", gave, false, true},
 		{"another version than was given", verified, "given", storage.Object{ETag: "f", Size: 3, LastModified: after}, false, false},
+		{"what was given, written again", verified, "given", again, false, false},
 		{"given, in a copy that was not compared", fresh, "given", gave, false, false},
 	} {
 		c := Claim{

@@ -117,27 +117,29 @@ func isSeen(v storage.Version, o storage.Object) bool {
 
 func nullID(id string) bool { return id == "" || id == "null" }
 
-// wrote returns those of a key's versions that FaDO wrote as far as can be told here, and
-// the delete markers, which hold nothing.
+// wrote returns those of a key's versions, listed newest first, that FaDO wrote as far as can
+// be told here, and the delete markers, which hold nothing.
 //
-// FaDO's mark alone does not tell: MinIO's own replication sets the same one. A marked version
-// is FaDO's if it has a stamp, which is bound to its key; a version ID that FaDO derived; the
-// identity of a version that the primary has; or if the store has it on record.
+// A version is FaDO's if it has the mark or the stamp of that very version; a version ID that
+// FaDO derived; the identity of a version that the primary has; or if the store has it on
+// record. Of two with one stamp the newer is a server-side copy that a user made.
 func (e *Settler) wrote(ctx context.Context, p *guard.Pass, r Removal, vs []storage.Version) (ours []storage.Version, err error) {
 	var theirs []storage.Version
-	if r.At.Src != nil && slices.ContainsFunc(vs, func(v storage.Version) bool { return v.Replica && !stamped(v) }) {
+	if r.At.Src != nil && slices.ContainsFunc(vs, func(v storage.Version) bool { return !v.Deleted && !v.Replica }) {
 		theirs, err = VersionsAt(ctx, r.At.Src, p.Op().Bucket, p.Op().Key)
 		if err != nil && !errors.Is(err, storage.ErrUnsupported) {
 			return nil, err
 		}
 	}
-	for _, v := range vs {
+	for i, v := range vs {
 		switch {
+		case v.Token != "" && slices.ContainsFunc(vs[i+1:], func(o storage.Version) bool { return o.Token == v.Token }):
 		case v.Deleted,
 			stamped(v),
-			v.Replica && storage.Derived(p.Op().Bucket, v),
-			v.Replica && r.Recorded && isSeen(v, r.Seen),
-			v.Replica && slices.ContainsFunc(theirs, func(t storage.Version) bool { return sameVersion(t, v) }):
+			v.Replica && v.Source.ETag == "",
+			storage.Derived(p.Op().Bucket, v),
+			r.Recorded && isSeen(v, r.Seen),
+			slices.ContainsFunc(theirs, func(t storage.Version) bool { return sameVersion(t, v) }):
 			ours = append(ours, v)
 		}
 	}

@@ -61,13 +61,12 @@ type Settler struct {
 	// demand. Nil: there is nothing to settle. It is set before work begins.
 	OnDemand func(ctx context.Context, t Task) (Outcome, error)
 
-	// Written is what FaDO wrote lately, so that its own events are told apart.
-	Written *memory.Memory[ids.Object, storage.Object]
 	// Damaged is what verification found to be damaged. Forgetting costs no more than
 	// finding it again: what is copied is checked on its way.
 	Damaged *Damages
 
-	given *memory.Memory[ids.Object, storage.Object] // copied lately, by where from and to
+	given  *memory.Memory[ids.Object, storage.Object] // copied lately, by where from and to
+	tokens *memory.Memory[ids.Object, string]         // of the stamped copies written last
 }
 
 // How long, and how many, writes are remembered.
@@ -80,8 +79,8 @@ const (
 func New(o Options) *Settler {
 	return &Settler{
 		o:       o,
-		Written: memory.New[ids.Object, storage.Object](recentMax, recentFor, o.Now),
 		given:   memory.New[ids.Object, storage.Object](recentMax, recentFor, o.Now),
+		tokens:  memory.New[ids.Object, string](recentMax, 0, o.Now),
 		Damaged: NewDamages(o.Now),
 	}
 }

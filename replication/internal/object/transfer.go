@@ -32,7 +32,6 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 	stall := time.AfterFunc(e.o.Timing.StallTimeout, func() { cancel(ErrStalled) })
 	defer stall.Stop()
 	note := uploadNote{e, ids.ObjectIn(p.Op().Bucket, obj.Key, at.Dst.Name())}
-	e.Written.Note(note.Object, obj)
 	if err := at.Dst.Admit(); err != nil {
 		return 0, err
 	}
@@ -59,6 +58,7 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 		return 0, fmt.Errorf("copying from %s to %s: %w", at.Src.Name(), at.Dst.Name(), err)
 	}
 	at.Src.Flowing()
+	e.tokens.Note(note.Object, got.Token)
 	if limit.Slow(obj.Size, time.Since(began)-time.Duration(waited.Load())) {
 		at.Dst.Congested()
 	}

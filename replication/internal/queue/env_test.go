@@ -145,7 +145,7 @@ func (w *world) build(log *zap.Logger) {
 	})
 	w.o = Options{
 		Router: w.router, Pending: w.b, Rows: w.b, Sites: w.sites, Slots: w.slots, Pause: w.pause, Settler: settler,
-		Report: rep, Written: settler.Written, Log: log, Now: time.Now,
+		Report: rep, Log: log, Now: time.Now,
 		Timing:   Timing{Lease: lease, RetryMax: retryMax, FullProbe: fullProbe},
 		Claimant: func() string { return "me" }, Shared: w.b.Shared,
 		CatchUp:     func(context.Context) error { w.mu.Lock(); defer w.mu.Unlock(); w.caughtN++; return nil },

@@ -65,8 +65,6 @@ type Intake struct {
 	log     *zap.Logger
 	// live stores the rows of live events; workers may begin while it does.
 	live func(ctx context.Context, rows []state.Pending) error
-	// written is what FaDO wrote lately: events of that are its own.
-	written *memory.Memory[ids.Object, storage.Object]
 	// seen is what events said of primaries' objects lately, so that a worker may copy one
 	// without asking again. Its refs have no cluster.
 	seen *memory.Memory[ids.Object, storage.Object]
@@ -82,7 +80,7 @@ const (
 
 func newIntake(o Options) *Intake {
 	return &Intake{
-		router: o.Router, pending: o.Pending, now: o.Now, log: o.Log, written: o.Written,
+		router: o.Router, pending: o.Pending, now: o.Now, log: o.Log,
 		live:   func(ctx context.Context, rows []state.Pending) error { return o.Pending.Add(ctx, rows...) },
 		seen:   memory.New[ids.Object, storage.Object](recentMax, recentFor, o.Now),
 		events: make(chan Event, eventRoom),
@@ -228,6 +226,10 @@ func (n *Intake) Note(ctx context.Context, events ...Event) error {
 }
 
 // RowsFor makes rows of what events tell of. It asks the snapshot and memory alone.
+//
+// No event is taken for the echo of a write of FaDO's: a user may write again what FaDO wrote
+// there last, and nothing that an event tells of tells the two apart. FaDO's writes raise no
+// events where FaDO listens; those that a webhook tells of cost a comparison.
 func (n *Intake) RowsFor(events []Event) []state.Pending {
 	snap := n.router.Snapshot()
 	at := make(map[ids.Object]int)
@@ -243,8 +245,6 @@ func (n *Intake) RowsFor(events []Event) []state.Pending {
 		anywhere := snap.Anywhere(ev.Bucket, ev.Key)
 		if ev.Cluster == primary && !anywhere {
 			n.remember(ev)
-		} else if n.isOwn(ev) {
-			continue
 		}
 		looks := Concerned(wanted, primary, ev.Cluster)
 		if anywhere {
@@ -261,12 +261,6 @@ func (n *Intake) RowsFor(events []Event) []state.Pending {
 		}
 	}
 	return rows
-}
-
-// isOwn reports whether an event is that of a write of FaDO's.
-func (n *Intake) isOwn(ev Event) bool {
-	o, ok := n.written.Get(ids.ObjectIn(ev.Bucket, ev.Key, ev.Cluster))
-	return ok && !ev.Removed && ev.ETag != "" && o.ETag == ev.ETag
 }
 
 // Concerned returns the clusters in which a key that changed in one cluster is to be

@@ -28,15 +28,13 @@ func names(rows []state.Pending) string {
 }
 
 // Which rows an event makes follows from where users write and who holds the key: the
-// primary's changes concern every copy, a copy's only itself, and FaDO's own writes nobody.
+// primary's changes concern every copy, and a copy's only itself. What FaDO wrote there last makes
+// no difference: users may write the same again.
 func TestRowsFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	defer w.sites.Close()
 	w.router.Pulled.Set(bkt, "pulled", "c3", catalog.Pulled{})
-	w.o.Written.Note(ids.ObjectIn(bkt, "own", "c2"), storage.Object{ETag: "e1"})
-	w.o.Written.Note(ids.ObjectIn(bkt, "own", "c1"), storage.Object{ETag: "e1"})
-	w.o.Written.Note(ids.ObjectIn(bkt, "any/own", "c2"), storage.Object{ETag: "e1"})
 	ev := func(cluster, key string) Event {
 		return Event{cluster, storage.Event{Bucket: bkt, Key: key, ETag: "e1", Size: 5}}
 	}
@@ -56,13 +54,9 @@ func TestRowsFor(t *testing.T) {
 		{"several", []Event{ev("c1", "a"), ev("c2", "b"), ev("c1", "a")}, "a@c2 b@c2"},
 		{"pulled", []Event{ev("c1", "pulled")}, "pulled@c2 pulled@c3"},
 		{"pulled, at the copy", []Event{ev("c3", "pulled")}, "pulled@c3"},
-		{"own", []Event{ev("c2", "own")}, ""},
-		{"own at the primary", []Event{ev("c1", "own")}, "own@c2"},
-		{"own removed", []Event{removed(ev("c2", "own"))}, "own@c2"},
-		{"another than own", []Event{{"c2", storage.Event{Bucket: bkt, Key: "own", ETag: "e2"}}}, "own@c2"},
 		{"anywhere, at the primary", []Event{ev("c1", "any/k")}, "any/k@c2"},
 		{"anywhere, at a copy", []Event{ev("c2", "any/k")}, "any/k@c1"},
-		{"anywhere, own", []Event{ev("c2", "any/own")}, ""},
+		{"anywhere, removed at a copy", []Event{removed(ev("c2", "any/k"))}, "any/k@c1"},
 	} {
 		if got := names(w.Intake.RowsFor(tc.events)); got != tc.want {
 			t.Errorf("%s: rows %q, want %q", tc.name, got, tc.want)
@@ -151,13 +145,11 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// A write through a gateway is an exception everywhere before it is acknowledged, FaDO's own
-// copy of the same content or not.
+// A write through a gateway is an exception everywhere before it is acknowledged.
 func TestNoted(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	defer w.sites.Close()
-	w.o.Written.Note(ids.ObjectIn(bkt, "any/k", "c2"), storage.Object{ETag: "e1"})
 	for _, tc := range []struct{ key, cluster, row string }{{"k", "c1", "c2"}, {"any/k", "c2", "c1"}} {
 		if err := w.Intake.Noted(t.Context(), bkt, tc.key, tc.cluster, 5); err != nil {
 			t.Fatal(err)

@@ -40,7 +40,6 @@ type Options struct {
 	Pause   *guard.Pause
 	Settler *object.Settler
 	Report  *report.Report
-	Written *memory.Memory[ids.Object, storage.Object]
 	Log     *zap.Logger
 	Now     func() time.Time
 	Timing  Timing

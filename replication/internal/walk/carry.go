@@ -151,15 +151,25 @@ const carryAttempts = 3
 // such a key does not count as carried over, because from the end of the pass on what lies at
 // the former primary counts as compared.
 func (c *carry) decide(ctx context.Context, p *guard.Pass) (did bool, err error) {
-	src, err := c.old.Stat(ctx, c.bucket, p.Op().Key)
+	src, err := c.look(ctx, c.old, p.Op().Key)
 	if err != nil {
 		return false, err
 	}
-	dst, err := c.new.Stat(ctx, c.bucket, p.Op().Key)
+	dst, err := c.look(ctx, c.new, p.Op().Key)
 	if err != nil {
 		return false, err
 	}
 	return c.bring(ctx, p, src, dst)
+}
+
+// look asks for an object, and whether FaDO wrote this very version of it.
+func (c *carry) look(ctx context.Context, at *site.Site, key string) (*storage.Object, error) {
+	o, err := at.Stat(ctx, c.bucket, key)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	o.Replica, err = c.o.Objects.Marked(ctx, c.bucket, at, *o)
+	return o, err
 }
 
 // bring decides by what lies on both sides. What the new primary has with FaDO's mark was
@@ -216,7 +226,7 @@ func (c *carry) changing(ctx context.Context, key string, size int64, f func() e
 // forbidden leaves an object that may no longer be written to the new primary, if it
 // would have to be.
 func (c *carry) forbidden(ctx context.Context, key string) error {
-	src, err := c.old.Stat(ctx, c.bucket, key)
+	src, err := c.look(ctx, c.old, key)
 	if err != nil || src == nil || src.Replica || object.WrittenBefore(*src, c.since) {
 		return err
 	}

@@ -82,8 +82,7 @@ func TestEvictKeepsHistory(t *testing.T) {
 	w.wantBodies("c2", "a", "", "the second", "body of a")
 }
 
-// FaDO's mark is not FaDO's alone: what another replication wrote is at most covered by a
-// delete marker, and what FaDO wrote of the same key goes.
+// What another replication wrote stays as it is, with what FaDO wrote of the same key.
 func TestEvictKeepsForeignReplicas(t *testing.T) {
 	t.Parallel()
 	w := versioned(t)
@@ -92,7 +91,31 @@ func TestEvictKeepsForeignReplicas(t *testing.T) {
 	w.fakes["c2"].Replicate(bkt, "z", "another replication's")
 	w.leaving(catalog.CopyRemoving)
 	w.must(w.Evictor.Evict(t.Context(), at("c2")))
-	w.wantBodies("c2", "a", "", "another replication's")
-	w.wantBodies("c2", "z", "", "another replication's")
+	w.wantBodies("c2", "a", "another replication's", "body of a")
+	w.wantBodies("c2", "z", "another replication's")
 	w.wantBodies("c1", "a", "body of a")
+}
+
+// A version that a user restored by a server-side copy carries what FaDO's had, and stays: at
+// most below a delete marker, be it the current one or not.
+func TestEvictKeepsRestoredVersions(t *testing.T) {
+	t.Parallel()
+	for _, below := range []bool{false, true} {
+		w := newWorld(t)
+		w.fakes["c2"].KeepVersions(bkt)
+		w.synced("a")
+		w.fakes["c1"].User(bkt, "a", "the second")
+		w.must(w.Scanner.Scan(t.Context(), at("c2")))
+		w.settle()
+		w.fakes["c2"].CopyVersion(bkt, "a")
+		if below {
+			w.fakes["c2"].User(bkt, "a", "a user's third")
+			w.fakes["c1"].User(bkt, "a", "a user's third")
+		}
+		w.leaving(catalog.CopyRemoving)
+		w.must(w.Evictor.Evict(t.Context(), at("c2")))
+		if got := w.fakes["c2"].Bodies(bkt, "a"); !slices.Contains(got, "body of a") {
+			t.Errorf("below another version: %v: what a user restored is gone: %q", below, got)
+		}
+	}
 }
