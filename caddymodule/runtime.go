@@ -98,6 +98,8 @@ type runtime struct {
 	// caddyCtx is the context of the configuration in force; selection policies are
 	// checked in it.
 	caddyCtx atomic.Pointer[caddy.Context]
+	// secrets are the placeholders that the configuration in force lets clusters of the API use.
+	secrets atomic.Pointer[catalog.SecretPatterns]
 
 	mu    sync.Mutex
 	holds []*hold // the last one is in force
@@ -117,6 +119,7 @@ type hold struct {
 func newRuntime(app *App) (*runtime, error) {
 	rt := &runtime{logs: newLogSwitch(app.log.Core())}
 	rt.caddyCtx.Store(&app.ctx)
+	rt.secrets.Store(&app.Secrets)
 	o, err := rt.storeOptions(app)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -142,6 +145,7 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 		Control: rt.control,
 		Log:     rt.logs.logger("fado.replication"),
 		Open:    openStorage,
+		Refuse:  rt.refuseStorage,
 		Metrics: counters,
 	})
 	rt.health = newHealth(rt.control, rt.logs.logger("fado.health"))
@@ -186,21 +190,32 @@ func (rt *runtime) attach(ctx caddy.Context, h *hold) error {
 		return err
 	}
 	h.attachment = attachment
-	if len(rt.holds) == 0 {
+	first := len(rt.holds) == 0
+	rt.holds = append(rt.holds, h)
+	rt.follow(h)
+	if first {
 		rt.engine.Start(h.settings)
 		rt.health.Start()
 	} else {
 		rt.engine.Reconfigure(h.settings)
 	}
-	rt.holds = append(rt.holds, h)
-	rt.follow(h)
 	return nil
 }
 
-// follow makes logs and checks those of a configuration.
+// follow makes logs, checks and what secrets may be used those of a configuration.
 func (rt *runtime) follow(h *hold) {
 	rt.logs.use(h.app.log.Core())
 	rt.caddyCtx.Store(&h.app.ctx)
+	rt.secrets.Store(&h.app.Secrets)
+}
+
+// refuseStorage says why the storage of a cluster that the API made must not be opened: a
+// cluster in the store may be older than the patterns in force.
+func (rt *runtime) refuseStorage(cluster string, s *catalog.Storage) error {
+	if rt.control.DeclaresStorage(cluster, s) {
+		return nil
+	}
+	return rt.secrets.Load().Refuse(s)
 }
 
 // detach ends a configuration's hold. If it was in force, the one before is again.
@@ -220,8 +235,8 @@ func (rt *runtime) detach(h *hold) {
 	h.attachment.Detach()
 	if inForce && len(rt.holds) > 0 {
 		now := rt.holds[len(rt.holds)-1]
-		rt.engine.Reconfigure(now.settings)
 		rt.follow(now)
+		rt.engine.Reconfigure(now.settings)
 	}
 }
 

@@ -62,6 +62,17 @@ func (p SecretPatterns) Allow(value string) bool {
 	return !strings.Contains(rest, "{env.") && !strings.Contains(rest, "{file.") && !strings.Contains(value, `\`)
 }
 
+// Refuse says which key of a storage has a placeholder that no pattern allows; nil where all
+// may be used. The error holds neither the value nor the placeholder.
+func (p SecretPatterns) Refuse(s *Storage) error {
+	for _, key := range []struct{ field, value string }{{"access_key", s.AccessKey}, {"secret_key", s.SecretKey}} {
+		if !p.Allow(key.value) {
+			return fmt.Errorf("%s names a placeholder that the option secrets does not allow for clusters made by the API (allowed: %s)", key.field, p)
+		}
+	}
+	return nil
+}
+
 // matches reports whether a placeholder is one of a pattern, and a file's path one without
 // detours, which could lead out of it.
 func matches(pattern, placeholder string) bool {

@@ -160,6 +160,13 @@ func (c *Control) Attach(ctx context.Context, cfg Config) (*Attachment, error) {
 	return a, nil
 }
 
+// DeclaresStorage reports whether the configuration in force declares that very storage for a
+// cluster: its keys are the operator's own, whatever the API made of that name.
+func (c *Control) DeclaresStorage(cluster string, s *catalog.Storage) bool {
+	own := configLookup{c.core.declared()}.Cluster(cluster)
+	return own != nil && own.Storage != nil && *own.Storage == *s
+}
+
 // Ready is closed once Start has loaded the store and a configuration is attached.
 func (c *Control) Ready() <-chan struct{} { return c.ready }
 

@@ -65,7 +65,7 @@ func (w wiring) hearAllowances(ctx context.Context) bool {
 
 func (w wiring) siteOptions(o Options) site.Options {
 	return site.Options{
-		Router: w.e.core.ctl.Router(), Open: o.Open, Pace: w.e.core.slots, Log: w.e.core.log, Now: w.e.core.now, OwnFault: control.ErrCutOff,
+		Router: w.e.core.ctl.Router(), Open: o.Open, Refuse: o.Refuse, Pace: w.e.core.slots, Log: w.e.core.log, Now: w.e.core.now, OwnFault: control.ErrCutOff,
 		Timing: site.Timing{
 			PingEvery: w.e.core.tune.PingEvery, PingTimeout: w.e.core.tune.PingTimeout, CallTimeout: w.e.core.tune.CallTimeout, FullProbe: w.e.core.tune.FullProbe,
 		},

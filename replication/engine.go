@@ -90,6 +90,7 @@ func (e *Engine) Reconfigure(s Settings) {
 		e.run.Load().launch()
 		return
 	}
+	e.core.sites.Redeclared() // which storages may be used is the configuration's, too
 	r.agenda.touchAll()
 }
 

@@ -74,7 +74,11 @@ type Options struct {
 	Log     *zap.Logger
 	// Open makes the client of a cluster's storage, with placeholders resolved.
 	Open func(cluster string, s *catalog.Storage) (storage.Storage, error)
-	Now  func() time.Time
+	// Refuse says why the configuration in force does not let a storage be opened; nil: it
+	// does. A storage that is refused is down for that reason until it no longer is. Nil
+	// refuses none.
+	Refuse func(cluster string, s *catalog.Storage) error
+	Now    func() time.Time
 	// Metrics receives counts; nil counts nothing.
 	Metrics Metrics
 	// Copy copies one object; nil: storage.Copy. Tests put faults here.

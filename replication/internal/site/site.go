@@ -27,6 +27,7 @@ type Site struct {
 	of      *Sites
 	name    string
 	decl    catalog.Storage
+	refused string          // why it must not be opened; "" where it may be
 	client  storage.Storage // nil while it can't be opened
 	reader  storage.Reader
 	limiter *rate.Limiter // bytes read and written here; nil: unlimited

@@ -44,11 +44,14 @@ type Hooks struct {
 	Space func(cluster string)
 }
 
-// Options of Sites. All are required but OwnFault.
+// Options of Sites. All are required but Refuse and OwnFault.
 type Options struct {
 	Router *routing.Router
 	// Open makes the client of a cluster's storage.
-	Open   func(cluster string, s *catalog.Storage) (storage.Storage, error)
+	Open func(cluster string, s *catalog.Storage) (storage.Storage, error)
+	// Refuse says why a storage must not be opened, or used any longer; nil: it may be. It is
+	// asked whenever a storage is looked up, with a lock held. A nil Refuse refuses none.
+	Refuse func(cluster string, s *catalog.Storage) error
 	Pace   Pace
 	Log    *zap.Logger
 	Now    func() time.Time
@@ -108,8 +111,14 @@ func (ss *Sites) have(cluster string) (*Site, *opening) {
 		}
 		return nil, nil
 	}
-	same := s != nil && s.decl == *cl.Storage
+	refused := ss.refused(cluster, cl.Storage)
+	same := s != nil && s.decl == *cl.Storage && s.refused == refused
 	switch {
+	case refused != "":
+		if !same {
+			s = ss.refuse(s, cluster, cl.Storage, refused)
+		}
+		return s, nil
 	case same && (s.client != nil || s.opening.underWay()):
 		return s, s.opening
 	case same && time.Since(time.Unix(0, s.lastOK.Load())) < time.Second:
@@ -125,6 +134,32 @@ func (ss *Sites) have(cluster string) (*Site, *opening) {
 	s.opening = &opening{began: time.Now(), done: make(chan struct{})}
 	go ss.open(s, s.opening)
 	return s, s.opening
+}
+
+// refused says why the storage of a cluster must not be used; "" where it may be.
+func (ss *Sites) refused(cluster string, decl *catalog.Storage) string {
+	if ss.o.Refuse == nil {
+		return ""
+	}
+	if err := ss.o.Refuse(cluster, decl); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// refuse puts a site that is down in place of the one of a cluster, if there is one. The
+// caller holds mu.
+func (ss *Sites) refuse(former *Site, cluster string, decl *catalog.Storage, why string) *Site {
+	if former != nil {
+		ss.drop(former)
+	}
+	s := ss.newSite(cluster, decl)
+	s.unopened, s.reason, s.refused = true, why, why
+	ss.byName[cluster] = s
+	if st := ss.o.Router.Snapshot().ClusterState(cluster); st != nil {
+		st.SetStorage(routing.StorageDown)
+	}
+	return s
 }
 
 func (ss *Sites) newSite(cluster string, decl *catalog.Storage) *Site {
