@@ -181,7 +181,7 @@ func TestDocsListTheReasons(t *testing.T) {
 	same(t, "reason", "docs/routing.md", reasons, firstColumn(t, "docs/routing.md", "reason"))
 	// What a request is refused for before the router is asked is not for this to say.
 	reasons = slices.DeleteFunc(reasons, func(r string) bool {
-		return r == string(routing.ReasonBadInput) || r == string(routing.ReasonBadPath)
+		return r == string(routing.ReasonBadInput) || r == string(routing.ReasonBadPath) || r == string(routing.ReasonBadMethod)
 	})
 	same(t, "reason", "GET /fado/route", reasons, slices.DeleteFunc(
 		openAPI(t).enum(t, "reason", "decision", "candidates"), func(r string) bool { return r == "" }))

@@ -73,6 +73,7 @@ func newCounters() *processCounters {
 	for _, r := range []routing.Reason{
 		routing.ReasonUnknownBucket, routing.ReasonNoFreshCopy, routing.ReasonNoEndpoint,
 		routing.ReasonZoneForbidden, routing.ReasonNoBucket, routing.ReasonBadInput, routing.ReasonBadPath,
+		routing.ReasonBadMethod,
 	} {
 		c.byReason[r] = c.rejections.WithLabelValues(string(r))
 	}

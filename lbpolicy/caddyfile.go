@@ -18,6 +18,7 @@ import (
 //		balance         <policy> [<args...>]
 //		unknown_bucket  reject|any
 //		no_bucket       any|reject
+//		connect         reject|pass
 //		spill           <n>
 //		forward_headers on|off
 //	}
@@ -62,6 +63,8 @@ func (p *DataAware) unmarshalOption(d *caddyfile.Dispenser, option string) error
 		return parseEnum(d, option, &p.UnknownBucket, reject, anyEndpoint)
 	case "no_bucket":
 		return parseEnum(d, option, &p.NoBucket, anyEndpoint, reject)
+	case "connect":
+		return parseEnum(d, option, &p.Connect, reject, pass)
 	case "spill":
 		return p.unmarshalSpill(d)
 	case "forward_headers":
@@ -73,7 +76,7 @@ func (p *DataAware) unmarshalOption(d *caddyfile.Dispenser, option string) error
 		p.ForwardHeaders = &on
 		return nil
 	default:
-		return d.Errf("unrecognized option '%s': expected bucket, object, balance, unknown_bucket, no_bucket, spill or forward_headers", option)
+		return d.Errf("unrecognized option '%s': expected bucket, object, balance, unknown_bucket, no_bucket, connect, spill or forward_headers", option)
 	}
 }
 

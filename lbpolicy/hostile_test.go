@@ -57,6 +57,62 @@ func TestPathsAreAsTheyAreWithoutAPrefix(t *testing.T) {
 	}
 }
 
+// CONNECT would make a function a way to elsewhere: it is refused unless the site says
+// otherwise, and no endpoint is asked.
+func TestConnectIsRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		option string
+		want   int
+	}{
+		"by default": {"", http.StatusNotImplemented},
+		"reject":     {"connect reject", http.StatusNotImplemented},
+		"pass":       {"connect pass", http.StatusTeapot},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var asked atomic.Int64
+			f := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				w.WriteHeader(http.StatusTeapot)
+			}))
+			t.Cleanup(f.Close)
+			w.cluster("c1", at(f.URL))
+			s := serve(t, "dynamic fado\ntransport fado\nlb_policy data_aware {\n"+tc.option+"\n}\n")
+			for _, target := range []string{"/f", "example.com:443"} {
+				asked.Store(0)
+				if got := s.raw("CONNECT " + target + " HTTP/1.1\r\nHost: example.com:443\r\n\r\n"); got != tc.want {
+					t.Errorf("CONNECT %s: status %d, want %d", target, got, tc.want)
+				}
+				if passed := asked.Load() > 0; passed != (tc.want == http.StatusTeapot) {
+					t.Errorf("CONNECT %s: the function was asked %d times", target, asked.Load())
+				}
+			}
+			if refused := w.rejections[routing.ReasonBadMethod]; (refused == 2) != (tc.want == http.StatusNotImplemented) {
+				t.Errorf("counted %v", w.rejections)
+			}
+		})
+	}
+}
+
+// raw sends what no client of Go's would, and returns the status of the answer.
+func (s *site) raw(request string) int {
+	s.t.Helper()
+	conn, err := net.Dial("unix", s.socket)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, request); err != nil {
+		s.t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	res.Body.Close()
+	return res.StatusCode
+}
+
 // What can't get better is answered at once, however long Caddy would try again.
 func TestARefusalThatNothingHelpsIsAnsweredAtOnce(t *testing.T) {
 	w := threeClusters(t)

@@ -23,10 +23,11 @@ func init() {
 	caddy.RegisterModule(new(Transport))
 }
 
-// The values of unknown_bucket and no_bucket.
+// The values of unknown_bucket, no_bucket and connect.
 const (
 	anyEndpoint = "any"
 	reject      = "reject"
+	pass        = "pass"
 )
 
 // DataAware is a selection policy that sends a request to a function endpoint in a
@@ -78,6 +79,11 @@ type DataAware struct {
 	// `reject` it. One that has any of FaDO's headers all the same is always rejected.
 	// Default: `any`
 	NoBucket string `json:"no_bucket,omitempty"`
+
+	// What to do with the method CONNECT, which asks for a tunnel through the endpoint:
+	// `reject` it, or `pass` it on. WebSockets over HTTP/2 and HTTP/3 begin with another
+	// CONNECT, which Caddy translates, and always pass. Default: `reject`
+	Connect string `json:"connect,omitempty"`
 
 	// With more than so many requests in flight at each free endpoint where the data
 	// is, the next best cluster that is allowed takes the request. Default: 0, which is off.
@@ -139,9 +145,11 @@ func (p *DataAware) Provision(ctx caddy.Context) error {
 
 // Validate ensures that p's configuration is valid.
 func (p *DataAware) Validate() error {
-	for _, f := range []struct{ name, value string }{{"unknown_bucket", p.UnknownBucket}, {"no_bucket", p.NoBucket}} {
-		if f.value != "" && f.value != anyEndpoint && f.value != reject {
-			return fmt.Errorf("%s: %q: expected %q or %q", f.name, f.value, anyEndpoint, reject)
+	for _, f := range []struct{ name, value, open string }{
+		{"unknown_bucket", p.UnknownBucket, anyEndpoint}, {"no_bucket", p.NoBucket, anyEndpoint}, {"connect", p.Connect, pass},
+	} {
+		if f.value != "" && f.value != f.open && f.value != reject {
+			return fmt.Errorf("%s: %q: expected %q or %q", f.name, f.value, f.open, reject)
 		}
 	}
 	if p.Spill < 0 {
@@ -257,6 +265,8 @@ func (p *DataAware) decide(
 		return routing.ReasonNoEndpoint
 	case p.forbidsPath(r):
 		return routing.ReasonBadPath
+	case r.Method == http.MethodConnect && p.Connect != pass:
+		return routing.ReasonBadMethod
 	}
 	return c.make(st, pool, r, w)
 }

@@ -25,7 +25,8 @@ var refusals = map[routing.Reason]string{
 	routing.ReasonNoBucket:      "The request names no bucket.",
 	routing.ReasonBadInput: "What the request names in X-FaDO-Bucket, X-FaDO-Object or X-FaDO-Data can't be read, or is more than " +
 		strconv.Itoa(maxInputs) + " inputs.",
-	routing.ReasonBadPath: `The path has a segment "." or "..", or one that could be read so: functions below a path prefix are not asked for it.`,
+	routing.ReasonBadPath:   `The path has a segment "." or "..", or one that could be read so: functions below a path prefix are not asked for it.`,
+	routing.ReasonBadMethod: "CONNECT is not passed on to functions.",
 }
 
 // isFinal says whether no retry can help.
@@ -39,6 +40,8 @@ func statusOf(reason routing.Reason, carried bool) int {
 	switch {
 	case reason == routing.ReasonBadInput, reason == routing.ReasonBadPath, reason == routing.ReasonNoBucket && carried:
 		return http.StatusBadRequest
+	case reason == routing.ReasonBadMethod:
+		return http.StatusNotImplemented // RFC 9110, 9.1: a method that is implemented for nothing here
 	default:
 		return http.StatusServiceUnavailable
 	}

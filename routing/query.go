@@ -61,4 +61,6 @@ const (
 	// What a request itself is refused for, before the router is asked.
 	ReasonBadInput Reason = "bad-input" // what it names can't be read, or is too much
 	ReasonBadPath  Reason = "bad-path"  // its path could leave the prefix of an endpoint
+	// ReasonBadMethod is that of CONNECT, which would make an endpoint a way to elsewhere.
+	ReasonBadMethod Reason = "bad-method"
 )
