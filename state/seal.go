@@ -29,7 +29,14 @@ const (
 
 // sealedPrefix marks a sealed value. A literal that happens to begin with it is
 // sealed like any other, so a stored value with the prefix is always a sealed one.
-const sealedPrefix = "fado-sealed:1:"
+const sealedPrefix = "fado-sealed:"
+
+// The kinds of seal. The first bound a value to its resource and field only; it is still
+// opened, and not made any more.
+const (
+	sealOfBefore = sealedPrefix + "1:"
+	sealNow      = sealedPrefix + "2:"
+)
 
 const keyCheck = "fado key check"
 
@@ -40,7 +47,8 @@ var placeholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
 // Sealer seals the literal secrets of resources before an engine stores them, and
 // opens them when it reads: storage.access_key and storage.secret_key of clusters.
 // Placeholders stay as they are written. A sealed value is bound to the resource and
-// field it was sealed for, so it can't be moved to another one.
+// field it was sealed for, so it can't be moved to another one, and to where the secret is
+// sent: who can write the store, and has no key, can't have it shown to another server.
 //
 // AES-256-GCM with random nonces; the key is derived from a [Key] and the store's
 // own salt (scrypt for passphrases, RFC 7914; HKDF-SHA256 for key files, RFC 5869).
@@ -194,8 +202,12 @@ func (s *Sealer) Seal(k catalog.Kind, name string, body []byte) ([]byte, error) 
 		if s == nil {
 			return nil, fmt.Errorf("%s %s: %s is a literal secret: configure an encryption_key, or use a placeholder such as {env.NAME}: %w", k, name, field, ErrNoKey)
 		}
-		sealed := s.aead.Seal(nil, nil, raw, sealedFor(k, name, field)) //nolint:gosec // the AEAD draws the nonce itself and takes none
-		return []byte(`"` + sealedPrefix + base64.RawURLEncoding.EncodeToString(sealed) + `"`), nil
+		to, err := destination(body)
+		if err != nil {
+			return nil, err
+		}
+		sealed := s.aead.Seal(nil, nil, raw, append(sealedFor(k, name, field), to...)) //nolint:gosec // the AEAD draws the nonce itself and takes none
+		return []byte(`"` + sealNow + base64.RawURLEncoding.EncodeToString(sealed) + `"`), nil
 	})
 }
 
@@ -203,22 +215,53 @@ func (s *Sealer) Seal(k catalog.Kind, name string, body []byte) ([]byte, error) 
 // altered or moved is an ErrCorrupt.
 func (s *Sealer) Open(k catalog.Kind, name string, body []byte) ([]byte, error) {
 	return rewriteSecrets(k, body, func(field, value string, raw []byte) ([]byte, error) {
-		text, ok := strings.CutPrefix(value, sealedPrefix)
-		if !ok {
+		if !strings.HasPrefix(value, sealedPrefix) {
 			return raw, nil
 		}
 		if s == nil {
 			return nil, fmt.Errorf("%s %s: %s is sealed: configure the encryption_key: %w", k, name, field, ErrNoKey)
 		}
-		sealed, err := base64.RawURLEncoding.DecodeString(text)
-		if err == nil {
-			raw, err = s.aead.Open(nil, nil, sealed, sealedFor(k, name, field))
-		}
+		raw, err := s.unseal(value, sealedFor(k, name, field), body)
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %s does not open, it was altered or belongs elsewhere: %w", k, name, field, ErrCorrupt)
 		}
 		return raw, nil
 	})
+}
+
+// unseal opens a value that was sealed for a place, in a body.
+func (s *Sealer) unseal(value string, place, body []byte) ([]byte, error) {
+	text, before := strings.CutPrefix(value, sealOfBefore)
+	if !before {
+		to, err := destination(body)
+		if err != nil {
+			return nil, err
+		}
+		text, place = strings.TrimPrefix(value, sealNow), append(place, to...)
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	return s.aead.Open(nil, nil, sealed, place)
+}
+
+// destination is what a body says of where its secrets are sent, and whom they are shown to,
+// as every reader of the body takes it: of members that are repeated, the last counts.
+func destination(body []byte) ([]byte, error) {
+	var c struct {
+		Storage struct {
+			Endpoint           string `json:"endpoint"`
+			VirtualHost        bool   `json:"virtual_host"`
+			CAFile             string `json:"ca_file"`
+			InsecureSkipVerify bool   `json:"insecure_skip_verify"`
+		} `json:"storage"`
+	}
+	if err := json.Unmarshal(body, &c); err != nil {
+		return nil, fmt.Errorf("reading where a secret is sent: %w", err)
+	}
+	to, err := json.Marshal(c.Storage)
+	return append([]byte{0}, to...), err
 }
 
 // HasSealed says whether a stored body holds a sealed secret.

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -144,6 +145,22 @@ func TestSealedValueCantMove(t *testing.T) {
 			t.Errorf("%s: the error tells the secret", name)
 		}
 	}
+	for name, to := range map[string]string{
+		"another endpoint":      `"endpoint":"http://elsewhere"`,
+		"a second endpoint":     `"endpoint":"http://s","Endpoint":"http://elsewhere"`,
+		"another way of naming": `"endpoint":"http://s","virtual_host":true`,
+		"another authority":     `"endpoint":"http://s","ca_file":"/x"`,
+		"no authority":          `"endpoint":"http://s","insecure_skip_verify":true`,
+	} {
+		elsewhere := bytes.Replace(sealed, []byte(`"endpoint":"http://s"`), []byte(to), 1)
+		if err := opened(s, "c1", elsewhere); bytes.Equal(elsewhere, sealed) || !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: got error %v, want ErrCorrupt", name, err)
+		}
+	}
+	// What is not about where the secret goes may change.
+	if err := opened(s, "c1", bytes.Replace(sealed, []byte(`"endpoint":`), []byte(`"capacity":"1TiB","endpoint":`), 1)); err != nil {
+		t.Errorf("with a capacity: %v", err)
+	}
 	// A literal that looks sealed is a literal.
 	body := clusterBody(t, "", sealedPrefix+"AAAA")
 	sealed, err = s.Seal(catalog.KindCluster, "c1", body)
@@ -151,6 +168,20 @@ func TestSealedValueCantMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	if open, err := s.Open(catalog.KindCluster, "c1", sealed); err != nil || !bytes.Equal(open, body) {
+		t.Errorf("opened: %v, %s", err, open)
+	}
+}
+
+// TestSealOfBefore: values sealed before they were bound to where they are sent still open.
+func TestSealOfBefore(t *testing.T) {
+	s := fileSealer(t)
+	const secret = `"hush"`
+	before := s.aead.Seal(nil, nil, []byte(secret), sealedFor(catalog.KindCluster, "c1", "storage.secret_key"))
+	sealed := clusterBody(t, "", sealOfBefore+base64.RawURLEncoding.EncodeToString(before))
+	if found, err := HasSealed(catalog.KindCluster, sealed); err != nil || !found {
+		t.Errorf("HasSealed: %v, %v", found, err)
+	}
+	if open, err := s.Open(catalog.KindCluster, "c1", sealed); err != nil || !bytes.Contains(open, []byte(secret)) {
 		t.Errorf("opened: %v, %s", err, open)
 	}
 }
