@@ -92,9 +92,20 @@ func configureStore(module StoreModule, kind, arg string) error {
 	return nil
 }
 
+// access is what a command does with a store.
+type access uint8
+
+const (
+	toRead   access = iota // what is there
+	toChange               // what is there
+	toFill                 // what may have to be made
+)
+
 // open opens the store as one that can be moved.
-func (s storeSpec) open(ctx context.Context, readOnly bool) (state.Movable, error) {
-	store, err := s.module.Open(ctx, StoreOptions{Node: "caddy fado", EncryptionKey: s.key, Log: caddy.Log().Named("fado.store"), ReadOnly: readOnly})
+func (s storeSpec) open(ctx context.Context, to access) (state.Movable, error) {
+	store, err := s.module.Open(ctx, StoreOptions{
+		Node: "caddy fado", EncryptionKey: s.key, Log: caddy.Log().Named("fado.store"), ReadOnly: to == toRead, MustExist: to != toFill,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w", s.name, err)
 	}

@@ -60,11 +60,11 @@ func runMigrate(cmd *cobra.Command, _ []string) error {
 	if err := strongNewKey("to-", to.key); err != nil {
 		return err
 	}
-	source, err := from.open(ctx, true)
+	source, err := from.open(ctx, toRead)
 	if err != nil {
 		return err
 	}
-	target, err := to.open(ctx, false)
+	target, err := to.open(ctx, toFill)
 	if err != nil {
 		return errors.Join(err, source.Close())
 	}

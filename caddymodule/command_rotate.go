@@ -59,7 +59,7 @@ func runRotate(cmd *cobra.Command, _ []string) (err error) {
 	if err := strongNewKey("new-", newKey); err != nil {
 		return err
 	}
-	store, err := spec.open(ctx, false)
+	store, err := spec.open(ctx, toChange)
 	if err != nil {
 		return err
 	}

@@ -99,6 +99,32 @@ func TestMigrateStore(t *testing.T) {
 	}
 }
 
+// A key is changed in a store that is there, or not at all: nothing is made.
+func TestRotateKeyRefusesAStoreThatIsNotThere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	path := filepath.Join(dir, "fado.db")
+	_, _, err := command("rotate-key", "--store", "sqlite:"+path)
+	if err == nil {
+		t.Fatal("a key was changed in a store that is not there")
+	}
+	says(t, "the error", err.Error(), "there is no store", "fado.db")
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder of the store was made: %v", err)
+	}
+	empty := filepath.Join(t.TempDir(), "empty.db")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = command("rotate-key", "--store", "sqlite:"+empty)
+	if err == nil {
+		t.Fatal("a key was changed in an empty file")
+	}
+	says(t, "the error", err.Error(), "has no store in it")
+	if _, err := os.Stat(empty + ".key"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a key file was made: %v", err)
+	}
+}
+
 // TestCommandsRefuse has what can't be done refused with what was expected, and no
 // secret in the message.
 func TestCommandsRefuse(t *testing.T) {

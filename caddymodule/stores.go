@@ -41,7 +41,9 @@ type StoreOptions struct {
 	FormerKeys []string
 	// ReadOnly opens a store that is there and changes nothing of it.
 	ReadOnly bool
-	Log      *zap.Logger
+	// MustExist refuses to make a store.
+	MustExist bool
+	Log       *zap.Logger
 }
 
 // knownStore says whether there is a store of a type, and which there are.
@@ -109,7 +111,7 @@ func (s *SQLite) StoreKey() string { return "sqlite " + s.path }
 
 // Open implements StoreModule.
 func (s *SQLite) Open(ctx context.Context, o StoreOptions) (state.Store, error) {
-	return sqlite.Open(ctx, sqlite.Options{Path: s.path, Key: []byte(o.EncryptionKey), FormerKeys: bytesOf(o.FormerKeys), ReadOnly: o.ReadOnly, Log: o.Log})
+	return sqlite.Open(ctx, sqlite.Options{Path: s.path, Key: []byte(o.EncryptionKey), FormerKeys: bytesOf(o.FormerKeys), ReadOnly: o.ReadOnly, MustExist: o.MustExist, Log: o.Log})
 }
 
 func bytesOf(texts []string) (all [][]byte) {

@@ -116,6 +116,12 @@ func (s *Store) migrate(ctx context.Context) error {
 		if s.o.ReadOnly {
 			return fmt.Errorf("the database has schema version %d, expected %d: start this version of FaDO on it once, which brings it up to date: %w", version, stored.SchemaVersion, state.ErrUnavailable)
 		}
+		if version == 0 {
+			if s.o.MustExist {
+				return fmt.Errorf("the database has no store in it: expected the one that FaDO uses: %w", state.ErrUnavailable)
+			}
+			s.log.Info("the database has no store yet: making a new, empty one")
+		}
 		if err := s.up(ctx); err != nil {
 			return err
 		}

@@ -166,22 +166,27 @@ func (s *Store) followSeal(ctx context.Context, q querier) error {
 }
 
 // records reads resources and opens their secrets. Where that fails, the key may have
-// been rotated between one and the other, so they are read again.
+// been rotated between one and the other, so they are read again: until they open, or do
+// not with a key that stayed in force.
 func (s *Store) records(ctx context.Context, q querier, sql string, args ...any) ([]state.Record, error) {
-	for n := 1; ; n++ {
+	for same := 0; ; same++ {
 		all, err := collect(ctx, q, scanRecord, sql, args...)
 		if err != nil {
 			return nil, err
 		}
+		header := s.seal.Load().header
 		unsealed, err := s.unseal(all)
 		if err == nil {
 			return unsealed, nil
 		}
-		if n == 3 {
+		if same == 2 {
 			return nil, ownError{err}
 		}
 		if err := s.followSeal(ctx, q); err != nil {
 			return nil, err
+		}
+		if s.seal.Load().header != header { // rotated since: what was read says nothing yet
+			same = -1
 		}
 	}
 }

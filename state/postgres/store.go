@@ -38,6 +38,8 @@ type Options struct {
 	// ReadOnly refuses a database without the schema of this version instead of bringing
 	// it up to date, and makes no seal.
 	ReadOnly bool
+	// MustExist refuses a database without a store's schema, instead of making one.
+	MustExist bool
 	// MaxConns bounds the connections of the pool; two more are made for notifications
 	// and the lease. MinConns are kept open though idle.
 	MaxConns, MinConns int

@@ -38,8 +38,11 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	if o.Path == "" {
 		return errors.New("opening the store: no path given")
 	}
-	s.path = o.Path
-	path, err := resolvePath(o.Path, o.ReadOnly)
+	s.path, s.mustExist = o.Path, o.MustExist
+	path, err := resolvePath(o.Path, o.ReadOnly || o.MustExist)
+	if errors.Is(err, fs.ErrNotExist) && o.MustExist {
+		err = fmt.Errorf("there is no store: expected the file that FaDO uses: %w", err)
+	}
 	if err != nil {
 		return s.wrap("opening the store", err)
 	}
@@ -201,6 +204,12 @@ func (s *Store) openWriter(ctx context.Context) error {
 	}
 	db.SetMaxOpenConns(1)
 	version, err := s.examine(ctx, db)
+	if err == nil && version == 0 {
+		if s.mustExist {
+			return errors.Join(fmt.Errorf("%s has no store in it: expected the file that FaDO uses: %w", s.path, state.ErrUnavailable), db.Close())
+		}
+		s.log.Warn("made a new, empty store; if there should be one, the path or the volume is not the one that was meant", zap.String("file", s.path))
+	}
 	if err == nil && version < stored.SchemaVersion {
 		err = migrate(ctx, db, s.log)
 	}

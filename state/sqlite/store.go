@@ -25,6 +25,8 @@ type Options struct {
 	// ReadOnly opens a store that is there and changes nothing of it: no schema is brought
 	// up to date, no key made, nothing merged. Every call that writes is an ErrUnavailable.
 	ReadOnly bool
+	// MustExist refuses a path where there is no store, instead of making one.
+	MustExist bool
 	// Log may be nil.
 	Log *zap.Logger
 }
@@ -39,7 +41,9 @@ type Store struct {
 	watch  stored.Watchers
 	locks  locks
 	lock   *os.File // keeps other processes out
-	closed atomic.Bool
+	// mustExist: a file without a schema is no store.
+	mustExist bool
+	closed    atomic.Bool
 }
 
 // Open opens or makes a store.
