@@ -238,6 +238,7 @@ func (s *anywhereSim) check() {
 // deleted. FADO_SEED and FADO_RUNS are those of [testenv.Seeds]; runs that are asked for are
 // longer.
 func TestAnywhereConverges(t *testing.T) {
+	t.Parallel()
 	steps := 90
 	if os.Getenv("FADO_RUNS") != "" {
 		steps = 300

@@ -92,6 +92,7 @@ func (w *world) getVersion(cluster, bucket, key, id string) string {
 }
 
 func TestWritesAnywhere(t *testing.T) {
+	t.Parallel()
 	w, all := anywhereWorld(t, Settings{}, minioA, minioB, minioC)
 	w.feedsLive(all...)
 	for i, c := range all {
@@ -124,6 +125,7 @@ func TestWritesAnywhere(t *testing.T) {
 // TestAnywhereNeedsVersions: a storage that keeps no versions makes the bucket stuck with
 // that reason, and what is there is not touched.
 func TestAnywhereNeedsVersions(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", testenv.VersityGW(t, testenv.Options{}))
@@ -141,6 +143,7 @@ func TestAnywhereNeedsVersions(t *testing.T) {
 
 // TestAnywhereSuspended: that somebody suspended versioning is said, not undone.
 func TestAnywhereSuspended(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))
@@ -174,6 +177,7 @@ func (w *world) awaitStuck(bucket string, reasons ...string) {
 // TestAnywhereWithAnotherS3: the same between a MinIO and a storage that keeps neither times
 // nor version IDs; its changes are found by scans.
 func TestAnywhereWithAnotherS3(t *testing.T) {
+	t.Parallel()
 	w, all := anywhereWorld(t, Settings{}, minioA, versA)
 	w.put("c1", "bkt", "k", "one")
 	w.awaitContent("bkt", "k", "one", all...)
@@ -199,6 +203,7 @@ func TestAnywhereWithAnotherS3(t *testing.T) {
 // TestAnywhereHubDown: while the primary's storage can't be reached, the others exchange
 // what they are told, and it catches up when it is back.
 func TestAnywhereHubDown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	proxy := testenv.StartProxy(t, minioA.server(t).Endpoint)
 	w.clusterAt("c1", minioA.server(t), proxy.Endpoint())
@@ -223,6 +228,7 @@ func TestAnywhereHubDown(t *testing.T) {
 // TestAnywhereLosersOutliveTheirCopy: a copy that leaves takes no version along that is
 // nowhere else: writes that lost, deleted objects, the last write that nobody has yet.
 func TestAnywhereLosersOutliveTheirCopy(t *testing.T) {
+	t.Parallel()
 	for _, leaving := range []struct {
 		name string
 		lazy
@@ -266,6 +272,7 @@ func TestAnywhereLosersOutliveTheirCopy(t *testing.T) {
 // TestAnywhereCopyStaysForItsVersions: where no storage that remains can take a version that
 // lost, its copy stays, and the bucket says why.
 func TestAnywhereCopyStaysForItsVersions(t *testing.T) {
+	t.Parallel()
 	w, _ := anywhereWorld(t, Settings{DrainTimeout: 1}, versA, minioA)
 	w.eng.Pause(t.Context())
 	w.put("c2", "bkt", "k", "lost")
@@ -284,6 +291,7 @@ func TestAnywhereCopyStaysForItsVersions(t *testing.T) {
 // back, everything is brought together first, and what is written at a copy from then on is
 // somebody else's.
 func TestWritesPrimaryToAnywhereAndBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))
@@ -327,6 +335,7 @@ func TestWritesPrimaryToAnywhereAndBack(t *testing.T) {
 // TestAnywhereResidency: what is written where a rule forbids it stays there, and nothing is
 // written to a cluster that the policy does not allow.
 func TestAnywhereResidency(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
 	w.cluster("c1", minioA.server(t))
 	w.cluster("c2", minioB.server(t))
@@ -353,6 +362,7 @@ func TestAnywhereResidency(t *testing.T) {
 // TestAnywhereBreaker: a storm of deletes at one copy is held at the others; refused, the
 // objects come back where they were deleted, as the last write.
 func TestAnywhereBreaker(t *testing.T) {
+	t.Parallel()
 	w, all := anywhereWorld(t, Settings{MaxDeletes: MaxDeletes{Objects: 2}}, minioA, minioB)
 	w.feedsLive(all...)
 	for i := range 5 {
@@ -379,6 +389,7 @@ func TestAnywhereBreaker(t *testing.T) {
 // TestAnywhereRejectsWhatIsRaisedAgain: a scan that saw the difference raises rows that were
 // held meanwhile, and no worker has held them again when they are rejected.
 func TestAnywhereRejectsWhatIsRaisedAgain(t *testing.T) {
+	t.Parallel()
 	w, all := anywhereWorld(t, Settings{MaxDeletes: MaxDeletes{Objects: 2}}, minioA, minioB)
 	w.feedsLive(all...)
 	for i := range 5 {
@@ -412,6 +423,7 @@ func TestAnywhereRejectsWhatIsRaisedAgain(t *testing.T) {
 // TestAnywhereDamagedCopyIsRewritten: bytes that rotted are replaced from another copy of the
 // version, which stays the same one in the order.
 func TestAnywhereDamagedCopyIsRewritten(t *testing.T) {
+	t.Parallel()
 	w, all := anywhereWorld(t, Settings{}, minioA, minioB)
 	w.put("c1", "bkt", "k", "content")
 	w.awaitContent("bkt", "k", "content", all...)
