@@ -1,5 +1,5 @@
 // Package admin is FaDO's REST API on Caddy's admin endpoint, below /fado/: the
-// four collections, what is known of their state, why routing and placement answer
+// collections, what is known of their state, why routing and placement answer
 // as they do, replication's figures and switches, and a stream of events.
 //
 // It owns no state and decides nothing. A handler parses what came in, calls

@@ -78,7 +78,7 @@ func describeOperation(s *schemas, op operation) object {
 	}
 	if op.request != nil {
 		schema := s.of(reflect.TypeOf(op.request))
-		if op.method == http.MethodPost {
+		if _, named := op.request.(*catalog.Key); op.method == http.MethodPost && !named { // a key gets a name
 			schema["required"] = []string{"name"}
 		}
 		content := object{}
@@ -172,6 +172,7 @@ var inputs = map[reflect.Type]string{
 	reflect.TypeFor[catalog.Cluster](): "ClusterInput",
 	reflect.TypeFor[catalog.Policy]():  "PolicyInput",
 	reflect.TypeFor[catalog.Bucket]():  "BucketInput",
+	reflect.TypeFor[catalog.Key]():     "KeyInput",
 }
 
 // of returns a new schema of a type; structs become references to components.
@@ -241,7 +242,7 @@ func (s *schemas) fields(t reflect.Type, props object, required *[]string) {
 			continue
 		}
 		schema := s.of(f.Type)
-		optional := strings.Contains(options, "omitempty")
+		optional := options == "omitempty" || options == "omitzero"
 		if f.Type.Kind() == reflect.Pointer && !optional {
 			schema = object{"anyOf": []object{schema, {"type": "null"}}}
 		}

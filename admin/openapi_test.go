@@ -103,7 +103,7 @@ GET /fado/replication/failures
 POST /fado/replication/failures/retry
 POST /fado/replication/pause
 POST /fado/replication/resume`, "\n")
-	for _, c := range []string{"zones", "clusters", "policies", "buckets"} {
+	for _, c := range []string{"zones", "clusters", "policies", "buckets", "keys"} {
 		want = append(want, "GET /fado/"+c, "POST /fado/"+c)
 		for _, m := range []string{"GET", "PUT", "PATCH", "DELETE"} {
 			want = append(want, m+" /fado/"+c+"/{name}")
@@ -125,6 +125,7 @@ func TestEveryOperation(t *testing.T) {
 		{"/fado/clusters", "c9", `{"zones":["eu"],"storage":{"endpoint":"https://s3.example.org","capacity":"1GiB"},"functions":[{"url":"https://f.example.org/p","weight":2,"max_requests":3,"health_path":"/"}],"labels":{"a":"b"}}`},
 		{"/fado/policies", "p9", `{"copies":"all","balance":{"policy":"random"},"pull_ttl":"2h"}`},
 		{"/fado/buckets", "b99", `{"prefixes":[{"prefix":"x/","policy":"p9"}]}`},
+		{"/fado/keys", "AKIA9", `{"secret":"secret-nine","buckets":["x*"],"read_only":true,"expires":"2030-01-01T00:00:00Z"}`},
 	} {
 		item := c.path + "/" + c.name
 		made := h.do("POST", c.path, `{"name":"`+c.name+`",`+c.body[1:]).want(201)

@@ -20,7 +20,7 @@ import (
 // list of a million buckets is never held as a whole.
 const listChunk = 1000
 
-// collection serves one of the four collections.
+// collection serves one of the collections.
 type collection struct {
 	kind catalog.Kind
 	path string // of the collection
@@ -93,7 +93,7 @@ func (k collection) get(c *call) error {
 	withStatus := c.query("status") != "false"
 	// The tag does not cover the status, so an item that has one may differ under the
 	// same tag: it is always sent.
-	if !withStatus || k.kind == catalog.KindZone || k.kind == catalog.KindPolicy {
+	if !withStatus || k.kind != catalog.KindCluster && k.kind != catalog.KindBucket {
 		same, err := notModified(c.r.Header, it.ETag)
 		if err != nil {
 			return err
@@ -118,7 +118,7 @@ func (k collection) create(c *call) error {
 	if err != nil {
 		return err
 	}
-	res, err := c.decode(k.kind, body, "")
+	res, err := k.decodeNew(c, body)
 	if err != nil {
 		return err
 	}
@@ -130,6 +130,9 @@ func (k collection) create(c *call) error {
 		return about(k.kind, res.ResourceName(), err)
 	}
 	c.w.Header().Set("Location", k.path+"/"+url.PathEscape(it.Resource.ResourceName()))
+	if key, ok := it.Resource.(*catalog.Key); ok {
+		return replyNewKey(c, key, it)
+	}
 	return k.replyChanged(c, http.StatusCreated, it)
 }
 

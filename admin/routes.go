@@ -20,6 +20,7 @@ func allOperations() operations {
 		{collection{catalog.KindCluster, "/fado/clusters"}, clusterView{}},
 		{collection{catalog.KindPolicy, "/fado/policies"}, policyView{}},
 		{collection{catalog.KindBucket, "/fado/buckets"}, bucketView{}},
+		{collection{catalog.KindKey, "/fado/keys"}, keyView{}},
 	} {
 		t = append(t, k.operations(k.view)...)
 	}

@@ -18,6 +18,10 @@ var placeholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
 
 // redact hides the literal secrets of a resource that is the caller's own.
 func redact(r catalog.Resource) {
+	if key, ok := r.(*catalog.Key); ok {
+		key.Secret = redacted
+		return
+	}
 	cl, ok := r.(*catalog.Cluster)
 	if !ok || cl.Storage == nil || cl.Storage.SecretKey == "" {
 		return
@@ -50,6 +54,9 @@ func (c *call) declared() catalog.Lookup { return c.catalogue.Router().Snapshot(
 // have it used against a server of theirs. For the same reason a placeholder has to be one
 // that the configuration allows; what is stored, and stays where it is sent, is left alone.
 func fillSecrets(r, now catalog.Resource, allowed catalog.SecretPatterns) []catalog.Violation {
+	if key, ok := r.(*catalog.Key); ok {
+		return fillKeySecret(key, now)
+	}
 	cl, ok := r.(*catalog.Cluster)
 	if !ok || cl.Storage == nil {
 		return nil

@@ -69,6 +69,8 @@ func (c *call) viewItems(kind catalog.Kind, items []control.Item, withStatus boo
 			views[i] = zoneView{r, it.Origin}
 		case *catalog.Policy:
 			views[i] = policyView{r, it.Origin}
+		case *catalog.Key:
+			views[i] = keyView{r, it.Origin}
 		case *catalog.Cluster:
 			v := clusterView{Cluster: r, Origin: it.Origin}
 			if withStatus {

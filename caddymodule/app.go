@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -79,6 +81,8 @@ type App struct {
 	events *caddyevents.App
 	store  StoreModule
 	key    runtimeKey
+	// keys are those that S3 endpoints declare.
+	keys []*catalog.Key
 	// encryptionKey and formerKeys have their placeholders replaced.
 	encryptionKey string
 	formerKeys    []string
@@ -277,7 +281,39 @@ func (app *App) config() control.Config {
 		Clusters:      app.Clusters,
 		Policies:      app.Policies,
 		Buckets:       app.Buckets,
+		Keys:          app.keys,
 	}
+}
+
+// DeclareKeys takes up the access keys that an S3 endpoint declares, placeholders in secrets
+// replaced, so that the API shows them and keeps their names. The endpoint calls it while it is
+// provisioned, after the app. The same key may be declared by several endpoints.
+func (app *App) DeclareKeys(keys ...*catalog.Key) error {
+	var errs []error
+	for _, k := range keys {
+		k = k.Clone().(*catalog.Key)
+		k.Normalize()
+		if err := catalog.ValidateResource(k, nil); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		i := slices.IndexFunc(app.keys, func(other *catalog.Key) bool { return other.Name == k.Name })
+		switch {
+		case i < 0:
+			app.keys = append(app.keys, k)
+		case !reflect.DeepEqual(app.keys[i], k):
+			errs = append(errs, fmt.Errorf("key %s is declared twice, with different settings: expected one declaration, or equal ones", k.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Key returns an access key that the API made, for the S3 endpoints, which know their own: from
+// memory, without a lock. What was removed is gone on every instance before the removal is
+// answered; whether a key expired is for the caller to see.
+func (app *App) Key(id string) (*catalog.Key, bool) {
+	k := app.Router().Snapshot().Key(id)
+	return k, k != nil
 }
 
 // Start opens the store where no running configuration has it open, and makes this

@@ -268,7 +268,7 @@ func (d *apiDoc) enum(t *testing.T, property string, beside ...string) []string 
 // endpoint is one as the documentation writes it: "GET /fado/x/{}?a=&b=".
 func endpoint(method, path string, query []string) string {
 	path = regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(path, "{}")
-	for _, c := range []string{"zones", "clusters", "policies"} { // documented once, with buckets
+	for _, c := range []string{"zones", "clusters", "policies", "keys"} { // documented once, with buckets
 		if path == "/fado/"+c || path == "/fado/"+c+"/{}" {
 			path = strings.Replace(path, c, "buckets", 1)
 		}

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -86,6 +87,8 @@ func setName(r Resource, name string) {
 		r.Name = name
 	case *Bucket:
 		r.Name = name
+	case *Key:
+		r.Name = name
 	}
 }
 
@@ -117,7 +120,9 @@ var refusesZero = map[string]string{
 }
 
 // isSecret says that a member's value must not be shown.
-func isSecret(member string) bool { return member == "access_key" || member == "secret_key" }
+func isSecret(member string) bool {
+	return member == "access_key" || member == "secret_key" || member == "secret"
+}
 
 // decoder fills a resource in from JSON and collects what is wrong on the way.
 type decoder struct {
@@ -384,6 +389,8 @@ func wantOf(u json.Unmarshaler) string {
 		return wantSize
 	case *Duration:
 		return wantDuration
+	case *time.Time:
+		return wantTime
 	default:
 		return "a JSON object"
 	}

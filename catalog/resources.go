@@ -3,20 +3,25 @@ package catalog
 // Kind names a collection of resources.
 type Kind string
 
-// The four kinds of resource users declare.
+// The kinds of resource users declare.
 const (
 	KindZone    Kind = "zone"
 	KindCluster Kind = "cluster"
 	KindPolicy  Kind = "policy"
 	KindBucket  Kind = "bucket"
+	KindKey     Kind = "key"
 )
 
 // Kinds lists every kind in the order in which they can refer to each other:
-// clusters name zones, policies name both, buckets name policies and clusters.
-var Kinds = []Kind{KindZone, KindCluster, KindPolicy, KindBucket}
+// clusters name zones, policies name both, buckets name policies and clusters; keys
+// refer to nothing.
+var Kinds = []Kind{KindZone, KindCluster, KindPolicy, KindBucket, KindKey}
+
+// SecretKinds lists the kinds that have secrets, which stores seal.
+var SecretKinds = []Kind{KindCluster, KindKey}
 
 // Resource is one item of the catalogue. The implementations are *Zone, *Cluster,
-// *Policy and *Bucket.
+// *Policy, *Bucket and *Key.
 type Resource interface {
 	ResourceKind() Kind
 	ResourceName() string
@@ -223,6 +228,8 @@ func NewResource(k Kind) Resource {
 		return new(Policy)
 	case KindBucket:
 		return new(Bucket)
+	case KindKey:
+		return new(Key)
 	default:
 		return nil
 	}

@@ -106,6 +106,8 @@ func check(r Resource, in Lookup) []Violation {
 		c.policy(r)
 	case *Bucket:
 		c.bucket(r)
+	case *Key:
+		c.key(r)
 	}
 	return c.out
 }

@@ -13,6 +13,7 @@ const (
 	maxInZones   = 100       // that a cluster is in
 	maxZones     = 1_000     // that a policy names in a list
 	maxClusters  = MaxCopies // that a policy names in a list
+	maxPatterns  = 1_000     // of buckets that a key may use
 	maxLabels    = 100
 	maxLabel     = 1_024 // bytes of a label's name, and of its value
 )

@@ -19,6 +19,7 @@ const (
 	wantCopies   = `a number from 1 to 10000 or "all"`
 	wantSize     = "a size such as 500GiB, 2TB or a number of bytes"
 	wantDuration = "a duration such as 10s, 1h or 7d"
+	wantTime     = "a time such as 2027-01-31T00:00:00Z (RFC 3339)"
 )
 
 // Copies is a number of copies, or all clusters that are allowed. The zero value

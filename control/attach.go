@@ -108,7 +108,7 @@ func (s *attachments) enforce(ctx context.Context, next *declared) error {
 			}
 		}
 		for _, res := range next.cfg.resources() {
-			record.Put(e, res)
+			record.PutDeclared(e, res)
 		}
 		for b, cs := range copies {
 			if !stale(record.Bucket(b)) {

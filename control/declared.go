@@ -18,6 +18,7 @@ type Config struct {
 	Clusters      []*catalog.Cluster
 	Policies      []*catalog.Policy
 	Buckets       []*catalog.Bucket
+	Keys          []*catalog.Key
 }
 
 // declared is a Config indexed by kind and name. It is not changed once made.
@@ -51,6 +52,9 @@ func (cfg Config) resources() []catalog.Resource {
 	}
 	for _, b := range cfg.Buckets {
 		rs = append(rs, b)
+	}
+	for _, k := range cfg.Keys {
+		rs = append(rs, k)
 	}
 	return rs
 }
@@ -86,8 +90,13 @@ func (d *declared) referrers(to state.Ref) (by []state.Ref) {
 // the redacted form, so that it tells nothing about a secret.
 func configItem(r catalog.Resource) Item {
 	shown := r.Clone()
-	if cl, ok := shown.(*catalog.Cluster); ok && cl.Storage != nil {
-		cl.Storage.AccessKey, cl.Storage.SecretKey = "", ""
+	switch r := shown.(type) {
+	case *catalog.Cluster:
+		if r.Storage != nil {
+			r.Storage.AccessKey, r.Storage.SecretKey = "", ""
+		}
+	case *catalog.Key:
+		r.Secret = ""
 	}
 	body, _ := json.Marshal(shown) // resources always encode: plain fields and checked JSON
 	sum := sha256.Sum256(body)

@@ -6,7 +6,7 @@
 //
 // Control is made of roles, one field each:
 //
-//   - [Resources] reads and changes zones, clusters, policies and buckets.
+//   - [Resources] reads and changes zones, clusters, policies, buckets and keys.
 //   - [Copies], [Pending] and [Pulled] store what replication does: rows of copies, the
 //     queue of objects that differ, objects copied on demand.
 //   - [Status] tells where buckets are; [Issues] keeps why they can't get there.

@@ -119,7 +119,7 @@ func (l *loader) build(ctx context.Context, from state.Store) (*routing.Snapshot
 		}
 		for _, r := range l.declared().cfg.resources() {
 			delete(gone, record.RefTo(r))
-			record.Put(e, r)
+			record.PutDeclared(e, r)
 		}
 		for ref := range gone {
 			e.Delete(ref.Kind, ref.Name)
@@ -147,6 +147,7 @@ func allNames(s *routing.Snapshot) map[state.Ref]struct{} {
 		return p.Name == catalog.DefaultPolicyName || add(catalog.KindPolicy, p.Name)
 	})
 	s.Buckets(func(b string) bool { return add(catalog.KindBucket, b) })
+	s.Keys(func(k *catalog.Key) bool { return add(catalog.KindKey, k.Name) })
 	return all
 }
 

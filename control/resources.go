@@ -15,7 +15,7 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// Resources reads and changes zones, clusters, policies and buckets. An answer to a change
+// Resources reads and changes zones, clusters, policies, buckets and keys. An answer to a change
 // comes when every instance that is alive routes by it.
 type Resources struct {
 	c      *core

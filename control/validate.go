@@ -23,8 +23,12 @@ func (c *core) validate(tx state.Tx, r catalog.Resource) error {
 	if len(vs) > 0 {
 		return &catalog.ValidationError{Violations: vs}
 	}
-	if r.ResourceKind() == catalog.KindBucket {
-		return nil // its primary was judged above
+	switch r.ResourceKind() {
+	case catalog.KindBucket: // its primary was judged above
+		return nil
+	case catalog.KindKey: // which buckets don't depend on
+		return nil
+	default:
 	}
 	return c.checkPrimaries(tx, in, r)
 }

@@ -52,6 +52,7 @@ func (p *planner) changed(r control.ResourceChange) {
 		p.agenda.touchAll()
 	case r.Kind == catalog.KindBucket:
 		p.agenda.touch(r.Name)
+	case r.Kind == catalog.KindKey: // places nothing
 	default:
 		p.agenda.touchAll()
 	}

@@ -19,8 +19,8 @@ type Editor struct {
 	edit       uint64
 	placed     []placedCopy // scratch
 
-	ownZones, ownClusters, ownPolicies bool // the maps were copied, and so changed
-	defaultChanged                     bool
+	ownZones, ownClusters, ownPolicies, ownKeys bool // the maps were copied, and so changed
+	defaultChanged                              bool
 }
 
 // NewSnapshot returns an empty snapshot in which only the built-in default policy
@@ -30,6 +30,7 @@ func NewSnapshot() *Snapshot {
 		zones:    map[string]*catalog.Zone{},
 		clusters: map[string]*catalog.Cluster{},
 		policies: map[string]*catalog.Policy{},
+		keys:     map[string]*catalog.Key{},
 		tables: tables{
 			clusterIDs:    newNameTable(),
 			policyIDs:     newNameTable(),
@@ -70,6 +71,10 @@ func (e *Editor) PutCluster(c *catalog.Cluster) { put(&e.next.clusters, &e.ownCl
 // afterwards.
 func (e *Editor) PutPolicy(p *catalog.Policy) { put(&e.next.policies, &e.ownPolicies, p.Name, p) }
 
+// PutKey adds or replaces a valid, normalized access key, which must not be changed
+// afterwards.
+func (e *Editor) PutKey(k *catalog.Key) { put(&e.next.keys, &e.ownKeys, k.Name, k) }
+
 // PutBucket adds or replaces a valid, normalized bucket. It keeps the copies a bucket
 // of that name has.
 func (e *Editor) PutBucket(b *catalog.Bucket) {
@@ -95,6 +100,8 @@ func (e *Editor) Delete(k catalog.Kind, name string) {
 		if name == catalog.DefaultPolicyName {
 			e.PutPolicy(catalog.BuiltinPolicy())
 		}
+	case catalog.KindKey:
+		remove(&e.next.keys, &e.ownKeys, name)
 	case catalog.KindBucket:
 		if e.next.buckets.get(name) != nil {
 			e.next.buckets = e.next.buckets.owned(e.edit)

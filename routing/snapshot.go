@@ -18,6 +18,7 @@ type Snapshot struct {
 	zones    map[string]*catalog.Zone
 	clusters map[string]*catalog.Cluster
 	policies map[string]*catalog.Policy
+	keys     map[string]*catalog.Key
 
 	tables  tables
 	buckets *bucketTable
@@ -34,6 +35,13 @@ func (s *Snapshot) Cluster(name string) *catalog.Cluster { return s.clusters[nam
 // Policy returns a policy, nil when there is none of that name. The built-in policy
 // is there unless another has its name.
 func (s *Snapshot) Policy(name string) *catalog.Policy { return s.policies[name] }
+
+// Key returns an access key of the S3 endpoint that the API made, nil when there is none of
+// that name or the configuration declares one. Whether it expired is for the caller to see.
+func (s *Snapshot) Key(name string) *catalog.Key { return s.keys[name] }
+
+// Keys calls f with every access key, in no order, until f returns false.
+func (s *Snapshot) Keys(f func(*catalog.Key) bool) { each(s.keys, f) }
 
 // Zones calls f with every zone, in no order, until f returns false.
 func (s *Snapshot) Zones(f func(*catalog.Zone) bool) { each(s.zones, f) }
@@ -96,6 +104,8 @@ func (s *Snapshot) Len(k catalog.Kind) int {
 		return len(s.policies)
 	case catalog.KindBucket:
 		return s.buckets.len
+	case catalog.KindKey:
+		return len(s.keys)
 	default:
 		return 0
 	}

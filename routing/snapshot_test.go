@@ -281,3 +281,22 @@ func TestCopiesAreDistinct(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+// Keys are exact in every snapshot, and a former one stays as it was.
+func TestKeysOfASnapshot(t *testing.T) {
+	one, two := &catalog.Key{Name: "AKIA1", Secret: "one"}, &catalog.Key{Name: "AKIA1", Secret: "two"}
+	first := routing.NewSnapshot().Edit(func(e *routing.Editor) { e.PutKey(one) })
+	second := first.Edit(func(e *routing.Editor) { e.PutKey(two); e.PutKey(&catalog.Key{Name: "AKIA2"}) })
+	third := second.Edit(func(e *routing.Editor) { e.Delete(catalog.KindKey, "AKIA1"); e.Delete(catalog.KindKey, "nobody") })
+	if first.Key("AKIA1") != one || second.Key("AKIA1") != two || third.Key("AKIA1") != nil || third.Key("AKIA2") == nil {
+		t.Error("a snapshot has another's keys")
+	}
+	if n := []int{first.Len(catalog.KindKey), second.Len(catalog.KindKey), third.Len(catalog.KindKey)}; !slices.Equal(n, []int{1, 2, 1}) {
+		t.Errorf("%v keys", n)
+	}
+	var names []string
+	second.Keys(func(k *catalog.Key) bool { names = append(names, k.Name); return true })
+	if slices.Sort(names); !slices.Equal(names, []string{"AKIA1", "AKIA2"}) {
+		t.Errorf("keys are %v", names)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/scrypt"
 
@@ -45,10 +46,12 @@ const keyCheck = "fado key check"
 var placeholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
 
 // Sealer seals the literal secrets of resources before an engine stores them, and
-// opens them when it reads: storage.access_key and storage.secret_key of clusters.
-// Placeholders stay as they are written. A sealed value is bound to the resource and
+// opens them when it reads: storage.access_key and storage.secret_key of clusters, secret of
+// keys. Placeholders stay as they are written. A sealed value is bound to the resource and
 // field it was sealed for, so it can't be moved to another one, and to where the secret is
-// sent: who can write the store, and has no key, can't have it shown to another server.
+// sent: who can write the store, and has no key, can't have it shown to another server. The
+// secret of an access key is bound to what the key allows, and opens only if it was sealed: who
+// can write the store can't make keys.
 //
 // AES-256-GCM with random nonces; the key is derived from a [Key] and the store's
 // own salt (scrypt for passphrases, RFC 7914; HKDF-SHA256 for key files, RFC 5869).
@@ -202,7 +205,7 @@ func (s *Sealer) Seal(k catalog.Kind, name string, body []byte) ([]byte, error) 
 		if s == nil {
 			return nil, fmt.Errorf("%s %s: %s is a literal secret: configure an encryption_key, or use a placeholder such as {env.NAME}: %w", k, name, field, ErrNoKey)
 		}
-		to, err := destination(body)
+		to, err := boundTo(k, body)
 		if err != nil {
 			return nil, err
 		}
@@ -216,12 +219,15 @@ func (s *Sealer) Seal(k catalog.Kind, name string, body []byte) ([]byte, error) 
 func (s *Sealer) Open(k catalog.Kind, name string, body []byte) ([]byte, error) {
 	return rewriteSecrets(k, body, func(field, value string, raw []byte) ([]byte, error) {
 		if !strings.HasPrefix(value, sealedPrefix) {
+			if k == catalog.KindKey && value != "" {
+				return nil, fmt.Errorf("%s %s: %s is not sealed, it was not written by FaDO: %w", k, name, field, ErrCorrupt)
+			}
 			return raw, nil
 		}
 		if s == nil {
 			return nil, fmt.Errorf("%s %s: %s is sealed: configure the encryption_key: %w", k, name, field, ErrNoKey)
 		}
-		raw, err := s.unseal(value, sealedFor(k, name, field), body)
+		raw, err := s.unseal(k, value, sealedFor(k, name, field), body)
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %s does not open, it was altered or belongs elsewhere: %w", k, name, field, ErrCorrupt)
 		}
@@ -230,10 +236,10 @@ func (s *Sealer) Open(k catalog.Kind, name string, body []byte) ([]byte, error) 
 }
 
 // unseal opens a value that was sealed for a place, in a body.
-func (s *Sealer) unseal(value string, place, body []byte) ([]byte, error) {
+func (s *Sealer) unseal(k catalog.Kind, value string, place, body []byte) ([]byte, error) {
 	text, before := strings.CutPrefix(value, sealOfBefore)
 	if !before {
-		to, err := destination(body)
+		to, err := boundTo(k, body)
 		if err != nil {
 			return nil, err
 		}
@@ -244,6 +250,29 @@ func (s *Sealer) unseal(value string, place, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	return s.aead.Open(nil, nil, sealed, place)
+}
+
+// boundTo is what of a body its secrets are bound to: where they are sent, or what may be
+// done with them.
+func boundTo(k catalog.Kind, body []byte) ([]byte, error) {
+	if k == catalog.KindKey {
+		return allowance(body)
+	}
+	return destination(body)
+}
+
+// allowance is what a key's body says that its holder may do.
+func allowance(body []byte) ([]byte, error) {
+	var key struct {
+		Buckets  []string  `json:"buckets"`
+		ReadOnly bool      `json:"read_only"`
+		Expires  time.Time `json:"expires"`
+	}
+	if err := json.Unmarshal(body, &key); err != nil {
+		return nil, fmt.Errorf("reading what a key allows: %w", err)
+	}
+	to, err := json.Marshal(key)
+	return append([]byte{0}, to...), err
 }
 
 // destination is what a body says of where its secrets are sent, and whom they are shown to,
@@ -278,22 +307,29 @@ func sealedFor(k catalog.Kind, name, field string) []byte {
 	return []byte(string(k) + "\x00" + name + "\x00" + field)
 }
 
-// rewriteSecrets replaces the JSON strings of the secret fields of a cluster's body
+// rewriteSecrets replaces the JSON strings of the secret fields of a resource's body
 // by what f returns, and leaves every other byte alone. Field names compare as
 // encoding/json does, so no spelling it would accept escapes.
 func rewriteSecrets(k catalog.Kind, body []byte, f func(field, value string, raw []byte) ([]byte, error)) ([]byte, error) {
-	if k != catalog.KindCluster {
-		return body, nil
-	}
-	out, err := rewriteMembers(body, []string{"storage"}, func(_ string, storage []byte) ([]byte, error) {
-		return rewriteMembers(storage, []string{"access_key", "secret_key"}, func(name string, raw []byte) ([]byte, error) {
+	within := func(path string) func(name string, raw []byte) ([]byte, error) {
+		return func(name string, raw []byte) ([]byte, error) {
 			var value string
 			if err := json.Unmarshal(raw, &value); err != nil {
-				return nil, fmt.Errorf("storage.%s: expected a string", name)
+				return nil, fmt.Errorf("%s%s: expected a string", path, name)
 			}
-			return f("storage."+name, value, raw)
+			return f(path+name, value, raw)
+		}
+	}
+	out, err := body, error(nil)
+	switch k {
+	case catalog.KindCluster:
+		out, err = rewriteMembers(body, []string{"storage"}, func(_ string, storage []byte) ([]byte, error) {
+			return rewriteMembers(storage, []string{"access_key", "secret_key"}, within("storage."))
 		})
-	})
+	case catalog.KindKey:
+		out, err = rewriteMembers(body, []string{"secret"}, within(""))
+	default: // has none
+	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for secrets: %w", err)
 	}

@@ -72,6 +72,36 @@ func TestSealLiterals(t *testing.T) {
 	}
 }
 
+func TestSealKeys(t *testing.T) {
+	s := fileSealer(t)
+	body := []byte(`{"name":"AKIA1", "Secret":"hush-hush","buckets":["secret"],"storage":{"secret_key":"x"}}`)
+	sealed, err := s.Seal(catalog.KindKey, "AKIA1", body)
+	if err != nil || bytes.Contains(sealed, []byte("hush-hush")) || !bytes.Contains(sealed, []byte(`"buckets":["secret"],"storage":{"secret_key":"x"}`)) {
+		t.Fatalf("%s, %v", sealed, err)
+	}
+	if found, err := HasSealed(catalog.KindKey, sealed); err != nil || !found {
+		t.Errorf("HasSealed: %v, %v", found, err)
+	}
+	if open, err := s.Open(catalog.KindKey, "AKIA1", sealed); err != nil || !bytes.Equal(open, body) {
+		t.Errorf("opened: %v, %s", err, open)
+	}
+	if _, err := s.Open(catalog.KindKey, "AKIA2", sealed); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a secret opens as another key's: %v", err)
+	}
+	for what, wrong := range map[string][]byte{
+		"wider":    bytes.Replace(sealed, []byte(`["secret"]`), []byte(`["*"]`), 1),
+		"unsealed": body,
+	} {
+		if _, err := s.Open(catalog.KindKey, "AKIA1", wrong); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	var none *Sealer
+	if _, err := none.Seal(catalog.KindKey, "AKIA1", body); !errors.Is(err, ErrNoKey) {
+		t.Errorf("stored in clear: %v", err)
+	}
+}
+
 // Whatever is put in the fields, and however the JSON is spelt, it comes back byte for
 // byte, and a literal is not to be seen in between.
 func TestSealRoundTrip(t *testing.T) {

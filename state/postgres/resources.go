@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -202,7 +203,7 @@ const putRecord = `WITH gone AS (
 // Put implements state.Tx.
 func (t *tx) Put(r state.Record) error {
 	return t.do("writing "+string(r.Kind), func() error {
-		if r.Kind == catalog.KindCluster { // the only ones with secrets
+		if slices.Contains(catalog.SecretKinds, r.Kind) {
 			if err := t.s.followSeal(t.ctx, t.db); err != nil {
 				return err
 			}

@@ -41,8 +41,13 @@ func TestRotateKey(t *testing.T) {
 	if err := errors.Join(putSecret(ready, "c1", "one"), secretOf(late, "c1", "one")); err != nil {
 		t.Fatal(err) // the former key is in force for both
 	}
+	if _, err := ready.Update(ctx, func(tx state.Tx) error {
+		return tx.Put(state.Record{Kind: catalog.KindKey, Name: "AKIA1", Body: []byte(`{"secret":"hush"}`)})
+	}); err != nil {
+		t.Fatal(err)
+	}
 	tool := openAt(t, dsn)
-	if n, err := tool.RotateKey(ctx, newKey); n != 1 || err != nil {
+	if n, err := tool.RotateKey(ctx, newKey); n != 2 || err != nil {
 		t.Fatalf("sealed anew: %d, error %v", n, err)
 	}
 	if err := errors.Join(secretOf(tool, "c1", "one"), secretOf(ready, "c1", "one"), putSecret(ready, "c2", "two")); err != nil {
@@ -56,6 +61,9 @@ func TestRotateKey(t *testing.T) {
 	after := openAt(t, dsn, func(o *Options) { o.Key = newKey })
 	if err := errors.Join(secretOf(after, "c1", "one"), secretOf(after, "c2", "two")); err != nil {
 		t.Error(err)
+	}
+	if r, err := after.Get(ctx, catalog.KindKey, "AKIA1"); err != nil || string(r.Body) != `{"secret":"hush"}` {
+		t.Errorf("the access key is %s, error %v", r.Body, err)
 	}
 	if _, err := Open(ctx, Options{DSN: dsn, Key: testKey}); !errors.Is(err, state.ErrNoKey) {
 		t.Errorf("the former key opens it: %v", err)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 )
 
@@ -139,12 +138,11 @@ func putHeader(ctx context.Context, tx pgx.Tx, header string) error {
 	return err
 }
 
-// hasSealed says whether any stored cluster holds a sealed secret.
+// hasSealed says whether any stored resource holds a sealed secret.
 func hasSealed(ctx context.Context, tx pgx.Tx) (bool, error) {
-	bodies, err := collect(ctx, tx, func(r pgx.Rows) (body []byte, err error) { return body, r.Scan(&body) },
-		"SELECT body FROM fado.resources WHERE kind = 'cluster'")
-	for _, body := range bodies {
-		if found, err := state.HasSealed(catalog.KindCluster, body); err != nil || found {
+	all, err := collect(ctx, tx, scanRecord, "SELECT "+recordColumns+" FROM fado.resources WHERE kind IN ('cluster', 'key')")
+	for _, r := range all {
+		if found, err := state.HasSealed(r.Kind, r.Body); err != nil || found {
 			return found, err
 		}
 	}
@@ -242,7 +240,7 @@ func (s *Store) RotateKey(ctx context.Context, passphrase []byte) (resealed int,
 // reseal seals what is sealed with another sealer. Revisions stay: to users nothing has
 // changed.
 func (s *Store) reseal(ctx context.Context, tx pgx.Tx, to *state.Sealer) (resealed int, err error) {
-	all, err := collect(ctx, tx, scanRecord, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1", string(catalog.KindCluster))
+	all, err := collect(ctx, tx, scanRecord, "SELECT "+recordColumns+" FROM fado.resources WHERE kind IN ('cluster', 'key')")
 	if err != nil {
 		return 0, err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 )
 
@@ -56,7 +55,7 @@ func (s *Store) reseal(ctx context.Context, sealer *state.Sealer, header string)
 		return 0, err
 	}
 	err = s.w.transact(ctx, durable, func(w *writer) error {
-		all, err := collect(w, scanRecord, "SELECT kind, name, rev, body, refs FROM resources WHERE kind = ?", string(catalog.KindCluster))
+		all, err := collect(w, scanRecord, "SELECT kind, name, rev, body, refs FROM resources WHERE kind IN ('cluster', 'key')")
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/fado-project/fado/catalog"
@@ -36,14 +37,16 @@ func TestRotateKey(t *testing.T) {
 				t.Fatal(err)
 			}
 			putCluster(t, s, "{env.A}", literalSecret)
+			putKey(t, s)
 			former := sealedValue(t, s)
 			formerFile, _ := os.ReadFile(path + ".key")
-			if n, err := s.RotateKey(ctx, c.to); n != 1 || err != nil {
+			if n, err := s.RotateKey(ctx, c.to); n != 2 || err != nil {
 				t.Fatalf("sealed anew: %d, error %v", n, err)
 			}
 			secretIs(t, s, literalSecret)
+			keyIs(t, s)
 			closeStore(t, s)
-			scanFiles(t, filepath.Dir(path), literalSecret, former, "battery staple")
+			scanFiles(t, filepath.Dir(path), literalSecret, literalKey, former, "battery staple")
 			if len(c.from) > 0 {
 				openErr(t, Options{Path: path, Key: c.from}, state.ErrNoKey)
 			}
@@ -59,6 +62,7 @@ func TestRotateKey(t *testing.T) {
 				}
 				secretIs(t, s, literalSecret)
 			}
+			keyIs(t, s)
 			putCluster(t, s, "{env.A}", "another secret")
 			closeStore(t, s)
 			if len(c.to) == 0 {
@@ -66,6 +70,39 @@ func TestRotateKey(t *testing.T) {
 			}
 		})
 	}
+}
+
+const literalKey = "secret-of-an-access-key"
+
+func putKey(t *testing.T, s *Store) {
+	t.Helper()
+	if _, err := s.Update(ctx, func(tx state.Tx) error {
+		return tx.Put(state.Record{Kind: catalog.KindKey, Name: "AKIA1", Body: []byte(`{"name":"AKIA1","secret":"` + literalKey + `"}`)})
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func keyIs(t *testing.T, s *Store) {
+	t.Helper()
+	if r, err := s.Get(ctx, catalog.KindKey, "AKIA1"); err != nil || !strings.Contains(string(r.Body), literalKey) {
+		t.Fatalf("the key is %s, error %v", r.Body, err)
+	}
+}
+
+// A store whose only secrets are those of access keys misses its key file as any other.
+func TestSealedKeysNeedTheKeyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fado.db")
+	s, err := Open(ctx, Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	putKey(t, s)
+	closeStore(t, s)
+	if err := os.Remove(path + ".key"); err != nil {
+		t.Fatal(err)
+	}
+	openErr(t, Options{Path: path}, state.ErrNoKey)
 }
 
 // sealedValue is the secret as the file holds it.

@@ -92,7 +92,7 @@ func sealingKeys(keyFile string, o Options, sealed bool) ([]state.Key, error) {
 func hasSealed(q querier) (bool, error) {
 	bodies, err := collect(q, func(rows *sql.Rows) (rec state.Record, err error) {
 		return rec, rows.Scan((*string)(&rec.Kind), (*[]byte)(&rec.Body))
-	}, "SELECT kind, body FROM resources WHERE kind = 'cluster'")
+	}, "SELECT kind, body FROM resources WHERE kind IN ('cluster', 'key')")
 	if err != nil {
 		return false, err
 	}

@@ -232,6 +232,7 @@ func testReopen(t *testing.T, fx Fixture) {
 	s := fx.Store
 	secret := record(catalog.KindCluster, "c1", `{"storage":{"access_key":"AKIA","secret_key":"hush"}}`, ref(catalog.KindZone, "eu"))
 	cluster := put(t, s, secret)[0]
+	key := put(t, s, record(catalog.KindKey, "AKIA1", `{"secret":"hush"}`))[0]
 	putCopies(t, s, fullCopy("b", "", "c1"))
 	add(t, s, pending("b", "free", "c1"))
 	claimed := claim(t, s, "n", 1, at(0))[0]
@@ -247,6 +248,7 @@ func testReopen(t *testing.T, fx Fixture) {
 	s = fx.Reopen()
 	defer func() { ok(t, s.Close()) }()
 	equal(t, "record", must(s.Get(ctx, catalog.KindCluster, "c1"))(t), cluster)
+	equal(t, "key", must(s.Get(ctx, catalog.KindKey, "AKIA1"))(t), key)
 	equal(t, "copies", must(s.CopiesOf(ctx, "b"))(t), []state.Copy{fullCopy("b", "", "c1")})
 	equal(t, "pending rows", allPending(t, s), []state.Pending{claimed, held})
 	equal(t, "meta", must(s.GetMeta(ctx, "paused"))(t), "yes")
@@ -254,7 +256,7 @@ func testReopen(t *testing.T, fx Fixture) {
 	equal(t, "backlogs", must(s.Backlogs(ctx, ""))(t), backlogs)
 	equal(t, "pulled rows", listPulled(t, s, state.PulledFilter{}, 0), []state.Pulled{pulled("b", "pulled", "c1", 3, 1, 2)})
 	equal(t, "upload", must(s.GetUpload(ctx, "b", "k", "c1"))(t), upload)
-	equal(t, "changes", len(must(s.Changes(ctx, cluster.Rev, 0))(t)), 1)
+	equal(t, "changes", len(must(s.Changes(ctx, key.Rev, 0))(t)), 1)
 	update(t, s, func(tx state.Tx) error {
 		equal(t, "referrers", must(tx.Referrers(ref(catalog.KindZone, "eu"), 9))(t), []state.Ref{ref(catalog.KindCluster, "c1")})
 		return nil

@@ -280,6 +280,10 @@ func testSecrets(t *testing.T, fx Fixture) {
 			return nil
 		})
 	}
+	body := `{"name":"AKIA1","secret":"hush \"quoted\"","buckets":[]}`
+	want := put(t, s, record(catalog.KindKey, "AKIA1", body))[0]
+	equal(t, "key", must(s.Get(ctx, catalog.KindKey, "AKIA1"))(t), want)
+	equal(t, "keys", must(s.List(ctx, catalog.KindKey, "", 0))(t), []state.Record{want})
 }
 
 func testDeleteBucket(t *testing.T, fx Fixture) {

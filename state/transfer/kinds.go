@@ -40,6 +40,7 @@ var kinds = []kind{
 	resources(catalog.KindCluster, "clusters"),
 	resources(catalog.KindPolicy, "policies"),
 	resources(catalog.KindBucket, "buckets"),
+	resources(catalog.KindKey, "keys"),
 	// Before the pending rows, of which a purge that is added takes keys.
 	kindOf("purges", listed(state.Movable.Purges),
 		each(func(to state.Movable, ctx context.Context, p state.Purge) error {

@@ -208,6 +208,7 @@ func fill(t *rapid.T, s state.Movable) {
 			ok(t, tx.Put(state.Record{Kind: catalog.KindCluster, Name: n, Body: body}))
 			ok(t, tx.Put(state.Record{Kind: catalog.KindPolicy, Name: n, Body: []byte(`{}`), Refs: []state.Ref{{Kind: catalog.KindCluster, Name: n}}}))
 			ok(t, tx.Put(state.Record{Kind: catalog.KindBucket, Name: n, Body: []byte(`{ "x":[1, 2] }`), Refs: []state.Ref{{Kind: catalog.KindPolicy, Name: "a"}}}))
+			ok(t, tx.Put(state.Record{Kind: catalog.KindKey, Name: n, Body: fmt.Appendf(nil, `{"secret":"literal-%s"}`, n)}))
 		}
 		for range rapid.IntRange(0, 4).Draw(t, "copies") {
 			ok(t, tx.PutCopy(genCopy.Draw(t, "copy")))

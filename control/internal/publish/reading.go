@@ -116,6 +116,11 @@ func keep(e *routing.Editor, from *routing.Snapshot, k state.Ref) {
 			e.PutPolicy(p)
 			return
 		}
+	case catalog.KindKey:
+		if key := from.Key(k.Name); key != nil {
+			e.PutKey(key)
+			return
+		}
 	case catalog.KindBucket:
 		if b := from.Bucket(k.Name); b != nil {
 			e.PutBucket(b)

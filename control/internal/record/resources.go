@@ -96,7 +96,20 @@ func Put(e *routing.Editor, r catalog.Resource) {
 		e.PutPolicy(r)
 	case *catalog.Bucket:
 		e.PutBucket(r)
+	case *catalog.Key:
+		e.PutKey(r)
 	}
+}
+
+// PutDeclared puts a resource that a configuration declares into a snapshot. A key is for
+// the S3 endpoint that declares it, which has it by itself: one of that name that the API made
+// must not work beside it, nor this one elsewhere.
+func PutDeclared(e *routing.Editor, r catalog.Resource) {
+	if r.ResourceKind() == catalog.KindKey {
+		e.Delete(catalog.KindKey, r.ResourceName())
+		return
+	}
+	Put(e, r)
 }
 
 // Known says whether a snapshot has a resource.
@@ -108,6 +121,8 @@ func Known(snap *routing.Snapshot, r state.Ref) bool {
 		return snap.Cluster(r.Name) != nil
 	case catalog.KindPolicy:
 		return snap.Policy(r.Name) != nil
+	case catalog.KindKey:
+		return snap.Key(r.Name) != nil
 	default:
 		return snap.Bucket(r.Name) != nil
 	}
