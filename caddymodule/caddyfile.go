@@ -87,6 +87,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			prefer <cluster...>
 //			spread zone|cluster
 //			writes primary|anywhere
+//			max_staleness <duration>
 //			balance <policy> [<args...>]
 //			on_miss remote|reject|pull
 //			pull_timeout <duration>
@@ -286,6 +287,7 @@ func (p *parser) policy(d *caddyfile.Dispenser, args []string) error {
 		"prefer":        list("prefer <cluster...>", &pol.Prefer),
 		"spread":        value("spread zone|cluster", &pol.Spread, oneOf(catalog.SpreadZone, catalog.SpreadCluster)),
 		"writes":        value("writes primary|anywhere", &pol.Writes, oneOf(catalog.WritesPrimary, catalog.WritesAnywhere)),
+		"max_staleness": value("max_staleness <duration>", &pol.MaxStaleness, positive(catalog.ParseDuration, "a duration above 0 such as 5m")),
 		"balance":       {raw: func(d *caddyfile.Dispenser) (err error) { pol.Balance, err = parseBalance(d); return err }},
 		"on_miss":       value("on_miss remote|reject|pull", &pol.OnMiss, oneOf(catalog.OnMissRemote, catalog.OnMissReject, catalog.OnMissPull)),
 		"pull_timeout":  value("pull_timeout <duration>", &pol.PullTimeout, positive(catalog.ParseDuration, "a duration above 0 such as 10s")),

@@ -1,6 +1,9 @@
 package catalog
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // CopyState is where a bucket's copy in a cluster is in its life.
 type CopyState uint8
@@ -78,4 +81,8 @@ type Copy struct {
 	// or may not be, the one that the bucket was written in: it is no hit, and the bucket's
 	// copies stay as they are until people say which side is right.
 	Stopped bool
+	// Compared is when the last completed comparison with the primary began, zero if there
+	// was none: what differed then is pending or was settled. A stored row has it as
+	// VerifiedAt; see state.Copy.
+	Compared time.Time
 }

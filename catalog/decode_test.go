@@ -112,7 +112,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{
 			catalog.KindPolicy, `{"name":"P","copies":0,"zones":"de","spread":"wide","pull_ttl":"-1s","x":1}`,
 			`policy P: zones: "de": expected an array, not a string; ` +
-				`policy P: "x": expected a known field: name, copies, zones, exclude_zones, clusters, prefer, spread, writes, balance, on_miss, pull_timeout, pull_ttl; ` +
+				`policy P: "x": expected a known field: name, copies, zones, exclude_zones, clusters, prefer, spread, writes, max_staleness, balance, on_miss, pull_timeout, pull_ttl; ` +
 				`policy P: name: "P": expected a name of 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit; ` +
 				`policy P: copies: "0": expected a number from 1 to 10000 or "all"; ` +
 				`policy P: spread: "wide": expected zone or cluster; ` +

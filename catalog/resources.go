@@ -161,6 +161,9 @@ type Policy struct {
 	// Where the bucket is written: primary, or anywhere (at every copy; the last writer
 	// wins). Default: primary.
 	Writes Writes `json:"writes"`
+	// For how long a comparison with the primary counts where no listener tells of changes: a
+	// copy that was not compared within it is no hit. Default: no bound.
+	MaxStaleness Duration `json:"max_staleness,omitempty"`
 	// The Caddy selection policy (its JSON form) that balances among the
 	// candidates. Default: the one named at data_aware.
 	Balance RawObject `json:"balance,omitempty"`

@@ -27,6 +27,9 @@ func (c *checker) policy(p *Policy) {
 	}
 	c.writes(p.Writes)
 	c.onMiss(p.OnMiss)
+	if p.MaxStaleness < 0 {
+		c.positive("max_staleness", p.MaxStaleness)
+	}
 	c.positive("pull_timeout", p.PullTimeout)
 	c.positive("pull_ttl", p.PullTTL)
 	c.balance(p.Balance)

@@ -46,6 +46,7 @@ func (w wiring) assemble(o Options) {
 	w.e.walks = walk.New(w.walkOptions())
 	w.e.pulls = pull.New(w.pullOptions(o.Metrics))
 	w.e.core.objects.OnDemand = w.e.pulls.Settle
+	w.e.gaps = newGaps(w.e.core, func(cluster string) { w.running(func(r *run) { r.scans.feedGap(cluster) }) })
 	w.e.queue = queue.New(w.queueOptions())
 	w.e.drains = &drains{core: w.e.core, by: make(map[string]DrainStatus)}
 }
@@ -168,7 +169,7 @@ func (w wiring) queueOptions() queue.Options {
 		Claimant: w.e.core.ctl.Members.Claimant, Shared: w.e.core.ctl.Members.Shared, CatchUp: w.e.core.ctl.Members.CatchUp,
 		NoEventFeed: func() bool { return w.e.core.conf().NoEventFeed },
 		Leading:     w.leading,
-		Gap:         func(cluster string) { w.running(func(r *run) { r.scans.feedGap(cluster) }) },
+		Gaps:        w.e.gaps,
 		Scan:        func(bucket string) { w.running(func(r *run) { r.scans.requestAnywhere(bucket) }) },
 		AskSource:   w.askSource,
 	}

@@ -24,6 +24,7 @@ type Engine struct {
 	walks    *walk.Walks
 	pulls    *pull.Puller
 	queue    *queue.Queue
+	gaps     *gaps
 	drains   *drains
 	sources  *sources
 

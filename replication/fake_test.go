@@ -29,7 +29,8 @@ type fakeStorage struct {
 	// fault, when set, is asked before every call.
 	fault  func(ctx context.Context, op, bucket, key string) error
 	events func(storage.Event)
-	writes []string // "put bucket/key", "delete bucket/key"
+	hangUp chan struct{} // ends the listener
+	writes []string      // "put bucket/key", "delete bucket/key"
 }
 
 type fakeObject struct {
@@ -331,14 +332,36 @@ func (f *fakeStorage) Listen(ctx context.Context, ready func(), tell func(storag
 		return err
 	}
 	f.mu.Lock()
-	f.events = tell
+	f.events, f.hangUp = tell, make(chan struct{})
+	hangUp := f.hangUp
 	f.mu.Unlock()
 	ready()
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-hangUp:
+		return fmt.Errorf("the connection was cut: %w", storage.ErrUnavailable)
+	}
 	f.mu.Lock()
 	f.events = nil
 	f.mu.Unlock()
 	return ctx.Err()
+}
+
+// cut ends the listener: what happens from now on is told to nobody until there is another.
+func (f *fakeStorage) cut() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.events != nil {
+		f.events = nil
+		close(f.hangUp)
+	}
+}
+
+// told reports whether a listener is told of what happens.
+func (f *fakeStorage) told() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.events != nil
 }
 
 // fakes are all there are, by what Physical says of no bucket: the reading half of a storage

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,11 +22,12 @@ import (
 type finder struct {
 	core
 	agenda *agenda
-	room   chan struct{} // bounds how many buckets are looked for at a time
 	wg     sync.WaitGroup
 
 	mu        sync.Mutex
 	searching map[string]struct{} // buckets whose primary is being looked for
+	waiting   []string            // buckets whose search waits for its turn
+	queued    map[string]struct{} // the same
 	found     map[string]string   // the primaries found
 }
 
@@ -34,8 +36,8 @@ const findersAtATime = 16
 
 func newFinder(c core, a *agenda) *finder {
 	return &finder{
-		core: c, agenda: a, room: make(chan struct{}, findersAtATime),
-		searching: make(map[string]struct{}), found: make(map[string]string),
+		core: c, agenda: a,
+		searching: make(map[string]struct{}), queued: make(map[string]struct{}), found: make(map[string]string),
 	}
 }
 
@@ -43,8 +45,9 @@ func newFinder(c core, a *agenda) *finder {
 func (f *finder) wait() { f.wg.Wait() }
 
 // find returns where a bucket that has no primary yet is to be written: where it is
-// declared; else where its physical bucket exists; else where placement puts it. Looking
-// at storages continues in the background: until it ends the answer is "".
+// declared; else where its physical bucket exists; else, once every storage that may hold it
+// was asked, where placement puts it. Looking at storages continues in the background: until
+// it ends the answer is "".
 func (f *finder) find(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket, snap *routing.Snapshot) string {
 	rules := snap.Rules(decl.Name)
 	if decl.Primary != "" {
@@ -81,94 +84,123 @@ func (f *finder) take(bucket string) (cluster string, ok bool) {
 	return cluster, ok
 }
 
-// begin reports whether a search is to begin: none is under way.
+// begin reports whether a search is to begin: none is under way, and not too many others
+// are. One that has to wait for those is begun after them.
 func (f *finder) begin(bucket string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, ok := f.searching[bucket]
-	f.searching[bucket] = struct{}{}
-	return !ok
+	if _, ok := f.searching[bucket]; ok {
+		return false
+	}
+	if len(f.searching) < findersAtATime {
+		f.searching[bucket] = struct{}{}
+		return true
+	}
+	if _, ok := f.queued[bucket]; !ok {
+		f.queued[bucket] = struct{}{}
+		f.waiting = append(f.waiting, bucket)
+	}
+	return false
 }
 
+// end notes what a search found, and has the next one begin.
 func (f *finder) end(bucket, choice string) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	delete(f.searching, bucket)
 	if choice != "" {
 		f.found[bucket] = choice
 	}
+	next := ""
+	if len(f.waiting) > 0 {
+		next, f.waiting = f.waiting[0], f.waiting[1:]
+		delete(f.queued, next)
+	}
+	f.mu.Unlock()
+	if next != "" {
+		f.agenda.touch(next)
+	}
 }
 
-// searchAgain is the time before the search for a bucket that no cluster can take repeats.
+// searchAgain is the time before a search that found nothing repeats; a storage that comes up
+// has all repeat.
 const searchAgain = 5 * time.Second
 
-// search asks the candidates' storages whether they have the bucket.
+// search asks the candidates' storages whether they have the bucket. One that has it is its
+// primary; while one can't be asked, the bucket is not made anywhere else.
 func (f *finder) search(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket, rules []catalog.PrefixRule, candidates []string) {
-	select {
-	case f.room <- struct{}{}:
-		defer func() { <-f.room }()
-	case <-ctx.Done():
-		return
-	}
-	answered, holders := f.askAll(ctx, decl.Name, candidates)
-	choice := ""
+	asked := f.askAll(ctx, decl.Name, candidates)
+	choice, why := "", "no cluster can take the bucket now"
 	switch {
-	case len(holders) > 0:
-		choice = in.FirstChoice(decl, rules, holders)
-	case len(answered) > 0:
-		choice = in.FirstChoice(decl, rules, answered)
-	}
-	if choice == "" {
-		choice = in.FirstChoice(decl, rules, nil)
-	}
-	if choice == "" && len(holders) > 0 {
-		choice = holders[0] // it drains, say; it moves from there
+	case len(asked.holders) > 0:
+		if choice = in.FirstChoice(decl, rules, asked.holders); choice == "" {
+			choice = asked.holders[0] // it drains, say; it moves from there
+		}
+	case len(asked.silent) > 0:
+		why = strings.Join(asked.silent, ", ") + " can't be asked whether it has the bucket, which is not made elsewhere before; name the primary if it is to be"
+	default:
+		choice = in.FirstChoice(decl, rules, asked.answered)
 	}
 	f.end(decl.Name, choice)
 	if choice == "" {
-		f.stuck(decl.Name, "no cluster can take the bucket now")
-		f.agenda.later(decl.Name, searchAgain)
+		if ctx.Err() == nil {
+			f.stuck(decl.Name, why)
+			f.agenda.later(decl.Name, delay.Jitter(searchAgain))
+		}
 		return
 	}
 	f.agenda.touch(decl.Name)
 }
 
-// askAll asks all candidates at once, within a bound of time. It returns those that
-// answered, and those of them that have the bucket.
-func (f *finder) askAll(ctx context.Context, bucket string, candidates []string) (answered, holders []string) {
+// answers are what storages said of a bucket.
+type answers struct {
+	answered, holders []string // those that answered, and those of them that have it
+	silent            []string // those that could not be asked
+}
+
+// askAll asks all candidates at once, within a bound of time. One that is known to be down is
+// not waited for.
+func (f *finder) askAll(ctx context.Context, bucket string, candidates []string) (a answers) {
 	ctx, cancel := context.WithTimeout(ctx, f.tune.LookTimeout)
 	defer cancel()
 	var mu sync.Mutex
 	var g errgroup.Group
 	for _, c := range candidates {
 		g.Go(func() error {
-			s := f.awaitSite(ctx, c)
-			if s == nil {
-				return nil
-			}
-			has, err := s.Reader().BucketExists(ctx, bucket)
-			if err != nil {
-				return nil // one that does not answer says nothing
-			}
+			has, err := f.ask(ctx, c, bucket)
 			mu.Lock()
 			defer mu.Unlock()
-			answered = append(answered, c)
-			if has {
-				holders = append(holders, c)
+			switch {
+			case err != nil:
+				a.silent = append(a.silent, c)
+				return nil
+			case has:
+				a.holders = append(a.holders, c)
 			}
+			a.answered = append(a.answered, c)
 			return nil
 		})
 	}
 	_ = g.Wait() // none returns an error
-	slices.Sort(answered)
-	slices.Sort(holders)
-	return answered, holders
+	slices.Sort(a.answered)
+	slices.Sort(a.holders)
+	slices.Sort(a.silent)
+	return a
+}
+
+// ask asks a cluster's storage whether it has a bucket.
+func (f *finder) ask(ctx context.Context, cluster, bucket string) (bool, error) {
+	s := f.awaitSite(ctx, cluster)
+	if s == nil {
+		return false, site.ErrDown
+	}
+	return s.Reader().BucketExists(ctx, bucket)
 }
 
 // siteEvery is the time between checks whether a storage is up.
 const siteEvery = 20 * time.Millisecond
 
-// awaitSite waits until a cluster's storage is up; nil if that takes too long.
+// awaitSite waits until it is known how a cluster's storage is; nil if it is down, or that
+// takes too long.
 func (f *finder) awaitSite(ctx context.Context, cluster string) *site.Site {
 	for {
 		s := f.sites.Get(cluster)
@@ -178,7 +210,7 @@ func (f *finder) awaitSite(ctx context.Context, cluster string) *site.Site {
 		if s.Up() {
 			return s
 		}
-		if !delay.Sleep(ctx, siteEvery) {
+		if down, _ := s.Down(); down || !delay.Sleep(ctx, siteEvery) {
 			return nil
 		}
 	}

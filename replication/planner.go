@@ -145,7 +145,7 @@ func unmarkedAnywhere(snap *routing.Snapshot, bucket string) bool {
 // apply stores the plan made from the rows as they are in the store.
 func (p *planner) apply(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket, primary string) bool {
 	var gone []ids.Copy
-	marked := false
+	marked, split := false, false
 	err := p.copies.Update(ctx, decl.Name, func(rows []state.Copy) ([]state.Copy, error) {
 		if now := copyrows.PrimaryOf(rows); now != "" {
 			primary = now
@@ -155,6 +155,7 @@ func (p *planner) apply(ctx context.Context, in *plan.Inputs, decl *catalog.Buck
 		marked = markAnywhere(snap.RulesAnywhere(decl.Name), next)
 		p.markDrained(next)
 		gone = without(rows, next)
+		split = hasNewRule(rows, next)
 		return next, nil
 	})
 	switch {
@@ -162,7 +163,7 @@ func (p *planner) apply(ctx context.Context, in *plan.Inputs, decl *catalog.Buck
 		for _, id := range gone {
 			p.deletes.Forget(id)
 		}
-		if marked { // what differs since it was written elsewhere is looked for at once
+		if marked || split { // what differs since it was written elsewhere, or its keys had another rule, is looked for at once
 			p.scan(decl.Name)
 		}
 		return true
@@ -184,6 +185,14 @@ func markAnywhere(rules []string, rows []state.Copy) (changed bool) {
 		}
 	}
 	return changed
+}
+
+// hasNewRule reports whether next has copies of a rule that rows have none of, of a bucket
+// that has copies.
+func hasNewRule(rows, next []state.Copy) bool {
+	return len(rows) > 0 && slices.ContainsFunc(next, func(n state.Copy) bool {
+		return !slices.ContainsFunc(rows, func(r state.Copy) bool { return r.Prefix == n.Prefix })
+	})
 }
 
 // markDrained notes since when copies drain.

@@ -55,11 +55,13 @@ func (r *run) owns(bucket string) bool { return r.peers.Shards.Owns(bucket) }
 func (r *run) launch() {
 	loops := []func(context.Context){r.peers.Shards.Run, r.planner.loop}
 	if !r.conf().Disabled {
+		r.e.gaps.begin()
 		up := &uploads{r.core}
 		loops = append(loops,
 			r.jobs.loop, r.scans.loop, r.scans.passes, r.e.queue.Feeds.Run, r.e.queue.Intake.Run, r.e.queue.Workers.Run,
 			r.sites.Watch, r.sites.FindFacts, r.watchPaused, r.watchLease, r.keepCounts, r.keepUsed, r.peers.Run,
 			r.verifier.Run, r.e.pulls.Run, r.e.pulls.Keep, r.e.drains.watch,
+			func(ctx context.Context) { r.e.gaps.watch(ctx, r.jobs, func(b string) { r.scans.scan(b, false) }) },
 			func(ctx context.Context) { wiring{r.e}.leading(ctx, "replication/purge", r.purger.loop) },
 			func(ctx context.Context) { wiring{r.e}.leading(ctx, "uploads", up.sweep) },
 			func(ctx context.Context) { wiring{r.e}.leading(ctx, "verify", r.verifier.Scrub) },
@@ -95,7 +97,7 @@ func (r *run) peersOptions() peers.Options {
 				r.ctl.Issues.Forget(func(bucket string) bool { return peers.ShardOf(bucket) == part })
 			},
 			Asked: r.asked,
-			Gap:   func(cluster string) { r.scans.feedGap(cluster) },
+			Feed:  r.e.gaps.Follow,
 		},
 	}
 }

@@ -128,6 +128,8 @@ func (s *sim) step(i int) {
 	case n < 90:
 		s.eng.Stop()
 		s.eng.Start(Settings{Workers: 6})
+	case n < 93:
+		s.stores[p].cut()
 	default:
 		time.Sleep(time.Duration(s.rng.IntN(60)) * time.Millisecond)
 	}
@@ -172,6 +174,7 @@ func TestSimulation(t *testing.T) {
 			s := newSim(t, seed)
 			for i := range 400 {
 				s.step(i)
+				s.hits()
 			}
 			s.mu.Lock()
 			clear(s.broken)

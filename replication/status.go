@@ -80,8 +80,10 @@ type StorageStatus struct {
 	// object at a time probes it.
 	Full bool
 	// Feed says how changes made directly at the storage are noticed: "listening", or
-	// "scanning: " and why.
+	// "scanning: " and why; and what of it may have been missed.
 	Feed string
+	// Gap is a time in which changes may have been missed, nil if there is none.
+	Gap *Gap
 }
 
 // ListedObject is one object of a bucket at its primary, and the clusters where it is
@@ -221,11 +223,10 @@ func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after s
 	if err != nil {
 		return page, err
 	}
-	pending := e.core.ctl.Router().Pending
 	for _, o := range objs {
 		page.Objects = append(page.Objects, ListedObject{
 			Key: o.Key, Size: o.Size, LastModified: o.LastModified.UTC(), ETag: o.ETag, VersionID: o.VersionID,
-			Clusters: currentIn(snap, pending, copies, bucket, o.Key),
+			Clusters: e.core.currentIn(bucket, o.Key),
 		})
 	}
 	page.CommonPrefixes = append(page.CommonPrefixes, prefixes...)
@@ -235,22 +236,10 @@ func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after s
 
 // currentIn lists the clusters in which a key is current, the primary first, as routing
 // sees it.
-func currentIn(snap *routing.Snapshot, pending *routing.PendingIndex, copies []catalog.Copy, bucket, key string) []string {
+func (c *core) currentIn(bucket, key string) []string {
 	in := []string{}
-	rule, ok := snap.RuleOf(bucket, key)
-	if !ok {
-		return in
-	}
-	for _, c := range copies {
-		there := c.State == catalog.CopySynced || c.State == catalog.CopySyncing && c.Cursor != "" && key <= c.Cursor
-		if c.Prefix != rule.Prefix || !there || pending.Has(bucket, key, c.Cluster) {
-			continue
-		}
-		if c.Primary {
-			in = slices.Insert(in, 0, c.Cluster)
-		} else {
-			in = append(in, c.Cluster)
-		}
+	for _, cluster := range c.ctl.Router().CurrentIn(nil, bucket, key) {
+		in = append(in, cluster)
 	}
 	return in
 }
@@ -270,6 +259,9 @@ func (e *Engine) StorageStatus(cluster string) StorageStatus {
 		if feed.Why != "" {
 			st.Feed += ": " + feed.Why
 		}
+	}
+	if st.Gap = e.gaps.status(cluster); st.Gap != nil {
+		st.Feed += "; " + st.Gap.String()
 	}
 	return st
 }

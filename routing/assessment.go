@@ -262,7 +262,7 @@ func (a *assessment) source(l Locality, ep *Endpoint) *site {
 		}
 	}
 	if best == nil {
-		if s := a.snap.tables.site(t.entry.primaryOf(0)); s != nil && s.stores {
+		if s := a.snap.tables.site(t.entry.writtenIn(t.rule)); s != nil && s.stores {
 			best = s
 		}
 	}

@@ -206,17 +206,19 @@ func (t *bucketTable) trim(edit uint64) {
 	}
 }
 
-// entry is a bucket as routing knows it. There may be millions, so it is one cache
-// line of 64 bytes, and what few buckets have is in more.
+// entry is a bucket as routing knows it. There may be millions, so that what few buckets
+// have is in more, and what a plain decision looks at is in the first 48 bytes.
 type entry struct {
 	hash    bucketHash
-	name    string
 	more    *entryMore
 	policy  policyID  // 0: the default policy
 	primary clusterID // as declared; 0: none
 	// few has the copies, packed, when there are no more than these and all are of
 	// the bucket's own rule; 0 is none.
-	few [entryRoom]uint32
+	few  [entryRoom]uint32
+	name string
+	// compared says when each of few was compared.
+	compared [entryRoom]moment
 }
 
 const entryRoom = 4
@@ -225,6 +227,8 @@ const entryRoom = 4
 type entryMore struct {
 	rules  []rule      // declared prefix rules, sorted by prefix
 	copies []copyEntry // when they don't fit in entry.few
+	// compared says when each of copies was compared.
+	compared []moment
 	// orphans are the prefixes, sorted, of copies whose rule is no longer declared:
 	// nothing is routed by them, and replication is about to take them down.
 	orphans []string
@@ -325,6 +329,14 @@ func (en *entry) copyAt(i int) copyEntry {
 	return unpack(en.few[i])
 }
 
+// comparedAt returns when the last comparison of a copy with the primary began.
+func (en *entry) comparedAt(i int) moment {
+	if en.more != nil && en.more.copies != nil {
+		return en.more.compared[i]
+	}
+	return en.compared[i]
+}
+
 // rules returns the declared prefix rules.
 func (en *entry) rules() []rule {
 	if en.more == nil {
@@ -390,6 +402,27 @@ func commonPrefix(a, b string) int {
 	return n
 }
 
+// holding returns the rule whose copies have a key, and another one that may have it as
+// well, -1 for none: copies follow a change of the rules a moment later.
+func (en *entry) holding(key string) (rule, former int) {
+	rule, former = en.ruleOf(key), -1
+	if en.more == nil {
+		return rule, former
+	}
+	fresh, length := en.primaryOf(rule) == 0, -1
+	for i := range en.copies() {
+		r := en.copyAt(i).rule()
+		prefix := en.prefixOf(r)
+		if r == rule || !strings.HasPrefix(key, prefix) || len(prefix) < length || en.primaryOf(r) == 0 {
+			continue
+		}
+		if fresh || r > len(en.more.rules) && len(prefix) > len(en.prefixOf(rule)) {
+			former, length = r, len(prefix)
+		}
+	}
+	return rule, former
+}
+
 // rulesBelow returns the declared rules, first to last-1, whose prefix is longer than
 // the one given and starts with it.
 func (en *entry) rulesBelow(prefix string) (first, last int) {
@@ -415,4 +448,17 @@ func (en *entry) primaryOf(rule int) clusterID {
 		}
 	}
 	return 0
+}
+
+// writtenIn returns the cluster that a rule's keys are written in, 0 if none is. It is the
+// bucket's primary while the rule is new and has no copies, and the declared one while the
+// bucket has none.
+func (en *entry) writtenIn(rule int) clusterID {
+	if c := en.primaryOf(rule); c != 0 {
+		return c
+	}
+	if en.copies() == 0 {
+		return en.primary
+	}
+	return en.primaryOf(0)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 )
@@ -200,7 +201,10 @@ func (e *Editor) rebuildBooks() {
 }
 
 func (e *Editor) newBook(p *catalog.Policy) *book {
-	b := &book{policy: p, onMiss: p.OnMiss, balance: p.Balance}
+	b := &book{
+		policy: p, onMiss: p.OnMiss, balance: p.Balance,
+		anywhere: p.Writes == catalog.WritesAnywhere, staleness: time.Duration(p.MaxStaleness),
+	}
 	t := &e.next.tables
 	for name, allowed := range catalog.AllowedClusters(p, e.next.zones, e.next.clusters) {
 		if id := t.clusterID(name); allowed && t.site(id) != nil {

@@ -27,7 +27,8 @@ func (e *Editor) setRules(en *entry, prefixes []catalog.PrefixRule) {
 // placedCopy is a copy on its way into an entry.
 type placedCopy struct {
 	copyEntry
-	cursor string
+	cursor   string
+	compared moment
 }
 
 // setCopies replaces the copies of an entry that the edit owns.
@@ -41,7 +42,7 @@ func (e *Editor) setCopies(en *entry, copies []catalog.Copy) {
 			continue
 		}
 		id := e.clusterID(c.Cluster)
-		p := placedCopy{copyEntry: newCopyEntry(id, ruleIndex(rules, orphans, c.Prefix), e.addressNo(id, c.At), c)}
+		p := placedCopy{copyEntry: newCopyEntry(id, ruleIndex(rules, orphans, c.Prefix), e.addressNo(id, c.At), c), compared: momentOf(c.Compared)}
 		if c.State == catalog.CopySyncing && c.Cursor != "" {
 			p.cursor = strings.Clone(c.Cursor)
 			cursors++
@@ -61,12 +62,12 @@ func (e *Editor) setCopies(en *entry, copies []catalog.Copy) {
 
 // pack puts the copies in the entry itself if they fit.
 func pack(en *entry, placed []placedCopy) {
-	en.few = [entryRoom]uint32{}
+	en.few, en.compared = [entryRoom]uint32{}, [entryRoom]moment{}
 	if !fit(placed) {
 		return
 	}
 	for i, p := range placed {
-		en.few[i] = p.packed()
+		en.few[i], en.compared[i] = p.packed(), p.compared
 	}
 }
 
@@ -81,9 +82,9 @@ func newEntryMore(rules []rule, orphans []string, placed []placedCopy, cursors i
 	}
 	m := &entryMore{rules: rules, orphans: orphans}
 	if !fit(placed) {
-		m.copies = make([]copyEntry, len(placed))
+		m.copies, m.compared = make([]copyEntry, len(placed)), make([]moment, len(placed))
 		for i, p := range placed {
-			m.copies[i] = p.copyEntry
+			m.copies[i], m.compared[i] = p.copyEntry, p.compared
 		}
 	}
 	if cursors > 0 {

@@ -82,7 +82,10 @@ func (c StorageCondition) String() string {
 }
 
 // ClusterState is what is known now of a cluster's storage.
-type ClusterState struct{ storage atomic.Uint32 }
+type ClusterState struct {
+	storage atomic.Uint32
+	feed    feedState
+}
 
 // Storage returns the condition of the cluster's storage.
 func (s *ClusterState) Storage() StorageCondition { return StorageCondition(s.storage.Load()) }

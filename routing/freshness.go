@@ -17,11 +17,12 @@ type target struct {
 	// on demand; both are looked up once.
 	pending *clusterSet
 	pulled  *pulledSet
+	router  *Router
 }
 
 // set makes t, which is empty, the target of an input.
 func (t *target) set(in *Input, en *entry, r *Router) {
-	t.Input, t.entry = *in, en
+	t.Input, t.entry, t.router = *in, en, r
 	switch in.Scope {
 	case ScopeObject:
 		t.rule = en.ruleOf(in.Key)
@@ -68,6 +69,9 @@ const (
 	isFailed            // the copy as a whole can't proceed
 	isDiffers           // something of the target is pending
 	isElsewhere         // what is known was learnt at another storage than the cluster has now
+	isMissed            // changes may have been missed since it was compared
+	isOld               // it was compared longer ago than its policy allows
+	isMerging           // the rule that its keys had is gone, and they are yet to be compared
 	isDisowned          // current, but residency does not allow the cluster
 )
 
@@ -81,14 +85,18 @@ var verdictTexts = [...]string{
 	isFailed:    "the copy here has failed",
 	isDiffers:   "a newer version is yet to be copied here",
 	isElsewhere: "the storage here may not be the one that the copy is in",
+	isMissed:    "changes may have been missed since the copy here was compared",
+	isOld:       "the copy here was not compared within max_staleness",
+	isMerging:   "its prefix rule is gone, and the copy here is yet to be compared",
 	isDisowned:  "residency does not allow the cluster",
 }
 
 func (v verdict) String() string { return verdictTexts[v] }
 
 // at says whether a cluster holds the current version of all that the target names, by
-// its copy or because the object was pulled there. The primary does by definition, unless
-// any copy may be written.
+// its copy or because the object was pulled there. The primary does by definition, but for
+// what is pending there: where any copy may be written, and what it lacked when it became the
+// primary.
 func (t *target) at(snap *Snapshot, s *site, pending *PendingIndex) verdict {
 	if !s.stores {
 		return noStorage
@@ -100,12 +108,12 @@ func (t *target) at(snap *Snapshot, s *site, pending *PendingIndex) verdict {
 	if t.isPending(s.name, pending) {
 		return isDiffers
 	}
-	return isCurrent
+	return t.outdatedPull(snap, s)
 }
 
 // byCopy is at, by the cluster's copy alone.
 func (t *target) byCopy(snap *Snapshot, s *site, pending *PendingIndex) verdict {
-	en, rules, covering, written := t.entry, 0, false, true
+	en, rules, covering := t.entry, 0, false
 	for i, n := en.firstCopy(s.id), en.copies(); i < n; i++ {
 		c := en.copyAt(i)
 		if c.cluster > s.id {
@@ -117,24 +125,74 @@ func (t *target) byCopy(snap *Snapshot, s *site, pending *PendingIndex) verdict 
 		if c.elsewhere(s) {
 			return isElsewhere
 		}
-		if !c.primary() {
-			if v := t.reached(c.state(), i); v != isCurrent {
-				return v
-			}
-			written = false
-		} else if c.anywhere() || snap.tables.writesAnywhere(en.policyOf(c.rule())) {
-			written = false
+		if v := t.byOne(snap, i); v != isCurrent {
+			return v
 		}
 		rules++
 		covering = covering || c.rule() == t.rule
 	}
 	switch {
+	case !covering && en.primaryOf(t.rule) == 0 && en.writtenIn(t.rule) == s.id:
+		// What is new has no copies yet; where it is written it is.
+	case !t.merged(s.id):
+		return isMerging
 	case !covering || t.Scope != ScopeBucket && rules < 1+t.last-t.first:
 		return noCopy
-	case !written && t.isPending(s.name, pending):
+	}
+	if t.isPending(s.name, pending) {
 		return isDiffers
 	}
 	return isCurrent
+}
+
+// byOne is byCopy, by the entry's i-th copy, whatever is pending.
+func (t *target) byOne(snap *Snapshot, i int) verdict {
+	c := t.entry.copyAt(i)
+	if !c.primary() {
+		if v := t.reached(c.state(), i); v != isCurrent {
+			return v
+		}
+	} else if !c.anywhere() && !snap.tables.writesAnywhere(t.entry.policyOf(c.rule())) {
+		return isCurrent
+	}
+	return t.outdated(snap, i)
+}
+
+// merged says whether a cluster has the keys of the target that belonged to a rule which is
+// not declared any more: until replication has given them to the rule that covers them now,
+// they are where the former rule's copies are. It has done so when that rule has no primary.
+func (t *target) merged(id clusterID) bool {
+	en := t.entry
+	if en.more == nil {
+		return true
+	}
+	for k, prefix := range en.more.orphans {
+		rule := len(en.more.rules) + 1 + k
+		if !t.overlaps(prefix) || len(prefix) < len(en.prefixOf(t.rule)) || en.primaryOf(rule) == 0 {
+			continue
+		}
+		has := false
+		for i, n := en.firstCopy(id), en.copies(); i < n; i++ {
+			c := en.copyAt(i)
+			has = has || c.cluster == id && c.rule() == rule && (c.primary() || t.reached(c.state(), i) == isCurrent)
+		}
+		if !has {
+			return false
+		}
+	}
+	return true
+}
+
+// overlaps says whether the target may name keys below a prefix.
+func (t *target) overlaps(prefix string) bool {
+	switch t.Scope {
+	case ScopeObject:
+		return strings.HasPrefix(t.Key, prefix)
+	case ScopePrefix:
+		return strings.HasPrefix(t.Key, prefix) || strings.HasPrefix(prefix, t.Key)
+	default:
+		return true
+	}
 }
 
 // reached says whether the state of a copy, the entry's i-th, covers the target.

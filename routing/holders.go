@@ -40,6 +40,11 @@ func (d *Decision) offerHolders(q *Query) {
 			d.offer(q, s, a.place(s, LocalityLocal))
 		}
 	}
+	if t.entry.primaryOf(t.rule) == 0 { // the rule, or the bucket, is so new that it has no copies
+		if s := a.snap.tables.site(t.entry.writtenIn(t.rule)); s != nil && !s.drain && a.holds(s) == isCurrent {
+			d.offer(q, s, a.place(s, LocalityLocal))
+		}
+	}
 	if t.pulled == nil {
 		return
 	}
@@ -57,7 +62,18 @@ func (d *Decision) offerHolders(q *Query) {
 // plain says whether the target is what most are: an object, or all, of a bucket with a
 // few copies and no prefix rules, none of which is syncing, that was pulled nowhere.
 func (t *target) plain() bool {
-	return t.entry.more == nil && t.pulled == nil && t.Scope != ScopePrefix
+	return t.entry.more == nil && t.entry.few[0] != 0 && t.pulled == nil && t.Scope != ScopePrefix
+}
+
+// missed says whether changes may have been missed where a plain entry is written.
+func (a *assessment) missed(en *entry) bool {
+	for _, packed := range en.few {
+		if c := unpack(packed); c.primary() {
+			s := a.snap.tables.site(c.cluster)
+			return s != nil && s.live.missedUpTo() != 0
+		}
+	}
+	return false
 }
 
 // offerPlain is offerHolders for a single plain target. It asks the same questions of each
@@ -69,8 +85,8 @@ func (d *Decision) offerPlain(q *Query) {
 	if b == nil {
 		return
 	}
-	anywhere := b.policy.Writes == catalog.WritesAnywhere
-	for _, packed := range t.entry.few {
+	bounded := b.anywhere || b.staleness > 0 || a.missed(t.entry)
+	for i, packed := range t.entry.few {
 		if packed == 0 {
 			return
 		}
@@ -80,7 +96,8 @@ func (d *Decision) offerPlain(q *Query) {
 		case s == nil, s.drain, !s.stores, !b.allowed.has(c.cluster):
 		case !c.primary() && c.state() != catalog.CopySynced:
 		case c.elsewhere(s):
-		case t.pending != nil && (!c.primary() || anywhere || c.anywhere()) && t.pending.has(s.name):
+		case t.pending != nil && t.pending.has(s.name):
+		case (bounded || c.anywhere()) && (!c.primary() || b.anywhere || c.anywhere()) && t.outdated(a.snap, i) != isCurrent:
 		default:
 			d.offer(q, s, a.place(s, LocalityLocal))
 		}

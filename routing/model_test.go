@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -23,7 +24,30 @@ type model struct {
 	copies        map[string][]catalog.Copy
 	pulled        map[exception]bool // true: to be used
 	defaultPolicy string
+	pulledAt      map[exception]time.Time // when they were compared
+
+	router *routing.Router
+	gaps   map[string]time.Time // clusters where changes were missed up to then
+	exact  map[string]bool      // clusters whose feed tells everything
+	walks  map[routing.CopyName]walk
 }
+
+// walk is a comparison under way.
+type walk struct {
+	began  time.Time
+	cursor string
+}
+
+// modelTimes are those at which something happens; the last one is now. What is missed up to
+// modelOpen is being missed now.
+var (
+	modelStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	modelTimes = []time.Time{{}, modelStart, modelStart.Add(10 * time.Second), modelStart.Add(20 * time.Second), modelStart.Add(30 * time.Second)}
+	modelNow   = modelTimes[len(modelTimes)-1]
+	modelOpen  = modelNow.Add(time.Hour)
+)
+
+const modelStaleness = 15 * time.Second
 
 func newModel() *model {
 	return &model{
@@ -149,7 +173,151 @@ func (m *model) current(in routing.Input, cluster string, pending map[exception]
 		return true
 	}
 	c, e := m.clusters[cluster], exception{in.Bucket, in.Key, cluster}
-	return c != nil && c.Storage != nil && in.Scope == routing.ScopeObject && m.pulled[e] && !pending[e]
+	return c != nil && c.Storage != nil && in.Scope == routing.ScopeObject && m.pulled[e] && !pending[e] && !m.outdatedPull(in, cluster)
+}
+
+// primaryOf returns the cluster of a rule's primary, "" if it has none.
+func (m *model) primaryOf(bucket, prefix string) string {
+	for _, c := range m.copies[bucket] {
+		if c.Prefix == prefix && c.Primary {
+			return c.Cluster
+		}
+	}
+	return ""
+}
+
+// writtenIn returns where the keys of a rule are written.
+func (m *model) writtenIn(bucket, prefix string) string {
+	switch {
+	case m.primaryOf(bucket, prefix) != "":
+		return m.primaryOf(bucket, prefix)
+	case len(m.copies[bucket]) == 0:
+		return m.buckets[bucket].Primary
+	default:
+		return m.primaryOf(bucket, "")
+	}
+}
+
+// wantedIn returns where a key is or is to be, the primary first.
+func (m *model) wantedIn(bucket, key string) (primary, others []string) {
+	if m.buckets[bucket] == nil {
+		return nil, nil
+	}
+	rule := m.ruleOf(bucket, key).Prefix
+	also, found := "", false
+	for _, c := range m.copies[bucket] {
+		declared := slices.ContainsFunc(m.rules(bucket), func(r catalog.PrefixRule) bool { return r.Prefix == c.Prefix })
+		if c.Prefix == rule || !strings.HasPrefix(key, c.Prefix) || !c.Primary || found && len(c.Prefix) < len(also) {
+			continue
+		}
+		if m.primaryOf(bucket, rule) == "" || !declared && len(c.Prefix) > len(rule) {
+			also, found = c.Prefix, true
+		}
+	}
+	for _, c := range m.copies[bucket] {
+		if c.Prefix != rule && (!found || c.Prefix != also) || !c.Primary && c.State > catalog.CopySynced {
+			continue
+		}
+		if c.Primary {
+			primary = append(primary, c.Cluster)
+		} else {
+			others = append(others, c.Cluster)
+		}
+	}
+	slices.Sort(primary)
+	primary = slices.Compact(primary)
+	slices.Sort(others)
+	others = slices.DeleteFunc(slices.Compact(others), func(c string) bool { return slices.Contains(primary, c) })
+	return primary, others
+}
+
+// missed returns up to when changes in a cluster may have been missed.
+func (m *model) missed(r *routing.Router, cluster string) time.Time {
+	if s := r.Snapshot().ClusterState(cluster); s == nil || s.Storage() == routing.StorageDown {
+		return time.Time{}
+	}
+	return m.gaps[cluster]
+}
+
+func (m *model) comparedAt(c catalog.Copy, in routing.Input) time.Time {
+	at := c.Compared
+	if c.State == catalog.CopySyncing {
+		at = time.Time{}
+	}
+	w, ok := m.walks[routing.CopyName{Bucket: in.Bucket, Prefix: c.Prefix, Cluster: c.Cluster}]
+	if ok && in.Scope == routing.ScopeObject && in.Key <= w.cursor && w.began.After(at) {
+		at = w.began
+	}
+	return at
+}
+
+// tooOld says whether a comparison does not count any more.
+func (m *model) tooOld(r catalog.PrefixRule, exact bool, compared time.Time) bool {
+	p := m.policies[r.Policy]
+	return p != nil && p.MaxStaleness > 0 && !exact && modelNow.Sub(compared) > time.Duration(p.MaxStaleness)
+}
+
+// outdated says whether a copy may not be what it is known to be.
+func (m *model) outdated(c catalog.Copy, r catalog.PrefixRule, in routing.Input) bool {
+	exact, compared := true, m.comparedAt(c, in)
+	for _, w := range m.copies[in.Bucket] {
+		if w.Prefix != c.Prefix || w.Cluster == c.Cluster || !w.Primary && !c.Anywhere && !m.policyAnywhere(r) || m.clusters[w.Cluster] == nil {
+			continue
+		}
+		exact = exact && m.exact[w.Cluster]
+		with := compared
+		if !w.Primary {
+			with = m.comparedAt(w, in)
+		}
+		if with.Before(m.missed(m.router, w.Cluster)) {
+			return true
+		}
+	}
+	return m.tooOld(r, exact, compared)
+}
+
+func (m *model) outdatedPull(in routing.Input, cluster string) bool {
+	r, exact, compared := m.ruleOf(in.Bucket, in.Key), true, m.pulledAt[exception{in.Bucket, in.Key, cluster}]
+	for _, w := range m.copies[in.Bucket] {
+		if w.Prefix != r.Prefix || m.clusters[w.Cluster] == nil || !w.Primary && !w.Anywhere {
+			continue
+		}
+		exact = exact && m.exact[w.Cluster]
+		if compared.Before(m.missed(m.router, w.Cluster)) {
+			return true
+		}
+	}
+	return m.tooOld(r, exact, compared)
+}
+
+// merged says whether a cluster has the keys that belonged to rules which are gone.
+func (m *model) merged(in routing.Input, cluster string) bool {
+	for _, o := range m.copies[in.Bucket] {
+		declared := slices.ContainsFunc(m.rules(in.Bucket), func(r catalog.PrefixRule) bool { return r.Prefix == o.Prefix })
+		overlaps := in.Scope == routing.ScopeBucket || strings.HasPrefix(in.Key, o.Prefix) ||
+			in.Scope == routing.ScopePrefix && strings.HasPrefix(o.Prefix, in.Key)
+		if declared || !o.Primary || !overlaps || len(o.Prefix) < len(m.concerned(in)[0].Prefix) {
+			continue
+		}
+		if c := m.copyOf(in.Bucket, o.Prefix, cluster); c == nil || !c.Primary && !reached(*c, in) {
+			return false
+		}
+	}
+	return true
+}
+
+// reached says whether a copy's state covers an input.
+func reached(c catalog.Copy, in routing.Input) bool {
+	switch {
+	case c.State == catalog.CopySynced:
+		return true
+	case c.State != catalog.CopySyncing || in.Scope == routing.ScopeBucket || c.Cursor == "":
+		return false
+	case in.Scope == routing.ScopeObject:
+		return in.Key <= c.Cursor
+	default:
+		return c.Cursor > in.Key && !strings.HasPrefix(c.Cursor, in.Key)
+	}
 }
 
 // anywhere says whether a key may have been written at every copy.
@@ -170,31 +338,26 @@ func (m *model) byCopy(in routing.Input, cluster string, pending map[exception]b
 	if c := m.clusters[cluster]; c == nil || c.Storage == nil {
 		return false
 	}
-	allPrimary := true
+	lacks := false
 	for i, r := range m.concerned(in) {
 		c := m.copyOf(in.Bucket, r.Prefix, cluster)
-		if c == nil && i > 0 && in.Scope == routing.ScopeBucket {
-			continue // takes no part in this rule
-		}
 		if c == nil {
-			return false
+			lacks = lacks || i == 0 || in.Scope != routing.ScopeBucket // a whole bucket's copy need not take part in each rule
+			continue
 		}
 		if c.Primary && !c.Anywhere && !m.policyAnywhere(r) {
 			continue
 		}
-		allPrimary = false
-		switch {
-		case c.State == catalog.CopySynced:
-		case c.State != catalog.CopySyncing || in.Scope == routing.ScopeBucket || c.Cursor == "":
-			return false
-		case in.Scope == routing.ScopeObject && in.Key > c.Cursor:
-			return false
-		case in.Scope == routing.ScopePrefix && (c.Cursor < in.Key || strings.HasPrefix(c.Cursor, in.Key)):
+		if !c.Primary && !reached(*c, in) || m.outdated(*c, r, in) {
 			return false
 		}
 	}
-	if allPrimary {
-		return true
+	cover := m.concerned(in)[0]
+	isNew := m.primaryOf(in.Bucket, cover.Prefix) == "" && m.copyOf(in.Bucket, cover.Prefix, cluster) == nil
+	switch {
+	case isNew && m.writtenIn(in.Bucket, cover.Prefix) == cluster:
+	case lacks || !m.merged(in, cluster):
+		return false
 	}
 	for e := range pending {
 		if e.bucket != in.Bucket || e.cluster != cluster {
@@ -269,6 +432,9 @@ func drawPolicy(t *rapid.T, name string) *catalog.Policy {
 		Balance: catalog.RawObject(fmt.Sprintf(`{"policy":%q}`, name)),
 		OnMiss:  rapid.SampledFrom([]catalog.OnMiss{catalog.OnMissRemote, catalog.OnMissRemote, catalog.OnMissReject}).Draw(t, "on_miss"),
 	}
+	if rapid.IntRange(0, 3).Draw(t, "bounded") == 0 {
+		p.MaxStaleness = catalog.Duration(modelStaleness)
+	}
 	if rapid.IntRange(0, 3).Draw(t, "excludes") == 0 {
 		p.ExcludeZones = subset(t, "exclude_zones", modelZones, 1)
 	}
@@ -316,6 +482,7 @@ func (m *model) drawCopies(t *rapid.T, bucket string) []catalog.Copy {
 			default:
 				c.State = catalog.CopyState(rapid.IntRange(0, 5).Draw(t, "state"))
 			}
+			c.Compared = rapid.SampledFrom(modelTimes).Draw(t, "compared")
 			if c.State == catalog.CopySyncing {
 				c.Cursor = rapid.SampledFrom(modelKeys).Draw(t, "cursor")
 			}

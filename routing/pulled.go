@@ -31,7 +31,8 @@ type pulledSet []*pulledEntry
 type pulledEntry struct {
 	bucket, key, cluster string
 	catalog.Pulled
-	usedAt atomic.Int64 // Unix milliseconds; 0: not since TakeUsed
+	compared atomic.Uint32 // a moment
+	usedAt   atomic.Int64  // Unix milliseconds; 0: not since TakeUsed
 }
 
 // NewPulledIndex returns an empty index.
@@ -76,9 +77,18 @@ func (p *PulledIndex) Set(bucket, key, cluster string, o catalog.Pulled) {
 		p.buckets[e.bucket]++
 	} else {
 		e.usedAt.Store(old.usedAt.Load())
+		e.compared.Store(old.compared.Load())
 	}
 	next := append(was.without(cluster), e)
 	p.objects.Store(pendingKey{e.bucket, e.key}, &next)
+}
+
+// Compare notes that a comparison with the primary which began at a time found an object to
+// be the primary's version, or has made it pending.
+func (p *PulledIndex) Compare(bucket, key, cluster string, began time.Time) {
+	if e := p.of(bucket, key).in(cluster); e != nil {
+		e.compared.Store(uint32(momentOf(began)))
+	}
 }
 
 func (s *pulledSet) without(cluster string) pulledSet {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -21,6 +22,9 @@ type routeWorld struct {
 
 func drawWorld(t *rapid.T) *routeWorld {
 	w := &routeWorld{model: newModel(), router: routing.NewRouter(), pending: map[exception]bool{}}
+	w.router.SetClock(func() time.Time { return modelNow })
+	w.model.router, w.gaps, w.exact = w.router, map[string]time.Time{}, map[string]bool{}
+	w.walks, w.pulledAt = map[routing.CopyName]walk{}, map[exception]time.Time{}
 	w.router.Swap(w.fill(t, w.router.Snapshot()))
 	for _, ep := range w.router.Snapshot().Endpoints() {
 		ep.Live.SetHealthy(rapid.IntRange(0, 5).Draw(t, "healthy") > 0, "refused")
@@ -28,8 +32,20 @@ func drawWorld(t *rapid.T) *routeWorld {
 	}
 	for _, c := range modelClusters {
 		up := routing.StorageCondition(rapid.IntRange(0, 2).Draw(t, "storage"))
-		w.router.Snapshot().ClusterState(c).SetStorage(up)
+		state := w.router.Snapshot().ClusterState(c)
+		state.SetStorage(up)
+		if w.exact[c] = rapid.Bool().Draw(t, "exact feed"); w.exact[c] {
+			state.SetExact(true)
+		}
+		switch w.gaps[c] = rapid.SampledFrom(append(modelTimes[:3:3], time.Time{}, time.Time{}, modelOpen)).Draw(t, "gap"); w.gaps[c] {
+		case time.Time{}:
+		case modelOpen:
+			state.OpenGap()
+		default:
+			state.CloseGap(w.gaps[c])
+		}
 	}
+	w.drawWalks(t)
 	for range rapid.IntRange(0, 6).Draw(t, "pending") {
 		e := exception{
 			rapid.SampledFrom(modelBuckets[:2]).Draw(t, "bucket"),
@@ -47,9 +63,29 @@ func drawWorld(t *rapid.T) *routeWorld {
 			rapid.SampledFrom(modelClusters).Draw(t, "cluster"),
 		}
 		w.pulled[e] = rapid.IntRange(0, 3).Draw(t, "to be used") > 0
+		w.pulledAt[e] = rapid.SampledFrom(modelTimes).Draw(t, "pulled at")
 		w.router.Pulled.Set(e.bucket, e.key, e.cluster, catalog.Pulled{ETag: "e", Current: w.pulled[e]})
+		w.router.Pulled.Compare(e.bucket, e.key, e.cluster, w.pulledAt[e])
 	}
 	return w
+}
+
+// drawWalks draws comparisons under way.
+func (w *routeWorld) drawWalks(t *rapid.T) {
+	for range rapid.IntRange(0, 2).Draw(t, "walks") {
+		copies := w.copies[rapid.SampledFrom(modelBuckets[:2]).Draw(t, "bucket")]
+		if len(copies) == 0 {
+			continue
+		}
+		c := rapid.SampledFrom(copies).Draw(t, "copy")
+		for b := range w.copies {
+			if slices.Contains(w.copies[b], c) {
+				of := routing.CopyName{Bucket: b, Prefix: c.Prefix, Cluster: c.Cluster}
+				w.walks[of] = walk{rapid.SampledFrom(modelTimes).Draw(t, "began"), rapid.SampledFrom(modelKeys).Draw(t, "cursor")}
+				w.router.Compared.Walk(of, w.walks[of].began, w.walks[of].cursor)
+			}
+		}
+	}
 }
 
 func (w *routeWorld) drawQuery(t *rapid.T) *routing.Query {
@@ -440,7 +476,7 @@ func (w *routeWorld) bestSource(d *routing.Decision, ep *routing.Endpoint) strin
 		return best
 	}
 	// Nothing current is allowed: the data is still where the bucket is written.
-	if p := w.router.Snapshot().Primary(in.Bucket); p != "" && w.clusters[p] != nil && w.clusters[p].Storage != nil {
+	if p := w.writtenIn(in.Bucket, w.concerned(in)[0].Prefix); p != "" && w.clusters[p] != nil && w.clusters[p].Storage != nil {
 		return p
 	}
 	return ""

@@ -3,6 +3,7 @@ package routing
 import (
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // Router answers routing questions from memory: the current snapshot, and the
@@ -12,14 +13,22 @@ type Router struct {
 	Pending *PendingIndex
 	Pulled  *PulledIndex
 	Flights *Flights
+	// Compared is what is being compared.
+	Compared *Compared
+	now      func() time.Time
 }
 
 // NewRouter returns a router of an empty catalogue.
 func NewRouter() *Router {
-	r := &Router{Pending: NewPendingIndex(), Pulled: NewPulledIndex(), Flights: new(Flights)}
+	r := &Router{
+		Pending: NewPendingIndex(), Pulled: NewPulledIndex(), Flights: new(Flights), Compared: newCompared(), now: time.Now,
+	}
 	r.snap.Store(NewSnapshot())
 	return r
 }
+
+// SetClock replaces the clock that ages are measured by. It is called before the first decision.
+func (r *Router) SetClock(now func() time.Time) { r.now = now }
 
 // Snapshot returns the current snapshot.
 func (r *Router) Snapshot() *Snapshot { return r.snap.Load() }

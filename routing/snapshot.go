@@ -168,23 +168,33 @@ func (s *Snapshot) AllowsPolicy(policy, cluster string) bool {
 }
 
 // WantedIn returns, appended to dst, the clusters that hold or are getting a copy
-// of the key (state waiting, syncing or synced), the primary included and first.
+// of the key (state waiting, syncing or synced), the primary included and first. Where the
+// key's rule is new and has no copies yet, they are those of the rule it belonged to; where
+// its former rule's copies are yet to be given to the rule that covers it now, those of both.
 func (s *Snapshot) WantedIn(dst []string, bucket, key string) []string {
 	en := s.buckets.get(bucket)
 	if en == nil {
 		return dst
 	}
-	rule := en.ruleOf(key)
+	rule, former := en.holding(key)
 	first := len(dst)
 	for i := range en.copies() {
 		c := en.copyAt(i)
-		switch {
-		case c.rule() != rule || !c.primary() && c.state() > catalog.CopySynced:
-		case c.primary() && len(dst) > first:
-			dst = append(dst, dst[first])
-			dst[first] = s.tables.clusterIDs.names[c.cluster]
-		default:
-			dst = append(dst, s.tables.clusterIDs.names[c.cluster])
+		if c.rule() != rule && c.rule() != former || !c.primary() && c.state() > catalog.CopySynced {
+			continue
+		}
+		name := s.tables.clusterIDs.names[c.cluster]
+		at := len(dst)
+		if former >= 0 { // two rules may have copies in one cluster
+			if k := slices.Index(dst[first:], name); k >= 0 {
+				at = first + k
+			}
+		}
+		if at == len(dst) {
+			dst = append(dst, name)
+		}
+		if c.primary() {
+			dst[first], dst[at] = dst[at], dst[first]
 		}
 	}
 	return dst

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 )
@@ -47,10 +48,12 @@ type seat struct {
 
 // book is a policy with the clusters it allows.
 type book struct {
-	allowed bitset
-	onMiss  catalog.OnMiss
-	balance catalog.RawObject
-	policy  *catalog.Policy
+	allowed   bitset
+	onMiss    catalog.OnMiss
+	anywhere  bool          // writes anywhere
+	staleness time.Duration // for how long a comparison counts where no exact feed is; 0: no bound
+	balance   catalog.RawObject
+	policy    *catalog.Policy
 }
 
 // clusterID returns the id of a cluster's name, 0 if no snapshot ever knew it.
@@ -87,7 +90,7 @@ func (t *tables) allows(policy policyID, id clusterID) bool {
 
 func (t *tables) writesAnywhere(id policyID) bool {
 	b := t.book(id)
-	return b != nil && b.policy.Writes == catalog.WritesAnywhere
+	return b != nil && b.anywhere
 }
 
 // rule returns an entry's rule by its index, with the name of its policy.
@@ -113,6 +116,7 @@ func (t *tables) copies(en *entry) []catalog.Copy {
 			HeldDeletes:   c.has(copyHeld),
 			MadeBucket:    c.has(copyMade),
 			Verified:      c.has(copyVerified),
+			Compared:      en.comparedAt(i).time(),
 			Stopped:       c.stopped(),
 			At:            t.addresses.address(c.cluster, c.at()),
 		}

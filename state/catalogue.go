@@ -35,7 +35,8 @@ type Copy struct {
 	Objects, Bytes int64
 	// Error says why the copy is waiting or failed, or names what can't be copied.
 	Error string
-	// VerifiedAt is the end of the last completed scan or verification; zero if none.
+	// VerifiedAt is when the last completed comparison with the primary began (first sync, scan
+	// or verification; of the primary's row: when it was counted); zero if there was none.
 	VerifiedAt time.Time
 	// ScanCursor is where the running rescan of a synced copy stands; "" when none
 	// is running or it stands at the start.
@@ -54,11 +55,11 @@ type Copy struct {
 	Trusts bool
 }
 
-// Routed returns what routing is to know of the copy. Its Verified is told by VerifiedAt;
-// a row's own is not stored and means nothing.
+// Routed returns what routing is to know of the copy. Its Verified and Compared are told by
+// VerifiedAt; a row's own are not stored and mean nothing.
 func (c *Copy) Routed() catalog.Copy {
 	r := c.Copy
-	r.Verified = !c.VerifiedAt.IsZero()
+	r.Verified, r.Compared = !c.VerifiedAt.IsZero(), c.VerifiedAt
 	return r
 }
 

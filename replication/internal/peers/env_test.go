@@ -171,6 +171,7 @@ type instance struct {
 	mine     map[int]bool // by the hooks
 	asked    []Request
 	gaps     []string
+	fed      []string
 	issues   map[string][]control.Issue // its own
 	told     map[string][]control.Issue // the others'
 	onLost   func(part int)
@@ -282,7 +283,14 @@ func (i *instance) hooks() Hooks {
 			delete(i.mine, part)
 		},
 		Asked: func(r Request) { i.mu.Lock(); defer i.mu.Unlock(); i.asked = append(i.asked, r) },
-		Gap:   func(c string) { i.mu.Lock(); defer i.mu.Unlock(); i.gaps = append(i.gaps, c) },
+		Feed: func(c string, live, none bool) {
+			i.mu.Lock()
+			defer i.mu.Unlock()
+			if live {
+				i.gaps = append(i.gaps, c)
+			}
+			i.fed = append(i.fed, fmt.Sprint(c, " ", live, none))
+		},
 	}
 }
 

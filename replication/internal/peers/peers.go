@@ -92,6 +92,8 @@ type feedStatus struct {
 	Live  bool   `json:"live"`
 	Epoch string `json:"epoch"`
 	Why   string `json:"why,omitempty"`
+	// None: there is nothing to listen to.
+	None bool `json:"none,omitempty"`
 }
 
 // Request asks for something to be done by the instance that looks after a bucket ("": by
@@ -306,7 +308,7 @@ func (p *Peers) ownFeeds() map[string]feedStatus {
 	for _, name := range p.o.Sites.Declared() {
 		if s := p.o.Sites.Get(name); s != nil && s.Feed.Own.Load() {
 			f := s.Feed.Get()
-			feeds[name] = feedStatus{Live: f.Live, Epoch: fmt.Sprint(p.o.Members.Claimant(), " ", f.Epoch), Why: f.Why}
+			feeds[name] = feedStatus{Live: f.Live, Epoch: fmt.Sprint(p.o.Members.Claimant(), " ", f.Epoch), Why: f.Why, None: f.Silent == site.SilentNoFeed || f.Silent == site.SilentOff}
 		}
 	}
 	return feeds
@@ -371,9 +373,7 @@ func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
 	for _, r := range asked {
 		p.o.Hooks.Asked(r)
 	}
-	for _, cluster := range p.follow(feeds) {
-		p.o.Hooks.Gap(cluster)
-	}
+	p.follow(feeds)
 }
 
 // latest returns the last report of each of the other members that are alive.
@@ -424,9 +424,9 @@ func (p *Peers) unheard(other peerReport) (rs []Request) {
 	return rs
 }
 
-// follow notes how storages are listened to elsewhere, and returns the clusters whose
-// listeners began again: they leave a gap behind them.
-func (p *Peers) follow(feeds map[string]feedStatus) (gaps []string) {
+// follow notes how storages are listened to elsewhere. Listeners that began again, or ended,
+// leave a gap behind them.
+func (p *Peers) follow(feeds map[string]feedStatus) {
 	for _, name := range p.o.Sites.Declared() {
 		s := p.o.Sites.Get(name)
 		p.mu.Lock()
@@ -439,15 +439,15 @@ func (p *Peers) follow(feeds map[string]feedStatus) (gaps []string) {
 		if !ok {
 			h.Why = "no instance listens to the storage yet"
 		}
-		again := p.feeds[name].Epoch != h.Epoch
+		was, known := p.feeds[name]
+		again := was.Epoch != h.Epoch
 		p.feeds[name] = h
 		p.mu.Unlock()
 		s.Feed.Follow(h.Live, h.Why, again)
-		if h.Live && again {
-			gaps = append(gaps, name)
+		if !known || again || was.Live != h.Live || was.None != h.None {
+			p.o.Hooks.Feed(name, h.Live, h.None)
 		}
 	}
-	return gaps
 }
 
 // Ask asks something of the others. It returns once they can read it; where no others can

@@ -33,8 +33,9 @@ type Hooks struct {
 	Lost func(part int)
 	// Asked is called once with each request of another instance.
 	Asked func(Request)
-	// Gap is called when a storage's listener on another instance has restarted.
-	Gap func(cluster string)
+	// Feed is called when a storage is listened to elsewhere in another way than before: live,
+	// or not, or there is nothing to listen to. A listener that began again has left a gap.
+	Feed func(cluster string, live, none bool)
 }
 
 // Shards holds the parts this instance works on: a lock of the store for each. Instances

@@ -13,6 +13,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -52,6 +53,9 @@ func (c *copier) pull(ctx context.Context, ref ids.Object, timeout time.Duration
 	if err != nil {
 		return err
 	}
+	if err := c.awaitFeed(ctx, ref); err != nil {
+		return err
+	}
 	if err := c.pullNow(ctx, ref); err != nil {
 		return err
 	}
@@ -60,8 +64,44 @@ func (c *copier) pull(ctx context.Context, ref ids.Object, timeout time.Duration
 			c.o.Pending.Finish(ctx, state.PendingKey{Bucket: before.Bucket, Key: before.Key, Cluster: before.Cluster, Gen: before.Gen}))
 	}
 	// A change noticed since is settled by the workers, most often by finding that there is
-	// nothing to do.
-	return c.awaitCurrent(ctx, ref, timeout)
+	// nothing to do; what may have been missed since, by looking again.
+	for waited := time.Duration(0); ; waited += lookAgain {
+		err := c.awaitCurrent(ctx, ref, min(timeout, lookAgain))
+		if err == nil || ctx.Err() != nil || waited+lookAgain >= timeout {
+			return err
+		}
+		if err := c.pullNow(ctx, ref); err != nil {
+			return err
+		}
+	}
+}
+
+const (
+	// lookAgain is how long a pull waits for an object that is there to be routed by before it
+	// looks at it again.
+	lookAgain = time.Second
+	// feedPatience is how long a pull waits for a gap at the primary to end: a comparison that
+	// begins in it does not count.
+	feedPatience = 5 * time.Second
+	feedLook     = 25 * time.Millisecond
+)
+
+// awaitFeed waits while changes at an object's primary may be missed.
+func (c *copier) awaitFeed(ctx context.Context, ref ids.Object) error {
+	for waited := time.Duration(0); waited < feedPatience; waited += feedLook {
+		snap := c.o.Router.Snapshot()
+		st := snap.ClusterState(snap.Primary(ref.Bucket))
+		if st == nil || st.Storage() == routing.StorageDown {
+			return nil
+		}
+		if end, open := st.Gap(); !open && !end.After(c.o.Now()) {
+			return nil
+		}
+		if !delay.Sleep(ctx, feedLook) {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // awaitCopy waits for a proper copy's object to be brought in step, if workers are at it.
@@ -203,6 +243,7 @@ func (p *copying) transfer(ctx context.Context, pass *guard.Pass, src storage.Ob
 // admit routes by the object if it is still what the primary has. What changes there from
 // now on becomes a pending row for this cluster, too.
 func (p *copying) admit(ctx context.Context, src storage.Object) error {
+	began := p.o.Now()
 	dst, err := p.at.Dst.Stat(ctx, p.ref.Bucket, p.ref.Key)
 	if err != nil {
 		return err
@@ -223,6 +264,7 @@ func (p *copying) admit(ctx context.Context, src storage.Object) error {
 	if err := p.o.Rows.Put(ctx, p.row); err != nil {
 		return err
 	}
+	p.o.Router.Pulled.Compare(p.ref.Bucket, p.ref.Key, p.ref.Cluster, began)
 	p.o.Report.Copied(p.ref, p.at.Src.Name(), dst.Size)
 	return nil
 }

@@ -208,22 +208,29 @@ func (k *keeper) compare(ctx context.Context, ref ids.Object) error {
 	if !ok || p.ETag == "" || k.marks.busy(ref) {
 		return nil
 	}
+	began := k.o.Now()
 	equal, err := k.equal(ctx, ref, p)
 	if err != nil {
 		return err
 	}
+	compared := func(err error) error {
+		if err == nil {
+			k.o.Router.Pulled.Compare(ref.Bucket, ref.Key, ref.Cluster, began)
+		}
+		return err
+	}
 	switch {
 	case equal && p.Current:
-		return nil
+		return compared(nil)
 	case equal:
 		row := rowOf(ref, p)
 		row.UsedAt = k.o.Now()
 		row.Until = row.UsedAt.Add(k.o.ttl(ref))
-		return k.o.Rows.Put(ctx, row)
+		return compared(k.o.Rows.Put(ctx, row))
 	}
-	return k.o.Pending.Add(ctx, state.Pending{
+	return compared(k.o.Pending.Add(ctx, state.Pending{
 		Bucket: ref.Bucket, Key: ref.Key, Cluster: ref.Cluster, Size: p.Size, Since: k.o.Now(), Background: true,
-	})
+	}))
 }
 
 // equal reports whether the object is there as FaDO put it, and what the primary has.

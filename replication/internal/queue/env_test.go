@@ -84,6 +84,7 @@ type world struct {
 
 	mu      sync.Mutex
 	told    []string // gaps, scans and missing sources
+	gaps    map[string]string
 	caughtN int
 	feedOff bool
 }
@@ -151,7 +152,7 @@ func (w *world) build(log *zap.Logger) {
 		CatchUp:     func(context.Context) error { w.mu.Lock(); defer w.mu.Unlock(); w.caughtN++; return nil },
 		NoEventFeed: func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.feedOff },
 		Leading:     func(ctx context.Context, _ string, f func(context.Context)) { f(ctx) },
-		Gap:         func(cluster string) { w.tell("gap " + cluster) },
+		Gaps:        toldGaps{w},
 		Scan:        func(bucket string) { w.tell("scan " + bucket) },
 
 		AskSource: func(bucket string) func(error) { return func(error) { w.tell("missing " + bucket) } },
@@ -220,4 +221,38 @@ func (w *world) event(cluster, key string) Event {
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+// toldGaps tells a world of gaps that are closed, and keeps those that are not.
+type toldGaps struct{ w *world }
+
+func (g toldGaps) note(cluster, what string) {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.w.gaps == nil {
+		g.w.gaps = make(map[string]string)
+	}
+	g.w.gaps[cluster] = what
+}
+
+func (g toldGaps) Open(cluster string) { g.note(cluster, "open") }
+func (g toldGaps) Drop(cluster string) { g.note(cluster, "no feed") }
+func (g toldGaps) Lost(cluster string) { g.note(cluster, "lost") }
+
+func (g toldGaps) Close(cluster string) {
+	g.note(cluster, "closed")
+	g.w.tell("gap " + cluster)
+}
+
+// gap says what was told last of a cluster's gap.
+func (w *world) gap(cluster string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gaps[cluster]
+}
+
+func (w *world) forgetGap(cluster string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.gaps, cluster)
 }

@@ -21,15 +21,25 @@ type Feeds struct {
 	off    func() bool
 	// leading runs f for as long as this instance holds a lock of the store.
 	leading func(ctx context.Context, lock string, f func(context.Context))
-	// gap asks for a scan of every bucket with a copy in a cluster.
-	gap func(cluster string)
-	now func() time.Time
+	gaps    Gaps
+	now     func() time.Time
+}
+
+// Gaps is told when changes made at a cluster's storage are not told.
+type Gaps interface {
+	// Open: they are not from now on. Close: from now on they are.
+	Open(cluster string)
+	Close(cluster string)
+	// Drop: the storage has no feed.
+	Drop(cluster string)
+	// Lost: some were lost just now.
+	Lost(cluster string)
 }
 
 func newFeeds(o Options, n *Intake) *Feeds {
 	return &Feeds{
 		sites: o.Sites, intake: n, log: o.Log, shared: o.Shared, off: o.NoEventFeed,
-		leading: o.Leading, gap: o.Gap, now: o.Now,
+		leading: o.Leading, gaps: o.Gaps, now: o.Now,
 	}
 }
 
@@ -86,7 +96,8 @@ func (f *Feeds) listener(ctx context.Context, s *site.Site) (stop func()) {
 	go func() {
 		defer close(done)
 		f.leading(ctx, "replication/listen/"+s.Name(), func(ctx context.Context) {
-			s.Feed.Silent(site.SilentStarting) // who listened before has left a gap
+			s.Feed.Silent(site.SilentStarting)
+			f.gaps.Open(s.Name()) // who listened before has left one
 			s.Feed.Own.Store(true)
 			defer s.Feed.Own.Store(false)
 			f.listen(ctx, s)
@@ -112,9 +123,10 @@ const (
 // listen follows a storage's events for as long as ctx lasts. What happens while it does
 // not listen is found by the scan that every new beginning asks for.
 func (f *Feeds) listen(ctx context.Context, s *site.Site) {
-	defer s.Feed.Silent(site.SilentUnknown)
+	defer s.Feed.Silent(site.SilentUnknown) // who listens next opens the gap
 	if f.off() {
 		s.Feed.Silent(site.SilentOff)
+		f.gaps.Drop(s.Name())
 		<-ctx.Done()
 		return
 	}
@@ -147,7 +159,7 @@ func (f *Feeds) listen(ctx context.Context, s *site.Site) {
 func (f *Feeds) begun(s *site.Site) {
 	if s.Feed.Set() {
 		f.log.Info("listening for changes", zap.String("cluster", s.Name()))
-		f.gap(s.Name())
+		f.gaps.Close(s.Name())
 	}
 }
 
@@ -160,6 +172,7 @@ func (f *Feeds) ended(s *site.Site, err error, wait time.Duration, began bool) t
 	switch {
 	case errors.Is(err, storage.ErrUnsupported):
 		s.Feed.Silent(site.SilentNoFeed)
+		f.gaps.Drop(s.Name())
 		return relistenUnsupported
 	case errors.Is(err, storage.ErrSilent):
 		why = "the listener is silent"
@@ -168,6 +181,7 @@ func (f *Feeds) ended(s *site.Site, err error, wait time.Duration, began bool) t
 		wait = relistenMin
 	}
 	if s.Feed.SilentFor(why) {
+		f.gaps.Open(s.Name())
 		f.log.Warn("not listening for changes; scanning until the listener is back", zap.String("cluster", s.Name()), zap.String("reason", why))
 	}
 	return min(2*wait, relistenMax)

@@ -93,6 +93,13 @@ func TestListenerEnds(t *testing.T) {
 			if gaps := len(w.told); gaps < tc.gaps || gaps > 2*tc.gaps {
 				t.Errorf("%s: %d gaps, want about %d", tc.name, gaps, tc.gaps)
 			}
+			want := "open"
+			if errors.Is(tc.err, storage.ErrUnsupported) {
+				want = "no feed"
+			}
+			if got := w.gap("c1"); got != want {
+				t.Errorf("%s: the gap is %q, want %q", tc.name, got, want)
+			}
 			stop()
 			w.sites.Close()
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -70,6 +71,13 @@ type Intake struct {
 	seen *memory.Memory[ids.Object, storage.Object]
 
 	events chan Event
+	inHand atomic.Int64 // those taken in that are yet to be noted
+	gaps   Gaps
+
+	overflow struct {
+		sync.Mutex
+		clusters map[string]struct{} // whose listeners had to wait for room
+	}
 }
 
 // eventBatch bounds the events noted in one step; eventRoom those that wait for it.
@@ -83,20 +91,55 @@ func newIntake(o Options) *Intake {
 		router: o.Router, pending: o.Pending, now: o.Now, log: o.Log,
 		live:   func(ctx context.Context, rows []state.Pending) error { return o.Pending.Add(ctx, rows...) },
 		seen:   memory.New[ids.Object, storage.Object](recentMax, recentFor, o.Now),
-		events: make(chan Event, eventRoom),
+		events: make(chan Event, eventRoom), gaps: o.Gaps,
 	}
 }
 
-// Take takes an event of a listener, waiting for room until ctx ends.
+// Take takes an event of a listener, waiting for room until ctx ends. A storage drops what a
+// listener does not take in time, without a sign: where one has to wait, there is a gap until
+// there is room again.
 func (n *Intake) Take(ctx context.Context, ev Event) {
+	n.inHand.Add(1)
+	select {
+	case n.events <- ev:
+		return
+	default:
+		n.overflowing(ev.Cluster)
+	}
 	select {
 	case n.events <- ev:
 	case <-ctx.Done():
+		n.inHand.Add(-1)
 	}
 }
 
-// Waiting returns how many events wait to be noted.
-func (n *Intake) Waiting() int { return len(n.events) }
+// overflowing notes that a cluster's listener has to wait.
+func (n *Intake) overflowing(cluster string) {
+	n.overflow.Lock()
+	defer n.overflow.Unlock()
+	if n.overflow.clusters == nil {
+		n.overflow.clusters = make(map[string]struct{})
+	}
+	n.overflow.clusters[cluster] = struct{}{}
+	n.gaps.Lost(cluster)
+}
+
+// flowing has the gaps last that listeners made which had to wait, while events still do: they
+// end a while after the last time.
+func (n *Intake) flowing() {
+	n.overflow.Lock()
+	defer n.overflow.Unlock()
+	waiting := len(n.events) > 0
+	for cluster := range n.overflow.clusters {
+		if n.gaps.Lost(cluster); !waiting {
+			delete(n.overflow.clusters, cluster)
+		}
+	}
+}
+
+// Waiting returns how many events wait to be noted. Of none that was taken in before it
+// returns 0 routing does not know.
+func (n *Intake) Waiting() int { return int(n.inHand.Load()) }
 
 // Hints notes changes. It returns once the rows are durable and every instance routes by
 // them; unknown buckets are ignored.
@@ -141,6 +184,7 @@ const lateEvery = time.Second
 // noted is how storing a batch of events ended.
 type noted struct {
 	batch []Event
+	again bool // they were noted before
 	err   error
 }
 
@@ -151,14 +195,15 @@ func (n *Intake) Run(ctx context.Context) {
 	var storing sync.WaitGroup
 	defer storing.Wait()
 	late, inHand := make(map[ids.Object]Event), 0
+	defer n.drop()
 	said := false // that the store takes none
 	outcomes := make(chan noted)
-	note := func(batch []Event, how func(context.Context, []state.Pending) error) {
+	note := func(batch []Event, again bool, how func(context.Context, []state.Pending) error) {
 		inHand += len(batch)
 		rows := n.RowsFor(batch)
 		storing.Go(func() {
 			select {
-			case outcomes <- noted{batch, how(ctx, rows)}:
+			case outcomes <- noted{batch, again, how(ctx, rows)}:
 			case <-ctx.Done():
 			}
 		})
@@ -174,16 +219,32 @@ func (n *Intake) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case first := <-events:
-			note(n.collect(first), n.live)
+			note(n.collect(first), false, n.live)
 		case <-again.C:
+			n.flowing()
 			if len(late) > 0 { // the storages need not be asked until the store takes rows
-				note(slices.Collect(maps.Values(late)), n.store)
+				note(slices.Collect(maps.Values(late)), true, n.store)
 				clear(late)
 			}
 		case o := <-outcomes:
 			inHand -= len(o.batch)
+			if !o.again {
+				n.inHand.Add(int64(-len(o.batch)))
+			}
 			n.keepLate(late, o, said)
 			said = o.err != nil
+		}
+	}
+}
+
+// drop forgets what waits when the intake ends: what comes next begins with a gap.
+func (n *Intake) drop() {
+	for {
+		select {
+		case <-n.events:
+		default:
+			n.inHand.Store(0)
+			return
 		}
 	}
 }

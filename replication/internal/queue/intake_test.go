@@ -209,21 +209,35 @@ func TestLateEvents(t *testing.T) {
 	})
 }
 
-// Events wait in the listeners while there is no room, until these end.
-func TestTakeWaits(t *testing.T) {
+// Events wait in the listeners while there is no room, until these end. Their storages may drop
+// events meanwhile: that is a gap until there is room again.
+func TestListenerThatHasToWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		defer w.sites.Close()
 		for range eventRoom {
-			w.Intake.Take(t.Context(), Event{})
+			w.Intake.Take(t.Context(), Event{Cluster: "c1"})
 		}
-		stop := w.run(t.Context(), func(ctx context.Context) { w.Intake.Take(ctx, Event{}) })
-		if n := w.Intake.Waiting(); n != eventRoom {
+		if got := w.gap("c1"); got != "" {
+			t.Errorf("a gap while there is room: %s", got)
+		}
+		stop := w.run(t.Context(), func(ctx context.Context) { w.Intake.Take(ctx, Event{Cluster: "c1"}) })
+		if n := w.Intake.Waiting(); n != eventRoom+1 {
 			t.Errorf("%d wait", n)
+		}
+		if got := w.gap("c1"); got != "lost" {
+			t.Errorf("a listener waits, and the gap is %q", got)
 		}
 		stop()
 		if batch := w.Intake.collect(Event{}); len(batch) != eventBatch {
 			t.Errorf("a batch of %d, want %d", len(batch), eventBatch)
+		}
+		defer w.run(t.Context(), w.Intake.Run)()
+		pass(2 * lateEvery)
+		w.forgetGap("c1")
+		pass(time.Minute)
+		if got := w.gap("c1"); got != "" {
+			t.Errorf("there is room again, and the gap is %q", got)
 		}
 	})
 }

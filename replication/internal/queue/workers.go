@@ -53,8 +53,7 @@ type Options struct {
 	// NoEventFeed reports whether people want no listeners.
 	NoEventFeed func() bool
 	Leading     func(ctx context.Context, lock string, f func(context.Context))
-	// Gap asks for a scan of every bucket with a copy in a cluster.
-	Gap func(cluster string)
+	Gaps        Gaps
 	// Scan asks for a scan of a bucket, which another instance may look after.
 	Scan func(bucket string)
 	// AskSource is called before a bucket's primary is asked, and what it returns with the

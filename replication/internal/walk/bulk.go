@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -58,6 +59,24 @@ type bulk struct {
 	// unlucky counts failures in a row; too many end the walk, with the last as its
 	// reason, so that a storage that fails does not turn every object into a failure.
 	unlucky atomic.Int64
+	// furthest is how far the walk had come before it began again; beyond since then.
+	furthest string
+	beyond   time.Time
+}
+
+// errMissed: changes may have been missed since the walk began.
+var errMissed = errors.New("changes may have been missed")
+
+// missed reports whether the walk is to begin again, because changes may have been missed
+// since it began: not before it has gone on beyond where it was when it began for as long as
+// it took to get there, so that it ends however often they are.
+func (b *bulk) missed() bool {
+	st := b.o.Router.Snapshot().ClusterState(b.src.Name())
+	if st == nil || b.beyond.IsZero() {
+		return false
+	}
+	end, open := st.Gap()
+	return !open && end.After(b.began) && b.o.Now().Sub(b.beyond) >= b.beyond.Sub(b.began)
 }
 
 // run walks until the end of the listings or the first reason to stop. Whatever the
@@ -89,8 +108,16 @@ func (b *bulk) each(ctx context.Context) error {
 		if !b.rule.Covers(p.Key) {
 			continue
 		}
-		if n++; n%listingWindow == 0 && !b.still(catalog.CopySyncing) {
-			return object.ErrChanged
+		if b.beyond.IsZero() && p.Key > b.furthest {
+			b.beyond = b.o.Now()
+		}
+		if n++; n%listingWindow == 0 {
+			if !b.still(catalog.CopySyncing) {
+				return object.ErrChanged
+			}
+			if b.missed() {
+				return errMissed
+			}
 		}
 		if err := b.one(ctx, p); err != nil {
 			return err
@@ -252,6 +279,7 @@ func (b *bulk) saving(ctx context.Context) (ended <-chan struct{}) {
 // save stores the key up to which every write was verified.
 func (b *bulk) save(ctx context.Context) error {
 	low, objects, bytes := b.track.Mark()
+	b.passed(low)
 	return b.o.Copies.Progress(ctx, b.id, func(c *state.Copy) bool {
 		if c.State != catalog.CopySyncing || c.Cursor >= low {
 			return false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copyrows"
@@ -24,6 +25,8 @@ type pass struct {
 	rule     Rule
 	// anywhere: users write at both sides.
 	anywhere bool
+	// began is when the comparison began, at the first key; zero if that is not known.
+	began time.Time
 }
 
 // listingWindow is how many keys a pass reads between checks whether it still should.

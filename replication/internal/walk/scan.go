@@ -182,6 +182,7 @@ func (s *scan) checkpoint(ctx context.Context) error {
 	if held {
 		return nil
 	}
+	s.passed(low)
 	return s.o.Copies.Progress(ctx, s.id, func(c *state.Copy) bool {
 		if c.State != catalog.CopySynced || low <= c.ScanCursor {
 			return false
@@ -293,12 +294,15 @@ func (s *scan) finish(ctx context.Context, from string) error {
 	if err != nil {
 		return err
 	}
-	return s.o.Copies.Update(ctx, s.id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
+	err = s.o.Copies.Update(ctx, s.id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
 		c, err := s.own(rows, catalog.CopySynced)
 		if err != nil {
 			return rows, err
 		}
-		c.ScanCursor, c.VerifiedAt, c.Error = "", s.o.Now(), ""
+		c.ScanCursor, c.Error = "", ""
+		if !s.began.IsZero() {
+			c.VerifiedAt = s.began
+		}
 		c.HeldDeletes = c.HeldDeletes && !nothingHeld
 		if from != "" {
 			return rows, nil
@@ -309,6 +313,10 @@ func (s *scan) finish(ctx context.Context, from string) error {
 		}
 		return rows, nil
 	})
+	if err == nil {
+		s.o.Router.Compared.EndWalk(s.name())
+	}
+	return err
 }
 
 // nothingHeld reports whether the breaker's hold on the copy's deletes, if there was one when

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/listing"
 	"github.com/fado-project/fado/state"
 )
@@ -20,12 +21,17 @@ func (s *scan) differs(key string, size int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.found++
-	if s.anywhere { // either side may be the one that is behind
-		other := row
-		other.Cluster = s.src.Name()
-		s.rows = append(s.rows, other)
-	}
 	s.rows = append(s.rows, row)
+	if !s.anywhere {
+		return
+	}
+	for _, c := range s.pass.rows { // any of them may be behind
+		if c.Prefix == s.id.Prefix && c.Cluster != s.id.Cluster && c.State <= catalog.CopySynced {
+			other := row
+			other.Cluster = c.Cluster
+			s.rows = append(s.rows, other)
+		}
+	}
 }
 
 // extra counts a key that the copy has and the primary has not. Deletes wait for the end of

@@ -14,6 +14,7 @@ type Scanner struct {
 	o       *Options
 	buckets *Buckets
 	syncer  *Syncer
+	began   *began
 }
 
 // Scan compares a synced copy with the primary, from where its last scan was cut if it was,
@@ -26,7 +27,19 @@ func (c *Scanner) Scan(ctx context.Context, id ids.Copy) error {
 	if remade {
 		return c.syncer.startOver(ctx, id)
 	}
+	if err := c.restartUnknown(ctx, id); err != nil {
+		return err
+	}
 	return c.scan(ctx, id, noWatch{})
+}
+
+// restartUnknown has a scan begin anew that would go on where one was cut of which is not
+// known when it began, or since when changes may have been missed.
+func (c *Scanner) restartUnknown(ctx context.Context, id ids.Copy) error {
+	if c.began.counts(c.o, id) {
+		return nil
+	}
+	return c.restart(ctx, id)
 }
 
 // ScanWatched is Scan for a verification, which is told what the scan meets: resumed goes on
@@ -47,7 +60,15 @@ func (c *Scanner) scan(ctx context.Context, id ids.Copy, watch Watch) error {
 	if err != nil {
 		return err
 	}
-	return (&scan{pass: w, buckets: c.buckets, watch: watch}).run(ctx)
+	s := &scan{pass: w, buckets: c.buckets, watch: watch}
+	if err := s.since(ctx, c.began); err != nil {
+		return err
+	}
+	err = s.run(ctx)
+	if err == nil {
+		c.began.forget(id)
+	}
+	return err
 }
 
 // restart has the next scan be a whole one, not the rest of another.

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.uber.org/zap"
@@ -18,10 +19,12 @@ import (
 type Syncer struct {
 	o       *Options
 	buckets *Buckets
+	began   *began
 }
 
-// Sync walks a copy from where it stands to the end; then the copy is synced. The caller
-// holds the copy's lock.
+// Sync walks a copy from where it stands to the end; then the copy is synced. Where it is not
+// known when the walk began that it goes on with, or changes may have been missed since, it
+// compares what is there again, which costs the listings only. The caller holds the copy's lock.
 func (y *Syncer) Sync(ctx context.Context, id ids.Copy) error {
 	if err := y.begin(ctx, id); err != nil {
 		return err
@@ -30,9 +33,12 @@ func (y *Syncer) Sync(ctx context.Context, id ids.Copy) error {
 	if err != nil {
 		return err
 	}
+	if !y.began.counts(y.o, id) {
+		w.row.Cursor, w.row.Objects, w.row.Bytes = "", 0, 0
+	}
 	before := w.src.Feed.Get()
-	b := &bulk{pass: w, track: copies.NewTracker(w.row.Cursor, w.row.Objects, w.row.Bytes)}
-	if err := b.run(ctx); err != nil {
+	b, err := y.walk(ctx, w)
+	if err != nil {
 		return err
 	}
 	heard := heardAll(before, w.src.Feed.Get())
@@ -43,6 +49,25 @@ func (y *Syncer) Sync(ctx context.Context, id ids.Copy) error {
 		y.o.Hooks.RequestScan(id.Bucket) // changes behind the cursor may have gone unnoticed
 	}
 	return nil
+}
+
+// walk goes on with a walk, or begins it, and begins it again where changes may have been
+// missed meanwhile.
+func (y *Syncer) walk(ctx context.Context, w *pass) (*bulk, error) {
+	furthest := ""
+	for {
+		if err := w.since(ctx, y.began); err != nil {
+			return nil, err
+		}
+		b := &bulk{pass: w, track: copies.NewTracker(w.row.Cursor, w.row.Objects, w.row.Bytes), furthest: furthest}
+		err := b.run(ctx)
+		if !errors.Is(err, errMissed) {
+			return b, err
+		}
+		low, _, _ := b.track.Mark()
+		furthest = max(furthest, low)
+		w.row.Cursor, w.row.Objects, w.row.Bytes = "", 0, 0
+	}
 }
 
 // heardAll reports whether a feed told every change between two moments.
@@ -91,7 +116,7 @@ func (y *Syncer) finish(ctx context.Context, b *bulk) error {
 			return rows, err
 		}
 		c.State, c.Cursor, c.ScanCursor, c.Error = catalog.CopySynced, "", "", ""
-		c.Objects, c.Bytes, c.VerifiedAt = objects, bytes, y.o.Now()
+		c.Objects, c.Bytes, c.VerifiedAt = objects, bytes, b.began
 		if p := b.primaryRow(rows); p != nil {
 			p.Objects, p.Bytes, p.VerifiedAt = objects, bytes, y.o.Now()
 		}
@@ -100,6 +125,8 @@ func (y *Syncer) finish(ctx context.Context, b *bulk) error {
 	if err != nil {
 		return err
 	}
+	y.began.forget(b.id)
+	y.o.Router.Compared.EndWalk(b.name())
 	y.o.Log.Info("copy is synced", zap.String("bucket", b.id.Bucket), zap.String("prefix", b.id.Prefix),
 		zap.String("cluster", b.id.Cluster), zap.Int64("objects", objects), zap.Int64("bytes", bytes))
 	return nil

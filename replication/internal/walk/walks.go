@@ -25,8 +25,8 @@ func New(o Options) *Walks {
 	o.Timing = o.Timing.withDefaults()
 	o.ScanExtras = cmp.Or(o.ScanExtras, scanExtras)
 	w := &Walks{Locks: keylock.New[ids.Copy](), Buckets: &Buckets{&o}}
-	w.Syncer = &Syncer{&o, w.Buckets}
-	w.Scanner = &Scanner{&o, w.Buckets, w.Syncer}
+	w.Syncer = &Syncer{o: &o, buckets: w.Buckets, began: newBegan()}
+	w.Scanner = &Scanner{o: &o, buckets: w.Buckets, syncer: w.Syncer, began: newBegan()}
 	w.Evictor = &Evictor{o: &o, buckets: w.Buckets, left: make(map[ids.Copy][]string)}
 	w.Mover = &Mover{&o, w.Locks, w.Scanner}
 	return w

@@ -1,0 +1,79 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/storage"
+)
+
+// While a storage that may have a bucket can't be asked, the bucket is not made elsewhere,
+// unless its primary is named.
+func TestBucketIsNotMadeElsewhere(t *testing.T) {
+	w := newWorld(t, Settings{}, nil)
+	a, b := w.fake("c1"), w.fake("c2")
+	b.user("bkt", "k", "v")
+	b.setFault(func(_ context.Context, op, _, _ string) error {
+		return fmt.Errorf("%s: %w", op, storage.ErrUnavailable)
+	})
+	w.policy("p", 1, "c1", "c2")
+	w.bucket("bkt", "p", "")
+	w.await("the reason", func() bool {
+		st := w.status("bkt")
+		return st.State == control.BucketStuck && strings.Contains(st.Reason, "c2 can't be asked whether it has the bucket")
+	})
+	w.bucket("named", "p", "c1")
+	w.await("a bucket that names its primary", func() bool { return a.contents("named") != nil })
+	if a.contents("bkt") != nil || w.ctl.Router().Snapshot().Primary("bkt") != "" {
+		t.Error("the bucket was made elsewhere")
+	}
+	b.setFault(nil)
+	w.await("the primary", func() bool { return w.ctl.Router().Snapshot().Primary("bkt") == "c2" })
+	if a.contents("bkt") != nil {
+		t.Error("the bucket was made elsewhere, too")
+	}
+}
+
+// However many buckets look for their primary, a few do at a time, and each gets its turn.
+func TestSearchesAreBounded(t *testing.T) {
+	a := newAgenda(time.Now)
+	f := newFinder(core{}, a)
+	var begun, later []string
+	for i := range 3 * findersAtATime {
+		b := fmt.Sprint("b", i)
+		if f.begin(b) {
+			begun = append(begun, b)
+		} else {
+			later = append(later, b)
+		}
+		if f.begin(b) {
+			t.Errorf("%s is looked for twice", b)
+		}
+	}
+	if len(begun) != findersAtATime {
+		t.Errorf("%d at a time, want %d", len(begun), findersAtATime)
+	}
+	for len(begun) > 0 {
+		b := begun[0]
+		f.end(b, "c1")
+		if c, ok := f.take(b); !ok || c != "c1" {
+			t.Errorf("found for %s: %q", b, c)
+		}
+		begun = begun[1:]
+		for next := range a.takeNamed() {
+			if !f.begin(next) {
+				t.Errorf("%s does not begin when it is its turn", next)
+			}
+			begun = append(begun, next)
+			later = slices.DeleteFunc(later, func(l string) bool { return l == next })
+		}
+	}
+	if len(later) > 0 {
+		t.Errorf("%v never had their turn", later)
+	}
+}
