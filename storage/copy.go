@@ -40,17 +40,24 @@ func (t *transfer) run(ctx context.Context) (Object, error) {
 	if err := t.prepare(ctx); err != nil {
 		return Object{}, err
 	}
-	var out Object
-	var err error
-	if inParts(t.obj) {
-		out, err = t.copyParts(ctx)
-	} else {
-		out, err = t.copyWhole(ctx)
+	out, err := t.write(ctx)
+	if err == nil {
+		var again bool
+		if again, err = t.onTop(ctx, out); again && err == nil {
+			out, err = t.write(ctx)
+		}
 	}
 	if errors.Is(err, ErrNotFound) && At(err) == t.src.cfg.Name {
 		return Object{}, fmt.Errorf("%w: it is gone: %w", ErrPrecondition, err)
 	}
 	return out, err
+}
+
+func (t *transfer) write(ctx context.Context) (Object, error) {
+	if inParts(t.obj) {
+		return t.copyParts(ctx)
+	}
+	return t.copyWhole(ctx)
 }
 
 // prepare finds out how to write, and refuses what can't be written.

@@ -59,6 +59,7 @@ func (t *transfer) checkOrder(ctx context.Context, cur s3.VersionEntry) error {
 	}
 	if len(vs) > 0 && !vs[0].LastModified.Before(t.obj.LastModified.Truncate(time.Millisecond)) {
 		t.preserve = false
+		t.placed.at = afterVersion(vs[0].LastModified) // dst's clock may be behind it as well
 	}
 	return nil
 }
@@ -133,6 +134,25 @@ func (t *transfer) setCondition(h http.Header) {
 	default:
 		setIfMatch(h, c.IfETag)
 	}
+}
+
+// onTop reports whether a copy has to be written again, because it came below a version or
+// marker that is dated ahead of dst's clock, at a dst that orders versions by time. The
+// result is looked at: no answer to a write tells. What came below is taken away.
+func (t *transfer) onTop(ctx context.Context, out Object) (again bool, err error) {
+	if !t.to.preserve || t.preserve || t.opts.Version != nil || !t.placed.at.IsZero() || isNull(out.VersionID) {
+		return false, nil
+	}
+	vs, err := versionsOf(ctx, t.dst, t.bucket, t.obj.Key, 1)
+	if err != nil || len(vs) == 0 || sameVersion(vs[0].ID, out.VersionID) {
+		return false, err
+	}
+	now, err := t.dst.Now(ctx)
+	if err != nil || !vs[0].LastModified.After(now.Add(time.Second)) {
+		return false, err // another writer came after it
+	}
+	t.placed.at = afterVersion(vs[0].LastModified)
+	return true, t.dst.DeleteVersion(ctx, t.bucket, t.obj.Key, out.VersionID)
 }
 
 // result is what is at dst after a successful write.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/fado-project/fado/storage/s3"
 )
@@ -57,6 +58,9 @@ func yieldPage(c *Client, bucket, prefix, last string, r fetched, yield func(Obj
 	}
 	for i := range r.page.Entries {
 		o := objectOf(&r.page.Entries[i])
+		if o.Key == last && strings.ContainsRune(o.Key, utf8.RuneError) {
+			continue // names that the listing can't show look alike
+		}
 		if (o.Key <= last && last != "") || !strings.HasPrefix(o.Key, prefix) {
 			yield(Object{}, disorder(c, bucket, "%q after %q below %q", o.Key, last, prefix))
 			return last, false

@@ -83,13 +83,30 @@ func (f *Storage) User(bucket, key, body string) {
 	if f.buckets[bucket] == nil {
 		f.buckets[bucket] = make(map[string]object)
 	}
-	o := storage.Object{Key: key, Size: int64(len(body)), ETag: etagOf(body), LastModified: f.tick()}
+	o := storage.Object{Key: key, Size: int64(len(body)), ETag: etagOf(body), LastModified: f.tick(), Attributes: "text/plain"}
 	f.set(bucket, object{Object: o, body: body})
 	tell := f.events
 	f.mu.Unlock()
 	if tell != nil {
 		tell(storage.Event{Bucket: bucket, Key: key, Size: o.Size, ETag: o.ETag, Time: o.LastModified})
 	}
+}
+
+// Describe has a user write an object again with the same content and other headers, by their
+// digest. It raises no event.
+func (f *Storage) Describe(bucket, key, attributes string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o := f.buckets[bucket][key]
+	o.Attributes, o.LastModified, o.Replica, o.Source, o.VersionID = attributes, f.tick(), false, storage.Source{}, ""
+	f.set(bucket, o)
+}
+
+// Attributes returns the digest of an object's headers.
+func (f *Storage) Attributes(bucket, key string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.buckets[bucket][key].Attributes
 }
 
 // UserDelete removes an object as a user would.
@@ -416,8 +433,9 @@ func (f *Storage) write(ctx context.Context, bucket string, have object, cond st
 	}
 	put := storage.Object{
 		Key: have.Key, Size: have.Size, ETag: have.ETag, LastModified: f.tick(), Replica: true,
-		Source: storage.Source{ETag: have.ETag, Size: have.Size, ModTime: have.LastModified},
-		Token:  fmt.Sprint(f.name, "/", len(f.writes)),
+		Source:     storage.Source{ETag: have.ETag, Size: have.Size, ModTime: have.LastModified, Attributes: have.Attributes},
+		Attributes: have.Attributes,
+		Token:      fmt.Sprint(f.name, "/", len(f.writes)),
 	}
 	if f.history[bucket] != nil && have.VersionID != "" {
 		put.VersionID, put.LastModified, put.Source, put.Token = have.VersionID, have.LastModified, storage.Source{}, ""

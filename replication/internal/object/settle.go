@@ -116,14 +116,35 @@ func (s *situation) decide(ctx context.Context) (Outcome, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case src == nil && dst == nil:
-		return InStep, nil
 	case src == nil:
-		return s.remove(ctx, *dst)
+		return s.absent(ctx, dst)
 	case dst == nil:
 		return Copied, s.write(ctx, *src, storage.Condition{Absent: true}, nil)
 	}
 	return s.replace(ctx, *src, *dst)
+}
+
+// absent settles an object that the primary says it has not. Where its listing has said
+// otherwise both have to agree: some storages list names that they can't show under another
+// one, and what is not known there must not count as gone, nor as in step.
+func (s *situation) absent(ctx context.Context, dst *storage.Object) (Outcome, error) {
+	if s.Listed {
+		cctx, cancel := s.at.Src.Call(ctx)
+		defer cancel()
+		objs, _, _, err := s.at.Src.Reader().Page(cctx, s.Bucket, s.Key, "", "", 1)
+		s.at.Src.Observed(err)
+		if err != nil {
+			return 0, fmt.Errorf("asking the primary %s: %w", s.at.Src.Name(), err)
+		}
+		if len(objs) > 0 && objs[0].Key == s.Key {
+			return 0, fmt.Errorf("%w: the primary %s lists this key and does not know it; its real name may have characters that a listing can't show",
+				storage.ErrRefused, s.at.Src.Name())
+		}
+	}
+	if dst == nil {
+		return InStep, nil
+	}
+	return s.remove(ctx, *dst)
 }
 
 // Look asks the primary's storage, which is Src, and a copy's for an object; nil means it is

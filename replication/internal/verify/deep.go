@@ -143,8 +143,14 @@ func (d *deep) object(ctx context.Context, o storage.Object) error {
 		if err != nil {
 			return err
 		}
-		if cp != nil && storage.Compare(src.obj, cp.obj) == storage.Equal {
+		switch {
+		case cp == nil:
+		case storage.Compare(src.obj, cp.obj) == storage.Equal:
 			found = append(found, cp)
+		default:
+			if err := d.differs(ctx, cp); err != nil {
+				return err
+			}
 		}
 	}
 	d.c.count(1, 0)

@@ -67,6 +67,17 @@ func (d *deep) repairCopy(ctx context.Context, cp *reading, why string) error {
 	})
 }
 
+// differs has the workers look at a copy that is another object than the primary's by what both
+// storages say of it: nothing that was read is passed over.
+func (d *deep) differs(ctx context.Context, cp *reading) error {
+	d.c.found(Mismatch{
+		Key: cp.obj.Key, Cluster: cp.site.Name(), State: repairing, Reason: "its content, headers or tags are not the primary's",
+	})
+	return d.v.o.Pending.Add(ctx, state.Pending{
+		Bucket: d.id.Bucket, Key: cp.obj.Key, Cluster: cp.site.Name(), Size: cp.obj.Size, Since: d.v.o.Now(), Background: true,
+	})
+}
+
 // primaryDamaged repairs a primary's object from a copy whose bytes are proven to be what
 // the primary's storage acknowledged, by the sum that it keeps of them. Where nothing
 // proves that, both sides are left as they are, and people decide.

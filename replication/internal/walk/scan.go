@@ -54,6 +54,7 @@ type scan struct {
 	track   *copies.Tracker
 	watch   Watch
 	asking  *errgroup.Group // HEADs under way
+	clocks  clocks
 
 	conflicts map[string]bool // keys held as conflicts; true once met
 	deletes   map[string]bool // keys held as deletes; true once met
@@ -80,11 +81,15 @@ func (s *scan) run(ctx context.Context) error {
 	if err := s.loadHeld(ctx); err != nil {
 		return err
 	}
+	var err error
+	if s.clocks, err = s.compareClocks(ctx); err != nil {
+		return err
+	}
 	s.o.Copies.DropTally(s.id)
 	asking, actx := errgroup.WithContext(ctx)
 	asking.SetLimit(scanStats)
 	s.asking = asking
-	err := s.each(actx, from)
+	err = s.each(actx, from)
 	if failed := asking.Wait(); failed != nil {
 		return failed
 	}
@@ -211,7 +216,7 @@ func (s *scan) one(ctx context.Context, p listing.Pair) {
 		s.track.Pass(p.Key, 0, 0)
 		return
 	}
-	if verdict == storage.Unknown {
+	if verdict == storage.Unknown || verdict == storage.Equal && s.clocks.doubts(*p.Src, *p.Dst) {
 		s.ask(ctx, *p.Src, judge)
 		return
 	}
@@ -257,7 +262,8 @@ func (s *scan) judgeConflict(p listing.Pair, verdict storage.Comparison) {
 	}
 }
 
-// ask looks at the copy's stamp where the listings don't tell.
+// ask looks at both objects where the listings don't tell: they know no stamps, no headers and
+// no tags.
 func (s *scan) ask(ctx context.Context, src storage.Object, judge func(listing.Pair, storage.Comparison)) {
 	done := s.track.Begin(src.Key, 0, 0)
 	s.asking.Go(func() error {
@@ -266,14 +272,12 @@ func (s *scan) ask(ctx context.Context, src storage.Object, judge func(listing.P
 			return err
 		}
 		verdict := storage.Different
-		if s.anywhere && dst != nil { // the primary's may be the copy
-			now, err := s.src.Stat(ctx, s.id.Bucket, src.Key)
-			if err != nil {
-				return err
-			}
-			if now != nil {
-				src = *now
-			}
+		now, err := s.src.Stat(ctx, s.id.Bucket, src.Key)
+		if err != nil {
+			return err
+		}
+		if now != nil {
+			src = *now
 		}
 		if dst != nil {
 			verdict = storage.Compare(src, *dst)
