@@ -31,6 +31,10 @@ func (f *fakeStorage) Versions(context.Context, string, string) ([]storage.Versi
 	return nil, errFakeVersions
 }
 
+func (f *fakeStorage) Settings(context.Context, string) (storage.Settings, error) {
+	return storage.Settings{}, nil
+}
+
 func (f *fakeStorage) Repeats(context.Context, string, storage.Object) (bool, error) {
 	return false, nil
 }

@@ -17,6 +17,7 @@ import (
 
 // Headers of user metadata and of MinIO's replication.
 const (
+	redirect      = "X-Amz-Website-Redirect-Location"
 	replicaStatus = "X-Amz-Replication-Status"
 
 	minioRequest      = "X-Minio-Source-Replication-Request"
@@ -30,7 +31,7 @@ const (
 // tags (S3 API reference, PutObject; system-defined metadata that users set).
 var keptHeaders = []string{
 	"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",
-	"Content-Type", "Expires", "X-Amz-Website-Redirect-Location",
+	"Content-Type", "Expires", redirect,
 }
 
 // Stat implements [Reader].

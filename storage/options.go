@@ -19,6 +19,9 @@ type CopyOptions struct {
 	Progress func(delta int64)
 	// Limit, when set, is asked before n bytes are moved (a bandwidth limiter).
 	Limit func(ctx context.Context, n int) error
+	// Lost, when set, is told what the object has that its copy can't keep, as the subject of
+	// "... are not kept".
+	Lost func(what string)
 	// Upload, when set, keeps note of a large object's upload under way, so that an
 	// interrupted copy resumes.
 	Upload UploadNote

@@ -184,6 +184,7 @@ func (t *transfer) tryParts(ctx context.Context) (Object, error) {
 		u.giveUp(ctx, err)
 		return Object{}, err
 	}
+	t.tellLosses(src.head, h)
 	if u.t.opts.noted(u.t.obj.Size) {
 		_ = t.opts.Upload.Clear(context.WithoutCancel(ctx)) // what stays is found to be gone later
 	}

@@ -31,6 +31,8 @@ type provider struct {
 	// births: the date of a bucket in the list of buckets is the one it was made at, for
 	// good.
 	births bool
+	// dropsRedirects: X-Amz-Website-Redirect-Location is taken and not kept.
+	dropsRedirects bool
 	// classes: storage classes it takes.
 	classes []string
 	// refuse says why it must not be given a key; "" if it may. It is asked before a
@@ -43,8 +45,9 @@ var providers = []*provider{
 		name: "MinIO", server: "MinIO",
 		listener: true, preserve: true, conditionalPut: true, tagsInAnswer: true, trailers: true,
 		versions: true, tags: true, sorted: true, births: true,
-		classes: []string{"STANDARD", "REDUCED_REDUNDANCY"},
-		refuse:  func(key string, _ int64) string { return refuseSegments(key) },
+		dropsRedirects: true,
+		classes:        []string{"STANDARD", "REDUCED_REDUNDANCY"},
+		refuse:         func(key string, _ int64) string { return refuseSegments(key) },
 	},
 	{
 		name: "versitygw", server: "VERSITYGW",

@@ -42,6 +42,9 @@ type Reader interface {
 	Versioning(ctx context.Context, bucket string) (Versioning, error)
 	KnownVersioning(ctx context.Context, bucket string) (Versioning, error)
 
+	// Settings tells what a bucket is configured with that FaDO does not carry over.
+	Settings(ctx context.Context, bucket string) (Settings, error)
+
 	// List yields current objects below prefix after a key, in S3's order (UTF-8
 	// binary), a page at a time. The first error ends it.
 	List(ctx context.Context, bucket, prefix, after string) iter.Seq2[Object, error]

@@ -46,6 +46,7 @@ func (t *transfer) copyWhole(ctx context.Context) (Object, error) {
 	if err := check(s3.TrimETag(h.Get("ETag"))); err != nil {
 		return Object{}, err
 	}
+	t.tellLosses(resp.Header, h)
 	return t.result(h), nil
 }
 

@@ -34,6 +34,21 @@ func VersioningRequest(bucket string) *Request {
 	}
 }
 
+// Configured reports whether a bucket has a setting, by its sub-resource ("lifecycle"). A storage
+// that does not know of it, or does not tell, has none.
+func (c *Client) Configured(ctx context.Context, bucket, setting string) (bool, error) {
+	_, err := c.Call(ctx, &Request{
+		Name: "asking for the " + setting + " of", Method: http.MethodGet, Bucket: bucket,
+		Query: url.Values{setting: {""}}, Limit: LimitPing,
+	})
+	e, refused := errors.AsType[*Error](err)
+	refused = refused && e.Status >= 400 && e.Status < 500 && !errors.Is(err, ErrNoBucket) // each setting has a code of its own for none
+	if err == nil || refused || errors.Is(err, ErrUnsupported) {
+		return err == nil, nil
+	}
+	return false, err
+}
+
 // headBucket reports whether a bucket is there by asking for a listing of none of its
 // objects: unlike that of HEAD, the answer has a reason.
 func headBucket(ctx context.Context, c *Client, bucket string) error {

@@ -35,6 +35,7 @@ type Storage struct {
 	events   func(storage.Event)
 	writes   []string // "put bucket/key", "delete bucket/key"
 	versions int      // made
+	settings map[string]storage.Settings
 }
 
 // object is a stored object with its content.
@@ -48,7 +49,8 @@ type object struct {
 func New(name string) *Storage {
 	return &Storage{
 		name: name, buckets: make(map[string]map[string]object), history: make(map[string]map[string][]object),
-		clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		settings: make(map[string]storage.Settings),
+		clock:    time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
 }
 

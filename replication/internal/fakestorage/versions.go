@@ -109,6 +109,19 @@ func (f *Storage) CopyVersion(bucket, key string) {
 	f.set(bucket, o)
 }
 
+// Configure has a bucket be configured.
+func (f *Storage) Configure(bucket string, s storage.Settings) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settings[bucket] = s
+}
+
+func (f *Storage) Settings(ctx context.Context, bucket string) (storage.Settings, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.settings[bucket], ctx.Err()
+}
+
 func (f *Storage) Repeats(ctx context.Context, bucket string, o storage.Object) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

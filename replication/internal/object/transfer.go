@@ -49,6 +49,7 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 		return e.o.Sites.Limit(ctx, at.Src, at.Dst, n)
 	}
 	opts.Upload = note
+	opts.Lost = func(what string) { e.o.Sites.NoteLoss(p.Op().Bucket, at.Dst.Name(), what) }
 	got, err := e.o.Copy(ctx, at.Src.Reader(), dst, p.Op().Bucket, obj, opts)
 	if err != nil && errors.Is(context.Cause(ctx), ErrStalled) {
 		err = fmt.Errorf("no byte moved in %s: %w: %w", e.o.Timing.StallTimeout, ErrStalled, storage.ErrUnavailable)

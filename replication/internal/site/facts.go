@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -16,7 +17,9 @@ import (
 type facts struct {
 	mu        sync.Mutex
 	versioned map[bucketAt]bool
-	wanted    chan bucketAt // to be found out
+	settings  map[bucketAt]storage.Settings
+	lost      map[lossAt][]string // what objects had that their copies have not
+	wanted    chan bucketAt       // to be found out
 }
 
 type bucketAt struct {
@@ -24,11 +27,16 @@ type bucketAt struct {
 	site   *Site
 }
 
+type lossAt struct{ bucket, cluster string }
+
 // maxFacts bounds what is remembered.
 const maxFacts = 100_000
 
 func newFacts() *facts {
-	return &facts{versioned: make(map[bucketAt]bool), wanted: make(chan bucketAt, 64)}
+	return &facts{
+		versioned: make(map[bucketAt]bool), settings: make(map[bucketAt]storage.Settings), lost: make(map[lossAt][]string),
+		wanted: make(chan bucketAt, 64),
+	}
 }
 
 func (f *facts) note(at bucketAt, versioned bool) {
@@ -38,21 +46,43 @@ func (f *facts) note(at bucketAt, versioned bool) {
 		clear(f.versioned)
 	}
 	f.versioned[at] = versioned
+	delete(f.settings, at) // they are asked for again
 }
 
-// isVersioned reports whether a bucket is known to be versioned; what is not known is asked
-// for.
-func (f *facts) isVersioned(at bucketAt) bool {
+// about returns what is known of a bucket; what is not known is asked for.
+func (f *facts) about(at bucketAt) (versioned bool, s storage.Settings, known bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	versioned, known := f.versioned[at]
-	if !known {
+	versioned, ok := f.versioned[at]
+	s, known = f.settings[at]
+	if !ok || !known {
 		select {
 		case f.wanted <- at:
 		default: // it is asked for again
 		}
 	}
-	return versioned
+	return versioned, s, known
+}
+
+// NoteLoss notes that an object has something that its copy in a cluster has not, as the
+// subject of "... are not kept". It is remembered while this process runs.
+func (ss *Sites) NoteLoss(bucket, cluster, what string) {
+	f, at := ss.facts, lossAt{bucket, cluster}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.lost) >= maxFacts {
+		clear(f.lost)
+	}
+	if !slices.Contains(f.lost[at], what) {
+		f.lost[at] = append(f.lost[at], what)
+	}
+}
+
+// noted returns what objects of a bucket lost in a cluster.
+func (f *facts) noted(at lossAt) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.lost[at])
 }
 
 // Losses says in sentences what a bucket's copy can't keep of its primary's objects:
@@ -68,9 +98,15 @@ func (ss *Sites) Losses(bucket, primary, cluster string) []string {
 	if !ok1 || !ok2 {
 		return sentences
 	}
-	versioned := ss.facts.isVersioned(bucketAt{bucket, src})
-	for _, what := range storage.Losses(from, to, versioned) {
-		sentences = append(sentences, fmt.Sprintf("%s are not kept in %s", what, cluster))
+	versioned, had, ok1 := ss.facts.about(bucketAt{bucket, src})
+	losses := storage.Losses(from, to, versioned)
+	if _, has, ok2 := ss.facts.about(bucketAt{bucket, dst}); ok1 && ok2 {
+		losses = append(losses, had.Losses(has)...)
+	}
+	for _, what := range append(losses, ss.facts.noted(lossAt{bucket, cluster})...) {
+		if s := fmt.Sprintf("%s are not kept in %s", what, cluster); !slices.Contains(sentences, s) {
+			sentences = append(sentences, s)
+		}
 	}
 	return sentences
 }
@@ -91,8 +127,22 @@ func (ss *Sites) FindFacts(ctx context.Context) {
 func findOut(ctx context.Context, ss *Sites, at bucketAt) {
 	ctx, cancel := at.site.Call(ctx)
 	defer cancel()
-	if versioned, err := at.site.reader.Versioned(ctx, at.bucket); err == nil {
-		ss.facts.note(at, versioned)
+	f := ss.facts
+	f.mu.Lock()
+	_, known := f.versioned[at]
+	f.mu.Unlock()
+	if !known {
+		if versioned, err := at.site.reader.Versioned(ctx, at.bucket); err == nil {
+			f.note(at, versioned)
+		}
+	}
+	if s, err := at.site.reader.Settings(ctx, at.bucket); err == nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if len(f.settings) >= maxFacts {
+			clear(f.settings)
+		}
+		f.settings[at] = s
 	}
 }
 

@@ -257,6 +257,43 @@ func TestLosses(t *testing.T) {
 	})
 }
 
+// What a primary's bucket is configured with, and what its objects were seen to have, is a loss
+// where the copy has it not; an object's lock always is.
+func TestLostSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.with = func(f *fake) {
+			f.User("b", "k", "body")
+			f.caps = storage.Capabilities{PreserveVersion: true}
+			if f.Name() == "c1" {
+				f.Configure("b", storage.Settings{Lock: true, Encryption: true, Lifecycle: true, Policy: true, CORS: true})
+			} else {
+				f.Configure("b", storage.Settings{Lock: true, Policy: true})
+			}
+		}
+		w.declare("a", "c1", "c2")
+		defer w.watch(t)()
+		w.Losses("b", "c1", "c2") // asks
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); w.FindFacts(ctx) }()
+		synctest.Wait()
+		w.NoteLoss("b", "c2", "website redirects")
+		w.NoteLoss("b", "c2", "encryption settings") // said once
+		w.NoteLoss("b", "c3", "other things")
+		want := []string{
+			"retention periods and legal holds are not kept in c2", "encryption settings are not kept in c2",
+			"lifecycle rules are not kept in c2", "CORS rules are not kept in c2", "website redirects are not kept in c2",
+		}
+		if got := w.Losses("b", "c1", "c2"); !slices.Equal(got, want) {
+			t.Errorf("losses %q, want %q", got, want)
+		}
+		cancel()
+		<-done
+	})
+}
+
 // A monitor that is stopped while its ping is on its way tells nothing any more.
 func TestStopDuringPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
