@@ -43,9 +43,17 @@ type Request struct {
 	Replay []byte
 	// Trailing sends a CRC-32C after the body, which the server checks.
 	Trailing bool
+	// Trailers, when it is set, gives checksums to send after the body: it is called when the
+	// body has been read to its end. TrailerNames are the headers it gives, canonical; each is
+	// one of those in trailerSizes.
+	Trailers     func() http.Header
+	TrailerNames []string
 	// AskFirst waits for the server's consent before it sends the body, so that a
 	// refusal (a condition that does not hold) arrives instead of a broken connection.
 	AskFirst bool
+
+	// AnyStatus returns an answer of whatever status, for those that are passed on.
+	AnyStatus bool
 
 	// Limit bounds the answer's body, and Within the time from its head to its end,
 	// where it has a Limit; zero: LimitSmall and Waits.Whole.
@@ -94,10 +102,17 @@ func (at *endpoint) newRequest(ctx context.Context, q *Request, wrap func(io.Rea
 		if q.Replay != nil {
 			req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(fenced(ctx, bytes.NewReader(q.Replay))), nil }
 		}
-		if q.Trailing {
+		switch {
+		case q.Trailing:
 			payload = unsignedTrailer
 			trailer = http.Header{CRC32C: {base64.StdEncoding.EncodeToString(make([]byte, 4))}}
 			body = &trailingReader{r: body, trailer: trailer}
+		case q.Trailers != nil:
+			payload = unsignedTrailer
+			if trailer, err = emptyTrailer(q.TrailerNames); err != nil {
+				return nil, err
+			}
+			body = &givenTrailer{r: body, given: q.Trailers, trailer: trailer}
 		}
 		req.Body = io.NopCloser(body)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // Send makes the request and returns a successful answer; everything else is an
-// error. The caller closes the body, whose length the request's Limit bounds. The context
+// error, unless the request wants AnyStatus. The caller closes the body, whose length the request's Limit bounds. The context
 // ends the whole exchange, and so does silence: without a watchdog of the caller's, the
 // answer's head must come within Waits.Answer, and its body must not stall.
 //
@@ -79,7 +79,7 @@ func (c *Client) exchange(ctx context.Context, q *Request, dog *Watchdog, d *del
 	if c.at.Observe != nil {
 		c.at.Observe(resp.Header)
 	}
-	if resp.StatusCode/100 == 2 {
+	if q.AnyStatus || resp.StatusCode/100 == 2 {
 		return resp, nil
 	}
 	defer resp.Body.Close()

@@ -29,6 +29,7 @@ func (g *Guard) abort(ctx context.Context, cause error, match func(*running) boo
 // answered. It returns once what the change forbids has ended, or with ctx.
 func (g *Guard) AfterChange(ctx context.Context) {
 	snap := g.o.Router.Snapshot()
+	g.drop(ctx, snap)
 	_ = g.abort(ctx, ErrForbidden, func(r *running) bool { return !r.AllowedBy(snap) }) // ends early only with ctx
 }
 
@@ -38,8 +39,8 @@ func (g *Guard) AfterChange(ctx context.Context) {
 const movingPatience = 500 * time.Millisecond
 
 // RolesChanged aborts the operations on a bucket ("": on all) that its primary's place has
-// made pointless, and waits for their end: those that write to what is the primary now, and
-// all on what is about to be.
+// made pointless, and waits for their end: those that write to what is the primary now, all
+// on what is about to be, and users' writes to what is the primary no longer.
 func (g *Guard) RolesChanged(bucket string) {
 	snap := g.o.Router.Snapshot()
 	moving := func(r *running) bool {
@@ -47,6 +48,9 @@ func (g *Guard) RolesChanged(bucket string) {
 	}
 	g.await(context.Background(), movingPatience, moving)
 	_ = g.abort(context.Background(), ErrMoving, moving)
+	_ = g.abort(context.Background(), ErrMoving, func(r *running) bool {
+		return r.User && (bucket == "" || r.Bucket == bucket) && !r.AllowedBy(snap)
+	})
 	_ = g.abort(context.Background(), ErrMoving, func(r *running) bool {
 		return (bucket == "" || r.Bucket == bucket) && r.Allowed == nil && r.From != "" && r.Cluster == snap.Primary(r.Bucket) && !r.ToPrimary
 	})
@@ -65,6 +69,9 @@ func (g *Guard) Fence(cause error) {
 func (g *Guard) CutOff(cluster string) {
 	for _, r := range g.list(func(r *running) bool { return r.From == cluster || r.Cluster == cluster }) {
 		r.cancel(site.ErrDown)
+	}
+	for _, c := range g.carryings(func(c *carrying) bool { return c.from == cluster }) {
+		c.cancel(site.ErrDown)
 	}
 }
 

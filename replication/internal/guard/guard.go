@@ -32,6 +32,8 @@ type Op struct {
 	Rewrite bool
 	// ToPrimary: it brings something to a primary on purpose.
 	ToPrimary bool
+	// User: a user's write that passes through this instance.
+	User bool
 	// Allowed judges the operation by a snapshot; nil: residency of the object.
 	Allowed func(*routing.Snapshot) bool
 }
@@ -73,9 +75,10 @@ type Guard struct {
 	o    Options
 	keys *keylock.Locks[ids.Object]
 
-	mu     sync.Mutex
-	ops    map[*running]struct{}
-	frozen map[frozenKey]chan struct{}
+	mu      sync.Mutex
+	ops     map[*running]struct{}
+	carried map[*carrying]struct{}
+	frozen  map[frozenKey]chan struct{}
 }
 
 // running is an operation that has entered.
@@ -93,7 +96,7 @@ type frozenKey struct{ bucket, cluster string }
 func New(o Options) *Guard {
 	return &Guard{
 		o: o, keys: keylock.New[ids.Object](),
-		ops: make(map[*running]struct{}), frozen: make(map[frozenKey]chan struct{}),
+		ops: make(map[*running]struct{}), carried: make(map[*carrying]struct{}), frozen: make(map[frozenKey]chan struct{}),
 	}
 }
 
