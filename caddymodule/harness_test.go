@@ -22,6 +22,7 @@ import (
 	"github.com/fado-project/fado/internal/testenv"
 	_ "github.com/fado-project/fado/lbpolicy"
 	"github.com/fado-project/fado/routing"
+	_ "github.com/fado-project/fado/s3gateway"
 )
 
 // The tests run real Caddy configurations in this process, one at a time: Caddy has

@@ -40,6 +40,7 @@ type processCounters struct {
 	errors     *prometheus.CounterVec
 	pulls      *prometheus.CounterVec
 	lag        prometheus.Histogram
+	s3         s3Counters
 
 	// The children by value, so that counting a request is one atomic addition.
 	byLocality [3]prometheus.Counter
@@ -65,6 +66,7 @@ func newCounters() *processCounters {
 			Help:    "Time from noticing a change of an object to its verified copy being routable.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
 		}),
+		s3:       newS3Counters(counter),
 		byReason: make(map[routing.Reason]prometheus.Counter),
 	}
 	for l := range c.byLocality {
@@ -113,10 +115,10 @@ func (*App) CountRejection(r routing.Reason) {
 
 // collectors returns everything that an app's configuration shows on /metrics.
 func collectors(app *App) []prometheus.Collector {
-	return []prometheus.Collector{
+	return append(counters.s3.all(),
 		counters.decisions, counters.inCluster.vec, counters.rejections, counters.mismatches, counters.objects, counters.bytes, counters.errors, counters.pulls, counters.lag,
 		gauges{app},
-	}
+	)
 }
 
 // registerMetrics puts the process's counters and the app's gauges in the registry of

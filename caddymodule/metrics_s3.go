@@ -1,0 +1,56 @@
+package caddymodule
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// s3Counters count what S3 endpoints do.
+type s3Counters struct {
+	requests  *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+	bytes     *prometheus.CounterVec
+	failovers prometheus.Counter
+
+	in, out prometheus.Counter // of bytes
+}
+
+func newS3Counters(counter func(name, help string, labels ...string) *prometheus.CounterVec) s3Counters {
+	c := s3Counters{
+		requests: counter("s3_requests_total", "Requests to S3 endpoints, by the code of their error; OK for none.", "operation", "code"),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "caddy_fado_s3_request_seconds",
+			Help:    "Time of requests to S3 endpoints from their first byte to the last of the answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+		}, []string{"operation"}),
+		bytes: counter("s3_bytes_total", "Bytes of objects that passed S3 endpoints, in from clients and out to them.", "direction"),
+		failovers: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "caddy_fado_s3_failovers_total", Help: "Reads of S3 endpoints that went on at another copy.",
+		}),
+	}
+	c.in, c.out = c.bytes.WithLabelValues("in"), c.bytes.WithLabelValues("out")
+	return c
+}
+
+func (c *s3Counters) all() []prometheus.Collector {
+	return []prometheus.Collector{c.requests, c.seconds, c.bytes, c.failovers}
+}
+
+// CountS3 counts a request to an S3 endpoint.
+func (*App) CountS3(operation, code string, took time.Duration) {
+	counters.s3.requests.WithLabelValues(operation, code).Inc()
+	counters.s3.seconds.WithLabelValues(operation).Observe(took.Seconds())
+}
+
+// CountS3Bytes counts bytes of objects, "in" from clients or "out" to them.
+func (*App) CountS3Bytes(direction string, n int64) {
+	if direction == "in" {
+		counters.s3.in.Add(float64(n))
+	} else {
+		counters.s3.out.Add(float64(n))
+	}
+}
+
+// CountS3Failover counts a read that went on at another copy.
+func (*App) CountS3Failover() { counters.s3.failovers.Inc() }

@@ -1,0 +1,375 @@
+package s3gateway
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
+)
+
+// bucketList is the answer to ListBuckets.
+type bucketList struct {
+	XMLName           xml.Name      `xml:"ListAllMyBucketsResult"`
+	Xmlns             string        `xml:"xmlns,attr"`
+	Owner             *owner        `xml:"Owner"`
+	Buckets           []bucketEntry `xml:"Buckets>Bucket"`
+	ContinuationToken string        `xml:",omitempty"`
+	Prefix            string        `xml:",omitempty"`
+}
+
+type bucketEntry struct {
+	Name         string
+	CreationDate string
+	BucketRegion string
+}
+
+// created stands for when a bucket was created, which FaDO does not record.
+const created = "2000-01-01T00:00:00.000Z"
+
+// maxBuckets is the most buckets of a page (S3 API reference, ListBuckets).
+const maxBuckets = 10_000
+
+// listBuckets answers ListBuckets with the buckets that the key sees, sorted.
+func listBuckets(c *call) error {
+	most := maxBuckets
+	if v := c.query.Get("max-buckets"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > maxBuckets {
+			return badRequest("InvalidArgument", "Argument max-buckets must be an integer between 1 and %d", maxBuckets)
+		}
+		most = n
+	}
+	after, prefix := "", c.query.Get("prefix")
+	if token := c.query.Get("continuation-token"); token != "" {
+		var ok bool
+		if after, ok = decodePage(token); !ok {
+			return badRequest("InvalidArgument", "The continuation token provided is incorrect")
+		}
+	}
+	var names []string
+	c.router().Snapshot().Buckets(func(name string) bool {
+		if name > after && strings.HasPrefix(name, prefix) && c.key0.sees(name) {
+			names = append(names, name)
+		}
+		return true
+	})
+	slices.Sort(names)
+	out := bucketList{Xmlns: namespace, Owner: theOwner, Prefix: prefix}
+	if len(names) > most {
+		names = names[:most]
+		out.ContinuationToken = encodePage(names[most-1])
+	}
+	for _, n := range names {
+		out.Buckets = append(out.Buckets, bucketEntry{n, created, c.h.Region})
+	}
+	c.writeXML(http.StatusOK, out)
+	return nil
+}
+
+// headBucket answers HeadBucket.
+func headBucket(c *call) error {
+	c.w.Header().Set("X-Amz-Bucket-Region", c.h.Region)
+	c.writeBody(http.StatusOK, "", nil)
+	return nil
+}
+
+// getLocation answers GetBucketLocation: the region that clients sign with.
+func getLocation(c *call) error {
+	region := c.h.Region
+	if region == defaultRegion {
+		region = "" // as S3 says it
+	}
+	c.writeXML(http.StatusOK, struct {
+		XMLName xml.Name `xml:"LocationConstraint"`
+		Xmlns   string   `xml:"xmlns,attr"`
+		Region  string   `xml:",chardata"`
+	}{Xmlns: namespace, Region: region})
+	return nil
+}
+
+// createBucket answers CreateBucket: a bucket of the catalogue. It answers when objects can be
+// written.
+func createBucket(c *call) error {
+	if err := checkHeaders(c.r.Header); err != nil {
+		return err
+	}
+	if strings.EqualFold(c.r.Header.Get("X-Amz-Bucket-Object-Lock-Enabled"), "true") {
+		return notImplemented("Creating a bucket with object lock")
+	}
+	b := &catalog.Bucket{Name: c.bucket, Policy: c.r.Header.Get("X-Fado-Policy")}
+	body, err := c.readBody(maxSmallXML)
+	if err != nil {
+		return err
+	}
+	if len(body) > 0 {
+		var conf struct {
+			XMLName            xml.Name `xml:"CreateBucketConfiguration"`
+			LocationConstraint string
+		}
+		if err := parseXML(body, &conf); err != nil {
+			return err
+		}
+		if b.Primary, err = c.placeOf(conf.LocationConstraint); err != nil {
+			return err
+		}
+	}
+	if err := c.checkName(b); err != nil {
+		return err
+	}
+	if _, err := c.control.Resources.Create(c.ctx, b); err != nil {
+		return err
+	}
+	if err := c.awaitBucket(); err != nil {
+		return err
+	}
+	c.w.Header().Set("Location", "/"+c.bucket)
+	c.writeBody(http.StatusOK, "", nil)
+	return nil
+}
+
+// checkName tells a bad name from a bad policy, as S3 clients expect it.
+func (c *call) checkName(b *catalog.Bucket) error {
+	if !catalog.ValidBucketName(b.Name) {
+		return badRequest("InvalidBucketName", "The specified bucket is not valid.")
+	}
+	if b.Policy != "" && c.router().Snapshot().Policy(b.Policy) == nil {
+		return badRequest("InvalidArgument", "x-fado-policy: there is no policy %q", b.Policy)
+	}
+	return nil
+}
+
+// placeOf reads a LocationConstraint: a cluster, or this endpoint's region, which is none.
+func (c *call) placeOf(constraint string) (cluster string, err error) {
+	if constraint == "" || constraint == c.h.Region {
+		return "", nil
+	}
+	if c.router().Snapshot().Cluster(constraint) == nil {
+		return "", badRequest("InvalidLocationConstraint", "The specified location-constraint is not valid: expected the name of a cluster or %s", c.h.Region)
+	}
+	return constraint, nil
+}
+
+// Times of CreateBucket and DeleteBucket.
+const (
+	bucketPatience = 20 * time.Second
+	bucketPoll     = 20 * time.Millisecond
+)
+
+// awaitBucket returns when the new bucket has a primary, and its storage the physical bucket.
+func (c *call) awaitBucket() error {
+	ctx, cancel := context.WithTimeout(c.ctx, bucketPatience)
+	defer cancel()
+	for {
+		if primary := c.router().Snapshot().Primary(c.bucket); primary != "" && c.bucketIn(ctx, primary) {
+			return nil
+		}
+		select {
+		case <-time.After(bucketPoll):
+		case <-ctx.Done():
+			return slowDown(ctx.Err(), "The bucket exists, but its storage is not ready yet. Please retry what you want to do with it.")
+		}
+	}
+}
+
+// bucketIn reports whether a cluster's storage has the physical bucket.
+func (c *call) bucketIn(ctx context.Context, cluster string) bool {
+	a, err := c.gateway.Read(ctx, c.reading(cluster, c.bucket, ""), &storage.Forward{Name: "HeadBucket", Method: http.MethodHead, Bucket: c.bucket})
+	if err != nil {
+		return false
+	}
+	_ = a.Body.Close()
+	return a.Status == http.StatusOK
+}
+
+// deleteBucket answers DeleteBucket. The primary's storage removes its bucket first, which it
+// only does if it is empty, so that nothing written meanwhile is lost; then the catalogue
+// forgets the bucket and its copies go.
+func deleteBucket(c *call) error {
+	item, err := c.control.Resources.Get(c.ctx, catalog.KindBucket, c.bucket)
+	if err != nil {
+		return err
+	}
+	if item.Origin == control.OriginConfig {
+		return control.ErrConfigOwned
+	}
+	if err := c.awaitEmptied(); err != nil {
+		return err
+	}
+	if primary := c.router().Snapshot().Primary(c.bucket); primary != "" {
+		_, err := c.write(primary, &storage.Forward{Name: c.op.name, Method: http.MethodDelete, Bucket: c.bucket}, nil)
+		if e, ok := errors.AsType[*Error](err); ok && e.Code == "SlowDown" && errors.Is(e, errNoPhysical) {
+			err = nil // removed by an attempt before
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.h.app.Replication().Purge(c.ctx, c.bucket, replication.PurgeAll, control.Precondition{}); err != nil {
+		return err
+	}
+	c.writeBody(http.StatusNoContent, "", nil)
+	return nil
+}
+
+// errNoPhysical: the storage has no bucket of that name.
+var errNoPhysical = errors.New("the physical bucket is not there")
+
+// awaitEmptied waits until the copies have followed the primary: what differs from it there may
+// be no copy of FaDO's, and would be removed for good.
+func (c *call) awaitEmptied() error {
+	ctx, cancel := context.WithTimeout(c.ctx, bucketPatience)
+	defer cancel()
+	for {
+		changed := c.control.Pending.Changed(c.bucket)
+		if !c.differs() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fail(http.StatusConflict, "BucketNotEmpty", "The bucket you tried to delete is not empty: copies of it still differ from its primary.")
+		}
+	}
+}
+
+// differs reports whether anything is known to differ between the bucket's copies.
+func (c *call) differs() bool {
+	for _, cp := range c.router().Snapshot().Copies(c.bucket) {
+		if c.router().Pending.HasBelow(c.bucket, "", cp.Cluster) {
+			return true
+		}
+	}
+	return false
+}
+
+// settingQuery are the parameters of a bucket's settings.
+var settingQuery = []string{"versioning", "cors", "tagging", "object-lock"}
+
+// getBucketSetting passes on what the primary's storage knows of the bucket.
+func getBucketSetting(c *call) error {
+	primary := c.router().Snapshot().Primary(c.bucket)
+	if primary == "" {
+		return slowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
+	}
+	_, body, err := c.page(&routing.Holder{Cluster: primary, Primary: true}, storage.Forward{
+		Name: c.op.name, Method: http.MethodGet, Bucket: c.bucket, Query: pick(c.query, settingQuery),
+	})
+	if err != nil {
+		return err
+	}
+	c.writeBody(http.StatusOK, "application/xml", body)
+	return nil
+}
+
+// putBucketSetting changes what the primary's storage knows of the bucket.
+func putBucketSetting(c *call) error {
+	_, err := c.setAtPrimary()
+	return err
+}
+
+func (c *call) setAtPrimary() (cluster string, err error) {
+	if cluster = c.router().Snapshot().Primary(c.bucket); cluster == "" {
+		return "", slowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
+	}
+	f, err := c.document(maxSmallXML, settingQuery)
+	if err != nil {
+		return "", err
+	}
+	out, err := c.write(cluster, f, nil)
+	if err != nil {
+		return "", err
+	}
+	c.writeBody(out.Status, "", out.Body)
+	return cluster, nil
+}
+
+// putVersioning answers PutBucketVersioning. The versioning of copies follows the primary's.
+func putVersioning(c *call) error {
+	if _, err := c.setAtPrimary(); err != nil {
+		return err
+	}
+	if err := c.h.app.Replication().SyncBucket(c.ctx, c.bucket); err != nil && !errors.Is(err, replication.ErrOff) {
+		c.h.log.Warn("versioning of the copies follows at the next scan: " + err.Error())
+	}
+	return nil
+}
+
+// accessControl is the one ACL that everything here has.
+type accessControl struct {
+	XMLName xml.Name `xml:"AccessControlPolicy"`
+	Xmlns   string   `xml:"xmlns,attr"`
+	Owner   *owner
+	Grants  []grant `xml:"AccessControlList>Grant"`
+}
+
+type grant struct {
+	Grantee    grantee
+	Permission string
+}
+
+type grantee struct {
+	XSI         string `xml:"xmlns:xsi,attr"`
+	Type        string `xml:"xsi:type,attr"`
+	ID          string
+	DisplayName string
+}
+
+// getACL answers GetBucketAcl and GetObjectAcl as S3 does where ACLs are switched off.
+func getACL(c *call) error {
+	if c.key != "" {
+		if err := c.mustExist(); err != nil {
+			return err
+		}
+	}
+	c.writeXML(http.StatusOK, accessControl{Xmlns: namespace, Owner: theOwner, Grants: []grant{{
+		Grantee:    grantee{XSI: "http://www.w3.org/2001/XMLSchema-instance", Type: "CanonicalUser", ID: theOwner.ID, DisplayName: theOwner.DisplayName},
+		Permission: "FULL_CONTROL",
+	}}})
+	return nil
+}
+
+// putACL answers PutBucketAcl and PutObjectAcl: nothing but private is possible.
+func putACL(c *call) error {
+	if err := checkHeaders(c.r.Header); err != nil {
+		return err
+	}
+	if c.r.Header.Get("X-Amz-Acl") == "" {
+		return noACLs()
+	}
+	if c.key != "" {
+		if err := c.mustExist(); err != nil {
+			return err
+		}
+	}
+	c.writeBody(http.StatusOK, "", nil)
+	return nil
+}
+
+// mustExist returns NoSuchKey where there is no such object.
+func (c *call) mustExist() error {
+	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: c.key, Scope: routing.ScopeObject}, onlySame)
+	if err != nil {
+		return err
+	}
+	a, _, err := c.askAny(holders, storage.Forward{
+		Name: c.op.name, Method: http.MethodHead, Bucket: c.bucket, Key: c.key, Query: pick(c.query, []string{"versionId"}), Content: true,
+	})
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	if a.Status != http.StatusOK {
+		return c.storageError(a.Status, a.Header, a.Body)
+	}
+	return nil
+}

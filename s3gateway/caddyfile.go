@@ -1,0 +1,179 @@
+package s3gateway
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("fado_s3", parseCaddyfile)
+	httpcaddyfile.RegisterDirectiveOrder("fado_s3", httpcaddyfile.Before, "reverse_proxy")
+}
+
+func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	fado_s3 [<matcher>] {
+//		region <region>
+//		cluster <name>
+//		domain <host...>
+//		key <access_key_id> {
+//			secret <value>
+//			buckets <pattern...>
+//			read_only
+//		}
+//		anonymous <bucket_pattern...>
+//		write_ack <n>|all
+//		max_clock_skew <duration>
+//	}
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.Errf("fado_s3: unexpected argument %q: expected a block", d.Val())
+	}
+	seen := make(map[string]bool)
+	for d.NextBlock(0) {
+		option := d.Val()
+		if seen[option] && option != "key" {
+			return d.Errf("fado_s3: %s is given twice: expected it once", option)
+		}
+		seen[option] = true
+		if err := h.parseOption(d, option); err != nil {
+			return err
+		}
+		if option != "key" && d.NextBlock(1) {
+			return d.Errf("fado_s3: %s takes no block, found %q", option, d.Val())
+		}
+	}
+	if err := h.check0(); err != nil {
+		return d.Errf("fado_s3: %v", err)
+	}
+	return nil
+}
+
+// check0 is check with the defaults filled in.
+func (h *Handler) check0() error {
+	filled := &Handler{
+		Region: h.Region, Cluster: h.Cluster, Domains: h.Domains, Keys: h.Keys, Anonymous: h.Anonymous,
+		WriteAck: h.WriteAck, MaxClockSkew: h.MaxClockSkew,
+	}
+	if filled.Region == "" {
+		filled.Region = defaultRegion
+	}
+	return filled.check()
+}
+
+func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) (err error) {
+	switch option {
+	case "region":
+		h.Region, err = one(d, "region <region>")
+	case "cluster":
+		h.Cluster, err = one(d, "cluster <name>")
+	case "domain":
+		h.Domains, err = some(d, "domain <host...>")
+	case "anonymous":
+		h.Anonymous, err = some(d, "anonymous <bucket pattern...>")
+	case "key":
+		return h.parseKey(d)
+	case "write_ack":
+		return h.parseAck(d)
+	case "max_clock_skew":
+		return h.parseSkew(d)
+	default:
+		return d.Errf("fado_s3: unknown option %q: expected region, cluster, domain, key, anonymous, write_ack or max_clock_skew", option)
+	}
+	return err
+}
+
+// one reads the one argument of an option.
+func one(d *caddyfile.Dispenser, usage string) (string, error) {
+	args := d.RemainingArgs()
+	if len(args) != 1 || args[0] == "" {
+		return "", d.Errf("fado_s3: wrong number of arguments: expected %s", usage)
+	}
+	return args[0], nil
+}
+
+// some reads one or more arguments.
+func some(d *caddyfile.Dispenser, usage string) ([]string, error) {
+	args := d.RemainingArgs()
+	if len(args) == 0 || slices.Contains(args, "") {
+		return nil, d.Errf("fado_s3: wrong number of arguments: expected %s", usage)
+	}
+	return args, nil
+}
+
+func (h *Handler) parseAck(d *caddyfile.Dispenser) error {
+	v, err := one(d, "write_ack <n>|all")
+	if err != nil {
+		return err
+	}
+	if v == "all" {
+		h.WriteAck = ackAll
+		return nil
+	}
+	if h.WriteAck, err = strconv.Atoi(v); err != nil || h.WriteAck < 1 {
+		return d.Errf("fado_s3: write_ack: %q: expected a number of copies of 1 or more, or all", v)
+	}
+	return nil
+}
+
+func (h *Handler) parseSkew(d *caddyfile.Dispenser) error {
+	v, err := one(d, "max_clock_skew <duration>")
+	if err != nil {
+		return err
+	}
+	skew, err := caddy.ParseDuration(v)
+	if err != nil || skew <= 0 || skew > 24*time.Hour {
+		return d.Errf("fado_s3: max_clock_skew: %q: expected a duration above 0 and up to 24h", v)
+	}
+	h.MaxClockSkew = caddy.Duration(skew)
+	return nil
+}
+
+func (h *Handler) parseKey(d *caddyfile.Dispenser) error {
+	id, err := one(d, "key <access_key_id>")
+	if err != nil {
+		return err
+	}
+	k := &Key{ID: id}
+	h.Keys = append(h.Keys, k)
+	seen := make(map[string]bool)
+	for d.NextBlock(1) {
+		option := d.Val()
+		if seen[option] {
+			return d.Errf("fado_s3: key %s: %s is given twice: expected it once", id, option)
+		}
+		seen[option] = true
+		switch option {
+		case "secret":
+			k.Secret, err = one(d, "secret <value>")
+		case "buckets":
+			k.Buckets, err = some(d, "buckets <pattern...>")
+		case "read_only":
+			k.ReadOnly = true
+			if d.NextArg() {
+				err = d.Errf("fado_s3: key %s: read_only takes no argument, found %q", id, d.Val())
+			}
+		default:
+			err = d.Errf("fado_s3: key %s: unknown option %q: expected secret, buckets or read_only", id, option)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Interface guards
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -1,0 +1,63 @@
+package s3gateway
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/fado-project/fado/internal/testenv"
+)
+
+// A copy from one storage to another streams, with what S3 keeps of an object.
+func TestCopyAcross(t *testing.T) {
+	t.Parallel()
+	for name, other := range map[string]func(testing.TB) *testenv.Server{"MinIO": minioB.server, "versitygw": versA.server} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			w.cluster("c1", minioA.server(t))
+			w.cluster("c2", other(t))
+			w.policy("in1", 1, "c1")
+			w.policy("in2", 1, "c2")
+			w.bucket("src", "in1", "c1")
+			w.bucket("dst", "in2", "c2")
+			ctx := context.Background()
+			_, err := w.api.PutObject(ctx, "src", "k", strings.NewReader("content"), 7, minio.PutObjectOptions{
+				ContentType: "text/x", UserMetadata: map[string]string{"Colour": "blue"}, UserTags: map[string]string{"a b": "c+d"},
+			})
+			w.must(err)
+			if tags, err := w.api.GetObjectTagging(ctx, "src", "k", minio.GetObjectTaggingOptions{}); err != nil || tags.ToMap()["a b"] != "c+d" {
+				t.Fatalf("tags of the source %v %v", tags, err)
+			}
+			_, err = w.api.CopyObject(ctx, minio.CopyDestOptions{Bucket: "dst", Object: "sub/copy"}, minio.CopySrcOptions{Bucket: "src", Object: "k"})
+			w.must(err)
+			if got := w.get("dst", "sub/copy"); got != "content" {
+				t.Errorf("content %q", got)
+			}
+			st, err := w.api.StatObject(ctx, "dst", "sub/copy", minio.StatObjectOptions{})
+			if err != nil || st.ContentType != "text/x" || st.UserMetadata["Colour"] != "blue" {
+				t.Errorf("%+v %v", st, err)
+			}
+			tags, err := w.api.GetObjectTagging(ctx, "dst", "sub/copy", minio.GetObjectTaggingOptions{})
+			if err != nil || tags.ToMap()["a b"] != "c+d" {
+				t.Errorf("tags %v %v", tags, err)
+			}
+			_, err = w.api.CopyObject(ctx, minio.CopyDestOptions{Bucket: "dst", Object: "other", ReplaceMetadata: true, UserMetadata: map[string]string{"Colour": "red"}},
+				minio.CopySrcOptions{Bucket: "src", Object: "k"})
+			w.must(err)
+			if st, err = w.api.StatObject(ctx, "dst", "other", minio.StatObjectOptions{}); err != nil || st.UserMetadata["Colour"] != "red" {
+				t.Errorf("replaced: %+v %v", st, err)
+			}
+			_, err = w.api.CopyObject(ctx, minio.CopyDestOptions{Bucket: "dst", Object: "not"}, minio.CopySrcOptions{Bucket: "src", Object: "k", MatchETag: "0123"})
+			if code(err) != "PreconditionFailed" {
+				t.Errorf("condition: %v", err)
+			}
+			_, err = w.api.CopyObject(ctx, minio.CopyDestOptions{Bucket: "dst", Object: "not"}, minio.CopySrcOptions{Bucket: "src", Object: "nothing"})
+			if code(err) != "NoSuchKey" {
+				t.Errorf("nothing to copy: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,130 @@
+package s3gateway
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/xml"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/fado-project/fado/storage"
+)
+
+// maxDeletes is the most keys of a DeleteObjects.
+const maxDeletes = 1000
+
+// deleteRequest is the body of DeleteObjects.
+type deleteRequest struct {
+	XMLName xml.Name   `xml:"Delete"`
+	Objects []toDelete `xml:"Object"`
+	Quiet   bool
+}
+
+type toDelete struct {
+	Key              string
+	VersionID        string `xml:"VersionId,omitempty"`
+	ETag             string `xml:",omitempty"`
+	LastModifiedTime string `xml:",omitempty"`
+	Size             string `xml:",omitempty"`
+}
+
+// deleteResult is its answer.
+type deleteResult struct {
+	XMLName xml.Name      `xml:"DeleteResult"`
+	Xmlns   string        `xml:"xmlns,attr,omitempty"`
+	Deleted []deleted     `xml:"Deleted"`
+	Errors  []deleteError `xml:"Error"`
+}
+
+type deleted struct {
+	Key                   string
+	VersionID             string `xml:"VersionId,omitempty"`
+	DeleteMarker          bool   `xml:",omitempty"`
+	DeleteMarkerVersionID string `xml:"DeleteMarkerVersionId,omitempty"`
+}
+
+type deleteError struct {
+	Key       string
+	VersionID string `xml:"VersionId,omitempty"`
+	Code      string
+	Message   string
+}
+
+// deleteObjects answers DeleteObjects: one request per place that the keys are written in.
+func deleteObjects(c *call) error {
+	b, err := c.readBody(maxDeleteXML)
+	if err != nil {
+		return err
+	}
+	var req deleteRequest
+	if err := parseXML(b, &req); err != nil {
+		return err
+	}
+	if n := len(req.Objects); n == 0 || n > maxDeletes {
+		return malformedXML(nil)
+	}
+	var order []string
+	by := make(map[string][]toDelete)
+	for _, o := range req.Objects {
+		if o.Key == "" || len(o.Key) > maxKey {
+			return malformedXML(nil)
+		}
+		cluster, err := c.writer(o.Key)
+		if err != nil {
+			return err
+		}
+		if by[cluster] == nil {
+			order = append(order, cluster)
+		}
+		by[cluster] = append(by[cluster], o)
+	}
+	out := deleteResult{Xmlns: namespace}
+	for _, cluster := range order {
+		if err := c.deleteAt(cluster, by[cluster], &out); err != nil {
+			return err
+		}
+	}
+	if req.Quiet {
+		out.Deleted = nil
+	}
+	c.writeXML(http.StatusOK, out)
+	return nil
+}
+
+// deleteAt removes keys at one cluster.
+func (c *call) deleteAt(cluster string, objects []toDelete, out *deleteResult) error {
+	body, err := xml.Marshal(deleteRequest{Objects: objects})
+	if err != nil {
+		return err
+	}
+	keys := make([]string, len(objects))
+	for i := range objects {
+		keys[i] = objects[i].Key
+	}
+	h := make(http.Header)
+	if v := c.r.Header.Get("X-Amz-Bypass-Governance-Retention"); v != "" {
+		h.Set("X-Amz-Bypass-Governance-Retention", v)
+	}
+	h.Set("Content-Type", "application/xml")
+	setMD5(h, body)
+	w, err := c.write(cluster, &storage.Forward{
+		Name: c.op.name, Method: http.MethodPost, Bucket: c.bucket, Query: url.Values{"delete": {""}}, Header: h,
+		Body: strings.NewReader(string(body)), Size: int64(len(body)),
+	}, keys)
+	if err != nil {
+		return err
+	}
+	var part deleteResult
+	if err := xml.Unmarshal(w.Body, &part); err != nil {
+		return slowDown(err, "The storage's answer could not be read. Please retry.")
+	}
+	out.Deleted, out.Errors = append(out.Deleted, part.Deleted...), append(out.Errors, part.Errors...)
+	return nil
+}
+
+// setMD5 protects a short body on its way; S3 demands it of some.
+func setMD5(h http.Header, body []byte) {
+	sum := md5.Sum(body) //nolint:gosec // S3's checksum, not a secret
+	h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+}

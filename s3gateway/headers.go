@@ -1,0 +1,104 @@
+package s3gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/fado-project/fado/storage"
+)
+
+const copySource = "X-Amz-Copy-Source"
+
+// passed are the request headers that are the storage's business, beside x-amz-*.
+var passed = []string{
+	"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Md5", "Content-Type", "Expires",
+	"If-Match", "If-Modified-Since", "If-None-Match", "If-Unmodified-Since", "Range",
+}
+
+// kept are x-amz-* request headers that concern this endpoint alone.
+var kept = map[string]bool{
+	"X-Amz-Acl":                    true, // see checkHeaders
+	"X-Amz-Content-Sha256":         true,
+	copySource:                     true, // names another bucket; see copy.go
+	"X-Amz-Date":                   true,
+	"X-Amz-Decoded-Content-Length": true,
+	"X-Amz-Expected-Bucket-Owner":  true,
+	"X-Amz-Mfa":                    true,
+	"X-Amz-Replication-Status":     true, // FaDO's mark
+	"X-Amz-Request-Payer":          true,
+	"X-Amz-Sdk-Checksum-Algorithm": true, // the checksum itself passes
+	"X-Amz-Security-Token":         true,
+	"X-Amz-Trailer":                true, // see write.go
+	"X-Amz-User-Agent":             true,
+}
+
+// requestHeaders returns the headers of a request that pass to a storage. What only FaDO writes,
+// the mark of its own copies, is left out.
+func requestHeaders(h http.Header) http.Header {
+	out := make(http.Header)
+	for _, name := range passed {
+		if v := h.Get(name); v != "" {
+			out.Set(name, v)
+		}
+	}
+	if v := withoutCoding(h.Get("Content-Encoding")); v != "" {
+		out.Set("Content-Encoding", v)
+	} else {
+		out.Del("Content-Encoding")
+	}
+	for name, values := range h {
+		if strings.HasPrefix(name, "X-Amz-") && !kept[name] && !storage.Stamped(name) {
+			out[name] = []string{strings.Join(values, ",")}
+		}
+	}
+	return out
+}
+
+// withoutCoding removes the transfer coding of the upload from a Content-Encoding.
+func withoutCoding(list string) string {
+	var rest []string
+	for part := range strings.SplitSeq(list, ",") {
+		if part = strings.TrimSpace(part); part != "" && part != "aws-chunked" {
+			rest = append(rest, part)
+		}
+	}
+	return strings.Join(rest, ",")
+}
+
+// checkHeaders refuses what no storage is asked for.
+func checkHeaders(h http.Header) error {
+	for name := range h {
+		switch {
+		case strings.HasPrefix(name, "X-Amz-Server-Side-Encryption-Customer-"),
+			strings.HasPrefix(name, "X-Amz-Copy-Source-Server-Side-Encryption-Customer-"):
+			return notImplemented("Encryption with keys of the client (SSE-C), of which no copies can be made,")
+		case strings.HasPrefix(name, "X-Amz-Grant-"):
+			return noACLs()
+		}
+	}
+	if acl := h.Get("X-Amz-Acl"); acl != "" && acl != "private" && acl != "bucket-owner-full-control" {
+		return noACLs()
+	}
+	return nil
+}
+
+func noACLs() *Error {
+	return badRequest("AccessControlListNotSupported", "The bucket does not allow ACLs")
+}
+
+// own are the answer headers that this endpoint sets itself.
+var own = map[string]bool{
+	"X-Amz-Bucket-Region": true, "X-Amz-Id-2": true, "X-Amz-Request-Id": true, "X-Amz-Replication-Status": true,
+}
+
+// answerHeaders adds the headers of a storage's answer that are the client's business.
+func answerHeaders(to, from http.Header) {
+	for name, values := range from {
+		switch {
+		case own[name]:
+		case strings.HasPrefix(name, "X-Amz-"), strings.HasPrefix(name, "Content-") && name != "Content-Security-Policy",
+			name == "Accept-Ranges", name == "Cache-Control", name == "Etag", name == "Expires", name == "Last-Modified":
+			to[name] = values
+		}
+	}
+}

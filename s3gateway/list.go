@@ -1,0 +1,321 @@
+package s3gateway
+
+import (
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
+)
+
+// maxPage is the most entries of a page.
+const maxPage = 1000
+
+// listing is ListObjects and ListObjectsV2, of a storage and of this endpoint. Keys are as
+// encoding-type says.
+type listing struct {
+	XMLName               xml.Name `xml:"ListBucketResult"`
+	Xmlns                 string   `xml:"xmlns,attr,omitempty"`
+	Name                  string
+	Prefix                string
+	Marker                *string `xml:",omitempty"`
+	NextMarker            string  `xml:",omitempty"`
+	StartAfter            string  `xml:",omitempty"`
+	ContinuationToken     string  `xml:",omitempty"`
+	NextContinuationToken string  `xml:",omitempty"`
+	KeyCount              *int    `xml:",omitempty"`
+	MaxKeys               int
+	Delimiter             string `xml:",omitempty"`
+	EncodingType          string `xml:",omitempty"`
+	IsTruncated           bool
+	Contents              []listed
+	CommonPrefixes        []commonPrefix
+}
+
+type listed struct {
+	Key               string
+	LastModified      string
+	ETag              string
+	ChecksumAlgorithm []string `xml:",omitempty"`
+	ChecksumType      string   `xml:",omitempty"`
+	Size              int64
+	StorageClass      string `xml:",omitempty"`
+	Owner             *owner `xml:",omitempty"`
+}
+
+type owner struct {
+	ID          string
+	DisplayName string
+}
+
+type commonPrefix struct{ Prefix string }
+
+// theOwner is who owns everything here, as far as S3 clients want to know.
+var theOwner = &owner{ID: "fado", DisplayName: "fado"}
+
+// listQuery is what a client asks of a listing.
+type listQuery struct {
+	v2                bool
+	prefix, delimiter string
+	after             string // a key or common prefix
+	most              int
+	encode            bool // answer with encoded keys
+	owners            bool
+}
+
+func (c *call) listQuery() (q listQuery, err error) {
+	v := c.query
+	q = listQuery{
+		prefix: v.Get("prefix"), delimiter: v.Get("delimiter"), after: v.Get("marker"), owners: true,
+		v2: c.op.name == "ListObjectsV2",
+	}
+	if q.v2 {
+		if v.Get("list-type") != "2" {
+			return q, badRequest("InvalidArgument", "Invalid List Type, expected 2")
+		}
+		q.after, q.owners = v.Get("start-after"), v.Get("fetch-owner") == "true"
+		if token, ok := v["continuation-token"]; ok {
+			if q.after, ok = decodePage(token[0]); !ok {
+				return q, badRequest("InvalidArgument", "The continuation token provided is incorrect")
+			}
+		}
+	}
+	if q.most, err = limitOf(v.Get("max-keys"), "max-keys"); err != nil {
+		return q, err
+	}
+	switch v.Get("encoding-type") {
+	case "url":
+		q.encode = true
+	case "":
+	default:
+		return q, badRequest("InvalidArgument", "Invalid Encoding Method specified in Request")
+	}
+	return q, nil
+}
+
+// limitOf reads the size of a page.
+func limitOf(s, name string) (int, error) {
+	if s == "" {
+		return maxPage, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0, badRequest("InvalidArgument", "Argument %s must be an integer between 0 and 2147483647", name)
+	}
+	return min(n, maxPage), nil
+}
+
+// A page's token is the last name on it, so that it holds at any copy and any instance.
+
+func encodePage(last string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte("1" + last))
+}
+
+func decodePage(token string) (last string, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(b) == 0 || b[0] != '1' {
+		return "", false
+	}
+	return string(b[1:]), true
+}
+
+// listObjects answers ListObjects and ListObjectsV2.
+func listObjects(c *call) error {
+	q, err := c.listQuery()
+	if err != nil {
+		return err
+	}
+	page := new(listing)
+	if q.most > 0 {
+		if page, err = c.listed(&q); err != nil {
+			return err
+		}
+	}
+	return c.showListing(&q, page)
+}
+
+// listed asks a current copy for a page.
+func (c *call) listed(q *listQuery) (*listing, error) {
+	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: q.prefix, Scope: routing.ScopePrefix}, preferSame)
+	if err != nil {
+		return nil, err
+	}
+	query := url.Values{"list-type": {"2"}, "encoding-type": {"url"}, "max-keys": {strconv.Itoa(q.most)}}
+	for name, v := range map[string]string{"prefix": q.prefix, "delimiter": q.delimiter, "start-after": q.startAfter()} {
+		if v != "" {
+			query.Set(name, v)
+		}
+	}
+	if q.owners {
+		query.Set("fetch-owner", "true")
+	}
+	a, at, err := c.askAny(holders, storage.Forward{Name: c.op.name, Method: http.MethodGet, Bucket: c.bucket, Query: query})
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.readAnswer(a)
+	if err != nil {
+		return nil, err
+	}
+	page := new(listing)
+	if err := xml.Unmarshal(body, page); err != nil {
+		return nil, slowDown(err, "The storage's answer could not be read. Please retry.")
+	}
+	c.w.Header().Set("X-Fado-Cluster", holders[at].Cluster)
+	return page, page.decode()
+}
+
+// startAfter skips a whole common prefix: keys below "a/" come after "a/" itself, and would
+// bring it up again.
+func (q *listQuery) startAfter() string {
+	if q.delimiter != "" && strings.HasSuffix(q.after, q.delimiter) && strings.HasPrefix(q.after, q.prefix) && len(q.after) > len(q.prefix) {
+		return q.after + "\U0010FFFF"
+	}
+	return q.after
+}
+
+// decode turns the keys of a storage's listing into what they are.
+func (l *listing) decode() error {
+	if l.EncodingType != "url" {
+		return nil
+	}
+	var errs []error
+	plain := func(s *string) {
+		p, err := url.QueryUnescape(*s)
+		*s = p
+		errs = append(errs, err)
+	}
+	for i := range l.Contents {
+		plain(&l.Contents[i].Key)
+	}
+	for i := range l.CommonPrefixes {
+		plain(&l.CommonPrefixes[i].Prefix)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return slowDown(err, "The storage's answer could not be read. Please retry.")
+	}
+	return nil
+}
+
+// last returns the greatest name of a page.
+func (l *listing) last() string {
+	last := ""
+	if n := len(l.Contents); n > 0 {
+		last = l.Contents[n-1].Key
+	}
+	if n := len(l.CommonPrefixes); n > 0 {
+		last = max(last, l.CommonPrefixes[n-1].Prefix)
+	}
+	return last
+}
+
+// showListing answers with a page.
+func (c *call) showListing(q *listQuery, page *listing) error {
+	out := &listing{
+		Xmlns: namespace, Name: c.bucket, Prefix: q.text(q.prefix), Delimiter: q.text(q.delimiter), MaxKeys: q.most,
+		IsTruncated: page.IsTruncated && q.most > 0, Contents: page.Contents, CommonPrefixes: page.CommonPrefixes,
+	}
+	if q.encode {
+		out.EncodingType = "url"
+	}
+	last := page.last()
+	if out.IsTruncated && last <= q.after {
+		return slowDown(fmt.Errorf("the listing does not advance after %q", q.after), "The storage's answer could not be read. Please retry.")
+	}
+	for i := range out.Contents {
+		out.Contents[i].Key = q.text(out.Contents[i].Key)
+		out.Contents[i].Owner = nil
+		if q.owners {
+			out.Contents[i].Owner = theOwner
+		}
+	}
+	for i := range out.CommonPrefixes {
+		out.CommonPrefixes[i].Prefix = q.text(out.CommonPrefixes[i].Prefix)
+	}
+	if q.v2 {
+		n := len(out.Contents) + len(out.CommonPrefixes)
+		out.KeyCount = &n
+		out.StartAfter, out.ContinuationToken = q.text(c.query.Get("start-after")), c.query.Get("continuation-token")
+		if out.IsTruncated {
+			out.NextContinuationToken = encodePage(last)
+		}
+	} else {
+		marker := q.text(q.after)
+		out.Marker = &marker
+		if out.IsTruncated && q.delimiter != "" {
+			out.NextMarker = q.text(last)
+		}
+	}
+	c.writeXML(http.StatusOK, out)
+	return nil
+}
+
+// text is a name as the client wants it.
+func (q *listQuery) text(s string) string {
+	if !q.encode {
+		return s
+	}
+	return encodeName(s)
+}
+
+// encodeName encodes as S3 does for encoding-type=url: slashes stay.
+func encodeName(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(s), "%2F", "/"), "%2A", "*")
+}
+
+// readAnswer reads a short answer that must be a success.
+func (c *call) readAnswer(a *storage.Answer) ([]byte, error) {
+	defer a.Body.Close()
+	if a.Status != http.StatusOK {
+		return nil, c.storageError(a.Status, a.Header, a.Body)
+	}
+	return io.ReadAll(a.Body) // bounded by the storage's client
+}
+
+// page asks one storage for a page of something.
+func (c *call) page(h *routing.Holder, f storage.Forward) (*storage.Answer, []byte, error) {
+	a, err := c.ask(h, f, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := c.readAnswer(a)
+	return a, body, err
+}
+
+// listVersions answers ListObjectVersions, from where versions are the primary's.
+func listVersions(c *call) error {
+	if _, err := limitOf(c.query.Get("max-keys"), "max-keys"); err != nil {
+		return err
+	}
+	prefix := c.query.Get("prefix")
+	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: prefix, Scope: routing.ScopePrefix}, history)
+	if err != nil {
+		return err
+	}
+	a, at, err := c.askAny(holders, storage.Forward{
+		Name: c.op.name, Method: http.MethodGet, Bucket: c.bucket,
+		Query: pick(c.query, []string{"versions", "prefix", "delimiter", "key-marker", "version-id-marker", "max-keys", "encoding-type"}),
+	})
+	if err != nil {
+		return err
+	}
+	body, err := c.readAnswer(a)
+	if err != nil {
+		return err
+	}
+	text := ownerNames(map[string]func(string) string{"ListVersionsResult/Name": func(string) string { return c.bucket }},
+		"ListVersionsResult/Version/Owner", "ListVersionsResult/DeleteMarker/Owner")
+	if body, err = rewriteXML(body, text); err != nil {
+		return slowDown(err, "The storage's answer could not be read. Please retry.")
+	}
+	c.w.Header().Set("X-Fado-Cluster", holders[at].Cluster)
+	c.writeBody(http.StatusOK, "application/xml", body)
+	return nil
+}

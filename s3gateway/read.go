@@ -1,0 +1,265 @@
+package s3gateway
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
+)
+
+// objectQuery are the query parameters of a read that pass to a storage.
+var objectQuery = []string{
+	"partNumber", "versionId", "response-cache-control", "response-content-disposition", "response-content-encoding",
+	"response-content-language", "response-content-type", "response-expires",
+	"attributes", "tagging", "legal-hold", "retention",
+}
+
+// pick returns the parameters of a query that pass.
+func pick(query url.Values, names []string) url.Values {
+	out := make(url.Values)
+	for _, n := range names {
+		if v, ok := query[n]; ok {
+			out[n] = v[:1]
+		}
+	}
+	return out
+}
+
+// need says how much of an object's identity a request relies on.
+func need(r *http.Request, query url.Values) fidelity {
+	if query.Has("versionId") {
+		return history
+	}
+	if query.Has("partNumber") || r.Header.Get("If-Match") != "" || r.Header.Get("If-None-Match") != "" {
+		return onlySame
+	}
+	return content
+}
+
+// firstWait bounds the wait for a storage while there is another one to ask.
+const firstWait = 3 * time.Second
+
+// getObject answers GetObject and HeadObject.
+func getObject(c *call) error {
+	if err := checkHeaders(c.r.Header); err != nil {
+		return err
+	}
+	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: c.key, Scope: routing.ScopeObject}, need(c.r, c.query))
+	if err != nil {
+		return err
+	}
+	f := storage.Forward{
+		Name: c.op.name, Method: c.r.Method, Bucket: c.bucket, Key: c.key, Content: true,
+		Query: pick(c.query, objectQuery), Header: requestHeaders(c.r.Header),
+	}
+	a, at, err := c.askAny(holders, f)
+	if err != nil {
+		return err
+	}
+	return c.deliver(a, holders, at, f)
+}
+
+// getObjectPart answers what is read of an object beside its content, from where its identity
+// is the primary's.
+func getObjectPart(c *call) error {
+	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: c.key, Scope: routing.ScopeObject}, max(onlySame, need(c.r, c.query)))
+	if err != nil {
+		return err
+	}
+	a, at, err := c.askAny(holders, storage.Forward{
+		Name: c.op.name, Method: c.r.Method, Bucket: c.bucket, Key: c.key,
+		Query: pick(c.query, objectQuery), Header: requestHeaders(c.r.Header),
+	})
+	if err != nil {
+		return err
+	}
+	return c.deliver(a, holders, at, storage.Forward{})
+}
+
+// askAny asks one holder after the other until one answers for itself: what a storage that is
+// away, or a copy that lost the object, says is not the answer while there is another.
+func (c *call) askAny(holders []routing.Holder, f storage.Forward) (a *storage.Answer, at int, err error) {
+	for i := range holders {
+		last := i == len(holders)-1
+		if a, err = c.ask(&holders[i], f, !last); err == nil && (last || authoritative(a, &holders[i])) {
+			return a, i, nil
+		}
+		if err != nil && !passes(err) {
+			return nil, 0, err
+		}
+		missing := err == nil && a.Status == http.StatusNotFound
+		if err == nil {
+			err = fmt.Errorf("%s: status %d", holders[i].Cluster, a.Status)
+			_ = a.Body.Close()
+		}
+		if !last && !missing { // a copy that has no such object is only made sure of
+			c.h.app.CountS3Failover()
+			c.h.log.Info("reading from another copy", zap.String("request_id", c.id), zap.String("bucket", c.bucket),
+				zap.String("from", holders[i].Cluster), zap.String("to", holders[i+1].Cluster), zap.Error(err))
+		}
+	}
+	return nil, 0, err
+}
+
+// ask makes the request at one holder.
+func (c *call) ask(h *routing.Holder, f storage.Forward, others bool) (*storage.Answer, error) {
+	if others {
+		f.Wait = firstWait
+	}
+	began := time.Now()
+	a, err := c.gateway.Read(c.ctx, c.reading(h.Cluster, f.Bucket, f.Key), &f)
+	if err != nil {
+		if errors.Is(err, storage.ErrRefused) && f.Key != "" {
+			return nil, noSuchKey(f.Key) // it can't be there
+		}
+		return nil, err
+	}
+	c.h.latency.note(h.Cluster, time.Since(began))
+	return a, nil
+}
+
+// passes reports whether another storage may do what one could not.
+func passes(err error) bool {
+	return errors.Is(err, replication.ErrDown) || errors.Is(err, storage.ErrUnavailable)
+}
+
+// authoritative reports whether an answer stands for the object: 404 only where the primary
+// says so, and no complaint of a storage about FaDO's credentials or about itself.
+func authoritative(a *storage.Answer, h *routing.Holder) bool {
+	switch {
+	case a.Status >= http.StatusInternalServerError, a.Status == http.StatusForbidden, a.Status == http.StatusUnauthorized:
+		return false
+	case a.Status == http.StatusNotFound:
+		return h.Primary
+	}
+	return true
+}
+
+// deliver passes an answer on. Where its body breaks off it goes on at another holder.
+func (c *call) deliver(a *storage.Answer, holders []routing.Holder, at int, f storage.Forward) error {
+	defer func() { _ = a.Body.Close() }()
+	if a.Status >= http.StatusBadRequest {
+		return c.storageError(a.Status, a.Header, a.Body)
+	}
+	h := c.w.Header()
+	storage.Original(a.Header, c.bucket, c.key)
+	answerHeaders(h, a.Header)
+	h.Set("X-Fado-Cluster", holders[at].Cluster)
+	if c.key0.id == "" {
+		h.Del("X-Fado-Cluster")
+	}
+	if a.Length >= 0 && a.Status != http.StatusNotModified {
+		h.Set("Content-Length", strconv.FormatInt(a.Length, 10))
+	}
+	c.w.WriteHeader(a.Status)
+	if c.r.Method == http.MethodHead || a.Status == http.StatusNotModified {
+		return nil
+	}
+	n, err := c.send(a.Body)
+	if err == nil || !resumable(a) || f.Method == "" {
+		return err
+	}
+	return c.resume(a, n, err, slices.Delete(slices.Clone(holders), at, at+1), f)
+}
+
+// clientError is a failure to send to the client: nothing another storage could mend.
+type clientError struct{ error }
+
+// send copies a body to the client and returns how much of it.
+func (c *call) send(body io.Reader) (int64, error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	var sent int64
+	for {
+		n, err := body.Read(*buf)
+		if n > 0 {
+			m, werr := c.w.Write((*buf)[:n])
+			sent += int64(m)
+			c.h.app.CountS3Bytes("out", int64(m))
+			if werr != nil {
+				return sent, clientError{werr}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return sent, nil
+		}
+		if err != nil {
+			return sent, err
+		}
+	}
+}
+
+// resumable reports whether the rest of a body can be asked for: its length and its version are
+// known, and it is one range.
+func resumable(a *storage.Answer) bool {
+	etag := a.Header.Get("Etag")
+	return a.Length > 0 && etag != "" && !strings.HasPrefix(etag, "W/") &&
+		!strings.HasPrefix(a.Header.Get("Content-Type"), "multipart/byteranges")
+}
+
+// resume sends the rest of a body from other holders that have the same version. The first
+// storage's error is returned if none does: the client's connection is cut then.
+func (c *call) resume(a *storage.Answer, sent int64, cause error, others []routing.Holder, f storage.Forward) error {
+	first, total := rangeOf(a)
+	for sent < total {
+		if _, gone := errors.AsType[clientError](cause); gone || c.ctx.Err() != nil || len(others) == 0 || !passes(cause) {
+			return cause
+		}
+		next := others[0]
+		others = others[1:]
+		c.h.app.CountS3Failover()
+		c.h.log.Info("reading the rest from another copy", zap.String("request_id", c.id), zap.String("bucket", c.bucket),
+			zap.String("to", next.Cluster), zap.Int64("sent", sent), zap.Error(cause))
+		rest := f
+		rest.Header = f.Header.Clone()
+		for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+			rest.Header.Del(name)
+		}
+		rest.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", first+sent, first+total-1))
+		rest.Query = pick(f.Query, []string{"versionId"})
+		n, err := c.sendRest(&next, rest, total-sent, a.Header)
+		sent += n
+		if err != nil && (n > 0 || !passes(cause)) {
+			cause = err
+		}
+	}
+	return nil
+}
+
+// sendRest sends the rest of a body if a holder has it, as the same version: one answer's headers
+// and body belong together.
+func (c *call) sendRest(h *routing.Holder, f storage.Forward, length int64, begun http.Header) (int64, error) {
+	a, err := c.ask(h, f, true)
+	if err != nil {
+		return 0, err
+	}
+	defer a.Body.Close()
+	storage.Original(a.Header, c.bucket, c.key)
+	if a.Status != http.StatusPartialContent || a.Length != length || a.Header.Get("Etag") != begun.Get("Etag") ||
+		a.Header.Get("X-Amz-Version-Id") != begun.Get("X-Amz-Version-Id") {
+		return 0, fmt.Errorf("%s has another version: %w", h.Cluster, storage.ErrUnavailable)
+	}
+	return c.send(a.Body)
+}
+
+// rangeOf returns where an answer's body begins in the object, and its length.
+func rangeOf(a *storage.Answer) (first, length int64) {
+	r, ok := strings.CutPrefix(a.Header.Get("Content-Range"), "bytes ")
+	if !ok {
+		return 0, a.Length
+	}
+	from, _, _ := strings.Cut(r, "-")
+	first, _ = strconv.ParseInt(from, 10, 64)
+	return first, a.Length
+}

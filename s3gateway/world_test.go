@@ -1,0 +1,378 @@
+package s3gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/signer"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/sqlite"
+	"github.com/fado-project/fado/storage"
+)
+
+// The servers are shared by all tests, which keep to physical buckets of their own.
+var (
+	minioA = lazyServer(testenv.KindMinIO)
+	minioB = lazyServer(testenv.KindMinIO)
+	versA  = lazyServer(testenv.KindVersityGW)
+)
+
+type lazy func() (*testenv.Server, error)
+
+var started struct {
+	sync.Mutex
+	servers []*testenv.Server
+}
+
+func lazyServer(kind testenv.Kind) lazy {
+	return sync.OnceValues(func() (*testenv.Server, error) {
+		s, err := testenv.Start(context.Background(), kind, testenv.Options{Versioning: true})
+		if err == nil {
+			started.Lock()
+			started.servers = append(started.servers, s)
+			started.Unlock()
+		}
+		return s, err
+	})
+}
+
+func (l lazy) server(tb testing.TB) *testenv.Server {
+	tb.Helper()
+	s, err := l()
+	if errors.Is(err, testenv.ErrNoBinary) && os.Getenv("FADO_REQUIRE_TOOLS") != "1" {
+		tb.Skip(err)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func TestMain(m *testing.M) {
+	code := testenv.Main(m).Run()
+	for _, s := range started.servers {
+		s.Close()
+	}
+	if code == 0 {
+		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// instance is one FaDO: control, engine and an S3 endpoint before them.
+type instance struct {
+	testing.TB
+	store state.Store
+	ctl   *control.Control
+	eng   *replication.Engine
+	ready chan struct{}
+	full  atomic.Bool // the store takes no pending rows
+
+	handler *Handler
+	server  *httptest.Server
+	api     *minio.Client
+	core    *minio.Core
+
+	mu     sync.Mutex
+	counts map[string]int // of requests, by "operation code"; and failovers
+}
+
+// Control, Replication and Ready make it an App.
+func (i *instance) Control() *control.Control        { return i.ctl }
+func (i *instance) Replication() *replication.Engine { return i.eng }
+func (i *instance) Ready() <-chan struct{}           { return i.ready }
+func (i *instance) CountS3(op, code string, _ time.Duration) {
+	i.count(op + " " + code)
+}
+func (i *instance) CountS3Bytes(string, int64) {}
+func (i *instance) Key(id string) (*catalog.Key, bool) {
+	k := i.ctl.Router().Snapshot().Key(id)
+	return k, k != nil
+}
+func (i *instance) DeclareKeys(...*catalog.Key) error { return nil }
+func (i *instance) CountS3Failover()                  { i.count("failover") }
+
+func (i *instance) count(what string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.counts[what]++
+}
+
+func (i *instance) counted(what string) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.counts[what]
+}
+
+const (
+	testKey    = "fado-test-key"
+	testSecret = "fado-test-secret"
+)
+
+var worlds atomic.Int64
+
+// world is one instance or several over some storages.
+type world struct {
+	*instance
+	prefix string // of the physical buckets
+	all    []*instance
+}
+
+// newWorld makes a world of one instance on SQLite. change edits its handler.
+func newWorld(tb testing.TB, change func(*Handler)) *world {
+	tb.Helper()
+	w := &world{prefix: fmt.Sprintf("s3g%d-%d-", os.Getpid(), worlds.Add(1))}
+	store, err := sqlite.Open(context.Background(), sqlite.Options{Path: filepath.Join(tb.TempDir(), "fado.db")})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	w.join(tb, store, change)
+	return w
+}
+
+// fullStore is a store whose disk can be full.
+type fullStore struct {
+	state.Store
+	full *atomic.Bool
+}
+
+func (s fullStore) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+	if s.full.Load() {
+		return nil, fmt.Errorf("the disk is full: %w", state.ErrUnavailable)
+	}
+	return s.Store.AddPending(ctx, rows...)
+}
+
+func testLog(tb testing.TB, name string) *zap.Logger {
+	if os.Getenv("FADO_TEST_LOG") == "" {
+		return zap.NewNop()
+	}
+	return zaptest.NewLogger(tb).Named(name)
+}
+
+// join adds an instance over a store.
+func (w *world) join(tb testing.TB, store state.Store, change func(*Handler)) *instance {
+	tb.Helper()
+	i := &instance{TB: tb, store: store, ready: make(chan struct{}), counts: make(map[string]int)}
+	close(i.ready)
+	if w.instance == nil {
+		w.instance = i
+	}
+	w.all = append(w.all, i)
+	kept := store
+	if _, shared := store.(state.Shared); !shared {
+		kept = fullStore{store, &i.full}
+	}
+	var err error
+	i.ctl, err = control.New(control.Options{Store: kept, Log: testLog(tb, "control"), Node: fmt.Sprint("node", len(w.all))})
+	i.must(err)
+	i.must(i.ctl.Start(context.Background()))
+	_, err = i.ctl.Attach(context.Background(), control.Config{})
+	i.must(err)
+	i.eng = replication.New(replication.Options{Control: i.ctl, Log: testLog(tb, "replication"), Open: openStorage, Tune: replication.Tuning{
+		PingEvery: time.Second, PingTimeout: 2 * time.Second, SilentScan: 2 * time.Second, DrainGrace: 20 * time.Millisecond,
+		RetryBase: 50 * time.Millisecond, RetryMax: 2 * time.Second, Lease: 10 * time.Second, SaveEvery: 20 * time.Millisecond,
+	}})
+	i.eng.Start(replication.Settings{Workers: 8})
+	tb.Cleanup(func() {
+		i.eng.Stop()
+		i.ctl.Close()
+		_ = store.Close()
+	})
+	i.serve(change)
+	return i
+}
+
+// serve starts the endpoint.
+func (i *instance) serve(change func(*Handler)) {
+	i.Helper()
+	i.handler = &Handler{
+		Region: defaultRegion, WriteAck: ackOne, MaxClockSkew: caddy.Duration(defaultSkew),
+		app: i, log: testLog(i, "s3"), now: time.Now, keys: map[string]accessKey{testKey: {secret: testSecret}},
+	}
+	if change != nil {
+		change(i.handler)
+	}
+	i.server = httptest.NewServer(http.HandlerFunc(i.handler.serve))
+	i.Cleanup(i.server.Close)
+	i.api = i.as(testKey, testSecret)
+	i.core = &minio.Core{Client: i.api}
+}
+
+// as returns a client with a key.
+func (i *instance) as(id, secret string) *minio.Client {
+	i.Helper()
+	c, err := minio.New(strings.TrimPrefix(i.server.URL, "http://"), &minio.Options{
+		Creds: credentials.NewStaticV4(id, secret, ""), Region: defaultRegion, MaxRetries: 1, BucketLookup: minio.BucketLookupPath,
+		Transport: i.server.Client().Transport, TrailingHeaders: true,
+	})
+	i.must(err)
+	return c
+}
+
+func openStorage(cluster string, s *catalog.Storage) (storage.Storage, error) {
+	return storage.Open(storage.Config{
+		Name: cluster, Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Region: s.Region,
+		BucketPrefix: s.BucketPrefix,
+	})
+}
+
+func (i *instance) must(err error) {
+	i.Helper()
+	if err != nil {
+		i.Fatal(err)
+	}
+}
+
+// cluster declares a cluster over a server, in a zone of the same name.
+func (w *world) cluster(name string, srv *testenv.Server) { w.clusterAt(name, srv, srv.Endpoint) }
+
+func (w *world) clusterAt(name string, srv *testenv.Server, endpoint string) {
+	w.Helper()
+	w.apply(&catalog.Zone{Name: name})
+	w.apply(&catalog.Cluster{Name: name, Zones: []string{name}, Storage: &catalog.Storage{
+		Endpoint: endpoint, AccessKey: srv.AccessKey, SecretKey: srv.SecretKey, BucketPrefix: w.prefix,
+	}})
+}
+
+func (w *world) apply(r catalog.Resource) {
+	w.Helper()
+	_, _, err := w.ctl.Resources.Replace(context.Background(), r, control.Precondition{}, nil)
+	w.must(err)
+}
+
+// policy declares a policy of copies in clusters.
+func (w *world) policy(name string, copies int, clusters ...string) {
+	w.Helper()
+	w.apply(&catalog.Policy{Name: name, Copies: catalog.Copies{N: copies}, Clusters: clusters, Prefer: clusters})
+}
+
+// bucket makes a bucket and waits until its copies are there.
+func (w *world) bucket(name, policy, primary string) {
+	w.Helper()
+	w.apply(&catalog.Bucket{Name: name, Policy: policy, Primary: primary})
+	w.awaitOK(name)
+	w.await("the physical bucket of "+name, func() bool {
+		_, err := w.core.ListObjectsV2(name, "", "", "", "", 1)
+		return err == nil
+	})
+}
+
+// awaitOK waits until a bucket is as its policy wants it.
+func (w *world) awaitOK(bucket string) {
+	w.Helper()
+	w.await(bucket+" is ok", func() bool {
+		st, err := w.ctl.Status.Bucket(context.Background(), bucket)
+		return err == nil && st.State == "ok"
+	})
+}
+
+// await waits until a condition holds.
+func (w *world) await(what string, cond func() bool) {
+	w.Helper()
+	sub := w.ctl.Events().Subscribe(16)
+	defer sub.Close()
+	deadline := time.After(time.Minute)
+	tick := time.NewTicker(30 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-sub.C:
+		case <-tick.C:
+		case <-deadline:
+			w.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// direct is a client of a server beside FaDO.
+func (w *world) direct(srv *testenv.Server) *minio.Core {
+	w.Helper()
+	return &minio.Core{Client: srv.NewClient(w)}
+}
+
+func (i *instance) put(bucket, key, body string) minio.UploadInfo {
+	i.Helper()
+	info, err := i.api.PutObject(context.Background(), bucket, key, strings.NewReader(body), int64(len(body)), minio.PutObjectOptions{DisableMultipart: true})
+	i.must(err)
+	return info
+}
+
+// get returns an object's content, or the code of the error.
+func (i *instance) get(bucket, key string) string {
+	i.Helper()
+	o, _, _, err := i.core.GetObject(context.Background(), bucket, key, minio.GetObjectOptions{})
+	if err != nil {
+		return code(err)
+	}
+	defer o.Close()
+	b, err := io.ReadAll(o)
+	i.must(err)
+	return string(b)
+}
+
+// code is the S3 code of an error, "" for none.
+func code(err error) string {
+	if err == nil {
+		return ""
+	}
+	return minio.ToErrorResponse(err).Code
+}
+
+// two is a world of two MinIOs with a bucket in both.
+func two(tb testing.TB, change func(*Handler)) *world {
+	tb.Helper()
+	w := newWorld(tb, change)
+	w.cluster("c1", minioA.server(tb))
+	w.cluster("c2", minioB.server(tb))
+	w.policy("both", 2, "c1", "c2")
+	w.bucket("bkt", "both", "c1")
+	return w
+}
+
+// do makes a signed request and returns its status, headers and body.
+func (i *instance) do(method, path string, header http.Header, body string) (int, http.Header, string) {
+	i.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, i.server.URL+path, strings.NewReader(body))
+	i.must(err)
+	for name, v := range header {
+		req.Header[name] = v
+	}
+	sum := sha256.Sum256([]byte(body))
+	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
+	req = signer.SignV4(*req, testKey, testSecret, "", defaultRegion)
+	resp, err := i.server.Client().Do(req)
+	i.must(err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	i.must(err)
+	return resp.StatusCode, resp.Header, string(b)
+}

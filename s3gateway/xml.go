@@ -1,0 +1,218 @@
+package s3gateway
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// namespace of S3's documents.
+const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+// Bounds of bodies that are parsed.
+const (
+	maxSmallXML    = 64 << 10 // settings and tags
+	maxDeleteXML   = 4 << 20  // 1,000 keys of 1,024 bytes, escaped
+	maxCompleteXML = 4 << 20  // 10,000 parts
+	maxDepth       = 8        // of elements
+)
+
+// readBody reads a bounded body to its end, verified.
+func (c *call) readBody(limit int64) ([]byte, error) {
+	if c.verified == nil || c.verified.Body == nil {
+		return nil, nil
+	}
+	if c.verified.Length > limit {
+		return nil, fail(http.StatusBadRequest, "MaxMessageLengthExceeded", "Your request was too big.")
+	}
+	b, err := io.ReadAll(io.LimitReader(c.verified.Body, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, fail(http.StatusBadRequest, "MaxMessageLengthExceeded", "Your request was too big.")
+	}
+	return b, nil
+}
+
+// parseXML decodes one document. S3 takes documents with and without its namespace.
+func parseXML(b []byte, into any) error {
+	if err := checkDepth(b); err != nil {
+		return malformedXML(err)
+	}
+	d := xml.NewDecoder(bytes.NewReader(b))
+	if err := d.Decode(into); err != nil {
+		return malformedXML(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return malformedXML(errors.New("something follows the document"))
+	}
+	return nil
+}
+
+// checkDepth refuses documents that nest deeper than any of S3's, and those with a DTD: their
+// entities could be bombs.
+func checkDepth(b []byte) error {
+	d := xml.NewDecoder(bytes.NewReader(b))
+	for depth := 0; ; {
+		t, err := d.RawToken()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch t.(type) {
+		case xml.StartElement:
+			if depth++; depth > maxDepth {
+				return fmt.Errorf("more than %d levels", maxDepth)
+			}
+		case xml.EndElement:
+			depth--
+		case xml.Directive:
+			return errors.New("a document type is declared")
+		}
+	}
+}
+
+// writeXML answers with a document; a HEAD with its headers alone.
+func (c *call) writeXML(status int, doc any) {
+	var b bytes.Buffer
+	b.WriteString(xml.Header)
+	if err := xml.NewEncoder(&b).Encode(doc); err != nil {
+		c.h.log.Error("encoding an answer: " + err.Error())
+	}
+	c.writeBody(status, "application/xml", b.Bytes())
+}
+
+// writeBody answers with what is in memory.
+func (c *call) writeBody(status int, contentType string, b []byte) {
+	h := c.w.Header()
+	if contentType != "" {
+		h.Set("Content-Type", contentType)
+	}
+	if c.r.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
+		b = nil
+	} else {
+		h.Set("Content-Length", strconv.Itoa(len(b)))
+	}
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(b) // the client is gone, if that fails
+}
+
+// ownerNames are the owners of a storage's documents, which are this endpoint's.
+func ownerNames(text map[string]func(string) string, elements ...string) map[string]func(string) string {
+	for _, e := range elements {
+		text[e+"/ID"] = func(string) string { return theOwner.ID }
+		text[e+"/DisplayName"] = func(string) string { return theOwner.DisplayName }
+	}
+	return text
+}
+
+// rewriteXML copies a document and replaces the text of elements by their paths, such as
+// "ListPartsResult/Bucket". Elements that are not named pass as they are.
+func rewriteXML(doc []byte, text map[string]func(string) string) ([]byte, error) {
+	d := xml.NewDecoder(bytes.NewReader(doc))
+	var out bytes.Buffer
+	var path []string
+	at := func() string {
+		var b bytes.Buffer
+		for i, p := range path {
+			if i > 0 {
+				b.WriteByte('/')
+			}
+			b.WriteString(p)
+		}
+		return b.String()
+	}
+	for {
+		t, err := d.RawToken()
+		if errors.Is(err, io.EOF) {
+			return out.Bytes(), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch t := t.(type) {
+		case xml.StartElement:
+			path = append(path, t.Name.Local)
+			writeStart(&out, t)
+			if f := text[at()]; f != nil {
+				err := replaceText(d, &out, f)
+				path = path[:len(path)-1]
+				if err != nil {
+					return nil, err
+				}
+			}
+		case xml.EndElement:
+			path = path[:max(0, len(path)-1)]
+			fmt.Fprintf(&out, "</%s>", rawName(t.Name))
+		case xml.CharData:
+			if len(path) > 0 { // around the document there is only white space
+				writeText(&out, t)
+			}
+		case xml.ProcInst:
+			fmt.Fprintf(&out, "<?%s %s?>\n", t.Target, t.Inst)
+		}
+	}
+}
+
+// writeText escapes what has to be: clients read documents by other means than XML, too.
+func writeText(out *bytes.Buffer, text []byte) {
+	for _, b := range text {
+		switch b {
+		case '&':
+			out.WriteString("&amp;")
+		case '<':
+			out.WriteString("&lt;")
+		case '>':
+			out.WriteString("&gt;")
+		case '\r':
+			out.WriteString("&#xD;")
+		default:
+			out.WriteByte(b)
+		}
+	}
+}
+
+func rawName(n xml.Name) string {
+	if n.Space != "" {
+		return n.Space + ":" + n.Local
+	}
+	return n.Local
+}
+
+func writeStart(out *bytes.Buffer, t xml.StartElement) {
+	fmt.Fprintf(out, "<%s", rawName(t.Name))
+	for _, a := range t.Attr {
+		fmt.Fprintf(out, " %s=\"", rawName(a.Name))
+		_ = xml.EscapeText(out, []byte(a.Value))
+		out.WriteByte('"')
+	}
+	out.WriteByte('>')
+}
+
+// replaceText replaces the text of the element that was begun, and ends it.
+func replaceText(d *xml.Decoder, out *bytes.Buffer, f func(string) string) error {
+	var text []byte
+	for {
+		t, err := d.RawToken()
+		if err != nil {
+			return err
+		}
+		switch t := t.(type) {
+		case xml.CharData:
+			text = append(text, t...)
+		case xml.EndElement:
+			writeText(out, []byte(f(string(text))))
+			fmt.Fprintf(out, "</%s>", rawName(t.Name))
+			return nil
+		case xml.StartElement:
+			return errors.New("an element where text was expected")
+		}
+	}
+}
