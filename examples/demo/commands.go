@@ -21,7 +21,9 @@ Everything stays up. Try, from another terminal:
   # move the data back to Europe and watch it go
   curl -N %[2]s/fado/events &
   curl -X PATCH %[2]s/fado/policies/reports -d '{"zones":["eu"],"copies":2}'
-  # write an object at a storage with any S3 client
+  # write an object with any S3 client, at FaDO's own endpoint
+  AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s aws --endpoint-url http://127.0.0.1:%[9]d s3 cp README.md s3://reports/
+  # or at a storage
   AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s aws --endpoint-url %[5]s s3 cp README.md s3://reports/
   # metrics
   curl -s %[2]s/metrics | grep caddy_fado
@@ -31,5 +33,5 @@ Logs: %[8]s
 Ctrl-C ends it and removes its data.`,
 		w.URL, w.AdminURL, stage.AccessKey, stage.SecretKey, w.places[0].MinIO.Endpoint,
 		w.places.List(func(p *stage.Place) string { return p.Name + " " + p.MinIO.Endpoint }),
-		w.places.List(func(p *stage.Place) string { return p.Name + " http://" + p.FnAddr }), w.dir))
+		w.places.List(func(p *stage.Place) string { return p.Name + " http://" + p.FnAddr }), w.dir, w.s3Port))
 }

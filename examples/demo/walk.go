@@ -19,6 +19,12 @@ var walk = []stage.Step[*world]{
 		Do: copies,
 	},
 	{
+		Title: "One S3 endpoint for all storages: what is written is what is read next",
+		Why: "An S3 client writes at FaDO's own endpoint, which is in Paris. The bytes must go to Berlin, where\n" +
+			"the bucket is written; each read right after must give the new version, from Paris once it is there.",
+		Do: throughTheEndpoint,
+	},
+	{
 		Title: "Invocations go where the data is",
 		Why:   "Requests that name the bucket must reach Berlin and Paris, which hold it, and not Virginia.",
 		Do:    routeByBucket,

@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
 	"github.com/fado-project/fado/examples/internal/stage"
 )
 
@@ -19,6 +22,8 @@ type world struct {
 	dir      string
 	places   stage.Places
 	fado     *stage.Process
+	s3       *minio.Core // FaDO's own endpoint
+	s3Port   int
 	versions map[string]int // of overwritten objects
 }
 
@@ -49,12 +54,21 @@ func (w *world) startFaDO(ctx context.Context, env []string) error {
 	if err != nil {
 		return err
 	}
+	if w.s3Port, err = stage.Port("FADO_S3_PORT", 9000); err != nil {
+		return err
+	}
+	w.s3, err = minio.NewCore(fmt.Sprintf("127.0.0.1:%d", w.s3Port), &minio.Options{
+		Creds: credentials.NewStaticV4(stage.AccessKey, stage.SecretKey, ""), Region: "us-east-1",
+	})
+	if err != nil {
+		return err
+	}
 	w.Client = stage.NewClient(fmt.Sprintf("http://127.0.0.1:%d", fadoPort), fmt.Sprintf("http://127.0.0.1:%d", adminPort))
 	file := filepath.Join(w.dir, "Caddyfile")
 	if err := os.WriteFile(file, caddyfile, 0o600); err != nil {
 		return err
 	}
-	env = append(env, fmt.Sprintf("FADO_PORT=%d", fadoPort), fmt.Sprintf("FADO_ADMIN_PORT=%d", adminPort),
+	env = append(env, fmt.Sprintf("FADO_PORT=%d", fadoPort), fmt.Sprintf("FADO_ADMIN_PORT=%d", adminPort), fmt.Sprintf("FADO_S3_PORT=%d", w.s3Port),
 		"XDG_DATA_HOME="+w.dir, "XDG_CONFIG_HOME="+w.dir)
 	w.fado, err = stage.StartProcess(filepath.Join(w.dir, "fado.log"), env, "bin/caddy", "run", "--config", file, "--adapter", "caddyfile")
 	if err != nil {
