@@ -25,7 +25,7 @@ func TestBehindTheLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	link, proxy := through(t, dsn)
-	b := join(t, link)
+	b := joinBy(t, link)
 	if !b.Router().Pending.Has("bkt", "gone", "c2") {
 		t.Fatal("an instance that starts does not know the exceptions")
 	}

@@ -29,9 +29,16 @@ type instance struct {
 // lease is short in tests, and long enough for a busy machine.
 const lease = 3 * time.Second
 
+// openPostgres opens a store that does not take a busy machine for a fault.
 func openPostgres(t testing.TB, dsn string) *postgres.Store {
 	t.Helper()
-	s, err := postgres.Open(context.Background(), postgres.Options{DSN: dsn, Key: []byte("a passphrase of the tests"), Lease: lease, MaxConns: 8})
+	return openWith(t, postgres.Options{DSN: dsn, ConnectTimeout: time.Minute, StatementTimeout: time.Minute})
+}
+
+func openWith(t testing.TB, o postgres.Options) *postgres.Store {
+	t.Helper()
+	o.Key, o.Lease, o.MaxConns = []byte("a passphrase of the tests"), lease, 8
+	s, err := postgres.Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +48,18 @@ func openPostgres(t testing.TB, dsn string) *postgres.Store {
 
 func join(t testing.TB, dsn string) *instance {
 	t.Helper()
-	i := &instance{store: openPostgres(t, dsn)}
+	return joinOn(t, openPostgres(t, dsn))
+}
+
+// joinBy is join by a link that fails, which is noticed after the usual times.
+func joinBy(t testing.TB, link string) *instance {
+	t.Helper()
+	return joinOn(t, openWith(t, postgres.Options{DSN: link}))
+}
+
+func joinOn(t testing.TB, s *postgres.Store) *instance {
+	t.Helper()
+	i := &instance{store: s}
 	var err error
 	if i.Control, err = control.New(control.Options{Store: i.store, Node: "same"}); err != nil {
 		t.Fatal(err)
@@ -163,7 +181,7 @@ func TestFreshnessIsExactAcrossInstances(t *testing.T) {
 	a := join(t, dsn)
 	a.seed(t)
 	slow, proxy := through(t, dsn)
-	b := join(t, slow)
+	b := joinBy(t, slow)
 	proxy.Delay(testenv.Down, 60*time.Millisecond)
 	for n := range 5 {
 		key := fmt.Sprint("key", n)
@@ -195,7 +213,7 @@ func TestCutOffInstance(t *testing.T) {
 	a := join(t, dsn)
 	a.seed(t)
 	link, proxy := through(t, dsn)
-	b := join(t, link)
+	b := joinBy(t, link)
 	proxy.Hang(true)
 	if _, _, err := a.Resources.Replace(context.Background(), &catalog.Bucket{Name: "new", Policy: "p"}, control.Precondition{}, nil); err != nil {
 		t.Fatal(err)

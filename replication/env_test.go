@@ -117,7 +117,7 @@ var worlds atomic.Int64
 // fastTuning is for tests: what takes seconds in production takes moments.
 func fastTuning() Tuning {
 	return Tuning{
-		PingEvery: time.Second, PingTimeout: 2 * time.Second, CallTimeout: 10 * time.Second,
+		PingEvery: time.Second, PingTimeout: 20 * time.Second, CallTimeout: 10 * time.Second,
 		SilentScan: 2 * time.Second, DrainGrace: 20 * time.Millisecond, LookTimeout: 3 * time.Second,
 		RetryBase: 50 * time.Millisecond, RetryMax: 2 * time.Second, FullProbe: 200 * time.Millisecond, Lease: 10 * time.Second, SaveEvery: 20 * time.Millisecond,
 		PullEvery: 100 * time.Millisecond, PullRest: 200 * time.Millisecond,

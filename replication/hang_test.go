@@ -32,7 +32,7 @@ func onBothStores(t *testing.T, s Settings, f func(w gatedWorld)) {
 		},
 		"postgres": func(t *testing.T) (state.Store, error) {
 			t.Helper()
-			return postgres.Open(context.Background(), postgres.Options{DSN: testenv.PostgresDatabase(t), Key: []byte("a passphrase"), MaxConns: 8})
+			return postgres.Open(context.Background(), postgres.Options{DSN: testenv.PostgresDatabase(t), Key: []byte("a passphrase"), MaxConns: 8, ConnectTimeout: time.Minute, StatementTimeout: time.Minute})
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {

@@ -217,7 +217,7 @@ func TestIdleCostsNothingWhereTheStoreIsShared(t *testing.T) {
 	var counted [2]statements
 	var worlds [2]gatedWorld
 	for i := range counted {
-		store, err := postgres.Open(context.Background(), postgres.Options{DSN: counted[i].count(t, dsn), Key: []byte("a passphrase")})
+		store, err := postgres.Open(context.Background(), postgres.Options{DSN: counted[i].count(t, dsn), Key: []byte("a passphrase"), ConnectTimeout: time.Minute, StatementTimeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -60,7 +60,11 @@ func (f *fleet) join(dsn string, s Settings) *fleetMember {
 	f.Helper()
 	m := &fleetMember{name: fmt.Sprint("m", len(f.members))}
 	var err error
-	m.store, err = postgres.Open(context.Background(), postgres.Options{DSN: dsn, Key: []byte("a passphrase"), Lease: fleetLease, MaxConns: 8})
+	o := postgres.Options{DSN: dsn, Key: []byte("a passphrase"), Lease: fleetLease, MaxConns: 8}
+	if dsn == f.dsn { // no link that fails: a busy machine is not taken for a fault
+		o.ConnectTimeout, o.StatementTimeout = time.Minute, time.Minute
+	}
+	m.store, err = postgres.Open(context.Background(), o)
 	f.must(err)
 	m.ctl, err = control.New(control.Options{Store: m.store, Node: "same", Log: f.log(m.name)})
 	f.must(err)
@@ -299,7 +303,7 @@ func TestFenceEndsWrites(t *testing.T) {
 func stopChild() {
 	s := strings.Split(os.Getenv("FADO_STOP_CHILD"), " ")
 	ctx := context.Background()
-	store, err := postgres.Open(ctx, postgres.Options{DSN: s[0], Key: []byte("a passphrase"), Lease: fleetLease})
+	store, err := postgres.Open(ctx, postgres.Options{DSN: s[0], Key: []byte("a passphrase"), Lease: fleetLease, ConnectTimeout: time.Minute, StatementTimeout: time.Minute})
 	if err != nil {
 		panic(err)
 	}

@@ -54,7 +54,7 @@ func openSQLite(t testing.TB) state.Movable {
 // skipped.
 func openPostgres(t testing.TB) state.Movable {
 	t.Helper()
-	s, err := postgres.Open(ctx, postgres.Options{DSN: testenv.PostgresDatabase(t), Key: []byte("a passphrase of the tests"), MaxConns: 4})
+	s, err := postgres.Open(ctx, postgres.Options{DSN: testenv.PostgresDatabase(t), Key: []byte("a passphrase of the tests"), MaxConns: 4, ConnectTimeout: time.Minute, StatementTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
