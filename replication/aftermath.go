@@ -27,6 +27,8 @@ type aftermath struct {
 	fail func(ctx context.Context, id ids.Copy, cause error) error
 	// scanAgain asks for a scan after one that failed.
 	scanAgain func(bucket string, after time.Duration)
+	// countOwed asks for a scan once the storage of a bucket's primary is up again.
+	countOwed func(bucket, cluster string)
 }
 
 // Times before a bucket is checked again.
@@ -44,9 +46,11 @@ func (a *aftermath) ended(id jobID, err error) {
 		a.agenda.touch(id.Bucket)
 	case errors.Is(err, object.ErrChanged), errors.Is(err, guard.ErrMoving):
 		a.agenda.later(id.Bucket, afterChange)
+		a.repeatScan(id)
 	case errors.Is(err, walk.ErrNotYet): // a change of the bucket's copies has it looked at before
 		b := delay.Backoff{Base: afterChange, Max: min(a.tune.RetryMax, longestWait)}
 		a.agenda.later(id.Bucket, b.After(a.agenda.waited(id)))
+		a.repeatScan(id)
 	case errors.Is(err, control.ErrNotFound):
 		a.agenda.touch(id.Bucket)
 	case errors.Is(err, storage.ErrFull):
@@ -56,8 +60,18 @@ func (a *aftermath) ended(id jobID, err error) {
 		// The storage's return wakes the planner; this is for the case that it was back
 		// before the job ended.
 		a.agenda.later(id.Bucket, afterDown)
+		if id.kind == jobScan && id.Cluster == a.snap().Primary(id.Bucket) {
+			a.countOwed(id.Bucket, id.Cluster) // the pass over its buckets then compares copies, and counts none
+		}
 	default:
 		a.failed(id, err)
+	}
+}
+
+// repeatScan asks for a scan again that could not be made now: the planner makes none.
+func (a *aftermath) repeatScan(id jobID) {
+	if id.kind == jobScan {
+		a.scanAgain(id.Bucket, afterDown)
 	}
 }
 

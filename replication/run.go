@@ -36,7 +36,7 @@ func newRun(e *Engine) *run {
 	r.agenda, r.jobs = newAgenda(e.core.now), newJobs()
 	r.scans = newScans(e.core, r.ctx, r.jobs)
 	r.scans.scanner, r.scans.owns, r.scans.ask, r.scans.recheck = e.walks.Scanner, r.owns, r.peers.Ask, e.pulls.Recheck
-	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.Syncer.Fail, scanAgain: r.scans.retryAfter}
+	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.Syncer.Fail, scanAgain: r.scans.retryAfter, countOwed: r.scans.countOwed}
 	r.jobs.pause, r.jobs.owns, r.jobs.lockWalk = e.core.pause, r.owns, e.walks.Locks.Lock
 	r.jobs.ended, r.jobs.cancelled = after.ended, after.cancelled
 	r.planner = &planner{

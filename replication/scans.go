@@ -36,9 +36,10 @@ type scans struct {
 	last *memory.Memory[string, time.Time]
 
 	mu     sync.Mutex
-	asked  map[string]time.Time // buckets to scan, from when on
-	gaps   map[string]bool      // clusters whose buckets need a scan
-	gained map[int]bool         // parts of the work that are new: their buckets need one, too
+	asked  map[string]time.Time       // buckets to scan, from when on
+	gaps   map[string]bool            // clusters whose buckets need a scan
+	gained map[int]bool               // parts of the work that are new: their buckets need one, too
+	owed   map[string]map[string]bool // buckets to be counted when their primary's cluster is up again
 }
 
 const (
@@ -53,6 +54,7 @@ func newScans(c core, ctx context.Context, j *jobs) *scans {
 		core: c, ctx: ctx, jobs: j, wake: make(chan struct{}, 1), passed: make(chan struct{}, 1),
 		last:  memory.New[string, time.Time](lastMax, 0, c.now),
 		asked: make(map[string]time.Time), gaps: make(map[string]bool), gained: make(map[int]bool),
+		owed: make(map[string]map[string]bool),
 	}
 }
 
@@ -116,8 +118,36 @@ func (s *scans) retryAfter(bucket string, after time.Duration) {
 func (s *scans) feedGap(cluster string) {
 	s.mu.Lock()
 	s.gaps[cluster] = true
+	s.askOwed(cluster)
 	s.mu.Unlock()
 	signal(s.passed)
+	signal(s.wake)
+}
+
+// countOwed asks for a scan of a bucket when a cluster is up again.
+func (s *scans) countOwed(bucket, cluster string) {
+	s.mu.Lock()
+	if s.owed[cluster] == nil {
+		s.owed[cluster] = make(map[string]bool)
+	}
+	s.owed[cluster][bucket] = true
+	s.mu.Unlock()
+	if s.sites.Up(cluster) { // since the job found it down
+		s.mu.Lock()
+		s.askOwed(cluster)
+		s.mu.Unlock()
+		signal(s.wake)
+	}
+}
+
+// askOwed asks for what is owed to a cluster. The caller holds mu.
+func (s *scans) askOwed(cluster string) {
+	for b := range s.owed[cluster] {
+		if _, ok := s.asked[b]; !ok {
+			s.asked[b] = s.now()
+		}
+	}
+	delete(s.owed, cluster)
 }
 
 // shardsGained asks for a scan of every bucket of some parts of the work: their former
