@@ -301,6 +301,9 @@ func (w *Workers) attempt(ctx context.Context, row state.Pending) error {
 		return err
 	}
 	defer release()
+	if err := w.rest(ctx, from, row.Cluster); err != nil {
+		return err
+	}
 	t := object.Task{
 		Object: ids.ObjectIn(row.Bucket, row.Key, row.Cluster), Size: row.Size,
 		Foreign: row.Foreign, Since: row.Since, Damaged: row.Damaged, Counted: row.Counted, Listed: row.Counted,
@@ -317,6 +320,18 @@ func (w *Workers) attempt(ctx context.Context, row state.Pending) error {
 		err = w.askAgain(ctx, t)
 	}
 	return err
+}
+
+// rest keeps work away from storages that fail again and again, but for a little at a time.
+func (w *Workers) rest(ctx context.Context, clusters ...string) error {
+	for _, c := range clusters {
+		if s := w.o.Sites.Known(c); s != nil {
+			if err := s.Rest(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // askAgain settles an object that nothing was to be done about once more, by all that is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -543,4 +544,44 @@ func TestRaisedRowsTakeNoRoom(t *testing.T) {
 			t.Errorf("%d bytes are there, %d rows and %d exceptions are left", n, w.b.len(), w.router.Pending.Len())
 		}
 	})
+}
+
+// A storage that fails at once, whatever it is asked, is asked for a bounded number of
+// objects, however many wait for it, and when it is well again everything is worked off.
+func TestAFailingStorageIsAskedLittle(t *testing.T) {
+	for _, failing := range []string{"c1", "c2"} { // the source, or the target
+		t.Run(failing, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const objects, per = 2000, time.Minute
+				w := newWorld()
+				defer w.sites.Close()
+				w.fakes["c2"].User(bkt, "first", "")
+				var events []Event
+				for i := range objects {
+					key := fmt.Sprintf("k%04d", i)
+					w.fakes["c1"].User(bkt, key, "body")
+					events = append(events, w.event("c1", key))
+				}
+				var asked atomic.Int64
+				w.fakes[failing].SetFault(func(context.Context, string, string, string) error {
+					asked.Add(1)
+					return storage.ErrUnavailable
+				})
+				defer w.run(t.Context(), w.Intake.Run, w.Workers.Run)()
+				if err := w.Intake.store(t.Context(), w.Intake.RowsFor(events)); err != nil {
+					t.Fatal(err)
+				}
+				pass(per)
+				// Two requests an object at most, and a few before it is known how it is.
+				if got, most := asked.Load(), int64(2*per/(50*time.Millisecond)+20); got == 0 || got > most {
+					t.Errorf("it was asked %d times in %v, want at most %d", got, per, most)
+				}
+				w.fakes[failing].SetFault(nil)
+				pass(2 * retryMax)
+				if w.b.len() != 0 || w.fakes["c2"].Contents(bkt)["k1999"] != "body" {
+					t.Errorf("%d rows are left of %d", w.b.len(), objects)
+				}
+			})
+		})
+	}
 }

@@ -41,8 +41,9 @@ type Site struct {
 	fails  atomic.Int32 // requests in a row that found it unavailable
 	told   atomic.Bool  // people know how it is
 
-	suspecting sync.Mutex  // orders what Pace is told of suspicion
-	suspect    atomic.Bool // kept to few slots
+	rests      *rate.Limiter // between requests while suspect
+	suspecting sync.Mutex    // orders what Pace is told of suspicion
+	suspect    atomic.Bool   // kept to few slots
 
 	mu       sync.Mutex
 	unopened bool   // the client could not be made
@@ -179,6 +180,20 @@ func (s *Site) answered(now time.Time) {
 	if s.suspect.Load() {
 		setSuspect(s, false)
 	}
+}
+
+// restEvery is the time between objects that a suspect storage is asked for: one that fails
+// whatever it is asked, at once, must not get all of this instance's attention by what waits
+// for it.
+const restEvery = 50 * time.Millisecond
+
+// Rest waits until a storage that failed again and again may be asked for another object. It
+// returns at once for any other.
+func (s *Site) Rest(ctx context.Context) error {
+	if !s.suspect.Load() {
+		return nil
+	}
+	return s.rests.Wait(ctx)
 }
 
 func setSuspect(s *Site, on bool) {

@@ -163,7 +163,7 @@ func (ss *Sites) refuse(former *Site, cluster string, decl *catalog.Storage, why
 }
 
 func (ss *Sites) newSite(cluster string, decl *catalog.Storage) *Site {
-	return &Site{of: ss, name: cluster, decl: *decl, kick: make(chan struct{}, 1), limiter: newLimiter(int64(decl.Bandwidth))}
+	return &Site{of: ss, name: cluster, decl: *decl, kick: make(chan struct{}, 1), rests: rate.NewLimiter(rate.Every(restEvery), 1), limiter: newLimiter(int64(decl.Bandwidth))}
 }
 
 // drop closes a site's client; what is in flight on it fails and is tried again with
