@@ -113,6 +113,44 @@ func (s *site) raw(request string) int {
 	return res.StatusCode
 }
 
+// An answer that comes before all of the request was read ends the client's connection: what
+// is left of the body must not be taken for another request, which behind a proxy that
+// shares connections would be answered to somebody else.
+func TestTheRestOfABodyIsNoRequest(t *testing.T) {
+	var smuggled atomic.Bool
+	f := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/f" {
+			smuggled.Store(true)
+		}
+		fmt.Fprint(w, "early")
+	}))
+	t.Cleanup(f.Close)
+	newWorld(t).cluster("c1", at(f.URL))
+	s := serve(t, dynamicProxy)
+	conn, err := net.Dial("unix", s.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const first, rest, times = "body", "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n", 20_000 // more than servers wait for
+	fmt.Fprintf(conn, "POST /f HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(first)+times*len(rest), first)
+	answers := bufio.NewReader(conn)
+	res, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(res.Body); err != nil || string(body) != "early" {
+		t.Fatalf("status %d, %q (%v)", res.StatusCode, body, err)
+	}
+	_, _ = io.WriteString(conn, strings.Repeat(rest, times))
+	if again, err := http.ReadResponse(answers, nil); err == nil {
+		t.Errorf("the rest of the body was answered with %d", again.StatusCode)
+	}
+	if smuggled.Load() {
+		t.Error("the rest of the body reached the function as a request")
+	}
+}
+
 // What can't get better is answered at once, however long Caddy would try again.
 func TestARefusalThatNothingHelpsIsAnsweredAtOnce(t *testing.T) {
 	w := threeClusters(t)

@@ -231,6 +231,7 @@ func (p *DataAware) Select(pool reverseproxy.UpstreamPool, r *http.Request, w ht
 	}
 	st := stateFor(p.handler, r)
 	st.nextAttempt()
+	st.client = w.Header()
 	c := p.choices.Get().(*choice)
 	defer c.release()
 	if reason := p.decide(c, st, pool, r, w); reason != routing.ReasonNone {

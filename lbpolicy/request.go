@@ -28,6 +28,9 @@ type requestState struct {
 	// header is the map that Caddy starts every attempt's headers from.
 	header http.Header
 
+	// client is the header that the client is answered with.
+	client http.Header
+
 	attempts int
 	endpoint *routing.Endpoint // chosen for this attempt; nil when refused
 	locality routing.Locality  // of the data, at endpoint

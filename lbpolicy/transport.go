@@ -111,6 +111,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		out = seen.watch(out)
 	}
 	res, err := rt.RoundTrip(out)
+	stateOf(t.handler, req).endConnection(req, res)
 	if err != nil {
 		f.end()
 		if seen.neverBegan() {

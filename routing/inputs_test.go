@@ -82,6 +82,9 @@ func secondReader(list string) (objects []string) {
 	return objects
 }
 
+// bucketBytes are those of buckets' names.
+const bucketBytes = "abcdefghijklmnopqrstuvwxyz0123456789-."
+
 // Whatever a lenient reader opens is among what FaDO judges, or FaDO refuses the value.
 func FuzzDataIsReadAsOthersMayReadIt(f *testing.F) {
 	for _, s := range []string{"s3://a/k, s3://b/eu%2F100%", "s3://a/k,S3://b/x", "s3://a/%", "s3://a/%2c%20s3://b/k", "s3://a,,s3://b"} {
@@ -92,7 +95,7 @@ func FuzzDataIsReadAsOthersMayReadIt(f *testing.F) {
 			return // no header has these
 		}
 		inputs, ok := routing.AppendData(nil, list)
-		if !ok || strings.Trim(bucketPart(list), "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" {
+		if !ok || slices.ContainsFunc(inputs, func(in routing.Input) bool { return strings.Trim(in.Bucket, bucketBytes) != "" }) {
 			return // refused: no bucket has such a name
 		}
 		judged := make(map[string]bool)
@@ -106,14 +109,4 @@ func FuzzDataIsReadAsOthersMayReadIt(f *testing.F) {
 			}
 		}
 	})
-}
-
-// bucketPart is what stands for buckets in a list: they are never decoded.
-func bucketPart(list string) string {
-	var b strings.Builder
-	for _, part := range joint.Split(list, -1) {
-		name, _, _ := strings.Cut(strings.TrimPrefix(part, "s3://"), "/")
-		b.WriteString(name)
-	}
-	return b.String()
 }
