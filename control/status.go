@@ -61,8 +61,9 @@ func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.Pref
 	for _, i := range s.issues.of(bucket) {
 		stuck, told = append(stuck, i.Reason), append(told, i.Short...)
 	}
+	solve := s.solver(snap, bucket, rows)
 	for _, r := range rules {
-		if short := s.solve(snap, bucket, r, rows).Short; short != "" && !slices.Contains(told, short) {
+		if short := solve(r).Short; short != "" && !slices.Contains(told, short) {
 			stuck, told = append(stuck, short), append(told, short)
 		}
 	}
@@ -154,26 +155,29 @@ func (s *Status) Placement(ctx context.Context, bucket, prefix string) (catalog.
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return rule, placement.Result{}, err
 	}
-	return rule, s.solve(snap, bucket, rule, rows), nil
+	return rule, s.solver(snap, bucket, rows)(rule), nil
 }
 
-// solve places one rule by the copies given.
-func (s *Status) solve(snap *routing.Snapshot, bucket string, rule catalog.PrefixRule, rows []state.Copy) placement.Result {
-	var current []string
+// solver returns what places a bucket's rules by the copies given: what all rules have in
+// common is looked up once, because a bucket may have a thousand.
+func (s *Status) solver(snap *routing.Snapshot, bucket string, rows []state.Copy) func(catalog.PrefixRule) placement.Result {
+	current := make(map[string][]string)
 	for _, r := range rows {
-		if r.Prefix == rule.Prefix && r.State <= catalog.CopySynced {
-			current = append(current, r.Cluster)
+		if r.State <= catalog.CopySynced {
+			current[r.Prefix] = append(current[r.Prefix], r.Cluster)
 		}
 	}
-	b := snap.Bucket(bucket)
-	p, known := placement.NewSolver(snap, s.usage.All()).Place(&placement.RuleInput{
-		Bucket: bucket, Prefix: rule.Prefix, Policy: rule.Policy,
-		Primary: snap.Primary(bucket), PrimaryDeclared: b != nil && b.Primary != "", Current: current,
-	})
-	if !known {
-		p.Short = "policy " + rule.Policy + " does not exist"
+	b, primary, solver := snap.Bucket(bucket), snap.Primary(bucket), placement.NewSolver(snap, s.usage.All())
+	return func(rule catalog.PrefixRule) placement.Result {
+		p, known := solver.Place(&placement.RuleInput{
+			Bucket: bucket, Prefix: rule.Prefix, Policy: rule.Policy,
+			Primary: primary, PrimaryDeclared: b != nil && b.Primary != "", Current: current[rule.Prefix],
+		})
+		if !known {
+			p.Short = "policy " + rule.Policy + " does not exist"
+		}
+		return p
 	}
-	return p
 }
 
 // Stuck returns how many buckets are stuck or in conflict, by what finders noted and by
