@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"net/http"
 
 	"github.com/fado-project/fado/storage/s3"
 )
@@ -44,4 +45,11 @@ func At(err error) string {
 		return e.Storage
 	}
 	return ""
+}
+
+// IsThrottled reports whether a storage answered that it is asked too often: it is slow, and
+// not down.
+func IsThrottled(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && (e.Status == http.StatusTooManyRequests || e.Code == "SlowDown" || e.Code == "TooManyRequests" || e.Code == "RequestLimitExceeded")
 }

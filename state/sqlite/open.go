@@ -73,6 +73,9 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	return s.wrap("opening the store", db.PingContext(ctx))
 }
 
+// maxLinks is how many links in a row a path may be.
+const maxLinks = 40
+
 // resolvePath makes the parent directory and returns the file's one true name: two
 // names of one file must meet at the same lock. A file that is to be read must be there.
 func resolvePath(path string, mustExist bool) (string, error) {
@@ -85,6 +88,16 @@ func resolvePath(path string, mustExist bool) (string, error) {
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
+	}
+	for range maxLinks { // a link to a file that is not there yet names it as well
+		target, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -121,6 +121,27 @@ func TestOpenTwice(t *testing.T) {
 	openAt(t, link)
 }
 
+// A link to a file that is not there yet is the name of that file: its lock and its key lie
+// beside it, at the first start as at the next.
+func TestOpenByDanglingLink(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "real"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "fado.db")
+	if err := os.Symlink(filepath.Join("real", "x.db"), link); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		closeStore(t, openAt(t, link))
+	}
+	for name, want := range map[string]bool{"real/x.db": true, "real/x.db.key": true, "fado.db.key": false} {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s: there %v, want %v", name, err == nil, want)
+		}
+	}
+}
+
 func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 	whole := func(t *testing.T) []byte { // a store of some size, closed
 		path := filepath.Join(t.TempDir(), "fado.db")

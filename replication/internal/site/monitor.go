@@ -9,6 +9,7 @@ import (
 
 	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
 )
 
 // Redeclared tells that clusters may have been declared, changed or removed.
@@ -140,6 +141,11 @@ func (ss *Sites) ping(ctx context.Context, s *Site) error {
 	defer cancel()
 	err := s.client.Ping(pctx)
 	if err == nil {
+		alive(s, ss.o.Now())
+		return nil
+	}
+	if storage.IsThrottled(err) {
+		s.Congested()
 		alive(s, ss.o.Now())
 		return nil
 	}

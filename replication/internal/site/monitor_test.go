@@ -60,6 +60,25 @@ func TestUpAndDown(t *testing.T) {
 	})
 }
 
+// A storage that says it is asked too often is slow, and not down.
+func TestThrottledIsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.declare("a", "c1")
+		defer w.watch(t)()
+		w.news()
+		for _, e := range []*storage.Error{{Status: 429, Kind: storage.ErrUnavailable}, {Status: 503, Code: "SlowDown", Kind: storage.ErrUnavailable}} {
+			w.last().fail("ping", e)
+			pass(3 * pingEvery)
+			w.wantNews(t)
+		}
+		w.last().fail("ping", &storage.Error{Status: 503, Kind: storage.ErrUnavailable})
+		pass(3 * pingEvery)
+		w.wantNews(t, "c1 down", "Down c1")
+	})
+}
+
 // One ping that takes too long is not yet a storage that is down, and one that answers
 // requests meanwhile is up whatever its pings do.
 func TestSlowPings(t *testing.T) {
