@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/catalog/catalogtest"
 )
 
 func decode(t *testing.T, k catalog.Kind, body string) catalog.Resource {
@@ -285,7 +286,7 @@ func TestErrorsShowNoSecret(t *testing.T) {
 			rapid.SampledFrom([]string{`}`, `,"extra":1}`, `,"zones":5}`, `}}`, ``}).Draw(t, "end")
 		r, err := catalog.DecodeResource(kind, []byte(body))
 		if err == nil {
-			err = catalog.ValidateResource(r, newDeclared())
+			err = catalog.ValidateResource(r, catalogtest.New())
 		}
 		if err != nil && strings.Contains(err.Error(), secret) {
 			t.Fatalf("%s\nshows the secret: %v", body, err)

@@ -10,14 +10,15 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/catalog/catalogtest"
 )
 
 // europe is a small valid catalogue: de and fr in eu, us beside it.
-func europe() *declared {
+func europe() *catalogtest.Declared {
 	storage := func(host, prefix string) *catalog.Storage {
 		return &catalog.Storage{Endpoint: "http://" + host + ":9000", BucketPrefix: prefix}
 	}
-	return newDeclared(
+	return catalogtest.New(
 		&catalog.Zone{Name: "eu"}, &catalog.Zone{Name: "us"},
 		&catalog.Zone{Name: "de", Parent: "eu"}, &catalog.Zone{Name: "fr", Parent: "eu"},
 		&catalog.Cluster{Name: "c-de", Zones: []string{"de"}, Storage: storage("de.example", "")},
@@ -61,17 +62,17 @@ func TestValidCatalogueHasNoViolation(t *testing.T) {
 	}
 }
 
-func everything(in *declared) (all []catalog.Resource) {
-	for _, z := range in.zones {
+func everything(in *catalogtest.Declared) (all []catalog.Resource) {
+	for _, z := range in.ZoneMap {
 		all = append(all, z)
 	}
-	for _, c := range in.clusters {
+	for _, c := range in.ClusterMap {
 		all = append(all, c)
 	}
-	for _, p := range in.policies {
+	for _, p := range in.PolicyMap {
 		all = append(all, p)
 	}
-	for _, b := range in.buckets {
+	for _, b := range in.BucketMap {
 		all = append(all, b)
 	}
 	return all
@@ -91,7 +92,7 @@ func TestValidateZone(t *testing.T) {
 
 	// A replacement's own old parent does not count: fr moves below de, which is no circle.
 	violations(t, in, &catalog.Zone{Name: "fr", Parent: "de"})
-	in.put(&catalog.Zone{Name: "paris", Parent: "fr"})
+	in.Put(&catalog.Zone{Name: "paris", Parent: "fr"})
 	violations(t, in, &catalog.Zone{Name: "eu", Parent: "paris"}, `zone eu: parent: "paris": expected a zone that is not inside this one (eu in paris in fr in eu)`)
 
 	for i := range 100 {
@@ -99,7 +100,7 @@ func TestValidateZone(t *testing.T) {
 		if i > 0 {
 			z.Parent = fmt.Sprintf("z%d", i-1)
 		}
-		in.put(z)
+		in.Put(z)
 	}
 	violations(t, in, &catalog.Zone{Name: "deep", Parent: "z98"})
 	violations(t, in, &catalog.Zone{Name: "deep", Parent: "z99"}, `zone deep: parent: "z99": expected zones nested at most 100 levels deep`)
@@ -193,7 +194,7 @@ func TestValidateURLs(t *testing.T) {
 }
 
 func TestSharedStorageIsAConflict(t *testing.T) {
-	in := newDeclared(
+	in := catalogtest.New(
 		&catalog.Zone{Name: "de"},
 		&catalog.Cluster{Name: "plain", Zones: []string{"de"}, Storage: &catalog.Storage{Endpoint: "http://S3.example:80/", BucketPrefix: "a-"}},
 		&catalog.Cluster{Name: "tls", Zones: []string{"de"}, Storage: &catalog.Storage{Endpoint: "https://s3.example", BucketPrefix: "a-"}},
@@ -242,7 +243,7 @@ func TestSharedStorageIsAConflict(t *testing.T) {
 // Clusters may share an endpoint under different bucket prefixes, as long as no two
 // buckets come to be one physical bucket by it.
 func TestTwinBucketsAreAConflict(t *testing.T) {
-	in := newDeclared(
+	in := catalogtest.New(
 		&catalog.Zone{Name: "de"},
 		&catalog.Cluster{Name: "c1", Zones: []string{"de"}, Storage: &catalog.Storage{Endpoint: "http://h"}},
 		&catalog.Cluster{Name: "c2", Zones: []string{"de"}, Storage: &catalog.Storage{Endpoint: "http://h:80", BucketPrefix: "a-"}},
@@ -259,7 +260,7 @@ func TestTwinBucketsAreAConflict(t *testing.T) {
 		`bucket data: name: "data": expected a name of its own: in cluster c2 its physical bucket would be that of bucket a-data in cluster c1`)
 
 	violations(t, in, &catalog.Cluster{Name: "c4", Zones: []string{"de"}, Storage: &catalog.Storage{Endpoint: "http://h", BucketPrefix: "c-"}})
-	in.put(&catalog.Bucket{Name: "c-logs"})
+	in.Put(&catalog.Bucket{Name: "c-logs"})
 	if v := violations(t, in, &catalog.Cluster{Name: "c4", Zones: []string{"de"}, Storage: &catalog.Storage{Endpoint: "http://h", BucketPrefix: "c-"}},
 		`cluster c4: storage.bucket_prefix: "c-": expected a prefix that keeps buckets apart: bucket logs here and bucket c-logs in cluster c1 would be one`); v != nil && !v.Conflict() {
 		t.Error("not a conflict")
@@ -335,7 +336,7 @@ func TestValidateBucket(t *testing.T) {
 		`bucket B: prefixes[4].prefix: "`+strings.Repeat("é", 60)+`…": expected a key prefix of 1 to 1024 bytes in UTF-8`,
 		`bucket B: primary: "c9": expected a declared cluster`,
 	)
-	delete(in.policies, "default")
+	delete(in.PolicyMap, "default")
 	violations(t, in, &catalog.Bucket{Name: "b-1"},
 		`bucket b-1: policy: "default": expected a declared policy (the bucket names none, so this default would be its policy)`)
 }
@@ -380,10 +381,10 @@ func TestPrimaryMustBeAllowedByEveryRule(t *testing.T) {
 // zones don't let its clusters in.
 func TestUndeclaredZonesAreNotAllowedWhereZonesAreExcluded(t *testing.T) {
 	in := europe()
-	delete(in.zones, "fr")
-	fr := in.clusters["c-fr"]
+	delete(in.ZoneMap, "fr")
+	fr := in.ClusterMap["c-fr"]
 	for policy, want := range map[string]bool{"default": true, "just-fr": true, "eu-only": false, "not-de": false, "not-eu": false} {
-		if got := catalog.PolicyAllows(in.policies[policy], fr, in); got != want {
+		if got := catalog.PolicyAllows(in.PolicyMap[policy], fr, in); got != want {
 			t.Errorf("policy %s allows c-fr: %v, want %v", policy, got, want)
 		}
 	}

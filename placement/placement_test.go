@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/catalog/catalogtest"
 	"github.com/fado-project/fado/placement"
 	"github.com/fado-project/fado/routing"
 )
@@ -155,9 +156,9 @@ func TestResidency(t *testing.T) {
 }
 
 // solverOf makes a Lookup and a Solver of an input's catalogue.
-func solverOf(in placement.Input) (*declared, *placement.Solver) {
-	look := newDeclared()
-	look.zones, look.clusters, look.policies["p"] = in.Zones, in.Clusters, in.Policy
+func solverOf(in placement.Input) (*catalogtest.Declared, *placement.Solver) {
+	look := catalogtest.New()
+	look.ZoneMap, look.ClusterMap, look.PolicyMap["p"] = in.Zones, in.Clusters, in.Policy
 	return look, placement.NewSolver(look, in.UsedBytes)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -93,22 +94,15 @@ func (w *world) everything(cluster, bucket, key string) string {
 // A storage without tags is found out, and named.
 func TestLossOfTags(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
-	w.fake("c1").offer(storage.Capabilities{Tags: true})
-	w.fake("c2").offer(storage.Capabilities{})
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
+	w.fake("c1").Offer(storage.Capabilities{Tags: true})
+	w.fake("c2").Offer(storage.Capabilities{})
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	w.await("the loss is named", func() bool {
 		return slices.Contains(w.copyStatus("bkt", "c2").Losses, "tags are not kept in c2")
 	})
-}
-
-// offer sets what a probe finds.
-func (f *fakeStorage) offer(caps storage.Capabilities) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.caps = caps
 }
 
 // copyStatus is a bucket's status of its copy in a cluster.

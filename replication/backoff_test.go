@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 )
 
@@ -46,26 +47,26 @@ func (a *attempts) mend() {
 // out, and never holds up what is newer on other keys, with a single worker either.
 func TestFailedWorkBacksOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true, Workers: 1}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{NoEventFeed: true, Workers: 1}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "first", "x")
+	c1.User("bkt", "first", "x")
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	ctx := context.Background()
 
 	tried := &attempts{bad: errors.New("it will not have it")}
-	c2.setFault(tried.fault)
-	c1.user("bkt", "bad", "content")
+	c2.SetFault(tried.fault)
+	c1.User("bkt", "bad", "content")
 	w.must(w.eng.Noted(ctx, "bkt", "bad", "c1", 7))
 	newer := 0
 	for want := 1; want <= 5; want++ {
 		w.await(fmt.Sprintf("attempt %d", want), func() bool { return tried.count() >= want })
 		key := fmt.Sprintf("newer-%d", newer)
 		newer++
-		c1.user("bkt", key, key)
+		c1.User("bkt", key, key)
 		w.must(w.eng.Noted(ctx, "bkt", key, "c1", int64(len(key))))
-		w.await(key+" is copied", func() bool { return c2.contents("bkt")[key] == key })
+		w.await(key+" is copied", func() bool { return c2.Contents("bkt")[key] == key })
 	}
 	var row state.Pending
 	w.await("the failures are counted", func() bool {
@@ -87,6 +88,6 @@ func TestFailedWorkBacksOff(t *testing.T) {
 		}
 	}
 	tried.mend()
-	w.await("the object is copied in the end", func() bool { return c2.contents("bkt")["bad"] == "content" })
+	w.await("the object is copied in the end", func() bool { return c2.Contents("bkt")["bad"] == "content" })
 	w.await("nothing is pending", func() bool { return len(w.pending(state.PendingFilter{})) == 0 })
 }

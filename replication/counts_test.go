@@ -16,9 +16,9 @@ func TestCountsAreMadeWhenTheStorageIsBack(t *testing.T) {
 	w.bucket("bkt", "one", "c1")
 	w.awaitOK("bkt", "c1")
 	for _, key := range []string{"a", "b", "c"} {
-		c1.user("bkt", key, "x")
+		c1.User("bkt", key, "x")
 	}
-	c1.setFault(func(context.Context, string, string, string) error { return storage.ErrUnavailable })
+	c1.SetFault(func(context.Context, string, string, string) error { return storage.ErrUnavailable })
 	w.await("c1 is down", func() bool { return w.eng.StorageStatus("c1").State == "down" })
 	w.must(w.eng.SyncBucket(t.Context(), "bkt"))
 	s := w.eng.run.Load().scans
@@ -27,7 +27,7 @@ func TestCountsAreMadeWhenTheStorageIsBack(t *testing.T) {
 		defer s.mu.Unlock()
 		return s.owed["c1"]["bkt"]
 	})
-	c1.setFault(nil)
+	c1.SetFault(nil)
 	w.await("the objects are counted", func() bool {
 		row, _ := w.copyRow("bkt", "", "c1")
 		return row.Objects == 3

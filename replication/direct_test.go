@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 )
 
@@ -14,9 +15,9 @@ import (
 // is an exception until the row is stored and gone.
 func TestLiveObjectsDoNotWaitForTheStore(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "0", "x")
+	c1.User("bkt", "0", "x")
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
@@ -27,8 +28,8 @@ func TestLiveObjectsDoNotWaitForTheStore(t *testing.T) {
 	w.slow.Store(&slow)
 	free := sync.OnceFunc(slow.Unlock)
 	defer free()
-	c1.user("bkt", "live", "y")
-	w.await("the object is copied", func() bool { return c2.contents("bkt")["live"] == "y" })
+	c1.User("bkt", "live", "y")
+	w.await("the object is copied", func() bool { return c2.Contents("bkt")["live"] == "y" })
 	if !w.ctl.Router().Pending.Has("bkt", "live", "c2") {
 		t.Error("an object whose row is not stored yet is no exception")
 	}
@@ -38,9 +39,7 @@ func TestLiveObjectsDoNotWaitForTheStore(t *testing.T) {
 	if err != nil || len(rows) != 0 {
 		t.Errorf("rows that are left: %v, %v", rows, err)
 	}
-	c2.mu.Lock()
-	defer c2.mu.Unlock()
-	if n := len(slices.DeleteFunc(c2.writes, func(s string) bool { return s != "put bkt/live" })); n != 1 {
+	if n := len(slices.DeleteFunc(c2.Writes(), func(s string) bool { return s != "put bkt/live" })); n != 1 {
 		t.Errorf("the object was written %d times", n)
 	}
 }
@@ -49,9 +48,9 @@ func TestLiveObjectsDoNotWaitForTheStore(t *testing.T) {
 // more when that failed: the rows end with the newest content.
 func TestLiveObjectsThatChangeMeanwhile(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "0", "x")
+	c1.User("bkt", "0", "x")
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
@@ -59,7 +58,7 @@ func TestLiveObjectsThatChangeMeanwhile(t *testing.T) {
 
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	c2.setFault(func(ctx context.Context, op, _, key string) error {
+	c2.SetFault(func(ctx context.Context, op, _, key string) error {
 		if op == "put" && key == "live" {
 			once.Do(func() {
 				close(begun)
@@ -71,19 +70,19 @@ func TestLiveObjectsThatChangeMeanwhile(t *testing.T) {
 		}
 		return nil
 	})
-	c1.user("bkt", "live", "first")
+	c1.User("bkt", "live", "first")
 	<-begun
 	for i := range 5 {
-		c1.user("bkt", "live", fmt.Sprint("next", i))
-		c1.user("bkt", fmt.Sprint("other", i), "z")
+		c1.User("bkt", "live", fmt.Sprint("next", i))
+		c1.User("bkt", fmt.Sprint("other", i), "z")
 	}
-	w.await("others are not kept waiting", func() bool { return c2.contents("bkt")["other4"] == "z" })
+	w.await("others are not kept waiting", func() bool { return c2.Contents("bkt")["other4"] == "z" })
 	if !w.ctl.Router().Pending.Has("bkt", "live", "c2") {
 		t.Error("an object that is being copied is no exception")
 	}
 	close(goOn)
 	w.await("all is worked off", func() bool { return w.ctl.Router().Pending.Len() == 0 })
-	if got := c2.contents("bkt")["live"]; got != "next4" {
+	if got := c2.Contents("bkt")["live"]; got != "next4" {
 		t.Errorf("the copy holds %q", got)
 	}
 }

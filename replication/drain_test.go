@@ -7,18 +7,19 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 )
 
 // What a cluster that drains still has is counted by buckets, objects and bytes, and what
 // does not leave by itself is named; a cluster that does not drain has no such status.
 func TestDrainCounts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1 := w.fake("c1")
 	w.fake("c2")
-	c1.user("one", "a", "12345")
-	c1.user("one", "b", "123")
-	c1.user("two", "a", "1")
+	c1.User("one", "a", "12345")
+	c1.User("one", "b", "123")
+	c1.User("two", "a", "1")
 	w.policy("p", 2, "c1", "c2")
 	for _, b := range []string{"one", "two"} {
 		w.bucket(b, "p", "c1")

@@ -25,6 +25,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
 	"github.com/fado-project/fado/storage"
@@ -108,7 +109,7 @@ type world struct {
 	mu      sync.Mutex
 	servers map[string]*testenv.Server
 	apis    map[string]minioClient
-	fakes   map[string]*fakeStorage
+	fakes   map[string]*fakestorage.Storage
 	wrap    func(cluster string, s storage.Storage) storage.Storage
 }
 
@@ -129,7 +130,7 @@ func newWorld(tb testing.TB, s Settings, o func(*Options)) *world {
 	tb.Helper()
 	w := &world{
 		TB: tb, prefix: fmt.Sprintf("t%d-", worlds.Add(1)),
-		servers: make(map[string]*testenv.Server), apis: make(map[string]minioClient), fakes: make(map[string]*fakeStorage),
+		servers: make(map[string]*testenv.Server), apis: make(map[string]minioClient), fakes: make(map[string]*fakestorage.Storage),
 	}
 	w.open(filepath.Join(tb.TempDir(), "fado.db"), o)
 	w.eng.Start(s)
@@ -272,9 +273,9 @@ func (w *world) clusterAt(name string, srv *testenv.Server, endpoint string) {
 }
 
 // fake declares a cluster over a storage in memory.
-func (w *world) fake(name string) *fakeStorage {
+func (w *world) fake(name string) *fakestorage.Storage {
 	w.Helper()
-	f := newFakeStorage(name)
+	f := fakestorage.New(name)
 	w.mu.Lock()
 	w.fakes[name] = f
 	w.mu.Unlock()
@@ -347,7 +348,7 @@ func (w *world) get(cluster, bucket, key string) (string, bool) {
 func (w *world) contents(cluster, bucket string) map[string]string {
 	w.Helper()
 	if f := w.fakes[cluster]; f != nil {
-		return f.contents(bucket)
+		return f.Contents(bucket)
 	}
 	m := make(map[string]string)
 	for o := range w.apis[cluster].ListObjects(context.Background(), w.prefix+bucket, minio.ListObjectsOptions{Recursive: true}) {

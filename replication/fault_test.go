@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -24,12 +24,12 @@ func (w *world) heldDeletes(bucket string) int {
 	return len(w.pending(state.PendingFilter{Bucket: bucket, Hold: &hold}))
 }
 
-func breakerWorld(t *testing.T) (w *world, c1, c2 *fakeStorage) {
+func breakerWorld(t *testing.T) (w *world, c1, c2 *fakestorage.Storage) {
 	t.Helper()
-	w = newWorld(t, Settings{MaxDeletes: MaxDeletes{Objects: 10, Percent: 10}}, func(o *Options) { o.Copy = fakeCopy })
+	w = newWorld(t, Settings{MaxDeletes: MaxDeletes{Objects: 10, Percent: 10}}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 = w.fake("c1"), w.fake("c2")
 	for i := range 60 {
-		c1.user("bkt", fmt.Sprintf("%02d", i), "x")
+		c1.User("bkt", fmt.Sprintf("%02d", i), "x")
 	}
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
@@ -38,25 +38,29 @@ func breakerWorld(t *testing.T) (w *world, c1, c2 *fakeStorage) {
 	return w, c1, c2
 }
 
+// first40 are keys that breakerWorld's primary loses.
+func first40() (keys []string) {
+	for i := range 40 {
+		keys = append(keys, fmt.Sprintf("%02d", i))
+	}
+	return keys
+}
+
 // A scan that finds more deletes than allowed applies none of them; other work goes on.
 func TestBreakerOnScan(t *testing.T) {
 	t.Parallel()
 	w, c1, c2 := breakerWorld(t)
-	c1.mu.Lock()
-	for i := range 40 { // no event tells of it
-		delete(c1.buckets["bkt"], fmt.Sprintf("%02d", i))
-	}
-	c1.mu.Unlock()
+	c1.Lose("bkt", first40()...)
 	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
 	w.await("deletes are held", func() bool { return w.heldDeletes("bkt") == 40 })
-	if n := len(c2.contents("bkt")); n != 60 {
+	if n := len(c2.Contents("bkt")); n != 60 {
 		t.Fatalf("c2 has %d objects, want 60", n)
 	}
 	if st := w.status("bkt"); st.State != control.BucketStuck || !strings.Contains(st.Reason, "max_deletes") {
 		t.Errorf("status %s: %s", st.State, st.Reason)
 	}
-	c1.user("bkt", "new", "y")
-	w.await("other work goes on", func() bool { return c2.contents("bkt")["new"] == "y" })
+	c1.User("bkt", "new", "y")
+	w.await("other work goes on", func() bool { return c2.Contents("bkt")["new"] == "y" })
 
 	t.Run("confirm", func(t *testing.T) {
 		n, err := w.eng.ConfirmDeletes(context.Background(), "bkt")
@@ -64,7 +68,7 @@ func TestBreakerOnScan(t *testing.T) {
 			t.Fatalf("confirmed %d, %v", n, err)
 		}
 		w.awaitOK("bkt", "c1", "c2")
-		if n := len(c2.contents("bkt")); n != 21 {
+		if n := len(c2.Contents("bkt")); n != 21 {
 			t.Errorf("c2 has %d objects, want 21", n)
 		}
 	})
@@ -75,10 +79,10 @@ func TestBreakerOnLiveDeletes(t *testing.T) {
 	t.Parallel()
 	w, c1, c2 := breakerWorld(t)
 	for i := range 40 {
-		c1.userDelete("bkt", fmt.Sprintf("%02d", i))
+		c1.UserDelete("bkt", fmt.Sprintf("%02d", i))
 	}
 	w.await("deletes are held", func() bool { return w.heldDeletes("bkt") == 30 })
-	if n := len(c2.contents("bkt")); n != 50 {
+	if n := len(c2.Contents("bkt")); n != 50 {
 		t.Fatalf("c2 has %d objects, want 50", n)
 	}
 	n, err := w.eng.RejectDeletes(context.Background(), "bkt")
@@ -86,7 +90,7 @@ func TestBreakerOnLiveDeletes(t *testing.T) {
 		t.Fatalf("rejected %d, %v", n, err)
 	}
 	w.awaitOK("bkt", "c1", "c2")
-	if a, b := c1.contents("bkt"), c2.contents("bkt"); len(a) != 50 || !mapsEqual(a, b) {
+	if a, b := c1.Contents("bkt"), c2.Contents("bkt"); len(a) != 50 || !mapsEqual(a, b) {
 		t.Errorf("c1 has %d objects, c2 %d, want 50", len(a), len(b))
 	}
 }
@@ -96,12 +100,8 @@ func TestBreakerOnLiveDeletes(t *testing.T) {
 func TestRejectBringsBackWhatIsNotHeldYet(t *testing.T) {
 	t.Parallel()
 	w, c1, c2 := breakerWorld(t)
-	c1.mu.Lock()
-	for i := range 40 {
-		delete(c1.buckets["bkt"], fmt.Sprintf("%02d", i))
-	}
-	c1.mu.Unlock()
-	c2.setFault(func(_ context.Context, op, _, key string) error {
+	c1.Lose("bkt", first40()...)
+	c2.SetFault(func(_ context.Context, op, _, key string) error {
 		if op == "stat" && key >= "20" {
 			return fmt.Errorf("not now: %w", storage.ErrCorrupt)
 		}
@@ -111,22 +111,22 @@ func TestRejectBringsBackWhatIsNotHeldYet(t *testing.T) {
 	w.await("some deletes are held", func() bool { return w.heldDeletes("bkt") == 20 })
 	w.await("the others are not", func() bool { return len(w.pending(state.PendingFilter{Bucket: "bkt", Failed: true})) == 20 })
 	var calls atomic.Int64
-	c1.setFault(func(_ context.Context, op, _, _ string) error {
+	c1.SetFault(func(_ context.Context, op, _, _ string) error {
 		if op == "stat" && calls.Add(1)%10 == 0 {
 			return fmt.Errorf("a hiccup: %w", storage.ErrUnavailable)
 		}
 		return nil
 	})
-	c2.setFault(nil)
+	c2.SetFault(nil)
 	n, err := w.eng.RejectDeletes(context.Background(), "bkt")
 	for ; err != nil && calls.Load() < 1000; _, err = w.eng.RejectDeletes(context.Background(), "bkt") {
 		if !errors.Is(err, storage.ErrUnavailable) {
 			t.Fatalf("rejected %d, %v", n, err)
 		}
 	}
-	c1.setFault(nil)
+	c1.SetFault(nil)
 	w.awaitOK("bkt", "c1", "c2")
-	if a, b := c1.contents("bkt"), c2.contents("bkt"); len(a) != 60 || !mapsEqual(a, b) {
+	if a, b := c1.Contents("bkt"), c2.Contents("bkt"); len(a) != 60 || !mapsEqual(a, b) {
 		t.Errorf("c1 has %d objects, c2 %d, want 60", len(a), len(b))
 	}
 }
@@ -136,20 +136,13 @@ func TestRejectBringsBackWhatIsNotHeldYet(t *testing.T) {
 func TestHeldDeletesThatAreBack(t *testing.T) {
 	t.Parallel()
 	w, c1, c2 := breakerWorld(t)
-	c1.mu.Lock()
-	saved := maps.Clone(c1.buckets["bkt"])
-	for i := range 40 {
-		delete(c1.buckets["bkt"], fmt.Sprintf("%02d", i))
-	}
-	c1.mu.Unlock()
+	restore := c1.Lose("bkt", first40()...)
 	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
 	w.await("deletes are held", func() bool { return w.heldDeletes("bkt") == 40 })
-	c1.mu.Lock()
-	c1.buckets["bkt"] = saved // no event tells of it
-	c1.mu.Unlock()
+	restore()
 	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
 	w.awaitOK("bkt", "c1", "c2")
-	if n := len(c2.contents("bkt")); n != 60 {
+	if n := len(c2.Contents("bkt")); n != 60 {
 		t.Errorf("c2 has %d objects, want 60", n)
 	}
 	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
@@ -157,23 +150,23 @@ func TestHeldDeletesThatAreBack(t *testing.T) {
 		row, ok := w.copyRow("bkt", "", "c2")
 		return ok && !row.HeldDeletes
 	})
-	c1.userDelete("bkt", "00")
-	w.await("a single delete is applied", func() bool { return len(c2.contents("bkt")) == 59 })
+	c1.UserDelete("bkt", "00")
+	w.await("a single delete is applied", func() bool { return len(c2.Contents("bkt")) == 59 })
 }
 
 // Changes that the store can't take are exceptions to freshness at once, however many
 // come, and are copied when it can.
 func TestChangesWhileTheStoreIsFull(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "0", "x")
+	c1.User("bkt", "0", "x")
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	w.feedsLive("c1")
 	w.full.Store(true)
-	c1.setFault(func(_ context.Context, op, _, _ string) error {
+	c1.SetFault(func(_ context.Context, op, _, _ string) error {
 		if op == "list" {
 			return fmt.Errorf("no scan helps: %w", storage.ErrRefused)
 		}
@@ -181,7 +174,7 @@ func TestChangesWhileTheStoreIsFull(t *testing.T) {
 	})
 	for i := range 5 {
 		key := fmt.Sprint("new", i)
-		c1.user("bkt", key, "y")
+		c1.User("bkt", key, "y")
 		w.await("an exception", func() bool { return w.ctl.Router().Pending.Has("bkt", key, "c2") })
 	}
 	if err := w.ctl.Status.StoreTrouble(); !errors.Is(err, state.ErrUnavailable) {
@@ -189,45 +182,39 @@ func TestChangesWhileTheStoreIsFull(t *testing.T) {
 	}
 	w.full.Store(false)
 	w.awaitSame("bkt", "c1", "c2")
-	c1.setFault(nil)
+	c1.SetFault(nil)
 	w.awaitOK("bkt", "c1", "c2")
 	w.await("the rows are stored and worked off", func() bool {
 		return w.ctl.Status.StoreTrouble() == nil && w.ctl.Router().Pending.Len() == 0
 	})
-	if len(c2.contents("bkt")) != 6 {
-		t.Errorf("c2 has %d objects", len(c2.contents("bkt")))
+	if len(c2.Contents("bkt")) != 6 {
+		t.Errorf("c2 has %d objects", len(c2.Contents("bkt")))
 	}
 }
 
 // A primary whose bucket vanished removes nothing at the copies, and is not made anew.
 func TestPrimaryBucketVanishes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	for i := range 20 {
-		c1.user("bkt", fmt.Sprint(i), "x")
+		c1.User("bkt", fmt.Sprint(i), "x")
 	}
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	w.feedsLive("c1")
-	c1.mu.Lock()
-	saved := c1.buckets["bkt"]
-	delete(c1.buckets, "bkt")
-	tell := c1.events
-	c1.mu.Unlock()
-	tell(storage.Event{Bucket: "bkt", Key: "3", Removed: true})
+	restore := c1.Lose("bkt")
+	c1.Tell(storage.Event{Bucket: "bkt", Key: "3", Removed: true})
 	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
 	w.await("the reason is told", func() bool {
 		st := w.status("bkt")
 		return st.State == control.BucketStuck && strings.Contains(st.Reason, "missing")
 	})
-	if n := len(c2.contents("bkt")); n != 20 || c1.contents("bkt") != nil {
-		t.Errorf("c2 has %d objects, c1 %v", n, c1.contents("bkt"))
+	if n := len(c2.Contents("bkt")); n != 20 || c1.Contents("bkt") != nil {
+		t.Errorf("c2 has %d objects, c1 %v", n, c1.Contents("bkt"))
 	}
-	c1.mu.Lock()
-	c1.buckets["bkt"] = saved
-	c1.mu.Unlock()
+	restore()
 	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
 	w.awaitOK("bkt", "c1", "c2")
 }
@@ -238,7 +225,7 @@ func TestSlowStorageDelaysNobodyElse(t *testing.T) {
 	for _, how := range []string{"hangs", "fails"} {
 		t.Run(how, func(t *testing.T) {
 			w := newWorld(t, Settings{Workers: 8}, func(o *Options) {
-				o.Copy = fakeCopy
+				o.Copy = fakestorage.Copy
 				o.Tune.CallTimeout, o.Tune.StallTimeout = time.Second, time.Second
 			})
 			c1, c2, c3 := w.fake("c1"), w.fake("c2"), w.fake("c3")
@@ -247,7 +234,7 @@ func TestSlowStorageDelaysNobodyElse(t *testing.T) {
 			w.await("placed", func() bool { return w.status("bkt").State == control.BucketOK })
 			w.feedsLive("c1", "c2", "c3")
 			well := make(chan struct{})
-			c2.setFault(func(ctx context.Context, op, _, _ string) error {
+			c2.SetFault(func(ctx context.Context, op, _, _ string) error {
 				select {
 				case <-well:
 					return nil
@@ -267,15 +254,15 @@ func TestSlowStorageDelaysNobodyElse(t *testing.T) {
 				}
 			})
 			for i := range 200 {
-				c1.user("bkt", fmt.Sprintf("%03d", i), "x")
+				c1.User("bkt", fmt.Sprintf("%03d", i), "x")
 			}
-			w.await("c3 has everything", func() bool { return len(c3.contents("bkt")) == 200 })
-			if n := len(c2.contents("bkt")); n != 0 {
+			w.await("c3 has everything", func() bool { return len(c3.Contents("bkt")) == 200 })
+			if n := len(c2.Contents("bkt")); n != 0 {
 				t.Errorf("c2 has %d objects", n)
 			}
 			w.await("c2 counts as down", func() bool { return w.eng.StorageStatus("c2").State == "down" })
 			close(well)
-			w.await("c2 catches up", func() bool { return len(c2.contents("bkt")) == 200 })
+			w.await("c2 catches up", func() bool { return len(c2.Contents("bkt")) == 200 })
 			w.await("all is well", func() bool { return w.status("bkt").State == control.BucketOK })
 		})
 	}
@@ -284,21 +271,21 @@ func TestSlowStorageDelaysNobodyElse(t *testing.T) {
 // One object that a storage refuses is a named failure of that copy and not a stop.
 func TestRefusedObjectStopsNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c2.setFault(func(_ context.Context, op, _, key string) error {
+	c2.SetFault(func(_ context.Context, op, _, key string) error {
 		if op == "put" && key == "bad//key" {
 			return fmt.Errorf("put %s: %w", key, storage.ErrRefused)
 		}
 		return nil
 	})
 	for i := range 20 {
-		c1.user("bkt", fmt.Sprint(i), "x")
+		c1.User("bkt", fmt.Sprint(i), "x")
 	}
-	c1.user("bkt", "bad//key", "x")
+	c1.User("bkt", "bad//key", "x")
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
-	w.await("the rest is there", func() bool { return len(c2.contents("bkt")) == 20 })
+	w.await("the rest is there", func() bool { return len(c2.Contents("bkt")) == 20 })
 	w.await("the failure is named", func() bool {
 		fs, err := w.eng.Failures(context.Background(), 0)
 		w.must(err)
@@ -311,7 +298,7 @@ func TestRefusedObjectStopsNothing(t *testing.T) {
 	if !w.ctl.Router().Pending.Has("bkt", "bad//key", "c2") {
 		t.Error("routing would find the object at c2")
 	}
-	c2.setFault(nil)
+	c2.SetFault(nil)
 	n, err := w.eng.RetryFailures(context.Background())
 	if err != nil || n != 1 {
 		t.Fatalf("retried %d, %v", n, err)

@@ -17,8 +17,8 @@ import (
 func TestBucketIsNotMadeElsewhere(t *testing.T) {
 	w := newWorld(t, Settings{}, nil)
 	a, b := w.fake("c1"), w.fake("c2")
-	b.user("bkt", "k", "v")
-	b.setFault(func(_ context.Context, op, _, _ string) error {
+	b.User("bkt", "k", "v")
+	b.SetFault(func(_ context.Context, op, _, _ string) error {
 		return fmt.Errorf("%s: %w", op, storage.ErrUnavailable)
 	})
 	w.policy("p", 1, "c1", "c2")
@@ -28,13 +28,13 @@ func TestBucketIsNotMadeElsewhere(t *testing.T) {
 		return st.State == control.BucketStuck && strings.Contains(st.Reason, "c2 can't be asked whether it has the bucket")
 	})
 	w.bucket("named", "p", "c1")
-	w.await("a bucket that names its primary", func() bool { return a.contents("named") != nil })
-	if a.contents("bkt") != nil || w.ctl.Router().Snapshot().Primary("bkt") != "" {
+	w.await("a bucket that names its primary", func() bool { return a.Contents("named") != nil })
+	if a.Contents("bkt") != nil || w.ctl.Router().Snapshot().Primary("bkt") != "" {
 		t.Error("the bucket was made elsewhere")
 	}
-	b.setFault(nil)
+	b.SetFault(nil)
 	w.await("the primary", func() bool { return w.ctl.Router().Snapshot().Primary("bkt") == "c2" })
-	if a.contents("bkt") != nil {
+	if a.Contents("bkt") != nil {
 		t.Error("the bucket was made elsewhere, too")
 	}
 }

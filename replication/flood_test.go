@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/replication/internal/queue"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -22,10 +23,10 @@ func TestEventFlood(t *testing.T) {
 	if testing.Short() {
 		events = 10_000
 	}
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1 := w.fake("c1")
 	w.fake("c2")
-	c1.user("bkt", "first", "x")
+	c1.User("bkt", "first", "x")
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")
 	w.awaitOK("bkt", "c1", "c2")
@@ -81,9 +82,9 @@ func TestEventFlood(t *testing.T) {
 // once a scan has come by, the copy has what the primary has.
 func TestEventOrderChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "first", "x")
+	c1.User("bkt", "first", "x")
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")
 	w.awaitOK("bkt", "c1", "c2")
@@ -95,11 +96,11 @@ func TestEventOrderChangesNothing(t *testing.T) {
 			key := rapid.SampledFrom(keys).Draw(rt, "key")
 			ev := storage.Event{Bucket: "bkt", Key: key, Removed: rapid.Bool().Draw(rt, "removed")}
 			if ev.Removed {
-				c1.userDelete("bkt", key)
+				c1.UserDelete("bkt", key)
 			} else {
 				body := rapid.StringN(1, 8, 16).Draw(rt, "body")
-				c1.user("bkt", key, body)
-				ev.ETag, ev.Size = etagOf(body), int64(len(body))
+				c1.User("bkt", key, body)
+				ev.ETag, ev.Size = fakestorage.ETag(body), int64(len(body))
 			}
 			for range rapid.IntRange(0, 2).Draw(rt, "times told") {
 				told = append(told, queue.Event{Cluster: "c1", Event: ev})
@@ -112,7 +113,7 @@ func TestEventOrderChangesNothing(t *testing.T) {
 		}
 		w.must(w.eng.SyncBucket(ctx, "bkt"))
 		w.await("the copy has what the primary has", func() bool {
-			return maps.Equal(c1.contents("bkt"), c2.contents("bkt")) && len(w.pending(state.PendingFilter{})) == 0
+			return maps.Equal(c1.Contents("bkt"), c2.Contents("bkt")) && len(w.pending(state.PendingFilter{})) == 0
 		})
 	})
 }

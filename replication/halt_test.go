@@ -53,7 +53,7 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 	f.policy("p", 2)
 	f.bucket("bkt", "p", "c1")
 	f.awaitOK("bkt", "c1", "c2")
-	src.user("bkt", "k", "v")
+	src.User("bkt", "k", "v")
 	f.awaitSame("bkt", "c1", "c2")
 	f.await("the slow one to know", func() bool { return slow.ctl.Router().Snapshot().Primary("bkt") == "c1" })
 
@@ -147,7 +147,7 @@ func TestMarksOfAKilledMove(t *testing.T) {
 			f.awaitOK(name, "c2", "c1")
 			continue
 		}
-		src.user(name, "k", "v")
+		src.User(name, "k", "v")
 		f.awaitSame(name, "c1", "c2")
 		f.awaitOK(name, "c1", "c2")
 		f.await("the mark taken away", func() bool {

@@ -14,7 +14,7 @@ func TestABulkSyncOfOneBucketIsShared(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 3, Settings{Workers: 4})
 	src := f.fake("c1")
-	f.fake("c2").setFault(func(ctx context.Context, _, _, _ string) error { // it takes its time
+	f.fake("c2").SetFault(func(ctx context.Context, _, _, _ string) error { // it takes its time
 		delay.Sleep(ctx, 2*time.Millisecond)
 		return nil
 	})
@@ -29,7 +29,7 @@ func TestABulkSyncOfOneBucketIsShared(t *testing.T) {
 	})
 	const objects = 1500
 	for k := range objects {
-		src.user("bkt", fmt.Sprintf("k%05d", k), "x")
+		src.User("bkt", fmt.Sprintf("k%05d", k), "x")
 	}
 	f.policy("p", 2)
 	f.bucket("bkt", "p", "c1")

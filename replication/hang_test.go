@@ -11,6 +11,7 @@ import (
 
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/postgres"
 	"github.com/fado-project/fado/state/sqlite"
@@ -51,7 +52,7 @@ func newGatedWorld(t *testing.T, store state.Store, s Settings, tune Tuning, bes
 	t.Helper()
 	w := gatedWorld{&world{
 		TB: t, prefix: fmt.Sprintf("t%d-%d-", os.Getpid(), worlds.Add(1)), store: store,
-		servers: make(map[string]*testenv.Server), apis: make(map[string]minioClient), fakes: make(map[string]*fakeStorage),
+		servers: make(map[string]*testenv.Server), apis: make(map[string]minioClient), fakes: make(map[string]*fakestorage.Storage),
 	}, new(gate)}
 	var err error
 	w.ctl, err = control.New(control.Options{Store: gated(store, w.gate), Log: w.log("control"), Node: "test"})
@@ -62,7 +63,7 @@ func newGatedWorld(t *testing.T, store state.Store, s Settings, tune Tuning, bes
 	if beside == nil {
 		beside = w.world
 	}
-	w.eng = New(Options{Control: w.ctl, Log: w.log("replication"), Open: beside.openStorage, Tune: tune, Copy: fakeCopy})
+	w.eng = New(Options{Control: w.ctl, Log: w.log("replication"), Open: beside.openStorage, Tune: tune, Copy: fakestorage.Copy})
 	w.Cleanup(w.close)
 	w.eng.Start(s)
 	return w
@@ -71,7 +72,7 @@ func newGatedWorld(t *testing.T, store state.Store, s Settings, tune Tuning, bes
 // told are the ways in which changes are told of; some return only when the store answers.
 func (w gatedWorld) told() map[string]func(key string) {
 	return map[string]func(key string){
-		"listener": func(key string) { w.fakes["c1"].user("bkt", key, "newer") },
+		"listener": func(key string) { w.fakes["c1"].User("bkt", key, "newer") },
 		"webhook": func(key string) {
 			w.must(w.eng.Hints(context.Background(), Hint{Physical: w.prefix + "bkt", Key: key, Size: 5}))
 		},
@@ -86,7 +87,7 @@ func (w gatedWorld) inStep() {
 		w.fake(c)
 	}
 	for how := range w.told() {
-		w.fakes["c1"].user("bkt", how, "old")
+		w.fakes["c1"].User("bkt", how, "old")
 	}
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")
@@ -139,8 +140,8 @@ func TestEventsAreExceptionsWhileTheStoreHangs(t *testing.T) {
 			open()
 			<-told
 		}
-		w.fakes["c1"].user("bkt", "webhook", "newer")
-		w.fakes["c1"].user("bkt", "gateway", "newer")
+		w.fakes["c1"].User("bkt", "webhook", "newer")
+		w.fakes["c1"].User("bkt", "gateway", "newer")
 		w.awaitSame("bkt", "c1", "c2")
 		w.await("nothing pending", func() bool { return len(w.pending(state.PendingFilter{})) == 0 })
 	})

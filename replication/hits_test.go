@@ -18,7 +18,7 @@ func (s *sim) hits() {
 	if !s.couldKnow(p) {
 		return
 	}
-	want := s.stores[p].contents("bkt")
+	want := s.stores[p].Contents("bkt")
 	keys := slices.Collect(maps.Keys(s.want))
 	for _, c := range simClusters {
 		if c == p {
@@ -28,7 +28,7 @@ func (s *sim) hits() {
 			if s.deletedInMove(key) || !s.ctl.Router().Current("bkt", key, c) {
 				continue
 			}
-			got := s.stores[c].contents("bkt")
+			got := s.stores[c].Contents("bkt")
 			if got[key] == want[key] || s.primary() != p || !s.stores[p].told() || s.carrying() {
 				continue
 			}

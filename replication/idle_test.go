@@ -151,7 +151,7 @@ func idle(w gatedWorld) {
 	}
 	w.policy("p", 2, "c01", "c02")
 	for i := range idleBuckets {
-		w.fakes["c01"].user(fmt.Sprint("bkt", i), "k", "x")
+		w.fakes["c01"].User(fmt.Sprint("bkt", i), "k", "x")
 		w.bucket(fmt.Sprint("bkt", i), "p", "c01")
 	}
 	for i := range idleBuckets {

@@ -11,6 +11,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -115,10 +116,10 @@ func TestDrainBeforeEvict(t *testing.T) {
 	for _, ends := range []bool{true, false} {
 		t.Run(fmt.Sprint("request ends ", ends), func(t *testing.T) {
 			const theirTime = time.Hour
-			w := newWorld(t, Settings{DrainTimeout: theirTime}, func(o *Options) { o.Copy = fakeCopy; movable(o) })
+			w := newWorld(t, Settings{DrainTimeout: theirTime}, func(o *Options) { o.Copy = fakestorage.Copy; movable(o) })
 			c1, c2 := w.fake("c1"), w.fake("c2")
 			for i := range 5 {
-				c1.user("bkt", fmt.Sprint(i), "x")
+				c1.User("bkt", fmt.Sprint(i), "x")
 			}
 			w.policy("p", 2, "c1", "c2")
 			w.bucket("bkt", "p", "c1")
@@ -131,7 +132,7 @@ func TestDrainBeforeEvict(t *testing.T) {
 				return ok && row.State == catalog.CopyDraining
 			})
 			var over atomic.Bool
-			c2.setFault(func(_ context.Context, op, bucket, key string) error {
+			c2.SetFault(func(_ context.Context, op, bucket, key string) error {
 				if op == "delete" && bucket == "bkt" && !over.Load() {
 					t.Errorf("%s was removed while a request is in flight", key)
 				}
@@ -148,7 +149,7 @@ func TestDrainBeforeEvict(t *testing.T) {
 				w.later(theirTime)
 			}
 			w.await("c2 is gone", func() bool { _, ok := w.copyRow("bkt", "", "c2"); return !ok })
-			if c2.contents("bkt") != nil {
+			if c2.Contents("bkt") != nil {
 				t.Error("the bucket stayed")
 			}
 		})
@@ -226,15 +227,15 @@ func TestDrainCluster(t *testing.T) {
 // none begins later.
 func TestResidencyGate(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "a", "1")
+	c1.User("bkt", "a", "1")
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 
 	writing, ended := make(chan struct{}, 1), make(chan struct{})
-	c2.setFault(func(ctx context.Context, op, _, key string) error {
+	c2.SetFault(func(ctx context.Context, op, _, key string) error {
 		if op != "put" || key != "hangs" {
 			return nil
 		}
@@ -248,7 +249,7 @@ func TestResidencyGate(t *testing.T) {
 		close(ended)
 		return ctx.Err()
 	})
-	c1.user("bkt", "hangs", "2")
+	c1.User("bkt", "hangs", "2")
 	<-writing
 	w.policy("p", 1, "c1")
 	select {
@@ -256,32 +257,32 @@ func TestResidencyGate(t *testing.T) {
 	default:
 		t.Error("the change was answered while a write to the cluster it forbids was on its way")
 	}
-	c2.setFault(func(_ context.Context, op, _, _ string) error {
+	c2.SetFault(func(_ context.Context, op, _, _ string) error {
 		if op == "put" {
 			t.Error("a write to a forbidden cluster")
 		}
 		return nil
 	})
-	c1.user("bkt", "later", "3")
+	c1.User("bkt", "later", "3")
 	w.await("c2 is gone", func() bool { _, ok := w.copyRow("bkt", "", "c2"); return !ok })
-	if c2.contents("bkt") != nil {
-		t.Errorf("c2 has %v", c2.contents("bkt"))
+	if c2.Contents("bkt") != nil {
+		t.Errorf("c2 has %v", c2.Contents("bkt"))
 	}
 }
 
 // A listing at a copy that fails half way never makes objects look deleted.
 func TestBrokenListingRemovesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	for i := range 30 {
-		c1.user("bkt", fmt.Sprintf("%02d", i), "x")
+		c1.User("bkt", fmt.Sprintf("%02d", i), "x")
 	}
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	var failing atomic.Int64
-	c1.setFault(func(_ context.Context, op, _, key string) error {
+	c1.SetFault(func(_ context.Context, op, _, key string) error {
 		if op == "listed" && key >= "10" && failing.Add(1) < 4 {
 			return fmt.Errorf("cut off: %w", storage.ErrUnavailable)
 		}
@@ -289,7 +290,7 @@ func TestBrokenListingRemovesNothing(t *testing.T) {
 	})
 	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
 	w.await("scanned in the end", func() bool { return failing.Load() >= 4 && w.status("bkt").State == control.BucketOK })
-	if n := len(c2.contents("bkt")); n != 30 {
+	if n := len(c2.Contents("bkt")); n != 30 {
 		t.Errorf("c2 has %d objects", n)
 	}
 }
@@ -298,13 +299,13 @@ func TestBrokenListingRemovesNothing(t *testing.T) {
 // are; routing takes those up to the cursor for current and no others.
 func TestCursorWaitsForSlowestObject(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	for i := range 20 {
-		c1.user("bkt", fmt.Sprintf("%02d", i), "x")
+		c1.User("bkt", fmt.Sprintf("%02d", i), "x")
 	}
 	release := make(chan struct{})
-	c2.setFault(func(ctx context.Context, op, _, key string) error {
+	c2.SetFault(func(ctx context.Context, op, _, key string) error {
 		if op == "put" && key == "05" {
 			select {
 			case <-release:
@@ -317,7 +318,7 @@ func TestCursorWaitsForSlowestObject(t *testing.T) {
 	w.bucket("bkt", "p", "c1")
 	w.await("the others are there and the cursor stands", func() bool {
 		row, _ := w.copyRow("bkt", "", "c2")
-		return len(c2.contents("bkt")) == 19 && row.Cursor == "04"
+		return len(c2.Contents("bkt")) == 19 && row.Cursor == "04"
 	})
 	page, err := w.eng.Objects(t.Context(), "bkt", "", "", "", 0)
 	w.must(err)
@@ -333,12 +334,12 @@ func TestCursorWaitsForSlowestObject(t *testing.T) {
 // A walk that the storage's end cut short at its very last object is not a finished one.
 func TestWalkCutAtLastObject(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "last", "x")
+	c1.User("bkt", "last", "x")
 	var down atomic.Bool
 	writing := make(chan struct{}, 100)
-	c2.setFault(func(ctx context.Context, op, _, _ string) error {
+	c2.SetFault(func(ctx context.Context, op, _, _ string) error {
 		switch {
 		case down.Load():
 			return fmt.Errorf("gone: %w", storage.ErrUnavailable)
@@ -362,9 +363,9 @@ func TestWalkCutAtLastObject(t *testing.T) {
 	if row, _ := w.copyRow("bkt", "", "c2"); row.State == catalog.CopySynced {
 		t.Error("the copy counts as synced without its object")
 	}
-	c2.setFault(nil)
+	c2.SetFault(nil)
 	w.awaitOK("bkt", "c1", "c2")
-	if len(c2.contents("bkt")) != 1 {
+	if len(c2.Contents("bkt")) != 1 {
 		t.Error("the object is missing")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 )
 
@@ -11,15 +12,15 @@ import (
 // error means that it is not.
 func TestNoted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "first", "x")
+	c1.User("bkt", "first", "x")
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	ctx := context.Background()
 	w.must(w.eng.Pause(ctx))
-	c1.user("bkt", "k", "content")
+	c1.User("bkt", "k", "content")
 	w.must(w.eng.Noted(ctx, "bkt", "k", "c1", 7))
 	if !w.ctl.Router().Pending.Has("bkt", "k", "c2") {
 		t.Error("c2 is still a hit")
@@ -34,5 +35,5 @@ func TestNoted(t *testing.T) {
 	}
 	w.full.Store(false)
 	w.must(w.eng.Resume(ctx))
-	w.await("the object is copied", func() bool { return c2.contents("bkt")["k"] == "content" })
+	w.await("the object is copied", func() bool { return c2.Contents("bkt")["k"] == "content" })
 }

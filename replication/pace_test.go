@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -26,7 +27,7 @@ func TestPaceFollowsTheStorage(t *testing.T) {
 				most.Store(max(most.Load(), fast.Add(1)))
 				defer fast.Add(-1)
 				time.Sleep(time.Millisecond)
-				return fakeCopy(ctx, src, dst, bucket, obj, opts)
+				return fakestorage.Copy(ctx, src, dst, bucket, obj, opts)
 			}
 			defer inFlight.Add(-1)
 			if inFlight.Add(1) > bears {
@@ -39,7 +40,7 @@ func TestPaceFollowsTheStorage(t *testing.T) {
 			case <-ctx.Done():
 			}
 			time.Sleep(2 * time.Millisecond)
-			return fakeCopy(ctx, src, dst, bucket, obj, opts)
+			return fakestorage.Copy(ctx, src, dst, bucket, obj, opts)
 		}
 	})
 	c1, c2, c3 := w.fake("c1"), w.fake("c2"), w.fake("c3")
@@ -48,9 +49,9 @@ func TestPaceFollowsTheStorage(t *testing.T) {
 	w.awaitOK("bkt", "c1", "c2", "c3")
 	w.feedsLive("c1", "c2", "c3")
 	for i := range objects {
-		c1.user("bkt", fmt.Sprintf("%04d", i), "x")
+		c1.User("bkt", fmt.Sprintf("%04d", i), "x")
 	}
-	w.await("all is there", func() bool { return len(c2.contents("bkt")) == objects && len(c3.contents("bkt")) == objects })
+	w.await("all is there", func() bool { return len(c2.Contents("bkt")) == objects && len(c3.Contents("bkt")) == objects })
 	// Unpaced, 24 at a time would ask for 600 objects, and 20 of 24 be refused each time.
 	if n := refused.Load(); n == 0 || n > objects {
 		t.Errorf("%d requests were refused for %d objects", n, objects)
@@ -78,7 +79,7 @@ func TestBandwidth(t *testing.T) {
 			c1 := w.fakeWith("c1", catalog.Size(c.src))
 			w.fakeWith("c2", catalog.Size(c.dst))
 			for i := range objects {
-				c1.user("bkt", fmt.Sprintf("%02d", i), string(make([]byte, size)))
+				c1.User("bkt", fmt.Sprintf("%02d", i), string(make([]byte, size)))
 			}
 			began := time.Now()
 			w.policy("p", 2)
@@ -105,10 +106,10 @@ func inChunks(ctx context.Context, src storage.Reader, dst storage.Writer, bucke
 		}
 	}
 	opts.Limit = nil
-	return fakeCopy(ctx, src, dst, bucket, o, opts)
+	return fakestorage.Copy(ctx, src, dst, bucket, o, opts)
 }
 
-func (w *world) fakeWith(name string, bandwidth catalog.Size) *fakeStorage {
+func (w *world) fakeWith(name string, bandwidth catalog.Size) *fakestorage.Storage {
 	f := w.fake(name)
 	w.apply(&catalog.Cluster{Name: name, Zones: []string{name}, Storage: &catalog.Storage{
 		Endpoint: "http://" + name + ".test", BucketPrefix: w.prefix, Bandwidth: bandwidth,

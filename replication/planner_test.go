@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/state"
 )
@@ -49,7 +50,7 @@ func TestWithout(t *testing.T) {
 // The snapshot tells whether rows are to be marked, or brought together again.
 func TestWritingAnywhereIsSeenInTheSnapshot(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	w.fake("c1")
 	w.fake("c2")
 	w.policy("p", 2, "c1", "c2")

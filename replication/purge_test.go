@@ -10,6 +10,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 )
 
 func purgeWorld(t *testing.T) *world {
@@ -191,14 +192,14 @@ func TestPrefixRules(t *testing.T) {
 // Stop ends everything however often it is called, and Start goes on.
 func TestStartStop(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
 	for i := range 5 {
-		c1.user("bkt", fmt.Sprint(i), "x")
+		c1.User("bkt", fmt.Sprint(i), "x")
 		w.awaitOK("bkt", "c1", "c2")
-		w.await("copied", func() bool { return len(c2.contents("bkt")) == i+1 })
+		w.await("copied", func() bool { return len(c2.Contents("bkt")) == i+1 })
 		w.eng.Stop()
 		w.eng.Stop()
 		if w.eng.SyncBucket(context.Background(), "bkt") == nil {
@@ -209,13 +210,13 @@ func TestStartStop(t *testing.T) {
 		w.eng.Reconfigure(Settings{Workers: i + 3, Bandwidth: 1 << 20, NoEventFeed: i%2 == 0, ScanInterval: time.Second})
 	}
 	w.eng.Reconfigure(Settings{Disabled: true})
-	c1.user("bkt", "off", "x")
+	c1.User("bkt", "off", "x")
 	if err := w.eng.SyncBucket(context.Background(), "bkt"); !errors.Is(err, ErrOff) {
 		t.Errorf("sync while off: %v", err)
 	}
 	w.bucket("second", "p", "")
 	w.await("a primary is chosen without looking", func() bool { return w.status("second").Primary != "" })
-	if _, ok := c2.contents("bkt")["off"]; ok {
+	if _, ok := c2.Contents("bkt")["off"]; ok {
 		t.Error("replication that is off copied")
 	}
 }

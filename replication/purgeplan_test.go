@@ -10,6 +10,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 )
 
@@ -68,11 +69,11 @@ func TestPurgesOfTwoInstancesStay(t *testing.T) {
 		}
 	}
 	all(func(_ int, b string) {
-		src.user(b, "k", "content")
+		src.User(b, "k", "content")
 		f.bucket(b, "p", "c1")
 	})
 	all(func(_ int, b string) {
-		f.await("a copy of "+b, func() bool { return dst.contents(b)["k"] == "content" })
+		f.await("a copy of "+b, func() bool { return dst.Contents(b)["k"] == "content" })
 	})
 	f.must(f.eng.Pause(t.Context())) // nothing is removed yet: what is noted can be counted
 	f.await("every instance pausing", func() bool {
@@ -98,7 +99,7 @@ func TestPurgesOfTwoInstancesStay(t *testing.T) {
 		return err == nil && len(left) == 0
 	})
 	all(func(_ int, b string) {
-		if a, c := src.contents(b), dst.contents(b); len(a)+len(c) != 0 {
+		if a, c := src.Contents(b), dst.Contents(b); len(a)+len(c) != 0 {
 			t.Errorf("%s is still there: %v, %v", b, a, c)
 		}
 	})
@@ -126,7 +127,7 @@ func TestPurgeIsNotedWithTheRemoval(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, Settings{}, func(w gatedWorld) {
 		c1, c2 := w.fake("c1"), w.fake("c2")
-		c1.user("bkt", "k", "x")
+		c1.User("bkt", "k", "x")
 		w.policy("p", 2, "c1", "c2")
 		w.bucket("bkt", "p", "c1")
 		w.awaitOK("bkt", "c1", "c2")
@@ -138,7 +139,7 @@ func TestPurgeIsNotedWithTheRemoval(t *testing.T) {
 		w.must(second.Start(context.Background()))
 		_, err = second.Attach(context.Background(), control.Config{})
 		w.must(err)
-		eng := New(Options{Control: second, Open: w.openStorage, Tune: fastTuning(), Copy: fakeCopy})
+		eng := New(Options{Control: second, Open: w.openStorage, Tune: fastTuning(), Copy: fakestorage.Copy})
 		if err := eng.Purge(context.Background(), "bkt", PurgeAll, control.Precondition{}); err == nil {
 			w.Fatal("a purge whose transaction is lost succeeds")
 		}
@@ -148,12 +149,12 @@ func TestPurgeIsNotedWithTheRemoval(t *testing.T) {
 			w.Fatalf("half of it is stored: the bucket %v, purges %v", err, purges)
 		}
 		w.must(w.eng.Purge(context.Background(), "bkt", PurgeAll, control.Precondition{})) // at rest: noted only
-		if purges, err = w.store.Purges(context.Background()); err != nil || len(purges) != 1 || len(c2.contents("bkt")) != 1 {
-			w.Fatalf("after the transaction: purges %v, %v, data %v", purges, err, c2.contents("bkt"))
+		if purges, err = w.store.Purges(context.Background()); err != nil || len(purges) != 1 || len(c2.Contents("bkt")) != 1 {
+			w.Fatalf("after the transaction: purges %v, %v, data %v", purges, err, c2.Contents("bkt"))
 		}
 		w.eng.Start(Settings{})
 		w.awaitPurged()
-		if a, b := c1.contents("bkt"), c2.contents("bkt"); len(a)+len(b) != 0 {
+		if a, b := c1.Contents("bkt"), c2.Contents("bkt"); len(a)+len(b) != 0 {
 			w.Errorf("still there: %v, %v", a, b)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 )
 
@@ -168,18 +169,18 @@ func TestResolveKeepsTheLoser(t *testing.T) {
 // What was written after the resolution looked is not destroyed, and stays a conflict.
 func TestResolveLosesTheRace(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "k", "at c1")
-	c2.user("bkt", "k", "at c2")
+	c1.User("bkt", "k", "at c1")
+	c2.User("bkt", "k", "at c2")
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")
 	w.await("conflict", func() bool { return w.status("bkt").Conflicts == 1 })
 	wrote := false
-	c2.setFault(func(_ context.Context, op, _, _ string) error {
+	c2.SetFault(func(_ context.Context, op, _, _ string) error {
 		if op == "put" && !wrote {
 			wrote = true
-			c2.user("bkt", "k", "written meanwhile")
+			c2.User("bkt", "k", "written meanwhile")
 		}
 		return nil
 	})
@@ -187,18 +188,18 @@ func TestResolveLosesTheRace(t *testing.T) {
 	if res.Resolved != 0 || res.RefusedTotal != 1 {
 		t.Fatalf("%+v", res)
 	}
-	if got := c2.contents("bkt")["k"]; got != "written meanwhile" {
+	if got := c2.Contents("bkt")["k"]; got != "written meanwhile" {
 		t.Fatalf("c2 has %q", got)
 	}
 	hold := state.HoldConflict
 	if rows := w.pending(state.PendingFilter{Hold: &hold}); len(rows) != 1 || !rows[0].Foreign {
 		t.Fatalf("rows %+v", rows)
 	}
-	c2.setFault(nil)
+	c2.SetFault(nil)
 	if res := w.resolve(Verdict{Key: "k", Winner: "c1", Discard: true}); res.Resolved != 1 {
 		t.Fatalf("%+v", res)
 	}
-	if got := c2.contents("bkt")["k"]; got != "at c1" {
+	if got := c2.Contents("bkt")["k"]; got != "at c1" {
 		t.Fatalf("c2 has %q", got)
 	}
 }
@@ -206,10 +207,10 @@ func TestResolveLosesTheRace(t *testing.T) {
 // A winner is not taken where policy forbids it, and rubbish is refused.
 func TestResolveRefusals(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "k", "same size 1")
-	c2.user("bkt", "k", "same size 2")
+	c1.User("bkt", "k", "same size 1")
+	c2.User("bkt", "k", "same size 2")
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")
 	w.await("conflict", func() bool { return w.status("bkt").Conflicts == 1 })
@@ -227,7 +228,7 @@ func TestResolveRefusals(t *testing.T) {
 			t.Errorf("%+v: %v", tc, err)
 		}
 	}
-	c2.setFault(func(_ context.Context, op, _, _ string) error {
+	c2.SetFault(func(_ context.Context, op, _, _ string) error {
 		if op == "stat" {
 			return context.DeadlineExceeded
 		}
@@ -236,12 +237,12 @@ func TestResolveRefusals(t *testing.T) {
 	if res := w.resolve(Verdict{Winner: "c1", Discard: true}); res.RefusedTotal != 1 || res.Resolved != 0 {
 		t.Errorf("a storage that can't be asked: %+v", res)
 	}
-	c2.setFault(nil)
+	c2.SetFault(nil)
 	if res := w.resolve(Verdict{Winner: WinnerNewest, Discard: true}); res.Resolved != 1 {
 		t.Errorf("%+v", res)
 	}
-	if at := c1.contents("bkt")["k"]; at != c2.contents("bkt")["k"] {
-		t.Errorf("c1 %q, c2 %q", at, c2.contents("bkt")["k"])
+	if at := c1.Contents("bkt")["k"]; at != c2.Contents("bkt")["k"] {
+		t.Errorf("c1 %q, c2 %q", at, c2.Contents("bkt")["k"])
 	}
 }
 

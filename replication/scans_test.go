@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/replication/internal/memory"
 	"github.com/fado-project/fado/replication/internal/peers"
 )
@@ -79,7 +80,7 @@ func TestScansAskedForBeginAtOnce(t *testing.T) {
 // another instance left behind.
 func TestScansCloseGaps(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	for _, c := range []string{"c1", "c2", "c3"} {
 		w.fake(c)
 	}
@@ -124,7 +125,7 @@ func TestScansCloseGaps(t *testing.T) {
 // Where the operator wants no listeners, silence is no reason to scan.
 func TestSilentBuckets(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	w.fake("c1")
 	w.fake("c2")
 	w.policy("p", 2, "c1", "c2")

@@ -16,6 +16,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/peers"
@@ -47,7 +48,7 @@ func newFleet(tb testing.TB, n int, s Settings) *fleet {
 	tb.Helper()
 	f := &fleet{dsn: testenv.PostgresDatabase(tb), world: &world{
 		TB: tb, prefix: fmt.Sprintf("t%d-%d-", os.Getpid(), worlds.Add(1)),
-		servers: make(map[string]*testenv.Server), apis: make(map[string]minioClient), fakes: make(map[string]*fakeStorage),
+		servers: make(map[string]*testenv.Server), apis: make(map[string]minioClient), fakes: make(map[string]*fakestorage.Storage),
 	}}
 	for range n {
 		f.join(f.dsn, s)
@@ -107,8 +108,8 @@ func (m *fleetMember) leave() {
 // copy copies by real or by fake storages, and counts.
 func (m *fleetMember) copy(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
 	do := CopyFunc(storage.Copy)
-	if _, fake := dst.(*fakeStorage); fake {
-		do = fakeCopy
+	if _, fake := dst.(*fakestorage.Storage); fake {
+		do = fakestorage.Copy
 	}
 	got, err := do(ctx, src, dst, bucket, o, opts)
 	if err == nil {
@@ -158,9 +159,9 @@ func TestWorkIsShared(t *testing.T) {
 	for i := range 12 {
 		name := fmt.Sprint("bkt", i)
 		f.bucket(name, "p", "c1")
-		f.await("the bucket", func() bool { return src.contents(name) != nil })
+		f.await("the bucket", func() bool { return src.Contents(name) != nil })
 		for k := range 40 {
-			src.user(name, fmt.Sprintf("k%02d", k), name)
+			src.User(name, fmt.Sprintf("k%02d", k), name)
 		}
 	}
 	for i := range 12 {
@@ -174,7 +175,7 @@ func TestWorkIsShared(t *testing.T) {
 	c.leave()
 	f.awaitDealt(a, b)
 	for i := range 12 {
-		src.user(fmt.Sprint("bkt", i), "late", "late")
+		src.User(fmt.Sprint("bkt", i), "late", "late")
 	}
 	for i := range 12 {
 		f.awaitSame(fmt.Sprint("bkt", i), "c1", "c2")

@@ -13,6 +13,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -23,7 +24,7 @@ import (
 type sim struct {
 	*world
 	rng      *rand.Rand
-	stores   map[string]*fakeStorage
+	stores   map[string]*fakestorage.Storage
 	want     map[string]string // what the primary must have; "" for deleted
 	foreign  map[[2]string]string
 	deleted  map[string]int  // keys deleted, at which step
@@ -40,21 +41,21 @@ var simClusters = []string{"c1", "c2", "c3", "c4"}
 func newSim(t *testing.T, seed uint64) *sim {
 	t.Helper()
 	w := newWorld(t, Settings{Workers: 6}, func(o *Options) {
-		o.Copy = fakeCopy
+		o.Copy = fakestorage.Copy
 		o.Tune.CallTimeout = time.Second
 		o.Tune.PingEvery = 100 * time.Millisecond
 	})
 	s := &sim{
-		world: w, rng: rand.New(rand.NewPCG(seed, 1)), luck: rand.New(rand.NewPCG(seed, 2)), stores: make(map[string]*fakeStorage), want: make(map[string]string),
+		world: w, rng: rand.New(rand.NewPCG(seed, 1)), luck: rand.New(rand.NewPCG(seed, 2)), stores: make(map[string]*fakestorage.Storage), want: make(map[string]string),
 		foreign: make(map[[2]string]string), deleted: make(map[string]int), moot: make(map[string]bool), broken: make(map[string]bool), answered: make(map[string]bool),
 	}
 	for _, c := range simClusters {
 		s.stores[c] = w.fake(c)
-		s.stores[c].setFault(s.fault(c))
+		s.stores[c].SetFault(s.fault(c))
 	}
 	s.setPolicy()
 	w.bucket("bkt", "p", "")
-	w.await("a primary", func() bool { return s.primary() != "" && s.stores[s.primary()].contents("bkt") != nil })
+	w.await("a primary", func() bool { return s.primary() != "" && s.stores[s.primary()].Contents("bkt") != nil })
 	return s
 }
 
@@ -104,12 +105,12 @@ func (s *sim) step(i int) {
 	switch {
 	case n < 60:
 		body := fmt.Sprintf("%s %d", p, i)
-		s.stores[p].user("bkt", key, body)
+		s.stores[p].User("bkt", key, body)
 		s.want[key] = body
 		delete(s.deleted, key)
 		delete(s.moot, key)
 	case n < 75:
-		s.stores[p].userDelete("bkt", key)
+		s.stores[p].UserDelete("bkt", key)
 		s.want[key] = ""
 		s.deleted[key] = i
 	case n < 80:
@@ -151,11 +152,11 @@ func (s *sim) overtaken(primary string, i int) {
 // intrude writes a key of its own where a copy may be, not at the primary.
 func (s *sim) intrude(primary string, i int) {
 	c := simClusters[s.rng.IntN(len(simClusters))]
-	if c == primary || s.stores[c].contents("bkt") == nil {
+	if c == primary || s.stores[c].Contents("bkt") == nil {
 		return
 	}
 	key, body := fmt.Sprintf("foreign%d", i), fmt.Sprintf("at %s %d", c, i)
-	s.stores[c].user("bkt", key, body)
+	s.stores[c].User("bkt", key, body)
 	s.foreign[[2]string{c, key}] = body
 }
 
@@ -222,7 +223,7 @@ func (s *sim) unsettled() (reasons []string) {
 // wrong says where contents are not what they should be.
 func (s *sim) wrong() (faults []string) {
 	p := s.primary()
-	at := s.stores[p].contents("bkt")
+	at := s.stores[p].Contents("bkt")
 	for k, v := range s.want {
 		if at[k] != v {
 			faults = append(faults, fmt.Sprintf("the primary %s has %s = %q, want %q", p, k, at[k], v))
@@ -230,13 +231,13 @@ func (s *sim) wrong() (faults []string) {
 	}
 	for where, body := range s.foreign {
 		// Where the cluster became the primary meanwhile, it is the bucket's now.
-		if got := s.stores[where[0]].contents("bkt")[where[1]]; got != body && at[where[1]] != body {
+		if got := s.stores[where[0]].Contents("bkt")[where[1]]; got != body && at[where[1]] != body {
 			faults = append(faults, fmt.Sprintf("%s: somebody else's %s is %q, was %q", where[0], where[1], got, body))
 		}
 	}
 	for _, c := range s.status("bkt").Copies {
 		conflicts := s.conflicts("bkt", c.Cluster)
-		there := s.stores[c.Cluster].contents("bkt")
+		there := s.stores[c.Cluster].Contents("bkt")
 		for k, v := range s.want {
 			if there[k] != v && !conflicts[k] {
 				faults = append(faults, fmt.Sprintf("%s has %s = %q, want %q", c.Cluster, k, there[k], v))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -56,18 +57,18 @@ func TestSourcesOrder(t *testing.T) {
 // the bucket stuck until the next scan.
 func TestLateAnswerThatTheBucketIsMissing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakeCopy })
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, _ := w.fake("c1"), w.fake("c2")
-	c1.user("bkt", "k", "x")
+	c1.User("bkt", "k", "x")
 	w.policy("p", 2)
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	asked, answer := make(chan struct{}), make(chan struct{})
-	c1.setFault(func(_ context.Context, op, _, key string) error {
+	c1.SetFault(func(_ context.Context, op, _, key string) error {
 		if op != "stat" || key != "k" {
 			return nil
 		}
-		c1.setFault(nil)
+		c1.SetFault(nil)
 		close(asked)
 		<-answer
 		return storage.ErrNoBucket

@@ -18,6 +18,7 @@ import (
 
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
 )
 
@@ -340,8 +341,8 @@ func TestVerifyResumes(t *testing.T) {
 // asked for: never the outcome of one that had ended before.
 func TestVerifyAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakeCopy })
-	w.fake("c1").user("bkt", "k", "x")
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
+	w.fake("c1").User("bkt", "k", "x")
 	w.fake("c2")
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")

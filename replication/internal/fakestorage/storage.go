@@ -47,12 +47,18 @@ type object struct {
 
 // New returns a storage without buckets.
 func New(name string) *Storage {
-	return &Storage{
+	f := &Storage{
 		name: name, buckets: make(map[string]map[string]object), history: make(map[string]map[string][]object),
 		settings: make(map[string]storage.Settings),
 		clock:    time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
+	all.Store(f.Physical(""), f)
+	return f
 }
+
+// all storages, by what Physical says of no bucket: the reading half of a storage does not
+// give its storage away.
+var all sync.Map
 
 func (f *Storage) before(ctx context.Context, op, bucket, key string) error {
 	f.mu.Lock()
@@ -73,6 +79,42 @@ func (f *Storage) SetFault(fault func(ctx context.Context, op, bucket, key strin
 	f.fault = fault
 }
 
+// Offer sets what a probe finds.
+func (f *Storage) Offer(caps storage.Capabilities) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.caps = caps
+}
+
+// Lose removes a bucket, or some keys of one, and returns what puts back all that the bucket
+// had. No event tells of either.
+func (f *Storage) Lose(bucket string, keys ...string) (restore func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	saved := f.buckets[bucket]
+	if len(keys) == 0 {
+		delete(f.buckets, bucket)
+	} else {
+		f.buckets[bucket] = maps.Clone(saved)
+	}
+	for _, key := range keys {
+		delete(f.buckets[bucket], key)
+	}
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.buckets[bucket] = saved
+	}
+}
+
+// Tell has the listener hear of an event.
+func (f *Storage) Tell(ev storage.Event) {
+	f.mu.Lock()
+	tell := f.events
+	f.mu.Unlock()
+	tell(ev)
+}
+
 // tick moves the storage's clock on; every write happens at a second of its own.
 func (f *Storage) tick() time.Time {
 	f.clock = f.clock.Add(2 * time.Second)
@@ -85,7 +127,7 @@ func (f *Storage) User(bucket, key, body string) {
 	if f.buckets[bucket] == nil {
 		f.buckets[bucket] = make(map[string]object)
 	}
-	o := storage.Object{Key: key, Size: int64(len(body)), ETag: etagOf(body), LastModified: f.tick(), Attributes: "text/plain"}
+	o := storage.Object{Key: key, Size: int64(len(body)), ETag: ETag(body), LastModified: f.tick(), Attributes: "text/plain"}
 	f.set(bucket, object{Object: o, body: body})
 	tell := f.events
 	f.mu.Unlock()
@@ -123,7 +165,8 @@ func (f *Storage) UserDelete(bucket, key string) {
 	}
 }
 
-func etagOf(body string) string {
+// ETag returns the ETag of content.
+func ETag(body string) string {
 	sum := md5.Sum([]byte(body))
 	return hex.EncodeToString(sum[:])
 }
@@ -167,7 +210,13 @@ func (f *Storage) Now(ctx context.Context) (time.Time, error) {
 	return f.tick(), nil
 }
 
-func (f *Storage) Physical(bucket string) string { return bucket }
+// Physical of no bucket identifies the storage.
+func (f *Storage) Physical(bucket string) string {
+	if bucket == "" {
+		return fmt.Sprintf("%s %p", f.name, f)
+	}
+	return bucket
+}
 
 func (f *Storage) BucketExists(ctx context.Context, bucket string) (bool, error) {
 	if err := f.before(ctx, "exists", bucket, ""); err != nil {
@@ -242,16 +291,21 @@ func (f *Storage) EnsureBucket(ctx context.Context, bucket string, _ bool) (bool
 	return true, nil
 }
 
-func (f *Storage) Versioned(ctx context.Context, bucket string) (bool, error) {
+// Versioning calls itself "versioned" to a fault.
+func (f *Storage) Versioning(ctx context.Context, bucket string) (storage.Versioning, error) {
 	if err := f.before(ctx, "versioned", bucket, ""); err != nil {
-		return false, err
+		return storage.VersioningOff, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.buckets[bucket] == nil {
-		return false, storage.ErrNoBucket
+	switch {
+	case f.buckets[bucket] == nil:
+		return storage.VersioningOff, storage.ErrNoBucket
+	case f.history[bucket] != nil:
+		return storage.VersioningOn, nil
+	default:
+		return storage.VersioningOff, nil
 	}
-	return f.history[bucket] != nil, nil
 }
 
 func (f *Storage) RemoveBucket(ctx context.Context, bucket string) error {
@@ -399,6 +453,19 @@ func Copier(find func(name string) *Storage) CopyFunc {
 	}
 }
 
+// Copy copies between storages in memory as [storage.Copy] does between real ones.
+func Copy(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
+	from, ok := all.Load(src.Physical(""))
+	if !ok {
+		return storage.Object{}, fmt.Errorf("%s is not the reading half of a storage in memory", src.Name())
+	}
+	have, err := from.(*Storage).read(ctx, bucket, o, opts)
+	if err != nil {
+		return storage.Object{}, err
+	}
+	return dst.(*Storage).write(ctx, bucket, have, opts.If)
+}
+
 func (f *Storage) read(ctx context.Context, bucket string, o storage.Object, opts storage.CopyOptions) (object, error) {
 	if err := f.before(ctx, "get", bucket, o.Key); err != nil {
 		return object{}, err
@@ -445,4 +512,29 @@ func (f *Storage) write(ctx context.Context, bucket string, have object, cond st
 	f.set(bucket, object{Object: put, body: have.body})
 	f.writes = append(f.writes, "put "+bucket+"/"+have.Key)
 	return put, nil
+}
+
+// set has an object be the current one of its key. The caller holds mu.
+func (f *Storage) set(bucket string, o object) {
+	past, keeps := f.history[bucket]
+	if keeps {
+		if o.VersionID == "" {
+			f.versions++
+			o.VersionID = fmt.Sprintf("%s-%d", f.name, f.versions)
+		}
+		past[o.Key] = append([]object{o}, past[o.Key]...)
+	}
+	if o.deleted {
+		delete(f.buckets[bucket], o.Key)
+		return
+	}
+	f.buckets[bucket][o.Key] = o
+}
+
+// unset removes the current object of a key: by a delete marker where the bucket keeps
+// versions. The caller holds mu.
+func (f *Storage) unset(bucket, key string) {
+	if _, there := f.buckets[bucket][key]; there {
+		f.set(bucket, object{Object: storage.Object{Key: key, LastModified: f.tick()}, deleted: true})
+	}
 }

@@ -28,33 +28,8 @@ func (f *Storage) KeepVersions(bucket string) {
 func (f *Storage) Replicate(bucket, key, body string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o := storage.Object{Key: key, Size: int64(len(body)), ETag: etagOf(body), LastModified: f.tick()}
+	o := storage.Object{Key: key, Size: int64(len(body)), ETag: ETag(body), LastModified: f.tick()}
 	f.set(bucket, object{Object: o, body: body})
-}
-
-// set has an object be the current one of its key. The caller holds mu.
-func (f *Storage) set(bucket string, o object) {
-	past, keeps := f.history[bucket]
-	if keeps {
-		if o.VersionID == "" {
-			f.versions++
-			o.VersionID = fmt.Sprintf("%s-%d", f.name, f.versions)
-		}
-		past[o.Key] = append([]object{o}, past[o.Key]...)
-	}
-	if o.deleted {
-		delete(f.buckets[bucket], o.Key)
-		return
-	}
-	f.buckets[bucket][o.Key] = o
-}
-
-// unset removes the current object of a key: by a delete marker where the bucket keeps
-// versions. The caller holds mu.
-func (f *Storage) unset(bucket, key string) {
-	if _, there := f.buckets[bucket][key]; there {
-		f.set(bucket, object{Object: storage.Object{Key: key, LastModified: f.tick()}, deleted: true})
-	}
 }
 
 // Bodies returns the contents of every version of a key, newest first; "" is a delete marker.
@@ -68,14 +43,6 @@ func (f *Storage) Bodies(bucket, key string) (bodies []string) {
 }
 
 func (f *Storage) KeepsTimes(context.Context) (bool, error) { return false, nil }
-
-func (f *Storage) Versioning(ctx context.Context, bucket string) (storage.Versioning, error) {
-	on, err := f.Versioned(ctx, bucket)
-	if on {
-		return storage.VersioningOn, err
-	}
-	return storage.VersioningOff, err
-}
 
 func (f *Storage) KnownVersioning(ctx context.Context, bucket string) (storage.Versioning, error) {
 	return f.Versioning(ctx, bucket)

@@ -38,17 +38,12 @@ func (f *fake) Probe(ctx context.Context, bucket string) (storage.Capabilities, 
 }
 
 func (f *fake) Versioning(ctx context.Context, bucket string) (storage.Versioning, error) {
-	_, err := f.Storage.Versioned(ctx, bucket)
+	_, err := f.Storage.Versioning(ctx, bucket)
 	return f.versioning, err
 }
 
 func (f *fake) KnownVersioning(ctx context.Context, bucket string) (storage.Versioning, error) {
 	return f.Versioning(ctx, bucket)
-}
-
-func (f *fake) Versioned(ctx context.Context, bucket string) (bool, error) {
-	_, err := f.Storage.Versioned(ctx, bucket)
-	return f.versioning == storage.VersioningOn, err
 }
 
 // fail has every operation of a kind return err; nil: none.
