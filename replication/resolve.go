@@ -405,7 +405,7 @@ func (r *resolver) keepsVersions(ctx context.Context, s *site.Site, key string) 
 	}
 	cctx, cancel := s.Call(ctx)
 	defer cancel()
-	on, err := s.Reader().Versioned(cctx, r.bucket)
+	on, err := storage.Versioned(cctx, s.Reader(), r.bucket)
 	if err != nil && !errors.Is(err, storage.ErrUnsupported) {
 		return versionsOff, fmt.Errorf("asking %s whether it keeps versions: %w", s.Name(), err)
 	}

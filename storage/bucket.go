@@ -21,10 +21,10 @@ func (c *Client) BucketExists(ctx context.Context, bucket string) (bool, error) 
 	return true, nil
 }
 
-// Versioned implements [Reader]. A bucket whose versioning is suspended is not
-// versioned.
-func (c *Client) Versioned(ctx context.Context, bucket string) (bool, error) {
-	s, err := c.Versioning(ctx, bucket)
+// Versioned asks whether a bucket keeps versions now: one whose versioning is suspended
+// does not.
+func Versioned(ctx context.Context, r Reader, bucket string) (bool, error) {
+	s, err := r.Versioning(ctx, bucket)
 	return s == VersioningOn, err
 }
 

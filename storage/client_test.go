@@ -99,19 +99,19 @@ func TestBuckets(t *testing.T) {
 		if made, err := s.EnsureBucket(ctx, name, false); !made || err != nil {
 			t.Fatalf("making: %v, %v", made, err)
 		}
-		if v, err := s.Versioned(ctx, name); v || err != nil {
+		if v, err := Versioned(ctx, s, name); v || err != nil {
 			t.Errorf("versioned: %v, %v", v, err)
 		}
 		if made, err := s.EnsureBucket(ctx, name, true); made || err != nil {
 			t.Fatalf("again: %v, %v", made, err)
 		}
-		if v, err := s.Versioned(ctx, name); !v || err != nil {
+		if v, err := Versioned(ctx, s, name); !v || err != nil {
 			t.Errorf("versioned: %v, %v", v, err)
 		}
 		if made, err := s.EnsureBucket(ctx, name, false); made || err != nil {
 			t.Fatalf("third: %v, %v", made, err)
 		}
-		if v, _ := s.Versioned(ctx, name); !v {
+		if v, _ := Versioned(ctx, s, name); !v {
 			t.Error("versioning was switched off")
 		}
 		s.put(name, "key", []byte("x"), minio.PutObjectOptions{})

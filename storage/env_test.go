@@ -72,6 +72,9 @@ type side struct {
 	tb  testing.TB
 }
 
+// Unwrap gives the client, as a type that wraps a storage does.
+func (s *side) Unwrap() Storage { return s.Client }
+
 func (l lazy) side(tb testing.TB) *side {
 	tb.Helper()
 	srv, err := l.get()

@@ -17,17 +17,13 @@ type reader = Reader // keeps the field below to this package
 // readOnly has Reader's methods and no other exported one.
 type readOnly struct{ reader }
 
-// client makes types that embed a *Client recognizable.
-func (c *Client) client() *Client { return c }
-
 // clientOf finds the client in either half of a storage, which may be wrapped: by
-// ReadOnly, by embedding the *Client, or by a type with an Unwrap method that returns
-// what it wraps.
+// ReadOnly, or by a type with an Unwrap method that returns what it wraps.
 func clientOf(s any) (*Client, error) {
 	for {
 		switch v := s.(type) {
-		case interface{ client() *Client }:
-			return v.client(), nil
+		case *Client:
+			return v, nil
 		case readOnly:
 			s = v.reader
 		case interface{ Unwrap() Storage }:

@@ -43,7 +43,6 @@ func TestReadOnlyCantWrite(t *testing.T) {
 		}](r),
 		"Close":         is[interface{ Close() }](r),
 		"Unwrap":        is[interface{ Unwrap() Storage }](r) || is[interface{ Unwrap() Reader }](r),
-		"a client":      is[interface{ client() *Client }](r),
 		"its own maker": is[*Client](r),
 	} {
 		if leads {

@@ -35,10 +35,8 @@ type Reader interface {
 	Births(ctx context.Context) (map[string]time.Time, error)
 	// HasMark reports whether the bucket here has a mark that [Writer.PlaceMark] placed.
 	HasMark(ctx context.Context, bucket string, m Mark) (bool, error)
-	// Versioned reports whether the bucket keeps versions now; Versioning tells a bucket
-	// that stopped to from one that never did, and KnownVersioning is the same remembered
-	// for half a minute.
-	Versioned(ctx context.Context, bucket string) (bool, error)
+	// Versioning reports whether the bucket keeps versions, stopped to or never did, and
+	// KnownVersioning is the same remembered for half a minute; see [Versioned].
 	Versioning(ctx context.Context, bucket string) (Versioning, error)
 	KnownVersioning(ctx context.Context, bucket string) (Versioning, error)
 

@@ -88,13 +88,13 @@ func Open(cfg Config) (*Client, error) {
 		Settle: 5 * time.Second, Whole: 2 * time.Minute,
 	}}
 	c.http = &http.Client{
-		Transport:     limitedTransport{transport},
+		Transport:     limitedTransport{base: transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	c.api, err = minio.New(u.Host, &minio.Options{
 		Creds:  credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, ""),
 		Secure: u.Scheme == "https", Region: cfg.Region, BucketLookup: lookup,
-		Transport: limitedTransport{transport}, MaxRetries: 1,
+		Transport: limitedTransport{base: transport}, MaxRetries: 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: endpoint %q: %w", cfg.Name, cfg.Endpoint, err)

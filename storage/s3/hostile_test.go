@@ -18,7 +18,7 @@ import (
 // counted has the client count the bytes that it reads from its connections.
 func counted(c *Client) *atomic.Int64 {
 	n := new(atomic.Int64)
-	t := c.http.Transport.(limitedTransport).Transport // minio-go has the same
+	t := c.http.Transport.(limitedTransport).base // minio-go has the same
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)

@@ -45,10 +45,11 @@ func withLimit(ctx context.Context, l Limit) context.Context {
 }
 
 // limitedTransport bounds every answer: by withLimit, or else as a small one.
-type limitedTransport struct{ *http.Transport }
+type limitedTransport struct{ base *http.Transport }
 
+// RoundTrip implements [http.RoundTripper].
 func (t limitedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.Transport.RoundTrip(req)
+	resp, err := t.base.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +59,9 @@ func (t limitedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return resp, nil
 }
+
+// CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
+func (t limitedTransport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
 // limitedBody ends in an error, not in EOF, where a body is longer than it may be.
 type limitedBody struct {

@@ -132,7 +132,7 @@ func findOut(ctx context.Context, ss *Sites, at bucketAt) {
 	_, known := f.versioned[at]
 	f.mu.Unlock()
 	if !known {
-		if versioned, err := at.site.reader.Versioned(ctx, at.bucket); err == nil {
+		if versioned, err := storage.Versioned(ctx, at.site.reader, at.bucket); err == nil {
 			f.note(at, versioned)
 		}
 	}

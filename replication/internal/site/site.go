@@ -141,7 +141,7 @@ func (s *Site) Clock(ctx context.Context) (time.Time, error) {
 func (s *Site) KeepsVersions(ctx context.Context, bucket string) (bool, error) {
 	ctx, cancel := s.Call(ctx)
 	defer cancel()
-	versioned, err := s.reader.Versioned(ctx, bucket)
+	versioned, err := storage.Versioned(ctx, s.reader, bucket)
 	if errors.Is(err, storage.ErrUnsupported) || errors.Is(err, storage.ErrNoBucket) {
 		return false, nil
 	}

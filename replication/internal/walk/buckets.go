@@ -116,7 +116,7 @@ func (b *Buckets) write(ctx context.Context, s *site.Site, bucket string, allowe
 func (b *Buckets) versioned(ctx context.Context, s *site.Site, bucket string) (bool, error) {
 	ctx, cancel := s.Call(ctx)
 	defer cancel()
-	versioned, err := s.Reader().Versioned(ctx, bucket)
+	versioned, err := storage.Versioned(ctx, s.Reader(), bucket)
 	s.Observed(err)
 	return versioned, err
 }
