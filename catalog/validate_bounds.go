@@ -27,3 +27,10 @@ func (c *checker) atMost(path string, n, most int) bool {
 	}
 	return true
 }
+
+const (
+	wantPositive = "a duration longer than 0, such as 10s or 1h"
+	wantSpread   = "zone or cluster"
+	wantWrites   = "primary or anywhere"
+	wantOnMiss   = "remote, reject or pull"
+)

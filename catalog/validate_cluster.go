@@ -65,7 +65,7 @@ func (c *checker) storage(cl *Cluster) {
 	}
 	prefixOK := c.bucketPrefix(s.BucketPrefix)
 	if problem == "" && prefixOK && c.in != nil {
-		c.sharing(cl)
+		physical{out: &c.violations, in: c.in}.sharing(cl)
 	}
 }
 
@@ -83,78 +83,6 @@ func (c *checker) bucketPrefix(prefix string) bool {
 		return false
 	}
 	return true
-}
-
-// sharing notes clusters that would keep their data in the same physical buckets.
-func (c *checker) sharing(cl *Cluster) {
-	if other := SharedStorage(cl, c.in); other != "" {
-		c.conflict("storage.endpoint", redactURL(cl.Storage.Endpoint),
-			"a storage of its own: cluster "+other+" has the same endpoint and bucket prefix")
-		return
-	}
-	buckets, ok := c.in.(BucketLookup)
-	if !ok {
-		return
-	}
-	overlaps := overlapping(cl, c.in)
-	if len(overlaps) == 0 {
-		return
-	}
-	buckets.Buckets(func(name string) bool {
-		for _, other := range overlaps {
-			if twin := twinOf(cl.Storage, other.Storage, name); twin != "" && buckets.Bucket(twin) != nil {
-				c.conflict("storage.bucket_prefix", cl.Storage.BucketPrefix,
-					"a prefix that keeps buckets apart: bucket "+name+" here and bucket "+twin+" in cluster "+other.Name+" would be one")
-				return false
-			}
-		}
-		return true
-	})
-}
-
-// SharedStorage returns the name of another cluster that has the same storage
-// endpoint and bucket prefix, so that the two would share their data; "" when there
-// is none. Endpoints are compared as connections go: scheme and host in any case, the
-// scheme's port filled in.
-func SharedStorage(c *Cluster, in Lookup) (other string) {
-	if c.Storage == nil {
-		return ""
-	}
-	address := endpointAddress(c.Storage.Endpoint)
-	in.Clusters(func(o *Cluster) bool {
-		if o.Name != c.Name && o.Storage != nil && o.Storage.BucketPrefix == c.Storage.BucketPrefix &&
-			endpointAddress(o.Storage.Endpoint) == address && (other == "" || o.Name < other) {
-			other = o.Name
-		}
-		return true
-	})
-	return other
-}
-
-// overlapping returns the clusters at the same storage endpoint whose bucket prefix
-// begins with this one's or the other way round.
-func overlapping(c *Cluster, in Lookup) (others []*Cluster) {
-	address := endpointAddress(c.Storage.Endpoint)
-	in.Clusters(func(o *Cluster) bool {
-		if o.Name != c.Name && o.Storage != nil && o.Storage.BucketPrefix != c.Storage.BucketPrefix &&
-			(strings.HasPrefix(o.Storage.BucketPrefix, c.Storage.BucketPrefix) ||
-				strings.HasPrefix(c.Storage.BucketPrefix, o.Storage.BucketPrefix)) &&
-			endpointAddress(o.Storage.Endpoint) == address {
-			others = append(others, o)
-		}
-		return true
-	})
-	return others
-}
-
-// twinOf returns the name of the bucket that is, in another storage at the same
-// endpoint, the physical bucket that name is in this one; "" when there is none.
-func twinOf(here, there *Storage, name string) string {
-	twin, ok := strings.CutPrefix(here.BucketPrefix+name, there.BucketPrefix)
-	if !ok || twin == name || !ValidBucketName(twin) {
-		return ""
-	}
-	return twin
 }
 
 // function checks one function endpoint; seen holds the addresses of earlier ones.

@@ -5,13 +5,6 @@ import (
 	"strconv"
 )
 
-const (
-	wantPositive = "a duration longer than 0, such as 10s or 1h"
-	wantSpread   = "zone or cluster"
-	wantWrites   = "primary or anywhere"
-	wantOnMiss   = "remote, reject or pull"
-)
-
 // policy checks a policy.
 func (c *checker) policy(p *Policy) {
 	c.name(p.Name)
@@ -110,8 +103,7 @@ func (c *checker) bucket(b *Bucket) {
 		c.primary(b)
 	}
 	if c.in != nil && ValidBucketName(b.Name) {
-		c.physicalNames(b)
-		c.twins(b)
+		physical{out: &c.violations, in: c.in}.bucket(b)
 	}
 }
 
@@ -169,51 +161,4 @@ func PrimaryAllowed(b *Bucket, in Lookup) error {
 // rulesOf returns a bucket's own rule and its prefix rules, as they are declared.
 func rulesOf(b *Bucket) []PrefixRule {
 	return append([]PrefixRule{{Policy: b.Policy}}, b.Prefixes...)
-}
-
-// physicalNames checks that every cluster that could get a copy can put its bucket
-// prefix before the bucket's name.
-func (c *checker) physicalNames(b *Bucket) {
-	c.in.Clusters(func(cl *Cluster) bool {
-		if cl.Storage == nil || cl.Storage.BucketPrefix == "" || ValidBucketName(cl.Storage.BucketPrefix+b.Name) {
-			return true
-		}
-		if c.mayHold(b, cl) {
-			c.add("name", b.Name, "a name that makes a bucket name of at most 63 characters behind the bucket prefix "+
-				strconv.Quote(cl.Storage.BucketPrefix)+" of cluster "+cl.Name)
-		}
-		return true
-	})
-}
-
-// mayHold says whether a rule of the bucket allows a cluster.
-func (c *checker) mayHold(b *Bucket, cl *Cluster) bool {
-	for _, r := range rulesOf(b) {
-		if p := bucketPolicy(r.Policy, c.in); p != nil && PolicyAllows(p, cl, c.in) {
-			return true
-		}
-	}
-	return false
-}
-
-// twins notes another bucket that would be the same physical bucket at a storage
-// endpoint that two clusters share. Policies are not asked: they may change.
-func (c *checker) twins(b *Bucket) {
-	buckets, ok := c.in.(BucketLookup)
-	if !ok {
-		return
-	}
-	c.in.Clusters(func(cl *Cluster) bool {
-		if cl.Storage == nil {
-			return true
-		}
-		for _, other := range overlapping(cl, c.in) {
-			twin := twinOf(cl.Storage, other.Storage, b.Name)
-			if twin != "" && buckets.Bucket(twin) != nil {
-				c.conflict("name", b.Name, "a name of its own: in cluster "+cl.Name+" its physical bucket would be that of bucket "+twin+" in cluster "+other.Name)
-				return false
-			}
-		}
-		return true
-	})
 }

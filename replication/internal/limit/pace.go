@@ -25,46 +25,6 @@ const (
 // bandwidth, is a sign of congestion.
 func Slow(size int64, took time.Duration) bool { return size <= SmallObject && took > slowAnswer }
 
-// paceOf returns how many slots a storage sustains. The caller holds mu.
-func (s *Slots) paceOf(cluster string) int {
-	p := s.paces[cluster]
-	if p == nil {
-		return s.total
-	}
-	return min(p.limit, s.total)
-}
-
-// Congested notes a sign of congestion, which halves the storage's pace.
-func (s *Slots) Congested(cluster string, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.paces[cluster]
-	if p == nil {
-		p = &pace{limit: min(max(s.to[cluster], s.from[cluster]), s.total)}
-		s.paces[cluster] = p
-	}
-	p.well = 0
-	if now.Sub(p.changed) < paceEvery {
-		return
-	}
-	p.limit, p.changed = max(p.limit/2, min(suspectSlots, s.total)), now
-}
-
-// Flowing notes a success. Enough of them raise the storage's pace, until it may use all
-// slots again.
-func (s *Slots) Flowing(cluster string, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.paces[cluster]
-	if p == nil {
-		return
-	}
-	if p.well++; p.well < p.limit || now.Sub(p.changed) < paceEvery {
-		return
-	}
-	p.limit, p.well, p.changed = p.limit+1, 0, now
-	if p.limit >= s.total {
-		delete(s.paces, cluster)
-	}
-	s.grant()
-}
+// SmallObject is the size in bytes up to which an object is small: its transfer costs so
+// little that it goes before others, and may be tried on a guess.
+const SmallObject = 1 << 20

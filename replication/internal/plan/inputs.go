@@ -66,43 +66,7 @@ func (in *Inputs) Candidates(rules []catalog.PrefixRule) []string {
 	return names
 }
 
-// FirstChoice returns where a bucket without a primary is to be written: where it is
-// declared, else where placement puts it among some clusters (nil: all); "" if nowhere.
-func (in *Inputs) FirstChoice(decl *catalog.Bucket, rules []catalog.PrefixRule, among []string) string {
-	if decl.Primary != "" && in.Allows(rules, decl.Primary) {
-		return decl.Primary
-	}
-	open := in.open(rules)
-	maps.DeleteFunc(open, func(name string, _ *catalog.Cluster) bool {
-		return among != nil && !slices.Contains(among, name)
-	})
-	if len(open) == 0 {
-		return ""
-	}
-	p := &planner{Inputs: in, decl: decl, rules: rules}
-	if chosen := p.solve(rules[0], open); len(chosen) > 0 {
-		return chosen[0]
-	}
-	return ""
-}
-
 func (in *Inputs) hasStorage(cluster string) bool {
 	c := in.clusters[cluster]
 	return c != nil && c.Storage != nil
-}
-
-// mayStay reports whether the policies and the cluster's state let the primary be there.
-func (in *Inputs) mayStay(rules []catalog.PrefixRule, cluster string) bool {
-	return in.Allows(rules, cluster) && !in.clusters[cluster].Drain
-}
-
-// open returns the clusters that a primary may move to.
-func (in *Inputs) open(rules []catalog.PrefixRule) map[string]*catalog.Cluster {
-	open := make(map[string]*catalog.Cluster)
-	for name, c := range in.clusters {
-		if in.mayStay(rules, name) {
-			open[name] = c
-		}
-	}
-	return open
 }

@@ -71,29 +71,3 @@ func (p *planner) place(r catalog.PrefixRule, primary string) (chosen []string, 
 	}
 	return chosen, short
 }
-
-// solve places one rule among some clusters only, the first choice first.
-func (p *planner) solve(r catalog.PrefixRule, clusters map[string]*catalog.Cluster) []string {
-	policy := p.policies[r.Policy]
-	if policy == nil {
-		return nil
-	}
-	current := make(map[string]bool)
-	for _, c := range p.current(r.Prefix) {
-		current[c] = true
-	}
-	return placement.Solve(placement.Input{
-		Bucket: p.decl.Name, Prefix: r.Prefix, Policy: policy, Zones: p.zones, Clusters: clusters,
-		Current: current, UsedBytes: p.used,
-	}).Chosen
-}
-
-// current lists the clusters that hold a copy of a rule, or are getting one.
-func (p *planner) current(prefix string) (clusters []string) {
-	for _, c := range p.rows {
-		if c.Prefix == prefix && c.State <= catalog.CopySynced {
-			clusters = append(clusters, c.Cluster)
-		}
-	}
-	return clusters
-}

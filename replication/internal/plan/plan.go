@@ -22,17 +22,6 @@ type Plan struct {
 	Short []string
 }
 
-// planner makes one plan.
-type planner struct {
-	*Inputs
-	decl    *catalog.Bucket
-	rules   []catalog.PrefixRule
-	rows    []state.Copy
-	primary string
-	issues  []string
-	short   []string // shortfalls among issues
-}
-
 // Plan returns what a bucket's rows should become, given that the bucket is (to be) written
 // in primary:
 //

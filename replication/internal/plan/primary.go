@@ -6,7 +6,6 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copyrows"
-	"github.com/fado-project/fado/state"
 )
 
 // placePrimary ensures that every rule has a synced row for the primary.
@@ -23,12 +22,6 @@ func (p *planner) placePrimary() {
 		c := &p.rows[i]
 		c.Primary, c.State, c.Cursor, c.Error = true, catalog.CopySynced, "", ""
 	}
-}
-
-// addRow adds a copy, with what is known of its cluster.
-func (p *planner) addRow(c catalog.Copy) {
-	c.MadeBucket = copyrows.MadeBucket(p.rows, c.Cluster)
-	p.rows = append(p.rows, state.Copy{Bucket: p.decl.Name, Copy: c})
 }
 
 // chooseTarget returns where the bucket should be written.
@@ -75,4 +68,40 @@ func (p *planner) nextPrimary() string {
 		return ""
 	}
 	return order[0]
+}
+
+// FirstChoice returns where a bucket without a primary is to be written: where it is
+// declared, else where placement puts it among some clusters (nil: all); "" if nowhere.
+func (in *Inputs) FirstChoice(decl *catalog.Bucket, rules []catalog.PrefixRule, among []string) string {
+	if decl.Primary != "" && in.Allows(rules, decl.Primary) {
+		return decl.Primary
+	}
+	open := in.open(rules)
+	maps.DeleteFunc(open, func(name string, _ *catalog.Cluster) bool {
+		return among != nil && !slices.Contains(among, name)
+	})
+	if len(open) == 0 {
+		return ""
+	}
+	p := &planner{Inputs: in, decl: decl, rules: rules}
+	if chosen := p.solve(rules[0], open); len(chosen) > 0 {
+		return chosen[0]
+	}
+	return ""
+}
+
+// mayStay reports whether the policies and the cluster's state let the primary be there.
+func (in *Inputs) mayStay(rules []catalog.PrefixRule, cluster string) bool {
+	return in.Allows(rules, cluster) && !in.clusters[cluster].Drain
+}
+
+// open returns the clusters that a primary may move to.
+func (in *Inputs) open(rules []catalog.PrefixRule) map[string]*catalog.Cluster {
+	open := make(map[string]*catalog.Cluster)
+	for name, c := range in.clusters {
+		if in.mayStay(rules, name) {
+			open[name] = c
+		}
+	}
+	return open
 }
