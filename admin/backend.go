@@ -87,3 +87,14 @@ type engine interface {
 
 // Interface guard
 var _ engine = (*replication.Engine)(nil)
+
+// resolver is what resolve.go uses of *replication.Engine.
+type resolver interface {
+	ResolveConflicts(ctx context.Context, bucket string, v replication.Verdict) (replication.Resolution, error)
+}
+
+// verifier is what verify.go uses of *replication.Engine.
+type verifier interface {
+	VerifyBucket(ctx context.Context, bucket string, deep bool) (replication.Verification, error)
+	Verification(ctx context.Context, bucket string) (replication.Verification, error)
+}

@@ -157,10 +157,3 @@ func decideDeletes(c *call, decide func(context.Context, string) (int, error)) e
 	}
 	return c.reply(http.StatusOK, deletesView{Bucket: name, Objects: n})
 }
-
-func orEmpty[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}

@@ -11,15 +11,6 @@ import (
 	"github.com/fado-project/fado/control"
 )
 
-const (
-	// heartbeat is how often a comment keeps a silent stream alive through proxies.
-	heartbeat = 15 * time.Second
-	// eventRoom is how many events a watcher may lag behind before it misses some.
-	eventRoom = 1024
-	// eventWrite bounds one write to a watcher that does not read.
-	eventWrite = 30 * time.Second
-)
-
 // missedView is the data of the event "missed": the watcher should read again what it
 // is interested in.
 type missedView struct {

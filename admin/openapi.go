@@ -15,11 +15,6 @@ import (
 // apiVersion is the version of the API as its document names it.
 const apiVersion = "1"
 
-// object is a JSON object of the document. The document is built of plain maps, not of
-// kin-openapi's types: tests read it with that library, and every build of Caddy with this
-// module would have to carry it if the product did, for a third of a file.
-type object = map[string]any
-
 var document struct {
 	once sync.Once
 	json object
@@ -141,9 +136,6 @@ func pathParameters(path string) []object {
 	}
 	return params
 }
-
-// mergePatch stands for the body of a PATCH in the table of operations.
-type mergePatch struct{}
 
 // listOf returns a value whose type is a slice of v's.
 func listOf(v any) any { return reflect.Zero(reflect.SliceOf(reflect.TypeOf(v))).Interface() }

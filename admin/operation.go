@@ -55,3 +55,5 @@ type reply struct {
 	media   string
 	headers []string
 }
+
+const mediaJSON = "application/json"

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,9 +72,4 @@ func (c *call) verdict() (replication.Verdict, error) {
 		}
 	}
 	return v, nil
-}
-
-// resolver is what this file uses of *replication.Engine.
-type resolver interface {
-	ResolveConflicts(ctx context.Context, bucket string, v replication.Verdict) (replication.Resolution, error)
 }

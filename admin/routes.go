@@ -7,8 +7,6 @@ import (
 	"github.com/fado-project/fado/replication"
 )
 
-const mediaJSON = "application/json"
-
 // allOperations lists every endpoint of the API.
 func allOperations() operations {
 	t := generalOperations()

@@ -72,3 +72,11 @@ func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
 		}
 	}
 }
+
+// object is a JSON object of the document. The document is built of plain maps, not of
+// kin-openapi's types: tests read it with that library, and every build of Caddy with this
+// module would have to carry it if the product did, for a third of a file.
+type object = map[string]any
+
+// mergePatch stands for the body of a PATCH in the table of operations.
+type mergePatch struct{}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/fado-project/fado/control"
 )
@@ -60,3 +61,12 @@ func (s *streams) json(e control.Event) ([]byte, error) {
 	s.encoded[e] = data
 	return data, nil
 }
+
+const (
+	// heartbeat is how often a comment keeps a silent stream alive through proxies.
+	heartbeat = 15 * time.Second
+	// eventRoom is how many events a watcher may lag behind before it misses some.
+	eventRoom = 1024
+	// eventWrite bounds one write to a watcher that does not read.
+	eventWrite = 30 * time.Second
+)

@@ -1,10 +1,7 @@
 package admin
 
 import (
-	"context"
 	"net/http"
-
-	"github.com/fado-project/fado/replication"
 )
 
 // verifyBucket asks for a verification of a bucket.
@@ -26,10 +23,4 @@ func verification(c *call) error {
 		return storageTrouble(name, err)
 	}
 	return c.reply(http.StatusOK, viewVerification(v))
-}
-
-// verifier is what this file uses of *replication.Engine.
-type verifier interface {
-	VerifyBucket(ctx context.Context, bucket string, deep bool) (replication.Verification, error)
-	Verification(ctx context.Context, bucket string) (replication.Verification, error)
 }

@@ -110,3 +110,11 @@ func views[T, V any](list []T, view func(T) V) []V {
 	}
 	return vs
 }
+
+// orEmpty returns what JSON shows as a list, never as null.
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

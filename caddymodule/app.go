@@ -2,17 +2,13 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -108,171 +104,6 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision settles what the configuration says and checks that its secrets can be
-// had. It opens nothing; but where a running configuration has the same store, this
-// one joins its runtime right away, so that sites that start before the app does
-// already route.
-func (app *App) Provision(ctx caddy.Context) error {
-	app.ctx, app.log = ctx, ctx.Logger()
-	app.none, app.ready = routing.NewRouter(), make(chan struct{})
-	for _, step := range []func() error{
-		app.rejectNull, app.loadStore, app.settleIdentity, app.checkSecrets, app.watchStarted,
-	} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	if err := registerMetrics(ctx.GetMetricsRegistry(), app); err != nil {
-		return fmt.Errorf("registering metrics: %w", err)
-	}
-	return app.joinRunning()
-}
-
-// rejectNull refuses null where JSON has an item.
-func (app *App) rejectNull() error {
-	var errs []error
-	errs = append(errs, nonNull("zones", app.Zones)...)
-	errs = append(errs, nonNull("clusters", app.Clusters)...)
-	errs = append(errs, nonNull("policies", app.Policies)...)
-	errs = append(errs, nonNull("buckets", app.Buckets)...)
-	return errors.Join(errs...)
-}
-
-func nonNull[T any](field string, items []*T) (errs []error) {
-	for i, it := range items {
-		if it == nil {
-			errs = append(errs, fmt.Errorf("%s[%d]: null: expected an object", field, i))
-		}
-	}
-	return errs
-}
-
-func (app *App) loadStore() error {
-	if app.StoreRaw == nil {
-		app.StoreRaw = json.RawMessage(`{"type":"sqlite"}`)
-	}
-	var named struct {
-		Type string `json:"type"`
-	}
-	if err := json.Unmarshal(app.StoreRaw, &named); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	if err := knownStore(named.Type); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	module, err := app.ctx.LoadModule(app, "StoreRaw")
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	store, ok := module.(StoreModule)
-	if !ok {
-		return fmt.Errorf("store: module %T can't open a store", module)
-	}
-	app.store = store
-	return nil
-}
-
-// settleIdentity replaces placeholders and fills in the default node, which together
-// with the store say which runtime the configuration needs.
-func (app *App) settleIdentity() error {
-	node, err := replaced(app.Node)
-	if err != nil {
-		return fmt.Errorf("node: %w", err)
-	}
-	if node == "" {
-		if node, err = os.Hostname(); err != nil {
-			return fmt.Errorf("finding the host name, which names this node by default: %w", err)
-		}
-	}
-	if err := checkNode(node); err != nil {
-		return fmt.Errorf("node: %w", err)
-	}
-	if err := app.resolveKeys(); err != nil {
-		return err
-	}
-	app.key = runtimeKey{store: app.store.StoreKey(), node: node, encryptionKey: sha256.Sum256(fmt.Appendf(nil, "%q %q", app.encryptionKey, app.formerKeys))}
-	return nil
-}
-
-func (app *App) resolveKeys() (err error) {
-	if app.encryptionKey, err = resolveSecret(app.EncryptionKey); err != nil {
-		return fmt.Errorf("encryption_key: %w", err)
-	}
-	if app.encryptionKey != "" {
-		if err := strongKey(app.encryptionKey); err != nil {
-			return fmt.Errorf("encryption_key: %w", err)
-		}
-	}
-	if app.encryptionKey == "" && len(app.FormerEncryptionKeys) > 0 {
-		return errors.New("former_encryption_keys: given without encryption_key: expected both")
-	}
-	for i, key := range app.FormerEncryptionKeys {
-		former, err := resolveSecret(key)
-		if err == nil && former == "" {
-			err = errors.New("empty: expected a key")
-		}
-		if err != nil {
-			return fmt.Errorf("former_encryption_keys[%d]: %w", i, err)
-		}
-		app.formerKeys = append(app.formerKeys, former)
-	}
-	return nil
-}
-
-// minKey is the least length of a key that secrets are sealed with: whoever has a copy of
-// the store can try keys without asking anybody.
-const minKey = 16
-
-// strongKey checks a key that secrets are to be sealed with. A former key may be weaker:
-// else it could not be left.
-func strongKey(key string) error {
-	if n := utf8.RuneCountInString(key); n < minKey {
-		return fmt.Errorf("it has %d characters, expected at least %d, best random ones; where secrets are sealed with it, change it with caddy fado rotate-key", n, minKey)
-	}
-	return nil
-}
-
-func checkNode(name string) error {
-	blank := func(r rune) bool { return r <= ' ' || r == 0x7f }
-	if name == "" || len(name) > 255 || strings.ContainsFunc(name, blank) {
-		return fmt.Errorf("%q: expected 1 to 255 characters without spaces", name)
-	}
-	return nil
-}
-
-// replaced replaces placeholders; one that is unknown or empty is an error.
-func replaced(s string) (string, error) {
-	if s == "" {
-		return "", nil
-	}
-	return caddy.NewReplacer().ReplaceOrErr(s, true, true)
-}
-
-// checkSecrets names every secret whose placeholder can't be replaced now. The
-// secrets stay placeholders: they are replaced when a storage is opened.
-func (app *App) checkSecrets() error {
-	var errs []error
-	for _, c := range app.Clusters {
-		if c.Storage == nil {
-			continue
-		}
-		for _, secret := range []struct{ field, value string }{
-			{"access_key", c.Storage.AccessKey}, {"secret_key", c.Storage.SecretKey},
-		} {
-			if _, err := resolveSecret(secret.value); err != nil {
-				errs = append(errs, fmt.Errorf("cluster %s: storage.%s: %w", c.Name, secret.field, err))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Validate names everything that is wrong with the configuration by itself.
-func (app *App) Validate() error {
-	balance := func(raw catalog.RawObject) error { return checkBalance(app.ctx, raw) }
-	return errors.Join(control.ValidateConfig(app.config(), balance), app.Secrets.Validate(), app.ReplicationConfig.validate())
-}
-
 // config is what the configuration declares.
 func (app *App) config() control.Config {
 	return control.Config{
@@ -314,43 +145,6 @@ func (app *App) DeclareKeys(keys ...*catalog.Key) error {
 func (app *App) Key(id string) (*catalog.Key, bool) {
 	k := app.Router().Snapshot().Key(id)
 	return k, k != nil
-}
-
-// Start opens the store where no running configuration has it open, and makes this
-// configuration the one in force. After an error, Caddy calls Cleanup and what was in
-// force before is so again.
-func (app *App) Start() error {
-	rt, err := app.acquire()
-	if err != nil {
-		return err
-	}
-	h := &hold{app: app, settings: app.ReplicationConfig.settings()}
-	if err := rt.attach(app.ctx, h); err != nil {
-		return err
-	}
-	app.hold = h
-	app.markReady()
-	app.log.Info("started", zap.String("version", Version()), zap.String("node", app.key.node), zap.String("store", app.store.StoreKey()))
-	return nil
-}
-
-// Stop does nothing: Cleanup releases the runtime, after all apps have
-// stopped, so that requests still being served find their way.
-func (*App) Stop() error { return nil }
-
-// Cleanup releases the runtime; the last configuration to do so ends it. It comes
-// after Stop, and also after a Provision, Validate or Start that failed.
-func (app *App) Cleanup() error {
-	if !app.holding {
-		return nil
-	}
-	app.holding = false
-	if app.hold != nil {
-		app.runtime.Load().detach(app.hold)
-		app.hold = nil
-	}
-	_, err := runtimes.Delete(app.key)
-	return err
 }
 
 // SecretPatterns are the placeholders that resources made by the API may use.

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
@@ -28,28 +26,6 @@ const (
 	busRoom     = 4096 // events of the bus not handled yet
 	emitterRoom = 1024 // Caddy events not sent yet
 )
-
-// watchStarted has the app told when every app of its configuration has started:
-// Caddy's events app may not be used before, it is still taking subscriptions.
-func (app *App) watchStarted() error {
-	module, err := app.ctx.App("events")
-	if err != nil {
-		return err
-	}
-	app.events = module.(*caddyevents.App)
-	return app.events.On("started", startedHandler{app})
-}
-
-// startedHandler handles Caddy's event "started".
-type startedHandler struct{ app *App }
-
-// Handle implements caddyevents.Handler.
-func (h startedHandler) Handle(context.Context, caddy.Event) error {
-	if h.app.hold != nil {
-		h.app.runtime.Load().events.sendBy(h.app)
-	}
-	return nil
-}
 
 // caddyEvent is an event on its way to Caddy's events app.
 type caddyEvent struct {
@@ -203,6 +179,3 @@ func (e *emitter) waitForSender(ctx context.Context) *App {
 		}
 	}
 }
-
-// Interface guard
-var _ caddyevents.Handler = startedHandler{}

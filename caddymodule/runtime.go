@@ -34,30 +34,6 @@ type runtimeKey struct {
 // errNotRunning says that no configuration has the runtime that was looked for.
 var errNotRunning = errors.New("not running")
 
-// joinRunning takes hold of the runtime that the configuration needs if it runs. A
-// running store can't be opened a second time under another name or key.
-func (app *App) joinRunning() error {
-	rt, _, err := runtimes.LoadOrNew(app.key, func() (caddy.Destructor, error) { return nil, errNotRunning })
-	if err == nil {
-		app.runtime.Store(rt.(*runtime))
-		app.holding = true
-		app.markReady()
-		return nil
-	}
-	runtimes.Range(func(k, _ any) bool {
-		if other := k.(runtimeKey); other.store == app.key.store {
-			err = fmt.Errorf("%s is open with another %s: expected the same for as long as Caddy runs; restart it to change that",
-				other.store, app.key.differenceTo(other))
-			return false
-		}
-		return true
-	})
-	if errors.Is(err, errNotRunning) {
-		return nil
-	}
-	return err
-}
-
 // differenceTo names the setting that keeps two configurations with the same store
 // from sharing it.
 func (k runtimeKey) differenceTo(other runtimeKey) string {
@@ -65,20 +41,6 @@ func (k runtimeKey) differenceTo(other runtimeKey) string {
 		return fmt.Sprintf("node (%q, not %q)", other.node, k.node)
 	}
 	return "encryption_key"
-}
-
-// acquire returns the runtime of the configuration, making it if there is none.
-func (app *App) acquire() (*runtime, error) {
-	if rt := app.runtime.Load(); rt != nil {
-		return rt, nil
-	}
-	rt, _, err := runtimes.LoadOrNew(app.key, func() (caddy.Destructor, error) { return newRuntime(app) })
-	if err != nil {
-		return nil, err
-	}
-	app.runtime.Store(rt.(*runtime))
-	app.holding = true
-	return rt.(*runtime), nil
 }
 
 // runtime is all of FaDO that runs: it outlives the configurations that hold it and

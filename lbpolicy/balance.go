@@ -76,29 +76,6 @@ type balancers struct {
 	byText atomic.Pointer[map[string]reverseproxy.Selector] // replaced, never changed
 }
 
-// newBalancers loads the policy configured at p.
-func newBalancers(ctx caddy.Context, p *DataAware) (*balancers, error) {
-	b := &balancers{logger: p.logger}
-	b.byText.Store(&map[string]reverseproxy.Selector{})
-	if p.BalanceRaw != nil {
-		name, err := policyName(p.BalanceRaw)
-		if err != nil {
-			return nil, fmt.Errorf("balance: %w", err)
-		}
-		mod, err := ctx.LoadModule(p, "BalanceRaw")
-		if err != nil {
-			return nil, fmt.Errorf("loading balance: %w", err)
-		}
-		if name != leastConn {
-			b.fallback = mod.(reverseproxy.Selector)
-		}
-	}
-	// What is loaded while requests are served needs a context of its own: the
-	// config's may be unloaded at any time, and is not made for concurrent use.
-	b.ctx, b.cancel = caddy.NewContext(ctx)
-	return b, nil
-}
-
 // balanceBy makes s the policy to balance with where no policy in the catalogue names one.
 // Caddy's least_conn and none stand for leastLoaded.
 func (b *balancers) balanceBy(s reverseproxy.Selector) {

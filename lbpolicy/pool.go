@@ -91,32 +91,3 @@ func (p *DataAware) staticIndex() map[string]*reverseproxy.Upstream {
 
 // addressOf returns the host:port an upstream dials, in the form endpoints have it.
 func addressOf(up *reverseproxy.Upstream) string { return strings.TrimPrefix(up.Dial, "tcp/") }
-
-// transport is what a proxy's transport can reach.
-type transport uint8
-
-const (
-	anyTransport   transport = iota // FaDO's: every endpoint
-	plainTransport                  // http endpoints without a path prefix
-	tlsTransport                    // https endpoints without a path prefix
-)
-
-func transportOf(h *reverseproxy.Handler) transport {
-	if h == nil {
-		return plainTransport
-	}
-	switch t := h.Transport.(type) {
-	case *Transport:
-		return anyTransport
-	case reverseproxy.TLSTransport:
-		if t.TLSEnabled() {
-			return tlsTransport
-		}
-	}
-	return plainTransport
-}
-
-func (t transport) reaches(ep *routing.Endpoint) bool {
-	return t == anyTransport ||
-		(ep.BasePath == "" && (ep.Parsed.Scheme == "https") == (t == tlsTransport))
-}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -130,3 +131,6 @@ func (s *secureTransports) close() {
 		s.cancel()
 	}
 }
+
+// handshakeTimeout bounds a TLS handshake where the options don't.
+const handshakeTimeout = caddy.Duration(10 * time.Second)

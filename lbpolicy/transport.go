@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -270,9 +269,6 @@ func setsHost(h *reverseproxy.Handler) bool {
 		slices.ContainsFunc(slices.Collect(maps.Keys(ops.Add)), isHost) ||
 		slices.ContainsFunc(slices.Collect(maps.Keys(ops.Replace)), isHost)
 }
-
-// handshakeTimeout bounds a TLS handshake where the options don't.
-const handshakeTimeout = caddy.Duration(10 * time.Second)
 
 // Interface guards
 var (
