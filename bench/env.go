@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,27 +59,6 @@ func (e *env) close() {
 		_ = b.Close()
 	}
 	_ = os.RemoveAll(e.dir)
-}
-
-// writeResults joins the sections, those of earlier runs included.
-func (e *env) writeResults() error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Results\n\nWritten by `make bench` on a machine with %d cores and %s of memory, %s, Caddy v2.11.9. "+
-		"The load generator (wrk), Caddy and the function servers share these cores. Rows of one table were measured in the "+
-		"same run, in turn. What a figure has to reach stands beside it; a miss is marked.\n",
-		runtime.NumCPU(), totalMemory(), runtime.Version())
-	for _, s := range sections {
-		text, err := os.ReadFile(filepath.Join(e.out, s.name+".md"))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		b.WriteString("\n")
-		b.Write(text)
-	}
-	return os.WriteFile("bench/RESULTS.md", []byte(b.String()), 0o644)
 }
 
 func totalMemory() string {

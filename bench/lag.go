@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +17,7 @@ import (
 // file there: asking for it would cost the storage, and delay what is measured.
 func (c *copiers) lag(ctx context.Context) (string, error) {
 	writes := 200
-	if c.quick {
+	if c.env.quick {
 		writes = 20
 	}
 	d := dataset{bucket: "lag"}
@@ -31,7 +29,7 @@ func (c *copiers) lag(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.stop()
+	defer f.caddy.stop()
 	if err := f.sync(ctx, d); err != nil {
 		return "", err
 	}
@@ -124,28 +122,4 @@ func (c *copiers) writeAndWait(ctx context.Context, d dataset, n int, to string,
 		time.Sleep(time.Until(next))
 	}
 	return file, after, nil
-}
-
-// awaitRoutable waits until an invocation that names the object could be sent to the copy.
-func (f *fado) awaitRoutable(ctx context.Context, bucket, key string) error {
-	for {
-		var route struct {
-			Candidates []struct {
-				Cluster string
-				Fresh   bool
-			}
-		}
-		path := "/fado/route?bucket=" + url.QueryEscape(bucket) + "&object=" + url.QueryEscape(key)
-		if err := f.api(ctx, http.MethodGet, path, nil, &route); err != nil {
-			return err
-		}
-		for _, c := range route.Candidates {
-			if c.Cluster == "dst" && c.Fresh {
-				return nil
-			}
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
 }

@@ -11,11 +11,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -74,4 +76,25 @@ func run(ctx context.Context, only string, quick bool) error {
 		return nil
 	}
 	return e.writeResults()
+}
+
+// writeResults joins the sections, those of earlier runs included.
+func (e *env) writeResults() error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Results\n\nWritten by `make bench` on a machine with %d cores and %s of memory, %s, Caddy v2.11.9. "+
+		"The load generator (wrk), Caddy and the function servers share these cores. Rows of one table were measured in the "+
+		"same run, in turn. What a figure has to reach stands beside it; a miss is marked.\n",
+		runtime.NumCPU(), totalMemory(), runtime.Version())
+	for _, s := range sections {
+		text, err := os.ReadFile(filepath.Join(e.out, s.name+".md"))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b.WriteString("\n")
+		b.Write(text)
+	}
+	return os.WriteFile("bench/RESULTS.md", []byte(b.String()), 0o644)
 }

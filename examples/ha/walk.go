@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -307,14 +306,4 @@ func (w *world) noSecretTold(ctx context.Context, say *stage.Display) error {
 	}
 	say.Saw("no password and no key is in the logs, or in the configurations that Caddy keeps")
 	return nil
-}
-
-// same says whether all listings have the same keys and ETags.
-func same(all ...map[string]string) bool {
-	for _, m := range all[1:] {
-		if len(all[0]) == 0 || !maps.Equal(all[0], m) {
-			return false
-		}
-	}
-	return true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -220,4 +221,14 @@ func (w *world) showLogs() {
 	for _, n := range w.nodes {
 		stage.ShowLog(n.log)
 	}
+}
+
+// same says whether all listings have the same keys and ETags.
+func same(all ...map[string]string) bool {
+	for _, m := range all[1:] {
+		if len(all[0]) == 0 || !maps.Equal(all[0], m) {
+			return false
+		}
+	}
+	return true
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -14,7 +13,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -117,12 +115,4 @@ func writePEM(tb testing.TB, path, kind string, der []byte) {
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-}
-
-func cutScheme(endpoint string) (scheme, addr string, ok bool) {
-	return strings.Cut(endpoint, "://")
-}
-
-func insecureTLS() *tls.Config {
-	return &tls.Config{InsecureSkipVerify: true} // the plain client of tests on loopback
 }

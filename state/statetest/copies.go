@@ -2,6 +2,7 @@ package statetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -261,3 +262,5 @@ func dropCopies(t tb, s state.Store, bucket string) {
 		return nil
 	})
 }
+
+var errOfF = errors.New("f's own error")

@@ -13,8 +13,6 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-var errOfF = errors.New("f's own error")
-
 func testUpdate(t *testing.T, fx Fixture) {
 	s := fx.Store
 	first := must(s.Seq(ctx))(t)

@@ -270,3 +270,10 @@ func (s *sum) add(row any) error {
 	s.n++
 	return nil
 }
+
+// metaMark names the meta value that stands in a target until the transfer completed,
+// and lockName the lock that is held while the target is filled.
+const (
+	metaMark = "transfer"
+	lockName = "transfer"
+)

@@ -23,13 +23,6 @@ var (
 	ErrDiffers = errors.New("the target does not hold what the source held")
 )
 
-// metaMark names the meta value that stands in a target until the transfer completed,
-// and lockName the lock that is held while the target is filled.
-const (
-	metaMark = "transfer"
-	lockName = "transfer"
-)
-
 // mark is the value of metaMark.
 type mark struct {
 	From  string    `json:"from"`
