@@ -120,11 +120,12 @@ type EventRecord struct {
 func (r *EventRecord) Removed() bool { return strings.Contains(r.EventName, "ObjectRemoved:") }
 
 // Time is the object's modification time, which MinIO gives as the sequencer in
-// nanoseconds; else the event's.
+// nanoseconds; else the event's. Other servers' sequencers are no times: read as one, they
+// lie long before or after the event.
 func (r *EventRecord) Time() time.Time {
 	t, _ := time.Parse(time.RFC3339Nano, r.EventTime)
 	if ns, err := strconv.ParseInt(r.S3.Object.Sequencer, 16, 64); err == nil {
-		if m := time.Unix(0, ns).UTC(); t.IsZero() || (m.Year() > 1970 && m.Year() < 2200) {
+		if m := time.Unix(0, ns).UTC(); t.IsZero() || (m.Year() > 1970 && m.Before(t.AddDate(0, 0, 1))) {
 			return m
 		}
 	}
