@@ -17,7 +17,7 @@ import (
 // the process sent to a server of theirs.
 type SecretPatterns []string
 
-// defaultSecrets are the patterns where nobody gave any.
+// defaultSecrets are the patterns where none are configured.
 var defaultSecrets = SecretPatterns{"{env.FADO_*}", "{file./run/secrets/*}"}
 
 var (

@@ -18,7 +18,7 @@ type Hooks struct {
 	onCopies     []func(bucket string)
 }
 
-// Op says what became of a resource.
+// Op says how a resource changed.
 type Op string
 
 // The operations on a resource.

@@ -27,7 +27,7 @@ func init() {
 }
 
 // What a sender may have noted. Each record becomes a durable row per copy and requests to
-// storages, whether or not there is such a key: whoever has the token must not be able to
+// storages, whether or not there is such a key: a client with the token must not be able to
 // pile up work faster than it is done.
 const (
 	maxBody    = 4 << 20 // bytes of a body

@@ -50,7 +50,7 @@ func get(ctx context.Context, ep *routing.Endpoint) error {
 		TLSClientConfig:        tlsConfig,
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: maxHeader,
-		ReadBufferSize:         bufferSize, // how much of a body is read, which nobody looks at
+		ReadBufferSize:         bufferSize, // how much of a body is read; its content is ignored
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {

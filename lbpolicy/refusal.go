@@ -52,7 +52,7 @@ func refusedUpstream() *reverseproxy.Upstream {
 	return &reverseproxy.Upstream{Host: new(reverseproxy.Host), Dial: "refused.invalid:1"}
 }
 
-// refusal answers a request without asking anybody.
+// refusal answers a request without an upstream.
 func refusal(req *http.Request, reason routing.Reason, carried bool) *http.Response {
 	body, status := refusals[reason]+"\n", statusOf(reason, carried)
 	return &http.Response{

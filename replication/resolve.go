@@ -34,7 +34,7 @@ import (
 // modified at the same time.
 const WinnerNewest = "newest"
 
-// Resolution is what became of the conflicts that a Verdict was about.
+// Resolution is the outcome of a Verdict.
 type Resolution struct {
 	// Resolved counts the keys that are no longer in conflict.
 	Resolved int

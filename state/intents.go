@@ -14,7 +14,7 @@ type Resolution struct {
 	Winner  string
 	Discard bool // objects that lose may go for good
 	Asked   time.Time
-	// After is the key up to which it has come, with what became of those.
+	// After is the key up to which it has come, with the outcomes of those.
 	After             string
 	Resolved, Refused int64
 }

@@ -40,7 +40,7 @@ func ReadKeyFile(path string) (Key, error) {
 		return Key{}, fmt.Errorf("reading key file: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return Key{}, fmt.Errorf("key file %s has mode %04o, others than its owner may use it: run chmod 600 on it, and change the secrets if somebody read it: %w", path, mode, ErrNoKey)
+		return Key{}, fmt.Errorf("key file %s has mode %04o, others than its owner may use it: run chmod 600 on it, and change the secrets if another user may have read it: %w", path, mode, ErrNoKey)
 	}
 	secret, err := os.ReadFile(path)
 	if err != nil {

@@ -197,7 +197,7 @@ func derivedID(bucket, key, etag string, at time.Time) string {
 }
 
 // Derived reports whether a version has the ID that FaDO gives a copy that can't have its
-// original's: nobody else makes one.
+// original's: only FaDO makes one.
 func Derived(bucket string, v Version) bool {
 	return v.VersionID == derivedID(bucket, v.Key, v.origin().ETag, v.Written)
 }

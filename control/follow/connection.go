@@ -14,7 +14,7 @@ type connection struct {
 	seen  time.Time // last look that succeeded
 }
 
-// note takes the outcome of a look, and says what became of the connection.
+// note takes the outcome of a look, and says how the state of the connection changed.
 func (c *connection) note(now time.Time, err error) (lost, regained bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -159,7 +159,7 @@ func (e *Exceptions) Added(rows []state.Pending, err error) {
 			// A row that went in does not speak for a later one that did not.
 			own.lost, own.reads = own.lost || err != nil, e.reads
 			if !e.following && !own.lost && own.storing == 0 {
-				delete(e.ahead, k) // nobody will tell of it
+				delete(e.ahead, k) // no notification will come
 			}
 		}
 	}

@@ -27,7 +27,7 @@ func (d dirtySet) empty() bool {
 	return !d.all && len(d.resources)+len(d.copies)+len(d.objects) == 0
 }
 
-// putResource notes what became of a resource; nil: it is gone.
+// putResource notes the new value of a resource; nil: it is gone.
 func (d *dirtySet) putResource(ref state.Ref, rec *state.Record) {
 	d.resources[ref] = rec
 	if rec == nil && ref.Kind == catalog.KindBucket {

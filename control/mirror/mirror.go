@@ -266,7 +266,7 @@ func (m *Mirror) note(f func(*dirtySet)) {
 	}
 }
 
-// NoteResource notes what became of a resource; nil: it is gone. The Note methods are
+// NoteResource notes the new value of a resource; nil: it is gone. The Note methods are
 // called in the order of the changes, and never wait for the disk.
 func (m *Mirror) NoteResource(ref state.Ref, rec *state.Record) {
 	m.note(func(d *dirtySet) { d.putResource(ref, rec) })

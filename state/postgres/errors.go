@@ -134,7 +134,7 @@ func again(err error) bool {
 	return pgconn.SafeToRetry(err)
 }
 
-// broken says whether the connection is of no use any longer.
+// broken says whether the connection can no longer be used.
 func broken(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") || pg.Code == "25006" || pg.Code == "25P03"

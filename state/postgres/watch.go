@@ -116,7 +116,7 @@ func (s *Store) listenOnce(last *heard) error {
 	if _, err := conn.Exec(s.done, "LISTEN fado"); err != nil {
 		return err
 	}
-	s.watch.wakePeers() // their news may have come while nobody listened
+	s.watch.wakePeers() // their news may have come while there was no listener
 	for {
 		// Changes from before the subscription are found by their numbers.
 		if err := s.poll(conn, last); err != nil {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noFollow opens no link, and waits for nobody.
+// noFollow opens no link, and does not wait.
 const noFollow = unix.O_NOFOLLOW | unix.O_NONBLOCK
 
 // flock takes an exclusive lock on an open file without waiting; false when another

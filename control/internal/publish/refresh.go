@@ -11,7 +11,7 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// Change is a thing that changed in the store, and what became of it.
+// Change is a resource that changed in the store, with its new value.
 type Change struct {
 	Ref state.Ref // a resource, or the bucket whose copies changed
 	// Resource says that the resource itself changed.

@@ -262,7 +262,7 @@ func await(ctx context.Context, changed <-chan struct{}) bool {
 // stubborn is how many attempts fail before a repair counts as one that does not succeed.
 const stubborn = 5
 
-// repairOf returns what became of a repair, "" while it is open.
+// repairOf returns the outcome of a repair, "" while it is open.
 func (r running) repairOf(ctx context.Context, ref ids.Object) (became, why string, err error) {
 	row, err := r.v.o.Objects.PendingRow(ctx, ref)
 	switch {

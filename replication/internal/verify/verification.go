@@ -36,7 +36,7 @@ type Verification struct {
 	TotalBytes int64
 	// Estimate is when it will have ended at the pace so far; nil if that can't be told.
 	Estimate *time.Time
-	// Mismatches found, and what became of them: repaired from a good copy, or not.
+	// Mismatches found, and their outcome: repaired from a good copy, or not.
 	Mismatches   int64
 	Repaired     int64
 	Unrepairable int64
@@ -249,7 +249,7 @@ func (c *current) isBroken(ref ids.Object) {
 	}
 }
 
-// settled notes what became of a mismatch that was to be repaired.
+// settled notes the outcome of a mismatch that was to be repaired.
 func (c *current) settled(ref ids.Object, became, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

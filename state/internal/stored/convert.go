@@ -131,7 +131,7 @@ func (c *converter) exec(query string, args ...any) error {
 	return err
 }
 
-// convert stores one value as rows, and says whether it is of no use any longer.
+// convert stores one value as rows, and says whether it is no longer needed.
 func (c *converter) convert(key, value string) (known bool, err error) {
 	switch {
 	case strings.HasPrefix(key, formerBulletin), value == "" && (key == formerPurges || key == formerPaused):
