@@ -114,7 +114,7 @@ func generalOperations() operations {
 	return operations{
 		{
 			name: "overview", method: http.MethodGet, pattern: "/fado/", role: roleViewer, handle: overviewOf,
-			summary: "Version, counts, and whether all is well.",
+			summary: "Version, counts, and health.",
 			replies: []reply{{status: 200, doc: "The overview.", body: overview{}}}, errors: []int{400, 503},
 		},
 		{
@@ -130,7 +130,7 @@ func generalOperations() operations {
 		},
 		{
 			name: "events", method: http.MethodGet, pattern: "/fado/events", role: roleViewer, handle: events,
-			summary: "What happens, as server-sent events, until the client goes or the configuration ends. The event \"missed\" tells that the client could not keep up, or reconnected.",
+			summary: "Events as server-sent events, until the client disconnects or the configuration ends. The event \"missed\" says that the client was too slow or has reconnected, and missed events.",
 			replies: []reply{{status: 200, doc: "The stream; the data of each event is JSON.", body: eventView{}, media: "text/event-stream"}},
 			errors:  []int{400, 503},
 		},
@@ -159,13 +159,13 @@ func bucketOperations() operations {
 		{
 			name: "list-conflicts", method: http.MethodGet, pattern: base + "/conflicts", role: roleViewer, handle: conflicts,
 			params:  []parameter{limitParam},
-			summary: "The keys where somebody else's object stands in the way of a copy, with what each storage holds.",
+			summary: "The keys where an object that FaDO did not write blocks a copy, with what each storage holds.",
 			replies: []reply{{status: 200, doc: "The conflicts.", body: []conflictView{}}}, errors: []int{400, 404, 503},
 		},
 		{
 			// With discard it gives data up: callers that go by roles ask for roleAdmin then.
 			name: "resolve-conflicts", method: http.MethodPost, pattern: base + "/conflicts/resolve", role: roleOperator, handle: resolveConflicts,
-			summary: "Settle one conflict, or all of them: the winner's object stays, the others follow it.",
+			summary: "Resolve one conflict, or all of them: the winner's object stays, and replaces the others.",
 			request: resolveInput{}, requestTypes: []string{mediaJSON},
 			replies: []reply{{status: 200, doc: "What was settled, and what was refused. When nothing could be settled because objects would be lost: 409.", body: resolutionView{}}},
 			errors:  []int{400, 404, 409, 413, 503},
@@ -191,7 +191,7 @@ func bucketOperations() operations {
 		},
 		{
 			name: "verification", method: http.MethodGet, pattern: base + "/verify", role: roleViewer, handle: verification,
-			summary: "What the last verification found, or how far the one under way has come.",
+			summary: "The result of the last verification, or the progress of the current one.",
 			replies: []reply{{status: 200, doc: "The verification; state \"never\" if there was none.", body: verificationView{}}}, errors: []int{400, 404, 503},
 		},
 		{
@@ -201,7 +201,7 @@ func bucketOperations() operations {
 		},
 		{
 			name: "reject-deletes", method: http.MethodPost, pattern: base + "/deletes/reject", role: roleOperator, handle: rejectDeletes,
-			summary: "Bring the objects back to the primary whose deletes max_deletes holds back.",
+			summary: "Restore at the primary the objects whose deletes max_deletes holds back.",
 			replies: []reply{{status: 200, doc: "How many.", body: deletesView{}}}, errors: []int{400, 404, 503},
 		},
 	}
@@ -218,22 +218,22 @@ func replicationOperations() operations {
 		{
 			name: "failures", method: http.MethodGet, pattern: base + "/failures", role: roleViewer, handle: failures,
 			params:  []parameter{limitParam},
-			summary: "The objects that could not be brought to where they should be yet.",
+			summary: "The objects that could not be copied or removed yet.",
 			replies: []reply{{status: 200, doc: "The failures.", body: []failureView{}}}, errors: []int{400, 503},
 		},
 		{
 			name: "retry-failures", method: http.MethodPost, pattern: base + "/failures/retry", role: roleOperator, handle: retryFailures,
-			summary: "Try all of them again now.",
+			summary: "Retry all of them now.",
 			replies: []reply{{status: 202, doc: "How many are due now.", body: retriedView{}}}, errors: []int{400, 503},
 		},
 		{
 			name: "pause-replication", method: http.MethodPost, pattern: base + "/pause", role: roleOperator, handle: pause,
-			summary: "Begin no new work, on any instance, across restarts.",
+			summary: "Start no new work on any instance, across restarts.",
 			replies: []reply{{status: 200, doc: "The state of the switch.", body: pausedView{}}}, errors: []int{400, 503},
 		},
 		{
 			name: "resume-replication", method: http.MethodPost, pattern: base + "/resume", role: roleOperator, handle: resume,
-			summary: "Go on.",
+			summary: "Resume work on all instances.",
 			replies: []reply{{status: 200, doc: "The state of the switch.", body: pausedView{}}}, errors: []int{400, 503},
 		},
 	}

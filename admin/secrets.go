@@ -50,7 +50,7 @@ func (c *call) fillSecrets(r, now catalog.Resource) error {
 func (c *call) declared() catalog.Lookup { return c.catalogue.Router().Snapshot() }
 
 // fillSecrets returns a violation for each "***" that stands for nothing. A stored secret
-// is bound to where it is sent: whoever may change the catalogue must not be able to
+// is bound to where it is sent: a client that may change the catalogue must not be able to
 // have it used against a server of theirs. For the same reason a placeholder has to be one
 // that the configuration allows; what is stored, and stays where it is sent, is left alone.
 func fillSecrets(r, now catalog.Resource, allowed catalog.SecretPatterns) []catalog.Violation {

@@ -70,7 +70,7 @@ type eventView struct {
 	State   string            `json:"state,omitempty"`
 	Reason  string            `json:"reason,omitempty"`
 	Bytes   int64             `json:"bytes,omitempty"`
-	// Elsewhere: another instance did it, and told of it as well.
+	// Elsewhere: it happened on another instance, which emits the event, too.
 	Elsewhere bool  `json:"elsewhere,omitempty"`
 	Objects   int64 `json:"objects,omitempty"`
 	Total     int64 `json:"total,omitempty"`

@@ -93,7 +93,7 @@ type verificationView struct {
 	TotalBytes int64 `json:"total_bytes"`
 	// Estimate is when it will have ended at the pace so far; null if that can't be told.
 	Estimate *time.Time `json:"estimate"`
-	// Mismatches found, and what became of them: repaired from a good copy, or not.
+	// Mismatches found, and their outcome: repaired from a good copy, or not.
 	Mismatches   int64 `json:"mismatches"`
 	Repaired     int64 `json:"repaired"`
 	Unrepairable int64 `json:"unrepairable"`

@@ -31,7 +31,7 @@ func TestGapIsComparedBeforeItIsForgotten(t *testing.T) {
 			w.eng.Start(Settings{})
 		},
 		"the listener ended": func(_ *world, a *fakestorage.Storage, change func()) {
-			a.cut()
+			a.Cut()
 			change()
 		},
 		"events were refused": func(w *world, a *fakestorage.Storage, change func()) {
@@ -108,7 +108,7 @@ func TestGapIsTold(t *testing.T) {
 		}
 		return nil
 	})
-	a.cut()
+	a.Cut()
 	w.await("one bucket that can't be compared", func() bool {
 		g := w.eng.gaps.status("c1")
 		return g != nil && !g.Open && g.Behind == 1 && g.Buckets == 2

@@ -130,7 +130,7 @@ func (s *sim) step(i int) {
 		s.eng.Stop()
 		s.eng.Start(Settings{Workers: 6})
 	case n < 93:
-		s.stores[p].cut()
+		s.stores[p].Cut()
 	default:
 		time.Sleep(time.Duration(s.rng.IntN(60)) * time.Millisecond)
 	}

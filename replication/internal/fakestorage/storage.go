@@ -33,6 +33,7 @@ type Storage struct {
 	// fault, when set, is asked before every call.
 	fault    func(ctx context.Context, op, bucket, key string) error
 	events   func(storage.Event)
+	hangUp   chan struct{} // ends the listener
 	writes   []string // "put bucket/key", "delete bucket/key"
 	versions int      // made
 	settings map[string]storage.Settings
@@ -421,14 +422,36 @@ func (f *Storage) Listen(ctx context.Context, ready func(), tell func(storage.Ev
 		return err
 	}
 	f.mu.Lock()
-	f.events = tell
+	f.events, f.hangUp = tell, make(chan struct{})
+	hangUp := f.hangUp
 	f.mu.Unlock()
 	ready()
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-hangUp:
+		return fmt.Errorf("the connection was cut: %w", storage.ErrUnavailable)
+	}
 	f.mu.Lock()
 	f.events = nil
 	f.mu.Unlock()
 	return ctx.Err()
+}
+
+// Cut ends the listener: what happens from now on is not notified until there is another.
+func (f *Storage) Cut() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.events != nil {
+		f.events = nil
+		close(f.hangUp)
+	}
+}
+
+// Listened reports whether there is a listener.
+func (f *Storage) Listened() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.events != nil
 }
 
 // Writes returns what FaDO wrote and removed, as "put bucket/key" and "delete bucket/key".
