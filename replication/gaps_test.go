@@ -35,15 +35,10 @@ func TestGapIsComparedBeforeItIsForgotten(t *testing.T) {
 			change()
 		},
 		"events were refused": func(w *world, a *fakestorage.Storage, change func()) {
-			a.mu.Lock()
-			tell := a.events
-			a.events = nil
-			a.mu.Unlock()
+			hear := a.Deafen()
 			w.eng.gaps.Lost("c1")
 			change()
-			a.mu.Lock()
-			a.events = tell
-			a.mu.Unlock()
+			hear()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -86,7 +86,7 @@ func (w gatedWorld) inStep() {
 	for _, c := range []string{"c1", "c2"} {
 		w.fake(c)
 	}
-	for how := range w.Listened() {
+	for how := range w.told() {
 		w.fakes["c1"].User("bkt", how, "old")
 	}
 	w.policy("two", 2, "c1", "c2")
@@ -95,7 +95,7 @@ func (w gatedWorld) inStep() {
 	w.awaitSame("bkt", "c1", "c2")
 	w.feedsLive("c1")
 	w.await("nothing pending", func() bool { return len(w.pending(state.PendingFilter{})) == 0 })
-	for how := range w.Listened() {
+	for how := range w.told() {
 		w.await(how+" current in c2", func() bool { return w.ctl.Router().Current("bkt", how, "c2") })
 	}
 }
@@ -134,7 +134,7 @@ func TestEventsAreExceptionsWhileTheStoreHangs(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, Settings{}, func(w gatedWorld) {
 		w.inStep()
-		for how, tell := range w.Listened() {
+		for how, tell := range w.told() {
 			open := w.gate.close()
 			told := w.awaitException(how, tell)
 			open()
@@ -157,7 +157,7 @@ func TestEventsAreExceptionsBehindAWriteThatHangs(t *testing.T) {
 		defer open()
 		var all []chan struct{}
 		for range 2 { // each way behind itself, and behind the others
-			for how, tell := range w.Listened() {
+			for how, tell := range w.told() {
 				all = append(all, w.awaitException(how+strconv.Itoa(len(all)), tell))
 			}
 		}

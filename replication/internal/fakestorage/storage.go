@@ -34,8 +34,8 @@ type Storage struct {
 	fault    func(ctx context.Context, op, bucket, key string) error
 	events   func(storage.Event)
 	hangUp   chan struct{} // ends the listener
-	writes   []string // "put bucket/key", "delete bucket/key"
-	versions int      // made
+	writes   []string      // "put bucket/key", "delete bucket/key"
+	versions int           // made
 	settings map[string]storage.Settings
 }
 
@@ -444,6 +444,19 @@ func (f *Storage) Cut() {
 	if f.events != nil {
 		f.events = nil
 		close(f.hangUp)
+	}
+}
+
+// Deafen drops events until hear is called, without the listener's notice.
+func (f *Storage) Deafen() (hear func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	tell := f.events
+	f.events = nil
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.events = tell
 	}
 }
 
