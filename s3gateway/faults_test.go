@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/routing"
 )
 
 // behindProxy is a world whose cluster c2 is reached through a proxy, and is preferred.
@@ -168,7 +170,8 @@ func TestClientAborts(t *testing.T) {
 func (w *world) awaitCopy(bucket, key, cluster string) {
 	w.Helper()
 	w.await(key+" in "+cluster, func() bool {
-		return w.ctl.Router().Snapshot() != nil && !w.ctl.Router().Pending.Has(bucket, key, cluster)
+		holders, _ := w.ctl.Router().Holders(nil, routing.Input{Bucket: bucket, Key: key, Scope: routing.ScopeObject})
+		return slices.ContainsFunc(holders, func(h routing.Holder) bool { return h.Cluster == cluster })
 	})
 }
 

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication"
-	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -174,7 +174,7 @@ func (c *call) awaitCopies(written string) error {
 		have, want := 1, 0
 		for _, cluster := range c.router().Snapshot().WantedIn(nil, c.bucket, c.key) {
 			want++
-			if cluster != written && c.current(cluster) {
+			if cluster != written && c.has(cluster) {
 				have++
 			}
 		}
@@ -189,15 +189,11 @@ func (c *call) awaitCopies(written string) error {
 	}
 }
 
-// current reports whether a cluster holds the current version of the call's key.
-func (c *call) current(cluster string) bool {
-	holders, _ := c.router().Holders(nil, routing.Input{Bucket: c.bucket, Key: c.key, Scope: routing.ScopeObject})
-	for _, h := range holders {
-		if h.Cluster == cluster {
-			return true
-		}
-	}
-	return false
+// has reports whether a cluster's copy has what was written to the call's key, whether or not it
+// is a hit otherwise.
+func (c *call) has(cluster string) bool {
+	state, _, ok := c.router().Snapshot().CopyState(c.bucket, c.key, cluster)
+	return ok && state == catalog.CopySynced && !c.router().Pending.Has(c.bucket, c.key, cluster)
 }
 
 // token names a write: where it was made, of which key, as which version. It is opaque to
