@@ -3,7 +3,6 @@ package eventhook
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,7 +53,8 @@ type App interface {
 // The query parameter cluster names the cluster the events are from. Without it an
 // event is taken as a hint for every cluster that has a physical bucket of its name.
 type Handler struct {
-	// The bearer token that senders must show. A {env.X} or {file.X} placeholder keeps
+	// The token that senders must show: as a bearer token, as the password of any user (Basic), as
+	// the query parameter token, or as the last part of the path. A {env.X} or {file.X} placeholder keeps
 	// it out of the configuration. Required.
 	Token string `json:"token,omitempty"`
 
@@ -63,6 +63,9 @@ type Handler struct {
 	room chan struct{}     // for bodies being parsed
 	sink sink
 	log  *zap.Logger
+	now  func() time.Time
+
+	refusals refusals
 }
 
 // sink takes hints; a seam for tests.
@@ -72,6 +75,8 @@ type sink interface {
 	hasCluster(name string) (bool, error)
 	// note returns once the hints are durable.
 	note(ctx context.Context, hints []replication.Hint) error
+	// lost notes that events of a cluster ("": of any) were refused.
+	lost(cluster string)
 }
 
 // CaddyModule returns the Caddy module information.
@@ -116,11 +121,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		w.WriteHeader(status)
 		return nil
 	}
-	log := h.log.Debug
-	if status >= http.StatusInternalServerError {
-		log = h.log.Warn
-	}
-	log("events refused", zap.Int("status", status), zap.String("remote", r.RemoteAddr), zap.Error(err))
+	h.refused(r, status, err)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	return json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
@@ -137,6 +138,15 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 		return http.StatusUnauthorized, err
 	}
 	cluster := r.URL.Query().Get("cluster")
+	status, err := h.takeFrom(w, r, cluster)
+	if err != nil && (status >= http.StatusInternalServerError || status == http.StatusRequestEntityTooLarge) {
+		h.sink.lost(cluster) // the sender may not send them again
+	}
+	return status, err
+}
+
+// takeFrom is take for a sender that showed the token.
+func (h *Handler) takeFrom(w http.ResponseWriter, r *http.Request, cluster string) (int, error) {
 	if cluster != "" {
 		known, err := h.sink.hasCluster(cluster)
 		if err != nil {
@@ -169,7 +179,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	}
 	if err := h.sink.note(r.Context(), hints); err != nil {
 		w.Header().Set("Retry-After", "5")
-		h.log.Warn("could not store events; the sender has to send them again", zap.Int("events", len(hints)), zap.Error(err))
+		h.log.Debug("could not store events; the sender has to send them again", zap.Int("events", len(hints)), zap.Error(err))
 		return http.StatusServiceUnavailable, errors.New("the events could not be noted durably; send them again")
 	}
 	return http.StatusAccepted, nil
@@ -177,7 +187,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 
 // bound makes the bounds of what senders may have done.
 func (h *Handler) bound() {
-	h.pace, h.room = rate.NewLimiter(perSecond, burst), make(chan struct{}, parsing)
+	h.pace, h.room, h.now = rate.NewLimiter(perSecond, burst), make(chan struct{}, parsing), time.Now
 }
 
 // read parses a body when there is room for it, and bounds its records.
@@ -208,22 +218,6 @@ func (h *Handler) wait(n int) time.Duration {
 	return wait
 }
 
-// authorize checks the bearer token (RFC 6750) in constant time.
-func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) error {
-	const challenge = `Bearer realm="fado_events"`
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		w.Header().Set("WWW-Authenticate", challenge)
-		return errors.New("expected the header Authorization: Bearer <token>")
-	}
-	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	if subtle.ConstantTimeCompare(sum[:], h.sum[:]) != 1 {
-		w.Header().Set("WWW-Authenticate", challenge+`, error="invalid_token"`)
-		return errors.New("the bearer token is not the one of this endpoint")
-	}
-	return nil
-}
-
 // errNotStarted answers what comes before the app has started.
 var errNotStarted = errors.New("the fado app has not started")
 
@@ -244,6 +238,12 @@ func (s appSink) note(ctx context.Context, hints []replication.Hint) error {
 		return errNotStarted
 	}
 	return engine.Hints(ctx, hints...)
+}
+
+func (s appSink) lost(cluster string) {
+	if engine := s.app.Replication(); engine != nil {
+		engine.EventsLost(cluster)
+	}
 }
 
 // Interface guards

@@ -3,15 +3,20 @@ package eventhook
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
@@ -19,9 +24,12 @@ import (
 
 // fakeSink notes hints in memory, or fails.
 type fakeSink struct {
-	hints []replication.Hint
-	err   error
+	hints  []replication.Hint
+	err    error
+	losses []string
 }
+
+func (s *fakeSink) lost(cluster string) { s.losses = append(s.losses, cluster) }
 
 func (s *fakeSink) hasCluster(name string) (bool, error) { return name == "c1", nil }
 
@@ -79,7 +87,7 @@ func TestHandlerAnswers(t *testing.T) {
 		"a test event":     {"POST", "/", good, `{"Event":"s3:TestEvent","Bucket":"b"}`, 202, "", "", ""},
 		"GET":              {"GET", "/", good, "", 405, "Allow", "POST", "expected POST"},
 		"no token":         {"POST", "/", "", minioEvent, 401, "WWW-Authenticate", `Bearer realm="fado_events"`, "Bearer"},
-		"another scheme":   {"POST", "/", "Basic s3cret", minioEvent, 401, "WWW-Authenticate", `Bearer realm="fado_events"`, "Bearer"},
+		"another scheme":   {"POST", "/", "Digest s3cret", minioEvent, 401, "WWW-Authenticate", `Bearer realm="fado_events"`, "Bearer"},
 		"a wrong token":    {"POST", "/", "Bearer s3cret2", minioEvent, 401, "WWW-Authenticate", `Bearer realm="fado_events", error="invalid_token"`, "token"},
 		"an empty token":   {"POST", "/", "Bearer ", minioEvent, 401, "WWW-Authenticate", `Bearer realm="fado_events", error="invalid_token"`, "token"},
 		"unknown cluster":  {"POST", "/?cluster=c9", good, minioEvent, 400, "", "", "c9"},
@@ -131,5 +139,62 @@ func TestHandlerNeverAcceptsWhatIsNotNoted(t *testing.T) {
 	w := serve(t, newHandler(&fakeSink{err: errBroken}), request("POST", "/", "Bearer s3cret", minioEvent))
 	if w.Code != http.StatusServiceUnavailable {
 		t.Errorf("status %d", w.Code)
+	}
+}
+
+// The token may come in each of the ways that senders can set; refused events that showed it
+// are lost, and refusals are logged once a minute and sender.
+func TestTokenAndRefusals(t *testing.T) {
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("anyone:s3cret"))
+	for name, tc := range map[string]struct {
+		target, auth string
+		status       int
+	}{
+		"bearer":           {"/", "Bearer s3cret", http.StatusAccepted},
+		"basic":            {"/", basic, http.StatusAccepted},
+		"query":            {"/?token=s3cret", "", http.StatusAccepted},
+		"path":             {"/events/s3cret", "", http.StatusAccepted},
+		"another password": {"/", "Basic " + base64.StdEncoding.EncodeToString([]byte("s3cret:x")), http.StatusUnauthorized},
+		"another query":    {"/?token=x", "", http.StatusUnauthorized},
+		"another path":     {"/events/s3cret/x", "", http.StatusUnauthorized},
+		"a header that is wrong, a path that is right": {"/events/s3cret", "Bearer x", http.StatusUnauthorized},
+	} {
+		sink := &fakeSink{}
+		if w := serve(t, newHandler(sink), request("POST", tc.target, tc.auth, minioEvent)); w.Code != tc.status || len(sink.losses) > 0 {
+			t.Errorf("%s: %d, lost %q, want %d", name, w.Code, sink.losses, tc.status)
+		}
+	}
+	core, logs := observer.New(zap.WarnLevel)
+	sink := &fakeSink{err: errBroken}
+	h, now := newHandler(sink), time.Now()
+	h.log, h.now = zap.New(core), func() time.Time { return now }
+	for range 3 {
+		serve(t, h, request("POST", "/?cluster=c1", "Bearer s3cret", minioEvent))
+		serve(t, h, request("POST", "/", "", minioEvent))
+	}
+	if !slices.Equal(sink.losses, []string{"c1", "c1", "c1"}) {
+		t.Errorf("lost events of %q", sink.losses)
+	}
+	if n := logs.Len(); n != 1 {
+		t.Errorf("%d lines, want 1", n)
+	}
+	now = now.Add(refusalEvery)
+	serve(t, h, request("POST", "/", "", minioEvent))
+	if n := logs.Len(); n != 2 {
+		t.Errorf("%d lines a minute later, want 2", n)
+	}
+}
+
+// SNS puts the event into a string, and asks for a confirmation first.
+func TestSNS(t *testing.T) {
+	text, _ := json.Marshal(minioEvent)
+	sink := &fakeSink{}
+	w := serve(t, newHandler(sink), request("POST", "/s3cret", "", `{"Type":"Notification","MessageId":"1","Message":`+string(text)+`}`))
+	if w.Code != http.StatusAccepted || len(sink.hints) != 1 {
+		t.Errorf("%d %s: %v", w.Code, w.Body, sink.hints)
+	}
+	w = serve(t, newHandler(sink), request("POST", "/s3cret", "", `{"Type":"SubscriptionConfirmation","SubscribeURL":"https://sns.example/confirm"}`))
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "https://sns.example/confirm") {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

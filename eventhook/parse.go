@@ -20,7 +20,7 @@ const maxKey = 1024
 
 // errShape names all that is understood.
 var errShape = errors.New(`expected an S3 event ({"Records":[{"s3":{"bucket":{"name"},"object":{"key"}}}]}), ` +
-	`an EventBridge event ({"detail":{"bucket":{"name"},"object":{"key"}}}), or a CloudEvent whose data is one of them`)
+	`an EventBridge event ({"detail":{"bucket":{"name"},"object":{"key"}}}), or an SNS notification or a CloudEvent that carries one of them`)
 
 // parse reads the hints out of a notification; none for a test event. The error says
 // what was expected. The whole body counts: one bad event refuses all, so that a sender
@@ -121,6 +121,11 @@ type event struct {
 
 	Detail *entity `json:"detail"`
 	entity
+
+	// SNS: the event is a string.
+	Type         string `json:"Type"`
+	Message      string `json:"Message"`
+	SubscribeURL string `json:"SubscribeURL"`
 }
 
 type record struct {
@@ -151,6 +156,10 @@ func parseEvent(body []byte) ([]replication.Hint, error) {
 		return nil, fmt.Errorf("%w: %w", err, errShape)
 	}
 	switch {
+	case e.Type == "Notification" && e.Message != "":
+		return parseMessage([]byte(e.Message))
+	case e.Type == "SubscriptionConfirmation":
+		return nil, fmt.Errorf("SNS asks for its subscription to be confirmed: open %s", e.SubscribeURL)
 	case e.Records != nil:
 		return parseRecords(e.Records)
 	case e.S3 != nil:
@@ -166,6 +175,17 @@ func parseEvent(body []byte) ([]replication.Hint, error) {
 	default:
 		return nil, errShape
 	}
+}
+
+// parseMessage reads the event in an SNS notification, which carries no other.
+func parseMessage(body []byte) ([]replication.Hint, error) {
+	var inner struct {
+		Type string `json:"Type"`
+	}
+	if json.Unmarshal(body, &inner) == nil && inner.Type != "" {
+		return nil, errShape
+	}
+	return parseEvent(body)
 }
 
 func parseRecords(records []record) ([]replication.Hint, error) {

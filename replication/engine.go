@@ -129,6 +129,18 @@ func (e *Engine) Hints(ctx context.Context, hints ...Hint) error {
 	return e.queue.Intake.Hints(ctx, hints...)
 }
 
+// EventsLost notes that events of a cluster's storage ("": of any that is not listened to) were
+// refused, and may not come again: what is written there is compared, and copies of it that
+// were not are no hits until then.
+func (e *Engine) EventsLost(cluster string) {
+	for _, name := range e.core.sites.Declared() {
+		st := e.core.snap().ClusterState(name)
+		if name == cluster || cluster == "" && st != nil && !st.Exact() {
+			e.gaps.Lost(name)
+		}
+	}
+}
+
 // Noted is the hook of a gateway through which users write; see [queue.Intake.Noted].
 func (e *Engine) Noted(ctx context.Context, bucket, key, cluster string, size int64) error {
 	return e.queue.Intake.Noted(ctx, bucket, key, cluster, size)

@@ -129,7 +129,7 @@ const lostQuiet = 2 * time.Second
 func (g *gaps) Lost(cluster string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if st := g.state(cluster); st != nil {
+	if st := g.state(cluster); st != nil && !g.conf().Disabled {
 		st.OpenGap()
 		g.of(cluster).lost = g.now()
 	}
