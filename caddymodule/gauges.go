@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -27,6 +28,8 @@ var (
 	pausedDesc         = gaugeDesc("paused", "Whether replication is paused.")
 	drainDesc          = gaugeDesc("drain_objects", "Objects that are still in a cluster that drains.", "cluster")
 	storageFullDesc    = gaugeDesc("storage_full", "Whether the cluster's storage has no space left.", "cluster")
+	feedDesc           = gaugeDesc("feed", "How changes made directly at the cluster's storage are noticed: 1 for the kind in force.", "cluster", "kind")
+	comparedAgeDesc    = gaugeDesc("compared_age_seconds", "How long ago the comparison began of the cluster's copy that was compared longest ago.", "cluster")
 	buildInfoDesc      = gaugeDesc("build_info", "Always 1; the version is in the label.", "version")
 	functionUpDesc     = gaugeDesc("function_up", "Whether the function endpoint passes its health checks.", "cluster", "url")
 )
@@ -41,7 +44,7 @@ type gauges struct{ app *App }
 func (gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		pendingObjectsDesc, pendingBytesDesc, pendingOldestDesc, storageUpDesc, functionUpDesc, snapshotAgeDesc,
-		bucketsDesc, copiesDesc, conflictsDesc, heldDeletesDesc, pausedDesc, drainDesc, storageFullDesc, buildInfoDesc,
+		bucketsDesc, copiesDesc, conflictsDesc, heldDeletesDesc, pausedDesc, drainDesc, storageFullDesc, feedDesc, comparedAgeDesc, buildInfoDesc,
 	} {
 		ch <- d
 	}
@@ -64,7 +67,11 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	snap.Clusters(func(c *catalog.Cluster) bool {
 		if s := snap.ClusterState(c.Name); c.Storage != nil && s != nil && s.Storage() != routing.StorageUnknown {
 			gauge(storageUpDesc, oneIf(s.Storage() == routing.StorageUp), c.Name)
-			gauge(storageFullDesc, oneIf(rt.engine.StorageStatus(c.Name).Full), c.Name)
+			status := rt.engine.StorageStatus(c.Name)
+			gauge(storageFullDesc, oneIf(status.Full), c.Name)
+			for _, kind := range []string{replication.FeedListener, replication.FeedWebhook, replication.FeedScan} {
+				gauge(feedDesc, oneIf(status.FeedKind == kind), c.Name, kind)
+			}
 		}
 		return true
 	})
@@ -72,6 +79,11 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		gauge(functionUpDesc, oneIf(ep.Live.Healthy()), ep.Cluster, ep.URL)
 	}
 	now := time.Now()
+	for cluster, at := range snap.OldestCompared() {
+		if !at.IsZero() {
+			gauge(comparedAgeDesc, max(0, now.Sub(at).Seconds()), cluster)
+		}
+	}
 	for _, b := range rt.backlogs(context.Background()) {
 		gauge(pendingObjectsDesc, float64(b.Objects), b.Bucket, b.Cluster)
 		gauge(pendingBytesDesc, float64(b.Bytes), b.Bucket, b.Cluster)

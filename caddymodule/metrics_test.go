@@ -107,7 +107,7 @@ func TestEveryMetricMoves(t *testing.T) {
 			t.Errorf("%s moved by %v, expected %v", name, moved, m.by)
 		}
 	}
-	for name, labels := range map[string][]string{"buckets": {"state"}, "build_info": {"version"}} {
+	for name, labels := range map[string][]string{"buckets": {"state"}, "build_info": {"version"}, "feed": {"cluster", "kind"}} {
 		if total(t, "caddy_fado_"+name, labels...) < 1 {
 			t.Errorf("caddy_fado_%s tells nothing", name)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/peers"
+	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -82,6 +83,8 @@ type StorageStatus struct {
 	// Feed says how changes made directly at the storage are noticed: "listening", or
 	// "scanning: " and why; and what of it may have been missed.
 	Feed string
+	// FeedKind is its kind: listener, webhook or scan.
+	FeedKind string
 	// Gap is a time in which changes may have been missed, nil if there is none.
 	Gap *Gap
 }
@@ -244,22 +247,43 @@ func (c *core) currentIn(bucket, key string) []string {
 	return in
 }
 
+// The kinds of feeds.
+const (
+	FeedListener = "listener"
+	FeedWebhook  = "webhook"
+	FeedScan     = "scan"
+)
+
+// hintedFor is how long after its last event a webhook counts as a feed.
+const hintedFor = 24 * time.Hour
+
+// feedOf says how changes at a storage are noticed: a listener's; else, while one sends, a
+// webhook's; scans find what neither tells of.
+func feedOf(f *site.Feed, now time.Time) (kind, text string) {
+	feed, hint := f.Get(), f.LastHint()
+	if feed.Live {
+		return FeedListener, "listening"
+	}
+	kind, text = FeedScan, "scanning"
+	if feed.Why != "" {
+		text += ": " + feed.Why
+	}
+	if ago := now.Sub(hint); !hint.IsZero() && ago < hintedFor {
+		kind, text = FeedWebhook, fmt.Sprintf("webhook, last event %s ago; %s", max(ago, 0).Round(time.Second), text)
+	}
+	return kind, text
+}
+
 // StorageStatus returns what is known of a cluster's storage.
 func (e *Engine) StorageStatus(cluster string) StorageStatus {
-	st := StorageStatus{State: routing.StorageUnknown.String(), UsedBytes: e.core.ctl.Usage.All()[cluster]}
+	st := StorageStatus{State: routing.StorageUnknown.String(), FeedKind: FeedScan, UsedBytes: e.core.ctl.Usage.All()[cluster]}
 	s := e.core.sites.Known(cluster)
 	if s == nil {
 		return st
 	}
 	known := s.Status()
 	st.State, st.Error, st.Capabilities, st.Full = known.Condition.String(), known.Error, known.Capabilities, known.Full
-	feed := s.Feed.Get()
-	if st.Feed = "listening"; !feed.Live {
-		st.Feed = "scanning"
-		if feed.Why != "" {
-			st.Feed += ": " + feed.Why
-		}
-	}
+	st.FeedKind, st.Feed = feedOf(&s.Feed, e.core.now())
 	if st.Gap = e.gaps.status(cluster); st.Gap != nil {
 		st.Feed += "; " + st.Gap.String()
 	}

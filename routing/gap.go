@@ -234,3 +234,23 @@ func (r *Router) PulledBehind(cluster string, f func(bucket string)) {
 		return true
 	})
 }
+
+// OldestCompared returns, for each cluster that has synced copies, when the comparison began of
+// the copy there that was compared longest ago; zero if one never was. It looks at every bucket.
+func (s *Snapshot) OldestCompared() map[string]time.Time {
+	oldest := make(map[clusterID]moment)
+	s.buckets.all(func(en *entry) bool {
+		for i := range en.copies() {
+			c := en.copyAt(i)
+			if at, known := oldest[c.cluster]; !c.primary() && c.state() == catalog.CopySynced && (!known || en.comparedAt(i) < at) {
+				oldest[c.cluster] = en.comparedAt(i)
+			}
+		}
+		return true
+	})
+	times := make(map[string]time.Time, len(oldest))
+	for id, at := range oldest {
+		times[s.tables.clusterIDs.names[id]] = at.time()
+	}
+	return times
+}

@@ -65,6 +65,9 @@ func TestGap(t *testing.T) {
 	r.Swap(r.Snapshot().Edit(func(e *routing.Editor) { e.SetCopies("b", copies) }))
 	expect("compared since", true)
 	r.Behind("c001", func(b string) bool { t.Errorf("%s is behind", b); return true })
+	if oldest := r.Snapshot().OldestCompared(); len(oldest) != 1 || !oldest["c002"].Equal(at.Add(time.Minute)) {
+		t.Errorf("compared longest ago: %v", oldest)
+	}
 	closed, _ := st.Gap()
 	st.CloseGap(at.Add(time.Hour))
 	st.ForgetGap(closed)

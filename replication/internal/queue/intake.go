@@ -14,6 +14,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/memory"
+	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -62,6 +63,7 @@ const (
 type Intake struct {
 	router  *routing.Router
 	pending Pending
+	sites   *site.Sites
 	now     func() time.Time
 	log     *zap.Logger
 	// live stores the rows of live events; workers may begin while it does.
@@ -88,7 +90,7 @@ const (
 
 func newIntake(o Options) *Intake {
 	return &Intake{
-		router: o.Router, pending: o.Pending, now: o.Now, log: o.Log,
+		router: o.Router, pending: o.Pending, sites: o.Sites, now: o.Now, log: o.Log,
 		live:   func(ctx context.Context, rows []state.Pending) error { return o.Pending.Add(ctx, rows...) },
 		seen:   memory.New[ids.Object, storage.Object](recentMax, recentFor, o.Now),
 		events: make(chan Event, eventRoom), gaps: o.Gaps,
@@ -157,7 +159,15 @@ func (n *Intake) Hints(ctx context.Context, hints ...Hint) error {
 			return true
 		})
 	}
-	return n.pending.AddEverywhere(ctx, n.RowsFor(events)...)
+	if err := n.pending.AddEverywhere(ctx, n.RowsFor(events)...); err != nil {
+		return err
+	}
+	for _, ev := range events {
+		if s := n.sites.Known(ev.Cluster); s != nil {
+			s.Feed.Hinted(n.now())
+		}
+	}
+	return nil
 }
 
 // Noted is the hook of a gateway through which users write: it is called with a key that

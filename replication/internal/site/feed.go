@@ -3,6 +3,7 @@ package site
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Silence says why a storage is not listened to.
@@ -31,9 +32,22 @@ var silences = [...]string{
 type Feed struct {
 	// Own is set while this instance is the one that listens, or tries to.
 	Own atomic.Bool
+	// hinted is when a webhook told of a change there last, in Unix nanoseconds.
+	hinted atomic.Int64
 
 	mu    sync.Mutex
 	state FeedState
+}
+
+// Hinted notes that a webhook told of a change.
+func (f *Feed) Hinted(now time.Time) { f.hinted.Store(now.UnixNano()) }
+
+// LastHint returns when a webhook told of a change last, zero if none did.
+func (f *Feed) LastHint() time.Time {
+	if n := f.hinted.Load(); n != 0 {
+		return time.Unix(0, n)
+	}
+	return time.Time{}
 }
 
 // FeedState is a Feed at one moment.
