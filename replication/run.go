@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -134,4 +135,15 @@ func (s reports) List(ctx context.Context, prefix string) ([]string, error) {
 		bodies[i] = r.Body
 	}
 	return bodies, nil
+}
+
+func (r *run) verifyOptions() verify.Options {
+	return verify.Options{
+		Mismatched: r.report.Mismatched,
+		Router:     r.ctl.Router(), Pending: r.ctl.Pending, Issues: r.ctl.Issues, Records: r.ctl.Store(), Copies: r.copies, Sites: r.sites,
+		Guard: r.guard, Pause: r.pause, Slots: r.slots, Objects: r.objects, Walks: r.e.walks, Events: r.ctl.Events(), Log: r.log, Now: r.now,
+		Node: r.ctl.Node(), PingTimeout: r.tune.PingTimeout,
+		Interval: func() time.Duration { return r.conf().VerifyInterval },
+		Deep:     func() bool { return r.conf().VerifyDeep },
+	}
 }

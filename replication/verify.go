@@ -3,7 +3,6 @@ package replication
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/verify"
@@ -32,15 +31,4 @@ func (e *Engine) Verification(ctx context.Context, bucket string) (Verification,
 		return r.verifier.Get(ctx, bucket)
 	}
 	return verify.Last(ctx, e.core.ctl.Store(), bucket)
-}
-
-func (r *run) verifyOptions() verify.Options {
-	return verify.Options{
-		Mismatched: r.report.Mismatched,
-		Router:     r.ctl.Router(), Pending: r.ctl.Pending, Issues: r.ctl.Issues, Records: r.ctl.Store(), Copies: r.copies, Sites: r.sites,
-		Guard: r.guard, Pause: r.pause, Slots: r.slots, Objects: r.objects, Walks: r.e.walks, Events: r.ctl.Events(), Log: r.log, Now: r.now,
-		Node: r.ctl.Node(), PingTimeout: r.tune.PingTimeout,
-		Interval: func() time.Duration { return r.conf().VerifyInterval },
-		Deep:     func() bool { return r.conf().VerifyDeep },
-	}
 }

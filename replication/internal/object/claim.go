@@ -109,3 +109,5 @@ func supersedes(src, dst storage.Object, foreign bool) bool {
 	}
 	return dst.Replica && !foreign && src.LastModified.Truncate(time.Second).After(was)
 }
+
+func nullID(id string) bool { return id == "" || id == "null" }

@@ -115,8 +115,6 @@ func isSeen(v storage.Version, o storage.Object) bool {
 	return !v.Deleted && v.ETag == o.ETag && (nullID(v.VersionID) && nullID(o.VersionID) || v.VersionID == o.VersionID)
 }
 
-func nullID(id string) bool { return id == "" || id == "null" }
-
 // wrote returns those of a key's versions, listed newest first, that FaDO wrote as far as can
 // be told here, and the delete markers, which hold nothing.
 //

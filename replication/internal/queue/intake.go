@@ -35,24 +35,6 @@ type Hint struct {
 	Size     int64
 }
 
-// Pending is what this package needs of control's pending objects.
-type Pending interface {
-	// Add stores rows; they are exceptions to freshness before and after it returns.
-	Add(ctx context.Context, rows ...state.Pending) error
-	// AddEverywhere is Add that returns when every instance routes by the rows.
-	AddEverywhere(ctx context.Context, rows ...state.Pending) error
-	// Note is Add that calls begun once the rows are exceptions, before they are stored;
-	// true means that work on all of them has begun. It returns their generations.
-	Note(ctx context.Context, rows []state.Pending, begun func() bool) ([]int64, error)
-	Finish(ctx context.Context, rows ...state.PendingKey) error
-	Fail(ctx context.Context, rows ...state.Pending) error
-	ClaimIn(ctx context.Context, cluster string, most int, lease time.Duration) ([]state.Pending, error)
-	// Added delivers when rows were added or have become due.
-	Added() <-chan struct{}
-	// Clusters lists those that have rows.
-	Clusters() []string
-}
-
 // recentFor and recentMax bound what is remembered of events.
 const (
 	recentFor = 5 * time.Minute

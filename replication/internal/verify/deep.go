@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/replication/internal/ids"
@@ -35,29 +34,6 @@ type deep struct {
 	abort    context.CancelCauseFunc
 	wg       sync.WaitGroup
 	room     chan struct{}
-}
-
-// deepStep reads what one rule covers, from where it stood.
-func (r running) deepStep(ctx context.Context, name string, id ids.Copy) error {
-	_, from := r.c.enter(name)
-	r.c.mu.Lock()
-	objects, bytes := r.c.row.StepObjects, r.c.row.StepBytes
-	r.c.mu.Unlock()
-	src, err := r.v.o.Sites.Usable(id.Cluster)
-	if err != nil {
-		return err
-	}
-	snap := r.v.o.Router.Snapshot()
-	d := &deep{
-		v: r.v, c: r.c, id: id, src: src, rule: walk.RuleOf(snap, id), anywhere: snap.WritesAnywhere(id.Bucket, id.Prefix),
-		track: copies.NewTracker(from, objects, bytes), room: make(chan struct{}, deepAtATime),
-	}
-	for _, cp := range snap.Copies(id.Bucket) {
-		if cp.Prefix == id.Prefix && cp.State == catalog.CopySynced && !cp.Primary {
-			d.copies = append(d.copies, cp.Cluster)
-		}
-	}
-	return d.walk(ctx, from)
 }
 
 func (d *deep) walk(ctx context.Context, from string) error {

@@ -10,9 +10,6 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// Records keeps verifications; see [state.Verifications].
-type Records = state.Verifications
-
 // save stores where a verification stands, and the mismatches that changed since the last
 // time.
 func (v *Verifier) save(ctx context.Context, c *current) error {

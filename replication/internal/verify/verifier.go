@@ -6,61 +6,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/control"
-	"github.com/fado-project/fado/replication/internal/copies"
-	"github.com/fado-project/fado/replication/internal/guard"
-	"github.com/fado-project/fado/replication/internal/limit"
-	"github.com/fado-project/fado/replication/internal/object"
-	"github.com/fado-project/fado/replication/internal/report"
-	"github.com/fado-project/fado/replication/internal/site"
-	"github.com/fado-project/fado/replication/internal/walk"
-	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
-
-// Pending is what this package needs of control's pending objects.
-type Pending interface {
-	// Add stores rows; they are exceptions to freshness when it returns.
-	Add(ctx context.Context, rows ...state.Pending) error
-	// Changed returns a channel that closes with the next change of a bucket's rows.
-	Changed(bucket string) <-chan struct{}
-}
-
-// Issues are why buckets are stuck.
-type Issues interface {
-	Set(bucket string, source control.Source, issue control.Issue)
-}
-
-// Options of a Verifier. All are required.
-type Options struct {
-	Router  *routing.Router
-	Pending Pending
-	Issues  Issues
-	Records Records
-	Copies  *copies.Store
-	Sites   *site.Sites
-	Guard   *guard.Guard
-	Pause   *guard.Pause
-	Slots   *limit.Slots
-	Objects *object.Settler
-	Walks   *walk.Walks
-	Events  report.Emitter
-	Log     *zap.Logger
-	Now     func() time.Time
-	// Node is this instance's name, which outlives its process.
-	Node string
-	// Interval is how often every bucket is verified, Deep whether its bytes are read then.
-	Interval func() time.Duration
-	Deep     func() bool
-	// Mismatched counts an object that is not what it should be in a cluster; nil: not counted.
-	Mismatched func(cluster string)
-	// PingTimeout bounds one ping.
-	PingTimeout time.Duration
-}
 
 // Verifier verifies buckets on this instance, a few at a time.
 type Verifier struct {
@@ -178,63 +129,11 @@ func (v *Verifier) signal() {
 	}
 }
 
-// Run verifies until ctx ends. What is under way then is resumed with the next start.
-func (v *Verifier) Run(ctx context.Context) {
-	v.stored(ctx, "could not read which buckets were being verified; they are verified when asked again", v.load(ctx))
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	room := make(chan struct{}, atATime)
-	for ctx.Err() == nil {
-		c := v.next()
-		if c == nil {
-			select {
-			case <-ctx.Done():
-			case <-v.wake:
-			}
-			continue
-		}
-		select {
-		case room <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		wg.Go(func() {
-			defer func() { <-room }()
-			running{v, c}.run(ctx)
-		})
-	}
-}
-
-func (v *Verifier) next() *current {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.queue) == 0 {
-		return nil
-	}
-	bucket := v.queue[0]
-	v.queue = v.queue[1:]
-	return v.known[bucket]
-}
-
 // stored reports a failure to write or read the store.
 func (v *Verifier) stored(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
 		v.o.Log.Warn(what, zap.Error(err))
 	}
-}
-
-// close closes a verification to further requests; false if it was joined since its
-// last steps by a request that wants the bytes read, too.
-func (v *Verifier) close(c *current, ended string) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if ended == stateDone && c.row.Deep && !c.deepSeen {
-		return false
-	}
-	c.closing = true
-	return true
 }
 
 // ended notes how a verification ended; false if there is more to do. Its outcome is shown
@@ -282,4 +181,18 @@ func (v *Verifier) end(ctx context.Context, c *current, row state.Verification) 
 // setIssue says what could not be repaired in a bucket's status; "" if everything is well.
 func (v *Verifier) setIssue(bucket, damage string) {
 	v.o.Issues.Set(bucket, control.Source{Finder: control.FinderVerify}, control.Issue{Reason: damage})
+}
+
+// close closes a verification to further requests; false if it was joined since its
+// last steps by a request that wants the bytes read, too.
+func (v *Verifier) close(c *current, ended string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ended == stateDone && c.row.Deep && !c.deepSeen {
+		return false
+	}
+	c.closing = true
+	return true
 }

@@ -1,0 +1,26 @@
+package queue
+
+import (
+	"time"
+
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/state"
+)
+
+// Queue is the intake, the feeds and the workers of one run of the engine.
+type Queue struct {
+	Intake  *Intake
+	Feeds   *Feeds
+	Workers *Workers
+}
+
+// New returns a queue at rest.
+func New(o Options) *Queue {
+	n := newIntake(o)
+	w := &Workers{
+		o: o, seen: n.seen, freed: make(chan struct{}, 1), outstanding: make(map[state.PendingKey]time.Time), atWork: make(map[ids.Object][]state.Pending),
+		early: make(map[ids.Object]*earlyStart), by: make(map[string]int),
+	}
+	n.live = w.addLive
+	return &Queue{Intake: n, Feeds: newFeeds(o, n), Workers: w}
+}
