@@ -81,6 +81,7 @@ type engine interface {
 	Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (replication.ObjectPage, error)
 	Conflicts(ctx context.Context, bucket string, limit int) ([]replication.Conflict, error)
 	StorageStatus(cluster string) replication.StorageStatus
+	Trust(ctx context.Context, bucket, cluster string) error
 	ConfirmDeletes(ctx context.Context, bucket string) (int, error)
 	RejectDeletes(ctx context.Context, bucket string) (int, error)
 }

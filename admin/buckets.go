@@ -44,6 +44,12 @@ type deletesView struct {
 	Objects int    `json:"objects"`
 }
 
+// trustView answers POST /fado/buckets/{name}/trust.
+type trustView struct {
+	Bucket  string `json:"bucket"`
+	Cluster string `json:"cluster"`
+}
+
 // removeBucket answers DELETE of a bucket: forgotten, or purged as asked.
 func removeBucket(c *call) error {
 	mode := replication.PurgeMode(c.query("purge"))
@@ -148,6 +154,22 @@ func confirmDeletes(c *call) error { return decideDeletes(c, c.engine.ConfirmDel
 
 // rejectDeletes brings the objects back whose deletes the breaker holds.
 func rejectDeletes(c *call) error { return decideDeletes(c, c.engine.RejectDeletes) }
+
+// trustSide takes people's word on a bucket that is stopped.
+func trustSide(c *call) error {
+	name, cluster := c.name(), c.query("cluster")
+	if cluster == "" {
+		return badRequest("cluster: expected the name of the cluster whose data is right")
+	}
+	err := c.engine.Trust(c.r.Context(), name, cluster)
+	if errors.Is(err, replication.ErrNotStopped) || errors.Is(err, replication.ErrNoWhole) {
+		return &requestError{http.StatusConflict, err}
+	}
+	if err != nil {
+		return storageTrouble(name, err)
+	}
+	return c.reply(http.StatusOK, trustView{Bucket: name, Cluster: cluster})
+}
 
 func decideDeletes(c *call, decide func(context.Context, string) (int, error)) error {
 	name := c.name()

@@ -108,6 +108,10 @@ func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {
 	return replication.StorageStatus{State: "unknown"}
 }
 
+func (e *fakeEngine) Trust(_ context.Context, bucket, cluster string) error {
+	return e.note("trust " + cluster + " of " + bucket)
+}
+
 func (e *fakeEngine) ConfirmDeletes(_ context.Context, bucket string) (int, error) {
 	return 2, e.note("confirm " + bucket)
 }

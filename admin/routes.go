@@ -195,6 +195,14 @@ func bucketOperations() operations {
 			replies: []reply{{status: 200, doc: "The verification; state \"never\" if there was none.", body: verificationView{}}}, errors: []int{400, 404, 503},
 		},
 		{
+			name: "trust-side", method: http.MethodPost, pattern: base + "/trust", role: roleOperator, handle: trustSide,
+			params: []parameter{{
+				name: "cluster", doc: "The cluster whose data is right: the primary's, which copies then follow, or that of a whole copy, which then becomes the primary.",
+			}},
+			summary: "Say which side is right, of a bucket that is stopped because the storage of its primary may not be the one it was.",
+			replies: []reply{{status: 200, doc: "The bucket goes on: all copies are compared.", body: trustView{}}}, errors: []int{400, 404, 409, 503},
+		},
+		{
 			name: "confirm-deletes", method: http.MethodPost, pattern: base + "/deletes/confirm", role: roleOperator, handle: confirmDeletes,
 			summary: "Apply the deletes that max_deletes holds back.",
 			replies: []reply{{status: 200, doc: "How many.", body: deletesView{}}}, errors: []int{400, 404, 503},

@@ -207,6 +207,25 @@ func TestAClusterThatHoldsCopiesIsNotRemoved(t *testing.T) {
 	}
 }
 
+func TestAClusterThatHoldsCopiesKeepsItsStorage(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Bucket{Name: "reports", Policy: "eu-two"})
+	w.setCopies(t, "reports", state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}})
+	without := cluster("c2", "eu")
+	without.Storage = nil
+	var inUse *control.InUseError
+	if _, _, err := w.Resources.Replace(t.Context(), without, control.Precondition{}, nil); !errors.As(err, &inUse) || !strings.Contains(err.Error(), "bucket reports") {
+		t.Fatalf("taking the storage away: %v", err)
+	}
+	if cl := w.Router().Snapshot().Cluster("c2"); cl.Storage == nil {
+		t.Fatal("a refused change is in force")
+	}
+	w.setCopies(t, "reports")
+	if _, _, err := w.Resources.Replace(t.Context(), without, control.Precondition{}, nil); err != nil {
+		t.Fatalf("without copies: %v", err)
+	}
+}
+
 func TestAPolicyCannotForbidADeclaredPrimary(t *testing.T) {
 	w := newWorld(t)
 	w.create(t, &catalog.Bucket{Name: "reports", Policy: "eu-two", Primary: "c1"})

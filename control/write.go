@@ -83,5 +83,22 @@ func (s *Resources) write(tx state.Tx, w *write) error {
 	if err := s.c.validate(tx, w.res); err != nil {
 		return err
 	}
+	if err := s.keepsStorage(now, w.res); err != nil {
+		return err
+	}
 	return tx.Put(w.rec)
+}
+
+// keepsStorage refuses to take the storage away from a cluster that buckets have copies in, as
+// its removal is refused.
+func (s *Resources) keepsStorage(now, next catalog.Resource) error {
+	was, ok := now.(*catalog.Cluster)
+	is, _ := next.(*catalog.Cluster)
+	if !ok || is == nil || was.Storage == nil || is.Storage != nil {
+		return nil
+	}
+	if by := s.holding(was.Name); len(by) > 0 {
+		return inUse(record.RefTo(was), "keeps in its storage data of", by)
+	}
+	return nil
 }

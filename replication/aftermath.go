@@ -56,6 +56,8 @@ func (a *aftermath) ended(id jobID, err error) {
 	case errors.Is(err, storage.ErrFull):
 		a.ctl.Issues.Set(id.Bucket, sourceOf(id), control.Issue{Reason: id.Cluster + " is full"})
 		a.agenda.later(id.Bucket, delay.Jitter(a.tune.FullProbe))
+	case errors.Is(err, guard.ErrElsewhere): // that has its own issue
+		a.agenda.later(id.Bucket, longestWait)
 	case errors.Is(err, site.ErrDown):
 		// The storage's return wakes the planner; this is for the case that it was back
 		// before the job ended.

@@ -14,6 +14,8 @@
 //     what it would put there.
 //   - A copy takes traffic after it was verified, and leaves routing before it is removed;
 //     the last verified copy is never removed.
+//   - Facts about a copy or a primary belong to the physical bucket they were learnt at
+//     (package identity): about another one under the same name they say nothing.
 //   - Work is level-triggered: an event or a row says where to look, the storages say what
 //     is true. Events may be lost, doubled or late.
 //   - A process killed at any instant resumes where it was.

@@ -218,6 +218,13 @@ func without(rows, next []state.Copy) (gone []ids.Copy) {
 func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 	snap := p.snap()
 	cs, primary := snap.Copies(bucket), snap.Primary(bucket)
+	if snap.Elsewhere(bucket, primary) { // nothing is done until it is known to be right, or people say so
+		if p.sites.Up(primary) {
+			id := ids.CopyIn(bucket, "", primary)
+			p.jobs.ensure(id, jobScan, func(ctx context.Context) error { return p.walks.Scanner.CountPrimary(ctx, id) })
+		}
+		return
+	}
 	p.ctl.Issues.Keep(bucket, func(s control.Source) bool { return !outlived(s, cs) })
 	p.endOrphanedMove(ctx, bucket, cs)
 	for _, c := range cs {

@@ -15,6 +15,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/identity"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/pull"
@@ -55,7 +56,7 @@ func (e *Engine) Purge(ctx context.Context, bucket string, mode PurgeMode, pre c
 		if err != nil {
 			return err
 		}
-		_, err = tx.AddPurge(newPurge(bucket, mode, rows, pulled, e.core.now()))
+		_, err = tx.AddPurge(newPurge(bucket, mode, rows, pulled, e.core.now(), e.addressOf))
 		return err
 	})
 	if err != nil {
@@ -67,8 +68,18 @@ func (e *Engine) Purge(ctx context.Context, bucket string, mode PurgeMode, pre c
 	return nil
 }
 
-// newPurge gathers what a purge will need to know.
-func newPurge(bucket string, mode PurgeMode, rows []state.Copy, pulled []state.Pulled, now time.Time) state.Purge {
+// addressOf returns the address of a cluster's storage as it is declared, 0 if it has none.
+func (e *Engine) addressOf(cluster string) int64 {
+	cl := e.core.snap().Cluster(cluster)
+	if cl == nil || cl.Storage == nil {
+		return 0
+	}
+	return cl.Storage.Address()
+}
+
+// newPurge gathers what a purge will need to know. Where the rows don't say which storage it is
+// about, it is the one that is declared when it is decided.
+func newPurge(bucket string, mode PurgeMode, rows []state.Copy, pulled []state.Pulled, now time.Time, addressOf func(string) int64) state.Purge {
 	p := state.Purge{Bucket: bucket, Mode: mode, Primary: copyrows.PrimaryOf(rows), Since: now}
 	for _, c := range rows {
 		i := slices.IndexFunc(p.Targets, func(t state.PurgeTarget) bool { return t.Cluster == c.Cluster })
@@ -81,8 +92,16 @@ func newPurge(bucket string, mode PurgeMode, rows []state.Copy, pulled []state.P
 		t.MadeBucket = t.MadeBucket || c.MadeBucket
 		t.Verified = t.Verified && !c.VerifiedAt.IsZero()
 		t.OwnedUntil = copyrows.Earlier(t.OwnedUntil, c.OwnedUntil)
+		if t.At == 0 {
+			t.At, t.Born = c.At, c.Born
+		}
 	}
 	p.Targets = append(p.Targets, pulledTargets(p.Targets, pulled)...)
+	for i := range p.Targets {
+		if t := &p.Targets[i]; t.At == 0 {
+			t.At = addressOf(t.Cluster)
+		}
+	}
 	return p
 }
 
@@ -195,6 +214,13 @@ func (p *purger) target(ctx context.Context, in state.Purge, t state.PurgeTarget
 			return err
 		}
 	}
+	switch why, err := tp.untouchable(ctx); {
+	case err != nil:
+		return err
+	case why != nil:
+		p.log.Warn("a purge leaves data behind", zap.String("bucket", in.Bucket), zap.String("cluster", t.Cluster), zap.Error(why))
+		return nil
+	}
 	if tp.versioned, err = tp.at.Dst.KeepsVersions(ctx, in.Bucket); err != nil {
 		return err
 	}
@@ -203,6 +229,42 @@ func (p *purger) target(ctx context.Context, in state.Purge, t state.PurgeTarget
 	}
 	return tp.allKeys(ctx)
 }
+
+// untouchable says why nothing may be removed in the target's cluster: the bucket there is not
+// the one that the purge was decided about, or it is the primary's by another name.
+func (t *targetPurge) untouchable(ctx context.Context) (why, err error) {
+	now, err := walk.IdentityOf(ctx, t.at.Dst, t.in.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	if identity.OfTarget(t.PurgeTarget).Compare(now) == identity.Other {
+		return errAnotherBucket, nil
+	}
+	if t.at.Src == nil {
+		return nil, nil
+	}
+	for _, p := range t.in.Targets {
+		if !p.Primary {
+			continue
+		}
+		if now, err = walk.IdentityOf(ctx, t.at.Src, t.in.Bucket); err != nil {
+			return nil, err
+		}
+		if identity.OfTarget(p).Compare(now) == identity.Other {
+			return errAnotherPrimary, nil
+		}
+	}
+	err = t.buckets.MustDiffer(ctx, t.in.Bucket, t.at.Dst, t.at.Src)
+	if errors.Is(err, walk.ErrOneStorage) || errors.Is(err, walk.ErrBlocked) {
+		return err, nil
+	}
+	return nil, err
+}
+
+var (
+	errAnotherBucket  = errors.New("the bucket there is not the one that the purge was decided about")
+	errAnotherPrimary = errors.New("the primary's bucket is not the one that the copy was made of")
+)
 
 // allKeys purges every key of the bucket.
 func (t *targetPurge) allKeys(ctx context.Context) error {

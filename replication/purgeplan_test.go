@@ -25,7 +25,7 @@ func TestNewPurge(t *testing.T) {
 	rows[1].VerifiedAt, rows[1].OwnedUntil = now, late
 	rows[2].VerifiedAt, rows[2].OwnedUntil, rows[2].MadeBucket = now, early, true
 	pulled := []state.Pulled{{Bucket: "b", Key: "k", Cluster: "c2"}, {Bucket: "b", Key: "k", Cluster: "c4"}}
-	got := newPurge("b", PurgeCopies, rows, pulled, now)
+	got := newPurge("b", PurgeCopies, rows, pulled, now, func(string) int64 { return 0 })
 	want := state.Purge{Bucket: "b", Mode: PurgeCopies, Primary: "c1", Since: now, Targets: []state.PurgeTarget{
 		{Cluster: "c1", Primary: true, Verified: true},
 		{Cluster: "c2", Verified: true, MadeBucket: true, OwnedUntil: early},

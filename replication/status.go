@@ -12,6 +12,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/peers"
 	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -201,6 +202,38 @@ func (e *Engine) SyncBucket(ctx context.Context, bucket string) error {
 	r.scans.runNow(bucket)
 	return nil
 }
+
+// Trust takes people's word on a bucket that is stopped because the storage of its primary may
+// not be the one it was: what lies in a cluster is right. If that is the primary's, copies
+// follow it; otherwise the copy there becomes the primary. [ErrNotStopped], [ErrNoWhole]: the
+// word can't be taken.
+func (e *Engine) Trust(ctx context.Context, bucket, cluster string) error {
+	snap := e.core.snap()
+	if snap.Bucket(bucket) == nil {
+		return fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	r := e.run.Load()
+	if r == nil || e.core.conf().Disabled {
+		return ErrOff
+	}
+	var err error
+	if cluster == snap.Primary(bucket) {
+		err = e.walks.Mover.TrustPrimary(ctx, bucket)
+	} else {
+		err = e.walks.Mover.TrustCopy(ctx, bucket, cluster)
+	}
+	if err != nil {
+		return err
+	}
+	e.sources.isThere(bucket)
+	return e.SyncBucket(ctx, bucket)
+}
+
+// Why people's word on a bucket can't be taken; see [Engine.Trust].
+var (
+	ErrNotStopped = walk.ErrNotStopped
+	ErrNoWhole    = walk.ErrNoWhole
+)
 
 // Objects lists a bucket's objects at its primary, and where each is current.
 func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (ObjectPage, error) {

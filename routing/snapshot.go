@@ -224,6 +224,23 @@ func (s *Snapshot) Moving(bucket, cluster string) bool {
 	return false
 }
 
+// Elsewhere says whether what is known of a bucket in a cluster was, or may have been, learnt
+// at another storage than the cluster has now.
+func (s *Snapshot) Elsewhere(bucket, cluster string) bool {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return false
+	}
+	id := s.tables.clusterID(cluster)
+	at := s.tables.site(id)
+	for i := en.firstCopy(id); at != nil && i < en.copies(); i++ {
+		if c := en.copyAt(i); c.cluster == id && c.elsewhere(at) {
+			return true
+		}
+	}
+	return false
+}
+
 // Endpoints returns every function endpoint, of all clusters sorted by name. An
 // endpoint that did not change is the same value in the next snapshot.
 func (s *Snapshot) Endpoints() []*Endpoint { return s.tables.endpoints }

@@ -29,6 +29,11 @@ func PrimaryOf(rows []state.Copy) string {
 	return ""
 }
 
+// PrimaryRows returns the rows of the bucket's primary.
+func PrimaryRows(rows []state.Copy) []state.Copy {
+	return slices.DeleteFunc(slices.Clone(rows), func(c state.Copy) bool { return !c.Primary })
+}
+
 // Earlier returns the earlier of two times; the zero time is the earliest.
 func Earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
@@ -42,6 +47,13 @@ func Earlier(a, b time.Time) time.Time {
 func Resync(c *state.Copy) {
 	c.State, c.Cursor, c.ScanCursor, c.Error = catalog.CopyWaiting, "", "", ""
 	c.DrainSince = time.Time{}
+}
+
+// Import puts a copy back to before the start of its life: nothing is known of what lies there.
+func Import(c *state.Copy) {
+	Resync(c)
+	c.VerifiedAt, c.OwnedUntil, c.MadeBucket, c.HeldDeletes, c.FormerPrimary, c.Trusts = time.Time{}, time.Time{}, false, false, false, false
+	c.At, c.Born = 0, time.Time{}
 }
 
 // SyncedEverywhere reports whether a cluster has a synced copy of every rule of a bucket.

@@ -21,8 +21,9 @@ import (
 // Storage is a storage in memory for error paths: any call can be made to fail or
 // hang. It keeps what promises are about exact: conditions, positive absence, marks.
 type Storage struct {
-	caps storage.Capabilities // what a probe finds
-	name string
+	caps        storage.Capabilities // what a probe finds
+	plainDelete bool                 // deletes go by no condition
+	name        string
 
 	mu      sync.Mutex
 	buckets map[string]map[string]object
@@ -116,6 +117,13 @@ func (f *Storage) Tell(ev storage.Event) {
 	tell(ev)
 }
 
+// DeletePlainly has the storage say that its deletes go by no condition.
+func (f *Storage) DeletePlainly() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.plainDelete = true
+}
+
 // tick moves the storage's clock on; every write happens at a second of its own.
 func (f *Storage) tick() time.Time {
 	f.clock = f.clock.Add(2 * time.Second)
@@ -152,6 +160,14 @@ func (f *Storage) Attributes(bucket, key string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.buckets[bucket][key].Attributes
+}
+
+// Restore has an object be what it was before all else was written, as a restored backup does.
+func (f *Storage) Restore(bucket, key, body string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o := storage.Object{Key: key, Size: int64(len(body)), ETag: ETag(body), LastModified: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)}
+	f.set(bucket, object{Object: o, body: body})
 }
 
 // UserDelete removes an object as a user would.
@@ -192,7 +208,9 @@ func (f *Storage) Close()       {}
 func (f *Storage) Ping(ctx context.Context) error { return f.before(ctx, "ping", "", "") }
 
 func (f *Storage) Capabilities() (storage.Capabilities, bool) {
-	return storage.Capabilities{}, true
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return storage.Capabilities{ConditionalDelete: !f.plainDelete}, true
 }
 
 func (f *Storage) Probe(ctx context.Context, _ string) (storage.Capabilities, error) {
@@ -234,16 +252,17 @@ func (f *Storage) Births(ctx context.Context) (map[string]time.Time, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.births == nil {
+		f.births = make(map[string]time.Time)
+	}
 	births := make(map[string]time.Time)
 	for b := range f.buckets {
 		if f.births[b].IsZero() {
-			births[b] = f.tick()
-		} else {
-			births[b] = f.births[b]
+			f.births[b] = f.tick()
 		}
+		births[b] = f.births[b]
 	}
-	f.births = births
-	return maps.Clone(births), nil
+	return births, nil
 }
 
 func (f *Storage) HasMark(ctx context.Context, bucket string, m storage.Mark) (bool, error) {
@@ -318,6 +337,7 @@ func (f *Storage) RemoveBucket(ctx context.Context, bucket string) error {
 	if len(f.buckets[bucket]) > 0 || len(f.history[bucket]) > 0 {
 		return storage.ErrPrecondition
 	}
+	delete(f.births, bucket)
 	delete(f.buckets, bucket)
 	delete(f.history, bucket)
 	return nil

@@ -19,6 +19,9 @@ import (
 var (
 	ErrForbidden = errors.New("the policy does not allow this object in that cluster")
 	ErrMoving    = errors.New("the bucket's primary is moving")
+	// ErrElsewhere: the storage under the name of the cluster that is written to, or read
+	// from, is not or may not be the one that is known; see package identity.
+	ErrElsewhere = errors.New("the storage may not be the one that the bucket is in")
 	// errOver: a Pass was used after its operation had left.
 	errOver = errors.New("the operation has ended")
 )
@@ -106,8 +109,8 @@ func (g *Guard) Lock(ctx context.Context, o ids.Object) (unlock func(), err erro
 	return g.keys.Lock(ctx, o)
 }
 
-// Do runs f as an operation. It refuses with [ErrForbidden], [ErrMoving] or the error of a
-// missing lease, before f or instead of what f was doing: f's context ends when the
+// Do runs f as an operation. It refuses with [ErrForbidden], [ErrMoving], [ErrElsewhere]
+// or the error of a missing lease, before f or instead of what f was doing: f's context ends when the
 // operation has to, and Do's error says why.
 func (g *Guard) Do(ctx context.Context, o Op, f func(ctx context.Context, p *Pass) error) error {
 	opCtx, r, err := g.enter(ctx, &o)
@@ -144,6 +147,9 @@ func (g *Guard) enter(ctx context.Context, o *Op) (context.Context, *running, er
 	case snap.Moving(o.Bucket, o.Cluster):
 		g.leave(r)
 		return nil, nil, ErrMoving
+	case o.Key != "" && (snap.Elsewhere(o.Bucket, o.Cluster) || o.From != "" && snap.Elsewhere(o.Bucket, o.From)):
+		g.leave(r)
+		return nil, nil, ErrElsewhere
 	}
 	return opCtx, r, nil
 }

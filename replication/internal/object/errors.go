@@ -35,6 +35,7 @@ func KindOf(err error) string {
 		{site.ErrUnversioned, "unversioned"},
 		{guard.ErrForbidden, "forbidden"},
 		{ErrNoSource, "no_source"},
+		{guard.ErrElsewhere, "elsewhere"},
 		{control.ErrCutOff, "cut_off"},
 		{site.ErrDown, "down"},
 		{ErrStalled, "stalled"},

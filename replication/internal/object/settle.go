@@ -184,6 +184,9 @@ func (s *situation) replace(ctx context.Context, src, dst storage.Object) (Outco
 		return 0, fmt.Errorf("%w: %s has another object of this key (%d bytes, ETag %s, modified %s)", ErrConflict,
 			s.Cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
+	if err := s.identified(ctx); err != nil {
+		return 0, err
+	}
 	return Copied, s.write(ctx, src, storage.Condition{IfETag: dst.ETag}, &dst)
 }
 
@@ -207,6 +210,9 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, er
 	if !owns {
 		return 0, fmt.Errorf("%w: an object %s has and the primary has not (%d bytes, ETag %s, modified %s)", ErrConflict,
 			s.Cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
+	}
+	if err := s.identified(ctx); err != nil {
+		return 0, err
 	}
 	id := s.copyID()
 	row, err := s.e.row(ctx, id)

@@ -180,6 +180,11 @@ func (p *copying) once(ctx context.Context, pass *guard.Pass) error {
 	if dst != nil && (!ok || !Is(known, *dst)) {
 		return fmt.Errorf("%w: %s has an object of this key (%d bytes, ETag %s)", object.ErrConflict, p.ref.Cluster, dst.Size, dst.ETag)
 	}
+	if !missing {
+		if err := p.o.Buckets.Distinct(ctx, p.ref.Bucket, p.at.Dst, p.at.Src); err != nil {
+			return err
+		}
+	}
 	pass.Sized(src.Size)
 	row, err := p.room.claim(ctx, p.ref, p.at.Dst, src.Size, known.Size)
 	if err != nil {

@@ -55,6 +55,8 @@ type Rows interface {
 type Buckets interface {
 	// Drop removes a bucket if it is empty.
 	Drop(ctx context.Context, s *site.Site, bucket string) error
+	// Distinct returns nil if a bucket at two storages is two buckets.
+	Distinct(ctx context.Context, bucket string, x, y *site.Site) error
 }
 
 // Drain waits for requests that were routed to a cluster; see package walk.

@@ -174,6 +174,11 @@ func (r *remover) takeAwayNow(ctx context.Context, pass *guard.Pass, dst *site.S
 	if err != nil {
 		return err
 	}
+	if src, err := r.o.Sites.Usable(r.o.Router.Snapshot().Primary(ref.Bucket)); err == nil {
+		if err := r.o.Buckets.Distinct(ctx, ref.Bucket, dst, src); err != nil {
+			return err
+		}
+	}
 	gone := object.Removal{At: object.Sides{Dst: dst}, Seen: *o, Versioned: versioned, Recorded: known.ETag != ""}
 	// Without the primary, what only it could tell to be FaDO's stays below a delete marker.
 	gone.At.Src, _ = r.o.Sites.Usable(r.o.Router.Snapshot().Primary(ref.Bucket))

@@ -56,6 +56,7 @@ var setbacks = []struct {
 	{object.ErrLeaving, setback{wait: fixed(time.Second)}},
 	{control.ErrCutOff, setback{wait: fixed(time.Second)}}, // no lease: another instance may own the row
 	{errNotHere, setback{wait: func(w *Workers, _ int, _ error) time.Duration { return delay.Jitter(w.o.Timing.RetryMax / 10) }}},
+	{guard.ErrElsewhere, setback{wait: fixed(10 * time.Second)}}, // a scan finds out, or people say
 	{guard.ErrForbidden, setback{wait: fixed(2 * time.Second)}},
 	// These become due when the storage is back, or has space. One attempt shows them among
 	// the failing objects; counting more would only delay them.
@@ -90,8 +91,8 @@ func (w *Workers) failed(ctx context.Context, row state.Pending, err error) {
 		row.Hold, row.NextAttempt = state.HoldNone, w.o.Now().Add(delay.Jitter(time.Second))
 		w.failedToStore(ctx, notStored, w.o.Pending.Fail(ctx, row))
 	}
-	if errors.Is(err, storage.ErrNoBucket) && !errors.Is(err, object.ErrNoSource) {
-		w.o.Scan(row.Bucket) // a scan makes a copy's missing bucket
+	if errors.Is(err, storage.ErrNoBucket) && !errors.Is(err, object.ErrNoSource) || errors.Is(err, guard.ErrElsewhere) {
+		w.o.Scan(row.Bucket) // a scan makes a copy's missing bucket, and finds out what became of the storage
 	}
 }
 

@@ -152,6 +152,13 @@ func (s *Site) capabilities() (storage.Capabilities, bool) {
 	return s.caps, s.probed
 }
 
+// DeletesConditionally reports whether the storage is known to delete an object only if it is
+// still the one that was looked at.
+func (s *Site) DeletesConditionally() bool {
+	caps, known := s.reader.Capabilities()
+	return known && caps.ConditionalDelete
+}
+
 // Learn notes whether a bucket was found to be versioned, and has the storage probed once
 // more with a bucket to ask about.
 func (s *Site) Learn(ctx context.Context, bucket string, versioned, isPrimary bool) {

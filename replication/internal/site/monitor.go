@@ -162,6 +162,9 @@ func (ss *Sites) up(ctx context.Context, s *Site) {
 	}
 	defer probe(ctx, ss, s) // takes its time: nothing waits for it
 	s.told.Store(true)
+	if s.condition() != routing.StorageUp {
+		s.births.forget() // while it was away its buckets may have become others
+	}
 	if s.setCondition(routing.StorageUp, "") == routing.StorageUp {
 		return
 	}

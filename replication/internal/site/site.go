@@ -34,8 +34,9 @@ type Site struct {
 
 	opening *opening // not nil: its client is being made; Sites.mu guards it
 
-	kick  chan struct{} // asks for a ping now
-	space space
+	kick   chan struct{} // asks for a ping now
+	space  space
+	births births
 
 	lastOK atomic.Int64 // unix nanoseconds of the last answer that was a proof of life
 	fails  atomic.Int32 // requests in a row that found it unavailable

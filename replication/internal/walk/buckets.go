@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/memory"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/routing"
@@ -19,7 +22,10 @@ import (
 )
 
 // Buckets makes and removes the physical buckets of copies and primaries.
-type Buckets struct{ o *Options }
+type Buckets struct {
+	o     *Options
+	pairs *memory.Memory[pair, struct{}] // found to be two physical buckets
+}
 
 // Ensure makes the physical buckets of a copy and its primary where they are missing, and
 // has the copy's versioning follow the primary's. It reports whether the copy's bucket had
@@ -39,8 +45,39 @@ func (b *Buckets) Ensure(ctx context.Context, id ids.Copy) (made bool, err error
 	if err != nil {
 		return made, err
 	}
+	if err := b.apart(ctx, id.Bucket, id.Cluster); err != nil {
+		return made, err
+	}
 	b.learn(ctx, id, versioned)
 	return made, b.ensureVersions(ctx, id, id.Cluster)
+}
+
+// apart returns once a bucket in a cluster is known to be another one than in the clusters of
+// its other copies.
+func (b *Buckets) apart(ctx context.Context, bucket, cluster string) error {
+	s, err := b.o.Sites.Usable(cluster)
+	if err != nil {
+		return err
+	}
+	return b.others(bucket, cluster, func(other *site.Site) error { return b.Distinct(ctx, bucket, s, other) })
+}
+
+// others calls f with the storages of a bucket's copies in other clusters, but for those that
+// are down.
+func (b *Buckets) others(bucket, cluster string, f func(*site.Site) error) error {
+	var seen []string
+	for _, c := range b.o.Router.Snapshot().Copies(bucket) {
+		if c.Cluster == cluster || slices.Contains(seen, c.Cluster) {
+			continue
+		}
+		seen = append(seen, c.Cluster)
+		if other, err := b.o.Sites.Usable(c.Cluster); err == nil {
+			if err := f(other); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Make creates a physical bucket. It first stores that the bucket is FaDO's, and withdraws
@@ -61,7 +98,7 @@ func (b *Buckets) Make(ctx context.Context, s *site.Site, bucket string, version
 	if err != nil {
 		return err
 	}
-	if err := b.noteMade(ctx, bucket, s.Name(), true); err != nil {
+	if err := b.noteMade(ctx, bucket, s, true); err != nil {
 		return err
 	}
 	asked, made := false, false
@@ -77,7 +114,7 @@ func (b *Buckets) Make(ctx context.Context, s *site.Site, bucket string, version
 		return err // the note stays: it may have been made
 	}
 	if !made {
-		return errors.Join(err, b.noteMade(ctx, bucket, s.Name(), copyrows.MadeBucket(rows, s.Name())))
+		return errors.Join(err, b.noteMade(ctx, bucket, s, copyrows.MadeBucket(rows, s.Name())))
 	}
 	b.o.Log.Info("made a bucket", zap.String("bucket", s.Reader().Physical(bucket)), zap.String("cluster", s.Name()))
 	return nil
@@ -145,6 +182,9 @@ func (b *Buckets) ensurePrimary(ctx context.Context, bucket string) (versioned b
 	if err != nil {
 		return false, fmt.Errorf("looking for the bucket at its primary %s: %w", primary, err)
 	}
+	if err := b.identifyPrimary(ctx, s, bucket, rows, s.Born); err != nil {
+		return false, err
+	}
 	answer(nil)
 	return versioned, b.noteSeen(ctx, bucket, rows)
 }
@@ -183,7 +223,7 @@ func (b *Buckets) ensureCopy(ctx context.Context, id ids.Copy, versioned bool) (
 	if err != nil {
 		return made, fmt.Errorf("making the bucket at %s: %w", id.Cluster, err)
 	}
-	return made, nil
+	return made, b.identifyCopy(ctx, s, id.Bucket)
 }
 
 // keepVersions switches versioning on.
@@ -237,12 +277,20 @@ func (b *Buckets) ensureVersioning(ctx context.Context, s *site.Site, bucket str
 }
 
 // noteMade stores whether FaDO made a bucket.
-func (b *Buckets) noteMade(ctx context.Context, bucket, cluster string, made bool) error {
+func (b *Buckets) noteMade(ctx context.Context, bucket string, s *site.Site, made bool) error {
 	return b.o.Copies.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
 		for i := range rows {
-			if rows[i].Cluster == cluster {
-				rows[i].MadeBucket = made
+			c := &rows[i]
+			if c.Cluster != s.Name() {
+				continue
 			}
+			if made { // which one it will be is learnt when it is there
+				if !c.Primary && c.At != 0 && c.At != s.Address() && c.State <= catalog.CopySynced {
+					copyrows.Import(c)
+				}
+				c.At, c.Born = 0, time.Time{}
+			}
+			c.MadeBucket = made
 		}
 		return rows, nil
 	})

@@ -27,7 +27,7 @@ import (
 // can't go on.
 var (
 	endOfCopy     = []error{object.ErrNoCopy, object.ErrLeaving, guard.ErrMoving, guard.ErrForbidden}
-	brokenStorage = []error{site.ErrDown, object.ErrNoSource, storage.ErrFull}
+	brokenStorage = []error{site.ErrDown, object.ErrNoSource, storage.ErrFull, guard.ErrElsewhere}
 )
 
 // endsWalk reports whether what an object met is about the whole walk, and what the walk

@@ -181,7 +181,15 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 	case src == nil && (dst == nil || !dst.Replica):
 		return false, nil
 	case src == nil:
-		err := c.changing(ctx, key, 0, func() error { return c.o.Objects.Delete(ctx, p, c.new, *dst) })
+		safe, err := c.deletesSafely(ctx)
+		if err != nil {
+			return false, err
+		}
+		if !safe {
+			return false, c.leave(ctx, key, "it was deleted at the former primary around the move; the new one can't delete it without the risk "+
+				"of deleting a write that came since, so it is back: delete it there once more")
+		}
+		err = c.changing(ctx, key, 0, func() error { return c.o.Objects.Delete(ctx, p, c.new, *dst) })
 		return err == nil, err
 	case src.Replica, object.WrittenBefore(*src, c.since):
 		return false, nil
@@ -199,6 +207,15 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 		return err
 	})
 	return err == nil, err
+}
+
+// deletesSafely reports whether an object can be deleted at the new primary so that what users
+// write there meanwhile stays: by a condition, or below a delete marker.
+func (c *carry) deletesSafely(ctx context.Context) (bool, error) {
+	if c.new.DeletesConditionally() {
+		return true, nil
+	}
+	return c.new.KeepsVersions(ctx, c.bucket)
 }
 
 // afterPatience bounds storing the rows of a key that was changed, when the job ends meanwhile.

@@ -50,6 +50,9 @@ func (m *Mover) carryOnce(ctx context.Context, bucket, from string) (carried int
 	if err != nil {
 		return 0, until, err
 	}
+	if err := m.identifyFormer(ctx, c); err != nil {
+		return 0, until, err
+	}
 	if until, err = c.old.Clock(ctx); err != nil {
 		return 0, until, err
 	}

@@ -16,6 +16,10 @@
 //     object); an eviction removes an object only while it is where policy wants it.
 //   - A primary's bucket that was seen once is never made again: an empty one in its place
 //     would look as if users had deleted everything.
+//   - Nothing is removed at a copy because another has it before the two are known to be two
+//     physical buckets, and each to be the one that the rows speak of (package identity).
+//   - A bucket whose primary may not be what it was is stopped; only people's word, or the
+//     former storage's return, makes it go on.
 //   - That FaDO made a bucket is stored before it is made.
 //   - Roles are swapped while no operation on the new primary is on its way, on any
 //     instance, and nothing that was written at the old one before is lost: what the move

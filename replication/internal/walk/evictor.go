@@ -65,10 +65,31 @@ func (e *Evictor) Evict(ctx context.Context, id ids.Copy) error {
 	if err := e.o.Guard.Exclusively(ctx, id.Bucket, id.Cluster, e.o.Timing.CallTimeout, func() error { return nil }); err != nil {
 		return err
 	}
+	switch err := e.buckets.mayRemove(ctx, w); {
+	case errors.Is(err, errNotTheCopy), errors.Is(err, ErrOneStorage) && v.row.VerifiedAt.IsZero(): // FaDO wrote nothing there
+		return e.leave(ctx, v)
+	case err != nil:
+		return err
+	}
 	if err := v.run(ctx, e.waiting(id)); err != nil {
 		return err
 	}
 	return e.finish(ctx, v)
+}
+
+// leave takes leave of a copy in whose place another bucket lies, or that never was one but the
+// primary by another name. Nothing is touched there.
+func (e *Evictor) leave(ctx context.Context, v *eviction) error {
+	if err := e.removeRow(ctx, v.id); err != nil {
+		return err
+	}
+	e.o.Deletes.Forget(v.id)
+	e.o.Log.Warn("a copy left, and nothing was removed: what lies there is not the copy", zap.String("bucket", v.id.Bucket), zap.String("cluster", v.id.Cluster))
+	e.o.Events.Emit(control.Event{
+		Type: control.EventCopy, Bucket: v.id.Bucket, Prefix: v.id.Prefix, Cluster: v.id.Cluster, State: "gone",
+		Reason: "what lies there is not the copy; nothing was removed",
+	})
+	return nil
 }
 
 // waiting returns the keys that the last eviction of a copy had to leave for later.

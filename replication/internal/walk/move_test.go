@@ -3,6 +3,7 @@ package walk
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -137,6 +138,26 @@ func TestCarryOver(t *testing.T) {
 		t.Error("it is a former primary yet")
 	}
 	w.wantErr(w.Mover.CarryOver(t.Context(), bkt, "c1"), object.ErrChanged)
+}
+
+// Where the new primary's storage deletes by no condition and keeps no versions, a delete at the
+// former one is not carried over: a write that came since would go. People are told.
+func TestCarryOverDeletesNothingPlainly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.formerly("gone")
+	w.fakes["c2"].DeletePlainly()
+	w.fakes["c1"].UserDelete(bkt, "gone")
+	w.must(w.ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "gone", Cluster: "c2", Since: w.o.Now()}))
+	w.must(w.Mover.CarryOver(t.Context(), bkt, "c1"))
+	if got := w.fakes["c2"].Contents(bkt)["gone"]; got == "" {
+		t.Error("it was deleted at the new primary")
+	}
+	rows := w.pending()
+	w.wantKeys(rows, "c1/gone")
+	if r := rows["c1/gone"]; r.Hold != state.HoldConflict || !strings.Contains(r.Error, "delete it there once more") {
+		t.Errorf("the row is %+v", r)
+	}
 }
 
 // A write at the new primary in the moment its key is carried over does not hide the one at

@@ -89,6 +89,9 @@ type Timing struct {
 // scanExtras bounds the deletes of a scan that are kept in memory.
 const scanExtras = 200_000
 
+// scanMissing is [Options.ScanMissing] by default.
+const scanMissing = 10_000
+
 // rarely is how often rows are looked at although nothing was said to have changed: work of
 // other instances may show late.
 const rarely = 500 * time.Millisecond
@@ -121,6 +124,9 @@ type Options struct {
 	Timing   Timing
 	// ScanExtras is how many deletes a scan keeps in memory until all are counted; 0: 200,000.
 	ScanExtras int
+	// ScanMissing is how many objects a copy may lack before it is synced from the beginning,
+	// if that is half of what the primary has; 0: 10,000.
+	ScanMissing int64
 }
 
 // changed waits for the signal, for the look that comes without one, or for ctx, and

@@ -64,6 +64,9 @@ type scan struct {
 	rows  []state.Pending
 	found int64 // differences
 
+	doubt   doubt
+	missing int64 // objects that the copy lacks without a row
+
 	pending []listing.Pair // keys that differ and had rows when they were met
 
 	extras    []state.Pending // deletes that wait until all are counted
@@ -168,6 +171,12 @@ func (s *scan) neverMet() {
 
 // checkpoint stores what was found and how far the scan came.
 func (s *scan) checkpoint(ctx context.Context) error {
+	if err := s.rolledBack(ctx); err != nil {
+		return err
+	}
+	if err := s.emptied(ctx); err != nil {
+		return err
+	}
 	if err := s.o.Pause.Wait(ctx); err != nil {
 		return err
 	}
@@ -182,7 +191,7 @@ func (s *scan) checkpoint(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
-	held := len(s.extras) > 0 || s.forgotten > 0 // extras are not durable yet: a restart must meet them again
+	held := len(s.extras) > 0 || s.forgotten > 0 || len(s.doubt.older) > 0 // extras are not durable yet: a restart must meet them again
 	s.mu.Unlock()
 	if held {
 		return nil
@@ -200,6 +209,7 @@ func (s *scan) checkpoint(ctx context.Context) error {
 // one judges a pair, by a HEAD where the listings don't tell.
 func (s *scan) one(ctx context.Context, p listing.Pair) {
 	s.watch.Saw(p)
+	s.doubt.seen(p.Src)
 	if p.Src != nil {
 		s.srcSums.Objects++
 		s.srcSums.Bytes += p.Src.Size
@@ -216,7 +226,8 @@ func (s *scan) one(ctx context.Context, p listing.Pair) {
 		s.track.Pass(p.Key, 0, 0)
 		return
 	}
-	if verdict == storage.Unknown || verdict == storage.Equal && s.clocks.doubts(*p.Src, *p.Dst) {
+	if verdict == storage.Unknown || verdict == storage.Equal && s.clocks.doubts(*p.Src, *p.Dst) ||
+		verdict == storage.Different && mayBeOlder(p) && s.doubts() {
 		s.ask(ctx, *p.Src, judge)
 		return
 	}
@@ -247,9 +258,18 @@ func (s *scan) judge(p listing.Pair, verdict storage.Comparison) {
 		return
 	}
 	s.watch.Differs(s.id.Cluster, p)
-	if p.Src == nil && !s.anywhere {
+	switch {
+	case p.Src == nil && !s.anywhere:
+		s.doubt.extra(*p.Dst)
 		s.extra(p.Key)
 		return
+	case p.Src != nil && p.Dst != nil && s.doubts() && isOlder(*p.Src, *p.Dst):
+		s.olderAt(p)
+		return
+	case p.Dst == nil:
+		s.mu.Lock()
+		s.missing++
+		s.mu.Unlock()
 	}
 	s.differs(p.Key, sizeOf(p.Src))
 }
@@ -291,6 +311,18 @@ func (s *scan) ask(ctx context.Context, src storage.Object, judge func(listing.P
 // finish stores the deletes, all of which were counted before the first is applied, and
 // what the scan counted if it was a whole one.
 func (s *scan) finish(ctx context.Context, from string) error {
+	if s.deleted > 0 { // what the primary lacks counts only if it is still the one it was
+		if err := s.buckets.identifyPrimary(ctx, s.src, s.id.Bucket, s.pass.rows, s.src.BornNow); err != nil {
+			return err
+		}
+		if err := s.lostLatest(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.rolledBack(ctx); err != nil {
+		return err
+	}
+	s.rows = append(s.rows, s.doubt.older...)
 	if err := s.storeDeletes(ctx); err != nil {
 		return err
 	}
@@ -303,7 +335,7 @@ func (s *scan) finish(ctx context.Context, from string) error {
 		if err != nil {
 			return rows, err
 		}
-		c.ScanCursor, c.Error = "", ""
+		c.ScanCursor, c.Error, c.Trusts = "", "", false
 		if !s.began.IsZero() {
 			c.VerifiedAt = s.began
 		}

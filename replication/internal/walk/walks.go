@@ -24,7 +24,8 @@ type Walks struct {
 func New(o Options) *Walks {
 	o.Timing = o.Timing.withDefaults()
 	o.ScanExtras = cmp.Or(o.ScanExtras, scanExtras)
-	w := &Walks{Locks: keylock.New[ids.Copy](), Buckets: &Buckets{&o}}
+	o.ScanMissing = cmp.Or(o.ScanMissing, scanMissing)
+	w := &Walks{Locks: keylock.New[ids.Copy](), Buckets: &Buckets{&o, newPairs(&o)}}
 	w.Syncer = &Syncer{o: &o, buckets: w.Buckets, began: newBegan()}
 	w.Scanner = &Scanner{o: &o, buckets: w.Buckets, syncer: w.Syncer, began: newBegan()}
 	w.Evictor = &Evictor{o: &o, buckets: w.Buckets, left: make(map[ids.Copy][]string)}

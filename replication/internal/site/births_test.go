@@ -1,0 +1,61 @@
+package site
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/fado-project/fado/storage"
+)
+
+// lister tells of births, and counts how often it is asked.
+type lister struct {
+	storage.Reader
+	asked int
+	dates map[string]time.Time
+	err   error
+}
+
+func (l *lister) Physical(bucket string) string { return "p-" + bucket }
+
+func (l *lister) Births(context.Context) (map[string]time.Time, error) {
+	l.asked++
+	return l.dates, l.err
+}
+
+func TestBirths(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	born := now.Add(-time.Hour)
+	l := &lister{dates: map[string]time.Time{"p-b": born}}
+	s := &Site{of: &Sites{o: Options{Now: func() time.Time { return now }, Timing: Timing{CallTimeout: time.Minute}}}, reader: l}
+	want := func(asked int, at time.Time, f func(context.Context, string) (time.Time, error), bucket string) {
+		t.Helper()
+		got, err := f(t.Context(), bucket)
+		if err != nil || !got.Equal(at) || l.asked != asked {
+			t.Fatalf("%v, %v after %d questions; want %v after %d", got, err, l.asked, at, asked)
+		}
+	}
+	want(1, born, s.Born, "b")
+	want(1, time.Time{}, s.Born, "none")
+	want(1, born, s.BornLately, "b")
+	now = now.Add(2 * time.Second)
+	want(1, born, s.Born, "b")
+	want(2, born, s.BornLately, "b")
+	want(3, born, s.BornNow, "b")
+	now = now.Add(31 * time.Second)
+	want(4, born, s.Born, "b")
+	s.births.forget()
+	l.dates, l.err = nil, storage.ErrDenied // nothing is known then, and that is not asked again either
+	want(5, time.Time{}, s.Born, "b")
+	want(5, time.Time{}, s.Born, "b")
+	l.err = storage.ErrUnavailable
+	if _, err := s.BornNow(t.Context(), "b"); err == nil {
+		t.Error("a failure is taken for an answer")
+	}
+
+	// A list that takes long to make is believed longer.
+	s.births.note(map[string]time.Time{"p-b": born}, now, now.Add(time.Second))
+	now = now.Add(90 * time.Second)
+	want(6, born, s.BornLately, "b")
+}
