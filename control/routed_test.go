@@ -15,7 +15,7 @@ import (
 func TestWhatDecidesAboutACopyIsInTheSnapshot(t *testing.T) {
 	w := newWorld(t)
 	w.create(t, &catalog.Bucket{Name: "reports"})
-	primary := state.Copy{Bucket: "reports", VerifiedAt: time.Unix(1, 0)}
+	primary := state.Copy{Bucket: "reports", VerifiedAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	primary.Copy = catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced, MadeBucket: true, Anywhere: true}
 	replica := state.Copy{Bucket: "reports"}
 	replica.Copy = catalog.Copy{Cluster: "c2", State: catalog.CopySynced, FormerPrimary: true, HeldDeletes: true}
@@ -23,7 +23,7 @@ func TestWhatDecidesAboutACopyIsInTheSnapshot(t *testing.T) {
 		t.Helper()
 		for i, got := range w.Router().Snapshot().Copies("reports") {
 			want := rows[i].Copy
-			want.Verified = !rows[i].VerifiedAt.IsZero()
+			want.Verified, want.Compared = !rows[i].VerifiedAt.IsZero(), rows[i].VerifiedAt
 			if got != want {
 				t.Errorf("%s the snapshot has %+v, want %+v", when, got, want)
 			}
@@ -33,7 +33,7 @@ func TestWhatDecidesAboutACopyIsInTheSnapshot(t *testing.T) {
 	w.setCopies(t, "reports", primary, replica)
 	published("after a change", w, primary, replica)
 
-	replica.VerifiedAt = time.Unix(2, 0)
+	replica.VerifiedAt = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	if err := w.Copies.SaveProgress(t.Context(), replica); err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,12 @@ func (r *Router) Current(bucket, key, cluster string) bool {
 // primary first.
 func (r *Router) CurrentIn(dst []string, bucket, key string) []string {
 	first := len(dst)
-	dst = r.snap.Load().WantedIn(dst, bucket, key)
+	snap := r.snap.Load()
+	dst = snap.WantedIn(dst, bucket, key)
+	// Where a rule has no copies yet, its keys are written where the bucket is.
+	if c := snap.writtenIn(bucket, key); c != "" && !slices.Contains(dst[first:], c) {
+		dst = append(dst, c)
+	}
 	if s := r.Pulled.of(bucket, key); s != nil {
 		for _, e := range *s {
 			if !slices.Contains(dst[first:], e.cluster) {

@@ -209,6 +209,16 @@ func (s *Snapshot) Primary(bucket string) string {
 	return s.tables.clusterIDs.names[en.primaryOf(0)]
 }
 
+// writtenIn returns the cluster that a key is written in, the declared primary while there
+// are no copies; "" if there is none.
+func (s *Snapshot) writtenIn(bucket, key string) string {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return ""
+	}
+	return s.tables.clusterIDs.names[en.writtenIn(en.ruleOf(key))]
+}
+
 // Moving says whether a bucket is about to be written in a cluster; see [Copy].
 func (s *Snapshot) Moving(bucket, cluster string) bool {
 	en := s.buckets.get(bucket)
