@@ -273,11 +273,7 @@ func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after s
 // currentIn lists the clusters in which a key is current, the primary first, as routing
 // sees it.
 func (c *core) currentIn(bucket, key string) []string {
-	in := []string{}
-	for _, cluster := range c.ctl.Router().CurrentIn(nil, bucket, key) {
-		in = append(in, cluster)
-	}
-	return in
+	return c.ctl.Router().CurrentIn([]string{}, bucket, key)
 }
 
 // The kinds of feeds.

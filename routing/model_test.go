@@ -550,6 +550,8 @@ func (m *model) delete(t *rapid.T, e *routing.Editor) {
 		name = rapid.SampledFrom(modelBuckets).Draw(t, "name")
 		delete(m.buckets, name)
 		delete(m.copies, name)
+	case catalog.KindKey: // routing keeps what it is given
+		name = "none"
 	}
 	e.Delete(kind, name)
 }

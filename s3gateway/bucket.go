@@ -273,29 +273,29 @@ func getBucketSetting(c *call) error {
 
 // putBucketSetting changes what the primary's storage knows of the bucket.
 func putBucketSetting(c *call) error {
-	_, err := c.setAtPrimary()
-	return err
+	return c.setAtPrimary()
 }
 
-func (c *call) setAtPrimary() (cluster string, err error) {
-	if cluster = c.router().Snapshot().Primary(c.bucket); cluster == "" {
-		return "", slowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
+func (c *call) setAtPrimary() error {
+	cluster := c.router().Snapshot().Primary(c.bucket)
+	if cluster == "" {
+		return slowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
 	}
 	f, err := c.document(maxSmallXML, settingQuery)
 	if err != nil {
-		return "", err
+		return err
 	}
 	out, err := c.write(cluster, f, nil)
 	if err != nil {
-		return "", err
+		return err
 	}
 	c.writeBody(out.Status, "", out.Body)
-	return cluster, nil
+	return nil
 }
 
 // putVersioning answers PutBucketVersioning. The versioning of copies follows the primary's.
 func putVersioning(c *call) error {
-	if _, err := c.setAtPrimary(); err != nil {
+	if err := c.setAtPrimary(); err != nil {
 		return err
 	}
 	if err := c.h.app.Replication().SyncBucket(c.ctx, c.bucket); err != nil && !errors.Is(err, replication.ErrOff) {

@@ -1,6 +1,7 @@
 package s3gateway
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -37,7 +38,7 @@ func TestTarget(t *testing.T) {
 		r.Host = c.host
 		l, bucket, key, err := target(r, []string{"s3.example"})
 		got := ""
-		if e, ok := err.(*Error); ok {
+		if e := (*Error)(nil); errors.As(err, &e) {
 			got = e.Code
 		}
 		if got != c.code || err == nil && (l != c.level || bucket != c.bucket || key != c.key) {
@@ -72,7 +73,7 @@ func TestFind(t *testing.T) {
 		r.Header.Set(copySource, c.source)
 		q, _ := url.ParseQuery(c.query)
 		op, err := find(c.level, r, q)
-		got := ""
+		var got string
 		if err != nil {
 			got = err.Error()
 		} else {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,14 +18,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/signer"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
-
-	"github.com/caddyserver/caddy/v2"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -172,6 +172,7 @@ func (s fullStore) AddPending(ctx context.Context, rows ...state.Pending) ([]int
 }
 
 func testLog(tb testing.TB, name string) *zap.Logger {
+	tb.Helper()
 	if os.Getenv("FADO_TEST_LOG") == "" {
 		return zap.NewNop()
 	}
@@ -363,9 +364,7 @@ func (i *instance) do(method, path string, header http.Header, body string) (int
 	i.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, i.server.URL+path, strings.NewReader(body))
 	i.must(err)
-	for name, v := range header {
-		req.Header[name] = v
-	}
+	maps.Copy(req.Header, header)
 	sum := sha256.Sum256([]byte(body))
 	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
 	req = signer.SignV4(*req, testKey, testSecret, "", defaultRegion)

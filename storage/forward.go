@@ -115,7 +115,7 @@ func forward(ctx context.Context, c *Client, f *Forward) (*Answer, error) {
 	if f.Content {
 		q.Limit = s3.Unlimited
 	}
-	resp, err := c.wire.Send(ctx, q)
+	resp, err := c.wire.Send(ctx, q) //nolint:bodyclose // forwardedBody closes it
 	if err != nil {
 		dog.Stop()
 		return nil, err

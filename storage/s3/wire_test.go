@@ -352,6 +352,7 @@ type seen struct {
 
 // serveSeen answers a PUT as S3 does, and remembers the last request.
 func serveSeen(t *testing.T) (*Client, *seen) {
+	t.Helper()
 	last := new(seen)
 	return fake(t, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

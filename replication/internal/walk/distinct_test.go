@@ -3,6 +3,7 @@ package walk
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,10 +16,8 @@ import (
 // refusing has storages refuse some calls for good.
 func refusing(why error, ops ...string) func(context.Context, string, string, string) error {
 	return func(_ context.Context, op, _, _ string) error {
-		for _, o := range ops {
-			if o == op {
-				return why
-			}
+		if slices.Contains(ops, op) {
+			return why
 		}
 		return nil
 	}
@@ -153,7 +152,7 @@ func TestMarkIsOnRecord(t *testing.T) {
 	c2, err := w.sites.Usable("c2")
 	w.must(err)
 	w.fakes["c1"].SetFault(refusing(storage.ErrUnsupported, "births"))
-	c1.BornNow(t.Context(), bkt) //nolint:errcheck // what was remembered is forgotten
+	c1.BornNow(t.Context(), bkt) // what was remembered is forgotten
 	w.must(w.Buckets.MustDiffer(t.Context(), bkt, c2, c1))
 	if got := uploads(); len(got) != 1 || got[0].Cluster != "c2" || !strings.HasPrefix(got[0].Key, markPrefix) {
 		t.Errorf("on record: %+v, want one mark in c2", got)
