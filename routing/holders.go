@@ -40,22 +40,30 @@ func (d *Decision) offerHolders(q *Query) {
 			d.offer(q, s, a.place(s, LocalityLocal))
 		}
 	}
+	written := clusterID(0)
 	if t.entry.primaryOf(t.rule) == 0 { // the rule, or the bucket, is so new that it has no copies
-		if s := a.snap.tables.site(t.entry.writtenIn(t.rule)); s != nil && !s.drain && a.holds(s) == isCurrent {
-			d.offer(q, s, a.place(s, LocalityLocal))
-		}
+		written = t.entry.writtenIn(t.rule)
+		d.offerUncopied(q, a.snap.tables.site(written))
 	}
 	if t.pulled == nil {
 		return
 	}
 	for _, e := range *t.pulled {
-		s := a.snap.tables.site(a.snap.tables.clusterID(e.cluster))
-		if s == nil || s.drain || a.holds(s) != isCurrent {
-			continue
+		if s := a.snap.tables.site(a.snap.tables.clusterID(e.cluster)); s != nil && s.id != written {
+			d.offerUncopied(q, s)
 		}
-		if _, offered := t.copyIn(s.id); !offered {
-			d.offer(q, s, a.place(s, LocalityLocal))
-		}
+	}
+}
+
+// offerUncopied offers a cluster that may hold the first input without having a copy of its
+// rule. One that has a copy was offered as such.
+func (d *Decision) offerUncopied(q *Query, s *site) {
+	a := &d.assessment
+	if s == nil || s.drain {
+		return
+	}
+	if _, offered := a.targets[0].copyIn(s.id); !offered && a.holds(s) == isCurrent {
+		d.offer(q, s, a.place(s, LocalityLocal))
 	}
 }
 
