@@ -299,7 +299,7 @@ func TestBrokenListingRemovesNothing(t *testing.T) {
 // are; routing takes those up to the cursor for current and no others.
 func TestCursorWaitsForSlowestObject(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	for i := range 20 {
 		c1.User("bkt", fmt.Sprintf("%02d", i), "x")
