@@ -2,6 +2,7 @@ package lbpolicy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -61,9 +62,14 @@ func handlerOf(ctx caddy.Context) *reverseproxy.Handler {
 	return nil
 }
 
-// hasUpstreams says whether a proxy that is being set up has upstreams or a source of them.
-func hasUpstreams(h *reverseproxy.Handler) bool {
-	return len(h.Upstreams) > 0 || h.DynamicUpstreams != nil || len(h.DynamicUpstreamsRaw) > 0
+// needUpstreams says what is missing where a proxy that is being set up has neither upstreams
+// nor a source of them.
+func needUpstreams(h *reverseproxy.Handler, complaint string) error {
+	if h == nil || len(h.Upstreams) > 0 || h.DynamicUpstreams != nil || len(h.DynamicUpstreamsRaw) > 0 {
+		return nil
+	}
+	return errors.New(complaint + ": expected 'dynamic fado' (JSON: " +
+		`"dynamic_upstreams": {"source": "fado"}) in the reverse_proxy, or upstreams named there`)
 }
 
 // awaitReady waits until the app knows the catalogue, as long as the request lasts

@@ -2,7 +2,6 @@ package lbpolicy
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -167,11 +166,7 @@ func (p *DataAware) Validate() error {
 	if p.Spill < 0 {
 		return fmt.Errorf("spill: %d: expected 0 (off) or a positive number of requests", p.Spill)
 	}
-	if h := p.handler; h != nil && !hasUpstreams(h) {
-		return errors.New("data_aware has no upstreams to choose from: expected 'dynamic fado' (JSON: " +
-			`"dynamic_upstreams": {"source": "fado"}) in the reverse_proxy, or upstreams named there`)
-	}
-	return nil
+	return needUpstreams(p.handler, "data_aware has no upstreams to choose from")
 }
 
 // Cleanup unloads the policies that balance.

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/internal/testenv"
 	_ "github.com/fado-project/fado/lbpolicy"
 	"github.com/fado-project/fado/routing"
 )
@@ -220,15 +222,14 @@ func answering(who string) http.HandlerFunc {
 
 func at(url string) catalog.Function { return catalog.Function{URL: url} }
 
-// deadAddress returns an address nobody listens at.
+// deadAddress returns an address without a listener, which no server of a test gets.
 func deadAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testenv.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // site is a running Caddy with one reverse_proxy.
@@ -236,6 +237,7 @@ type site struct {
 	t      testing.TB
 	client *http.Client
 	socket string
+	edit   *strings.Replacer // changes the configuration
 }
 
 // dynamicProxy is the body of the usual reverse_proxy.
@@ -248,8 +250,14 @@ const dynamicProxy = `
 // serve runs Caddy with a reverse_proxy that has the given body, on a socket.
 func serve(t testing.TB, proxy string) *site {
 	t.Helper()
+	return serveEdited(t, proxy, strings.NewReplacer())
+}
+
+// serveEdited is serve with a configuration that is changed around the reverse_proxy.
+func serveEdited(t testing.TB, proxy string, edit *strings.Replacer) *site {
+	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
-	s := &site{t: t, socket: socket}
+	s := &site{t: t, socket: socket, edit: edit}
 	s.load(proxy)
 	t.Cleanup(func() {
 		if err := caddy.Stop(); err != nil {
@@ -275,7 +283,7 @@ func (s *site) load(proxy string) {
 
 func (s *site) tryLoad(proxy string) error {
 	s.t.Helper()
-	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(configText(s.socket, proxy), map[string]any{"filename": "Caddyfile"})
+	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(s.edit.Replace(string(configText(s.socket, proxy)))), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		return err
 	}

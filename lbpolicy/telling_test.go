@@ -9,9 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/routing"
 )
@@ -122,16 +119,8 @@ func TestPlaceholdersTellTheDecision(t *testing.T) {
 func TestAccessLogsTellTheDecision(t *testing.T) {
 	w := threeClusters(t)
 	w.bucket("photos", catalog.Policy{}, "c2")
-	s := serve(t, dynamicProxy)
 	file := filepath.Join(t.TempDir(), "access.log")
-	text := strings.Replace(string(configText(s.socket, dynamicProxy)), "\treverse_proxy {", "\tlog {\noutput file "+file+"\n}\nlog_append key {fado.object}\n\treverse_proxy {", 1)
-	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Load(cfg, true); err != nil {
-		t.Fatal(err)
-	}
+	s := serveEdited(t, dynamicProxy, strings.NewReplacer("\treverse_proxy {", "\tlog {\noutput file "+file+"\n}\nlog_append key {fado.object}\n\treverse_proxy {"))
 	s.get("/", "X-FaDO-Data: s3://photos/k")
 	s.get("/", "X-FaDO-Bucket: nope")
 	var lines []string

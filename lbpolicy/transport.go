@@ -59,9 +59,9 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.app, err = appOf(ctx); err != nil {
 		return err
 	}
-	if t.handler = handlerOf(ctx); t.handler != nil && !hasUpstreams(t.handler) {
-		return errors.New("the transport fado has no upstreams to reach: expected 'dynamic fado' (JSON: " +
-			`"dynamic_upstreams": {"source": "fado"}) in the reverse_proxy, or upstreams named there`)
+	t.handler = handlerOf(ctx)
+	if err = needUpstreams(t.handler, "the transport fado has no upstreams to reach"); err != nil {
+		return err
 	}
 	t.keepHost = setsHost(t.handler)
 	t.secure.init(ctx, t.HTTPTransport) // before Provision consumes the options
