@@ -8,10 +8,9 @@ import (
 
 // carrying is bytes of an object that pass through this instance on their way to a user.
 type carrying struct {
+	flight
 	from    string
 	allowed func(*routing.Snapshot) bool
-	cancel  context.CancelCauseFunc
-	ended   chan struct{}
 }
 
 // Carry registers bytes that are read from a cluster for a user, and refuses with
@@ -20,7 +19,7 @@ type carrying struct {
 // down; end must be called once no more of them pass.
 func (g *Guard) Carry(ctx context.Context, from string, allowed func(*routing.Snapshot) bool) (_ context.Context, end func(), err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	c := &carrying{from: from, allowed: allowed, cancel: cancel, ended: make(chan struct{})}
+	c := &carrying{flight: flight{cancel, make(chan struct{})}, from: from, allowed: allowed}
 	g.mu.Lock()
 	g.carried[c] = struct{}{}
 	g.mu.Unlock()
@@ -36,32 +35,4 @@ func (g *Guard) Carry(ctx context.Context, from string, allowed func(*routing.Sn
 		return nil, nil, ErrForbidden
 	}
 	return ctx, end, nil
-}
-
-// drop ends what passes and is forbidden, and waits for its end, or for ctx's.
-func (g *Guard) drop(ctx context.Context, snap *routing.Snapshot) {
-	hit := g.carryings(func(c *carrying) bool { return !c.allowed(snap) })
-	for _, c := range hit {
-		c.cancel(ErrForbidden)
-	}
-	for _, c := range hit {
-		select {
-		case <-c.ended:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// carryings returns those that match.
-func (g *Guard) carryings(match func(*carrying) bool) []*carrying {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var found []*carrying
-	for c := range g.carried {
-		if match(c) {
-			found = append(found, c)
-		}
-	}
-	return found
 }

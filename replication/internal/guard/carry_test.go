@@ -54,7 +54,7 @@ func TestCarry(t *testing.T) {
 	if !errors.Is(context.Cause(ctx), site.ErrDown) {
 		t.Errorf("the storage is down: %v", context.Cause(ctx))
 	}
-	if len(g.carryings(func(*carrying) bool { return true })) != 1 {
+	if len(matching(g, g.carried, func(*carrying) bool { return true })) != 1 {
 		t.Error("what has ended is still known")
 	}
 }

@@ -11,13 +11,22 @@ import (
 
 // abort cancels the operations that match, and waits until they have ended.
 func (g *Guard) abort(ctx context.Context, cause error, match func(*running) bool) error {
-	hit := g.list(match)
+	return stop(ctx, cause, matching(g, g.ops, match))
+}
+
+// stop cancels what is on its way, and waits until it has ended.
+func stop[T interface{ way() *flight }](ctx context.Context, cause error, hit []T) error {
 	for _, r := range hit {
-		r.cancel(cause)
+		r.way().cancel(cause)
 	}
-	for _, r := range hit {
+	return await(ctx, hit)
+}
+
+// await waits until all has ended.
+func await[T interface{ way() *flight }](ctx context.Context, all []T) error {
+	for _, r := range all {
 		select {
-		case <-r.ended:
+		case <-r.way().ended:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -25,12 +34,25 @@ func (g *Guard) abort(ctx context.Context, cause error, match func(*running) boo
 	return nil
 }
 
+// matching returns those of a set of the guard's that match.
+func matching[T comparable](g *Guard, set map[T]struct{}, match func(T) bool) (found []T) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for r := range set {
+		if match(r) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
 // AfterChange is to be called when a change of the catalogue is in force and before it is
 // answered. It returns once what the change forbids has ended, or with ctx.
 func (g *Guard) AfterChange(ctx context.Context) {
 	snap := g.o.Router.Snapshot()
-	g.drop(ctx, snap)
-	_ = g.abort(ctx, ErrForbidden, func(r *running) bool { return !r.AllowedBy(snap) }) // ends early only with ctx
+	// Both end early only with ctx.
+	_ = stop(ctx, ErrForbidden, matching(g, g.carried, func(c *carrying) bool { return !c.allowed(snap) }))
+	_ = g.abort(ctx, ErrForbidden, func(r *running) bool { return !r.AllowedBy(snap) })
 }
 
 // movingPatience is how long operations get to end by themselves where another instance is
@@ -46,7 +68,7 @@ func (g *Guard) RolesChanged(bucket string) {
 	moving := func(r *running) bool {
 		return (bucket == "" || r.Bucket == bucket) && snap.Moving(r.Bucket, r.Cluster)
 	}
-	g.await(context.Background(), movingPatience, moving)
+	g.letEnd(context.Background(), movingPatience, moving)
 	_ = g.abort(context.Background(), ErrMoving, moving)
 	_ = g.abort(context.Background(), ErrMoving, func(r *running) bool {
 		return r.User && (bucket == "" || r.Bucket == bucket) && !r.AllowedBy(snap)
@@ -59,7 +81,7 @@ func (g *Guard) RolesChanged(bucket string) {
 // Fence aborts everything, without waiting, because this instance has lost its lease. It
 // is for what reads or waits: what is about to write asks by itself.
 func (g *Guard) Fence(cause error) {
-	for _, r := range g.list(func(*running) bool { return true }) {
+	for _, r := range matching(g, g.ops, func(*running) bool { return true }) {
 		r.cancel(cause)
 	}
 }
@@ -67,10 +89,10 @@ func (g *Guard) Fence(cause error) {
 // CutOff aborts what reads from or writes to a cluster whose storage went down, without
 // waiting.
 func (g *Guard) CutOff(cluster string) {
-	for _, r := range g.list(func(r *running) bool { return r.From == cluster || r.Cluster == cluster }) {
+	for _, r := range matching(g, g.ops, func(r *running) bool { return r.From == cluster || r.Cluster == cluster }) {
 		r.cancel(site.ErrDown)
 	}
-	for _, c := range g.carryings(func(c *carrying) bool { return c.from == cluster }) {
+	for _, c := range matching(g, g.carried, func(c *carrying) bool { return c.from == cluster }) {
 		c.cancel(site.ErrDown)
 	}
 }
@@ -94,37 +116,18 @@ func (g *Guard) Exclusively(ctx context.Context, bucket, cluster string, patienc
 		close(thaw)
 	}()
 	match := func(r *running) bool { return r.Bucket == bucket && r.Cluster == cluster }
-	g.await(ctx, patience, match)
+	g.letEnd(ctx, patience, match)
 	if err := g.abort(ctx, ErrMoving, match); err != nil {
 		return err
 	}
 	return f()
 }
 
-// await gives matching operations time to end by themselves.
-func (g *Guard) await(ctx context.Context, patience time.Duration, match func(*running) bool) {
+// letEnd gives matching operations time to end by themselves.
+func (g *Guard) letEnd(ctx context.Context, patience time.Duration, match func(*running) bool) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for _, r := range g.list(match) {
-		select {
-		case <-r.ended:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// list returns the operations that match.
-func (g *Guard) list(match func(*running) bool) []*running {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var ops []*running
-	for r := range g.ops {
-		if match(r) {
-			ops = append(ops, r)
-		}
-	}
-	return ops
+	_ = await(ctx, matching(g, g.ops, match)) // what has not ended is aborted
 }
 
 // Transfer is one object on its way. Total is -1 while it is not known.
@@ -137,7 +140,7 @@ type Transfer struct {
 
 // Transfers returns the objects that are being copied, in no order.
 func (g *Guard) Transfers() []Transfer {
-	ops := g.list(func(r *running) bool { return r.From != "" })
+	ops := matching(g, g.ops, func(r *running) bool { return r.From != "" })
 	ts := make([]Transfer, len(ops))
 	for i, r := range ops {
 		ts[i] = Transfer{

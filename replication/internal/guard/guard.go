@@ -84,13 +84,20 @@ type Guard struct {
 	frozen  map[frozenKey]chan struct{}
 }
 
+// flight is what is on its way and can be stopped.
+type flight struct {
+	cancel context.CancelCauseFunc
+	ended  chan struct{}
+}
+
+func (f *flight) way() *flight { return f }
+
 // running is an operation that has entered.
 type running struct {
 	*Op
+	flight
 	pass    Pass
 	started time.Time
-	cancel  context.CancelCauseFunc
-	ended   chan struct{}
 }
 
 type frozenKey struct{ bucket, cluster string }
@@ -130,7 +137,7 @@ func (g *Guard) enter(ctx context.Context, o *Op) (context.Context, *running, er
 	if err := g.o.MayWrite(); err != nil {
 		return nil, nil, err
 	}
-	r := &running{Op: o, started: g.o.Now(), ended: make(chan struct{})}
+	r := &running{Op: o, started: g.o.Now(), flight: flight{ended: make(chan struct{})}}
 	r.pass = Pass{op: o, writers: g.o.Writers}
 	opCtx, cancel := context.WithCancelCause(storage.WithFence(ctx, g.o.MayWrite))
 	r.cancel = cancel
