@@ -25,8 +25,8 @@ func (w *world) conflicts(bucket, cluster string) map[string]bool {
 func TestImportNeverOverwritesOrDeletes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	for _, c := range []string{"c1", "c2"} {
 		w.makeBucket(c, "bkt")
 		w.put(c, "bkt", "same", "same")
@@ -84,8 +84,8 @@ func TestImportNeverOverwritesOrDeletes(t *testing.T) {
 func TestImportOfForgottenCopies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.makeBucket("c1", "bkt")
 	w.put("c1", "bkt", "kept", "1")
 	w.put("c1", "bkt", "lost", "2")
@@ -114,8 +114,8 @@ func TestImportOfForgottenCopies(t *testing.T) {
 func TestForeignWritesAtCopy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.makeBucket("c1", "bkt")
 	for i := range 5 {
 		w.put("c1", "bkt", fmt.Sprint(i), "x")

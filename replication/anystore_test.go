@@ -11,6 +11,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/storage"
 )
@@ -20,7 +21,7 @@ func TestAnyDirection(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name      string
-		from, to  lazy
+		from, to  testenv.Shared
 		versioned bool
 		losses    []string
 	}{
@@ -35,8 +36,8 @@ func TestAnyDirection(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, Settings{}, nil)
-			w.cluster("c1", c.from.server(t))
-			w.cluster("c2", c.to.server(t))
+			w.cluster("c1", c.from.Server(t))
+			w.cluster("c2", c.to.Server(t))
 			w.makeBucket("c1", "bkt")
 			if c.versioned {
 				w.must(w.apis["c1"].EnableVersioning(t.Context(), w.prefix+"bkt"))

@@ -29,12 +29,12 @@ func (w *world) anywherePolicy(name string, clusters ...string) {
 }
 
 // anywhereWorld has a bucket written in all of its clusters.
-func anywhereWorld(t *testing.T, s Settings, servers ...lazy) (*world, []string) {
+func anywhereWorld(t *testing.T, s Settings, servers ...testenv.Shared) (*world, []string) {
 	t.Helper()
 	w := newWorld(t, s, nil)
 	names := []string{"c1", "c2", "c3"}[:len(servers)]
 	for i, l := range servers {
-		w.cluster(names[i], l.server(t))
+		w.cluster(names[i], l.Server(t))
 	}
 	w.anywherePolicy("all", names...)
 	w.bucket("bkt", "all", "c1")
@@ -127,7 +127,7 @@ func TestWritesAnywhere(t *testing.T) {
 func TestAnywhereNeedsVersions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
+	w.cluster("c1", minioA.Server(t))
 	w.cluster("c2", testenv.VersityGW(t, testenv.Options{}))
 	w.anywherePolicy("all", "c1", "c2")
 	w.makeBucket("c1", "bkt")
@@ -145,8 +145,8 @@ func TestAnywhereNeedsVersions(t *testing.T) {
 func TestAnywhereSuspended(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.anywherePolicy("all", "c1", "c2")
 	w.makeBucket("c2", "bkt")
 	w.must(w.apis["c2"].EnableVersioning(t.Context(), w.prefix+"bkt"))
@@ -205,10 +205,10 @@ func TestAnywhereWithAnotherS3(t *testing.T) {
 func TestAnywhereHubDown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	proxy := testenv.StartProxy(t, minioA.server(t).Endpoint)
-	w.clusterAt("c1", minioA.server(t), proxy.Endpoint())
-	w.cluster("c2", minioB.server(t))
-	w.cluster("c3", minioC.server(t))
+	proxy := testenv.StartProxy(t, minioA.Server(t).Endpoint)
+	w.clusterAt("c1", minioA.Server(t), proxy.Endpoint())
+	w.cluster("c2", minioB.Server(t))
+	w.cluster("c3", minioC.Server(t))
 	w.anywherePolicy("all", "c1", "c2", "c3")
 	w.bucket("bkt", "all", "c1")
 	w.awaitOK("bkt", "c1", "c2", "c3")
@@ -231,10 +231,10 @@ func TestAnywhereLosersOutliveTheirCopy(t *testing.T) {
 	t.Parallel()
 	for _, leaving := range []struct {
 		name string
-		lazy
+		testenv.Shared
 	}{{"minio", minioC}, {"versitygw", versA}} {
 		t.Run(leaving.name, func(t *testing.T) {
-			w, all := anywhereWorld(t, Settings{DrainTimeout: 1}, minioA, minioB, leaving.lazy)
+			w, all := anywhereWorld(t, Settings{DrainTimeout: 1}, minioA, minioB, leaving.Shared)
 			w.feedsLive("c1", "c2")
 			w.put("c3", "bkt", "deleted", "of a deleted object")
 			w.put("c3", "bkt", "k", "first, at c3")
@@ -293,8 +293,8 @@ func TestAnywhereCopyStaysForItsVersions(t *testing.T) {
 func TestWritesPrimaryToAnywhereAndBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.policy("all", 2, "c1", "c2")
 	w.bucket("bkt", "all", "c1")
 	w.awaitOK("bkt", "c1", "c2")
@@ -337,9 +337,9 @@ func TestWritesPrimaryToAnywhereAndBack(t *testing.T) {
 func TestAnywhereResidency(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
-	w.cluster("c3", minioC.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
+	w.cluster("c3", minioC.Server(t))
 	w.anywherePolicy("all", "c1", "c2", "c3")
 	w.anywherePolicy("two", "c1", "c2")
 	w.bucket("bkt", "all", "c1", catalog.PrefixRule{Prefix: "p/", Policy: "two"})

@@ -58,11 +58,11 @@ func newFullServer(t *testing.T, srv *testenv.Server) *fullServer {
 // on, and what waited goes over when there is space.
 func TestFullStorage(t *testing.T) {
 	t.Parallel()
-	f := newFullServer(t, minioB.server(t))
+	f := newFullServer(t, minioB.Server(t))
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.clusterAt("c2", minioB.server(t), f.URL)
-	w.cluster("c3", minioC.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.clusterAt("c2", minioB.Server(t), f.URL)
+	w.cluster("c3", minioC.Server(t))
 	w.makeBucket("c1", "bkt")
 	w.put("c1", "bkt", "old", "x")
 	w.policy("all", 3, "c1", "c2", "c3")
@@ -108,10 +108,10 @@ func TestFullStorage(t *testing.T) {
 // A first sync to a full storage waits, is no failed copy, and goes on.
 func TestFirstSyncToFullStorage(t *testing.T) {
 	t.Parallel()
-	f := newFullServer(t, minioB.server(t))
+	f := newFullServer(t, minioB.Server(t))
 	w := newWorld(t, Settings{NoEventFeed: true}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.clusterAt("c2", minioB.server(t), f.URL)
+	w.cluster("c1", minioA.Server(t))
+	w.clusterAt("c2", minioB.Server(t), f.URL)
 	w.makeBucket("c1", "bkt")
 	w.makeBucket("c2", "bkt")
 	for i := range 40 {
@@ -138,8 +138,8 @@ func TestFirstSyncToFullStorage(t *testing.T) {
 func TestUsedBytesAndCapacity(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")
 	w.awaitOK("bkt", "c1", "c2")
@@ -148,7 +148,7 @@ func TestUsedBytesAndCapacity(t *testing.T) {
 	for _, c := range []string{"c1", "c2"} {
 		w.await("used bytes of "+c, func() bool { return w.eng.StorageStatus(c).UsedBytes == 5000 })
 	}
-	srv := minioB.server(t)
+	srv := minioB.Server(t)
 	declare := func(capacity catalog.Size) {
 		w.apply(&catalog.Cluster{Name: "c2", Zones: []string{"c2"}, Storage: &catalog.Storage{
 			Endpoint: srv.Endpoint, AccessKey: srv.AccessKey, SecretKey: srv.SecretKey, BucketPrefix: w.prefix, Capacity: capacity,
@@ -168,8 +168,8 @@ func TestUsedBytesAndCapacity(t *testing.T) {
 func TestDrainTellsWhenDone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{DrainTimeout: 10 * time.Millisecond}, nil)
-	for i, srv := range []lazy{minioA, minioB, minioC} {
-		w.cluster(fmt.Sprintf("c%d", i+1), srv.server(t))
+	for i, srv := range []testenv.Shared{minioA, minioB, minioC} {
+		w.cluster(fmt.Sprintf("c%d", i+1), srv.Server(t))
 	}
 	w.policy("two", 2)
 	w.bucket("bkt", "two", "c1")

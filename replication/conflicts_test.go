@@ -12,8 +12,8 @@ import (
 func TestConflictsAreListed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	for _, c := range []string{"c1", "c2"} {
 		w.makeBucket(c, "bkt")
 		w.put(c, "bkt", "differs", "in "+c)

@@ -80,7 +80,7 @@ func TestKilledAnywhereContinues(t *testing.T) {
 	if testing.Short() {
 		runs = 3
 	}
-	servers := map[string]*testenv.Server{"c1": minioA.server(t), "c2": minioB.server(t), "c3": minioC.server(t)}
+	servers := map[string]*testenv.Server{"c1": minioA.Server(t), "c2": minioB.Server(t), "c3": minioC.Server(t)}
 	w := &world{TB: t, prefix: fmt.Sprintf("t%d-", worlds.Add(1)), servers: servers, apis: map[string]minioClient{}}
 	s := crashSetup{Store: filepath.Join(t.TempDir(), "fado.db"), Clusters: map[string]catalog.Storage{}}
 	for name, srv := range servers {

@@ -3,7 +3,6 @@ package replication
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,43 +32,12 @@ import (
 
 // The servers are shared by all tests, which keep to physical buckets of their own.
 var (
-	minioA = lazyServer(testenv.KindMinIO)
-	minioB = lazyServer(testenv.KindMinIO)
-	minioC = lazyServer(testenv.KindMinIO)
-	versA  = lazyServer(testenv.KindVersityGW)
-	versB  = lazyServer(testenv.KindVersityGW)
+	minioA = testenv.Share(testenv.KindMinIO, testenv.Options{Versioning: true})
+	minioB = testenv.Share(testenv.KindMinIO, testenv.Options{Versioning: true})
+	minioC = testenv.Share(testenv.KindMinIO, testenv.Options{Versioning: true})
+	versA  = testenv.Share(testenv.KindVersityGW, testenv.Options{Versioning: true})
+	versB  = testenv.Share(testenv.KindVersityGW, testenv.Options{Versioning: true})
 )
-
-type lazy func() (*testenv.Server, error)
-
-var started struct {
-	sync.Mutex
-	servers []*testenv.Server
-}
-
-func lazyServer(kind testenv.Kind) lazy {
-	return sync.OnceValues(func() (*testenv.Server, error) {
-		s, err := testenv.Start(context.Background(), kind, testenv.Options{Versioning: true})
-		if err == nil {
-			started.Lock()
-			started.servers = append(started.servers, s)
-			started.Unlock()
-		}
-		return s, err
-	})
-}
-
-func (l lazy) server(tb testing.TB) *testenv.Server {
-	tb.Helper()
-	s, err := l()
-	if errors.Is(err, testenv.ErrNoBinary) && os.Getenv("FADO_REQUIRE_TOOLS") != "1" {
-		tb.Skip(err)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return s
-}
 
 func TestMain(m *testing.M) {
 	if os.Getenv("FADO_CRASH_CHILD") != "" {
@@ -81,9 +49,6 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := testenv.Main(m).Run()
-	for _, s := range started.servers {
-		s.Close()
-	}
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -21,7 +20,7 @@ import (
 // bucket was made.
 var kinds = []struct {
 	name    string
-	a, b, c lazy
+	a, b, c testenv.Shared
 	births  bool
 }{
 	{"MinIO", minioA, minioB, minioC, true},
@@ -81,7 +80,7 @@ func TestOneStorageUnderTwoNames(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, Settings{}, nil)
-			srv := k.a.server(t)
+			srv := k.a.Server(t)
 			w.cluster("c1", srv)
 			w.clusterAt("c2", srv, byAnotherName(t, srv))
 			w.fillFrom("c1", "bkt", 20)
@@ -123,11 +122,11 @@ func (w *world) purges() []state.Purge {
 }
 
 // replicated makes a bucket of 20 objects with a copy, and no feed.
-func replicated(t *testing.T, a, b lazy) *world {
+func replicated(t *testing.T, a, b testenv.Shared) *world {
 	t.Helper()
 	w := newWorld(t, Settings{NoEventFeed: true}, nil)
-	w.cluster("c1", a.server(t))
-	w.cluster("c2", b.server(t))
+	w.cluster("c1", a.Server(t))
+	w.cluster("c2", b.Server(t))
 	w.fillFrom("c1", "bkt", 20)
 	w.policy("p", 2, "c1", "c2")
 	w.bucket("bkt", "p", "c1")
@@ -192,7 +191,7 @@ func TestCopyElsewhere(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			w := replicated(t, k.a, k.b)
-			w.cluster("c3", k.c.server(t)) // to write there before
+			w.cluster("c3", k.c.Server(t)) // to write there before
 			w.makeBucket("c3", "bkt")
 			w.put("c3", "bkt", "k00", "another content")
 			w.put("c3", "bkt", "precious", "somebody's")
@@ -204,7 +203,7 @@ func TestCopyElsewhere(t *testing.T) {
 				return rows, nil
 			}))
 			w.must(w.ctl.Resources.Delete(context.Background(), catalog.KindCluster, "c3", control.Precondition{}))
-			w.redeclare("c2", k.c.server(t))
+			w.redeclare("c2", k.c.Server(t))
 			if w.ctl.Router().Current("bkt", "k01", "c2") {
 				t.Error("a storage that was not compared is a hit")
 			}
@@ -232,10 +231,10 @@ func TestPrimaryElsewhere(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			w := replicated(t, k.a, k.b)
-			w.cluster("c3", k.c.server(t))
+			w.cluster("c3", k.c.Server(t))
 			w.makeBucket("c3", "bkt")
 			w.must(w.ctl.Resources.Delete(context.Background(), catalog.KindCluster, "c3", control.Precondition{}))
-			w.redeclare("c1", k.c.server(t))
+			w.redeclare("c1", k.c.Server(t))
 			if w.ctl.Router().Current("bkt", "k00", "c1") {
 				t.Error("a storage that was not compared is a hit")
 			}
@@ -243,11 +242,11 @@ func TestPrimaryElsewhere(t *testing.T) {
 			if n := len(w.contents("c2", "bkt")); n != 20 {
 				t.Fatalf("the copy has %d of 20 objects", n)
 			}
-			w.redeclare("c1", k.a.server(t))
+			w.redeclare("c1", k.a.Server(t))
 			w.awaitOK("bkt", "c1", "c2")
 
 			// The same storage by another name is told where birth dates tell.
-			w.clusterAt("c1", k.a.server(t), byAnotherName(t, k.a.server(t)))
+			w.clusterAt("c1", k.a.Server(t), byAnotherName(t, k.a.Server(t)))
 			if !k.births {
 				w.awaitStuck("bkt", "c1", "/trust")
 				w.must(w.eng.Trust(context.Background(), "bkt", "c1"))
@@ -267,12 +266,12 @@ func TestPurgeElsewhere(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			w := replicated(t, minioA, minioB)
-			w.cluster("c3", minioC.server(t))
+			w.cluster("c3", minioC.Server(t))
 			w.fillFrom("c3", "bkt", 10)
 			w.must(w.ctl.Resources.Delete(context.Background(), catalog.KindCluster, "c3", control.Precondition{}))
 			w.must(w.eng.Pause(context.Background()))
 			w.must(w.eng.Purge(context.Background(), "bkt", mode, control.Precondition{}))
-			w.redeclare("c2", minioC.server(t))
+			w.redeclare("c2", minioC.Server(t))
 			w.must(w.eng.Resume(context.Background()))
 			w.await("the purge is over", func() bool { return len(w.purges()) == 0 })
 			if n := len(w.contents("c2", "bkt")); n != 10 {
@@ -299,14 +298,7 @@ func TestPrimaryRolledBack(t *testing.T) {
 			t.Run(fmt.Sprint(kind, " ", trusted), func(t *testing.T) {
 				t.Parallel()
 				ctx := context.Background()
-				srv, err := testenv.Start(ctx, kind, testenv.Options{})
-				if errors.Is(err, testenv.ErrNoBinary) && os.Getenv("FADO_REQUIRE_TOOLS") != "1" {
-					t.Skip(err)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(srv.Close)
+				srv := testenv.StartFor(t, kind, testenv.Options{})
 				w := replicated(t, func() (*testenv.Server, error) { return srv, nil }, minioB)
 				backup := t.TempDir()
 				srv.Stop()

@@ -18,9 +18,9 @@ import (
 // threeMinIOs declares c1, c2 and c3 over real storages.
 func (w *world) threeMinIOs() {
 	w.Helper()
-	w.cluster("c1", minioA.server(w))
-	w.cluster("c2", minioB.server(w))
-	w.cluster("c3", minioC.server(w))
+	w.cluster("c1", minioA.Server(w))
+	w.cluster("c2", minioB.Server(w))
+	w.cluster("c3", minioC.Server(w))
 }
 
 func (w *world) fill(cluster, bucket string, n int) {

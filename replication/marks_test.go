@@ -43,8 +43,8 @@ func TestWrittenAgainIsNoEcho(t *testing.T) {
 // status on to it: at a copy it is a conflict.
 func TestServerSideCopyAtACopy(t *testing.T) {
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.policy("two", 2, "c1", "c2")
 	w.makeBucket("c1", "bkt")
 	w.put("c1", "bkt", "k", "v")
@@ -60,8 +60,8 @@ func TestServerSideCopyAtACopy(t *testing.T) {
 // What users copy at a primary that moves gets over, whatever it carries along.
 func TestServerSideCopiesMove(t *testing.T) {
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.policy("two", 2, "c1", "c2")
 	w.makeBucket("c1", "bkt")
 	w.put("c1", "bkt", "seed", "v")

@@ -400,8 +400,8 @@ func TestScansComparePulledObjects(t *testing.T) {
 func TestPullToAnotherStorage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(w))
-	w.cluster("c2", versA.server(w))
+	w.cluster("c1", minioA.Server(w))
+	w.cluster("c2", versA.Server(w))
 	w.makeBucket("c1", "bkt")
 	w.must(w.apis["c1"].EnableVersioning(context.Background(), w.prefix+"bkt"))
 	w.pullPolicy("pulls", time.Hour, "c1", "c2")

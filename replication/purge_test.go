@@ -16,8 +16,8 @@ import (
 func purgeWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.makeBucket("c1", "bkt")
 	w.fill("c1", "bkt", 20)
 	w.policy("p", 2)
@@ -78,8 +78,8 @@ func TestPurgeAll(t *testing.T) {
 func TestPurgeTakesTheBucketsFaDOMade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.makeBucket("c2", "own")
 	w.policy("p", 2)
 	for bucket, foreign := range map[string]string{"own": "c2", "made": ""} {

@@ -45,8 +45,8 @@ func (w *world) enableVersioning(cluster, bucket string) {
 func conflicted(t *testing.T, versioned ...string) *world {
 	t.Helper()
 	w := newWorld(t, Settings{}, movable)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	for _, c := range []string{"c1", "c2"} {
 		w.makeBucket(c, "bkt")
 	}

@@ -196,7 +196,7 @@ func TestWorkIsShared(t *testing.T) {
 func TestOneInstanceListens(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 2, Settings{Workers: 4})
-	srcServer, dstServer := minioA.server(t), minioB.server(t)
+	srcServer, dstServer := minioA.Server(t), minioB.Server(t)
 	f.cluster("c1", srcServer)
 	f.cluster("c2", dstServer)
 	f.policy("p", 2)
@@ -263,7 +263,7 @@ func TestCutOffInstanceWritesNothing(t *testing.T) {
 func TestFenceEndsWrites(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 1, Settings{Workers: 4})
-	src, dst := minioA.server(t), minioB.server(t)
+	src, dst := minioA.Server(t), minioB.Server(t)
 	f.cluster("c1", src)
 	f.cluster("c2", dst)
 	f.makeBucket("c1", "bkt")
@@ -352,8 +352,8 @@ func stopChild() {
 func TestStoppedProcess(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 1, Settings{Disabled: true})
-	f.cluster("c1", minioA.server(t))
-	f.cluster("c2", minioB.server(t))
+	f.cluster("c1", minioA.Server(t))
+	f.cluster("c2", minioB.Server(t))
 	f.policy("p", 2)
 	f.makeBucket("c1", "bkt")
 	f.put("c1", "bkt", "k", "first")

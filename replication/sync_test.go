@@ -9,9 +9,9 @@ import (
 func TestBucketAppearsWherePolicyWants(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
-	w.cluster("c3", minioC.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
+	w.cluster("c3", minioC.Server(t))
 	w.makeBucket("c1", "photos")
 	for i := range 50 {
 		w.put("c1", "photos", fmt.Sprintf("dir%d/%03d.jpg", i%3, i), strings.Repeat("x", i))

@@ -101,9 +101,9 @@ func bigBody(seed byte) string {
 func TestVerifyRepairsRot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
-	w.cluster("c3", versA.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
+	w.cluster("c3", versA.Server(t))
 	w.policy("all", 3, "c1", "c2", "c3")
 	for _, b := range []string{"plain", "kept"} {
 		w.makeBucket("c1", b)
@@ -152,8 +152,8 @@ func TestVerifyRepairsRot(t *testing.T) {
 func TestVerifyRepairsThePrimary(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", versA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", versA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.makeBucket("c1", "bkt")
 	body := bigBody('x')
 	w.put("c1", "bkt", "k", body)
@@ -181,8 +181,8 @@ func TestVerifyRepairsThePrimary(t *testing.T) {
 func TestVerifyKeepsWhatNobodyCanProve(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", versA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", versA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.makeBucket("c1", "bkt")
 	w.put("c1", "bkt", "k", bigBody('x'))
 	w.policy("two", 2, "c1", "c2")
@@ -226,8 +226,8 @@ func TestVerifyKeepsWhatNobodyCanProve(t *testing.T) {
 func TestVerifyMultipart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.makeBucket("c1", "bkt")
 	body := bytes.Repeat([]byte("0123456789abcdef"), (11<<20)/16)
 	_, err := w.apis["c1"].PutObject(context.Background(), w.prefix+"bkt", "multi", bytes.NewReader(body), int64(len(body)),
@@ -253,8 +253,8 @@ func TestVerifyMultipart(t *testing.T) {
 func TestVerifyListings(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{NoEventFeed: true}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.makeBucket("c1", "bkt")
 	for _, k := range []string{"a", "b", "c"} {
 		w.put("c1", "bkt", k, "body of "+k)
@@ -293,7 +293,7 @@ func TestVerifyListings(t *testing.T) {
 func TestVerifyResumes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{NoEventFeed: true}, nil)
-	w.cluster("c1", minioA.server(t))
+	w.cluster("c1", minioA.Server(t))
 	w.makeBucket("c1", "bkt")
 	const objects = 60
 	for i := range objects {
@@ -361,8 +361,8 @@ func TestVerifyAgain(t *testing.T) {
 func TestScrub(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{NoEventFeed: true, VerifyInterval: 200 * time.Millisecond, VerifyDeep: true}, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.policy("two", 2, "c1", "c2")
 	buckets := []string{"one", "other"}
 	for _, b := range buckets {

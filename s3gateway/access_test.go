@@ -13,6 +13,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/internal/testenv"
 )
 
 // A key sees and does what it may, and nothing tells of the rest.
@@ -23,7 +24,7 @@ func TestAccess(t *testing.T) {
 		h.keys["team"] = accessKey{secret: "team-secret", buckets: []string{"team-*"}}
 		h.Anonymous = []string{"public"}
 	})
-	w.cluster("c1", minioA.server(t))
+	w.cluster("c1", minioA.Server(t))
 	w.policy("one", 1, "c1")
 	for _, b := range []string{"team-a", "other", "public"} {
 		w.bucket(b, "one", "c1")
@@ -132,8 +133,8 @@ func (i *instance) plain(method, path string) (int, string) {
 func TestBuckets(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.policy("both", 2, "c2", "c1")
 	ctx := context.Background()
 	w.must(w.api.MakeBucket(ctx, "plain", minio.MakeBucketOptions{}))
@@ -168,9 +169,9 @@ func TestBuckets(t *testing.T) {
 	if ok, err := w.api.BucketExists(ctx, "plain"); err != nil || ok {
 		t.Errorf("removed and there: %t %v", ok, err)
 	}
-	for name, srv := range map[string]lazy{"c1": minioA, "c2": minioB} {
+	for name, srv := range map[string]testenv.Shared{"c1": minioA, "c2": minioB} {
 		w.await("the physical bucket is gone from "+name, func() bool {
-			ok, err := w.direct(srv.server(t)).BucketExists(ctx, w.prefix+"plain")
+			ok, err := w.direct(srv.Server(t)).BucketExists(ctx, w.prefix+"plain")
 			return err == nil && !ok
 		})
 	}

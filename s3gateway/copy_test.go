@@ -13,11 +13,11 @@ import (
 // A copy from one storage to another streams, with what S3 keeps of an object.
 func TestCopyAcross(t *testing.T) {
 	t.Parallel()
-	for name, other := range map[string]func(testing.TB) *testenv.Server{"MinIO": minioB.server, "versitygw": versA.server} {
+	for name, other := range map[string]func(testing.TB) *testenv.Server{"MinIO": minioB.Server, "versitygw": versA.Server} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
-			w.cluster("c1", minioA.server(t))
+			w.cluster("c1", minioA.Server(t))
 			w.cluster("c2", other(t))
 			w.policy("in1", 1, "c1")
 			w.policy("in2", 1, "c2")

@@ -64,7 +64,7 @@ func TestVersions(t *testing.T) {
 		t.Errorf("versioning %+v %v", v, err)
 	}
 	w.await("the copy keeps versions", func() bool {
-		v, err := w.direct(minioB.server(t)).GetBucketVersioning(ctx, w.prefix+"bkt")
+		v, err := w.direct(minioB.Server(t)).GetBucketVersioning(ctx, w.prefix+"bkt")
 		return err == nil && v.Enabled()
 	})
 	one, two := w.put("bkt", "k", "one"), w.put("bkt", "k", "two")
@@ -210,7 +210,7 @@ func TestMarksAreFaDOs(t *testing.T) {
 	if status != http.StatusOK {
 		t.Fatalf("%d %s", status, body)
 	}
-	st, err := w.direct(minioA.server(t)).StatObject(context.Background(), w.prefix+"bkt", "k", minio.StatObjectOptions{})
+	st, err := w.direct(minioA.Server(t)).StatObject(context.Background(), w.prefix+"bkt", "k", minio.StatObjectOptions{})
 	if err != nil || st.Metadata.Get("X-Amz-Meta-Fado-Source-Etag") != "" || st.ReplicationStatus != "" || st.Metadata.Get("X-Amz-Meta-Own") != "kept" {
 		t.Errorf("%+v %v", st, err)
 	}
@@ -224,7 +224,7 @@ func TestWriteAck(t *testing.T) {
 		for n := range 10 {
 			key := fmt.Sprint("k", n)
 			w.put("bkt", key, "content")
-			if _, err := w.direct(minioB.server(t)).StatObject(context.Background(), w.prefix+"bkt", key, minio.StatObjectOptions{}); err != nil {
+			if _, err := w.direct(minioB.Server(t)).StatObject(context.Background(), w.prefix+"bkt", key, minio.StatObjectOptions{}); err != nil {
 				t.Fatalf("write_ack %d: %s is not in c2: %v", ack, key, err)
 			}
 		}
@@ -258,7 +258,7 @@ func TestObjectParts(t *testing.T) {
 		t.Errorf("attributes: %s %v", body, h)
 	}
 	w.await("the tags are in c2", func() bool {
-		got, err := w.direct(minioB.server(t)).GetObjectTagging(context.Background(), w.prefix+"bkt", "k", minio.GetObjectTaggingOptions{})
+		got, err := w.direct(minioB.Server(t)).GetObjectTagging(context.Background(), w.prefix+"bkt", "k", minio.GetObjectTaggingOptions{})
 		return err == nil && got.ToMap()["a"] == "b"
 	})
 	if status, _, body := w.do(http.MethodPut, "/bkt/k?acl=", http.Header{"X-Amz-Acl": {"public-read"}}, ""); status != http.StatusBadRequest {

@@ -16,7 +16,7 @@ import (
 func TestMadeKeys(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(h *Handler) { h.keys["declared"] = accessKey{secret: "declared-secret"} })
-	w.cluster("c1", minioA.server(t))
+	w.cluster("c1", minioA.Server(t))
 	w.policy("one", 1, "c1")
 	for _, b := range []string{"team-a", "other"} {
 		w.bucket(b, "one", "c1")

@@ -28,8 +28,8 @@ func shared(t *testing.T) (*world, []*instance) {
 		}
 		w.join(t, store, func(h *Handler) { h.Cluster = []string{"c1", "c2"}[n] })
 	}
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", minioB.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
 	w.policy("both", 2, "c1", "c2")
 	w.bucket("bkt", "both", "c1")
 	return w, w.all

@@ -12,8 +12,8 @@ import (
 func TestETagsOfCopies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(h *Handler) { h.Cluster = "c2" })
-	w.cluster("c1", minioA.server(t))
-	w.cluster("c2", versA.server(t))
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", versA.Server(t))
 	w.policy("both", 2, "c1", "c2")
 	w.bucket("bkt", "both", "c1")
 	ctx := context.Background()
@@ -49,7 +49,7 @@ func TestETagsOfCopies(t *testing.T) {
 func TestKeysThatAStorageWouldChange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.cluster("c1", versA.server(t))
+	w.cluster("c1", versA.Server(t))
 	w.policy("one", 1, "c1")
 	w.bucket("bkt", "one", "c1")
 	w.put("bkt", "a/b", "here")

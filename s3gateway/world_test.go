@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -37,47 +36,13 @@ import (
 
 // The servers are shared by all tests, which keep to physical buckets of their own.
 var (
-	minioA = lazyServer(testenv.KindMinIO)
-	minioB = lazyServer(testenv.KindMinIO)
-	versA  = lazyServer(testenv.KindVersityGW)
+	minioA = testenv.Share(testenv.KindMinIO, testenv.Options{Versioning: true})
+	minioB = testenv.Share(testenv.KindMinIO, testenv.Options{Versioning: true})
+	versA  = testenv.Share(testenv.KindVersityGW, testenv.Options{Versioning: true})
 )
-
-type lazy func() (*testenv.Server, error)
-
-var started struct {
-	sync.Mutex
-	servers []*testenv.Server
-}
-
-func lazyServer(kind testenv.Kind) lazy {
-	return sync.OnceValues(func() (*testenv.Server, error) {
-		s, err := testenv.Start(context.Background(), kind, testenv.Options{Versioning: true})
-		if err == nil {
-			started.Lock()
-			started.servers = append(started.servers, s)
-			started.Unlock()
-		}
-		return s, err
-	})
-}
-
-func (l lazy) server(tb testing.TB) *testenv.Server {
-	tb.Helper()
-	s, err := l()
-	if errors.Is(err, testenv.ErrNoBinary) && os.Getenv("FADO_REQUIRE_TOOLS") != "1" {
-		tb.Skip(err)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return s
-}
 
 func TestMain(m *testing.M) {
 	code := testenv.Main(m).Run()
-	for _, s := range started.servers {
-		s.Close()
-	}
 	if code == 0 {
 		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -352,8 +317,8 @@ func code(err error) string {
 func two(tb testing.TB, change func(*Handler)) *world {
 	tb.Helper()
 	w := newWorld(tb, change)
-	w.cluster("c1", minioA.server(tb))
-	w.cluster("c2", minioB.server(tb))
+	w.cluster("c1", minioA.Server(tb))
+	w.cluster("c2", minioB.Server(tb))
 	w.policy("both", 2, "c1", "c2")
 	w.bucket("bkt", "both", "c1")
 	return w

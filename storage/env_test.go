@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -29,32 +28,13 @@ var (
 	versB  = lazyServer(testenv.KindVersityGW, testenv.Options{Versioning: true})
 )
 
-type lazy struct {
-	get func() (*testenv.Server, error)
-}
+// lazy is a shared server that gives sides.
+type lazy struct{ testenv.Shared }
 
-var started struct {
-	sync.Mutex
-	servers []*testenv.Server
-}
-
-func lazyServer(kind testenv.Kind, o testenv.Options) lazy {
-	return lazy{sync.OnceValues(func() (*testenv.Server, error) {
-		s, err := testenv.Start(context.Background(), kind, o)
-		if err == nil {
-			started.Lock()
-			started.servers = append(started.servers, s)
-			started.Unlock()
-		}
-		return s, err
-	})}
-}
+func lazyServer(kind testenv.Kind, o testenv.Options) lazy { return lazy{testenv.Share(kind, o)} }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, s := range started.servers {
-		s.Close()
-	}
+	code := testenv.Main(m).Run()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -77,13 +57,7 @@ func (s *side) Unwrap() Storage { return s.Client }
 
 func (l lazy) side(tb testing.TB) *side {
 	tb.Helper()
-	srv, err := l.get()
-	if errors.Is(err, testenv.ErrNoBinary) && os.Getenv("FADO_REQUIRE_TOOLS") != "1" {
-		tb.Skip(err)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
+	srv := l.Server(tb)
 	return &side{Client: open(tb, srv, srv.Endpoint), srv: srv, api: srv.NewClient(tb), tb: tb}
 }
 

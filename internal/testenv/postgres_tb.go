@@ -86,7 +86,7 @@ func skipWithoutPostgres(tb testing.TB, err error) {
 	}
 }
 
-// Main runs a package's tests and ends the PostgreSQL server they shared:
+// Main runs a package's tests and ends the servers they shared:
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(testenv.Main(m)) }
 func Main(m *testing.M) interface{ Run() int } { return mainOf{m} }
@@ -94,6 +94,7 @@ func Main(m *testing.M) interface{ Run() int } { return mainOf{m} }
 type mainOf struct{ m *testing.M }
 
 func (m mainOf) Run() int {
+	defer closeShared()
 	defer func() {
 		shared.Lock()
 		defer shared.Unlock()

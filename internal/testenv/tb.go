@@ -48,15 +48,26 @@ func start(tb testing.TB, kind Kind, opts []Options) *Server {
 	if len(opts) > 0 {
 		o = opts[0]
 	}
+	return StartFor(tb, kind, o)
+}
+
+// StartFor starts a server of any kind that ends with the test; see MinIO.
+func StartFor(tb testing.TB, kind Kind, o Options) *Server {
+	tb.Helper()
 	s, err := Start(context.Background(), kind, o)
+	skipWithoutBinary(tb, err)
+	tb.Cleanup(s.Close)
+	return s
+}
+
+func skipWithoutBinary(tb testing.TB, err error) {
+	tb.Helper()
 	if errors.Is(err, ErrNoBinary) && os.Getenv("FADO_REQUIRE_TOOLS") != "1" {
 		tb.Skip(err)
 	}
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(s.Close)
-	return s
 }
 
 // NewClient returns a plain minio-go client for the server.
