@@ -10,7 +10,7 @@ type Movable interface {
 	// EachMeta streams the small named values that are not "", sorted by name.
 	EachMeta(ctx context.Context, f func(key, value string) error) error
 	// Clear removes every resource, copy, pending row, object copied on demand and upload,
-	// report and what people asked for, and the meta values last: a call that was interrupted is to be made again. Numbers
+	// report, pass and what people asked for, and the meta values last: a call that was interrupted is to be made again. Numbers
 	// once given (Seq, Gen) are not given again, and the key that seals secrets stays.
 	Clear(ctx context.Context) error
 	// RaiseSeq ensures that the next change gets a higher Seq than this one: an ETag

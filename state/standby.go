@@ -19,6 +19,7 @@ func NewStandby(kind string, mirror Store, refuse func() error) Store {
 		purgesStandby:    purgesStandby{refuse},
 		decisionsStandby: decisionsStandby{refuse},
 		verifyStandby:    verifyStandby{refuse},
+		passesStandby:    passesStandby{refuse},
 		factsStandby:     factsStandby{refuse},
 		kind:             kind, refuse: refuse,
 	}
@@ -34,6 +35,7 @@ type standby struct {
 	purgesStandby
 	decisionsStandby
 	verifyStandby
+	passesStandby
 	factsStandby
 	kind   string
 	refuse func() error
@@ -188,6 +190,24 @@ func (s verifyStandby) ListMismatches(context.Context, string, MismatchFilter, M
 }
 func (s verifyStandby) GetScrub(context.Context) (Scrub, error) { return Scrub{}, s.refuse() }
 func (s verifyStandby) SaveScrub(context.Context, Scrub) error  { return s.refuse() }
+
+type passesStandby struct{ refuse func() error }
+
+func (s passesStandby) PutPass(context.Context, Pass) error           { return s.refuse() }
+func (s passesStandby) GetPass(context.Context, string) (Pass, error) { return Pass{}, s.refuse() }
+
+func (s passesStandby) TakePass(context.Context, PassKind, string) (Pass, error) {
+	return Pass{}, s.refuse()
+}
+
+func (s passesStandby) TouchPass(context.Context, string, time.Time) error { return s.refuse() }
+
+func (s passesStandby) DeletePass(context.Context, PassKind, string) (bool, error) {
+	return false, s.refuse()
+}
+func (s passesStandby) ListPasses(context.Context, PassKind) ([]Pass, error) { return nil, s.refuse() }
+
+func (s passesStandby) ExpirePasses(context.Context, time.Time, time.Time) error { return s.refuse() }
 
 type factsStandby struct{ refuse func() error }
 

@@ -55,7 +55,7 @@ func (s *Store) Clear(ctx context.Context) error {
 			return err
 		}
 		var b pgx.Batch
-		for _, table := range []string{"backlog", "pulled_sums", "copy_sums", "bucket_sums", "changes", "purge_targets", "purges", "resolutions", "delete_allowances", "reports", "meta"} {
+		for _, table := range []string{"backlog", "pulled_sums", "copy_sums", "bucket_sums", "changes", "purge_targets", "purges", "resolutions", "delete_allowances", "reports", "passes", "meta"} {
 			b.Queue("DELETE FROM fado." + table)
 		}
 		b.Queue("UPDATE fado.engine SET paused = false, scrub_last = 0, scrub_running = false, scrub_after = ''")

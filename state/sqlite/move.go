@@ -33,7 +33,7 @@ func (s *Store) Clear(ctx context.Context) error {
 	err := s.write(ctx, "clearing the store", durable, func(w *writer) error {
 		for _, table := range []string{
 			"backlog", "pulled_sums", "copy_sums", "bucket_sums", "pending", "copies", "referrers", "resources", "pulled", "uploads",
-			"purges", "purge_targets", "purge_keys", "resolutions", "delete_allowances", "mismatches", "verifications", "reports", "meta",
+			"purges", "purge_targets", "purge_keys", "resolutions", "delete_allowances", "mismatches", "verifications", "reports", "passes", "meta",
 		} {
 			if _, err := w.exec("DELETE FROM " + table); err != nil {
 				return err

@@ -40,6 +40,7 @@ func testClear(t *testing.T, fx Fixture) {
 	before := add(t, s, pending("b", "k", "c"), state.Pending{Bucket: "b", Key: "l", Cluster: "c", Size: 7})
 	ok(t, s.PutPulled(ctx, state.Pulled{Bucket: "b", Key: "k", Cluster: "c", Size: 3, UsedAt: at(0), Until: at(9)}))
 	ok(t, s.PutUpload(ctx, state.Upload{Bucket: "b", Key: "k", Cluster: "c", Token: "t", Started: at(0)}))
+	ok(t, s.PutPass(ctx, pass(state.PassToken, "t")))
 	ok(t, s.PutMeta(ctx, "m", "1"))
 	seq := must(s.Seq(ctx))(t)
 
@@ -60,6 +61,7 @@ func testClear(t *testing.T, fx Fixture) {
 	_, err := s.GetUpload(ctx, "b", "k", "c")
 	isErr(t, err, state.ErrNotFound)
 	equal(t, "meta value", must(s.GetMeta(ctx, "m"))(t), "")
+	equal(t, "passes", len(must(s.ListPasses(ctx, ""))(t)), 0)
 
 	if now := must(s.Seq(ctx))(t); now <= seq {
 		t.Errorf("Seq is %d, was %d before", now, seq)

@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"Mismatches":         testMismatches,
 		"Pauses":             testPauses,
 		"Reports":            testReports,
+		"Passes":             testPasses,
 		"Forgotten":          testForgotten,
 		"CopySumsModel":      testCopySumsModel,
 		"NextDue":            testNextDue,

@@ -121,6 +121,12 @@ var kinds = []kind{
 			r.Reason = message(r.Reason)
 			return r
 		}),
+	kindOf("passes of the console",
+		listed(func(s state.Movable, ctx context.Context) ([]state.Pass, error) { return s.ListPasses(ctx, "") }),
+		each(state.Movable.PutPass), func(p state.Pass) any {
+			utc(&p.Created, &p.Used, &p.Until)
+			return p
+		}),
 	kindOf("switches", eachSwitch,
 		each(func(to state.Movable, ctx context.Context, r switches) error {
 			return errors.Join(to.SetPaused(ctx, r.Paused), to.SaveScrub(ctx, r.Scrub))
