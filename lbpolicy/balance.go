@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/puzpuzpuz/xsync/v4"
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
@@ -67,13 +69,40 @@ func gcd(a, b int) int {
 // that policies in the catalogue name, each loaded when it is first needed. They live
 // as long as the data_aware policy they belong to.
 type balancers struct {
-	fallback reverseproxy.Selector // nil: leastLoaded
+	fallback *balancer // nil: leastLoaded
 	logger   *zap.Logger
 
 	mu     sync.Mutex // for loading
 	ctx    caddy.Context
 	cancel context.CancelFunc
-	byText atomic.Pointer[map[string]reverseproxy.Selector] // replaced, never changed
+	byText atomic.Pointer[map[string]*balancer] // replaced, never changed
+}
+
+// balancer is a selection policy. One that keeps a state is there once for each rule of a
+// bucket: else a client that alternates two buckets would have every request of one of them
+// go to the same endpoint, under round_robin.
+type balancer struct {
+	reverseproxy.Selector
+	raw   catalog.RawObject // what makes another one; nil: it has no state
+	rules *xsync.Map[ruleName, reverseproxy.Selector]
+}
+
+type ruleName struct{ bucket, prefix string }
+
+// maxRules bounds the rules that a policy has a state of its own for; further ones share one.
+const maxRules = 1 << 16
+
+// stateless are Caddy's selection policies that decide by the request, the endpoints or chance
+// alone.
+var stateless = []string{"random", "random_choose", "first", "ip_hash", "client_ip_hash", "uri_hash", "query", "header", "cookie"}
+
+// newBalancer returns the policy s, whose JSON is raw.
+func newBalancer(s reverseproxy.Selector, raw catalog.RawObject) *balancer {
+	b := &balancer{Selector: s}
+	if name, err := policyName(raw); err == nil && !slices.Contains(stateless, name) {
+		b.raw, b.rules = raw, xsync.NewMap[ruleName, reverseproxy.Selector]()
+	}
+	return b
 }
 
 // balanceBy makes s the policy to balance with where no policy in the catalogue names one.
@@ -83,8 +112,32 @@ func (b *balancers) balanceBy(s reverseproxy.Selector) {
 	case nil, reverseproxy.LeastConnSelection, *reverseproxy.LeastConnSelection:
 		b.fallback = nil
 	default:
-		b.fallback = s
+		b.fallback = newBalancer(s, rawOf(s))
 	}
+}
+
+// rawOf returns the JSON of a policy that was loaded; nil if it can't be told.
+func rawOf(s reverseproxy.Selector) catalog.RawObject {
+	mod, ok := s.(caddy.Module)
+	if !ok {
+		return nil
+	}
+	options, err := json.Marshal(s)
+	if err != nil {
+		return nil
+	}
+	fields := make(map[string]json.RawMessage)
+	if err := json.Unmarshal(options, &fields); err != nil {
+		return nil
+	}
+	if fields["policy"], err = json.Marshal(mod.CaddyModule().ID.Name()); err != nil {
+		return nil
+	}
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 func (b *balancers) close() {
@@ -93,39 +146,70 @@ func (b *balancers) close() {
 	b.cancel()
 }
 
-// of returns the policy to balance with; nil for leastLoaded. raw is the JSON of one
-// the catalogue names, empty for none.
-func (b *balancers) of(raw catalog.RawObject) reverseproxy.Selector {
-	if len(raw) == 0 {
-		return b.fallback
+// of returns the policy to balance with for a decision; nil for leastLoaded.
+func (b *balancers) of(d *routing.Decision) reverseproxy.Selector {
+	one := b.fallback
+	if len(d.Balance) > 0 {
+		var ok bool
+		if one, ok = (*b.byText.Load())[string(d.Balance)]; !ok {
+			one = b.load(d.Balance)
+		}
 	}
-	if s, ok := (*b.byText.Load())[string(raw)]; ok {
+	if one == nil || one.Selector == nil {
+		return nil
+	}
+	bucket, prefix := d.Rule()
+	if one.rules == nil || bucket == "" {
+		return one.Selector
+	}
+	name := ruleName{bucket, prefix}
+	if s, ok := one.rules.Load(name); ok {
 		return s
 	}
-	return b.load(raw)
+	return b.ownOf(one, name)
+}
+
+// ownOf returns a rule's own policy, loaded if need be.
+func (b *balancers) ownOf(one *balancer, name ruleName) reverseproxy.Selector {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s, ok := one.rules.Load(name); ok {
+		return s
+	}
+	if one.rules.Size() >= maxRules {
+		return one.Selector
+	}
+	s, err := b.instantiate(one.raw)
+	if err != nil || s == nil {
+		s = one.Selector
+	}
+	one.rules.Store(name, s)
+	return s
 }
 
 // load loads the policy and remembers it. One that can't be loaded is remembered
 // too, as the configured one, so that the warning comes once.
-func (b *balancers) load(raw catalog.RawObject) reverseproxy.Selector {
+func (b *balancers) load(raw catalog.RawObject) *balancer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known := *b.byText.Load()
-	if s, ok := known[string(raw)]; ok {
-		return s
+	if one, ok := known[string(raw)]; ok {
+		return one
 	}
 	s, err := b.instantiate(raw)
+	one := newBalancer(s, raw)
 	if err != nil {
 		b.logger.Warn("balancing with the default: the policy the bucket's policy names can't be loaded",
 			zap.ByteString("balance", raw), zap.Error(err))
-		s = b.fallback
+		one = b.fallback
 	}
 	more := maps.Clone(known)
-	more[string(raw)] = s
+	more[string(raw)] = one
 	b.byText.Store(&more)
-	return s
+	return one
 }
 
+// instantiate loads a policy; nil for leastLoaded.
 func (b *balancers) instantiate(raw catalog.RawObject) (reverseproxy.Selector, error) {
 	name, options, err := splitPolicy(raw)
 	if err != nil || name == leastConn {

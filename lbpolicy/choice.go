@@ -136,7 +136,7 @@ func (c *choice) prepare(st *requestState, router *routing.Router, pool reversep
 
 // pick balances among the candidates.
 func (c *choice) pick(r *http.Request, w http.ResponseWriter) (*routing.Endpoint, *reverseproxy.Upstream) {
-	policy := c.policy.balancers.of(c.decision.Balance)
+	policy := c.policy.balancers.of(&c.decision)
 	if policy == nil {
 		ep := leastLoaded(c.decision.Candidates)
 		if ep == nil {

@@ -59,7 +59,7 @@ func benchPolicy(tb testing.TB, clusters int) *DataAware {
 		app: app, forward: true, logger: zap.NewNop(), balancers: new(balancers),
 		bucket: source{header: headerBucket}, object: source{header: headerObject},
 	}
-	p.balancers.byText.Store(&map[string]reverseproxy.Selector{})
+	p.balancers.byText.Store(&map[string]*balancer{})
 	p.choices.New = func() any { return newChoice(p) }
 	src := &Upstreams{app: app}
 	p.handler = &reverseproxy.Handler{

@@ -3,12 +3,15 @@ package lbpolicy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
 )
 
 // DataAware is a selection policy that sends a request to a function endpoint in a
@@ -30,8 +33,8 @@ import (
 // policy's `pull_timeout` and as long as its client does.
 //
 // With `lb_try_duration` or `lb_retries` Caddy asks again after a refusal that may be
-// overcome, as it does when no upstream is available; with another transport than `fado`
-// after every refusal. The last answer counts.
+// overcome, as it does when no upstream is available; with another transport than `fado` and
+// `http` after every refusal. The last answer counts.
 type DataAware struct {
 	// Where the bucket a request works on is named: a placeholder. Several buckets
 	// may be separated by commas; a header may also be repeated.
@@ -128,24 +131,25 @@ func (p *DataAware) Provision(ctx caddy.Context) error {
 	}
 	p.choices.New = func() any { return newChoice(p) }
 	p.hideUpstreamHeaders()
-	return nil
+	return putRefusing(ctx, p.handler)
 }
 
 // newBalancers loads the policy configured at p.
 func newBalancers(ctx caddy.Context, p *DataAware) (*balancers, error) {
 	b := &balancers{logger: p.logger}
-	b.byText.Store(&map[string]reverseproxy.Selector{})
+	b.byText.Store(&map[string]*balancer{})
 	if p.BalanceRaw != nil {
 		name, err := policyName(p.BalanceRaw)
 		if err != nil {
 			return nil, fmt.Errorf("balance: %w", err)
 		}
+		raw := slices.Clone(p.BalanceRaw) // loading clears it
 		mod, err := ctx.LoadModule(p, "BalanceRaw")
 		if err != nil {
 			return nil, fmt.Errorf("loading balance: %w", err)
 		}
 		if name != leastConn {
-			b.fallback = mod.(reverseproxy.Selector)
+			b.fallback = newBalancer(mod.(reverseproxy.Selector), catalog.RawObject(raw))
 		}
 	}
 	// What is loaded while requests are served needs a context of its own: the

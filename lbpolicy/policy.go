@@ -85,7 +85,7 @@ func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason routi
 		c.Write(zap.String("reason", string(reason)), zap.Strings("buckets", st.buckets), zap.Int("attempt", st.attempts))
 	}
 	last := isFinal(reason) || !p.retries()
-	if last && p.ownTransport() != nil {
+	if last && p.answers(reason) {
 		st.rejection.Store(nil)
 		p.app.CountRejection(reason)
 		st.refusal, st.upstream = reason, refusedUpstream()

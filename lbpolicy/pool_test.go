@@ -379,3 +379,40 @@ func TestTheCataloguesBalanceComesFirst(t *testing.T) {
 		}
 	}
 }
+
+// A client that alternates two buckets has each of them go round all endpoints: no bucket's
+// request is another one's turn, whichever way the policy is named.
+func TestEveryRuleGoesRoundByItself(t *testing.T) {
+	named := catalog.RawObject(`{"policy":"round_robin"}`)
+	for name, test := range map[string]struct {
+		proxy   string
+		balance catalog.RawObject
+	}{
+		"data_aware's":    {"dynamic fado\ntransport fado\nlb_policy data_aware round_robin\n", nil},
+		"the proxy's":     {"dynamic fado\ntransport fado\nlb_policy round_robin\n", nil},
+		"weighted":        {"dynamic fado\ntransport fado\nlb_policy data_aware weighted_round_robin 1 1\n", nil},
+		"the catalogue's": {"dynamic fado\ntransport fado\nlb_policy data_aware\n", named},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.cluster("c1", at(function(t, "one").URL), at(function(t, "two").URL))
+			w.bucket("a", catalog.Policy{Balance: test.balance}, "c1")
+			w.bucket("b", catalog.Policy{Balance: test.balance}, "c1")
+			s := serve(t, test.proxy)
+			who := make(map[string]map[string]int)
+			for range 10 {
+				for _, b := range []string{"a", "b"} {
+					if who[b] == nil {
+						who[b] = make(map[string]int)
+					}
+					who[b][s.get("/", "X-FaDO-Bucket: "+b).Who]++
+				}
+			}
+			for b, by := range who {
+				if by["one"] != 5 || by["two"] != 5 {
+					t.Errorf("%s: %v, expected to go round", b, by)
+				}
+			}
+		})
+	}
+}

@@ -1,11 +1,14 @@
 package lbpolicy
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/fado-project/fado/routing"
@@ -14,7 +17,55 @@ import (
 // A policy that returns no upstream makes Caddy try again until lb_try_duration is over,
 // and answer 503 without a body. Where the proxy's transport is FaDO's, a refusal that is
 // the last word is answered by it instead: the policy returns an upstream that stands for
-// the refusal, and the transport answers without dialling.
+// the refusal, and the transport answers without dialling. Caddy's transport http is given a
+// front that does the same with refusals that no retry can help.
+
+// refusing is Caddy's transport http behind a front that answers refusals.
+type refusing struct {
+	*reverseproxy.HTTPTransport
+	handler *reverseproxy.Handler
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *refusing) RoundTrip(req *http.Request) (*http.Response, error) {
+	st, _ := caddyhttp.GetVar(req.Context(), stateVar).(*requestState)
+	if reason := refusedBy(st, t.handler, req); reason != routing.ReasonNone {
+		closeBody(req)
+		return refusal(req, reason, st.carries), nil
+	}
+	return t.HTTPTransport.RoundTrip(req)
+}
+
+// putRefusing has a proxy's transport http answer refusals. A proxy without a transport is given
+// Caddy's default, as Caddy does after its policy is set up.
+func putRefusing(ctx caddy.Context, h *reverseproxy.Handler) error {
+	if h == nil {
+		return nil
+	}
+	if h.Transport == nil {
+		t := new(reverseproxy.HTTPTransport)
+		if err := t.Provision(ctx); err != nil {
+			return fmt.Errorf("setting up the default transport: %w", err)
+		}
+		h.Transport = t
+	}
+	if t, ok := h.Transport.(*reverseproxy.HTTPTransport); ok {
+		h.Transport = &refusing{t, h}
+	}
+	return nil
+}
+
+// answers says whether the proxy's transport answers a refusal that is the last word.
+func (p *DataAware) answers(reason routing.Reason) bool {
+	if p.ownTransport() != nil {
+		return true
+	}
+	if p.handler == nil {
+		return false
+	}
+	_, ok := p.handler.Transport.(*refusing)
+	return ok && isFinal(reason)
+}
 
 // refusals says, for each reason, what the client is told in the body.
 var refusals = map[routing.Reason]string{

@@ -160,3 +160,34 @@ func TestPassiveHealthChecks(t *testing.T) {
 		})
 	}
 }
+
+// A refusal that no retry can help is answered at once, with its reason, whichever transport the
+// proxy has: the policy is asked once.
+func TestHopelessIsAnsweredAtOnce(t *testing.T) {
+	f := function(t, "f")
+	for name, proxy := range map[string]string{
+		"fado":         dynamicProxy,
+		"default":      "dynamic fado\nlb_policy data_aware\n",
+		"http":         "dynamic fado\nlb_policy data_aware\ntransport http\n",
+		"other policy": "dynamic fado\nlb_policy random\n",
+		"static":       withAddress("to {F}\nlb_policy data_aware\n", "{F}", f.URL),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.cluster("c1", at(f.URL))
+			s := serve(t, proxy+"lb_try_duration 60s\nlb_try_interval 1ms\n")
+			asked := w.readyAsked.Load()
+			a := s.get("/", "X-FaDO-Bucket: unheard-of")
+			if a.Status != http.StatusServiceUnavailable || a.Body == "" {
+				t.Errorf("answer %v", a)
+			}
+			expect(t, a.Header, "X-FaDO-Reason", string(routing.ReasonUnknownBucket))
+			if n := w.readyAsked.Load() - asked; n > 4 {
+				t.Errorf("asked %d times", n)
+			}
+			if a := s.get("/"); a.Who != "f" {
+				t.Errorf("answer %v", a)
+			}
+		})
+	}
+}

@@ -40,6 +40,16 @@ func (d *Decision) Inputs() int { return len(d.assessment.targets) }
 // Input returns the i-th of the inputs that Inputs counts.
 func (d *Decision) Input(i int) Input { return d.assessment.targets[i].Input }
 
+// Rule names the rule that the first input belongs to, by its bucket and prefix; both "" where no
+// bucket is known.
+func (d *Decision) Rule() (bucket, prefix string) {
+	if len(d.assessment.targets) == 0 {
+		return "", ""
+	}
+	t := &d.assessment.targets[0]
+	return t.entry.name, t.entry.prefixOf(t.rule)
+}
+
 // StorageFor returns the S3 endpoint URL and the physical bucket that the function
 // at a chosen endpoint reads the first input from: the local storage on a hit, the
 // best allowed holder's on a miss. Both "" when no bucket was named.
