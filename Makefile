@@ -138,6 +138,10 @@ lint: $(STAMPS)/golangci-lint-$(GOLANGCI_VERSION) ## vet, formatting, the arrows
 	cd internal/checks && $(TOOLS)/golangci-lint run --config ../../.golangci.yml --allow-serial-runners --build-tags $(TAGS) ./...
 	FADO_REQUIRE_TOOLS=1 FADO_REQUIRE_LINT=1 go test -C internal/checks -tags $(TAGS) -count 1 ./...
 
+.PHONY: reproducible
+reproducible: ## fails where two builds of the release, in clones at different places, differ; FRESH=1 without caches
+	@.ci/reproducible $(TAGS)
+
 TIDY ?= -diff
 
 .PHONY: tidy
