@@ -34,6 +34,9 @@ const (
 	burst      = 50_000  // records noted at once after a quiet time
 	perSecond  = 2_000   // records noted per second after that
 	parsing    = 2       // bodies parsed at a time, which takes ten times their size
+	// maxWaiting is how many objects may wait to be copied, whatever made them: past it none are
+	// noted, and what was written is found by comparing.
+	maxWaiting = 1_000_000
 )
 
 // App is what the handler needs of the running fado app, which implements it.
@@ -48,7 +51,7 @@ type App interface {
 // MinIO webhook, EventBridge, and CloudEvents around them. It answers 202 once the
 // changes are noted durably, 400 to anything else with what was expected, 401 without
 // the token, 413 to more than 4 MiB or 10,000 records, and 503 when the store is unavailable
-// or more records come than 2,000 a second (send again then).
+// or more records come than 2,000 a second, or 1,000,000 objects wait already (send again then).
 //
 // The query parameter cluster names the cluster the events are from. Without it an
 // event is taken as a hint for every cluster that has a physical bucket of its name.
@@ -73,6 +76,8 @@ type sink interface {
 	// hasCluster says whether there is a cluster of that name; an error while that is
 	// not known.
 	hasCluster(name string) (bool, error)
+	// waiting says how many objects wait to be copied.
+	waiting() int
 	// note returns once the hints are durable.
 	note(ctx context.Context, hints []replication.Hint) error
 	// lost notes that events of a cluster ("": of any) were refused.
@@ -167,6 +172,10 @@ func (h *Handler) takeFrom(w http.ResponseWriter, r *http.Request, cluster strin
 	if err != nil {
 		return status, err
 	}
+	if waiting := h.sink.waiting(); waiting >= maxWaiting {
+		w.Header().Set("Retry-After", "60")
+		return http.StatusServiceUnavailable, fmt.Errorf("%d objects wait to be copied, expected fewer than %d: none of these records was noted; send them again", waiting, maxWaiting)
+	}
 	if wait := h.wait(len(hints)); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 		return http.StatusServiceUnavailable, fmt.Errorf("more than %d records a second: none of these was noted; send them again", perSecond)
@@ -230,6 +239,14 @@ func (s appSink) hasCluster(name string) (bool, error) {
 		return false, errNotStarted
 	}
 	return ctl.Router().Snapshot().Cluster(name) != nil, nil
+}
+
+func (s appSink) waiting() int {
+	ctl := s.app.Control()
+	if ctl == nil {
+		return 0
+	}
+	return ctl.Router().Pending.Len()
 }
 
 func (s appSink) note(ctx context.Context, hints []replication.Hint) error {

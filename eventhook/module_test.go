@@ -24,10 +24,13 @@ import (
 
 // fakeSink notes hints in memory, or fails.
 type fakeSink struct {
-	hints  []replication.Hint
-	err    error
-	losses []string
+	hints   []replication.Hint
+	err     error
+	losses  []string
+	crowded int // objects that wait
 }
+
+func (s *fakeSink) waiting() int { return s.crowded }
 
 func (s *fakeSink) lost(cluster string) { s.losses = append(s.losses, cluster) }
 

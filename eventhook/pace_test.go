@@ -58,3 +58,21 @@ func TestRecordsArePaced(t *testing.T) {
 		}
 	})
 }
+
+// TestEventsFindAFullQueue: whoever has the token can't make more objects wait than there is
+// memory for. What was written meanwhile is compared.
+func TestEventsFindAFullQueue(t *testing.T) {
+	s := &fakeSink{crowded: maxWaiting}
+	h := newHandler(s)
+	w := serve(t, h, request("POST", "/?cluster=c1", "Bearer s3cret", records(3)))
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "60" || len(s.hints) != 0 {
+		t.Errorf("status %d, Retry-After %q, %d records noted", w.Code, w.Header().Get("Retry-After"), len(s.hints))
+	}
+	if len(s.losses) != 1 || s.losses[0] != "c1" {
+		t.Errorf("losses told: %q, want one of c1", s.losses)
+	}
+	s.crowded--
+	if w := serve(t, h, request("POST", "/?cluster=c1", "Bearer s3cret", records(3))); w.Code != http.StatusAccepted || len(s.hints) != 3 {
+		t.Errorf("with room: status %d, %d records noted", w.Code, len(s.hints))
+	}
+}
