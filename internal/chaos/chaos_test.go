@@ -133,7 +133,7 @@ func (w *world) insist(what string, f func() error) { w.await(what, f) }
 
 // round lets one to three faults happen at once, under writes, heals them, and waits
 // until all is in step.
-func (w *world) round(n int, rng *rand.Rand, ws *writers, faults []fault) {
+func (w *world) round(n int, rng *rand.Rand, ws *writers, c *checker, faults []fault) {
 	chosen := rng.Perm(len(faults))[:min(1+rng.IntN(3), len(faults))]
 	names := make([]string, len(chosen))
 	for i, c := range chosen {
@@ -141,6 +141,8 @@ func (w *world) round(n int, rng *rand.Rand, ws *writers, faults []fault) {
 	}
 	w.Logf("round %d: %s", n, strings.Join(names, ", "))
 	ws.run()
+	c.run()
+	defer c.stop()
 	time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
 	var heals []func()
 	for _, c := range chosen {
@@ -182,7 +184,7 @@ func (w *world) settled(want map[string]string) {
 			if err != nil {
 				return err
 			}
-			if err := differ(got, want); err != nil {
+			if err := p.differ(got, want); err != nil {
 				if p == w.places[0] {
 					w.Fatalf("the primary's storage lost or got something: %v", err)
 				}
@@ -220,10 +222,10 @@ func (i *instance) inStep() error {
 }
 
 // differ names up to three keys in which a storage is not as it should be.
-func differ(got, want map[string]string) error {
+func (p *place) differ(got, want map[string]string) error {
 	var bad []string
 	for k, v := range want {
-		if got[k] != v {
+		if there, ok := got[k]; !ok || !p.same(there, v) {
 			bad = append(bad, fmt.Sprintf("%s is %.8q, expected %.8q", k, got[k], v))
 		}
 	}
@@ -256,8 +258,10 @@ func TestChaos(t *testing.T) {
 func (w *world) run(rng *rand.Rand, faults []fault, rounds int) {
 	w.declare()
 	ws := newWriters(w.places[0], 3, rng.Uint64())
+	c := newChecker(w, ws, rng.Uint64())
+	defer func() { w.Logf("%d hits were checked", c.hits) }()
 	for n := range rounds {
-		w.round(n, rng, ws, faults)
+		w.round(n, rng, ws, c, faults)
 		if w.Failed() {
 			w.FailNow()
 		}

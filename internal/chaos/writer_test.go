@@ -20,8 +20,15 @@ type writer struct {
 	p    *place
 	rng  *rand.Rand
 	name string
-	want map[string]string // by key the content's hash
+
+	mu     sync.Mutex        // held during a change
+	want   map[string]string // by key what [describe] says
+	bodies map[string][]byte // contents of small objects
 }
+
+// describe says what matters about an object: the hash of its content, and a header that
+// users change.
+func describe(hash, note string) string { return hash + " " + note }
 
 // writers run together until stopped; each has keys of its own.
 type writers struct {
@@ -34,7 +41,7 @@ func newWriters(p *place, n int, seed uint64) *writers {
 	ws := new(writers)
 	for i := range n {
 		ws.all = append(ws.all, &writer{
-			p: p, name: fmt.Sprintf("w%d", i), want: make(map[string]string),
+			p: p, name: fmt.Sprintf("w%d", i), want: make(map[string]string), bodies: make(map[string][]byte),
 			rng: rand.New(rand.NewPCG(seed, uint64(i))),
 		})
 	}
@@ -66,24 +73,53 @@ func (ws *writers) stop() map[string]string {
 	return want
 }
 
+// keysPer is how many keys a writer has.
+const keysPer = 150
+
+func (w *writer) key(rng *rand.Rand) string { return fmt.Sprintf("%s/%03d", w.name, rng.IntN(keysPer)) }
+
+// hold keeps the writer from writing, and returns one of its keys with what is there, until
+// released. release is nil if ctx ends first.
+func (w *writer) hold(ctx context.Context, rng *rand.Rand) (key, want string, release func()) {
+	for !w.mu.TryLock() {
+		if ctx.Err() != nil {
+			return "", "", nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	key = w.key(rng)
+	return key, w.want[key], w.mu.Unlock
+}
+
 // step makes one change and insists on it.
 func (w *writer) step() {
-	key := fmt.Sprintf("%s/%03d", w.name, w.rng.IntN(150))
-	if w.rng.IntN(5) == 0 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := w.key(w.rng)
+	kind := w.rng.IntN(10)
+	if kind < 2 {
 		w.insist(func(ctx context.Context) error {
 			return w.p.api.RemoveObject(ctx, bucket, key, minio.RemoveObjectOptions{})
 		})
 		delete(w.want, key)
+		delete(w.bodies, key)
 		return
 	}
-	body := w.body()
+	body := w.bodies[key]
+	if kind > 2 || body == nil { // else the same content again, with another note
+		body = w.body()
+	}
+	note := fmt.Sprint("n", w.rng.IntN(1000))
 	w.insist(func(ctx context.Context) error {
-		opts := minio.PutObjectOptions{PartSize: 5 << 20, UserMetadata: map[string]string{"Writer": w.name}}
+		opts := minio.PutObjectOptions{PartSize: 5 << 20, UserMetadata: map[string]string{"Note": note}}
 		_, err := w.p.api.PutObject(ctx, bucket, key, bytes.NewReader(body), int64(len(body)), opts)
 		return err
 	})
 	sum := sha256.Sum256(body)
-	w.want[key] = hex.EncodeToString(sum[:])
+	w.want[key] = describe(hex.EncodeToString(sum[:]), note)
+	if w.bodies[key] = body; len(body) > 8<<10 {
+		delete(w.bodies, key)
+	}
 }
 
 // body is mostly small, sometimes of several parts.
