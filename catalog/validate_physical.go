@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -95,15 +97,15 @@ func (p physical) twins(b *Bucket) {
 // SharedStorage returns the name of another cluster that has the same storage
 // endpoint and bucket prefix, so that the two would share their data; "" when there
 // is none. Endpoints are compared as connections go: scheme and host in any case, the
-// scheme's port filled in.
+// scheme's port filled in, addresses however they are written.
 func SharedStorage(c *Cluster, in Lookup) (other string) {
 	if c.Storage == nil {
 		return ""
 	}
-	address := endpointAddress(c.Storage.Endpoint)
+	address := serverAddress(c.Storage.Endpoint)
 	in.Clusters(func(o *Cluster) bool {
 		if o.Name != c.Name && o.Storage != nil && o.Storage.BucketPrefix == c.Storage.BucketPrefix &&
-			endpointAddress(o.Storage.Endpoint) == address && (other == "" || o.Name < other) {
+			serverAddress(o.Storage.Endpoint) == address && (other == "" || o.Name < other) {
 			other = o.Name
 		}
 		return true
@@ -111,15 +113,34 @@ func SharedStorage(c *Cluster, in Lookup) (other string) {
 	return other
 }
 
+// serverAddress is endpointAddress with a host that can be written in several ways in one: an
+// absolute name without its last dot, an IP address in its canonical form. Unlike
+// [Storage.Address] it is stored nowhere.
+func serverAddress(endpoint string) string {
+	u, problem := parseHTTP(endpoint)
+	if problem != "" {
+		return endpoint
+	}
+	host, port, err := net.SplitHostPort(hostPort(u))
+	if err != nil {
+		return endpoint
+	}
+	host = strings.TrimSuffix(host, ".")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.Unmap().String()
+	}
+	return u.Scheme + "://" + net.JoinHostPort(host, port)
+}
+
 // overlapping returns the clusters at the same storage endpoint whose bucket prefix
 // begins with this one's or the other way round.
 func overlapping(c *Cluster, in Lookup) (others []*Cluster) {
-	address := endpointAddress(c.Storage.Endpoint)
+	address := serverAddress(c.Storage.Endpoint)
 	in.Clusters(func(o *Cluster) bool {
 		if o.Name != c.Name && o.Storage != nil && o.Storage.BucketPrefix != c.Storage.BucketPrefix &&
 			(strings.HasPrefix(o.Storage.BucketPrefix, c.Storage.BucketPrefix) ||
 				strings.HasPrefix(c.Storage.BucketPrefix, o.Storage.BucketPrefix)) &&
-			endpointAddress(o.Storage.Endpoint) == address {
+			serverAddress(o.Storage.Endpoint) == address {
 			others = append(others, o)
 		}
 		return true

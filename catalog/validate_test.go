@@ -212,6 +212,8 @@ func TestSharedStorageIsAConflict(t *testing.T) {
 		{at("c1", "HTTP://s3.EXAMPLE:80", "a-"), "plain"},
 		{at("c1", "https://s3.example:443/", "a-"), "tls"},
 		{at("c1", "http://[::1]:80", ""), "v6"},
+		{at("c1", "http://[0:0:0:0:0:0:0:1]", ""), "v6"},
+		{at("c1", "http://s3.example.", "a-"), "plain"},
 		{at("c1", "http://s3.example", "b-"), ""},
 		{at("c1", "http://s3.example:81", "a-"), ""},
 		{at("c1", "http://s3.example:443", "a-"), ""},

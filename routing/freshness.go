@@ -102,7 +102,7 @@ func (t *target) at(snap *Snapshot, s *site, pending *PendingIndex) verdict {
 		return noStorage
 	}
 	v := t.byCopy(snap, s, pending)
-	if t.pulled == nil || v == isCurrent || v == isDiffers || !t.pulled.holds(s.name) {
+	if t.pulled == nil || v == isCurrent || v == isDiffers || !t.pulled.holds(s) {
 		return v
 	}
 	if t.isPending(s.name, pending) {

@@ -20,6 +20,8 @@ type PulledIndex struct {
 
 	mu      sync.Mutex     // orders changes
 	buckets map[string]int // how many there are of each
+	// present returns the address that a cluster's storage has now.
+	present func(cluster string) addressNo
 
 	usedMu sync.Mutex
 	used   []*pulledEntry // those used since TakeUsed
@@ -31,13 +33,14 @@ type pulledSet []*pulledEntry
 type pulledEntry struct {
 	bucket, key, cluster string
 	catalog.Pulled
+	at       addressNo     // of the storage that it was put into; 0: not known
 	compared atomic.Uint32 // a moment
 	usedAt   atomic.Int64  // Unix milliseconds; 0: not since TakeUsed
 }
 
 // NewPulledIndex returns an empty index.
 func NewPulledIndex() *PulledIndex {
-	return &PulledIndex{objects: xsync.NewMap[pendingKey, *pulledSet](), buckets: make(map[string]int)}
+	return &PulledIndex{objects: xsync.NewMap[pendingKey, *pulledSet](), buckets: make(map[string]int), present: func(string) addressNo { return 0 }}
 }
 
 func (s *pulledSet) in(cluster string) *pulledEntry {
@@ -51,10 +54,11 @@ func (s *pulledSet) in(cluster string) *pulledEntry {
 	return nil
 }
 
-// holds says whether the object may be used in a cluster.
-func (s *pulledSet) holds(cluster string) bool {
-	e := s.in(cluster)
-	return e != nil && e.Current
+// holds says whether the object may be used in a cluster: not where the cluster has another storage
+// by now than the one that it was put into.
+func (s *pulledSet) holds(at *site) bool {
+	e := s.in(at.name)
+	return e != nil && e.Current && (e.at == 0 || e.at == at.at)
 }
 
 // of returns where an object was pulled to, nil for nowhere.
@@ -72,10 +76,17 @@ func (p *PulledIndex) Set(bucket, key, cluster string, o catalog.Pulled) {
 	defer p.mu.Unlock()
 	was, _ := p.objects.Load(pendingKey{bucket, key})
 	e := &pulledEntry{bucket: strings.Clone(bucket), key: strings.Clone(key), cluster: strings.Clone(cluster), Pulled: o}
-	if old := was.in(cluster); old == nil {
+	old := was.in(cluster)
+	if old == nil || !o.Current { // what is about to be put there is put into the present storage
+		e.at = p.present(cluster)
+	}
+	if old == nil {
 		p.len.Add(1)
 		p.buckets[e.bucket]++
 	} else {
+		if o.Current {
+			e.at = old.at
+		}
 		e.usedAt.Store(old.usedAt.Load())
 		e.compared.Store(old.compared.Load())
 	}

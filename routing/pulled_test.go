@@ -166,6 +166,43 @@ func TestAPulledObjectIsAHitUntilItDiffers(t *testing.T) {
 	}
 }
 
+// An object that was pulled lies in the storage that the cluster had then: it is no hit with
+// another one under the cluster's name, from the answer to the change on, and is one again when it
+// was pulled there.
+func TestPulledElsewhere(t *testing.T) {
+	r := pullWorld(catalog.Policy{OnMiss: catalog.OnMissPull, Clusters: []string{"c000", "c001"}})
+	unhealthy(r, "c000")
+	var d routing.Decision
+	locality := func() string {
+		r.Route(objectIn("k"), &d)
+		return d.Locality.String()
+	}
+	move := func(endpoint string) {
+		r.Swap(r.Snapshot().Edit(func(e *routing.Editor) {
+			c := *r.Snapshot().Cluster("c001")
+			c.Storage = &catalog.Storage{Endpoint: endpoint}
+			e.PutCluster(&c)
+		}))
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string
+	}{
+		{"pulled", func() { r.Pulled.Set("b", "k", "c001", catalog.Pulled{ETag: "e", Current: true}) }, "local"},
+		{"another storage", func() { move("http://other") }, "remote"},
+		{"used", func() { r.Pulled.Set("b", "k", "c001", catalog.Pulled{ETag: "e", Current: true}) }, "remote"},
+		{"about to be pulled", func() { r.Pulled.Set("b", "k", "c001", catalog.Pulled{}) }, "remote"},
+		{"pulled there", func() { r.Pulled.Set("b", "k", "c001", catalog.Pulled{ETag: "e", Current: true}) }, "local"},
+		{"the former storage", func() { move("http://s3.c001") }, "remote"},
+	} {
+		step.do()
+		if got := locality(); got != step.want {
+			t.Errorf("%s: %s, want %s", step.name, got, step.want)
+		}
+	}
+}
+
 func TestUsesArePassedOnOnce(t *testing.T) {
 	r := pullWorld(catalog.Policy{OnMiss: catalog.OnMissPull})
 	unhealthy(r, "c000")

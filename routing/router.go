@@ -24,6 +24,13 @@ func NewRouter() *Router {
 		Pending: NewPendingIndex(), Pulled: NewPulledIndex(), Flights: new(Flights), Compared: newCompared(), now: time.Now,
 	}
 	r.snap.Store(NewSnapshot())
+	r.Pulled.present = func(cluster string) addressNo {
+		t := &r.snap.Load().tables
+		if s := t.site(t.clusterID(cluster)); s != nil {
+			return s.at
+		}
+		return 0
+	}
 	return r
 }
 
