@@ -57,6 +57,26 @@ func (a *API) Provision(ctx caddy.Context) error {
 	a.find = findApp
 	a.heartbeat = heartbeat
 	a.streams = newStreams(maxStreams)
+	return keepMetrics(ctx)
+}
+
+// metricsKeeper is an app that can show its metrics in another configuration's registry.
+type metricsKeeper interface {
+	KeepMetrics(ctx caddy.Context) error
+}
+
+// keepMetrics has the running app show its metrics in a new configuration's registry. Caddy
+// provisions the admin endpoint first, and one that was provisioned for a configuration that
+// fails afterwards stays, with that configuration's registry; an app that is provisioned
+// replaces them.
+func keepMetrics(ctx caddy.Context) error {
+	mod, err := caddy.ActiveContext().AppIfConfigured("fado")
+	if err != nil {
+		return nil //nolint:nilerr // nothing runs that has metrics
+	}
+	if app, ok := mod.(metricsKeeper); ok {
+		return app.KeepMetrics(ctx)
+	}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fado-project/fado/replication"
@@ -121,9 +122,16 @@ func collectors(app *App) []prometheus.Collector {
 	)
 }
 
-// registerMetrics puts the process's counters and the app's gauges in the registry of
-// the app's configuration.
+// KeepMetrics shows the app's metrics in the registry of a configuration that is about to be
+// provisioned, until an app of that one registers its own.
+func (app *App) KeepMetrics(ctx caddy.Context) error {
+	return registerMetrics(ctx.GetMetricsRegistry(), app)
+}
+
+// registerMetrics puts the process's counters and the app's gauges in a registry, in place of
+// another app's gauges.
 func registerMetrics(registry *prometheus.Registry, app *App) error {
+	registry.Unregister(gauges{}) // by its descriptions, whichever app's they are
 	for _, c := range collectors(app) {
 		err := registry.Register(c)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {

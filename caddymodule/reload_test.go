@@ -194,6 +194,54 @@ func TestFailedReloadsLeaveWhatRan(t *testing.T) {
 	}
 }
 
+// TestFailedReloadsKeepMetrics: /metrics has FaDO's counters and the running configuration's
+// gauges after a reload that failed, wherever it did, and the new one's after one that did not.
+func TestFailedReloadsKeepMetrics(t *testing.T) {
+	noLeaks(t)
+	s := newSite(t)
+	admin := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	with := func(c config) config {
+		c["admin"] = map[string]any{"listen": admin}
+		return c
+	}
+	check := func(when, function string) {
+		t.Helper()
+		resp, err := http.Get("http://" + admin + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{`caddy_fado_route_decisions_total{locality="remote"}`, "caddy_fado_build_info{", "caddy_fado_function_up{cluster=\"" + function + "\""} {
+			if n := strings.Count(string(body), want); n != 1 {
+				t.Errorf("%s: /metrics has %s %d times", when, want, n)
+			}
+		}
+	}
+	mustLoad(t, with(s.config(t)))
+	check("at first", "c1")
+	secretless := with(s.config(t))
+	secretless.app(appName)["clusters"].([]any)[0].(map[string]any)["storage"].(map[string]any)["secret_key"] = "{env.FADO_TEST_UNSET}"
+	trouble, start := s, s
+	trouble.failing, start.failing = "provision", "start"
+	for name, bad := range map[string]config{"its own Provision": secretless, "another's Provision": with(trouble.config(t)), "a Start": with(start.config(t))} {
+		for range 4 { // apps are set up in random order
+			if err := bad.load(); err == nil {
+				t.Fatal("the bad configuration was loaded")
+			}
+			check("after a failure in "+name, "c1")
+		}
+	}
+	good := with(s.config(t))
+	good.app(appName)["clusters"].([]any)[0].(map[string]any)["name"] = "c9"
+	mustLoad(t, good)
+	check("after a reload", "c9")
+	mustLoad(t, s.config(t)) // Caddy's end leaves the admin endpoint
+}
+
 // TestReloadWithoutItsSecret: a reload that misses a secret says which, and what runs
 // goes on with what it has.
 func TestReloadWithoutItsSecret(t *testing.T) {
