@@ -72,6 +72,7 @@ type engine interface {
 	DrainStatus(ctx context.Context, cluster string) (*replication.DrainStatus, error)
 	Status(ctx context.Context) (replication.Status, error)
 	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
+	StuckPurges() []replication.Failure
 	RetryFailures(ctx context.Context) (int, error)
 	Paused() bool
 	Pause(ctx context.Context) error

@@ -53,6 +53,7 @@ func (e *fakeEngine) Status(context.Context) (replication.Status, error) { retur
 func (e *fakeEngine) Failures(_ context.Context, limit int) ([]replication.Failure, error) {
 	return e.failures, e.note(fmt.Sprintf("failures %d", limit))
 }
+func (e *fakeEngine) StuckPurges() []replication.Failure         { return nil }
 func (e *fakeEngine) RetryFailures(context.Context) (int, error) { return 3, e.note("retry") }
 func (e *fakeEngine) Paused() bool                               { return e.paused }
 func (e *fakeEngine) Pause(context.Context) error                { return e.note("pause") }

@@ -91,6 +91,9 @@ func (c *call) degraded(snap *routing.Snapshot) (why []string) {
 			why = append(why, fmt.Sprintf("function %s of %s is down: %s", ep.URL, ep.Cluster, ep.Live.Reason()))
 		}
 	}
+	for _, f := range c.engine.StuckPurges() {
+		why = append(why, fmt.Sprintf("bucket %s can't be purged in %s: %s", f.Bucket, f.Cluster, f.Error))
+	}
 	if n, bucket, reason := c.catalogue.Stuck(c.r.Context()); n == 1 {
 		why = append(why, fmt.Sprintf("bucket %s is stuck: %s", bucket, reason))
 	} else if n > 1 {

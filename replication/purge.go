@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -126,6 +127,9 @@ type purger struct {
 	core
 	buckets *walk.Buckets
 	wake    chan struct{}
+
+	mu    sync.Mutex
+	stuck map[int64]Failure // purges that failed, by their ID
 }
 
 // Times before purges are checked again.
@@ -144,10 +148,11 @@ func (p *purger) loop(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			if err := p.purge(ctx, in); err != nil && ctx.Err() == nil {
-				p.log.Warn("could not purge a bucket; retrying in seconds", zap.String("bucket", in.Bucket), zap.Error(err))
-				again = purgeRetry
+			wait := p.due(in)
+			if wait == 0 {
+				wait = p.attempt(ctx, in)
 			}
+			again = min(again, wait)
 		}
 		t := time.NewTimer(again)
 		select {
@@ -161,31 +166,46 @@ func (p *purger) loop(ctx context.Context) {
 	}
 }
 
-// purge carries one out, and forgets it when nothing is left to do.
-func (p *purger) purge(ctx context.Context, in state.Purge) error {
+// attempt carries a purge out, as far as it can be, and returns how long to wait for another try.
+func (p *purger) attempt(ctx context.Context, in state.Purge) time.Duration {
+	cluster, err := p.purge(ctx, in)
+	if ctx.Err() != nil {
+		return purgeRest
+	}
+	wait := p.ended(in, cluster, err)
+	if err != nil {
+		p.log.Warn("could not purge a bucket; will retry", zap.String("bucket", in.Bucket), zap.String("cluster", cluster),
+			zap.Duration("after", wait), zap.Error(err))
+	}
+	return wait
+}
+
+// purge carries one out, and forgets it when nothing is left to do. It names the cluster that an
+// error is about.
+func (p *purger) purge(ctx context.Context, in state.Purge) (cluster string, err error) {
 	for _, t := range in.Targets {
 		if t.Primary {
 			continue
 		}
 		if err := p.target(ctx, in, t); err != nil && !errors.Is(err, guard.ErrForbidden) {
-			return err
+			return t.Cluster, err
 		}
 		if err := p.ctl.Store().FinishPurgeTarget(ctx, in.Bucket, in.ID, t.Cluster); err != nil {
-			return err
+			return t.Cluster, err
 		}
 	}
 	for _, t := range in.Targets { // the primary last: what it has decides about the copies
 		if t.Primary && in.Mode == PurgeAll {
 			if err := p.target(ctx, in, t); err != nil && !errors.Is(err, guard.ErrForbidden) {
-				return err
+				return t.Cluster, err
 			}
 		}
 	}
 	if p.snap().Bucket(in.Bucket) != nil {
 		p.log.Warn("a purge ends: the bucket was declared again", zap.String("bucket", in.Bucket))
 	}
-	_, err := p.ctl.Store().FinishPurge(ctx, in.Bucket, in.ID)
-	return err
+	_, err = p.ctl.Store().FinishPurge(ctx, in.Bucket, in.ID)
+	return "", err
 }
 
 // targetPurge is the purge of one cluster.

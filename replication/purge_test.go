@@ -11,6 +11,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
+	"github.com/fado-project/fado/storage"
 )
 
 func purgeWorld(t *testing.T) *world {
@@ -53,6 +54,36 @@ func TestPurgeCopies(t *testing.T) {
 	if got := w.contents("c2", "bkt"); len(got) != 1 || got["foreign"] == "" {
 		t.Errorf("c2 has %v, want the foreign object only", got)
 	}
+}
+
+// A purge that can't go on, because of a retention period for example, is told of with the reason,
+// and goes on when it can.
+func TestPurgeThatCantGoOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
+	c1 := w.fake("c1")
+	c1.User("bkt", "locked", "x")
+	w.policy("p", 1)
+	w.bucket("bkt", "p", "c1")
+	w.awaitOK("bkt", "c1")
+	c1.SetFault(func(_ context.Context, op, _, _ string) error {
+		if strings.HasPrefix(op, "delete") || strings.HasPrefix(op, "remove") {
+			return fmt.Errorf("the object is WORM protected: %w", storage.ErrRefused)
+		}
+		return nil
+	})
+	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
+	w.await("the purge is told of", func() bool {
+		stuck := w.eng.StuckPurges()
+		return len(stuck) == 1 && stuck[0].Bucket == "bkt" && stuck[0].Cluster == "c1" && strings.Contains(stuck[0].Error, "WORM")
+	})
+	failures, err := w.eng.Failures(t.Context(), 10)
+	if err != nil || len(failures) != 1 || failures[0].Key != "" {
+		t.Errorf("failures: %+v, %v", failures, err)
+	}
+	c1.SetFault(nil)
+	w.awaitPurged()
+	w.await("nothing is told of", func() bool { return len(w.eng.StuckPurges()) == 0 })
 }
 
 func TestPurgeAll(t *testing.T) {

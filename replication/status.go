@@ -61,7 +61,8 @@ type Transfer struct {
 	Started time.Time
 }
 
-// Failure is one object that could not be brought to where it should be yet.
+// Failure is one object that could not be brought to where it should be yet, or, without a Key, a
+// purge of a bucket that could not be carried out in a cluster yet.
 type Failure struct {
 	Bucket      string
 	Key         string
@@ -167,7 +168,7 @@ func (e *Engine) Failures(ctx context.Context, limit int) ([]Failure, error) {
 			Attempts: r.Attempts, NextAttempt: r.NextAttempt, Since: r.Since,
 		})
 	}
-	return fs, nil
+	return append(fs, e.StuckPurges()...), nil
 }
 
 // RetryFailures makes all failing objects due now and returns how many. Copies that failed
