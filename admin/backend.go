@@ -26,9 +26,22 @@ type backend struct {
 // catalogue is what the API uses of a *control.Control: see catalogueOf.
 type catalogue interface {
 	resources
+	documents
 	bucketStatus
 	instance
+	usage
 }
+
+// documents is what the API uses of *control.Resources for whole documents.
+type documents interface {
+	Catalogue(ctx context.Context) (*control.Catalogue, error)
+	Apply(ctx context.Context, at *control.Catalogue, b control.Batch) (state.Seq, error)
+	Holding(cluster string) []string
+	CheckBalance(o catalog.RawObject) error
+}
+
+// usage is what the API uses of *control.Usage.
+type usage interface{ All() map[string]int64 }
 
 // resources is what the API uses of *control.Resources.
 type resources interface {
@@ -60,9 +73,11 @@ type instance interface {
 func catalogueOf(ctl *control.Control) catalogue {
 	return struct {
 		resources
+		documents
 		bucketStatus
 		instance
-	}{ctl.Resources, ctl.Status, ctl}
+		usage
+	}{ctl.Resources, ctl.Resources, ctl.Status, ctl, ctl.Usage}
 }
 
 // engine is what the API uses of *replication.Engine.

@@ -22,12 +22,13 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testenv.Main(m)) }
 
 // fakeEngine answers for replication, which has tests of its own.
 type fakeEngine struct {

@@ -15,7 +15,7 @@ import (
 // apiVersion is the version of the API as its document names it.
 const apiVersion = "1"
 
-var document struct {
+var described struct {
 	once sync.Once
 	json object
 }
@@ -25,8 +25,8 @@ func serveOpenAPI(c *call) error { return c.reply(http.StatusOK, openAPI()) }
 
 // openAPI returns the OpenAPI 3.1 document of the table of operations.
 func openAPI() object {
-	document.once.Do(func() { document.json = describe(table().operations) })
-	return document.json
+	described.once.Do(func() { described.json = describe(table().operations) })
+	return described.json
 }
 
 func describe(ops operations) object {
@@ -68,12 +68,16 @@ func describeOperation(s *schemas, op operation) object {
 			object{"name": "If-Match", "in": "header", "schema": object{"type": "string"}, "description": "Do it only if the item has one of these ETags, or with * if there is one."},
 			object{"name": "If-None-Match", "in": "header", "schema": object{"const": "*"}, "description": "Do it only if there is no such item."})
 	}
+	if op.revised {
+		params = append(params, object{"name": "If-Match", "in": "header", "schema": object{"type": "string"}, "description": "Do it only if the catalogue's revision is this ETag of a plan."})
+	}
 	if params != nil {
 		o["parameters"] = params
 	}
 	if op.request != nil {
 		schema := s.of(reflect.TypeOf(op.request))
-		if _, named := op.request.(*catalog.Key); op.method == http.MethodPost && !named { // a key gets a name
+		_, named := op.request.(*catalog.Key) // a key gets a name
+		if _, isResource := op.request.(catalog.Resource); op.method == http.MethodPost && isResource && !named {
 			schema["required"] = []string{"name"}
 		}
 		content := object{}
@@ -94,7 +98,11 @@ func describeReplies(s *schemas, op operation) object {
 			if media == "" {
 				media = mediaJSON
 			}
-			reply["content"] = object{media: object{"schema": s.of(reflect.TypeOf(r.body))}}
+			content := object{media: object{"schema": s.of(reflect.TypeOf(r.body))}}
+			for _, m := range r.also {
+				content[m] = object{"schema": object{"type": "string"}}
+			}
+			reply["content"] = content
 		}
 		headers := object{}
 		for _, name := range r.headers {

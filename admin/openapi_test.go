@@ -140,6 +140,8 @@ func TestEveryOperation(t *testing.T) {
 	h.do("DELETE", "/fado/buckets/b99?purge=all", "").want(202)
 	h.do("POST", "/fado/buckets/photos/conflicts/resolve", `{"winner":"newest"}`).want(200)
 	h.do("POST", "/fado/buckets/photos/trust?cluster=c2", "").want(200)
+	h.do("POST", "/fado/plan", `{"fado":1,"zones":[{"name":"z10"}]}`).want(200)
+	h.do("POST", "/fado/apply", `{"fado":1,"zones":[{"name":"z10"}]}`).want(200)
 	for _, op := range table().operations {
 		if strings.Contains(op.pattern, "{name}") && op.request == nil && op.method != "DELETE" || !strings.Contains(op.pattern, "{") {
 			if op.request == nil && op.pattern != "/fado/events" {

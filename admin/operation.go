@@ -30,6 +30,8 @@ type operation struct {
 	errors []int
 	// conditional operations take If-Match and If-None-Match.
 	conditional bool
+	// revised operations take the catalogue's revision as If-Match.
+	revised bool
 }
 
 // operations is the table of all endpoints.
@@ -49,10 +51,12 @@ type parameter struct {
 
 // reply is one answer that is not an error.
 type reply struct {
-	status  int
-	doc     string
-	body    any // a value of the Go type answered; nil for none
-	media   string
+	status int
+	doc    string
+	body   any // a value of the Go type answered; nil for none
+	media  string
+	// also lists other media types that the answer comes in.
+	also    []string
 	headers []string
 }
 

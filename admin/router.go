@@ -181,10 +181,12 @@ func (c *call) limit(def int) (int, error) {
 }
 
 // body reads the whole request body.
-func (c *call) body() ([]byte, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+func (c *call) body() ([]byte, error) { return c.bodyUpTo(maxBody) }
+
+func (c *call) bodyUpTo(most int64) ([]byte, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &requestError{http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", maxBody)}
+		return nil, &requestError{http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", most)}
 	}
 	if err != nil {
 		return nil, badRequest("reading the body: %v", err)

@@ -22,6 +22,7 @@ func allOperations() operations {
 	} {
 		t = append(t, k.operations(k.view)...)
 	}
+	t = append(t, documentOperations()...)
 	t = append(t, bucketOperations()...)
 	return append(t, replicationOperations()...)
 }

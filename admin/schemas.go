@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/json"
 	"iter"
 	"reflect"
 	"time"
@@ -12,6 +13,8 @@ import (
 // ownSchema returns the schema of types whose JSON is not what their Go kind suggests.
 func ownSchema(t reflect.Type) (object, bool) {
 	switch t {
+	case reflect.TypeFor[json.RawMessage]():
+		return object{}, true
 	case reflect.TypeFor[time.Time]():
 		return object{"type": "string", "format": "date-time"}, true
 	case reflect.TypeFor[catalog.Copies]():

@@ -76,6 +76,14 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //				ca_file <path>
 //				insecure_skip_verify
 //			}
+//			egress_price <n>
+//			storage_price <n>
+//			link <cluster> {
+//				bandwidth <rate>
+//				latency <duration>
+//				price <n>
+//				one_way
+//			}
 //			label <key> <value>
 //			drain
 //		}
@@ -110,7 +118,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		}
 //	}
 //
-// Options are given once, but for zone, cluster, policy, bucket, function, label and
+// Options are given once, but for zone, cluster, policy, bucket, function, link, label and
 // prefix. What is wrong with a value or a reference is reported with its line, all
 // of it at once; a mistake in the syntax ends the reading.
 func (app *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -241,6 +249,13 @@ func (p *parser) cluster(d *caddyfile.Dispenser, args []string) error {
 			c.Functions = append(c.Functions, catalog.Function{URL: args[0]})
 			i := len(c.Functions) - 1
 			return p.function(d, fmt.Sprintf("%s: functions[%d]", item, i), &c.Functions[i])
+		}},
+		"egress_price":  value("egress_price <n>", &c.EgressPrice, price),
+		"storage_price": value("storage_price <n>", &c.StoragePrice, price),
+		"link": {usage: "link <cluster> { ... }", min: 1, max: 1, many: true, opens: true, set: func(d *caddyfile.Dispenser, args []string) error {
+			c.Links = append(c.Links, catalog.Link{To: args[0]})
+			i := len(c.Links) - 1
+			return p.link(d, fmt.Sprintf("%s: links[%d]", item, i), &c.Links[i])
 		}},
 		"label": label(&c.Labels),
 		"drain": present("drain", &c.Drain),

@@ -265,6 +265,8 @@ func (d *decoder) value(path string, raw json.RawMessage, v reflect.Value) {
 		v.SetBool(raw[0] == 't')
 	case reflect.Int:
 		d.integer(path, raw, v)
+	case reflect.Float64:
+		d.number(path, raw, v)
 	default:
 		panic("catalog: a resource has a field of type " + v.Type().String() + ", which DecodeResource can't read")
 	}
@@ -289,6 +291,19 @@ func (d *decoder) integer(path string, raw json.RawMessage, v reflect.Value) {
 	default:
 		v.SetInt(int64(n))
 	}
+}
+
+func (d *decoder) number(path string, raw json.RawMessage, v reflect.Value) {
+	if jsonType(raw) != "a number" {
+		d.mismatch(path, raw, "a number")
+		return
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil {
+		d.bad(path, shown(path, raw), "a number below 10^308")
+		return
+	}
+	v.SetFloat(f)
 }
 
 func (d *decoder) slice(path string, array json.RawMessage, v reflect.Value) {

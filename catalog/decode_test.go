@@ -57,7 +57,7 @@ func TestDecodeFillsDefaultsIn(t *testing.T) {
 func TestDecodeRefuses(t *testing.T) {
 	const (
 		zoneFields    = "a known field: name, parent, labels"
-		clusterFields = "a known field: name, zones, storage, functions, labels, drain"
+		clusterFields = "a known field: name, zones, storage, functions, egress_price, storage_price, links, labels, drain"
 		storageFields = "a known field: endpoint, access_key, secret_key, region, bucket_prefix, virtual_host, ca_file, insecure_skip_verify, capacity, bandwidth"
 	)
 	for _, c := range []struct {

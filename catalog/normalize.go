@@ -30,6 +30,9 @@ func (c *Cluster) Normalize() {
 	c.Zones = orEmpty(c.Zones)
 	c.Functions = orEmpty(c.Functions)
 	c.Labels = nilIfEmpty(c.Labels)
+	if len(c.Links) == 0 {
+		c.Links = nil
+	}
 	for i := range c.Functions {
 		if c.Functions[i].Weight == 0 {
 			c.Functions[i].Weight = 1
@@ -71,6 +74,13 @@ func (z *Zone) Clone() Resource {
 func (c *Cluster) Clone() Resource {
 	d := *c
 	d.Zones, d.Functions, d.Labels = slices.Clone(c.Zones), slices.Clone(c.Functions), maps.Clone(c.Labels)
+	d.Links = slices.Clone(c.Links)
+	for i, l := range d.Links {
+		if l.Price != nil {
+			price := *l.Price
+			d.Links[i].Price = &price
+		}
+	}
 	if c.Storage != nil {
 		s := *c.Storage
 		d.Storage = &s

@@ -53,6 +53,13 @@ type Cluster struct {
 	Storage *Storage `json:"storage,omitempty"`
 	// The function endpoints of the cluster, all of which serve the same paths.
 	Functions []Function `json:"functions"`
+	// What a GB (10^9 bytes) costs that leaves the cluster, in a currency that FaDO does not
+	// know. Default: 0.
+	EgressPrice float64 `json:"egress_price,omitempty"`
+	// What a GB (10^9 bytes) costs that lies in the storage for a month. Default: 0.
+	StoragePrice float64 `json:"storage_price,omitempty"`
+	// What is known of the links to other clusters.
+	Links []Link `json:"links,omitempty"`
 	// Free-form labels, for people.
 	Labels map[string]string `json:"labels,omitempty"`
 	// Whether the cluster is being emptied: no new copies, existing ones move
@@ -111,6 +118,20 @@ type Function struct {
 	CAFile string `json:"ca_file,omitempty"`
 	// Whether the endpoint's certificate goes unverified. Default: false.
 	InsecureSkipVerify bool `json:"insecure_skip_verify,omitempty"`
+}
+
+// Link is what is known of the network between two clusters before anything was measured.
+type Link struct {
+	// The other cluster.
+	To string `json:"to"`
+	// Bytes per second. Default: 0, not known.
+	Bandwidth Size `json:"bandwidth,omitempty"`
+	// The time a request takes there and back. Default: 0, not known.
+	Latency Duration `json:"latency,omitempty"`
+	// What a GB (10^9 bytes) costs on the link, instead of egress_price.
+	Price *float64 `json:"price,omitempty"`
+	// Whether this holds for what leaves the cluster only. Default: false, both ways.
+	OneWay bool `json:"one_way,omitempty"`
 }
 
 // Spread says over what a policy's copies are spread.

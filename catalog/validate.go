@@ -18,6 +18,12 @@ func ValidateResource(r Resource, in Lookup) error {
 // check returns what is wrong with a resource, with Field paths inside the resource.
 func check(r Resource, in Lookup) []Violation {
 	c := &checker{in: in}
+	c.resource(r)
+	return c.out
+}
+
+// resource checks a resource of any kind.
+func (c *checker) resource(r Resource) {
 	switch r := r.(type) {
 	case *Zone:
 		c.zone(r)
@@ -30,5 +36,4 @@ func check(r Resource, in Lookup) []Violation {
 	case *Key:
 		c.key(r)
 	}
-	return c.out
 }

@@ -10,6 +10,7 @@ import (
 const (
 	maxPrefixes  = 1_000     // of a bucket; S3's own limit for rules of a bucket
 	maxFunctions = 1_000     // of a cluster
+	maxLinks     = 1_000     // of a cluster
 	maxInZones   = 100       // that a cluster is in
 	maxZones     = 1_000     // that a policy names in a list
 	maxClusters  = MaxCopies // that a policy names in a list

@@ -29,12 +29,56 @@ func (c *checker) cluster(cl *Cluster) {
 	if cl.Storage != nil {
 		c.storage(cl)
 	}
+	c.prices(cl)
 	if !c.atMost("functions", len(cl.Functions), maxFunctions) {
 		return
 	}
 	seen := make(map[string]bool)
 	for i := range cl.Functions {
 		c.function(at("functions", i), &cl.Functions[i], seen)
+	}
+}
+
+// maxPrice keeps sums of prices finite.
+const (
+	maxPrice  = 1e9
+	wantPrice = "a price per GB from 0 to 10^9"
+)
+
+func (c *checker) price(path string, p float64) {
+	if !(p >= 0 && p <= maxPrice) {
+		c.add(path, strconv.FormatFloat(p, 'g', -1, 64), wantPrice)
+	}
+}
+
+// prices checks what a cluster says of costs and links.
+func (c *checker) prices(cl *Cluster) {
+	c.price("egress_price", cl.EgressPrice)
+	c.price("storage_price", cl.StoragePrice)
+	if !c.atMost("links", len(cl.Links), maxLinks) {
+		return
+	}
+	seen := make(map[string]bool)
+	for i, l := range cl.Links {
+		path := at("links", i)
+		switch {
+		case l.To == cl.Name:
+			c.add(path+".to", l.To, "a cluster other than the cluster itself")
+		case seen[l.To]:
+			c.add(path+".to", l.To, "every cluster only once")
+		default:
+			c.declared(path+".to", l.To, KindCluster)
+		}
+		seen[l.To] = true
+		if l.Bandwidth < 0 {
+			c.add(path+".bandwidth", strconv.FormatInt(int64(l.Bandwidth), 10), "a rate above 0 such as 200MiB, in bytes per second")
+		}
+		if l.Latency < 0 {
+			c.positive(path+".latency", l.Latency)
+		}
+		if l.Price != nil {
+			c.price(path+".price", *l.Price)
+		}
 	}
 }
 

@@ -128,6 +128,9 @@ func (c *checker) primary(b *Bucket) {
 	if cl.Storage == nil {
 		c.add("primary", b.Primary, "a cluster that has a storage")
 	}
+	if c.anyPrimary {
+		return
+	}
 	for _, r := range rulesOf(b) {
 		p := bucketPolicy(r.Policy, c.in)
 		if p == nil {

@@ -137,4 +137,6 @@ func shorten(s string) string {
 type checker struct {
 	violations
 	in Lookup
+	// anyPrimary leaves unchecked whether policies allow a bucket's primary.
+	anyPrimary bool
 }

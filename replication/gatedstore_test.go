@@ -87,6 +87,55 @@ func (s gatedStore) Close() error { return s.inner.Close() }
 // Watch waits for what happens, and asks nothing.
 func (s gatedStore) Watch(ctx context.Context) <-chan struct{} { return s.inner.Watch(ctx) }
 
+func (s gatedStore) PutPass(ctx context.Context, a state.Pass) (err error) {
+	if err = s.gate.pass(ctx, "PutPass"); err == nil {
+		err = s.inner.PutPass(ctx, a)
+	}
+	return err
+}
+
+func (s gatedStore) GetPass(ctx context.Context, a string) (r1 state.Pass, err error) {
+	if err = s.gate.pass(ctx, "GetPass"); err == nil {
+		r1, err = s.inner.GetPass(ctx, a)
+	}
+	return r1, err
+}
+
+func (s gatedStore) TakePass(ctx context.Context, a state.PassKind, b string) (r1 state.Pass, err error) {
+	if err = s.gate.pass(ctx, "TakePass"); err == nil {
+		r1, err = s.inner.TakePass(ctx, a, b)
+	}
+	return r1, err
+}
+
+func (s gatedStore) TouchPass(ctx context.Context, a string, b time.Time) (err error) {
+	if err = s.gate.pass(ctx, "TouchPass"); err == nil {
+		err = s.inner.TouchPass(ctx, a, b)
+	}
+	return err
+}
+
+func (s gatedStore) DeletePass(ctx context.Context, a state.PassKind, b string) (r1 bool, err error) {
+	if err = s.gate.pass(ctx, "DeletePass"); err == nil {
+		r1, err = s.inner.DeletePass(ctx, a, b)
+	}
+	return r1, err
+}
+
+func (s gatedStore) ListPasses(ctx context.Context, a state.PassKind) (r1 []state.Pass, err error) {
+	if err = s.gate.pass(ctx, "ListPasses"); err == nil {
+		r1, err = s.inner.ListPasses(ctx, a)
+	}
+	return r1, err
+}
+
+func (s gatedStore) ExpirePasses(ctx context.Context, a, b time.Time) (err error) {
+	if err = s.gate.pass(ctx, "ExpirePasses"); err == nil {
+		err = s.inner.ExpirePasses(ctx, a, b)
+	}
+	return err
+}
+
 func (s gatedStore) AddPending(ctx context.Context, a ...state.Pending) (r1 []int64, err error) {
 	if err = s.gate.pass(ctx, "AddPending"); err == nil {
 		r1, err = s.inner.AddPending(ctx, a...)
@@ -153,6 +202,13 @@ func (s gatedStore) ClaimPendingIn(ctx context.Context, a string, b string, c in
 func (s gatedStore) CopiesOf(ctx context.Context, a string) (r1 []state.Copy, err error) {
 	if err = s.gate.pass(ctx, "CopiesOf"); err == nil {
 		r1, err = s.inner.CopiesOf(ctx, a)
+	}
+	return r1, err
+}
+
+func (s gatedStore) Revision(ctx context.Context) (r1 state.Seq, err error) {
+	if err = s.gate.pass(ctx, "Revision"); err == nil {
+		r1, err = s.inner.Revision(ctx)
 	}
 	return r1, err
 }
@@ -505,55 +561,6 @@ func (s gatedStore) TryLock(ctx context.Context, a string) (r1 state.Lock, r2 bo
 		r1, r2, err = s.inner.TryLock(ctx, a)
 	}
 	return r1, r2, err
-}
-
-func (s gatedStore) DeletePass(ctx context.Context, a state.PassKind, b string) (r1 bool, err error) {
-	if err = s.gate.pass(ctx, "DeletePass"); err == nil {
-		r1, err = s.inner.DeletePass(ctx, a, b)
-	}
-	return r1, err
-}
-
-func (s gatedStore) ExpirePasses(ctx context.Context, a, b time.Time) (err error) {
-	if err = s.gate.pass(ctx, "ExpirePasses"); err == nil {
-		err = s.inner.ExpirePasses(ctx, a, b)
-	}
-	return err
-}
-
-func (s gatedStore) GetPass(ctx context.Context, a string) (r1 state.Pass, err error) {
-	if err = s.gate.pass(ctx, "GetPass"); err == nil {
-		r1, err = s.inner.GetPass(ctx, a)
-	}
-	return r1, err
-}
-
-func (s gatedStore) ListPasses(ctx context.Context, a state.PassKind) (r1 []state.Pass, err error) {
-	if err = s.gate.pass(ctx, "ListPasses"); err == nil {
-		r1, err = s.inner.ListPasses(ctx, a)
-	}
-	return r1, err
-}
-
-func (s gatedStore) PutPass(ctx context.Context, a state.Pass) (err error) {
-	if err = s.gate.pass(ctx, "PutPass"); err == nil {
-		err = s.inner.PutPass(ctx, a)
-	}
-	return err
-}
-
-func (s gatedStore) TakePass(ctx context.Context, a state.PassKind, b string) (r1 state.Pass, err error) {
-	if err = s.gate.pass(ctx, "TakePass"); err == nil {
-		r1, err = s.inner.TakePass(ctx, a, b)
-	}
-	return r1, err
-}
-
-func (s gatedStore) TouchPass(ctx context.Context, a string, b time.Time) (err error) {
-	if err = s.gate.pass(ctx, "TouchPass"); err == nil {
-		err = s.inner.TouchPass(ctx, a, b)
-	}
-	return err
 }
 
 func (s gatedStore) Unhold(ctx context.Context, a state.PendingFilter, b time.Time) (r1 int, err error) {

@@ -80,6 +80,10 @@ type Catalogue interface {
 	// them. The Seq is the transaction's, also given to the records it wrote.
 	Update(ctx context.Context, f func(tx Tx) error) (Seq, error)
 
+	// Revision returns the Seq of the last change of a zone, cluster, policy or bucket,
+	// whichever instance made it.
+	Revision(ctx context.Context) (Seq, error)
+
 	// Get reads one resource; ErrNotFound if there is none.
 	Get(ctx context.Context, k catalog.Kind, name string) (Record, error)
 	// List reads resources of a kind sorted by name, after a name, at most limit
@@ -111,6 +115,10 @@ type Catalogue interface {
 
 // Tx is what an Update may do. Reads see the transaction's own writes.
 type Tx interface {
+	// Revision is Catalogue.Revision within the transaction, whose own writes don't count
+	// yet.
+	Revision() (Seq, error)
+
 	Get(k catalog.Kind, name string) (Record, error)
 	List(k catalog.Kind, after string, limit int) ([]Record, error)
 	// Put adds or replaces a record; its Rev is set by the store.

@@ -60,6 +60,7 @@ type catalogueStandby struct {
 func (s catalogueStandby) Update(context.Context, func(Tx) error) (Seq, error) {
 	return 0, s.refuse()
 }
+func (s catalogueStandby) Revision(context.Context) (Seq, error)            { return 0, s.refuse() }
 func (s catalogueStandby) SaveCopies(context.Context, ...Copy) (int, error) { return 0, s.refuse() }
 
 type queueStandby struct {

@@ -19,6 +19,9 @@ const (
 
 // writeChanges stores what the transaction changed.
 func (t *tx) writeChanges() error {
+	if t.log.Revises() {
+		t.batch.Queue("UPDATE fado.counters SET revision = $1", int64(t.seq))
+	}
 	queueChanges(&t.batch, int64(t.seq), t.log.Changes)
 	return nil
 }
@@ -94,6 +97,26 @@ func beyond(limit int) int64 {
 func (s *Store) Seq(ctx context.Context) (seq state.Seq, err error) {
 	err = s.read(ctx, "reading the sequence number", func(ctx context.Context, q querier) error {
 		n, _, err := one[int64](ctx, q, "SELECT seq FROM fado.counters")
+		seq = state.Seq(n)
+		return err
+	})
+	return seq, err
+}
+
+// Revision implements state.Store.
+func (s *Store) Revision(ctx context.Context) (seq state.Seq, err error) {
+	err = s.read(ctx, "reading the catalogue's revision", func(ctx context.Context, q querier) error {
+		n, _, err := one[int64](ctx, q, "SELECT revision FROM fado.counters")
+		seq = state.Seq(n)
+		return err
+	})
+	return seq, err
+}
+
+// Revision implements state.Tx.
+func (t *tx) Revision() (seq state.Seq, err error) {
+	err = t.do("reading the catalogue's revision", func() error {
+		n, _, err := one[int64](t.ctx, t.db, "SELECT revision FROM fado.counters")
 		seq = state.Seq(n)
 		return err
 	})

@@ -94,6 +94,26 @@ func (s *Store) Seq(ctx context.Context) (state.Seq, error) {
 	return state.Seq(seq), s.wrap("reading the sequence number", err)
 }
 
+// Revision implements state.Store.
+func (s *Store) Revision(ctx context.Context) (state.Seq, error) {
+	err := s.reading(ctx)
+	var seq int64
+	if err == nil {
+		seq, _, err = one[int64](s.r, "SELECT revision FROM counters")
+	}
+	return state.Seq(seq), s.wrap("reading the catalogue's revision", err)
+}
+
+// Revision implements state.Tx.
+func (t *tx) Revision() (seq state.Seq, err error) {
+	err = t.do("reading the catalogue's revision", func() error {
+		n, _, err := one[int64](t.w, "SELECT revision FROM counters")
+		seq = state.Seq(n)
+		return err
+	})
+	return seq, err
+}
+
 // GetMeta implements state.Store.
 func (s *Store) GetMeta(ctx context.Context, key string) (string, error) {
 	err := s.reading(ctx)

@@ -89,6 +89,11 @@ func (t *tx) finish() error {
 	if err := removeForgotten(t.w, t.removed); err != nil {
 		return err
 	}
+	if t.log.Revises() {
+		if _, err := t.w.exec("UPDATE counters SET revision = ?", int64(t.seq)); err != nil {
+			return err
+		}
+	}
 	return writeChanges(t.w, t.seq, t.log.Changes)
 }
 

@@ -58,30 +58,11 @@ func Read(tx state.Tx, k catalog.Kind, name string) (catalog.Resource, state.Rec
 // RefsOf lists what a resource refers to, without repeats.
 func RefsOf(r catalog.Resource) []state.Ref {
 	var refs []state.Ref
-	add := func(k catalog.Kind, names ...string) {
-		for _, n := range names {
-			if ref := (state.Ref{Kind: k, Name: n}); n != "" && !slices.Contains(refs, ref) {
-				refs = append(refs, ref)
-			}
+	catalog.References(r, func(k catalog.Kind, name string) {
+		if ref := (state.Ref{Kind: k, Name: name}); !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
 		}
-	}
-	switch r := r.(type) {
-	case *catalog.Zone:
-		add(catalog.KindZone, r.Parent)
-	case *catalog.Cluster:
-		add(catalog.KindZone, r.Zones...)
-	case *catalog.Policy:
-		add(catalog.KindZone, r.Zones...)
-		add(catalog.KindZone, r.ExcludeZones...)
-		add(catalog.KindCluster, r.Clusters...)
-		add(catalog.KindCluster, r.Prefer...)
-	case *catalog.Bucket:
-		add(catalog.KindPolicy, r.Policy)
-		add(catalog.KindCluster, r.Primary)
-		for _, p := range r.Prefixes {
-			add(catalog.KindPolicy, p.Policy)
-		}
-	}
+	})
 	return refs
 }
 

@@ -1,6 +1,8 @@
 package stored
 
 import (
+	"slices"
+
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 )
@@ -19,6 +21,13 @@ func (l *ChangeLog) Resource(k catalog.Kind, name string, deleted bool) {
 // Copies notes that the copies of a bucket changed.
 func (l *ChangeLog) Copies(bucket string) {
 	l.add(state.Change{Kind: state.ChangeCopies, Name: bucket}, false)
+}
+
+// Revises says that a zone, cluster, policy or bucket changed.
+func (l *ChangeLog) Revises() bool {
+	return slices.ContainsFunc(l.Changes, func(c state.Change) bool {
+		return c.Kind == state.ChangeResource && c.Resource != catalog.KindKey
+	})
 }
 
 func (l *ChangeLog) add(c state.Change, deleted bool) {

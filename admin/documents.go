@@ -1,0 +1,302 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/document"
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/state"
+)
+
+const (
+	// movesListed is how many moves a plan lists where none is said.
+	movesListed = 1000
+	// applyAttempts is how often an apply without a revision begins again when the catalogue
+	// changes meanwhile.
+	applyAttempts = 5
+)
+
+// documentRoom bounds how many documents are worked on at a time: each may take some hundred
+// megabytes.
+var documentRoom = make(chan struct{}, 2)
+
+// enterDocuments waits for a place; leave gives it back.
+func enterDocuments(ctx context.Context) (leave func(), err error) {
+	select {
+	case documentRoom <- struct{}{}:
+		return func() { <-documentRoom }, nil
+	case <-ctx.Done():
+		return nil, unavailable("waiting for other documents: %v", ctx.Err())
+	}
+}
+
+// document reads the body.
+func (c *call) document() (*document.Document, error) {
+	body, err := c.bodyUpTo(document.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	return document.Parse(body, documentFormat(c.r.Header.Get("Content-Type")))
+}
+
+func documentFormat(contentType string) document.Format {
+	media, _, _ := strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(media)) {
+	case mediaYAML, "application/x-yaml", "text/yaml", "text/x-yaml":
+		return document.YAML
+	default:
+		return document.JSON
+	}
+}
+
+// prospect is a document held against one version of the catalogue.
+type prospect struct {
+	at      *control.Catalogue
+	changes *document.Comparison
+	outlook *document.Outlook
+}
+
+// prospect works out what a document would do now.
+func (c *call) prospect(doc *document.Document, at *control.Catalogue, page document.Page) (*prospect, error) {
+	changes, err := document.Compare(doc, c.base(at))
+	if err != nil {
+		return nil, err
+	}
+	outlook, err := changes.Forecast(c.world(), page)
+	return &prospect{at, changes, outlook}, err
+}
+
+// base is what documents are compared with.
+func (c *call) base(at *control.Catalogue) *document.Base {
+	return &document.Base{
+		Catalogue: at.Snapshot,
+		Owner: func(k catalog.Kind, name string) document.Owner {
+			switch at.Origin(k, name) {
+			case control.OriginConfig:
+				return document.Configuration
+			case control.OriginAPI:
+				return document.API
+			default:
+				return document.Nobody
+			}
+		},
+		Complete: func(r, now catalog.Resource) []catalog.Violation {
+			if at.Origin(r.ResourceKind(), r.ResourceName()) == control.OriginConfig {
+				keepSecrets(r, now) // nothing of it can change
+				return nil
+			}
+			return fillSecrets(r, now, c.secrets)
+		},
+		Redact: redact, CheckBalance: c.catalogue.CheckBalance, Holding: c.catalogue.Holding,
+	}
+}
+
+// keepSecrets puts the declared value where a client sent "***".
+func keepSecrets(r, now catalog.Resource) {
+	cl, ok := r.(*catalog.Cluster)
+	old, _ := now.(*catalog.Cluster)
+	if ok && old != nil && cl.Storage != nil && old.Storage != nil && cl.Storage.SecretKey == redacted {
+		cl.Storage.SecretKey = old.Storage.SecretKey
+	}
+}
+
+// world is what a forecast knows besides.
+func (c *call) world() *document.World {
+	used := c.catalogue.All()
+	return &document.World{
+		Used: used,
+		Settling: func(cat document.Catalogue) document.Settle {
+			return replication.NewForecast(cat, used).Settle
+		},
+		Copies: func(f func(string, []document.Row) error) error {
+			return eachBucketsCopies(c.r.Context(), c.catalogue.Store(), f)
+		},
+	}
+}
+
+// eachBucketsCopies streams the copies of the store, a bucket at a time.
+func eachBucketsCopies(ctx context.Context, store state.Store, f func(string, []document.Row) error) error {
+	bucket, rows := "", []document.Row(nil)
+	err := store.EachCopy(ctx, func(cp state.Copy) error {
+		if cp.Bucket != bucket && len(rows) > 0 {
+			if err := f(bucket, rows); err != nil {
+				return err
+			}
+			rows = rows[:0]
+		}
+		bucket = cp.Bucket
+		rows = append(rows, document.Row{Copy: cp.Routed(), Objects: cp.Objects, Bytes: cp.Bytes, Counted: !cp.VerifiedAt.IsZero()})
+		return nil
+	})
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	return f(bucket, rows)
+}
+
+// planDocument answers what a document would do.
+func planDocument(c *call) error {
+	limit, err := c.limit(movesListed)
+	if err != nil {
+		return err
+	}
+	doc, leave, err := c.enterDocument()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	at, err := c.catalogue.Catalogue(c.r.Context())
+	if err != nil {
+		return err
+	}
+	p, err := c.prospect(doc, at, document.Page{After: c.query("after"), Limit: limit})
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("ETag", revisionTag(at.Revision))
+	return c.reply(http.StatusOK, viewPlan(at.Revision, p.changes, p.outlook))
+}
+
+// enterDocument takes a place among the documents that are worked on, and reads the body.
+func (c *call) enterDocument() (*document.Document, func(), error) {
+	leave, err := enterDocuments(c.r.Context())
+	if err != nil {
+		return nil, nil, err
+	}
+	doc, err := c.document()
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return doc, leave, nil
+}
+
+func revisionTag(s state.Seq) string { return `"` + strconv.FormatInt(int64(s), 10) + `"` }
+
+// applyDocument makes a document's changes.
+func applyDocument(c *call) error {
+	tags, err := ifMatch(c.r.Header)
+	if err != nil {
+		return err
+	}
+	doc, leave, err := c.enterDocument()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	for attempt := 1; ; attempt++ {
+		p, revision, err := c.applyOnce(doc, tags)
+		if errors.Is(err, control.ErrPrecondition) && tags == nil && attempt < applyAttempts {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c.w.Header().Set("ETag", revisionTag(revision))
+		return c.reply(http.StatusOK, appliedView{Revision: revision, Changes: len(p.changes.Changes), Moves: viewMoves(&p.outlook.Moves)})
+	}
+}
+
+func (c *call) applyOnce(doc *document.Document, tags []string) (*prospect, state.Seq, error) {
+	at, err := c.catalogue.Catalogue(c.r.Context())
+	if err != nil {
+		return nil, 0, err
+	}
+	if tags != nil && !slices.Contains(tags, "*") && !slices.Contains(tags, revisionTag(at.Revision)) {
+		return nil, 0, fmt.Errorf("the catalogue's revision is %d: %w", at.Revision, control.ErrPrecondition)
+	}
+	p, err := c.prospect(doc, at, document.Page{Limit: movesListed})
+	if err != nil {
+		return nil, 0, err
+	}
+	if p.outlook.Blocked {
+		return nil, 0, blockedBy(p.outlook.Violations)
+	}
+	revision, err := c.catalogue.Apply(c.r.Context(), at, batchOf(p.changes.Changes))
+	return p, revision, err
+}
+
+func batchOf(changes []document.Change) (b control.Batch) {
+	for _, ch := range changes {
+		if ch.Action == document.Delete {
+			b.Deletes = append(b.Deletes, state.Ref{Kind: ch.Kind, Name: ch.Name})
+		} else {
+			b.Puts = append(b.Puts, ch.Resource)
+		}
+	}
+	return b
+}
+
+// blockedBy refuses a document because of what it would break.
+func blockedBy(issues []document.Issue) error {
+	var why []string
+	for _, i := range issues {
+		if i.Blocking {
+			why = append(why, fmt.Sprintf("%s: %s: %s", i.Resource, i.Kind, i.Detail))
+		}
+	}
+	return &requestError{http.StatusConflict, errors.New("the document can't be applied: " + strings.Join(why, "; "))}
+}
+
+// exportDocument answers with the catalogue as a document.
+func exportDocument(c *call) error {
+	format, media := document.JSON, mediaJSON
+	if c.query("format") == string(document.YAML) {
+		format, media = document.YAML, mediaYAML
+	}
+	revision, err := c.catalogue.Store().Revision(c.r.Context())
+	if err != nil {
+		return err
+	}
+	first, err := c.catalogue.List(c.r.Context(), document.Kinds[0], "", listChunk)
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Content-Type", media)
+	c.w.Header().Set("ETag", revisionTag(revision))
+	w := document.NewWriter(c.w, format)
+	for _, kind := range document.Kinds {
+		if err := c.exportKind(w, kind, first); err != nil {
+			c.log.Error("an export was cut short", zap.Error(err))
+			panic(http.ErrAbortHandler) // a part must not look like the whole
+		}
+		first = nil
+	}
+	// The client is gone if this fails, so there is no one to report the error to.
+	_ = w.Close()
+	return nil
+}
+
+// exportKind writes the resources of a kind; items are the first of them, if they were read.
+func (c *call) exportKind(w *document.Writer, kind catalog.Kind, items []control.Item) (err error) {
+	for after := ""; ; {
+		if items == nil {
+			if items, err = c.catalogue.List(c.r.Context(), kind, after, listChunk); err != nil {
+				return err
+			}
+		}
+		for _, it := range items {
+			if it.Origin == control.OriginConfig && c.query("origin") != "all" {
+				continue
+			}
+			redact(it.Resource)
+			if err := w.Item(it.Resource); err != nil {
+				return err
+			}
+		}
+		if len(items) < listChunk {
+			return nil
+		}
+		after, items = items[len(items)-1].Resource.ResourceName(), nil
+	}
+}

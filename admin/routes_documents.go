@@ -1,0 +1,40 @@
+package admin
+
+import "net/http"
+
+const mediaYAML = "application/yaml"
+
+// documentOperations are those on whole documents.
+func documentOperations() operations {
+	types := []string{mediaJSON, mediaYAML}
+	return operations{
+		{
+			name: "plan", method: http.MethodPost, pattern: "/fado/plan", role: roleOperator, handle: planDocument,
+			params: []parameter{
+				{name: "limit", doc: "The most buckets whose moves are listed. Default: 1000.", integer: true},
+				{name: "after", doc: "List only the moves after this one: next of the plan before."},
+			},
+			summary: "What a document would change, move, cost and break. Nothing is changed.",
+			request: documentView{}, requestTypes: types,
+			replies: []reply{{status: 200, doc: "The plan; its totals are of all buckets. The ETag is the catalogue's revision.", body: planView{}, headers: []string{"ETag"}}},
+			errors:  []int{400, 409, 413, 503},
+		},
+		{
+			name: "apply", method: http.MethodPost, pattern: "/fado/apply", role: roleAdmin, handle: applyDocument,
+			summary: "Make the changes that a document asks for, all of them or none.",
+			request: documentView{}, requestTypes: types, revised: true,
+			replies: []reply{{status: 200, doc: "Done, durable, and routed by.", body: appliedView{}, headers: []string{"ETag"}}},
+			errors:  []int{400, 409, 412, 413, 503},
+		},
+		{
+			name: "export", method: http.MethodGet, pattern: "/fado/export", role: roleViewer, handle: exportDocument,
+			params: []parameter{
+				{name: "format", enum: []string{"json", "yaml"}, doc: "How the document is written. Default: json."},
+				{name: "origin", enum: []string{"api", "all"}, doc: "Whose resources are in it: those that the API made, or also those that the configuration declares. Default: api."},
+			},
+			summary: "The catalogue as a document, in its canonical form; literal secrets read \"***\".",
+			replies: []reply{{status: 200, doc: "The document.", body: documentView{}, also: []string{mediaYAML}, headers: []string{"ETag"}}},
+			errors:  []int{400, 503},
+		},
+	}
+}

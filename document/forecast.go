@@ -1,0 +1,244 @@
+package document
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// Row is a copy that there is, with what is known of its data.
+type Row struct {
+	catalog.Copy
+	Objects, Bytes int64
+	// Counted says that Objects and Bytes were counted once.
+	Counted bool
+}
+
+// Settle returns the copies that a bucket has once everything was done that a catalogue
+// asks for, and what stands in the way of what its policies want. Rules are sorted by prefix.
+type Settle func(b *catalog.Bucket, rules []catalog.PrefixRule, copies []catalog.Copy) (settled []catalog.Copy, issue string)
+
+// World is what a forecast knows besides the catalogue.
+type World struct {
+	// Settling returns what settles buckets under a catalogue.
+	Settling func(Catalogue) Settle
+	// Copies calls f with the copies of every bucket that has some, buckets sorted by name.
+	Copies func(f func(bucket string, rows []Row) error) error
+	// Used are the bytes in each cluster's storage, where known.
+	Used map[string]int64
+	// Measured returns the bytes per second that were measured between two clusters, 0 where
+	// nothing was. Nil: nothing was.
+	Measured func(from, to string) float64
+}
+
+// Page is the part of the moves that is listed one by one.
+type Page struct {
+	// After is the Key of the last move of the page before, "" for the first page.
+	After string
+	// Limit is the most moves listed.
+	Limit int
+}
+
+// Outlook is what a document's changes would bring about.
+type Outlook struct {
+	Moves      Moves
+	Violations []Issue
+	// Blocked says that a violation blocks, whether it is listed or not.
+	Blocked bool
+	Routes  Routes
+}
+
+// Moves is what has to be copied and removed.
+type Moves struct {
+	Total   Total
+	Removed Removed
+	// Links are sorted by From and To.
+	Links []LinkLoad
+	// Buckets are one page of the buckets and prefixes that move, sorted; Next is the page's
+	// last Key, "" if there is nothing after it.
+	Buckets []Move
+	Next    string
+}
+
+// Total sums what is copied.
+type Total struct {
+	Buckets, Copies, Objects, Bytes int64
+	// Estimated says that not all of the data was counted.
+	Estimated bool
+	// Seconds are the least and the most that copying is expected to take.
+	SecondsLow, SecondsHigh float64
+	// Egress is what copying costs, StoragePerMonth what is paid more (or less) for storage.
+	Egress, StoragePerMonth float64
+}
+
+// Removed sums what is removed.
+type Removed struct{ Copies, Objects, Bytes int64 }
+
+// Move is what one rule of a bucket moves.
+type Move struct {
+	Bucket, Prefix string
+	// Add and Remove are clusters, sorted.
+	Add, Remove []string
+	// From and To are the clusters that the bucket is written in, where that changes.
+	From, To string
+	// Objects and Bytes are those of one copy, of which each added cluster gets one.
+	Objects, Bytes  int64
+	Seconds, Egress float64
+
+	policy string
+}
+
+// Key names a move, as the end of a page.
+func (m *Move) Key() string { return m.Bucket + "/" + m.Prefix }
+
+// Issue is something that the changes would break, or leave short of what is asked for.
+type Issue struct {
+	Kind     IssueKind
+	Resource string
+	Detail   string
+	// Blocking says that the changes are refused because of it.
+	Blocking bool
+}
+
+// IssueKind names an issue.
+type IssueKind string
+
+// The kinds of issues.
+const (
+	PrimaryOutside IssueKind = "primary-outside"
+	CopyOutside    IssueKind = "copy-outside"
+	TooFewClusters IssueKind = "too-few-clusters"
+	OverCapacity   IssueKind = "capacity"
+	NoFunction     IssueKind = "no-function"
+)
+
+// maxIssues bounds the issues listed; buckets may be many, and all have the same.
+const maxIssues = 1000
+
+// Forecast works out what the changes would bring about.
+func (c *Comparison) Forecast(w *World, page Page) (*Outlook, error) {
+	f := newForecaster(c, w, page)
+	f.noFunctions()
+	left := f.allBuckets()
+	err := w.Copies(func(bucket string, rows []Row) error {
+		for len(left) > 0 && left[0] < bucket {
+			f.bucket(left[0], nil)
+			left = left[1:]
+		}
+		if len(left) > 0 && left[0] == bucket {
+			left = left[1:]
+		}
+		f.bucket(bucket, rows)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, bucket := range left {
+		f.bucket(bucket, nil)
+	}
+	f.capacities()
+	f.sum()
+	return &f.out, nil
+}
+
+// forecaster makes one forecast.
+type forecaster struct {
+	*Comparison
+	world  *World
+	page   Page
+	out    Outlook
+	settle Settle
+
+	before, after *side
+	changed       map[string]bool // policies whose clusters differ before and after
+	links         map[[2]string]*LinkLoad
+	added         map[string]int64 // bytes, by cluster
+}
+
+func newForecaster(c *Comparison, w *World, page Page) *forecaster {
+	f := &forecaster{
+		Comparison: c, world: w, page: page, settle: w.Settling(c.target),
+		before: newSide(c.base.Catalogue), after: newSide(c.target), changed: make(map[string]bool),
+		links: make(map[[2]string]*LinkLoad), added: make(map[string]int64),
+	}
+	f.out = Outlook{Violations: []Issue{}, Routes: Routes{Examples: []RouteExample{}}}
+	f.out.Moves.Buckets, f.out.Moves.Links = []Move{}, []LinkLoad{}
+	for name, b := range f.after.policies {
+		a := f.before.policies[name]
+		f.changed[name] = a == nil || a.sign != b.sign
+	}
+	return f
+}
+
+// allBuckets lists the buckets that there will be, sorted: those that have no copies yet are not
+// among the world's.
+func (f *forecaster) allBuckets() (names []string) {
+	f.target.Buckets(func(name string) bool {
+		names = append(names, name)
+		return true
+	})
+	slices.Sort(names)
+	return names
+}
+
+// rules returns the rules of a bucket in a catalogue, the default policy resolved, sorted by
+// prefix.
+func rules(b *catalog.Bucket, in Catalogue) []catalog.PrefixRule {
+	if b == nil {
+		return nil
+	}
+	all := append([]catalog.PrefixRule{{Policy: cmp.Or(b.Policy, in.DefaultPolicy())}}, b.Prefixes...)
+	slices.SortFunc(all, func(x, y catalog.PrefixRule) int { return cmp.Compare(x.Prefix, y.Prefix) })
+	return all
+}
+
+// bucket forecasts one bucket.
+func (f *forecaster) bucket(name string, rows []Row) {
+	was, will := f.base.Bucket(name), f.target.Bucket(name)
+	if will == nil { // forgotten, or not declared before: its data stays
+		f.routes(name, rules(was, f.base), nil, rows, nil)
+		return
+	}
+	old, next := rules(was, f.base), rules(will, f.target)
+	if was != nil && !f.affects(was, will, next) {
+		f.sameRoutes(next, rows)
+		return
+	}
+	if err := catalog.PrimaryAllowed(will, f.target); err != nil {
+		f.issue(PrimaryOutside, "bucket "+name, err.Error(), true)
+		f.routes(name, old, next, rows, nil)
+		return
+	}
+	settled, issue := f.settle(will, next, copiesOf(rows))
+	if issue != "" {
+		f.issue(TooFewClusters, "bucket "+name, issue, false)
+	}
+	f.move(name, next, rows, settled)
+	f.routes(name, old, next, rows, settled)
+}
+
+// affects says whether the changes may move or route a bucket otherwise.
+func (f *forecaster) affects(was, will *catalog.Bucket, next []catalog.PrefixRule) bool {
+	return !f.target.same(catalog.KindBucket, will.Name) && (was.Policy != will.Policy || was.Primary != will.Primary || !slices.Equal(rules(was, f.base), next)) ||
+		slices.ContainsFunc(next, func(r catalog.PrefixRule) bool { return f.changed[r.Policy] })
+}
+
+func copiesOf(rows []Row) []catalog.Copy {
+	copies := make([]catalog.Copy, len(rows))
+	for i, r := range rows {
+		copies[i] = r.Copy
+	}
+	return copies
+}
+
+func (f *forecaster) issue(kind IssueKind, resource, detail string, blocking bool) {
+	f.out.Blocked = f.out.Blocked || blocking
+	if len(f.out.Violations) < maxIssues {
+		f.out.Violations = append(f.out.Violations, Issue{kind, resource, detail, blocking})
+	}
+}
+
+// Target returns the catalogue as it is after the changes.
+func (c *Comparison) Target() Catalogue { return c.target }

@@ -1,0 +1,254 @@
+package document_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/document"
+)
+
+// Copies after are those before, plus what is added, minus what is removed; totals are the
+// sums of the parts; pages are the whole; the same input gives the same outlook.
+func TestMovesAddUp(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		have, want := anyCatalogue().Draw(t, "have"), anyCatalogue().Draw(t, "want")
+		base := baseOf(have...)
+		doc, err := document.Parse(export(t, document.JSON, want), document.JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := document.Compare(doc, base)
+		if err != nil {
+			return // something that the document does not name stands against it
+		}
+		rows := settled(snapshotOf(have...))
+		w := &document.World{Settling: settling(nil), Copies: each(rows)}
+		whole := forecast(t, c, w, document.Page{Limit: math.MaxInt})
+		sameCopies(t, c, rows, whole)
+		sumsUp(t, whole)
+		pagesUp(t, c, w, whole)
+	})
+}
+
+func forecast(t rapid.TB, c *document.Comparison, w *document.World, p document.Page) *document.Outlook {
+	t.Helper()
+	o, err := c.Forecast(w, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// sameCopies holds what moves against where the copies settle.
+func sameCopies(t *rapid.T, c *document.Comparison, rows map[string][]document.Row, o *document.Outlook) {
+	key := func(bucket, prefix, cluster string) string { return bucket + "|" + prefix + "|" + cluster }
+	got := make(map[string]bool)
+	for b, rs := range rows {
+		for _, r := range rs {
+			if c.Target().Bucket(b) != nil && ruleOf(c.Target().Bucket(b), r.Prefix) {
+				got[key(b, r.Prefix, r.Cluster)] = true
+			}
+		}
+	}
+	for _, m := range o.Moves.Buckets {
+		if !ruleOf(c.Target().Bucket(m.Bucket), m.Prefix) {
+			continue
+		}
+		for _, cl := range m.Add {
+			got[key(m.Bucket, m.Prefix, cl)] = true
+		}
+		for _, cl := range m.Remove {
+			delete(got, key(m.Bucket, m.Prefix, cl))
+		}
+	}
+	settle := settling(nil)(c.Target())
+	c.Target().Buckets(func(name string) bool {
+		b := c.Target().Bucket(name)
+		if len(rows[name]) == 0 || len(b.Prefixes) > 0 || len(rows[name]) != len(inRule(rows[name], "")) {
+			return true // rules that come and go take over each other's copies
+		}
+		rules := []catalog.PrefixRule{{Policy: b.Policy}}
+		if b.Policy == "" {
+			rules[0].Policy = c.Target().DefaultPolicy()
+		}
+		var copies []catalog.Copy
+		for _, r := range rows[name] {
+			copies = append(copies, r.Copy)
+		}
+		after, _ := settle(b, rules, copies)
+		for _, cp := range after {
+			if !got[key(name, "", cp.Cluster)] {
+				t.Fatalf("%s settles in %s, which is neither there nor added", name, cp.Cluster)
+			}
+			delete(got, key(name, "", cp.Cluster))
+		}
+		for k := range got {
+			if len(k) > len(name) && k[:len(name)+2] == name+"||" {
+				t.Fatalf("%s has %s, where it does not settle", name, k)
+			}
+		}
+		return true
+	})
+}
+
+func inRule(rows []document.Row, prefix string) []document.Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r document.Row) bool { return r.Prefix != prefix })
+}
+
+func ruleOf(b *catalog.Bucket, prefix string) bool {
+	return b != nil && (prefix == "" || slices.ContainsFunc(b.Prefixes, func(r catalog.PrefixRule) bool { return r.Prefix == prefix }))
+}
+
+func sumsUp(t *rapid.T, o *document.Outlook) {
+	var copies, objects, bytes, removed, linked int64
+	var egress float64
+	for _, m := range o.Moves.Buckets {
+		n := int64(len(m.Add))
+		copies, objects, bytes, removed = copies+n, objects+n*m.Objects, bytes+n*m.Bytes, removed+int64(len(m.Remove))
+		egress += m.Egress
+	}
+	longest := 0.0
+	for _, l := range o.Moves.Links {
+		linked += l.Bytes
+		longest = max(longest, l.Seconds)
+	}
+	total := o.Moves.Total
+	if total.Copies != copies || total.Objects != objects || total.Bytes != bytes || o.Moves.Removed.Copies != removed || linked > bytes ||
+		math.Abs(total.Egress-egress) > 1e-9*(1+egress) || total.SecondsLow != longest || total.SecondsHigh < total.SecondsLow {
+		t.Fatalf("%+v is not the sum of its parts", o.Moves)
+	}
+}
+
+func pagesUp(t *rapid.T, c *document.Comparison, w *document.World, whole *document.Outlook) {
+	var listed []string
+	p := document.Page{Limit: rapid.IntRange(1, 3).Draw(t, "limit")}
+	for {
+		o := forecast(t, c, w, p)
+		if o.Moves.Total != whole.Moves.Total {
+			t.Fatalf("a page has the totals %+v, the whole %+v", o.Moves.Total, whole.Moves.Total)
+		}
+		for _, m := range o.Moves.Buckets {
+			listed = append(listed, m.Key())
+		}
+		if p.After = o.Moves.Next; p.After == "" {
+			break
+		}
+	}
+	var want []string
+	for _, m := range whole.Moves.Buckets {
+		want = append(want, m.Key())
+	}
+	if !slices.Equal(listed, want) {
+		t.Fatalf("pages list %q, want %q", listed, want)
+	}
+}
+
+// three is a catalogue of three clusters, with a bucket that has a copy in two.
+func three() (rs []catalog.Resource, rows map[string][]document.Row) {
+	for i, zone := range []string{"eu", "eu", "us"} {
+		name := fmt.Sprintf("c%d", i+1)
+		rs = append(rs, &catalog.Cluster{
+			Name: name, Zones: []string{zone}, Storage: &catalog.Storage{Endpoint: "http://" + name},
+			Functions: []catalog.Function{{URL: "http://f" + name}}, EgressPrice: 0.5, StoragePrice: 2,
+		})
+	}
+	rs = append(rs, &catalog.Zone{Name: "eu"}, &catalog.Zone{Name: "us"},
+		&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Spread: catalog.SpreadCluster, Clusters: []string{"c1", "c2"}},
+		&catalog.Bucket{Name: "photos", Policy: "p", Primary: "c1"})
+	row := func(cluster string, primary bool) document.Row {
+		return document.Row{Copy: catalog.Copy{Cluster: cluster, Primary: primary, State: catalog.CopySynced}, Objects: 10, Bytes: 5e9, Counted: true}
+	}
+	return rs, map[string][]document.Row{"photos": {row("c1", true), row("c2", false)}}
+}
+
+// A copy that moves costs what the link says, takes as long as its rate says, and is told
+// with what its policy forbids.
+func TestOneMove(t *testing.T) {
+	t.Parallel()
+	rs, rows := three()
+	c := compare(t, []byte(`{"fado":1,"policies":[{"name":"p","copies":2,"spread":"cluster","clusters":["c1","c3"]}]}`), document.JSON, baseOf(rs...))
+	w := &document.World{Settling: settling(nil), Copies: each(rows), Used: map[string]int64{}}
+	o := forecast(t, c, w, document.Page{Limit: 10})
+	want := document.Total{Buckets: 1, Copies: 1, Objects: 10, Bytes: 5e9, SecondsLow: 400, SecondsHigh: 1200, Egress: 2.5}
+	if o.Moves.Total != want || o.Moves.Removed != (document.Removed{Copies: 1, Objects: 10, Bytes: 5e9}) {
+		t.Errorf("%+v %+v", o.Moves.Total, o.Moves.Removed)
+	}
+	m := o.Moves.Buckets[0]
+	if !slices.Equal(m.Add, []string{"c3"}) || !slices.Equal(m.Remove, []string{"c2"}) || m.From != m.To {
+		t.Errorf("%+v", m)
+	}
+	if len(o.Violations) != 1 || o.Violations[0].Kind != document.CopyOutside || o.Blocked {
+		t.Errorf("%+v", o.Violations)
+	}
+	if o.Routes.Changed != 1 || o.Routes.LocalBefore != 1 || o.Routes.LocalAfter != 1 || o.Routes.RefusedAfter != 0 {
+		t.Errorf("%+v", o.Routes)
+	}
+
+	w.Measured = func(from, to string) float64 { return 50e6 }
+	o = forecast(t, c, w, document.Page{Limit: 10})
+	if o.Moves.Total.SecondsLow != 100 || o.Moves.Total.SecondsHigh != 150 || o.Moves.Links[0].RateSource != document.Measured {
+		t.Errorf("measured: %+v", o.Moves)
+	}
+	price := 0.25
+	rs[2].(*catalog.Cluster).Links = []catalog.Link{{To: "c1", Bandwidth: 25e6, Price: &price}} // both ways
+	w.Measured = nil
+	o = forecast(t, compare(t, []byte(`{"fado":1,"policies":[{"name":"p","copies":2,"spread":"cluster","clusters":["c1","c3"]}]}`), document.JSON, baseOf(rs...)), w, document.Page{Limit: 10})
+	if o.Moves.Total.SecondsLow != 200 || o.Moves.Total.Egress != 1.25 || o.Moves.Links[0].RateSource != document.Declared {
+		t.Errorf("declared: %+v", o.Moves)
+	}
+}
+
+// What a document would break or leave short is said; only a primary outside blocks.
+func TestViolations(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		body    string
+		kind    document.IssueKind
+		blocked bool
+	}{
+		"primary":  {`{"fado":1,"policies":[{"name":"p","clusters":["c2"]}]}`, document.PrimaryOutside, true},
+		"too few":  {`{"fado":1,"policies":[{"name":"p","copies":3,"clusters":["c1","c2"]}]}`, document.TooFewClusters, false},
+		"capacity": {`{"fado":1,"clusters":[{"name":"c3","zones":["us"],"storage":{"endpoint":"http://c3","capacity":"5GB"}}],"policies":[{"name":"p","copies":3,"clusters":["c1","c2","c3"]}]}`, document.OverCapacity, false},
+		"function": {`{"fado":1,"clusters":[{"name":"c4","zones":["us"]}],"policies":[{"name":"q","clusters":["c4"]}]}`, document.NoFunction, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rs, rows := three()
+			w := &document.World{Settling: settling(map[string]int64{"c3": 1}), Copies: each(rows), Used: map[string]int64{"c3": 1}}
+			o := forecast(t, compare(t, []byte(tc.body), document.JSON, baseOf(rs...)), w, document.Page{Limit: 10})
+			if !slices.ContainsFunc(o.Violations, func(i document.Issue) bool { return i.Kind == tc.kind && i.Blocking == tc.blocked }) || o.Blocked != tc.blocked {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}
+
+// The time of a plan over 10,000 buckets of three copies each, one policy of which changes.
+func BenchmarkPlan(b *testing.B) {
+	rs, _ := three()
+	rs = slices.DeleteFunc(rs, func(r catalog.Resource) bool {
+		return r.ResourceKind() == catalog.KindPolicy || r.ResourceKind() == catalog.KindBucket
+	})
+	for i := range 3 {
+		name := fmt.Sprintf("d%d", i)
+		rs = append(rs, &catalog.Cluster{Name: name, Zones: []string{"us"}, Storage: &catalog.Storage{Endpoint: "http://" + name}})
+	}
+	rs = append(rs, &catalog.Policy{Name: "p", Copies: catalog.Copies{N: 3}, Clusters: []string{"c1", "c2", "c3"}})
+	for i := range 10_000 {
+		rs = append(rs, &catalog.Bucket{Name: fmt.Sprintf("bucket-%d", i), Policy: "p"})
+	}
+	base := baseOf(rs...)
+	w := &document.World{Settling: settling(nil), Copies: each(settled(snapshotOf(rs...)))}
+	for b.Loop() {
+		c := compare(b, []byte(`{"fado":1,"policies":[{"name":"p","copies":3,"clusters":["d0","d1","d2"]}]}`), document.JSON, base)
+		if o := forecast(b, c, w, document.Page{Limit: 1000}); o.Moves.Total.Buckets != 10_000 {
+			b.Fatalf("%+v", o.Moves.Total)
+		}
+	}
+}
