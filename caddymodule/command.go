@@ -3,15 +3,19 @@ package caddymodule
 import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/fado-project/fado/cli"
 )
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "fado",
 		Usage: "<command>",
-		Short: "Works on the store of FaDO while no instance uses it",
+		Short: "Works with a running FaDO, or on its store while no instance uses it",
 		Long: `
-Works on the store in which FaDO keeps its catalogue and its pending work.
+Most commands ask a running FaDO through Caddy's admin endpoint; --address says
+where that is, as with Caddy's own commands. migrate-store and rotate-key work on
+the store in which FaDO keeps its catalogue and its pending work.
 
 A store is named as in the Caddyfile, with a colon for the space:
 "sqlite:/var/lib/fado.db", "sqlite:" for the default path, "postgres:<dsn>".
@@ -22,6 +26,7 @@ given as placeholders, as in the Caddyfile, or by the name of a file:
 `,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddCommand(migrateCommand(), rotateCommand())
+			cmd.AddCommand(cli.Commands()...)
 		},
 	})
 }

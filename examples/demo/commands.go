@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/fado-project/fado/examples/internal/stage"
 )
@@ -18,9 +19,11 @@ Everything stays up. Try, from another terminal:
   # where are the copies, and why there?
   curl %[2]s/fado/buckets/reports
   curl '%[2]s/fado/buckets/reports/placement'
-  # move the data back to Europe and watch it go
+  # what would it take to move the data back to Europe? do it, and watch it go
+  echo '{"fado":1,"policies":[{"name":"reports","zones":["eu"],"copies":2}]}' > eu.json
+  bin/caddy fado plan --address %[10]s -f eu.json
   curl -N %[2]s/fado/events &
-  curl -X PATCH %[2]s/fado/policies/reports -d '{"zones":["eu"],"copies":2}'
+  bin/caddy fado apply --address %[10]s -f eu.json
   # write an object with any S3 client, at FaDO's own endpoint
   AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s aws --endpoint-url http://127.0.0.1:%[9]d s3 cp README.md s3://reports/
   # or at a storage
@@ -33,5 +36,6 @@ Logs: %[8]s
 Ctrl-C ends it and removes its data.`,
 		w.URL, w.AdminURL, stage.AccessKey, stage.SecretKey, w.places[0].MinIO.Endpoint,
 		w.places.List(func(p *stage.Place) string { return p.Name + " " + p.MinIO.Endpoint }),
-		w.places.List(func(p *stage.Place) string { return p.Name + " http://" + p.FnAddr }), w.dir, w.s3Port))
+		w.places.List(func(p *stage.Place) string { return p.Name + " http://" + p.FnAddr }), w.dir, w.s3Port,
+		strings.TrimPrefix(w.AdminURL, "http://")))
 }

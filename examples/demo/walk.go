@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/fado-project/fado/client"
 	"github.com/fado-project/fado/examples/internal/stage"
 )
 
@@ -42,8 +44,9 @@ var walk = []stage.Step[*world]{
 	},
 	{
 		Title: "A policy change moves data and traffic, under load, without a failed request",
-		Why: "PATCH the policy: from two copies in eu to one copy in us. The data must be copied to Virginia and\n" +
-			"verified, Virginia becomes the primary, traffic moves, and only then the old copies go.",
+		Why: "A document changes the policy: from two copies in eu to one copy in us. Its plan says what that moves; then\n" +
+			"it is applied. The data must be copied to Virginia and verified, Virginia becomes the primary, traffic moves,\n" +
+			"and only then the old copies go.",
 		Do: policyChange,
 	},
 	{
@@ -198,13 +201,12 @@ func freshness(ctx context.Context, w *world, say *stage.Display) error {
 func policyChange(ctx context.Context, w *world, say *stage.Display) error {
 	l := w.StartLoad(ctx, 4, reports, func(i int) string { return reportKey(i % 60) })
 	defer l.Cancel()
-	say.Doing("4 clients invoke without a pause; PATCH /fado/policies/reports {\"zones\": [\"us\"], \"copies\": 1, \"prefer\": []}")
+	say.Doing("4 clients invoke without a pause")
 	before, err := w.place("berlin").Keys(ctx, reports)
 	if err != nil {
 		return err
 	}
-	change := map[string]any{"zones": []string{"us"}, "copies": 1, "prefer": []string{}}
-	if err := w.API(ctx, http.MethodPatch, "/fado/policies/"+reports, change, nil); err != nil {
+	if err := planned(ctx, w, say); err != nil {
 		return err
 	}
 	l.Since()
@@ -231,6 +233,25 @@ func policyChange(ctx context.Context, w *world, say *stage.Display) error {
 	say.Saw("Berlin and Paris hold none")
 	say.Saw("%d invocations meanwhile, 0 failed; since the change they ran in %v", l.OK(), places)
 	return nil
+}
+
+// planned looks at what a document would do, and applies exactly that.
+func planned(ctx context.Context, w *world, say *stage.Display) error {
+	doc := client.Document{Body: []byte("fado: 1\npolicies:\n- {name: reports, copies: 1, zones: [us]}\n"), ContentType: "application/yaml"}
+	say.Doing("POST /fado/plan: {fado: 1, policies: [{name: reports, copies: 1, zones: [us]}]}")
+	api := &client.Client{URL: w.AdminURL}
+	p, err := api.Plan(ctx, doc, 0, "")
+	if err != nil {
+		return err
+	}
+	if len(p.Moves.Buckets) != 1 || p.Moves.Buckets[0].Primary == nil || !slices.Equal(p.Moves.Buckets[0].Add, []string{"virginia"}) || !slices.Equal(p.Moves.Buckets[0].Remove, []string{"berlin", "paris"}) {
+		return fmt.Errorf("the plan should move bucket %s to Virginia: %+v", reports, p.Moves.Buckets)
+	}
+	m := p.Moves.Buckets[0]
+	say.Saw("the plan: %s gets a copy (%d objects, %d MiB), %v lose theirs, the primary moves from %s to %s", m.Add[0], m.Objects, m.Bytes>>20, m.Remove, m.Primary.From, m.Primary.To)
+	say.Doing("POST /fado/apply with the plan's ETag")
+	_, err = api.Apply(ctx, doc, p.ETag)
+	return err
 }
 
 func functionFails(ctx context.Context, w *world, say *stage.Display) error {

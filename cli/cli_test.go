@@ -1,0 +1,180 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	_ "github.com/fado-project/fado/admin"
+	_ "github.com/fado-project/fado/caddymodule"
+	"github.com/fado-project/fado/cli"
+	"github.com/fado-project/fado/internal/testenv"
+)
+
+// serve runs Caddy with FaDO until the end of the test, and returns the address of its admin
+// endpoint.
+func serve(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"} {
+		t.Setenv(name, t.TempDir())
+	}
+	port, err := testenv.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("localhost:%d", port)
+	config := fmt.Sprintf(`{"admin":{"listen":%q,"config":{"persist":false}},"logging":{"logs":{"default":{"level":"ERROR"}}},
+		"apps":{"fado":{"store":{"type":"sqlite","path":%q},"node":"n1","zones":[{"name":"declared"}],"replication":{"disabled":true}}}}`,
+		address, filepath.Join(t.TempDir(), "fado.db"))
+	if err := caddy.Load([]byte(config), true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return address
+}
+
+// fado runs "caddy fado" with arguments.
+func fado(stdin string, args ...string) (stdout, stderr string, err error) {
+	cmd := &cobra.Command{Use: "fado", SilenceUsage: true, SilenceErrors: true}
+	cmd.AddCommand(cli.Commands()...)
+	var out, errOut bytes.Buffer
+	cmd.SetArgs(args)
+	cmd.SetIn(strings.NewReader(stdin))
+	cmd.SetOut(&out)
+	cmd.SetErr(&errOut)
+	err = cmd.ExecuteContext(context.Background())
+	return out.String(), errOut.String(), err
+}
+
+const documentYAML = `
+fado: 1
+zones:
+- name: eu
+clusters:
+- name: paris
+  zones: [eu]
+  storage: {endpoint: "http://127.0.0.1:9", access_key: a, secret_key: hidden}
+  functions: [{url: "http://127.0.0.1:9"}]
+policies:
+- {name: keep, zones: [eu]}
+`
+
+const bucketsJSON = `{"fado":1,"buckets":[{"name":"photos","policy":"keep","primary":"paris"}]}`
+
+// Every command works against a running FaDO; tables fit, JSON is JSON, and the exit status
+// says what scripts ask.
+func TestCommands(t *testing.T) {
+	address := serve(t)
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.yaml"), documentYAML)
+	write(t, filepath.Join(dir, "below", "b.json"), bucketsJSON)
+	write(t, filepath.Join(dir, "README"), "no document")
+	ask := func(want string, args ...string) string {
+		t.Helper()
+		out, errOut, err := fado("", append(args, "--address", address)...)
+		if fmt.Sprint(err) != want {
+			t.Fatalf("%v: %v, want %s\n%s%s", args, err, want, out, errOut)
+		}
+		if strings.Contains(out, "hidden") {
+			t.Errorf("%v shows a secret:\n%s", args, out)
+		}
+		return out
+	}
+	const ok, differs = "<nil>", "exiting with status 2"
+
+	has(t, ask(differs, "plan", "-f", dir), "+ zone eu", "+ bucket photos", `secret_key: "***"`)
+	ask("standard input is no terminal to ask at: give --yes to go on without being asked", "apply", "-f", dir)
+	has(t, ask(ok, "apply", "-f", dir, "--yes"), "Applied: 4 changes")
+	has(t, ask(ok, "plan", "-f", dir), "Nothing to change")
+	exported := ask(ok, "export")
+	has(t, exported, "fado: 1", "- name: photos", `secret_key: '***'`)
+	out, _, err := fado(exported, "plan", "-f", "-", "--address", address)
+	if err != nil {
+		t.Errorf("a plan of an export: %v\n%s", err, out)
+	}
+	has(t, ask(ok, "export", "--all", "--json"), `"name": "declared"`)
+
+	for _, args := range [][]string{
+		{"buckets"}, {"bucket", "photos"}, {"clusters"}, {"policies"}, {"zones"}, {"failures"}, {"failures", "--retry"}, {"conflicts", "photos"},
+		{"pause"}, {"resume"}, {"drain", "paris"}, {"undrain", "paris"}, {"verify", "photos", "--show"},
+	} {
+		if _, _, err := fado("", append(args, "--address", address)...); err != nil && !strings.Contains(err.Error(), "replication is off") {
+			t.Errorf("%v: %v", args, err)
+			continue
+		}
+		for line := range strings.Lines(ask2(t, address, args...)) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 100 {
+				t.Errorf("%v prints %d columns: %s", args, n, line)
+			}
+		}
+		out, _, err := fado("", append(args, "--address", address, "--json")...)
+		if err == nil && !json.Valid([]byte(out)) {
+			t.Errorf("%v --json prints %s", args, out)
+		}
+	}
+	has(t, ask(ok, "zones"), "ZONE", "declared", "config")
+	has(t, ask(differs, "route", "photos"), "refused")
+	ask(differs, "status") // the storage can't be reached
+	ask(`bucket "none": not found`, "bucket", "none")
+	has(t, ask2(t, address, "deletes", "photos", "maybe"), "")
+}
+
+// ask2 returns what a command prints, whatever its status.
+func ask2(t *testing.T, address string, args ...string) string {
+	t.Helper()
+	out, _, _ := fado("", append(args, "--address", address)...)
+	return out
+}
+
+func has(t *testing.T, out string, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(out, text) {
+			t.Errorf("%q is not in\n%s", text, out)
+		}
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is wrong with a document of several files is named with the file.
+func TestErrorsNameTheFile(t *testing.T) {
+	address := serve(t)
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.yaml"), "fado: 1\nzones:\n- name: eu\n")
+	write(t, filepath.Join(dir, "b.yaml"), "fado: 1\nzones:\n- {name: us, parent: none}\n")
+	_, _, err := fado("", "plan", "-f", dir, "--address", address)
+	if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "b.yaml")+": zones[0].parent: ") {
+		t.Errorf("%v", err)
+	}
+	write(t, filepath.Join(dir, "b.yaml"), "fado: 1\nzones: [{nam: us}]\n")
+	if _, _, err = fado("", "plan", "-f", dir, "--address", address); err == nil || !strings.Contains(err.Error(), "b.yaml: zones[0]") {
+		t.Errorf("%v", err)
+	}
+	for _, args := range [][]string{{"plan"}, {"plan", "-f", filepath.Join(dir, "none")}, {"plan", "-f", t.TempDir()}, {"status", "--address", "localhost:1"}} {
+		if _, _, err := fado("", args...); err == nil {
+			t.Errorf("%v succeeds", args)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/fado-project/fado/client"
+)
+
+// Commands returns the commands.
+func Commands() []*cobra.Command {
+	all := []*cobra.Command{
+		statusCommand(), bucketsCommand(), bucketCommand(), clustersCommand(), policiesCommand(), zonesCommand(), routeCommand(),
+		planCommand(), applyCommand(), exportCommand(),
+		syncCommand(), verifyCommand(), drainCommand(), undrainCommand(),
+		conflictsCommand(), deletesCommand(), failuresCommand(), pauseCommand(), resumeCommand(), eventsCommand(),
+	}
+	for _, cmd := range all {
+		cmd.Flags().String("address", "", "address of the admin endpoint. Default: that of the configuration, else localhost:2019")
+		cmd.Flags().StringP("config", "c", "", "configuration file to take the address of the admin endpoint from")
+		cmd.Flags().StringP("adapter", "a", "", "adapter of that configuration file")
+		cmd.Flags().Bool("json", false, "print what the API answers, as JSON")
+	}
+	return all
+}
+
+// exitDiffers is the status of a command that found something to do, or not as it should be.
+const exitDiffers = 2
+
+// session is one run of a command.
+type session struct {
+	*client.Client
+	cmd  *cobra.Command
+	args []string
+	json bool
+}
+
+// run makes a command's RunE: f returns the exit status, 0 where it returns an error.
+func run(f func(ctx context.Context, s *session) (int, error)) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		s := &session{cmd: cmd, args: args, json: isSet(cmd, "json")}
+		status := 0
+		err := s.connect()
+		if err == nil {
+			status, err = f(ctx, s)
+		}
+		if err != nil || status == 0 {
+			return err
+		}
+		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, args)
+	}
+}
+
+// flagOf returns a flag's value as text.
+func flagOf(cmd *cobra.Command, name string) string { return cmd.Flags().Lookup(name).Value.String() }
+
+func isSet(cmd *cobra.Command, name string) bool { return flagOf(cmd, name) == "true" }
+
+func (s *session) set(name string) bool { return isSet(s.cmd, name) }
+
+// connect finds the admin endpoint as Caddy's own commands do.
+func (s *session) connect() error {
+	text, err := caddycmd.DetermineAdminAPIAddress(flagOf(s.cmd, "address"), nil, flagOf(s.cmd, "config"), flagOf(s.cmd, "adapter"))
+	if err != nil {
+		return fmt.Errorf("finding the admin endpoint: %w", err)
+	}
+	addr, err := caddy.ParseNetworkAddress(text)
+	if err != nil || addr.PortRangeSize() > 1 {
+		return fmt.Errorf("--address: %q: expected one address, such as localhost:2019 or unix//run/caddy.sock", text)
+	}
+	origin, target := "http://"+addr.JoinHostPort(0), addr.JoinHostPort(0)
+	if addr.IsUnixNetwork() {
+		origin = "http://127.0.0.1" // a socket's path is no host
+	}
+	s.Client = &client.Client{
+		URL: origin, Header: http.Header{"Origin": {origin}},
+		HTTP: &http.Client{Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, addr.Network, target)
+			},
+		}},
+	}
+	return nil
+}
+
+// print prints v as JSON.
+func (s *session) print(v any) error {
+	enc := json.NewEncoder(s.cmd.OutOrStdout())
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// say prints lines for people.
+func (s *session) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	_, _ = fmt.Fprintln(s.cmd.OutOrStdout(), strings.TrimRight(text, "\n")) // a reader that is gone wants no more
+}
+
+// show reads what is at a path and prints it: as JSON, or by f.
+func show[T any](ctx context.Context, s *session, r client.Request, f func(T)) error {
+	var raw json.RawMessage
+	if _, err := s.Do(ctx, r, &raw); err != nil {
+		return err
+	}
+	if s.json {
+		return s.print(raw)
+	}
+	var v T
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return fmt.Errorf("reading the answer to %s %s: %w", r.Method, r.Path, err)
+	}
+	f(v)
+	return nil
+}
+
+// get is the request that reads what is at a path.
+func get(path string) client.Request { return client.Request{Method: http.MethodGet, Path: path} }
+
+// post is the request that has something done.
+func post(path string) client.Request { return client.Request{Method: http.MethodPost, Path: path} }

@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fado-project/fado/client"
+)
+
+func filesFlag(cmd *cobra.Command) {
+	cmd.Flags().StringArrayP("file", "f", nil, "document, directory of documents, or - for standard input; repeatable")
+}
+
+func planCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plan -f <file or directory>",
+		Short: "Shows what a document would change, move, cost and break",
+		Long: `
+Shows what a document in JSON or YAML would change, and what that would move, cost
+and break. Nothing is changed. Several files are one document.
+
+Exit status: 0 if there is nothing to do, 2 if there are changes, 1 for an error.
+`,
+		Args: cobra.NoArgs,
+		RunE: run(func(ctx context.Context, s *session) (int, error) {
+			doc, where, err := s.document()
+			if err != nil {
+				return 0, err
+			}
+			p, err := s.Plan(ctx, doc, 0, "")
+			if err != nil {
+				return 0, where(err)
+			}
+			if s.json {
+				err = s.print(p)
+			} else {
+				s.showPlan(p)
+			}
+			if err == nil && len(p.Changes) > 0 {
+				return exitDiffers, nil
+			}
+			return 0, err
+		}),
+	}
+	filesFlag(cmd)
+	return cmd
+}
+
+func (s *session) document() (client.Document, func(error) error, error) {
+	files, err := s.cmd.Flags().GetStringArray("file")
+	if err != nil || len(files) == 0 {
+		return client.Document{}, nil, errors.Join(errors.New("-f: not given: expected a document, a directory of documents, or - for standard input"), err)
+	}
+	return readDocument(files, s.cmd.InOrStdin())
+}
+
+func applyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "apply -f <file or directory>",
+		Short: "Makes the changes that a document asks for, all of them or none",
+		Long: `
+Shows the plan of a document in JSON or YAML, asks, and carries exactly that plan out,
+in one transaction. If anything was changed in between, nothing is done.
+`,
+		Args: cobra.NoArgs,
+		RunE: run(func(ctx context.Context, s *session) (int, error) { return 0, s.apply(ctx) }),
+	}
+	filesFlag(cmd)
+	cmd.Flags().BoolP("yes", "y", false, "do not ask")
+	return cmd
+}
+
+func (s *session) apply(ctx context.Context) error {
+	doc, where, err := s.document()
+	if err != nil {
+		return err
+	}
+	p, err := s.Plan(ctx, doc, 0, "")
+	if err != nil {
+		return where(err)
+	}
+	if !s.json {
+		s.showPlan(p)
+	}
+	if len(p.Changes) > 0 && !p.Blocked {
+		if err := s.confirm("Apply these changes?"); err != nil {
+			return err
+		}
+	}
+	done, err := s.Apply(ctx, doc, p.ETag)
+	if err != nil {
+		return where(err)
+	}
+	if s.json {
+		return s.print(done)
+	}
+	s.say("Applied: %s. The catalogue's revision is %d.", count(int64(done.Changes), "change"), done.Revision)
+	return nil
+}
+
+// confirm asks, unless --yes was given.
+func (s *session) confirm(question string) error {
+	if s.set("yes") {
+		return nil
+	}
+	if !terminal(s.cmd.InOrStdin()) {
+		return errors.New("standard input is no terminal to ask at: give --yes to go on without being asked")
+	}
+	s.cmd.PrintErrf("%s [y/N] ", question)
+	answer, err := bufio.NewReader(s.cmd.InOrStdin()).ReadString('\n')
+	if err == nil && strings.EqualFold(strings.TrimSpace(answer), "y") {
+		return nil
+	}
+	return errors.New("not confirmed: nothing was changed")
+}
+
+func exportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Prints the catalogue as a document, in YAML or with --json in JSON",
+		Args:  cobra.NoArgs,
+		RunE: run(func(ctx context.Context, s *session) (int, error) {
+			format := "yaml"
+			if s.json {
+				format = "json"
+			}
+			return 0, s.Export(ctx, s.cmd.OutOrStdout(), format, s.set("all"))
+		}),
+	}
+	cmd.Flags().Bool("all", false, "also what the configuration declares")
+	return cmd
+}
+
+// maxShown is how many moves, links or violations are listed for people.
+const maxShown = 20
+
+// showPlan prints a plan for people.
+func (s *session) showPlan(p *client.Plan) {
+	if len(p.Changes) == 0 {
+		s.say("Nothing to change. The catalogue's revision is %d.", p.Revision)
+	} else {
+		s.showChanges(p.Changes)
+		s.showMoves(&p.Moves)
+		s.showRoutes(&p.Routes)
+	}
+	for i, v := range p.Violations {
+		if i == maxShown {
+			s.say("and %d more; --json lists them", len(p.Violations)-maxShown)
+			break
+		}
+		mark := s.colour(yellow, "note")
+		if v.Blocking {
+			mark = s.colour(red, "blocks")
+		}
+		s.say("%s: %s: %s", mark, v.Resource, oneLine(v.Detail))
+	}
+}
+
+func (s *session) showChanges(changes []client.Change) {
+	for _, c := range changes {
+		mark := map[string]string{"create": s.colour(green, "+"), "update": s.colour(yellow, "~"), "delete": s.colour(red, "-")}[c.Action]
+		s.say("%s %s %s", mark, c.Kind, oneLine(c.Name))
+		for _, f := range c.Fields {
+			line := f.Path + ": " + string(f.To)
+			if c.Action == "update" {
+				line = f.Path + ": " + valueText(f.From) + " → " + valueText(f.To)
+			}
+			s.say("    %s", cut(line, maxColumns-4))
+		}
+	}
+}
+
+func valueText(v json.RawMessage) string {
+	if len(v) == 0 || string(v) == "null" {
+		return "(none)"
+	}
+	return string(v)
+}
+
+func (s *session) showMoves(m *client.Moves) {
+	t := &m.Total
+	if t.Copies == 0 && m.Removed.Copies == 0 && t.Buckets == 0 {
+		s.say("No data moves.")
+		return
+	}
+	about := ""
+	if t.Estimated {
+		about = " (estimated: not everything was counted yet)"
+	}
+	s.say("Moves: %s of %s: %s, %s%s; %s to %s.", count(t.Copies, "copy"), count(t.Buckets, "bucket"), count(t.Objects, "object"),
+		bytesText(t.Bytes), about, secondsText(t.Seconds.Low), secondsText(t.Seconds.High))
+	s.say("Removes: %s: %s, %s.", count(m.Removed.Copies, "copy"), count(m.Removed.Objects, "object"), bytesText(m.Removed.Bytes))
+	if t.Egress != 0 || t.StoragePerMonth != 0 {
+		s.say("Costs: %s once for what leaves clusters, %s more a month for storage.", money(t.Egress), money(t.StoragePerMonth))
+	}
+	s.showLinks(m.Links)
+	s.showBuckets(m.Buckets, m.Next != "")
+}
+
+func (s *session) showLinks(links []client.Link) {
+	if len(links) == 0 {
+		return
+	}
+	t := newTable("FROM", "TO", "BYTES", "RATE", "RATE IS", "TIME", "EGRESS")
+	for _, l := range links[:min(len(links), maxShown)] {
+		t.add(l.From, l.To, bytesText(l.Bytes), bytesText(int64(l.Rate))+"/s", l.RateSource, secondsText(l.Seconds), money(l.Egress))
+	}
+	s.say("%s", t)
+}
+
+func (s *session) showBuckets(buckets []client.BucketMove, more bool) {
+	if len(buckets) == 0 {
+		return
+	}
+	t := newTable("BUCKET", "PREFIX", "ADD", "REMOVE", "PRIMARY", "OBJECTS", "BYTES")
+	for _, b := range buckets[:min(len(buckets), maxShown)] {
+		primary := "–"
+		if b.Primary != nil {
+			primary = orDash(b.Primary.From) + " → " + orDash(b.Primary.To)
+		}
+		t.add(b.Bucket, orDash(b.Prefix), joined(b.Add), joined(b.Remove), primary, fmt.Sprint(b.Objects), bytesText(b.Bytes))
+	}
+	s.say("%s", t)
+	if more || len(buckets) > maxShown {
+		s.say("There are more; --json lists them.")
+	}
+}
+
+func (s *session) showRoutes(r *client.Routes) {
+	if r.Changed == 0 {
+		return
+	}
+	s.say("Routing changes for %s: %d → %d can be served where their data is, %d → %d are refused.",
+		count(r.Changed, "rule"), r.Local.Before, r.Local.After, r.Refused.Before, r.Refused.After)
+}

@@ -1,0 +1,357 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fado-project/fado/client"
+)
+
+// simple makes a command without flags of its own.
+func simple(use, short string, args cobra.PositionalArgs, f func(ctx context.Context, s *session) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: args, RunE: run(func(ctx context.Context, s *session) (int, error) { return 0, f(ctx, s) })}
+}
+
+type overview struct {
+	Version, Node, Store, Status, Reason string
+	Counts                               struct{ Zones, Clusters, Policies, Buckets int64 }
+	SnapshotAge                          float64 `json:"snapshot_age_s"`
+}
+
+type replicationStatus struct {
+	Paused  bool
+	Workers int
+	Queue   struct {
+		Objects, Bytes int64
+		Oldest         *time.Time
+	}
+	Rate struct{ Objects, Bytes float64 }
+	Lag  struct{ P50, P99 float64 } `json:"lag_ms"`
+
+	Transfers []struct {
+		Bucket, Key, From, To string
+		Done, Total           int64
+	}
+}
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Shows how FaDO is, and what replication is doing", Args: cobra.NoArgs,
+		Long: `
+Shows how FaDO is, and what replication is doing.
+
+Exit status: 0 if all is well, 2 if it is degraded, 1 for an error.
+`,
+		RunE: run(func(ctx context.Context, s *session) (int, error) {
+			return s.watched(ctx, s.status)
+		}),
+	}
+	watchFlag(cmd)
+	return cmd
+}
+
+// status prints the state once; done says that there is no more to wait for.
+func (s *session) status(ctx context.Context) (status int, done bool, err error) {
+	var raw [2]json.RawMessage
+	for i, path := range []string{"/fado/", "/fado/replication"} {
+		if err := s.Get(ctx, path, nil, &raw[i]); err != nil {
+			return 0, false, err
+		}
+	}
+	var o overview
+	var r replicationStatus
+	for i, v := range []any{&o, &r} {
+		if err := json.Unmarshal(raw[i], v); err != nil {
+			return 0, false, fmt.Errorf("reading the status: %w", err)
+		}
+	}
+	if o.Status != "ok" {
+		status = exitDiffers
+	}
+	if s.json {
+		return status, false, s.print(map[string]json.RawMessage{"overview": raw[0], "replication": raw[1]})
+	}
+	s.showStatus(&o, &r)
+	return status, false, nil
+}
+
+func (s *session) showStatus(o *overview, r *replicationStatus) {
+	state := s.colour(green, o.Status)
+	if o.Status != "ok" {
+		state = s.colour(yellow, o.Status) + ": " + cut(o.Reason, maxColumns-20)
+	}
+	s.say("FaDO %s on %s, store %s: %s", o.Version, o.Node, o.Store, state)
+	s.say("%s, %s, %s, %s", count(o.Counts.Buckets, "bucket"), count(o.Counts.Clusters, "cluster"), count(o.Counts.Zones, "zone"), count(o.Counts.Policies, "policy"))
+	what := "Replication"
+	if r.Paused {
+		what = s.colour(yellow, "Replication, paused")
+	}
+	s.say("%s: %s waiting (%s); %.0f objects/s, %s/s; lag p50 %.0f ms, p99 %.0f ms", what,
+		count(r.Queue.Objects, "object"), bytesText(r.Queue.Bytes), r.Rate.Objects, bytesText(int64(r.Rate.Bytes)), r.Lag.P50, r.Lag.P99)
+	if len(r.Transfers) == 0 {
+		return
+	}
+	t := newTable("BUCKET", "KEY", "FROM", "TO", "DONE")
+	for _, x := range r.Transfers[:min(len(r.Transfers), maxShown)] {
+		t.add(x.Bucket, x.Key, x.From, x.To, bar(x.Done, x.Total)+" of "+bytesText(x.Total))
+	}
+	s.say("%s", t)
+}
+
+type bucketItem struct {
+	Name, Policy, Origin string
+	Prefixes             []struct{ Prefix, Policy string }
+	Status               struct {
+		State, Reason, Primary string
+		Copies                 []copyItem
+	}
+}
+
+type copyItem struct {
+	Cluster, Zone, Prefix, Role, State, Error string
+
+	Objects, Bytes int64
+	Pending        struct{ Objects, Bytes int64 }
+	VerifiedAt     *time.Time `json:"verified_at"`
+}
+
+// pages is how many items of a list are read at a time.
+const pages = 1000
+
+// list reads all items of a collection and prints them: as JSON, or by row.
+func list[T any](ctx context.Context, s *session, path string, t *table, row func(T) []string, name func(T) string) error {
+	var all []json.RawMessage
+	query := url.Values{"limit": {strconv.Itoa(pages)}}
+	for {
+		var page []json.RawMessage
+		if err := s.Get(ctx, path, query, &page); err != nil {
+			return err
+		}
+		var last T
+		for _, raw := range page {
+			var item T
+			if err := json.Unmarshal(raw, &item); err != nil {
+				return fmt.Errorf("reading %s: %w", path, err)
+			}
+			last = item
+			if !s.json {
+				t.add(row(item)...)
+			}
+		}
+		if s.json {
+			all = append(all, page...)
+		}
+		if len(page) < pages {
+			break
+		}
+		query.Set("after", name(last))
+	}
+	if s.json {
+		if all == nil {
+			all = []json.RawMessage{}
+		}
+		return s.print(all)
+	}
+	s.say("%s", t)
+	return nil
+}
+
+func bucketsCommand() *cobra.Command {
+	return simple("buckets", "Lists the buckets: where each is, and why it is not where it should be", cobra.NoArgs, func(ctx context.Context, s *session) error {
+		return list(ctx, s, "/fado/buckets", newTable("BUCKET", "POLICY", "STATE", "PRIMARY", "COPIES", "REASON"), func(b bucketItem) []string {
+			var copies []string
+			for _, c := range b.Status.Copies {
+				if c.Prefix == "" && c.Role != "primary" {
+					copies = append(copies, c.Cluster)
+				}
+			}
+			return []string{b.Name, orDash(b.Policy), b.Status.State, orDash(b.Status.Primary), joined(copies), b.Status.Reason}
+		}, func(b bucketItem) string { return b.Name })
+	})
+}
+
+func bucketCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "bucket <bucket>", Short: "Shows a bucket's copies", Args: cobra.ExactArgs(1),
+		RunE: run(func(ctx context.Context, s *session) (int, error) {
+			return s.watched(ctx, func(ctx context.Context) (int, bool, error) { return s.bucket(ctx, s.args[0]) })
+		}),
+	}
+	watchFlag(cmd)
+	return cmd
+}
+
+// bucket prints a bucket; done says that it is where it should be.
+func (s *session) bucket(ctx context.Context, name string) (status int, done bool, err error) {
+	err = show(ctx, s, get(client.Path("buckets", name)), func(b bucketItem) {
+		done = b.Status.State == "ok"
+		state := s.colour(green, b.Status.State)
+		if !done {
+			state = s.colour(yellow, b.Status.State) + ": " + cut(b.Status.Reason, maxColumns-20-len(b.Name))
+		}
+		s.say("%s, policy %s: %s", b.Name, orDash(b.Policy), state)
+		t := newTable("CLUSTER", "PREFIX", "ROLE", "STATE", "OBJECTS", "BYTES", "PENDING", "COMPARED", "ERROR")
+		for _, c := range b.Status.Copies {
+			compared := time.Time{}
+			if c.VerifiedAt != nil {
+				compared = *c.VerifiedAt
+			}
+			t.add(c.Cluster, orDash(c.Prefix), c.Role, c.State, strconv.FormatInt(c.Objects, 10), bytesText(c.Bytes),
+				strconv.FormatInt(c.Pending.Objects, 10), ago(compared, time.Now())+" ago", c.Error)
+		}
+		s.say("%s", t)
+	})
+	return 0, done, err
+}
+
+type clusterItem struct {
+	Name, Origin string
+	Zones        []string
+	Drain        bool
+	Status       struct {
+		Storage *struct {
+			State, Error string
+			Used         int64 `json:"used_bytes"`
+		}
+		Functions []struct {
+			URL      string
+			Healthy  bool
+			InFlight int64 `json:"in_flight"`
+		}
+		Drain *struct{ State string }
+	}
+}
+
+func clustersCommand() *cobra.Command {
+	return simple("clusters", "Lists the clusters, their storages and functions", cobra.NoArgs, func(ctx context.Context, s *session) error {
+		return list(ctx, s, "/fado/clusters", newTable("CLUSTER", "ZONES", "STORAGE", "USED", "FUNCTIONS", "IN FLIGHT", "DRAIN", "ERROR"), func(c clusterItem) []string {
+			storage, used, why := "none", "–", ""
+			if st := c.Status.Storage; st != nil {
+				storage, used, why = st.State, bytesText(st.Used), st.Error
+			}
+			up, inFlight := 0, int64(0)
+			for _, f := range c.Status.Functions {
+				inFlight += f.InFlight
+				if f.Healthy {
+					up++
+				}
+			}
+			drain := "–"
+			if c.Drain {
+				drain = "draining"
+				if c.Status.Drain != nil {
+					drain = c.Status.Drain.State
+				}
+			}
+			return []string{c.Name, joined(c.Zones), storage, used, fmt.Sprintf("%d of %d up", up, len(c.Status.Functions)), strconv.FormatInt(inFlight, 10), drain, why}
+		}, func(c clusterItem) string { return c.Name })
+	})
+}
+
+type policyItem struct {
+	Name                   string
+	Copies                 any
+	Zones                  []string
+	Exclude                []string `json:"exclude_zones"`
+	Clusters, Prefer       []string
+	Spread, Writes, Origin string
+	OnMiss                 string `json:"on_miss"`
+}
+
+func policiesCommand() *cobra.Command {
+	return simple("policies", "Lists the policies", cobra.NoArgs, func(ctx context.Context, s *session) error {
+		return list(ctx, s, "/fado/policies", newTable("POLICY", "COPIES", "ZONES", "EXCLUDED", "CLUSTERS", "PREFER", "WRITES", "ON MISS", "ORIGIN"), func(p policyItem) []string {
+			return []string{p.Name, fmt.Sprint(p.Copies), joined(p.Zones), joined(p.Exclude), joined(p.Clusters), joined(p.Prefer), p.Writes, p.OnMiss, p.Origin}
+		}, func(p policyItem) string { return p.Name })
+	})
+}
+
+type zoneItem struct{ Name, Parent, Origin string }
+
+func zonesCommand() *cobra.Command {
+	return simple("zones", "Lists the zones", cobra.NoArgs, func(ctx context.Context, s *session) error {
+		return list(ctx, s, "/fado/zones", newTable("ZONE", "INSIDE", "ORIGIN"), func(z zoneItem) []string {
+			return []string{z.Name, orDash(z.Parent), z.Origin}
+		}, func(z zoneItem) string { return z.Name })
+	})
+}
+
+type routeAnswer struct {
+	Decision   *struct{ Cluster, Locality, URL string }
+	Reason     string
+	Candidates []struct {
+		Cluster, Zone, URL, Locality, Reason string
+
+		Fresh, Healthy, Eligible bool
+		InFlight                 int64 `json:"in_flight"`
+	}
+}
+
+func routeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "route [<bucket> [<object>...]]", Short: "Shows where an invocation would go now, and why nowhere else",
+		Long: `
+Shows where an invocation that names a bucket and objects would go now, and why
+nowhere else.
+
+Exit status: 0 if it would go somewhere, 2 if it would be refused, 1 for an error.
+`,
+		RunE: run(func(ctx context.Context, s *session) (status int, err error) {
+			r := get("/fado/route")
+			r.Query = url.Values{}
+			if len(s.args) > 0 {
+				r.Query.Set("bucket", s.args[0])
+				r.Query["object"] = s.args[1:]
+			}
+			if r.Query["data"], err = s.cmd.Flags().GetStringArray("data"); err != nil {
+				return 0, err
+			}
+			err = show(ctx, s, r, func(a routeAnswer) {
+				if a.Decision == nil {
+					status = exitDiffers
+				}
+				s.showRoute(&a)
+			})
+			return status, err
+		}),
+	}
+	cmd.Flags().StringArray("data", nil, "input as s3://bucket/key or s3://bucket/; repeatable")
+	return cmd
+}
+
+func (s *session) showRoute(a *routeAnswer) {
+	if a.Decision == nil {
+		s.say("%s: %s", s.colour(red, "refused"), a.Reason)
+	} else {
+		s.say("%s: %s (%s)", a.Decision.Cluster, a.Decision.URL, a.Decision.Locality)
+	}
+	t := newTable("CLUSTER", "ZONE", "URL", "LOCALITY", "FRESH", "HEALTHY", "IN FLIGHT", "WHY NOT")
+	for _, c := range a.Candidates {
+		t.add(c.Cluster, c.Zone, orDash(c.URL), orDash(c.Locality), yes(c.Fresh), yes(c.Healthy), strconv.FormatInt(c.InFlight, 10), c.Reason)
+	}
+	s.say("%s", t)
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// bar draws how far something is: "#####----- 50 %".
+func bar(done, total int64) string {
+	const width = 10
+	if total <= 0 {
+		return strings.Repeat("-", width)
+	}
+	n := int(min(done, total) * width / total)
+	return strings.Repeat("#", n) + strings.Repeat("-", width-n) + fmt.Sprintf(" %d %%", min(done, total)*100/total)
+}

@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// watchEvery is how often --watch looks.
+const watchEvery = time.Second
+
+func watchFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolP("watch", "w", false, "show it again every second, until it is done")
+}
+
+// watched runs a look once, or with --watch until it is done or the user ends it.
+func (s *session) watched(ctx context.Context, look func(context.Context) (status int, done bool, err error)) (int, error) {
+	for {
+		if s.set("watch") && !s.json && terminal(s.cmd.OutOrStdout()) {
+			s.say("\x1b[H\x1b[2J%s", time.Now().Format(time.TimeOnly)) // from the top
+		}
+		status, done, err := look(ctx)
+		if err != nil || done || !s.set("watch") {
+			return status, err
+		}
+		select {
+		case <-time.After(watchEvery):
+		case <-ctx.Done():
+			return status, nil //nolint:nilerr // the user has seen enough
+		}
+	}
+}
+
+// showMap prints an answer of a few values.
+func (s *session) showMap(v map[string]any) {
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		text, err := json.Marshal(v[name])
+		if err != nil {
+			continue
+		}
+		s.say("%s: %s", name, text)
+	}
+}
+
+func eventsCommand() *cobra.Command {
+	return simple("events", "Shows events as they happen: changes, copies, transfers, storages", cobra.NoArgs, func(ctx context.Context, s *session) error {
+		body, err := s.Stream(ctx, get("/fado/events"))
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		lines := bufio.NewScanner(body)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			if data, ok := strings.CutPrefix(lines.Text(), "data:"); ok {
+				s.event(strings.TrimSpace(data))
+			}
+		}
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the user has seen enough
+		}
+		if err := lines.Err(); err != nil {
+			return fmt.Errorf("reading events: %w", err)
+		}
+		return nil
+	})
+}
+
+// event prints one event on a line.
+func (s *session) event(data string) {
+	if s.json {
+		s.say("%s", data)
+		return
+	}
+	var e struct {
+		Type, Op, Kind, Name, Bucket, Key, Cluster, From, URL, State, Reason string
+
+		Time time.Time
+	}
+	if json.Unmarshal([]byte(data), &e) != nil {
+		return
+	}
+	words := []string{e.Time.Local().Format(time.TimeOnly), e.Type}
+	for _, w := range []string{e.Op, e.Kind, e.Name, e.Bucket, e.Key, e.State} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	if e.Cluster != "" {
+		words = append(words, "in "+e.Cluster)
+	}
+	if e.From != "" {
+		words = append(words, "from "+e.From)
+	}
+	for _, w := range []string{e.URL, e.Reason} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	s.say("%s", oneLine(strings.Join(words, " ")))
+}

@@ -1,0 +1,247 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fado-project/fado/client"
+)
+
+func syncCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "sync <bucket>", Short: "Compares a bucket's copies with its primary now, and brings them in step", Args: cobra.ExactArgs(1),
+		RunE: run(func(ctx context.Context, s *session) (int, error) {
+			if err := s.Post(ctx, client.Path("buckets", s.args[0], "sync"), nil, nil); err != nil {
+				return 0, err
+			}
+			if s.set("watch") {
+				return s.watched(ctx, func(ctx context.Context) (int, bool, error) { return s.bucket(ctx, s.args[0]) })
+			}
+			if s.json {
+				return 0, s.print(map[string]string{"bucket": s.args[0], "state": "accepted"})
+			}
+			s.say("The copies of %s are being compared; caddy fado bucket %s --watch shows how far that is.", s.args[0], s.args[0])
+			return 0, nil
+		}),
+	}
+	watchFlag(cmd)
+	return cmd
+}
+
+type verification struct {
+	State, Error string
+	Deep         bool
+	Estimate     *time.Time
+
+	Objects, Total, Bytes, Mismatches, Repaired, Unrepairable int64
+	Keys                                                      []struct{ Key, Cluster, Reason, State string }
+}
+
+func verifyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "verify <bucket>", Short: "Compares all copies of a bucket completely, and repairs what differs", Args: cobra.ExactArgs(1),
+		Long: `
+Compares all copies of a bucket with its primary, and repairs what differs from a
+good one. --show starts nothing: it shows the last or present verification.
+
+Exit status: 0 if nothing is wrong, 2 if something could not be repaired, 1 for an error.
+`,
+		RunE: run(func(ctx context.Context, s *session) (int, error) {
+			path := client.Path("buckets", s.args[0], "verify")
+			if s.set("show") || s.set("watch") {
+				if !s.set("show") {
+					if err := s.Post(ctx, path+deep(s), nil, nil); err != nil {
+						return 0, err
+					}
+				}
+				return s.watched(ctx, func(ctx context.Context) (int, bool, error) { return s.verification(ctx, get(path)) })
+			}
+			status, _, err := s.verification(ctx, post(path+deep(s)))
+			return status, err
+		}),
+	}
+	cmd.Flags().Bool("deep", false, "read the bytes again, too")
+	cmd.Flags().Bool("show", false, "start none")
+	watchFlag(cmd)
+	return cmd
+}
+
+func deep(s *session) string { return "?deep=" + flagOf(s.cmd, "deep") }
+
+func (s *session) verification(ctx context.Context, r client.Request) (status int, done bool, err error) {
+	err = show(ctx, s, r, func(v verification) {
+		done = v.State == "done" || v.State == "failed" || v.State == "never"
+		if v.Unrepairable > 0 || v.State == "failed" {
+			status = exitDiffers
+		}
+		line := fmt.Sprintf("%s: %s %s, %s", v.State, bar(v.Objects, v.Total), count(v.Objects, "object"), bytesText(v.Bytes))
+		if v.Estimate != nil && !done {
+			line += ", " + secondsText(max(0, time.Until(*v.Estimate).Seconds())) + " left"
+		}
+		s.say("%s; %s, %d repaired, %d not", line, count(v.Mismatches, "mismatch"), v.Repaired, v.Unrepairable)
+		if v.Error != "" {
+			s.say("%s", cut(v.Error, maxColumns))
+		}
+		if done && len(v.Keys) > 0 {
+			t := newTable("KEY", "CLUSTER", "STATE", "REASON")
+			for _, k := range v.Keys {
+				t.add(k.Key, k.Cluster, k.State, k.Reason)
+			}
+			s.say("%s", t)
+		}
+	})
+	return status, done, err
+}
+
+func drainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "drain <cluster>", Short: "Empties a cluster: no new copies or requests, and what it holds moves away", Args: cobra.ExactArgs(1),
+		RunE: run(func(ctx context.Context, s *session) (int, error) {
+			if err := s.setDrain(ctx, true); err != nil {
+				return 0, err
+			}
+			return s.watched(ctx, s.draining)
+		}),
+	}
+	watchFlag(cmd)
+	return cmd
+}
+
+func undrainCommand() *cobra.Command {
+	return simple("undrain <cluster>", "Takes a cluster into use again", cobra.ExactArgs(1), func(ctx context.Context, s *session) error {
+		if err := s.setDrain(ctx, false); err != nil {
+			return err
+		}
+		if s.json {
+			return s.print(map[string]any{"cluster": s.args[0], "drain": false})
+		}
+		s.say("%s is in use.", s.args[0])
+		return nil
+	})
+}
+
+func (s *session) setDrain(ctx context.Context, drain bool) error {
+	return s.Patch(ctx, client.Path("clusters", s.args[0]), map[string]bool{"drain": drain}, nil)
+}
+
+type drainingCluster struct {
+	Status struct {
+		Drain *struct {
+			State          string
+			Buckets        int64
+			Objects, Bytes int64
+			Reason         string
+		}
+	}
+}
+
+func (s *session) draining(ctx context.Context) (status int, done bool, err error) {
+	err = show(ctx, s, get(client.Path("clusters", s.args[0])), func(c drainingCluster) {
+		d := c.Status.Drain
+		if d == nil {
+			s.say("%s: draining", s.args[0])
+			return
+		}
+		done = d.State == "done"
+		s.say("%s: %s; %s, %s, %s to move", s.args[0], d.State, count(d.Buckets, "bucket"), count(d.Objects, "object"), bytesText(d.Bytes))
+		if d.Reason != "" {
+			s.say("%s", cut(d.Reason, maxColumns))
+		}
+	})
+	return 0, done, err
+}
+
+type conflict struct {
+	Key, Reason string
+	Copies      []struct {
+		Cluster, ETag string
+		Size          int64
+		LastModified  time.Time `json:"last_modified"`
+	}
+}
+
+func conflictsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "conflicts <bucket>", Short: "Lists a bucket's conflicts, or settles them", Args: cobra.ExactArgs(1),
+		Long: `
+Lists the keys where an object that FaDO did not write stands in the way of a copy.
+With --winner settles them: the object of that cluster, or the newest, stays.
+`,
+		RunE: run(func(ctx context.Context, s *session) (int, error) {
+			path := client.Path("buckets", s.args[0], "conflicts")
+			if winner := flagOf(s.cmd, "winner"); winner != "" {
+				body := map[string]any{"winner": winner, "discard": s.set("discard")}
+				if key := flagOf(s.cmd, "key"); key != "" {
+					body["key"] = key
+				}
+				return 0, show(ctx, s, client.Request{Method: http.MethodPost, Path: path + "/resolve", Body: body}, func(v map[string]any) { s.showMap(v) })
+			}
+			return 0, show(ctx, s, get(path), func(all []conflict) {
+				t := newTable("KEY", "CLUSTER", "SIZE", "MODIFIED", "REASON")
+				for _, c := range all {
+					for _, cp := range c.Copies {
+						t.add(c.Key, cp.Cluster, bytesText(cp.Size), cp.LastModified.Format(time.RFC3339), c.Reason)
+					}
+				}
+				s.say("%s", t)
+			})
+		}),
+	}
+	cmd.Flags().String("winner", "", "the cluster whose objects stay, or newest")
+	cmd.Flags().String("key", "", "settle this key only")
+	cmd.Flags().Bool("discard", false, "also discard objects whose storage keeps no versions")
+	return cmd
+}
+
+func deletesCommand() *cobra.Command {
+	return simple("deletes <bucket> confirm|reject", "Applies the deletes that max_deletes holds back, or restores the objects", cobra.ExactArgs(2), func(ctx context.Context, s *session) error {
+		if s.args[1] != "confirm" && s.args[1] != "reject" {
+			return fmt.Errorf("%q: expected confirm or reject", s.args[1])
+		}
+		return show(ctx, s, post(client.Path("buckets", s.args[0], "deletes", s.args[1])), func(v map[string]any) { s.showMap(v) })
+	})
+}
+
+type failure struct {
+	Bucket, Key, Cluster, Error string
+	Attempts                    int
+	Since                       time.Time
+}
+
+func failuresCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "failures", Short: "Lists the objects that can't be copied or removed yet", Args: cobra.NoArgs,
+		RunE: run(func(ctx context.Context, s *session) (int, error) {
+			if s.set("retry") {
+				return 0, show(ctx, s, post("/fado/replication/failures/retry"), func(v map[string]any) { s.showMap(v) })
+			}
+			return 0, show(ctx, s, get("/fado/replication/failures"), func(all []failure) {
+				t := newTable("BUCKET", "KEY", "CLUSTER", "ATTEMPTS", "FOR", "ERROR")
+				for _, f := range all {
+					t.add(f.Bucket, f.Key, f.Cluster, strconv.Itoa(f.Attempts), ago(f.Since, time.Now()), f.Error)
+				}
+				s.say("%s", t)
+			})
+		}),
+	}
+	cmd.Flags().Bool("retry", false, "try all of them now")
+	return cmd
+}
+
+func pauseCommand() *cobra.Command {
+	return switchCommand("pause", "Starts no new replication work, on any instance")
+}
+func resumeCommand() *cobra.Command {
+	return switchCommand("resume", "Resumes replication on all instances")
+}
+
+func switchCommand(name, short string) *cobra.Command {
+	return simple(name, short, cobra.NoArgs, func(ctx context.Context, s *session) error {
+		return show(ctx, s, post("/fado/replication/"+name), func(v map[string]any) { s.showMap(v) })
+	})
+}
