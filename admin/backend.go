@@ -60,6 +60,7 @@ type bucketStatus interface {
 	Stuck(ctx context.Context) (n int, bucket, reason string)
 	Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, placement.Result, error)
 	SnapshotAge() time.Duration
+	judger
 }
 
 // instance is what the API uses of *control.Control itself.

@@ -39,6 +39,7 @@ type API struct {
 	// heartbeat of event streams.
 	heartbeat time.Duration
 	streams   *streams
+	fleets    fleets
 }
 
 // CaddyModule returns the Caddy module information.
@@ -86,13 +87,21 @@ func (a *API) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: "/fado/", Handler: caddy.AdminHandlerFunc(a.serve)}}
 }
 
-// serve answers one request or returns a caddy.APIError.
+// serve answers one request of the admin endpoint or returns a caddy.APIError.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
+	return a.serveAs(w, r, adminEndpoint)
+}
+
+// serveAs answers one request of a caller in a role.
+func (a *API) serveAs(w http.ResponseWriter, r *http.Request, as role) error {
 	op, err := table().find(w, r)
 	if err != nil {
 		return a.apiError(r, err)
 	}
-	c := &call{w: w, r: r, log: a.log, heartbeat: a.heartbeat, streams: a.streams}
+	c := &call{w: w, r: r, log: a.log, heartbeat: a.heartbeat, streams: a.streams, fleets: &a.fleets}
+	if err := c.allow(op, as); err != nil {
+		return a.apiError(r, err)
+	}
 	if err := checkContentType(r); err != nil {
 		return a.apiError(r, err)
 	}

@@ -102,7 +102,9 @@ GET /fado/replication
 GET /fado/replication/failures
 POST /fado/replication/failures/retry
 POST /fado/replication/pause
-POST /fado/replication/resume`, "\n")
+POST /fado/replication/resume
+GET /fado/summary
+POST /fado/console/links`, "\n")
 	for _, c := range []string{"zones", "clusters", "policies", "buckets", "keys"} {
 		want = append(want, "GET /fado/"+c, "POST /fado/"+c)
 		for _, m := range []string{"GET", "PUT", "PATCH", "DELETE"} {
@@ -138,6 +140,7 @@ func TestEveryOperation(t *testing.T) {
 		h.do("DELETE", item+"2", "").want(204)
 	}
 	h.do("DELETE", "/fado/buckets/b99?purge=all", "").want(202)
+	h.do("POST", "/fado/console/links", `{}`).want(201)
 	h.do("POST", "/fado/buckets/photos/conflicts/resolve", `{"winner":"newest"}`).want(200)
 	h.do("POST", "/fado/buckets/photos/trust?cluster=c2", "").want(200)
 	h.do("POST", "/fado/plan", `{"fado":1,"zones":[{"name":"z10"}]}`).want(200)

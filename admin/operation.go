@@ -17,7 +17,11 @@ type operation struct {
 	method  string
 	pattern string // of the path, with variables in braces
 	role    role
-	handle  func(*call) error
+	// needs says which role a request with this body needs; nil: role.
+	needs func(body []byte) role
+	// local operations are for Caddy's admin endpoint only.
+	local  bool
+	handle func(*call) error
 	// standalone operations need no running app.
 	standalone bool
 	params     []parameter // of the query

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"go.uber.org/zap"
@@ -28,6 +29,9 @@ type collection struct {
 
 // list answers with all items, or a page of them and a link to the next.
 func (k collection) list(c *call) error {
+	if k.kind == catalog.KindBucket && c.finding() {
+		return findBuckets(c)
+	}
 	limit, err := c.limit(0)
 	if err != nil {
 		return err
@@ -35,6 +39,9 @@ func (k collection) list(c *call) error {
 	after, left, chunk := c.query("after"), math.MaxInt, listChunk
 	if limit > 0 {
 		left, chunk = limit, limit+1 // one more tells whether there is a next page
+		if k.kind == catalog.KindBucket {
+			c.w.Header().Set("X-Total-Count", strconv.Itoa(c.catalogue.Router().Snapshot().Len(k.kind)))
+		}
 	}
 	items, err := c.catalogue.List(c.r.Context(), k.kind, after, chunk)
 	if err != nil {

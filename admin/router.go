@@ -108,6 +108,7 @@ type call struct {
 	// heartbeat of event streams.
 	heartbeat time.Duration
 	streams   *streams
+	fleets    *fleets
 }
 
 // name returns the name in the path: of a collection's item, or of a bucket.

@@ -24,6 +24,7 @@ func allOperations() operations {
 	}
 	t = append(t, documentOperations()...)
 	t = append(t, bucketOperations()...)
+	t = append(t, consoleOperations()...)
 	return append(t, replicationOperations()...)
 }
 
@@ -45,6 +46,10 @@ func (k collection) operations(view any) operations {
 	if k.kind == catalog.KindCluster || k.kind == catalog.KindBucket {
 		list, one = append(list, statusParam), []parameter{statusParam}
 	}
+	listed := []string{"Link"}
+	if k.kind == catalog.KindBucket {
+		list, listed = append(list, findParams...), append(listed, "X-Total-Count")
+	}
 	input := catalog.NewResource(k.kind)
 	tagged := []string{"ETag"}
 	ops := operations{
@@ -52,7 +57,7 @@ func (k collection) operations(view any) operations {
 			name: "list-" + kind, method: http.MethodGet, pattern: k.path, role: roleViewer, handle: k.list,
 			params:  list,
 			summary: "All items, sorted by name; a page of them with limit and after.",
-			replies: []reply{{status: 200, doc: "The items. With limit, a Link header names the next page while there is one.", body: listOf(view), headers: []string{"Link"}}},
+			replies: []reply{{status: 200, doc: "The items. With limit, a Link header names the next page while there is one.", body: listOf(view), headers: listed}},
 			errors:  []int{400, 503},
 		},
 		{
@@ -81,7 +86,7 @@ func (k collection) operations(view any) operations {
 			errors: []int{400, 409, 412, 413, 503},
 		},
 		{
-			name: "patch-" + kind, method: http.MethodPatch, pattern: item, role: roleAdmin, handle: k.patch,
+			name: "patch-" + kind, method: http.MethodPatch, pattern: item, role: roleAdmin, needs: needsOfPatch(k.kind), handle: k.patch,
 			summary: "Change an item by a JSON merge patch (RFC 7396); null takes a field back to its default.",
 			request: mergePatch{}, requestTypes: []string{"application/merge-patch+json", mediaJSON}, conditional: true,
 			replies: []reply{{status: 200, doc: "Changed, durable, and routed by.", body: view, headers: tagged}},
@@ -89,6 +94,23 @@ func (k collection) operations(view any) operations {
 		},
 	}
 	return append(ops, k.removal())
+}
+
+// consoleOperations are what the console is for, besides everything else.
+func consoleOperations() operations {
+	return operations{
+		{
+			name: "summary", method: http.MethodGet, pattern: "/fado/summary", role: roleViewer, handle: summary,
+			summary: "Everything at a glance, from memory: buckets by state, what needs people and why, clusters.",
+			replies: []reply{{status: 200, doc: "The summary, a few seconds old at most.", body: summaryView{}}}, errors: []int{400, 503},
+		},
+		{
+			name: "make-link", method: http.MethodPost, pattern: "/fado/console/links", role: roleAdmin, local: true, handle: makeLink,
+			summary: "Make a link that signs one browser in at the console, once, within five minutes. Only on Caddy's admin endpoint.",
+			request: linkInput{}, requestTypes: []string{mediaJSON},
+			replies: []reply{{status: 201, doc: "The link.", body: linkView{}}}, errors: []int{400, 413, 503},
+		},
+	}
 }
 
 // removal is the DELETE of an item; a bucket's can take its data with it.
@@ -164,8 +186,7 @@ func bucketOperations() operations {
 			replies: []reply{{status: 200, doc: "The conflicts.", body: []conflictView{}}}, errors: []int{400, 404, 503},
 		},
 		{
-			// With discard it gives data up: callers that go by roles ask for roleAdmin then.
-			name: "resolve-conflicts", method: http.MethodPost, pattern: base + "/conflicts/resolve", role: roleOperator, handle: resolveConflicts,
+			name: "resolve-conflicts", method: http.MethodPost, pattern: base + "/conflicts/resolve", role: roleOperator, needs: needsOfResolution, handle: resolveConflicts,
 			summary: "Resolve one conflict, or all of them: the winner's object stays, and replaces the others.",
 			request: resolveInput{}, requestTypes: []string{mediaJSON},
 			replies: []reply{{status: 200, doc: "What was settled, and what was refused. When nothing could be settled because objects would be lost: 409.", body: resolutionView{}}},

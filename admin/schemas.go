@@ -33,6 +33,8 @@ func ownSchema(t reflect.Type) (object, bool) {
 		return enum(catalog.WritesPrimary, catalog.WritesAnywhere), true
 	case reflect.TypeFor[catalog.OnMiss]():
 		return enum(catalog.OnMissRemote, catalog.OnMissReject, catalog.OnMissPull), true
+	case reflect.TypeFor[role]():
+		return enum(roleViewer, roleOperator, roleAdmin), true
 	case reflect.TypeFor[control.Origin]():
 		return enum(control.OriginConfig, control.OriginAPI), true
 	case reflect.TypeFor[control.EventType]():
@@ -54,6 +56,9 @@ var stateNames = map[string][]string{
 	"mismatchView.state":      {"repairing", "repaired", "unrepairable"},
 	"copyStatusView.state":    {"synced", "syncing", "waiting", "draining", "removing", "failed"},
 	"storageStatusView.state": {"up", "down", "unknown"},
+	"summaryView.status":      {"ok", "degraded"},
+	"clusterSumView.storage":  {"", "up", "down", "unknown"},
+	"attentionView.kind":      {"replication", "store", "cluster", "function", "bucket"},
 	"overview.status":         {"ok", "degraded"},
 	"overview.store":          {"sqlite", "postgres"},
 	"candidateView.locality":  {"local", "remote", "none", ""},

@@ -15,6 +15,8 @@ type bucketStatusView struct {
 	Primary   string           `json:"primary"`
 	Copies    []copyStatusView `json:"copies"`
 	Conflicts int64            `json:"conflicts"`
+	// Reasons are those of the state, one by one.
+	Reasons []reasonView `json:"reasons"`
 }
 
 // copyStatusView is one cluster's part of it, over all of the bucket's rules.
@@ -43,7 +45,7 @@ type pendingStatusView struct {
 func viewBucketStatus(st control.BucketStatus) *bucketStatusView {
 	return &bucketStatusView{
 		State: st.State, Reason: st.Reason, Primary: st.Primary, Conflicts: st.Conflicts,
-		Copies: views(st.Copies, viewCopyStatus),
+		Copies: views(st.Copies, viewCopyStatus), Reasons: views(st.Reasons, viewReason),
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 // BucketStatus is the read-only status of a bucket.
 type BucketStatus struct {
 	State     string // ok, syncing, stuck, conflict
-	Reason    string
+	Reason    string // all Reasons in one text
+	Reasons   []Reason
 	Primary   string
 	Copies    []CopyStatus
 	Conflicts int64

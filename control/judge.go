@@ -8,8 +8,50 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// judge sums a bucket up in one state and the reason for it.
-func judge(snap *routing.Snapshot, st BucketStatus, stuck []string, logs []state.Backlog) (string, string) {
+// Reason is one thing that keeps a bucket from being ok.
+type Reason struct {
+	Code ReasonCode
+	Text string // a sentence
+	// Cluster is the one it is about, if it is about one.
+	Cluster string
+}
+
+// ReasonCode says what a Reason is about, to programs.
+type ReasonCode string
+
+// The codes. What looks after buckets finds out what has none of its own.
+const (
+	ReasonFound       ReasonCode = "found"
+	ReasonHeldDeletes ReasonCode = "held-deletes" // by the delete-storm breaker
+	ReasonFailing     ReasonCode = "failing"      // objects that are tried again
+	ReasonCopyFailed  ReasonCode = "copy-failed"
+	ReasonStorageDown ReasonCode = "storage-down"
+	ReasonConflict    ReasonCode = "conflict"
+	ReasonNoPrimary   ReasonCode = "no-primary"
+	ReasonCopyState   ReasonCode = "copy-state" // a copy is on its way in or out
+	ReasonPending     ReasonCode = "pending"    // objects are on their way
+)
+
+// texts joins the sentences of reasons.
+func texts(reasons []Reason) string {
+	all := make([]string, len(reasons))
+	for i, r := range reasons {
+		all[i] = r.Text
+	}
+	return strings.Join(all, "; ")
+}
+
+// found are the reasons that finders gave.
+func found(issues []string) []Reason {
+	var all []Reason
+	for _, text := range issues {
+		all = append(all, Reason{Code: ReasonFound, Text: text})
+	}
+	return all
+}
+
+// judge sums a bucket up in one state and the reasons for it.
+func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state.Backlog) (string, []Reason) {
 	for _, l := range logs {
 		stuck = append(stuck, stuckBy(l)...)
 	}
@@ -17,50 +59,51 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []string, logs []state
 		live := snap.ClusterState(cp.Cluster)
 		switch {
 		case cp.State == "failed":
-			stuck = append(stuck, "copy in "+cp.Cluster+": "+cp.Error)
+			stuck = append(stuck, Reason{ReasonCopyFailed, "copy in " + cp.Cluster + ": " + cp.Error, cp.Cluster})
 		case live != nil && live.Storage() == routing.StorageDown:
-			stuck = append(stuck, "the storage of "+cp.Cluster+" is down")
+			stuck = append(stuck, Reason{ReasonStorageDown, "the storage of " + cp.Cluster + " is down", cp.Cluster})
 		}
 	}
 	if len(stuck) > 0 {
-		return BucketStuck, strings.Join(stuck, "; ")
+		return BucketStuck, stuck
 	}
-	if why := conflictsOf(st.Conflicts); len(why) > 0 {
-		return BucketConflict, why[0]
+	if why := conflictsOf(st.Conflicts); why != nil {
+		return BucketConflict, why
 	}
 	if st.Primary == "" {
-		return BucketSyncing, "the primary is yet to be chosen"
+		return BucketSyncing, []Reason{{Code: ReasonNoPrimary, Text: "the primary is yet to be chosen"}}
 	}
 	for _, cp := range st.Copies {
 		if cp.State != "synced" {
-			return BucketSyncing, "copy in " + cp.Cluster + " is " + cp.State
+			return BucketSyncing, []Reason{{ReasonCopyState, "copy in " + cp.Cluster + " is " + cp.State, cp.Cluster}}
 		}
 		if cp.Pending.Objects > 0 {
-			return BucketSyncing, fmt.Sprintf("%s on %s way to %s", Count(cp.Pending.Objects, "object"), its(cp.Pending.Objects), cp.Cluster)
+			text := fmt.Sprintf("%s on %s way to %s", Count(cp.Pending.Objects, "object"), its(cp.Pending.Objects), cp.Cluster)
+			return BucketSyncing, []Reason{{ReasonPending, text, cp.Cluster}}
 		}
 	}
-	return BucketOK, ""
+	return BucketOK, nil
 }
 
 // stuckBy says what of a copy's pending objects does not get done by itself, or not now.
-func stuckBy(l state.Backlog) (why []string) {
+func stuckBy(l state.Backlog) (why []Reason) {
 	if l.HeldDeletes > 0 {
-		why = append(why, fmt.Sprintf("%s held in %s: more than max_deletes", countAre(l.HeldDeletes, "delete"), l.Cluster))
+		why = append(why, Reason{ReasonHeldDeletes, fmt.Sprintf("%s held in %s: more than max_deletes", countAre(l.HeldDeletes, "delete"), l.Cluster), l.Cluster})
 	}
 	if l.Failing > 0 {
-		why = append(why, fmt.Sprintf("%s can't be brought to %s yet: %s", Count(l.Failing, "object"), l.Cluster, l.LastError))
+		why = append(why, Reason{ReasonFailing, fmt.Sprintf("%s can't be brought to %s yet: %s", Count(l.Failing, "object"), l.Cluster, l.LastError), l.Cluster})
 	}
 	return why
 }
 
-func conflictsOf(n int64) []string {
-	if n == 0 {
+func conflictsOf(n int64) []Reason {
+	switch n {
+	case 0:
 		return nil
+	case 1:
+		return []Reason{{Code: ReasonConflict, Text: "1 object on a copy is not FaDO's and stands in the way"}}
 	}
-	if n == 1 {
-		return []string{"1 object on a copy is not FaDO's and stands in the way"}
-	}
-	return []string{fmt.Sprintf("%d objects on copies are not FaDO's and stand in the way", n)}
+	return []Reason{{Code: ReasonConflict, Text: fmt.Sprintf("%d objects on copies are not FaDO's and stand in the way", n)}}
 }
 
 // Count is a number with its noun, as people write it: "1 object", "2 objects".

@@ -68,7 +68,8 @@ func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.Pref
 		}
 	}
 	s.explainLosses(bucket, st)
-	st.State, st.Reason = judge(snap, st, stuck, logs)
+	st.State, st.Reasons = judge(snap, st, found(stuck), logs)
+	st.Reason = texts(st.Reasons)
 	return st
 }
 
@@ -189,7 +190,7 @@ func (s *Status) Stuck(ctx context.Context) (n int, bucket, reason string) {
 	if err == nil {
 		for _, l := range logs {
 			if r := append(stuckBy(l), conflictsOf(l.Conflicts)...); len(r) > 0 && why[l.Bucket] == "" {
-				why[l.Bucket] = r[0]
+				why[l.Bucket] = r[0].Text
 			}
 		}
 	}

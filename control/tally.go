@@ -32,18 +32,35 @@ func (s *Status) Tally(ctx context.Context) (Tally, error) {
 		States:  map[string]int{BucketOK: 0, BucketSyncing: 0, BucketStuck: 0, BucketConflict: 0},
 		Trouble: make(map[string]Trouble), Conflicts: make(map[string]int64), HeldDeletes: make(map[string]int64),
 	}
-	of := make(map[string][]state.Backlog)
 	for _, l := range logs {
-		of[l.Bucket] = append(of[l.Bucket], l)
 		addCount(t.Conflicts, l.Bucket, l.Conflicts)
 		addCount(t.HeldDeletes, l.Bucket, l.HeldDeletes)
 	}
-	found, snap := s.issues.buckets(), s.c.router.Snapshot()
+	return t, s.judgeAll(ctx, logs, t.count)
+}
+
+// Judge tells f every bucket's state with its reasons, in no particular order, as Tally counts
+// them.
+func (s *Status) Judge(ctx context.Context, f func(bucket, state string, reasons []Reason)) error {
+	logs, err := s.c.store().Backlogs(ctx, "")
+	if err != nil {
+		return err
+	}
+	return s.judgeAll(ctx, logs, f)
+}
+
+func (s *Status) judgeAll(ctx context.Context, logs []state.Backlog, f func(bucket, state string, reasons []Reason)) error {
+	of := make(map[string][]state.Backlog)
+	for _, l := range logs {
+		of[l.Bucket] = append(of[l.Bucket], l)
+	}
+	troubled, snap := s.issues.buckets(), s.c.router.Snapshot()
 	snap.Buckets(func(bucket string) bool {
-		t.count(s.judgeFromMemory(snap, bucket, found, of[bucket]))(bucket)
+		st, reasons := s.judgeFromMemory(snap, bucket, troubled, of[bucket])
+		f(bucket, st, reasons)
 		return ctx.Err() == nil
 	})
-	return t, ctx.Err()
+	return ctx.Err()
 }
 
 func addCount(sums map[string]int64, bucket string, n int64) {
@@ -53,20 +70,18 @@ func addCount(sums map[string]int64, bucket string, n int64) {
 }
 
 // count notes a bucket's state.
-func (t *Tally) count(state, reason string) func(bucket string) {
-	return func(bucket string) {
-		t.States[state]++
-		if state == BucketStuck || state == BucketConflict {
-			t.Trouble[bucket] = Trouble{State: state, Reason: reason}
-		}
+func (t *Tally) count(bucket, state string, reasons []Reason) {
+	t.States[state]++
+	if state == BucketStuck || state == BucketConflict {
+		t.Trouble[bucket] = Trouble{State: state, Reason: texts(reasons)}
 	}
 }
 
 // judgeFromMemory judges a bucket by its copies in the snapshot, which have the state of the
 // store's rows.
-func (s *Status) judgeFromMemory(snap *routing.Snapshot, bucket string, found map[string]struct{}, logs []state.Backlog) (st, reason string) {
+func (s *Status) judgeFromMemory(snap *routing.Snapshot, bucket string, troubled map[string]struct{}, logs []state.Backlog) (st string, reasons []Reason) {
 	var stuck []string
-	if _, ok := found[bucket]; ok {
+	if _, ok := troubled[bucket]; ok {
 		for _, i := range s.issues.of(bucket) {
 			stuck = append(stuck, i.Reason)
 		}
@@ -77,14 +92,14 @@ func (s *Status) judgeFromMemory(snap *routing.Snapshot, bucket string, found ma
 	}
 	copies := snap.Copies(bucket)
 	if len(stuck) == 0 && len(logs) == 0 && status.Primary != "" && !slices.ContainsFunc(copies, func(c catalog.Copy) bool { return unsettled(snap, c) }) {
-		return BucketOK, ""
+		return BucketOK, nil
 	}
 	rows := make([]state.Copy, len(copies))
 	for i, c := range copies {
 		rows[i] = state.Copy{Bucket: bucket, Copy: c}
 	}
 	status.Copies = copyStatuses(snap, rows, logs)
-	return judge(snap, status, stuck, logs)
+	return judge(snap, status, found(stuck), logs)
 }
 
 // unsettled says whether a copy keeps its bucket from being ok.

@@ -1,0 +1,91 @@
+package admin
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/fado-project/fado/state"
+)
+
+// linkInput is the body of POST /fado/console/links; it may be empty.
+type linkInput struct {
+	// The role of whoever opens the link. Default: admin.
+	Role role `json:"role,omitempty"`
+	// Where the console is, such as https://console.example.org/.
+	URL string `json:"url,omitempty"`
+}
+
+// linkView answers POST /fado/console/links.
+type linkView struct {
+	// What to open in a browser: the URL given, with the code after its #.
+	Link string `json:"link"`
+	// The code alone, for a console whose address was not given.
+	Code    string    `json:"code"`
+	Role    role      `json:"role"`
+	Expires time.Time `json:"expires"`
+}
+
+// linkLife is how long a link can be opened.
+const linkLife = 5 * time.Minute
+
+// LinkFragment is what stands before the code of a link to sign in with: in the fragment of
+// the URL, which browsers send nowhere.
+const LinkFragment = "#sign-in="
+
+// makeLink makes a link that signs one browser in at the console, once. Who may use the admin
+// endpoint may do what every role may.
+func makeLink(c *call) error {
+	in, err := c.linkInput()
+	if err != nil {
+		return err
+	}
+	code, now := "fado_"+rand.Text(), time.Now()
+	sum := sha256.Sum256([]byte(code))
+	p := state.Pass{
+		Kind: state.PassLink, Sum: hex.EncodeToString(sum[:]), ID: strings.ToLower(rand.Text()[:12]), Name: "link",
+		Role: string(in.Role), How: "link", Created: now, Used: now, Until: now.Add(linkLife),
+	}
+	if err := c.catalogue.Store().PutPass(c.r.Context(), p); err != nil {
+		return err
+	}
+	c.w.Header().Set("Cache-Control", "no-store")
+	return c.reply(http.StatusCreated, linkView{Link: in.URL + LinkFragment + code, Code: code, Role: in.Role, Expires: p.Until.UTC().Truncate(time.Second)})
+}
+
+func (c *call) linkInput() (in linkInput, err error) {
+	body, err := c.body()
+	if err != nil {
+		return in, err
+	}
+	if len(strings.TrimSpace(string(body))) > 0 {
+		dec := json.NewDecoder(strings.NewReader(string(body)))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&in); err != nil {
+			return in, badRequest(`the body: %v: expected {"role": "viewer", "operator" or "admin", "url": "…"}`, err)
+		}
+		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			return in, badRequest("the body: expected one JSON object and nothing after it")
+		}
+	}
+	if in.Role == "" {
+		in.Role = roleAdmin
+	}
+	if in.Role.rank() == 0 {
+		return in, badRequest("role: %q: expected viewer, operator or admin", in.Role)
+	}
+	if in.URL != "" {
+		u, err := url.Parse(in.URL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
+			return in, badRequest("url: %q: expected the console's address, such as https://console.example.org/", in.URL)
+		}
+	}
+	return in, nil
+}

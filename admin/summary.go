@@ -1,0 +1,190 @@
+package admin
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
+)
+
+// summaryView is the JSON of GET /fado/summary.
+type summaryView struct {
+	// When the buckets were looked at.
+	At      time.Time `json:"at"`
+	Version string    `json:"version"`
+	Node    string    `json:"node"`
+	Status  string    `json:"status"`
+	// Whether replication is paused.
+	Paused  bool        `json:"paused"`
+	Counts  counts      `json:"counts"`
+	Buckets stateCounts `json:"buckets"`
+	// What needs people, the most urgent first; at most a few hundred.
+	Attention []attentionView `json:"attention"`
+	// How many more buckets are stuck or in conflict.
+	More     int              `json:"more"`
+	Clusters []clusterSumView `json:"clusters"`
+	// Why something could not be told, such as a store that does not answer.
+	Trouble string `json:"trouble"`
+}
+
+// stateCounts counts buckets by state.
+type stateCounts struct {
+	OK       int `json:"ok"`
+	Syncing  int `json:"syncing"`
+	Stuck    int `json:"stuck"`
+	Conflict int `json:"conflict"`
+}
+
+// attentionView is one thing that needs people.
+type attentionView struct {
+	// Kind is replication, store, cluster, function or bucket.
+	Kind string `json:"kind"`
+	// The bucket's name, or the cluster's.
+	Name    string       `json:"name"`
+	State   string       `json:"state"`
+	Reasons []reasonView `json:"reasons"`
+}
+
+// reasonView is one reason for a state that is not ok.
+type reasonView struct {
+	// Code names the kind of reason to programs.
+	Code    string `json:"code"`
+	Text    string `json:"text"`
+	Cluster string `json:"cluster"`
+	// Action is the operation that helps, empty where nothing but time or a look does.
+	Action string `json:"action"`
+}
+
+// clusterSumView is one cluster at a glance.
+type clusterSumView struct {
+	Name  string   `json:"name"`
+	Zones []string `json:"zones"`
+	// Storage is up, down or unknown; empty for a cluster without one.
+	Storage   string `json:"storage"`
+	Error     string `json:"error"`
+	Full      bool   `json:"full"`
+	UsedBytes int64  `json:"used_bytes"`
+	// Capacity in bytes, 0 if none is declared.
+	Capacity  int64  `json:"capacity"`
+	Feed      string `json:"feed"`
+	Functions int    `json:"functions"`
+	Healthy   int    `json:"healthy"`
+	InFlight  int64  `json:"in_flight"`
+	Drain     bool   `json:"drain"`
+}
+
+// actions name the operation that helps with a kind of reason.
+var actions = map[control.ReasonCode]string{
+	control.ReasonFound:       "sync-bucket",
+	control.ReasonHeldDeletes: "confirm-deletes",
+	control.ReasonFailing:     "retry-failures",
+	control.ReasonCopyFailed:  "sync-bucket",
+	control.ReasonConflict:    "resolve-conflicts",
+}
+
+func viewReason(r control.Reason) reasonView {
+	return reasonView{Code: string(r.Code), Text: r.Text, Cluster: r.Cluster, Action: actions[r.Code]}
+}
+
+// summary tells at a glance how all is, from memory. A store that does not answer is told,
+// and makes no error.
+func summary(c *call) error {
+	snap := c.catalogue.Router().Snapshot()
+	v := summaryView{
+		At: time.Now().UTC(), Version: c.version, Node: c.catalogue.Node(), Status: "ok", Paused: c.engine.Paused(),
+		Counts: counts{
+			Zones: snap.Len(catalog.KindZone), Clusters: snap.Len(catalog.KindCluster),
+			Policies: c.declaredPolicies(snap), Buckets: snap.Len(catalog.KindBucket),
+		},
+		Clusters: c.clusterSums(snap), Attention: []attentionView{},
+	}
+	if err := c.catalogue.StoreTrouble(); err != nil {
+		v.Trouble = err.Error()
+		v.attend("store", "", "unavailable", reasonView{Code: "store", Text: err.Error()})
+	}
+	if v.Paused {
+		v.attend("replication", "", "paused", reasonView{Code: "paused", Text: "Replication is paused: nothing is copied, on any instance.", Action: "resume-replication"})
+	}
+	v.attendClusters(snap)
+	look, err := c.fleets.get(c.r.Context(), c.catalogue)
+	if err != nil {
+		if v.Trouble == "" {
+			v.Trouble = err.Error()
+		}
+		v.Status = "degraded"
+		return c.reply(http.StatusOK, v)
+	}
+	v.At = look.at.UTC()
+	v.Buckets = stateCounts{
+		OK: look.counts[control.BucketOK], Syncing: look.counts[control.BucketSyncing],
+		Stuck: look.counts[control.BucketStuck], Conflict: look.counts[control.BucketConflict],
+	}
+	for _, j := range look.worst {
+		v.attend("bucket", j.bucket, j.state, views(j.reasons, viewReason)...)
+	}
+	v.More = v.Buckets.Stuck + v.Buckets.Conflict - len(look.worst)
+	if len(v.Attention) > 0 {
+		v.Status = "degraded"
+	}
+	return c.reply(http.StatusOK, v)
+}
+
+func (v *summaryView) attend(kind, name, state string, reasons ...reasonView) {
+	v.Attention = append(v.Attention, attentionView{Kind: kind, Name: name, State: state, Reasons: reasons})
+}
+
+// attendClusters notes what is wrong with clusters and their functions.
+func (v *summaryView) attendClusters(snap *routing.Snapshot) {
+	for _, cl := range v.Clusters {
+		switch {
+		case cl.Storage == routing.StorageDown.String():
+			v.attend("cluster", cl.Name, "down", reasonView{Code: "storage-down", Text: "Its storage is down: " + cl.Error, Cluster: cl.Name})
+		case cl.Full:
+			v.attend("cluster", cl.Name, "full", reasonView{Code: "storage-full", Text: "Its storage has no space left.", Cluster: cl.Name})
+		}
+	}
+	for _, ep := range snap.Endpoints() {
+		if len(v.Attention) > maxAttention {
+			return
+		}
+		if !ep.Live.Healthy() {
+			v.attend("function", ep.Cluster, "down", reasonView{Code: "function-down", Text: "Function " + ep.URL + " is down: " + ep.Live.Reason(), Cluster: ep.Cluster})
+		}
+	}
+}
+
+// clusterSums tells every cluster at a glance, sorted by name.
+func (c *call) clusterSums(snap *routing.Snapshot) []clusterSumView {
+	sums := []clusterSumView{}
+	index := make(map[string]int)
+	snap.Clusters(func(cl *catalog.Cluster) bool {
+		s := clusterSumView{Name: cl.Name, Zones: orEmpty(cl.Zones), Drain: cl.Drain}
+		if cl.Storage != nil {
+			st := c.engine.StorageStatus(cl.Name)
+			s.Storage, s.Error, s.Full, s.UsedBytes, s.Feed = st.State, st.Error, st.Full, st.UsedBytes, st.Feed
+			s.Capacity = int64(cl.Storage.Capacity)
+		}
+		sums = append(sums, s)
+		return true
+	})
+	slices.SortFunc(sums, func(a, b clusterSumView) int { return strings.Compare(a.Name, b.Name) })
+	for i := range sums {
+		index[sums[i].Name] = i
+	}
+	for _, ep := range snap.Endpoints() {
+		i, ok := index[ep.Cluster]
+		if !ok {
+			continue
+		}
+		sums[i].Functions++
+		sums[i].InFlight += ep.Live.InFlight.Load()
+		if ep.Live.Healthy() {
+			sums[i].Healthy++
+		}
+	}
+	return sums
+}
