@@ -24,7 +24,8 @@ TAGS    := nobadger,nomysql,nopgx
 TOOLS   := $(CURDIR)/.tools/bin
 STAMPS  := $(CURDIR)/.tools/stamps
 GOSRC   := $(shell find . -name '*.go' -not -path './.tools/*' 2>/dev/null) go.mod go.sum \
-           $(shell find . \( -name '*.sql' -o -name '*.json' \) -not -path './.*' 2>/dev/null)
+           $(shell find . \( -name '*.sql' -o -name '*.json' \) -not -path './.*' -not -path '*/node_modules/*' 2>/dev/null) \
+           $(shell find admin/console/dist -type f 2>/dev/null)
 
 # Every package but these runs under the race detector as well. The SQLite driver is
 # machine-translated C and crawls under it, and what only exercises SQL through it
@@ -158,6 +159,29 @@ vuln: ## known vulnerabilities in what FaDO calls; skipped, and said, where the 
 
 .PHONY: tools
 tools: $(STAMPS)/minio-$(MINIO_VERSION) $(STAMPS)/minio-mute-$(MINIO_MUTE) $(STAMPS)/versitygw-$(VERSITYGW_VERSION) ## build the real servers the tests use
+
+WEB := admin/console/web
+
+# The types of the API come from the document that a test holds to the handlers.
+.PHONY: web
+web: $(WEB)/node_modules ## rebuild the console's pages (needs Node 20); their output is committed, so nobody else needs this
+	@mkdir -p $(WEB)/api
+	@tail -n +2 admin/testdata/golden/openapi.txt >$(WEB)/api/openapi.json
+	cd $(WEB) && npm run --silent types && npm run --silent check && npm run --silent test && npm run --silent build
+
+$(WEB)/node_modules: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.PHONY: web-test
+web-test: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## the console in a browser, against a real FaDO and real storages; needs Node 20 and Chromium (CHROMIUM=/usr/bin/chromium)
+	@PREREQS=$(PREREQS) .ci/prereqs chromium:chromium
+	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy npm run --silent e2e
+
+.PHONY: web-shots
+web-shots: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## take the pictures of docs/console.md anew
+	@mkdir -p docs/images
+	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy SHOTS=$(CURDIR)/docs/images npx playwright test shots
 
 .PHONY: clean
 clean: ## remove what was built, the tools excepted

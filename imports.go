@@ -9,9 +9,10 @@
 package fado
 
 import (
-	_ "github.com/fado-project/fado/admin"       // admin.api.fado
-	_ "github.com/fado-project/fado/caddymodule" // fado, fado.stores.*, http.handlers.fado_health
-	_ "github.com/fado-project/fado/eventhook"   // http.handlers.fado_events
-	_ "github.com/fado-project/fado/lbpolicy"    // http.reverse_proxy.{selection_policies.data_aware,upstreams.fado,transport.fado}
-	_ "github.com/fado-project/fado/s3gateway"   // http.handlers.fado_s3
+	_ "github.com/fado-project/fado/admin"         // admin.api.fado
+	_ "github.com/fado-project/fado/admin/console" // http.handlers.fado_console
+	_ "github.com/fado-project/fado/caddymodule"   // fado, fado.stores.*, http.handlers.fado_health
+	_ "github.com/fado-project/fado/eventhook"     // http.handlers.fado_events
+	_ "github.com/fado-project/fado/lbpolicy"      // http.reverse_proxy.{selection_policies.data_aware,upstreams.fado,transport.fado}
+	_ "github.com/fado-project/fado/s3gateway"     // http.handlers.fado_s3
 )

@@ -15,16 +15,16 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// linkInput is the body of POST /fado/console/links; it may be empty.
-type linkInput struct {
+// signInLinkInput is the body of POST /fado/console/links; it may be empty.
+type signInLinkInput struct {
 	// The role of whoever opens the link. Default: admin.
 	Role role `json:"role,omitempty"`
 	// Where the console is, such as https://console.example.org/.
 	URL string `json:"url,omitempty"`
 }
 
-// linkView answers POST /fado/console/links.
-type linkView struct {
+// signInLinkView answers POST /fado/console/links.
+type signInLinkView struct {
 	// What to open in a browser: the URL given, with the code after its #.
 	Link string `json:"link"`
 	// The code alone, for a console whose address was not given.
@@ -43,7 +43,7 @@ const LinkFragment = "#sign-in="
 // makeLink makes a link that signs one browser in at the console, once. Who may use the admin
 // endpoint may do what every role may.
 func makeLink(c *call) error {
-	in, err := c.linkInput()
+	in, err := c.signInLinkInput()
 	if err != nil {
 		return err
 	}
@@ -57,10 +57,10 @@ func makeLink(c *call) error {
 		return err
 	}
 	c.w.Header().Set("Cache-Control", "no-store")
-	return c.reply(http.StatusCreated, linkView{Link: in.URL + LinkFragment + code, Code: code, Role: in.Role, Expires: p.Until.UTC().Truncate(time.Second)})
+	return c.reply(http.StatusCreated, signInLinkView{Link: in.URL + LinkFragment + code, Code: code, Role: in.Role, Expires: p.Until.UTC().Truncate(time.Second)})
 }
 
-func (c *call) linkInput() (in linkInput, err error) {
+func (c *call) signInLinkInput() (in signInLinkInput, err error) {
 	body, err := c.body()
 	if err != nil {
 		return in, err

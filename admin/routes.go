@@ -107,8 +107,8 @@ func consoleOperations() operations {
 		{
 			name: "make-link", method: http.MethodPost, pattern: "/fado/console/links", role: roleAdmin, local: true, handle: makeLink,
 			summary: "Make a link that signs one browser in at the console, once, within five minutes. Only on Caddy's admin endpoint.",
-			request: linkInput{}, requestTypes: []string{mediaJSON},
-			replies: []reply{{status: 201, doc: "The link.", body: linkView{}}}, errors: []int{400, 413, 503},
+			request: signInLinkInput{}, requestTypes: []string{mediaJSON},
+			replies: []reply{{status: 201, doc: "The link.", body: signInLinkView{}}}, errors: []int{400, 413, 503},
 		},
 	}
 }

@@ -25,7 +25,7 @@ given as placeholders, as in the Caddyfile, or by the name of a file:
 "postgres:postgres://fado:{env.FADO_PASSWORD}@db/fado", "{file./run/secrets/key}".
 `,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(migrateCommand(), rotateCommand())
+			cmd.AddCommand(migrateCommand(), rotateCommand(), signInCommand())
 			cmd.AddCommand(cli.Commands()...)
 		},
 	})

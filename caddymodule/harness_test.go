@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	_ "github.com/fado-project/fado/admin"
+	_ "github.com/fado-project/fado/admin/console"
 	_ "github.com/fado-project/fado/eventhook"
 	"github.com/fado-project/fado/internal/testenv"
 	_ "github.com/fado-project/fado/lbpolicy"

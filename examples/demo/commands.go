@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // commands prints what to try while the demo stays up.
-func commands(say *stage.Display, w *world) {
+func commands(say *stage.Display, w *world, link string) {
 	say.Line(fmt.Sprintf(`
 Everything stays up. Try, from another terminal:
 
@@ -31,11 +32,20 @@ Everything stays up. Try, from another terminal:
   # metrics
   curl -s %[2]s/metrics | grep caddy_fado
 
+Console: %[11]s
+  (for one browser, once, within 5 minutes; another one: bin/caddy fado sign-in --address %[10]s --url %[12]s)
 Storages: %[6]s · functions: %[7]s
 Logs: %[8]s
 Ctrl-C ends it and removes its data.`,
 		w.URL, w.AdminURL, stage.AccessKey, stage.SecretKey, w.places[0].MinIO.Endpoint,
 		w.places.List(func(p *stage.Place) string { return p.Name + " " + p.MinIO.Endpoint }),
 		w.places.List(func(p *stage.Place) string { return p.Name + " http://" + p.FnAddr }), w.dir, w.s3Port,
-		strings.TrimPrefix(w.AdminURL, "http://")))
+		strings.TrimPrefix(w.AdminURL, "http://"), link, w.console))
+}
+
+// signIn makes a link that opens the console.
+func (w *world) signIn(ctx context.Context) (string, error) {
+	var made struct{ Link string }
+	err := w.API(ctx, "POST", "/fado/console/links", map[string]string{"url": w.console}, &made)
+	return made.Link, err
 }

@@ -35,7 +35,11 @@ func run(ctx context.Context) (err error) {
 	if os.Getenv("DEMO_ONCE") != "" {
 		return nil
 	}
-	commands(say, w)
+	link, err := w.signIn(ctx)
+	if err != nil {
+		return err
+	}
+	commands(say, w, link)
 	<-ctx.Done()
 	return context.Canceled
 }

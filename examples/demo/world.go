@@ -24,6 +24,7 @@ type world struct {
 	fado     *stage.Process
 	s3       *minio.Core // FaDO's own endpoint
 	s3Port   int
+	console  string         // its address
 	versions map[string]int // of overwritten objects
 }
 
@@ -57,6 +58,11 @@ func (w *world) startFaDO(ctx context.Context, env []string) error {
 	if w.s3Port, err = stage.Port("FADO_S3_PORT", 9000); err != nil {
 		return err
 	}
+	consolePort, err := stage.Port("FADO_CONSOLE_PORT", 8090)
+	if err != nil {
+		return err
+	}
+	w.console = fmt.Sprintf("http://localhost:%d/", consolePort)
 	w.s3, err = minio.NewCore(fmt.Sprintf("127.0.0.1:%d", w.s3Port), &minio.Options{
 		Creds: credentials.NewStaticV4(stage.AccessKey, stage.SecretKey, ""), Region: "us-east-1",
 	})
@@ -68,7 +74,7 @@ func (w *world) startFaDO(ctx context.Context, env []string) error {
 	if err := os.WriteFile(file, caddyfile, 0o600); err != nil {
 		return err
 	}
-	env = append(env, fmt.Sprintf("FADO_PORT=%d", fadoPort), fmt.Sprintf("FADO_ADMIN_PORT=%d", adminPort), fmt.Sprintf("FADO_S3_PORT=%d", w.s3Port),
+	env = append(env, fmt.Sprintf("FADO_PORT=%d", fadoPort), fmt.Sprintf("FADO_ADMIN_PORT=%d", adminPort), fmt.Sprintf("FADO_S3_PORT=%d", w.s3Port), fmt.Sprintf("FADO_CONSOLE_PORT=%d", consolePort),
 		"XDG_DATA_HOME="+w.dir, "XDG_CONFIG_HOME="+w.dir)
 	w.fado, err = stage.StartProcess(filepath.Join(w.dir, "fado.log"), env, "bin/caddy", "run", "--config", file, "--adapter", "caddyfile")
 	if err != nil {

@@ -32,7 +32,7 @@ func TestThreatsAreHeldByTests(t *testing.T) {
 			parties[who[1]] = true
 		}
 	}
-	for _, p := range []string{"C", "F", "S", "N", "A", "E", "L"} {
+	for _, p := range []string{"C", "F", "S", "N", "A", "E", "L", "B", "P", "V"} {
 		if !parties[p] {
 			t.Errorf("the table says nothing of %s", p)
 		}

@@ -1,0 +1,279 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/state"
+)
+
+// serveAPI answers a request below api/.
+func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
+	w.Header().Set("Cache-Control", "no-store")
+	if _, isBearer := bearer(r); !isBearer {
+		if err := h.guard(r); err != nil {
+			admin.WriteError(w, http.StatusForbidden, err.Error())
+			return
+		}
+	}
+	if path == "/session" && r.Method == http.MethodPost {
+		h.signIn(w, r)
+		return
+	}
+	c, err := h.callerOf(r)
+	if err != nil {
+		h.refuse(w, err)
+		return
+	}
+	switch {
+	case path == "/session" && r.Method == http.MethodGet:
+		reply(w, http.StatusOK, viewCaller(c))
+	case path == "/session" && r.Method == http.MethodDelete:
+		h.signOut(w, r, c)
+	case path == "/stream" && r.Method == http.MethodGet:
+		h.stream(w, r, c)
+	case path == "/sessions" || strings.HasPrefix(path, "/sessions/"):
+		h.passesOf(state.PassSession, strings.TrimPrefix(path, "/sessions"), c)(w, r)
+	case path == "/tokens" || strings.HasPrefix(path, "/tokens/"):
+		h.passesOf(state.PassToken, strings.TrimPrefix(path, "/tokens"), c)(w, r)
+	case strings.HasPrefix(path, "/fado/"):
+		h.gateway.Serve(w, below(r, path), c.Role)
+	default:
+		admin.WriteError(w, http.StatusNotFound, "no such endpoint: api"+path)
+	}
+}
+
+// below returns the request as the admin endpoint would have got it.
+func below(r *http.Request, path string) *http.Request {
+	r2 := r.Clone(r.Context())
+	raw := r.URL.EscapedPath()
+	if i := strings.Index(raw, "/api/fado/"); i >= 0 {
+		r2.URL.RawPath = raw[i+len("/api"):]
+	}
+	r2.URL.Path = path
+	return r2
+}
+
+// refuse answers who has no access.
+func (h *Handler) refuse(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, errSignIn):
+		w.Header().Set("WWW-Authenticate", `Bearer realm="fado_console"`)
+		admin.WriteError(w, http.StatusUnauthorized, "not signed in")
+	case errors.Is(err, errNoAccess):
+		admin.WriteError(w, http.StatusForbidden, err.Error())
+	default:
+		h.log.Warn("can't tell who asks", zap.Error(err))
+		admin.WriteError(w, http.StatusServiceUnavailable, "can't tell now who you are: the store does not answer")
+	}
+}
+
+// callerView answers GET and POST api/session.
+type callerView struct {
+	User    string     `json:"user"`
+	Role    admin.Role `json:"role"`
+	How     string     `json:"how"`
+	Expires *time.Time `json:"expires"`
+	SignOut string     `json:"sign_out"`
+	Session string     `json:"session"`
+}
+
+func viewCaller(c *caller) callerView {
+	v := callerView{User: c.Name, Role: c.Role, How: c.How, SignOut: c.SignOut, Session: c.ID}
+	if !c.Until.IsZero() {
+		v.Expires = new(c.Until.UTC())
+	}
+	return v
+}
+
+// signInInput is the body of POST api/session: a name and a password, a token, or the code of a link.
+type signInInput struct {
+	User     string `json:"user"`
+	Password string `json:"password"`
+	Token    string `json:"token"`
+	Code     string `json:"code"`
+}
+
+const (
+	maxSignIn    = 16 << 10
+	wrong        = "User name or password is wrong"
+	wrongToken   = "The token is not valid"
+	wrongLink    = "The link is no longer valid"
+	needsPrivate = "Signing in needs HTTPS: the password and the session would cross the network in clear. (On this machine itself, use http://localhost.)"
+)
+
+// signIn begins a session.
+func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
+	if !overTLS(r) && !onLoopback(r) {
+		admin.WriteError(w, http.StatusBadRequest, needsPrivate)
+		return
+	}
+	var in signInInput
+	if !readJSON(w, r, maxSignIn, &in) {
+		return
+	}
+	p, text, err := h.admit(w, r, in)
+	if err != nil {
+		h.refuse(w, err)
+		return
+	}
+	if p == nil {
+		if text != "" {
+			h.log.Info("a sign-in at the console failed", zap.String("address", address(r)), zap.String("why", text))
+			admin.WriteError(w, http.StatusUnauthorized, text)
+		}
+		return
+	}
+	h.begin(w, r, p)
+}
+
+// admit returns what a session is given for: its name, role and proof; or the text for who is
+// not let in. With neither, the request is answered.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, in signInInput) (*state.Pass, string, error) {
+	if in.Code != "" { // random, and gone after one use: there is nothing to guess
+		return h.admitLink(r, in.Code)
+	}
+	name, from := "name "+in.User, "address "+address(r)
+	keys := []string{from}
+	if in.Token == "" {
+		keys = append(keys, name)
+	}
+	if wait := h.limit.try(h.now(), keys...); wait > 0 {
+		seconds := int(wait/time.Second) + 1
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		admin.WriteError(w, http.StatusTooManyRequests, fmt.Sprintf("Too many failed attempts. Try again in %d s.", seconds))
+		return nil, "", nil
+	}
+	if in.Token != "" {
+		c, err := h.byToken(r.Context(), in.Token)
+		if errors.Is(err, errSignIn) {
+			return nil, wrongToken, nil
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		h.limit.succeed("", from)
+		return &state.Pass{Name: c.Name, Role: string(c.Role), How: "token", Proof: sumOf(in.Token), Until: c.Until}, "", nil
+	}
+	u, err := h.checkPassword(r.Context(), in.User, in.Password)
+	if err != nil || u == nil {
+		return nil, wrong, err
+	}
+	h.limit.succeed(name, from)
+	return &state.Pass{Name: u.Name, Role: string(u.Role), How: "password", Proof: sumOf(u.Hash)}, "", nil
+}
+
+func (h *Handler) admitLink(r *http.Request, code string) (*state.Pass, string, error) {
+	if len(code) > maxSecret || !strings.HasPrefix(code, secretPrefix) {
+		return nil, wrongLink, nil
+	}
+	store, err := h.store()
+	if err != nil {
+		return nil, "", err
+	}
+	// Anybody may ask, so what is no link costs a read and no write.
+	link, err := store.GetPass(r.Context(), sumOf(code))
+	if err == nil {
+		link, err = store.TakePass(r.Context(), state.PassLink, sumOf(code))
+	}
+	if errors.Is(err, state.ErrNotFound) || err == nil && !h.valid(link) {
+		return nil, wrongLink, nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return &state.Pass{Name: "link of " + link.Created.UTC().Format(time.DateTime), Role: link.Role, How: "link"}, "", nil
+}
+
+// begin makes a session and sets its cookie; one that the browser had ends.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *state.Pass) {
+	store, err := h.store()
+	if err != nil {
+		h.refuse(w, err)
+		return
+	}
+	now := h.now()
+	secret, sum := newSecret()
+	until := now.Add(time.Duration(h.SessionAbsolute))
+	if !p.Until.IsZero() && p.Until.Before(until) { // a session ends with its token
+		until = p.Until
+	}
+	p.Kind, p.Sum, p.ID, p.Created, p.Used, p.Until = state.PassSession, sum, newID(), now, now, until
+	if former, err := h.bySession(r); err == nil && former != nil {
+		_, _ = store.DeletePass(r.Context(), state.PassSession, former.ID)
+	}
+	// What is void is of no use to anybody: what stays a while longer does no harm.
+	_ = store.ExpirePasses(r.Context(), now, now.Add(-time.Duration(h.SessionIdle)))
+	if err := store.PutPass(r.Context(), *p); err != nil {
+		h.refuse(w, err)
+		return
+	}
+	h.log.Info("signed in at the console", zap.String("user", p.Name), zap.String("role", p.Role), zap.String("how", p.How), zap.String("address", address(r)))
+	setCookie(w, r, secret, until)
+	reply(w, http.StatusOK, viewCaller(&caller{Name: p.Name, Role: admin.Role(p.Role), How: p.How, Until: until, ID: p.ID}))
+}
+
+func setCookie(w http.ResponseWriter, r *http.Request, secret string, until time.Time) {
+	c := &http.Cookie{Name: plainCookie, Value: secret, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Expires: until}
+	if overTLS(r) {
+		c.Name, c.Secure = secureCookie, true
+	}
+	if secret == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}
+
+// signOut ends the session on every instance.
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, c *caller) {
+	if c.How == "identity" {
+		admin.WriteError(w, http.StatusConflict, "the site's own authentication signed you in: sign out there")
+		return
+	}
+	store, err := h.store()
+	if err == nil {
+		_, err = store.DeletePass(r.Context(), state.PassSession, c.ID)
+	}
+	if err != nil {
+		h.refuse(w, err)
+		return
+	}
+	h.seen.forget(sumOf(sessionSecret(r)))
+	setCookie(w, r, "", time.Unix(1, 0))
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// readJSON reads a body strictly, or answers what is wrong with it.
+func readJSON(w http.ResponseWriter, r *http.Request, most int64, to any) bool {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(to)
+	if err == nil {
+		if _, more := dec.Token(); errors.Is(more, io.EOF) {
+			return true
+		}
+		err = errors.New("expected one JSON object and nothing after it")
+	}
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		admin.WriteError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", most))
+		return false
+	}
+	admin.WriteError(w, http.StatusBadRequest, "the body: "+err.Error())
+	return false
+}
+
+// reply answers with JSON.
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the client is gone if this fails
+}

@@ -1,0 +1,154 @@
+package console
+
+import (
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/fado-project/fado/admin"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("fado_console", parseCaddyfile)
+	httpcaddyfile.RegisterDirectiveOrder("fado_console", httpcaddyfile.Before, "reverse_proxy")
+}
+
+func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	fado_console [<matcher>] {
+//		user <name> <hash> viewer|operator|admin
+//		identity <placeholder> {
+//			groups <placeholder>
+//			role <role> <user|@group...>
+//			sign_out <url>
+//		}
+//		tokens off
+//		session <idle> <absolute>
+//		trusted_origin <origin...>
+//		base_path <path>
+//	}
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.Errf("fado_console: unexpected argument %q: expected a block, or nothing", d.Val())
+	}
+	seen := make(map[string]bool)
+	for d.NextBlock(0) {
+		option := d.Val()
+		if seen[option] && option != "user" && option != "trusted_origin" {
+			return d.Errf("fado_console: %s is given twice: expected it once", option)
+		}
+		seen[option] = true
+		if err := h.parseOption(d, option); err != nil {
+			return err
+		}
+		if option != "identity" && d.NextBlock(1) {
+			return d.Errf("fado_console: %s takes no block, found %q", option, d.Val())
+		}
+	}
+	if err := h.check(); err != nil {
+		return d.Errf("fado_console: %v", err)
+	}
+	return nil
+}
+
+func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) error {
+	switch option {
+	case "user":
+		args, err := exactly(d, 3, "user <name> <hash> viewer|operator|admin")
+		if err != nil {
+			return err
+		}
+		h.Users = append(h.Users, &User{Name: args[0], Hash: args[1], Role: admin.Role(args[2])})
+		return nil
+	case "identity":
+		return h.parseIdentity(d)
+	case "tokens":
+		args, err := exactly(d, 1, "tokens off")
+		if err == nil && args[0] != "off" {
+			err = d.Errf("fado_console: tokens: %q: expected off", args[0])
+		}
+		h.TokensOff = true
+		return err
+	case "session":
+		return h.parseSession(d)
+	case "trusted_origin":
+		args := d.RemainingArgs()
+		if len(args) == 0 || slices.Contains(args, "") {
+			return d.Err("fado_console: wrong number of arguments: expected trusted_origin <origin...>")
+		}
+		h.TrustedOrigins = append(h.TrustedOrigins, args...)
+		return nil
+	case "base_path":
+		args, err := exactly(d, 1, "base_path <path>")
+		if err == nil {
+			h.BasePath = args[0]
+		}
+		return err
+	default:
+		return d.Errf("fado_console: unknown option %q: expected user, identity, tokens, session, trusted_origin or base_path", option)
+	}
+}
+
+// exactly reads so many arguments of an option, none of them empty.
+func exactly(d *caddyfile.Dispenser, n int, usage string) ([]string, error) {
+	args := d.RemainingArgs()
+	if len(args) != n || slices.Contains(args, "") {
+		return nil, d.Errf("fado_console: wrong number of arguments: expected %s", usage)
+	}
+	return args, nil
+}
+
+func (h *Handler) parseSession(d *caddyfile.Dispenser) error {
+	args, err := exactly(d, 2, "session <idle> <absolute>")
+	if err != nil {
+		return err
+	}
+	for i, to := range []*caddy.Duration{&h.SessionIdle, &h.SessionAbsolute} {
+		v, err := caddy.ParseDuration(args[i])
+		if err != nil || v <= 0 {
+			return d.Errf("fado_console: session: %q: expected a duration above 0, such as 1h", args[i])
+		}
+		*to = caddy.Duration(v)
+	}
+	return nil
+}
+
+func (h *Handler) parseIdentity(d *caddyfile.Dispenser) error {
+	args, err := exactly(d, 1, "identity <placeholder>")
+	if err != nil {
+		return err
+	}
+	h.Identity = &Identity{Name: args[0], Roles: make(map[admin.Role][]string)}
+	seen := make(map[string]bool)
+	for d.NextBlock(1) {
+		option := d.Val()
+		if seen[option] && option != "role" {
+			return d.Errf("fado_console: identity: %s is given twice: expected it once", option)
+		}
+		seen[option] = true
+		switch args := d.RemainingArgs(); {
+		case option == "groups" && len(args) == 1:
+			h.Identity.Groups = args[0]
+		case option == "sign_out" && len(args) == 1:
+			h.Identity.SignOut = args[0]
+		case option == "role" && len(args) > 1:
+			role := admin.Role(args[0])
+			h.Identity.Roles[role] = append(h.Identity.Roles[role], args[1:]...)
+		default:
+			return d.Errf("fado_console: identity: %q with %d arguments: expected groups <placeholder>, role <role> <user|@group...> or sign_out <url>", option, len(args))
+		}
+	}
+	return nil
+}
+
+// Interface guards
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

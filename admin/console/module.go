@@ -1,0 +1,209 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/control"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// App is what the console needs of the running fado app, which implements it.
+type App interface {
+	// Control returns what the configuration runs on; nil before the app has started.
+	Control() *control.Control
+	// Version of FaDO, for people.
+	Version() string
+}
+
+// Handler serves the console. Without users, an identity or tokens that were made before, only
+// a link of "caddy fado sign-in" opens it. It never calls the next handler.
+type Handler struct {
+	// People who sign in with a name and a password. Default: none.
+	Users []*User `json:"users,omitempty"`
+
+	// Who is signed in by the site's own authentication. Default: nobody.
+	Identity *Identity `json:"identity,omitempty"`
+
+	// Whether tokens are refused. Default: false.
+	TokensOff bool `json:"tokens_off,omitempty"`
+
+	// How long a session lives without use. Default: 1h.
+	SessionIdle caddy.Duration `json:"session_idle,omitempty"`
+
+	// How long a session lives at most. Default: 12h.
+	SessionAbsolute caddy.Duration `json:"session_absolute,omitempty"`
+
+	// Origins, besides the site's own, whose pages may use the console's API. Default: none.
+	TrustedOrigins []string `json:"trusted_origins,omitempty"`
+
+	// The path below which the console is served, if nothing before it strips that off.
+	// Default: found from the request.
+	BasePath string `json:"base_path,omitempty"`
+
+	log     *zap.Logger
+	app     func() (App, error)
+	gateway interface {
+		Serve(w http.ResponseWriter, r *http.Request, as admin.Role)
+	}
+	pages   *pages
+	crossed *http.CrossOriginProtection
+	users   map[string]*User
+	limit   *limiter
+	hashing chan struct{}
+	seen    *sessionCache
+	rooms   *rooms
+	now     func() time.Time
+}
+
+// User is somebody who signs in with a name and a password.
+type User struct {
+	// The name. Required.
+	Name string `json:"name,omitempty"`
+
+	// What "caddy hash-password" made of the password, with argon2id or bcrypt. Required.
+	Hash string `json:"hash,omitempty"`
+
+	// viewer, operator or admin. Required.
+	Role admin.Role `json:"role,omitempty"`
+}
+
+const (
+	defaultIdle     = time.Hour
+	defaultAbsolute = 12 * time.Hour
+)
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.fado_console",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision fills in defaults and checks what is configured.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	if _, err := ctx.App("fado"); err != nil {
+		return fmt.Errorf("fado_console: %w", err)
+	}
+	return h.provision(ctx.Logger(), admin.NewGateway(ctx.Logger()))
+}
+
+func (h *Handler) provision(log *zap.Logger, gateway *admin.Gateway) error {
+	if h.SessionIdle == 0 {
+		h.SessionIdle = caddy.Duration(defaultIdle)
+	}
+	if h.SessionAbsolute == 0 {
+		h.SessionAbsolute = caddy.Duration(defaultAbsolute)
+	}
+	if err := h.check(); err != nil {
+		return fmt.Errorf("fado_console: %w", err)
+	}
+	h.log, h.gateway, h.app, h.now, h.pages = log, gateway, findApp, time.Now, embedded()
+	h.crossed = http.NewCrossOriginProtection()
+	for _, o := range h.TrustedOrigins {
+		if err := h.crossed.AddTrustedOrigin(o); err != nil {
+			return fmt.Errorf("fado_console: trusted_origin: %w", err)
+		}
+	}
+	h.users = make(map[string]*User, len(h.Users))
+	for _, u := range h.Users {
+		h.users[u.Name] = u
+	}
+	h.BasePath = strings.TrimRight(h.BasePath, "/")
+	h.limit, h.hashing, h.seen, h.rooms = newLimiter(), make(chan struct{}, maxHashing), newSessionCache(), newRooms()
+	return nil
+}
+
+// check names everything that is wrong with the configuration.
+func (h *Handler) check() error {
+	var errs []error
+	add := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	seen := make(map[string]bool)
+	for i, u := range h.Users {
+		if u == nil {
+			add(true, "users[%d]: null: expected an object", i)
+			continue
+		}
+		add(u.Name == "" || len(u.Name) > maxName, "user: %q: expected a name of 1 to %d characters", u.Name, maxName)
+		add(seen[u.Name], "user %s is given twice: expected it once", u.Name)
+		add(!u.Role.Valid(), "user %s: role: %q: expected viewer, operator or admin", u.Name, u.Role)
+		if _, err := comparerOf(u.Hash); err != nil {
+			add(true, "user %s: %w", u.Name, err)
+		}
+		seen[u.Name] = true
+	}
+	add(h.SessionIdle < 0 || h.SessionAbsolute < 0, "session: expected durations above 0")
+	add(h.SessionIdle > h.SessionAbsolute && h.SessionAbsolute > 0, "session: %s without use is longer than %s in all", time.Duration(h.SessionIdle), time.Duration(h.SessionAbsolute))
+	add(time.Duration(h.SessionAbsolute) > maxSession, "session: %s: expected %s at most", time.Duration(h.SessionAbsolute), maxSession)
+	for _, o := range h.TrustedOrigins {
+		u, err := url.Parse(o)
+		add(err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "", "trusted_origin: %q: expected scheme and host, such as https://portal.example.org", o)
+	}
+	add(h.BasePath != "" && (!strings.HasPrefix(h.BasePath, "/") || strings.HasPrefix(h.BasePath, "//") || strings.ContainsAny(h.BasePath, "?#*")),
+		"base_path: %q: expected a path such as /console", h.BasePath)
+	if h.Identity != nil {
+		errs = append(errs, h.Identity.check())
+	}
+	return errors.Join(errs...)
+}
+
+const (
+	maxName = 128
+	// maxSession bounds how long a session may live.
+	maxSession = 30 * 24 * time.Hour
+)
+
+// findApp returns the app of the active configuration: this one may be of a configuration that
+// ends.
+func findApp() (App, error) {
+	mod, err := caddy.ActiveContext().AppIfConfigured("fado")
+	if err != nil {
+		return nil, err
+	}
+	app, ok := mod.(App)
+	if !ok {
+		return nil, fmt.Errorf("the fado app is a %T, which is not a console.App", mod)
+	}
+	return app, nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	setHeaders(w.Header())
+	path, base, ok := h.mounted(r)
+	switch {
+	case !ok:
+		http.NotFound(w, r)
+	case path == "":
+		http.Redirect(w, r, base, http.StatusPermanentRedirect)
+	case strings.HasPrefix(path, "/api/"):
+		h.serveAPI(w, r, strings.TrimPrefix(path, "/api"))
+	default:
+		h.pages.serve(w, r, path, base)
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Module                = (*Handler)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

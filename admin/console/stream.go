@@ -1,0 +1,195 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/control"
+)
+
+const (
+	// streamEvery is the time between two frames: a tab redraws no more often.
+	streamEvery = 500 * time.Millisecond
+	// beatEvery is how often a stream says that it lives; it looks then whether the caller
+	// still may.
+	beatEvery = 5 * time.Second
+	// streamRoom is how many events a stream may lag behind.
+	streamRoom = 1024
+	// maxNamed bounds the buckets that a frame names.
+	maxNamed = 100
+	// streamWrite bounds one write to a browser that does not read.
+	streamWrite = 30 * time.Second
+
+	maxStreams    = 256
+	maxStreamsPer = 8 // of one session
+)
+
+// changeView sums up what changed since the last frame.
+type changeView struct {
+	// Kinds of what changed: resource, copy, transfer, storage, function and so on.
+	Kinds []control.EventType `json:"kinds"`
+	// Buckets that it was about, a hundred at most.
+	Buckets []string `json:"buckets"`
+	// Missed: there was more.
+	Missed bool `json:"missed"`
+}
+
+// beatView says that the stream lives.
+type beatView struct {
+	Time    time.Time `json:"time"`
+	Version string    `json:"version"`
+}
+
+// rooms counts the streams.
+type rooms struct {
+	mu  sync.Mutex
+	all int
+	per map[string]int
+}
+
+func newRooms() *rooms { return &rooms{per: make(map[string]int)} }
+
+func (r *rooms) enter(who string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all >= maxStreams || r.per[who] >= maxStreamsPer {
+		return false
+	}
+	r.all++
+	r.per[who]++
+	return true
+}
+
+func (r *rooms) leave(who string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all--
+	if r.per[who]--; r.per[who] == 0 {
+		delete(r.per, who)
+	}
+}
+
+// stream tells a browser what changed, summed up, so that it knows what to read again.
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *caller) {
+	app, err := h.app()
+	if err != nil || app.Control() == nil {
+		admin.WriteError(w, http.StatusServiceUnavailable, "the fado app is starting")
+		return
+	}
+	who := c.How + " " + c.Name + " " + c.ID
+	if !h.rooms.enter(who) {
+		admin.WriteError(w, http.StatusServiceUnavailable, "too many streams: close a tab")
+		return
+	}
+	defer h.rooms.leave(who)
+	sub := app.Control().Events().Subscribe(streamRoom)
+	defer sub.Close()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	s := &frames{w: w, rc: http.NewResponseController(w), version: app.Version()}
+	_ = h.follow(r, s, sub) // the answer has begun: there is no error left to give
+	_ = s.rc.SetWriteDeadline(time.Time{})
+}
+
+// follow writes frames until the browser leaves or may no longer.
+func (h *Handler) follow(r *http.Request, s *frames, sub *control.Subscription) error {
+	tick, beat := time.NewTicker(streamEvery), time.NewTicker(beatEvery)
+	defer tick.Stop()
+	defer beat.Stop()
+	if err := s.beat(h.now()); err != nil {
+		return err
+	}
+	for {
+		var err error
+		select {
+		case <-r.Context().Done():
+			return r.Context().Err()
+		case e, ok := <-sub.C:
+			if !ok {
+				return nil
+			}
+			s.note(e)
+		case <-tick.C:
+			err = s.flush(sub.Missed() > 0)
+		case <-beat.C:
+			if _, err = h.callerOf(r); err == nil {
+				err = s.beat(h.now())
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// frames is one stream.
+type frames struct {
+	w       http.ResponseWriter
+	rc      *http.ResponseController
+	version string
+	next    changeView
+}
+
+// note adds an event to the next frame.
+func (s *frames) note(e control.Event) {
+	s.next.Kinds = added(s.next.Kinds, e.Type)
+	bucket := e.Bucket
+	if bucket == "" && e.Kind == "bucket" {
+		bucket = e.Name
+	}
+	if bucket == "" {
+		return
+	}
+	if len(s.next.Buckets) < maxNamed {
+		s.next.Buckets = added(s.next.Buckets, bucket)
+	} else {
+		s.next.Missed = true
+	}
+}
+
+// added is a list with an item, once.
+func added[T comparable](list []T, item T) []T {
+	for _, have := range list {
+		if have == item {
+			return list
+		}
+	}
+	return append(list, item)
+}
+
+// flush writes what was noted, if anything was.
+func (s *frames) flush(missed bool) error {
+	if len(s.next.Kinds) == 0 && !missed {
+		return nil
+	}
+	s.next.Missed = s.next.Missed || missed
+	if s.next.Kinds == nil {
+		s.next.Kinds = []control.EventType{}
+	}
+	if s.next.Buckets == nil {
+		s.next.Buckets = []string{}
+	}
+	err := s.send("change", s.next)
+	s.next = changeView{}
+	return err
+}
+
+func (s *frames) beat(now time.Time) error {
+	return s.send("beat", beatView{Time: now.UTC(), Version: s.version})
+}
+
+func (s *frames) send(event string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_ = s.rc.SetWriteDeadline(time.Now().Add(streamWrite)) // where it can be bounded
+	if _, err := fmt.Fprintf(s.w, "event: %s\ndata: %s\n\n", event, data); err != nil {
+		return err
+	}
+	return s.rc.Flush()
+}

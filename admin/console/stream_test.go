@@ -1,0 +1,83 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fado-project/fado/control"
+)
+
+// The stream sums up what changed, and ends with the session.
+func TestStream(t *testing.T) {
+	w := newWorld(t)
+	h := w.console(nil)
+	b := w.browser(h)
+	b.signIn("vera")
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = h.ServeHTTP(rw, r, nil) }))
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+"/api/stream", nil)
+	req.AddCookie(b.cookie)
+	resp, err := srv.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	next := func(want string) string {
+		t.Helper()
+		for lines.Scan() {
+			if strings.HasPrefix(lines.Text(), "event: "+want) {
+				lines.Scan()
+				return lines.Text()
+			}
+		}
+		t.Fatalf("no %s: %v", want, lines.Err())
+		return ""
+	}
+	if beat := next("beat"); !strings.Contains(beat, `"version":"v0-test"`) {
+		t.Error(beat)
+	}
+	for range 3 {
+		w.ctl.Events().Emit(control.Event{Type: control.EventTransfer, Bucket: "reports", Key: "secret-key"})
+	}
+	if change := next("change"); change != `data: {"kinds":["transfer"],"buckets":["reports"],"missed":false}` {
+		t.Error(change)
+	}
+	b.want(204, b.do("DELETE", "/api/session", ""))
+	for lines.Scan() { // until it ends
+	}
+	if err := lines.Err(); err != nil {
+		t.Errorf("the stream did not end with the session: %v", err)
+	}
+}
+
+// A session has so many streams, and no more.
+func TestStreamsHaveRoom(t *testing.T) {
+	r := newRooms()
+	for range maxStreamsPer {
+		if !r.enter("a") {
+			t.Fatal("no room")
+		}
+	}
+	if r.enter("a") || !r.enter("b") {
+		t.Error("rooms are not counted by session")
+	}
+	r.leave("a")
+	if !r.enter("a") {
+		t.Error("a place that was left is not free")
+	}
+	for range maxStreamsPer {
+		r.leave("a")
+	}
+	r.leave("b")
+	if r.all != 0 || len(r.per) != 0 {
+		t.Errorf("%d streams, %v", r.all, r.per)
+	}
+}

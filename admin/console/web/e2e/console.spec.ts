@@ -1,0 +1,278 @@
+import { admin, control, expect, signIn, test, violations, world } from './kit';
+import { s3, until } from './world';
+
+test('closed without a session', async ({ page, request }) => {
+  await page.goto(world().console);
+  await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
+  await expect(page.getByRole('navigation', { name: 'Main' })).toHaveCount(0);
+  const answer = await request.get(`${world().console}/api/fado/buckets`, { headers: { 'Remote-User': 'ada' } });
+  expect(answer.status()).toBe(401);
+  expect(await answer.json()).toEqual({ error: 'not signed in' });
+  expect(await violations(page)).toEqual([]);
+});
+
+test('a wrong password, then the right one', async ({ page, context }) => {
+  await page.goto(world().console);
+  await page.getByLabel('User name').fill('ada');
+  await page.getByLabel('Password').fill('wrong');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect(page.getByRole('alert')).toContainText('User name or password is wrong');
+  expect(await context.cookies()).toEqual([]);
+  await page.getByLabel('Password').fill('of ada');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect(page.getByRole('heading', { name: 'Overview', level: 1 })).toBeVisible();
+  const [cookie] = await context.cookies();
+  expect(cookie).toMatchObject({ httpOnly: true, sameSite: 'Strict' });
+  expect(await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }) + location.href)).not.toContain('of ada');
+});
+
+test('signing out ends the session', async ({ page, context, request }) => {
+  await signIn(page, 'vera');
+  const [cookie] = await context.cookies();
+  await page.getByRole('button', { name: 'Account' }).click();
+  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
+  const answer = await request.get(`${world().console}/api/session`, { headers: { Cookie: `${cookie.name}=${cookie.value}` } });
+  expect(answer.status()).toBe(401);
+});
+
+test('a link opens the overview once', async ({ browser, page }) => {
+  const made = await admin('/fado/console/links', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ url: world().console, role: 'operator' }),
+  });
+  const { link } = (await made.json()) as { link: string };
+  await page.goto(link);
+  await expect(page.getByRole('heading', { name: 'Overview', level: 1 })).toBeVisible();
+  expect(page.url()).not.toContain('sign-in');
+  const other = await (await browser.newContext()).newPage();
+  await other.goto(link);
+  await expect(other.getByRole('heading', { name: 'Sign in' })).toBeVisible();
+  await expect(other.getByRole('alert')).toContainText('no longer valid');
+  await other.close();
+});
+
+test('a viewer sees what they may not do, and may not', async ({ page }) => {
+  await signIn(page, 'vera', '/buckets/reports');
+  const verify = page.getByRole('button', { name: 'Verify' });
+  await expect(verify).toHaveAttribute('aria-disabled', 'true');
+  await expect(verify).toHaveAccessibleDescription('Needs the role operator');
+  await verify.focus();
+  await expect(verify).toBeFocused();
+  const status = await page.evaluate(async () => (await fetch('api/fado/buckets/reports/verify', { method: 'POST' })).status);
+  expect(status).toBe(403);
+});
+
+test('the navigation', async ({ page }) => {
+  await signIn(page, 'ada');
+  const nav = page.getByRole('navigation', { name: 'Main' });
+  for (const name of ['Overview', 'Buckets', 'Clusters', 'Policies', 'Zones', 'Replication', 'Routing', 'Access']) {
+    await nav.getByRole('link', { name, exact: true }).click();
+    await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible();
+  }
+});
+
+test('a function that ends needs attention', async ({ page }) => {
+  await signIn(page, 'vera');
+  const state = page.getByRole('status', { name: 'Overall state' });
+  await expect(state).toHaveText('ok');
+  await control('/function/down/paris');
+  await expect(state).toHaveText('degraded');
+  await expect(
+    page.getByRole('list', { name: 'Attention' }).getByRole('listitem').filter({ hasText: 'paris' }).getByRole('link', { name: 'paris' }),
+  ).toHaveAttribute('href', '/clusters/paris');
+  await control('/function/up/paris');
+  await expect(state).toHaveText('ok');
+});
+
+test('buckets are found and filtered, by the address too', async ({ page, browser }) => {
+  await signIn(page, 'vera', '/buckets');
+  const grid = page.getByRole('grid', { name: 'Buckets' });
+  await expect(grid.getByRole('row', { name: /^reports .*ok/ })).toBeVisible();
+  await page.getByLabel('Find a bucket').fill('rep');
+  await expect(grid.getByRole('row', { name: /^media/ })).toHaveCount(0);
+  await expect(grid.getByRole('row', { name: /^reports/ })).toBeVisible();
+  await page.getByLabel('Find a bucket').fill('zzz');
+  await expect(page.getByText('No bucket matches')).toBeVisible();
+  await page.getByLabel('Find a bucket').fill('');
+  await page.getByRole('checkbox', { name: /^stuck/ }).check();
+  await expect(page).toHaveURL(/\?state=stuck$/);
+  await page.reload();
+  await expect(page.getByRole('checkbox', { name: /^stuck/ })).toBeChecked();
+  const other = await (await browser.newContext()).newPage();
+  await signIn(other, 'vera', '/buckets?state=stuck');
+  await expect(other.getByRole('checkbox', { name: /^stuck/ })).toBeChecked();
+  await other.close();
+});
+
+test('a bucket: copies, objects, placement', async ({ page }) => {
+  await signIn(page, 'vera', '/buckets/reports');
+  await expect(page.getByRole('table', { name: 'Copies' }).getByRole('row', { name: /berlin.*primary.*synced/ })).toBeVisible();
+  await page.getByRole('tab', { name: 'Placement' }).click();
+  await expect(page).toHaveURL(/tab=placement/);
+  await expect(page.getByRole('table', { name: 'Every cluster' }).getByRole('row', { name: /berlin/ })).toContainText('chosen');
+  await page.getByRole('tab', { name: 'Objects' }).click();
+  const objects = page.getByRole('table', { name: 'Objects' });
+  await expect(objects.getByRole('row', { name: /report-059/ })).toContainText('current in berlin, paris');
+  await objects.getByRole('button', { name: 'q1/' }).click();
+  await expect(objects.getByRole('row', { name: /report-000/ })).toBeVisible();
+});
+
+test('an operator verifies a bucket', async ({ page }) => {
+  await signIn(page, 'ola', '/buckets/reports');
+  await page.getByRole('button', { name: 'Verify' }).click();
+  await page.getByRole('checkbox', { name: 'Read the bytes again' }).check();
+  expect(await violations(page)).toEqual([]);
+  await page.getByRole('button', { name: 'Start' }).click();
+  await expect(page.getByText('0 mismatches')).toBeVisible();
+  await expect(page.getByText(/every byte read/)).toBeVisible();
+});
+
+test('a change elsewhere is seen', async ({ page }) => {
+  await signIn(page, 'vera', '/buckets/reports');
+  await page.getByRole('tab', { name: 'Objects' }).click();
+  await expect(page.getByRole('table', { name: 'Objects' })).toBeVisible();
+  await s3(world().storages.berlin, 'PUT', '/reports/aaa-new.txt', 'new');
+  await expect(page.getByRole('row', { name: /aaa-new/ })).toContainText('current in berlin, paris');
+  await s3(world().storages.berlin, 'DELETE', '/reports/aaa-new.txt');
+  await expect(page.getByRole('row', { name: /aaa-new/ })).toHaveCount(0);
+});
+
+test('a foreign object is a conflict, until people decide', async ({ page }) => {
+  await s3(world().storages.paris, 'PUT', '/reports/foreign.txt', 'of somebody else');
+  await s3(world().storages.berlin, 'PUT', '/reports/foreign.txt', 'ours');
+  await until('the conflict', async () => ((await (await admin('/fado/buckets/reports')).json()) as { status: { conflicts: number } }).status.conflicts === 1);
+  await signIn(page, 'ola', '/buckets/reports');
+  await page.getByRole('tab', { name: /^Conflicts 1/ }).click();
+  await page.getByRole('button', { name: 'Let berlin win' }).click();
+  await expect(page.getByRole('alertdialog')).toContainText('noncurrent version');
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  // The storage keeps no versions here, so only "discard" could settle it: it is taken away.
+  await s3(world().storages.paris, 'DELETE', '/reports/foreign.txt');
+  await s3(world().storages.berlin, 'DELETE', '/reports/foreign.txt');
+  await admin('/fado/buckets/reports/sync', { method: 'POST' });
+  await expect(page.getByRole('tab', { name: 'Conflicts', exact: true })).toBeVisible();
+});
+
+test('routing is explained as the API does', async ({ page }) => {
+  await signIn(page, 'vera', '/routing');
+  await page.getByLabel('Bucket').fill('reports');
+  await page.getByLabel('Object').fill('q1/report-000.txt');
+  await page.getByRole('button', { name: 'Explain' }).click();
+  const api = (await (await admin('/fado/route?bucket=reports&object=q1/report-000.txt')).json()) as { decision: { cluster: string } };
+  await expect(page.getByText(`Goes to ${api.decision.cluster}`)).toBeVisible();
+  const steps = page.getByRole('list', { name: 'Decision' });
+  for (const step of ['Hits', 'Free endpoints', 'Balance']) await expect(steps).toContainText(step);
+  await page.getByText('Paste a request').first().click();
+  await page.getByLabel('Paste a request').fill("curl -H 'X-FaDO-Bucket: media' localhost:6000");
+  await expect(page.getByLabel('Bucket')).toHaveValue('media');
+});
+
+test('replication is paused and resumed', async ({ page }) => {
+  await signIn(page, 'ola', '/replication');
+  await page.getByRole('button', { name: 'Pause replication' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Pause' }).click();
+  await expect(page.getByText('Replication is paused').first()).toBeVisible();
+  expect(((await (await admin('/fado/replication')).json()) as { paused: boolean }).paused).toBe(true);
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Zones' }).click();
+  await expect(page.getByText('Replication is paused').first()).toBeVisible();
+  await page.getByRole('button', { name: 'Resume' }).first().click();
+  await expect(page.getByText('Replication is paused')).toHaveCount(0);
+  expect(((await (await admin('/fado/replication')).json()) as { paused: boolean }).paused).toBe(false);
+});
+
+test('the palette, by keyboard alone', async ({ page }) => {
+  await signIn(page, 'vera');
+  await page.keyboard.press('Control+k');
+  await expect(page.getByRole('dialog', { name: 'Command palette' })).toBeVisible();
+  expect(await violations(page)).toEqual([]);
+  await page.keyboard.type('reports');
+  await expect(page.getByRole('option', { name: /^reports bucket/ })).toBeVisible();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { name: 'reports', level: 1 })).toBeVisible();
+  await page.keyboard.press('g');
+  await page.keyboard.press('c');
+  await expect(page.getByRole('heading', { name: 'Clusters', level: 1 })).toBeVisible();
+});
+
+const paths = [
+  '/',
+  '/buckets',
+  '/buckets/reports',
+  '/buckets/reports?tab=objects',
+  '/buckets/reports?tab=placement',
+  '/clusters',
+  '/clusters/berlin',
+  '/policies',
+  '/policies/reports',
+  '/zones',
+  '/replication',
+  '/routing?bucket=reports',
+  '/access',
+];
+
+for (const theme of ['Light', 'Dark']) {
+  test(`nothing stands in anybody's way: ${theme}`, async ({ page }) => {
+    await signIn(page, 'ada');
+    await page.getByRole('button', { name: 'Account' }).click();
+    await page.getByRole('menuitemradio', { name: theme }).click();
+    expect(await violations(page)).toEqual([]);
+    await expect(page.locator('html')).toHaveAttribute('data-theme', theme.toLowerCase());
+    for (const path of paths) {
+      await page.goto(world().console + path);
+      await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+      await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
+      await expect(page.locator('html')).toHaveAttribute('data-theme', theme.toLowerCase());
+      expect(await violations(page), path).toEqual([]);
+    }
+  });
+}
+
+test('nothing is cut off at 360 px', async ({ page }) => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  await signIn(page, 'ada');
+  for (const path of paths) {
+    await page.goto(world().console + path);
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+    await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth), path).toBeLessThanOrEqual(360);
+  }
+  await page.getByRole('button', { name: 'Menu' }).click();
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Zones' }).click();
+  await expect(page.getByRole('heading', { name: 'Zones', level: 1 })).toBeVisible();
+});
+
+test('below a path, a deep link survives signing in', async ({ page }) => {
+  await page.goto(`${world().below}/console/buckets/reports?tab=placement`);
+  await page.getByLabel('User name').fill('vera');
+  await page.getByLabel('Password').fill('of vera');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect(page.getByRole('tab', { name: 'Placement', selected: true })).toBeVisible();
+  await page.reload();
+  await expect(page.getByRole('tab', { name: 'Placement', selected: true })).toBeVisible();
+});
+
+test('many tabs share one stream', async ({ page, context }) => {
+  await signIn(page, 'vera');
+  const tabs = [page];
+  for (let i = 1; i < 10; i++) {
+    const tab = await context.newPage();
+    await tab.goto(`${world().console}/clusters`);
+    await expect(tab.getByRole('heading', { name: 'Clusters', level: 1 })).toBeVisible({ timeout: 10_000 });
+    tabs.push(tab);
+  }
+  for (const tab of tabs) await expect(tab.getByText('live', { exact: true })).toBeVisible();
+});
+
+test('without FaDO the page says so, and goes on by itself', async ({ page }) => {
+  await signIn(page, 'ola', '/buckets/reports');
+  await expect(page.getByRole('table', { name: 'Copies' })).toBeVisible();
+  await control('/stop');
+  await expect(page.getByRole('alert').filter({ hasText: 'No connection to FaDO since' })).toBeVisible();
+  await expect(page.getByRole('table', { name: 'Copies' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Sync' })).toHaveAttribute('aria-disabled', 'true');
+  await control('/start');
+  await expect(page.getByText('No connection to FaDO since')).toHaveCount(0, { timeout: 30_000 });
+  await expect(page.getByRole('button', { name: 'Sync' })).not.toHaveAttribute('aria-disabled');
+});

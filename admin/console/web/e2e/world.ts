@@ -1,0 +1,226 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createHash, createHmac } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as listen } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** What the tests talk to: a real FaDO, two real MinIOs, two function servers. */
+export interface World {
+  dir: string;
+  admin: string;
+  console: string;
+  below: string;
+  storages: Record<string, string>;
+  functions: Record<string, number>;
+}
+
+const caddy = process.env.FADO_CADDY ?? '../../../bin/caddy';
+const tools = process.env.FADO_TOOLS ?? '../../../.tools/bin';
+const key = { id: 'console-tests', secret: 'console-tests-secret' };
+
+async function freePort(): Promise<number> {
+  const server = listen().listen(0, '127.0.0.1');
+  await new Promise((r) => server.once('listening', r));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((r) => server.close(r));
+  return port;
+}
+
+export async function until(what: string, check: () => Promise<boolean>, ms = 60_000): Promise<void> {
+  const end = Date.now() + ms;
+  while (Date.now() < end) {
+    if (await check().catch(() => false)) return;
+    await new Promise((r) => setTimeout(r, 150));
+  }
+  throw new Error(`waiting for ${what} took more than ${ms} ms`);
+}
+
+/** One S3 request, signed with version 4. */
+export async function s3(endpoint: string, method: string, path: string, body = ''): Promise<Response> {
+  const url = new URL(path, endpoint);
+  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+  const sha = (s: string) => createHash('sha256').update(s).digest('hex');
+  const mac = (k: string | Buffer, s: string) => createHmac('sha256', k).update(s).digest();
+  const scope = `${time.slice(0, 8)}/us-east-1/s3/aws4_request`;
+  const headers: Record<string, string> = { host: url.host, 'x-amz-content-sha256': sha(body), 'x-amz-date': time };
+  const names = Object.keys(headers).sort();
+  const canonical = [method, url.pathname, '', ...names.map((n) => `${n}:${headers[n]}`), '', names.join(';'), sha(body)].join('\n');
+  const toSign = ['AWS4-HMAC-SHA256', time, scope, sha(canonical)].join('\n');
+  const k = mac(mac(mac(mac(`AWS4${key.secret}`, time.slice(0, 8)), 'us-east-1'), 's3'), 'aws4_request');
+  const signature = createHmac('sha256', k).update(toSign).digest('hex');
+  const { host: _, ...sent } = headers;
+  return fetch(url, {
+    method,
+    body: body || undefined,
+    headers: { ...sent, authorization: `AWS4-HMAC-SHA256 Credential=${key.id}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}` },
+  });
+}
+
+function run(command: string, args: string[], env: Record<string, string>): ChildProcess {
+  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: process.env.DEBUG ? 'inherit' : 'ignore' });
+  child.on('error', (e) => console.error(command, e.message));
+  return child;
+}
+
+const hash = (password: string) => execFileSync(caddy, ['hash-password', '--algorithm', 'argon2id', '--plaintext', password]).toString().trim();
+
+function caddyfile(w: World): string {
+  const url = (u: string) => new URL(u);
+  const cluster = (name: string, zone: string) => `
+		cluster ${name} {
+			zones ${zone}
+			storage ${w.storages[name]} {
+				access_key ${key.id}
+				secret_key ${key.secret}
+			}
+			function http://127.0.0.1:${w.functions[name]} {
+				health_path /healthz
+			}
+		}`;
+  const users = [
+    ['vera', 'viewer'],
+    ['ola', 'operator'],
+    ['ada', 'admin'],
+  ].map(([name, role]) => `user ${name} ${hash(`of ${name}`)} ${role}`);
+  return `{
+	admin ${url(w.admin).host}
+	auto_https off
+	persist_config off
+	fado {
+		store sqlite ${join(w.dir, 'fado.db')}
+		node tests
+		zone eu
+		zone eu-de {
+			parent eu
+		}
+		zone eu-fr {
+			parent eu
+		}
+		zone us
+${cluster('berlin', 'eu-de')}
+${cluster('paris', 'eu-fr')}
+		replication {
+			max_deletes 10
+		}
+	}
+}
+http://:${url(w.console).port} {
+	fado_console {
+		${users.join('\n\t\t')}
+	}
+}
+http://:${url(w.below).port} {
+	handle_path /console/* {
+		fado_console {
+			${users[0]}
+		}
+	}
+}
+`;
+}
+
+async function api(w: World, method: string, path: string, body?: unknown): Promise<void> {
+  const r = await fetch(w.admin + path, { method, headers: { 'Content-Type': 'application/json' }, body: body ? JSON.stringify(body) : undefined });
+  if (!r.ok) throw new Error(`${method} ${path}: ${r.status} ${await r.text()}`);
+}
+
+async function fill(w: World): Promise<void> {
+  await api(w, 'POST', '/fado/policies', { name: 'reports', copies: 2, zones: ['eu'], prefer: ['berlin'] });
+  await api(w, 'POST', '/fado/policies', { name: 'everywhere', copies: 'all' });
+  await api(w, 'POST', '/fado/buckets', { name: 'reports', policy: 'reports', primary: 'berlin' });
+  await api(w, 'POST', '/fado/buckets', { name: 'media', policy: 'everywhere', primary: 'paris' });
+  const ok = async (b: string) => (await (await fetch(`${w.admin}/fado/buckets/${b}`)).json()).status.state === 'ok';
+  await until('the buckets', async () => (await ok('reports')) && (await ok('media')));
+  for (let i = 0; i < 60; i++) {
+    const r = await s3(w.storages.berlin, 'PUT', `/reports/${i < 50 ? 'q1/' : ''}report-${String(i).padStart(3, '0')}.txt`, `report ${i}`);
+    if (!r.ok) throw new Error(`writing: ${r.status} ${await r.text()}`);
+  }
+  await until('the copies', () => ok('reports'));
+}
+
+export default async function setup(): Promise<() => Promise<void>> {
+  const dir = mkdtempSync(join(tmpdir(), 'fado-console-'));
+  const at = async () => `http://127.0.0.1:${await freePort()}`;
+  const w: World = {
+    dir,
+    admin: await at(),
+    console: (await at()).replace('127.0.0.1', 'localhost'),
+    below: (await at()).replace('127.0.0.1', 'localhost'),
+    storages: {},
+    functions: {},
+  };
+  const children: ChildProcess[] = [];
+  const servers = ['berlin', 'paris'].map((name) => ({
+    name,
+    server: createServer((_, res) => res.end('{}')),
+  }));
+  for (const { name, server } of servers) {
+    w.storages[name] = await at();
+    server.listen(0, '127.0.0.1');
+    await new Promise((r) => server.once('listening', r));
+    w.functions[name] = (server.address() as AddressInfo).port;
+    const { host } = new URL(w.storages[name]);
+    children.push(
+      run(join(tools, 'minio'), ['server', '--quiet', '--address', host, '--console-address', new URL(await at()).host, join(dir, name)], {
+        MINIO_ROOT_USER: key.id,
+        MINIO_ROOT_PASSWORD: key.secret,
+        MINIO_BROWSER: 'off',
+      }),
+    );
+  }
+  for (const url of Object.values(w.storages)) await until('MinIO', async () => (await fetch(`${url}/minio/health/live`)).ok);
+  writeFileSync(join(dir, 'Caddyfile'), caddyfile(w), { mode: 0o600 });
+  const fado = new Fado(w);
+  await fado.start();
+  await fill(w);
+  process.env.FADO_WORLD = JSON.stringify(w);
+
+  // Tests in another process have FaDO stopped and started, and functions ended, through here.
+  const control = createServer(async (req, res) => {
+    if (req.url === '/stop') await fado.stop();
+    if (req.url === '/start') await fado.start();
+    const fn = /^\/function\/(down|up)\/(\w+)$/.exec(req.url ?? '');
+    const of = servers.find((s) => s.name === fn?.[2]);
+    if (fn?.[1] === 'down') {
+      of?.server.close();
+      of?.server.closeAllConnections();
+    }
+    if (fn?.[1] === 'up') of?.server.listen(w.functions[of.name], '127.0.0.1');
+    res.end();
+  }).listen(0, '127.0.0.1');
+  await new Promise((r) => control.once('listening', r));
+  process.env.FADO_WORLD_CONTROL = `http://127.0.0.1:${(control.address() as AddressInfo).port}`;
+
+  return async () => {
+    await fado.stop();
+    for (const c of children) c.kill();
+    for (const s of servers) s.server.close();
+    control.close();
+    rmSync(dir, { recursive: true, force: true });
+  };
+}
+
+class Fado {
+  private child?: ChildProcess;
+  constructor(private readonly w: World) {}
+
+  async start(): Promise<void> {
+    this.child = run(caddy, ['run', '--config', join(this.w.dir, 'Caddyfile'), '--adapter', 'caddyfile'], {
+      XDG_DATA_HOME: this.w.dir,
+      XDG_CONFIG_HOME: this.w.dir,
+    });
+    await until('FaDO', async () => (await fetch(`${this.w.admin}/fado/`)).ok);
+    await until('the console', async () => (await fetch(this.w.console)).ok);
+  }
+
+  async stop(): Promise<void> {
+    const child = this.child;
+    this.child = undefined;
+    if (!child || child.exitCode !== null) return;
+    const ended = new Promise((r) => child.once('exit', r));
+    child.kill();
+    await ended;
+  }
+}

@@ -1,0 +1,325 @@
+import { CSPProvider } from '@base-ui/react/csp-provider';
+import { Menu } from '@base-ui/react/menu';
+import { Toast } from '@base-ui/react/toast';
+import { QueryClient, QueryClientProvider, useQuery } from '@tanstack/react-query';
+import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent, Outlet, RouterProvider, useRouterState } from '@tanstack/react-router';
+import {
+  Boxes,
+  Database,
+  GitFork,
+  KeyRound,
+  LayoutDashboard,
+  type LucideIcon,
+  MapPin,
+  Menu as MenuIcon,
+  RefreshCw,
+  Search,
+  ShieldCheck,
+  UserRound,
+} from 'lucide-react';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
+import { ApiError, type BucketFilter, mount, own, type Session, signals } from './api/client';
+import { span } from './format';
+import { useLive } from './live';
+import { PauseButton } from './pages/actions';
+import { Overview } from './pages/Overview';
+import * as q from './pages/queries';
+import { setTheme, type Theme, useTheme } from './theme';
+import { OnlineContext, SessionContext, State, Toasts, useNow, useSession } from './ui/kit';
+
+const Palette = lazy(() => import('./Palette'));
+
+const pages: { to: string; name: string; icon: LucideIcon; key: string }[] = [
+  { to: '/', name: 'Overview', icon: LayoutDashboard, key: 'o' },
+  { to: '/buckets', name: 'Buckets', icon: Database, key: 'b' },
+  { to: '/clusters', name: 'Clusters', icon: Boxes, key: 'c' },
+  { to: '/policies', name: 'Policies', icon: ShieldCheck, key: 'p' },
+  { to: '/zones', name: 'Zones', icon: MapPin, key: 'z' },
+  { to: '/replication', name: 'Replication', icon: RefreshCw, key: 'r' },
+  { to: '/routing', name: 'Routing', icon: GitFork, key: 'd' },
+  { to: '/access', name: 'Access', icon: KeyRound, key: 'a' },
+];
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 1000,
+      retry: (n, error) => !(error instanceof ApiError && error.status < 500) && n < 2,
+    },
+  },
+});
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+const text = (v: unknown) => (typeof v === 'string' && v !== '' ? v : typeof v === 'number' ? String(v) : undefined);
+const states = ['ok', 'syncing', 'conflict', 'stuck'];
+
+const routes = root.addChildren([
+  createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/buckets',
+    component: lazyRouteComponent(() => import('./pages/Buckets'), 'Buckets'),
+    validateSearch: (s: Record<string, unknown>): BucketFilter => ({
+      state: states.includes(s.state as string) ? (s.state as BucketFilter['state']) : undefined,
+      policy: text(s.policy),
+      cluster: text(s.cluster),
+      q: text(s.q),
+    }),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/buckets/$bucket',
+    component: lazyRouteComponent(() => import('./pages/Bucket'), 'Bucket'),
+    validateSearch: (s: Record<string, unknown>): { tab?: string; prefix?: string } => ({ tab: text(s.tab), prefix: text(s.prefix) }),
+  }),
+  createRoute({ getParentRoute: () => root, path: '/clusters', component: lazyRouteComponent(() => import('./pages/Clusters'), 'Clusters') }),
+  createRoute({ getParentRoute: () => root, path: '/clusters/$cluster', component: lazyRouteComponent(() => import('./pages/Clusters'), 'Cluster') }),
+  createRoute({ getParentRoute: () => root, path: '/policies', component: lazyRouteComponent(() => import('./pages/Catalogue'), 'Policies') }),
+  createRoute({ getParentRoute: () => root, path: '/policies/$policy', component: lazyRouteComponent(() => import('./pages/Catalogue'), 'Policy') }),
+  createRoute({ getParentRoute: () => root, path: '/zones', component: lazyRouteComponent(() => import('./pages/Catalogue'), 'Zones') }),
+  createRoute({ getParentRoute: () => root, path: '/replication', component: lazyRouteComponent(() => import('./pages/Replication'), 'Replication') }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/routing',
+    component: lazyRouteComponent(() => import('./pages/Routing'), 'Routing'),
+    validateSearch: (s: Record<string, unknown>): { bucket?: string; object?: string; data?: string } => ({
+      bucket: text(s.bucket),
+      object: text(s.object),
+      data: text(s.data),
+    }),
+  }),
+  createRoute({ getParentRoute: () => root, path: '/access', component: lazyRouteComponent(() => import('./pages/Access'), 'Access') }),
+]);
+
+export const router = createRouter({ routeTree: routes, basepath: mount || '/', defaultPreload: 'intent', scrollRestoration: true });
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+export default function App({ session }: { session: Session }) {
+  return (
+    <CSPProvider disableStyleElements>
+      <SessionContext value={session}>
+        <QueryClientProvider client={client}>
+          <Toast.Provider timeout={5000}>
+            <RouterProvider router={router} />
+            <Toasts />
+          </Toast.Provider>
+        </QueryClientProvider>
+      </SessionContext>
+    </CSPProvider>
+  );
+}
+
+function NotFound() {
+  return (
+    <div className="empty">
+      <h1>No such page</h1>
+      <Link to="/" className="button">
+        To the overview
+      </Link>
+    </div>
+  );
+}
+
+function Shell() {
+  const live = useLive(client);
+  const summary = useQuery(q.summary);
+  const [nav, setNav] = useState(false);
+  const [palette, setPalette] = useState(false);
+  const path = useRouterState({ select: (s) => s.location.pathname });
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  const online = live.lost === undefined;
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: after each change of page
+  useEffect(() => {
+    setNav(false);
+    if (first.current) first.current = false;
+    else main.current?.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
+  }, [path]);
+  useShortcuts(() => setPalette(true));
+
+  return (
+    <OnlineContext value={online}>
+      <a
+        className="skip"
+        href={`${location.pathname}${location.search}#main`}
+        onClick={(e) => (e.preventDefault(), main.current?.querySelector<HTMLElement>('h1')?.focus())}
+      >
+        Skip to the content
+      </a>
+      <div className={`shell ${nav ? 'nav-open' : ''}`}>
+        <header className="top">
+          <button type="button" className="button ghost menu-button" aria-expanded={nav} onClick={() => setNav(!nav)}>
+            <MenuIcon aria-hidden="true" size={18} />
+            Menu
+          </button>
+          <Link to="/" className="brand" aria-label="FaDO, to the overview">
+            <img src="./icon.svg" alt="" width="26" height="26" />
+            <span>FaDO</span>
+          </Link>
+          <span className="top-state" role="status" aria-label="Overall state">
+            <State of={summary.data?.status ?? 'unknown'} />
+          </span>
+          <span className="spacer" />
+          <button type="button" className="button search-button" onClick={() => setPalette(true)}>
+            <Search aria-hidden="true" size={15} />
+            <span>Find or do</span>
+            <kbd>Ctrl K</kbd>
+          </button>
+          <Stream live={live} />
+          <Account />
+        </header>
+        <nav className="side" aria-label="Main">
+          <ul>
+            {pages.map((p) => (
+              <li key={p.to}>
+                <Link to={p.to} activeOptions={{ exact: p.to === '/' }} activeProps={{ 'aria-current': 'page' }}>
+                  <p.icon aria-hidden="true" size={17} />
+                  {p.name}
+                </Link>
+              </li>
+            ))}
+          </ul>
+          <p className="quiet side-foot">
+            {summary.data?.node && <>on {summary.data.node}</>}
+            <br />
+            {summary.data?.version}
+          </p>
+        </nav>
+        {nav && <button type="button" className="veil" aria-label="Close the menu" onClick={() => setNav(false)} />}
+        <main ref={main} id="main">
+          {!online ? (
+            <div className="banner bad" role="alert">
+              <Lost since={live.lost as number} />
+            </div>
+          ) : summary.data?.trouble ? (
+            <div className="banner bad" role="alert">
+              The database does not answer, changes are refused: {summary.data.trouble}
+            </div>
+          ) : (
+            summary.data?.paused && (
+              <div className="banner warn" role="status">
+                <span>Replication is paused</span> <PauseButton paused />
+              </div>
+            )
+          )}
+          <div className={online ? undefined : 'stale'}>
+            <Outlet />
+          </div>
+        </main>
+      </div>
+      {palette && (
+        <Suspense>
+          <Palette pages={pages} onClose={() => setPalette(false)} />
+        </Suspense>
+      )}
+    </OnlineContext>
+  );
+}
+
+const Lost = ({ since }: { since: number }) => {
+  const now = useNow(1000);
+  return (
+    <>
+      No connection to FaDO since {new Date(since).toLocaleTimeString()} ({span(now - since)}). What is shown is from before.
+    </>
+  );
+};
+
+function Stream({ live }: { live: { heard: number; lost?: number } }) {
+  const now = useNow(1000);
+  const old = now - live.heard;
+  const ok = live.lost === undefined && old < 12_000;
+  return (
+    <span className={`stream ${ok ? 'live' : 'stale'}`} title="Whether this page follows what happens">
+      {ok ? 'live' : `stale ${span(old)}`}
+    </span>
+  );
+}
+
+function Account() {
+  const session = useSession();
+  const theme = useTheme();
+  async function signOut() {
+    if (session.how === 'identity') {
+      if (session.sign_out) location.assign(session.sign_out);
+      return;
+    }
+    await own('DELETE', 'session').catch(() => {});
+    client.clear();
+    signals.dispatchEvent(new Event('signed-out'));
+  }
+  return (
+    <Menu.Root>
+      <Menu.Trigger className="button ghost account" aria-label="Account">
+        <UserRound aria-hidden="true" size={16} />
+        <span>{session.user}</span>
+      </Menu.Trigger>
+      <Menu.Portal>
+        <Menu.Positioner className="menu-place" sideOffset={6} align="end">
+          <Menu.Popup className="menu">
+            <p className="menu-note">
+              {session.user}
+              <span className="quiet">{session.role}</span>
+            </p>
+            <Menu.RadioGroup value={theme} onValueChange={(v) => setTheme(v as Theme)}>
+              {(['system', 'light', 'dark'] as const).map((t) => (
+                <Menu.RadioItem key={t} value={t} className="menu-item" closeOnClick={false}>
+                  <span className="menu-mark">
+                    <Menu.RadioItemIndicator>✓</Menu.RadioItemIndicator>
+                  </span>
+                  {t === 'system' ? 'As the system' : t === 'light' ? 'Light' : 'Dark'}
+                </Menu.RadioItem>
+              ))}
+            </Menu.RadioGroup>
+            {(session.how !== 'identity' || session.sign_out) && (
+              <>
+                <Menu.Separator className="menu-line" />
+                <Menu.Item className="menu-item" onClick={signOut}>
+                  <span className="menu-mark" />
+                  Sign out
+                </Menu.Item>
+              </>
+            )}
+          </Menu.Popup>
+        </Menu.Positioner>
+      </Menu.Portal>
+    </Menu.Root>
+  );
+}
+
+/** Ctrl+K, / and g with a letter, unless something is being typed. */
+function useShortcuts(openPalette: () => void) {
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the same all the time
+  useEffect(() => {
+    let g = 0;
+    const onKey = (e: KeyboardEvent) => {
+      if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === 'k') {
+        e.preventDefault();
+        openPalette();
+        return;
+      }
+      if (e.ctrlKey || e.metaKey || e.altKey || (e.target as HTMLElement).closest?.('input, textarea, select, [role=dialog], [role=alertdialog], [role=menu]'))
+        return;
+      if (e.key === '/') {
+        const find = document.querySelector<HTMLElement>('[data-find]');
+        e.preventDefault();
+        if (find) find.focus();
+        else openPalette();
+      } else if (e.key === 'g') {
+        g = Date.now();
+      } else if (Date.now() - g < 1500) {
+        const page = pages.find((p) => p.key === e.key);
+        g = 0;
+        if (page) router.navigate({ to: page.to });
+      }
+    };
+    window.addEventListener('keydown', onKey);
+    return () => window.removeEventListener('keydown', onKey);
+  }, []);
+}

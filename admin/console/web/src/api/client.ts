@@ -1,0 +1,120 @@
+import createClient from 'openapi-fetch';
+import type { components, paths } from './schema';
+
+export type Schemas = components['schemas'];
+export type Summary = Schemas['Summary'];
+export type Bucket = Schemas['Bucket'];
+export type Cluster = Schemas['Cluster'];
+export type Policy = Schemas['Policy'];
+export type Zone = Schemas['Zone'];
+export type Reason = Schemas['Reason'];
+export type Replication = Schemas['Status'];
+
+/** Where the console is mounted, without the slash at the end. */
+export const mount = new URL('.', document.baseURI).pathname.replace(/\/$/, '');
+
+/** An answer that is an error, with what the server said. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    text: string,
+  ) {
+    super(text);
+  }
+}
+
+/** What happened, to whoever draws the whole: a session that ended, a server that is away. */
+export const signals = new EventTarget();
+
+async function ask(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  try {
+    const response = await fetch(input, init);
+    signals.dispatchEvent(new Event('answered'));
+    // A single sign-on whose session ended answers with a redirect to elsewhere.
+    if (response.status === 401 || response.type === 'opaqueredirect') signals.dispatchEvent(new Event('signed-out'));
+    return response;
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError') signals.dispatchEvent(new Event('unreachable'));
+    throw error;
+  }
+}
+
+/** The admin API, typed by its own document. */
+export const api = createClient<paths>({ baseUrl: `${mount}/api`, fetch: (request) => ask(request), redirect: 'manual' });
+
+/** What an answer holds, or the error it is. */
+export async function told<T>(call: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  const { data, error, response } = await call;
+  if (!response.ok) {
+    const text = (error as { error?: string } | undefined)?.error;
+    throw new ApiError(response.status, text || `The server answered ${response.status}`);
+  }
+  return data as T;
+}
+
+/** What the console serves itself, beside the admin API. */
+export async function own<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const response = await ask(`${mount}/api/${path}`, {
+    method,
+    redirect: 'manual',
+    headers: body === undefined ? undefined : { 'Content-Type': 'application/json' },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  if (response.status === 204) return undefined as T;
+  const json = await response.json().catch(() => undefined);
+  if (!response.ok) throw new ApiError(response.status, json?.error ?? `The server answered ${response.status}`);
+  return json as T;
+}
+
+export type Role = 'viewer' | 'operator' | 'admin';
+
+export interface Session {
+  user: string;
+  role: Role;
+  how: 'password' | 'token' | 'link' | 'identity';
+  expires: string | null;
+  sign_out: string;
+  session: string;
+}
+
+export interface Pass {
+  id: string;
+  name: string;
+  role: Role;
+  how: string;
+  created: string;
+  used: string;
+  expires: string;
+  current: boolean;
+  secret?: string;
+}
+
+const ranks: Record<Role, number> = { viewer: 1, operator: 2, admin: 3 };
+
+/** Whether a role may do what another one may. */
+export const may = (role: Role, least: Role) => ranks[role] >= ranks[least];
+
+/** One page of buckets, and how many match in all. */
+export interface BucketPage {
+  items: Bucket[];
+  total: number;
+  more: boolean;
+}
+
+export interface BucketFilter {
+  state?: 'ok' | 'syncing' | 'stuck' | 'conflict';
+  policy?: string;
+  cluster?: string;
+  q?: string;
+}
+
+export async function bucketPage(filter: BucketFilter, after: string, limit: number, signal?: AbortSignal): Promise<BucketPage> {
+  const query = Object.fromEntries(Object.entries({ ...filter, after }).filter(([, v]) => v));
+  const call = await api.GET('/fado/buckets', { params: { query: { ...query, limit } }, signal });
+  const items = await told(Promise.resolve(call));
+  return {
+    items,
+    total: Number(call.response.headers.get('X-Total-Count') ?? items.length),
+    more: call.response.headers.has('Link'),
+  };
+}

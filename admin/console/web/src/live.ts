@@ -1,0 +1,123 @@
+import type { QueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import { mount, signals } from './api/client';
+
+interface Change {
+  kinds: string[];
+  buckets: string[];
+  missed: boolean;
+}
+
+type Frame = { type: 'change'; data: Change } | { type: 'beat'; data: { time: string; version: string } } | { type: 'lost' };
+
+const lock = 'fado-stream';
+
+/** What to read again after a change, as the first parts of query keys. */
+export function stale(change: Change): string[][] {
+  const has = (...kinds: string[]) => change.missed || change.kinds.some((k) => kinds.includes(k));
+  if (change.missed || has('resource', 'configuration')) return [[]];
+  const keys: string[][] = [];
+  if (has('copy', 'bucket_stuck', 'verification', 'transfer')) {
+    keys.push(['summary'], ['buckets'], ['replication']);
+    for (const b of change.buckets) keys.push(['bucket', b]);
+  }
+  if (has('storage', 'function', 'drain')) keys.push(['summary'], ['clusters'], ['cluster'], ['route']);
+  return keys;
+}
+
+/**
+ * Follows what happens: one tab of a browser holds the stream and tells the others, because
+ * plain HTTP has six connections to a server. Without locks each visible tab has its own.
+ */
+export function follow(client: QueryClient, heard: (f: Frame) => void): () => void {
+  const ended = new AbortController();
+  const channel = new BroadcastChannel(`${lock} ${mount}`);
+  const waiting = new Map<string, string[]>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  function take(frame: Frame) {
+    heard(frame);
+    if (frame.type !== 'change') return;
+    for (const key of stale(frame.data)) waiting.set(key.join('\n'), key);
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      for (const key of waiting.values()) client.invalidateQueries({ queryKey: key });
+      waiting.clear();
+    }, 250);
+  }
+
+  channel.onmessage = (e) => take(e.data as Frame);
+
+  const lead = () =>
+    new Promise<void>((done) => {
+      const source = new EventSource(`${mount}/api/stream`);
+      const tell = (frame: Frame) => {
+        channel.postMessage(frame);
+        take(frame);
+      };
+      let lost = false;
+      source.addEventListener('change', (e) => tell({ type: 'change', data: JSON.parse(e.data) }));
+      source.addEventListener('beat', (e) => {
+        if (lost) tell({ type: 'change', data: { kinds: [], buckets: [], missed: true } });
+        lost = false;
+        tell({ type: 'beat', data: JSON.parse(e.data) });
+      });
+      source.onerror = () => {
+        lost = true;
+        tell({ type: 'lost' });
+        if (source.readyState === EventSource.CLOSED && !ended.signal.aborted) {
+          // Refused, not cut: look again in a while, when the session may be there again.
+          source.close();
+          setTimeout(done, 3000);
+        }
+      };
+      ended.signal.addEventListener('abort', () => {
+        source.close();
+        done();
+      });
+    });
+
+  const run = async () => {
+    while (!ended.signal.aborted) await lead();
+  };
+  if (navigator.locks) {
+    navigator.locks.request(lock + mount, { signal: ended.signal }, run).catch(() => {});
+  } else {
+    run();
+  }
+  return () => {
+    ended.abort();
+    channel.close();
+    clearTimeout(timer);
+  };
+}
+
+export interface Liveness {
+  /** When FaDO was heard of last, in milliseconds. */
+  heard: number;
+  /** Since when it can't be reached; undefined while it can. */
+  lost?: number;
+  /** The version that answers, and the one that this page came with. */
+  version?: string;
+}
+
+/** How the connection to FaDO is. */
+export function useLive(client: QueryClient): Liveness {
+  const [live, setLive] = useState<Liveness>({ heard: Date.now() });
+  useEffect(() => {
+    const answered = () => setLive((l) => ({ ...l, heard: Date.now(), lost: undefined }));
+    const lost = () => setLive((l) => ({ ...l, lost: l.lost ?? Date.now() }));
+    signals.addEventListener('answered', answered);
+    signals.addEventListener('unreachable', lost);
+    const stop = follow(client, (frame) => {
+      if (frame.type === 'lost') lost();
+      else setLive((l) => ({ ...l, heard: Date.now(), lost: undefined, ...(frame.type === 'beat' && { version: frame.data.version }) }));
+    });
+    return () => {
+      signals.removeEventListener('answered', answered);
+      signals.removeEventListener('unreachable', lost);
+      stop();
+    };
+  }, [client]);
+  return live;
+}

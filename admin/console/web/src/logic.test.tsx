@@ -1,0 +1,78 @@
+import { render, screen } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { describe, expect, it, vi } from 'vitest';
+import { may } from './api/client';
+import { stale } from './live';
+import { before as greatestBefore } from './pages/Buckets';
+import { tree } from './pages/Catalogue';
+import { size } from './pages/Clusters';
+import { parseCurl } from './pages/Routing';
+import { Action, SessionContext, State } from './ui/kit';
+
+vi.mock('@tanstack/react-router', async (real) => ({ ...(await real<object>()), getRouteApi: () => ({}) }));
+
+describe('what is read again', () => {
+  it('is everything after a change of the catalogue, or after what was missed', () => {
+    expect(stale({ kinds: ['resource'], buckets: [], missed: false })).toEqual([[]]);
+    expect(stale({ kinds: [], buckets: [], missed: true })).toEqual([[]]);
+  });
+  it('is what the change was about', () => {
+    const keys = stale({ kinds: ['transfer'], buckets: ['b'], missed: false });
+    expect(keys).toContainEqual(['bucket', 'b']);
+    expect(keys).not.toContainEqual(['clusters']);
+    expect(stale({ kinds: ['storage'], buckets: [], missed: false })).toContainEqual(['clusters']);
+    expect(stale({ kinds: [], buckets: [], missed: false })).toEqual([]);
+  });
+});
+
+describe('names and sizes', () => {
+  it('go to a name by what stands before it', () => {
+    for (const name of ['b-099990', 'a', 'reports']) {
+      expect(greatestBefore(name) < name).toBe(true);
+      expect(greatestBefore(name) > name.slice(0, -1)).toBe(true);
+    }
+    expect(greatestBefore('')).toBe('');
+  });
+  it('read sizes as the API writes them', () => {
+    expect([size('500GiB'), size('2TB'), size(17), size('1KiB'), size('rubbish')]).toEqual([500 * 1024 ** 3, 2e12, 17, 1024, 0]);
+  });
+  it('show zones as a tree, once each', () => {
+    const zones = [{ name: 'de', parent: 'eu' }, { name: 'eu' }, { name: 'ber', parent: 'de' }] as never;
+    expect(tree(zones).map(({ zone, depth }) => `${depth} ${zone.name}`)).toEqual(['0 eu', '1 de', '2 ber']);
+  });
+  it('read a pasted request', () => {
+    expect(parseCurl(`curl -i -H 'X-FaDO-Bucket: reports' -H "x-fado-object: q1/a b.txt" http://h/`)).toEqual({
+      bucket: 'reports',
+      object: 'q1/a b.txt',
+      data: undefined,
+    });
+    expect(parseCurl('curl http://h/')).toEqual({ bucket: undefined, object: undefined, data: undefined });
+  });
+});
+
+describe('roles', () => {
+  it('may what those before may', () => {
+    expect([may('viewer', 'operator'), may('operator', 'operator'), may('admin', 'viewer')]).toEqual([false, true, true]);
+  });
+  it('show what is missing, and do nothing', async () => {
+    const did = vi.fn();
+    const as = (role: 'viewer' | 'operator') => (
+      <SessionContext value={{ user: 'x', role, how: 'password', expires: null, sign_out: '', session: '' }}>
+        <Action onClick={did}>Sync</Action>
+      </SessionContext>
+    );
+    const { rerender } = render(as('viewer'));
+    const button = screen.getByRole('button', { name: 'Sync' });
+    expect(button).toHaveAttribute('aria-disabled', 'true');
+    expect(button).toHaveAccessibleDescription('Needs the role operator');
+    await userEvent.click(button);
+    expect(did).not.toHaveBeenCalled();
+    rerender(as('operator'));
+    await userEvent.click(button);
+    expect(did).toHaveBeenCalledOnce();
+  });
+  it('name states in words', () => {
+    render(<State of="stuck" />);
+    expect(screen.getByText('stuck')).toBeVisible();
+  });
+});

@@ -1,0 +1,166 @@
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import type { Policy as PolicyItem, Zone } from '../api/client';
+import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Page, Table } from '../ui/kit';
+import * as q from './queries';
+
+const where = (p: PolicyItem) =>
+  [
+    p.zones?.length && `in ${p.zones.join(', ')}`,
+    p.exclude_zones?.length && `not in ${p.exclude_zones.join(', ')}`,
+    p.clusters?.length && `only ${p.clusters.join(', ')}`,
+  ]
+    .filter(Boolean)
+    .join('; ') || 'anywhere';
+
+export function Policies() {
+  const policies = useQuery(q.policies);
+  return (
+    <Page title="Policies" at={policies.dataUpdatedAt} actions={<CopyCurl path="/fado/policies" />}>
+      <Loaded of={policies}>
+        {(list) =>
+          list.length === 0 ? (
+            <Empty title="No policy yet">Buckets follow the built-in policy default: one copy, in any zone.</Empty>
+          ) : (
+            <Card label="Policies" flush>
+              <Table label="Policies" head={['Policy', 'Copies', 'Where', 'Prefers', 'Writes', 'On a miss', 'Buckets']}>
+                {list.map((p) => (
+                  <tr key={p.name}>
+                    <th scope="row">
+                      <Link to="/policies/$policy" params={{ policy: p.name }}>
+                        {p.name}
+                      </Link>
+                    </th>
+                    <td>{p.copies ?? 1}</td>
+                    <td>{where(p)}</td>
+                    <td>{p.prefer?.join(', ') || <span className="quiet">nothing</span>}</td>
+                    <td>{p.writes ?? 'primary'}</td>
+                    <td>{p.on_miss ?? 'remote'}</td>
+                    <td>
+                      <Link to="/buckets" search={{ policy: p.name }}>
+                        Show<span className="sr-only"> the buckets of {p.name}</span>
+                      </Link>
+                    </td>
+                  </tr>
+                ))}
+              </Table>
+            </Card>
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}
+
+const here = getRouteApi('/policies/$policy');
+
+export function Policy() {
+  const { policy: name } = here.useParams();
+  const policies = useQuery(q.policies);
+  return (
+    <Page title={name} at={policies.dataUpdatedAt} actions={<CopyCurl path={`/fado/policies/${name}`} />}>
+      <Loaded of={policies}>
+        {(list) => {
+          const p = list.find((x) => x.name === name);
+          if (!p) return <Empty title={`There is no policy ${name}`} />;
+          return (
+            <div className="split">
+              <Card title="What it promises">
+                <Facts
+                  of={[
+                    ['Copies', `${p.copies ?? 1}${p.copies === 'all' ? ' allowed clusters' : ', the primary counted'}`],
+                    ['Where', where(p)],
+                    ['Spread over', `${p.spread ?? 'zone'}s`],
+                    ['Prefers', p.prefer?.join(', ') || 'nothing'],
+                    ['Writes', p.writes === 'anywhere' ? 'anywhere: the last writer wins' : 'at the primary'],
+                    ['Balance', p.balance ? String((p.balance as { policy?: string }).policy) : 'as data_aware says'],
+                    ['On a miss', p.on_miss ?? 'remote'],
+                    ['Declared by', p.origin === 'config' ? 'the configuration: change it there' : 'the API'],
+                  ]}
+                />
+                <p>
+                  <Link to="/buckets" search={{ policy: name }}>
+                    Buckets that use it
+                  </Link>
+                </p>
+              </Card>
+              <Card title="As JSON">
+                <pre>{JSON.stringify(p, null, 2)}</pre>
+              </Card>
+            </div>
+          );
+        }}
+      </Loaded>
+    </Page>
+  );
+}
+
+/** The zones in the order of a tree, each with its depth. */
+export function tree(zones: Zone[]): { zone: Zone; depth: number }[] {
+  const out: { zone: Zone; depth: number }[] = [];
+  const seen = new Set<string>();
+  const visit = (parent: string, depth: number) => {
+    for (const zone of zones) {
+      if ((zone.parent ?? '') !== parent || seen.has(zone.name)) continue;
+      seen.add(zone.name);
+      out.push({ zone, depth });
+      visit(zone.name, depth + 1);
+    }
+  };
+  visit('', 0);
+  return out;
+}
+
+export function Zones() {
+  const zones = useQuery(q.zones);
+  const clusters = useQuery(q.clusters);
+  const policies = useQuery(q.policies);
+  return (
+    <Page title="Zones" at={zones.dataUpdatedAt} actions={<CopyCurl path="/fado/zones" />}>
+      <Loaded of={zones}>
+        {(list) =>
+          list.length === 0 ? (
+            <Empty title="No zone yet">Zones say where clusters are, so that policies can say where data may be.</Empty>
+          ) : (
+            <Card label="Zones" flush>
+              <Table label="Zones" head={['Zone', 'Clusters', 'Policies that name it']}>
+                {tree(list).map(({ zone, depth }) => (
+                  <tr key={zone.name}>
+                    <th scope="row">
+                      <span className="indent" style={{ paddingLeft: depth * 20 }}>
+                        {depth > 0 && <span aria-hidden="true">└ </span>}
+                        {zone.name}
+                        {zone.parent && <span className="sr-only"> in {zone.parent}</span>}
+                      </span>
+                    </th>
+                    <td>
+                      {clusters.data
+                        ?.filter((c) => c.zones?.includes(zone.name))
+                        .map((c) => (
+                          <span key={c.name} className="listed">
+                            <ClusterLink name={c.name} />
+                          </span>
+                        ))}
+                    </td>
+                    <td>
+                      {policies.data
+                        ?.filter((p) => p.zones?.includes(zone.name) || p.exclude_zones?.includes(zone.name))
+                        .map((p) => (
+                          <span key={p.name} className="listed">
+                            <Link to="/policies/$policy" params={{ policy: p.name }}>
+                              {p.name}
+                            </Link>
+                            {p.exclude_zones?.includes(zone.name) && ' (excluded)'}
+                          </span>
+                        ))}
+                    </td>
+                  </tr>
+                ))}
+              </Table>
+            </Card>
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}

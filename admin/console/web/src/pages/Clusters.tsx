@@ -1,0 +1,200 @@
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { useState } from 'react';
+import { api, told } from '../api/client';
+import { bytes, count, counted, percent } from '../format';
+import { Action, Card, ClusterLink, Confirm, CopyCurl, Empty, Facts, Loaded, Meter, Page, State, Table, useDo } from '../ui/kit';
+import { ClusterTable } from './Overview';
+import * as q from './queries';
+
+export function Clusters() {
+  const summary = useQuery(q.summary);
+  const clusters = useQuery(q.clusters);
+  return (
+    <Page title="Clusters" at={summary.dataUpdatedAt} actions={<CopyCurl path="/fado/clusters" />}>
+      <div className="stack">
+        <Loaded of={summary}>{(s) => <ClusterTable s={s} />}</Loaded>
+        <Card title="Functions" flush>
+          <Loaded of={clusters}>
+            {(list) => {
+              const all = list.flatMap((c) =>
+                (c.status?.functions ?? []).map((f) => ({ ...f, cluster: c.name, max: c.functions?.find((d) => d.url === f.url)?.max_requests })),
+              );
+              return all.length === 0 ? (
+                <Empty title="No function endpoint yet">Clusters declare them with function; without one FaDO replicates and does not route.</Empty>
+              ) : (
+                <Table label="Functions" head={['Endpoint', 'Cluster', 'State', 'In flight']}>
+                  {all.map((f) => (
+                    <tr key={`${f.cluster} ${f.url}`}>
+                      <th scope="row" className="key">
+                        {f.url}
+                      </th>
+                      <td>
+                        <ClusterLink name={f.cluster} />
+                      </td>
+                      <td>
+                        <State of={f.healthy ? 'healthy' : 'down'} />
+                        {f.reason && <p className="quiet">{f.reason}</p>}
+                      </td>
+                      <td className="num">
+                        {count(f.in_flight)}
+                        {f.max ? ` of ${count(f.max)}` : ''}
+                      </td>
+                    </tr>
+                  ))}
+                </Table>
+              );
+            }}
+          </Loaded>
+        </Card>
+      </div>
+    </Page>
+  );
+}
+
+const here = getRouteApi('/clusters/$cluster');
+
+export function Cluster() {
+  const { cluster: name } = here.useParams();
+  const cluster = useQuery(q.cluster(name));
+  const [asked, setAsked] = useState(false);
+  const drain = useDo(
+    (on: boolean) => told(api.PATCH('/fado/clusters/{name}', { params: { path: { name } }, body: { drain: on } as never })),
+    (r) => ((r as { drain?: boolean }).drain ? `${name} is draining` : `${name} takes copies again`),
+  );
+  const declared = cluster.data?.origin === 'config' ? 'Declared by the configuration' : undefined;
+  const draining = cluster.data?.drain;
+  const st = cluster.data?.status;
+  return (
+    <Page
+      title={name}
+      at={cluster.dataUpdatedAt}
+      lead={st?.storage && <State of={st.storage.full ? 'full' : st.storage.state} />}
+      actions={
+        <>
+          {draining ? (
+            <Action off={declared} onClick={() => drain.mutate(false)}>
+              Undo drain
+            </Action>
+          ) : (
+            <Action off={declared} onClick={() => setAsked(true)}>
+              Drain
+            </Action>
+          )}
+          <CopyCurl path={`/fado/clusters/${name}`} />
+        </>
+      }
+    >
+      <Confirm open={asked} title={`Drain ${name}`} action="Drain" onDone={() => drain.mutate(true)} onClose={() => setAsked(false)}>
+        <p>
+          No new copies are placed in {name}, and no new invocations are sent there. Its copies move to other clusters that their policies allow; what can't
+          move stays, and says why.
+        </p>
+      </Confirm>
+      <Loaded of={cluster}>
+        {(c) => (
+          <div className="stack">
+            {st?.drain && (
+              <Card title={`Drain of ${name}`}>
+                <Facts
+                  of={[
+                    [
+                      'State',
+                      <State key="s" of={st.drain.state === 'done' ? 'done' : 'draining'} label={st.drain.state === 'done' ? 'Drained' : 'draining'} />,
+                    ],
+                    ['Still there', `${counted(st.drain.buckets, 'bucket')}, ${counted(st.drain.objects, 'object')}, ${bytes(st.drain.bytes)}`],
+                    ['What does not leave by itself', st.drain.reason || 'nothing'],
+                  ]}
+                />
+              </Card>
+            )}
+            <Card title="Storage">
+              {st?.storage && c.storage ? (
+                <>
+                  <Facts
+                    of={[
+                      ['State', <State key="s" of={st.storage.full ? 'full' : st.storage.state} />],
+                      ['Why', st.storage.error || 'it answers'],
+                      ['Endpoint', <code key="e">{c.storage.endpoint}</code>],
+                      ['Kind', st.storage.capabilities.provider || 'not known yet'],
+                      [
+                        'Used',
+                        c.storage.capacity ? (
+                          <Meter
+                            key="u"
+                            label={`Storage used in ${name}`}
+                            value={percent(st.storage.used_bytes, size(c.storage.capacity))}
+                            text={`${bytes(st.storage.used_bytes)} of ${c.storage.capacity}`}
+                          />
+                        ) : (
+                          bytes(st.storage.used_bytes)
+                        ),
+                      ],
+                      ['Changes are noticed by', st.storage.feed || 'not known yet'],
+                    ]}
+                  />
+                  <h3>What it can do</h3>
+                  <ul className="chips">
+                    {Object.entries(st.storage.capabilities).map(
+                      ([k, v]) =>
+                        typeof v === 'boolean' && (
+                          <li key={k} className={v ? 'yes' : 'no'}>
+                            {v ? '✓' : '–'} {k.replaceAll('_', ' ')}
+                            <span className="sr-only">{v ? ': yes' : ': no'}</span>
+                          </li>
+                        ),
+                    )}
+                  </ul>
+                </>
+              ) : (
+                <Empty title="This cluster has no storage">It runs functions that read their data from elsewhere.</Empty>
+              )}
+            </Card>
+            <Card title="Functions" flush>
+              {st?.functions.length ? (
+                <Table label="Functions" head={['Endpoint', 'State', 'In flight']}>
+                  {st.functions.map((f) => (
+                    <tr key={f.url}>
+                      <th scope="row" className="key">
+                        {f.url}
+                      </th>
+                      <td>
+                        <State of={f.healthy ? 'healthy' : 'down'} />
+                        {f.reason && <p className="quiet">{f.reason}</p>}
+                      </td>
+                      <td className="num">{count(f.in_flight)}</td>
+                    </tr>
+                  ))}
+                </Table>
+              ) : (
+                <Empty title="No function endpoint here" />
+              )}
+            </Card>
+            <Card title="Settings">
+              <Facts
+                of={[
+                  ['Declared by', c.origin === 'config' ? 'the configuration: change it there' : 'the API'],
+                  ['Zones', c.zones?.join(', ') || 'none'],
+                  [
+                    'Labels',
+                    Object.entries(c.labels ?? {})
+                      .map(([k, v]) => `${k}=${v}`)
+                      .join(', ') || 'none',
+                  ],
+                ]}
+              />
+            </Card>
+          </div>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+/** A size as the API writes it, in bytes; 0 for what can't be read. */
+export function size(text: string | number): number {
+  if (typeof text === 'number') return text;
+  const m = /^([\d.]+)\s*([KMGTP]?)(i?)B?$/.exec(text);
+  if (!m) return 0;
+  return Number(m[1]) * (m[3] ? 1024 : 1000) ** ' KMGTP'.indexOf(m[2] || ' ');
+}

@@ -1,0 +1,142 @@
+import { useQuery } from '@tanstack/react-query';
+import { bytes, count, percent, span } from '../format';
+import { Ago, BucketLink, Card, ClusterLink, CopyCurl, Empty, Loaded, Meter, Page, State, Table } from '../ui/kit';
+import { PauseButton, RetryButton } from './actions';
+import { lag } from './Overview';
+import * as q from './queries';
+
+export function Replication() {
+  const status = useQuery(q.replication);
+  const failures = useQuery(q.failures);
+  return (
+    <Page
+      title="Replication"
+      at={status.dataUpdatedAt}
+      lead={status.data?.paused ? <State of="paused" /> : undefined}
+      actions={
+        <>
+          {status.data && <PauseButton paused={status.data.paused} />}
+          <CopyCurl path="/fado/replication" />
+        </>
+      }
+    >
+      <div className="stack">
+        <Loaded of={status}>
+          {(s) => (
+            <>
+              <div className="figures">
+                <Figure
+                  label="Queue"
+                  value={count(s.queue.objects)}
+                  note={
+                    s.queue.objects
+                      ? `${bytes(s.queue.bytes)}, oldest ${s.queue.oldest ? span(Date.now() - Date.parse(s.queue.oldest)) : 'now'}`
+                      : 'every copy is in step'
+                  }
+                />
+                <Figure
+                  label="Rate"
+                  value={`${bytes(s.rate.bytes)}/s`}
+                  note={`${s.rate.objects < 10 ? s.rate.objects.toFixed(1) : count(Math.round(s.rate.objects))} objects/s`}
+                />
+                <Figure label="Lag, p50" value={lag(s.lag_ms.p50)} note={`p99 ${lag(s.lag_ms.p99)}`} />
+                <Figure label="Workers" value={count(s.workers)} note="on this instance" />
+              </div>
+              <Card title="Transfers" flush>
+                {s.transfers.length === 0 ? (
+                  <Empty title="Nothing is being copied by this instance now" />
+                ) : (
+                  <Table label="Transfers" head={['Object', 'From → to', 'Progress', 'Began']}>
+                    {s.transfers.map((t) => (
+                      <tr key={`${t.bucket} ${t.key} ${t.to}`}>
+                        <th scope="row" className="key">
+                          <BucketLink name={t.bucket} /> {t.key}
+                        </th>
+                        <td>
+                          {t.from} → {t.to}
+                        </td>
+                        <td>
+                          <Meter
+                            label={`Copy of ${t.key} to ${t.to}`}
+                            value={percent(t.done, t.total)}
+                            text={t.total ? `${bytes(t.done)} of ${bytes(t.total)}` : bytes(t.done)}
+                          />
+                        </td>
+                        <td>
+                          <Ago time={t.started} />
+                        </td>
+                      </tr>
+                    ))}
+                  </Table>
+                )}
+              </Card>
+              {s.verifications.length > 0 && (
+                <Card title="Verifications" flush>
+                  <Table label="Verifications" head={['Bucket', 'State', 'Compared']}>
+                    {s.verifications.map((v) => (
+                      <tr key={v.bucket}>
+                        <th scope="row">
+                          <BucketLink name={v.bucket} />
+                        </th>
+                        <td>
+                          <State of={v.state} />
+                        </td>
+                        <td>
+                          <Meter
+                            label={`Verification of ${v.bucket}`}
+                            value={percent(v.objects, v.total)}
+                            text={`${count(v.objects)} of ${v.total ? count(v.total) : 'an unknown number'}`}
+                          />
+                        </td>
+                      </tr>
+                    ))}
+                  </Table>
+                </Card>
+              )}
+            </>
+          )}
+        </Loaded>
+        <Card title="Failures" flush aside={failures.data && failures.data.length > 0 && <RetryButton />}>
+          <Loaded of={failures}>
+            {(list) =>
+              list.length === 0 ? (
+                <Empty title="No failure" />
+              ) : (
+                <Table label="Failures" head={['Object', 'Cluster', 'Error', 'Attempts', 'Next', 'Since']}>
+                  {list.map((f) => (
+                    <tr key={`${f.bucket} ${f.key} ${f.cluster}`}>
+                      <th scope="row" className="key">
+                        <BucketLink name={f.bucket} /> {f.key}
+                      </th>
+                      <td>
+                        <ClusterLink name={f.cluster} />
+                      </td>
+                      <td>{f.error}</td>
+                      <td className="num">{count(f.attempts)}</td>
+                      <td>
+                        <Ago time={f.next_attempt} />
+                      </td>
+                      <td>
+                        <Ago time={f.since} />
+                      </td>
+                    </tr>
+                  ))}
+                </Table>
+              )
+            }
+          </Loaded>
+        </Card>
+      </div>
+    </Page>
+  );
+}
+
+function Figure({ label, value, note }: { label: string; value: string; note: string }) {
+  return (
+    <div className="figure">
+      <span className="figure-label">{label}</span>
+      <strong>{value}</strong>
+      <span className="quiet">{note}</span>
+    </div>
+  );
+}

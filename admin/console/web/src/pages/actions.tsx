@@ -1,0 +1,134 @@
+import { useState } from 'react';
+import { api, type Reason, told } from '../api/client';
+import { counted } from '../format';
+import { Action, Confirm, useDo } from '../ui/kit';
+
+const at = (bucket: string) => ({ params: { path: { name: bucket } } });
+
+export const retryAll = () => told(api.POST('/fado/replication/failures/retry'));
+export const setPaused = (on: boolean) => told(on ? api.POST('/fado/replication/pause') : api.POST('/fado/replication/resume'));
+
+export function SyncButton({ bucket }: { bucket: string }) {
+  const sync = useDo(() => told(api.POST('/fado/buckets/{name}/sync', at(bucket))), `${bucket} is being compared`);
+  return (
+    <Action onClick={() => sync.mutate(undefined)} off={sync.isPending ? 'Asked for' : undefined}>
+      Sync
+    </Action>
+  );
+}
+
+export function VerifyButton({ bucket }: { bucket: string }) {
+  const [open, setOpen] = useState(false);
+  const [deep, setDeep] = useState(false);
+  const verify = useDo(
+    (deeply: boolean) => told(api.POST('/fado/buckets/{name}/verify', { params: { path: { name: bucket }, query: { deep: deeply ? 'true' : 'false' } } })),
+    `${bucket} is being verified`,
+  );
+  return (
+    <>
+      <Action onClick={() => setOpen(true)}>Verify</Action>
+      <Confirm open={open} title={`Verify ${bucket}`} action="Start" onDone={() => verify.mutate(deep)} onClose={() => setOpen(false)}>
+        <p>Compares every copy with the primary, and repairs what differs from a good one.</p>
+        <label className="check">
+          <input type="checkbox" checked={deep} onChange={(e) => setDeep(e.target.checked)} />
+          Read the bytes again
+        </label>
+      </Confirm>
+    </>
+  );
+}
+
+export function RetryButton() {
+  const retry = useDo(retryAll, (r) => {
+    const n = (r as { retried: number }).retried;
+    return `${counted(n, 'object')} ${n === 1 ? 'is' : 'are'} tried again`;
+  });
+  return <Action onClick={() => retry.mutate(undefined)}>Retry all</Action>;
+}
+
+export function PauseButton({ paused }: { paused: boolean }) {
+  const [open, setOpen] = useState(false);
+  const set = useDo(setPaused, (r) => ((r as { paused: boolean }).paused ? 'Replication is paused' : 'Replication goes on'));
+  if (paused) {
+    return (
+      <Action kind="primary" onClick={() => set.mutate(false)}>
+        Resume
+      </Action>
+    );
+  }
+  return (
+    <>
+      <Action onClick={() => setOpen(true)}>Pause replication</Action>
+      <Confirm open={open} title="Pause replication" action="Pause" onDone={() => set.mutate(true)} onClose={() => setOpen(false)}>
+        <p>No new work is started, on any instance, until it is resumed, also across restarts. Copies fall behind meanwhile; routing goes on.</p>
+      </Confirm>
+    </>
+  );
+}
+
+/** What is decided about deletes that the breaker holds. */
+export function HeldDeletes({ bucket }: { bucket: string }) {
+  const [open, setOpen] = useState<'back' | 'apply'>();
+  const result = (verb: string) => (r: unknown) => `${counted((r as { objects: number }).objects, 'delete')} ${verb}`;
+  const reject = useDo(() => told(api.POST('/fado/buckets/{name}/deletes/reject', at(bucket))), result('undone'));
+  const confirm = useDo(() => told(api.POST('/fado/buckets/{name}/deletes/confirm', at(bucket))), result('applied'));
+  return (
+    <>
+      <Action kind="primary" onClick={() => setOpen('back')}>
+        Bring the objects back
+      </Action>
+      <Action kind="danger" onClick={() => setOpen('apply')}>
+        Apply the deletes
+      </Action>
+      <Confirm
+        open={open === 'back'}
+        title="Bring the objects back"
+        action="Bring them back"
+        onDone={() => reject.mutate(undefined)}
+        onClose={() => setOpen(undefined)}
+      >
+        <p>The objects whose deletes are held are copied back to the primary of {bucket}.</p>
+      </Confirm>
+      <Confirm
+        open={open === 'apply'}
+        title="Apply the deletes"
+        action="Apply the deletes"
+        typed={bucket}
+        danger
+        onDone={() => confirm.mutate(undefined)}
+        onClose={() => setOpen(undefined)}
+      >
+        <p>The objects that were deleted at the primary of {bucket} are removed from its copies, too. Where the storage keeps no versions they are gone.</p>
+      </Confirm>
+    </>
+  );
+}
+
+/** Why something is not ok, each reason with what helps. */
+export function Reasons({ bucket, reasons, linked }: { bucket?: string; reasons: Reason[]; linked?: boolean }) {
+  return (
+    <ul className="reasons">
+      {reasons.map((r) => (
+        <li key={r.code + r.cluster + r.text}>
+          <span>{r.text}</span>
+          {!linked && <Help bucket={bucket} reason={r} />}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export function Help({ bucket, reason }: { bucket?: string; reason: Reason }) {
+  switch (reason.action) {
+    case 'sync-bucket':
+      return bucket ? <SyncButton bucket={bucket} /> : null;
+    case 'retry-failures':
+      return <RetryButton />;
+    case 'resume-replication':
+      return <PauseButton paused />;
+    case 'confirm-deletes':
+      return bucket ? <HeldDeletes bucket={bucket} /> : null;
+    default:
+      return null;
+  }
+}

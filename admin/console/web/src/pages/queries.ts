@@ -1,0 +1,88 @@
+import { keepPreviousData, queryOptions } from '@tanstack/react-query';
+import { api, told } from '../api/client';
+
+/** The stream says what to read again; this is for what it does not tell. */
+const slow = 15_000;
+
+export const summary = queryOptions({
+  queryKey: ['summary'],
+  queryFn: ({ signal }) => told(api.GET('/fado/summary', { signal })),
+  refetchInterval: 5000,
+});
+
+export const bucket = (name: string) =>
+  queryOptions({
+    queryKey: ['bucket', name],
+    queryFn: ({ signal }) => told(api.GET('/fado/buckets/{name}', { params: { path: { name } }, signal })),
+    refetchInterval: slow,
+  });
+
+export const placement = (name: string, prefix: string) =>
+  queryOptions({
+    queryKey: ['bucket', name, 'placement', prefix],
+    queryFn: ({ signal }) => told(api.GET('/fado/buckets/{name}/placement', { params: { path: { name }, query: { prefix } }, signal })),
+  });
+
+export const conflicts = (name: string) =>
+  queryOptions({
+    queryKey: ['bucket', name, 'conflicts'],
+    queryFn: ({ signal }) => told(api.GET('/fado/buckets/{name}/conflicts', { params: { path: { name }, query: { limit: 200 } }, signal })),
+  });
+
+export const objects = (name: string, prefix: string, after: string) =>
+  queryOptions({
+    queryKey: ['bucket', name, 'objects', prefix, after],
+    queryFn: ({ signal }) =>
+      told(api.GET('/fado/buckets/{name}/objects', { params: { path: { name }, query: { prefix, after, delimiter: '/', limit: 200 } }, signal })),
+    placeholderData: keepPreviousData,
+  });
+
+export const verification = (name: string) =>
+  queryOptions({
+    queryKey: ['bucket', name, 'verification'],
+    queryFn: ({ signal }) => told(api.GET('/fado/buckets/{name}/verify', { params: { path: { name } }, signal })),
+    refetchInterval: (q) => (['waiting', 'running', 'repairing'].includes(q.state.data?.state ?? '') ? 1000 : slow),
+  });
+
+export const clusters = queryOptions({
+  queryKey: ['clusters'],
+  queryFn: ({ signal }) => told(api.GET('/fado/clusters', { signal })),
+  refetchInterval: slow,
+});
+
+export const cluster = (name: string) =>
+  queryOptions({
+    queryKey: ['cluster', name],
+    queryFn: ({ signal }) => told(api.GET('/fado/clusters/{name}', { params: { path: { name } }, signal })),
+    refetchInterval: 5000,
+  });
+
+export const policies = queryOptions({
+  queryKey: ['policies'],
+  queryFn: ({ signal }) => told(api.GET('/fado/policies', { signal })),
+});
+
+export const zones = queryOptions({
+  queryKey: ['zones'],
+  queryFn: ({ signal }) => told(api.GET('/fado/zones', { signal })),
+});
+
+export const replication = queryOptions({
+  queryKey: ['replication'],
+  queryFn: ({ signal }) => told(api.GET('/fado/replication', { signal })),
+  refetchInterval: 2000,
+});
+
+export const failures = queryOptions({
+  queryKey: ['replication', 'failures'],
+  queryFn: ({ signal }) => told(api.GET('/fado/replication/failures', { params: { query: { limit: 200 } }, signal })),
+  refetchInterval: slow,
+});
+
+export const route = (query: { bucket?: string[]; object?: string[]; data?: string[] }) =>
+  queryOptions({
+    queryKey: ['route', query],
+    queryFn: ({ signal }) => told(api.GET('/fado/route', { params: { query }, signal })),
+    refetchInterval: 5000,
+    retry: false,
+  });

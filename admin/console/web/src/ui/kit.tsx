@@ -1,0 +1,380 @@
+import { AlertDialog } from '@base-ui/react/alert-dialog';
+import { Toast } from '@base-ui/react/toast';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { CircleCheck, CircleHelp, CirclePause, CircleX, Copy, GitMerge, type LucideIcon, RefreshCw, TriangleAlert } from 'lucide-react';
+import { createContext, type ReactNode, useContext, useEffect, useId, useState } from 'react';
+import { may, type Role, type Session } from '../api/client';
+import { ago, curl } from '../format';
+
+export const SessionContext = createContext<Session>({ user: '', role: 'viewer', how: 'password', expires: null, sign_out: '', session: '' });
+export const useSession = () => useContext(SessionContext);
+
+/** Whether FaDO can be reached: actions are off while it can't. */
+export const OnlineContext = createContext(true);
+
+type Tone = 'good' | 'busy' | 'warn' | 'bad' | 'none';
+
+const states: Record<string, [Tone, LucideIcon]> = {
+  ok: ['good', CircleCheck],
+  synced: ['good', CircleCheck],
+  up: ['good', CircleCheck],
+  healthy: ['good', CircleCheck],
+  done: ['good', CircleCheck],
+  syncing: ['busy', RefreshCw],
+  waiting: ['busy', RefreshCw],
+  running: ['busy', RefreshCw],
+  repairing: ['busy', RefreshCw],
+  draining: ['busy', RefreshCw],
+  removing: ['busy', RefreshCw],
+  conflict: ['warn', GitMerge],
+  degraded: ['warn', TriangleAlert],
+  full: ['warn', TriangleAlert],
+  paused: ['warn', CirclePause],
+  stuck: ['bad', TriangleAlert],
+  failed: ['bad', CircleX],
+  down: ['bad', CircleX],
+  unavailable: ['bad', CircleX],
+};
+
+export const toneOf = (state: string): Tone => states[state]?.[0] ?? 'none';
+
+/** A state as a shape, a word and a colour. */
+export function State({ of, label }: { of: string; label?: string }) {
+  const [tone, Icon] = states[of] ?? ['none', CircleHelp];
+  return (
+    <span className={`state ${tone}`}>
+      <Icon aria-hidden="true" size={14} />
+      {label ?? of}
+    </span>
+  );
+}
+
+/** A moment, as how long ago it was. */
+export function Ago({ time }: { time: string | number | null | undefined }) {
+  const now = useNow(5000);
+  if (!time) return <span className="quiet">never</span>;
+  const date = new Date(time);
+  return (
+    <time dateTime={date.toISOString()} title={date.toLocaleString()}>
+      {ago(time, now)}
+    </time>
+  );
+}
+
+export function useNow(every: number): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const t = setInterval(() => setNow(Date.now()), every);
+    return () => clearInterval(t);
+  }, [every]);
+  return now;
+}
+
+/** How old what is shown is. */
+export function Age({ at }: { at: number }) {
+  const now = useNow(1000);
+  const old = now - at;
+  return <span className={old > 15_000 ? 'age old' : 'age'}>{at === 0 ? 'not read yet' : `as of ${ago(at, now)}`}</span>;
+}
+
+export function Page({ title, at, actions, lead, children }: { title: string; at?: number; actions?: ReactNode; lead?: ReactNode; children: ReactNode }) {
+  useEffect(() => {
+    document.title = `${title} · FaDO`;
+  }, [title]);
+  return (
+    <>
+      <header className="page-head">
+        <div>
+          <h1 tabIndex={-1}>{title}</h1>
+          {lead}
+        </div>
+        <div className="page-tools">
+          {at !== undefined && <Age at={at} />}
+          {actions}
+        </div>
+      </header>
+      {children}
+    </>
+  );
+}
+
+export function Card({ title, aside, children, label, flush }: { title?: string; aside?: ReactNode; children: ReactNode; label?: string; flush?: boolean }) {
+  const id = useId();
+  return (
+    <section className="card" aria-labelledby={title ? id : undefined} aria-label={title ? undefined : label}>
+      {title && (
+        <header>
+          <h2 id={id}>{title}</h2>
+          {aside}
+        </header>
+      )}
+      <div className={flush ? 'card-body flush' : 'card-body'}>{children}</div>
+    </section>
+  );
+}
+
+interface Loaded<T> {
+  data: T | undefined;
+  error: Error | null;
+  isPending: boolean;
+  refetch: () => unknown;
+}
+
+/** What a query brought, or its skeleton, or why there is nothing. */
+export function Loaded<T>({ of, children, rows = 4 }: { of: Loaded<T>; children: (data: T) => ReactNode; rows?: number }) {
+  if (of.data !== undefined) {
+    return (
+      <>
+        {of.error && <Failure error={of.error} retry={of.refetch} />}
+        {children(of.data)}
+      </>
+    );
+  }
+  if (of.error) return <Failure error={of.error} retry={of.refetch} />;
+  return <Skeleton rows={rows} />;
+}
+
+export function Skeleton({ rows }: { rows: number }) {
+  return (
+    <div className="skeleton" aria-busy="true">
+      <span className="sr-only">Loading</span>
+      {Array.from({ length: rows }, (_, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: lines of nothing
+        <i key={i} />
+      ))}
+    </div>
+  );
+}
+
+export function Failure({ error, retry }: { error: Error; retry?: () => unknown }) {
+  return (
+    <div className="alert" role="alert">
+      <span>{error.message}</span>
+      {retry && (
+        <button type="button" className="button small" onClick={() => retry()}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className="empty">
+      <p>{title}</p>
+      {children && <div className="quiet">{children}</div>}
+    </div>
+  );
+}
+
+/** A button that says, where a role may not use it, which one may. */
+export function Action({
+  least = 'operator',
+  off,
+  onClick,
+  children,
+  kind = '',
+  label,
+}: {
+  least?: Role;
+  /** Why it can't be used now. */
+  off?: string;
+  onClick: () => void;
+  children: ReactNode;
+  kind?: string;
+  label?: string;
+}) {
+  const { role } = useSession();
+  const online = useContext(OnlineContext);
+  const id = useId();
+  const why = !may(role, least) ? `Needs the role ${least}` : off || (online ? undefined : 'FaDO can not be reached');
+  return (
+    <>
+      <button
+        type="button"
+        className={`button ${kind}`}
+        aria-disabled={why ? true : undefined}
+        aria-describedby={why ? id : undefined}
+        aria-label={label}
+        title={why}
+        onClick={() => why || onClick()}
+      >
+        {children}
+      </button>
+      {why && (
+        <span id={id} className="sr-only">
+          {why}
+        </span>
+      )}
+    </>
+  );
+}
+
+/** A question before something is done: it names the effect. */
+export function Confirm({
+  open,
+  title,
+  children,
+  action,
+  typed,
+  danger,
+  onDone,
+  onClose,
+}: {
+  open: boolean;
+  title: string;
+  children: ReactNode;
+  action: string;
+  /** What has to be typed, where data is given up. */
+  typed?: string;
+  danger?: boolean;
+  onDone: () => void;
+  onClose: () => void;
+}) {
+  const [text, setText] = useState('');
+  const id = useId();
+  useEffect(() => setText(''), []);
+  return (
+    <AlertDialog.Root open={open} onOpenChange={(o) => !o && onClose()}>
+      <AlertDialog.Portal>
+        <AlertDialog.Backdrop className="backdrop" />
+        <AlertDialog.Popup className="dialog">
+          <AlertDialog.Title>{title}</AlertDialog.Title>
+          <AlertDialog.Description render={<div />}>{children}</AlertDialog.Description>
+          {typed && (
+            <>
+              <label htmlFor={id}>Type {typed} to confirm</label>
+              <input id={id} value={text} onChange={(e) => setText(e.target.value)} autoComplete="off" spellCheck={false} />
+            </>
+          )}
+          <footer>
+            <AlertDialog.Close className="button">Cancel</AlertDialog.Close>
+            <button
+              type="button"
+              className={`button ${danger ? 'danger' : 'primary'}`}
+              disabled={typed !== undefined && text !== typed}
+              onClick={() => {
+                onDone();
+                onClose();
+              }}
+            >
+              {action}
+            </button>
+          </footer>
+        </AlertDialog.Popup>
+      </AlertDialog.Portal>
+    </AlertDialog.Root>
+  );
+}
+
+/** Does something at the server, tells the result, and has everything read again. */
+export function useDo<A>(call: (arg: A) => Promise<unknown>, done: string | ((result: unknown) => string)) {
+  const client = useQueryClient();
+  const toasts = Toast.useToastManager();
+  return useMutation({
+    mutationFn: call,
+    onSuccess: (result) => {
+      toasts.add({ title: typeof done === 'string' ? done : done(result) });
+      return client.invalidateQueries();
+    },
+    onError: (error: Error) => {
+      toasts.add({ title: error.message, type: 'error', priority: 'high', timeout: 12_000 });
+    },
+  });
+}
+
+export function Toasts() {
+  const { toasts } = Toast.useToastManager();
+  return (
+    <Toast.Portal>
+      <Toast.Viewport className="toasts" aria-label="Notifications">
+        {toasts.map((toast) => (
+          <Toast.Root key={toast.id} toast={toast} className={`toast ${toast.type ?? ''}`}>
+            <Toast.Content>
+              <Toast.Title role={toast.type === 'error' ? 'alert' : 'status'} render={<p />} />
+            </Toast.Content>
+            <Toast.Close className="icon-button" aria-label="Close">
+              ×
+            </Toast.Close>
+          </Toast.Root>
+        ))}
+      </Toast.Viewport>
+    </Toast.Portal>
+  );
+}
+
+/** Copies the command that does or shows the same. */
+export function CopyCurl({ method = 'GET', path, body }: { method?: string; path: string; body?: unknown }) {
+  const toasts = Toast.useToastManager();
+  return (
+    <button
+      type="button"
+      className="button ghost"
+      onClick={() =>
+        navigator.clipboard.writeText(curl(method, path, body)).then(
+          () => toasts.add({ title: 'Copied' }),
+          () => toasts.add({ title: 'The browser does not let pages copy here', type: 'error' }),
+        )
+      }
+    >
+      <Copy aria-hidden="true" size={14} />
+      Copy as curl
+    </button>
+  );
+}
+
+export function Meter({ label, value, text }: { label: string; value: number | undefined; text: string }) {
+  return (
+    <div className="meter">
+      <progress aria-label={label} value={value} max={100} aria-valuetext={text} />
+      <span>{text}</span>
+    </div>
+  );
+}
+
+export const BucketLink = ({ name }: { name: string }) => (
+  <Link to="/buckets/$bucket" params={{ bucket: name }}>
+    {name}
+  </Link>
+);
+
+export const ClusterLink = ({ name }: { name: string }) => (
+  <Link to="/clusters/$cluster" params={{ cluster: name }}>
+    {name}
+  </Link>
+);
+
+export function Facts({ of }: { of: [string, ReactNode][] }) {
+  return (
+    <dl className="facts">
+      {of.map(([term, value]) => (
+        <div key={term}>
+          <dt>{term}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+export function Table({ label, head, children }: { label: string; head: string[]; children: ReactNode }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls has to be reached by the keyboard
+    <section className="scroll" aria-label={`${label}, scrollable`} tabIndex={0}>
+      <table aria-label={label}>
+        <thead>
+          <tr>
+            {head.map((h) => (
+              <th key={h} scope="col">
+                {h}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </section>
+  );
+}
