@@ -15,6 +15,8 @@ type Input struct {
 	Bucket string
 	Key    string // object key, or prefix with its trailing "/"
 	Scope  Scope
+	// Held: with Query.Held, the invocation runs only where the current version is.
+	Held bool
 }
 
 // Query is one routing question.
@@ -24,6 +26,8 @@ type Query struct {
 	UnknownBucketAny bool
 	// NoBucketReject: a request that names no bucket is refused.
 	NoBucketReject bool
+	// Held: inputs that are Held are not read from elsewhere.
+	Held bool
 	// Spill: above so many requests in flight at every free endpoint among the
 	// holders, the next best allowed cluster is used. 0: off.
 	Spill int

@@ -20,8 +20,8 @@ import (
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(h *Handler) {
-		h.keys["reader"] = accessKey{secret: "reader-secret", buckets: []string{"team-*"}, readOnly: true}
-		h.keys["team"] = accessKey{secret: "team-secret", buckets: []string{"team-*"}}
+		h.keys["reader"] = &catalog.Key{Secret: "reader-secret", Buckets: []string{"team-*"}, ReadOnly: true}
+		h.keys["team"] = &catalog.Key{Secret: "team-secret", Buckets: []string{"team-*"}}
 		h.Anonymous = []string{"public"}
 	})
 	w.cluster("c1", minioA.Server(t))
@@ -191,6 +191,20 @@ func TestNotSupported(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	if status, body := w.plain(http.MethodPatch, "/bkt/k"); status != http.StatusForbidden || !strings.Contains(body, "<Code>AccessDenied</Code>") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+// Caddy drops headers with _ and . in their names. Who signed some is told so.
+func TestDroppedHeaders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		r.Header.Del("X-Amz-Meta-A_b")
+		w.handler.serve(rw, r)
+	})
+	status, _, body := w.do(http.MethodPut, "/bkt/k", http.Header{"X-Amz-Meta-A_b": {"x"}}, "x")
+	if status != http.StatusBadRequest || !strings.Contains(body, "x-amz-meta-a_b") || !strings.Contains(body, "expected_underscore_headers") {
 		t.Errorf("%d %s", status, body)
 	}
 }

@@ -58,7 +58,7 @@ func listBuckets(c *call) error {
 	}
 	var names []string
 	c.router().Snapshot().Buckets(func(name string) bool {
-		if name > after && strings.HasPrefix(name, prefix) && c.key0.sees(name) {
+		if name > after && strings.HasPrefix(name, prefix) && c.sees(name) {
 			names = append(names, name)
 		}
 		return true
@@ -99,7 +99,7 @@ func getLocation(c *call) error {
 
 // createBucket answers CreateBucket: a bucket of the catalogue. It answers when objects can be
 // written.
-func createBucket(c *call) error {
+func createBucket(c writer) error {
 	if err := checkHeaders(c.r.Header); err != nil {
 		return err
 	}
@@ -115,11 +115,15 @@ func createBucket(c *call) error {
 		var conf struct {
 			XMLName            xml.Name `xml:"CreateBucketConfiguration"`
 			LocationConstraint string
+			Tags               *struct{}
 		}
 		if err := parseXML(body, &conf); err != nil {
 			return err
 		}
-		if b.Primary, err = c.placeOf(conf.LocationConstraint); err != nil {
+		if conf.Tags != nil {
+			return notImplemented("Creating a bucket with tags")
+		}
+		if b.Primary, err = c.primaryIn(conf.LocationConstraint); err != nil {
 			return err
 		}
 	}
@@ -138,7 +142,7 @@ func createBucket(c *call) error {
 }
 
 // checkName tells a bad name from a bad policy, as S3 clients expect it.
-func (c *call) checkName(b *catalog.Bucket) error {
+func (c writer) checkName(b *catalog.Bucket) error {
 	if !catalog.ValidBucketName(b.Name) {
 		return badRequest("InvalidBucketName", "The specified bucket is not valid.")
 	}
@@ -149,7 +153,7 @@ func (c *call) checkName(b *catalog.Bucket) error {
 }
 
 // placeOf reads a LocationConstraint: a cluster, or this endpoint's region, which is none.
-func (c *call) placeOf(constraint string) (cluster string, err error) {
+func (c writer) primaryIn(constraint string) (cluster string, err error) {
 	if constraint == "" || constraint == c.h.Region {
 		return "", nil
 	}
@@ -166,7 +170,7 @@ const (
 )
 
 // awaitBucket returns when the new bucket has a primary, and its storage the physical bucket.
-func (c *call) awaitBucket() error {
+func (c writer) awaitBucket() error {
 	ctx, cancel := context.WithTimeout(c.ctx, bucketPatience)
 	defer cancel()
 	for {
@@ -182,7 +186,7 @@ func (c *call) awaitBucket() error {
 }
 
 // bucketIn reports whether a cluster's storage has the physical bucket.
-func (c *call) bucketIn(ctx context.Context, cluster string) bool {
+func (c writer) bucketIn(ctx context.Context, cluster string) bool {
 	a, err := c.gateway.Read(ctx, c.reading(cluster, c.bucket, ""), &storage.Forward{Name: "HeadBucket", Method: http.MethodHead, Bucket: c.bucket})
 	if err != nil {
 		return false
@@ -194,7 +198,7 @@ func (c *call) bucketIn(ctx context.Context, cluster string) bool {
 // deleteBucket answers DeleteBucket. The primary's storage removes its bucket first, which it
 // only does if it is empty, so that nothing written meanwhile is lost; then the catalogue
 // forgets the bucket and its copies go.
-func deleteBucket(c *call) error {
+func deleteBucket(c writer) error {
 	item, err := c.control.Resources.Get(c.ctx, catalog.KindBucket, c.bucket)
 	if err != nil {
 		return err
@@ -226,7 +230,7 @@ var errNoPhysical = errors.New("the physical bucket is not there")
 
 // awaitEmptied waits until the copies have followed the primary: what differs from it there may
 // be no copy of FaDO's, and would be removed for good.
-func (c *call) awaitEmptied() error {
+func (c writer) awaitEmptied() error {
 	ctx, cancel := context.WithTimeout(c.ctx, bucketPatience)
 	defer cancel()
 	for {
@@ -243,7 +247,7 @@ func (c *call) awaitEmptied() error {
 }
 
 // differs reports whether anything is known to differ between the bucket's copies.
-func (c *call) differs() bool {
+func (c writer) differs() bool {
 	for _, cp := range c.router().Snapshot().Copies(c.bucket) {
 		if c.router().Pending.HasBelow(c.bucket, "", cp.Cluster) {
 			return true
@@ -256,7 +260,7 @@ func (c *call) differs() bool {
 var settingQuery = []string{"versioning", "cors", "tagging", "object-lock"}
 
 // getBucketSetting passes on what the primary's storage knows of the bucket.
-func getBucketSetting(c *call) error {
+func getBucketSetting(c reader) error {
 	primary := c.router().Snapshot().Primary(c.bucket)
 	if primary == "" {
 		return slowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
@@ -272,16 +276,20 @@ func getBucketSetting(c *call) error {
 }
 
 // putBucketSetting changes what the primary's storage knows of the bucket.
-func putBucketSetting(c *call) error {
+func putBucketSetting(c writer) error {
 	return c.setAtPrimary()
 }
 
-func (c *call) setAtPrimary() error {
+func (c writer) setAtPrimary() error {
 	cluster := c.router().Snapshot().Primary(c.bucket)
 	if cluster == "" {
 		return slowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
 	}
-	f, err := c.document(maxSmallXML, settingQuery)
+	b, err := c.readBody(maxSmallXML)
+	if err != nil {
+		return err
+	}
+	f, err := c.document(b, settingQuery)
 	if err != nil {
 		return err
 	}
@@ -294,82 +302,12 @@ func (c *call) setAtPrimary() error {
 }
 
 // putVersioning answers PutBucketVersioning. The versioning of copies follows the primary's.
-func putVersioning(c *call) error {
+func putVersioning(c writer) error {
 	if err := c.setAtPrimary(); err != nil {
 		return err
 	}
 	if err := c.h.app.Replication().SyncBucket(c.ctx, c.bucket); err != nil && !errors.Is(err, replication.ErrOff) {
 		c.h.log.Warn("versioning of the copies follows at the next scan: " + err.Error())
-	}
-	return nil
-}
-
-// accessControl is the one ACL that everything here has.
-type accessControl struct {
-	XMLName xml.Name `xml:"AccessControlPolicy"`
-	Xmlns   string   `xml:"xmlns,attr"`
-	Owner   *owner
-	Grants  []grant `xml:"AccessControlList>Grant"`
-}
-
-type grant struct {
-	Grantee    grantee
-	Permission string
-}
-
-type grantee struct {
-	XSI         string `xml:"xmlns:xsi,attr"`
-	Type        string `xml:"xsi:type,attr"`
-	ID          string
-	DisplayName string
-}
-
-// getACL answers GetBucketAcl and GetObjectAcl as S3 does where ACLs are switched off.
-func getACL(c *call) error {
-	if c.key != "" {
-		if err := c.mustExist(); err != nil {
-			return err
-		}
-	}
-	c.writeXML(http.StatusOK, accessControl{Xmlns: namespace, Owner: theOwner, Grants: []grant{{
-		Grantee:    grantee{XSI: "http://www.w3.org/2001/XMLSchema-instance", Type: "CanonicalUser", ID: theOwner.ID, DisplayName: theOwner.DisplayName},
-		Permission: "FULL_CONTROL",
-	}}})
-	return nil
-}
-
-// putACL answers PutBucketAcl and PutObjectAcl: nothing but private is possible.
-func putACL(c *call) error {
-	if err := checkHeaders(c.r.Header); err != nil {
-		return err
-	}
-	if c.r.Header.Get("X-Amz-Acl") == "" {
-		return noACLs()
-	}
-	if c.key != "" {
-		if err := c.mustExist(); err != nil {
-			return err
-		}
-	}
-	c.writeBody(http.StatusOK, "", nil)
-	return nil
-}
-
-// mustExist returns NoSuchKey where there is no such object.
-func (c *call) mustExist() error {
-	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: c.key, Scope: routing.ScopeObject}, onlySame)
-	if err != nil {
-		return err
-	}
-	a, _, err := c.askAny(holders, storage.Forward{
-		Name: c.op.name, Method: http.MethodHead, Bucket: c.bucket, Key: c.key, Query: pick(c.query, []string{"versionId"}), Content: true,
-	})
-	if err != nil {
-		return err
-	}
-	defer a.Body.Close()
-	if a.Status != http.StatusOK {
-		return c.storageError(a.Status, a.Header, a.Body)
 	}
 	return nil
 }

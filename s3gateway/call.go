@@ -2,23 +2,38 @@ package s3gateway
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
-	"unicode/utf8"
 
-	"go.uber.org/zap"
-
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
-	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/internal/sigv4"
 )
+
+// level is what a request is about.
+type level uint8
+
+const (
+	atService level = iota
+	atBucket
+	atObject
+)
+
+// operation is one operation of the S3 API.
+type operation struct {
+	name   string
+	level  level
+	method string
+	sub    string // the query parameter that names it; "" for the plain one
+	header string // a header that, present, names it
+
+	open      bool // asked by browsers, without a signature
+	form      bool // authenticated by the policy of a form
+	write     bool // a key that is read_only may not
+	anonymous bool // public buckets offer it to everyone
+	run       func(*call) error
+}
 
 // call is one request on its way to its answer.
 type call struct {
@@ -32,8 +47,9 @@ type call struct {
 	bucket, key string
 	query       url.Values
 
-	key0     identity // who asks
+	asker    *catalog.Key // nil: nobody
 	verified *sigv4.Verified
+	form     *sigv4.Form // of PostObject
 
 	control *control.Control
 	gateway Storages
@@ -42,177 +58,5 @@ type call struct {
 // router answers where objects are.
 func (c *call) router() *routing.Router { return c.control.Router() }
 
-// reading is the way of an object's bytes through this endpoint to the client.
-func (c *call) reading(cluster, bucket, key string) replication.Passage {
-	return replication.Passage{Bucket: bucket, Key: key, Cluster: cluster, Via: c.h.Cluster, Cut: func() {
-		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Unix(1, 0))
-	}}
-}
-
-// writing is the way of the bytes of the call's object from the client.
-func (c *call) writing(cluster string) replication.Passage {
-	return replication.Passage{Bucket: c.bucket, Key: c.key, Cluster: cluster, Via: c.h.Cluster, Cut: func() {
-		_ = http.NewResponseController(c.w).SetReadDeadline(time.Unix(1, 0))
-	}}
-}
-
-// maxKey is the most bytes of a key (S3 User Guide, "Naming Amazon S3 objects").
-const maxKey = 1024
-
-// target splits a request's path, and its host where it is below a domain, into bucket and key.
-// Nothing is cleaned: every byte of a key counts.
-func target(r *http.Request, domains []string) (l level, bucket, key string, err error) {
-	path := strings.TrimPrefix(r.URL.Path, "/")
-	if bucket = hostBucket(r.Host, domains); bucket != "" {
-		key = path
-	} else {
-		bucket, key, _ = strings.Cut(path, "/")
-	}
-	switch {
-	case bucket == "" && key == "":
-		return atService, "", "", nil
-	case bucket == "":
-		return 0, "", "", badRequest("InvalidBucketName", "The specified bucket is not valid.")
-	case !utf8.ValidString(bucket), !utf8.ValidString(key):
-		return 0, "", "", badRequest("InvalidURI", "Couldn't parse the specified URI.")
-	case len(key) > maxKey:
-		return 0, "", "", badRequest("KeyTooLongError", "Your key is too long")
-	case strings.ContainsRune(key, 0):
-		return 0, "", "", badRequest("InvalidArgument", "The key holds a zero byte.")
-	case key == "":
-		return atBucket, bucket, "", nil
-	}
-	return atObject, bucket, key, nil
-}
-
-// hostBucket returns the bucket that a host below one of the domains names.
-func hostBucket(host string, domains []string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	for _, d := range domains {
-		if b, ok := strings.CutSuffix(strings.ToLower(host), "."+d); ok {
-			return b
-		}
-	}
-	return ""
-}
-
-// serve answers one request.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
-	began := h.now()
-	c := &call{h: h, w: &answerWriter{ResponseWriter: w}, r: r, ctx: r.Context(), id: requestID()}
-	c.w.Header().Set("X-Amz-Request-Id", c.id)
-	c.w.Header()["Server"] = []string{"FaDO"}
-	err := c.handle()
-	name, code, broken := "unknown", "OK", err != nil && c.w.wrote
-	if c.op != nil {
-		name = c.op.name
-	}
-	if err != nil {
-		e := c.asError(err)
-		code = e.Code
-		c.told(e, err)
-	}
-	h.app.CountS3(name, code, h.now().Sub(began))
-	if broken {
-		panic(http.ErrAbortHandler) // the client must not take what it got for the whole
-	}
-}
-
-// told logs an error, and answers with it if nothing was answered yet.
-func (c *call) told(e *Error, err error) {
-	log := c.h.log.Debug
-	if e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented {
-		log = c.h.log.Warn
-	}
-	if c.ctx.Err() != nil {
-		log = c.h.log.Debug
-	}
-	log("request failed", zap.String("request_id", c.id), zap.String("code", e.Code), zap.Int("status", e.Status),
-		zap.String("method", c.r.Method), zap.String("bucket", c.bucket), zap.Error(err))
-	if c.w.wrote {
-		return
-	}
-	c.refuse(e)
-}
-
-// handle finds the operation, checks who asks and runs it.
-func (c *call) handle() error {
-	if err := c.start(); err != nil {
-		return err
-	}
-	l, bucket, key, err := target(c.r, c.h.Domains)
-	if err != nil {
-		return err
-	}
-	c.bucket, c.key = bucket, key
-	if c.query, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
-		return badRequest("InvalidURI", "Couldn't parse the specified URI.")
-	}
-	op, err := find(l, c.r, c.query)
-	c.op = op
-	if authErr := c.authenticate(); authErr != nil {
-		return authErr
-	}
-	if err != nil {
-		return err
-	}
-	if err := c.authorize(); err != nil {
-		return err
-	}
-	if l != atService && op.name != "CreateBucket" && c.router().Snapshot().Bucket(bucket) == nil {
-		return noSuchBucket(bucket)
-	}
-	return op.run(c)
-}
-
-// start takes hold of what the request is to be answered from.
-func (c *call) start() error {
-	select {
-	case <-c.h.app.Ready():
-	default:
-		ctx, cancel := context.WithTimeout(c.ctx, readyTimeout)
-		defer cancel()
-		select {
-		case <-c.h.app.Ready():
-		case <-ctx.Done():
-		}
-	}
-	engine := c.h.app.Replication()
-	c.control = c.h.app.Control()
-	if engine == nil || c.control == nil {
-		return slowDown(errors.New("the fado app has not started"), "The server is starting. Please retry.")
-	}
-	c.gateway = engine.Gateway()
-	return nil
-}
-
-// readyTimeout is how long a request waits for an app that is still starting.
-const readyTimeout = 10 * time.Second
-
-// requestID makes an ID like S3's.
-func requestID() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return fmt.Sprintf("%X", b[:])
-}
-
-// answerWriter knows whether an answer has begun, and counts.
-type answerWriter struct {
-	http.ResponseWriter
-	wrote bool
-}
-
-func (w *answerWriter) WriteHeader(status int) {
-	w.wrote = w.wrote || status >= http.StatusOK
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *answerWriter) Write(p []byte) (int, error) {
-	w.wrote = true
-	return w.ResponseWriter.Write(p)
-}
-
-// Unwrap lets an http.ResponseController reach the connection.
-func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+// sees reports whether who asks may know of a bucket.
+func (c *call) sees(bucket string) bool { return c.asker != nil && c.asker.Allows(bucket) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
+	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/storage"
 )
@@ -37,14 +38,21 @@ func parseSource(v string) (source, error) {
 	return source{bucket: bucket, key: key, version: version}, nil
 }
 
-// source finds where a copy's source can be read, and checks that the key may read it.
-func (c *call) source() (source, error) {
+// copier is a call that makes something of an object: in a cluster, of a source.
+type copier struct {
+	writer
+	src source
+	to  string
+}
+
+// copier finds where the source can be read, and checks that the key may read it.
+func (c writer) copier(to string) (*copier, error) {
 	s, err := parseSource(c.r.Header.Get(copySource))
 	if err != nil {
-		return s, err
+		return nil, err
 	}
-	if !c.key0.sees(s.bucket) {
-		return s, denied("Access Denied.")
+	if !c.sees(s.bucket) {
+		return nil, denied("Access Denied.")
 	}
 	f := content
 	if s.version != "" {
@@ -54,98 +62,92 @@ func (c *call) source() (source, error) {
 	}
 	s.holders, err = c.readers(routing.Input{Bucket: s.bucket, Key: s.key, Scope: routing.ScopeObject}, f)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
 	snap := c.router().Snapshot()
 	if c.h.Cluster != "" && !snap.Allows(s.bucket, s.key, c.h.Cluster) {
 		rule, _ := snap.RuleOf(s.bucket, s.key)
-		return s, denied("The policy %q does not allow the source in cluster %s, where this endpoint is.", rule.Policy, c.h.Cluster)
+		return nil, denied("The policy %q does not allow the source in cluster %s, where this endpoint is.", rule.Policy, c.h.Cluster)
 	}
-	return s, nil
+	return &copier{writer: c, src: s, to: to}, nil
 }
 
-// in reports whether a storage can copy by itself: it holds the current source.
-func (s *source) in(cluster string) bool {
-	return slices.ContainsFunc(s.holders, func(h routing.Holder) bool { return h.Cluster == cluster })
+// inPlace reports whether the storage can copy by itself: it holds the current source.
+func (c *copier) inPlace() bool {
+	return slices.ContainsFunc(c.src.holders, func(h routing.Holder) bool { return h.Cluster == c.to })
 }
 
-// header names the source to the storage of a cluster.
-func (c *call) sourceHeader(s *source, cluster string) string {
+// sourceHeader names the source to the storage.
+func (c *copier) sourceHeader() string {
 	prefix := ""
-	if cl := c.router().Snapshot().Cluster(cluster); cl != nil && cl.Storage != nil {
+	if cl := c.router().Snapshot().Cluster(c.to); cl != nil && cl.Storage != nil {
 		prefix = cl.Storage.BucketPrefix
 	}
-	v := s3utils.EncodePath("/" + prefix + s.bucket + "/" + s.key)
-	if s.version != "" {
-		v += "?versionId=" + url.QueryEscape(s.version)
+	v := s3utils.EncodePath("/" + prefix + c.src.bucket + "/" + c.src.key)
+	if c.src.version != "" {
+		v += "?versionId=" + url.QueryEscape(c.src.version)
 	}
 	return v
 }
 
 // copyObject answers CopyObject.
-func copyObject(c *call) error {
-	if err := checkHeaders(c.r.Header); err != nil {
+func copyObject(w writer) error {
+	if err := checkHeaders(w.r.Header); err != nil {
 		return err
 	}
-	s, err := c.source()
+	cluster, err := w.writePlace(w.key)
 	if err != nil {
 		return err
 	}
-	cluster, err := c.writer(c.key)
+	c, err := w.copier(cluster)
 	if err != nil {
 		return err
 	}
-	if s.in(cluster) {
-		f := &storage.Forward{
-			Name: c.op.name, Method: http.MethodPut, Bucket: c.bucket, Key: c.key,
-			Header: requestHeaders(c.r.Header), Wait: completeWait,
-		}
-		f.Header.Set(copySource, c.sourceHeader(&s, cluster))
-		out, err := c.write(cluster, f, []string{c.key})
-		if err != nil {
-			return err
-		}
-		if isError(out.Body) {
-			return c.storageError(http.StatusInternalServerError, out.Header, strings.NewReader(string(out.Body)))
-		}
-		return c.written(cluster, out, nil)
+	if !c.inPlace() {
+		return c.copyAcross(nil, "")
 	}
-	return c.copyAcross(&s, cluster, nil, "")
+	out, err := c.copyHere(nil, []string{c.key})
+	if err != nil {
+		return err
+	}
+	return c.written(c.to, out, nil)
 }
 
 // uploadPartCopy answers UploadPartCopy.
-func uploadPartCopy(c *call) error {
-	cluster, id, err := c.theUpload()
+func uploadPartCopy(u uploader) error {
+	cluster, id, err := u.theUpload()
 	if err != nil {
 		return err
 	}
-	query, err := c.partQuery(id)
+	query, err := u.partQuery(id)
 	if err != nil {
 		return err
 	}
-	s, err := c.source()
+	c, err := u.copier(cluster)
 	if err != nil {
 		return err
 	}
-	if !s.in(cluster) {
-		return c.copyAcross(&s, cluster, query, c.r.Header.Get("X-Amz-Copy-Source-Range"))
+	if !c.inPlace() {
+		return c.copyAcross(query, c.r.Header.Get("X-Amz-Copy-Source-Range"))
 	}
-	f := &storage.Forward{
-		Name: c.op.name, Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Query: query,
-		Header: requestHeaders(c.r.Header), Wait: completeWait,
-	}
-	f.Header.Set(copySource, c.sourceHeader(&s, cluster))
-	out, err := c.write(cluster, f, nil)
+	out, err := c.copyHere(query, nil)
 	if err != nil {
 		return err
-	}
-	if isError(out.Body) {
-		return c.storageError(http.StatusInternalServerError, out.Header, strings.NewReader(string(out.Body)))
 	}
 	answerHeaders(c.w.Header(), out.Header)
 	c.w.Header().Del("Content-Length")
 	c.writeBody(out.Status, "application/xml", out.Body)
 	return nil
+}
+
+// copyHere has the storage copy by itself.
+func (c *copier) copyHere(query url.Values, keys []string) (*replication.Written, error) {
+	f := &storage.Forward{
+		Name: c.op.name, Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Query: query,
+		Header: requestHeaders(c.r.Header), Wait: completeWait,
+	}
+	f.Header.Set(copySource, c.sourceHeader())
+	return c.write(c.to, f, keys)
 }
 
 // copyResult is the answer to a copy.
@@ -157,8 +159,8 @@ type copyResult struct {
 
 // copyAcross streams the source from one storage to another; with a query, as a part of an
 // upload.
-func (c *call) copyAcross(s *source, cluster string, query url.Values, rng string) error {
-	a, err := c.openSource(s, rng)
+func (c *copier) copyAcross(query url.Values, rng string) error {
+	a, err := c.openSource(rng)
 	if err != nil {
 		return err
 	}
@@ -170,20 +172,20 @@ func (c *call) copyAcross(s *source, cluster string, query url.Values, rng strin
 	var keys []string
 	name := "CopyPartResult"
 	if query == nil {
-		if f.Header, err = c.copiedHeaders(s, a.Header); err != nil {
+		if f.Header, err = c.copiedHeaders(a.Header); err != nil {
 			return err
 		}
 		keys, name = []string{c.key}, "CopyObjectResult"
 	}
-	out, err := c.write(cluster, f, keys)
+	out, err := c.write(c.to, f, keys)
 	if err != nil {
 		return err
 	}
 	if query == nil {
-		if err := c.awaitCopies(cluster); err != nil {
+		if err := c.awaitCopies(c.to); err != nil {
 			return err
 		}
-		c.w.Header().Set("X-Fado-Token", token(cluster, c.bucket, c.key, out.Header))
+		c.w.Header().Set("X-Fado-Token", token(c.to, c.bucket, c.key, out.Header))
 	}
 	if v := a.Header.Get("X-Amz-Version-Id"); v != "" {
 		c.w.Header().Set("X-Amz-Copy-Source-Version-Id", v)
@@ -199,7 +201,7 @@ func (c *call) copyAcross(s *source, cluster string, query url.Values, rng strin
 }
 
 // openSource opens the source under the conditions of the copy.
-func (c *call) openSource(s *source, rng string) (*storage.Answer, error) {
+func (c *copier) openSource(rng string) (*storage.Answer, error) {
 	h := make(http.Header)
 	for _, cond := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
 		if v := c.r.Header.Get("X-Amz-Copy-Source-" + cond); v != "" {
@@ -209,11 +211,11 @@ func (c *call) openSource(s *source, rng string) (*storage.Answer, error) {
 	if rng != "" {
 		h.Set("Range", rng)
 	}
-	f := storage.Forward{Name: c.op.name, Method: http.MethodGet, Bucket: s.bucket, Key: s.key, Header: h, Content: true}
-	if s.version != "" {
-		f.Query = url.Values{"versionId": {s.version}}
+	f := storage.Forward{Name: c.op.name, Method: http.MethodGet, Bucket: c.src.bucket, Key: c.src.key, Header: h, Content: true}
+	if c.src.version != "" {
+		f.Query = url.Values{"versionId": {c.src.version}}
 	}
-	a, _, err := c.askAny(s.holders, f)
+	a, _, err := c.askAny(c.src.holders, f)
 	if err != nil {
 		return nil, err
 	}
@@ -223,31 +225,31 @@ func (c *call) openSource(s *source, rng string) (*storage.Answer, error) {
 		return nil, fail(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 	case a.Status >= http.StatusBadRequest:
 		defer a.Body.Close()
-		return nil, c.sourceError(s, a)
+		return nil, c.sourceError(a)
 	case a.Length < 0:
 		_ = a.Body.Close()
-		return nil, slowDown(fmt.Errorf("no length"), "The storage's answer could not be read. Please retry.")
+		return nil, unreadable(fmt.Errorf("no length"))
 	case a.Length > maxSingle:
 		_ = a.Body.Close()
 		return nil, badRequest("InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(maxSingle))
 	}
-	storage.Original(a.Header, s.bucket, s.key)
+	storage.Original(a.Header, c.src.bucket, c.src.key)
 	return a, nil
 }
 
 // maxSingle is the largest object that is copied or uploaded in one request.
 const maxSingle = 5 << 30
 
-func (c *call) sourceError(s *source, a *storage.Answer) error {
+func (c *copier) sourceError(a *storage.Answer) error {
 	if a.Status == http.StatusNotFound {
-		return noSuchKey(s.key)
+		return noSuchKey(c.src.key)
 	}
 	return c.storageError(a.Status, a.Header, a.Body)
 }
 
 // copiedHeaders are the headers of the new object: the source's or the request's, as the
 // directives say.
-func (c *call) copiedHeaders(s *source, from http.Header) (http.Header, error) {
+func (c *copier) copiedHeaders(from http.Header) (http.Header, error) {
 	req := requestHeaders(c.r.Header)
 	out := make(http.Header)
 	for name, v := range req {
@@ -274,7 +276,7 @@ func (c *call) copiedHeaders(s *source, from http.Header) (http.Header, error) {
 	if n := from.Get("X-Amz-Tagging-Count"); n == "" || n == "0" {
 		return out, nil
 	}
-	tags, err := c.tagsOf(s)
+	tags, err := c.tagsOf()
 	if err == nil && tags != "" {
 		out.Set("X-Amz-Tagging", tags)
 	}
@@ -287,12 +289,12 @@ var objectHeaders = []string{
 }
 
 // tagsOf reads the source's tags, as the value of x-amz-tagging.
-func (c *call) tagsOf(s *source) (string, error) {
-	f := storage.Forward{Name: "GetObjectTagging", Method: http.MethodGet, Bucket: s.bucket, Key: s.key, Query: url.Values{"tagging": {""}}}
-	if s.version != "" {
-		f.Query.Set("versionId", s.version)
+func (c *copier) tagsOf() (string, error) {
+	f := storage.Forward{Name: "GetObjectTagging", Method: http.MethodGet, Bucket: c.src.bucket, Key: c.src.key, Query: url.Values{"tagging": {""}}}
+	if c.src.version != "" {
+		f.Query.Set("versionId", c.src.version)
 	}
-	a, _, err := c.askAny(s.holders, f)
+	a, _, err := c.askAny(c.src.holders, f)
 	if err != nil {
 		return "", err
 	}
@@ -300,15 +302,9 @@ func (c *call) tagsOf(s *source) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var doc struct {
-		Tags []struct{ Key, Value string } `xml:"TagSet>Tag"`
+	var set tagSet
+	if err := xml.Unmarshal(body, &set); err != nil {
+		return "", unreadable(err)
 	}
-	if err := xml.Unmarshal(body, &doc); err != nil {
-		return "", slowDown(err, "The storage's answer could not be read. Please retry.")
-	}
-	v := make(url.Values)
-	for _, t := range doc.Tags {
-		v.Set(t.Key, t.Value)
-	}
-	return strings.ReplaceAll(v.Encode(), "+", "%20"), nil
+	return set.header(), nil
 }

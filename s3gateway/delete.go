@@ -52,7 +52,7 @@ type deleteError struct {
 }
 
 // deleteObjects answers DeleteObjects: one request per place that the keys are written in.
-func deleteObjects(c *call) error {
+func deleteObjects(c writer) error {
 	b, err := c.readBody(maxDeleteXML)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func deleteObjects(c *call) error {
 		if o.Key == "" || len(o.Key) > maxKey {
 			return malformedXML(nil)
 		}
-		cluster, err := c.writer(o.Key)
+		cluster, err := c.writePlace(o.Key)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func deleteObjects(c *call) error {
 }
 
 // deleteAt removes keys at one cluster.
-func (c *call) deleteAt(cluster string, objects []toDelete, out *deleteResult) error {
+func (c writer) deleteAt(cluster string, objects []toDelete, out *deleteResult) error {
 	body, err := xml.Marshal(deleteRequest{Objects: objects})
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (c *call) deleteAt(cluster string, objects []toDelete, out *deleteResult) e
 	}
 	var part deleteResult
 	if err := xml.Unmarshal(w.Body, &part); err != nil {
-		return slowDown(err, "The storage's answer could not be read. Please retry.")
+		return unreadable(err)
 	}
 	out.Deleted, out.Errors = append(out.Deleted, part.Deleted...), append(out.Errors, part.Errors...)
 	return nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -63,6 +64,58 @@ func TestReadsFailOver(t *testing.T) {
 	w.must(proxy.Refuse(true))
 	if got := w.get("bkt", "big"); got != string(body) {
 		t.Errorf("refused: %.60q", got)
+	}
+}
+
+// A storage that hangs costs a read no more than it usually takes to answer: another is asked too.
+func TestReadsAreHedged(t *testing.T) {
+	t.Parallel()
+	w, proxy := behindProxy(t)
+	w.put("bkt", "k", "content")
+	w.awaitCopy("bkt", "k", "c2")
+	for range fewAnswers {
+		w.handler.latency.note("c2", time.Millisecond)
+	}
+	proxy.Hang(true)
+	for range 3 {
+		if got := w.get("bkt", "k"); got != "content" {
+			t.Errorf("%q", got)
+		}
+	}
+	if w.handler.latency.hedged.Load() == 0 {
+		t.Error("no other storage was asked meanwhile")
+	}
+	proxy.Heal()
+}
+
+// Hedges stay few.
+func TestHedgesAreFew(t *testing.T) {
+	t.Parallel()
+	var l latencies
+	l.asked.Store(1000)
+	n := 0
+	for ; l.mayHedge(); n++ {
+	}
+	if n < 100 || n > 105 {
+		t.Errorf("%d of 1000", n)
+	}
+	for range 95 {
+		l.note("c", 2*time.Millisecond)
+	}
+	for range 5 {
+		l.note("c", 200*time.Millisecond)
+	}
+	if got := l.hedgeAfter("c"); got < 200*time.Millisecond || got > 400*time.Millisecond {
+		t.Errorf("asked again after %v", got)
+	}
+	for range 2 * fewAnswers {
+		l.note("quick", time.Millisecond)
+	}
+	if got := l.hedgeAfter("quick"); got != leastHedge {
+		t.Errorf("asked again after %v", got)
+	}
+	if got := l.hedgeAfter("unknown"); got != firstHedge {
+		t.Errorf("asked again after %v", got)
 	}
 }
 

@@ -261,6 +261,13 @@ func TestObjectParts(t *testing.T) {
 		got, err := w.direct(minioB.Server(t)).GetObjectTagging(context.Background(), w.prefix+"bkt", "k", minio.GetObjectTaggingOptions{})
 		return err == nil && got.ToMap()["a"] == "b"
 	})
+	_, _, acl := w.do(http.MethodGet, "/bkt/k?acl=", nil, "")
+	if status, _, body := w.do(http.MethodPut, "/bkt/k?acl=", nil, acl); status != http.StatusOK {
+		t.Errorf("the ACL written back: %d %s", status, body)
+	}
+	if status, _, body := w.do(http.MethodPut, "/bkt/k?acl=", nil, strings.Replace(acl, "<ID>fado</ID><DisplayName>fado</DisplayName></Grantee>", "<ID>x</ID></Grantee>", 1)); status != http.StatusBadRequest {
+		t.Errorf("another grantee: %d %s", status, body)
+	}
 	if status, _, body := w.do(http.MethodPut, "/bkt/k?acl=", http.Header{"X-Amz-Acl": {"public-read"}}, ""); status != http.StatusBadRequest {
 		t.Errorf("a public ACL: %d %s", status, body)
 	}

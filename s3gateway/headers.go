@@ -65,6 +65,38 @@ func withoutCoding(list string) string {
 	return strings.Join(rest, ",")
 }
 
+// Bounds of a request's head: of all of it, where S3 takes 8 KiB, and of the metadata in it (S3
+// User Guide, "User-defined object metadata").
+const (
+	maxHead     = 32 << 10
+	maxMetadata = 2 << 10
+)
+
+// checkSize refuses heads that are too large.
+func checkSize(r *http.Request) error {
+	size, metadata := len(r.RequestURI), 0
+	for name, values := range r.Header {
+		n := len(name)
+		for _, v := range values {
+			n += len(v)
+		}
+		size += n
+		if strings.HasPrefix(name, metaPrefix) {
+			metadata += n - len(metaPrefix)
+		}
+	}
+	switch {
+	case size > maxHead:
+		return badRequest("RequestHeaderSectionTooLarge", "Your request header and query parameters used to make the request exceed the maximum allowed size.")
+	case metadata > maxMetadata:
+		return badRequest("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size")
+	}
+	return nil
+}
+
+// metaPrefix begins the headers of an object's own metadata.
+const metaPrefix = "X-Amz-Meta-"
+
 // checkHeaders refuses what no storage is asked for.
 func checkHeaders(h http.Header) error {
 	for name := range h {
@@ -91,11 +123,14 @@ var own = map[string]bool{
 	"X-Amz-Bucket-Region": true, "X-Amz-Id-2": true, "X-Amz-Request-Id": true, "X-Amz-Replication-Status": true,
 }
 
-// answerHeaders adds the headers of a storage's answer that are the client's business.
+// answerHeaders adds the headers of a storage's answer that are the client's business. The names
+// of metadata are in lower case, as S3 writes them: clients make keys of them.
 func answerHeaders(to, from http.Header) {
 	for name, values := range from {
 		switch {
 		case own[name]:
+		case strings.HasPrefix(name, metaPrefix):
+			to[strings.ToLower(name)] = values
 		case strings.HasPrefix(name, "X-Amz-"), strings.HasPrefix(name, "Content-") && name != "Content-Security-Policy",
 			name == "Accept-Ranges", name == "Cache-Control", name == "Etag", name == "Expires", name == "Last-Modified":
 			to[name] = values

@@ -15,7 +15,7 @@ import (
 // the endpoint declares hides it.
 func TestMadeKeys(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(h *Handler) { h.keys["declared"] = accessKey{secret: "declared-secret"} })
+	w := newWorld(t, func(h *Handler) { h.keys["declared"] = &catalog.Key{Secret: "declared-secret"} })
 	w.cluster("c1", minioA.Server(t))
 	w.policy("one", 1, "c1")
 	for _, b := range []string{"team-a", "other"} {

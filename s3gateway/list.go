@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -70,7 +69,7 @@ type listQuery struct {
 	owners            bool
 }
 
-func (c *call) listQuery() (q listQuery, err error) {
+func (c reader) listQuery() (q listQuery, err error) {
 	v := c.query
 	q = listQuery{
 		prefix: v.Get("prefix"), delimiter: v.Get("delimiter"), after: v.Get("marker"), owners: true,
@@ -127,7 +126,7 @@ func decodePage(token string) (last string, ok bool) {
 }
 
 // listObjects answers ListObjects and ListObjectsV2.
-func listObjects(c *call) error {
+func listObjects(c reader) error {
 	q, err := c.listQuery()
 	if err != nil {
 		return err
@@ -142,7 +141,7 @@ func listObjects(c *call) error {
 }
 
 // listed asks a current copy for a page.
-func (c *call) listed(q *listQuery) (*listing, error) {
+func (c reader) listed(q *listQuery) (*listing, error) {
 	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: q.prefix, Scope: routing.ScopePrefix}, preferSame)
 	if err != nil {
 		return nil, err
@@ -166,7 +165,7 @@ func (c *call) listed(q *listQuery) (*listing, error) {
 	}
 	page := new(listing)
 	if err := xml.Unmarshal(body, page); err != nil {
-		return nil, slowDown(err, "The storage's answer could not be read. Please retry.")
+		return nil, unreadable(err)
 	}
 	c.w.Header().Set("X-Fado-Cluster", holders[at].Cluster)
 	return page, page.decode()
@@ -199,7 +198,7 @@ func (l *listing) decode() error {
 		plain(&l.CommonPrefixes[i].Prefix)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return slowDown(err, "The storage's answer could not be read. Please retry.")
+		return unreadable(err)
 	}
 	return nil
 }
@@ -217,7 +216,7 @@ func (l *listing) last() string {
 }
 
 // showListing answers with a page.
-func (c *call) showListing(q *listQuery, page *listing) error {
+func (c reader) showListing(q *listQuery, page *listing) error {
 	out := &listing{
 		Xmlns: namespace, Name: c.bucket, Prefix: q.text(q.prefix), Delimiter: q.text(q.delimiter), MaxKeys: q.most,
 		IsTruncated: page.IsTruncated && q.most > 0, Contents: page.Contents, CommonPrefixes: page.CommonPrefixes,
@@ -227,7 +226,7 @@ func (c *call) showListing(q *listQuery, page *listing) error {
 	}
 	last := page.last()
 	if out.IsTruncated && last <= q.after {
-		return slowDown(fmt.Errorf("the listing does not advance after %q", q.after), "The storage's answer could not be read. Please retry.")
+		return unreadable(fmt.Errorf("the listing does not advance after %q", q.after))
 	}
 	for i := range out.Contents {
 		out.Contents[i].Key = q.text(out.Contents[i].Key)
@@ -249,7 +248,7 @@ func (c *call) showListing(q *listQuery, page *listing) error {
 	} else {
 		marker := q.text(q.after)
 		out.Marker = &marker
-		if out.IsTruncated && q.delimiter != "" {
+		if out.IsTruncated {
 			out.NextMarker = q.text(last)
 		}
 	}
@@ -270,18 +269,9 @@ func encodeName(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(s), "%2F", "/"), "%2A", "*")
 }
 
-// readAnswer reads a short answer that must be a success.
-func (c *call) readAnswer(a *storage.Answer) ([]byte, error) {
-	defer a.Body.Close()
-	if a.Status != http.StatusOK {
-		return nil, c.storageError(a.Status, a.Header, a.Body)
-	}
-	return io.ReadAll(a.Body) // bounded by the storage's client
-}
-
 // page asks one storage for a page of something.
-func (c *call) page(h *routing.Holder, f storage.Forward) (*storage.Answer, []byte, error) {
-	a, err := c.ask(h, f, false)
+func (c reader) page(h *routing.Holder, f storage.Forward) (*storage.Answer, []byte, error) {
+	a, err := c.ask(c.ctx, h, f, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -290,7 +280,7 @@ func (c *call) page(h *routing.Holder, f storage.Forward) (*storage.Answer, []by
 }
 
 // listVersions answers ListObjectVersions, from where versions are the primary's.
-func listVersions(c *call) error {
+func listVersions(c reader) error {
 	if _, err := limitOf(c.query.Get("max-keys"), "max-keys"); err != nil {
 		return err
 	}
@@ -313,7 +303,7 @@ func listVersions(c *call) error {
 	text := ownerNames(map[string]func(string) string{"ListVersionsResult/Name": func(string) string { return c.bucket }},
 		"ListVersionsResult/Version/Owner", "ListVersionsResult/DeleteMarker/Owner")
 	if body, err = rewriteXML(body, text); err != nil {
-		return slowDown(err, "The storage's answer could not be read. Please retry.")
+		return unreadable(err)
 	}
 	c.w.Header().Set("X-Fado-Cluster", holders[at].Cluster)
 	c.writeBody(http.StatusOK, "application/xml", body)

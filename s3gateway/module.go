@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"path"
 	"regexp"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
@@ -87,9 +85,12 @@ type Handler struct {
 
 	app     App
 	log     *zap.Logger
-	keys    map[string]accessKey
+	keys    map[string]*catalog.Key
 	latency latencies
+	cors    corsCache
 	now     func() time.Time
+
+	patience time.Duration // with clients that rest; 0: patienceWithClients
 }
 
 // Key is an access key.
@@ -155,8 +156,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = app
 	for _, k := range h.Keys {
-		declared := &catalog.Key{Name: k.ID, Secret: h.keys[k.ID].secret, Buckets: k.Buckets, ReadOnly: k.ReadOnly}
-		if err := app.DeclareKeys(declared); err != nil {
+		if err := app.DeclareKeys(h.keys[k.ID]); err != nil {
 			return fmt.Errorf("fado_s3: %w", err)
 		}
 	}
@@ -205,7 +205,7 @@ func checkPatterns(what string, patterns []string) error {
 }
 
 func (h *Handler) resolveKeys() error {
-	h.keys = make(map[string]accessKey, len(h.Keys))
+	h.keys = make(map[string]*catalog.Key, len(h.Keys))
 	for _, k := range h.Keys {
 		secret := k.Secret
 		if strings.Contains(secret, "{env.") || strings.Contains(secret, "{file.") {
@@ -217,7 +217,7 @@ func (h *Handler) resolveKeys() error {
 		if secret = strings.TrimSpace(secret); len(secret) < minSecret {
 			return fmt.Errorf("key %s: secret: expected at least %d characters, best random ones", k.ID, minSecret)
 		}
-		h.keys[k.ID] = accessKey{secret: secret, buckets: k.Buckets, readOnly: k.ReadOnly}
+		h.keys[k.ID] = &catalog.Key{Name: k.ID, Secret: secret, Buckets: k.Buckets, ReadOnly: k.ReadOnly}
 	}
 	return nil
 }
@@ -231,12 +231,6 @@ func (h *Handler) Validate() error {
 	if len(h.keys) == 0 && len(h.Anonymous) == 0 {
 		h.log.Info("no key is declared here: only those made at /fado/keys have access")
 	}
-	return nil
-}
-
-// ServeHTTP implements caddyhttp.MiddlewareHandler.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	h.serve(w, r)
 	return nil
 }
 
@@ -258,9 +252,8 @@ func (h *Handler) ack() string {
 
 // Interface guards
 var (
-	_ caddy.Module                = (*Handler)(nil)
-	_ caddy.Provisioner           = (*Handler)(nil)
-	_ caddy.Validator             = (*Handler)(nil)
-	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
-	_ Storages                    = (*replication.Gateway)(nil)
+	_ caddy.Module      = (*Handler)(nil)
+	_ caddy.Provisioner = (*Handler)(nil)
+	_ caddy.Validator   = (*Handler)(nil)
+	_ Storages          = (*replication.Gateway)(nil)
 )

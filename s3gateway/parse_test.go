@@ -64,8 +64,8 @@ func TestFind(t *testing.T) {
 		{"PUT", "uploadId=1&partNumber=1", "/b/k", atObject, "UploadPartCopy"},
 		{"POST", "uploads", "", atObject, "CreateMultipartUpload"},
 		{"GET", "x-id=GetObject", "", atObject, "GetObject"},
-		{"GET", "lifecycle", "", atBucket, "NotImplemented: GetBucketLifecycle is not supported by this endpoint."},
-		{"PUT", "object-lock", "", atBucket, "NotImplemented: PutBucketObjectLock is not supported by this endpoint."},
+		{"GET", "lifecycle", "", atBucket, "NotImplemented: GetBucketLifecycleConfiguration is not supported by this endpoint."},
+		{"PUT", "object-lock", "", atBucket, "NotImplemented: PutObjectLockConfiguration is not supported by this endpoint."},
 		{"POST", "select&select-type=2", "", atObject, "NotImplemented: PostObjectSelect is not supported by this endpoint."},
 		{"PATCH", "", "", atObject, "MethodNotAllowed: The specified method is not allowed against this resource."},
 	} {

@@ -10,6 +10,14 @@ import (
 	"github.com/fado-project/fado/routing"
 )
 
+// reader is a call that asks storages.
+type reader struct{ *call }
+
+// reads makes a reader of the call of an operation.
+func reads(run func(reader) error) func(*call) error {
+	return func(c *call) error { return run(reader{c}) }
+}
+
 // fidelity says how much of an object's identity a read relies on.
 type fidelity uint8
 
@@ -30,7 +38,7 @@ const (
 const patience = 5 * time.Second
 
 // readers returns the clusters to read an input from, best first.
-func (c *call) readers(in routing.Input, f fidelity) ([]routing.Holder, error) {
+func (c reader) readers(in routing.Input, f fidelity) ([]routing.Holder, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
 	for {
@@ -58,7 +66,7 @@ var errNoCopy = errors.New("no cluster holds the current version")
 
 // order sorts holders: this endpoint's cluster, then those of its zones, then the quickest; what
 // is down comes last.
-func (c *call) order(holders []routing.Holder, bucket string, f fidelity) {
+func (c reader) order(holders []routing.Holder, bucket string, f fidelity) {
 	var zones []string
 	if own := c.router().Snapshot().Cluster(c.h.Cluster); own != nil {
 		zones = own.Zones
@@ -89,7 +97,7 @@ func (c *call) order(holders []routing.Holder, bucket string, f fidelity) {
 }
 
 // same reports whether a holder shows ETags, version IDs and times as the bucket's primary does.
-func (c *call) same(bucket string, h *routing.Holder) bool {
+func (c reader) same(bucket string, h *routing.Holder) bool {
 	if h.Primary {
 		return true
 	}
@@ -100,7 +108,7 @@ func (c *call) same(bucket string, h *routing.Holder) bool {
 
 // writer returns the cluster that the call's key is written in: the primary, or under writes
 // anywhere the nearest that holds the current version.
-func (c *call) writer(key string) (string, error) {
+func (c reader) writePlace(key string) (string, error) {
 	snap := c.router().Snapshot()
 	primary := snap.Primary(c.bucket)
 	if primary == "" {

@@ -13,7 +13,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/storage"
 )
@@ -51,7 +50,7 @@ func need(r *http.Request, query url.Values) fidelity {
 const firstWait = 3 * time.Second
 
 // getObject answers GetObject and HeadObject.
-func getObject(c *call) error {
+func getObject(c reader) error {
 	if err := checkHeaders(c.r.Header); err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func getObject(c *call) error {
 
 // getObjectPart answers what is read of an object beside its content, from where its identity
 // is the primary's.
-func getObjectPart(c *call) error {
+func getObjectPart(c reader) error {
 	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: c.key, Scope: routing.ScopeObject}, max(onlySame, need(c.r, c.query)))
 	if err != nil {
 		return err
@@ -87,67 +86,8 @@ func getObjectPart(c *call) error {
 	return c.deliver(a, holders, at, storage.Forward{})
 }
 
-// askAny asks one holder after the other until one answers for itself: what a storage that is
-// away, or a copy that lost the object, says is not the answer while there is another.
-func (c *call) askAny(holders []routing.Holder, f storage.Forward) (a *storage.Answer, at int, err error) {
-	for i := range holders {
-		last := i == len(holders)-1
-		if a, err = c.ask(&holders[i], f, !last); err == nil && (last || authoritative(a, &holders[i])) {
-			return a, i, nil
-		}
-		if err != nil && !passes(err) {
-			return nil, 0, err
-		}
-		missing := err == nil && a.Status == http.StatusNotFound
-		if err == nil {
-			err = fmt.Errorf("%s: status %d", holders[i].Cluster, a.Status)
-			_ = a.Body.Close()
-		}
-		if !last && !missing { // a copy that has no such object is only made sure of
-			c.h.app.CountS3Failover()
-			c.h.log.Info("reading from another copy", zap.String("request_id", c.id), zap.String("bucket", c.bucket),
-				zap.String("from", holders[i].Cluster), zap.String("to", holders[i+1].Cluster), zap.Error(err))
-		}
-	}
-	return nil, 0, err
-}
-
-// ask makes the request at one holder.
-func (c *call) ask(h *routing.Holder, f storage.Forward, others bool) (*storage.Answer, error) {
-	if others {
-		f.Wait = firstWait
-	}
-	began := time.Now()
-	a, err := c.gateway.Read(c.ctx, c.reading(h.Cluster, f.Bucket, f.Key), &f)
-	if err != nil {
-		if errors.Is(err, storage.ErrRefused) && f.Key != "" {
-			return nil, noSuchKey(f.Key) // it can't be there
-		}
-		return nil, err
-	}
-	c.h.latency.note(h.Cluster, time.Since(began))
-	return a, nil
-}
-
-// passes reports whether another storage may do what one could not.
-func passes(err error) bool {
-	return errors.Is(err, replication.ErrDown) || errors.Is(err, storage.ErrUnavailable)
-}
-
-// authoritative reports whether an answer stands for the object: 404 only where the primary
-// says so, and no complaint of a storage about FaDO's credentials or about itself.
-func authoritative(a *storage.Answer, h *routing.Holder) bool {
-	switch {
-	case a.Status >= http.StatusInternalServerError, a.Status == http.StatusForbidden, a.Status == http.StatusUnauthorized:
-		return false
-	case a.Status == http.StatusNotFound:
-		return h.Primary
-	}
-	return true
-}
-
 // deliver passes an answer on. Where its body breaks off it goes on at another holder.
-func (c *call) deliver(a *storage.Answer, holders []routing.Holder, at int, f storage.Forward) error {
+func (c reader) deliver(a *storage.Answer, holders []routing.Holder, at int, f storage.Forward) error {
 	defer func() { _ = a.Body.Close() }()
 	if a.Status >= http.StatusBadRequest {
 		return c.storageError(a.Status, a.Header, a.Body)
@@ -156,7 +96,7 @@ func (c *call) deliver(a *storage.Answer, holders []routing.Holder, at int, f st
 	storage.Original(a.Header, c.bucket, c.key)
 	answerHeaders(h, a.Header)
 	h.Set("X-Fado-Cluster", holders[at].Cluster)
-	if c.key0.id == "" {
+	if c.asker == nil {
 		h.Del("X-Fado-Cluster")
 	}
 	if a.Length >= 0 && a.Status != http.StatusNotModified {
@@ -173,11 +113,8 @@ func (c *call) deliver(a *storage.Answer, holders []routing.Holder, at int, f st
 	return c.resume(a, n, err, slices.Delete(slices.Clone(holders), at, at+1), f)
 }
 
-// clientError is a failure to send to the client: nothing another storage could mend.
-type clientError struct{ error }
-
 // send copies a body to the client and returns how much of it.
-func (c *call) send(body io.Reader) (int64, error) {
+func (c reader) send(body io.Reader) (int64, error) {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	var sent int64
@@ -210,7 +147,7 @@ func resumable(a *storage.Answer) bool {
 
 // resume sends the rest of a body from other holders that have the same version. The first
 // storage's error is returned if none does: the client's connection is cut then.
-func (c *call) resume(a *storage.Answer, sent int64, cause error, others []routing.Holder, f storage.Forward) error {
+func (c reader) resume(a *storage.Answer, sent int64, cause error, others []routing.Holder, f storage.Forward) error {
 	first, total := rangeOf(a)
 	for sent < total {
 		if _, gone := errors.AsType[clientError](cause); gone || c.ctx.Err() != nil || len(others) == 0 || !passes(cause) {
@@ -239,8 +176,8 @@ func (c *call) resume(a *storage.Answer, sent int64, cause error, others []routi
 
 // sendRest sends the rest of a body if a holder has it, as the same version: one answer's headers
 // and body belong together.
-func (c *call) sendRest(h *routing.Holder, f storage.Forward, length int64, begun http.Header) (int64, error) {
-	a, err := c.ask(h, f, true)
+func (c reader) sendRest(h *routing.Holder, f storage.Forward, length int64, begun http.Header) (int64, error) {
+	a, err := c.ask(c.ctx, h, f, true)
 	if err != nil {
 		return 0, err
 	}

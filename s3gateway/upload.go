@@ -3,6 +3,8 @@ package s3gateway
 import (
 	"encoding/base64"
 	"encoding/xml"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -32,9 +34,17 @@ func decodeUpload(s string) (cluster, id string, ok bool) {
 	return cluster, id, ok && cluster != "" && id != ""
 }
 
+// uploader is a call about an upload in parts.
+type uploader struct{ writer }
+
+// uploads makes an uploader of the call of an operation.
+func uploads(run func(uploader) error) func(*call) error {
+	return func(c *call) error { return run(uploader{writer{reader{c}}}) }
+}
+
 // theUpload returns where the request's upload is. One at a storage that users no longer write
 // in is no upload: what was completed there would not be seen.
-func (c *call) theUpload() (cluster, id string, err error) {
+func (c uploader) theUpload() (cluster, id string, err error) {
 	cluster, id, ok := decodeUpload(c.query.Get("uploadId"))
 	if !ok || !c.router().Snapshot().Writer(c.bucket, c.key, cluster) {
 		return "", "", noSuchUpload()
@@ -43,11 +53,11 @@ func (c *call) theUpload() (cluster, id string, err error) {
 }
 
 // createUpload answers CreateMultipartUpload.
-func createUpload(c *call) error {
+func createUpload(c uploader) error {
 	if err := checkHeaders(c.r.Header); err != nil {
 		return err
 	}
-	cluster, err := c.writer(c.key)
+	cluster, err := c.writePlace(c.key)
 	if err != nil {
 		return err
 	}
@@ -62,10 +72,10 @@ func createUpload(c *call) error {
 }
 
 // unfinished passes on an answer about an upload, names translated.
-func (c *call) unfinished(cluster string, status int, h http.Header, body []byte) error {
+func (c uploader) unfinished(cluster string, status int, h http.Header, body []byte) error {
 	body, err := rewriteXML(body, c.uploadNames(cluster))
 	if err != nil {
-		return slowDown(err, "The storage's answer could not be read. Please retry.")
+		return unreadable(err)
 	}
 	answerHeaders(c.w.Header(), h)
 	c.w.Header().Del("Content-Length")
@@ -74,7 +84,7 @@ func (c *call) unfinished(cluster string, status int, h http.Header, body []byte
 }
 
 // uploadNames translates what names buckets and uploads.
-func (c *call) uploadNames(cluster string) map[string]func(string) string {
+func (c uploader) uploadNames(cluster string) map[string]func(string) string {
 	bucket := func(string) string { return c.bucket }
 	upload := func(id string) string { return encodeUpload(cluster, id) }
 	return ownerNames(map[string]func(string) string{
@@ -99,7 +109,7 @@ func (c *call) location() string {
 // maxParts is the highest number of a part.
 const maxParts = 10_000
 
-func (c *call) partQuery(id string) (url.Values, error) {
+func (c uploader) partQuery(id string) (url.Values, error) {
 	n, err := strconv.Atoi(c.query.Get("partNumber"))
 	if err != nil || n < 1 || n > maxParts {
 		return nil, badRequest("InvalidArgument", "Part number must be an integer between 1 and %d, inclusive", maxParts)
@@ -108,7 +118,7 @@ func (c *call) partQuery(id string) (url.Values, error) {
 }
 
 // uploadPart answers UploadPart.
-func uploadPart(c *call) error {
+func uploadPart(c uploader) error {
 	if err := checkHeaders(c.r.Header); err != nil {
 		return err
 	}
@@ -136,19 +146,22 @@ func uploadPart(c *call) error {
 // completeWait is how long a storage may take to assemble an upload.
 const completeWait = 10 * time.Minute
 
-// completeUpload answers CompleteMultipartUpload. It reads the storage's answer to its end
-// first: a storage may begin with 200 and end in an error.
-func completeUpload(c *call) error {
+// completeUpload answers CompleteMultipartUpload.
+func completeUpload(c uploader) error {
 	cluster, id, err := c.theUpload()
 	if err != nil {
 		return err
 	}
-	f, err := c.document(maxCompleteXML, nil)
+	b, err := c.readBody(maxCompleteXML)
 	if err != nil {
 		return err
 	}
-	if f.Size == 0 {
-		return malformedXML(nil)
+	if err := checkParts(b); err != nil {
+		return err
+	}
+	f, err := c.document(b, nil)
+	if err != nil {
+		return err
 	}
 	f.Query, f.Wait = url.Values{"uploadId": {id}}, completeWait
 	f.Header.Del("Content-Md5")
@@ -156,20 +169,47 @@ func completeUpload(c *call) error {
 	if err != nil {
 		return err
 	}
-	if isError(out.Body) {
-		return c.storageError(http.StatusInternalServerError, out.Header, strings.NewReader(string(out.Body)))
-	}
 	return c.written(cluster, out, c.uploadNames(cluster))
 }
 
-// isError reports whether a document is an error, whatever the status.
-func isError(b []byte) bool {
-	var root struct{ XMLName xml.Name }
-	return xml.Unmarshal(b, &root) == nil && root.XMLName.Local == "Error"
+// completed is the body of CompleteMultipartUpload.
+type completed struct {
+	XMLName xml.Name        `xml:"CompleteMultipartUpload"`
+	Parts   []completedPart `xml:"Part"`
+}
+
+type completedPart struct {
+	PartNumber int
+	ETag       string
+}
+
+// checkParts judges the list of parts as S3 does: storages differ in what they say of a bad one.
+func checkParts(doc []byte) error {
+	var list completed
+	if err := parseXML(doc, &list); err != nil {
+		return err
+	}
+	if n := len(list.Parts); n == 0 || n > maxParts {
+		return malformedXML(fmt.Errorf("%d parts", n))
+	}
+	last := 0
+	for _, p := range list.Parts {
+		if p.PartNumber == 0 || p.ETag == "" {
+			return malformedXML(errors.New("a part without its number or its ETag"))
+		}
+		if p.PartNumber < 0 || p.PartNumber > maxParts {
+			return badRequest("InvalidArgument", "Part number must be an integer between 1 and %d, inclusive", maxParts)
+		}
+		if p.PartNumber <= last {
+			return badRequest("InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number.")
+		}
+		last = p.PartNumber
+	}
+	return nil
 }
 
 // abortUpload answers AbortMultipartUpload.
-func abortUpload(c *call) error {
+func abortUpload(c uploader) error {
 	cluster, id, err := c.theUpload()
 	if err != nil {
 		return err
@@ -187,7 +227,7 @@ func abortUpload(c *call) error {
 }
 
 // listParts answers ListParts.
-func listParts(c *call) error {
+func listParts(c uploader) error {
 	cluster, id, err := c.theUpload()
 	if err != nil {
 		return err
@@ -198,7 +238,7 @@ func listParts(c *call) error {
 }
 
 // listAt passes on a listing of uploads or parts.
-func (c *call) listAt(cluster string, query url.Values, text map[string]func(string) string) error {
+func (c uploader) listAt(cluster string, query url.Values, text map[string]func(string) string) error {
 	f := storage.Forward{
 		Name: c.op.name, Method: http.MethodGet, Bucket: c.bucket, Key: c.key, Query: query, Header: requestHeaders(c.r.Header),
 	}
@@ -207,7 +247,7 @@ func (c *call) listAt(cluster string, query url.Values, text map[string]func(str
 		return err
 	}
 	if body, err = rewriteXML(body, text); err != nil {
-		return slowDown(err, "The storage's answer could not be read. Please retry.")
+		return unreadable(err)
 	}
 	answerHeaders(c.w.Header(), a.Header)
 	c.writeBody(a.Status, "application/xml", body)
@@ -215,13 +255,13 @@ func (c *call) listAt(cluster string, query url.Values, text map[string]func(str
 }
 
 // listUploads answers ListMultipartUploads: those at the bucket's primary.
-func listUploads(c *call) error {
-	cluster, err := c.writer(c.query.Get("prefix"))
+func listUploads(c uploader) error {
+	cluster, err := c.writePlace(c.query.Get("prefix"))
 	if err != nil {
 		return err
 	}
 	query := pick(c.query, []string{"uploads", "prefix", "delimiter", "key-marker", "max-uploads", "encoding-type"})
-	if marker := c.query.Get("upload-id-marker"); marker != "" {
+	if marker := c.query.Get("upload-id-marker"); marker != "" && c.query.Get("key-marker") != "" {
 		at, id, ok := decodeUpload(marker)
 		if !ok || at != cluster {
 			return badRequest("InvalidArgument", "Invalid uploadId marker")

@@ -182,7 +182,7 @@ func (i *instance) serve(change func(*Handler)) {
 	i.Helper()
 	i.handler = &Handler{
 		Region: defaultRegion, WriteAck: ackOne, MaxClockSkew: caddy.Duration(defaultSkew),
-		app: i, log: testLog(i, "s3"), now: time.Now, keys: map[string]accessKey{testKey: {secret: testSecret}},
+		app: i, log: testLog(i, "s3"), now: time.Now, keys: map[string]*catalog.Key{testKey: {Name: testKey, Secret: testSecret}},
 	}
 	if change != nil {
 		change(i.handler)

@@ -1,25 +1,30 @@
 package s3gateway
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/xml"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/storage"
 )
 
+// writer is a call that may change something at storages.
+type writer struct{ reader }
+
+// writes makes a writer of the call of an operation.
+func writes(run func(writer) error) func(*call) error {
+	return func(c *call) error { return run(writer{reader{c}}) }
+}
+
 // putObject answers PutObject.
-func putObject(c *call) error {
+func putObject(c writer) error {
 	if err := checkHeaders(c.r.Header); err != nil {
 		return err
 	}
@@ -31,8 +36,12 @@ func putObject(c *call) error {
 }
 
 // putObjectPart answers what is changed of an object beside its content.
-func putObjectPart(c *call) error {
-	f, err := c.document(maxSmallXML, objectQuery)
+func putObjectPart(c writer) error {
+	b, err := c.readBody(maxSmallXML)
+	if err != nil {
+		return err
+	}
+	f, err := c.document(b, objectQuery)
 	if err != nil {
 		return err
 	}
@@ -40,7 +49,7 @@ func putObjectPart(c *call) error {
 }
 
 // deleteObject answers DeleteObject.
-func deleteObject(c *call) error {
+func deleteObject(c writer) error {
 	return c.change(&storage.Forward{
 		Name: c.op.name, Method: http.MethodDelete, Bucket: c.bucket, Key: c.key,
 		Query: pick(c.query, []string{"versionId"}), Header: requestHeaders(c.r.Header),
@@ -49,17 +58,17 @@ func deleteObject(c *call) error {
 
 // upload is a request whose body streams through. The checksums that follow it follow it at the
 // storage too, where that keeps them.
-func (c *call) upload(query url.Values) (*storage.Forward, error) {
+func (c writer) upload(query url.Values) (*storage.Forward, error) {
 	v := c.verified
 	if v.Length < 0 {
 		return nil, fail(http.StatusLengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 	}
 	f := &storage.Forward{
 		Name: c.op.name, Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Query: query,
-		Header: requestHeaders(c.r.Header), Body: c.counted(v.Body), Size: v.Length,
+		Header: requestHeaders(c.r.Header), Body: &countedReader{v.Body, c.h.app}, Size: v.Length,
 	}
 	name := http.CanonicalHeaderKey(strings.TrimSpace(c.r.Header.Get("X-Amz-Trailer")))
-	if name == "" {
+	if !storage.KnownTrailer(name) { // there is none, or it is verified here alone
 		return f, nil
 	}
 	if v.Length == 0 { // it is verified already
@@ -72,9 +81,7 @@ func (c *call) upload(query url.Values) (*storage.Forward, error) {
 	return f, nil
 }
 
-// counted counts what a client sends.
-func (c *call) counted(r io.Reader) io.Reader { return &countedReader{r, c.h.app} }
-
+// countedReader counts what a client sends.
 type countedReader struct {
 	r   io.Reader
 	app App
@@ -88,11 +95,7 @@ func (r *countedReader) Read(p []byte) (int, error) {
 
 // document is a request whose body is short and was read whole, so that it is known to be
 // right before anything is asked for.
-func (c *call) document(limit int64, query []string) (*storage.Forward, error) {
-	b, err := c.readBody(limit)
-	if err != nil {
-		return nil, err
-	}
+func (c writer) document(b []byte, query []string) (*storage.Forward, error) {
 	f := &storage.Forward{
 		Name: c.op.name, Method: c.r.Method, Bucket: c.bucket, Key: c.key,
 		Query: pick(c.query, query), Header: requestHeaders(c.r.Header), Size: int64(len(b)),
@@ -108,8 +111,8 @@ func (c *call) document(limit int64, query []string) (*storage.Forward, error) {
 }
 
 // change makes a request that changes keys where they are written, and passes its answer on.
-func (c *call) change(f *storage.Forward, keys []string) error {
-	cluster, err := c.writer(c.key)
+func (c writer) change(f *storage.Forward, keys []string) error {
+	cluster, err := c.writePlace(c.key)
 	if err != nil {
 		return err
 	}
@@ -120,27 +123,35 @@ func (c *call) change(f *storage.Forward, keys []string) error {
 	return c.written(cluster, out, nil)
 }
 
+// writing is the way of the bytes of the call's object from the client.
+func (c writer) writing(cluster string) replication.Passage {
+	return replication.Passage{Bucket: c.bucket, Key: c.key, Cluster: cluster, Via: c.h.Cluster, Cut: c.w.body.pace.cut}
+}
+
 // write makes a request that may change something at a cluster.
-func (c *call) write(cluster string, f *storage.Forward, keys []string) (*replication.Written, error) {
+func (c writer) write(cluster string, f *storage.Forward, keys []string) (*replication.Written, error) {
 	out, err := c.gateway.Write(c.ctx, replication.UserWrite{
 		Passage: c.writing(cluster), Keys: keys, Whole: len(keys) == 0 && f.Key == "",
 	}, f)
 	if err != nil {
 		return nil, err
 	}
-	if out.Status/100 != 2 {
-		return nil, c.storageError(out.Status, out.Header, strings.NewReader(string(out.Body)))
+	switch status := out.Status; {
+	case status/100 != 2:
+		return nil, c.storageError(status, out.Header, bytes.NewReader(out.Body))
+	case isError(out.Body): // a storage may begin with 200 and end in an error
+		return nil, c.storageError(http.StatusInternalServerError, out.Header, bytes.NewReader(out.Body))
 	}
 	return out, nil
 }
 
 // written passes the answer to a write on, its body rewritten by text.
-func (c *call) written(cluster string, out *replication.Written, text map[string]func(string) string) error {
+func (c writer) written(cluster string, out *replication.Written, text map[string]func(string) string) error {
 	body := out.Body
 	if len(body) > 0 && text != nil {
 		var err error
 		if body, err = rewriteXML(body, text); err != nil {
-			return slowDown(err, "The storage's answer could not be read. Please retry.")
+			return unreadable(err)
 		}
 	}
 	if c.key != "" {
@@ -163,7 +174,7 @@ const ackPatience = time.Minute
 
 // awaitCopies returns when as many copies as write_ack says have what was written. One has it
 // already.
-func (c *call) awaitCopies(written string) error {
+func (c writer) awaitCopies(written string) error {
 	if c.h.WriteAck == ackOne {
 		return nil
 	}
@@ -191,84 +202,16 @@ func (c *call) awaitCopies(written string) error {
 
 // has reports whether a cluster's copy has what was written to the call's key, whether or not it
 // is a hit otherwise.
-func (c *call) has(cluster string) bool {
+func (c writer) has(cluster string) bool {
 	state, _, ok := c.router().Snapshot().CopyState(c.bucket, c.key, cluster)
 	return ok && state == catalog.CopySynced && !c.router().Pending.Has(c.bucket, c.key, cluster)
 }
 
-// token names a write: where it was made, of which key, as which version. It is opaque to
-// clients, who put it into X-FaDO-Token of an invocation.
+// token names a write to clients, who put it into X-FaDO-Token of an invocation.
 func token(cluster, bucket, key string, h http.Header) string {
-	name := sha256.Sum256([]byte(bucket + "/" + key))
 	version := h.Get("X-Amz-Version-Id")
 	if version == "" {
 		version = strings.Trim(h.Get("Etag"), `"`)
 	}
-	if len(version) > 64 {
-		version = version[:64]
-	}
-	return "1." + base64.RawURLEncoding.EncodeToString(name[:12]) + "." + cluster + "." + base64.RawURLEncoding.EncodeToString([]byte(version))
-}
-
-// maxErrorBody bounds what is read of a storage's error.
-const maxErrorBody = 64 << 10
-
-// storageError translates a storage's refusal: its code and its words, with this endpoint's
-// names.
-func (c *call) storageError(status int, h http.Header, body io.Reader) error {
-	var said struct {
-		XMLName xml.Name `xml:"Error"`
-		Code    string
-		Message string
-	}
-	raw, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
-	if err := xml.Unmarshal(raw, &said); err != nil {
-		said.Code, said.Message = h.Get("X-Minio-Error-Code"), strings.Trim(h.Get("X-Minio-Error-Desc"), `"`)
-	}
-	e := &Error{Status: status, Code: said.Code, Message: said.Message, cause: errors.New("the storage answered " + strconv.Itoa(status) + " " + said.Code)}
-	switch {
-	case e.Code == "NoSuchBucket":
-		return slowDown(errNoPhysical, "The storage has no bucket of this name. Please retry.")
-	case credentialCodes[e.Code]:
-		// It is about FaDO's own request, not about the client's.
-		return slowDown(e.cause, "The storage refuses the request. Please retry.")
-	case e.Code == "NoSuchKey" || e.Code == "" && status == http.StatusNotFound && c.key != "":
-		e = noSuchKey(c.key)
-	case e.Code == "":
-		e.Code, e.Message = codeOf(status), http.StatusText(status)
-	}
-	for _, name := range []string{"X-Amz-Delete-Marker", "X-Amz-Version-Id", "Etag", "Last-Modified"} {
-		if v := h.Get(name); v != "" {
-			c.w.Header().Set(name, v)
-		}
-	}
-	if status == http.StatusServiceUnavailable {
-		e.RetryAfter = retryAfter
-	}
-	return e
-}
-
-// credentialCodes are refusals of FaDO's own credentials or signature.
-var credentialCodes = map[string]bool{
-	"InvalidAccessKeyId": true, "SignatureDoesNotMatch": true, "RequestTimeTooSkewed": true, "ExpiredToken": true,
-	"InvalidToken": true, "AuthorizationHeaderMalformed": true,
-}
-
-// codeOf is S3's code for answers that have none, those to HEAD.
-func codeOf(status int) string {
-	switch status {
-	case http.StatusPreconditionFailed:
-		return "PreconditionFailed"
-	case http.StatusRequestedRangeNotSatisfiable:
-		return "InvalidRange"
-	case http.StatusForbidden:
-		return "AccessDenied"
-	case http.StatusMethodNotAllowed:
-		return "MethodNotAllowed"
-	case http.StatusServiceUnavailable:
-		return "SlowDown"
-	case http.StatusBadRequest:
-		return "BadRequest"
-	}
-	return "InternalError"
+	return routing.Token{Object: routing.IDOf(bucket, key), Cluster: cluster, Version: version}.String()
 }

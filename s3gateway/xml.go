@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"strconv"
+	"net/url"
+	"strings"
 )
 
 // namespace of S3's documents.
@@ -21,22 +21,17 @@ const (
 	maxDepth       = 8        // of elements
 )
 
-// readBody reads a bounded body to its end, verified.
-func (c *call) readBody(limit int64) ([]byte, error) {
-	if c.verified == nil || c.verified.Body == nil {
-		return nil, nil
+// isError reports whether a document is an error, whatever the status of its answer.
+func isError(b []byte) bool {
+	for d := xml.NewDecoder(bytes.NewReader(b)); ; {
+		t, err := d.RawToken()
+		if err != nil {
+			return false
+		}
+		if root, ok := t.(xml.StartElement); ok {
+			return root.Name.Local == "Error"
+		}
 	}
-	if c.verified.Length > limit {
-		return nil, fail(http.StatusBadRequest, "MaxMessageLengthExceeded", "Your request was too big.")
-	}
-	b, err := io.ReadAll(io.LimitReader(c.verified.Body, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(b)) > limit {
-		return nil, fail(http.StatusBadRequest, "MaxMessageLengthExceeded", "Your request was too big.")
-	}
-	return b, nil
 }
 
 // parseXML decodes one document. S3 takes documents with and without its namespace.
@@ -77,31 +72,6 @@ func checkDepth(b []byte) error {
 			return errors.New("a document type is declared")
 		}
 	}
-}
-
-// writeXML answers with a document; a HEAD with its headers alone.
-func (c *call) writeXML(status int, doc any) {
-	var b bytes.Buffer
-	b.WriteString(xml.Header)
-	if err := xml.NewEncoder(&b).Encode(doc); err != nil {
-		c.h.log.Error("encoding an answer: " + err.Error())
-	}
-	c.writeBody(status, "application/xml", b.Bytes())
-}
-
-// writeBody answers with what is in memory.
-func (c *call) writeBody(status int, contentType string, b []byte) {
-	h := c.w.Header()
-	if contentType != "" {
-		h.Set("Content-Type", contentType)
-	}
-	if c.r.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
-		b = nil
-	} else {
-		h.Set("Content-Length", strconv.Itoa(len(b)))
-	}
-	c.w.WriteHeader(status)
-	_, _ = c.w.Write(b) // the client is gone, if that fails
 }
 
 // ownerNames are the owners of a storage's documents, which are this endpoint's.
@@ -215,4 +185,19 @@ func replaceText(d *xml.Decoder, out *bytes.Buffer, f func(string) string) error
 			return errors.New("an element where text was expected")
 		}
 	}
+}
+
+// tagSet is the document of an object's tags.
+type tagSet struct {
+	XMLName xml.Name                      `xml:"Tagging"`
+	Tags    []struct{ Key, Value string } `xml:"TagSet>Tag"`
+}
+
+// header is the value of x-amz-tagging that says the same.
+func (s *tagSet) header() string {
+	v := make(url.Values)
+	for _, t := range s.Tags {
+		v.Set(t.Key, t.Value)
+	}
+	return strings.ReplaceAll(v.Encode(), "+", "%20")
 }

@@ -40,6 +40,10 @@ type Forward struct {
 	Wait time.Duration
 }
 
+// KnownTrailer reports whether a checksum, by the canonical name of its header, can follow the
+// body of a Forward.
+func KnownTrailer(name string) bool { return s3.KnownTrailer(name) }
+
 // Answer is what a storage answered to a Forward, whatever its status. The body is to be
 // closed.
 type Answer struct {

@@ -1,0 +1,106 @@
+package s3gateway
+
+import (
+	"encoding/xml"
+	"net/http"
+
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
+)
+
+// accessControl is the one ACL that everything here has.
+type accessControl struct {
+	XMLName xml.Name `xml:"AccessControlPolicy"`
+	Xmlns   string   `xml:"xmlns,attr"`
+	Owner   *owner
+	Grants  []grant `xml:"AccessControlList>Grant"`
+}
+
+type grant struct {
+	Grantee    grantee
+	Permission string
+}
+
+type grantee struct {
+	XSI         string `xml:"xmlns:xsi,attr"`
+	Type        string `xml:"xsi:type,attr"`
+	ID          string
+	DisplayName string
+}
+
+// getACL answers GetBucketAcl and GetObjectAcl as S3 does where ACLs are switched off.
+func getACL(c reader) error {
+	if c.key != "" {
+		if err := c.mustExist(); err != nil {
+			return err
+		}
+	}
+	c.writeXML(http.StatusOK, accessControl{Xmlns: namespace, Owner: theOwner, Grants: []grant{{
+		Grantee:    grantee{XSI: "http://www.w3.org/2001/XMLSchema-instance", Type: "CanonicalUser", ID: theOwner.ID, DisplayName: theOwner.DisplayName},
+		Permission: "FULL_CONTROL",
+	}}})
+	return nil
+}
+
+// putACL answers PutBucketAcl and PutObjectAcl: nothing but what everything has is possible.
+func putACL(c reader) error {
+	if err := checkHeaders(c.r.Header); err != nil {
+		return err
+	}
+	if c.r.Header.Get("X-Amz-Acl") == "" {
+		b, err := c.readBody(maxSmallXML)
+		if err != nil {
+			return err
+		}
+		if err := checkACL(b); err != nil {
+			return err
+		}
+	}
+	if c.key != "" {
+		if err := c.mustExist(); err != nil {
+			return err
+		}
+	}
+	c.writeBody(http.StatusOK, "", nil)
+	return nil
+}
+
+// checkACL refuses documents that grant anything but full control to the owner, which is how
+// clients write back what they read.
+func checkACL(doc []byte) error {
+	var acl struct {
+		XMLName xml.Name `xml:"AccessControlPolicy"`
+		Grants  []struct {
+			ID         string `xml:"Grantee>ID"`
+			Permission string
+		} `xml:"AccessControlList>Grant"`
+	}
+	if err := parseXML(doc, &acl); err != nil {
+		return err
+	}
+	for _, g := range acl.Grants {
+		if g.ID != theOwner.ID || g.Permission != "FULL_CONTROL" {
+			return noACLs()
+		}
+	}
+	return nil
+}
+
+// mustExist returns NoSuchKey where there is no such object.
+func (c reader) mustExist() error {
+	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: c.key, Scope: routing.ScopeObject}, onlySame)
+	if err != nil {
+		return err
+	}
+	a, _, err := c.askAny(holders, storage.Forward{
+		Name: c.op.name, Method: http.MethodHead, Bucket: c.bucket, Key: c.key, Query: pick(c.query, []string{"versionId"}), Content: true,
+	})
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	if a.Status != http.StatusOK {
+		return c.storageError(a.Status, a.Header, a.Body)
+	}
+	return nil
+}

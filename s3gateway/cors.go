@@ -1,0 +1,96 @@
+package s3gateway
+
+import (
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
+)
+
+// corsRules returns the rules of the call's bucket: those of its primary's storage, as they were
+// known last while it does not answer.
+func (c reader) corsRules() *corsRules {
+	snap := c.router().Snapshot()
+	if snap.Bucket(c.bucket) == nil {
+		return new(corsRules)
+	}
+	now := c.h.now()
+	rules, fresh := c.h.cors.get(c.bucket, now)
+	if fresh {
+		return rules
+	}
+	_, body, err := c.page(&routing.Holder{Cluster: snap.Primary(c.bucket), Primary: true}, storage.Forward{
+		Name: "GetBucketCors", Method: http.MethodGet, Bucket: c.bucket, Query: map[string][]string{"cors": {""}}, Wait: firstWait,
+	})
+	said := new(corsRules)
+	if err == nil {
+		err = xml.Unmarshal(body, said)
+	}
+	if err != nil {
+		said = new(corsRules)
+		refused, ok := errors.AsType[*Error](err)
+		none := ok && (refused.Status < http.StatusInternalServerError || refused.Status == http.StatusNotImplemented)
+		if !none && rules != nil {
+			said = rules
+		}
+	}
+	c.h.cors.put(c.bucket, said, now.Add(corsFor))
+	return said
+}
+
+// crossOrigin tells a browser what the page that asks may see of the answer.
+func (c reader) crossOrigin() {
+	origin := c.r.Header.Get("Origin")
+	if origin == "" || c.bucket == "" || c.op != nil && c.op.open {
+		return
+	}
+	c.w.Header().Add("Vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")
+	for _, rule := range c.corsRules().Rules {
+		if rule.allows(origin, c.r.Method, nil) {
+			rule.answer(c.w.Header(), origin)
+			return
+		}
+	}
+}
+
+// preflight answers OPTIONS: whether a page of another origin may make a request. It says
+// nothing of buckets that are not.
+func preflight(c reader) error {
+	origin, method := c.r.Header.Get("Origin"), c.r.Header.Get("Access-Control-Request-Method")
+	if origin == "" {
+		return badRequest("BadRequest", "Insufficient information. Origin request header needed.")
+	}
+	if !slices.Contains(verbs, method) {
+		return badRequest("BadRequest", "Invalid Access-Control-Request-Method: %s", method)
+	}
+	var headers []string
+	for h := range strings.SplitSeq(c.r.Header.Get("Access-Control-Request-Headers"), ",") {
+		if h = strings.ToLower(strings.TrimSpace(h)); h != "" {
+			headers = append(headers, h)
+		}
+	}
+	h := c.w.Header()
+	h.Add("Vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")
+	for _, rule := range c.corsRules().Rules {
+		if rule.allows(origin, method, headers) {
+			rule.answer(h, origin)
+			if len(headers) > 0 {
+				h.Set("Access-Control-Allow-Headers", strings.Join(headers, ", "))
+			}
+			c.writeBody(http.StatusOK, "", nil)
+			return nil
+		}
+	}
+	return fail(http.StatusForbidden, "AccessForbidden", "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
+}
+
+// putCORS answers PutBucketCors and DeleteBucketCors.
+func putCORS(c writer) error {
+	err := c.setAtPrimary()
+	c.h.cors.forget(c.bucket)
+	return err
+}

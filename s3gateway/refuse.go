@@ -1,0 +1,194 @@
+package s3gateway
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/s3gateway/internal/sigv4"
+	"github.com/fado-project/fado/storage"
+)
+
+// asError turns any error into what the client is told.
+func (c *call) asError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*sigv4.Error](err); ok {
+		return &Error{Status: e.Status, Code: e.Code, Message: e.Message, Details: e.Details}
+	}
+	if c.verified != nil && c.verified.Err != nil {
+		if e, ok := errors.AsType[*Error](c.verified.Err()); ok {
+			return e
+		}
+		if e, ok := errors.AsType[*sigv4.Error](c.verified.Err()); ok {
+			return &Error{Status: e.Status, Code: e.Code, Message: e.Message, Details: e.Details, cause: err}
+		}
+	}
+	if gone, ok := errors.AsType[clientError](err); ok {
+		return gone.refusal()
+	}
+	if e := c.engineError(err); e != nil {
+		e.cause = err
+		return e
+	}
+	if e := controlError(err); e != nil {
+		e.cause = err
+		return e
+	}
+	e := fail(http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again.")
+	e.cause = err
+	return e
+}
+
+// engineError translates what the engine and the storages refuse by.
+func (c *call) engineError(err error) *Error {
+	switch {
+	case errors.Is(err, replication.ErrForbidden):
+		return c.forbidden()
+	case errors.Is(err, replication.ErrMoving):
+		return slowDown(err, "The bucket's primary is moving. Please retry.")
+	case errors.Is(err, control.ErrCutOff), errors.Is(err, control.ErrClosed), errors.Is(err, replication.ErrStore):
+		e := fail(http.StatusServiceUnavailable, "ServiceUnavailable", "Writes can't be recorded now. Please retry.")
+		e.RetryAfter = retryAfter
+		return e
+	case errors.Is(err, replication.ErrDown), errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return slowDown(err, "The storage does not answer. Please retry.")
+	case errors.Is(err, storage.ErrRefused):
+		return badRequest("InvalidArgument", "The storage of this bucket can't keep an object of this key or size.")
+	case errors.Is(err, storage.ErrCorrupt):
+		return badRequest("IncompleteBody", "The request body terminated unexpectedly")
+	}
+	return nil
+}
+
+// forbidden names the policy that does not allow the object here.
+func (c *call) forbidden() *Error {
+	rule, ok := c.router().Snapshot().RuleOf(c.bucket, c.key)
+	if !ok {
+		return noSuchBucket(c.bucket)
+	}
+	where := "here"
+	if c.h.Cluster != "" {
+		where = "in cluster " + c.h.Cluster
+	}
+	return denied("The policy %q does not allow this object %s, where this endpoint is.", rule.Policy, where)
+}
+
+func controlError(err error) *Error {
+	if invalid, ok := errors.AsType[*catalog.ValidationError](err); ok {
+		return badRequest("InvalidArgument", "%s", invalid.Error())
+	}
+	switch {
+	case errors.Is(err, control.ErrConfigOwned):
+		return denied("The bucket is declared by the configuration and is changed there.")
+	case errors.Is(err, control.ErrExists):
+		return fail(http.StatusConflict, "BucketAlreadyOwnedByYou",
+			"Your previous request to create the named bucket succeeded and you already own it.")
+	case errors.Is(err, control.ErrNotFound):
+		return fail(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist.")
+	}
+	return nil
+}
+
+// errorDocument is the body of an error.
+type errorDocument struct {
+	XMLName   xml.Name `xml:"Error"`
+	Code      string
+	Message   string
+	Details   []errorDetail
+	Resource  string
+	RequestID string `xml:"RequestId"`
+	HostID    string `xml:"HostId"`
+}
+
+type errorDetail struct {
+	XMLName xml.Name
+	Value   string `xml:",chardata"`
+}
+
+// refuse answers with an error.
+func (c *call) refuse(e *Error) {
+	h := c.w.Header()
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(e.RetryAfter))
+	}
+	doc := errorDocument{
+		Code: e.Code, Message: e.Message, Resource: c.r.URL.EscapedPath(),
+		RequestID: c.id, HostID: c.h.node(),
+	}
+	for _, d := range e.Details {
+		doc.Details = append(doc.Details, errorDetail{xml.Name{Local: d.Name}, d.Value})
+	}
+	c.writeXML(e.Status, doc)
+}
+
+// maxErrorBody bounds what is read of a storage's error.
+const maxErrorBody = 64 << 10
+
+// storageError translates a storage's refusal: its code and its words, with this endpoint's
+// names.
+func (c *call) storageError(status int, h http.Header, body io.Reader) error {
+	var said struct {
+		XMLName xml.Name `xml:"Error"`
+		Code    string
+		Message string
+	}
+	raw, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
+	if err := xml.Unmarshal(raw, &said); err != nil {
+		said.Code, said.Message = h.Get("X-Minio-Error-Code"), strings.Trim(h.Get("X-Minio-Error-Desc"), `"`)
+	}
+	e := &Error{Status: status, Code: said.Code, Message: said.Message, cause: errors.New("the storage answered " + strconv.Itoa(status) + " " + said.Code)}
+	switch {
+	case e.Code == "NoSuchBucket":
+		return slowDown(errNoPhysical, "The storage has no bucket of this name. Please retry.")
+	case credentialCodes[e.Code]:
+		// It is about FaDO's own request, not about the client's.
+		return slowDown(e.cause, "The storage refuses the request. Please retry.")
+	case e.Code == "NoSuchKey" || e.Code == "" && status == http.StatusNotFound && c.key != "":
+		e = noSuchKey(c.key)
+	case e.Code == "":
+		e.Code, e.Message = codeOf(status), http.StatusText(status)
+	}
+	for _, name := range []string{"X-Amz-Delete-Marker", "X-Amz-Version-Id", "Etag", "Last-Modified"} {
+		if v := h.Get(name); v != "" {
+			c.w.Header().Set(name, v)
+		}
+	}
+	if status == http.StatusServiceUnavailable {
+		e.RetryAfter = retryAfter
+	}
+	return e
+}
+
+// credentialCodes are refusals of FaDO's own credentials or signature.
+var credentialCodes = map[string]bool{
+	"InvalidAccessKeyId": true, "SignatureDoesNotMatch": true, "RequestTimeTooSkewed": true, "ExpiredToken": true,
+	"InvalidToken": true, "AuthorizationHeaderMalformed": true,
+}
+
+// codeOf is S3's code for answers that have none, those to HEAD.
+func codeOf(status int) string {
+	switch status {
+	case http.StatusPreconditionFailed:
+		return "PreconditionFailed"
+	case http.StatusRequestedRangeNotSatisfiable:
+		return "InvalidRange"
+	case http.StatusForbidden:
+		return "AccessDenied"
+	case http.StatusMethodNotAllowed:
+		return "MethodNotAllowed"
+	case http.StatusServiceUnavailable:
+		return "SlowDown"
+	case http.StatusBadRequest:
+		return "BadRequest"
+	}
+	return "InternalError"
+}

@@ -1,0 +1,188 @@
+package s3gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	h.serve(w, r)
+	return nil
+}
+
+// serve answers one request.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	began := h.now()
+	c := h.newCall(w, r)
+	defer c.w.end()
+	c.w.Header().Set("X-Amz-Request-Id", c.id)
+	c.w.Header()["Server"] = []string{"FaDO"}
+	err := c.handle()
+	name, code, broken := "unknown", "OK", err != nil && c.w.wrote
+	if c.op != nil {
+		name = c.op.name
+	}
+	if err != nil {
+		e := c.asError(err)
+		code = e.Code
+		c.told(e, err)
+	}
+	h.app.CountS3(name, code, h.now().Sub(began))
+	if broken {
+		panic(http.ErrAbortHandler) // the client must not take what it got for the whole
+	}
+}
+
+// newCall takes a request up, from a client that may rest.
+func (h *Handler) newCall(w http.ResponseWriter, r *http.Request) *call {
+	conn := http.NewResponseController(w)
+	body := &pacedBody{ReadCloser: r.Body, pace: newPace(conn.SetReadDeadline, h.patience)}
+	if r.Body == nil {
+		body.ReadCloser = http.NoBody
+	}
+	r = r.WithContext(r.Context()) // a copy: the server's own keeps its body
+	r.Body = body
+	return &call{
+		h: h, r: r, ctx: r.Context(), id: requestID(),
+		w: &answerWriter{ResponseWriter: w, r: r, body: body, pace: newPace(conn.SetWriteDeadline, h.patience)},
+	}
+}
+
+// told logs an error, and answers with it if nothing was answered yet.
+func (c *call) told(e *Error, err error) {
+	log := c.h.log.Debug
+	if e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented {
+		log = c.h.log.Warn
+	}
+	if c.ctx.Err() != nil {
+		log = c.h.log.Debug
+	}
+	log("request failed", zap.String("request_id", c.id), zap.String("code", e.Code), zap.Int("status", e.Status),
+		zap.String("method", c.r.Method), zap.String("bucket", c.bucket), zap.Error(err))
+	if c.w.wrote {
+		return
+	}
+	c.refuse(e)
+}
+
+// handle finds the operation, checks who asks and runs it.
+func (c *call) handle() error {
+	if err := c.start(); err != nil {
+		return err
+	}
+	if err := checkSize(c.r); err != nil {
+		return err
+	}
+	l, bucket, key, err := target(c.r, c.h.Domains)
+	if err != nil {
+		return err
+	}
+	c.bucket, c.key = bucket, key
+	if c.query, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
+		return badRequest("InvalidURI", "Couldn't parse the specified URI.")
+	}
+	op, err := find(l, c.r, c.query)
+	c.op = op
+	reader{c}.crossOrigin()
+	if authErr := c.authenticate(); authErr != nil {
+		return authErr
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.authorize(); err != nil {
+		return err
+	}
+	if l != atService && op.name != "CreateBucket" && !op.open && c.router().Snapshot().Bucket(bucket) == nil {
+		return noSuchBucket(bucket)
+	}
+	return op.run(c)
+}
+
+// start takes hold of what the request is to be answered from.
+func (c *call) start() error {
+	select {
+	case <-c.h.app.Ready():
+	default:
+		ctx, cancel := context.WithTimeout(c.ctx, readyTimeout)
+		defer cancel()
+		select {
+		case <-c.h.app.Ready():
+		case <-ctx.Done():
+		}
+	}
+	engine := c.h.app.Replication()
+	c.control = c.h.app.Control()
+	if engine == nil || c.control == nil {
+		return slowDown(errors.New("the fado app has not started"), "The server is starting. Please retry.")
+	}
+	c.gateway = engine.Gateway()
+	return nil
+}
+
+// readyTimeout is how long a request waits for an app that is still starting.
+const readyTimeout = 10 * time.Second
+
+// requestID makes an ID like S3's.
+func requestID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return fmt.Sprintf("%X", b[:])
+}
+
+// maxKey is the most bytes of a key (S3 User Guide, "Naming Amazon S3 objects").
+const maxKey = 1024
+
+// target splits a request's path, and its host where it is below a domain, into bucket and key.
+// Nothing is cleaned: every byte of a key counts.
+func target(r *http.Request, domains []string) (l level, bucket, key string, err error) {
+	path := strings.TrimPrefix(r.URL.Path, "/")
+	if bucket = hostBucket(r.Host, domains); bucket != "" {
+		key = path
+	} else {
+		bucket, key, _ = strings.Cut(path, "/")
+	}
+	switch {
+	case bucket == "" && key == "":
+		return atService, "", "", nil
+	case bucket == "":
+		return 0, "", "", badRequest("InvalidBucketName", "The specified bucket is not valid.")
+	case !utf8.ValidString(bucket), !utf8.ValidString(key):
+		return 0, "", "", badRequest("InvalidURI", "Couldn't parse the specified URI.")
+	case len(key) > maxKey:
+		return 0, "", "", badRequest("KeyTooLongError", "Your key is too long")
+	case strings.ContainsRune(key, 0):
+		return 0, "", "", badRequest("InvalidArgument", "The key holds a zero byte.")
+	case key == "":
+		return atBucket, bucket, "", nil
+	}
+	return atObject, bucket, key, nil
+}
+
+// hostBucket returns the bucket that a host below one of the domains names.
+func hostBucket(host string, domains []string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	for _, d := range domains {
+		if b, ok := strings.CutSuffix(strings.ToLower(host), "."+d); ok {
+			return b
+		}
+	}
+	return ""
+}
+
+// Interface guard
+var _ caddyhttp.MiddlewareHandler = (*Handler)(nil)
