@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -194,6 +195,15 @@ func (app *App) Pull(ctx context.Context, plan routing.PullPlan) error {
 		return rt.engine.Pull(ctx, plan)
 	}
 	return replication.ErrOff
+}
+
+// Presign returns a URL by which anyone may read an object at a cluster's storage until it
+// expires, "" for none.
+func (app *App) Presign(cluster, bucket, key string, expires time.Duration) string {
+	if rt := app.runtime.Load(); rt != nil {
+		return rt.engine.Gateway().Presign(cluster, bucket, key, expires)
+	}
+	return ""
 }
 
 // Version returns the version of FaDO.

@@ -37,6 +37,12 @@ type Puller interface {
 	Pull(ctx context.Context, plan routing.PullPlan) error
 }
 
+// Presigner may be implemented by the app to give functions URLs by which they read objects
+// without a key (presign); "" for none.
+type Presigner interface {
+	Presign(cluster, bucket, key string, expires time.Duration) string
+}
+
 // readyTimeout is how long a request waits for an app that is still starting.
 const readyTimeout = 10 * time.Second
 

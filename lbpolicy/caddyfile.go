@@ -3,6 +3,7 @@ package lbpolicy
 import (
 	"encoding/json"
 	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -20,6 +21,7 @@ import (
 //		no_bucket       any|reject
 //		connect         reject|pass
 //		spill           <n>
+//		presign         <duration>
 //		forward_headers on|off
 //	}
 //
@@ -67,6 +69,8 @@ func (p *DataAware) unmarshalOption(d *caddyfile.Dispenser, option string) error
 		return parseEnum(d, option, &p.Connect, reject, pass)
 	case "spill":
 		return p.unmarshalSpill(d)
+	case "presign":
+		return p.unmarshalPresign(d)
 	case "forward_headers":
 		var v string
 		if err := parseEnum(d, option, &v, "on", "off"); err != nil {
@@ -76,7 +80,7 @@ func (p *DataAware) unmarshalOption(d *caddyfile.Dispenser, option string) error
 		p.ForwardHeaders = &on
 		return nil
 	default:
-		return d.Errf("unrecognized option '%s': expected bucket, object, balance, unknown_bucket, no_bucket, connect, spill or forward_headers", option)
+		return d.Errf("unrecognized option '%s': expected bucket, object, balance, unknown_bucket, no_bucket, connect, spill, presign or forward_headers", option)
 	}
 }
 
@@ -103,6 +107,20 @@ func (p *DataAware) unmarshalSpill(d *caddyfile.Dispenser) error {
 		return d.Errf("spill '%s': expected %s", v, expected)
 	}
 	p.Spill = n
+	return nil
+}
+
+func (p *DataAware) unmarshalPresign(d *caddyfile.Dispenser) error {
+	const expected = "a duration from 1s to 7d, such as 15m"
+	var v string
+	if err := parseOne(d, "presign", expected, &v); err != nil {
+		return err
+	}
+	dur, err := caddy.ParseDuration(v)
+	if err != nil || dur < time.Second || dur > maxPresign {
+		return d.Errf("presign '%s': expected %s", v, expected)
+	}
+	p.Presign = caddy.Duration(dur)
 	return nil
 }
 

@@ -65,6 +65,10 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 			c.prepare(st, router, pool, r) // what there is to choose from may have changed
 			continue
 		}
+		if c.decision.Locality == routing.LocalityRemote && !c.query.Held && slices.ContainsFunc(c.inputs, isHeld) {
+			c.query.Held = true // waiting did not bring it here
+			continue
+		}
 		ep, up := c.pick(r, w)
 		if ep == nil {
 			return routing.ReasonNoEndpoint
@@ -83,6 +87,9 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 	}
 	return routing.ReasonNoEndpoint
 }
+
+// isHeld reports whether a token names the input.
+func isHeld(in routing.Input) bool { return in.Held }
 
 // pull waits for objects to be copied to where the request can run beside them, if its
 // policies say so, and says whether they are there: then the router is to be asked again.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
@@ -73,6 +74,10 @@ type DataAware struct {
 	// is, the next best cluster that is allowed takes the request. Default: 0, which is off.
 	Spill int `json:"spill,omitempty"`
 
+	// How long a URL holds by which the function reads an object without a key: the parameter
+	// url in the header X-FaDO-Inputs. From 1s to 7d. Default: 0, which is off.
+	Presign caddy.Duration `json:"presign,omitempty"`
+
 	// Whether the function is told, in request headers, its cluster, the locality of
 	// the data and where to read it. Headers of these names that the client sent are
 	// removed in any case. Default: true
@@ -80,6 +85,7 @@ type DataAware struct {
 
 	app       App
 	puller    Puller                // nil: objects are not copied on demand
+	presigner Presigner             // nil: functions are given no URLs
 	handler   *reverseproxy.Handler // the proxy this is the policy of; nil without one
 	bucket    source
 	object    source
@@ -92,6 +98,9 @@ type DataAware struct {
 	}
 	logger *zap.Logger
 }
+
+// maxPresign is how long a URL can hold by Signature Version 4.
+const maxPresign = 7 * 24 * time.Hour
 
 // The values of unknown_bucket, no_bucket and connect.
 const (
@@ -115,6 +124,12 @@ func (p *DataAware) Provision(ctx caddy.Context) error {
 		return err
 	}
 	p.puller, _ = p.app.(Puller)
+	if p.Presign != 0 {
+		var ok bool
+		if p.presigner, ok = p.app.(Presigner); !ok {
+			return fmt.Errorf("presign: the fado app (%T) can't make URLs", p.app)
+		}
+	}
 	p.logger = ctx.Logger()
 	p.handler = handlerOf(ctx)
 	p.bucket, p.object = newSource(p.Bucket), newSource(p.Object)
@@ -169,6 +184,9 @@ func (p *DataAware) Validate() error {
 	}
 	if p.Spill < 0 {
 		return fmt.Errorf("spill: %d: expected 0 (off) or a positive number of requests", p.Spill)
+	}
+	if d := time.Duration(p.Presign); d != 0 && (d < time.Second || d > maxPresign) {
+		return fmt.Errorf("presign: %s: expected a duration from 1s to 7d", d)
 	}
 	return needUpstreams(p.handler, "data_aware has no upstreams to choose from")
 }

@@ -46,7 +46,6 @@ func setForwarded(st *requestState, d *routing.Decision, forward bool) {
 	*values = [4]string{st.endpoint.Cluster, d.Locality.String(), storage, bucket}
 	// The capacity of one keeps an append from overwriting the next value.
 	h[headerCluster], h[headerLocality] = values[0:1:1], values[1:2:2]
-	delete(h, headerInputs)
 	if storage != "" {
 		h[headerStorage], h[headerStorageBucket] = values[2:3:3], values[3:4:4]
 		return

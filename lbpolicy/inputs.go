@@ -2,6 +2,7 @@ package lbpolicy
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/fado-project/fado/routing"
 )
@@ -14,6 +15,9 @@ const (
 	headerBytes  = "X-Fado-Bytes"
 	headerToken  = "X-Fado-Token" //nolint:gosec // the name of a header
 )
+
+// maxTokens bounds the tokens of one request, each of which is compared with every input.
+const maxTokens = 32
 
 // maxInputs bounds what one request may name. One that names more is refused.
 const maxInputs = 1000
@@ -49,6 +53,9 @@ func (p *DataAware) inputsOf(dst []routing.Input, r *http.Request, h http.Header
 		if dst, ok = routing.AppendData(dst, v); !ok {
 			dst = append(dst, routing.Input{Bucket: unreadable})
 		}
+	}
+	if tokens := h[headerToken]; len(tokens) > 0 && !routing.MarkTokens(dst[first:], strings.Join(tokens, ","), maxTokens) {
+		dst = append(dst, routing.Input{Bucket: unreadable})
 	}
 	if len(dst) > maxInputs {
 		dst = append(dst[:first], routing.Input{Bucket: unreadable})

@@ -114,6 +114,7 @@ func (p *DataAware) announce(st *requestState, d *routing.Decision, w http.Respo
 	}
 	st.locality = d.Locality
 	setForwarded(st, d, p.forward)
+	p.tellInputs(st, d)
 	setResponse(st, d, w)
 }
 

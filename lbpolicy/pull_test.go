@@ -57,8 +57,10 @@ func TestARequestWaitsForItsObjectAndRunsBesideIt(t *testing.T) {
 	}
 }
 
+var errNoRoom = errors.New("no room")
+
 func TestARequestWhoseObjectDoesNotComeReadsRemotely(t *testing.T) {
-	pullingWorld(t, func(*world, context.Context, routing.PullPlan) error { return errors.New("no room") })
+	pullingWorld(t, func(*world, context.Context, routing.PullPlan) error { return errNoRoom })
 	a := serve(t, dynamicProxy).get("/", theObject...)
 	if a.Who != "c2" {
 		t.Fatal(a)

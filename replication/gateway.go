@@ -79,6 +79,20 @@ func (g *Gateway) Capabilities(cluster string) (storage.Capabilities, bool) {
 	return s.Reader().Capabilities()
 }
 
+// Presign returns a URL by which anyone may read an object at a cluster's storage until it
+// expires; "" where that storage has not been opened yet.
+func (g *Gateway) Presign(cluster, bucket, key string, expires time.Duration) string {
+	s := g.sites.Get(cluster)
+	if s == nil || !s.Opened() {
+		return ""
+	}
+	u, err := storage.Presign(s.Reader(), bucket, key, expires)
+	if err != nil {
+		return ""
+	}
+	return u
+}
+
 // Read makes a request that changes nothing at a cluster's storage. The answer's body ends
 // early when a change of the catalogue forbids the passage, or when the storage goes down; it
 // must be closed.

@@ -13,6 +13,7 @@ type assessment struct {
 	snap    *Snapshot
 	pending *PendingIndex
 	targets []target
+	held    bool // see Query.Held
 
 	// overloaded: every free endpoint among the holders has more requests than the
 	// query's Spill.
@@ -27,7 +28,7 @@ type assessment struct {
 // looked at: what it says of copies was true before those were, so an object that
 // was written while a copy's cursor passed it is not missed.
 func (a *assessment) resolve(r *Router, q *Query) Reason {
-	a.snap, a.pending = r.snap.Load(), r.Pending
+	a.snap, a.pending, a.held = r.snap.Load(), r.Pending, q.Held
 	if len(q.Inputs) == 0 && q.NoBucketReject {
 		return ReasonNoBucket
 	}
@@ -54,6 +55,19 @@ func (a *assessment) holds(s *site) verdict {
 		}
 	}
 	return isCurrent
+}
+
+// keeps says whether a cluster that is no hit holds those inputs that must be.
+func (a *assessment) keeps(s *site) bool {
+	if !a.held {
+		return true
+	}
+	for i := range a.targets {
+		if t := &a.targets[i]; t.Held && t.holds(a.snap, s, a.pending) != isCurrent {
+			return false
+		}
+	}
+	return true
 }
 
 // missing returns how many inputs can't be read from the cluster's own storage.
@@ -213,7 +227,7 @@ func (a *assessment) refusal() Reason {
 		}
 		allowed = true
 		fresh = fresh || a.holds(s) == isCurrent
-		readable = readable || a.remote.has(s.id)
+		readable = readable || a.remote.has(s.id) && a.keeps(s)
 	}
 	switch {
 	case !allowed:
@@ -244,7 +258,11 @@ func (a *assessment) source(l Locality, ep *Endpoint) *site {
 	if len(a.targets) == 0 {
 		return nil
 	}
-	t := &a.targets[0]
+	return a.sourceOf(&a.targets[0], l, ep)
+}
+
+// sourceOf is source for any of the inputs.
+func (a *assessment) sourceOf(t *target, l Locality, ep *Endpoint) *site {
 	own := a.snap.tables.site(ep.cluster)
 	if own != nil && own.stores && (l == LocalityLocal || t.holds(a.snap, own, a.pending) == isCurrent) {
 		return own

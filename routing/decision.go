@@ -62,6 +62,34 @@ func (d *Decision) StorageFor(ep *Endpoint) (endpoint, bucket string) {
 	return storage.Endpoint, storage.BucketPrefix + d.assessment.targets[0].Bucket
 }
 
+// InputAt is an input and the storage that a function reads it from.
+type InputAt struct {
+	Input
+	Cluster        string // of the storage
+	Storage        string // S3 endpoint URL
+	PhysicalBucket string
+	Local          bool // the storage is that of the function's own cluster, and current
+}
+
+// AppendInputs appends where the function at a chosen endpoint reads the inputs from, in their
+// order, those of unknown buckets and those that are nowhere excepted.
+func (d *Decision) AppendInputs(dst []InputAt, ep *Endpoint) []InputAt {
+	a := &d.assessment
+	for i := range a.targets {
+		t := &a.targets[i]
+		s := a.sourceOf(t, d.Locality, ep)
+		if s == nil {
+			continue
+		}
+		storage := s.cluster.Storage
+		dst = append(dst, InputAt{
+			Input: t.Input, Cluster: s.name, Storage: storage.Endpoint, PhysicalBucket: storage.BucketPrefix + t.Bucket,
+			Local: s.id == ep.cluster && (d.Locality == LocalityLocal || t.holds(a.snap, s, a.pending) == isCurrent),
+		})
+	}
+	return dst
+}
+
 // ReadsFrom returns the cluster whose storage StorageFor gives, "" for none.
 func (d *Decision) ReadsFrom(ep *Endpoint) string {
 	if s := d.assessment.source(d.Locality, ep); s != nil {

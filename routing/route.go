@@ -52,7 +52,7 @@ func (d *Decision) offerRemote(q *Query) {
 	for i, word := range a.remote {
 		for ; word != 0; word &= word - 1 {
 			s := a.snap.tables.site(clusterID(i<<6 + bits.TrailingZeros64(word)))
-			if s != nil && !s.drain && a.holds(s) != isCurrent {
+			if s != nil && !s.drain && a.holds(s) != isCurrent && a.keeps(s) {
 				d.offer(q, s, a.place(s, LocalityRemote))
 			}
 		}
