@@ -121,6 +121,11 @@ sim: prereqs tools ## the simulations with random seeds, SIM_RUNS=20 runs each, 
 	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 RAPID_SEED=0 RAPID_CHECKS=500 go test -tags $(TAGS) -timeout 1h -count 1 \
 		$$(git grep -l '"pgregory.net/rapid"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
+.PHONY: s3-suites
+s3-suites: bin/caddy prereqs tools ## clients and test suites that others wrote, against the S3 endpoint and plain MinIO; SUITES="-t minio awscli" for a few
+	@PREREQS=$(PREREQS) .ci/prereqs aws:awscli s3cmd:s3cmd rclone:rclone restic:restic boto3:python3-boto3
+	.ci/s3-suites $(SUITES)
+
 CHAOS_ROUNDS ?= 300
 
 .PHONY: chaos
