@@ -12,6 +12,7 @@ type s3Counters struct {
 	seconds   *prometheus.HistogramVec
 	bytes     *prometheus.CounterVec
 	failovers prometheus.Counter
+	open      prometheus.Gauge
 
 	in, out prometheus.Counter // of bytes
 }
@@ -29,13 +30,17 @@ func newS3Counters(counter func(name, help string, labels ...string) *prometheus
 			Name: "caddy_fado_s3_failovers_total", Help: "Reads of S3 endpoints that went on at another copy.",
 		}),
 	}
+	c.open = prometheus.NewGauge(prometheus.GaugeOpts{Name: "caddy_fado_s3_open_requests", Help: "Requests that S3 endpoints are answering."})
 	c.in, c.out = c.bytes.WithLabelValues("in"), c.bytes.WithLabelValues("out")
 	return c
 }
 
 func (c *s3Counters) all() []prometheus.Collector {
-	return []prometheus.Collector{c.requests, c.seconds, c.bytes, c.failovers}
+	return []prometheus.Collector{c.requests, c.seconds, c.bytes, c.failovers, c.open}
 }
+
+// CountS3Open counts the requests that S3 endpoints are answering.
+func (*App) CountS3Open(delta int) { counters.s3.open.Add(float64(delta)) }
 
 // CountS3 counts a request to an S3 endpoint.
 func (*App) CountS3(operation, code string, took time.Duration) {

@@ -38,6 +38,8 @@ type App interface {
 	// DeclareKeys takes up the keys that this endpoint declares, so that the API shows them.
 	DeclareKeys(keys ...*catalog.Key) error
 
+	// CountS3Open counts the requests that are being answered: 1 for another one, -1 at its end.
+	CountS3Open(delta int)
 	// CountS3 counts a request by its operation and the code of its error, "OK" for none.
 	CountS3(operation, code string, took time.Duration)
 	// CountS3Bytes counts bytes of objects: "in" from clients, "out" to them.

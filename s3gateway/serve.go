@@ -25,6 +25,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 // serve answers one request.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	began := h.now()
+	h.app.CountS3Open(1)
+	defer h.app.CountS3Open(-1)
 	c := h.newCall(w, r)
 	defer c.w.end()
 	c.w.Header().Set("X-Amz-Request-Id", c.id)

@@ -77,6 +77,7 @@ func (i *instance) Ready() <-chan struct{}           { return i.ready }
 func (i *instance) CountS3(op, code string, _ time.Duration) {
 	i.count(op + " " + code)
 }
+func (i *instance) CountS3Open(int)            {}
 func (i *instance) CountS3Bytes(string, int64) {}
 func (i *instance) Key(id string) (*catalog.Key, bool) {
 	k := i.ctl.Router().Snapshot().Key(id)
