@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/minio/minio-go/v7"
 
 	"github.com/fado-project/fado/examples/internal/stage"
 )
@@ -24,6 +27,12 @@ var walk = []stage.Step[*world]{
 		Title: "A change made at one instance is routed by the other",
 		Why:   "A bucket is made at fado-1's admin API. fado-2 hears of it from PostgreSQL.",
 		Do:    propagate,
+	},
+	{
+		Title: "What is written at one instance is read at the other",
+		Why: "The same key is written at the S3 endpoint of one instance and read at that of the other right\n" +
+			"after the answer, to and fro. Each read must give what was written.",
+		Do: readAfterWrite,
 	},
 	{
 		Title: "An instance is killed under load: kill -9 of fado-1",
@@ -134,6 +143,29 @@ func propagate(ctx context.Context, w *world, say *stage.Display) error {
 	}
 	say.Saw("%d buckets made at one instance: routed by the other %.1f ms after the answer on average, %.1f ms at most",
 		rounds, ms(total)/rounds, ms(longest))
+	return nil
+}
+
+func readAfterWrite(ctx context.Context, w *world, say *stage.Display) error {
+	const rounds = 40
+	for i := range rounds {
+		from, to := w.nodes[i%2], w.nodes[(i+1)%2]
+		want := fmt.Sprintf("version %d", i)
+		_, err := from.s3.PutObject(ctx, shared, "to-and-fro", strings.NewReader(want), int64(len(want)), "", "", minio.PutObjectOptions{})
+		if err != nil {
+			return fmt.Errorf("writing at %s: %w", from.name, err)
+		}
+		o, _, _, err := to.s3.GetObject(ctx, shared, "to-and-fro", minio.GetObjectOptions{})
+		if err != nil {
+			return fmt.Errorf("reading at %s: %w", to.name, err)
+		}
+		got, err := io.ReadAll(o)
+		o.Close()
+		if err != nil || string(got) != want {
+			return fmt.Errorf("%s read %q after %q was written at %s: %w", to.name, got, want, from.name, err)
+		}
+	}
+	say.Saw("each of %d reads at the other instance gave what was written right before", rounds)
 	return nil
 }
 

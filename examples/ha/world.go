@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
 	"github.com/fado-project/fado/examples/internal/stage"
 	"github.com/fado-project/fado/internal/testenv"
 )
@@ -38,6 +41,7 @@ type world struct {
 type node struct {
 	*stage.Client
 	name string
+	s3   *minio.Core // its S3 endpoint
 	log  string
 	env  []string
 	args []string
@@ -100,6 +104,10 @@ func (w *world) startNode(ctx context.Context, i int, name string, env []string)
 	if err != nil {
 		return err
 	}
+	s3, err := stage.Port(fmt.Sprintf("FADO_S3_PORT_%d", i+1), 9101+i)
+	if err != nil {
+		return err
+	}
 	file := filepath.Join(w.dir, "fado.Caddyfile")
 	if err := os.WriteFile(file, fadoCaddyfile, 0o600); err != nil {
 		return err
@@ -108,9 +116,15 @@ func (w *world) startNode(ctx context.Context, i int, name string, env []string)
 	n := &node{
 		Client: stage.NewClient(fmt.Sprintf("http://127.0.0.1:%d", port), fmt.Sprintf("http://127.0.0.1:%d", admin)),
 		name:   name, log: filepath.Join(w.dir, name+".log"),
-		env: append(append([]string{}, env...), "FADO_NODE="+name, fmt.Sprintf("FADO_PORT=%d", port),
+		env: append(append([]string{}, env...), "FADO_NODE="+name, fmt.Sprintf("FADO_PORT=%d", port), fmt.Sprintf("FADO_S3_PORT=%d", s3),
 			fmt.Sprintf("FADO_ADMIN=127.0.0.1:%d", admin), "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home),
 		args: []string{"run", "--config", file, "--adapter", "caddyfile"},
+	}
+	n.s3, err = minio.NewCore(fmt.Sprintf("127.0.0.1:%d", s3), &minio.Options{
+		Creds: credentials.NewStaticV4(stage.AccessKey, stage.SecretKey, ""), Region: "us-east-1",
+	})
+	if err != nil {
+		return err
 	}
 	w.nodes = append(w.nodes, n)
 	return n.start(ctx)
