@@ -34,7 +34,11 @@ type anywhereSim struct {
 	acked   []written
 	paused  map[string]bool
 	cut     map[string]bool
+	checked int // times that all hits were checked
 }
+
+// anywhereKeys is how many keys users write.
+const anywhereKeys = 6
 
 func newAnywhereSim(t *testing.T, seed uint64) *anywhereSim {
 	t.Helper()
@@ -57,7 +61,7 @@ func newAnywhereSim(t *testing.T, seed uint64) *anywhereSim {
 
 func (s *anywhereSim) step(i int) {
 	c := s.names[s.rnd.IntN(3)]
-	key := fmt.Sprintf("k%d", s.rnd.IntN(6))
+	key := fmt.Sprintf("k%d", s.rnd.IntN(anywhereKeys))
 	switch n := s.rnd.IntN(100); {
 	case n < 55:
 		s.write(c, key, fmt.Sprintf("%s by %s, %d", key, c, i))
@@ -235,7 +239,7 @@ func (s *anywhereSim) check() {
 // TestAnywhereConverges: whatever users write and delete at whichever storage, and whatever
 // fails meanwhile, all storages come to show the same, which is what was written last;
 // every acknowledged version can be read where it was written; what was deleted last stays
-// deleted. FADO_SEED and FADO_RUNS are those of [testenv.Seeds]; runs that are asked for are
+// deleted; and all the while what counts as current is. FADO_SEED and FADO_RUNS are those of [testenv.Seeds]; runs that are asked for are
 // longer.
 func TestAnywhereConverges(t *testing.T) {
 	t.Parallel()
@@ -250,9 +254,15 @@ func TestAnywhereConverges(t *testing.T) {
 				if s.heal(); t.Failed() {
 					t.Logf("%d acknowledged", len(s.acked))
 				}
+				t.Logf("hits were checked %d times", s.checked)
 			}()
 			for i := range steps {
 				s.step(i)
+				if i%15 == 14 { // nothing is known of storages that nobody can reach
+					s.heal()
+					s.await("listeners", s.couldKnow)
+				}
+				s.hits(i)
 				if i == steps/2 {
 					s.check()
 				}

@@ -54,7 +54,7 @@ func (t *transfer) run(ctx context.Context) (Object, error) {
 }
 
 func (t *transfer) write(ctx context.Context) (Object, error) {
-	if inParts(t.obj) {
+	if inParts(t.obj) || t.holdsUp() {
 		return t.copyParts(ctx)
 	}
 	return t.copyWhole(ctx)

@@ -58,7 +58,10 @@
 // costs a core about 1.6 s per GiB and is then what bounds the rate. The ETag stays where it can be preserved,
 // and is another one elsewhere: there the stamp tells.
 //
-// An upload of 32 MiB and more is noted outside ([UploadNote]): which upload, of which
+// Between MinIOs, an object of more than 256 KiB that replaces another one goes in parts, too,
+// because a conditional PUT would hold up that one's readers.
+//
+// Every upload is noted outside ([UploadNote]) before its first part: which upload, of which
 // version, in what parts, begun with which metadata, and the digest's state after the
 // parts done. A copy that was cut, or whose process died, asks the destination which parts
 // it has and resumes, if all of that is still so; else the parts are aborted, as they are

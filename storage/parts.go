@@ -20,6 +20,16 @@ func inParts(o Object) bool {
 	return o.Size >= orderedFrom || (partsOf(o.ETag) > 0 && o.Size > smallObject)
 }
 
+// momentary is up to what size an object is taken to be written in a moment, whatever the link.
+const momentary = 256 << 10
+
+// holdsUp reports whether a PUT of the whole would hold up readers of what it replaces: a MinIO
+// locks a key for as long as the body of a conditional PUT takes. Parts lock nothing, and the
+// upload is completed on the condition.
+func (t *transfer) holdsUp() bool {
+	return t.preserve && t.to.conditionalPut && t.opts.If.IfETag != "" && t.obj.Size > momentary && plainMD5(t.obj.ETag)
+}
+
 // opened is a source object about to be copied in parts.
 type opened struct {
 	head   http.Header
@@ -53,7 +63,7 @@ func (t *transfer) open(ctx context.Context) (*opened, error) {
 		return nil, err
 	}
 	d := contentDigestOf(t.obj.ETag, head)
-	if l := orderedLayout(t.obj.Size, d); d != nil && l.count <= s3.MaxParts && l.count > 1 && l.count != n {
+	if l := orderedLayout(t.obj.Size, d); d != nil && l.count <= s3.MaxParts && (l.count > 1 || t.holdsUp()) && l.count != n {
 		return &opened{head: head, layout: l}, nil
 	}
 	return t.openOwn(ctx, n)
@@ -185,7 +195,7 @@ func (t *transfer) tryParts(ctx context.Context) (Object, error) {
 		return Object{}, err
 	}
 	t.tellLosses(src.head, h)
-	if u.t.opts.noted(u.t.obj.Size) {
+	if u.t.opts.noted() {
 		_ = t.opts.Upload.Clear(context.WithoutCancel(ctx)) // what stays is found to be gone later
 	}
 	return t.result(h), nil

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -39,10 +40,21 @@ func (t *transfer) place(ctx context.Context) error {
 		return err
 	}
 	t.placed.at = v.Written
-	if len(vs) > 0 && !vs[0].LastModified.Before(v.Written) {
-		t.placed.at = afterVersion(vs[0].LastModified)
+	if len(vs) == 0 || vs[0].LastModified.Before(v.Written) {
+		return nil
 	}
+	if m := vs[0]; m.DeleteMarker && m.LastModified.Truncate(time.Millisecond).After(v.Written) &&
+		!sameVersion(m.ID, derivedID(t.bucket, t.obj.Key, "", m.LastModified)) { // FaDO's own, moved behind what it covers
+		return t.deletedSince(m.ID)
+	}
+	t.placed.at = afterVersion(vs[0].LastModified)
 	return nil
+}
+
+// deletedSince says that a delete marker beats the version: users made it since the two were
+// compared, and no condition on content tells.
+func (t *transfer) deletedSince(marker string) error {
+	return t.dst.wire.Fail(t.putRequest(), ErrPrecondition, "it was deleted later than this version was written: marker %s", marker)
 }
 
 // placeElsewhere prepares a write to a storage whose versions are in order of arrival.
@@ -55,7 +67,15 @@ func (t *transfer) placeElsewhere(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.placed.overMarker = len(vs) > 0 && vs[0].DeleteMarker
+		if t.placed.overMarker = len(vs) > 0 && vs[0].DeleteMarker; t.placed.overMarker {
+			now, err := t.dst.Current(ctx, t.bucket, t.obj.Key)
+			if err != nil {
+				return err
+			}
+			if now.Deleted && CompareVersions(now, *t.opts.Version) > 0 {
+				return t.deletedSince(now.VersionID)
+			}
+		}
 	}
 	return t.checkBefore(ctx)
 }

@@ -75,7 +75,7 @@ func begunWith(q *s3.Request) string {
 
 // note saves the upload's state, if the caller keeps it.
 func (u *upload) note(ctx context.Context, done int, digest []byte) error {
-	if !u.t.opts.noted(u.t.obj.Size) {
+	if !u.t.opts.noted() {
 		return nil
 	}
 	s := u.state()
@@ -93,7 +93,7 @@ func (u *upload) note(ctx context.Context, done int, digest []byte) error {
 // resume continues the upload that was noted, if it is this one; what is noted
 // otherwise is aborted. It reports whether it did.
 func (u *upload) resume(ctx context.Context) (bool, error) {
-	if !u.t.opts.noted(u.t.obj.Size) {
+	if !u.t.opts.noted() {
 		return false, nil
 	}
 	text, err := u.t.opts.Upload.Load(ctx)
@@ -124,7 +124,7 @@ func (u *upload) resume(ctx context.Context) (bool, error) {
 // notedOwnParts reports whether an upload of this object is noted whose parts are not the
 // source's.
 func (o CopyOptions) notedOwnParts(ctx context.Context, obj Object) bool {
-	if o.Upload == nil || obj.Size < resumable {
+	if !o.noted() {
 		return false
 	}
 	var was uploadState
@@ -195,7 +195,7 @@ func (u *upload) forgetParts() {
 // giveUp decides about an upload that failed: one that may be continued stays, as
 // noted; any other is removed.
 func (u *upload) giveUp(ctx context.Context, err error) {
-	keep := u.t.opts.noted(u.t.obj.Size) && u.id != "" && (errors.Is(err, ErrUnavailable) || ctx.Err() != nil) && !s3.NoUpload(err) &&
+	keep := u.t.opts.noted() && u.id != "" && (errors.Is(err, ErrUnavailable) || ctx.Err() != nil) && !s3.NoUpload(err) &&
 		!errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrPrecondition)
 	if keep {
 		return

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -99,6 +101,77 @@ func zeroesCRC() string {
 	h := crc32.New(castagnoli)
 	_, _ = io.CopyN(h, zeroes{}, largeSize)
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
+}
+
+// TestOverwritesHoldUpNobody: while an overwrite is on its way, over whatever link, what it replaces
+// can be read where it is, and then it has the source's ETag.
+func TestOverwritesHoldUpNobody(t *testing.T) {
+	for _, versions := range []bool{true, false} {
+		src, dst := minioA.side(t), minioB.side(t)
+		bucket := newBucket(t, versions, src, dst)
+		const size = 2 << 20
+		src.put(bucket, "k", bytes.Repeat([]byte("a"), size), minio.PutObjectOptions{DisableMultipart: true})
+		if _, err := Copy(t.Context(), src, dst, bucket, src.stat(bucket, "k"), CopyOptions{If: Condition{Absent: true}}); err != nil {
+			t.Fatal(err)
+		}
+		was := dst.stat(bucket, "k")
+		src.put(bucket, "k", bytes.Repeat([]byte("b"), size), minio.PutObjectOptions{DisableMultipart: true})
+		o := src.stat(bucket, "k")
+		begun, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		var once sync.Once
+		go func() {
+			_, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{IfETag: was.ETag}, Progress: func(int64) {
+				once.Do(func() { close(begun) })
+				<-goOn
+			}})
+			done <- err
+		}()
+		<-begun
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		r, err := dst.api.GetObject(ctx, dst.Physical(bucket), "k", minio.GetObjectOptions{})
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+			r.Close()
+		}
+		cancel()
+		if err != nil {
+			t.Errorf("versions %v: reading what is overwritten: %v", versions, err)
+		}
+		close(goOn)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if got := dst.stat(bucket, "k"); got.ETag != o.ETag || Compare(o, got) != Equal {
+			t.Errorf("versions %v: %+v is no copy of %+v", versions, got, o)
+		}
+		dst.mustHaveNoUploads(bucket)
+	}
+}
+
+// TestSmallUploadsAreNoted: an upload of a few MiB that ended in the middle is on record, so that
+// somebody aborts it: here the next copy, which goes on with it.
+func TestSmallUploadsAreNoted(t *testing.T) {
+	r := routes[0]
+	src, dst := r.from.side(t), r.to.side(t)
+	bucket := newBucket(t, r.versions, src, dst)
+	const size = 6 << 20
+	opts := minio.PutObjectOptions{PartSize: 5 << 20, DisableContentSha256: true}
+	if _, err := src.api.PutObject(t.Context(), src.Physical(bucket), "small", io.LimitReader(zeroes{}, size), size, opts); err != nil {
+		t.Fatal(err)
+	}
+	o, note := src.stat(bucket, "small"), new(memoryNote)
+	cutAt(t, src, dst, bucket, o, note, 1)
+	if note.get() == "" {
+		t.Fatal("the upload is not on record")
+	}
+	cutAt(t, src, dst, bucket, o, note, o.Size+1)
+	if got := dst.stat(bucket, "small"); Compare(o, got) != Equal {
+		t.Errorf("%+v is no copy of %+v", got, o)
+	}
+	if note.get() != "" {
+		t.Error("the note stayed")
+	}
+	dst.mustHaveNoUploads(bucket)
 }
 
 // TestCopyGoesOn: a copy that ended in the middle goes on with the parts that are there.

@@ -18,8 +18,6 @@ import (
 const (
 	partAttempts = 3
 	abortTimeout = 30 * time.Second
-	// resumable is from what size on an upload is noted: less is sent again sooner.
-	resumable = 32 << 20
 )
 
 // upload is a multipart upload under way.
@@ -126,7 +124,9 @@ func (u *upload) verify() error {
 	return nil
 }
 
-func (o CopyOptions) noted(size int64) bool { return o.Upload != nil && size >= resumable }
+// noted reports whether uploads are noted. Each is, however small: one that a process which died
+// has left is found by its note alone, and nothing expires it at most storages.
+func (o CopyOptions) noted() bool { return o.Upload != nil }
 
 // abort removes what a failed upload has left, and the note of it, even when the copy's
 // context is over.
@@ -134,7 +134,7 @@ func (u *upload) abort(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	err := u.t.dst.wire.AbortUpload(ctx, u.t.dst.Physical(u.t.bucket), u.t.obj.Key, u.id)
-	if u.t.opts.noted(u.t.obj.Size) && err == nil {
+	if u.t.opts.noted() && err == nil {
 		_ = u.t.opts.Upload.Clear(ctx) // a note that stays is found to be of nothing later
 	}
 }

@@ -124,6 +124,27 @@ func TestLateWinnerStandsOnTop(t *testing.T) {
 	}
 }
 
+// TestDeletedSinceTheLook: a version is not put over a delete marker that beats it: users made it
+// after the two storages were looked at, and to a condition on content nothing has changed.
+func TestDeletedSinceTheLook(t *testing.T) {
+	for _, to := range []lazy{minioB, versA} {
+		a, b := minioA.side(t), to.side(t)
+		bucket := newBucket(t, true, a, b)
+		a.put(bucket, "k", []byte("written before it was deleted"), minio.PutObjectOptions{})
+		v := a.current(bucket, "k")
+		time.Sleep(1100 * time.Millisecond) // another second of one clock
+		b.put(bucket, "k", []byte("x"), minio.PutObjectOptions{})
+		b.removeAsUser(bucket, "k")
+		_, err := Copy(t.Context(), a, b, bucket, v.Object, CopyOptions{If: Condition{Absent: true}, Version: &v})
+		if !errors.Is(err, ErrPrecondition) {
+			t.Errorf("to %s: %v", b.Name(), err)
+		}
+		if got := b.current(bucket, "k"); !got.Deleted {
+			t.Errorf("%s shows %+v, which was deleted later", b.Name(), got)
+		}
+	}
+}
+
 // TestLoserComesBelow: a version that lost is brought to another storage without changing
 // what users see there, from any storage, current or not, once however often.
 func TestLoserComesBelow(t *testing.T) {
