@@ -8,6 +8,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/peers"
@@ -121,6 +122,14 @@ func (w wiring) walkOptions() walk.Options {
 		Router: w.e.core.ctl.Router(), Control: port.Of(w.e.core.ctl), Copies: w.e.core.copies, Sites: w.e.core.sites, Guard: w.e.core.guard, Pause: w.e.core.pause,
 		Slots: w.e.core.slots, Objects: w.e.core.objects, Deletes: w.e.core.deletes, Report: w.e.core.report, Events: w.e.core.ctl.Events(), Log: w.e.core.log, Now: w.e.core.now,
 		Hooks: walk.Hooks{
+			Rest: func(ctx context.Context, id ids.Copy) (err error) {
+				w.running(func(r *run) { err = r.jobs.rest(ctx, jobID{id, jobScan}) })
+				return err
+			},
+			CarrySleep: func(ctx context.Context, bucket, from string, d time.Duration) (err error) {
+				w.running(func(r *run) { err = r.jobs.sleep(ctx, jobID{ids.CopyIn(bucket, "", from), jobCarry}, d) })
+				return err
+			},
 			RequestScan: func(bucket string) { w.running(func(r *run) { r.scans.request(bucket) }) },
 			AskSource:   w.askSource,
 			Attention:   func(string) {}, // the snapshot tells

@@ -69,6 +69,9 @@ func (e *Engine) RejectDeletes(ctx context.Context, bucket string) (int, error) 
 	if _, err := h.load(ctx); err != nil {
 		return 0, err
 	}
+	if err := e.disallow(ctx, h.held); err != nil {
+		return 0, err
+	}
 	var after state.PendingKey
 	settled := 0
 	for {
@@ -88,6 +91,21 @@ func (e *Engine) RejectDeletes(ctx context.Context, bucket string) (int, error) 
 	}
 	_, err := h.release(ctx) // what workers came to hold meanwhile is in step
 	return settled, err
+}
+
+// disallow voids what is left, on any instance, of deletes confirmed earlier: those that people
+// reject now are others.
+func (e *Engine) disallow(ctx context.Context, held []state.Copy) error {
+	for _, c := range held {
+		id := ids.CopyIn(c.Bucket, c.Prefix, c.Cluster)
+		e.core.deletes.Disallow(id)
+		if r := e.run.Load(); r != nil {
+			if err := r.peers.Ask(ctx, peers.Request{Bucket: c.Bucket, Copy: id, Allow: -1}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // heldDeletes are the deletes of one bucket that the breaker holds.

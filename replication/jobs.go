@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -40,9 +41,12 @@ const (
 )
 
 // jobs run walks in the background, at most one at a time per copy and kind, in the order
-// of the requests. Their number is bounded, in all and per cluster, so that a bucket with
-// millions of objects does not hold up the others.
+// of the requests. Their number is bounded, in all and per cluster. One that takes long gives its
+// place to those that wait and goes on after them, see [jobs.rest], so that buckets with millions
+// of objects do not hold up the others.
 type jobs struct {
+	now   func() time.Time
+	turn  time.Duration // that a job has to itself before it gives its place away
 	pause *guard.Pause
 	owns  func(bucket string) bool
 	// lockWalk has a copy to itself: walks of one copy are one at a time.
@@ -59,7 +63,9 @@ type jobs struct {
 	known   map[jobID]*job
 	running [jobKinds]int
 	about   map[kindIn]int // running, by kind and cluster
-	wg      sync.WaitGroup
+	// Jobs that gave their places away.
+	resting, sleeping int
+	wg                sync.WaitGroup
 }
 
 type kindIn struct {
@@ -120,10 +126,12 @@ type job struct {
 	cancel context.CancelFunc // nil while it waits
 	again  func(context.Context) error
 	over   chan struct{} // closes when it ended
+	since  time.Time     // when it got its place
+	place  chan struct{} // of one that rests: closes when it has a place again
 }
 
 func newJobs() *jobs {
-	j := &jobs{wake: make(chan struct{}, 1), known: make(map[jobID]*job), about: make(map[kindIn]int)}
+	j := &jobs{now: time.Now, turn: jobTurn, wake: make(chan struct{}, 1), known: make(map[jobID]*job), about: make(map[kindIn]int)}
 	for kind := range j.queue {
 		j.queue[kind] = make(jobLines)
 	}
@@ -267,11 +275,29 @@ func (j *jobs) startSome(ctx context.Context, kind jobKind) {
 	}
 }
 
-// start runs a job. The caller holds mu.
+// occupy counts a job in, leave out. The caller holds mu.
+func (j *jobs) occupy(id jobID) {
+	j.running[id.kind]++
+	j.about[kindIn{id.kind, id.Cluster}]++
+}
+
+func (j *jobs) leave(id jobID) {
+	j.running[id.kind]--
+	at := kindIn{id.kind, id.Cluster}
+	if j.about[at]--; j.about[at] == 0 {
+		delete(j.about, at)
+	}
+}
+
+// start runs a job, or has one that rests go on. The caller holds mu.
 func (j *jobs) start(ctx context.Context, jb *job) {
+	j.occupy(jb.jobID)
+	jb.since = j.now()
+	if jb.place != nil {
+		close(jb.place)
+		return
+	}
 	ctx, jb.cancel = context.WithCancel(ctx)
-	j.running[jb.kind]++
-	j.about[kindIn{jb.kind, jb.Cluster}]++
 	j.wg.Go(func() {
 		err := j.perform(ctx, jb)
 		cancelled := ctx.Err() != nil
@@ -305,11 +331,7 @@ func (j *jobs) perform(ctx context.Context, jb *job) error {
 func (j *jobs) finish(jb *job) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.running[jb.kind]--
-	at := kindIn{jb.kind, jb.Cluster}
-	if j.about[at]--; j.about[at] == 0 {
-		delete(j.about, at)
-	}
+	j.leave(jb.jobID)
 	delete(j.known, jb.jobID)
 	close(jb.over)
 	if jb.again != nil {

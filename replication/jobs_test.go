@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -306,4 +309,98 @@ func TestJobsWaitInLines(t *testing.T) {
 	if w := lines.waiting(); w != n-n/1000 {
 		t.Errorf("%d wait", w)
 	}
+}
+
+// Jobs that take long give their places to those that wait, go on after them, and end with
+// their context while they wait.
+func TestLongJobsLetOthersGoFirst(t *testing.T) {
+	t.Parallel()
+	jobsRun(t, func(t *testing.T, b *bench) {
+		steps := make(map[string]int)
+		giant := func(id ids.Copy) func(context.Context) error {
+			return func(ctx context.Context) error {
+				for {
+					time.Sleep(time.Second)
+					b.mu.Lock()
+					steps[id.Bucket]++
+					b.mu.Unlock()
+					if err := b.rest(ctx, jobID{id, jobScan}); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		for i := range jobsPerCluster {
+			id := ids.CopyIn(fmt.Sprint("giant", i), "", "c1")
+			b.ensure(id, jobScan, giant(id))
+		}
+		b.ensure(ids.CopyIn("small", "", "c1"), jobScan, b.work("small"))
+		time.Sleep(jobTurn / 2)
+		if _, begun, _ := b.state("small"); begun != 0 {
+			t.Fatal("a job lost its place before it had its turn")
+		}
+		time.Sleep(jobTurn)
+		if _, begun, _ := b.state("small"); begun != 1 {
+			t.Fatal("four long jobs keep the fifth from beginning")
+		}
+		if n := b.waiting(jobScan); n != 1 {
+			t.Errorf("%d wait, expected the one that rests", n)
+		}
+		b.end("small", nil)
+		before := maps.Clone(steps)
+		time.Sleep(10 * time.Second)
+		b.mu.Lock()
+		for bucket, n := range steps {
+			if n == before[bucket] {
+				t.Errorf("%s does not go on", bucket)
+			}
+		}
+		b.mu.Unlock()
+		b.ensure(ids.CopyIn("small", "", "c1"), jobScan, b.work("small"))
+		time.Sleep(2 * jobTurn)
+		for i := range jobsPerCluster { // one of them rests
+			b.cancel(ids.CopyIn(fmt.Sprint("giant", i), "", "c1"), jobScan)
+		}
+		time.Sleep(10 * time.Second)
+		if _, _, over := b.state("small"); len(over) != 1+jobsPerCluster {
+			t.Errorf("ended: %q", over)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.jobs.mu.Lock()
+		defer b.jobs.mu.Unlock()
+		if b.jobs.running[jobScan] != 1 || b.resting != 0 {
+			t.Errorf("%d run and %d rest, expected the small one alone", b.jobs.running[jobScan], b.resting)
+		}
+	})
+}
+
+// Jobs that sleep leave their places to others, so that as many are under way as there are, and
+// not as many as there are places.
+func TestSleepingJobsHaveNoPlace(t *testing.T) {
+	t.Parallel()
+	jobsRun(t, func(t *testing.T, b *bench) {
+		var begun atomic.Int64
+		for i := range 10 * jobsPerCluster {
+			id := ids.CopyIn(fmt.Sprint("b", i), "", "c1")
+			b.ensure(id, jobCarry, func(ctx context.Context) error {
+				begun.Add(1)
+				return b.sleep(ctx, jobID{id, jobCarry}, time.Minute)
+			})
+		}
+		synctest.Wait()
+		if n := begun.Load(); n != 10*jobsPerCluster {
+			t.Errorf("%d are under way", n)
+		}
+		b.cancel(ids.CopyIn("b0", "", "c1"), jobCarry)
+		time.Sleep(2 * time.Minute)
+		if _, _, over := b.state(""); len(over) != 10*jobsPerCluster {
+			t.Errorf("%d ended", len(over))
+		}
+		b.jobs.mu.Lock()
+		defer b.jobs.mu.Unlock()
+		if b.jobs.running[jobCarry] != 0 || b.sleeping != 0 || b.jobs.queue[jobCarry].waiting() != 0 {
+			t.Errorf("%d run, %d sleep", b.jobs.running[jobCarry], b.sleeping)
+		}
+	})
 }

@@ -108,6 +108,8 @@ func (r *run) asked(q peers.Request) {
 	switch {
 	case q.Allow > 0:
 		r.deletes.Allow(q.Copy, q.Allow)
+	case q.Allow < 0:
+		r.deletes.Disallow(q.Copy)
 	case q.Bucket == "":
 		r.agenda.forgiveAll()
 	case r.owns(q.Bucket):

@@ -256,7 +256,7 @@ func (s *scans) passes(ctx context.Context) {
 			full = s.now().Add(delay.Jitter(interval))
 		case began.After(silent):
 			s.pass(ctx, false, s.silent())
-			silent = s.now().Add(max(s.tune.SilentScan, 10*s.now().Sub(began)))
+			silent = s.now().Add(max(s.tune.SilentScan, 20*s.now().Sub(began)))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package copies
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -105,6 +106,40 @@ func (l *Store) Progress(ctx context.Context, id ids.Copy, f func(*state.Copy) b
 	return l.ctl.SaveProgress(ctx, row)
 }
 
+// ProgressOf is Progress for several rows of a bucket: f changes some and says which.
+func (l *Store) ProgressOf(ctx context.Context, bucket string, f func(rows []state.Copy) (changed []int, err error)) error {
+	if l.ctl.Shared() {
+		return l.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+			_, err := f(rows)
+			return rows, err
+		})
+	}
+	unlock, err := l.locks.Lock(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return l.saveProgress(ctx, bucket, f)
+}
+
+// saveProgress is ProgressOf of a store that nobody shares. The caller holds the bucket's lock.
+func (l *Store) saveProgress(ctx context.Context, bucket string, f func(rows []state.Copy) (changed []int, err error)) error {
+	rows, err := l.Of(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	rows = slices.Clone(rows)
+	at, err := f(rows)
+	if err != nil || len(at) == 0 {
+		return err
+	}
+	changed := make([]state.Copy, len(at))
+	for i, j := range at {
+		changed[i] = rows[j]
+	}
+	return l.ctl.SaveProgress(ctx, changed...)
+}
+
 // Tally notes what a single object changed in the size of a copy; it is written with
 // the next flush.
 func (l *Store) Tally(id ids.Copy, d Delta) {
@@ -117,58 +152,62 @@ func (l *Store) Tally(id ids.Copy, d Delta) {
 	l.tallies[id] = Delta{t.Objects + d.Objects, t.Bytes + d.Bytes}
 }
 
-// DropTally forgets the deltas of a copy that is being recounted.
+// DropTally forgets the deltas of a copy that is being recounted. Within [Store.Update] none of
+// them is on its way to the row.
 func (l *Store) DropTally(id ids.Copy) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.tallies, id)
 }
 
+// take returns the deltas of a copy and forgets them.
+func (l *Store) take(id ids.Copy) Delta {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.tallies[id]
+	delete(l.tallies, id)
+	return d
+}
+
 // Flush writes what was tallied. The primary's count follows a synced copy's, since
 // both have the same objects but for those pending.
 func (l *Store) Flush(ctx context.Context) error {
 	l.mu.Lock()
-	tallies := l.tallies
-	l.tallies = nil
+	tallied := slices.Collect(maps.Keys(l.tallies))
 	l.mu.Unlock()
 	var failed error
-	for id, d := range tallies {
-		if d == (Delta{}) {
-			continue
-		}
-		if err := l.add(ctx, id, d); err != nil {
-			l.Tally(id, d)
+	for _, id := range tallied {
+		if err := l.add(ctx, id); err != nil {
 			failed = err
 		}
 	}
 	return failed
 }
 
-func (l *Store) add(ctx context.Context, id ids.Copy, d Delta) error {
-	if l.ctl.Shared() {
-		return l.Update(ctx, id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
-			addTo(rows, id, d)
-			return rows, nil
-		})
-	}
+// add writes what was tallied of a copy. It is taken while nobody else writes the bucket's rows:
+// who writes a count and drops the tally in one [Store.Update] has what it counted stay.
+func (l *Store) add(ctx context.Context, id ids.Copy) (err error) {
+	var d Delta
+	defer func() {
+		if err != nil {
+			l.Tally(id, d)
+		}
+	}()
 	unlock, err := l.locks.Lock(ctx, id.Bucket)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	rows, err := l.Of(ctx, id.Bucket)
-	if err != nil {
-		return err
-	}
-	rows = slices.Clone(rows)
-	var changed []state.Copy
-	for _, i := range addTo(rows, id, d) {
-		changed = append(changed, rows[i])
-	}
-	if len(changed) == 0 {
+	if d = l.take(id); d == (Delta{}) {
 		return nil
 	}
-	return l.ctl.SaveProgress(ctx, changed...)
+	if l.ctl.Shared() {
+		return l.ctl.UpdateCopies(ctx, id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
+			addTo(rows, id, d)
+			return rows, nil
+		})
+	}
+	return l.saveProgress(ctx, id.Bucket, func(rows []state.Copy) ([]int, error) { return addTo(rows, id, d), nil })
 }
 
 // addTo changes the size of a synced copy, and its primary's with it, and says which rows

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"go.uber.org/goleak"
 
@@ -251,4 +252,27 @@ func TestStoreTallyFails(t *testing.T) {
 	if r := c.row("c2"); r.Objects != 6 {
 		t.Errorf("%d objects after the tally was dropped, want 6", r.Objects)
 	}
+}
+
+// A count is not added to by what was tallied before it, though that is on its way to the row
+// while the count is written.
+func TestFlushWhileCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeControl(row("c1", catalog.CopySynced, 5), row("c2", catalog.CopySynced, 5))
+		s := New(c)
+		s.Tally(in("c2"), Delta{Objects: 3, Bytes: 30})
+		flushed := make(chan error)
+		must(t, s.Update(t.Context(), in("c2").Bucket, func(rows []state.Copy) ([]state.Copy, error) {
+			go func() { flushed <- s.Flush(context.Background()) }()
+			synctest.Wait()
+			s.DropTally(in("c2"))
+			rows[1].Objects = 8
+			return rows, nil
+		}))
+		must(t, <-flushed)
+		if r := c.row("c2"); r.Objects != 8 {
+			t.Errorf("%d objects, counted were 8", r.Objects)
+		}
+	})
 }

@@ -138,6 +138,13 @@ func (b *Deletes) Allow(id ids.Copy, n int64) {
 	br.allowance, br.until = br.allowance+n, at+breakerSlots
 }
 
+// Disallow voids what is left of the deletes of a copy that people confirmed earlier.
+func (b *Deletes) Disallow(id ids.Copy) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(id).allowance = 0
+}
+
 // Forget drops what was counted of a copy.
 func (b *Deletes) Forget(id ids.Copy) {
 	b.mu.Lock()

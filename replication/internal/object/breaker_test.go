@@ -80,3 +80,21 @@ func TestBreakerAllowanceExpires(t *testing.T) {
 		t.Error("a new allowance takes the old one along")
 	}
 }
+
+// What is left of deletes that were confirmed does not let those pass that people reject.
+func TestBreakerDisallow(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	m := MaxDeletes{Objects: 1}
+	b := newTestDeletes(&m, &now)
+	row, id := state.Copy{Objects: 100}, ids.CopyIn("b", "", "c")
+	row.HeldDeletes = true
+	b.Allow(id, 5)
+	if !b.Take(t.Context(), id, row) {
+		t.Fatal("a confirmed delete did not pass")
+	}
+	b.Disallow(id)
+	if b.Take(t.Context(), id, row) {
+		t.Error("a delete passed that nobody confirmed")
+	}
+}

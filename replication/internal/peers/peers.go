@@ -101,7 +101,7 @@ type feedStatus struct {
 type Request struct {
 	Bucket string
 	// Allow lets so many deletes of Copy through whatever max_deletes says; 0: the bucket
-	// is to be looked at and scanned.
+	// is to be looked at and scanned. Negative: what is left of earlier ones is void.
 	Allow int64
 	Copy  ids.Copy
 }
@@ -121,7 +121,10 @@ const (
 	reportRequests = 200
 	// requestFor is how long a request is published. Who joins later must not carry it out:
 	// deletes that people confirmed hours ago are not those that come now.
-	requestFor   = 5 * time.Minute
+	requestFor = 5 * time.Minute
+	// requestRead is how soon the others have read a request, with room to spare: a younger one is
+	// not dropped for another.
+	requestRead  = 2 * time.Second
 	reportIssues = 500
 	reportEvery  = time.Second
 	// reportSpread is the more time between reports for each instance there is.
@@ -153,6 +156,9 @@ type Peers struct {
 	turn     int64                 // slots so far
 	posted   string
 }
+
+// errTooMany: as many requests as are published at a time may be unread.
+var errTooMany = fmt.Errorf("the other instances were asked for %d things in %v: %w", reportRequests, requestRead, state.ErrUnavailable)
 
 var errNoSlot = fmt.Errorf("the other instances can't be asked yet: %w", state.ErrUnavailable)
 
@@ -460,6 +466,10 @@ func (p *Peers) Ask(ctx context.Context, r Request) error {
 	if p.slot < 0 {
 		p.mu.Unlock()
 		return errNoSlot
+	}
+	if len(p.requests) >= reportRequests && p.o.Now().Sub(p.requests[0].at) < requestRead {
+		p.mu.Unlock()
+		return errTooMany
 	}
 	p.asked++
 	n := p.asked

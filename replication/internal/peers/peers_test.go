@@ -105,20 +105,37 @@ func TestOldRequests(t *testing.T) {
 	})
 }
 
-// Only so many requests are kept, the last ones.
+// Only so many requests are kept, the last ones; none is dropped that the others may not have
+// read: who asks is told.
 func TestManyRequests(t *testing.T) {
 	t.Parallel()
-	all := newBoard().seated("a", "b")
-	for n := range reportRequests + 10 {
-		if err := all[0].Ask(t.Context(), Request{Bucket: fmt.Sprint(n)}); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		all := newBoard().seated("a", "b")
+		ask := func(n int) error { return all[0].Ask(t.Context(), Request{Bucket: fmt.Sprint(n)}) }
+		for n := range reportRequests {
+			if err := ask(n); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	exchange(t, all...)
-	got := all[1].requests()
-	if len(got) != reportRequests || got[0].Bucket != "10" || got[len(got)-1].Bucket != fmt.Sprint(reportRequests+9) {
-		t.Errorf("asked %d, from %q", len(got), got[0].Bucket)
-	}
+		if err := ask(reportRequests); !errors.Is(err, state.ErrUnavailable) {
+			t.Fatalf("one more was taken: %v", err)
+		}
+		exchange(t, all...)
+		if got := all[1].requests(); len(got) != reportRequests {
+			t.Fatalf("%d were read", len(got))
+		}
+		time.Sleep(requestRead)
+		for n := range 10 {
+			if err := ask(reportRequests + n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exchange(t, all...)
+		got := all[1].requests()
+		if len(got) != reportRequests+10 || got[len(got)-1].Bucket != fmt.Sprint(reportRequests+9) {
+			t.Errorf("asked %d, the last is %q", len(got), got[len(got)-1].Bucket)
+		}
+	})
 }
 
 // What could not be asked is said, and is not asked later: who asked tries again.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
@@ -16,8 +18,13 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
-// carryRows bounds the rows of a former primary's time that one pass works off.
+// carryRows bounds the rows of a former primary's time that one pass works off, and the keys
+// that the former primary lacks.
 const carryRows = 100_000
+
+// absencePatience is for how long after a move what a former primary lacks counts as deleted
+// around the move: later somebody may be clearing it away.
+const absencePatience = 10 * time.Minute
 
 // carry is one pass over what users wrote at a former primary around the move.
 type carry struct {
@@ -27,10 +34,15 @@ type carry struct {
 	since    time.Time // by the old primary's clock: what is older was compared
 	known    time.Time // by the new primary's clock: what is older was compared
 	carried  int       // objects brought along
+
+	absences bool       // what the old primary lacks was deleted there around the move
+	absent   []string   // such keys
+	row      state.Copy // of the new primary
 }
 
-func newCarry(o *Options, bucket, from string, rows []state.Copy) (*carry, error) {
-	c := &carry{o: o, bucket: bucket}
+// newCarry makes a pass. In the first one after a move deletes count that no feed told of.
+func newCarry(o *Options, bucket, from string, rows []state.Copy, first bool) (*carry, error) {
+	c := &carry{o: o, bucket: bucket, absences: first}
 	found := false
 	for _, row := range rows {
 		if row.Cluster == from && row.FormerPrimary {
@@ -38,6 +50,10 @@ func newCarry(o *Options, bucket, from string, rows []state.Copy) (*carry, error
 				c.since = row.OwnedUntil
 			}
 			found = true
+			c.absences = c.absences && o.Now().Sub(row.VerifiedAt) < absencePatience
+		}
+		if row.Primary && row.Prefix == "" {
+			c.row = row
 		}
 		if row.Primary && (c.known.IsZero() || row.OwnedUntil.Before(c.known)) {
 			c.known = row.OwnedUntil
@@ -65,13 +81,37 @@ func (c *carry) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if p.Src == nil || object.WrittenBefore(*p.Src, c.since) {
+		if p.Src == nil {
+			if c.absences && len(c.absent) < carryRows {
+				c.absent = append(c.absent, p.Key)
+			}
+			continue
+		}
+		if object.WrittenBefore(*p.Src, c.since) {
 			continue
 		}
 		if p.Dst != nil && storage.Compare(*p.Src, *p.Dst) == storage.Equal {
 			continue
 		}
 		if err := c.one(ctx, p.Key); err != nil {
+			return err
+		}
+	}
+	return c.deletes(ctx)
+}
+
+// deletes carries over what users deleted at the old primary after the move's scan had passed it
+// and before the move, where no feed told of it: what was copied from there (see [carry.bring]) and
+// is not there any more. Absence is weak evidence, so more of it than the breaker lets a copy
+// lose is left alone: those objects are back at both.
+func (c *carry) deletes(ctx context.Context) error {
+	if n := int64(len(c.absent)); n > 0 && c.o.Deletes.WouldTrip(ids.CopyIn(c.bucket, c.row.Prefix, c.row.Cluster), c.row, n) {
+		c.o.Log.Warn("a former primary lacks more objects than max_deletes lets go: they stay at the new one, and are copied back",
+			zap.String("bucket", c.bucket), zap.String("from", c.old.Name()), zap.Int64("objects", n))
+		return nil
+	}
+	for _, key := range c.absent {
+		if err := c.one(ctx, key); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,7 @@ const carryPasses = 10
 // late to follow the move are covered; who writes there later is reported as a conflict.
 func (m *Mover) CarryOver(ctx context.Context, bucket, from string) error {
 	for pass := range carryPasses {
-		carried, clock, err := m.carryOnce(ctx, bucket, from)
+		carried, clock, err := m.carryOnce(ctx, bucket, from, pass == 0)
 		if err != nil {
 			return err
 		}
@@ -30,8 +30,8 @@ func (m *Mover) CarryOver(ctx context.Context, bucket, from string) error {
 		if err := m.comparedUntil(ctx, bucket, from, clock); err != nil {
 			return err
 		}
-		if !delay.Sleep(ctx, m.o.Timing.CarryPause) {
-			return ctx.Err()
+		if err := m.carrySleep(ctx, bucket, from); err != nil {
+			return err
 		}
 	}
 	m.o.Control.WakeWorkers()
@@ -39,14 +39,22 @@ func (m *Mover) CarryOver(ctx context.Context, bucket, from string) error {
 	return nil
 }
 
+func (m *Mover) carrySleep(ctx context.Context, bucket, from string) error {
+	if m.o.Hooks.CarrySleep != nil {
+		return m.o.Hooks.CarrySleep(ctx, bucket, from, m.o.Timing.CarryPause)
+	}
+	delay.Sleep(ctx, m.o.Timing.CarryPause)
+	return ctx.Err()
+}
+
 // carryOnce makes one pass. It returns how many objects that brought along, and until when,
 // by the former primary's clock, everything was compared.
-func (m *Mover) carryOnce(ctx context.Context, bucket, from string) (carried int, until time.Time, err error) {
+func (m *Mover) carryOnce(ctx context.Context, bucket, from string, first bool) (carried int, until time.Time, err error) {
 	rows, err := m.o.Copies.Of(ctx, bucket)
 	if err != nil {
 		return 0, until, err
 	}
-	c, err := newCarry(m.o, bucket, from, rows)
+	c, err := newCarry(m.o, bucket, from, rows, first)
 	if err != nil {
 		return 0, until, err
 	}

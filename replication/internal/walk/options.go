@@ -10,6 +10,7 @@ import (
 
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/report"
@@ -45,8 +46,12 @@ type Control interface {
 	Confirm(ctx context.Context) error
 }
 
-// Hooks reach what is above this package. All are required but Changed.
+// Hooks reach what is above this package. All are required but Changed, Rest and CarrySleep.
 type Hooks struct {
+	// CarrySleep waits for a time between two passes over a former primary.
+	CarrySleep func(ctx context.Context, bucket, from string, d time.Duration) error
+	// Rest is called by a scan now and then, when it could wait: it returns when it is to go on.
+	Rest func(ctx context.Context, id ids.Copy) error
 	// RequestScan asks for a scan of a bucket soon.
 	RequestScan func(bucket string)
 	// AskSource is called before a primary is asked about a bucket. What it returns is to be

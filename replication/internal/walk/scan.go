@@ -10,6 +10,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/listing"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/state"
@@ -55,6 +56,7 @@ type scan struct {
 	watch   Watch
 	asking  *errgroup.Group // HEADs under way
 	clocks  clocks
+	rests   bool // it lets others go first
 
 	conflicts map[string]bool // keys held as conflicts; true once met
 	deletes   map[string]bool // keys held as deletes; true once met
@@ -179,6 +181,11 @@ func (s *scan) checkpoint(ctx context.Context) error {
 	}
 	if err := s.o.Pause.Wait(ctx); err != nil {
 		return err
+	}
+	if s.rests {
+		if err := s.o.Hooks.Rest(ctx, s.id); err != nil {
+			return err
+		}
 	}
 	if !s.still(catalog.CopySynced) {
 		return object.ErrChanged
@@ -330,29 +337,43 @@ func (s *scan) finish(ctx context.Context, from string) error {
 	if err != nil {
 		return err
 	}
-	err = s.o.Copies.Update(ctx, s.id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
+	err = s.storeOutcome(ctx, func(rows []state.Copy) (changed []int, err error) {
 		c, err := s.own(rows, catalog.CopySynced)
 		if err != nil {
-			return rows, err
+			return nil, err
 		}
 		c.ScanCursor, c.Error, c.Trusts = "", "", false
 		if !s.began.IsZero() {
 			c.VerifiedAt = s.began
 		}
 		c.HeldDeletes = c.HeldDeletes && !nothingHeld
+		changed = append(changed, copyrows.Index(rows, c.Prefix, c.Cluster))
 		if from != "" {
-			return rows, nil
+			return changed, nil
 		}
 		c.Objects, c.Bytes = s.srcSums.Objects, s.srcSums.Bytes
 		if p := s.primaryRow(rows); p != nil {
 			p.Objects, p.Bytes, p.VerifiedAt = s.srcSums.Objects, s.srcSums.Bytes, s.o.Now()
+			changed = append(changed, copyrows.Index(rows, p.Prefix, p.Cluster))
 		}
-		return rows, nil
+		return changed, nil
 	})
 	if err == nil {
 		s.o.Router.Compared.EndWalk(s.name())
 	}
 	return err
+}
+
+// storeOutcome stores what a scan found of the copy: durably where it takes back what people or a failure left, else as
+// progress. There is one such row per copy and scan, and a start compares everything again.
+func (s *scan) storeOutcome(ctx context.Context, f func([]state.Copy) ([]int, error)) error {
+	if s.row.Error == "" && !s.row.Trusts && !s.row.HeldDeletes {
+		return s.o.Copies.ProgressOf(ctx, s.id.Bucket, f)
+	}
+	return s.o.Copies.Update(ctx, s.id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
+		_, err := f(rows)
+		return rows, err
+	})
 }
 
 // nothingHeld reports whether the breaker's hold on the copy's deletes, if there was one when

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/listing"
 	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/port"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -307,5 +310,43 @@ func TestListedAndUnknown(t *testing.T) {
 		if got["plain"] != "x" || there != (got["odd"] == "y") {
 			t.Errorf("there %v: the copy has %q", there, got)
 		}
+	}
+}
+
+// durable counts the durable transactions about copies.
+type durable struct {
+	copies.Control
+	n atomic.Int64
+}
+
+func (d *durable) UpdateCopies(ctx context.Context, bucket string, f func([]state.Copy) ([]state.Copy, error)) error {
+	d.n.Add(1)
+	return d.Control.UpdateCopies(ctx, bucket, f)
+}
+
+// A scan that finds everything in step costs no durable transaction: there is one for every copy
+// and interval.
+func TestScanInStepIsProgress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b")
+	d := &durable{Control: port.Of(w.ctl)}
+	w.o.Copies = copies.New(d)
+	w.Walks = New(w.o)
+	before := w.row("c2").VerifiedAt
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	if n := d.n.Load(); n != 0 {
+		t.Errorf("%d durable transactions", n)
+	}
+	if row := w.row("c2"); !row.VerifiedAt.After(before) || row.Objects != 2 {
+		t.Errorf("the row is %+v", row)
+	}
+	failed := w.row("c2")
+	failed.Error = "an earlier failure"
+	w.rows(w.row("c1"), failed)
+	d.n.Store(0)
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	if row := w.row("c2"); row.Error != "" || d.n.Load() != 1 {
+		t.Errorf("after %d durable transactions the row is %+v", d.n.Load(), row)
 	}
 }

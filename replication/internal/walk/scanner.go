@@ -30,7 +30,7 @@ func (c *Scanner) Scan(ctx context.Context, id ids.Copy) error {
 	if err := c.restartUnknown(ctx, id); err != nil {
 		return err
 	}
-	return c.scan(ctx, id, noWatch{})
+	return c.scan(ctx, id, noWatch{}, c.o.Hooks.Rest != nil)
 }
 
 // restartUnknown has a scan begin anew that would go on where one was cut of which is not
@@ -52,15 +52,15 @@ func (c *Scanner) ScanWatched(ctx context.Context, id ids.Copy, resumed bool, w 
 			return err
 		}
 	}
-	return c.scan(ctx, id, w)
+	return c.scan(ctx, id, w, false)
 }
 
-func (c *Scanner) scan(ctx context.Context, id ids.Copy, watch Watch) error {
+func (c *Scanner) scan(ctx context.Context, id ids.Copy, watch Watch, rests bool) error {
 	w, err := newPass(ctx, c.o, id, catalog.CopySynced)
 	if err != nil {
 		return err
 	}
-	s := &scan{pass: w, buckets: c.buckets, watch: watch}
+	s := &scan{pass: w, buckets: c.buckets, watch: watch, rests: rests}
 	if err := s.since(ctx, c.began); err != nil {
 		return err
 	}

@@ -109,12 +109,12 @@ func (y *Syncer) begin(ctx context.Context, id ids.Copy) error {
 // finish makes the copy a synced one.
 func (y *Syncer) finish(ctx context.Context, b *bulk) error {
 	_, objects, bytes := b.track.Mark()
-	y.o.Copies.DropTally(b.id)
 	err := y.o.Copies.Update(ctx, b.id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
 		c, err := b.own(rows, catalog.CopySyncing)
 		if err != nil {
 			return rows, err
 		}
+		y.o.Copies.DropTally(b.id)
 		c.State, c.Cursor, c.ScanCursor, c.Error = catalog.CopySynced, "", "", ""
 		c.Objects, c.Bytes, c.VerifiedAt = objects, bytes, b.began
 		if p := b.primaryRow(rows); p != nil {
