@@ -98,6 +98,7 @@ type engine interface {
 	Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (replication.ObjectPage, error)
 	Conflicts(ctx context.Context, bucket string, limit int) ([]replication.Conflict, error)
 	StorageStatus(cluster string) replication.StorageStatus
+	LinkRate(from, to string) float64
 	Trust(ctx context.Context, bucket, cluster string) error
 	ConfirmDeletes(ctx context.Context, bucket string) (int, error)
 	RejectDeletes(ctx context.Context, bucket string) (int, error)

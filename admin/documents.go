@@ -114,7 +114,7 @@ func keepSecrets(r, now catalog.Resource) {
 func (c *call) world() *document.World {
 	used := c.catalogue.All()
 	return &document.World{
-		Used: used,
+		Used: used, Measured: c.engine.LinkRate,
 		Settling: func(cat document.Catalogue) document.Settle {
 			return replication.NewForecast(cat, used).Settle
 		},
@@ -254,16 +254,15 @@ func exportDocument(c *call) error {
 	if c.query("format") == string(document.YAML) {
 		format, media = document.YAML, mediaYAML
 	}
-	revision, err := c.catalogue.Store().Revision(c.r.Context())
-	if err != nil {
-		return err
-	}
+	revision, unknown := c.catalogue.Store().Revision(c.r.Context())
 	first, err := c.catalogue.List(c.r.Context(), document.Kinds[0], "", listChunk)
 	if err != nil {
 		return err
 	}
 	c.w.Header().Set("Content-Type", media)
-	c.w.Header().Set("ETag", revisionTag(revision))
+	if unknown == nil { // a mirror has the catalogue, but not its revision
+		c.w.Header().Set("ETag", revisionTag(revision))
+	}
 	w := document.NewWriter(c.w, format)
 	for _, kind := range document.Kinds {
 		if err := c.exportKind(w, kind, first); err != nil {

@@ -103,6 +103,8 @@ func (e *fakeEngine) DrainStatus(context.Context, string) (*replication.DrainSta
 	return &e.drain, e.err
 }
 
+func (e *fakeEngine) LinkRate(string, string) float64 { return 0 }
+
 func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {
 	if st, ok := e.storages[cluster]; ok {
 		return st

@@ -181,16 +181,16 @@ func bucketCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "bucket <bucket>", Short: "Shows a bucket's copies", Args: cobra.ExactArgs(1),
 		RunE: run(func(ctx context.Context, s *session) (int, error) {
-			return s.watched(ctx, func(ctx context.Context) (int, bool, error) { return s.bucket(ctx, s.args[0]) })
+			return s.watched(ctx, s.bucket)
 		}),
 	}
 	watchFlag(cmd)
 	return cmd
 }
 
-// bucket prints a bucket; done says that it is where it should be.
-func (s *session) bucket(ctx context.Context, name string) (status int, done bool, err error) {
-	err = show(ctx, s, get(client.Path("buckets", name)), func(b bucketItem) {
+// bucket prints the bucket of the first argument; done says that it is where it should be.
+func (s *session) bucket(ctx context.Context) (status int, done bool, err error) {
+	err = show(ctx, s, get(client.Path("buckets", s.args[0])), func(b bucketItem) {
 		done = b.Status.State == "ok"
 		state := s.colour(green, b.Status.State)
 		if !done {

@@ -20,7 +20,7 @@ func syncCommand() *cobra.Command {
 				return 0, err
 			}
 			if s.set("watch") {
-				return s.watched(ctx, func(ctx context.Context) (int, bool, error) { return s.bucket(ctx, s.args[0]) })
+				return s.watched(ctx, s.bucket)
 			}
 			if s.json {
 				return 0, s.print(map[string]string{"bucket": s.args[0], "state": "accepted"})

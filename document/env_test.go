@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -176,12 +177,7 @@ func settled(cat *routing.Snapshot) map[string][]document.Row {
 
 func each(all map[string][]document.Row) func(func(string, []document.Row) error) error {
 	return func(f func(string, []document.Row) error) error {
-		names := make([]string, 0, len(all))
-		for b := range all {
-			names = append(names, b)
-		}
-		slices.Sort(names)
-		for _, b := range names {
+		for _, b := range slices.Sorted(maps.Keys(all)) {
 			if err := f(b, all[b]); err != nil {
 				return err
 			}

@@ -71,3 +71,7 @@ func inCatalog(rows []state.Copy) []catalog.Copy {
 	}
 	return copies
 }
+
+// LinkRate returns the bytes per second that this instance copied from one cluster to another
+// when it copied much, 0 if it did not lately.
+func (e *Engine) LinkRate(from, to string) float64 { return e.core.report.Links.Rate(from, to) }

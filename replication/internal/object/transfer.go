@@ -40,6 +40,7 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 	opts.Rewrite = p.Op().Rewrite
 	opts.Progress = func(n int64) {
 		p.Moved(n)
+		e.o.Report.Moved(at.Src.Name(), at.Dst.Name(), n)
 		stall.Reset(e.o.Timing.StallTimeout)
 	}
 	opts.Limit = func(ctx context.Context, n int) error {

@@ -26,14 +26,18 @@ type Emitter interface{ Emit(e control.Event) }
 // Report tells what was done. Make it with [New].
 type Report struct {
 	Figures *Figures
+	Links   *Links
 	metrics Metrics
 	events  Emitter
 }
 
 // New returns a report.
 func New(m Metrics, e Emitter, now func() time.Time) *Report {
-	return &Report{Figures: NewFigures(now), metrics: m, events: e}
+	return &Report{Figures: NewFigures(now), Links: &Links{now: now, links: make(map[[2]string]*linkMeter)}, metrics: m, events: e}
 }
+
+// Moved counts bytes of an object on their way from one cluster to another.
+func (r *Report) Moved(from, to string, n int64) { r.Links.moved(from, to, n) }
 
 // Copied tells that an object was brought to where it should be.
 func (r *Report) Copied(o ids.Object, from string, bytes int64) {
