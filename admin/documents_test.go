@@ -1,12 +1,15 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/document"
@@ -37,6 +40,7 @@ buckets:
 
 // stores opens an empty store of each kind.
 func stores(t *testing.T, f func(t *testing.T, s state.Store)) {
+	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "fado.db")})
@@ -159,6 +163,33 @@ func TestDocumentsRefused(t *testing.T) {
 		t.Errorf("%s", plan.body)
 	}
 	h.do("POST", "/fado/apply", strings.Replace(own, "***", "another", 1)).want(409).says("clusters[0]")
+}
+
+// The audit is listed, filtered and exported; it says who made a change.
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	h := start(t, control.Config{AuditKeep: time.Hour})
+	h.do("POST", "/fado/apply", catalogueYAML, "Content-Type", "application/yaml").want(200)
+	all := h.do("GET", "/fado/audit", "").want(200)
+	if all.at(0, "kind") != "change" || !strings.HasPrefix(all.at(0, "actor").(string), "admin 127.0.0.1") || strings.Contains(string(all.body), "hidden") {
+		t.Errorf("%s", all.body)
+	}
+	var some []map[string]any
+	for path, n := range map[string]int{
+		"?bucket=photos": 1, "?kind=allowed": 2, "?limit=2": 2, "?after=7": 1, "?since=2100-01-01T00:00:00Z": 0, "?until=2100-01-01T00:00:00Z": 8,
+	} {
+		if h.do("GET", "/fado/audit"+path, "").want(200).json(&some); len(some) != n {
+			t.Errorf("%s lists %d records, want %d", path, len(some), n)
+		}
+	}
+	for _, bad := range []string{"?since=yesterday", "?after=x", "?kind=none", "?limit=0"} {
+		h.do("GET", "/fado/audit"+bad, "").want(400)
+	}
+	export := h.do("GET", "/fado/audit/export", "").want(200)
+	report, err := audit.Verify(bytes.NewReader(export.body), audit.Head{})
+	if err != nil || len(report.Problems) > 0 || report.Records != 8 {
+		t.Errorf("%+v, %v", report, err)
+	}
 }
 
 // A revision belongs to one version of the catalogue: whatever changes it, and nothing else.

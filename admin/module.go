@@ -89,7 +89,7 @@ func (a *API) Routes() []caddy.AdminRoute {
 
 // serve answers one request of the admin endpoint or returns a caddy.APIError.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
-	return a.serveAs(w, r, adminEndpoint)
+	return a.serveAs(w, As(r, adminActor(r)), adminEndpoint)
 }
 
 // serveAs answers one request of a caller in a role.

@@ -23,6 +23,7 @@ func allOperations() operations {
 		t = append(t, k.operations(k.view)...)
 	}
 	t = append(t, documentOperations()...)
+	t = append(t, auditOperations()...)
 	t = append(t, bucketOperations()...)
 	t = append(t, consoleOperations()...)
 	return append(t, replicationOperations()...)

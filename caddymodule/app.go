@@ -54,6 +54,9 @@ type App struct {
 	// declares may use any. Default: {env.FADO_*} and {file./run/secrets/*}.
 	Secrets catalog.SecretPatterns `json:"secrets,omitempty"`
 
+	// Records of every change and of every copy. Default: on, kept for 400 days.
+	Audit *Audit `json:"audit,omitempty"`
+
 	// The policy of buckets that name none. Default: the built-in policy "default":
 	// one copy, any zone.
 	DefaultPolicy string `json:"default_policy,omitempty"`
@@ -109,6 +112,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (app *App) config() control.Config {
 	return control.Config{
 		DefaultPolicy: app.DefaultPolicy,
+		AuditKeep:     app.Audit.keep(),
 		Zones:         app.Zones,
 		Clusters:      app.Clusters,
 		Policies:      app.Policies,

@@ -121,7 +121,7 @@ func checkNode(name string) error {
 // Validate names everything that is wrong with the configuration by itself.
 func (app *App) Validate() error {
 	balance := func(raw catalog.RawObject) error { return checkBalance(app.ctx, raw) }
-	return errors.Join(control.ValidateConfig(app.config(), balance), app.Secrets.Validate(), app.ReplicationConfig.validate())
+	return errors.Join(control.ValidateConfig(app.config(), balance), app.Secrets.Validate(), app.Audit.validate(), app.ReplicationConfig.validate())
 }
 
 // Start opens the store where no running configuration has it open, and makes this

@@ -118,6 +118,7 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 	var ctx context.Context
 	ctx, rt.watch = context.WithCancel(context.Background())
 	rt.watched.Go(func() { rt.watchTrouble(ctx, rt.logs.logger("fado.buckets")) })
+	rt.watched.Go(func() { rt.control.Audits.Run(ctx) })
 	rt.events = newEmitter(rt.control.Events(), rt.logs.logger("fado.events"))
 	return nil
 }

@@ -109,7 +109,7 @@ func TestCommands(t *testing.T) {
 
 	for _, args := range [][]string{
 		{"buckets"}, {"bucket", "photos"}, {"clusters"}, {"policies"}, {"zones"}, {"failures"}, {"failures", "--retry"}, {"conflicts", "photos"},
-		{"pause"}, {"resume"}, {"drain", "paris"}, {"undrain", "paris"}, {"verify", "photos", "--show"},
+		{"audit", "--bucket", "photos"}, {"pause"}, {"resume"}, {"drain", "paris"}, {"undrain", "paris"}, {"verify", "photos", "--show"},
 	} {
 		if _, _, err := fado("", append(args, "--address", address)...); err != nil && !strings.Contains(err.Error(), "replication is off") {
 			t.Errorf("%v: %v", args, err)
@@ -130,6 +130,32 @@ func TestCommands(t *testing.T) {
 	ask(differs, "status") // the storage can't be reached
 	ask(`bucket "none": not found`, "bucket", "none")
 	has(t, ask2(t, address, "deletes", "photos", "maybe"), "")
+	audited(t, ask(ok, "audit", "export"))
+}
+
+// audited holds an export of the audit against its verification, as it is and changed.
+func audited(t *testing.T, text string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "audit.ndjson")
+	write(t, file, text)
+	out, _, err := fado("", "audit", "verify", file)
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	has(t, out, "Nothing is wrong.", "records, from 1 to ")
+	out, _, err = fado(strings.Replace(text, `"photos"`, `"phot0s"`, 1), "audit", "verify", "-")
+	if err == nil || err.Error() != "exiting with status 2" {
+		t.Errorf("a changed record: %v", err)
+	}
+	has(t, out, "was changed: its hash is not that of what it says")
+	if out, _, err = fado("", "audit", "verify", file, "--head", "1000:abc", "--json"); err == nil || !json.Valid([]byte(out)) {
+		t.Errorf("a missing end: %v\n%s", err, out)
+	}
+	for _, args := range [][]string{{"audit", "verify"}, {"audit", "verify", filepath.Join(t.TempDir(), "none")}, {"audit", "verify", file, "--head", "7"}} {
+		if _, _, err := fado("", args...); err == nil {
+			t.Errorf("%v succeeds", args)
+		}
+	}
 }
 
 // ask2 returns what a command prints, whatever its status.

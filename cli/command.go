@@ -24,15 +24,20 @@ func Commands() []*cobra.Command {
 		statusCommand(), bucketsCommand(), bucketCommand(), clustersCommand(), policiesCommand(), zonesCommand(), routeCommand(),
 		planCommand(), applyCommand(), exportCommand(),
 		syncCommand(), verifyCommand(), drainCommand(), undrainCommand(),
-		conflictsCommand(), deletesCommand(), failuresCommand(), pauseCommand(), resumeCommand(), eventsCommand(),
+		conflictsCommand(), deletesCommand(), failuresCommand(), pauseCommand(), resumeCommand(), eventsCommand(), auditCommand(),
 	}
 	for _, cmd := range all {
-		cmd.Flags().String("address", "", "address of the admin endpoint. Default: that of the configuration, else localhost:2019")
-		cmd.Flags().StringP("config", "c", "", "configuration file to take the address of the admin endpoint from")
-		cmd.Flags().StringP("adapter", "a", "", "adapter of that configuration file")
+		connectionFlags(cmd)
 		cmd.Flags().Bool("json", false, "print what the API answers, as JSON")
 	}
 	return all
+}
+
+// connectionFlags are those of Caddy's own commands that ask a running Caddy.
+func connectionFlags(cmd *cobra.Command) {
+	cmd.Flags().String("address", "", "address of the admin endpoint. Default: that of the configuration, else localhost:2019")
+	cmd.Flags().StringP("config", "c", "", "configuration file to take the address of the admin endpoint from")
+	cmd.Flags().StringP("adapter", "a", "", "adapter of that configuration file")
 }
 
 // exitDiffers is the status of a command that found something to do, or not as it should be.
@@ -51,17 +56,22 @@ func run(f func(ctx context.Context, s *session) (int, error)) func(*cobra.Comma
 	return func(cmd *cobra.Command, args []string) error {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		s := &session{cmd: cmd, args: args, json: isSet(cmd, "json")}
+		s := &session{cmd: cmd, args: args, json: cmd.Flags().Lookup("json") != nil && isSet(cmd, "json")}
 		status := 0
 		err := s.connect()
 		if err == nil {
 			status, err = f(ctx, s)
 		}
-		if err != nil || status == 0 {
-			return err
-		}
-		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, args)
+		return exit(cmd, args, status, err)
 	}
+}
+
+// exit ends a command with a status, or with an error.
+func exit(cmd *cobra.Command, args []string, status int, err error) error {
+	if err != nil || status == 0 {
+		return err
+	}
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, args)
 }
 
 // flagOf returns a flag's value as text.

@@ -33,7 +33,7 @@ func (s *session) watched(ctx context.Context, look func(context.Context) (statu
 		select {
 		case <-time.After(watchEvery):
 		case <-ctx.Done():
-			return status, nil //nolint:nilerr // the user has seen enough
+			return status, nil // the user has seen enough
 		}
 	}
 }
@@ -64,7 +64,7 @@ func eventsCommand() *cobra.Command {
 			}
 		}
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the user has seen enough
+			return nil // the user has seen enough
 		}
 		if err := lines.Err(); err != nil {
 			return fmt.Errorf("reading events: %w", err)

@@ -42,6 +42,7 @@ func (s *attachments) attach(ctx context.Context, decl *declared) (*Attachment, 
 	if err := s.checkAgainstStore(ctx, decl); err != nil {
 		return nil, err
 	}
+	s.auditConfigured(ctx, decl)
 	if err := s.enforce(ctx, decl); err != nil {
 		return nil, err
 	}
@@ -73,6 +74,7 @@ func (s *attachments) detach(ctx context.Context, a *Attachment) bool {
 		// The process ends, or another store replaces this one: what was declared stays in
 		// memory until then, so that the last requests still find their way.
 	case last:
+		s.auditConfigured(ctx, s.list[len(s.list)-1].decl)
 		if err := s.enforce(ctx, s.list[len(s.list)-1].decl); err != nil {
 			s.log.Error("could not return to the former configuration; the resources of the ended one stay until the next", zap.Error(err))
 			break

@@ -93,7 +93,7 @@ func (s *Resources) Apply(ctx context.Context, at *Catalogue, b Batch) (state.Se
 		return at.Revision, s.c.members.Confirm(ctx)
 	}
 	w := &batchWrite{s: s, at: at, Batch: b}
-	err := s.c.commit(ctx, change{about: b.refs(), run: w.run, edit: w.edit, then: w.then})
+	err := s.c.commit(ctx, change{about: b.refs(), run: func(tx state.Tx) error { return w.run(ctx, tx) }, edit: w.edit, then: w.then})
 	if err != nil {
 		return 0, err
 	}
@@ -112,7 +112,7 @@ type batchWrite struct {
 	seq  state.Seq
 }
 
-func (w *batchWrite) run(tx state.Tx) error {
+func (w *batchWrite) run(ctx context.Context, tx state.Tx) error {
 	revision, err := tx.Revision()
 	if err != nil {
 		return err
@@ -121,6 +121,7 @@ func (w *batchWrite) run(tx state.Tx) error {
 		return fmt.Errorf("the catalogue has changed, its revision is %d now: %w", revision, ErrPrecondition)
 	}
 	w.recs = w.recs[:0]
+	a := w.s.c.auditor(ctx, tx)
 	for _, r := range w.Puts {
 		if cl, ok := r.(*catalog.Cluster); ok {
 			if err := w.s.keepsStorage(orNone(w.at.Cluster(cl.Name)), cl); err != nil {
@@ -135,13 +136,36 @@ func (w *batchWrite) run(tx state.Tx) error {
 		if err := tx.Put(rec); err != nil {
 			return err
 		}
+		if err := a.changed(record.RefTo(r), w.before(record.RefTo(r)), r); err != nil {
+			return err
+		}
 	}
 	for _, ref := range w.Deletes {
 		if err := w.delete(tx, ref); err != nil {
 			return err
 		}
+		if err := a.changed(ref, w.before(ref), nil); err != nil {
+			return err
+		}
 	}
-	return nil
+	return a.allowed()
+}
+
+// before returns what the API made of a name before the batch.
+func (w *batchWrite) before(ref state.Ref) catalog.Resource {
+	if w.at.Origin(ref.Kind, ref.Name) == "" {
+		return nil
+	}
+	switch ref.Kind {
+	case catalog.KindZone:
+		return w.at.Zone(ref.Name)
+	case catalog.KindCluster:
+		return w.at.Cluster(ref.Name)
+	case catalog.KindPolicy:
+		return w.at.Policy(ref.Name)
+	default:
+		return w.at.Bucket(ref.Name)
+	}
 }
 
 // orNone returns a cluster as a resource that is nil where there is none.

@@ -72,6 +72,7 @@ type Control struct {
 	Pulled    *Pulled
 	Members   *follow.Members
 	Status    *Status
+	Audits    *Audits
 	Issues    *Issues
 	Usage     *Usage
 	Hooks     *Hooks
@@ -97,6 +98,7 @@ func New(o Options) (*Control, error) {
 		Usage: new(Usage), Hooks: core.hooks, Issues: newIssues(core.bus), Copies: &Copies{c: core}, Pulled: newPulled(core),
 		Pending: &Pending{c: core, queue: newPendingQueue(core.store, core.exceptions, &core.health)},
 	}
+	c.Audits = &Audits{c: core}
 	c.Resources = &Resources{c: core, copies: c.Copies, issues: c.Issues}
 	c.attached = &attachments{core: core, copies: c.Copies, pulled: c.Pulled, issues: c.Issues, turn: make(chan struct{}, 1)}
 	h := &host{Control: c, loader: &loader{core: core, pulled: c.Pulled}}
@@ -114,7 +116,7 @@ func New(o Options) (*Control, error) {
 
 func newCore(o *Options) *core {
 	c := &core{
-		log: o.Log, now: o.Now, checkBalance: o.CheckBalance,
+		log: o.Log, node: o.Node, now: o.Now, checkBalance: o.CheckBalance,
 		router: routing.NewRouter(), bus: NewBus(o.Now), hooks: new(Hooks),
 	}
 	if o.Store != nil {

@@ -32,7 +32,10 @@ func (s *Copies) Update(ctx context.Context, bucket string, f func(now []state.C
 			if next, err = f(slices.Clone(before)); err != nil {
 				return err
 			}
-			return record.WriteCopies(tx, bucket, before, next)
+			if err := record.WriteCopies(tx, bucket, before, next); err != nil {
+				return err
+			}
+			return s.c.auditor(ctx, tx).copies(bucket, before, next)
 		},
 		edit: func(e *routing.Editor) { e.SetCopies(bucket, record.Routed(next)) },
 		then: func(state.Seq) {

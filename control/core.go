@@ -19,6 +19,7 @@ import (
 type core struct {
 	stored       atomic.Pointer[state.Store]
 	log          *zap.Logger
+	node         string
 	now          func() time.Time
 	checkBalance func(catalog.RawObject) error
 

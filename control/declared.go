@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control/internal/record"
@@ -14,11 +15,13 @@ import (
 // Config is what a running configuration declares.
 type Config struct {
 	DefaultPolicy string // "" for the built-in one
-	Zones         []*catalog.Zone
-	Clusters      []*catalog.Cluster
-	Policies      []*catalog.Policy
-	Buckets       []*catalog.Bucket
-	Keys          []*catalog.Key
+	// AuditKeep is for how long audit records are kept; 0: none are made.
+	AuditKeep time.Duration
+	Zones     []*catalog.Zone
+	Clusters  []*catalog.Cluster
+	Policies  []*catalog.Policy
+	Buckets   []*catalog.Bucket
+	Keys      []*catalog.Key
 }
 
 // declared is a Config indexed by kind and name. It is not changed once made.

@@ -148,7 +148,7 @@ func (s *Resources) DeleteWith(ctx context.Context, k catalog.Kind, name string,
 func (s *Resources) remove(ctx context.Context, ref state.Ref, pre Precondition, within func(state.Tx) error) error {
 	err := s.c.commit(ctx, change{
 		about: []state.Ref{ref},
-		run:   func(tx state.Tx) error { return s.removeIn(tx, ref, pre, within) },
+		run:   func(tx state.Tx) error { return s.removeIn(ctx, tx, ref, pre, within) },
 		edit: func(e *routing.Editor) {
 			if !s.c.declared().has(ref) {
 				e.Delete(ref.Kind, ref.Name)
@@ -174,7 +174,7 @@ func (s *Resources) remove(ctx context.Context, ref state.Ref, pre Precondition,
 	return nil
 }
 
-func (s *Resources) removeIn(tx state.Tx, ref state.Ref, pre Precondition, within func(state.Tx) error) error {
+func (s *Resources) removeIn(ctx context.Context, tx state.Tx, ref state.Ref, pre Precondition, within func(state.Tx) error) error {
 	if s.c.declared().has(ref) {
 		return fmt.Errorf("%s %s: %w", ref.Kind, ref.Name, ErrConfigOwned)
 	}
@@ -196,7 +196,10 @@ func (s *Resources) removeIn(tx state.Tx, ref state.Ref, pre Precondition, withi
 			return err
 		}
 	}
-	return tx.Delete(ref.Kind, ref.Name)
+	if err := tx.Delete(ref.Kind, ref.Name); err != nil {
+		return err
+	}
+	return s.audit(s.c.auditor(ctx, tx), ref, now, nil)
 }
 
 // checkUnused refuses the removal of what others refer to, or what a bucket has a

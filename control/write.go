@@ -38,7 +38,7 @@ func unlessUnchanged(err error) error {
 func (s *Resources) commit(ctx context.Context, w *write) error {
 	err := s.c.commit(ctx, change{
 		about: []state.Ref{w.ref},
-		run:   func(tx state.Tx) error { return s.write(tx, w) },
+		run:   func(tx state.Tx) error { return s.write(ctx, tx, w) },
 		edit: func(e *routing.Editor) {
 			if !s.c.declared().has(w.ref) {
 				record.Put(e, w.res)
@@ -52,7 +52,7 @@ func (s *Resources) commit(ctx context.Context, w *write) error {
 	return unlessUnchanged(err)
 }
 
-func (s *Resources) write(tx state.Tx, w *write) error {
+func (s *Resources) write(ctx context.Context, tx state.Tx, w *write) error {
 	if s.c.declared().has(w.ref) {
 		return fmt.Errorf("%s %s: %w", w.ref.Kind, w.ref.Name, ErrConfigOwned)
 	}
@@ -86,7 +86,18 @@ func (s *Resources) write(tx state.Tx, w *write) error {
 	if err := s.keepsStorage(now, w.res); err != nil {
 		return err
 	}
-	return tx.Put(w.rec)
+	if err := tx.Put(w.rec); err != nil {
+		return err
+	}
+	return s.audit(s.c.auditor(ctx, tx), w.ref, now, w.res)
+}
+
+// audit records a change, which the transaction has, and what it makes policies allow.
+func (s *Resources) audit(a *auditor, ref state.Ref, before, after catalog.Resource) error {
+	if err := a.changed(ref, before, after); err != nil || ref.Kind == catalog.KindBucket || ref.Kind == catalog.KindKey {
+		return err
+	}
+	return a.allowed()
 }
 
 // keepsStorage refuses to take the storage away from a cluster that buckets have copies in, as

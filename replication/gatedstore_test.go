@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 )
@@ -134,6 +135,27 @@ func (s gatedStore) ExpirePasses(ctx context.Context, a, b time.Time) (err error
 		err = s.inner.ExpirePasses(ctx, a, b)
 	}
 	return err
+}
+
+func (s gatedStore) AuditRecords(ctx context.Context, a state.AuditFilter, b int) (r1 []audit.Record, err error) {
+	if err = s.gate.pass(ctx, "AuditRecords"); err == nil {
+		r1, err = s.inner.AuditRecords(ctx, a, b)
+	}
+	return r1, err
+}
+
+func (s gatedStore) AuditHead(ctx context.Context) (r1 audit.Head, err error) {
+	if err = s.gate.pass(ctx, "AuditHead"); err == nil {
+		r1, err = s.inner.AuditHead(ctx)
+	}
+	return r1, err
+}
+
+func (s gatedStore) TrimAudit(ctx context.Context, a time.Time) (r1 int64, err error) {
+	if err = s.gate.pass(ctx, "TrimAudit"); err == nil {
+		r1, err = s.inner.TrimAudit(ctx, a)
+	}
+	return r1, err
 }
 
 func (s gatedStore) AddPending(ctx context.Context, a ...state.Pending) (r1 []int64, err error) {

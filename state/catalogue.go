@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 )
 
@@ -140,6 +141,14 @@ type Tx interface {
 	// rule has a copy in the cluster. With a bucket's last copy goes what people asked
 	// for about the bucket, as with the bucket itself.
 	DeleteCopy(bucket, prefix, cluster string) error
+
+	// Audit appends an audit record, which is there if and only if the transaction is. With
+	// an audit.AllowedBody it also notes the policy's clusters for AuditAllowed.
+	Audit(e audit.Entry) error
+	// AuditHead returns the end of the chain, the transaction's own records included.
+	AuditHead() (audit.Head, error)
+	// AuditAllowed returns the clusters of each policy as they were recorded last.
+	AuditAllowed() (map[string][]string, error)
 
 	// AddPurge is Purges.AddPurge within the transaction. It reads the bucket's pending
 	// and pulled rows, so it comes before Delete, which removes them.

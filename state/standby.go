@@ -3,6 +3,8 @@ package state
 import (
 	"context"
 	"time"
+
+	"github.com/fado-project/fado/audit"
 )
 
 // NewStandby returns a Store that stands in for one of a kind that is out of reach: the
@@ -19,6 +21,7 @@ func NewStandby(kind string, mirror Store, refuse func() error) Store {
 		purgesStandby:    purgesStandby{refuse},
 		decisionsStandby: decisionsStandby{refuse},
 		verifyStandby:    verifyStandby{refuse},
+		auditsStandby:    auditsStandby{refuse},
 		passesStandby:    passesStandby{refuse},
 		factsStandby:     factsStandby{refuse},
 		kind:             kind, refuse: refuse,
@@ -36,6 +39,7 @@ type standby struct {
 	decisionsStandby
 	verifyStandby
 	passesStandby
+	auditsStandby
 	factsStandby
 	kind   string
 	refuse func() error
@@ -191,6 +195,16 @@ func (s verifyStandby) ListMismatches(context.Context, string, MismatchFilter, M
 }
 func (s verifyStandby) GetScrub(context.Context) (Scrub, error) { return Scrub{}, s.refuse() }
 func (s verifyStandby) SaveScrub(context.Context, Scrub) error  { return s.refuse() }
+
+type auditsStandby struct{ refuse func() error }
+
+func (s auditsStandby) AuditRecords(context.Context, AuditFilter, int) ([]audit.Record, error) {
+	return nil, s.refuse()
+}
+func (s auditsStandby) AuditHead(context.Context) (audit.Head, error) {
+	return audit.Head{}, s.refuse()
+}
+func (s auditsStandby) TrimAudit(context.Context, time.Time) (int64, error) { return 0, s.refuse() }
 
 type passesStandby struct{ refuse func() error }
 

@@ -61,6 +61,7 @@ type Store interface {
 	Uploads
 	Intents
 	Reports
+	Audits
 	Passes
 	Facts
 	ChangeLog

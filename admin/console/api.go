@@ -46,7 +46,7 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, path string) 
 	case path == "/tokens" || strings.HasPrefix(path, "/tokens/"):
 		h.passesOf(state.PassToken, strings.TrimPrefix(path, "/tokens"), c)(w, r)
 	case strings.HasPrefix(path, "/fado/"):
-		h.gateway.Serve(w, below(r, path), c.Role)
+		h.gateway.Serve(w, admin.As(below(r, path), "console "+c.Name), c.Role)
 	default:
 		admin.WriteError(w, http.StatusNotFound, "no such endpoint: api"+path)
 	}

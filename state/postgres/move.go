@@ -50,12 +50,13 @@ func (s *Store) Clear(ctx context.Context) error {
 		}
 	}
 	err := s.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		seq, _, err := s.begin(ctx, tx)
+		seq, _, _, err := s.begin(ctx, tx)
 		if err != nil {
 			return err
 		}
 		var b pgx.Batch
-		for _, table := range []string{"backlog", "pulled_sums", "copy_sums", "bucket_sums", "changes", "purge_targets", "purges", "resolutions", "delete_allowances", "reports", "passes", "meta"} {
+		b.Queue("UPDATE fado.counters SET audit_seq = 0, audit_hash = ''")
+		for _, table := range []string{"backlog", "pulled_sums", "copy_sums", "bucket_sums", "changes", "purge_targets", "purges", "resolutions", "delete_allowances", "reports", "passes", "audit", "audit_allowed", "meta"} {
 			b.Queue("DELETE FROM fado." + table)
 		}
 		b.Queue("UPDATE fado.engine SET paused = false, scrub_last = 0, scrub_running = false, scrub_after = ''")

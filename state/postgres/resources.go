@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/internal/stored"
@@ -31,10 +32,11 @@ func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Se
 	err := s.attempt(ctx, s.patience(updating), false, func(turn context.Context, conn pooled) error {
 		fErr, xid = nil, ""
 		return pgx.BeginFunc(turn, conn, func(dbtx pgx.Tx) (err error) {
-			if seq, xid, err = s.begin(turn, dbtx); err != nil {
+			var head audit.Head
+			if seq, xid, head, err = s.begin(turn, dbtx); err != nil {
 				return err
 			}
-			t := &tx{s: s, ctx: turn, db: dbtx, seq: seq}
+			t := &tx{s: s, ctx: turn, db: dbtx, seq: seq, audit: stored.AuditLog{Head: head}}
 			defer func() { t.db = nil }() // of no use after f
 			if fErr = f(t); fErr != nil && t.err == nil {
 				return ownError{fErr}
@@ -58,14 +60,15 @@ func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Se
 	return seq, nil
 }
 
-// begin raises the Seq. xid names the transaction, for committed.
-func (s *Store) begin(ctx context.Context, db pgx.Tx) (seq state.Seq, xid string, err error) {
+// begin raises the Seq. xid names the transaction, for committed; head is the end of the audit
+// records, which nobody moves until the transaction ends.
+func (s *Store) begin(ctx context.Context, db pgx.Tx) (seq state.Seq, xid string, head audit.Head, err error) {
 	var b pgx.Batch
 	b.Queue("SELECT set_config('synchronous_commit', $1, true)", commitOf(db.Conn()))
-	b.Queue("UPDATE fado.counters SET seq = seq + 1 RETURNING seq, pg_current_xact_id()::text").QueryRow(func(row pgx.Row) error {
-		return row.Scan((*int64)(&seq), &xid)
+	b.Queue("UPDATE fado.counters SET seq = seq + 1 RETURNING seq, pg_current_xact_id()::text, audit_seq, audit_hash").QueryRow(func(row pgx.Row) error {
+		return row.Scan((*int64)(&seq), &xid, &head.Seq, &head.Hash)
 	})
-	return seq, xid, db.SendBatch(ctx, &b).Close()
+	return seq, xid, head, db.SendBatch(ctx, &b).Close()
 }
 
 // committed asks what became of a transaction whose commit was not answered because the
@@ -95,7 +98,8 @@ type tx struct {
 	log     stored.ChangeLog
 	removed []stored.CopyKey // copies deleted, whose pending rows finish looks at
 	buckets []string         // buckets deleted, whose rows finish removes
-	err     error            // the first failure: a transaction that had one can't commit
+	audit   stored.AuditLog
+	err     error // the first failure: a transaction that had one can't commit
 }
 
 var errTxEnded = errors.New("the transaction has ended")
@@ -140,6 +144,7 @@ func (t *tx) queue(sql string, args ...any) error {
 // finish does what has to wait for the last word of f. What touches pending and pulled
 // rows comes last: see fado.order_objects.
 func (t *tx) finish() error {
+	t.queueAudit()
 	if err := t.writeChanges(); err != nil {
 		return err
 	}

@@ -33,11 +33,14 @@ func (s *Store) Clear(ctx context.Context) error {
 	err := s.write(ctx, "clearing the store", durable, func(w *writer) error {
 		for _, table := range []string{
 			"backlog", "pulled_sums", "copy_sums", "bucket_sums", "pending", "copies", "referrers", "resources", "pulled", "uploads",
-			"purges", "purge_targets", "purge_keys", "resolutions", "delete_allowances", "mismatches", "verifications", "reports", "passes", "meta",
+			"purges", "purge_targets", "purge_keys", "resolutions", "delete_allowances", "mismatches", "verifications", "reports", "passes", "audit", "audit_allowed", "meta",
 		} {
 			if _, err := w.exec("DELETE FROM " + table); err != nil {
 				return err
 			}
+		}
+		if _, err := w.exec("UPDATE counters SET audit_seq = 0, audit_hash = ''"); err != nil {
+			return err
 		}
 		if _, err := w.exec("UPDATE engine SET paused = 0, scrub_last = 0, scrub_running = 0, scrub_after = ''"); err != nil {
 			return err

@@ -58,6 +58,7 @@ type tx struct {
 	seq     state.Seq
 	log     stored.ChangeLog
 	removed []stored.CopyKey // copies deleted, whose pending rows finish looks at
+	audit   *stored.AuditLog // nil until there is a record
 	err     error            // the first failure: a transaction that had one can't commit
 }
 
@@ -87,6 +88,9 @@ func (t *tx) finish() error {
 		return err
 	}
 	if err := removeForgotten(t.w, t.removed); err != nil {
+		return err
+	}
+	if err := t.writeAudit(); err != nil {
 		return err
 	}
 	if t.log.Revises() {

@@ -51,6 +51,8 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"Pauses":             testPauses,
 		"Reports":            testReports,
 		"Passes":             testPasses,
+		"Audit":              testAudit,
+		"Revision":           testRevision,
 		"Forgotten":          testForgotten,
 		"CopySumsModel":      testCopySumsModel,
 		"NextDue":            testNextDue,

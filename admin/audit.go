@@ -1,0 +1,141 @@
+package admin
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/audit"
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
+)
+
+// As returns a request whose changes are recorded as made by somebody.
+func As(r *http.Request, who string) *http.Request {
+	return r.WithContext(control.WithActor(r.Context(), who))
+}
+
+// adminActor names who sent a request to the admin endpoint.
+func adminActor(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil || host == "" {
+		return "admin" // a Unix socket
+	}
+	return "admin " + host
+}
+
+// auditFilter reads the query of the audit's endpoints.
+func (c *call) auditFilter() (f state.AuditFilter, err error) {
+	for _, p := range []struct {
+		name string
+		to   *time.Time
+	}{{"since", &f.Since}, {"until", &f.Until}} {
+		if text := c.query(p.name); text != "" {
+			if *p.to, err = time.Parse(time.RFC3339, text); err != nil {
+				return f, badRequest("query parameter %q: %q: expected a time such as 2027-01-31T00:00:00Z (RFC 3339)", p.name, text)
+			}
+		}
+	}
+	if text := c.query("after"); text != "" {
+		if f.After, err = strconv.ParseInt(text, 10, 64); err != nil || f.After < 0 {
+			return f, badRequest("query parameter \"after\": %q: expected the number of a record", text)
+		}
+	}
+	f.Kind = audit.Kind(c.query("kind"))
+	if bucket := c.query("bucket"); bucket != "" {
+		f.Subject = control.AuditSubject(catalog.KindBucket, bucket)
+	}
+	return f, nil
+}
+
+// auditLimit is how many records are listed where no limit is said.
+const auditLimit = 1000
+
+func listAudit(c *call) error {
+	limit, err := c.limit(auditLimit)
+	if err != nil {
+		return err
+	}
+	f, err := c.auditFilter()
+	if err != nil {
+		return err
+	}
+	records, err := c.catalogue.Store().AuditRecords(c.r.Context(), f, limit)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, views(records, func(r audit.Record) auditView { return auditView(r) }))
+}
+
+// exportAudit streams all records, one JSON object a line.
+func exportAudit(c *call) error {
+	store := c.catalogue.Store()
+	records, err := store.AuditRecords(c.r.Context(), state.AuditFilter{}, listChunk)
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Content-Type", mediaNDJSON)
+	out := bufio.NewWriter(c.w)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	for len(records) > 0 {
+		for i := range records {
+			if err := enc.Encode(&records[i]); err != nil {
+				return nil // the client is gone: there is no one to tell
+			}
+		}
+		after := records[len(records)-1].Seq
+		if records, err = store.AuditRecords(c.r.Context(), state.AuditFilter{After: after}, listChunk); err != nil {
+			c.log.Error("an export of the audit was cut short", zap.Error(err))
+			panic(http.ErrAbortHandler) // a part must not look like the whole
+		}
+	}
+	_ = out.Flush() // the client is gone if this fails
+	return nil
+}
+
+// auditView is an audit record. Its hash is the SHA-256 of prev and of the other fields as
+// canonical JSON (RFC 8785).
+type auditView struct {
+	Seq   int64           `json:"seq"`
+	At    string          `json:"at"`
+	Node  string          `json:"node"`
+	Kind  audit.Kind      `json:"kind"`
+	Actor string          `json:"actor"`
+	Body  json.RawMessage `json:"body"`
+	Prev  string          `json:"prev"`
+	Hash  string          `json:"hash"`
+}
+
+const mediaNDJSON = "application/x-ndjson"
+
+// auditOperations are those on the audit.
+func auditOperations() operations {
+	kinds := []string{string(audit.Change), string(audit.Allowed), string(audit.Copy), string(audit.Checkpoint)}
+	return operations{
+		{
+			name: "audit", method: http.MethodGet, pattern: "/fado/audit", role: roleViewer, handle: listAudit,
+			params: []parameter{
+				{name: "since", doc: "Only records of this time (RFC 3339) or later."},
+				{name: "until", doc: "Only records before this time (RFC 3339)."},
+				{name: "bucket", doc: "Only records about this bucket."},
+				{name: "kind", enum: kinds, doc: "Only records of this kind."},
+				limitParam,
+				{name: "after", doc: "Only records behind the one of this number."},
+			},
+			summary: "Audit records, in order.",
+			replies: []reply{{status: 200, doc: "The records, 1000 of them where no limit is given.", body: []auditView{}}}, errors: []int{400, 503},
+		},
+		{
+			name: "export-audit", method: http.MethodGet, pattern: "/fado/audit/export", role: roleViewer, handle: exportAudit,
+			summary: "All audit records, for caddy fado audit verify.",
+			replies: []reply{{status: 200, doc: "The records, one JSON object a line.", body: auditView{}, media: mediaNDJSON}}, errors: []int{400, 503},
+		},
+	}
+}

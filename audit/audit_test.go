@@ -1,0 +1,168 @@
+package audit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/fado-project/fado/audit"
+)
+
+// The examples of RFC 8785, section 3.2, and what the rules say of other values.
+func TestCanonical(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		`{"numbers":[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001],"string":"\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/","literals":[null,true,false]}`: `{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\u000f\nA'B\"\\\\\"/"}`,
+		`{"\u20ac":"Euro Sign","\r":"Carriage Return","\ufb33":"Hebrew","1":"One","\ud83d\ude00":"Emoji","\u0080":"Control","\u00f6":"o"}`:                                    "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\u0080\":\"Control\",\"ö\":\"o\",\"€\":\"Euro Sign\",\"😀\":\"Emoji\",\"\ufb33\":\"Hebrew\"}",
+		` [ "<&>\u2028" , -0 , {} ] `: "[\"<&>\u2028\",0,{}]",
+	} {
+		got, err := audit.Canonical([]byte(in))
+		if err != nil || string(got) != want {
+			t.Errorf("%s\nbecomes %s, %v\nwant    %s", in, got, err, want)
+		}
+	}
+	for _, bad := range []string{``, `{`, `1 2`, "\"\xff\""} {
+		if _, err := audit.Canonical([]byte(bad)); err == nil {
+			t.Errorf("%q has a canonical form", bad)
+		}
+	}
+}
+
+// chain makes a chain of records, as a store would.
+func chain(t rapid.TB, n int) (records []audit.Record) {
+	t.Helper()
+	head := audit.Head{}
+	add := func(kind audit.Kind, body any) {
+		r, err := head.Next(audit.Entry{At: time.Unix(1_700_000_000+int64(len(records)), 0), Node: "n1", Kind: kind, Actor: "admin 127.0.0.1", Body: body})
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, records = r.Head(), append(records, r)
+	}
+	add(audit.Allowed, audit.AllowedBody{Policy: "eu", Clusters: []string{"c1", "c2"}})
+	for i := 1; i < n; i++ {
+		switch i % 4 {
+		case 0:
+			add(audit.Checkpoint, audit.CheckpointBody{Size: head.Seq, Head: head.Hash, Allowed: map[string][]string{"eu": {"c1", "c2"}}})
+		case 1:
+			add(audit.Change, audit.ChangeBody{Resource: "bucket", Name: fmt.Sprint("b", i), Action: "created"})
+		default:
+			add(audit.Copy, audit.CopyBody{Event: audit.Synced, Bucket: fmt.Sprint("b", i), Policy: "eu", From: "c1", To: "c2", Bytes: int64(i)})
+		}
+	}
+	return records
+}
+
+func lines(records []audit.Record) []byte {
+	var out bytes.Buffer
+	for _, r := range records {
+		line, _ := json.Marshal(r)
+		out.Write(append(line, '\n'))
+	}
+	return out.Bytes()
+}
+
+func verify(t rapid.TB, text []byte, head audit.Head) *audit.Report {
+	t.Helper()
+	r, err := audit.Verify(bytes.NewReader(text), head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// A chain as it was made is whole; from a checkpoint on, too.
+func TestWholeChains(t *testing.T) {
+	t.Parallel()
+	records := chain(t, 30)
+	for _, from := range []int{0, 4, 8} {
+		r := verify(t, lines(records[from:]), records[29].Head())
+		if len(r.Problems) > 0 || r.Records != int64(30-from) || r.Head != records[29].Head() || r.Root == "" {
+			t.Errorf("from %d: %+v", from, r)
+		}
+	}
+	if r := verify(t, lines(records[2:]), audit.Head{}); r.Root != "" || len(r.Problems) != 1 || r.Problems[0].Seq != 2 {
+		t.Errorf("a part of a chain: %+v", r)
+	}
+}
+
+// Whatever is done to a chain is found, and the record is named.
+func TestEveryMutationIsNamed(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		records := chain(t, rapid.IntRange(3, 20).Draw(t, "records"))
+		head := records[len(records)-1].Head()
+		at := rapid.IntRange(0, len(records)-1).Draw(t, "record")
+		near := []int64{records[at].Seq, records[at].Seq + 1}
+		text := lines(records)
+		switch what := rapid.SampledFrom([]string{"flip", "remove", "swap", "repeat", "cut", "forge"}).Draw(t, "mutation"); what {
+		case "flip":
+			rows := bytes.SplitAfter(text, []byte("\n"))
+			i := rapid.IntRange(0, len(rows[at])-2).Draw(t, "byte")
+			rows[at][i] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+			text = bytes.Join(rows, nil)
+			near = append(near, 0, records[at].Seq-1) // it may be no record any more, or no checkpoint
+		case "remove":
+			text = lines(slices.Delete(slices.Clone(records), at, at+1))
+		case "swap":
+			if at == len(records)-1 {
+				at--
+			}
+			records[at], records[at+1] = records[at+1], records[at]
+			text = lines(records)
+			near = []int64{int64(at + 1), int64(at + 2), int64(at + 3)}
+		case "repeat":
+			text = lines(slices.Insert(slices.Clone(records), at, records[at]))
+		case "cut":
+			if at == 0 {
+				return // nothing is left to be wrong
+			}
+			text = lines(records[:at])
+		case "forge": // by somebody who knows how a record is made
+			prev := audit.Head{}
+			if at > 0 {
+				prev = records[at-1].Head()
+			}
+			forged, err := prev.Next(audit.Entry{At: time.Unix(1, 0), Kind: audit.Change, Body: audit.ChangeBody{Name: "forged"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			records[at] = forged
+			text = lines(records)
+		}
+		r := verify(t, text, head)
+		if !slices.ContainsFunc(r.Problems, func(p audit.Problem) bool { return slices.Contains(near, p.Seq) }) {
+			t.Fatalf("none of %v is named: %+v", near, r)
+		}
+	})
+}
+
+// Data where its policy did not allow it is found, whether the chain is whole or not.
+func TestForbiddenCopyIsFound(t *testing.T) {
+	t.Parallel()
+	head, records := audit.Head{}, []audit.Record{}
+	for _, e := range []audit.Entry{
+		{Kind: audit.Allowed, Body: audit.AllowedBody{Policy: "eu", Clusters: []string{"c1", "c2"}}},
+		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Created, Bucket: "b", Policy: "eu", To: "c2"}},
+		{Kind: audit.Allowed, Body: audit.AllowedBody{Policy: "eu", Clusters: []string{"c1"}}},
+		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Left, Bucket: "b", Policy: "eu", To: "c2"}},
+		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Synced, Bucket: "b", Policy: "eu", To: "c2"}},
+		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Created, Bucket: "b", Policy: "unknown", To: "c2"}},
+	} {
+		r, err := head.Next(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, records = r.Head(), append(records, r)
+	}
+	r := verify(t, lines(records), head)
+	if len(r.Problems) != 2 || r.Problems[0].Seq != 5 || r.Problems[1].Seq != 6 || !strings.Contains(r.Problems[0].String(), "record 5: ") {
+		t.Errorf("%v", r.Problems)
+	}
+}

@@ -1,0 +1,164 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Kind says what a record tells.
+type Kind string
+
+// The kinds of records.
+const (
+	// Change: people or a configuration changed a resource.
+	Change Kind = "change"
+	// Allowed: from now on a policy allows these clusters.
+	Allowed Kind = "allowed"
+	// Copy: a copy of a bucket's rule was begun, completed, left routing, or is gone.
+	Copy Kind = "copy"
+	// Checkpoint: the sets allowed now, so that what comes before it is not needed.
+	Checkpoint Kind = "checkpoint"
+)
+
+// Entry is a record that has no place in the chain yet.
+type Entry struct {
+	At    time.Time
+	Node  string
+	Kind  Kind
+	Actor string
+	// Subject is the policy or bucket that the record is about, for those who look for it.
+	// It is not part of the record: the body says it.
+	Subject string
+	// Body is one of the bodies below.
+	Body any
+}
+
+// ChangeBody is the body of a Change: a resource by kind and name, and a digest of what it
+// was and is ("" for nothing). Secrets are not in it.
+type ChangeBody struct {
+	Resource string `json:"resource"`
+	Name     string `json:"name"`
+	Action   string `json:"action"`
+	Before   string `json:"before"`
+	After    string `json:"after"`
+}
+
+// AllowedBody is the body of an Allowed.
+type AllowedBody struct {
+	Policy string `json:"policy"`
+	// Clusters are sorted.
+	Clusters []string `json:"clusters"`
+	Digest   string   `json:"digest"`
+}
+
+// CopyBody is the body of a Copy.
+type CopyBody struct {
+	Event  CopyEvent `json:"event"`
+	Bucket string    `json:"bucket"`
+	Prefix string    `json:"prefix"`
+	// From is the cluster that the data comes from, "" where none moves.
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Via is the instance that the bytes passed.
+	Via     string `json:"via"`
+	Objects int64  `json:"objects"`
+	Bytes   int64  `json:"bytes"`
+	Policy  string `json:"policy"`
+	// Digest is that of the clusters that the policy allowed.
+	Digest string `json:"digest"`
+}
+
+// CopyEvent says what became of a copy.
+type CopyEvent string
+
+// The events of a copy. Data is written in a cluster between Created and Left only.
+const (
+	Created CopyEvent = "created"
+	Synced  CopyEvent = "synced"
+	Left    CopyEvent = "left"
+	Removed CopyEvent = "removed"
+)
+
+// CheckpointBody is the body of a Checkpoint.
+type CheckpointBody struct {
+	// Size is the number of the last record before it, Head that record's hash.
+	Size int64  `json:"size"`
+	Head string `json:"head"`
+	// Allowed has the clusters of every policy.
+	Allowed map[string][]string `json:"allowed"`
+}
+
+// Record is one link of the chain.
+type Record struct {
+	Seq   int64           `json:"seq"`
+	At    string          `json:"at"`
+	Node  string          `json:"node"`
+	Kind  Kind            `json:"kind"`
+	Actor string          `json:"actor"`
+	Body  json.RawMessage `json:"body"`
+	Prev  string          `json:"prev"`
+	Hash  string          `json:"hash"`
+}
+
+// timeLayout is how times are written: in UTC, to the millisecond.
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// FormatTime writes a time as records have it.
+func FormatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
+
+// Head is the end of a chain.
+type Head struct {
+	Seq  int64
+	Hash string
+}
+
+// Next returns the record that follows a head.
+func (h Head) Next(e Entry) (Record, error) {
+	text, err := json.Marshal(e.Body)
+	if err == nil {
+		text, err = Canonical(text)
+	}
+	if err != nil {
+		return Record{}, fmt.Errorf("encoding an audit record: %w", err)
+	}
+	r := Record{
+		Seq: h.Seq + 1, At: FormatTime(e.At), Node: e.Node, Kind: e.Kind, Actor: e.Actor, Body: text, Prev: h.Hash,
+	}
+	r.Hash, err = r.sum()
+	return r, err
+}
+
+// Head returns the head that a record is.
+func (r *Record) Head() Head { return Head{Seq: r.Seq, Hash: r.Hash} }
+
+// Time returns when the record was made.
+func (r *Record) Time() (time.Time, error) { return time.Parse(timeLayout, r.At) }
+
+// sum returns the hash that the record should have.
+func (r *Record) sum() (string, error) {
+	text, err := json.Marshal(struct {
+		Seq   int64           `json:"seq"`
+		At    string          `json:"at"`
+		Node  string          `json:"node"`
+		Kind  Kind            `json:"kind"`
+		Actor string          `json:"actor"`
+		Body  json.RawMessage `json:"body"`
+	}{r.Seq, r.At, r.Node, r.Kind, r.Actor, r.Body})
+	if err == nil {
+		text, err = Canonical(text)
+	}
+	if err != nil {
+		return "", fmt.Errorf("record %d: %w", r.Seq, err)
+	}
+	sum := sha256.Sum256(append([]byte(r.Prev), text...))
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// Digest stands for a text: 16 hexadecimal digits of its SHA-256.
+func Digest(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,62 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/fado-project/fado/catalog"
+)
+
+// defaultAuditKeep is for how long audit records are kept where nothing is said.
+const defaultAuditKeep = 400 * 24 * time.Hour
+
+// Audit says whether audit records are made, and for how long they are kept.
+type Audit struct {
+	// Whether no records are made. Default: false.
+	Disabled bool `json:"disabled,omitempty"`
+	// For how long records are kept. Default: 400d.
+	Keep catalog.Duration `json:"keep,omitempty"`
+}
+
+// keep returns for how long records are kept, 0 if none are made.
+func (a *Audit) keep() time.Duration {
+	switch {
+	case a == nil || !a.Disabled && a.Keep == 0:
+		return defaultAuditKeep
+	case a.Disabled:
+		return 0
+	default:
+		return time.Duration(a.Keep)
+	}
+}
+
+// validate names what is out of its range.
+func (a *Audit) validate() error {
+	switch {
+	case a == nil:
+		return nil
+	case a.Keep < 0:
+		return fmt.Errorf("audit.keep: %q: expected a duration above 0 such as 400d", a.Keep)
+	case a.Disabled && a.Keep != 0:
+		return errors.New("audit.keep: expected nothing where audit.disabled is true")
+	default:
+		return nil
+	}
+}
+
+// audit reads the option "audit".
+func (p *parser) audit(d *caddyfile.Dispenser, args []string) error {
+	if args[0] == "off" {
+		p.app.Audit = &Audit{Disabled: true}
+		return nil
+	}
+	keep, err := positive(catalog.ParseDuration, "off, or a duration above 0 such as 400d")(args[0])
+	if err != nil {
+		return d.Errf("audit: %w", err)
+	}
+	p.app.Audit = &Audit{Keep: keep}
+	return nil
+}

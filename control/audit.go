@@ -1,0 +1,243 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fado-project/fado/audit"
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/state"
+)
+
+// actorKey is where a context has who makes a change.
+type actorKey struct{}
+
+// WithActor says who makes the changes of a context, for the audit.
+func WithActor(ctx context.Context, who string) context.Context {
+	return context.WithValue(ctx, actorKey{}, who)
+}
+
+// actorOf returns who makes a change: FaDO itself where nobody is named.
+func actorOf(ctx context.Context) string {
+	who, _ := ctx.Value(actorKey{}).(string)
+	return cmp.Or(who, "fado")
+}
+
+// auditor writes the audit records of one transaction.
+type auditor struct {
+	c     *core
+	tx    state.Tx
+	cfg   *declared
+	actor string
+}
+
+// auditor returns what writes the records of a transaction, nil where none are kept.
+func (c *core) auditor(ctx context.Context, tx state.Tx) *auditor {
+	return c.auditorFor(ctx, tx, c.declared())
+}
+
+func (c *core) auditorFor(ctx context.Context, tx state.Tx, cfg *declared) *auditor {
+	if cfg.cfg.AuditKeep <= 0 {
+		return nil
+	}
+	return &auditor{c: c, tx: tx, cfg: cfg, actor: actorOf(ctx)}
+}
+
+func (a *auditor) add(kind audit.Kind, subject string, body any) error {
+	return a.tx.Audit(audit.Entry{At: a.c.now(), Node: a.c.node, Kind: kind, Actor: a.actor, Subject: subject, Body: body})
+}
+
+// AuditSubject is how records are found that are about a resource.
+func AuditSubject(k catalog.Kind, name string) string { return string(k) + " " + name }
+
+// changed records the change of a resource; nil stands for nothing.
+func (a *auditor) changed(ref state.Ref, before, after catalog.Resource) error {
+	if a == nil {
+		return nil
+	}
+	op := OpChanged
+	switch {
+	case before == nil:
+		op = OpCreated
+	case after == nil:
+		op = OpDeleted
+	}
+	return a.add(audit.Change, AuditSubject(ref.Kind, ref.Name), audit.ChangeBody{
+		Resource: string(ref.Kind), Name: ref.Name, Action: string(op), Before: digest(before), After: digest(after),
+	})
+}
+
+// digest stands for a resource without its secrets.
+func digest(r catalog.Resource) string {
+	if r == nil {
+		return ""
+	}
+	r = r.Clone()
+	switch r := r.(type) {
+	case *catalog.Cluster:
+		if r.Storage != nil {
+			r.Storage.AccessKey, r.Storage.SecretKey = "", ""
+		}
+	case *catalog.Key:
+		r.Secret = ""
+	}
+	text, err := catalog.EncodeResource(r)
+	if err != nil {
+		return ""
+	}
+	return audit.Digest(text)
+}
+
+// allowed records the policies whose clusters are others than was recorded last. The
+// transaction has what changes already.
+func (a *auditor) allowed() error {
+	if a == nil {
+		return nil
+	}
+	last, err := a.tx.AuditAllowed()
+	if err != nil {
+		return err
+	}
+	now, err := a.allowedNow()
+	if err != nil {
+		return err
+	}
+	for policy := range last {
+		if now[policy] == nil {
+			now[policy] = []string{} // the policy is gone
+		}
+	}
+	for _, policy := range slices.Sorted(maps.Keys(now)) {
+		clusters, known := now[policy], last[policy]
+		if known != nil && slices.Equal(clusters, known) || known == nil && len(clusters) == 0 {
+			continue
+		}
+		err := a.add(audit.Allowed, AuditSubject(catalog.KindPolicy, policy), audit.AllowedBody{Policy: policy, Clusters: clusters, Digest: digestOf(clusters)})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func digestOf(clusters []string) string { return audit.Digest([]byte(strings.Join(clusters, " "))) }
+
+// allowedNow returns the clusters that each policy allows, by the configuration and what the
+// transaction sees.
+func (a *auditor) allowedNow() (map[string][]string, error) {
+	in := &txLookup{tx: a.tx, cfg: configLookup{a.cfg}, snap: a.c.router.Snapshot()}
+	zones, clusters := tables(in)
+	policies := map[string]*catalog.Policy{catalog.DefaultPolicyName: catalog.BuiltinPolicy()}
+	visitAll(in, catalog.KindPolicy, func(r catalog.Resource) bool {
+		policies[r.ResourceName()] = r.(*catalog.Policy)
+		return true
+	})
+	for name, r := range a.cfg.byName[catalog.KindPolicy] {
+		policies[name] = r.(*catalog.Policy)
+	}
+	all := make(map[string][]string, len(policies))
+	for name, p := range policies {
+		all[name] = slices.Sorted(maps.Keys(catalog.AllowedClusters(p, zones, clusters)))
+		if all[name] == nil {
+			all[name] = []string{}
+		}
+	}
+	return all, in.err
+}
+
+// copies records what became of the copies of a bucket.
+func (a *auditor) copies(bucket string, before, next []state.Copy) error {
+	if a == nil {
+		return nil
+	}
+	events := copyEvents(before, next)
+	if len(events) == 0 {
+		return nil
+	}
+	allowed, err := a.tx.AuditAllowed()
+	if err != nil {
+		return err
+	}
+	for i := range events {
+		e := &events[i]
+		e.Bucket, e.Via, e.Policy = bucket, a.c.node, a.policyOf(bucket, e.Prefix)
+		writes := e.Event == audit.Created || e.Event == audit.Synced
+		if writes && !slices.Contains(allowed[e.Policy], e.To) {
+			if allowed, err = a.caughtUp(e); err != nil {
+				return err
+			}
+		}
+		e.Digest = digestOf(allowed[e.Policy])
+		if err := a.add(audit.Copy, AuditSubject(catalog.KindBucket, bucket), *e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// caughtUp records what policies allow now, where a copy is begun that is not known to be
+// allowed. With several instances another one may have forbidden it a moment ago.
+func (a *auditor) caughtUp(e *audit.CopyBody) (map[string][]string, error) {
+	if err := a.allowed(); err != nil {
+		return nil, err
+	}
+	allowed, err := a.tx.AuditAllowed()
+	if err == nil && a.c.shared() && !slices.Contains(allowed[e.Policy], e.To) {
+		err = fmt.Errorf("policy %s does not allow bucket %s in %s any longer: %w", e.Policy, e.Bucket, e.To, state.ErrUnavailable)
+	}
+	return allowed, err
+}
+
+func (a *auditor) policyOf(bucket, prefix string) string {
+	rule, _ := a.c.router.Snapshot().RuleOf(bucket, prefix)
+	return rule.Policy
+}
+
+// copyEvents says what became of copies that FaDO makes, in the order of next, then of what
+// is gone. The primary's is made by users; a rule that takes over another one's copy makes
+// none.
+func copyEvents(before, next []state.Copy) (events []audit.CopyBody) {
+	type place struct{ prefix, cluster string }
+	at := func(c state.Copy) place { return place{c.Prefix, c.Cluster} }
+	was, left := make(map[place]catalog.CopyState, len(before)), make(map[place]bool, len(next))
+	for _, b := range before {
+		was[at(b)] = b.State
+	}
+	primary := ""
+	for _, n := range next {
+		left[at(n)] = true
+		if n.Primary {
+			primary = n.Cluster
+		}
+	}
+	note := func(e audit.CopyEvent, c state.Copy, from string) {
+		events = append(events, audit.CopyBody{Event: e, Prefix: c.Prefix, From: from, To: c.Cluster, Objects: c.Objects, Bytes: c.Bytes})
+	}
+	for _, n := range next {
+		former, known := was[at(n)]
+		switch {
+		case n.Primary:
+		case !known && n.State == catalog.CopyWaiting:
+			note(audit.Created, n, primary)
+		case !known || former == n.State:
+		case n.State == catalog.CopySynced && !leaves(former):
+			note(audit.Synced, n, primary)
+		case leaves(n.State) && !leaves(former):
+			note(audit.Left, n, "")
+		case n.State == catalog.CopyWaiting && leaves(former):
+			note(audit.Created, n, primary) // it stays after all
+		}
+	}
+	for _, b := range before {
+		if !b.Primary && !left[at(b)] {
+			note(audit.Removed, b, "")
+		}
+	}
+	return events
+}
+
+func leaves(s catalog.CopyState) bool { return s == catalog.CopyDraining || s == catalog.CopyRemoving }

@@ -1,0 +1,134 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/audit"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
+)
+
+const (
+	// auditEvery is how often the audit is looked after.
+	auditEvery = time.Minute
+	// A checkpoint follows after so many records, or after so long.
+	checkpointRecords = 1000
+	checkpointAge     = time.Hour
+	// configuredPatience bounds how long a configuration waits for its records.
+	configuredPatience = 10 * time.Second
+)
+
+// Audits looks after the audit records: checkpoints, and the end of what is kept.
+type Audits struct{ c *core }
+
+// Run works until ctx ends.
+func (s *Audits) Run(ctx context.Context) {
+	tick := time.NewTicker(auditEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := s.Maintain(ctx); err != nil && ctx.Err() == nil {
+			s.c.log.Warn("could not look after the audit records; trying again in a minute", zap.Error(err))
+		}
+	}
+}
+
+// Maintain adds a checkpoint if one is due, and removes the records that are older than the
+// configuration keeps them, up to a checkpoint. One instance does so at a time.
+func (s *Audits) Maintain(ctx context.Context) error {
+	keep := s.c.declared().cfg.AuditKeep
+	if keep <= 0 {
+		return nil
+	}
+	store := s.c.store()
+	l, ok, err := store.TryLock(ctx, "audit")
+	if err != nil || !ok {
+		return err
+	}
+	defer func() { _ = l.Unlock() }() // it ends with the lease anyway
+	due, err := s.due(ctx, store)
+	if err == nil && due {
+		err = s.Checkpoint(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	n, err := store.TrimAudit(ctx, s.c.now().Add(-keep))
+	if n > 0 {
+		s.c.log.Info("removed audit records that are older than is kept", zap.Int64("records", n))
+	}
+	return err
+}
+
+// due says whether there is enough since the last checkpoint.
+func (s *Audits) due(ctx context.Context, store state.Store) (bool, error) {
+	head, err := store.AuditHead(ctx)
+	if err != nil || head.Seq == 0 {
+		return false, err
+	}
+	last, err := store.AuditRecords(ctx, state.AuditFilter{After: head.Seq - 1}, 1)
+	if err != nil || len(last) == 1 && last[0].Kind == audit.Checkpoint {
+		return false, err
+	}
+	recent, err := store.AuditRecords(ctx, state.AuditFilter{Kind: audit.Checkpoint, Since: s.c.now().Add(-checkpointAge)}, 0)
+	if err != nil || len(recent) == 0 {
+		return true, err
+	}
+	return head.Seq-recent[len(recent)-1].Seq >= checkpointRecords, nil
+}
+
+// Checkpoint adds a checkpoint: what comes before it can be removed and the rest still be
+// verified.
+func (s *Audits) Checkpoint(ctx context.Context) error {
+	return s.c.commit(ctx, change{run: func(tx state.Tx) error {
+		a := s.c.auditor(ctx, tx)
+		if a == nil {
+			return errUnchanged
+		}
+		head, err := tx.AuditHead()
+		if err != nil {
+			return err
+		}
+		allowed, err := tx.AuditAllowed()
+		if err != nil {
+			return err
+		}
+		return a.add(audit.Checkpoint, "", audit.CheckpointBody{Size: head.Seq, Head: head.Hash, Allowed: allowed})
+	}, edit: func(*routing.Editor) {}})
+}
+
+// auditConfigured records what a configuration makes policies allow, before it is in force.
+func (c *core) auditConfigured(ctx context.Context, next *declared) {
+	if next.cfg.AuditKeep <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, configuredPatience)
+	defer cancel()
+	err := c.commit(ctx, change{run: func(tx state.Tx) error {
+		a := c.auditorFor(WithActor(ctx, "configuration"), tx, next)
+		if a == nil {
+			return errUnchanged
+		}
+		before, err := tx.AuditHead()
+		if err == nil {
+			err = a.allowed()
+		}
+		if err != nil {
+			return err
+		}
+		if after, err := tx.AuditHead(); err != nil || after == before {
+			return errUnchanged
+		}
+		return nil
+	}, edit: func(*routing.Editor) {}})
+	if unlessUnchanged(err) != nil {
+		c.log.Warn("could not record what the configuration's policies allow; it is recorded with the next change", zap.Error(err))
+	}
+}
