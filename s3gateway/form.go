@@ -180,6 +180,11 @@ func (c uploader) store(cluster string, h http.Header, body io.Reader) (*replica
 	n, err := io.ReadFull(body, buf)
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		for name, v := range c.form.Fields {
+			if storage.KnownTrailer(http.CanonicalHeaderKey(name)) {
+				h.Set(name, v) // a checksum, verified here, that the storage keeps
+			}
+		}
 		return c.write(cluster, &storage.Forward{
 			Name: c.op.name, Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: h, Body: bytes.NewReader(buf[:n]), Size: int64(n),
 		}, []string{c.key})

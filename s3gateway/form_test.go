@@ -102,8 +102,14 @@ func TestForms(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 
-	f = w.form(w.api, "doc", func(p *minio.PostPolicy) { w.must(p.SetSuccessStatusAction("201")) })
+	f = w.form(w.api, "doc", func(p *minio.PostPolicy) {
+		w.must(p.SetSuccessStatusAction("201"))
+		w.must(p.SetChecksum(minio.ChecksumCRC32C.ChecksumBytes([]byte("content"))))
+	})
 	status, h, body = w.post(f)
+	if h.Get("X-Amz-Checksum-Crc32c") == "" {
+		t.Errorf("the checksum is not kept: %v", h)
+	}
 	if want := "<Bucket>bkt</Bucket><Key>doc</Key>"; status != http.StatusCreated || !strings.Contains(body, want) || h.Get("Content-Type") != "application/xml" {
 		t.Errorf("%d %s", status, body)
 	}

@@ -120,6 +120,19 @@ func (c *conn) begin(method, path string, length int, header http.Header) {
 	fmt.Fprint(c, "\r\n")
 }
 
+// chunked sends an upload in chunks that are not signed, with a trailer.
+func (c *conn) chunked(path, length, trailer, body string) {
+	c.i.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPut, c.i.server.URL+path, nil)
+	c.i.must(err)
+	req.Header = http.Header{"X-Amz-Decoded-Content-Length": {length}, "Content-Encoding": {"aws-chunked"}, "X-Amz-Trailer": {trailer}}
+	req.Header.Set("X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+	req = signer.SignV4(*req, testKey, testSecret, "", defaultRegion)
+	fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", path, req.Host, len(body))
+	c.i.must(req.Header.Write(c))
+	fmt.Fprint(c, "\r\n", body)
+}
+
 // answer reads the next answer.
 func (c *conn) answer() (status int, body string, err error) {
 	res, err := http.ReadResponse(c.answers, nil)
@@ -192,22 +205,29 @@ func TestLengthsThatLie(t *testing.T) {
 	// The decoded length of chunks.
 	for _, length := range []string{"5", "500"} {
 		c := w.dial()
-		body := "b\r\nhello world\r\n0\r\n\r\n"
-		h := http.Header{"X-Amz-Decoded-Content-Length": {length}, "Content-Encoding": {"aws-chunked"}, "X-Amz-Trailer": {"x-amz-checksum-crc32"}}
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodPut, w.server.URL+"/bkt/k", nil)
-		w.must(err)
-		req.Header = h
-		req.Header.Set("X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
-		req = signer.SignV4(*req, testKey, testSecret, "", defaultRegion)
-		fmt.Fprintf(c, "PUT /bkt/k HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", req.Host, len(body))
-		w.must(req.Header.Write(c))
-		fmt.Fprint(c, "\r\n", body)
+		c.chunked("/bkt/k", length, "x-amz-checksum-crc32", "b\r\nhello world\r\n0\r\n\r\n")
 		if status, body, err := c.answer(); err != nil || status != http.StatusBadRequest || !strings.Contains(body, "<Code>IncompleteBody</Code>") {
 			t.Errorf("%s: %d %s %v", length, status, body, err)
 		}
 	}
 	if got := w.get("bkt", "k"); got != "NoSuchKey" {
 		t.Errorf("%.20q", got)
+	}
+}
+
+// A checksum that no storage is told at the end of a body is verified here.
+func TestTrailersThatStoragesDoNotKnow(t *testing.T) {
+	t.Parallel()
+	w := single(t, nil)
+	for sum, want := range map[string]int{"mgNkuembtIDdJeHwKEyFVQ==": http.StatusOK, "AAAAAAAAAAAAAAAAAAAAAA==": http.StatusBadRequest} {
+		c := w.dial()
+		c.chunked("/bkt/k", "7", "x-amz-checksum-md5", "7\r\ncontent\r\n0\r\nx-amz-checksum-md5:"+sum+"\r\n\r\n")
+		if status, body, err := c.answer(); err != nil || status != want {
+			t.Errorf("%s: %d %s %v, want %d", sum, status, body, err, want)
+		}
+	}
+	if got := w.get("bkt", "k"); got != "content" {
+		t.Errorf("%q", got)
 	}
 }
 
