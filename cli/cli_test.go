@@ -108,7 +108,7 @@ func TestCommands(t *testing.T) {
 	has(t, ask(ok, "export", "--all", "--json"), `"name": "declared"`)
 
 	for _, args := range [][]string{
-		{"buckets"}, {"bucket", "photos"}, {"clusters"}, {"policies"}, {"zones"}, {"failures"}, {"failures", "--retry"}, {"conflicts", "photos"},
+		{"buckets"}, {"bucket", "photos"}, {"clusters"}, {"policies"}, {"zones"}, {"keys"}, {"failures"}, {"failures", "--retry"}, {"conflicts", "photos"},
 		{"audit", "--bucket", "photos"}, {"pause"}, {"resume"}, {"drain", "paris"}, {"undrain", "paris"}, {"verify", "photos", "--show"},
 	} {
 		if _, _, err := fado("", append(args, "--address", address)...); err != nil && !strings.Contains(err.Error(), "replication is off") {
@@ -126,6 +126,11 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	has(t, ask(ok, "zones"), "ZONE", "declared", "config")
+	has(t, ask(ok, "keys", "add", "team-a", "--buckets", "team-a-*,logs", "--read-only", "--expires-in", "1h"), "AWS_ACCESS_KEY_ID=team-a", "AWS_SECRET_ACCESS_KEY=")
+	has(t, ask(ok, "keys"), "team-a", "team-a-* logs", "read")
+	has(t, ask(ok, "keys", "add", "--json"), `"secret"`)
+	has(t, ask(ok, "keys", "remove", "team-a"), "removed")
+	ask(`"remove": expected add [<id>] or remove <id>`, "keys", "remove")
 	has(t, ask(differs, "route", "photos"), "refused")
 	ask(differs, "status") // the storage can't be reached
 	ask(`bucket "none": not found`, "bucket", "none")

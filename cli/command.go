@@ -24,7 +24,7 @@ func Commands() []*cobra.Command {
 		statusCommand(), bucketsCommand(), bucketCommand(), clustersCommand(), policiesCommand(), zonesCommand(), routeCommand(),
 		planCommand(), applyCommand(), exportCommand(),
 		syncCommand(), verifyCommand(), drainCommand(), undrainCommand(),
-		conflictsCommand(), deletesCommand(), failuresCommand(), pauseCommand(), resumeCommand(), eventsCommand(), auditCommand(),
+		conflictsCommand(), deletesCommand(), failuresCommand(), pauseCommand(), resumeCommand(), eventsCommand(), auditCommand(), keysCommand(),
 	}
 	for _, cmd := range all {
 		connectionFlags(cmd)
