@@ -49,8 +49,10 @@ func TestCORS(t *testing.T) {
 		t.Errorf("%d %v", status, h)
 	}
 	for _, no := range [][4]string{
-		{"/bkt/k", "https://app.test", "GET", ""}, {"/bkt/k", "https://app.example", "DELETE", ""},
-		{"/bkt/k", "https://app.example", "GET", "authorization"}, {"/none/k", "https://app.example", "GET", ""},
+		{"/bkt/k", "https://app.test", "GET", ""},
+		{"/bkt/k", "https://app.example", "DELETE", ""},
+		{"/bkt/k", "https://app.example", "GET", "authorization"},
+		{"/none/k", "https://app.example", "GET", ""},
 	} {
 		if status, h := preflight(no[0], no[1], no[2], no[3]); status != http.StatusForbidden || h.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%q: %d %v", no, status, h)

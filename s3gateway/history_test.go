@@ -150,6 +150,7 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 }
 
 func testHistory(t *testing.T, seed uint64) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 11))
 	w, proxies := faulty(t)
 	h := &journal{began: time.Now()}
@@ -197,6 +198,7 @@ func testHistory(t *testing.T, seed uint64) {
 
 // faulty is a world of two instances whose ways to both storages can be disturbed.
 func faulty(t *testing.T) (*world, []*testenv.Proxy) {
+	t.Helper()
 	dsn := testenv.PostgresDatabase(t)
 	w := &world{prefix: fmt.Sprintf("s3g%d-%d-", os.Getpid(), worlds.Add(1))}
 	for n := range 2 {
