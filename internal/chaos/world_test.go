@@ -255,8 +255,7 @@ func (p *place) object(ctx context.Context, key string) (string, error) {
 	return describe(hex.EncodeToString(h.Sum(nil)), info.UserMetadata["Note"]), nil
 }
 
-// same reports whether a place has what it should. Another header with the same content is
-// found between storages of one make only, if it was not told of and their clocks jump.
+// same reports whether a place has what it should.
 func (p *place) same(got, want string) bool {
 	if p.loose {
 		got, _, _ = strings.Cut(got, " ")

@@ -21,13 +21,11 @@ type writer struct {
 	rng  *rand.Rand
 	name string
 
-	mu     sync.Mutex        // held during a change
-	want   map[string]string // by key what [describe] says
-	bodies map[string][]byte // contents of small objects
+	mu   sync.Mutex        // held during a change
+	want map[string]string // by key what [describe] says
 }
 
-// describe says what matters about an object: the hash of its content, and a header that
-// users change.
+// describe says what matters about an object: the hash of its content, and a header.
 func describe(hash, note string) string { return hash + " " + note }
 
 // writers run together until stopped; each has keys of its own.
@@ -41,7 +39,7 @@ func newWriters(p *place, n int, seed uint64) *writers {
 	ws := new(writers)
 	for i := range n {
 		ws.all = append(ws.all, &writer{
-			p: p, name: fmt.Sprintf("w%d", i), want: make(map[string]string), bodies: make(map[string][]byte),
+			p: p, name: fmt.Sprintf("w%d", i), want: make(map[string]string),
 			rng: rand.New(rand.NewPCG(seed, uint64(i))),
 		})
 	}
@@ -96,20 +94,15 @@ func (w *writer) step() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key := w.key(w.rng)
-	kind := w.rng.IntN(10)
-	if kind < 2 {
+	if w.rng.IntN(5) == 0 {
 		w.insist(func(ctx context.Context) error {
 			return w.p.api.RemoveObject(ctx, bucket, key, minio.RemoveObjectOptions{})
 		})
 		delete(w.want, key)
-		delete(w.bodies, key)
 		return
 	}
-	body := w.bodies[key]
-	if kind > 2 || body == nil { // else the same content again, with another note
-		body = w.body()
-	}
-	note := fmt.Sprint("n", w.rng.IntN(1000))
+	body := w.body()
+	note := fmt.Sprintf("n%d", len(body)%1000)
 	w.insist(func(ctx context.Context) error {
 		opts := minio.PutObjectOptions{PartSize: 5 << 20, UserMetadata: map[string]string{"Note": note}}
 		_, err := w.p.api.PutObject(ctx, bucket, key, bytes.NewReader(body), int64(len(body)), opts)
@@ -117,9 +110,6 @@ func (w *writer) step() {
 	})
 	sum := sha256.Sum256(body)
 	w.want[key] = describe(hex.EncodeToString(sum[:]), note)
-	if w.bodies[key] = body; len(body) > 8<<10 {
-		delete(w.bodies, key)
-	}
 }
 
 // body is mostly small, sometimes of several parts.
