@@ -46,6 +46,8 @@ type place struct {
 	proxy  *testenv.HTTPProxy
 	api    *minio.Client
 	loose  bool // headers are not compared
+	// keepsTimes: copies here keep the time of their originals.
+	keepsTimes bool
 }
 
 // world is FaDO, its storages and what is known of them.
@@ -73,7 +75,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t}
 	for i, start := range []func(testing.TB, ...testenv.Options) *testenv.Server{testenv.MinIO, testenv.MinIO, testenv.VersityGW, testenv.MinIO} {
-		p := &place{name: fmt.Sprintf("c%d", i+1), server: start(t), loose: i == 2}
+		p := &place{name: fmt.Sprintf("c%d", i+1), server: start(t), loose: i == 2, keepsTimes: i == 1}
 		var err error
 		p.proxy, err = testenv.NewHTTPProxy(p.server.Endpoint)
 		w.must(err)
