@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test as base, expect, type Page } from '@playwright/test';
-import type { World } from './world';
+import { askAdmin, type World } from './world';
 
 export const world = () => JSON.parse(process.env.FADO_WORLD ?? '{}') as World;
 export const control = (path: string) => fetch(process.env.FADO_WORLD_CONTROL + path);
-export const admin = (path: string, init?: RequestInit) => fetch(world().admin + path, init);
+export const admin = (path: string, init?: RequestInit) => askAdmin(world(), path, init);
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 

@@ -37,6 +37,11 @@ export async function until(what: string, check: () => Promise<boolean>, ms = 60
   throw new Error(`waiting for ${what} took more than ${ms} ms`);
 }
 
+/** Asks the admin endpoint. Caddy takes what has Sec-Fetch-Mode, as Node's fetch has, from its own origin only. */
+export function askAdmin(w: World, path: string, init: RequestInit = {}): Promise<Response> {
+  return fetch(w.admin + path, { ...init, headers: { 'Content-Type': 'application/json', Origin: w.admin } });
+}
+
 /** One S3 request, signed with version 4. */
 export async function s3(endpoint: string, method: string, path: string, body = ''): Promise<Response> {
   const url = new URL(path, endpoint);
@@ -122,7 +127,7 @@ http://:${url(w.below).port} {
 }
 
 async function api(w: World, method: string, path: string, body?: unknown): Promise<void> {
-  const r = await fetch(w.admin + path, { method, headers: { 'Content-Type': 'application/json' }, body: body ? JSON.stringify(body) : undefined });
+  const r = await askAdmin(w, path, { method, body: body ? JSON.stringify(body) : undefined });
   if (!r.ok) throw new Error(`${method} ${path}: ${r.status} ${await r.text()}`);
 }
 
@@ -131,7 +136,7 @@ async function fill(w: World): Promise<void> {
   await api(w, 'POST', '/fado/policies', { name: 'everywhere', copies: 'all' });
   await api(w, 'POST', '/fado/buckets', { name: 'reports', policy: 'reports', primary: 'berlin' });
   await api(w, 'POST', '/fado/buckets', { name: 'media', policy: 'everywhere', primary: 'paris' });
-  const ok = async (b: string) => (await (await fetch(`${w.admin}/fado/buckets/${b}`)).json()).status.state === 'ok';
+  const ok = async (b: string) => (await (await askAdmin(w, `/fado/buckets/${b}`)).json()).status.state === 'ok';
   await until('the buckets', async () => (await ok('reports')) && (await ok('media')));
   for (let i = 0; i < 60; i++) {
     const r = await s3(w.storages.berlin, 'PUT', `/reports/${i < 50 ? 'q1/' : ''}report-${String(i).padStart(3, '0')}.txt`, `report ${i}`);
@@ -211,7 +216,7 @@ class Fado {
       XDG_DATA_HOME: this.w.dir,
       XDG_CONFIG_HOME: this.w.dir,
     });
-    await until('FaDO', async () => (await fetch(`${this.w.admin}/fado/`)).ok);
+    await until('FaDO', async () => (await askAdmin(this.w, '/fado/')).ok);
     await until('the console', async () => (await fetch(this.w.console)).ok);
   }
 

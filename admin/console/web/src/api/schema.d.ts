@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/fado/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make the changes that a document asks for, all of them or none. */
+        post: operations["apply"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/fado/buckets": {
         parameters: {
             query?: never;
@@ -307,6 +324,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/fado/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The catalogue as a document, in its canonical form; literal secrets read "***". */
+        get: operations["export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/fado/keys": {
         parameters: {
             query?: never;
@@ -358,6 +392,23 @@ export interface paths {
         get: operations["openapi"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fado/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a document would change, move, cost and break. Nothing is changed. */
+        post: operations["plan"];
         delete?: never;
         options?: never;
         head?: never;
@@ -567,6 +618,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Applied: {
+            /** @description How many resources were created, changed or deleted. */
+            changes: number;
+            moves: components["schemas"]["Moves"];
+            /** @description Revision of the catalogue from now on. */
+            revision: number;
+        };
         Attention: {
             /**
              * @description Kind is replication, store, cluster, function or bucket.
@@ -577,6 +635,10 @@ export interface components {
             name: string;
             reasons: components["schemas"]["Reason"][];
             state: string;
+        };
+        BeforeAfter: {
+            after: number;
+            before: number;
         };
         Bucket: {
             /** @description Name of the bucket; S3's rules for general purpose bucket names. */
@@ -604,6 +666,19 @@ export interface components {
             primary?: string;
             /** @description Accepted and ignored, so that what was read can be sent back. */
             status?: unknown;
+        };
+        BucketMove: {
+            add: string[];
+            bucket: string;
+            bytes: number;
+            egress: number;
+            /** @description Objects and bytes of one copy, of which each added cluster gets one. */
+            objects: number;
+            prefix: string;
+            /** @description Where the bucket is written before and after; null where that stays. */
+            primary: components["schemas"]["PrimaryMove"] | null;
+            remove: string[];
+            seconds: number;
         };
         BucketStatus: {
             conflicts: number;
@@ -646,15 +721,26 @@ export interface components {
             tags: boolean;
             versioning: boolean;
         };
+        Change: {
+            action: string;
+            /** @description What differs; empty for a deletion. */
+            fields: components["schemas"]["Field"][];
+            kind: string;
+            name: string;
+        };
         Cluster: {
             /** @description Whether the cluster is being emptied: no new copies, existing ones move away, no new requests. Default: false. */
             drain: boolean;
+            /** @description What a GB (10^9 bytes) costs that leaves the cluster, in a currency that FaDO does not know. Default: 0. */
+            egress_price?: number;
             /** @description The function endpoints of the cluster, all of which serve the same paths. */
             functions: components["schemas"]["Function"][];
             /** @description Free-form labels, for people. */
             labels?: {
                 [key: string]: string;
             };
+            /** @description What is known of the links to other clusters. */
+            links?: components["schemas"]["Link"][];
             /** @description Name of the cluster. Form: [a-z0-9][a-z0-9-]{0,62}. */
             name: string;
             /** @enum {string} */
@@ -662,18 +748,24 @@ export interface components {
             status?: components["schemas"]["ClusterStatus"];
             /** @description The S3 storage of the cluster. Default: none, the cluster only runs functions. */
             storage?: components["schemas"]["Storage"];
+            /** @description What a GB (10^9 bytes) costs that lies in the storage for a month. Default: 0. */
+            storage_price?: number;
             /** @description The zones the cluster is in; the first is its failure domain. */
             zones: string[];
         };
         ClusterInput: {
             /** @description Whether the cluster is being emptied: no new copies, existing ones move away, no new requests. Default: false. */
             drain?: boolean;
+            /** @description What a GB (10^9 bytes) costs that leaves the cluster, in a currency that FaDO does not know. Default: 0. */
+            egress_price?: number;
             /** @description The function endpoints of the cluster, all of which serve the same paths. */
             functions?: components["schemas"]["Function"][];
             /** @description Free-form labels, for people. */
             labels?: {
                 [key: string]: string;
             };
+            /** @description What is known of the links to other clusters. */
+            links?: components["schemas"]["Link"][];
             /** @description Name of the cluster. Form: [a-z0-9][a-z0-9-]{0,62}. */
             name?: string;
             /** @description Accepted and ignored, so that what was read can be sent back. */
@@ -682,6 +774,8 @@ export interface components {
             status?: unknown;
             /** @description The S3 storage of the cluster. Default: none, the cluster only runs functions. */
             storage?: components["schemas"]["Storage"];
+            /** @description What a GB (10^9 bytes) costs that lies in the storage for a month. Default: 0. */
+            storage_price?: number;
             /** @description The zones the cluster is in; the first is its failure domain. */
             zones?: string[];
         };
@@ -760,9 +854,27 @@ export interface components {
             locality: "local" | "remote" | "none";
             url: string;
         };
+        Delete: {
+            buckets?: string[];
+            clusters?: string[];
+            policies?: string[];
+            zones?: string[];
+        };
         Deletes: {
             bucket: string;
             objects: number;
+        };
+        Document: {
+            buckets?: components["schemas"]["BucketInput"][];
+            clusters?: components["schemas"]["ClusterInput"][];
+            /** @description Names of what should not be there. */
+            delete?: components["schemas"]["Delete"];
+            /** @description The version of the language: 1. */
+            fado: number;
+            policies?: components["schemas"]["PolicyInput"][];
+            /** @description Whether resources made by the API that the document does not name should not be there. Data is never removed. */
+            prune?: boolean;
+            zones?: components["schemas"]["ZoneInput"][];
         };
         DrainStatus: {
             /** @description What is still there. */
@@ -814,6 +926,11 @@ export interface components {
             next_attempt: string;
             /** Format: date-time */
             since: string;
+        };
+        Field: {
+            from: unknown;
+            path: string;
+            to: unknown;
         };
         Function: {
             /** @description A PEM file with the certificate authorities to trust. Default: the system's. */
@@ -886,23 +1003,35 @@ export interface components {
             p99: number;
         };
         Link: {
-            /** @description The code alone, for a console whose address was not given. */
-            code: string;
-            /** Format: date-time */
-            expires: string;
-            /** @description What to open in a browser: the URL given, with the code after its #. */
-            link: string;
-            /** @enum {string} */
-            role: "viewer" | "operator" | "admin";
-        };
-        LinkInput: {
             /**
-             * @description The role of whoever opens the link. Default: admin.
-             * @enum {string}
+             * @description Bytes per second. Default: 0, not known.
+             * @example 500GiB
+             * @example 2TB
              */
-            role?: "viewer" | "operator" | "admin";
-            /** @description Where the console is, such as https://console.example.org/. */
-            url?: string;
+            bandwidth?: string | number;
+            /**
+             * @description The time a request takes there and back. Default: 0, not known.
+             * @example 10s
+             * @example 1h
+             * @example 7d
+             */
+            latency?: string | number;
+            /** @description Whether this holds for what leaves the cluster only. Default: false, both ways. */
+            one_way?: boolean;
+            /** @description What a GB (10^9 bytes) costs on the link, instead of egress_price. */
+            price?: number;
+            /** @description The other cluster. */
+            to: string;
+        };
+        LinkLoad: {
+            bytes: number;
+            egress: number;
+            from: string;
+            /** @description Bytes per second, and where that is known from. */
+            rate: number;
+            rate_source: string;
+            seconds: number;
+            to: string;
         };
         ListedObject: {
             clusters: string[];
@@ -922,6 +1051,27 @@ export interface components {
              * @enum {string}
              */
             state: "repairing" | "repaired" | "unrepairable";
+        };
+        MoveTotal: {
+            buckets: number;
+            bytes: number;
+            copies: number;
+            /** @description What copying costs, in the currency of the prices. */
+            egress: number;
+            /** @description Whether not all of the data was counted. */
+            estimated: boolean;
+            objects: number;
+            seconds: components["schemas"]["Seconds"];
+            /** @description What is paid more for storage, or less where it is negative. */
+            storage_per_month: number;
+        };
+        Moves: {
+            buckets: components["schemas"]["BucketMove"][];
+            links: components["schemas"]["LinkLoad"][];
+            /** @description What to give as after for the following page, empty at the end. */
+            next: string;
+            removed: components["schemas"]["Removed"];
+            total: components["schemas"]["MoveTotal"];
         };
         MultipartLimits: {
             max_part: number;
@@ -962,6 +1112,16 @@ export interface components {
             prefix: string;
             /** @description Short says what is missing when fewer clusters could be chosen than wanted. */
             short?: string;
+        };
+        Plan: {
+            /** @description Whether a violation keeps the document from being applied. */
+            blocked: boolean;
+            changes: components["schemas"]["Change"][];
+            moves: components["schemas"]["Moves"];
+            /** @description Revision of the catalogue that the plan was made for. */
+            revision: number;
+            routes: components["schemas"]["Routes"];
+            violations: components["schemas"]["Violation"][];
         };
         Policy: {
             /** @description The Caddy selection policy (its JSON form) that balances among the candidates. Default: the one named at data_aware. */
@@ -1083,6 +1243,10 @@ export interface components {
             /** @description The key prefix the rule is for. The longest matching prefix wins. */
             prefix: string;
         };
+        PrimaryMove: {
+            from: string;
+            to: string;
+        };
         Purge: {
             bucket: string;
             purge: string;
@@ -1108,6 +1272,11 @@ export interface components {
         Refusal: {
             key: string;
             reason: string;
+        };
+        Removed: {
+            bytes: number;
+            copies: number;
+            objects: number;
         };
         Resolution: {
             /** @description Refused lists keys that stay in conflict, at most 1000 of them. */
@@ -1136,6 +1305,44 @@ export interface components {
             objects: string[];
             /** @enum {string} */
             reason: "" | "unknown-bucket" | "no-fresh-copy" | "no-endpoint" | "zone-forbidden" | "no-bucket";
+        };
+        RouteExample: {
+            after: string[];
+            before: string[];
+            bucket: string;
+            prefix: string;
+        };
+        Routes: {
+            /** @description Rules whose clusters that hold the data and can run invocations are others. */
+            changed: number;
+            examples: components["schemas"]["RouteExample"][];
+            /** @description Rules that have such a cluster. */
+            local: components["schemas"]["BeforeAfter"];
+            /** @description Rules whose invocations are refused. */
+            refused: components["schemas"]["BeforeAfter"];
+        };
+        Seconds: {
+            high: number;
+            low: number;
+        };
+        SignInLink: {
+            /** @description The code alone, for a console whose address was not given. */
+            code: string;
+            /** Format: date-time */
+            expires: string;
+            /** @description What to open in a browser: the URL given, with the code after its #. */
+            link: string;
+            /** @enum {string} */
+            role: "viewer" | "operator" | "admin";
+        };
+        SignInLinkInput: {
+            /**
+             * @description The role of whoever opens the link. Default: admin.
+             * @enum {string}
+             */
+            role?: "viewer" | "operator" | "admin";
+            /** @description Where the console is, such as https://console.example.org/. */
+            url?: string;
         };
         StateCounts: {
             conflict: number;
@@ -1265,6 +1472,12 @@ export interface components {
             total_bytes: number;
             unrepairable: number;
         };
+        Violation: {
+            blocking: boolean;
+            detail: string;
+            kind: string;
+            resource: string;
+        };
         Zone: {
             /** @description Free-form labels, for people. */
             labels?: {
@@ -1320,6 +1533,89 @@ export interface operations {
             };
             /** @description Bad Request */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    apply: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Do it only if the catalogue's revision is this ETag of a plan. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Document"];
+                "application/yaml": components["schemas"]["Document"];
+            };
+        };
+        responses: {
+            /** @description Done, durable, and routed by. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Applied"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2963,7 +3259,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LinkInput"];
+                "application/json": components["schemas"]["SignInLinkInput"];
             };
         };
         responses: {
@@ -2973,7 +3269,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Link"];
+                    "application/json": components["schemas"]["SignInLink"];
                 };
             };
             /** @description Bad Request */
@@ -3030,6 +3326,60 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Event"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    export: {
+        parameters: {
+            query?: {
+                /** @description How the document is written. Default: json. */
+                format?: "json" | "yaml";
+                /** @description Whose resources are in it: those that the API made, or also those that the configuration declares. Default: api. */
+                origin?: "api" | "all";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Document"];
+                    "application/yaml": string;
                 };
             };
             /** @description Bad Request */
@@ -3555,6 +3905,82 @@ export interface operations {
             };
             /** @description Bad Request */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    plan: {
+        parameters: {
+            query?: {
+                /** @description The most buckets whose moves are listed. Default: 1000. */
+                limit?: number;
+                /** @description List only the moves after this one: next of the plan before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Document"];
+                "application/yaml": components["schemas"]["Document"];
+            };
+        };
+        responses: {
+            /** @description The plan; its totals are of all buckets. The ETag is the catalogue's revision. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

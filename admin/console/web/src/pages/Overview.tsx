@@ -27,7 +27,9 @@ export function Overview() {
                 label="Lag, p99"
                 to="/replication"
                 value={replication.data ? lag(replication.data.lag_ms.p99) : '–'}
-                note={replication.data ? `p50 ${lag(replication.data.lag_ms.p50)}` : 'not known yet'}
+                note={
+                  !replication.data ? 'not known yet' : replication.data.lag_ms.p99 > 0 ? `p50 ${lag(replication.data.lag_ms.p50)}` : 'nothing copied lately'
+                }
               />
             </div>
             <Attention s={s} />
@@ -40,7 +42,7 @@ export function Overview() {
 }
 
 /** Milliseconds of lag; with nothing copied lately there is none to tell. */
-export const lag = (ms: number) => (ms <= 0 ? 'nothing yet' : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+export const lag = (ms: number) => (ms <= 0 ? '–' : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
 function clusterNote(s: Summary): string {
   const down = s.clusters.filter((c) => c.storage === 'down').length;

@@ -39,7 +39,7 @@ export function Replication() {
                   value={`${bytes(s.rate.bytes)}/s`}
                   note={`${s.rate.objects < 10 ? s.rate.objects.toFixed(1) : count(Math.round(s.rate.objects))} objects/s`}
                 />
-                <Figure label="Lag, p50" value={lag(s.lag_ms.p50)} note={`p99 ${lag(s.lag_ms.p99)}`} />
+                <Figure label="Lag, p50" value={lag(s.lag_ms.p50)} note={s.lag_ms.p99 > 0 ? `p99 ${lag(s.lag_ms.p99)}` : 'nothing copied lately'} />
                 <Figure label="Workers" value={count(s.workers)} note="on this instance" />
               </div>
               <Card title="Transfers" flush>
