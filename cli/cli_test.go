@@ -108,8 +108,21 @@ func TestCommands(t *testing.T) {
 	has(t, ask(ok, "export", "--all", "--json"), `"name": "declared"`)
 
 	for _, args := range [][]string{
-		{"buckets"}, {"bucket", "photos"}, {"clusters"}, {"policies"}, {"zones"}, {"keys"}, {"failures"}, {"failures", "--retry"}, {"conflicts", "photos"},
-		{"audit", "--bucket", "photos"}, {"pause"}, {"resume"}, {"drain", "paris"}, {"undrain", "paris"}, {"verify", "photos", "--show"},
+		{"buckets"},
+		{"bucket", "photos"},
+		{"clusters"},
+		{"policies"},
+		{"zones"},
+		{"keys"},
+		{"failures"},
+		{"failures", "--retry"},
+		{"conflicts", "photos"},
+		{"audit", "--bucket", "photos"},
+		{"pause"},
+		{"resume"},
+		{"drain", "paris"},
+		{"undrain", "paris"},
+		{"verify", "photos", "--show"},
 	} {
 		if _, _, err := fado("", append(args, "--address", address)...); err != nil && !strings.Contains(err.Error(), "replication is off") {
 			t.Errorf("%v: %v", args, err)

@@ -22,12 +22,12 @@ func (t *table) String() string {
 	widths := t.widths()
 	var out strings.Builder
 	for _, row := range t.rows {
-		line := ""
+		cells := make([]string, len(row))
 		for i, cell := range row {
 			cell = cut(cell, widths[i])
-			line += cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+gap)
+			cells[i] = cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 		}
-		out.WriteString(strings.TrimRight(line, " ") + "\n")
+		out.WriteString(strings.TrimRight(strings.Join(cells, strings.Repeat(" ", gap)), " ") + "\n")
 	}
 	return out.String()
 }

@@ -236,6 +236,7 @@ func failuresCommand() *cobra.Command {
 func pauseCommand() *cobra.Command {
 	return switchCommand("pause", "Starts no new replication work, on any instance")
 }
+
 func resumeCommand() *cobra.Command {
 	return switchCommand("resume", "Resumes replication on all instances")
 }

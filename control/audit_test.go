@@ -68,13 +68,13 @@ func retold(records []audit.Record) (lines []string) {
 			Clusters                                                []string
 		}
 		_ = json.Unmarshal(r.Body, &b)
-		line := fmt.Sprint(r.Actor, ": ", r.Kind)
+		words := []string{r.Actor + ":", string(r.Kind)}
 		for _, w := range []string{b.Resource, b.Name, b.Action, b.Event, b.Bucket, b.From, b.To, b.Policy, strings.Join(b.Clusters, ",")} {
 			if w != "" {
-				line += " " + w
+				words = append(words, w)
 			}
 		}
-		lines = append(lines, line)
+		lines = append(lines, strings.Join(words, " "))
 	}
 	return lines
 }

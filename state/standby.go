@@ -201,6 +201,7 @@ type auditsStandby struct{ refuse func() error }
 func (s auditsStandby) AuditRecords(context.Context, AuditFilter, int) ([]audit.Record, error) {
 	return nil, s.refuse()
 }
+
 func (s auditsStandby) AuditHead(context.Context) (audit.Head, error) {
 	return audit.Head{}, s.refuse()
 }
@@ -220,6 +221,7 @@ func (s passesStandby) TouchPass(context.Context, string, time.Time) error { ret
 func (s passesStandby) DeletePass(context.Context, PassKind, string) (bool, error) {
 	return false, s.refuse()
 }
+
 func (s passesStandby) ListPasses(context.Context, PassKind) ([]Pass, error) { return nil, s.refuse() }
 
 func (s passesStandby) ExpirePasses(context.Context, time.Time, time.Time) error { return s.refuse() }
