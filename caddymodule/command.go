@@ -14,8 +14,8 @@ func init() {
 		Short: "Works with a running FaDO, or on its store while no instance uses it",
 		Long: `
 Most commands ask a running FaDO through Caddy's admin endpoint; --address says
-where that is, as with Caddy's own commands. migrate-store and rotate-key work on
-the store in which FaDO keeps its catalogue and its pending work.
+where that is, as with Caddy's own commands. backup, restore, migrate-store and
+rotate-key work on the store in which FaDO keeps its catalogue and its pending work.
 
 A store is named as in the Caddyfile, with a colon for the space:
 "sqlite:/var/lib/fado.db", "sqlite:" for the default path, "postgres:<dsn>".
@@ -25,7 +25,7 @@ given as placeholders, as in the Caddyfile, or by the name of a file:
 "postgres:postgres://fado:{env.FADO_PASSWORD}@db/fado", "{file./run/secrets/key}".
 `,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(migrateCommand(), rotateCommand(), signInCommand())
+			cmd.AddCommand(migrateCommand(), rotateCommand(), signInCommand(), backupCommand(), restoreCommand(), validateCommand())
 			cmd.AddCommand(cli.Commands()...)
 		},
 	})

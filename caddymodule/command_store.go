@@ -77,12 +77,13 @@ const (
 	toRead   access = iota // what is there
 	toChange               // what is there
 	toFill                 // what may have to be made
+	toCopy                 // what is there, as it is at one moment
 )
 
 // open opens the store as one that can be moved.
 func (s storeSpec) open(ctx context.Context, to access) (state.Movable, error) {
 	store, err := s.module.Open(ctx, StoreOptions{
-		Node: "caddy fado", EncryptionKey: s.key, Log: caddy.Log().Named("fado.store"), ReadOnly: to == toRead, MustExist: to != toFill,
+		Node: "caddy fado", EncryptionKey: s.key, Log: caddy.Log().Named("fado.store"), ReadOnly: to == toRead || to == toCopy, OneMoment: to == toCopy, MustExist: to != toFill,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w", s.name, err)

@@ -148,7 +148,7 @@ func (p *Postgres) StoreKey() string {
 // Open implements StoreModule.
 func (p *Postgres) Open(ctx context.Context, o StoreOptions) (state.Store, error) {
 	return postgres.Open(ctx, postgres.Options{
-		DSN: p.dsn, Key: []byte(o.EncryptionKey), FormerKeys: bytesOf(o.FormerKeys), ReadOnly: o.ReadOnly, MustExist: o.MustExist, Log: o.Log,
+		DSN: p.dsn, Key: []byte(o.EncryptionKey), FormerKeys: bytesOf(o.FormerKeys), ReadOnly: o.ReadOnly, OneMoment: o.OneMoment, MustExist: o.MustExist, Log: o.Log,
 		MaxConns: p.MaxConns, MinConns: p.MinConns,
 		ConnectTimeout:   time.Duration(p.ConnectTimeout),
 		StatementTimeout: time.Duration(p.StatementTimeout),

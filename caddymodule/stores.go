@@ -41,6 +41,9 @@ type StoreOptions struct {
 	FormerKeys []string
 	// ReadOnly opens a store that is there and changes nothing of it.
 	ReadOnly bool
+	// OneMoment, beside ReadOnly, reads the store as it was when it was opened, although it is
+	// in use.
+	OneMoment bool
 	// MustExist refuses to make a store.
 	MustExist bool
 	Log       *zap.Logger

@@ -132,10 +132,10 @@ func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 		commit = "on"
 	}
 	conn.PgConn().CustomData()[commitKey] = commit
-	if !s.schema.open.Load() {
-		return nil
+	if s.schema.open.Load() && !s.o.OneMoment {
+		return s.skipLost(ctx, conn, commit)
 	}
-	return s.skipLost(ctx, conn, commit)
+	return s.moment.enter(ctx, conn)
 }
 
 // millis is a setting's form of a duration.

@@ -38,6 +38,9 @@ type Options struct {
 	// ReadOnly refuses a database without the schema of this version instead of bringing
 	// it up to date, and makes no seal.
 	ReadOnly bool
+	// OneMoment, beside ReadOnly, reads the database as it was when it was opened, whoever
+	// writes it meanwhile.
+	OneMoment bool
 	// MustExist refuses a database without a store's schema, instead of making one.
 	MustExist bool
 	// MaxConns bounds the connections of the pool; two more are made for notifications
@@ -86,6 +89,7 @@ type Store struct {
 	frozen atomic.Bool // for tests: the process stands still
 	leases leases
 	looks  looks
+	moment moment
 	closed atomic.Bool
 	done   context.Context // ends with the store
 	end    context.CancelFunc
@@ -110,6 +114,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	case err != nil:
 		return nil, errors.Join(err, s.Close()) //nolint:contextcheck // what it ends has contexts of its own
 	}
+	if o.ReadOnly && o.OneMoment {
+		if err := s.holdMoment(ctx); err != nil {
+			return nil, errors.Join(err, s.Close()) //nolint:contextcheck // what it ends has contexts of its own
+		}
+	}
 	if o.ReadOnly {
 		return s, nil
 	}
@@ -132,6 +141,7 @@ func (s *Store) Close() error {
 	s.wg.Wait()
 	s.watch.Close()
 	s.pool.Close()
+	s.moment.close()
 	return nil
 }
 

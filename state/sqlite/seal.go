@@ -57,7 +57,7 @@ func (s *Store) openSealerReadOnly(o Options) (*state.Sealer, error) {
 }
 
 // keyFile is where the key lies when none is configured.
-func (s *Store) keyFile() string { return s.path + ".key" }
+func (s *Store) keyFile() string { return KeyFile(s.path) }
 
 // readSeal reads the seal's header and says whether there is any sealed secret.
 func readSeal(q querier) (header string, sealed bool, err error) {

@@ -33,6 +33,11 @@ type mark struct {
 type Options struct {
 	// Source names the source, for those who find the mark. It carries no secret.
 	Source string
+	// OneMoment says that the source is read as it was at one moment: instances may go on
+	// using it meanwhile.
+	OneMoment bool
+	// Paused has replication paused in the target, whatever it was in the source.
+	Paused bool
 	// Progress, if not nil, is told about every batch: how many rows of a kind were
 	// copied or read back so far.
 	Progress func(Progress)
@@ -61,7 +66,7 @@ func Move(ctx context.Context, from, to state.Movable, o Options) (Counts, error
 		return nil, err
 	}
 	defer unlock()
-	seq, err := checkSource(ctx, from)
+	seq, err := checkSource(ctx, from, o.OneMoment)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +83,13 @@ func Move(ctx context.Context, from, to state.Movable, o Options) (Counts, error
 	if err := verify(ctx, to, sums, o); err != nil {
 		return nil, err
 	}
-	if again, err := checkSource(ctx, from); err != nil || again != seq {
+	if again, err := checkSource(ctx, from, o.OneMoment); err != nil || again != seq {
 		return nil, errors.Join(fmt.Errorf("the source was changed meanwhile: stop every instance, and begin again: %w", ErrInUse), err)
+	}
+	if o.Paused {
+		if err := to.SetPaused(ctx, true); err != nil {
+			return nil, err
+		}
 	}
 	if err := to.PutMeta(ctx, metaMark, ""); err != nil {
 		return nil, err
@@ -113,9 +123,11 @@ func lockTarget(ctx context.Context, to state.Store) (unlock func(), err error) 
 }
 
 // checkSource says whether the source can be read in peace, and its last change.
-func checkSource(ctx context.Context, from state.Movable) (state.Seq, error) {
-	if err := notShared(ctx, from, "source"); err != nil {
-		return 0, err
+func checkSource(ctx context.Context, from state.Movable, oneMoment bool) (state.Seq, error) {
+	if !oneMoment {
+		if err := notShared(ctx, from, "source"); err != nil {
+			return 0, err
+		}
 	}
 	if err := Check(ctx, from); err != nil {
 		return 0, fmt.Errorf("the source: %w", err)

@@ -1,0 +1,80 @@
+package caddymodule
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func validateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "validate [--config <path>] [--adapter <name>] [--offline]",
+		Short: "Checks a configuration, with --offline without its secrets",
+		Long: `
+Checks a configuration as "caddy validate" does. With --offline, placeholders
+{env.X} and {file.X} that stand for nothing here are taken for some text, so that
+a configuration can be checked where its secrets are not, such as in CI. Those
+that were not looked at are listed. A placeholder for what can't be any text, such
+as a port, has to stand for something even then.
+`,
+		Args: cobra.NoArgs,
+		RunE: runValidate,
+	}
+	cmd.Flags().String("config", "Caddyfile", "the configuration file")
+	cmd.Flags().String("adapter", "", "the name of the config adapter; default: by the file's name")
+	cmd.Flags().Bool("offline", false, "go on without secrets that are not there")
+	return cmd
+}
+
+func runValidate(cmd *cobra.Command, _ []string) error {
+	file := flagText(cmd, "config")
+	if _, err := os.Stat(file); err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	text, _, _, err := caddycmd.LoadConfig(file, flagText(cmd, "adapter"))
+	if err != nil {
+		return err
+	}
+	text = caddy.RemoveMetaFields(text)
+	var missing []string
+	if flagText(cmd, "offline") == "true" {
+		text, missing = withoutSecrets(text)
+	}
+	var cfg *caddy.Config
+	if err := caddy.StrictUnmarshalJSON(text, &cfg); err != nil {
+		return fmt.Errorf("decoding config: %w", err)
+	}
+	if err := caddy.Validate(cfg); err != nil {
+		return err
+	}
+	result := "Valid configuration\n"
+	if len(missing) > 0 {
+		result = "Valid configuration, whatever these stand for: " + strings.Join(missing, ", ") + "\n"
+	}
+	_, err = fmt.Fprint(cmd.OutOrStdout(), result)
+	return err
+}
+
+// someSecret stands for a secret that is not there: long enough for a key.
+const someSecret = "not-known-offline-0123456789abcdef"
+
+// withoutSecrets replaces the placeholders in a configuration that stand for nothing here,
+// and lists them.
+func withoutSecrets(config []byte) (text []byte, missing []string) {
+	text = anyPlaceholder.ReplaceAllFunc(config, func(p []byte) []byte {
+		if _, err := caddy.NewReplacer().ReplaceOrErr(string(p), true, true); err == nil {
+			return p
+		}
+		if !slices.Contains(missing, string(p)) {
+			missing = append(missing, string(p))
+		}
+		return []byte(someSecret)
+	})
+	slices.Sort(missing)
+	return text, missing
+}
