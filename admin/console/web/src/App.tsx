@@ -256,8 +256,9 @@ function Account() {
   }
   return (
     <Menu.Root>
-      <Menu.Trigger className="button ghost account" aria-label="Account">
+      <Menu.Trigger className="button ghost account">
         <UserRound aria-hidden="true" size={16} />
+        <b className="sr-only">Account </b>
         <span>{session.user}</span>
       </Menu.Trigger>
       <Menu.Portal>
