@@ -76,8 +76,9 @@ func listFiles(names []string) (files []string, err error) {
 }
 
 func readPart(name string, stdin io.Reader) (part, error) {
-	body, format := []byte(nil), document.YAML
+	var body []byte
 	var err error
+	format := document.YAML
 	if name == "-" {
 		body, err = io.ReadAll(io.LimitReader(stdin, document.MaxBytes+1))
 		if text := bytes.TrimLeft(body, " \t\r\n"); len(text) > 0 && text[0] == '{' {

@@ -78,7 +78,7 @@ func (c *converter) node(path string, n *yaml.Node) {
 
 // plain notes what makes a value more than JSON can say.
 func (c *converter) plain(path string, n *yaml.Node) bool {
-	found := ""
+	var found string
 	switch {
 	case n.Kind == yaml.AliasNode:
 		found = "*" + n.Value

@@ -158,7 +158,7 @@ func single(t *testing.T, change func(*Handler)) *world {
 // stored.
 func TestRestingSender(t *testing.T) {
 	t.Parallel()
-	w := single(t, func(h *Handler) { h.patience = 300 * time.Millisecond })
+	w := single(t, func(h *Handler) { h.patience = 2 * time.Second })
 	for _, size := range []int{100, 3 << 20} {
 		c := w.dial()
 		c.begin(http.MethodPut, "/bkt/k", size, nil)

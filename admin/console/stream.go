@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -153,10 +154,8 @@ func (s *frames) note(e control.Event) {
 
 // added is a list with an item, once.
 func added[T comparable](list []T, item T) []T {
-	for _, have := range list {
-		if have == item {
-			return list
-		}
+	if slices.Contains(list, item) {
+		return list
 	}
 	return append(list, item)
 }

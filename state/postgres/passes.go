@@ -11,7 +11,7 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const passColumns = "kind, sum, id, name, role, how, proof, created, used, until"
+const passColumns = "kind, sum, id, name, role, how, proof, created, used, until" //nolint:gosec // names of columns
 
 // PutPass implements state.Passes.
 func (s *Store) PutPass(ctx context.Context, p state.Pass) error {

@@ -136,7 +136,7 @@ func (s *Store) TrimAudit(ctx context.Context, before time.Time) (n int64, err e
 			return err
 		}
 		removed, err := w.exec("DELETE FROM audit WHERE seq < ?", root)
-		n = int64(removed)
+		n = removed
 		if err != nil {
 			return fmt.Errorf("removing those before record %d: %w", root, err)
 		}
