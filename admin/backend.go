@@ -85,6 +85,8 @@ func catalogueOf(ctl *control.Control) catalogue {
 type engine interface {
 	resolver
 	verifier
+	rebalancer
+	abandoner
 	DrainStatus(ctx context.Context, cluster string) (*replication.DrainStatus, error)
 	Status(ctx context.Context) (replication.Status, error)
 	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
@@ -99,6 +101,7 @@ type engine interface {
 	Conflicts(ctx context.Context, bucket string, limit int) ([]replication.Conflict, error)
 	StorageStatus(cluster string) replication.StorageStatus
 	LinkRate(from, to string) float64
+	FormerPrimaries(bucket string) []replication.FormerPrimary
 	Trust(ctx context.Context, bucket, cluster string) error
 	ConfirmDeletes(ctx context.Context, bucket string) (int, error)
 	RejectDeletes(ctx context.Context, bucket string) (int, error)
@@ -106,6 +109,19 @@ type engine interface {
 
 // Interface guard
 var _ engine = (*replication.Engine)(nil)
+
+// abandoner is what abandon.go uses of *replication.Engine.
+type abandoner interface {
+	Abandoned(ctx context.Context, cluster string) (replication.Abandonment, error)
+	Abandon(ctx context.Context, cluster string, pre control.Precondition) error
+}
+
+// rebalancer is what rebalance.go uses of *replication.Engine.
+type rebalancer interface {
+	RebalanceStatus(ctx context.Context) (replication.RebalanceStatus, error)
+	Rebalance(ctx context.Context) (replication.RebalanceStatus, error)
+	StopRebalance(ctx context.Context) (replication.RebalanceStatus, error)
+}
 
 // resolver is what resolve.go uses of *replication.Engine.
 type resolver interface {

@@ -32,6 +32,10 @@ func badRequest(format string, args ...any) error {
 	return &requestError{http.StatusBadRequest, fmt.Errorf(format, args...)}
 }
 
+func refused(format string, args ...any) error {
+	return &requestError{http.StatusConflict, fmt.Errorf(format, args...)}
+}
+
 func unavailable(format string, args ...any) error {
 	return &requestError{http.StatusServiceUnavailable, fmt.Errorf(format, args...)}
 }

@@ -41,6 +41,9 @@ type fakeEngine struct {
 	verification replication.Verification
 	storages     map[string]replication.StorageStatus
 	drain        replication.DrainStatus
+	rebalance    replication.RebalanceStatus
+	abandoned    replication.Abandonment
+	formers      map[string][]replication.FormerPrimary
 	paused       bool
 	asked        []string
 }
@@ -104,6 +107,32 @@ func (e *fakeEngine) DrainStatus(context.Context, string) (*replication.DrainSta
 }
 
 func (e *fakeEngine) LinkRate(string, string) float64 { return 0 }
+func (e *fakeEngine) Abandoned(_ context.Context, cluster string) (replication.Abandonment, error) {
+	e.abandoned.Cluster = cluster
+	return e.abandoned, e.err
+}
+
+func (e *fakeEngine) Abandon(_ context.Context, cluster string, pre control.Precondition) error {
+	return e.note(fmt.Sprintf("abandon %s %v", cluster, pre.IfMatch))
+}
+
+func (e *fakeEngine) RebalanceStatus(context.Context) (replication.RebalanceStatus, error) {
+	return e.rebalance, e.note("rebalance status")
+}
+
+func (e *fakeEngine) Rebalance(context.Context) (replication.RebalanceStatus, error) {
+	e.rebalance.Running = true
+	return e.rebalance, e.note("rebalance")
+}
+
+func (e *fakeEngine) StopRebalance(context.Context) (replication.RebalanceStatus, error) {
+	e.rebalance.Running = false
+	return e.rebalance, e.note("stop rebalance")
+}
+
+func (e *fakeEngine) FormerPrimaries(bucket string) []replication.FormerPrimary {
+	return e.formers[bucket]
+}
 
 func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {
 	if st, ok := e.storages[cluster]; ok {

@@ -98,6 +98,10 @@ POST /fado/buckets/{name}/conflicts/resolve
 POST /fado/buckets/{name}/sync
 POST /fado/buckets/{name}/verify
 GET /fado/buckets/{name}/verify
+POST /fado/buckets/{name}/promote
+GET /fado/rebalance
+POST /fado/rebalance
+DELETE /fado/rebalance
 GET /fado/replication
 GET /fado/replication/failures
 POST /fado/replication/failures/retry
@@ -145,6 +149,10 @@ func TestEveryOperation(t *testing.T) {
 	h.do("POST", "/fado/buckets/photos/trust?cluster=c2", "").want(200)
 	h.do("POST", "/fado/plan", `{"fado":1,"zones":[{"name":"z10"}]}`).want(200)
 	h.do("POST", "/fado/apply", `{"fado":1,"zones":[{"name":"z10"}]}`).want(200)
+	h.do("POST", "/fado/rebalance?dry_run=true", "").want(200)
+	h.do("DELETE", "/fado/clusters/c1?abandon=true", "").want(409)
+	prepared(h)
+	h.do("POST", "/fado/buckets/moving/promote", "").want(202)
 	for _, op := range table().operations {
 		if strings.Contains(op.pattern, "{name}") && op.request == nil && op.method != "DELETE" || !strings.Contains(op.pattern, "{") {
 			if op.request == nil && op.pattern != "/fado/events" {

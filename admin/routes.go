@@ -26,6 +26,7 @@ func allOperations() operations {
 	t = append(t, auditOperations()...)
 	t = append(t, bucketOperations()...)
 	t = append(t, consoleOperations()...)
+	t = append(t, rebalanceOperations()...)
 	return append(t, replicationOperations()...)
 }
 
@@ -122,6 +123,16 @@ func (k collection) removal() operation {
 		replies: []reply{{status: 204, doc: "Deleted."}},
 		errors:  []int{400, 404, 409, 412, 503},
 	}
+	if k.kind == catalog.KindCluster {
+		op.handle = removeCluster
+		op.params = []parameter{
+			{name: "abandon", enum: []string{"true", "false"}, doc: "Whether its storage is lost for good: 409 with what only lives there, unless confirmed. Default: false."},
+			{name: "confirm", doc: "The cluster's name: it is abandoned, and what only lives there is given up."},
+		}
+		op.summary = "Delete a cluster that nothing refers to, or give one up whose storage is lost."
+		op.replies = append(op.replies, reply{status: 409, doc: "Refused. With abandon: what only lives there.", body: abandonView{}})
+		op.errors = []int{400, 404, 412, 503}
+	}
 	if k.kind == catalog.KindBucket {
 		op.handle = removeBucket
 		op.params = []parameter{{
@@ -203,6 +214,12 @@ func bucketOperations() operations {
 			name: "sync-bucket", method: http.MethodPost, pattern: base + "/sync", role: roleOperator, handle: syncBucket,
 			summary: "Scan and reconcile now.",
 			replies: []reply{{status: 202, doc: "Under way.", body: syncView{}}}, errors: []int{400, 404, 503},
+		},
+		{
+			name: "promote-bucket", method: http.MethodPost, pattern: base + "/promote", role: roleAdmin, handle: promoteBucket,
+			summary: "Swap the primary, of a bucket whose move to another one is prepared.", conditional: true,
+			replies: []reply{{status: 202, doc: "The roles are about to be swapped; status.primary tells when they are.", body: bucketView{}, headers: []string{"ETag"}}},
+			errors:  []int{400, 404, 409, 412, 503},
 		},
 		{
 			name: "verify-bucket", method: http.MethodPost, pattern: base + "/verify", role: roleOperator, handle: verifyBucket,

@@ -31,6 +31,10 @@ func ownSchema(t reflect.Type) (object, bool) {
 		return enum(catalog.SpreadZone, catalog.SpreadCluster), true
 	case reflect.TypeFor[catalog.Writes]():
 		return enum(catalog.WritesPrimary, catalog.WritesAnywhere), true
+	case reflect.TypeFor[catalog.PrimaryMoves]():
+		return enum(catalog.PrimaryFollow, catalog.PrimaryFixed), true
+	case reflect.TypeFor[catalog.Promote]():
+		return enum(catalog.PromoteManual), true
 	case reflect.TypeFor[catalog.OnMiss]():
 		return enum(catalog.OnMissRemote, catalog.OnMissReject, catalog.OnMissPull), true
 	case reflect.TypeFor[role]():

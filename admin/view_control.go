@@ -5,6 +5,7 @@ import (
 
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/placement"
+	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -17,6 +18,36 @@ type bucketStatusView struct {
 	Conflicts int64            `json:"conflicts"`
 	// Reasons are those of the state, one by one.
 	Reasons []reasonView `json:"reasons"`
+	// Promotion is the move of the primary that waits for POST …/promote.
+	Promotion *promotionView `json:"promotion,omitempty"`
+	// FormerPrimaries are clusters that the bucket was written in within the last seven days.
+	FormerPrimaries []formerPrimaryView `json:"former_primaries,omitempty"`
+}
+
+// formerPrimaryView is a former primary, which is watched for writers that were not told.
+type formerPrimaryView struct {
+	Cluster string    `json:"cluster"`
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until"`
+	// Strays are objects written there since, which no copy gets, and Keys those of some. Where
+	// the cluster has a copy they are conflicts instead.
+	Strays int64    `json:"strays"`
+	Keys   []string `json:"keys"`
+}
+
+func viewFormerPrimary(f replication.FormerPrimary) formerPrimaryView {
+	return formerPrimaryView{Cluster: f.Cluster, Since: f.Since, Until: f.Until, Strays: f.Strays, Keys: orEmpty(f.Keys)}
+}
+
+func viewFormerPrimaries(all []replication.FormerPrimary) []formerPrimaryView {
+	return views(all, viewFormerPrimary)
+}
+
+// promotionView is a move of a primary that is prepared until people say so.
+type promotionView struct {
+	To     string `json:"to"`
+	Ready  bool   `json:"ready"`
+	Reason string `json:"reason"` // what is missing while it is not ready
 }
 
 // copyStatusView is one cluster's part of it, over all of the bucket's rules.
@@ -43,10 +74,14 @@ type pendingStatusView struct {
 }
 
 func viewBucketStatus(st control.BucketStatus) *bucketStatusView {
-	return &bucketStatusView{
+	v := &bucketStatusView{
 		State: st.State, Reason: st.Reason, Primary: st.Primary, Conflicts: st.Conflicts,
 		Copies: views(st.Copies, viewCopyStatus), Reasons: views(st.Reasons, viewReason),
 	}
+	if st.Promotion != nil {
+		v.Promotion = (*promotionView)(st.Promotion)
+	}
+	return v
 }
 
 func viewCopyStatus(c control.CopyStatus) copyStatusView {

@@ -81,6 +81,7 @@ func (c *call) viewItems(kind catalog.Kind, items []control.Item, withStatus boo
 			v := bucketView{Bucket: r, Origin: it.Origin}
 			if status, ok := statuses[r.Name]; ok { // not one deleted while a list is being written
 				v.Status = viewBucketStatus(status)
+				v.Status.FormerPrimaries = viewFormerPrimaries(c.engine.FormerPrimaries(r.Name))
 			}
 			views[i] = v
 		}

@@ -75,6 +75,13 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //				health_path <path>
 //				ca_file <path>
 //				insecure_skip_verify
+//				host <value>
+//				header <name> <value>
+//				sign aws <service> <region> {
+//					access_key <value>
+//					secret_key <value>
+//					session_token <value>
+//				}
 //			}
 //			egress_price <n>
 //			storage_price <n>
@@ -95,6 +102,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			prefer <cluster...>
 //			spread zone|cluster
 //			writes primary|anywhere
+//			primary follow|fixed
 //			max_staleness <duration>
 //			balance <policy> [<args...>]
 //			on_miss remote|reject|pull
@@ -286,6 +294,31 @@ func (p *parser) function(d *caddyfile.Dispenser, field string, f *catalog.Funct
 		"health_path":          text("health_path <path>", &f.HealthPath),
 		"ca_file":              text("ca_file <path>", &f.CAFile),
 		"insecure_skip_verify": present("insecure_skip_verify", &f.InsecureSkipVerify),
+		"host":                 text("host <value>", &f.Host),
+		"header": {usage: "header <name> <value>", min: 2, max: 2, many: true, set: func(d *caddyfile.Dispenser, args []string) error {
+			p.at[fmt.Sprintf("%s.header[%d]", field, len(f.Header))] = *d
+			f.Header = append(f.Header, catalog.HeaderField{Name: args[0], Value: args[1]})
+			return nil
+		}},
+		"sign": {raw: func(d *caddyfile.Dispenser) error { return p.sign(d, field, f) }},
+	})
+}
+
+func (p *parser) sign(d *caddyfile.Dispenser, field string, f *catalog.Function) error {
+	const usage = "sign aws <service> <region>"
+	args := d.RemainingArgs()
+	if len(args) != 3 || args[0] != catalog.SignAWS {
+		return d.Errf("wrong arguments of sign: expected %s", usage)
+	}
+	if f.Sign != nil {
+		return d.Errf("sign is given twice in function %s: expected it once", f.URL)
+	}
+	f.Sign = &catalog.Sign{Type: args[0], Service: args[1], Region: args[2]}
+	p.at[field+".sign"] = *d
+	return parseBlock(d, usage, field+".sign.", p.at, options{
+		"access_key":    text("access_key <value>", &f.Sign.AccessKey),
+		"secret_key":    text("secret_key <value>", &f.Sign.SecretKey),
+		"session_token": text("session_token <value>", &f.Sign.SessionToken),
 	})
 }
 
@@ -304,6 +337,7 @@ func (p *parser) policy(d *caddyfile.Dispenser, args []string) error {
 		"prefer":        list("prefer <cluster...>", &pol.Prefer),
 		"spread":        value("spread zone|cluster", &pol.Spread, oneOf(catalog.SpreadZone, catalog.SpreadCluster)),
 		"writes":        value("writes primary|anywhere", &pol.Writes, oneOf(catalog.WritesPrimary, catalog.WritesAnywhere)),
+		"primary":       value("primary follow|fixed", &pol.Primary, oneOf(catalog.PrimaryFollow, catalog.PrimaryFixed)),
 		"max_staleness": value("max_staleness <duration>", &pol.MaxStaleness, positive(catalog.ParseDuration, "a duration above 0 such as 5m")),
 		"balance":       {raw: func(d *caddyfile.Dispenser) (err error) { pol.Balance, err = parseBalance(d); return err }},
 		"on_miss":       value("on_miss remote|reject|pull", &pol.OnMiss, oneOf(catalog.OnMissRemote, catalog.OnMissReject, catalog.OnMissPull)),

@@ -99,6 +99,9 @@ func strongKey(key string) error {
 func checkSecrets(clusters []*catalog.Cluster) error {
 	var errs []error
 	for _, c := range clusters {
+		for i := range c.Functions {
+			errs = append(errs, checkDress(c.Name, i, &c.Functions[i])...)
+		}
 		if c.Storage == nil {
 			continue
 		}
@@ -111,4 +114,26 @@ func checkSecrets(clusters []*catalog.Cluster) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkDress names every {env.X} and {file.X} in what is set on requests to a function
+// endpoint that can't be replaced now. They are replaced for every request.
+func checkDress(cluster string, i int, f *catalog.Function) (errs []error) {
+	check := func(field, value string) {
+		for _, p := range anyPlaceholder.FindAllString(value, -1) {
+			if _, err := replaced(p); err != nil {
+				errs = append(errs, fmt.Errorf("cluster %s: functions[%d].%s: %w", cluster, i, field, err))
+			}
+		}
+	}
+	check("host", f.Host)
+	for j, h := range f.Header {
+		check(fmt.Sprintf("header[%d].value", j), h.Value)
+	}
+	if s := f.Sign; s != nil {
+		check("sign.access_key", s.AccessKey)
+		check("sign.secret_key", s.SecretKey)
+		check("sign.session_token", s.SessionToken)
+	}
+	return errs
 }

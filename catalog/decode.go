@@ -121,7 +121,11 @@ var refusesZero = map[string]string{
 
 // isSecret says that a member's value must not be shown.
 func isSecret(member string) bool {
-	return member == "access_key" || member == "secret_key" || member == "secret"
+	switch member {
+	case "access_key", "secret_key", "secret", "session_token", "value":
+		return true
+	}
+	return false
 }
 
 // decoder fills a resource in from JSON and collects what is wrong on the way.

@@ -37,6 +37,9 @@ func (c *Cluster) Normalize() {
 		if c.Functions[i].Weight == 0 {
 			c.Functions[i].Weight = 1
 		}
+		if len(c.Functions[i].Header) == 0 {
+			c.Functions[i].Header = nil
+		}
 	}
 	if c.Storage != nil && c.Storage.Region == "" {
 		c.Storage.Region = DefaultRegion
@@ -55,6 +58,7 @@ func (p *Policy) Normalize() {
 	}
 	p.Spread = orDefault(p.Spread, SpreadZone)
 	p.Writes = orDefault(p.Writes, WritesPrimary)
+	p.Primary = orDefault(p.Primary, PrimaryFollow)
 	p.OnMiss = orDefault(p.OnMiss, OnMissRemote)
 	p.PullTimeout = orDefault(p.PullTimeout, DefaultPullTimeout)
 	p.PullTTL = orDefault(p.PullTTL, DefaultPullTTL)
@@ -79,6 +83,14 @@ func (c *Cluster) Clone() Resource {
 		if l.Price != nil {
 			price := *l.Price
 			d.Links[i].Price = &price
+		}
+	}
+	for i := range d.Functions {
+		f := &d.Functions[i]
+		f.Header = slices.Clone(f.Header)
+		if f.Sign != nil {
+			sign := *f.Sign
+			f.Sign = &sign
 		}
 	}
 	if c.Storage != nil {

@@ -1,5 +1,7 @@
 package catalog
 
+import "slices"
+
 // Kind names a collection of resources.
 type Kind string
 
@@ -118,6 +120,51 @@ type Function struct {
 	CAFile string `json:"ca_file,omitempty"`
 	// Whether the endpoint's certificate goes unverified. Default: false.
 	InsecureSkipVerify bool `json:"insecure_skip_verify,omitempty"`
+	// The Host header of requests to it, placeholders allowed. Default: of https the URL's
+	// host, of http the request's.
+	Host string `json:"host,omitempty"`
+	// Headers set on every request to it, health checks included.
+	Header []HeaderField `json:"header,omitempty"`
+	// How requests to it are signed. Default: not at all.
+	Sign *Sign `json:"sign,omitempty"`
+}
+
+// HeaderField is a header that is set on requests.
+type HeaderField struct {
+	// The header's name.
+	Name string `json:"name"`
+	// Its value. Placeholders {env.X} and {file.X} are resolved for every request, and so are
+	// those of the request.
+	Value string `json:"value"`
+}
+
+// Sign says how requests to a function endpoint are signed.
+type Sign struct {
+	// The scheme: aws, which is Signature Version 4.
+	Type string `json:"type"`
+	// The AWS service, such as lambda or execute-api.
+	Service string `json:"service"`
+	// The AWS region.
+	Region string `json:"region"`
+	// Access key ID; placeholders are resolved for every request.
+	AccessKey string `json:"access_key"`
+	// Secret access key; placeholders as for access_key.
+	SecretKey string `json:"secret_key"`
+	// Session token; placeholders as for access_key. Default: none.
+	SessionToken string `json:"session_token,omitempty"`
+}
+
+// SignAWS is the type of Signature Version 4.
+const SignAWS = "aws"
+
+// Equal reports whether two endpoints are declared alike.
+func (f *Function) Equal(g *Function) bool {
+	a, b := *f, *g
+	if !slices.Equal(a.Header, b.Header) || (a.Sign == nil) != (b.Sign == nil) || a.Sign != nil && *a.Sign != *b.Sign {
+		return false
+	}
+	return a.URL == b.URL && a.Weight == b.Weight && a.MaxRequests == b.MaxRequests && a.HealthPath == b.HealthPath &&
+		a.CAFile == b.CAFile && a.InsecureSkipVerify == b.InsecureSkipVerify && a.Host == b.Host
 }
 
 // Link is what is known of the network between two clusters before anything was measured.
@@ -152,6 +199,21 @@ const (
 	WritesAnywhere Writes = "anywhere"
 )
 
+// PrimaryMoves says who may move the primary of a bucket that names none.
+type PrimaryMoves string
+
+// The values of PrimaryMoves.
+const (
+	PrimaryFollow PrimaryMoves = "follow" // placement, where it has to
+	PrimaryFixed  PrimaryMoves = "fixed"  // people only
+)
+
+// Promote says who swaps a bucket's primary for another one that is named.
+type Promote string
+
+// PromoteManual has people swap it; "" is FaDO, as soon as it can.
+const PromoteManual Promote = "manual"
+
 // OnMiss says what happens to an invocation when no cluster that holds its data
 // has a free endpoint.
 type OnMiss string
@@ -182,6 +244,9 @@ type Policy struct {
 	// Where the bucket is written: primary, or anywhere (at every copy; the last writer
 	// wins). Default: primary.
 	Writes Writes `json:"writes"`
+	// Who moves the primary of a bucket that names none: follow (placement, when the cluster
+	// drains or is no longer allowed), or fixed (only people, by naming one). Default: follow.
+	Primary PrimaryMoves `json:"primary"`
 	// For how long a comparison with the primary counts where no listener tells of changes: a
 	// copy that was not compared within it is no hit. Default: no bound.
 	MaxStaleness Duration `json:"max_staleness,omitempty"`
@@ -213,6 +278,9 @@ type Bucket struct {
 	// The cluster the bucket is written in. Default: where it already exists,
 	// else chosen by placement.
 	Primary string `json:"primary,omitempty"`
+	// Who swaps the primary when another one is named: manual (it is only prepared until
+	// POST /fado/buckets/{name}/promote). Default: the swap happens once the copy is ready.
+	Promote Promote `json:"promote,omitempty"`
 	// Rules for keys below a prefix.
 	Prefixes []PrefixRule `json:"prefixes"`
 }

@@ -34,4 +34,6 @@ const (
 	wantSpread   = "zone or cluster"
 	wantWrites   = "primary or anywhere"
 	wantOnMiss   = "remote, reject or pull"
+
+	wantPrimaryMoves = "follow or fixed"
 )

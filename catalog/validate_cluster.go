@@ -140,6 +140,7 @@ func (c *checker) function(path string, f *Function, seen map[string]bool) {
 	default:
 		seen[functionAddress(u)] = true
 	}
+	c.dress(path, f)
 	if f.Weight < 1 || f.Weight > maxWeight {
 		c.add(path+".weight", strconv.Itoa(f.Weight), wantWeight)
 	}

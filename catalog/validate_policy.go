@@ -19,6 +19,9 @@ func (c *checker) policy(p *Policy) {
 		c.add("spread", string(p.Spread), wantSpread)
 	}
 	c.writes(p.Writes)
+	if p.Primary != PrimaryFollow && p.Primary != PrimaryFixed {
+		c.add("primary", string(p.Primary), wantPrimaryMoves)
+	}
 	c.onMiss(p.OnMiss)
 	if p.MaxStaleness < 0 {
 		c.positive("max_staleness", p.MaxStaleness)
@@ -98,6 +101,9 @@ func (c *checker) bucket(b *Bucket) {
 			c.add(path, r.Prefix, "every prefix only once")
 		}
 		seen[r.Prefix] = true
+	}
+	if b.Promote != "" && (b.Promote != PromoteManual || b.Primary == "") {
+		c.add("promote", string(b.Promote), "manual, beside the primary that is to be prepared")
 	}
 	if b.Primary != "" && c.declared("primary", b.Primary, KindCluster) && c.in != nil {
 		c.primary(b)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,36 @@ type BucketStatus struct {
 	Primary   string
 	Copies    []CopyStatus
 	Conflicts int64
+	// Promotion is the move of the primary that waits for people; nil where none does.
+	Promotion *Promotion
+}
+
+// Promotion is a move of a primary that is prepared until people say so.
+type Promotion struct {
+	To    string // the cluster
+	Ready bool   // its copy has everything
+	// Reason says what is missing while it is not ready.
+	Reason string
+}
+
+// promotionOf tells of a bucket's prepared move; nil where none is.
+func promotionOf(b *catalog.Bucket, st BucketStatus) *Promotion {
+	if b == nil || b.Promote != catalog.PromoteManual || b.Primary == st.Primary || st.Primary == "" {
+		return nil
+	}
+	p := &Promotion{To: b.Primary, Reason: "there is no copy in " + b.Primary + " yet"}
+	for _, c := range st.Copies {
+		switch {
+		case c.Cluster != b.Primary:
+		case c.State != "synced":
+			p.Reason = "the copy in " + c.Cluster + " is " + c.State
+		case c.Pending.Objects > 0:
+			p.Reason = fmt.Sprintf("%s on %s way to %s", Count(c.Pending.Objects, "object"), its(c.Pending.Objects), c.Cluster)
+		default:
+			p.Ready, p.Reason = true, ""
+		}
+	}
+	return p
 }
 
 // CopyStatus is one cluster's part of a BucketStatus, over all of the bucket's rules.

@@ -56,7 +56,8 @@ type InUseError struct {
 	What string // "cluster c1"
 	Why  string // "is referred to by"
 	By   []state.Ref
-	More bool // By is cut short
+	More bool   // By is cut short
+	Hint string // what to do about it; "": nothing to say
 }
 
 // maxNamed bounds how many resources an InUseError lists.
@@ -81,6 +82,9 @@ func (e *InUseError) Error() string {
 	s := fmt.Sprintf("%s %s %s", e.What, e.Why, strings.Join(names, ", "))
 	if e.More {
 		s += " and others"
+	}
+	if e.Hint != "" {
+		s += "; " + e.Hint
 	}
 	return s
 }

@@ -218,7 +218,11 @@ func (s *Resources) checkUnused(tx state.Tx, to state.Ref) error {
 	if len(by) == 0 {
 		return nil
 	}
-	return inUse(to, "is referred to by", by)
+	refusal := inUse(to, "is referred to by", by)
+	if to.Kind == catalog.KindCluster && slices.ContainsFunc(by, func(r state.Ref) bool { return r.Kind == catalog.KindBucket }) {
+		refusal.Hint = "drain the cluster first, or, if its storage is lost for good, delete it with ?abandon=true"
+	}
+	return refusal
 }
 
 // holding returns buckets that have a copy, begun at least, in a cluster: data that

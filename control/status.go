@@ -61,14 +61,24 @@ func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.Pref
 	for _, i := range s.issues.of(bucket) {
 		stuck, told = append(stuck, i.Reason), append(told, i.Short...)
 	}
-	solve := s.solver(snap, bucket, rows)
+	solve, unasked := s.solver(snap, bucket, rows)
+	awaited := ""
 	for _, r := range rules {
-		if short := solve(r).Short; short != "" && !slices.Contains(told, short) {
+		short := solve(r).Short
+		switch {
+		case short == "" || slices.Contains(told, short):
+		case unasked: // it may be over in a moment
+			awaited = short
+		default:
 			stuck, told = append(stuck, short), append(told, short)
 		}
 	}
 	s.explainLosses(bucket, st)
+	st.Promotion = promotionOf(snap.Bucket(bucket), st)
 	st.State, st.Reasons = judge(snap, st, found(stuck), logs)
+	if st.State == BucketOK && awaited != "" {
+		st.State, st.Reasons = BucketSyncing, found([]string{awaited})
+	}
 	st.Reason = texts(st.Reasons)
 	return st
 }
@@ -156,29 +166,48 @@ func (s *Status) Placement(ctx context.Context, bucket, prefix string) (catalog.
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return rule, placement.Result{}, err
 	}
-	return rule, s.solver(snap, bucket, rows)(rule), nil
+	solve, _ := s.solver(snap, bucket, rows)
+	return rule, solve(rule), nil
 }
 
 // solver returns what places a bucket's rules by the copies given: what all rules have in
-// common is looked up once, because a bucket may have a thousand.
-func (s *Status) solver(snap *routing.Snapshot, bucket string, rows []state.Copy) func(catalog.PrefixRule) placement.Result {
-	current := make(map[string][]string)
+// common is looked up once, because a bucket may have a thousand. unasked says that storages
+// are left out that may just not have been asked yet.
+func (s *Status) solver(snap *routing.Snapshot, bucket string, rows []state.Copy) (solve func(catalog.PrefixRule) placement.Result, unasked bool) {
+	held := make(map[string]*placement.RuleInput)
 	for _, r := range rows {
-		if r.State <= catalog.CopySynced {
-			current[r.Prefix] = append(current[r.Prefix], r.Cluster)
+		if held[r.Prefix] == nil {
+			held[r.Prefix] = new(placement.RuleInput)
 		}
+		held[r.Prefix].Note(r.Copy)
 	}
-	b, primary, solver := snap.Bucket(bucket), snap.Primary(bucket), placement.NewSolver(snap, s.usage.All())
+	silent, unasked := s.usage.Silent(snap)
+	primary, solver := snap.Primary(bucket), placement.NewSolver(snap, s.usage.All()).Exclude(silent)
+	stays := primaryStays(snap, bucket)
 	return func(rule catalog.PrefixRule) placement.Result {
-		p, known := solver.Place(&placement.RuleInput{
-			Bucket: bucket, Prefix: rule.Prefix, Policy: rule.Policy,
-			Primary: primary, PrimaryDeclared: b != nil && b.Primary != "", Current: current[rule.Prefix],
-		})
+		in := new(placement.RuleInput)
+		if h := held[rule.Prefix]; h != nil {
+			*in = *h
+		}
+		in.Bucket, in.Prefix, in.Policy, in.Primary, in.PrimaryDeclared = bucket, rule.Prefix, rule.Policy, primary, stays
+		p, known := solver.Place(in)
 		if !known {
 			p.Short = "policy " + rule.Policy + " does not exist"
 		}
 		return p
+	}, unasked
+}
+
+// primaryStays says whether only people move a bucket's primary: the bucket names it, or its
+// policy says so.
+func primaryStays(snap *routing.Snapshot, bucket string) bool {
+	b := snap.Bucket(bucket)
+	if b == nil || b.Primary != "" {
+		return b != nil
 	}
+	rule, _ := snap.RuleOf(bucket, "")
+	p := snap.Policy(rule.Policy)
+	return p != nil && p.Primary == catalog.PrimaryFixed
 }
 
 // Stuck returns how many buckets are stuck or in conflict, by what finders noted and by

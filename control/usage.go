@@ -3,12 +3,64 @@ package control
 import (
 	"maps"
 	"sync"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/routing"
 )
 
-// Usage keeps how much each cluster's storage holds, for the solver.
+// Usage keeps how much each cluster's storage holds, and which storages have ever answered
+// this instance, for the solver.
 type Usage struct {
 	mu    sync.Mutex
 	bytes map[string]int64
+	asked bool
+	// answered has the address of the storage that answered, per cluster: another one under
+	// the name has not.
+	answered map[string]int64
+}
+
+// Ask says whether this instance asks storages for signs of life at all. While it does not,
+// none counts as silent.
+func (u *Usage) Ask(on bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.asked = on
+}
+
+// Answered notes that a cluster's storage answered, and says whether it is the first time.
+func (u *Usage) Answered(cluster string, address int64) (first bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.answered[cluster] == address {
+		return false
+	}
+	if u.answered == nil {
+		u.answered = make(map[string]int64)
+	}
+	u.answered[cluster] = address
+	return true
+}
+
+// Silent returns the clusters of a snapshot whose storage has never answered. unasked says
+// that some of them may just not have been asked yet.
+func (u *Usage) Silent(snap *routing.Snapshot) (silent map[string]bool, unasked bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.asked {
+		return nil, false
+	}
+	silent = make(map[string]bool)
+	snap.Clusters(func(c *catalog.Cluster) bool {
+		if c.Storage == nil || u.answered[c.Name] == c.Storage.Address() {
+			return true
+		}
+		silent[c.Name] = true
+		if live := snap.ClusterState(c.Name); live == nil || live.Storage() != routing.StorageDown {
+			unasked = true
+		}
+		return true
+	})
+	return silent, unasked
 }
 
 // Set notes how much a cluster's storage holds.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/internal/cafile"
 	"github.com/fado-project/fado/routing"
 )
@@ -21,11 +22,13 @@ const (
 // Probe checks an endpoint once: a GET of its health path, answered with 2xx or
 // 3xx, or without one a TCP connect. It opens a connection of its own, as a new
 // client would. The error says why the endpoint is not healthy.
-func Probe(ctx context.Context, ep *routing.Endpoint) error {
+func Probe(ctx context.Context, ep *routing.Endpoint) error { return probe(ctx, ep, nil) }
+
+func probe(ctx context.Context, ep *routing.Endpoint, dress func(*http.Request, *catalog.Function) error) error {
 	if ep.HealthPath == "" {
 		return connect(ctx, ep.Dial)
 	}
-	return get(ctx, ep)
+	return get(ctx, ep, dress)
 }
 
 func connect(ctx context.Context, address string) error {
@@ -36,7 +39,7 @@ func connect(ctx context.Context, address string) error {
 	return conn.Close()
 }
 
-func get(ctx context.Context, ep *routing.Endpoint) error {
+func get(ctx context.Context, ep *routing.Endpoint, dress func(*http.Request, *catalog.Function) error) error {
 	target, err := healthURL(ep)
 	if err != nil {
 		return fmt.Errorf("health path: %w", err)
@@ -57,6 +60,11 @@ func get(ctx context.Context, ep *routing.Endpoint) error {
 		return fmt.Errorf("making the health request: %w", err)
 	}
 	req.Header.Set("User-Agent", "FaDO health check")
+	if dress != nil {
+		if err := dress(req, &ep.Function); err != nil {
+			return fmt.Errorf("making the health request: %w", err)
+		}
+	}
 	res, err := transport.RoundTrip(req) // not a client: a redirect is an answer
 	if err != nil {
 		return fmt.Errorf("GET %s: %w", target, err)

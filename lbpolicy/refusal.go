@@ -105,7 +105,12 @@ func refusedUpstream() *reverseproxy.Upstream {
 
 // refusal answers a request without an upstream.
 func refusal(req *http.Request, reason routing.Reason, carried bool) *http.Response {
-	body, status := refusals[reason]+"\n", statusOf(reason, carried)
+	return answer(req, statusOf(reason, carried), refusals[reason])
+}
+
+// answer answers a request with a sentence.
+func answer(req *http.Request, status int, text string) *http.Response {
+	body := text + "\n"
 	return &http.Response{
 		StatusCode: status, Status: strconv.Itoa(status) + " " + http.StatusText(status),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

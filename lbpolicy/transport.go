@@ -40,6 +40,7 @@ type Transport struct {
 	keepHost bool // the user's header operations have the say on Host
 	secure   secureTransports
 	index    atomic.Pointer[endpointIndex]
+	signs    atomic.Bool // a body may have been read to be signed
 }
 
 // CaddyModule returns the Caddy module information.
@@ -105,6 +106,16 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, reverseproxy.NewDialError(fmt.Errorf("endpoint %s: %w", ep.URL, err))
 	}
 	out := t.direct(req, ep)
+	if isDressed(ep) || t.signs.Load() {
+		if out, err = t.dress(out, ep); err != nil {
+			f.end()
+			closeBody(req)
+			if errors.Is(err, errTooLarge) {
+				return tooLarge(req), nil
+			}
+			return nil, fmt.Errorf("endpoint %s: %w", ep.URL, err)
+		}
+	}
 	var seen sending
 	if ep.Parsed.Scheme == "https" {
 		out = seen.watch(out)

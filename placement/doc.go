@@ -12,12 +12,16 @@
 //   - Determinism: the answer depends on the values of the input only, not on their
 //     order, on earlier calls, or on the instance. The hash of a cluster for a rule
 //     is fixed for good: another one would move everybody's data.
+//   - Stickiness: a cluster that holds a copy is chosen before any other as long as it may
+//     hold one. So neither a cluster that joins nor another preference moves a copy;
+//     a smaller number of copies drops some, a greater one adds some.
 //   - Stability: the order among clusters for a rule is total and does not depend on
 //     which others there are. So when one cluster joins or leaves (or fills up,
 //     drains, comes to be allowed) at most one chosen cluster changes.
 //   - Growth: what is chosen for n copies is the beginning of what is chosen for n+1.
-//   - Spread: no failure domain gets a second copy while another that could take one
-//     has none, a third while another has one, and so on.
+//   - Spread: of the clusters that hold no copy yet, no failure domain gets a second copy
+//     while another that could take one has none, a third while another has one, and so on.
+//     So do those that hold a copy when some of them have to go.
 //
 // control and replication call it; routing does not, since it only asks what is allowed.
 package placement

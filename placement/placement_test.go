@@ -76,8 +76,8 @@ func anyPlacement() *rapid.Generator[placement.Input] {
 		in := placement.Input{
 			Bucket: rapid.StringMatching(`[a-z]{3,8}`).Draw(t, "bucket"), Prefix: rapid.SampledFrom([]string{"", "a/", "a"}).Draw(t, "prefix"),
 			Zones: map[string]*catalog.Zone{}, Clusters: map[string]*catalog.Cluster{},
-			Current: map[string]bool{}, UsedBytes: map[string]int64{},
-			PrimaryDeclared: rapid.Bool().Draw(t, "declared"),
+			Current: map[string]bool{}, Coming: map[string]bool{}, Silent: map[string]bool{}, UsedBytes: map[string]int64{},
+			PrimaryDeclared: rapid.Bool().Draw(t, "declared"), Ideal: rapid.IntRange(0, 3).Draw(t, "ideal") == 0,
 		}
 		for _, name := range rapid.SliceOfNDistinct(zoneName, 0, 8, rapid.ID).Draw(t, "zones") {
 			z := &catalog.Zone{Name: name}
@@ -98,6 +98,8 @@ func anyPlacement() *rapid.Generator[placement.Input] {
 			if rapid.IntRange(0, 3).Draw(t, "current") == 0 {
 				in.Current[name] = rapid.Bool().Draw(t, "holds")
 			}
+			in.Coming[name] = !in.Current[name] && rapid.IntRange(0, 5).Draw(t, "coming") == 0
+			in.Silent[name] = rapid.IntRange(0, 5).Draw(t, "silent") == 0
 			in.Clusters[name] = c
 		}
 		if rapid.Bool().Draw(t, "has primary") {
@@ -159,16 +161,20 @@ func TestResidency(t *testing.T) {
 func solverOf(in placement.Input) (*catalogtest.Declared, *placement.Solver) {
 	look := catalogtest.New()
 	look.ZoneMap, look.ClusterMap, look.PolicyMap["p"] = in.Zones, in.Clusters, in.Policy
-	return look, placement.NewSolver(look, in.UsedBytes)
+	return look, placement.NewSolver(look, in.UsedBytes).Exclude(in.Silent)
 }
 
 func ruleOf(in placement.Input) *placement.RuleInput {
 	r := &placement.RuleInput{
 		Bucket: in.Bucket, Prefix: in.Prefix, Policy: in.Policy.Name, Primary: in.Primary, PrimaryDeclared: in.PrimaryDeclared,
+		Ideal: in.Ideal,
 	}
-	for name, holds := range in.Current {
-		if holds {
-			r.Current = append(r.Current, name)
+	for name := range in.Clusters {
+		if in.Current[name] {
+			r.Note(catalog.Copy{Cluster: name, State: catalog.CopySynced})
+		}
+		if in.Coming[name] {
+			r.Note(catalog.Copy{Cluster: name, State: catalog.CopySyncing})
 		}
 	}
 	return r
@@ -183,11 +189,23 @@ func takers(in placement.Input) map[string]bool {
 			continue
 		}
 		full := c.Storage.Capacity > 0 && in.UsedBytes[name] >= int64(c.Storage.Capacity)
-		if !full || in.Current[name] || name == in.Primary {
+		if !full && !in.Silent[name] || standing(in, name) < 2 || in.Current[name] || in.Coming[name] {
 			out[name] = true
 		}
 	}
 	return out
+}
+
+// standing is 0 for what is placed, 1 for what is about to be, 2 for others.
+func standing(in placement.Input, name string) int {
+	switch {
+	case name == in.Primary, in.Current[name] && !in.Ideal:
+		return 0
+	case in.Coming[name] && !in.Ideal:
+		return 1
+	default:
+		return 2
+	}
 }
 
 // hashOrder asks the solver for its order of the clusters by hash alone.
@@ -200,8 +218,9 @@ func hashOrder(in placement.Input, names map[string]bool) []string {
 	return placement.Solve(bare).Chosen
 }
 
-// naiveChoice picks copies one at a time: the primary, then always the cluster whose
-// failure domain has fewest copies, then the most preferred, then the first by hash.
+// naiveChoice picks copies one at a time: the primary, then always, of the clusters of the
+// firmest standing that are left, the one whose failure domain has fewest copies, then the
+// most preferred, then the first by hash.
 func naiveChoice(in placement.Input) []string {
 	left := hashOrder(in, takers(in))
 	prefer := func(name string) int {
@@ -214,11 +233,15 @@ func naiveChoice(in placement.Input) []string {
 		return len(in.Policy.Prefer)
 	}
 	slices.SortStableFunc(left, func(a, b string) int { return prefer(a) - prefer(b) })
+	slices.SortStableFunc(left, func(a, b string) int { return standing(in, a) - standing(in, b) })
+	if i := slices.Index(left, in.Primary); i > 0 {
+		left = slices.Insert(slices.Delete(left, i, i+1), 0, in.Primary)
+	}
 	copies, chosen := map[string]int{}, []string{}
 	for len(left) > 0 && (in.Policy.Copies.All || len(chosen) < in.Policy.Copies.N) {
 		best := 0
 		for i, name := range left {
-			if in.Policy.Spread == catalog.SpreadZone && copies[domainOf(in, name)] < copies[domainOf(in, left[best])] {
+			if in.Policy.Spread == catalog.SpreadZone && standing(in, name) == standing(in, left[best]) && copies[domainOf(in, name)] < copies[domainOf(in, left[best])] {
 				best = i
 			}
 		}
@@ -265,6 +288,7 @@ func TestDeterminism(t *testing.T) {
 		again := in
 		again.Zones, again.Clusters = shuffled(t, in.Zones), shuffled(t, in.Clusters)
 		again.Current, again.UsedBytes = shuffled(t, in.Current), shuffled(t, in.UsedBytes)
+		again.Coming, again.Silent = shuffled(t, in.Coming), shuffled(t, in.Silent)
 		_, solver := solverOf(again)
 		other := &placement.RuleInput{Bucket: "another", Policy: "p"}
 		for range 2 {
@@ -345,6 +369,82 @@ func TestMinimalMovement(t *testing.T) {
 			t.Fatalf("%s changed and %v became %v without it", name, before, after)
 		}
 	})
+}
+
+// What is placed stays: clusters that join, preferences, spread and what other storages hold
+// move no copy, as long as those that have one may have it; nor does asking again.
+func TestStickiness(t *testing.T) {
+	often(t, func(t *rapid.T) {
+		in := anyPlacement().Draw(t, "input")
+		in.Ideal = false
+		placed := placement.Solve(in).Chosen
+		other := anyPlacement().Draw(t, "other")
+		in.Current, in.Coming = map[string]bool{}, map[string]bool{}
+		for _, name := range placed {
+			in.Current[name] = true
+		}
+		in.Clusters = maps.Clone(in.Clusters)
+		for name, c := range other.Clusters {
+			if !in.Current[name] && name != in.Primary {
+				in.Clusters[name] = c
+			}
+		}
+		policy := *in.Policy
+		policy.Prefer, policy.Spread = other.Policy.Prefer, other.Policy.Spread
+		in.Policy, in.Silent, in.UsedBytes = &policy, other.Silent, other.UsedBytes
+		got := placement.Solve(in).Chosen
+		if gone := without(placed, got); len(gone) > 0 {
+			t.Fatalf("%v became %v: %v moved", placed, got, gone)
+		}
+		policy.Copies.N++
+		if gone := without(placed, placement.Solve(in).Chosen); len(gone) > 0 {
+			t.Fatalf("with one copy more %v moved", gone)
+		}
+		if policy.Copies.N = len(placed) - 1; policy.Copies.N > 0 && !policy.Copies.All {
+			if came := without(placement.Solve(in).Chosen, placed); len(came) > 0 {
+				t.Fatalf("with one copy fewer %v came", came)
+			}
+		}
+	})
+}
+
+// A cluster whose storage has never answered gets nothing new, and keeps what it has.
+func TestSilent(t *testing.T) {
+	in := clustersIn(3, 3)
+	in.Bucket, in.Silent = "photos", map[string]bool{"c0": true}
+	in.Policy = &catalog.Policy{Name: "p", Copies: catalog.Copies{N: 3}, Spread: catalog.SpreadZone}
+	got := placement.Solve(in)
+	if slices.Contains(got.Chosen, "c0") || got.Short != "policy p wants 3 copies, 2 clusters can take one: c0 has never answered" {
+		t.Errorf("chose %v, short %q", got.Chosen, got.Short)
+	}
+	in.Current = map[string]bool{"c0": true}
+	if got := placement.Solve(in); len(got.Chosen) != 3 || got.Short != "" {
+		t.Errorf("chose %v, short %q", got.Chosen, got.Short)
+	}
+}
+
+// Reasons tell what a rebalance would change.
+func TestReasonsOfWhatStays(t *testing.T) {
+	in := clustersIn(4, 4)
+	in.Bucket = "photos"
+	in.Policy = &catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Spread: catalog.SpreadZone, Prefer: []string{"c0", "c1"}}
+	in.Primary, in.Current = "c0", map[string]bool{"c0": true, "c3": true}
+	reasons := map[string]string{}
+	for _, r := range placement.Solve(in).Reasons {
+		reasons[r.Cluster] = r.Reason
+	}
+	for cluster, want := range map[string]string{
+		"c0": "copy 1 of 2, the primary", "c3": "copy 2 of 2; it stays where it is until a rebalance",
+		"c1": "ranked 3rd of 4, 2 copies wanted; what is placed stays, a rebalance would choose it",
+	} {
+		if reasons[cluster] != want {
+			t.Errorf("%s: %q, want %q", cluster, reasons[cluster], want)
+		}
+	}
+	in.Ideal = true
+	if got := placement.Solve(in).Chosen; !slices.Equal(got, []string{"c0", "c1"}) {
+		t.Errorf("the ideal is %v", got)
+	}
 }
 
 // What is chosen for n copies is the beginning of what is chosen for n+1.
@@ -575,7 +675,7 @@ func TestReasons(t *testing.T) {
 		{
 			name: "a declared primary drains", policy: catalog.Policy{Copies: catalog.Copies{N: 2}, Prefer: []string{"c-de"}},
 			change: func(in *placement.Input) { in.Primary, in.PrimaryDeclared = "drain", true },
-			chosen: "drain c-de", reasons: map[string]string{"drain": "copy 1 of 2, the primary, which the bucket names, so it stays while the cluster drains"},
+			chosen: "drain c-de", reasons: map[string]string{"drain": "copy 1 of 2, the primary, which only people move, so it stays while the cluster drains"},
 		},
 		{
 			name: "a forbidden primary", policy: catalog.Policy{Zones: []string{"us"}, Prefer: []string{"c-us"}},

@@ -27,10 +27,11 @@ type slot struct {
 	domain int32 // of the failure domain, 0 to plan.domains-1
 	// What keeps new copies out.
 	drain, full    bool
+	silent         bool
 	used, capacity catalog.Size
 }
 
-func newPlan(p *catalog.Policy, clusters []*catalog.Cluster, zone func(string) *catalog.Zone, used map[string]int64) *plan {
+func newPlan(p *catalog.Policy, clusters []*catalog.Cluster, zone func(string) *catalog.Zone, used map[string]int64, silent map[string]bool) *plan {
 	pl := &plan{policy: p, allowed: make(map[string]bool)}
 	domains := make(map[string]int32)
 	for _, c := range clusters {
@@ -46,7 +47,9 @@ func newPlan(p *catalog.Policy, clusters []*catalog.Cluster, zone func(string) *
 			domain = int32(len(domains))
 			domains[c.FailureDomain()] = domain
 		}
-		pl.slots = append(pl.slots, newSlot(p, c, domain, used[c.Name]))
+		sl := newSlot(p, c, domain, used[c.Name])
+		sl.silent = silent[c.Name]
+		pl.slots = append(pl.slots, sl)
 	}
 	pl.domains = len(domains)
 	return pl
@@ -71,7 +74,20 @@ func (sl *slot) takes(in *RuleInput) bool {
 	if sl.drain && (!primary || !in.PrimaryDeclared) {
 		return false
 	}
-	return !sl.full || primary || slices.Contains(in.Current, sl.name)
+	return !sl.full && !sl.silent || in.holds(sl.name)
+}
+
+// standing says how firmly a slot is in the rule's placement: one that holds a copy comes
+// before one that is getting one, and that before any other.
+func (sl *slot) standing(in *RuleInput) int32 {
+	switch {
+	case in.Ideal, sl.name == in.Primary, slices.Contains(in.Current, sl.name):
+		return 0
+	case slices.Contains(in.Coming, sl.name):
+		return 1
+	default:
+		return 2
+	}
 }
 
 // stackCandidates is how many candidates are ranked without allocating.
@@ -79,10 +95,11 @@ const stackCandidates = 32
 
 // candidate is a slot that may hold a copy, as it is ranked.
 type candidate struct {
-	slot   int32
-	prefer int32
-	round  int32 // how many of its failure domain come before it
-	score  uint64
+	slot     int32
+	standing int32
+	prefer   int32
+	round    int32 // how many of its failure domain come before it
+	score    uint64
 }
 
 // candidates appends the slots that may hold a copy of the rule to dst, unordered.
@@ -93,7 +110,7 @@ func (pl *plan) candidates(dst []candidate, in *RuleInput) []candidate {
 		if !sl.takes(in) {
 			continue
 		}
-		c := candidate{slot: int32(i), prefer: sl.prefer, score: mix(rule ^ bits.RotateLeft64(sl.hash, 32))}
+		c := candidate{slot: int32(i), standing: sl.standing(in), prefer: sl.prefer, score: mix(rule ^ bits.RotateLeft64(sl.hash, 32))}
 		if sl.name == in.Primary {
 			c.prefer = -1
 		}
@@ -154,17 +171,23 @@ func (pl *plan) sort(cs []candidate) []candidate {
 }
 
 // byRound puts the best of every failure domain before the second best of any, and
-// so on; within a round it is byPreference.
+// so on, among those of one standing; within a round it is byPreference.
 func byRound(a, b candidate) int {
+	if a.standing != b.standing {
+		return cmp.Compare(a.standing, b.standing)
+	}
 	if a.round != b.round {
 		return cmp.Compare(a.round, b.round)
 	}
 	return byPreference(a, b)
 }
 
-// byPreference orders candidates: prefer's order, then the higher score, then by
-// name, which is the order of slots.
+// byPreference orders candidates: by standing, then prefer's order, then the higher score,
+// then by name, which is the order of slots.
 func byPreference(a, b candidate) int {
+	if a.standing != b.standing {
+		return cmp.Compare(a.standing, b.standing)
+	}
 	if a.prefer != b.prefer {
 		return cmp.Compare(a.prefer, b.prefer)
 	}

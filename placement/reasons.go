@@ -12,6 +12,7 @@ import (
 func (pl *plan) explain(in *RuleInput, clusters []*catalog.Cluster, zone func(string) *catalog.Zone) Result {
 	ranked := pl.sort(pl.candidates(nil, in))
 	n := pl.wanted(ranked)
+	ideal := pl.ideal(in, n)
 	out := Result{Chosen: make([]string, 0, n), Reasons: make([]ClusterReason, 0, len(clusters))}
 	places := make(map[string]int, len(ranked))
 	for i, c := range ranked {
@@ -28,7 +29,7 @@ func (pl *plan) explain(in *RuleInput, clusters []*catalog.Cluster, zone func(st
 		switch {
 		case takes:
 			r.Chosen = place < n
-			r.Reason = pl.rankedReason(in, ranked, place, n)
+			r.Reason = pl.rankedReason(in, ranked, place, n) + rebalanced(in, place < n, ideal[c.Name])
 		case isSlot:
 			r.Reason = pl.slots[next].obstacle()
 		case pl.allowed[c.Name]:
@@ -58,6 +59,30 @@ func placementWithout(clusters []*catalog.Cluster) Result {
 	return out
 }
 
+// ideal returns the n clusters that would be chosen if no copy were placed yet, but for the
+// primary.
+func (pl *plan) ideal(in *RuleInput, n int) map[string]bool {
+	alone := *in
+	alone.Ideal = true
+	names := make(map[string]bool, n)
+	for _, c := range pl.sort(pl.candidates(nil, &alone))[:n] {
+		names[pl.slots[c.slot].name] = true
+	}
+	return names
+}
+
+// rebalanced says what a rebalance would change about a cluster.
+func rebalanced(in *RuleInput, chosen, ideal bool) string {
+	switch {
+	case in.Ideal || chosen == ideal:
+		return ""
+	case chosen:
+		return "; it stays where it is until a rebalance"
+	default:
+		return "; what is placed stays, a rebalance would choose it"
+	}
+}
+
 // rankedReason says why a cluster that could take a copy was chosen or not.
 func (pl *plan) rankedReason(in *RuleInput, ranked []candidate, place, n int) string {
 	c := ranked[place]
@@ -78,7 +103,7 @@ func (pl *plan) rankedReason(in *RuleInput, ranked []candidate, place, n int) st
 		reason += ", the primary"
 	}
 	if sl.drain {
-		reason += ", which the bucket names, so it stays while the cluster drains"
+		reason += ", which only people move, so it stays while the cluster drains"
 	} else if sl.full {
 		reason += ", which stays though the storage is full: " + sl.usage()
 	}
@@ -89,6 +114,9 @@ func (pl *plan) rankedReason(in *RuleInput, ranked []candidate, place, n int) st
 func (sl *slot) obstacle() string {
 	if sl.drain {
 		return whyDraining
+	}
+	if sl.silent {
+		return whySilent
 	}
 	return whyFull + sl.usage()
 }
@@ -127,13 +155,17 @@ const (
 	whyDraining  = "draining"
 	whyNoStorage = "no storage"
 	whyFull      = "storage full: "
+	whySilent    = "its storage has never answered"
 )
 
-// obstacleOf reads "c3 is draining", "c3 has no storage" or "c3 is full (2TB of 2TB
-// used)".
+// obstacleOf reads "c3 is draining", "c3 has no storage", "c3 has never answered" or "c3 is
+// full (2TB of 2TB used)".
 func obstacleOf(r ClusterReason) string {
 	if usage, full := strings.CutPrefix(r.Reason, whyFull); full {
 		return r.Cluster + " is full (" + usage + ")"
+	}
+	if r.Reason == whySilent {
+		return r.Cluster + " has never answered"
 	}
 	if r.Reason == whyNoStorage {
 		return r.Cluster + " has no storage"

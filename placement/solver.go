@@ -14,6 +14,7 @@ type Solver struct {
 	in       catalog.Lookup
 	clusters []*catalog.Cluster // sorted by name
 	used     map[string]int64
+	silent   map[string]bool
 	plans    sync.Map // policy name → *plan, made on first use
 }
 
@@ -27,6 +28,13 @@ func NewSolver(in catalog.Lookup, used map[string]int64) *Solver {
 		return true
 	})
 	slices.SortFunc(s.clusters, byName)
+	return s
+}
+
+// Exclude has clusters whose storage has never answered get no new copies. It is called
+// before the solver is used; the set must not change afterwards.
+func (s *Solver) Exclude(silent map[string]bool) *Solver {
+	s.silent = silent
 	return s
 }
 
@@ -80,7 +88,7 @@ func (s *Solver) plan(policy string) *plan {
 	if p == nil {
 		return nil
 	}
-	pl, _ := s.plans.LoadOrStore(policy, newPlan(p, s.clusters, s.in.Zone, s.used))
+	pl, _ := s.plans.LoadOrStore(policy, newPlan(p, s.clusters, s.in.Zone, s.used, s.silent))
 	return pl.(*plan)
 }
 

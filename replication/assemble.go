@@ -44,12 +44,15 @@ func (w wiring) assemble(o Options) {
 		Timing: object.Timing{StallTimeout: w.e.core.tune.StallTimeout, RetryBase: w.e.core.tune.RetryBase, RetryMax: w.e.core.tune.RetryMax},
 	})
 	w.e.sources = newSources(w.e.core.ctl.Issues)
+	w.e.formers = &formers{byBucket: make(map[string][]formerPrimary)}
 	w.e.walks = walk.New(w.walkOptions())
 	w.e.pulls = pull.New(w.pullOptions(o.Metrics))
 	w.e.core.objects.OnDemand = w.e.pulls.Settle
 	w.e.gaps = newGaps(w.e.core, func(cluster string) { w.running(func(r *run) { r.scans.feedGap(cluster) }) })
 	w.e.queue = queue.New(w.queueOptions())
 	w.e.drains = &drains{core: w.e.core, by: make(map[string]DrainStatus)}
+	w.e.rebalances = newRebalances(w.e.core)
+	w.e.formers.core = w.e.core
 }
 
 // running calls f with the run under way, if there is one.
@@ -74,6 +77,11 @@ func (w wiring) siteOptions(o Options) site.Options {
 		Hooks: site.Hooks{
 			Changed: func(cluster, st, reason string) {
 				w.e.core.ctl.Events().Emit(control.Event{Type: control.EventStorage, Cluster: cluster, State: st, Reason: reason})
+			},
+			Answered: func(cluster string, address int64) {
+				if w.e.core.ctl.Usage.Answered(cluster, address) {
+					w.running(func(r *run) { r.agenda.touchAll() }) // it may be chosen from now on
+				}
 			},
 			Up: func(ctx context.Context, cluster string) {
 				w.retry(ctx, w.waitedFor(ctx, cluster)...)
@@ -133,6 +141,9 @@ func (w wiring) walkOptions() walk.Options {
 			RequestScan: func(bucket string) { w.running(func(r *run) { r.scans.request(bucket) }) },
 			AskSource:   w.askSource,
 			Attention:   func(string) {}, // the snapshot tells
+			Leaves: func(ctx context.Context, bucket, cluster string, clock time.Time) error {
+				return w.e.formers.note(ctx, bucket, cluster, clock)
+			},
 			LeaveToPulled: func(ctx context.Context, bucket, cluster string) error {
 				return w.e.pulls.LeaveTo(ctx, bucket, cluster)
 			},

@@ -12,6 +12,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/routing"
 )
 
 // DrainStatus tells how far a cluster that drains has come.
@@ -148,13 +149,13 @@ func (d *drains) note(cluster string, st DrainStatus) {
 	}
 }
 
-// stays names buckets that are declared to be written in a cluster: they stay until that
-// is changed.
+// stays names buckets that are declared to be written in a cluster, or whose policy has their
+// primary stay: they stay until another one is named.
 func (d *drains) stays(cluster string) string {
 	snap := d.snap()
 	n, one := int64(0), ""
 	snap.Buckets(func(b string) bool {
-		if decl := snap.Bucket(b); decl != nil && decl.Primary == cluster {
+		if decl := snap.Bucket(b); decl != nil && (decl.Primary == cluster || decl.Primary == "" && snap.Primary(b) == cluster && fixed(snap, b)) {
 			if n++; one == "" || b < one {
 				one = strings.Clone(b)
 			}
@@ -165,8 +166,19 @@ func (d *drains) stays(cluster string) string {
 	case 0:
 		return ""
 	case 1:
+		if fixed(snap, one) {
+			return "bucket " + one + " keeps its primary there (primary fixed): name another one"
+		}
 		return "bucket " + one + " declares it as its primary: name another one"
 	default:
-		return fmt.Sprintf("%s declare it as their primary, one of them %s: name another one", control.Count(n, "bucket"), one)
+		return fmt.Sprintf("%s declare or keep it as their primary, one of them %s: name another one", control.Count(n, "bucket"), one)
 	}
+}
+
+// fixed reports whether only people move the primary of a bucket that names none.
+func fixed(snap *routing.Snapshot, bucket string) bool {
+	decl := snap.Bucket(bucket)
+	rule, _ := snap.RuleOf(bucket, "")
+	p := snap.Policy(rule.Policy)
+	return decl != nil && decl.Primary == "" && p != nil && p.Primary == catalog.PrimaryFixed
 }

@@ -28,6 +28,9 @@ type Engine struct {
 	drains   *drains
 	sources  *sources
 
+	rebalances *rebalances
+	formers    *formers
+
 	life sync.Mutex // orders Start, Reconfigure and Stop
 	run  atomic.Pointer[run]
 }
@@ -111,6 +114,7 @@ func (e *Engine) Stop() {
 func (e *Engine) configure(s Settings) {
 	s = s.withDefaults()
 	e.core.settings.Store(&s)
+	e.core.ctl.Usage.Ask(!s.Disabled)
 	e.core.slots.Resize(s.Workers)
 	e.core.sites.SetBandwidth(s.Bandwidth)
 }

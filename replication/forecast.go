@@ -14,9 +14,10 @@ import (
 type Forecast struct{ in *plan.Inputs }
 
 // NewForecast returns a forecast for one version of the catalogue. used holds the bytes in
-// each cluster's storage, where known. Neither may change while the forecast is used.
+// each cluster's storage, where known. Storages are taken to answer: those that a document adds
+// are asked later. Neither may change while the forecast is used.
 func NewForecast(cat plan.Catalogue, used map[string]int64) *Forecast {
-	return &Forecast{in: plan.NewInputs(cat, used)}
+	return &Forecast{in: plan.NewInputs(cat, used, nil)}
 }
 
 // settleSteps bounds how many plans follow each other until nothing is left to do: copies are

@@ -55,7 +55,7 @@ const (
 	pauseMost  = time.Minute
 )
 
-// watchPaused follows the store's switch until ctx ends.
+// watchPaused follows the store's switches, of the pause and of a rebalance, until ctx ends.
 func (r *run) watchPaused(ctx context.Context) {
 	for r.lookPaused(ctx) {
 	}
@@ -74,6 +74,9 @@ func (r *run) lookPaused(ctx context.Context) bool {
 		}
 		return err
 	})
+	if err == nil && r.ctl.Members.Shared() {
+		err = r.e.rebalances.look(ctx)
+	}
 	r.stored(ctx, "could not read whether replication is paused; trying again in two seconds", err)
 	if err == nil && !r.ctl.Members.Shared() {
 		return false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,6 +30,8 @@ type planner struct {
 	owns   func(bucket string) bool
 	// scan asks for a scan of a bucket that begins after now.
 	scan func(bucket string)
+	// rebalanced reports whether a bucket is to go to where it would be placed anew.
+	rebalanced func(bucket string) bool
 }
 
 // loop plans until ctx ends.
@@ -82,9 +85,6 @@ func (p *planner) round(ctx context.Context) {
 	p.agenda.rest(2 * p.now().Sub(began))
 }
 
-// inputs are those of plans by the catalogue as it is now.
-func (p *planner) inputs() *plan.Inputs { return plan.NewInputs(p.snap(), p.ctl.Usage.All()) }
-
 // named checks the buckets that were marked by name, which go before a full pass.
 func (p *planner) named(ctx context.Context) {
 	dirty := p.agenda.takeNamed()
@@ -120,9 +120,15 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 	} else if p.conf().Disabled {
 		return
 	}
+	if p.rebalanced(bucket) {
+		in = in.Rebalanced()
+	}
 	// The snapshot tells at no cost whether anything is to be changed.
 	pl := in.Plan(decl, snap.Rules(bucket), copyrows.FromCatalog(bucket, snap.Copies(bucket)), primary)
-	p.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderPlanner}, control.Issue{Reason: pl.Issue, Short: pl.Short})
+	if !in.Unasked || pl.Issue == "" || pl.Issue != strings.Join(pl.Short, "; ") {
+		// A shortfall may be over once every storage was asked for the first time.
+		p.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderPlanner}, control.Issue{Reason: pl.Issue, Short: pl.Short})
+	}
 	if pl.Changed || unmarkedAnywhere(snap, bucket) {
 		if !p.apply(ctx, in, decl, primary) {
 			return
@@ -253,6 +259,9 @@ func (p *planner) dispatchBucket(bucket, primary, target string, cs []catalog.Co
 	former := slices.IndexFunc(cs, func(c catalog.Copy) bool { return c.FormerPrimary })
 	seen := slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Verified })
 	moves := target != "" && target != primary && copyrows.SyncedEverywhere(cs, target)
+	if decl := p.snap().Bucket(bucket); moves && decl != nil && decl.Promote == catalog.PromoteManual && decl.Primary == target {
+		moves = false // people say when
+	}
 	if moves && former < 0 && seen && p.sites.Up(primary, target) {
 		id := ids.CopyIn(bucket, "", target)
 		p.jobs.ensure(id, jobMove, func(ctx context.Context) error { return p.walks.Mover.MovePrimary(ctx, bucket, target) })

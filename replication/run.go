@@ -42,7 +42,7 @@ func newRun(e *Engine) *run {
 	r.jobs.ended, r.jobs.cancelled = after.ended, after.cancelled
 	r.planner = &planner{
 		core: e.core, agenda: r.agenda, finder: newFinder(e.core, r.agenda), jobs: r.jobs, walks: e.walks,
-		owns: r.owns, scan: r.scans.runNow,
+		owns: r.owns, scan: r.scans.runNow, rebalanced: e.rebalances.moves,
 	}
 	r.purger = &purger{core: e.core, buckets: e.walks.Buckets, wake: make(chan struct{}, 1)}
 	r.verifier = verify.New(r.verifyOptions())
@@ -62,6 +62,8 @@ func (r *run) launch() {
 			r.jobs.loop, r.scans.loop, r.scans.passes, r.e.queue.Feeds.Run, r.e.queue.Intake.Run, r.e.queue.Workers.Run,
 			r.sites.Watch, r.sites.FindFacts, r.watchPaused, r.watchLease, r.keepCounts, r.keepUsed, r.peers.Run,
 			r.verifier.Run, r.e.pulls.Run, r.e.pulls.Keep, r.e.drains.watch,
+			func(ctx context.Context) { r.e.formers.watch(ctx, r.owns) },
+			func(ctx context.Context) { r.e.rebalances.loop(ctx, r.owns, r.agenda.touch) },
 			func(ctx context.Context) { r.e.gaps.watch(ctx, r.jobs, func(b string) { r.scans.scan(b, false) }) },
 			func(ctx context.Context) { wiring{r.e}.leading(ctx, "replication/purge", r.purger.loop) },
 			func(ctx context.Context) { wiring{r.e}.leading(ctx, "uploads", up.sweep) },

@@ -19,6 +19,7 @@ type Tuning struct {
 	SaveEvery    time.Duration // between saves of a walk's cursor
 	ShardEvery   time.Duration // between looks for work to share with other instances
 	PullEvery    time.Duration // between looks at objects copied on demand
+	StrayEvery   time.Duration // between looks at former primaries
 	PullRest     time.Duration // before an object that found no room is copied on demand again
 }
 
@@ -43,6 +44,7 @@ func (t Tuning) withDefaults() Tuning {
 	set(&t.SaveEvery, time.Second)
 	set(&t.ShardEvery, time.Second)
 	set(&t.PullEvery, 5*time.Second)
+	set(&t.StrayEvery, 5*time.Minute)
 	set(&t.PullRest, 5*time.Second)
 	return t
 }

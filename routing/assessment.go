@@ -18,6 +18,8 @@ type assessment struct {
 	// overloaded: every free endpoint among the holders has more requests than the
 	// query's Spill.
 	overloaded bool
+	// lastResort: clusters that drain are offered, since no other can take the invocation.
+	lastResort bool
 	// What follows is worked out on a miss only.
 	prepared bool
 	reject   bool   // a policy wants no remote reads
@@ -45,6 +47,9 @@ func (a *assessment) resolve(r *Router, q *Query) Reason {
 	}
 	return ReasonNone
 }
+
+// closed says whether a cluster takes no new requests.
+func (a *assessment) closed(s *site) bool { return s.drain && !a.lastResort }
 
 // holds says whether a cluster is a hit: it holds the current version of all inputs,
 // and residency allows it.

@@ -31,7 +31,7 @@ func (d *Decision) restart() {
 	d.Reason, d.Locality, d.Balance, d.rank = "", LocalityNone, nil, 0
 	d.Candidates = d.Candidates[:0]
 	a := &d.assessment
-	a.targets, a.overloaded, a.prepared, a.reject = a.targets[:0], false, false, false
+	a.targets, a.overloaded, a.lastResort, a.prepared, a.reject = a.targets[:0], false, false, false, false
 }
 
 // Inputs returns how many of the query's inputs name a bucket that is known.

@@ -83,6 +83,9 @@ func (e *Editor) PutBucket(b *catalog.Bucket) {
 	en := e.next.buckets.ownedEntry(e.edit, b.Name)
 	en.policy = e.policyID(b.Policy)
 	en.primary = e.clusterID(b.Primary)
+	if b.Promote == catalog.PromoteManual {
+		en.primary |= promotesManually
+	}
 	e.setRules(en, b.Prefixes)
 }
 

@@ -105,7 +105,7 @@ func (d *Decision) standing(q *Query, s *site) (place, string) {
 		return place{}, a.unknownText(q)
 	case len(a.targets) > 0 && !a.allowsHit(s):
 		return at, a.forbiddenText(s, target.hitPolicies)
-	case s.drain:
+	case s.drain && (!a.lastResort || at.locality != LocalityLocal):
 		return at, "the cluster is being drained"
 	case at.locality != LocalityRemote:
 		return at, ""
@@ -165,6 +165,9 @@ func (a *assessment) eligibleText(q *Query, s *site, ep *seat, at place) string 
 	case LocalityNone:
 	case LocalityLocal:
 		text = "current"
+		if a.lastResort {
+			text += "; the cluster is being drained, but no other can take it"
+		}
 		if at.down {
 			text += "; its storage is down, so it comes after the other holders"
 		}

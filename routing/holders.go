@@ -36,7 +36,7 @@ func (d *Decision) offerHolders(q *Query) {
 		if c.rule() != t.rule {
 			continue
 		}
-		if s := a.snap.tables.site(c.cluster); s != nil && !s.drain && a.holds(s) == isCurrent {
+		if s := a.snap.tables.site(c.cluster); s != nil && !a.closed(s) && a.holds(s) == isCurrent {
 			d.offer(q, s, a.place(s, LocalityLocal))
 		}
 	}
@@ -59,7 +59,7 @@ func (d *Decision) offerHolders(q *Query) {
 // rule. One that has a copy was offered as such.
 func (d *Decision) offerUncopied(q *Query, s *site) {
 	a := &d.assessment
-	if s == nil || s.drain {
+	if s == nil || a.closed(s) {
 		return
 	}
 	if _, offered := a.targets[0].copyIn(s.id); !offered && a.holds(s) == isCurrent {
@@ -101,7 +101,7 @@ func (d *Decision) offerPlain(q *Query) {
 		c := unpack(packed)
 		s := a.snap.tables.site(c.cluster)
 		switch {
-		case s == nil, s.drain, !s.stores, !b.allowed.has(c.cluster):
+		case s == nil, a.closed(s), !s.stores, !b.allowed.has(c.cluster):
 		case !c.primary() && c.state() != catalog.CopySynced:
 		case c.elsewhere(s):
 		case t.pending != nil && t.pending.has(s.name):

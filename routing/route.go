@@ -27,9 +27,19 @@ func (r *Router) Route(q *Query, d *Decision) {
 			d.offerRemote(q)
 		}
 	}
+	if len(d.Candidates) == 0 && len(a.targets) > 0 {
+		d.offerDraining(q)
+	}
 	if len(d.Candidates) == 0 {
 		d.Reason = a.refusal()
 	}
+}
+
+// offerDraining offers the holders that drain, to an invocation that nothing else can take:
+// data that can't leave, or has not yet, is used where it is.
+func (d *Decision) offerDraining(q *Query) {
+	d.assessment.lastResort, d.rank = true, 0
+	d.offerHolders(q)
 }
 
 // offerAll offers every cluster, to an invocation that names no data.

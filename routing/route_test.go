@@ -152,7 +152,17 @@ func (w *routeWorld) naiveRoute(q *routing.Query) answer {
 	if len(known) == 0 {
 		return w.naiveAny(q)
 	}
-	local, down, remote := w.naiveTiers(q, known)
+	if got := w.naiveAmong(q, known, false); got.reason == "" {
+		return got
+	}
+	return w.naiveAmong(q, known, true) // draining clusters are the last resort, for hits
+}
+
+func (w *routeWorld) naiveAmong(q *routing.Query, known []routing.Input, draining bool) answer {
+	local, down, remote := w.naiveTiers(q, known, draining)
+	if draining {
+		remote = nil
+	}
 	free, remoteFree := pick(local, down), pick(remote...)
 	busy := func(ep *routing.Endpoint) bool { return ep.Live.InFlight.Load() > int64(q.Spill) }
 	untried := func(eps []*routing.Endpoint) []*routing.Endpoint {
@@ -206,9 +216,9 @@ func pick(tiers ...[]*routing.Endpoint) []*routing.Endpoint {
 	return nil
 }
 
-func (w *routeWorld) free(q *routing.Query, cluster string) []*routing.Endpoint {
+func (w *routeWorld) free(q *routing.Query, cluster string, draining bool) []*routing.Endpoint {
 	return filter(w.router.Snapshot().Endpoints(), func(ep *routing.Endpoint) bool {
-		return ep.Cluster == cluster && !w.clusters[cluster].Drain && ep.Live.Healthy() &&
+		return ep.Cluster == cluster && w.clusters[cluster].Drain == draining && ep.Live.Healthy() &&
 			(ep.MaxRequests == 0 || ep.Live.InFlight.Load() < int64(ep.MaxRequests)) &&
 			(q.Usable == nil || q.Usable(ep))
 	})
@@ -217,7 +227,7 @@ func (w *routeWorld) free(q *routing.Query, cluster string) []*routing.Endpoint 
 func (w *routeWorld) naiveAny(q *routing.Query) answer {
 	var all []*routing.Endpoint
 	for _, c := range modelClusters {
-		all = append(all, w.free(q, c)...)
+		all = append(all, w.free(q, c, false)...)
 	}
 	rest := filter(all, func(ep *routing.Endpoint) bool { return !w.tried(q, ep) })
 	if urls := urlsOf(pick(rest, all)); len(urls) > 0 {
@@ -252,15 +262,15 @@ func (w *routeWorld) rejects(in routing.Input) bool {
 
 // naiveTiers returns the free endpoints of the holders, of those whose storage is
 // down, and of the others by how many inputs they lack.
-func (w *routeWorld) naiveTiers(q *routing.Query, known []routing.Input) (local, down []*routing.Endpoint, remote [][]*routing.Endpoint) {
+func (w *routeWorld) naiveTiers(q *routing.Query, known []routing.Input, draining bool) (local, down []*routing.Endpoint, remote [][]*routing.Endpoint) {
 	remote = make([][]*routing.Endpoint, len(known)+1)
 	for _, c := range modelClusters {
 		storageDown := w.router.Snapshot().ClusterState(c).Storage() == routing.StorageDown
 		switch {
 		case w.hit(known, c) && storageDown:
-			down = append(down, w.free(q, c)...)
+			down = append(down, w.free(q, c, draining)...)
 		case w.hit(known, c):
-			local = append(local, w.free(q, c)...)
+			local = append(local, w.free(q, c, draining)...)
 		case w.remoteOK(known, c):
 			lacks := 0
 			for _, in := range known {
@@ -268,7 +278,7 @@ func (w *routeWorld) naiveTiers(q *routing.Query, known []routing.Input) (local,
 					lacks++
 				}
 			}
-			remote[lacks] = append(remote[lacks], w.free(q, c)...)
+			remote[lacks] = append(remote[lacks], w.free(q, c, draining)...)
 		}
 	}
 	return local, down, remote

@@ -79,8 +79,11 @@ func (s *Snapshot) Bucket(name string) *catalog.Bucket {
 	b := &catalog.Bucket{
 		Name:     en.name,
 		Policy:   s.tables.policyIDs.names[en.policy],
-		Primary:  s.tables.clusterIDs.names[en.primary],
+		Primary:  s.tables.clusterIDs.names[en.declared()],
 		Prefixes: make([]catalog.PrefixRule, 0, len(en.rules())),
+	}
+	if en.primary&promotesManually != 0 {
+		b.Promote = catalog.PromoteManual
 	}
 	for _, r := range en.rules() {
 		b.Prefixes = append(b.Prefixes, catalog.PrefixRule{Prefix: r.prefix, Policy: s.tables.policyIDs.names[r.policy]})

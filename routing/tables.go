@@ -153,7 +153,7 @@ func newSite(c *catalog.Cluster, id clusterID, at addressNo, before *site) *site
 func newEndpoint(s *site, f catalog.Function, known []seat) *Endpoint {
 	ep := &Endpoint{Function: f, Cluster: s.name, Zone: s.zone, cluster: s.id, clusterHash: nameHash(s.name)}
 	for _, k := range known {
-		if k.Function == f && k.Zone == s.zone {
+		if k.Function.Equal(&f) && k.Zone == s.zone {
 			return k.Endpoint
 		}
 		if k.URL == f.URL {

@@ -16,7 +16,11 @@ type Inputs struct {
 	policies map[string]*catalog.Policy
 	allowed  map[string]map[string]bool // clusters, by policy
 	used     map[string]int64
+	silent   map[string]bool
 	solver   *placement.Solver // for placements among all clusters
+	ideal    bool              // what is placed does not stay because it is placed
+	// Unasked says that some of the silent clusters may just not have been asked yet.
+	Unasked bool
 }
 
 // Catalogue is one version of what is declared, such as a snapshot of routing.
@@ -27,12 +31,13 @@ type Catalogue interface {
 }
 
 // NewInputs gathers the inputs from one version of the catalogue. used holds the bytes in
-// each cluster's storage, where known. Neither may change while the inputs are used.
-func NewInputs(from Catalogue, used map[string]int64) *Inputs {
+// each cluster's storage, where known; silent the clusters whose storage has never answered.
+// None may change while the inputs are used.
+func NewInputs(from Catalogue, used map[string]int64, silent map[string]bool) *Inputs {
 	in := &Inputs{
 		zones: make(map[string]*catalog.Zone), clusters: make(map[string]*catalog.Cluster),
-		policies: make(map[string]*catalog.Policy), allowed: make(map[string]map[string]bool), used: used,
-		solver: placement.NewSolver(from, used),
+		policies: make(map[string]*catalog.Policy), allowed: make(map[string]map[string]bool), used: used, silent: silent,
+		solver: placement.NewSolver(from, used).Exclude(silent),
 	}
 	from.Zones(func(z *catalog.Zone) bool { in.zones[z.Name] = z; return true })
 	from.Clusters(func(c *catalog.Cluster) bool { in.clusters[c.Name] = c; return true })
@@ -42,6 +47,14 @@ func NewInputs(from Catalogue, used map[string]int64) *Inputs {
 		return true
 	})
 	return in
+}
+
+// Rebalanced returns the inputs of plans that move what is placed to where placement would
+// put it today.
+func (in *Inputs) Rebalanced() *Inputs {
+	ideal := *in
+	ideal.ideal = true
+	return &ideal
 }
 
 // Allows reports whether a bucket with these rules may be written in a cluster: the cluster

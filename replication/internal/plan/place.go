@@ -7,6 +7,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/placement"
 	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/state"
 )
 
 // planRule changes one rule's rows to match its placement.
@@ -26,6 +27,9 @@ func (p *planner) planRule(r catalog.PrefixRule, target string) {
 	for _, c := range slices.Sorted(maps.Keys(want)) {
 		allSynced = p.ensureCopy(r.Prefix, c) && allSynced
 	}
+	p.rows = slices.DeleteFunc(p.rows, func(c state.Copy) bool {
+		return c.Prefix == r.Prefix && !want[c.Cluster] && p.neverBegan(&c)
+	})
 	for i := range p.rows {
 		c := &p.rows[i]
 		if c.Prefix != r.Prefix || c.Primary || want[c.Cluster] || c.FormerPrimary || leaving(c.State) {
@@ -62,8 +66,9 @@ func (p *planner) place(r catalog.PrefixRule, primary string) (chosen []string, 
 	}
 	in := &placement.RuleInput{
 		Bucket: p.decl.Name, Prefix: r.Prefix, Policy: r.Policy,
-		Primary: primary, PrimaryDeclared: primary != "" && p.decl.Primary == primary, Current: p.current(r.Prefix),
+		Primary: primary, PrimaryDeclared: primary != "" && (p.decl.Primary == primary || p.fixed()), Ideal: p.ideal,
 	}
+	p.noteCopies(in, r.Prefix)
 	chosen, complete := p.solver.Choose(nil, in)
 	if !complete {
 		all, _ := p.solver.Place(in)

@@ -51,7 +51,14 @@ func planAtRandom(t *rapid.T) {
 			e.PutPolicy(p)
 		}
 	})
-	tb := NewInputs(snap, map[string]int64{})
+	silent := make(map[string]bool)
+	for _, n := range names {
+		silent[n] = rapid.IntRange(0, 4).Draw(t, "silent") == 0
+	}
+	tb := NewInputs(snap, map[string]int64{}, silent)
+	if rapid.IntRange(0, 3).Draw(t, "rebalance") == 0 {
+		tb = tb.Rebalanced()
+	}
 	rules := []catalog.PrefixRule{{Policy: "p"}}
 	if rapid.Bool().Draw(t, "rule") {
 		rules = append(rules, catalog.PrefixRule{Prefix: "a/", Policy: "q"})
@@ -112,6 +119,9 @@ func checkRule(t *rapid.T, tb *Inputs, rule catalog.PrefixRule, before, after []
 			continue
 		}
 		i := copyrows.Index(before, r.Prefix, r.Cluster)
+		if i < 0 && !r.Primary && tb.silent[r.Cluster] && before != nil && hadRule {
+			t.Fatalf("a new copy where nothing has ever answered: %+v", r)
+		}
 		if i < 0 && !r.Primary && hadRule && !tb.allowed[rule.Policy][r.Cluster] {
 			t.Fatalf("a new copy where it is forbidden: %+v", r)
 		}
@@ -148,7 +158,7 @@ func BenchmarkPlan(b *testing.B) {
 		p.Normalize()
 		e.PutPolicy(p)
 	})
-	in := NewInputs(snap, nil)
+	in := NewInputs(snap, nil, nil)
 	decl, rules := &catalog.Bucket{Name: "bkt", Policy: "p"}, []catalog.PrefixRule{{Policy: "p"}}
 	rows := in.Plan(decl, rules, nil, "c1").Rows
 	copies := make([]catalog.Copy, len(rows))

@@ -30,22 +30,34 @@ func (p *planner) solve(r catalog.PrefixRule, clusters map[string]*catalog.Clust
 	if policy == nil {
 		return nil
 	}
-	current := make(map[string]bool)
-	for _, c := range p.current(r.Prefix) {
-		current[c] = true
-	}
+	var in placement.RuleInput
+	p.noteCopies(&in, r.Prefix)
 	return placement.Solve(placement.Input{
 		Bucket: p.decl.Name, Prefix: r.Prefix, Policy: policy, Zones: p.zones, Clusters: clusters,
-		Current: current, UsedBytes: p.used,
+		Current: setOf(in.Current), Coming: setOf(in.Coming), Ideal: p.ideal, UsedBytes: p.used, Silent: p.silent,
 	}).Chosen
 }
 
-// current lists the clusters that hold a copy of a rule, or are getting one.
-func (p *planner) current(prefix string) (clusters []string) {
-	for _, c := range p.rows {
-		if c.Prefix == prefix && c.State <= catalog.CopySynced {
-			clusters = append(clusters, c.Cluster)
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, n := range names {
+		set[n] = true
+	}
+	return set
+}
+
+// noteCopies tells placement where a rule's copies are, and where they are coming to be.
+func (p *planner) noteCopies(in *placement.RuleInput, prefix string) {
+	for i := range p.rows {
+		if c := &p.rows[i]; c.Prefix == prefix && !p.neverBegan(c) {
+			in.Note(c.Copy)
 		}
 	}
-	return clusters
+}
+
+// neverBegan reports whether nothing of a copy can be where it was to be: its storage has
+// never answered, and no earlier life of this process or another left a trace in the row.
+func (p *planner) neverBegan(c *state.Copy) bool {
+	return p.silent[c.Cluster] && c.State == catalog.CopyWaiting && !c.Primary && !c.Verified && c.VerifiedAt.IsZero() &&
+		!c.MadeBucket && !c.FormerPrimary && c.At == 0 && c.Cursor == ""
 }

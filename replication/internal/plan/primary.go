@@ -34,10 +34,17 @@ func (p *planner) chooseTarget() string {
 		return p.primary
 	}
 	if p.mayStay(p.rules, p.primary) {
-		return p.primary
+		return p.idealPrimary()
 	}
 	if !p.hasStorage(p.primary) {
 		return p.primary // reported already
+	}
+	if p.fixed() {
+		if !p.Allows(p.rules, p.primary) {
+			p.issues = append(p.issues, "the primary "+p.primary+" is not allowed by every policy of the bucket, and policy "+p.rules[0].Policy+
+				" moves no primary (primary fixed); name another one")
+		}
+		return p.primary
 	}
 	next := p.nextPrimary()
 	if next == "" {
@@ -45,6 +52,28 @@ func (p *planner) chooseTarget() string {
 		return p.primary
 	}
 	return next
+}
+
+// idealPrimary returns where a primary goes that may stay: nowhere, but for a rebalance that
+// would put no copy of the bucket there.
+func (p *planner) idealPrimary() string {
+	if !p.ideal || p.fixed() {
+		return p.primary
+	}
+	best := p.solve(p.rules[0], p.open(p.rules))
+	if len(best) == 0 || slices.Contains(best, p.primary) {
+		return p.primary
+	}
+	return best[0]
+}
+
+// fixed reports whether only people move the bucket's primary.
+func (p *planner) fixed() bool {
+	if len(p.rules) == 0 || p.primary == "" {
+		return false
+	}
+	policy := p.policies[p.rules[0].Policy] // rules are sorted: the bucket's own comes first
+	return policy != nil && policy.Primary == catalog.PrimaryFixed
 }
 
 // nextPrimary returns where the primary moves: preferably to a cluster that has everything
@@ -83,7 +112,9 @@ func (in *Inputs) FirstChoice(decl *catalog.Bucket, rules []catalog.PrefixRule, 
 	if len(open) == 0 {
 		return ""
 	}
-	p := &planner{Inputs: in, decl: decl, rules: rules}
+	answering := *in
+	answering.silent = nil // those among which it chooses have answered by now
+	p := &planner{Inputs: &answering, decl: decl, rules: rules}
 	if chosen := p.solve(rules[0], open); len(chosen) > 0 {
 		return chosen[0]
 	}

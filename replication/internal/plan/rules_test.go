@@ -29,7 +29,7 @@ func inputs(policies map[string][]string) *Inputs {
 			p.Normalize()
 			e.PutPolicy(p)
 		}
-	}), nil)
+	}), nil, nil)
 }
 
 func row(prefix, cluster string, s catalog.CopyState) state.Copy {

@@ -162,6 +162,9 @@ func (ss *Sites) up(ctx context.Context, s *Site) {
 	}
 	defer probe(ctx, ss, s) // takes its time: nothing waits for it
 	s.told.Store(true)
+	if answered := ss.o.Hooks.Answered; answered != nil {
+		answered(s.name, s.decl.Address())
+	}
 	if s.condition() != routing.StorageUp {
 		s.births.forget() // while it was away its buckets may have become others
 	}

@@ -32,10 +32,12 @@ type Timing struct {
 	FullProbe   time.Duration // between attempts to write to a storage that is full
 }
 
-// Hooks are called on changes of storages. All are called without locks held.
+// Hooks are called on changes of storages, and on signs of life. All are called without locks held.
 type Hooks struct {
 	// Changed is told what people may want to know: up, down, full, space.
 	Changed func(cluster, state, reason string)
+	// Answered, where it is set, is called whenever a storage answers a ping.
+	Answered func(cluster string, address int64)
 	// Up is called when a storage answers that did not before: what waited for it is due.
 	Up func(ctx context.Context, cluster string)
 	// Down is called when a storage no longer answers.

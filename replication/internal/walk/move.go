@@ -45,6 +45,11 @@ func (m *Mover) MovePrimary(ctx context.Context, bucket, target string) error {
 	if err := m.prepare(ctx, old, rows, target); err != nil {
 		return err
 	}
+	if leaves := m.o.Hooks.Leaves; leaves != nil {
+		if err := leaves(ctx, bucket, from, clock); err != nil {
+			return err
+		}
+	}
 	err = m.o.Guard.Exclusively(ctx, bucket, target, swapPatience, func() error {
 		if err := m.haltOthers(ctx, bucket, target); err != nil {
 			return err

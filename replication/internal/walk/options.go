@@ -59,6 +59,9 @@ type Hooks struct {
 	AskSource func(bucket string) (answer func(missing error))
 	// Attention has a bucket planned by its rows, not only by what routing knows of them.
 	Attention func(bucket string)
+	// Leaves, where it is set, notes that a bucket's primary is about to move away from a
+	// cluster, at a time of its storage's clock.
+	Leaves func(ctx context.Context, bucket, cluster string, clock time.Time) error
 	// LeaveToPulled notes that FaDO made a bucket whose last copy goes, if objects copied on
 	// demand stay in it.
 	LeaveToPulled func(ctx context.Context, bucket, cluster string) error

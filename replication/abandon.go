@@ -1,0 +1,260 @@
+package replication
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/state"
+)
+
+// Abandonment is what is lost with a cluster's storage, as far as FaDO knows.
+type Abandonment struct {
+	Cluster string
+	// Answers says that the storage answers now: it can be drained.
+	Answers bool
+	// What only that storage has, of all buckets.
+	Objects, Bytes int64
+	Buckets        []AbandonedBucket // sorted by name
+}
+
+// AbandonedBucket is a bucket that has a copy in a lost storage.
+type AbandonedBucket struct {
+	Bucket  string
+	Primary bool
+	// Heir is the cluster whose copy becomes the primary; "" where the primary is not lost, or
+	// no other cluster has a copy.
+	Heir string
+	// What only the lost storage has: objects that never reached the heir, or a conflicting
+	// object of its own.
+	Objects, Bytes int64
+	Reason         string
+}
+
+// Abandoned tells what is lost with a cluster's storage; [control.ErrNotFound] where no bucket
+// has a copy there and no cluster has the name.
+func (e *Engine) Abandoned(ctx context.Context, cluster string) (Abandonment, error) {
+	out := Abandonment{Cluster: cluster, Answers: e.core.sites.Up(cluster), Buckets: []AbandonedBucket{}}
+	concerned := make(map[string]bool)
+	err := e.core.ctl.Store().EachCopy(ctx, func(c state.Copy) error {
+		if c.Cluster == cluster {
+			concerned[c.Bucket] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return out, err
+	}
+	for bucket := range concerned {
+		rows, err := e.core.ctl.Store().CopiesOf(ctx, bucket)
+		if err != nil {
+			return out, err
+		}
+		logs, err := e.core.ctl.Store().Backlogs(ctx, bucket)
+		if err != nil {
+			return out, err
+		}
+		b := e.core.abandonedBucket(cluster, bucket, rows, logs)
+		out.Objects, out.Bytes = out.Objects+b.Objects, out.Bytes+b.Bytes
+		out.Buckets = append(out.Buckets, b)
+	}
+	slices.SortFunc(out.Buckets, func(a, b AbandonedBucket) int { return strings.Compare(a.Bucket, b.Bucket) })
+	if len(out.Buckets) == 0 && e.core.snap().Cluster(cluster) == nil {
+		return out, fmt.Errorf("cluster %s: %w", cluster, control.ErrNotFound)
+	}
+	return out, nil
+}
+
+// abandonedBucket tells what a bucket loses with a cluster's storage.
+func (c *core) abandonedBucket(cluster, bucket string, rows []state.Copy, logs []state.Backlog) AbandonedBucket {
+	b := AbandonedBucket{Bucket: bucket, Primary: copyrows.PrimaryOf(rows) == cluster}
+	at := func(name string) (l state.Backlog) {
+		if i := slices.IndexFunc(logs, func(l state.Backlog) bool { return l.Cluster == name }); i >= 0 {
+			l = logs[i]
+		}
+		return l
+	}
+	if !b.Primary {
+		if b.Objects = at(cluster).Conflicts; b.Objects > 0 {
+			b.Reason = "objects there that are not FaDO's were in conflict with the primary's"
+		}
+		return b
+	}
+	var held state.Copy
+	for _, r := range rows {
+		if r.Primary {
+			held.Objects, held.Bytes = held.Objects+r.Objects, held.Bytes+r.Bytes
+		}
+	}
+	b.Heir = c.heir(cluster, bucket, rows, logs)
+	if b.Heir == "" {
+		b.Objects, b.Bytes, b.Reason = held.Objects, held.Bytes, "no other cluster has a copy"
+		return b
+	}
+	if whole(rows, b.Heir) {
+		if l := at(b.Heir); l.Objects > 0 {
+			b.Objects, b.Bytes, b.Reason = l.Objects, l.Bytes, "changes that had not reached "+b.Heir
+		}
+		return b
+	}
+	var has state.Copy
+	for _, r := range rows {
+		if r.Cluster == b.Heir {
+			has.Objects, has.Bytes = has.Objects+r.Objects, has.Bytes+r.Bytes
+		}
+	}
+	b.Objects, b.Bytes = max(0, held.Objects-has.Objects), max(0, held.Bytes-has.Bytes)
+	b.Reason = "the copy in " + b.Heir + " was not complete"
+	return b
+}
+
+// whole reports whether a cluster has a complete copy of every rule.
+func whole(rows []state.Copy, cluster string) bool {
+	copies := make([]catalog.Copy, len(rows))
+	for i, r := range rows {
+		copies[i] = r.Copy
+	}
+	return copyrows.SyncedEverywhere(copies, cluster)
+}
+
+// heir returns the cluster whose copy of a bucket is the best: complete, with the least that
+// had not reached it, on a storage that answers; "" if no other has anything of it.
+func (c *core) heir(lost, bucket string, rows []state.Copy, logs []state.Backlog) string {
+	snap, rules := c.snap(), c.snap().Rules(bucket)
+	in := c.inputs()
+	type candidate struct {
+		cluster             string
+		partial, down, late int64
+		objects             int64
+	}
+	by := make(map[string]*candidate)
+	for _, r := range rows {
+		begun := r.State == catalog.CopySynced || r.Cursor != "" || r.Objects > 0
+		if r.Cluster == lost || !begun || r.State == catalog.CopyDraining || r.State == catalog.CopyRemoving ||
+			snap.Elsewhere(bucket, r.Cluster) || !in.Allows(rules, r.Cluster) {
+			continue
+		}
+		if by[r.Cluster] == nil {
+			by[r.Cluster] = &candidate{cluster: r.Cluster}
+			if !whole(rows, r.Cluster) {
+				by[r.Cluster].partial = 1
+			}
+			if !c.sites.Up(r.Cluster) {
+				by[r.Cluster].down = 1
+			}
+		}
+		by[r.Cluster].objects += r.Objects
+	}
+	for _, l := range logs {
+		if by[l.Cluster] != nil {
+			by[l.Cluster].late = l.Objects
+		}
+	}
+	best := ""
+	for name, cand := range by {
+		if best == "" || cmp.Or(
+			cmp.Compare(cand.partial, by[best].partial), cmp.Compare(cand.down, by[best].down),
+			cmp.Compare(cand.late, by[best].late), -cmp.Compare(cand.objects, by[best].objects), cmp.Compare(name, best),
+		) < 0 {
+			best = name
+		}
+	}
+	return best
+}
+
+// Abandon gives a cluster up whose storage is lost for good, and removes it: buckets go on
+// without their copies there, and those that were written there with their best copy as the
+// primary. It may be called again after an error, and continues.
+func (e *Engine) Abandon(ctx context.Context, cluster string, pre control.Precondition) error {
+	if e.run.Load() == nil || e.core.conf().Disabled {
+		return ErrOff
+	}
+	if err := e.mayAbandon(ctx, cluster); err != nil {
+		return err
+	}
+	what, err := e.Abandoned(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	for _, b := range what.Buckets {
+		if err := e.walks.Mover.Abandon(ctx, b.Bucket, cluster, b.Heir); err != nil && !errors.Is(err, control.ErrNotFound) {
+			return err
+		}
+	}
+	if err := e.forgetPrimary(ctx, cluster); err != nil {
+		return err
+	}
+	err = e.core.ctl.Resources.Delete(ctx, catalog.KindCluster, cluster, pre)
+	if errors.Is(err, control.ErrNotFound) && len(what.Buckets) > 0 {
+		err = nil // the configuration has forgotten it already
+	}
+	if err == nil {
+		e.core.log.Warn("a cluster was abandoned", zap.String("cluster", cluster),
+			zap.Int("buckets", len(what.Buckets)), zap.Int64("objects_lost", what.Objects), zap.Int64("bytes_lost", what.Bytes))
+	}
+	return err
+}
+
+// mayAbandon refuses what could not be carried through: the removal of a cluster that the
+// configuration declares, or that policies name.
+func (e *Engine) mayAbandon(ctx context.Context, cluster string) error {
+	it, err := e.core.ctl.Resources.Get(ctx, catalog.KindCluster, cluster)
+	if errors.Is(err, control.ErrNotFound) {
+		return nil
+	}
+	if err == nil && it.Origin == control.OriginConfig {
+		err = fmt.Errorf("cluster %s: %w", cluster, control.ErrConfigOwned)
+	}
+	if err != nil {
+		return err
+	}
+	refusal := &control.InUseError{What: "cluster " + cluster, Why: "is referred to by", Hint: "change them first: a policy that named no cluster any more would allow all"}
+	e.core.snap().Policies(func(p *catalog.Policy) bool {
+		if slices.Contains(p.Clusters, cluster) || slices.Contains(p.Prefer, cluster) {
+			refusal.By = append(refusal.By, state.Ref{Kind: catalog.KindPolicy, Name: p.Name})
+		}
+		return true
+	})
+	if len(refusal.By) > 0 {
+		slices.SortFunc(refusal.By, func(a, b state.Ref) int { return strings.Compare(a.Name, b.Name) })
+		return refusal
+	}
+	return nil
+}
+
+// forgetPrimary has the buckets that name a cluster as their primary name the one they have
+// now.
+func (e *Engine) forgetPrimary(ctx context.Context, cluster string) error {
+	snap := e.core.snap()
+	var names []string
+	snap.Buckets(func(b string) bool {
+		if decl := snap.Bucket(b); decl != nil && decl.Primary == cluster {
+			names = append(names, strings.Clone(b))
+		}
+		return true
+	})
+	for _, b := range names {
+		_, err := e.core.ctl.Resources.Modify(ctx, catalog.KindBucket, b, control.Precondition{}, func(now catalog.Resource) (catalog.Resource, error) {
+			decl := now.(*catalog.Bucket)
+			if decl.Primary == cluster {
+				decl.Primary, decl.Promote = snap.Primary(b), ""
+			}
+			if decl.Primary == cluster {
+				decl.Primary = ""
+			}
+			return decl, nil
+		})
+		if err != nil && !errors.Is(err, control.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
