@@ -50,7 +50,7 @@ func TestAnotherPolicyBalances(t *testing.T) {
 	if who := s.tally(30); who["c1"] != 10 || who["c2"] != 10 || who["c3"] != 10 {
 		t.Errorf("round_robin: %v", who)
 	}
-	s.load("dynamic fado\ntransport fado\nlb_policy first")
+	s = serve(t, "dynamic fado\ntransport fado\nlb_policy first") // a reload drops connections of the same socket
 	if who := s.tally(10); len(who) != 1 {
 		t.Errorf("first: %v", who)
 	}
@@ -89,7 +89,7 @@ func TestHeadersWithoutABucketAreBadRequests(t *testing.T) {
 			t.Errorf("%s: answer %v", header, a)
 		}
 	}
-	s.load("dynamic fado\ntransport fado\nlb_policy data_aware {\nno_bucket reject\n}")
+	s = serve(t, "dynamic fado\ntransport fado\nlb_policy data_aware {\nno_bucket reject\n}")
 	if a := s.get("/"); a.Status != http.StatusServiceUnavailable {
 		t.Errorf("answer %v", a)
 	}

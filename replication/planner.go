@@ -144,8 +144,14 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 func unmarkedAnywhere(snap *routing.Snapshot, bucket string) bool {
 	rules := snap.RulesAnywhere(bucket)
 	return len(rules) > 0 && slices.ContainsFunc(snap.Copies(bucket), func(c catalog.Copy) bool {
-		return !c.Anywhere && slices.Contains(rules, c.Prefix)
+		return !c.Anywhere && among(rules, c.Prefix)
 	})
+}
+
+// among reports whether a prefix is one of some that are sorted.
+func among(prefixes []string, prefix string) bool {
+	_, found := slices.BinarySearch(prefixes, prefix)
+	return found
 }
 
 // apply stores the plan made from the rows as they are in the store.
@@ -186,7 +192,7 @@ func (p *planner) apply(ctx context.Context, in *plan.Inputs, decl *catalog.Buck
 // was written.
 func markAnywhere(rules []string, rows []state.Copy) (changed bool) {
 	for i := range rows {
-		if !rows[i].Anywhere && slices.Contains(rules, rows[i].Prefix) {
+		if !rows[i].Anywhere && among(rules, rows[i].Prefix) {
 			rows[i].Anywhere, changed = true, true
 		}
 	}
@@ -196,9 +202,11 @@ func markAnywhere(rules []string, rows []state.Copy) (changed bool) {
 // hasNewRule reports whether next has copies of a rule that rows have none of, of a bucket
 // that has copies.
 func hasNewRule(rows, next []state.Copy) bool {
-	return len(rows) > 0 && slices.ContainsFunc(next, func(n state.Copy) bool {
-		return !slices.ContainsFunc(rows, func(r state.Copy) bool { return r.Prefix == n.Prefix })
-	})
+	known := make(map[string]bool)
+	for _, r := range rows {
+		known[r.Prefix] = true
+	}
+	return len(rows) > 0 && slices.ContainsFunc(next, func(n state.Copy) bool { return !known[n.Prefix] })
 }
 
 // markDrained notes since when copies drain.
@@ -212,9 +220,13 @@ func (p *planner) markDrained(rows []state.Copy) {
 
 // without returns the copies that are in rows and not in next.
 func without(rows, next []state.Copy) (gone []ids.Copy) {
+	left := make(map[ids.Copy]bool, len(next))
+	for _, r := range next {
+		left[ids.CopyIn(r.Bucket, r.Prefix, r.Cluster)] = true
+	}
 	for _, r := range rows {
-		if copyrows.Index(next, r.Prefix, r.Cluster) < 0 {
-			gone = append(gone, ids.CopyIn(r.Bucket, r.Prefix, r.Cluster))
+		if id := ids.CopyIn(r.Bucket, r.Prefix, r.Cluster); !left[id] {
+			gone = append(gone, id)
 		}
 	}
 	return gone
@@ -283,9 +295,8 @@ func (p *planner) dispatchBucket(bucket, primary, target string, cs []catalog.Co
 // mustConverge reports whether copies are marked as written anywhere while their policies
 // say otherwise.
 func mustConverge(snap *routing.Snapshot, bucket string, cs []catalog.Copy) bool {
-	return slices.ContainsFunc(cs, func(c catalog.Copy) bool {
-		return c.Anywhere && !slices.Contains(snap.RulesAnywhere(bucket), c.Prefix)
-	})
+	rules := snap.RulesAnywhere(bucket)
+	return slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Anywhere && !among(rules, c.Prefix) })
 }
 
 // endOrphanedMove removes the marks of a move that was abandoned.

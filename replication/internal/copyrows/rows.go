@@ -58,16 +58,17 @@ func Import(c *state.Copy) {
 
 // SyncedEverywhere reports whether a cluster has a synced copy of every rule of a bucket.
 func SyncedEverywhere(copies []catalog.Copy, cluster string) bool {
-	var rules, synced []string
+	rules, synced := make(map[string]bool), 0
 	for _, c := range copies {
-		if !slices.Contains(rules, c.Prefix) && c.State <= catalog.CopySynced {
-			rules = append(rules, c.Prefix)
+		if c.State > catalog.CopySynced {
+			continue
 		}
+		rules[c.Prefix] = true
 		if c.Cluster == cluster && c.State == catalog.CopySynced {
-			synced = append(synced, c.Prefix)
+			synced++
 		}
 	}
-	return len(rules) > 0 && len(rules) == len(synced)
+	return synced > 0 && synced == len(rules)
 }
 
 // FromCatalog makes rows of what routing knows of copies: enough to tell whether a plan

@@ -24,7 +24,7 @@ type Ideal struct {
 // Ideal returns where a bucket would be if it were placed anew, by the rows of its copies and
 // its primary. Rules are as in Plan.
 func (in *Inputs) Ideal(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []state.Copy, primary string) Ideal {
-	p := &planner{Inputs: in.Rebalanced(), decl: decl, rules: rules, rows: slices.Clone(rows), primary: primary}
+	p := in.Rebalanced().planner(decl, rules, rows, primary)
 	p.dropUndeclared()
 	p.adoptRules()
 	p.placePrimary()
@@ -43,12 +43,13 @@ func (in *Inputs) Ideal(decl *catalog.Bucket, rules []catalog.PrefixRule, rows [
 // clusters nothing leaves.
 func (p *planner) move(r catalog.PrefixRule, target string) Move {
 	m := Move{Prefix: r.Prefix}
-	chosen, short := p.place(r, target)
+	rule := p.rule(r.Prefix)
+	chosen, short := p.place(r, rule, target)
 	if p.hasStorage(target) && p.allowed[r.Policy][target] && !slices.Contains(chosen, target) {
 		chosen = append(chosen, target)
 	}
-	for _, c := range p.rows {
-		if c.Prefix != r.Prefix || leaving(c.State) {
+	for _, c := range rule.rows {
+		if leaving(c.State) {
 			continue
 		}
 		if i := slices.Index(chosen, c.Cluster); i >= 0 {

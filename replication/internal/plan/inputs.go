@@ -71,12 +71,26 @@ func (in *Inputs) Allows(rules []catalog.PrefixRule, cluster string) bool {
 // Candidates returns the clusters that a bucket with these rules may be written in, sorted.
 func (in *Inputs) Candidates(rules []catalog.PrefixRule) []string {
 	var names []string
+	rules = perPolicy(rules)
 	for _, name := range slices.Sorted(maps.Keys(in.clusters)) {
 		if in.Allows(rules, name) {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// perPolicy returns one rule of each policy: all that matters where every cluster is looked at.
+func perPolicy(rules []catalog.PrefixRule) []catalog.PrefixRule {
+	if len(rules) < 2 {
+		return rules
+	}
+	seen := make(map[string]bool)
+	return slices.DeleteFunc(slices.Clone(rules), func(r catalog.PrefixRule) bool {
+		known := seen[r.Policy]
+		seen[r.Policy] = true
+		return known
+	})
 }
 
 func (in *Inputs) hasStorage(cluster string) bool {

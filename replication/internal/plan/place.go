@@ -12,27 +12,21 @@ import (
 
 // planRule changes one rule's rows to match its placement.
 func (p *planner) planRule(r catalog.PrefixRule, target string) {
-	chosen, short := p.place(r, target)
-	if short != "" && !slices.Contains(p.issues, short) {
-		p.issues, p.short = append(p.issues, short), append(p.short, short)
-	}
-	want := make(map[string]bool)
-	for _, c := range chosen {
-		want[c] = true
-	}
+	rule := p.rule(r.Prefix)
+	chosen, short := p.place(r, rule, target)
+	p.tell(short)
+	want := setOf(chosen)
 	if p.hasStorage(target) && p.allowed[r.Policy][target] {
 		want[target] = true
 	}
 	allSynced := true
 	for _, c := range slices.Sorted(maps.Keys(want)) {
-		allSynced = p.ensureCopy(r.Prefix, c) && allSynced
+		allSynced = p.ensureCopy(rule, c) && allSynced
 	}
-	p.rows = slices.DeleteFunc(p.rows, func(c state.Copy) bool {
-		return c.Prefix == r.Prefix && !want[c.Cluster] && p.neverBegan(&c)
-	})
-	for i := range p.rows {
-		c := &p.rows[i]
-		if c.Prefix != r.Prefix || c.Primary || want[c.Cluster] || c.FormerPrimary || leaving(c.State) {
+	rule.rows = slices.DeleteFunc(rule.rows, func(c state.Copy) bool { return !want[c.Cluster] && p.neverBegan(&c) })
+	for i := range rule.rows {
+		c := &rule.rows[i]
+		if c.Primary || want[c.Cluster] || c.FormerPrimary || leaving(c.State) {
 			continue
 		}
 		forbidden := !p.allowed[r.Policy][c.Cluster]
@@ -43,15 +37,26 @@ func (p *planner) planRule(r catalog.PrefixRule, target string) {
 	}
 }
 
+// tell notes a rule's shortfall, once where several rules have the same.
+func (p *planner) tell(short string) {
+	if short == "" || p.told[short] {
+		return
+	}
+	if p.told == nil {
+		p.told = make(map[string]bool)
+	}
+	p.told[short] = true
+	p.issues, p.short = append(p.issues, short), append(p.short, short)
+}
+
 // ensureCopy ensures that a chosen cluster has a copy row that does not leave, and reports
 // whether that copy is synced.
-func (p *planner) ensureCopy(prefix, cluster string) (synced bool) {
-	i := copyrows.Index(p.rows, prefix, cluster)
-	if i < 0 {
-		p.addRow(catalog.Copy{Prefix: prefix, Cluster: cluster, State: catalog.CopyWaiting})
+func (p *planner) ensureCopy(r *ruleRows, cluster string) (synced bool) {
+	c := r.in(cluster)
+	if c == nil {
+		p.addRow(r, catalog.Copy{Cluster: cluster, State: catalog.CopyWaiting})
 		return false
 	}
-	c := &p.rows[i]
 	if leaving(c.State) {
 		copyrows.Resync(c)
 	}
@@ -60,7 +65,7 @@ func (p *planner) ensureCopy(prefix, cluster string) (synced bool) {
 
 // place places one rule among all clusters. short says what is missing where too few could
 // be chosen. With a million buckets this dominates a pass of the planner.
-func (p *planner) place(r catalog.PrefixRule, primary string) (chosen []string, short string) {
+func (p *planner) place(r catalog.PrefixRule, rule *ruleRows, primary string) (chosen []string, short string) {
 	if p.policies[r.Policy] == nil {
 		return nil, "policy " + r.Policy + " does not exist"
 	}
@@ -68,7 +73,7 @@ func (p *planner) place(r catalog.PrefixRule, primary string) (chosen []string, 
 		Bucket: p.decl.Name, Prefix: r.Prefix, Policy: r.Policy,
 		Primary: primary, PrimaryDeclared: primary != "" && (p.decl.Primary == primary || p.fixed()), Ideal: p.ideal,
 	}
-	p.noteCopies(in, r.Prefix)
+	p.noteCopies(in, rule)
 	chosen, complete := p.solver.Choose(nil, in)
 	if !complete {
 		all, _ := p.solver.Place(in)

@@ -31,9 +31,10 @@ type Plan struct {
 //     synced; where too few clusters could be chosen it stays, unless residency forbids it;
 //   - the primary stays until its role was handed over.
 //
-// Rules are sorted by prefix; rows are not modified.
+// Rules are sorted by prefix; rows are not modified, those of the plan are sorted by prefix
+// and cluster. What it costs grows with the rules and rows, not with their product.
 func (in *Inputs) Plan(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []state.Copy, primary string) Plan {
-	p := &planner{Inputs: in, decl: decl, rules: rules, rows: slices.Clone(rows), primary: primary}
+	p := in.planner(decl, rules, rows, primary)
 	p.dropUndeclared()
 	p.adoptRules()
 	p.placePrimary()
@@ -42,33 +43,26 @@ func (in *Inputs) Plan(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []
 		p.planRule(r, target)
 	}
 	p.adoptRules() // a new rule's copy takes over an old one's in its cluster
+	next := p.flat()
 	return Plan{
-		Rows: p.rows, Target: target, Issue: strings.Join(p.issues, "; "), Short: p.short,
-		Changed: !slices.Equal(sorted(p.rows), sorted(rows)),
+		Rows: next, Target: target, Issue: strings.Join(p.issues, "; "), Short: p.short,
+		Changed: !slices.Equal(next, sorted(rows)),
 	}
-}
-
-func sorted(rows []state.Copy) []state.Copy {
-	rows = slices.Clone(rows)
-	slices.SortFunc(rows, func(a, b state.Copy) int {
-		if c := strings.Compare(a.Prefix, b.Prefix); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Cluster, b.Cluster)
-	})
-	return rows
 }
 
 // dropUndeclared forgets copies in clusters that no longer have a storage: FaDO can't reach
 // them. The primary's is kept, with the reason.
 func (p *planner) dropUndeclared() {
-	p.rows = slices.DeleteFunc(p.rows, func(c state.Copy) bool {
-		if p.hasStorage(c.Cluster) {
-			return false
-		}
-		if c.Primary && c.Prefix == "" {
-			p.issues = append(p.issues, fmt.Sprintf("the primary %s is not declared with a storage any more; declare it again, or the bucket's primary elsewhere", c.Cluster))
-		}
-		return !c.Primary
-	})
+	for i := range p.rules {
+		r := &p.rules[i]
+		r.rows = slices.DeleteFunc(r.rows, func(c state.Copy) bool {
+			if p.hasStorage(c.Cluster) {
+				return false
+			}
+			if c.Primary && c.Prefix == "" {
+				p.issues = append(p.issues, fmt.Sprintf("the primary %s is not declared with a storage any more; declare it again, or the bucket's primary elsewhere", c.Cluster))
+			}
+			return !c.Primary
+		})
+	}
 }

@@ -1,27 +1,36 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/placement"
-	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/state"
 )
 
-// planner makes one plan.
+// planner makes one plan. Once the rules were adopted its table has rows, or none yet, of
+// every declared rule.
 type planner struct {
 	*Inputs
-	decl    *catalog.Bucket
-	rules   []catalog.PrefixRule
-	rows    []state.Copy
-	primary string
-	issues  []string
-	short   []string // shortfalls among issues
+	table
+	decl     *catalog.Bucket
+	declared []catalog.PrefixRule // sorted by prefix
+	primary  string
+	issues   []string
+	short    []string // shortfalls among issues
+	told     map[string]bool
 }
 
-// addRow adds a copy, with what is known of its cluster.
-func (p *planner) addRow(c catalog.Copy) {
-	c.MadeBucket = copyrows.MadeBucket(p.rows, c.Cluster)
-	p.rows = append(p.rows, state.Copy{Bucket: p.decl.Name, Copy: c})
+func (in *Inputs) planner(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []state.Copy, primary string) *planner {
+	return &planner{Inputs: in, table: newTable(rows), decl: decl, declared: rules, primary: primary}
+}
+
+// addRow adds a rule's copy in a cluster that has none, with what is known of the cluster.
+func (p *planner) addRow(r *ruleRows, c catalog.Copy) *state.Copy {
+	c.Prefix, c.MadeBucket = r.prefix, p.madeIn(c.Cluster)
+	at, _ := r.find(c.Cluster)
+	r.rows = slices.Insert(r.rows, at, state.Copy{Bucket: p.decl.Name, Copy: c})
+	return &r.rows[at]
 }
 
 // solve places one rule among some clusters only, the first choice first.
@@ -31,7 +40,7 @@ func (p *planner) solve(r catalog.PrefixRule, clusters map[string]*catalog.Clust
 		return nil
 	}
 	var in placement.RuleInput
-	p.noteCopies(&in, r.Prefix)
+	p.noteCopies(&in, p.rule(r.Prefix))
 	return placement.Solve(placement.Input{
 		Bucket: p.decl.Name, Prefix: r.Prefix, Policy: policy, Zones: p.zones, Clusters: clusters,
 		Current: setOf(in.Current), Coming: setOf(in.Coming), Ideal: p.ideal, UsedBytes: p.used, Silent: p.silent,
@@ -47,9 +56,12 @@ func setOf(names []string) map[string]bool {
 }
 
 // noteCopies tells placement where a rule's copies are, and where they are coming to be.
-func (p *planner) noteCopies(in *placement.RuleInput, prefix string) {
-	for i := range p.rows {
-		if c := &p.rows[i]; c.Prefix == prefix && !p.neverBegan(c) {
+func (p *planner) noteCopies(in *placement.RuleInput, r *ruleRows) {
+	if r == nil {
+		return
+	}
+	for i := range r.rows {
+		if c := &r.rows[i]; !p.neverBegan(c) {
 			in.Note(c.Copy)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/replication/internal/copyrows"
 )
 
 // placePrimary ensures that every rule has a synced row for the primary.
@@ -13,13 +12,12 @@ func (p *planner) placePrimary() {
 	if p.primary == "" {
 		return
 	}
-	for _, r := range p.rules {
-		i := copyrows.Index(p.rows, r.Prefix, p.primary)
-		if i < 0 {
-			p.addRow(catalog.Copy{Prefix: r.Prefix, Cluster: p.primary})
-			i = len(p.rows) - 1
+	for _, r := range p.declared {
+		rule := p.rule(r.Prefix)
+		c := rule.in(p.primary)
+		if c == nil {
+			c = p.addRow(rule, catalog.Copy{Cluster: p.primary})
 		}
-		c := &p.rows[i]
 		c.Primary, c.State, c.Cursor, c.Error = true, catalog.CopySynced, "", ""
 	}
 }
@@ -27,21 +25,21 @@ func (p *planner) placePrimary() {
 // chooseTarget returns where the bucket should be written.
 func (p *planner) chooseTarget() string {
 	if want := p.decl.Primary; want != "" {
-		if p.Allows(p.rules, want) {
+		if p.Allows(p.declared, want) {
 			return want
 		}
 		p.issues = append(p.issues, "the declared primary "+want+" is not allowed by every policy of the bucket, or has no storage")
 		return p.primary
 	}
-	if p.mayStay(p.rules, p.primary) {
+	if p.mayStay(p.declared, p.primary) {
 		return p.idealPrimary()
 	}
 	if !p.hasStorage(p.primary) {
 		return p.primary // reported already
 	}
 	if p.fixed() {
-		if !p.Allows(p.rules, p.primary) {
-			p.issues = append(p.issues, "the primary "+p.primary+" is not allowed by every policy of the bucket, and policy "+p.rules[0].Policy+
+		if !p.Allows(p.declared, p.primary) {
+			p.issues = append(p.issues, "the primary "+p.primary+" is not allowed by every policy of the bucket, and policy "+p.declared[0].Policy+
 				" moves no primary (primary fixed); name another one")
 		}
 		return p.primary
@@ -60,7 +58,7 @@ func (p *planner) idealPrimary() string {
 	if !p.ideal || p.fixed() {
 		return p.primary
 	}
-	best := p.solve(p.rules[0], p.open(p.rules))
+	best := p.solve(p.declared[0], p.open(p.declared))
 	if len(best) == 0 || slices.Contains(best, p.primary) {
 		return p.primary
 	}
@@ -69,27 +67,23 @@ func (p *planner) idealPrimary() string {
 
 // fixed reports whether only people move the bucket's primary.
 func (p *planner) fixed() bool {
-	if len(p.rules) == 0 || p.primary == "" {
+	if len(p.declared) == 0 || p.primary == "" {
 		return false
 	}
-	policy := p.policies[p.rules[0].Policy] // rules are sorted: the bucket's own comes first
+	policy := p.policies[p.declared[0].Policy] // rules are sorted: the bucket's own comes first
 	return policy != nil && policy.Primary == catalog.PrimaryFixed
 }
 
 // nextPrimary returns where the primary moves: preferably to a cluster that has everything
 // already; "" if nowhere.
 func (p *planner) nextPrimary() string {
-	open := p.open(p.rules)
+	open := p.open(p.declared)
 	if len(open) == 0 {
 		return ""
 	}
-	copies := make([]catalog.Copy, len(p.rows))
-	for i, r := range p.rows {
-		copies[i] = r.Copy
-	}
-	order := p.solve(p.rules[0], open)
+	complete, order := p.complete(), p.solve(p.declared[0], open)
 	for _, c := range append(slices.Clone(order), slices.Sorted(maps.Keys(open))...) {
-		if open[c] != nil && copyrows.SyncedEverywhere(copies, c) {
+		if open[c] != nil && complete[c] {
 			return c
 		}
 	}
@@ -114,7 +108,7 @@ func (in *Inputs) FirstChoice(decl *catalog.Bucket, rules []catalog.PrefixRule, 
 	}
 	answering := *in
 	answering.silent = nil // those among which it chooses have answered by now
-	p := &planner{Inputs: &answering, decl: decl, rules: rules}
+	p := answering.planner(decl, rules, nil, "")
 	if chosen := p.solve(rules[0], open); len(chosen) > 0 {
 		return chosen[0]
 	}
@@ -129,6 +123,7 @@ func (in *Inputs) mayStay(rules []catalog.PrefixRule, cluster string) bool {
 // open returns the clusters that a primary may move to.
 func (in *Inputs) open(rules []catalog.PrefixRule) map[string]*catalog.Cluster {
 	open := make(map[string]*catalog.Cluster)
+	rules = perPolicy(rules)
 	for name, c := range in.clusters {
 		if in.mayStay(rules, name) {
 			open[name] = c

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -13,62 +12,102 @@ import (
 
 // adoptRules turns the rows into rows of the rules declared now.
 func (p *planner) adoptRules() {
-	known := make(map[string]bool)
-	for _, r := range p.rows {
-		known[r.Prefix] = true
-	}
-	for _, r := range p.rules { // sorted: a covering rule comes before those below it
-		if !known[r.Prefix] && len(p.rows) > 0 {
-			p.splitOff(r.Prefix)
-			known[r.Prefix] = true
-		}
-	}
-	for _, prefix := range slices.Sorted(maps.Keys(known)) {
-		if !slices.ContainsFunc(p.rules, func(r catalog.PrefixRule) bool { return r.Prefix == prefix }) {
-			p.mergeBack(prefix)
-		}
-	}
-}
-
-// splitOff gives a new rule the copies that its keys had under the rule that covered them.
-func (p *planner) splitOff(prefix string) {
-	cover, found := "", false
-	for _, r := range p.rows {
-		if r.Prefix != prefix && strings.HasPrefix(prefix, r.Prefix) && (!found || len(r.Prefix) > len(cover)) {
-			cover, found = r.Prefix, true
-		}
-	}
-	if !found {
+	if len(p.rules) == len(p.declared) && p.inStep() {
 		return
 	}
-	for _, r := range slices.Clone(p.rows) {
-		if r.Prefix != cover {
-			continue
+	p.splitOff()
+	p.mergeBack()
+	p.rules = slices.DeleteFunc(p.rules, func(r ruleRows) bool { return len(r.rows) == 0 && !p.isDeclared(r.prefix) })
+}
+
+// inStep reports whether the rows are those of the declared rules, of which there are as many.
+func (p *planner) inStep() bool {
+	for i := range p.rules {
+		if p.rules[i].prefix != p.declared[i].Prefix || len(p.rules[i].rows) == 0 {
+			return false
 		}
+	}
+	return true
+}
+
+func (p *planner) isDeclared(prefix string) bool {
+	_, found := slices.BinarySearchFunc(p.declared, prefix, func(r catalog.PrefixRule, prefix string) int { return strings.Compare(r.Prefix, prefix) })
+	return found
+}
+
+// splitOff gives each rule that has no rows yet the copies that its keys had under the rule
+// that covered them. Both lists are sorted, so a covering rule comes before those below it.
+func (p *planner) splitOff() {
+	next := make([]ruleRows, 0, max(len(p.rules), len(p.declared)))
+	var covers []ruleRows // those with rows, each below the one before
+	had, declared := p.rules, p.declared
+	for len(had) > 0 || len(declared) > 0 {
+		var r ruleRows
+		if len(declared) == 0 || len(had) > 0 && had[0].prefix <= declared[0].Prefix {
+			r, had = had[0], had[1:]
+		} else {
+			r.prefix = declared[0].Prefix
+		}
+		isDeclared := len(declared) > 0 && declared[0].Prefix == r.prefix
+		if isDeclared {
+			declared = declared[1:]
+		}
+		for len(covers) > 0 && !strings.HasPrefix(r.prefix, covers[len(covers)-1].prefix) {
+			covers = covers[:len(covers)-1]
+		}
+		if isDeclared && len(r.rows) == 0 && len(covers) > 0 {
+			r.rows = splitFrom(covers[len(covers)-1].rows, r.prefix)
+		}
+		if len(r.rows) > 0 {
+			covers = append(covers, r)
+		}
+		next = append(next, r)
+	}
+	p.rules = next
+}
+
+// splitFrom returns the rows of a new rule, made from those of the rule that covered it.
+func splitFrom(cover []state.Copy, prefix string) []state.Copy {
+	rows := slices.Clone(cover)
+	for i := range rows {
+		r := &rows[i]
 		r.Prefix, r.Objects, r.Bytes, r.HeldDeletes, r.ScanCursor = prefix, 0, 0, false, ""
 		if r.State == catalog.CopySyncing || r.State == catalog.CopyFailed {
-			copyrows.Resync(&r)
+			copyrows.Resync(r)
 		}
-		p.rows = append(p.rows, r)
+	}
+	return rows
+}
+
+// mergeBack gives the keys of removed rules to the rules that cover them now.
+func (p *planner) mergeBack() {
+	var covers []*ruleRows // the declared rules above, each below the one before
+	declared := p.declared
+	for i := range p.rules {
+		r := &p.rules[i]
+		for len(covers) > 0 && !strings.HasPrefix(r.prefix, covers[len(covers)-1].prefix) {
+			covers = covers[:len(covers)-1]
+		}
+		if len(declared) > 0 && declared[0].Prefix == r.prefix {
+			covers, declared = append(covers, r), declared[1:]
+			continue
+		}
+		cover := &ruleRows{}
+		if len(covers) > 0 {
+			cover = covers[len(covers)-1]
+		}
+		r.mergeInto(cover)
 	}
 }
 
-// mergeBack gives the keys of a removed rule to the rule that covers them now. A cluster
-// that only held the removed rule's copy drains it; the row is all that is left of the rule.
-func (p *planner) mergeBack(prefix string) {
-	cover := ""
-	for _, r := range p.rules {
-		if strings.HasPrefix(prefix, r.Prefix) && len(r.Prefix) >= len(cover) {
-			cover = r.Prefix
-		}
-	}
-	p.resyncFrom(cover, prefix)
-	p.inheritFacts(cover, prefix)
-	p.rows = slices.DeleteFunc(p.rows, func(c state.Copy) bool {
-		return c.Prefix == prefix && (c.Primary || copyrows.Index(p.rows, cover, c.Cluster) >= 0)
-	})
-	for i := range p.rows {
-		if c := &p.rows[i]; c.Prefix == prefix && !leaving(c.State) {
+// mergeInto gives a removed rule's keys to the rule that covers them now. A cluster that only
+// held the removed rule's copy drains it; the row is all that is left of the rule.
+func (r *ruleRows) mergeInto(cover *ruleRows) {
+	cover.resyncFrom(r)
+	cover.inheritFacts(r)
+	r.rows = slices.DeleteFunc(r.rows, func(c state.Copy) bool { return c.Primary || cover.in(c.Cluster) != nil })
+	for i := range r.rows {
+		if c := &r.rows[i]; !leaving(c.State) {
 			c.State = catalog.CopyDraining
 		}
 	}
@@ -77,25 +116,23 @@ func (p *planner) mergeBack(prefix string) {
 // resyncFrom resyncs the covering rule's copies from the removed rule's prefix on, in
 // clusters that lack some of its keys. A rule that was only draining had no keys to hand
 // over.
-func (p *planner) resyncFrom(cover, prefix string) {
-	held := slices.ContainsFunc(p.rows, func(c state.Copy) bool { return c.Prefix == prefix && !leaving(c.State) })
-	if !held {
+func (r *ruleRows) resyncFrom(removed *ruleRows) {
+	if !slices.ContainsFunc(removed.rows, func(c state.Copy) bool { return !leaving(c.State) }) {
 		return
 	}
-	for i := range p.rows {
-		c := &p.rows[i]
-		if c.Prefix != cover || c.Primary {
+	for i := range r.rows {
+		c := &r.rows[i]
+		if c.Primary {
 			continue
 		}
-		had := copyrows.Index(p.rows, prefix, c.Cluster)
-		if had >= 0 && p.rows[had].State == catalog.CopySynced {
+		if had := removed.in(c.Cluster); had != nil && had.State == catalog.CopySynced {
 			continue
 		}
 		switch c.State {
 		case catalog.CopySynced:
-			c.State, c.Cursor, c.ScanCursor = catalog.CopySyncing, justBefore(prefix), ""
+			c.State, c.Cursor, c.ScanCursor = catalog.CopySyncing, justBefore(removed.prefix), ""
 		case catalog.CopySyncing:
-			c.Cursor = min(c.Cursor, justBefore(prefix))
+			c.Cursor = min(c.Cursor, justBefore(removed.prefix))
 		default: // it is compared from the start, or leaves
 		}
 	}
@@ -103,13 +140,9 @@ func (p *planner) resyncFrom(cover, prefix string) {
 
 // inheritFacts gives the covering rule's copies what is known of the removed rule's copies
 // in the same clusters.
-func (p *planner) inheritFacts(cover, prefix string) {
-	for _, c := range p.rows {
-		if c.Prefix != prefix {
-			continue
-		}
-		if at := copyrows.Index(p.rows, cover, c.Cluster); at >= 0 {
-			to := &p.rows[at]
+func (r *ruleRows) inheritFacts(removed *ruleRows) {
+	for _, c := range removed.rows {
+		if to := r.in(c.Cluster); to != nil {
 			to.MadeBucket = to.MadeBucket || c.MadeBucket
 			to.OwnedUntil = copyrows.Earlier(to.OwnedUntil, c.OwnedUntil)
 			to.FormerPrimary = to.FormerPrimary || c.FormerPrimary
