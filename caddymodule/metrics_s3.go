@@ -14,6 +14,8 @@ type s3Counters struct {
 	failovers prometheus.Counter
 	open      prometheus.Gauge
 
+	hits, misses, saved prometheus.Counter // of caches
+
 	in, out prometheus.Counter // of bytes
 }
 
@@ -31,12 +33,21 @@ func newS3Counters(counter func(name, help string, labels ...string) *prometheus
 		}),
 	}
 	c.open = prometheus.NewGauge(prometheus.GaugeOpts{Name: "caddy_fado_s3_open_requests", Help: "Requests that S3 endpoints are answering."})
+	c.hits = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_fado_s3_cache_hits_total", Help: "Reads of objects that S3 endpoints answered from their caches, confirmed by a storage.",
+	})
+	c.misses = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_fado_s3_cache_misses_total", Help: "Reads of objects no larger than max_object that S3 endpoints with a cache answered from a storage.",
+	})
+	c.saved = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_fado_s3_cache_saved_bytes_total", Help: "Bytes of objects that storages did not have to send because of caches.",
+	})
 	c.in, c.out = c.bytes.WithLabelValues("in"), c.bytes.WithLabelValues("out")
 	return c
 }
 
 func (c *s3Counters) all() []prometheus.Collector {
-	return []prometheus.Collector{c.requests, c.seconds, c.bytes, c.failovers, c.open}
+	return []prometheus.Collector{c.requests, c.seconds, c.bytes, c.failovers, c.open, c.hits, c.misses, c.saved}
 }
 
 // CountS3Open counts the requests that S3 endpoints are answering.
@@ -59,3 +70,13 @@ func (*App) CountS3Bytes(direction string, n int64) {
 
 // CountS3Failover counts a read that went on at another copy.
 func (*App) CountS3Failover() { counters.s3.failovers.Inc() }
+
+// CountS3Cache counts a read of an object that the cache of an S3 endpoint may have.
+func (*App) CountS3Cache(hit bool, saved int64) {
+	if !hit {
+		counters.s3.misses.Inc()
+		return
+	}
+	counters.s3.hits.Inc()
+	counters.s3.saved.Add(float64(saved))
+}

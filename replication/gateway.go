@@ -121,6 +121,14 @@ func (g *Gateway) Read(ctx context.Context, p Passage, f *storage.Forward) (*sto
 	return a, nil
 }
 
+// Keep registers bytes of objects that stay here between two reads of users, and refuses with
+// [ErrForbidden] what the catalogue does not allow to be here. The context it returns ends when a
+// change forbids them; that change is answered after end, which must be called once they are
+// gone.
+func (g *Gateway) Keep(allowed func(*routing.Snapshot) bool) (_ context.Context, end func(), err error) {
+	return g.guard.Carry(context.Background(), "", allowed)
+}
+
 // causeOf names why the passage was ended, if that is what an error comes from.
 func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && (errors.Is(cause, ErrForbidden) || errors.Is(cause, ErrDown)) {

@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/fado-project/fado/catalog"
 )
 
 func init() {
@@ -35,6 +37,9 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		anonymous <bucket_pattern...>
 //		write_ack <n>|all
 //		max_clock_skew <duration>
+//		cache <size> {
+//			max_object <size>
+//		}
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
@@ -51,7 +56,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err := h.parseOption(d, option); err != nil {
 			return err
 		}
-		if option != "key" && d.NextBlock(1) {
+		if option != "key" && option != "cache" && d.NextBlock(1) {
 			return d.Errf("fado_s3: %s takes no block, found %q", option, d.Val())
 		}
 	}
@@ -65,7 +70,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (h *Handler) check0() error {
 	filled := &Handler{
 		Region: h.Region, Cluster: h.Cluster, Domains: h.Domains, Keys: h.Keys, Anonymous: h.Anonymous,
-		WriteAck: h.WriteAck, MaxClockSkew: h.MaxClockSkew,
+		WriteAck: h.WriteAck, MaxClockSkew: h.MaxClockSkew, Cache: h.Cache,
 	}
 	if filled.Region == "" {
 		filled.Region = defaultRegion
@@ -89,8 +94,10 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) (err error)
 		return h.parseAck(d)
 	case "max_clock_skew":
 		return h.parseSkew(d)
+	case "cache":
+		return h.parseCache(d)
 	default:
-		return d.Errf("fado_s3: unknown option %q: expected region, cluster, domain, key, anonymous, write_ack or max_clock_skew", option)
+		return d.Errf("fado_s3: unknown option %q: expected region, cluster, domain, key, anonymous, write_ack, max_clock_skew or cache", option)
 	}
 	return err
 }
@@ -139,6 +146,38 @@ func (h *Handler) parseSkew(d *caddyfile.Dispenser) error {
 	}
 	h.MaxClockSkew = caddy.Duration(skew)
 	return nil
+}
+
+func (h *Handler) parseCache(d *caddyfile.Dispenser) (err error) {
+	h.Cache = new(Cache)
+	if h.Cache.Size, err = size(d, "cache", "cache <size>"); err != nil {
+		return err
+	}
+	for d.NextBlock(1) {
+		if option := d.Val(); option != "max_object" {
+			return d.Errf("fado_s3: cache: unknown option %q: expected max_object", option)
+		}
+		if h.Cache.MaxObject != 0 {
+			return d.Err("fado_s3: cache: max_object is given twice: expected it once")
+		}
+		if h.Cache.MaxObject, err = size(d, "cache: max_object", "max_object <size>"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// size reads a size, the one argument of an option.
+func size(d *caddyfile.Dispenser, what, usage string) (catalog.Size, error) {
+	v, err := one(d, usage)
+	if err != nil {
+		return 0, err
+	}
+	n, err := catalog.ParseSize(v)
+	if err != nil || n <= 0 {
+		return 0, d.Errf("fado_s3: %s: %q: expected a size above 0 such as 256MiB", what, v)
+	}
+	return n, nil
 }
 
 func (h *Handler) parseKey(d *caddyfile.Dispenser) error {

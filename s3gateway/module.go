@@ -17,6 +17,8 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/bodies"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -46,12 +48,16 @@ type App interface {
 	CountS3Bytes(direction string, n int64)
 	// CountS3Failover counts a read that went on at another copy.
 	CountS3Failover()
+	// CountS3Cache counts a read of an object that the cache may have: whether it had it, and
+	// how many bytes no storage had to send.
+	CountS3Cache(hit bool, saved int64)
 }
 
 // Storages is how requests reach storages; *replication.Gateway implements it.
 type Storages interface {
 	Read(ctx context.Context, p replication.Passage, f *storage.Forward) (*storage.Answer, error)
 	Write(ctx context.Context, w replication.UserWrite, f *storage.Forward) (*replication.Written, error)
+	Keep(allowed func(*routing.Snapshot) bool) (ctx context.Context, end func(), err error)
 	Capabilities(cluster string) (storage.Capabilities, bool)
 }
 
@@ -85,8 +91,12 @@ type Handler struct {
 	// How far a client's clock may be off. Default: 15m.
 	MaxClockSkew caddy.Duration `json:"max_clock_skew,omitempty"`
 
+	// Keeps bodies of objects that are read often in memory. Default: none.
+	Cache *Cache `json:"cache,omitempty"`
+
 	app     App
 	log     *zap.Logger
+	bodies  *bodies.Cache // nil: none
 	keys    map[string]*catalog.Key
 	latency latencies
 	cors    corsCache
@@ -109,6 +119,15 @@ type Key struct {
 
 	// Whether it may only read. Default: false.
 	ReadOnly bool `json:"read_only,omitempty"`
+}
+
+// Cache is memory for bodies of objects. Each use of one is confirmed by a storage.
+type Cache struct {
+	// The most memory it takes. Required.
+	Size catalog.Size `json:"size,omitempty"`
+
+	// The largest object that is kept. Default: 1MiB, or the size of the cache if that is less.
+	MaxObject catalog.Size `json:"max_object,omitempty"`
 }
 
 const (
@@ -157,6 +176,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("fado_s3: the fado app is a %T, which is not an s3gateway.App", mod)
 	}
 	h.app = app
+	h.makeCache()
 	for _, k := range h.Keys {
 		if err := app.DeclareKeys(h.keys[k.ID]); err != nil {
 			return fmt.Errorf("fado_s3: %w", err)
@@ -178,6 +198,10 @@ func (h *Handler) check() error {
 	add(!regionName.MatchString(h.Region), "region: %q: expected a name like us-east-1", h.Region)
 	add(h.WriteAck < ackAll, "write_ack: %d: expected a number of copies of 1 or more, or -1 for all", h.WriteAck)
 	add(h.MaxClockSkew < 0, "max_clock_skew: %s: expected a duration above 0", time.Duration(h.MaxClockSkew))
+	if c := h.Cache; c != nil {
+		add(c.Size < minCache, "cache: %s: expected a size of %s or more", c.Size, catalog.Size(minCache))
+		add(c.MaxObject < 0 || c.MaxObject > c.Size, "cache: max_object: %s: expected a size above 0, and not above that of the cache", c.MaxObject)
+	}
 	for _, d := range h.Domains {
 		add(d == "" || net.ParseIP(d) != nil || strings.ContainsAny(d, ":/* "), "domain: %q: expected a host name", d)
 	}
@@ -236,6 +260,14 @@ func (h *Handler) Validate() error {
 	return nil
 }
 
+// Cleanup lets go of the cache. Requests that still use it go on.
+func (h *Handler) Cleanup() error {
+	if h.bodies != nil {
+		h.bodies.Close()
+	}
+	return nil
+}
+
 // node names this instance in answers.
 func (h *Handler) node() string {
 	if ctl := h.app.Control(); ctl != nil {
@@ -254,8 +286,9 @@ func (h *Handler) ack() string {
 
 // Interface guards
 var (
-	_ caddy.Module      = (*Handler)(nil)
-	_ caddy.Provisioner = (*Handler)(nil)
-	_ caddy.Validator   = (*Handler)(nil)
-	_ Storages          = (*replication.Gateway)(nil)
+	_ caddy.Module       = (*Handler)(nil)
+	_ caddy.Provisioner  = (*Handler)(nil)
+	_ caddy.Validator    = (*Handler)(nil)
+	_ caddy.CleanerUpper = (*Handler)(nil)
+	_ Storages           = (*replication.Gateway)(nil)
 )

@@ -184,16 +184,22 @@ func TestCaddyfile(t *testing.T) {
 		anonymous pub-*
 		write_ack all
 		max_clock_skew 5m
+		cache 256MiB {
+			max_object 64KiB
+		}
 	}`))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if h.Cache == nil || h.Cache.Size != 256<<20 || h.Cache.MaxObject != 64<<10 {
+		t.Errorf("cache %+v", h.Cache)
 	}
 	if h.Region != "eu-1" || h.Cluster != "c1" || h.WriteAck != ackAll || len(h.Keys) != 2 || !h.Keys[0].ReadOnly || len(h.Keys[0].Buckets) != 2 || h.Keys[1].ReadOnly {
 		t.Errorf("%+v", h)
 	}
 	for in, want := range map[string]string{
 		`fado_s3 x`:                                                          "unexpected argument",
-		"fado_s3 {\n wat\n}":                                                 "expected region, cluster, domain, key, anonymous, write_ack or max_clock_skew",
+		"fado_s3 {\n wat\n}":                                                 "expected region, cluster, domain, key, anonymous, write_ack, max_clock_skew or cache",
 		"fado_s3 {\n region\n}":                                              "expected region <region>",
 		"fado_s3 {\n region a\n region b\n}":                                 "region is given twice",
 		"fado_s3 {\n region A_b\n}":                                          "expected a name like us-east-1",

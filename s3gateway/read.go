@@ -62,10 +62,15 @@ func getObject(c reader) error {
 		Name: c.op.name, Method: c.r.Method, Bucket: c.bucket, Key: c.key, Content: true,
 		Query: pick(c.query, objectQuery), Header: requestHeaders(c.r.Header),
 	}
+	k := c.keeping(&f)
+	if done, err := k.serve(holders, f); done || err != nil {
+		return err
+	}
 	a, at, err := c.askAny(holders, f)
 	if err != nil {
 		return err
 	}
+	k.take(a)
 	return c.deliver(a, holders, at, f)
 }
 
@@ -92,13 +97,7 @@ func (c reader) deliver(a *storage.Answer, holders []routing.Holder, at int, f s
 	if a.Status >= http.StatusBadRequest {
 		return c.storageError(a.Status, a.Header, a.Body)
 	}
-	h := c.w.Header()
-	storage.Original(a.Header, c.bucket, c.key)
-	answerHeaders(h, a.Header)
-	h.Set("X-Fado-Cluster", holders[at].Cluster)
-	if c.asker == nil {
-		h.Del("X-Fado-Cluster")
-	}
+	h := c.answerOf(a, &holders[at])
 	if a.Length >= 0 && a.Status != http.StatusNotModified {
 		h.Set("Content-Length", strconv.FormatInt(a.Length, 10))
 	}
@@ -111,6 +110,18 @@ func (c reader) deliver(a *storage.Answer, holders []routing.Holder, at int, f s
 		return err
 	}
 	return c.resume(a, n, err, slices.Delete(slices.Clone(holders), at, at+1), f)
+}
+
+// answerOf makes the headers of an answer those of a holder's.
+func (c reader) answerOf(a *storage.Answer, from *routing.Holder) http.Header {
+	h := c.w.Header()
+	storage.Original(a.Header, c.bucket, c.key)
+	answerHeaders(h, a.Header)
+	h.Set("X-Fado-Cluster", from.Cluster)
+	if c.asker == nil {
+		h.Del("X-Fado-Cluster")
+	}
+	return h
 }
 
 // send copies a body to the client and returns how much of it.

@@ -67,7 +67,9 @@ type instance struct {
 	core    *minio.Core
 
 	mu     sync.Mutex
-	counts map[string]int // of requests, by "operation code"; and failovers
+	counts map[string]int // of requests, by "operation code"; of failovers, and of what the cache did
+
+	saved atomic.Int64 // bytes by the cache
 }
 
 // Control, Replication and Ready make it an App.
@@ -85,6 +87,10 @@ func (i *instance) Key(id string) (*catalog.Key, bool) {
 }
 func (i *instance) DeclareKeys(...*catalog.Key) error { return nil }
 func (i *instance) CountS3Failover()                  { i.count("failover") }
+func (i *instance) CountS3Cache(hit bool, saved int64) {
+	i.count(fmt.Sprint("cache hit ", hit))
+	i.saved.Add(saved)
+}
 
 func (i *instance) count(what string) {
 	i.mu.Lock()
@@ -188,6 +194,8 @@ func (i *instance) serve(change func(*Handler)) {
 	if change != nil {
 		change(i.handler)
 	}
+	i.handler.makeCache()
+	i.Cleanup(func() { i.must(i.handler.Cleanup()) })
 	i.server = httptest.NewServer(http.HandlerFunc(i.handler.serve))
 	i.Cleanup(i.server.Close)
 	i.api = i.as(testKey, testSecret)

@@ -1,0 +1,276 @@
+package s3gateway
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/bodies"
+	"github.com/fado-project/fado/storage"
+)
+
+const (
+	minCache         = 1 << 20
+	defaultMaxObject = 1 << 20
+)
+
+// makeCache makes the cache that is configured. It takes no memory before its first use.
+func (h *Handler) makeCache() {
+	if h.Cache == nil {
+		return
+	}
+	o := bodies.Options{Size: int64(h.Cache.Size), MaxObject: int64(h.Cache.MaxObject)}
+	if o.MaxObject == 0 {
+		o.MaxObject = min(defaultMaxObject, o.Size)
+	}
+	if h.Cluster != "" {
+		o.Hold, o.May = h.holdBodies, h.mayKeep
+	}
+	h.bodies = bodies.New(o)
+}
+
+// holdBodies has a change of the catalogue remove what it does not allow to be here.
+func (h *Handler) holdBodies(bucket string, keys iter.Seq[string]) (ctx context.Context, end func(), err error) {
+	return h.app.Replication().Gateway().Keep(func(s *routing.Snapshot) bool {
+		rules := s.Rules(bucket)
+		all := len(rules) > 0
+		for _, r := range rules {
+			all = all && s.AllowsPolicy(r.Policy, h.Cluster)
+		}
+		if all {
+			return true
+		}
+		for key := range keys {
+			if !s.Allows(bucket, key, h.Cluster) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (h *Handler) mayKeep(bucket, key string) bool {
+	return h.app.Control().Router().Snapshot().Allows(bucket, key, h.Cluster)
+}
+
+// keeping is what a read and the cache have to do with each other.
+type keeping struct {
+	c       reader
+	cache   *bodies.Cache // nil: nothing
+	ranges  bool
+	first   int64 // of a range; below 0: so many last bytes
+	last    int64 // -1: to the end
+	changed bool  // another version was kept
+}
+
+// keeping says whether a read may be answered from the cache: a plain one, of all of an object or
+// one range of it, under any conditions.
+func (c reader) keeping(f *storage.Forward) keeping {
+	k := keeping{c: c, cache: c.h.bodies}
+	if k.cache == nil || f.Method != http.MethodGet || len(f.Query) > 0 {
+		return keeping{}
+	}
+	if spec := f.Header.Get("Range"); spec != "" {
+		var ok bool
+		if k.first, k.last, ok = parseRange(spec); !ok {
+			return keeping{}
+		}
+		k.ranges = true
+	}
+	return k
+}
+
+// parseRange reads a Range of one range (RFC 9110, section 14.1.2); false for any other.
+func parseRange(spec string) (first, last int64, ok bool) {
+	spec, ok = strings.CutPrefix(spec, "bytes=")
+	from, to, dash := strings.Cut(spec, "-")
+	if !ok || !dash {
+		return 0, 0, false
+	}
+	number := func(s string) int64 {
+		if strings.TrimLeft(s, "0123456789") != "" {
+			return -1
+		}
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	switch {
+	case from == "":
+		n := number(to)
+		return -n, -1, n > 0
+	case to == "":
+		first = number(from)
+		return first, -1, first >= 0
+	default:
+		first, last = number(from), number(to)
+		return first, last, first >= 0 && last >= first
+	}
+}
+
+// part returns where what is asked for begins and ends in a body of some length; false where a
+// storage must say what becomes of it.
+func (k *keeping) part(length int64) (from, to int64, ok bool) {
+	if !k.ranges {
+		return 0, length, true
+	}
+	from, to = k.first, length
+	if from < 0 {
+		from = max(0, length+from)
+	}
+	if k.last >= 0 {
+		to = min(length, k.last+1)
+	}
+	return from, to, from < length
+}
+
+// serve answers from the cache if a storage confirms what it has. It reports false, and nothing
+// was answered, where the object is to be read.
+//
+// A storage confirms by its answer to a HEAD, which says all there is to say of the object now: an
+// answer of 304 to a GET says nothing of metadata, tags and versions, which change without the
+// content. The passage of that answer stays open while the body is sent, so that a change that
+// forbids it cuts it.
+func (k *keeping) serve(holders []routing.Holder, f storage.Forward) (done bool, err error) {
+	if k.cache == nil {
+		return false, nil
+	}
+	c := k.c
+	b := k.cache.Get(c.bucket, c.key)
+	if b == nil {
+		return false, nil
+	}
+	from, to, ok := k.part(b.Length)
+	if !ok {
+		return false, nil
+	}
+	f.Method, f.Content, f.Header = http.MethodHead, false, f.Header.Clone()
+	f.Header.Del("Range")
+	a, at, err := c.askAny(holders, f)
+	if err != nil {
+		return false, err
+	}
+	if a.Status == http.StatusNotModified { // the client has it
+		return true, c.deliver(a, holders, at, f)
+	}
+	defer func() { _ = a.Body.Close() }()
+	storage.Original(a.Header, c.bucket, c.key)
+	if a.Status != http.StatusOK || !confirms(a, b) {
+		if k.changed = a.Status == http.StatusOK || a.Status == http.StatusNotFound; k.changed {
+			k.cache.Drop(b)
+		}
+		return false, nil
+	}
+	h, status := c.answerOf(a, &holders[at]), http.StatusOK
+	if k.ranges {
+		status = http.StatusPartialContent
+		partOf(h, from, to, b.Length)
+	}
+	h.Set("Content-Length", strconv.FormatInt(to-from, 10))
+	c.w.WriteHeader(status)
+	c.h.app.CountS3Cache(true, to-from)
+	_, err = c.send(bytes.NewReader(b.Content[from:to]))
+	return true, err
+}
+
+// partOf makes the headers of a whole answer those of a part of it. Checksums are of the whole.
+func partOf(h http.Header, from, to, length int64) {
+	h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, length))
+	for name := range h {
+		if strings.HasPrefix(name, checksumPrefix) {
+			h.Del(name)
+		}
+	}
+}
+
+// checksumPrefix begins the headers of checksums, which are only told on request.
+const checksumPrefix = "X-Amz-Checksum-"
+
+// identity returns what a storage says of the version it has.
+func identity(a *storage.Answer) bodies.Identity {
+	return bodies.Identity{
+		ETag: a.Header.Get("Etag"), Version: a.Header.Get("X-Amz-Version-Id"), Modified: a.Header.Get("Last-Modified"), Length: a.Length,
+	}
+}
+
+// confirms reports whether a storage has the very version of a body, and says all of it that came
+// with the body.
+func confirms(a *storage.Answer, b *bodies.Body) bool {
+	if identity(a) != b.Identity {
+		return false
+	}
+	for _, name := range b.Headers {
+		if len(a.Header[name]) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// take has the cache keep an answer's body while it passes, if that is worth it.
+func (k *keeping) take(a *storage.Answer) {
+	if k.cache == nil || a.Status != http.StatusOK && a.Status != http.StatusPartialContent {
+		return
+	}
+	length := a.Length
+	if _, total, ok := strings.Cut(a.Header.Get("Content-Range"), "/"); ok {
+		length, _ = strconv.ParseInt(total, 10, 64)
+	}
+	if length <= 0 || length > k.cache.MaxObject() {
+		return
+	}
+	k.c.h.app.CountS3Cache(false, 0)
+	storage.Original(a.Header, k.c.bucket, k.c.key)
+	id := identity(a)
+	if a.Status != http.StatusOK || id.ETag == "" || strings.HasPrefix(id.ETag, "W/") || id.Modified == "" ||
+		strings.Contains(strings.ToLower(a.Header.Get("Cache-Control")), "no-store") {
+		return
+	}
+	if f := k.cache.Fill(k.c.bucket, k.c.key, id, told(a.Header), k.changed); f != nil {
+		a.Body = &fillingBody{a.Body, f}
+	}
+}
+
+// told returns the names of the headers that clients see of an object.
+func told(from http.Header) (names []string) {
+	to := make(http.Header)
+	for name, v := range from {
+		clear(to)
+		answerHeaders(to, http.Header{name: v})
+		if len(to) > 0 && !strings.HasPrefix(name, checksumPrefix) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// fillingBody is a body on its way to a client and into the cache.
+type fillingBody struct {
+	io.ReadCloser
+	f *bodies.Filling
+}
+
+func (b *fillingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.f != nil {
+		b.f.Write(p[:n])
+	}
+	return n, err
+}
+
+// Close ends the passage after the cache has what it may keep.
+func (b *fillingBody) Close() error {
+	if b.f != nil {
+		b.f.End()
+		b.f = nil
+	}
+	return b.ReadCloser.Close()
+}
