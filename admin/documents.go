@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -26,27 +27,60 @@ const (
 	applyAttempts = 5
 )
 
-// documentRoom bounds how many documents are worked on at a time: each may take some hundred
-// megabytes.
-var documentRoom = make(chan struct{}, 2)
+// bodyTime is how long a client may take to send a document, where its server sets no bound.
+const bodyTime = time.Minute
 
-// enterDocuments waits for a place; leave gives it back.
-func enterDocuments(ctx context.Context) (leave func(), err error) {
+var (
+	// documentRoom bounds how many documents are worked on at a time: each may take some hundred
+	// megabytes. No client holds a place of it by being slow.
+	documentRoom = make(room, 2)
+	// bodyRoom bounds how many documents are held or read at a time.
+	bodyRoom = make(room, 8)
+)
+
+// room bounds how many do something at a time.
+type room chan struct{}
+
+// enter waits for a place; leave gives it back.
+func (r room) enter(ctx context.Context) (leave func(), err error) {
 	select {
-	case documentRoom <- struct{}{}:
-		return func() { <-documentRoom }, nil
+	case r <- struct{}{}:
+		return func() { <-r }, nil
 	case <-ctx.Done():
 		return nil, unavailable("waiting for other documents: %v", ctx.Err())
 	}
 }
 
-// document reads the body.
-func (c *call) document() (*document.Document, error) {
-	body, err := c.bodyUpTo(document.MaxBytes)
+// inDocument reads the body and has do work with it, in turn with other documents.
+func (c *call) inDocument(do func(*document.Document) error) error {
+	leave, err := bodyRoom.enter(c.r.Context())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return document.Parse(body, documentFormat(c.r.Header.Get("Content-Type")))
+	defer leave()
+	body, err := c.documentBody()
+	if err != nil {
+		return err
+	}
+	done, err := documentRoom.enter(c.r.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
+	doc, err := document.Parse(body, documentFormat(c.r.Header.Get("Content-Type")))
+	if err != nil {
+		return err
+	}
+	return do(doc)
+}
+
+// documentBody reads the body, within a bounded time.
+func (c *call) documentBody() ([]byte, error) {
+	conn := http.NewResponseController(c.w)
+	if conn.SetReadDeadline(time.Now().Add(bodyTime)) == nil { // else the server is one that can't
+		defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
+	}
+	return c.bodyUpTo(document.MaxBytes)
 }
 
 func documentFormat(contentType string) document.Format {
@@ -150,35 +184,24 @@ func planDocument(c *call) error {
 	if err != nil {
 		return err
 	}
-	doc, leave, err := c.enterDocument()
+	var answer any
+	err = c.inDocument(func(doc *document.Document) error {
+		at, err := c.catalogue.Catalogue(c.r.Context())
+		if err != nil {
+			return err
+		}
+		p, err := c.prospect(doc, at, document.Page{After: c.query("after"), Limit: limit})
+		if err != nil {
+			return err
+		}
+		c.w.Header().Set("ETag", revisionTag(at.Revision))
+		answer = viewPlan(at.Revision, p.changes, p.outlook)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	defer leave()
-	at, err := c.catalogue.Catalogue(c.r.Context())
-	if err != nil {
-		return err
-	}
-	p, err := c.prospect(doc, at, document.Page{After: c.query("after"), Limit: limit})
-	if err != nil {
-		return err
-	}
-	c.w.Header().Set("ETag", revisionTag(at.Revision))
-	return c.reply(http.StatusOK, viewPlan(at.Revision, p.changes, p.outlook))
-}
-
-// enterDocument takes a place among the documents that are worked on, and reads the body.
-func (c *call) enterDocument() (*document.Document, func(), error) {
-	leave, err := enterDocuments(c.r.Context())
-	if err != nil {
-		return nil, nil, err
-	}
-	doc, err := c.document()
-	if err != nil {
-		leave()
-		return nil, nil, err
-	}
-	return doc, leave, nil
+	return c.reply(http.StatusOK, answer)
 }
 
 func revisionTag(s state.Seq) string { return `"` + strconv.FormatInt(int64(s), 10) + `"` }
@@ -189,22 +212,25 @@ func applyDocument(c *call) error {
 	if err != nil {
 		return err
 	}
-	doc, leave, err := c.enterDocument()
+	var answer appliedView
+	err = c.inDocument(func(doc *document.Document) error {
+		for attempt := 1; ; attempt++ {
+			p, revision, err := c.applyOnce(doc, tags)
+			if errors.Is(err, control.ErrPrecondition) && tags == nil && attempt < applyAttempts {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			c.w.Header().Set("ETag", revisionTag(revision))
+			answer = appliedView{Revision: revision, Changes: len(p.changes.Changes), Moves: viewMoves(&p.outlook.Moves)}
+			return nil
+		}
+	})
 	if err != nil {
 		return err
 	}
-	defer leave()
-	for attempt := 1; ; attempt++ {
-		p, revision, err := c.applyOnce(doc, tags)
-		if errors.Is(err, control.ErrPrecondition) && tags == nil && attempt < applyAttempts {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		c.w.Header().Set("ETag", revisionTag(revision))
-		return c.reply(http.StatusOK, appliedView{Revision: revision, Changes: len(p.changes.Changes), Moves: viewMoves(&p.outlook.Moves)})
-	}
+	return c.reply(http.StatusOK, answer)
 }
 
 func (c *call) applyOnce(doc *document.Document, tags []string) (*prospect, state.Seq, error) {

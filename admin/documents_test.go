@@ -3,6 +3,8 @@ package admin
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -223,4 +225,26 @@ func TestRevision(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Clients that send their documents slowly hold up no other.
+func TestSlowDocumentsHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	h := start(t, control.Config{})
+	for range cap(documentRoom) + 1 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "POST /fado/plan HTTP/1.1\r\nHost: fado\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(time.Minute); len(bodyRoom) <= cap(documentRoom); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("their bodies are not read")
+		}
+	}
+	h.do("POST", "/fado/plan", `{"fado":1}`).want(200)
 }

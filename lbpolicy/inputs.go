@@ -16,7 +16,7 @@ const (
 	headerToken  = "X-Fado-Token" //nolint:gosec // the name of a header
 )
 
-// maxTokens bounds the tokens of one request, each of which is compared with every input.
+// maxTokens bounds the tokens of one request.
 const maxTokens = 32
 
 // maxInputs bounds what one request may name. One that names more is refused.
@@ -54,11 +54,11 @@ func (p *DataAware) inputsOf(dst []routing.Input, r *http.Request, h http.Header
 			dst = append(dst, routing.Input{Bucket: unreadable})
 		}
 	}
+	if len(dst) > maxInputs { // which is also what tokens may be compared with
+		return append(dst[:first], routing.Input{Bucket: unreadable})
+	}
 	if tokens := h[headerToken]; len(tokens) > 0 && !routing.MarkTokens(dst[first:], strings.Join(tokens, ","), maxTokens) {
 		dst = append(dst, routing.Input{Bucket: unreadable})
-	}
-	if len(dst) > maxInputs {
-		dst = append(dst[:first], routing.Input{Bucket: unreadable})
 	}
 	return dst
 }

@@ -144,6 +144,9 @@ func (p *purger) loop(ctx context.Context) {
 		again := purgeRest
 		purges, err := p.ctl.Store().Purges(ctx)
 		p.stored(ctx, "could not read the purges under way; trying again in a minute", err)
+		if err == nil {
+			p.forgetOthers(purges)
+		}
 		for _, in := range purges {
 			if ctx.Err() != nil {
 				return

@@ -22,6 +22,16 @@ func (e *Engine) StuckPurges() []Failure {
 	return slices.SortedFunc(maps.Values(r.purger.stuck), func(a, b Failure) int { return cmp.Compare(a.Bucket, b.Bucket) })
 }
 
+// forgetOthers forgets failures of purges that are no longer under way: another instance ended
+// them.
+func (p *purger) forgetOthers(underWay []state.Purge) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.stuck, func(id int64, _ Failure) bool {
+		return !slices.ContainsFunc(underWay, func(in state.Purge) bool { return in.ID == id })
+	})
+}
+
 // due returns how long a purge is to wait that failed before; 0: it is due.
 func (p *purger) due(in state.Purge) time.Duration {
 	p.mu.Lock()

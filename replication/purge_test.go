@@ -86,6 +86,36 @@ func TestPurgeThatCantGoOn(t *testing.T) {
 	w.await("nothing is told of", func() bool { return len(w.eng.StuckPurges()) == 0 })
 }
 
+// TestPurgeEndedElsewhere: what another instance ended is no longer told of here.
+func TestPurgeEndedElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
+	c1 := w.fake("c1")
+	w.policy("p", 1)
+	for _, b := range []string{"bkt", "other"} {
+		c1.User(b, "k", "x")
+		w.bucket(b, "p", "c1")
+		w.awaitOK(b, "c1")
+	}
+	c1.SetFault(func(_ context.Context, op, bucket, _ string) error {
+		if bucket == "bkt" && (strings.HasPrefix(op, "delete") || strings.HasPrefix(op, "remove")) {
+			return storage.ErrRefused
+		}
+		return nil
+	})
+	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
+	w.await("the purge is told of", func() bool { return len(w.eng.StuckPurges()) == 1 })
+	purges, err := w.store.Purges(t.Context())
+	if err != nil || len(purges) != 1 {
+		t.Fatalf("%+v, %v", purges, err)
+	}
+	_, err = w.store.FinishPurge(t.Context(), "bkt", purges[0].ID)
+	w.must(err)
+	w.must(w.eng.Purge(t.Context(), "other", PurgeAll, control.Precondition{})) // has it look again
+	w.awaitPurged()
+	w.await("nothing is told of", func() bool { return len(w.eng.StuckPurges()) == 0 })
+}
+
 func TestPurgeAll(t *testing.T) {
 	t.Parallel()
 	w := purgeWorld(t)

@@ -62,24 +62,37 @@ func ParseToken(s string) (t Token, ok bool) {
 // MarkTokens marks those inputs that the tokens of a comma-separated list name as Held. False if
 // there are more than most, or one can't be read, or names no object among the inputs.
 func MarkTokens(inputs []Input, list string, most int) bool {
+	var objects map[ObjectID][]int // each input is hashed once, however many tokens there are
 	for part := range strings.SplitSeq(list, ",") {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
 		}
 		t, ok := ParseToken(part)
-		if most--; !ok || most < 0 || !markHeld(inputs, t.Object) {
+		if most--; !ok || most < 0 {
 			return false
+		}
+		if objects == nil {
+			objects = objectsAmong(inputs)
+		}
+		named := objects[t.Object]
+		if len(named) == 0 {
+			return false
+		}
+		for _, i := range named {
+			inputs[i].Held = true
 		}
 	}
 	return true
 }
 
-func markHeld(inputs []Input, id ObjectID) (found bool) {
+// objectsAmong returns where among inputs each object is named.
+func objectsAmong(inputs []Input) map[ObjectID][]int {
+	at := make(map[ObjectID][]int)
 	for i := range inputs {
-		in := &inputs[i]
-		if in.Scope == ScopeObject && IDOf(in.Bucket, in.Key) == id {
-			in.Held, found = true, true
+		if in := &inputs[i]; in.Scope == ScopeObject {
+			id := IDOf(in.Bucket, in.Key)
+			at[id] = append(at[id], i)
 		}
 	}
-	return found
+	return at
 }

@@ -84,7 +84,7 @@ func PlaceKeyFile(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return fmt.Errorf("putting key file in place: %w", err)
 	}
-	if err := syncDir(filepath.Dir(to)); err != nil {
+	if err := SyncDir(filepath.Dir(to)); err != nil {
 		return fmt.Errorf("putting key file in place: %w", err)
 	}
 	return nil
@@ -94,8 +94,8 @@ func fileKey(secret []byte, path string) Key {
 	return Key{secret: secret, kdf: kdfHKDF, source: "key file " + path}
 }
 
-// syncDir makes the entries of a directory durable, where the system can.
-func syncDir(dir string) error {
+// SyncDir makes the entries of a directory durable, where the system can.
+func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil // directories can't be opened for that, and NTFS journals them
 	}

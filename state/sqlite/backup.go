@@ -55,7 +55,7 @@ func fill(ctx context.Context, conn *sql.Conn, to string) error {
 	if _, err := conn.ExecContext(ctx, "VACUUM INTO ?", to); err != nil {
 		return err
 	}
-	if err := errors.Join(syncFile(to), syncFile(filepath.Dir(to))); err != nil {
+	if err := errors.Join(syncFile(to), state.SyncDir(filepath.Dir(to))); err != nil {
 		return err
 	}
 	db, err := sql.Open("sqlite", dsn(to, "query_only(1)")+"&immutable=1")
@@ -71,7 +71,7 @@ func fill(ctx context.Context, conn *sql.Conn, to string) error {
 }
 
 func syncFile(path string) error {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // some systems sync only what may be written
 	if err != nil {
 		return err
 	}
