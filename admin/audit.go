@@ -47,6 +47,12 @@ func (c *call) auditFilter() (f state.AuditFilter, err error) {
 			return f, badRequest("query parameter \"after\": %q: expected the number of a record", text)
 		}
 	}
+	if text := c.query("before"); text != "" {
+		if f.Before, err = strconv.ParseInt(text, 10, 64); err != nil || f.Before < 1 {
+			return f, badRequest("query parameter \"before\": %q: expected the number of a record", text)
+		}
+	}
+	f.Newest = c.query("newest") == "true"
 	f.Kind = audit.Kind(c.query("kind"))
 	if bucket := c.query("bucket"); bucket != "" {
 		f.Subject = control.AuditSubject(catalog.KindBucket, bucket)
@@ -120,7 +126,7 @@ func auditOperations() operations {
 	kinds := []string{string(audit.Change), string(audit.Allowed), string(audit.Copy), string(audit.Checkpoint)}
 	return operations{
 		{
-			name: "audit", method: http.MethodGet, pattern: "/fado/audit", role: roleViewer, handle: listAudit,
+			name: "audit", method: http.MethodGet, pattern: "/fado/audit", role: roleAdmin, handle: listAudit,
 			params: []parameter{
 				{name: "since", doc: "Only records of this time (RFC 3339) or later."},
 				{name: "until", doc: "Only records before this time (RFC 3339)."},
@@ -128,12 +134,14 @@ func auditOperations() operations {
 				{name: "kind", enum: kinds, doc: "Only records of this kind."},
 				limitParam,
 				{name: "after", doc: "Only records behind the one of this number."},
+				{name: "before", doc: "Only records before the one of this number."},
+				{name: "newest", enum: []string{"true", "false"}, doc: "Whether the newest come first. Default: false."},
 			},
 			summary: "Audit records, in order.",
 			replies: []reply{{status: 200, doc: "The records, 1000 of them where no limit is given.", body: []auditView{}}}, errors: []int{400, 503},
 		},
 		{
-			name: "export-audit", method: http.MethodGet, pattern: "/fado/audit/export", role: roleViewer, handle: exportAudit,
+			name: "export-audit", method: http.MethodGet, pattern: "/fado/audit/export", role: roleAdmin, handle: exportAudit,
 			summary: "All audit records, for caddy fado audit verify.",
 			replies: []reply{{status: 200, doc: "The records, one JSON object a line.", body: auditView{}, media: mediaNDJSON}}, errors: []int{400, 503},
 		},

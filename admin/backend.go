@@ -100,6 +100,7 @@ type engine interface {
 	Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (replication.ObjectPage, error)
 	Conflicts(ctx context.Context, bucket string, limit int) ([]replication.Conflict, error)
 	StorageStatus(cluster string) replication.StorageStatus
+	Instances(ctx context.Context) ([]replication.Instance, error)
 	LinkRate(from, to string) float64
 	FormerPrimaries(bucket string) []replication.FormerPrimary
 	Trust(ctx context.Context, bucket, cluster string) error

@@ -179,12 +179,16 @@ func TestAudit(t *testing.T) {
 	var some []map[string]any
 	for path, n := range map[string]int{
 		"?bucket=photos": 1, "?kind=allowed": 2, "?limit=2": 2, "?after=7": 1, "?since=2100-01-01T00:00:00Z": 0, "?until=2100-01-01T00:00:00Z": 8,
+		"?before=3": 2, "?newest=true&before=8": 7,
 	} {
 		if h.do("GET", "/fado/audit"+path, "").want(200).json(&some); len(some) != n {
 			t.Errorf("%s lists %d records, want %d", path, len(some), n)
 		}
 	}
-	for _, bad := range []string{"?since=yesterday", "?after=x", "?kind=none", "?limit=0"} {
+	if last := h.do("GET", "/fado/audit?newest=true&limit=1", ""); last.at(0, "seq") != 8.0 {
+		t.Errorf("the newest is %s", last.body)
+	}
+	for _, bad := range []string{"?since=yesterday", "?after=x", "?before=0", "?kind=none", "?limit=0"} {
 		h.do("GET", "/fado/audit"+bad, "").want(400)
 	}
 	export := h.do("GET", "/fado/audit/export", "").want(200)

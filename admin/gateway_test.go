@@ -30,6 +30,8 @@ func TestRolesAreKept(t *testing.T) {
 	}{
 		{RoleViewer, "GET", "/fado/", ""},
 		{RoleViewer, "GET", "/fado/summary", ""},
+		{RoleAdmin, "GET", "/fado/audit", ""},
+		{RoleAdmin, "GET", "/fado/audit/export", ""},
 		{RoleViewer, "GET", "/fado/buckets/photos/objects", ""},
 		{RoleOperator, "POST", "/fado/buckets/photos/sync", ""},
 		{RoleOperator, "POST", "/fado/buckets/photos/verify", ""},

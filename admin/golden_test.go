@@ -43,6 +43,8 @@ func TestGolden(t *testing.T) {
 		{"reject_deletes", "POST", "/fado/buckets/photos/deletes/reject", ""},
 		{"replication", "GET", "/fado/replication", ""},
 		{"failures", "GET", "/fado/replication/failures", ""},
+		{"nodes", "GET", "/fado/nodes", ""},
+		{"matrix", "GET", "/fado/matrix", ""},
 		{"retry", "POST", "/fado/replication/failures/retry", ""},
 		{"pause", "POST", "/fado/replication/pause", ""},
 		{"resume", "POST", "/fado/replication/resume", ""},
@@ -127,6 +129,7 @@ func goldenHarness(t *testing.T, empty bool) *harness {
 		h.engine.status = filled[replication.Status]()
 		setStates(h.engine.status.Verifications)
 		h.engine.failures = filled[[]replication.Failure]()
+		h.engine.instances = filled[[]replication.Instance]()
 		h.engine.page = filled[replication.ObjectPage]()
 		h.engine.conflicts = filled[[]replication.Conflict]()
 		h.engine.resolution = filled[replication.Resolution]()

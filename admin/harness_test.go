@@ -44,6 +44,7 @@ type fakeEngine struct {
 	rebalance    replication.RebalanceStatus
 	abandoned    replication.Abandonment
 	formers      map[string][]replication.FormerPrimary
+	instances    []replication.Instance
 	paused       bool
 	asked        []string
 }
@@ -132,6 +133,10 @@ func (e *fakeEngine) StopRebalance(context.Context) (replication.RebalanceStatus
 
 func (e *fakeEngine) FormerPrimaries(bucket string) []replication.FormerPrimary {
 	return e.formers[bucket]
+}
+
+func (e *fakeEngine) Instances(context.Context) ([]replication.Instance, error) {
+	return e.instances, e.err
 }
 
 func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {

@@ -108,6 +108,9 @@ POST /fado/replication/failures/retry
 POST /fado/replication/pause
 POST /fado/replication/resume
 GET /fado/summary
+GET /fado/events/log
+GET /fado/nodes
+GET /fado/matrix
 POST /fado/console/links`, "\n")
 	for _, c := range []string{"zones", "clusters", "policies", "buckets", "keys"} {
 		want = append(want, "GET /fado/"+c, "POST /fado/"+c)

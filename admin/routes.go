@@ -101,6 +101,19 @@ func (k collection) operations(view any) operations {
 // consoleOperations are what the console is for, besides everything else.
 func consoleOperations() operations {
 	return operations{
+		eventLogOperation(),
+		{
+			name: "nodes", method: http.MethodGet, pattern: "/fado/nodes", role: roleViewer, handle: nodes,
+			summary: "The instances that share the store: what each looks after, and how far it is.",
+			replies: []reply{{status: 200, doc: "The instances.", body: nodesView{}}}, errors: []int{400, 503},
+		},
+		{
+			name: "matrix", method: http.MethodGet, pattern: "/fado/matrix", role: roleViewer, handle: matrix,
+			params:  append([]parameter{limitParam, afterParam}, findParams...),
+			summary: "Which cluster holds which bucket, and how fresh: a row a bucket, sorted by name, and a letter a cluster.",
+			replies: []reply{{status: 200, doc: "The rows, 200 of them where no limit is given. X-Total-Count counts all that match.", body: matrixView{}, headers: []string{"X-Total-Count"}}},
+			errors:  []int{400, 503},
+		},
 		{
 			name: "summary", method: http.MethodGet, pattern: "/fado/summary", role: roleViewer, handle: summary,
 			summary: "Everything at a glance, from memory: buckets by state, what needs people and why, clusters.",

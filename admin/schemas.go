@@ -42,7 +42,7 @@ func ownSchema(t reflect.Type) (object, bool) {
 	case reflect.TypeFor[control.Origin]():
 		return enum(control.OriginConfig, control.OriginAPI), true
 	case reflect.TypeFor[control.EventType]():
-		return enum(control.EventResource, control.EventCopy, control.EventTransfer, control.EventStorage, control.EventFunction, control.EventBucketStuck, control.EventVerification, control.EventDrain, control.EventConfiguration), true
+		return enum(eventTypes...), true
 	}
 	return nil, false
 }
@@ -63,8 +63,10 @@ var stateNames = map[string][]string{
 	"summaryView.status":      {"ok", "degraded"},
 	"clusterSumView.storage":  {"", "up", "down", "unknown"},
 	"attentionView.kind":      {"replication", "store", "cluster", "function", "bucket"},
+	"matrixRowView.state":     {control.BucketOK, control.BucketSyncing, control.BucketStuck, control.BucketConflict},
 	"overview.status":         {"ok", "degraded"},
 	"overview.store":          {"sqlite", "postgres"},
+	"nodesView.store":         {"sqlite", "postgres"},
 	"candidateView.locality":  {"local", "remote", "none", ""},
 	"decisionView.locality":   {"local", "remote", "none"},
 	"inputView.scope":         {"bucket", "object", "prefix"},

@@ -111,6 +111,7 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 		Open:    openStorage,
 		Refuse:  rt.refuseStorage,
 		Metrics: counters,
+		Version: Version(),
 	})
 	rt.health = newHealth(rt.control, rt.logs.logger("fado.health"))
 	rt.backlog = &backlogCache{read: func(ctx context.Context, bucket string) ([]state.Backlog, error) {

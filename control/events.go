@@ -49,10 +49,11 @@ type Event struct {
 
 // Bus hands events to those who watch, for people to read. A watcher that can't keep up
 // misses events and is told how many; Emit never waits. What must not be missed goes by
-// [Hooks].
+// [Hooks]. The last events are kept: see [Bus.Log].
 type Bus struct {
 	mu   sync.Mutex
 	subs map[*Subscription]struct{}
+	log  eventLog
 	now  func() time.Time
 }
 
@@ -68,7 +69,10 @@ type Subscription struct {
 
 // NewBus returns a bus without watchers.
 func NewBus(now func() time.Time) *Bus {
-	return &Bus{subs: make(map[*Subscription]struct{}), now: now}
+	return &Bus{
+		subs: make(map[*Subscription]struct{}), now: now,
+		log: eventLog{events: eventRing{room: keptEvents}, objects: eventRing{room: keptTransfers}},
+	}
 }
 
 // Subscribe starts watching events of some types, or of all without any, with room for so
@@ -104,6 +108,7 @@ func (b *Bus) Emit(e Event) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.log.add(e)
 	for s := range b.subs {
 		if len(s.types) > 0 && !slices.Contains(s.types, e.Type) {
 			continue

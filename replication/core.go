@@ -25,6 +25,7 @@ type core struct {
 	now      func() time.Time
 	tune     Tuning
 	settings *atomic.Pointer[Settings]
+	version  string // of this program
 
 	sites   *site.Sites
 	guard   *guard.Guard

@@ -87,7 +87,7 @@ func (r *run) stop() {
 func (r *run) peersOptions() peers.Options {
 	return peers.Options{
 		Members: r.ctl.Members, Locks: r.ctl.Store(), Reports: reports{r.ctl.Store()}, Issues: r.ctl.Issues,
-		Sites: r.sites, Log: r.log, Now: r.now, ShardEvery: r.tune.ShardEvery,
+		Sites: r.sites, Log: r.log, Now: r.now, ShardEvery: r.tune.ShardEvery, Version: r.version,
 		Idle: func() bool { return r.conf().Disabled },
 		Hooks: peers.Hooks{
 			Gained: func(parts []int) {

@@ -85,6 +85,8 @@ type Options struct {
 	Copy CopyFunc
 	// Tune changes the engine's own time constants; the zero value is for production.
 	Tune Tuning
+	// Version is this program's, which other instances are told.
+	Version string
 }
 
 // Metrics is what the engine counts. It may implement [PullMetrics] and [VerifyMetrics], too.

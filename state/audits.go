@@ -10,7 +10,7 @@ import (
 // Audits keeps the audit records. They are appended by [Tx.Audit], in the transaction that
 // they speak of.
 type Audits interface {
-	// AuditRecords reads records in order, at most limit (0: all).
+	// AuditRecords reads records in order, or the newest first, at most limit (0: all).
 	AuditRecords(ctx context.Context, f AuditFilter, limit int) ([]audit.Record, error)
 	// AuditHead returns the end of the chain, its Seq 0 if there is none.
 	AuditHead(ctx context.Context) (audit.Head, error)
@@ -23,11 +23,23 @@ type Audits interface {
 type AuditFilter struct {
 	// After is the number of the last record read before.
 	After int64
+	// Before is the number of a record: only those before it; 0 for no bound.
+	Before int64
+	// Newest asks for the newest first.
+	Newest bool
 	// Kind and Subject of the records; "" for any.
 	Kind    audit.Kind
 	Subject string
 	// Since and Until bound their times, Until exclusively; zero for no bound.
 	Since, Until time.Time
+}
+
+// Order is the SQL of the order asked for.
+func (f *AuditFilter) Order() string {
+	if f.Newest {
+		return "seq DESC"
+	}
+	return "seq"
 }
 
 // Bounds returns Since and Until in milliseconds, as stores compare them.

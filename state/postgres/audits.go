@@ -83,8 +83,8 @@ func (s *Store) AuditRecords(ctx context.Context, f state.AuditFilter, limit int
 	err = s.read(ctx, "reading audit records", func(ctx context.Context, q querier) (err error) {
 		since, until := f.Bounds()
 		all, err = collect(ctx, q, scanAudit, `SELECT seq, at, node, kind, actor, body, prev, hash FROM fado.audit
-			WHERE seq > $1 AND ($2 = '' OR kind = $2) AND ($3 = '' OR subject = $3) AND at >= $4 AND at < $5 ORDER BY seq LIMIT $6`,
-			f.After, string(f.Kind), f.Subject, since, until, beyond(limit))
+			WHERE seq > $1 AND ($2 = '' OR kind = $2) AND ($3 = '' OR subject = $3) AND at >= $4 AND at < $5 AND ($7::bigint = 0 OR seq < $7) ORDER BY `+f.Order()+` LIMIT $6`,
+			f.After, string(f.Kind), f.Subject, since, until, beyond(limit), f.Before)
 		return err
 	})
 	return all, err

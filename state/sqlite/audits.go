@@ -112,8 +112,8 @@ func (s *Store) AuditRecords(ctx context.Context, f state.AuditFilter, limit int
 	if err == nil {
 		since, until := f.Bounds()
 		all, err = collect(s.r, scanAudit, `SELECT seq, at, node, kind, actor, body, prev, hash FROM audit
-			WHERE seq > ?1 AND (?2 = '' OR kind = ?2) AND (?3 = '' OR subject = ?3) AND at >= ?4 AND at < ?5 ORDER BY seq LIMIT ?6`,
-			f.After, string(f.Kind), f.Subject, since, until, noLimit(limit))
+			WHERE seq > ?1 AND (?2 = '' OR kind = ?2) AND (?3 = '' OR subject = ?3) AND at >= ?4 AND at < ?5 AND (?7 = 0 OR seq < ?7) ORDER BY `+f.Order()+` LIMIT ?6`,
+			f.After, string(f.Kind), f.Subject, since, until, noLimit(limit), f.Before)
 	}
 	return all, s.wrap("reading audit records", err)
 }

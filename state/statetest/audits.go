@@ -67,6 +67,9 @@ func testAudit(t *testing.T, fx Fixture) {
 	equal(t, "records of a bucket", len(must(s.AuditRecords(ctx, state.AuditFilter{Subject: "bucket b2"}, 0))(t)), 1)
 	equal(t, "records of a kind", len(must(s.AuditRecords(ctx, state.AuditFilter{Kind: audit.Allowed}, 0))(t)), 2)
 	equal(t, "records of a time", len(must(s.AuditRecords(ctx, state.AuditFilter{Since: at(2), Until: at(4)}, 0))(t)), 2)
+	last := must(s.AuditRecords(ctx, state.AuditFilter{Newest: true}, 2))(t)
+	equal(t, "the newest records", []int64{last[0].Seq, last[1].Seq}, []int64{4, 3})
+	equal(t, "those before them", len(must(s.AuditRecords(ctx, state.AuditFilter{Newest: true, Before: 3}, 0))(t)), 2)
 	equal(t, "a page of records", len(must(s.AuditRecords(ctx, state.AuditFilter{After: 1}, 2))(t)), 2)
 
 	ok(t, s.Close())

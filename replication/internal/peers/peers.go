@@ -64,6 +64,8 @@ type Options struct {
 	Idle func() bool
 	// ShardEvery is the time between looks for work to share.
 	ShardEvery time.Duration
+	// Version is this program's, which the others are told.
+	Version string
 }
 
 // peerReport is what an instance publishes for the others.
@@ -71,6 +73,8 @@ type peerReport struct {
 	Member string `json:"member"`
 	// Turn counts the slots that the member has had. It may leave reports in former ones.
 	Turn int64 `json:"turn"`
+	// Version of its program.
+	Version string `json:"version,omitempty"`
 	// Parts is how many parts of the work it has.
 	Parts int `json:"parts"`
 	// Feeds are the clusters whose storages it listens to, or tries to.
@@ -152,6 +156,7 @@ type Peers struct {
 	done     map[string]int64      // requests of other members that were carried out
 	feeds    map[string]feedStatus // what others listen to, by cluster
 	parts    map[string]int        // what other members have; nil: not known yet
+	shares   map[string]Share      // of the other members
 	slot     int                   // -1: none yet
 	turn     int64                 // slots so far
 	posted   string
@@ -273,7 +278,7 @@ func exclusively(ctx context.Context, turn chan struct{}, f func() error) error 
 // post publishes this instance's report, if it changed.
 func (p *Peers) post(ctx context.Context) error {
 	return exclusively(ctx, p.posting, func() error {
-		own := peerReport{Member: p.o.Members.Claimant(), Parts: p.Shards.Count(), Feeds: p.ownFeeds(), Issues: p.ownIssues()}
+		own := peerReport{Member: p.o.Members.Claimant(), Version: p.o.Version, Parts: p.Shards.Count(), Feeds: p.ownFeeds(), Issues: p.ownIssues()}
 		p.mu.Lock()
 		p.dropOld()
 		own.Asks, own.Turn = p.requests, p.turn
@@ -356,6 +361,7 @@ func (p *Peers) othersReplicate(ctx context.Context, members []state.MemberInfo)
 // apply takes reports in.
 func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
 	feeds, issues, parts := make(map[string]feedStatus), make(map[string][]control.Issue), make(map[string]int)
+	shares := make(map[string]Share)
 	var asked []Request
 	for _, other := range p.latest(members, bodies) {
 		maps.Copy(feeds, other.Feeds)
@@ -365,11 +371,12 @@ func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
 			}
 		}
 		parts[other.Member] = other.Parts
+		shares[other.Member] = Share{Version: other.Version, Parts: other.Parts, Feeds: listenedTo(other.Feeds)}
 		asked = append(asked, p.unheard(other)...)
 	}
 	p.mu.Lock()
 	dealt := maps.Equal(p.parts, parts)
-	p.parts = parts
+	p.parts, p.shares = parts, shares
 	p.mu.Unlock()
 	if !dealt {
 		p.Shards.look()
@@ -399,6 +406,39 @@ func (p *Peers) latest(members []state.MemberInfo, bodies []string) map[string]p
 		}
 	}
 	return last
+}
+
+// Share is what an instance does of the work, as it said lately.
+type Share struct {
+	Version string
+	Parts   int      // of ShardCount
+	Feeds   []string // clusters whose storages it listens to, sorted
+}
+
+// Shares returns the shares of the instances that replicate, by member, this one among them.
+func (p *Peers) Shares() map[string]Share {
+	p.mu.Lock()
+	all := maps.Clone(p.shares)
+	p.mu.Unlock()
+	if all == nil {
+		all = make(map[string]Share)
+	}
+	if !p.o.Idle() {
+		all[p.o.Members.Claimant()] = Share{Version: p.o.Version, Parts: p.Shards.Count(), Feeds: listenedTo(p.ownFeeds())}
+	}
+	return all
+}
+
+// listenedTo names the clusters whose feeds are live.
+func listenedTo(feeds map[string]feedStatus) []string {
+	live := []string{}
+	for cluster, f := range feeds {
+		if f.Live {
+			live = append(live, cluster)
+		}
+	}
+	slices.Sort(live)
+	return live
 }
 
 // sharers returns how many instances share the work, this one among them, of so many that

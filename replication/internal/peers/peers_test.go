@@ -202,6 +202,25 @@ func TestStoreHangs(t *testing.T) {
 	})
 }
 
+// Each instance knows what every one does; one that only routes does nothing.
+func TestShares(t *testing.T) {
+	t.Parallel()
+	all := newBoard().seated("a", "b")
+	a, b := all[0], all[1]
+	b.o.Version = "v2"
+	b.sites.Get("c2").Feed.Own.Store(true)
+	b.sites.Get("c2").Feed.Set()
+	exchange(t, a, b)
+	got := a.Shares()
+	if len(got) != 2 || got["b"].Version != "v2" || !slices.Equal(got["b"].Feeds, []string{"c2"}) || len(got["a"].Feeds) != 0 {
+		t.Errorf("the shares are %+v", got)
+	}
+	a.setIdle(true)
+	if got := a.Shares(); len(got) != 1 || got["b"].Version != "v2" {
+		t.Errorf("with one that only routes: %+v", got)
+	}
+}
+
 // A listener elsewhere that began again has left a gap; one that ended has not yet, and
 // one's own is no news.
 func TestGaps(t *testing.T) {

@@ -1,0 +1,67 @@
+package replication
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fado-project/fado/replication/internal/peers"
+	"github.com/fado-project/fado/state"
+)
+
+// Parts is how many parts the buckets are divided into; each is looked after by one instance.
+const Parts = peers.ShardCount
+
+// Instance is one of those that share the store.
+type Instance struct {
+	ID, Node string
+	// This is the instance that was asked.
+	This bool
+	// Version of its program, "" where it has not said.
+	Version string
+	// Replicates: it copies; otherwise it routes and serves only, or has not said yet.
+	Replicates bool
+	// Parts of the buckets that it looks after.
+	Parts int
+	// Feeds are the clusters whose storages it listens to, sorted.
+	Feeds []string
+	// LeaseUntil is when it counts as gone unless it renews its lease, by the store's clock;
+	// zero with a store of its own.
+	LeaseUntil time.Time
+	// Behind is how many changes of the catalogue it does not route by yet.
+	Behind int64
+}
+
+// Instances lists those that are alive, sorted by node; with a store of its own only this one.
+func (e *Engine) Instances(ctx context.Context) ([]Instance, error) {
+	members, err := e.core.ctl.Members.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seq, own := state.Seq(0), e.core.ctl.Members.Claimant()
+	if members == nil {
+		members = []state.MemberInfo{{ID: own, Node: e.core.ctl.Node()}}
+	} else if seq, err = e.core.ctl.Store().Seq(ctx); err != nil {
+		return nil, fmt.Errorf("reading the number of the last change: %w", err)
+	}
+	shares := make(map[string]peers.Share)
+	if r := e.run.Load(); r != nil {
+		shares = r.peers.Shares()
+	}
+	all := make([]Instance, 0, len(members))
+	for _, m := range members {
+		share, told := shares[m.ID]
+		i := Instance{
+			ID: m.ID, Node: m.Node, This: m.ID == own, Version: share.Version, Replicates: told,
+			Parts: share.Parts, Feeds: share.Feeds, LeaseUntil: m.LeaseUntil, Behind: max(0, int64(seq-m.Changes)),
+		}
+		if i.This {
+			i.Version = e.core.version
+		}
+		all = append(all, i)
+	}
+	slices.SortFunc(all, func(a, b Instance) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.ID, b.ID)) })
+	return all, nil
+}
