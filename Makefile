@@ -165,28 +165,42 @@ vuln: ## known vulnerabilities in what FaDO calls; skipped, and said, where the 
 .PHONY: tools
 tools: $(STAMPS)/minio-$(MINIO_VERSION) $(STAMPS)/minio-mute-$(MINIO_MUTE) $(STAMPS)/versitygw-$(VERSITYGW_VERSION) ## build the real servers the tests use
 
-WEB := admin/console/web
+WEB  := admin/console/web
+NODE := $(CURDIR)/.ci/node
 
 # The types of the API come from the document that a test holds to the handlers.
+define api-document
+@mkdir -p $(WEB)/api
+@tail -n +2 admin/testdata/golden/openapi.txt >$(WEB)/api/openapi.json
+endef
+
 .PHONY: web
-web: $(WEB)/node_modules ## rebuild the console's pages (needs Node 20); their output is committed, so nobody else needs this
-	@mkdir -p $(WEB)/api
-	@tail -n +2 admin/testdata/golden/openapi.txt >$(WEB)/api/openapi.json
-	cd $(WEB) && npm run --silent types && npm run --silent check && npm run --silent test && npm run --silent build
+web: $(WEB)/node_modules ## rebuild the console's pages (Node 20 is fetched if there is none); their output is committed, so nobody else needs this
+	$(api-document)
+	cd $(WEB) && $(NODE) bash -c 'npm run --silent types && npm run --silent check && npm run --silent test && npm run --silent build'
+
+.PHONY: web-check
+web-check: $(WEB)/node_modules ## fails where the console's sources break a rule or a test, or what is committed is not what make web makes of them
+	$(api-document)
+	$(NODE) .ci/web-check
 
 $(WEB)/node_modules: $(WEB)/package-lock.json
-	cd $(WEB) && npm ci --ignore-scripts --no-audit --no-fund
+	cd $(WEB) && $(NODE) npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+# What the pages are tested with in a browser; E2E='--grep @short' is what every change has to pass.
+E2E ?=
+
 .PHONY: web-test
-web-test: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## the console in a browser, against a real FaDO and real storages; needs Node 20 and Chromium (CHROMIUM=/usr/bin/chromium)
+web-test: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## the console in a browser (Chromium, CHROMIUM=/usr/bin/chromium), against a real FaDO and real storages; E2E='--grep @short' for the half that .ci/run runs
 	@PREREQS=$(PREREQS) .ci/prereqs chromium:chromium
-	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy npm run --silent e2e
+	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy $(NODE) npm run --silent e2e -- $(E2E)
 
 .PHONY: web-shots
 web-shots: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## take the pictures of docs/console.md anew
+	@PREREQS=$(PREREQS) .ci/prereqs chromium:chromium
 	@mkdir -p docs/images
-	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy SHOTS=$(CURDIR)/docs/images npx playwright test shots
+	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy SHOTS=$(CURDIR)/docs/images $(NODE) npx playwright test shots
 
 .PHONY: clean
 clean: ## remove what was built, the tools excepted
