@@ -1,7 +1,7 @@
-import { admin, control, expect, signIn, test, violations, world } from './kit';
+import { admin, control, expect, short, signIn, test, violations, world } from './kit';
 import { s3, until } from './world';
 
-test('closed without a session', async ({ page, request }) => {
+test('closed without a session', short, async ({ page, request }) => {
   await page.goto(world().console);
   await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
   await expect(page.getByRole('navigation', { name: 'Main' })).toHaveCount(0);
@@ -11,7 +11,7 @@ test('closed without a session', async ({ page, request }) => {
   expect(await violations(page)).toEqual([]);
 });
 
-test('a wrong password, then the right one', async ({ page, context }) => {
+test('a wrong password, then the right one', short, async ({ page, context }) => {
   await page.goto(world().console);
   await page.getByLabel('User name').fill('ada');
   await page.getByLabel('Password').fill('wrong');
@@ -53,7 +53,7 @@ test('a link opens the overview once', async ({ browser, page }) => {
   await other.close();
 });
 
-test('a viewer sees what they may not do, and may not', async ({ page }) => {
+test('a viewer sees what they may not do, and may not', short, async ({ page }) => {
   await signIn(page, 'vera', '/buckets/reports');
   const verify = page.getByRole('button', { name: 'Verify' });
   await expect(verify).toHaveAttribute('aria-disabled', 'true');
@@ -67,7 +67,7 @@ test('a viewer sees what they may not do, and may not', async ({ page }) => {
 test('the navigation', async ({ page }) => {
   await signIn(page, 'ada');
   const nav = page.getByRole('navigation', { name: 'Main' });
-  for (const name of ['Overview', 'Buckets', 'Clusters', 'Policies', 'Zones', 'Replication', 'Routing', 'Access']) {
+  for (const name of ['Overview', 'Buckets', 'Clusters', 'Policies', 'Zones', 'Replication', 'Routing', 'Events', 'Audit', 'Instances', 'Access']) {
     await nav.getByRole('link', { name, exact: true }).click();
     await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible();
   }
@@ -106,7 +106,7 @@ test('buckets are found and filtered, by the address too', async ({ page, browse
   await other.close();
 });
 
-test('a bucket: copies, objects, placement', async ({ page }) => {
+test('a bucket: copies, objects, placement', short, async ({ page }) => {
   await signIn(page, 'vera', '/buckets/reports');
   await expect(page.getByRole('table', { name: 'Copies' }).getByRole('row', { name: /berlin.*primary.*synced/ })).toBeVisible();
   await page.getByRole('tab', { name: 'Placement' }).click();
@@ -155,7 +155,7 @@ test('a foreign object is a conflict, until people decide', async ({ page }) => 
   await expect(page.getByRole('tab', { name: 'Conflicts', exact: true })).toBeVisible();
 });
 
-test('routing is explained as the API does', async ({ page }) => {
+test('routing is explained as the API does', short, async ({ page }) => {
   await signIn(page, 'vera', '/routing');
   await page.getByLabel('Bucket').fill('reports');
   await page.getByLabel('Object').fill('q1/report-000.txt');
@@ -209,11 +209,15 @@ const paths = [
   '/zones',
   '/replication',
   '/routing?bucket=reports',
+  '/buckets?view=matrix',
+  '/events',
+  '/audit',
+  '/instances',
   '/access',
 ];
 
 for (const theme of ['Light', 'Dark']) {
-  test(`nothing stands in anybody's way: ${theme}`, async ({ page }) => {
+  test(`nothing stands in anybody's way: ${theme}`, theme === 'Dark' ? short : {}, async ({ page }) => {
     await signIn(page, 'ada');
     await page.getByRole('button', { name: 'Account' }).click();
     await page.getByRole('menuitemradio', { name: theme }).click();
@@ -229,7 +233,7 @@ for (const theme of ['Light', 'Dark']) {
   });
 }
 
-test('nothing is cut off at 360 px', async ({ page }) => {
+test('nothing is cut off at 360 px', short, async ({ page }) => {
   await page.setViewportSize({ width: 360, height: 740 });
   await signIn(page, 'ada');
   for (const path of paths) {
@@ -243,7 +247,7 @@ test('nothing is cut off at 360 px', async ({ page }) => {
   await expect(page.getByRole('heading', { name: 'Zones', level: 1 })).toBeVisible();
 });
 
-test('below a path, a deep link survives signing in', async ({ page }) => {
+test('below a path, a deep link survives signing in', short, async ({ page }) => {
   await page.goto(`${world().below}/console/buckets/reports?tab=placement`);
   await page.getByLabel('User name').fill('vera');
   await page.getByLabel('Password').fill('of vera');

@@ -4,6 +4,7 @@ import { Toast } from '@base-ui/react/toast';
 import { QueryClient, QueryClientProvider, useQuery } from '@tanstack/react-query';
 import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent, Outlet, RouterProvider, useRouterState } from '@tanstack/react-router';
 import {
+  Activity,
   Boxes,
   Database,
   GitFork,
@@ -13,15 +14,19 @@ import {
   MapPin,
   Menu as MenuIcon,
   RefreshCw,
+  ScrollText,
   Search,
+  Server,
   ShieldCheck,
   UserRound,
 } from 'lucide-react';
 import { lazy, Suspense, useEffect, useRef, useState } from 'react';
-import { ApiError, type BucketFilter, mount, own, type Session, signals } from './api/client';
+import { ApiError, type BucketFilter, may, mount, own, type Role, type Session, signals } from './api/client';
 import { span } from './format';
 import { useLive } from './live';
+import type { AuditFilter } from './pages/Audit';
 import { PauseButton } from './pages/actions';
+import type { EventFilter } from './pages/Events';
 import { Overview } from './pages/Overview';
 import * as q from './pages/queries';
 import { setTheme, type Theme, useTheme } from './theme';
@@ -29,7 +34,7 @@ import { OnlineContext, SessionContext, State, Toasts, useNow, useSession } from
 
 const Palette = lazy(() => import('./Palette'));
 
-const pages: { to: string; name: string; icon: LucideIcon; key: string }[] = [
+const allPages: { to: string; name: string; icon: LucideIcon; key: string; least?: Role }[] = [
   { to: '/', name: 'Overview', icon: LayoutDashboard, key: 'o' },
   { to: '/buckets', name: 'Buckets', icon: Database, key: 'b' },
   { to: '/clusters', name: 'Clusters', icon: Boxes, key: 'c' },
@@ -37,6 +42,9 @@ const pages: { to: string; name: string; icon: LucideIcon; key: string }[] = [
   { to: '/zones', name: 'Zones', icon: MapPin, key: 'z' },
   { to: '/replication', name: 'Replication', icon: RefreshCw, key: 'r' },
   { to: '/routing', name: 'Routing', icon: GitFork, key: 'd' },
+  { to: '/events', name: 'Events', icon: Activity, key: 'e' },
+  { to: '/audit', name: 'Audit', icon: ScrollText, key: 'u', least: 'admin' },
+  { to: '/instances', name: 'Instances', icon: Server, key: 'i' },
   { to: '/access', name: 'Access', icon: KeyRound, key: 'a' },
 ];
 
@@ -59,7 +67,8 @@ const routes = root.addChildren([
     getParentRoute: () => root,
     path: '/buckets',
     component: lazyRouteComponent(() => import('./pages/Buckets'), 'Buckets'),
-    validateSearch: (s: Record<string, unknown>): BucketFilter => ({
+    validateSearch: (s: Record<string, unknown>): BucketFilter & { view?: 'matrix' } => ({
+      view: s.view === 'matrix' ? 'matrix' : undefined,
       state: states.includes(s.state as string) ? (s.state as BucketFilter['state']) : undefined,
       policy: text(s.policy),
       cluster: text(s.cluster),
@@ -88,6 +97,23 @@ const routes = root.addChildren([
       data: text(s.data),
     }),
   }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/events',
+    component: lazyRouteComponent(() => import('./pages/Events'), 'Events'),
+    validateSearch: (s: Record<string, unknown>): EventFilter => ({
+      type: text(s.type) as EventFilter['type'],
+      bucket: text(s.bucket),
+      cluster: text(s.cluster),
+    }),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/audit',
+    component: lazyRouteComponent(() => import('./pages/Audit'), 'Audit'),
+    validateSearch: (s: Record<string, unknown>): AuditFilter => ({ kind: text(s.kind) as AuditFilter['kind'], bucket: text(s.bucket) }),
+  }),
+  createRoute({ getParentRoute: () => root, path: '/instances', component: lazyRouteComponent(() => import('./pages/Instances'), 'Instances') }),
   createRoute({ getParentRoute: () => root, path: '/access', component: lazyRouteComponent(() => import('./pages/Access'), 'Access') }),
 ]);
 
@@ -134,6 +160,8 @@ function Shell() {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   const online = live.lost === undefined;
+  const { role } = useSession();
+  const pages = allPages.filter((p) => may(role, p.least ?? 'viewer'));
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: after each change of page
   useEffect(() => {
@@ -141,7 +169,7 @@ function Shell() {
     if (first.current) first.current = false;
     else main.current?.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
   }, [path]);
-  useShortcuts(() => setPalette(true));
+  useShortcuts(pages, () => setPalette(true));
 
   return (
     <OnlineContext value={online}>
@@ -295,7 +323,7 @@ function Account() {
 }
 
 /** Ctrl+K, / and g with a letter, unless something is being typed. */
-function useShortcuts(openPalette: () => void) {
+function useShortcuts(pages: typeof allPages, openPalette: () => void) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: it is the same all the time
   useEffect(() => {
     let g = 0;

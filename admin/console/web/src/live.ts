@@ -16,7 +16,7 @@ const lock = 'fado-stream';
 export function stale(change: Change): string[][] {
   const has = (...kinds: string[]) => change.missed || change.kinds.some((k) => kinds.includes(k));
   if (change.missed || has('resource', 'configuration')) return [[]];
-  const keys: string[][] = [];
+  const keys: string[][] = change.kinds.length > 0 ? [['events']] : [];
   if (has('copy', 'bucket_stuck', 'verification', 'transfer')) {
     keys.push(['summary'], ['buckets'], ['replication']);
     for (const b of change.buckets) keys.push(['bucket', b]);

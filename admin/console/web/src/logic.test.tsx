@@ -3,9 +3,11 @@ import userEvent from '@testing-library/user-event';
 import { describe, expect, it, vi } from 'vitest';
 import { may } from './api/client';
 import { stale } from './live';
+import { sentence } from './pages/Audit';
 import { before as greatestBefore } from './pages/Buckets';
 import { tree } from './pages/Catalogue';
 import { size } from './pages/Clusters';
+import { cell } from './pages/Matrix';
 import { parseCurl } from './pages/Routing';
 import { Action, SessionContext, State } from './ui/kit';
 
@@ -19,6 +21,7 @@ describe('what is read again', () => {
   it('is what the change was about', () => {
     const keys = stale({ kinds: ['transfer'], buckets: ['b'], missed: false });
     expect(keys).toContainEqual(['bucket', 'b']);
+    expect(keys).toContainEqual(['events']);
     expect(keys).not.toContainEqual(['clusters']);
     expect(stale({ kinds: ['storage'], buckets: [], missed: false })).toContainEqual(['clusters']);
     expect(stale({ kinds: [], buckets: [], missed: false })).toEqual([]);
@@ -47,6 +50,25 @@ describe('names and sizes', () => {
       data: undefined,
     });
     expect(parseCurl('curl http://h/')).toEqual({ bucket: undefined, object: undefined, data: undefined });
+  });
+});
+
+describe('words', () => {
+  const record = (kind: string, body: object) => sentence({ seq: 1, at: '', node: 'n', kind, actor: '', prev: '', hash: '', body: body as never });
+  it('tell what an audit record says', () => {
+    expect(record('change', { resource: 'policy', name: 'gold', action: 'changed' })).toBe('policy gold changed');
+    expect(record('allowed', { policy: 'gold', clusters: [] })).toBe('policy gold allows no cluster');
+    expect(record('copy', { event: 'synced', bucket: 'b', prefix: 'x/', from: 'c1', to: 'c2', objects: 1, bytes: 2048 })).toBe(
+      'copy of b below x/ in c2 synced, from c1: 1 object, 2.0 KiB',
+    );
+  });
+  it('tell what a cell of the matrix says', () => {
+    const row = { bucket: 'reports', state: 'ok', policy: 'eu', cells: 'PSX', behind: [{ cluster: 'c2', objects: 1, bytes: 3, oldest: null }] } as const;
+    expect(['c1', 'c2', 'c3'].map((c, i) => cell(row as never, c, row.cells[i]))).toEqual([
+      'reports in c1: primary, synced',
+      'reports in c2: synced, 1 object behind, 3 B',
+      'reports in c3: not allowed by policy eu',
+    ]);
   });
 });
 

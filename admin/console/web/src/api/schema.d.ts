@@ -226,6 +226,25 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/fado/buckets/{name}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Swap the primary, of a bucket whose move to another one is prepared. */
+        post: operations["promote-bucket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/fado/buckets/{name}/sync": {
         parameters: {
             query?: never;
@@ -316,7 +335,7 @@ export interface paths {
         /** Create or replace an item. */
         put: operations["put-cluster"];
         post?: never;
-        /** Delete an item that nothing refers to. */
+        /** Delete a cluster that nothing refers to, or give one up whose storage is lost. */
         delete: operations["delete-cluster"];
         options?: never;
         head?: never;
@@ -350,6 +369,23 @@ export interface paths {
         };
         /** Events as server-sent events, until the client disconnects or the configuration ends. The event "missed" says that the client was too slow or has reconnected, and missed events. */
         get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fado/events/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened, as this instance saw it: the last 8,000 events and the last 2,000 objects copied or removed, since it started. */
+        get: operations["event-log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -413,6 +449,40 @@ export interface paths {
         head?: never;
         /** Change an item by a JSON merge patch (RFC 7396); null takes a field back to its default. */
         patch: operations["patch-key"];
+        trace?: never;
+    };
+    "/fado/matrix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which cluster holds which bucket, and how fresh: a row a bucket, sorted by name, and a letter a cluster. */
+        get: operations["matrix"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fado/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The instances that share the store: what each looks after, and how far it is. */
+        get: operations["nodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/fado/openapi.json": {
@@ -487,6 +557,25 @@ export interface paths {
         head?: never;
         /** Change an item by a JSON merge patch (RFC 7396); null takes a field back to its default. */
         patch: operations["patch-policy"];
+        trace?: never;
+    };
+    "/fado/rebalance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a rebalance is under way, and what is not where placement would put it today. */
+        get: operations["rebalance-status"];
+        put?: never;
+        /** Move what is placed to where placement would put it today, a few buckets at a time. */
+        post: operations["rebalance"];
+        /** Stop a rebalance: copies that are not complete yet are given up, what has moved stays. */
+        delete: operations["stop-rebalance"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/fado/replication": {
@@ -652,6 +741,25 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Abandon: {
+            /** @description Answers says that the storage answers now: it can be drained. */
+            answers?: boolean;
+            buckets?: components["schemas"]["AbandonedBucket"][];
+            bytes?: number;
+            cluster?: string;
+            error: string;
+            /** @description What only that storage has, as far as FaDO knows. */
+            objects?: number;
+        };
+        AbandonedBucket: {
+            bucket: string;
+            bytes: number;
+            heir: string;
+            objects: number;
+            /** @description Primary says that the bucket is written there, Heir whose copy would become the primary. */
+            primary: boolean;
+            reason: string;
+        };
         Applied: {
             /** @description How many resources were created, changed or deleted. */
             changes: number;
@@ -695,6 +803,11 @@ export interface components {
             prefixes: components["schemas"]["PrefixRule"][];
             /** @description The cluster the bucket is written in. Default: where it already exists, else chosen by placement. */
             primary?: string;
+            /**
+             * @description Who swaps the primary when another one is named: manual (it is only prepared until POST /fado/buckets/{name}/promote). Default: the swap happens once the copy is ready.
+             * @enum {string}
+             */
+            promote?: "manual";
             status?: components["schemas"]["BucketStatus"];
         };
         BucketInput: {
@@ -708,6 +821,11 @@ export interface components {
             prefixes?: components["schemas"]["PrefixRule"][];
             /** @description The cluster the bucket is written in. Default: where it already exists, else chosen by placement. */
             primary?: string;
+            /**
+             * @description Who swaps the primary when another one is named: manual (it is only prepared until POST /fado/buckets/{name}/promote). Default: the swap happens once the copy is ready.
+             * @enum {string}
+             */
+            promote?: "manual";
             /** @description Accepted and ignored, so that what was read can be sent back. */
             status?: unknown;
         };
@@ -727,7 +845,11 @@ export interface components {
         BucketStatus: {
             conflicts: number;
             copies: components["schemas"]["CopyStatus"][];
+            /** @description FormerPrimaries are clusters that the bucket was written in within the last seven days. */
+            former_primaries?: components["schemas"]["FormerPrimary"][];
             primary: string;
+            /** @description Promotion is the move of the primary that waits for POST …/promote. */
+            promotion?: components["schemas"]["Promotion"];
             reason: string;
             /** @description Reasons are those of the state, one by one. */
             reasons: components["schemas"]["Reason"][];
@@ -976,15 +1098,31 @@ export interface components {
             path: string;
             to: unknown;
         };
+        FormerPrimary: {
+            cluster: string;
+            keys: string[];
+            /** Format: date-time */
+            since: string;
+            /** @description Strays are objects written there since, which no copy gets, and Keys those of some. Where the cluster has a copy they are conflicts instead. */
+            strays: number;
+            /** Format: date-time */
+            until: string;
+        };
         Function: {
             /** @description A PEM file with the certificate authorities to trust. Default: the system's. */
             ca_file?: string;
+            /** @description Headers set on every request to it, health checks included. */
+            header?: components["schemas"]["HeaderField"][];
             /** @description The path a health check asks for, below the endpoint's host. Default: none; a TCP connect is the check. */
             health_path?: string;
+            /** @description The Host header of requests to it, placeholders allowed. Default: of https the URL's host, of http the request's. */
+            host?: string;
             /** @description Whether the endpoint's certificate goes unverified. Default: false. */
             insecure_skip_verify?: boolean;
             /** @description The most requests at a time. Default: 0, unlimited. */
             max_requests?: number;
+            /** @description How requests to it are signed. Default: not at all. */
+            sign?: components["schemas"]["Sign"];
             /** @description The endpoint's URL, http:// or https://, with an optional path prefix that requests are put below. */
             url: string;
             /** @description The endpoint's share of requests beside others of equal load. Default: 1. */
@@ -997,6 +1135,12 @@ export interface components {
             reason?: string;
             url: string;
         };
+        HeaderField: {
+            /** @description The header's name. */
+            name: string;
+            /** @description Its value. Placeholders {env.X} and {file.X} are resolved for every request, and so are those of the request. */
+            value: string;
+        };
         Input: {
             bucket: string;
             key: string;
@@ -1005,6 +1149,24 @@ export interface components {
              * @enum {string}
              */
             scope: "bucket" | "object" | "prefix";
+        };
+        Instance: {
+            /** @description How many changes of the catalogue it does not route by yet. */
+            behind: number;
+            /** @description The clusters whose storages it listens to. */
+            feeds: string[];
+            id: string;
+            /** @description When it counts as gone unless it renews its lease; null with a store of its own. */
+            lease_until: string | null;
+            node: string;
+            /** @description How many parts of the buckets it looks after. */
+            parts: number;
+            /** @description Whether it copies, and does not only route and serve. */
+            replicates: boolean;
+            /** @description Whether it is the one that answers. */
+            this: boolean;
+            /** @description Version of its program, empty where it has not said. */
+            version: string;
         };
         Key: {
             /** @description The buckets the key may use, as patterns: * stands for any characters, ? for one and [...] for one of a set. Default: all. */
@@ -1086,6 +1248,58 @@ export interface components {
             size: number;
             version_id: string;
         };
+        LoggedEvent: {
+            bucket?: string;
+            bytes?: number;
+            cluster?: string;
+            /** @description Elsewhere: it happened on another instance, which emits the event, too. */
+            elsewhere?: boolean;
+            from?: string;
+            key?: string;
+            kind?: string;
+            name?: string;
+            objects?: number;
+            /** @description created, changed, deleted; copied, removed, failed */
+            op?: string;
+            prefix?: string;
+            reason?: string;
+            /** @description Numbers grow with time on each instance, across its restarts too. */
+            seq: number;
+            state?: string;
+            /** Format: date-time */
+            time: string;
+            total?: number;
+            /** @enum {string} */
+            type: "resource" | "copy" | "transfer" | "storage" | "function" | "bucket_stuck" | "verification" | "drain" | "configuration";
+            url?: string;
+        };
+        Matrix: {
+            /** @description The columns: clusters with a storage, sorted by zone and name. */
+            clusters: components["schemas"]["MatrixColumn"][];
+            /** @description What to give as after for the following page, empty at the end. */
+            next: string;
+            rows: components["schemas"]["MatrixRow"][];
+        };
+        MatrixBehind: {
+            bytes: number;
+            cluster: string;
+            objects: number;
+            oldest: string | null;
+        };
+        MatrixColumn: {
+            cluster: string;
+            zone: string;
+        };
+        MatrixRow: {
+            /** @description Where objects are on their way, or held. */
+            behind: components["schemas"]["MatrixBehind"][];
+            bucket: string;
+            /** @description A letter for each column: P the primary, and of copies S synced, Y syncing, W waiting, D draining, R removing, F failed; X: the policy does not allow the cluster, -: it is not chosen. */
+            cells: string;
+            policy: string;
+            /** @enum {string} */
+            state: "ok" | "syncing" | "stuck" | "conflict";
+        };
         Mismatch: {
             cluster: string;
             key: string;
@@ -1122,6 +1336,21 @@ export interface components {
             max_parts: number;
             /** @description of all parts but the last */
             min_part: number;
+        };
+        Nodes: {
+            /** @description The instances that are alive, sorted by node. */
+            instances: components["schemas"]["Instance"][];
+            /** @description How many parts the buckets are divided into; each is looked after by one instance. */
+            parts: number;
+            /** @description How old the knowledge is, in seconds, that this instance goes by while the store is out of reach. */
+            snapshot_age_s: number;
+            /**
+             * @description Kind of the store.
+             * @enum {string}
+             */
+            store: "sqlite" | "postgres";
+            /** @description Why the store is out of reach, empty while it is not. */
+            trouble: string;
         };
         ObjectPage: {
             common_prefixes: string[];
@@ -1197,6 +1426,11 @@ export interface components {
             /** @description The clusters to use first, in this order, where they are allowed. */
             prefer: string[];
             /**
+             * @description Who moves the primary of a bucket that names none: follow (placement, when the cluster drains or is no longer allowed), or fixed (only people, by naming one). Default: follow.
+             * @enum {string}
+             */
+            primary: "follow" | "fixed";
+            /**
              * @description How long an invocation waits for a pulled copy. Default: 10s.
              * @example 10s
              * @example 1h
@@ -1253,6 +1487,11 @@ export interface components {
             /** @description The clusters to use first, in this order, where they are allowed. */
             prefer?: string[];
             /**
+             * @description Who moves the primary of a bucket that names none: follow (placement, when the cluster drains or is no longer allowed), or fixed (only people, by naming one). Default: follow.
+             * @enum {string}
+             */
+            primary?: "follow" | "fixed";
+            /**
              * @description How long an invocation waits for a pulled copy. Default: 10s.
              * @example 10s
              * @example 1h
@@ -1291,6 +1530,12 @@ export interface components {
             from: string;
             to: string;
         };
+        Promotion: {
+            ready: boolean;
+            /** @description what is missing while it is not ready */
+            reason: string;
+            to: string;
+        };
         Purge: {
             bucket: string;
             purge: string;
@@ -1312,6 +1557,30 @@ export interface components {
             /** @description Code names the kind of reason to programs. */
             code: string;
             text: string;
+        };
+        Rebalance: {
+            /** @description Buckets are those that are not where placement would put them today, Primaries how many of their primaries would move. */
+            buckets: number;
+            bytes: number;
+            /** @description Copies are to be made, with so many objects and bytes in all. */
+            copies: number;
+            /** @description Moves are the first thousand, sorted by bucket and prefix. */
+            moves: components["schemas"]["RebalanceMove"][];
+            objects: number;
+            primaries: number;
+            running: boolean;
+            /** @description Since is when it began, null where none is under way. */
+            since: string | null;
+        };
+        RebalanceMove: {
+            add: string[];
+            bucket: string;
+            bytes: number;
+            objects: number;
+            prefix: string;
+            /** @description Primary is where the bucket's primary moves from and to, null where it stays. */
+            primary: components["schemas"]["PrimaryMove"] | null;
+            remove: string[];
         };
         Refusal: {
             key: string;
@@ -1368,6 +1637,20 @@ export interface components {
         Seconds: {
             high: number;
             low: number;
+        };
+        Sign: {
+            /** @description Access key ID; placeholders are resolved for every request. */
+            access_key: string;
+            /** @description The AWS region. */
+            region: string;
+            /** @description Secret access key; placeholders as for access_key. */
+            secret_key: string;
+            /** @description The AWS service, such as lambda or execute-api. */
+            service: string;
+            /** @description Session token; placeholders as for access_key. Default: none. */
+            session_token?: string;
+            /** @description The scheme: aws, which is Signature Version 4. */
+            type: string;
         };
         SignInLink: {
             /** @description The code alone, for a console whose address was not given. */
@@ -1702,6 +1985,10 @@ export interface operations {
                 limit?: number;
                 /** @description Only records behind the one of this number. */
                 after?: string;
+                /** @description Only records before the one of this number. */
+                before?: string;
+                /** @description Whether the newest come first. Default: false. */
+                newest?: "true" | "false";
             };
             header?: never;
             path?: never;
@@ -2677,6 +2964,88 @@ export interface operations {
             };
         };
     };
+    "promote-bucket": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Do it only if the item has one of these ETags, or with * if there is one. */
+                "If-Match"?: string;
+                /** @description Do it only if there is no such item. */
+                "If-None-Match"?: "*";
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The roles are about to be swapped; status.primary tells when they are. */
+            202: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bucket"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     "sync-bucket": {
         parameters: {
             query?: never;
@@ -3228,7 +3597,12 @@ export interface operations {
     };
     "delete-cluster": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether its storage is lost for good: 409 with what only lives there, unless confirmed. Default: false. */
+                abandon?: "true" | "false";
+                /** @description The cluster's name: it is abandoned, and what only lives there is given up. */
+                confirm?: string;
+            };
             header?: {
                 /** @description Do it only if the item has one of these ETags, or with * if there is one. */
                 "If-Match"?: string;
@@ -3267,13 +3641,13 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Conflict */
+            /** @description Refused. With abandon: what only lives there. */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Error"];
+                    "application/json": components["schemas"]["Abandon"];
                 };
             };
             /** @description Precondition Failed */
@@ -3477,6 +3851,64 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Event"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    "event-log": {
+        parameters: {
+            query?: {
+                /** @description Only events behind the one of this number, the first ones of them. Without it: the last ones there are. */
+                after?: string;
+                /** @description Only events of this type. */
+                type?: "resource" | "copy" | "transfer" | "storage" | "function" | "bucket_stuck" | "verification" | "drain" | "configuration";
+                /** @description Only events about this bucket. */
+                bucket?: string;
+                /** @description Only events about this cluster. */
+                cluster?: string;
+                /** @description The most items to return. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events in order, 1000 of them where no limit is given. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoggedEvent"][];
                 };
             };
             /** @description Bad Request */
@@ -4007,6 +4439,114 @@ export interface operations {
             };
             /** @description Request Entity Too Large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    matrix: {
+        parameters: {
+            query?: {
+                /** @description The most items to return. */
+                limit?: number;
+                /** @description Return only what comes after this name or key. */
+                after?: string;
+                /** @description Only buckets in this state, as it was a few seconds ago. */
+                state?: "ok" | "syncing" | "stuck" | "conflict";
+                /** @description Only buckets whose own policy, or that of a prefix, is this one. */
+                policy?: string;
+                /** @description Only buckets with a copy in this cluster. */
+                cluster?: string;
+                /** @description Only buckets with this in their names. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows, 200 of them where no limit is given. X-Total-Count counts all that match. */
+            200: {
+                headers: {
+                    "X-Total-Count"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Matrix"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The instances. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nodes"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4595,6 +5135,159 @@ export interface operations {
             };
             /** @description Request Entity Too Large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    "rebalance-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is left to move. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rebalance"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    rebalance: {
+        parameters: {
+            query?: {
+                /** @description Whether to move nothing and only tell what would move. Default: false. */
+                dry_run?: "true" | "false";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With dry_run: what would move. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rebalance"];
+                };
+            };
+            /** @description Under way, across restarts. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rebalance"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    "stop-rebalance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is left that would move. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rebalance"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };

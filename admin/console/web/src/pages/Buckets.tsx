@@ -1,13 +1,16 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a table can not hold rows that are not all there
 // biome-ignore-all lint/a11y/useFocusableInteractive: rows and cells hold links, which take the focus
-import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { Tabs } from '@base-ui/react/tabs';
+import { type InfiniteData, keepPreviousData, type UseInfiniteQueryResult, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useDeferredValue, useEffect, useRef, useState } from 'react';
-import { type Bucket, type BucketFilter, bucketPage } from '../api/client';
+import { lazy, Suspense, useDeferredValue, useEffect, useRef, useState } from 'react';
+import { type Bucket, type BucketFilter, type BucketPage, bucketPage } from '../api/client';
 import { bytes, count } from '../format';
 import { Ago, CopyCurl, Empty, Failure, Page, Skeleton, State } from '../ui/kit';
 import * as q from './queries';
+
+const Matrix = lazy(() => import('./Matrix'));
 
 const here = getRouteApi('/buckets');
 const pageSize = 200;
@@ -15,14 +18,14 @@ const maxPages = 25;
 const states = ['ok', 'syncing', 'conflict', 'stuck'] as const;
 
 export function Buckets() {
-  const search = here.useSearch();
+  const { view = 'list', ...search } = here.useSearch();
   const navigate = useNavigate({ from: '/buckets' });
   const [text, setText] = useState(search.q ?? '');
   const [from, setFrom] = useState('');
   const summary = useQuery(q.summary);
   const policies = useQuery(q.policies);
   const clusters = useQuery(q.clusters);
-  const set = (change: BucketFilter) => navigate({ search: (now: BucketFilter) => ({ ...now, ...change }), replace: true });
+  const set = (change: BucketFilter & { view?: 'matrix' }) => navigate({ search: (now: BucketFilter) => ({ ...now, ...change }), replace: true });
 
   const typed = useDeferredValue(text);
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is typed goes into the address a moment later
@@ -90,12 +93,47 @@ export function Buckets() {
           ))}
         </fieldset>
       </search>
+      <Tabs.Root value={view} onValueChange={(v) => set({ view: v === 'matrix' ? v : undefined })}>
+        <Tabs.List className="tabs" aria-label="Ways to see the buckets">
+          <Tabs.Tab value="list" className="tab">
+            List
+          </Tabs.Tab>
+          <Tabs.Tab value="matrix" className="tab">
+            Matrix
+          </Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="list" className="panel">
+          <BucketList list={list} filtered={filtered} from={from} clear={() => (setText(''), navigate({ search: {} }))} />
+        </Tabs.Panel>
+        <Tabs.Panel value="matrix" className="panel">
+          <Suspense fallback={<Skeleton rows={10} />}>
+            <Matrix filter={search} />
+          </Suspense>
+        </Tabs.Panel>
+      </Tabs.Root>
+    </Page>
+  );
+}
+
+function BucketList({
+  list,
+  filtered,
+  from,
+  clear,
+}: {
+  list: UseInfiniteQueryResult<InfiniteData<BucketPage>>;
+  filtered: boolean;
+  from: string;
+  clear: () => void;
+}) {
+  return (
+    <>
       {list.error && <Failure error={list.error} retry={list.refetch} />}
       {list.data ? (
         list.data.pages[0].total === 0 ? (
           filtered ? (
             <Empty title="No bucket matches">
-              <button type="button" className="button" onClick={() => (setText(''), navigate({ search: {} }))}>
+              <button type="button" className="button" onClick={clear}>
                 Clear the filters
               </button>
             </Empty>
@@ -113,7 +151,7 @@ export function Buckets() {
       ) : (
         !list.error && <Skeleton rows={10} />
       )}
-    </Page>
+    </>
   );
 }
 

@@ -1,5 +1,5 @@
-import { keepPreviousData, queryOptions } from '@tanstack/react-query';
-import { api, told } from '../api/client';
+import { keepPreviousData, type QueryClient, queryOptions } from '@tanstack/react-query';
+import { api, type Schemas, told } from '../api/client';
 
 /** The stream says what to read again; this is for what it does not tell. */
 const slow = 15_000;
@@ -78,6 +78,29 @@ export const failures = queryOptions({
   queryFn: ({ signal }) => told(api.GET('/fado/replication/failures', { params: { query: { limit: 200 } }, signal })),
   refetchInterval: slow,
 });
+
+export const nodes = queryOptions({
+  queryKey: ['nodes'],
+  queryFn: ({ signal }) => told(api.GET('/fado/nodes', { signal })),
+  refetchInterval: 5000,
+});
+
+/** How many events a page shows at most. */
+const eventsShown = 1000;
+
+/** The last events: what is new is read, and added to what is there. */
+export const eventLog = (client: QueryClient, filter: { type?: Schemas['LoggedEvent']['type']; bucket?: string; cluster?: string }) =>
+  queryOptions({
+    queryKey: ['events', filter],
+    queryFn: async ({ queryKey, signal }) => {
+      const before = client.getQueryData<Schemas['LoggedEvent'][]>(queryKey) ?? [];
+      const last = before.at(-1)?.seq;
+      const query = { ...filter, limit: eventsShown, ...(last && { after: String(last) }) };
+      const more = await told(api.GET('/fado/events/log', { params: { query }, signal }));
+      return [...before, ...more].slice(-eventsShown);
+    },
+    refetchInterval: slow,
+  });
 
 export const route = (query: { bucket?: string[]; object?: string[]; data?: string[] }) =>
   queryOptions({

@@ -1,0 +1,195 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
+import type { Schemas } from '../api/client';
+import { bytes, count } from '../format';
+import { BucketLink, ClusterLink, CopyCurl, Empty, Loaded, Page } from '../ui/kit';
+import * as q from './queries';
+
+type Logged = Schemas['LoggedEvent'];
+
+const here = getRouteApi('/events');
+
+const types = ['resource', 'configuration', 'copy', 'transfer', 'storage', 'function', 'bucket_stuck', 'verification', 'drain'] as const;
+
+export type EventFilter = { type?: (typeof types)[number]; bucket?: string; cluster?: string };
+
+export function Events() {
+  const filter = here.useSearch();
+  const navigate = useNavigate({ from: '/events' });
+  const set = (change: EventFilter) => navigate({ search: (now: EventFilter) => ({ ...now, ...change }), replace: true });
+  const client = useQueryClient();
+  const log = useQuery(q.eventLog(client, filter));
+  // Where the tail is stopped, this is what is shown.
+  const [stopped, setStopped] = useState<Logged[]>();
+  const clusters = useQuery(q.clusters);
+  return (
+    <Page
+      title="Events"
+      at={log.dataUpdatedAt}
+      actions={
+        <>
+          <button type="button" className="button" aria-pressed={stopped !== undefined} onClick={() => setStopped(stopped ? undefined : log.data)}>
+            {stopped ? 'Follow again' : 'Stop here'}
+          </button>
+          <CopyCurl path={`/fado/events/log?${new URLSearchParams(filter as Record<string, string>)}`} />
+        </>
+      }
+    >
+      <search className="filters">
+        <label className="field">
+          <span>Type</span>
+          <select value={filter.type ?? ''} onChange={(e) => set({ type: (e.target.value || undefined) as EventFilter['type'] })}>
+            <option value="">any</option>
+            {types.map((t) => (
+              <option key={t} value={t}>
+                {t.replace('_', ' ')}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label className="field grow">
+          <span>Bucket</span>
+          <input
+            data-find
+            defaultValue={filter.bucket ?? ''}
+            placeholder="its whole name, then Enter"
+            spellCheck={false}
+            {...entered((bucket) => set({ bucket }))}
+          />
+        </label>
+        <label className="field">
+          <span>Cluster</span>
+          <select value={filter.cluster ?? ''} onChange={(e) => set({ cluster: e.target.value || undefined })}>
+            <option value="">any</option>
+            {clusters.data?.map((c) => (
+              <option key={c.name}>{c.name}</option>
+            ))}
+          </select>
+        </label>
+      </search>
+      <Loaded of={{ ...log, data: stopped ?? log.data }} rows={10}>
+        {(list) => <Log list={list} filtered={Object.values(filter).some(Boolean)} />}
+      </Loaded>
+    </Page>
+  );
+}
+
+/** What an input tells when Enter is pressed in it, or when it is left. */
+function entered(tell: (text: string | undefined) => void) {
+  const take = (e: { currentTarget: HTMLInputElement }) => tell(e.currentTarget.value.trim() || undefined);
+  return { onKeyDown: (e: React.KeyboardEvent<HTMLInputElement>) => e.key === 'Enter' && take(e), onBlur: take };
+}
+
+function Log({ list, filtered }: { list: Logged[]; filtered: boolean }) {
+  return (
+    <section className="card">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard */}
+      <div role="log" aria-label="Events" className="scroll log" tabIndex={0}>
+        {list.length === 0 ? (
+          <Empty title={filtered ? 'No event matches' : 'Nothing has happened yet'}>
+            This instance keeps what happened since it started: the last 8,000 events, and the last 2,000 objects copied or removed.
+          </Empty>
+        ) : (
+          <table>
+            <thead>
+              <tr>
+                {['Time', 'Type', 'What happened'].map((h) => (
+                  <th key={h} scope="col">
+                    {h}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {list.toReversed().map((e) => (
+                <tr key={e.seq}>
+                  <td className="num">
+                    <time dateTime={e.time} title={new Date(e.time).toLocaleString()}>
+                      {new Date(e.time).toLocaleTimeString()}
+                    </time>
+                  </td>
+                  <td>{e.type.replace('_', ' ')}</td>
+                  <td>
+                    <What e={e} />
+                    {e.reason && <p className="quiet">{e.reason}</p>}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </div>
+    </section>
+  );
+}
+
+/** An event as a sentence, with links to what it is about. */
+function What({ e }: { e: Logged }) {
+  switch (e.type) {
+    case 'resource':
+      return (
+        <>
+          {e.kind} <Resource kind={e.kind} name={e.name} gone={e.op === 'deleted'} /> {e.op}
+          {e.elsewhere && ' by another instance'}
+        </>
+      );
+    case 'configuration':
+      return <>another configuration is in force</>;
+    case 'transfer':
+      return (
+        <>
+          <span className="key">{e.key}</span> of <BucketLink name={e.bucket ?? ''} /> {e.op}
+          {e.from && ` from ${e.from}`}
+          {e.cluster && (e.from ? ` to ${e.cluster}` : ` in ${e.cluster}`)}
+          {e.bytes ? `, ${bytes(e.bytes)}` : ''}
+        </>
+      );
+    case 'storage':
+    case 'function':
+      return (
+        <>
+          {e.type} {e.url && <span className="key">{e.url}</span>} of <ClusterLink name={e.cluster ?? ''} /> is {e.state}
+        </>
+      );
+    case 'drain':
+      return (
+        <>
+          drain of <ClusterLink name={e.cluster ?? ''} />: {e.state}
+        </>
+      );
+    case 'copy':
+      return (
+        <>
+          copy of <BucketLink name={e.bucket ?? ''} />
+          {e.prefix && ` below ${e.prefix}`} in <ClusterLink name={e.cluster ?? ''} /> {e.state ? `is ${e.state}` : e.op}
+        </>
+      );
+    default:
+      return (
+        <>
+          {e.type === 'verification' ? 'verification of ' : ''}
+          <BucketLink name={e.bucket ?? ''} /> {e.state || (e.type === 'bucket_stuck' ? 'is stuck' : e.op)}
+          {e.total ? `, ${count(e.objects ?? 0)} of ${count(e.total)} objects` : ''}
+        </>
+      );
+  }
+}
+
+function Resource({ kind, name = '', gone }: { kind?: string; name?: string; gone: boolean }) {
+  if (gone) return <b>{name}</b>;
+  switch (kind) {
+    case 'bucket':
+      return <BucketLink name={name} />;
+    case 'cluster':
+      return <ClusterLink name={name} />;
+    case 'policy':
+      return (
+        <Link to="/policies/$policy" params={{ policy: name }}>
+          {name}
+        </Link>
+      );
+    default:
+      return <b>{name}</b>;
+  }
+}
