@@ -85,4 +85,6 @@ type Copy struct {
 	// was none: what differed then is pending or was settled. A stored row has it as
 	// VerifiedAt; see state.Copy.
 	Compared time.Time
+	// MeanSize of the rule's objects in bytes, as they were counted last; 0 where they were not.
+	MeanSize int64
 }

@@ -57,6 +57,9 @@ func (p *DataAware) inputsOf(dst []routing.Input, r *http.Request, h http.Header
 	if len(dst) > maxInputs { // which is also what tokens may be compared with
 		return append(dst[:first], routing.Input{Bucket: unreadable})
 	}
+	if sizes := h[headerBytes]; len(sizes) > 0 && !routing.MarkSizes(dst[first:], strings.Join(sizes, ",")) {
+		dst = append(dst, routing.Input{Bucket: unreadable})
+	}
 	if tokens := h[headerToken]; len(tokens) > 0 && !routing.MarkTokens(dst[first:], strings.Join(tokens, ","), maxTokens) {
 		dst = append(dst, routing.Input{Bucket: unreadable})
 	}

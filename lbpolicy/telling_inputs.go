@@ -2,13 +2,14 @@ package lbpolicy
 
 import (
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/fado-project/fado/routing"
 )
 
 // inputsHeader tells a function where to read each of its inputs, as a list of strings with
-// parameters (RFC 9651): "s3://b/k";storage="https://…";bucket="p-b";local. url gives a URL that
+// parameters (RFC 9651): "s3://b/k";storage="https://…";bucket="p-b";bytes=5;local. url gives a URL that
 // needs no key, "" for none; it may be nil.
 func inputsHeader(inputs []routing.InputAt, url func(*routing.InputAt) string) string {
 	b := make([]byte, 0, 128*len(inputs))
@@ -20,6 +21,9 @@ func inputsHeader(inputs []routing.InputAt, url func(*routing.InputAt) string) s
 		b = appendQuoted(b, "s3://"+in.Bucket+"/"+escaped(in.Key))
 		b = appendQuoted(append(b, ";storage="...), in.Storage)
 		b = appendQuoted(append(b, ";bucket="...), in.PhysicalBucket)
+		if in.Size >= 0 {
+			b = strconv.AppendInt(append(b, ";bytes="...), in.Size, 10)
+		}
 		if in.Local {
 			b = append(b, ";local"...)
 		}

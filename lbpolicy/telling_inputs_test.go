@@ -38,6 +38,9 @@ func TestAFunctionIsToldOfEveryInput(t *testing.T) {
 			`"s3://there/k";storage="http://storage.c2:9000";bucket="c2-there";url="http://c2/there/k?for=10m0s", `+
 			`"s3://there/";storage="http://storage.c2:9000";bucket="c2-there"`)
 	expect(t, ask("forward_headers off"), "X-FaDO-Inputs")
+	w.router.Sizes().Note("there", "k", 123)
+	expect(t, ask(""), "X-FaDO-Inputs", `"s3://here/a%20b%22";storage="http://storage.c1:9000";bucket="c1-here";local, `+
+		`"s3://there/k";storage="http://storage.c2:9000";bucket="c2-there";bytes=123, "s3://there/";storage="http://storage.c2:9000";bucket="c2-there"`)
 }
 
 // A token of a write keeps an invocation from places where that version is not.

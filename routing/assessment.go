@@ -22,6 +22,7 @@ type assessment struct {
 	lastResort bool
 	// What follows is worked out on a miss only.
 	prepared bool
+	weighed  bool
 	reject   bool   // a policy wants no remote reads
 	remote   bitset // the clusters that may read remotely
 }
@@ -75,18 +76,20 @@ func (a *assessment) keeps(s *site) bool {
 	return true
 }
 
-// missing returns how many inputs can't be read from the cluster's own storage.
-func (a *assessment) missing(s *site) int {
-	if len(a.targets) == 1 || s.live.Storage() == StorageDown {
-		return len(a.targets) // the one input's holders are not asked
+// missing returns how many inputs, and of what weight, can't be read from the cluster's own
+// storage.
+func (a *assessment) missing(s *site) (n int, weight uint64) {
+	if len(a.targets) == 1 {
+		return 1, 1 // its holders are not asked
 	}
-	n := 0
+	a.weigh()
+	down := s.live.Storage() == StorageDown
 	for i := range a.targets {
-		if a.targets[i].holds(a.snap, s, a.pending) != isCurrent {
-			n++
+		if t := &a.targets[i]; down || t.holds(a.snap, s, a.pending) != isCurrent {
+			n, weight = n+1, weight+t.weight
 		}
 	}
-	return n
+	return n, weight
 }
 
 // prepareMiss works out which clusters may read remotely: those that every rule
@@ -119,6 +122,7 @@ type place struct {
 	locality Locality
 	down     bool // its storage is known to be
 	missing  int  // how many inputs it does not hold
+	weight   uint64
 }
 
 func (a *assessment) place(s *site, l Locality) place {
@@ -128,17 +132,17 @@ func (a *assessment) place(s *site, l Locality) place {
 	case LocalityLocal:
 		at.down = s.live.Storage() == StorageDown
 	case LocalityRemote:
-		at.missing = a.missing(s)
+		at.missing, at.weight = a.missing(s)
 	}
 	return at
 }
 
 // rank orders endpoints; lower is used first, those of equal rank are balanced
-// among. 0 is none. The number of missing inputs is in the low bits.
+// among. 0 is none. The weight of missing inputs is in the low bits.
 type rank uint64
 
 const (
-	rankMissingBits = 32
+	rankMissingBits = 56 // as much as the largest inputs of one request weigh
 
 	rankHolder      rank = 1 << rankMissingBits // holds all inputs, or none are named
 	rankHolderDown  rank = 2 << rankMissingBits // its storage is known to be down
@@ -170,7 +174,7 @@ func (a *assessment) rank(q *Query, ep *seat, at place) rank {
 	if tried(q, ep) {
 		r += rankTried
 	}
-	return r + rank(at.missing)&rankMissingMask
+	return r + min(rank(at.weight), rankMissingMask)
 }
 
 func busy(q *Query, live *EndpointState) bool { return live.InFlight.Load() > int64(q.Spill) }

@@ -31,7 +31,7 @@ func (d *Decision) restart() {
 	d.Reason, d.Locality, d.Balance, d.rank = "", LocalityNone, nil, 0
 	d.Candidates = d.Candidates[:0]
 	a := &d.assessment
-	a.targets, a.overloaded, a.lastResort, a.prepared, a.reject = a.targets[:0], false, false, false, false
+	a.targets, a.overloaded, a.lastResort, a.prepared, a.reject, a.weighed = a.targets[:0], false, false, false, false, false
 }
 
 // Inputs returns how many of the query's inputs name a bucket that is known.
@@ -68,7 +68,8 @@ type InputAt struct {
 	Cluster        string // of the storage
 	Storage        string // S3 endpoint URL
 	PhysicalBucket string
-	Local          bool // the storage is that of the function's own cluster, and current
+	Size           int64 // in bytes; -1 where it is not known
+	Local          bool  // the storage is that of the function's own cluster, and current
 }
 
 // AppendInputs appends where the function at a chosen endpoint reads the inputs from, in their
@@ -81,9 +82,13 @@ func (d *Decision) AppendInputs(dst []InputAt, ep *Endpoint) []InputAt {
 		if s == nil {
 			continue
 		}
-		storage := s.cluster.Storage
+		storage, size := s.cluster.Storage, int64(-1)
+		if n, ok := a.snap.sizes.bytesOf(&t.Input); ok {
+			size = n
+		}
 		dst = append(dst, InputAt{
 			Input: t.Input, Cluster: s.name, Storage: storage.Endpoint, PhysicalBucket: storage.BucketPrefix + t.Bucket,
+			Size:  size,
 			Local: s.id == ep.cluster && (d.Locality == LocalityLocal || t.holds(a.snap, s, a.pending) == isCurrent),
 		})
 	}

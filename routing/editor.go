@@ -38,6 +38,7 @@ func NewSnapshot() *Snapshot {
 			defaultPolicy: catalog.DefaultPolicyName,
 		},
 		buckets: new(bucketTable),
+		sizes:   new(Sizes),
 	}
 	return s.Edit(func(e *Editor) { e.PutPolicy(catalog.BuiltinPolicy()) })
 }
@@ -127,6 +128,11 @@ func (e *Editor) SetDefaultPolicy(name string) {
 func (e *Editor) SetCopies(bucket string, copies []catalog.Copy) {
 	if e.next.buckets.get(bucket) == nil {
 		return
+	}
+	for i := range copies {
+		if c := &copies[i]; c.Primary {
+			e.next.sizes.noteRule(bucket, c.Prefix, c.MeanSize)
+		}
 	}
 	e.next.buckets = e.next.buckets.owned(e.edit)
 	e.setCopies(e.next.buckets.ownedEntry(e.edit, bucket), copies)

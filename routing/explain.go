@@ -159,6 +159,15 @@ func (a *assessment) verdictText(v verdict) string {
 	return v.String()
 }
 
+// total is what all inputs weigh; not more than their number where nothing is known of sizes.
+func (a *assessment) total() (all uint64) {
+	a.weigh()
+	for i := range a.targets {
+		all += a.targets[i].weight
+	}
+	return all
+}
+
 func (a *assessment) eligibleText(q *Query, s *site, ep *seat, at place) string {
 	text := "no data is named"
 	switch at.locality {
@@ -183,6 +192,9 @@ func (a *assessment) eligibleText(q *Query, s *site, ep *seat, at place) string 
 		}
 		if n := len(a.targets); at.missing < n {
 			text += fmt.Sprintf(", holds %d of %d inputs", n-at.missing, n)
+			if all := a.total(); all > uint64(n) {
+				text += fmt.Sprintf(", about %d of %d bytes", all-at.weight, all)
+			}
 		}
 		if a.overloaded && busy(q, ep.live) {
 			text += "; has more requests in flight than spill allows"

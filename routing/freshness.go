@@ -18,6 +18,7 @@ type target struct {
 	pending *clusterSet
 	pulled  *pulledSet
 	router  *Router
+	weight  uint64 // see assessment.weigh
 }
 
 // set makes t, which is empty, the target of an input.

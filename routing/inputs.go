@@ -2,7 +2,9 @@ package routing
 
 import (
 	"encoding/hex"
+	"math"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -106,6 +108,37 @@ func parseRef(ref string) (in Input, key string, ok bool) {
 		}
 	}
 	return in, key, true
+}
+
+// MarkSizes gives inputs the sizes of a comma-separated list, in their order. One that names
+// another number of inputs is of no use, and left alone: a key with two readings counts twice.
+// False if one is no number of bytes.
+func MarkSizes(inputs []Input, list string) bool {
+	n, ok := 0, true
+	eachSize(list, func(size int64) {
+		ok = ok && size >= 0
+		n++
+	})
+	if !ok || n != len(inputs) {
+		return ok
+	}
+	i := 0
+	eachSize(list, func(size int64) {
+		inputs[i].Bytes = size + 1
+		i++
+	})
+	return true
+}
+
+// eachSize calls f with each part of a list, -1 for what is no number of bytes.
+func eachSize(list string, f func(int64)) {
+	for part := range strings.SplitSeq(list, ",") {
+		n, err := strconv.ParseInt(strings.TrimSpace(part), 10, 64)
+		if err != nil || n < 0 || n == math.MaxInt64 {
+			n = -1
+		}
+		f(n)
+	}
 }
 
 // DecodeKey undoes percent-encoding. What is not valid percent-encoding is a key as it is:

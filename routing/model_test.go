@@ -30,6 +30,9 @@ type model struct {
 	gaps   map[string]time.Time // clusters where changes were missed up to then
 	exact  map[string]bool      // clusters whose feed tells everything
 	walks  map[routing.CopyName]walk
+
+	means map[[2]string]int64 // sizes of mean objects, by bucket and prefix
+	sizes map[[2]string]int64 // sizes of objects, by bucket and key
 }
 
 // walk is a comparison under way.
@@ -78,6 +81,47 @@ var (
 	modelKeys     = []string{"", "a", "a/", "a/b", "a/b/", "a/b/c", "a/b/c/", "a/b/c/d", "a/bb", "a/x", "ab", "b/", "b/y", "z"}
 	modelDirs     = []string{"a/", "a/b/", "a/b/c/", "b/", "z/", ""}
 )
+
+// drawMeans returns the copies of a bucket with sizes of mean objects, some of which are known.
+func (m *model) drawMeans(t *rapid.T, bucket string) []catalog.Copy {
+	copies := slices.Clone(m.copies[bucket])
+	for i := range copies {
+		c := &copies[i]
+		c.MeanSize = rapid.SampledFrom([]int64{0, 0, 1, 7, 100}).Draw(t, "mean size")
+		if m.means != nil && c.Primary && c.MeanSize > 0 {
+			m.means[[2]string{bucket, c.Prefix}] = c.MeanSize
+		}
+	}
+	return copies
+}
+
+// weights are the bytes that inputs count for.
+func (m *model) weights(inputs []routing.Input) []int64 {
+	all, sum, known := make([]int64, len(inputs)), int64(0), int64(0)
+	for i, in := range inputs {
+		size, ok := m.sizes[[2]string{in.Bucket, in.Key}]
+		switch mean := m.means[[2]string{in.Bucket, m.ruleOf(in.Bucket, in.Key).Prefix}]; {
+		case in.Scope == routing.ScopeObject && ok:
+			all[i] = max(1, size)
+		case in.Bytes > 0:
+			all[i] = max(1, in.Bytes-1)
+		case mean > 0:
+			all[i] = mean
+		default:
+			continue
+		}
+		sum, known = sum+all[i], known+1
+	}
+	for i := range all {
+		if all[i] == 0 {
+			all[i] = 1
+			if known > 0 {
+				all[i] = max(1, sum/known)
+			}
+		}
+	}
+	return all
+}
 
 // --- the rules of routing, naively
 
@@ -579,7 +623,7 @@ func (m *model) fill(t *rapid.T, s *routing.Snapshot) *routing.Snapshot {
 			m.buckets[name] = drawBucket(t, name)
 			e.PutBucket(m.buckets[name])
 			m.copies[name] = m.drawCopies(t, name)
-			e.SetCopies(name, m.copies[name])
+			e.SetCopies(name, m.drawMeans(t, name))
 		}
 	})
 }

@@ -15,6 +15,8 @@ type Input struct {
 	Bucket string
 	Key    string // object key, or prefix with its trailing "/"
 	Scope  Scope
+	// Bytes is one more than its size, as who asks says; 0: not told.
+	Bytes int64
 	// Held: with Query.Held, the invocation runs only where the current version is.
 	Held bool
 }

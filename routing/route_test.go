@@ -25,7 +25,14 @@ func drawWorld(t *rapid.T) *routeWorld {
 	w.router.SetClock(func() time.Time { return modelNow })
 	w.model.router, w.gaps, w.exact = w.router, map[string]time.Time{}, map[string]bool{}
 	w.walks, w.pulledAt = map[routing.CopyName]walk{}, map[exception]time.Time{}
+	w.means, w.sizes = map[[2]string]int64{}, map[[2]string]int64{}
 	w.router.Swap(w.fill(t, w.router.Snapshot()))
+	for range rapid.IntRange(0, 8).Draw(t, "sizes") {
+		bucket, key := rapid.SampledFrom(modelBuckets[:2]).Draw(t, "bucket"), rapid.SampledFrom(modelKeys).Draw(t, "key")
+		size := rapid.SampledFrom([]int64{0, 1, 5, 50, 1 << 50}).Draw(t, "size")
+		w.router.Sizes().Note(bucket, key, size)
+		w.sizes[[2]string{bucket, key}] = min(size, 1<<44-2)
+	}
 	for _, ep := range w.router.Snapshot().Endpoints() {
 		ep.Live.SetHealthy(rapid.IntRange(0, 5).Draw(t, "healthy") > 0, "refused")
 		ep.Live.InFlight.Store(rapid.Int64Range(0, 4).Draw(t, "in flight"))
@@ -106,6 +113,7 @@ func (w *routeWorld) drawQuery(t *rapid.T) *routing.Query {
 		case routing.ScopePrefix:
 			in.Key = rapid.SampledFrom(modelDirs).Draw(t, "dir")
 		}
+		in.Bytes = rapid.SampledFrom([]int64{0, 0, 0, 1, 3, 40}).Draw(t, "bytes")
 		q.Inputs = append(q.Inputs, in)
 	}
 	eps := w.router.Snapshot().Endpoints()
@@ -261,9 +269,9 @@ func (w *routeWorld) rejects(in routing.Input) bool {
 }
 
 // naiveTiers returns the free endpoints of the holders, of those whose storage is
-// down, and of the others by how many inputs they lack.
+// down, and of the others by how many bytes they lack.
 func (w *routeWorld) naiveTiers(q *routing.Query, known []routing.Input, draining bool) (local, down []*routing.Endpoint, remote [][]*routing.Endpoint) {
-	remote = make([][]*routing.Endpoint, len(known)+1)
+	weights, lacking := w.weights(known), map[int64][]*routing.Endpoint{}
 	for _, c := range modelClusters {
 		storageDown := w.router.Snapshot().ClusterState(c).Storage() == routing.StorageDown
 		switch {
@@ -272,14 +280,17 @@ func (w *routeWorld) naiveTiers(q *routing.Query, known []routing.Input, drainin
 		case w.hit(known, c):
 			local = append(local, w.free(q, c, draining)...)
 		case w.remoteOK(known, c):
-			lacks := 0
-			for _, in := range known {
-				if storageDown || !w.hit([]routing.Input{in}, c) {
-					lacks++
+			lacks := int64(0)
+			for i, in := range known {
+				if storageDown || len(known) == 1 || !w.hit([]routing.Input{in}, c) {
+					lacks += weights[i]
 				}
 			}
-			remote[lacks] = append(remote[lacks], w.free(q, c, draining)...)
+			lacking[lacks] = append(lacking[lacks], w.free(q, c, draining)...)
 		}
+	}
+	for _, lacks := range slices.Sorted(maps.Keys(lacking)) {
+		remote = append(remote, lacking[lacks])
 	}
 	return local, down, remote
 }

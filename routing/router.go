@@ -40,6 +40,9 @@ func (r *Router) SetClock(now func() time.Time) { r.now = now }
 // Snapshot returns the current snapshot.
 func (r *Router) Snapshot() *Snapshot { return r.snap.Load() }
 
+// Sizes returns what is known of objects' sizes.
+func (r *Router) Sizes() *Sizes { return r.snap.Load().sizes }
+
 // Swap publishes a snapshot.
 func (r *Router) Swap(s *Snapshot) { r.snap.Store(s) }
 

@@ -22,6 +22,7 @@ type Snapshot struct {
 
 	tables  tables
 	buckets *bucketTable
+	sizes   *Sizes // what is known of objects' sizes, one for all snapshots
 }
 
 // The snapshot's readers. What they return is shared: not to be changed.

@@ -217,13 +217,10 @@ func confirms(a *storage.Answer, b *bodies.Body) bool {
 
 // take has the cache keep an answer's body while it passes, if that is worth it.
 func (k *keeping) take(a *storage.Answer) {
-	if k.cache == nil || a.Status != http.StatusOK && a.Status != http.StatusPartialContent {
+	if k.cache == nil {
 		return
 	}
-	length := a.Length
-	if _, total, ok := strings.Cut(a.Header.Get("Content-Range"), "/"); ok {
-		length, _ = strconv.ParseInt(total, 10, 64)
-	}
+	length := wholeLength(a)
 	if length <= 0 || length > k.cache.MaxObject() {
 		return
 	}

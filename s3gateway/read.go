@@ -70,8 +70,32 @@ func getObject(c reader) error {
 	if err != nil {
 		return err
 	}
+	c.learn(a, &f)
 	k.take(a)
 	return c.deliver(a, holders, at, f)
+}
+
+// learn tells routing how large the object is that an answer is about.
+func (c reader) learn(a *storage.Answer, f *storage.Forward) {
+	if n := wholeLength(a); n >= 0 && !f.Query.Has("versionId") && !f.Query.Has("partNumber") {
+		c.router().Sizes().Note(c.bucket, c.key, n)
+	}
+}
+
+// wholeLength returns the length of the object that an answer has all or a part of, -1 where it
+// does not say.
+func wholeLength(a *storage.Answer) int64 {
+	switch a.Status {
+	case http.StatusOK:
+		return a.Length
+	case http.StatusPartialContent:
+		if _, total, ok := strings.Cut(a.Header.Get("Content-Range"), "/"); ok {
+			if n, err := strconv.ParseInt(total, 10, 64); err == nil {
+				return n
+			}
+		}
+	}
+	return -1
 }
 
 // getObjectPart answers what is read of an object beside its content, from where its identity

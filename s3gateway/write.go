@@ -32,7 +32,11 @@ func putObject(c writer) error {
 	if err != nil {
 		return err
 	}
-	return c.change(f, []string{c.key})
+	if err := c.change(f, []string{c.key}); err != nil {
+		return err
+	}
+	c.router().Sizes().Note(c.bucket, c.key, f.Size)
+	return nil
 }
 
 // putObjectPart answers what is changed of an object beside its content.

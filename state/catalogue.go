@@ -57,10 +57,13 @@ type Copy struct {
 }
 
 // Routed returns what routing is to know of the copy. Its Verified and Compared are told by
-// VerifiedAt; a row's own are not stored and mean nothing.
+// VerifiedAt, its MeanSize by the counts; a row's own are not stored and mean nothing.
 func (c *Copy) Routed() catalog.Copy {
 	r := c.Copy
 	r.Verified, r.Compared = !c.VerifiedAt.IsZero(), c.VerifiedAt
+	if r.MeanSize = 0; c.Objects > 0 {
+		r.MeanSize = c.Bytes / c.Objects
+	}
 	return r
 }
 

@@ -294,6 +294,9 @@ func (n *Intake) RowsFor(events []Event) []state.Pending {
 		if primary == "" || ev.Key == "" {
 			continue
 		}
+		if ev.Size > 0 && !ev.Removed {
+			n.router.Sizes().Note(ev.Bucket, ev.Key, ev.Size)
+		}
 		wanted = n.router.Pulled.AppendClusters(snap.WantedIn(wanted[:0], ev.Bucket, ev.Key), ev.Bucket, ev.Key)
 		anywhere := snap.Anywhere(ev.Bucket, ev.Key)
 		if ev.Cluster == primary && !anywhere {
