@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -53,6 +54,8 @@ type Client struct {
 	at   *endpoint
 	http *http.Client
 	api  *minio.Client // bucket administration
+
+	today atomic.Pointer[dayKey] // signs URLs
 }
 
 // endpoint is where a client's requests go and how they are signed. It makes requests, and
