@@ -102,6 +102,7 @@ type engine interface {
 	StorageStatus(cluster string) replication.StorageStatus
 	Instances(ctx context.Context) ([]replication.Instance, error)
 	LinkRate(from, to string) float64
+	Forecast(of replication.Catalogue) *replication.Forecast
 	FormerPrimaries(bucket string) []replication.FormerPrimary
 	Trust(ctx context.Context, bucket, cluster string) error
 	ConfirmDeletes(ctx context.Context, bucket string) (int, error)

@@ -15,7 +15,6 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/document"
-	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
 )
 
@@ -146,12 +145,9 @@ func keepSecrets(r, now catalog.Resource) {
 
 // world is what a forecast knows besides.
 func (c *call) world() *document.World {
-	used := c.catalogue.All()
 	return &document.World{
-		Used: used, Measured: c.engine.LinkRate,
-		Settling: func(cat document.Catalogue) document.Settle {
-			return replication.NewForecast(cat, used).Settle
-		},
+		Used: c.catalogue.All(), Measured: c.engine.LinkRate,
+		Settling: func(cat document.Catalogue) document.Settle { return c.engine.Forecast(cat).Settle },
 		Copies: func(f func(string, []document.Row) error) error {
 			return eachBucketsCopies(c.r.Context(), c.catalogue.Store(), f)
 		},

@@ -181,7 +181,7 @@ func (s *Status) solver(snap *routing.Snapshot, bucket string, rows []state.Copy
 		}
 		held[r.Prefix].Note(r.Copy)
 	}
-	silent, unasked := s.usage.Silent(snap)
+	silent, notYet := s.usage.Silent(snap)
 	primary, solver := snap.Primary(bucket), placement.NewSolver(snap, s.usage.All()).Exclude(silent)
 	stays := primaryStays(snap, bucket)
 	return func(rule catalog.PrefixRule) placement.Result {
@@ -195,7 +195,7 @@ func (s *Status) solver(snap *routing.Snapshot, bucket string, rows []state.Copy
 			p.Short = "policy " + rule.Policy + " does not exist"
 		}
 		return p
-	}, unasked
+	}, len(notYet) > 0
 }
 
 // primaryStays says whether only people move a bucket's primary: the bucket names it, or its

@@ -41,22 +41,22 @@ func (u *Usage) Answered(cluster string, address int64) (first bool) {
 	return true
 }
 
-// Silent returns the clusters of a snapshot whose storage has never answered. unasked says
-// that some of them may just not have been asked yet.
-func (u *Usage) Silent(snap *routing.Snapshot) (silent map[string]bool, unasked bool) {
+// Silent returns the clusters of a snapshot whose storage has never answered, and those of
+// them that may just not have been asked yet.
+func (u *Usage) Silent(snap *routing.Snapshot) (silent, unasked map[string]bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.asked {
-		return nil, false
+		return nil, nil
 	}
-	silent = make(map[string]bool)
+	silent, unasked = make(map[string]bool), make(map[string]bool)
 	snap.Clusters(func(c *catalog.Cluster) bool {
 		if c.Storage == nil || u.answered[c.Name] == c.Storage.Address() {
 			return true
 		}
 		silent[c.Name] = true
 		if live := snap.ClusterState(c.Name); live == nil || live.Storage() != routing.StorageDown {
-			unasked = true
+			unasked[c.Name] = true
 		}
 		return true
 	})

@@ -156,7 +156,7 @@ func export(t rapid.TB, f document.Format, rs []catalog.Resource) []byte {
 
 // settling is what replication would do.
 func settling(used map[string]int64) func(document.Catalogue) document.Settle {
-	return func(cat document.Catalogue) document.Settle { return replication.NewForecast(cat, used).Settle }
+	return func(cat document.Catalogue) document.Settle { return replication.NewForecast(cat, used, nil).Settle }
 }
 
 // settled returns the copies of all buckets of a catalogue where everything is done, each

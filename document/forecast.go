@@ -61,7 +61,8 @@ type Moves struct {
 	Next    string
 }
 
-// Total sums what is copied.
+// Total sums what is copied. Copies counts those that rules have not had yet: keys whose rule
+// ends may have to be copied to copies that there are.
 type Total struct {
 	Buckets, Copies, Objects, Bytes int64
 	// Estimated says that not all of the data was counted.
@@ -78,7 +79,7 @@ type Removed struct{ Copies, Objects, Bytes int64 }
 // Move is what one rule of a bucket moves.
 type Move struct {
 	Bucket, Prefix string
-	// Add and Remove are clusters, sorted.
+	// Add and Remove are clusters, sorted: those that get the keys and those that lose them.
 	Add, Remove []string
 	// From and To are the clusters that the bucket is written in, where that changes.
 	From, To string
@@ -87,6 +88,10 @@ type Move struct {
 	Seconds, Egress float64
 
 	policy string
+	// source is the rule that has the keys now; partly says that it has others, too, or that
+	// some of its own leave it. joins says that the rule is no more.
+	source        string
+	partly, joins bool
 }
 
 // Key names a move, as the end of a page.
@@ -155,6 +160,7 @@ type forecaster struct {
 	changed       map[string]bool // policies whose clusters differ before and after
 	links         map[[2]string]*LinkLoad
 	added         map[string]int64 // bytes, by cluster
+	room          room
 }
 
 func newForecaster(c *Comparison, w *World, page Page) *forecaster {
@@ -197,40 +203,35 @@ func rules(b *catalog.Bucket, in Catalogue) []catalog.PrefixRule {
 // bucket forecasts one bucket.
 func (f *forecaster) bucket(name string, rows []Row) {
 	was, will := f.base.Bucket(name), f.target.Bucket(name)
-	if will == nil { // forgotten, or not declared before: its data stays
-		f.routes(name, rules(was, f.base), nil, rows, nil)
+	d := dossier{name: name, old: rules(was, f.base), next: rules(will, f.target)}
+	d.holds(rows, f.room.has)
+	f.room.has = d.has
+	switch {
+	case will == nil: // forgotten, or not declared before: its data stays
+	case was != nil && !f.affects(was, will, &d):
+		f.sameRoutes(&d)
 		return
+	default:
+		if err := catalog.PrimaryAllowed(will, f.target); err != nil {
+			f.issue(PrimaryOutside, "bucket "+name, err.Error(), true)
+			break
+		}
+		settled, issue := f.settle(will, d.next, f.room.copiesOf(rows))
+		if issue != "" {
+			f.issue(TooFewClusters, "bucket "+name, issue, false)
+		}
+		d.settles(settled, f.room.gets)
+		f.room.gets = d.gets
+		f.move(&d)
 	}
-	old, next := rules(was, f.base), rules(will, f.target)
-	if was != nil && !f.affects(was, will, next) {
-		f.sameRoutes(next, rows)
-		return
-	}
-	if err := catalog.PrimaryAllowed(will, f.target); err != nil {
-		f.issue(PrimaryOutside, "bucket "+name, err.Error(), true)
-		f.routes(name, old, next, rows, nil)
-		return
-	}
-	settled, issue := f.settle(will, next, copiesOf(rows))
-	if issue != "" {
-		f.issue(TooFewClusters, "bucket "+name, issue, false)
-	}
-	f.move(name, next, rows, settled)
-	f.routes(name, old, next, rows, settled)
+	f.routes(&d)
 }
 
 // affects says whether the changes may move or route a bucket otherwise.
-func (f *forecaster) affects(was, will *catalog.Bucket, next []catalog.PrefixRule) bool {
-	return !f.target.same(catalog.KindBucket, will.Name) && (was.Policy != will.Policy || was.Primary != will.Primary || !slices.Equal(rules(was, f.base), next)) ||
-		slices.ContainsFunc(next, func(r catalog.PrefixRule) bool { return f.changed[r.Policy] })
-}
-
-func copiesOf(rows []Row) []catalog.Copy {
-	copies := make([]catalog.Copy, len(rows))
-	for i, r := range rows {
-		copies[i] = r.Copy
-	}
-	return copies
+func (f *forecaster) affects(was, will *catalog.Bucket, d *dossier) bool {
+	return !f.target.same(catalog.KindBucket, will.Name) &&
+		(was.Policy != will.Policy || was.Primary != will.Primary || was.Promote != will.Promote || !slices.Equal(d.old, d.next)) ||
+		slices.ContainsFunc(d.next, func(r catalog.PrefixRule) bool { return f.changed[r.Policy] })
 }
 
 func (f *forecaster) issue(kind IssueKind, resource, detail string, blocking bool) {

@@ -3,7 +3,6 @@ package document
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -42,86 +41,146 @@ const (
 
 const gb = 1e9
 
-// current says that a copy is one that stays while nothing changes.
-func current(c *catalog.Copy) bool { return c.Primary || c.State <= catalog.CopySynced }
+// dossier is what is worked out of one bucket.
+type dossier struct {
+	name string
+	// old and next are its rules before and after, sorted by prefix.
+	old, next []catalog.PrefixRule
+	rows      []Row
+	// has are the copies that stay while nothing changes, gets those that it settles at.
+	has, gets places
+	// before and after are where it is written.
+	before, after string
+}
+
+// settles notes where a bucket's copies settle.
+func (d *dossier) settles(copies []catalog.Copy, room places) {
+	d.gets, d.after = room[:0], ""
+	for i := range copies {
+		c := &copies[i]
+		d.gets = append(d.gets, place{c.Prefix, c.Cluster})
+		if c.Primary {
+			d.after = c.Cluster
+		}
+	}
+	d.gets.sort()
+}
+
+// holds notes where a bucket's copies are.
+func (d *dossier) holds(rows []Row, room places) {
+	d.rows, d.has, d.before = rows, room[:0], ""
+	for i := range rows {
+		c := &rows[i].Copy
+		if c.Primary {
+			d.before = c.Cluster
+		}
+		if c.Primary || c.State != catalog.CopyDraining && c.State != catalog.CopyRemoving {
+			d.has = append(d.has, place{c.Prefix, c.Cluster})
+		}
+	}
+	d.has.sort()
+}
+
+// ruled says whether a prefix has a rule afterwards.
+func (d *dossier) ruled(prefix string) bool {
+	_, ok := slices.BinarySearchFunc(d.next, prefix, func(r catalog.PrefixRule, p string) int { return strings.Compare(r.Prefix, p) })
+	return ok
+}
 
 // move compares the copies a bucket has with those it settles at.
-func (f *forecaster) move(bucket string, next []catalog.PrefixRule, rows []Row, settled []catalog.Copy) {
-	before, after := primaryOf(copiesOf(rows)), primaryOf(settled)
-	has, gets := byPrefix(copiesOf(rows)), byPrefix(settled)
-	var moves []Move
-	for i, r := range next {
-		m := Move{Bucket: bucket, Prefix: r.Prefix, Add: []string{}, Remove: []string{}, policy: r.Policy}
-		if i == 0 && before != "" && before != after {
-			m.From, m.To = before, after
+func (f *forecaster) move(d *dossier) {
+	moves := f.room.moves[:0]
+	for i, r := range d.next {
+		m := Move{Bucket: d.name, Prefix: r.Prefix, policy: r.Policy, source: r.Prefix}
+		if i == 0 && d.before != "" && d.before != d.after {
+			m.From, m.To = d.before, d.after
 		}
-		held, known := has[r.Prefix]
-		if !known {
-			held = has[covering(r.Prefix, has)]
+		if !d.has.ruled(r.Prefix) { // a rule of its own from now on: its keys are where those around it are
+			m.source, m.partly = d.has.covering(r.Prefix), true
 		}
-		for _, cluster := range sortedKeys(gets[r.Prefix]) {
-			if !held[cluster] && cluster != cmp.Or(before, after) {
-				m.Add = append(m.Add, cluster)
-			}
-		}
-		for _, cluster := range sortedKeys(held) {
-			if !gets[r.Prefix][cluster] {
-				m.Remove = append(m.Remove, cluster)
-			}
-		}
+		m.differ(d.has.of(m.source), d.gets.of(r.Prefix), cmp.Or(d.before, d.after))
 		moves = append(moves, m)
 	}
-	for _, prefix := range sortedKeys(has) { // of rules that are no more
-		if !slices.ContainsFunc(next, func(r catalog.PrefixRule) bool { return r.Prefix == prefix }) {
-			m := Move{Bucket: bucket, Prefix: prefix, Add: []string{}, Remove: []string{}, policy: policyOf(next, prefix)}
-			for _, cluster := range sortedKeys(has[prefix]) {
-				if !gets[covering(prefix, gets)][cluster] {
-					m.Remove = append(m.Remove, cluster)
-				}
+	for prefix := range d.has.prefixes() {
+		if d.ruled(prefix) {
+			continue
+		}
+		cover := coveringRule(d.next, prefix) // which has its keys from now on
+		m := Move{Bucket: d.name, Prefix: prefix, policy: cover.Policy, source: prefix, joins: true}
+		m.differ(d.has.of(prefix), d.gets.of(cover.Prefix), cmp.Or(d.before, d.after))
+		moves = append(moves, m)
+	}
+	for i := range moves { // what others split off is counted among a rule's own keys yet
+		if moves[i].source != moves[i].Prefix {
+			for j := range moves {
+				moves[j].partly = moves[j].partly || moves[j].Prefix == moves[i].source
 			}
-			moves = append(moves, m)
 		}
 	}
 	slices.SortFunc(moves, func(a, b Move) int { return strings.Compare(a.Prefix, b.Prefix) })
+	f.room.moves = moves
 	moved := false
 	for i := range moves {
-		moved = f.note(&moves[i], rows, has, before) || moved
+		moved = f.note(&moves[i], d) || moved
 	}
 	if moved {
 		f.out.Moves.Total.Buckets++
 	}
 }
 
+// differ notes which clusters get the keys and which lose them. Where the bucket is written
+// its keys are.
+func (m *Move) differ(held, gets places, written string) {
+	for _, p := range gets {
+		if !held.in(p.cluster) && p.cluster != written {
+			m.Add = append(m.Add, p.cluster)
+		}
+	}
+	for _, p := range held {
+		if !gets.in(p.cluster) {
+			m.Remove = append(m.Remove, p.cluster)
+		}
+	}
+}
+
 // note takes a move in, if it is one.
-func (f *forecaster) note(m *Move, rows []Row, has map[string]map[string]bool, primary string) bool {
+func (f *forecaster) note(m *Move, d *dossier) bool {
 	if len(m.Add)+len(m.Remove) == 0 && m.From == m.To {
 		return false
 	}
-	f.size(m, rows, has, primary)
-	f.costs(m, primary)
-	f.removals(m, rows)
+	m.Add, m.Remove = orEmpty(m.Add), orEmpty(m.Remove)
+	f.size(m, d)
+	f.costs(m, d.before)
+	f.removals(m, d.rows)
 	f.list(m)
 	return true
 }
 
-// size tells how much one copy is: what was counted at the primary.
-func (f *forecaster) size(m *Move, rows []Row, has map[string]map[string]bool, primary string) {
-	data := rowOf(rows, m.Prefix, primary)
-	if data == nil { // a rule of its own from now on: it has at most what the rule around it has
-		f.out.Moves.Total.Estimated = f.out.Moves.Total.Estimated || len(m.Add) > 0
-		data = rowOf(rows, covering(m.Prefix, has), primary)
+// size tells how much one copy is: what was counted at the primary. Of keys that get a rule of
+// their own that is what the rule around them has, at most; what a copy that was leaving still
+// has is copied no more.
+func (f *forecaster) size(m *Move, d *dossier) {
+	data := rowOf(d.rows, m.source, d.before)
+	if data != nil {
+		m.Objects, m.Bytes = data.Objects, data.Bytes
 	}
-	if data == nil {
+	if len(m.Add)+len(m.Remove) == 0 {
 		return
 	}
-	m.Objects, m.Bytes = data.Objects, data.Bytes
-	f.out.Moves.Total.Estimated = f.out.Moves.Total.Estimated || !data.Counted && len(m.Add) > 0
+	guessed := m.partly || data == nil || !data.Counted
+	for _, cluster := range m.Add {
+		guessed = guessed || rowOf(d.rows, m.source, cluster) != nil
+	}
+	f.out.Moves.Total.Estimated = f.out.Moves.Total.Estimated || guessed
 }
 
 // costs adds what the new copies take of links, storages and money.
 func (f *forecaster) costs(m *Move, primary string) {
 	t, n := &f.out.Moves.Total, int64(len(m.Add))
-	t.Copies, t.Objects, t.Bytes = t.Copies+n, t.Objects+n*m.Objects, t.Bytes+n*m.Bytes
+	t.Objects, t.Bytes = t.Objects+n*m.Objects, t.Bytes+n*m.Bytes
+	if !m.joins { // else the copies are those of the rule that has the keys now
+		t.Copies += n
+	}
 	for _, to := range m.Add {
 		f.added[to] += m.Bytes
 		if cl := f.target.Cluster(to); cl != nil {
@@ -143,7 +202,7 @@ func (f *forecaster) costs(m *Move, primary string) {
 func (f *forecaster) removals(m *Move, rows []Row) {
 	for _, cluster := range m.Remove {
 		f.out.Moves.Removed.Copies++
-		row := rowOf(rows, m.Prefix, cluster)
+		row := rowOf(rows, m.source, cluster)
 		if row == nil {
 			continue
 		}
@@ -158,14 +217,14 @@ func (f *forecaster) removals(m *Move, rows []Row) {
 	}
 }
 
-// policyOf returns the policy of the keys below a prefix that has no rule.
-func policyOf(rules []catalog.PrefixRule, prefix string) (policy string) {
+// coveringRule returns the rule of the keys below a prefix that has none of its own.
+func coveringRule(rules []catalog.PrefixRule, prefix string) (cover catalog.PrefixRule) {
 	for _, r := range rules {
 		if strings.HasPrefix(prefix, r.Prefix) {
-			policy = r.Policy // the longest comes last
+			cover = r // the longest comes last
 		}
 	}
-	return policy
+	return cover
 }
 
 // list puts a move on the page, if it belongs there.
@@ -270,41 +329,6 @@ func (f *forecaster) sum() {
 	}
 }
 
-// byPrefix groups the clusters of copies that stay by rule.
-func byPrefix(copies []catalog.Copy) map[string]map[string]bool {
-	by := make(map[string]map[string]bool)
-	for i := range copies {
-		c := &copies[i]
-		if !current(c) {
-			continue
-		}
-		if by[c.Prefix] == nil {
-			by[c.Prefix] = make(map[string]bool)
-		}
-		by[c.Prefix][c.Cluster] = true
-	}
-	return by
-}
-
-// covering returns the longest prefix that a prefix begins with, itself aside.
-func covering[V any](prefix string, among map[string]V) (cover string) {
-	for p := range among {
-		if p != prefix && strings.HasPrefix(prefix, p) && len(p) > len(cover) {
-			cover = p
-		}
-	}
-	return cover
-}
-
-func primaryOf(copies []catalog.Copy) string {
-	for _, c := range copies {
-		if c.Primary {
-			return c.Cluster
-		}
-	}
-	return ""
-}
-
 func rowOf(rows []Row, prefix, cluster string) *Row {
 	i := slices.IndexFunc(rows, func(r Row) bool { return r.Prefix == prefix && r.Cluster == cluster })
 	if i < 0 {
@@ -312,5 +336,3 @@ func rowOf(rows []Row, prefix, cluster string) *Row {
 	}
 	return &rows[i]
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -40,7 +40,7 @@ func newSide(cat Catalogue) *side {
 func newPolicySide(p *catalog.Policy, clusters []*catalog.Cluster, in Catalogue) *policySide {
 	s := &policySide{allowed: make(map[string]bool), serving: make(map[string]bool), rejects: p.OnMiss == catalog.OnMissReject}
 	var sign strings.Builder
-	fmt.Fprint(&sign, p.Copies, p.Prefer, p.Spread, p.Writes, p.OnMiss)
+	fmt.Fprint(&sign, p.Copies, p.Prefer, p.Spread, p.Writes, p.OnMiss, p.Primary)
 	for _, c := range clusters {
 		if !catalog.PolicyAllows(p, c, in) {
 			continue

@@ -2,9 +2,7 @@ package replication
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -54,7 +52,7 @@ func (f *finder) find(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket
 		if in.Allows(rules, decl.Primary) {
 			return decl.Primary
 		}
-		f.stuck(decl.Name, fmt.Sprintf("the declared primary %s is not allowed by every policy of the bucket, or has no storage", decl.Primary))
+		f.stuck(decl.Name, primaryNotAllowed(decl.Primary))
 		return ""
 	}
 	if c, ok := f.take(decl.Name); ok && in.Allows(rules, c) {
@@ -62,7 +60,7 @@ func (f *finder) find(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket
 	}
 	candidates := in.Candidates(rules)
 	if len(candidates) == 0 {
-		f.stuck(decl.Name, "no cluster with a storage is allowed by every policy of the bucket")
+		f.stuck(decl.Name, noCandidates)
 		return ""
 	}
 	if f.begin(decl.Name) {
@@ -129,14 +127,14 @@ const searchAgain = 5 * time.Second
 // primary; while one can't be asked, the bucket is not made anywhere else.
 func (f *finder) search(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket, rules []catalog.PrefixRule, candidates []string) {
 	asked := f.askAll(ctx, decl.Name, candidates)
-	choice, why := "", "no cluster can take the bucket now"
+	choice, why := "", noneTakes
 	switch {
 	case len(asked.holders) > 0:
 		if choice = in.FirstChoice(decl, rules, asked.holders); choice == "" {
 			choice = asked.holders[0] // it drains, say; it moves from there
 		}
 	case len(asked.silent) > 0:
-		why = strings.Join(asked.silent, ", ") + " can't be asked whether it has the bucket, which is not made elsewhere before; name the primary if it is to be"
+		why = canNotBeAsked(asked.silent)
 	default:
 		choice = in.FirstChoice(decl, rules, asked.answered)
 	}

@@ -125,7 +125,7 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 	}
 	// The snapshot tells at no cost whether anything is to be changed.
 	pl := in.Plan(decl, snap.Rules(bucket), copyrows.FromCatalog(bucket, snap.Copies(bucket)), primary)
-	if !in.Unasked || pl.Issue == "" || pl.Issue != strings.Join(pl.Short, "; ") {
+	if !in.Unasked() || pl.Issue == "" || pl.Issue != strings.Join(pl.Short, "; ") {
 		// A shortfall may be over once every storage was asked for the first time.
 		p.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderPlanner}, control.Issue{Reason: pl.Issue, Short: pl.Short})
 	}
@@ -271,7 +271,7 @@ func (p *planner) dispatchBucket(bucket, primary, target string, cs []catalog.Co
 	former := slices.IndexFunc(cs, func(c catalog.Copy) bool { return c.FormerPrimary })
 	seen := slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Verified })
 	moves := target != "" && target != primary && copyrows.SyncedEverywhere(cs, target)
-	if decl := p.snap().Bucket(bucket); moves && decl != nil && decl.Promote == catalog.PromoteManual && decl.Primary == target {
+	if decl := p.snap().Bucket(bucket); decl != nil && promotedByHand(decl, target) {
 		moves = false // people say when
 	}
 	if moves && former < 0 && seen && p.sites.Up(primary, target) {

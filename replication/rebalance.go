@@ -294,7 +294,5 @@ func (b *rebalances) round(ctx context.Context, owns func(string) bool) (left in
 func (c *core) inputs() *plan.Inputs {
 	snap := c.snap()
 	silent, unasked := c.ctl.Usage.Silent(snap)
-	in := plan.NewInputs(snap, c.ctl.Usage.All(), silent)
-	in.Unasked = unasked
-	return in
+	return plan.NewInputs(snap, c.ctl.Usage.All(), silent).Expect(snap, unasked)
 }

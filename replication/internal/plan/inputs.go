@@ -19,8 +19,9 @@ type Inputs struct {
 	silent   map[string]bool
 	solver   *placement.Solver // for placements among all clusters
 	ideal    bool              // what is placed does not stay because it is placed
-	// Unasked says that some of the silent clusters may just not have been asked yet.
-	Unasked bool
+	// expected are the inputs there are once every silent cluster that may just not have been
+	// asked yet has answered; nil if there is no such cluster.
+	expected *Inputs
 }
 
 // Catalogue is one version of what is declared, such as a snapshot of routing.
@@ -54,8 +55,26 @@ func NewInputs(from Catalogue, used map[string]int64, silent map[string]bool) *I
 func (in *Inputs) Rebalanced() *Inputs {
 	ideal := *in
 	ideal.ideal = true
+	if in.expected != nil {
+		ideal.expected = in.expected.Rebalanced()
+	}
 	return &ideal
 }
+
+// Expect tells which of the silent clusters may just not have been asked yet; from is what
+// the inputs were gathered from.
+func (in *Inputs) Expect(from Catalogue, unasked map[string]bool) *Inputs {
+	if len(unasked) == 0 {
+		return in
+	}
+	silent := maps.Clone(in.silent)
+	maps.DeleteFunc(silent, func(name string, _ bool) bool { return unasked[name] })
+	in.expected = NewInputs(from, in.used, silent)
+	return in
+}
+
+// Unasked reports whether some of the silent clusters may just not have been asked yet.
+func (in *Inputs) Unasked() bool { return in.expected != nil }
 
 // Allows reports whether a bucket with these rules may be written in a cluster: the cluster
 // has a storage, and every policy of the bucket allows it.

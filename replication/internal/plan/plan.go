@@ -29,20 +29,37 @@ type Plan struct {
 //     start out waiting;
 //   - a synced copy that is no longer chosen leaves once all chosen ones of its rule are
 //     synced; where too few clusters could be chosen it stays, unless residency forbids it;
-//   - the primary stays until its role was handed over.
+//   - the primary stays until its role was handed over;
+//   - where a storage that may just not have been asked yet would make it another plan, no
+//     copy begins or leaves: what is placed stays, so the storage's answer is waited for. It
+//     has every bucket planned again.
 //
 // Rules are sorted by prefix; rows are not modified, those of the plan are sorted by prefix
 // and cluster. What it costs grows with the rules and rows, not with their product.
 func (in *Inputs) Plan(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []state.Copy, primary string) Plan {
+	p := in.plan(decl, rules, rows, primary, true)
+	if in.expected != nil && p.Changed && !slices.Equal(p.Rows, in.expected.plan(decl, rules, rows, primary, true).Rows) {
+		return in.plan(decl, rules, rows, primary, false)
+	}
+	return p
+}
+
+// plan makes a plan. Without place it only does what has to be done at once: rows of the rules
+// declared now, and the primary's.
+func (in *Inputs) plan(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []state.Copy, primary string, place bool) Plan {
 	p := in.planner(decl, rules, rows, primary)
 	p.dropUndeclared()
 	p.adoptRules()
 	p.placePrimary()
 	target := p.chooseTarget()
-	for _, r := range rules {
-		p.planRule(r, target)
+	if place {
+		for _, r := range rules {
+			p.planRule(r, target)
+		}
+		p.adoptRules() // a new rule's copy takes over an old one's in its cluster
+	} else {
+		target = primary
 	}
-	p.adoptRules() // a new rule's copy takes over an old one's in its cluster
 	next := p.flat()
 	return Plan{
 		Rows: next, Target: target, Issue: strings.Join(p.issues, "; "), Short: p.short,

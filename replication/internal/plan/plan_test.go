@@ -55,7 +55,11 @@ func planAtRandom(t *rapid.T) {
 	for _, n := range names {
 		silent[n] = rapid.IntRange(0, 4).Draw(t, "silent") == 0
 	}
-	tb := NewInputs(snap, map[string]int64{}, silent)
+	unasked := make(map[string]bool)
+	for _, n := range names {
+		unasked[n] = silent[n] && rapid.IntRange(0, 3).Draw(t, "unasked") == 0
+	}
+	tb := NewInputs(snap, map[string]int64{}, silent).Expect(snap, unasked)
 	if rapid.IntRange(0, 3).Draw(t, "rebalance") == 0 {
 		tb = tb.Rebalanced()
 	}

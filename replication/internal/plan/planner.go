@@ -33,7 +33,9 @@ func (p *planner) addRow(r *ruleRows, c catalog.Copy) *state.Copy {
 	return &r.rows[at]
 }
 
-// solve places one rule among some clusters only, the first choice first.
+// solve places one rule among some clusters only, the first choice first. What is on its way
+// there counts for nothing: a plan that is made again, with the copies it began, chooses the
+// same.
 func (p *planner) solve(r catalog.PrefixRule, clusters map[string]*catalog.Cluster) []string {
 	policy := p.policies[r.Policy]
 	if policy == nil {
@@ -43,7 +45,7 @@ func (p *planner) solve(r catalog.PrefixRule, clusters map[string]*catalog.Clust
 	p.noteCopies(&in, p.rule(r.Prefix))
 	return placement.Solve(placement.Input{
 		Bucket: p.decl.Name, Prefix: r.Prefix, Policy: policy, Zones: p.zones, Clusters: clusters,
-		Current: setOf(in.Current), Coming: setOf(in.Coming), Ideal: p.ideal, UsedBytes: p.used, Silent: p.silent,
+		Current: setOf(in.Current), Ideal: p.ideal, UsedBytes: p.used, Silent: p.silent,
 	}).Chosen
 }
 

@@ -46,7 +46,7 @@ func (p *planner) chooseTarget() string {
 	}
 	next := p.nextPrimary()
 	if next == "" {
-		p.issues = append(p.issues, "the primary "+p.primary+" has to move, and no other cluster is allowed by every policy of the bucket")
+		p.issues = append(p.issues, "the primary "+p.primary+" has to move, and no other cluster is allowed by every policy of the bucket and has ever answered")
 		return p.primary
 	}
 	return next
@@ -75,9 +75,10 @@ func (p *planner) fixed() bool {
 }
 
 // nextPrimary returns where the primary moves: preferably to a cluster that has everything
-// already; "" if nowhere.
+// already; "" if nowhere. A storage that has never answered gets nothing new for it.
 func (p *planner) nextPrimary() string {
 	open := p.open(p.declared)
+	maps.DeleteFunc(open, func(c string, _ *catalog.Cluster) bool { return p.silent[c] && !p.comesEverywhere(c) })
 	if len(open) == 0 {
 		return ""
 	}
@@ -91,6 +92,18 @@ func (p *planner) nextPrimary() string {
 		return ""
 	}
 	return order[0]
+}
+
+// comesEverywhere reports whether a cluster has a copy of every rule, or is getting one.
+func (p *planner) comesEverywhere(cluster string) bool {
+	return !slices.ContainsFunc(p.declared, func(r catalog.PrefixRule) bool {
+		rule := p.rule(r.Prefix)
+		if rule == nil {
+			return true
+		}
+		c := rule.in(cluster)
+		return c == nil || leaving(c.State) || p.neverBegan(c)
+	})
 }
 
 // FirstChoice returns where a bucket without a primary is to be written: where it is

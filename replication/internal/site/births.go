@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"time"
 
@@ -27,13 +28,21 @@ type births struct {
 	dates map[string]time.Time // by physical bucket; nil: to be asked
 	began time.Time
 	took  time.Duration
+	turn  int // how often all was forgotten
 }
 
-// forget has the next question ask the storage.
+// forget has the next question ask the storage; what is being asked now is not remembered.
 func (b *births) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.dates = nil
+	b.turn++
+}
+
+func (b *births) turns() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.turn
 }
 
 // of returns a bucket's date if one is remembered that is not older than age.
@@ -46,14 +55,21 @@ func (b *births) of(physical string, age time.Duration, now time.Time) (born tim
 	return b.dates[physical], true
 }
 
-func (b *births) note(dates map[string]time.Time, began, now time.Time) {
+func (b *births) note(dates map[string]time.Time, turn int, began, now time.Time) {
 	if dates == nil {
 		dates = make(map[string]time.Time)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.turn != turn {
+		return
+	}
 	b.dates, b.began, b.took = dates, began, now.Sub(began)
 }
+
+// BucketsChanged notes that FaDO made or removed a bucket there: a bucket of the same name
+// that is made again was made at another time.
+func (s *Site) BucketsChanged() { s.births.forget() }
 
 // Born returns when a bucket was made, by a list of buckets that may be half a minute old;
 // zero where the storage does not tell, or does not let these credentials know.
@@ -77,7 +93,7 @@ func born(ctx context.Context, s *Site, bucket string, age time.Duration) (time.
 	if at, known := s.births.of(physical, age, s.of.o.Now()); known {
 		return at, nil
 	}
-	v, err, _ := s.births.flight.Do("", func() (any, error) { return listBirths(ctx, s) })
+	v, err, _ := s.births.flight.Do(strconv.Itoa(s.births.turns()), func() (any, error) { return listBirths(ctx, s) })
 	dates, _ := v.(map[string]time.Time)
 	return dates[physical], err
 }
@@ -85,13 +101,13 @@ func born(ctx context.Context, s *Site, bucket string, age time.Duration) (time.
 func listBirths(ctx context.Context, s *Site) (map[string]time.Time, error) {
 	ctx, cancel := s.Call(ctx)
 	defer cancel()
-	began := s.of.o.Now()
+	began, turn := s.of.o.Now(), s.births.turns()
 	dates, err := s.reader.Births(ctx)
 	if errors.Is(err, storage.ErrUnsupported) || errors.Is(err, storage.ErrDenied) {
 		dates, err = nil, nil
 	}
 	if err == nil {
-		s.births.note(dates, began, s.of.o.Now())
+		s.births.note(dates, turn, began, s.of.o.Now())
 	}
 	return dates, err
 }

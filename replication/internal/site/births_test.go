@@ -55,7 +55,24 @@ func TestBirths(t *testing.T) {
 	}
 
 	// A list that takes long to make is believed longer.
-	s.births.note(map[string]time.Time{"p-b": born}, now, now.Add(time.Second))
+	s.births.note(map[string]time.Time{"p-b": born}, s.births.turns(), now, now.Add(time.Second))
 	now = now.Add(90 * time.Second)
 	want(6, born, s.BornLately, "b")
+}
+
+// A list that was asked for before FaDO made or removed a bucket is not remembered.
+func TestBirthsOfChangedBuckets(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var b births
+	turn := b.turns()
+	b.forget()
+	b.note(map[string]time.Time{"p-b": now}, turn, now, now)
+	if _, known := b.of("p-b", time.Minute, now); known {
+		t.Error("what a bucket was before is taken for what it is")
+	}
+	b.note(map[string]time.Time{"p-b": now}, b.turns(), now, now)
+	if at, known := b.of("p-b", time.Minute, now); !known || !at.Equal(now) {
+		t.Error("an answer is not remembered")
+	}
 }

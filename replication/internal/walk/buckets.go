@@ -110,6 +110,9 @@ func (b *Buckets) Make(ctx context.Context, s *site.Site, bucket string, version
 		}
 		return err
 	})
+	if asked {
+		s.BucketsChanged()
+	}
 	if err != nil && asked {
 		return err // the note stays: it may have been made
 	}
@@ -125,6 +128,7 @@ func (b *Buckets) Drop(ctx context.Context, s *site.Site, bucket string) error {
 	err := b.write(ctx, s, bucket, guard.Always, func(ctx context.Context, w storage.Writer) error {
 		return w.RemoveBucket(ctx, bucket)
 	})
+	s.BucketsChanged()
 	if errors.Is(err, storage.ErrPrecondition) || errors.Is(err, storage.ErrNoBucket) {
 		return nil
 	}
