@@ -26,7 +26,8 @@ export default function Palette({ pages, onClose }: { pages: { to: string; name:
     enabled: typed.length > 0,
     staleTime: 10_000,
   });
-  useEffect(() => setAt(0), []);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is found is something else
+  useEffect(() => setAt(0), [typed]);
 
   const matches = (name: string) => name.toLowerCase().includes(typed);
   const entries: Entry[] = [

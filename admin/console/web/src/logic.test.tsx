@@ -7,7 +7,9 @@ import { sentence } from './pages/Audit';
 import { before as greatestBefore } from './pages/Buckets';
 import { tree } from './pages/Catalogue';
 import { size } from './pages/Clusters';
+import { clean } from './pages/Edit';
 import { cell } from './pages/Matrix';
+import { fieldErrors, move } from './pages/Plan';
 import { parseCurl } from './pages/Routing';
 import { Action, SessionContext, State } from './ui/kit';
 
@@ -69,6 +71,40 @@ describe('words', () => {
       'reports in c2: synced, 1 object behind, 3 B',
       'reports in c3: not allowed by policy eu',
     ]);
+  });
+});
+
+describe('changes', () => {
+  it('tell which field is wrong', () => {
+    expect(fieldErrors('buckets[0].name: "No_Good": expected lower-case; buckets[0].prefixes[0].policy: "x": no such policy')).toEqual({
+      name: 'buckets[0].name: "No_Good": expected lower-case',
+      prefixes: 'buckets[0].prefixes[0].policy: "x": no such policy',
+    });
+    expect(fieldErrors('clusters[0].storage.endpoint: "": expected a URL')).toHaveProperty('endpoint');
+    expect(fieldErrors('the database does not answer')).toEqual({});
+  });
+  it('send what people can write, and nothing that is empty', () => {
+    expect(
+      clean({
+        name: 'b',
+        policy: '',
+        prefixes: [],
+        origin: 'api',
+        status: { state: 'ok' },
+        storage: { endpoint: 'http://s', region: '' },
+        drain: false,
+        weight: 0,
+      }),
+    ).toEqual({
+      name: 'b',
+      storage: { endpoint: 'http://s' },
+      weight: 0,
+    });
+  });
+  it('name moves', () => {
+    const to = (m: object) => move({ bucket: 'b', prefix: '', add: [], remove: [], primary: null, objects: 0, bytes: 0, seconds: 0, egress: 0, ...m });
+    expect(to({ add: ['virginia'], remove: ['berlin'], primary: { from: 'berlin', to: 'virginia' } })).toBe('berlin → virginia');
+    expect(to({ add: ['paris'], remove: ['rome'] })).toBe('+ paris; − rome');
   });
 });
 

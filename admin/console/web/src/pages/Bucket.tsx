@@ -6,6 +6,7 @@ import { api, type Bucket as BucketItem, type Schemas, told } from '../api/clien
 import { bytes, count, counted, percent } from '../format';
 import { Action, Ago, Card, ClusterLink, Confirm, CopyCurl, Empty, Facts, Loaded, Meter, Page, State, Table, useDo } from '../ui/kit';
 import { HeldDeletes, Reasons, SyncButton, VerifyButton } from './actions';
+import { EditButtons } from './Editing';
 import * as q from './queries';
 
 const here = getRouteApi('/buckets/$bucket');
@@ -36,6 +37,7 @@ export function Bucket() {
         <>
           <SyncButton bucket={name} />
           <VerifyButton bucket={name} />
+          <EditButtons kind="bucket" item={bucket.data} onGone={() => navigate({ to: '/buckets' })} />
           <CopyCurl path={`/fado/buckets/${name}`} />
         </>
       }

@@ -8,6 +8,7 @@ import { lazy, Suspense, useDeferredValue, useEffect, useRef, useState } from 'r
 import { type Bucket, type BucketFilter, type BucketPage, bucketPage } from '../api/client';
 import { bytes, count } from '../format';
 import { Ago, CopyCurl, Empty, Failure, Page, Skeleton, State } from '../ui/kit';
+import { NewButton } from './Editing';
 import * as q from './queries';
 
 const Matrix = lazy(() => import('./Matrix'));
@@ -49,7 +50,12 @@ export function Buckets() {
     <Page
       title="Buckets"
       at={list.dataUpdatedAt}
-      actions={<CopyCurl path={`/fado/buckets?${new URLSearchParams({ ...search, limit: '200' } as Record<string, string>)}`} />}
+      actions={
+        <>
+          <NewButton kind="bucket" />
+          <CopyCurl path={`/fado/buckets?${new URLSearchParams({ ...search, limit: '200' } as Record<string, string>)}`} />
+        </>
+      }
     >
       <search className="filters">
         <label className="field grow">
@@ -138,7 +144,7 @@ function BucketList({
               </button>
             </Empty>
           ) : (
-            <Empty title="No bucket yet">Declare one in the Caddyfile, or POST it to /fado/buckets; an existing bucket is adopted as it is.</Empty>
+            <Empty title="No bucket yet">Declare one in the Caddyfile, or make one here; an existing bucket is adopted as it is.</Empty>
           )
         ) : (
           <Grid

@@ -1,7 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import type { Policy as PolicyItem, Zone } from '../api/client';
 import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Page, Table } from '../ui/kit';
+import { EditButtons, NewButton } from './Editing';
 import * as q from './queries';
 
 const where = (p: PolicyItem) =>
@@ -16,7 +17,16 @@ const where = (p: PolicyItem) =>
 export function Policies() {
   const policies = useQuery(q.policies);
   return (
-    <Page title="Policies" at={policies.dataUpdatedAt} actions={<CopyCurl path="/fado/policies" />}>
+    <Page
+      title="Policies"
+      at={policies.dataUpdatedAt}
+      actions={
+        <>
+          <NewButton kind="policy" />
+          <CopyCurl path="/fado/policies" />
+        </>
+      }
+    >
       <Loaded of={policies}>
         {(list) =>
           list.length === 0 ? (
@@ -56,9 +66,19 @@ const here = getRouteApi('/policies/$policy');
 
 export function Policy() {
   const { policy: name } = here.useParams();
+  const navigate = useNavigate();
   const policies = useQuery(q.policies);
   return (
-    <Page title={name} at={policies.dataUpdatedAt} actions={<CopyCurl path={`/fado/policies/${name}`} />}>
+    <Page
+      title={name}
+      at={policies.dataUpdatedAt}
+      actions={
+        <>
+          <EditButtons kind="policy" item={policies.data?.find((p) => p.name === name)} onGone={() => navigate({ to: '/policies' })} />
+          <CopyCurl path={`/fado/policies/${name}`} />
+        </>
+      }
+    >
       <Loaded of={policies}>
         {(list) => {
           const p = list.find((x) => x.name === name);
@@ -116,14 +136,23 @@ export function Zones() {
   const clusters = useQuery(q.clusters);
   const policies = useQuery(q.policies);
   return (
-    <Page title="Zones" at={zones.dataUpdatedAt} actions={<CopyCurl path="/fado/zones" />}>
+    <Page
+      title="Zones"
+      at={zones.dataUpdatedAt}
+      actions={
+        <>
+          <NewButton kind="zone" />
+          <CopyCurl path="/fado/zones" />
+        </>
+      }
+    >
       <Loaded of={zones}>
         {(list) =>
           list.length === 0 ? (
             <Empty title="No zone yet">Zones say where clusters are, so that policies can say where data may be.</Empty>
           ) : (
             <Card label="Zones" flush>
-              <Table label="Zones" head={['Zone', 'Clusters', 'Policies that name it']}>
+              <Table label="Zones" head={['Zone', 'Clusters', 'Policies that name it', 'Change']}>
                 {tree(list).map(({ zone, depth }) => (
                   <tr key={zone.name}>
                     <th scope="row">
@@ -153,6 +182,9 @@ export function Zones() {
                             {p.exclude_zones?.includes(zone.name) && ' (excluded)'}
                           </span>
                         ))}
+                    </td>
+                    <td className="tools">
+                      <EditButtons kind="zone" item={zone} listed />
                     </td>
                   </tr>
                 ))}

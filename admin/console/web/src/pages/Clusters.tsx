@@ -1,9 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi } from '@tanstack/react-router';
-import { useState } from 'react';
-import { api, told } from '../api/client';
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { bytes, count, counted, percent } from '../format';
-import { Action, Card, ClusterLink, Confirm, CopyCurl, Empty, Facts, Loaded, Meter, Page, State, Table, useDo } from '../ui/kit';
+import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Meter, Page, State, Table } from '../ui/kit';
+import { DrainButton, EditButtons, NewButton } from './Editing';
 import { ClusterTable } from './Overview';
 import * as q from './queries';
 
@@ -11,7 +10,16 @@ export function Clusters() {
   const summary = useQuery(q.summary);
   const clusters = useQuery(q.clusters);
   return (
-    <Page title="Clusters" at={summary.dataUpdatedAt} actions={<CopyCurl path="/fado/clusters" />}>
+    <Page
+      title="Clusters"
+      at={summary.dataUpdatedAt}
+      actions={
+        <>
+          <NewButton kind="cluster" />
+          <CopyCurl path="/fado/clusters" />
+        </>
+      }
+    >
       <div className="stack">
         <Loaded of={summary}>{(s) => <ClusterTable s={s} />}</Loaded>
         <Card title="Functions" flush>
@@ -57,13 +65,7 @@ const here = getRouteApi('/clusters/$cluster');
 export function Cluster() {
   const { cluster: name } = here.useParams();
   const cluster = useQuery(q.cluster(name));
-  const [asked, setAsked] = useState(false);
-  const drain = useDo(
-    (on: boolean) => told(api.PATCH('/fado/clusters/{name}', { params: { path: { name } }, body: { drain: on } as never })),
-    (r) => ((r as { drain?: boolean }).drain ? `${name} is draining` : `${name} takes copies again`),
-  );
-  const declared = cluster.data?.origin === 'config' ? 'Declared by the configuration' : undefined;
-  const draining = cluster.data?.drain;
+  const navigate = useNavigate();
   const st = cluster.data?.status;
   return (
     <Page
@@ -72,25 +74,12 @@ export function Cluster() {
       lead={st?.storage && <State of={st.storage.full ? 'full' : st.storage.state} />}
       actions={
         <>
-          {draining ? (
-            <Action off={declared} onClick={() => drain.mutate(false)}>
-              Undo drain
-            </Action>
-          ) : (
-            <Action off={declared} onClick={() => setAsked(true)}>
-              Drain
-            </Action>
-          )}
+          <DrainButton cluster={cluster.data} />
+          <EditButtons kind="cluster" item={cluster.data} onGone={() => navigate({ to: '/clusters' })} />
           <CopyCurl path={`/fado/clusters/${name}`} />
         </>
       }
     >
-      <Confirm open={asked} title={`Drain ${name}`} action="Drain" onDone={() => drain.mutate(true)} onClose={() => setAsked(false)}>
-        <p>
-          No new copies are placed in {name}, and no new invocations are sent there. Its copies move to other clusters that their policies allow; what can't
-          move stays, and says why.
-        </p>
-      </Confirm>
       <Loaded of={cluster}>
         {(c) => (
           <div className="stack">

@@ -235,7 +235,8 @@ export function Confirm({
 }) {
   const [text, setText] = useState('');
   const id = useId();
-  useEffect(() => setText(''), []);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each time it is asked
+  useEffect(() => setText(''), [open]);
   return (
     <AlertDialog.Root open={open} onOpenChange={(o) => !o && onClose()}>
       <AlertDialog.Portal>

@@ -1,0 +1,143 @@
+import { admin, expect, short, signIn, test, violations, world } from './kit';
+import { s3, until } from './world';
+
+const read = async (path: string) => (await admin(path)).json();
+// biome-ignore lint/suspicious/noExplicitAny: what the API answers
+const bucket = (name: string) => read(`/fado/buckets/${name}`) as Promise<any>;
+
+test('a bucket is made, by the plan of it, and forgotten', short, async ({ page }) => {
+  await signIn(page, 'ada', '/buckets');
+  await page.getByRole('button', { name: 'New bucket' }).click();
+  const dialog = page.getByRole('dialog', { name: 'New bucket' });
+  await dialog.getByLabel('Name').fill('No_Good');
+  await dialog.getByRole('button', { name: 'Review' }).click();
+  await expect(dialog.getByLabel('Name')).toHaveAttribute('aria-invalid', 'true');
+  await expect(dialog.getByLabel('Name')).toHaveAccessibleDescription(/No_Good.*expected/);
+  expect(await violations(page)).toEqual([]);
+  await dialog.getByLabel('Name').fill('made-here');
+  await dialog.getByLabel('Policy', { exact: true }).selectOption('reports');
+  await dialog.getByRole('button', { name: 'Review' }).click();
+  await expect(dialog.getByRole('region', { name: 'Plan' })).toContainText('create bucket made-here');
+  expect((await admin('/fado/buckets/made-here')).status).toBe(404);
+  expect(await violations(page)).toEqual([]);
+  await dialog.getByRole('button', { name: 'Create' }).click();
+  await expect(page.getByRole('grid', { name: 'Buckets' }).getByRole('row', { name: /^made-here/ })).toBeVisible();
+  expect((await bucket('made-here')).policy).toBe('reports');
+
+  await page.getByRole('link', { name: 'made-here' }).click();
+  await page.getByRole('button', { name: 'Forget' }).click();
+  await page.getByRole('dialog', { name: 'Forget made-here' }).getByRole('button', { name: 'Forget' }).click();
+  await expect(page.getByRole('heading', { name: 'Buckets', level: 1 })).toBeVisible();
+  expect((await admin('/fado/buckets/made-here')).status).toBe(404);
+});
+
+test('what the configuration declares is not changed here', async ({ page }) => {
+  await signIn(page, 'ada', '/clusters/berlin');
+  for (const name of ['Edit', 'Drain']) {
+    const button = page.getByRole('button', { name, exact: true });
+    await expect(button).toHaveAttribute('aria-disabled', 'true');
+    await expect(button).toHaveAccessibleDescription('Declared by the configuration');
+  }
+});
+
+test('others may not change the catalogue', async ({ page }) => {
+  await signIn(page, 'ola', '/policies/reports');
+  await expect(page.getByRole('button', { name: 'Edit' })).toHaveAccessibleDescription('Needs the role admin');
+  const status = await page.evaluate(
+    async () => (await fetch('api/fado/apply', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"fado":1}' })).status,
+  );
+  expect(status).toBe(403);
+});
+
+test('a policy moves data only as the plan says', async ({ page }) => {
+  test.setTimeout(180_000);
+  await signIn(page, 'ada', '/clusters');
+  await page.getByRole('button', { name: 'New cluster' }).click();
+  const made = page.getByRole('dialog', { name: 'New cluster' });
+  await made.getByLabel('Name').fill('virginia');
+  await made.getByLabel('Zones').fill('us');
+  await made.getByLabel('Endpoint').fill(world().storages.paris);
+  await made.getByLabel('Access key').fill('console-tests');
+  await made.getByLabel('Secret key').fill('console-tests-secret');
+  await made.getByLabel('Bucket prefix').fill('va-');
+  await made.getByRole('button', { name: 'Review' }).click();
+  await expect(made.getByRole('region', { name: 'Plan' })).toContainText('create cluster virginia');
+  await made.getByRole('button', { name: 'Create' }).click();
+  await expect(page.getByRole('link', { name: 'virginia' })).toBeVisible();
+  expect(JSON.stringify(await read('/fado/clusters/virginia'))).not.toContain('console-tests-secret');
+
+  await admin('/fado/policies', { method: 'POST', body: JSON.stringify({ name: 'moving', zones: ['eu-de'] }) });
+  await admin('/fado/buckets', { method: 'POST', body: JSON.stringify({ name: 'moving', policy: 'moving' }) });
+  await until('the bucket', async () => (await bucket('moving')).status.state === 'ok');
+  await s3(world().storages.berlin, 'PUT', '/moving/x.txt', 'something to move');
+
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Policies' }).click();
+  await page.getByRole('link', { name: 'moving', exact: true }).click();
+  await page.getByRole('button', { name: 'Edit' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Edit moving' });
+  const zones = dialog.getByRole('group', { name: /^Zones/ });
+  await zones.getByRole('checkbox', { name: 'eu-de' }).uncheck();
+  await zones.getByRole('checkbox', { name: 'us' }).check();
+  await dialog.getByRole('button', { name: 'Preview' }).click();
+  await expect(dialog.getByRole('table', { name: 'Moves' }).getByRole('row', { name: /moving/ })).toContainText('berlin → virginia');
+  expect((await bucket('moving')).status.primary).toBe('berlin');
+
+  // Somebody else changes something before it is applied.
+  await admin('/fado/zones/us', { method: 'PATCH', body: JSON.stringify({ labels: { seen: 'yes' } }) }).then((r) => r.text());
+  await admin('/fado/policies/everywhere', { method: 'PATCH', body: JSON.stringify({ prefer: ['berlin'] }) });
+  await dialog.getByRole('button', { name: 'Apply 1 change' }).click();
+  await expect(dialog.getByRole('alert')).toContainText('has changed since');
+  await dialog.getByRole('button', { name: 'Preview again' }).click();
+  await expect(dialog.getByRole('alert')).toHaveCount(0);
+  await dialog.getByRole('button', { name: 'Apply 1 change' }).click();
+  await expect(page.getByText('moving is changed')).toBeVisible();
+  await until('the move', async () => (await bucket('moving')).status.primary === 'virginia');
+
+  await admin('/fado/policies/everywhere', { method: 'PATCH', body: JSON.stringify({ prefer: null }) });
+  await admin('/fado/buckets/moving?purge=all', { method: 'DELETE' });
+  await admin('/fado/policies/moving', { method: 'DELETE' });
+
+  // The bucket media, which is to be everywhere, leaves with the drain.
+  await page.goto(`${world().console}/clusters/virginia`);
+  await page.getByRole('button', { name: 'Drain', exact: true }).click();
+  const drain = page.getByRole('dialog', { name: 'Drain virginia' });
+  await expect(drain.getByRole('table', { name: 'Moves' }).getByRole('row', { name: /media/ })).toContainText('− virginia');
+  await drain.getByRole('button', { name: 'Drain', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'Undo drain' })).toBeVisible();
+  await until('the end of the drain', async () => (await read('/fado/clusters/virginia')).status.drain?.state === 'done');
+  await page.getByRole('button', { name: 'Delete' }).click();
+  const gone = page.getByRole('dialog', { name: 'Delete virginia' });
+  await expect(gone.getByRole('button', { name: 'Delete' })).toBeDisabled();
+  await gone.getByLabel('Type virginia to confirm').fill('virginia');
+  await gone.getByRole('button', { name: 'Delete' }).click();
+  await expect(page.getByRole('heading', { name: 'Clusters', level: 1 })).toBeVisible();
+  expect((await admin('/fado/clusters/virginia')).status).toBe(404);
+});
+
+test('what breaks a declaration is not applied', async ({ page }) => {
+  await signIn(page, 'ada', '/policies/reports');
+  await page.getByRole('button', { name: 'Edit' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Edit reports' });
+  const zones = dialog.getByRole('group', { name: /^Zones/ });
+  await zones.getByRole('checkbox', { name: 'eu', exact: true }).uncheck();
+  await zones.getByRole('checkbox', { name: 'us' }).check();
+  await dialog.getByRole('button', { name: 'Preview' }).click();
+  await expect(dialog.getByRole('region', { name: 'Violations' })).toContainText('bucket reports');
+  await expect(dialog.getByRole('button', { name: /^Apply/ })).toBeDisabled();
+  expect(await violations(page)).toEqual([]);
+  await page.keyboard.press('Escape');
+  await expect(dialog).toHaveCount(0);
+  await expect(page.getByRole('button', { name: 'Edit' })).toBeFocused();
+});
+
+test('a zone is made and deleted', async ({ page }) => {
+  await signIn(page, 'ada', '/zones');
+  await page.getByRole('button', { name: 'New zone' }).click();
+  const dialog = page.getByRole('dialog', { name: 'New zone' });
+  await dialog.getByLabel('Name').fill('asia');
+  await dialog.getByRole('button', { name: 'Review' }).click();
+  await dialog.getByRole('button', { name: 'Create' }).click();
+  await page.getByRole('button', { name: 'Delete asia' }).click();
+  await page.getByRole('dialog', { name: 'Delete asia' }).getByRole('button', { name: 'Delete' }).click();
+  await expect(page.getByRole('row', { name: /asia/ })).toHaveCount(0);
+});

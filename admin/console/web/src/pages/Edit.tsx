@@ -1,0 +1,365 @@
+import { useQuery } from '@tanstack/react-query';
+import { type ReactNode, useId, useState } from 'react';
+import { api, type Schemas, told } from '../api/client';
+import { counted } from '../format';
+import { type Document, type FieldErrors, Planned } from './Plan';
+import * as q from './queries';
+
+export type Kind = 'zone' | 'cluster' | 'policy' | 'bucket';
+
+const plural = { zone: 'zones', cluster: 'clusters', policy: 'policies', bucket: 'buckets' } as const;
+
+// biome-ignore lint/suspicious/noExplicitAny: items of four kinds, which the server checks
+type Draft = Record<string, any>;
+
+const blank: Record<Kind, Draft> = {
+  zone: { name: '' },
+  cluster: { name: '', zones: [], storage: { endpoint: '' } },
+  policy: { name: '', copies: 1 },
+  bucket: { name: '' },
+};
+
+/** An item as a document has it: without what only the server says, and without what is empty. */
+export function clean(draft: Draft): Draft {
+  const { origin: _, status: __, ...item } = draft;
+  const bare = (v: unknown): unknown => {
+    if (Array.isArray(v)) return v.length ? v.map(bare) : undefined;
+    if (v === '' || v === null || v === false) return undefined;
+    if (typeof v !== 'object') return v;
+    const entries = Object.entries(v as object).map(([k, x]) => [k, bare(x)] as const);
+    return Object.fromEntries(entries.filter(([, x]) => x !== undefined));
+  };
+  return { name: '', ...(bare(item) as Draft) };
+}
+
+const only = (kind: Kind, item: Draft): Document => ({ fado: 1, [plural[kind]]: [item] });
+
+/** Makes an item, or changes it. */
+export default function Edit({ kind, item, onClose }: { kind: Kind; item?: object; onClose: () => void }) {
+  const [draft, setDraft] = useState<Draft>(() => (item ? structuredClone(item) : blank[kind]));
+  const set = (change: Draft) => setDraft((d) => ({ ...d, ...change }));
+  const Fields = { zone: ZoneFields, cluster: ClusterFields, policy: PolicyFields, bucket: BucketFields }[kind];
+  const now = clean(draft);
+  return (
+    <Planned
+      title={item ? `Edit ${draft.name}` : `New ${kind}`}
+      doc={only(kind, now)}
+      ask={item ? 'Preview' : 'Review'}
+      verb={(n) => (item ? `Apply ${counted(n, 'change')}` : 'Create')}
+      done={`${draft.name} is ${item ? 'changed' : 'made'}`}
+      onClose={onClose}
+    >
+      {(errors) => (
+        <>
+          <Text label="Name" field="name" value={draft.name} errors={errors} fixed={item !== undefined} onChange={(name) => set({ name })} />
+          <Fields draft={draft} set={set} errors={errors} />
+          <details>
+            <summary>As JSON</summary>
+            <pre>{JSON.stringify(now, null, 2)}</pre>
+          </details>
+        </>
+      )}
+    </Planned>
+  );
+}
+
+/** Removes an item that nothing refers to; of a bucket all data stays. */
+export function Remove({ kind, name, onClose, onDone }: { kind: Kind; name: string; onClose: () => void; onDone?: () => void }) {
+  return (
+    <Planned
+      title={kind === 'bucket' ? `Forget ${name}` : `Delete ${name}`}
+      doc={{ fado: 1, delete: { [plural[kind]]: [name] } }}
+      verb={() => (kind === 'bucket' ? 'Forget' : 'Delete')}
+      done={kind === 'bucket' ? `${name} is forgotten; its data stays` : `${name} is deleted`}
+      typed={kind === 'cluster' ? name : undefined}
+      danger
+      onClose={onClose}
+      onDone={onDone}
+    >
+      {() => kind === 'bucket' && <p>FaDO forgets the bucket. All data stays where it is, copies too.</p>}
+    </Planned>
+  );
+}
+
+/** Empties a cluster, or lets it take copies again. */
+export function Drain({ cluster, on, onClose }: { cluster: Schemas['Cluster']; on: boolean; onClose: () => void }) {
+  const { name } = cluster;
+  return (
+    <Planned
+      title={on ? `Drain ${name}` : `Undo the drain of ${name}`}
+      doc={only('cluster', clean({ ...cluster, drain: on }))}
+      verb={() => (on ? 'Drain' : 'Undo drain')}
+      done={on ? `${name} is draining` : `${name} takes copies again`}
+      // The one change of a cluster that operators may make.
+      act={() => told(api.PATCH('/fado/clusters/{name}', { params: { path: { name } }, body: { drain: on } as never }))}
+      onClose={onClose}
+    >
+      {() => (
+        <p>
+          {on
+            ? "No new copies are placed here, and no new invocations are sent here. Copies move to other clusters that their policies allow; what can't move stays, and says why."
+            : 'Copies and invocations may come here again.'}
+        </p>
+      )}
+    </Planned>
+  );
+}
+
+interface Part {
+  draft: Draft;
+  set: (change: Draft) => void;
+  errors: FieldErrors;
+}
+
+function ZoneFields({ draft, set, errors }: Part) {
+  const zones = useQuery(q.zones);
+  const others = zones.data?.map((z) => z.name).filter((z) => z !== draft.name) ?? [];
+  return <Choice label="Lies in" field="parent" value={draft.parent} none="no other zone" of={others} errors={errors} onChange={(parent) => set({ parent })} />;
+}
+
+function BucketFields({ draft, set, errors }: Part) {
+  const policies = useQuery(q.policies);
+  const clusters = useQuery(q.clusters);
+  const names = policies.data?.map((p) => p.name) ?? [];
+  const storages = clusters.data?.filter((c) => c.storage).map((c) => c.name) ?? [];
+  const rules: { prefix: string; policy: string }[] = draft.prefixes ?? [];
+  const setRule = (i: number, change: object) => set({ prefixes: rules.map((r, n) => (n === i ? { ...r, ...change } : r)) });
+  return (
+    <>
+      <Choice label="Policy" field="policy" value={draft.policy} none="the default policy" of={names} errors={errors} onChange={(policy) => set({ policy })} />
+      <Choice
+        label="Primary"
+        field="primary"
+        value={draft.primary}
+        none="where it exists already, else by placement"
+        of={storages}
+        errors={errors}
+        onChange={(primary) => set({ primary })}
+      />
+      <fieldset className="rows">
+        <legend>Other policies for prefixes</legend>
+        {rules.map((r, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: rules have no other name while they are typed
+          <div key={i} className="tools">
+            <input aria-label={`Prefix ${i + 1}`} value={r.prefix} placeholder="raw/" onChange={(e) => setRule(i, { prefix: e.target.value })} />
+            <select aria-label={`Policy of prefix ${i + 1}`} value={r.policy} onChange={(e) => setRule(i, { policy: e.target.value })}>
+              {names.map((n) => (
+                <option key={n}>{n}</option>
+              ))}
+            </select>
+            <button type="button" className="button" onClick={() => set({ prefixes: rules.filter((_, n) => n !== i) })}>
+              Remove<span className="sr-only"> prefix {i + 1}</span>
+            </button>
+          </div>
+        ))}
+        <button type="button" className="button" onClick={() => set({ prefixes: [...rules, { prefix: '', policy: names[0] ?? 'default' }] })}>
+          Add a prefix
+        </button>
+      </fieldset>
+    </>
+  );
+}
+
+function PolicyFields({ draft, set, errors }: Part) {
+  const zones = useQuery(q.zones);
+  const clusters = useQuery(q.clusters);
+  const zoneNames = zones.data?.map((z) => z.name) ?? [];
+  const clusterNames = clusters.data?.map((c) => c.name) ?? [];
+  return (
+    <>
+      <Text
+        label="Copies"
+        field="copies"
+        value={String(draft.copies ?? 1)}
+        hint="a number, the primary counted, or all"
+        errors={errors}
+        onChange={(t) => set({ copies: /^\d+$/.test(t.trim()) ? Number(t) : t.trim() })}
+      />
+      <Several legend="Zones" note="none: any" of={zoneNames} value={draft.zones} onChange={(v) => set({ zones: v })} />
+      <Several legend="Not in zones" of={zoneNames} value={draft.exclude_zones} onChange={(v) => set({ exclude_zones: v })} />
+      <Several legend="Only clusters" note="none: any" of={clusterNames} value={draft.clusters} onChange={(v) => set({ clusters: v })} />
+      <List label="Prefer" field="prefer" value={draft.prefer} hint="clusters, in this order" errors={errors} onChange={(prefer) => set({ prefer })} />
+      <div className="filters">
+        <Choice label="Spread over" field="spread" value={draft.spread} none="zones" of={['cluster']} errors={errors} onChange={(spread) => set({ spread })} />
+        <Choice label="Writes" field="writes" value={draft.writes} none="primary" of={['anywhere']} errors={errors} onChange={(writes) => set({ writes })} />
+        <Choice label="Primary" field="primary" value={draft.primary} none="follows" of={['fixed']} errors={errors} onChange={(primary) => set({ primary })} />
+        <Choice
+          label="On a miss"
+          field="on_miss"
+          value={draft.on_miss}
+          none="remote"
+          of={['reject', 'pull']}
+          errors={errors}
+          onChange={(m) => set({ on_miss: m })}
+        />
+        <Text
+          label="Stale at most"
+          field="max_staleness"
+          value={draft.max_staleness}
+          hint="such as 10m"
+          errors={errors}
+          onChange={(m) => set({ max_staleness: m })}
+        />
+      </div>
+    </>
+  );
+}
+
+function ClusterFields({ draft, set, errors }: Part) {
+  const storage: Draft = draft.storage ?? {};
+  const functions: Draft[] = draft.functions ?? [];
+  const setStorage = (change: Draft) => set({ storage: { ...storage, ...change } });
+  const setFunction = (i: number, change: Draft) => set({ functions: functions.map((f, n) => (n === i ? { ...f, ...change } : f)) });
+  const part = { errors: { ...errors, endpoint: errors.endpoint ?? errors.storage } };
+  return (
+    <>
+      <List label="Zones" field="zones" value={draft.zones} hint="the first is its failure domain" errors={errors} onChange={(zones) => set({ zones })} />
+      <fieldset className="rows">
+        <legend>Storage</legend>
+        <Text
+          label="Endpoint"
+          field="endpoint"
+          value={storage.endpoint}
+          hint="https://s3.example.org"
+          {...part}
+          onChange={(v) => setStorage({ endpoint: v })}
+        />
+        <div className="filters">
+          <Text label="Access key" field="access_key" value={storage.access_key} {...part} onChange={(v) => setStorage({ access_key: v })} />
+          <Text label="Secret key" field="secret_key" secret value={storage.secret_key} {...part} onChange={(v) => setStorage({ secret_key: v })} />
+          <Text label="Region" field="region" value={storage.region} {...part} onChange={(v) => setStorage({ region: v })} />
+          <Text label="Bucket prefix" field="bucket_prefix" value={storage.bucket_prefix} {...part} onChange={(v) => setStorage({ bucket_prefix: v })} />
+          <Text label="Capacity" field="capacity" value={storage.capacity} hint="2TB" {...part} onChange={(v) => setStorage({ capacity: v })} />
+        </div>
+      </fieldset>
+      <fieldset className="rows">
+        <legend>Functions</legend>
+        {functions.map((f, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: endpoints have no other name while they are typed
+          <div key={i} className="tools">
+            <input
+              aria-label={`URL of function ${i + 1}`}
+              value={f.url}
+              placeholder="https://gateway.example.org"
+              onChange={(e) => setFunction(i, { url: e.target.value })}
+            />
+            <input
+              aria-label={`Health path of function ${i + 1}`}
+              value={f.health_path ?? ''}
+              placeholder="/healthz"
+              onChange={(e) => setFunction(i, { health_path: e.target.value })}
+            />
+            <button type="button" className="button" onClick={() => set({ functions: functions.filter((_, n) => n !== i) })}>
+              Remove<span className="sr-only"> function {i + 1}</span>
+            </button>
+          </div>
+        ))}
+        <button type="button" className="button" onClick={() => set({ functions: [...functions, { url: '' }] })}>
+          Add a function
+        </button>
+      </fieldset>
+    </>
+  );
+}
+
+interface Input<T> {
+  label: string;
+  field: string;
+  value: T | undefined;
+  errors: FieldErrors;
+  onChange: (value: T) => void;
+}
+
+/** A field with its label, and what the server said of it. */
+function Field({ label, field, errors, children }: Omit<Input<never>, 'value' | 'onChange'> & { children: (props: object) => ReactNode }) {
+  const id = useId();
+  const error = errors[field];
+  return (
+    <div className="field grow">
+      <label htmlFor={id}>{label}</label>
+      {children({ id, 'aria-invalid': error ? true : undefined, 'aria-describedby': error ? `${id}-error` : undefined })}
+      {error && (
+        <span id={`${id}-error`} className="field-error">
+          {error}
+        </span>
+      )}
+    </div>
+  );
+}
+
+function Text({ hint, fixed, secret, value, onChange, ...of }: Input<string> & { hint?: string; fixed?: boolean; secret?: boolean }) {
+  return (
+    <Field {...of}>
+      {(props) => (
+        <input
+          {...props}
+          type={secret ? 'password' : 'text'}
+          value={value ?? ''}
+          placeholder={hint}
+          readOnly={fixed}
+          autoComplete="off"
+          spellCheck={false}
+          onChange={(e) => onChange(e.target.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
+/** Names with commas between them; their order counts. */
+function List({ value = [], onChange, ...of }: Input<string[]> & { hint?: string }) {
+  const [text, setText] = useState(value.join(', '));
+  const take = (t: string) => {
+    setText(t);
+    onChange(t.split(/[\s,]+/).filter(Boolean));
+  };
+  return <Text {...of} value={text} onChange={take} />;
+}
+
+function Choice({ none, of: values, value, onChange, ...of }: Input<string | undefined> & { none: string; of: string[] }) {
+  const all = value && !values.includes(value) && value !== none ? [value, ...values] : values;
+  return (
+    <Field {...of}>
+      {(props) => (
+        <select {...props} value={value && all.includes(value) ? value : ''} onChange={(e) => onChange(e.target.value || undefined)}>
+          <option value="">{none}</option>
+          {all.map((v) => (
+            <option key={v}>{v}</option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+function Several({
+  legend,
+  note,
+  of,
+  value = [],
+  onChange,
+}: {
+  legend: string;
+  note?: string;
+  of: string[];
+  value?: string[];
+  onChange: (v: string[]) => void;
+}) {
+  return (
+    <fieldset className="facets">
+      <legend>
+        {legend} {note && <span className="quiet">({note})</span>}
+      </legend>
+      {of.map((name) => (
+        <label key={name} className={`facet ${value.includes(name) ? 'on' : ''}`}>
+          <input
+            type="checkbox"
+            checked={value.includes(name)}
+            onChange={(e) => onChange(e.target.checked ? [...value, name] : value.filter((v) => v !== name))}
+          />
+          {name}
+        </label>
+      ))}
+    </fieldset>
+  );
+}

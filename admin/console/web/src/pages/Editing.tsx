@@ -1,0 +1,59 @@
+import { lazy, Suspense, useState } from 'react';
+import type { Schemas } from '../api/client';
+import { Action } from '../ui/kit';
+import type { Kind } from './Edit';
+
+// The forms are read when they are first needed.
+const Edit = lazy(() => import('./Edit'));
+const Remove = lazy(() => import('./Edit').then((m) => ({ default: m.Remove })));
+const Drain = lazy(() => import('./Edit').then((m) => ({ default: m.Drain })));
+
+const declared = (origin: string | undefined) => (origin === 'config' ? 'Declared by the configuration' : undefined);
+
+export function NewButton({ kind }: { kind: Kind }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Action least="admin" kind="primary" onClick={() => setOpen(true)}>
+        New {kind}
+      </Action>
+      <Suspense>{open && <Edit kind={kind} onClose={() => setOpen(false)} />}</Suspense>
+    </>
+  );
+}
+
+type Named = { name: string; origin?: string };
+
+/** Edit and Delete, of a page about an item, or of one among others, whose buttons name it. */
+export function EditButtons({ kind, item, listed, onGone }: { kind: Kind; item: Named | undefined; listed?: boolean; onGone?: () => void }) {
+  const [open, setOpen] = useState<'edit' | 'remove'>();
+  const off = item ? declared(item.origin) : 'Not read yet';
+  const verb = kind === 'bucket' ? 'Forget' : 'Delete';
+  const label = (v: string) => (listed ? `${v} ${item?.name}` : undefined);
+  return (
+    <>
+      <Action least="admin" off={off} label={label('Edit')} onClick={() => setOpen('edit')}>
+        Edit
+      </Action>
+      <Action least="admin" off={off} label={label(verb)} onClick={() => setOpen('remove')}>
+        {verb}
+      </Action>
+      <Suspense>
+        {open === 'edit' && item && <Edit kind={kind} item={item} onClose={() => setOpen(undefined)} />}
+        {open === 'remove' && item && <Remove kind={kind} name={item.name} onClose={() => setOpen(undefined)} onDone={onGone} />}
+      </Suspense>
+    </>
+  );
+}
+
+export function DrainButton({ cluster }: { cluster: Schemas['Cluster'] | undefined }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Action off={cluster ? declared(cluster.origin) : 'Not read yet'} onClick={() => setOpen(true)}>
+        {cluster?.drain ? 'Undo drain' : 'Drain'}
+      </Action>
+      <Suspense>{open && cluster && <Drain cluster={cluster} on={!cluster.drain} onClose={() => setOpen(false)} />}</Suspense>
+    </>
+  );
+}
