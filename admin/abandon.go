@@ -11,25 +11,25 @@ import (
 // abandonView says what is lost with a cluster's storage: the body of the 409 that asks for
 // confirmation. Another refusal has the error only.
 type abandonView struct {
-	Error   string `json:"error"`
-	Cluster string `json:"cluster,omitempty"`
+	Error   string `json:"error"`             // why it was refused, in a sentence
+	Cluster string `json:"cluster,omitempty"` // the cluster that would be abandoned
 	// Answers says that the storage answers now: it can be drained.
 	Answers bool `json:"answers,omitempty"`
 	// What only that storage has, as far as FaDO knows.
 	Objects *int64                `json:"objects,omitempty"`
-	Bytes   *int64                `json:"bytes,omitempty"`
-	Buckets []abandonedBucketView `json:"buckets,omitempty"`
+	Bytes   *int64                `json:"bytes,omitempty"`   // their bytes
+	Buckets []abandonedBucketView `json:"buckets,omitempty"` // the buckets that have a copy there
 }
 
 // abandonedBucketView is a bucket that has a copy there.
 type abandonedBucketView struct {
-	Bucket string `json:"bucket"`
+	Bucket string `json:"bucket"` // the bucket's name
 	// Primary says that the bucket is written there, Heir whose copy would become the primary.
 	Primary bool   `json:"primary"`
-	Heir    string `json:"heir"`
-	Objects int64  `json:"objects"`
-	Bytes   int64  `json:"bytes"`
-	Reason  string `json:"reason"`
+	Heir    string `json:"heir"`    // "" where no other cluster has a copy
+	Objects int64  `json:"objects"` // objects that only the abandoned storage has
+	Bytes   int64  `json:"bytes"`   // their bytes
+	Reason  string `json:"reason"`  // why they would be lost
 }
 
 func viewAbandonedBucket(b replication.AbandonedBucket) abandonedBucketView {

@@ -109,14 +109,14 @@ func exportAudit(c *call) error {
 // auditView is an audit record. Its hash is the SHA-256 of prev and of the other fields as
 // canonical JSON (RFC 8785).
 type auditView struct {
-	Seq   int64           `json:"seq"`
-	At    string          `json:"at"`
-	Node  string          `json:"node"`
-	Kind  audit.Kind      `json:"kind"`
-	Actor string          `json:"actor"`
-	Body  json.RawMessage `json:"body"`
-	Prev  string          `json:"prev"`
-	Hash  string          `json:"hash"`
+	Seq   int64           `json:"seq"`   // the record's number, without gaps
+	At    string          `json:"at"`    // when it was made (RFC 3339)
+	Node  string          `json:"node"`  // the instance that made it
+	Kind  audit.Kind      `json:"kind"`  // what it records
+	Actor string          `json:"actor"` // who caused it
+	Body  json.RawMessage `json:"body"`  // what was recorded, by kind
+	Prev  string          `json:"prev"`  // hash of the record before
+	Hash  string          `json:"hash"`  // SHA-256 over this record and the hash before
 }
 
 const mediaNDJSON = "application/x-ndjson"

@@ -57,7 +57,7 @@ type resources interface {
 type bucketStatus interface {
 	Buckets(ctx context.Context, buckets ...string) (map[string]control.BucketStatus, error)
 	StoreTrouble() error
-	Stuck(ctx context.Context) (n int, bucket, reason string)
+	Troubles(ctx context.Context) (stuck, conflict control.InTrouble)
 	Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, placement.Result, error)
 	SnapshotAge() time.Duration
 	judger

@@ -16,38 +16,38 @@ const defaultObjects = 1000
 
 // placementView is the JSON of GET /fado/buckets/{name}/placement.
 type placementView struct {
-	Bucket string   `json:"bucket"`
-	Prefix string   `json:"prefix"`
-	Policy string   `json:"policy"`
-	Chosen []string `json:"chosen"`
+	Bucket string   `json:"bucket"` // the bucket's name
+	Prefix string   `json:"prefix"` // the prefix of the rule that covers what was asked for
+	Policy string   `json:"policy"` // the rule's policy
+	Chosen []string `json:"chosen"` // the clusters chosen, the primary first if it may stay
 	// Short says what is missing when fewer clusters could be chosen than wanted.
 	Short    string              `json:"short,omitempty"`
-	Clusters []clusterReasonView `json:"clusters"`
+	Clusters []clusterReasonView `json:"clusters"` // every cluster, sorted by name
 }
 
 // purgeView answers a DELETE that removes data.
 type purgeView struct {
-	Bucket  string `json:"bucket"`
-	Purge   string `json:"purge"`
-	Removes string `json:"removes"`
+	Bucket  string `json:"bucket"`  // the bucket that was forgotten
+	Purge   string `json:"purge"`   // what was asked for
+	Removes string `json:"removes"` // what is being removed, in a sentence
 }
 
 // syncView answers POST /fado/buckets/{name}/sync.
 type syncView struct {
-	Bucket string `json:"bucket"`
-	Sync   string `json:"sync"`
+	Bucket string `json:"bucket"` // the bucket's name
+	Sync   string `json:"sync"`   // that it is under way
 }
 
 // deletesView answers the decisions on held deletes.
 type deletesView struct {
-	Bucket  string `json:"bucket"`
-	Objects int    `json:"objects"`
+	Bucket  string `json:"bucket"`  // the bucket's name
+	Objects int    `json:"objects"` // how many objects it is about
 }
 
 // trustView answers POST /fado/buckets/{name}/trust.
 type trustView struct {
-	Bucket  string `json:"bucket"`
-	Cluster string `json:"cluster"`
+	Bucket  string `json:"bucket"`  // the bucket's name
+	Cluster string `json:"cluster"` // the cluster whose data is right
 }
 
 // removeBucket answers DELETE of a bucket: forgotten, or purged as asked.

@@ -54,7 +54,7 @@ func TestBucketStatus(t *testing.T) {
 func TestClusterStatus(t *testing.T) {
 	h := withCluster(t)
 	h.engine.storages = map[string]replication.StorageStatus{"c1": {
-		State: "down", Error: "refused", Capabilities: storage.Capabilities{Versioning: true, Tags: true}, UsedBytes: 5, Feed: "listening",
+		State: "down", Error: "refused", Capabilities: &storage.Capabilities{Versioning: true, Tags: true}, UsedBytes: 5, Feed: "listening",
 	}}
 	for _, ep := range h.ctl.Router().Snapshot().Endpoints() {
 		ep.Live.SetHealthy(false, "no answer")
@@ -137,11 +137,92 @@ func TestOverview(t *testing.T) {
 		t.Errorf("overview: %s", bad.body)
 	}
 	contains(t, bad.at("reason").(string), "the storage of c1 is down: refused", "http://127.0.0.1:9101", "no answer", "bucket photos is stuck: no room")
+	// Several are counted, by state.
+	for _, b := range []string{"photos", "reports", "videos"} {
+		h.ctl.Issues.Set(b, control.Source{Finder: control.FinderPlanner}, control.Issue{})
+		if b != "photos" {
+			h.do("POST", "/fado/buckets", `{"name":"`+b+`"}`).want(201)
+		}
+		if err := h.ctl.Pending.Add(t.Context(), state.Pending{Bucket: b, Key: "k", Cluster: "c1", Hold: state.HoldConflict}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.ctl.Issues.Set("videos", control.Source{Finder: control.FinderPlanner}, control.Issue{Reason: "no room"})
+	contains(t, h.do("GET", "/fado/", "").want(200).at("reason").(string), "bucket videos is stuck: no room",
+		"2 buckets have conflicts, one of them photos: 1 object on a copy", "GET /fado/buckets?state=conflict")
 	// With the store gone, what memory knows is still told.
 	h.ctl.Store().Close()
 	gone := h.do("GET", "/fado/", "").want(200)
-	if gone.at("status") != "degraded" || gone.at("counts", "buckets") != 1.0 {
+	if gone.at("status") != "degraded" || gone.at("counts", "buckets") != 3.0 {
 		t.Errorf("overview: %s", gone.body)
+	}
+}
+
+// A key in conflict is told from one that is yet to be copied.
+func TestRouteTellsOfConflicts(t *testing.T) {
+	h := withCluster(t)
+	h.do("POST", "/fado/clusters", strings.NewReplacer("c1", "c2", "9010", "9020", "9101", "9102").Replace(cluster1)).want(201)
+	err := h.ctl.Copies.Update(t.Context(), "photos", func([]state.Copy) ([]state.Copy, error) {
+		return []state.Copy{
+			{Bucket: "photos", Copy: catalog.Copy{Cluster: "c1", State: catalog.CopySynced, Primary: true, Verified: true}},
+			{Bucket: "photos", Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced, Verified: true}},
+		}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, hold := range map[string]state.Hold{"a": state.HoldConflict, "b": state.HoldNone} {
+		if err := h.ctl.Pending.Add(t.Context(), state.Pending{Bucket: "photos", Key: key, Cluster: "c2", Hold: hold}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, want := range map[string]string{
+		"a": "a conflict: nothing is copied here until it is resolved", "b": "a newer version is yet to be copied here",
+	} {
+		r := h.do("GET", "/fado/route?bucket=photos&object="+key, "").want(200)
+		contains(t, string(r.body), want)
+		if r.at("candidates", 0, "cluster") != "c1" {
+			t.Errorf("%s: %s", key, r.body)
+		}
+	}
+}
+
+// The answer to a change of a policy says what the clusters can't give.
+func TestPoliciesThatCantBeMet(t *testing.T) {
+	h := withCluster(t)
+	for policy, want := range map[string]string{
+		`{"name":"x","copies":3,"zones":["eu"]}`: "policy x wants 3 copies, 1 cluster can take one",
+		`{"name":"y","zones":["moon"]}`:          "policy y wants 1 copy, 0 clusters can take one: the policy allows no cluster there is",
+	} {
+		h.do("PUT", "/fado/zones/moon", `{}`)
+		contains(t, h.do("POST", "/fado/policies", policy).want(201).at("status", "warnings", 0).(string), want)
+	}
+	fine := h.do("PUT", "/fado/policies/x", `{"zones":["eu"]}`).want(200)
+	if all := fine.at("status", "warnings").([]any); len(all) != 0 {
+		t.Errorf("%s", fine.body)
+	}
+	h.do("PUT", "/fado/policies/x", string(fine.body)).want(200) // an answer can be sent back
+}
+
+// The copies of prefix rules have a place of their own in a bucket's status.
+func TestCopiesOfPrefixes(t *testing.T) {
+	h := withCluster(t)
+	h.do("PUT", "/fado/buckets/photos", `{"policy":"p1","prefixes":[{"prefix":"raw/","policy":"default"}]}`).want(200)
+	err := h.ctl.Copies.Update(t.Context(), "photos", func([]state.Copy) ([]state.Copy, error) {
+		return []state.Copy{
+			{Bucket: "photos", Copy: catalog.Copy{Cluster: "c1", State: catalog.CopySynced, Primary: true}, Objects: 50},
+			{Bucket: "photos", Copy: catalog.Copy{Cluster: "c1", Prefix: "raw/", State: catalog.CopySynced, Primary: true}, Objects: 1, Bytes: 7},
+			{Bucket: "photos", Copy: catalog.Copy{Cluster: "c1", Prefix: "gone/", State: catalog.CopySynced}},
+		}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := h.do("GET", "/fado/buckets/photos", "").want(200)
+	if b.at("status", "copies", 0, "objects") != 51.0 || b.at("status", "prefixes", 0, "prefix") != "gone/" || b.at("status", "prefixes", 0, "policy") != "" ||
+		b.at("status", "prefixes", 1, "prefix") != "raw/" || b.at("status", "prefixes", 1, "policy") != "default" ||
+		b.at("status", "prefixes", 1, "copies", 0, "objects") != 1.0 || b.at("status", "prefixes", 1, "copies", 0, "role") != "primary" {
+		t.Errorf("%s", b.body)
 	}
 }
 

@@ -36,30 +36,33 @@ func eventLogOf(c *call) error {
 	}
 	kind, bucket, cluster := control.EventType(c.query("type")), c.query("bucket"), c.query("cluster")
 	log := c.catalogue.Events().Log(after, limit, func(e *control.Event) bool {
-		return (kind == "" || e.Type == kind) &&
-			(bucket == "" || e.Bucket == bucket || e.Kind == string(catalog.KindBucket) && e.Name == bucket) &&
+		return (kind == "" || e.Type == kind) && (bucket == "" || aboutBucket(e, bucket)) &&
 			(cluster == "" || e.Cluster == cluster || e.From == cluster || e.Kind == string(catalog.KindCluster) && e.Name == cluster)
 	})
 	return c.reply(http.StatusOK, views(log, viewLoggedEvent))
 }
 
+// aboutBucket says whether an event is about a bucket.
+func aboutBucket(e *control.Event, bucket string) bool {
+	return e.Bucket == bucket || e.Kind == string(catalog.KindBucket) && e.Name == bucket
+}
+
 // eventTypes are the types of events.
-var eventTypes = []control.EventType{
-	control.EventResource, control.EventCopy, control.EventTransfer, control.EventStorage, control.EventFunction,
-	control.EventBucketStuck, control.EventVerification, control.EventDrain, control.EventConfiguration,
+func eventTypes() []string {
+	types := make([]string, len(control.EventTypes))
+	for i, t := range control.EventTypes {
+		types[i] = string(t)
+	}
+	return types
 }
 
 // eventLogOperation is GET /fado/events/log.
 func eventLogOperation() operation {
-	types := make([]string, len(eventTypes))
-	for i, t := range eventTypes {
-		types[i] = string(t)
-	}
 	return operation{
 		name: "event-log", method: http.MethodGet, pattern: "/fado/events/log", role: roleViewer, handle: eventLogOf,
 		params: []parameter{
 			{name: "after", doc: "Only events behind the one of this number, the first ones of them. Without it: the last ones there are."},
-			{name: "type", enum: types, doc: "Only events of this type."},
+			{name: "type", enum: eventTypes(), doc: "Only events of this type."},
 			{name: "bucket", doc: "Only events about this bucket."},
 			{name: "cluster", doc: "Only events about this cluster."},
 			limitParam,

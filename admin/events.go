@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 type missedView struct {
 	// Events is how many were left out, 0 if that is not known.
 	Events int    `json:"events"`
-	Reason string `json:"reason"`
+	Reason string `json:"reason"` // why they were left out
 }
 
 // stream is one watcher's connection.
@@ -24,20 +25,38 @@ type stream struct {
 	w  http.ResponseWriter
 	rc *http.ResponseController
 	id int
+	// bucket is the one whose events are wanted, "" for all.
+	bucket string
+}
+
+// watched returns the types of events that a watcher asks for; none for all.
+func watched(c *call) (types []control.EventType, err error) {
+	for _, name := range c.r.URL.Query()["type"] {
+		t := control.EventType(name)
+		if !slices.Contains(control.EventTypes, t) {
+			return nil, badRequest("query parameter \"type\": %q: expected one of %s", name, strings.Join(eventTypes(), ", "))
+		}
+		types = append(types, t)
+	}
+	return types, nil
 }
 
 // events streams what happens, as server-sent events, until the client goes or the
 // configuration ends. A stream can't be resumed: a client that reconnects is told that
 // it may have missed events.
 func events(c *call) error {
+	which, err := watched(c)
+	if err != nil {
+		return err
+	}
 	if c.r.Method != http.MethodHead {
 		if err := c.streams.enter(); err != nil {
 			return err
 		}
 		defer c.streams.leave()
 	}
-	s := &stream{w: c.w, rc: http.NewResponseController(c.w)}
-	sub := c.catalogue.Events().Subscribe(eventRoom)
+	s := &stream{w: c.w, rc: http.NewResponseController(c.w), bucket: c.query("bucket")}
+	sub := c.catalogue.Events().Subscribe(eventRoom, which...)
 	defer sub.Close()
 	h := c.w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -73,6 +92,9 @@ func (s *stream) run(c *call, sub *control.Subscription) error {
 		case <-c.ended:
 			return nil
 		case e := <-sub.C:
+			if s.bucket != "" && !aboutBucket(&e, s.bucket) {
+				break
+			}
 			var data []byte
 			if data, err = c.streams.json(e); err == nil {
 				err = s.send(string(e.Type), data)

@@ -22,7 +22,12 @@ type sse struct{ id, event, data, comment string }
 // watch opens the stream of events and returns its reader.
 func (h *harness) watch(header ...string) (*bufio.Reader, func()) {
 	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), "GET", h.url+"/fado/events", nil)
+	return h.watchSome("", header...)
+}
+
+func (h *harness) watchSome(query string, header ...string) (*bufio.Reader, func()) {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), "GET", h.url+"/fado/events"+query, nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -90,6 +95,29 @@ func TestEvents(t *testing.T) {
 	if e = next(t, r); e.id != "2" || !strings.Contains(e.data, `line\nbreak`) {
 		t.Errorf("event %+v", e)
 	}
+}
+
+// A watcher gets what it asks for, and nothing else.
+func TestEventsAreFiltered(t *testing.T) {
+	h := start(t, control.Config{})
+	r, closeStream := h.watchSome("?type=copy&type=bucket_ok&bucket=photos")
+	defer closeStream()
+	for _, e := range []control.Event{
+		{Type: control.EventTransfer, Bucket: "photos"},
+		{Type: control.EventCopy, Bucket: "reports"},
+		{Type: control.EventStorage},
+		{Type: control.EventCopy, Bucket: "photos", State: "synced"},
+		{Type: control.EventBucketOK, Bucket: "photos"},
+	} {
+		h.ctl.Events().Emit(e)
+	}
+	if e := next(t, r); e.id != "1" || e.event != "copy" || !strings.Contains(e.data, "photos") {
+		t.Errorf("event %+v", e)
+	}
+	if e := next(t, r); e.id != "2" || e.event != "bucket_ok" {
+		t.Errorf("event %+v", e)
+	}
+	h.do("GET", "/fado/events?type=copies", "").want(400).says("type", `"copies"`, "resource, copy")
 }
 
 func TestEventsEndWithTheConfiguration(t *testing.T) {

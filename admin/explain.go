@@ -4,30 +4,31 @@ import (
 	"net/http"
 
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
 )
 
 // routeView is the JSON of GET /fado/route.
 type routeView struct {
-	Bucket     string          `json:"bucket"`
-	Objects    []string        `json:"objects"`
-	Inputs     []inputView     `json:"inputs"`
-	Decision   *decisionView   `json:"decision"`
-	Reason     string          `json:"reason"`
-	Candidates []candidateView `json:"candidates"`
+	Bucket     string          `json:"bucket"`     // the first bucket named
+	Objects    []string        `json:"objects"`    // the keys named in that bucket
+	Inputs     []inputView     `json:"inputs"`     // all inputs, as they were understood
+	Decision   *decisionView   `json:"decision"`   // null where the invocation would be refused
+	Reason     string          `json:"reason"`     // why it would be refused, as X-FaDO-Reason; "" if it would not
+	Candidates []candidateView `json:"candidates"` // every endpoint, the eligible first, in the order they would be used
 }
 
 // inputView is one thing the invocation reads, as it was understood.
 type inputView struct {
-	Bucket string `json:"bucket"`
-	Key    string `json:"key"`
+	Bucket string `json:"bucket"` // its bucket
+	Key    string `json:"key"`    // its key or prefix; "" for a whole bucket
 	// Scope is bucket, object or prefix.
 	Scope string `json:"scope"`
 }
 
 type decisionView struct {
-	Cluster  string `json:"cluster"`
-	Locality string `json:"locality"`
-	URL      string `json:"url"`
+	Cluster  string `json:"cluster"`  // where it would run
+	Locality string `json:"locality"` // whether its inputs are there
+	URL      string `json:"url"`      // the endpoint it would be sent to
 }
 
 // explainRoute tells where an invocation that names these inputs would go now, and why.
@@ -37,7 +38,7 @@ func explainRoute(c *call) error {
 	if err != nil {
 		return err
 	}
-	ex := c.catalogue.Router().Explain(&routing.Query{Inputs: inputs})
+	ex := c.catalogue.Router().Explain(&routing.Query{Inputs: inputs}, c.conflicting)
 	v := routeView{
 		Objects: []string{}, Inputs: []inputView{},
 		Reason: string(ex.Reason), Candidates: views(ex.Candidates, viewCandidate),
@@ -60,4 +61,13 @@ func explainRoute(c *call) error {
 
 var scopeNames = map[routing.Scope]string{
 	routing.ScopeBucket: "bucket", routing.ScopeObject: "object", routing.ScopePrefix: "prefix",
+}
+
+// conflicting says whether a key is in conflict in a cluster. While the store can't be asked
+// it is taken for one that is yet to be copied.
+func (c *call) conflicting(bucket, key, cluster string) bool {
+	hold := state.HoldConflict
+	rows, err := c.catalogue.Store().ListPending(c.r.Context(),
+		state.PendingFilter{Bucket: bucket, Cluster: cluster, Hold: &hold}, state.PendingKey{Bucket: bucket, Key: key}, 1)
+	return err == nil && len(rows) == 1 && rows[0].Key == key
 }

@@ -25,8 +25,8 @@ func TestFieldDocs(t *testing.T) {
 	}
 	used := make(map[string]string)
 	for _, name := range shownFields(t) {
-		if docs[name] != "" {
-			used[name] = docs[name]
+		if used[name] = docs[name]; docs[name] == "" {
+			t.Errorf("%s has no comment: the OpenAPI document describes every property", name)
 		}
 	}
 	var want bytes.Buffer
@@ -41,9 +41,6 @@ func TestFieldDocs(t *testing.T) {
 			t.Fatal(err)
 		}
 		return
-	}
-	if len(used) < 40 {
-		t.Errorf("only %d fields have a comment", len(used))
 	}
 	if !bytes.Equal(want.Bytes(), fieldDocsJSON) {
 		t.Error("fielddocs.json is not what the source says: run go test ./admin -run TestFieldDocs -update")
@@ -103,7 +100,9 @@ func shownFields(t *testing.T) (names []string) {
 			visit(typ.Elem())
 		case reflect.Struct:
 			for f := range fieldsOf(typ) {
-				names = append(names, typ.String()+"."+f.Name)
+				if !f.Anonymous {
+					names = append(names, typ.String()+"."+f.Name)
+				}
 				visit(f.Type)
 			}
 		default: // nothing in it

@@ -178,6 +178,9 @@ func (c *goldenCatalogue) Buckets(_ context.Context, buckets ...string) (map[str
 			st.State = control.BucketConflict
 			for i := range st.Copies {
 				st.Copies[i].Role, st.Copies[i].State = "copy", "syncing"
+				for j := range st.Prefixes[i].Copies {
+					st.Prefixes[i].Copies[j].Role, st.Prefixes[i].Copies[j].State = "copy", "syncing"
+				}
 			}
 		}
 		all[b] = st

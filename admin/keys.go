@@ -15,7 +15,7 @@ import (
 // keyView is an access key as clients see it.
 type keyView struct {
 	*catalog.Key
-	Origin control.Origin `json:"origin"`
+	Origin control.Origin `json:"origin"` // who declares it: the configuration, or the API
 }
 
 // The lengths of what is made for a key: those of S3's own.

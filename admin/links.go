@@ -29,8 +29,8 @@ type signInLinkView struct {
 	Link string `json:"link"`
 	// The code alone, for a console whose address was not given.
 	Code    string    `json:"code"`
-	Role    role      `json:"role"`
-	Expires time.Time `json:"expires"`
+	Role    role      `json:"role"`    // the role of whoever opens it
+	Expires time.Time `json:"expires"` // when it stops working
 }
 
 // linkLife is how long a link can be opened.

@@ -16,21 +16,21 @@ import (
 type matrixView struct {
 	// The columns: clusters with a storage, sorted by zone and name.
 	Clusters []matrixColumnView `json:"clusters"`
-	Rows     []matrixRowView    `json:"rows"`
+	Rows     []matrixRowView    `json:"rows"` // the buckets of the page, by name
 	// What to give as after for the following page, empty at the end.
 	Next string `json:"next"`
 }
 
 type matrixColumnView struct {
-	Cluster string `json:"cluster"`
-	Zone    string `json:"zone"`
+	Cluster string `json:"cluster"` // the cluster's name
+	Zone    string `json:"zone"`    // its failure domain
 }
 
 // matrixRowView is one bucket.
 type matrixRowView struct {
-	Bucket string `json:"bucket"`
-	State  string `json:"state"`
-	Policy string `json:"policy"`
+	Bucket string `json:"bucket"` // the bucket's name
+	State  string `json:"state"`  // the bucket's state
+	Policy string `json:"policy"` // its policy; "" for the default one
 	// A letter for each column: P the primary, and of copies S synced, Y syncing, W waiting,
 	// D draining, R removing, F failed; X: the policy does not allow the cluster, -: it is not
 	// chosen.
@@ -40,10 +40,10 @@ type matrixRowView struct {
 }
 
 type matrixBehindView struct {
-	Cluster string     `json:"cluster"`
-	Objects int64      `json:"objects"`
-	Bytes   int64      `json:"bytes"`
-	Oldest  *time.Time `json:"oldest"`
+	Cluster string     `json:"cluster"` // the cluster it is in
+	Objects int64      `json:"objects"` // objects known to differ there
+	Bytes   int64      `json:"bytes"`   // their bytes, as far as known
+	Oldest  *time.Time `json:"oldest"`  // since when the oldest of them differs
 }
 
 // The letters of cells, but for those of copies.

@@ -24,8 +24,8 @@ type nodesView struct {
 
 // instanceView is one instance.
 type instanceView struct {
-	ID   string `json:"id"`
-	Node string `json:"node"`
+	ID   string `json:"id"`   // what tells its lease from others
+	Node string `json:"node"` // its name
 	// Whether it is the one that answers.
 	This bool `json:"this"`
 	// Version of its program, empty where it has not said.

@@ -155,7 +155,7 @@ func newSchemas() *schemas {
 	return &schemas{components: object{"Error": object{
 		"type":        "object",
 		"description": "Why a request was refused: every violation, named.",
-		"properties":  object{"error": object{"type": "string"}},
+		"properties":  object{"error": object{"type": "string", "description": "Field, value and what was expected, of each violation."}},
 		"required":    []string{"error"},
 	}}}
 }

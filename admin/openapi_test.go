@@ -37,6 +37,11 @@ func TestOpenAPISchemasCompile(t *testing.T) {
 		if _, err := schemaCompiler().Compile("http://fado/openapi.json#/components/schemas/" + name); err != nil {
 			t.Errorf("schema %s: %v", name, err)
 		}
+		for property, p := range doc.Components.Schemas[name].(map[string]any)["properties"].(map[string]any) {
+			if about, _ := p.(map[string]any)["description"].(string); about == "" {
+				t.Errorf("%s of %s is not described", property, name)
+			}
+		}
 	}
 }
 

@@ -9,31 +9,31 @@ import (
 
 // rebalanceView answers GET, POST and DELETE /fado/rebalance.
 type rebalanceView struct {
-	Running bool `json:"running"`
+	Running bool `json:"running"` // whether it is under way
 	// Since is when it began, null where none is under way.
 	Since *time.Time `json:"since"`
 	// Buckets are those that are not where placement would put them today, Primaries how many
 	// of their primaries would move.
 	Buckets   int64 `json:"buckets"`
-	Primaries int64 `json:"primaries"`
+	Primaries int64 `json:"primaries"` // of these, primaries that would move
 	// Copies are to be made, with so many objects and bytes in all.
 	Copies  int64 `json:"copies"`
-	Objects int64 `json:"objects"`
-	Bytes   int64 `json:"bytes"`
+	Objects int64 `json:"objects"` // their objects
+	Bytes   int64 `json:"bytes"`   // their bytes
 	// Moves are the first thousand, sorted by bucket and prefix.
 	Moves []rebalanceMoveView `json:"moves"`
 }
 
 // rebalanceMoveView is what a rebalance changes about one rule of a bucket.
 type rebalanceMoveView struct {
-	Bucket string   `json:"bucket"`
-	Prefix string   `json:"prefix"`
-	Add    []string `json:"add"`
-	Remove []string `json:"remove"`
+	Bucket string   `json:"bucket"` // the bucket's name
+	Prefix string   `json:"prefix"` // the prefix of its rule; "" for the bucket's own
+	Add    []string `json:"add"`    // clusters that would get a copy
+	Remove []string `json:"remove"` // clusters whose copy would go
 	// Primary is where the bucket's primary moves from and to, null where it stays.
 	Primary *primaryMoveView `json:"primary"`
-	Objects int64            `json:"objects"`
-	Bytes   int64            `json:"bytes"`
+	Objects int64            `json:"objects"` // objects of one copy
+	Bytes   int64            `json:"bytes"`   // their bytes
 }
 
 func viewRebalance(st replication.RebalanceStatus) rebalanceView {

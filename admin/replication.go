@@ -6,12 +6,12 @@ const defaultFailures = 1000
 
 // pausedView answers the pause switch.
 type pausedView struct {
-	Paused bool `json:"paused"`
+	Paused bool `json:"paused"` // whether replication is paused
 }
 
 // retriedView answers POST /fado/replication/failures/retry.
 type retriedView struct {
-	Retried int `json:"retried"`
+	Retried int `json:"retried"` // how many objects are due now
 }
 
 func replicationStatus(c *call) error {

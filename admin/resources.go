@@ -218,6 +218,10 @@ func (k collection) replyChanged(c *call, status int, it control.Item) error {
 			return err
 		}
 	}
+	if v, ok := views[0].(policyView); ok {
+		v.Status = &policyStatusView{Warnings: control.Shortfalls(c.catalogue.Router().Snapshot(), v.Policy)}
+		views[0] = v
+	}
 	c.w.Header().Set("ETag", it.ETag)
 	return c.reply(status, views[0])
 }

@@ -178,7 +178,11 @@ func generalOperations() operations {
 		},
 		{
 			name: "events", method: http.MethodGet, pattern: "/fado/events", role: roleViewer, handle: events,
-			summary: "Events as server-sent events, until the client disconnects or the configuration ends. The event \"missed\" says that the client was too slow or has reconnected, and missed events.",
+			params: []parameter{
+				{name: "type", doc: "Only events of this type.", repeated: true},
+				{name: "bucket", doc: "Only events about this bucket."},
+			},
+			summary: "Events as server-sent events, until the client disconnects or the configuration ends. The event \"missed\" says that the client was too slow or has reconnected, and missed events; its data has how many (events, 0 if that is not known) and the reason.",
 			replies: []reply{{status: 200, doc: "The stream; the data of each event is JSON.", body: eventView{}, media: "text/event-stream"}},
 			errors:  []int{400, 503},
 		},

@@ -42,7 +42,7 @@ func ownSchema(t reflect.Type) (object, bool) {
 	case reflect.TypeFor[control.Origin]():
 		return enum(control.OriginConfig, control.OriginAPI), true
 	case reflect.TypeFor[control.EventType]():
-		return enum(eventTypes...), true
+		return enum(control.EventTypes...), true
 	}
 	return nil, false
 }
@@ -59,6 +59,8 @@ var stateNames = map[string][]string{
 	"verificationView.state":  {"never", "waiting", "running", "repairing", "done", "failed"},
 	"mismatchView.state":      {"repairing", "repaired", "unrepairable"},
 	"copyStatusView.state":    {"synced", "syncing", "waiting", "draining", "removing", "failed"},
+	"prefixCopyView.role":     {"primary", "copy"},
+	"prefixCopyView.state":    {"synced", "syncing", "waiting", "draining", "removing", "failed"},
 	"storageStatusView.state": {"up", "down", "unknown"},
 	"summaryView.status":      {"ok", "degraded"},
 	"clusterSumView.storage":  {"", "up", "down", "unknown"},

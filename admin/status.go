@@ -6,17 +6,18 @@ import (
 	"strings"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/routing"
 )
 
 // overview is the JSON of GET /fado/.
 type overview struct {
-	Version string `json:"version"`
-	Node    string `json:"node"`
-	Store   string `json:"store"`
-	Status  string `json:"status"`
-	Reason  string `json:"reason"`
-	Counts  counts `json:"counts"`
+	Version string `json:"version"` // of FaDO
+	Node    string `json:"node"`    // this instance's name
+	Store   string `json:"store"`   // where state is kept
+	Status  string `json:"status"`  // whether anything needs people
+	Reason  string `json:"reason"`  // why it is degraded; "" if it is not
+	Counts  counts `json:"counts"`  // how many resources there are
 	// How old the knowledge is, in seconds, that a start without a shared store would go
 	// by, and that routing goes by while it is out of reach. 0 with a store that only this
 	// instance uses.
@@ -24,10 +25,10 @@ type overview struct {
 }
 
 type counts struct {
-	Zones    int `json:"zones"`
-	Clusters int `json:"clusters"`
-	Policies int `json:"policies"`
-	Buckets  int `json:"buckets"`
+	Zones    int `json:"zones"`    // how many zones
+	Clusters int `json:"clusters"` // how many clusters
+	Policies int `json:"policies"` // how many policies, the built-in one not counted
+	Buckets  int `json:"buckets"`  // how many buckets
 }
 
 // overviewOf answers from memory, but for small reads that also tell whether the store
@@ -94,10 +95,19 @@ func (c *call) degraded(snap *routing.Snapshot) (why []string) {
 	for _, f := range c.engine.StuckPurges() {
 		why = append(why, fmt.Sprintf("bucket %s can't be purged in %s: %s", f.Bucket, f.Cluster, f.Error))
 	}
-	if n, bucket, reason := c.catalogue.Stuck(c.r.Context()); n == 1 {
-		why = append(why, fmt.Sprintf("bucket %s is stuck: %s", bucket, reason))
-	} else if n > 1 {
-		why = append(why, fmt.Sprintf("%d buckets are stuck, one of them %s: %s", n, bucket, reason))
+	stuck, conflict := c.catalogue.Troubles(c.r.Context())
+	return append(append(why, troubled(stuck, "is stuck", "are stuck", control.BucketStuck)...),
+		troubled(conflict, "has conflicts", "have conflicts", control.BucketConflict)...)
+}
+
+// troubled tells of the buckets in one of the states that need people: of one with its reason,
+// of several where to read the others.
+func troubled(in control.InTrouble, is, are, state string) []string {
+	switch in.Buckets {
+	case 0:
+		return nil
+	case 1:
+		return []string{fmt.Sprintf("bucket %s %s: %s", in.Bucket, is, in.Reason)}
 	}
-	return why
+	return []string{fmt.Sprintf("%d buckets %s, one of them %s: %s; GET /fado/buckets?state=%s lists them", in.Buckets, are, in.Bucket, in.Reason, state)}
 }

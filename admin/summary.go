@@ -15,28 +15,28 @@ import (
 type summaryView struct {
 	// When the buckets were looked at.
 	At      time.Time `json:"at"`
-	Version string    `json:"version"`
-	Node    string    `json:"node"`
-	Status  string    `json:"status"`
+	Version string    `json:"version"` // of FaDO
+	Node    string    `json:"node"`    // this instance's name
+	Status  string    `json:"status"`  // whether anything needs people
 	// Whether replication is paused.
 	Paused  bool        `json:"paused"`
-	Counts  counts      `json:"counts"`
-	Buckets stateCounts `json:"buckets"`
+	Counts  counts      `json:"counts"`  // how many resources there are
+	Buckets stateCounts `json:"buckets"` // buckets by state
 	// What needs people, the most urgent first; at most a few hundred.
 	Attention []attentionView `json:"attention"`
 	// How many more buckets are stuck or in conflict.
 	More     int              `json:"more"`
-	Clusters []clusterSumView `json:"clusters"`
+	Clusters []clusterSumView `json:"clusters"` // every cluster, sorted by name
 	// Why something could not be told, such as a store that does not answer.
 	Trouble string `json:"trouble"`
 }
 
 // stateCounts counts buckets by state.
 type stateCounts struct {
-	OK       int `json:"ok"`
-	Syncing  int `json:"syncing"`
-	Stuck    int `json:"stuck"`
-	Conflict int `json:"conflict"`
+	OK       int `json:"ok"`       // all copies are where policy wants them
+	Syncing  int `json:"syncing"`  // on their way
+	Stuck    int `json:"stuck"`    // they need a decision or a resource
+	Conflict int `json:"conflict"` // objects that are not FaDO's stand in the way
 }
 
 // attentionView is one thing that needs people.
@@ -45,36 +45,36 @@ type attentionView struct {
 	Kind string `json:"kind"`
 	// The bucket's name, or the cluster's.
 	Name    string       `json:"name"`
-	State   string       `json:"state"`
-	Reasons []reasonView `json:"reasons"`
+	State   string       `json:"state"`   // what is wrong, in a word
+	Reasons []reasonView `json:"reasons"` // why
 }
 
 // reasonView is one reason for a state that is not ok.
 type reasonView struct {
 	// Code names the kind of reason to programs.
 	Code    string `json:"code"`
-	Text    string `json:"text"`
-	Cluster string `json:"cluster"`
+	Text    string `json:"text"`    // a sentence
+	Cluster string `json:"cluster"` // the cluster it is about; "" for none
 	// Action is the operation that helps, empty where nothing but time or a look does.
 	Action string `json:"action"`
 }
 
 // clusterSumView is one cluster at a glance.
 type clusterSumView struct {
-	Name  string   `json:"name"`
-	Zones []string `json:"zones"`
+	Name  string   `json:"name"`  // its name
+	Zones []string `json:"zones"` // the zones it is in
 	// Storage is up, down or unknown; empty for a cluster without one.
 	Storage   string `json:"storage"`
-	Error     string `json:"error"`
-	Full      bool   `json:"full"`
-	UsedBytes int64  `json:"used_bytes"`
+	Error     string `json:"error"`      // why its storage is down, or full
+	Full      bool   `json:"full"`       // whether its storage has no space left
+	UsedBytes int64  `json:"used_bytes"` // bytes in its storage that FaDO knows of
 	// Capacity in bytes, 0 if none is declared.
 	Capacity  int64  `json:"capacity"`
-	Feed      string `json:"feed"`
-	Functions int    `json:"functions"`
-	Healthy   int    `json:"healthy"`
-	InFlight  int64  `json:"in_flight"`
-	Drain     bool   `json:"drain"`
+	Feed      string `json:"feed"`      // how changes at its storage are noticed
+	Functions int    `json:"functions"` // how many function endpoints it has
+	Healthy   int    `json:"healthy"`   // how many of these are healthy
+	InFlight  int64  `json:"in_flight"` // requests its endpoints are serving for this instance
+	Drain     bool   `json:"drain"`     // whether it is being emptied
 }
 
 // actions name the operation that helps with a kind of reason.

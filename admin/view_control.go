@@ -11,11 +11,13 @@ import (
 
 // bucketStatusView is the read-only status of a bucket.
 type bucketStatusView struct {
-	State     string           `json:"state"` // ok, syncing, stuck, conflict
-	Reason    string           `json:"reason"`
-	Primary   string           `json:"primary"`
-	Copies    []copyStatusView `json:"copies"`
-	Conflicts int64            `json:"conflicts"`
+	State     string           `json:"state"`     // ok, syncing, stuck, conflict
+	Reason    string           `json:"reason"`    // why it is not ok, all in one text
+	Primary   string           `json:"primary"`   // where users write; "" until that is chosen
+	Copies    []copyStatusView `json:"copies"`    // one for each cluster, the primary first
+	Conflicts int64            `json:"conflicts"` // objects on copies that stand in the way
+	// The copies of the bucket's prefix rules; copies sums them up with the bucket's own.
+	Prefixes []prefixStatusView `json:"prefixes,omitempty"`
 	// Reasons are those of the state, one by one.
 	Reasons []reasonView `json:"reasons"`
 	// Promotion is the move of the primary that waits for POST …/promote.
@@ -26,13 +28,13 @@ type bucketStatusView struct {
 
 // formerPrimaryView is a former primary, which is watched for writers that were not told.
 type formerPrimaryView struct {
-	Cluster string    `json:"cluster"`
-	Since   time.Time `json:"since"`
-	Until   time.Time `json:"until"`
+	Cluster string    `json:"cluster"` // the former primary
+	Since   time.Time `json:"since"`   // when the primary moved
+	Until   time.Time `json:"until"`   // how long it is watched
 	// Strays are objects written there since, which no copy gets, and Keys those of some. Where
 	// the cluster has a copy they are conflicts instead.
 	Strays int64    `json:"strays"`
-	Keys   []string `json:"keys"`
+	Keys   []string `json:"keys"` // the first ones
 }
 
 func viewFormerPrimary(f replication.FormerPrimary) formerPrimaryView {
@@ -45,43 +47,78 @@ func viewFormerPrimaries(all []replication.FormerPrimary) []formerPrimaryView {
 
 // promotionView is a move of a primary that is prepared until people say so.
 type promotionView struct {
-	To     string `json:"to"`
-	Ready  bool   `json:"ready"`
+	To     string `json:"to"`     // the cluster that is to be the primary
+	Ready  bool   `json:"ready"`  // whether its copy has everything
 	Reason string `json:"reason"` // what is missing while it is not ready
 }
 
 // copyStatusView is one cluster's part of it, over all of the bucket's rules.
 type copyStatusView struct {
-	Cluster    string            `json:"cluster"`
-	Zone       string            `json:"zone"`
-	Role       string            `json:"role"` // primary, copy
-	State      string            `json:"state"`
-	Objects    int64             `json:"objects"`
-	Bytes      int64             `json:"bytes"`
-	Cursor     string            `json:"cursor"`
-	Pending    pendingStatusView `json:"pending"`
-	VerifiedAt *time.Time        `json:"verified_at"`
-	Error      string            `json:"error"`
+	Cluster    string            `json:"cluster"`     // the cluster it is in
+	Zone       string            `json:"zone"`        // the cluster's failure domain
+	Role       string            `json:"role"`        // primary, copy
+	State      string            `json:"state"`       // how far it is; of several rules, the one furthest from done
+	Objects    int64             `json:"objects"`     // how many objects it has, as of the last comparison
+	Bytes      int64             `json:"bytes"`       // their bytes
+	Cursor     string            `json:"cursor"`      // keys up to this one are there; only while it is syncing
+	Pending    pendingStatusView `json:"pending"`     // objects known to differ
+	VerifiedAt *time.Time        `json:"verified_at"` // when its last comparison with the primary began; null before the first
+	Error      string            `json:"error"`       // why it, or an object of it, can't proceed
 	// Losses are what this copy can't keep of the primary's objects, in sentences such as
 	// "tags are not kept in c3".
 	Losses []string `json:"losses"`
 }
 
 type pendingStatusView struct {
-	Objects int64      `json:"objects"`
-	Bytes   int64      `json:"bytes"`
-	Oldest  *time.Time `json:"oldest"`
+	Objects int64      `json:"objects"` // how many
+	Bytes   int64      `json:"bytes"`   // their bytes, as far as known
+	Oldest  *time.Time `json:"oldest"`  // since when the oldest of them differs; null where none does
 }
 
 func viewBucketStatus(st control.BucketStatus) *bucketStatusView {
 	v := &bucketStatusView{
-		State: st.State, Reason: st.Reason, Primary: st.Primary, Conflicts: st.Conflicts,
+		State: st.State, Reason: st.Reason, Primary: st.Primary, Conflicts: st.Conflicts, Prefixes: views(st.Prefixes, viewPrefixStatus),
 		Copies: views(st.Copies, viewCopyStatus), Reasons: views(st.Reasons, viewReason),
 	}
 	if st.Promotion != nil {
 		v.Promotion = (*promotionView)(st.Promotion)
 	}
 	return v
+}
+
+// prefixStatusView is where the keys of a prefix rule are.
+type prefixStatusView struct {
+	// The rule's prefix.
+	Prefix string `json:"prefix"`
+	// The rule's policy; "" for a rule that is gone, and whose copies are given back.
+	Policy string `json:"policy"`
+	// Its copies, the primary first.
+	Copies []prefixCopyView `json:"copies"`
+}
+
+// prefixCopyView is one cluster's copy of a prefix rule's keys.
+type prefixCopyView struct {
+	// The cluster it is in.
+	Cluster string `json:"cluster"`
+	// Whether users write there: primary, copy.
+	Role string `json:"role"`
+	// How far it is, as for copies.
+	State string `json:"state"`
+	// How many objects it has, as of the last comparison.
+	Objects int64 `json:"objects"`
+	// Their bytes.
+	Bytes int64 `json:"bytes"`
+	// When its last comparison with the primary began; null before the first.
+	VerifiedAt *time.Time `json:"verified_at"`
+	// Why it can't proceed.
+	Error string `json:"error"`
+}
+
+func viewPrefixStatus(p control.PrefixStatus) prefixStatusView {
+	return prefixStatusView{
+		Prefix: p.Prefix, Policy: p.Policy,
+		Copies: views(p.Copies, func(c control.PrefixCopy) prefixCopyView { return prefixCopyView(c) }),
+	}
 }
 
 func viewCopyStatus(c control.CopyStatus) copyStatusView {
@@ -93,47 +130,47 @@ func viewCopyStatus(c control.CopyStatus) copyStatusView {
 
 // eventView is the data of one event of GET /fado/events. Empty fields are left out.
 type eventView struct {
-	Type    control.EventType `json:"type"`
-	Time    time.Time         `json:"time"`
-	Op      string            `json:"op,omitempty"` // created, changed, deleted; copied, removed, failed
-	Kind    string            `json:"kind,omitempty"`
-	Name    string            `json:"name,omitempty"`
-	Bucket  string            `json:"bucket,omitempty"`
-	Prefix  string            `json:"prefix,omitempty"`
-	Key     string            `json:"key,omitempty"`
-	Cluster string            `json:"cluster,omitempty"`
-	From    string            `json:"from,omitempty"`
-	URL     string            `json:"url,omitempty"`
-	State   string            `json:"state,omitempty"`
-	Reason  string            `json:"reason,omitempty"`
-	Bytes   int64             `json:"bytes,omitempty"`
+	Type    control.EventType `json:"type"`              // what happened
+	Time    time.Time         `json:"time"`              // when
+	Op      string            `json:"op,omitempty"`      // created, changed, deleted; copied, removed, failed
+	Kind    string            `json:"kind,omitempty"`    // of the resource: zone, cluster, policy, bucket, key
+	Name    string            `json:"name,omitempty"`    // of the resource
+	Bucket  string            `json:"bucket,omitempty"`  // the bucket
+	Prefix  string            `json:"prefix,omitempty"`  // of the copy's rule
+	Key     string            `json:"key,omitempty"`     // the object's key
+	Cluster string            `json:"cluster,omitempty"` // where it happened; of a primary that moved, where to
+	From    string            `json:"from,omitempty"`    // where an object was read, or a primary moved from
+	URL     string            `json:"url,omitempty"`     // of the function endpoint
+	State   string            `json:"state,omitempty"`   // the state from now on
+	Reason  string            `json:"reason,omitempty"`  // why
+	Bytes   int64             `json:"bytes,omitempty"`   // bytes of the object, or compared so far
 	// Elsewhere: it happened on another instance, which emits the event, too.
 	Elsewhere bool  `json:"elsewhere,omitempty"`
-	Objects   int64 `json:"objects,omitempty"`
-	Total     int64 `json:"total,omitempty"`
+	Objects   int64 `json:"objects,omitempty"` // objects compared so far, or left
+	Total     int64 `json:"total,omitempty"`   // objects to compare in all
 }
 
 // candidateView is one endpoint of GET /fado/route, or a cluster without one.
 type candidateView struct {
-	Cluster  string `json:"cluster"`
-	Zone     string `json:"zone"`
-	URL      string `json:"url"`
-	Locality string `json:"locality"`
-	Fresh    bool   `json:"fresh"`
-	Healthy  bool   `json:"healthy"`
-	InFlight int64  `json:"in_flight"`
-	Eligible bool   `json:"eligible"`
-	Reason   string `json:"reason"`
+	Cluster  string `json:"cluster"`   // its cluster
+	Zone     string `json:"zone"`      // the cluster's failure domain
+	URL      string `json:"url"`       // the endpoint; "" for a cluster without one
+	Locality string `json:"locality"`  // whether the inputs would be read there
+	Fresh    bool   `json:"fresh"`     // whether all inputs are current in its cluster
+	Healthy  bool   `json:"healthy"`   // whether the endpoint passes its checks
+	InFlight int64  `json:"in_flight"` // requests it serves for this instance
+	Eligible bool   `json:"eligible"`  // whether the invocation may go there now
+	Reason   string `json:"reason"`    // why, or why not
 }
 
 func viewCandidate(c routing.Candidate) candidateView { return candidateView(c) }
 
 // clusterReasonView is one cluster of GET /fado/buckets/{name}/placement.
 type clusterReasonView struct {
-	Cluster string `json:"cluster"`
-	Zone    string `json:"zone"`
-	Chosen  bool   `json:"chosen"`
-	Reason  string `json:"reason"`
+	Cluster string `json:"cluster"` // the cluster's name
+	Zone    string `json:"zone"`    // its failure domain
+	Chosen  bool   `json:"chosen"`  // whether it is to have a copy
+	Reason  string `json:"reason"`  // why, or why not
 }
 
 func viewClusterReason(r placement.ClusterReason) clusterReasonView { return clusterReasonView(r) }

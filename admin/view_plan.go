@@ -12,10 +12,10 @@ import (
 type documentView struct {
 	// The version of the language: 1.
 	Fado     int                `json:"fado"`
-	Zones    []*catalog.Zone    `json:"zones,omitempty"`
-	Clusters []*catalog.Cluster `json:"clusters,omitempty"`
-	Policies []*catalog.Policy  `json:"policies,omitempty"`
-	Buckets  []*catalog.Bucket  `json:"buckets,omitempty"`
+	Zones    []*catalog.Zone    `json:"zones,omitempty"`    // zones as the API has them
+	Clusters []*catalog.Cluster `json:"clusters,omitempty"` // clusters as the API has them
+	Policies []*catalog.Policy  `json:"policies,omitempty"` // policies as the API has them
+	Buckets  []*catalog.Bucket  `json:"buckets,omitempty"`  // buckets as the API has them
 	// Names of what should not be there.
 	Delete *deleteView `json:"delete,omitempty"`
 	// Whether resources made by the API that the document does not name should not be there.
@@ -24,55 +24,55 @@ type documentView struct {
 }
 
 type deleteView struct {
-	Zones    []string `json:"zones,omitempty"`
-	Clusters []string `json:"clusters,omitempty"`
-	Policies []string `json:"policies,omitempty"`
-	Buckets  []string `json:"buckets,omitempty"`
+	Zones    []string `json:"zones,omitempty"`    // names of zones
+	Clusters []string `json:"clusters,omitempty"` // names of clusters
+	Policies []string `json:"policies,omitempty"` // names of policies
+	Buckets  []string `json:"buckets,omitempty"`  // names of buckets
 }
 
 // planView is what a document would do.
 type planView struct {
 	// Revision of the catalogue that the plan was made for.
 	Revision   state.Seq       `json:"revision"`
-	Changes    []changeView    `json:"changes"`
-	Moves      movesView       `json:"moves"`
-	Violations []violationView `json:"violations"`
-	Routes     routesView      `json:"routes"`
+	Changes    []changeView    `json:"changes"`    // what would be created, changed or deleted
+	Moves      movesView       `json:"moves"`      // the data that would move
+	Violations []violationView `json:"violations"` // what is not as policies or prices want it
+	Routes     routesView      `json:"routes"`     // what changes for invocations
 	// Whether a violation keeps the document from being applied.
 	Blocked bool `json:"blocked"`
 }
 
 type changeView struct {
-	Kind   catalog.Kind    `json:"kind"`
-	Name   string          `json:"name"`
-	Action document.Action `json:"action"`
+	Kind   catalog.Kind    `json:"kind"`   // of the resource
+	Name   string          `json:"name"`   // of the resource
+	Action document.Action `json:"action"` // what would happen to it
 	// What differs; empty for a deletion.
 	Fields []fieldView `json:"fields"`
 }
 
 type fieldView struct {
-	Path string          `json:"path"`
-	From json.RawMessage `json:"from"`
-	To   json.RawMessage `json:"to"`
+	Path string          `json:"path"` // the field, as in the resource's JSON
+	From json.RawMessage `json:"from"` // its value now
+	To   json.RawMessage `json:"to"`   // its value then
 }
 
 type movesView struct {
-	Total   moveTotalView    `json:"total"`
-	Removed removedView      `json:"removed"`
-	Links   []linkLoadView   `json:"links"`
-	Buckets []bucketMoveView `json:"buckets"`
+	Total   moveTotalView    `json:"total"`   // of all buckets, whatever page this is
+	Removed removedView      `json:"removed"` // copies that would go
+	Links   []linkLoadView   `json:"links"`   // what each link would carry
+	Buckets []bucketMoveView `json:"buckets"` // a page of the buckets whose data would move
 	// What to give as after for the following page, empty at the end.
 	Next string `json:"next"`
 }
 
 type moveTotalView struct {
-	Buckets int64 `json:"buckets"`
-	Copies  int64 `json:"copies"`
-	Objects int64 `json:"objects"`
-	Bytes   int64 `json:"bytes"`
+	Buckets int64 `json:"buckets"` // buckets whose data would move
+	Copies  int64 `json:"copies"`  // copies to make
+	Objects int64 `json:"objects"` // objects to copy
+	Bytes   int64 `json:"bytes"`   // bytes to copy
 	// Whether not all of the data was counted.
 	Estimated bool        `json:"estimated"`
-	Seconds   secondsView `json:"seconds"`
+	Seconds   secondsView `json:"seconds"` // how long it would take
 	// What copying costs, in the currency of the prices.
 	Egress float64 `json:"egress"`
 	// What is paid more for storage, or less where it is negative.
@@ -80,51 +80,51 @@ type moveTotalView struct {
 }
 
 type secondsView struct {
-	Low  float64 `json:"low"`
-	High float64 `json:"high"`
+	Low  float64 `json:"low"`  // at best
+	High float64 `json:"high"` // at worst
 }
 
 type removedView struct {
-	Copies  int64 `json:"copies"`
-	Objects int64 `json:"objects"`
-	Bytes   int64 `json:"bytes"`
+	Copies  int64 `json:"copies"`  // how many
+	Objects int64 `json:"objects"` // their objects
+	Bytes   int64 `json:"bytes"`   // their bytes
 }
 
 type linkLoadView struct {
-	From  string `json:"from"`
-	To    string `json:"to"`
-	Bytes int64  `json:"bytes"`
+	From  string `json:"from"`  // the cluster read from
+	To    string `json:"to"`    // the cluster written to
+	Bytes int64  `json:"bytes"` // bytes over the link
 	// Bytes per second, and where that is known from.
 	Rate       float64             `json:"rate"`
-	RateSource document.RateSource `json:"rate_source"`
-	Seconds    float64             `json:"seconds"`
-	Egress     float64             `json:"egress"`
+	RateSource document.RateSource `json:"rate_source"` // whether the rate was measured, declared or assumed
+	Seconds    float64             `json:"seconds"`     // how long that takes at the rate
+	Egress     float64             `json:"egress"`      // what it costs, in the currency of the prices
 }
 
 type bucketMoveView struct {
-	Bucket string   `json:"bucket"`
-	Prefix string   `json:"prefix"`
-	Add    []string `json:"add"`
-	Remove []string `json:"remove"`
+	Bucket string   `json:"bucket"` // the bucket's name
+	Prefix string   `json:"prefix"` // the prefix of its rule; "" for the bucket's own
+	Add    []string `json:"add"`    // clusters that would get a copy
+	Remove []string `json:"remove"` // clusters whose copy would go
 	// Where the bucket is written before and after; null where that stays.
 	Primary *primaryMoveView `json:"primary"`
 	// Objects and bytes of one copy, of which each added cluster gets one.
 	Objects int64   `json:"objects"`
-	Bytes   int64   `json:"bytes"`
-	Seconds float64 `json:"seconds"`
-	Egress  float64 `json:"egress"`
+	Bytes   int64   `json:"bytes"`   // bytes of one copy
+	Seconds float64 `json:"seconds"` // how long its copies would take
+	Egress  float64 `json:"egress"`  // what they would cost
 }
 
 type primaryMoveView struct {
-	From string `json:"from"`
-	To   string `json:"to"`
+	From string `json:"from"` // where the bucket is written now
+	To   string `json:"to"`   // where it would be written
 }
 
 type violationView struct {
-	Kind     document.IssueKind `json:"kind"`
-	Resource string             `json:"resource"`
-	Detail   string             `json:"detail"`
-	Blocking bool               `json:"blocking"`
+	Kind     document.IssueKind `json:"kind"`     // what is violated
+	Resource string             `json:"resource"` // the resource it is about
+	Detail   string             `json:"detail"`   // a sentence
+	Blocking bool               `json:"blocking"` // whether it keeps the document from being applied
 }
 
 type routesView struct {
@@ -134,19 +134,19 @@ type routesView struct {
 	Local beforeAfterView `json:"local"`
 	// Rules whose invocations are refused.
 	Refused  beforeAfterView    `json:"refused"`
-	Examples []routeExampleView `json:"examples"`
+	Examples []routeExampleView `json:"examples"` // some of the rules that change
 }
 
 type beforeAfterView struct {
-	Before int64 `json:"before"`
-	After  int64 `json:"after"`
+	Before int64 `json:"before"` // how many now
+	After  int64 `json:"after"`  // how many then
 }
 
 type routeExampleView struct {
-	Bucket string   `json:"bucket"`
-	Prefix string   `json:"prefix"`
-	Before []string `json:"before"`
-	After  []string `json:"after"`
+	Bucket string   `json:"bucket"` // the bucket's name
+	Prefix string   `json:"prefix"` // the prefix of its rule; "" for the bucket's own
+	Before []string `json:"before"` // clusters that hold it and run functions now
+	After  []string `json:"after"`  // the same, then
 }
 
 // appliedView is what a document did.
@@ -155,7 +155,7 @@ type appliedView struct {
 	Revision state.Seq `json:"revision"`
 	// How many resources were created, changed or deleted.
 	Changes int       `json:"changes"`
-	Moves   movesView `json:"moves"`
+	Moves   movesView `json:"moves"` // the data that moves
 }
 
 func viewPlan(revision state.Seq, c *document.Comparison, o *document.Outlook) planView {

@@ -13,40 +13,40 @@ import (
 
 // statusView answers GET /fado/replication.
 type statusView struct {
-	Paused    bool           `json:"paused"`
-	Workers   int            `json:"workers"`
-	Queue     queueView      `json:"queue"`
-	Rate      rateView       `json:"rate"`
-	LagMS     lagView        `json:"lag_ms"`
-	Transfers []transferView `json:"transfers"`
+	Paused    bool           `json:"paused"`    // whether replication is paused
+	Workers   int            `json:"workers"`   // objects this instance processes at a time
+	Queue     queueView      `json:"queue"`     // the pending objects of all instances
+	Rate      rateView       `json:"rate"`      // what this instance copies, over the last half minute
+	LagMS     lagView        `json:"lag_ms"`    // from noticed to routable, of recent objects, in milliseconds
+	Transfers []transferView `json:"transfers"` // objects on their way, the longest first, at most 100
 	// Verifications under way on this instance.
 	Verifications []verificationView `json:"verifications"`
 }
 
 type queueView struct {
-	Objects int64      `json:"objects"`
-	Bytes   int64      `json:"bytes"`
-	Oldest  *time.Time `json:"oldest"`
+	Objects int64      `json:"objects"` // how many
+	Bytes   int64      `json:"bytes"`   // their bytes, as far as known
+	Oldest  *time.Time `json:"oldest"`  // since when the oldest waits; null where none does
 }
 
 type rateView struct {
-	Objects float64 `json:"objects"`
-	Bytes   float64 `json:"bytes"`
+	Objects float64 `json:"objects"` // per second
+	Bytes   float64 `json:"bytes"`   // per second
 }
 
 type lagView struct {
-	P50 float64 `json:"p50"`
-	P99 float64 `json:"p99"`
+	P50 float64 `json:"p50"` // the median
+	P99 float64 `json:"p99"` // the 99th percentile
 }
 
 type transferView struct {
-	Bucket  string    `json:"bucket"`
-	Key     string    `json:"key"`
-	From    string    `json:"from"`
-	To      string    `json:"to"`
-	Done    int64     `json:"done"`
-	Total   int64     `json:"total"`
-	Started time.Time `json:"started"`
+	Bucket  string    `json:"bucket"`  // the object's bucket
+	Key     string    `json:"key"`     // its key
+	From    string    `json:"from"`    // the cluster it is read in
+	To      string    `json:"to"`      // the cluster it is written in
+	Done    int64     `json:"done"`    // bytes written so far
+	Total   int64     `json:"total"`   // bytes in all; -1 while not known
+	Started time.Time `json:"started"` // when it began
 }
 
 func viewStatus(st replication.Status) statusView {
@@ -60,20 +60,20 @@ func viewStatus(st replication.Status) statusView {
 
 // failureView is an item of GET /fado/replication/failures.
 type failureView struct {
-	Bucket      string    `json:"bucket"`
-	Key         string    `json:"key"`
-	Cluster     string    `json:"cluster"`
-	Error       string    `json:"error"`
-	Attempts    int       `json:"attempts"`
-	NextAttempt time.Time `json:"next_attempt"`
-	Since       time.Time `json:"since"`
+	Bucket      string    `json:"bucket"`       // the object's bucket
+	Key         string    `json:"key"`          // its key; "" for a purge of the bucket
+	Cluster     string    `json:"cluster"`      // where it should be, or be gone
+	Error       string    `json:"error"`        // why the last attempt failed
+	Attempts    int       `json:"attempts"`     // how many failed
+	NextAttempt time.Time `json:"next_attempt"` // when it is tried again
+	Since       time.Time `json:"since"`        // since when it differs
 }
 
 func viewFailure(f replication.Failure) failureView { return failureView(f) }
 
 // verificationView answers GET and POST /fado/buckets/{name}/verify.
 type verificationView struct {
-	Bucket string `json:"bucket"`
+	Bucket string `json:"bucket"` // the bucket's name
 	// State is never, waiting, running, repairing (everything was compared, and what
 	// differed is on its way), done, or failed.
 	State string `json:"state"`
@@ -82,29 +82,29 @@ type verificationView struct {
 	// Error says why the last attempt ended early; it is tried again unless the state is
 	// failed.
 	Error    string     `json:"error"`
-	Started  *time.Time `json:"started"`
-	Finished *time.Time `json:"finished"`
+	Started  *time.Time `json:"started"`  // when it began; null before
+	Finished *time.Time `json:"finished"` // when it ended; null before
 	// Objects and bytes compared so far, each copy's counted. Bytes are those of the
 	// listings, or with deep those that were read.
 	Objects int64 `json:"objects"`
-	Bytes   int64 `json:"bytes"`
+	Bytes   int64 `json:"bytes"` // as for objects
 	// Total objects and bytes, as far as they were known at the start.
 	Total      int64 `json:"total"`
-	TotalBytes int64 `json:"total_bytes"`
+	TotalBytes int64 `json:"total_bytes"` // as for total
 	// Estimate is when it will have ended at the pace so far; null if that can't be told.
 	Estimate *time.Time `json:"estimate"`
 	// Mismatches found, and their outcome: repaired from a good copy, or not.
 	Mismatches   int64 `json:"mismatches"`
-	Repaired     int64 `json:"repaired"`
-	Unrepairable int64 `json:"unrepairable"`
+	Repaired     int64 `json:"repaired"`     // of these, repaired
+	Unrepairable int64 `json:"unrepairable"` // of these, not repairable
 	// Keys lists mismatches, at most 100 of them.
 	Keys []mismatchView `json:"keys"`
 }
 
 type mismatchView struct {
-	Key     string `json:"key"`
-	Cluster string `json:"cluster"`
-	Reason  string `json:"reason"`
+	Key     string `json:"key"`     // the object's key
+	Cluster string `json:"cluster"` // where it is not what it should be
+	Reason  string `json:"reason"`  // what is wrong with it
 	// State is repairing, repaired or unrepairable.
 	State string `json:"state"`
 }
@@ -120,18 +120,18 @@ func viewVerification(v replication.Verification) verificationView {
 
 // objectPageView answers GET /fado/buckets/{name}/objects.
 type objectPageView struct {
-	Objects        []listedObjectView `json:"objects"`
-	CommonPrefixes []string           `json:"common_prefixes"`
-	Next           string             `json:"next"`
+	Objects        []listedObjectView `json:"objects"`         // in the order of keys
+	CommonPrefixes []string           `json:"common_prefixes"` // what delimiter sums up
+	Next           string             `json:"next"`            // what to give as after for the next page; "" at the end
 }
 
 type listedObjectView struct {
-	Key          string    `json:"key"`
-	Size         int64     `json:"size"`
-	LastModified time.Time `json:"last_modified"`
-	ETag         string    `json:"etag"`
-	VersionID    string    `json:"version_id"`
-	Clusters     []string  `json:"clusters"`
+	Key          string    `json:"key"`           // the object's key
+	Size         int64     `json:"size"`          // its bytes
+	LastModified time.Time `json:"last_modified"` // when it was written at the primary
+	ETag         string    `json:"etag"`          // its ETag at the primary
+	VersionID    string    `json:"version_id"`    // its version there; "" where the bucket keeps none
+	Clusters     []string  `json:"clusters"`      // where it is current, the primary first
 }
 
 func viewObjectPage(p replication.ObjectPage) objectPageView {
@@ -147,16 +147,16 @@ func viewObjectPage(p replication.ObjectPage) objectPageView {
 
 // conflictView is an item of GET /fado/buckets/{name}/conflicts.
 type conflictView struct {
-	Key    string             `json:"key"`
-	Reason string             `json:"reason"`
-	Copies []conflictCopyView `json:"copies"`
+	Key    string             `json:"key"`    // the object's key
+	Reason string             `json:"reason"` // what stands in the way
+	Copies []conflictCopyView `json:"copies"` // what the storages concerned hold, the primary's first
 }
 
 type conflictCopyView struct {
-	Cluster      string    `json:"cluster"`
-	ETag         string    `json:"etag"`
-	Size         int64     `json:"size"`
-	LastModified time.Time `json:"last_modified"`
+	Cluster      string    `json:"cluster"`       // the cluster
+	ETag         string    `json:"etag"`          // the object's ETag there
+	Size         int64     `json:"size"`          // its bytes there
+	LastModified time.Time `json:"last_modified"` // when it was written there
 }
 
 func viewConflict(c replication.Conflict) conflictView {
@@ -177,8 +177,8 @@ type resolutionView struct {
 }
 
 type refusalView struct {
-	Key    string `json:"key"`
-	Reason string `json:"reason"`
+	Key    string `json:"key"`    // the object's key
+	Reason string `json:"reason"` // why it stays in conflict
 }
 
 func viewResolution(r replication.Resolution) resolutionView {
@@ -196,10 +196,10 @@ func viewRefusal(r replication.Refusal) refusalView {
 
 // storageStatusView is the storage part of a cluster's status.
 type storageStatusView struct {
-	State        string           `json:"state"` // up, down, unknown
-	Error        string           `json:"error"`
-	Capabilities capabilitiesView `json:"capabilities"`
-	UsedBytes    int64            `json:"used_bytes"`
+	State        string           `json:"state"`        // up, down, unknown
+	Error        string           `json:"error"`        // why it is down, or full
+	Capabilities capabilitiesView `json:"capabilities"` // what it offers; null each, until it was asked
+	UsedBytes    int64            `json:"used_bytes"`   // bytes in it that FaDO knows of
 	// Full: the storage has no space left. What has to be written there waits, while one
 	// object at a time probes it.
 	Full bool `json:"full,omitempty"`
@@ -208,28 +208,39 @@ type storageStatusView struct {
 	Feed string `json:"feed"`
 }
 
+// capabilitiesView is what a storage was found to offer. Until it was asked, what it offers is
+// null.
 type capabilitiesView struct {
-	// Provider is the row of the table it goes by; "S3" is any that is not known.
-	Provider        string `json:"provider"`
-	Versioning      bool   `json:"versioning"`
-	Notifications   bool   `json:"notifications"`
-	Tags            bool   `json:"tags"`
-	ConditionalPut  bool   `json:"conditional_put"`
-	PreserveVersion bool   `json:"preserve_version"`
-	// ConditionalDelete: DeleteObject honours If-Match.
-	ConditionalDelete bool `json:"conditional_delete"`
-	// Checksums: it checks and keeps the checksums of S3's x-amz-checksum headers.
-	Checksums bool `json:"checksums"`
-	// SortedList: listings come in the order of keys, without which nothing can be
-	// compared.
-	SortedList bool                `json:"sorted_list"`
-	Multipart  multipartLimitsView `json:"multipart"`
+	// The row of the table of providers that it goes by; "S3" is any that is not known, and ""
+	// one that was not asked yet.
+	Provider string `json:"provider"`
+	// Whether it can keep versions of objects.
+	Versioning *bool `json:"versioning"`
+	// Whether it tells a listener of changes.
+	Notifications *bool `json:"notifications"`
+	// Whether it keeps tags of objects.
+	Tags *bool `json:"tags"`
+	// Whether PutObject honours If-Match and If-None-Match.
+	ConditionalPut *bool `json:"conditional_put"`
+	// Whether copies from its like keep version IDs, ETags and times.
+	PreserveVersion *bool `json:"preserve_version"`
+	// Whether DeleteObject honours If-Match.
+	ConditionalDelete *bool `json:"conditional_delete"`
+	// Whether it checks and keeps the checksums of S3's x-amz-checksum headers.
+	Checksums *bool `json:"checksums"`
+	// Whether listings come in the order of keys, without which nothing can be compared.
+	SortedList *bool `json:"sorted_list"`
+	// The limits of its multipart uploads.
+	Multipart *multipartLimitsView `json:"multipart"`
 }
 
 type multipartLimitsView struct {
-	MaxParts int   `json:"max_parts"`
-	MinPart  int64 `json:"min_part"` // of all parts but the last
-	MaxPart  int64 `json:"max_part"`
+	// The most parts of an upload.
+	MaxParts int `json:"max_parts"`
+	// The fewest bytes of a part, the last one excepted.
+	MinPart int64 `json:"min_part"`
+	// The most bytes of a part.
+	MaxPart int64 `json:"max_part"`
 }
 
 func viewStorageStatus(st replication.StorageStatus) *storageStatusView {
@@ -239,11 +250,15 @@ func viewStorageStatus(st replication.StorageStatus) *storageStatusView {
 	}
 }
 
-func viewCapabilities(c storage.Capabilities) capabilitiesView {
+func viewCapabilities(c *storage.Capabilities) capabilitiesView {
+	if c == nil {
+		return capabilitiesView{}
+	}
+	limits := multipartLimitsView(c.Multipart)
 	return capabilitiesView{
-		Provider: c.Provider, Versioning: c.Versioning, Notifications: c.Notifications, Tags: c.Tags,
-		ConditionalPut: c.ConditionalPut, PreserveVersion: c.PreserveVersion, ConditionalDelete: c.ConditionalDelete,
-		Checksums: c.Checksums, SortedList: c.SortedList, Multipart: multipartLimitsView(c.Multipart),
+		Provider: c.Provider, Versioning: &c.Versioning, Notifications: &c.Notifications, Tags: &c.Tags,
+		ConditionalPut: &c.ConditionalPut, PreserveVersion: &c.PreserveVersion, ConditionalDelete: &c.ConditionalDelete,
+		Checksums: &c.Checksums, SortedList: &c.SortedList, Multipart: &limits,
 	}
 }
 
@@ -253,8 +268,8 @@ type drainStatusView struct {
 	State string `json:"state"`
 	// What is still there.
 	Buckets int64 `json:"buckets"`
-	Objects int64 `json:"objects"`
-	Bytes   int64 `json:"bytes"`
+	Objects int64 `json:"objects"` // their objects
+	Bytes   int64 `json:"bytes"`   // their bytes
 	// Reason names what does not leave by itself.
 	Reason string `json:"reason,omitempty"`
 }

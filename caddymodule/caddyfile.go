@@ -38,7 +38,9 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 // UnmarshalCaddyfile sets up the app from Caddyfile tokens. Syntax:
 //
 //	fado {
-//		store sqlite [<path>]
+//		store sqlite [<path>] {
+//			must_exist
+//		}
 //		store postgres <dsn> {
 //			max_conns <n>
 //			min_conns <n>

@@ -197,7 +197,7 @@ func TestDocsListTheStates(t *testing.T) {
 
 func TestDocsListTheEvents(t *testing.T) {
 	source := read(t, "caddymodule/events.go")
-	same(t, "Caddy event", "docs/operations.md", all(`"(fado_[a-z_]+)"`, source), all("`(fado_(?:copy|storage|bucket)[a-z_]*)`", read(t, "docs/operations.md")))
+	same(t, "Caddy event", "docs/operations.md", all(`"(fado_[a-z_]+)"`, source), all("`(fado_(?:copy|storage|bucket|primary)[a-z_]*)`", read(t, "docs/operations.md")))
 
 	types := openAPI(t).enum(t, "type", "time", "cluster", "bucket")
 	types = append(types, "missed") // of the stream itself

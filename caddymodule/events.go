@@ -13,13 +13,16 @@ import (
 )
 
 // The Caddy events FaDO sends. Their data: cluster and reason for storages; bucket,
-// prefix, cluster and reason for copies; bucket and reason for buckets.
+// prefix, cluster and reason for copies; bucket and reason for buckets; bucket, from and
+// cluster for primaries.
 const (
 	eventCopySynced  = "fado_copy_synced"
 	eventCopyFailed  = "fado_copy_failed"
 	eventStorageUp   = "fado_storage_up"
 	eventStorageDown = "fado_storage_down"
 	eventBucketStuck = "fado_bucket_stuck"
+	eventBucketOK    = "fado_bucket_ok"
+	eventPrimary     = "fado_primary_moved"
 )
 
 const (
@@ -34,7 +37,9 @@ type caddyEvent struct {
 }
 
 // sentTypes are those of which some events are sent to Caddy.
-var sentTypes = []control.EventType{control.EventCopy, control.EventStorage, control.EventBucketStuck}
+var sentTypes = []control.EventType{
+	control.EventCopy, control.EventStorage, control.EventBucketStuck, control.EventBucketOK, control.EventPrimaryMoved,
+}
 
 // toCaddy translates an event of the bus; ok is false for those that Caddy is not told.
 func toCaddy(e control.Event) (out caddyEvent, ok bool) {
@@ -51,11 +56,15 @@ func toCaddy(e control.Event) (out caddyEvent, ok bool) {
 		out.name = eventStorageDown
 	case e.Type == control.EventBucketStuck:
 		out.name = eventBucketStuck
+	case e.Type == control.EventBucketOK:
+		out.name = eventBucketOK
+	case e.Type == control.EventPrimaryMoved:
+		out.name = eventPrimary
 	default:
 		return out, false
 	}
 	out.data = make(map[string]any)
-	for field, v := range map[string]string{"bucket": e.Bucket, "prefix": e.Prefix, "cluster": e.Cluster, "reason": e.Reason} {
+	for field, v := range map[string]string{"bucket": e.Bucket, "prefix": e.Prefix, "cluster": e.Cluster, "from": e.From, "reason": e.Reason} {
 		if v != "" {
 			out.data[field] = v
 		}
@@ -132,6 +141,9 @@ func (e *emitter) collect(ctx context.Context, sub *control.Subscription) {
 			return
 		case ev := <-sub.C:
 			dropped := sub.Missed()
+			if ev.Type == control.EventPrimaryMoved && !ev.Elsewhere {
+				counters.moves.WithLabelValues(ev.Cluster).Inc()
+			}
 			if out, ok := toCaddy(ev); ok && !e.enqueue(out) {
 				dropped++
 			}

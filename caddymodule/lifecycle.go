@@ -1,12 +1,14 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -121,7 +123,14 @@ func checkNode(name string) error {
 // Validate names everything that is wrong with the configuration by itself.
 func (app *App) Validate() error {
 	balance := func(raw catalog.RawObject) error { return checkBalance(app.ctx, raw) }
-	return errors.Join(control.ValidateConfig(app.config(), balance), app.Secrets.Validate(), app.Audit.validate(), app.ReplicationConfig.validate())
+	cfg := app.config()
+	err := errors.Join(control.ValidateConfig(cfg, balance), app.Secrets.Validate(), app.Audit.validate(), app.ReplicationConfig.validate())
+	if err == nil {
+		for _, short := range cfg.Shortfalls() {
+			app.log.Warn("a policy asks for more than the clusters of this configuration can give", zap.String("reason", short))
+		}
+	}
+	return err
 }
 
 // Start opens the store where no running configuration has it open, and makes this
@@ -138,8 +147,16 @@ func (app *App) Start() error {
 	}
 	app.hold = h
 	app.markReady()
+	app.warn(os.Args)
 	app.log.Info("started", zap.String("version", Version()), zap.String("node", app.key.node), zap.String("store", app.store.StoreKey()))
 	return nil
+}
+
+// warn logs what is allowed and probably not meant; args are the process's.
+func (app *App) warn(args []string) {
+	if config, err := json.Marshal(app); err == nil && slices.Contains(args, "--environ") && bytes.Contains(config, []byte("{env.")) {
+		app.log.Warn("--environ prints the environment, and with it the secrets that this configuration takes from it, to the log; leave it out, or hand secrets over in files ({file.…})")
+	}
 }
 
 // Stop does nothing: Cleanup releases the runtime, after all apps have

@@ -40,6 +40,7 @@ type processCounters struct {
 	bytes      *prometheus.CounterVec
 	errors     *prometheus.CounterVec
 	pulls      *prometheus.CounterVec
+	moves      *prometheus.CounterVec
 	lag        prometheus.Histogram
 	s3         s3Counters
 
@@ -62,6 +63,7 @@ func newCounters() *processCounters {
 		bytes:      counter("replicated_bytes_total", "Bytes of the objects copied to a cluster and verified.", "cluster"),
 		errors:     counter("replication_errors_total", "Attempts to copy or remove an object that failed, by kind of error.", "cluster", "kind"),
 		pulls:      counter("pulls_total", "Objects copied on demand, by how that went; timeout: an invocation stopped waiting.", "result"),
+		moves:      counter("primary_moves_total", "Primaries of buckets that moved, by the cluster they moved to.", "cluster"),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "caddy_fado_replication_lag_seconds",
 			Help:    "Time from noticing a change of an object to its verified copy being routable.",
@@ -117,7 +119,7 @@ func (*App) CountRejection(r routing.Reason) {
 // collectors returns everything that an app's configuration shows on /metrics.
 func collectors(app *App) []prometheus.Collector {
 	return append(counters.s3.all(),
-		counters.decisions, counters.inCluster.vec, counters.rejections, counters.mismatches, counters.objects, counters.bytes, counters.errors, counters.pulls, counters.lag,
+		counters.decisions, counters.inCluster.vec, counters.rejections, counters.mismatches, counters.objects, counters.bytes, counters.errors, counters.pulls, counters.moves, counters.lag,
 		gauges{app},
 	)
 }

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
@@ -245,10 +247,7 @@ func TestEventsAreSentByTheLastToStart(t *testing.T) {
 // The bus is asked for those types alone that Caddy may be told of, so that a burst of others
 // (transfers) drops none of them.
 func TestTheBusIsAskedForWhatIsSent(t *testing.T) {
-	for _, typ := range []control.EventType{
-		control.EventResource, control.EventCopy, control.EventTransfer, control.EventStorage, control.EventFunction,
-		control.EventBucketStuck, control.EventConfiguration, control.EventVerification, control.EventDrain,
-	} {
+	for _, typ := range control.EventTypes {
 		sent := false
 		for _, state := range []string{"", "synced", "failed", "up", "down"} {
 			_, ok := toCaddy(control.Event{Type: typ, State: state})
@@ -307,5 +306,35 @@ func TestLogsFollowTheConfiguration(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "b.log"))
 	if err != nil || !strings.Contains(string(text), "a word after the reloads") || !strings.Contains(string(text), "fado.test") {
 		t.Errorf("b.log (%v): %s", err, text)
+	}
+}
+
+// What is probably not meant is logged when a configuration is loaded.
+func TestWhatIsNotMeantIsLogged(t *testing.T) {
+	core, logs := observer.New(zapcore.WarnLevel)
+	app := &App{log: zap.New(core), EncryptionKey: "{env.FADO_KEY}"}
+	for _, c := range []struct {
+		key  string
+		args []string
+		want int
+	}{
+		{"{env.FADO_KEY}", []string{"caddy", "run", "--environ"}, 1},
+		{"{env.FADO_KEY}", []string{"caddy", "run"}, 0},
+		{"{file./run/secrets/fado}", []string{"caddy", "run", "--environ"}, 0},
+	} {
+		app.EncryptionKey = c.key
+		app.warn(c.args)
+		if got := logs.TakeAll(); len(got) != c.want || c.want > 0 && !strings.Contains(got[0].Message, "--environ") {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	app.Clusters = []*catalog.Cluster{{Name: "c1", Zones: []string{"z"}, Storage: &catalog.Storage{Endpoint: "http://h"}}}
+	app.Zones = []*catalog.Zone{{Name: "z"}}
+	app.Policies = []*catalog.Policy{{Name: "three", Copies: catalog.Copies{N: 3}}, {Name: "one"}}
+	if err := app.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if got := logs.TakeAll(); len(got) != 1 || !strings.Contains(fmt.Sprint(got[0].ContextMap()["reason"]), "policy three wants 3 copies, 1 cluster can take one") {
+		t.Errorf("%v", got)
 	}
 }

@@ -134,11 +134,11 @@ func newHealth(c *control.Control, log *zap.Logger) *health.Checker {
 			return lbpolicy.Dress(req, f, caddy.NewReplacer())
 		},
 		OnChange: func(ep *routing.Endpoint, healthy bool, reason string) {
-			state := "healthy"
+			state, line := "healthy", log.Info
 			if !healthy {
-				state = "unhealthy"
+				state, line = "unhealthy", log.Warn
 			}
-			log.Info("function endpoint is "+state, zap.String("cluster", ep.Cluster), zap.String("url", ep.URL), zap.String("reason", reason))
+			line("function endpoint is "+state, zap.String("cluster", ep.Cluster), zap.String("url", ep.URL), zap.String("reason", reason))
 			c.Events().Emit(control.Event{Type: control.EventFunction, Cluster: ep.Cluster, URL: ep.URL, State: state, Reason: reason})
 		},
 	})

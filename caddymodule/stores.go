@@ -68,6 +68,10 @@ type SQLite struct {
 	// replaced. Default: fado/fado.db in Caddy's data directory.
 	Path string `json:"path,omitempty"`
 
+	// Whether a path where there is no store is an error, instead of a fresh start: for a
+	// volume that may not be mounted. Default: false.
+	MustExist bool `json:"must_exist,omitempty"`
+
 	path string // absolute, placeholders replaced
 }
 
@@ -81,17 +85,21 @@ func (*SQLite) CaddyModule() caddy.ModuleInfo {
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
 //
-//	sqlite [<path>]
+//	sqlite [<path>] {
+//		must_exist
+//	}
 func (s *SQLite) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the store's type
 	args := d.RemainingArgs()
-	if len(args) > 1 || blockFollows(d) {
+	if len(args) > 1 {
 		return d.Errf("wrong number of arguments: expected store sqlite [<path>]")
 	}
 	if len(args) == 1 {
 		s.Path = args[0]
 	}
-	return nil
+	return parseBlock(d, "store sqlite", "store.", make(positions), options{
+		"must_exist": present("must_exist", &s.MustExist),
+	})
 }
 
 // Provision settles where the file is.
@@ -114,7 +122,7 @@ func (s *SQLite) StoreKey() string { return "sqlite " + s.path }
 
 // Open implements StoreModule.
 func (s *SQLite) Open(ctx context.Context, o StoreOptions) (state.Store, error) {
-	return sqlite.Open(ctx, sqlite.Options{Path: s.path, Key: []byte(o.EncryptionKey), FormerKeys: bytesOf(o.FormerKeys), ReadOnly: o.ReadOnly, MustExist: o.MustExist, Log: o.Log})
+	return sqlite.Open(ctx, sqlite.Options{Path: s.path, Key: []byte(o.EncryptionKey), FormerKeys: bytesOf(o.FormerKeys), ReadOnly: o.ReadOnly, MustExist: o.MustExist || s.MustExist, Log: o.Log})
 }
 
 func bytesOf(texts []string) (all [][]byte) {

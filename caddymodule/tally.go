@@ -126,6 +126,7 @@ func lasting(shown *map[[2]string]bool, now map[[2]string]float64) map[[2]string
 // troubleLog logs when a bucket begins to need people, and when it no longer does.
 type troubleLog struct {
 	log    *zap.Logger
+	over   func(bucket string) // called for each bucket that needs nobody any more
 	before map[string]control.Trouble
 }
 
@@ -151,6 +152,7 @@ func (l *troubleLog) tell(now map[string]control.Trouble) {
 	}
 	for _, b := range slices.Sorted(maps.Keys(l.before)) {
 		if _, ok := now[b]; !ok {
+			l.over(b)
 			line(l.log.Info, "a bucket needs nobody any more", b, "was "+l.before[b].State+": "+l.before[b].Reason)
 		}
 	}
@@ -162,7 +164,9 @@ func (l *troubleLog) tell(now map[string]control.Trouble) {
 
 // watchTrouble logs which buckets need people, until ctx ends.
 func (rt *runtime) watchTrouble(ctx context.Context, log *zap.Logger) {
-	l := &troubleLog{log: log}
+	l := &troubleLog{log: log, over: func(bucket string) {
+		rt.control.Events().Emit(control.Event{Type: control.EventBucketOK, Bucket: bucket})
+	}}
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,8 @@ func TestSeriesThatAreOverReadZero(t *testing.T) {
 func TestTroubleIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zap.InfoLevel)
-	l := &troubleLog{log: zap.New(core)}
+	var over []string
+	l := &troubleLog{log: zap.New(core), over: func(bucket string) { over = append(over, bucket) }}
 	expect := func(want ...string) {
 		t.Helper()
 		var got []string
@@ -65,6 +67,9 @@ func TestTroubleIsLoggedOnce(t *testing.T) {
 	expect("warn a: 1 object", "warn b: c2 is down")
 	l.tell(map[string]control.Trouble{"b": stuck})
 	expect("info a: was conflict: 1 object")
+	if !slices.Equal(over, []string{"a"}) {
+		t.Errorf("over for %v", over)
+	}
 
 	many := make(map[string]control.Trouble)
 	for n := range 10 * maxTold {

@@ -111,11 +111,15 @@ type bucketItem struct {
 	Status               struct {
 		State, Reason, Primary string
 		Copies                 []copyItem
+		Prefixes               []struct {
+			Prefix string
+			Copies []copyItem
+		}
 	}
 }
 
 type copyItem struct {
-	Cluster, Zone, Prefix, Role, State, Error string
+	Cluster, Zone, Role, State, Error string
 
 	Objects, Bytes int64
 	Pending        struct{ Objects, Bytes int64 }
@@ -168,7 +172,7 @@ func bucketsCommand() *cobra.Command {
 		return list(ctx, s, "/fado/buckets", newTable("BUCKET", "POLICY", "STATE", "PRIMARY", "COPIES", "REASON"), func(b bucketItem) []string {
 			var copies []string
 			for _, c := range b.Status.Copies {
-				if c.Prefix == "" && c.Role != "primary" {
+				if c.Role != "primary" {
 					copies = append(copies, c.Cluster)
 				}
 			}
@@ -199,16 +203,27 @@ func (s *session) bucket(ctx context.Context) (status int, done bool, err error)
 		s.say("%s, policy %s: %s", b.Name, orDash(b.Policy), state)
 		t := newTable("CLUSTER", "PREFIX", "ROLE", "STATE", "OBJECTS", "BYTES", "PENDING", "COMPARED", "ERROR")
 		for _, c := range b.Status.Copies {
-			compared := time.Time{}
-			if c.VerifiedAt != nil {
-				compared = *c.VerifiedAt
+			t.add(c.row("–", strconv.FormatInt(c.Pending.Objects, 10))...)
+		}
+		for _, p := range b.Status.Prefixes {
+			for _, c := range p.Copies {
+				t.add(c.row(p.Prefix, "–")...)
 			}
-			t.add(c.Cluster, orDash(c.Prefix), c.Role, c.State, strconv.FormatInt(c.Objects, 10), bytesText(c.Bytes),
-				strconv.FormatInt(c.Pending.Objects, 10), ago(compared, time.Now())+" ago", c.Error)
 		}
 		s.say("%s", t)
 	})
 	return 0, done, err
+}
+
+// row shows a copy of a bucket, or of one of its prefixes.
+func (c *copyItem) row(prefix, pending string) []string {
+	compared := time.Time{}
+	if c.VerifiedAt != nil {
+		compared = *c.VerifiedAt
+	}
+	return []string{
+		c.Cluster, prefix, c.Role, c.State, strconv.FormatInt(c.Objects, 10), bytesText(c.Bytes), pending, ago(compared, time.Now()) + " ago", c.Error,
+	}
 }
 
 type clusterItem struct {
@@ -332,7 +347,7 @@ func (s *session) showRoute(a *routeAnswer) {
 	} else {
 		s.say("%s: %s (%s)", a.Decision.Cluster, a.Decision.URL, a.Decision.Locality)
 	}
-	t := newTable("CLUSTER", "ZONE", "URL", "LOCALITY", "FRESH", "HEALTHY", "IN FLIGHT", "WHY NOT")
+	t := newTable("CLUSTER", "ZONE", "URL", "LOCALITY", "FRESH", "HEALTHY", "IN FLIGHT", "WHY")
 	for _, c := range a.Candidates {
 		t.add(c.Cluster, c.Zone, orDash(c.URL), orDash(c.Locality), yes(c.Fresh), yes(c.Healthy), strconv.FormatInt(c.InFlight, 10), c.Reason)
 	}

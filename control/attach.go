@@ -122,7 +122,34 @@ func (s *attachments) enforce(ctx context.Context, next *declared) error {
 	if err := s.order.Refresh(ctx, s.store(), whole(again), nil); err != nil {
 		return err
 	}
+	s.warnOfMissing(ctx, left)
 	return s.loadObjectsOf(ctx, next.cfg.Buckets)
+}
+
+// warnOfMissing logs what is declared no more although resources of the API refer to it.
+func (s *attachments) warnOfMissing(ctx context.Context, left map[state.Ref]catalog.Resource) {
+	if len(left) == 0 {
+		return
+	}
+	_, err := s.store().Update(ctx, func(tx state.Tx) error {
+		for ref, res := range left {
+			if res != nil {
+				continue
+			}
+			by, err := tx.Referrers(ref, maxNamed+1)
+			if err != nil {
+				return err
+			}
+			if len(by) > 0 {
+				s.log.Warn("the configuration no longer declares what resources of the API refer to; what depends on it is refused, and keeps its copies, until it is declared again",
+					zap.String("kind", string(ref.Kind)), zap.String("name", ref.Name), zap.String("reason", inUse(ref, "is referred to by", by).Error()))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.log.Warn("could not look for what refers to what is no longer declared", zap.Error(err))
+	}
 }
 
 // undeclared says what each name is to be that the configuration in force declares and the

@@ -74,6 +74,35 @@ func TestTheDefaultPolicyIsTheConfigurations(t *testing.T) {
 	}
 }
 
+// What a configuration drops although the API's resources refer to it is logged, and nothing
+// else is.
+func TestWhatADroppedResourceBreaksIsLogged(t *testing.T) {
+	w := newWorld(t)
+	with := control.Config{
+		Zones:    []*catalog.Zone{{Name: "z"}, {Name: "unused"}},
+		Policies: []*catalog.Policy{{Name: "declared", Zones: []string{"z"}}},
+	}
+	first := attach(t, w.Control, with)
+	for n := range 30 {
+		w.create(t, &catalog.Bucket{Name: fmt.Sprint("bkt", n), Policy: "declared"})
+	}
+	attach(t, w.Control, with)
+	warned := func() (all []string) {
+		for _, e := range w.logs.FilterMessageSnippet("no longer declares").TakeAll() {
+			all = append(all, fmt.Sprint(e.ContextMap()["reason"]))
+		}
+		return all
+	}
+	if all := warned(); len(all) != 0 {
+		t.Errorf("while all is declared: %q", all)
+	}
+	attach(t, w.Control, control.Config{})
+	first.Detach()
+	if all := warned(); len(all) != 1 || !strings.Contains(all[0], "policy declared is referred to by bucket bkt0") || !strings.Contains(all[0], "and others") {
+		t.Errorf("%q", all)
+	}
+}
+
 // A refused configuration changes nothing.
 func TestARefusedConfigurationChangesNothing(t *testing.T) {
 	w := newWorld(t)

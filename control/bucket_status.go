@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,9 @@ type BucketStatus struct {
 	Primary   string
 	Copies    []CopyStatus
 	Conflicts int64
+	// Prefixes are the copies of the bucket's prefix rules, each with its own; Copies sums
+	// them up with those of the bucket's.
+	Prefixes []PrefixStatus
 	// Promotion is the move of the primary that waits for people; nil where none does.
 	Promotion *Promotion
 }
@@ -67,6 +71,59 @@ type CopyStatus struct {
 	// Losses are what this copy can't keep of the primary's objects, in sentences such as
 	// "tags are not kept in c3".
 	Losses []string
+}
+
+// PrefixStatus is where the keys of a prefix rule are.
+type PrefixStatus struct {
+	Prefix string
+	Policy string // "" for a rule that is gone, and whose copies are given back
+	Copies []PrefixCopy
+}
+
+// PrefixCopy is one cluster's copy of a prefix rule's keys.
+type PrefixCopy struct {
+	Cluster    string
+	Role       string // primary, copy
+	State      string
+	Objects    int64
+	Bytes      int64
+	VerifiedAt *time.Time
+	Error      string
+}
+
+// prefixStatuses tells of a bucket's prefix rules, and of those that are gone and have copies
+// still, sorted by prefix; their copies as [copyStatuses] sorts them.
+func prefixStatuses(rules []catalog.PrefixRule, rows []state.Copy) (sts []PrefixStatus) {
+	at := make(map[string]*PrefixStatus)
+	for _, r := range rules {
+		if r.Prefix != "" {
+			at[r.Prefix] = &PrefixStatus{Prefix: r.Prefix, Policy: r.Policy, Copies: []PrefixCopy{}}
+		}
+	}
+	for _, r := range rows {
+		if r.Prefix == "" {
+			continue
+		}
+		if at[r.Prefix] == nil {
+			at[r.Prefix] = &PrefixStatus{Prefix: r.Prefix}
+		}
+		c := PrefixCopy{
+			Cluster: r.Cluster, Role: "copy", State: r.State.String(), Objects: r.Objects, Bytes: r.Bytes,
+			VerifiedAt: timeOrNil(r.VerifiedAt), Error: r.Error,
+		}
+		if r.Primary {
+			c.Role = "primary"
+		}
+		at[r.Prefix].Copies = append(at[r.Prefix].Copies, c)
+	}
+	for _, prefix := range slices.Sorted(maps.Keys(at)) {
+		st := *at[prefix]
+		slices.SortFunc(st.Copies, func(a, b PrefixCopy) int {
+			return cmp.Or(-strings.Compare(a.Role, b.Role), strings.Compare(a.Cluster, b.Cluster))
+		})
+		sts = append(sts, st)
+	}
+	return sts
 }
 
 // PendingStatus sums the objects of a copy that differ now.

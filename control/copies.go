@@ -74,11 +74,24 @@ func (s *Copies) notify(bucket string, before, next []state.Copy, elsewhere bool
 			})
 		}
 	}
+	if from, to := writtenIn(before), writtenIn(next); from != "" && to != "" && from != to {
+		s.c.bus.Emit(Event{Type: EventPrimaryMoved, Bucket: bucket, From: from, Cluster: to, Elsewhere: elsewhere})
+	}
 	for _, b := range before {
 		if record.FindCopy(next, b.Copy) < 0 {
 			s.c.bus.Emit(Event{Type: EventCopy, Bucket: bucket, Prefix: b.Prefix, Cluster: b.Cluster, State: "gone", Elsewhere: elsewhere})
 		}
 	}
+}
+
+// writtenIn returns the cluster of the primary among copies, "" for none.
+func writtenIn(copies []state.Copy) string {
+	for _, c := range copies {
+		if c.Primary {
+			return c.Cluster
+		}
+	}
+	return ""
 }
 
 // dropExceptions drops the exceptions of copies that are gone.

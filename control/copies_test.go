@@ -162,6 +162,27 @@ func TestProgressBesideChanges(t *testing.T) {
 	}
 }
 
+// A primary that moves is an event, once.
+func TestAPrimaryThatMovesIsAnEvent(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})
+	sub := w.Events().Subscribe(10, control.EventPrimaryMoved)
+	defer sub.Close()
+	first, second := copyIn("c1", catalog.CopySynced), copyIn("c2", catalog.CopySynced)
+	w.setCopies(t, "bkt", first, second)
+	first.Primary = true
+	w.setCopies(t, "bkt", first, second) // the first one is no move
+	first.Primary, second.Primary = false, true
+	w.setCopies(t, "bkt", first, second)
+	w.setCopies(t, "bkt", second)
+	if len(sub.C) != 1 {
+		t.Fatalf("%d events, want 1", len(sub.C))
+	}
+	if e := <-sub.C; e.Bucket != "bkt" || e.From != "c1" || e.Cluster != "c2" {
+		t.Errorf("%+v", e)
+	}
+}
+
 // A bucket that left the configuration and comes back has its copies compared first, those
 // that were being made from their beginning.
 func TestCopiesBeingMadeBeginAgainAfterTheirBucketWasAway(t *testing.T) {
@@ -181,7 +202,7 @@ func TestCopiesBeingMadeBeginAgainAfterTheirBucketWasAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	first.Detach()
-	if n, _, _ := w.Status.Stuck(t.Context()); n != 0 {
+	if stuck, _ := w.Status.Troubles(t.Context()); stuck.Buckets != 0 {
 		t.Error("a bucket that is not declared is stuck")
 	}
 	if _, err := w.Attach(t.Context(), with); err != nil {

@@ -23,7 +23,16 @@ const (
 
 	EventVerification EventType = "verification" // a bucket's verification got further, or ended
 	EventDrain        EventType = "drain"        // a cluster began to drain, or is empty
+
+	EventPrimaryMoved EventType = "primary_moved" // a bucket is written in another cluster now
+	EventBucketOK     EventType = "bucket_ok"     // a bucket that was stuck or in conflict is not any more
 )
+
+// EventTypes are all of them.
+var EventTypes = []EventType{
+	EventResource, EventCopy, EventTransfer, EventStorage, EventFunction, EventBucketStuck, EventBucketOK,
+	EventPrimaryMoved, EventVerification, EventDrain, EventConfiguration,
+}
 
 // Event is one thing that happened. Fields that say nothing about it are empty.
 type Event struct {

@@ -182,8 +182,8 @@ func mustAnswer(t *testing.T, c *control.Control) {
 	if err := c.Status.StoreTrouble(); err != nil {
 		t.Errorf("the store's trouble: %v", err)
 	}
-	if n, _, _ := c.Status.Stuck(ctx); n != 0 || ctx.Err() != nil {
-		t.Errorf("%d buckets are stuck", n)
+	if stuck, _ := c.Status.Troubles(ctx); stuck.Buckets != 0 || ctx.Err() != nil {
+		t.Errorf("%d buckets are stuck", stuck.Buckets)
 	}
 	if c.Router().Snapshot().Bucket("bkt") == nil {
 		t.Error("the snapshot lost a bucket")

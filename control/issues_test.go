@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -47,8 +49,8 @@ func TestIssuesPerSource(t *testing.T) {
 	w.Issues.Set("bkt", planner, control.Issue{})
 	w.Issues.Keep("bkt", func(control.Source) bool { return false })
 	w.Issues.Keep("unknown", func(control.Source) bool { return false })
-	if n, _, _ := w.Status.Stuck(t.Context()); n != 0 || len(w.Issues.List(10)) != 0 {
-		t.Errorf("%d buckets are stuck when all is over", n)
+	if stuck, _ := w.Status.Troubles(t.Context()); stuck.Buckets != 0 || len(w.Issues.List(10)) != 0 {
+		t.Errorf("%d buckets are stuck when all is over", stuck.Buckets)
 	}
 }
 
@@ -104,12 +106,56 @@ func TestIssuesChangeHands(t *testing.T) {
 	}
 	w.Issues.Forget(func(b string) bool { return b < "b3" })
 	w.Issues.SetElsewhere(map[string][]control.Issue{"a": {{Reason: "found elsewhere"}}})
-	if n, bucket, reason := w.Status.Stuck(t.Context()); n != 3 || bucket != "a" || reason != "found elsewhere" {
-		t.Errorf("%d stuck, %s because %s", n, bucket, reason)
+	if stuck, _ := w.Status.Troubles(t.Context()); stuck != (control.InTrouble{Buckets: 3, Bucket: "a", Reason: "found elsewhere"}) {
+		t.Errorf("stuck: %+v", stuck)
 	}
 	w.Issues.SetElsewhere(nil)
-	if n, bucket, _ := w.Status.Stuck(t.Context()); n != 2 || bucket != "b3" || len(w.Issues.List(10)) != 2 {
-		t.Errorf("%d stuck, first %s", n, bucket)
+	if stuck, _ := w.Status.Troubles(t.Context()); stuck.Buckets != 2 || stuck.Bucket != "b3" || len(w.Issues.List(10)) != 2 {
+		t.Errorf("stuck: %+v", stuck)
+	}
+}
+
+// A storage that is down is one reason, whoever tells of it.
+func TestADownStorageIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})
+	w.setCopies(t, "bkt", state.Copy{Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}},
+		state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}})
+	w.Router().Snapshot().ClusterState("c2").SetStorage(routing.StorageDown)
+	if got := w.reason(t, "bkt"); got != "the storage of c2 is down" {
+		t.Errorf("stuck because: %s", got)
+	}
+	w.Issues.Set("bkt", scanOf("c2", ""), control.Issue{Reason: "the storage of c2 is down: listing buckets: no answer"})
+	if got := w.reason(t, "bkt"); got != "the storage of c2 is down: listing buckets: no answer" {
+		t.Errorf("stuck because: %s", got)
+	}
+}
+
+// A bucket imported with a primary where nothing is gets a hint, and no other one does.
+func TestWrongPrimaryIsHinted(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})
+	reason := func(inPrimary int64, verified time.Time) string {
+		w.setCopies(t, "bkt",
+			state.Copy{Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}, Objects: inPrimary, VerifiedAt: verified},
+			state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}})
+		if err := w.Pending.Add(t.Context(), state.Pending{Bucket: "bkt", Key: "k", Cluster: "c2", Hold: state.HoldConflict}); err != nil {
+			t.Fatal(err)
+		}
+		st, err := w.Status.Bucket(t.Context(), "bkt")
+		if err != nil || st.State != control.BucketConflict {
+			t.Fatalf("%+v, %v", st, err)
+		}
+		return st.Reason
+	}
+	const hint = `c1, the primary, is empty, and all objects are in c2: if that is where the bucket is written, resolve them with {"winner": "c2"}`
+	if got := reason(0, time.Now()); !strings.Contains(got, hint) {
+		t.Errorf("an empty primary: %s", got)
+	}
+	for name, got := range map[string]string{"one with an object": reason(1, time.Now()), "one that was not counted": reason(0, time.Time{})} {
+		if strings.Contains(got, "empty") {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 
@@ -121,7 +167,7 @@ func TestIssuesGoWithTheBucket(t *testing.T) {
 	if err := w.Resources.Delete(t.Context(), catalog.KindBucket, "bkt", control.Precondition{}); err != nil {
 		t.Fatal(err)
 	}
-	if n, _, _ := w.Status.Stuck(t.Context()); n != 0 {
+	if stuck, _ := w.Status.Troubles(t.Context()); stuck.Buckets != 0 {
 		t.Error("a bucket that is gone is stuck")
 	}
 }
@@ -147,9 +193,14 @@ func TestStuckByWhatIsPending(t *testing.T) {
 		if err != nil || st.State != c.state || !strings.Contains(st.Reason, c.want) {
 			t.Errorf("with the hold %q: %s because %q, %v; want %s because %q", c.hold, st.State, st.Reason, err, c.state, c.want)
 		}
-		n, _, reason := w.Status.Stuck(t.Context())
-		if stuck := c.hold != state.HoldNone; (n == 1) != stuck || stuck && !strings.Contains(reason, c.want) {
-			t.Errorf("with the hold %q %d are stuck: %s", c.hold, n, reason)
+		stuck, conflict := w.Status.Troubles(t.Context())
+		for _, in := range []struct {
+			control.InTrouble
+			hold state.Hold
+		}{{stuck, state.HoldDeletes}, {conflict, state.HoldConflict}} {
+			if is := c.hold == in.hold; (in.Buckets == 1) != is || is && !strings.Contains(in.Reason, c.want) {
+				t.Errorf("with the hold %q: %+v for %q", c.hold, in.InTrouble, in.hold)
+			}
 		}
 	}
 }

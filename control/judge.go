@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fado-project/fado/routing"
@@ -60,7 +61,7 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state
 		switch {
 		case cp.State == "failed":
 			stuck = append(stuck, Reason{ReasonCopyFailed, "copy in " + cp.Cluster + ": " + cp.Error, cp.Cluster})
-		case live != nil && live.Storage() == routing.StorageDown:
+		case live != nil && live.Storage() == routing.StorageDown && !saysDown(stuck, cp.Cluster):
 			stuck = append(stuck, Reason{ReasonStorageDown, "the storage of " + cp.Cluster + " is down", cp.Cluster})
 		}
 	}
@@ -68,6 +69,7 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state
 		return BucketStuck, stuck
 	}
 	if why := conflictsOf(st.Conflicts); why != nil {
+		why[0].Text += wrongPrimary(st, logs)
 		return BucketConflict, why
 	}
 	if st.Primary == "" {
@@ -83,6 +85,13 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state
 		}
 	}
 	return BucketOK, nil
+}
+
+// saysDown says whether reasons already tell that a cluster's storage is down, and why.
+func saysDown(reasons []Reason, cluster string) bool {
+	return slices.ContainsFunc(reasons, func(r Reason) bool {
+		return strings.Contains(r.Text, "the storage of "+cluster+" is down")
+	})
 }
 
 // stuckBy says what of a copy's pending objects does not get done by itself, or not now.
@@ -104,6 +113,19 @@ func conflictsOf(n int64) []Reason {
 		return []Reason{{Code: ReasonConflict, Text: "1 object on a copy is not FaDO's and stands in the way"}}
 	}
 	return []Reason{{Code: ReasonConflict, Text: fmt.Sprintf("%d objects on copies are not FaDO's and stand in the way", n)}}
+}
+
+// wrongPrimary is a hint where all that a bucket has are objects on one copy that are not
+// FaDO's: it was probably imported with another primary than the one that it was written in.
+func wrongPrimary(st BucketStatus, logs []state.Backlog) string {
+	p := slices.IndexFunc(st.Copies, func(c CopyStatus) bool { return c.Role == "primary" && c.Objects == 0 && c.VerifiedAt != nil })
+	l := slices.IndexFunc(logs, func(l state.Backlog) bool { return l.Conflicts > 0 })
+	if p < 0 || l < 0 || logs[l].Conflicts != st.Conflicts {
+		return ""
+	}
+	return fmt.Sprintf("; %s, the primary, is empty, and all objects are in %s: if that is where the bucket is written, "+
+		`resolve them with {"winner": %q}, or delete the bucket here (its data stays) and create it with "primary": %q`,
+		st.Copies[p].Cluster, logs[l].Cluster, logs[l].Cluster, logs[l].Cluster)
 }
 
 // Count is a number with its noun, as people write it: "1 object", "2 objects".

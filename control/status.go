@@ -53,7 +53,7 @@ func (s *Status) Bucket(ctx context.Context, bucket string) (BucketStatus, error
 
 // sum tells a bucket's status from what was read of it.
 func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.PrefixRule, rows []state.Copy, logs []state.Backlog) BucketStatus {
-	st := BucketStatus{Primary: snap.Primary(bucket), Copies: copyStatuses(snap, rows, logs)}
+	st := BucketStatus{Primary: snap.Primary(bucket), Copies: copyStatuses(snap, rows, logs), Prefixes: prefixStatuses(rules, rows)}
 	for _, l := range logs {
 		st.Conflicts += l.Conflicts
 	}
@@ -210,30 +210,44 @@ func primaryStays(snap *routing.Snapshot, bucket string) bool {
 	return p != nil && p.Primary == catalog.PrimaryFixed
 }
 
-// Stuck returns how many buckets are stuck or in conflict, by what finders noted and by
-// what is pending, and one of them with its reason. Storages that are down are not among
-// the reasons. With the store gone it tells what memory knows.
-func (s *Status) Stuck(ctx context.Context) (n int, bucket, reason string) {
-	why := make(map[string]string)
-	logs, err := s.c.store().Backlogs(ctx, "")
-	if err == nil {
+// InTrouble are the buckets that are in one of the states which need people: how many, and
+// one of them with its reason.
+type InTrouble struct {
+	Buckets        int
+	Bucket, Reason string
+}
+
+// Troubles returns which buckets are stuck, and which are in conflict and not stuck, by what
+// finders noted and by what is pending. Storages that are down are not among the reasons. With
+// the store gone it tells what memory knows.
+func (s *Status) Troubles(ctx context.Context) (stuck, conflict InTrouble) {
+	why, conflicts := make(map[string]string), make(map[string]int64)
+	if logs, err := s.c.store().Backlogs(ctx, ""); err == nil {
 		for _, l := range logs {
-			if r := append(stuckBy(l), conflictsOf(l.Conflicts)...); len(r) > 0 && why[l.Bucket] == "" {
+			if r := stuckBy(l); len(r) > 0 && why[l.Bucket] == "" {
 				why[l.Bucket] = r[0].Text
+			}
+			if l.Conflicts > 0 {
+				conflicts[l.Bucket] += l.Conflicts
 			}
 		}
 	}
 	for b := range s.issues.buckets() {
 		why[b] = ""
 	}
-	if len(why) == 0 {
-		return 0, "", ""
+	maps.DeleteFunc(conflicts, func(b string, _ int64) bool { _, ok := why[b]; return ok })
+	if len(why) > 0 {
+		stuck = InTrouble{Buckets: len(why), Bucket: slices.Min(slices.Collect(maps.Keys(why)))}
+		stuck.Reason = why[stuck.Bucket]
+		if found := s.issues.of(stuck.Bucket); len(found) > 0 {
+			stuck.Reason = found[0].Reason
+		}
 	}
-	bucket = slices.Min(slices.Collect(maps.Keys(why)))
-	if found := s.issues.of(bucket); len(found) > 0 {
-		return len(why), bucket, found[0].Reason
+	if len(conflicts) > 0 {
+		conflict = InTrouble{Buckets: len(conflicts), Bucket: slices.Min(slices.Collect(maps.Keys(conflicts)))}
+		conflict.Reason = conflictsOf(conflicts[conflict.Bucket])[0].Text
 	}
-	return len(why), bucket, why[bucket]
+	return stuck, conflict
 }
 
 // StoreTrouble returns why the store is out of reach, or could not be written lately; nil

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fado-project/fado/catalog"
@@ -137,6 +138,10 @@ func (f *finder) search(ctx context.Context, in *plan.Inputs, decl *catalog.Buck
 		why = canNotBeAsked(asked.silent)
 	default:
 		choice = in.FirstChoice(decl, rules, asked.answered)
+	}
+	if len(asked.holders) > 1 && choice != "" {
+		f.log.Warn("several clusters have a bucket that names no primary; one was chosen, and what differs elsewhere is a conflict: name the primary if it is to be another one",
+			zap.String("bucket", decl.Name), zap.String("primary", choice), zap.Strings("clusters", asked.holders))
 	}
 	f.end(decl.Name, choice)
 	if choice == "" {

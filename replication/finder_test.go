@@ -8,6 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/storage"
 )
@@ -36,6 +40,28 @@ func TestBucketIsNotMadeElsewhere(t *testing.T) {
 	w.await("the primary", func() bool { return w.ctl.Router().Snapshot().Primary("bkt") == "c2" })
 	if a.Contents("bkt") != nil {
 		t.Error("the bucket was made elsewhere, too")
+	}
+}
+
+// A bucket that is in several places and names no primary gets one, and the log says which.
+func TestSeveralPlacesAreLogged(t *testing.T) {
+	core, logs := observer.New(zapcore.WarnLevel)
+	w := newWorld(t, Settings{}, func(o *Options) { o.Log = zap.New(core) })
+	for _, c := range []string{"c1", "c2", "c3"} {
+		w.fake(c)
+	}
+	for _, c := range []string{"c1", "c2"} {
+		w.fakes[c].User("two", "k", "v")
+	}
+	w.fakes["c3"].User("one", "k", "v")
+	w.policy("p", 1, "c1", "c2", "c3")
+	w.bucket("two", "p", "")
+	w.bucket("one", "p", "")
+	primary := func(bucket string) string { return w.ctl.Router().Snapshot().Primary(bucket) }
+	w.await("the primaries", func() bool { return primary("two") != "" && primary("one") == "c3" })
+	said := logs.FilterMessageSnippet("several clusters have a bucket").All()
+	if len(said) != 1 || said[0].ContextMap()["bucket"] != "two" || said[0].ContextMap()["primary"] != primary("two") {
+		t.Errorf("the primary is %s; logged %v", primary("two"), said)
 	}
 }
 

@@ -75,9 +75,10 @@ type Failure struct {
 
 // StorageStatus is the storage part of a cluster's status.
 type StorageStatus struct {
-	State        string // up, down, unknown
-	Error        string
-	Capabilities storage.Capabilities
+	State string // up, down, unknown
+	Error string
+	// Capabilities are nil until the storage was asked.
+	Capabilities *storage.Capabilities
 	UsedBytes    int64
 	// Full: the storage has no space left. What has to be written there waits, while one
 	// object at a time probes it.

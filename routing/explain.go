@@ -36,12 +36,16 @@ type ranked struct {
 // it is or is not eligible. Route and Explain share their checks, so that they can't
 // disagree: the candidates Route balances among are the first ones here. Of equal
 // ones, that with fewest requests in flight comes first.
-func (r *Router) Explain(q *Query) Explanation {
+//
+// conflicting says whether a key is in conflict in a cluster, which routing itself does not
+// tell from one that is yet to be copied; nil for never.
+func (r *Router) Explain(q *Query, conflicting func(bucket, key, cluster string) bool) Explanation {
 	var d Decision
 	r.Route(q, &d)
 	var all []ranked
+	x := explainer{&d, conflicting}
 	for _, s := range d.assessment.snap.tables.byName {
-		all = append(all, d.explainCluster(q, s)...)
+		all = append(all, x.explainCluster(q, s)...)
 	}
 	slices.SortStableFunc(all, func(a, b ranked) int {
 		return cmp.Or(
@@ -57,10 +61,32 @@ func (r *Router) Explain(q *Query) Explanation {
 	return ex
 }
 
+// explainer explains a decision.
+type explainer struct {
+	*Decision
+	conflicting func(bucket, key, cluster string) bool
+}
+
+// held is why a cluster is no hit, or isCurrent.
+func (x explainer) held(s *site) verdict {
+	a := &x.assessment
+	v := a.holds(s)
+	if v != isDiffers || x.conflicting == nil {
+		return v
+	}
+	for i := range a.targets {
+		t := &a.targets[i]
+		if t.Scope == ScopeObject && t.at(a.snap, s, a.pending) == isDiffers && x.conflicting(t.Bucket, t.Key, s.name) {
+			return isConflict
+		}
+	}
+	return v
+}
+
 // explainCluster lists the endpoints of a cluster.
-func (d *Decision) explainCluster(q *Query, s *site) []ranked {
-	a := &d.assessment
-	at, why := d.standing(q, s)
+func (x explainer) explainCluster(q *Query, s *site) []ranked {
+	a := &x.assessment
+	at, why := x.standing(q, s)
 	base := Candidate{
 		Cluster:  s.name,
 		Zone:     s.zone,
@@ -79,7 +105,7 @@ func (d *Decision) explainCluster(q *Query, s *site) []ranked {
 		c.Reason = cmp.Or(why, usable(q, ep).text(ep.Endpoint))
 		if c.Reason == "" {
 			c.Eligible, c.rank = true, a.rank(q, ep, at)
-			c.Reason = a.eligibleText(q, s, ep, at)
+			c.Reason = x.eligibleText(q, s, ep, at)
 		}
 		list = append(list, c)
 	}
@@ -87,21 +113,21 @@ func (d *Decision) explainCluster(q *Query, s *site) []ranked {
 }
 
 // standing returns where a cluster stands, and why it is out; "" when it is not.
-func (d *Decision) standing(q *Query, s *site) (place, string) {
-	a := &d.assessment
+func (x explainer) standing(q *Query, s *site) (place, string) {
+	a := &x.assessment
 	a.prepareMiss()
 	at, held := place{}, isCurrent
 	if len(a.targets) > 0 {
-		held = a.holds(s)
+		held = x.held(s)
 		at = a.place(s, LocalityRemote)
 		if held == isCurrent {
 			at = a.place(s, LocalityLocal)
 		}
 	}
 	switch {
-	case d.Reason == ReasonNoBucket:
+	case x.Reason == ReasonNoBucket:
 		return place{}, "no bucket is named"
-	case d.Reason == ReasonUnknownBucket:
+	case x.Reason == ReasonUnknownBucket:
 		return place{}, a.unknownText(q)
 	case len(a.targets) > 0 && !a.allowsHit(s):
 		return at, a.forbiddenText(s, target.hitPolicies)
@@ -168,7 +194,8 @@ func (a *assessment) total() (all uint64) {
 	return all
 }
 
-func (a *assessment) eligibleText(q *Query, s *site, ep *seat, at place) string {
+func (x explainer) eligibleText(q *Query, s *site, ep *seat, at place) string {
+	a := &x.assessment
 	text := "no data is named"
 	switch at.locality {
 	case LocalityNone:
@@ -184,7 +211,7 @@ func (a *assessment) eligibleText(q *Query, s *site, ep *seat, at place) string 
 			text += "; every holder has more requests in flight than spill allows"
 		}
 	case LocalityRemote:
-		text = a.verdictText(a.holds(s))
+		text = a.verdictText(x.held(s))
 		if !a.overloaded && a.mayPull() && a.pullsInto(s) {
 			text += "; would be pulled"
 		} else {

@@ -74,6 +74,7 @@ const (
 	isOld               // it was compared longer ago than its policy allows
 	isMerging           // the rule that its keys had is gone, and they are yet to be compared
 	isDisowned          // current, but residency does not allow the cluster
+	isConflict          // as isDiffers, and people decide: told by Explain alone
 )
 
 var verdictTexts = [...]string{
@@ -90,6 +91,7 @@ var verdictTexts = [...]string{
 	isOld:       "the copy here was not compared within max_staleness",
 	isMerging:   "its prefix rule is gone, and the copy here is yet to be compared",
 	isDisowned:  "residency does not allow the cluster",
+	isConflict:  "a conflict: nothing is copied here until it is resolved",
 }
 
 func (v verdict) String() string { return verdictTexts[v] }

@@ -235,7 +235,7 @@ func TestExplainSaysWhatWouldBePulled(t *testing.T) {
 	unhealthy(r, "c000")
 	r.Snapshot().ClusterState("c003").SetStorage(routing.StorageDown)
 	got := map[string]string{}
-	for _, c := range r.Explain(objectIn("k")).Candidates {
+	for _, c := range r.Explain(objectIn("k"), nil).Candidates {
 		got[c.Cluster] = c.Reason
 	}
 	for c, want := range map[string]string{

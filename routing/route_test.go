@@ -388,7 +388,7 @@ func TestExplainAgreesWithRoute(t *testing.T) {
 			q := w.drawQuery(t)
 			var d routing.Decision
 			w.router.Route(q, &d)
-			ex := w.router.Explain(q)
+			ex := w.router.Explain(q, nil)
 			same(t, "reason", ex.Reason, d.Reason)
 			var first, listed []string
 			eligible := 0

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -184,11 +185,12 @@ func (ss *Sites) down(s *Site, err error) {
 		return
 	}
 	// One that can't be opened is down from the beginning, and nobody was told yet.
-	was, told := s.setCondition(routing.StorageDown, err.Error()), s.told.Swap(true)
+	why := strings.TrimPrefix(err.Error(), s.name+": ") // who reads it knows whose it is
+	was, told := s.setCondition(routing.StorageDown, why), s.told.Swap(true)
 	if was == routing.StorageDown && told {
 		return
 	}
-	ss.o.Hooks.Changed(s.name, "down", err.Error())
+	ss.o.Hooks.Changed(s.name, "down", why)
 	ss.o.Log.Warn("storage is down; work that needs it waits", zap.String("cluster", s.name), zap.Error(err))
 	ss.o.Hooks.Down(s.name)
 }

@@ -203,13 +203,13 @@ func TestProbe(t *testing.T) {
 		w.declare("a", "c1")
 		defer w.watch(t)()
 		s, f := w.Get("c1"), w.last()
-		if _, known := s.capabilities(); known || f.probed.Load() != 1 {
+		if _, known := s.capabilities(); known || s.Status().Capabilities != nil || f.probed.Load() != 1 {
 			t.Errorf("known %v after %d probes", known, f.probed.Load())
 		}
 		s.Learn(t.Context(), "b", false, true) // before it is known at all: nothing to refine
 		f.fail("", nil)
 		pass(2 * pingEvery)
-		if caps, known := s.capabilities(); !known || caps.Provider != "MinIO" || s.Status().Capabilities != caps {
+		if caps, known := s.capabilities(); !known || caps.Provider != "MinIO" || *s.Status().Capabilities != caps {
 			t.Errorf("known %v: %+v", known, caps)
 		}
 		n := f.probed.Load()

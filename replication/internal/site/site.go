@@ -16,7 +16,20 @@ import (
 )
 
 // ErrDown says that a storage does not answer, or refuses FaDO's credentials.
-var ErrDown = errors.New("the storage went down")
+var ErrDown = errors.New("the storage is down")
+
+// downError is an ErrDown with the cluster and the reason.
+type downError struct{ cluster, why string }
+
+func (e *downError) Error() string {
+	if e.why == "" {
+		return "the storage of " + e.cluster + " is down"
+	}
+	return "the storage of " + e.cluster + " is down: " + e.why
+}
+
+// Unwrap makes it an [ErrDown].
+func (*downError) Unwrap() error { return ErrDown }
 
 // Site is one cluster's storage under its present declaration. All methods are safe for
 // concurrent use.
@@ -227,8 +240,8 @@ func ask(s *Site) {
 // Status is what is known of a storage.
 type Status struct {
 	Condition    routing.StorageCondition
-	Error        string // why it is down, or full
-	Capabilities storage.Capabilities
+	Error        string                // why it is down, or full
+	Capabilities *storage.Capabilities // nil until it was asked
 	Full         bool
 }
 
@@ -236,11 +249,14 @@ type Status struct {
 func (s *Site) Status() Status {
 	st := Status{Condition: s.condition()}
 	s.mu.Lock()
-	st.Error, st.Capabilities = s.reason, s.caps
+	st.Error = s.reason
 	if s.unopened {
 		st.Condition = routing.StorageDown
 	}
 	s.mu.Unlock()
+	if caps, known := s.capabilities(); known {
+		st.Capabilities = &caps
+	}
 	if why, _ := s.space.full(); why != "" {
 		st.Full = true
 		if st.Error == "" {

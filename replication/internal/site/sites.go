@@ -201,7 +201,7 @@ func (ss *Sites) Usable(cluster string) (*Site, error) {
 		return nil, fmt.Errorf("cluster %s has no storage: %w", cluster, storage.ErrUnavailable)
 	}
 	if down, why := s.Down(); down || s.client == nil {
-		return nil, fmt.Errorf("the storage of %s is down: %s: %w", cluster, why, ErrDown)
+		return nil, &downError{cluster, why}
 	}
 	return s, nil
 }

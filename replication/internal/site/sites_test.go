@@ -127,6 +127,8 @@ func TestUsable(t *testing.T) {
 	s.setCondition(routing.StorageDown, "refused")
 	if _, err := w.Usable("c1"); !errors.Is(err, ErrDown) {
 		t.Errorf("down: %v, want %v", err, ErrDown)
+	} else if err.Error() != "the storage of c1 is down: refused" {
+		t.Errorf("down: %v", err)
 	}
 	if w.Up() != true || w.Up("c1", "c2") || w.Up("nowhere") {
 		t.Error("up is not told by all of them")

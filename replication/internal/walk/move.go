@@ -3,11 +3,13 @@ package walk
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/replication/internal/object"
@@ -111,8 +113,7 @@ func (m *Mover) awaitSettled(ctx context.Context, bucket, target string, began t
 		case err != nil:
 			return err
 		case log.Conflicts > 0 || log.HeldDeletes > 0:
-			return fmt.Errorf("moving the primary to %s: %d objects there are in conflict and %d deletes are held: %w",
-				target, log.Conflicts, log.HeldDeletes, ErrBlocked)
+			return fmt.Errorf("moving the primary to %s: %s: %w", target, blockers(log), ErrBlocked)
 		case log.Objects == 0, late && log.Failing == 0 && log.Oldest.After(began):
 			return nil
 		case late:
@@ -122,6 +123,18 @@ func (m *Mover) awaitSettled(ctx context.Context, bucket, target string, began t
 			return ctx.Err()
 		}
 	}
+}
+
+// blockers says what of a copy's backlog people have to decide.
+func blockers(log state.Backlog) string {
+	var all []string
+	if log.Conflicts > 0 {
+		all = append(all, control.Count(log.Conflicts, "conflict")+" there")
+	}
+	if log.HeldDeletes > 0 {
+		all = append(all, control.Count(log.HeldDeletes, "held delete")+" there")
+	}
+	return strings.Join(all, " and ")
 }
 
 // swapRoles makes the target the primary. The old one is marked: what was written there

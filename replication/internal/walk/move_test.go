@@ -3,6 +3,7 @@ package walk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,9 +36,14 @@ func TestMoveBlocked(t *testing.T) {
 		w.synced("a")
 		w.fakes["c2"].User(bkt, "x", "somebody else's")
 		w.must(w.ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "x", Cluster: "c2", Hold: hold, Since: w.o.Now()}))
-		w.wantErr(w.Mover.MovePrimary(t.Context(), bkt, "c2"), ErrBlocked)
+		err := w.Mover.MovePrimary(t.Context(), bkt, "c2")
+		w.wantErr(err, ErrBlocked)
 		if !w.row("c1").Primary {
 			t.Error("the primary moved")
+		}
+		want := map[state.Hold]string{state.HoldConflict: "1 conflict there: people", state.HoldDeletes: "1 held delete there: people"}[hold]
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%v: want %q, and nothing that is not", err, want)
 		}
 	}
 }

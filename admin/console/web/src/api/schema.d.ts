@@ -367,7 +367,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Events as server-sent events, until the client disconnects or the configuration ends. The event "missed" says that the client was too slow or has reconnected, and missed events. */
+        /** Events as server-sent events, until the client disconnects or the configuration ends. The event "missed" says that the client was too slow or has reconnected, and missed events; its data has how many (events, 0 if that is not known) and the reason. */
         get: operations["events"];
         put?: never;
         post?: never;
@@ -744,25 +744,35 @@ export interface components {
         Abandon: {
             /** @description Answers says that the storage answers now: it can be drained. */
             answers?: boolean;
+            /** @description the buckets that have a copy there */
             buckets?: components["schemas"]["AbandonedBucket"][];
+            /** @description their bytes */
             bytes?: number;
+            /** @description the cluster that would be abandoned */
             cluster?: string;
+            /** @description why it was refused, in a sentence */
             error: string;
             /** @description What only that storage has, as far as FaDO knows. */
             objects?: number;
         };
         AbandonedBucket: {
+            /** @description the bucket's name */
             bucket: string;
+            /** @description their bytes */
             bytes: number;
+            /** @description "" where no other cluster has a copy */
             heir: string;
+            /** @description objects that only the abandoned storage has */
             objects: number;
             /** @description Primary says that the bucket is written there, Heir whose copy would become the primary. */
             primary: boolean;
+            /** @description why they would be lost */
             reason: string;
         };
         Applied: {
             /** @description How many resources were created, changed or deleted. */
             changes: number;
+            /** @description the data that moves */
             moves: components["schemas"]["Moves"];
             /** @description Revision of the catalogue from now on. */
             revision: number;
@@ -775,27 +785,42 @@ export interface components {
             kind: "replication" | "store" | "cluster" | "function" | "bucket";
             /** @description The bucket's name, or the cluster's. */
             name: string;
+            /** @description why */
             reasons: components["schemas"]["Reason"][];
+            /** @description what is wrong, in a word */
             state: string;
         };
         Audit: {
+            /** @description who caused it */
             actor: string;
+            /** @description when it was made (RFC 3339) */
             at: string;
+            /** @description what was recorded, by kind */
             body: unknown;
+            /** @description SHA-256 over this record and the hash before */
             hash: string;
+            /** @description what it records */
             kind: string;
+            /** @description the instance that made it */
             node: string;
+            /** @description hash of the record before */
             prev: string;
+            /** @description the record's number, without gaps */
             seq: number;
         };
         BeforeAfter: {
+            /** @description how many then */
             after: number;
+            /** @description how many now */
             before: number;
         };
         Bucket: {
             /** @description Name of the bucket; S3's rules for general purpose bucket names. */
             name: string;
-            /** @enum {string} */
+            /**
+             * @description who declares it: the configuration, or the API
+             * @enum {string}
+             */
             origin: "config" | "api";
             /** @description The policy of keys no prefix rule covers. Default: the default policy. */
             policy?: string;
@@ -808,6 +833,7 @@ export interface components {
              * @enum {string}
              */
             promote?: "manual";
+            /** @description read-only */
             status?: components["schemas"]["BucketStatus"];
         };
         BucketInput: {
@@ -830,26 +856,39 @@ export interface components {
             status?: unknown;
         };
         BucketMove: {
+            /** @description clusters that would get a copy */
             add: string[];
+            /** @description the bucket's name */
             bucket: string;
+            /** @description bytes of one copy */
             bytes: number;
+            /** @description what they would cost */
             egress: number;
             /** @description Objects and bytes of one copy, of which each added cluster gets one. */
             objects: number;
+            /** @description the prefix of its rule; "" for the bucket's own */
             prefix: string;
             /** @description Where the bucket is written before and after; null where that stays. */
             primary: components["schemas"]["PrimaryMove"] | null;
+            /** @description clusters whose copy would go */
             remove: string[];
+            /** @description how long its copies would take */
             seconds: number;
         };
         BucketStatus: {
+            /** @description objects on copies that stand in the way */
             conflicts: number;
+            /** @description one for each cluster, the primary first */
             copies: components["schemas"]["CopyStatus"][];
             /** @description FormerPrimaries are clusters that the bucket was written in within the last seven days. */
             former_primaries?: components["schemas"]["FormerPrimary"][];
+            /** @description The copies of the bucket's prefix rules; copies sums them up with the bucket's own. */
+            prefixes?: components["schemas"]["PrefixStatus"][];
+            /** @description where users write; "" until that is chosen */
             primary: string;
             /** @description Promotion is the move of the primary that waits for POST …/promote. */
             promotion?: components["schemas"]["Promotion"];
+            /** @description why it is not ok, all in one text */
             reason: string;
             /** @description Reasons are those of the state, one by one. */
             reasons: components["schemas"]["Reason"][];
@@ -860,38 +899,58 @@ export interface components {
             state: "ok" | "syncing" | "stuck" | "conflict";
         };
         Candidate: {
+            /** @description its cluster */
             cluster: string;
+            /** @description whether the invocation may go there now */
             eligible: boolean;
+            /** @description whether all inputs are current in its cluster */
             fresh: boolean;
+            /** @description whether the endpoint passes its checks */
             healthy: boolean;
+            /** @description requests it serves for this instance */
             in_flight: number;
-            /** @enum {string} */
+            /**
+             * @description whether the inputs would be read there
+             * @enum {string}
+             */
             locality: "local" | "remote" | "none" | "";
+            /** @description why, or why not */
             reason: string;
+            /** @description the endpoint; "" for a cluster without one */
             url: string;
+            /** @description the cluster's failure domain */
             zone: string;
         };
         Capabilities: {
-            /** @description Checksums: it checks and keeps the checksums of S3's x-amz-checksum headers. */
-            checksums: boolean;
-            /** @description ConditionalDelete: DeleteObject honours If-Match. */
-            conditional_delete: boolean;
-            conditional_put: boolean;
-            multipart: components["schemas"]["MultipartLimits"];
-            notifications: boolean;
-            preserve_version: boolean;
-            /** @description Provider is the row of the table it goes by; "S3" is any that is not known. */
+            /** @description Whether it checks and keeps the checksums of S3's x-amz-checksum headers. */
+            checksums: boolean | null;
+            /** @description Whether DeleteObject honours If-Match. */
+            conditional_delete: boolean | null;
+            /** @description Whether PutObject honours If-Match and If-None-Match. */
+            conditional_put: boolean | null;
+            /** @description The limits of its multipart uploads. */
+            multipart: components["schemas"]["MultipartLimits"] | null;
+            /** @description Whether it tells a listener of changes. */
+            notifications: boolean | null;
+            /** @description Whether copies from its like keep version IDs, ETags and times. */
+            preserve_version: boolean | null;
+            /** @description The row of the table of providers that it goes by; "S3" is any that is not known, and "" one that was not asked yet. */
             provider: string;
-            /** @description SortedList: listings come in the order of keys, without which nothing can be compared. */
-            sorted_list: boolean;
-            tags: boolean;
-            versioning: boolean;
+            /** @description Whether listings come in the order of keys, without which nothing can be compared. */
+            sorted_list: boolean | null;
+            /** @description Whether it keeps tags of objects. */
+            tags: boolean | null;
+            /** @description Whether it can keep versions of objects. */
+            versioning: boolean | null;
         };
         Change: {
+            /** @description what would happen to it */
             action: string;
             /** @description What differs; empty for a deletion. */
             fields: components["schemas"]["Field"][];
+            /** @description of the resource */
             kind: string;
+            /** @description of the resource */
             name: string;
         };
         Cluster: {
@@ -909,8 +968,12 @@ export interface components {
             links?: components["schemas"]["Link"][];
             /** @description Name of the cluster. Form: [a-z0-9][a-z0-9-]{0,62}. */
             name: string;
-            /** @enum {string} */
+            /**
+             * @description who declares it: the configuration, or the API
+             * @enum {string}
+             */
             origin: "config" | "api";
+            /** @description read-only */
             status?: components["schemas"]["ClusterStatus"];
             /** @description The S3 storage of the cluster. Default: none, the cluster only runs functions. */
             storage?: components["schemas"]["Storage"];
@@ -946,14 +1009,19 @@ export interface components {
             zones?: string[];
         };
         ClusterReason: {
+            /** @description whether it is to have a copy */
             chosen: boolean;
+            /** @description the cluster's name */
             cluster: string;
+            /** @description why, or why not */
             reason: string;
+            /** @description its failure domain */
             zone: string;
         };
         ClusterStatus: {
             /** @description Drain tells how far a cluster that drains has come; left out for others. */
             drain?: components["schemas"]["DrainStatus"];
+            /** @description its function endpoints */
             functions: components["schemas"]["FunctionStatus"][];
             /** @description Storage is null for a cluster without one. */
             storage: components["schemas"]["StorageStatus"] | null;
@@ -961,91 +1029,142 @@ export interface components {
         ClusterSum: {
             /** @description Capacity in bytes, 0 if none is declared. */
             capacity: number;
+            /** @description whether it is being emptied */
             drain: boolean;
+            /** @description why its storage is down, or full */
             error: string;
+            /** @description how changes at its storage are noticed */
             feed: string;
+            /** @description whether its storage has no space left */
             full: boolean;
+            /** @description how many function endpoints it has */
             functions: number;
+            /** @description how many of these are healthy */
             healthy: number;
+            /** @description requests its endpoints are serving for this instance */
             in_flight: number;
+            /** @description its name */
             name: string;
             /**
              * @description Storage is up, down or unknown; empty for a cluster without one.
              * @enum {string}
              */
             storage: "" | "up" | "down" | "unknown";
+            /** @description bytes in its storage that FaDO knows of */
             used_bytes: number;
+            /** @description the zones it is in */
             zones: string[];
         };
         Conflict: {
+            /** @description what the storages concerned hold, the primary's first */
             copies: components["schemas"]["ConflictCopy"][];
+            /** @description the object's key */
             key: string;
+            /** @description what stands in the way */
             reason: string;
         };
         ConflictCopy: {
+            /** @description the cluster */
             cluster: string;
+            /** @description the object's ETag there */
             etag: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description when it was written there
+             */
             last_modified: string;
+            /** @description its bytes there */
             size: number;
         };
         CopyStatus: {
+            /** @description their bytes */
             bytes: number;
+            /** @description the cluster it is in */
             cluster: string;
+            /** @description keys up to this one are there; only while it is syncing */
             cursor: string;
+            /** @description why it, or an object of it, can't proceed */
             error: string;
             /** @description Losses are what this copy can't keep of the primary's objects, in sentences such as "tags are not kept in c3". */
             losses: string[];
+            /** @description how many objects it has, as of the last comparison */
             objects: number;
+            /** @description objects known to differ */
             pending: components["schemas"]["PendingStatus"];
             /**
              * @description primary, copy
              * @enum {string}
              */
             role: "primary" | "copy";
-            /** @enum {string} */
+            /**
+             * @description how far it is; of several rules, the one furthest from done
+             * @enum {string}
+             */
             state: "synced" | "syncing" | "waiting" | "draining" | "removing" | "failed";
+            /** @description when its last comparison with the primary began; null before the first */
             verified_at: string | null;
+            /** @description the cluster's failure domain */
             zone: string;
         };
         Counts: {
+            /** @description how many buckets */
             buckets: number;
+            /** @description how many clusters */
             clusters: number;
+            /** @description how many policies, the built-in one not counted */
             policies: number;
+            /** @description how many zones */
             zones: number;
         };
         Decision: {
+            /** @description where it would run */
             cluster: string;
-            /** @enum {string} */
+            /**
+             * @description whether its inputs are there
+             * @enum {string}
+             */
             locality: "local" | "remote" | "none";
+            /** @description the endpoint it would be sent to */
             url: string;
         };
         Delete: {
+            /** @description names of buckets */
             buckets?: string[];
+            /** @description names of clusters */
             clusters?: string[];
+            /** @description names of policies */
             policies?: string[];
+            /** @description names of zones */
             zones?: string[];
         };
         Deletes: {
+            /** @description the bucket's name */
             bucket: string;
+            /** @description how many objects it is about */
             objects: number;
         };
         Document: {
+            /** @description buckets as the API has them */
             buckets?: components["schemas"]["BucketInput"][];
+            /** @description clusters as the API has them */
             clusters?: components["schemas"]["ClusterInput"][];
             /** @description Names of what should not be there. */
             delete?: components["schemas"]["Delete"];
             /** @description The version of the language: 1. */
             fado: number;
+            /** @description policies as the API has them */
             policies?: components["schemas"]["PolicyInput"][];
             /** @description Whether resources made by the API that the document does not name should not be there. Data is never removed. */
             prune?: boolean;
+            /** @description zones as the API has them */
             zones?: components["schemas"]["ZoneInput"][];
         };
         DrainStatus: {
             /** @description What is still there. */
             buckets: number;
+            /** @description their bytes */
             bytes: number;
+            /** @description their objects */
             objects: number;
             /** @description Reason names what does not leave by itself. */
             reason?: string;
@@ -1057,55 +1176,97 @@ export interface components {
         };
         /** @description Why a request was refused: every violation, named. */
         Error: {
+            /** @description Field, value and what was expected, of each violation. */
             error: string;
         };
         Event: {
+            /** @description the bucket */
             bucket?: string;
+            /** @description bytes of the object, or compared so far */
             bytes?: number;
+            /** @description where it happened; of a primary that moved, where to */
             cluster?: string;
             /** @description Elsewhere: it happened on another instance, which emits the event, too. */
             elsewhere?: boolean;
+            /** @description where an object was read, or a primary moved from */
             from?: string;
+            /** @description the object's key */
             key?: string;
+            /** @description of the resource: zone, cluster, policy, bucket, key */
             kind?: string;
+            /** @description of the resource */
             name?: string;
+            /** @description objects compared so far, or left */
             objects?: number;
             /** @description created, changed, deleted; copied, removed, failed */
             op?: string;
+            /** @description of the copy's rule */
             prefix?: string;
+            /** @description why */
             reason?: string;
+            /** @description the state from now on */
             state?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description when
+             */
             time: string;
+            /** @description objects to compare in all */
             total?: number;
-            /** @enum {string} */
-            type: "resource" | "copy" | "transfer" | "storage" | "function" | "bucket_stuck" | "verification" | "drain" | "configuration";
+            /**
+             * @description what happened
+             * @enum {string}
+             */
+            type: "resource" | "copy" | "transfer" | "storage" | "function" | "bucket_stuck" | "bucket_ok" | "primary_moved" | "verification" | "drain" | "configuration";
+            /** @description of the function endpoint */
             url?: string;
         };
         Failure: {
+            /** @description how many failed */
             attempts: number;
+            /** @description the object's bucket */
             bucket: string;
+            /** @description where it should be, or be gone */
             cluster: string;
+            /** @description why the last attempt failed */
             error: string;
+            /** @description its key; "" for a purge of the bucket */
             key: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description when it is tried again
+             */
             next_attempt: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description since when it differs
+             */
             since: string;
         };
         Field: {
+            /** @description its value now */
             from: unknown;
+            /** @description the field, as in the resource's JSON */
             path: string;
+            /** @description its value then */
             to: unknown;
         };
         FormerPrimary: {
+            /** @description the former primary */
             cluster: string;
+            /** @description the first ones */
             keys: string[];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description when the primary moved
+             */
             since: string;
             /** @description Strays are objects written there since, which no copy gets, and Keys those of some. Where the cluster has a copy they are conflicts instead. */
             strays: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description how long it is watched
+             */
             until: string;
         };
         Function: {
@@ -1129,10 +1290,13 @@ export interface components {
             weight?: number;
         };
         FunctionStatus: {
+            /** @description whether it passes its checks */
             healthy: boolean;
+            /** @description requests it serves for this instance */
             in_flight: number;
             /** @description Reason says why the endpoint is not healthy. */
             reason?: string;
+            /** @description as declared */
             url: string;
         };
         HeaderField: {
@@ -1142,7 +1306,9 @@ export interface components {
             value: string;
         };
         Input: {
+            /** @description its bucket */
             bucket: string;
+            /** @description its key or prefix; "" for a whole bucket */
             key: string;
             /**
              * @description Scope is bucket, object or prefix.
@@ -1155,9 +1321,11 @@ export interface components {
             behind: number;
             /** @description The clusters whose storages it listens to. */
             feeds: string[];
+            /** @description what tells its lease from others */
             id: string;
             /** @description When it counts as gone unless it renews its lease; null with a store of its own. */
             lease_until: string | null;
+            /** @description its name */
             node: string;
             /** @description How many parts of the buckets it looks after. */
             parts: number;
@@ -1178,7 +1346,10 @@ export interface components {
             expires?: string;
             /** @description The access key ID. Form: 3 to 128 letters, digits and . _ @ + -, beginning with a letter or digit. */
             name: string;
-            /** @enum {string} */
+            /**
+             * @description who declares it: the configuration, or the API
+             * @enum {string}
+             */
             origin: "config" | "api";
             /** @description Whether the key may only read. Default: false. */
             read_only: boolean;
@@ -1205,7 +1376,9 @@ export interface components {
             status?: unknown;
         };
         Lag: {
+            /** @description the median */
             p50: number;
+            /** @description the 99th percentile */
             p99: number;
         };
         Link: {
@@ -1230,47 +1403,80 @@ export interface components {
             to: string;
         };
         LinkLoad: {
+            /** @description bytes over the link */
             bytes: number;
+            /** @description what it costs, in the currency of the prices */
             egress: number;
+            /** @description the cluster read from */
             from: string;
             /** @description Bytes per second, and where that is known from. */
             rate: number;
+            /** @description whether the rate was measured, declared or assumed */
             rate_source: string;
+            /** @description how long that takes at the rate */
             seconds: number;
+            /** @description the cluster written to */
             to: string;
         };
         ListedObject: {
+            /** @description where it is current, the primary first */
             clusters: string[];
+            /** @description its ETag at the primary */
             etag: string;
+            /** @description the object's key */
             key: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description when it was written at the primary
+             */
             last_modified: string;
+            /** @description its bytes */
             size: number;
+            /** @description its version there; "" where the bucket keeps none */
             version_id: string;
         };
         LoggedEvent: {
+            /** @description the bucket */
             bucket?: string;
+            /** @description bytes of the object, or compared so far */
             bytes?: number;
+            /** @description where it happened; of a primary that moved, where to */
             cluster?: string;
             /** @description Elsewhere: it happened on another instance, which emits the event, too. */
             elsewhere?: boolean;
+            /** @description where an object was read, or a primary moved from */
             from?: string;
+            /** @description the object's key */
             key?: string;
+            /** @description of the resource: zone, cluster, policy, bucket, key */
             kind?: string;
+            /** @description of the resource */
             name?: string;
+            /** @description objects compared so far, or left */
             objects?: number;
             /** @description created, changed, deleted; copied, removed, failed */
             op?: string;
+            /** @description of the copy's rule */
             prefix?: string;
+            /** @description why */
             reason?: string;
             /** @description Numbers grow with time on each instance, across its restarts too. */
             seq: number;
+            /** @description the state from now on */
             state?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description when
+             */
             time: string;
+            /** @description objects to compare in all */
             total?: number;
-            /** @enum {string} */
-            type: "resource" | "copy" | "transfer" | "storage" | "function" | "bucket_stuck" | "verification" | "drain" | "configuration";
+            /**
+             * @description what happened
+             * @enum {string}
+             */
+            type: "resource" | "copy" | "transfer" | "storage" | "function" | "bucket_stuck" | "bucket_ok" | "primary_moved" | "verification" | "drain" | "configuration";
+            /** @description of the function endpoint */
             url?: string;
         };
         Matrix: {
@@ -1278,31 +1484,46 @@ export interface components {
             clusters: components["schemas"]["MatrixColumn"][];
             /** @description What to give as after for the following page, empty at the end. */
             next: string;
+            /** @description the buckets of the page, by name */
             rows: components["schemas"]["MatrixRow"][];
         };
         MatrixBehind: {
+            /** @description their bytes, as far as known */
             bytes: number;
+            /** @description the cluster it is in */
             cluster: string;
+            /** @description objects known to differ there */
             objects: number;
+            /** @description since when the oldest of them differs */
             oldest: string | null;
         };
         MatrixColumn: {
+            /** @description the cluster's name */
             cluster: string;
+            /** @description its failure domain */
             zone: string;
         };
         MatrixRow: {
             /** @description Where objects are on their way, or held. */
             behind: components["schemas"]["MatrixBehind"][];
+            /** @description the bucket's name */
             bucket: string;
             /** @description A letter for each column: P the primary, and of copies S synced, Y syncing, W waiting, D draining, R removing, F failed; X: the policy does not allow the cluster, -: it is not chosen. */
             cells: string;
+            /** @description its policy; "" for the default one */
             policy: string;
-            /** @enum {string} */
+            /**
+             * @description the bucket's state
+             * @enum {string}
+             */
             state: "ok" | "syncing" | "stuck" | "conflict";
         };
         Mismatch: {
+            /** @description where it is not what it should be */
             cluster: string;
+            /** @description the object's key */
             key: string;
+            /** @description what is wrong with it */
             reason: string;
             /**
              * @description State is repairing, repaired or unrepairable.
@@ -1311,30 +1532,41 @@ export interface components {
             state: "repairing" | "repaired" | "unrepairable";
         };
         MoveTotal: {
+            /** @description buckets whose data would move */
             buckets: number;
+            /** @description bytes to copy */
             bytes: number;
+            /** @description copies to make */
             copies: number;
             /** @description What copying costs, in the currency of the prices. */
             egress: number;
             /** @description Whether not all of the data was counted. */
             estimated: boolean;
+            /** @description objects to copy */
             objects: number;
+            /** @description how long it would take */
             seconds: components["schemas"]["Seconds"];
             /** @description What is paid more for storage, or less where it is negative. */
             storage_per_month: number;
         };
         Moves: {
+            /** @description a page of the buckets whose data would move */
             buckets: components["schemas"]["BucketMove"][];
+            /** @description what each link would carry */
             links: components["schemas"]["LinkLoad"][];
             /** @description What to give as after for the following page, empty at the end. */
             next: string;
+            /** @description copies that would go */
             removed: components["schemas"]["Removed"];
+            /** @description of all buckets, whatever page this is */
             total: components["schemas"]["MoveTotal"];
         };
         MultipartLimits: {
+            /** @description The most bytes of a part. */
             max_part: number;
+            /** @description The most parts of an upload. */
             max_parts: number;
-            /** @description of all parts but the last */
+            /** @description The fewest bytes of a part, the last one excepted. */
             min_part: number;
         };
         Nodes: {
@@ -1353,35 +1585,57 @@ export interface components {
             trouble: string;
         };
         ObjectPage: {
+            /** @description what delimiter sums up */
             common_prefixes: string[];
+            /** @description what to give as after for the next page; "" at the end */
             next: string;
+            /** @description in the order of keys */
             objects: components["schemas"]["ListedObject"][];
         };
         Overview: {
+            /** @description how many resources there are */
             counts: components["schemas"]["Counts"];
+            /** @description this instance's name */
             node: string;
+            /** @description why it is degraded; "" if it is not */
             reason: string;
             /** @description How old the knowledge is, in seconds, that a start without a shared store would go by, and that routing goes by while it is out of reach. 0 with a store that only this instance uses. */
             snapshot_age_s: number;
-            /** @enum {string} */
+            /**
+             * @description whether anything needs people
+             * @enum {string}
+             */
             status: "ok" | "degraded";
-            /** @enum {string} */
+            /**
+             * @description where state is kept
+             * @enum {string}
+             */
             store: "sqlite" | "postgres";
+            /** @description of FaDO */
             version: string;
         };
         Paused: {
+            /** @description whether replication is paused */
             paused: boolean;
         };
         PendingStatus: {
+            /** @description their bytes, as far as known */
             bytes: number;
+            /** @description how many */
             objects: number;
+            /** @description since when the oldest of them differs; null where none does */
             oldest: string | null;
         };
         Placement: {
+            /** @description the bucket's name */
             bucket: string;
+            /** @description the clusters chosen, the primary first if it may stay */
             chosen: string[];
+            /** @description every cluster, sorted by name */
             clusters: components["schemas"]["ClusterReason"][];
+            /** @description the rule's policy */
             policy: string;
+            /** @description the prefix of the rule that covers what was asked for */
             prefix: string;
             /** @description Short says what is missing when fewer clusters could be chosen than wanted. */
             short?: string;
@@ -1389,11 +1643,15 @@ export interface components {
         Plan: {
             /** @description Whether a violation keeps the document from being applied. */
             blocked: boolean;
+            /** @description what would be created, changed or deleted */
             changes: components["schemas"]["Change"][];
+            /** @description the data that would move */
             moves: components["schemas"]["Moves"];
             /** @description Revision of the catalogue that the plan was made for. */
             revision: number;
+            /** @description what changes for invocations */
             routes: components["schemas"]["Routes"];
+            /** @description what is not as policies or prices want it */
             violations: components["schemas"]["Violation"][];
         };
         Policy: {
@@ -1421,7 +1679,10 @@ export interface components {
              * @enum {string}
              */
             on_miss: "remote" | "reject" | "pull";
-            /** @enum {string} */
+            /**
+             * @description who declares it: the configuration, or the API
+             * @enum {string}
+             */
             origin: "config" | "api";
             /** @description The clusters to use first, in this order, where they are allowed. */
             prefer: string[];
@@ -1449,6 +1710,8 @@ export interface components {
              * @enum {string}
              */
             spread: "zone" | "cluster";
+            /** @description What a change of the policy amounts to; only in the answer to one. */
+            status?: components["schemas"]["PolicyStatus"];
             /**
              * @description Where the bucket is written: primary, or anywhere (at every copy; the last writer wins). Default: primary.
              * @enum {string}
@@ -1520,75 +1783,138 @@ export interface components {
             /** @description The zones copies and functions are allowed in, children included. Default: any. */
             zones?: string[];
         };
+        PolicyStatus: {
+            /** @description Why no bucket can get what the policy asks for with the clusters that are declared now. */
+            warnings: string[];
+        };
+        PrefixCopy: {
+            /** @description Their bytes. */
+            bytes: number;
+            /** @description The cluster it is in. */
+            cluster: string;
+            /** @description Why it can't proceed. */
+            error: string;
+            /** @description How many objects it has, as of the last comparison. */
+            objects: number;
+            /**
+             * @description Whether users write there: primary, copy.
+             * @enum {string}
+             */
+            role: "primary" | "copy";
+            /**
+             * @description How far it is, as for copies.
+             * @enum {string}
+             */
+            state: "synced" | "syncing" | "waiting" | "draining" | "removing" | "failed";
+            /** @description When its last comparison with the primary began; null before the first. */
+            verified_at: string | null;
+        };
         PrefixRule: {
             /** @description The policy of those keys. */
             policy: string;
             /** @description The key prefix the rule is for. The longest matching prefix wins. */
             prefix: string;
         };
+        PrefixStatus: {
+            /** @description Its copies, the primary first. */
+            copies: components["schemas"]["PrefixCopy"][];
+            /** @description The rule's policy; "" for a rule that is gone, and whose copies are given back. */
+            policy: string;
+            /** @description The rule's prefix. */
+            prefix: string;
+        };
         PrimaryMove: {
+            /** @description where the bucket is written now */
             from: string;
+            /** @description where it would be written */
             to: string;
         };
         Promotion: {
+            /** @description whether its copy has everything */
             ready: boolean;
             /** @description what is missing while it is not ready */
             reason: string;
+            /** @description the cluster that is to be the primary */
             to: string;
         };
         Purge: {
+            /** @description the bucket that was forgotten */
             bucket: string;
+            /** @description what was asked for */
             purge: string;
+            /** @description what is being removed, in a sentence */
             removes: string;
         };
         Queue: {
+            /** @description their bytes, as far as known */
             bytes: number;
+            /** @description how many */
             objects: number;
+            /** @description since when the oldest waits; null where none does */
             oldest: string | null;
         };
         Rate: {
+            /** @description per second */
             bytes: number;
+            /** @description per second */
             objects: number;
         };
         Reason: {
             /** @description Action is the operation that helps, empty where nothing but time or a look does. */
             action: string;
+            /** @description the cluster it is about; "" for none */
             cluster: string;
             /** @description Code names the kind of reason to programs. */
             code: string;
+            /** @description a sentence */
             text: string;
         };
         Rebalance: {
             /** @description Buckets are those that are not where placement would put them today, Primaries how many of their primaries would move. */
             buckets: number;
+            /** @description their bytes */
             bytes: number;
             /** @description Copies are to be made, with so many objects and bytes in all. */
             copies: number;
             /** @description Moves are the first thousand, sorted by bucket and prefix. */
             moves: components["schemas"]["RebalanceMove"][];
+            /** @description their objects */
             objects: number;
+            /** @description of these, primaries that would move */
             primaries: number;
+            /** @description whether it is under way */
             running: boolean;
             /** @description Since is when it began, null where none is under way. */
             since: string | null;
         };
         RebalanceMove: {
+            /** @description clusters that would get a copy */
             add: string[];
+            /** @description the bucket's name */
             bucket: string;
+            /** @description their bytes */
             bytes: number;
+            /** @description objects of one copy */
             objects: number;
+            /** @description the prefix of its rule; "" for the bucket's own */
             prefix: string;
             /** @description Primary is where the bucket's primary moves from and to, null where it stays. */
             primary: components["schemas"]["PrimaryMove"] | null;
+            /** @description clusters whose copy would go */
             remove: string[];
         };
         Refusal: {
+            /** @description the object's key */
             key: string;
+            /** @description why it stays in conflict */
             reason: string;
         };
         Removed: {
+            /** @description their bytes */
             bytes: number;
+            /** @description how many */
             copies: number;
+            /** @description their objects */
             objects: number;
         };
         Resolution: {
@@ -1608,26 +1934,40 @@ export interface components {
             winner: string;
         };
         Retried: {
+            /** @description how many objects are due now */
             retried: number;
         };
         Route: {
+            /** @description the first bucket named */
             bucket: string;
+            /** @description every endpoint, the eligible first, in the order they would be used */
             candidates: components["schemas"]["Candidate"][];
+            /** @description null where the invocation would be refused */
             decision: components["schemas"]["Decision"] | null;
+            /** @description all inputs, as they were understood */
             inputs: components["schemas"]["Input"][];
+            /** @description the keys named in that bucket */
             objects: string[];
-            /** @enum {string} */
+            /**
+             * @description why it would be refused, as X-FaDO-Reason; "" if it would not
+             * @enum {string}
+             */
             reason: "" | "unknown-bucket" | "no-fresh-copy" | "no-endpoint" | "zone-forbidden" | "no-bucket";
         };
         RouteExample: {
+            /** @description the same, then */
             after: string[];
+            /** @description clusters that hold it and run functions now */
             before: string[];
+            /** @description the bucket's name */
             bucket: string;
+            /** @description the prefix of its rule; "" for the bucket's own */
             prefix: string;
         };
         Routes: {
             /** @description Rules whose clusters that hold the data and can run invocations are others. */
             changed: number;
+            /** @description some of the rules that change */
             examples: components["schemas"]["RouteExample"][];
             /** @description Rules that have such a cluster. */
             local: components["schemas"]["BeforeAfter"];
@@ -1635,7 +1975,9 @@ export interface components {
             refused: components["schemas"]["BeforeAfter"];
         };
         Seconds: {
+            /** @description at worst */
             high: number;
+            /** @description at best */
             low: number;
         };
         Sign: {
@@ -1655,11 +1997,17 @@ export interface components {
         SignInLink: {
             /** @description The code alone, for a console whose address was not given. */
             code: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description when it stops working
+             */
             expires: string;
             /** @description What to open in a browser: the URL given, with the code after its #. */
             link: string;
-            /** @enum {string} */
+            /**
+             * @description the role of whoever opens it
+             * @enum {string}
+             */
             role: "viewer" | "operator" | "admin";
         };
         SignInLinkInput: {
@@ -1672,19 +2020,29 @@ export interface components {
             url?: string;
         };
         StateCounts: {
+            /** @description objects that are not FaDO's stand in the way */
             conflict: number;
+            /** @description all copies are where policy wants them */
             ok: number;
+            /** @description they need a decision or a resource */
             stuck: number;
+            /** @description on their way */
             syncing: number;
         };
         Status: {
+            /** @description from noticed to routable, of recent objects, in milliseconds */
             lag_ms: components["schemas"]["Lag"];
+            /** @description whether replication is paused */
             paused: boolean;
+            /** @description the pending objects of all instances */
             queue: components["schemas"]["Queue"];
+            /** @description what this instance copies, over the last half minute */
             rate: components["schemas"]["Rate"];
+            /** @description objects on their way, the longest first, at most 100 */
             transfers: components["schemas"]["Transfer"][];
             /** @description Verifications under way on this instance. */
             verifications: components["schemas"]["Verification"][];
+            /** @description objects this instance processes at a time */
             workers: number;
         };
         Storage: {
@@ -1718,7 +2076,9 @@ export interface components {
             virtual_host?: boolean;
         };
         StorageStatus: {
+            /** @description what it offers; null each, until it was asked */
             capabilities: components["schemas"]["Capabilities"];
+            /** @description why it is down, or full */
             error: string;
             /** @description Feed says how changes made directly at the storage are noticed: "listening", or "scanning: " and why. */
             feed: string;
@@ -1729,6 +2089,7 @@ export interface components {
              * @enum {string}
              */
             state: "up" | "down" | "unknown";
+            /** @description bytes in it that FaDO knows of */
             used_bytes: number;
         };
         Summary: {
@@ -1739,40 +2100,63 @@ export interface components {
             at: string;
             /** @description What needs people, the most urgent first; at most a few hundred. */
             attention: components["schemas"]["Attention"][];
+            /** @description buckets by state */
             buckets: components["schemas"]["StateCounts"];
+            /** @description every cluster, sorted by name */
             clusters: components["schemas"]["ClusterSum"][];
+            /** @description how many resources there are */
             counts: components["schemas"]["Counts"];
             /** @description How many more buckets are stuck or in conflict. */
             more: number;
+            /** @description this instance's name */
             node: string;
             /** @description Whether replication is paused. */
             paused: boolean;
-            /** @enum {string} */
+            /**
+             * @description whether anything needs people
+             * @enum {string}
+             */
             status: "ok" | "degraded";
             /** @description Why something could not be told, such as a store that does not answer. */
             trouble: string;
+            /** @description of FaDO */
             version: string;
         };
         Sync: {
+            /** @description the bucket's name */
             bucket: string;
+            /** @description that it is under way */
             sync: string;
         };
         Transfer: {
+            /** @description the object's bucket */
             bucket: string;
+            /** @description bytes written so far */
             done: number;
+            /** @description the cluster it is read in */
             from: string;
+            /** @description its key */
             key: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description when it began
+             */
             started: string;
+            /** @description the cluster it is written in */
             to: string;
+            /** @description bytes in all; -1 while not known */
             total: number;
         };
         Trust: {
+            /** @description the bucket's name */
             bucket: string;
+            /** @description the cluster whose data is right */
             cluster: string;
         };
         Verification: {
+            /** @description the bucket's name */
             bucket: string;
+            /** @description as for objects */
             bytes: number;
             /** @description Deep: the bytes were read again, not only the listings. */
             deep: boolean;
@@ -1780,6 +2164,7 @@ export interface components {
             error: string;
             /** @description Estimate is when it will have ended at the pace so far; null if that can't be told. */
             estimate: string | null;
+            /** @description when it ended; null before */
             finished: string | null;
             /** @description Keys lists mismatches, at most 100 of them. */
             keys: components["schemas"]["Mismatch"][];
@@ -1787,7 +2172,9 @@ export interface components {
             mismatches: number;
             /** @description Objects and bytes compared so far, each copy's counted. Bytes are those of the listings, or with deep those that were read. */
             objects: number;
+            /** @description of these, repaired */
             repaired: number;
+            /** @description when it began; null before */
             started: string | null;
             /**
              * @description State is never, waiting, running, repairing (everything was compared, and what differed is on its way), done, or failed.
@@ -1796,13 +2183,19 @@ export interface components {
             state: "never" | "waiting" | "running" | "repairing" | "done" | "failed";
             /** @description Total objects and bytes, as far as they were known at the start. */
             total: number;
+            /** @description as for total */
             total_bytes: number;
+            /** @description of these, not repairable */
             unrepairable: number;
         };
         Violation: {
+            /** @description whether it keeps the document from being applied */
             blocking: boolean;
+            /** @description a sentence */
             detail: string;
+            /** @description what is violated */
             kind: string;
+            /** @description the resource it is about */
             resource: string;
         };
         Zone: {
@@ -1812,7 +2205,10 @@ export interface components {
             };
             /** @description Name of the zone. Form: [a-z0-9][a-z0-9-]{0,62}. */
             name: string;
-            /** @enum {string} */
+            /**
+             * @description who declares it: the configuration, or the API
+             * @enum {string}
+             */
             origin: "config" | "api";
             /** @description The zone this one lies in. Default: none. */
             parent?: string;
@@ -3837,7 +4233,12 @@ export interface operations {
     };
     events: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only events of this type. */
+                type?: string[];
+                /** @description Only events about this bucket. */
+                bucket?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3888,7 +4289,7 @@ export interface operations {
                 /** @description Only events behind the one of this number, the first ones of them. Without it: the last ones there are. */
                 after?: string;
                 /** @description Only events of this type. */
-                type?: "resource" | "copy" | "transfer" | "storage" | "function" | "bucket_stuck" | "verification" | "drain" | "configuration";
+                type?: "resource" | "copy" | "transfer" | "storage" | "function" | "bucket_stuck" | "bucket_ok" | "primary_moved" | "verification" | "drain" | "configuration";
                 /** @description Only events about this bucket. */
                 bucket?: string;
                 /** @description Only events about this cluster. */
