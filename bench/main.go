@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -78,6 +79,11 @@ func run(ctx context.Context, only string, quick bool) error {
 	return e.writeResults()
 }
 
+// once is what RESULTS.md has of measurements that no section makes.
+//
+//go:embed once.md
+var once string
+
 // writeResults joins the sections, those of earlier runs included.
 func (e *env) writeResults() error {
 	var b strings.Builder
@@ -96,5 +102,6 @@ func (e *env) writeResults() error {
 		b.WriteString("\n")
 		b.Write(text)
 	}
+	b.WriteString("\n" + once)
 	return os.WriteFile("bench/RESULTS.md", []byte(b.String()), 0o644)
 }

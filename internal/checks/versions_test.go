@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,17 +78,34 @@ func TestActionsArePinned(t *testing.T) {
 	}
 }
 
-// TestLinksLeadSomewhere: the pages for people link to files that are there.
+// TestLinksLeadSomewhere: the pages for people link to files that are there, and to headings
+// that these have.
 func TestLinksLeadSomewhere(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:\s]+)(#[^)\s]*)?\)`)
+	link := regexp.MustCompile(`\]\(([^)#:\s]*)(?:#([^)\s]*))?\)`)
 	for _, name := range append(glob(t, "*.md"), glob(t, "docs/*.md")...) {
 		for _, m := range link.FindAllStringSubmatch(read(t, name), -1) {
 			if strings.Contains(m[1], "security/advisories") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(root, filepath.Dir(name), m[1])); err != nil {
+			to := name
+			if m[1] != "" {
+				to = filepath.ToSlash(filepath.Join(filepath.Dir(name), m[1]))
+			}
+			if _, err := os.Stat(filepath.Join(root, to)); err != nil {
 				t.Errorf("%s links to %s: %v", name, m[1], err)
+			} else if m[2] != "" && !slices.Contains(anchors(read(t, to)), m[2]) {
+				t.Errorf("%s links to %s#%s: %s has no such heading", name, m[1], m[2], to)
 			}
 		}
 	}
+}
+
+// anchors are the headings of a page as GitHub names them in links.
+func anchors(page string) (all []string) {
+	code := regexp.MustCompile("(?ms)^ *```.*?^ *```")
+	for _, m := range regexp.MustCompile(`(?m)^#+ +(.*)$`).FindAllStringSubmatch(code.ReplaceAllString(page, ""), -1) {
+		anchor := strings.ReplaceAll(strings.ToLower(m[1]), " ", "-")
+		all = append(all, regexp.MustCompile(`[^\p{L}\p{N}_-]`).ReplaceAllString(anchor, ""))
+	}
+	return all
 }
