@@ -52,29 +52,41 @@ build: bin/caddy ## bin/caddy, through xcaddy, static
 
 bin/caddy: $(GOSRC)
 	@mkdir -p bin
-	CGO_ENABLED=0 XCADDY_SKIP_CLEANUP=0 \
-	XCADDY_GO_BUILD_FLAGS="-ldflags '-s -w -X $(MODULE)/caddymodule.version=$(VERSION)'" \
+	@CGO_ENABLED=0 XCADDY_SKIP_CLEANUP=0 \
+	XCADDY_GO_BUILD_FLAGS="-v -ldflags '-s -w -X $(MODULE)/caddymodule.version=$(VERSION)'" \
+	.ci/progress 'Caddy with FaDO (bin/caddy)' 1130 6 \
 	go tool -modfile=.ci/tools/go.mod xcaddy build $(CADDY_VERSION) --output bin/caddy --with $(MODULE)@v0.0.0=.
 
 bin/fn: $(wildcard examples/demo/function/*.go)
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -o $@ ./examples/demo/function
+	@CGO_ENABLED=0 .ci/progress 'the function server ($@)' 240 1 go build -v -o $@ ./examples/demo/function
 
 bin/demo: $(wildcard examples/demo/*) $(wildcard examples/internal/stage/*.go internal/testenv/*.go)
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -o $@ ./examples/demo
+	@CGO_ENABLED=0 .ci/progress 'the demo ($@)' 280 1 go build -v -o $@ ./examples/demo
+
+.PHONY: parts
+parts: $(STAMPS)/minio-$(MINIO_VERSION) bin/caddy bin/fn ## what the tutorial needs: MinIO, Caddy with FaDO, the function server
 
 .PHONY: demo
-demo: bin/caddy bin/fn bin/demo $(STAMPS)/minio-$(MINIO_VERSION) ## the main job on real parts; Ctrl-C ends it, DEMO_ONCE=1 walks through once
+demo: parts bin/demo ## the main job on real parts; Ctrl-C ends it, DEMO_ONCE=1 walks through once
 	@exec bin/demo
 
 bin/ha: $(wildcard examples/ha/*) $(wildcard examples/internal/stage/*.go internal/testenv/*.go)
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -o $@ ./examples/ha
+	@CGO_ENABLED=0 .ci/progress 'the example ($@)' 280 1 go build -v -o $@ ./examples/ha
 
 .PHONY: ha
-ha: prereqs bin/caddy bin/fn bin/ha $(STAMPS)/minio-$(MINIO_VERSION) ## two instances, PostgreSQL and a load balancer, and what happens when one is killed; HA_ONCE=1 walks through once
+ha: prereqs parts bin/ha ## two instances, PostgreSQL and a load balancer, and what happens when one is killed; HA_ONCE=1 walks through once
 	@exec bin/ha
+
+bin/migrate: $(wildcard examples/migrate/*) $(wildcard examples/internal/stage/*.go internal/testenv/*.go)
+	@mkdir -p bin
+	@CGO_ENABLED=0 .ci/progress 'the example ($@)' 280 1 go build -v -o $@ ./examples/migrate
+
+.PHONY: migrate-demo
+migrate-demo: parts bin/migrate $(STAMPS)/versitygw-$(VERSITYGW_VERSION) ## a MinIO is moved to versitygw under load, back, and for good, without a failed request
+	@exec bin/migrate
 
 .PHONY: test
 test: prereqs tools ## every test once, on real MinIO, versitygw, PostgreSQL and SQLite
@@ -154,6 +166,7 @@ TIDY ?= -diff
 tidy: ## fails, and shows the difference, where a go.mod or go.sum is not tidy; TIDY= tidies them
 	go mod tidy $(TIDY)
 	cd internal/checks && go mod tidy $(TIDY)
+	cd examples/functions-framework && go mod tidy $(TIDY)
 	cd .ci/tools && go mod tidy $(TIDY)
 
 .PHONY: vuln
@@ -219,29 +232,29 @@ prereqs: ## what the tests need of the system (gcc, postgresql): installs it wit
 # Each stamp stands for one binary of one version.
 define install
 @mkdir -p $(TOOLS) $(STAMPS)
-CGO_ENABLED=0 GOFLAGS= GOBIN=$(TOOLS) go install $(1)
+@CGO_ENABLED=0 GOFLAGS= GOBIN=$(TOOLS) .ci/progress $(2) go install -v $(1)
 @touch $@
 endef
 
 $(STAMPS)/minio-$(MINIO_VERSION):
-	$(call install,github.com/minio/minio@$(MINIO_VERSION))
+	$(call install,github.com/minio/minio@$(MINIO_VERSION),'MinIO (.tools/bin/minio)' 1300 6)
 
 # A later MinIO whose notification listener never flushes: FaDO must notice.
 $(STAMPS)/minio-mute-$(MINIO_MUTE):
 	@mkdir -p $(TOOLS) $(STAMPS) $(TOOLS)/mute
-	CGO_ENABLED=0 GOFLAGS= GOBIN=$(TOOLS)/mute go install github.com/minio/minio@$(MINIO_MUTE)
+	@CGO_ENABLED=0 GOFLAGS= GOBIN=$(TOOLS)/mute .ci/progress 'a later MinIO (.tools/bin/minio-mute)' 1300 6 go install -v github.com/minio/minio@$(MINIO_MUTE)
 	@mv $(TOOLS)/mute/minio $(TOOLS)/minio-mute && rmdir $(TOOLS)/mute
 	@touch $@
 
 $(STAMPS)/versitygw-$(VERSITYGW_VERSION):
-	$(call install,github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION))
+	$(call install,github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION),'versitygw (.tools/bin/versitygw)' 700 2)
 
 # The copiers that replication is measured beside.
 $(STAMPS)/mc-$(MC_VERSION):
-	$(call install,github.com/minio/mc@$(MC_VERSION))
+	$(call install,github.com/minio/mc@$(MC_VERSION),'mc (.tools/bin/mc)' 900 2)
 
 $(STAMPS)/rclone-$(RCLONE_VERSION):
-	$(call install,github.com/rclone/rclone@$(RCLONE_VERSION))
+	$(call install,github.com/rclone/rclone@$(RCLONE_VERSION),'rclone (.tools/bin/rclone)' 1700 5)
 
 $(STAMPS)/golangci-lint-$(GOLANGCI_VERSION):
-	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION))
+	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION),'golangci-lint (.tools/bin/golangci-lint)' 1300 4)
