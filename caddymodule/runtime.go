@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,7 +14,6 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/health"
-	"github.com/fado-project/fado/lbpolicy"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
@@ -130,9 +128,6 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 func newHealth(c *control.Control, log *zap.Logger) *health.Checker {
 	checker := health.New(health.Config{
 		Endpoints: func() []*routing.Endpoint { return c.Router().Snapshot().Endpoints() },
-		Dress: func(req *http.Request, f *catalog.Function) error {
-			return lbpolicy.Dress(req, f, caddy.NewReplacer())
-		},
 		OnChange: func(ep *routing.Endpoint, healthy bool, reason string) {
 			state, line := "healthy", log.Info
 			if !healthy {

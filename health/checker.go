@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -37,9 +35,6 @@ type Config struct {
 	// up before. An endpoint that never passed a check is down with its first
 	// failure. One check that passes marks it up. Default: 2.
 	Fails int
-	// Dress, if set, puts on a check of a health path what the endpoint's declaration says of
-	// requests to it.
-	Dress func(req *http.Request, f *catalog.Function) error
 	// Parallelism bounds the checks made at the same time. Endpoints that are
 	// failing get a quarter of it besides. Default: 128.
 	Parallelism int
@@ -54,7 +49,7 @@ func (c *Config) setDefaults() {
 	c.Fails = cmp.Or(c.Fails, DefaultFails)
 	c.Parallelism = cmp.Or(c.Parallelism, DefaultParallelism)
 	if c.probe == nil {
-		c.probe = func(ctx context.Context, ep *routing.Endpoint) error { return probe(ctx, ep, c.Dress) }
+		c.probe = Probe
 	}
 	if c.OnChange == nil {
 		c.OnChange = func(*routing.Endpoint, bool, string) {}

@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/fado-project/fado/catalog"
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/fado-project/fado/internal/cafile"
+	"github.com/fado-project/fado/internal/dress"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -22,13 +24,11 @@ const (
 // Probe checks an endpoint once: a GET of its health path, answered with 2xx or
 // 3xx, or without one a TCP connect. It opens a connection of its own, as a new
 // client would. The error says why the endpoint is not healthy.
-func Probe(ctx context.Context, ep *routing.Endpoint) error { return probe(ctx, ep, nil) }
-
-func probe(ctx context.Context, ep *routing.Endpoint, dress func(*http.Request, *catalog.Function) error) error {
+func Probe(ctx context.Context, ep *routing.Endpoint) error {
 	if ep.HealthPath == "" {
 		return connect(ctx, ep.Dial)
 	}
-	return get(ctx, ep, dress)
+	return get(ctx, ep)
 }
 
 func connect(ctx context.Context, address string) error {
@@ -39,7 +39,7 @@ func connect(ctx context.Context, address string) error {
 	return conn.Close()
 }
 
-func get(ctx context.Context, ep *routing.Endpoint, dress func(*http.Request, *catalog.Function) error) error {
+func get(ctx context.Context, ep *routing.Endpoint) error {
 	target, err := healthURL(ep)
 	if err != nil {
 		return fmt.Errorf("health path: %w", err)
@@ -60,10 +60,8 @@ func get(ctx context.Context, ep *routing.Endpoint, dress func(*http.Request, *c
 		return fmt.Errorf("making the health request: %w", err)
 	}
 	req.Header.Set("User-Agent", "FaDO health check")
-	if dress != nil {
-		if err := dress(req, &ep.Function); err != nil {
-			return fmt.Errorf("making the health request: %w", err)
-		}
+	if err := dress.Request(req, &ep.Function, caddy.NewReplacer()); err != nil {
+		return fmt.Errorf("making the health request: %w", err)
 	}
 	res, err := transport.RoundTrip(req) // not a client: a redirect is an answer
 	if err != nil {

@@ -97,6 +97,7 @@ func TestSignedRequestsArriveAsSigned(t *testing.T) {
 
 // verified signs what arrived again, and says what differs.
 func verified(t *testing.T, r *http.Request, creds aws.Credentials) string {
+	t.Helper()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return err.Error()
@@ -114,7 +115,7 @@ func verified(t *testing.T, r *http.Request, creds aws.Credentials) string {
 		return err.Error()
 	}
 	again.ContentLength = int64(len(body))
-	for _, name := range strings.Split(signed, ";") {
+	for name := range strings.SplitSeq(signed, ";") {
 		if name != "host" && name != "content-length" {
 			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
 		}

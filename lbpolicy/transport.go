@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/fado-project/fado/internal/dress"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -110,7 +111,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if out, err = t.dress(out, ep); err != nil {
 			f.end()
 			closeBody(req)
-			if errors.Is(err, errTooLarge) {
+			if errors.Is(err, dress.ErrTooLarge) {
 				return tooLarge(req), nil
 			}
 			return nil, fmt.Errorf("endpoint %s: %w", ep.URL, err)

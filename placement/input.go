@@ -56,6 +56,7 @@ func (in *RuleInput) Note(c catalog.Copy) {
 		in.Current = append(in.Current, c.Cluster)
 	case catalog.CopyWaiting, catalog.CopySyncing, catalog.CopyFailed:
 		in.Coming = append(in.Coming, c.Cluster)
+	case catalog.CopyDraining, catalog.CopyRemoving: // it leaves
 	}
 }
 

@@ -125,49 +125,68 @@ func whole(rows []state.Copy, cluster string) bool {
 	return copyrows.SyncedEverywhere(copies, cluster)
 }
 
-// heir returns the cluster whose copy of a bucket is the best: complete, with the least that
-// had not reached it, on a storage that answers; "" if no other has anything of it.
+// successor is a cluster whose copy may take a lost primary's place. The lower, the better.
+type successor struct {
+	cluster string
+	// removing: its objects are being removed; partial: it is not complete; down: its storage
+	// does not answer; leaving: it drains, or a policy does not allow it, so that the primary
+	// moves on from there.
+	removing, partial, down, leaving int
+	late                             int64 // objects that had not reached it
+	objects                          int64
+}
+
+func (a *successor) compare(b *successor) int {
+	return cmp.Or(
+		cmp.Compare(a.removing, b.removing), cmp.Compare(a.partial, b.partial), cmp.Compare(a.down, b.down),
+		cmp.Compare(a.leaving, b.leaving), cmp.Compare(a.late, b.late), cmp.Compare(b.objects, a.objects), cmp.Compare(a.cluster, b.cluster),
+	)
+}
+
+// heir returns the cluster whose copy of a bucket is the best: complete, on a storage that
+// answers, with the least that had not reached it. One that has to leave is better than none:
+// what it has goes from there to where it may be. "" if no other has anything of the bucket.
 func (c *core) heir(lost, bucket string, rows []state.Copy, logs []state.Backlog) string {
-	snap, rules := c.snap(), c.snap().Rules(bucket)
-	in := c.inputs()
-	type candidate struct {
-		cluster             string
-		partial, down, late int64
-		objects             int64
-	}
-	by := make(map[string]*candidate)
+	in, rules := c.inputs(), c.snap().Rules(bucket)
+	by := make(map[string]*successor)
 	for _, r := range rows {
-		begun := r.State == catalog.CopySynced || r.Cursor != "" || r.Objects > 0
-		if r.Cluster == lost || !begun || r.State == catalog.CopyDraining || r.State == catalog.CopyRemoving ||
-			snap.Elsewhere(bucket, r.Cluster) || !in.Allows(rules, r.Cluster) {
+		leaves := r.State == catalog.CopyDraining || r.State == catalog.CopyRemoving
+		begun := leaves || r.State == catalog.CopySynced || r.Cursor != "" || r.Objects > 0
+		if r.Cluster == lost || !begun || c.snap().Elsewhere(bucket, r.Cluster) {
 			continue
 		}
-		if by[r.Cluster] == nil {
-			by[r.Cluster] = &candidate{cluster: r.Cluster}
-			if !whole(rows, r.Cluster) {
-				by[r.Cluster].partial = 1
+		cand := by[r.Cluster]
+		if cand == nil {
+			cand = &successor{
+				cluster: r.Cluster, partial: one(!whole(rows, r.Cluster)), down: one(!c.sites.Up(r.Cluster)), leaving: one(!in.Allows(rules, r.Cluster)),
 			}
-			if !c.sites.Up(r.Cluster) {
-				by[r.Cluster].down = 1
-			}
+			by[r.Cluster] = cand
 		}
-		by[r.Cluster].objects += r.Objects
+		cand.objects += r.Objects
+		cand.removing, cand.leaving = max(cand.removing, one(r.State == catalog.CopyRemoving)), max(cand.leaving, one(leaves))
 	}
 	for _, l := range logs {
 		if by[l.Cluster] != nil {
 			by[l.Cluster].late = l.Objects
 		}
 	}
-	best := ""
-	for name, cand := range by {
-		if best == "" || cmp.Or(
-			cmp.Compare(cand.partial, by[best].partial), cmp.Compare(cand.down, by[best].down),
-			cmp.Compare(cand.late, by[best].late), -cmp.Compare(cand.objects, by[best].objects), cmp.Compare(name, best),
-		) < 0 {
-			best = name
+	var best *successor
+	for _, cand := range by {
+		if best == nil || cand.compare(best) < 0 {
+			best = cand
 		}
 	}
-	return best
+	if best == nil {
+		return ""
+	}
+	return best.cluster
+}
+
+func one(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // Abandon gives a cluster up whose storage is lost for good, and removes it: buckets go on

@@ -105,3 +105,30 @@ func TestAbandonChoosesTheBestCopy(t *testing.T) {
 	w.must(w.eng.Abandon(t.Context(), "c1", control.Precondition{}))
 	w.await("c2 to follow", func() bool { return w.status("bkt").Primary == "c3" && c2.Contents("bkt")["new"] == "y" })
 }
+
+// The only other copy may be one that has to leave, because its cluster drains or is not allowed
+// any more: it takes the primary's place all the same, and what it has goes where it may be.
+func TestAbandonKeepsWhatIsLeaving(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{NoEventFeed: true}, onFakes)
+	c1 := w.fake("c1")
+	c2, c3 := w.fake("c2"), w.fake("c3")
+	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Clusters: []string{"c1", "c2"}})
+	c1.User("bkt", "k", "x")
+	w.apply(&catalog.Bucket{Name: "bkt", Policy: "p"})
+	w.awaitOK("bkt", "c1", "c2")
+	c1.SetFault(func(context.Context, string, string, string) error { return storage.ErrUnavailable })
+	w.await("c1 is down", func() bool { return !w.eng.core.sites.Up("c1") })
+	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 1}, Clusters: []string{"c3"}})
+	what, err := w.eng.Abandoned(t.Context(), "c1")
+	w.must(err)
+	if len(what.Buckets) != 1 || what.Buckets[0].Heir != "c2" || what.Objects != 0 {
+		t.Errorf("what is lost: %+v", what)
+	}
+	w.must(w.eng.Abandon(t.Context(), "c1", control.Precondition{}))
+	w.await("c3 to have it", func() bool { return w.status("bkt").Primary == "c3" && c3.Contents("bkt")["k"] == "x" })
+	w.awaitOK("bkt", "c3")
+	if got := c2.Contents("bkt"); len(got) != 0 {
+		t.Errorf("c2 has %v where it may not be", got)
+	}
+}

@@ -25,11 +25,13 @@ type ruleRows struct {
 func newTable(rows []state.Copy) table {
 	rows = sorted(rows)
 	var t table
-	for from, to := 0, 0; from < len(rows); from = to {
-		for to = from; to < len(rows) && rows[to].Prefix == rows[from].Prefix; {
+	for from := 0; from < len(rows); {
+		to := from + 1
+		for to < len(rows) && rows[to].Prefix == rows[from].Prefix {
 			to++
 		}
 		t.rules = append(t.rules, ruleRows{prefix: rows[from].Prefix, rows: rows[from:to:to]})
+		from = to
 	}
 	return t
 }
