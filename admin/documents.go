@@ -191,7 +191,7 @@ func planDocument(c *call) error {
 			return err
 		}
 		c.w.Header().Set("ETag", revisionTag(at.Revision))
-		answer = viewPlan(at.Revision, p.changes, p.outlook)
+		answer = viewPlan(at.Revision, p.changes, p.outlook, c.query("changes_after"), limit)
 		return nil
 	})
 	if err != nil {

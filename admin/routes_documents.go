@@ -11,8 +11,9 @@ func documentOperations() operations {
 		{
 			name: "plan", method: http.MethodPost, pattern: "/fado/plan", role: roleOperator, handle: planDocument,
 			params: []parameter{
-				{name: "limit", doc: "The most buckets whose moves are listed. Default: 1000.", integer: true},
-				{name: "after", doc: "List only the moves after this one: next of the plan before."},
+				{name: "limit", doc: "The most moves and the most changes that are listed. Default: 1000.", integer: true},
+				{name: "after", doc: "List only the moves after this one: moves.next of the plan before."},
+				{name: "changes_after", doc: "List only the changes after this one: changes_next of the plan before."},
 			},
 			summary: "What a document would change, move, cost and break. Nothing is changed.",
 			request: documentView{}, requestTypes: types,

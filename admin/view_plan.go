@@ -33,11 +33,15 @@ type deleteView struct {
 // planView is what a document would do.
 type planView struct {
 	// Revision of the catalogue that the plan was made for.
-	Revision   state.Seq       `json:"revision"`
-	Changes    []changeView    `json:"changes"`    // what would be created, changed or deleted
-	Moves      movesView       `json:"moves"`      // the data that would move
-	Violations []violationView `json:"violations"` // what is not as policies or prices want it
-	Routes     routesView      `json:"routes"`     // what changes for invocations
+	Revision state.Seq    `json:"revision"`
+	Changes  []changeView `json:"changes"` // what would be created, changed or deleted
+	// How many changes there are in all.
+	ChangesTotal int `json:"changes_total"`
+	// What to give as changes_after for the following page, empty at the end.
+	ChangesNext string          `json:"changes_next"`
+	Moves       movesView       `json:"moves"`      // the data that would move
+	Violations  []violationView `json:"violations"` // what is not as policies or prices want it
+	Routes      routesView      `json:"routes"`     // what changes for invocations
 	// Whether a violation keeps the document from being applied.
 	Blocked bool `json:"blocked"`
 }
@@ -158,14 +162,17 @@ type appliedView struct {
 	Moves   movesView `json:"moves"` // the data that moves
 }
 
-func viewPlan(revision state.Seq, c *document.Comparison, o *document.Outlook) planView {
+func viewPlan(revision state.Seq, c *document.Comparison, o *document.Outlook, after string, limit int) planView {
+	changes, next := c.Page(after, limit)
 	v := planView{
-		Revision: revision, Changes: make([]changeView, 0, len(c.Changes)), Moves: viewMoves(&o.Moves),
+		Revision: revision, Changes: make([]changeView, 0, len(changes)), ChangesTotal: len(c.Changes), ChangesNext: next, Moves: viewMoves(&o.Moves),
 		Violations: make([]violationView, 0, len(o.Violations)), Routes: viewRoutes(&o.Routes), Blocked: o.Blocked,
 	}
-	for _, ch := range c.Changes {
-		cv := changeView{Kind: ch.Kind, Name: ch.Name, Action: ch.Action, Fields: make([]fieldView, 0, len(ch.Fields))}
-		for _, f := range ch.Fields {
+	for i := range changes {
+		ch := &changes[i]
+		fields := c.Fields(ch)
+		cv := changeView{Kind: ch.Kind, Name: ch.Name, Action: ch.Action, Fields: make([]fieldView, 0, len(fields))}
+		for _, f := range fields {
 			cv.Fields = append(cv.Fields, fieldView(f))
 		}
 		v.Changes = append(v.Changes, cv)

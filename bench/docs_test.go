@@ -132,3 +132,15 @@ func TestTheChoiceIsHeldToItsBar(t *testing.T) {
 		}
 	}
 }
+
+// TestPlansTable: the figures of plans are taken from what the benchmark prints, and what is
+// slower than its bar is marked.
+func TestPlansTable(t *testing.T) {
+	got, err := plansTable("BenchmarkPlan/10000-2   \t 1\t 2500000000 ns/op\t 0.56 live-MiB\nBenchmarkPlan/1000000-16\t1\t59000000000 ns/op\t-1.0 live-MiB\n")
+	if err != nil || !strings.Contains(got, "| 10000 | 2.50 **missed** | 2 | 0.56 |") || !strings.Contains(got, "| 1000000 | 59.00 | 60 | -1.0 |") {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := plansTable("PASS"); err == nil {
+		t.Error("no benchmark is taken for one")
+	}
+}

@@ -36,6 +36,7 @@ var sections = []section{
 	{"routing", "Invocations beside plain `least_conn`, and beside one route per bucket", routing},
 	{"memory", "A million buckets", memory},
 	{"changes", "Changes through the API", changes},
+	{"plans", "Plans", plans},
 	{"replication", "Replication beside other copiers", replicate},
 }
 

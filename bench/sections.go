@@ -61,6 +61,43 @@ func choiceTable(out string) (string, error) {
 		"Median of 3 (lowest–highest).\n\n", decidingChoice, slowestChoice) + table([]string{"benchmark", "ns", "allocations"}, rows), nil
 }
 
+// Bars of plans, in seconds, by how many buckets move.
+var slowestPlans = map[string]float64{"10000": 2, "1000000": 60}
+
+// plans runs the benchmark of plans in which every bucket moves.
+func plans(ctx context.Context, e *env) (string, error) {
+	pattern := "^BenchmarkPlan$"
+	if e.quick {
+		pattern += "/^10000$"
+	}
+	args := []string{"test", "-run", "^$", "-bench", pattern, "-benchtime", "1x", "-timeout", "20m", "./document"}
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return plansTable(string(out))
+}
+
+// plansTable turns what `go test -bench` printed into the table.
+func plansTable(out string) (string, error) {
+	re := regexp.MustCompile(`(?m)^BenchmarkPlan/(\d+?)(?:-\d+)?\s+\d+\s+(\d+) ns/op\s+([-\d.]+) live-MiB`)
+	var rows [][]string
+	for _, m := range re.FindAllStringSubmatch(out, -1) {
+		ns, err := strconv.ParseFloat(m[2], 64)
+		if err != nil {
+			return "", err
+		}
+		most := slowestPlans[m[1]]
+		rows = append(rows, []string{m[1], bar(ns/1e9 <= most, fmt.Sprintf("%.2f", ns/1e9)), fmt.Sprintf("%.0f", most), m[3]})
+	}
+	if len(rows) == 0 {
+		return "", fmt.Errorf("no benchmark ran: %s", out)
+	}
+	return "A document that changes the one policy of all buckets, so that all 3 copies of each move and the primary with them; comparison and " +
+		"forecast, without reading the copies from the store. What it holds at its end is what it lists, 1,000 moves.\n\n" +
+		table([]string{"buckets", "seconds", "to reach", "held at its end, MiB"}, rows), nil
+}
+
 // routing compares invocations through data_aware with the same Caddy's least_conn and
 // with a route per bucket, at several numbers of buckets.
 func routing(ctx context.Context, e *env) (string, error) {

@@ -33,7 +33,7 @@ Exit status: 0 if there is nothing to do, 2 if there are changes, 1 for an error
 			if err != nil {
 				return 0, err
 			}
-			p, err := s.Plan(ctx, doc, 0, "")
+			p, err := s.plan(ctx, doc)
 			if err != nil {
 				return 0, where(err)
 			}
@@ -50,6 +50,14 @@ Exit status: 0 if there is nothing to do, 2 if there are changes, 1 for an error
 	}
 	filesFlag(cmd)
 	return cmd
+}
+
+// plan asks for what is shown of a plan: for programs all, for people the beginning.
+func (s *session) plan(ctx context.Context, doc client.Document) (*client.Plan, error) {
+	if s.json {
+		return s.WholePlan(ctx, doc)
+	}
+	return s.Plan(ctx, doc, client.PlanPage{})
 }
 
 func (s *session) document() (client.Document, func(error) error, error) {
@@ -81,7 +89,7 @@ func (s *session) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.Plan(ctx, doc, 0, "")
+	p, err := s.Plan(ctx, doc, client.PlanPage{})
 	if err != nil {
 		return where(err)
 	}
@@ -145,7 +153,7 @@ func (s *session) showPlan(p *client.Plan) {
 	if len(p.Changes) == 0 {
 		s.say("Nothing to change. The catalogue's revision is %d.", p.Revision)
 	} else {
-		s.showChanges(p.Changes)
+		s.showChanges(p.Changes, p.ChangesTotal)
 		s.showMoves(&p.Moves)
 		s.showRoutes(&p.Routes)
 	}
@@ -162,7 +170,7 @@ func (s *session) showPlan(p *client.Plan) {
 	}
 }
 
-func (s *session) showChanges(changes []client.Change) {
+func (s *session) showChanges(changes []client.Change, total int) {
 	for _, c := range changes {
 		mark := map[string]string{"create": s.colour(green, "+"), "update": s.colour(yellow, "~"), "delete": s.colour(red, "-")}[c.Action]
 		s.say("%s %s %s", mark, c.Kind, oneLine(c.Name))
@@ -173,6 +181,9 @@ func (s *session) showChanges(changes []client.Change) {
 			}
 			s.say("    %s", cut(line, maxColumns-4))
 		}
+	}
+	if more := total - len(changes); more > 0 {
+		s.say("and %s more; plan --json lists them", count(int64(more), "change"))
 	}
 }
 
@@ -228,7 +239,7 @@ func (s *session) showBuckets(buckets []client.BucketMove, more bool) {
 	}
 	s.say("%s", t)
 	if more || len(buckets) > maxShown {
-		s.say("There are more; --json lists them.")
+		s.say("There are more; plan --json lists them.")
 	}
 }
 

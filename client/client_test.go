@@ -62,7 +62,7 @@ func TestRequests(t *testing.T) {
 		_, _ = io.WriteString(w, `{"revision":8,"changes":1}`)
 	})
 	doc := client.Document{Body: []byte("fado: 1"), ContentType: "application/yaml"}
-	p, err := c.Plan(t.Context(), doc, 5, "a/b c")
+	p, err := c.Plan(t.Context(), doc, client.PlanPage{Limit: 5, MovesAfter: "a/b c"})
 	if err != nil || p.Revision != 7 || p.ETag != `"7"` || p.Changes[0].Name != "eu" {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -81,5 +81,33 @@ func TestRequests(t *testing.T) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A whole plan is its pages put together, each change and move once, and none of another
+// catalogue.
+func TestWholePlan(t *testing.T) {
+	t.Parallel()
+	pages := map[string]string{
+		"":                                  `{"revision":7,"changes":[{"name":"a"}],"changes_next":"zone/a","moves":{"buckets":[{"bucket":"x"}],"next":"x/"}}`,
+		"after=x%2F&changes_after=zone%2Fa": `{"revision":7,"changes":[{"name":"b"}],"changes_next":"","moves":{"buckets":[{"bucket":"y"}],"next":"y/"}}`,
+		"after=y%2F":                        `{"revision":7,"changes":[{"name":"a"}],"changes_next":"zone/a","moves":{"buckets":[{"bucket":"z"}],"next":""}}`,
+	}
+	c := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"7"`)
+		_, _ = io.WriteString(w, pages[r.URL.RawQuery])
+	})
+	p, err := c.WholePlan(t.Context(), client.Document{})
+	if err != nil || len(p.Changes) != 2 || p.Changes[1].Name != "b" || len(p.Moves.Buckets) != 3 || p.Moves.Buckets[2].Bucket != "z" || p.Moves.Next+p.ChangesNext != "" {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	next := 0
+	c = answering(t, func(w http.ResponseWriter, r *http.Request) {
+		next++
+		w.Header().Set("ETag", `"`+strings.Repeat("7", next)+`"`)
+		_, _ = io.WriteString(w, pages[r.URL.RawQuery])
+	})
+	if _, err := c.WholePlan(t.Context(), client.Document{}); err == nil || !strings.Contains(err.Error(), "has changed between two pages") {
+		t.Errorf("pages of two catalogues make one: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -18,11 +19,15 @@ type Document struct {
 
 // Plan says what a document would do.
 type Plan struct {
-	Revision   int64       `json:"revision"`
-	Changes    []Change    `json:"changes"`
-	Moves      Moves       `json:"moves"`
-	Violations []Violation `json:"violations"`
-	Routes     Routes      `json:"routes"`
+	Revision int64    `json:"revision"`
+	Changes  []Change `json:"changes"`
+	// ChangesTotal counts the changes of all pages; ChangesNext is where the next page of them
+	// begins, "" at the end.
+	ChangesTotal int         `json:"changes_total"`
+	ChangesNext  string      `json:"changes_next"`
+	Moves        Moves       `json:"moves"`
+	Violations   []Violation `json:"violations"`
+	Routes       Routes      `json:"routes"`
 	// Blocked says that a violation keeps the document from being applied.
 	Blocked bool `json:"blocked"`
 	// ETag is what Apply takes so that nothing but this plan is carried out.
@@ -130,15 +135,24 @@ type Applied struct {
 	Moves    Moves `json:"moves"`
 }
 
-// Plan asks what a document would do. The moves of up to limit buckets are listed (0: as many
-// as the API lists by itself), those after the page before that ended with after.
-func (c *Client) Plan(ctx context.Context, d Document, limit int, after string) (*Plan, error) {
+// PlanPage says which part of a plan is listed.
+type PlanPage struct {
+	// Limit bounds the changes and the moves listed; 0: as many as the API lists by itself.
+	Limit int
+	// MovesAfter and ChangesAfter are Moves.Next and ChangesNext of the page before.
+	MovesAfter, ChangesAfter string
+}
+
+// Plan asks what a document would do. Totals are of all that it would do, whatever is listed.
+func (c *Client) Plan(ctx context.Context, d Document, page PlanPage) (*Plan, error) {
 	query := url.Values{}
-	if limit > 0 {
-		query.Set("limit", strconv.Itoa(limit))
+	for name, v := range map[string]string{"after": page.MovesAfter, "changes_after": page.ChangesAfter} {
+		if v != "" {
+			query.Set(name, v)
+		}
 	}
-	if after != "" {
-		query.Set("after", after)
+	if page.Limit > 0 {
+		query.Set("limit", strconv.Itoa(page.Limit))
 	}
 	p := new(Plan)
 	header, err := c.Do(ctx, Request{Method: http.MethodPost, Path: Path("plan"), Query: query, Body: d.Body, ContentType: d.ContentType}, p)
@@ -147,6 +161,33 @@ func (c *Client) Plan(ctx context.Context, d Document, limit int, after string) 
 	}
 	p.ETag = header.Get("ETag")
 	return p, nil
+}
+
+// WholePlan is Plan with all changes and moves, page by page. The error says so if the
+// catalogue changes meanwhile.
+func (c *Client) WholePlan(ctx context.Context, d Document) (*Plan, error) {
+	whole, err := c.Plan(ctx, d, PlanPage{})
+	if err != nil {
+		return nil, err
+	}
+	for whole.Moves.Next != "" || whole.ChangesNext != "" {
+		p, err := c.Plan(ctx, d, PlanPage{MovesAfter: whole.Moves.Next, ChangesAfter: whole.ChangesNext})
+		if err != nil {
+			return nil, err
+		}
+		if p.ETag != whole.ETag {
+			return nil, fmt.Errorf("the catalogue has changed between two pages of the plan: its revision was %d and is %d", whole.Revision, p.Revision)
+		}
+		if whole.Moves.Next != "" { // else the page begins again
+			whole.Moves.Buckets = append(whole.Moves.Buckets, p.Moves.Buckets...)
+			whole.Moves.Next = p.Moves.Next
+		}
+		if whole.ChangesNext != "" {
+			whole.Changes = append(whole.Changes, p.Changes...)
+			whole.ChangesNext = p.ChangesNext
+		}
+	}
+	return whole, nil
 }
 
 // Apply makes the changes that a document asks for, all of them or none. With the ETag of a

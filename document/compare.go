@@ -50,16 +50,18 @@ type Change struct {
 	Kind   catalog.Kind
 	Name   string
 	Action Action
-	// Fields say what differs, secrets hidden. Empty for a deletion.
-	Fields []Field
 	// Resource is what is to be there, secrets in clear; nil for a deletion.
 	Resource catalog.Resource
 	path     string
 }
 
+// Key names a change, as the end of a page.
+func (c *Change) Key() string { return string(c.Kind) + "/" + c.Name }
+
 // Comparison is what a document would change.
 type Comparison struct {
-	// Changes are sorted by kind and name.
+	// Changes are sorted by kind and name. What fields they differ in is worked out when it is
+	// asked for: of a large document that is more than there is room for at a time.
 	Changes []Change
 	base    *Base
 	target  *target
@@ -100,6 +102,35 @@ type comparer struct {
 
 func (p *problems) conflict(path, value, expected string) {
 	p.append(catalog.Violation{Field: path, Value: value, Expected: expected, Conflict: true})
+}
+
+// Page returns the changes after the one with a key ("": from the first), at most limit, and
+// the key of the last of them where others follow.
+func (c *Comparison) Page(after string, limit int) (page []Change, next string) {
+	kind, name, _ := strings.Cut(after, "/")
+	from := 0
+	if after != "" {
+		at, found := slices.BinarySearchFunc(c.Changes, id{catalog.Kind(kind), name}, func(ch Change, last id) int {
+			return compareIDs(id{ch.Kind, ch.Name}, last)
+		})
+		if from = at; found {
+			from++
+		}
+	}
+	page = c.Changes[from:min(len(c.Changes), from+limit)]
+	if from+limit < len(c.Changes) && len(page) > 0 {
+		next = page[len(page)-1].Key()
+	}
+	return page, next
+}
+
+// Fields says in what a change's resource differs, secrets hidden. Empty for a deletion.
+func (c *Comparison) Fields(ch *Change) []Field {
+	if ch.Action == Delete {
+		return nil
+	}
+	now, _ := c.now(id{ch.Kind, ch.Name})
+	return c.fields(now, ch.Resource)
 }
 
 // now returns what the base holds under a name, nil for nothing, and whose it is.
@@ -155,11 +186,12 @@ func (c *comparer) item(it Item) {
 	if now != nil {
 		ch.Action = Update
 	}
-	if ch.Fields = c.fields(now, next); now != nil && len(ch.Fields) == 0 {
+	fields := c.fields(now, next)
+	if now != nil && len(fields) == 0 {
 		return
 	}
 	if owner == Configuration {
-		c.conflict(it.Path, i.name, "what the configuration declares of this "+string(i.kind)+", which is changed there; "+differing(ch.Fields))
+		c.conflict(it.Path, i.name, "what the configuration declares of this "+string(i.kind)+", which is changed there; "+differing(fields))
 		return
 	}
 	c.target.puts[i] = next

@@ -2,6 +2,7 @@ package document_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +54,7 @@ func TestChangesLeadToTheDocument(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		changesPage(t, c)
 		now := make(map[string]catalog.Resource)
 		for _, r := range have {
 			now[string(r.ResourceKind())+" "+r.ResourceName()] = r
@@ -76,6 +78,24 @@ func TestChangesLeadToTheDocument(t *testing.T) {
 			t.Fatalf("after the changes: %+v, %v", c, err)
 		}
 	})
+}
+
+// changesPage holds pages of changes against the whole.
+func changesPage(t *rapid.T, c *document.Comparison) {
+	limit, listed := rapid.IntRange(1, 4).Draw(t, "limit"), []document.Change(nil)
+	for after := ""; ; {
+		page, next := c.Page(after, limit)
+		if len(page) > limit {
+			t.Fatalf("a page has %d changes", len(page))
+		}
+		listed = append(listed, page...)
+		if after = next; next == "" {
+			break
+		}
+	}
+	if !slices.EqualFunc(listed, c.Changes, func(a, b document.Change) bool { return a.Key() == b.Key() }) {
+		t.Fatalf("the pages have\n%+v\nof\n%+v", listed, c.Changes)
+	}
 }
 
 var (
@@ -165,7 +185,7 @@ func TestFieldsOfAChange(t *testing.T) {
 		"policies":[{"name":"keep","copies":"all"}],"buckets":[{"name":"photos","policy":"keep"},{"name":"new","policy":"keep"}]}`), document.JSON, base)
 	var got []string
 	for _, ch := range c.Changes {
-		for _, f := range ch.Fields {
+		for _, f := range c.Fields(&ch) {
 			got = append(got, strings.Join([]string{string(ch.Action), ch.Name, f.Path, string(f.From), string(f.To)}, " "))
 		}
 	}

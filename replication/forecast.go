@@ -121,9 +121,9 @@ func promotedByHand(decl *catalog.Bucket, target string) bool {
 	return decl.Promote == catalog.PromoteManual && decl.Primary == target
 }
 
-// finish returns the rows once the work that they ask for was done.
+// finish makes of the rows of a plan those there are once the work that they ask for was done.
 func finish(rows []state.Copy) []state.Copy {
-	rows = slices.DeleteFunc(slices.Clone(rows), func(c state.Copy) bool {
+	rows = slices.DeleteFunc(rows, func(c state.Copy) bool {
 		return !c.Primary && (c.State == catalog.CopyDraining || c.State == catalog.CopyRemoving)
 	})
 	for i := range rows {

@@ -240,7 +240,7 @@ func planned(ctx context.Context, w *world, say *stage.Display) error {
 	doc := client.Document{Body: []byte("fado: 1\npolicies:\n- {name: reports, copies: 1, zones: [us]}\n"), ContentType: "application/yaml"}
 	say.Doing("POST /fado/plan: {fado: 1, policies: [{name: reports, copies: 1, zones: [us]}]}")
 	api := &client.Client{URL: w.AdminURL}
-	p, err := api.Plan(ctx, doc, 0, "")
+	p, err := api.Plan(ctx, doc, client.PlanPage{})
 	if err != nil {
 		return err
 	}

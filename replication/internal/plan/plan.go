@@ -63,7 +63,7 @@ func (in *Inputs) plan(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []
 	next := p.flat()
 	return Plan{
 		Rows: next, Target: target, Issue: strings.Join(p.issues, "; "), Short: p.short,
-		Changed: !slices.Equal(next, sorted(rows)),
+		Changed: !slices.Equal(next, inOrder(rows)),
 	}
 }
 

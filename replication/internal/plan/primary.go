@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/placement"
 )
 
 // placePrimary ensures that every rule has a synced row for the primary.
@@ -77,14 +78,9 @@ func (p *planner) fixed() bool {
 // nextPrimary returns where the primary moves: preferably to a cluster that has everything
 // already; "" if nowhere. A storage that has never answered gets nothing new for it.
 func (p *planner) nextPrimary() string {
-	open := p.open(p.declared)
-	maps.DeleteFunc(open, func(c string, _ *catalog.Cluster) bool { return p.silent[c] && !p.comesEverywhere(c) })
-	if len(open) == 0 {
-		return ""
-	}
-	complete, order := p.complete(), p.solve(p.declared[0], open)
-	for _, c := range append(slices.Clone(order), slices.Sorted(maps.Keys(open))...) {
-		if open[c] != nil && complete[c] {
+	complete, order := p.complete(), p.order()
+	for _, c := range append(slices.Clone(order), slices.Sorted(maps.Keys(complete))...) {
+		if complete[c] && p.mayStay(p.declared, c) {
 			return c
 		}
 	}
@@ -92,6 +88,20 @@ func (p *planner) nextPrimary() string {
 		return ""
 	}
 	return order[0]
+}
+
+// order returns the clusters that the primary may move to, the first choice first.
+func (p *planner) order() []string {
+	if len(p.declared) == 1 { // which has been worked out for all buckets of the policy
+		in := placement.RuleInput{Bucket: p.decl.Name, Policy: p.declared[0].Policy, Ideal: p.ideal}
+		p.noteCopies(&in, p.rule(""))
+		in.Coming = nil // as in solve
+		order, _ := p.solver.Choose(nil, &in)
+		return order
+	}
+	open := p.open(p.declared)
+	maps.DeleteFunc(open, func(c string, _ *catalog.Cluster) bool { return p.silent[c] && !p.comesEverywhere(c) })
+	return p.solve(p.declared[0], open)
 }
 
 // comesEverywhere reports whether a cluster has a copy of every rule, or is getting one.

@@ -111,11 +111,21 @@ func (r *ruleRows) in(cluster string) *state.Copy {
 
 func sorted(rows []state.Copy) []state.Copy {
 	rows = slices.Clone(rows)
-	slices.SortFunc(rows, func(a, b state.Copy) int {
-		if c := strings.Compare(a.Prefix, b.Prefix); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Cluster, b.Cluster)
-	})
+	slices.SortFunc(rows, byPlace)
 	return rows
+}
+
+// inOrder returns rows sorted; those that are already are not copied.
+func inOrder(rows []state.Copy) []state.Copy {
+	if slices.IsSortedFunc(rows, byPlace) {
+		return rows
+	}
+	return sorted(rows)
+}
+
+func byPlace(a, b state.Copy) int {
+	if c := strings.Compare(a.Prefix, b.Prefix); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Cluster, b.Cluster)
 }
