@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -47,6 +48,32 @@ func TestObjects(t *testing.T) {
 	w.must(w.api.RemoveObject(ctx, "bkt", "copy", minio.RemoveObjectOptions{}))
 	if got := w.get("bkt", "copy"); got != "NoSuchKey" {
 		t.Errorf("after removal: %s", got)
+	}
+}
+
+// Routing learns how large objects are from what passes, and from the storages' feeds.
+func TestSizesAreLearnt(t *testing.T) {
+	t.Parallel()
+	w := two(t, nil)
+	size := func(key string) int64 {
+		n, known := w.ctl.Router().Sizes().Of("bkt", key)
+		if !known {
+			return -1
+		}
+		return n
+	}
+	w.put("bkt", "written", "12345")
+	if got := size("written"); got != 5 {
+		t.Errorf("what was written has %d bytes, want 5", got)
+	}
+	w.must(w.api.RemoveObject(context.Background(), "bkt", "written", minio.RemoveObjectOptions{}))
+	_, err := w.direct(minioA.Server(t)).Client.PutObject(context.Background(), w.prefix+"bkt", "beside", strings.NewReader("1234567"), 7, minio.PutObjectOptions{})
+	w.must(err)
+	w.await("the feed tells", func() bool { return size("beside") == 7 })
+	w.ctl.Router().Sizes().Note("bkt", "beside", 1)
+	status, _, body := w.do(http.MethodGet, "/bkt/beside", http.Header{"Range": {"bytes=0-1"}}, "")
+	if got := size("beside"); got != 7 || body != "12" {
+		t.Errorf("what was read in part (%d %q) has %d bytes, want 7", status, body, got)
 	}
 }
 

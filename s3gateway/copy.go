@@ -182,9 +182,6 @@ func (c *copier) copyAcross(query url.Values, rng string) error {
 		return err
 	}
 	if query == nil {
-		if err := c.awaitCopies(c.to); err != nil {
-			return err
-		}
 		c.w.Header().Set("X-Fado-Token", token(c.to, c.bucket, c.key, out.Header))
 	}
 	if v := a.Header.Get("X-Amz-Version-Id"); v != "" {

@@ -216,21 +216,6 @@ func TestMarksAreFaDOs(t *testing.T) {
 	}
 }
 
-// More copies are there before the answer where write_ack wants it.
-func TestWriteAck(t *testing.T) {
-	t.Parallel()
-	for _, ack := range []int{2, ackAll} {
-		w := two(t, func(h *Handler) { h.WriteAck = ack })
-		for n := range 10 {
-			key := fmt.Sprint("k", n)
-			w.put("bkt", key, "content")
-			if _, err := w.direct(minioB.Server(t)).StatObject(context.Background(), w.prefix+"bkt", key, minio.StatObjectOptions{}); err != nil {
-				t.Fatalf("write_ack %d: %s is not in c2: %v", ack, key, err)
-			}
-		}
-	}
-}
-
 // Tags, ACLs and attributes of an object.
 func TestObjectParts(t *testing.T) {
 	t.Parallel()

@@ -70,9 +70,6 @@ func postObject(c uploader) error {
 	if err != nil {
 		return err
 	}
-	if err := c.awaitCopies(cluster); err != nil {
-		return err
-	}
 	return c.posted(status, token(cluster, c.bucket, c.key, out.Header), out.Header)
 }
 

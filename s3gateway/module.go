@@ -57,6 +57,8 @@ type App interface {
 type Storages interface {
 	Read(ctx context.Context, p replication.Passage, f *storage.Forward) (*storage.Answer, error)
 	Write(ctx context.Context, w replication.UserWrite, f *storage.Forward) (*replication.Written, error)
+	CanBring(cluster string, size int64) error
+	Bring(ctx context.Context, bucket, key, cluster string, size int64) error
 	Keep(allowed func(*routing.Snapshot) bool) (ctx context.Context, end func(), err error)
 	Capabilities(cluster string) (storage.Capabilities, bool)
 }
@@ -85,7 +87,8 @@ type Handler struct {
 	// Patterns of buckets whose objects everyone may read. Default: none.
 	Anonymous []string `json:"anonymous,omitempty"`
 
-	// How many copies have a write before it is answered, -1 for all. Default: 1.
+	// How many copies have a write before it is answered, -1 for all; no more than its policy
+	// wants. Default: 1.
 	WriteAck int `json:"write_ack,omitempty"`
 
 	// How far a client's clock may be off. Default: 15m.

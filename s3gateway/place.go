@@ -37,6 +37,10 @@ const (
 // happens where several places are written.
 const patience = 5 * time.Second
 
+// lookAgain is how often a read that waits looks again without being told to: a gap in what a
+// feed told ends without a word.
+const lookAgain = 50 * time.Millisecond
+
 // readers returns the clusters to read an input from, best first.
 func (c reader) readers(in routing.Input, f fidelity) ([]routing.Holder, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
@@ -56,6 +60,7 @@ func (c reader) readers(in routing.Input, f fidelity) ([]routing.Holder, error) 
 		}
 		select {
 		case <-changed:
+		case <-time.After(lookAgain):
 		case <-ctx.Done():
 			return nil, slowDown(errNoCopy, "No current copy can be read now. Please retry.")
 		}

@@ -2,14 +2,11 @@ package s3gateway
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/storage"
@@ -133,7 +130,11 @@ func (c writer) writing(cluster string) replication.Passage {
 }
 
 // write makes a request that may change something at a cluster.
+// It returns when as many copies as write_ack says have the keys.
 func (c writer) write(cluster string, f *storage.Forward, keys []string) (*replication.Written, error) {
+	if err := c.checkAcks(cluster, keys, f.Size); err != nil {
+		return nil, err
+	}
 	out, err := c.gateway.Write(c.ctx, replication.UserWrite{
 		Passage: c.writing(cluster), Keys: keys, Whole: len(keys) == 0 && f.Key == "",
 	}, f)
@@ -146,7 +147,7 @@ func (c writer) write(cluster string, f *storage.Forward, keys []string) (*repli
 	case isError(out.Body): // a storage may begin with 200 and end in an error
 		return nil, c.storageError(http.StatusInternalServerError, out.Header, bytes.NewReader(out.Body))
 	}
-	return out, nil
+	return out, c.awaitAcks(cluster, keys, f)
 }
 
 // written passes the answer to a write on, its body rewritten by text.
@@ -158,11 +159,6 @@ func (c writer) written(cluster string, out *replication.Written, text map[strin
 			return unreadable(err)
 		}
 	}
-	if c.key != "" {
-		if err := c.awaitCopies(cluster); err != nil {
-			return err
-		}
-	}
 	h := c.w.Header()
 	answerHeaders(h, out.Header)
 	h.Del("Content-Length")
@@ -171,44 +167,6 @@ func (c writer) written(cluster string, out *replication.Written, text map[strin
 	}
 	c.writeBody(out.Status, "", body)
 	return nil
-}
-
-// ackPatience bounds how long an answer waits for more copies.
-const ackPatience = time.Minute
-
-// awaitCopies returns when as many copies as write_ack says have what was written. One has it
-// already.
-func (c writer) awaitCopies(written string) error {
-	if c.h.WriteAck == ackOne {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, ackPatience)
-	defer cancel()
-	for {
-		changed := c.control.Pending.Changed(c.bucket)
-		have, want := 1, 0
-		for _, cluster := range c.router().Snapshot().WantedIn(nil, c.bucket, c.key) {
-			want++
-			if cluster != written && c.has(cluster) {
-				have++
-			}
-		}
-		if have >= want || c.h.WriteAck != ackAll && have >= c.h.WriteAck {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return slowDown(ctx.Err(), "The write is stored, but not yet in %s copies. Please retry.", c.h.ack())
-		}
-	}
-}
-
-// has reports whether a cluster's copy has what was written to the call's key, whether or not it
-// is a hit otherwise.
-func (c writer) has(cluster string) bool {
-	state, _, ok := c.router().Snapshot().CopyState(c.bucket, c.key, cluster)
-	return ok && state == catalog.CopySynced && !c.router().Pending.Has(c.bucket, c.key, cluster)
 }
 
 // token names a write to clients, who put it into X-FaDO-Token of an invocation.

@@ -26,9 +26,10 @@ type Want struct {
 	Bucket   string
 	From, To string // clusters: read from and written to
 	Size     int64  // bytes
+	Awaited  bool   // a user's request waits for it
 }
 
-// small reports whether the work is live and short, so that it goes first.
+// small reports whether the work is live and short, so that it goes before what is not.
 func (w Want) small() bool { return w.Class == Live && w.Size <= SmallObject }
 
 // Slots bounds the objects that are worked on at the same time. Some slots are reserved for
@@ -37,7 +38,7 @@ func (w Want) small() bool { return w.Class == Live && w.Size <= SmallObject }
 // whose requests recently failed or hung, gets very few; a congested one as many as it
 // sustains, see [Slots.Congested].
 //
-// Among waiters small live objects come first, then other live ones, then bulk; within a
+// Among waiters those that a user waits for come first, then small live objects, then other live ones, then bulk; within a
 // class the bucket that holds the fewest slots, then the earliest.
 type Slots struct {
 	mu       sync.Mutex
@@ -179,6 +180,8 @@ func (s *Slots) grant() {
 // before reports whether w goes before o, although o came first.
 func (s *Slots) before(w, o Want) bool {
 	switch {
+	case w.Awaited != o.Awaited:
+		return w.Awaited
 	case w.small() != o.small():
 		return w.small()
 	case w.Class != o.Class:
@@ -196,7 +199,7 @@ func (s *Slots) eligible(w Want) bool {
 	case w.From != "" && s.from[w.From] >= s.paceOf(w.From):
 		return false
 	}
-	return w.small() || s.bulk < s.bulkCap()
+	return w.small() || w.Awaited || s.bulk < s.bulkCap()
 }
 
 // bulkCap is how many slots others than small live objects may use: an eighth, and at least

@@ -44,6 +44,7 @@ func TestSlotsProperties(t *testing.T) {
 				w := &waiter{granted: make(chan struct{}), Want: Want{
 					Class: rapid.SampledFrom([]Class{Live, Bulk}).Draw(t, "class"), From: "s", To: cluster,
 					Bucket: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "bucket"), Size: rapid.Int64Range(0, 2*SmallObject).Draw(t, "size"),
+					Awaited: rapid.IntRange(0, 4).Draw(t, "awaited") == 0,
 				}}
 				waiting = append(waiting, w)
 				s.enqueue(w)
@@ -84,7 +85,7 @@ func TestSlotsProperties(t *testing.T) {
 	})
 }
 
-// Small live objects go before large ones and bulk, and buckets take turns.
+// What a user waits for goes first, small live objects go before large ones and bulk, and buckets take turns.
 func TestSlotsOrder(t *testing.T) {
 	t.Parallel()
 	s := New(1)
@@ -100,8 +101,9 @@ func TestSlotsOrder(t *testing.T) {
 	bulk := ask(Want{Class: Bulk, Bucket: "b", To: "c"})
 	large := ask(Want{Class: Live, Bucket: "b", To: "c", Size: 1 << 30})
 	small := ask(Want{Class: Live, Bucket: "b", To: "c", Size: 4 << 10})
+	awaited := ask(Want{Class: Live, Bucket: "b", To: "c", Size: 1 << 30, Awaited: true})
 	release()
-	for _, w := range []*waiter{small, large, bulk} {
+	for _, w := range []*waiter{awaited, small, large, bulk} {
 		select {
 		case <-w.granted:
 		default:

@@ -67,6 +67,17 @@ var setbacks = []struct {
 
 var failure = setback{wait: func(w *Workers, attempts int, err error) time.Duration { return w.o.Settler.RetryAfter(attempts, err) }, counts: true}
 
+// Lasts reports whether an object that could not be settled stays so until something else than
+// a storage changes: what people decide, a policy, a pause.
+func Lasts(err error) bool {
+	for _, why := range []error{guard.ErrForbidden, object.ErrNoCopy, storage.ErrRefused, errPaused} {
+		if errors.Is(err, why) {
+			return true
+		}
+	}
+	return setbackOf(err).wait == nil
+}
+
 func setbackOf(err error) setback {
 	for _, s := range setbacks {
 		if errors.Is(err, s.why) {

@@ -82,14 +82,43 @@ func (w *Workers) waitsForSpace(row state.Pending) error {
 	return nil
 }
 
+// errPaused: nothing is to be copied now.
+var errPaused = errors.New("replication is paused")
+
+// Ready returns why an object can't be copied to a cluster now, as far as that is known.
+func (w *Workers) Ready(cluster string, size int64) error {
+	if w.o.Pause.On() {
+		return errPaused
+	}
+	if _, err := w.o.Sites.Usable(cluster); err != nil {
+		return err
+	}
+	return w.waitsForSpace(state.Pending{Cluster: cluster, Size: size})
+}
+
+// Now brings an object in one cluster in step before all that waits, since a user's request
+// waits for it. The rows that there are of it stay: the workers find nothing to do.
+func (w *Workers) Now(ctx context.Context, o ids.Object, size int64) error {
+	if err := w.Ready(o.Cluster, size); err != nil {
+		return err
+	}
+	return w.attemptAs(ctx, state.Pending{Bucket: o.Bucket, Key: o.Key, Cluster: o.Cluster, Size: size, Since: w.o.Now()}, true)
+}
+
 // attempt brings one row's object in step, once there is a slot for it.
 func (w *Workers) attempt(ctx context.Context, row state.Pending) error {
+	return w.attemptAs(ctx, row, false)
+}
+
+func (w *Workers) attemptAs(ctx context.Context, row state.Pending, awaited bool) error {
 	class := limit.Live
 	if row.Background {
 		class = limit.Bulk
 	}
 	from := w.o.Router.Snapshot().Primary(row.Bucket)
-	release, err := w.o.Slots.Acquire(ctx, limit.Want{Class: class, Bucket: row.Bucket, From: from, To: row.Cluster, Size: row.Size})
+	release, err := w.o.Slots.Acquire(ctx, limit.Want{
+		Class: class, Bucket: row.Bucket, From: from, To: row.Cluster, Size: row.Size, Awaited: awaited,
+	})
 	if err != nil {
 		return err
 	}
