@@ -18,7 +18,7 @@ const (
 
 	// drainBytes is how much of a body that nobody wants is read so that its connection can be
 	// used again, and drainWait how long.
-	drainBytes = 8 << 20 // a part of an upload as most clients send them
+	drainBytes = 32 << 20 // more than a part of an upload as most clients send them (16 MiB)
 	drainWait  = 2 * time.Second
 )
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,7 +41,7 @@ func TestChecksumHeaders(t *testing.T) {
 		"x-amz-checksum-crc64nvme": "M3eFcAZSQlc=", "x-amz-checksum-sha1": "qvTGHdzF6KLavt4PO0gs2a6pQ00=",
 		"x-amz-checksum-sha256": "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=", "x-amz-checksum-md5": "XUFAKrxLKna5cZ2REBfFkg==",
 		"x-amz-checksum-sha512":   "m3HSJL1i83hdltRq0+o9czGb+8KJDKra4t/3JRlnPKcjI8PZm6XBHXx6zG4UuMXaDEZjR1wuXDre9G9zvN7AQw==",
-		"x-amz-checksum-xxhash64": "JseCfYifbaM=",
+		"x-amz-checksum-xxhash64": "JseCfYifbaM=", "x-amz-checksum-xxhash3": "lVXoVVxi3P0=", "x-amz-checksum-xxhash128": "tenBrQcbPn/Hec+qXlI4GA==",
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := exampleVerifier().Verify(signed("PUT", "/b/k", unsignedPayload, body, name, value))
@@ -102,8 +103,13 @@ func TestPayloadErrors(t *testing.T) {
 	v.MaxBody = 3
 	refused(t, v, signed("PUT", "/b/k", unsignedPayload, "four"), 400, "EntityTooLarge", "maximum")
 	// The body of a GET is empty, and the hash has to say so: nobody reads it.
-	if _, err := v.Verify(signed("GET", "/b/k", strings.Repeat("0", 64), "")); !errors.Is(err, &Error{Code: "XAmzContentSHA256Mismatch"}) {
+	_, err := v.Verify(signed("GET", "/b/k", strings.Repeat("0", 64), ""))
+	if !errors.Is(err, &Error{Code: "XAmzContentSHA256Mismatch"}) {
 		t.Fatal(err)
+	}
+	computed := Detail{"S3ComputedContentSHA256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
+	if e, _ := errors.AsType[*Error](err); !slices.Contains(e.Details, computed) {
+		t.Errorf("details %v, want %v among them", e.Details, computed)
 	}
 }
 

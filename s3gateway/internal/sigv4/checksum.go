@@ -11,10 +11,12 @@ import (
 	"hash"
 	"hash/crc32"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/minio/crc64nvme"
+	"github.com/zeebo/xxh3"
 )
 
 const checksumPrefix = "x-amz-checksum-"
@@ -37,6 +39,8 @@ var checksums = []*checksum{
 	{"SHA512", sha512.Size, sha512.New},
 	{"MD5", md5.Size, md5.New},
 	{"XXHASH64", 8, func() hash.Hash { return xxhash.New() }},
+	{"XXHASH3", 8, func() hash.Hash { return xxh3.New() }},
+	{"XXHASH128", 16, func() hash.Hash { return xxh3.New128() }},
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -62,24 +66,31 @@ type digest struct {
 	hash.Hash
 	want []byte
 	bad  *Error // if the body is another
+	tell string // the detail that says of which sum the body is; "" for none
 }
 
 func (d *digest) verify() error {
-	if !bytes.Equal(d.Sum(nil), d.want) {
+	got := d.Sum(nil)
+	if bytes.Equal(got, d.want) {
+		return nil
+	}
+	if d.tell == "" {
 		return d.bad
 	}
-	return nil
+	bad := *d.bad
+	bad.Details = append(slices.Clone(bad.Details), Detail{d.tell, hex.EncodeToString(got)})
+	return &bad
 }
 
 func (c *checksum) digest(want []byte) *digest {
-	return &digest{c.new(), want, badRequest("BadDigest", "The %s you specified did not match the calculated checksum.", c.name)}
+	return &digest{Hash: c.new(), want: want, bad: badRequest("BadDigest", "The %s you specified did not match the calculated checksum.", c.name)}
 }
 
 func payloadDigest(hash string) *digest {
 	want, _ := hex.DecodeString(hash) // isSHA256 has looked at it
 	bad := badRequest("XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.")
 	bad.Details = []Detail{{"ClientComputedContentSHA256", hash}}
-	return &digest{sha256.New(), want, bad}
+	return &digest{sha256.New(), want, bad, "S3ComputedContentSHA256"}
 }
 
 // headerDigests returns what the headers say of the body: Content-MD5 and at most one x-amz-checksum-*. The checksum is nil
@@ -93,7 +104,8 @@ func headerDigests(h http.Header) ([]*digest, *checksum, error) {
 			e.Details = []Detail{{"Content-MD5", values[0]}}
 			return nil, nil, e
 		}
-		digests = append(digests, &digest{md5.New(), want, badRequest("BadDigest", "The Content-MD5 you specified did not match what we received.")})
+		bad := badRequest("BadDigest", "The Content-MD5 you specified did not match what we received.")
+		digests = append(digests, &digest{Hash: md5.New(), want: want, bad: bad})
 	}
 	c, value, err := checksumHeader(h)
 	if c == nil || err != nil {

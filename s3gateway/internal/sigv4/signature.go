@@ -212,7 +212,7 @@ func (v *Verifier) validity(sig *signature, date, expires string) error {
 		return malformedQuery(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
 	}
 	if at.Format(dayFormat) != sig.cred.day {
-		return malformedQuery("Invalid credential date %q. This date is not the same as X-Amz-Date: %q.", sig.cred.day, date)
+		return malformedQuery("Invalid credential date %q. This date is not the same as X-Amz-Date: %q.", sig.cred.day, at.Format(dayFormat))
 	}
 	seconds, err := strconv.ParseInt(expires, 10, 64)
 	switch {
