@@ -69,8 +69,11 @@ func (f *fado) awaitUp(ctx context.Context) error {
 }
 
 // cpu returns the seconds of processor time that the process has used.
-func (f *fado) cpu() (float64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.caddy.cmd.Process.Pid))
+func (f *fado) cpu() (float64, error) { return cpuOf(f.caddy.cmd.Process.Pid) }
+
+// cpuOf returns the seconds of processor time that a process has used.
+func cpuOf(pid int) (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}

@@ -38,6 +38,7 @@ var sections = []section{
 	{"changes", "Changes through the API", changes},
 	{"plans", "Plans", plans},
 	{"replication", "Replication beside other copiers", replicate},
+	{"s3", "The S3 endpoint beside the storage itself", s3Endpoint},
 }
 
 func main() {

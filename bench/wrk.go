@@ -32,6 +32,10 @@ request = function()
   at = at %% 2000 + 1
   return reqs[at]
 end
+` + wrkDone
+
+// wrkDone prints what runWrk reads.
+const wrkDone = `
 done = function(summary, latency, requests)
   io.write(string.format("RESULT %%d %%d %%d %%d %%d %%d\n", summary.requests, summary.duration,
     summary.errors.status, summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
@@ -51,11 +55,16 @@ var wrkLine = regexp.MustCompile(`RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)`)
 
 // wrk loads a URL for a while with requests that name one of n buckets.
 func (e *env) wrk(ctx context.Context, addr string, n int, d time.Duration) (wrkResult, error) {
-	script := filepath.Join(e.dir, fmt.Sprintf("wrk-%d.lua", n))
-	if err := os.WriteFile(script, fmt.Appendf(nil, wrkScript, n), 0o600); err != nil {
+	return e.runWrk(ctx, addr, fmt.Sprintf(wrkScript, n), connections, d)
+}
+
+// runWrk loads a server for a while as a script says.
+func (e *env) runWrk(ctx context.Context, addr, text string, clients int, d time.Duration) (wrkResult, error) {
+	script := filepath.Join(e.dir, "wrk.lua")
+	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		return wrkResult{}, err
 	}
-	cmd := exec.CommandContext(ctx, "wrk", "-t1", "-c", strconv.Itoa(connections), "-d", fmt.Sprintf("%ds", int(d.Seconds())), "-s", script, "http://"+addr)
+	cmd := exec.CommandContext(ctx, "wrk", "-t1", "-c", strconv.Itoa(clients), "-d", fmt.Sprintf("%ds", int(d.Seconds())), "-s", script, "http://"+addr)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return wrkResult{}, fmt.Errorf("wrk: %w: %s", err, out)
