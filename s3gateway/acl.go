@@ -47,14 +47,17 @@ func putACL(c reader) error {
 	if err := checkHeaders(c.r.Header); err != nil {
 		return err
 	}
-	if c.r.Header.Get("X-Amz-Acl") == "" {
-		b, err := c.readBody(maxSmallXML)
-		if err != nil {
-			return err
-		}
+	b, err := c.readBody(maxSmallXML)
+	if err != nil {
+		return err
+	}
+	switch canned := c.r.Header.Get("X-Amz-Acl") != ""; {
+	case !canned:
 		if err := checkACL(b); err != nil {
 			return err
 		}
+	case len(b) > 0: // it might grant more than the header says
+		return badRequest("UnexpectedContent", "This request does not support content.")
 	}
 	if c.key != "" {
 		if err := c.mustExist(); err != nil {

@@ -250,6 +250,9 @@ func TestObjectParts(t *testing.T) {
 	if status, _, body := w.do(http.MethodPut, "/bkt/k?acl=", nil, acl); status != http.StatusOK {
 		t.Errorf("the ACL written back: %d %s", status, body)
 	}
+	if status, _, body := w.do(http.MethodPut, "/bkt/k?acl=", http.Header{"X-Amz-Acl": {"private"}}, acl); status != http.StatusBadRequest || !strings.Contains(body, "UnexpectedContent") {
+		t.Errorf("two ACLs: %d %s", status, body)
+	}
 	if status, _, body := w.do(http.MethodPut, "/bkt/k?acl=", nil, strings.Replace(acl, "<ID>fado</ID><DisplayName>fado</DisplayName></Grantee>", "<ID>x</ID></Grantee>", 1)); status != http.StatusBadRequest {
 		t.Errorf("another grantee: %d %s", status, body)
 	}
