@@ -154,6 +154,8 @@ func TestForbiddenCopyIsFound(t *testing.T) {
 		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Left, Bucket: "b", Policy: "eu", To: "c2"}},
 		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Synced, Bucket: "b", Policy: "eu", To: "c2"}},
 		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Created, Bucket: "b", Policy: "unknown", To: "c2"}},
+		{Kind: audit.Pull, Body: audit.PullBody{Bucket: "b", Policy: "eu", To: "c2", Objects: 1}},
+		{Kind: audit.Pull, Body: audit.PullBody{Bucket: "b", Policy: "eu", To: "c1", Objects: 1}},
 	} {
 		r, err := head.Next(e)
 		if err != nil {
@@ -162,7 +164,7 @@ func TestForbiddenCopyIsFound(t *testing.T) {
 		head, records = r.Head(), append(records, r)
 	}
 	r := verify(t, lines(records), head)
-	if len(r.Problems) != 2 || r.Problems[0].Seq != 5 || r.Problems[1].Seq != 6 || !strings.Contains(r.Problems[0].String(), "record 5: ") {
+	if len(r.Problems) != 3 || r.Problems[2].Seq != 7 || r.Problems[0].Seq != 5 || r.Problems[1].Seq != 6 || !strings.Contains(r.Problems[0].String(), "record 5: ") {
 		t.Errorf("%v", r.Problems)
 	}
 }

@@ -19,6 +19,8 @@ const (
 	Allowed Kind = "allowed"
 	// Copy: a copy of a bucket's rule was begun, completed, left routing, or is gone.
 	Copy Kind = "copy"
+	// Pull: objects were about to be copied to where invocations asked for them.
+	Pull Kind = "pull"
 	// Checkpoint: the sets allowed now, so that what comes before it is not needed.
 	Checkpoint Kind = "checkpoint"
 )
@@ -81,6 +83,22 @@ const (
 	Left    CopyEvent = "left"
 	Removed CopyEvent = "removed"
 )
+
+// PullBody is the body of a Pull. It is on record before the first byte is copied: a copy that
+// fails after that is on record, too.
+type PullBody struct {
+	Bucket string `json:"bucket"`
+	Prefix string `json:"prefix"`
+	From   string `json:"from"`
+	To     string `json:"to"`
+	// Via is the instance that the bytes pass.
+	Via     string `json:"via"`
+	Objects int64  `json:"objects"`
+	Bytes   int64  `json:"bytes"`
+	Policy  string `json:"policy"`
+	// Digest is that of the clusters that the policy allowed.
+	Digest string `json:"digest"`
+}
 
 // CheckpointBody is the body of a Checkpoint.
 type CheckpointBody struct {

@@ -186,7 +186,15 @@ func (v *verifier) means(r *Record) error {
 		if err := json.Unmarshal(r.Body, &b); err != nil {
 			return err
 		}
-		v.copied(r.Seq, &b)
+		if b.Event == Created || b.Event == Synced { // else it leaves
+			v.lies(r.Seq, b.Policy, b.To, fmt.Sprintf("the copy of %q of bucket %s", b.Prefix, b.Bucket))
+		}
+	case Pull:
+		var b PullBody
+		if err := json.Unmarshal(r.Body, &b); err != nil {
+			return err
+		}
+		v.lies(r.Seq, b.Policy, b.To, fmt.Sprintf("objects of %q of bucket %s, copied on demand", b.Prefix, b.Bucket))
 	default: // tells of no data
 	}
 	return nil
@@ -209,16 +217,14 @@ func (v *verifier) checkpoint(r *Record, b *CheckpointBody) {
 	}
 }
 
-func (v *verifier) copied(seq int64, b *CopyBody) {
-	if b.Event != Created && b.Event != Synced {
-		return // it leaves
-	}
-	clusters, known := v.allowed[b.Policy]
+// lies holds where data was put against what its policy allowed.
+func (v *verifier) lies(seq int64, policy, cluster, what string) {
+	clusters, known := v.allowed[policy]
 	if !known && v.partial {
 		return
 	}
-	if !slices.Contains(clusters, b.To) {
-		v.problem(seq, "the copy of %q of bucket %s in %s: policy %s did not allow it there", b.Prefix, b.Bucket, b.To, b.Policy)
+	if !slices.Contains(clusters, cluster) {
+		v.problem(seq, "%s in %s: policy %s did not allow it there", what, cluster, policy)
 	}
 }
 

@@ -82,7 +82,7 @@ func auditVerifyCommand() *cobra.Command {
 		Use: "verify <file>", Short: "Checks exported audit records, without asking anybody", Args: cobra.ExactArgs(1),
 		Long: `
 Checks exported audit records (- for standard input): that none was changed, removed,
-added or moved, and that no copy was made where the policy in force did not allow it.
+added or moved, and that nothing was copied where the policy in force did not allow it.
 With --head, the number and hash of the last record as noted elsewhere, records that
 are missing at the end are found, too.
 

@@ -192,6 +192,22 @@ func (a *auditor) caughtUp(e *audit.CopyBody) (map[string][]string, error) {
 	return allowed, err
 }
 
+// pulls records objects that are about to be copied on demand.
+func (a *auditor) pulls(b *audit.PullBody) error {
+	allowed, err := a.tx.AuditAllowed()
+	if err == nil && !slices.Contains(allowed[b.Policy], b.To) {
+		allowed, err = a.caughtUp(&audit.CopyBody{Bucket: b.Bucket, Policy: b.Policy, To: b.To})
+	}
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(allowed[b.Policy], b.To) {
+		return errNotAllowed
+	}
+	b.Digest = digestOf(allowed[b.Policy])
+	return a.add(audit.Pull, AuditSubject(catalog.KindBucket, b.Bucket), *b)
+}
+
 func (a *auditor) policyOf(bucket, prefix string) string {
 	rule, _ := a.c.router.Snapshot().RuleOf(bucket, prefix)
 	return rule.Policy

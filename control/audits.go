@@ -22,7 +22,10 @@ const (
 )
 
 // Audits looks after the audit records: checkpoints, and the end of what is kept.
-type Audits struct{ c *core }
+type Audits struct {
+	c     *core
+	pulls *pulls
+}
 
 // Run works until ctx ends.
 func (s *Audits) Run(ctx context.Context) {

@@ -210,6 +210,9 @@ func (w wiring) pullOptions(m report.Metrics) pull.Options {
 		Buckets: w.e.walks.Buckets, Drain: w.e.walks.Evictor, Metrics: counted, Log: w.e.core.log, Now: w.e.core.now,
 		Timing:    pull.Timing{CallTimeout: w.e.core.tune.CallTimeout, Every: w.e.core.tune.PullEvery, Backoff: w.e.core.tune.PullRest},
 		UsedBytes: w.e.core.ctl.Usage.All,
+		Record: func(ctx context.Context, o ids.Object, from string, bytes int64) error {
+			return w.e.core.ctl.Audits.Pulling(ctx, o.Bucket, o.Key, from, o.Cluster, bytes)
+		},
 		Owns: func(bucket string) (owns bool) {
 			w.running(func(r *run) { owns = r.owns(bucket) })
 			return owns

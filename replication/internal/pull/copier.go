@@ -197,6 +197,9 @@ func (p *copying) once(ctx context.Context, pass *guard.Pass) error {
 		}
 	}
 	if dst == nil || storage.Compare(*src, *dst) != storage.Equal {
+		if err := p.o.Record(ctx, p.ref, p.at.Src.Name(), src.Size); err != nil {
+			return err
+		}
 		if err := p.transfer(ctx, pass, *src, dst); err != nil {
 			return err
 		}

@@ -104,6 +104,8 @@ type world struct {
 	ahead atomic.Int64 // of the clock
 	used  atomic.Int64 // bytes that copies take in every cluster
 	put   atomic.Int64 // objects written to storages
+
+	unrecorded atomic.Pointer[error] // why nothing can be put on record
 }
 
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
@@ -176,7 +178,13 @@ func (w *world) build() {
 		Pause: w.pause, Slots: slots, Objects: w.objects, Report: rep, Buckets: walks.Buckets, Drain: walks.Evictor, Metrics: &w.counts,
 		Log: log, Now: w.now, Timing: Timing{CallTimeout: 10 * time.Second, Every: time.Hour, Backoff: time.Minute},
 		UsedBytes: func() map[string]int64 { return map[string]int64{"c2": w.used.Load(), "c3": w.used.Load()} },
-		Owns:      func(string) bool { return true }, ErrOff: errOff,
+		Record: func(ctx context.Context, o ids.Object, from string, bytes int64) error {
+			if err := w.unrecorded.Load(); err != nil {
+				return *err
+			}
+			return w.ctl.Audits.Pulling(ctx, o.Bucket, o.Key, from, o.Cluster, bytes)
+		},
+		Owns: func(string) bool { return true }, ErrOff: errOff,
 	}
 	w.Puller = New(w.o)
 	w.objects.OnDemand = w.Settle

@@ -95,6 +95,9 @@ type Options struct {
 	Timing  Timing
 	// UsedBytes is what copies take of the clusters' capacities.
 	UsedBytes func() map[string]int64
+	// Record puts on record that an object is about to be copied from a cluster. It returns nil
+	// once that survives a crash.
+	Record func(ctx context.Context, o ids.Object, from string, bytes int64) error
 	// Owns reports whether this instance looks after a bucket.
 	Owns func(bucket string) bool
 	// ErrOff is what Pull answers while Run does not run.

@@ -43,6 +43,18 @@ func TestOneCopyHoweverManyAsk(t *testing.T) {
 	}
 }
 
+// What can't be put on record is not copied.
+func TestUnrecordedIsNotCopied(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fakes["c1"].User(bkt, "k", "one")
+	why := errors.New("no record")
+	w.unrecorded.Store(&why)
+	if err := w.Pull(t.Context(), planFor("k", "c2")); !errors.Is(err, why) || w.put.Load() != 0 || w.fakes["c2"].Contents(bkt)["k"] != "" {
+		t.Errorf("%v, %d copies, %v", err, w.put.Load(), w.fakes["c2"].Contents(bkt))
+	}
+}
+
 // Who comes while an object is on its way takes part in its pull.
 func TestJoin(t *testing.T) {
 	t.Parallel()
