@@ -325,6 +325,62 @@ func TestDocsListTheEndpoints(t *testing.T) {
 	same(t, "endpoint", "docs/api.md", list(queries), list(documented))
 }
 
+// TestCommandsOfTheDocs: every curl command of the documentation calls an endpoint that there
+// is, with parameters that it has, and sends JSON.
+func TestCommandsOfTheDocs(t *testing.T) {
+	command := regexp.MustCompile(`(?m)curl ([^\x60\n]*?(?:\\\n[^\x60\n]*?)*?)["']?(?:\$A|localhost:2019|http://localhost:2019)(/fado/[^\s"'\x60\\]*)((?:[^\x60\n]|\\\n)*)`)
+	found := 0
+	for _, doc := range documents(t) {
+		for _, m := range command.FindAllStringSubmatch(read(t, doc), -1) {
+			found++
+			args := m[1] + " " + m[3]
+			method := http.MethodGet
+			body := regexp.MustCompile(`(?:--json|-d) '([^']*)'`).FindStringSubmatch(args)
+			if x := regexp.MustCompile(`-X (\w+)`).FindStringSubmatch(args); x != nil {
+				method = x[1]
+			} else if body != nil {
+				method = http.MethodPost
+			}
+			if body != nil && !strings.Contains(body[1], "…") && !json.Valid([]byte(body[1])) {
+				t.Errorf("%s: %s sends %s, which is no JSON", doc, m[2], body[1])
+			}
+			path, query, _ := strings.Cut(m[2], "?")
+			if !callable(openAPI(t), method, path, query) {
+				t.Errorf("%s: %s %s is no endpoint with such parameters", doc, method, m[2])
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d commands were found", found)
+	}
+}
+
+// callable says whether an endpoint takes a method and the parameters of a query.
+func callable(doc *apiDoc, method, path, query string) bool {
+	for pattern, ops := range doc.Paths {
+		raw, ok := ops[strings.ToLower(method)]
+		template := "^" + regexp.MustCompile(`\\\{[^}]*\\\}`).ReplaceAllString(regexp.QuoteMeta(pattern), `[^/]+`) + "$"
+		if !ok || !regexp.MustCompile(template).MatchString(path) {
+			continue
+		}
+		var op struct{ Parameters []struct{ Name string } }
+		if json.Unmarshal(raw, &op) != nil {
+			return false
+		}
+		names := make(map[string]bool)
+		for _, p := range op.Parameters {
+			names[p.Name] = true
+		}
+		for _, p := range all(`(\w+)=`, query) {
+			if !names[p] {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
 // words are those of a line of Caddyfile, without what is for people.
 func words(line string) string {
 	line, _, _ = strings.Cut(line, "#")

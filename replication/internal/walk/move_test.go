@@ -41,7 +41,7 @@ func TestMoveBlocked(t *testing.T) {
 		if !w.row("c1").Primary {
 			t.Error("the primary moved")
 		}
-		want := map[state.Hold]string{state.HoldConflict: "1 conflict there: people", state.HoldDeletes: "1 held delete there: people"}[hold]
+		want := map[state.Hold]string{state.HoldConflict: "to c2: 1 conflict there: people", state.HoldDeletes: "to c2: 1 held delete there: people"}[hold]
 		if !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%v: want %q, and nothing that is not", err, want)
 		}
