@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -220,5 +222,20 @@ func TestErrorsNameTheFile(t *testing.T) {
 		if _, _, err := fado("", args...); err == nil {
 			t.Errorf("%v succeeds", args)
 		}
+	}
+}
+
+// Events are narrowed down by the API, which says what it does not know.
+func TestEventsAreNarrowedDown(t *testing.T) {
+	if _, _, err := fado("", "events", "--type", "copy,copies", "--address", serve(t)); err == nil || !strings.Contains(err.Error(), `"copies": expected one of`) {
+		t.Errorf("%v", err)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "event: copy\ndata: {\"type\":\"copy\",\"name\":%q}\n\n", r.URL.RawQuery)
+	}))
+	defer srv.Close()
+	out, _, err := fado("", "events", "--type", "copy", "--bucket", "photos", "--address", strings.TrimPrefix(srv.URL, "http://"))
+	if err != nil || !strings.Contains(out, "bucket=photos&type=copy") {
+		t.Errorf("%v: %s", err, out)
 	}
 }

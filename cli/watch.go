@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -50,8 +51,14 @@ func (s *session) showMap(v map[string]any) {
 }
 
 func eventsCommand() *cobra.Command {
-	return simple("events", "Shows events as they happen: changes, copies, transfers, storages", cobra.NoArgs, func(ctx context.Context, s *session) error {
-		body, err := s.Stream(ctx, get("/fado/events"))
+	cmd := simple("events", "Shows events as they happen: changes, copies, transfers, storages", cobra.NoArgs, func(ctx context.Context, s *session) error {
+		types, err := s.cmd.Flags().GetStringSlice("type")
+		if err != nil {
+			return err
+		}
+		r := get("/fado/events")
+		r.Query = url.Values{"type": types, "bucket": {flagOf(s.cmd, "bucket")}}
+		body, err := s.Stream(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -71,6 +78,9 @@ func eventsCommand() *cobra.Command {
 		}
 		return nil
 	})
+	cmd.Flags().StringSlice("type", nil, "only events of these types: copy, transfer, bucket_stuck, …")
+	cmd.Flags().String("bucket", "", "only events about a bucket")
+	return cmd
 }
 
 // event prints one event on a line.
