@@ -138,8 +138,8 @@ func disturb(rng *rand.Rand, proxies []*testenv.Proxy, stop <-chan struct{}) {
 	}
 }
 
-// Clients of two instances write, remove and read the same keys while the storages are cut, hang
-// and come back. Whatever they see, there is an order of all requests in which each read returns
+// Clients of two instances, with caches, one of which has each write in both storages before it
+// answers, write, remove and read the same keys while the storages are cut, hang and come back. Whatever they see, there is an order of all requests in which each read returns
 // what was written last: nobody reads what is stale, or what was lost.
 //
 // FADO_HISTORY=10m goes on for so long.
@@ -181,7 +181,8 @@ func testHistory(t *testing.T, seed uint64) {
 	clients.Wait()
 	close(stop)
 	faults.Wait()
-	t.Logf("%d requests, the outcome of %d is known", len(h.ops), h.sure)
+	hits := w.all[0].counted("cache hit true") + w.all[1].counted("cache hit true")
+	t.Logf("%d requests, the outcome of %d is known; %d were answered from a cache", len(h.ops), h.sure, hits)
 	if h.sure < len(h.ops)/4 {
 		t.Error("too few requests succeeded to show anything")
 	}
@@ -206,7 +207,10 @@ func faulty(t *testing.T) (*world, []*testenv.Proxy) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.join(t, store, func(h *Handler) { h.Cluster = []string{"c1", "c2"}[n] })
+		w.join(t, store, func(h *Handler) {
+			h.Cluster, h.WriteAck = []string{"c1", "c2"}[n], []int{ackOne, 2}[n]
+			cached(1<<20, 0)(h)
+		})
 	}
 	var proxies []*testenv.Proxy
 	for n, srv := range []*testenv.Server{minioA.Server(t), minioB.Server(t)} {
