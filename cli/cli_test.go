@@ -50,7 +50,7 @@ func serve(t *testing.T) string {
 
 // fado runs "caddy fado" with arguments.
 func fado(stdin string, args ...string) (stdout, stderr string, err error) {
-	cmd := &cobra.Command{Use: "fado", SilenceUsage: true, SilenceErrors: true}
+	cmd := &cobra.Command{Use: "fado", SilenceUsage: true}
 	cmd.AddCommand(cli.Commands()...)
 	var out, errOut bytes.Buffer
 	cmd.SetArgs(args)
@@ -89,6 +89,9 @@ func TestCommands(t *testing.T) {
 		out, errOut, err := fado("", append(args, "--address", address)...)
 		if fmt.Sprint(err) != want {
 			t.Fatalf("%v: %v, want %s\n%s%s", args, err, want, out, errOut)
+		}
+		if strings.Contains(errOut, "exiting") {
+			t.Errorf("%v calls its status an error: %s", args, errOut)
 		}
 		if strings.Contains(out, "hidden") {
 			t.Errorf("%v shows a secret:\n%s", args, out)

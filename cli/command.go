@@ -71,6 +71,7 @@ func exit(cmd *cobra.Command, args []string, status int, err error) error {
 	if err != nil || status == 0 {
 		return err
 	}
+	cmd.SilenceErrors = true // a status is an answer, no error
 	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, args)
 }
 
