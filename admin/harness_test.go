@@ -112,6 +112,7 @@ func (e *fakeEngine) LinkRate(string, string) float64 { return 0 }
 func (e *fakeEngine) Forecast(of replication.Catalogue) *replication.Forecast {
 	return replication.NewForecast(of, nil, nil)
 }
+
 func (e *fakeEngine) Abandoned(_ context.Context, cluster string) (replication.Abandonment, error) {
 	e.abandoned.Cluster = cluster
 	return e.abandoned, e.err

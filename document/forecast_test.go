@@ -242,6 +242,7 @@ func BenchmarkPlan(b *testing.B) {
 }
 
 func benchmarkPlan(b *testing.B, n int) {
+	b.Helper()
 	rs, _ := three()
 	rs = slices.DeleteFunc(rs, func(r catalog.Resource) bool {
 		return r.ResourceKind() == catalog.KindPolicy || r.ResourceKind() == catalog.KindBucket
