@@ -192,7 +192,7 @@ func TestAudit(t *testing.T) {
 		h.do("GET", "/fado/audit"+bad, "").want(400)
 	}
 	export := h.do("GET", "/fado/audit/export", "").want(200)
-	report, err := audit.Verify(bytes.NewReader(export.body), audit.Head{})
+	report, err := audit.Verify(bytes.NewReader(export.body), audit.Head{}, nil)
 	if err != nil || len(report.Problems) > 0 || report.Records != 8 {
 		t.Errorf("%+v, %v", report, err)
 	}

@@ -70,7 +70,7 @@ func lines(records []audit.Record) []byte {
 
 func verify(t rapid.TB, text []byte, head audit.Head) *audit.Report {
 	t.Helper()
-	r, err := audit.Verify(bytes.NewReader(text), head)
+	r, err := audit.Verify(bytes.NewReader(text), head, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,6 +107,8 @@ type CheckpointBody struct {
 	Head string `json:"head"`
 	// Allowed has the clusters of every policy.
 	Allowed map[string][]string `json:"allowed"`
+	// Note is the signature where there is a key, a signed note.
+	Note string `json:"note,omitempty"`
 }
 
 // Record is one link of the chain.

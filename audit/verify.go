@@ -34,6 +34,9 @@ type Report struct {
 	// Root says what the chain begins with: "first record", "checkpoint", or "" where the
 	// records before are missing and nothing stands for them.
 	Root string
+	// Signed is the number of the last checkpoint that a key given has signed: it stands for
+	// itself and the records before it. 0 if there is none, or no key was given.
+	Signed int64
 	// Problems are in the order found, at most 1,000; More says that there are others.
 	Problems []Problem
 	More     bool
@@ -47,9 +50,10 @@ const (
 // Verify reads records, one JSON object a line as they are exported, and says what is wrong
 // with them: which were changed, removed, added or moved, and which tell of data where the
 // policy in force did not allow it. With an expected head (its Seq not 0), records missing at
-// the end are found, too. The error is that of reading.
-func Verify(r io.Reader, expected Head) (*Report, error) {
-	v := &verifier{allowed: make(map[string][]string)}
+// the end are found, too. With keys (not nil), checkpoints must be signed from the first one on
+// that is, and one must be. The error is that of reading.
+func Verify(r io.Reader, expected Head, keys *Keys) (*Report, error) {
+	v := &verifier{allowed: make(map[string][]string), keys: keys}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	for n := 1; lines.Scan(); n++ {
@@ -100,6 +104,7 @@ func decodeRecord(line []byte) (rec Record, err error) {
 
 type verifier struct {
 	Report
+	keys    *Keys
 	allowed map[string][]string
 	// partial: what policies allowed before the first record is not known.
 	partial bool
@@ -204,6 +209,7 @@ func (v *verifier) checkpoint(r *Record, b *CheckpointBody) {
 	if b.Size != r.Seq-1 || b.Head != r.Prev {
 		v.problem(r.Seq, "its checkpoint is of %d records that end with %.16s…, not of those before it", b.Size, b.Head)
 	}
+	v.signature(r, b)
 	if v.Records > 1 && !v.partial {
 		for policy, clusters := range b.Allowed {
 			if !slices.Equal(clusters, v.allowed[policy]) {
@@ -215,6 +221,19 @@ func (v *verifier) checkpoint(r *Record, b *CheckpointBody) {
 	if v.allowed == nil {
 		v.allowed = make(map[string][]string)
 	}
+}
+
+// signature holds a checkpoint against the keys. Those before the first signed one may be from
+// before there was a key.
+func (v *verifier) signature(r *Record, b *CheckpointBody) {
+	if v.keys == nil || b.Note == "" && v.Signed == 0 {
+		return
+	}
+	if wrong := v.keys.check(b); wrong != "" {
+		v.problem(r.Seq, "%s", wrong)
+		return
+	}
+	v.Signed = r.Seq
 }
 
 // lies holds where data was put against what its policy allowed.
@@ -230,6 +249,9 @@ func (v *verifier) lies(seq int64, policy, cluster, what string) {
 
 // end holds the last record against the one that is expected.
 func (v *verifier) end(expected Head) {
+	if v.keys != nil && v.Signed == 0 {
+		v.problem(0, "no checkpoint is signed by a key that was given")
+	}
 	switch {
 	case expected.Seq == 0 || v.Head == expected:
 	case v.Head.Seq < expected.Seq:

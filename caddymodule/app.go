@@ -113,6 +113,7 @@ func (app *App) config() control.Config {
 	return control.Config{
 		DefaultPolicy: app.DefaultPolicy,
 		AuditKeep:     app.Audit.keep(),
+		AuditSigner:   app.Audit.signs(),
 		Zones:         app.Zones,
 		Clusters:      app.Clusters,
 		Policies:      app.Policies,

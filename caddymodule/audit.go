@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 )
 
@@ -19,6 +20,37 @@ type Audit struct {
 	Disabled bool `json:"disabled,omitempty"`
 	// For how long records are kept. Default: 400d.
 	Keep catalog.Duration `json:"keep,omitempty"`
+	// Key that checkpoints are signed with, as `caddy fado audit key` makes it; a placeholder
+	// such as {file./run/secrets/audit}. Default: checkpoints are not signed.
+	Key string `json:"key,omitempty"`
+
+	signer *audit.Signer
+}
+
+// provision reads the key, its placeholders replaced.
+func (a *Audit) provision() error {
+	if a == nil || a.Key == "" {
+		return nil
+	}
+	key, err := resolveSecret(a.Key)
+	if err != nil {
+		return fmt.Errorf("audit.key: %w", err)
+	}
+	if key == someSecret {
+		return nil // it is not known, and nothing is signed
+	}
+	if a.signer, err = audit.NewSigner(key); err != nil {
+		return fmt.Errorf("audit.key: %w", err)
+	}
+	return nil
+}
+
+// signs returns what signs checkpoints, nil if nothing does.
+func (a *Audit) signs() *audit.Signer {
+	if a == nil {
+		return nil
+	}
+	return a.signer
 }
 
 // keep returns for how long records are kept, 0 if none are made.
@@ -42,6 +74,8 @@ func (a *Audit) validate() error {
 		return fmt.Errorf("audit.keep: %q: expected a duration above 0 such as 400d", a.Keep)
 	case a.Disabled && a.Keep != 0:
 		return errors.New("audit.keep: expected nothing where audit.disabled is true")
+	case a.Disabled && a.Key != "":
+		return errors.New("audit.key: expected nothing where audit.disabled is true")
 	default:
 		return nil
 	}
@@ -49,7 +83,7 @@ func (a *Audit) validate() error {
 
 // audit reads the option "audit".
 func (p *parser) audit(d *caddyfile.Dispenser, args []string) error {
-	if args[0] == "off" {
+	if args[0] == "off" && len(args) == 1 {
 		p.app.Audit = &Audit{Disabled: true}
 		return nil
 	}
@@ -58,5 +92,8 @@ func (p *parser) audit(d *caddyfile.Dispenser, args []string) error {
 		return d.Errf("audit: %w", err)
 	}
 	p.app.Audit = &Audit{Keep: keep}
+	if len(args) == 2 {
+		p.app.Audit.Key = args[1]
+	}
 	return nil
 }

@@ -116,7 +116,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			primary <cluster>
 //			prefix <prefix> <policy>
 //		}
-//		audit off|<keep>
+//		audit off|<keep> [<signing_key>]
 //		replication off
 //		replication {
 //			workers <n>
@@ -164,7 +164,7 @@ func (p *parser) options() options {
 		"cluster":        {usage: "cluster <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.cluster},
 		"policy":         {usage: "policy <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.policy},
 		"bucket":         {usage: "bucket <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.bucket},
-		"audit":          {usage: "audit off|<keep>", min: 1, max: 1, set: p.audit},
+		"audit":          {usage: "audit off or audit <keep> [<signing_key>]", min: 1, max: 2, set: p.audit},
 		"replication":    {usage: "replication off, or replication { ... }", max: 1, opens: true, set: p.replication},
 	}
 }

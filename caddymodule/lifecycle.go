@@ -108,6 +108,9 @@ func (app *App) settleIdentity() error {
 	if app.encryptionKey, app.formerKeys, err = resolveKeys(app.EncryptionKey, app.FormerEncryptionKeys); err != nil {
 		return err
 	}
+	if err := app.Audit.provision(); err != nil {
+		return err
+	}
 	app.key = runtimeKey{store: app.store.StoreKey(), node: node, encryptionKey: sha256.Sum256(fmt.Appendf(nil, "%q %q", app.encryptionKey, app.formerKeys))}
 	return nil
 }

@@ -87,6 +87,8 @@ func TestInvalidJSON(t *testing.T) {
 		"store field":    {`{"store":{"type":"sqlite","pth":"x"}}`, "pth"},
 		"node":           {`{"node":"a b"}`, `node: "a b": expected`},
 		"node missing":   {`{"node":"{env.FADO_TEST_UNSET}"}`, "FADO_TEST_UNSET"},
+		"audit key":      {`{"audit":{"key":"{env.FADO_TEST_UNSET}"}}`, "audit.key: evaluated placeholder {env.FADO_TEST_UNSET} is empty"},
+		"audit no key":   {`{"audit":{"key":"rubbish"}}`, "audit.key: expected PRIVATE+KEY"},
 		"key missing":    {`{"encryption_key":"{env.FADO_TEST_UNSET}"}`, "encryption_key: evaluated placeholder {env.FADO_TEST_UNSET} is empty"},
 		"key too short":  {`{"encryption_key":"fifteen letters"}`, "encryption_key: it has 15 characters, expected at least 16"},
 		"path missing":   {`{"store":{"type":"sqlite","path":"{env.FADO_TEST_UNSET}/x"}}`, "FADO_TEST_UNSET"},

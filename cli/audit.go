@@ -36,7 +36,7 @@ func auditCommand() *cobra.Command {
 	} {
 		cmd.Flags().String(name, "", usage)
 	}
-	cmd.AddCommand(auditExportCommand(), auditVerifyCommand())
+	cmd.AddCommand(auditExportCommand(), auditVerifyCommand(), auditKeyCommand())
 	return cmd
 }
 
@@ -84,7 +84,9 @@ func auditVerifyCommand() *cobra.Command {
 Checks exported audit records (- for standard input): that none was changed, removed,
 added or moved, and that nothing was copied where the policy in force did not allow it.
 With --head, the number and hash of the last record as noted elsewhere, records that
-are missing at the end are found, too.
+are missing at the end are found, too. With --key, the public key that audit key printed
+(repeatable), checkpoints must be signed: who can write the database, and has not the
+private key, can't make another chain up to the last signed checkpoint.
 
 Exit status: 0 if nothing is wrong, 2 if something is, 1 for an error.
 `,
@@ -95,14 +97,41 @@ Exit status: 0 if nothing is wrong, 2 if something is, 1 for an error.
 		},
 	}
 	cmd.Flags().String("head", "", "the last record's number and hash, as <seq>:<hash>")
+	cmd.Flags().StringArray("key", nil, "public key that checkpoints are signed with; repeatable")
 	cmd.Flags().Bool("json", false, "print the result as JSON")
 	return cmd
+}
+
+func auditKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "key <name>", Short: "Makes a key that checkpoints are signed with, without asking anybody", Args: cobra.ExactArgs(1),
+		Long: `
+Makes an Ed25519 key and prints its private half, which goes where the option audit of
+the configuration reads it, and its public half, which audit verify --key takes.
+`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			private, public, err := audit.NewKey(args[0])
+			if err == nil {
+				s := &session{cmd: cmd, args: args}
+				s.say("private: %s\npublic:  %s", private, public)
+			}
+			return exit(cmd, args, 0, err)
+		},
+	}
 }
 
 func (s *session) verifyAudit() (status int, err error) {
 	head, err := parseHead(flagOf(s.cmd, "head"))
 	if err != nil {
 		return 0, err
+	}
+	public, err := s.cmd.Flags().GetStringArray("key")
+	if err != nil {
+		return 0, err
+	}
+	keys, err := audit.ParseKeys(public...)
+	if err != nil {
+		return 0, fmt.Errorf("--key: %w", err)
 	}
 	in := s.cmd.InOrStdin()
 	if name := s.args[0]; name != "-" {
@@ -113,7 +142,7 @@ func (s *session) verifyAudit() (status int, err error) {
 		defer f.Close()
 		in = f
 	}
-	r, err := audit.Verify(in, head)
+	r, err := audit.Verify(in, head, keys)
 	if err != nil {
 		return 0, err
 	}
@@ -132,6 +161,9 @@ func (s *session) verifyAudit() (status int, err error) {
 	s.say("%s, from %d to %d; the last one's hash is %s", count(r.Records, "record"), r.First, r.Head.Seq, orDash(r.Head.Hash))
 	if r.Records > 0 && r.Root == "" {
 		s.say("What came before record %d is not in the file: which clusters policies allowed then is not known.", r.First)
+	}
+	if keys != nil && r.Signed > 0 {
+		s.say("Signatures stand for the records up to %d.", r.Signed)
 	}
 	if status == 0 {
 		s.say("%s", s.colour(green, "Nothing is wrong."))

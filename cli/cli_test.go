@@ -174,7 +174,18 @@ func audited(t *testing.T, text string) {
 	if out, _, err = fado("", "audit", "verify", file, "--head", "1000:abc", "--json"); err == nil || !json.Valid([]byte(out)) {
 		t.Errorf("a missing end: %v\n%s", err, out)
 	}
-	for _, args := range [][]string{{"audit", "verify"}, {"audit", "verify", filepath.Join(t.TempDir(), "none")}, {"audit", "verify", file, "--head", "7"}} {
+	key, _, err := fado("", "audit", "key", "fado.test")
+	_, public, made := strings.Cut(key, "public:  ")
+	if err != nil || !made {
+		t.Errorf("%s, %v", key, err)
+	}
+	if out, _, err = fado("", "audit", "verify", file, "--key", strings.TrimSpace(public)); err == nil || !strings.Contains(out, "no checkpoint is signed by a key that was given") {
+		t.Errorf("%s, %v", out, err)
+	}
+	for _, args := range [][]string{
+		{"audit", "verify"}, {"audit", "verify", filepath.Join(t.TempDir(), "none")}, {"audit", "verify", file, "--head", "7"},
+		{"audit", "verify", file, "--key", "rubbish"}, {"audit", "key", "two words"},
+	} {
 		if _, _, err := fado("", args...); err == nil {
 			t.Errorf("%v succeeds", args)
 		}

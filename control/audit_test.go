@@ -54,7 +54,7 @@ func recorded(t rapid.TB, s state.Store) []audit.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := audit.Verify(&text, head)
+	report, err := audit.Verify(&text, head, nil)
 	if err != nil || len(report.Problems) > 0 {
 		t.Fatalf("%+v, %v", report, err)
 	}
@@ -274,5 +274,42 @@ func BenchmarkChange(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// Checkpoints are signed where there is a key, and only then.
+func TestCheckpointsAreSigned(t *testing.T) {
+	t.Parallel()
+	private, public, err := audit.NewKey("fado.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := audit.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := audit.ParseKeys(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := storeOf(t, "sqlite:"+filepath.Join(t.TempDir(), "fado.db"))
+	c := audited(t, s, control.Config{Zones: []*catalog.Zone{{Name: "eu"}}}, nil)
+	for range 2 {
+		if err := c.Audits.Checkpoint(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Attach(t.Context(), control.Config{AuditKeep: time.Hour, AuditSigner: signer}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var text bytes.Buffer
+	all := recorded(t, s)
+	for _, r := range all {
+		line, _ := json.Marshal(r)
+		text.Write(append(line, '\n'))
+	}
+	r, err := audit.Verify(&text, audit.Head{}, keys)
+	if err != nil || len(r.Problems) > 0 || r.Signed != all[len(all)-1].Seq || strings.Contains(string(all[len(all)-2].Body), "note") {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -103,7 +103,13 @@ func (s *Audits) Checkpoint(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return a.add(audit.Checkpoint, "", audit.CheckpointBody{Size: head.Seq, Head: head.Hash, Allowed: allowed})
+		body := audit.CheckpointBody{Size: head.Seq, Head: head.Hash, Allowed: allowed}
+		if s := a.cfg.cfg.AuditSigner; s != nil {
+			if err := s.Sign(&body); err != nil {
+				return err
+			}
+		}
+		return a.add(audit.Checkpoint, "", body)
 	}, edit: func(*routing.Editor) {}})
 }
 

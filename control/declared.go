@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control/internal/record"
 	"github.com/fado-project/fado/state"
@@ -17,11 +18,13 @@ type Config struct {
 	DefaultPolicy string // "" for the built-in one
 	// AuditKeep is for how long audit records are kept; 0: none are made.
 	AuditKeep time.Duration
-	Zones     []*catalog.Zone
-	Clusters  []*catalog.Cluster
-	Policies  []*catalog.Policy
-	Buckets   []*catalog.Bucket
-	Keys      []*catalog.Key
+	// AuditSigner signs checkpoints; nil: they are not signed.
+	AuditSigner *audit.Signer
+	Zones       []*catalog.Zone
+	Clusters    []*catalog.Cluster
+	Policies    []*catalog.Policy
+	Buckets     []*catalog.Bucket
+	Keys        []*catalog.Key
 }
 
 // declared is a Config indexed by kind and name. It is not changed once made.

@@ -27,7 +27,7 @@ func verified(t tb, s state.Store) []audit.Record {
 		text.Write(append(line, '\n'))
 	}
 	head := must(s.AuditHead(ctx))(t)
-	report, err := audit.Verify(&text, head)
+	report, err := audit.Verify(&text, head, nil)
 	ok(t, err)
 	if len(report.Problems) > 0 {
 		t.Fatalf("%v", report.Problems)
