@@ -21,6 +21,8 @@ const (
 	Copy Kind = "copy"
 	// Pull: objects were about to be copied to where invocations asked for them.
 	Pull Kind = "pull"
+	// Session: somebody signed in at the console, or out.
+	Session Kind = "session"
 	// Checkpoint: the sets allowed now, so that what comes before it is not needed.
 	Checkpoint Kind = "checkpoint"
 )
@@ -99,6 +101,27 @@ type PullBody struct {
 	// Digest is that of the clusters that the policy allowed.
 	Digest string `json:"digest"`
 }
+
+// SessionBody is the body of a Session.
+type SessionBody struct {
+	Event SessionEvent `json:"event"`
+	// Session names it; it is no secret.
+	Session string `json:"session"`
+	User    string `json:"user"`
+	Role    string `json:"role"`
+	// How is what the session was given for: password, token or link.
+	How     string `json:"how"`
+	Address string `json:"address"`
+}
+
+// SessionEvent says what became of a session. One that expires has no event.
+type SessionEvent string
+
+// The events of a session.
+const (
+	SignedIn  SessionEvent = "signed-in"
+	SignedOut SessionEvent = "signed-out"
+)
 
 // CheckpointBody is the body of a Checkpoint.
 type CheckpointBody struct {

@@ -87,6 +87,17 @@ func (s *Audits) due(ctx context.Context, store state.Store) (bool, error) {
 	return head.Seq-recent[len(recent)-1].Seq >= checkpointRecords, nil
 }
 
+// Session puts on record that somebody signs in or out; who is in the context.
+func (s *Audits) Session(ctx context.Context, b audit.SessionBody) error {
+	return unlessUnchanged(s.c.commit(ctx, change{run: func(tx state.Tx) error {
+		a := s.c.auditor(ctx, tx)
+		if a == nil {
+			return errUnchanged
+		}
+		return a.add(audit.Session, "", b)
+	}, edit: func(*routing.Editor) {}}))
+}
+
 // Checkpoint adds a checkpoint: what comes before it can be removed and the rest still be
 // verified.
 func (s *Audits) Checkpoint(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/state"
 )
 
@@ -142,6 +143,9 @@ func (h *Handler) deletePass(w http.ResponseWriter, r *http.Request, kind state.
 		return
 	}
 	gone, err := store.DeletePass(r.Context(), kind, id)
+	if err == nil && gone && kind == state.PassSession {
+		err = h.record(r, c, audit.SessionBody{Event: audit.SignedOut, Session: id, Address: address(r)})
+	}
 	switch {
 	case err != nil:
 		h.refuse(w, err)

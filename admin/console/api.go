@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/audit"
+	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/state"
 )
 
@@ -46,7 +48,7 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, path string) 
 	case path == "/tokens" || strings.HasPrefix(path, "/tokens/"):
 		h.passesOf(state.PassToken, strings.TrimPrefix(path, "/tokens"), c)(w, r)
 	case strings.HasPrefix(path, "/fado/"):
-		h.gateway.Serve(w, admin.As(below(r, path), "console "+c.Name), c.Role)
+		h.gateway.Serve(w, admin.As(below(r, path), actorOf(c)), c.Role)
 	default:
 		admin.WriteError(w, http.StatusNotFound, "no such endpoint: api"+path)
 	}
@@ -213,13 +215,35 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *state.Pass) {
 	}
 	// What is void is of no use to anybody: what stays a while longer does no harm.
 	_ = store.ExpirePasses(r.Context(), now, now.Add(-time.Duration(h.SessionIdle)))
+	who := &caller{Name: p.Name, Role: admin.Role(p.Role), How: p.How, Until: until, ID: p.ID}
+	if err := h.recordSession(r, audit.SignedIn, who); err != nil { // before it can be used
+		h.refuse(w, err)
+		return
+	}
 	if err := store.PutPass(r.Context(), *p); err != nil {
 		h.refuse(w, err)
 		return
 	}
 	h.log.Info("signed in at the console", zap.String("user", p.Name), zap.String("role", p.Role), zap.String("how", p.How), zap.String("address", address(r)))
 	setCookie(w, r, secret, until)
-	reply(w, http.StatusOK, viewCaller(&caller{Name: p.Name, Role: admin.Role(p.Role), How: p.How, Until: until, ID: p.ID}))
+	reply(w, http.StatusOK, viewCaller(who))
+}
+
+// actorOf names somebody in audit records.
+func actorOf(c *caller) string { return "console " + c.Name }
+
+// recordSession puts on record that somebody signs in or out.
+func (h *Handler) recordSession(r *http.Request, e audit.SessionEvent, c *caller) error {
+	return h.record(r, c, audit.SessionBody{Event: e, Session: c.ID, User: c.Name, Role: string(c.Role), How: c.How, Address: address(r)})
+}
+
+// record puts on record what somebody does to a session.
+func (h *Handler) record(r *http.Request, c *caller, b audit.SessionBody) error {
+	ctl, err := h.control()
+	if err != nil {
+		return err
+	}
+	return ctl.Audits.Session(control.WithActor(r.Context(), actorOf(c)), b)
 }
 
 func setCookie(w http.ResponseWriter, r *http.Request, secret string, until time.Time) {
@@ -240,6 +264,9 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, c *caller) {
 		return
 	}
 	store, err := h.store()
+	if err == nil {
+		err = h.recordSession(r, audit.SignedOut, c)
+	}
 	if err == nil {
 		_, err = store.DeletePass(r.Context(), state.PassSession, c.ID)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +21,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
@@ -609,4 +611,33 @@ func TestAPIPaths(t *testing.T) {
 	}
 	b.want(404, b.do("GET", "/api/config/", ""))
 	b.want(404, b.do("GET", "/api/../config/", ""))
+}
+
+// Who signs in and out is on record, with the session's name and none of its secret, before the
+// session can be used; where nothing can be put on record nobody signs in.
+func TestSessionsAreOnRecord(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.ctl.Attach(t.Context(), control.Config{AuditKeep: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser(w.console(nil))
+	b.want(401, b.do("POST", "/api/session", `{"user":"ada","password":"wrong"}`))
+	b.signIn("ada")
+	secret := b.cookie.Value
+	b.want(204, b.do("DELETE", "/api/session", ""))
+	records, err := w.store.AuditRecords(t.Context(), state.AuditFilter{Kind: audit.Session}, 0)
+	if err != nil || len(records) != 2 {
+		t.Fatalf("%+v, %v", records, err)
+	}
+	var in, out audit.SessionBody
+	if err := errors.Join(json.Unmarshal(records[0].Body, &in), json.Unmarshal(records[1].Body, &out)); err != nil {
+		t.Fatal(err)
+	}
+	if in.Event != audit.SignedIn || in.User != "ada" || in.Role == "" || in.How != "password" || in.Session == "" || in.Address == "" ||
+		records[0].Actor != "console ada" || strings.Contains(secret+sumOf(secret), in.Session) {
+		t.Errorf("%+v by %s", in, records[0].Actor)
+	}
+	if in.Event = audit.SignedOut; out != in {
+		t.Errorf("signed in was %+v, signed out %+v", in, out)
+	}
 }

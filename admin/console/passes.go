@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/state"
 )
 
@@ -42,6 +43,15 @@ const maxSecret = 200
 
 // store returns the running app's.
 func (h *Handler) store() (state.Store, error) {
+	ctl, err := h.control()
+	if err != nil {
+		return nil, err
+	}
+	return ctl.Store(), nil
+}
+
+// control returns the running app's.
+func (h *Handler) control() (*control.Control, error) {
 	app, err := h.app()
 	if err != nil {
 		return nil, err
@@ -50,7 +60,7 @@ func (h *Handler) store() (state.Store, error) {
 	if ctl == nil {
 		return nil, errStarting
 	}
-	return ctl.Store(), nil
+	return ctl, nil
 }
 
 var errStarting = errors.New("the fado app is starting")
