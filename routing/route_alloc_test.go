@@ -25,6 +25,7 @@ func TestRouteAllocatesNothing(t *testing.T) {
 	for i := range 100 {
 		r.Pending.Add("bucket-1", fmt.Sprintf("dir/k%d", i), "c002")
 	}
+	r.Sizes().Note("bucket-1", "k", 100)
 	all := r.Snapshot().Endpoints()
 	object := func(b, k string) routing.Input { return routing.Input{Bucket: b, Key: k, Scope: routing.ScopeObject} }
 	cases := map[string]routing.Query{
@@ -36,6 +37,7 @@ func TestRouteAllocatesNothing(t *testing.T) {
 		"two buckets":      {Inputs: []routing.Input{object("bucket-0", "k"), object("bucket-1", "dir/k5")}},
 		"retry":            {Inputs: []routing.Input{object("bucket-0", "k")}, Tried: all[:4]},
 		"miss":             {Inputs: []routing.Input{object("bucket-0", "k")}, Usable: func(ep *routing.Endpoint) bool { return ep.Cluster > "c050" }},
+		"miss of two":      {Inputs: []routing.Input{object("bucket-0", "k"), object("bucket-1", "k")}, Usable: func(ep *routing.Endpoint) bool { return ep.Cluster > "c050" }},
 		"refused":          {Inputs: []routing.Input{object("bucket-0", "here/a")}, Usable: func(ep *routing.Endpoint) bool { return false }},
 		"unknown":          {Inputs: []routing.Input{object("nowhere", "k")}},
 		"unknown, allowed": {Inputs: []routing.Input{object("nowhere", "k")}, UnknownBucketAny: true},

@@ -2,10 +2,14 @@ package routing_test
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"unsafe"
+
+	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/routing"
@@ -99,6 +103,46 @@ func TestMostBytesWin(t *testing.T) {
 	expect("a size is known", "5,10,10", "c000")
 	r.Sizes().Note("many", "b", 2000)
 	expect("another one, too", "5,10,10", "c001")
+}
+
+// Whatever lies where, an invocation goes to a cluster that no other has more bytes than.
+func TestNobodyHasMoreBytes(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const clusters = 4
+		r := routing.NewRouter()
+		n := rapid.IntRange(2, 6).Draw(t, "inputs")
+		q := routing.Query{Inputs: make([]routing.Input, n)}
+		has := make(map[string]int64)
+		r.Swap(r.Snapshot().Edit(func(e *routing.Editor) {
+			sites(e, clusters)
+			for i := range q.Inputs {
+				q.Inputs[i] = routing.Input{Bucket: fmt.Sprint("b", i), Key: "k", Scope: routing.ScopeObject}
+				size := rapid.SampledFrom([]int64{1, 3, 10, 30}).Draw(t, "size")
+				r.Sizes().Note(q.Inputs[i].Bucket, "k", size)
+				places := rapid.SliceOfNDistinct(rapid.IntRange(0, clusters-1), 1, clusters, rapid.ID[int]).Draw(t, "places")
+				var copies []catalog.Copy
+				for j, c := range places {
+					name := fmt.Sprintf("c%03d", c)
+					copies = append(copies, catalog.Copy{Cluster: name, Primary: j == 0, State: catalog.CopySynced})
+					has[name] += size
+				}
+				e.PutBucket(&catalog.Bucket{Name: q.Inputs[i].Bucket, Policy: "any"})
+				e.SetCopies(q.Inputs[i].Bucket, copies)
+			}
+		}))
+		var d routing.Decision
+		r.Route(&q, &d)
+		most := slices.Max(slices.Collect(maps.Values(has)))
+		if len(d.Candidates) == 0 {
+			t.Fatalf("nowhere: %s", d.Reason)
+		}
+		for _, ep := range d.Candidates {
+			if has[ep.Cluster] != most {
+				t.Fatalf("%s has %d bytes, and of %v another has more", ep.Cluster, has[ep.Cluster], has)
+			}
+		}
+	})
 }
 
 func TestMarkSizes(t *testing.T) {
