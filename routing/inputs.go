@@ -110,16 +110,16 @@ func parseRef(ref string) (in Input, key string, ok bool) {
 	return in, key, true
 }
 
-// MarkSizes gives inputs the sizes of a comma-separated list, in their order. One that names
-// another number of inputs is of no use, and left alone: a key with two readings counts twice.
-// False if one is no number of bytes.
+// MarkSizes gives inputs the sizes of a comma-separated list, in their order, as far as it goes.
+// One of more sizes than inputs is of no use, and left alone. A key with two readings counts
+// twice. False if one is no number of bytes.
 func MarkSizes(inputs []Input, list string) bool {
 	n, ok := 0, true
 	eachSize(list, func(size int64) {
 		ok = ok && size >= 0
 		n++
 	})
-	if !ok || n != len(inputs) {
+	if !ok || n > len(inputs) {
 		return ok
 	}
 	i := 0

@@ -97,7 +97,7 @@ func TestMostBytesWin(t *testing.T) {
 	expect("nothing is known", "0,0,0", "c001")
 	expect("the client says", "100, 10,10", "c000")
 	means(100, 10)
-	expect("mean objects", "0, 0", "c000") // of another number of inputs: of no use
+	expect("mean objects", "0, 0, 0, 0", "c000") // more than there are inputs: of no use
 	expect("the client knows better", "5,10,10", "c001")
 	r.Sizes().Note("few", "a", 1000)
 	expect("a size is known", "5,10,10", "c000")
@@ -150,7 +150,7 @@ func TestMarkSizes(t *testing.T) {
 	for list, want := range map[string][]int64{
 		"1,2":                      {2, 3},
 		" 0 , 9223372036854775806": {1, 9223372036854775807},
-		"1":                        {0, 0},
+		"1":                        {2, 0},
 		"1,2,3":                    {0, 0},
 		"1,-2":                     nil,
 		"1,x":                      nil,
