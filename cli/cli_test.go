@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
@@ -251,5 +252,50 @@ func TestEventsAreNarrowedDown(t *testing.T) {
 	out, _, err := fado("", "events", "--type", "copy", "--bucket", "photos", "--address", strings.TrimPrefix(srv.URL, "http://"))
 	if err != nil || !strings.Contains(out, "bucket=photos&type=copy") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// looks counts how often a text is printed, and ends a command at the second time.
+type looks struct {
+	bytes.Buffer
+	text string
+	end  context.CancelFunc
+}
+
+func (l *looks) Write(p []byte) (int, error) {
+	n, err := l.Buffer.Write(p)
+	if strings.Count(l.String(), l.text) == 2 {
+		l.end()
+	}
+	return n, err
+}
+
+// With --watch lists are shown again, until there is nothing to wait for or the user ends it.
+func TestWatchLists(t *testing.T) {
+	address := serve(t)
+	at := func(args ...string) []string { return append(args, "--address", address) }
+	if out, _, err := fado("", at("failures", "--watch")...); err != nil || !strings.Contains(out, "ATTEMPTS") {
+		t.Errorf("without failures: %s, %v", out, err)
+	}
+	if _, _, err := fado("", at("buckets", "--watch")...); err != nil {
+		t.Errorf("without buckets: %v", err)
+	}
+	if _, _, err := fado(documentYAML+"buckets:\n- {name: photos, policy: keep}\n", at("apply", "-f", "-", "--yes")...); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, err := fado("", at("buckets", "--watch")...); err != nil || !strings.Contains(out[strings.LastIndex(out, "PRIMARY"):], "  ok  ") {
+		t.Errorf("it ends before the bucket is ok: %s, %v", out, err)
+	}
+	for list, head := range map[string]string{"clusters": "STORAGE", "policies": "COPIES", "zones": "INSIDE"} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		out := &looks{text: head, end: cancel}
+		cmd := &cobra.Command{Use: "fado", SilenceUsage: true}
+		cmd.AddCommand(cli.Commands()...)
+		cmd.SetArgs(at(list, "--watch"))
+		cmd.SetOut(out)
+		if err := cmd.ExecuteContext(ctx); err != nil || strings.Count(out.String(), head) != 2 {
+			t.Errorf("%s: %v\n%s", list, err, out)
+		}
+		cancel()
 	}
 }

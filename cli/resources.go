@@ -145,8 +145,9 @@ func list[T any](ctx context.Context, s *session, path string, t *table, row fun
 				return fmt.Errorf("reading %s: %w", path, err)
 			}
 			last = item
+			cells := row(item)
 			if !s.json {
-				t.add(row(item)...)
+				t.add(cells...)
 			}
 		}
 		if s.json {
@@ -168,16 +169,19 @@ func list[T any](ctx context.Context, s *session, path string, t *table, row fun
 }
 
 func bucketsCommand() *cobra.Command {
-	return simple("buckets", "Lists the buckets: where each is, and why it is not where it should be", cobra.NoArgs, func(ctx context.Context, s *session) error {
-		return list(ctx, s, "/fado/buckets", newTable("BUCKET", "POLICY", "STATE", "PRIMARY", "COPIES", "REASON"), func(b bucketItem) []string {
+	return listing("buckets", "Lists the buckets: where each is, and why it is not where it should be", func(ctx context.Context, s *session) (bool, error) {
+		done := true
+		err := list(ctx, s, "/fado/buckets", newTable("BUCKET", "POLICY", "STATE", "PRIMARY", "COPIES", "REASON"), func(b bucketItem) []string {
 			var copies []string
 			for _, c := range b.Status.Copies {
 				if c.Role != "primary" {
 					copies = append(copies, c.Cluster)
 				}
 			}
+			done = done && b.Status.State == "ok"
 			return []string{b.Name, orDash(b.Policy), b.Status.State, orDash(b.Status.Primary), joined(copies), b.Status.Reason}
 		}, func(b bucketItem) string { return b.Name })
+		return done, err
 	})
 }
 
@@ -245,8 +249,8 @@ type clusterItem struct {
 }
 
 func clustersCommand() *cobra.Command {
-	return simple("clusters", "Lists the clusters, their storages and functions", cobra.NoArgs, func(ctx context.Context, s *session) error {
-		return list(ctx, s, "/fado/clusters", newTable("CLUSTER", "ZONES", "STORAGE", "USED", "FUNCTIONS", "IN FLIGHT", "DRAIN", "ERROR"), func(c clusterItem) []string {
+	return listing("clusters", "Lists the clusters, their storages and functions", func(ctx context.Context, s *session) (bool, error) {
+		return false, list(ctx, s, "/fado/clusters", newTable("CLUSTER", "ZONES", "STORAGE", "USED", "FUNCTIONS", "IN FLIGHT", "DRAIN", "ERROR"), func(c clusterItem) []string {
 			storage, used, why := "none", "–", ""
 			if st := c.Status.Storage; st != nil {
 				storage, used, why = st.State, bytesText(st.Used), st.Error
@@ -281,8 +285,8 @@ type policyItem struct {
 }
 
 func policiesCommand() *cobra.Command {
-	return simple("policies", "Lists the policies", cobra.NoArgs, func(ctx context.Context, s *session) error {
-		return list(ctx, s, "/fado/policies", newTable("POLICY", "COPIES", "ZONES", "EXCLUDED", "CLUSTERS", "PREFER", "WRITES", "ON MISS", "ORIGIN"), func(p policyItem) []string {
+	return listing("policies", "Lists the policies", func(ctx context.Context, s *session) (bool, error) {
+		return false, list(ctx, s, "/fado/policies", newTable("POLICY", "COPIES", "ZONES", "EXCLUDED", "CLUSTERS", "PREFER", "WRITES", "ON MISS", "ORIGIN"), func(p policyItem) []string {
 			return []string{p.Name, fmt.Sprint(p.Copies), joined(p.Zones), joined(p.Exclude), joined(p.Clusters), joined(p.Prefer), p.Writes, p.OnMiss, p.Origin}
 		}, func(p policyItem) string { return p.Name })
 	})
@@ -291,8 +295,8 @@ func policiesCommand() *cobra.Command {
 type zoneItem struct{ Name, Parent, Origin string }
 
 func zonesCommand() *cobra.Command {
-	return simple("zones", "Lists the zones", cobra.NoArgs, func(ctx context.Context, s *session) error {
-		return list(ctx, s, "/fado/zones", newTable("ZONE", "INSIDE", "ORIGIN"), func(z zoneItem) []string {
+	return listing("zones", "Lists the zones", func(ctx context.Context, s *session) (bool, error) {
+		return false, list(ctx, s, "/fado/zones", newTable("ZONE", "INSIDE", "ORIGIN"), func(z zoneItem) []string {
 			return []string{z.Name, orDash(z.Parent), z.Origin}
 		}, func(z zoneItem) string { return z.Name })
 	})

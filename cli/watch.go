@@ -21,6 +21,19 @@ func watchFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolP("watch", "w", false, "show it again every second, until it is done")
 }
 
+// listing makes a command that lists something, with --watch again and again. f reports
+// whether what is listed needs no more waiting for.
+func listing(use, short string, f func(ctx context.Context, s *session) (done bool, err error)) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: run(func(ctx context.Context, s *session) (int, error) {
+		return s.watched(ctx, func(ctx context.Context) (int, bool, error) {
+			done, err := f(ctx, s)
+			return 0, done, err
+		})
+	})}
+	watchFlag(cmd)
+	return cmd
+}
+
 // watched runs a look once, or with --watch until it is done or the user ends it.
 func (s *session) watched(ctx context.Context, look func(context.Context) (status int, done bool, err error)) (int, error) {
 	for {
@@ -28,6 +41,9 @@ func (s *session) watched(ctx context.Context, look func(context.Context) (statu
 			s.say("\x1b[H\x1b[2J%s", time.Now().Format(time.TimeOnly)) // from the top
 		}
 		status, done, err := look(ctx)
+		if ctx.Err() != nil && s.set("watch") {
+			return status, nil // the user has seen enough
+		}
 		if err != nil || done || !s.set("watch") {
 			return status, err
 		}

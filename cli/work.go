@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -220,17 +221,33 @@ func failuresCommand() *cobra.Command {
 			if s.set("retry") {
 				return 0, show(ctx, s, post("/fado/replication/failures/retry"), func(v map[string]any) { s.showMap(v) })
 			}
-			return 0, show(ctx, s, get("/fado/replication/failures"), func(all []failure) {
-				t := newTable("BUCKET", "KEY", "CLUSTER", "ATTEMPTS", "FOR", "ERROR")
-				for _, f := range all {
-					t.add(f.Bucket, f.Key, f.Cluster, strconv.Itoa(f.Attempts), ago(f.Since, time.Now()), f.Error)
-				}
-				s.say("%s", t)
-			})
+			return s.watched(ctx, s.failures)
 		}),
 	}
+	watchFlag(cmd)
 	cmd.Flags().Bool("retry", false, "try all of them now")
 	return cmd
+}
+
+// failures prints the failures; done says that there are none.
+func (s *session) failures(ctx context.Context) (status int, done bool, err error) {
+	var raw json.RawMessage
+	if err := s.Get(ctx, "/fado/replication/failures", nil, &raw); err != nil {
+		return 0, false, err
+	}
+	var all []failure
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return 0, false, fmt.Errorf("reading failures: %w", err)
+	}
+	if s.json {
+		return 0, len(all) == 0, s.print(raw)
+	}
+	t := newTable("BUCKET", "KEY", "CLUSTER", "ATTEMPTS", "FOR", "ERROR")
+	for _, f := range all {
+		t.add(f.Bucket, f.Key, f.Cluster, strconv.Itoa(f.Attempts), ago(f.Since, time.Now()), f.Error)
+	}
+	s.say("%s", t)
+	return 0, len(all) == 0, nil
 }
 
 func pauseCommand() *cobra.Command {
