@@ -6,6 +6,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/history"
 	"github.com/fado-project/fado/placement"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
@@ -19,6 +20,8 @@ type backend struct {
 	version   string
 	// secrets are the placeholders that resources may use.
 	secrets catalog.SecretPatterns
+	// history is what was measured; nil where nothing is kept.
+	history *history.Rings
 	// ended closes when the configuration that the request found stops running.
 	ended <-chan struct{}
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/history"
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
@@ -226,7 +227,7 @@ func startOn(t testing.TB, store state.Store, declared control.Config) *harness 
 	}
 	t.Cleanup(at.Detach)
 	h := &harness{t: t, ctl: ctl, engine: new(fakeEngine), ended: make(chan struct{}), seen: make(map[string]bool)}
-	h.backend = backend{catalogue: catalogueOf(ctl), engine: h.engine, version: "v0-test", ended: h.ended}
+	h.backend = backend{catalogue: catalogueOf(ctl), engine: h.engine, version: "v0-test", ended: h.ended, history: history.New(time.Hour, 10*time.Second, 1<<20)}
 	h.api = &API{log: zap.NewNop(), find: func() (backend, error) { return h.backend, nil }, heartbeat: time.Hour, streams: newStreams(maxStreams)}
 	srv := httptest.NewServer(http.HandlerFunc(h.serve))
 	t.Cleanup(srv.Close)

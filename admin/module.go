@@ -12,6 +12,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/history"
 	"github.com/fado-project/fado/replication"
 )
 
@@ -29,6 +30,8 @@ type App interface {
 	Version() string
 	// SecretPatterns are the placeholders that resources made by the API may use.
 	SecretPatterns() catalog.SecretPatterns
+	// History is what was measured; nil where nothing is kept.
+	History() *history.Rings
 }
 
 // API is the module admin.api.fado. It has no configuration.
@@ -142,6 +145,7 @@ func findApp() (backend, error) {
 		engine:    engine,
 		version:   app.Version(),
 		secrets:   app.SecretPatterns(),
+		history:   app.History(),
 		ended:     context.Context(ctx).Done(),
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/history"
 	"github.com/fado-project/fado/replication"
 )
 
@@ -54,6 +55,7 @@ func (a *fakeApp) Control() *control.Control        { return a.ctl }
 func (a *fakeApp) Replication() *replication.Engine { return a.replicas }
 func (a *fakeApp) Version() string                  { return a.Named }
 
+func (*fakeApp) History() *history.Rings                { return nil }
 func (*fakeApp) SecretPatterns() catalog.SecretPatterns { return nil }
 
 func (a *fakeApp) failAt(step string) error {

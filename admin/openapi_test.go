@@ -116,6 +116,8 @@ GET /fado/summary
 GET /fado/events/log
 GET /fado/nodes
 GET /fado/matrix
+GET /fado/history
+GET /fado/history/series
 POST /fado/console/links`, "\n")
 	for _, c := range []string{"zones", "clusters", "policies", "buckets", "keys"} {
 		want = append(want, "GET /fado/"+c, "POST /fado/"+c)

@@ -26,6 +26,7 @@ func allOperations() operations {
 	t = append(t, auditOperations()...)
 	t = append(t, bucketOperations()...)
 	t = append(t, consoleOperations()...)
+	t = append(t, historyOperations()...)
 	t = append(t, rebalanceOperations()...)
 	return append(t, replicationOperations()...)
 }

@@ -17,6 +17,8 @@ func ownSchema(t reflect.Type) (object, bool) {
 		return object{}, true
 	case reflect.TypeFor[time.Time]():
 		return object{"type": "string", "format": "date-time"}, true
+	case reflect.TypeFor[measured]():
+		return object{"type": []string{"number", "null"}}, true
 	case reflect.TypeFor[catalog.Copies]():
 		return object{"anyOf": []object{{"type": "integer", "minimum": 1, "maximum": catalog.MaxCopies}, {"const": "all"}}}, true
 	case reflect.TypeFor[catalog.Size]():

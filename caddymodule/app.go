@@ -57,6 +57,10 @@ type App struct {
 	// Records of every change and of every copy. Default: on, kept for 400 days.
 	Audit *Audit `json:"audit,omitempty"`
 
+	// What is kept in memory of what was measured, for the console. Default: 24h, a value
+	// every 10s, in 16MiB at most.
+	HistoryConfig *History `json:"history,omitempty"`
+
 	// The policy of buckets that name none. Default: the built-in policy "default":
 	// one copy, any zone.
 	DefaultPolicy string `json:"default_policy,omitempty"`

@@ -117,6 +117,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			prefix <prefix> <policy>
 //		}
 //		audit off|<keep> [<signing_key>]
+//		history off|<duration> <interval> [<memory>]
 //		replication off
 //		replication {
 //			workers <n>
@@ -165,6 +166,7 @@ func (p *parser) options() options {
 		"policy":         {usage: "policy <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.policy},
 		"bucket":         {usage: "bucket <name> { ... }", min: 1, max: 1, many: true, opens: true, set: p.bucket},
 		"audit":          {usage: "audit off or audit <keep> [<signing_key>]", min: 1, max: 2, set: p.audit},
+		"history":        {usage: "history off, or history <duration> <interval> [<memory>]", min: 1, max: 3, set: p.history},
 		"replication":    {usage: "replication off, or replication { ... }", max: 1, opens: true, set: p.replication},
 	}
 }

@@ -127,7 +127,7 @@ func checkNode(name string) error {
 func (app *App) Validate() error {
 	balance := func(raw catalog.RawObject) error { return checkBalance(app.ctx, raw) }
 	cfg := app.config()
-	err := errors.Join(control.ValidateConfig(cfg, balance), app.Secrets.Validate(), app.Audit.validate(), app.ReplicationConfig.validate())
+	err := errors.Join(control.ValidateConfig(cfg, balance), app.Secrets.Validate(), app.Audit.validate(), app.HistoryConfig.validate(), app.ReplicationConfig.validate())
 	if err == nil {
 		for _, short := range cfg.Shortfalls() {
 			app.log.Warn("a policy asks for more than the clusters of this configuration can give", zap.String("reason", short))

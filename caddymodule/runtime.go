@@ -14,6 +14,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/health"
+	"github.com/fado-project/fado/history"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
@@ -57,6 +58,11 @@ type runtime struct {
 	tally   *tallyCache
 	watch   context.CancelFunc // ends the log of buckets that need people
 	watched sync.WaitGroup
+	// history is what was measured, nil where nothing is kept; remembers says by which settings.
+	history   atomic.Pointer[history.Rings]
+	remembers historySettings // guarded by mu
+	// remembered delivers a value when a history has begun.
+	remembered chan struct{}
 	// caddyCtx is the context of the configuration in force; selection policies are
 	// checked in it.
 	caddyCtx atomic.Pointer[caddy.Context]
@@ -79,7 +85,7 @@ type hold struct {
 // first attached configuration, since before it, what configurations declare would
 // look as if it had been removed.
 func newRuntime(app *App) (*runtime, error) {
-	rt := &runtime{logs: newLogSwitch(app.log.Core())}
+	rt := &runtime{logs: newLogSwitch(app.log.Core()), remembered: make(chan struct{}, 1)}
 	rt.caddyCtx.Store(&app.ctx)
 	rt.secrets.Store(&app.Secrets)
 	o, err := rt.storeOptions(app)
@@ -120,6 +126,8 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 	ctx, rt.watch = context.WithCancel(context.Background())
 	rt.watched.Go(func() { rt.watchTrouble(ctx, rt.logs.logger("fado.buckets")) })
 	rt.watched.Go(func() { rt.control.Audits.Run(ctx) })
+	measuring := &sampler{rt: rt}
+	rt.watched.Go(func() { measuring.run(ctx) })
 	rt.events = newEmitter(rt.control.Events(), rt.logs.logger("fado.events"))
 	return nil
 }
@@ -171,6 +179,7 @@ func (rt *runtime) follow(h *hold) {
 	rt.logs.use(h.app.log.Core())
 	rt.caddyCtx.Store(&h.app.ctx)
 	rt.secrets.Store(&h.app.Secrets)
+	rt.remember(h.app.HistoryConfig.settings())
 }
 
 // refuseStorage says why the storage of a cluster that the API made must not be opened: a

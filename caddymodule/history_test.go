@@ -1,0 +1,88 @@
+package caddymodule
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/history"
+	"github.com/fado-project/fado/routing"
+)
+
+// What happens between two looks is a rate; what is now is a value; and a reload loses nothing
+// unless it says how much is kept.
+func TestHistoryIsMeasured(t *testing.T) {
+	noLeaks(t)
+	s := newSite(t)
+	mustLoad(t, s.config(t))
+	app := running(t)
+	rings := history.New(time.Hour, 10*time.Second, 1<<20)
+	m := &sampler{rt: app.runtime.Load()}
+	now := time.Now()
+	m.sample(t.Context(), rings, now)
+	for range 20 {
+		app.CountDecision("c1", routing.LocalityLocal)
+	}
+	app.CountRejection(routing.ReasonNoEndpoint)
+	for _, ep := range app.Router().Snapshot().Endpoints() {
+		ep.Live.InFlight.Add(3)
+		defer ep.Live.InFlight.Add(-3)
+	}
+	m.sample(t.Context(), rings, now.Add(10*time.Second))
+	last := func(series string) float64 {
+		c := rings.Read([]string{series}, now, now.Add(10*time.Second), 0)
+		return c.Values[0][len(c.Values[0])-1]
+	}
+	flying := 3 * float64(len(app.Router().Snapshot().Endpoints()))
+	for series, want := range map[string]float64{
+		"decisions.local": 2, "decisions.local.c1": 2, "decisions.remote.c2": 0, "copied.c2": 0, "decisions.remote": 0, "rejections": 0.1, "errors": 0, "backlog.objects": 0, "in_flight": flying,
+	} {
+		if got := last(series); math.Abs(got-want) > 0.01 {
+			t.Errorf("%s is %v, want %v", series, got, want)
+		}
+	}
+	for _, series := range []string{"used.c1", "in_flight.c1", "lag.p99", "throughput.bytes", "backlog.oldest"} {
+		if math.IsNaN(last(series)) {
+			t.Errorf("nothing is known of %s; there are %s", series, strings.Join(rings.Names(), ", "))
+		}
+	}
+
+	kept := app.History()
+	for deadline := time.Now().Add(5 * time.Second); len(kept.Names()) == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is measured from the beginning on")
+		}
+	}
+	mustLoad(t, s.config(t))
+	if running(t).History() != kept {
+		t.Error("a reload begins a new history")
+	}
+	s.settings += "\n\t\thistory off"
+	mustLoad(t, s.config(t))
+	if running(t).History() != nil {
+		t.Error("something is kept")
+	}
+}
+
+func TestHistorySettings(t *testing.T) {
+	t.Parallel()
+	if s := (*History)(nil).settings(); s.keep != 24*time.Hour || s.interval != 10*time.Second || s.memory != 16<<20 {
+		t.Errorf("the defaults are %+v", s)
+	}
+	if s := (&History{Disabled: true}).settings(); s != (historySettings{}) {
+		t.Errorf("off is %+v", s)
+	}
+	for text, h := range map[string]*History{
+		"":         {Keep: catalog.Duration(time.Hour)},
+		"interval": {Interval: catalog.Duration(time.Millisecond)},
+		"keep":     {Keep: catalog.Duration(time.Second)},
+		"memory":   {Memory: -1},
+		"disabled": {Disabled: true, Memory: 1},
+	} {
+		if err := h.validate(); (err == nil) != (text == "") || err != nil && !strings.Contains(err.Error(), text) {
+			t.Errorf("%+v: %v", h, err)
+		}
+	}
+}

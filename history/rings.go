@@ -1,0 +1,169 @@
+package history
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Sample is one value of a series at one time.
+type Sample struct {
+	Series string
+	Value  float64
+	// Peak: of several values the highest stands for all, as with percentiles, which have no
+	// mean. Otherwise their mean does.
+	Peak bool
+}
+
+// valueBytes is what a value takes in memory.
+const valueBytes = 4
+
+// Rings keeps the last values of series. All methods are safe for concurrent use.
+type Rings struct {
+	step  time.Duration
+	slots int64 // of each series
+	most  int   // series
+
+	mu     sync.Mutex
+	last   int64 // number of the newest slot; 0: none yet
+	series map[string]*ring
+}
+
+type ring struct {
+	values []float32
+	peak   bool
+	last   int64 // the newest slot with a value
+}
+
+// New returns empty rings, which keep a value at every step for so long, in so many bytes of
+// memory.
+func New(keep, step time.Duration, memory int64) *Rings {
+	slots := max(1, int64(keep/step))
+	return &Rings{step: step, slots: slots, most: int(memory / (slots * valueBytes)), series: make(map[string]*ring)}
+}
+
+// Step returns the time between two values.
+func (r *Rings) Step() time.Duration { return r.step }
+
+// Put adds the values of a time; what is not among them has a gap there. Where memory is
+// short, the first ones are kept. A time before the newest is ignored.
+func (r *Rings) Put(at time.Time, samples []Sample) {
+	slot := at.UnixNano() / int64(r.step)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slot < r.last {
+		return
+	}
+	r.open(slot)
+	for _, s := range samples {
+		g := r.series[s.Series]
+		if g == nil {
+			if g = r.add(s); g == nil {
+				continue
+			}
+		}
+		g.values[slot%r.slots], g.last = float32(s.Value), slot
+	}
+}
+
+// open makes room for a slot: gaps, up to it and there.
+func (r *Rings) open(slot int64) {
+	first := max(r.last+1, slot-r.slots+1)
+	for _, g := range r.series {
+		for i := first; i <= slot; i++ {
+			g.values[i%r.slots] = gap
+		}
+	}
+	r.last = slot
+}
+
+var gap = float32(math.NaN())
+
+// add begins a series; nil if there is no room for it. Series without a value left make room.
+func (r *Rings) add(s Sample) *ring {
+	if len(r.series) >= r.most {
+		for name, g := range r.series {
+			if g.last <= r.last-r.slots {
+				delete(r.series, name)
+			}
+		}
+	}
+	if len(r.series) >= r.most {
+		return nil
+	}
+	g := &ring{values: slices.Repeat([]float32{gap}, int(r.slots)), peak: s.Peak}
+	r.series[s.Series] = g
+	return g
+}
+
+// Names lists the series, sorted.
+func (r *Rings) Names() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	names := make([]string, 0, len(r.series))
+	for name := range r.series {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Columns are the values of some series at the same times.
+type Columns struct {
+	// From is the time of the first values, Step the time between two.
+	From time.Time
+	Step time.Duration
+	// Values of each series asked for, NaN where there is none.
+	Values [][]float64
+}
+
+// Read returns the values of series between two times. The step is made a multiple of that of
+// the rings, at least the one asked for.
+func (r *Rings) Read(names []string, from, to time.Time, step time.Duration) Columns {
+	n := max(1, int64((step+r.step-1)/r.step)) // slots in one value
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first, last := from.UnixNano()/int64(r.step), min(to.UnixNano()/int64(r.step), r.last)
+	first = max(first, r.last-r.slots+1)
+	first -= first % n
+	c := Columns{From: time.Unix(0, first*int64(r.step)).UTC(), Step: time.Duration(n) * r.step, Values: make([][]float64, len(names))}
+	for i, name := range names {
+		c.Values[i] = []float64{}
+		g := r.series[name]
+		for at := first; at <= last; at += n {
+			c.Values[i] = append(c.Values[i], r.sum(g, at, min(at+n-1, last)))
+		}
+	}
+	return c
+}
+
+// sum returns the one value that stands for some slots.
+func (r *Rings) sum(g *ring, first, last int64) float64 {
+	if g == nil {
+		return math.NaN()
+	}
+	total, n := 0.0, 0
+	for i := max(first, r.last-r.slots+1); i <= last; i++ {
+		v := float64(g.values[i%r.slots])
+		switch {
+		case math.IsNaN(v):
+			continue
+		case g.peak && n > 0:
+			total = max(total, v)
+		case g.peak:
+			total = v
+		default:
+			total += v
+		}
+		n++
+	}
+	switch {
+	case n == 0:
+		return math.NaN()
+	case g.peak:
+		return total
+	default:
+		return total / float64(n)
+	}
+}

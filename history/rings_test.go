@@ -1,0 +1,108 @@
+package history_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/fado-project/fado/history"
+)
+
+var start = time.Unix(1_800_000_000, 0)
+
+func at(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+
+func one(name string, v float64) []history.Sample { return []history.Sample{{Series: name, Value: v}} }
+
+// Values come back at their times, gaps as gaps, and what is older than is kept does not.
+func TestRings(t *testing.T) {
+	t.Parallel()
+	r := history.New(50*time.Second, 10*time.Second, 1<<20)
+	r.Put(at(0), one("a", 1))
+	r.Put(at(10), one("a", 2))
+	r.Put(at(40), append(one("a", 3), one("b", 9)...))
+	read := func(from, to, step int, names ...string) string {
+		c := r.Read(names, at(from), at(to), time.Duration(step)*time.Second)
+		return fmt.Sprint(c.From.Sub(start).Seconds(), c.Step.Seconds(), c.Values)
+	}
+	for _, tc := range []struct{ got, want string }{
+		{read(0, 100, 0, "a", "b"), "0 10 [[1 2 NaN NaN 3] [NaN NaN NaN NaN 9]]"},
+		{read(10, 20, 0, "a"), "10 10 [[2 NaN]]"},
+		{read(0, 40, 15, "a"), "0 20 [[1.5 NaN 3]]"},
+		{read(0, 40, 0, "none"), "0 10 [[NaN NaN NaN NaN NaN]]"},
+		{read(50, 60, 0, "a"), "50 10 [[]]"},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("got %s, want %s", tc.got, tc.want)
+		}
+	}
+	r.Put(at(60), one("a", 4))
+	r.Put(at(30), one("a", 99)) // late
+	if got, want := read(0, 100, 0, "a"), "20 10 [[NaN NaN 3 NaN 4]]"; got != want {
+		t.Errorf("a turn later: %s, want %s", got, want)
+	}
+	if got := fmt.Sprint(r.Names()); got != "[a b]" {
+		t.Errorf("names: %s", got)
+	}
+}
+
+// Of percentiles the highest stands for a span of time.
+func TestPeaks(t *testing.T) {
+	t.Parallel()
+	r := history.New(time.Minute, 10*time.Second, 1<<20)
+	for i, v := range []float64{-5, -1, -3} {
+		r.Put(at(10*i), []history.Sample{{Series: "p99", Value: v, Peak: true}})
+	}
+	if c := r.Read([]string{"p99"}, at(0), at(20), 30*time.Second); len(c.Values[0]) != 1 || c.Values[0][0] != -1 {
+		t.Errorf("%v", c.Values)
+	}
+}
+
+// Memory bounds the series: the first ones are kept, and what has ended makes room.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	r := history.New(40*time.Second, 10*time.Second, 2*4*4)
+	r.Put(at(0), append(append(one("a", 1), one("b", 1)...), one("c", 1)...))
+	if got := fmt.Sprint(r.Names()); got != "[a b]" {
+		t.Errorf("names: %s", got)
+	}
+	r.Put(at(30), append(one("a", 1), one("c", 1)...))
+	if got := fmt.Sprint(r.Names()); got != "[a b]" {
+		t.Errorf("b is kept for a turn: %s", got)
+	}
+	r.Put(at(40), append(one("a", 1), one("c", 1)...))
+	if got := fmt.Sprint(r.Names()); got != "[a c]" {
+		t.Errorf("b makes room: %s", got)
+	}
+}
+
+// Whatever is put, reading says what a plain list would.
+func TestRingsAreLists(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		slots := rapid.IntRange(1, 20).Draw(t, "slots")
+		r := history.New(time.Duration(slots)*time.Second, time.Second, 1<<20)
+		list := make(map[int]float64)
+		last := 0
+		for range rapid.IntRange(1, 40).Draw(t, "puts") {
+			last += rapid.IntRange(1, 8).Draw(t, "later")
+			v := float64(rapid.IntRange(0, 100).Draw(t, "value"))
+			r.Put(at(last), one("a", v))
+			list[last] = v
+		}
+		first := max(0, last-slots+1)
+		got := r.Read([]string{"a"}, at(first), at(last), 0).Values[0]
+		if len(got) != last-first+1 {
+			t.Fatalf("%d values from %d to %d", len(got), first, last)
+		}
+		for i, v := range got {
+			want, known := list[first+i]
+			if known != !math.IsNaN(v) || known && v != want {
+				t.Fatalf("at %d: %v, want %v", first+i, v, want)
+			}
+		}
+	})
+}
