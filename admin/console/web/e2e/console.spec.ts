@@ -67,7 +67,21 @@ test('a viewer sees what they may not do, and may not', short, async ({ page }) 
 test('the navigation', async ({ page }) => {
   await signIn(page, 'ada');
   const nav = page.getByRole('navigation', { name: 'Main' });
-  for (const name of ['Overview', 'Buckets', 'Clusters', 'Policies', 'Zones', 'Replication', 'Routing', 'Events', 'Audit', 'Instances', 'Access']) {
+  for (const name of [
+    'Overview',
+    'Topology',
+    'Buckets',
+    'Clusters',
+    'Policies',
+    'Zones',
+    'Replication',
+    'Routing',
+    'Metrics',
+    'Events',
+    'Audit',
+    'Instances',
+    'Access',
+  ]) {
     await nav.getByRole('link', { name, exact: true }).click();
     await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible();
   }
@@ -210,6 +224,8 @@ const paths = [
   '/replication',
   '/routing?bucket=reports',
   '/buckets?view=matrix',
+  '/metrics',
+  '/topology',
   '/events',
   '/audit',
   '/instances',

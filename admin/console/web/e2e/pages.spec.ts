@@ -42,6 +42,7 @@ test('who changed what, for admins', short, async ({ page }) => {
   await signIn(page, 'ada', '/audit');
   const table = page.getByRole('table', { name: 'Audit' });
   await expect(table.getByRole('row', { name: /admin 127.0.0.1.*policy everywhere changed/ }).first()).toBeVisible();
+  await expect(table.getByRole('row', { name: /ada signed in as admin, by password/ }).first()).toBeVisible();
   await page.getByLabel('Kind').selectOption('copy');
   await expect(table.getByRole('row', { name: /copy of reports in paris synced, from berlin/ }).first()).toBeVisible();
   await expect(table.getByRole('row', { name: /policy everywhere/ })).toHaveCount(0);

@@ -4,13 +4,12 @@ test.skip(!process.env.SHOTS, 'make web-shots takes the pictures of docs/console
 
 const shots: [string, string, 'Light' | 'Dark'][] = [
   ['overview', '/', 'Light'],
-  ['bucket', '/buckets/reports', 'Dark'],
-  ['routing', '/routing?bucket=reports&object=q1/report-000.txt', 'Light'],
+  ['matrix', '/buckets?view=matrix', 'Light'],
 ];
 
 test('pictures', async ({ page }) => {
   await page.setViewportSize({ width: 1180, height: 720 });
-  await signIn(page, 'ola');
+  await signIn(page, 'ada');
   for (const [name, path, theme] of shots) {
     await page.goto(world().console + path);
     await page.getByRole('button', { name: 'Account' }).click();
@@ -21,4 +20,15 @@ test('pictures', async ({ page }) => {
     await page.mouse.move(600, 700);
     await page.screenshot({ path: `${process.env.SHOTS}/console-${name}.png` });
   }
+});
+
+test('a plan', async ({ page }) => {
+  await page.setViewportSize({ width: 1180, height: 720 });
+  await signIn(page, 'ada', '/policies/reports');
+  await page.getByRole('button', { name: 'Edit' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Edit reports' });
+  await dialog.getByLabel('Copies').fill('1');
+  await dialog.getByRole('button', { name: 'Preview' }).click();
+  await expect(dialog.getByRole('region', { name: 'Plan' })).toBeFocused();
+  await page.screenshot({ path: `${process.env.SHOTS}/console-plan.png` });
 });

@@ -12,6 +12,8 @@ export interface World {
   admin: string;
   console: string;
   below: string;
+  /** Where invocations are sent to. */
+  functions_at: string;
   storages: Record<string, string>;
   functions: Record<string, number>;
 }
@@ -63,6 +65,14 @@ export async function s3(endpoint: string, method: string, path: string, body = 
   });
 }
 
+/** Ends a process, and returns when it has ended: it may still be writing. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = new Promise((r) => child.once('exit', r));
+  child.kill();
+  await exit;
+}
+
 function run(command: string, args: string[], env: Record<string, string>): ChildProcess {
   const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: process.env.DEBUG ? 'inherit' : 'ignore' });
   child.on('error', (e) => console.error(command, e.message));
@@ -96,6 +106,7 @@ function caddyfile(w: World): string {
 	fado {
 		store sqlite ${join(w.dir, 'fado.db')}
 		node tests
+		history 1h 1s
 		zone eu
 		zone eu-de {
 			parent eu
@@ -114,6 +125,13 @@ ${cluster('paris', 'eu-fr')}
 http://:${url(w.console).port} {
 	fado_console {
 		${users.join('\n\t\t')}
+	}
+}
+http://:${url(w.functions_at).port} {
+	reverse_proxy {
+		dynamic fado
+		transport fado
+		lb_policy data_aware
 	}
 }
 http://:${url(w.below).port} {
@@ -153,6 +171,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     admin: await at(),
     console: (await at()).replace('127.0.0.1', 'localhost'),
     below: (await at()).replace('127.0.0.1', 'localhost'),
+    functions_at: await at(),
     storages: {},
     functions: {},
   };
@@ -200,7 +219,7 @@ export default async function setup(): Promise<() => Promise<void>> {
 
   return async () => {
     await fado.stop();
-    for (const c of children) c.kill();
+    await Promise.all(children.map(ended));
     for (const s of servers) s.server.close();
     control.close();
     rmSync(dir, { recursive: true, force: true });
@@ -223,9 +242,6 @@ class Fado {
   async stop(): Promise<void> {
     const child = this.child;
     this.child = undefined;
-    if (!child || child.exitCode !== null) return;
-    const ended = new Promise((r) => child.once('exit', r));
-    child.kill();
-    await ended;
+    if (child) await ended(child);
   }
 }

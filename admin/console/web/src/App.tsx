@@ -6,6 +6,7 @@ import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent, O
 import {
   Activity,
   Boxes,
+  ChartLine,
   Database,
   GitFork,
   KeyRound,
@@ -13,6 +14,7 @@ import {
   type LucideIcon,
   MapPin,
   Menu as MenuIcon,
+  Network,
   RefreshCw,
   ScrollText,
   Search,
@@ -27,6 +29,7 @@ import { useLive } from './live';
 import type { AuditFilter } from './pages/Audit';
 import { PauseButton } from './pages/actions';
 import type { EventFilter } from './pages/Events';
+import type { Range } from './pages/Metrics';
 import { Overview } from './pages/Overview';
 import * as q from './pages/queries';
 import { setTheme, type Theme, useTheme } from './theme';
@@ -36,12 +39,14 @@ const Palette = lazy(() => import('./Palette'));
 
 const allPages: { to: string; name: string; icon: LucideIcon; key: string; least?: Role }[] = [
   { to: '/', name: 'Overview', icon: LayoutDashboard, key: 'o' },
+  { to: '/topology', name: 'Topology', icon: Network, key: 't' },
   { to: '/buckets', name: 'Buckets', icon: Database, key: 'b' },
   { to: '/clusters', name: 'Clusters', icon: Boxes, key: 'c' },
   { to: '/policies', name: 'Policies', icon: ShieldCheck, key: 'p' },
   { to: '/zones', name: 'Zones', icon: MapPin, key: 'z' },
   { to: '/replication', name: 'Replication', icon: RefreshCw, key: 'r' },
   { to: '/routing', name: 'Routing', icon: GitFork, key: 'd' },
+  { to: '/metrics', name: 'Metrics', icon: ChartLine, key: 'm' },
   { to: '/events', name: 'Events', icon: Activity, key: 'e' },
   { to: '/audit', name: 'Audit', icon: ScrollText, key: 'u', least: 'admin' },
   { to: '/instances', name: 'Instances', icon: Server, key: 'i' },
@@ -95,6 +100,15 @@ const routes = root.addChildren([
       bucket: text(s.bucket),
       object: text(s.object),
       data: text(s.data),
+    }),
+  }),
+  createRoute({ getParentRoute: () => root, path: '/topology', component: lazyRouteComponent(() => import('./pages/Topology'), 'Topology') }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/metrics',
+    component: lazyRouteComponent(() => import('./pages/Metrics'), 'Metrics'),
+    validateSearch: (s: Record<string, unknown>): { range?: Range } => ({
+      range: ['15m', '1h', '6h', '24h'].includes(s.range as string) ? (s.range as Range) : undefined,
     }),
   }),
   createRoute({

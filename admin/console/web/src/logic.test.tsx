@@ -9,8 +9,10 @@ import { tree } from './pages/Catalogue';
 import { size } from './pages/Clusters';
 import { clean } from './pages/Edit';
 import { cell } from './pages/Matrix';
+import { linesOf } from './pages/Metrics';
 import { fieldErrors, move } from './pages/Plan';
 import { parseCurl } from './pages/Routing';
+import { flowsOf, places } from './pages/Topology';
 import { Action, SessionContext, State } from './ui/kit';
 
 vi.mock('@tanstack/react-router', async (real) => ({ ...(await real<object>()), getRouteApi: () => ({}) }));
@@ -59,6 +61,9 @@ describe('words', () => {
   const record = (kind: string, body: object) => sentence({ seq: 1, at: '', node: 'n', kind, actor: '', prev: '', hash: '', body: body as never });
   it('tell what an audit record says', () => {
     expect(record('change', { resource: 'policy', name: 'gold', action: 'changed' })).toBe('policy gold changed');
+    expect(record('session', { event: 'signed-in', session: 's', user: 'ada', role: 'admin', how: 'password', address: '::1' })).toBe(
+      'ada signed in as admin, by password, from ::1',
+    );
     expect(record('allowed', { policy: 'gold', clusters: [] })).toBe('policy gold allows no cluster');
     expect(record('copy', { event: 'synced', bucket: 'b', prefix: 'x/', from: 'c1', to: 'c2', objects: 1, bytes: 2048 })).toBe(
       'copy of b below x/ in c2 synced, from c1: 1 object, 2.0 KiB',
@@ -105,6 +110,35 @@ describe('changes', () => {
     const to = (m: object) => move({ bucket: 'b', prefix: '', add: [], remove: [], primary: null, objects: 0, bytes: 0, seconds: 0, egress: 0, ...m });
     expect(to({ add: ['virginia'], remove: ['berlin'], primary: { from: 'berlin', to: 'virginia' } })).toBe('berlin → virginia');
     expect(to({ add: ['paris'], remove: ['rome'] })).toBe('+ paris; − rome');
+  });
+});
+
+describe('what was measured', () => {
+  const h = {
+    from: '',
+    step: 1,
+    series: [
+      { name: 'used.c1', values: [1, null] },
+      { name: 'decisions.local.c1', values: [null, 2, 4] },
+      { name: 'decisions.local', values: [9] },
+      { name: 'copied.c2', values: [null] },
+    ],
+  };
+  it('is drawn by the names of series', () => {
+    expect(linesOf({ series: { 'used.': '', 'decisions.local': 'local' } }, h).map((l) => l.label)).toEqual(['c1', 'local']);
+  });
+  it('flows, as far as it is known', () => {
+    expect([...flowsOf(h)]).toEqual([['c1', { local: 3 }]]);
+    expect(flowsOf(undefined).size).toBe(0);
+  });
+  it('is in the boxes of its zones, each once', () => {
+    const zones = [{ name: 'us' }, { name: 'de', parent: 'eu' }, { name: 'eu' }] as never;
+    const clusters = [
+      { name: 'b', zones: ['de', 'eu'] },
+      { name: 'a', zones: ['de'] },
+    ] as never;
+    const [eu, us] = places(zones, clusters);
+    expect([eu.zone.name, us.zone.name, eu.clusters.length, eu.inside[0].clusters.map((c) => c.name)]).toEqual(['eu', 'us', 0, ['a', 'b']]);
   });
 });
 

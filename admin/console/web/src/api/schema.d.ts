@@ -411,6 +411,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/fado/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What this instance measured: columns of numbers at the same times. */
+        get: operations["history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fado/history/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The names of the series that are kept. */
+        get: operations["history-series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/fado/keys": {
         parameters: {
             query?: never;
@@ -1305,6 +1339,25 @@ export interface components {
             /** @description Its value. Placeholders {env.X} and {file.X} are resolved for every request, and so are those of the request. */
             value: string;
         };
+        History: {
+            /**
+             * Format: date-time
+             * @description The time of the first values.
+             */
+            from: string;
+            /** @description The series asked for, in that order. */
+            series: components["schemas"]["Series"][];
+            /** @description Seconds between two values. */
+            step: number;
+        };
+        HistoryNames: {
+            /** @description Whether anything is kept: see the option history. */
+            kept: boolean;
+            /** @description Names of the series, sorted. */
+            series: string[];
+            /** @description Seconds between two values. */
+            step: number;
+        };
         Input: {
             /** @description its bucket */
             bucket: string;
@@ -1645,6 +1698,10 @@ export interface components {
             blocked: boolean;
             /** @description what would be created, changed or deleted */
             changes: components["schemas"]["Change"][];
+            /** @description What to give as changes_after for the following page, empty at the end. */
+            changes_next: string;
+            /** @description How many changes there are in all. */
+            changes_total: number;
             /** @description the data that would move */
             moves: components["schemas"]["Moves"];
             /** @description Revision of the catalogue that the plan was made for. */
@@ -1979,6 +2036,12 @@ export interface components {
             high: number;
             /** @description at best */
             low: number;
+        };
+        Series: {
+            /** @description Name of the series. */
+            name: string;
+            /** @description A value for each time; null where none is known. */
+            values: (number | null)[];
         };
         Sign: {
             /** @description Access key ID; placeholders are resolved for every request. */
@@ -2376,7 +2439,7 @@ export interface operations {
                 /** @description Only records about this bucket. */
                 bucket?: string;
                 /** @description Only records of this kind. */
-                kind?: "change" | "allowed" | "copy" | "checkpoint";
+                kind?: "change" | "allowed" | "copy" | "pull" | "session" | "checkpoint";
                 /** @description The most items to return. */
                 limit?: number;
                 /** @description Only records behind the one of this number. */
@@ -4395,6 +4458,109 @@ export interface operations {
             };
         };
     };
+    history: {
+        parameters: {
+            query?: {
+                /** @description The series to tell; a name that ends with a point stands for all that begin with it. Default: all. */
+                series?: string[];
+                /** @description Begin here (RFC 3339). Default: an hour before to. */
+                from?: string;
+                /** @description End here (RFC 3339). Default: now. */
+                to?: string;
+                /** @description Seconds between two values, at least; a series has 2000 values at most, and an answer 500,000. Default: as few as that allows. */
+                step?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The columns. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["History"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    "history-series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The names. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryNames"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     "list-key": {
         parameters: {
             query?: {
@@ -5018,10 +5184,12 @@ export interface operations {
     plan: {
         parameters: {
             query?: {
-                /** @description The most buckets whose moves are listed. Default: 1000. */
+                /** @description The most moves and the most changes that are listed. Default: 1000. */
                 limit?: number;
-                /** @description List only the moves after this one: next of the plan before. */
+                /** @description List only the moves after this one: moves.next of the plan before. */
                 after?: string;
+                /** @description List only the changes after this one: changes_next of the plan before. */
+                changes_after?: string;
             };
             header?: never;
             path?: never;

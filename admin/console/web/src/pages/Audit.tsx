@@ -8,7 +8,7 @@ type Record = Schemas['Audit'];
 
 const here = getRouteApi('/audit');
 const pageSize = 200;
-const kinds = ['change', 'allowed', 'copy', 'checkpoint'] as const;
+const kinds = ['change', 'allowed', 'copy', 'pull', 'session', 'checkpoint'] as const;
 
 export type AuditFilter = { kind?: (typeof kinds)[number]; bucket?: string };
 
@@ -118,6 +118,10 @@ export function sentence(r: Record): string {
       return `copy of ${b.bucket}${b.prefix ? ` below ${b.prefix}` : ''} in ${b.to} ${b.event}${b.from ? `, from ${b.from}` : ''}${
         b.event === 'synced' ? `: ${counted(Number(b.objects), 'object')}, ${bytes(Number(b.bytes))}` : ''
       }`;
+    case 'pull':
+      return `${counted(Number(b.objects), 'object')} of ${b.bucket} copied on demand to ${b.to}, from ${b.from}: ${bytes(Number(b.bytes))}`;
+    case 'session':
+      return `${b.user} ${b.event === 'signed-in' ? 'signed in' : 'signed out'} as ${b.role}, by ${b.how}, from ${b.address}`;
     case 'checkpoint':
       return `checkpoint behind ${counted(Number(b.size), 'record')}`;
     default:

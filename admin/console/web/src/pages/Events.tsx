@@ -10,7 +10,19 @@ type Logged = Schemas['LoggedEvent'];
 
 const here = getRouteApi('/events');
 
-const types = ['resource', 'configuration', 'copy', 'transfer', 'storage', 'function', 'bucket_stuck', 'verification', 'drain'] as const;
+const types = [
+  'resource',
+  'configuration',
+  'copy',
+  'transfer',
+  'storage',
+  'function',
+  'bucket_stuck',
+  'bucket_ok',
+  'primary_moved',
+  'verification',
+  'drain',
+] as const;
 
 export type EventFilter = { type?: (typeof types)[number]; bucket?: string; cluster?: string };
 
@@ -163,6 +175,18 @@ function What({ e }: { e: Logged }) {
         <>
           copy of <BucketLink name={e.bucket ?? ''} />
           {e.prefix && ` below ${e.prefix}`} in <ClusterLink name={e.cluster ?? ''} /> {e.state ? `is ${e.state}` : e.op}
+        </>
+      );
+    case 'primary_moved':
+      return (
+        <>
+          <BucketLink name={e.bucket ?? ''} /> is written in {e.cluster} now, and was in {e.from || 'no cluster'}
+        </>
+      );
+    case 'bucket_ok':
+      return (
+        <>
+          <BucketLink name={e.bucket ?? ''} /> needs nobody any more
         </>
       );
     default:

@@ -62,7 +62,7 @@ export default function Matrix({ filter }: { filter: BucketFilter }) {
           )}
         </p>
       </section>
-      <p className="legend">
+      <p className="legend apart">
         {Object.entries(meaning).map(([letter, [text, state]]) => (
           <span key={letter}>
             <b className={`cell ${state ? toneOf(state) : letter === 'X' ? 'never' : ''}`}>{letter}</b> {text}

@@ -130,10 +130,10 @@ export function Planned(asked: Asked) {
               <button
                 type="button"
                 className={`button ${asked.danger ? 'danger' : 'primary'}`}
-                disabled={plan.blocked || plan.changes.length === 0 || apply.isPending || changed || (asked.typed !== undefined && asked.typed !== typed)}
+                disabled={plan.blocked || plan.changes_total === 0 || apply.isPending || changed || (asked.typed !== undefined && asked.typed !== typed)}
                 onClick={() => apply.mutate()}
               >
-                {verb(plan.changes.length)}
+                {verb(plan.changes_total)}
               </button>
             )}
           </footer>

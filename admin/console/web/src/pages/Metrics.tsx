@@ -1,0 +1,158 @@
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { lazy, Suspense, useId, useMemo, useState } from 'react';
+import { api, type Schemas, told } from '../api/client';
+import { bytes, count, span } from '../format';
+import { CopyCurl, Empty, Loaded, Page, Table } from '../ui/kit';
+import type { Line } from './Plot';
+
+const Plot = lazy(() => import('./Plot'));
+
+type History = Schemas['History'];
+
+export const ranges = { '15m': 900, '1h': 3600, '6h': 6 * 3600, '24h': 24 * 3600 } as const;
+export type Range = keyof typeof ranges;
+
+const here = getRouteApi('/metrics');
+
+const number = (v: number) => (v > 0 && v < 10 && !Number.isInteger(v) ? v.toFixed(1) : count(Math.round(v)));
+const perSecond = (v: number) => `${number(v)}/s`;
+const milliseconds = (v: number) => (v < 1000 ? `${number(v)} ms` : span(v));
+
+interface Figure {
+  title: string;
+  unit: (v: number) => string;
+  /** Names of series; one that ends with a point stands for all that begin so. */
+  series: Record<string, string>;
+}
+
+const figures: Figure[] = [
+  { title: 'Replication lag', unit: milliseconds, series: { 'lag.p50': 'p50', 'lag.p99': 'p99' } },
+  {
+    title: 'Decisions by locality',
+    unit: perSecond,
+    series: { 'decisions.local': 'local', 'decisions.remote': 'remote', 'decisions.none': 'no data named', rejections: 'refused' },
+  },
+  { title: 'Throughput', unit: (v) => `${bytes(v)}/s`, series: { 'throughput.bytes': 'copied' } },
+  { title: 'Backlog', unit: number, series: { 'backlog.objects': 'objects' } },
+  { title: 'Oldest of the backlog', unit: (v) => span(v * 1000), series: { 'backlog.oldest': 'known for' } },
+  { title: 'Errors of replication', unit: perSecond, series: { errors: 'errors' } },
+  { title: 'In flight', unit: number, series: { 'in_flight.': '' } },
+  { title: 'Storage used', unit: bytes, series: { 'used.': '' } },
+];
+
+const asked = figures.flatMap((f) => Object.keys(f.series));
+
+export function Metrics() {
+  const range: Range = here.useSearch().range ?? '1h';
+  const navigate = useNavigate({ from: '/metrics' });
+  const history = useQuery({
+    queryKey: ['history', range],
+    queryFn: ({ signal }) => {
+      const from = new Date(Date.now() - ranges[range] * 1000).toISOString().replace(/\.\d+/, '');
+      return told(api.GET('/fado/history', { params: { query: { from, series: asked, step: String(Math.ceil(ranges[range] / 360)) } }, signal }));
+    },
+    placeholderData: keepPreviousData,
+    refetchInterval: 10_000,
+    retry: false,
+  });
+  return (
+    <Page title="Metrics" at={history.dataUpdatedAt} actions={<CopyCurl path="/fado/history" />}>
+      <fieldset className="facets" aria-label="Range">
+        {(Object.keys(ranges) as Range[]).map((r) => (
+          <button
+            key={r}
+            type="button"
+            className="button"
+            aria-pressed={r === range}
+            onClick={() => navigate({ search: { range: r === '1h' ? undefined : r }, replace: true })}
+          >
+            {r}
+          </button>
+        ))}
+      </fieldset>
+      <Loaded of={history} rows={8}>
+        {(h) =>
+          h.series.length === 0 ? (
+            <Empty title="Nothing is measured yet">This instance measures every few seconds; it keeps that until it ends.</Empty>
+          ) : (
+            <div className="plots">
+              {figures.map((f) => (
+                <Shown key={f.title} figure={f} h={h} />
+              ))}
+            </div>
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}
+
+/** The lines of a figure. */
+export function linesOf(f: { series: Record<string, string> }, h: History): Line[] {
+  return Object.entries(f.series).flatMap(([name, label]) =>
+    h.series
+      .filter((s) => (name.endsWith('.') ? s.name.startsWith(name) : s.name === name))
+      .map((s) => ({ label: label || s.name.slice(name.length), values: s.values })),
+  );
+}
+
+function Shown({ figure, h }: { figure: Figure; h: History }) {
+  const [table, setTable] = useState(false);
+  const id = useId();
+  const lines = useMemo(() => linesOf(figure, h), [figure, h]);
+  const from = Date.parse(h.from) / 1000;
+  const { unit } = figure;
+  return (
+    <figure className="card" aria-labelledby={id}>
+      <figcaption>
+        <h2 id={id}>{figure.title}</h2>
+        <button type="button" className="button small" aria-expanded={table} onClick={() => setTable(!table)}>
+          {table ? 'Hide data' : 'Show data'}
+          <span className="sr-only"> of {figure.title}</span>
+        </button>
+      </figcaption>
+      <ul className="legend">
+        {lines.map((l, i) => (
+          <li key={l.label}>
+            <i className={`line-${i % 5}`} aria-hidden="true" /> {l.label}: {inWords(l, unit)}
+          </li>
+        ))}
+      </ul>
+      <Suspense fallback={<div className="plot" />}>
+        <Plot from={from} step={h.step} lines={lines} unit={unit} />
+      </Suspense>
+      {table && (
+        <div className="log">
+          <Table label={`Data of ${figure.title}`} head={['Time', ...lines.map((l) => l.label)]}>
+            {(lines[0]?.values ?? [])
+              .map((_, i) => i)
+              .reverse()
+              .map((i) => (
+                <tr key={i}>
+                  <th scope="row">{new Date((from + i * h.step) * 1000).toLocaleTimeString()}</th>
+                  {lines.map((l) => (
+                    <td key={l.label} className="num">
+                      {shown(l.values[i], unit)}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+          </Table>
+        </div>
+      )}
+    </figure>
+  );
+}
+
+const shown = (v: number | null | undefined, unit: (v: number) => string) => (v === null || v === undefined ? 'not known' : unit(v));
+
+/** A line in words: what it is now, and what it was at most. */
+function inWords(l: Line, unit: (v: number) => string): string {
+  const known = l.values.filter((v) => v !== null);
+  if (known.length === 0) return 'not known';
+  return `${shown(
+    l.values.findLast((v) => v !== null),
+    unit,
+  )}, at most ${unit(Math.max(...known))}`;
+}

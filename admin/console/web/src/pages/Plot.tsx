@@ -1,0 +1,73 @@
+import { useEffect, useRef } from 'react';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { useTheme } from '../theme';
+
+/** The colours of lines, by the page's own; more lines than colours differ by their dashes. */
+const colours = ['--accent', '--busy', '--warn', '--bad', '--quiet'];
+
+export const lineClass = (i: number) => `line-${i % colours.length}`;
+
+export interface Line {
+  label: string;
+  values: (number | null)[];
+}
+
+/** Lines over time. What a screen reader and a printer get is beside it. */
+export default function Plot({ from, step, lines, unit }: { from: number; step: number; lines: Line[]; unit: (v: number) => string }) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(undefined);
+  const theme = useTheme();
+  const names = lines.map((l) => l.label).join('\n');
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: made anew where lines or colours are others
+  useEffect(() => {
+    const at = box.current;
+    if (!at) return;
+    const css = getComputedStyle(document.documentElement);
+    const ink = css.getPropertyValue('--quiet');
+    const axis = {
+      stroke: ink,
+      grid: { stroke: css.getPropertyValue('--line'), width: 1 },
+      ticks: { show: false },
+      font: `11px ${css.getPropertyValue('--font')}`,
+    };
+    const made = new uPlot(
+      {
+        width: at.clientWidth,
+        height: 180,
+        legend: { show: false },
+        cursor: { sync: { key: 'metrics' }, y: false },
+        scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
+        axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(unit) }],
+        series: [
+          {},
+          ...lines.map((l, i) => ({
+            label: l.label,
+            stroke: css.getPropertyValue(colours[i % colours.length]),
+            width: 1.5,
+            dash: i < colours.length ? undefined : [6, 4],
+            points: { show: false },
+          })),
+        ],
+      },
+      data(from, step, lines),
+      at,
+    );
+    plot.current = made;
+    const size = new ResizeObserver(() => made.setSize({ width: at.clientWidth, height: 180 }));
+    size.observe(at);
+    return () => {
+      size.disconnect();
+      made.destroy();
+    };
+  }, [names, theme]);
+
+  useEffect(() => plot.current?.setData(data(from, step, lines)), [from, step, lines]);
+  return <div ref={box} className="plot" aria-hidden="true" />;
+}
+
+function data(from: number, step: number, lines: Line[]): uPlot.AlignedData {
+  const n = lines[0]?.values.length ?? 0;
+  return [Array.from({ length: n }, (_, i) => from + i * step), ...lines.map((l) => l.values)];
+}
