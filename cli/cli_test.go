@@ -184,8 +184,11 @@ func audited(t *testing.T, text string) {
 		t.Errorf("%s, %v", out, err)
 	}
 	for _, args := range [][]string{
-		{"audit", "verify"}, {"audit", "verify", filepath.Join(t.TempDir(), "none")}, {"audit", "verify", file, "--head", "7"},
-		{"audit", "verify", file, "--key", "rubbish"}, {"audit", "key", "two words"},
+		{"audit", "verify"},
+		{"audit", "verify", filepath.Join(t.TempDir(), "none")},
+		{"audit", "verify", file, "--head", "7"},
+		{"audit", "verify", file, "--key", "rubbish"},
+		{"audit", "key", "two words"},
 	} {
 		if _, _, err := fado("", args...); err == nil {
 			t.Errorf("%v succeeds", args)
