@@ -137,6 +137,7 @@ func TestSyncAfterAGap(t *testing.T) {
 		a.User("bkt", fmt.Sprint("k", i), "v1")
 	}
 	w.policy("p", 2, "c1", "c2")
+	w.feedsLive("c1", "c2") // else the walk begins before a gap of its own
 	w.bucket("bkt", "p", "c1")
 	hit := func() bool { return w.ctl.Router().Current("bkt", "k1", "c2") }
 	w.await("a hit while the copy syncs", hit)
