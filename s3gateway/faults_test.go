@@ -27,6 +27,7 @@ func behindProxy(t *testing.T) (*world, *testenv.Proxy) {
 	w.cluster("c1", minioA.Server(t))
 	w.clusterAt("c2", b, proxy.Endpoint())
 	w.policy("both", 2, "c1", "c2")
+	w.feedsLive("c1", "c2")
 	w.bucket("bkt", "both", "c1")
 	return w, proxy
 }

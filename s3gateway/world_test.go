@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -329,8 +330,18 @@ func two(tb testing.TB, change func(*Handler)) *world {
 	w.cluster("c1", minioA.Server(tb))
 	w.cluster("c2", minioB.Server(tb))
 	w.policy("both", 2, "c1", "c2")
+	w.feedsLive("c1", "c2")
 	w.bucket("bkt", "both", "c1")
 	return w
+}
+
+// feedsLive waits until changes made beside FaDO are listened to. Before that, and for a while
+// after, a copy may be no hit.
+func (w *world) feedsLive(clusters ...string) {
+	w.Helper()
+	w.await("listeners", func() bool {
+		return !slices.ContainsFunc(clusters, func(c string) bool { return w.eng.StorageStatus(c).Feed != "listening" })
+	})
 }
 
 // do makes a signed request and returns its status, headers and body.
