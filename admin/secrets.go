@@ -27,9 +27,9 @@ func redact(r catalog.Resource) {
 		return
 	}
 	for i := range cl.Functions {
-		for _, s := range secretsOf(&cl.Functions[i]) {
-			if s.secret && *s.value != "" && !anyPlaceholder.MatchString(*s.value) {
-				*s.value = redacted
+		for _, s := range cl.Functions[i].Dressings() {
+			if s.Secret && *s.Value != "" && !anyPlaceholder.MatchString(*s.Value) {
+				*s.Value = redacted
 			}
 		}
 	}
@@ -106,40 +106,17 @@ func fillSecrets(r, now catalog.Resource, allowed catalog.SecretPatterns) []cata
 // anyPlaceholder finds what names a place where a secret is, or a part of the request.
 var anyPlaceholder = regexp.MustCompile(`\{[^{}]+\}`)
 
-// dressed is a value that is set on requests to a function endpoint.
-type dressed struct {
-	field  string
-	value  *string
-	secret bool // it is worth hiding by its name
-}
-
-// secretsOf lists what is set on requests to a function endpoint.
-func secretsOf(f *catalog.Function) []dressed {
-	all := []dressed{{"host", &f.Host, false}}
-	for i := range f.Header {
-		name := strings.ToLower(f.Header[i].Name)
-		secret := name == "authorization" || name == "proxy-authorization" || name == "cookie" ||
-			strings.Contains(name, "key") || strings.Contains(name, "token") || strings.Contains(name, "secret")
-		all = append(all, dressed{fmt.Sprintf("header[%d].value", i), &f.Header[i].Value, secret})
-	}
-	if s := f.Sign; s != nil {
-		all = append(all, dressed{"sign.access_key", &s.AccessKey, false}, dressed{"sign.secret_key", &s.SecretKey, true},
-			dressed{"sign.session_token", &s.SessionToken, true})
-	}
-	return all
-}
-
 // checkFunctionSecrets returns a violation for each secret of a function endpoint that is
 // literal, since those are not sealed, and each placeholder that the configuration does not
 // allow.
 func checkFunctionSecrets(cl *catalog.Cluster, allowed catalog.SecretPatterns) (wrong []catalog.Violation) {
 	for i := range cl.Functions {
-		for _, s := range secretsOf(&cl.Functions[i]) {
-			field := fmt.Sprintf("cluster %s: functions[%d].%s", cl.Name, i, s.field)
+		for _, s := range cl.Functions[i].Dressings() {
+			field := fmt.Sprintf("cluster %s: functions[%d].%s", cl.Name, i, s.Field)
 			switch {
-			case !allowed.Allow(*s.value):
+			case !allowed.Allow(*s.Value):
 				wrong = append(wrong, catalog.Violation{Field: field, Value: redacted, Expected: "placeholders that the configuration allows: " + allowed.String() + " (option secrets)"})
-			case s.secret && *s.value != "" && !anyPlaceholder.MatchString(*s.value):
+			case s.Secret && *s.Value != "" && !anyPlaceholder.MatchString(*s.Value):
 				wrong = append(wrong, catalog.Violation{Field: field, Value: redacted, Expected: "a placeholder such as {env.FADO_TOKEN}: secrets of functions are not kept"})
 			}
 		}

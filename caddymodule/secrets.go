@@ -119,21 +119,12 @@ func checkSecrets(clusters []*catalog.Cluster) error {
 // checkDress names every {env.X} and {file.X} in what is set on requests to a function
 // endpoint that can't be replaced now. They are replaced for every request.
 func checkDress(cluster string, i int, f *catalog.Function) (errs []error) {
-	check := func(field, value string) {
-		for _, p := range anyPlaceholder.FindAllString(value, -1) {
+	for _, d := range f.Dressings() {
+		for _, p := range anyPlaceholder.FindAllString(*d.Value, -1) {
 			if _, err := replaced(p); err != nil {
-				errs = append(errs, fmt.Errorf("cluster %s: functions[%d].%s: %w", cluster, i, field, err))
+				errs = append(errs, fmt.Errorf("cluster %s: functions[%d].%s: %w", cluster, i, d.Field, err))
 			}
 		}
-	}
-	check("host", f.Host)
-	for j, h := range f.Header {
-		check(fmt.Sprintf("header[%d].value", j), h.Value)
-	}
-	if s := f.Sign; s != nil {
-		check("sign.access_key", s.AccessKey)
-		check("sign.secret_key", s.SecretKey)
-		check("sign.session_token", s.SessionToken)
 	}
 	return errs
 }

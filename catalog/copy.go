@@ -20,6 +20,9 @@ const (
 
 var copyStateNames = [...]string{"waiting", "syncing", "synced", "draining", "removing", "failed"}
 
+// Leaves reports whether a copy is on its way out.
+func (s CopyState) Leaves() bool { return s == CopyDraining || s == CopyRemoving }
+
 // String returns the state's name as the API shows it.
 func (s CopyState) String() string {
 	if int(s) < len(copyStateNames) {

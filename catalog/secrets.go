@@ -84,3 +84,28 @@ func matches(pattern, placeholder string) bool {
 	ok, err := path.Match(pattern, placeholder)
 	return ok && err == nil
 }
+
+// Dressing is a value that is set on requests to a function endpoint.
+type Dressing struct {
+	Field  string // "host", "header[0].value", "sign.secret_key"
+	Value  *string
+	Secret bool // it is worth hiding, by its name
+}
+
+// Dressings lists what is set on requests to the endpoint.
+func (f *Function) Dressings() []Dressing {
+	all := []Dressing{{"host", &f.Host, false}}
+	for i := range f.Header {
+		name := strings.ToLower(f.Header[i].Name)
+		secret := name == "authorization" || name == "proxy-authorization" || name == "cookie" ||
+			strings.Contains(name, "key") || strings.Contains(name, "token") || strings.Contains(name, "secret")
+		all = append(all, Dressing{fmt.Sprintf("header[%d].value", i), &f.Header[i].Value, secret})
+	}
+	if s := f.Sign; s != nil {
+		all = append(
+			all, Dressing{"sign.access_key", &s.AccessKey, false}, Dressing{"sign.secret_key", &s.SecretKey, true},
+			Dressing{"sign.session_token", &s.SessionToken, true},
+		)
+	}
+	return all
+}

@@ -240,11 +240,11 @@ func copyEvents(before, next []state.Copy) (events []audit.CopyBody) {
 		case !known && n.State == catalog.CopyWaiting:
 			note(audit.Created, n, primary)
 		case !known || former == n.State:
-		case n.State == catalog.CopySynced && !leaves(former):
+		case n.State == catalog.CopySynced && !former.Leaves():
 			note(audit.Synced, n, primary)
-		case leaves(n.State) && !leaves(former):
+		case n.State.Leaves() && !former.Leaves():
 			note(audit.Left, n, "")
-		case n.State == catalog.CopyWaiting && leaves(former):
+		case n.State == catalog.CopyWaiting && former.Leaves():
 			note(audit.Created, n, primary) // it stays after all
 		}
 	}
@@ -255,5 +255,3 @@ func copyEvents(before, next []state.Copy) (events []audit.CopyBody) {
 	}
 	return events
 }
-
-func leaves(s catalog.CopyState) bool { return s == catalog.CopyDraining || s == catalog.CopyRemoving }

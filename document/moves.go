@@ -74,7 +74,7 @@ func (d *dossier) holds(rows []Row, room places) {
 		if c.Primary {
 			d.before = c.Cluster
 		}
-		if c.Primary || c.State != catalog.CopyDraining && c.State != catalog.CopyRemoving {
+		if c.Primary || !c.State.Leaves() {
 			d.has = append(d.has, place{c.Prefix, c.Cluster})
 		}
 	}

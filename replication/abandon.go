@@ -118,11 +118,7 @@ func (c *core) abandonedBucket(cluster, bucket string, rows []state.Copy, logs [
 
 // whole reports whether a cluster has a complete copy of every rule.
 func whole(rows []state.Copy, cluster string) bool {
-	copies := make([]catalog.Copy, len(rows))
-	for i, r := range rows {
-		copies[i] = r.Copy
-	}
-	return copyrows.SyncedEverywhere(copies, cluster)
+	return copyrows.SyncedEverywhere(inCatalog(rows), cluster)
 }
 
 // successor is a cluster whose copy may take a lost primary's place. The lower, the better.
@@ -150,7 +146,7 @@ func (c *core) heir(lost, bucket string, rows []state.Copy, logs []state.Backlog
 	in, rules := c.inputs(), c.snap().Rules(bucket)
 	by := make(map[string]*successor)
 	for _, r := range rows {
-		leaves := r.State == catalog.CopyDraining || r.State == catalog.CopyRemoving
+		leaves := r.State.Leaves()
 		begun := leaves || r.State == catalog.CopySynced || r.Cursor != "" || r.Objects > 0
 		if r.Cluster == lost || !begun || c.snap().Elsewhere(bucket, r.Cluster) {
 			continue

@@ -124,7 +124,7 @@ func promotedByHand(decl *catalog.Bucket, target string) bool {
 // finish makes of the rows of a plan those there are once the work that they ask for was done.
 func finish(rows []state.Copy) []state.Copy {
 	rows = slices.DeleteFunc(rows, func(c state.Copy) bool {
-		return !c.Primary && (c.State == catalog.CopyDraining || c.State == catalog.CopyRemoving)
+		return !c.Primary && c.State.Leaves()
 	})
 	for i := range rows {
 		rows[i].State, rows[i].Cursor, rows[i].FormerPrimary, rows[i].Moving = catalog.CopySynced, "", false, false

@@ -81,7 +81,7 @@ func (e *Settler) meet(ctx context.Context, t Task) (*convergence, error) {
 func (e *Settler) sidesOf(snap *routing.Snapshot, t Task, rule string) []*side {
 	var sides []*side
 	for _, c := range snap.Copies(t.Bucket) {
-		leaves := c.State == catalog.CopyDraining || c.State == catalog.CopyRemoving
+		leaves := c.State.Leaves()
 		covers := c.Prefix == rule || leaves && strings.HasPrefix(t.Key, c.Prefix)
 		waits := c.State == catalog.CopyWaiting && !c.Primary
 		switch {

@@ -49,7 +49,7 @@ func (p *planner) move(r catalog.PrefixRule, target string) Move {
 		chosen = append(chosen, target)
 	}
 	for _, c := range rule.rows {
-		if leaving(c.State) {
+		if c.State.Leaves() {
 			continue
 		}
 		if i := slices.Index(chosen, c.Cluster); i >= 0 {

@@ -26,7 +26,7 @@ func (p *planner) planRule(r catalog.PrefixRule, target string) {
 	rule.rows = slices.DeleteFunc(rule.rows, func(c state.Copy) bool { return !want[c.Cluster] && p.neverBegan(&c) })
 	for i := range rule.rows {
 		c := &rule.rows[i]
-		if c.Primary || want[c.Cluster] || c.FormerPrimary || leaving(c.State) {
+		if c.Primary || want[c.Cluster] || c.FormerPrimary || c.State.Leaves() {
 			continue
 		}
 		forbidden := !p.allowed[r.Policy][c.Cluster]
@@ -57,7 +57,7 @@ func (p *planner) ensureCopy(r *ruleRows, cluster string) (synced bool) {
 		p.addRow(r, catalog.Copy{Cluster: cluster, State: catalog.CopyWaiting})
 		return false
 	}
-	if leaving(c.State) {
+	if c.State.Leaves() {
 		copyrows.Resync(c)
 	}
 	return c.State == catalog.CopySynced

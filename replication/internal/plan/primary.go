@@ -112,7 +112,7 @@ func (p *planner) comesEverywhere(cluster string) bool {
 			return true
 		}
 		c := rule.in(cluster)
-		return c == nil || leaving(c.State) || p.neverBegan(c)
+		return c == nil || c.State.Leaves() || p.neverBegan(c)
 	})
 }
 

@@ -107,7 +107,7 @@ func (r *ruleRows) mergeInto(cover *ruleRows) {
 	cover.inheritFacts(r)
 	r.rows = slices.DeleteFunc(r.rows, func(c state.Copy) bool { return c.Primary || cover.in(c.Cluster) != nil })
 	for i := range r.rows {
-		if c := &r.rows[i]; !leaving(c.State) {
+		if c := &r.rows[i]; !c.State.Leaves() {
 			c.State = catalog.CopyDraining
 		}
 	}
@@ -117,7 +117,7 @@ func (r *ruleRows) mergeInto(cover *ruleRows) {
 // clusters that lack some of its keys. A rule that was only draining had no keys to hand
 // over.
 func (r *ruleRows) resyncFrom(removed *ruleRows) {
-	if !slices.ContainsFunc(removed.rows, func(c state.Copy) bool { return !leaving(c.State) }) {
+	if !slices.ContainsFunc(removed.rows, func(c state.Copy) bool { return !c.State.Leaves() }) {
 		return
 	}
 	for i := range r.rows {
@@ -149,10 +149,6 @@ func (r *ruleRows) inheritFacts(removed *ruleRows) {
 			to.Anywhere = to.Anywhere || c.Anywhere
 		}
 	}
-}
-
-func leaving(s catalog.CopyState) bool {
-	return s == catalog.CopyDraining || s == catalog.CopyRemoving
 }
 
 // justBefore returns a string less than prefix with practically no key between them; a key

@@ -31,7 +31,7 @@ func among(p catalog.Policy, silent map[string]bool, clusters ...string) *Inputs
 func settle(t *rapid.T, in *Inputs, decl *catalog.Bucket, rows []state.Copy, primary string) ([]state.Copy, string) {
 	for range 20 {
 		pl := in.Plan(decl, []catalog.PrefixRule{{Policy: "p"}}, rows, primary)
-		rows = slices.DeleteFunc(pl.Rows, func(c state.Copy) bool { return leaving(c.State) })
+		rows = slices.DeleteFunc(pl.Rows, func(c state.Copy) bool { return c.State.Leaves() })
 		changed := pl.Changed
 		for i := range rows {
 			changed = changed || rows[i].State != catalog.CopySynced
