@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,25 +31,17 @@ func adminActor(r *http.Request) string {
 
 // auditFilter reads the query of the audit's endpoints.
 func (c *call) auditFilter() (f state.AuditFilter, err error) {
-	for _, p := range []struct {
-		name string
-		to   *time.Time
-	}{{"since", &f.Since}, {"until", &f.Until}} {
-		if text := c.query(p.name); text != "" {
-			if *p.to, err = time.Parse(time.RFC3339, text); err != nil {
-				return f, badRequest("query parameter %q: %q: expected a time such as 2027-01-31T00:00:00Z (RFC 3339)", p.name, text)
-			}
-		}
+	if f.Since, err = c.moment("since", time.Time{}); err != nil {
+		return f, err
 	}
-	if text := c.query("after"); text != "" {
-		if f.After, err = strconv.ParseInt(text, 10, 64); err != nil || f.After < 0 {
-			return f, badRequest("query parameter \"after\": %q: expected the number of a record", text)
-		}
+	if f.Until, err = c.moment("until", time.Time{}); err != nil {
+		return f, err
 	}
-	if text := c.query("before"); text != "" {
-		if f.Before, err = strconv.ParseInt(text, 10, 64); err != nil || f.Before < 1 {
-			return f, badRequest("query parameter \"before\": %q: expected the number of a record", text)
-		}
+	if f.After, err = c.numberOf("a record", "after", 0); err != nil {
+		return f, err
+	}
+	if f.Before, err = c.numberOf("a record", "before", 1); err != nil {
+		return f, err
 	}
 	f.Newest = c.query("newest") == "true"
 	f.Kind = audit.Kind(c.query("kind"))

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -28,11 +27,9 @@ func eventLogOf(c *call) error {
 	if err != nil {
 		return err
 	}
-	after := int64(0)
-	if text := c.query("after"); text != "" {
-		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
-			return badRequest("query parameter \"after\": %q: expected the number of an event", text)
-		}
+	after, err := c.numberOf("an event", "after", 0)
+	if err != nil {
+		return err
 	}
 	kind, bucket, cluster := control.EventType(c.query("type")), c.query("bucket"), c.query("cluster")
 	log := c.catalogue.Events().Log(after, limit, func(e *control.Event) bool {

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -61,7 +60,7 @@ func historyOf(c *call) error {
 		return unavailable("no history is kept: the configuration says history off")
 	}
 	names := wanted(c.r.URL.Query()["series"], c.history.Names())
-	to, err := c.moment("to", time.Now())
+	to, err := c.moment("to", time.Now().Truncate(time.Second))
 	if err != nil {
 		return err
 	}
@@ -118,16 +117,6 @@ func (m measured) MarshalJSON() ([]byte, error) {
 		return []byte("null"), nil
 	}
 	return json.Marshal(float64(m))
-}
-
-// moment reads a time of the query.
-func (c *call) moment(name string, otherwise time.Time) (time.Time, error) {
-	text := cmp.Or(c.query(name), otherwise.Format(time.RFC3339))
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return at, badRequest("query parameter %q: %q: expected a time such as 2027-01-31T00:00:00Z (RFC 3339)", name, text)
-	}
-	return at, nil
 }
 
 // historyOperations are those on what was measured.

@@ -181,6 +181,32 @@ func (c *call) limit(def int) (int, error) {
 	return n, nil
 }
 
+// moment returns a time of the query, or otherwise.
+func (c *call) moment(name string, otherwise time.Time) (time.Time, error) {
+	text := c.query(name)
+	if text == "" {
+		return otherwise, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, badRequest("query parameter %q: %q: expected a time such as 2027-01-31T00:00:00Z (RFC 3339)", name, text)
+	}
+	return at, nil
+}
+
+// numberOf returns the number of one of what is listed, from least on; 0 if none is given.
+func (c *call) numberOf(what, name string, least int64) (int64, error) {
+	text := c.query(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < least {
+		return 0, badRequest("query parameter %q: %q: expected the number of %s", name, text, what)
+	}
+	return n, nil
+}
+
 // body reads the whole request body.
 func (c *call) body() ([]byte, error) { return c.bodyUpTo(maxBody) }
 
