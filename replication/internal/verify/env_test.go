@@ -278,6 +278,21 @@ func (w *world) awaitEnd() Verification {
 	return v
 }
 
+// awaitDone returns the bucket's verification once the store says how it ended.
+func (w *world) awaitDone() Verification {
+	w.Helper()
+	for range 6000 {
+		v, err := w.Get(w.Context(), bkt)
+		w.must(err)
+		if v.State != stateWaiting && v.State != stateRunning {
+			return v
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.Fatal("the verification does not end")
+	return Verification{}
+}
+
 // count checks what a verification found.
 func (w *world) count(v Verification, state string, mismatches, repaired, unrepairable int64) {
 	w.Helper()

@@ -220,10 +220,7 @@ func TestRestart(t *testing.T) {
 	stop()
 	w.Verifier = New(w.o)
 	w.run(w.Run, w.work)
-	for w.find(bkt) == nil {
-		time.Sleep(time.Millisecond)
-	}
-	v := w.awaitEnd()
+	v := w.awaitDone() // it may be over before it is seen running
 	w.count(v, stateDone, 1, 1, 0)
 	if want := int64(3 * len(keys)); v.Objects < want-1 || v.Objects > want {
 		t.Errorf("%d objects were compared, want %d", v.Objects, want)
