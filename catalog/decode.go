@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"strconv"
 	"strings"
@@ -70,9 +71,12 @@ func decode(k Kind, body []byte) (Resource, *decoder, error) {
 	}
 	d := &decoder{wrong: make(map[string]bool)}
 	if raw, ok := d.object(body); ok {
-		d.name = nameIn(raw)
 		d.structure("", raw, reflect.ValueOf(r).Elem(), true)
 		r.Normalize()
+	}
+	if d.full() {
+		d.out = d.out[:maxViolations]
+		d.bad("body", "…", fmt.Sprintf("fewer than %d violations: reading ended there", maxViolations))
 	}
 	return r, d, nil
 }
@@ -175,47 +179,53 @@ type member struct {
 	value json.RawMessage
 }
 
-// members splits a valid JSON object, repeated members included, which
+// members yields those of a valid JSON object, repeated ones included, which
 // encoding/json would merge silently.
-func members(object json.RawMessage) []member {
-	var ms []member
-	dec := json.NewDecoder(bytes.NewReader(object))
-	_, _ = dec.Token() // the opening brace: the caller has looked
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return ms
+func members(object json.RawMessage) iter.Seq[member] {
+	return func(yield func(member) bool) {
+		dec := json.NewDecoder(bytes.NewReader(object))
+		_, _ = dec.Token() // the opening brace: the caller has looked
+		for dec.More() {
+			name, err := dec.Token()
+			if err != nil {
+				return
+			}
+			m := member{name: name.(string)}
+			if dec.Decode(&m.value) != nil || !yield(m) {
+				return
+			}
 		}
-		m := member{name: name.(string)}
-		if dec.Decode(&m.value) != nil {
-			return ms
-		}
-		ms = append(ms, m)
 	}
-	return ms
 }
 
 // unique yields the members of an object once each and notes those repeated.
-func (d *decoder) unique(path string, object json.RawMessage) []member {
-	seen := make(map[string]bool)
-	var once []member
-	for _, m := range members(object) {
-		if seen[m.name] {
-			at := below(path, m.name)
-			d.bad(at, shown(at, m.value), "the field only once")
-			continue
+func (d *decoder) unique(path string, object json.RawMessage) iter.Seq[member] {
+	return func(yield func(member) bool) {
+		seen := make(map[string]bool)
+		for m := range members(object) {
+			switch at := below(path, m.name); {
+			case d.full():
+				return
+			case seen[m.name]:
+				d.bad(at, shown(at, m.value), "the field only once")
+			default:
+				seen[m.name] = true
+				if !yield(m) {
+					return
+				}
+			}
 		}
-		seen[m.name] = true
-		once = append(once, m)
 	}
-	return once
 }
 
 // structure fills a struct in from an object.
 func (d *decoder) structure(path string, object json.RawMessage, v reflect.Value, top bool) {
-	for _, m := range d.unique(path, object) {
+	for m := range d.unique(path, object) {
 		if top && (m.name == "origin" || m.name == "status") {
 			continue
+		}
+		if top && m.name == "name" && m.value[0] == '"' {
+			d.name = stringOf(m.value)
 		}
 		field, ok := fieldOf(v, m.name)
 		if !ok {
@@ -318,13 +328,16 @@ func (d *decoder) slice(path string, array json.RawMessage, v reflect.Value) {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
 	for i, item := range items {
+		if d.full() {
+			return
+		}
 		d.value(path+"["+strconv.Itoa(i)+"]", item, v.Index(i))
 	}
 }
 
 func (d *decoder) stringMap(path string, object json.RawMessage, v reflect.Value) {
 	v.Set(reflect.MakeMap(v.Type()))
-	for _, m := range d.unique(path, object) {
+	for m := range d.unique(path, object) {
 		if at := below(path, m.name); d.is('"', at, m.value, "a string") {
 			v.SetMapIndex(reflect.ValueOf(m.name), reflect.ValueOf(stringOf(m.value)))
 		}
@@ -346,16 +359,6 @@ func (d *decoder) covers(field string) bool {
 		}
 	}
 	return false
-}
-
-// nameIn returns the name an object gives itself, for the paths in errors.
-func nameIn(object json.RawMessage) string {
-	for _, m := range members(object) {
-		if m.name == "name" && m.value[0] == '"' {
-			return stringOf(m.value)
-		}
-	}
-	return ""
 }
 
 func stringOf(raw json.RawMessage) string {

@@ -294,6 +294,26 @@ func TestErrorsShowNoSecret(t *testing.T) {
 	})
 }
 
+// A body that is wrong throughout is read as far as makes sense: what is wrong with it costs no
+// more than a body that is right.
+func TestDecodeEndsWhereAllIsWrong(t *testing.T) {
+	for name, body := range map[string]string{
+		"fields":       `{"name":"x"` + strings.Repeat(`,"f":1`, 5_000) + `}`,
+		"items":        `{"name":"x","functions":[1` + strings.Repeat(`,1`, 5_000) + `]}`,
+		"items' items": `{"name":"x","functions":[{"url":1}` + strings.Repeat(`,{"url":1}`, 5_000) + `]}`,
+	} {
+		_, err := catalog.DecodeResource(catalog.KindCluster, []byte(body))
+		bad, ok := errors.AsType[*catalog.ValidationError](err)
+		if !ok || len(bad.Violations) != 1_001 {
+			t.Errorf("%s: %.200v", name, err)
+			continue
+		}
+		if last := bad.Violations[1_000].String(); !strings.Contains(last, "fewer than 1000 violations") {
+			t.Errorf("%s: the last says %q", name, last)
+		}
+	}
+}
+
 // What is wrong with a body is told with what its references are about, under the name
 // it is known by.
 func TestDecodeNamed(t *testing.T) {

@@ -83,6 +83,11 @@ type BucketLookup interface {
 // newValidationError puts the resource before it.
 type violations struct{ out []Violation }
 
+// maxViolations is how many a body may have before reading on makes no sense.
+const maxViolations = 1_000
+
+func (vs *violations) full() bool { return len(vs.out) >= maxViolations }
+
 func (vs *violations) add(path, value, expected string) {
 	vs.out = append(vs.out, Violation{Field: path, Value: shorten(value), Expected: expected})
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -51,7 +50,8 @@ type App interface {
 // MinIO webhook, EventBridge, and CloudEvents around them. It answers 202 once the
 // changes are noted durably, 400 to anything else with what was expected, 401 without
 // the token, 413 to more than 4 MiB or 10,000 records, and 503 when the store is unavailable
-// or more records come than 2,000 a second, or 1,000,000 objects wait already (send again then).
+// or more records come than 2,000 a second, or more than 4 MiB a second in bodies above 64 KiB,
+// or 1,000,000 objects wait already (send again then).
 //
 // The query parameter cluster names the cluster the events are from. Without it an
 // event is taken as a hint for every cluster that has a physical bucket of its name.
@@ -61,12 +61,12 @@ type Handler struct {
 	// it out of the configuration. Required.
 	Token string `json:"token,omitempty"`
 
-	sum  [sha256.Size]byte // of the token
-	pace *rate.Limiter     // of records
-	room chan struct{}     // for bodies being parsed
-	sink sink
-	log  *zap.Logger
-	now  func() time.Time
+	sum    [sha256.Size]byte // of the token
+	intake intake
+	pace   *rate.Limiter // of records
+	sink   sink
+	log    *zap.Logger
+	now    func() time.Time
 
 	refusals refusals
 }
@@ -161,14 +161,7 @@ func (h *Handler) takeFrom(w http.ResponseWriter, r *http.Request, cluster strin
 			return http.StatusBadRequest, fmt.Errorf("query parameter \"cluster\": %q: expected the name of a cluster", cluster)
 		}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", maxBody)
-	}
-	if err != nil {
-		return http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)
-	}
-	hints, status, err := h.read(r, body)
+	hints, status, err := h.read(w, r)
 	if err != nil {
 		return status, err
 	}
@@ -196,14 +189,19 @@ func (h *Handler) takeFrom(w http.ResponseWriter, r *http.Request, cluster strin
 
 // bound makes the bounds of what senders may have done.
 func (h *Handler) bound() {
-	h.pace, h.room, h.now = rate.NewLimiter(perSecond, burst), make(chan struct{}, parsing), time.Now
+	h.pace, h.intake, h.now = rate.NewLimiter(perSecond, burst), newIntake(), time.Now
 }
 
-// read parses a body when there is room for it, and bounds its records.
-func (h *Handler) read(r *http.Request, body []byte) ([]replication.Hint, int, error) {
+// read reads a body and parses it when there is room for it, and bounds its records.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]replication.Hint, int, error) {
+	body, leave, status, err := h.intake.body(w, r)
+	if err != nil {
+		return nil, status, err
+	}
+	defer leave()
 	select {
-	case h.room <- struct{}{}:
-		defer func() { <-h.room }()
+	case h.intake.parse <- struct{}{}:
+		defer func() { <-h.intake.parse }()
 	case <-r.Context().Done():
 		return nil, http.StatusServiceUnavailable, r.Context().Err()
 	}

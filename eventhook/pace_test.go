@@ -2,7 +2,9 @@ package eventhook
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -75,4 +77,89 @@ func TestEventsFindAFullQueue(t *testing.T) {
 	if w := serve(t, h, request("POST", "/?cluster=c1", "Bearer s3cret", records(3))); w.Code != http.StatusAccepted || len(s.hints) != 3 {
 		t.Errorf("with room: status %d, %d records noted", w.Code, len(s.hints))
 	}
+}
+
+// TestLargeBodiesArePaced: who sends large bodies without rest is told when to come back, before
+// they are read; small ones are taken meanwhile. So many are held at a time, and one whose
+// sender stalls ends.
+func TestLargeBodiesArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(fakeSink)
+		h := newHandler(s)
+		const good = "Bearer s3cret"
+		large := `{"Records":[],"padding":"` + strings.Repeat("x", maxBody-100) + `"}`
+		for range bytesAtOnce/maxBody + 1 {
+			if w := serve(t, h, request("POST", "/", good, large)); w.Code != http.StatusAccepted {
+				t.Fatalf("at once: status %d: %s", w.Code, w.Body)
+			}
+		}
+		body := &counting{Reader: strings.NewReader(large)}
+		r := httptest.NewRequest("POST", "/?cluster=c1", body)
+		r.Header.Set("Authorization", good)
+		if w := serve(t, h, r); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
+			t.Errorf("past that: status %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+		}
+		if body.n > 2*largeBody {
+			t.Errorf("%d bytes were read of a body that is refused", body.n)
+		}
+		if len(s.losses) != 1 || s.losses[0] != "c1" {
+			t.Errorf("losses told: %q, want one of c1", s.losses)
+		}
+		if w := serve(t, h, request("POST", "/", good, records(100))); w.Code != http.StatusAccepted || len(s.hints) != 100 {
+			t.Errorf("a small body meanwhile: status %d, %d noted", w.Code, len(s.hints))
+		}
+		time.Sleep(2 * time.Second) // the small one is paid for, too
+		if w := serve(t, h, request("POST", "/", good, large)); w.Code != http.StatusAccepted {
+			t.Errorf("after the time it was told: status %d", w.Code)
+		}
+	})
+}
+
+// TestSoManyLargeBodies: slow senders of large bodies hold up neither memory nor small bodies.
+func TestSoManyLargeBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHandler(new(fakeSink))
+		const good = "Bearer s3cret"
+		var senders []*io.PipeWriter
+		for range largeBodies + 1 {
+			from, to := io.Pipe()
+			senders = append(senders, to)
+			go func() {
+				r := httptest.NewRequest("POST", "/", from)
+				r.Header.Set("Authorization", good)
+				w := serve(t, h, r)
+				_ = from.CloseWithError(fmt.Errorf("answered %d", w.Code))
+			}()
+			_, _ = io.WriteString(to, strings.Repeat(" ", largeBody))
+			synctest.Wait()
+		}
+		if n := len(h.intake.large); n != largeBodies {
+			t.Errorf("%d large bodies are held, want %d", n, largeBodies)
+		}
+		if _, err := io.WriteString(senders[largeBodies], " "); err == nil || err.Error() != "answered 503" {
+			t.Errorf("one more: %v, want 503", err)
+		}
+		if w := serve(t, h, request("POST", "/", good, records(1))); w.Code != http.StatusAccepted {
+			t.Errorf("a small body meanwhile: status %d", w.Code)
+		}
+		for _, s := range senders {
+			_ = s.Close()
+		}
+		synctest.Wait()
+		if n := len(h.intake.large); n != 0 {
+			t.Errorf("%d places are held after the bodies' ends", n)
+		}
+	})
+}
+
+// counting counts what is read.
+type counting struct {
+	io.Reader
+	n int
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += n
+	return n, err
 }

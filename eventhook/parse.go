@@ -49,14 +49,11 @@ func parseAny(body []byte) ([]replication.Hint, error) {
 	if body[0] == '[' {
 		return parseBatch(body)
 	}
-	var probe struct {
-		SpecVersion string `json:"specversion"`
+	e, err := decode(body)
+	if e.SpecVersion != "" {
+		return e.cloudEvent()
 	}
-	// What can't be read here is reported by parseEvent.
-	if json.Unmarshal(body, &probe) == nil && probe.SpecVersion != "" {
-		return parseCloudEvent(body)
-	}
-	return parseEvent(body)
+	return e.hints(err)
 }
 
 // parseBatch reads the CloudEvents JSON batch format.
@@ -81,17 +78,18 @@ func parseBatch(body []byte) ([]replication.Hint, error) {
 
 // parseCloudEvent reads a CloudEvent in the JSON format (structured mode).
 func parseCloudEvent(body []byte) ([]replication.Hint, error) {
-	var e struct {
-		SpecVersion string          `json:"specversion"`
-		Data        json.RawMessage `json:"data"`
-		Base64      string          `json:"data_base64"`
-	}
-	if err := json.Unmarshal(body, &e); err != nil {
+	e, err := decode(body)
+	if err != nil && e.SpecVersion == "" {
 		return nil, fmt.Errorf("a CloudEvent: %w: expected a JSON object", err)
 	}
 	if e.SpecVersion == "" {
 		return nil, errors.New("a CloudEvent without specversion: expected {\"specversion\":\"1.0\",…,\"data\":{…}}")
 	}
+	return e.cloudEvent()
+}
+
+// cloudEvent reads the event that a CloudEvent carries.
+func (e *event) cloudEvent() ([]replication.Hint, error) {
 	data := []byte(e.Data)
 	if e.Base64 != "" {
 		var err error
@@ -100,9 +98,11 @@ func parseCloudEvent(body []byte) ([]replication.Hint, error) {
 		}
 	}
 	// Some bridges put the JSON into a string.
-	var text string
-	if json.Unmarshal(data, &text) == nil && text != "" {
-		data = []byte(text)
+	if len(data) > 0 && data[0] == '"' {
+		var text string
+		if json.Unmarshal(data, &text) == nil && text != "" {
+			data = []byte(text)
+		}
 	}
 	if len(data) == 0 {
 		return nil, fmt.Errorf("a CloudEvent without data: %w", errShape)
@@ -110,9 +110,16 @@ func parseCloudEvent(body []byte) ([]replication.Hint, error) {
 	return parseEvent(data)
 }
 
-// event is every shape of an event at once: the S3 envelope, MinIO's, a single S3
-// record, EventBridge's envelope and its detail.
+// event is every shape of an event at once, so that a body is read once: the S3 envelope,
+// MinIO's, a single S3 record, EventBridge's envelope and its detail, and the CloudEvent
+// around any of them.
 type event struct {
+	SpecVersion string          `json:"specversion"`
+	Data        json.RawMessage `json:"data"`
+	Base64      string          `json:"data_base64"`
+
+	Event string `json:"Event"` // S3's test event
+
 	Records []record `json:"Records"`
 
 	Key string `json:"Key"` // MinIO: bucket/key
@@ -143,16 +150,28 @@ type entity struct {
 	} `json:"object"`
 }
 
+// testEvent is what S3 sends when notifications are set up.
+const testEvent = "s3:TestEvent"
+
 // parseEvent reads one event that is not wrapped.
 func parseEvent(body []byte) ([]replication.Hint, error) {
-	// S3 sends a test event when notifications are set up. Its "Bucket" is a string, so
-	// it must not be read as the other shapes.
-	var test struct{ Event string }
-	if json.Unmarshal(body, &test) == nil && test.Event == "s3:TestEvent" {
+	e, err := decode(body)
+	return e.hints(err)
+}
+
+// decode reads a body as every shape. Where a member is of another type than in the shapes
+// known, the error says so, and the others are read.
+func decode(body []byte) (*event, error) {
+	e := new(event)
+	return e, json.Unmarshal(body, e)
+}
+
+// hints reads an event that is not wrapped, or is no more; err is what decoding it gave.
+func (e *event) hints(err error) ([]replication.Hint, error) {
+	if e.Event == testEvent { // its "Bucket" is a string, which the other shapes don't have
 		return nil, nil
 	}
-	var e event
-	if err := json.Unmarshal(body, &e); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, errShape)
 	}
 	switch {
