@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -19,6 +18,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/urls"
 )
 
 func init() {
@@ -87,6 +87,8 @@ type App struct {
 	key    runtimeKey
 	// keys are those that S3 endpoints declare.
 	keys []*catalog.Key
+	// endpoints are the S3 endpoints of this configuration.
+	endpoints []*urls.Endpoint
 	// encryptionKey and formerKeys have their placeholders replaced.
 	encryptionKey string
 	formerKeys    []string
@@ -204,15 +206,6 @@ func (app *App) Pull(ctx context.Context, plan routing.PullPlan) error {
 		return rt.engine.Pull(ctx, plan)
 	}
 	return replication.ErrOff
-}
-
-// Presign returns a URL by which anyone may read an object at a cluster's storage until it
-// expires, "" for none.
-func (app *App) Presign(cluster, bucket, key string, expires time.Duration) string {
-	if rt := app.runtime.Load(); rt != nil {
-		return rt.engine.Gateway().Presign(cluster, bucket, key, expires)
-	}
-	return ""
 }
 
 // Version returns the version of FaDO.

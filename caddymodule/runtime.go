@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -56,8 +57,10 @@ type runtime struct {
 	logs    *logSwitch
 	backlog *backlogCache
 	tally   *tallyCache
-	watch   context.CancelFunc // ends the log of buckets that need people
+	watch   context.CancelFunc // ends what goes on beside requests
 	watched sync.WaitGroup
+	// lifetime ends with watch.
+	lifetime context.Context
 	// history is what was measured, nil where nothing is kept; remembers says by which settings.
 	history   atomic.Pointer[history.Rings]
 	remembers historySettings // guarded by mu
@@ -72,6 +75,8 @@ type runtime struct {
 	mu    sync.Mutex
 	holds []*hold // the last one is in force
 	ended bool
+	// urlKeyTried is when the key of URLs was tried to be made for an invocation.
+	urlKeyTried time.Time
 }
 
 // hold is one started configuration's hold on a runtime.
@@ -124,6 +129,7 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 	rt.tally = newTally(rt.control)
 	var ctx context.Context
 	ctx, rt.watch = context.WithCancel(context.Background())
+	rt.lifetime = ctx
 	rt.watched.Go(func() { rt.watchTrouble(ctx, rt.logs.logger("fado.buckets")) })
 	rt.watched.Go(func() { rt.control.Audits.Run(ctx) })
 	measuring := &sampler{rt: rt}

@@ -29,6 +29,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		region <region>
 //		cluster <name>
 //		domain <host...>
+//		public_url <url>
 //		key <access_key_id> {
 //			secret <value>
 //			buckets <pattern...>
@@ -69,7 +70,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // check0 is check with the defaults filled in.
 func (h *Handler) check0() error {
 	filled := &Handler{
-		Region: h.Region, Cluster: h.Cluster, Domains: h.Domains, Keys: h.Keys, Anonymous: h.Anonymous,
+		Region: h.Region, Cluster: h.Cluster, Domains: h.Domains, PublicURL: h.PublicURL, Keys: h.Keys, Anonymous: h.Anonymous,
 		WriteAck: h.WriteAck, MaxClockSkew: h.MaxClockSkew, Cache: h.Cache,
 	}
 	if filled.Region == "" {
@@ -86,6 +87,8 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) (err error)
 		h.Cluster, err = one(d, "cluster <name>")
 	case "domain":
 		h.Domains, err = some(d, "domain <host...>")
+	case "public_url":
+		h.PublicURL, err = one(d, "public_url <url>")
 	case "anonymous":
 		h.Anonymous, err = some(d, "anonymous <bucket pattern...>")
 	case "key":
@@ -97,7 +100,7 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) (err error)
 	case "cache":
 		return h.parseCache(d)
 	default:
-		return d.Errf("fado_s3: unknown option %q: expected region, cluster, domain, key, anonymous, write_ack, max_clock_skew or cache", option)
+		return d.Errf("fado_s3: unknown option %q: expected region, cluster, domain, public_url, key, anonymous, write_ack, max_clock_skew or cache", option)
 	}
 	return err
 }

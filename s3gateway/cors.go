@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/urls"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -49,6 +50,10 @@ func (c reader) crossOrigin() {
 		return
 	}
 	c.w.Header().Add("Vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")
+	if c.signedFor(origin, c.r.Method) {
+		ownRule.answer(c.w.Header(), origin)
+		return
+	}
 	for _, rule := range c.corsRules().Rules {
 		if rule.allows(origin, c.r.Method, nil) {
 			rule.answer(c.w.Header(), origin)
@@ -75,7 +80,11 @@ func preflight(c reader) error {
 	}
 	h := c.w.Header()
 	h.Add("Vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")
-	for _, rule := range c.corsRules().Rules {
+	rules := []corsRule{ownRule}
+	if !c.signedFor(origin, method) {
+		rules = c.corsRules().Rules
+	}
+	for _, rule := range rules {
 		if rule.allows(origin, method, headers) {
 			rule.answer(h, origin)
 			if len(headers) > 0 {
@@ -86,6 +95,21 @@ func preflight(c reader) error {
 		}
 	}
 	return fail(http.StatusForbidden, "AccessForbidden", "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
+}
+
+// ownRule is for pages that a URL was signed for: what the URL allows, they may do.
+var ownRule = corsRule{Origins: []string{"*"}, Methods: verbs, Headers: []string{"*"}, Expose: []string{"*"}}
+
+// signedFor reports whether FaDO signed the URL of a request, made by a method, for the pages of an
+// origin: then the bucket needs no rule for it.
+func (c reader) signedFor(origin, method string) bool {
+	id, _, _ := strings.Cut(c.query.Get("X-Amz-Credential"), "/")
+	g, ok := urls.ParseID(id)
+	if !ok || g.Origin == "" || g.Origin != origin || g.Bucket != c.bucket {
+		return false
+	}
+	_, err := c.h.verifier().Presigned(c.r, method)
+	return err == nil
 }
 
 // putCORS answers PutBucketCors and DeleteBucketCors.

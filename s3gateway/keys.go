@@ -5,6 +5,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/s3gateway/internal/sigv4"
+	"github.com/fado-project/fado/s3gateway/urls"
 )
 
 // verifier returns the verifier of signatures.
@@ -25,8 +26,15 @@ func (h *Handler) verifier() *sigv4.Verifier {
 	}
 }
 
-// accessKey finds a key: one of this endpoint's, or one made at /fado/keys.
+// accessKey finds a key: one of this endpoint's, one made at /fado/keys, or that of a URL that FaDO
+// signed.
 func (h *Handler) accessKey(id string) (*catalog.Key, bool) {
+	if id == urls.SystemKey {
+		return nil, false // URLs have keys of their own
+	}
+	if g, ok := urls.ParseID(id); ok {
+		return h.urlKey(g)
+	}
 	if k, ok := h.keys[id]; ok {
 		return k, true
 	}
@@ -36,4 +44,14 @@ func (h *Handler) accessKey(id string) (*catalog.Key, bool) {
 // public reports whether everyone may read a bucket's objects.
 func (h *Handler) public(bucket string) bool {
 	return len(h.Anonymous) > 0 && (&catalog.Key{Buckets: h.Anonymous}).Allows(bucket)
+}
+
+// urlKey returns the key of a URL that FaDO signed.
+func (h *Handler) urlKey(g urls.Grant) (*catalog.Key, bool) {
+	system, ok := h.app.Key(urls.SystemKey)
+	if !ok || !g.Begun(h.now()) {
+		return nil, false
+	}
+	k := g.Key(system)
+	return k, k != nil
 }

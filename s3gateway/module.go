@@ -19,6 +19,7 @@ import (
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/internal/bodies"
+	"github.com/fado-project/fado/s3gateway/urls"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -39,6 +40,8 @@ type App interface {
 	Key(id string) (*catalog.Key, bool)
 	// DeclareKeys takes up the keys that this endpoint declares, so that the API shows them.
 	DeclareKeys(keys ...*catalog.Key) error
+	// DeclareEndpoint takes up how clients reach this endpoint, for URLs that FaDO signs.
+	DeclareEndpoint(e *urls.Endpoint)
 
 	// CountS3Open counts the requests that are being answered: 1 for another one, -1 at its end.
 	CountS3Open(delta int)
@@ -80,6 +83,11 @@ type Handler struct {
 
 	// Domains for virtual-host style, <bucket>.<domain>, besides path style. Default: none.
 	Domains []string `json:"domains,omitempty"`
+
+	// How clients reach this endpoint, for URLs that FaDO signs for functions and for the
+	// console: scheme and host, such as https://s3.example.org. Default: the first domain; else
+	// the console takes the host that it is reached by, and functions are given no such URL.
+	PublicURL string `json:"public_url,omitempty"`
 
 	// Access keys of this endpoint, besides those made at /fado/keys. Default: none.
 	Keys []*Key `json:"keys,omitempty"`
@@ -179,6 +187,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("fado_s3: the fado app is a %T, which is not an s3gateway.App", mod)
 	}
 	h.app = app
+	app.DeclareEndpoint(h.endpoint(serverOf(ctx)))
 	h.makeCache()
 	for _, k := range h.Keys {
 		if err := app.DeclareKeys(h.keys[k.ID]); err != nil {
@@ -204,6 +213,11 @@ func (h *Handler) check() error {
 	if c := h.Cache; c != nil {
 		add(c.Size < minCache, "cache: %s: expected a size of %s or more", c.Size, catalog.Size(minCache))
 		add(c.MaxObject < 0 || c.MaxObject > c.Size, "cache: max_object: %s: expected a size above 0, and not above that of the cache", c.MaxObject)
+	}
+	if h.PublicURL != "" {
+		if _, _, err := urls.ParseURL(h.PublicURL); err != nil {
+			add(true, "public_url: %w", err)
+		}
 	}
 	for _, d := range h.Domains {
 		add(d == "" || net.ParseIP(d) != nil || strings.ContainsAny(d, ":/* "), "domain: %q: expected a host name", d)

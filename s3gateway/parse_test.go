@@ -173,6 +173,7 @@ func TestCaddyfile(t *testing.T) {
 		region eu-1
 		cluster c1
 		domain s3.example
+		public_url https://s3.example:9443
 		key one {
 			secret {env.ONE}
 			buckets a-* b
@@ -194,12 +195,12 @@ func TestCaddyfile(t *testing.T) {
 	if h.Cache == nil || h.Cache.Size != 256<<20 || h.Cache.MaxObject != 64<<10 {
 		t.Errorf("cache %+v", h.Cache)
 	}
-	if h.Region != "eu-1" || h.Cluster != "c1" || h.WriteAck != ackAll || len(h.Keys) != 2 || !h.Keys[0].ReadOnly || len(h.Keys[0].Buckets) != 2 || h.Keys[1].ReadOnly {
+	if h.Region != "eu-1" || h.PublicURL != "https://s3.example:9443" || h.Cluster != "c1" || h.WriteAck != ackAll || len(h.Keys) != 2 || !h.Keys[0].ReadOnly || len(h.Keys[0].Buckets) != 2 || h.Keys[1].ReadOnly {
 		t.Errorf("%+v", h)
 	}
 	for in, want := range map[string]string{
 		`fado_s3 x`:                                                          "unexpected argument",
-		"fado_s3 {\n wat\n}":                                                 "expected region, cluster, domain, key, anonymous, write_ack, max_clock_skew or cache",
+		"fado_s3 {\n wat\n}":                                                 "expected region, cluster, domain, public_url, key, anonymous, write_ack, max_clock_skew or cache",
 		"fado_s3 {\n region\n}":                                              "expected region <region>",
 		"fado_s3 {\n region a\n region b\n}":                                 "region is given twice",
 		"fado_s3 {\n region A_b\n}":                                          "expected a name like us-east-1",
@@ -212,6 +213,8 @@ func TestCaddyfile(t *testing.T) {
 		"fado_s3 {\n key a/b {\n secret x\n }\n}":                            "expected an access key ID",
 		"fado_s3 {\n key abc {\n secret x\n }\n key abc {\n secret x\n }\n}": "key abc is given twice",
 		"fado_s3 {\n anonymous [\n}":                                         "expected a bucket's name",
+		"fado_s3 {\n public_url s3.example.org\n}":                           "public_url: \"s3.example.org\": expected scheme and host, such as https://s3.example.org",
+		"fado_s3 {\n public_url https://s3.example.org/s3\n}":                "expected scheme and host",
 		"fado_s3 {\n domain 127.0.0.1\n}":                                    "expected a host name",
 		"fado_s3 {\n cluster c1 {\n x\n }\n}":                                "takes no block",
 	} {

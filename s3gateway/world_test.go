@@ -30,6 +30,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/s3gateway/urls"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
 	"github.com/fado-project/fado/storage"
@@ -87,6 +88,7 @@ func (i *instance) Key(id string) (*catalog.Key, bool) {
 	return k, k != nil
 }
 func (i *instance) DeclareKeys(...*catalog.Key) error { return nil }
+func (i *instance) DeclareEndpoint(*urls.Endpoint)    {}
 func (i *instance) CountS3Failover()                  { i.count("failover") }
 func (i *instance) CountS3Cache(hit bool, saved int64) {
 	i.count(fmt.Sprint("cache hit ", hit))

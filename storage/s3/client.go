@@ -55,7 +55,7 @@ type Client struct {
 	http *http.Client
 	api  *minio.Client // bucket administration
 
-	today atomic.Pointer[dayKey] // signs URLs
+	today atomic.Pointer[SigningKey] // signs URLs
 }
 
 // endpoint is where a client's requests go and how they are signed. It makes requests, and

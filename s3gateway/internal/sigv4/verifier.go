@@ -65,6 +65,24 @@ func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
 	return v.openBody(r, sig, key)
 }
 
+// Presigned returns the key of a presigned URL that allows a request by a method: what a browser asks before it makes that
+// request (CORS) goes to the same URL, and is not signed itself.
+func (v *Verifier) Presigned(r *http.Request, method string) (keyID string, err error) {
+	asked := *r
+	asked.Method = method
+	sig, err := v.parse(&asked)
+	if err != nil {
+		return "", err
+	}
+	if !sig.presigned {
+		return "", ErrAnonymous
+	}
+	if _, err := v.check(sig, canonicalRequest(&asked, sig)); err != nil {
+		return "", err
+	}
+	return sig.cred.keyID, nil
+}
+
 // check compares the signature and returns the signing key, which signs the chunks of the body, too.
 func (v *Verifier) check(sig *signature, canonical []byte) (key []byte, err error) {
 	toSign := stringToSign(sig, canonical)

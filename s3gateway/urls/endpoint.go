@@ -1,0 +1,71 @@
+package urls
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7/pkg/s3utils"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/storage/s3"
+)
+
+// maxExpiry is how long a URL can hold by Signature Version 4.
+const maxExpiry = 7 * 24 * time.Hour
+
+// Endpoint is an S3 endpoint as its clients reach it.
+type Endpoint struct {
+	// Scheme and Host, with the port, begin its URLs; Host is "" where nothing says it.
+	Scheme, Host string
+	// Port it listens at, for clients that reach it by the same name as something else here; ""
+	// where it listens at no port of its own.
+	Port string
+	// Region that requests are signed for.
+	Region string
+	// Cluster it is in, "" for none.
+	Cluster string
+}
+
+// ParseURL reads the URL of an endpoint: scheme and host, and nothing more, since the paths of
+// requests are signed.
+func ParseURL(s string) (scheme, host string, err error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", "", fmt.Errorf("%q: expected scheme and host, such as https://s3.example.org", s)
+	}
+	return u.Scheme, u.Host, nil
+}
+
+// URL is how clients reach the endpoint; "" where nothing says it.
+func (e *Endpoint) URL() string {
+	if e.Host == "" {
+		return ""
+	}
+	return e.Scheme + "://" + e.Host
+}
+
+// Request is one request of the S3 API. Without a key it is about the bucket.
+type Request struct {
+	Method, Bucket, Key string
+	Query               url.Values
+}
+
+// Sign returns the URL by which its holder may make a request until it expires; "" where the system
+// key does not allow it, or where nothing says how clients reach the endpoint.
+func (e *Endpoint) Sign(system *catalog.Key, r Request, origin string, expires time.Duration) string {
+	now := time.Now().UTC()
+	g := Grant{Bucket: r.Bucket, Write: r.Method != http.MethodGet && r.Method != http.MethodHead, Origin: origin, Day: now}
+	k := g.Key(system)
+	if k == nil || e.Host == "" {
+		return ""
+	}
+	path := "/" + r.Bucket
+	if r.Key != "" {
+		path += "/" + r.Key
+	}
+	u := &url.URL{Scheme: e.Scheme, Host: e.Host, Path: path, RawPath: s3utils.EncodePath(path)}
+	return s3.NewSigningKey(k.Name, k.Secret, e.Region, now).Presign(r.Method, u, r.Query, min(expires, maxExpiry), now)
+}
