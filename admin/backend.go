@@ -22,6 +22,10 @@ type backend struct {
 	secrets catalog.SecretPatterns
 	// history is what was measured; nil where nothing is kept.
 	history *history.Rings
+	// flows tells what moved between clusters, of about the last so much.
+	flows func(window time.Duration) history.Flows
+	// checkFunction checks a function endpoint once; it need not be declared.
+	checkFunction func(ctx context.Context, cluster string, f catalog.Function) error
 	// ended closes when the configuration that the request found stops running.
 	ended <-chan struct{}
 }
@@ -108,6 +112,8 @@ type engine interface {
 	Forecast(of replication.Catalogue) *replication.Forecast
 	FormerPrimaries(bucket string) []replication.FormerPrimary
 	Trust(ctx context.Context, bucket, cluster string) error
+	MaxDeletes() replication.MaxDeletes
+	CheckStorage(ctx context.Context, cluster string, s *catalog.Storage) replication.StorageCheck
 	ConfirmDeletes(ctx context.Context, bucket string) (int, error)
 	RejectDeletes(ctx context.Context, bucket string) (int, error)
 }

@@ -15,6 +15,26 @@ type routeView struct {
 	Decision   *decisionView   `json:"decision"`   // null where the invocation would be refused
 	Reason     string          `json:"reason"`     // why it would be refused, as X-FaDO-Reason; "" if it would not
 	Candidates []candidateView `json:"candidates"` // every endpoint, the eligible first, in the order they would be used
+	// The steps of the decision, where they are asked for.
+	Steps []stepView `json:"steps,omitempty"`
+}
+
+// stepView is one step of a decision.
+type stepView struct {
+	// Allowed, Hits, Free endpoints, On miss, Spill (where it is asked), Balance.
+	Step    string        `json:"step"`
+	In      int           `json:"in"`      // candidates that came to it
+	Out     int           `json:"out"`     // candidates that were left
+	Kept    []string      `json:"kept"`    // their clusters
+	Dropped []droppedView `json:"dropped"` // the others
+	Note    string        `json:"note"`    // what it came to, where that does not say it
+}
+
+// droppedView is a candidate that dropped out at a step.
+type droppedView struct {
+	Cluster string `json:"cluster"` // its cluster
+	URL     string `json:"url"`     // the endpoint; "" for a cluster without one
+	Reason  string `json:"reason"`  // why
 }
 
 // inputView is one thing the invocation reads, as it was understood.
@@ -38,12 +58,17 @@ func explainRoute(c *call) error {
 	if err != nil {
 		return err
 	}
-	ex := c.catalogue.Router().Explain(&routing.Query{Inputs: inputs}, c.conflicting)
+	return c.reply(http.StatusOK, c.explained(c.catalogue.Router(), &routing.Query{Inputs: inputs}, c.query("trace") == "true"))
+}
+
+// explained tells what a router makes of a query.
+func (c *call) explained(router *routing.Router, q *routing.Query, trace bool) routeView {
+	ex := router.Explain(q, c.conflicting)
 	v := routeView{
 		Objects: []string{}, Inputs: []inputView{},
 		Reason: string(ex.Reason), Candidates: views(ex.Candidates, viewCandidate),
 	}
-	for i, in := range inputs {
+	for i, in := range q.Inputs {
 		if i == 0 {
 			v.Bucket = in.Bucket
 		}
@@ -56,7 +81,17 @@ func explainRoute(c *call) error {
 		best := ex.Candidates[0]
 		v.Decision = &decisionView{Cluster: best.Cluster, Locality: best.Locality, URL: best.URL}
 	}
-	return c.reply(http.StatusOK, v)
+	if trace {
+		v.Steps = views(ex.Steps, viewStep)
+	}
+	return v
+}
+
+func viewStep(s routing.Step) stepView {
+	return stepView{
+		Step: s.Step, In: s.In, Out: s.Out, Kept: orEmpty(s.Kept), Note: s.Note,
+		Dropped: views(s.Dropped, func(d routing.Dropped) droppedView { return droppedView(d) }),
+	}
 }
 
 var scopeNames = map[routing.Scope]string{

@@ -36,6 +36,7 @@ type fakeEngine struct {
 	err          error // what every call fails with
 	status       replication.Status
 	failures     []replication.Failure
+	stuck        []replication.Failure // purges
 	page         replication.ObjectPage
 	conflicts    []replication.Conflict
 	resolution   replication.Resolution
@@ -47,6 +48,8 @@ type fakeEngine struct {
 	formers      map[string][]replication.FormerPrimary
 	instances    []replication.Instance
 	paused       bool
+	checked      *catalog.Storage // by the last CheckStorage
+	check        replication.StorageCheck
 	asked        []string
 }
 
@@ -59,7 +62,7 @@ func (e *fakeEngine) Status(context.Context) (replication.Status, error) { retur
 func (e *fakeEngine) Failures(_ context.Context, limit int) ([]replication.Failure, error) {
 	return e.failures, e.note(fmt.Sprintf("failures %d", limit))
 }
-func (e *fakeEngine) StuckPurges() []replication.Failure         { return nil }
+func (e *fakeEngine) StuckPurges() []replication.Failure         { return e.stuck }
 func (e *fakeEngine) RetryFailures(context.Context) (int, error) { return 3, e.note("retry") }
 func (e *fakeEngine) Paused() bool                               { return e.paused }
 func (e *fakeEngine) Pause(context.Context) error                { return e.note("pause") }
@@ -156,6 +159,18 @@ func (e *fakeEngine) Trust(_ context.Context, bucket, cluster string) error {
 	return e.note("trust " + cluster + " of " + bucket)
 }
 
+func (*fakeEngine) MaxDeletes() replication.MaxDeletes {
+	return replication.MaxDeletes{Objects: 100, Percent: 10}
+}
+
+func (e *fakeEngine) CheckStorage(_ context.Context, _ string, s *catalog.Storage) replication.StorageCheck {
+	e.checked = s
+	if e.check.State == "" {
+		return replication.StorageCheck{State: "up"}
+	}
+	return e.check
+}
+
 func (e *fakeEngine) ConfirmDeletes(_ context.Context, bucket string) (int, error) {
 	return 2, e.note("confirm " + bucket)
 }
@@ -228,6 +243,8 @@ func startOn(t testing.TB, store state.Store, declared control.Config) *harness 
 	t.Cleanup(at.Detach)
 	h := &harness{t: t, ctl: ctl, engine: new(fakeEngine), ended: make(chan struct{}), seen: make(map[string]bool)}
 	h.backend = backend{catalogue: catalogueOf(ctl), engine: h.engine, version: "v0-test", ended: h.ended, history: history.New(time.Hour, 10*time.Second, 1<<20)}
+	h.backend.flows = func(time.Duration) history.Flows { return history.Flows{Seconds: 60} }
+	h.backend.checkFunction = func(context.Context, string, catalog.Function) error { return nil }
 	h.api = &API{log: zap.NewNop(), find: func() (backend, error) { return h.backend, nil }, heartbeat: time.Hour, streams: newStreams(maxStreams)}
 	srv := httptest.NewServer(http.HandlerFunc(h.serve))
 	t.Cleanup(srv.Close)

@@ -32,6 +32,10 @@ type App interface {
 	SecretPatterns() catalog.SecretPatterns
 	// History is what was measured; nil where nothing is kept.
 	History() *history.Rings
+	// Flows tells what moved between clusters, of about the last so much.
+	Flows(window time.Duration) history.Flows
+	// CheckFunction checks a function endpoint once; it need not be declared.
+	CheckFunction(ctx context.Context, cluster string, f catalog.Function) error
 }
 
 // API is the module admin.api.fado. It has no configuration.
@@ -146,7 +150,10 @@ func findApp() (backend, error) {
 		version:   app.Version(),
 		secrets:   app.SecretPatterns(),
 		history:   app.History(),
-		ended:     context.Context(ctx).Done(),
+		flows:     app.Flows,
+
+		checkFunction: app.CheckFunction,
+		ended:         context.Context(ctx).Done(),
 	}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -55,7 +56,11 @@ func (a *fakeApp) Control() *control.Control        { return a.ctl }
 func (a *fakeApp) Replication() *replication.Engine { return a.replicas }
 func (a *fakeApp) Version() string                  { return a.Named }
 
-func (*fakeApp) History() *history.Rings                { return nil }
+func (*fakeApp) History() *history.Rings           { return nil }
+func (*fakeApp) Flows(time.Duration) history.Flows { return history.Flows{} }
+func (*fakeApp) CheckFunction(context.Context, string, catalog.Function) error {
+	return nil
+}
 func (*fakeApp) SecretPatterns() catalog.SecretPatterns { return nil }
 
 func (a *fakeApp) failAt(step string) error {

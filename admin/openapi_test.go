@@ -72,8 +72,11 @@ func TestOpenAPIAgainstHandlers(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(method, strings.ReplaceAll(path, "{name}", "x"), nil)
-			_, err := table().find(w, r)
+			op, err := table().find(w, r)
 			want := slices.Contains(has, method) || method == "HEAD" && slices.Contains(has, "GET")
+			if err == nil && op.pattern != path && !want {
+				continue // an item of a name that is also an endpoint
+			}
 			if (err == nil) != want {
 				t.Errorf("%s %s: %v, documented: %v", method, path, err, want)
 			}
@@ -109,6 +112,7 @@ POST /fado/rebalance
 DELETE /fado/rebalance
 GET /fado/replication
 GET /fado/replication/failures
+GET /fado/replication/purges
 POST /fado/replication/failures/retry
 POST /fado/replication/pause
 POST /fado/replication/resume
@@ -117,6 +121,11 @@ GET /fado/events/log
 GET /fado/nodes
 GET /fado/matrix
 GET /fado/history
+GET /fado/flows
+POST /fado/clusters/check
+POST /fado/route
+GET /fado/buckets/{name}/deletes
+GET /fado/buckets/{name}/pending
 GET /fado/history/series
 POST /fado/console/links`, "\n")
 	for _, c := range []string{"zones", "clusters", "policies", "buckets", "keys"} {
@@ -156,6 +165,8 @@ func TestEveryOperation(t *testing.T) {
 	h.do("DELETE", "/fado/buckets/b99?purge=all", "").want(202)
 	h.do("POST", "/fado/console/links", `{}`).want(201)
 	h.do("POST", "/fado/buckets/photos/conflicts/resolve", `{"winner":"newest"}`).want(200)
+	h.do("POST", "/fado/clusters/check", `{"name":"c10","zones":["eu"],"storage":{"endpoint":"https://s9.example.org"}}`).want(200)
+	h.do("POST", "/fado/route", `{"bucket":["photos"]}`).want(200)
 	h.do("POST", "/fado/buckets/photos/trust?cluster=c2", "").want(200)
 	h.do("POST", "/fado/plan", `{"fado":1,"zones":[{"name":"z10"}]}`).want(200)
 	h.do("POST", "/fado/apply", `{"fado":1,"zones":[{"name":"z10"}]}`).want(200)

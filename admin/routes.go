@@ -103,6 +103,9 @@ func (k collection) operations(view any) operations {
 func consoleOperations() operations {
 	return operations{
 		eventLogOperation(),
+		flowsOperation(),
+		checkClusterOperation(),
+		whatIfOperation(),
 		{
 			name: "nodes", method: http.MethodGet, pattern: "/fado/nodes", role: roleViewer, handle: nodes,
 			summary: "The instances that share the store: what each looks after, and how far it is.",
@@ -172,6 +175,7 @@ func generalOperations() operations {
 				{name: "bucket", doc: "As the header X-FaDO-Bucket.", repeated: true},
 				{name: "object", doc: "As the header X-FaDO-Object.", repeated: true},
 				{name: "data", doc: "As the header X-FaDO-Data.", repeated: true},
+				{name: "trace", enum: []string{"true", "false"}, doc: "Whether to tell the steps of the decision. Default: false."},
 			},
 			summary: "Where an invocation that names these inputs would go now, and why.",
 			replies: []reply{{status: 200, doc: "The decision, null when it would be refused, and every candidate.", body: routeView{}}},
@@ -260,6 +264,8 @@ func bucketOperations() operations {
 			summary: "Say which side is right, of a bucket that is stopped because the storage of its primary may not be the one it was.",
 			replies: []reply{{status: 200, doc: "The bucket goes on: all copies are compared.", body: trustView{}}}, errors: []int{400, 404, 409, 503},
 		},
+		heldDeletesOperation(base),
+		pendingOperation(base),
 		{
 			name: "confirm-deletes", method: http.MethodPost, pattern: base + "/deletes/confirm", role: roleOperator, handle: confirmDeletes,
 			summary: "Apply the deletes that max_deletes holds back.",
@@ -287,6 +293,7 @@ func replicationOperations() operations {
 			summary: "The objects that could not be copied or removed yet.",
 			replies: []reply{{status: 200, doc: "The failures.", body: []failureView{}}}, errors: []int{400, 503},
 		},
+		purgesOperation(),
 		{
 			name: "retry-failures", method: http.MethodPost, pattern: base + "/failures/retry", role: roleOperator, handle: retryFailures,
 			summary: "Retry all of them now.",

@@ -47,6 +47,10 @@ type transferView struct {
 	Done    int64     `json:"done"`    // bytes written so far
 	Total   int64     `json:"total"`   // bytes in all; -1 while not known
 	Started time.Time `json:"started"` // when it began
+	Node    string    `json:"node"`    // the instance that copies it
+	Rate    float64   `json:"rate"`    // bytes per second so far
+	// When it will have ended at that rate; null while that can't be told.
+	ETA *time.Time `json:"eta"`
 }
 
 func viewStatus(st replication.Status) statusView {

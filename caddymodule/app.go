@@ -16,6 +16,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/health"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/urls"
@@ -192,6 +193,17 @@ func (app *App) Replication() *replication.Engine {
 func (app *App) Ready() <-chan struct{} { return app.ready }
 
 func (app *App) markReady() { app.readyOnce.Do(func() { close(app.ready) }) }
+
+// CheckFunction checks a function endpoint once, as checks of those that are declared do.
+func (*App) CheckFunction(ctx context.Context, cluster string, f catalog.Function) error {
+	ep := routing.NewEndpoint(cluster, f)
+	if ep == nil {
+		return fmt.Errorf("url: %q: expected one such as http://functions.example.org", f.URL)
+	}
+	ctx, cancel := context.WithTimeout(ctx, health.DefaultTimeout)
+	defer cancel()
+	return health.Probe(ctx, ep)
+}
 
 // EndpointFailed takes note of an endpoint that a request could not be sent to.
 func (app *App) EndpointFailed(ep *routing.Endpoint, err error) {

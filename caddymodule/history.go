@@ -175,6 +175,7 @@ func (s *sampler) run(ctx context.Context) {
 func (s *sampler) sample(ctx context.Context, rings *history.Rings, now time.Time) {
 	all := append(s.rates(now), s.backlog(ctx)...)
 	rings.Put(now, append(all, s.places()...))
+	s.rt.flows.mark(now)
 }
 
 // rates are how much counters grew in a second.

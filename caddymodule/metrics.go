@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/fado-project/fado/history"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
@@ -43,6 +44,9 @@ type processCounters struct {
 	moves      *prometheus.CounterVec
 	lag        prometheus.Histogram
 	s3         s3Counters
+
+	// What goes from one cluster to another: invocations that read there, and copies.
+	reads, copies history.Links
 
 	// The children by value, so that counting a request is one atomic addition.
 	byLocality [3]prometheus.Counter
@@ -91,6 +95,11 @@ func (c *processCounters) Replicated(cluster string, bytes int64) {
 	c.bytes.WithLabelValues(cluster).Add(float64(bytes))
 }
 
+// CopiedOver implements replication.LinkMetrics.
+func (c *processCounters) CopiedOver(from, to string, bytes int64) {
+	c.copies.Add(history.Link{From: from, To: to}, bytes)
+}
+
 // Failed implements replication.Metrics.
 func (c *processCounters) Failed(cluster, kind string) { c.errors.WithLabelValues(cluster, kind).Inc() }
 
@@ -108,6 +117,9 @@ func (*App) CountDecision(cluster string, l routing.Locality) {
 	counters.byLocality[l].Inc()
 	counters.inCluster.of(cluster)[l].Inc()
 }
+
+// CountRead counts an invocation that reads in another cluster than it runs in.
+func (*App) CountRead(from, to string) { counters.reads.Add(history.Link{From: from, To: to}, 0) }
 
 // CountRejection counts an invocation that was refused.
 func (*App) CountRejection(r routing.Reason) {
@@ -235,5 +247,6 @@ var (
 	_ replication.Metrics  = (*processCounters)(nil)
 
 	_ replication.PullMetrics   = (*processCounters)(nil)
+	_ replication.LinkMetrics   = (*processCounters)(nil)
 	_ replication.VerifyMetrics = (*processCounters)(nil)
 )

@@ -64,6 +64,7 @@ type runtime struct {
 	// history is what was measured, nil where nothing is kept; remembers says by which settings.
 	history   atomic.Pointer[history.Rings]
 	remembers historySettings // guarded by mu
+	flows     *flowWindow
 	// remembered delivers a value when a history has begun.
 	remembered chan struct{}
 	// caddyCtx is the context of the configuration in force; selection policies are
@@ -127,6 +128,7 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 		return rt.control.Store().Backlogs(ctx, bucket)
 	}}
 	rt.tally = newTally(rt.control)
+	rt.flows = newFlowWindow(rt.control.Router())
 	var ctx context.Context
 	ctx, rt.watch = context.WithCancel(context.Background())
 	rt.lifetime = ctx

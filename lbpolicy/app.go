@@ -43,6 +43,10 @@ type Presigner interface {
 	Presign(cluster, bucket, key string, expires time.Duration) string
 }
 
+// ReadCounter may be implemented by the app to count invocations that read their first input in
+// another cluster.
+type ReadCounter interface{ CountRead(from, to string) }
+
 // readyTimeout is how long a request waits for an app that is still starting.
 const readyTimeout = 10 * time.Second
 

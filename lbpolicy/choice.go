@@ -78,7 +78,7 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 			continue // it got its last request meanwhile
 		}
 		if router.Snapshot() == before || c.stillGood(router, &ep, from) {
-			st.endpoint, st.upstream = ep, up
+			st.endpoint, st.upstream, st.from = ep, up, from
 			return routing.ReasonNone
 		}
 		// The copy this was chosen for may have left routing, and who waits for it

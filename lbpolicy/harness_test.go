@@ -59,6 +59,7 @@ type world struct {
 	decisions  map[routing.Locality]int
 	rejections map[routing.Reason]int
 	failures   []string // URLs of endpoints reported as failed
+	reads      []string // from and to
 	counted    chan struct{}
 }
 
@@ -99,6 +100,12 @@ func (w *world) CountRejection(r routing.Reason) {
 	w.rejections[r]++
 	w.mu.Unlock()
 	w.counted <- struct{}{}
+}
+
+func (w *world) CountRead(from, to string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reads = append(w.reads, from+" "+to)
 }
 
 func (w *world) EndpointFailed(ep *routing.Endpoint, err error) {

@@ -34,6 +34,7 @@ type requestState struct {
 	attempts int
 	endpoint *routing.Endpoint // chosen for this attempt; nil when refused
 	locality routing.Locality  // of the data, at endpoint
+	from     string            // the cluster that the first input is read in; "" for none
 	reason   routing.Reason    // why there is no endpoint
 	refusal  routing.Reason    // what the transport is to answer instead of asking an endpoint
 	upstream *reverseproxy.Upstream
@@ -93,7 +94,7 @@ func (st *requestState) nextAttempt() {
 	if st.endpoint != nil {
 		st.tried = append(st.tried, st.endpoint)
 	}
-	st.endpoint, st.upstream = nil, nil
+	st.endpoint, st.upstream, st.from = nil, nil, ""
 	st.reason, st.refusal = routing.ReasonNone, routing.ReasonNone
 	st.attempts++
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -37,6 +38,7 @@ type Transport struct {
 	reverseproxy.HTTPTransport
 
 	app      App
+	reads    ReadCounter // nil: nobody counts them
 	handler  *reverseproxy.Handler
 	keepHost bool // the user's header operations have the say on Host
 	secure   secureTransports
@@ -61,6 +63,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.app, err = appOf(ctx); err != nil {
 		return err
 	}
+	t.reads, _ = t.app.(ReadCounter)
 	t.handler = handlerOf(ctx)
 	if err = needUpstreams(t.handler, "the transport fado has no upstreams to reach"); err != nil {
 		return err
@@ -121,8 +124,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if ep.Parsed.Scheme == "https" {
 		out = seen.watch(out)
 	}
+	began, chosen := time.Now(), stateOf(t.handler, req)
 	res, err := rt.RoundTrip(out)
-	stateOf(t.handler, req).endConnection(req, res)
+	t.countServed(req, ep, chosen, time.Since(began), res, err)
+	chosen.endConnection(req, res)
 	if err != nil {
 		f.end()
 		if seen.neverBegan() {
@@ -137,6 +142,22 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	stripAnswered(res.Trailer)
 	f.wrap(res)
 	return res, nil
+}
+
+// countServed counts an attempt at its endpoint, and where it reads if that is elsewhere. One
+// whose client left says nothing.
+func (t *Transport) countServed(req *http.Request, ep *routing.Endpoint, chosen *requestState, took time.Duration, res *http.Response, err error) {
+	if err != nil && req.Context().Err() != nil {
+		return
+	}
+	locality := routing.LocalityNone
+	if chosen != nil {
+		locality = chosen.locality
+		if locality == routing.LocalityRemote && chosen.from != "" && t.reads != nil {
+			t.reads.CountRead(chosen.from, ep.Cluster)
+		}
+	}
+	ep.Live.Served.Count(locality, took, err != nil || res.StatusCode >= http.StatusInternalServerError)
 }
 
 // endpointOf returns the endpoint a request goes to, and its flight. Without

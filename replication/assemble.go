@@ -29,7 +29,7 @@ func (w wiring) assemble(o Options) {
 	s := Settings{Disabled: true}.withDefaults()
 	w.e.core.ctl, w.e.core.log, w.e.core.now, w.e.core.tune, w.e.core.settings = o.Control, o.Log, o.Now, o.Tune, new(atomic.Pointer[Settings])
 	w.e.core.settings.Store(&s)
-	w.e.core.version = o.Version
+	w.e.core.version, w.e.core.open = o.Version, o.Open
 	w.e.core.slots, w.e.core.pause = limit.New(DefaultWorkers), guard.NewPause()
 	w.e.core.report = report.New(o.Metrics, w.e.core.ctl.Events(), w.e.core.now)
 	sites, writers := site.New(w.siteOptions(o))

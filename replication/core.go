@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/guard"
@@ -15,6 +16,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/report"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/storage"
 )
 
 // core is the rooms that the parts of the engine use, and next to no behaviour: it is
@@ -26,6 +28,7 @@ type core struct {
 	tune     Tuning
 	settings *atomic.Pointer[Settings]
 	version  string // of this program
+	open     func(cluster string, s *catalog.Storage) (storage.Storage, error)
 
 	sites   *site.Sites
 	guard   *guard.Guard

@@ -32,6 +32,9 @@ const (
 	rejectAttempts = 3
 )
 
+// MaxDeletes are the bounds of the breaker that are in force.
+func (e *Engine) MaxDeletes() MaxDeletes { return e.core.conf().MaxDeletes }
+
 // ConfirmDeletes applies the deletes the breaker holds for a bucket, and returns how many.
 func (e *Engine) ConfirmDeletes(ctx context.Context, bucket string) (int, error) {
 	h := &heldDeletes{core: e.core, bucket: bucket}

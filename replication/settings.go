@@ -89,11 +89,15 @@ type Options struct {
 	Version string
 }
 
-// Metrics is what the engine counts. It may implement [PullMetrics] and [VerifyMetrics], too.
+// Metrics is what the engine counts. It may implement [PullMetrics], [VerifyMetrics] and
+// [LinkMetrics], too.
 type Metrics = report.Metrics
 
 // VerifyMetrics counts objects that a verification found not to be what they should be.
 type VerifyMetrics = report.VerifyMetrics
+
+// LinkMetrics counts what is copied from one cluster to another.
+type LinkMetrics = report.LinkMetrics
 
 // PullMetrics counts objects copied on demand.
 type PullMetrics = pull.Metrics

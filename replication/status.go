@@ -59,6 +59,12 @@ type Transfer struct {
 	Done    int64
 	Total   int64
 	Started time.Time
+	// Node is the instance that copies it.
+	Node string
+	// Rate is the bytes per second so far, and ETA when it will have ended at that rate; nil
+	// while that can't be told.
+	Rate float64
+	ETA  *time.Time
 }
 
 // Failure is one object that could not be brought to where it should be yet, or, without a Key, a
@@ -118,7 +124,7 @@ const maxTransfers = 100
 func (e *Engine) Status(ctx context.Context) (Status, error) {
 	rate, lag := e.core.report.Figures.Rate(), e.core.report.Figures.Lag()
 	st := Status{
-		Paused: e.core.pause.On(), Workers: e.core.slots.Size(), Transfers: transfers(e.core.guard.Transfers()),
+		Paused: e.core.pause.On(), Workers: e.core.slots.Size(), Transfers: e.transfers(e.core.guard.Transfers()),
 		Rate:          Rate{Objects: rate.Objects, Bytes: rate.Bytes},
 		LagMS:         Lag{P50: milliseconds(lag.P50), P99: milliseconds(lag.P99)},
 		Verifications: []Verification{},
@@ -144,15 +150,31 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // transfers shows the objects being copied, the longest first.
-func transfers(ts []guard.Transfer) []Transfer {
+func (e *Engine) transfers(ts []guard.Transfer) []Transfer {
+	now := e.core.now()
 	slices.SortFunc(ts, func(a, b guard.Transfer) int { return a.Started.Compare(b.Started) })
 	shown := make([]Transfer, 0, min(len(ts), maxTransfers))
 	for _, t := range ts[:min(len(ts), maxTransfers)] {
-		shown = append(shown, Transfer{
+		tr := Transfer{
 			Bucket: t.Bucket, Key: t.Key, From: t.From, To: t.Cluster, Done: t.Done, Total: t.Total, Started: t.Started,
-		})
+			Node: e.core.ctl.Node(),
+		}
+		tr.foresee(now)
+		shown = append(shown, tr)
 	}
 	return shown
+}
+
+// foresee works out the rate, and the end if that rate lasts.
+func (t *Transfer) foresee(now time.Time) {
+	took := now.Sub(t.Started).Seconds()
+	if took <= 0 || t.Done <= 0 {
+		return
+	}
+	t.Rate = float64(t.Done) / took
+	if t.Total >= t.Done {
+		t.ETA = new(now.Add(time.Duration(float64(t.Total-t.Done) / t.Rate * float64(time.Second))))
+	}
 }
 
 // Failures lists objects that failed at least once, ordered by bucket, key and cluster,

@@ -35,6 +35,8 @@ type EndpointState struct {
 	InFlight atomic.Int64 // requests being served now
 	lastErr  atomic.Pointer[string]
 	_        [40]byte // a cache line of its own: every request writes InFlight
+	// Served counts what it answered.
+	Served Served
 }
 
 // Healthy says whether the last health check passed (or none was made yet).

@@ -24,12 +24,15 @@ type Candidate struct {
 type Explanation struct {
 	Reason     Reason
 	Candidates []Candidate // the eligible first, in the order they would be used
+	Steps      []Step      // how they came to it
 }
 
-// ranked is a candidate with its rank, 0 when it is not eligible.
+// ranked is a candidate with its rank, 0 when it is not eligible, and the step at which it is out.
 type ranked struct {
 	Candidate
-	rank rank
+	rank  rank
+	out   stage
+	holds bool // it is where the data is, or none is named
 }
 
 // Explain answers like Route, for people: every endpoint of every cluster with why
@@ -58,6 +61,7 @@ func (r *Router) Explain(q *Query, conflicting func(bucket, key, cluster string)
 	for i := range all {
 		ex.Candidates[i] = all[i].Candidate
 	}
+	ex.Steps = x.steps(q, all)
 	return ex
 }
 
@@ -86,7 +90,7 @@ func (x explainer) held(s *site) verdict {
 // explainCluster lists the endpoints of a cluster.
 func (x explainer) explainCluster(q *Query, s *site) []ranked {
 	a := &x.assessment
-	at, why := x.standing(q, s)
+	at, out, why := x.standing(q, s)
 	base := Candidate{
 		Cluster:  s.name,
 		Zone:     s.zone,
@@ -95,14 +99,18 @@ func (x explainer) explainCluster(q *Query, s *site) []ranked {
 	}
 	if len(s.seats) == 0 {
 		base.Reason = cmp.Or(why, "the cluster has no function endpoint")
-		return []ranked{{Candidate: base}}
+		return []ranked{{Candidate: base, out: stageAllowed}}
 	}
 	list := make([]ranked, 0, len(s.seats))
 	for i := range s.seats {
 		ep := &s.seats[i]
-		c := ranked{Candidate: base}
+		c := ranked{Candidate: base, out: out, holds: at.locality != LocalityRemote}
 		c.URL, c.Healthy, c.InFlight = ep.URL, ep.Live.Healthy(), ep.Live.InFlight.Load()
-		c.Reason = cmp.Or(why, usable(q, ep).text(ep.Endpoint))
+		if c.Reason = why; why == "" {
+			if c.Reason = usable(q, ep).text(q, ep.Endpoint); c.Reason != "" {
+				c.out = stageFree
+			}
+		}
 		if c.Reason == "" {
 			c.Eligible, c.rank = true, a.rank(q, ep, at)
 			c.Reason = x.eligibleText(q, s, ep, at)
@@ -112,11 +120,11 @@ func (x explainer) explainCluster(q *Query, s *site) []ranked {
 	return list
 }
 
-// standing returns where a cluster stands, and why it is out; "" when it is not.
-func (x explainer) standing(q *Query, s *site) (place, string) {
+// standing returns where a cluster stands, and at which step and why it is out; "" when it is not.
+func (x explainer) standing(q *Query, s *site) (at place, out stage, why string) {
 	a := &x.assessment
 	a.prepareMiss()
-	at, held := place{}, isCurrent
+	held := isCurrent
 	if len(a.targets) > 0 {
 		held = x.held(s)
 		at = a.place(s, LocalityRemote)
@@ -126,21 +134,21 @@ func (x explainer) standing(q *Query, s *site) (place, string) {
 	}
 	switch {
 	case x.Reason == ReasonNoBucket:
-		return place{}, "no bucket is named"
+		return place{}, stageAllowed, "no bucket is named"
 	case x.Reason == ReasonUnknownBucket:
-		return place{}, a.unknownText(q)
+		return place{}, stageAllowed, a.unknownText(q)
 	case len(a.targets) > 0 && !a.allowsHit(s):
-		return at, a.forbiddenText(s, target.hitPolicies)
+		return at, stageAllowed, a.forbiddenText(s, target.hitPolicies)
 	case s.drain && (!a.lastResort || at.locality != LocalityLocal):
-		return at, "the cluster is being drained"
+		return at, stageAllowed, "the cluster is being drained"
 	case at.locality != LocalityRemote:
-		return at, ""
+		return at, stageNone, ""
 	case !a.remote.has(s.id):
-		return at, a.verdictText(held) + ", and " + a.forbiddenText(s, target.policies)
+		return at, stageMiss, a.verdictText(held) + ", and " + a.forbiddenText(s, target.policies)
 	case a.reject:
-		return at, a.verdictText(held) + ", and on_miss is reject"
+		return at, stageMiss, a.verdictText(held) + ", and on_miss is reject"
 	default:
-		return at, ""
+		return at, stageNone, ""
 	}
 }
 
@@ -233,7 +241,7 @@ func (x explainer) eligibleText(q *Query, s *site, ep *seat, at place) string {
 	return text
 }
 
-func (v endpointVerdict) text(ep *Endpoint) string {
+func (v endpointVerdict) text(q *Query, ep *Endpoint) string {
 	switch v {
 	case endpointFree:
 		return ""
@@ -242,6 +250,6 @@ func (v endpointVerdict) text(ep *Endpoint) string {
 	case endpointFull:
 		return fmt.Sprintf("at its limit of %d requests", ep.MaxRequests)
 	default:
-		return "not usable by this proxy"
+		return cmp.Or(q.Unusable, "not usable by this proxy")
 	}
 }

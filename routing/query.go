@@ -38,6 +38,8 @@ type Query struct {
 	// Usable, when set, narrows the endpoints to those it accepts (a static
 	// upstream list, passive health checks, max_requests by Caddy's count).
 	Usable func(*Endpoint) bool
+	// Unusable says, for people, why Usable does not accept one; "" for what proxies do.
+	Unusable string
 }
 
 // Locality says how an invocation and its data were brought together.

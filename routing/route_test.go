@@ -412,8 +412,29 @@ func TestExplainAgreesWithRoute(t *testing.T) {
 			same(t, "eligible without a reason to refuse", eligible > 0, d.Reason == routing.ReasonNone)
 			slices.Sort(listed)
 			same(t, "listed", listed, w.everything())
+			checkSteps(t, &d, ex)
 		}
 	})
+}
+
+// checkSteps holds the steps to be about every candidate, and to end at what was decided.
+func checkSteps(t *rapid.T, d *routing.Decision, ex routing.Explanation) {
+	same(t, "candidates at the first step", ex.Steps[0].In, len(ex.Candidates))
+	var names []string
+	for _, st := range ex.Steps {
+		names = append(names, st.Step)
+		same(t, st.Step+": who is left", st.In-len(st.Dropped), st.Out)
+		same(t, st.Step+": clusters are left", len(st.Kept) > 0, st.Out > 0)
+		for _, out := range st.Dropped {
+			if out.Reason == "" {
+				t.Fatalf("%s: %+v dropped out for no reason", st.Step, out)
+			}
+		}
+	}
+	same(t, "the first steps", names[:4], []string{"Allowed", "Hits", "Free endpoints", "On miss"})
+	last := ex.Steps[len(ex.Steps)-1]
+	same(t, "the last step", last.Step, "Balance")
+	same(t, "who is balanced among", last.Out, len(d.Candidates))
 }
 
 func checkFresh(t *rapid.T, w *routeWorld, d *routing.Decision, c routing.Candidate) {

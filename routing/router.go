@@ -46,6 +46,14 @@ func (r *Router) Sizes() *Sizes { return r.snap.Load().sizes }
 // Swap publishes a snapshot.
 func (r *Router) Swap(s *Snapshot) { r.snap.Store(s) }
 
+// Over returns a router that answers by another snapshot, with what is known besides it. It is
+// for questions: nothing that it is told is kept.
+func (r *Router) Over(s *Snapshot) *Router {
+	q := &Router{Pending: r.Pending, Pulled: r.Pulled, Flights: new(Flights), Compared: r.Compared, now: r.now}
+	q.snap.Store(s)
+	return q
+}
+
 // Current says whether a cluster holds the current version of an object as far as is
 // known, whether or not residency allows it there. False for an unknown bucket.
 func (r *Router) Current(bucket, key, cluster string) bool {

@@ -147,6 +147,12 @@ func newSite(c *catalog.Cluster, id clusterID, at addressNo, before *site) *site
 	return n
 }
 
+// NewEndpoint returns the endpoint of a function that may not be declared yet; nil where its URL
+// can't be parsed.
+func NewEndpoint(cluster string, f catalog.Function) *Endpoint {
+	return newEndpoint(&site{name: cluster}, f, nil)
+}
+
 // newEndpoint returns the endpoint of one function: the one known before if nothing
 // about it changed, else a new one with the live state of the known one of that URL.
 // A URL that can't be parsed, which validation does not let through, gives nil.

@@ -20,6 +20,11 @@ type Metrics interface {
 // VerifyMetrics may be implemented by Metrics.
 type VerifyMetrics interface{ Mismatched(cluster string) }
 
+// LinkMetrics may be implemented by Metrics.
+type LinkMetrics interface {
+	CopiedOver(from, to string, bytes int64)
+}
+
 // Emitter takes events for people.
 type Emitter interface{ Emit(e control.Event) }
 
@@ -43,6 +48,9 @@ func (r *Report) Moved(from, to string, n int64) { r.Links.moved(from, to, n) }
 func (r *Report) Copied(o ids.Object, from string, bytes int64) {
 	r.Figures.copied(bytes)
 	r.metrics.Replicated(o.Cluster, bytes)
+	if m, ok := r.metrics.(LinkMetrics); ok {
+		m.CopiedOver(from, o.Cluster, bytes)
+	}
 	r.emit(o, control.Event{Op: "copied", From: from, Bytes: bytes})
 }
 

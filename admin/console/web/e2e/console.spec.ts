@@ -177,10 +177,35 @@ test('routing is explained as the API does', short, async ({ page }) => {
   const api = (await (await admin('/fado/route?bucket=reports&object=q1/report-000.txt')).json()) as { decision: { cluster: string } };
   await expect(page.getByText(`Goes to ${api.decision.cluster}`)).toBeVisible();
   const steps = page.getByRole('list', { name: 'Decision' });
-  for (const step of ['Hits', 'Free endpoints', 'Balance']) await expect(steps).toContainText(step);
+  for (const step of ['Allowed', 'Hits', 'Free endpoints', 'On miss', 'Balance']) await expect(steps).toContainText(step);
   await page.getByText('Paste a request').first().click();
   await page.getByLabel('Paste a request').fill("curl -H 'X-FaDO-Bucket: media' localhost:6000");
   await expect(page.getByLabel('Bucket')).toHaveValue('media');
+});
+
+test('routing tells what would be if a cluster were down', short, async ({ page }) => {
+  await signIn(page, 'vera', '/routing?bucket=reports&object=q1/report-000.txt');
+  const before = (await (await admin('/fado/route?bucket=reports&object=q1/report-000.txt')).json()) as { decision: { cluster: string } };
+  await page.getByText('What if', { exact: true }).click();
+  await page.getByRole('checkbox', { name: 'berlin down' }).check();
+  await expect(page).toHaveURL(/down=berlin/);
+  await expect(page.getByText('Goes to paris')).toBeVisible();
+  await expect(page.getByRole('list', { name: 'Decision' })).toContainText('taken for down');
+  await page.getByRole('checkbox', { name: 'paris down' }).check();
+  await expect(page.getByText('No function endpoint is free')).toBeVisible();
+  expect(await violations(page)).toEqual([]);
+  await page.getByRole('checkbox', { name: 'paris down' }).uncheck();
+  await page.getByRole('checkbox', { name: 'berlin down' }).uncheck();
+  // A policy that allows paris alone moves it there.
+  await page.getByLabel('Another policy').selectOption('reports');
+  const draft = page.getByLabel('The policy, as it would be');
+  await draft.fill(JSON.stringify({ name: 'reports', copies: 2, zones: ['eu-fr'] }));
+  await draft.blur();
+  await expect(page.getByText('Goes to paris')).toBeVisible();
+  await expect(page.getByRole('list', { name: 'Decision' })).toContainText('not allowed by policy reports');
+  const after = (await (await admin('/fado/route?bucket=reports&object=q1/report-000.txt')).json()) as { candidates: { reason: string }[] };
+  expect(JSON.stringify(after)).not.toContain('not allowed');
+  expect(before.decision).not.toBeNull();
 });
 
 test('replication is paused and resumed', async ({ page }) => {
@@ -223,6 +248,10 @@ const paths = [
   '/zones',
   '/replication',
   '/routing?bucket=reports',
+  '/buckets/reports?tab=deletes',
+  '/buckets/reports?tab=activity',
+  '/buckets/reports/pending',
+  '/topology?view=table',
   '/buckets?view=matrix',
   '/metrics',
   '/topology',

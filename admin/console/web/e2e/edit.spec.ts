@@ -60,6 +60,17 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await made.getByLabel('Access key').fill('console-tests');
   await made.getByLabel('Secret key').fill('console-tests-secret');
   await made.getByLabel('Bucket prefix').fill('va-');
+  const connection = made.getByRole('region', { name: 'Connection' });
+  await made.getByRole('button', { name: 'Test connection' }).click();
+  await expect(connection.getByRole('status')).toContainText('storage up');
+  await expect(connection.getByRole('status')).toContainText('MinIO');
+  await made.getByLabel('Secret key').fill('another');
+  await expect(connection.getByRole('status')).toHaveText('');
+  await made.getByRole('button', { name: 'Test connection' }).click();
+  await expect(connection.getByRole('status')).toContainText('storage down');
+  expect(await violations(page)).toEqual([]);
+  await made.getByLabel('Secret key').fill('console-tests-secret');
+  expect((await admin('/fado/clusters/virginia')).status).toBe(404);
   await made.getByRole('button', { name: 'Review' }).click();
   await expect(made.getByRole('region', { name: 'Plan' })).toContainText('create cluster virginia');
   await made.getByRole('button', { name: 'Create' }).click();

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash, createHmac } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as listen } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -119,6 +119,7 @@ ${cluster('berlin', 'eu-de')}
 ${cluster('paris', 'eu-fr')}
 		replication {
 			max_deletes 10
+			bandwidth 40MiB
 		}
 	}
 }
@@ -195,6 +196,13 @@ export default async function setup(): Promise<() => Promise<void>> {
     );
   }
   for (const url of Object.values(w.storages)) await until('MinIO', async () => (await fetch(`${url}/minio/health/live`)).ok);
+  // Not declared: tests that want a storage of another kind make a cluster of it.
+  w.storages.lyon = await at();
+  mkdirSync(join(dir, 'lyon'));
+  children.push(
+    run(join(tools, 'versitygw'), ['--access', key.id, '--secret', key.secret, '--port', new URL(w.storages.lyon).host, 'posix', join(dir, 'lyon')], {}),
+  );
+  await until('versitygw', async () => (await fetch(w.storages.lyon)).status > 0);
   writeFileSync(join(dir, 'Caddyfile'), caddyfile(w), { mode: 0o600 });
   const fado = new Fado(w);
   await fado.start();

@@ -32,6 +32,7 @@ import type { EventFilter } from './pages/Events';
 import type { Range } from './pages/Metrics';
 import { Overview } from './pages/Overview';
 import * as q from './pages/queries';
+import type { Question } from './pages/Routing';
 import { setTheme, type Theme, useTheme } from './theme';
 import { OnlineContext, SessionContext, State, Toasts, useNow, useSession } from './ui/kit';
 
@@ -86,6 +87,12 @@ const routes = root.addChildren([
     component: lazyRouteComponent(() => import('./pages/Bucket'), 'Bucket'),
     validateSearch: (s: Record<string, unknown>): { tab?: string; prefix?: string } => ({ tab: text(s.tab), prefix: text(s.prefix) }),
   }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/buckets/$bucket/pending',
+    component: lazyRouteComponent(() => import('./pages/Pending'), 'Pending'),
+    validateSearch: (s: Record<string, unknown>): { cluster?: string } => ({ cluster: text(s.cluster) }),
+  }),
   createRoute({ getParentRoute: () => root, path: '/clusters', component: lazyRouteComponent(() => import('./pages/Clusters'), 'Clusters') }),
   createRoute({ getParentRoute: () => root, path: '/clusters/$cluster', component: lazyRouteComponent(() => import('./pages/Clusters'), 'Cluster') }),
   createRoute({ getParentRoute: () => root, path: '/policies', component: lazyRouteComponent(() => import('./pages/Catalogue'), 'Policies') }),
@@ -96,13 +103,21 @@ const routes = root.addChildren([
     getParentRoute: () => root,
     path: '/routing',
     component: lazyRouteComponent(() => import('./pages/Routing'), 'Routing'),
-    validateSearch: (s: Record<string, unknown>): { bucket?: string; object?: string; data?: string } => ({
+    validateSearch: (s: Record<string, unknown>): Question => ({
       bucket: text(s.bucket),
       object: text(s.object),
       data: text(s.data),
+      down: text(s.down),
+      spill: text(s.spill),
+      policy: text(s.policy),
     }),
   }),
-  createRoute({ getParentRoute: () => root, path: '/topology', component: lazyRouteComponent(() => import('./pages/Topology'), 'Topology') }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/topology',
+    component: lazyRouteComponent(() => import('./pages/Topology'), 'Topology'),
+    validateSearch: (s: Record<string, unknown>): { view?: 'table' } => ({ view: s.view === 'table' ? 'table' : undefined }),
+  }),
   createRoute({
     getParentRoute: () => root,
     path: '/metrics',

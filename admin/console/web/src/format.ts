@@ -18,6 +18,9 @@ export const count = (n: number) => whole.format(n);
 /** A number with its noun: "1 object", "2 objects". */
 export const counted = (n: number, noun: string) => `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
 
+/** How often something happens: "0/s", "0.03/s", "2.5/s", "1,200/s". */
+export const rate = (v: number) => `${v > 0 && v < 0.1 ? v.toFixed(2) : v > 0 && v < 10 ? v.toFixed(1) : count(Math.round(v))}/s`;
+
 /** A span of time in its largest unit: "12 s", "3 min", "5 h", "2 d". */
 export function span(ms: number): string {
   const s = Math.max(0, Math.round(ms / 1000));

@@ -7,12 +7,16 @@ import { sentence } from './pages/Audit';
 import { before as greatestBefore } from './pages/Buckets';
 import { tree } from './pages/Catalogue';
 import { size } from './pages/Clusters';
+import { bow, width } from './pages/Edges';
 import { clean } from './pages/Edit';
+import { bounds } from './pages/Held';
 import { cell } from './pages/Matrix';
 import { linesOf } from './pages/Metrics';
+import { waits } from './pages/Pending';
 import { fieldErrors, move } from './pages/Plan';
-import { parseCurl } from './pages/Routing';
-import { flowsOf, places } from './pages/Topology';
+import { parseCurl, shellWords, supposed } from './pages/Routing';
+import { offers } from './pages/TestConnection';
+import { flowsOf, linksOf, places } from './pages/Topology';
 import { Action, SessionContext, State } from './ui/kit';
 
 vi.mock('@tanstack/react-router', async (real) => ({ ...(await real<object>()), getRouteApi: () => ({}) }));
@@ -54,6 +58,20 @@ describe('names and sizes', () => {
       data: undefined,
     });
     expect(parseCurl('curl http://h/')).toEqual({ bucket: undefined, object: undefined, data: undefined });
+    expect(
+      parseCurl("curl --header=X-FaDO-Bucket:a \\\n -H'X-FaDO-Bucket: b' -H 'X-FaDO-Object: k' -H 'X-FaDO-Object: it'\\''s' -H 'X-FaDO-Data: s3://c/d' h"),
+    ).toEqual({
+      bucket: 'a, b',
+      object: undefined,
+      data: "s3://c/d s3://a/k s3://a/it's",
+    });
+  });
+  it('reads words as a shell does', () => {
+    expect(shellWords(`a 'b c'"d \\"e" f\\ g \\\n h`)).toEqual(['a', 'b cd "e', 'f g', 'h']);
+  });
+  it('asks what would be only where something is supposed', () => {
+    expect(supposed({ bucket: 'b' })).toBeUndefined();
+    expect(supposed({ bucket: 'b', down: 'c1,c2', spill: '3' })).toEqual({ bucket: ['b'], object: undefined, data: undefined, down: ['c1', 'c2'], spill: 3 });
   });
 });
 
@@ -67,6 +85,19 @@ describe('words', () => {
     expect(record('allowed', { policy: 'gold', clusters: [] })).toBe('policy gold allows no cluster');
     expect(record('copy', { event: 'synced', bucket: 'b', prefix: 'x/', from: 'c1', to: 'c2', objects: 1, bytes: 2048 })).toBe(
       'copy of b below x/ in c2 synced, from c1: 1 object, 2.0 KiB',
+    );
+  });
+  it('tell the bounds of deletes, why a row waits, and what a storage offers', () => {
+    expect(bounds({ objects: 1000, percent: 10 })).toBe("more than 1,000 and more than 10 % of a copy's objects within ten minutes");
+    expect(bounds({ objects: 10, percent: 0 })).toBe('more than 10 within ten minutes');
+    const row = { key: 'k', cluster: 'c', size: 1, since: '', hold: '', attempts: 0, next_attempt: null, error: '', background: false, node: '' } as const;
+    expect(waits(row)).toBe('waits for its turn');
+    expect(waits({ ...row, hold: 'deletes' })).toContain('people');
+    expect(waits({ ...row, attempts: 2 })).toBe('waits to be tried again');
+    expect(waits({ ...row, node: 'n1' })).toBe('being copied by n1');
+    const capabilities = { provider: 'MinIO', versioning: true, tags: false } as never;
+    expect(offers({ state: 'up', error: '', capabilities, clock_skew_s: -9.6, took_ms: 3.2 })).toBe(
+      'MinIO; answered in 3 ms; its clock is 10 s behind; offers versioning',
     );
   });
   it('tell what a cell of the matrix says', () => {
@@ -127,9 +158,32 @@ describe('what was measured', () => {
   it('is drawn by the names of series', () => {
     expect(linesOf({ series: { 'used.': '', 'decisions.local': 'local' } }, h).map((l) => l.label)).toEqual(['c1', 'local']);
   });
-  it('flows, as far as it is known', () => {
-    expect([...flowsOf(h)]).toEqual([['c1', { local: 3 }]]);
+  it('flows, summed by cluster', () => {
+    const f = {
+      node: 'n',
+      window: 60,
+      endpoints: [
+        { cluster: 'c1', url: 'a', local: 3, remote: 1, none: 0, errors: 0, p50_ms: 1, p99_ms: 2, in_flight: 0 },
+        { cluster: 'c1', url: 'b', local: 1, remote: 0, none: 2, errors: 1, p50_ms: null, p99_ms: null, in_flight: 0 },
+      ],
+      reads: [{ from: 'c2', to: 'c1', invocations: 1 }],
+      copies: [{ from: 'c1', to: 'c2', objects: 2, bytes: 2048 }],
+    };
+    expect([...flowsOf(f)]).toEqual([
+      ['c1', { local: 4, remote: 1, none: 2, errors: 1, copied: 0 }],
+      ['c2', { local: 0, remote: 0, none: 0, errors: 0, copied: 2048 }],
+    ]);
     expect(flowsOf(undefined).size).toBe(0);
+    expect(linksOf(f).map((l) => `${l.kind} ${l.from} ${l.to} ${l.text}`)).toEqual(['reads c2 c1 1.0/s read', 'copies c1 c2 2.0/s copied, 2.0 KiB/s']);
+  });
+  it('draws ways there and back apart, and no line too wide', () => {
+    const [a, b] = [
+      { x: 0, y: 0 },
+      { x: 100, y: 0 },
+    ];
+    expect([bow(a, b), bow(b, a)]).toEqual(['M0 0 Q50 18 100 0', 'M100 0 Q50 -18 0 0']);
+    expect(width(0)).toBe(1.5);
+    expect(width(1e9)).toBe(8);
   });
   it('is in the boxes of its zones, each once', () => {
     const zones = [{ name: 'us' }, { name: 'de', parent: 'eu' }, { name: 'eu' }] as never;

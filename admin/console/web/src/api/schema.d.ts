@@ -150,6 +150,25 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/fado/buckets/{name}/deletes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** The deletes that max_deletes holds back, and the bounds. */
+        get: operations["held-deletes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/fado/buckets/{name}/deletes/confirm": {
         parameters: {
             query?: never;
@@ -199,6 +218,25 @@ export interface paths {
         };
         /** The objects at the primary, and in which clusters each is current. */
         get: operations["list-objects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fado/buckets/{name}/pending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** The objects known to differ from the primary's, with why they wait and when they are tried next. */
+        get: operations["pending"];
         put?: never;
         post?: never;
         delete?: never;
@@ -321,6 +359,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/fado/clusters/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whether a cluster that may not be declared yet can be reached with its credentials, what its storage offers, and whether its functions are well. Nothing is written; it takes 10 seconds at most. */
+        post: operations["check-cluster"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/fado/clusters/{name}": {
         parameters: {
             query?: never;
@@ -403,6 +458,23 @@ export interface paths {
         };
         /** The catalogue as a document, in its canonical form; literal secrets read "***". */
         get: operations["export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fado/flows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is invoked where, with data from where, and what is copied over which link: rates of this instance. */
+        get: operations["flows"];
         put?: never;
         post?: never;
         delete?: never;
@@ -680,6 +752,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/fado/replication/purges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The data of forgotten buckets that is still being removed. */
+        get: operations["purges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/fado/replication/resume": {
         parameters: {
             query?: never;
@@ -707,7 +796,8 @@ export interface paths {
         /** Where an invocation that names these inputs would go now, and why. */
         get: operations["route"];
         put?: never;
-        post?: never;
+        /** Where an invocation would go if clusters were down, policies were others, or holders were busy; with the steps of the decision. Changes nothing. */
+        post: operations["what-if"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1016,6 +1106,14 @@ export interface components {
             /** @description The zones the cluster is in; the first is its failure domain. */
             zones: string[];
         };
+        ClusterCheck: {
+            /** @description Its function endpoints, in their order, at most 100. */
+            functions: components["schemas"]["FunctionCheck"][];
+            /** @description Whether everything that was checked is well. */
+            ok: boolean;
+            /** @description Its storage; null where it has none. */
+            storage: components["schemas"]["StorageCheck"] | null;
+        };
         ClusterInput: {
             /** @description Whether the cluster is being emptied: no new copies, existing ones move away, no new requests. Default: false. */
             drain?: boolean;
@@ -1109,6 +1207,16 @@ export interface components {
             last_modified: string;
             /** @description its bytes there */
             size: number;
+        };
+        CopyFlow: {
+            /** @description their bytes */
+            bytes: number;
+            /** @description the cluster read in */
+            from: string;
+            /** @description how many */
+            objects: number;
+            /** @description the cluster written in */
+            to: string;
         };
         CopyStatus: {
             /** @description their bytes */
@@ -1208,6 +1316,34 @@ export interface components {
              */
             state: "draining" | "done";
         };
+        Dropped: {
+            /** @description its cluster */
+            cluster: string;
+            /** @description why */
+            reason: string;
+            /** @description the endpoint; "" for a cluster without one */
+            url: string;
+        };
+        EndpointFlow: {
+            /** @description its cluster */
+            cluster: string;
+            /** @description of all these, those that failed or were answered with 5xx */
+            errors: number;
+            /** @description requests it serves now */
+            in_flight: number;
+            /** @description invocations whose inputs were there */
+            local: number;
+            /** @description invocations that named no data */
+            none: number;
+            /** @description milliseconds until half of them were answered; null where there were none */
+            p50_ms: number | null;
+            /** @description milliseconds until 99 of 100 were answered */
+            p99_ms: number | null;
+            /** @description invocations that read elsewhere */
+            remote: number;
+            /** @description the endpoint */
+            url: string;
+        };
         /** @description Why a request was refused: every violation, named. */
         Error: {
             /** @description Field, value and what was expected, of each violation. */
@@ -1285,6 +1421,18 @@ export interface components {
             /** @description its value then */
             to: unknown;
         };
+        Flows: {
+            /** @description What was copied from one cluster to another. */
+            copies: components["schemas"]["CopyFlow"][];
+            /** @description What each function endpoint answered, through the transport fado. */
+            endpoints: components["schemas"]["EndpointFlow"][];
+            /** @description The instance whose invocations and copies these are. */
+            node: string;
+            /** @description Invocations that ran in one cluster and read their first input in another. */
+            reads: components["schemas"]["ReadFlow"][];
+            /** @description Seconds that the rates are of. */
+            window: number;
+        };
         FormerPrimary: {
             /** @description the former primary */
             cluster: string;
@@ -1323,6 +1471,14 @@ export interface components {
             /** @description The endpoint's share of requests beside others of equal load. Default: 1. */
             weight?: number;
         };
+        FunctionCheck: {
+            /** @description why not */
+            error: string;
+            /** @description whether it passed its check */
+            healthy: boolean;
+            /** @description the endpoint */
+            url: string;
+        };
         FunctionStatus: {
             /** @description whether it passes its checks */
             healthy: boolean;
@@ -1338,6 +1494,39 @@ export interface components {
             name: string;
             /** @description Its value. Placeholders {env.X} and {file.X} are resolved for every request, and so are those of the request. */
             value: string;
+        };
+        HeldCopy: {
+            /** @description where it is */
+            cluster: string;
+            /** @description deletes known so far */
+            held: number;
+            /** @description objects of the copy, as of its last comparison */
+            objects: number;
+            /** @description When the first of its objects that are pending was noticed; null where none is. */
+            since: string | null;
+        };
+        HeldDelete: {
+            /** @description the copy that still has it */
+            cluster: string;
+            /** @description the object's key */
+            key: string;
+            /**
+             * Format: date-time
+             * @description when its delete was noticed
+             */
+            since: string;
+            /** @description its bytes, as far as known */
+            size: number;
+        };
+        HeldDeletes: {
+            /** @description The bounds that the deletes of a copy exceeded: each that is given. */
+            bound: components["schemas"]["MaxDeletes"];
+            /** @description The copies whose deletes are held. */
+            copies: components["schemas"]["HeldCopy"][];
+            /** @description Some of the deletes, by key and cluster. */
+            deletes: components["schemas"]["HeldDelete"][];
+            /** @description What to give as after for the next page; "" at the end. */
+            next: string;
         };
         History: {
             /**
@@ -1571,6 +1760,12 @@ export interface components {
              */
             state: "ok" | "syncing" | "stuck" | "conflict";
         };
+        MaxDeletes: {
+            /** @description deletes within ten minutes; 0: any number */
+            objects: number;
+            /** @description the same, of the copy's objects; 0: any part */
+            percent: number;
+        };
         Mismatch: {
             /** @description where it is not what it should be */
             cluster: string;
@@ -1670,6 +1865,40 @@ export interface components {
         Paused: {
             /** @description whether replication is paused */
             paused: boolean;
+        };
+        PendingPage: {
+            /** @description What to give as after for the next page; "" at the end. */
+            next: string;
+            /** @description The rows, by key and cluster. */
+            pending: components["schemas"]["PendingRow"][];
+        };
+        PendingRow: {
+            /** @description how many failed */
+            attempts: number;
+            /** @description whether a comparison found it; such rows come after others */
+            background: boolean;
+            /** @description where it differs */
+            cluster: string;
+            /** @description why the last attempt failed */
+            error: string;
+            /**
+             * @description Why it is not worked on: conflict, deletes (both wait for people), or "".
+             * @enum {string}
+             */
+            hold: "" | "conflict" | "deletes";
+            /** @description the object's key */
+            key: string;
+            /** @description When it is tried next; null where that is now, or waits for people. */
+            next_attempt: string | null;
+            /** @description the instance that works on it; "" for none */
+            node: string;
+            /**
+             * Format: date-time
+             * @description since when
+             */
+            since: string;
+            /** @description its bytes, as far as known */
+            size: number;
         };
         PendingStatus: {
             /** @description their bytes, as far as known */
@@ -1902,6 +2131,28 @@ export interface components {
             /** @description what is being removed, in a sentence */
             removes: string;
         };
+        PurgeUnderWay: {
+            /** @description the bucket, which is forgotten */
+            bucket: string;
+            /** @description where something is left to be removed */
+            clusters: string[];
+            /** @description Why the last attempt of this instance failed, "" where none did. */
+            error: string;
+            /**
+             * @description What is removed: copies (all but the primary's), all.
+             * @enum {string}
+             */
+            mode: "copies" | "all";
+            /** @description When it is tried again; null where nothing failed. */
+            next_attempt: string | null;
+            /** @description the cluster of the primary */
+            primary: string;
+            /**
+             * Format: date-time
+             * @description when it was decided
+             */
+            since: string;
+        };
         Queue: {
             /** @description their bytes, as far as known */
             bytes: number;
@@ -1915,6 +2166,14 @@ export interface components {
             bytes: number;
             /** @description per second */
             objects: number;
+        };
+        ReadFlow: {
+            /** @description the cluster of the storage */
+            from: string;
+            /** @description how many */
+            invocations: number;
+            /** @description the cluster of the function */
+            to: string;
         };
         Reason: {
             /** @description Action is the operation that helps, empty where nothing but time or a look does. */
@@ -2010,6 +2269,8 @@ export interface components {
              * @enum {string}
              */
             reason: "" | "unknown-bucket" | "no-fresh-copy" | "no-endpoint" | "zone-forbidden" | "no-bucket";
+            /** @description The steps of the decision, where they are asked for. */
+            steps?: components["schemas"]["Step"][];
         };
         RouteExample: {
             /** @description the same, then */
@@ -2108,6 +2369,20 @@ export interface components {
             /** @description objects this instance processes at a time */
             workers: number;
         };
+        Step: {
+            /** @description the others */
+            dropped: components["schemas"]["Dropped"][];
+            /** @description candidates that came to it */
+            in: number;
+            /** @description their clusters */
+            kept: string[];
+            /** @description what it came to, where that does not say it */
+            note: string;
+            /** @description candidates that were left */
+            out: number;
+            /** @description Allowed, Hits, Free endpoints, On miss, Spill (where it is asked), Balance. */
+            step: string;
+        };
         Storage: {
             /** @description Access key ID; a {env.X} or {file.X} placeholder is kept as it is and resolved when it is used. */
             access_key?: string;
@@ -2137,6 +2412,21 @@ export interface components {
             secret_key?: string;
             /** @description Whether buckets are addressed as host names. Default: false (path style). */
             virtual_host?: boolean;
+        };
+        StorageCheck: {
+            /** @description what it offers; null each, where it could not be asked */
+            capabilities: components["schemas"]["Capabilities"];
+            /** @description Seconds that its clock is ahead of this instance's; null where it does not tell. */
+            clock_skew_s: number | null;
+            /** @description why it is down, or could not be asked what it offers */
+            error: string;
+            /**
+             * @description up, down
+             * @enum {string}
+             */
+            state: "up" | "down";
+            /** @description Milliseconds until it answered once. */
+            took_ms: number;
         };
         StorageStatus: {
             /** @description what it offers; null each, until it was asked */
@@ -2196,10 +2486,16 @@ export interface components {
             bucket: string;
             /** @description bytes written so far */
             done: number;
+            /** @description When it will have ended at that rate; null while that can't be told. */
+            eta: string | null;
             /** @description the cluster it is read in */
             from: string;
             /** @description its key */
             key: string;
+            /** @description the instance that copies it */
+            node: string;
+            /** @description bytes per second so far */
+            rate: number;
             /**
              * Format: date-time
              * @description when it began
@@ -2260,6 +2556,20 @@ export interface components {
             kind: string;
             /** @description the resource it is about */
             resource: string;
+        };
+        WhatIfInput: {
+            /** @description As the header X-FaDO-Bucket. */
+            bucket?: string[];
+            /** @description As the header X-FaDO-Data. */
+            data?: string[];
+            /** @description Clusters whose functions are taken for unreachable. */
+            down?: string[];
+            /** @description As the header X-FaDO-Object. */
+            object?: string[];
+            /** @description Policies that are taken to be as they are here. */
+            policies?: components["schemas"]["PolicyInput"][];
+            /** @description As the option spill of data_aware. */
+            spill?: number;
         };
         Zone: {
             /** @description Free-form labels, for people. */
@@ -3179,6 +3489,69 @@ export interface operations {
             };
         };
     };
+    "held-deletes": {
+        parameters: {
+            query?: {
+                /** @description What the page before has as next. */
+                after?: string;
+                /** @description The most items to return. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeldDeletes"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     "confirm-deletes": {
         parameters: {
             query?: never;
@@ -3322,6 +3695,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ObjectPage"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    pending: {
+        parameters: {
+            query?: {
+                /** @description Only those of this cluster. */
+                cluster?: string;
+                /** @description What the page before has as next. */
+                after?: string;
+                /** @description The most items to return. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingPage"];
                 };
             };
             /** @description Bad Request */
@@ -3842,6 +4280,66 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    "check-cluster": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClusterInput"];
+            };
+        };
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterCheck"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4427,6 +4925,56 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Document"];
                     "application/yaml": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    flows: {
+        parameters: {
+            query?: {
+                /** @description Of how long rates are told, from 10s to 2m. Default: 60s. */
+                window?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The flows. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Flows"];
                 };
             };
             /** @description Bad Request */
@@ -6075,6 +6623,53 @@ export interface operations {
             };
         };
     };
+    purges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The purges, the oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeUnderWay"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     "resume-replication": {
         parameters: {
             query?: never;
@@ -6131,6 +6726,8 @@ export interface operations {
                 object?: string[];
                 /** @description As the header X-FaDO-Data. */
                 data?: string[];
+                /** @description Whether to tell the steps of the decision. Default: false. */
+                trace?: "true" | "false";
             };
             header?: never;
             path?: never;
@@ -6149,6 +6746,66 @@ export interface operations {
             };
             /** @description Bad Request */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    "what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatIfInput"];
+            };
+        };
+        responses: {
+            /** @description The decision, as of GET /fado/route. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Route"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

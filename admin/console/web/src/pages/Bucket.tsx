@@ -1,17 +1,19 @@
 import { Tabs } from '@base-ui/react/tabs';
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api, type Bucket as BucketItem, type Schemas, told } from '../api/client';
 import { bytes, count, counted, percent } from '../format';
 import { Action, Ago, Card, ClusterLink, Confirm, CopyCurl, Empty, Facts, Loaded, Meter, Page, State, Table, useDo } from '../ui/kit';
-import { HeldDeletes, Reasons, SyncButton, VerifyButton } from './actions';
+import { Activity } from './Activity';
+import { Reasons, SyncButton, VerifyButton } from './actions';
 import { EditButtons } from './Editing';
+import { HeldTab } from './Held';
 import * as q from './queries';
 
 const here = getRouteApi('/buckets/$bucket');
 
-const tabs = ['copies', 'objects', 'placement', 'conflicts', 'deletes', 'settings'] as const;
+const tabs = ['copies', 'objects', 'placement', 'conflicts', 'deletes', 'activity', 'settings'] as const;
 
 export function Bucket() {
   const { bucket: name } = here.useParams();
@@ -26,6 +28,7 @@ export function Bucket() {
     placement: 'Placement',
     conflicts: st?.conflicts ? `Conflicts ${count(st.conflicts)}` : 'Conflicts',
     deletes: held.length ? 'Held deletes !' : 'Held deletes',
+    activity: 'Activity',
     settings: 'Settings',
   };
   return (
@@ -76,15 +79,10 @@ export function Bucket() {
                 <Conflicts name={name} n={b.status?.conflicts ?? 0} />
               </Tabs.Panel>
               <Tabs.Panel value="deletes" className="panel">
-                <Card title="Held deletes" aside={held.length > 0 && <HeldDeletes bucket={name} />}>
-                  {held.length === 0 ? (
-                    <Empty title="No delete is held">
-                      When more is deleted at once than the bound max_deletes, FaDO holds the deletes on the copies and asks here.
-                    </Empty>
-                  ) : (
-                    <Reasons bucket={name} reasons={held} linked />
-                  )}
-                </Card>
+                <HeldTab name={name} held={held.length > 0} />
+              </Tabs.Panel>
+              <Tabs.Panel value="activity" className="panel">
+                <Activity name={name} />
               </Tabs.Panel>
               <Tabs.Panel value="settings" className="panel">
                 <Settings b={b} />
@@ -123,7 +121,10 @@ function Copies({ b }: { b: BucketItem }) {
                 <td>
                   {c.pending.objects > 0 ? (
                     <>
-                      {counted(c.pending.objects, 'object')}, {bytes(c.pending.bytes)}, oldest <Ago time={c.pending.oldest} />
+                      <Link to="/buckets/$bucket/pending" params={{ bucket: b.name }} search={{ cluster: c.cluster }}>
+                        {counted(c.pending.objects, 'object')}
+                      </Link>
+                      , {bytes(c.pending.bytes)}, oldest <Ago time={c.pending.oldest} />
                     </>
                   ) : (
                     <span className="quiet">nothing</span>

@@ -4,6 +4,7 @@ import { api, type Schemas, told } from '../api/client';
 import { counted } from '../format';
 import { type Document, type FieldErrors, Planned } from './Plan';
 import * as q from './queries';
+import { TestConnection } from './TestConnection';
 
 export type Kind = 'zone' | 'cluster' | 'policy' | 'bucket';
 
@@ -53,6 +54,7 @@ export default function Edit({ kind, item, onClose }: { kind: Kind; item?: objec
         <>
           <Text label="Name" field="name" value={draft.name} errors={errors} fixed={item !== undefined} onChange={(name) => set({ name })} />
           <Fields draft={draft} set={set} errors={errors} />
+          {kind === 'cluster' && <TestConnection of={now} />}
           <details>
             <summary>As JSON</summary>
             <pre>{JSON.stringify(now, null, 2)}</pre>
@@ -63,20 +65,61 @@ export default function Edit({ kind, item, onClose }: { kind: Kind; item?: objec
   );
 }
 
-/** Removes an item that nothing refers to; of a bucket all data stays. */
+/** Removes an item that nothing refers to. */
 export function Remove({ kind, name, onClose, onDone }: { kind: Kind; name: string; onClose: () => void; onDone?: () => void }) {
+  if (kind === 'bucket') return <Forget name={name} onClose={onClose} onDone={onDone} />;
   return (
     <Planned
-      title={kind === 'bucket' ? `Forget ${name}` : `Delete ${name}`}
+      title={`Delete ${name}`}
       doc={{ fado: 1, delete: { [plural[kind]]: [name] } }}
-      verb={() => (kind === 'bucket' ? 'Forget' : 'Delete')}
-      done={kind === 'bucket' ? `${name} is forgotten; its data stays` : `${name} is deleted`}
+      verb={() => 'Delete'}
+      done={`${name} is deleted`}
       typed={kind === 'cluster' ? name : undefined}
       danger
       onClose={onClose}
       onDone={onDone}
+    />
+  );
+}
+
+type Purge = 'copies' | 'all';
+
+const fates: Record<'none' | Purge, [string, string]> = {
+  none: ['Keep all data', 'FaDO forgets the bucket. All data stays where it is, copies too.'],
+  copies: ['Remove the copies', 'FaDO forgets the bucket, and removes its data everywhere but at the primary.'],
+  all: ['Remove all data', 'FaDO forgets the bucket, and removes its data everywhere. It can not be brought back.'],
+};
+
+/** Forgets a bucket, and removes as much of its data as people say. */
+function Forget({ name, onClose, onDone }: { name: string; onClose: () => void; onDone?: () => void }) {
+  const [fate, setFate] = useState<'none' | Purge>('none');
+  const query = fate === 'none' ? undefined : { purge: fate };
+  return (
+    <Planned
+      title={`Forget ${name}`}
+      doc={{ fado: 1, delete: { buckets: [name] } }}
+      verb={() => (fate === 'none' ? 'Forget' : fate === 'all' ? 'Forget, and remove all data' : 'Forget, and remove the copies')}
+      done={`${name} is forgotten; ${fate === 'none' ? 'its data stays' : 'its data is being removed'}`}
+      typed={fate === 'none' ? undefined : name}
+      danger
+      act={query && (() => told(api.DELETE('/fado/buckets/{name}', { params: { path: { name }, query } })))}
+      curl={query && { method: 'DELETE', path: `/fado/buckets/${name}?purge=${fate}` }}
+      onClose={onClose}
+      onDone={onDone}
     >
-      {() => kind === 'bucket' && <p>FaDO forgets the bucket. All data stays where it is, copies too.</p>}
+      {() => (
+        <fieldset className="rows">
+          <legend>Its data</legend>
+          {(Object.keys(fates) as (keyof typeof fates)[]).map((f) => (
+            <label key={f} className="check">
+              <input type="radio" name="fate" checked={fate === f} onChange={() => setFate(f)} />
+              <span>
+                {fates[f][0]} <span className="quiet">{fates[f][1]}</span>
+              </span>
+            </label>
+          ))}
+        </fieldset>
+      )}
     </Planned>
   );
 }

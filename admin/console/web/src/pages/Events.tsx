@@ -93,7 +93,7 @@ function entered(tell: (text: string | undefined) => void) {
   return { onKeyDown: (e: React.KeyboardEvent<HTMLInputElement>) => e.key === 'Enter' && take(e), onBlur: take };
 }
 
-function Log({ list, filtered }: { list: Logged[]; filtered: boolean }) {
+export function Log({ list, filtered }: { list: Logged[]; filtered: boolean }) {
   return (
     <section className="card">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard */}

@@ -47,6 +47,8 @@ interface Asked {
   danger?: boolean;
   /** Carries it out in another way than by applying the document. */
   act?: () => Promise<unknown>;
+  /** The request that does so. */
+  curl?: { method: string; path: string; body?: unknown };
   children?: (errors: FieldErrors) => ReactNode;
   onClose: () => void;
   onDone?: () => void;
@@ -118,7 +120,7 @@ export function Planned(asked: Asked) {
             </div>
           )}
           <footer>
-            <CopyCurl method="POST" path="/fado/apply" body={doc} />
+            <CopyCurl {...(asked.curl ?? { method: 'POST', path: '/fado/apply', body: doc })} />
             <span className="spacer" />
             <Dialog.Close className="button">Cancel</Dialog.Close>
             {ask && (

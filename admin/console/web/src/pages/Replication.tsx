@@ -8,6 +8,7 @@ import * as q from './queries';
 export function Replication() {
   const status = useQuery(q.replication);
   const failures = useQuery(q.failures);
+  const purges = useQuery(q.purges);
   return (
     <Page
       title="Replication"
@@ -46,7 +47,7 @@ export function Replication() {
                 {s.transfers.length === 0 ? (
                   <Empty title="Nothing is being copied by this instance now" />
                 ) : (
-                  <Table label="Transfers" head={['Object', 'From → to', 'Progress', 'Began']}>
+                  <Table label="Transfers" head={['Object', 'From → to', 'Progress', 'Rate', 'Done in', 'Began']}>
                     {s.transfers.map((t) => (
                       <tr key={`${t.bucket} ${t.key} ${t.to}`}>
                         <th scope="row" className="key">
@@ -62,6 +63,8 @@ export function Replication() {
                             text={t.total ? `${bytes(t.done)} of ${bytes(t.total)}` : bytes(t.done)}
                           />
                         </td>
+                        <td className="num">{t.rate > 0 ? `${bytes(t.rate)}/s` : <span className="quiet">not known</span>}</td>
+                        <td className="num">{t.eta ? span(Date.parse(t.eta) - Date.now()) : <span className="quiet">not known</span>}</td>
                         <td>
                           <Ago time={t.started} />
                         </td>
@@ -96,6 +99,24 @@ export function Replication() {
             </>
           )}
         </Loaded>
+        {purges.data && purges.data.length > 0 && (
+          <Card title="Purges" flush>
+            <Table label="Purges" head={['Bucket', 'Removes', 'Left in', 'State', 'Next', 'Since']}>
+              {purges.data.map((p) => (
+                <tr key={p.bucket}>
+                  <th scope="row">{p.bucket}</th>
+                  <td>{p.mode === 'all' ? 'all data' : `copies; the data in ${p.primary} stays`}</td>
+                  <td>{p.clusters.join(', ')}</td>
+                  <td>{p.error || 'under way'}</td>
+                  <td>{p.next_attempt ? <Ago time={p.next_attempt} /> : <span className="quiet">now</span>}</td>
+                  <td>
+                    <Ago time={p.since} />
+                  </td>
+                </tr>
+              ))}
+            </Table>
+          </Card>
+        )}
         <Card title="Failures" flush aside={failures.data && failures.data.length > 0 && <RetryButton />}>
           <Loaded of={failures}>
             {(list) =>

@@ -1,9 +1,26 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
+import type { Schemas } from '../api/client';
 import { count } from '../format';
 import { Card, ClusterLink, CopyCurl, Empty, Failure, Page, Skeleton, State, Table } from '../ui/kit';
 import * as q from './queries';
+
+type Route = Schemas['Route'];
+type Policy = Schemas['WhatIfInput']['policies'];
+
+/** What is asked, as it stands in the address. */
+export interface Question {
+  bucket?: string;
+  object?: string;
+  /** s3:// URLs with spaces between them. */
+  data?: string;
+  /** Clusters that are taken for down, with commas between them. */
+  down?: string;
+  spill?: string;
+  /** A policy as JSON, that is taken to be like this. */
+  policy?: string;
+}
 
 const here = getRouteApi('/routing');
 
@@ -15,54 +32,99 @@ const reasons: Record<string, string> = {
   'no-bucket': 'The request names no bucket.',
 };
 
-/** What a curl command says to data_aware: its headers of FaDO. */
-export function parseCurl(text: string): { bucket?: string; object?: string; data?: string } {
-  const header = (name: string) => {
-    const m = new RegExp(`(?:-H|--header)[ =]*(['"])${name}:\\s*(.*?)\\1`, 'i').exec(text);
-    return m?.[2];
-  };
-  return { bucket: header('X-FaDO-Bucket'), object: header('X-FaDO-Object'), data: header('X-FaDO-Data') };
+/** The words of a command line, as a shell reads them. */
+export function shellWords(text: string): string[] {
+  const words: string[] = [];
+  const word = /(?:\\\n|\s)+|((?:'[^']*'|"(?:\\[\s\S]|[^"\\])*"|\\[\s\S]|[^\s'"\\])+)/g;
+  for (const [, w] of text.matchAll(word)) {
+    if (!w) continue;
+    words.push(
+      w.replace(/'([^']*)'|"((?:\\[\s\S]|[^"\\])*)"|\\([\s\S])/g, (_, single?: string, double?: string, escaped?: string) =>
+        single !== undefined
+          ? single
+          : double !== undefined
+            ? double.replace(/\\(["\\$`\n])/g, (_m, c: string) => (c === '\n' ? '' : c))
+            : escaped === '\n'
+              ? ''
+              : (escaped ?? ''),
+      ),
+    );
+  }
+  return words;
 }
+
+/** What a curl command says to data_aware: its headers of FaDO. */
+export function parseCurl(text: string): Question {
+  const words = shellWords(text);
+  const headers: Record<string, string[]> = {};
+  words.forEach((w, i) => {
+    const header = w === '-H' || w === '--header' ? words[i + 1] : /^(?:-H|--header=)(.+)$/s.exec(w)?.[1];
+    const [, name, value] = /^(x-fado-\w+)\s*:\s*(.*?)\s*$/is.exec(header ?? '') ?? [];
+    if (name) headers[name.toLowerCase()] = [...(headers[name.toLowerCase()] ?? []), value];
+  });
+  const bucket = headers['x-fado-bucket']?.join(', ');
+  const objects = headers['x-fado-object'] ?? [];
+  const first = bucket?.split(',')[0].trim();
+  const data = [...(headers['x-fado-data'] ?? []), ...(objects.length > 1 ? objects.map((o) => `s3://${first}/${o}`) : [])];
+  return { bucket, object: objects.length === 1 ? objects[0] : undefined, data: data.join(' ') || undefined };
+}
+
+/** The body of the question what would be; undefined where nothing is supposed. */
+export function supposed(s: Question): Schemas['WhatIfInput'] | undefined {
+  if (!s.down && !s.spill && !s.policy) return undefined;
+  return {
+    ...named(s),
+    ...(s.down && { down: s.down.split(',') }),
+    ...(Number(s.spill) > 0 && { spill: Number(s.spill) }),
+    ...(s.policy && { policies: [JSON.parse(s.policy)] as Policy }),
+  };
+}
+
+const one = (v?: string) => (v ? [v] : undefined);
+
+const named = (s: Question) => ({ bucket: one(s.bucket), object: one(s.object), data: s.data?.split(/\s+/).filter(Boolean) });
 
 export function Routing() {
   const search = here.useSearch();
   const navigate = useNavigate({ from: '/routing' });
-  const [bucket, setBucket] = useState(search.bucket ?? '');
-  const [object, setObject] = useState(search.object ?? '');
-  const [data, setData] = useState(search.data ?? '');
+  const [draft, setDraft] = useState<Question>(search);
   const asked = Boolean(search.bucket || search.data);
-  const query = { bucket: list(search.bucket), object: list(search.object), data: list(search.data) };
-  const route = useQuery({ ...q.route(query), enabled: asked });
-  const params = new URLSearchParams(Object.entries(search).filter((e): e is [string, string] => Boolean(e[1])));
+  const what = supposed(search);
+  const route = useQuery({ ...q.route(named(search), what), enabled: asked });
+  const params = new URLSearchParams({ trace: 'true' });
+  for (const [name, values] of Object.entries(named(search))) for (const v of values ?? []) params.append(name, v);
+  const go = (to: Question) => navigate({ search: Object.fromEntries(Object.entries(to).map(([k, v]) => [k, v || undefined])), replace: true });
+  const field = (name: 'bucket' | 'object' | 'data') => ({
+    value: draft[name] ?? '',
+    spellCheck: false,
+    onChange: (e: { target: { value: string } }) => setDraft((d) => ({ ...d, [name]: e.target.value })),
+  });
 
   function explain(e: FormEvent) {
     e.preventDefault();
-    navigate({ search: { bucket: bucket || undefined, object: object || undefined, data: data || undefined } });
-  }
-
-  function paste(text: string) {
-    const found = parseCurl(text);
-    setBucket(found.bucket ?? '');
-    setObject(found.object ?? '');
-    setData(found.data ?? '');
+    go({ ...search, bucket: draft.bucket, object: draft.object, data: draft.data });
   }
 
   return (
-    <Page title="Routing" at={asked ? route.dataUpdatedAt : undefined} actions={asked && <CopyCurl path={`/fado/route?${params}`} />}>
+    <Page
+      title="Routing"
+      at={asked ? route.dataUpdatedAt : undefined}
+      actions={asked && (what ? <CopyCurl method="POST" path="/fado/route" body={what} /> : <CopyCurl path={`/fado/route?${params}`} />)}
+    >
       <div className="stack">
         <Card title="Where would this invocation go?">
           <form className="filters" onSubmit={explain}>
             <label className="field grow">
               <span>Bucket</span>
-              <input data-find value={bucket} onChange={(e) => setBucket(e.target.value)} spellCheck={false} />
+              <input data-find {...field('bucket')} />
             </label>
             <label className="field grow">
               <span>Object</span>
-              <input value={object} onChange={(e) => setObject(e.target.value)} spellCheck={false} placeholder="optional: a key in that bucket" />
+              <input {...field('object')} placeholder="optional: a key in that bucket" />
             </label>
             <label className="field grow">
               <span>Data</span>
-              <input value={data} onChange={(e) => setData(e.target.value)} spellCheck={false} placeholder="optional: s3://bucket/key" />
+              <input {...field('data')} placeholder="optional: s3://bucket/key" />
             </label>
             <button type="submit" className="button primary">
               Explain
@@ -72,28 +134,91 @@ export function Routing() {
             <summary>Paste a request</summary>
             <label className="field">
               <span>Paste a request</span>
-              <textarea rows={3} spellCheck={false} placeholder="curl -H 'X-FaDO-Bucket: reports' …" onChange={(e) => paste(e.target.value)} />
+              <textarea
+                rows={3}
+                spellCheck={false}
+                placeholder="curl -H 'X-FaDO-Bucket: reports' …"
+                onChange={(e) => setDraft((d) => ({ ...d, bucket: undefined, object: undefined, data: undefined, ...parseCurl(e.target.value) }))}
+              />
             </label>
           </details>
+          <Suppose search={search} go={go} />
         </Card>
         {!asked && <Empty title="Name a bucket">The answer is what data_aware would decide now, with why every other endpoint is out.</Empty>}
         {asked && route.error && <Failure error={route.error} retry={route.refetch} />}
         {asked && route.isPending && <Skeleton rows={5} />}
-        {asked && route.data && <Decision r={route.data} />}
+        {asked && route.data && <Decision r={route.data} supposed={what !== undefined} />}
       </div>
     </Page>
   );
 }
 
-const list = (v?: string) => (v ? [v] : undefined);
+/** What is taken to be otherwise. Nothing changes on the server. */
+function Suppose({ search, go }: { search: Question; go: (to: Question) => void }) {
+  const clusters = useQuery(q.clusters);
+  const policies = useQuery(q.policies);
+  const [wrong, setWrong] = useState('');
+  const down = search.down?.split(',') ?? [];
+  const take = (text: string) => {
+    try {
+      if (text.trim()) JSON.parse(text);
+      setWrong('');
+      go({ ...search, policy: text.trim() || undefined });
+    } catch (e) {
+      setWrong((e as Error).message);
+    }
+  };
+  const begin = (name: string) => {
+    const found = policies.data?.find((p) => p.name === name);
+    const { origin: _, ...policy } = found ?? { name, origin: '' };
+    go({ ...search, policy: name ? JSON.stringify(policy) : undefined });
+  };
+  return (
+    <details open={Boolean(search.down || search.spill || search.policy)}>
+      <summary>What if</summary>
+      <div className="filters">
+        <fieldset className="facets">
+          <legend>Clusters that are down</legend>
+          {clusters.data?.map(({ name }) => (
+            <label key={name} className={`facet ${down.includes(name) ? 'on' : ''}`}>
+              <input
+                type="checkbox"
+                checked={down.includes(name)}
+                onChange={(e) => go({ ...search, down: (e.target.checked ? [...down, name] : down.filter((d) => d !== name)).join(',') })}
+              />
+              {name} down
+            </label>
+          ))}
+        </fieldset>
+        <label className="field">
+          <span>Spill above</span>
+          <input type="number" min={0} value={search.spill ?? ''} placeholder="off" onChange={(e) => go({ ...search, spill: e.target.value || undefined })} />
+        </label>
+        <label className="field">
+          <span>Another policy</span>
+          <select value="" onChange={(e) => begin(e.target.value)}>
+            <option value="">{search.policy ? 'as drafted below' : 'as they are'}</option>
+            {policies.data?.map((p) => (
+              <option key={p.name}>{p.name}</option>
+            ))}
+          </select>
+        </label>
+      </div>
+      {search.policy && (
+        <label className="field">
+          <span>The policy, as it would be</span>
+          <textarea key={search.policy} rows={4} spellCheck={false} defaultValue={search.policy} onBlur={(e) => take(e.target.value)} />
+          {wrong && <span className="field-error">{wrong}</span>}
+        </label>
+      )}
+    </details>
+  );
+}
 
-function Decision({ r }: { r: NonNullable<ReturnType<typeof useQuery<import('../api/client').Schemas['Route']>>['data']> }) {
-  const fresh = r.candidates.filter((c) => c.fresh);
-  const free = r.candidates.filter((c) => c.eligible);
-  const clusters = (of: typeof r.candidates) => [...new Set(of.map((c) => c.cluster))].join(', ') || 'none';
+function Decision({ r, supposed: supposing }: { r: Route; supposed: boolean }) {
   return (
     <>
-      <Card title="Decision">
+      <Card title={supposing ? 'What it would be' : 'Decision'}>
         <div className="decision">
           {r.decision ? (
             <>
@@ -110,15 +235,22 @@ function Decision({ r }: { r: NonNullable<ReturnType<typeof useQuery<import('../
           )}
         </div>
         <ol className="steps" aria-label="Decision">
-          <li>
-            <span>Hits</span> clusters that hold the current version: {clusters(fresh)}
-          </li>
-          <li>
-            <span>Free endpoints</span> {count(free.length)} of {count(r.candidates.length)} may take it: {clusters(free)}
-          </li>
-          <li>
-            <span>Balance</span> {r.decision ? `the first of them, with ${count(r.candidates[0]?.in_flight ?? 0)} in flight` : 'nothing to choose from'}
-          </li>
+          {(r.steps ?? []).map((s) => (
+            <li key={s.step}>
+              <span>{s.step}</span> {s.in > 0 && `${count(s.out)} of ${count(s.in)} left`}
+              {s.kept.length > 0 && `: ${s.kept.join(', ')}`}
+              {s.note && <em className="quiet"> {s.note}</em>}
+              {s.dropped.length > 0 && (
+                <ul className="dropped">
+                  {s.dropped.map((d) => (
+                    <li key={`${d.cluster} ${d.url}`}>
+                      <ClusterLink name={d.cluster} /> <span className="key">{d.url}</span> {d.reason}
+                    </li>
+                  ))}
+                </ul>
+              )}
+            </li>
+          ))}
         </ol>
       </Card>
       <Card title="Candidates" flush>

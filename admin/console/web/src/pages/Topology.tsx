@@ -1,48 +1,58 @@
 import { useQuery } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
-import { api, type Schemas, type Summary, told, type Zone } from '../api/client';
-import { bytes, count, counted, percent } from '../format';
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { useRef } from 'react';
+import type { Schemas, Summary, Zone } from '../api/client';
+import { bytes, count, counted, percent, rate } from '../format';
 import { ClusterLink, CopyCurl, Empty, Loaded, Page, State, Table } from '../ui/kit';
+import { Edges, type Link } from './Edges';
 import * as q from './queries';
 
 type ClusterSum = Summary['clusters'][number];
-type History = Schemas['History'];
+type Flows = Schemas['Flows'];
+
+const here = getRouteApi('/topology');
 
 /** What flows in and out of a cluster, a second; undefined where nothing is known. */
 export interface Flow {
-  local?: number;
-  remote?: number;
-  none?: number;
-  copied?: number;
+  local: number;
+  remote: number;
+  none: number;
+  errors: number;
+  /** Bytes copied into it. */
+  copied: number;
 }
 
-/** Over how long flows are summed up. */
-const window = 60;
-
-const flowing = {
-  queryKey: ['history', 'flows'],
-  queryFn: ({ signal }: { signal: AbortSignal }) => {
-    const from = new Date(Date.now() - window * 1000).toISOString().replace(/\.\d+/, '');
-    const series = ['decisions.local.', 'decisions.remote.', 'decisions.none.', 'copied.'];
-    return told(api.GET('/fado/history', { params: { query: { from, series } }, signal }));
-  },
-  refetchInterval: 5000,
-  retry: false,
-};
-
-/** The flows of each cluster: the mean of what was measured lately. */
-export function flowsOf(h: History | undefined): Map<string, Flow> {
+/** The flows of each cluster, summed over its endpoints. */
+export function flowsOf(f: Flows | undefined): Map<string, Flow> {
   const flows = new Map<string, Flow>();
-  for (const s of h?.series ?? []) {
-    const [, kind, cluster] = /^(?:decisions\.)?(local|remote|none|copied)\.(.+)$/.exec(s.name) ?? [];
-    const known = s.values.filter((v) => v !== null);
-    if (!cluster || known.length === 0) continue;
-    const flow = flows.get(cluster) ?? {};
-    flow[kind as keyof Flow] = known.reduce((a, b) => a + b, 0) / known.length;
+  const of = (cluster: string) => {
+    const flow = flows.get(cluster) ?? { local: 0, remote: 0, none: 0, errors: 0, copied: 0 };
     flows.set(cluster, flow);
+    return flow;
+  };
+  for (const e of f?.endpoints ?? []) {
+    const flow = of(e.cluster);
+    flow.local += e.local;
+    flow.remote += e.remote;
+    flow.none += e.none;
+    flow.errors += e.errors;
   }
+  for (const c of f?.copies ?? []) of(c.to).copied += c.bytes;
   return flows;
+}
+
+/** The ways between clusters over which something goes. */
+export function linksOf(f: Flows | undefined): Link[] {
+  return [
+    ...(f?.reads ?? []).map((r) => ({ kind: 'reads' as const, from: r.from, to: r.to, rate: r.invocations, text: `${rate(r.invocations)} read` })),
+    ...(f?.copies ?? []).map((c) => ({
+      kind: 'copies' as const,
+      from: c.from,
+      to: c.to,
+      rate: c.bytes / 1024,
+      text: `${rate(c.objects)} copied, ${bytes(c.bytes)}/s`,
+    })),
+  ];
 }
 
 export interface Place {
@@ -66,19 +76,27 @@ export function places(zones: Zone[], clusters: ClusterSum[]): Place[] {
 export function Topology() {
   const summary = useQuery(q.summary);
   const zones = useQuery(q.zones);
-  const history = useQuery(flowing);
-  const [table, setTable] = useState(false);
-  const flows = flowsOf(history.data);
+  const flows = useQuery(q.flows);
+  const { view } = here.useSearch();
+  const navigate = useNavigate({ from: '/topology' });
+  const map = useRef<HTMLElement>(null);
+  const table = view === 'table';
+  const of = flowsOf(flows.data);
   return (
     <Page
       title="Topology"
-      at={summary.dataUpdatedAt}
+      at={flows.dataUpdatedAt}
       actions={
         <>
-          <button type="button" className="button" aria-expanded={table} onClick={() => setTable(!table)}>
-            {table ? 'Show as boxes' : 'Show as table'}
+          <button
+            type="button"
+            className="button"
+            aria-pressed={table}
+            onClick={() => navigate({ search: { view: table ? undefined : 'table' }, replace: true })}
+          >
+            Show as table
           </button>
-          <CopyCurl path="/fado/history?series=decisions.local.&series=decisions.remote.&series=copied." />
+          <CopyCurl path="/fado/flows" />
         </>
       }
     >
@@ -87,15 +105,21 @@ export function Topology() {
           s.clusters.length === 0 ? (
             <Empty title="No cluster yet">Clusters are storages and function endpoints, each in a zone.</Empty>
           ) : table ? (
-            <section className="card">
-              <Flows clusters={s.clusters} flows={flows} />
-            </section>
+            <Loaded of={flows}>{(f) => <Tables f={f} />}</Loaded>
           ) : (
-            <section aria-label="Topology" className="topology">
-              {places(zones.data ?? [], s.clusters).map((p) => (
-                <Box key={p.zone.name} place={p} flows={flows} />
-              ))}
-            </section>
+            <>
+              <section aria-label="Topology" className="topology" ref={map}>
+                {places(zones.data ?? [], s.clusters).map((p) => (
+                  <Box key={p.zone.name} place={p} flows={of} known={flows.data !== undefined} />
+                ))}
+                <Edges links={linksOf(flows.data)} within={map} />
+              </section>
+              <p className="quiet legend apart">
+                <span className="way copies">copied from one cluster to another</span>
+                <span className="way reads">read from another cluster than the function's</span>
+                <span>The more flows, the wider the line. Rates are of about a minute, of this instance.</span>
+              </p>
+            </>
           )
         }
       </Loaded>
@@ -103,16 +127,16 @@ export function Topology() {
   );
 }
 
-function Box({ place, flows }: { place: Place; flows: Map<string, Flow> }) {
+function Box({ place, flows, known }: { place: Place; flows: Map<string, Flow>; known: boolean }) {
   return (
     <section className="zone" aria-label={`Zone ${place.zone.name}`}>
       <h2>{place.zone.name}</h2>
       <div className="topology">
         {place.clusters.map((c) => (
-          <Card key={c.name} c={c} flow={flows.get(c.name)} />
+          <Card key={c.name} c={c} flow={flows.get(c.name)} known={known} />
         ))}
         {place.inside.map((p) => (
-          <Box key={p.zone.name} place={p} flows={flows} />
+          <Box key={p.zone.name} place={p} flows={flows} known={known} />
         ))}
         {place.clusters.length + place.inside.length === 0 && <p className="quiet">nothing here</p>}
       </div>
@@ -120,13 +144,12 @@ function Box({ place, flows }: { place: Place; flows: Map<string, Flow> }) {
   );
 }
 
-const rate = (v: number | undefined) => (v === undefined ? 'not known' : `${v > 0 && v < 10 ? v.toFixed(1) : count(Math.round(v))}/s`);
-
-function Card({ c, flow }: { c: ClusterSum; flow: Flow | undefined }) {
+function Card({ c, flow, known }: { c: ClusterSum; flow: Flow | undefined; known: boolean }) {
   const navigate = useNavigate();
   const full = percent(c.used_bytes, c.capacity);
+  const n = (v: number | undefined) => (known ? rate(v ?? 0) : 'not known');
   return (
-    <div className="place">
+    <div className="place" data-cluster={c.name}>
       <button
         type="button"
         className="link"
@@ -153,10 +176,10 @@ function Card({ c, flow }: { c: ClusterSum; flow: Flow | undefined }) {
       )}
       {c.functions > 0 && (
         <span className="quiet">
-          {rate(flow?.local)} local, {rate(flow?.remote)} remote, {count(c.in_flight)} in flight
+          {n(flow?.local)} local, {n(flow?.remote)} remote, {count(c.in_flight)} in flight
         </span>
       )}
-      {c.storage && <span className="quiet">{flow?.copied === undefined ? 'copied here: not known' : `${bytes(flow.copied)}/s copied here`}</span>}
+      {c.storage && <span className="quiet">{known ? `${bytes(flow?.copied ?? 0)}/s copied here` : 'copied here: not known'}</span>}
       {c.drain && <State of="draining" />}
     </div>
   );
@@ -171,25 +194,54 @@ function inWords(c: ClusterSum): string {
   return said.join(', ');
 }
 
-function Flows({ clusters, flows }: { clusters: ClusterSum[]; flows: Map<string, Flow> }) {
+const ms = (v: number | null) => (v === null ? '–' : v < 10 ? `${v.toFixed(1)} ms` : `${count(Math.round(v))} ms`);
+
+function Tables({ f }: { f: Flows }) {
   return (
-    <Table label="Flows" head={['Cluster', 'Zone', 'Invocations with their data', 'With data from elsewhere', 'Naming no data', 'In flight', 'Copied here']}>
-      {clusters.map((c) => {
-        const flow = flows.get(c.name);
-        return (
-          <tr key={c.name}>
-            <th scope="row">
-              <ClusterLink name={c.name} />
-            </th>
-            <td>{c.zones[0]}</td>
-            <td className="num">{rate(flow?.local)}</td>
-            <td className="num">{rate(flow?.remote)}</td>
-            <td className="num">{rate(flow?.none)}</td>
-            <td className="num">{count(c.in_flight)}</td>
-            <td className="num">{flow?.copied === undefined ? 'not known' : `${bytes(flow.copied)}/s`}</td>
-          </tr>
-        );
-      })}
-    </Table>
+    <div className="stack">
+      <section className="card">
+        {f.endpoints.length === 0 ? (
+          <Empty title="No function endpoint yet" />
+        ) : (
+          <Table label="Flows" head={['Cluster', 'Endpoint', 'With their data', 'Reading elsewhere', 'Naming no data', 'Errors', 'p50', 'p99', 'In flight']}>
+            {f.endpoints.map((e) => (
+              <tr key={`${e.cluster} ${e.url}`}>
+                <th scope="row">
+                  <ClusterLink name={e.cluster} />
+                </th>
+                <td className="key">{e.url}</td>
+                <td className="num">{rate(e.local)}</td>
+                <td className="num">{rate(e.remote)}</td>
+                <td className="num">{rate(e.none)}</td>
+                <td className="num">{rate(e.errors)}</td>
+                <td className="num">{ms(e.p50_ms)}</td>
+                <td className="num">{ms(e.p99_ms)}</td>
+                <td className="num">{count(e.in_flight)}</td>
+              </tr>
+            ))}
+          </Table>
+        )}
+      </section>
+      <section className="card">
+        {f.reads.length + f.copies.length === 0 ? (
+          <Empty title="Nothing goes from one cluster to another now" />
+        ) : (
+          <Table label="Ways" head={['From', 'To', 'What', 'Rate']}>
+            {linksOf(f).map((l) => (
+              <tr key={`${l.kind} ${l.from} ${l.to}`}>
+                <th scope="row">
+                  <ClusterLink name={l.from} />
+                </th>
+                <td>
+                  <ClusterLink name={l.to} />
+                </td>
+                <td>{l.kind === 'reads' ? 'read by functions' : 'copied'}</td>
+                <td className="num">{l.text}</td>
+              </tr>
+            ))}
+          </Table>
+        )}
+      </section>
+    </div>
   );
 }

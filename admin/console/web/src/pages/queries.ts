@@ -79,6 +79,34 @@ export const failures = queryOptions({
   refetchInterval: slow,
 });
 
+export const flows = queryOptions({
+  queryKey: ['flows'],
+  queryFn: ({ signal }) => told(api.GET('/fado/flows', { signal })),
+  refetchInterval: 2000,
+});
+
+export const purges = queryOptions({
+  queryKey: ['replication', 'purges'],
+  queryFn: ({ signal }) => told(api.GET('/fado/replication/purges', { signal })),
+  refetchInterval: 5000,
+});
+
+export const heldDeletes = (name: string, after: string) =>
+  queryOptions({
+    queryKey: ['bucket', name, 'deletes', after],
+    queryFn: ({ signal }) => told(api.GET('/fado/buckets/{name}/deletes', { params: { path: { name }, query: { after: after || undefined } }, signal })),
+    placeholderData: keepPreviousData,
+  });
+
+export const pending = (name: string, cluster: string | undefined, after: string) =>
+  queryOptions({
+    queryKey: ['bucket', name, 'pending', cluster, after],
+    queryFn: ({ signal }) =>
+      told(api.GET('/fado/buckets/{name}/pending', { params: { path: { name }, query: { cluster, after: after || undefined } }, signal })),
+    placeholderData: keepPreviousData,
+    refetchInterval: 5000,
+  });
+
 export const nodes = queryOptions({
   queryKey: ['nodes'],
   queryFn: ({ signal }) => told(api.GET('/fado/nodes', { signal })),
@@ -102,10 +130,12 @@ export const eventLog = (client: QueryClient, filter: { type?: Schemas['LoggedEv
     refetchInterval: slow,
   });
 
-export const route = (query: { bucket?: string[]; object?: string[]; data?: string[] }) =>
+/** Where an invocation goes, or would if what is supposed were so. */
+export const route = (query: { bucket?: string[]; object?: string[]; data?: string[] }, what?: Schemas['WhatIfInput']) =>
   queryOptions({
-    queryKey: ['route', query],
-    queryFn: ({ signal }) => told(api.GET('/fado/route', { params: { query }, signal })),
+    queryKey: ['route', query, what],
+    queryFn: ({ signal }) =>
+      what ? told(api.POST('/fado/route', { body: what, signal })) : told(api.GET('/fado/route', { params: { query: { ...query, trace: 'true' } }, signal })),
     refetchInterval: 5000,
     retry: false,
   });

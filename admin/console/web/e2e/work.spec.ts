@@ -1,0 +1,129 @@
+import { admin, expect, short, signIn, test, violations, world } from './kit';
+import { s3, until } from './world';
+
+// biome-ignore lint/suspicious/noExplicitAny: what the API answers
+const read = async (path: string): Promise<any> => (await admin(path)).json();
+const bucket = (name: string) => read(`/fado/buckets/${name}`);
+
+/** A bucket with so many small objects, of which paris has a copy. */
+async function made(name: string, objects: number): Promise<void> {
+  await admin('/fado/buckets', { method: 'POST', body: JSON.stringify({ name, policy: 'reports', primary: 'berlin' }) });
+  await until('the bucket', async () => (await bucket(name)).status.state === 'ok');
+  for (let i = 0; i < objects; i++) await s3(world().storages.berlin, 'PUT', `/${name}/k-${String(i).padStart(3, '0')}`, `object ${i}`);
+  await until('the copies', async () => {
+    const page = await read(`/fado/buckets/${name}/objects?limit=1000`);
+    return page.objects.length === objects && page.objects.every((o: { clusters: string[] }) => o.clusters.includes('paris'));
+  });
+}
+
+const gone = (name: string) => admin(`/fado/buckets/${name}?purge=all`, { method: 'DELETE' });
+
+test('deletes that are held wait for people', async ({ page }) => {
+  test.setTimeout(120_000);
+  await made('held', 40);
+  for (let i = 0; i < 30; i++) await s3(world().storages.berlin, 'DELETE', `/held/k-${String(i).padStart(3, '0')}`);
+  await until('the hold', async () => (await read('/fado/buckets/held/deletes')).deletes.length > 0);
+  await until('the reason', async () => JSON.stringify((await bucket('held')).status.reasons).includes('held-deletes'));
+  await signIn(page, 'ola', '/buckets/held');
+  await expect(page.getByRole('alert').filter({ hasText: 'Deletes are held' })).toContainText(/\d+ deletes? /);
+  await page.getByRole('tab', { name: /^Held deletes/ }).click();
+  await expect(page.getByText('more than 10 within ten minutes')).toBeVisible();
+  const held = (await read('/fado/buckets/held/deletes')).deletes as { key: string }[];
+  await expect(page.getByRole('table', { name: 'Held deletes' }).getByRole('row', { name: new RegExp(held[0].key) })).toContainText('paris');
+  expect(await violations(page)).toEqual([]);
+
+  await page.getByRole('button', { name: 'Apply the deletes' }).click();
+  const confirm = page.getByRole('alertdialog');
+  await expect(confirm.getByRole('button', { name: 'Apply the deletes' })).toBeDisabled();
+  await confirm.getByLabel('Type held to confirm').fill('held');
+  await expect(confirm.getByRole('button', { name: 'Apply the deletes' })).toBeEnabled();
+  expect(await violations(page)).toEqual([]);
+  await confirm.getByRole('button', { name: 'Cancel' }).click();
+
+  await page.getByRole('button', { name: 'Bring the objects back' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Bring them back' }).click();
+  await until('the objects', async () => {
+    const keys = (await read('/fado/buckets/held/objects?limit=1000')).objects.map((o: { key: string }) => o.key);
+    return held.every((h) => keys.includes(h.key));
+  });
+  await expect(page.getByText('No delete is held')).toBeVisible();
+  await gone('held');
+});
+
+test('what a storage refuses is told, and tried again', async ({ page }) => {
+  test.setTimeout(120_000);
+  const lyon = { endpoint: world().storages.lyon, access_key: 'console-tests', secret_key: 'console-tests-secret' };
+  await admin('/fado/clusters', { method: 'POST', body: JSON.stringify({ name: 'lyon', zones: ['eu-fr'], storage: lyon }) });
+  await admin('/fado/policies', { method: 'POST', body: JSON.stringify({ name: 'to-lyon', copies: 2, clusters: ['berlin', 'lyon'] }) });
+  await admin('/fado/buckets', { method: 'POST', body: JSON.stringify({ name: 'refused', policy: 'to-lyon', primary: 'berlin' }) });
+  await until('the bucket', async () => (await bucket('refused')).status.state === 'ok');
+  // Where objects are files, there can't be one below another.
+  await s3(world().storages.berlin, 'PUT', '/refused/in-the-way', 'an object');
+  await until('its copy', async () => (await read('/fado/buckets/refused/objects')).objects[0]?.clusters.includes('lyon'));
+  await s3(world().storages.berlin, 'PUT', '/refused/in-the-way/x', 'one below it');
+  await until('the failure', async () => (await read('/fado/replication/failures')).length === 1);
+  await signIn(page, 'ola', '/replication');
+  const row = page.getByRole('table', { name: 'Failures' }).getByRole('row', { name: /in-the-way\/x/ });
+  await expect(row).toContainText('lyon');
+  await page.goto(`${world().console}/buckets/refused/pending`);
+  await expect(page.getByRole('table', { name: 'Pending' }).getByRole('row', { name: /in-the-way\/x/ })).toContainText('waits to be tried again');
+  await s3(world().storages.berlin, 'DELETE', '/refused/in-the-way');
+  await until('its end', async () => (await s3(world().storages.lyon, 'GET', '/refused/in-the-way')).status === 404);
+  await page.goto(`${world().console}/replication`);
+  await page.getByRole('button', { name: 'Retry all' }).click();
+  await expect(page.getByRole('status').filter({ hasText: '1 object is tried again' })).toBeVisible();
+  await expect(page.getByText('No failure')).toBeVisible();
+  await gone('refused');
+  await until('the end of the purge', async () => (await read('/fado/replication/purges')).length === 0);
+  await admin('/fado/policies/to-lyon', { method: 'DELETE' });
+  await until('the cluster to be free', async () => (await admin('/fado/clusters/lyon', { method: 'DELETE' })).status === 204);
+});
+
+test('a copy on its way has progress and an end', async ({ page }) => {
+  test.setTimeout(180_000);
+  await made('large', 0);
+  await signIn(page, 'vera', '/replication');
+  await s3(world().storages.berlin, 'PUT', '/large/large.bin', 'x'.repeat(320 << 20));
+  const row = page.getByRole('table', { name: 'Transfers' }).getByRole('row', { name: /large\.bin/ });
+  const bar = row.getByRole('progressbar');
+  const value = async () => Number(await bar.getAttribute('value'));
+  await expect(row).toContainText(/MiB\/s/);
+  await expect(row).toContainText(/\d+ (s|min)/);
+  const first = await value();
+  await expect.poll(value).toBeGreaterThan(first);
+  expect(await value()).toBeLessThanOrEqual(100);
+  await until('the end', async () => (await read('/fado/replication')).transfers.length === 0, 120_000);
+  const ended = Date.now();
+  await expect(row).toHaveCount(0);
+  expect(Date.now() - ended).toBeLessThan(2000);
+  await gone('large');
+});
+
+test('a bucket tells what happened to it', short, async ({ page }) => {
+  await signIn(page, 'ada', '/buckets/reports?tab=activity');
+  await expect(page.getByRole('log', { name: 'Events' }).getByRole('row', { name: /bucket reports created/ })).toBeVisible();
+  await expect(
+    page
+      .getByRole('table', { name: 'On record' })
+      .getByRole('row', { name: /copy of reports in paris synced/ })
+      .first(),
+  ).toBeVisible();
+});
+
+test('a bucket is forgotten with its data', async ({ page }) => {
+  await made('purged', 3);
+  await signIn(page, 'ada', '/buckets/purged');
+  await page.getByRole('button', { name: 'Forget' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Forget purged' });
+  await expect(dialog.getByRole('region', { name: 'Plan' })).toContainText('delete bucket purged');
+  await dialog.getByRole('radio', { name: /Remove all data/ }).check();
+  const go = dialog.getByRole('button', { name: 'Forget, and remove all data' });
+  await expect(go).toBeDisabled();
+  await dialog.getByLabel('Type purged to confirm').fill('purged');
+  expect(await violations(page)).toEqual([]);
+  await go.click();
+  await expect(page.getByRole('heading', { name: 'Buckets', level: 1 })).toBeVisible();
+  await until('the end of the purge', async () => (await read('/fado/replication/purges')).length === 0);
+  expect((await s3(world().storages.paris, 'GET', '/purged/k-000')).status).toBe(404);
+  expect((await s3(world().storages.berlin, 'GET', '/purged/k-000')).status).toBe(404);
+});

@@ -1,0 +1,63 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { api, told } from '../api/client';
+import { Card, CopyCurl, Empty, Loaded, Table, useSession } from '../ui/kit';
+import { sentence } from './Audit';
+import { Log } from './Events';
+import * as q from './queries';
+
+/** What happened to a bucket: events of this instance, and for admins what is on record. */
+export function Activity({ name }: { name: string }) {
+  const client = useQueryClient();
+  const log = useQuery(q.eventLog(client, { bucket: name }));
+  return (
+    <div className="stack">
+      <Card
+        title="Events"
+        flush
+        aside={
+          <Link to="/events" search={{ bucket: name }} className="button">
+            With filters
+          </Link>
+        }
+      >
+        <Loaded of={log} rows={6}>
+          {(list) => <Log list={list} filtered />}
+        </Loaded>
+      </Card>
+      {useSession().role === 'admin' && <Recorded name={name} />}
+    </div>
+  );
+}
+
+/** The last audit records about a bucket. */
+function Recorded({ name }: { name: string }) {
+  const records = useQuery({
+    queryKey: ['audit', 'bucket', name],
+    queryFn: ({ signal }) => told(api.GET('/fado/audit', { params: { query: { bucket: name, newest: 'true', limit: 50 } }, signal })),
+    refetchInterval: 15_000,
+  });
+  return (
+    <Card title="On record" flush aside={<CopyCurl path={`/fado/audit?bucket=${name}&newest=true&limit=50`} />}>
+      <Loaded of={records} rows={4}>
+        {(list) =>
+          list.length === 0 ? (
+            <Empty title="No record of this bucket" />
+          ) : (
+            <Table label="On record" head={['Time', 'Who', 'What']}>
+              {list.map((r) => (
+                <tr key={r.seq}>
+                  <td className="num">
+                    <time dateTime={r.at}>{new Date(r.at).toLocaleString()}</time>
+                  </td>
+                  <td>{r.actor || 'FaDO'}</td>
+                  <td>{sentence(r)}</td>
+                </tr>
+              ))}
+            </Table>
+          )
+        }
+      </Loaded>
+    </Card>
+  );
+}

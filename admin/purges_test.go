@@ -1,0 +1,27 @@
+package admin
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/state"
+)
+
+func TestPurges(t *testing.T) {
+	h := withCopies(t)
+	if a := h.do("GET", "/fado/replication/purges", "").want(200); string(a.body) != "[]\n" {
+		t.Errorf("%s", a.body)
+	}
+	_, err := h.ctl.Store().AddPurge(t.Context(), state.Purge{
+		Bucket: "gone", Mode: state.PurgeCopies, Primary: "c1", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Targets: []state.PurgeTarget{{Cluster: "c2"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.engine.stuck = []replication.Failure{{Bucket: "gone", Error: "purging: away", NextAttempt: time.Date(2026, 1, 2, 3, 5, 5, 0, time.UTC)}}
+	want := `[{"bucket":"gone","mode":"copies","primary":"c1","since":"2026-01-02T03:04:05Z","clusters":["c2"],"error":"purging: away","next_attempt":"2026-01-02T03:05:05Z"}]` + "\n"
+	if a := h.do("GET", "/fado/replication/purges", "").want(200); string(a.body) != want {
+		t.Errorf("%s", a.body)
+	}
+}
