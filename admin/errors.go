@@ -86,7 +86,7 @@ func statusOf(err error) int {
 func isStorage(err error) bool {
 	for _, sentinel := range []error{
 		storage.ErrUnavailable, storage.ErrDenied, storage.ErrNoBucket, storage.ErrFull,
-		storage.ErrRefused, storage.ErrCorrupt, storage.ErrUnsupported,
+		storage.ErrRefused, storage.ErrInconsistent, storage.ErrCorrupt, storage.ErrUnsupported,
 	} {
 		if errors.Is(err, sentinel) {
 			return true

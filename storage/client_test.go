@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -553,4 +556,59 @@ func TestClockIsALowerBound(t *testing.T) {
 			t.Fatalf("got %v, the server's clock shows %v", got, time.Now().Add(skew))
 		}
 	})
+}
+
+// TestDeletesAreProved: an answer that what is to be removed is not there counts where the listing
+// agrees: a cache or a gateway may have answered for the storage.
+func TestDeletesAreProved(t *testing.T) {
+	both(t, func(t *testing.T, s *side) {
+		lying := lying(t, s)
+		for _, versioned := range []bool{false, true} {
+			bucket := newBucket(t, versioned, s)
+			o := s.put(bucket, "key", []byte("x"), minio.PutObjectOptions{})
+			for what, err := range map[string]error{
+				"a delete":       lying.Delete(t.Context(), bucket, "key", ""),
+				"of what it was": lying.Delete(t.Context(), bucket, "key", o.ETag),
+			} {
+				if !errors.Is(err, ErrInconsistent) && !errors.Is(err, ErrUnavailable) {
+					t.Errorf("versions %v, %s: %v, want ErrInconsistent or ErrUnavailable", versioned, what, err)
+				}
+			}
+			if versioned {
+				if err := lying.DeleteVersion(t.Context(), bucket, "key", o.VersionID); !errors.Is(err, ErrInconsistent) {
+					t.Errorf("of a version: %v, want ErrInconsistent", err)
+				}
+			}
+			if err := lying.Delete(t.Context(), bucket, "another", ""); err != nil {
+				t.Errorf("of what is not there: %v", err)
+			}
+			if _, err := s.Stat(t.Context(), bucket, "key"); err != nil {
+				t.Errorf("what was not removed: %v", err)
+			}
+		}
+	})
+}
+
+// lying passes requests on to a server, and says of every object that it is not there.
+func lying(t *testing.T, s *side) *Client {
+	t.Helper()
+	target, err := url.Parse(s.srv.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // it is signed
+	}}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		if key == "" || r.Method != http.MethodHead && r.Method != http.MethodDelete {
+			pass.ServeHTTP(w, r)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<Error><Code>NoSuchKey</Code></Error>")
+	}))
+	t.Cleanup(srv.Close)
+	return open(t, s.srv, srv.URL)
 }

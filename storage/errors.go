@@ -27,6 +27,9 @@ var (
 	ErrFull = s3.ErrFull
 	// ErrRefused: this storage will never take this key or object.
 	ErrRefused = s3.ErrRefused
+	// ErrInconsistent: the storage's answers about a key contradict each other, so that neither
+	// counts.
+	ErrInconsistent = s3.ErrInconsistent
 	// ErrUnavailable: the storage can't be reached, is overloaded or answers rubbish;
 	// the same call may succeed later.
 	ErrUnavailable = s3.ErrUnavailable

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func (c *Client) Delete(ctx context.Context, bucket, key, ifETag string) error {
 	} else if gone, err := beforeDelete(ctx, c, p, q, bucket, ifETag); gone || err != nil {
 		return err
 	}
-	return removeObject(ctx, c, q)
+	return removeObject(ctx, c, bucket, q)
 }
 
 // beforeDelete checks the condition where the storage can't, and prepares a
@@ -58,7 +59,7 @@ func beforeDelete(ctx context.Context, c *Client, p *provider, q *s3.Request, bu
 	case err != nil:
 		return false, err
 	case cur.ETag == "":
-		return true, nil
+		return true, confirmGone(ctx, c, bucket, q)
 	case ifETag != "" && cur.ETag != ifETag:
 		return false, c.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", cur.ETag, ifETag)
 	}
@@ -92,7 +93,7 @@ func (c *Client) DeleteAllVersions(ctx context.Context, bucket, key string) erro
 		if v.ID != "" {
 			q.Query = url.Values{"versionId": {v.ID}}
 		}
-		if err := removeObject(ctx, c, q); err != nil {
+		if err := removeObject(ctx, c, bucket, q); err != nil {
 			return err
 		}
 	}
@@ -112,7 +113,7 @@ func (c *Client) DeleteVersion(ctx context.Context, bucket, key, id string) erro
 	if p.preserve {
 		q.Header.Set(minioRequest, "true")
 	}
-	return removeObject(ctx, c, q)
+	return removeObject(ctx, c, bucket, q)
 }
 
 // Cover puts a delete marker, a copy of m, over what a key shows here, which is over;
@@ -161,10 +162,35 @@ func (c *Client) Cover(ctx context.Context, bucket string, m, over Version) erro
 	return c.wire.Remove(ctx, q)
 }
 
-// removeObject makes a DELETE of an object. What is gone already is no error.
-func removeObject(ctx context.Context, c *Client, q *s3.Request) error {
-	if err := c.wire.Remove(ctx, q); !errors.Is(err, ErrNotFound) {
-		return err
+// removeObject makes a DELETE of an object, or of a version of it. What is gone already is no
+// error.
+func removeObject(ctx context.Context, c *Client, bucket string, q *s3.Request) error {
+	err := c.wire.Remove(ctx, q)
+	if errors.Is(err, ErrNotFound) {
+		return confirmGone(ctx, c, bucket, q)
+	}
+	return err
+}
+
+// confirmGone asks the listing whether what a DELETE is about is gone, as an answer said:
+// something between the storage and FaDO may have answered for it.
+func confirmGone(ctx context.Context, c *Client, bucket string, q *s3.Request) error {
+	var there bool
+	if id := q.Query.Get("versionId"); id != "" {
+		vs, err := versionsOf(ctx, c, bucket, q.Key, 0)
+		if err != nil {
+			return err
+		}
+		there = slices.ContainsFunc(vs, func(v s3.VersionEntry) bool { return v.ID == id })
+	} else {
+		now, err := listedNow(ctx, c, bucket, q.Key)
+		if err != nil {
+			return err
+		}
+		there = now.ETag != ""
+	}
+	if there {
+		return c.wire.Fail(q, ErrInconsistent, "the answer was that it is not there, and it is listed")
 	}
 	return nil
 }

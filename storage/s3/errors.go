@@ -25,6 +25,8 @@ var (
 	ErrFull = errors.New("the storage is full")
 	// ErrRefused: this storage will never take this key or object.
 	ErrRefused = errors.New("the storage refuses this object")
+	// ErrInconsistent: the storage's answers about a key contradict each other.
+	ErrInconsistent = errors.New("the storage's answers contradict each other")
 	// ErrUnavailable: the storage can't be reached, is overloaded or answers rubbish;
 	// the same call may succeed later.
 	ErrUnavailable = errors.New("the storage is unavailable")

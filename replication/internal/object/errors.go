@@ -42,6 +42,7 @@ func KindOf(err error) string {
 		{storage.ErrDenied, "denied"},
 		{storage.ErrFull, "full"},
 		{storage.ErrRefused, "refused"},
+		{storage.ErrInconsistent, "inconsistent"},
 		{ErrDamaged, "corrupt"},
 		{storage.ErrCorrupt, "corrupt"},
 		{storage.ErrPrecondition, "changed"},

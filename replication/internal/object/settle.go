@@ -124,23 +124,8 @@ func (s *situation) decide(ctx context.Context) (Outcome, error) {
 	return s.replace(ctx, *src, *dst)
 }
 
-// absent settles an object that the primary says it has not. Where its listing has said
-// otherwise both have to agree: some storages list names that they can't show under another
-// one, and what is not known there must not count as gone, nor as in step.
+// absent settles an object that the primary has not.
 func (s *situation) absent(ctx context.Context, dst *storage.Object) (Outcome, error) {
-	if s.Listed {
-		cctx, cancel := s.at.Src.Call(ctx)
-		defer cancel()
-		objs, _, _, err := s.at.Src.Reader().Page(cctx, s.Bucket, s.Key, "", "", 1)
-		s.at.Src.Observed(err)
-		if err != nil {
-			return 0, fmt.Errorf("asking the primary %s: %w", s.at.Src.Name(), err)
-		}
-		if len(objs) > 0 && objs[0].Key == s.Key {
-			return 0, fmt.Errorf("%w: the primary %s lists this key and does not know it; its real name may have characters that a listing can't show",
-				storage.ErrRefused, s.at.Src.Name())
-		}
-	}
 	if dst == nil {
 		return InStep, nil
 	}
@@ -148,13 +133,21 @@ func (s *situation) absent(ctx context.Context, dst *storage.Object) (Outcome, e
 }
 
 // Look asks the primary's storage, which is Src, and a copy's for an object; nil means it is
-// positively not there. [ErrNoSource]: the primary has no such bucket.
+// not there. That Src has it not is confirmed by its listing, and that Dst has it not where Src
+// has it not either: from that follows that nothing is to be done. [ErrNoSource]: the primary
+// has no such bucket.
 func Look(ctx context.Context, at Sides, bucket, key string) (src, dst *storage.Object, err error) {
 	var srcErr, dstErr error
 	var wg sync.WaitGroup
 	wg.Go(func() { dst, dstErr = at.Dst.Stat(ctx, bucket, key) })
 	src, srcErr = at.Src.Stat(ctx, bucket, key)
 	wg.Wait()
+	if srcErr == nil && src == nil {
+		srcErr = at.Src.Absent(ctx, bucket, key)
+		if dstErr == nil && dst == nil {
+			dstErr = at.Dst.Absent(ctx, bucket, key)
+		}
+	}
 	if errors.Is(srcErr, storage.ErrNoBucket) {
 		return nil, nil, fmt.Errorf("%w in %s: %w", ErrNoSource, at.Src.Name(), srcErr)
 	}

@@ -143,6 +143,35 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// That an object is not there, by one answer of a storage whose listing has it, neither removes it
+// elsewhere nor counts as in step: a cache or a gateway in between may have answered.
+func TestAbsenceIsConfirmed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fakes["c1"].User(bkt, "k", "here")
+	if _, err := w.Settle(t.Context(), Task{Object: inC2}); err != nil {
+		t.Fatal(err)
+	}
+	w.fail("c1", "stat", storage.ErrNotFound)
+	_, err := w.Settle(t.Context(), Task{Object: inC2})
+	wantErr(t, "the primary says it is gone", err, storage.ErrInconsistent)
+	if got := w.fakes["c2"].Contents(bkt)["k"]; got != "here" {
+		t.Errorf("the copy has %q", got)
+	}
+	w.fakes["c1"].SetFault(nil)
+	w.fakes["c1"].UserDelete(bkt, "k")
+	w.fail("c2", "stat", storage.ErrNotFound)
+	_, err = w.Settle(t.Context(), Task{Object: inC2})
+	wantErr(t, "the copy's cluster says it is gone", err, storage.ErrInconsistent)
+	w.fakes["c2"].SetFault(nil)
+	if v, err := w.Settle(t.Context(), Task{Object: inC2}); err != nil || v != Removed {
+		t.Errorf("it is gone: outcome %d, %v", v, err)
+	}
+	if v, err := w.Settle(t.Context(), Task{Object: inC2}); err != nil || v != InStep {
+		t.Errorf("gone from both: outcome %d, %v", v, err)
+	}
+}
+
 // A race that is lost is decided again, by what is there then, and not for ever.
 func TestLostRace(t *testing.T) {
 	t.Parallel()

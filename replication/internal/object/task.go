@@ -81,9 +81,6 @@ type Task struct {
 	Fresh bool
 	// Counted: the walk or scan that found it counted it in.
 	Counted bool
-	// Listed: the primary's listing may have shown it, so that it is asked again before an
-	// answer counts that the primary has it not.
-	Listed bool
 	// Foreign: the object there was found to be foreign before.
 	Foreign bool
 	// Against, where anywhere is written, is the only other cluster to be asked; "": all.

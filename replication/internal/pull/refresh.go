@@ -39,6 +39,11 @@ func (c *copier) refresh(ctx context.Context, ref ids.Object) (object.Outcome, e
 	case err != nil && !noBucket(err):
 		return 0, err
 	case dst == nil, !Is(known, *dst): // it vanished, or a foreign object replaced it
+		if err == nil && dst == nil { // else the bucket is gone
+			if err := p.at.Dst.Absent(ctx, ref.Bucket, ref.Key); err != nil {
+				return 0, err
+			}
+		}
 		return object.Moot, c.o.Rows.Delete(ctx, keyOf(ref))
 	case src == nil:
 		return object.Removed, c.remover.withdraw(ctx, ref, p.at.Dst)

@@ -70,7 +70,7 @@ var failure = setback{wait: func(w *Workers, attempts int, err error) time.Durat
 // Lasts reports whether an object that could not be settled stays so until something else than
 // a storage changes: what people decide, a policy, a pause.
 func Lasts(err error) bool {
-	for _, why := range []error{guard.ErrForbidden, object.ErrNoCopy, storage.ErrRefused, errPaused} {
+	for _, why := range []error{guard.ErrForbidden, object.ErrNoCopy, storage.ErrRefused, storage.ErrInconsistent, errPaused} {
 		if errors.Is(err, why) {
 			return true
 		}

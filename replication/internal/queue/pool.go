@@ -128,7 +128,7 @@ func (w *Workers) attemptAs(ctx context.Context, row state.Pending, awaited bool
 	}
 	t := object.Task{
 		Object: ids.ObjectIn(row.Bucket, row.Key, row.Cluster), Size: row.Size,
-		Foreign: row.Foreign, Since: row.Since, Damaged: row.Damaged, Counted: row.Counted, Listed: row.Counted,
+		Foreign: row.Foreign, Since: row.Since, Damaged: row.Damaged, Counted: row.Counted,
 	}
 	if src, ok := w.seen.Get(ids.ObjectIn(row.Bucket, row.Key, "")); ok && row.Attempts == 0 && !row.Foreign && src.Size <= limit.SmallObject {
 		t.Src, t.Fresh = &src, true

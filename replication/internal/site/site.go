@@ -122,6 +122,24 @@ func (s *Site) Call(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, s.of.o.Timing.CallTimeout)
 }
 
+// Absent confirms by the listing that a key is not there, which the storage said when it was
+// asked for the object. One that lists the key and does not know it may have it under another
+// name, which a listing can't show, or something between it and here answers for it: neither
+// may count as gone. nil: it is absent.
+func (s *Site) Absent(ctx context.Context, bucket, key string) error {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	objs, _, _, err := s.reader.Page(ctx, bucket, key, "", "", 1)
+	s.Observed(err)
+	if err != nil {
+		return err
+	}
+	if len(objs) > 0 && objs[0].Key == key {
+		return fmt.Errorf("%w: it lists this key and does not know it; the real name may have characters that a listing can't show", storage.ErrInconsistent)
+	}
+	return nil
+}
+
 // Stat looks at an object within the bound of a small request. Nil and no error mean that
 // the storage said that the bucket is there and the key is not.
 func (s *Site) Stat(ctx context.Context, bucket, key string) (*storage.Object, error) {

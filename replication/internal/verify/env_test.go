@@ -278,13 +278,13 @@ func (w *world) awaitEnd() Verification {
 	return v
 }
 
-// awaitDone returns the bucket's verification once the store says how it ended.
+// awaitDone returns the bucket's verification once it has come to its end.
 func (w *world) awaitDone() Verification {
 	w.Helper()
 	for range 6000 {
 		v, err := w.Get(w.Context(), bkt)
 		w.must(err)
-		if v.State != stateWaiting && v.State != stateRunning {
+		if v.Finished != nil {
 			return v
 		}
 		time.Sleep(10 * time.Millisecond)

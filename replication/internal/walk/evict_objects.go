@@ -93,8 +93,11 @@ func (v *eviction) object(ctx context.Context, key string) error {
 func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) error {
 	at := object.Sides{Src: v.src, Dst: v.dst}
 	src, dst, err := object.Look(ctx, at, ref.Bucket, ref.Key)
-	if err != nil || dst == nil {
+	if err != nil {
 		return err
+	}
+	if dst == nil {
+		return v.dst.Absent(ctx, ref.Bucket, ref.Key)
 	}
 	claim := object.Claim{
 		By: v.o.Objects, Bucket: ref.Bucket, Copy: v.row.Routed(), MadeBucket: copyrows.MadeBucket(v.rows, ref.Cluster), At: at,
