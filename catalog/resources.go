@@ -281,6 +281,9 @@ type Bucket struct {
 	// Who swaps the primary when another one is named: manual (it is only prepared until
 	// POST /fado/buckets/{name}/promote). Default: the swap happens once the copy is ready.
 	Promote Promote `json:"promote,omitempty"`
+	// Buckets that are made for it at storages have object lock, and with it versions. One
+	// that is there already stays as it is: most storages can't add object lock.
+	ObjectLock bool `json:"object_lock,omitempty"`
 	// Rules for keys below a prefix.
 	Prefixes []PrefixRule `json:"prefixes"`
 }

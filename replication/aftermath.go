@@ -47,6 +47,8 @@ func (a *aftermath) ended(id jobID, err error) {
 	case errors.Is(err, object.ErrChanged), errors.Is(err, guard.ErrMoving):
 		a.agenda.later(id.Bucket, afterChange)
 		a.repeatScan(id)
+	case errors.Is(err, storage.ErrLocked): // people, or time, end that
+		a.failed(id, err)
 	case errors.Is(err, walk.ErrNotYet): // a change of the bucket's copies has it looked at before
 		b := delay.Backoff{Base: afterChange, Max: min(a.tune.RetryMax, longestWait)}
 		a.agenda.later(id.Bucket, b.After(a.agenda.waited(id)))

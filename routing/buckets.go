@@ -212,7 +212,7 @@ type entry struct {
 	hash    bucketHash
 	more    *entryMore
 	policy  policyID  // 0: the default policy
-	primary clusterID // as declared, with promotesManually; 0: none
+	primary clusterID // as declared, with promotesManually and locksObjects; 0: none
 	// few has the copies, packed, when there are no more than these and all are of
 	// the bucket's own rule; 0 is none.
 	few  [entryRoom]uint32
@@ -226,8 +226,11 @@ const entryRoom = 4
 // promotesManually, in entry.primary, says that people swap the primary to the declared one.
 const promotesManually clusterID = 1 << 31
 
+// locksObjects, in entry.primary, says that the bucket was created with object lock.
+const locksObjects clusterID = 1 << 30
+
 // declared returns the declared primary, 0 if there is none.
-func (en *entry) declared() clusterID { return en.primary &^ promotesManually }
+func (en *entry) declared() clusterID { return en.primary &^ (promotesManually | locksObjects) }
 
 // entryMore is what most buckets don't have. It is never changed, only replaced.
 type entryMore struct {

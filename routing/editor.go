@@ -87,6 +87,9 @@ func (e *Editor) PutBucket(b *catalog.Bucket) {
 	if b.Promote == catalog.PromoteManual {
 		en.primary |= promotesManually
 	}
+	if b.ObjectLock {
+		en.primary |= locksObjects
+	}
 	e.setRules(en, b.Prefixes)
 }
 

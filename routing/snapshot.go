@@ -82,6 +82,8 @@ func (s *Snapshot) Bucket(name string) *catalog.Bucket {
 		Policy:   s.tables.policyIDs.names[en.policy],
 		Primary:  s.tables.clusterIDs.names[en.declared()],
 		Prefixes: make([]catalog.PrefixRule, 0, len(en.rules())),
+
+		ObjectLock: en.primary&locksObjects != 0,
 	}
 	if en.primary&promotesManually != 0 {
 		b.Promote = catalog.PromoteManual

@@ -103,10 +103,10 @@ func createBucket(c writer) error {
 	if err := checkHeaders(c.r.Header); err != nil {
 		return err
 	}
-	if strings.EqualFold(c.r.Header.Get("X-Amz-Bucket-Object-Lock-Enabled"), "true") {
-		return notImplemented("Creating a bucket with object lock")
+	b := &catalog.Bucket{
+		Name: c.bucket, Policy: c.r.Header.Get("X-Fado-Policy"),
+		ObjectLock: strings.EqualFold(c.r.Header.Get("X-Amz-Bucket-Object-Lock-Enabled"), "true"),
 	}
-	b := &catalog.Bucket{Name: c.bucket, Policy: c.r.Header.Get("X-Fado-Policy")}
 	body, err := c.readBody(maxSmallXML)
 	if err != nil {
 		return err

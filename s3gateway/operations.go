@@ -34,6 +34,7 @@ var operations = []operation{
 	{name: "PutBucketTagging", level: atBucket, method: http.MethodPut, sub: "tagging", write: true, run: writes(putBucketSetting)},
 	{name: "DeleteBucketTagging", level: atBucket, method: http.MethodDelete, sub: "tagging", write: true, run: writes(putBucketSetting)},
 	{name: "GetObjectLockConfiguration", level: atBucket, method: http.MethodGet, sub: "object-lock", run: reads(getBucketSetting)},
+	{name: "PutObjectLockConfiguration", level: atBucket, method: http.MethodPut, sub: "object-lock", write: true, run: writes(putBucketSetting)},
 
 	{name: "GetObject", level: atObject, method: http.MethodGet, anonymous: true, run: reads(getObject)},
 	{name: "HeadObject", level: atObject, method: http.MethodHead, anonymous: true, run: reads(getObject)},

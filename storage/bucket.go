@@ -67,13 +67,21 @@ func forgetVersioning(c *Client, name string) {
 	delete(c.versioning, name)
 }
 
+// forgetBucket forgets what is remembered of a bucket that may be another one now.
+func forgetBucket(c *Client, name string) {
+	forgetVersioning(c, name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.locks, name)
+}
+
 // EnsureBucket implements [Writer].
 func (c *Client) EnsureBucket(ctx context.Context, bucket string, wantVersions bool) (made bool, err error) {
 	state, err := c.Versioning(ctx, bucket)
 	name := c.Physical(bucket)
-	defer forgetVersioning(c, name)
+	defer forgetBucket(c, name)
 	if errors.Is(err, ErrNoBucket) {
-		made, err = c.wire.MakeBucket(ctx, name)
+		made, err = c.wire.MakeBucket(ctx, name, false)
 	}
 	if err != nil || !wantVersions || state == VersioningOn {
 		return made, err
@@ -84,6 +92,6 @@ func (c *Client) EnsureBucket(ctx context.Context, bucket string, wantVersions b
 // RemoveBucket implements [Writer].
 func (c *Client) RemoveBucket(ctx context.Context, bucket string) error {
 	name := c.Physical(bucket)
-	defer forgetVersioning(c, name)
+	defer forgetBucket(c, name)
 	return c.wire.Remove(ctx, &s3.Request{Name: "removing bucket", Method: http.MethodDelete, Bucket: name})
 }

@@ -43,6 +43,7 @@ type Client struct {
 
 	mu         sync.Mutex
 	versioning map[string]versioningEntry // by physical bucket
+	locks      map[string]locksEntry      // likewise
 
 	parts   chan struct{} // bounds the parts in memory on their way here
 	streams chan struct{} // bounds the parts' streams here that an object need not have
@@ -69,7 +70,7 @@ const (
 // endpoint that is no URL, a CA file that can't be read.
 func Open(cfg Config) (*Client, error) {
 	c := &Client{
-		cfg: cfg, versioning: make(map[string]versioningEntry),
+		cfg: cfg, versioning: make(map[string]versioningEntry), locks: make(map[string]locksEntry),
 		parts:   make(chan struct{}, partBuffersEach),
 		streams: make(chan struct{}, moreStreams),
 		silence: silenceTimeout,

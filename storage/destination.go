@@ -78,6 +78,9 @@ func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, er
 	if tags != "" {
 		out.Set("X-Amz-Tagging", tags)
 	}
+	if err := t.setLock(ctx, out, h); err != nil {
+		return nil, err
+	}
 	if t.to.preserve {
 		out.Set(minioRequest, "true")
 		out.Set(replicaStatus, "REPLICA")
@@ -192,7 +195,7 @@ func (t *transfer) afterRefusal(ctx context.Context, put *s3.Request, src http.H
 	if serr != nil {
 		return Object{}, serr
 	}
-	if o.Attributes == attributes(src, tags) && o.Replica {
+	if o.Attributes == attributes(src, tags) && o.Replica && t.lockFits(put, o, src) {
 		o.LastModified = t.obj.LastModified
 		return o, nil
 	}

@@ -30,6 +30,9 @@ var (
 	// ErrInconsistent: the storage's answers about a key contradict each other, so that neither
 	// counts.
 	ErrInconsistent = s3.ErrInconsistent
+	// ErrLocked: object lock keeps the version: its retention period is not over, or it is
+	// under a legal hold.
+	ErrLocked = s3.ErrLocked
 	// ErrUnavailable: the storage can't be reached, is overloaded or answers rubbish;
 	// the same call may succeed later.
 	ErrUnavailable = s3.ErrUnavailable

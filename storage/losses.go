@@ -35,14 +35,14 @@ func (c *Client) Settings(ctx context.Context, bucket string) (s Settings, err e
 	return s, nil
 }
 
-// Losses of a copy whose bucket is configured as to says. An object's lock is never carried over,
-// whatever the copy's bucket does.
-func (from Settings) Losses(to Settings) (losses []string) {
+// Losses of a copy whose bucket is configured as to says. Locks are kept where versions are
+// preserved.
+func (from Settings) Losses(to Settings, preserved bool) (losses []string) {
 	for _, l := range []struct {
 		lost bool
 		what string
 	}{
-		{from.Lock, lostLocks},
+		{from.Lock && !(to.Lock && preserved), lostLocks},
 		{from.Encryption && !to.Encryption, lostEncryption},
 		{from.Lifecycle && !to.Lifecycle, "lifecycle rules"},
 		{from.Policy && !to.Policy, "bucket policies"},
@@ -61,7 +61,7 @@ func (t *transfer) tellLosses(src, answer http.Header) {
 	if t.opts.Lost == nil {
 		return
 	}
-	if src.Get("X-Amz-Object-Lock-Mode") != "" || src.Get("X-Amz-Object-Lock-Legal-Hold") == "ON" {
+	if lockOf(src) != "" && !t.locks && !t.opts.Unlocked {
 		t.opts.Lost(lostLocks)
 	}
 	if src.Get("X-Amz-Server-Side-Encryption") != "" && answer.Get("X-Amz-Server-Side-Encryption") == "" {

@@ -13,6 +13,8 @@ type Object struct {
 	Replica bool   // FaDO wrote this very version as a copy; see ours.go
 	Source  Source // where a stamped copy came from
 	Token   string // of a stamped copy: drawn for the write that made it
+	// Lock is what object lock protects the version by, "" for nothing; see locks.go.
+	Lock string
 	// Attributes is a digest of the headers, user metadata and tags S3 keeps, equal
 	// for equal ones on any two storages.
 	Attributes string

@@ -84,6 +84,7 @@ func parseObject(c *Client, q *s3.Request, bucket string, h http.Header) (Object
 		return o, c.wire.Fail(q, ErrUnavailable, "the answer is not S3's: no Last-Modified")
 	}
 	o.ETag = etagOr(s3.TrimETag(h.Get("ETag")), o.Size, o.LastModified)
+	o.Lock = lockOf(h)
 	o.Replica = marked(h, bucket, o)
 	if src, token, ok := parseStamp(h, bucket, q.Key); ok {
 		o.Source, o.Token, o.Replica = src, token, true

@@ -19,6 +19,9 @@ type CopyOptions struct {
 	Progress func(delta int64)
 	// Limit, when set, is asked before n bytes are moved (a bandwidth limiter).
 	Limit func(ctx context.Context, n int) error
+	// Unlocked: the copy gets no retention period and no legal hold, because it is one that
+	// goes again.
+	Unlocked bool
 	// Lost, when set, is told what the object has that its copy can't keep, as the subject of
 	// "... are not kept".
 	Lost func(what string)

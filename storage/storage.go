@@ -40,6 +40,9 @@ type Reader interface {
 	Versioning(ctx context.Context, bucket string) (Versioning, error)
 	KnownVersioning(ctx context.Context, bucket string) (Versioning, error)
 
+	// KeepsLocks reports whether the bucket has object lock, as remembered for half a minute.
+	KeepsLocks(ctx context.Context, bucket string) (bool, error)
+
 	// Settings tells what a bucket is configured with that FaDO does not carry over.
 	Settings(ctx context.Context, bucket string) (Settings, error)
 
@@ -82,6 +85,9 @@ type Writer interface {
 	// EnsureBucket makes the bucket if it is not there, and switches versioning on
 	// if asked; it reports whether it made it. Versioning is never switched off.
 	EnsureBucket(ctx context.Context, bucket string, versioned bool) (made bool, err error)
+	// MakeLocked makes the bucket with object lock, and thereby with versioning, if it is not
+	// there; it reports whether it made it. A bucket that is there stays as it is.
+	MakeLocked(ctx context.Context, bucket string) (made bool, err error)
 	// RemoveBucket removes an empty bucket; ErrPrecondition if it is not empty.
 	RemoveBucket(ctx context.Context, bucket string) error
 
@@ -97,6 +103,7 @@ type Writer interface {
 	// DeleteAllVersions removes every version of a key for good.
 	DeleteAllVersions(ctx context.Context, bucket, key string) error
 	// DeleteVersion removes one version for good. What is gone already is no error.
+	// ErrLocked where object lock keeps it; a governance lock is never bypassed.
 	DeleteVersion(ctx context.Context, bucket, key, id string) error
 	// Cover puts a delete marker, a copy of m, over what a key shows here, which is
 	// over; ErrPrecondition if it is not.

@@ -33,6 +33,7 @@ type transfer struct {
 	from, to *provider
 	state    Versioning // of the bucket at dst, if both are MinIO
 	preserve bool       // version ID, ETag and time
+	locks    bool       // retention periods and legal holds are kept
 	nullFree bool       // dst has no version of the key at all
 	stamp    Source     // where nothing is preserved
 	token    string     // of the stamp; "" where an upload resumes that another process began

@@ -74,11 +74,11 @@ func (c *Client) EnableVersioning(ctx context.Context, bucket string) error {
 	return nil
 }
 
-// MakeBucket makes a bucket, asks whether it is there, and reports whether this call made
-// it: the caller may be owner of it already.
-func (c *Client) MakeBucket(ctx context.Context, bucket string) (made bool, err error) {
+// MakeBucket makes a bucket, with object lock if it is to have it, asks whether it is there, and
+// reports whether this call made it: the caller may be owner of it already.
+func (c *Client) MakeBucket(ctx context.Context, bucket string, locks bool) (made bool, err error) {
 	q := &Request{Name: "making bucket", Bucket: bucket}
-	o := minio.MakeBucketOptions{Region: c.at.Region}
+	o := minio.MakeBucketOptions{Region: c.at.Region, ObjectLocking: locks}
 	err = admin(ctx, c, q, func(ctx context.Context) error { return c.api.MakeBucket(ctx, bucket, o) })
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Code {

@@ -27,6 +27,9 @@ var (
 	ErrRefused = errors.New("the storage refuses this object")
 	// ErrInconsistent: the storage's answers about a key contradict each other.
 	ErrInconsistent = errors.New("the storage's answers contradict each other")
+	// ErrLocked: object lock keeps the version: its retention period is not over, or it is
+	// under a legal hold.
+	ErrLocked = errors.New("the version is locked")
 	// ErrUnavailable: the storage can't be reached, is overloaded or answers rubbish;
 	// the same call may succeed later.
 	ErrUnavailable = errors.New("the storage is unavailable")
@@ -188,6 +191,18 @@ func kindOf(code string, status int) error {
 		return k
 	}
 	return statusKind(status)
+}
+
+// lockedMessages tell what no code tells: that an object lock is why a request was refused.
+// MinIO says the first with InvalidRequest, versitygw and AWS S3 the second with AccessDenied.
+var lockedMessages = []string{"WORM protected", "protected by object lock"}
+
+// judged is the sentinel for an error answer.
+func judged(e *Error) error {
+	if slices.ContainsFunc(lockedMessages, func(m string) bool { return strings.Contains(e.Message, m) }) {
+		return ErrLocked
+	}
+	return kindOf(e.Code, e.Status)
 }
 
 // errorBody is the body of an S3 error answer.

@@ -29,7 +29,7 @@ func (at *endpoint) answerError(q *Request, resp *http.Response) *Error {
 	if e.Code == "" && q.Method != http.MethodHead && !looksLikeXML(body) {
 		e.Message = "the answer is not S3's"
 	}
-	e.Kind = kindOf(e.Code, resp.StatusCode)
+	e.Kind = judged(e)
 	e.Message = at.clean(e.Message)
 	return e
 }
@@ -90,7 +90,7 @@ func (at *endpoint) fromMinio(ctx context.Context, q *Request, err error) error 
 	}
 	e := at.newError(q, nil)
 	e.Status, e.Code, e.Message = resp.StatusCode, resp.Code, at.clean(resp.Message)
-	e.Kind = kindOf(e.Code, resp.StatusCode)
+	e.Kind = judged(e)
 	// minio-go makes up a code where the answer had none; its own has a root element.
 	if resp.XMLName.Local == "" && resp.Server == "" {
 		e.Kind = statusKind(resp.StatusCode)

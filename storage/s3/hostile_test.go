@@ -87,7 +87,7 @@ func calls(c *Client) map[string]struct {
 		"remove":  {LimitSmall, func(ctx context.Context) error { return c.Remove(ctx, object(http.MethodDelete)) }},
 		"version": {LimitSmall, func(ctx context.Context) error { return c.EnableVersioning(ctx, "b") }},
 		"make": {LimitSmall, func(ctx context.Context) error {
-			_, err := c.MakeBucket(ctx, "bucket")
+			_, err := c.MakeBucket(ctx, "bucket", false)
 			return err
 		}},
 	}
@@ -319,11 +319,11 @@ func TestBucketsAreProved(t *testing.T) {
 			_, _ = io.WriteString(w, "<VersioningConfiguration><Status>"+status.Load().(string)+"</Status></VersioningConfiguration>")
 		}
 	})
-	if made, err := c.MakeBucket(t.Context(), "bucket"); made || !errors.Is(err, ErrUnavailable) {
+	if made, err := c.MakeBucket(t.Context(), "bucket", false); made || !errors.Is(err, ErrUnavailable) {
 		t.Errorf("made, and not there: %v, %v", made, err)
 	}
 	there.Store(true)
-	if made, err := c.MakeBucket(t.Context(), "bucket"); !made || err != nil {
+	if made, err := c.MakeBucket(t.Context(), "bucket", false); !made || err != nil {
 		t.Errorf("made: %v, %v", made, err)
 	}
 	if err := c.EnableVersioning(t.Context(), "bucket"); !errors.Is(err, ErrUnavailable) {

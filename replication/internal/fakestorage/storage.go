@@ -311,6 +311,13 @@ func (f *Storage) EnsureBucket(ctx context.Context, bucket string, _ bool) (bool
 	return true, nil
 }
 
+func (f *Storage) MakeLocked(ctx context.Context, bucket string) (bool, error) {
+	return f.EnsureBucket(ctx, bucket, true)
+}
+
+// KeepsLocks: it has no object lock.
+func (f *Storage) KeepsLocks(context.Context, string) (bool, error) { return false, nil }
+
 // Versioning calls itself "versioned" to a fault.
 func (f *Storage) Versioning(ctx context.Context, bucket string) (storage.Versioning, error) {
 	if err := f.before(ctx, "versioned", bucket, ""); err != nil {

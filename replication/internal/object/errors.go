@@ -41,6 +41,7 @@ func KindOf(err error) string {
 		{ErrStalled, "stalled"},
 		{storage.ErrDenied, "denied"},
 		{storage.ErrFull, "full"},
+		{storage.ErrLocked, "locked"},
 		{storage.ErrRefused, "refused"},
 		{storage.ErrInconsistent, "inconsistent"},
 		{ErrDamaged, "corrupt"},

@@ -160,13 +160,16 @@ func Look(ctx context.Context, at Sides, bucket, key string) (src, dst *storage.
 	return src, dst, nil
 }
 
-// replace brings an object that is on both sides in step.
+// replace brings an object that is on both sides in step, its lock included.
 func (s *situation) replace(ctx context.Context, src, dst storage.Object) (Outcome, error) {
 	if storage.Compare(src, dst) == storage.Equal {
-		if !s.Damaged && !s.e.Damaged.Is(s.Object, dst) {
-			return InStep, nil
+		if s.Damaged || s.e.Damaged.Is(s.Object, dst) {
+			return Copied, s.rewrite(ctx, src, dst)
 		}
-		return Copied, s.rewrite(ctx, src, dst)
+		follows, err := storage.FollowsLock(ctx, s.at.Src.Reader(), s.at.Dst.Reader(), s.Bucket, src, dst)
+		if err != nil || follows {
+			return InStep, err
+		}
 	}
 	c := s.claim(ctx)
 	owns, err := c.Owns(ctx, s.Key, dst)

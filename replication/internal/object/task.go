@@ -150,7 +150,7 @@ func (e *Settler) RetryAfter(attempts int, err error) time.Duration {
 	switch {
 	case errors.Is(err, storage.ErrPrecondition):
 		b.Base /= 5
-	case errors.Is(err, storage.ErrRefused), errors.Is(err, storage.ErrFull):
+	case errors.Is(err, storage.ErrRefused), errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrLocked):
 		b.Base = max(b.Base, b.Max/10)
 	}
 	return b.After(attempts)

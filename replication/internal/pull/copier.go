@@ -244,7 +244,7 @@ func (p *copying) transfer(ctx context.Context, pass *guard.Pass, src storage.Ob
 			p.o.warn(ctx, "could not store that an object is still being copied on demand; will retry", p.o.Store().TouchPulled(ctx, row))
 		}
 	})
-	_, err := p.o.Objects.Transfer(ctx, pass, p.at, src, storage.CopyOptions{If: cond})
+	_, err := p.o.Objects.Transfer(ctx, pass, p.at, src, storage.CopyOptions{If: cond, Unlocked: true})
 	return err
 }
 

@@ -101,7 +101,7 @@ func (ss *Sites) Losses(bucket, primary, cluster string) []string {
 	versioned, had, ok1 := ss.facts.about(bucketAt{bucket, src})
 	losses := storage.Losses(from, to, versioned)
 	if _, has, ok2 := ss.facts.about(bucketAt{bucket, dst}); ok1 && ok2 {
-		losses = append(losses, had.Losses(has)...)
+		losses = append(losses, had.Losses(has, from.PreserveVersion && to.PreserveVersion)...)
 	}
 	for _, what := range append(losses, ss.facts.noted(lossAt{bucket, cluster})...) {
 		if s := fmt.Sprintf("%s are not kept in %s", what, cluster); !slices.Contains(sentences, s) {

@@ -284,16 +284,21 @@ func TestLostSettings(t *testing.T) {
 		defer w.Close()
 		w.with = func(f *fake) {
 			f.User("b", "k", "body")
-			f.caps = storage.Capabilities{PreserveVersion: true}
-			if f.Name() == "c1" {
+			f.caps = storage.Capabilities{PreserveVersion: f.Name() != "c3"}
+			switch f.Name() {
+			case "c1":
 				f.Configure("b", storage.Settings{Lock: true, Encryption: true, Lifecycle: true, Policy: true, CORS: true})
-			} else {
+			case "c3", "c4": // locks between storages that preserve no versions are lost, or where there are none
+				f.Configure("b", storage.Settings{Lock: f.Name() == "c3", Encryption: true, Lifecycle: true, Policy: true, CORS: true})
+			default:
 				f.Configure("b", storage.Settings{Lock: true, Policy: true})
 			}
 		}
-		w.declare("a", "c1", "c2")
+		w.declare("a", "c1", "c2", "c3", "c4")
 		defer w.watch(t)()
-		w.Losses("b", "c1", "c2") // asks
+		for _, c := range []string{"c2", "c3", "c4"} {
+			w.Losses("b", "c1", c) // asks
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); w.FindFacts(ctx) }()
@@ -302,11 +307,16 @@ func TestLostSettings(t *testing.T) {
 		w.NoteLoss("b", "c2", "encryption settings") // said once
 		w.NoteLoss("b", "c3", "other things")
 		want := []string{
-			"retention periods and legal holds are not kept in c2", "encryption settings are not kept in c2",
+			"encryption settings are not kept in c2",
 			"lifecycle rules are not kept in c2", "CORS rules are not kept in c2", "website redirects are not kept in c2",
 		}
 		if got := w.Losses("b", "c1", "c2"); !slices.Equal(got, want) {
 			t.Errorf("losses %q, want %q", got, want)
+		}
+		for _, c := range []string{"c3", "c4"} {
+			if want, got := "retention periods and legal holds are not kept in "+c, w.Losses("b", "c1", c); !slices.Contains(got, want) {
+				t.Errorf("losses %q, want %q", got, want)
+			}
 		}
 		cancel()
 		<-done

@@ -98,12 +98,22 @@ func (b *Buckets) Make(ctx context.Context, s *site.Site, bucket string, version
 	if err != nil {
 		return err
 	}
+	locked, err := b.wantsLocks(ctx, s, bucket)
+	if err != nil {
+		return err
+	}
 	if err := b.noteMade(ctx, bucket, s, true); err != nil {
 		return err
 	}
 	asked, made := false, false
 	err = b.write(ctx, s, bucket, allowed, func(ctx context.Context, w storage.Writer) (err error) {
 		asked = true
+		if locked {
+			made, err = w.MakeLocked(ctx, bucket)
+			if !errors.Is(err, storage.ErrUnsupported) {
+				return err
+			}
+		}
 		made, err = w.EnsureBucket(ctx, bucket, versioned)
 		if versioned && errors.Is(err, storage.ErrUnsupported) {
 			made, err = w.EnsureBucket(ctx, bucket, false)
@@ -121,6 +131,31 @@ func (b *Buckets) Make(ctx context.Context, s *site.Site, bucket string, version
 	}
 	b.o.Log.Info("made a bucket", zap.String("bucket", s.Reader().Physical(bucket)), zap.String("cluster", s.Name()))
 	return nil
+}
+
+// wantsLocks reports whether a bucket that is to be made has object lock: if it was created so,
+// or its primary's has it.
+func (b *Buckets) wantsLocks(ctx context.Context, s *site.Site, bucket string) (bool, error) {
+	snap := b.o.Router.Snapshot()
+	if decl := snap.Bucket(bucket); decl == nil || decl.ObjectLock {
+		return decl != nil, nil
+	}
+	primary := snap.Primary(bucket)
+	if primary == "" || primary == s.Name() {
+		return false, nil
+	}
+	at, err := b.o.Sites.Usable(primary)
+	if err != nil {
+		return false, err
+	}
+	cctx, cancel := at.Call(ctx)
+	defer cancel()
+	has, err := at.Reader().KeepsLocks(cctx, bucket)
+	at.Observed(err)
+	if errors.Is(err, storage.ErrNoBucket) {
+		return false, nil
+	}
+	return has, err
 }
 
 // Drop removes a physical bucket if it is empty.

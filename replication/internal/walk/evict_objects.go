@@ -72,14 +72,16 @@ func (v *eviction) each(ctx context.Context, f func(key string)) error {
 
 // sort puts aside what an object's removal has to wait for. Other errors end the walk.
 func (v *eviction) sort(key string, err error) error {
-	if !errors.Is(err, ErrNotYet) && !errors.Is(err, storage.ErrPrecondition) {
+	if !errors.Is(err, ErrNotYet) && !errors.Is(err, storage.ErrPrecondition) && !errors.Is(err, storage.ErrLocked) {
 		return err
 	}
 	err = fmt.Errorf("%w: %w", ErrNotYet, err)
-	v.notYet.Store(&err)
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.waits = append(v.waits, key)
-	v.mu.Unlock()
+	if p := v.notYet.Load(); p == nil || !errors.Is(*p, storage.ErrLocked) { // a lock is what people have to know of
+		v.notYet.Store(&err)
+	}
 	return nil
 }
 

@@ -941,6 +941,8 @@ export interface components {
         Bucket: {
             /** @description Name of the bucket; S3's rules for general purpose bucket names. */
             name: string;
+            /** @description Buckets that are made for it at storages have object lock, and with it versions. One that is there already stays as it is: most storages can't add object lock. */
+            object_lock?: boolean;
             /**
              * @description who declares it: the configuration, or the API
              * @enum {string}
@@ -963,6 +965,8 @@ export interface components {
         BucketInput: {
             /** @description Name of the bucket; S3's rules for general purpose bucket names. */
             name?: string;
+            /** @description Buckets that are made for it at storages have object lock, and with it versions. One that is there already stays as it is: most storages can't add object lock. */
+            object_lock?: boolean;
             /** @description Accepted and ignored, so that what was read can be sent back. */
             origin?: unknown;
             /** @description The policy of keys no prefix rule covers. Default: the default policy. */

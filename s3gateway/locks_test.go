@@ -1,0 +1,174 @@
+package s3gateway
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/internal/testenv"
+)
+
+// locked makes a bucket with object lock through the endpoint, by a policy.
+func (w *world) locked(bucket, policy string) {
+	w.Helper()
+	status, _, body := w.do(http.MethodPut, "/"+bucket, http.Header{"X-Fado-Policy": {policy}, "X-Amz-Bucket-Object-Lock-Enabled": {"true"}}, "")
+	if status != http.StatusOK {
+		w.Fatalf("making a bucket with object lock: %d %s", status, body)
+	}
+	w.awaitOK(bucket)
+}
+
+// putLocked writes an object under a lock and returns its version.
+func (w *world) putLocked(bucket, key string, o minio.PutObjectOptions) string {
+	w.Helper()
+	o.DisableMultipart = true
+	info, err := w.api.PutObject(context.Background(), bucket, key, strings.NewReader("content"), 7, o)
+	w.must(err)
+	return info.VersionID
+}
+
+// lockAt returns what protects the current version of an object at a server.
+func (w *world) lockAt(srv *testenv.Server, bucket, key string) (mode, until, hold string) {
+	w.Helper()
+	info, err := w.direct(srv).StatObject(context.Background(), w.prefix+bucket, key, minio.StatObjectOptions{})
+	w.must(err)
+	h := info.Metadata
+	return h.Get("X-Amz-Object-Lock-Mode"), h.Get("X-Amz-Object-Lock-Retain-Until-Date"), h.Get("X-Amz-Object-Lock-Legal-Hold")
+}
+
+// A bucket is created with object lock, at each of its storages; what locks an object locks its
+// copies, and changes of it are followed.
+func TestObjectLock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	a, b := minioA.Server(t), minioB.Server(t)
+	w.cluster("c1", a)
+	w.cluster("c2", b)
+	w.policy("both", 2, "c1", "c2")
+	w.feedsLive("c1", "c2")
+	w.locked("worm", "both")
+	ctx := context.Background()
+
+	mode, days, unit := minio.Governance, uint(1), minio.Days
+	w.must(w.api.SetObjectLockConfig(ctx, "worm", &mode, &days, &unit))
+	enabled, gotMode, gotDays, _, err := w.api.GetObjectLockConfig(ctx, "worm")
+	w.must(err)
+	if enabled != "Enabled" || *gotMode != mode || *gotDays != days {
+		t.Errorf("the bucket's rule is %s %v %v", enabled, gotMode, gotDays)
+	}
+	id := w.putLocked("worm", "by-rule", minio.PutObjectOptions{})
+	w.awaitCopy("worm", "by-rule", "c2")
+	m1, u1, _ := w.lockAt(a, "worm", "by-rule")
+	m2, u2, _ := w.lockAt(b, "worm", "by-rule")
+	if m1 != "GOVERNANCE" || m2 != m1 || u2 != u1 {
+		t.Errorf("locked by the rule: %s until %s, its copy %s until %s", m1, u1, m2, u2)
+	}
+
+	w.putLocked("worm", "held", minio.PutObjectOptions{LegalHold: minio.LegalHoldEnabled, Mode: minio.Compliance, RetainUntilDate: time.Now().Add(time.Hour)})
+	w.awaitCopy("worm", "held", "c2")
+	if m, _, hold := w.lockAt(b, "worm", "held"); m != "COMPLIANCE" || hold != "ON" {
+		t.Errorf("the copy's lock is %s, hold %s", m, hold)
+	}
+	off := minio.LegalHoldDisabled
+	w.must(w.api.PutObjectLegalHold(ctx, "worm", "held", minio.PutObjectLegalHoldOptions{Status: &off}))
+	later := time.Now().Add(3 * time.Hour)
+	w.must(w.api.PutObjectRetention(ctx, "worm", "held", minio.PutObjectRetentionOptions{Mode: ptr(minio.Compliance), RetainUntilDate: &later}))
+	_, want, _ := w.lockAt(a, "worm", "held")
+	w.await("the copy's lock is changed, too", func() bool {
+		_, until, hold := w.lockAt(b, "worm", "held")
+		return hold != "ON" && until == want
+	})
+	w.awaitOK("worm")
+
+	if err := w.api.RemoveObject(ctx, "worm", "by-rule", minio.RemoveObjectOptions{VersionID: id}); !strings.Contains(errText(err), "WORM") {
+		t.Errorf("removing a locked version: %v", err)
+	}
+	w.must(w.api.RemoveObject(ctx, "worm", "by-rule", minio.RemoveObjectOptions{VersionID: id, GovernanceBypass: true}))
+	if got := w.get("worm", "by-rule"); got != "NoSuchKey" {
+		t.Errorf("removed with leave to: %q", got)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// What a lock keeps at a copy that leaves stays there, and the bucket says so; the rest goes. Once
+// the lock is gone the copy goes.
+func TestLockedCopiesStay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	b := minioB.Server(t)
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", b)
+	w.policy("both", 2, "c1", "c2")
+	w.policy("one", 1, "c1")
+	w.locked("worm", "both")
+	ctx := context.Background()
+	w.putLocked("worm", "held", minio.PutObjectOptions{LegalHold: minio.LegalHoldEnabled})
+	w.putLocked("worm", "free", minio.PutObjectOptions{})
+	w.awaitCopy("worm", "held", "c2")
+	w.awaitCopy("worm", "free", "c2")
+
+	bucket := w.ctl.Router().Snapshot().Bucket("worm")
+	w.apply(&catalog.Bucket{Name: "worm", Policy: "one", Primary: bucket.Primary, ObjectLock: true})
+	at := w.direct(b)
+	w.await("the other object goes", func() bool {
+		_, err := at.StatObject(ctx, w.prefix+"worm", "free", minio.StatObjectOptions{})
+		return code(err) == "NoSuchKey"
+	})
+	w.await("the bucket says what keeps the copy", func() bool {
+		st, err := w.ctl.Status.Bucket(ctx, "worm")
+		return err == nil && st.State != control.BucketOK && strings.Contains(strings.Join(texts(st), " "), "locked")
+	})
+	if _, err := at.StatObject(ctx, w.prefix+"worm", "held", minio.StatObjectOptions{}); err != nil {
+		t.Errorf("what is locked: %v", err)
+	}
+	off := minio.LegalHoldDisabled
+	w.must(w.direct(b).PutObjectLegalHold(ctx, w.prefix+"worm", "held", minio.PutObjectLegalHoldOptions{Status: &off}))
+	w.awaitOK("worm")
+	w.await("the copy's bucket is gone", func() bool {
+		ok, err := at.BucketExists(ctx, w.prefix+"worm")
+		return err == nil && !ok
+	})
+}
+
+func texts(st control.BucketStatus) (out []string) {
+	for _, r := range st.Reasons {
+		out = append(out, r.Text)
+	}
+	return out
+}
+
+// Object lock passes through to a storage that is no MinIO.
+func TestObjectLockAtAnotherStorage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.cluster("c1", versA.Server(t))
+	w.policy("one", 1, "c1")
+	w.locked("worm", "one")
+	ctx := context.Background()
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	id := w.putLocked("worm", "k", minio.PutObjectOptions{Mode: minio.Governance, RetainUntilDate: until})
+	info, err := w.api.StatObject(ctx, "worm", "k", minio.StatObjectOptions{})
+	w.must(err)
+	got, err := time.Parse(time.RFC3339, info.Metadata.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+	if mode := info.Metadata.Get("X-Amz-Object-Lock-Mode"); mode != "GOVERNANCE" || err != nil || !got.Equal(until) {
+		t.Errorf("retained as %s until %v, %v", mode, got, err)
+	}
+	if err := w.api.RemoveObject(ctx, "worm", "k", minio.RemoveObjectOptions{VersionID: id}); code(err) != "AccessDenied" {
+		t.Errorf("removing a locked version: %v", err)
+	}
+	w.must(w.api.RemoveObject(ctx, "worm", "k", minio.RemoveObjectOptions{VersionID: id, GovernanceBypass: true}))
+}
