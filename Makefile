@@ -135,7 +135,7 @@ sim: prereqs tools ## the simulations with random seeds, SIM_RUNS=20 runs each, 
 
 .PHONY: s3-suites
 s3-suites: bin/caddy prereqs tools ## clients and test suites that others wrote, against the S3 endpoint and plain MinIO; SUITES="-t minio awscli" for a few
-	@PREREQS=$(PREREQS) .ci/prereqs aws:awscli s3cmd:s3cmd rclone:rclone restic:restic boto3:python3-boto3
+	@PREREQS=$(PREREQS) .ci/prereqs aws:awscli s3cmd:s3cmd rclone:rclone restic:restic s3fs:s3fs boto3:python3-boto3
 	.ci/s3-suites $(SUITES)
 
 CHAOS_ROUNDS ?= 300

@@ -121,6 +121,23 @@ func TestUploadIDs(t *testing.T) {
 	}
 }
 
+// Documents may end in white space, as those of s3fs do, and in comments; nothing else follows.
+func TestParseXML(t *testing.T) {
+	t.Parallel()
+	const doc = "<Delete><Object><Key>k</Key></Object></Delete>"
+	for text, want := range map[string]bool{
+		doc: true, doc + "\n": true, doc + " \r\n\t": true, "<?xml version=\"1.0\"?>\n" + doc + "\n<!-- end -->\n": true,
+		doc + "x": false, doc + doc: false, doc + "\n<x/>": false, doc + "<": false, "": false, "\n": false,
+	} {
+		var into struct {
+			XMLName struct{} `xml:"Delete"`
+		}
+		if err := parseXML([]byte(text), &into); (err == nil) != want {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestRewriteXML(t *testing.T) {
 	t.Parallel()
 	in := "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R xmlns=\"n\"><Name>p-b</Name><In><Name>other</Name></In><K>a &amp; &lt;b&gt;\"</K></R>\n"

@@ -43,10 +43,33 @@ func parseXML(b []byte, into any) error {
 	if err := d.Decode(into); err != nil {
 		return malformedXML(err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return malformedXML(errors.New("something follows the document"))
+	if err := checkEnd(d); err != nil {
+		return malformedXML(err)
 	}
 	return nil
+}
+
+// checkEnd wants nothing after a document but what may be there: white space, comments and
+// processing instructions (XML 1.0, "Misc").
+func checkEnd(d *xml.Decoder) error {
+	for {
+		t, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch t := t.(type) {
+		case xml.Comment, xml.ProcInst:
+			continue
+		case xml.CharData:
+			if len(bytes.TrimSpace(t)) == 0 {
+				continue
+			}
+		}
+		return errors.New("something follows the document")
+	}
 }
 
 // checkDepth refuses documents that nest deeper than any of S3's, and those with a DTD: their
