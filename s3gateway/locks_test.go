@@ -95,6 +95,26 @@ func TestObjectLock(t *testing.T) {
 	}
 }
 
+// A bucket that had object lock before FaDO knew it has it at its copies, too.
+func TestObjectLockOfAnImport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	a, b := minioA.Server(t), minioB.Server(t)
+	w.cluster("c1", a)
+	w.cluster("c2", b)
+	w.policy("both", 2, "c1", "c2")
+	ctx := context.Background()
+	w.must(w.direct(a).MakeBucket(ctx, w.prefix+"old", minio.MakeBucketOptions{ObjectLocking: true}))
+	_, err := w.direct(a).Client.PutObject(ctx, w.prefix+"old", "held", strings.NewReader("content"), 7,
+		minio.PutObjectOptions{LegalHold: minio.LegalHoldEnabled, SendContentMd5: true})
+	w.must(err)
+	w.bucket("old", "both", "c1")
+	w.awaitCopy("old", "held", "c2")
+	if _, _, hold := w.lockAt(b, "old", "held"); hold != "ON" {
+		t.Errorf("the copy's hold is %q", hold)
+	}
+}
+
 func ptr[T any](v T) *T { return &v }
 
 func errText(err error) string {
@@ -144,6 +164,39 @@ func TestLockedCopiesStay(t *testing.T) {
 	})
 }
 
+// A primary that moves takes locks along, and what they keep at the former one stays there, too.
+func TestLockedObjectsMove(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	a, b := minioA.Server(t), minioB.Server(t)
+	w.cluster("c1", a)
+	w.cluster("c2", b)
+	w.policy("one", 1, "c1", "c2")
+	w.locked("worm", "one")
+	ctx := context.Background()
+	w.putLocked("worm", "held", minio.PutObjectOptions{LegalHold: minio.LegalHoldEnabled})
+	w.apply(&catalog.Bucket{Name: "worm", Policy: "one", Primary: "c2", ObjectLock: true})
+	w.await("the bucket is written in c2", func() bool { return w.ctl.Router().Snapshot().Primary("worm") == "c2" })
+	w.await("the bucket says what keeps the former copy", func() bool {
+		st, err := w.ctl.Status.Bucket(ctx, "worm")
+		return err == nil && st.State == control.BucketStuck && strings.Contains(strings.Join(texts(st), " "), "locked")
+	})
+	for _, srv := range []*testenv.Server{a, b} {
+		if _, _, hold := w.lockAt(srv, "worm", "held"); hold != "ON" {
+			t.Errorf("at %s the hold is %q", srv.Endpoint, hold)
+		}
+	}
+	if got := w.get("worm", "held"); got != "content" {
+		t.Errorf("read %q", got)
+	}
+	off := minio.LegalHoldDisabled
+	w.must(w.direct(a).PutObjectLegalHold(ctx, w.prefix+"worm", "held", minio.PutObjectLegalHoldOptions{Status: &off}))
+	w.awaitOK("worm")
+	if _, _, hold := w.lockAt(b, "worm", "held"); hold != "ON" {
+		t.Errorf("the primary's hold is %q", hold)
+	}
+}
+
 func texts(st control.BucketStatus) (out []string) {
 	for _, r := range st.Reasons {
 		out = append(out, r.Text)
@@ -161,11 +214,10 @@ func TestObjectLockAtAnotherStorage(t *testing.T) {
 	ctx := context.Background()
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	id := w.putLocked("worm", "k", minio.PutObjectOptions{Mode: minio.Governance, RetainUntilDate: until})
-	info, err := w.api.StatObject(ctx, "worm", "k", minio.StatObjectOptions{})
+	mode, got, err := w.api.GetObjectRetention(ctx, "worm", "k", id)
 	w.must(err)
-	got, err := time.Parse(time.RFC3339, info.Metadata.Get("X-Amz-Object-Lock-Retain-Until-Date"))
-	if mode := info.Metadata.Get("X-Amz-Object-Lock-Mode"); mode != "GOVERNANCE" || err != nil || !got.Equal(until) {
-		t.Errorf("retained as %s until %v, %v", mode, got, err)
+	if *mode != minio.Governance || !got.Equal(until) {
+		t.Errorf("retained as %v until %v", *mode, got)
 	}
 	if err := w.api.RemoveObject(ctx, "worm", "k", minio.RemoveObjectOptions{VersionID: id}); code(err) != "AccessDenied" {
 		t.Errorf("removing a locked version: %v", err)

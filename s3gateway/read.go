@@ -1,6 +1,7 @@
 package s3gateway
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -112,7 +113,25 @@ func getObjectPart(c reader) error {
 	if err != nil {
 		return err
 	}
+	if c.op.name == "GetObjectRetention" && a.Status == http.StatusOK {
+		if err := namedAsS3(a); err != nil {
+			return unreadable(err)
+		}
+	}
 	return c.deliver(a, holders, at, storage.Forward{})
+}
+
+// namedAsS3 gives a retention period the root element that S3 has for it, by which some clients
+// know the document: versitygw has one of its own.
+func namedAsS3(a *storage.Answer) error {
+	doc, err := io.ReadAll(io.LimitReader(a.Body, maxSmallXML))
+	err = errors.Join(err, a.Body.Close())
+	if err != nil {
+		return err
+	}
+	doc = bytes.ReplaceAll(doc, []byte("ObjectLockRetention"), []byte("Retention"))
+	a.Body, a.Length = io.NopCloser(bytes.NewReader(doc)), int64(len(doc))
+	return nil
 }
 
 // deliver passes an answer on. Where its body breaks off it goes on at another holder.

@@ -134,7 +134,7 @@ func (b *Buckets) Make(ctx context.Context, s *site.Site, bucket string, version
 }
 
 // wantsLocks reports whether a bucket that is to be made has object lock: if it was created so,
-// or its primary's has it.
+// or its primary's has it and copies are locked as their originals there.
 func (b *Buckets) wantsLocks(ctx context.Context, s *site.Site, bucket string) (bool, error) {
 	snap := b.o.Router.Snapshot()
 	if decl := snap.Bucket(bucket); decl == nil || decl.ObjectLock {
@@ -144,11 +144,17 @@ func (b *Buckets) wantsLocks(ctx context.Context, s *site.Site, bucket string) (
 	if primary == "" || primary == s.Name() {
 		return false, nil
 	}
+	cctx, cancel := s.Call(ctx)
+	preserves, err := s.Reader().KeepsTimes(cctx)
+	cancel()
+	if err != nil || !preserves {
+		return false, err
+	}
 	at, err := b.o.Sites.Usable(primary)
 	if err != nil {
 		return false, err
 	}
-	cctx, cancel := at.Call(ctx)
+	cctx, cancel = at.Call(ctx)
 	defer cancel()
 	has, err := at.Reader().KeepsLocks(cctx, bucket)
 	at.Observed(err)
