@@ -65,6 +65,7 @@ type world struct {
 type instance struct {
 	*world
 	admin, config string
+	s3            string    // host and port of its S3 endpoint, "" for none
 	cmd           *exec.Cmd // nil while it does not run
 	exited        chan struct{}
 }
@@ -88,11 +89,14 @@ func newWorld(t *testing.T) *world {
 }
 
 // add makes an instance that keeps its state in a store, as the Caddyfile names it.
-func (w *world) add(store string) {
+func (w *world) add(store string) { w.addWith(store, "", "") }
+
+// addWith makes an instance that has, besides, a site, and at it an S3 endpoint.
+func (w *world) addWith(store, site, s3 string) {
 	port, err := testenv.FreePort()
 	w.must(err)
-	i := &instance{world: w, admin: fmt.Sprintf("http://127.0.0.1:%d", port), config: filepath.Join(w.TempDir(), "Caddyfile")}
-	w.must(os.WriteFile(i.config, []byte(w.caddyfile(port, store)), 0o600))
+	i := &instance{world: w, admin: fmt.Sprintf("http://127.0.0.1:%d", port), config: filepath.Join(w.TempDir(), "Caddyfile"), s3: s3}
+	w.must(os.WriteFile(i.config, []byte(w.caddyfile(port, store)+site), 0o600))
 	w.fados = append(w.fados, i)
 	i.start()
 	w.Cleanup(i.kill)

@@ -1,0 +1,293 @@
+// Package histories has clients use the keys of a bucket at an S3 endpoint, notes what they did
+// and when, and tells whether there is one order of all requests that explains what they saw:
+// whether each key is linearizable. It is for tests of endpoints under faults.
+package histories
+
+import (
+	"context"
+	"crypto/md5" // what S3's ETags are
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/minio/minio-go/v7"
+)
+
+// access is one request to a key, as the checker sees it: a write, or a read.
+type access struct {
+	key   string
+	write bool
+	value string // written; "" removes
+}
+
+// register is the model of a key: a read returns what the last write wrote.
+var register = porcupine.Model{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		by := make(map[string][]porcupine.Operation)
+		for _, op := range history {
+			k := op.Input.(access).key
+			by[k] = append(by[k], op)
+		}
+		var parts [][]porcupine.Operation
+		for _, p := range by {
+			parts = append(parts, p)
+		}
+		return parts
+	},
+	Init: func() any { return "" },
+	Step: func(state, input, output any) (bool, any) {
+		if in := input.(access); in.write {
+			return true, in.value
+		}
+		return output.(string) == state.(string), state
+	},
+	DescribeOperation: func(input, output any) string {
+		in := input.(access)
+		if in.write {
+			return fmt.Sprintf("%s = %q", in.key, in.value)
+		}
+		return fmt.Sprintf("%s is %q", in.key, output)
+	},
+}
+
+// Journal is what clients did. Its methods are safe for concurrent use.
+type Journal struct {
+	began time.Time
+
+	mu     sync.Mutex
+	ops    []porcupine.Operation
+	values map[string]string // that may have been written, by the ETags that they have
+	sure   map[string]int    // requests of each kind whose outcome is known
+	asked  int
+}
+
+// NewJournal returns an empty journal.
+func NewJournal() *Journal {
+	return &Journal{began: time.Now(), values: make(map[string]string), sure: make(map[string]int)}
+}
+
+func (j *Journal) now() int64 { return time.Since(j.began).Nanoseconds() }
+
+// wrote notes a write. One that failed may have happened, then or later, unless nobody was there
+// to be asked.
+func (j *Journal) wrote(kind string, client int, in access, call int64, err error) {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		j.failed()
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	end := j.now()
+	if j.asked++; err != nil {
+		end = math.MaxInt64
+	} else {
+		j.sure[kind]++
+	}
+	j.ops = append(j.ops, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: "", Return: end})
+}
+
+// saw notes what a request told of some keys at once.
+func (j *Journal) saw(kind string, client int, call int64, values map[string]string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	end := j.now()
+	j.asked++
+	j.sure[kind]++
+	for key, v := range values {
+		j.ops = append(j.ops, porcupine.Operation{ClientId: client, Input: access{key: key}, Call: call, Output: v, Return: end})
+	}
+}
+
+// failed notes a request that says nothing.
+func (j *Journal) failed() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.asked++
+}
+
+// declare makes a value known by the ETag that it has when it is put, or uploaded as one part.
+func (j *Journal) declare(value string) {
+	sum := md5.Sum([]byte(value))
+	of := md5.Sum(sum[:])
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.values[hex.EncodeToString(sum[:])] = value
+	j.values[hex.EncodeToString(of[:])+"-1"] = value
+}
+
+// valueOf returns the value of an ETag; one that nobody wrote is its own.
+func (j *Journal) valueOf(etag string) string {
+	etag = strings.Trim(etag, `"`)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if v, ok := j.values[etag]; ok {
+		return v
+	}
+	return "content of ETag " + etag
+}
+
+// Check fails the test where no order explains what clients saw, or where a kind of request
+// hardly ever succeeded, so that nothing is shown.
+func (j *Journal) Check(t testing.TB) {
+	t.Helper()
+	known := 0
+	for _, kind := range []string{put, remove, get, list, upload} {
+		if known += j.sure[kind]; j.sure[kind] == 0 {
+			t.Errorf("no request succeeded that is a %s", kind)
+		}
+	}
+	t.Logf("%d requests, the outcome of %d is known: %v", j.asked, known, j.sure)
+	if known < j.asked/4 {
+		t.Error("too few requests succeeded to show anything")
+	}
+	switch result, info := j.judge(); result {
+	case porcupine.Illegal:
+		file := t.ArtifactDir() + "/history.html"
+		if err := porcupine.VisualizePath(register, info, file); err != nil {
+			t.Error(err)
+		}
+		t.Errorf("no order explains what clients saw; see %s", file)
+	case porcupine.Unknown:
+		t.Log("the history is too long to be judged within a minute")
+	}
+}
+
+func (j *Journal) judge() (porcupine.CheckResult, porcupine.LinearizationInfo) {
+	return porcupine.CheckOperationsVerbose(register, j.ops, time.Minute)
+}
+
+// The kinds of requests.
+const (
+	put    = "put"
+	remove = "removal"
+	get    = "read"
+	list   = "list"
+	upload = "upload"
+)
+
+// patience bounds one request.
+const patience = 2 * time.Second
+
+// keys is how many keys clients share at a time, and keysFor for how many turns of a client.
+const (
+	keys    = 4
+	keysFor = 200
+)
+
+// Client uses keys of a bucket, one request after the other.
+type Client struct {
+	ID      int
+	At      *minio.Core
+	Bucket  string
+	Journal *Journal
+	Rand    *rand.Rand
+}
+
+// Turn makes the client's request number i. Clients with the same number use the same keys.
+func (c *Client) Turn(ctx context.Context, i int) {
+	folder := fmt.Sprint(i/keysFor, "/")
+	key := folder + fmt.Sprint(c.Rand.IntN(keys))
+	value := fmt.Sprintf("%d by %d", i, c.ID)
+	switch c.Rand.IntN(10) {
+	case 0:
+		c.remove(ctx, key)
+	case 1, 2, 3:
+		c.put(ctx, key, value)
+	case 4:
+		c.upload(ctx, key, value)
+	case 5, 6:
+		c.list(ctx, folder)
+	default:
+		c.get(ctx, key)
+	}
+}
+
+func (c *Client) remove(ctx context.Context, key string) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	call := c.Journal.now()
+	err := c.At.RemoveObject(ctx, c.Bucket, key, minio.RemoveObjectOptions{})
+	c.Journal.wrote(remove, c.ID, access{key: key, write: true}, call, err)
+}
+
+func (c *Client) put(ctx context.Context, key, value string) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c.Journal.declare(value)
+	call := c.Journal.now()
+	_, err := c.At.PutObject(ctx, c.Bucket, key, strings.NewReader(value), int64(len(value)), "", "", minio.PutObjectOptions{})
+	c.Journal.wrote(put, c.ID, access{key, true, value}, call, err)
+}
+
+// upload writes in parts: one, so that the whole is small. Nothing can have happened before it
+// asks for the upload to be completed.
+func (c *Client) upload(ctx context.Context, key, value string) {
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	id, err := c.At.NewMultipartUpload(ctx, c.Bucket, key, minio.PutObjectOptions{})
+	if err != nil {
+		c.Journal.failed()
+		return
+	}
+	p, err := c.At.PutObjectPart(ctx, c.Bucket, key, id, 1, strings.NewReader(value), int64(len(value)), minio.PutObjectPartOptions{})
+	if err != nil {
+		c.Journal.failed()
+		return
+	}
+	c.Journal.declare(value)
+	call := c.Journal.now()
+	_, err = c.At.CompleteMultipartUpload(ctx, c.Bucket, key, id, []minio.CompletePart{{PartNumber: 1, ETag: p.ETag}}, minio.PutObjectOptions{})
+	c.Journal.wrote(upload, c.ID, access{key, true, value}, call, err)
+}
+
+func (c *Client) get(ctx context.Context, key string) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	call := c.Journal.now()
+	value, err := c.read(ctx, key)
+	if err != nil {
+		c.Journal.failed()
+		return
+	}
+	c.Journal.saw(get, c.ID, call, map[string]string{key: value})
+}
+
+func (c *Client) read(ctx context.Context, key string) (string, error) {
+	o, _, _, err := c.At.GetObject(ctx, c.Bucket, key, minio.GetObjectOptions{})
+	if minio.ToErrorResponse(err).Code == "NoSuchKey" {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	b, err := io.ReadAll(o)
+	return string(b), errors.Join(err, o.Close())
+}
+
+// list sees each key of a folder, by the ETag that the listing tells, or that it is not there.
+func (c *Client) list(ctx context.Context, folder string) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	call := c.Journal.now()
+	seen := make(map[string]string, keys)
+	for n := range keys {
+		seen[folder+fmt.Sprint(n)] = ""
+	}
+	for o := range c.At.Client.ListObjects(ctx, c.Bucket, minio.ListObjectsOptions{Prefix: folder}) {
+		if o.Err != nil {
+			c.Journal.failed()
+			return
+		}
+		seen[o.Key] = c.Journal.valueOf(o.ETag)
+	}
+	c.Journal.saw(list, c.ID, call, seen)
+}
