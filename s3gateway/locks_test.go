@@ -78,7 +78,7 @@ func TestObjectLock(t *testing.T) {
 	off := minio.LegalHoldDisabled
 	w.must(w.api.PutObjectLegalHold(ctx, "worm", "held", minio.PutObjectLegalHoldOptions{Status: &off}))
 	later := time.Now().Add(3 * time.Hour)
-	w.must(w.api.PutObjectRetention(ctx, "worm", "held", minio.PutObjectRetentionOptions{Mode: ptr(minio.Compliance), RetainUntilDate: &later}))
+	w.must(w.api.PutObjectRetention(ctx, "worm", "held", minio.PutObjectRetentionOptions{Mode: new(minio.Compliance), RetainUntilDate: &later}))
 	_, want, _ := w.lockAt(a, "worm", "held")
 	w.await("the copy's lock is changed, too", func() bool {
 		_, until, hold := w.lockAt(b, "worm", "held")
@@ -114,8 +114,6 @@ func TestObjectLockOfAnImport(t *testing.T) {
 		t.Errorf("the copy's hold is %q", hold)
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 func errText(err error) string {
 	if err == nil {
