@@ -16,6 +16,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
 )
 
 // behindProxy is a world whose cluster c2 is reached through a proxy, and is preferred.
@@ -192,6 +193,37 @@ func TestStoreAway(t *testing.T) {
 	w.full.Store(false)
 	if got := w.get("bkt", "new"); got != "NoSuchKey" {
 		t.Errorf("what was refused is there: %.20q", got)
+	}
+}
+
+// A write that its storage has, and that could not be recorded after the storage's answer, as when
+// FaDO ends in between, is not answered with success. But it was on record before the storage
+// had it: no read gives what was there before from a copy, though no feed tells of the write.
+func TestEndsBetweenAnswerAndRow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(h *Handler) { h.Cluster = "c2" })
+	w.cluster("c1", versA.Server(t)) // it has no listener
+	w.cluster("c2", minioB.Server(t))
+	w.policy("both", 2, "c1", "c2")
+	w.bucket("bkt", "both", "c1")
+	for key, size := range map[string]int{"small": 5, "large": 3 << 20, "empty": 0} {
+		w.put("bkt", key, "before")
+		w.awaitCopy("bkt", key, "c2")
+		w.room.Store(1)
+		w.full.Store(true)
+		body := strings.Repeat("x", size)
+		if err := w.tryPut("bkt", key, body); code(err) != "ServiceUnavailable" {
+			t.Errorf("%s: the write was answered with %v", key, err)
+		}
+		if got := w.get("bkt", key); got != body {
+			t.Errorf("%s: read %.20q of %d bytes", key, got, len(got))
+		}
+		rows, err := w.store.ListPending(context.Background(), state.PendingFilter{Bucket: "bkt", Cluster: "c2"}, state.PendingKey{}, 10)
+		w.must(err)
+		if !slices.ContainsFunc(rows, func(r state.Pending) bool { return r.Key == key }) {
+			t.Errorf("%s: nothing is on record after the end: %v", key, rows)
+		}
+		w.full.Store(false)
 	}
 }
 

@@ -61,7 +61,8 @@ type instance struct {
 	ctl   *control.Control
 	eng   *replication.Engine
 	ready chan struct{}
-	full  atomic.Bool // the store takes no pending rows
+	full  atomic.Bool  // the store takes no pending rows
+	room  atomic.Int64 // but so many more times
 
 	handler *Handler
 	server  *httptest.Server
@@ -136,11 +137,11 @@ func newWorld(tb testing.TB, change func(*Handler)) *world {
 // fullStore is a store whose disk can be full.
 type fullStore struct {
 	state.Store
-	full *atomic.Bool
+	of *instance
 }
 
 func (s fullStore) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
-	if s.full.Load() {
+	if s.of.full.Load() && s.of.room.Add(-1) < 0 {
 		return nil, fmt.Errorf("the disk is full: %w", state.ErrUnavailable)
 	}
 	return s.Store.AddPending(ctx, rows...)
@@ -165,7 +166,7 @@ func (w *world) join(tb testing.TB, store state.Store, change func(*Handler)) *i
 	w.all = append(w.all, i)
 	kept := store
 	if _, shared := store.(state.Shared); !shared {
-		kept = fullStore{store, &i.full}
+		kept = fullStore{store, i}
 	}
 	var err error
 	i.ctl, err = control.New(control.Options{Store: kept, Log: testLog(tb, "control"), Node: fmt.Sprint("node", len(w.all))})
