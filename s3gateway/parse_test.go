@@ -65,7 +65,8 @@ func TestFind(t *testing.T) {
 		{"POST", "uploads", "", atObject, "CreateMultipartUpload"},
 		{"GET", "x-id=GetObject", "", atObject, "GetObject"},
 		{"GET", "lifecycle", "", atBucket, "NotImplemented: GetBucketLifecycleConfiguration is not supported by this endpoint."},
-		{"PUT", "object-lock", "", atBucket, "NotImplemented: PutObjectLockConfiguration is not supported by this endpoint."},
+		{"PUT", "object-lock", "", atBucket, "PutObjectLockConfiguration"},
+		{"PUT", "publicAccessBlock", "", atBucket, "NotImplemented: PutPublicAccessBlock is not supported by this endpoint."},
 		{"POST", "select&select-type=2", "", atObject, "NotImplemented: PostObjectSelect is not supported by this endpoint."},
 		{"PATCH", "", "", atObject, "MethodNotAllowed: The specified method is not allowed against this resource."},
 	} {
