@@ -120,8 +120,8 @@ type ObjectPage struct {
 // maxTransfers bounds the transfers shown.
 const maxTransfers = 100
 
-// Status returns the figures of this instance; the queue is that of the whole store.
-func (e *Engine) Status(ctx context.Context) (Status, error) {
+// Figures returns what this instance knows by itself: all of Status but the queue.
+func (e *Engine) Figures() Status {
 	rate, lag := e.core.report.Figures.Rate(), e.core.report.Figures.Lag()
 	st := Status{
 		Paused: e.core.pause.On(), Workers: e.core.slots.Size(), Transfers: e.transfers(e.core.guard.Transfers()),
@@ -132,6 +132,12 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	if r := e.run.Load(); r != nil {
 		st.Verifications = append(st.Verifications, r.verifier.List()...)
 	}
+	return st
+}
+
+// Status returns the figures of this instance; the queue is that of the whole store.
+func (e *Engine) Status(ctx context.Context) (Status, error) {
+	st := e.Figures()
 	logs, err := e.core.ctl.Store().Backlogs(ctx, "")
 	if err != nil {
 		return st, err
