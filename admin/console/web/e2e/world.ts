@@ -12,6 +12,8 @@ export interface World {
   admin: string;
   console: string;
   below: string;
+  /** The console behind the site's own authentication. */
+  sso: string;
   /** Where invocations are sent to. */
   functions_at: string;
   storages: Record<string, string>;
@@ -22,7 +24,7 @@ const caddy = process.env.FADO_CADDY ?? '../../../bin/caddy';
 const tools = process.env.FADO_TOOLS ?? '../../../.tools/bin';
 const key = { id: 'console-tests', secret: 'console-tests-secret' };
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = listen().listen(0, '127.0.0.1');
   await new Promise((r) => server.once('listening', r));
   const { port } = server.address() as AddressInfo;
@@ -40,7 +42,7 @@ export async function until(what: string, check: () => Promise<boolean>, ms = 60
 }
 
 /** Asks the admin endpoint. Caddy takes what has Sec-Fetch-Mode, as Node's fetch has, from its own origin only. */
-export function askAdmin(w: World, path: string, init: RequestInit = {}): Promise<Response> {
+export function askAdmin(w: Pick<World, 'admin'>, path: string, init: RequestInit = {}): Promise<Response> {
   return fetch(w.admin + path, { ...init, headers: { 'Content-Type': 'application/json', Origin: w.admin } });
 }
 
@@ -79,7 +81,8 @@ function run(command: string, args: string[], env: Record<string, string>): Chil
   return child;
 }
 
-const hash = (password: string) => execFileSync(caddy, ['hash-password', '--algorithm', 'argon2id', '--plaintext', password]).toString().trim();
+export const hash = (password: string, algorithm = 'argon2id') =>
+  execFileSync(caddy, ['hash-password', '--algorithm', algorithm, '--plaintext', password]).toString().trim();
 
 function caddyfile(w: World): string {
   const url = (u: string) => new URL(u);
@@ -128,6 +131,17 @@ http://:${url(w.console).port} {
 		${users.join('\n\t\t')}
 	}
 }
+http://:${url(w.sso).port} {
+	basic_auth {
+		ada ${hash('of ada', 'bcrypt')}
+		eve ${hash('of eve', 'bcrypt')}
+	}
+	fado_console {
+		identity {http.auth.user.id} {
+			role admin ada
+		}
+	}
+}
 http://:${url(w.functions_at).port} {
 	reverse_proxy {
 		dynamic fado
@@ -172,11 +186,12 @@ export default async function setup(): Promise<() => Promise<void>> {
     admin: await at(),
     console: (await at()).replace('127.0.0.1', 'localhost'),
     below: (await at()).replace('127.0.0.1', 'localhost'),
+    sso: (await at()).replace('127.0.0.1', 'localhost'),
     functions_at: await at(),
     storages: {},
     functions: {},
   };
-  const children: ChildProcess[] = [];
+  const storages: Record<string, { child?: ChildProcess; start: () => Promise<void> }> = {};
   const servers = ['berlin', 'paris'].map((name) => ({
     name,
     server: createServer((_, res) => res.end('{}')),
@@ -187,22 +202,28 @@ export default async function setup(): Promise<() => Promise<void>> {
     await new Promise((r) => server.once('listening', r));
     w.functions[name] = (server.address() as AddressInfo).port;
     const { host } = new URL(w.storages[name]);
-    children.push(
-      run(join(tools, 'minio'), ['server', '--quiet', '--address', host, '--console-address', new URL(await at()).host, join(dir, name)], {
+    const own = new URL(await at()).host;
+    const start = async () => {
+      storages[name].child = run(join(tools, 'minio'), ['server', '--quiet', '--address', host, '--console-address', own, join(dir, name)], {
         MINIO_ROOT_USER: key.id,
         MINIO_ROOT_PASSWORD: key.secret,
         MINIO_BROWSER: 'off',
-      }),
-    );
+      });
+      await until('MinIO', async () => (await fetch(`${w.storages[name]}/minio/health/live`)).ok);
+    };
+    storages[name] = { start };
   }
-  for (const url of Object.values(w.storages)) await until('MinIO', async () => (await fetch(`${url}/minio/health/live`)).ok);
   // Not declared: tests that want a storage of another kind make a cluster of it.
   w.storages.lyon = await at();
   mkdirSync(join(dir, 'lyon'));
-  children.push(
-    run(join(tools, 'versitygw'), ['--access', key.id, '--secret', key.secret, '--port', new URL(w.storages.lyon).host, 'posix', join(dir, 'lyon')], {}),
-  );
-  await until('versitygw', async () => (await fetch(w.storages.lyon)).status > 0);
+  const lyon = ['--access', key.id, '--secret', key.secret, '--port', new URL(w.storages.lyon).host, 'posix', join(dir, 'lyon')];
+  storages.lyon = {
+    start: async () => {
+      storages.lyon.child = run(join(tools, 'versitygw'), lyon, {});
+      await until('versitygw', async () => (await fetch(w.storages.lyon)).status > 0);
+    },
+  };
+  await Promise.all(Object.values(storages).map((s) => s.start()));
   writeFileSync(join(dir, 'Caddyfile'), caddyfile(w), { mode: 0o600 });
   const fado = new Fado(w);
   await fado.start();
@@ -213,6 +234,10 @@ export default async function setup(): Promise<() => Promise<void>> {
   const control = createServer(async (req, res) => {
     if (req.url === '/stop') await fado.stop();
     if (req.url === '/start') await fado.start();
+    const storage = /^\/storage\/(stop|start)\/(\w+)$/.exec(req.url ?? '');
+    const at = storages[storage?.[2] ?? ''];
+    if (storage?.[1] === 'stop' && at?.child) await ended(at.child);
+    if (storage?.[1] === 'start') await at?.start();
     const fn = /^\/function\/(down|up)\/(\w+)$/.exec(req.url ?? '');
     const of = servers.find((s) => s.name === fn?.[2]);
     if (fn?.[1] === 'down') {
@@ -227,16 +252,17 @@ export default async function setup(): Promise<() => Promise<void>> {
 
   return async () => {
     await fado.stop();
-    await Promise.all(children.map(ended));
+    await Promise.all(Object.values(storages).map((s) => s.child && ended(s.child)));
     for (const s of servers) s.server.close();
     control.close();
     rmSync(dir, { recursive: true, force: true });
   };
 }
 
-class Fado {
+/** A FaDO by the Caddyfile in the directory of its world. */
+export class Fado {
   private child?: ChildProcess;
-  constructor(private readonly w: World) {}
+  constructor(private readonly w: Pick<World, 'dir' | 'admin' | 'console'>) {}
 
   async start(): Promise<void> {
     this.child = run(caddy, ['run', '--config', join(this.w.dir, 'Caddyfile'), '--adapter', 'caddyfile'], {

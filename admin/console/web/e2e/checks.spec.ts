@@ -1,0 +1,87 @@
+import { execFileSync } from 'node:child_process';
+import { admin, control, expect, short, signIn, test, violations, world } from './kit';
+import { s3, until } from './world';
+
+// biome-ignore lint/suspicious/noExplicitAny: what the API answers
+const read = async (path: string): Promise<any> => (await admin(path)).json();
+
+test('other origins change nothing, and read nothing', short, async ({ page, context, request }) => {
+  await signIn(page, 'ada');
+  const [cookie] = await context.cookies();
+  const cookies = { Cookie: `${cookie.name}=${cookie.value}` };
+  const url = `${world().console}/api/fado/replication/pause`;
+  const others: Record<string, string>[] = [{ Origin: 'https://evil.example' }, { 'Sec-Fetch-Site': 'same-site' }, { 'Sec-Fetch-Site': 'cross-site' }];
+  for (const from of others) {
+    const answer = await request.post(url, { headers: { ...cookies, ...from }, data: {} });
+    expect(answer.status(), JSON.stringify(from)).toBe(403);
+  }
+  expect((await read('/fado/replication')).paused).toBe(false);
+  const seen = await request.get(`${world().console}/api/fado/buckets`, { headers: { ...cookies, 'Sec-Fetch-Site': 'cross-site' } });
+  expect(seen.status()).toBe(403);
+});
+
+test('behind the authentication of the site there is no sign-in', async ({ browser }) => {
+  const as = async (username: string) => {
+    const context = await browser.newContext({ httpCredentials: { username, password: `of ${username}` } });
+    const page = await context.newPage();
+    await page.goto(world().sso);
+    return page;
+  };
+  const ada = await as('ada');
+  await expect(ada.getByRole('heading', { name: 'Overview', level: 1 })).toBeVisible();
+  await expect(ada.getByRole('button', { name: 'Account ada' })).toBeVisible();
+  const eve = await as('eve');
+  await expect(eve.getByRole('heading', { name: 'No access' })).toBeVisible();
+  expect(await violations(eve)).toEqual([]);
+  await ada.context().close();
+  await eve.context().close();
+});
+
+test('a storage that is away leaves its copy behind', async ({ page }) => {
+  test.setTimeout(120_000);
+  await signIn(page, 'vera', '/buckets?view=matrix');
+  const grid = page.getByRole('grid', { name: 'Placement matrix' });
+  await expect(grid.getByRole('gridcell', { name: 'reports in paris: synced', exact: true })).toBeVisible();
+  await control('/storage/stop/paris');
+  await s3(world().storages.berlin, 'PUT', '/reports/behind.txt', 'not everywhere yet');
+  await until('the backlog', async () => {
+    const { copies } = (await read('/fado/buckets/reports')).status;
+    return copies.some((c: { cluster: string; pending: { objects: number } }) => c.cluster === 'paris' && c.pending.objects === 1);
+  });
+  const known = Date.now();
+  await expect(grid.getByRole('gridcell', { name: /reports in paris: .*1 object behind/ })).toBeVisible();
+  console.log(`a backlog is shown ${Date.now() - known} ms after the API tells it`);
+  await control('/storage/start/paris');
+  await s3(world().storages.berlin, 'DELETE', '/reports/behind.txt');
+  await expect(grid.getByRole('gridcell', { name: 'reports in paris: synced', exact: true })).toBeVisible({ timeout: 60_000 });
+});
+
+test('what is copied as curl does the same', async ({ page, context }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  const run = async () => {
+    const command = await page.evaluate(() => navigator.clipboard.readText());
+    expect(command).toContain('http://localhost:2019/fado/apply');
+    execFileSync('bash', ['-c', `${command.replace('http://localhost:2019', world().admin)} -sS --fail-with-body`]);
+  };
+  await signIn(page, 'ada', '/buckets');
+  await page.getByRole('button', { name: 'New bucket' }).click();
+  const dialog = page.getByRole('dialog', { name: 'New bucket' });
+  await dialog.getByLabel('Name').fill('by-curl');
+  await dialog.getByLabel('Policy', { exact: true }).selectOption('reports');
+  await dialog.getByRole('button', { name: 'Copy as curl' }).click();
+  await expect(page.getByText('Copied')).toBeVisible();
+  await run();
+  expect((await read('/fado/buckets/by-curl')).policy).toBe('reports');
+
+  await admin('/fado/policies', { method: 'POST', body: JSON.stringify({ name: 'by-curl' }) });
+  await page.goto(`${world().console}/policies/by-curl`);
+  await page.getByRole('button', { name: 'Edit' }).click();
+  const edit = page.getByRole('dialog', { name: 'Edit by-curl' });
+  await edit.getByLabel('Copies').fill('2');
+  await edit.getByRole('button', { name: 'Copy as curl' }).click();
+  await expect(page.getByText('Copied')).toBeVisible();
+  await run();
+  expect((await read('/fado/policies/by-curl')).copies).toBe(2);
+  await admin('/fado/buckets/by-curl?purge=all', { method: 'DELETE' });
+  await admin('/fado/policies/by-curl', { method: 'DELETE' });
+});
