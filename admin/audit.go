@@ -114,7 +114,7 @@ const mediaNDJSON = "application/x-ndjson"
 
 // auditOperations are those on the audit.
 func auditOperations() operations {
-	kinds := []string{string(audit.Change), string(audit.Allowed), string(audit.Copy), string(audit.Pull), string(audit.Session), string(audit.Checkpoint)}
+	kinds := []string{string(audit.Change), string(audit.Allowed), string(audit.Copy), string(audit.Pull), string(audit.Invocations), string(audit.Refused), string(audit.Session), string(audit.Checkpoint)}
 	return operations{
 		{
 			name: "audit", method: http.MethodGet, pattern: "/fado/audit", role: roleAdmin, handle: listAudit,

@@ -52,6 +52,17 @@ func (r room) enter(ctx context.Context) (leave func(), err error) {
 
 // inDocument reads the body and has do work with it, in turn with other documents.
 func (c *call) inDocument(do func(*document.Document) error) error {
+	return c.inBody(func(format document.Format, body []byte) error {
+		doc, err := document.Parse(body, format)
+		if err != nil {
+			return err
+		}
+		return do(doc)
+	})
+}
+
+// inBody is inDocument for a document that may need no reading.
+func (c *call) inBody(do func(document.Format, []byte) error) error {
 	leave, err := bodyRoom.enter(c.r.Context())
 	if err != nil {
 		return err
@@ -66,11 +77,7 @@ func (c *call) inDocument(do func(*document.Document) error) error {
 		return err
 	}
 	defer done()
-	doc, err := document.Parse(body, documentFormat(c.r.Header.Get("Content-Type")))
-	if err != nil {
-		return err
-	}
-	return do(doc)
+	return do(documentFormat(c.r.Header.Get("Content-Type")), body)
 }
 
 // documentBody reads the body, within a bounded time.
@@ -181,12 +188,12 @@ func planDocument(c *call) error {
 		return err
 	}
 	var answer any
-	err = c.inDocument(func(doc *document.Document) error {
+	err = c.inBody(func(format document.Format, body []byte) error {
 		at, err := c.catalogue.Catalogue(c.r.Context())
 		if err != nil {
 			return err
 		}
-		p, err := c.prospect(doc, at, document.Page{After: c.query("after"), Limit: limit})
+		p, err := c.planPage(format, body, at, document.Page{After: c.query("after"), Limit: limit})
 		if err != nil {
 			return err
 		}
@@ -198,6 +205,28 @@ func planDocument(c *call) error {
 		return err
 	}
 	return c.reply(http.StatusOK, answer)
+}
+
+// planPage returns a page of a document's plan: a following page from the plan that is kept, if it
+// is still that of the catalogue.
+func (c *call) planPage(format document.Format, body []byte, at *control.Catalogue, page document.Page) (*prospect, error) {
+	of := planKeyOf(format, body)
+	if page.After != "" || c.query("changes_after") != "" {
+		if p := c.planned.page(of, at, page); p != nil {
+			return p, nil
+		}
+	}
+	doc, err := document.Parse(body, format)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.prospect(doc, at, document.Page{After: page.After, Limit: max(page.Limit, plannedMoves)})
+	if err != nil {
+		return nil, err
+	}
+	c.planned.keep(of, p)
+	outlook, _ := p.outlook.Page(page)
+	return &prospect{p.at, p.changes, outlook}, nil
 }
 
 func revisionTag(s state.Seq) string { return `"` + strconv.FormatInt(int64(s), 10) + `"` }

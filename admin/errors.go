@@ -66,7 +66,8 @@ func statusOf(err error) int {
 		return violationStatus(invalid)
 	case errors.As(err, &inUse),
 		errors.Is(err, control.ErrExists),
-		errors.Is(err, control.ErrConfigOwned):
+		errors.Is(err, control.ErrConfigOwned),
+		errors.Is(err, replication.ErrPath):
 		return http.StatusConflict
 	case errors.Is(err, control.ErrNotFound):
 		return http.StatusNotFound

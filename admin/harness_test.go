@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ type fakeEngine struct {
 	checked      *catalog.Storage // by the last CheckStorage
 	check        replication.StorageCheck
 	asked        []string
+	forecasts    atomic.Int64 // asked for
 }
 
 func (e *fakeEngine) note(call string) error {
@@ -114,6 +116,7 @@ func (e *fakeEngine) DrainStatus(context.Context, string) (*replication.DrainSta
 func (e *fakeEngine) LinkRate(string, string) float64 { return 0 }
 
 func (e *fakeEngine) Forecast(of replication.Catalogue) *replication.Forecast {
+	e.forecasts.Add(1)
 	return replication.NewForecast(of, nil, nil)
 }
 

@@ -47,6 +47,7 @@ type API struct {
 	heartbeat time.Duration
 	streams   *streams
 	fleets    fleets
+	planned   planned
 }
 
 // CaddyModule returns the Caddy module information.
@@ -105,7 +106,7 @@ func (a *API) serveAs(w http.ResponseWriter, r *http.Request, as role) error {
 	if err != nil {
 		return a.apiError(r, err)
 	}
-	c := &call{w: w, r: r, log: a.log, heartbeat: a.heartbeat, streams: a.streams, fleets: &a.fleets}
+	c := &call{w: w, r: r, log: a.log, heartbeat: a.heartbeat, streams: a.streams, fleets: &a.fleets, planned: &a.planned}
 	if err := c.allow(op, as); err != nil {
 		return a.apiError(r, err)
 	}

@@ -26,6 +26,9 @@ type nodesView struct {
 type instanceView struct {
 	ID   string `json:"id"`   // what tells its lease from others
 	Node string `json:"node"` // its name
+	// The cluster that it is in, as its configuration says; empty where it does not, or it has
+	// not said yet.
+	Cluster string `json:"cluster"`
 	// Whether it is the one that answers.
 	This bool `json:"this"`
 	// Version of its program, empty where it has not said.
@@ -44,7 +47,7 @@ type instanceView struct {
 
 func viewInstance(i replication.Instance) instanceView {
 	v := instanceView{
-		ID: i.ID, Node: i.Node, This: i.This, Version: i.Version, Replicates: i.Replicates, Parts: i.Parts,
+		ID: i.ID, Node: i.Node, Cluster: i.Cluster, This: i.This, Version: i.Version, Replicates: i.Replicates, Parts: i.Parts,
 		Feeds: orEmpty(i.Feeds), Behind: i.Behind,
 	}
 	if !i.LeaseUntil.IsZero() {

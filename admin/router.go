@@ -109,6 +109,7 @@ type call struct {
 	heartbeat time.Duration
 	streams   *streams
 	fleets    *fleets
+	planned   *planned
 }
 
 // name returns the name in the path: of a collection's item, or of a bucket.

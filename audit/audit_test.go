@@ -53,7 +53,7 @@ func chain(t rapid.TB, n int) (records []audit.Record) {
 		case 1:
 			add(audit.Change, audit.ChangeBody{Resource: "bucket", Name: fmt.Sprint("b", i), Action: "created"})
 		default:
-			add(audit.Copy, audit.CopyBody{Event: audit.Synced, Bucket: fmt.Sprint("b", i), Policy: "eu", From: "c1", To: "c2", Bytes: int64(i)})
+			add(audit.Copy, audit.CopyBody{Event: audit.Synced, Movement: audit.Movement{Bucket: fmt.Sprint("b", i), Policy: "eu", From: "c1", To: "c2", Bytes: int64(i)}})
 		}
 	}
 	return records
@@ -149,13 +149,13 @@ func TestForbiddenCopyIsFound(t *testing.T) {
 	head, records := audit.Head{}, []audit.Record{}
 	for _, e := range []audit.Entry{
 		{Kind: audit.Allowed, Body: audit.AllowedBody{Policy: "eu", Clusters: []string{"c1", "c2"}}},
-		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Created, Bucket: "b", Policy: "eu", To: "c2"}},
+		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Created, Movement: audit.Movement{Bucket: "b", Policy: "eu", To: "c2"}}},
 		{Kind: audit.Allowed, Body: audit.AllowedBody{Policy: "eu", Clusters: []string{"c1"}}},
-		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Left, Bucket: "b", Policy: "eu", To: "c2"}},
-		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Synced, Bucket: "b", Policy: "eu", To: "c2"}},
-		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Created, Bucket: "b", Policy: "unknown", To: "c2"}},
-		{Kind: audit.Pull, Body: audit.PullBody{Bucket: "b", Policy: "eu", To: "c2", Objects: 1}},
-		{Kind: audit.Pull, Body: audit.PullBody{Bucket: "b", Policy: "eu", To: "c1", Objects: 1}},
+		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Left, Movement: audit.Movement{Bucket: "b", Policy: "eu", To: "c2"}}},
+		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Synced, Movement: audit.Movement{Bucket: "b", Policy: "eu", To: "c2"}}},
+		{Kind: audit.Copy, Body: audit.CopyBody{Event: audit.Created, Movement: audit.Movement{Bucket: "b", Policy: "unknown", To: "c2"}}},
+		{Kind: audit.Pull, Body: audit.PullBody{Movement: audit.Movement{Bucket: "b", Policy: "eu", To: "c2", Objects: 1}}},
+		{Kind: audit.Pull, Body: audit.PullBody{Movement: audit.Movement{Bucket: "b", Policy: "eu", To: "c1", Objects: 1}}},
 	} {
 		r, err := head.Next(e)
 		if err != nil {

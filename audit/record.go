@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,10 @@ const (
 	Copy Kind = "copy"
 	// Pull: objects were about to be copied to where invocations asked for them.
 	Pull Kind = "pull"
+	// Invocations: functions ran, and read objects.
+	Invocations Kind = "invocations"
+	// Refused: policies did not allow what was asked for.
+	Refused Kind = "refused"
 	// Session: somebody signed in at the console, or out.
 	Session Kind = "session"
 	// Checkpoint: the sets allowed now, so that what comes before it is not needed.
@@ -58,21 +63,39 @@ type AllowedBody struct {
 	Digest   string   `json:"digest"`
 }
 
-// CopyBody is the body of a Copy.
-type CopyBody struct {
-	Event  CopyEvent `json:"event"`
-	Bucket string    `json:"bucket"`
-	Prefix string    `json:"prefix"`
+// Movement is what records of data that moves have in common: objects of a bucket's rule that
+// come from one cluster to another.
+type Movement struct {
+	Bucket string `json:"bucket"`
+	Prefix string `json:"prefix"`
 	// From is the cluster that the data comes from, "" where none moves.
 	From string `json:"from"`
 	To   string `json:"to"`
-	// Via is the instance that the bytes passed.
-	Via     string `json:"via"`
-	Objects int64  `json:"objects"`
-	Bytes   int64  `json:"bytes"`
-	Policy  string `json:"policy"`
+	// Via is the instance that the bytes pass, ViaCluster where it is: [NotDeclared] where
+	// nobody says. Both are "" where the instance that makes the record may not have them.
+	Via        string `json:"via"`
+	ViaCluster string `json:"via_cluster,omitempty"`
+	Objects    int64  `json:"objects"`
+	Bytes      int64  `json:"bytes"`
+	Policy     string `json:"policy"`
 	// Digest is that of the clusters that the policy allowed.
 	Digest string `json:"digest"`
+}
+
+// NotDeclared stands for the cluster of an instance of which nobody says where it is.
+const NotDeclared = "not declared"
+
+// Period is when what a record adds up was counted.
+type Period struct {
+	Since string `json:"since,omitempty"`
+	Until string `json:"until,omitempty"`
+}
+
+// CopyBody is the body of a Copy. The period is that of a Carried.
+type CopyBody struct {
+	Event CopyEvent `json:"event"`
+	Movement
+	Period
 }
 
 // CopyEvent says what became of a copy.
@@ -84,21 +107,48 @@ const (
 	Synced  CopyEvent = "synced"
 	Left    CopyEvent = "left"
 	Removed CopyEvent = "removed"
+	// Carried: objects were copied through the instance since the last such record, whatever
+	// for.
+	Carried CopyEvent = "carried"
 )
 
 // PullBody is the body of a Pull. It is on record before the first byte is copied: a copy that
 // fails after that is on record, too.
-type PullBody struct {
+type PullBody struct{ Movement }
+
+// InvocationsBody is the body of an Invocations: those that named objects of a bucket's rule, ran
+// in one cluster and read from one storage. An invocation that names several inputs is counted
+// with each.
+type InvocationsBody struct {
+	Period
+	// Bucket and Prefix of the rule; of Others, of buckets that are not told one by one.
 	Bucket string `json:"bucket"`
 	Prefix string `json:"prefix"`
-	From   string `json:"from"`
-	To     string `json:"to"`
-	// Via is the instance that the bytes pass.
-	Via     string `json:"via"`
-	Objects int64  `json:"objects"`
-	Bytes   int64  `json:"bytes"`
-	Policy  string `json:"policy"`
-	// Digest is that of the clusters that the policy allowed.
+	Others bool   `json:"others,omitempty"`
+	// Run is where the functions ran, Read the cluster whose storage they were told to read
+	// from, "" for none.
+	Run   string `json:"run"`
+	Read  string `json:"read"`
+	Count int64  `json:"count"`
+	// Bytes of the objects named, as far as their sizes were known.
+	Bytes  int64  `json:"bytes"`
+	Policy string `json:"policy"`
+	// Digest is that of the clusters that the policy allowed when it was decided.
+	Digest string `json:"digest"`
+}
+
+// RefusedBody is the body of a Refused.
+type RefusedBody struct {
+	Period
+	Bucket string `json:"bucket"`
+	Prefix string `json:"prefix"`
+	Others bool   `json:"others,omitempty"`
+	// Cluster that was not allowed, "" where none was.
+	Cluster string `json:"cluster"`
+	// By is what refused: routing an invocation, or the guard a write, a copy or a passage.
+	By     string `json:"by"`
+	Count  int64  `json:"count"`
+	Policy string `json:"policy"`
 	Digest string `json:"digest"`
 }
 
@@ -199,6 +249,9 @@ func (r *Record) sum() (string, error) {
 	sum := sha256.Sum256(append([]byte(r.Prev), text...))
 	return hex.EncodeToString(sum[:]), nil
 }
+
+// DigestOf stands for clusters that a policy allows, which are sorted.
+func DigestOf(clusters []string) string { return Digest([]byte(strings.Join(clusters, " "))) }
 
 // Digest stands for a text: 16 hexadecimal digits of its SHA-256.
 func Digest(text []byte) string {

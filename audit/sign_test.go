@@ -41,7 +41,7 @@ func signedChain(t *testing.T, allowed string, sign ...func(*audit.CheckpointBod
 	}
 	add(audit.Allowed, audit.AllowedBody{Policy: "eu", Clusters: []string{allowed}})
 	for _, f := range sign {
-		add(audit.Copy, audit.CopyBody{Event: audit.Synced, Bucket: "b", Policy: "eu", To: allowed})
+		add(audit.Copy, audit.CopyBody{Event: audit.Synced, Movement: audit.Movement{Bucket: "b", Policy: "eu", To: allowed}})
 		b := audit.CheckpointBody{Size: head.Seq, Head: head.Hash, Allowed: map[string][]string{"eu": {allowed}}}
 		if f != nil {
 			if err := f(&b); err != nil {

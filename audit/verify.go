@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 )
 
 // Problem is something wrong with a chain.
@@ -53,7 +54,7 @@ const (
 // the end are found, too. With keys (not nil), checkpoints must be signed from the first one on
 // that is, and one must be. The error is that of reading.
 func Verify(r io.Reader, expected Head, keys *Keys) (*Report, error) {
-	v := &verifier{allowed: make(map[string][]string), keys: keys}
+	v := &verifier{allowed: make(map[string][]string), former: make(map[setName]formerSet), keys: keys}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	for n := 1; lines.Scan(); n++ {
@@ -102,10 +103,23 @@ func decodeRecord(line []byte) (rec Record, err error) {
 	return rec, err
 }
 
+// setName names clusters that a policy allowed.
+type setName struct{ policy, digest string }
+
+// formerSet is what a policy allowed until some time.
+type formerSet struct {
+	clusters []string
+	until    time.Time
+}
+
 type verifier struct {
 	Report
 	keys    *Keys
 	allowed map[string][]string
+	// former are the sets that policies allowed before, by policy and digest, and when that
+	// ended.
+	former map[setName]formerSet
+	began  time.Time // of the first record
 	// partial: what policies allowed before the first record is not known.
 	partial bool
 	// broken: the last line was no record, so that the next one does not follow.
@@ -143,6 +157,7 @@ func (v *verifier) record(r Record) {
 // begin takes the first record.
 func (v *verifier) begin(r *Record) {
 	v.First = r.Seq
+	v.began, _ = r.Time()
 	switch {
 	case r.Seq == 1:
 		v.Root = "first record"
@@ -179,6 +194,7 @@ func (v *verifier) means(r *Record) error {
 		if err := json.Unmarshal(r.Body, &b); err != nil {
 			return err
 		}
+		v.replaced(r, b.Policy)
 		v.allowed[b.Policy] = b.Clusters
 	case Checkpoint:
 		var b CheckpointBody
@@ -191,18 +207,79 @@ func (v *verifier) means(r *Record) error {
 		if err := json.Unmarshal(r.Body, &b); err != nil {
 			return err
 		}
-		if b.Event == Created || b.Event == Synced { // else it leaves
-			v.lies(r.Seq, b.Policy, b.To, fmt.Sprintf("the copy of %q of bucket %s", b.Prefix, b.Bucket))
+		what := fmt.Sprintf("objects of %q of bucket %s, copied", b.Prefix, b.Bucket)
+		switch b.Event {
+		case Carried:
+			v.lay(r.Seq, b.Policy, b.Digest, b.Since, what, b.To, declared(b.ViaCluster))
+		case Left, Removed: // no data comes
+		case Created, Synced:
+			v.moves(r.Seq, &b.Movement, fmt.Sprintf("the copy of %q of bucket %s", b.Prefix, b.Bucket))
 		}
 	case Pull:
 		var b PullBody
 		if err := json.Unmarshal(r.Body, &b); err != nil {
 			return err
 		}
-		v.lies(r.Seq, b.Policy, b.To, fmt.Sprintf("objects of %q of bucket %s, copied on demand", b.Prefix, b.Bucket))
+		v.moves(r.Seq, &b.Movement, fmt.Sprintf("objects of %q of bucket %s, copied on demand", b.Prefix, b.Bucket))
+	case Invocations:
+		var b InvocationsBody
+		if err := json.Unmarshal(r.Body, &b); err != nil {
+			return err
+		}
+		v.lay(r.Seq, b.Policy, b.Digest, b.Since, fmt.Sprintf("invocations on %q of bucket %s", b.Prefix, b.Bucket), b.Run)
 	default: // tells of no data
 	}
 	return nil
+}
+
+// declared is the cluster of an instance, "" where nobody says.
+func declared(via string) string {
+	if via == NotDeclared {
+		return ""
+	}
+	return via
+}
+
+// replaced notes until when a policy allowed what it does now.
+func (v *verifier) replaced(r *Record, policy string) {
+	if at, err := r.Time(); err == nil {
+		v.former[setName{policy, DigestOf(v.allowed[policy])}] = formerSet{v.allowed[policy], at}
+	}
+}
+
+// clockTolerance is by how much the clocks of instances may differ.
+const clockTolerance = time.Minute
+
+// lay holds clusters against what a policy allowed in the period that a record adds up, which
+// may have ended before the record: another change may have come first.
+func (v *verifier) lay(seq int64, policy, digest, since, what string, clusters ...string) {
+	allowed, known := v.allowed[policy]
+	if !known && v.partial {
+		return
+	}
+	if digest != DigestOf(allowed) {
+		former, was := v.former[setName{policy, digest}]
+		from, err := time.Parse(timeLayout, since)
+		switch {
+		case err != nil:
+			v.problem(seq, "%s: it does not say since when", what)
+			return
+		case !was && from.Before(v.began.Add(clockTolerance)) && v.First > 1:
+			return // of before the first record
+		case !was:
+			v.problem(seq, "%s: by clusters that policy %s never allowed", what, policy)
+			return
+		case former.until.Add(clockTolerance).Before(from):
+			v.problem(seq, "%s: by clusters that policy %s allowed no more", what, policy)
+			return
+		}
+		allowed = former.clusters
+	}
+	for _, c := range clusters {
+		if c != "" && !slices.Contains(allowed, c) {
+			v.problem(seq, "%s in %s: policy %s did not allow it there", what, c, policy)
+		}
+	}
 }
 
 func (v *verifier) checkpoint(r *Record, b *CheckpointBody) {
@@ -234,6 +311,14 @@ func (v *verifier) signature(r *Record, b *CheckpointBody) {
 		return
 	}
 	v.Signed = r.Seq
+}
+
+// moves holds where data was put, and the way it took, against what its policy allowed.
+func (v *verifier) moves(seq int64, m *Movement, what string) {
+	v.lies(seq, m.Policy, m.To, what)
+	if m.ViaCluster != "" && m.ViaCluster != NotDeclared {
+		v.lies(seq, m.Policy, m.ViaCluster, what+", by way of instance "+m.Via)
+	}
 }
 
 // lies holds where data was put against what its policy allowed.

@@ -41,6 +41,11 @@ type App struct {
 	// The name of this instance. Placeholders are replaced. Default: the host name.
 	Node string `json:"node,omitempty"`
 
+	// The cluster that this instance is in. Bytes of a bucket's objects are copied, pulled and
+	// served by it only if their policy allows that cluster. A placeholder is replaced.
+	// Default: not said, and bytes of all buckets may pass.
+	NodeCluster string `json:"node_cluster,omitempty"`
+
 	// The key that seals literal secrets in the store; {env.X} and {file.X}
 	// placeholders keep it out of the configuration. At least 16 characters. Default: a key
 	// file of mode 0600 beside the SQLite file.
@@ -100,6 +105,7 @@ type App struct {
 	runtime atomic.Pointer[runtime]
 	holding bool
 	hold    *hold
+	here    string // NodeCluster, placeholders replaced
 	// none answers routing questions before there is a runtime.
 	none *routing.Router
 	// ready closes when there is a runtime that knows the catalogue.
@@ -119,6 +125,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (app *App) config() control.Config {
 	return control.Config{
 		DefaultPolicy: app.DefaultPolicy,
+		Here:          app.here,
 		AuditKeep:     app.Audit.keep(),
 		AuditSigner:   app.Audit.signs(),
 		Zones:         app.Zones,

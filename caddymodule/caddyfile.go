@@ -49,7 +49,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			lease <duration>
 //			max_snapshot_age <duration>
 //		}
-//		node <name>
+//		node <name> [<cluster>]
 //		encryption_key <key> [<former key...>]
 //		secrets <pattern...>
 //		default_policy <name>
@@ -157,7 +157,7 @@ func (p *parser) options() options {
 	app := p.app
 	return options{
 		"store":          {usage: "store sqlite [<path>] or store postgres <dsn>", raw: p.store},
-		"node":           value("node <name>", &app.Node, parseNode),
+		"node":           {usage: "node <name> [<cluster>]", min: 1, max: 2, set: p.node},
 		"encryption_key": {usage: "encryption_key <key> [<former key...>]", min: 1, max: -1, set: p.encryptionKey},
 		"secrets":        {usage: "secrets <pattern...>", min: 1, max: -1, set: p.secrets},
 		"default_policy": text("default_policy <name>", &app.DefaultPolicy),
@@ -424,6 +424,23 @@ func scanInterval(s string) (catalog.Duration, error) {
 		err = fmt.Errorf("%q: expected a duration of at least %s", s, minScanInterval)
 	}
 	return v, err
+}
+
+// node parses:
+//
+//	node <name> [<cluster>]
+func (p *parser) node(d *caddyfile.Dispenser, args []string) (err error) {
+	if p.app.Node, err = parseNode(args[0]); err != nil {
+		return d.Errf("node: %w", err)
+	}
+	if len(args) == 1 {
+		return nil
+	}
+	p.app.NodeCluster = args[1]
+	if err := checkNodeCluster(args[1]); err != nil && !strings.Contains(args[1], "{") {
+		return d.Errf("node: %w", err)
+	}
+	return nil
 }
 
 // parseNode checks a node's name as far as it is not a placeholder.

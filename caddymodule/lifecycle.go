@@ -105,6 +105,12 @@ func (app *App) settleIdentity() error {
 	if err := checkNode(node); err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
+	if app.here, err = replaced(app.NodeCluster); err != nil {
+		return fmt.Errorf("node: cluster: %w", err)
+	}
+	if err := checkNodeCluster(app.here); app.here != "" && err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
 	if app.encryptionKey, app.formerKeys, err = resolveKeys(app.EncryptionKey, app.FormerEncryptionKeys); err != nil {
 		return err
 	}
@@ -119,6 +125,13 @@ func checkNode(name string) error {
 	blank := func(r rune) bool { return r <= ' ' || r == 0x7f }
 	if name == "" || len(name) > 255 || strings.ContainsFunc(name, blank) {
 		return fmt.Errorf("%q: expected 1 to 255 characters without spaces", name)
+	}
+	return nil
+}
+
+func checkNodeCluster(name string) error {
+	if !catalog.ValidName(name) {
+		return fmt.Errorf("cluster: %q: expected the name of a cluster", name)
 	}
 	return nil
 }

@@ -82,7 +82,8 @@ func auditVerifyCommand() *cobra.Command {
 		Use: "verify <file>", Short: "Checks exported audit records, without asking anybody", Args: cobra.ExactArgs(1),
 		Long: `
 Checks exported audit records (- for standard input): that none was changed, removed,
-added or moved, and that nothing was copied where the policy in force did not allow it.
+added or moved, and that nothing was copied, pulled or run where the policy in force did
+not allow it, or by way of an instance there.
 With --head, the number and hash of the last record as noted elsewhere, records that
 are missing at the end are found, too. With --key, the public key that audit key printed
 (repeatable), checkpoints must be signed: who can write the database, and has not the

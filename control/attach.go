@@ -42,6 +42,9 @@ func (s *attachments) attach(ctx context.Context, decl *declared) (*Attachment, 
 	if err := s.checkAgainstStore(ctx, decl); err != nil {
 		return nil, err
 	}
+	if err := s.checkHere(decl); err != nil {
+		return nil, err
+	}
 	s.auditConfigured(ctx, decl)
 	if err := s.enforce(ctx, decl); err != nil {
 		return nil, err
@@ -117,7 +120,7 @@ func (s *attachments) enforce(ctx context.Context, next *declared) error {
 				e.SetCopies(b, cs)
 			}
 		}
-		e.SetDefaultPolicy(next.defaultPolicy())
+		next.apply(e)
 	}, func() { s.inForce.Store(next) })
 	if err := s.order.Refresh(ctx, s.store(), whole(again), nil); err != nil {
 		return err
@@ -173,6 +176,21 @@ func (s *attachments) undeclared(ctx context.Context, next *declared) (map[state
 		}
 	}
 	return left, nil
+}
+
+// checkHere refuses a configuration that says that this instance is in a cluster which neither
+// it declares nor the API has made.
+func (s *attachments) checkHere(d *declared) error {
+	here := d.cfg.Here
+	if here == "" || d.has(state.Ref{Kind: catalog.KindCluster, Name: here}) {
+		return nil
+	}
+	if s.router.Snapshot().Cluster(here) != nil && !s.declared().has(state.Ref{Kind: catalog.KindCluster, Name: here}) {
+		return nil
+	}
+	return &catalog.ValidationError{Violations: []catalog.Violation{{
+		Field: "node: cluster", Value: here, Expected: "a cluster that is declared, here or through the API",
+	}}}
 }
 
 func (s *attachments) copiesOf(ctx context.Context, buckets []*catalog.Bucket) (map[string][]catalog.Copy, error) {

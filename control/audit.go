@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
@@ -116,15 +115,13 @@ func (a *auditor) allowed() error {
 		if known != nil && slices.Equal(clusters, known) || known == nil && len(clusters) == 0 {
 			continue
 		}
-		err := a.add(audit.Allowed, AuditSubject(catalog.KindPolicy, policy), audit.AllowedBody{Policy: policy, Clusters: clusters, Digest: digestOf(clusters)})
+		err := a.add(audit.Allowed, AuditSubject(catalog.KindPolicy, policy), audit.AllowedBody{Policy: policy, Clusters: clusters, Digest: audit.DigestOf(clusters)})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-func digestOf(clusters []string) string { return audit.Digest([]byte(strings.Join(clusters, " "))) }
 
 // allowedNow returns the clusters that each policy allows, by the configuration and what the
 // transaction sees.
@@ -164,14 +161,17 @@ func (a *auditor) copies(bucket string, before, next []state.Copy) error {
 	}
 	for i := range events {
 		e := &events[i]
-		e.Bucket, e.Via, e.Policy = bucket, a.c.node, a.policyOf(bucket, e.Prefix)
+		e.Bucket, e.Policy = bucket, a.policyOf(bucket, e.Prefix)
+		if here := a.cfg.cfg.Here; here == "" || slices.Contains(allowed[e.Policy], here) {
+			e.Via, e.ViaCluster = a.c.node, viaCluster(here)
+		}
 		writes := e.Event == audit.Created || e.Event == audit.Synced
 		if writes && !slices.Contains(allowed[e.Policy], e.To) {
-			if allowed, err = a.caughtUp(e); err != nil {
+			if allowed, err = a.caughtUp(&e.Movement); err != nil {
 				return err
 			}
 		}
-		e.Digest = digestOf(allowed[e.Policy])
+		e.Digest = audit.DigestOf(allowed[e.Policy])
 		if err := a.add(audit.Copy, AuditSubject(catalog.KindBucket, bucket), *e); err != nil {
 			return err
 		}
@@ -181,13 +181,13 @@ func (a *auditor) copies(bucket string, before, next []state.Copy) error {
 
 // caughtUp records what policies allow now, where a copy is begun that is not known to be
 // allowed. With several instances another one may have forbidden it a moment ago.
-func (a *auditor) caughtUp(e *audit.CopyBody) (map[string][]string, error) {
+func (a *auditor) caughtUp(m *audit.Movement) (map[string][]string, error) {
 	if err := a.allowed(); err != nil {
 		return nil, err
 	}
 	allowed, err := a.tx.AuditAllowed()
-	if err == nil && a.c.shared() && !slices.Contains(allowed[e.Policy], e.To) {
-		err = fmt.Errorf("policy %s does not allow bucket %s in %s any longer: %w", e.Policy, e.Bucket, e.To, state.ErrUnavailable)
+	if err == nil && a.c.shared() && !slices.Contains(allowed[m.Policy], m.To) {
+		err = fmt.Errorf("policy %s does not allow bucket %s in %s any longer: %w", m.Policy, m.Bucket, m.To, state.ErrUnavailable)
 	}
 	return allowed, err
 }
@@ -196,7 +196,7 @@ func (a *auditor) caughtUp(e *audit.CopyBody) (map[string][]string, error) {
 func (a *auditor) pulls(b *audit.PullBody) error {
 	allowed, err := a.tx.AuditAllowed()
 	if err == nil && !slices.Contains(allowed[b.Policy], b.To) {
-		allowed, err = a.caughtUp(&audit.CopyBody{Bucket: b.Bucket, Policy: b.Policy, To: b.To})
+		allowed, err = a.caughtUp(&b.Movement)
 	}
 	if err != nil {
 		return err
@@ -204,9 +204,12 @@ func (a *auditor) pulls(b *audit.PullBody) error {
 	if !slices.Contains(allowed[b.Policy], b.To) {
 		return errNotAllowed
 	}
-	b.Digest = digestOf(allowed[b.Policy])
+	b.Digest = audit.DigestOf(allowed[b.Policy])
 	return a.add(audit.Pull, AuditSubject(catalog.KindBucket, b.Bucket), *b)
 }
+
+// viaCluster names the cluster that an instance is in.
+func viaCluster(here string) string { return cmp.Or(here, audit.NotDeclared) }
 
 func (a *auditor) policyOf(bucket, prefix string) string {
 	rule, _ := a.c.router.Snapshot().RuleOf(bucket, prefix)
@@ -231,7 +234,9 @@ func copyEvents(before, next []state.Copy) (events []audit.CopyBody) {
 		}
 	}
 	note := func(e audit.CopyEvent, c state.Copy, from string) {
-		events = append(events, audit.CopyBody{Event: e, Prefix: c.Prefix, From: from, To: c.Cluster, Objects: c.Objects, Bytes: c.Bytes})
+		events = append(events, audit.CopyBody{Event: e, Movement: audit.Movement{
+			Prefix: c.Prefix, From: from, To: c.Cluster, Objects: c.Objects, Bytes: c.Bytes,
+		}})
 	}
 	for _, n := range next {
 		former, known := was[at(n)]

@@ -35,7 +35,7 @@ type pullBatch struct {
 }
 
 // pullOf names objects that are told of as one.
-type pullOf struct{ bucket, prefix, policy, from, to string }
+type pullOf struct{ bucket, prefix, policy, from, to, via string }
 
 // errNotAllowed: what policies allow has changed since the pull was allowed.
 var errNotAllowed = errors.New("the policy does not allow the object there any longer")
@@ -49,8 +49,9 @@ func (s *Audits) Pulling(ctx context.Context, bucket, key, from, to string, byte
 	if s.c.declared().cfg.AuditKeep <= 0 {
 		return nil
 	}
-	rule, _ := s.c.router.Snapshot().RuleOf(bucket, key)
-	of := pullOf{bucket, rule.Prefix, rule.Policy, from, to}
+	snap := s.c.router.Snapshot()
+	rule, _ := snap.RuleOf(bucket, key)
+	of := pullOf{bucket, rule.Prefix, rule.Policy, from, to, viaCluster(snap.Here())}
 	b := s.pulls.join(ctx, of, bytes)
 	select {
 	case <-b.done:
@@ -77,7 +78,9 @@ func (p *pulls) join(ctx context.Context, of pullOf, bytes int64) *pullBatch {
 	b := p.next
 	sum := b.sums[of]
 	if sum == nil {
-		sum = &audit.PullBody{Bucket: of.bucket, Prefix: of.prefix, From: of.from, To: of.to, Via: p.c.node, Policy: of.policy}
+		sum = &audit.PullBody{Movement: audit.Movement{
+			Bucket: of.bucket, Prefix: of.prefix, From: of.from, To: of.to, Via: p.c.node, ViaCluster: of.via, Policy: of.policy,
+		}}
 		b.sums[of] = sum
 	}
 	sum.Objects, sum.Bytes = sum.Objects+1, sum.Bytes+bytes
@@ -107,7 +110,7 @@ func (p *pulls) store(ctx context.Context, b *pullBatch) error {
 	ctx, cancel := context.WithTimeout(ctx, pullsPatience)
 	defer cancel()
 	order := slices.SortedFunc(maps.Keys(b.sums), func(x, y pullOf) int {
-		return cmp.Or(cmp.Compare(x.bucket, y.bucket), cmp.Compare(x.prefix, y.prefix), cmp.Compare(x.to, y.to), cmp.Compare(x.from, y.from), cmp.Compare(x.policy, y.policy))
+		return cmp.Or(cmp.Compare(x.bucket, y.bucket), cmp.Compare(x.prefix, y.prefix), cmp.Compare(x.to, y.to), cmp.Compare(x.from, y.from), cmp.Compare(x.policy, y.policy), cmp.Compare(x.via, y.via))
 	})
 	return p.c.commit(ctx, change{progress: true, run: func(tx state.Tx) error {
 		clear(b.refused) // a transaction may be tried again

@@ -23,11 +23,12 @@ const (
 
 // Audits looks after the audit records: checkpoints, and the end of what is kept.
 type Audits struct {
-	c     *core
-	pulls *pulls
+	c      *core
+	pulls  *pulls
+	ledger *ledger
 }
 
-// Run works until ctx ends.
+// Run works until ctx ends; then it puts on record what was counted last.
 func (s *Audits) Run(ctx context.Context) {
 	tick := time.NewTicker(auditEvery)
 	defer tick.Stop()
@@ -35,11 +36,24 @@ func (s *Audits) Run(ctx context.Context) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+			s.last(context.WithoutCancel(ctx))
 			return
+		}
+		if err := s.Flush(ctx); err != nil && ctx.Err() == nil {
+			s.c.log.Warn("could not put on record what was counted; trying again in a minute", zap.Error(err))
 		}
 		if err := s.Maintain(ctx); err != nil && ctx.Err() == nil {
 			s.c.log.Warn("could not look after the audit records; trying again in a minute", zap.Error(err))
 		}
+	}
+}
+
+// last is the flush at the end.
+func (s *Audits) last(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, configuredPatience)
+	defer cancel()
+	if err := s.Flush(ctx); err != nil {
+		s.c.log.Warn("could not put on record what was counted last", zap.Error(err))
 	}
 }
 

@@ -25,6 +25,12 @@ type Catalogue struct {
 	ownDefault bool
 }
 
+// Same reports whether two are of one version: the API changed nothing between them, and neither
+// did the configuration.
+func (c *Catalogue) Same(other *Catalogue) bool {
+	return c.Revision == other.Revision && c.decl == other.decl && c.ownDefault == other.ownDefault
+}
+
 // Origin says who declares a resource, "" for nobody: the built-in policy, and what there
 // is not.
 func (c *Catalogue) Origin(k catalog.Kind, name string) Origin {

@@ -98,7 +98,7 @@ func New(o Options) (*Control, error) {
 		Usage: new(Usage), Hooks: core.hooks, Issues: newIssues(core.bus), Copies: &Copies{c: core}, Pulled: newPulled(core),
 		Pending: &Pending{c: core, queue: newPendingQueue(core.store, core.exceptions, &core.health)},
 	}
-	c.Audits = &Audits{c: core, pulls: &pulls{c: core}}
+	c.Audits = &Audits{c: core, pulls: &pulls{c: core}, ledger: &ledger{c: core, since: core.now(), turn: make(chan struct{}, 1)}}
 	c.Resources = &Resources{c: core, copies: c.Copies, issues: c.Issues}
 	c.attached = &attachments{core: core, copies: c.Copies, pulled: c.Pulled, issues: c.Issues, turn: make(chan struct{}, 1)}
 	h := &host{Control: c, loader: &loader{core: core, pulled: c.Pulled}}
@@ -156,6 +156,7 @@ func (c *Control) Attach(ctx context.Context, cfg Config) (*Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.core.router.Ledger.Enable(cfg.AuditKeep > 0)
 	c.readyOnce.Do(func() { close(c.ready) })
 	c.Hooks.answering(ctx)
 	c.core.anyChanged("attached")

@@ -10,12 +10,16 @@ import (
 	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control/internal/record"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
 // Config is what a running configuration declares.
 type Config struct {
 	DefaultPolicy string // "" for the built-in one
+	// Here is the cluster that this instance is in: bytes of objects pass through it only
+	// where their policy allows that cluster. "": nobody says, and all pass.
+	Here string
 	// AuditKeep is for how long audit records are kept; 0: none are made.
 	AuditKeep time.Duration
 	// AuditSigner signs checkpoints; nil: they are not signed.
@@ -70,6 +74,12 @@ func (d *declared) defaultPolicy() string {
 		return catalog.DefaultPolicyName
 	}
 	return d.cfg.DefaultPolicy
+}
+
+// apply makes a snapshot follow what is declared besides resources.
+func (d *declared) apply(e *routing.Editor) {
+	e.SetDefaultPolicy(d.defaultPolicy())
+	e.SetHere(d.cfg.Here)
 }
 
 func (d *declared) has(r state.Ref) bool { return d.byName[r.Kind][r.Name] != nil }

@@ -13,6 +13,7 @@ type Finder string
 // The finders. Those of jobs may find something per cluster and prefix.
 const (
 	FinderPlanner  Finder = "planner"
+	FinderPath     Finder = "path"   // of bytes, through instances
 	FinderSource   Finder = "source" // of objects: the primary, or what stands in for it
 	FinderVerify   Finder = "verify"
 	FinderSync     Finder = "sync"

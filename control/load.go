@@ -73,7 +73,7 @@ func (l *loader) load(ctx context.Context, from state.Store, between func(contex
 	if err != nil {
 		return err
 	}
-	again := r.PublishAll(snap, func(e *routing.Editor) { e.SetDefaultPolicy(l.declared().defaultPolicy()) }, then)
+	again := r.PublishAll(snap, l.declared().apply, then)
 	return l.order.Refresh(ctx, from, whole(again), between)
 }
 
@@ -129,7 +129,7 @@ func (l *loader) build(ctx context.Context, from state.Store) (*routing.Snapshot
 			return true
 		})
 		failed = errors.Join(failed, loadCopies(ctx, from, e))
-		e.SetDefaultPolicy(l.declared().defaultPolicy())
+		l.declared().apply(e)
 	})
 	return snap, failed
 }

@@ -3,6 +3,7 @@ package document
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/fado-project/fado/catalog"
 )
@@ -47,6 +48,8 @@ type Outlook struct {
 	// Blocked says that a violation blocks, whether it is listed or not.
 	Blocked bool
 	Routes  Routes
+
+	after string // the Key that the moves listed come after
 }
 
 // Moves is what has to be copied and removed.
@@ -104,6 +107,34 @@ type Issue struct {
 	Detail   string
 	// Blocking says that the changes are refused because of it.
 	Blocking bool
+}
+
+// Page returns an outlook with another page of its moves, and false if they are not among those
+// that it lists.
+func (o *Outlook) Page(p Page) (*Outlook, bool) {
+	moves := o.Moves.Buckets
+	for len(moves) > 0 && p.after(&moves[0]) {
+		moves = moves[1:]
+	}
+	begins := len(moves) < len(o.Moves.Buckets) || p.After == o.after // else its begin may be on a page before
+	if !begins || len(moves) < p.Limit && o.Moves.Next != "" {
+		return nil, false
+	}
+	page := *o
+	page.Moves.Buckets, page.Moves.Next = moves, ""
+	if len(moves) > p.Limit {
+		page.Moves.Buckets = moves[:p.Limit:p.Limit]
+		page.Moves.Next = moves[p.Limit-1].Key()
+	} else if o.Moves.Next != "" {
+		page.Moves.Next = o.Moves.Next
+	}
+	return &page, true
+}
+
+// after reports whether a move belongs to a page before.
+func (p *Page) after(m *Move) bool {
+	bucket, prefix, _ := strings.Cut(p.After, "/") // which no bucket has in its name
+	return p.After != "" && cmp.Or(strings.Compare(m.Bucket, bucket), strings.Compare(m.Prefix, prefix)) <= 0
 }
 
 // IssueKind names an issue.
@@ -169,7 +200,7 @@ func newForecaster(c *Comparison, w *World, page Page) *forecaster {
 		before: newSide(c.base.Catalogue), after: newSide(c.target), changed: make(map[string]bool),
 		links: make(map[[2]string]*LinkLoad), added: make(map[string]int64),
 	}
-	f.out = Outlook{Violations: []Issue{}, Routes: Routes{Examples: []RouteExample{}}}
+	f.out = Outlook{after: page.After, Violations: []Issue{}, Routes: Routes{Examples: []RouteExample{}}}
 	f.out.Moves.Buckets, f.out.Moves.Links = []Move{}, []LinkLoad{}
 	for name, b := range f.after.policies {
 		a := f.before.policies[name]

@@ -132,8 +132,19 @@ func sumsUp(t *rapid.T, c *document.Comparison, o *document.Outlook) {
 func pagesUp(t *rapid.T, c *document.Comparison, w *document.World, whole *document.Outlook) {
 	var listed []string
 	p := document.Page{Limit: rapid.IntRange(1, 3).Draw(t, "limit")}
-	for {
-		o := forecast(t, c, w, p)
+	kept, keep := new(document.Outlook), rapid.IntRange(1, 7).Draw(t, "kept") // of which pages are taken while it has them
+	for first := true; ; first = false {
+		o, ok := kept.Page(p)
+		if first || !ok {
+			kept = forecast(t, c, w, document.Page{After: p.After, Limit: max(p.Limit, keep)})
+			if o, ok = kept.Page(p); !ok {
+				t.Fatalf("an outlook from %q does not have its first page", p.After)
+			}
+		}
+		if fresh := forecast(t, c, w, p); fresh.Moves.Next != o.Moves.Next || len(fresh.Moves.Buckets) != len(o.Moves.Buckets) {
+			t.Fatalf("the page after %q has %d moves and goes on after %q, want %d and %q",
+				p.After, len(o.Moves.Buckets), o.Moves.Next, len(fresh.Moves.Buckets), fresh.Moves.Next)
+		}
 		if o.Moves.Total != whole.Moves.Total {
 			t.Fatalf("a page has the totals %+v, the whole %+v", o.Moves.Total, whole.Moves.Total)
 		}

@@ -231,18 +231,12 @@ func coveringRule(rules []catalog.PrefixRule, prefix string) (cover catalog.Pref
 func (f *forecaster) list(m *Move) {
 	moves := &f.out.Moves
 	switch {
-	case f.listed(m):
+	case f.page.after(m):
 	case len(moves.Buckets) < f.page.Limit:
 		moves.Buckets = append(moves.Buckets, *m)
 	case moves.Next == "" && len(moves.Buckets) > 0:
 		moves.Next = moves.Buckets[len(moves.Buckets)-1].Key()
 	}
-}
-
-// listed says that a move belongs to a page before.
-func (f *forecaster) listed(m *Move) bool {
-	bucket, prefix, _ := strings.Cut(f.page.After, "/") // which no bucket has in its name
-	return f.page.After != "" && cmp.Or(strings.Compare(m.Bucket, bucket), strings.Compare(m.Prefix, prefix)) <= 0
 }
 
 func (f *forecaster) link(from, to string) *LinkLoad {

@@ -59,6 +59,7 @@ func (c *choice) make(st *requestState, pool reverseproxy.UpstreamPool, r *http.
 		before := router.Snapshot()
 		router.Route(&c.query, &c.decision)
 		if c.decision.Reason != routing.ReasonNone {
+			router.Ledger.RefusedBy(&c.decision)
 			return c.decision.Reason
 		}
 		if c.decision.Locality == routing.LocalityRemote && c.pull(st, r) {

@@ -108,6 +108,7 @@ func (p *DataAware) announce(st *requestState, d *routing.Decision, w http.Respo
 	if !st.counted {
 		st.counted = true
 		p.app.CountDecision(st.endpoint.Cluster, d.Locality)
+		p.app.Router().Ledger.Invoked(d, st.endpoint)
 	}
 	if st.watched {
 		st.rejection.Store(nil)

@@ -29,6 +29,8 @@ type aftermath struct {
 	scanAgain func(bucket string, after time.Duration)
 	// countOwed asks for a scan once the storage of a bucket's primary is up again.
 	countOwed func(bucket, cluster string)
+	// yield leaves a bucket to an instance that may do what this one may not.
+	yield func(bucket string)
 }
 
 // Times before a bucket is checked again.
@@ -49,6 +51,10 @@ func (a *aftermath) ended(id jobID, err error) {
 		a.repeatScan(id)
 	case errors.Is(err, storage.ErrLocked): // people, or time, end that
 		a.failed(id, err)
+	case errors.Is(err, guard.ErrPath): // where no instance may that has its own issue
+		a.yield(id.Bucket)
+		a.agenda.later(id.Bucket, delay.Jitter(afterDown))
+		a.repeatScan(id)
 	case errors.Is(err, walk.ErrNotYet): // a change of the bucket's copies has it looked at before
 		b := delay.Backoff{Base: afterChange, Max: min(a.tune.RetryMax, longestWait)}
 		a.agenda.later(id.Bucket, b.After(a.agenda.waited(id)))

@@ -152,6 +152,10 @@ func (w wiring) walkOptions() walk.Options {
 				w.running(func(r *run) { n = r.peers.Others() })
 				return n
 			},
+			Carriers: func(bucket, key string) (n int) {
+				w.running(func(r *run) { n = r.paths.others(bucket, key) })
+				return n
+			},
 			Alone:   w.e.core.alone,
 			Changed: w.e.core.ctl.Pending.Changed,
 		},

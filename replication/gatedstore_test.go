@@ -214,9 +214,9 @@ func (s gatedStore) ClaimPending(ctx context.Context, a string, b int, c time.Du
 	return r1, err
 }
 
-func (s gatedStore) ClaimPendingIn(ctx context.Context, a string, b string, c int, d time.Duration, e time.Time) (r1 []state.Pending, err error) {
+func (s gatedStore) ClaimPendingIn(ctx context.Context, a string, b string, c int, d time.Duration, e time.Time, f ...string) (r1 []state.Pending, err error) {
 	if err = s.gate.pass(ctx, "ClaimPendingIn"); err == nil {
-		r1, err = s.inner.ClaimPendingIn(ctx, a, b, c, d, e)
+		r1, err = s.inner.ClaimPendingIn(ctx, a, b, c, d, e, f...)
 	}
 	return r1, err
 }

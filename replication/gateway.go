@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ import (
 var (
 	// ErrForbidden: the policy does not allow the object there, or not on this way.
 	ErrForbidden = guard.ErrForbidden
+	// ErrPath: the policy does not let the object's bytes pass through this instance.
+	ErrPath = guard.ErrPath
 	// ErrMoving: the bucket's primary is moving; the same request succeeds soon.
 	ErrMoving = guard.ErrMoving
 	// ErrDown: the storage is known not to answer.
@@ -59,7 +62,7 @@ type Passage struct {
 // allowed judges the way of the bytes, not where they are: what still is where its policy no
 // longer allows it may be read until it has moved.
 func (p Passage) allowed(s *routing.Snapshot) bool {
-	return p.Via == "" || s.Allows(p.Bucket, p.Key, p.Via)
+	return s.Passes(p.Bucket, p.Key) && (p.Via == "" || s.Allows(p.Bucket, p.Key, p.Via))
 }
 
 // cutWith calls Cut when a change forbids what goes on in ctx.
@@ -106,6 +109,7 @@ func (g *Gateway) Read(ctx context.Context, p Passage, f *storage.Forward) (*sto
 	}
 	ctx, end, err := g.guard.Carry(ctx, p.Cluster, p.allowed)
 	if err != nil {
+		g.ctl.Router().Ledger.Refused(g.snap(), p.Bucket, p.Key, cmp.Or(p.Via, g.snap().Here()))
 		return nil, err
 	}
 	if err := refused(ctx, s, f); err != nil {
@@ -218,7 +222,8 @@ func (w *UserWrite) mayBe(s *routing.Snapshot) bool {
 		return false
 	}
 	for _, k := range w.keys() {
-		if !w.Whole && !s.Allows(w.Bucket, k, w.Cluster) || w.Via != "" && !s.Allows(w.Bucket, k, w.Via) {
+		way := Passage{Bucket: w.Bucket, Key: k, Via: w.Via}
+		if !w.Whole && !s.Allows(w.Bucket, k, w.Cluster) || !way.allowed(s) {
 			return false
 		}
 	}

@@ -21,6 +21,8 @@ type Instance struct {
 	This bool
 	// Version of its program, "" where it has not said.
 	Version string
+	// Cluster that it is in, "" where nobody says, or it has not said yet.
+	Cluster string
 	// Replicates: it copies; otherwise it routes and serves only, or has not said yet.
 	Replicates bool
 	// Parts of the buckets that it looks after.
@@ -54,11 +56,11 @@ func (e *Engine) Instances(ctx context.Context) ([]Instance, error) {
 	for _, m := range members {
 		share, told := shares[m.ID]
 		i := Instance{
-			ID: m.ID, Node: m.Node, This: m.ID == own, Version: share.Version, Replicates: told,
+			ID: m.ID, Node: m.Node, This: m.ID == own, Version: share.Version, Cluster: share.Cluster, Replicates: told,
 			Parts: share.Parts, Feeds: share.Feeds, LeaseUntil: m.LeaseUntil, Behind: max(0, int64(seq-m.Changes)),
 		}
 		if i.This {
-			i.Version = e.core.version
+			i.Version, i.Cluster = e.core.version, e.core.snap().Here()
 		}
 		all = append(all, i)
 	}

@@ -32,6 +32,8 @@ type planner struct {
 	scan func(bucket string)
 	// rebalanced reports whether a bucket is to go to where it would be placed anew.
 	rebalanced func(bucket string) bool
+	// noPath says which objects of a bucket no instance may carry; "" for none.
+	noPath func(bucket string) string
 }
 
 // loop plans until ctx ends.
@@ -120,6 +122,7 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 	} else if p.conf().Disabled {
 		return
 	}
+	p.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderPath}, control.Issue{Reason: p.noPath(bucket)})
 	if p.rebalanced(bucket) {
 		in = in.Rebalanced()
 	}

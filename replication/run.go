@@ -26,6 +26,7 @@ type run struct {
 	jobs     *jobs
 	scans    *scans
 	peers    *peers.Peers
+	paths    *paths
 	purger   *purger
 	verifier *verify.Verifier
 }
@@ -34,15 +35,16 @@ func newRun(e *Engine) *run {
 	r := &run{core: e.core, e: e}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.peers = peers.New(r.peersOptions())
+	r.paths = &paths{e.core, r.peers}
 	r.agenda, r.jobs = newAgenda(e.core.now), newJobs()
 	r.scans = newScans(e.core, r.ctx, r.jobs)
 	r.scans.scanner, r.scans.owns, r.scans.ask, r.scans.recheck = e.walks.Scanner, r.owns, r.peers.Ask, e.pulls.Recheck
-	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.Syncer.Fail, scanAgain: r.scans.retryAfter, countOwed: r.scans.countOwed}
+	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.Syncer.Fail, scanAgain: r.scans.retryAfter, countOwed: r.scans.countOwed, yield: r.paths.yield}
 	r.jobs.pause, r.jobs.owns, r.jobs.lockWalk = e.core.pause, r.owns, e.walks.Locks.Lock
 	r.jobs.ended, r.jobs.cancelled = after.ended, after.cancelled
 	r.planner = &planner{
 		core: e.core, agenda: r.agenda, finder: newFinder(e.core, r.agenda), jobs: r.jobs, walks: e.walks,
-		owns: r.owns, scan: r.scans.runNow, rebalanced: e.rebalances.moves,
+		owns: r.owns, scan: r.scans.runNow, rebalanced: e.rebalances.moves, noPath: r.paths.blocked,
 	}
 	r.purger = &purger{core: e.core, buckets: e.walks.Buckets, wake: make(chan struct{}, 1)}
 	r.verifier = verify.New(r.verifyOptions())
@@ -89,6 +91,7 @@ func (r *run) peersOptions() peers.Options {
 		Members: r.ctl.Members, Locks: r.ctl.Store(), Reports: reports{r.ctl.Store()}, Issues: r.ctl.Issues,
 		Sites: r.sites, Log: r.log, Now: r.now, ShardEvery: r.tune.ShardEvery, Version: r.version,
 		Idle: func() bool { return r.conf().Disabled },
+		Here: func() string { return r.snap().Here() },
 		Hooks: peers.Hooks{
 			Gained: func(parts []int) {
 				r.e.pulls.Look()
@@ -100,6 +103,7 @@ func (r *run) peersOptions() peers.Options {
 				r.ctl.Issues.Forget(func(bucket string) bool { return peers.ShardOf(bucket) == part })
 			},
 			Asked: r.asked,
+			Moved: func() { r.agenda.touchAll() },
 			Feed:  r.e.gaps.Follow,
 		},
 	}
@@ -108,6 +112,10 @@ func (r *run) peersOptions() peers.Options {
 // asked does what another instance asks for.
 func (r *run) asked(q peers.Request) {
 	switch {
+	case q.Read != "":
+		if q.Read == r.ctl.Members.Claimant() {
+			r.read(q.Bucket)
+		}
 	case q.Allow > 0:
 		r.deletes.Allow(q.Copy, q.Allow)
 	case q.Allow < 0:
@@ -118,6 +126,12 @@ func (r *run) asked(q peers.Request) {
 		r.agenda.forgive(q.Bucket)
 		r.scans.runNow(q.Bucket)
 	}
+}
+
+// read begins a verification that another instance may not make, since it reads all bytes.
+func (r *run) read(bucket string) {
+	_, err := r.verifier.Request(r.ctx, bucket, true)
+	r.stored(r.ctx, "could not store that a bucket is to be verified; it is when it is asked for again", err)
 }
 
 // reports keeps the instances' reports in the store.
@@ -146,7 +160,7 @@ func (r *run) verifyOptions() verify.Options {
 		Mismatched: r.report.Mismatched,
 		Router:     r.ctl.Router(), Pending: r.ctl.Pending, Issues: r.ctl.Issues, Records: r.ctl.Store(), Copies: r.copies, Sites: r.sites,
 		Guard: r.guard, Pause: r.pause, Slots: r.slots, Objects: r.objects, Walks: r.e.walks, Events: r.ctl.Events(), Log: r.log, Now: r.now,
-		Node: r.ctl.Node(), PingTimeout: r.tune.PingTimeout,
+		Node: r.ctl.Node(), PingTimeout: r.tune.PingTimeout, Delegate: r.paths.delegate,
 		Interval: func() time.Duration { return r.conf().VerifyInterval },
 		Deep:     func() bool { return r.conf().VerifyDeep },
 	}

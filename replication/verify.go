@@ -19,6 +19,13 @@ func (e *Engine) VerifyBucket(ctx context.Context, bucket string, deep bool) (Ve
 	if r == nil || e.core.conf().Disabled {
 		return Verification{}, ErrOff
 	}
+	if deep {
+		if left, err := r.paths.delegate(ctx, bucket); err != nil {
+			return Verification{}, err
+		} else if left {
+			return verify.Waiting(bucket, e.core.now()), nil
+		}
+	}
 	return r.verifier.Request(ctx, bucket, deep)
 }
 

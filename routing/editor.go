@@ -126,6 +126,9 @@ func (e *Editor) SetDefaultPolicy(name string) {
 	e.next.tables.defaultPolicy, e.defaultChanged = strings.Clone(name), true
 }
 
+// SetHere says in which cluster this instance is; "" where that is not said.
+func (e *Editor) SetHere(cluster string) { e.next.here = cluster }
+
 // SetCopies replaces the copies of a bucket (all rules). An unknown bucket is
 // ignored.
 func (e *Editor) SetCopies(bucket string, copies []catalog.Copy) {

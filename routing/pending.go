@@ -143,6 +143,22 @@ func (p *PendingIndex) HasBelow(bucket, prefix, cluster string) bool {
 	return ok && n.Load() > 0
 }
 
+// Buckets calls f with the name of every bucket that has exceptions in a cluster, in no order,
+// until f returns false. f must not change the index.
+func (p *PendingIndex) Buckets(cluster string, f func(bucket string) bool) {
+	for i := range p.stripes {
+		s := &p.stripes[i]
+		s.mu.Lock()
+		for name := range s.buckets {
+			if p.HasBelow(name, "", cluster) && !f(name) {
+				s.mu.Unlock()
+				return
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
 // Len returns how many (key, cluster) exceptions there are.
 func (p *PendingIndex) Len() int { return int(p.len.Load()) }
 

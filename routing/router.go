@@ -13,6 +13,8 @@ type Router struct {
 	Pending *PendingIndex
 	Pulled  *PulledIndex
 	Flights *Flights
+	// Ledger counts what is put on record.
+	Ledger *Ledger
 	// Compared is what is being compared.
 	Compared *Compared
 	now      func() time.Time
@@ -21,7 +23,7 @@ type Router struct {
 // NewRouter returns a router of an empty catalogue.
 func NewRouter() *Router {
 	r := &Router{
-		Pending: NewPendingIndex(), Pulled: NewPulledIndex(), Flights: new(Flights), Compared: newCompared(), now: time.Now,
+		Pending: NewPendingIndex(), Pulled: NewPulledIndex(), Flights: new(Flights), Compared: newCompared(), Ledger: new(Ledger), now: time.Now,
 	}
 	r.snap.Store(NewSnapshot())
 	r.Pulled.present = func(cluster string) addressNo {

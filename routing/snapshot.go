@@ -23,6 +23,7 @@ type Snapshot struct {
 	tables  tables
 	buckets *bucketTable
 	sizes   *Sizes // what is known of objects' sizes, one for all snapshots
+	here    string // the cluster that this instance is in; "" where that is not said
 }
 
 // The snapshot's readers. What they return is shared: not to be changed.

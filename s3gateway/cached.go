@@ -29,9 +29,7 @@ func (h *Handler) makeCache() {
 	if o.MaxObject == 0 {
 		o.MaxObject = min(defaultMaxObject, o.Size)
 	}
-	if h.Cluster != "" {
-		o.Hold, o.May = h.holdBodies, h.mayKeep
-	}
+	o.Hold, o.May = h.holdBodies, h.mayKeep
 	h.bodies = bodies.New(o)
 }
 
@@ -41,13 +39,13 @@ func (h *Handler) holdBodies(bucket string, keys iter.Seq[string]) (ctx context.
 		rules := s.Rules(bucket)
 		all := len(rules) > 0
 		for _, r := range rules {
-			all = all && s.AllowsPolicy(r.Policy, h.Cluster)
+			all = all && h.mayPass(s, r.Policy)
 		}
 		if all {
 			return true
 		}
 		for key := range keys {
-			if !s.Allows(bucket, key, h.Cluster) {
+			if rule, known := s.RuleOf(bucket, key); !known || !h.mayPass(s, rule.Policy) {
 				return false
 			}
 		}
@@ -56,7 +54,15 @@ func (h *Handler) holdBodies(bucket string, keys iter.Seq[string]) (ctx context.
 }
 
 func (h *Handler) mayKeep(bucket, key string) bool {
-	return h.app.Control().Router().Snapshot().Allows(bucket, key, h.Cluster)
+	s := h.app.Control().Router().Snapshot()
+	rule, known := s.RuleOf(bucket, key)
+	return known && h.mayPass(s, rule.Policy)
+}
+
+// mayPass reports whether a policy allows the clusters that this endpoint and this instance are
+// in, as far as anybody says where they are.
+func (h *Handler) mayPass(s *routing.Snapshot, policy string) bool {
+	return (h.Cluster == "" || s.AllowsPolicy(policy, h.Cluster)) && s.PassesPolicy(policy, s.Here())
 }
 
 // keeping is what a read and the cache have to do with each other.

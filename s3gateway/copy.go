@@ -65,9 +65,9 @@ func (c writer) copier(to string) (*copier, error) {
 		return nil, err
 	}
 	snap := c.router().Snapshot()
-	if c.h.Cluster != "" && !snap.Allows(s.bucket, s.key, c.h.Cluster) {
+	if c.h.Cluster != "" && !snap.Allows(s.bucket, s.key, c.h.Cluster) || !snap.Passes(s.bucket, s.key) {
 		rule, _ := snap.RuleOf(s.bucket, s.key)
-		return nil, denied("The policy %q does not allow the source in cluster %s, where this endpoint is.", rule.Policy, c.h.Cluster)
+		return nil, denied("The policy %q does not allow the source %s.", rule.Policy, c.where(rule.Policy))
 	}
 	return &copier{writer: c, src: s, to: to}, nil
 }

@@ -51,7 +51,7 @@ func (c *call) asError(err error) *Error {
 // engineError translates what the engine and the storages refuse by.
 func (c *call) engineError(err error) *Error {
 	switch {
-	case errors.Is(err, replication.ErrForbidden):
+	case errors.Is(err, replication.ErrForbidden), errors.Is(err, replication.ErrPath):
 		return c.forbidden()
 	case errors.Is(err, replication.ErrMoving):
 		return slowDown(err, "The bucket's primary is moving. Please retry.")
@@ -75,11 +75,22 @@ func (c *call) forbidden() *Error {
 	if !ok {
 		return noSuchBucket(c.bucket)
 	}
-	where := "here"
-	if c.h.Cluster != "" {
-		where = "in cluster " + c.h.Cluster
+	return denied("The policy %q does not allow this object %s.", rule.Policy, c.where(rule.Policy))
+}
+
+// where says which of the places that bytes pass here a policy does not allow.
+func (c *call) where(policy string) string {
+	snap := c.router().Snapshot()
+	switch here := snap.Here(); {
+	case c.h.Cluster != "" && !snap.AllowsPolicy(policy, c.h.Cluster):
+		return "in cluster " + c.h.Cluster + ", where this endpoint is"
+	case !snap.PassesPolicy(policy, here):
+		return "in cluster " + here + ", where this instance is"
+	case c.h.Cluster != "":
+		return "in cluster " + c.h.Cluster + ", where this endpoint is"
+	default:
+		return "here, where this endpoint is"
 	}
-	return denied("The policy %q does not allow this object %s, where this endpoint is.", rule.Policy, where)
 }
 
 func controlError(err error) *Error {

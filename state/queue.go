@@ -92,8 +92,9 @@ type Queue interface {
 	// then the longest due first. Concurrent claims never overlap.
 	ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]Pending, error)
 	// ClaimPendingIn is ClaimPending for the rows of one cluster, so that the backlog of
-	// a slow storage does not stand before the others'.
-	ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time) ([]Pending, error)
+	// a slow storage does not stand before the others'. Rows of the buckets named are left
+	// alone: they are for other instances.
+	ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, except ...string) ([]Pending, error)
 	// NextDue says for each cluster that has rows which are not held when the first of
 	// them may be claimed: when it is due, or when the claim on it runs out. A cluster
 	// that is missing, or whose moment has not come, has nothing to claim. It costs a few

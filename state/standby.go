@@ -80,7 +80,7 @@ func (s queueStandby) ClaimPending(context.Context, string, int, time.Duration, 
 	return nil, s.refuse()
 }
 
-func (s queueStandby) ClaimPendingIn(context.Context, string, string, int, time.Duration, time.Time) ([]Pending, error) {
+func (s queueStandby) ClaimPendingIn(context.Context, string, string, int, time.Duration, time.Time, ...string) ([]Pending, error) {
 	return nil, s.refuse()
 }
 

@@ -153,18 +153,25 @@ func claimQuery(ofCluster string) string {
 }
 
 var (
-	claimAny = claimQuery("")
-	claimIn  = claimQuery(" AND cluster = $5")
+	claimAny      = claimQuery("")
+	claimIn       = claimQuery(" AND cluster = $5")
+	claimInExcept = claimQuery(" AND cluster = $5 AND bucket <> ALL ($6)")
+	claimExcept   = claimQuery(" AND bucket <> ALL ($5)")
 )
 
 // ClaimPendingIn implements state.Store; the cluster "" is any. The times are the
 // caller's: instances whose clocks differ by a part of the lease may take claims early.
-func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time) ([]state.Pending, error) {
+func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, except ...string) ([]state.Pending, error) {
 	if max <= 0 {
 		return nil, nil
 	}
 	claim, args := claimAny, []any{node, stored.ToMillis(now.Add(lease)), stored.ToMillis(now), max}
-	if cluster != "" {
+	switch {
+	case cluster != "" && len(except) > 0:
+		claim, args = claimInExcept, append(args, cluster, except)
+	case len(except) > 0:
+		claim, args = claimExcept, append(args, except)
+	case cluster != "":
 		claim, args = claimIn, append(args, cluster)
 	}
 	var claimed []sortedRow

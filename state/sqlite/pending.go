@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ func (s *Store) ClaimPending(ctx context.Context, node string, max int, lease ti
 }
 
 // ClaimPendingIn implements state.Store; the cluster "" is any.
-func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time) ([]state.Pending, error) {
+func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, except ...string) ([]state.Pending, error) {
 	if max <= 0 {
 		return nil, nil
 	}
@@ -75,7 +76,7 @@ func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max in
 		}
 		claimed = nil
 		for background := range 2 {
-			rows, err := claimOf(w, background, node, cluster, max-len(claimed), now.Add(lease), now)
+			rows, err := claimOf(w, background, node, cluster, max-len(claimed), now.Add(lease), now, except)
 			if err != nil {
 				return err
 			}
@@ -94,12 +95,16 @@ func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max in
 
 // claimOf claims live (0) or background (1) rows. An UPDATE returns its rows in no
 // particular order, so they are sorted here.
-func claimOf(w *writer, background int, node, cluster string, max int, until, now time.Time) ([]state.Pending, error) {
+func claimOf(w *writer, background int, node, cluster string, max int, until, now time.Time, except []string) ([]state.Pending, error) {
 	index, where := "pending_queue", ""
 	args := []any{node, stored.ToMillis(until), background, stored.ToMillis(now), max}
 	if cluster != "" {
 		index, where = "pending_queue_cluster", " AND cluster = ?6"
 		args = append(args, cluster)
+	}
+	if len(except) > 0 {
+		args = append(args, stored.EncodeNames(except))
+		where += fmt.Sprintf(" AND bucket NOT IN (SELECT value FROM json_each(?%d))", len(args))
 	}
 	rows, err := collect(w, new(pendingRow).scanSorted, `UPDATE pending SET claimed_by = ?1, claim_until = ?2
 		WHERE id IN (SELECT id FROM pending INDEXED BY `+index+`

@@ -114,6 +114,16 @@ func testClaimIn(t *testing.T, fx Fixture) {
 	in := func(cluster string, n int) []string {
 		return keysOf(must(s.ClaimPendingIn(ctx, "n", cluster, n, time.Minute, at(100)))(t))
 	}
+	other := pending("other", "k", "c2")
+	other.Since = at(0)
+	add(t, s, other)
+	but := func(cluster string, n int, except ...string) []string {
+		return keysOf(must(s.ClaimPendingIn(ctx, "n", cluster, n, time.Minute, at(100), except...))(t))
+	}
+	equal(t, "but for a bucket", but("c2", 1, "none", "other"), []string{"c2 1"})
+	ok(t, s.ReleaseClaims(ctx, "n"))
+	equal(t, "of any, but for two", len(but("", 9, "b", "other")), 0)
+	equal(t, "of any, but for one", but("", 9, "b"), []string{"k"})
 	equal(t, "of c2, live before background", in("c2", 1), []string{"c2 1"})
 	equal(t, "of c1", in("c1", 9), []string{"c1 2", "c1 0"})
 	equal(t, "of none such", len(in("c3", 9)), 0)

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -52,7 +53,9 @@ func (g *Guard) AfterChange(ctx context.Context) {
 	snap := g.o.Router.Snapshot()
 	// Both end early only with ctx.
 	_ = stop(ctx, ErrForbidden, matching(g, g.carried, func(c *carrying) bool { return !c.allowed(snap) }))
-	_ = g.abort(ctx, ErrForbidden, func(r *running) bool { return !r.AllowedBy(snap) })
+	for _, why := range []error{ErrForbidden, ErrPath} {
+		_ = g.abort(ctx, why, func(r *running) bool { return errors.Is(r.refusal(snap), why) })
+	}
 }
 
 // movingPatience is how long operations get to end by themselves where another instance is

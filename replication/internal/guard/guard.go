@@ -18,7 +18,9 @@ import (
 // Why an operation was refused or aborted.
 var (
 	ErrForbidden = errors.New("the policy does not allow this object in that cluster")
-	ErrMoving    = errors.New("the bucket's primary is moving")
+	// ErrPath: the bytes may not pass through this instance. Another one may do it.
+	ErrPath   = errors.New("the policy does not let bytes of this object pass through the cluster that this instance is in")
+	ErrMoving = errors.New("the bucket's primary is moving")
 	// ErrElsewhere: the storage under the name of the cluster that is written to, or read
 	// from, is not or may not be the one that is known; see package identity.
 	ErrElsewhere = errors.New("the storage may not be the one that the bucket is in")
@@ -47,6 +49,22 @@ func (o *Op) AllowedBy(s *routing.Snapshot) bool {
 		return o.Allowed(s)
 	}
 	return s.Allows(o.Bucket, o.Key, o.Cluster)
+}
+
+// carries reports whether bytes of an object are copied through this instance. Of a user's write
+// Allowed judges the way, too.
+func (o *Op) carries() bool { return o.Key != "" && o.From != "" }
+
+// refusal returns why a snapshot refuses the operation, nil if it does not.
+func (o *Op) refusal(s *routing.Snapshot) error {
+	switch {
+	case !o.AllowedBy(s):
+		return ErrForbidden
+	case o.carries() && !s.Passes(o.Bucket, o.Key):
+		return ErrPath
+	default:
+		return nil
+	}
 }
 
 // AnyRule judges operations on a bucket itself: some rule of it allows the cluster.
@@ -116,7 +134,7 @@ func (g *Guard) Lock(ctx context.Context, o ids.Object) (unlock func(), err erro
 	return g.keys.Lock(ctx, o)
 }
 
-// Do runs f as an operation. It refuses with [ErrForbidden], [ErrMoving], [ErrElsewhere]
+// Do runs f as an operation. It refuses with [ErrForbidden], [ErrPath], [ErrMoving], [ErrElsewhere]
 // or the error of a missing lease, before f or instead of what f was doing: f's context ends when the
 // operation has to, and Do's error says why.
 func (g *Guard) Do(ctx context.Context, o Op, f func(ctx context.Context, p *Pass) error) error {
@@ -146,10 +164,10 @@ func (g *Guard) enter(ctx context.Context, o *Op) (context.Context, *running, er
 		return nil, nil, err
 	}
 	snap := g.o.Router.Snapshot()
-	switch {
-	case !o.AllowedBy(snap):
-		err := ErrForbidden
+	switch err := o.refusal(snap); {
+	case err != nil:
 		g.leave(r)
+		g.noteRefusal(snap, o, err)
 		return nil, nil, err
 	case snap.Moving(o.Bucket, o.Cluster):
 		g.leave(r)
@@ -159,6 +177,15 @@ func (g *Guard) enter(ctx context.Context, o *Op) (context.Context, *running, er
 		return nil, nil, ErrElsewhere
 	}
 	return opCtx, r, nil
+}
+
+// noteRefusal counts what policies did not allow, for the audit.
+func (g *Guard) noteRefusal(snap *routing.Snapshot, o *Op, err error) {
+	cluster := o.Cluster
+	if errors.Is(err, ErrPath) {
+		cluster = snap.Here()
+	}
+	g.o.Router.Ledger.Refused(snap, o.Bucket, o.Key, cluster)
 }
 
 func (g *Guard) leave(r *running) {

@@ -60,6 +60,7 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 		return 0, fmt.Errorf("copying from %s to %s: %w", at.Src.Name(), at.Dst.Name(), err)
 	}
 	at.Src.Flowing()
+	e.o.Router.Ledger.Carried(e.o.Router.Snapshot(), p.Op().Bucket, obj.Key, at.Src.Name(), at.Dst.Name(), got.Size)
 	e.tokens.Note(note.Object, got.Token)
 	if limit.Slow(obj.Size, time.Since(began)-time.Duration(waited.Load())) {
 		at.Dst.Congested()

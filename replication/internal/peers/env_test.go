@@ -167,6 +167,8 @@ type instance struct {
 
 	mu       sync.Mutex
 	idle     bool
+	here     string // its cluster
+	moved    int    // how often others came, went or moved
 	mayWrite error
 	mine     map[int]bool // by the hooks
 	asked    []Request
@@ -257,6 +259,7 @@ func (b *board) join(name string) *instance {
 	i.Peers = New(Options{
 		Members: members{i}, Locks: i, Reports: b, Issues: issueBook{i}, Sites: i.sites, Log: zap.NewNop(), Now: time.Now,
 		ShardEvery: time.Second, Hooks: i.hooks(),
+		Here: func() string { i.mu.Lock(); defer i.mu.Unlock(); return i.here },
 		Idle: func() bool { i.mu.Lock(); defer i.mu.Unlock(); return i.idle },
 	})
 	return i
@@ -282,6 +285,7 @@ func (i *instance) hooks() Hooks {
 			defer i.mu.Unlock()
 			delete(i.mine, part)
 		},
+		Moved: func() { i.mu.Lock(); defer i.mu.Unlock(); i.moved++ },
 		Asked: func(r Request) { i.mu.Lock(); defer i.mu.Unlock(); i.asked = append(i.asked, r) },
 		Feed: func(c string, live, none bool) {
 			i.mu.Lock()

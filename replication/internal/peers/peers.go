@@ -66,6 +66,8 @@ type Options struct {
 	ShardEvery time.Duration
 	// Version is this program's, which the others are told.
 	Version string
+	// Here is the cluster that this instance is in, "" where nobody says.
+	Here func() string
 }
 
 // peerReport is what an instance publishes for the others.
@@ -75,6 +77,8 @@ type peerReport struct {
 	Turn int64 `json:"turn"`
 	// Version of its program.
 	Version string `json:"version,omitempty"`
+	// Cluster that it is in, "" where nobody says.
+	Cluster string `json:"cluster,omitempty"`
 	// Parts is how many parts of the work it has.
 	Parts int `json:"parts"`
 	// Feeds are the clusters whose storages it listens to, or tries to.
@@ -108,6 +112,8 @@ type Request struct {
 	// is to be looked at and scanned. Negative: what is left of earlier ones is void.
 	Allow int64
 	Copy  ids.Copy
+	// Read is the member that is to read all of the bucket, and verify it; "" for none.
+	Read string
 }
 
 // request is a Request as it is published.
@@ -117,6 +123,7 @@ type request struct {
 	Allow   int64  `json:"allow,omitempty"`
 	Prefix  string `json:"prefix,omitempty"`
 	Cluster string `json:"cluster,omitempty"`
+	Read    string `json:"read,omitempty"`
 
 	at time.Time // when it was asked
 }
@@ -278,7 +285,7 @@ func exclusively(ctx context.Context, turn chan struct{}, f func() error) error 
 // post publishes this instance's report, if it changed.
 func (p *Peers) post(ctx context.Context) error {
 	return exclusively(ctx, p.posting, func() error {
-		own := peerReport{Member: p.o.Members.Claimant(), Version: p.o.Version, Parts: p.Shards.Count(), Feeds: p.ownFeeds(), Issues: p.ownIssues()}
+		own := peerReport{Member: p.o.Members.Claimant(), Version: p.o.Version, Cluster: p.o.Here(), Parts: p.Shards.Count(), Feeds: p.ownFeeds(), Issues: p.ownIssues()}
 		p.mu.Lock()
 		p.dropOld()
 		own.Asks, own.Turn = p.requests, p.turn
@@ -371,13 +378,16 @@ func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
 			}
 		}
 		parts[other.Member] = other.Parts
-		shares[other.Member] = Share{Version: other.Version, Parts: other.Parts, Feeds: listenedTo(other.Feeds)}
+		shares[other.Member] = Share{Version: other.Version, Cluster: other.Cluster, Parts: other.Parts, Feeds: listenedTo(other.Feeds)}
 		asked = append(asked, p.unheard(other)...)
 	}
 	p.mu.Lock()
-	dealt := maps.Equal(p.parts, parts)
+	dealt, moved := maps.Equal(p.parts, parts), !sameClusters(p.shares, shares)
 	p.parts, p.shares = parts, shares
 	p.mu.Unlock()
+	if moved {
+		p.o.Hooks.Moved()
+	}
 	if !dealt {
 		p.Shards.look()
 	}
@@ -408,9 +418,26 @@ func (p *Peers) latest(members []state.MemberInfo, bodies []string) map[string]p
 	return last
 }
 
+// sameClusters reports whether the same instances are where they were.
+func sameClusters(a, b map[string]Share) bool {
+	return maps.EqualFunc(a, b, func(x, y Share) bool { return x.Cluster == y.Cluster })
+}
+
+// Clusters returns where the other instances are that replicate, "" for one of which nobody says;
+// false while that is not known.
+func (p *Peers) Clusters() (of []string, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.shares {
+		of = append(of, s.Cluster)
+	}
+	return of, p.shares != nil || !p.o.Members.Shared()
+}
+
 // Share is what an instance does of the work, as it said lately.
 type Share struct {
 	Version string
+	Cluster string   // that it is in, "" where nobody says
 	Parts   int      // of ShardCount
 	Feeds   []string // clusters whose storages it listens to, sorted
 }
@@ -424,7 +451,7 @@ func (p *Peers) Shares() map[string]Share {
 		all = make(map[string]Share)
 	}
 	if !p.o.Idle() {
-		all[p.o.Members.Claimant()] = Share{Version: p.o.Version, Parts: p.Shards.Count(), Feeds: listenedTo(p.ownFeeds())}
+		all[p.o.Members.Claimant()] = Share{Version: p.o.Version, Cluster: p.o.Here(), Parts: p.Shards.Count(), Feeds: listenedTo(p.ownFeeds())}
 	}
 	return all
 }
@@ -464,7 +491,7 @@ func (p *Peers) unheard(other peerReport) (rs []Request) {
 	for _, a := range other.Asks {
 		if a.N > p.done[other.Member] {
 			p.done[other.Member] = a.N
-			rs = append(rs, Request{Bucket: a.Bucket, Allow: a.Allow, Copy: ids.CopyIn(a.Bucket, a.Prefix, a.Cluster)})
+			rs = append(rs, Request{Bucket: a.Bucket, Allow: a.Allow, Copy: ids.CopyIn(a.Bucket, a.Prefix, a.Cluster), Read: a.Read})
 		}
 	}
 	return rs
@@ -514,7 +541,7 @@ func (p *Peers) Ask(ctx context.Context, r Request) error {
 	p.asked++
 	n := p.asked
 	p.requests = append(p.requests, request{
-		N: n, Bucket: r.Bucket, Allow: r.Allow, Prefix: r.Copy.Prefix, Cluster: r.Copy.Cluster, at: p.o.Now(),
+		N: n, Bucket: r.Bucket, Allow: r.Allow, Prefix: r.Copy.Prefix, Cluster: r.Copy.Cluster, Read: r.Read, at: p.o.Now(),
 	})
 	p.requests = p.requests[max(0, len(p.requests)-reportRequests):]
 	p.mu.Unlock()

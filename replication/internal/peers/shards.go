@@ -36,6 +36,8 @@ type Hooks struct {
 	// Feed is called when a storage is listened to elsewhere in another way than before: live,
 	// or not, or there is nothing to listen to. A listener that began again has left a gap.
 	Feed func(cluster string, live, none bool)
+	// Moved is called when other instances came or went, or are in other clusters than before.
+	Moved func()
 }
 
 // Shards holds the parts this instance works on: a lock of the store for each. Instances
@@ -50,6 +52,8 @@ type Shards struct {
 
 	mu   sync.Mutex
 	held [ShardCount]*heldShard
+	// yielded is when a part was given to others who can do what this instance may not.
+	yielded [ShardCount]time.Time
 
 	again chan struct{} // delivers when a change may affect the division of the parts
 
@@ -146,6 +150,13 @@ func (s *Shards) round(ctx context.Context) {
 	if s.o.Idle() && s.yields(ctx, members) {
 		return
 	}
+	s.giveUp(func(i int) bool {
+		if s.isYielded(i) {
+			s.quiet = 0
+			return true
+		}
+		return false
+	})
 	n, neediest := s.peers.sharers(len(members))
 	fair := (ShardCount + n - 1) / n
 	if over := s.Count() - fair; over > 0 && neediest < fair {
@@ -195,6 +206,10 @@ func (s *Shards) take(ctx context.Context, fair, members int) {
 		if taken {
 			continue
 		}
+		if s.isYielded(i) {
+			s.quiet = 0
+			continue
+		}
 		tries--
 		wanted := s.Count() < fair && !s.o.Idle()
 		if s.try(ctx, i, wanted) {
@@ -205,6 +220,35 @@ func (s *Shards) take(ctx context.Context, fair, members int) {
 		s.o.Log.Debug("took parts of the work", zap.Ints("shards", got), zap.Int("have", s.Count()))
 		s.o.Hooks.Gained(got)
 	}
+}
+
+const (
+	// yieldFor is how long a part is left to the others that was yielded to them.
+	yieldFor = 15 * time.Second
+	// yieldEvery is the least time between two times that a part is yielded.
+	yieldEvery = time.Minute
+)
+
+// Yield gives the part of a bucket to the others soon, and does not take it back for a while:
+// something is to be done about the bucket that this instance may not do.
+func (s *Shards) Yield(bucket string) {
+	now, i := s.o.Now(), ShardOf(bucket)
+	s.mu.Lock()
+	fresh := s.held[i] != nil && now.Sub(s.yielded[i]) >= yieldEvery
+	if fresh {
+		s.yielded[i] = now
+	}
+	s.mu.Unlock()
+	if fresh {
+		s.look()
+	}
+}
+
+// isYielded reports whether a part is the others' for now.
+func (s *Shards) isYielded(i int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.o.Now().Sub(s.yielded[i]) < yieldFor
 }
 
 // patience is how many looks in a row must find a part free before it is taken though this

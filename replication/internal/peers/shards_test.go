@@ -83,6 +83,40 @@ func TestFairShare(t *testing.T) {
 	})
 }
 
+// A part that is yielded goes to another instance, and comes back where there is none that takes
+// it; it is yielded again only after a while.
+func TestYield(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBoard()
+		one := b.start(t, "a")
+		pass(10 * time.Second)
+		one.Shards.Yield("bkt")
+		pass(5 * time.Second)
+		if one.Shards.Owns("bkt") || one.Shards.Count() != ShardCount-1 {
+			t.Errorf("it has %d parts, and %t the one that it yielded", one.Shards.Count(), one.Shards.Owns("bkt"))
+		}
+		pass(30 * time.Second)
+		wantParts(t, "32", one)
+		one.Shards.Yield("bkt") // too soon
+		pass(5 * time.Second)
+		wantParts(t, "32", one)
+		two := b.start(t, "b")
+		pass(2 * time.Minute)
+		wantParts(t, "16 16", one, two)
+		from, to := one, two
+		if two.Shards.Owns("bkt") {
+			from, to = two, one
+		}
+		from.Shards.Yield("bkt")
+		pass(14 * time.Second)
+		if from.Shards.Owns("bkt") || !to.Shards.Owns("bkt") {
+			t.Errorf("the other instance did not take it")
+		}
+		one.stop()
+		two.stop()
+	})
+}
+
 // An instance that does not replicate takes parts only when nobody else does: somebody has
 // to plan.
 func TestIdle(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/memory"
 	"github.com/fado-project/fado/replication/internal/object"
@@ -164,6 +165,9 @@ func (s *starter) choose(plan routing.PullPlan, clusters []string) (string, erro
 // backingOff returns why some of the objects are not to be tried in a cluster now.
 func (s *starter) backingOff(objects []catalog.ObjectName, cluster string) error {
 	for _, o := range objects {
+		if !s.o.Router.Snapshot().Passes(o.Bucket, o.Key) {
+			return guard.ErrPath
+		}
 		for _, c := range []string{cluster, ""} {
 			if b, _ := s.backoffs.Get(ids.ObjectIn(o.Bucket, o.Key, c)); b.until.After(s.o.Now()) {
 				return fmt.Errorf("a moment ago: %w", b.err)

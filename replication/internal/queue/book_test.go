@@ -154,7 +154,7 @@ func (b *book) Fail(_ context.Context, rows ...state.Pending) error {
 	return nil
 }
 
-func (b *book) ClaimIn(_ context.Context, cluster string, most int, lease time.Duration) (rows []state.Pending, err error) {
+func (b *book) ClaimIn(_ context.Context, cluster string, most int, lease time.Duration, except ...string) (rows []state.Pending, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {
@@ -162,7 +162,7 @@ func (b *book) ClaimIn(_ context.Context, cluster string, most int, lease time.D
 	}
 	now := time.Now()
 	for ref, r := range b.pending {
-		if ref.Cluster != cluster || len(rows) == most || r.Hold != "" || now.Before(r.NextAttempt) || now.Before(r.ClaimUntil) {
+		if ref.Cluster != cluster || len(rows) == most || r.Hold != "" || now.Before(r.NextAttempt) || now.Before(r.ClaimUntil) || slices.Contains(except, r.Bucket) {
 			continue
 		}
 		r.ClaimUntil = now.Add(lease)

@@ -52,6 +52,7 @@ var setbacks = []struct {
 	{object.ErrConflict, setback{hold: state.HoldConflict}},
 	{object.ErrHeld, setback{hold: state.HoldDeletes}},
 	// No failures: these wait for something else.
+	{guard.ErrPath, setback{wait: fixed(time.Second)}}, // another instance may do it
 	{guard.ErrMoving, setback{wait: fixed(time.Second)}},
 	{object.ErrLeaving, setback{wait: fixed(time.Second)}},
 	{control.ErrCutOff, setback{wait: fixed(time.Second)}}, // no lease: another instance may own the row

@@ -55,7 +55,11 @@ func (w *Workers) fill(ctx context.Context) {
 		if room <= 0 || ctx.Err() != nil {
 			continue
 		}
-		rows, err := w.o.Pending.ClaimIn(ctx, cluster, room, w.o.Timing.Lease)
+		except, some := w.othersOnly(cluster)
+		if !some {
+			continue
+		}
+		rows, err := w.o.Pending.ClaimIn(ctx, cluster, room, w.o.Timing.Lease, except...)
 		if err != nil {
 			if ctx.Err() == nil {
 				w.o.Log.Warn("could not claim pending objects; retrying in a second", zap.String("cluster", cluster), zap.Error(err))
@@ -65,6 +69,29 @@ func (w *Workers) fill(ctx context.Context) {
 		}
 		w.begin(ctx, rows)
 	}
+}
+
+// maxOthers bounds the buckets that one claim leaves out. Rows of more are claimed, and left to
+// others then.
+const maxOthers = 4096
+
+// othersOnly returns the buckets with rows in a cluster whose bytes may not pass through this
+// instance at all, so that their rows are left to other instances; and whether others have rows
+// there, too.
+func (w *Workers) othersOnly(cluster string) (buckets []string, some bool) {
+	snap := w.o.Router.Snapshot()
+	if snap.Here() == "" {
+		return nil, true
+	}
+	w.o.Router.Pending.Buckets(cluster, func(b string) bool {
+		if snap.PassesAny(b) {
+			some = true
+		} else if len(buckets) < maxOthers {
+			buckets = append(buckets, b)
+		}
+		return true
+	})
+	return buckets, some
 }
 
 // room returns how many rows of a cluster to claim. It is 0 until a good part of those

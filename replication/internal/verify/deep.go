@@ -9,11 +9,13 @@ import (
 
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/replication/internal/walk"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -99,6 +101,19 @@ type reading struct {
 // object reads one key everywhere and judges. Copies that are pending are left to their
 // rows; an object that changes meanwhile is left to the feeds.
 func (d *deep) object(ctx context.Context, o storage.Object) error {
+	passes := func(s *routing.Snapshot) bool { return s.Passes(d.id.Bucket, o.Key) }
+	ctx, end, err := d.v.o.Guard.Carry(ctx, d.src.Name(), passes)
+	if err == nil {
+		defer end()
+		err = d.everywhere(ctx, o)
+	}
+	if !passes(d.v.o.Router.Snapshot()) && err != nil {
+		return guard.ErrPath
+	}
+	return err
+}
+
+func (d *deep) everywhere(ctx context.Context, o storage.Object) error {
 	src, err := d.read(ctx, d.src, o.Key)
 	if err != nil {
 		return err

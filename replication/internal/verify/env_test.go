@@ -196,13 +196,15 @@ func (w *world) build() {
 		Hooks: walk.Hooks{
 			RequestScan: func(string) {}, AskSource: func(string) func(error) { return func(error) {} }, Attention: func(string) {},
 			LeaveToPulled: func(context.Context, string, string) error { return nil },
+			Carriers:      func(string, string) int { return 0 },
 			Helpers:       func() int { return 0 }, Alone: func(context.Context) bool { return true },
 		},
 		Settings: walk.Settings{DrainTimeout: func() time.Duration { return time.Minute }, NoEventFeed: func() bool { return true }},
 		Timing:   walk.Timing{CallTimeout: 10 * time.Second, SaveEvery: time.Hour, MovePatience: time.Minute, CarryPause: time.Millisecond},
 	})
 	w.o = Options{
-		Router: router, Pending: w.ctl.Pending, Issues: w.ctl.Issues, Records: w.ctl.Store(), Copies: rows, Sites: w.sites, Guard: g,
+		Delegate: func(context.Context, string) (bool, error) { return false, nil },
+		Router:   router, Pending: w.ctl.Pending, Issues: w.ctl.Issues, Records: w.ctl.Store(), Copies: rows, Sites: w.sites, Guard: g,
 		Pause: w.pause, Slots: slots, Objects: w.objects, Walks: walks, Events: w.ctl.Events(), Log: log, Now: now, Node: "test",
 		Interval: func() time.Duration { return 0 }, Deep: func() bool { return false }, PingTimeout: time.Second,
 	}

@@ -52,6 +52,10 @@ type Options struct {
 	// Interval is how often every bucket is verified, Deep whether its bytes are read then.
 	Interval func() time.Duration
 	Deep     func() bool
+	// Delegate leaves the reading of a bucket to another instance where its bytes may not pass
+	// through this one, and says whether it did. [guard.ErrPath]: through no instance that is
+	// known.
+	Delegate func(ctx context.Context, bucket string) (bool, error)
 	// Mismatched counts an object that is not what it should be in a cluster; nil: not counted.
 	Mismatched func(cluster string)
 	// PingTimeout bounds one ping.

@@ -11,6 +11,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/listing"
 	"github.com/fado-project/fado/replication/internal/object"
@@ -48,7 +49,7 @@ func (r running) run(ctx context.Context) {
 			failures, last = 0, objects
 		}
 		failures++
-		if errors.Is(err, control.ErrNotFound) || failures >= attempts {
+		if errors.Is(err, control.ErrNotFound) || errors.Is(err, guard.ErrPath) || failures >= attempts {
 			r.v.ended(ctx, r.c, stateFailed, err)
 			return
 		}

@@ -76,6 +76,12 @@ func (v *Verifier) scrubPass(ctx context.Context, st *state.Scrub) bool {
 		if v.o.Pause.Wait(ctx) != nil {
 			return false
 		}
+		if v.o.Deep() {
+			if left, err := v.o.Delegate(ctx, b); left || err != nil {
+				v.stored(ctx, "could not leave a bucket's verification to another instance; the next pass comes to it", err)
+				continue
+			}
+		}
 		if _, err := v.Request(ctx, b, v.o.Deep()); err != nil && !errors.Is(err, control.ErrNotFound) {
 			v.stored(ctx, "could not ask for a bucket's verification; the next pass comes to it", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -37,6 +38,11 @@ func (v *Verifier) Get(ctx context.Context, bucket string) (Verification, error)
 		return c.view(v.o.Now()), nil
 	}
 	return Last(ctx, v.o.Records, bucket)
+}
+
+// Waiting is what is shown of a verification that another instance was asked for.
+func Waiting(bucket string, now time.Time) Verification {
+	return shown(state.Verification{Bucket: bucket, UnderWay: true, State: stateWaiting, Deep: true, Started: now.UTC()}, nil)
 }
 
 // Last returns what the store keeps of a bucket's last verification.

@@ -139,6 +139,9 @@ func (b *bulk) one(ctx context.Context, p listing.Pair) error {
 	if err := b.room(ctx); err != nil {
 		return err
 	}
+	if !b.o.Router.Snapshot().Passes(b.id.Bucket, p.Key) {
+		return b.leave(ctx, p)
+	}
 	want := limit.Want{Class: limit.Bulk, Bucket: b.id.Bucket, From: b.src.Name(), To: b.id.Cluster, Size: bytes}
 	if b.hand(ctx, p, want) {
 		return nil
@@ -199,10 +202,20 @@ func (b *bulk) hand(ctx context.Context, p listing.Pair, want limit.Want) bool {
 	if isPending(p.Key) || !b.handed.room(handedPer*others, isPending) {
 		return false
 	}
-	row := state.Pending{
-		Bucket: b.id.Bucket, Key: p.Key, Cluster: b.id.Cluster, Size: p.Src.Size, Since: b.o.Now(), Background: true, Counted: true,
+	b.give(ctx, p)
+	return true
+}
+
+// give makes a row of an object, which any instance claims.
+func (b *bulk) give(ctx context.Context, p listing.Pair) {
+	var count, size int64
+	if p.Src != nil {
+		count, size = 1, p.Src.Size
 	}
-	done := b.track.Begin(p.Key, 1, p.Src.Size)
+	row := state.Pending{
+		Bucket: b.id.Bucket, Key: p.Key, Cluster: b.id.Cluster, Size: size, Since: b.o.Now(), Background: true, Counted: true,
+	}
+	done := b.track.Begin(p.Key, count, size)
 	b.objects.Go(func() error { // many at a time share a transaction
 		if err := b.o.Control.AddPending(ctx, row); err != nil {
 			return err
@@ -211,7 +224,30 @@ func (b *bulk) hand(ctx context.Context, p listing.Pair, want limit.Want) bool {
 		done()
 		return nil
 	})
-	return true
+}
+
+// leaveEvery is how often a walk looks whether others have room for more.
+const leaveEvery = 50 * time.Millisecond
+
+// leave gives an object whose bytes may not pass through this instance to the others, as fast as
+// they work such objects off. Where no other one is left the walk ends, and is begun again when
+// there is one.
+func (b *bulk) leave(ctx context.Context, p listing.Pair) error {
+	isPending := func(key string) bool { return b.o.Router.Pending.Has(b.id.Bucket, key, b.id.Cluster) }
+	for {
+		others := b.o.Hooks.Carriers(b.id.Bucket, p.Key)
+		switch {
+		case others == 0:
+			return guard.ErrPath
+		case b.handed.room(handedPer*others, isPending):
+			b.give(ctx, p)
+			return nil
+		case !b.still(catalog.CopySyncing):
+			return object.ErrChanged
+		case !delay.Sleep(ctx, leaveEvery):
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // object settles one object. Without an error the cursor may move past it: it is in step, or

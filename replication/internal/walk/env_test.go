@@ -137,6 +137,7 @@ func (w *world) hooks() Hooks {
 		Attention:     func(string) {},
 		LeaveToPulled: func(context.Context, string, string) error { return nil },
 		Helpers:       func() int { return int(w.helpers.Load()) },
+		Carriers:      func(string, string) int { return int(w.helpers.Load()) },
 		Alone:         func(context.Context) bool { return true },
 	}
 }

@@ -67,6 +67,8 @@ type Hooks struct {
 	LeaveToPulled func(ctx context.Context, bucket, cluster string) error
 	// Helpers is how many other instances could help with a walk.
 	Helpers func() int
+	// Carriers is how many other instances bytes of an object may pass through.
+	Carriers func(bucket, key string) int
 	// Alone reports whether it is sure that no other instance routes.
 	Alone func(ctx context.Context) bool
 	// Changed returns a channel that closes with the next change of a bucket's pending rows.

@@ -1565,6 +1565,8 @@ export interface components {
         Instance: {
             /** @description How many changes of the catalogue it does not route by yet. */
             behind: number;
+            /** @description The cluster that it is in, as its configuration says; empty where it does not, or it has not said yet. */
+            cluster: string;
             /** @description The clusters whose storages it listens to. */
             feeds: string[];
             /** @description what tells its lease from others */
@@ -2753,7 +2755,7 @@ export interface operations {
                 /** @description Only records about this bucket. */
                 bucket?: string;
                 /** @description Only records of this kind. */
-                kind?: "change" | "allowed" | "copy" | "pull" | "session" | "checkpoint";
+                kind?: "change" | "allowed" | "copy" | "pull" | "invocations" | "refused" | "session" | "checkpoint";
                 /** @description The most items to return. */
                 limit?: number;
                 /** @description Only records behind the one of this number. */

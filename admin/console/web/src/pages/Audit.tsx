@@ -8,7 +8,7 @@ type Record = Schemas['Audit'];
 
 const here = getRouteApi('/audit');
 const pageSize = 200;
-const kinds = ['change', 'allowed', 'copy', 'pull', 'session', 'checkpoint'] as const;
+const kinds = ['change', 'allowed', 'copy', 'pull', 'invocations', 'refused', 'session', 'checkpoint'] as const;
 
 export type AuditFilter = { kind?: (typeof kinds)[number]; bucket?: string };
 
@@ -116,10 +116,18 @@ export function sentence(r: Record): string {
       return `policy ${b.policy} allows ${(b.clusters as string[]).join(', ') || 'no cluster'}`;
     case 'copy':
       return `copy of ${b.bucket}${b.prefix ? ` below ${b.prefix}` : ''} in ${b.to} ${b.event}${b.from ? `, from ${b.from}` : ''}${
-        b.event === 'synced' ? `: ${counted(Number(b.objects), 'object')}, ${bytes(Number(b.bytes))}` : ''
+        b.event === 'synced' || b.event === 'carried' ? `: ${counted(Number(b.objects), 'object')}, ${bytes(Number(b.bytes))}` : ''
       }`;
     case 'pull':
       return `${counted(Number(b.objects), 'object')} of ${b.bucket} copied on demand to ${b.to}, from ${b.from}: ${bytes(Number(b.bytes))}`;
+    case 'invocations':
+      return `${counted(Number(b.count), 'invocation')} on ${b.others ? `other buckets of policy ${b.policy}` : b.bucket}${b.prefix ? ` below ${b.prefix}` : ''} in ${b.run}${
+        b.read ? `, reading from ${b.read}` : ''
+      }`;
+    case 'refused':
+      return `${counted(Number(b.count), 'refusal')} by ${b.by}: policy ${b.policy} does not allow ${b.others ? 'other buckets' : b.bucket}${b.prefix ? ` below ${b.prefix}` : ''}${
+        b.cluster ? ` in ${b.cluster}` : ' anywhere that was left'
+      }`;
     case 'session':
       return `${b.user} ${b.event === 'signed-in' ? 'signed in' : 'signed out'} as ${b.role}, by ${b.how}, from ${b.address}`;
     case 'checkpoint':

@@ -1,0 +1,262 @@
+package routing
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Ledger counts, for the audit, what is done with objects of buckets' rules: invocations that
+// read them, refusals for the sake of residency, and bytes that this instance copies. Counting
+// looks nothing up but the count, and its memory is bounded: what finds no room is counted per
+// policy, without its bucket.
+type Ledger struct {
+	on     atomic.Bool
+	shards [ledgerShards]ledgerShard
+}
+
+const (
+	ledgerShards = 8
+	// ledgerRoom is how many counts a shard keeps apart by bucket. As many again are kept by
+	// policy, and what finds no room there is lost.
+	ledgerRoom = 2048
+)
+
+type ledgerShard struct {
+	mu     sync.Mutex
+	counts map[ledgerKey]*ledgerSum
+	lost   int64
+	_      [64]byte // shards don't share cache lines
+}
+
+// LedgerKind says what was counted.
+type LedgerKind uint8
+
+// What a Ledger counts.
+const (
+	Invoked LedgerKind = iota // invocations, by where they ran and what storage they read from
+	Refused                   // what policies did not allow
+	Carried                   // objects copied through this instance
+)
+
+// ledgerKey names a count. The entry stands for the bucket; nil: of any.
+type ledgerKey struct {
+	kind     LedgerKind
+	rule     int32
+	entry    *entry
+	book     *book
+	from, to clusterID
+	via      clusterID // where this instance is, of what it carries
+	by       string
+}
+
+type ledgerSum struct{ count, bytes int64 }
+
+// LedgerLine is what was counted of one thing.
+type LedgerLine struct {
+	Kind LedgerKind
+	// Bucket and Prefix of the rule; Any: of more buckets than are kept apart.
+	Bucket, Prefix string
+	Any            bool
+	Policy         string
+	// Allowed are the clusters that the policy allowed then, sorted.
+	Allowed []string
+	// From is where the bytes are read, To where the function ran, or the copy is. Where this
+	// instance was not to carry bytes To is its own cluster.
+	From, To string
+	// Via is the cluster that this instance was in when it carried bytes.
+	Via string
+	// By is what refused: routing, or the guard of what is copied and served.
+	By           string
+	Count, Bytes int64
+}
+
+// Enable turns counting on or off.
+func (l *Ledger) Enable(on bool) { l.on.Store(on) }
+
+// Invoked counts an invocation that a decision sends to an endpoint, for each of its inputs.
+func (l *Ledger) Invoked(d *Decision, ep *Endpoint) {
+	if !l.on.Load() {
+		return
+	}
+	a := &d.assessment
+	for i := range a.targets {
+		t := &a.targets[i]
+		k := a.ledgerKey(t, Invoked)
+		k.to = ep.cluster
+		if s := a.sourceOf(t, d.Locality, ep); s != nil {
+			k.from = s.id
+		}
+		n, _ := a.snap.sizes.bytesOf(&t.Input)
+		l.add(k, max(0, n))
+	}
+}
+
+// RefusedBy counts an invocation that a decision refuses because policies forbid it.
+func (l *Ledger) RefusedBy(d *Decision) {
+	if !l.on.Load() || d.Reason != ReasonZoneForbidden {
+		return
+	}
+	a := &d.assessment
+	for i := range a.targets {
+		k := a.ledgerKey(&a.targets[i], Refused)
+		k.by = "routing"
+		l.add(k, 0)
+	}
+}
+
+func (a *assessment) ledgerKey(t *target, kind LedgerKind) ledgerKey {
+	return ledgerKey{kind: kind, rule: int32(t.rule), entry: t.entry, book: a.snap.tables.book(t.entry.policyOf(t.rule))}
+}
+
+// Refused counts that an object was not to be written in a cluster, or not to pass through this
+// instance, which is in that cluster.
+func (l *Ledger) Refused(s *Snapshot, bucket, key, cluster string) {
+	l.note(s, bucket, key, ledgerKey{kind: Refused, to: s.tables.clusterID(cluster), by: "guard"}, 0)
+}
+
+// Carried counts an object that was copied through this instance.
+func (l *Ledger) Carried(s *Snapshot, bucket, key, from, to string, bytes int64) {
+	l.note(s, bucket, key, ledgerKey{kind: Carried, from: s.tables.clusterID(from), to: s.tables.clusterID(to), via: s.tables.clusterID(s.here)}, bytes)
+}
+
+func (l *Ledger) note(s *Snapshot, bucket, key string, k ledgerKey, bytes int64) {
+	en := s.buckets.get(bucket)
+	if en == nil || !l.on.Load() {
+		return
+	}
+	rule := en.ruleOf(key)
+	k.entry, k.rule, k.book = en, int32(rule), s.tables.book(en.policyOf(rule))
+	l.add(k, bytes)
+}
+
+func (l *Ledger) add(k ledgerKey, bytes int64) {
+	if k.book == nil {
+		return // of a policy that is not declared: nothing is allowed by it
+	}
+	s := &l.shards[rand.Uint32N(ledgerShards)] //nolint:gosec // spreads load, hides nothing
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := s.counts[k]
+	if sum == nil {
+		if len(s.counts) >= ledgerRoom {
+			k.entry, k.rule = nil, 0
+			sum = s.counts[k]
+		}
+		if sum == nil && len(s.counts) >= 2*ledgerRoom {
+			s.lost++
+			return
+		}
+		if sum == nil {
+			sum = new(ledgerSum)
+			if s.counts == nil {
+				s.counts = make(map[ledgerKey]*ledgerSum)
+			}
+			s.counts[k] = sum
+		}
+	}
+	sum.count, sum.bytes = sum.count+1, sum.bytes+bytes
+}
+
+// ledgerLines is how many lines of a kind keep their buckets when a ledger is read: those with
+// most.
+const ledgerLines = 256
+
+// Take returns what was counted since the last time, in order, and how much found no room. Lines
+// that are given are added to it.
+func (l *Ledger) Take(s *Snapshot, more ...LedgerLine) (lines []LedgerLine, lost int64) {
+	sums := make(map[ledgerLine]*LedgerLine)
+	for _, line := range more {
+		merge(sums, line)
+	}
+	for i := range l.shards {
+		shard := &l.shards[i]
+		shard.mu.Lock()
+		counts := shard.counts
+		lost += shard.lost
+		shard.counts, shard.lost = nil, 0
+		shard.mu.Unlock()
+		for k, sum := range counts {
+			line := s.tables.ledgerLine(k)
+			line.Count, line.Bytes = sum.count, sum.bytes
+			merge(sums, line)
+		}
+	}
+	return shorten(sums), lost
+}
+
+// ledgerLine is what tells lines apart.
+type ledgerLine struct {
+	kind                             LedgerKind
+	bucket, prefix, policy, from, to string
+	by, via, allowed                 string
+	any                              bool
+}
+
+func (n *LedgerLine) name() ledgerLine {
+	return ledgerLine{n.Kind, n.Bucket, n.Prefix, n.Policy, n.From, n.To, n.By, n.Via, strings.Join(n.Allowed, " "), n.Any}
+}
+
+func merge(sums map[ledgerLine]*LedgerLine, line LedgerLine) {
+	name := line.name()
+	if sum := sums[name]; sum != nil {
+		sum.Count, sum.Bytes = sum.Count+line.Count, sum.Bytes+line.Bytes
+		return
+	}
+	sums[name] = &line
+}
+
+// shorten keeps the lines with most apart by bucket, and adds the others up by policy.
+func shorten(sums map[ledgerLine]*LedgerLine) []LedgerLine {
+	all := make([]*LedgerLine, 0, len(sums))
+	for _, line := range sums {
+		all = append(all, line)
+	}
+	slices.SortFunc(all, func(a, b *LedgerLine) int { return cmp.Or(cmp.Compare(b.Count, a.Count), compareLines(a, b)) })
+	short := make(map[ledgerLine]*LedgerLine)
+	var kept [Carried + 1]int
+	for _, line := range all {
+		if kept[line.Kind]++; kept[line.Kind] > ledgerLines {
+			line.Bucket, line.Prefix, line.Any = "", "", true
+		}
+		merge(short, *line)
+	}
+	lines := make([]LedgerLine, 0, len(short))
+	for _, line := range short {
+		lines = append(lines, *line)
+	}
+	slices.SortFunc(lines, func(a, b LedgerLine) int { return compareLines(&a, &b) })
+	return lines
+}
+
+func compareLines(a, b *LedgerLine) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.Policy, b.Policy),
+		cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), cmp.Compare(a.By, b.By), cmp.Compare(a.Via, b.Via), slices.Compare(a.Allowed, b.Allowed))
+}
+
+// ledgerLine names what a key stands for. Ids never change what they stand for.
+func (t *tables) ledgerLine(k ledgerKey) LedgerLine {
+	line := LedgerLine{
+		Kind: k.kind, Any: k.entry == nil, Policy: k.book.policy.Name, Allowed: k.book.names(t),
+		From: t.clusterIDs.names[k.from], To: t.clusterIDs.names[k.to], Via: t.clusterIDs.names[k.via], By: k.by,
+	}
+	if k.entry != nil {
+		line.Bucket, line.Prefix = strings.Clone(k.entry.name), strings.Clone(k.entry.prefixOf(int(k.rule)))
+	}
+	return line
+}
+
+// names returns the clusters that a policy allows, sorted.
+func (b *book) names(t *tables) []string {
+	names := []string{}
+	for id, name := range t.clusterIDs.names {
+		if name != "" && b.allowed.has(clusterID(id)) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
