@@ -33,6 +33,8 @@ func ownSchema(t reflect.Type) (object, bool) {
 		return enum(catalog.SpreadZone, catalog.SpreadCluster), true
 	case reflect.TypeFor[catalog.Writes]():
 		return enum(catalog.WritesPrimary, catalog.WritesAnywhere), true
+	case reflect.TypeFor[catalog.Versions]():
+		return enum(catalog.VersionsAll, catalog.VersionsCurrent), true
 	case reflect.TypeFor[catalog.PrimaryMoves]():
 		return enum(catalog.PrimaryFollow, catalog.PrimaryFixed), true
 	case reflect.TypeFor[catalog.Promote]():

@@ -104,6 +104,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			prefer <cluster...>
 //			spread zone|cluster
 //			writes primary|anywhere
+//			versions all|current
 //			primary follow|fixed
 //			max_staleness <duration>
 //			balance <policy> [<args...>]
@@ -341,6 +342,7 @@ func (p *parser) policy(d *caddyfile.Dispenser, args []string) error {
 		"prefer":        list("prefer <cluster...>", &pol.Prefer),
 		"spread":        value("spread zone|cluster", &pol.Spread, oneOf(catalog.SpreadZone, catalog.SpreadCluster)),
 		"writes":        value("writes primary|anywhere", &pol.Writes, oneOf(catalog.WritesPrimary, catalog.WritesAnywhere)),
+		"versions":      value("versions all|current", &pol.Versions, oneOf(catalog.VersionsAll, catalog.VersionsCurrent)),
 		"primary":       value("primary follow|fixed", &pol.Primary, oneOf(catalog.PrimaryFollow, catalog.PrimaryFixed)),
 		"max_staleness": value("max_staleness <duration>", &pol.MaxStaleness, positive(catalog.ParseDuration, "a duration above 0 such as 5m")),
 		"balance":       {raw: func(d *caddyfile.Dispenser) (err error) { pol.Balance, err = parseBalance(d); return err }},

@@ -120,6 +120,7 @@ var refusesZero = map[string]string{
 	"pull_ttl":     wantPositive,
 	"spread":       wantSpread,
 	"writes":       wantWrites,
+	"versions":     wantVersions,
 	"on_miss":      wantOnMiss,
 }
 

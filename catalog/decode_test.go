@@ -35,11 +35,11 @@ func TestDecodeFillsDefaultsIn(t *testing.T) {
 		},
 		{
 			catalog.KindPolicy, `{"name":"p"}`,
-			`{"name":"p","copies":1,"zones":[],"exclude_zones":[],"clusters":[],"prefer":[],"spread":"zone","writes":"primary","primary":"follow","on_miss":"remote","pull_timeout":"10s","pull_ttl":"1h0m0s"}`,
+			`{"name":"p","copies":1,"zones":[],"exclude_zones":[],"clusters":[],"prefer":[],"spread":"zone","writes":"primary","versions":"all","primary":"follow","on_miss":"remote","pull_timeout":"10s","pull_ttl":"1h0m0s"}`,
 		},
 		{
 			catalog.KindPolicy, `{"name":"p","copies":"all","zones":null,"balance":null,"pull_ttl":null}`,
-			`{"name":"p","copies":"all","zones":[],"exclude_zones":[],"clusters":[],"prefer":[],"spread":"zone","writes":"primary","primary":"follow","on_miss":"remote","pull_timeout":"10s","pull_ttl":"1h0m0s"}`,
+			`{"name":"p","copies":"all","zones":[],"exclude_zones":[],"clusters":[],"prefer":[],"spread":"zone","writes":"primary","versions":"all","primary":"follow","on_miss":"remote","pull_timeout":"10s","pull_ttl":"1h0m0s"}`,
 		},
 		{
 			catalog.KindBucket, `{"name":"b-1","status":{"state":"ok"},"origin":"api","prefixes":[{"prefix":"logs/","policy":"p"}]}`,
@@ -113,7 +113,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{
 			catalog.KindPolicy, `{"name":"P","copies":0,"zones":"de","spread":"wide","pull_ttl":"-1s","x":1}`,
 			`policy P: zones: "de": expected an array, not a string; ` +
-				`policy P: "x": expected a known field: name, copies, zones, exclude_zones, clusters, prefer, spread, writes, primary, max_staleness, balance, on_miss, pull_timeout, pull_ttl; ` +
+				`policy P: "x": expected a known field: name, copies, zones, exclude_zones, clusters, prefer, spread, writes, versions, primary, max_staleness, balance, on_miss, pull_timeout, pull_ttl; ` +
 				`policy P: name: "P": expected a name of 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit; ` +
 				`policy P: copies: "0": expected a number from 1 to 10000 or "all"; ` +
 				`policy P: spread: "wide": expected zone or cluster; ` +
@@ -242,7 +242,7 @@ func anyResource() *rapid.Generator[catalog.Resource] {
 			return &catalog.Policy{
 				Name: word("name"), Copies: catalog.Copies{N: rapid.IntRange(1, 9).Draw(t, "copies")},
 				Zones: list.Draw(t, "zones"), ExcludeZones: list.Draw(t, "exclude"), Clusters: list.Draw(t, "clusters"), Prefer: list.Draw(t, "prefer"),
-				Spread: catalog.Spread(word("spread")), Writes: catalog.Writes(word("writes")), Primary: catalog.PrimaryMoves(word("primary")), OnMiss: catalog.OnMiss(word("on_miss")),
+				Spread: catalog.Spread(word("spread")), Writes: catalog.Writes(word("writes")), Versions: catalog.Versions(word("versions")), Primary: catalog.PrimaryMoves(word("primary")), OnMiss: catalog.OnMiss(word("on_miss")),
 				Balance:     catalog.RawObject(rapid.SampledFrom([]string{"", `{}`, `{"policy":"a<b"}`}).Draw(t, "balance")),
 				PullTimeout: catalog.Duration(rapid.Int64().Draw(t, "timeout")), PullTTL: catalog.Duration(rapid.Int64().Draw(t, "ttl")),
 			}

@@ -58,6 +58,7 @@ func (p *Policy) Normalize() {
 	}
 	p.Spread = orDefault(p.Spread, SpreadZone)
 	p.Writes = orDefault(p.Writes, WritesPrimary)
+	p.Versions = orDefault(p.Versions, VersionsAll)
 	p.Primary = orDefault(p.Primary, PrimaryFollow)
 	p.OnMiss = orDefault(p.OnMiss, OnMissRemote)
 	p.PullTimeout = orDefault(p.PullTimeout, DefaultPullTimeout)

@@ -199,6 +199,15 @@ const (
 	WritesAnywhere Writes = "anywhere"
 )
 
+// Versions says which versions of a bucket's objects its copies have.
+type Versions string
+
+// The values of Versions.
+const (
+	VersionsAll     Versions = "all"     // the whole history, where both storages preserve versions
+	VersionsCurrent Versions = "current" // current versions only
+)
+
 // PrimaryMoves says who may move the primary of a bucket that names none.
 type PrimaryMoves string
 
@@ -244,6 +253,9 @@ type Policy struct {
 	// Where the bucket is written: primary, or anywhere (at every copy; the last writer
 	// wins). Default: primary.
 	Writes Writes `json:"writes"`
+	// Which versions copies have: all (the whole history, where both storages preserve
+	// versions), or current. Default: all.
+	Versions Versions `json:"versions"`
 	// Who moves the primary of a bucket that names none: follow (placement, when the cluster
 	// drains or is no longer allowed), or fixed (only people, by naming one). Default: follow.
 	Primary PrimaryMoves `json:"primary"`

@@ -33,6 +33,7 @@ const (
 	wantPositive = "a duration longer than 0, such as 10s or 1h"
 	wantSpread   = "zone or cluster"
 	wantWrites   = "primary or anywhere"
+	wantVersions = "all or current"
 	wantOnMiss   = "remote, reject or pull"
 
 	wantPrimaryMoves = "follow or fixed"

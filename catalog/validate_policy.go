@@ -19,6 +19,9 @@ func (c *checker) policy(p *Policy) {
 		c.add("spread", string(p.Spread), wantSpread)
 	}
 	c.writes(p.Writes)
+	if p.Versions != VersionsAll && p.Versions != VersionsCurrent {
+		c.add("versions", string(p.Versions), wantVersions)
+	}
 	if p.Primary != PrimaryFollow && p.Primary != PrimaryFixed {
 		c.add("primary", string(p.Primary), wantPrimaryMoves)
 	}

@@ -278,7 +278,7 @@ func TestValidatePolicy(t *testing.T) {
 	})
 	violations(t, in, &catalog.Policy{
 		Name: "p!", Copies: catalog.Copies{N: -2}, Zones: []string{"eu", "eu"}, ExcludeZones: []string{"mars"},
-		Clusters: []string{"c-de", "c-fr", "c-de"}, Prefer: []string{"c9", "c9"}, Spread: "rack", Writes: "everywhere", OnMiss: "wait",
+		Clusters: []string{"c-de", "c-fr", "c-de"}, Prefer: []string{"c9", "c9"}, Spread: "rack", Writes: "everywhere", Versions: "none", OnMiss: "wait",
 		Balance: catalog.RawObject(`{"policy":7}`), PullTimeout: -1, PullTTL: -5,
 	},
 		`policy p!: name: "p!": `+wantName,
@@ -290,6 +290,7 @@ func TestValidatePolicy(t *testing.T) {
 		`policy p!: prefer[1]: "c9": expected a declared cluster`,
 		`policy p!: spread: "rack": expected zone or cluster`,
 		`policy p!: writes: "everywhere": expected primary or anywhere`,
+		`policy p!: versions: "none": expected all or current`,
 		`policy p!: on_miss: "wait": expected remote, reject or pull`,
 		`policy p!: pull_timeout: "-1ns": expected a duration longer than 0, such as 10s or 1h`,
 		`policy p!: pull_ttl: "-5ns": expected a duration longer than 0, such as 10s or 1h`,

@@ -275,19 +275,20 @@ func clustersCommand() *cobra.Command {
 }
 
 type policyItem struct {
-	Name                   string
-	Copies                 any
-	Zones                  []string
-	Exclude                []string `json:"exclude_zones"`
-	Clusters, Prefer       []string
-	Spread, Writes, Origin string
-	OnMiss                 string `json:"on_miss"`
+	Name                     string
+	Copies                   any
+	Zones                    []string
+	Exclude                  []string `json:"exclude_zones"`
+	Clusters, Prefer         []string
+	Spread, Writes, Versions string
+	OnMiss                   string `json:"on_miss"`
+	Origin                   string
 }
 
 func policiesCommand() *cobra.Command {
 	return listing("policies", "Lists the policies", func(ctx context.Context, s *session) (bool, error) {
-		return false, list(ctx, s, "/fado/policies", newTable("POLICY", "COPIES", "ZONES", "EXCLUDED", "CLUSTERS", "PREFER", "WRITES", "ON MISS", "ORIGIN"), func(p policyItem) []string {
-			return []string{p.Name, fmt.Sprint(p.Copies), joined(p.Zones), joined(p.Exclude), joined(p.Clusters), joined(p.Prefer), p.Writes, p.OnMiss, p.Origin}
+		return false, list(ctx, s, "/fado/policies", newTable("POLICY", "COPIES", "ZONES", "EXCLUDED", "CLUSTERS", "PREFER", "WRITES", "VERSIONS", "ON MISS", "ORIGIN"), func(p policyItem) []string {
+			return []string{p.Name, fmt.Sprint(p.Copies), joined(p.Zones), joined(p.Exclude), joined(p.Clusters), joined(p.Prefer), p.Writes, p.Versions, p.OnMiss, p.Origin}
 		}, func(p policyItem) string { return p.Name })
 	})
 }

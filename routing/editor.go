@@ -218,7 +218,7 @@ func (e *Editor) rebuildBooks() {
 func (e *Editor) newBook(p *catalog.Policy) *book {
 	b := &book{
 		policy: p, onMiss: p.OnMiss, balance: p.Balance,
-		anywhere: p.Writes == catalog.WritesAnywhere, staleness: time.Duration(p.MaxStaleness),
+		anywhere: p.Writes == catalog.WritesAnywhere, history: p.Versions != catalog.VersionsCurrent, staleness: time.Duration(p.MaxStaleness),
 	}
 	t := &e.next.tables
 	for name, allowed := range catalog.AllowedClusters(p, e.next.zones, e.next.clusters) {

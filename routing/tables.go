@@ -51,6 +51,7 @@ type book struct {
 	allowed   bitset
 	onMiss    catalog.OnMiss
 	anywhere  bool          // writes anywhere
+	history   bool          // versions all
 	staleness time.Duration // for how long a comparison counts where no exact feed is; 0: no bound
 	balance   catalog.RawObject
 	policy    *catalog.Policy

@@ -40,3 +40,13 @@ func (s *Snapshot) RulesAnywhere(bucket string) []string {
 	}
 	return prefixes
 }
+
+// KeepsHistory says whether a key's policy wants the whole history of it at every copy.
+func (s *Snapshot) KeepsHistory(bucket, key string) bool {
+	en := s.buckets.get(bucket)
+	if en == nil {
+		return false
+	}
+	b := s.tables.book(en.policyOf(en.ruleOf(key)))
+	return b != nil && b.history
+}

@@ -49,7 +49,7 @@ func Losses(from, to Capabilities, versioned bool) []string {
 	preserved := from.PreserveVersion && to.PreserveVersion
 	add(from.Tags && !to.Tags, "tags")
 	add(versioned && !preserved, "version IDs")
-	add(versioned && !to.Versioning, "older versions")
+	add(versioned && !(preserved && to.Versioning), "older versions")
 	add(!preserved, "modification times")
 	return losses
 }

@@ -18,7 +18,7 @@ func TestLosses(t *testing.T) {
 	}{
 		{"between equals", full, full, true, []string{}},
 		{"what a gateway can't", full, gateway, false, []string{"modification times"}},
-		{"of a versioned bucket", full, gateway, true, []string{"version IDs", "modification times"}},
+		{"of a versioned bucket", full, gateway, true, []string{"version IDs", "older versions", "modification times"}},
 		{"a bare storage", full, Capabilities{}, true, []string{"tags", "version IDs", "older versions", "modification times"}},
 		{"what was never there", Capabilities{}, Capabilities{}, false, []string{"modification times"}},
 		{"to a better one", gateway, full, false, []string{"modification times"}},

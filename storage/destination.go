@@ -23,6 +23,9 @@ import (
 // source, the preserved time would put the copy below it; then the copy is a new
 // version instead.
 func (t *transfer) checkBefore(ctx context.Context) error {
+	if t.opts.Below {
+		return nil // it replaces nothing, and is ordered by its time
+	}
 	blind := t.preserve && t.state != VersioningOff
 	if t.to.conditionalPut && !blind && t.obj.Size <= smallObject && (t.opts.If.IfETag == "" || realETag(t.opts.If.IfETag)) {
 		return nil

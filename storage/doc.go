@@ -24,8 +24,8 @@
 //
 // From the bottom up: what is known of an object and a version (model, order, etag, stamp,
 // compare, mark), of a kind of storage (capabilities, provider, identity, errors); client and one
-// file per thing to ask of it (bucket, object, list, versioned, reread, listen, probe) or to change
-// (remove); storage, the two halves; then one copy: transfer, its source and destination,
+// file per thing to ask of it (bucket, object, list, versioned, history, reread, listen, probe) or to
+// change (remove); storage, the two halves; then one copy: transfer, its source and destination,
 // whole, layout, upload, resume, streams, ordered, parts, copy. Arrows between files
 // point down this list.
 //
@@ -96,8 +96,21 @@
 //   - Versions are ordered by modification time, not by arrival. A version that is
 //     written with an older time than the current one is noncurrent from the start; a
 //     delete marker covers only what is older.
+//   - So a history arrives in any order, and looks the same in the end: content and delete markers
+//     that are written with their ID and an older time come below what is there and change
+//     nothing that is shown. Of two with the same time content comes first.
+//   - The null version can be written below others where there is none; a second one is 412,
+//     whatever its time.
+//   - DeleteObject of a version ID with X-Minio-Source-Deletemarker makes a marker if that ID is not
+//     there, and removes the version if it is, be it the same marker or content. It answers 204
+//     either way, and where versioning is suspended or off, when it does nothing. So making a
+//     marker has to be preceded by a look ([Writer.PutMarker]).
+//   - A PUT with a version ID is InvalidArgument where versioning is suspended or off.
+//   - A user's removal of a version, or of a delete marker, by its ID raises the event of a delete
+//     with that ID; nothing tells it from the delete that makes a marker.
 //   - DeleteObject knows no conditions.
-//   - Keys that end in "/" have one version, "null", on versioned buckets as well.
+//   - Keys that end in "/" have one version, "null", on versioned buckets as well, as users write them.
+//     A replica's write with a version ID adds that one; FaDO makes none.
 //   - HEAD and GET tell whole seconds, listings milliseconds, and events, by their
 //     sequencer, nanoseconds of the modification time.
 //

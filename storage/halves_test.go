@@ -41,6 +41,9 @@ func TestReadOnlyCantWrite(t *testing.T) {
 		"Cover": is[interface {
 			Cover(ctx context.Context, bucket string, m, over Version) error
 		}](r),
+		"PutMarker": is[interface {
+			PutMarker(ctx context.Context, bucket string, m Version) error
+		}](r),
 		"Close":         is[interface{ Close() }](r),
 		"Unwrap":        is[interface{ Unwrap() Storage }](r) || is[interface{ Unwrap() Reader }](r),
 		"its own maker": is[*Client](r),

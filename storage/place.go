@@ -2,9 +2,12 @@ package storage
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/fado-project/fado/storage/s3"
 )
 
 // restamps reports whether what is copied is itself a stamped copy: then its stamp goes along,
@@ -24,11 +27,7 @@ func (t *transfer) place(ctx context.Context) error {
 		return t.placeElsewhere(ctx)
 	}
 	if t.opts.Below {
-		t.placed.at = v.Written
-		if !t.preserve || uuid.Validate(v.VersionID) != nil {
-			t.placed.id = derivedID(t.bucket, t.obj.Key, v.origin().ETag, v.Written)
-		}
-		return nil
+		return t.placeBelow(ctx)
 	}
 	if t.preserve {
 		if err := t.checkBefore(ctx); err != nil || t.preserve {
@@ -48,6 +47,31 @@ func (t *transfer) place(ctx context.Context) error {
 		return t.deletedSince(m.ID)
 	}
 	t.placed.at = afterVersion(vs[0].LastModified)
+	return nil
+}
+
+// placeBelow decides the version ID of a version that comes below others: its own, wherever the
+// bucket has room for that. There is one null version of a key, which another would replace.
+func (t *transfer) placeBelow(ctx context.Context) error {
+	v := t.opts.Version
+	if t.state != VersioningOn {
+		return t.dst.wire.Fail(t.putRequest(), ErrUnsupported, "its bucket keeps no versions")
+	}
+	t.placed.at = v.Written
+	if t.preserve && uuid.Validate(v.VersionID) == nil {
+		return nil
+	}
+	if t.preserve && isNull(v.VersionID) {
+		vs, err := versionsOf(ctx, t.dst, t.bucket, t.obj.Key, 0)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(vs, func(e s3.VersionEntry) bool { return isNull(e.ID) }) {
+			t.placed.id = "null"
+			return nil
+		}
+	}
+	t.placed.id = derivedID(t.bucket, t.obj.Key, v.origin().ETag, v.Written)
 	return nil
 }
 

@@ -75,6 +75,7 @@ func (t *transfer) head(ctx context.Context) (http.Header, error) {
 		Name: "HEAD", Method: http.MethodHead, Bucket: t.src.Physical(t.bucket), Key: t.obj.Key,
 		Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}, Dog: t.dog,
 	}
+	t.opts.askVersion(q)
 	t.src.who.askForTags(q.Header)
 	h, err := t.src.wire.Head(ctx, q)
 	if err != nil {

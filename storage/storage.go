@@ -65,6 +65,11 @@ type Reader interface {
 	// object is somebody's server-side copy of what FaDO wrote. The object is current and
 	// from Stat.
 	Repeats(ctx context.Context, bucket string, o Object) (bool, error)
+	// History returns what [Reader.Versions] does as a listing shows it, at most the newest limit,
+	// and Histories yields the history of every key below a prefix, in order, each up to
+	// MaxHistory; the first error ends it. They cost a listing and no look at each version.
+	History(ctx context.Context, bucket, key string, limit int) (History, error)
+	Histories(ctx context.Context, bucket, prefix string) iter.Seq2[History, error]
 	// VersionedKeys yields, in order, every key below a prefix that has a version or a
 	// delete marker, current or not. The first error ends it.
 	VersionedKeys(ctx context.Context, bucket, prefix string) iter.Seq2[string, error]
@@ -108,6 +113,10 @@ type Writer interface {
 	// Cover puts a delete marker, a copy of m, over what a key shows here, which is
 	// over; ErrPrecondition if it is not.
 	Cover(ctx context.Context, bucket string, m, over Version) error
+	// PutMarker puts a copy of a delete marker, with its version ID and time, among the versions of
+	// its key, and replaces none; one that is there already is no error. ErrUnsupported where
+	// versions can't have a time of their own.
+	PutMarker(ctx context.Context, bucket string, m Version) error
 }
 
 // Storage is one storage, both halves of it; *Client implements it. Who opened it closes

@@ -23,6 +23,7 @@ import (
 type Storage struct {
 	caps        storage.Capabilities // what a probe finds
 	plainDelete bool                 // deletes go by no condition
+	keepsTimes  bool                 // versions can have a time of their own
 	name        string
 
 	mu      sync.Mutex
@@ -174,7 +175,7 @@ func (f *Storage) Restore(bucket, key, body string) {
 func (f *Storage) UserDelete(bucket, key string) {
 	f.mu.Lock()
 	f.tick()
-	f.unset(bucket, key)
+	f.unset(bucket, key, func(time.Time) time.Time { return f.tick() })
 	tell := f.events
 	f.mu.Unlock()
 	if tell != nil {
@@ -425,7 +426,12 @@ func (f *Storage) Delete(ctx context.Context, bucket, key, ifETag string) error 
 	if o, ok := f.buckets[bucket][key]; ok && ifETag != "" && o.ETag != ifETag {
 		return storage.ErrPrecondition
 	}
-	f.unset(bucket, key)
+	f.unset(bucket, key, func(seen time.Time) time.Time {
+		if f.keepsTimes {
+			return seen.Add(time.Millisecond)
+		}
+		return f.tick()
+	})
 	f.writes = append(f.writes, "delete "+bucket+"/"+key)
 	return nil
 }
@@ -512,7 +518,7 @@ func Copier(find func(name string) *Storage) CopyFunc {
 		if err != nil {
 			return storage.Object{}, err
 		}
-		return find(dst.Name()).write(ctx, bucket, have, opts.If)
+		return find(dst.Name()).write(ctx, bucket, have, opts)
 	}
 }
 
@@ -526,7 +532,7 @@ func Copy(ctx context.Context, src storage.Reader, dst storage.Writer, bucket st
 	if err != nil {
 		return storage.Object{}, err
 	}
-	return dst.(*Storage).write(ctx, bucket, have, opts.If)
+	return dst.(*Storage).write(ctx, bucket, have, opts)
 }
 
 func (f *Storage) read(ctx context.Context, bucket string, o storage.Object, opts storage.CopyOptions) (object, error) {
@@ -535,6 +541,9 @@ func (f *Storage) read(ctx context.Context, bucket string, o storage.Object, opt
 	}
 	f.mu.Lock()
 	have, ok := f.buckets[bucket][o.Key]
+	if opts.Below {
+		have, ok = f.version(bucket, o.Key, opts.Version.VersionID)
+	}
 	f.mu.Unlock()
 	if !ok || have.ETag != o.ETag {
 		return object{}, fmt.Errorf("%w: the source is another", storage.ErrPrecondition)
@@ -550,7 +559,8 @@ func (f *Storage) read(ctx context.Context, bucket string, o storage.Object, opt
 	return have, nil
 }
 
-func (f *Storage) write(ctx context.Context, bucket string, have object, cond storage.Condition) (storage.Object, error) {
+func (f *Storage) write(ctx context.Context, bucket string, have object, opts storage.CopyOptions) (storage.Object, error) {
+	cond := opts.If
 	if err := f.before(ctx, "put", bucket, have.Key); err != nil {
 		return storage.Object{}, err
 	}
@@ -560,6 +570,9 @@ func (f *Storage) write(ctx context.Context, bucket string, have object, cond st
 		return storage.Object{}, storage.ErrNoBucket
 	}
 	now, there := f.buckets[bucket][have.Key]
+	if opts.Below {
+		return f.writeBelow(bucket, have)
+	}
 	if (cond.Absent && there) || (!cond.Absent && cond.IfETag != "" && (!there || now.ETag != cond.IfETag)) {
 		return storage.Object{}, storage.ErrPrecondition
 	}
@@ -569,7 +582,7 @@ func (f *Storage) write(ctx context.Context, bucket string, have object, cond st
 		Attributes: have.Attributes,
 		Token:      fmt.Sprint(f.name, "/", len(f.writes)),
 	}
-	if f.history[bucket] != nil && have.VersionID != "" {
+	if past := f.history[bucket]; past != nil && have.VersionID != "" && f.comesOnTop(past[have.Key], have) {
 		put.VersionID, put.LastModified, put.Source, put.Token = have.VersionID, have.LastModified, storage.Source{}, ""
 	}
 	f.set(bucket, object{Object: put, body: have.body})
@@ -577,27 +590,48 @@ func (f *Storage) write(ctx context.Context, bucket string, have object, cond st
 	return put, nil
 }
 
-// set has an object be the current one of its key. The caller holds mu.
+// set writes an object, as a version where the bucket keeps them: they are in the order of
+// their times. The caller holds mu.
 func (f *Storage) set(bucket string, o object) {
 	past, keeps := f.history[bucket]
-	if keeps {
-		if o.VersionID == "" {
-			f.versions++
-			o.VersionID = fmt.Sprintf("%s-%d", f.name, f.versions)
-		}
-		past[o.Key] = append([]object{o}, past[o.Key]...)
-	}
-	if o.deleted {
-		delete(f.buckets[bucket], o.Key)
+	if !keeps {
+		f.buckets[bucket][o.Key] = o
 		return
 	}
-	f.buckets[bucket][o.Key] = o
+	if o.VersionID == "" {
+		f.versions++
+		o.VersionID = fmt.Sprintf("%s-%d", f.name, f.versions)
+	}
+	i := 0
+	if f.keepsTimes {
+		for i < len(past[o.Key]) && past[o.Key][i].LastModified.After(o.LastModified) {
+			i++
+		}
+	}
+	past[o.Key] = slices.Insert(slices.Clone(past[o.Key]), i, o)
+	f.show(bucket, o.Key)
 }
 
-// unset removes the current object of a key: by a delete marker where the bucket keeps
+// show has the newest version of a key be its current object. The caller holds mu.
+func (f *Storage) show(bucket, key string) {
+	delete(f.buckets[bucket], key)
+	switch past := f.history[bucket][key]; {
+	case len(past) == 0:
+		delete(f.history[bucket], key)
+	case !past[0].deleted:
+		f.buckets[bucket][key] = past[0]
+	}
+}
+
+// unset removes the current object of a key: by a delete marker of a time where the bucket keeps
 // versions. The caller holds mu.
-func (f *Storage) unset(bucket, key string) {
-	if _, there := f.buckets[bucket][key]; there {
-		f.set(bucket, object{Object: storage.Object{Key: key, LastModified: f.tick()}, deleted: true})
+func (f *Storage) unset(bucket, key string, at func(seen time.Time) time.Time) {
+	o, there := f.buckets[bucket][key]
+	switch {
+	case !there:
+	case f.history[bucket] == nil:
+		delete(f.buckets[bucket], key)
+	default:
+		f.set(bucket, object{Object: storage.Object{Key: key, LastModified: at(o.LastModified)}, deleted: true})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fado-project/fado/storage"
 )
@@ -42,7 +43,126 @@ func (f *Storage) Bodies(bucket, key string) (bodies []string) {
 	return bodies
 }
 
-func (f *Storage) KeepsTimes(context.Context) (bool, error) { return false, nil }
+// KeepTimes has versions be ordered by times that can be given to them, and keep their IDs.
+func (f *Storage) KeepTimes() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keepsTimes = true
+}
+
+func (f *Storage) KeepsTimes(context.Context) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keepsTimes, nil
+}
+
+// RemoveVersion removes a version, or a delete marker, as a user does by its ID.
+func (f *Storage) RemoveVersion(bucket, key, id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drop(bucket, key, id)
+}
+
+func (f *Storage) drop(bucket, key, id string) {
+	f.history[bucket][key] = slices.DeleteFunc(slices.Clone(f.history[bucket][key]), func(o object) bool { return o.VersionID == id })
+	f.show(bucket, key)
+}
+
+// version returns a version by its ID. The caller holds mu.
+func (f *Storage) version(bucket, key, id string) (object, bool) {
+	past := f.history[bucket][key]
+	i := slices.IndexFunc(past, func(o object) bool { return o.VersionID == id })
+	if i < 0 {
+		return object{}, false
+	}
+	return past[i], true
+}
+
+// comesOnTop reports whether a version that keeps its time would be the newest of its key.
+func (f *Storage) comesOnTop(past []object, o object) bool {
+	return !f.keepsTimes || len(past) == 0 || past[0].LastModified.Before(o.LastModified)
+}
+
+// writeBelow writes a version where its time puts it. The caller holds mu.
+func (f *Storage) writeBelow(bucket string, have object) (storage.Object, error) {
+	switch {
+	case !f.keepsTimes || f.history[bucket] == nil:
+		return storage.Object{}, errVersions
+	case slices.ContainsFunc(f.history[bucket][have.Key], func(o object) bool { return o.VersionID == have.VersionID }):
+		return have.Object, nil
+	}
+	have.Replica, have.Token = true, ""
+	f.set(bucket, have)
+	f.writes = append(f.writes, "put "+bucket+"/"+have.Key+" "+have.VersionID)
+	return have.Object, nil
+}
+
+func (f *Storage) PutMarker(ctx context.Context, bucket string, m storage.Version) error {
+	if err := f.before(ctx, "marker", bucket, m.Key); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.keepsTimes || f.history[bucket] == nil {
+		return errVersions
+	}
+	if _, there := f.version(bucket, m.Key, m.VersionID); there {
+		return nil
+	}
+	f.set(bucket, object{Object: m.Object, deleted: true})
+	f.writes = append(f.writes, "delete "+bucket+"/"+m.Key+" as "+m.VersionID)
+	return nil
+}
+
+func (f *Storage) History(ctx context.Context, bucket, key string, limit int) (storage.History, error) {
+	h := storage.History{Key: key}
+	if err := f.before(ctx, "history", bucket, key); err != nil {
+		return h, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	vs, err := f.listed(bucket, key)
+	h.Cut = len(vs) >= limit
+	h.Versions = vs[:min(limit, len(vs))]
+	return h, err
+}
+
+// listed is a key's history as a listing shows it. The caller holds mu.
+func (f *Storage) listed(bucket, key string) (vs []storage.Version, err error) {
+	past, keeps := f.history[bucket]
+	if !keeps {
+		return nil, errVersions
+	}
+	for _, v := range past[key] {
+		o := v.Object
+		o.Replica, o.Source, o.Attributes, o.Token = false, storage.Source{}, "", ""
+		vs = append(vs, storage.Version{Object: o, Deleted: v.deleted, Written: v.LastModified})
+	}
+	return vs, nil
+}
+
+func (f *Storage) Histories(ctx context.Context, bucket, prefix string) iter.Seq2[storage.History, error] {
+	return func(yield func(storage.History, error) bool) {
+		for key, err := range f.VersionedKeys(ctx, bucket, prefix) {
+			var vs []storage.Version
+			if err == nil {
+				err = f.before(ctx, "histories", bucket, key)
+			}
+			if err == nil {
+				f.mu.Lock()
+				vs, err = f.listed(bucket, key)
+				f.mu.Unlock()
+			}
+			if err != nil {
+				yield(storage.History{}, err)
+				return
+			}
+			if len(vs) > 0 && !yield(storage.History{Key: key, Versions: vs}, nil) {
+				return
+			}
+		}
+	}
+}
 
 func (f *Storage) KnownVersioning(ctx context.Context, bucket string) (storage.Versioning, error) {
 	return f.Versioning(ctx, bucket)
@@ -129,23 +249,34 @@ func (f *Storage) DeleteVersion(ctx context.Context, bucket, key, id string) err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	past, keeps := f.history[bucket]
-	if !keeps {
+	if f.history[bucket] == nil {
 		return errVersions
 	}
-	left := slices.DeleteFunc(past[key], func(o object) bool { return o.VersionID == id })
-	past[key] = left
-	delete(f.buckets[bucket], key)
-	switch {
-	case len(left) == 0:
-		delete(past, key)
-	case !left[0].deleted:
-		f.buckets[bucket][key] = left[0]
-	}
+	f.drop(bucket, key, id)
 	f.writes = append(f.writes, "delete "+bucket+"/"+key+" "+id)
 	return nil
 }
 
-func (f *Storage) Cover(context.Context, string, storage.Version, storage.Version) error {
-	return errVersions
+func (f *Storage) Cover(ctx context.Context, bucket string, m, over storage.Version) error {
+	if err := f.before(ctx, "cover", bucket, m.Key); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	past := f.history[bucket][m.Key]
+	switch {
+	case !f.keepsTimes || f.history[bucket] == nil:
+		return errVersions
+	case len(past) > 0 && past[0].deleted && past[0].VersionID == m.VersionID:
+		return nil
+	case len(past) == 0 || past[0].ETag != over.ETag || past[0].deleted != over.Deleted:
+		return storage.ErrPrecondition
+	}
+	o := object{Object: m.Object, deleted: true}
+	if !past[0].LastModified.Before(o.LastModified) {
+		o.VersionID, o.LastModified = "", past[0].LastModified.Add(time.Millisecond)
+	}
+	f.set(bucket, o)
+	f.writes = append(f.writes, "delete "+bucket+"/"+m.Key)
+	return nil
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // chunk is a piece of a listing, read ahead.
-type chunk struct {
-	objects []storage.Object
+type chunk[T any] struct {
+	entries []T
 	err     error
 }
 
@@ -30,21 +30,22 @@ var errDisorder = errors.New("the listing is not in key order")
 var errEnd = errors.New("end of listing")
 
 // reader is one side of a merge.
-type reader struct {
+type reader[T any] struct {
 	name    string // of the side, for errors
-	chunks  <-chan chunk
-	read    []storage.Object // read, but not taken
-	last    string           // key taken last, if started
+	keyOf   func(*T) string
+	chunks  <-chan chunk[T]
+	read    []T    // read, but not taken
+	last    string // key taken last, if started
 	started bool
 	err     error // why reading ended; errEnd at the end of the listing
 }
 
 // readAhead reads a listing in the background, until the listing or ctx ends.
-func readAhead(ctx context.Context, name string, objects iter.Seq2[storage.Object, error]) *reader {
-	ch := make(chan chunk, chunksAhead)
+func readAhead[T any](ctx context.Context, name string, entries iter.Seq2[T, error], keyOf func(*T) string) *reader[T] {
+	ch := make(chan chunk[T], chunksAhead)
 	go func() {
 		defer close(ch)
-		send := func(c chunk) bool {
+		send := func(c chunk[T]) bool {
 			select {
 			case ch <- c:
 				return true
@@ -52,26 +53,26 @@ func readAhead(ctx context.Context, name string, objects iter.Seq2[storage.Objec
 				return false
 			}
 		}
-		var c chunk
-		for o, err := range objects {
+		var c chunk[T]
+		for o, err := range entries {
 			if err != nil {
 				c.err = err
 				break
 			}
-			if c.objects = append(c.objects, o); len(c.objects) == chunkSize {
+			if c.entries = append(c.entries, o); len(c.entries) == chunkSize {
 				if !send(c) {
 					return
 				}
-				c = chunk{objects: make([]storage.Object, 0, chunkSize)}
+				c = chunk[T]{entries: make([]T, 0, chunkSize)}
 			}
 		}
 		send(c)
 	}()
-	return &reader{name: name, chunks: ch}
+	return &reader[T]{name: name, keyOf: keyOf, chunks: ch}
 }
 
-// peek returns the next object without taking it; nil at the end and after an error.
-func (r *reader) peek(ctx context.Context) *storage.Object {
+// peek returns the next entry without taking it; nil at the end and after an error.
+func (r *reader[T]) peek(ctx context.Context) *T {
 	for len(r.read) == 0 {
 		if r.err != nil {
 			return nil
@@ -84,7 +85,7 @@ func (r *reader) peek(ctx context.Context) *storage.Object {
 				}
 				return nil
 			}
-			r.read = c.objects
+			r.read = c.entries
 			if c.err != nil {
 				r.err = fmt.Errorf("listing %s: %w", r.name, c.err)
 			}
@@ -94,22 +95,22 @@ func (r *reader) peek(ctx context.Context) *storage.Object {
 		}
 	}
 	o := &r.read[0]
-	if r.started && o.Key <= r.last {
-		r.err = fmt.Errorf("listing %s: %q after %q: %w", r.name, o.Key, r.last, errDisorder)
+	if key := r.keyOf(o); r.started && key <= r.last {
+		r.err = fmt.Errorf("listing %s: %q after %q: %w", r.name, key, r.last, errDisorder)
 		r.read = nil
 		return nil
 	}
 	return o
 }
 
-// take takes the object that peek returned.
-func (r *reader) take() {
-	r.last, r.started = r.read[0].Key, true
+// take takes the entry that peek returned.
+func (r *reader[T]) take() {
+	r.last, r.started = r.keyOf(&r.read[0]), true
 	r.read = r.read[1:]
 }
 
 // failure returns why the listing ended early, nil if it did not.
-func (r *reader) failure() error {
+func (r *reader[T]) failure() error {
 	if errors.Is(r.err, errEnd) {
 		return nil
 	}
@@ -127,49 +128,84 @@ type Pair struct {
 // is complete, so that a nil object means absent, not unknown. Merge reads both listings in
 // the background, and waits for these reads before it returns.
 func Merge(ctx context.Context, src, dst iter.Seq2[storage.Object, error], srcName, dstName string) iter.Seq2[Pair, error] {
+	keyOf := func(o *storage.Object) string { return o.Key }
 	return func(yield func(Pair, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		left, right := readAhead(ctx, srcName, src), readAhead(ctx, dstName, dst)
-		defer stop(cancel, left, right)
-		for {
-			s, d := left.peek(ctx), right.peek(ctx)
-			if err := errors.Join(left.failure(), right.failure()); err != nil {
-				yield(Pair{}, err)
-				return
+		merge(ctx, src, dst, srcName, dstName, keyOf, func(key string, s, d *storage.Object, err error) bool {
+			return yield(Pair{Key: key, Src: s, Dst: d}, err)
+		})
+	}
+}
+
+// Histories is one key with its histories at the source and the destination, without versions
+// where it has none.
+type Histories struct {
+	Key      string
+	Src, Dst storage.History
+}
+
+// MergeHistories is Merge for two listings of versions.
+func MergeHistories(ctx context.Context, src, dst iter.Seq2[storage.History, error], srcName, dstName string) iter.Seq2[Histories, error] {
+	keyOf := func(h *storage.History) string { return h.Key }
+	return func(yield func(Histories, error) bool) {
+		merge(ctx, src, dst, srcName, dstName, keyOf, func(key string, s, d *storage.History, err error) bool {
+			h := Histories{Key: key}
+			if s != nil {
+				h.Src = *s
 			}
-			if s == nil && d == nil {
-				return
+			if d != nil {
+				h.Dst = *d
 			}
-			p := pairOf(s, d)
-			if p.Src != nil {
-				left.take()
-			}
-			if p.Dst != nil {
-				right.take()
-			}
-			if !yield(p, nil) {
-				return
-			}
+			return yield(h, err)
+		})
+	}
+}
+
+// merge calls yield for every key of two listings, with nil for a side that has not got it,
+// until it returns false.
+func merge[T any](ctx context.Context, src, dst iter.Seq2[T, error], srcName, dstName string, keyOf func(*T) string,
+	yield func(key string, s, d *T, err error) bool,
+) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	left, right := readAhead(ctx, srcName, src, keyOf), readAhead(ctx, dstName, dst, keyOf)
+	defer stop(cancel, left, right)
+	for {
+		s, d := left.peek(ctx), right.peek(ctx)
+		if err := errors.Join(left.failure(), right.failure()); err != nil {
+			yield("", nil, nil, err)
+			return
+		}
+		if s == nil && d == nil {
+			return
+		}
+		key, s, d := lesser(s, d, keyOf)
+		if s != nil {
+			left.take()
+		}
+		if d != nil {
+			right.take()
+		}
+		if !yield(key, s, d, nil) {
+			return
 		}
 	}
 }
 
-// pairOf pairs the next objects of both sides, at least one of which is there: the one with
+// lesser pairs the next entries of both sides, at least one of which is there: the one with
 // the lesser key is alone.
-func pairOf(src, dst *storage.Object) Pair {
+func lesser[T any](src, dst *T, keyOf func(*T) string) (key string, s, d *T) {
 	switch {
-	case dst == nil || src != nil && src.Key < dst.Key:
-		return Pair{Key: src.Key, Src: src}
-	case src == nil || dst.Key < src.Key:
-		return Pair{Key: dst.Key, Dst: dst}
+	case dst == nil || src != nil && keyOf(src) < keyOf(dst):
+		return keyOf(src), src, nil
+	case src == nil || keyOf(dst) < keyOf(src):
+		return keyOf(dst), nil, dst
 	default:
-		return Pair{Key: src.Key, Src: src, Dst: dst}
+		return keyOf(src), src, dst
 	}
 }
 
 // stop ends the background reads and waits for them.
-func stop(cancel context.CancelFunc, readers ...*reader) {
+func stop[T any](cancel context.CancelFunc, readers ...*reader[T]) {
 	cancel()
 	for _, r := range readers {
 		for range r.chunks { // until the channel is closed

@@ -50,7 +50,29 @@ func (e *Settler) settleAnywhere(ctx context.Context, t Task) (Outcome, error) {
 	if err != nil {
 		return 0, err
 	}
+	if !t.Walked {
+		if err := m.bringHistories(ctx); err != nil {
+			return 0, err
+		}
+	}
 	return v, m.noteOthers(ctx, v)
+}
+
+// bringHistories brings the versions along that lost elsewhere and that this cluster lacks.
+func (m *convergence) bringHistories(ctx context.Context) error {
+	for _, s := range m.sides {
+		if s == m.mine {
+			continue
+		}
+		op := guard.Op{Object: m.Object, From: s.Name(), Total: -1}
+		err := m.by.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+			return m.by.SettleHistory(ctx, p, Sides{Src: s.Site, Dst: m.mine.Site}, nil)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // meet asks every cluster that takes part in the key; nil if there is nothing to settle.

@@ -25,7 +25,9 @@ type Removal struct {
 // Where the bucket keeps versions, what goes for good are versions that were looked at, each
 // by its ID, and of those the ones FaDO can be told to have written ([wrote]). What is
 // written meanwhile stays, and so does every other version: below a delete marker, and then
-// covered is true. Beside another's version only what the primary has, too, goes for good.
+// covered is true. Of the versions below the one that was looked at only those go that the primary
+// has, too: this may have been the primary once, or have got a primary's history from it, and what
+// is left of that may be nowhere else. What a user removed at the primary can't be told from that.
 func (e *Settler) RemoveForGood(ctx context.Context, p *guard.Pass, r Removal) (covered bool, err error) {
 	if r.Versioned {
 		covered, err = e.removeVersions(ctx, p, r)
@@ -55,7 +57,12 @@ func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) 
 		return false, err
 	}
 	seen := slices.ContainsFunc(ours, func(v storage.Version) bool { return isSeen(v, r.Seen) })
-	if len(ours) == len(vs) && seen {
+	rest := slices.DeleteFunc(slices.Clone(ours), func(v storage.Version) bool { return v.Deleted || isSeen(v, r.Seen) })
+	there, err := atPrimary(ctx, p, r.At, rest)
+	if err != nil {
+		return false, err
+	}
+	if len(ours) == len(vs) && seen && len(there) == len(rest) {
 		return false, DropVersions(ctx, p, r.At.Dst, vs)
 	}
 	ours, err = atPrimary(ctx, p, r.At, ours)
@@ -70,8 +77,8 @@ func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) 
 }
 
 // RemoveHidden removes what is left of an operation's object, which has no current version:
-// those versions that FaDO wrote, and the delete markers if no other version is left. Beside
-// another's version only what the primary has, too, goes.
+// those versions that FaDO wrote and that the primary has, too, and the delete markers if no other
+// version is left.
 func (e *Settler) RemoveHidden(ctx context.Context, p *guard.Pass, at Sides) error {
 	vs, err := VersionsAt(ctx, at.Dst, p.Op().Bucket, p.Op().Key)
 	if err != nil {
@@ -81,22 +88,23 @@ func (e *Settler) RemoveHidden(ctx context.Context, p *guard.Pass, at Sides) err
 	if err != nil {
 		return err
 	}
-	if len(ours) < len(vs) {
-		if ours, err = atPrimary(ctx, p, at, ours); err != nil {
-			return err
-		}
+	there, err := atPrimary(ctx, p, at, ours)
+	if err != nil {
+		return err
 	}
-	return DropVersions(ctx, p, at.Dst, ours)
+	contents := slices.DeleteFunc(slices.Clone(vs), func(v storage.Version) bool { return v.Deleted })
+	if len(there) == len(contents) {
+		there = vs
+	}
+	return DropVersions(ctx, p, at.Dst, there)
 }
 
-// atPrimary returns those of the versions that the primary has, too. Where one version of a key
-// is a user's, its history was written there, and what FaDO once copied may be left of it
-// nowhere else.
+// atPrimary returns those of the versions with content that the primary has, too.
 func atPrimary(ctx context.Context, p *guard.Pass, at Sides, vs []storage.Version) ([]storage.Version, error) {
 	if at.Src == nil || len(vs) == 0 {
 		return nil, nil
 	}
-	theirs, err := VersionsAt(ctx, at.Src, p.Op().Bucket, p.Op().Key)
+	theirs, err := HistoryAt(ctx, at.Src, p.Op().Bucket, p.Op().Key, storage.MaxHistory)
 	if errors.Is(err, storage.ErrUnsupported) {
 		return nil, nil
 	}
@@ -104,7 +112,7 @@ func atPrimary(ctx context.Context, p *guard.Pass, at Sides, vs []storage.Versio
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(vs), func(v storage.Version) bool {
-		return v.Deleted || !slices.ContainsFunc(theirs, func(t storage.Version) bool {
+		return v.Deleted || !slices.ContainsFunc(theirs.Versions, func(t storage.Version) bool {
 			return sameVersion(t, v) || !t.Deleted && t.Size == v.Size && v.Source.ETag != "" && t.ETag == v.Source.ETag
 		})
 	}), nil

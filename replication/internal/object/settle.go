@@ -46,8 +46,10 @@ func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error)
 			v = Moot
 			return nil
 		}
-		v, err = s.decide(ctx)
-		return err
+		if v, err = s.decide(ctx); err != nil || t.Walked {
+			return err
+		}
+		return e.SettleHistory(ctx, p, s.at, nil)
 	})
 	return v, err
 }
@@ -222,7 +224,7 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, er
 		s.e.o.Deletes.Hold(ctx, id)
 		return 0, ErrHeld
 	}
-	if err := s.e.Delete(ctx, s.pass, s.at.Dst, dst); err != nil {
+	if err := s.delete(ctx, dst); err != nil {
 		return 0, err
 	}
 	if !s.Counted {
@@ -230,6 +232,14 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, er
 	}
 	s.e.o.Report.Removed(s.Object)
 	return Removed, nil
+}
+
+// delete takes the object at the copy away, as the primary did where the copy has its history.
+func (s *situation) delete(ctx context.Context, dst storage.Object) error {
+	if done, err := s.e.coverAs(ctx, s.pass, s.at, dst); done || err != nil {
+		return err
+	}
+	return s.e.Delete(ctx, s.pass, s.at.Dst, dst)
 }
 
 // row reads a copy's row: what the snapshot does not tell of a copy, and what another

@@ -86,6 +86,8 @@ type Task struct {
 	// Against, where anywhere is written, is the only other cluster to be asked; "": all.
 	Against string
 	Since   time.Time
+	// Walked: a walk over all histories follows, so that this key's need not be looked at.
+	Walked bool
 	// Damaged: the object there is in step by its ETag, but its bytes are damaged.
 	Damaged bool
 }

@@ -61,6 +61,9 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 	}
 	at.Src.Flowing()
 	e.o.Router.Ledger.Carried(e.o.Router.Snapshot(), p.Op().Bucket, obj.Key, at.Src.Name(), at.Dst.Name(), got.Size)
+	if opts.Below { // what is remembered is what users see
+		return got.Size, nil
+	}
 	e.tokens.Note(note.Object, got.Token)
 	if limit.Slow(obj.Size, time.Since(began)-time.Duration(waited.Load())) {
 		at.Dst.Congested()

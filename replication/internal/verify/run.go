@@ -203,6 +203,12 @@ func (w scanWatch) Differs(cluster string, p listing.Pair) {
 	w.c.found(Mismatch{Key: p.Key, Cluster: cluster, Reason: why, State: repairing})
 }
 
+// Lacks implements walk.Watch.
+func (w scanWatch) Lacks(cluster, key string, n int) {
+	why := fmt.Sprintf("%d of its older versions and delete markers are missing", n)
+	w.c.found(Mismatch{Key: key, Cluster: cluster, Reason: why, State: repairing})
+}
+
 const (
 	// repairPatience bounds how long a verification waits for a repair that makes no progress.
 	repairPatience = 10 * time.Minute

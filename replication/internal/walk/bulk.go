@@ -165,7 +165,7 @@ func (b *bulk) one(ctx context.Context, p listing.Pair) error {
 
 // taskOf is what settling a pair needs to know.
 func (b *bulk) taskOf(p listing.Pair) object.Task {
-	t := object.Task{Object: ids.ObjectIn(b.id.Bucket, p.Key, b.id.Cluster), Size: sizeOf(p.Src)}
+	t := object.Task{Object: ids.ObjectIn(b.id.Bucket, p.Key, b.id.Cluster), Size: sizeOf(p.Src), Walked: true}
 	switch {
 	case b.anywhere:
 		t.Against = b.src.Name()

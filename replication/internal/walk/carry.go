@@ -176,12 +176,23 @@ func (c *carry) object(ctx context.Context, key string) (did bool, err error) {
 				break
 			}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return c.history(ctx, p)
 	})
 	if errors.Is(err, guard.ErrForbidden) {
 		return false, c.forbidden(ctx, key)
 	}
 	return did, err
+}
+
+// history brings along what users wrote around the move and then overwrote or deleted. What is older
+// was brought before the move: if the new primary lacks it now, a user removed it there.
+func (c *carry) history(ctx context.Context, p *guard.Pass) error {
+	return c.o.Objects.SettleHistory(ctx, p, object.Sides{Src: c.old, Dst: c.new}, func(v storage.Version) bool {
+		return !object.WrittenBefore(v.Object, c.since)
+	})
 }
 
 // carryAttempts bounds how often one key is decided in a row, because users go on writing it.

@@ -126,6 +126,9 @@ func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) err
 			return err
 		}
 	}
+	if err := v.bringHome(ctx, ref); err != nil {
+		return err
+	}
 	covered, err := v.o.Objects.RemoveForGood(ctx, p, object.Removal{At: at, Seen: *dst, Versioned: v.versioned})
 	if covered {
 		v.stays(ref, "versions of it are not known to be FaDO's; they stay below a delete marker")
@@ -178,6 +181,9 @@ func (v *eviction) hidden(ctx context.Context, key string) error {
 		now, err := v.dst.Stat(ctx, ref.Bucket, key)
 		if err != nil || now != nil {
 			return err // it stayed for a reason, or came since
+		}
+		if err := v.bringHome(ctx, ref); err != nil {
+			return err
 		}
 		return v.o.Objects.RemoveHidden(ctx, p, object.Sides{Src: v.src, Dst: v.dst})
 	})

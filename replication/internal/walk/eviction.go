@@ -24,6 +24,7 @@ type eviction struct {
 	*pass
 	keep      func(key string) bool // keys that another copy in the cluster holds
 	versioned bool                  // the copy's bucket keeps versions
+	histories bool                  // the primary can have the history of what lies there
 
 	removed, kept atomic.Int64
 	foreign       atomic.Pointer[string] // one that stayed, for the report

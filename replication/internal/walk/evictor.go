@@ -130,6 +130,11 @@ func (v *eviction) run(ctx context.Context, waiting []string) (err error) {
 	if v.anywhere && v.versioned {
 		return v.removeVersions(ctx)
 	}
+	if v.versioned {
+		if v.histories, err = v.o.Objects.Histories(ctx, object.Sides{Src: v.dst, Dst: v.src}, v.id.Bucket); err != nil {
+			return err
+		}
+	}
 	if err := v.removeKeys(ctx, slices.Values(waiting)); err != nil {
 		return err
 	}

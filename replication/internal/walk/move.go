@@ -80,6 +80,9 @@ func (m *Mover) prepare(ctx context.Context, old *site.Site, rows []state.Copy, 
 	if err := m.scanAll(ctx, rows, target); err != nil {
 		return err
 	}
+	if err := m.bringHistories(ctx, rows, target); err != nil {
+		return err
+	}
 	if err := m.awaitSettled(ctx, rows[0].Bucket, target, began); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/keylock"
@@ -13,6 +14,8 @@ type Mover struct {
 	o       *Options
 	locks   *keylock.Locks[ids.Copy]
 	scanner *Scanner
+	// histories of the target have to be whole before it becomes the primary.
+	histories *Historian
 }
 
 // scanAll scans every copy of a bucket in a cluster, each as a whole.
@@ -38,6 +41,26 @@ func (m *Mover) scanWhole(ctx context.Context, id ids.Copy) error {
 		return err
 	}
 	return m.scanner.Scan(ctx, id)
+}
+
+// bringHistories brings the histories of a bucket along to a cluster, all of them.
+func (m *Mover) bringHistories(ctx context.Context, rows []state.Copy, cluster string) error {
+	for _, row := range rows {
+		if row.Cluster != cluster {
+			continue
+		}
+		id := ids.CopyIn(row.Bucket, row.Prefix, cluster)
+		unlock, err := m.locks.Lock(ctx, id)
+		if err != nil {
+			return err
+		}
+		err = m.histories.BringAll(ctx, id)
+		unlock()
+		if err != nil {
+			return fmt.Errorf("moving the primary to %s: %w", cluster, err)
+		}
+	}
+	return nil
 }
 
 // backlog is what is pending of a bucket in a cluster.

@@ -31,6 +31,9 @@ type Watch interface {
 	// Differs is called for a key that is not in step in the copy's cluster, and was not known
 	// not to be.
 	Differs(cluster string, p listing.Pair)
+	// Lacks is called for a key whose current version was in step and of which the copy lacks n
+	// versions that the primary has, delete markers counted.
+	Lacks(cluster, key string, n int)
 }
 
 // noWatch watches nothing.
@@ -38,6 +41,7 @@ type noWatch struct{}
 
 func (noWatch) Saw(listing.Pair)             {}
 func (noWatch) Differs(string, listing.Pair) {}
+func (noWatch) Lacks(string, string, int)    {}
 
 // scan compares a synced copy with the primary by their listings. It writes nothing to a
 // storage: what differs becomes pending rows.

@@ -3,6 +3,7 @@ package walk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -193,6 +194,12 @@ func (w *watched) Differs(cluster string, p listing.Pair) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.differs = append(w.differs, cluster+"/"+p.Key)
+}
+
+func (w *watched) Lacks(cluster, key string, n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.differs = append(w.differs, fmt.Sprintf("%s/%s lacks %d", cluster, key, n))
 }
 
 func TestScanWatched(t *testing.T) {

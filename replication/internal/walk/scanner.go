@@ -11,10 +11,11 @@ import (
 
 // Scanner finds what synced copies lack.
 type Scanner struct {
-	o       *Options
-	buckets *Buckets
-	syncer  *Syncer
-	began   *began
+	o         *Options
+	buckets   *Buckets
+	syncer    *Syncer
+	began     *began
+	histories *Historian
 }
 
 // Scan compares a synced copy with the primary, from where its last scan was cut if it was,
@@ -30,7 +31,10 @@ func (c *Scanner) Scan(ctx context.Context, id ids.Copy) error {
 	if err := c.restartUnknown(ctx, id); err != nil {
 		return err
 	}
-	return c.scan(ctx, id, noWatch{}, c.o.Hooks.Rest != nil)
+	if err := c.scan(ctx, id, noWatch{}, c.o.Hooks.Rest != nil); err != nil {
+		return err
+	}
+	return c.histories.Bring(ctx, id)
 }
 
 // restartUnknown has a scan begin anew that would go on where one was cut of which is not
@@ -52,7 +56,10 @@ func (c *Scanner) ScanWatched(ctx context.Context, id ids.Copy, resumed bool, w 
 			return err
 		}
 	}
-	return c.scan(ctx, id, w, false)
+	if err := c.scan(ctx, id, w, false); err != nil {
+		return err
+	}
+	return c.histories.Compare(ctx, id, w)
 }
 
 func (c *Scanner) scan(ctx context.Context, id ids.Copy, watch Watch, rests bool) error {

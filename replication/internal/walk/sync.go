@@ -11,15 +11,17 @@ import (
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
 )
 
 // Syncer brings copies in step for the first time.
 type Syncer struct {
-	o       *Options
-	buckets *Buckets
-	began   *began
+	o         *Options
+	buckets   *Buckets
+	began     *began
+	histories *Historian
 }
 
 // Sync walks a copy from where it stands to the end; then the copy is synced. Where it is not
@@ -47,6 +49,21 @@ func (y *Syncer) Sync(ctx context.Context, id ids.Copy) error {
 	}
 	if w.anywhere || w.row.Cursor != "" || !heard {
 		y.o.Hooks.RequestScan(id.Bucket) // changes behind the cursor may have gone unnoticed
+	}
+	return y.bringHistories(ctx, id)
+}
+
+// bringHistories brings older versions along once the current ones are there: the copy is a hit
+// from then on. What fails is for the next scan.
+func (y *Syncer) bringHistories(ctx context.Context, id ids.Copy) error {
+	err := y.histories.Bring(ctx, id)
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !errors.Is(err, object.ErrChanged) {
+		y.o.Log.Warn("older versions were not all copied; a scan tries again", zap.String("bucket", id.Bucket),
+			zap.String("prefix", id.Prefix), zap.String("cluster", id.Cluster), zap.Error(err))
+		y.o.Hooks.RequestScan(id.Bucket)
 	}
 	return nil
 }

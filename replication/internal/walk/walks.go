@@ -16,8 +16,10 @@ type Walks struct {
 	Buckets *Buckets
 	Syncer  *Syncer
 	Scanner *Scanner
-	Evictor *Evictor
-	Mover   *Mover
+	// Historian is what Syncer, Scanner and Mover bring histories along with.
+	Historian *Historian
+	Evictor   *Evictor
+	Mover     *Mover
 }
 
 // New returns the walks of an instance.
@@ -26,9 +28,10 @@ func New(o Options) *Walks {
 	o.ScanExtras = cmp.Or(o.ScanExtras, scanExtras)
 	o.ScanMissing = cmp.Or(o.ScanMissing, scanMissing)
 	w := &Walks{Locks: keylock.New[ids.Copy](), Buckets: &Buckets{&o, newPairs(&o)}}
-	w.Syncer = &Syncer{o: &o, buckets: w.Buckets, began: newBegan()}
-	w.Scanner = &Scanner{o: &o, buckets: w.Buckets, syncer: w.Syncer, began: newBegan()}
+	w.Historian = &Historian{&o}
+	w.Syncer = &Syncer{o: &o, buckets: w.Buckets, began: newBegan(), histories: w.Historian}
+	w.Scanner = &Scanner{o: &o, buckets: w.Buckets, syncer: w.Syncer, began: newBegan(), histories: w.Historian}
 	w.Evictor = &Evictor{o: &o, buckets: w.Buckets, left: make(map[ids.Copy][]string)}
-	w.Mover = &Mover{&o, w.Locks, w.Scanner}
+	w.Mover = &Mover{&o, w.Locks, w.Scanner, w.Historian}
 	return w
 }

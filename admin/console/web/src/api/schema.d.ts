@@ -2005,6 +2005,11 @@ export interface components {
             /** @description What a change of the policy amounts to; only in the answer to one. */
             status?: components["schemas"]["PolicyStatus"];
             /**
+             * @description Which versions copies have: all (the whole history, where both storages preserve versions), or current. Default: all.
+             * @enum {string}
+             */
+            versions: "all" | "current";
+            /**
              * @description Where the bucket is written: primary, or anywhere (at every copy; the last writer wins). Default: primary.
              * @enum {string}
              */
@@ -2067,6 +2072,11 @@ export interface components {
             spread?: "zone" | "cluster";
             /** @description Accepted and ignored, so that what was read can be sent back. */
             status?: unknown;
+            /**
+             * @description Which versions copies have: all (the whole history, where both storages preserve versions), or current. Default: all.
+             * @enum {string}
+             */
+            versions?: "all" | "current";
             /**
              * @description Where the bucket is written: primary, or anywhere (at every copy; the last writer wins). Default: primary.
              * @enum {string}

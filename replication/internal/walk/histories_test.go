@@ -1,0 +1,514 @@
+package walk
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
+)
+
+// keeping is a world whose bucket keeps versions with IDs and times in all storages.
+func keeping(tb testing.TB) *world {
+	tb.Helper()
+	w := newWorld(tb)
+	for _, f := range w.fakes {
+		f.KeepTimes()
+		f.KeepVersions(bkt)
+	}
+	return w
+}
+
+// history returns the versions of a key in a cluster.
+func (w *world) history(cluster, key string) []storage.Version {
+	w.Helper()
+	h, err := w.fakes[cluster].History(w.Context(), bkt, key, storage.MaxHistory)
+	w.must(err)
+	return h.Versions
+}
+
+// lacking returns what a cluster lacks of another's history.
+func (w *world) lacking(cluster, of string) (missing []string) {
+	w.Helper()
+	for h, err := range w.fakes[of].Histories(w.Context(), bkt, "") {
+		w.must(err)
+		there := w.history(cluster, h.Key)
+		for _, v := range h.Versions {
+			if !slices.ContainsFunc(there, func(t storage.Version) bool {
+				return t.Deleted == v.Deleted && t.VersionID == v.VersionID && t.ETag == v.ETag && t.LastModified.Equal(v.LastModified)
+			}) {
+				missing = append(missing, h.Key+" "+v.VersionID)
+			}
+		}
+	}
+	return missing
+}
+
+func (w *world) wantHistory() {
+	w.Helper()
+	if missing := w.lacking("c2", "c1"); len(missing) > 0 {
+		w.Fatalf("the copy lacks %q", missing)
+	}
+}
+
+// A first sync brings what was there before, delete markers and what they hide included.
+func TestSyncBringsHistory(t *testing.T) {
+	t.Parallel()
+	w := keeping(t)
+	c1 := w.fakes["c1"]
+	for _, body := range []string{"1", "2", "3"} {
+		c1.User(bkt, "a", body)
+		c1.User(bkt, "gone", body)
+		c1.UserDelete(bkt, "gone")
+	}
+	w.synced("b")
+	w.wantHistory()
+	w.wantSame("c1", "c2")
+	w.wantBodies("c2", "a", "3", "2", "1")
+	w.wantBodies("c2", "gone", "", "3", "", "2", "", "1")
+	if len(w.pending()) > 0 {
+		t.Errorf("pending: %v", w.pending())
+	}
+}
+
+// Two overwrites between two events both arrive, and a delete is the primary's own marker.
+func TestSettleBringsHistory(t *testing.T) {
+	t.Parallel()
+	w := keeping(t)
+	w.synced("a", "b")
+	settle := func(key string) {
+		t.Helper()
+		_, err := w.objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1})
+		w.must(err)
+	}
+	w.fakes["c1"].User(bkt, "a", "second")
+	w.fakes["c1"].User(bkt, "a", "third")
+	settle("a")
+	w.wantBodies("c2", "a", "third", "second", "body of a")
+	w.fakes["c1"].User(bkt, "b", "second")
+	w.fakes["c1"].UserDelete(bkt, "b")
+	settle("b")
+	w.wantBodies("c2", "b", "", "second", "body of b")
+	w.wantHistory()
+	w.fakes["c1"].UserDelete(bkt, "a")
+	w.fakes["c1"].User(bkt, "a", "fourth")
+	settle("a")
+	w.wantBodies("c2", "a", "fourth", "", "third", "second", "body of a")
+	w.wantHistory()
+}
+
+// A scan finds versions that the copy lacks although their keys are in step; once, and for
+// versions current never.
+func TestScanBringsHistory(t *testing.T) {
+	t.Parallel()
+	w := keeping(t)
+	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Versions: catalog.VersionsCurrent})
+	w.fakes["c1"].User(bkt, "a", "first")
+	w.synced("a")
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.wantBodies("c2", "a", "body of a")
+	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}})
+	wrote := len(w.fakes["c2"].Writes())
+	for range 2 {
+		w.must(w.Scanner.Scan(t.Context(), at("c2")))
+		w.wantBodies("c2", "a", "body of a", "first")
+	}
+	if now := w.fakes["c2"].Writes()[wrote:]; len(now) != 1 {
+		t.Errorf("it wrote %q, want the one version", now)
+	}
+	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Versions: catalog.VersionsCurrent})
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.wantBodies("c2", "a", "body of a", "first")
+}
+
+// A verification tells what is missing, and leaves it to the workers.
+func TestVerificationCountsHistory(t *testing.T) {
+	t.Parallel()
+	w := keeping(t)
+	w.synced("a")
+	w.fakes["c1"].User(bkt, "a", "second")
+	w.fakes["c1"].User(bkt, "a", "third")
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.settle()
+	w.fakes["c2"].RemoveVersion(bkt, "a", w.history("c2", "a")[1].VersionID)
+	wrote := len(w.fakes["c2"].Writes())
+	var seen watched
+	w.must(w.Scanner.ScanWatched(t.Context(), at("c2"), false, &seen))
+	if !slices.Equal(seen.differs, []string{"c2/a lacks 1"}) || len(w.fakes["c2"].Writes()) != wrote {
+		t.Errorf("it tells %q, and wrote %q", seen.differs, w.fakes["c2"].Writes()[wrote:])
+	}
+	w.wantKeys(w.pending(), "c2/a")
+	w.settle()
+	w.wantHistory()
+}
+
+// A bucket without versions, or with a side that keeps no times, is not asked for any.
+func TestNoHistoryIsNotListed(t *testing.T) {
+	t.Parallel()
+	for name, versions := range map[string]bool{"unversioned": false, "without times": true} {
+		w := newWorld(t)
+		if versions {
+			w.fakes["c1"].KeepVersions(bkt)
+			w.fakes["c2"].KeepVersions(bkt)
+			w.fakes["c1"].KeepTimes()
+		} else {
+			w.fakes["c1"].KeepTimes()
+			w.fakes["c2"].KeepTimes()
+		}
+		for _, c := range []string{"c1", "c2"} {
+			w.fakes[c].SetFault(func(_ context.Context, op, _, _ string) error {
+				if op == "history" || op == "histories" {
+					t.Errorf("%s: %s was asked for in %s", name, op, c)
+				}
+				return nil
+			})
+		}
+		w.synced("a")
+		w.fakes["c1"].User(bkt, "a", "second")
+		w.must(w.Scanner.Scan(t.Context(), at("c2")))
+		w.settle()
+		w.wantSame("c1", "c2")
+	}
+}
+
+// A version that can't be copied is named as lost, and keeps nothing else from being settled; a
+// primary does not move then.
+func TestLostHistoryIsNamed(t *testing.T) {
+	t.Parallel()
+	w := keeping(t)
+	w.fakes["c1"].User(bkt, "a", "first")
+	w.synced("a", "b")
+	w.fakes["c1"].User(bkt, "a", "second")
+	w.fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "get" {
+			return fmt.Errorf("GetObjectVersion: %w", storage.ErrDenied)
+		}
+		return nil
+	})
+	w.fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "histories" || op == "history" {
+			return fmt.Errorf("ListBucketVersions: %w", storage.ErrDenied)
+		}
+		return nil
+	})
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.settle()
+	w.wantSame("c1", "c2")
+	w.wantErr(w.Historian.BringAll(t.Context(), at("c2")), storage.ErrDenied)
+}
+
+// What users wrote at a place that was a primary before goes to the primary before it leaves; what
+// FaDO copied there and the primary lacks stays, because it may be nowhere else.
+func TestEvictBringsHistoryHome(t *testing.T) {
+	t.Parallel()
+	w := keeping(t)
+	for range 10 {
+		w.fakes["c1"].User(bkt, "z", "for c1's clock to be later")
+	}
+	w.fakes["c2"].User(bkt, "a", "first")
+	w.fakes["c2"].User(bkt, "gone", "deleted")
+	w.fakes["c2"].UserDelete(bkt, "gone")
+	w.fakes["c2"].User(bkt, "a", "body of a")
+	w.synced("a", "b")
+	w.fakes["c1"].User(bkt, "b", "second")
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.settle()
+	w.fakes["c1"].RemoveVersion(bkt, "b", w.history("c1", "b")[1].VersionID)
+	w.leaving(catalog.CopyRemoving)
+	w.must(w.Evictor.Evict(t.Context(), at("c2")))
+	w.wantBodies("c1", "a", "body of a", "body of a", "first") // another write of the same
+	w.wantBodies("c1", "gone", "", "deleted")
+	w.wantBodies("c2", "a")
+	w.wantBodies("c2", "gone")
+	w.wantBodies("c1", "b", "second")
+	w.wantBodies("c2", "b", "", "body of b")
+}
+
+// Of a long history a change brings what is new, whatever is missing far below, which a scan brings.
+func TestLongHistory(t *testing.T) {
+	t.Parallel()
+	w := keeping(t)
+	const old = 250
+	for i := range old {
+		w.fakes["c1"].User(bkt, "a", fmt.Sprint(i))
+	}
+	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Versions: catalog.VersionsCurrent})
+	w.synced()
+	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}})
+	for i := range 150 {
+		w.fakes["c1"].User(bkt, "a", fmt.Sprint("new ", i))
+		if i%10 == 9 {
+			_, err := w.objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, "a", "c2"), Size: -1})
+			w.must(err)
+		}
+	}
+	if got := len(w.fakes["c2"].Bodies(bkt, "a")); got < 150 || got >= 250 {
+		t.Errorf("%d versions after the changes", got)
+	}
+	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.wantHistory()
+}
+
+// versionsWalked is a bucket with history that users change at the primary.
+type versionsWalked struct{ *world }
+
+func (w *versionsWalked) step(rt *rapid.T, i int) {
+	c1, c2 := w.fakes["c1"], w.fakes["c2"]
+	key := rapid.SampledFrom([]string{"a", "a/b", "b"}).Draw(rt, "key")
+	switch rapid.SampledFrom([]string{"write", "write", "delete", "remove a version", "lose a version", "scan", "settle", "history"}).Draw(rt, "step") {
+	case "write":
+		c1.User(bkt, key, fmt.Sprint("body ", i))
+	case "delete":
+		c1.UserDelete(bkt, key)
+	case "remove a version":
+		if vs := w.history("c1", key); len(vs) > 0 {
+			c1.RemoveVersion(bkt, key, rapid.SampledFrom(vs).Draw(rt, "version").VersionID)
+		}
+	case "lose a version":
+		if vs := w.history("c2", key); len(vs) > 1 {
+			c2.RemoveVersion(bkt, key, rapid.SampledFrom(vs[1:]).Draw(rt, "version").VersionID)
+		}
+	case "scan":
+		w.must(w.Scanner.Scan(w.Context(), at("c2")))
+	case "settle":
+		w.settle()
+	case "history":
+		shown := c2.Contents(bkt)
+		w.must(w.Historian.Bring(w.Context(), at("c2")))
+		if now := c2.Contents(bkt); !maps.Equal(now, shown) {
+			rt.Fatalf("bringing history changed what is shown: %q, before %q", now, shown)
+		}
+	}
+}
+
+// Whatever users do at the primary, and whenever walks and workers go over it: in the end the copy
+// shows what the primary shows, has every version and delete marker that the primary has, and
+// nothing is written any more. What bringing history changes nobody sees.
+func TestHistoryConverges(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		w := &versionsWalked{keeping(t)}
+		for i := range rapid.IntRange(0, 6).Draw(rt, "steps before") {
+			w.fakes["c1"].User(bkt, "a", fmt.Sprint("before ", i))
+			if rapid.Bool().Draw(rt, "deleted") {
+				w.fakes["c1"].UserDelete(bkt, "a")
+			}
+		}
+		w.rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
+		w.must(w.Syncer.Sync(w.Context(), at("c2")))
+		for i := range rapid.IntRange(0, 12).Draw(rt, "steps") {
+			w.step(rt, i)
+		}
+		for range 2 {
+			w.must(w.Scanner.Scan(w.Context(), at("c2")))
+			w.settle()
+		}
+		if c1, c2 := w.fakes["c1"].Contents(bkt), w.fakes["c2"].Contents(bkt); !maps.Equal(c1, c2) {
+			rt.Fatalf("the copy shows %q, the primary %q", c2, c1)
+		}
+		if missing := w.lacking("c2", "c1"); len(missing) > 0 {
+			rt.Fatalf("the copy lacks %q", missing)
+		}
+		wrote := len(w.fakes["c2"].Writes())
+		w.must(w.Scanner.Scan(w.Context(), at("c2")))
+		w.settle()
+		if now := w.fakes["c2"].Writes()[wrote:]; len(now) > 0 {
+			rt.Fatalf("it goes on to write %q", now)
+		}
+	})
+}
+
+// wandering is a bucket whose copies come and leave and whose primary moves, in storages of which
+// some keep no versions with times of their own.
+type wandering struct {
+	*world
+	wrote map[string]string // every body that users wrote, and its key
+}
+
+func (w *wandering) primaryNow() string {
+	rows, err := w.store.CopiesOf(w.Context(), bkt)
+	w.must(err)
+	return copyrows.PrimaryOf(rows)
+}
+
+// others returns the clusters in a state; no state: those without a copy.
+func (w *wandering) others(states ...catalog.CopyState) (in []string) {
+	rows, err := w.store.CopiesOf(w.Context(), bkt)
+	w.must(err)
+	for _, c := range []string{"c1", "c2", "c3"} {
+		i := copyrows.Index(rows, "", c)
+		if i < 0 && len(states) == 0 || i >= 0 && !rows[i].Primary && slices.Contains(states, rows[i].State) {
+			in = append(in, c)
+		}
+	}
+	return in
+}
+
+// latest is the time of the newest version anywhere.
+func (w *wandering) latest() (t time.Time) {
+	for _, f := range w.fakes {
+		for h, err := range f.Histories(w.Context(), bkt, "") {
+			w.must(err)
+			for _, v := range h.Versions {
+				if v.LastModified.After(t) {
+					t = v.LastModified
+				}
+			}
+		}
+	}
+	return t
+}
+
+func (w *wandering) step(rt *rapid.T, i int) {
+	at := w.primaryNow()
+	f, key := w.fakes[at], rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
+	for now, latest := (time.Time{}), w.latest(); !now.After(latest); { // the clocks agree
+		var err error
+		now, err = f.Now(w.Context())
+		w.must(err)
+	}
+	pick := func(of []string) string {
+		if len(of) == 0 {
+			return ""
+		}
+		return rapid.SampledFrom(of).Draw(rt, "cluster")
+	}
+	switch rapid.SampledFrom([]string{"write", "write", "delete", "copy", "scan", "move", "move", "leave", "leave"}).Draw(rt, "step") {
+	case "write":
+		body := fmt.Sprint("body ", i)
+		f.User(bkt, key, body)
+		w.wrote[body] = key
+	case "delete":
+		f.UserDelete(bkt, key)
+	case "copy":
+		if c := pick(w.others()); c != "" {
+			w.must(w.o.Copies.Update(w.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
+				return append(rows, copyOf(c, catalog.CopyWaiting)), nil
+			}))
+			_ = w.Syncer.Sync(w.Context(), ids.CopyIn(bkt, "", c))
+		}
+	case "scan":
+		if c := pick(w.others(catalog.CopySynced)); c != "" {
+			_ = w.Scanner.Scan(w.Context(), ids.CopyIn(bkt, "", c))
+			w.tryAll()
+		}
+	case "move":
+		if c := pick(w.others(catalog.CopySynced)); c != "" {
+			_ = w.Scanner.Scan(w.Context(), ids.CopyIn(bkt, "", c))
+			w.tryAll()
+			if w.Mover.MovePrimary(w.Context(), bkt, c) == nil {
+				w.must(w.Mover.CarryOver(w.Context(), bkt, at))
+			}
+		}
+	case "leave":
+		if c := pick(w.others(catalog.CopySynced)); c != "" {
+			_ = w.Scanner.Scan(w.Context(), ids.CopyIn(bkt, "", c))
+			w.tryAll()
+			w.setState(c, catalog.CopyRemoving)
+			if w.Evictor.Evict(w.Context(), ids.CopyIn(bkt, "", c)) != nil {
+				w.setState(c, catalog.CopySynced)
+			}
+		}
+	}
+}
+
+func (w *wandering) setState(cluster string, s catalog.CopyState) {
+	w.must(w.o.Copies.Update(w.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
+		if i := copyrows.Index(rows, "", cluster); i >= 0 {
+			rows[i].State = s
+		}
+		return rows, nil
+	}))
+}
+
+// tryAll settles what is pending and can be.
+func (w *wandering) tryAll() {
+	for _, r := range w.pending() {
+		if r.Hold != state.HoldNone {
+			continue
+		}
+		if _, err := w.objects.Settle(w.Context(), object.Task{Object: ids.ObjectIn(bkt, r.Key, r.Cluster), Size: r.Size}); err == nil {
+			w.must(w.ctl.Pending.Finish(w.Context(), keyOf(r)))
+		}
+	}
+}
+
+// anywhere reports whether a version of a key is in any storage.
+func (w *wandering) anywhere(key, body string) bool {
+	for _, f := range w.fakes {
+		if slices.Contains(f.Bodies(bkt, key), body) {
+			return true
+		}
+	}
+	return false
+}
+
+// Whatever leaves and wherever the primary moves, to storages that can't keep its history included:
+// every version that users wrote is somewhere at every moment, as long as they remove none.
+func TestHistoryOutlivesMoves(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		w := &wandering{world: newWorld(t), wrote: make(map[string]string)}
+		for _, c := range []string{"c1", "c2", "c3"} {
+			w.fakes[c].KeepVersions(bkt)
+			if rapid.Bool().Draw(rt, c+" keeps times") {
+				w.fakes[c].KeepTimes()
+			}
+		}
+		w.rows(primary("c1"))
+		for i := range rapid.IntRange(5, 25).Draw(rt, "steps") {
+			w.step(rt, i)
+			for body, key := range w.wrote {
+				if !w.anywhere(key, body) {
+					rt.Fatalf("%q of %q is nowhere", body, key)
+				}
+			}
+		}
+	})
+}
+
+// A primary's history that FaDO brought to another one stays there when the primary moves on to a
+// storage that can't have it: FaDO's mark on it does not make it FaDO's to remove.
+func TestHistoryStaysWhereItIsTheLast(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for c, f := range w.fakes {
+		f.KeepVersions(bkt)
+		if c != "c3" {
+			f.KeepTimes()
+		}
+	}
+	move := func(from, to string) {
+		t.Helper()
+		w.must(w.o.Copies.Update(t.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
+			return append(rows, copyOf(to, catalog.CopyWaiting)), nil
+		}))
+		w.must(w.Syncer.Sync(t.Context(), at(to)))
+		w.must(w.Mover.MovePrimary(t.Context(), bkt, to))
+		w.must(w.Mover.CarryOver(t.Context(), bkt, from))
+		w.must(w.o.Copies.Update(t.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
+			rows[copyrows.Index(rows, "", from)].State = catalog.CopyRemoving
+			return rows, nil
+		}))
+		w.must(w.Evictor.Evict(t.Context(), at(from)))
+	}
+	w.fakes["c1"].User(bkt, "a", "first")
+	w.fakes["c1"].User(bkt, "a", "second")
+	w.rows(primary("c1"))
+	move("c1", "c2")
+	w.wantBodies("c1", "a")
+	w.wantBodies("c2", "a", "second", "first")
+	move("c2", "c3")
+	w.wantBodies("c2", "a", "", "first")
+	w.wantBodies("c3", "a", "second")
+}
