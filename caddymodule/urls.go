@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,10 +18,13 @@ import (
 )
 
 // DeclareEndpoint takes up how clients reach an S3 endpoint of this configuration. The endpoint
-// calls it while it is provisioned, after the app.
-func (app *App) DeclareEndpoint(e *urls.Endpoint) { app.endpoints = append(app.endpoints, e) }
+// calls it while it is provisioned, after the app; Caddy provisions sites in any order.
+func (app *App) DeclareEndpoint(e *urls.Endpoint) {
+	app.endpoints = append(app.endpoints, e)
+	slices.SortFunc(app.endpoints, func(a, b *urls.Endpoint) int { return strings.Compare(a.URL()+" "+a.Port, b.URL()+" "+b.Port) })
+}
 
-// Endpoints returns the S3 endpoints of this configuration.
+// Endpoints returns the S3 endpoints of this configuration, by their URLs.
 func (app *App) Endpoints() []*urls.Endpoint { return app.endpoints }
 
 // Presign returns a URL by which anyone may read an object until it expires: at a cluster's storage,
