@@ -26,7 +26,7 @@ const (
 	Invocations Kind = "invocations"
 	// Refused: policies did not allow what was asked for.
 	Refused Kind = "refused"
-	// Session: somebody signed in at the console, or out.
+	// Session: somebody signed in at the console, or out, or was given a URL of an object.
 	Session Kind = "session"
 	// Checkpoint: the sets allowed now, so that what comes before it is not needed.
 	Checkpoint Kind = "checkpoint"
@@ -162,6 +162,11 @@ type SessionBody struct {
 	// How is what the session was given for: password, token or link.
 	How     string `json:"how"`
 	Address string `json:"address"`
+	// Operation, Bucket, Key and Version are what a URL was signed for.
+	Operation string `json:"operation,omitempty"`
+	Bucket    string `json:"bucket,omitempty"`
+	Key       string `json:"key,omitempty"`
+	Version   string `json:"version,omitempty"`
 }
 
 // SessionEvent says what became of a session. One that expires has no event.
@@ -171,6 +176,8 @@ type SessionEvent string
 const (
 	SignedIn  SessionEvent = "signed-in"
 	SignedOut SessionEvent = "signed-out"
+	// URLSigned: somebody may read or change an object by a URL.
+	URLSigned SessionEvent = "url-signed"
 )
 
 // CheckpointBody is the body of a Checkpoint.

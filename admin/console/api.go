@@ -38,9 +38,11 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, path string) 
 	}
 	switch {
 	case path == "/session" && r.Method == http.MethodGet:
-		reply(w, http.StatusOK, viewCaller(c))
+		reply(w, http.StatusOK, h.viewCaller(r, c))
 	case path == "/session" && r.Method == http.MethodDelete:
 		h.signOut(w, r, c)
+	case path == "/presign" && r.Method == http.MethodPost:
+		h.presign(w, r, c)
 	case path == "/stream" && r.Method == http.MethodGet:
 		h.stream(w, r, c)
 	case path == "/sessions" || strings.HasPrefix(path, "/sessions/"):
@@ -87,10 +89,16 @@ type callerView struct {
 	Expires *time.Time `json:"expires"`
 	SignOut string     `json:"sign_out"`
 	Session string     `json:"session"`
+	// Data is what the role may do with objects, at the S3 endpoint at S3; "" for none.
+	Data Right  `json:"data"`
+	S3   string `json:"s3"`
 }
 
-func viewCaller(c *caller) callerView {
-	v := callerView{User: c.Name, Role: c.Role, How: c.How, SignOut: c.SignOut, Session: c.ID}
+func (h *Handler) viewCaller(r *http.Request, c *caller) callerView {
+	v := callerView{User: c.Name, Role: c.Role, How: c.How, SignOut: c.SignOut, Session: c.ID, Data: h.rightOf(c.Role)}
+	if e := h.endpoint(r); e != nil {
+		v.S3 = e.URL()
+	}
 	if !c.Until.IsZero() {
 		v.Expires = new(c.Until.UTC())
 	}
@@ -226,7 +234,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *state.Pass) {
 	}
 	h.log.Info("signed in at the console", zap.String("user", p.Name), zap.String("role", p.Role), zap.String("how", p.How), zap.String("address", address(r)))
 	setCookie(w, r, secret, until)
-	reply(w, http.StatusOK, viewCaller(who))
+	reply(w, http.StatusOK, h.viewCaller(r, who))
 }
 
 // actorOf names somebody in audit records.

@@ -32,6 +32,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		}
 //		tokens off
 //		session <idle> <absolute>
+//		data <role> none|read|write
+//		s3 <public url>
 //		trusted_origin <origin...>
 //		base_path <path>
 //	}
@@ -43,7 +45,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	seen := make(map[string]bool)
 	for d.NextBlock(0) {
 		option := d.Val()
-		if seen[option] && option != "user" && option != "trusted_origin" {
+		if seen[option] && option != "user" && option != "data" && option != "trusted_origin" {
 			return d.Errf("fado_console: %s is given twice: expected it once", option)
 		}
 		seen[option] = true
@@ -80,6 +82,14 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) error {
 		return err
 	case "session":
 		return h.parseSession(d)
+	case "data":
+		return h.parseData(d)
+	case "s3":
+		args, err := exactly(d, 1, "s3 <public url>")
+		if err == nil {
+			h.S3 = args[0]
+		}
+		return err
 	case "trusted_origin":
 		args := d.RemainingArgs()
 		if len(args) == 0 || slices.Contains(args, "") {
@@ -94,7 +104,7 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) error {
 		}
 		return err
 	default:
-		return d.Errf("fado_console: unknown option %q: expected user, identity, tokens, session, trusted_origin or base_path", option)
+		return d.Errf("fado_console: unknown option %q: expected user, identity, tokens, session, data, s3, trusted_origin or base_path", option)
 	}
 }
 
@@ -119,6 +129,22 @@ func (h *Handler) parseSession(d *caddyfile.Dispenser) error {
 		}
 		*to = caddy.Duration(v)
 	}
+	return nil
+}
+
+func (h *Handler) parseData(d *caddyfile.Dispenser) error {
+	args, err := exactly(d, 2, "data <role> none|read|write")
+	if err != nil {
+		return err
+	}
+	role := admin.Role(args[0])
+	if _, ok := h.Data[role]; ok {
+		return d.Errf("fado_console: data %s is given twice: expected it once", role)
+	}
+	if h.Data == nil {
+		h.Data = make(map[admin.Role]Right)
+	}
+	h.Data[role] = Right(args[1])
 	return nil
 }
 

@@ -22,7 +22,9 @@ import (
 
 	"github.com/fado-project/fado/admin"
 	"github.com/fado-project/fado/audit"
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/s3gateway/urls"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
 )
@@ -36,10 +38,19 @@ type world struct {
 	ctl   *control.Control
 	away  atomic.Bool // the store does not answer
 	now   time.Time
+	// endpoints are the S3 endpoints of the configuration.
+	endpoints []*urls.Endpoint
 }
 
 func (w *world) Control() *control.Control { return w.ctl }
 func (w *world) Version() string           { return "v0-test" }
+func (w *world) Endpoints() []*urls.Endpoint {
+	return w.endpoints
+}
+
+func (w *world) URLKey(context.Context) (*catalog.Key, error) {
+	return &catalog.Key{Name: urls.SystemKey, Secret: "the-secret-of-the-store"}, nil
+}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()

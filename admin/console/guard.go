@@ -12,11 +12,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// policy is what pages of the console may do: run and show what comes from here.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; " +
-	"form-action 'self'; base-uri 'self'; frame-ancestors 'none'"
+// What pages of the console may do: run and show what comes from here, and ask the S3 endpoint,
+// which is named in between.
+const (
+	policyBefore = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'"
+	policyAfter  = "; form-action 'self'; base-uri 'self'; frame-ancestors 'none'"
+)
 
-func setHeaders(h http.Header) {
+func setHeaders(h http.Header, policy string) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")

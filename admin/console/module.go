@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,7 +14,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/s3gateway/urls"
 )
 
 func init() {
@@ -26,6 +29,10 @@ type App interface {
 	Control() *control.Control
 	// Version of FaDO, for people.
 	Version() string
+	// Endpoints are the S3 endpoints of the configuration.
+	Endpoints() []*urls.Endpoint
+	// URLKey returns the access key that those of signed URLs are derived from.
+	URLKey(ctx context.Context) (*catalog.Key, error)
 }
 
 // Handler serves the console. Without users, an identity or tokens that were made before, only
@@ -45,6 +52,14 @@ type Handler struct {
 
 	// How long a session lives at most. Default: 12h.
 	SessionAbsolute caddy.Duration `json:"session_absolute,omitempty"`
+
+	// What roles may do with the bytes of objects: none, read or write. Default: none for viewer,
+	// read for operator, write for admin.
+	Data map[admin.Role]Right `json:"data,omitempty"`
+
+	// How browsers reach the S3 endpoint: scheme and host, such as https://s3.example.org.
+	// Default: the fado_s3 of the same configuration.
+	S3 string `json:"s3,omitempty"`
 
 	// Origins, besides the site's own, whose pages may use the console's API. Default: none.
 	TrustedOrigins []string `json:"trusted_origins,omitempty"`
@@ -161,6 +176,7 @@ func (h *Handler) check() error {
 	if h.Identity != nil {
 		errs = append(errs, h.Identity.check())
 	}
+	errs = append(errs, h.checkData())
 	return errors.Join(errs...)
 }
 
@@ -186,7 +202,7 @@ func findApp() (App, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	setHeaders(w.Header())
+	setHeaders(w.Header(), h.policyOf(r))
 	path, base, ok := h.mounted(r)
 	switch {
 	case !ok:

@@ -140,6 +140,53 @@ func (p *pages) weight(t *testing.T, app bool) (bytes int) {
 	return bytes
 }
 
+// A further page loads little more than what the overview has loaded.
+func TestBudgetOfFurtherPages(t *testing.T) {
+	p := embedded()
+	first := make(map[string]bool)
+	for name := range p.files {
+		if regexp.MustCompile(`^/assets/(index|App|Overview)-[^/]+\.js$`).MatchString(name) {
+			p.imports(name, first)
+		}
+	}
+	for name := range p.files {
+		if !strings.HasSuffix(name, ".js") || first[name] {
+			continue
+		}
+		all, size := make(map[string]bool), 0
+		p.imports(name, all)
+		for part := range all {
+			if !first[part] {
+				size += p.files[part].sent()
+			}
+		}
+		t.Logf("%s: %d KiB", name, size>>10)
+		if size > 60<<10 {
+			t.Errorf("%s: %d bytes more than the overview, expected 60 KiB at most", name, size)
+		}
+	}
+}
+
+// sent is how many bytes a browser gets.
+func (pg *page) sent() int {
+	if pg.gzipped != nil {
+		return len(pg.gzipped)
+	}
+	return len(pg.raw)
+}
+
+// imports adds a script and all that it imports at once.
+func (p *pages) imports(name string, to map[string]bool) {
+	pg := p.files[name]
+	if pg == nil || to[name] {
+		return
+	}
+	to[name] = true
+	for _, m := range regexp.MustCompile(`(?:from|import)\s*"\./([^"]+)"`).FindAllStringSubmatch(string(pg.raw), -1) {
+		p.imports("/assets/"+m[1], to)
+	}
+}
+
 // Nothing of the page is inline, and nothing comes from elsewhere.
 func TestPageObeysItsPolicy(t *testing.T) {
 	index := string(embedded().index)

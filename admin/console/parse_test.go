@@ -26,6 +26,9 @@ func TestParse(t *testing.T) {
 		}
 		tokens off
 		session 10m 2h
+		data viewer read
+		data admin none
+		s3 https://s3.example.org
 		trusted_origin https://portal.example.org
 		base_path /console
 	}`))
@@ -39,6 +42,7 @@ func TestParse(t *testing.T) {
 			Roles: map[admin.Role][]string{"admin": {"@ops"}, "viewer": {"@dev", "eve", "mallory"}},
 		},
 		TokensOff: true, SessionIdle: caddy.Duration(10 * time.Minute), SessionAbsolute: caddy.Duration(2 * time.Hour),
+		Data: map[admin.Role]Right{"viewer": RightRead, "admin": RightNone}, S3: "https://s3.example.org",
 		TrustedOrigins: []string{"https://portal.example.org"}, BasePath: "/console",
 	}
 	if !reflect.DeepEqual(h, want) {
@@ -52,10 +56,15 @@ func TestParse(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	for input, want := range map[string]string{
 		"fado_console x":                                                                                "unexpected argument",
-		"fado_console {\n wat\n}":                                                                       "expected user, identity, tokens, session, trusted_origin or base_path",
+		"fado_console {\n wat\n}":                                                                       "expected user, identity, tokens, session, data, s3, trusted_origin or base_path",
 		"fado_console {\n user ada\n}":                                                                  "expected user <name> <hash>",
 		"fado_console {\n user ada secret admin\n}":                                                     "a password in clear is refused",
 		"fado_console {\n user ada " + hashes["ada"] + " root\n}":                                       "expected viewer, operator or admin",
+		"fado_console {\n data viewer\n}":                                                               "expected data <role> none|read|write",
+		"fado_console {\n data root read\n}":                                                            "expected viewer, operator or admin",
+		"fado_console {\n data viewer all\n}":                                                           "expected none, read or write",
+		"fado_console {\n data viewer read\n data viewer none\n}":                                       "given twice",
+		"fado_console {\n s3 s3.example.org\n}":                                                         "expected scheme and host",
 		"fado_console {\n tokens on\n}":                                                                 "expected off",
 		"fado_console {\n session 1h\n}":                                                                "expected session <idle> <absolute>",
 		"fado_console {\n session 2h 1h\n}":                                                             "longer than",

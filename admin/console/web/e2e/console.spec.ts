@@ -129,7 +129,7 @@ test('a bucket: copies, objects, placement', short, async ({ page }) => {
   await page.getByRole('tab', { name: 'Objects' }).click();
   const objects = page.getByRole('table', { name: 'Objects' });
   await expect(objects.getByRole('row', { name: /report-059/ })).toContainText('current in berlin, paris');
-  await objects.getByRole('button', { name: 'q1/' }).click();
+  await objects.getByRole('link', { name: 'q1/' }).click();
   await expect(objects.getByRole('row', { name: /report-000/ })).toBeVisible();
 });
 

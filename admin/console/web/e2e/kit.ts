@@ -13,7 +13,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 export const test = base.extend<{ page: Page }>({
   page: async ({ page }, use) => {
     const wrong: string[] = [];
-    const own = [world().console, world().below, world().sso].map((u) => new URL(u).host);
+    const own = [world().console, world().below, world().sso, world().s3].map((u) => new URL(u).host);
     page.on('console', (m) => /Content Security Policy|Refused to/.test(m.text()) && wrong.push(m.text()));
     page.on('pageerror', (e) => wrong.push(String(e)));
     page.on('request', (r) => !own.includes(new URL(r.url()).host) && !r.url().startsWith('blob:') && wrong.push(r.url()));

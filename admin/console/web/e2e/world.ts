@@ -14,6 +14,8 @@ export interface World {
   below: string;
   /** The console behind the site's own authentication. */
   sso: string;
+  /** FaDO's own S3 endpoint. */
+  s3: string;
   /** Where invocations are sent to. */
   functions_at: string;
   storages: Record<string, string>;
@@ -47,7 +49,7 @@ export function askAdmin(w: Pick<World, 'admin'>, path: string, init: RequestIni
 }
 
 /** One S3 request, signed with version 4. */
-export async function s3(endpoint: string, method: string, path: string, body = ''): Promise<Response> {
+export async function s3(endpoint: string, method: string, path: string, body = '', type?: string): Promise<Response> {
   const url = new URL(path, endpoint);
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const sha = (s: string) => createHash('sha256').update(s).digest('hex');
@@ -63,7 +65,11 @@ export async function s3(endpoint: string, method: string, path: string, body = 
   return fetch(url, {
     method,
     body: body || undefined,
-    headers: { ...sent, authorization: `AWS4-HMAC-SHA256 Credential=${key.id}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}` },
+    headers: {
+      ...sent,
+      ...(type && { 'content-type': type }),
+      authorization: `AWS4-HMAC-SHA256 Credential=${key.id}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
+    },
   });
 }
 
@@ -142,6 +148,9 @@ http://:${url(w.sso).port} {
 		}
 	}
 }
+http://:${url(w.s3).port} {
+	fado_s3
+}
 http://:${url(w.functions_at).port} {
 	reverse_proxy {
 		dynamic fado
@@ -187,6 +196,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     console: (await at()).replace('127.0.0.1', 'localhost'),
     below: (await at()).replace('127.0.0.1', 'localhost'),
     sso: (await at()).replace('127.0.0.1', 'localhost'),
+    s3: (await at()).replace('127.0.0.1', 'localhost'),
     functions_at: await at(),
     storages: {},
     functions: {},

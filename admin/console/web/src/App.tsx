@@ -85,7 +85,11 @@ const routes = root.addChildren([
     getParentRoute: () => root,
     path: '/buckets/$bucket',
     component: lazyRouteComponent(() => import('./pages/Bucket'), 'Bucket'),
-    validateSearch: (s: Record<string, unknown>): { tab?: string; prefix?: string } => ({ tab: text(s.tab), prefix: text(s.prefix) }),
+    validateSearch: (s: Record<string, unknown>): { tab?: string; prefix?: string; object?: string } => ({
+      tab: text(s.tab),
+      prefix: text(s.prefix),
+      object: text(s.object),
+    }),
   }),
   createRoute({
     getParentRoute: () => root,

@@ -203,7 +203,7 @@ describe('roles', () => {
   it('show what is missing, and do nothing', async () => {
     const did = vi.fn();
     const as = (role: 'viewer' | 'operator') => (
-      <SessionContext value={{ user: 'x', role, how: 'password', expires: null, sign_out: '', session: '' }}>
+      <SessionContext value={{ user: 'x', role, how: 'password', expires: null, sign_out: '', session: '', data: 'none', s3: '' }}>
         <Action onClick={did}>Sync</Action>
       </SessionContext>
     );

@@ -75,6 +75,10 @@ export interface Session {
   expires: string | null;
   sign_out: string;
   session: string;
+  /** What the role may do with the bytes of objects. */
+  data: 'none' | 'read' | 'write';
+  /** Where the S3 endpoint is; '' for none. */
+  s3: string;
 }
 
 export interface Pass {

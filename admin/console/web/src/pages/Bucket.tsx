@@ -1,15 +1,17 @@
 import { Tabs } from '@base-ui/react/tabs';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { api, type Bucket as BucketItem, type Schemas, told } from '../api/client';
 import { bytes, count, counted, percent } from '../format';
-import { Action, Ago, Card, ClusterLink, Confirm, CopyCurl, Empty, Facts, Loaded, Meter, Page, State, Table, useDo } from '../ui/kit';
+import { Action, Ago, Card, ClusterLink, Confirm, CopyCurl, Empty, Facts, Loaded, Meter, Page, Skeleton, State, Table, useDo } from '../ui/kit';
 import { Activity } from './Activity';
 import { Reasons, SyncButton, VerifyButton } from './actions';
 import { EditButtons } from './Editing';
 import { HeldTab } from './Held';
 import * as q from './queries';
+
+const Objects = lazy(() => import('./Objects'));
 
 const here = getRouteApi('/buckets/$bucket');
 
@@ -70,7 +72,9 @@ export function Bucket() {
                 <Copies b={b} />
               </Tabs.Panel>
               <Tabs.Panel value="objects" className="panel">
-                <Objects name={name} prefix={prefix} />
+                <Suspense fallback={<Skeleton rows={8} />}>
+                  <Objects b={b} />
+                </Suspense>
               </Tabs.Panel>
               <Tabs.Panel value="placement" className="panel">
                 <Placement name={name} prefix={prefix} />
@@ -189,86 +193,6 @@ function Verification({ name }: { name: string }) {
                 </Table>
               )}
             </div>
-          )
-        }
-      </Loaded>
-    </Card>
-  );
-}
-
-function Objects({ name, prefix }: { name: string; prefix: string }) {
-  const navigate = useNavigate({ from: '/buckets/$bucket' });
-  const [after, setAfter] = useState('');
-  const page = useQuery(q.objects(name, prefix, after));
-  const go = (to: string) => {
-    setAfter('');
-    navigate({ search: { tab: 'objects', prefix: to || undefined } });
-  };
-  const crumbs = prefix.split('/').filter(Boolean);
-  return (
-    <Card
-      title="Objects"
-      flush
-      aside={
-        <nav className="crumbs" aria-label="Prefix">
-          <button type="button" className="link" onClick={() => go('')}>
-            {name}
-          </button>
-          {crumbs.map((c, i) => (
-            <button type="button" className="link" key={crumbs.slice(0, i + 1).join('/')} onClick={() => go(`${crumbs.slice(0, i + 1).join('/')}/`)}>
-              / {c}
-            </button>
-          ))}
-        </nav>
-      }
-    >
-      <Loaded of={page} rows={8}>
-        {(p) =>
-          p.objects.length + p.common_prefixes.length === 0 ? (
-            <Empty title="No object here">{prefix ? `Nothing begins with ${prefix}.` : 'Write one at the primary, or through the S3 endpoint.'}</Empty>
-          ) : (
-            <>
-              <Table label="Objects" head={['Key', 'Size', 'Modified', 'Current in']}>
-                {p.common_prefixes.map((c) => (
-                  <tr key={c}>
-                    <th scope="row" className="key">
-                      <button type="button" className="link" onClick={() => go(c)}>
-                        {c.slice(prefix.length)}
-                      </button>
-                    </th>
-                    <td />
-                    <td />
-                    <td />
-                  </tr>
-                ))}
-                {p.objects.map((o) => (
-                  <tr key={o.key}>
-                    <th scope="row" className="key">
-                      {o.key.slice(prefix.length)}
-                    </th>
-                    <td className="num">{bytes(o.size)}</td>
-                    <td>
-                      <Ago time={o.last_modified} />
-                    </td>
-                    <td>{o.clusters.length ? `current in ${o.clusters.join(', ')}` : <span className="quiet">not known to be current anywhere</span>}</td>
-                  </tr>
-                ))}
-              </Table>
-              {(p.next || after) && (
-                <p className="card-foot tools">
-                  {after && (
-                    <button type="button" className="button" onClick={() => setAfter('')}>
-                      From the beginning
-                    </button>
-                  )}
-                  {p.next && (
-                    <button type="button" className="button" onClick={() => setAfter(p.next)}>
-                      Next page
-                    </button>
-                  )}
-                </p>
-              )}
-            </>
           )
         }
       </Loaded>

@@ -7,7 +7,16 @@ import { createContext, type ReactNode, useContext, useEffect, useId, useState }
 import { may, type Role, type Session } from '../api/client';
 import { ago, curl } from '../format';
 
-export const SessionContext = createContext<Session>({ user: '', role: 'viewer', how: 'password', expires: null, sign_out: '', session: '' });
+export const SessionContext = createContext<Session>({
+  user: '',
+  role: 'viewer',
+  how: 'password',
+  expires: null,
+  sign_out: '',
+  session: '',
+  data: 'none',
+  s3: '',
+});
 export const useSession = () => useContext(SessionContext);
 
 /** Whether FaDO can be reached: actions are off while it can't. */

@@ -1,0 +1,174 @@
+import { describe, expect, it } from 'vitest';
+import { kindOf } from './preview';
+import { partSize, Upload } from './upload';
+import { errorOf, S3Error, type Sending, type Signed, tagsOf, versionsOf, type Wanted, type Wire } from './wire';
+
+const MiB = 1 << 20;
+
+describe('parts', () => {
+  it('are 16 MiB, and larger where there would be too many', () => {
+    expect(partSize(1)).toBe(16 * MiB);
+    expect(partSize(10_000 * 16 * MiB)).toBe(16 * MiB);
+    expect(partSize(10_000 * 16 * MiB + 1)).toBe(17 * MiB);
+    expect(partSize(10_000 * 64 * MiB)).toBe(64 * MiB);
+    expect(partSize(10_000 * 64 * MiB + 1)).toBeUndefined();
+  });
+});
+
+describe('previews', () => {
+  it.each([
+    ['text/html', 'evil.html', 'text'],
+    ['text/plain; charset=utf-8', 'a', 'text'],
+    ['application/json', 'a', 'text'],
+    ['application/xhtml+xml', 'a', 'text'],
+    ['image/png', 'a', 'image'],
+    ['image/svg+xml', 'evil.svg', 'image'],
+    ['text/html', 'evil.svg', 'text'],
+    ['application/octet-stream', 'evil.svg', 'image'],
+    ['', 'notes.md', 'text'],
+    ['application/octet-stream', 'evil.html', 'text'],
+    ['application/octet-stream', 'a.bin', 'none'],
+    ['application/pdf', 'a.pdf', 'none'],
+    ['application/pdf', 'a.txt', 'none'],
+    ['image/unheard-of', 'a.png', 'none'],
+    ['video/mp4', 'a', 'none'],
+  ])('of %s %s is %s', (type, key, as) => {
+    expect(kindOf(type, key).as).toBe(as);
+  });
+});
+
+describe('what the endpoint says', () => {
+  it('is an error with its code', () => {
+    const e = errorOf(403, '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Policy &quot;eu&quot; doesn&#39;t allow it.</Message></Error>');
+    expect([e.code, e.message]).toEqual(['AccessDenied', 'Policy "eu" doesn\'t allow it.']);
+    expect(errorOf(502, 'Bad gateway <br>').message).toBe('The S3 endpoint answered 502');
+  });
+  it('has the versions of a key, and of no other', () => {
+    const v = (key: string, id: string, tag = 'Version') =>
+      `<${tag}><Key>${key}</Key><VersionId>${id}</VersionId><IsLatest>${id === '3'}</IsLatest><LastModified>2026-03-04T05:06:07Z</LastModified><Size>5</Size></${tag}>`;
+    const xml = `<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsTruncated>true</IsTruncated><NextKeyMarker>a+b%2B</NextKeyMarker><NextVersionIdMarker>2</NextVersionIdMarker>${v('a+b%2B', '3', 'DeleteMarker')}${v('a+b%2B', '2')}${v('a+b%2Bc', '1')}</ListVersionsResult>`;
+    const { versions, marker } = versionsOf(xml, 'a b+');
+    expect(versions.map((x) => [x.id, x.deleted, x.latest, x.size])).toEqual([
+      ['3', true, true, 5],
+      ['2', false, false, 5],
+    ]);
+    expect(marker).toBe('2');
+    expect(versionsOf(xml, 'a b').marker).toBe('');
+  });
+  it('has tags', () => {
+    expect(tagsOf('<Tagging><TagSet><Tag><Key>k</Key><Value>&lt;v&gt;</Value></Tag></TagSet></Tagging>')).toEqual([['k', '<v>']]);
+  });
+});
+
+/** A storage in memory. */
+class Fake implements Wire {
+  asked: string[] = [];
+  parts = new Map<string, Blob>();
+  fails: (w: Wanted) => number = () => 0;
+  there = false;
+
+  async sign(w: Wanted): Promise<Signed> {
+    return { method: 'X', url: JSON.stringify(w), expires: '' };
+  }
+  async send(signed: Signed, { body, signal, onProgress }: Sending) {
+    if (signal?.aborted) throw new DOMException('', 'AbortError');
+    const w = JSON.parse(signed.url) as Wanted;
+    this.asked.push(w.part ? `${w.operation} ${w.part}` : w.operation);
+    const status = this.fails(w);
+    if (status < 0) throw new S3Error(0, 'Unreachable', 'away');
+    if (status) return { status, text: `<Error><Code>${status === 404 ? 'NoSuchUpload' : 'Other'}</Code><Message>no</Message></Error>`, etag: '' };
+    if (w.operation === 'head') return { status: this.there ? 200 : 404, text: '', etag: '' };
+    if (w.operation === 'begin') return { status: 200, text: '<R><UploadId>u1</UploadId></R>', etag: '' };
+    if (body instanceof Blob) {
+      onProgress?.(body.size);
+      this.parts.set(String(w.part ?? 0), body);
+    }
+    return { status: 200, text: String(body), etag: `"e${w.part ?? 0}"` };
+  }
+}
+
+const upload = (by: Wire, size: number) =>
+  new Upload(
+    1,
+    'b',
+    'k',
+    new Blob([new Uint8Array(size)]),
+    () => {},
+    by,
+    async () => {},
+  );
+
+describe('an upload', () => {
+  it('of a small file is one request', async () => {
+    const by = new Fake();
+    const u = upload(by, 5);
+    await u.run();
+    expect([u.state, u.sent, by.asked]).toEqual(['done', 5, ['head', 'put']]);
+  });
+
+  it('of a large file goes in parts', async () => {
+    const by = new Fake();
+    const u = upload(by, 40 * MiB);
+    await u.run();
+    expect(u.state).toBe('done');
+    expect([...by.asked].sort()).toEqual(['begin', 'complete', 'head', 'part 1', 'part 2', 'part 3']);
+    expect(['1', '2', '3'].map((n) => by.parts.get(n)?.size)).toEqual([16 * MiB, 16 * MiB, 8 * MiB]);
+  });
+
+  it('asks before it replaces an object', async () => {
+    const by = new Fake();
+    by.there = true;
+    const u = upload(by, 5);
+    await u.run();
+    expect([u.state, by.parts.size]).toEqual(['exists', 0]);
+    await u.overwrite();
+    expect(u.state).toBe('done');
+  });
+
+  it('tries again what may pass, and no more often than that', async () => {
+    const by = new Fake();
+    let left = 2;
+    by.fails = (w) => (w.part === 2 && left-- > 0 ? (left ? -1 : 503) : 0);
+    const u = upload(by, 40 * MiB);
+    await u.run();
+    expect([u.state, by.asked.filter((a) => a === 'part 2').length]).toEqual(['done', 3]);
+    const away = new Fake();
+    away.fails = () => -1;
+    const v = upload(away, 5);
+    await v.run();
+    expect([v.state, v.error, away.asked.length]).toEqual(['stopped', 'away', 4]);
+  });
+
+  it('goes on where it stopped', async () => {
+    const by = new Fake();
+    by.fails = (w) => (w.part === 3 ? 403 : 0);
+    const u = upload(by, 40 * MiB);
+    await u.run();
+    expect([u.state, u.error]).toEqual(['stopped', 'no']);
+    by.fails = () => 0;
+    by.asked = [];
+    await u.run();
+    expect([u.state, by.asked]).toEqual(['done', ['part 3', 'complete']]);
+  });
+
+  it('begins anew where the storage has given it up', async () => {
+    const by = new Fake();
+    by.fails = (w) => (w.operation === 'complete' ? 404 : 0);
+    const u = upload(by, 40 * MiB);
+    await u.run();
+    expect(u.state).toBe('stopped');
+    by.fails = () => 0;
+    by.asked = [];
+    await u.run();
+    expect([u.state, by.asked.includes('begin'), by.asked.includes('part 1')]).toEqual(['done', true, true]);
+  });
+
+  it('that is given up leaves nothing', async () => {
+    const by = new Fake();
+    by.fails = (w) => (w.part ? 403 : 0);
+    const u = upload(by, 40 * MiB);
+    await u.run();
+    await u.abort();
+    expect([u.state, by.asked.at(-1)]).toEqual(['gone', 'abort']);
+  });
+});

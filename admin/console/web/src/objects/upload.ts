@@ -1,0 +1,232 @@
+import { errorOf, S3Error, type Sending, uploadOf, type Wanted, type Wire, wire } from './wire';
+
+const MiB = 1 << 20;
+const leastPart = 16 * MiB;
+const largestPart = 64 * MiB;
+const mostParts = 10_000;
+
+/** How large the parts of a file are: 16 MiB, more where there would be too many; undefined for a file that is too large. */
+export function partSize(size: number): number | undefined {
+  const part = Math.max(leastPart, Math.ceil(size / mostParts / MiB) * MiB);
+  return part <= largestPart ? part : undefined;
+}
+
+export type UploadState = 'waiting' | 'running' | 'exists' | 'stopped' | 'done' | 'gone';
+
+/** One file on its way. It goes on where it stopped, for as long as the page is there. */
+export class Upload {
+  state: UploadState = 'waiting';
+  error = '';
+  private upload = '';
+  private replace = false;
+  private readonly parts = new Map<number, string>();
+  private readonly loaded = new Map<number, number>();
+  private stop = new AbortController();
+
+  constructor(
+    readonly id: number,
+    readonly bucket: string,
+    readonly key: string,
+    readonly file: Blob,
+    private readonly changed: () => void,
+    private readonly by: Wire = wire,
+    private readonly pause = (ms: number) => new Promise<void>((r) => setTimeout(r, ms)),
+  ) {}
+
+  get size(): number {
+    return this.file.size;
+  }
+
+  /** Bytes that have left the browser. */
+  get sent(): number {
+    if (this.state === 'done') return this.size;
+    let n = 0;
+    for (const v of this.loaded.values()) n += v;
+    return Math.min(n, this.size);
+  }
+
+  private set(state: UploadState, error = ''): void {
+    this.state = state;
+    this.error = error;
+    this.changed();
+  }
+
+  /** Begins, or goes on. */
+  async run(): Promise<void> {
+    this.stop = new AbortController();
+    this.set('running');
+    try {
+      const part = partSize(this.size);
+      if (!part) throw new Error(`A file of more than ${(largestPart / MiB) * mostParts} MiB can't be uploaded here`);
+      if (!this.replace && !this.upload && (await this.exists())) return this.set('exists', 'There is an object of this name');
+      if (this.size <= leastPart) await this.put();
+      else await this.inParts(part);
+      this.set('done');
+    } catch (error) {
+      if ((this.state as UploadState) === 'gone') return;
+      if (error instanceof S3Error && error.code === 'NoSuchUpload') this.forget();
+      this.set('stopped', this.stop.signal.aborted ? 'Stopped' : (error as Error).message);
+    }
+  }
+
+  /** Goes on although there is an object of the name. */
+  overwrite(): Promise<void> {
+    this.replace = true;
+    return this.run();
+  }
+
+  /** Stops, so that it can go on later. */
+  hold(): void {
+    this.stop.abort();
+  }
+
+  /** Gives it up: the storage keeps none of its parts. */
+  async abort(): Promise<void> {
+    this.set('gone');
+    this.stop.abort();
+    if (this.upload) await this.do({ operation: 'abort', upload: this.upload }, {}, 1).catch(() => {}); // what is left of it expires at the storage
+  }
+
+  private forget(): void {
+    this.upload = '';
+    this.parts.clear();
+    this.loaded.clear();
+  }
+
+  private async exists(): Promise<boolean> {
+    const answer = await this.tries(async () => {
+      const signed = await this.by.sign({ bucket: this.bucket, key: this.key, operation: 'head' });
+      const got = await this.by.send(signed, { signal: this.stop.signal });
+      if (got.status >= 500) throw errorOf(got.status, '');
+      return got;
+    });
+    if (answer.status === 403) throw errorOf(403, '');
+    return answer.status === 200;
+  }
+
+  private async put(): Promise<void> {
+    await this.do({ operation: 'put' }, { body: this.file, type: this.file.type || 'application/octet-stream', onProgress: (n) => this.progress(1, n) });
+  }
+
+  private progress(part: number, n: number): void {
+    this.loaded.set(part, n);
+    this.changed();
+  }
+
+  private async inParts(size: number): Promise<void> {
+    if (!this.upload) {
+      const begun = await this.do({ operation: 'begin' }, { type: this.file.type || 'application/octet-stream' });
+      const id = uploadOf(begun.text);
+      if (!id) throw new Error('The S3 endpoint gave no ID of the upload');
+      this.upload = id;
+    }
+    const left = Array.from({ length: Math.ceil(this.size / size) }, (_, i) => i + 1).filter((n) => !this.parts.has(n));
+    const work = async () => {
+      for (let n = left.shift(); n !== undefined; n = left.shift()) await this.part(n, size);
+    };
+    try {
+      await Promise.all([work(), work(), work()]);
+    } catch (error) {
+      left.length = 0;
+      throw error;
+    }
+    await this.complete();
+  }
+
+  private async part(n: number, size: number): Promise<void> {
+    const body = this.file.slice((n - 1) * size, n * size);
+    const answer = await this.do({ operation: 'part', upload: this.upload, part: n }, { body, onProgress: (sent) => this.progress(n, sent) });
+    if (!answer.etag) throw new Error('The S3 endpoint does not tell this page the ETag of a part');
+    this.parts.set(n, answer.etag);
+    this.progress(n, body.size);
+  }
+
+  private async complete(): Promise<void> {
+    const xml = [...this.parts].sort(([a], [b]) => a - b).map(([n, etag]) => `<Part><PartNumber>${n}</PartNumber><ETag>${etag}</ETag></Part>`);
+    const answer = await this.do(
+      { operation: 'complete', upload: this.upload },
+      { body: `<CompleteMultipartUpload>${xml.join('')}</CompleteMultipartUpload>`, type: 'application/xml' },
+    );
+    // An error can come with 200: the answer begins before the parts are put together.
+    if (/<Error>/.test(answer.text)) throw errorOf(answer.status, answer.text);
+  }
+
+  private do(wanted: Omit<Wanted, 'bucket' | 'key'>, sending: Sending, tries = 4) {
+    return this.tries(async () => {
+      const signed = await this.by.sign({ bucket: this.bucket, key: this.key, ...wanted });
+      const signal = wanted.operation === 'abort' ? undefined : this.stop.signal;
+      const answer = await this.by.send(signed, { ...sending, signal });
+      if (answer.status >= 300) throw errorOf(answer.status, answer.text);
+      return answer;
+    }, tries);
+  }
+
+  /** Tries again what may pass: an endpoint that is away, or busy. */
+  private async tries<T>(once: () => Promise<T>, most = 4): Promise<T> {
+    for (let n = 1; ; n++) {
+      try {
+        return await once();
+      } catch (error) {
+        const passing = error instanceof S3Error ? error.status === 0 || error.status >= 500 : (error as Error).name === 'TypeError';
+        if (!passing || n >= most || this.stop.signal.aborted) throw error;
+        await this.pause(500 * 2 ** n);
+      }
+    }
+  }
+}
+
+/** The uploads of this page, two at a time, in whichever tab of it one is. */
+class Uploads extends EventTarget {
+  private list: readonly Upload[] = [];
+  private next = 1;
+  private told = false;
+
+  constructor() {
+    super();
+    window.addEventListener('beforeunload', (e) => {
+      if (this.list.some((u) => u.state === 'running' || u.state === 'waiting')) e.preventDefault();
+    });
+  }
+
+  readonly subscribe = (f: () => void) => {
+    this.addEventListener('change', f);
+    return () => this.removeEventListener('change', f);
+  };
+
+  readonly snapshot = () => this.list;
+
+  /** Tells who looks, once a frame: parts report often. */
+  private readonly changed = () => {
+    if (this.told) return;
+    this.told = true;
+    setTimeout(() => {
+      this.told = false;
+      this.list = this.list.filter((u) => u.state !== 'gone');
+      this.dispatchEvent(new Event('change'));
+      this.proceed();
+    }, 100);
+  };
+
+  add(bucket: string, files: { key: string; file: Blob }[]): void {
+    this.list = [...this.list, ...files.map(({ key, file }) => new Upload(this.next++, bucket, key, file, this.changed))];
+    this.changed();
+  }
+
+  /** Takes those off the list that are done. */
+  clear(): void {
+    this.list = this.list.filter((u) => u.state !== 'done');
+    this.changed();
+  }
+
+  private proceed(): void {
+    let free = 2 - this.list.filter((u) => u.state === 'running').length;
+    for (const u of this.list) {
+      if (free > 0 && u.state === 'waiting') {
+        free--;
+        u.run();
+      }
+    }
+  }
+}
+
+export const uploads = new Uploads();

@@ -1,0 +1,293 @@
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
+import { Download, Eye } from 'lucide-react';
+import { type ChangeEvent, type DragEvent, useEffect, useId, useRef, useState, useSyncExternalStore } from 'react';
+import type { Bucket } from '../api/client';
+import { bytes, counted, percent } from '../format';
+import { type Upload, uploads } from '../objects/upload';
+import { download } from '../objects/wire';
+import { Action, Ago, Card, Empty, Loaded, Meter, Table, useDo, useSession } from '../ui/kit';
+import { mayRead, mayWrite, ObjectDialog } from './ObjectDialog';
+import * as q from './queries';
+
+const here = getRouteApi('/buckets/$bucket');
+
+/** The objects of a bucket: where each is current; bytes go between the browser and the S3 endpoint. */
+export default function Objects({ b }: { b: Bucket }) {
+  const { prefix = '', object } = here.useSearch();
+  const navigate = useNavigate({ from: '/buckets/$bucket' });
+  const [after, setAfter] = useState('');
+  const page = useQuery(q.objects(b.name, prefix, after));
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another prefix begins at its first page
+  useEffect(() => setAfter(''), [prefix]);
+  const go = (to: string) => navigate({ search: { tab: 'objects', prefix: to || undefined } });
+  const open = (key?: string) => navigate({ search: { tab: 'objects', prefix: prefix || undefined, object: key }, replace: !key });
+  const listed = page.data?.objects.find((o) => o.key === object);
+  return (
+    <div className="stack">
+      <Card title="Objects" flush aside={<Crumbs bucket={b.name} prefix={prefix} />}>
+        <div className="object-tools">
+          <GoTo prefix={prefix} onGo={go} />
+          <UploadTools bucket={b.name} prefix={prefix} />
+        </div>
+        <Loaded of={page} rows={8}>
+          {(p) =>
+            p.objects.length + p.common_prefixes.length === 0 ? (
+              <Empty title="No object here">
+                {prefix ? `Nothing begins with ${prefix}.` : 'Upload one, write one at the primary, or through the S3 endpoint.'}
+              </Empty>
+            ) : (
+              <>
+                <Table label="Objects" head={['Key', 'Size', 'Modified', 'Current in', 'Do']}>
+                  {p.common_prefixes.map((c) => (
+                    <tr key={c}>
+                      <th scope="row" className="key">
+                        <Link to="/buckets/$bucket" params={{ bucket: b.name }} search={{ tab: 'objects', prefix: c }}>
+                          {c.slice(prefix.length)}
+                        </Link>
+                      </th>
+                      <td />
+                      <td />
+                      <td />
+                      <td />
+                    </tr>
+                  ))}
+                  {p.objects.map((o) => (
+                    <tr key={o.key}>
+                      <th scope="row" className="key">
+                        <Link to="/buckets/$bucket" params={{ bucket: b.name }} search={{ tab: 'objects', prefix: prefix || undefined, object: o.key }}>
+                          {o.key.slice(prefix.length) || o.key}
+                        </Link>
+                      </th>
+                      <td className="num">{bytes(o.size)}</td>
+                      <td>
+                        <Ago time={o.last_modified} />
+                      </td>
+                      <td>
+                        <Current b={b} clusters={o.clusters} />
+                      </td>
+                      <td>
+                        <RowTools bucket={b.name} name={o.key} short={o.key.slice(prefix.length) || o.key} onOpen={() => open(o.key)} />
+                      </td>
+                    </tr>
+                  ))}
+                </Table>
+                {(p.next || after) && (
+                  <p className="card-foot tools">
+                    {after && (
+                      <button type="button" className="button" onClick={() => setAfter('')}>
+                        From the beginning
+                      </button>
+                    )}
+                    {p.next && (
+                      <button type="button" className="button" onClick={() => setAfter(p.next)}>
+                        Next page
+                      </button>
+                    )}
+                  </p>
+                )}
+              </>
+            )
+          }
+        </Loaded>
+      </Card>
+      <UploadList bucket={b.name} />
+      {object !== undefined && <ObjectDialog b={b} name={object} listed={listed} onClose={() => open(undefined)} />}
+    </div>
+  );
+}
+
+function Crumbs({ bucket, prefix }: { bucket: string; prefix: string }) {
+  const parts = prefix.split('/').slice(0, -1);
+  const to = (n: number) => (n ? `${parts.slice(0, n).join('/')}/` : undefined);
+  return (
+    <nav className="crumbs" aria-label="Prefix">
+      <Link to="/buckets/$bucket" params={{ bucket }} search={{ tab: 'objects' }}>
+        {bucket}
+      </Link>
+      {parts.map((c, i) => (
+        <Link key={to(i + 1)} to="/buckets/$bucket" params={{ bucket }} search={{ tab: 'objects', prefix: to(i + 1) }}>
+          / {c}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+/** Any prefix, also one that ends within a name: what begins with it is listed. */
+function GoTo({ prefix, onGo }: { prefix: string; onGo: (prefix: string) => void }) {
+  const id = useId();
+  const [text, setText] = useState(prefix);
+  useEffect(() => setText(prefix), [prefix]);
+  return (
+    <form
+      className="tools"
+      onSubmit={(e) => {
+        e.preventDefault();
+        onGo(text);
+      }}
+    >
+      <label htmlFor={id}>Go to prefix</label>
+      <input id={id} value={text} data-find onChange={(e) => setText(e.target.value)} placeholder="logs/2026-" autoComplete="off" spellCheck={false} />
+      <button type="submit" className="button">
+        Go
+      </button>
+    </form>
+  );
+}
+
+/** Where an object is current, and which copies are behind, and why. */
+function Current({ b, clusters }: { b: Bucket; clusters: string[] }) {
+  const behind = (b.status?.copies ?? []).filter((c) => !clusters.includes(c.cluster) && c.state !== 'removing');
+  return (
+    <>
+      {clusters.length ? `current in ${clusters.join(', ')}` : <span className="quiet">not known to be current anywhere</span>}
+      {behind.map((c) => (
+        <p key={c.cluster} className="quiet">
+          behind in {c.cluster}
+          {c.error ? `: ${c.error}` : c.state !== 'synced' && `: ${c.state}`}
+        </p>
+      ))}
+    </>
+  );
+}
+
+function RowTools({ bucket, name, short, onOpen }: { bucket: string; name: string; short: string; onOpen: () => void }) {
+  const session = useSession();
+  const get = useDo(() => download(bucket, name), `${short} is being downloaded`);
+  if (!mayRead(session)) return null;
+  return (
+    <span className="tools tight">
+      <Action kind="ghost" label={`Preview ${short}`} least="viewer" onClick={onOpen}>
+        <Eye aria-hidden="true" size={15} />
+      </Action>
+      <Action kind="ghost" label={`Download ${short}`} least="viewer" onClick={() => get.mutate(undefined)}>
+        <Download aria-hidden="true" size={15} />
+      </Action>
+    </span>
+  );
+}
+
+/** Files below a prefix: those of a folder keep their paths. */
+function chosen(prefix: string, files: FileList | null): { key: string; file: File }[] {
+  return [...(files ?? [])].map((file) => ({ key: prefix + (file.webkitRelativePath || file.name), file }));
+}
+
+function UploadTools({ bucket, prefix }: { bucket: string; prefix: string }) {
+  const session = useSession();
+  const id = useId();
+  const folder = useRef<HTMLInputElement>(null);
+  useEffect(() => folder.current?.setAttribute('webkitdirectory', ''));
+  const [over, setOver] = useState(false);
+  if (!session.s3) {
+    return <p className="quiet">The S3 endpoint is not configured: add fado_s3, and objects can be read and uploaded here.</p>;
+  }
+  if (!mayWrite(session)) {
+    return (
+      <Action least="viewer" off={`Needs the right to write objects, which the role ${session.role} has not`} onClick={() => {}}>
+        Upload files
+      </Action>
+    );
+  }
+  const add = (files: FileList | null) => uploads.add(bucket, chosen(prefix, files));
+  const take = (e: ChangeEvent<HTMLInputElement>) => {
+    add(e.target.files);
+    e.target.value = '';
+  };
+  const drag = (e: DragEvent, onto: boolean) => {
+    e.preventDefault();
+    setOver(onto);
+  };
+  const drop = (e: DragEvent) => {
+    drag(e, false);
+    add(e.dataTransfer.files);
+  };
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: what is dropped here can be chosen by the buttons, too
+    <div className={over ? 'tools drop over' : 'tools drop'} onDragOver={(e) => drag(e, true)} onDragLeave={(e) => drag(e, false)} onDrop={drop}>
+      <label className="button file" htmlFor={`${id}-files`}>
+        Upload files
+        <input id={`${id}-files`} type="file" multiple onChange={take} />
+      </label>
+      <label className="button file" htmlFor={`${id}-folder`}>
+        Upload a folder
+        <input id={`${id}-folder`} ref={folder} type="file" multiple onChange={take} />
+      </label>
+    </div>
+  );
+}
+
+const said: Record<Upload['state'], string> = {
+  waiting: 'waits',
+  running: '',
+  exists: '',
+  stopped: '',
+  done: 'done',
+  gone: '',
+};
+
+function UploadList({ bucket }: { bucket: string }) {
+  const all = useSyncExternalStore(uploads.subscribe, uploads.snapshot).filter((u) => u.bucket === bucket);
+  if (all.length === 0) return null;
+  const running = all.filter((u) => u.state === 'running' || u.state === 'waiting').length;
+  return (
+    <Card
+      title="Uploads"
+      flush
+      aside={
+        <span className="tools">
+          <span className="quiet" role="status">
+            {running > 0 ? `${counted(running, 'file')} to go` : 'none is running'}
+          </span>
+          {all.some((u) => u.state === 'done') && (
+            <button type="button" className="button small" onClick={() => uploads.clear()}>
+              Clear those done
+            </button>
+          )}
+        </span>
+      }
+    >
+      <ul className="uploads" aria-label="Uploads">
+        {all.slice(0, 200).map((u) => (
+          <UploadRow key={u.id} u={u} />
+        ))}
+      </ul>
+      {all.length > 200 && <p className="card-foot quiet">and {counted(all.length - 200, 'file')} more</p>}
+    </Card>
+  );
+}
+
+function UploadRow({ u }: { u: Upload }) {
+  const sent = u.size ? percent(u.sent, u.size) : u.state === 'done' ? 100 : 0;
+  return (
+    <li>
+      <span className="key">{u.key}</span>
+      <Meter label={`Upload of ${u.key}`} value={sent} text={said[u.state] ? `${bytes(u.size)}, ${said[u.state]}` : `${bytes(u.sent)} of ${bytes(u.size)}`} />
+      <span role={u.error ? 'alert' : undefined} className="upload-error">
+        {u.error}
+      </span>
+      <span className="tools">
+        {u.state === 'exists' && (
+          <Action kind="danger" least="viewer" label={`Replace ${u.key}`} onClick={() => u.overwrite()}>
+            Replace
+          </Action>
+        )}
+        {u.state === 'running' && (
+          <button type="button" className="button small" aria-label={`Stop the upload of ${u.key}`} onClick={() => u.hold()}>
+            Stop
+          </button>
+        )}
+        {u.state === 'stopped' && (
+          <button type="button" className="button small" aria-label={`Resume the upload of ${u.key}`} onClick={() => u.run()}>
+            Resume
+          </button>
+        )}
+        {u.state !== 'done' && (
+          <button type="button" className="button small" aria-label={`Abort the upload of ${u.key}`} onClick={() => u.abort()}>
+            {u.state === 'exists' ? 'Skip' : 'Abort'}
+          </button>
+        )}
+      </span>
+    </li>
+  );
+}
