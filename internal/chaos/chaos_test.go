@@ -102,8 +102,14 @@ var faults = []fault{
 	storageFault("clock off by hours", func(p *place, rng *rand.Rand) func() {
 		by := time.Duration(rng.IntN(12)-6) * time.Hour
 		// The proxy shifts what was written before, too, which no clock does. At c2, copies
-		// keep the time of their originals, and are known by it.
-		if !p.keepsTimes {
+		// keep the time of their originals, and are known by it; the primary, set back, looks
+		// as if it were restored from a backup, which is for people to judge.
+		switch {
+		case p.keepsTimes:
+		case p.name == "c1":
+			p.ahead += by.Abs()
+			p.proxy.Skew(p.ahead)
+		default:
 			p.proxy.Skew(by)
 		}
 		return func() {} // it stays so: a clock that jumps back and forth is another one's fault

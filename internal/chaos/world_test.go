@@ -48,6 +48,7 @@ type place struct {
 	loose  bool // headers are not compared
 	// keepsTimes: copies here keep the time of their originals.
 	keepsTimes bool
+	ahead      time.Duration // of the clock
 }
 
 // world is FaDO, its storages and what is known of them.
