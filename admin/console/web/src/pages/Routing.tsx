@@ -158,6 +158,7 @@ function Suppose({ search, go }: { search: Question; go: (to: Question) => void 
   const clusters = useQuery(q.clusters);
   const policies = useQuery(q.policies);
   const [wrong, setWrong] = useState('');
+  const [open, setOpen] = useState(Boolean(search.down || search.spill || search.policy));
   const down = search.down?.split(',') ?? [];
   const take = (text: string) => {
     try {
@@ -174,7 +175,7 @@ function Suppose({ search, go }: { search: Question; go: (to: Question) => void 
     go({ ...search, policy: name ? JSON.stringify(policy) : undefined });
   };
   return (
-    <details open={Boolean(search.down || search.spill || search.policy)}>
+    <details open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
       <summary>What if</summary>
       <div className="filters">
         <fieldset className="facets">
