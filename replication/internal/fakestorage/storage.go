@@ -316,7 +316,7 @@ func (f *Storage) MakeLocked(ctx context.Context, bucket string) (bool, error) {
 	return f.EnsureBucket(ctx, bucket, true)
 }
 
-// KeepsLocks: it has no object lock.
+// KeepsLocks implements [storage.Reader]: it has no object lock.
 func (f *Storage) KeepsLocks(context.Context, string) (bool, error) { return false, nil }
 
 // Versioning calls itself "versioned" to a fault.
