@@ -194,7 +194,7 @@ func (c *comparer) item(it Item) {
 		c.conflict(it.Path, i.name, "what the configuration declares of this "+string(i.kind)+", which is changed there; "+differing(fields))
 		return
 	}
-	c.target.puts[i] = next
+	c.target.put(i, next)
 	c.Changes = append(c.Changes, ch)
 }
 

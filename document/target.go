@@ -20,10 +20,16 @@ type target struct {
 	Catalogue
 	puts map[id]catalog.Resource
 	gone map[id]bool
+	// sorted is what is put of each kind that was visited since the last put, by name.
+	sorted map[catalog.Kind][]catalog.Resource
 }
 
 func newTarget(base Catalogue) *target {
 	return &target{Catalogue: base, puts: make(map[id]catalog.Resource), gone: make(map[id]bool)}
+}
+
+func (t *target) put(i id, r catalog.Resource) {
+	t.puts[i], t.sorted = r, nil
 }
 
 // same says that what the base holds of a name is what the target holds.
@@ -129,15 +135,18 @@ func eachOf[R catalog.Resource](t *target, k catalog.Kind, base func(func(R) boo
 	}
 }
 
-// sortedPuts returns what is put of a kind, sorted by name.
-func (t *target) sortedPuts(k catalog.Kind) (rs []catalog.Resource) {
-	for i, r := range t.puts {
-		if i.kind == k {
-			rs = append(rs, r)
+// sortedPuts returns what is put of a kind, sorted by name. Every resource that is checked asks.
+func (t *target) sortedPuts(k catalog.Kind) []catalog.Resource {
+	if t.sorted == nil {
+		t.sorted = make(map[catalog.Kind][]catalog.Resource)
+		for i, r := range t.puts {
+			t.sorted[i.kind] = append(t.sorted[i.kind], r)
+		}
+		for _, rs := range t.sorted {
+			slices.SortFunc(rs, func(a, b catalog.Resource) int { return cmp.Compare(a.ResourceName(), b.ResourceName()) })
 		}
 	}
-	slices.SortFunc(rs, func(a, b catalog.Resource) int { return cmp.Compare(a.ResourceName(), b.ResourceName()) })
-	return rs
+	return t.sorted[k]
 }
 
 func compareIDs(a, b id) int {
