@@ -2,6 +2,8 @@ package audit_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -75,6 +77,32 @@ func verify(t rapid.TB, text []byte, head audit.Head) *audit.Report {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// A record's hash is that of the record before and its own canonical JSON, whatever is in it.
+func TestHashIsOfCanonicalJSON(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.Custom(func(rt *rapid.T) string { return string(rapid.SliceOf(rapid.Byte()).Draw(rt, "bytes")) }))
+		head := audit.Head{Seq: rapid.Int64Range(0, 1<<53-2).Draw(rt, "seq"), Hash: rapid.StringMatching("[0-9a-f]{0,64}").Draw(rt, "prev")}
+		r, err := head.Next(audit.Entry{
+			At: time.UnixMilli(rapid.Int64Range(0, 1<<40).Draw(rt, "at")), Node: text.Draw(rt, "node"), Actor: text.Draw(rt, "actor"), Kind: audit.Change,
+			Body: map[string]any{text.Draw(rt, "name"): text.Draw(rt, "value"), "n": rapid.Float64Range(-1e300, 1e300).Draw(rt, "number")},
+		})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		whole, err := json.Marshal(map[string]any{"seq": r.Seq, "at": r.At, "node": r.Node, "kind": r.Kind, "actor": r.Actor, "body": r.Body})
+		if err == nil {
+			whole, err = audit.Canonical(whole)
+		}
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if sum := sha256.Sum256(append([]byte(head.Hash), whole...)); r.Hash != hex.EncodeToString(sum[:]) {
+			rt.Fatalf("the hash of %s is another one", whole)
+		}
+	})
 }
 
 // A chain as it was made is whole; from a checkpoint on, too.

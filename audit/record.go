@@ -1,12 +1,14 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Kind says what a record tells.
@@ -227,8 +229,8 @@ func (h Head) Next(e Entry) (Record, error) {
 	r := Record{
 		Seq: h.Seq + 1, At: FormatTime(e.At), Node: e.Node, Kind: e.Kind, Actor: e.Actor, Body: text, Prev: h.Hash,
 	}
-	r.Hash, err = r.sum()
-	return r, err
+	r.Hash = r.sumWith(text)
+	return r, nil
 }
 
 // Head returns the head that a record is.
@@ -239,22 +241,41 @@ func (r *Record) Time() (time.Time, error) { return time.Parse(timeLayout, r.At)
 
 // sum returns the hash that the record should have.
 func (r *Record) sum() (string, error) {
-	text, err := json.Marshal(struct {
-		Seq   int64           `json:"seq"`
-		At    string          `json:"at"`
-		Node  string          `json:"node"`
-		Kind  Kind            `json:"kind"`
-		Actor string          `json:"actor"`
-		Body  json.RawMessage `json:"body"`
-	}{r.Seq, r.At, r.Node, r.Kind, r.Actor, r.Body})
-	if err == nil {
-		text, err = Canonical(text)
-	}
+	body, err := Canonical(r.Body)
 	if err != nil {
 		return "", fmt.Errorf("record %d: %w", r.Seq, err)
 	}
-	sum := sha256.Sum256(append([]byte(r.Prev), text...))
-	return hex.EncodeToString(sum[:]), nil
+	return r.sumWith(body), nil
+}
+
+// sumWith is sum of a record whose body is canonical. The members are written in their order,
+// since every change waits for this.
+func (r *Record) sumWith(body []byte) string {
+	var out bytes.Buffer
+	out.WriteString(r.Prev)
+	out.WriteString(`{"actor":`)
+	writeText(&out, asJSON(r.Actor))
+	out.WriteString(`,"at":`)
+	writeText(&out, asJSON(r.At))
+	out.WriteString(`,"body":`)
+	out.Write(body)
+	out.WriteString(`,"kind":`)
+	writeText(&out, asJSON(string(r.Kind)))
+	out.WriteString(`,"node":`)
+	writeText(&out, asJSON(r.Node))
+	out.WriteString(`,"seq":`)
+	_, _ = writeCanonical(&out, float64(r.Seq)) // as every number of JSON is read
+	out.WriteByte('}')
+	sum := sha256.Sum256(out.Bytes())
+	return hex.EncodeToString(sum[:])
+}
+
+// asJSON returns a text as JSON has it, which is UTF-8.
+func asJSON(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
 }
 
 // DigestOf stands for clusters that a policy allows, which are sorted.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/internal/stored"
 )
@@ -15,8 +16,16 @@ const keepChanges = 4096
 
 // nextSeq raises the store's Seq within a transaction.
 func nextSeq(w *writer) (state.Seq, error) {
-	seq, _, err := one[int64](w, "UPDATE counters SET seq = seq + 1 RETURNING seq")
-	return state.Seq(seq), err
+	seq, _, err := begin(w)
+	return seq, err
+}
+
+// begin raises the store's Seq within a transaction, and returns the end of the audit records.
+func begin(w *writer) (seq state.Seq, head audit.Head, err error) {
+	_, err = collect(w, func(rows *sql.Rows) (struct{}, error) {
+		return struct{}{}, rows.Scan((*int64)(&seq), &head.Seq, &head.Hash)
+	}, "UPDATE counters SET seq = seq + 1 RETURNING seq, audit_seq, audit_hash")
+	return seq, head, err
 }
 
 // writeChanges stores the changes of a transaction and trims old ones. A transaction of more than are kept

@@ -31,10 +31,11 @@ func (s *Store) update(ctx context.Context, d durability, f func(tx state.Tx) er
 	var seq state.Seq
 	var fErr error
 	err := s.w.transact(ctx, d, func(w *writer) (err error) {
-		if seq, err = nextSeq(w); err != nil {
+		t := &tx{s: s, w: w}
+		if t.seq, t.audit.Head, err = begin(w); err != nil {
 			return err
 		}
-		t := &tx{s: s, w: w, seq: seq}
+		seq = t.seq
 		defer func() { t.w = nil }() // of no use after f
 		if fErr = f(t); fErr != nil {
 			return fErr
@@ -58,8 +59,8 @@ type tx struct {
 	seq     state.Seq
 	log     stored.ChangeLog
 	removed []stored.CopyKey // copies deleted, whose pending rows finish looks at
-	audit   *stored.AuditLog // nil until there is a record
-	err     error            // the first failure: a transaction that had one can't commit
+	audit   stored.AuditLog
+	err     error // the first failure: a transaction that had one can't commit
 }
 
 var errTxEnded = errors.New("the transaction has ended")
@@ -93,12 +94,25 @@ func (t *tx) finish() error {
 	if err := t.writeAudit(); err != nil {
 		return err
 	}
-	if t.log.Revises() {
-		if _, err := t.w.exec("UPDATE counters SET revision = ?", int64(t.seq)); err != nil {
-			return err
-		}
+	if err := t.writeCounters(); err != nil {
+		return err
 	}
 	return writeChanges(t.w, t.seq, t.log.Changes)
+}
+
+// writeCounters stores the catalogue's revision and the end of the audit records, where the
+// transaction moved them.
+func (t *tx) writeCounters() error {
+	var err error
+	switch recorded := len(t.audit.Records) > 0; {
+	case recorded && t.log.Revises():
+		_, err = t.w.exec("UPDATE counters SET revision = ?, audit_seq = ?, audit_hash = ?", int64(t.seq), t.audit.Head.Seq, t.audit.Head.Hash)
+	case recorded:
+		_, err = t.w.exec("UPDATE counters SET audit_seq = ?, audit_hash = ?", t.audit.Head.Seq, t.audit.Head.Hash)
+	case t.log.Revises():
+		_, err = t.w.exec("UPDATE counters SET revision = ?", int64(t.seq))
+	}
+	return err
 }
 
 // Get implements state.Tx.
