@@ -576,6 +576,9 @@ func (f *Storage) write(ctx context.Context, bucket string, have object, opts st
 	if (cond.Absent && there) || (!cond.Absent && cond.IfETag != "" && (!there || now.ETag != cond.IfETag)) {
 		return storage.Object{}, storage.ErrPrecondition
 	}
+	if past := f.history[bucket][have.Key]; f.keepsTimes && len(past) > 0 && past[0].LastModified.After(f.clock) {
+		f.clock = past[0].LastModified // a copy comes on top, whatever the clock says
+	}
 	put := storage.Object{
 		Key: have.Key, Size: have.Size, ETag: have.ETag, LastModified: f.tick(), Replica: true,
 		Source:     storage.Source{ETag: have.ETag, Size: have.Size, ModTime: have.LastModified, Attributes: have.Attributes},

@@ -43,7 +43,10 @@ func (w *world) lacking(cluster, of string) (missing []string) {
 	for h, err := range w.fakes[of].Histories(w.Context(), bkt, "") {
 		w.must(err)
 		there := w.history(cluster, h.Key)
-		for _, v := range h.Versions {
+		for i, v := range h.Versions {
+			if i == 0 && !v.Deleted && len(there) > 0 && there[0].ETag == v.ETag {
+				continue // what is shown counts by its content: it may have come back, over a marker
+			}
 			if !slices.ContainsFunc(there, func(t storage.Version) bool {
 				return t.Deleted == v.Deleted && t.VersionID == v.VersionID && t.ETag == v.ETag && t.LastModified.Equal(v.LastModified)
 			}) {

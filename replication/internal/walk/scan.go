@@ -238,12 +238,19 @@ func (s *scan) one(ctx context.Context, p listing.Pair) {
 		return
 	}
 	if verdict == storage.Unknown || verdict == storage.Equal && s.clocks.doubts(*p.Src, *p.Dst) ||
-		verdict == storage.Different && mayBeOlder(p) && s.doubts() {
+		verdict == storage.Different && (mayBeOlder(p) && s.doubts() || p.Src != nil && s.watched()) {
 		s.ask(ctx, *p.Src, judge)
 		return
 	}
 	judge(p, verdict)
 	s.track.Pass(p.Key, 0, 0)
+}
+
+// watched reports whether it is told what the scan finds: then a difference between two listings, which
+// are not of one moment, is looked at before it counts.
+func (s *scan) watched() bool {
+	_, unwatched := s.watch.(noWatch)
+	return !unwatched
 }
 
 // judgeOf returns what judges a pair by its comparison. Nothing has to where a row says
@@ -266,6 +273,10 @@ func (s *scan) judgeOf(p listing.Pair) (judge func(listing.Pair, storage.Compari
 // judge notes a pair that nothing was known of.
 func (s *scan) judge(p listing.Pair, verdict storage.Comparison) {
 	if verdict == storage.Equal {
+		return
+	}
+	if s.watched() && s.o.Router.Pending.Has(s.id.Bucket, p.Key, s.id.Cluster) {
+		s.differs(p.Key, sizeOf(p.Src)) // it was written since it was listed
 		return
 	}
 	s.watch.Differs(s.id.Cluster, p)
@@ -298,25 +309,34 @@ func (s *scan) judgeConflict(p listing.Pair, verdict storage.Comparison) {
 func (s *scan) ask(ctx context.Context, src storage.Object, judge func(listing.Pair, storage.Comparison)) {
 	done := s.track.Begin(src.Key, 0, 0)
 	s.asking.Go(func() error {
-		dst, err := s.dst.Stat(ctx, s.id.Bucket, src.Key)
+		p, verdict, err := s.look(ctx, src)
 		if err != nil {
 			return err
 		}
-		verdict := storage.Different
-		now, err := s.src.Stat(ctx, s.id.Bucket, src.Key)
-		if err != nil {
-			return err
-		}
-		if now != nil {
-			src = *now
-		}
-		if dst != nil {
-			verdict = storage.Compare(src, *dst)
-		}
-		judge(listing.Pair{Key: src.Key, Src: &src, Dst: dst}, verdict)
+		judge(p, verdict)
 		done()
 		return nil
 	})
+}
+
+// look asks both storages for an object.
+func (s *scan) look(ctx context.Context, src storage.Object) (listing.Pair, storage.Comparison, error) {
+	dst, err := s.dst.Stat(ctx, s.id.Bucket, src.Key)
+	if err != nil {
+		return listing.Pair{}, storage.Different, err
+	}
+	now, err := s.src.Stat(ctx, s.id.Bucket, src.Key)
+	if err != nil {
+		return listing.Pair{}, storage.Different, err
+	}
+	if now != nil {
+		src = *now
+	}
+	verdict := storage.Different
+	if dst != nil {
+		verdict = storage.Compare(src, *dst)
+	}
+	return listing.Pair{Key: src.Key, Src: &src, Dst: dst}, verdict, nil
 }
 
 // finish stores the deletes, all of which were counted before the first is applied, and

@@ -233,6 +233,36 @@ func TestScanWatched(t *testing.T) {
 	w.wantErr(w.Scanner.ScanWatched(t.Context(), at("c2"), false, noWatch{}), object.ErrChanged)
 }
 
+// What is written and copied while the two sides are listed, or is on its way then, is no
+// difference: listings are not of one moment.
+func TestWatchedUnderWrites(t *testing.T) {
+	t.Parallel()
+	for _, copied := range []bool{true, false} {
+		w := newWorld(t)
+		w.synced("a", "b")
+		w.fakes["c1"].User(bkt, "b", "another")
+		asked := false
+		w.fakes["c2"].SetFault(func(ctx context.Context, op, _, key string) error {
+			if op != "stat" || key != "b" || asked {
+				return nil
+			}
+			asked = true
+			if !copied {
+				return w.ctl.Pending.Add(ctx, state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Since: time.Now()})
+			}
+			_, err := w.objects.Settle(ctx, object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1})
+			return err
+		})
+		var seen watched
+		w.must(w.Scanner.ScanWatched(t.Context(), at("c2"), false, &seen))
+		if !asked || len(seen.differs) > 0 {
+			t.Errorf("copied %v, looked at %v: %q differ", copied, asked, seen.differs)
+		}
+		w.settle()
+		w.wantSame("c1", "c2")
+	}
+}
+
 // A failed HEAD ends the scan, and the copy does not count as verified.
 func TestScanEndsWithFailedListing(t *testing.T) {
 	t.Parallel()
