@@ -182,6 +182,10 @@ func (c *Client) AwaitOK(ctx context.Context, say *Display, bucket string, clust
 		return b.Status.State == "ok" && len(held) == len(clusters), nil
 	})
 	if err != nil {
+		var what json.RawMessage
+		if c.API(context.WithoutCancel(ctx), http.MethodGet, "/fado/buckets/"+bucket+"/conflicts", nil, &what) == nil && len(what) > 2 {
+			return fmt.Errorf("bucket %s should be ok in %s, it is %+v, with the conflicts %s: %w", bucket, strings.Join(clusters, ", "), b.Status, what, err)
+		}
 		return fmt.Errorf("bucket %s should be ok in %s, it is %+v: %w", bucket, strings.Join(clusters, ", "), b.Status, err)
 	}
 	return nil
