@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -110,22 +108,14 @@ func (c *Client) PutMarker(ctx context.Context, bucket string, m Version) error 
 	if !p.preserve || state != VersioningOn || strings.HasSuffix(m.Key, "/") {
 		return c.wire.Fail(q, ErrUnsupported, "it takes no delete markers with a time of their own")
 	}
-	id := m.VersionID
-	if uuid.Validate(id) != nil {
-		id = derivedID(bucket, m.Key, "", m.Written)
-	}
+	id := markerID(bucket, m.Key, m.VersionID, m.Written)
 	switch there, marker, err := c.isMarker(ctx, bucket, m.Key, id); {
 	case err != nil || marker:
 		return err
 	case there:
 		return c.wire.Fail(q, ErrRefused, "version %s is there and is no delete marker", id)
 	}
-	q.Query = url.Values{"versionId": {id}}
-	q.Header.Set(minioRequest, "true")
-	q.Header.Set(replicaStatus, "REPLICA")
-	q.Header.Set(minioDeleteMarker, "true")
-	q.Header.Set(minioSourceMTime, m.Written.UTC().Format(time.RFC3339Nano))
-	return c.wire.Remove(ctx, q)
+	return makeMarker(ctx, c, q, id, m.Written)
 }
 
 // isMarker reports whether there is a version of an ID, and whether it is a delete marker: S3 answers

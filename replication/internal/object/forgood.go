@@ -172,14 +172,21 @@ const versionsPatience = 10 * time.Minute
 
 // VersionsAt lists the versions of a key at a storage, the newest first.
 func VersionsAt(ctx context.Context, at *site.Site, bucket, key string) ([]storage.Version, error) {
+	return allVersions(ctx, at, func(ctx context.Context) ([]storage.Version, error) {
+		return at.Reader().Versions(ctx, bucket, key)
+	})
+}
+
+// allVersions asks a storage for all versions of a key, which may take many requests.
+func allVersions[T any](ctx context.Context, at *site.Site, ask func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionsPatience)
 	defer cancel()
-	vs, err := at.Reader().Versions(ctx, bucket, key)
+	vs, err := ask(ctx)
 	if ctx.Err() == nil { // what took too long here is no single request
 		at.Observed(err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("asking %s for the versions of an object: %w", at.Name(), err)
+		return vs, fmt.Errorf("asking %s for the versions of an object: %w", at.Name(), err)
 	}
 	return vs, nil
 }

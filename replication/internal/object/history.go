@@ -60,26 +60,14 @@ const recent = 100
 // HistoryAt lists the versions of a key at a storage, the newest first.
 func HistoryAt(ctx context.Context, at *site.Site, bucket, key string, limit int) (storage.History, error) {
 	if limit > recent {
-		return wholeHistoryAt(ctx, at, bucket, key, limit)
+		return allVersions(ctx, at, func(ctx context.Context) (storage.History, error) {
+			return at.Reader().History(ctx, bucket, key, limit)
+		})
 	}
 	ctx, cancel := at.Call(ctx)
 	defer cancel()
 	h, err := at.Reader().History(ctx, bucket, key, limit)
 	at.Observed(err)
-	if err != nil {
-		return h, fmt.Errorf("asking %s for the versions of an object: %w", at.Name(), err)
-	}
-	return h, nil
-}
-
-// wholeHistoryAt is HistoryAt where that may take many requests.
-func wholeHistoryAt(ctx context.Context, at *site.Site, bucket, key string, limit int) (storage.History, error) {
-	ctx, cancel := context.WithTimeout(ctx, versionsPatience)
-	defer cancel()
-	h, err := at.Reader().History(ctx, bucket, key, limit)
-	if ctx.Err() == nil { // what took too long here is no single request
-		at.Observed(err)
-	}
 	if err != nil {
 		return h, fmt.Errorf("asking %s for the versions of an object: %w", at.Name(), err)
 	}
