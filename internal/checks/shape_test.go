@@ -1,0 +1,135 @@
+package checks
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The bars that every package has to meet. They keep a package small enough to be
+// understood, its files in an order in which they can be read, and a type about one job.
+const (
+	mostLines   = 5000 // of code without tests
+	mostUpward  = 10   // per cent of the arrows from file to file
+	mostMethods = 25   // of a type, its own or by embedding
+	mostP90     = 40   // lines that nine of ten functions stay within
+	leastTests  = 60   // lines of tests for 100 lines of code
+)
+
+// tolerated are the packages that miss a bar today, and by how much. An entry only ever
+// gets smaller (tests: larger), and goes when its package meets the bar. Nothing is added
+// here to let a change pass.
+var tolerated = map[string]struct {
+	lines, upward, tests int
+	methods              map[string]int
+}{
+	"admin":                            {lines: 6400, methods: map[string]int{"call": 42, "engine": 30}},
+	"admin/console":                    {upward: 11, tests: 53, methods: map[string]int{"Handler": 44}},
+	"audit":                            {tests: 48},
+	"caddymodule":                      {upward: 14, methods: map[string]int{"App": 42}},
+	"catalog":                          {tests: 44, methods: map[string]int{"checker": 31}},
+	"cli":                              {upward: 7, tests: 16, methods: map[string]int{"session": 42}},
+	"client":                           {tests: 28},
+	"control":                          {methods: map[string]int{"Catalogue": 38}},
+	"document":                         {upward: 8, tests: 40, methods: map[string]int{"forecaster": 26}},
+	"eventhook":                        {upward: 2},
+	"examples/demo":                    {upward: 1},
+	"examples/migrate":                 {upward: 1},
+	"history":                          {tests: 52},
+	"lbpolicy":                         {upward: 8, methods: map[string]int{"DataAware": 28}},
+	"replication":                      {lines: 6800, upward: 16, methods: map[string]int{"Engine": 47, "scans": 26}},
+	"replication/internal/fakestorage": {upward: 1, methods: map[string]int{"Storage": 70}},
+	"replication/internal/guard":       {upward: 1},
+	"replication/internal/memory":      {tests: 58},
+	"replication/internal/object":      {upward: 5, tests: 54, methods: map[string]int{"Settler": 37, "side": 33}},
+	"replication/internal/peers":       {upward: 1},
+	"replication/internal/plan":        {methods: map[string]int{"planner": 39}},
+	"replication/internal/queue":       {upward: 4, methods: map[string]int{"Workers": 30}},
+	"replication/internal/site":        {upward: 8, methods: map[string]int{"Site": 33, "Sites": 28}},
+	"replication/internal/walk":        {tests: 57, methods: map[string]int{"Buckets": 29, "Mover": 29, "eviction": 31, "scan": 42}},
+	"routing":                          {methods: map[string]int{"Snapshot": 36, "explainer": 26}},
+	"s3gateway":                        {lines: 5400, methods: map[string]int{"Handler": 27, "copier": 69, "reader": 42, "uploader": 70, "writer": 61}},
+	"s3gateway/internal/bodies":        {upward: 2},
+	"s3gateway/internal/sigv4":         {upward: 5},
+	"s3gateway/urls":                   {upward: 1},
+	"state":                            {tests: 26, methods: map[string]int{"Movable": 80, "Shared": 83, "Store": 77, "standby": 77}},
+	"state/postgres":                   {upward: 21, tests: 33, methods: map[string]int{"Store": 139}},
+	"state/sqlite":                     {upward: 10, tests: 49, methods: map[string]int{"Store": 109}},
+	"storage":                          {lines: 5100, methods: map[string]int{"Client": 37, "Storage": 36, "transfer": 33}},
+	"storage/s3":                       {tests: 56, methods: map[string]int{"Client": 29}},
+}
+
+// noTests are packages that are themselves there for tests, measurements and examples,
+// that only declare or import, or (stored) that the suite of both stores tests.
+var noTests = []string{
+	".", "bench", "catalog/catalogtest", "cmd", "examples", "internal/chaos", "internal/histories", "internal/testenv",
+	"replication/internal/fakestorage", "replication/internal/ids", "replication/internal/port",
+	"state/internal/stored", "state/statetest",
+}
+
+// TestShape holds the bars, and that no entry of the list above says more than it has to.
+// With -v it prints what it measured.
+func TestShape(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, s := range shapes(t) {
+		seen[s.room] = true
+		allow := tolerated[s.room]
+		arrows, up := s.count(), upward(s.arrows)
+		t.Logf("%-34s %5d lines, %5d of tests (%4d %%), p90 %2d lines, %3d arrows, %2d upward (%2d %%)",
+			s.room, s.code, s.tests, s.tested(), s.p90(), arrows, len(up), len(up)*100/max(arrows, 1))
+		hold(t, s.room+": lines of code", s.code, mostLines, allow.lines)
+		if !hold(t, s.room+": arrows upward", len(up), arrows*mostUpward/100, allow.upward) {
+			for _, a := range up {
+				t.Logf("%s uses %s of %s", a.from, strings.Join(s.names[a], ", "), a.to)
+			}
+		}
+		for name, n := range s.methods {
+			hold(t, s.room+": methods of "+name, n, mostMethods, allow.methods[name])
+		}
+		for name := range allow.methods {
+			if s.methods[name] == 0 {
+				t.Errorf("%s has no type %s: strike it from the list", s.room, name)
+			}
+		}
+		if !s.forTests() {
+			hold(t, s.room+": 90th percentile of the lines of functions", s.p90(), mostP90, 0)
+			s.holdTests(t, allow.tests)
+		}
+	}
+	for room := range tolerated {
+		if !seen[room] {
+			t.Errorf("there is no package %s: strike it from the list", room)
+		}
+	}
+}
+
+// hold reports whether what was measured is within its bar, or within what is tolerated
+// instead.
+func hold(t *testing.T, what string, got, bar, instead int) bool {
+	t.Helper()
+	if limit := cmp.Or(instead, bar); got > limit {
+		t.Errorf("%s: %d, at most %d", what, got, limit)
+		return false
+	}
+	if instead != 0 && got <= bar {
+		t.Errorf("%s: %d, which meets the bar of %d: strike it from the list", what, got, bar)
+	}
+	return true
+}
+
+// holdTests is hold for the lines of tests, of which there have to be enough.
+func (s *shape) holdTests(t *testing.T, instead int) {
+	t.Helper()
+	switch got, limit := s.tested(), cmp.Or(instead, leastTests); {
+	case got < limit:
+		t.Errorf("%s: %d lines of tests for 100 of code, at least %d", s.room, got, limit)
+	case instead != 0 && got >= leastTests:
+		t.Errorf("%s: %d lines of tests for 100 of code, which meets the bar of %d: strike it from the list", s.room, got, leastTests)
+	}
+}
+
+// forTests reports whether the package is itself there for tests or examples.
+func (s *shape) forTests() bool {
+	return slices.ContainsFunc(noTests, func(room string) bool { return s.room == room || strings.HasPrefix(s.room, room+"/") })
+}
