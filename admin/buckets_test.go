@@ -33,6 +33,7 @@ func withCopies(t *testing.T) *harness {
 
 func TestBucketStatus(t *testing.T) {
 	h := withCopies(t)
+	h.engine.storages = map[string]replication.StorageStatus{"c1": {State: "up", Feed: "scanning: no listener"}}
 	got := h.do("GET", "/fado/buckets/photos", "").want(200)
 	for path, want := range map[string]any{
 		"cluster": "c1", "zone": "eu", "role": "primary", "state": "synced", "objects": 7.0, "bytes": 70.0,
@@ -42,12 +43,36 @@ func TestBucketStatus(t *testing.T) {
 			t.Errorf("copies[0].%s: %v, want %v", path, v, want)
 		}
 	}
+	// How, and as of when, what users wrote is known.
+	if got.at("status", "feed") != "scanning: no listener" || got.at("status", "copies", 0, "feed") != "scanning: no listener" || got.at("status", "compared_at") != nil {
+		t.Errorf("status: %s", got.body)
+	}
 	if got.at("status", "primary") != "c1" || got.at("status", "state") != "stuck" {
 		// Two copies wanted, one cluster there.
 		t.Errorf("status: %s", got.body)
 	}
 	if inList := h.do("GET", "/fado/buckets", "").want(200); !reflect.DeepEqual(inList.at(0), got.at()) {
 		t.Errorf("the list shows %s, the item is %s", inList.body, got.body)
+	}
+}
+
+// What is known of a bucket is as old as the comparison of the copy compared longest ago.
+func TestComparedAt(t *testing.T) {
+	early, late := time.Unix(1, 0), time.Unix(2, 0)
+	primary := control.CopyStatus{Role: "primary", VerifiedAt: &early}
+	for _, test := range []struct {
+		copies []control.CopyStatus
+		want   *time.Time
+	}{
+		{nil, nil},
+		{[]control.CopyStatus{primary}, nil},
+		{[]control.CopyStatus{primary, {Role: "copy", VerifiedAt: &late}}, &late},
+		{[]control.CopyStatus{primary, {Role: "copy", VerifiedAt: &late}, {Role: "copy", VerifiedAt: &early}}, &early},
+		{[]control.CopyStatus{primary, {Role: "copy", VerifiedAt: &late}, {Role: "copy"}}, nil},
+	} {
+		if got := comparedAt(test.copies); got != test.want {
+			t.Errorf("%+v: %v, want %v", test.copies, got, test.want)
+		}
 	}
 }
 

@@ -18,6 +18,13 @@ type bucketStatusView struct {
 	Conflicts int64            `json:"conflicts"` // objects on copies that stand in the way
 	// The copies of the bucket's prefix rules; copies sums them up with the bucket's own.
 	Prefixes []prefixStatusView `json:"prefixes,omitempty"`
+	// How changes made directly at the primary's storage are noticed: "listening", "webhook, …", or
+	// "scanning" and why.
+	Feed string `json:"feed"`
+	// As of when the copies are known to be like the primary where nothing tells of changes: when
+	// the comparison began of the one compared longest ago. Null where there is none, or one that
+	// was never compared.
+	ComparedAt *time.Time `json:"compared_at"`
 	// Reasons are those of the state, one by one.
 	Reasons []reasonView `json:"reasons"`
 	// Promotion is the move of the primary that waits for POST …/promote.
@@ -56,6 +63,7 @@ type promotionView struct {
 type copyStatusView struct {
 	Cluster    string            `json:"cluster"`     // the cluster it is in
 	Zone       string            `json:"zone"`        // the cluster's failure domain
+	Feed       string            `json:"feed"`        // how changes made directly at its storage are noticed
 	Role       string            `json:"role"`        // primary, copy
 	State      string            `json:"state"`       // how far it is; of several rules, the one furthest from done
 	Objects    int64             `json:"objects"`     // how many objects it has, as of the last comparison
@@ -75,15 +83,36 @@ type pendingStatusView struct {
 	Oldest  *time.Time `json:"oldest"`  // since when the oldest of them differs; null where none does
 }
 
-func viewBucketStatus(st control.BucketStatus) *bucketStatusView {
+// viewBucketStatus makes the view of a status; feed tells how changes are noticed at a cluster.
+func viewBucketStatus(st control.BucketStatus, feed func(cluster string) string) *bucketStatusView {
 	v := &bucketStatusView{
 		State: st.State, Reason: st.Reason, Primary: st.Primary, Conflicts: st.Conflicts, Prefixes: views(st.Prefixes, viewPrefixStatus),
-		Copies: views(st.Copies, viewCopyStatus), Reasons: views(st.Reasons, viewReason),
+		Copies: views(st.Copies, viewCopyStatus), Reasons: views(st.Reasons, viewReason), ComparedAt: comparedAt(st.Copies),
+	}
+	if st.Primary != "" {
+		v.Feed = feed(st.Primary)
+	}
+	for i := range v.Copies {
+		v.Copies[i].Feed = feed(v.Copies[i].Cluster)
 	}
 	if st.Promotion != nil {
 		v.Promotion = (*promotionView)(st.Promotion)
 	}
 	return v
+}
+
+// comparedAt is when the comparison began of the copy that was compared longest ago.
+func comparedAt(copies []control.CopyStatus) (oldest *time.Time) {
+	for _, c := range copies {
+		switch {
+		case c.Role != "copy":
+		case c.VerifiedAt == nil:
+			return nil
+		case oldest == nil || c.VerifiedAt.Before(*oldest):
+			oldest = c.VerifiedAt
+		}
+	}
+	return oldest
 }
 
 // prefixStatusView is where the keys of a prefix rule are.

@@ -69,6 +69,7 @@ func (c *call) viewItems(kind catalog.Kind, items []control.Item, withStatus boo
 			return nil, err
 		}
 	}
+	feed := c.feeds()
 	views := make([]any, len(items))
 	for i, it := range items {
 		redact(it.Resource)
@@ -88,7 +89,7 @@ func (c *call) viewItems(kind catalog.Kind, items []control.Item, withStatus boo
 		case *catalog.Bucket:
 			v := bucketView{Bucket: r, Origin: it.Origin}
 			if status, ok := statuses[r.Name]; ok { // not one deleted while a list is being written
-				v.Status = viewBucketStatus(status)
+				v.Status = viewBucketStatus(status, feed)
 				v.Status.FormerPrimaries = viewFormerPrimaries(c.engine.FormerPrimaries(r.Name))
 			}
 			views[i] = v
@@ -120,6 +121,20 @@ func (c *call) clusterStatuses() func(*catalog.Cluster) *ClusterStatus {
 			st.Drain = viewDrainStatus(drain)
 		}
 		return st
+	}
+}
+
+// feeds returns a function that tells how changes made directly at a cluster's storage are
+// noticed. Each cluster is asked once, since many buckets are in it.
+func (c *call) feeds() func(cluster string) string {
+	known := make(map[string]string)
+	return func(cluster string) string {
+		feed, ok := known[cluster]
+		if !ok {
+			feed = c.engine.StorageStatus(cluster).Feed
+			known[cluster] = feed
+		}
+		return feed
 	}
 }
 

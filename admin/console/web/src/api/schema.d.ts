@@ -1004,10 +1004,14 @@ export interface components {
             seconds: number;
         };
         BucketStatus: {
+            /** @description As of when the copies are known to be like the primary where nothing tells of changes: when the comparison began of the one compared longest ago. Null where there is none, or one that was never compared. */
+            compared_at: string | null;
             /** @description objects on copies that stand in the way */
             conflicts: number;
             /** @description one for each cluster, the primary first */
             copies: components["schemas"]["CopyStatus"][];
+            /** @description How changes made directly at the primary's storage are noticed: "listening", "webhook, …", or "scanning" and why. */
+            feed: string;
             /** @description FormerPrimaries are clusters that the bucket was written in within the last seven days. */
             former_primaries?: components["schemas"]["FormerPrimary"][];
             /** @description The copies of the bucket's prefix rules; copies sums them up with the bucket's own. */
@@ -1231,6 +1235,8 @@ export interface components {
             cursor: string;
             /** @description why it, or an object of it, can't proceed */
             error: string;
+            /** @description how changes made directly at its storage are noticed */
+            feed: string;
             /** @description Losses are what this copy can't keep of the primary's objects, in sentences such as "tags are not kept in c3". */
             losses: string[];
             /** @description how many objects it has, as of the last comparison */
