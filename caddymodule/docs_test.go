@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -152,8 +153,12 @@ func TestAlertRulesAndDashboardLoad(t *testing.T) {
 		}
 	}
 	if promtool, err := exec.LookPath("promtool"); err == nil {
-		if out, err := exec.Command(promtool, "check", "rules", "../examples/prometheus/alerts.yml").CombinedOutput(); err != nil {
-			t.Errorf("promtool: %v: %s", err, out)
+		for _, args := range [][]string{{"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}} {
+			cmd := exec.Command(promtool, args...)
+			cmd.Dir = "../examples/prometheus"
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("promtool %v: %v: %s", args, err, out)
+			}
 		}
 	}
 	var dashboard struct {
@@ -170,6 +175,40 @@ func TestAlertRulesAndDashboardLoad(t *testing.T) {
 		if p.Title == "" || len(p.Targets) == 0 || strings.Count(p.Targets[0].Expr, "(") != strings.Count(p.Targets[0].Expr, ")") {
 			t.Errorf("panel %+v", p)
 		}
+	}
+}
+
+// What alert rules and the dashboard select series by are values that their labels have.
+func TestAlertRulesAndDashboardSelectWhatThereIs(t *testing.T) {
+	doc := openAPI(t)
+	localities := []string{"local", "remote", "none"}
+	values := map[string][]string{
+		"caddy_fado_buckets state":                          doc.enum(t, "state", "copies", "primary"),
+		"caddy_fado_copies state":                           doc.enum(t, "state", "role", "cluster"),
+		"caddy_fado_feed kind":                              {replication.FeedListener, replication.FeedWebhook, replication.FeedScan},
+		"caddy_fado_route_decisions_total locality":         localities,
+		"caddy_fado_route_cluster_decisions_total locality": localities,
+		"caddy_fado_replication_errors_total kind":          {"conflict"},
+		"caddy_fado_s3_requests_total code":                 {"OK", "InternalError", "ServiceUnavailable", "SlowDown"},
+	}
+	selector := regexp.MustCompile(`(caddy_fado_[a-z0-9_]+)\{([a-z]+)(?:!=|=~|=)\\?"([a-zA-Z|]+)\\?"\}`)
+	found := 0
+	for _, file := range []string{"examples/prometheus/alerts.yml", "examples/grafana/fado.json"} {
+		text := read(t, file)
+		for _, m := range selector.FindAllStringSubmatch(text, -1) {
+			found++
+			for _, v := range strings.Split(m[3], "|") {
+				if !slices.Contains(values[m[1]+" "+m[2]], v) {
+					t.Errorf("%s: %s is never %s", file, m[0], v)
+				}
+			}
+		}
+		if n := len(regexp.MustCompile(`caddy_fado_[a-z0-9_]+\{`).FindAllString(text, -1)); n != len(selector.FindAllString(text, -1)) {
+			t.Errorf("%s: of %d selections, some are not understood", file, n)
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d selections were found", found)
 	}
 }
 
@@ -435,6 +474,29 @@ func TestDocsHaveTheGrammar(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDocsListTheDirectives: every directive for sites has its grammar in docs/configuration.md,
+// and its place in the order of directives in README.md.
+func TestDocsListTheDirectives(t *testing.T) {
+	var directives []string
+	files, err := filepath.Glob("../*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("../*/*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, more...) {
+		if !strings.HasSuffix(file, "_test.go") {
+			directives = append(directives, all(`RegisterHandlerDirective\("([a-z0-9_]+)"`, read(t, strings.TrimPrefix(file, "../")))...)
+		}
+	}
+	same(t, "directive", "docs/configuration.md", directives, all(`(?m)^([a-z0-9_]+) \[<matcher>\]`, read(t, "docs/configuration.md")))
+	_, order, _ := strings.Cut(read(t, "README.md"), "\nDirective order: ")
+	order, _, _ = strings.Cut(order, " run before `reverse_proxy`")
+	same(t, "directive", "the order of README.md", directives, all("`([a-z0-9_]+)`", order))
 }
 
 // TestParserHasTheGrammar asks the parser, in every block, which options it knows, by

@@ -65,6 +65,9 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	rt.tally.collect(gauge)
 	snap := rt.control.Router().Snapshot()
 	snap.Clusters(func(c *catalog.Cluster) bool {
+		if c.Storage != nil {
+			counters.mismatches.WithLabelValues(c.Name) // from 0, so that the first one is an increase
+		}
 		if s := snap.ClusterState(c.Name); c.Storage != nil && s != nil && s.Storage() != routing.StorageUnknown {
 			gauge(storageUpDesc, oneIf(s.Storage() == routing.StorageUp), c.Name)
 			status := rt.engine.StorageStatus(c.Name)

@@ -77,6 +77,14 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("%v rejections after a reload, expected %v", got, before+1)
 	}
 
+	// A counter that an alert takes the increase of is there before it counts.
+	gather(t, "caddy_fado_buckets")
+	for _, c := range []string{"c1", "c2"} {
+		if !slices.ContainsFunc(gather(t, "caddy_fado_verify_mismatches_total"), func(m *dto.Metric) bool { return labels(m) == "cluster="+c }) {
+			t.Errorf("caddy_fado_verify_mismatches_total has no series of %s", c)
+		}
+	}
+
 	up := gather(t, "caddy_fado_function_up")
 	if len(up) != 2 || labels(up[0]) != "cluster=c1,url="+s.c1 || up[0].GetGauge().GetValue() != 1 {
 		t.Errorf("function_up: %v", up)
