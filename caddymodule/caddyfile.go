@@ -294,7 +294,7 @@ func (p *parser) storage(d *caddyfile.Dispenser, item string, s *catalog.Storage
 func (p *parser) function(d *caddyfile.Dispenser, field string, f *catalog.Function) error {
 	p.at[field] = *d
 	return parseBlock(d, "function "+f.URL, field+".", p.at, options{
-		"weight":               value("weight <n>", &f.Weight, count),
+		"weight":               value("weight <n>", &f.Weight, weight),
 		"max_requests":         value("max_requests <n>", &f.MaxRequests, count),
 		"health_path":          text("health_path <path>", &f.HealthPath),
 		"ca_file":              text("ca_file <path>", &f.CAFile),
@@ -458,6 +458,15 @@ func count(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 {
 		return 0, fmt.Errorf("%q: expected a number from 1", s)
+	}
+	return n, nil
+}
+
+// weight reads the weight of a function endpoint.
+func weight(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > catalog.MaxWeight {
+		return 0, fmt.Errorf("%q: expected a number from 1 to %d", s, catalog.MaxWeight)
 	}
 	return n, nil
 }

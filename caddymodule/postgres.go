@@ -104,6 +104,9 @@ func (p *Postgres) Provision(caddy.Context) error {
 	if p.dsn, err = resolveSecret(p.DSN); err != nil {
 		return fmt.Errorf("dsn: %w", err)
 	}
+	if p.dsn == someSecret {
+		return p.validate() // it is not known, and nothing is opened
+	}
 	if p.target, err = postgres.Target(p.dsn); err != nil {
 		return fmt.Errorf("dsn: %w", err)
 	}

@@ -15,8 +15,8 @@ const (
 	wantURL    = "an http:// or https:// URL"
 )
 
-// maxWeight is the largest weight of a function endpoint.
-const maxWeight = 1000
+// MaxWeight is the largest weight of a function endpoint.
+const MaxWeight = 1000
 
 // cluster checks a cluster.
 func (c *checker) cluster(cl *Cluster) {
@@ -141,7 +141,7 @@ func (c *checker) function(path string, f *Function, seen map[string]bool) {
 		seen[functionAddress(u)] = true
 	}
 	c.dress(path, f)
-	if f.Weight < 1 || f.Weight > maxWeight {
+	if f.Weight < 1 || f.Weight > MaxWeight {
 		c.add(path+".weight", strconv.Itoa(f.Weight), wantWeight)
 	}
 	if f.MaxRequests < 0 {
