@@ -129,7 +129,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	h.refused(r, status, err)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	return json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+	answer := json.NewEncoder(w)
+	answer.SetEscapeHTML(false) // people read it, and it says <token>
+	return answer.Encode(map[string]string{"error": err.Error()})
 }
 
 // take notes the events of a request and returns the status to answer with; the error's

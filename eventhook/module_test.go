@@ -89,7 +89,7 @@ func TestHandlerAnswers(t *testing.T) {
 		"no cluster named": {"POST", "/", good, minioEvent, 202, "", "", ""},
 		"a test event":     {"POST", "/", good, `{"Event":"s3:TestEvent","Bucket":"b"}`, 202, "", "", ""},
 		"GET":              {"GET", "/", good, "", 405, "Allow", "POST", "expected POST"},
-		"no token":         {"POST", "/", "", minioEvent, 401, "WWW-Authenticate", `Bearer realm="fado_events"`, "Bearer"},
+		"no token":         {"POST", "/", "", minioEvent, 401, "WWW-Authenticate", `Bearer realm="fado_events"`, "Bearer <token>"},
 		"another scheme":   {"POST", "/", "Digest s3cret", minioEvent, 401, "WWW-Authenticate", `Bearer realm="fado_events"`, "Bearer"},
 		"a wrong token":    {"POST", "/", "Bearer s3cret2", minioEvent, 401, "WWW-Authenticate", `Bearer realm="fado_events", error="invalid_token"`, "token"},
 		"an empty token":   {"POST", "/", "Bearer ", minioEvent, 401, "WWW-Authenticate", `Bearer realm="fado_events", error="invalid_token"`, "token"},

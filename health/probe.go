@@ -60,7 +60,7 @@ func get(ctx context.Context, ep *routing.Endpoint) error {
 		return fmt.Errorf("making the health request: %w", err)
 	}
 	req.Header.Set("User-Agent", "FaDO health check")
-	if err := dress.Request(req, &ep.Function, caddy.NewReplacer()); err != nil {
+	if err := dress.Request(req, &ep.Function, replacer(ep)); err != nil {
 		return fmt.Errorf("making the health request: %w", err)
 	}
 	res, err := transport.RoundTrip(req) // not a client: a redirect is an answer
@@ -72,6 +72,25 @@ func get(ctx context.Context, ep *routing.Endpoint) error {
 		return fmt.Errorf("GET %s: status %d, expected 2xx or 3xx", target, res.StatusCode)
 	}
 	return nil
+}
+
+// replacer replaces placeholders in what is put on a check. Those of FaDO stand for what they do
+// of an invocation that names no data; those of a request stand for nothing, and are an error.
+func replacer(ep *routing.Endpoint) *caddy.Replacer {
+	repl := caddy.NewReplacer()
+	repl.Map(func(key string) (any, bool) {
+		switch key {
+		case "fado.cluster":
+			return ep.Cluster, true
+		case "fado.locality":
+			return routing.LocalityNone.String(), true
+		case "fado.reason", "fado.bucket", "fado.object":
+			return "", true
+		default:
+			return nil, false
+		}
+	})
+	return repl
 }
 
 // healthURL is the health path below the endpoint's host; the endpoint's own path

@@ -23,7 +23,7 @@ func endpointAt(t *testing.T, f catalog.Function) *routing.Endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &routing.Endpoint{Function: f, Parsed: u, Dial: u.Host, Live: new(routing.EndpointState)}
+	return &routing.Endpoint{Cluster: "c1", Function: f, Parsed: u, Dial: u.Host, Live: new(routing.EndpointState)}
 }
 
 // check probes with a deadline that only a failing test reaches.
@@ -94,6 +94,25 @@ func TestProbeAsksTheHealthPath(t *testing.T) {
 		if (test.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s %s: %v, want %q", test.f.URL, test.f.HealthPath, err, test.want)
 		}
+	}
+}
+
+// FaDO's placeholders say of a check what they say of an invocation without data; those of a
+// request are an error that names them.
+func TestPlaceholdersOfAProbe(t *testing.T) {
+	var got http.Header
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+	defer s.Close()
+	f := catalog.Function{URL: s.URL, HealthPath: "/", Header: []catalog.HeaderField{{Name: "X-Where", Value: "{fado.cluster} {fado.locality}{fado.bucket}"}}}
+	if err := check(t, f); err != nil {
+		t.Fatal(err)
+	}
+	if where := got.Get("X-Where"); where != "c1 none" {
+		t.Errorf("X-Where: %q", where)
+	}
+	f.Header[0].Value = "{http.request.uri.path.0}"
+	if err := check(t, f); err == nil || !strings.Contains(err.Error(), "{http.request.uri.path.0}") {
+		t.Errorf("error %v", err)
 	}
 }
 

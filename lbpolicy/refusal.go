@@ -74,8 +74,8 @@ var refusals = map[routing.Reason]string{
 	routing.ReasonNoEndpoint:    "No function endpoint that may serve the request is healthy and free.",
 	routing.ReasonZoneForbidden: "No cluster with function endpoints is in the zones that the policy of the data allows.",
 	routing.ReasonNoBucket:      "The request names no bucket.",
-	routing.ReasonBadInput: "What the request names in X-FaDO-Bucket, X-FaDO-Object or X-FaDO-Data can't be read, or is more than " +
-		strconv.Itoa(maxInputs) + " inputs.",
+	routing.ReasonBadInput: "What the request names in X-FaDO-Bucket, X-FaDO-Object, X-FaDO-Data or X-FaDO-Token can't be read, or is more than " +
+		strconv.Itoa(maxInputs) + " inputs: expected names of buckets, percent-encoded keys, s3://bucket/key, tokens of the S3 endpoint.",
 	routing.ReasonBadPath:   `The path has a segment "." or "..", or one that could be read so: functions below a path prefix are not asked for it.`,
 	routing.ReasonBadMethod: "CONNECT is not passed on to functions.",
 }

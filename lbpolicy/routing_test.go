@@ -131,6 +131,7 @@ func TestRefusals(t *testing.T) {
 		"one of several":                      {"lb_policy data_aware", "X-FaDO-Bucket: photos, nope", routing.ReasonUnknownBucket, false},
 		"unreadable data":                     {"lb_policy data_aware", "X-FaDO-Data: photos/x", routing.ReasonBadInput, false},
 		"unreadable, unknown may go anywhere": {"lb_policy data_aware {\nunknown_bucket any\n}", "X-FaDO-Data: photos/x", routing.ReasonBadInput, false},
+		"no token of ours":                    {"lb_policy data_aware", "X-FaDO-Token: xyz", routing.ReasonBadInput, false},
 		"an empty bucket":                     {"lb_policy data_aware", "X-FaDO-Bucket: ,", routing.ReasonNoBucket, false},
 		"only an object":                      {"lb_policy data_aware", "X-FaDO-Object: x", routing.ReasonNoBucket, false},
 		"only sizes":                          {"lb_policy data_aware", "X-FaDO-Bytes: 12", routing.ReasonNoBucket, false},
@@ -157,6 +158,9 @@ func TestRefusals(t *testing.T) {
 			}
 			if a.Status != status || !strings.HasSuffix(a.Body, ".\n") {
 				t.Fatalf("answer %v, want %d and a sentence", a, status)
+			}
+			if name, _, _ := strings.Cut(test.header, ":"); test.reason == routing.ReasonBadInput && !strings.Contains(a.Body, name) {
+				t.Errorf("the answer %q does not say %s", a.Body, name)
 			}
 			expect(t, a.Header, "X-FaDO-Reason", string(test.reason))
 			expect(t, a.Header, "X-FaDO-Cluster")
