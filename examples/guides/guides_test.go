@@ -38,19 +38,26 @@ type block struct {
 	line       int
 }
 
-// blocks returns the fenced blocks of a page.
-func blocks(t *testing.T, page string) (all []block) {
+// blocks returns the fenced blocks of a page of docs, which has some.
+func blocks(t *testing.T, page string) []block {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("../../docs", page))
+	all := fencedBlocks(t, filepath.Join("../../docs", page))
+	if len(all) == 0 {
+		t.Fatalf("%s has no blocks", page)
+	}
+	return all
+}
+
+// fencedBlocks returns the fenced blocks of a file.
+func fencedBlocks(t *testing.T, file string) (all []block) {
+	t.Helper()
+	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fence := regexp.MustCompile("(?ms)^```(\\S[^\\n]*)\\n(.*?)^```$")
 	for _, m := range fence.FindAllSubmatchIndex(b, -1) {
 		all = append(all, block{string(b[m[2]:m[3]]), string(b[m[4]:m[5]]), 1 + bytes.Count(b[:m[0]], []byte("\n"))})
-	}
-	if len(all) == 0 {
-		t.Fatalf("%s has no blocks", page)
 	}
 	return all
 }
