@@ -128,11 +128,11 @@ func TestBackupOfPostgres(t *testing.T) {
 func TestValidateOffline(t *testing.T) {
 	noLeaks(t)
 	file := filepath.Join(t.TempDir(), "Caddyfile")
-	write := func(policy string) {
+	write := func(store, policy string) {
 		text := `{
 	admin off
 	fado {
-		store sqlite ` + filepath.Join(t.TempDir(), "fado.db") + `
+		store ` + store + `
 		encryption_key {env.FADO_TEST_NO_KEY}
 		zone z
 		cluster c1 {
@@ -157,7 +157,8 @@ func TestValidateOffline(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("default")
+	lite := "sqlite " + filepath.Join(t.TempDir(), "fado.db")
+	write(lite, "default")
 	if _, _, err := command("validate", "--config", file, "--adapter", "caddyfile"); err == nil {
 		t.Error("secrets that are not there were not missed")
 	}
@@ -166,7 +167,13 @@ func TestValidateOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	says(t, "the result", out, "Valid configuration", "{env.FADO_TEST_NO_KEY}", "{file./nowhere/secret}", "{env.FADO_TEST_NO_TOKEN}")
-	write("gone")
+	// A connection string that is a placeholder as a whole, too.
+	write("postgres {env.FADO_TEST_NO_DSN}", "default")
+	if out, _, err = command("validate", "--config", file, "--adapter", "caddyfile", "--offline"); err != nil {
+		t.Fatal(err)
+	}
+	says(t, "the result", out, "Valid configuration", "{env.FADO_TEST_NO_DSN}", "{file./nowhere/secret}")
+	write(lite, "gone")
 	if _, _, err := command("validate", "--config", file, "--adapter", "caddyfile", "--offline"); err == nil || !strings.Contains(err.Error(), "gone") {
 		t.Errorf("error %v", err)
 	}
@@ -179,6 +186,10 @@ func TestSystemdUnit(t *testing.T) {
 		t.Error("the unit prints its environment")
 	}
 	says(t, "the unit", text, "LoadCredential=")
+	// The store is where the documentation says.
+	data := strings.Join(all(`XDG_DATA_HOME=(\S+)`, text), "")
+	says(t, "the unit", text, "in "+data+"/caddy/fado/fado.db")
+	says(t, "docs/operations.md", read(t, "docs/operations.md"), "`"+data+"/caddy/fado/fado.db` |")
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("systemd-analyze is not there")
