@@ -2,6 +2,8 @@ package state
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -45,6 +47,9 @@ type Pending struct {
 	// copying it does not change the size of the copy. A row that exists stays uncounted
 	// when a counted one is added, and becomes uncounted when an uncounted one is.
 	Counted bool
+	// Gone are versions of the key that the primary's storage told it has removed for good. They
+	// add up for as long as the row does.
+	Gone VersionIDs
 	// Background rows (from a scan) are claimed after live ones.
 	Background bool
 	// ClaimedBy holds the node working on it until ClaimUntil; "" when free.
@@ -64,7 +69,29 @@ type PendingFilter struct {
 	Hold            *Hold
 	// Failed rows only: those with at least one failed attempt and no hold.
 	Failed bool
+	// Gone rows only: those that name versions. It goes with ListPending.
+	Gone bool
 }
+
+// VersionIDs are IDs of versions, with spaces between them.
+type VersionIDs string
+
+// MaxVersionIDs bounds VersionIDs in bytes: what exceeds it is left out.
+const MaxVersionIDs = 64 << 10
+
+// With returns v and more.
+func (v VersionIDs) With(more VersionIDs) VersionIDs {
+	switch {
+	case v == "":
+		return more
+	case more == "" || len(v)+len(more) > MaxVersionIDs:
+		return v
+	}
+	return v + " " + more
+}
+
+// Has reports whether an ID is among them.
+func (v VersionIDs) Has(id string) bool { return slices.Contains(strings.Fields(string(v)), id) }
 
 // Backlog sums pending rows.
 type Backlog struct {
@@ -83,8 +110,8 @@ type Queue interface {
 	// AddPending adds rows or raises the Gen of those that exist. A row that exists
 	// takes the hold, attempts, next attempt and error given (normally none, which
 	// clears its hold and makes it due) and loses its claim; Since, a larger Size,
-	// Foreign and Damaged are kept, a row that is live stays live, and one that is not
-	// counted stays so. A zero Since is now. Gen and the claim given are ignored. The
+	// Foreign and Damaged are kept, its Gone has the ones given added ([VersionIDs.With]), a row
+	// that is live stays live, and one that is not counted stays so. A zero Since is now. Gen and the claim given are ignored. The
 	// rows' Gens are returned in order. All or none.
 	AddPending(ctx context.Context, rows ...Pending) ([]int64, error)
 	// ClaimPending claims up to max rows that are due, free (or whose claim ran out)

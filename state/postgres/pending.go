@@ -12,7 +12,7 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const pendingColumns = `p.id, p.bucket, p.key, p.cluster, p.gen, p.size, p.since, p.attempts, p.next_attempt, p.error, p.hold, p.is_foreign, p.damaged, p.counted, p.background, p.claimed_by, p.claim_until, p.due`
+const pendingColumns = `p.id, p.bucket, p.key, p.cluster, p.gen, p.size, p.since, p.attempts, p.next_attempt, p.error, p.hold, p.is_foreign, p.damaged, p.counted, p.gone, p.background, p.claimed_by, p.claim_until, p.due`
 
 // pendingArrays holds rows column by column, for unnest, in the order of their keys:
 // every transaction locks rows in that order, which excludes deadlocks.
@@ -22,6 +22,7 @@ type pendingArrays struct {
 	gen, size, since, attempts, next []int64
 	foreign, damaged                 []bool
 	counted, background              []bool
+	gone                             []string
 }
 
 func (a *pendingArrays) add(p state.Pending) {
@@ -31,6 +32,7 @@ func (a *pendingArrays) add(p state.Pending) {
 	a.error, a.hold = append(a.error, text(p.Error)), append(a.hold, string(p.Hold))
 	a.foreign, a.damaged = append(a.foreign, p.Foreign), append(a.damaged, p.Damaged)
 	a.counted, a.background = append(a.counted, p.Counted), append(a.background, p.Background)
+	a.gone = append(a.gone, text(string(p.Gone)))
 }
 
 // place names a row, whatever its generation.
@@ -57,6 +59,7 @@ func merged(rows []state.Pending, now time.Time) (all []state.Pending, overtaken
 			p.Since, p.Size = first.Since, max(p.Size, first.Size)
 			p.Foreign, p.Background = p.Foreign || first.Foreign, p.Background && first.Background
 			p.Damaged, p.Counted = p.Damaged || first.Damaged, p.Counted && first.Counted
+			p.Gone = first.Gone.With(p.Gone)
 		}
 		sum[at], last[at] = p, i
 	}
@@ -68,17 +71,20 @@ func merged(rows []state.Pending, now time.Time) (all []state.Pending, overtaken
 }
 
 // addPending gives the number after the row is locked, so that it only ever grows.
-const addPending = `INSERT INTO fado.pending AS p (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, claimed_by, claim_until)
-	SELECT n.bucket, n.key, n.cluster, fado.next_gen(), n.size, n.since, n.attempts, n.next_attempt, n.error, n.hold, n.is_foreign, n.damaged, n.counted, n.background, '', 0
+const addPending = `INSERT INTO fado.pending AS p (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, claimed_by, claim_until)
+	SELECT n.bucket, n.key, n.cluster, fado.next_gen(), n.size, n.since, n.attempts, n.next_attempt, n.error, n.hold, n.is_foreign, n.damaged, n.counted, n.background, n.gone, '', 0
 	FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::bool[], $11::bool[],
-		$12::bool[], $13::bool[])
-		WITH ORDINALITY AS n (bucket, key, cluster, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, ord)
+		$12::bool[], $13::bool[], $14::text[])
+		WITH ORDINALITY AS n (bucket, key, cluster, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, ord)
 	ORDER BY n.ord
 	ON CONFLICT (bucket, key, cluster) DO UPDATE SET
 		gen = fado.next_gen(), size = greatest(p.size, excluded.size), attempts = excluded.attempts, next_attempt = excluded.next_attempt,
 		error = excluded.error, hold = excluded.hold, is_foreign = p.is_foreign OR excluded.is_foreign,
 		damaged = p.damaged OR excluded.damaged, counted = p.counted AND excluded.counted,
-		background = p.background AND excluded.background, claimed_by = '', claim_until = 0
+		background = p.background AND excluded.background,
+		gone = CASE WHEN p.gone = '' THEN excluded.gone WHEN excluded.gone = '' OR length(p.gone) + length(excluded.gone) > $15 THEN p.gone
+			ELSE p.gone || ' ' || excluded.gone END,
+		claimed_by = '', claim_until = 0
 	RETURNING p.bucket, p.key, p.cluster, p.gen`
 
 // AddPending implements state.Store. Where the database crashes before the rows are on
@@ -99,7 +105,7 @@ func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64,
 		for _, i := range overtaken {
 			b.Queue("SELECT fado.next_gen()").QueryRow(func(row pgx.Row) error { return row.Scan(&gens[i]) })
 		}
-		b.Queue(addPending, a.bucket, a.key, a.cluster, a.size, a.since, a.attempts, a.next, a.error, a.hold, a.foreign, a.damaged, a.counted, a.background).Query(func(r pgx.Rows) error {
+		b.Queue(addPending, a.bucket, a.key, a.cluster, a.size, a.since, a.attempts, a.next, a.error, a.hold, a.foreign, a.damaged, a.counted, a.background, a.gone, state.MaxVersionIDs).Query(func(r pgx.Rows) error {
 			for r.Next() {
 				var at place
 				var gen int64
@@ -360,7 +366,7 @@ type sortedRow struct {
 func scanSorted(rows pgx.Rows) (r sortedRow, err error) {
 	var since, next, until int64
 	err = rows.Scan(&r.id, &r.Bucket, (*blob)(&r.Key), &r.Cluster, &r.Gen, &r.Size, &since, &r.Attempts, &next, &r.Error,
-		(*string)(&r.Hold), &r.Foreign, &r.Damaged, &r.Counted, &r.Background, &r.ClaimedBy, &until, &r.due)
+		(*string)(&r.Hold), &r.Foreign, &r.Damaged, &r.Counted, (*string)(&r.Gone), &r.Background, &r.ClaimedBy, &until, &r.due)
 	r.Since, r.NextAttempt, r.ClaimUntil = stored.FromMillis(since), stored.FromMillis(next), stored.FromMillis(until)
 	return r, err
 }

@@ -99,6 +99,9 @@ func whereOf(f state.PendingFilter, args ...any) (string, []any) {
 	if f.Failed {
 		add("attempts > 0 AND hold = ''")
 	}
+	if f.Gone {
+		add("gone <> ''")
+	}
 	return strings.Join(terms, " AND "), args
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const pendingColumns = `id, bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, claimed_by, claim_until, due`
+const pendingColumns = `id, bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, gone, background, claimed_by, claim_until, due`
 
 // AddPending implements state.Store.
 func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
@@ -47,14 +47,15 @@ func addPending(w *writer, p state.Pending, gen int64, now time.Time) error {
 	if p.Since.IsZero() {
 		p.Since = now
 	}
-	_, err := w.exec(`INSERT INTO pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, claimed_by, claim_until)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, '', 0)
+	_, err := w.exec(`INSERT INTO pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, claimed_by, claim_until)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, '', 0)
 		ON CONFLICT (bucket, key, cluster) DO UPDATE SET
 			gen = ?4, size = max(size, ?5), attempts = ?7, next_attempt = ?8, error = ?9, hold = ?10,
 			is_foreign = max(is_foreign, ?11), damaged = max(damaged, ?12), counted = min(counted, ?13), background = min(background, ?14),
+			gone = CASE WHEN gone = '' THEN ?15 WHEN ?15 = '' OR length(gone) + length(?15) > ?16 THEN gone ELSE gone || ' ' || ?15 END,
 			claimed_by = '', claim_until = 0`,
 		p.Bucket, p.Key, p.Cluster, gen, p.Size, stored.ToMillis(p.Since), p.Attempts, stored.ToMillis(p.NextAttempt), p.Error,
-		string(p.Hold), p.Foreign, p.Damaged, p.Counted, p.Background)
+		string(p.Hold), p.Foreign, p.Damaged, p.Counted, p.Background, string(p.Gone), state.MaxVersionIDs)
 	return err
 }
 
@@ -257,6 +258,9 @@ func whereOf(f state.PendingFilter) (string, []any) {
 	if f.Failed {
 		add("attempts > 0 AND hold = ''")
 	}
+	if f.Gone {
+		add("gone <> ''")
+	}
 	return strings.Join(terms, " AND "), args
 }
 
@@ -278,6 +282,8 @@ func listQuery(f state.PendingFilter, after state.PendingKey, limit int) (string
 	where, args := whereOf(f)
 	index := "sqlite_autoindex_pending_1" // UNIQUE (bucket, key, cluster)
 	switch {
+	case f.Gone:
+		index = "pending_gone"
 	case f.Failed:
 		index = "pending_failing"
 	case f.Hold != nil && *f.Hold != state.HoldNone:
@@ -356,7 +362,7 @@ func (r *pendingRow) scanSorted(rows *sql.Rows) (sortedRow, error) {
 		p := &r.r
 		r.dest = []any{
 			&p.id, &p.Bucket, &p.Key, &p.Cluster, &p.Gen, &p.Size, &r.since, &p.Attempts, &r.next, &p.Error,
-			(*string)(&p.Hold), &p.Foreign, &p.Damaged, &p.Counted, &p.Background, &p.ClaimedBy, &r.until, &p.due,
+			(*string)(&p.Hold), &p.Foreign, &p.Damaged, &p.Counted, (*string)(&p.Gone), &p.Background, &p.ClaimedBy, &r.until, &p.due,
 		}
 	}
 	if err := rows.Scan(r.dest...); err != nil {

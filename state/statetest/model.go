@@ -88,6 +88,7 @@ func (m *queueModel) add(t *rapid.T) {
 		p.Background = rapid.Bool().Draw(t, "background")
 		p.Damaged = rapid.Bool().Draw(t, "damaged")
 		p.Counted = rapid.Bool().Draw(t, "counted")
+		p.Gone = rapid.SampledFrom([]state.VersionIDs{"", "v1", "v2 v3"}).Draw(t, "gone")
 		rows = append(rows, m.effort(t, p))
 	}
 	for _, p := range add(t, m.s, rows...) {
@@ -98,6 +99,7 @@ func (m *queueModel) add(t *rapid.T) {
 			p.Since, p.Size = old.Since, max(p.Size, old.Size)
 			p.Foreign, p.Background = p.Foreign || old.Foreign, p.Background && old.Background
 			p.Damaged, p.Counted = p.Damaged || old.Damaged, p.Counted && old.Counted
+			p.Gone = old.Gone.With(p.Gone)
 		}
 		if slices.Contains(m.past, keyOf(p)) {
 			t.Fatalf("Gen %d of %v was given before", p.Gen, placeOf(p))

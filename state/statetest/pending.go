@@ -308,7 +308,7 @@ func testListPending(t *testing.T, fx Fixture) {
 				case 2:
 					p.Hold, p.Attempts = state.HoldDeletes, 2
 				case 3:
-					p.Attempts = 1
+					p.Attempts, p.Gone = 1, "v1 v2"
 				}
 				rows = append(rows, p)
 			}
@@ -330,6 +330,8 @@ func testListPending(t *testing.T, fx Fixture) {
 		{Hold: &conflict},
 		{Hold: &deletes},
 		{Failed: true},
+		{Gone: true},
+		{Bucket: "a", Gone: true},
 		{Failed: true, Hold: &none},
 		{Failed: true, Hold: &deletes},
 		{Bucket: "a", Hold: &deletes},
@@ -365,7 +367,7 @@ func comparePending(a, b state.Pending) int {
 func matching(rows []state.Pending, f state.PendingFilter) (all []state.Pending) {
 	for _, p := range rows {
 		if (f.Bucket == "" || p.Bucket == f.Bucket) && (f.Cluster == "" || p.Cluster == f.Cluster) &&
-			(f.Hold == nil || p.Hold == *f.Hold) && (!f.Failed || p.Attempts > 0 && p.Hold == state.HoldNone) {
+			(f.Hold == nil || p.Hold == *f.Hold) && (!f.Failed || p.Attempts > 0 && p.Hold == state.HoldNone) && (!f.Gone || p.Gone != "") {
 			all = append(all, p)
 		}
 	}
