@@ -2,12 +2,8 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"iter"
-	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fado-project/fado/storage/s3"
@@ -89,51 +85,4 @@ func sameListed(a, b Version) bool {
 		return false
 	}
 	return !isNull(a.VersionID) && a.VersionID == b.VersionID || a.Written.Equal(b.Written)
-}
-
-// PutMarker implements [Writer].
-//
-// A replica's DELETE of a version ID that is there removes it, be it content, and one of an
-// ID that is not makes a marker: so the ID is looked at first.
-func (c *Client) PutMarker(ctx context.Context, bucket string, m Version) error {
-	q := &s3.Request{Name: "DELETE", Bucket: c.Physical(bucket), Key: m.Key, Header: make(http.Header)}
-	p, err := c.who.provider(ctx, c.wire)
-	if err != nil {
-		return err
-	}
-	state, err := c.KnownVersioning(ctx, bucket)
-	if err != nil {
-		return err
-	}
-	if !p.preserve || state != VersioningOn || strings.HasSuffix(m.Key, "/") {
-		return c.wire.Fail(q, ErrUnsupported, "it takes no delete markers with a time of their own")
-	}
-	id := markerID(bucket, m.Key, m.VersionID, m.Written)
-	switch there, marker, err := c.isMarker(ctx, bucket, m.Key, id); {
-	case err != nil || marker:
-		return err
-	case there:
-		return c.wire.Fail(q, ErrRefused, "version %s is there and is no delete marker", id)
-	}
-	return makeMarker(ctx, c, q, id, m.Written)
-}
-
-// isMarker reports whether there is a version of an ID, and whether it is a delete marker: S3 answers
-// a HEAD of one with 405.
-func (c *Client) isMarker(ctx context.Context, bucket, key, id string) (there, marker bool, err error) {
-	q := &s3.Request{
-		Name: "HEAD", Method: http.MethodHead, Bucket: c.Physical(bucket), Key: key,
-		Header: make(http.Header), Query: url.Values{"versionId": {id}},
-	}
-	_, err = c.wire.Head(ctx, q)
-	var e *Error
-	switch {
-	case err == nil:
-		return true, false, nil
-	case errors.As(err, &e) && e.Status == http.StatusMethodNotAllowed:
-		return true, true, nil
-	case errors.Is(err, ErrNotFound):
-		return false, false, nil
-	}
-	return false, false, err
 }

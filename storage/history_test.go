@@ -2,13 +2,10 @@ package storage
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 
 	"github.com/fado-project/fado/storage/s3"
@@ -111,41 +108,6 @@ func TestHistories(t *testing.T) {
 	vs, err := b.Versions(t.Context(), bucket, "q")
 	if err != nil || len(vs) != 3 || !vs[0].Deleted || !vs[1].Replica || !vs[2].Replica {
 		t.Errorf("%+v, %v", vs, err)
-	}
-}
-
-// TestPutMarker: a marker comes where its time puts it, making it again leaves it there although
-// MinIO would take it away, and it takes no content's place.
-func TestPutMarker(t *testing.T) {
-	b := minioB.side(t)
-	bucket := newBucket(t, true, b)
-	b.put(bucket, "k", []byte("x"), minio.PutObjectOptions{})
-	content := b.history(bucket, "k")[0]
-	at := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
-	m := Version{Object: Object{Key: "k", VersionID: uuid.NewString(), LastModified: at}, Deleted: true, Written: at}
-	for range 3 {
-		if err := b.PutMarker(t.Context(), bucket, m); err != nil {
-			t.Fatal(err)
-		}
-		if got := b.history(bucket, "k"); !slices.Equal(got, []Version{content, m}) {
-			t.Fatalf("%+v, want %+v below %+v", got, m, content)
-		}
-	}
-	m.VersionID = content.VersionID
-	m.Written = at.Add(time.Minute)
-	if err := b.PutMarker(t.Context(), bucket, m); !errors.Is(err, ErrRefused) {
-		t.Errorf("in a content's place: %v", err)
-	}
-	if got := b.history(bucket, "k"); len(got) != 2 || got[0] != content {
-		t.Errorf("%+v", got)
-	}
-	off := newBucket(t, false, b)
-	b.put(off, "k", []byte("x"), minio.PutObjectOptions{})
-	if err := b.PutMarker(t.Context(), off, m); !errors.Is(err, ErrUnsupported) {
-		t.Errorf("without versions: %v", err)
-	}
-	if v := versA.side(t); !errors.Is(v.PutMarker(t.Context(), newBucket(t, true, v), m), ErrUnsupported) {
-		t.Error("versitygw takes it")
 	}
 }
 

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -151,25 +149,7 @@ func (c *Client) Cover(ctx context.Context, bucket string, m, over Version) erro
 	} else if over.Exists() {
 		return c.wire.Fail(q, ErrPrecondition, "nothing is there, expected version %s", over.VersionID)
 	}
-	return makeMarker(ctx, c, q, markerID(bucket, key, id, at), at)
-}
-
-// markerID is the version ID of a delete marker of a moment: its own where it has one that MinIO takes.
-func markerID(bucket, key, id string, at time.Time) string {
-	if uuid.Validate(id) != nil {
-		return derivedID(bucket, key, "", at)
-	}
-	return id
-}
-
-// makeMarker has a DELETE make a delete marker of an ID and a moment, as MinIO takes it from a replica.
-func makeMarker(ctx context.Context, c *Client, q *s3.Request, id string, at time.Time) error {
-	q.Query = url.Values{"versionId": {id}}
-	q.Header.Set(minioRequest, "true")
-	q.Header.Set(replicaStatus, "REPLICA")
-	q.Header.Set(minioDeleteMarker, "true")
-	q.Header.Set(minioSourceMTime, at.UTC().Format(time.RFC3339Nano))
-	return c.wire.Remove(ctx, q)
+	return coverAs(ctx, c, bucket, key, id, at)
 }
 
 // removeObject makes a DELETE of an object, or of a version of it. What is gone already is no
