@@ -2,12 +2,17 @@ package caddymodule
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
@@ -60,7 +65,28 @@ func TestEveryMetricMoves(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	held := func() {
+		err := app.Control().Copies.Update(t.Context(), "shared", func(now []state.Copy) ([]state.Copy, error) {
+			return append(now, state.Copy{
+				Bucket: "shared", Copy: catalog.Copy{Cluster: "c-drains", State: catalog.CopySynced, Compared: time.Now().Add(-time.Hour)},
+				Objects: 5, VerifiedAt: time.Now().Add(-time.Hour),
+			}), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	nothing := func() {}
+	if _, err := app.Control().Resources.Create(t.Context(), &catalog.Cluster{
+		Name: "c-drains", Zones: []string{"eu"}, Drain: true, Storage: &catalog.Storage{Endpoint: "http://127.0.0.1:3", Region: "us-east-1"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	documented := make(map[string]bool)
+	for _, m := range firstColumn(t, "docs/operations.md", "metric") {
+		name, _, _ := strings.Cut(strings.TrimPrefix(m, "caddy_fado_"), "{")
+		documented[name] = true
+	}
 	cluster().SetStorage(routing.StorageDown)
 	for _, m := range []struct {
 		name   string
@@ -90,11 +116,27 @@ func TestEveryMetricMoves(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, 1},
+		{"pulls_total", []string{"result"}, func() { counters.Pulled("copied") }, 1},
+		{"primary_moves_total", []string{"cluster"}, func() {
+			app.Control().Events().Emit(control.Event{Type: control.EventPrimaryMoved, Bucket: "shared", From: "c1", Cluster: "c2"})
+		}, 1},
+		{"copies", []string{"cluster", "state"}, held, 1},
+		{"drain_objects", []string{"cluster"}, nothing, 5},
+		{"compared_age_seconds", []string{"cluster"}, nothing, 0},
+		{"s3_requests_total", []string{"code", "operation"}, func() { app.CountS3("GetObject", "OK", time.Second) }, 1},
+		{"s3_request_seconds", []string{"operation"}, func() { app.CountS3("GetObject", "OK", time.Second) }, 1},
+		{"s3_bytes_total", []string{"direction"}, func() { app.CountS3Bytes("in", 5) }, 5},
+		{"s3_open_requests", nil, func() { app.CountS3Open(1) }, 1},
+		{"s3_failovers_total", nil, app.CountS3Failover, 1},
+		{"s3_cache_hits_total", nil, func() { app.CountS3Cache(true, 7) }, 1},
+		{"s3_cache_misses_total", nil, func() { app.CountS3Cache(false, 0) }, 1},
+		{"s3_cache_saved_bytes_total", nil, func() { app.CountS3Cache(true, 7) }, 7},
 		{"storage_up", []string{"cluster"}, func() { cluster().SetStorage(routing.StorageUp) }, 1},
 	} {
 		name := "caddy_fado_" + m.name
 		before := 0.0
-		if m.name != "pending_bytes" && m.name != "pending_oldest_seconds" { // move with the objects
+		delete(documented, m.name)
+		if !slices.Contains([]string{"pending_bytes", "pending_oldest_seconds", "drain_objects", "compared_age_seconds"}, m.name) { // move with the objects
 			before = total(t, name, m.labels...)
 		}
 		m.move()
@@ -108,11 +150,22 @@ func TestEveryMetricMoves(t *testing.T) {
 		}
 	}
 	for name, labels := range map[string][]string{"buckets": {"state"}, "build_info": {"version"}, "feed": {"cluster", "kind"}} {
+		delete(documented, name)
 		if total(t, "caddy_fado_"+name, labels...) < 1 {
 			t.Errorf("caddy_fado_%s tells nothing", name)
 		}
 	}
 	if total(t, "caddy_fado_function_up", "cluster", "url") != 2 {
 		t.Error("both functions are up, and caddy_fado_function_up tells otherwise")
+	}
+	for _, name := range []string{"storage_full", "snapshot_age_seconds"} { // stay at 0 here
+		delete(documented, name)
+		if gather(t, "caddy_fado_"+name) == nil {
+			t.Errorf("caddy_fado_%s is missing", name)
+		}
+	}
+	delete(documented, "function_up")
+	if len(documented) > 0 {
+		t.Errorf("not tried: %v", slices.Collect(maps.Keys(documented)))
 	}
 }
