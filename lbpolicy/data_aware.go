@@ -251,3 +251,17 @@ func (p *DataAware) retries() bool {
 	}
 	return p.handler.LoadBalancing.TryDuration > 0 || p.handler.LoadBalancing.Retries > 0
 }
+
+// lastMoment is how long before the end of lb_try_duration an attempt counts as the last one:
+// Caddy's time runs from a moment before FaDO's, and it looks at it a moment later.
+const lastMoment = 5 * time.Millisecond
+
+// isLast says whether Caddy makes no attempt after this one.
+func (p *DataAware) isLast(st *requestState) bool {
+	if !p.retries() {
+		return true
+	}
+	lb := p.handler.LoadBalancing
+	return lb.Retries > 0 && st.attempts > lb.Retries ||
+		lb.TryDuration > 0 && time.Since(st.began) >= time.Duration(lb.TryDuration)-lastMoment
+}

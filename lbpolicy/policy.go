@@ -84,7 +84,8 @@ func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason routi
 	if c := p.logger.Check(zapcore.DebugLevel, "no endpoint for request"); c != nil {
 		c.Write(zap.String("reason", string(reason)), zap.Strings("buckets", st.buckets), zap.Int("attempt", st.attempts))
 	}
-	last := isFinal(reason) || !p.retries()
+	// After an attempt that failed the answer is Caddy's, which tells of that failure.
+	last := isFinal(reason) || !p.retries() || len(st.tried) == 0 && p.isLast(st)
 	if last && p.answers(reason) {
 		st.rejection.Store(nil)
 		p.app.CountRejection(reason)

@@ -16,7 +16,7 @@ import (
 
 // A policy that returns no upstream makes Caddy try again until lb_try_duration is over,
 // and answer 503 without a body. Where the proxy's transport is FaDO's, a refusal that is
-// the last word is answered by it instead: the policy returns an upstream that stands for
+// the last word, of the last attempt too, is answered by it instead: the policy returns an upstream that stands for
 // the refusal, and the transport answers without dialling. Caddy's transport http is given a
 // front that does the same with refusals that no retry can help.
 

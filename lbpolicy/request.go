@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -32,6 +33,7 @@ type requestState struct {
 	client http.Header
 
 	attempts int
+	began    time.Time         // the first attempt; zero where there is no lb_try_duration
 	endpoint *routing.Endpoint // chosen for this attempt; nil when refused
 	locality routing.Locality  // of the data, at endpoint
 	from     string            // the cluster that the first input is read in; "" for none
@@ -70,6 +72,9 @@ func stateFor(h *reverseproxy.Handler, r *http.Request) *requestState {
 	}
 	st = &requestState{handler: h, req: r, header: r.Header}
 	st.tried, st.buckets = st.triedBuf[:0], st.bucketBuf[:0]
+	if h != nil && h.LoadBalancing != nil && h.LoadBalancing.TryDuration > 0 {
+		st.began = time.Now()
+	}
 	caddyhttp.SetVar(r.Context(), stateVar, st)
 	st.tell(r.Context(), !ok)
 	return st

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/fado-project/fado/catalog"
@@ -106,6 +107,19 @@ func TestARefusalWithRetriesIsCountedOnce(t *testing.T) {
 	defer w.mu.Unlock()
 	if w.rejections[routing.ReasonNoEndpoint] != 1 {
 		t.Errorf("counted %v", w.rejections)
+	}
+}
+
+// A request that is refused in all its attempts is told why, as without retries.
+func TestTheLastRefusalSaysWhy(t *testing.T) {
+	w := newWorld(t)
+	w.cluster("c1")
+	for _, retries := range []string{"", "lb_retries 5\n"} {
+		a := serve(t, dynamicProxy+retries+"lb_try_interval 1ms\n").get("/")
+		if a.Status != http.StatusServiceUnavailable || !strings.HasSuffix(a.Body, ".\n") {
+			t.Errorf("%q: answer %v", retries, a)
+		}
+		expect(t, a.Header, "X-FaDO-Reason", string(routing.ReasonNoEndpoint))
 	}
 }
 
