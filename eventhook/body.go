@@ -13,10 +13,12 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What large bodies may cost. Storages send events one by one, or a few; a large body is
+// What bodies may cost. Storages send events one by one, or a few; a large body is
 // refused before it is read while those before it are paid for, so that whoever sends them has
 // no more than a small part of a processor, and events in small ones are taken meanwhile.
 const (
+	maxBody     = 4 << 20          // bytes of a body
+	parsing     = 2                // bodies parsed at a time, which takes ten times their size
 	largeBody   = 64 << 10         // bytes, from which on a body is large
 	largeBodies = 4                // held at a time
 	largeTime   = 30 * time.Second // for the sender to send one

@@ -2,7 +2,6 @@ package eventhook
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,11 +27,9 @@ func init() {
 // storages, whether or not there is such a key: a client with the token must not be able to
 // pile up work faster than it is done.
 const (
-	maxBody    = 4 << 20 // bytes of a body
-	maxRecords = 10_000  // records of a body
-	burst      = 50_000  // records noted at once after a quiet time
-	perSecond  = 2_000   // records noted per second after that
-	parsing    = 2       // bodies parsed at a time, which takes ten times their size
+	maxRecords = 10_000 // records of a body
+	burst      = 50_000 // records noted at once after a quiet time
+	perSecond  = 2_000  // records noted per second after that
 	// maxWaiting is how many objects may wait to be copied, whatever made them: past it none are
 	// noted, and what was written is found by comparing.
 	maxWaiting = 1_000_000
@@ -61,7 +58,7 @@ type Handler struct {
 	// it out of the configuration. Required.
 	Token string `json:"token,omitempty"`
 
-	sum    [sha256.Size]byte // of the token
+	secret secret
 	intake intake
 	pace   *rate.Limiter // of records
 	sink   sink
@@ -105,7 +102,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if token = strings.TrimSpace(token); token == "" {
 		return errors.New("fado_events: token: it is empty")
 	}
-	h.sum = sha256.Sum256([]byte(token))
+	h.secret = secretOf(token)
 	h.bound()
 	mod, err := ctx.App("fado")
 	if err != nil {
@@ -126,7 +123,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		w.WriteHeader(status)
 		return nil
 	}
-	h.refused(r, status, err)
+	h.refusals.log(h.log, h.now(), r, status, err)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	answer := json.NewEncoder(w)
@@ -141,7 +138,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 		w.Header().Set("Allow", http.MethodPost)
 		return http.StatusMethodNotAllowed, fmt.Errorf("%s: expected POST", r.Method)
 	}
-	if err := h.authorize(w, r); err != nil {
+	if err := h.secret.authorize(w, r); err != nil {
 		return http.StatusUnauthorized, err
 	}
 	cluster := r.URL.Query().Get("cluster")

@@ -2,7 +2,6 @@ package eventhook
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -45,7 +44,7 @@ func (s *fakeSink) note(_ context.Context, hints []replication.Hint) error {
 }
 
 func newHandler(s sink) *Handler {
-	h := &Handler{sum: sha256.Sum256([]byte("s3cret")), sink: s, log: zap.NewNop()}
+	h := &Handler{secret: secretOf("s3cret"), sink: s, log: zap.NewNop()}
 	h.bound()
 	return h
 }

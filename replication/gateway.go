@@ -40,13 +40,13 @@ var (
 // freshness before a storage can show the change. See [Gateway.Write].
 type Gateway struct {
 	core
-	intake  *queue.Intake
-	workers *queue.Workers
+	intake   *queue.Intake
+	attempts *queue.Attempts
 }
 
 // Gateway returns the engine's.
 func (e *Engine) Gateway() *Gateway {
-	return &Gateway{core: e.core, intake: e.queue.Intake, workers: e.queue.Workers}
+	return &Gateway{core: e.core, intake: e.queue.Intake, attempts: e.queue.Attempts}
 }
 
 // Passage is where the bytes of an object go on their way to or from a user.
@@ -130,7 +130,7 @@ func (g *Gateway) Read(ctx context.Context, p Passage, f *storage.Forward) (*sto
 
 // CanBring returns why an object of some size can't be copied to a cluster now; nil where no
 // reason is known.
-func (g *Gateway) CanBring(cluster string, size int64) error { return g.workers.Ready(cluster, size) }
+func (g *Gateway) CanBring(cluster string, size int64) error { return g.attempts.Ready(cluster, size) }
 
 // Lasts reports whether waiting alone does not mend what Bring returned: the object is in
 // conflict there, its removal is held, the policy does not allow it, or replication is paused.
@@ -139,7 +139,7 @@ func Lasts(err error) bool { return queue.Lasts(err) }
 // Bring returns nil once a cluster's copy has what the object's primary has now, or later. It is
 // made at once, before all that waits for its turn.
 func (g *Gateway) Bring(ctx context.Context, bucket, key, cluster string, size int64) error {
-	return g.workers.Now(ctx, ids.ObjectIn(bucket, key, cluster), size)
+	return g.attempts.Now(ctx, ids.ObjectIn(bucket, key, cluster), size)
 }
 
 // Keep registers bytes of objects that stay here between two reads of users, and refuses with

@@ -13,9 +13,6 @@ import (
 	"github.com/fado-project/fado/storage/s3"
 )
 
-// maxExpiry is how long a URL can hold by Signature Version 4.
-const maxExpiry = 7 * 24 * time.Hour
-
 // Endpoint is an S3 endpoint as its clients reach it.
 type Endpoint struct {
 	// Scheme and Host, with the port, begin its URLs; Host is "" where nothing says it.

@@ -22,6 +22,8 @@ const (
 	modeWrite = "w"
 
 	dayFormat = "20060102"
+	// maxExpiry is how long a URL can hold by Signature Version 4.
+	maxExpiry = 7 * 24 * time.Hour
 	// lasts is how long after its day a key is good: as long as a URL may hold, and the day itself.
 	lasts = maxExpiry + 24*time.Hour
 	// early is how long before its day a key is good at an instance whose clock is behind.

@@ -6,13 +6,6 @@ import (
 	"github.com/fado-project/fado/routing"
 )
 
-// carrying is bytes of an object that pass through this instance on their way to a user.
-type carrying struct {
-	flight
-	from    string
-	allowed func(*routing.Snapshot) bool
-}
-
 // Carry registers bytes that are read from a cluster for a user, and refuses with
 // [ErrForbidden] what a snapshot does not allow to pass here. It needs no lease: nothing is
 // written. The context it returns ends when a change forbids them, or when the storage goes

@@ -244,3 +244,10 @@ func (p *Pass) Sized(total int64) { atomic.StoreInt64(&p.op.Total, total) }
 
 // Op returns the operation.
 func (p *Pass) Op() *Op { return p.op }
+
+// carrying is bytes of an object that pass through this instance on their way to a user.
+type carrying struct {
+	flight
+	from    string
+	allowed func(*routing.Snapshot) bool
+}

@@ -19,115 +19,6 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// Members is what this package needs to know of the instances that share the store.
-type Members interface {
-	Shared() bool
-	Claimant() string
-	MayWrite() error
-	// List reads those that are alive.
-	List(ctx context.Context) ([]state.MemberInfo, error)
-	// News tells of what other instances do; nil where there can be none.
-	News(ctx context.Context, of state.NewsKind) <-chan struct{}
-}
-
-// Locks are the store's.
-type Locks interface {
-	TryLock(ctx context.Context, name string) (state.Lock, bool, error)
-}
-
-// Reports keeps the last report under each name; none is waited for.
-type Reports interface {
-	Put(ctx context.Context, name, body string) error
-	// List reads the bodies of those whose names begin with a prefix.
-	List(ctx context.Context, prefix string) ([]string, error)
-}
-
-// Issues are why buckets are stuck.
-type Issues interface {
-	// List returns what this instance found out, about at most so many buckets.
-	List(most int) map[string][]control.Issue
-	// SetElsewhere takes in what the others found out.
-	SetElsewhere(all map[string][]control.Issue)
-}
-
-// Options of the peers. All are required.
-type Options struct {
-	Members Members
-	Locks   Locks
-	Reports Reports
-	Issues  Issues
-	Sites   *site.Sites
-	Log     *zap.Logger
-	Now     func() time.Time
-	Hooks   Hooks
-	// Idle reports whether this instance routes and serves only.
-	Idle func() bool
-	// ShardEvery is the time between looks for work to share.
-	ShardEvery time.Duration
-	// Version is this program's, which the others are told.
-	Version string
-	// Here is the cluster that this instance is in, "" where nobody says.
-	Here func() string
-}
-
-// peerReport is what an instance publishes for the others.
-type peerReport struct {
-	Member string `json:"member"`
-	// Turn counts the slots that the member has had. It may leave reports in former ones.
-	Turn int64 `json:"turn"`
-	// Version of its program.
-	Version string `json:"version,omitempty"`
-	// Cluster that it is in, "" where nobody says.
-	Cluster string `json:"cluster,omitempty"`
-	// Parts is how many parts of the work it has.
-	Parts int `json:"parts"`
-	// Feeds are the clusters whose storages it listens to, or tries to.
-	Feeds map[string]feedStatus `json:"feeds,omitempty"`
-	// Issues are the reasons it found why buckets are stuck.
-	Issues map[string][]issue `json:"stuck,omitempty"`
-	// Asks is what it asks of the others; the last ones.
-	Asks []request `json:"asks,omitempty"`
-}
-
-// issue is why a bucket is stuck, as it is published.
-type issue struct {
-	Reason string   `json:"reason"`
-	Short  []string `json:"short,omitempty"`
-}
-
-// feedStatus is how a storage is listened to. Epoch changes with every beginning.
-type feedStatus struct {
-	Live  bool   `json:"live"`
-	Epoch string `json:"epoch"`
-	Why   string `json:"why,omitempty"`
-	// None: there is nothing to listen to.
-	None bool `json:"none,omitempty"`
-}
-
-// Request asks for something to be done by the instance that looks after a bucket ("": by
-// every one).
-type Request struct {
-	Bucket string
-	// Allow lets so many deletes of Copy through whatever max_deletes says; 0: the bucket
-	// is to be looked at and scanned. Negative: what is left of earlier ones is void.
-	Allow int64
-	Copy  ids.Copy
-	// Read is the member that is to read all of the bucket, and verify it; "" for none.
-	Read string
-}
-
-// request is a Request as it is published.
-type request struct {
-	N       int64  `json:"n"` // counts the requests of a member
-	Bucket  string `json:"bucket,omitempty"`
-	Allow   int64  `json:"allow,omitempty"`
-	Prefix  string `json:"prefix,omitempty"`
-	Cluster string `json:"cluster,omitempty"`
-	Read    string `json:"read,omitempty"`
-
-	at time.Time // when it was asked
-}
-
 const (
 	reportRequests = 200
 	// requestFor is how long a request is published. Who joins later must not carry it out:
@@ -180,7 +71,7 @@ func New(o Options) *Peers {
 		o: o, done: make(map[string]int64), feeds: make(map[string]feedStatus), slot: -1,
 		posting: make(chan struct{}, 1), reading: make(chan struct{}, 1),
 	}
-	p.Shards = &Shards{o: o, peers: p, again: make(chan struct{}, 1), enough: 1}
+	p.Shards = &Shards{o: o, others: p, again: make(chan struct{}, 1), enough: 1}
 	return p
 }
 
@@ -432,14 +323,6 @@ func (p *Peers) Clusters() (of []string, known bool) {
 		of = append(of, s.Cluster)
 	}
 	return of, p.shares != nil || !p.o.Members.Shared()
-}
-
-// Share is what an instance does of the work, as it said lately.
-type Share struct {
-	Version string
-	Cluster string   // that it is in, "" where nobody says
-	Parts   int      // of ShardCount
-	Feeds   []string // clusters whose storages it listens to, sorted
 }
 
 // Shares returns the shares of the instances that replicate, by member, this one among them.

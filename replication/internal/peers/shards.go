@@ -25,28 +25,23 @@ func ShardOf(bucket string) int {
 	return int(h.Sum32() % ShardCount)
 }
 
-// Hooks are called on changes. They are called without locks held.
-type Hooks struct {
-	// Gained is called with the parts that this instance has acquired.
-	Gained func(parts []int)
-	// Lost ends all work on a part's buckets and returns when it has ended.
-	Lost func(part int)
-	// Asked is called once with each request of another instance.
-	Asked func(Request)
-	// Feed is called when a storage is listened to elsewhere in another way than before: live,
-	// or not, or there is nothing to listen to. A listener that began again has left a gap.
-	Feed func(cluster string, live, none bool)
-	// Moved is called when other instances came or went, or are in other clusters than before.
-	Moved func()
+// others is what the division depends on: what the other instances report of themselves.
+type others interface {
+	// sharers returns how many instances share the parts, this one included, and how many the
+	// neediest of the others has. Of members that are alive but have not reported nothing is
+	// known: then all of them share.
+	sharers(members int) (n, neediest int)
+	// othersReplicate reports whether one of the other members takes parts.
+	othersReplicate(ctx context.Context, members []state.MemberInfo) (bool, error)
 }
 
 // Shards holds the parts this instance works on: a lock of the store for each. Instances
 // take an even share, release the excess when another one joins, and acquire unheld
 // parts.
 type Shards struct {
-	o     Options
-	peers *Peers
-	wg    sync.WaitGroup // watches of locks
+	o      Options
+	others others
+	wg     sync.WaitGroup // watches of locks
 
 	mine [ShardCount]atomic.Bool
 
@@ -157,7 +152,7 @@ func (s *Shards) round(ctx context.Context) {
 		}
 		return false
 	})
-	n, neediest := s.peers.sharers(len(members))
+	n, neediest := s.others.sharers(len(members))
 	fair := (ShardCount + n - 1) / n
 	if over := s.Count() - fair; over > 0 && neediest < fair {
 		s.quiet = 0
@@ -172,7 +167,7 @@ func (s *Shards) yields(ctx context.Context, members []state.MemberInfo) bool {
 	if !s.o.Members.Shared() {
 		return false
 	}
-	others, err := s.peers.othersReplicate(ctx, members)
+	others, err := s.others.othersReplicate(ctx, members)
 	if others {
 		s.giveUp(func(int) bool { return true })
 		s.free = [ShardCount]int{}
@@ -342,80 +337,5 @@ func (s *Shards) giveUp(f func(i int) bool) {
 func (s *Shards) unlock(l state.Lock) {
 	if err := l.Unlock(); err != nil {
 		s.o.Log.Debug("could not release a part of the work; its lock ends with this instance's session", zap.Error(err))
-	}
-}
-
-// Leader runs functions on one instance at a time.
-type Leader struct {
-	Locks Locks
-	// News reports released locks; nil where no other instance can hold them.
-	News func(ctx context.Context, of state.NewsKind) <-chan struct{}
-	Log  *zap.Logger
-	// Every is the time between attempts.
-	Every time.Duration
-}
-
-// Leading runs f for as long as this instance has a lock of the store, until ctx ends: one
-// instance does it at a time, and another takes over when that one ends.
-func (l *Leader) Leading(ctx context.Context, name string, f func(context.Context)) {
-	for ctx.Err() == nil {
-		if !l.once(ctx, name, f) {
-			delay.Sleep(ctx, delay.Jitter(l.Every))
-		}
-	}
-}
-
-// heldFor is how soon a lock is tried again that nothing tells to be free.
-const heldFor = 10 * time.Minute
-
-// once tries for a lock and runs f while it is held. It returns false when the lock is to be
-// tried again in a while: another instance has given one back, or it is not known who has it.
-func (l *Leader) once(ctx context.Context, name string, f func(context.Context)) bool {
-	wctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	free := l.News(wctx, state.NewsLocks) // before the attempt, so that none is missed
-	lock, ok, err := l.Locks.TryLock(ctx, name)
-	switch {
-	case ok:
-		cancel()
-		holding(ctx, lock, l.Log, f)
-		if free != nil { // those who wait for it come first: they may reach what this one can't
-			delay.Sleep(ctx, 2*l.Every)
-		}
-		return true
-	case err != nil:
-		if ctx.Err() == nil {
-			l.Log.Debug("could not ask for a lock; trying again in a moment", zap.String("lock", name), zap.Error(err))
-		}
-	case free != nil:
-		t := time.NewTimer(delay.Jitter(heldFor))
-		defer t.Stop()
-		select {
-		case <-free:
-		case <-t.C:
-		case <-ctx.Done():
-		}
-	}
-	return false
-}
-
-// holding runs f until ctx ends or the lock is lost, and gives the lock back.
-func holding(ctx context.Context, lock state.Lock, log *zap.Logger, f func(context.Context)) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		select {
-		case <-lock.Lost():
-			cancel()
-		case <-stop:
-		}
-	})
-	f(ctx)
-	close(stop)
-	wg.Wait()
-	if err := lock.Unlock(); err != nil {
-		log.Debug("could not release a lock; it ends with this instance's session", zap.Error(err))
 	}
 }

@@ -8,21 +8,6 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// An earlyStart is work on a live row that is still on its way into the store, by no claim:
-// no other instance uses the store. The row is an exception before work on it begins, and
-// its outcome is noted by the generation under which it was stored, so that the store sees
-// what it would see of a row that was claimed.
-type earlyStart struct {
-	gen  int64         // that was settled or noted as failed; 0: the row was not stored
-	done chan struct{} // closed when the work is over
-}
-
-// storing is a batch of rows being stored.
-type storing struct {
-	over chan struct{} // closed when it is known how that ended
-	gens []int64       // nil: they were not stored
-}
-
 // addLive stores rows of live changes. Small objects are worked on at once, while their
 // rows are being stored: that and the claim would take longer than all else FaDO does for
 // them.
@@ -59,7 +44,7 @@ func (w *Workers) start(rows []state.Pending, n *storing) bool {
 // its line is full, its storage is down, the object is being worked on, or nothing is to be
 // worked on now.
 func (w *Workers) startEarly(row state.Pending) *earlyStart {
-	if !w.o.Router.Snapshot().Passes(row.Bucket, row.Key) || row.Size > limit.SmallObject || w.o.Pause.On() || w.waitsForSpace(row) != nil || w.o.Sites.Down(row.Cluster) {
+	if !w.o.Router.Snapshot().Passes(row.Bucket, row.Key) || row.Size > limit.SmallObject || w.o.Pause.On() || w.attempts.waitsForSpace(row) != nil || w.o.Sites.Down(row.Cluster) {
 		return nil
 	}
 	most, ref := w.o.Slots.ClaimCap(row.Cluster), ids.ObjectIn(row.Bucket, row.Key, row.Cluster)
@@ -79,7 +64,7 @@ func (w *Workers) startEarly(row state.Pending) *earlyStart {
 // returns the generation it did so for. A row that was not stored stays an exception until
 // it is, and is worked on then.
 func (w *Workers) workEarly(row state.Pending, n *storing, i int) int64 {
-	err := w.attempt(w.ctx, row)
+	err := w.attempts.attempt(w.ctx, row)
 	select {
 	case <-n.over:
 	case <-w.ctx.Done():

@@ -25,17 +25,6 @@ type Feeds struct {
 	now     func() time.Time
 }
 
-// Gaps is told when changes made at a cluster's storage are not told.
-type Gaps interface {
-	// Open: they are not from now on. Close: from now on they are.
-	Open(cluster string)
-	Close(cluster string)
-	// Drop: the storage has no feed.
-	Drop(cluster string)
-	// Lost: some were lost just now.
-	Lost(cluster string)
-}
-
 func newFeeds(o Options, n *Intake) *Feeds {
 	return &Feeds{
 		sites: o.Sites, intake: n, log: o.Log, shared: o.Shared, off: o.NoEventFeed,

@@ -73,3 +73,14 @@ type Pending interface {
 	// Clusters lists those that have rows.
 	Clusters() []string
 }
+
+// Gaps is told when changes made at a cluster's storage are not told.
+type Gaps interface {
+	// Open: they are not from now on. Close: from now on they are.
+	Open(cluster string)
+	Close(cluster string)
+	// Drop: the storage has no feed.
+	Drop(cluster string)
+	// Lost: some were lost just now.
+	Lost(cluster string)
+}

@@ -173,24 +173,12 @@ func (w *Workers) extend(ctx context.Context) {
 
 // work brings one row's object in step and notes the outcome.
 func (w *Workers) work(ctx context.Context, row state.Pending) {
-	if err := w.waitsForSpace(row); err != nil {
+	if err := w.attempts.waitsForSpace(row); err != nil {
 		w.failed(ctx, row, err)
 		return
 	}
-	err := w.attempt(ctx, row)
+	err := w.attempts.attempt(ctx, row)
 	if ctx.Err() == nil { // else the run ends: claims are released as a whole
 		w.outcome(ctx, row, err)
 	}
-}
-
-// rest keeps work away from storages that fail again and again, but for a little at a time.
-func (w *Workers) rest(ctx context.Context, clusters ...string) error {
-	for _, c := range clusters {
-		if s := w.o.Sites.Known(c); s != nil {
-			if err := s.Rest(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

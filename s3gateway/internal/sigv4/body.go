@@ -9,16 +9,6 @@ import (
 	"sync/atomic"
 )
 
-// Values of x-amz-content-sha256 that are no hash.
-const (
-	unsignedPayload   = "UNSIGNED-PAYLOAD"
-	unsignedTrailer   = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-	signedChunks      = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-	signedTrailer     = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
-	asymmetricChunks  = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"
-	asymmetricTrailer = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER"
-)
-
 // openBody returns the verified request with its body, of which nothing has been read.
 func (v *Verifier) openBody(r *http.Request, sig *signature, key []byte) (*Verified, error) {
 	raw := r.Body

@@ -263,3 +263,7 @@ func (s *chunkSigner) link(toSign, given string) bool {
 	s.previous = want
 	return equal(want, given)
 }
+
+func smallChunk() *Error {
+	return badRequest("InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than %d bytes", minChunk)
+}

@@ -129,10 +129,6 @@ func malformedTrailer() *Error {
 		"The request contained trailing data that was not well-formed or did not conform to our published schema.")
 }
 
-func smallChunk() *Error {
-	return badRequest("InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than %d bytes", minChunk)
-}
-
 func tooLarge(size, limit int64) *Error {
 	return refuse(http.StatusBadRequest, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size",
 		Detail{"ProposedSize", strconv.FormatInt(size, 10)}, Detail{"MaxSizeAllowed", strconv.FormatInt(limit, 10)})

@@ -9,15 +9,6 @@ import (
 	"time"
 )
 
-const (
-	algorithm   = "AWS4-HMAC-SHA256"
-	service     = "s3"
-	terminal    = "aws4_request"
-	dayFormat   = "20060102"
-	stampFormat = "20060102T150405Z"
-	maxPresign  = 7 * 24 * time.Hour
-)
-
 // signature is what a request says of its own signature.
 type signature struct {
 	cred      credential
