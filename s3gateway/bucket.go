@@ -280,6 +280,17 @@ func putBucketSetting(c writer) error {
 	return c.setAtPrimary()
 }
 
+// putLockRule answers PutObjectLockConfiguration. The rule locks what is written at the primary.
+func putLockRule(c writer) error {
+	snap := c.router().Snapshot()
+	for _, rule := range snap.Rules(c.bucket) {
+		if snap.Anywhere(c.bucket, rule.Prefix) {
+			return c.locksAnywhere()
+		}
+	}
+	return c.setAtPrimary()
+}
+
 func (c writer) setAtPrimary() error {
 	cluster := c.router().Snapshot().Primary(c.bucket)
 	if cluster == "" {

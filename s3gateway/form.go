@@ -20,10 +20,6 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
-// formPart is what is held of a form's file, whose length is not known: a file that is no
-// larger goes up in one request, others in parts of this size.
-const formPart = 8 << 20
-
 // authenticateForm verifies the signed policy of a form, which is read up to its file.
 func (c *call) authenticateForm() error {
 	if kind, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")); kind != "multipart/form-data" {
@@ -173,20 +169,19 @@ func redirection(fields map[string]string, bucket, key, etag string) (string, bo
 // store writes an object of unknown length: in one request if it is short, else in parts, so
 // that no more than one part is in memory.
 func (c uploader) store(cluster string, h http.Header, body io.Reader) (*replication.Written, error) {
-	buf := make([]byte, formPart)
-	n, err := io.ReadFull(body, buf)
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	part := &filePart{room: c.h.forms}
+	defer part.release()
+	more, err := part.fill(c.ctx, body)
+	if err != nil {
+		return nil, err
+	}
+	if !more {
 		for name, v := range c.form.Fields {
 			if storage.KnownTrailer(http.CanonicalHeaderKey(name)) {
 				h.Set(name, v) // a checksum, verified here, that the storage keeps
 			}
 		}
-		return c.write(cluster, &storage.Forward{
-			Name: c.op.name, Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: h, Body: bytes.NewReader(buf[:n]), Size: int64(n),
-		}, []string{c.key})
-	case err != nil:
-		return nil, err
+		return c.storePart(cluster, part, &storage.Forward{Header: h}, []string{c.key})
 	}
 	out, err := c.write(cluster, &storage.Forward{
 		Name: c.op.name, Method: http.MethodPost, Bucket: c.bucket, Key: c.key, Header: h, Query: url.Values{"uploads": {""}},
@@ -200,20 +195,29 @@ func (c uploader) store(cluster string, h http.Header, body io.Reader) (*replica
 	if err := xml.Unmarshal(out.Body, &begun); err != nil || begun.UploadID == "" {
 		return nil, unreadable(fmt.Errorf("an upload without an ID: %w", err))
 	}
-	out, err = c.storeParts(cluster, begun.UploadID, buf, body)
+	out, err = c.storeParts(cluster, begun.UploadID, part, body)
 	if err != nil {
 		c.forget(cluster, begun.UploadID)
 	}
 	return out, err
 }
 
-// storeParts uploads what is in buf and the rest of the body, in parts as large as buf.
-func (c uploader) storeParts(cluster, id string, buf []byte, body io.Reader) (*replication.Written, error) {
+// storePart makes a request whose body is what is held of a file, which is released.
+func (c uploader) storePart(cluster string, part *filePart, f *storage.Forward, keys []string) (*replication.Written, error) {
+	body := part.reader()
+	f.Name, f.Method, f.Bucket, f.Key, f.Body, f.Size = c.op.name, http.MethodPut, c.bucket, c.key, body, int64(part.n)
+	out, err := c.write(cluster, f, keys)
+	_ = body.Close()
+	part.release()
+	return out, err
+}
+
+// storeParts uploads a part that is held and those that follow it.
+func (c uploader) storeParts(cluster, id string, part *filePart, body io.Reader) (*replication.Written, error) {
 	var doc completed
-	for n, more := len(buf), true; n > 0; {
+	for more := true; part.n > 0; {
 		number := len(doc.Parts) + 1
-		out, err := c.write(cluster, &storage.Forward{
-			Name: c.op.name, Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Body: bytes.NewReader(buf[:n]), Size: int64(n),
+		out, err := c.storePart(cluster, part, &storage.Forward{
 			Query: url.Values{"partNumber": {strconv.Itoa(number)}, "uploadId": {id}},
 		}, nil)
 		if err != nil {
@@ -223,11 +227,15 @@ func (c uploader) storeParts(cluster, id string, buf []byte, body io.Reader) (*r
 		if !more {
 			break
 		}
-		n, err = io.ReadFull(body, buf)
-		if more = err == nil; !more && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if more, err = part.fill(c.ctx, body); err != nil {
 			return nil, err
 		}
 	}
+	return c.complete(cluster, id, &doc)
+}
+
+// complete makes an object of an upload's parts.
+func (c uploader) complete(cluster, id string, doc *completed) (*replication.Written, error) {
 	b, err := xml.Marshal(doc)
 	if err != nil {
 		return nil, err

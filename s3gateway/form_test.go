@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -205,6 +208,90 @@ func TestBadForms(t *testing.T) {
 	if status != http.StatusPreconditionFailed || !strings.Contains(body, "PreconditionFailed") {
 		t.Errorf("no form: %d %s", status, body)
 	}
+}
+
+// What is held of all forms' files is bounded: small ones pass while others hold all there is, one
+// that waits for room is told to retry, and then another one is received.
+func TestFormsShareTheirRoom(t *testing.T) {
+	t.Parallel()
+	const bufs = 4
+	room := newFormRoom(bufs*bufferSize, 200*time.Millisecond)
+	w := single(t, func(h *Handler) { h.forms = room })
+	big := w.form(w.api, "big", nil)
+	big.file = strings.Repeat("0123456789abcdef", (2*formPart+77)/16)
+	if status, _, body := w.post(big); status != http.StatusNoContent { // beside what is counted
+		t.Fatalf("%d %s", status, body)
+	}
+	if got := w.get("bkt", "big"); got != big.file {
+		t.Errorf("another file of %d bytes", len(got))
+	}
+	for range bufs {
+		room.taken <- struct{}{}
+	}
+	room.last <- struct{}{}
+	if status, _, body := w.post(big); status != http.StatusServiceUnavailable || !strings.Contains(body, "<Code>SlowDown</Code>") {
+		t.Errorf("without room: %d %s", status, body)
+	}
+	<-room.taken
+	if status, _, body := w.post(w.form(w.api, "small", nil)); status != http.StatusNoContent {
+		t.Errorf("a small one: %d %s", status, body)
+	}
+	if status, _, body := w.post(big); status != http.StatusServiceUnavailable {
+		t.Errorf("a large one: %d %s", status, body)
+	}
+	<-room.last
+	if status, _, body := w.post(big); status != http.StatusNoContent {
+		t.Errorf("with room: %d %s", status, body)
+	}
+	if n, m := len(room.taken), len(room.last); n != bufs-1 || m != 0 {
+		t.Errorf("%d buffers are still taken, %d beside", n-bufs+1, m)
+	}
+}
+
+// Forms that wait for each other's memory all end: one of them always goes on.
+func TestFormsThatWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	room := newFormRoom(12*bufferSize, time.Minute) // a part takes 20
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			p := &filePart{room: room}
+			defer p.release()
+			more, err := p.fill(context.Background(), io.LimitReader(zeros{}, formPart+1))
+			if err != nil || !more || p.n != formPart {
+				t.Errorf("%d bytes, more %t: %v", p.n, more, err)
+			}
+		})
+	}
+	wg.Wait()
+	if len(room.taken) != 0 || len(room.last) != 0 {
+		t.Error("something is still taken")
+	}
+}
+
+// A part's buffers are others' once it is released, whoever still reads it.
+func TestReleasedPartsAreNotRead(t *testing.T) {
+	t.Parallel()
+	p := &filePart{room: newFormRoom(formMemory, time.Second)}
+	if _, err := p.fill(context.Background(), strings.NewReader(strings.Repeat("x", 3*bufferSize))); err != nil {
+		t.Fatal(err)
+	}
+	r := p.reader()
+	if n, err := io.ReadFull(r, make([]byte, bufferSize+5)); err != nil {
+		t.Fatal(n, err)
+	}
+	_ = r.Close()
+	p.release()
+	if n, err := r.Read(make([]byte, 10)); n != 0 || !errors.Is(err, os.ErrClosed) {
+		t.Errorf("%d bytes of a released part: %v", n, err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 // What no header can be is no field of an object.

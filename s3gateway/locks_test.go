@@ -195,6 +195,73 @@ func TestLockedObjectsMove(t *testing.T) {
 	}
 }
 
+// The rule that locks new objects moves with the primary: so does its change, and its end.
+func TestLockRuleMoves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	a, b := minioA.Server(t), minioB.Server(t)
+	w.cluster("c1", a)
+	w.cluster("c2", b)
+	w.policy("both", 2, "c1", "c2")
+	w.locked("worm", "both")
+	mode, days, unit := minio.Governance, uint(3), minio.Days
+	w.must(w.api.SetObjectLockConfig(context.Background(), "worm", &mode, &days, &unit))
+	move := func(to string) {
+		t.Helper()
+		w.apply(&catalog.Bucket{Name: "worm", Policy: "both", Primary: to, ObjectLock: true})
+		w.await("the bucket is written in "+to, func() bool { return w.ctl.Router().Snapshot().Primary("worm") == to })
+	}
+	move("c2")
+	w.putLocked("worm", "new", minio.PutObjectOptions{})
+	if m, until, _ := w.lockAt(b, "worm", "new"); m != "GOVERNANCE" || until == "" {
+		t.Errorf("what is written at the new primary is locked as %q until %q", m, until)
+	}
+	w.awaitOK("worm")
+	w.must(w.api.SetObjectLockConfig(context.Background(), "worm", nil, nil, nil))
+	move("c1")
+	w.putLocked("worm", "free", minio.PutObjectOptions{})
+	if m, _, _ := w.lockAt(a, "worm", "free"); m != "" {
+		t.Errorf("written after the rule's end: locked as %q", m)
+	}
+}
+
+// Where objects are written anywhere their locks are set with their content: copies follow no
+// change of them, so none is taken.
+func TestLocksWhereWrittenAnywhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(h *Handler) { h.Cluster = "c2" })
+	a, b := minioA.Server(t), minioB.Server(t)
+	w.cluster("c1", a)
+	w.cluster("c2", b)
+	both := []string{"c1", "c2"}
+	w.apply(&catalog.Policy{Name: "any", Copies: catalog.Copies{N: 2}, Clusters: both, Prefer: both, Writes: catalog.WritesAnywhere})
+	w.feedsLive("c1", "c2")
+	w.locked("worm", "any")
+	ctx := context.Background()
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	w.putLocked("worm", "held", minio.PutObjectOptions{LegalHold: minio.LegalHoldEnabled, Mode: minio.Governance, RetainUntilDate: until})
+	w.awaitCopy("worm", "held", "c1")
+	for _, srv := range []*testenv.Server{a, b} {
+		if m, _, hold := w.lockAt(srv, "worm", "held"); m != "GOVERNANCE" || hold != "ON" {
+			t.Errorf("at %s: locked as %q, hold %q", srv.Endpoint, m, hold)
+		}
+	}
+	off, later := minio.LegalHoldDisabled, until.Add(time.Hour)
+	mode, days, unit := minio.Governance, uint(3), minio.Days
+	for name, err := range map[string]error{
+		"PutObjectLegalHold":         w.api.PutObjectLegalHold(ctx, "worm", "held", minio.PutObjectLegalHoldOptions{Status: &off}),
+		"PutObjectRetention":         w.api.PutObjectRetention(ctx, "worm", "held", minio.PutObjectRetentionOptions{Mode: &mode, RetainUntilDate: &later}),
+		"PutObjectLockConfiguration": w.api.SetObjectLockConfig(ctx, "worm", &mode, &days, &unit),
+	} {
+		if code(err) != "NotImplemented" || !strings.Contains(errText(err), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if m, _, hold := w.lockAt(b, "worm", "held"); m != "GOVERNANCE" || hold != "ON" {
+		t.Errorf("a refused change was made: locked as %q, hold %q", m, hold)
+	}
+}
+
 func texts(st control.BucketStatus) (out []string) {
 	for _, r := range st.Reasons {
 		out = append(out, r.Text)

@@ -96,7 +96,8 @@ type Handler struct {
 	Anonymous []string `json:"anonymous,omitempty"`
 
 	// How many copies have a write before it is answered, -1 for all; no more than its policy
-	// wants. Default: 1.
+	// wants. They are made one after the other: a copy carries the version and time that the
+	// first storage gives the object. Default: 1.
 	WriteAck int `json:"write_ack,omitempty"`
 
 	// How far a client's clock may be off. Default: 15m.
@@ -111,6 +112,7 @@ type Handler struct {
 	keys    map[string]*catalog.Key
 	latency latencies
 	cors    corsCache
+	forms   *formRoom
 	now     func() time.Time
 
 	patience time.Duration // with clients that rest; 0: patienceWithClients
@@ -159,7 +161,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision fills in defaults, resolves the secrets and finds the fado app.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.log, h.now = ctx.Logger(), time.Now
+	h.log, h.now, h.forms = ctx.Logger(), time.Now, forms
 	if h.Region == "" {
 		h.Region = defaultRegion
 	}

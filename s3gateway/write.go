@@ -49,6 +49,19 @@ func putObjectPart(c writer) error {
 	return c.change(f, []string{c.key})
 }
 
+// putLock answers PutObjectLegalHold and PutObjectRetention: where one storage has the say of what
+// is locked. Elsewhere an object would be locked where the change was made alone.
+func putLock(c writer) error {
+	if c.router().Snapshot().Anywhere(c.bucket, c.key) {
+		return c.locksAnywhere()
+	}
+	return putObjectPart(c)
+}
+
+func (c writer) locksAnywhere() error {
+	return notImplemented(c.op.name + " where objects are written anywhere, and copies follow no change of their locks,")
+}
+
 // deleteObject answers DeleteObject.
 func deleteObject(c writer) error {
 	return c.change(&storage.Forward{

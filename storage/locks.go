@@ -65,6 +65,28 @@ func (c *Client) MakeLocked(ctx context.Context, bucket string) (made bool, err 
 	return c.wire.MakeBucket(ctx, name, true)
 }
 
+// CopyLockRule has a bucket give new objects the retention that they get at src, where both have
+// object lock. It reports whether there was anything to change.
+func CopyLockRule(ctx context.Context, src Reader, dst Writer, bucket string) (changed bool, err error) {
+	s, err := clientOf(src)
+	if err != nil {
+		return false, nil //nolint:nilerr // no client of this package's: it has no locks
+	}
+	d, err := clientOf(dst)
+	if err != nil {
+		return false, nil //nolint:nilerr // likewise
+	}
+	want, locks, err := s.wire.LockRule(ctx, s.Physical(bucket))
+	if err != nil || !locks {
+		return false, err
+	}
+	has, locks, err := d.wire.LockRule(ctx, d.Physical(bucket))
+	if err != nil || !locks || has == want {
+		return false, err
+	}
+	return true, d.wire.SetLockRule(ctx, d.Physical(bucket), want)
+}
+
 // FollowsLock reports whether a copy at dst, which was just looked at, is locked as the object
 // it was made from, as far as a copy can be: both storages preserve what a version is, and the
 // copy's bucket has object lock.

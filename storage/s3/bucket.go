@@ -98,6 +98,42 @@ func (c *Client) MakeBucket(ctx context.Context, bucket string, locks bool) (mad
 	return true, err
 }
 
+// A LockRule is the retention that a bucket's object lock gives new objects which ask for none:
+// GOVERNANCE or COMPLIANCE, for so many DAYS or YEARS. The zero LockRule is none.
+type LockRule struct {
+	Mode minio.RetentionMode
+	For  uint
+	Unit minio.ValidityUnit
+}
+
+// LockRule asks for the rule of a bucket's object lock, and whether it has object lock at all. A
+// storage that does not know of it, or does not tell, has none, as for [Client.Configured].
+func (c *Client) LockRule(ctx context.Context, bucket string) (rule LockRule, locks bool, err error) {
+	if locks, err = c.Configured(ctx, bucket, "object-lock"); !locks {
+		return LockRule{}, false, err
+	}
+	q := &Request{Name: "asking for the object lock of", Bucket: bucket}
+	err = admin(ctx, c, q, func(ctx context.Context) error {
+		_, mode, validity, unit, err := c.api.GetObjectLockConfig(ctx, bucket)
+		if err == nil && mode != nil && validity != nil && unit != nil {
+			rule = LockRule{*mode, *validity, *unit}
+		}
+		return err
+	})
+	return rule, true, err
+}
+
+// SetLockRule makes a rule that of a bucket with object lock.
+func (c *Client) SetLockRule(ctx context.Context, bucket string, rule LockRule) error {
+	q := &Request{Name: "setting the object lock of", Bucket: bucket}
+	return admin(ctx, c, q, func(ctx context.Context) error {
+		if rule == (LockRule{}) {
+			return c.api.SetObjectLockConfig(ctx, bucket, nil, nil, nil)
+		}
+		return c.api.SetObjectLockConfig(ctx, bucket, &rule.Mode, &rule.For, &rule.Unit)
+	})
+}
+
 // admin makes a call of minio-go's, with a watchdog of its own.
 func admin(ctx context.Context, c *Client, q *Request, do func(context.Context) error) error {
 	ctx, dog := Watch(ctx, c.Waits.Answer)

@@ -164,6 +164,27 @@ func (b *Buckets) wantsLocks(ctx context.Context, s *site.Site, bucket string) (
 	return has, err
 }
 
+// bringLockRule gives a bucket's next primary the rule of its object lock, which locks what users
+// write there from the move on. A copy has no need of it: its objects have their originals' locks.
+func (b *Buckets) bringLockRule(ctx context.Context, from *site.Site, bucket, target string) error {
+	to, err := b.o.Sites.Usable(target)
+	if err != nil {
+		return err
+	}
+	changed := false
+	err = b.write(ctx, to, bucket, guard.AnyRule(bucket, target), func(ctx context.Context, w storage.Writer) (err error) {
+		changed, err = storage.CopyLockRule(ctx, from.Reader(), w, bucket)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("moving the primary to %s: the rule of its object lock: %w", target, err)
+	}
+	if changed {
+		b.o.Log.Info("brought the rule of object lock along", zap.String("bucket", bucket), zap.String("to", target))
+	}
+	return nil
+}
+
 // Drop removes a physical bucket if it is empty.
 func (b *Buckets) Drop(ctx context.Context, s *site.Site, bucket string) error {
 	err := b.write(ctx, s, bucket, guard.Always, func(ctx context.Context, w storage.Writer) error {

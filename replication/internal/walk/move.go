@@ -47,6 +47,9 @@ func (m *Mover) MovePrimary(ctx context.Context, bucket, target string) error {
 	if err := m.prepare(ctx, old, rows, target); err != nil {
 		return err
 	}
+	if err := m.buckets.bringLockRule(ctx, old, bucket, target); err != nil {
+		return err
+	}
 	if leaves := m.o.Hooks.Leaves; leaves != nil {
 		if err := leaves(ctx, bucket, from, clock); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 type Mover struct {
 	o       *Options
 	locks   *keylock.Locks[ids.Copy]
+	buckets *Buckets
 	scanner *Scanner
 	// histories of the target have to be whole before it becomes the primary.
 	histories *Historian

@@ -32,6 +32,6 @@ func New(o Options) *Walks {
 	w.Syncer = &Syncer{o: &o, buckets: w.Buckets, began: newBegan(), histories: w.Historian}
 	w.Scanner = &Scanner{o: &o, buckets: w.Buckets, syncer: w.Syncer, began: newBegan(), histories: w.Historian}
 	w.Evictor = &Evictor{o: &o, buckets: w.Buckets, left: make(map[ids.Copy][]string)}
-	w.Mover = &Mover{&o, w.Locks, w.Scanner, w.Historian}
+	w.Mover = &Mover{&o, w.Locks, w.Buckets, w.Scanner, w.Historian}
 	return w
 }
