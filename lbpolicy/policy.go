@@ -86,7 +86,7 @@ func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason routi
 	}
 	// After an attempt that failed the answer is Caddy's, which tells of that failure.
 	last := isFinal(reason) || !p.retries() || len(st.tried) == 0 && p.isLast(st)
-	if last && p.answers(reason) {
+	if last && p.answers() {
 		st.rejection.Store(nil)
 		p.app.CountRejection(reason)
 		st.refusal, st.upstream = reason, refusedUpstream()

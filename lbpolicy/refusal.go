@@ -18,7 +18,7 @@ import (
 // and answer 503 without a body. Where the proxy's transport is FaDO's, a refusal that is
 // the last word, of the last attempt too, is answered by it instead: the policy returns an upstream that stands for
 // the refusal, and the transport answers without dialling. Caddy's transport http is given a
-// front that does the same with refusals that no retry can help.
+// front that does the same.
 
 // refusing is Caddy's transport http behind a front that answers refusals.
 type refusing struct {
@@ -56,7 +56,7 @@ func putRefusing(ctx caddy.Context, h *reverseproxy.Handler) error {
 }
 
 // answers says whether the proxy's transport answers a refusal that is the last word.
-func (p *DataAware) answers(reason routing.Reason) bool {
+func (p *DataAware) answers() bool {
 	if p.ownTransport() != nil {
 		return true
 	}
@@ -64,7 +64,7 @@ func (p *DataAware) answers(reason routing.Reason) bool {
 		return false
 	}
 	_, ok := p.handler.Transport.(*refusing)
-	return ok && isFinal(reason)
+	return ok
 }
 
 // refusals says, for each reason, what the client is told in the body.

@@ -110,16 +110,26 @@ func TestARefusalWithRetriesIsCountedOnce(t *testing.T) {
 	}
 }
 
-// A request that is refused in all its attempts is told why, as without retries.
+// A request that is refused in all its attempts is told why, as without retries, with FaDO's
+// transport and Caddy's own.
 func TestTheLastRefusalSaysWhy(t *testing.T) {
 	w := newWorld(t)
-	w.cluster("c1")
-	for _, retries := range []string{"", "lb_retries 5\n"} {
-		a := serve(t, dynamicProxy+retries+"lb_try_interval 1ms\n").get("/")
-		if a.Status != http.StatusServiceUnavailable || !strings.HasSuffix(a.Body, ".\n") {
-			t.Errorf("%q: answer %v", retries, a)
+	f := function(t, "f")
+	w.cluster("c1", at(f.URL))
+	w.endpoint(f.URL).Live.SetHealthy(false, "down")
+	for _, proxy := range []string{
+		dynamicProxy,
+		"dynamic fado\nlb_policy data_aware\n",
+		"dynamic fado\nlb_policy random\ntransport http\n",
+		withAddress("to {F}\nlb_policy data_aware\n", "{F}", f.URL),
+	} {
+		for _, retries := range []string{"", "lb_retries 5\n"} {
+			a := serve(t, proxy+retries+"lb_try_interval 1ms\n").get("/")
+			if a.Status != http.StatusServiceUnavailable || !strings.HasSuffix(a.Body, ".\n") {
+				t.Errorf("%s%s: answer %v", proxy, retries, a)
+			}
+			expect(t, a.Header, "X-FaDO-Reason", string(routing.ReasonNoEndpoint))
 		}
-		expect(t, a.Header, "X-FaDO-Reason", string(routing.ReasonNoEndpoint))
 	}
 }
 

@@ -3,7 +3,9 @@ package lbpolicy_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,6 +115,35 @@ func TestPlaceholdersTellTheDecision(t *testing.T) {
 	expect(t, a.Header, "X-Down", "c2")
 	if a := s.get("/", "X-FaDO-Bucket: exiled"); a.Status != 421 || a.Body != "refused: zone-forbidden exiled " {
 		t.Errorf("answer %v", a)
+	}
+}
+
+// An answer to a refusal can be replaced, and those of functions left as they are.
+func TestARefusalsBodyCanBeReplaced(t *testing.T) {
+	w := newWorld(t)
+	failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "the function's own")
+	}))
+	t.Cleanup(failing.Close)
+	w.cluster("c1", at(failing.URL))
+	w.bucket("photos", catalog.Policy{}, "c1")
+	s := serveEdited(t, dynamicProxy+`
+		@failed status 4xx 5xx
+		handle_response @failed {
+			route {
+				respond @refused "{fado.reason}: mine" {http.reverse_proxy.status_code}
+				copy_response
+			}
+		}`, strings.NewReplacer("\treverse_proxy {", "\t@refused expression {fado.reason} != \"\"\n\treverse_proxy {"))
+	if a := s.get("/", "X-FaDO-Bucket: photos"); a.Status != http.StatusServiceUnavailable || a.Body != "the function's own" {
+		t.Errorf("the function's answer is %v", a)
+	}
+	for header, status := range map[string]int{"X-FaDO-Bucket: nope": http.StatusServiceUnavailable, "X-FaDO-Object: x": http.StatusBadRequest} {
+		a := s.get("/", header)
+		if a.Status != status || !strings.HasSuffix(a.Body, ": mine") || a.Header.Get("X-FaDO-Reason")+": mine" != a.Body {
+			t.Errorf("%s: answer %v", header, a)
+		}
 	}
 }
 
