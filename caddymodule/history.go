@@ -152,13 +152,7 @@ type sampler struct {
 	rt     *runtime
 	before map[string]float64 // counters at the last time
 	at     time.Time
-	// due is when the store may be asked for the backlog again.
-	due time.Time
 }
-
-// backlogShare is the part of the time, one in so many, that looks at the backlog may take: one
-// costs a few lookups for each bucket and cluster that objects are pending in.
-const backlogShare = 200
 
 // run measures until ctx ends.
 func (s *sampler) run(ctx context.Context) {
@@ -179,7 +173,7 @@ func (s *sampler) run(ctx context.Context) {
 
 // sample puts the values of now.
 func (s *sampler) sample(ctx context.Context, rings *history.Rings, now time.Time) {
-	all := append(s.rates(now), s.backlog(ctx, now)...)
+	all := append(s.rates(now), s.backlog(ctx)...)
 	rings.Put(now, append(all, s.places()...))
 	s.rt.flows.mark(now)
 }
@@ -247,26 +241,18 @@ func eachCount(c prometheus.Collector, f func(label func(name string) string, n 
 	}
 }
 
-// backlog is what replication is doing. What the store can't tell now, or is not asked because
-// that takes it long, is a gap.
-func (s *sampler) backlog(ctx context.Context, now time.Time) []history.Sample {
-	st := s.rt.engine.Figures()
-	asked := !now.Before(s.due)
-	var err error
-	if asked {
-		ctx, cancel := context.WithTimeout(ctx, backlogTimeout)
-		defer cancel()
-		began := time.Now()
-		st, err = s.rt.engine.Status(ctx)
-		s.due = now.Add(time.Since(began) * backlogShare)
-	}
+// backlog is what replication is doing. What the store can't tell now is a gap.
+func (s *sampler) backlog(ctx context.Context) []history.Sample {
+	ctx, cancel := context.WithTimeout(ctx, backlogTimeout)
+	defer cancel()
+	st, err := s.rt.engine.Status(ctx)
 	all := []history.Sample{
 		{Series: "lag.p50", Value: st.LagMS.P50, Peak: true},
 		{Series: "lag.p99", Value: st.LagMS.P99, Peak: true},
 		{Series: "throughput.objects", Value: st.Rate.Objects},
 		{Series: "throughput.bytes", Value: st.Rate.Bytes},
 	}
-	if err != nil || !asked {
+	if err != nil {
 		return all
 	}
 	oldest := 0.0

@@ -193,6 +193,13 @@ func (s gatedStore) Backlogs(ctx context.Context, a string) (r1 []state.Backlog,
 	return r1, err
 }
 
+func (s gatedStore) BacklogTotal(ctx context.Context) (r1 state.Backlog, err error) {
+	if err = s.gate.pass(ctx, "BacklogTotal"); err == nil {
+		r1, err = s.inner.BacklogTotal(ctx)
+	}
+	return r1, err
+}
+
 func (s gatedStore) BucketCounts(ctx context.Context) (r1 map[string]int64, err error) {
 	if err = s.gate.pass(ctx, "BucketCounts"); err == nil {
 		r1, err = s.inner.BucketCounts(ctx)

@@ -120,8 +120,8 @@ type ObjectPage struct {
 // maxTransfers bounds the transfers shown.
 const maxTransfers = 100
 
-// Figures returns what this instance knows by itself: all of Status but the queue.
-func (e *Engine) Figures() Status {
+// figures are what this instance knows by itself: all of Status but the queue.
+func (e *Engine) figures() Status {
 	rate, lag := e.core.report.Figures.Rate(), e.core.report.Figures.Lag()
 	st := Status{
 		Paused: e.core.pause.On(), Workers: e.core.slots.Size(), Transfers: e.transfers(e.core.guard.Transfers()),
@@ -137,18 +137,14 @@ func (e *Engine) Figures() Status {
 
 // Status returns the figures of this instance; the queue is that of the whole store.
 func (e *Engine) Status(ctx context.Context) (Status, error) {
-	st := e.Figures()
-	logs, err := e.core.ctl.Store().Backlogs(ctx, "")
+	st := e.figures()
+	total, err := e.core.ctl.Store().BacklogTotal(ctx)
 	if err != nil {
 		return st, err
 	}
-	for _, l := range logs {
-		st.Queue.Objects += l.Objects
-		st.Queue.Bytes += l.Bytes
-		if l.Objects > 0 && (st.Queue.Oldest == nil || l.Oldest.Before(*st.Queue.Oldest)) {
-			oldest := l.Oldest
-			st.Queue.Oldest = &oldest
-		}
+	st.Queue.Objects, st.Queue.Bytes = total.Objects, total.Bytes
+	if total.Objects > 0 {
+		st.Queue.Oldest = &total.Oldest
 	}
 	return st, nil
 }

@@ -24,6 +24,7 @@ var published = map[string]string{
 	"sqlite/migrations/0007_revision.sql":         "14ac599eb87c9a81",
 	"sqlite/migrations/0008_audit.sql":            "e4f8e5bcbabdddb6",
 	"sqlite/migrations/0009_gone.sql":             "56c92990237b0103",
+	"sqlite/migrations/0010_backlog_total.sql":    "67a33c2776c1b29f",
 	"postgres/migrations/0001_initial.sql":        "83b71270db008ce5",
 	"postgres/migrations/0002_pulled_uploads.sql": "99bbc696b5e60e1e",
 	"postgres/migrations/0003_intents.sql":        "0d8af2e679740364",
@@ -32,6 +33,7 @@ var published = map[string]string{
 	"postgres/migrations/0007_revision.sql":       "21355fdb461985ec",
 	"postgres/migrations/0008_audit.sql":          "6f2d0099be3b28d8",
 	"postgres/migrations/0009_gone.sql":           "ec1e6132aa91413c",
+	"postgres/migrations/0010_backlog_total.sql":  "788ae260b317c170",
 }
 
 // TestVersionsInStep: both engines have the same versions, by the same names, up to the one

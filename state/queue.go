@@ -155,4 +155,7 @@ type Queue interface {
 	// Backlogs sums pending rows per bucket and cluster, sorted by them; bucket ""
 	// means all buckets. Pairs without rows are left out.
 	Backlogs(ctx context.Context, bucket string) ([]Backlog, error)
+	// BacklogTotal sums all pending rows, without names and LastError. It costs a few
+	// lookups, however many rows and copies there are.
+	BacklogTotal(ctx context.Context) (Backlog, error)
 }

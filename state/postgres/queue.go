@@ -143,7 +143,7 @@ func (s *Store) Backlogs(ctx context.Context, bucket string) (all []state.Backlo
 		FROM (SELECT bucket, cluster, sum(objects)::bigint AS objects, sum(bytes)::bigint AS bytes, sum(held_deletes)::bigint AS held_deletes,
 			sum(conflicts)::bigint AS conflicts, sum(failing)::bigint AS failing
 			FROM fado.backlog %s GROUP BY bucket, cluster HAVING sum(objects) <> 0) b ORDER BY bucket, cluster`
-	query, args := fmt.Sprintf(sums, ""), []any{}
+	query, args := fmt.Sprintf(sums, "WHERE bucket <> ''"), []any{}
 	if bucket != "" {
 		query, args = fmt.Sprintf(sums, "WHERE bucket = $1"), []any{bucket}
 	}
@@ -156,6 +156,21 @@ func (s *Store) Backlogs(ctx context.Context, bucket string) (all []state.Backlo
 	}
 	return all, nil
 }
+
+// BacklogTotal implements state.Store.
+func (s *Store) BacklogTotal(ctx context.Context) (total state.Backlog, err error) {
+	err = s.read(ctx, "summing pending objects", func(ctx context.Context, q querier) error {
+		all, err := collect(ctx, q, scanBacklog, backlogTotal)
+		if err == nil && len(all) > 0 {
+			total = all[0]
+		}
+		return err
+	})
+	return total, err
+}
+
+const backlogTotal = `SELECT '', '', sum(objects)::bigint, sum(bytes)::bigint, sum(held_deletes)::bigint, sum(conflicts)::bigint, sum(failing)::bigint,
+	coalesce((SELECT min(since) FROM fado.pending), 0), '' FROM fado.backlog WHERE bucket = '' AND cluster = '' HAVING sum(objects) <> 0`
 
 func scanBacklog(rows pgx.Rows) (b state.Backlog, err error) {
 	var oldest int64

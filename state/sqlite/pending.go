@@ -326,7 +326,7 @@ func (s *Store) Backlogs(ctx context.Context, bucket string) ([]state.Backlog, e
 	if err == nil {
 		var all []state.Backlog
 		if bucket == "" {
-			all, err = collect(s.r, scanBacklog, sums+" ORDER BY bucket, cluster")
+			all, err = collect(s.r, scanBacklog, sums+" WHERE bucket > '' ORDER BY bucket, cluster")
 		} else {
 			all, err = collect(s.r, scanBacklog, sums+" WHERE bucket = ? ORDER BY cluster", bucket)
 		}
@@ -335,6 +335,20 @@ func (s *Store) Backlogs(ctx context.Context, bucket string) ([]state.Backlog, e
 		}
 	}
 	return nil, s.wrap("summing pending objects", err)
+}
+
+// BacklogTotal implements state.Store.
+func (s *Store) BacklogTotal(ctx context.Context) (state.Backlog, error) {
+	err := s.reading(ctx)
+	if err == nil {
+		var all []state.Backlog
+		all, err = collect(s.r, scanBacklog, `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
+			coalesce((SELECT min(since) FROM pending), 0), '' FROM backlog WHERE bucket = '' AND cluster = ''`)
+		if err == nil && len(all) > 0 {
+			return all[0], nil
+		}
+	}
+	return state.Backlog{}, s.wrap("summing pending objects", err)
 }
 
 func scanBacklog(rows *sql.Rows) (b state.Backlog, err error) {

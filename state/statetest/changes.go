@@ -293,6 +293,7 @@ func testClosed(t *testing.T, fx Fixture) {
 		"ListPending":   func() error { _, err := s.ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0); return err },
 		"EachPending":   func() error { return s.EachPending(ctx, func(state.Pending) error { return nil }) },
 		"Backlogs":      func() error { _, err := s.Backlogs(ctx, ""); return err },
+		"BacklogTotal":  func() error { _, err := s.BacklogTotal(ctx); return err },
 		"GetMeta":       func() error { _, err := s.GetMeta(ctx, "k"); return err },
 		"PutMeta":       func() error { return s.PutMeta(ctx, "k", "v") },
 		"Changes":       func() error { _, err := s.Changes(ctx, 0, 0); return err },

@@ -281,6 +281,19 @@ func (m *queueModel) check(t *rapid.T) {
 		b.LastError = ""
 		equal(t, "backlog", b, want[i])
 	}
+	equal(t, "total", must(m.s.BacklogTotal(ctx))(t), totalOf(want))
+}
+
+// totalOf sums the sums of copies.
+func totalOf(logs []state.Backlog) (sum state.Backlog) {
+	for _, l := range logs {
+		if sum.Objects == 0 || l.Oldest.Before(sum.Oldest) {
+			sum.Oldest = l.Oldest
+		}
+		sum.Objects, sum.Bytes = sum.Objects+l.Objects, sum.Bytes+l.Bytes
+		sum.HeldDeletes, sum.Conflicts, sum.Failing = sum.HeldDeletes+l.HeldDeletes, sum.Conflicts+l.Conflicts, sum.Failing+l.Failing
+	}
+	return sum
 }
 
 // checkDue compares when each cluster has something to claim. What can be claimed now may

@@ -394,6 +394,7 @@ func byPages(t tb, s state.Store, f state.PendingFilter, limit int) (all []state
 func testBacklogs(t *testing.T, fx Fixture) {
 	s := fx.Store
 	equal(t, "backlogs of nothing", len(must(s.Backlogs(ctx, ""))(t)), 0)
+	equal(t, "total of nothing", must(s.BacklogTotal(ctx))(t), state.Backlog{})
 	rows := add(t, s,
 		state.Pending{Bucket: "b", Key: "1", Cluster: "c1", Size: 10, Since: at(5)},
 		state.Pending{Bucket: "b", Key: "2", Cluster: "c1", Size: 20, Since: at(3), Hold: state.HoldDeletes},
@@ -405,6 +406,7 @@ func testBacklogs(t *testing.T, fx Fixture) {
 	a := state.Backlog{Bucket: "a", Cluster: "c2", Objects: 1, Bytes: 50, Oldest: at(7)}
 	equal(t, "all", must(s.Backlogs(ctx, ""))(t), []state.Backlog{a, c1, c2})
 	equal(t, "of b", must(s.Backlogs(ctx, "b"))(t), []state.Backlog{c1, c2})
+	equal(t, "total", must(s.BacklogTotal(ctx))(t), state.Backlog{Objects: 5, Bytes: 150, Oldest: at(3), HeldDeletes: 1, Conflicts: 1})
 
 	failed := rows[0]
 	failed.Attempts, failed.Error = 1, "refused"
@@ -419,6 +421,7 @@ func testBacklogs(t *testing.T, fx Fixture) {
 	equal(t, "two finished", must(s.Backlogs(ctx, "b"))(t), []state.Backlog{c1})
 	drain(t, s)
 	equal(t, "drained", len(must(s.Backlogs(ctx, ""))(t)), 0)
+	equal(t, "total when drained", must(s.BacklogTotal(ctx))(t), state.Backlog{})
 }
 
 // legalKeys are keys S3 allows, in the order of their UTF-8 bytes.
