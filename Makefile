@@ -206,8 +206,13 @@ E2E ?=
 
 .PHONY: web-test
 web-test: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## the console in a browser (Chromium, CHROMIUM=/usr/bin/chromium), against a real FaDO and real storages; E2E='--grep @short' for the half that .ci/run runs
-	@PREREQS=$(PREREQS) .ci/prereqs chromium:chromium
+	@PREREQS=$(PREREQS) .ci/prereqs chromium:chromium initdb:postgresql
 	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy $(NODE) npm run --silent e2e -- $(E2E)
+
+.PHONY: web-budgets
+web-budgets: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## what the console takes with 100,000 buckets, and what ten browsers cost, beside the bars: figures of this machine
+	@PREREQS=$(PREREQS) .ci/prereqs chromium:chromium
+	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy BUDGETS=1 $(NODE) npx playwright test budgets
 
 .PHONY: web-shots
 web-shots: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## take the pictures of docs/console.md anew

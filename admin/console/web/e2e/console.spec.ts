@@ -241,6 +241,8 @@ const paths = [
   '/buckets/reports',
   '/buckets/reports?tab=objects',
   '/buckets/reports?tab=placement',
+  '/buckets/reports?tab=conflicts',
+  '/buckets/reports?tab=settings',
   '/clusters',
   '/clusters/berlin',
   '/policies',
@@ -259,10 +261,12 @@ const paths = [
   '/audit',
   '/instances',
   '/access',
+  '/no-such-page',
 ];
 
 for (const theme of ['Light', 'Dark']) {
   test(`nothing stands in anybody's way: ${theme}`, theme === 'Dark' ? short : {}, async ({ page }) => {
+    test.setTimeout(240_000); // many pages
     await signIn(page, 'ada');
     await page.getByRole('button', { name: 'Account' }).click();
     await page.getByRole('menuitemradio', { name: theme }).click();
@@ -279,6 +283,7 @@ for (const theme of ['Light', 'Dark']) {
 }
 
 test('nothing is cut off at 360 px', short, async ({ page }) => {
+  test.setTimeout(240_000); // many pages
   await page.setViewportSize({ width: 360, height: 740 });
   await signIn(page, 'ada');
   for (const path of paths) {

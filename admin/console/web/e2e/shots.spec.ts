@@ -5,6 +5,7 @@ test.skip(!process.env.SHOTS, 'make web-shots takes the pictures of docs/console
 const shots: [string, string, 'Light' | 'Dark'][] = [
   ['overview', '/', 'Light'],
   ['matrix', '/buckets?view=matrix', 'Light'],
+  ['objects', '/buckets/reports?tab=objects&prefix=q1/', 'Dark'],
 ];
 
 test('pictures', async ({ page }) => {

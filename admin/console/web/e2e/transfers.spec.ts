@@ -182,6 +182,59 @@ test('a link is good for anybody, and stored, not shown', async ({ page, browser
   await s3(world().storages.berlin, 'DELETE', '/reports/linked.html');
 });
 
+test('several objects are deleted, after a question', async ({ page }) => {
+  for (const n of [1, 2, 3, 4]) await s3(world().storages.berlin, 'PUT', `/reports/several/${n}.txt`, `number ${n}`);
+  await signIn(page, 'ada', '/buckets/reports?tab=objects&prefix=several/');
+  await expect(objects(page).getByRole('row', { name: /4\.txt/ })).toBeVisible();
+  await expect(page.getByRole('button', { name: /^Delete/ })).toHaveCount(0);
+  await page.getByRole('button', { name: 'Choose all shown' }).click();
+  await page.getByRole('checkbox', { name: 'Choose 2.txt' }).uncheck();
+  await page.getByRole('button', { name: 'Delete 3 objects' }).click();
+  const dialog = page.getByRole('alertdialog', { name: 'Delete 3 objects' });
+  await expect(dialog.getByRole('listitem')).toHaveText(['several/1.txt', 'several/3.txt', 'several/4.txt']);
+  expect(await violations(page)).toEqual([]);
+  await dialog.getByRole('button', { name: 'Delete 3 objects' }).click();
+  await expect(page.getByRole('status').filter({ hasText: '3 objects are deleted' })).toBeVisible();
+  await expect(objects(page).getByRole('row', { name: /txt/ })).toHaveCount(1);
+  expect((await s3(world().storages.berlin, 'GET', '/reports/several/3.txt')).status).toBe(404);
+  expect((await s3(world().storages.berlin, 'GET', '/reports/several/2.txt')).status).toBe(200);
+  await s3(world().storages.berlin, 'DELETE', '/reports/several/2.txt');
+});
+
+test('a version is removed for good, and a delete marker taken back', async ({ page }) => {
+  test.setTimeout(120_000);
+  await admin('/fado/policies', { method: 'POST', body: JSON.stringify({ name: 'only-berlin', zones: ['eu-de'], copies: 1 }) });
+  await admin('/fado/buckets', { method: 'POST', body: JSON.stringify({ name: 'versioned', policy: 'only-berlin' }) });
+  await until('the bucket', async () => ((await (await admin('/fado/buckets/versioned')).json()) as { status: { state: string } }).status.state === 'ok');
+  await s3(world().storages.berlin, 'PUT', '/versioned?versioning=', '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>');
+  for (const text of ['first', 'second']) await s3(world().storages.berlin, 'PUT', '/versioned/kept.txt', text);
+  await signIn(page, 'ada', '/buckets/versioned?tab=objects&object=kept.txt');
+  const dialog = page.getByRole('dialog', { name: 'kept.txt' });
+  await dialog.getByText('Versions', { exact: true }).click();
+  const versions = dialog.getByRole('table', { name: 'Versions' });
+  await expect(versions.getByRole('row')).toHaveCount(3);
+  await versions
+    .getByRole('row', { name: /latest/ })
+    .getByRole('button', { name: /^Remove version/ })
+    .click();
+  await expect(page.getByRole('alertdialog')).toContainText('the one before it is the object');
+  expect(await violations(page)).toEqual([]);
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(versions.getByRole('row')).toHaveCount(2);
+  expect(await (await s3(world().storages.berlin, 'GET', '/versioned/kept.txt')).text()).toBe('first');
+
+  await s3(world().storages.berlin, 'DELETE', '/versioned/kept.txt');
+  await page.reload();
+  await dialog.getByText('Versions', { exact: true }).click();
+  await versions.getByRole('button', { name: /^Remove the delete marker/ }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(versions.getByRole('row')).toHaveCount(2);
+  expect(await (await s3(world().storages.berlin, 'GET', '/versioned/kept.txt')).text()).toBe('first');
+  await admin('/fado/buckets/versioned?purge=all', { method: 'DELETE' });
+  await until('the end of the purge', async () => ((await (await admin('/fado/replication/purges')).json()) as unknown[]).length === 0);
+  await admin('/fado/policies/only-berlin', { method: 'DELETE' });
+});
+
 for (const theme of ['Light', 'Dark']) {
   test(`an object stands in nobody's way: ${theme}`, theme === 'Light' ? short : {}, async ({ page }) => {
     await signIn(page, 'ada', '/buckets/reports?tab=objects');

@@ -1,8 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash, createHmac } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { type AddressInfo, createServer as listen } from 'node:net';
+import { type AddressInfo, connect, createServer as listen } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -57,7 +57,7 @@ export async function s3(endpoint: string, method: string, path: string, body = 
   const scope = `${time.slice(0, 8)}/us-east-1/s3/aws4_request`;
   const headers: Record<string, string> = { host: url.host, 'x-amz-content-sha256': sha(body), 'x-amz-date': time };
   const names = Object.keys(headers).sort();
-  const canonical = [method, url.pathname, '', ...names.map((n) => `${n}:${headers[n]}`), '', names.join(';'), sha(body)].join('\n');
+  const canonical = [method, url.pathname, url.search.slice(1), ...names.map((n) => `${n}:${headers[n]}`), '', names.join(';'), sha(body)].join('\n');
   const toSign = ['AWS4-HMAC-SHA256', time, scope, sha(canonical)].join('\n');
   const k = mac(mac(mac(mac(`AWS4${key.secret}`, time.slice(0, 8)), 'us-east-1'), 's3'), 'aws4_request');
   const signature = createHmac('sha256', k).update(toSign).digest('hex');
@@ -74,10 +74,10 @@ export async function s3(endpoint: string, method: string, path: string, body = 
 }
 
 /** Ends a process, and returns when it has ended: it may still be writing. */
-async function ended(child: ChildProcess): Promise<void> {
+async function ended(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = new Promise((r) => child.once('exit', r));
-  child.kill();
+  child.kill(signal);
   await exit;
 }
 
@@ -269,6 +269,95 @@ export default async function setup(): Promise<() => Promise<void>> {
   };
 }
 
+/** A FaDO besides the one of the other tests: what a test does to it harms none of them. */
+export interface Another {
+  dir: string;
+  admin: string;
+  console: string;
+  fado: Fado;
+}
+
+/**
+ * Starts one, with global settings and options of its console, and the user ada. The store is
+ * its own unless the settings say otherwise.
+ */
+let ada: string | undefined; // the same everywhere, as sessions end where a password is another
+
+export async function another(settings = '', options = ''): Promise<Another> {
+  const dir = mkdtempSync(join(tmpdir(), 'fado-console-'));
+  const w = { dir, admin: `http://127.0.0.1:${await freePort()}`, console: `http://localhost:${await freePort()}` };
+  const store = /^\s*store /m.test(settings) ? '' : `store sqlite ${join(dir, 'fado.db')}`;
+  ada ??= hash('of ada', 'bcrypt');
+  writeFileSync(
+    join(dir, 'Caddyfile'),
+    `{
+	admin ${new URL(w.admin).host}
+	auto_https off
+	persist_config off
+	fado {
+		${store}
+		${settings}
+	}
+}
+http://:${new URL(w.console).port} {
+	fado_console {
+		user ada ${ada} admin
+		${options}
+	}
+}
+`,
+    { mode: 0o600 },
+  );
+  const fado = new Fado(w);
+  await fado.start();
+  return { ...w, fado };
+}
+
+/** Ends one, and removes what it kept. */
+export async function endOf(one: Another): Promise<void> {
+  await one.fado.stop();
+  rmSync(one.dir, { recursive: true, force: true });
+}
+
+/** A PostgreSQL of its own, for instances that share a store. */
+export async function postgres(): Promise<{ store: string; stop: () => Promise<void> }> {
+  const found = ['/usr/local/bin', ...readdirSync('/usr/lib/postgresql').map((v) => `/usr/lib/postgresql/${v}/bin`)];
+  const bin = found.find((d) => existsSync(join(d, 'initdb')) && existsSync(join(d, 'postgres')));
+  if (!bin) throw new Error('PostgreSQL is not installed: make prereqs');
+  const dir = mkdtempSync('/tmp/fado-console-postgres-');
+  // It refuses to run as root.
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres']).toString());
+  const owner = process.getuid?.() === 0 ? { uid: id('-u'), gid: id('-g') } : {};
+  if ('uid' in owner) chownSync(dir, owner.uid as number, owner.gid as number);
+  const port = await freePort();
+  const data = join(dir, 'data');
+  execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'fado', '--auth', 'trust', '--encoding', 'UTF8', '--locale', 'C', '--no-sync'], {
+    ...owner,
+    cwd: dir,
+    stdio: 'pipe',
+  });
+  const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off'];
+  const child = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap((v) => ['-c', v])], { ...owner, cwd: dir, stdio: 'ignore' });
+  await until('PostgreSQL', () => reached(port));
+  return {
+    store: `store postgres postgres://fado@127.0.0.1:${port}/postgres?sslmode=disable`,
+    stop: async () => {
+      await ended(child, 'SIGINT');
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Whether somebody listens there. */
+const reached = (port: number) =>
+  new Promise<boolean>((r) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      r(true);
+    });
+    socket.on('error', () => r(false));
+  });
+
 /** A FaDO by the Caddyfile in the directory of its world. */
 export class Fado {
   private child?: ChildProcess;
@@ -283,9 +372,14 @@ export class Fado {
     await until('the console', async () => (await fetch(this.w.console)).ok);
   }
 
-  async stop(): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.child;
     this.child = undefined;
-    if (child) await ended(child);
+    if (child) await ended(child, signal);
+  }
+
+  /** The process. */
+  get pid(): number {
+    return this.child?.pid ?? 0;
   }
 }

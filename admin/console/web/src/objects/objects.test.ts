@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { kindOf } from './preview';
+import { deletedText, removeAll } from './remove';
 import { partSize, Upload } from './upload';
 import { errorOf, S3Error, type Sending, type Signed, tagsOf, versionsOf, type Wanted, type Wire } from './wire';
 
@@ -170,5 +171,25 @@ describe('an upload', () => {
     await u.run();
     await u.abort();
     expect([u.state, by.asked.at(-1)]).toEqual(['gone', 'abort']);
+  });
+});
+
+describe('deleting several', () => {
+  it('goes on where one fails, and says which', async () => {
+    let now = 0;
+    let most = 0;
+    const result = await removeAll('b', ['a', 'b', 'c', 'd', 'e', 'f', 'g'], async (key) => {
+      most = Math.max(most, ++now);
+      await new Promise((r) => setTimeout(r, 1));
+      now--;
+      if (key === 'c') throw new S3Error(403, 'AccessDenied', 'Not this one');
+    });
+    expect(result.done.sort()).toEqual(['a', 'b', 'd', 'e', 'f', 'g']);
+    expect(most).toBeLessThanOrEqual(4);
+    expect(deletedText(result)).toBe('6 objects are deleted, 1 object is not: c: Not this one');
+    expect(deletedText({ done: ['a'], failed: [] })).toBe('1 object is deleted');
+  });
+  it('is an error where none could be', async () => {
+    await expect(removeAll('b', ['a'], () => Promise.reject(new Error('away')))).rejects.toThrow('away');
   });
 });

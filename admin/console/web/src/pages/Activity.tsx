@@ -1,7 +1,8 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { api, told } from '../api/client';
-import { Card, CopyCurl, Empty, Loaded, Table, useSession } from '../ui/kit';
+import { Card, CopyCurl, Empty, Loaded, useSession } from '../ui/kit';
+import { ListCard } from '../ui/List';
 import { sentence } from './Audit';
 import { Log } from './Events';
 import * as q from './queries';
@@ -38,26 +39,24 @@ function Recorded({ name }: { name: string }) {
     refetchInterval: 15_000,
   });
   return (
-    <Card title="On record" flush aside={<CopyCurl path={`/fado/audit?bucket=${name}&newest=true&limit=50`} />}>
-      <Loaded of={records} rows={4}>
-        {(list) =>
-          list.length === 0 ? (
-            <Empty title="No record of this bucket" />
-          ) : (
-            <Table label="On record" head={['Time', 'Who', 'What']}>
-              {list.map((r) => (
-                <tr key={r.seq}>
-                  <td className="num">
-                    <time dateTime={r.at}>{new Date(r.at).toLocaleString()}</time>
-                  </td>
-                  <td>{r.actor || 'FaDO'}</td>
-                  <td>{sentence(r)}</td>
-                </tr>
-              ))}
-            </Table>
-          )
-        }
-      </Loaded>
-    </Card>
+    <ListCard
+      of={records}
+      title="On record"
+      label="On record"
+      aside={<CopyCurl path={`/fado/audit?bucket=${name}&newest=true&limit=50`} />}
+      head={['Time', 'Who', 'What']}
+      rows={(list) => list}
+      none={<Empty title="No record of this bucket" />}
+    >
+      {(r) => (
+        <tr key={r.seq}>
+          <td className="num">
+            <time dateTime={r.at}>{new Date(r.at).toLocaleString()}</time>
+          </td>
+          <td>{r.actor || 'FaDO'}</td>
+          <td>{sentence(r)}</td>
+        </tr>
+      )}
+    </ListCard>
   );
 }

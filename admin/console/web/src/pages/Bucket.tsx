@@ -5,6 +5,7 @@ import { lazy, Suspense, useState } from 'react';
 import { api, type Bucket as BucketItem, type Schemas, told } from '../api/client';
 import { bytes, count, counted, percent } from '../format';
 import { Action, Ago, Card, ClusterLink, Confirm, CopyCurl, Empty, Facts, Loaded, Meter, Page, Skeleton, State, Table, useDo } from '../ui/kit';
+import { ListCard } from '../ui/List';
 import { Activity } from './Activity';
 import { Reasons, SyncButton, VerifyButton } from './actions';
 import { EditButtons } from './Editing';
@@ -244,39 +245,39 @@ function Conflicts({ name, n }: { name: string; n: number }) {
   );
   const winners = (c: Conflict) => c.copies.map((cp) => cp.cluster);
   return (
-    <Card title="Conflicts" flush aside={n > 0 && <Action onClick={() => setAsked({ winner: 'newest' })}>Let the newest win everywhere</Action>}>
-      <Loaded of={conflicts}>
-        {(list) =>
-          list.length === 0 ? (
-            <Empty title="No conflict">No object that somebody else wrote stands in the way of a copy.</Empty>
-          ) : (
-            <Table label="Conflicts" head={['Key', 'What the clusters hold', 'Decide']}>
-              {list.map((c) => (
-                <tr key={c.key}>
-                  <th scope="row" className="key">
-                    {c.key}
-                    <p className="quiet">{c.reason}</p>
-                  </th>
-                  <td>
-                    {c.copies.map((cp) => (
-                      <p key={cp.cluster}>
-                        {cp.cluster}: {bytes(cp.size)}, <Ago time={cp.last_modified} /> <code>{cp.etag.slice(0, 12)}</code>
-                      </p>
-                    ))}
-                  </td>
-                  <td className="tools">
-                    {winners(c).map((w) => (
-                      <Action key={w} onClick={() => setAsked({ key: c.key, winner: w })}>
-                        Let {w} win
-                      </Action>
-                    ))}
-                  </td>
-                </tr>
+    <>
+      <ListCard
+        of={conflicts}
+        title="Conflicts"
+        label="Conflicts"
+        aside={n > 0 && <Action onClick={() => setAsked({ winner: 'newest' })}>Let the newest win everywhere</Action>}
+        head={['Key', 'What the clusters hold', 'Decide']}
+        rows={(list) => list}
+        none={<Empty title="No conflict">No object that somebody else wrote stands in the way of a copy.</Empty>}
+      >
+        {(c) => (
+          <tr key={c.key}>
+            <th scope="row" className="key">
+              {c.key}
+              <p className="quiet">{c.reason}</p>
+            </th>
+            <td>
+              {c.copies.map((cp) => (
+                <p key={cp.cluster}>
+                  {cp.cluster}: {bytes(cp.size)}, <Ago time={cp.last_modified} /> <code>{cp.etag.slice(0, 12)}</code>
+                </p>
               ))}
-            </Table>
-          )
-        }
-      </Loaded>
+            </td>
+            <td className="tools">
+              {winners(c).map((w) => (
+                <Action key={w} onClick={() => setAsked({ key: c.key, winner: w })}>
+                  Let {w} win
+                </Action>
+              ))}
+            </td>
+          </tr>
+        )}
+      </ListCard>
       <Confirm
         open={asked !== undefined}
         title={asked?.key ? `Resolve ${asked.key}` : 'Resolve every conflict'}
@@ -289,7 +290,7 @@ function Conflicts({ name, n }: { name: string; n: number }) {
           version; where its storage keeps no versions, the conflict is refused and nothing is lost.
         </p>
       </Confirm>
-    </Card>
+    </>
   );
 }
 

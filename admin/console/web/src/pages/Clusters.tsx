@@ -1,7 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import type { Schemas } from '../api/client';
 import { bytes, count, counted, percent } from '../format';
-import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Meter, Page, State, Table } from '../ui/kit';
+import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Meter, Page, State } from '../ui/kit';
+import { ListCard } from '../ui/List';
 import { DrainButton, EditButtons, NewButton } from './Editing';
 import { ClusterTable } from './Overview';
 import * as q from './queries';
@@ -22,41 +24,44 @@ export function Clusters() {
     >
       <div className="stack">
         <Loaded of={summary}>{(s) => <ClusterTable s={s} />}</Loaded>
-        <Card title="Functions" flush>
-          <Loaded of={clusters}>
-            {(list) => {
-              const all = list.flatMap((c) =>
-                (c.status?.functions ?? []).map((f) => ({ ...f, cluster: c.name, max: c.functions?.find((d) => d.url === f.url)?.max_requests })),
-              );
-              return all.length === 0 ? (
-                <Empty title="No function endpoint yet">Clusters declare them with function; without one FaDO replicates and does not route.</Empty>
-              ) : (
-                <Table label="Functions" head={['Endpoint', 'Cluster', 'State', 'In flight']}>
-                  {all.map((f) => (
-                    <tr key={`${f.cluster} ${f.url}`}>
-                      <th scope="row" className="key">
-                        {f.url}
-                      </th>
-                      <td>
-                        <ClusterLink name={f.cluster} />
-                      </td>
-                      <td>
-                        <State of={f.healthy ? 'healthy' : 'down'} />
-                        {f.reason && <p className="quiet">{f.reason}</p>}
-                      </td>
-                      <td className="num">
-                        {count(f.in_flight)}
-                        {f.max ? ` of ${count(f.max)}` : ''}
-                      </td>
-                    </tr>
-                  ))}
-                </Table>
-              );
-            }}
-          </Loaded>
-        </Card>
+        <ListCard
+          of={clusters}
+          title="Functions"
+          label="Functions"
+          head={['Endpoint', 'Cluster', 'State', 'In flight']}
+          rows={(list) => list.flatMap((c) => endpoints(c).map((f) => ({ ...f, cluster: c.name })))}
+          none={<Empty title="No function endpoint yet">Clusters declare them with function; without one FaDO replicates and does not route.</Empty>}
+        >
+          {(f) => <Endpoint key={`${f.cluster} ${f.url}`} of={f} cluster={f.cluster} />}
+        </ListCard>
       </div>
     </Page>
+  );
+}
+
+/** The function endpoints of a cluster, with how much each takes at once. */
+const endpoints = (c: Schemas['Cluster']) => (c.status?.functions ?? []).map((f) => ({ ...f, max: c.functions?.find((d) => d.url === f.url)?.max_requests }));
+
+function Endpoint({ of: f, cluster }: { of: ReturnType<typeof endpoints>[number]; cluster?: string }) {
+  return (
+    <tr>
+      <th scope="row" className="key">
+        {f.url}
+      </th>
+      {cluster && (
+        <td>
+          <ClusterLink name={cluster} />
+        </td>
+      )}
+      <td>
+        <State of={f.healthy ? 'healthy' : 'down'} />
+        {f.reason && <p className="quiet">{f.reason}</p>}
+      </td>
+      <td className="num">
+        {count(f.in_flight)}
+        {f.max ? ` of ${count(f.max)}` : ''}
+      </td>
+    </tr>
   );
 }
 
@@ -139,26 +144,16 @@ export function Cluster() {
                 <Empty title="This cluster has no storage">It runs functions that read their data from elsewhere.</Empty>
               )}
             </Card>
-            <Card title="Functions" flush>
-              {st?.functions.length ? (
-                <Table label="Functions" head={['Endpoint', 'State', 'In flight']}>
-                  {st.functions.map((f) => (
-                    <tr key={f.url}>
-                      <th scope="row" className="key">
-                        {f.url}
-                      </th>
-                      <td>
-                        <State of={f.healthy ? 'healthy' : 'down'} />
-                        {f.reason && <p className="quiet">{f.reason}</p>}
-                      </td>
-                      <td className="num">{count(f.in_flight)}</td>
-                    </tr>
-                  ))}
-                </Table>
-              ) : (
-                <Empty title="No function endpoint here" />
-              )}
-            </Card>
+            <ListCard
+              of={cluster}
+              title="Functions"
+              label="Functions"
+              head={['Endpoint', 'State', 'In flight']}
+              rows={endpoints}
+              none={<Empty title="No function endpoint here" />}
+            >
+              {(f) => <Endpoint key={f.url} of={f} />}
+            </ListCard>
             <Card title="Settings">
               <Facts
                 of={[

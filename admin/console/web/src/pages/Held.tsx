@@ -2,9 +2,9 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Schemas } from '../api/client';
 import { bytes, count, counted } from '../format';
-import { Ago, Card, ClusterLink, CopyCurl, Empty, Loaded, Table } from '../ui/kit';
+import { Ago, Card, ClusterLink, CopyCurl, Empty, Loaded } from '../ui/kit';
+import { List } from '../ui/List';
 import { HeldDeletes } from './actions';
-import { Pages } from './Pages';
 import * as q from './queries';
 
 type Held = Schemas['HeldDeletes'];
@@ -31,8 +31,8 @@ export function HeldTab({ name, held }: { name: string; held: boolean }) {
             ) : (
               <div className="stack">
                 <p>FaDO holds deletes on copies where there are {bounds(h.bound)}.</p>
-                <Table label="Copies whose deletes are held" head={['Copy in', 'Held', 'Of', 'Since']}>
-                  {h.copies.map((c) => (
+                <List label="Copies whose deletes are held" head={['Copy in', 'Held', 'Of', 'Since']} rows={h.copies}>
+                  {(c) => (
                     <tr key={c.cluster}>
                       <th scope="row">
                         <ClusterLink name={c.cluster} />
@@ -43,8 +43,8 @@ export function HeldTab({ name, held }: { name: string; held: boolean }) {
                         <Ago time={c.since} />
                       </td>
                     </tr>
-                  ))}
-                </Table>
+                  )}
+                </List>
                 <div className="tools">
                   <HeldDeletes bucket={name} />
                 </div>
@@ -55,8 +55,13 @@ export function HeldTab({ name, held }: { name: string; held: boolean }) {
       </Card>
       {page.data && page.data.deletes.length > 0 && (
         <Card title="Which" flush>
-          <Table label="Held deletes" head={['Key', 'Still in', 'Size', 'Deleted']}>
-            {page.data.deletes.map((d) => (
+          <List
+            label="Held deletes"
+            head={['Key', 'Still in', 'Size', 'Deleted']}
+            rows={page.data.deletes}
+            pages={{ after, next: page.data.next, go: setAfter }}
+          >
+            {(d) => (
               <tr key={`${d.cluster} ${d.key}`}>
                 <th scope="row" className="key">
                   {d.key}
@@ -69,9 +74,8 @@ export function HeldTab({ name, held }: { name: string; held: boolean }) {
                   <Ago time={d.since} />
                 </td>
               </tr>
-            ))}
-          </Table>
-          <Pages after={after} next={page.data.next} go={setAfter} />
+            )}
+          </List>
         </Card>
       )}
     </div>

@@ -217,6 +217,9 @@ function Versions({ b, name }: { b: Bucket; name: string }) {
     retry: false,
   });
   const get = useDo((id: string) => download(b.name, name, id), 'The download begins');
+  const writes = mayWrite(useSession());
+  const [asked, setAsked] = useState<Version>();
+  const remove = useDo((id: string) => ask({ bucket: b.name, key: name, operation: 'delete', version: id }), 'The version is removed');
   return (
     <details>
       <summary>Versions</summary>
@@ -239,10 +242,37 @@ function Versions({ b, name }: { b: Bucket; name: string }) {
                         Download
                       </Action>
                     )}
+                    {writes && (
+                      <Action
+                        kind="ghost"
+                        least="viewer"
+                        label={v.deleted ? `Remove the delete marker ${v.id}` : `Remove version ${v.id}`}
+                        onClick={() => setAsked(v)}
+                      >
+                        Remove
+                      </Action>
+                    )}
                   </td>
                 </tr>
               ))}
             </Table>
+            <Confirm
+              open={asked !== undefined}
+              title={asked?.deleted ? 'Remove a delete marker' : `Remove version ${asked?.id}`}
+              action="Remove"
+              danger
+              onDone={() => asked && remove.mutate(asked.id)}
+              onClose={() => setAsked(undefined)}
+            >
+              {asked?.deleted ? (
+                <p>The marker is removed at the primary. If it is the latest, the version before it is the object again.</p>
+              ) : (
+                <p>
+                  The version is gone at the primary for good{asked?.latest && ', and the one before it is the object'}. Copies keep their versions: remove it
+                  there, too, where it must not be anywhere.
+                </p>
+              )}
+            </Confirm>
             {more && (
               <button type="button" className="button" onClick={() => setAll(true)}>
                 All versions

@@ -4,9 +4,11 @@ import { Download, Eye } from 'lucide-react';
 import { type ChangeEvent, type DragEvent, useEffect, useId, useRef, useState, useSyncExternalStore } from 'react';
 import type { Bucket } from '../api/client';
 import { bytes, counted, percent } from '../format';
+import { deletedText, type Removed, removeAll } from '../objects/remove';
 import { type Upload, uploads } from '../objects/upload';
 import { download } from '../objects/wire';
-import { Action, Ago, Card, Empty, Loaded, Meter, Table, useDo, useSession } from '../ui/kit';
+import { Action, Ago, Card, Confirm, Empty, Loaded, Meter, Table, useDo, useSession } from '../ui/kit';
+import { Pages } from '../ui/List';
 import { mayRead, mayWrite, ObjectDialog } from './ObjectDialog';
 import * as q from './queries';
 
@@ -23,12 +25,27 @@ export default function Objects({ b }: { b: Bucket }) {
   const go = (to: string) => navigate({ search: { tab: 'objects', prefix: to || undefined } });
   const open = (key?: string) => navigate({ search: { tab: 'objects', prefix: prefix || undefined, object: key }, replace: !key });
   const listed = page.data?.objects.find((o) => o.key === object);
+  const writes = mayWrite(useSession());
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is not shown is not chosen
+  useEffect(() => setChosen(new Set()), [prefix, after]);
+  const keys = page.data?.objects.map((o) => o.key) ?? [];
+  const picked = keys.filter((k) => chosen.has(k));
+  const choose = (key: string, on: boolean) => setChosen(new Set(on ? [...chosen, key] : [...chosen].filter((k) => k !== key)));
   return (
     <div className="stack">
       <Card title="Objects" flush aside={<Crumbs bucket={b.name} prefix={prefix} />}>
         <div className="object-tools">
           <GoTo prefix={prefix} onGo={go} />
           <UploadTools bucket={b.name} prefix={prefix} />
+          {writes && keys.length > 0 && (
+            <DeleteChosen
+              bucket={b.name}
+              keys={picked}
+              all={() => setChosen(picked.length < keys.length ? new Set(keys) : new Set())}
+              full={picked.length === keys.length}
+            />
+          )}
         </div>
         <Loaded of={page} rows={8}>
           {(p) =>
@@ -55,6 +72,15 @@ export default function Objects({ b }: { b: Bucket }) {
                   {p.objects.map((o) => (
                     <tr key={o.key}>
                       <th scope="row" className="key">
+                        {writes && (
+                          <input
+                            type="checkbox"
+                            className="choose"
+                            aria-label={`Choose ${o.key.slice(prefix.length) || o.key}`}
+                            checked={chosen.has(o.key)}
+                            onChange={(e) => choose(o.key, e.target.checked)}
+                          />
+                        )}
                         <Link to="/buckets/$bucket" params={{ bucket: b.name }} search={{ tab: 'objects', prefix: prefix || undefined, object: o.key }}>
                           {o.key.slice(prefix.length) || o.key}
                         </Link>
@@ -72,20 +98,7 @@ export default function Objects({ b }: { b: Bucket }) {
                     </tr>
                   ))}
                 </Table>
-                {(p.next || after) && (
-                  <p className="card-foot tools">
-                    {after && (
-                      <button type="button" className="button" onClick={() => setAfter('')}>
-                        From the beginning
-                      </button>
-                    )}
-                    {p.next && (
-                      <button type="button" className="button" onClick={() => setAfter(p.next)}>
-                        Next page
-                      </button>
-                    )}
-                  </p>
-                )}
+                <Pages after={after} next={p.next} go={setAfter} />
               </>
             )
           }
@@ -94,6 +107,48 @@ export default function Objects({ b }: { b: Bucket }) {
       <UploadList bucket={b.name} />
       {object !== undefined && <ObjectDialog b={b} name={object} listed={listed} onClose={() => open(undefined)} />}
     </div>
+  );
+}
+
+/** Deletes the objects that are chosen, after a question that says how many. */
+function DeleteChosen({ bucket, keys, all, full }: { bucket: string; keys: string[]; all: () => void; full: boolean }) {
+  const [asked, setAsked] = useState(false);
+  const remove = useDo(
+    (which: string[]) => removeAll(bucket, which),
+    (r) => deletedText(r as Removed),
+  );
+  return (
+    <span className="tools">
+      <button type="button" className="button" aria-pressed={full} onClick={all}>
+        {full ? 'Choose none' : 'Choose all shown'}
+      </button>
+      {keys.length > 0 && (
+        <Action kind="danger" least="viewer" off={remove.isPending ? 'They are being deleted' : undefined} onClick={() => setAsked(true)}>
+          Delete {counted(keys.length, 'object')}
+        </Action>
+      )}
+      <Confirm
+        open={asked}
+        title={`Delete ${counted(keys.length, 'object')}`}
+        action={`Delete ${counted(keys.length, 'object')}`}
+        danger
+        onDone={() => remove.mutate(keys)}
+        onClose={() => setAsked(false)}
+      >
+        <p>
+          They are deleted at the primary, and then in every copy. Where the bucket keeps versions, those stay, and markers say that the objects are deleted;
+          where it keeps none, the objects are gone.
+        </p>
+        <ul className="named">
+          {keys.slice(0, 10).map((k) => (
+            <li key={k} className="key">
+              {k}
+            </li>
+          ))}
+          {keys.length > 10 && <li>and {counted(keys.length - 10, 'object')} more</li>}
+        </ul>
+      </Confirm>
+    </span>
   );
 }
 

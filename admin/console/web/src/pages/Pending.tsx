@@ -3,9 +3,9 @@ import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { Schemas } from '../api/client';
 import { bytes, count } from '../format';
-import { Ago, BucketLink, Card, ClusterLink, CopyCurl, Empty, Loaded, Page, Table } from '../ui/kit';
+import { Ago, BucketLink, ClusterLink, CopyCurl, Empty, Page } from '../ui/kit';
+import { ListCard } from '../ui/List';
 import { RetryButton } from './actions';
-import { Pages } from './Pages';
 import * as q from './queries';
 
 type Row = Schemas['PendingRow'];
@@ -52,41 +52,36 @@ export function Pending() {
           </select>
         </label>
       </search>
-      <Card label="Pending" flush>
-        <Loaded of={page} rows={8}>
-          {(p) =>
-            p.pending.length === 0 ? (
-              <Empty title="Nothing is pending">Every copy has what the primary has, as far as FaDO knows.</Empty>
-            ) : (
-              <>
-                <Table label="Pending" head={['Key', 'Cluster', 'Size', 'Differs', 'State', 'Attempts', 'Next']}>
-                  {p.pending.map((r) => (
-                    <tr key={`${r.cluster} ${r.key}`}>
-                      <th scope="row" className="key">
-                        {r.key}
-                      </th>
-                      <td>
-                        <ClusterLink name={r.cluster} />
-                      </td>
-                      <td className="num">{r.size > 0 ? bytes(r.size) : 'not known'}</td>
-                      <td>
-                        <Ago time={r.since} />
-                      </td>
-                      <td>
-                        {waits(r)}
-                        {r.error && <p className="quiet">{r.error}</p>}
-                      </td>
-                      <td className="num">{count(r.attempts)}</td>
-                      <td>{r.next_attempt ? <Ago time={r.next_attempt} /> : <span className="quiet">{r.hold ? 'when people decide' : 'now'}</span>}</td>
-                    </tr>
-                  ))}
-                </Table>
-                <Pages after={after} next={p.next} go={setAfter} />
-              </>
-            )
-          }
-        </Loaded>
-      </Card>
+      <ListCard
+        of={page}
+        label="Pending"
+        skeleton={8}
+        head={['Key', 'Cluster', 'Size', 'Differs', 'State', 'Attempts', 'Next']}
+        rows={(p) => p.pending}
+        pages={(p) => ({ after, next: p.next, go: setAfter })}
+        none={<Empty title="Nothing is pending">Every copy has what the primary has, as far as FaDO knows.</Empty>}
+      >
+        {(r) => (
+          <tr key={`${r.cluster} ${r.key}`}>
+            <th scope="row" className="key">
+              {r.key}
+            </th>
+            <td>
+              <ClusterLink name={r.cluster} />
+            </td>
+            <td className="num">{r.size > 0 ? bytes(r.size) : 'not known'}</td>
+            <td>
+              <Ago time={r.since} />
+            </td>
+            <td>
+              {waits(r)}
+              {r.error && <p className="quiet">{r.error}</p>}
+            </td>
+            <td className="num">{count(r.attempts)}</td>
+            <td>{r.next_attempt ? <Ago time={r.next_attempt} /> : <span className="quiet">{r.hold ? 'when people decide' : 'now'}</span>}</td>
+          </tr>
+        )}
+      </ListCard>
     </Page>
   );
 }

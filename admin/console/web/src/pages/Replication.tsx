@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { bytes, count, percent, span } from '../format';
 import { Ago, BucketLink, Card, ClusterLink, CopyCurl, Empty, Loaded, Meter, Page, State, Table } from '../ui/kit';
+import { ListCard } from '../ui/List';
 import { PauseButton, RetryButton } from './actions';
 import { lag } from './Overview';
 import * as q from './queries';
@@ -117,36 +118,34 @@ export function Replication() {
             </Table>
           </Card>
         )}
-        <Card title="Failures" flush aside={failures.data && failures.data.length > 0 && <RetryButton />}>
-          <Loaded of={failures}>
-            {(list) =>
-              list.length === 0 ? (
-                <Empty title="No failure" />
-              ) : (
-                <Table label="Failures" head={['Object', 'Cluster', 'Error', 'Attempts', 'Next', 'Since']}>
-                  {list.map((f) => (
-                    <tr key={`${f.bucket} ${f.key} ${f.cluster}`}>
-                      <th scope="row" className="key">
-                        <BucketLink name={f.bucket} /> {f.key}
-                      </th>
-                      <td>
-                        <ClusterLink name={f.cluster} />
-                      </td>
-                      <td>{f.error}</td>
-                      <td className="num">{count(f.attempts)}</td>
-                      <td>
-                        <Ago time={f.next_attempt} />
-                      </td>
-                      <td>
-                        <Ago time={f.since} />
-                      </td>
-                    </tr>
-                  ))}
-                </Table>
-              )
-            }
-          </Loaded>
-        </Card>
+        <ListCard
+          of={failures}
+          title="Failures"
+          label="Failures"
+          aside={failures.data && failures.data.length > 0 && <RetryButton />}
+          head={['Object', 'Cluster', 'Error', 'Attempts', 'Next', 'Since']}
+          rows={(list) => list}
+          none={<Empty title="No failure" />}
+        >
+          {(f) => (
+            <tr key={`${f.bucket} ${f.key} ${f.cluster}`}>
+              <th scope="row" className="key">
+                <BucketLink name={f.bucket} /> {f.key}
+              </th>
+              <td>
+                <ClusterLink name={f.cluster} />
+              </td>
+              <td>{f.error}</td>
+              <td className="num">{count(f.attempts)}</td>
+              <td>
+                <Ago time={f.next_attempt} />
+              </td>
+              <td>
+                <Ago time={f.since} />
+              </td>
+            </tr>
+          )}
+        </ListCard>
       </div>
     </Page>
   );

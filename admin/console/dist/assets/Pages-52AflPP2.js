@@ -1,1 +1,0 @@
-import{i as e}from"./index-CPsI9Jd-.js";var t=e();function n({after:e,next:n,go:r}){return!e&&!n?null:(0,t.jsxs)(`p`,{className:`card-foot tools`,children:[e&&(0,t.jsx)(`button`,{type:`button`,className:`button`,onClick:()=>r(``),children:`From the beginning`}),n&&(0,t.jsx)(`button`,{type:`button`,className:`button`,onClick:()=>r(n),children:`Next page`})]})}export{n as t};

@@ -1,0 +1,180 @@
+import { readFileSync } from 'node:fs';
+import type { BrowserContext, Page } from '@playwright/test';
+import { expect, signIn, test } from './kit';
+import { large, many } from './large';
+import { type Another, askAdmin } from './world';
+
+test.skip(!process.env.BUDGETS, 'make web-budgets measures: its figures are of the machine, and judge no change');
+
+/** Prints a figure beside its bar. */
+function figure(what: string, value: number, bar: number, unit = 'ms'): void {
+  const shown = value < 10 ? value.toFixed(2) : Math.round(value);
+  console.log(`BUDGET ${what}: ${shown} ${unit}, bar ${bar} ${unit}, ${value <= bar ? 'met' : 'MISSED'}`);
+}
+
+const p = (share: number, of: number[]) => [...of].sort((a, b) => a - b)[Math.min(of.length - 1, Math.floor(of.length * share))] ?? 0;
+
+/** Has a page note how long its interactions and tasks take, from when it is loaded. */
+async function watched(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const noted = { events: [] as number[], tasks: [] as number[], usable: 0 };
+    Object.assign(window, { noted });
+    new PerformanceObserver((l) => {
+      for (const e of l.getEntries() as (PerformanceEntry & { interactionId: number })[]) if (e.interactionId) noted.events.push(e.duration);
+    }).observe({ type: 'event', durationThreshold: 16, buffered: true } as PerformanceObserverInit);
+    new PerformanceObserver((l) => noted.tasks.push(...l.getEntries().map((e) => e.duration))).observe({ type: 'longtask', buffered: true });
+    const look = () => {
+      const state = document.querySelector('[aria-label="Overall state"]')?.textContent ?? 'unknown';
+      const ready = document.querySelector('h1')?.textContent === 'Overview' && state !== 'unknown' && document.querySelector('table[aria-label=Clusters]');
+      if (ready) noted.usable = performance.now();
+      else requestAnimationFrame(look);
+    };
+    look();
+  });
+}
+
+interface Noted {
+  events: number[];
+  tasks: number[];
+  usable: number;
+  interactions: number;
+}
+
+const noted = (page: Page) =>
+  page.evaluate(() => {
+    const { interactionCount } = performance as unknown as { interactionCount: number };
+    return { ...(window as unknown as { noted: Noted }).noted, interactions: interactionCount };
+  });
+
+test('with a hundred thousand buckets', async ({ page, start }) => {
+  test.setTimeout(600_000);
+  const fado = await large(start);
+  await watched(page);
+  await server(fado);
+  await signIn(page, 'ada', '/', fado.console);
+  await overview(page, fado);
+  await interactions(page, fado);
+  await scrolling(page);
+  await changes(page, fado);
+});
+
+/** What the server takes for a page of 200 buckets, and for the summary. */
+async function server(fado: Another): Promise<void> {
+  for (const [what, path] of [
+    ['page of 200 buckets with status', '/fado/buckets?limit=200&after=b-050000'],
+    ['page of 200 by a part of a name', '/fado/buckets?limit=200&q=777'],
+    ['summary', '/fado/summary'],
+  ]) {
+    const took: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      const began = performance.now();
+      await (await askAdmin(fado, path)).text();
+      took.push(performance.now() - began);
+    }
+    figure(`server, ${what}, median of 20`, p(0.5, took), 50);
+  }
+}
+
+/** Until the overview can be used, with a processor four times slower. */
+async function overview(page: Page, fado: Another): Promise<void> {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+  const took: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    await page.goto(fado.console);
+    await expect.poll(async () => (await noted(page)).usable).toBeGreaterThan(0);
+    took.push((await noted(page)).usable);
+  }
+  await cdp.send('Emulation.setCPUThrottlingRate', { rate: 1 });
+  figure('overview usable at 4 x CPU slow-down, median of 5', p(0.5, took), 1000);
+  figure('overview usable at 4 x CPU slow-down, worst of 5', Math.max(...took), 1000);
+}
+
+/** Filters, facets, tabs and the palette, as people use them. */
+async function interactions(page: Page, fado: Another): Promise<void> {
+  await page.goto(`${fado.console}/buckets`);
+  const grid = page.getByRole('grid', { name: 'Buckets' });
+  await expect(grid).toHaveAttribute('aria-rowcount', String(many + 1));
+  for (let i = 0; i < 5; i++) {
+    await page.getByLabel('Find a bucket').pressSequentially(`b-0${i}`, { delay: 60 });
+    await page.waitForTimeout(400);
+    for (let c = 0; c < 4; c++) await page.getByLabel('Find a bucket').press('Backspace');
+    await page.getByRole('checkbox', { name: /^syncing/ }).check();
+    await page.waitForTimeout(300);
+    await page.getByRole('checkbox', { name: /^syncing/ }).uncheck();
+    await page.getByRole('tab', { name: 'Matrix' }).click();
+    await page.waitForTimeout(300);
+    await page.getByRole('tab', { name: 'List' }).click();
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('b-07777', { delay: 60 });
+    await expect(page.getByRole('option').first()).toBeVisible();
+    await page.keyboard.press('Escape');
+  }
+  const { events, interactions } = await noted(page);
+  // What takes less than 16 ms is counted, and not listed.
+  const all = [...Array(Math.max(0, interactions - events.length)).fill(16), ...events];
+  figure(`interaction, p98 of ${interactions}`, p(0.98, all), 100);
+  figure(`interaction, worst of ${interactions}`, Math.max(0, ...all), 100);
+}
+
+async function scrolling(page: Page): Promise<void> {
+  const body = page.getByRole('rowgroup', { name: 'Rows' });
+  await body.hover();
+  const before = (await noted(page)).tasks.length;
+  for (let i = 0; i < 100; i++) {
+    await page.mouse.wheel(0, 900);
+    await page.waitForTimeout(30);
+  }
+  const tasks = (await noted(page)).tasks.slice(before);
+  figure(`scrolling 90,000 px, longest task (${tasks.length} above 50 ms)`, Math.max(0, ...tasks), 50);
+}
+
+/** From when the API answers a change until it is in the page. */
+async function changes(page: Page, fado: Another): Promise<void> {
+  await page.goto(`${fado.console}/events`);
+  await expect(page.getByRole('log', { name: 'Events' })).toBeVisible();
+  await page.waitForTimeout(1500);
+  const took: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const began = performance.now();
+    await askAdmin(fado, '/fado/zones', { method: 'POST', body: JSON.stringify({ name: `seen-${i}` }) });
+    await page.waitForFunction((text) => document.querySelector('[role=log]')?.textContent?.includes(text), `zone seen-${i} created`, { polling: 'raf' });
+    took.push(performance.now() - began);
+    await page.waitForTimeout(400);
+  }
+  figure('change seen, median of 20', p(0.5, took), 1000);
+  figure('change seen, p95 of 20', p(0.95, took), 1000);
+}
+
+/** How much processor time a process has had, in milliseconds. */
+const spent = (pid: number) => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
+
+test('what ten browsers cost', async ({ browser, page, start }) => {
+  test.setTimeout(600_000);
+  const fado = await large(start);
+  const share = async (seconds: number) => {
+    const began = spent(fado.fado.pid);
+    for (let i = 0; i < seconds; i++) {
+      await askAdmin(fado, '/fado/zones/eu', { method: 'PATCH', body: JSON.stringify({ labels: { at: String(i) } }) });
+      await page.waitForTimeout(1000);
+    }
+    return (spent(fado.fado.pid) - began) / seconds;
+  };
+  await page.waitForTimeout(5000);
+  const alone = await share(30);
+  const contexts: BrowserContext[] = [];
+  for (let i = 0; i < 10; i++) {
+    const context = await browser.newContext();
+    contexts.push(context);
+    await signIn(await context.newPage(), 'ada', ['/', '/buckets', '/topology', '/metrics', '/replication'][i % 5], fado.console);
+  }
+  await page.waitForTimeout(5000);
+  const with10 = await share(30);
+  const cores = 2;
+  console.log(`of a second FaDO takes ${alone.toFixed(1)} ms with nobody watching, ${with10.toFixed(1)} ms with ten browsers`);
+  figure(`ten browsers, share of ${cores} cores while something changes every second`, (with10 - alone) / 10 / cores, 1, '%');
+  for (const c of contexts) await c.close();
+});

@@ -1,0 +1,84 @@
+import { expect, signIn, test, violations } from './kit';
+import { large, many } from './large';
+import { postgres } from './world';
+
+test('who guesses passwords has to wait', async ({ page, start }) => {
+  const fado = await start();
+  await page.goto(fado.console);
+  await page.getByLabel('User name').fill('ada');
+  const guess = async (n: number) => {
+    await page.getByLabel('Password').fill(`guess ${n}`);
+    const [answer] = await Promise.all([
+      page.waitForResponse((r) => r.url().endsWith('/api/session') && r.request().method() === 'POST'),
+      page.getByRole('button', { name: 'Sign in' }).click(),
+    ]);
+    await expect(page.getByRole('alert')).toBeVisible();
+    return answer;
+  };
+  for (let i = 0; i < 5; i++) expect((await guess(i)).status()).toBe(401);
+  const refused = await guess(5);
+  expect(refused.status()).toBe(429);
+  expect(Number(refused.headers()['retry-after'])).toBeGreaterThan(0);
+  await expect(page.getByRole('alert')).toContainText('Try again in');
+  expect(await violations(page)).toEqual([]);
+  // The right one has to wait as well.
+  await page.getByLabel('Password').fill('of ada');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect(page.getByRole('alert')).toContainText('Try again in');
+  await expect(page.getByRole('navigation', { name: 'Main' })).toHaveCount(0);
+});
+
+test('a hundred thousand buckets', async ({ page, start }) => {
+  test.setTimeout(180_000);
+  const fado = await large(start);
+  await signIn(page, 'ada', '/buckets', fado.console);
+  const grid = page.getByRole('grid', { name: 'Buckets' });
+  await expect(grid).toHaveAttribute('aria-rowcount', String(many + 1));
+  const rows = () => page.getByRole('row').count();
+  expect(await rows()).toBeLessThanOrEqual(300);
+  const began = Date.now();
+  await page.getByLabel('Go to name').fill('b-099990');
+  await page.getByLabel('Go to name').press('Enter');
+  await expect(grid.getByRole('row', { name: /^b-099990/ })).toBeVisible();
+  console.log(`of ${many} buckets, one is gone to in ${Date.now() - began} ms`);
+  // The way back: all of them can be scrolled to, and no more are kept than are seen.
+  await page.getByLabel('Go to name').fill('');
+  await page.getByLabel('Go to name').blur();
+  await expect(grid.getByRole('row', { name: /^b-000000/ })).toBeVisible();
+  for (let i = 0; i < 20; i++) {
+    await page.getByRole('rowgroup', { name: 'Rows' }).evaluate((e) => e.scrollBy(0, 20_000));
+    expect(await rows()).toBeLessThanOrEqual(300);
+  }
+  await expect(grid.getByRole('row', { name: /^b-00[1-9]/ }).first()).toBeVisible();
+  await page.getByLabel('Find a bucket').fill('b-0777');
+  await expect(grid).toHaveAttribute('aria-rowcount', '101');
+});
+
+test('two instances, of which one is killed', async ({ page, start }) => {
+  test.setTimeout(180_000);
+  const database = await postgres();
+  try {
+    const one = await start(`${database.store}\n\t\tnode one\n\t\thistory 1h 1s`);
+    const two = await start(`${database.store}\n\t\tnode two\n\t\thistory 1h 1s`);
+    await signIn(page, 'ada', '/instances', one.console);
+    const table = page.getByRole('table', { name: 'Instances' });
+    await expect(table.getByRole('row', { name: /^one this one/ })).toBeVisible();
+    await expect(table.getByRole('row', { name: /^two/ })).toBeVisible();
+    // Signed in on one, the other takes the session: cookies are of the host.
+    await page.goto(`${two.console}/instances`);
+    await expect(table.getByRole('row', { name: /^two this one/ })).toBeVisible();
+    await expect(page.getByRole('button', { name: 'Account ada' })).toBeVisible();
+    expect(await violations(page)).toEqual([]);
+
+    await two.fado.stop('SIGKILL');
+    await expect(page.getByRole('alert')).toContainText('No connection to FaDO since');
+    await page.goto(`${one.console}/instances`);
+    await expect(table.getByRole('row', { name: /^one this one/ })).toBeVisible();
+    await expect(table.getByRole('row', { name: /^two/ })).toHaveCount(0, { timeout: 90_000 });
+    // What was signed in at the other goes on here.
+    await page.goto(one.console);
+    await expect(page.getByRole('heading', { name: 'Overview', level: 1 })).toBeVisible();
+  } finally {
+    await database.stop();
+  }
+});
