@@ -197,7 +197,7 @@ func TestAlertRulesAndDashboardSelectWhatThereIs(t *testing.T) {
 		text := read(t, file)
 		for _, m := range selector.FindAllStringSubmatch(text, -1) {
 			found++
-			for _, v := range strings.Split(m[3], "|") {
+			for v := range strings.SplitSeq(m[3], "|") {
 				if !slices.Contains(values[m[1]+" "+m[2]], v) {
 					t.Errorf("%s: %s is never %s", file, m[0], v)
 				}
