@@ -112,6 +112,7 @@ type engine interface {
 	Forecast(of replication.Catalogue) *replication.Forecast
 	FormerPrimaries(bucket string) []replication.FormerPrimary
 	Trust(ctx context.Context, bucket, cluster string) error
+	ReleaseHistory(ctx context.Context, bucket, cluster string) (int, error)
 	MaxDeletes() replication.MaxDeletes
 	CheckStorage(ctx context.Context, cluster string, s *catalog.Storage) replication.StorageCheck
 	ConfirmDeletes(ctx context.Context, bucket string) (int, error)

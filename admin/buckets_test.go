@@ -383,13 +383,21 @@ func TestReplicationEndpoints(t *testing.T) {
 		t.Errorf("trust: %s", got.body)
 	}
 	h.do("POST", "/fado/buckets/photos/trust", "").want(400).says("cluster")
+	for body, says := range map[string]string{`{}`: "purge", `{"purge":"all"}`: "purge", `{"purge":"history"}`: "cluster", `{"purge":"history","cluster":"c2","x":1}`: "x", `{`: "body"} {
+		h.do("POST", "/fado/buckets/photos/release", body).want(400).says(says)
+	}
+	if got := h.do("POST", "/fado/buckets/photos/release", `{"purge":"history","cluster":"c2"}`).want(200); got.at("objects") != 4.0 || got.at("cluster") != "c2" {
+		t.Errorf("release: %s", got.body)
+	}
 	h.do("GET", "/fado/replication/failures?limit=5", "").want(200)
-	want := []string{"failures 1000", "retry", "pause", "resume", "sync photos", "confirm photos", "reject photos", "trust c2 of photos", "failures 5"}
+	want := []string{"failures 1000", "retry", "pause", "resume", "sync photos", "confirm photos", "reject photos", "trust c2 of photos", "release photos in c2", "failures 5"}
 	if !reflect.DeepEqual(h.engine.asked, want) {
 		t.Errorf("replication was asked for %q, want %q", h.engine.asked, want)
 	}
 	h.engine.err = fmt.Errorf("bucket photos: %w", replication.ErrNotStopped)
 	h.do("POST", "/fado/buckets/photos/trust?cluster=c2", "").want(409).says("not stopped")
+	h.engine.err = fmt.Errorf("bucket photos in c2: %w", replication.ErrNoneLeaves)
+	h.do("POST", "/fado/buckets/photos/release", `{"purge":"history","cluster":"c2"}`).want(409).says("being removed")
 	h.engine.err = fmt.Errorf("reading: %w", state.ErrUnavailable)
 	for _, call := range []string{
 		"GET /fado/replication", "GET /fado/replication/failures", "POST /fado/replication/failures/retry", "POST /fado/replication/pause",

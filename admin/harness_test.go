@@ -162,6 +162,10 @@ func (e *fakeEngine) Trust(_ context.Context, bucket, cluster string) error {
 	return e.note("trust " + cluster + " of " + bucket)
 }
 
+func (e *fakeEngine) ReleaseHistory(_ context.Context, bucket, cluster string) (int, error) {
+	return 4, e.note("release " + bucket + " in " + cluster)
+}
+
 func (*fakeEngine) MaxDeletes() replication.MaxDeletes {
 	return replication.MaxDeletes{Objects: 100, Percent: 10}
 }

@@ -168,6 +168,7 @@ func TestEveryOperation(t *testing.T) {
 	h.do("POST", "/fado/clusters/check", `{"name":"c10","zones":["eu"],"storage":{"endpoint":"https://s9.example.org"}}`).want(200)
 	h.do("POST", "/fado/route", `{"bucket":["photos"]}`).want(200)
 	h.do("POST", "/fado/buckets/photos/trust?cluster=c2", "").want(200)
+	h.do("POST", "/fado/buckets/photos/release", `{"purge":"history","cluster":"c2"}`).want(200)
 	h.do("POST", "/fado/plan", `{"fado":1,"zones":[{"name":"z10"}]}`).want(200)
 	h.do("POST", "/fado/apply", `{"fado":1,"zones":[{"name":"z10"}]}`).want(200)
 	h.do("POST", "/fado/rebalance?dry_run=true", "").want(200)

@@ -264,6 +264,7 @@ func bucketOperations() operations {
 			summary: "Say which side is right, of a bucket that is stopped because the storage of its primary may not be the one it was.",
 			replies: []reply{{status: 200, doc: "The bucket goes on: all copies are compared.", body: trustView{}}}, errors: []int{400, 404, 409, 503},
 		},
+		releaseOperation(base),
 		heldDeletesOperation(base),
 		pendingOperation(base),
 		{

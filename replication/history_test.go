@@ -84,3 +84,36 @@ func TestHistoryMoves(t *testing.T) {
 	w.put("c2", "bkt", "k", "after the move")
 	w.awaitVersions("bkt", "c2", "c3")
 }
+
+// Versions that users remove from the primary by their IDs, and delete markers, go from the copy: what its
+// storage tells of is proof enough. What the copies' storage refuses to remove stays.
+func TestRemovedVersionsAreFollowed(t *testing.T) {
+	t.Parallel()
+	w := historied(t)
+	w.awaitVersions("bkt", "c1", "c2")
+	w.feedsLive("c1")
+	remove := func(key string, which func(o minio.ObjectInfo) bool) {
+		t.Helper()
+		var ids []string
+		for o := range w.apis["c1"].ListObjects(t.Context(), w.prefix+"bkt", minio.ListObjectsOptions{Prefix: key, WithVersions: true}) {
+			w.must(o.Err)
+			if o.VersionID != "null" && which(o) {
+				ids = append(ids, o.VersionID)
+			}
+		}
+		if len(ids) == 0 {
+			t.Fatalf("%s has no such version", key)
+		}
+		for _, id := range ids {
+			w.must(w.apis["c1"].RemoveObject(t.Context(), w.prefix+"bkt", key, minio.RemoveObjectOptions{VersionID: id}))
+		}
+		w.awaitVersions("bkt", "c1", "c2")
+	}
+	older := 0
+	remove("k", func(o minio.ObjectInfo) bool { older++; return !o.IsLatest && older == 3 })
+	remove("k", func(o minio.ObjectInfo) bool { return o.IsLatest })
+	remove("deleted", func(o minio.ObjectInfo) bool { return !o.IsDeleteMarker })
+	w.put("c1", "bkt", "k", "more")
+	w.awaitVersions("bkt", "c1", "c2")
+	w.awaitOK("bkt", "c1", "c2")
+}

@@ -449,7 +449,7 @@ func (t *targetPurge) oldVersions(ctx context.Context, p *guard.Pass) error {
 	if !t.versioned {
 		return nil
 	}
-	err := t.objects.RemoveHidden(ctx, p, t.at)
+	_, err := t.objects.RemoveHidden(ctx, p, t.at)
 	if errors.Is(err, storage.ErrUnsupported) {
 		return nil
 	}

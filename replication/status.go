@@ -255,6 +255,26 @@ func (e *Engine) Trust(ctx context.Context, bucket, cluster string) error {
 	return e.SyncBucket(ctx, bucket)
 }
 
+// ErrNoneLeaves: see [Engine.ReleaseHistory].
+var ErrNoneLeaves = walk.ErrNoneLeaves
+
+// ReleaseHistory removes for good what the copies of a bucket in a cluster hide that are being removed:
+// older versions, which may be in no copy that remains and keep a copy from leaving that the policy does not
+// allow any more. It returns of how many objects there were some. [ErrNoneLeaves].
+func (e *Engine) ReleaseHistory(ctx context.Context, bucket, cluster string) (int, error) {
+	if e.core.snap().Bucket(bucket) == nil {
+		return 0, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	if r := e.run.Load(); r == nil || e.core.conf().Disabled {
+		return 0, ErrOff
+	}
+	n, err := e.walks.Evictor.ReleaseHistory(ctx, bucket, cluster)
+	if err != nil {
+		return n, err
+	}
+	return n, e.SyncBucket(ctx, bucket)
+}
+
 // Why people's word on a bucket can't be taken; see [Engine.Trust].
 var (
 	ErrNotStopped = walk.ErrNotStopped

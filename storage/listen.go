@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -43,6 +45,6 @@ func eventOf(c *Client, r *s3.EventRecord) (Event, bool) {
 	}
 	return Event{
 		Bucket: bucket, Key: r.S3.Object.Key, Size: r.S3.Object.Size, Removed: r.Removed(),
-		VersionID: r.S3.Object.VersionID, ETag: s3.TrimETag(r.S3.Object.ETag), Time: r.Time(),
+		VersionID: r.S3.Object.VersionID, Gone: r.RemovedVersion() && uuid.Validate(r.S3.Object.VersionID) == nil, ETag: s3.TrimETag(r.S3.Object.ETag), Time: r.Time(),
 	}, true
 }

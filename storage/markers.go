@@ -97,20 +97,33 @@ const (
 	isMarker
 )
 
-// stateOfID looks at a version ID: S3 answers a HEAD of a delete marker with 405. A 404 without
-// MinIO's code for it is no answer of MinIO's, see package s3.
-func stateOfID(ctx context.Context, c *Client, bucket, key, id string) (idState, error) {
+// VersionOf implements [Reader]. S3 answers a HEAD of a delete marker with 405. A 404 without MinIO's
+// code for it is no answer of MinIO's, see package s3.
+func (c *Client) VersionOf(ctx context.Context, bucket, key, id string) (Version, error) {
 	q := ofVersion(c, bucket, key, id)
 	q.Name, q.Method = "HEAD", http.MethodHead
-	_, err := c.wire.Head(ctx, q)
-	var e *Error
-	switch {
-	case err == nil:
-		return holdsContent, nil
-	case errors.As(err, &e) && e.Status == http.StatusMethodNotAllowed:
-		return isMarker, nil
-	case !errors.Is(err, ErrNotFound):
-		return notThere, err
+	h, err := c.wire.Head(ctx, q)
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusMethodNotAllowed {
+		return Version{Object: Object{Key: key, VersionID: id}, Deleted: true}, nil
 	}
-	return notThere, nil
+	if err != nil {
+		return Version{}, err
+	}
+	o, err := parseObject(c, q, bucket, h)
+	o.VersionID = id
+	return Version{Object: o, Written: written(o)}, err
+}
+
+// stateOfID looks at a version ID.
+func stateOfID(ctx context.Context, c *Client, bucket, key, id string) (idState, error) {
+	v, err := c.VersionOf(ctx, bucket, key, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return notThere, nil
+	case err != nil:
+		return notThere, err
+	case v.Deleted:
+		return isMarker, nil
+	}
+	return holdsContent, nil
 }

@@ -39,6 +39,8 @@ type Event struct {
 	Size      int64
 	Removed   bool
 	VersionID string
-	ETag      string
-	Time      time.Time
+	// Gone: the storage removed the version of VersionID for good.
+	Gone bool
+	ETag string
+	Time time.Time
 }

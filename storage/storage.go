@@ -61,6 +61,9 @@ type Reader interface {
 	Current(ctx context.Context, bucket, key string) (Version, error)
 	// Versions returns every version and delete marker of a key, newest first.
 	Versions(ctx context.Context, bucket, key string) ([]Version, error)
+	// VersionOf looks at one version of a key by its ID; ErrNotFound if it is not there. Of a delete marker
+	// it tells that it is one.
+	VersionOf(ctx context.Context, bucket, key, id string) (Version, error)
 	// Repeats reports whether an older version of the object's key has its token: then the
 	// object is somebody's server-side copy of what FaDO wrote. The object is current and
 	// from Stat.

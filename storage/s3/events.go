@@ -119,6 +119,12 @@ type EventRecord struct {
 // Removed reports whether the record is of an object that is gone.
 func (r *EventRecord) Removed() bool { return strings.Contains(r.EventName, "ObjectRemoved:") }
 
+// RemovedVersion reports whether the record is of a version that was removed for good, by its ID if it
+// has one.
+func (r *EventRecord) RemovedVersion() bool {
+	return strings.HasSuffix(r.EventName, "ObjectRemoved:Delete")
+}
+
 // Time is the object's modification time, which MinIO gives as the sequencer in
 // nanoseconds; else the event's. Other servers' sequencers are no times: read as one, they
 // lie long before or after the event.

@@ -58,6 +58,17 @@ func (f *Storage) KeepsTimes(context.Context) (bool, error) {
 
 // RemoveVersion removes a version, or a delete marker, as a user does by its ID.
 func (f *Storage) RemoveVersion(bucket, key, id string) {
+	f.LoseVersion(bucket, key, id)
+	f.mu.Lock()
+	tell := f.events
+	f.mu.Unlock()
+	if tell != nil {
+		tell(storage.Event{Bucket: bucket, Key: key, Removed: true, VersionID: id, Gone: true})
+	}
+}
+
+// LoseVersion has a version be gone, and tells nobody.
+func (f *Storage) LoseVersion(bucket, key, id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.drop(bucket, key, id)
@@ -183,6 +194,19 @@ func (f *Storage) Versions(ctx context.Context, bucket, key string) (vs []storag
 		return nil, errVersions
 	}
 	return vs, f.before(ctx, "versions", bucket, key)
+}
+
+func (f *Storage) VersionOf(ctx context.Context, bucket, key, id string) (storage.Version, error) {
+	if err := f.before(ctx, "version", bucket, key); err != nil {
+		return storage.Version{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o, there := f.version(bucket, key, id)
+	if !there {
+		return storage.Version{}, storage.ErrNotFound
+	}
+	return storage.Version{Object: o.Object, Deleted: o.deleted, Written: o.LastModified}, nil
 }
 
 // CopyVersion writes the content of an object's oldest version again, with its metadata, as a

@@ -78,25 +78,26 @@ func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) 
 
 // RemoveHidden removes what is left of an operation's object, which has no current version:
 // those versions that FaDO wrote and that the primary has, too, and the delete markers if no other
-// version is left.
-func (e *Settler) RemoveHidden(ctx context.Context, p *guard.Pass, at Sides) error {
+// version is left. It returns how many are left that hold content.
+func (e *Settler) RemoveHidden(ctx context.Context, p *guard.Pass, at Sides) (left int, err error) {
 	vs, err := VersionsAt(ctx, at.Dst, p.Op().Bucket, p.Op().Key)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	ours, err := e.wrote(ctx, p, Removal{At: at, Versioned: true}, vs)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	there, err := atPrimary(ctx, p, at, ours)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	contents := slices.DeleteFunc(slices.Clone(vs), func(v storage.Version) bool { return v.Deleted })
-	if len(there) == len(contents) {
+	left = len(contents) - len(there)
+	if left == 0 {
 		there = vs
 	}
-	return DropVersions(ctx, p, at.Dst, there)
+	return left, DropVersions(ctx, p, at.Dst, there)
 }
 
 // atPrimary returns those of the versions with content that the primary has, too.

@@ -154,7 +154,8 @@ func TestRemoveForGoodKeepsUsersVersions(t *testing.T) {
 		seen, err := w.fakes["c2"].Stat(t.Context(), bkt, "k")
 		err = w.inPass(func(ctx context.Context, p *guard.Pass, at Sides) error {
 			if err != nil {
-				return w.RemoveHidden(ctx, p, at)
+				_, err := w.RemoveHidden(ctx, p, at)
+				return err
 			}
 			_, err := w.RemoveForGood(ctx, p, Removal{At: at, Seen: seen, Versioned: true})
 			return err

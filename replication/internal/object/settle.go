@@ -46,12 +46,31 @@ func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error)
 			v = Moot
 			return nil
 		}
-		if v, err = s.decide(ctx); err != nil || t.Walked {
-			return err
-		}
-		return e.SettleHistory(ctx, p, s.at, nil)
+		v, err = s.settle(ctx)
+		return err
 	})
 	return v, err
+}
+
+// settle brings what is shown in step, and the history: versions that went at the primary go before,
+// where that has the copy show what the primary shows, or does not show, else after.
+func (s *situation) settle(ctx context.Context) (v Outcome, err error) {
+	dropped, held := s.dropGone(ctx)
+	if held != nil && !errors.Is(held, ErrHeld) { // what is held keeps no change from the copy
+		return 0, held
+	}
+	if v, err = s.decide(ctx); err != nil || s.Walked {
+		return v, err
+	}
+	if !dropped && held == nil {
+		if _, err := s.dropGone(ctx); err != nil {
+			return v, err
+		}
+	}
+	if err := s.e.SettleHistory(ctx, s.pass, s.at, nil); err != nil {
+		return v, err
+	}
+	return v, held
 }
 
 // situate finds what a task is decided by; nil if there is nothing to decide: the bucket

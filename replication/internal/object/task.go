@@ -88,6 +88,8 @@ type Task struct {
 	Since   time.Time
 	// Walked: a walk over all histories follows, so that this key's need not be looked at.
 	Walked bool
+	// Gone are versions that the primary's storage told it has removed for good.
+	Gone state.VersionIDs
 	// Damaged: the object there is in step by its ETag, but its bytes are damaged.
 	Damaged bool
 }

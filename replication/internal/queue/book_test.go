@@ -105,7 +105,7 @@ func (b *book) Note(_ context.Context, rows []state.Pending, begun func() bool) 
 	for _, r := range rows {
 		b.gen++
 		ref := ids.ObjectIn(r.Bucket, r.Key, r.Cluster)
-		r.Gen, r.Foreign = b.gen, b.pending[ref].Foreign
+		r.Gen, r.Foreign, r.Gone = b.gen, b.pending[ref].Foreign, b.pending[ref].Gone.With(r.Gone)
 		b.pending[ref] = r
 		gens = append(gens, b.gen)
 	}
@@ -113,6 +113,17 @@ func (b *book) Note(_ context.Context, rows []state.Pending, begun func() bool) 
 		b.wake()
 	}
 	return gens, nil
+}
+
+func (b *book) ListPending(_ context.Context, f state.PendingFilter, _ state.PendingKey, _ int) (rows []state.Pending, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.pending {
+		if f.Gone && r.Gone != "" {
+			rows = append(rows, r)
+		}
+	}
+	return rows, b.err
 }
 
 func (b *book) wake() {

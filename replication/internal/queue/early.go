@@ -26,6 +26,7 @@ func (w *Workers) addLive(ctx context.Context, rows []state.Pending) (err error)
 func (w *Workers) start(rows []state.Pending, n *storing) bool {
 	all := true
 	for i, row := range rows {
+		w.gone.note(row)
 		h := w.startEarly(row)
 		if h == nil {
 			all = false
@@ -41,8 +42,8 @@ func (w *Workers) start(rows []state.Pending, n *storing) bool {
 }
 
 // startEarly makes an earlyStart of a row; nil if it has to wait for its claim: it is large,
-// its line is full, its storage is down, the object is being worked on, or nothing is to be
-// worked on now.
+// its line is full, its storage is down, the object is being worked on, its row says more, or
+// nothing is to be worked on now.
 func (w *Workers) startEarly(row state.Pending) *earlyStart {
 	if !w.o.Router.Snapshot().Passes(row.Bucket, row.Key) || row.Size > limit.SmallObject || w.o.Pause.On() || w.attempts.waitsForSpace(row) != nil || w.o.Sites.Down(row.Cluster) {
 		return nil
@@ -50,7 +51,7 @@ func (w *Workers) startEarly(row state.Pending) *earlyStart {
 	most, ref := w.o.Slots.ClaimCap(row.Cluster), ids.ObjectIn(row.Bucket, row.Key, row.Cluster)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.open || w.by[row.Cluster] >= most || w.early[ref] != nil {
+	if !w.open || w.by[row.Cluster] >= most || w.early[ref] != nil || w.gone.has(ref) {
 		return nil
 	}
 	h := &earlyStart{done: make(chan struct{})}

@@ -213,9 +213,9 @@ func (w *world) fail(cluster, op string, err error) {
 func (w *world) event(cluster, key string) Event {
 	o, err := w.fakes[cluster].Stat(context.Background(), bkt, key)
 	if err != nil {
-		return Event{cluster, storage.Event{Bucket: bkt, Key: key, Removed: true}}
+		return Event{Cluster: cluster, Event: storage.Event{Bucket: bkt, Key: key, Removed: true}}
 	}
-	return Event{cluster, storage.Event{Bucket: bkt, Key: key, Size: o.Size, ETag: o.ETag, Time: o.LastModified}}
+	return Event{Cluster: cluster, Event: storage.Event{Bucket: bkt, Key: key, Size: o.Size, ETag: o.ETag, Time: o.LastModified}}
 }
 
 func pass(d time.Duration) {

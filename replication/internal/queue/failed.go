@@ -21,6 +21,7 @@ import (
 func (w *Workers) outcome(ctx context.Context, row state.Pending, err error) {
 	if err == nil || errors.Is(err, object.ErrNoCopy) {
 		w.failedToStore(ctx, "could not store that an object is in step; it is looked at again", w.o.Pending.Finish(ctx, KeyOf(row)))
+		w.gone.settled(row, w.o.Router.Pending.Has)
 		if err == nil && row.Attempts == 0 && !row.Background {
 			w.o.Report.Took(w.o.Now().Sub(row.Since))
 		}

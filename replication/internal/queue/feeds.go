@@ -135,7 +135,7 @@ func (f *Feeds) listen(ctx context.Context, s *site.Site) {
 		err := s.Reader().Listen(ctx, func() {
 			began = true
 			f.begun(s)
-		}, func(ev storage.Event) { f.intake.Take(ctx, Event{s.Name(), ev}) })
+		}, func(ev storage.Event) { f.intake.Take(ctx, Event{Cluster: s.Name(), Event: ev}) })
 		if ctx.Err() != nil {
 			return
 		}

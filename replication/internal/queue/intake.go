@@ -24,6 +24,16 @@ import (
 type Event struct {
 	Cluster string
 	storage.Event
+	// before are the versions that events of the key before told to be gone.
+	before state.VersionIDs
+}
+
+// removed are the versions that the event, and those before it, told to be gone.
+func (ev Event) removed() state.VersionIDs {
+	if !ev.Gone {
+		return ev.before
+	}
+	return ev.before.With(state.VersionIDs(ev.VersionID))
 }
 
 // Hint is an event from outside (a webhook): a key of a physical bucket changed, in a
@@ -136,7 +146,7 @@ func (n *Intake) Hints(ctx context.Context, hints ...Hint) error {
 				return true
 			}
 			if bucket, ok := strings.CutPrefix(h.Physical, c.Storage.BucketPrefix); ok && bucket != "" {
-				events = append(events, Event{c.Name, storage.Event{Bucket: bucket, Key: h.Key, Size: h.Size}})
+				events = append(events, Event{Cluster: c.Name, Event: storage.Event{Bucket: bucket, Key: h.Key, Size: h.Size}})
 			}
 			return true
 		})
@@ -162,7 +172,7 @@ func (n *Intake) Hints(ctx context.Context, hints ...Hint) error {
 //
 // Buckets that FaDO does not know are ignored.
 func (n *Intake) Noted(ctx context.Context, bucket, key, cluster string, size int64) error {
-	rows := n.RowsFor([]Event{{cluster, storage.Event{Bucket: bucket, Key: key, Size: size, Removed: true}}})
+	rows := n.RowsFor([]Event{{Cluster: cluster, Event: storage.Event{Bucket: bucket, Key: key, Size: size, Removed: true}}})
 	return n.pending.AddEverywhere(ctx, rows...)
 }
 
@@ -251,7 +261,9 @@ func (n *Intake) keepLate(late map[ids.Object]Event, o noted, said bool) {
 			zap.Int("events", len(o.batch)), zap.Error(o.err))
 	}
 	for _, ev := range o.batch {
-		late[ids.ObjectIn(ev.Bucket, ev.Key, ev.Cluster)] = ev
+		ref := ids.ObjectIn(ev.Bucket, ev.Key, ev.Cluster)
+		ev.before = late[ref].removed().With(ev.before)
+		late[ref] = ev
 	}
 }
 
@@ -302,6 +314,10 @@ func (n *Intake) RowsFor(events []Event) []state.Pending {
 		if ev.Cluster == primary && !anywhere {
 			n.remember(ev)
 		}
+		var gone state.VersionIDs
+		if ev.Cluster == primary && !anywhere {
+			gone = ev.removed()
+		}
 		looks := Concerned(wanted, primary, ev.Cluster)
 		if anywhere {
 			looks = others(wanted, ev.Cluster)
@@ -309,11 +325,11 @@ func (n *Intake) RowsFor(events []Event) []state.Pending {
 		for _, c := range looks {
 			ref := ids.ObjectIn(ev.Bucket, ev.Key, c)
 			if i, ok := at[ref]; ok {
-				rows[i].Size = ev.Size
+				rows[i].Size, rows[i].Gone = ev.Size, rows[i].Gone.With(gone)
 				continue
 			}
 			at[ref] = len(rows)
-			rows = append(rows, state.Pending{Bucket: ev.Bucket, Key: ev.Key, Cluster: c, Size: ev.Size, Since: now})
+			rows = append(rows, state.Pending{Bucket: ev.Bucket, Key: ev.Key, Cluster: c, Size: ev.Size, Since: now, Gone: gone})
 		}
 	}
 	return rows

@@ -36,7 +36,7 @@ func TestRowsFor(t *testing.T) {
 	defer w.sites.Close()
 	w.router.Pulled.Set(bkt, "pulled", "c3", catalog.Pulled{})
 	ev := func(cluster, key string) Event {
-		return Event{cluster, storage.Event{Bucket: bkt, Key: key, ETag: "e1", Size: 5}}
+		return Event{Cluster: cluster, Event: storage.Event{Bucket: bkt, Key: key, ETag: "e1", Size: 5}}
 	}
 	removed := func(e Event) Event { e.Removed, e.ETag = true, ""; return e }
 	for _, tc := range []struct {
@@ -50,7 +50,7 @@ func TestRowsFor(t *testing.T) {
 		{"at a copy", []Event{ev("c2", "k")}, "k@c2"},
 		{"elsewhere", []Event{ev("c3", "k")}, ""},
 		{"no key", []Event{ev("c1", "")}, ""},
-		{"unknown bucket", []Event{{"c1", storage.Event{Bucket: "other", Key: "k"}}}, ""},
+		{"unknown bucket", []Event{{Cluster: "c1", Event: storage.Event{Bucket: "other", Key: "k"}}}, ""},
 		{"several", []Event{ev("c1", "a"), ev("c2", "b"), ev("c1", "a")}, "a@c2 b@c2"},
 		{"pulled", []Event{ev("c1", "pulled")}, "pulled@c2 pulled@c3"},
 		{"pulled, at the copy", []Event{ev("c3", "pulled")}, "pulled@c3"},
@@ -62,7 +62,7 @@ func TestRowsFor(t *testing.T) {
 			t.Errorf("%s: rows %q, want %q", tc.name, got, tc.want)
 		}
 	}
-	rows := w.Intake.RowsFor([]Event{ev("c1", "k"), {"c1", storage.Event{Bucket: bkt, Key: "k", Size: 9}}})
+	rows := w.Intake.RowsFor([]Event{ev("c1", "k"), {Cluster: "c1", Event: storage.Event{Bucket: bkt, Key: "k", Size: 9}}})
 	if len(rows) != 1 || rows[0].Size != 9 || rows[0].Since.IsZero() {
 		t.Errorf("the last of two events counts: %+v", rows)
 	}
@@ -78,7 +78,7 @@ func TestRowsForLeaving(t *testing.T) {
 		catalog.CopyDraining: "", catalog.CopyRemoving: "",
 	} {
 		w.rows(catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}, catalog.Copy{Cluster: "c2", State: s})
-		if got := names(w.Intake.RowsFor([]Event{{"c1", storage.Event{Bucket: bkt, Key: "k"}}})); got != want {
+		if got := names(w.Intake.RowsFor([]Event{{Cluster: "c1", Event: storage.Event{Bucket: bkt, Key: "k"}}})); got != want {
 			t.Errorf("%v: rows %q, want %q", s, got, want)
 		}
 	}
@@ -92,15 +92,15 @@ func TestSeen(t *testing.T) {
 	defer w.sites.Close()
 	ref := ids.ObjectIn(bkt, "k", "")
 	at := time.Unix(5, 0)
-	w.Intake.RowsFor([]Event{{"c1", storage.Event{Bucket: bkt, Key: "k", ETag: "e", Size: 3, VersionID: "v", Time: at}}})
+	w.Intake.RowsFor([]Event{{Cluster: "c1", Event: storage.Event{Bucket: bkt, Key: "k", ETag: "e", Size: 3, VersionID: "v", Time: at}}})
 	if o, ok := w.Intake.seen.Get(ref); !ok || o.ETag != "e" || o.Size != 3 || o.VersionID != "v" || !o.LastModified.Equal(at) {
 		t.Errorf("seen %+v, %v", o, ok)
 	}
-	w.Intake.RowsFor([]Event{{"c2", storage.Event{Bucket: bkt, Key: "k", ETag: "other"}}})
+	w.Intake.RowsFor([]Event{{Cluster: "c2", Event: storage.Event{Bucket: bkt, Key: "k", ETag: "other"}}})
 	if o, _ := w.Intake.seen.Get(ref); o.ETag != "e" {
 		t.Errorf("a copy's event is taken for the primary's: %+v", o)
 	}
-	w.Intake.RowsFor([]Event{{"c1", storage.Event{Bucket: bkt, Key: "k", Removed: true}}})
+	w.Intake.RowsFor([]Event{{Cluster: "c1", Event: storage.Event{Bucket: bkt, Key: "k", Removed: true}}})
 	if _, ok := w.Intake.seen.Get(ref); ok {
 		t.Error("a removed object is remembered")
 	}
@@ -175,10 +175,10 @@ func TestLateEvents(t *testing.T) {
 		defer w.sites.Close()
 		defer w.run(t.Context(), w.Intake.Run)()
 		w.b.set(func() { w.b.err = errStore })
-		w.Intake.Take(t.Context(), Event{"c1", storage.Event{Bucket: bkt, Key: "k0"}})
+		w.Intake.Take(t.Context(), Event{Cluster: "c1", Event: storage.Event{Bucket: bkt, Key: "k0"}})
 		for i := range 30 {
 			pass(100 * time.Millisecond)
-			w.Intake.Take(t.Context(), Event{"c1", storage.Event{Bucket: bkt, Key: fmt.Sprint("k", i)}})
+			w.Intake.Take(t.Context(), Event{Cluster: "c1", Event: storage.Event{Bucket: bkt, Key: fmt.Sprint("k", i)}})
 		}
 		synctest.Wait()
 		for i := range 30 {
@@ -201,7 +201,7 @@ func TestLateEvents(t *testing.T) {
 			t.Errorf("rows were stored %d times more", w.b.adds-adds)
 		}
 		w.b.set(func() { w.b.err = errStore })
-		w.Intake.Take(t.Context(), Event{"c1", storage.Event{Bucket: bkt, Key: "again"}})
+		w.Intake.Take(t.Context(), Event{Cluster: "c1", Event: storage.Event{Bucket: bkt, Key: "again"}})
 		pass(time.Minute)
 		if n := w.logs.FilterLevelExact(zap.WarnLevel).Len(); n != 2 {
 			t.Errorf("%d warnings of two outages, want 2", n)

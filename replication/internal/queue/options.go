@@ -26,9 +26,7 @@ type Timing struct {
 type Options struct {
 	Router  *routing.Router
 	Pending Pending
-	Rows    interface {
-		ExtendClaims(ctx context.Context, node string, until time.Time, rows ...state.PendingKey) ([]state.PendingKey, error)
-	}
+	Rows    rowsInStore
 	Sites   *site.Sites
 	Slots   *limit.Slots
 	Pause   *guard.Pause
@@ -53,6 +51,12 @@ type Options struct {
 	// AskSource is called before a bucket's primary is asked, and what it returns with the
 	// error if it has no such bucket.
 	AskSource func(bucket string) (answer func(missing error))
+}
+
+// rowsInStore is what this package needs of the store.
+type rowsInStore interface {
+	ExtendClaims(ctx context.Context, node string, until time.Time, rows ...state.PendingKey) ([]state.PendingKey, error)
+	ListPending(ctx context.Context, f state.PendingFilter, after state.PendingKey, limit int) ([]state.Pending, error)
 }
 
 // Pending is what this package needs of control's pending objects.

@@ -25,7 +25,8 @@ type Workers struct {
 	outstanding map[state.PendingKey]time.Time // claimed until
 	atWork      map[ids.Object][]state.Pending // objects of these, and the row that follows, if any
 	early       map[ids.Object]*earlyStart     // worked on without a claim
-	by          map[string]int                 // outstanding and early ones, per cluster
+	gone        goneRows
+	by          map[string]int // outstanding and early ones, per cluster
 }
 
 // claimEvery is the time between looks for rows that became due with time.

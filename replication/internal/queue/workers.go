@@ -13,6 +13,16 @@ import (
 
 // Run claims rows as long as there is room, and works on them, until ctx ends.
 func (w *Workers) Run(ctx context.Context) {
+	for {
+		err := w.gone.load(ctx, w.o.Rows)
+		if err == nil {
+			break
+		}
+		w.failedToStore(ctx, "could not read pending objects; retrying in a second", err)
+		if !delay.Sleep(ctx, claimEvery) {
+			return
+		}
+	}
 	w.mu.Lock()
 	w.ctx, w.open = ctx, true
 	w.mu.Unlock()

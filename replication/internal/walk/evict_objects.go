@@ -185,6 +185,10 @@ func (v *eviction) hidden(ctx context.Context, key string) error {
 		if err := v.bringHome(ctx, ref); err != nil {
 			return err
 		}
-		return v.o.Objects.RemoveHidden(ctx, p, object.Sides{Src: v.src, Dst: v.dst})
+		left, err := v.o.Objects.RemoveHidden(ctx, p, object.Sides{Src: v.src, Dst: v.dst})
+		if err == nil && left > 0 {
+			v.leavesBehind(key)
+		}
+		return err
 	})
 }

@@ -2,11 +2,14 @@ package walk
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -200,4 +203,53 @@ func TestEvictLooksAtWhatWaits(t *testing.T) {
 	if w.hasRow("c2") || w.fakes["c2"].Contents(bkt) != nil {
 		t.Error("the copy is there")
 	}
+}
+
+// Versions that are in no copy that remains keep a copy from leaving a cluster that the policy does not
+// allow any more, and nothing is listed for that again; they go on people's word, and no other ones.
+func TestHiddenHistoryIsReleased(t *testing.T) {
+	t.Parallel()
+	w := keeping(t)
+	w.synced("a", "b")
+	w.fakes["c1"].User(bkt, "a", "second")
+	for _, key := range []string{"a", "b"} {
+		_, err := w.objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1})
+		w.must(err)
+	}
+	w.fakes["c1"].LoseVersion(bkt, "a", w.history("c1", "a")[1].VersionID) // as a lifecycle rule does
+	w.fakes["c2"].Replicate(bkt, "users", "shown")
+	if _, err := w.Evictor.ReleaseHistory(t.Context(), bkt, "c2"); !errors.Is(err, ErrNoneLeaves) {
+		t.Errorf("of a copy that stays: %v", err)
+	}
+	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 1}, Clusters: []string{"c1"}})
+	w.leaving(catalog.CopyRemoving)
+	listings := 0
+	w.fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "list" {
+			listings++
+		}
+		return nil
+	})
+	for range 3 {
+		err := w.Evictor.Evict(t.Context(), at("c2"))
+		if !errors.Is(err, ErrOnlyThere) || !strings.Contains(err.Error(), "/release") || !strings.Contains(err.Error(), `"a"`) {
+			t.Fatalf("it left: %v", err)
+		}
+	}
+	if listings != 1 {
+		t.Errorf("it was listed %d times", listings)
+	}
+	w.wantBodies("c2", "a", "", "body of a")
+	n, err := w.Evictor.ReleaseHistory(t.Context(), bkt, "c2")
+	w.must(err)
+	if n != 1 {
+		t.Errorf("of %d objects versions were removed, want 1", n)
+	}
+	w.wantBodies("c2", "a")
+	w.wantBodies("c2", "users", "shown")
+	w.must(w.Evictor.Evict(t.Context(), at("c2")))
+	if w.hasRow("c2") {
+		t.Error("the copy is there")
+	}
+	w.wantBodies("c1", "a", "second")
 }

@@ -30,6 +30,8 @@ type eviction struct {
 	foreign       atomic.Pointer[string] // one that stayed, for the report
 	notYet        atomic.Pointer[error]
 
+	behind hiddenHistory // by the only goroutine that looks for it
+
 	looked bool // it came to look at objects
 	mu     sync.Mutex
 	waits  []string // keys that have to wait

@@ -24,8 +24,9 @@ type Evictor struct {
 	o       *Options
 	buckets *Buckets
 
-	mu   sync.Mutex
-	left map[ids.Copy][]string // keys whose removal waited when an eviction last ended
+	mu     sync.Mutex
+	left   map[ids.Copy][]string      // keys whose removal waited when an eviction last ended
+	hidden map[ids.Copy]hiddenHistory // what kept a copy that is not allowed any more
 }
 
 // maxLeft is how many keys of an eviction that waits are remembered. With more than that the
@@ -71,7 +72,13 @@ func (e *Evictor) Evict(ctx context.Context, id ids.Copy) error {
 	case err != nil:
 		return err
 	}
+	if err := e.stillHidden(ctx, v); err != nil {
+		return err
+	}
 	if err := v.run(ctx, e.waiting(id)); err != nil {
+		return err
+	}
+	if err := e.keepsHidden(v); err != nil {
 		return err
 	}
 	return e.finish(ctx, v)
@@ -103,6 +110,7 @@ func (e *Evictor) forget(id ids.Copy) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.left, id)
+	delete(e.hidden, id)
 }
 
 // remember keeps what an eviction has to leave for later, if it came to look.

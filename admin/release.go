@@ -1,0 +1,67 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/fado-project/fado/replication"
+)
+
+// releaseInput is the body of POST /fado/buckets/{name}/release.
+type releaseInput struct {
+	// What goes for good: "history", the versions that are hidden there.
+	Purge string `json:"purge"`
+	// Where the copy is that leaves.
+	Cluster string `json:"cluster"`
+}
+
+// releaseView answers it.
+type releaseView struct {
+	Bucket  string `json:"bucket"`  // the bucket's name
+	Cluster string `json:"cluster"` // where the copy leaves
+	Objects int    `json:"objects"` // of how many objects versions were removed
+}
+
+func releaseOperation(base string) operation {
+	return operation{
+		name: "release-history", method: http.MethodPost, pattern: base + "/release", role: roleAdmin, handle: releaseHistory,
+		summary: "Remove for good the older versions that a copy hides which is being removed: they may be in no copy that remains.",
+		request: releaseInput{}, requestTypes: []string{mediaJSON},
+		replies: []reply{{status: 200, doc: "They are gone, and the copy goes.", body: releaseView{}}}, errors: []int{400, 404, 409, 413, 503},
+	}
+}
+
+// releaseHistory removes what keeps a copy from leaving.
+func releaseHistory(c *call) error {
+	name := c.name()
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	var in releaseInput
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return badRequest(`the body: %v: expected {"purge": "history", "cluster": "…"}`, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return badRequest("the body: expected one JSON object and nothing after it")
+	}
+	if in.Purge != "history" {
+		return badRequest(`purge: %q: expected "history"`, in.Purge)
+	}
+	if in.Cluster == "" {
+		return badRequest("cluster: expected the name of the cluster that the copy leaves")
+	}
+	n, err := c.engine.ReleaseHistory(c.r.Context(), name, in.Cluster)
+	if errors.Is(err, replication.ErrNoneLeaves) {
+		return &requestError{http.StatusConflict, err}
+	}
+	if err != nil {
+		return storageTrouble(name, err)
+	}
+	return c.reply(http.StatusOK, releaseView{Bucket: name, Cluster: in.Cluster, Objects: n})
+}
