@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -17,6 +18,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/health"
+	"github.com/fado-project/fado/history"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/urls"
@@ -237,3 +239,19 @@ var (
 	_ caddy.Validator    = (*App)(nil)
 	_ caddy.CleanerUpper = (*App)(nil)
 )
+
+// Flows tells what moved between clusters, of about the last so much.
+func (app *App) Flows(window time.Duration) history.Flows {
+	if rt := app.runtime.Load(); rt != nil {
+		return rt.flows.since(window, time.Now())
+	}
+	return history.Flows{}
+}
+
+// History returns what was measured; nil where nothing is kept.
+func (app *App) History() *history.Rings {
+	if rt := app.runtime.Load(); rt != nil {
+		return rt.history.Load()
+	}
+	return nil
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -146,12 +145,6 @@ func (app *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	return p.validate()
-}
-
-// parser fills an App in and remembers where everything was given.
-type parser struct {
-	app *App
-	at  positions
 }
 
 func (p *parser) options() options {
@@ -451,48 +444,6 @@ func parseNode(s string) (string, error) {
 		return s, nil
 	}
 	return s, checkNode(s)
-}
-
-// count reads a number from 1.
-func count(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q: expected a number from 1", s)
-	}
-	return n, nil
-}
-
-// weight reads the weight of a function endpoint.
-func weight(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > catalog.MaxWeight {
-		return 0, fmt.Errorf("%q: expected a number from 1 to %d", s, catalog.MaxWeight)
-	}
-	return n, nil
-}
-
-// positive narrows a parser to values above zero.
-func positive[T ~int64](parse func(string) (T, error), expected string) func(string) (T, error) {
-	return func(s string) (T, error) {
-		v, err := parse(s)
-		if err != nil {
-			return 0, err
-		}
-		if v <= 0 {
-			return 0, fmt.Errorf("%q: expected %s", s, expected)
-		}
-		return v, nil
-	}
-}
-
-// oneOf reads one of a few words.
-func oneOf[T ~string](words ...T) func(string) (T, error) {
-	return func(s string) (T, error) {
-		if slices.Contains(words, T(s)) {
-			return T(s), nil
-		}
-		return "", fmt.Errorf("%q: expected one of %s", s, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(words)), ", "), "[]"))
-	}
 }
 
 // Interface guard

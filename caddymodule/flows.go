@@ -85,11 +85,3 @@ func linkFlows(before, now map[history.Link]history.Amount, seconds float64) []h
 	})
 	return flows
 }
-
-// Flows tells what moved between clusters, of about the last so much.
-func (app *App) Flows(window time.Duration) history.Flows {
-	if rt := app.runtime.Load(); rt != nil {
-		return rt.flows.since(window, time.Now())
-	}
-	return history.Flows{}
-}

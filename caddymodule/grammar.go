@@ -1,11 +1,15 @@
 package caddymodule
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/fado-project/fado/catalog"
 )
 
 // option is one line of a Caddyfile block: how often it may be given, how many
@@ -151,4 +155,52 @@ func label(labels *map[string]string) option {
 		(*labels)[args[0]] = args[1]
 		return nil
 	}}
+}
+
+// parser fills an App in and remembers where everything was given.
+type parser struct {
+	app *App
+	at  positions
+}
+
+// count reads a number from 1.
+func count(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q: expected a number from 1", s)
+	}
+	return n, nil
+}
+
+// weight reads the weight of a function endpoint.
+func weight(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > catalog.MaxWeight {
+		return 0, fmt.Errorf("%q: expected a number from 1 to %d", s, catalog.MaxWeight)
+	}
+	return n, nil
+}
+
+// positive narrows a parser to values above zero.
+func positive[T ~int64](parse func(string) (T, error), expected string) func(string) (T, error) {
+	return func(s string) (T, error) {
+		v, err := parse(s)
+		if err != nil {
+			return 0, err
+		}
+		if v <= 0 {
+			return 0, fmt.Errorf("%q: expected %s", s, expected)
+		}
+		return v, nil
+	}
+}
+
+// oneOf reads one of a few words.
+func oneOf[T ~string](words ...T) func(string) (T, error) {
+	return func(s string) (T, error) {
+		if slices.Contains(words, T(s)) {
+			return T(s), nil
+		}
+		return "", fmt.Errorf("%q: expected one of %s", s, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(words)), ", "), "[]"))
+	}
 }

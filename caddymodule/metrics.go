@@ -112,22 +112,6 @@ func (c *processCounters) Pulled(result string) { c.pulls.WithLabelValues(result
 // Lag implements replication.Metrics.
 func (c *processCounters) Lag(d time.Duration) { c.lag.Observe(d.Seconds()) }
 
-// CountDecision counts an invocation that was sent to a function.
-func (*App) CountDecision(cluster string, l routing.Locality) {
-	counters.byLocality[l].Inc()
-	counters.inCluster.of(cluster)[l].Inc()
-}
-
-// CountRead counts an invocation that reads in another cluster than it runs in.
-func (*App) CountRead(from, to string) { counters.reads.Add(history.Link{From: from, To: to}, 0) }
-
-// CountRejection counts an invocation that was refused.
-func (*App) CountRejection(r routing.Reason) {
-	if c, ok := counters.byReason[r]; ok {
-		c.Inc()
-	}
-}
-
 // collectors returns everything that an app's configuration shows on /metrics.
 func collectors(app *App) []prometheus.Collector {
 	return append(counters.s3.all(),
@@ -186,13 +170,6 @@ func (d *clusterDecisions) of(cluster string) *[3]prometheus.Counter {
 	known[cluster] = c
 	d.known.Store(&known)
 	return c
-}
-
-func oneIf(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // backlogCache keeps what the store last said for a moment, so that scrapes, however

@@ -1,10 +1,6 @@
 package caddymodule
 
-import (
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // s3Counters count what S3 endpoints do.
 type s3Counters struct {
@@ -48,35 +44,4 @@ func newS3Counters(counter func(name, help string, labels ...string) *prometheus
 
 func (c *s3Counters) all() []prometheus.Collector {
 	return []prometheus.Collector{c.requests, c.seconds, c.bytes, c.failovers, c.open, c.hits, c.misses, c.saved}
-}
-
-// CountS3Open counts the requests that S3 endpoints are answering.
-func (*App) CountS3Open(delta int) { counters.s3.open.Add(float64(delta)) }
-
-// CountS3 counts a request to an S3 endpoint.
-func (*App) CountS3(operation, code string, took time.Duration) {
-	counters.s3.requests.WithLabelValues(operation, code).Inc()
-	counters.s3.seconds.WithLabelValues(operation).Observe(took.Seconds())
-}
-
-// CountS3Bytes counts bytes of objects, "in" from clients or "out" to them.
-func (*App) CountS3Bytes(direction string, n int64) {
-	if direction == "in" {
-		counters.s3.in.Add(float64(n))
-	} else {
-		counters.s3.out.Add(float64(n))
-	}
-}
-
-// CountS3Failover counts a read that went on at another copy.
-func (*App) CountS3Failover() { counters.s3.failovers.Inc() }
-
-// CountS3Cache counts a read of an object that the cache of an S3 endpoint may have.
-func (*App) CountS3Cache(hit bool, saved int64) {
-	if !hit {
-		counters.s3.misses.Inc()
-		return
-	}
-	counters.s3.hits.Inc()
-	counters.s3.saved.Add(float64(saved))
 }

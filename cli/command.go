@@ -18,21 +18,6 @@ import (
 	"github.com/fado-project/fado/client"
 )
 
-// Commands returns the commands.
-func Commands() []*cobra.Command {
-	all := []*cobra.Command{
-		statusCommand(), bucketsCommand(), bucketCommand(), clustersCommand(), policiesCommand(), zonesCommand(), routeCommand(),
-		planCommand(), applyCommand(), exportCommand(),
-		syncCommand(), verifyCommand(), drainCommand(), undrainCommand(),
-		conflictsCommand(), deletesCommand(), failuresCommand(), pauseCommand(), resumeCommand(), eventsCommand(), auditCommand(), keysCommand(),
-	}
-	for _, cmd := range all {
-		connectionFlags(cmd)
-		cmd.Flags().Bool("json", false, "print what the API answers, as JSON")
-	}
-	return all
-}
-
 // connectionFlags are those of Caddy's own commands that ask a running Caddy.
 func connectionFlags(cmd *cobra.Command) {
 	cmd.Flags().String("address", "", "address of the admin endpoint. Default: that of the configuration, else localhost:2019")

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -88,4 +89,8 @@ func (d *Document) sorted() []Item {
 	items := slices.Clone(d.Items)
 	slices.SortFunc(items, func(a, b Item) int { return compareIDs(idOf(a.Resource), idOf(b.Resource)) })
 	return items
+}
+
+func compareIDs(a, b id) int {
+	return cmp.Or(cmp.Compare(slices.Index(Kinds, a.kind), slices.Index(Kinds, b.kind)), cmp.Compare(a.name, b.name))
 }

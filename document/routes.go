@@ -5,25 +5,6 @@ import (
 	"strings"
 )
 
-// Routes is what the changes mean to invocations, by structure: what clusters hold and may
-// run. A rule is a bucket's own policy or that of one of its prefixes.
-type Routes struct {
-	// Changed counts the rules whose clusters that hold the data and can run invocations are
-	// others.
-	Changed int64
-	// Local counts the rules that have such a cluster, Refused those that no cluster may run.
-	LocalBefore, LocalAfter     int64
-	RefusedBefore, RefusedAfter int64
-	// Examples are a few of what changed.
-	Examples []RouteExample
-}
-
-// RouteExample is a rule whose invocations run elsewhere.
-type RouteExample struct {
-	Bucket, Prefix string
-	Before, After  []string
-}
-
 const maxExamples = 10
 
 // serves says whether a cluster that holds a rule's data can run invocations, or else no

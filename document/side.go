@@ -65,23 +65,3 @@ func (p *policySide) serves() bool {
 	}
 	return false
 }
-
-// noFunctions tells of the policies that change and allow no cluster to run invocations in.
-func (f *forecaster) noFunctions() {
-	for _, ch := range f.Changes {
-		if ch.Kind == catalog.KindPolicy && ch.Action != Delete && !f.after.policies[ch.Name].serves() {
-			f.issue(NoFunction, "policy "+ch.Name, "no cluster that the policy allows has a function endpoint: invocations that name its data are refused", false)
-		}
-	}
-}
-
-// capacities tells of the storages that what is added does not fit in.
-func (f *forecaster) capacities() {
-	f.target.Clusters(func(c *catalog.Cluster) bool {
-		added, used := f.added[c.Name], f.world.Used[c.Name]
-		if c.Storage != nil && c.Storage.Capacity > 0 && added > 0 && used+added > int64(c.Storage.Capacity) {
-			f.issue(OverCapacity, "cluster "+c.Name, fmt.Sprintf("%d bytes are used and %d would be added; its capacity is %s", used, added, c.Storage.Capacity), false)
-		}
-		return true
-	})
-}

@@ -148,7 +148,3 @@ func (t *target) sortedPuts(k catalog.Kind) []catalog.Resource {
 	}
 	return t.sorted[k]
 }
-
-func compareIDs(a, b id) int {
-	return cmp.Or(cmp.Compare(slices.Index(Kinds, a.kind), slices.Index(Kinds, b.kind)), cmp.Compare(a.name, b.name))
-}

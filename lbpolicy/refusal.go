@@ -134,3 +134,9 @@ func refusedBy(st *requestState, h *reverseproxy.Handler, req *http.Request) rou
 	}
 	return st.refusal
 }
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}

@@ -285,12 +285,6 @@ func endpointsFault(req *http.Request, err error) bool {
 	return true
 }
 
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		_ = req.Body.Close()
-	}
-}
-
 // setsHost says whether the proxy's header operations deal with Host.
 func setsHost(h *reverseproxy.Handler) bool {
 	if h == nil || h.Headers == nil || h.Headers.Request == nil {

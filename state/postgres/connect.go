@@ -14,9 +14,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// commitKey is where a connection keeps the server's own synchronous_commit.
-const commitKey = "fado.synchronous_commit"
-
 // sessionSettings is what every connection is set to, in a statement and not with the
 // start of the connection, because poolers refuse unknown parameters there.
 //

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +14,6 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 	"go.uber.org/zap"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/internal/stored"
@@ -23,21 +21,6 @@ import (
 
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
-
-// Advisory locks of FaDO in a database: the first number is "FaDO" in ASCII. The one that
-// orders the log of objects is taken by fado.order_objects, too.
-const (
-	lockSpace     = 1180779599
-	lockObjects   = 1
-	lockMigration = 2
-	lockFold      = 3
-)
-
-// gate lets calls through once the schema is known to be good.
-type gate struct {
-	open   atomic.Bool
-	flight singleflight.Group
-}
 
 // ready brings the schema up to date and opens the seal, once. Calls that come while
 // that is tried share what comes of it; instances that start at the same moment wait

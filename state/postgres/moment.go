@@ -3,16 +3,9 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 )
-
-// moment is a snapshot of the database that every connection of the pool reads.
-type moment struct {
-	conn *pgx.Conn // holds the transaction that exported it
-	id   atomic.Pointer[string]
-}
 
 // holdMoment begins a transaction, and has all connections made from now on read what it
 // reads (PostgreSQL, 9.28.5 Snapshot Synchronization Functions).

@@ -128,6 +128,9 @@ func (s *Store) attempt(ctx context.Context, bound time.Duration, harmless bool,
 	}
 }
 
+// reconnectAfter is the longest pause before the database is tried again, by the listener too.
+const reconnectAfter = 250 * time.Millisecond
+
 // pauses are those between attempts, of moments that differ between instances.
 func pauses() backoff.BackOff {
 	b := backoff.NewExponentialBackOff()
@@ -185,3 +188,18 @@ func noLimit(limit int) *int64 {
 
 // pooled is a connection of the pool.
 type pooled = *pgxpool.Conn
+
+// clearing is how many times statement_timeout what touches every row may take.
+const clearing = 40
+
+// Advisory locks of FaDO in a database: the first number is "FaDO" in ASCII. The one that
+// orders the log of objects is taken by fado.order_objects, too.
+const (
+	lockSpace     = 1180779599
+	lockObjects   = 1
+	lockMigration = 2
+	lockFold      = 3
+)
+
+// commitKey is where a connection keeps the server's own synchronous_commit.
+const commitKey = "fado.synchronous_commit"

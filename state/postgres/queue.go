@@ -41,9 +41,6 @@ func (s *Store) Unhold(ctx context.Context, f state.PendingFilter, now time.Time
 	return s.touch(ctx, "releasing held objects", "UPDATE fado.pending SET hold = '', next_attempt = $1 WHERE hold <> '' AND ", f, now)
 }
 
-// clearing is how many times statement_timeout what touches every row may take.
-const clearing = 40
-
 // touch updates the rows that match, and wakes those who wait for them.
 func (s *Store) touch(ctx context.Context, doing, update string, f state.PendingFilter, now time.Time) (int, error) {
 	where, args := whereOf(f, stored.ToMillis(now))

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -16,8 +15,6 @@ import (
 
 // updating is how many times statement_timeout an Update may take.
 const updating = 8
-
-const recordColumns = `kind, name, rev, body, refs`
 
 // Update implements state.Store. Updates of all instances take turns, because each
 // begins by raising the number that it holds until its commit.
@@ -85,60 +82,6 @@ func (s *Store) committed(xid string, err error) bool {
 			return status == "committed"
 		}
 	}
-}
-
-// tx implements state.Tx within Update. What it writes is sent before it reads, and at
-// the end.
-type tx struct {
-	s       *Store
-	ctx     context.Context
-	db      pgx.Tx
-	seq     state.Seq
-	batch   pgx.Batch
-	log     stored.ChangeLog
-	removed []stored.CopyKey // copies deleted, whose pending rows finish looks at
-	buckets []string         // buckets deleted, whose rows finish removes
-	audit   stored.AuditLog
-	err     error // the first failure: a transaction that had one can't commit
-}
-
-var errTxEnded = errors.New("the transaction has ended")
-
-// maxQueued is how many statements wait before they are sent.
-const maxQueued = 500
-
-// do runs a step of the transaction and remembers its failure, so that an f that drops
-// an error can't commit half of what it meant.
-func (t *tx) do(doing string, f func() error) error {
-	if t.db == nil {
-		return errTxEnded
-	}
-	err := f()
-	if err == nil || errors.Is(err, state.ErrNotFound) {
-		return err
-	}
-	if t.err == nil {
-		t.err = err
-	}
-	return t.s.wrap(t.ctx, doing, err)
-}
-
-// flush sends what waits.
-func (t *tx) flush() error {
-	if t.batch.Len() == 0 {
-		return nil
-	}
-	b := t.batch
-	t.batch = pgx.Batch{}
-	return t.db.SendBatch(t.ctx, &b).Close()
-}
-
-func (t *tx) queue(sql string, args ...any) error {
-	t.batch.Queue(sql, args...)
-	if t.batch.Len() < maxQueued {
-		return nil
-	}
-	return t.flush()
 }
 
 // finish does what has to wait for the last word of f. What touches pending and pulled
@@ -319,15 +262,6 @@ func (s *Store) get(ctx context.Context, q querier, k catalog.Kind, name string)
 func (s *Store) list(ctx context.Context, q querier, k catalog.Kind, after string, limit int) ([]state.Record, error) {
 	return s.records(ctx, q, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
 		string(k), after, noLimit(limit))
-}
-
-func scanRecord(rows pgx.Rows) (r state.Record, err error) {
-	var refs string
-	if err := rows.Scan((*string)(&r.Kind), &r.Name, (*int64)(&r.Rev), (*[]byte)(&r.Body), &refs); err != nil {
-		return r, err
-	}
-	r.Refs = stored.DecodeRefs(refs)
-	return r, nil
 }
 
 func notFound(k catalog.Kind, name string) error {

@@ -4,20 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fado-project/fado/state"
 )
-
-// seal is what this instance opens and seals secrets with, and the header of it in the
-// database. Another process may rotate the key at any time: the header says which one is
-// in force, and changes in the same transaction as all the secrets.
-type seal struct {
-	header string
-	sealer *state.Sealer // nil without a key
-}
 
 const selectHeader = "SELECT coalesce((SELECT header FROM fado.seal), '')"
 
@@ -48,14 +39,6 @@ func (s *Store) openSeal(ctx context.Context, tx pgx.Tx) (seal, error) {
 		return seal{}, nil
 	}
 	return s.newSeal(ctx, tx, header)
-}
-
-// derived are the seals that were derived from this instance's keys last. Deriving one takes
-// a while by design, which is not for the middle of a transaction.
-type derived struct {
-	mu     sync.Mutex
-	opened seal // of a header that the database had
-	fresh  seal // to be put where there is none
 }
 
 // deriveSeal derives what openSeal is going to need.
@@ -161,44 +144,6 @@ func (s *Store) followSeal(ctx context.Context, q querier) error {
 	}
 	s.seal.Store(&seal{header, sealer})
 	return nil
-}
-
-// records reads resources and opens their secrets. Where that fails, the key may have
-// been rotated between one and the other, so they are read again: until they open, or do
-// not with a key that stayed in force.
-func (s *Store) records(ctx context.Context, q querier, sql string, args ...any) ([]state.Record, error) {
-	for same := 0; ; same++ {
-		all, err := collect(ctx, q, scanRecord, sql, args...)
-		if err != nil {
-			return nil, err
-		}
-		header := s.seal.Load().header
-		unsealed, err := s.unseal(all)
-		if err == nil {
-			return unsealed, nil
-		}
-		if same == 2 {
-			return nil, ownError{err}
-		}
-		if err := s.followSeal(ctx, q); err != nil {
-			return nil, err
-		}
-		if s.seal.Load().header != header { // rotated since: what was read says nothing yet
-			same = -1
-		}
-	}
-}
-
-func (s *Store) unseal(all []state.Record) ([]state.Record, error) {
-	sealer := s.seal.Load().sealer
-	for i := range all {
-		body, err := sealer.Open(all[i].Kind, all[i].Name, all[i].Body)
-		if err != nil {
-			return nil, err
-		}
-		all[i].Body = body
-	}
-	return all, nil
 }
 
 // RotateKey implements state.KeyRotator. Other instances may run: those that have the

@@ -2,13 +2,14 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/fado-project/fado/state"
 )
@@ -96,53 +97,35 @@ type Store struct {
 	wg     sync.WaitGroup
 }
 
-// Open makes a store. It fails only for what waiting does not mend: a connection string
-// that can't be read, ErrNewerSchema, ErrNoKey. A database that can't be reached now is
-// logged, and every call says ErrUnavailable until it can.
-func Open(ctx context.Context, o Options) (*Store, error) {
-	o.setDefaults()
-	s := &Store{o: o, log: o.Log}
-	s.done, s.end = context.WithCancel(context.Background())
-	if err := s.configure(); err != nil {
-		s.end()
-		return nil, err
-	}
-	err := s.ready(ctx)
-	switch {
-	case errors.Is(err, state.ErrUnavailable) && !o.ReadOnly:
-		s.log.Warn("the database can't be used now; continuing without it until it can", zap.Error(err))
-	case err != nil:
-		return nil, errors.Join(err, s.Close()) //nolint:contextcheck // what it ends has contexts of its own
-	}
-	if o.ReadOnly && o.OneMoment {
-		if err := s.holdMoment(ctx); err != nil {
-			return nil, errors.Join(err, s.Close()) //nolint:contextcheck // what it ends has contexts of its own
-		}
-	}
-	if o.ReadOnly {
-		return s, nil
-	}
-	s.wg.Go(s.listen)
-	s.wg.Go(s.maintain)
-	return s, nil
-}
-
 // Kind implements state.Store.
 func (*Store) Kind() string { return "postgres" }
 
-// Close ends the lease and the connections. Later calls return an ErrUnavailable,
-// watchers end, and locks are lost.
-func (s *Store) Close() error {
-	if s.closed.Swap(true) {
-		return nil
-	}
-	s.leases.close()
-	s.end()
-	s.wg.Wait()
-	s.watch.Close()
-	s.pool.Close()
-	s.moment.close()
-	return nil
+var _ state.Shared = (*Store)(nil)
+
+// seal is what this instance opens and seals secrets with, and the header of it in the
+// database. Another process may rotate the key at any time: the header says which one is
+// in force, and changes in the same transaction as all the secrets.
+type seal struct {
+	header string
+	sealer *state.Sealer // nil without a key
 }
 
-var _ state.Shared = (*Store)(nil)
+// derived are the seals that were derived from this instance's keys last. Deriving one takes
+// a while by design, which is not for the middle of a transaction.
+type derived struct {
+	mu     sync.Mutex
+	opened seal // of a header that the database had
+	fresh  seal // to be put where there is none
+}
+
+// moment is a snapshot of the database that every connection of the pool reads.
+type moment struct {
+	conn *pgx.Conn // holds the transaction that exported it
+	id   atomic.Pointer[string]
+}
+
+// gate lets calls through once the schema is known to be good.
+type gate struct {
+	open   atomic.Bool
+	flight singleflight.Group
+}

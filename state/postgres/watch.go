@@ -14,12 +14,8 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const (
-	// pollEvery is how long a lost notification can go unnoticed.
-	pollEvery = time.Second
-	// reconnectAfter is the longest that the listener waits before it tries the database again.
-	reconnectAfter = 250 * time.Millisecond
-)
+// pollEvery is how long a lost notification can go unnoticed.
+const pollEvery = time.Second
 
 // What notifications say. Their text only tells whom to wake, never what is true.
 const (

@@ -77,7 +77,3 @@ func syncFile(path string) error {
 	}
 	return errors.Join(f.Sync(), f.Close())
 }
-
-// KeyFile names the file with the key that seals the secrets of the store at a path where no
-// encryption_key is configured.
-func KeyFile(path string) string { return path + ".key" }

@@ -103,3 +103,7 @@ func hasSealed(q querier) (bool, error) {
 	}
 	return false, nil
 }
+
+// KeyFile names the file with the key that seals the secrets of the store at a path where no
+// encryption_key is configured.
+func KeyFile(path string) string { return path + ".key" }
