@@ -126,12 +126,12 @@ func classify(err error) (why string, sentinel error) {
 }
 
 // again says whether a failed transaction left no trace and may succeed when it is run
-// again at once.
+// again at once. Of a commit only the server's own word says so.
 func again(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code == "40001" || pg.Code == "40P01" // serialization failure, deadlock
 	}
-	return pgconn.SafeToRetry(err)
+	return !errors.As(err, new(commitError)) && pgconn.SafeToRetry(err)
 }
 
 // broken says whether the connection can no longer be used.

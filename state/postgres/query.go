@@ -160,9 +160,31 @@ func isOwn(err error) bool {
 // It is tried again where it left no trace.
 func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx pgx.Tx) error) error {
 	return s.attempt(ctx, s.patience(2), false, func(ctx context.Context, conn pooled) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return f(ctx, tx) })
+		return within(ctx, conn, func(tx pgx.Tx) error { return f(ctx, tx) })
 	})
 }
+
+// within runs f in a transaction of a connection. A commit that failed is a [commitError].
+func within(ctx context.Context, conn pooled, f func(tx pgx.Tx) error) error {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // what ended already stays as it is
+	if err := f(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return commitError{err}
+	}
+	return nil
+}
+
+// commitError is what the driver says of a commit. It may say that nothing was sent ("conn
+// closed") of one that the server has carried out, when the connection broke before the answer.
+type commitError struct{ error }
+
+func (e commitError) Unwrap() error { return e.error }
 
 // durable makes the commit of a transaction wait for the disk.
 func (s *Store) durable(ctx context.Context, tx pgx.Tx) error {

@@ -28,7 +28,7 @@ func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Se
 	var xid string
 	err := s.attempt(ctx, s.patience(updating), false, func(turn context.Context, conn pooled) error {
 		fErr, xid = nil, ""
-		return pgx.BeginFunc(turn, conn, func(dbtx pgx.Tx) (err error) {
+		return within(turn, conn, func(dbtx pgx.Tx) (err error) {
 			var head audit.Head
 			if seq, xid, head, err = s.begin(turn, dbtx); err != nil {
 				return err
