@@ -36,7 +36,7 @@ func (c *Comparison) Forecast(w *World, page Page) (*Outlook, error) {
 
 func newForecaster(c *Comparison, w *World, page Page) *forecaster {
 	f := &forecaster{
-		Comparison: c, world: w, page: page, settle: w.Settling(c.target),
+		change: c, world: w, page: page, settle: w.Settling(c.target),
 		before: newSide(c.base.Catalogue), after: newSide(c.target), changed: make(map[string]bool),
 		links: make(map[[2]string]*LinkLoad), added: make(map[string]int64),
 	}
@@ -52,7 +52,7 @@ func newForecaster(c *Comparison, w *World, page Page) *forecaster {
 // allBuckets lists the buckets that there will be, sorted: those that have no copies yet are not
 // among the world's.
 func (f *forecaster) allBuckets() (names []string) {
-	f.target.Buckets(func(name string) bool {
+	f.change.target.Buckets(func(name string) bool {
 		names = append(names, name)
 		return true
 	})
@@ -73,8 +73,8 @@ func rules(b *catalog.Bucket, in Catalogue) []catalog.PrefixRule {
 
 // bucket forecasts one bucket.
 func (f *forecaster) bucket(name string, rows []Row) {
-	was, will := f.base.Bucket(name), f.target.Bucket(name)
-	d := dossier{name: name, old: rules(was, f.base), next: rules(will, f.target)}
+	was, will := f.change.base.Bucket(name), f.change.target.Bucket(name)
+	d := dossier{name: name, old: rules(was, f.change.base), next: rules(will, f.change.target)}
 	d.holds(rows, f.room.has)
 	f.room.has = d.has
 	switch {
@@ -83,7 +83,7 @@ func (f *forecaster) bucket(name string, rows []Row) {
 		f.sameRoutes(&d)
 		return
 	default:
-		if err := catalog.PrimaryAllowed(will, f.target); err != nil {
+		if err := catalog.PrimaryAllowed(will, f.change.target); err != nil {
 			f.issue(PrimaryOutside, "bucket "+name, err.Error(), true)
 			break
 		}
@@ -100,7 +100,7 @@ func (f *forecaster) bucket(name string, rows []Row) {
 
 // affects says whether the changes may move or route a bucket otherwise.
 func (f *forecaster) affects(was, will *catalog.Bucket, d *dossier) bool {
-	return !f.target.same(catalog.KindBucket, will.Name) &&
+	return !f.change.target.same(catalog.KindBucket, will.Name) &&
 		(was.Policy != will.Policy || was.Primary != will.Primary || was.Promote != will.Promote || !slices.Equal(d.old, d.next)) ||
 		slices.ContainsFunc(d.next, func(r catalog.PrefixRule) bool { return f.changed[r.Policy] })
 }

@@ -8,7 +8,7 @@ import (
 
 // forecaster makes one forecast.
 type forecaster struct {
-	*Comparison
+	change *Comparison
 	world  *World
 	page   Page
 	out    Outlook
@@ -30,7 +30,7 @@ func (f *forecaster) issue(kind IssueKind, resource, detail string, blocking boo
 
 // noFunctions tells of the policies that change and allow no cluster to run invocations in.
 func (f *forecaster) noFunctions() {
-	for _, ch := range f.Changes {
+	for _, ch := range f.change.Changes {
 		if ch.Kind == catalog.KindPolicy && ch.Action != Delete && !f.after.policies[ch.Name].serves() {
 			f.issue(NoFunction, "policy "+ch.Name, "no cluster that the policy allows has a function endpoint: invocations that name its data are refused", false)
 		}
@@ -39,7 +39,7 @@ func (f *forecaster) noFunctions() {
 
 // capacities tells of the storages that what is added does not fit in.
 func (f *forecaster) capacities() {
-	f.target.Clusters(func(c *catalog.Cluster) bool {
+	f.change.target.Clusters(func(c *catalog.Cluster) bool {
 		added, used := f.added[c.Name], f.world.Used[c.Name]
 		if c.Storage != nil && c.Storage.Capacity > 0 && added > 0 && used+added > int64(c.Storage.Capacity) {
 			f.issue(OverCapacity, "cluster "+c.Name, fmt.Sprintf("%d bytes are used and %d would be added; its capacity is %s", used, added, c.Storage.Capacity), false)

@@ -116,7 +116,7 @@ func (f *forecaster) costs(m *Move, primary string) {
 	}
 	for _, to := range m.Add {
 		f.added[to] += m.Bytes
-		if cl := f.target.Cluster(to); cl != nil {
+		if cl := f.change.target.Cluster(to); cl != nil {
 			t.StoragePerMonth += float64(m.Bytes) / gb * cl.StoragePrice
 		}
 		if primary == "" {
@@ -141,7 +141,7 @@ func (f *forecaster) removals(m *Move, rows []Row) {
 		}
 		f.out.Moves.Removed.Objects += row.Objects
 		f.out.Moves.Removed.Bytes += row.Bytes
-		if cl := f.base.Cluster(cluster); cl != nil {
+		if cl := f.change.base.Cluster(cluster); cl != nil {
 			f.out.Moves.Total.StoragePerMonth -= float64(row.Bytes) / gb * cl.StoragePrice
 		}
 		if p := f.after.policies[m.policy]; p != nil && !p.allowed[cluster] {
@@ -191,11 +191,11 @@ func (f *forecaster) rate(from, to string) (float64, RateSource) {
 		}
 	}
 	declared := 0.0
-	if l := linkOf(f.target, from, to); l != nil {
+	if l := linkOf(f.change.target, from, to); l != nil {
 		declared = float64(l.Bandwidth)
 	}
 	for _, name := range []string{from, to} {
-		if c := f.target.Cluster(name); c != nil && c.Storage != nil && c.Storage.Bandwidth > 0 {
+		if c := f.change.target.Cluster(name); c != nil && c.Storage != nil && c.Storage.Bandwidth > 0 {
 			if b := float64(c.Storage.Bandwidth); declared == 0 || b < declared {
 				declared = b
 			}
@@ -209,10 +209,10 @@ func (f *forecaster) rate(from, to string) (float64, RateSource) {
 
 // price returns what a GB costs from one cluster to another.
 func (f *forecaster) price(from, to string) float64 {
-	if l := linkOf(f.target, from, to); l != nil && l.Price != nil {
+	if l := linkOf(f.change.target, from, to); l != nil && l.Price != nil {
 		return *l.Price
 	}
-	if c := f.target.Cluster(from); c != nil {
+	if c := f.change.target.Cluster(from); c != nil {
 		return c.EgressPrice
 	}
 	return 0

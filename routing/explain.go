@@ -67,13 +67,13 @@ func (r *Router) Explain(q *Query, conflicting func(bucket, key, cluster string)
 
 // explainer explains a decision.
 type explainer struct {
-	*Decision
+	decision    *Decision
 	conflicting func(bucket, key, cluster string) bool
 }
 
 // held is why a cluster is no hit, or isCurrent.
 func (x explainer) held(s *site) verdict {
-	a := &x.assessment
+	a := &x.decision.assessment
 	v := a.holds(s)
 	if v != isDiffers || x.conflicting == nil {
 		return v
@@ -89,7 +89,7 @@ func (x explainer) held(s *site) verdict {
 
 // explainCluster lists the endpoints of a cluster.
 func (x explainer) explainCluster(q *Query, s *site) []ranked {
-	a := &x.assessment
+	a := &x.decision.assessment
 	at, out, why := x.standing(q, s)
 	base := Candidate{
 		Cluster:  s.name,
@@ -122,7 +122,7 @@ func (x explainer) explainCluster(q *Query, s *site) []ranked {
 
 // standing returns where a cluster stands, and at which step and why it is out; "" when it is not.
 func (x explainer) standing(q *Query, s *site) (at place, out stage, why string) {
-	a := &x.assessment
+	a := &x.decision.assessment
 	a.prepareMiss()
 	held := isCurrent
 	if len(a.targets) > 0 {
@@ -133,9 +133,9 @@ func (x explainer) standing(q *Query, s *site) (at place, out stage, why string)
 		}
 	}
 	switch {
-	case x.Reason == ReasonNoBucket:
+	case x.decision.Reason == ReasonNoBucket:
 		return place{}, stageAllowed, "no bucket is named"
-	case x.Reason == ReasonUnknownBucket:
+	case x.decision.Reason == ReasonUnknownBucket:
 		return place{}, stageAllowed, a.unknownText(q)
 	case len(a.targets) > 0 && !a.allowsHit(s):
 		return at, stageAllowed, a.forbiddenText(s, target.hitPolicies)
@@ -203,7 +203,7 @@ func (a *assessment) total() (all uint64) {
 }
 
 func (x explainer) eligibleText(q *Query, s *site, ep *seat, at place) string {
-	a := &x.assessment
+	a := &x.decision.assessment
 	text := "no data is named"
 	switch at.locality {
 	case LocalityNone:

@@ -81,9 +81,9 @@ func clustersOf(of []ranked) (names []string) {
 
 func (x explainer) hitsNote() string {
 	switch {
-	case len(x.assessment.targets) == 0:
+	case len(x.decision.assessment.targets) == 0:
 		return "no data is named, so every place is as good"
-	case x.assessment.lastResort && x.Reason == ReasonNone:
+	case x.decision.assessment.lastResort && x.decision.Reason == ReasonNone:
 		return "clusters that drain count, since no other can take it"
 	default:
 		return ""
@@ -93,7 +93,7 @@ func (x explainer) hitsNote() string {
 // missStep tells who reads from elsewhere, where no holder is free or all are too busy; it
 // returns those that are left then.
 func (x explainer) missStep(steps []Step, allowed, free []ranked) ([]ranked, []Step) {
-	if len(free) > 0 && !x.assessment.overloaded && x.rank <= rankSettled {
+	if len(free) > 0 && !x.decision.assessment.overloaded && x.decision.rank <= rankSettled {
 		return free, append(steps, Step{Step: "On miss", Note: "not needed: a place that holds the data is free"})
 	}
 	var missing []ranked
@@ -112,7 +112,7 @@ func (x explainer) missStep(steps []Step, allowed, free []ranked) ([]ranked, []S
 }
 
 func (x explainer) missNote() string {
-	a := &x.assessment
+	a := &x.decision.assessment
 	switch {
 	case len(a.targets) == 0:
 		return "no data is named"
@@ -129,7 +129,7 @@ func (x explainer) missNote() string {
 
 func (x explainer) spillStep(q *Query, free []ranked) Step {
 	st := Step{Step: "Spill", In: len(free), Out: len(free), Kept: clustersOf(free), Note: fmt.Sprintf("not needed: at most %d requests are in flight somewhere", q.Spill)}
-	if x.assessment.overloaded {
+	if x.decision.assessment.overloaded {
 		st.Note = fmt.Sprintf("every place that holds the data has more than %d requests in flight", q.Spill)
 	}
 	return st
@@ -138,7 +138,7 @@ func (x explainer) spillStep(q *Query, free []ranked) Step {
 // balanceStep tells whom the policy that balances chooses among: the best of those that are left.
 func (x explainer) balanceStep(left []ranked) Step {
 	_, steps := narrow(nil, "Balance", "", left, func(c *ranked) string {
-		if slices.ContainsFunc(x.Candidates, func(ep *Endpoint) bool { return ep.URL == c.URL && ep.Cluster == c.Cluster }) {
+		if slices.ContainsFunc(x.decision.Candidates, func(ep *Endpoint) bool { return ep.URL == c.URL && ep.Cluster == c.Cluster }) {
 			return ""
 		}
 		return "others come first: " + c.Reason

@@ -43,9 +43,9 @@ func (in *Inputs) Ideal(decl *catalog.Bucket, rules []catalog.PrefixRule, rows [
 // clusters nothing leaves.
 func (p *planner) move(r catalog.PrefixRule, target string) Move {
 	m := Move{Prefix: r.Prefix}
-	rule := p.rule(r.Prefix)
+	rule := p.table.rule(r.Prefix)
 	chosen, short := p.place(r, rule, target)
-	if p.hasStorage(target) && p.allowed[r.Policy][target] && !slices.Contains(chosen, target) {
+	if p.in.hasStorage(target) && p.in.allowed[r.Policy][target] && !slices.Contains(chosen, target) {
 		chosen = append(chosen, target)
 	}
 	for _, c := range rule.rows {

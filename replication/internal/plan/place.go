@@ -12,11 +12,11 @@ import (
 
 // planRule changes one rule's rows to match its placement.
 func (p *planner) planRule(r catalog.PrefixRule, target string) {
-	rule := p.rule(r.Prefix)
+	rule := p.table.rule(r.Prefix)
 	chosen, short := p.place(r, rule, target)
 	p.tell(short)
 	want := setOf(chosen)
-	if p.hasStorage(target) && p.allowed[r.Policy][target] {
+	if p.in.hasStorage(target) && p.in.allowed[r.Policy][target] {
 		want[target] = true
 	}
 	allSynced := true
@@ -29,7 +29,7 @@ func (p *planner) planRule(r catalog.PrefixRule, target string) {
 		if c.Primary || want[c.Cluster] || c.FormerPrimary || c.State.Leaves() {
 			continue
 		}
-		forbidden := !p.allowed[r.Policy][c.Cluster]
+		forbidden := !p.in.allowed[r.Policy][c.Cluster]
 		holdsSome := c.State == catalog.CopySynced || c.State == catalog.CopySyncing && c.Cursor != ""
 		if !holdsSome || allSynced && (short == "" || forbidden) {
 			c.State, c.Cursor = catalog.CopyDraining, ""
@@ -66,17 +66,17 @@ func (p *planner) ensureCopy(r *ruleRows, cluster string) (synced bool) {
 // place places one rule among all clusters. short says what is missing where too few could
 // be chosen. With a million buckets this dominates a pass of the planner.
 func (p *planner) place(r catalog.PrefixRule, rule *ruleRows, primary string) (chosen []string, short string) {
-	if p.policies[r.Policy] == nil {
+	if p.in.policies[r.Policy] == nil {
 		return nil, "policy " + r.Policy + " does not exist"
 	}
 	in := &placement.RuleInput{
 		Bucket: p.decl.Name, Prefix: r.Prefix, Policy: r.Policy,
-		Primary: primary, PrimaryDeclared: primary != "" && (p.decl.Primary == primary || p.fixed()), Ideal: p.ideal,
+		Primary: primary, PrimaryDeclared: primary != "" && (p.decl.Primary == primary || p.fixed()), Ideal: p.in.ideal,
 	}
 	p.noteCopies(in, rule)
-	chosen, complete := p.solver.Choose(nil, in)
+	chosen, complete := p.in.solver.Choose(nil, in)
 	if !complete {
-		all, _ := p.solver.Place(in)
+		all, _ := p.in.solver.Place(in)
 		short = all.Short
 	}
 	return chosen, short

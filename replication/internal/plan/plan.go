@@ -60,7 +60,7 @@ func (in *Inputs) plan(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []
 	} else {
 		target = primary
 	}
-	next := p.flat()
+	next := p.table.flat()
 	return Plan{
 		Rows: next, Target: target, Issue: strings.Join(p.issues, "; "), Short: p.short,
 		Changed: !slices.Equal(next, inOrder(rows)),
@@ -70,10 +70,10 @@ func (in *Inputs) plan(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []
 // dropUndeclared forgets copies in clusters that no longer have a storage: FaDO can't reach
 // them. The primary's is kept, with the reason.
 func (p *planner) dropUndeclared() {
-	for i := range p.rules {
-		r := &p.rules[i]
+	for i := range p.table.rules {
+		r := &p.table.rules[i]
 		r.rows = slices.DeleteFunc(r.rows, func(c state.Copy) bool {
-			if p.hasStorage(c.Cluster) {
+			if p.in.hasStorage(c.Cluster) {
 				return false
 			}
 			if c.Primary && c.Prefix == "" {

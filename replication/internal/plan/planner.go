@@ -11,8 +11,8 @@ import (
 // planner makes one plan. Once the rules were adopted its table has rows, or none yet, of
 // every declared rule.
 type planner struct {
-	*Inputs
-	table
+	in       *Inputs
+	table    table
 	decl     *catalog.Bucket
 	declared []catalog.PrefixRule // sorted by prefix
 	primary  string
@@ -22,12 +22,12 @@ type planner struct {
 }
 
 func (in *Inputs) planner(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []state.Copy, primary string) *planner {
-	return &planner{Inputs: in, table: newTable(rows), decl: decl, declared: rules, primary: primary}
+	return &planner{in: in, table: newTable(rows), decl: decl, declared: rules, primary: primary}
 }
 
 // addRow adds a rule's copy in a cluster that has none, with what is known of the cluster.
 func (p *planner) addRow(r *ruleRows, c catalog.Copy) *state.Copy {
-	c.Prefix, c.MadeBucket = r.prefix, p.madeIn(c.Cluster)
+	c.Prefix, c.MadeBucket = r.prefix, p.table.madeIn(c.Cluster)
 	at, _ := r.find(c.Cluster)
 	r.rows = slices.Insert(r.rows, at, state.Copy{Bucket: p.decl.Name, Copy: c})
 	return &r.rows[at]
@@ -37,15 +37,15 @@ func (p *planner) addRow(r *ruleRows, c catalog.Copy) *state.Copy {
 // there counts for nothing: a plan that is made again, with the copies it began, chooses the
 // same.
 func (p *planner) solve(r catalog.PrefixRule, clusters map[string]*catalog.Cluster) []string {
-	policy := p.policies[r.Policy]
+	policy := p.in.policies[r.Policy]
 	if policy == nil {
 		return nil
 	}
 	var in placement.RuleInput
-	p.noteCopies(&in, p.rule(r.Prefix))
+	p.noteCopies(&in, p.table.rule(r.Prefix))
 	return placement.Solve(placement.Input{
-		Bucket: p.decl.Name, Prefix: r.Prefix, Policy: policy, Zones: p.zones, Clusters: clusters,
-		Current: setOf(in.Current), Ideal: p.ideal, UsedBytes: p.used, Silent: p.silent,
+		Bucket: p.decl.Name, Prefix: r.Prefix, Policy: policy, Zones: p.in.zones, Clusters: clusters,
+		Current: setOf(in.Current), Ideal: p.in.ideal, UsedBytes: p.in.used, Silent: p.in.silent,
 	}).Chosen
 }
 
@@ -72,6 +72,6 @@ func (p *planner) noteCopies(in *placement.RuleInput, r *ruleRows) {
 // neverBegan reports whether nothing of a copy can be where it was to be: its storage has
 // never answered, and no earlier life of this process or another left a trace in the row.
 func (p *planner) neverBegan(c *state.Copy) bool {
-	return p.silent[c.Cluster] && c.State == catalog.CopyWaiting && !c.Primary && !c.Verified && c.VerifiedAt.IsZero() &&
+	return p.in.silent[c.Cluster] && c.State == catalog.CopyWaiting && !c.Primary && !c.Verified && c.VerifiedAt.IsZero() &&
 		!c.MadeBucket && !c.FormerPrimary && c.At == 0 && c.Cursor == ""
 }

@@ -14,7 +14,7 @@ func (p *planner) placePrimary() {
 		return
 	}
 	for _, r := range p.declared {
-		rule := p.rule(r.Prefix)
+		rule := p.table.rule(r.Prefix)
 		c := rule.in(p.primary)
 		if c == nil {
 			c = p.addRow(rule, catalog.Copy{Cluster: p.primary})
@@ -26,20 +26,20 @@ func (p *planner) placePrimary() {
 // chooseTarget returns where the bucket should be written.
 func (p *planner) chooseTarget() string {
 	if want := p.decl.Primary; want != "" {
-		if p.Allows(p.declared, want) {
+		if p.in.Allows(p.declared, want) {
 			return want
 		}
 		p.issues = append(p.issues, "the declared primary "+want+" is not allowed by every policy of the bucket, or has no storage")
 		return p.primary
 	}
-	if p.mayStay(p.declared, p.primary) {
+	if p.in.mayStay(p.declared, p.primary) {
 		return p.idealPrimary()
 	}
-	if !p.hasStorage(p.primary) {
+	if !p.in.hasStorage(p.primary) {
 		return p.primary // reported already
 	}
 	if p.fixed() {
-		if !p.Allows(p.declared, p.primary) {
+		if !p.in.Allows(p.declared, p.primary) {
 			p.issues = append(p.issues, "the primary "+p.primary+" is not allowed by every policy of the bucket, and policy "+p.declared[0].Policy+
 				" moves no primary (primary fixed); name another one")
 		}
@@ -56,10 +56,10 @@ func (p *planner) chooseTarget() string {
 // idealPrimary returns where a primary goes that may stay: nowhere, but for a rebalance that
 // would put no copy of the bucket there.
 func (p *planner) idealPrimary() string {
-	if !p.ideal || p.fixed() {
+	if !p.in.ideal || p.fixed() {
 		return p.primary
 	}
-	best := p.solve(p.declared[0], p.open(p.declared))
+	best := p.solve(p.declared[0], p.in.open(p.declared))
 	if len(best) == 0 || slices.Contains(best, p.primary) {
 		return p.primary
 	}
@@ -71,16 +71,16 @@ func (p *planner) fixed() bool {
 	if len(p.declared) == 0 || p.primary == "" {
 		return false
 	}
-	policy := p.policies[p.declared[0].Policy] // rules are sorted: the bucket's own comes first
+	policy := p.in.policies[p.declared[0].Policy] // rules are sorted: the bucket's own comes first
 	return policy != nil && policy.Primary == catalog.PrimaryFixed
 }
 
 // nextPrimary returns where the primary moves: preferably to a cluster that has everything
 // already; "" if nowhere. A storage that has never answered gets nothing new for it.
 func (p *planner) nextPrimary() string {
-	complete, order := p.complete(), p.order()
+	complete, order := p.table.complete(), p.order()
 	for _, c := range append(slices.Clone(order), slices.Sorted(maps.Keys(complete))...) {
-		if complete[c] && p.mayStay(p.declared, c) {
+		if complete[c] && p.in.mayStay(p.declared, c) {
 			return c
 		}
 	}
@@ -93,21 +93,21 @@ func (p *planner) nextPrimary() string {
 // order returns the clusters that the primary may move to, the first choice first.
 func (p *planner) order() []string {
 	if len(p.declared) == 1 { // which has been worked out for all buckets of the policy
-		in := placement.RuleInput{Bucket: p.decl.Name, Policy: p.declared[0].Policy, Ideal: p.ideal}
-		p.noteCopies(&in, p.rule(""))
+		in := placement.RuleInput{Bucket: p.decl.Name, Policy: p.declared[0].Policy, Ideal: p.in.ideal}
+		p.noteCopies(&in, p.table.rule(""))
 		in.Coming = nil // as in solve
-		order, _ := p.solver.Choose(nil, &in)
+		order, _ := p.in.solver.Choose(nil, &in)
 		return order
 	}
-	open := p.open(p.declared)
-	maps.DeleteFunc(open, func(c string, _ *catalog.Cluster) bool { return p.silent[c] && !p.comesEverywhere(c) })
+	open := p.in.open(p.declared)
+	maps.DeleteFunc(open, func(c string, _ *catalog.Cluster) bool { return p.in.silent[c] && !p.comesEverywhere(c) })
 	return p.solve(p.declared[0], open)
 }
 
 // comesEverywhere reports whether a cluster has a copy of every rule, or is getting one.
 func (p *planner) comesEverywhere(cluster string) bool {
 	return !slices.ContainsFunc(p.declared, func(r catalog.PrefixRule) bool {
-		rule := p.rule(r.Prefix)
+		rule := p.table.rule(r.Prefix)
 		if rule == nil {
 			return true
 		}

@@ -12,18 +12,18 @@ import (
 
 // adoptRules turns the rows into rows of the rules declared now.
 func (p *planner) adoptRules() {
-	if len(p.rules) == len(p.declared) && p.inStep() {
+	if len(p.table.rules) == len(p.declared) && p.inStep() {
 		return
 	}
 	p.splitOff()
 	p.mergeBack()
-	p.rules = slices.DeleteFunc(p.rules, func(r ruleRows) bool { return len(r.rows) == 0 && !p.isDeclared(r.prefix) })
+	p.table.rules = slices.DeleteFunc(p.table.rules, func(r ruleRows) bool { return len(r.rows) == 0 && !p.isDeclared(r.prefix) })
 }
 
 // inStep reports whether the rows are those of the declared rules, of which there are as many.
 func (p *planner) inStep() bool {
-	for i := range p.rules {
-		if p.rules[i].prefix != p.declared[i].Prefix || len(p.rules[i].rows) == 0 {
+	for i := range p.table.rules {
+		if p.table.rules[i].prefix != p.declared[i].Prefix || len(p.table.rules[i].rows) == 0 {
 			return false
 		}
 	}
@@ -38,9 +38,9 @@ func (p *planner) isDeclared(prefix string) bool {
 // splitOff gives each rule that has no rows yet the copies that its keys had under the rule
 // that covered them. Both lists are sorted, so a covering rule comes before those below it.
 func (p *planner) splitOff() {
-	next := make([]ruleRows, 0, max(len(p.rules), len(p.declared)))
+	next := make([]ruleRows, 0, max(len(p.table.rules), len(p.declared)))
 	var covers []ruleRows // those with rows, each below the one before
-	had, declared := p.rules, p.declared
+	had, declared := p.table.rules, p.declared
 	for len(had) > 0 || len(declared) > 0 {
 		var r ruleRows
 		if len(declared) == 0 || len(had) > 0 && had[0].prefix <= declared[0].Prefix {
@@ -63,7 +63,7 @@ func (p *planner) splitOff() {
 		}
 		next = append(next, r)
 	}
-	p.rules = next
+	p.table.rules = next
 }
 
 // splitFrom returns the rows of a new rule, made from those of the rule that covered it.
@@ -83,8 +83,8 @@ func splitFrom(cover []state.Copy, prefix string) []state.Copy {
 func (p *planner) mergeBack() {
 	var covers []*ruleRows // the declared rules above, each below the one before
 	declared := p.declared
-	for i := range p.rules {
-		r := &p.rules[i]
+	for i := range p.table.rules {
+		r := &p.table.rules[i]
 		for len(covers) > 0 && !strings.HasPrefix(r.prefix, covers[len(covers)-1].prefix) {
 			covers = covers[:len(covers)-1]
 		}

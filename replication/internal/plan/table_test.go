@@ -49,7 +49,7 @@ func TestRulesFindWhatCoversThem(t *testing.T) {
 		}
 		for _, prefix := range declared {
 			want := fmt.Sprint("own", covering(prefix, had))
-			if r := p.rule(prefix); r == nil || len(r.rows) != 1 || r.rows[0].Cluster != want || r.rows[0].Prefix != prefix {
+			if r := p.table.rule(prefix); r == nil || len(r.rows) != 1 || r.rows[0].Cluster != want || r.rows[0].Prefix != prefix {
 				t.Fatalf("rule %q has %+v, want one copy in %s", prefix, r, want)
 			}
 		}
@@ -57,10 +57,10 @@ func TestRulesFindWhatCoversThem(t *testing.T) {
 			if slices.Contains(declared, prefix) {
 				continue
 			}
-			if c := p.rule(prefix).in(fmt.Sprint("own", i)); c == nil || c.State != catalog.CopyDraining {
+			if c := p.table.rule(prefix).in(fmt.Sprint("own", i)); c == nil || c.State != catalog.CopyDraining {
 				t.Fatalf("the copy of removed rule %q is %+v, want it to drain", prefix, c)
 			}
-			cover := p.rule(declared[covering(prefix, declared)])
+			cover := p.table.rule(declared[covering(prefix, declared)])
 			if c := cover.rows[0]; c.State != catalog.CopySyncing || c.Cursor >= prefix {
 				t.Fatalf("the copy of %q, which covers removed %q, is %+v", cover.prefix, prefix, c)
 			}
