@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// streamEvery is the time between two frames: a tab redraws no more often.
+	// streamEvery is the least time between two frames: a tab redraws no more often.
 	streamEvery = 500 * time.Millisecond
+	// streamSoon is how long a change that comes alone waits for what goes with it.
+	streamSoon = 30 * time.Millisecond
 	// beatEvery is how often a stream says that it lives; it looks then whether the caller
 	// still may.
 	beatEvery = 5 * time.Second
@@ -98,9 +100,12 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *caller) {
 
 // follow writes frames until the browser leaves or may no longer.
 func (h *Handler) follow(r *http.Request, s *frames, sub *control.Subscription) error {
-	tick, beat := time.NewTicker(streamEvery), time.NewTicker(beatEvery)
-	defer tick.Stop()
+	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
+	var (
+		due  <-chan time.Time // when what was noted is sent; nil while there is nothing
+		last time.Time
+	)
 	if err := s.beat(h.now()); err != nil {
 		return err
 	}
@@ -114,7 +119,11 @@ func (h *Handler) follow(r *http.Request, s *frames, sub *control.Subscription) 
 				return nil
 			}
 			s.note(e)
-		case <-tick.C:
+			if due == nil {
+				due = time.After(max(streamSoon, streamEvery-time.Since(last)))
+			}
+		case <-due:
+			due, last = nil, time.Now()
 			err = s.flush(sub.Missed() > 0)
 		case <-beat.C:
 			if _, err = h.callerOf(r); err == nil {

@@ -56,6 +56,39 @@ test('a storage that is away leaves its copy behind', async ({ page }) => {
   await expect(grid.getByRole('gridcell', { name: 'reports in paris: synced', exact: true })).toBeVisible({ timeout: 60_000 });
 });
 
+for (const theme of ['Light', 'Dark']) {
+  test(`trouble stands in nobody's way: ${theme}`, async ({ page }) => {
+    test.setTimeout(240_000); // many pages
+    await control('/storage/stop/paris');
+    await control('/function/down/paris');
+    try {
+      await s3(world().storages.berlin, 'PUT', '/reports/behind.txt', 'not everywhere yet');
+      await until('the trouble', async () => {
+        const { copies, state } = (await read('/fado/buckets/reports')).status;
+        return state !== 'ok' && copies.some((c: { pending: { objects: number } }) => c.pending.objects === 1);
+      });
+      await until('the function', async () => (await read('/fado/summary')).attention.some((a: { kind: string }) => a.kind === 'function'));
+      await signIn(page, 'ada');
+      await page.getByRole('button', { name: 'Account' }).click();
+      await page.getByRole('menuitemradio', { name: theme }).click();
+      const bucket = ['', '?tab=objects', '?tab=placement', '/pending'].map((tab) => `/buckets/reports${tab}`);
+      const others = ['/', '/buckets', '/buckets?view=matrix', '/clusters', '/clusters/paris', '/replication', '/topology', '/topology?view=table', '/events'];
+      for (const path of [...others, ...bucket, '/routing?bucket=reports']) {
+        await page.goto(world().console + path);
+        await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+        await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
+        await expect(page.locator('html')).toHaveAttribute('data-theme', theme.toLowerCase());
+        expect(await violations(page), path).toEqual([]);
+      }
+    } finally {
+      await control('/storage/start/paris');
+      await control('/function/up/paris');
+    }
+    await s3(world().storages.berlin, 'DELETE', '/reports/behind.txt');
+    await until('the end of it', async () => (await read('/fado/summary')).status === 'ok');
+  });
+}
+
 test('what is copied as curl does the same', async ({ page, context }) => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   const run = async () => {

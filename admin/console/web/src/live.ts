@@ -34,16 +34,20 @@ export function follow(client: QueryClient, heard: (f: Frame) => void): () => vo
   const channel = new BroadcastChannel(`${lock} ${mount}`);
   const waiting = new Map<string, string[]>();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let last = 0;
 
   function take(frame: Frame) {
     heard(frame);
     if (frame.type !== 'change') return;
     for (const key of stale(frame.data)) waiting.set(key.join('\n'), key);
+    // What comes alone is read again at once, what comes in crowds a few times a second.
+    const wait = Math.max(0, 250 - (Date.now() - last));
     timer ??= setTimeout(() => {
       timer = undefined;
+      last = Date.now();
       for (const key of waiting.values()) client.invalidateQueries({ queryKey: key });
       waiting.clear();
-    }, 250);
+    }, wait);
   }
 
   channel.onmessage = (e) => take(e.data as Frame);

@@ -125,12 +125,12 @@ function Copies({ b }: { b: BucketItem }) {
                 </td>
                 <td>
                   {c.pending.objects > 0 ? (
-                    <>
+                    <p>
                       <Link to="/buckets/$bucket/pending" params={{ bucket: b.name }} search={{ cluster: c.cluster }}>
                         {counted(c.pending.objects, 'object')}
                       </Link>
                       , {bytes(c.pending.bytes)}, oldest <Ago time={c.pending.oldest} />
-                    </>
+                    </p>
                   ) : (
                     <span className="quiet">nothing</span>
                   )}

@@ -133,12 +133,12 @@ function Cells({ clusters, rows }: { clusters: Page['clusters']; rows: Row[] }) 
                       params={{ bucket: r.bucket }}
                       search={{ tab: 'placement' }}
                       className={`cell ${behind ? 'busy' : state ? toneOf(state) : letter === 'X' ? 'never' : ''}`}
-                      aria-label={text}
                       title={text}
                       tabIndex={-1}
                     >
-                      {letter}
-                      {behind && <small>{count(behind.objects)}</small>}
+                      <span aria-hidden="true">{letter}</span>
+                      {behind && <small aria-hidden="true">{count(behind.objects)}</small>}
+                      <span className="sr-only">{text}</span>
                     </Link>
                   </td>
                 );
