@@ -41,6 +41,9 @@ func (t *transfer) run(ctx context.Context) (Object, error) {
 		return Object{}, err
 	}
 	out, err := t.write(ctx)
+	if err != nil && t.overMarker(ctx, err) {
+		out, err = t.write(ctx)
+	}
 	if err == nil {
 		var again bool
 		if again, err = t.onTop(ctx, out); again && err == nil {

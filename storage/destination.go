@@ -135,11 +135,33 @@ func (t *transfer) setCondition(h http.Header) {
 		return
 	}
 	switch c := t.opts.If; {
+	case t.placed.marker != "":
+		setIfMatch(h, t.placed.marker)
 	case c.Absent:
 		h.Set("If-None-Match", "*")
 	default:
 		setIfMatch(h, c.IfETag)
 	}
+}
+
+// overMarker reports whether a write that dst refused because something is there is to be made
+// again over a delete marker. There are storages whose markers have the ETag of what they cover and
+// count as objects: they refuse If-None-Match: * and take If-Match with that ETag. Where what the
+// marker covered is gone, nothing names the marker; the bucket keeps what might come between.
+func (t *transfer) overMarker(ctx context.Context, refusal error) bool {
+	if !errors.Is(refusal, ErrPrecondition) || At(refusal) != t.dst.cfg.Name || !t.opts.If.Absent || t.to.preserve ||
+		t.opts.Below || t.placed.overMarker || t.placed.marker != "" {
+		return false
+	}
+	vs, err := versionsOf(ctx, t.dst, t.bucket, t.obj.Key, 0)
+	if err != nil || len(vs) == 0 || !vs[0].DeleteMarker {
+		return false // what is there can't be told, or is an object
+	}
+	if i := slices.IndexFunc(vs, func(v s3.VersionEntry) bool { return !v.DeleteMarker }); i >= 0 {
+		t.placed.marker = vs[i].ETag
+	}
+	t.placed.overMarker = t.placed.marker == ""
+	return true
 }
 
 // onTop reports whether a copy has to be written again, because it came below a version or

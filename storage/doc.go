@@ -134,5 +134,7 @@
 // keys that end in "/", and gives those its own content type. Such keys are refused
 // with [ErrRefused] before a byte is sent. What a storage shows otherwise than it was
 // given does not make a copy different: a stamp holds the digest of the source's
-// headers, and [Compare] goes by that.
+// headers, and [Compare] goes by that. Its delete marker is the file with a mark: it keeps the
+// ETag of what it covers, If-None-Match: * is refused for it, and If-Match with that ETag passes.
+// [Copy] writes on that condition where nothing but a delete marker is there.
 package storage

@@ -49,6 +49,9 @@ type placement struct {
 	// overMarker: a delete marker is there, for which some storages hold that something
 	// is there and refuse If-None-Match: *. A version that comes between loses nothing.
 	overMarker bool
+	// marker is the ETag that a delete marker at such a storage has, that of what it covers: the
+	// condition that the marker is what is there.
+	marker string
 }
 
 func (p placement) setTime(h http.Header) {

@@ -3,7 +3,9 @@ package storage
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +81,84 @@ func TestVersionsKeepTheirPlace(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestCopyOverAMarker: an object comes back where a user's delete marker hides the one before, on
+// every route and however large it is, also when the marker's object is gone for good or under
+// several markers; what is there and is none stays.
+func TestCopyOverAMarker(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		if !r.versions {
+			bucket = newBucket(t, true, src, dst)
+		}
+		absent := CopyOptions{If: Condition{Absent: true}}
+		for _, size := range []int{7, smallObject + s3.MinPart + 5} {
+			for name, hide := range map[string]func(key string){
+				"once":  func(key string) { dst.removeAsUser(bucket, key) },
+				"twice": func(key string) { dst.removeAsUser(bucket, key); dst.removeAsUser(bucket, key) },
+				"and its object removed": func(key string) {
+					id := dst.current(bucket, key).VersionID
+					dst.removeAsUser(bucket, key)
+					if err := dst.api.RemoveObject(t.Context(), dst.Physical(bucket), key, minio.RemoveObjectOptions{VersionID: id}); err != nil {
+						t.Fatal(err)
+					}
+				},
+			} {
+				key := fmt.Sprintf("%s-%d", name, size)
+				dst.put(bucket, key, []byte("before"), minio.PutObjectOptions{})
+				hide(key)
+				body := bytes.Repeat([]byte{'n'}, size)
+				src.put(bucket, key, body, minio.PutObjectOptions{PartSize: s3.MinPart})
+				if _, err := Copy(t.Context(), src, dst, bucket, src.current(bucket, key).Object, absent); err != nil {
+					t.Fatalf("%s: %v", key, err)
+				}
+				if !bytes.Equal(dst.read(bucket, key), body) {
+					t.Fatalf("%s has other content", key)
+				}
+				dst.put(bucket, key, []byte("theirs"), minio.PutObjectOptions{})
+				src.put(bucket, key, []byte("ours"), minio.PutObjectOptions{})
+				if _, err := Copy(t.Context(), src, dst, bucket, src.current(bucket, key).Object, absent); !errors.Is(err, ErrPrecondition) {
+					t.Fatalf("%s, where an object is: %v", key, err)
+				}
+			}
+		}
+	})
+}
+
+// TestVersionsInOrder: versions and delete markers of many keys are listed by key, the latest of each
+// first, also by a storage that tells of all markers before all versions.
+func TestVersionsInOrder(t *testing.T) {
+	for name, l := range map[string]lazy{"minio": minioA, "versitygw": versA} {
+		t.Run(name, func(t *testing.T) {
+			s := l.side(t)
+			bucket := newBucket(t, true, s)
+			for _, step := range []string{"a", "b", "-a", "-b", "c", "a", "-c", "d"} { // "-": a delete
+				if key, gone := strings.CutPrefix(step, "-"); gone {
+					s.removeAsUser(bucket, key)
+				} else {
+					s.put(bucket, step, []byte("x"), minio.PutObjectOptions{})
+				}
+			}
+			var got []string
+			for v, err := range s.wire.Versions(t.Context(), s.Physical(bucket), "", 0) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch {
+				case v.Latest && v.DeleteMarker:
+					got = append(got, v.Key+" deleted")
+				case v.Latest:
+					got = append(got, v.Key+" there")
+				default:
+					got = append(got, v.Key)
+				}
+			}
+			want := []string{"a there", "a", "a", "b deleted", "b", "c deleted", "c", "d there"}
+			if !slices.Equal(got, want) {
+				t.Errorf("listed %q, want %q", got, want)
+			}
+		})
 	}
 }
 

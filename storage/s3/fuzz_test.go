@@ -48,11 +48,14 @@ func FuzzVersions(f *testing.F) {
 		}
 		w := &versionWalk{c: &Client{at: new(endpoint)}, q: &Request{}}
 		last := ""
-		for i := range x.Entries {
-			v, err := w.entry(x, i)
-			if err != nil {
-				return
-			}
+		vs, err := w.entries(x)
+		if err != nil {
+			return
+		}
+		if len(vs) != len(x.Entries) {
+			t.Errorf("%d of %d entries", len(vs), len(x.Entries))
+		}
+		for _, v := range vs {
 			if v.Key < last {
 				t.Errorf("%q after %q", v.Key, last)
 			}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,17 +35,12 @@ func (c *Client) Versions(ctx context.Context, bucket, prefix string, limit int)
 	return func(yield func(VersionEntry, error) bool) {
 		w := &versionWalk{c: c, bucket: bucket, prefix: prefix, limit: ListQuery{Limit: limit}.limit()}
 		for {
-			x, err := w.page(ctx)
+			x, vs, err := w.page(ctx)
 			if err != nil {
 				yield(VersionEntry{}, err)
 				return
 			}
-			for i := range x.Entries {
-				v, err := w.entry(x, i)
-				if err != nil {
-					yield(VersionEntry{}, err)
-					return
-				}
+			for _, v := range vs {
 				if !yield(v, nil) {
 					return
 				}
@@ -66,15 +62,11 @@ func (c *Client) VersionsOf(ctx context.Context, bucket, key string, limit int) 
 	w := &versionWalk{c: c, bucket: bucket, prefix: key, limit: ListQuery{Limit: limit}.limit()}
 	var all []VersionEntry
 	for {
-		x, err := w.page(ctx)
+		x, vs, err := w.page(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for i := range x.Entries {
-			v, err := w.entry(x, i)
-			if err != nil {
-				return nil, err
-			}
+		for _, v := range vs {
 			if v.Key == key {
 				all = append(all, v)
 			}
@@ -103,7 +95,8 @@ type versionWalk struct {
 	seen           map[string]bool
 }
 
-func (w *versionWalk) page(ctx context.Context) (*versionListing, error) {
+// page asks for the next page.
+func (w *versionWalk) page(ctx context.Context) (*versionListing, []VersionEntry, error) {
 	v := url.Values{
 		"versions": {""}, "prefix": {w.prefix}, "encoding-type": {"url"}, "max-keys": {strconv.Itoa(w.limit)},
 	}
@@ -117,22 +110,62 @@ func (w *versionWalk) page(ctx context.Context) (*versionListing, error) {
 	}
 	x := new(versionListing)
 	if _, err := w.c.decode(ctx, w.q, x); err != nil {
-		return nil, noKey(err)
+		return nil, nil, noKey(err)
 	}
-	return x, nil
+	vs, err := w.entries(x)
+	return x, vs, err
 }
 
-// entry reads one, which comes after those before it.
-func (w *versionWalk) entry(x *versionListing, i int) (VersionEntry, error) {
-	e := &x.Entries[i]
+// entries reads those of a page, which come after those before them.
+func (w *versionWalk) entries(x *versionListing) ([]VersionEntry, error) {
+	vs := make([]VersionEntry, len(x.Entries))
+	for i := range vs {
+		var err error
+		if vs[i], err = w.entry(x, &x.Entries[i]); err != nil {
+			return nil, err
+		}
+	}
+	mix(vs)
+	for _, v := range vs {
+		if v.Key < w.last || !strings.HasPrefix(v.Key, w.prefix) {
+			return nil, w.c.at.fail(w.q, ErrCorrupt, "the listing is out of order: %q after %q below %q", v.Key, w.last, w.prefix)
+		}
+		w.last = v.Key
+	}
+	return vs, nil
+}
+
+// mix brings versions and delete markers of a page in order where the page tells of one kind first
+// and then of the other, as versitygw's pages do. There is nothing but the times to go by below the
+// latest of a key.
+func mix(vs []VersionEntry) {
+	n := slices.IndexFunc(vs, func(v VersionEntry) bool { return v.DeleteMarker != vs[0].DeleteMarker })
+	if n < 0 || slices.ContainsFunc(vs[n:], func(v VersionEntry) bool { return v.DeleteMarker == vs[0].DeleteMarker }) {
+		return // one kind, or mixed already
+	}
+	order := func(a, b VersionEntry) int {
+		switch {
+		case a.Key != b.Key:
+			return strings.Compare(a.Key, b.Key)
+		case a.Latest != b.Latest:
+			return map[bool]int{true: -1, false: 1}[a.Latest]
+		default:
+			return b.LastModified.Compare(a.LastModified)
+		}
+	}
+	first, second := vs[n-1], vs[n]
+	if first.Key < second.Key || first.Key == second.Key && !second.Latest {
+		return // in order as it is
+	}
+	slices.SortStableFunc(vs, order)
+}
+
+// entry reads one.
+func (w *versionWalk) entry(x *versionListing, e *listedVersion) (VersionEntry, error) {
 	key, err := unescape(x.EncodingType, e.Key)
 	if err != nil {
 		return VersionEntry{}, w.c.at.rubbish(w.q, err)
 	}
-	if key < w.last || !strings.HasPrefix(key, w.prefix) {
-		return VersionEntry{}, w.c.at.fail(w.q, ErrCorrupt, "the listing is out of order: %q after %q below %q", key, w.last, w.prefix)
-	}
-	w.last = key
 	t, err := time.Parse(time.RFC3339Nano, e.LastModified)
 	if err != nil {
 		return VersionEntry{}, w.c.at.rubbish(w.q, err)
