@@ -139,6 +139,9 @@ func (d *deep) everywhere(ctx context.Context, o storage.Object) error {
 		case storage.Compare(src.obj, cp.obj) == storage.Equal:
 			found = append(found, cp)
 		default:
+			if changed, err := d.changed(ctx, src); err != nil || changed {
+				return err
+			}
 			if err := d.differs(ctx, cp); err != nil {
 				return err
 			}
@@ -146,6 +149,12 @@ func (d *deep) everywhere(ctx context.Context, o storage.Object) error {
 	}
 	d.c.count(1, 0)
 	return d.judge(ctx, src, found)
+}
+
+// changed reports whether an object is no longer what was read a while ago.
+func (d *deep) changed(ctx context.Context, r *reading) (bool, error) {
+	now, err := r.site.Stat(ctx, d.id.Bucket, r.obj.Key)
+	return err == nil && (now == nil || storage.Compare(r.obj, *now) != storage.Equal), err
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -140,6 +141,26 @@ func TestRot(t *testing.T) {
 	w.count(w.ended(true), stateDone, 2, 2, 0)
 	w.count(w.ended(true), stateDone, 0, 0, 0)
 	w.wantSame()
+}
+
+// An object that is written, and copied, while it is read is no mismatch: what was read first is
+// what was there before.
+func TestWrittenWhileRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "a")
+	var once sync.Once
+	w.fakes["c1"].onRead = func(key string) {
+		once.Do(func() {
+			for _, f := range w.fakes {
+				f.User(bkt, key, "written later")
+			}
+		})
+	}
+	w.run(w.Run, w.work)
+	w.count(w.ended(true), stateDone, 0, 0, 0)
+	if w.fakes["c2"].readings("a") == 0 {
+		t.Error("the copy was not read: the test shows nothing")
+	}
 }
 
 // Where nothing tells which side is right, both stay as they are, and the bucket's status
