@@ -16,6 +16,7 @@ var (
 	ErrHeld     = errors.New("held: more deletes than max_deletes allows")
 	ErrNoSource = errors.New("the primary's bucket is missing")
 	ErrLeaving  = errors.New("the copy is leaving")
+	ErrNotMade  = errors.New("the copy's bucket is yet to be made")
 	ErrNoCopy   = errors.New("no copy of this object is wanted there")
 	ErrStalled  = errors.New("the transfer stalled")
 	// ErrDamaged says that an object's bytes are not what its storage acknowledged.

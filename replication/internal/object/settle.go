@@ -47,7 +47,7 @@ func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error)
 			return nil
 		}
 		v, err = s.settle(ctx)
-		return err
+		return s.notYetMade(err)
 	})
 	return v, err
 }
@@ -71,6 +71,14 @@ func (s *situation) settle(ctx context.Context) (v Outcome, err error) {
 		return v, err
 	}
 	return v, held
+}
+
+// notYetMade tells that a copy has no bucket from a failure: its first sync makes one.
+func (s *situation) notYetMade(err error) error {
+	if s.copy.State <= catalog.CopySyncing && errors.Is(err, storage.ErrNoBucket) && !errors.Is(err, ErrNoSource) {
+		return fmt.Errorf("%w: %w", ErrNotMade, err)
+	}
+	return err
 }
 
 // situate finds what a task is decided by; nil if there is nothing to decide: the bucket

@@ -101,6 +101,20 @@ func TestSettle(t *testing.T) {
 			w.fakes["c1"].User(bkt, "k", "new")
 			w.rows(func(c *state.Copy) { c.State = catalog.CopyDraining })
 		}, err: ErrLeaving, untouch: true},
+		{name: "the copy's bucket is yet to be made", prepare: func(w *world) {
+			w.fakes["c1"].User(bkt, "k", "new")
+			w.rows(func(c *state.Copy) { c.State = catalog.CopySyncing })
+			w.fail("c2", "stat", storage.ErrNoBucket)
+		}, err: ErrNotMade, untouch: true},
+		{name: "the copy waits to begin", prepare: func(w *world) {
+			w.fakes["c1"].User(bkt, "k", "new")
+			w.rows(func(c *state.Copy) { c.State = catalog.CopyWaiting })
+			w.fail("c2", "put", storage.ErrNoBucket)
+		}, err: ErrNotMade, untouch: true},
+		{name: "the copy's bucket is gone", prepare: func(w *world) {
+			w.fakes["c1"].User(bkt, "k", "new")
+			w.fail("c2", "stat", storage.ErrNoBucket)
+		}, err: storage.ErrNoBucket, untouch: true},
 		{name: "the former primary", prepare: func(w *world) {
 			w.fakes["c1"].User(bkt, "k", "new")
 			w.rows(func(c *state.Copy) { c.FormerPrimary = true })

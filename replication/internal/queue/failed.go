@@ -56,6 +56,7 @@ var setbacks = []struct {
 	{guard.ErrPath, setback{wait: fixed(time.Second)}}, // another instance may do it
 	{guard.ErrMoving, setback{wait: fixed(time.Second)}},
 	{object.ErrLeaving, setback{wait: fixed(time.Second)}},
+	{object.ErrNotMade, setback{wait: fixed(time.Second)}},
 	{control.ErrCutOff, setback{wait: fixed(time.Second)}}, // no lease: another instance may own the row
 	{errNotHere, setback{wait: func(w *Workers, _ int, _ error) time.Duration { return delay.Jitter(w.o.Timing.RetryMax / 10) }}},
 	{guard.ErrElsewhere, setback{wait: fixed(10 * time.Second)}}, // a scan finds out, or people say

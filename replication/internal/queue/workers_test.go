@@ -40,6 +40,7 @@ func TestSetbacks(t *testing.T) {
 			{err: object.ErrHeld, hold: state.HoldDeletes},
 			{err: guard.ErrMoving, wait: time.Second},
 			{err: object.ErrLeaving, wait: time.Second},
+			{err: object.ErrNotMade, wait: time.Second},
 			{err: control.ErrCutOff, wait: time.Second},
 			{err: errNotHere, wait: retryMax / 10},
 			{err: guard.ErrForbidden, wait: 2 * time.Second},
