@@ -29,6 +29,8 @@ var (
 	ErrPath = guard.ErrPath
 	// ErrMoving: the bucket's primary is moving; the same request succeeds soon.
 	ErrMoving = guard.ErrMoving
+	// ErrMoved is an ErrMoving of a write of which nothing was begun: it is to be made elsewhere.
+	ErrMoved = fmt.Errorf("users no longer write there: %w", guard.ErrMoving)
 	// ErrDown: the storage is known not to answer.
 	ErrDown = site.ErrDown
 	// ErrStore: what a write would change can't be recorded.
@@ -264,8 +266,12 @@ func (g *Gateway) Write(ctx context.Context, w UserWrite, f *storage.Forward) (o
 	if err != nil {
 		return nil, err
 	}
-	op := guard.Op{Object: ids.ObjectIn(w.Bucket, w.Key, w.Cluster), Total: f.Size, User: true, Allowed: w.allowed}
+	op := guard.Op{
+		Object: ids.ObjectIn(w.Bucket, w.Key, w.Cluster), Total: f.Size, User: true, Silent: len(w.Keys) == 0, Allowed: w.allowed,
+	}
+	begun := false
 	err = g.guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+		begun = true
 		if err := refused(ctx, s, f); err != nil {
 			return err
 		}
@@ -275,6 +281,9 @@ func (g *Gateway) Write(ctx context.Context, w UserWrite, f *storage.Forward) (o
 	})
 	if snap := g.snap(); errors.Is(err, guard.ErrForbidden) && w.mayBe(snap) {
 		err = ErrMoving // it is about who writes, not about where bytes may be
+		if !begun {
+			err = ErrMoved
+		}
 	}
 	return out, err
 }
@@ -284,7 +293,7 @@ func (g *Gateway) write(ctx context.Context, s *site.Site, p *guard.Pass, w *Use
 	if err != nil {
 		return nil, err
 	}
-	req, intent := *f, &intent{do: func() error { return g.note(ctx, w, f.Size, intentFor) }}
+	req, intent := *f, &intent{do: func() error { return g.intend(ctx, w, p, f.Size) }}
 	if f.Body == nil || f.Size == 0 {
 		if err := intent.note(); err != nil {
 			return nil, err
@@ -307,6 +316,19 @@ func (g *Gateway) write(ctx context.Context, s *site.Site, p *guard.Pass, w *Use
 		return nil, err
 	}
 	return out, g.stillWriter(ctx, w)
+}
+
+// intend notes what a write is about to change. A primary that is moving refuses what it does not
+// wait for: it either finds the rows, or this finds that it moves.
+func (g *Gateway) intend(ctx context.Context, w *UserWrite, p *guard.Pass, size int64) error {
+	if err := g.note(ctx, w, size, intentFor); err != nil {
+		return err
+	}
+	err := g.guard.MayShow(p.Op())
+	if err != nil && len(w.Keys) > 0 {
+		return errors.Join(err, g.note(context.WithoutCancel(ctx), w, size, 0)) // nothing comes of it
+	}
+	return nil
 }
 
 // send makes the request and reads its answer, which is short.

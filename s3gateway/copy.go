@@ -95,22 +95,20 @@ func copyObject(w writer) error {
 	if err := checkHeaders(w.r.Header); err != nil {
 		return err
 	}
-	cluster, err := w.writePlace(w.key)
-	if err != nil {
-		return err
-	}
-	c, err := w.copier(cluster)
-	if err != nil {
-		return err
-	}
-	if !c.inPlace() {
-		return c.copyAcross(nil, "")
-	}
-	out, err := c.copyHere(nil, []string{c.key})
-	if err != nil {
-		return err
-	}
-	return c.written(c.to, out, nil)
+	return w.placed(w.key, func(cluster string) error {
+		c, err := w.copier(cluster)
+		if err != nil {
+			return err
+		}
+		if !c.inPlace() {
+			return c.copyAcross(nil, "")
+		}
+		out, err := c.copyHere(nil, []string{c.key})
+		if err != nil {
+			return err
+		}
+		return c.written(c.to, out, nil)
+	})
 }
 
 // uploadPartCopy answers UploadPartCopy.

@@ -4,10 +4,13 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -64,32 +67,49 @@ func deleteObjects(c writer) error {
 	if n := len(req.Objects); n == 0 || n > maxDeletes {
 		return malformedXML(nil)
 	}
-	var order []string
-	by := make(map[string][]toDelete)
-	for _, o := range req.Objects {
-		if o.Key == "" || len(o.Key) > maxKey {
-			return malformedXML(nil)
-		}
-		cluster, err := c.writePlace(o.Key)
-		if err != nil {
-			return err
-		}
-		if by[cluster] == nil {
-			order = append(order, cluster)
-		}
-		by[cluster] = append(by[cluster], o)
+	if slices.ContainsFunc(req.Objects, func(o toDelete) bool { return o.Key == "" || len(o.Key) > maxKey }) {
+		return malformedXML(nil)
 	}
 	out := deleteResult{Xmlns: namespace}
-	for _, cluster := range order {
-		if err := c.deleteAt(cluster, by[cluster], &out); err != nil {
-			return err
-		}
+	if err := c.deleteEach(req.Objects, &out); err != nil {
+		return err
 	}
 	if req.Quiet {
 		out.Deleted = nil
 	}
 	c.writeXML(http.StatusOK, out)
 	return nil
+}
+
+// deleteEach removes keys, each where it is written.
+func (c writer) deleteEach(objects []toDelete, out *deleteResult) error {
+	for attempt := 1; ; attempt++ {
+		var order []string
+		by := make(map[string][]toDelete)
+		for _, o := range objects {
+			cluster, err := c.writePlace(o.Key)
+			if err != nil {
+				return err
+			}
+			if by[cluster] == nil {
+				order = append(order, cluster)
+			}
+			by[cluster] = append(by[cluster], o)
+		}
+		objects = nil
+		for _, cluster := range order {
+			err := c.deleteAt(cluster, by[cluster], out)
+			switch {
+			case errors.Is(err, replication.ErrMoved) && attempt < maxPlaces:
+				objects = append(objects, by[cluster]...)
+			case err != nil:
+				return err
+			}
+		}
+		if len(objects) == 0 {
+			return nil
+		}
+	}
 }
 
 // deleteAt removes keys at one cluster.

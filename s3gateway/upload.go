@@ -57,18 +57,16 @@ func createUpload(c uploader) error {
 	if err := checkHeaders(c.r.Header); err != nil {
 		return err
 	}
-	cluster, err := c.writePlace(c.key)
-	if err != nil {
-		return err
-	}
-	out, err := c.write(cluster, &storage.Forward{
-		Name: c.op.name, Method: http.MethodPost, Bucket: c.bucket, Key: c.key,
-		Query: url.Values{"uploads": {""}}, Header: requestHeaders(c.r.Header),
-	}, nil)
-	if err != nil {
-		return err
-	}
-	return c.unfinished(cluster, out.Status, out.Header, out.Body)
+	return c.placed(c.key, func(cluster string) error {
+		out, err := c.write(cluster, &storage.Forward{
+			Name: c.op.name, Method: http.MethodPost, Bucket: c.bucket, Key: c.key,
+			Query: url.Values{"uploads": {""}}, Header: requestHeaders(c.r.Header),
+		}, nil)
+		if err != nil {
+			return err
+		}
+		return c.unfinished(cluster, out.Status, out.Header, out.Body)
+	})
 }
 
 // unfinished passes on an answer about an upload, names translated.

@@ -2,6 +2,7 @@ package s3gateway
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -126,16 +127,30 @@ func (c writer) document(b []byte, query []string) (*storage.Forward, error) {
 
 // change makes a request that changes keys where they are written, and passes its answer on.
 func (c writer) change(f *storage.Forward, keys []string) error {
-	cluster, err := c.writePlace(c.key)
-	if err != nil {
-		return err
-	}
-	out, err := c.write(cluster, f, keys)
-	if err != nil {
-		return err
-	}
-	return c.written(cluster, out, nil)
+	return c.placed(c.key, func(cluster string) error {
+		out, err := c.write(cluster, f, keys)
+		if err != nil {
+			return err
+		}
+		return c.written(cluster, out, nil)
+	})
 }
+
+// placed makes a write where a key is written: once more where it waited for a primary that moved.
+func (c writer) placed(key string, write func(cluster string) error) error {
+	for attempt := 1; ; attempt++ {
+		cluster, err := c.writePlace(key)
+		if err != nil {
+			return err
+		}
+		if err := write(cluster); attempt == maxPlaces || !errors.Is(err, replication.ErrMoved) {
+			return err
+		}
+	}
+}
+
+// maxPlaces bounds the places that a write is tried at.
+const maxPlaces = 3
 
 // writing is the way of the bytes of the call's object from the client.
 func (c writer) writing(cluster string) replication.Passage {

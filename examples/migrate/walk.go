@@ -226,10 +226,7 @@ func switched(ctx context.Context, w *world, say *stage.Display) error {
 	if b.Status.Conflicts > 0 {
 		return fmt.Errorf("%d conflicts: %s", b.Status.Conflicts, b.Status.Reason)
 	}
-	if w.decided > 0 {
-		say.Saw("%d conflicts, of objects written in the second of a switch and again behind it: the primary won", w.decided)
-	}
-	say.Saw("no conflict is left, no strays; slowest request %d ms, %d uploads in parts began again", w.load.slowestSoFar().Milliseconds(), w.load.again.Load())
+	say.Saw("no conflicts, no strays; slowest request %d ms, %d uploads in parts began again", w.load.slowestSoFar().Milliseconds(), w.load.again.Load())
 	return nil
 }
 

@@ -44,7 +44,6 @@ type world struct {
 	load     *load
 	seeded   map[string]object // what was in MinIO before
 	history  int               // versions that MinIO kept before
-	decided  int64             // conflicts that the primary won
 }
 
 func startWorld(ctx context.Context, say *stage.Display) (w *world, err error) {
@@ -157,31 +156,7 @@ func (w *world) move(ctx context.Context, say *stage.Display, to string) (time.D
 		return 0, fmt.Errorf("%s should be the primary, the bucket is %+v: %w", to, b.Status, err)
 	}
 	took := time.Since(begun)
-	if err := w.decide(ctx, to); err != nil {
-		return 0, err
-	}
 	return took, w.AwaitOK(ctx, say, bucket, oldPlace, newPlace)
-}
-
-// decide has the primary win conflicts, as the guide tells people to: an object that was written in
-// the second of the switch, and again behind it, may be told as one.
-func (w *world) decide(ctx context.Context, primary string) error {
-	var b bucketView
-	err := stage.Await(ctx, func() (bool, error) {
-		b = bucketView{}
-		if err := w.API(ctx, http.MethodGet, "/fado/buckets/"+bucket, nil, &b); err != nil {
-			return false, err
-		}
-		var answer struct{ Resolved int64 }
-		if b.Status.Conflicts > 0 && w.API(ctx, http.MethodPost, "/fado/buckets/"+bucket+"/conflicts/resolve", map[string]any{"winner": primary}, &answer) == nil {
-			w.decided += answer.Resolved
-		}
-		return b.Status.State == "ok" && b.Status.Conflicts == 0, nil
-	})
-	if err != nil {
-		return fmt.Errorf("bucket %s should be ok without a conflict, it is %+v: %w", bucket, b.Status, err)
-	}
-	return nil
 }
 
 // stop ends everything, FaDO first, and removes the data.

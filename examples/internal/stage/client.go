@@ -192,7 +192,7 @@ func (c *Client) AwaitOK(ctx context.Context, say *Display, bucket string, clust
 }
 
 // patience bounds every wait.
-const patience = 90 * time.Second
+const patience = 4 * time.Minute
 
 // Await asks until the answer is yes.
 func Await(ctx context.Context, ask func() (bool, error)) error {

@@ -67,6 +67,8 @@ const movingPatience = 500 * time.Millisecond
 // made pointless, and waits for their end: those that write to what is the primary now, all
 // on what is about to be, and users' writes to what is the primary no longer.
 func (g *Guard) RolesChanged(bucket string) {
+	g.moves(bucket)
+	g.wake()
 	snap := g.o.Router.Snapshot()
 	moving := func(r *running) bool {
 		return (bucket == "" || r.Bucket == bucket) && snap.Moving(r.Bucket, r.Cluster)
@@ -79,6 +81,14 @@ func (g *Guard) RolesChanged(bucket string) {
 	_ = g.abort(context.Background(), ErrMoving, func(r *running) bool {
 		return (bucket == "" || r.Bucket == bucket) && r.Allowed == nil && r.From != "" && r.Cluster == snap.Primary(r.Bucket) && !r.ToPrimary
 	})
+}
+
+// wake lets users' writes that wait for a move look again.
+func (g *Guard) wake() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.roles)
+	g.roles = make(chan struct{})
 }
 
 // Fence aborts everything, without waiting, because this instance has lost its lease. It
@@ -101,29 +111,54 @@ func (g *Guard) CutOff(cluster string) {
 }
 
 // Exclusively runs f while no operation on a bucket's objects in a cluster is on its
-// way; those that are get a moment to end and are aborted then. [ErrMoving]: another caller
-// has them already.
+// way but those of the move itself ([Op.Handover]); those that are get a moment to end and are
+// aborted then. [ErrMoving]: another caller has them already.
 func (g *Guard) Exclusively(ctx context.Context, bucket, cluster string, patience time.Duration, f func() error) error {
-	k, thaw := frozenKey{bucket, cluster}, make(chan struct{})
-	g.mu.Lock()
-	if _, taken := g.frozen[k]; taken {
-		g.mu.Unlock()
-		return ErrMoving
+	thaw, err := g.freeze(frozenKey{bucket: bucket, cluster: cluster})
+	if err != nil {
+		return err
 	}
-	g.frozen[k] = thaw
-	g.mu.Unlock()
-	defer func() {
-		g.mu.Lock()
-		delete(g.frozen, k)
-		g.mu.Unlock()
-		close(thaw)
-	}()
+	defer thaw()
 	match := func(r *running) bool { return r.Bucket == bucket && r.Cluster == cluster }
 	g.letEnd(ctx, patience, match)
 	if err := g.abort(ctx, ErrMoving, match); err != nil {
 		return err
 	}
 	return f()
+}
+
+// Quietly runs f while users' writes to a bucket in a cluster wait that pass through this instance
+// and show. Those on their way get a moment to end; from then on [Guard.MayShow] refuses them.
+func (g *Guard) Quietly(ctx context.Context, bucket, cluster string, patience time.Duration, f func() error) error {
+	k := frozenKey{bucket: bucket, cluster: cluster, users: true}
+	thaw, err := g.freeze(k)
+	if err != nil {
+		return err
+	}
+	defer g.wake()
+	defer thaw()
+	g.letEnd(ctx, patience, func(r *running) bool { return r.Bucket == bucket && r.Cluster == cluster && r.shows() })
+	g.mu.Lock()
+	g.frozen[k].shut = true
+	g.mu.Unlock()
+	return f()
+}
+
+// freeze has operations wait until thaw is called.
+func (g *Guard) freeze(k frozenKey) (thaw func(), err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, taken := g.frozen[k]; taken {
+		return nil, ErrMoving
+	}
+	frozen := &freeze{thaw: make(chan struct{})}
+	g.frozen[k] = frozen
+	return func() {
+		g.mu.Lock()
+		delete(g.frozen, k)
+		g.mu.Unlock()
+		close(frozen.thaw)
+	}, nil
 }
 
 // letEnd gives matching operations time to end by themselves.

@@ -15,6 +15,9 @@
 //   - A Pass gives the Writer of the cluster it was asked for, and of no other.
 //   - While an instance has no lease on a store it shares, nothing enters, and what is
 //     about to send asks for the lease by itself ([storage.WithFence]).
+//   - While a primary's role is handed over, users' writes that show wait, on every instance: on the
+//     one that moves it by [Guard.Quietly], on others by the copies' marks. So what a user was told
+//     is written is at the new primary when it becomes that.
 //   - Operations on one key in one cluster are one at a time, by [Guard.Lock], which callers
 //     take before Do: deciding needs the lock as much as writing.
 //

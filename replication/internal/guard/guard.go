@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/keylock"
 	"github.com/fado-project/fado/replication/internal/site"
@@ -39,6 +41,10 @@ type Op struct {
 	ToPrimary bool
 	// User: a user's write that passes through this instance.
 	User bool
+	// Silent: users see no change of an object when it succeeds, such as a part of an upload.
+	Silent bool
+	// Handover: it is part of the move of a primary, which has the cluster to itself.
+	Handover bool
 	// Allowed judges the operation by a snapshot; nil: residency of the object.
 	Allowed func(*routing.Snapshot) bool
 }
@@ -99,7 +105,9 @@ type Guard struct {
 	mu      sync.Mutex
 	ops     map[*running]struct{}
 	carried map[*carrying]struct{}
-	frozen  map[frozenKey]chan struct{}
+	frozen  map[frozenKey]*freeze
+	roles   chan struct{}        // closed when roles change
+	shuts   map[string]time.Time // when users' writes to a bucket whose primary moves may no longer show
 }
 
 // flight is what is on its way and can be stopped.
@@ -118,13 +126,28 @@ type running struct {
 	started time.Time
 }
 
-type frozenKey struct{ bucket, cluster string }
+// frozenKey names the operations that wait: all on a bucket's objects in a cluster, or those that
+// show users' writes.
+type frozenKey struct {
+	bucket, cluster string
+	users           bool
+}
+
+// freeze is what operations wait for.
+type freeze struct {
+	thaw chan struct{} // closed at its end
+	shut bool          // what was on its way when it began is no longer waited for
+}
+
+// shows reports whether users see a change when the operation succeeds.
+func (o *Op) shows() bool { return o.User && !o.Silent }
 
 // New returns a guard of a router's catalogue.
 func New(o Options) *Guard {
 	return &Guard{
 		o: o, keys: keylock.New[ids.Object](),
-		ops: make(map[*running]struct{}), carried: make(map[*carrying]struct{}), frozen: make(map[frozenKey]chan struct{}),
+		ops: make(map[*running]struct{}), carried: make(map[*carrying]struct{}), frozen: make(map[frozenKey]*freeze),
+		roles: make(chan struct{}), shuts: make(map[string]time.Time),
 	}
 }
 
@@ -155,12 +178,8 @@ func (g *Guard) enter(ctx context.Context, o *Op) (context.Context, *running, er
 	if err := g.o.MayWrite(); err != nil {
 		return nil, nil, err
 	}
-	r := &running{Op: o, started: g.o.Now(), flight: flight{ended: make(chan struct{})}}
-	r.pass = Pass{op: o, writers: g.o.Writers}
-	opCtx, cancel := context.WithCancelCause(storage.WithFence(ctx, g.o.MayWrite))
-	r.cancel = cancel
-	if err := g.register(ctx, r); err != nil {
-		cancel(err)
+	opCtx, r, err := g.admit(ctx, o)
+	if err != nil {
 		return nil, nil, err
 	}
 	snap := g.o.Router.Snapshot()
@@ -169,7 +188,7 @@ func (g *Guard) enter(ctx context.Context, o *Op) (context.Context, *running, er
 		g.leave(r)
 		g.noteRefusal(snap, o, err)
 		return nil, nil, err
-	case snap.Moving(o.Bucket, o.Cluster):
+	case snap.Moving(o.Bucket, o.Cluster) && !o.Handover:
 		g.leave(r)
 		return nil, nil, ErrMoving
 	case o.Key != "" && (snap.Elsewhere(o.Bucket, o.Cluster) || o.From != "" && snap.Elsewhere(o.Bucket, o.From)):
@@ -177,6 +196,79 @@ func (g *Guard) enter(ctx context.Context, o *Op) (context.Context, *running, er
 		return nil, nil, ErrElsewhere
 	}
 	return opCtx, r, nil
+}
+
+// admit registers an operation. A user's write that shows waits before that while another instance
+// moves the bucket's primary, but not for long: what is late is carried over.
+func (g *Guard) admit(ctx context.Context, o *Op) (context.Context, *running, error) {
+	patience, late := time.NewTimer(holdPatience), false
+	defer patience.Stop()
+	for {
+		opCtx, r, err := g.register(ctx, o)
+		if err != nil {
+			return nil, nil, err
+		}
+		changed := g.rolesChange()
+		if late || !o.shows() || !g.handedOver(o) {
+			return opCtx, r, nil
+		}
+		g.leave(r)
+		select {
+		case <-changed:
+		case <-patience.C:
+			late = true
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+// holdPatience is for how long users' writes wait for another instance that moves a primary, which
+// waits for what is on its way here and there, and brings along what was changed last.
+const holdPatience = 10 * time.Second
+
+// handedOver reports whether another instance is moving the primary's role away from an
+// operation's cluster.
+func (g *Guard) handedOver(o *Op) bool {
+	snap := g.o.Router.Snapshot()
+	return snap.Primary(o.Bucket) == o.Cluster &&
+		slices.ContainsFunc(snap.Copies(o.Bucket), func(c catalog.Copy) bool { return c.Moving })
+}
+
+// MayShow refuses with [ErrMoving] a user's write that has entered and is about to show, where the
+// move of the primary no longer waits for it. It is to be asked once the write is on record.
+func (g *Guard) MayShow(o *Op) error {
+	g.mu.Lock()
+	here, moving := g.frozen[frozenKey{bucket: o.Bucket, cluster: o.Cluster, users: true}]
+	shut := moving && here.shut
+	at, told := g.shuts[o.Bucket]
+	g.mu.Unlock()
+	if shut || !moving && g.handedOver(o) && (!told || !g.o.Now().Before(at)) {
+		return ErrMoving
+	}
+	return nil
+}
+
+// Grace is for how long what had entered may show after another instance began to move a primary,
+// which waits for that.
+const Grace = 500 * time.Millisecond
+
+// moves notes since when a bucket's primary moves.
+func (g *Guard) moves(bucket string) {
+	moving := slices.ContainsFunc(g.o.Router.Snapshot().Copies(bucket), func(c catalog.Copy) bool { return c.Moving })
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, told := g.shuts[bucket]; moving && !told {
+		g.shuts[bucket] = g.o.Now().Add(Grace)
+	} else if !moving {
+		delete(g.shuts, bucket)
+	}
+}
+
+func (g *Guard) rolesChange() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.roles
 }
 
 // noteRefusal counts what policies did not allow, for the audit.
@@ -197,23 +289,40 @@ func (g *Guard) leave(r *running) {
 	close(r.ended)
 }
 
-// register adds the operation, after waiting for a freeze of its bucket to end.
-func (g *Guard) register(ctx context.Context, r *running) error {
+// register adds an operation, after waiting for freezes of its bucket to end.
+func (g *Guard) register(ctx context.Context, o *Op) (context.Context, *running, error) {
+	r := &running{Op: o, started: g.o.Now(), flight: flight{ended: make(chan struct{})}}
+	r.pass = Pass{op: o, writers: g.o.Writers}
+	opCtx, cancel := context.WithCancelCause(storage.WithFence(ctx, g.o.MayWrite))
+	r.cancel = cancel
 	for {
 		g.mu.Lock()
-		thaw, frozen := g.frozen[frozenKey{r.Bucket, r.Cluster}]
-		if !frozen {
+		thaw := g.frozenFor(o)
+		if thaw == nil {
 			g.ops[r] = struct{}{}
 			g.mu.Unlock()
-			return nil
+			return opCtx, r, nil
 		}
 		g.mu.Unlock()
 		select {
 		case <-thaw:
 		case <-ctx.Done():
-			return ctx.Err()
+			cancel(ctx.Err())
+			return nil, nil, ctx.Err()
 		}
 	}
+}
+
+// frozenFor returns what ends a freeze that an operation waits for, nil if there is none. The
+// caller holds mu.
+func (g *Guard) frozenFor(o *Op) (thaw <-chan struct{}) {
+	if f, ok := g.frozen[frozenKey{bucket: o.Bucket, cluster: o.Cluster}]; ok && !o.Handover {
+		return f.thaw
+	}
+	if f, ok := g.frozen[frozenKey{bucket: o.Bucket, cluster: o.Cluster, users: true}]; ok && o.shows() {
+		return f.thaw
+	}
+	return nil
 }
 
 // Pass is an operation's permission to write, valid while the operation runs.

@@ -251,3 +251,118 @@ func TestCutOff(t *testing.T) {
 		}
 	}
 }
+
+// Quietly keeps users' writes that show waiting, and nothing else; what is on its way gets a moment
+// to end, and is not aborted. What hands a primary over passes what has the cluster exclusively.
+func TestQuietly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newTestGuard(routing.NewRouter())
+		op := Op{Object: ids.ObjectIn("b", "k", "c1"), Allowed: Always}
+		user, silent, handover, elsewhere := op, op, op, op
+		user.User, silent.User, silent.Silent, handover.Handover, elsewhere.User = true, true, true, true, true
+		elsewhere.Cluster = "c2"
+		var wg sync.WaitGroup
+		var ended, waited atomic.Bool
+		wg.Go(func() {
+			err := g.Do(t.Context(), user, func(ctx context.Context, _ *Pass) error {
+				time.Sleep(time.Second)
+				if err := g.MayShow(&user); err != nil {
+					t.Errorf("what is waited for: %v", err)
+				}
+				ended.Store(true)
+				return ctx.Err()
+			})
+			if err != nil {
+				t.Errorf("what was on its way: %v", err)
+			}
+		})
+		synctest.Wait()
+		err := g.Quietly(t.Context(), "b", "c1", time.Minute, func() error {
+			if !ended.Load() {
+				t.Error("it did not wait for what was on its way")
+			}
+			wg.Go(func() {
+				if err := g.Do(t.Context(), user, func(context.Context, *Pass) error { waited.Store(true); return nil }); err != nil {
+					t.Errorf("what had to wait: %v", err)
+				}
+			})
+			for _, o := range []Op{op, silent, elsewhere} {
+				if err := g.Do(t.Context(), o, func(context.Context, *Pass) error { return nil }); err != nil {
+					t.Errorf("%+v: %v", o, err)
+				}
+			}
+			synctest.Wait()
+			if waited.Load() {
+				t.Error("a user's write did not wait")
+			}
+			if err := g.MayShow(&user); !errors.Is(err, ErrMoving) {
+				t.Errorf("what took longer may show: %v", err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		err = g.Exclusively(t.Context(), "b", "c1", 0, func() error {
+			return g.Do(t.Context(), handover, func(context.Context, *Pass) error { return nil })
+		})
+		if err != nil {
+			t.Errorf("what hands over: %v", err)
+		}
+	})
+}
+
+// Users' writes wait while another instance moves the primary's role away, until it has, and not
+// for ever.
+func TestWritesAwaitAMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		router := routing.NewRouter()
+		declare(router, "c1", "c2")
+		g, sites := newTestSites(router)
+		defer sites.Close()
+		roles := func(primary string, moving bool) {
+			router.Swap(router.Snapshot().Edit(func(e *routing.Editor) {
+				e.PutPolicy(&catalog.Policy{Name: "p", Clusters: []string{"c1", "c2"}, Copies: catalog.Copies{N: 2}})
+				e.PutBucket(&catalog.Bucket{Name: "b", Policy: "p"})
+				e.SetCopies("b", []catalog.Copy{
+					{Cluster: "c1", Primary: primary == "c1", State: catalog.CopySynced},
+					{Cluster: "c2", Primary: primary == "c2", State: catalog.CopySynced, Moving: moving},
+				})
+			}))
+		}
+		op := Op{Object: ids.ObjectIn("b", "k", "c1"), User: true, Allowed: func(s *routing.Snapshot) bool { return s.Primary("b") == "c1" }}
+		try := func() <-chan error {
+			done := make(chan error, 1)
+			go func() { done <- g.Do(t.Context(), op, func(context.Context, *Pass) error { return nil }) }()
+			synctest.Wait()
+			return done
+		}
+		roles("c1", true)
+		if err := g.MayShow(&op); !errors.Is(err, ErrMoving) {
+			t.Errorf("a move of which nobody told: %v", err)
+		}
+		g.RolesChanged("b")
+		if err := g.MayShow(&op); err != nil {
+			t.Errorf("what the other instance waits for: %v", err)
+		}
+		late := try()
+		if begun := time.Now(); <-late != nil || time.Since(begun) != holdPatience {
+			t.Errorf("a move that takes long: it waited %v", time.Since(begun))
+		}
+		if err := g.MayShow(&op); !errors.Is(err, ErrMoving) {
+			t.Errorf("what entered before may show: %v", err)
+		}
+		waiting := try()
+		select {
+		case err := <-waiting:
+			t.Fatalf("it did not wait: %v", err)
+		default:
+		}
+		roles("c2", false)
+		g.RolesChanged("b")
+		if err := <-waiting; !errors.Is(err, ErrForbidden) {
+			t.Errorf("behind the move: %v, want %v", err, ErrForbidden)
+		}
+	})
+}

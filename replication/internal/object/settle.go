@@ -36,7 +36,7 @@ func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error)
 	if _, known := snap.RuleOf(t.Bucket, t.Key); !known {
 		return Moot, nil // the guard would forbid it
 	}
-	op := guard.Op{Object: t.Object, Total: t.Size, From: snap.Primary(t.Bucket)}
+	op := guard.Op{Object: t.Object, Total: t.Size, From: snap.Primary(t.Bucket), Handover: t.Handover}
 	err = e.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
 		s, err := e.situate(t, p)
 		if err != nil {

@@ -92,6 +92,8 @@ type Task struct {
 	Gone state.VersionIDs
 	// Damaged: the object there is in step by its ETag, but its bytes are damaged.
 	Damaged bool
+	// Handover: it is part of the move of the primary to that cluster.
+	Handover bool
 }
 
 // Outcome says how a task was settled.

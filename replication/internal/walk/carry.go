@@ -34,6 +34,7 @@ type carry struct {
 	since    time.Time // by the old primary's clock: what is older was compared
 	known    time.Time // by the new primary's clock: what is older was compared
 	carried  int       // objects brought along
+	parting  parting   // that the pass comes behind
 
 	absences bool       // what the old primary lacks was deleted there around the move
 	absent   []string   // such keys
@@ -226,28 +227,24 @@ func (c *carry) look(ctx context.Context, at *site.Site, key string) (*storage.O
 // bring decides by what lies on both sides. What the new primary has with FaDO's mark was
 // copied from the old one: if the old one lacks it now, a user deleted it there.
 func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Object) (bool, error) {
-	cond := storage.Condition{Absent: true}
 	key := p.Op().Key
 	switch {
 	case src == nil && (dst == nil || !dst.Replica):
 		return false, nil
 	case src == nil:
-		safe, err := c.deletesSafely(ctx)
-		if err != nil {
-			return false, err
-		}
-		if !safe {
-			return false, c.leave(ctx, key, "it was deleted at the former primary around the move; the new one can't delete it without the risk "+
-				"of deleting a write that came since, so it is back: delete it there once more")
-		}
-		err = c.changing(ctx, key, 0, func() error { return c.o.Objects.Delete(ctx, p, c.new, *dst) })
-		return err == nil, err
+		return c.deleted(ctx, p, *dst)
 	case src.Replica, object.WrittenBefore(*src, c.since):
 		return false, nil
 	case dst != nil && storage.Compare(*src, *dst) == storage.Equal:
 		return false, nil
 	case c.o.Objects.Gave(c.bucket, key, c.old, c.new, *src):
 		return false, nil // it got over before, and was replaced or deleted there
+	}
+	if later, err := c.later(ctx, *src, dst); err != nil || later {
+		return false, err
+	}
+	cond := storage.Condition{Absent: true}
+	switch {
 	case dst != nil && !dst.Replica && !object.WrittenBefore(*dst, c.known):
 		return false, c.leave(ctx, key, "it was written at the former primary, and another one at the new")
 	case dst != nil:
@@ -258,6 +255,40 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 		return err
 	})
 	return err == nil, err
+}
+
+// deleted deletes at the new primary what a user deleted at the old one.
+func (c *carry) deleted(ctx context.Context, p *guard.Pass, dst storage.Object) (bool, error) {
+	safe, err := c.deletesSafely(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !safe {
+		return false, c.leave(ctx, p.Op().Key, "it was deleted at the former primary around the move; the new one can't delete it without the risk "+
+			"of deleting a write that came since, so it is back: delete it there once more")
+	}
+	err = c.changing(ctx, p.Op().Key, 0, func() error { return c.o.Objects.Delete(ctx, p, c.new, dst) })
+	return err == nil, err
+}
+
+// later reports whether what the old primary has was there before the move, and what the new one
+// shows was written, or deleted, by users behind it.
+func (c *carry) later(ctx context.Context, src storage.Object, dst *storage.Object) (bool, error) {
+	h := c.parting
+	switch {
+	case h.from != c.old.Name() || h.to != c.new.Name() || !object.WrittenBefore(src, h.left):
+		return false, nil
+	case dst != nil:
+		return !dst.Replica && !object.WrittenBefore(*dst, h.came), nil
+	}
+	if keeps, err := c.new.KeepsVersions(ctx, c.bucket); err != nil || !keeps {
+		return false, err // nothing tells of a delete
+	}
+	ctx, cancel := c.new.Call(ctx)
+	defer cancel()
+	v, err := c.new.Reader().Current(ctx, c.bucket, src.Key)
+	c.new.Observed(err)
+	return err == nil && v.Deleted && !object.WrittenBefore(v.Object, h.came), err
 }
 
 // deletesSafely reports whether an object can be deleted at the new primary so that what users

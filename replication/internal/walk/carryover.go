@@ -58,6 +58,7 @@ func (m *Mover) carryOnce(ctx context.Context, bucket, from string, first bool) 
 	if err != nil {
 		return 0, until, err
 	}
+	c.parting, _ = m.handed.Get(bucket)
 	if err := m.identifyFormer(ctx, c); err != nil {
 		return 0, until, err
 	}

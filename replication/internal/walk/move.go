@@ -2,16 +2,21 @@ package walk
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
@@ -23,7 +28,9 @@ const swapPatience = 2 * time.Second
 
 // MovePrimary hands the primary's role over to a cluster that has a synced copy of
 // everything: it scans once more, waits until what that found is done, and swaps the
-// roles in one transaction, in which no operation on the target is on its way.
+// roles in one transaction, in which no operation on the target is on its way. Users' writes
+// through FaDO wait meanwhile, until what the last of them changed is at the target, too: what a
+// user was told is there is there behind the move, and is not carried over.
 func (m *Mover) MovePrimary(ctx context.Context, bucket, target string) error {
 	rows, err := m.o.Copies.Of(ctx, bucket)
 	if err != nil {
@@ -56,10 +63,22 @@ func (m *Mover) MovePrimary(ctx context.Context, bucket, target string) error {
 		}
 	}
 	err = m.o.Guard.Exclusively(ctx, bucket, target, swapPatience, func() error {
-		if err := m.haltOthers(ctx, bucket, target); err != nil {
-			return err
-		}
-		return m.swapRoles(ctx, bucket, from, target, clock)
+		return m.o.Guard.Quietly(ctx, bucket, from, swapPatience, func() error {
+			if err := m.haltOthers(ctx, bucket, target); err != nil {
+				return err
+			}
+			if m.o.Control.Shared() && !delay.Sleep(ctx, guard.Grace) {
+				return ctx.Err()
+			}
+			whole, err := m.bringRest(ctx, bucket, target)
+			if err != nil {
+				return err
+			}
+			if whole {
+				m.part(ctx, bucket, old, target)
+			}
+			return m.swapRoles(ctx, bucket, from, target, clock)
+		})
 	})
 	if err != nil {
 		m.moveFailed(ctx, bucket)
@@ -93,6 +112,95 @@ func (m *Mover) prepare(ctx context.Context, old *site.Site, rows []state.Copy, 
 		return ErrNotYet // something may have changed unheard since the scan
 	}
 	return nil
+}
+
+// Bounds of what is brought to the target while users' writes wait. What is left is carried over.
+const (
+	restPatience = 2 * time.Second
+	restRows     = 1000
+	restAtOnce   = 8
+)
+
+// bringRest brings what changed at the primary since all was settled, until nothing is left (whole)
+// and no user's write that was begun before is on its way: such have rows, too.
+func (m *Mover) bringRest(ctx context.Context, bucket, target string) (whole bool, err error) {
+	soon, cancel := context.WithTimeout(ctx, restPatience)
+	defer cancel()
+	for {
+		rows, err := m.o.Control.Store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Cluster: target}, state.PendingKey{}, restRows)
+		if err != nil {
+			return false, err
+		}
+		rows = slices.DeleteFunc(rows, func(r state.Pending) bool {
+			return r.Hold != state.HoldNone || m.o.Router.Snapshot().Anywhere(bucket, r.Key)
+		})
+		if len(rows) == 0 {
+			return true, nil
+		}
+		ready := slices.DeleteFunc(slices.Clone(rows), func(r state.Pending) bool { return m.intended(r) })
+		if err := m.bringEach(soon, ready, target); err != nil && soon.Err() == nil {
+			return false, fmt.Errorf("moving the primary to %s: bringing the last objects there: %w: %w", target, err, ErrNotYet)
+		}
+		if !delay.Sleep(soon, m.o.Timing.Poll) {
+			return false, ctx.Err() // what is left is carried over
+		}
+	}
+}
+
+// part has the second turn by the old primary's clock, so that what users write behind the move is
+// told by its time from what they wrote before. On a store of its own the instance knows what it
+// copied, and nobody has to wait.
+func (m *Mover) part(ctx context.Context, bucket string, old *site.Site, target string) {
+	m.handed.Drop(bucket)
+	next, err := m.o.Sites.Usable(target)
+	if !m.o.Control.Shared() || err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, restPatience+time.Second)
+	defer cancel()
+	behind, err := old.Reader().Now(ctx) // at most a second behind its clock, and the way of an answer
+	if err != nil {
+		return
+	}
+	h := parting{from: old.Name(), to: target, left: behind.Add(3 * time.Second / 2).Truncate(time.Second).Add(time.Second)}
+	for behind.Before(h.left) {
+		if !delay.Sleep(ctx, h.left.Sub(behind)) {
+			return
+		}
+		if behind, err = old.Reader().Now(ctx); err != nil {
+			return
+		}
+	}
+	if h.came, err = next.Reader().Now(ctx); err == nil {
+		m.handed.Note(bucket, h)
+	}
+}
+
+// intended reports whether a row is of a write that is on its way.
+func (m *Mover) intended(r state.Pending) bool {
+	return r.Attempts == 0 && r.Error == "" && r.NextAttempt.After(m.o.Now())
+}
+
+// bringEach brings rows' objects to the target. The move has the target to itself, and the locks of
+// objects there: who holds one waits for the move's end.
+func (m *Mover) bringEach(ctx context.Context, rows []state.Pending, target string) error {
+	done := make([]state.PendingKey, len(rows))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(restAtOnce)
+	for i, r := range rows {
+		group.Go(func() error {
+			_, err := m.o.Objects.SettleLocked(groupCtx, object.Task{
+				Object: ids.ObjectIn(r.Bucket, r.Key, target), Size: r.Size, Foreign: r.Foreign, Since: r.Since, Handover: true,
+			})
+			if err == nil {
+				done[i] = keyOf(r)
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	done = slices.DeleteFunc(done, func(k state.PendingKey) bool { return k == state.PendingKey{} })
+	return errors.Join(err, m.o.Control.FinishPending(context.WithoutCancel(ctx), done...))
 }
 
 // awaitFeed gives a storage's listener a moment to begin.

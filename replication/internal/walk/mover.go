@@ -3,9 +3,11 @@ package walk
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/keylock"
+	"github.com/fado-project/fado/replication/internal/memory"
 	"github.com/fado-project/fado/state"
 )
 
@@ -17,7 +19,20 @@ type Mover struct {
 	scanner *Scanner
 	// histories of the target have to be whole before it becomes the primary.
 	histories *Historian
+	// handed are the last moves of primaries by this instance, by bucket.
+	handed *memory.Memory[string, parting]
 }
+
+// parting is when users' writes through FaDO went from one primary to the next: all of them wait
+// in between. In doubt, as on another instance, there is none.
+type parting struct {
+	from, to string
+	left     time.Time // by the old one's clock, in whole seconds: all were made there before
+	came     time.Time // by the new one's clock: none was made there before
+}
+
+// partings bounds how many moves are remembered.
+const partings = 10_000
 
 // scanAll scans every copy of a bucket in a cluster, each as a whole.
 func (m *Mover) scanAll(ctx context.Context, rows []state.Copy, cluster string) error {

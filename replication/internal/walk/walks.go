@@ -5,6 +5,7 @@ import (
 
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/keylock"
+	"github.com/fado-project/fado/replication/internal/memory"
 )
 
 // Walks is all that goes over copies. All methods are safe for concurrent use, as far as
@@ -32,6 +33,6 @@ func New(o Options) *Walks {
 	w.Syncer = &Syncer{o: &o, buckets: w.Buckets, began: newBegan(), histories: w.Historian}
 	w.Scanner = &Scanner{o: &o, buckets: w.Buckets, syncer: w.Syncer, began: newBegan(), histories: w.Historian}
 	w.Evictor = &Evictor{o: &o, buckets: w.Buckets, left: make(map[ids.Copy][]string)}
-	w.Mover = &Mover{&o, w.Locks, w.Buckets, w.Scanner, w.Historian}
+	w.Mover = &Mover{&o, w.Locks, w.Buckets, w.Scanner, w.Historian, memory.New[string, parting](partings, 0, o.Now)}
 	return w
 }
