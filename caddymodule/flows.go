@@ -16,7 +16,7 @@ const (
 )
 
 // flowWindow tells what moved lately. Counters are written as things happen, on lines of memory
-// of their own; it reads them when the history is sampled, or when somebody asks.
+// of their own; it reads them when the history is sampled, or when someone asks.
 type flowWindow struct {
 	router *routing.Router
 	marks  *history.Window[flowTotals]

@@ -14,7 +14,7 @@ import (
 )
 
 // What bodies may cost. Storages send events one by one, or a few; a large body is
-// refused before it is read while those before it are paid for, so that whoever sends them has
+// refused before it is read while those before it are paid for, so that their sender has
 // no more than a small part of a processor, and events in small ones are taken meanwhile.
 const (
 	maxBody     = 4 << 20          // bytes of a body

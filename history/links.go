@@ -38,7 +38,7 @@ func (l *Links) of(link Link) *amount {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	next := make(map[Link]*amount)
-	if known := l.known.Load(); known != nil && len(*known) < maxLinks { // else all begin anew
+	if known := l.known.Load(); known != nil && len(*known) < maxLinks { // else all start over
 		if a := (*known)[link]; a != nil {
 			return a
 		}

@@ -30,7 +30,7 @@ type planner struct {
 	owns   func(bucket string) bool
 	// scan asks for a scan of a bucket that begins after now.
 	scan func(bucket string)
-	// rebalanced reports whether a bucket is to go to where it would be placed anew.
+	// rebalanced reports whether a bucket is to go to where it would be placed from scratch.
 	rebalanced func(bucket string) bool
 	// noPath says which objects of a bucket no instance may carry; "" for none.
 	noPath func(bucket string) string

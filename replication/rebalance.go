@@ -145,7 +145,7 @@ func (b *rebalances) counts(ctx context.Context) (map[countOf]state.Copy, error)
 	return all, err
 }
 
-// idealOf returns where a bucket would be if it were placed anew. One that has no primary yet
+// idealOf returns where a bucket would be if it were placed from scratch. One that has no primary yet
 // is where it would be.
 func idealOf(in *plan.Inputs, snap *routing.Snapshot, bucket string) plan.Ideal {
 	decl, primary := snap.Bucket(bucket), snap.Primary(bucket)
@@ -162,7 +162,7 @@ func (b *rebalances) underWay() (since time.Time, active int) {
 	return b.since, len(b.active)
 }
 
-// moves reports whether a bucket is to go to where it would be placed anew.
+// moves reports whether a bucket is to go to where it would be placed from scratch.
 func (b *rebalances) moves(bucket string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -161,18 +161,19 @@ func (s *shape) measureFunctions(fset *token.FileSet, files []*ast.File) {
 }
 
 // countMethods counts what may be called on a value of each type: its own methods and
-// those that embedded fields bring along, as far as they are FaDO's.
+// those that embedded fields bring along, as far as they are FaDO's. Of an interface only
+// its own count: one that is put together of narrow ones is what it should be.
 func (s *shape) countMethods(pkg *types.Package) {
 	for _, name := range pkg.Scope().Names() {
 		tn, ok := pkg.Scope().Lookup(name).(*types.TypeName)
 		if !ok || tn.IsAlias() {
 			continue
 		}
-		typ := tn.Type()
-		if !types.IsInterface(typ) {
-			typ = types.NewPointer(typ)
+		if i, ok := tn.Type().Underlying().(*types.Interface); ok {
+			s.methods[name] = i.NumExplicitMethods()
+			continue
 		}
-		for m := range types.NewMethodSet(typ).Methods() {
+		for m := range types.NewMethodSet(types.NewPointer(tn.Type())).Methods() {
 			if p := m.Obj().Pkg(); p != nil && strings.HasPrefix(p.Path()+"/", module+"/") {
 				s.methods[name]++
 			}

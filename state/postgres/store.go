@@ -39,8 +39,8 @@ type Options struct {
 	// ReadOnly refuses a database without the schema of this version instead of bringing
 	// it up to date, and makes no seal.
 	ReadOnly bool
-	// OneMoment, beside ReadOnly, reads the database as it was when it was opened, whoever
-	// writes it meanwhile.
+	// OneMoment, beside ReadOnly, reads the database as it was when it was opened, whatever is
+	// written meanwhile.
 	OneMoment bool
 	// MustExist refuses a database without a store's schema, instead of making one.
 	MustExist bool

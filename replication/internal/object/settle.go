@@ -13,7 +13,6 @@ import (
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
-	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -27,9 +26,6 @@ type situation struct {
 	made bool // FaDO made the physical bucket of the copy
 	at   Sides
 }
-
-// Sides are the two storages that an object is compared at.
-type Sides struct{ Src, Dst *site.Site }
 
 func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error) {
 	snap := e.o.Router.Snapshot()

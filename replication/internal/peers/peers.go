@@ -143,7 +143,7 @@ func (p *Peers) keepUp(ctx context.Context) {
 }
 
 // retract takes the report back that stands in the slot of a lock: one that does not
-// replicate any more may live on, and is no sharer. A lost lock's slot is somebody else's.
+// replicate any more may live on, and is no sharer. A lost lock's slot is another instance's.
 func (p *Peers) retract(ctx context.Context, lock state.Lock) {
 	select {
 	case <-lock.Lost():

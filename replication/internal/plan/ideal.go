@@ -13,7 +13,7 @@ type Move struct {
 	Add, Remove []string // clusters, sorted
 }
 
-// Ideal is where a bucket would be if it were placed anew.
+// Ideal is where a bucket would be if it were placed from scratch.
 type Ideal struct {
 	Moves  []Move // of the rules that are elsewhere now
 	Target string // where it would be written
@@ -21,7 +21,7 @@ type Ideal struct {
 	Reached bool
 }
 
-// Ideal returns where a bucket would be if it were placed anew, by the rows of its copies and
+// Ideal returns where a bucket would be if it were placed from scratch, by the rows of its copies and
 // its primary. Rules are as in Plan.
 func (in *Inputs) Ideal(decl *catalog.Bucket, rules []catalog.PrefixRule, rows []state.Copy, primary string) Ideal {
 	p := in.Rebalanced().planner(decl, rules, rows, primary)
