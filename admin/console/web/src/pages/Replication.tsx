@@ -51,7 +51,7 @@ export function Replication() {
                   <Table label="Transfers" head={['Object', 'From → to', 'Progress', 'Rate', 'Done in', 'Began']}>
                     {s.transfers.map((t) => (
                       <tr key={`${t.bucket} ${t.key} ${t.to}`}>
-                        <th scope="row" className="key">
+                        <th scope="row" className="key in-text">
                           <BucketLink name={t.bucket} /> {t.key}
                         </th>
                         <td>
@@ -129,7 +129,7 @@ export function Replication() {
         >
           {(f) => (
             <tr key={`${f.bucket} ${f.key} ${f.cluster}`}>
-              <th scope="row" className="key">
+              <th scope="row" className="key in-text">
                 <BucketLink name={f.bucket} /> {f.key}
               </th>
               <td>
