@@ -115,8 +115,7 @@ type engine interface {
 	ReleaseHistory(ctx context.Context, bucket, cluster string) (int, error)
 	MaxDeletes() replication.MaxDeletes
 	CheckStorage(ctx context.Context, cluster string, s *catalog.Storage) replication.StorageCheck
-	ConfirmDeletes(ctx context.Context, bucket string) (int, error)
-	RejectDeletes(ctx context.Context, bucket string) (int, error)
+	DecideDeletes(ctx context.Context, bucket string, apply bool) (int, error)
 }
 
 // Interface guard

@@ -150,10 +150,10 @@ func syncBucket(c *call) error {
 }
 
 // confirmDeletes applies the deletes the breaker holds for a bucket.
-func confirmDeletes(c *call) error { return decideDeletes(c, c.engine.ConfirmDeletes) }
+func confirmDeletes(c *call) error { return decideDeletes(c, true) }
 
 // rejectDeletes brings the objects back whose deletes the breaker holds.
-func rejectDeletes(c *call) error { return decideDeletes(c, c.engine.RejectDeletes) }
+func rejectDeletes(c *call) error { return decideDeletes(c, false) }
 
 // trustSide takes people's word on a bucket that is stopped.
 func trustSide(c *call) error {
@@ -171,9 +171,9 @@ func trustSide(c *call) error {
 	return c.reply(http.StatusOK, trustView{Bucket: name, Cluster: cluster})
 }
 
-func decideDeletes(c *call, decide func(context.Context, string) (int, error)) error {
+func decideDeletes(c *call, apply bool) error {
 	name := c.name()
-	n, err := decide(c.r.Context(), name)
+	n, err := c.engine.DecideDeletes(c.r.Context(), name, apply)
 	if err != nil {
 		return storageTrouble(name, err)
 	}

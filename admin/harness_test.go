@@ -178,11 +178,10 @@ func (e *fakeEngine) CheckStorage(_ context.Context, _ string, s *catalog.Storag
 	return e.check
 }
 
-func (e *fakeEngine) ConfirmDeletes(_ context.Context, bucket string) (int, error) {
-	return 2, e.note("confirm " + bucket)
-}
-
-func (e *fakeEngine) RejectDeletes(_ context.Context, bucket string) (int, error) {
+func (e *fakeEngine) DecideDeletes(_ context.Context, bucket string, apply bool) (int, error) {
+	if apply {
+		return 2, e.note("confirm " + bucket)
+	}
 	return 2, e.note("reject " + bucket)
 }
 

@@ -377,7 +377,7 @@ func TestAnywhereBreaker(t *testing.T) {
 	if n := len(w.contents("c1", "bkt")); n != 3 {
 		t.Errorf("c1 has %d objects, want 3", n)
 	}
-	n, err := w.eng.RejectDeletes(t.Context(), "bkt")
+	n, err := w.eng.DecideDeletes(t.Context(), "bkt", false)
 	if w.must(err); n != 3 {
 		t.Errorf("%d deletes were rejected, want 3", n)
 	}
@@ -410,7 +410,7 @@ func TestAnywhereRejectsWhatIsRaisedAgain(t *testing.T) {
 		row.Hold, row.NextAttempt = state.HoldNone, time.Now().Add(time.Hour)
 		w.must(w.ctl.Pending.Add(t.Context(), row))
 	}
-	n, err := w.eng.RejectDeletes(t.Context(), "bkt")
+	n, err := w.eng.DecideDeletes(t.Context(), "bkt", false)
 	if w.must(err); n != 3 {
 		t.Errorf("%d deletes were rejected, want 3", n)
 	}

@@ -35,8 +35,18 @@ const (
 // MaxDeletes are the bounds of the breaker that are in force.
 func (e *Engine) MaxDeletes() MaxDeletes { return e.core.conf().MaxDeletes }
 
-// ConfirmDeletes applies the deletes the breaker holds for a bucket, and returns how many.
-func (e *Engine) ConfirmDeletes(ctx context.Context, bucket string) (int, error) {
+// DecideDeletes applies the deletes the breaker holds for a bucket, and returns how many. Or, if they are not
+// to be applied, it copies the objects back to the primary, each from a copy that has it, and returns how
+// many deletes that settled. Nothing that is at the primary is overwritten. The hold ends when all are back;
+// after an error it stays, and the same call resumes.
+func (e *Engine) DecideDeletes(ctx context.Context, bucket string, apply bool) (int, error) {
+	if apply {
+		return confirmDeletes(ctx, e, bucket)
+	}
+	return rejectDeletes(ctx, e, bucket)
+}
+
+func confirmDeletes(ctx context.Context, e *Engine, bucket string) (int, error) {
 	h := &heldDeletes{core: e.core, bucket: bucket}
 	logs, err := h.load(ctx)
 	if err != nil {
@@ -63,11 +73,7 @@ func (e *Engine) ConfirmDeletes(ctx context.Context, bucket string) (int, error)
 	return h.release(ctx)
 }
 
-// RejectDeletes copies the objects whose deletes the breaker holds back to the primary,
-// each from a copy that has it, and returns how many deletes that settled. Nothing that is at
-// the primary is overwritten. The hold ends when all are back; after an error it stays,
-// and the same call resumes.
-func (e *Engine) RejectDeletes(ctx context.Context, bucket string) (int, error) {
+func rejectDeletes(ctx context.Context, e *Engine, bucket string) (int, error) {
 	h := &heldDeletes{core: e.core, bucket: bucket}
 	if _, err := h.load(ctx); err != nil {
 		return 0, err

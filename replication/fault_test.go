@@ -63,7 +63,7 @@ func TestBreakerOnScan(t *testing.T) {
 	w.await("other work goes on", func() bool { return c2.Contents("bkt")["new"] == "y" })
 
 	t.Run("confirm", func(t *testing.T) {
-		n, err := w.eng.ConfirmDeletes(context.Background(), "bkt")
+		n, err := w.eng.DecideDeletes(context.Background(), "bkt", true)
 		if err != nil || n != 40 {
 			t.Fatalf("confirmed %d, %v", n, err)
 		}
@@ -85,7 +85,7 @@ func TestBreakerOnLiveDeletes(t *testing.T) {
 	if n := len(c2.Contents("bkt")); n != 50 {
 		t.Fatalf("c2 has %d objects, want 50", n)
 	}
-	n, err := w.eng.RejectDeletes(context.Background(), "bkt")
+	n, err := w.eng.DecideDeletes(context.Background(), "bkt", false)
 	if err != nil || n != 30 {
 		t.Fatalf("rejected %d, %v", n, err)
 	}
@@ -118,8 +118,8 @@ func TestRejectBringsBackWhatIsNotHeldYet(t *testing.T) {
 		return nil
 	})
 	c2.SetFault(nil)
-	n, err := w.eng.RejectDeletes(context.Background(), "bkt")
-	for ; err != nil && calls.Load() < 1000; _, err = w.eng.RejectDeletes(context.Background(), "bkt") {
+	n, err := w.eng.DecideDeletes(context.Background(), "bkt", false)
+	for ; err != nil && calls.Load() < 1000; _, err = w.eng.DecideDeletes(context.Background(), "bkt", false) {
 		if !errors.Is(err, storage.ErrUnavailable) {
 			t.Fatalf("rejected %d, %v", n, err)
 		}

@@ -97,14 +97,20 @@ const (
 	isMarker
 )
 
-// VersionOf implements [Reader]. S3 answers a HEAD of a delete marker with 405. A 404 without MinIO's
+// Version implements [Reader]. S3 answers a HEAD of a delete marker with 405. A 404 without MinIO's
 // code for it is no answer of MinIO's, see package s3.
-func (c *Client) VersionOf(ctx context.Context, bucket, key, id string) (Version, error) {
+func (c *Client) Version(ctx context.Context, bucket, key, id string) (Version, error) {
+	if id == "" {
+		return c.Current(ctx, bucket, key)
+	}
 	q := ofVersion(c, bucket, key, id)
 	q.Name, q.Method = "HEAD", http.MethodHead
 	h, err := c.wire.Head(ctx, q)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusMethodNotAllowed {
 		return Version{Object: Object{Key: key, VersionID: id}, Deleted: true}, nil
+	}
+	if errors.Is(err, ErrNotFound) {
+		return Version{}, nil
 	}
 	if err != nil {
 		return Version{}, err
@@ -116,11 +122,9 @@ func (c *Client) VersionOf(ctx context.Context, bucket, key, id string) (Version
 
 // stateOfID looks at a version ID.
 func stateOfID(ctx context.Context, c *Client, bucket, key, id string) (idState, error) {
-	v, err := c.VersionOf(ctx, bucket, key, id)
+	v, err := c.Version(ctx, bucket, key, id)
 	switch {
-	case errors.Is(err, ErrNotFound):
-		return notThere, nil
-	case err != nil:
+	case err != nil, !v.Exists():
 		return notThere, err
 	case v.Deleted:
 		return isMarker, nil

@@ -56,14 +56,12 @@ type Reader interface {
 	// keeps of them; see [Reread].
 	Reread(ctx context.Context, bucket string, o Object, limit func(ctx context.Context, n int) error) (Reread, error)
 
-	// Current returns the version of a key that users see: content, a delete marker, or
-	// the zero Version where the key has none.
-	Current(ctx context.Context, bucket, key string) (Version, error)
+	// Version looks at one version of a key by its ID, or ("") at the one that users see: content, a
+	// delete marker, or the zero Version where there is none. Of a delete marker by its ID it tells
+	// no time.
+	Version(ctx context.Context, bucket, key, id string) (Version, error)
 	// Versions returns every version and delete marker of a key, newest first.
 	Versions(ctx context.Context, bucket, key string) ([]Version, error)
-	// VersionOf looks at one version of a key by its ID; ErrNotFound if it is not there. Of a delete marker
-	// it tells that it is one.
-	VersionOf(ctx context.Context, bucket, key, id string) (Version, error)
 	// Repeats reports whether an older version of the object's key has its token: then the
 	// object is somebody's server-side copy of what FaDO wrote. The object is current and
 	// from Stat.

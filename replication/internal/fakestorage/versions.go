@@ -58,20 +58,13 @@ func (f *Storage) KeepsTimes(context.Context) (bool, error) {
 
 // RemoveVersion removes a version, or a delete marker, as a user does by its ID.
 func (f *Storage) RemoveVersion(bucket, key, id string) {
-	f.LoseVersion(bucket, key, id)
 	f.mu.Lock()
+	f.drop(bucket, key, id)
 	tell := f.events
 	f.mu.Unlock()
 	if tell != nil {
 		tell(storage.Event{Bucket: bucket, Key: key, Removed: true, VersionID: id, Gone: true})
 	}
-}
-
-// LoseVersion has a version be gone, and tells nobody.
-func (f *Storage) LoseVersion(bucket, key, id string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.drop(bucket, key, id)
 }
 
 func (f *Storage) drop(bucket, key, id string) {
@@ -179,10 +172,6 @@ func (f *Storage) KnownVersioning(ctx context.Context, bucket string) (storage.V
 	return f.Versioning(ctx, bucket)
 }
 
-func (f *Storage) Current(context.Context, string, string) (storage.Version, error) {
-	return storage.Version{}, errVersions
-}
-
 func (f *Storage) Versions(ctx context.Context, bucket, key string) (vs []storage.Version, err error) {
 	f.mu.Lock()
 	past, keeps := f.history[bucket]
@@ -196,16 +185,16 @@ func (f *Storage) Versions(ctx context.Context, bucket, key string) (vs []storag
 	return vs, f.before(ctx, "versions", bucket, key)
 }
 
-func (f *Storage) VersionOf(ctx context.Context, bucket, key, id string) (storage.Version, error) {
+func (f *Storage) Version(ctx context.Context, bucket, key, id string) (storage.Version, error) {
+	if id == "" {
+		return storage.Version{}, errVersions
+	}
 	if err := f.before(ctx, "version", bucket, key); err != nil {
 		return storage.Version{}, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o, there := f.version(bucket, key, id)
-	if !there {
-		return storage.Version{}, storage.ErrNotFound
-	}
+	o, _ := f.version(bucket, key, id)
 	return storage.Version{Object: o.Object, Deleted: o.deleted, Written: o.LastModified}, nil
 }
 

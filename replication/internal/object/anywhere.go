@@ -143,7 +143,7 @@ func (e *Settler) look(ctx context.Context, s *side, bucket, key string) error {
 	defer cancel()
 	err := s.KnownVersioned(ctx, bucket)
 	if err == nil {
-		s.now, err = s.Reader().Current(ctx, bucket, key)
+		s.now, err = s.Reader().Version(ctx, bucket, key, "")
 	}
 	s.Observed(err)
 	if err != nil {

@@ -8,7 +8,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -27,9 +30,21 @@ import (
 // was restored from a backup, was replaced, or never had it, and the copy's may be the last one. So
 // what a listener missed stays at the copies.
 
-// dropGone removes those versions from the copy that the primary's storage told it has removed.
-// dropped is false if they are still there, because the copy would show something else without them.
-func (s *situation) dropGone(ctx context.Context) (dropped bool, err error) {
+// goneVersions are those of a task's key that the primary's storage told it has removed.
+type goneVersions struct {
+	Task
+	e    *Settler
+	pass *guard.Pass
+	at   Sides
+	id   ids.Copy
+	// row reads the copy's row, and identified finds out whether both buckets are those of the rows.
+	row        func(context.Context) (state.Copy, error)
+	identified func(context.Context) error
+}
+
+// drop removes them from the copy. dropped is false if they are still there, because the copy would show
+// something else without them.
+func (s *goneVersions) drop(ctx context.Context) (dropped bool, err error) {
 	if s.Gone == "" {
 		return true, nil
 	}
@@ -44,7 +59,7 @@ func (s *situation) dropGone(ctx context.Context) (dropped bool, err error) {
 	if err != nil || theirs.Cut {
 		return true, err
 	}
-	gone, err := s.provenGone(ctx, ours.Versions, theirs.Versions)
+	gone, err := s.proven(ctx, ours.Versions, theirs.Versions)
 	if err != nil || len(gone) == 0 {
 		return true, err
 	}
@@ -55,11 +70,11 @@ func (s *situation) dropGone(ctx context.Context) (dropped bool, err error) {
 	if err := s.identified(ctx); err != nil {
 		return false, err
 	}
-	return true, s.drop(ctx, gone, ours.Versions, left)
+	return true, s.remove(ctx, gone, ours.Versions, left)
 }
 
-// provenGone returns those of the copy's versions for good that the invariant is true of.
-func (s *situation) provenGone(ctx context.Context, ours, theirs []storage.Version) (gone []storage.Version, err error) {
+// proven returns those of the copy's versions for good that the invariant is true of.
+func (s *goneVersions) proven(ctx context.Context, ours, theirs []storage.Version) (gone []storage.Version, err error) {
 	for _, v := range ours {
 		if nullID(v.VersionID) || !s.Gone.Has(v.VersionID) || hasID(theirs, v.VersionID) {
 			continue
@@ -83,23 +98,19 @@ func (s *situation) provenGone(ctx context.Context, ours, theirs []storage.Versi
 func versionAt(ctx context.Context, at *site.Site, bucket string, v storage.Version) (found storage.Version, there bool, err error) {
 	ctx, cancel := at.Call(ctx)
 	defer cancel()
-	found, err = at.Reader().VersionOf(ctx, bucket, v.Key, v.VersionID)
-	if errors.Is(err, storage.ErrNotFound) {
-		return found, false, nil
-	}
+	found, err = at.Reader().Version(ctx, bucket, v.Key, v.VersionID)
 	at.Observed(err)
-	return found, err == nil, err
+	return found, found.Exists(), err
 }
 
-// drop removes versions that have gone at the primary, if the breaker lets it.
-func (s *situation) drop(ctx context.Context, gone, ours, left []storage.Version) error {
-	id := s.copyID()
-	row, err := s.e.row(ctx, id)
+// remove removes versions that have gone at the primary, if the breaker lets it.
+func (s *goneVersions) remove(ctx context.Context, gone, ours, left []storage.Version) error {
+	row, err := s.row(ctx)
 	if err != nil {
 		return err
 	}
-	if !s.e.o.Deletes.Take(ctx, id, row) {
-		s.e.o.Deletes.Hold(ctx, id)
+	if !s.e.o.Deletes.Take(ctx, s.id, row) {
+		s.e.o.Deletes.Hold(ctx, s.id)
 		return ErrHeld
 	}
 	err = DropVersions(ctx, s.pass, s.at.Dst, gone)
@@ -110,7 +121,7 @@ func (s *situation) drop(ctx context.Context, gone, ours, left []storage.Version
 	}
 	if err == nil && !s.Counted {
 		was, is := shownOf(ours), shownOf(left)
-		s.e.o.Copies.Tally(id, copies.Delta{Objects: is.Objects - was.Objects, Bytes: is.Bytes - was.Bytes})
+		s.e.o.Copies.Tally(s.id, copies.Delta{Objects: is.Objects - was.Objects, Bytes: is.Bytes - was.Bytes})
 	}
 	return err
 }

@@ -113,11 +113,11 @@ func TestVersionsStay(t *testing.T) {
 		want error
 	}{
 		"lost, and nobody told": {do: func(w *world, all []string) state.VersionIDs {
-			w.fakes["c1"].LoseVersion(bkt, "k", all[2])
+			w.fakes["c1"].RemoveVersion(bkt, "k", all[2])
 			return ""
 		}},
 		"lost with another that was removed": {do: func(w *world, all []string) state.VersionIDs {
-			w.fakes["c1"].LoseVersion(bkt, "k", all[2])
+			w.fakes["c1"].RemoveVersion(bkt, "k", all[2])
 			w.fakes["c1"].RemoveVersion(bkt, "k", all[1])
 			return state.VersionIDs(all[1])
 		}},
@@ -228,7 +228,7 @@ func TestOnlyWhatIsToldGoes(t *testing.T) {
 				if slices.Contains(w.contents("c2"), id) {
 					lost[id] = true
 				}
-				w.fakes["c1"].LoseVersion(bkt, "k", id)
+				w.fakes["c1"].RemoveVersion(bkt, "k", id)
 			}
 			for id := range lost {
 				if !slices.Contains(w.contents("c2"), id) {

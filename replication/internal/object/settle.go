@@ -51,7 +51,11 @@ func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error)
 // settle brings what is shown in step, and the history: versions that went at the primary go before,
 // where that has the copy show what the primary shows, or does not show, else after.
 func (s *situation) settle(ctx context.Context) (v Outcome, err error) {
-	dropped, held := s.dropGone(ctx)
+	gone := &goneVersions{
+		Task: s.Task, e: s.e, pass: s.pass, at: s.at, id: s.copyID(), identified: s.identified,
+		row: func(ctx context.Context) (state.Copy, error) { return s.e.row(ctx, s.copyID()) },
+	}
+	dropped, held := gone.drop(ctx)
 	if held != nil && !errors.Is(held, ErrHeld) { // what is held keeps no change from the copy
 		return 0, held
 	}
@@ -59,7 +63,7 @@ func (s *situation) settle(ctx context.Context) (v Outcome, err error) {
 		return v, err
 	}
 	if !dropped && held == nil {
-		if _, err := s.dropGone(ctx); err != nil {
+		if _, err := gone.drop(ctx); err != nil {
 			return v, err
 		}
 	}

@@ -54,9 +54,9 @@ func TestRemovedVersionsAreFollowed(t *testing.T) {
 			t.Fatalf("the copy has %q, want %q", got, all)
 		}
 		w.fail("c2", "deleteversion", errors.New("no answer"))
-		w.fakes["c1"].LoseVersion(bkt, "k", all[2])
+		w.fakes["c1"].RemoveVersion(bkt, "k", all[2])
 		w.Intake.Take(t.Context(), gone("c1", all[2]))
-		w.fakes["c1"].LoseVersion(bkt, "k", all[1])
+		w.fakes["c1"].RemoveVersion(bkt, "k", all[1])
 		w.Intake.Take(t.Context(), gone("c1", all[1]))
 		pass(10 * time.Second)
 		if r, _ := w.b.row("k", "c2"); !r.Gone.Has(all[1]) || !r.Gone.Has(all[2]) {

@@ -286,7 +286,7 @@ func (c *carry) later(ctx context.Context, src storage.Object, dst *storage.Obje
 	}
 	ctx, cancel := c.new.Call(ctx)
 	defer cancel()
-	v, err := c.new.Reader().Current(ctx, c.bucket, src.Key)
+	v, err := c.new.Reader().Version(ctx, c.bucket, src.Key, "")
 	c.new.Observed(err)
 	return err == nil && v.Deleted && !object.WrittenBefore(v.Object, h.came), err
 }

@@ -123,7 +123,7 @@ func (s *scan) deletedByUser(ctx context.Context, key string) (bool, error) {
 	}
 	cctx, cancel := s.src.Call(ctx)
 	defer cancel()
-	v, err := s.src.Reader().Current(cctx, s.id.Bucket, key)
+	v, err := s.src.Reader().Version(cctx, s.id.Bucket, key, "")
 	s.src.Observed(err)
 	return v.Deleted, err
 }

@@ -187,7 +187,7 @@ func (v *eviction) hidden(ctx context.Context, key string) error {
 		}
 		left, err := v.o.Objects.RemoveHidden(ctx, p, object.Sides{Src: v.src, Dst: v.dst})
 		if err == nil && left > 0 {
-			v.leavesBehind(key)
+			leavesBehind(v, key)
 		}
 		return err
 	})

@@ -216,7 +216,7 @@ func TestHiddenHistoryIsReleased(t *testing.T) {
 		_, err := w.objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1})
 		w.must(err)
 	}
-	w.fakes["c1"].LoseVersion(bkt, "a", w.history("c1", "a")[1].VersionID) // as a lifecycle rule does
+	w.fakes["c1"].RemoveVersion(bkt, "a", w.history("c1", "a")[1].VersionID) // as a lifecycle rule does
 	w.fakes["c2"].Replicate(bkt, "users", "shown")
 	if _, err := w.Evictor.ReleaseHistory(t.Context(), bkt, "c2"); !errors.Is(err, ErrNoneLeaves) {
 		t.Errorf("of a copy that stays: %v", err)

@@ -28,7 +28,7 @@ type hiddenHistory struct {
 }
 
 // leavesBehind notes a key of which versions are left, if it is one that must not be there.
-func (v *eviction) leavesBehind(key string) {
+func leavesBehind(v *eviction, key string) {
 	if v.o.Router.Snapshot().Allows(v.id.Bucket, key, v.id.Cluster) {
 		return
 	}
@@ -121,7 +121,7 @@ func (e *Evictor) releaseCopy(ctx context.Context, id ids.Copy) (objects int, er
 		if v.keep(key) {
 			continue
 		}
-		released, err := v.release(ctx, key)
+		released, err := releaseKey(ctx, v, key)
 		if err != nil {
 			return objects, err
 		}
@@ -134,8 +134,8 @@ func (e *Evictor) releaseCopy(ctx context.Context, id ids.Copy) (objects int, er
 	return objects, nil
 }
 
-// release removes all versions of a key that shows none.
-func (v *eviction) release(ctx context.Context, key string) (released bool, err error) {
+// releaseKey removes all versions of a key that shows none.
+func releaseKey(ctx context.Context, v *eviction, key string) (released bool, err error) {
 	ref := ids.ObjectIn(v.id.Bucket, key, v.id.Cluster)
 	err = v.removing(ctx, ref, func(ctx context.Context, p *guard.Pass) error {
 		h, err := object.HistoryAt(ctx, v.dst, ref.Bucket, key, storage.MaxHistory)
