@@ -111,6 +111,7 @@ func ask(t *testing.T, base, id, secret, bucket, method, path string, header htt
 	for name, v := range header {
 		req.Header.Set(name, strings.ReplaceAll(v[0], "BUCKET", bucket))
 	}
+	req.Close = true // a storage may end the connection of a request that it refused
 	sum := sha256.Sum256([]byte(body))
 	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
 	resp, err := http.DefaultTransport.RoundTrip(signer.SignV4(*req, id, secret, "", defaultRegion))
