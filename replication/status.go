@@ -255,7 +255,7 @@ func (e *Engine) Trust(ctx context.Context, bucket, cluster string) error {
 	return e.SyncBucket(ctx, bucket)
 }
 
-// ErrNoneLeaves: see [Engine.ReleaseHistory].
+// ErrNoneLeaves says that no copy leaves; see [Engine.ReleaseHistory].
 var ErrNoneLeaves = walk.ErrNoneLeaves
 
 // ReleaseHistory removes for good what the copies of a bucket in a cluster hide that are being removed:

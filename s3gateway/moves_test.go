@@ -30,6 +30,7 @@ type moving struct {
 
 // clients starts one at each of a number of instances.
 func clients(t *testing.T, at ...*instance) *moving {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	m := &moving{stop: cancel, patience: 2 * time.Second, there: make(map[string]string)}
 	if len(at) == 2 { // of one store

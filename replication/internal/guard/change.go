@@ -67,7 +67,7 @@ const movingPatience = 500 * time.Millisecond
 // made pointless, and waits for their end: those that write to what is the primary now, all
 // on what is about to be, and users' writes to what is the primary no longer.
 func (g *Guard) RolesChanged(bucket string) {
-	g.moves(bucket)
+	g.noteMove(bucket)
 	g.wake()
 	snap := g.o.Router.Snapshot()
 	moving := func(r *running) bool {

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/keylock"
 	"github.com/fado-project/fado/replication/internal/site"
@@ -231,8 +229,17 @@ const holdPatience = 10 * time.Second
 // operation's cluster.
 func (g *Guard) handedOver(o *Op) bool {
 	snap := g.o.Router.Snapshot()
-	return snap.Primary(o.Bucket) == o.Cluster &&
-		slices.ContainsFunc(snap.Copies(o.Bucket), func(c catalog.Copy) bool { return c.Moving })
+	return snap.Primary(o.Bucket) == o.Cluster && moves(snap, o.Bucket)
+}
+
+// moves reports whether one of a bucket's copies is about to become the primary.
+func moves(snap *routing.Snapshot, bucket string) bool {
+	for _, c := range snap.Copies(bucket) {
+		if c.Moving {
+			return true
+		}
+	}
+	return false
 }
 
 // MayShow refuses with [ErrMoving] a user's write that has entered and is about to show, where the
@@ -253,9 +260,9 @@ func (g *Guard) MayShow(o *Op) error {
 // which waits for that.
 const Grace = 500 * time.Millisecond
 
-// moves notes since when a bucket's primary moves.
-func (g *Guard) moves(bucket string) {
-	moving := slices.ContainsFunc(g.o.Router.Snapshot().Copies(bucket), func(c catalog.Copy) bool { return c.Moving })
+// noteMove notes since when a bucket's primary moves.
+func (g *Guard) noteMove(bucket string) {
+	moving := moves(g.o.Router.Snapshot(), bucket)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if _, told := g.shuts[bucket]; moving && !told {

@@ -74,5 +74,5 @@ func (m *Mover) moveFailed(ctx context.Context, bucket string) {
 		m.o.Log.Warn("could not let other instances go on after a move that failed; the planner tries again",
 			zap.String("bucket", bucket), zap.Error(err))
 	}
-	m.o.Guard.RolesChanged(bucket)
+	m.o.Guard.RolesChanged(bucket) //nolint:contextcheck // what it ends has contexts of its own
 }

@@ -73,7 +73,7 @@ func (e *Evictor) stillHidden(ctx context.Context, v *eviction) error {
 	return e.keepsHidden(v)
 }
 
-// ErrNoneLeaves: no copy leaves that versions could be released of.
+// ErrNoneLeaves says that no copy leaves that versions could be released of.
 var ErrNoneLeaves = errors.New("no copy of the bucket is being removed there")
 
 // ReleaseHistory removes every version for good that a bucket's copies in a cluster hide which are being
