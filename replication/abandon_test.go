@@ -93,7 +93,8 @@ func TestAbandonChoosesTheBestCopy(t *testing.T) {
 	c1.User("bkt", "new", "y")
 	w.must(w.eng.SyncBucket(t.Context(), "bkt"))
 	w.await("c3 to have it", func() bool {
-		return c3.Contents("bkt")["new"] == "y" && len(w.pending(state.PendingFilter{Cluster: "c2"})) == 1
+		return c3.Contents("bkt")["new"] == "y" && len(w.pending(state.PendingFilter{Cluster: "c2"})) == 1 &&
+			len(w.pending(state.PendingFilter{Cluster: "c3"})) == 0
 	})
 	c1.SetFault(func(context.Context, string, string, string) error { return storage.ErrUnavailable })
 	what, err := w.eng.Abandoned(t.Context(), "c1")

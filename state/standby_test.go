@@ -14,7 +14,7 @@ import (
 func TestStandbyRefuses(t *testing.T) {
 	mirrored := map[string]bool{
 		"Get": true, "List": true, "Each": true, "CopiesOf": true, "EachCopy": true, "CopySums": true, "BucketCounts": true,
-		"ListPending": true, "EachPending": true, "Backlogs": true, "ListPulled": true, "EachPulled": true, "PulledBytes": true,
+		"ListPending": true, "EachPending": true, "Backlogs": true, "BacklogTotal": true, "ListPulled": true, "EachPulled": true, "PulledBytes": true,
 		"GetUpload": true, "EachUpload": true, "Changes": true, "Watch": true, "Kind": true, "Close": true,
 	}
 	away := errors.New("the database is away")
