@@ -75,14 +75,17 @@ func digest(r catalog.Resource) string {
 	if r == nil {
 		return ""
 	}
-	r = r.Clone()
-	switch r := r.(type) {
+	switch with := r.(type) {
 	case *catalog.Cluster:
-		if r.Storage != nil {
-			r.Storage.AccessKey, r.Storage.SecretKey = "", ""
+		if with.Storage != nil {
+			c := with.Clone().(*catalog.Cluster)
+			c.Storage.AccessKey, c.Storage.SecretKey = "", ""
+			r = c
 		}
 	case *catalog.Key:
-		r.Secret = ""
+		k := *with
+		k.Secret = ""
+		r = &k
 	}
 	text, err := catalog.EncodeResource(r)
 	if err != nil {
