@@ -41,8 +41,8 @@ var walk = []stage.Step[*world]{
 	},
 	{
 		Title: "MinIO is left",
-		Why: "The policy names the new storage alone. What is in MinIO is compared with the new primary once more and removed, under delete\n" +
-			"markers: its history stays there. Then its cluster is removed, and MinIO is switched off.",
+		Why: "The policy names the new storage alone. What is in MinIO is compared with the new primary once more and removed. Its older\n" +
+			"versions are nowhere else: they go when people say so. Then its cluster is removed, and MinIO is switched off.",
 		Do: left,
 	},
 	{
@@ -235,6 +235,9 @@ func left(ctx context.Context, w *world, say *stage.Display) error {
 	if err := w.policy(ctx, newPlace); err != nil {
 		return err
 	}
+	if err := w.release(ctx, say); err != nil {
+		return err
+	}
 	if err := w.AwaitOK(ctx, say, bucket, newPlace); err != nil {
 		return err
 	}
@@ -242,16 +245,40 @@ func left(ctx context.Context, w *world, say *stage.Display) error {
 		return fmt.Errorf("MinIO still shows %s: %w", o.Key, o.Err)
 	}
 	n, err := versionsOf(ctx, w.atOld)
-	if err != nil || n < w.history {
-		return fmt.Errorf("MinIO has %d versions of what it had %d of before: %w", n, w.history, err)
+	if err != nil || n > 0 {
+		return fmt.Errorf("MinIO still has %d versions: %w", n, err)
 	}
-	say.Saw("MinIO shows nothing, and keeps the history from before under delete markers")
+	say.Saw("MinIO has nothing of the bucket")
 	if err := w.API(ctx, http.MethodDelete, "/fado/clusters/"+oldPlace, nil, nil); err != nil {
 		return err
 	}
 	w.old.Stop()
 	say.Saw("its cluster is removed, and MinIO is off")
 	return w.holds(ctx, say, time.Second)
+}
+
+// release waits until the copy in MinIO is kept by its older versions alone, and gives them up.
+func (w *world) release(ctx context.Context, say *stage.Display) error {
+	var b bucketView
+	err := stage.Await(ctx, func() (bool, error) {
+		err := w.API(ctx, http.MethodGet, "/fado/buckets/"+bucket, nil, &b)
+		return strings.Contains(b.Status.Reason, "versions are nowhere else"), err
+	})
+	if err != nil {
+		return fmt.Errorf("the bucket should be stuck by versions that are nowhere else, it is %+v: %w", b.Status, err)
+	}
+	n, err := versionsOf(ctx, w.atOld)
+	if err != nil || n < w.history {
+		return fmt.Errorf("MinIO has %d versions of what it had %d of before: %w", n, w.history, err)
+	}
+	say.Saw("the bucket is %s: %s", b.Status.State, b.Status.Reason)
+	say.Doing(`POST /fado/buckets/%s/release {"purge": "history", "cluster": "%s"}`, bucket, oldPlace)
+	var answer struct{ Objects int64 }
+	err = w.API(ctx, http.MethodPost, "/fado/buckets/"+bucket+"/release", map[string]any{"purge": "history", "cluster": oldPlace}, &answer)
+	if err == nil {
+		say.Saw("older versions of %d objects are removed for good", answer.Objects)
+	}
+	return err
 }
 
 func compared(ctx context.Context, w *world, say *stage.Display) error {
