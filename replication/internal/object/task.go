@@ -96,6 +96,14 @@ type Task struct {
 	Handover bool
 }
 
+// TaskOf returns what a row of a pending object says is to be done.
+func TaskOf(row state.Pending) Task {
+	return Task{
+		Object: ids.ObjectIn(row.Bucket, row.Key, row.Cluster), Size: row.Size,
+		Foreign: row.Foreign, Since: row.Since, Damaged: row.Damaged, Counted: row.Counted, Gone: row.Gone,
+	}
+}
+
 // Outcome says how a task was settled.
 type Outcome uint8
 

@@ -81,10 +81,7 @@ func (a *Attempts) attemptAs(ctx context.Context, row state.Pending, awaited boo
 	if err := a.rest(ctx, from, row.Cluster); err != nil {
 		return err
 	}
-	t := object.Task{
-		Object: ids.ObjectIn(row.Bucket, row.Key, row.Cluster), Size: row.Size,
-		Foreign: row.Foreign, Since: row.Since, Damaged: row.Damaged, Counted: row.Counted, Gone: row.Gone,
-	}
+	t := object.TaskOf(row)
 	if src, ok := a.seen.Get(ids.ObjectIn(row.Bucket, row.Key, "")); ok && row.Attempts == 0 && !row.Foreign && src.Size <= limit.SmallObject {
 		t.Src, t.Fresh = &src, true
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/replication/internal/guard"
-	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
@@ -138,7 +137,7 @@ func (m *Mover) bringRest(ctx context.Context, bucket, target string) (whole boo
 			return true, nil
 		}
 		ready := slices.DeleteFunc(slices.Clone(rows), func(r state.Pending) bool { return m.intended(r) })
-		if err := m.bringEach(soon, ready, target); err != nil && soon.Err() == nil {
+		if err := m.bringEach(soon, ready); err != nil && soon.Err() == nil {
 			return false, fmt.Errorf("moving the primary to %s: bringing the last objects there: %w: %w", target, err, ErrNotYet)
 		}
 		if !delay.Sleep(soon, m.o.Timing.Poll) {
@@ -183,15 +182,15 @@ func (m *Mover) intended(r state.Pending) bool {
 
 // bringEach brings rows' objects to the target. The move has the target to itself, and the locks of
 // objects there: who holds one waits for the move's end.
-func (m *Mover) bringEach(ctx context.Context, rows []state.Pending, target string) error {
+func (m *Mover) bringEach(ctx context.Context, rows []state.Pending) error {
 	done := make([]state.PendingKey, len(rows))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(restAtOnce)
 	for i, r := range rows {
 		group.Go(func() error {
-			_, err := m.o.Objects.SettleLocked(groupCtx, object.Task{
-				Object: ids.ObjectIn(r.Bucket, r.Key, target), Size: r.Size, Foreign: r.Foreign, Since: r.Since, Handover: true,
-			})
+			t := object.TaskOf(r)
+			t.Handover = true
+			_, err := m.o.Objects.SettleLocked(groupCtx, t)
 			if err == nil {
 				done[i] = keyOf(r)
 			}

@@ -28,6 +28,25 @@ func TestMovePrimary(t *testing.T) {
 	w.wantErr(w.Mover.MovePrimary(t.Context(), bkt, "c1"), ErrNotYet) // one move at a time
 }
 
+// What changed last is brought to the target as its rows say, damaged bytes written again.
+func TestRestIsBrought(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("changed", "damaged", "deleted", "same")
+	w.fakes["c1"].User(bkt, "changed", "later")
+	w.fakes["c1"].UserDelete(bkt, "deleted")
+	for _, key := range []string{"changed", "damaged", "deleted", "same"} {
+		w.must(w.ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Since: w.o.Now(), Damaged: key == "damaged"}))
+	}
+	before := len(w.fakes["c2"].Writes())
+	whole, err := w.Mover.bringRest(t.Context(), bkt, "c2")
+	w.must(err)
+	if writes := w.fakes["c2"].Writes()[before:]; !whole || len(writes) != 3 || len(w.pending()) != 0 {
+		t.Errorf("whole: %v, writes %q, pending %v; want those of what changed, is damaged and was deleted", whole, writes, w.pending())
+	}
+	w.wantSame("c1", "c2")
+}
+
 // Conflicts and held deletes at the target are for people to decide first.
 func TestMoveBlocked(t *testing.T) {
 	t.Parallel()
