@@ -36,6 +36,31 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
+// A change's body is written by itself: as the rule would have it, whatever is in it.
+func TestChangesAreCanonical(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.StringOf(rapid.RuneFrom([]rune("a\"\\\n\x00<&>\u2028é😀"))),
+			rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }))
+		body := audit.ChangeBody{
+			Resource: text.Draw(t, "resource"), Name: text.Draw(t, "name"), Action: text.Draw(t, "action"),
+			Before: text.Draw(t, "before"), After: text.Draw(t, "after"),
+		}
+		plain, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := audit.Canonical(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := audit.Head{}.Next(audit.Entry{Kind: audit.Change, Body: body})
+		if err != nil || string(r.Body) != string(want) {
+			t.Fatalf("%q, %v\nwant %q", r.Body, err, want)
+		}
+	})
+}
+
 // chain makes a chain of records, as a store would.
 func chain(t rapid.TB, n int) (records []audit.Record) {
 	t.Helper()

@@ -84,7 +84,12 @@ var short = map[rune]string{'\b': `\b`, '\t': `\t`, '\n': `\n`, '\f': `\f`, '\r'
 
 func writeText(out *bytes.Buffer, s string) {
 	out.WriteByte('"')
-	for _, r := range s {
+	plain := 0 // bytes of s that stand for themselves
+	for plain < len(s) && s[plain] >= ' ' && s[plain] != '"' && s[plain] != '\\' && s[plain] < utf8.RuneSelf {
+		plain++
+	}
+	out.WriteString(s[:plain])
+	for _, r := range s[plain:] {
 		switch esc, ok := short[r]; {
 		case ok:
 			out.WriteString(esc)

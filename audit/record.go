@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -219,10 +220,7 @@ type Head struct {
 
 // Next returns the record that follows a head.
 func (h Head) Next(e Entry) (Record, error) {
-	text, err := json.Marshal(e.Body)
-	if err == nil {
-		text, err = Canonical(text)
-	}
+	text, err := encode(e.Body)
 	if err != nil {
 		return Record{}, fmt.Errorf("encoding an audit record: %w", err)
 	}
@@ -231,6 +229,37 @@ func (h Head) Next(e Entry) (Record, error) {
 	}
 	r.Hash = r.sumWith(text)
 	return r, nil
+}
+
+// encode writes a body as canonical JSON.
+func encode(body any) ([]byte, error) {
+	if b, ok := body.(ChangeBody); ok {
+		return b.canonical(), nil
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return Canonical(text)
+}
+
+// canonical is what [Canonical] makes of the body's JSON, written at once: every change of the
+// catalogue waits for it.
+func (b *ChangeBody) canonical() []byte {
+	var out bytes.Buffer
+	out.Grow(len(b.Action) + len(b.After) + len(b.Before) + len(b.Name) + len(b.Resource) + 64)
+	out.WriteString(`{"action":`)
+	writeText(&out, asJSON(b.Action))
+	out.WriteString(`,"after":`)
+	writeText(&out, asJSON(b.After))
+	out.WriteString(`,"before":`)
+	writeText(&out, asJSON(b.Before))
+	out.WriteString(`,"name":`)
+	writeText(&out, asJSON(b.Name))
+	out.WriteString(`,"resource":`)
+	writeText(&out, asJSON(b.Resource))
+	out.WriteByte('}')
+	return out.Bytes()
 }
 
 // Head returns the head that a record is.
@@ -252,6 +281,7 @@ func (r *Record) sum() (string, error) {
 // since every change waits for this.
 func (r *Record) sumWith(body []byte) string {
 	var out bytes.Buffer
+	out.Grow(2*len(r.Prev) + len(body) + len(r.Actor) + len(r.Node) + 128)
 	out.WriteString(r.Prev)
 	out.WriteString(`{"actor":`)
 	writeText(&out, asJSON(r.Actor))
@@ -264,7 +294,7 @@ func (r *Record) sumWith(body []byte) string {
 	out.WriteString(`,"node":`)
 	writeText(&out, asJSON(r.Node))
 	out.WriteString(`,"seq":`)
-	_, _ = writeCanonical(&out, float64(r.Seq)) // as every number of JSON is read
+	out.WriteString(strconv.FormatInt(r.Seq, 10)) // as RFC 8785 writes them, below 2^53
 	out.WriteByte('}')
 	sum := sha256.Sum256(out.Bytes())
 	return hex.EncodeToString(sum[:])
