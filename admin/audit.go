@@ -15,7 +15,7 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// As returns a request whose changes are recorded as made by somebody.
+// As returns a request whose changes are recorded as made by someone.
 func As(r *http.Request, who string) *http.Request {
 	return r.WithContext(control.WithActor(r.Context(), who))
 }

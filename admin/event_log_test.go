@@ -7,7 +7,7 @@ import (
 	"github.com/fado-project/fado/control"
 )
 
-// What happened before somebody looks is told, by pages and by what it is about.
+// What happened before someone looks is told, by pages and by what it is about.
 func TestEventLog(t *testing.T) {
 	h := start(t, control.Config{})
 	h.do("POST", "/fado/zones", `{"name":"eu"}`).want(201)

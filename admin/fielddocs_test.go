@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write fielddocs.json anew from the source")
+var update = flag.Bool("update", false, "write fielddocs.json again from the source")
 
 // The descriptions in the OpenAPI document are the doc comments in the source: run
 // "go test ./admin -run TestFieldDocs -update" after changing one.

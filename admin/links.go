@@ -17,7 +17,7 @@ import (
 
 // signInLinkInput is the body of POST /fado/console/links; it may be empty.
 type signInLinkInput struct {
-	// The role of whoever opens the link. Default: admin.
+	// The role of the person who opens the link. Default: admin.
 	Role role `json:"role,omitempty"`
 	// Where the console is, such as https://console.example.org/.
 	URL string `json:"url,omitempty"`
@@ -29,7 +29,7 @@ type signInLinkView struct {
 	Link string `json:"link"`
 	// The code alone, for a console whose address was not given.
 	Code    string    `json:"code"`
-	Role    role      `json:"role"`    // the role of whoever opens it
+	Role    role      `json:"role"`    // the role of the person who opens it
 	Expires time.Time `json:"expires"` // when it stops working
 }
 

@@ -17,7 +17,7 @@ const (
 )
 
 // planned keeps the last plan that a page was shown of, so that its following pages need not be
-// worked out anew, and tell of the same. The first page of a plan is always a new one.
+// worked out again, and tell of the same. The first page of a plan is always a new one.
 type planned struct {
 	mu    sync.Mutex
 	of    planKey

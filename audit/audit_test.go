@@ -177,7 +177,7 @@ func TestEveryMutationIsNamed(t *testing.T) {
 				return // nothing is left to be wrong
 			}
 			text = lines(records[:at])
-		case "forge": // by somebody who knows how a record is made
+		case "forge": // by someone who knows how a record is made
 			prev := audit.Head{}
 			if at > 0 {
 				prev = records[at-1].Head()

@@ -29,7 +29,7 @@ const (
 	Invocations Kind = "invocations"
 	// Refused: policies did not allow what was asked for.
 	Refused Kind = "refused"
-	// Session: somebody signed in at the console, or out, or was given a URL of an object.
+	// Session: someone signed in at the console, or out, or was given a URL of an object.
 	Session Kind = "session"
 	// Checkpoint: the sets allowed now, so that what comes before it is not needed.
 	Checkpoint Kind = "checkpoint"
@@ -179,7 +179,7 @@ type SessionEvent string
 const (
 	SignedIn  SessionEvent = "signed-in"
 	SignedOut SessionEvent = "signed-out"
-	// URLSigned: somebody may read or change an object by a URL.
+	// URLSigned: someone may read or change an object by a URL.
 	URLSigned SessionEvent = "url-signed"
 )
 

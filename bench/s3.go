@@ -66,7 +66,7 @@ func s3Endpoint(ctx context.Context, e *env) (string, error) {
 	defer s.stop()
 	var text strings.Builder
 	text.WriteString("One MinIO, reached by itself, through Caddy's plain `reverse_proxy` and through `fado_s3`, which verifies each signature " +
-		"and signs anew; the same presigned requests, in turn, round by round. Both ways through Caddy are sites of one process. CPU is what the processes " +
+		"and signs again; the same presigned requests, in turn, round by round. Both ways through Caddy are sites of one process. CPU is what the processes " +
 		"used, in cores. Median (lowest–highest); the share is of what the storage itself did in the same round.\n\n")
 	for _, part := range []func(context.Context) (string, error){s.small, s.latency, s.large, s.memory} {
 		t, err := part(ctx)

@@ -18,7 +18,7 @@ func signInCommand() *cobra.Command {
 		Short: "Makes a link that signs one browser in at the console, once",
 		Long: `
 Makes a link that signs one browser in at the console of the running instance, once,
-within five minutes. Whoever may use Caddy's admin endpoint may make one.
+within five minutes. Anyone who may use Caddy's admin endpoint may make one.
 
 With --url, where the console is, the whole link is printed; without it what goes
 after the console's address.

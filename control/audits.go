@@ -101,7 +101,7 @@ func (s *Audits) due(ctx context.Context, store state.Store) (bool, error) {
 	return head.Seq-recent[len(recent)-1].Seq >= checkpointRecords, nil
 }
 
-// Session puts on record that somebody signs in or out; who is in the context.
+// Session puts on record that someone signs in or out; who is in the context.
 func (s *Audits) Session(ctx context.Context, b audit.SessionBody) error {
 	return unlessUnchanged(s.c.commit(ctx, change{run: func(tx state.Tx) error {
 		a := s.c.auditor(ctx, tx)

@@ -115,7 +115,7 @@ func TestIssuesChangeHands(t *testing.T) {
 	}
 }
 
-// A storage that is down is one reason, whoever tells of it.
+// A storage that is down is one reason, no matter who reports it.
 func TestADownStorageIsToldOnce(t *testing.T) {
 	w := newWorld(t)
 	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})

@@ -29,7 +29,7 @@ func isDone(c <-chan struct{}) bool {
 	}
 }
 
-// Whoever waits for an object to be in step is woken by its row's end, and by nothing about
+// Anyone who waits for an object to be in step is woken by its row's end, and by nothing about
 // other buckets.
 func TestChangedWakesThoseWhoWait(t *testing.T) {
 	w := newWorld(t)

@@ -151,7 +151,7 @@ func TestInstancesFollow(t *testing.T) {
 	}
 	b.must(t, &catalog.Bucket{Name: "bkt", Policy: "p"})
 	if n := len(a.Router().Snapshot().Copies("bkt")); n != 0 {
-		t.Fatalf("a bucket that was made anew has %d copies of the one before", n)
+		t.Fatalf("a bucket that was made again has %d copies of the one before", n)
 	}
 }
 

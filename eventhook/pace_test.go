@@ -61,7 +61,7 @@ func TestRecordsArePaced(t *testing.T) {
 	})
 }
 
-// TestEventsFindAFullQueue: whoever has the token can't make more objects wait than there is
+// TestEventsFindAFullQueue: anyone who has the token can't make more objects wait than there is
 // memory for. What was written meanwhile is compared.
 func TestEventsFindAFullQueue(t *testing.T) {
 	s := &fakeSink{crowded: maxWaiting}

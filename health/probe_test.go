@@ -41,7 +41,7 @@ func TestProbeConnects(t *testing.T) {
 	}
 	f := catalog.Function{URL: "http://" + l.Addr().String()}
 	if err := check(t, f); err != nil {
-		t.Errorf("somebody listens, but %v", err)
+		t.Errorf("someone listens, but %v", err)
 	}
 	l.Close()
 	if err := check(t, f); err == nil || !strings.Contains(err.Error(), "refused") {

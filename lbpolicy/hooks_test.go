@@ -66,7 +66,7 @@ func TestACopyThatLeavesDuringTheChoiceIsNotChosen(t *testing.T) {
 		if chosen++; chosen > 1 {
 			return
 		}
-		// The one about to be chosen leaves; nothing is in flight there, so whoever
+		// The one about to be chosen leaves; nothing is in flight there, so what
 		// took it out would remove it now.
 		leaving, staying := "c1", "c2"
 		if addressOf(w.router.Snapshot().Cluster("c2").Functions[0].URL) == pool[0].Dial {

@@ -16,7 +16,7 @@ import (
 	"github.com/fado-project/fado/routing"
 )
 
-// A path prefix is a wall: no path goes beside it, whoever chooses the endpoint, and no
+// A path prefix is a wall: no path goes beside it, no matter who chooses the endpoint, and no
 // endpoint is blamed for it.
 func TestAPathCannotLeaveThePrefix(t *testing.T) {
 	for name, proxy := range map[string]string{
@@ -115,7 +115,7 @@ func (s *site) raw(request string) int {
 
 // An answer that comes before all of the request was read ends the client's connection: what
 // is left of the body must not be taken for another request, which behind a proxy that
-// shares connections would be answered to somebody else.
+// shares connections would be answered to someone else.
 func TestTheRestOfABodyIsNoRequest(t *testing.T) {
 	var smuggled atomic.Bool
 	f := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -176,7 +176,7 @@ func TestARefusalThatNothingHelpsIsAnsweredAtOnce(t *testing.T) {
 }
 
 // brokenAfterRequest replies with something that is not TLS after it has read a request, as a broken server
-// or somebody on the path may do.
+// or someone on the path may do.
 func brokenAfterRequest(t *testing.T, ran *atomic.Int64) string {
 	t.Helper()
 	cert := httptest.NewUnstartedServer(nil)

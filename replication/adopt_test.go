@@ -110,7 +110,7 @@ func TestImportOfForgottenCopies(t *testing.T) {
 	}
 }
 
-// What somebody writes at a copy is reported, and neither overwritten nor removed.
+// What someone writes at a copy is reported, and neither overwritten nor removed.
 func TestForeignWritesAtCopy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)

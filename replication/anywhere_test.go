@@ -141,7 +141,7 @@ func TestAnywhereNeedsVersions(t *testing.T) {
 	}
 }
 
-// TestAnywhereSuspended: that somebody suspended versioning is said, not undone.
+// TestAnywhereSuspended: that someone suspended versioning is said, not undone.
 func TestAnywhereSuspended(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
@@ -289,7 +289,7 @@ func TestAnywhereCopyStaysForItsVersions(t *testing.T) {
 
 // TestWritesPrimaryToAnywhereAndBack: what was in conflict is decided by who wrote last;
 // back, everything is brought together first, and what is written at a copy from then on is
-// somebody else's.
+// someone else's.
 func TestWritesPrimaryToAnywhereAndBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
@@ -346,7 +346,7 @@ func TestAnywhereResidency(t *testing.T) {
 	w.await("synced", func() bool { return w.status("bkt").State == control.BucketOK })
 	w.feedsLive("c1", "c2", "c3")
 	w.put("c2", "bkt", "p/k", "personal")
-	w.put("c3", "bkt", "p/own", "somebody's")
+	w.put("c3", "bkt", "p/own", "someone's")
 	w.put("c2", "bkt", "k", "for all")
 	w.awaitContent("bkt", "p/k", "personal", "c1")
 	w.awaitContent("bkt", "k", "for all", "c1", "c3")

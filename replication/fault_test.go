@@ -192,7 +192,7 @@ func TestChangesWhileTheStoreIsFull(t *testing.T) {
 	}
 }
 
-// A primary whose bucket vanished removes nothing at the copies, and is not made anew.
+// A primary whose bucket vanished removes nothing at the copies, and is not made again.
 func TestPrimaryBucketVanishes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })

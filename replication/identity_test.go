@@ -194,7 +194,7 @@ func TestCopyElsewhere(t *testing.T) {
 			w.cluster("c3", k.c.Server(t)) // to write there before
 			w.makeBucket("c3", "bkt")
 			w.put("c3", "bkt", "k00", "another content")
-			w.put("c3", "bkt", "precious", "somebody's")
+			w.put("c3", "bkt", "precious", "someone's")
 			awaitNextSeconds(1)
 			w.must(w.ctl.Copies.Update(context.Background(), "bkt", func(rows []state.Copy) ([]state.Copy, error) {
 				for i := range rows { // all there is at the new place is older
@@ -211,7 +211,7 @@ func TestCopyElsewhere(t *testing.T) {
 				row, _ := w.copyRow("bkt", "", "c2")
 				return row.State == catalog.CopySynced && w.status("bkt").Conflicts == 2
 			})
-			for key, want := range map[string]string{"k00": "another content", "precious": "somebody's", "k01": "as in c1 1"} {
+			for key, want := range map[string]string{"k00": "another content", "precious": "someone's", "k01": "as in c1 1"} {
 				if got, _ := w.get("c2", "bkt", key); got != want {
 					t.Errorf("%s = %q, want %q", key, got, want)
 				}
@@ -275,7 +275,7 @@ func TestPurgeElsewhere(t *testing.T) {
 			w.must(w.eng.Resume(context.Background()))
 			w.await("the purge is over", func() bool { return len(w.purges()) == 0 })
 			if n := len(w.contents("c2", "bkt")); n != 10 {
-				t.Errorf("%d of 10 objects of somebody's are left", n)
+				t.Errorf("%d of 10 objects of someone's are left", n)
 			}
 		})
 	}

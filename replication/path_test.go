@@ -100,7 +100,7 @@ func TestForbiddenInstanceCarriesNothing(t *testing.T) {
 	}
 }
 
-// Of several instances only those in allowed clusters carry a bucket's bytes, whoever looks after
+// Of several instances only those in allowed clusters carry a bucket's bytes, no matter which instance looks after
 // it: first walks, live changes, and moves of the primary.
 func TestAllowedInstanceCarries(t *testing.T) {
 	t.Parallel()

@@ -268,7 +268,7 @@ func TestForeignObjectsStayWhereAPullWouldGo(t *testing.T) {
 	w.put("c1", "bkt", "k", "ours")
 	w.put("c1", "bkt", "l", "ours")
 	if err := w.eng.Pull(context.Background(), planFor("k", "c2")); !errors.Is(err, object.ErrConflict) {
-		t.Errorf("over somebody else's: %v", err)
+		t.Errorf("over someone else's: %v", err)
 	}
 	w.pull("l", "c2")
 	w.put("c2", "bkt", "l", "taken over")

@@ -41,7 +41,7 @@ func TestPurgeCopies(t *testing.T) {
 	t.Parallel()
 	w := purgeWorld(t)
 	awaitNextSeconds(1)
-	w.put("c2", "bkt", "foreign", "somebody else's")
+	w.put("c2", "bkt", "foreign", "someone else's")
 	w.await("the foreign object is noticed", func() bool { return w.status("bkt").Conflicts == 1 })
 	w.must(w.eng.Purge(t.Context(), "bkt", PurgeCopies, control.Precondition{}))
 	if _, err := w.ctl.Resources.Get(t.Context(), catalog.KindBucket, "bkt"); !errors.Is(err, control.ErrNotFound) {
@@ -135,7 +135,7 @@ func TestPurgeAll(t *testing.T) {
 }
 
 // Several jobs may find a physical bucket missing at once. All but the first find it made,
-// by FaDO: a purge of all data takes the bucket along. One that somebody else made stays.
+// by FaDO: a purge of all data takes the bucket along. One that someone else made stays.
 func TestPurgeTakesTheBucketsFaDOMade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)

@@ -41,7 +41,7 @@ func (w *world) enableVersioning(cluster, bucket string) {
 }
 
 // conflicted makes a bucket whose copy in c2 differs under "differs" and has "extra", both
-// somebody else's; versioned says whose buckets keep versions.
+// someone else's; versioned says whose buckets keep versions.
 func conflicted(t *testing.T, versioned ...string) *world {
 	t.Helper()
 	w := newWorld(t, Settings{}, movable)

@@ -144,7 +144,7 @@ func (f *fleet) awaitDealt(members ...*fleetMember) {
 	})
 }
 
-// The parts of the work are dealt evenly, and anew when an instance comes, leaves, or is
+// The parts of the work are dealt evenly, and again when an instance comes, leaves, or is
 // cut off from the database; what an instance did not get done another one does.
 func TestWorkIsShared(t *testing.T) {
 	t.Parallel()
@@ -333,7 +333,7 @@ func stopChild() {
 			if first {
 				fmt.Println("copying")
 				_, _ = words.ReadString('\n')
-				ctx = context.WithoutCancel(ctx) // what somebody would have to be awake to cancel does not count
+				ctx = context.WithoutCancel(ctx) // what someone would have to be awake to cancel does not count
 			}
 			got, err = storage.Copy(ctx, src, dst, bucket, o, opts)
 			if first {

@@ -160,7 +160,7 @@ func (s *sim) intrude(primary string, i int) {
 	s.foreign[[2]string{c, key}] = body
 }
 
-// Whatever happens, nothing that users wrote is lost, nothing of somebody else's is
+// Whatever happens, nothing that users wrote is lost, nothing of someone else's is
 // overwritten or removed, nothing is written where it is forbidden, and in the end every
 // synced copy equals the primary but for what is reported. FADO_SEED and FADO_RUNS are those of
 // [testenv.Seeds].
@@ -232,7 +232,7 @@ func (s *sim) wrong() (faults []string) {
 	for where, body := range s.foreign {
 		// Where the cluster became the primary meanwhile, it is the bucket's now.
 		if got := s.stores[where[0]].Contents("bkt")[where[1]]; got != body && at[where[1]] != body {
-			faults = append(faults, fmt.Sprintf("%s: somebody else's %s is %q, was %q", where[0], where[1], got, body))
+			faults = append(faults, fmt.Sprintf("%s: someone else's %s is %q, was %q", where[0], where[1], got, body))
 		}
 	}
 	for _, c := range s.status("bkt").Copies {

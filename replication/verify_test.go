@@ -96,7 +96,7 @@ func bigBody(seed byte) string {
 	return string(b)
 }
 
-// A copy whose bytes rotted is found by reading them, and written anew from the primary,
+// A copy whose bytes rotted is found by reading them, and written again from the primary,
 // whatever storage it is on and whether it keeps versions.
 func TestVerifyRepairsRot(t *testing.T) {
 	t.Parallel()
@@ -148,7 +148,7 @@ func TestVerifyRepairsRot(t *testing.T) {
 }
 
 // A primary whose bytes rotted is no source: the copy is not overwritten, and the primary
-// is written anew from it, because its bytes are proven to be what was written there.
+// is written again from it, because its bytes are proven to be what was written there.
 func TestVerifyRepairsThePrimary(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{}, nil)
@@ -208,7 +208,7 @@ func TestVerifyKeepsWhatNobodyCanProve(t *testing.T) {
 		t.Error("the primary was written to")
 	}
 
-	// A user writes the object anew: the next verification is content.
+	// A user writes the object again: the next verification is content.
 	w.feedsLive("c2")
 	w.put("c1", "bkt", "k", "new")
 	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
@@ -249,7 +249,7 @@ func TestVerifyMultipart(t *testing.T) {
 }
 
 // What the listings show to be missing or different is repaired by the workers; what is
-// somebody else's is reported and left.
+// someone else's is reported and left.
 func TestVerifyListings(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Settings{NoEventFeed: true}, nil)
@@ -337,7 +337,7 @@ func TestVerifyResumes(t *testing.T) {
 	}
 }
 
-// Whoever asks for a verification gets one that begins after, or was under way when it was
+// Anyone who asks for a verification gets one that begins after, or was under way when it was
 // asked for: never the outcome of one that had ended before.
 func TestVerifyAgain(t *testing.T) {
 	t.Parallel()

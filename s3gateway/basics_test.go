@@ -70,7 +70,7 @@ func TestSizesAreLearnt(t *testing.T) {
 	w.must(w.api.RemoveObject(context.Background(), "bkt", "written", minio.RemoveObjectOptions{}))
 	beside, written := w.direct(minioA.Server(t)), time.Time{}
 	w.await("the feed tells", func() bool {
-		if time.Since(written) > 5*time.Second { // MinIO may drop an event, and the listener begin anew
+		if time.Since(written) > 5*time.Second { // MinIO may drop an event, and the listener begin again
 			_, err := beside.Client.PutObject(context.Background(), w.prefix+"bkt", "beside", strings.NewReader("1234567"), 7, minio.PutObjectOptions{})
 			w.must(err)
 			written = time.Now()

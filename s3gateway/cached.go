@@ -60,7 +60,7 @@ func (h *Handler) mayKeep(bucket, key string) bool {
 }
 
 // mayPass reports whether a policy allows the clusters that this endpoint and this instance are
-// in, as far as anybody says where they are.
+// in, as far as anyone says where they are.
 func (h *Handler) mayPass(s *routing.Snapshot, policy string) bool {
 	return (h.Cluster == "" || s.AllowsPolicy(policy, h.Cluster)) && s.PassesPolicy(policy, s.Here())
 }

@@ -187,7 +187,7 @@ func TestStorageFaultsDuringEveryOperation(t *testing.T) {
 	w.put("bkt", "source", "source")
 	for _, f := range []struct {
 		name string
-		each bool // the fault hits one request, and is made anew for each
+		each bool // the fault hits one request, and is made again for each
 		do   func() (heal func())
 	}{
 		{"refused", false, func() func() { w.must(proxy.Refuse(true)); return proxy.Heal }},

@@ -269,7 +269,7 @@ func TestFormsThatWaitForEachOther(t *testing.T) {
 	}
 }
 
-// A part's buffers are others' once it is released, whoever still reads it.
+// A part's buffers are others' once it is released, even if someone still reads it.
 func TestReleasedPartsAreNotRead(t *testing.T) {
 	t.Parallel()
 	p := &filePart{room: newFormRoom(formMemory, time.Second)}

@@ -68,7 +68,7 @@ type Storages interface {
 
 // Handler is an S3 endpoint: any S3 client sees one namespace of all buckets, wherever their
 // copies are. Reads go to the nearest current copy, writes to where users may write; both are
-// signed anew for the storage there, and bodies stream.
+// signed again for the storage there, and bodies stream.
 //
 // Without a key and without anonymous everything is AccessDenied. It never calls the next
 // handler.
@@ -268,7 +268,7 @@ func (h *Handler) resolveKeys() error {
 }
 
 // minSecret is the least length of a secret: who sees one signed request can try secrets
-// without asking anybody.
+// without asking anyone.
 const minSecret = 8
 
 // Validate warns of what can't be used.

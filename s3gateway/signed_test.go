@@ -119,7 +119,7 @@ func TestSignedURLsAllowNothingElse(t *testing.T) {
 	want(http.StatusForbidden, http.MethodGet, strings.Replace(good, id, urls.Grant{Bucket: "bkt", Write: true, Origin: page, Day: time.Now()}.ID(), 1))
 	want(http.StatusForbidden, http.MethodGet, strings.Replace(good, id, urls.SystemKey, 1))
 
-	// The system key itself signs nothing, whoever has its secret.
+	// The system key itself signs nothing, even for someone who has its secret.
 	if _, err := w.as(urls.SystemKey, "the-secret-of-the-store").StatObject(t.Context(), "bkt", "k", minio.StatObjectOptions{}); code(err) == "" {
 		t.Error("the system key signs requests")
 	}

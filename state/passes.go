@@ -15,7 +15,7 @@ const (
 	PassLink    PassKind = "link"    // lets one browser sign in, once
 )
 
-// Pass lets whoever knows its secret use the console. The store knows only the secret's
+// Pass lets anyone who knows its secret use the console. The store knows only the secret's
 // hash: who reads the store can't sign in.
 type Pass struct {
 	Kind PassKind

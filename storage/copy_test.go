@@ -285,7 +285,7 @@ func TestCopyConditions(t *testing.T) {
 			key := fmt.Sprint("key-", size)
 			parts := minio.PutObjectOptions{PartSize: s3.MinPart}
 			v1 := src.put(bucket, key, random(size), parts)
-			theirs := dst.put(bucket, key, []byte("somebody else's"), parts)
+			theirs := dst.put(bucket, key, []byte("someone else's"), parts)
 
 			refused := func(c Condition) {
 				t.Helper()
@@ -293,7 +293,7 @@ func TestCopyConditions(t *testing.T) {
 				if !errors.Is(err, ErrPrecondition) {
 					t.Errorf("%s, %+v: want ErrPrecondition, got %v", key, c, err)
 				}
-				if got := dst.read(bucket, key); string(got) != "somebody else's" {
+				if got := dst.read(bucket, key); string(got) != "someone else's" {
 					t.Fatalf("%s, %+v: overwritten", key, c)
 				}
 				dst.mustHaveNoUploads(bucket)
@@ -526,7 +526,7 @@ func TestCopyOlderThanTheMarker(t *testing.T) {
 	}
 }
 
-// TestCopyKeepsForeignVersionOnTop: on a versioned MinIO, what somebody writes between
+// TestCopyKeepsForeignVersionOnTop: on a versioned MinIO, what someone writes between
 // the look and the write stays, and stays current.
 func TestCopyKeepsForeignVersionOnTop(t *testing.T) {
 	src, dst := minioA.side(t), minioB.side(t)

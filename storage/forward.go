@@ -12,7 +12,7 @@ import (
 )
 
 // Forward is a request of an S3 client's, to be made at a storage under this storage's own
-// credentials. What it says of the object passes as it is; whoever makes a Forward decides
+// credentials. What it says of the object passes as it is; the caller that makes a Forward decides
 // which of the client's headers and query parameters are the storage's business.
 type Forward struct {
 	// Name says what is done, for errors.

@@ -149,7 +149,7 @@ func TestOverwritesHoldUpNobody(t *testing.T) {
 }
 
 // TestSmallUploadsAreNoted: an upload of a few MiB that ended in the middle is on record, so that
-// somebody aborts it: here the next copy, which goes on with it.
+// someone aborts it: here the next copy, which continues it.
 func TestSmallUploadsAreNoted(t *testing.T) {
 	r := routes[0]
 	src, dst := r.from.side(t), r.to.side(t)
@@ -283,7 +283,7 @@ func TestCopyLargeCorrupted(t *testing.T) {
 			t.Errorf("%s: want ErrCorrupt, got %v", way.name, err)
 		}
 		if note.get() != "" {
-			t.Errorf("%s: rubbish is noted to be gone on with", way.name)
+			t.Errorf("%s: rubbish is noted to be continued", way.name)
 		}
 		dst.mustNotHave(bucket, "large")
 	}

@@ -63,7 +63,7 @@ type Reader interface {
 	// Versions returns every version and delete marker of a key, newest first.
 	Versions(ctx context.Context, bucket, key string) ([]Version, error)
 	// Repeats reports whether an older version of the object's key has its token: then the
-	// object is somebody's server-side copy of what FaDO wrote. The object is current and
+	// object is someone's server-side copy of what FaDO wrote. The object is current and
 	// from Stat.
 	Repeats(ctx context.Context, bucket string, o Object) (bool, error)
 	// History returns what [Reader.Versions] does as a listing shows it, at most the newest limit,

@@ -190,7 +190,7 @@ func (h *Handler) admitLink(r *http.Request, code string) (*state.Pass, string, 
 	if err != nil {
 		return nil, "", err
 	}
-	// Anybody may ask, so what is no link costs a read and no write.
+	// Anyone may ask, so what is no link costs a read and no write.
 	link, err := store.GetPass(r.Context(), sumOf(code))
 	if err == nil {
 		link, err = store.TakePass(r.Context(), state.PassLink, sumOf(code))
@@ -221,7 +221,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *state.Pass) {
 	if former, err := h.bySession(r); err == nil && former != nil {
 		_, _ = store.DeletePass(r.Context(), state.PassSession, former.ID)
 	}
-	// What is void is of no use to anybody: what stays a while longer does no harm.
+	// What is void is of no use to anyone: what stays a while longer does no harm.
 	_ = store.ExpirePasses(r.Context(), now, now.Add(-time.Duration(h.SessionIdle)))
 	who := &caller{Name: p.Name, Role: admin.Role(p.Role), How: p.How, Until: until, ID: p.ID}
 	if err := h.recordSession(r, audit.SignedIn, who); err != nil { // before it can be used
@@ -237,15 +237,15 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *state.Pass) {
 	reply(w, http.StatusOK, h.viewCaller(r, who))
 }
 
-// actorOf names somebody in audit records.
+// actorOf names someone in audit records.
 func actorOf(c *caller) string { return "console " + c.Name }
 
-// recordSession puts on record that somebody signs in or out.
+// recordSession puts on record that someone signs in or out.
 func (h *Handler) recordSession(r *http.Request, e audit.SessionEvent, c *caller) error {
 	return h.record(r, c, audit.SessionBody{Event: e, Session: c.ID, User: c.Name, Role: string(c.Role), How: c.How, Address: address(r)})
 }
 
-// record puts on record what somebody does to a session.
+// record puts on record what someone does to a session.
 func (h *Handler) record(r *http.Request, c *caller, b audit.SessionBody) error {
 	ctl, err := h.control()
 	if err != nil {

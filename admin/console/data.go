@@ -12,7 +12,7 @@ import (
 	"github.com/fado-project/fado/s3gateway/urls"
 )
 
-// Right is what somebody may do with the bytes of objects.
+// Right is what someone may do with the bytes of objects.
 type Right string
 
 // The rights, each of which covers those before it.

@@ -3,8 +3,8 @@
 // table of operations of package admin, served by roles.
 //
 // It owns no state. Sessions, tokens and links are passes in the store, which holds their
-// hashes only, so that a session holds on every instance and across restarts. Whoever asks is
-// found out anew for every request.
+// hashes only, so that a session holds on every instance and across restarts. Anyone who asks is
+// found out again for every request.
 //
 // What it promises:
 //

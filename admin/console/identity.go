@@ -14,7 +14,7 @@ import (
 	"github.com/fado-project/fado/admin"
 )
 
-// Identity takes over who the site's own authentication found somebody to be.
+// Identity takes over who the site's own authentication found someone to be.
 type Identity struct {
 	// The placeholder that names the user: {http.auth.user.id} after basic_auth and other
 	// authentication of Caddy, {http.reverse_proxy.header.Remote-User} after forward_auth,
@@ -64,7 +64,7 @@ func (id *Identity) check() error {
 	return errors.Join(errs...)
 }
 
-// errNoAccess answers somebody whom the site knows and the console gives no role.
+// errNoAccess answers someone whom the site knows and the console gives no role.
 var errNoAccess = errors.New("no role of the console is yours")
 
 // of returns who asks; nil if the site's authentication named nobody.

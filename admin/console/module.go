@@ -83,7 +83,7 @@ type Handler struct {
 	now     func() time.Time
 }
 
-// User is somebody who signs in with a name and a password.
+// User is someone who signs in with a name and a password.
 type User struct {
 	// The name. Required.
 	Name string `json:"name,omitempty"`

@@ -196,7 +196,7 @@ func (h *Handler) presign(w http.ResponseWriter, r *http.Request, c *caller) {
 	reply(w, http.StatusOK, presignView{Method: does.method, URL: signed, Expires: h.now().Add(holds).UTC()})
 }
 
-// recordSigned puts on record that somebody may read or change an object.
+// recordSigned puts on record that someone may read or change an object.
 func (h *Handler) recordSigned(r *http.Request, c *caller, in *presignInput) error {
 	h.log.Info("signed a URL", zap.String("user", c.Name), zap.String("role", string(c.Role)), zap.String("operation", string(in.Operation)),
 		zap.String("bucket", in.Bucket), zap.String("key", in.Key), zap.String("address", address(r)))

@@ -130,7 +130,7 @@ func TestHostileParties(t *testing.T) {
 	i.await("the function", func() error { return invoke(t.Context(), site) })
 
 	calm := rate(t, site, 2*time.Second)
-	w.must(os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", i.cmd.Process.Pid), []byte("5"), 0o600)) // begins the peak anew
+	w.must(os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", i.cmd.Process.Pid), []byte("5"), 0o600)) // begins the peak again
 	before := peak(t, i.cmd.Process.Pid)
 	var hits atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())

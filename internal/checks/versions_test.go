@@ -58,7 +58,7 @@ func TestOneCaddyVersion(t *testing.T) {
 	}
 }
 
-// TestActionsArePinned: a workflow runs no action by a name that somebody else can move.
+// TestActionsArePinned: a workflow runs no action by a name that someone else can move.
 func TestActionsArePinned(t *testing.T) {
 	pinned := regexp.MustCompile(`^[\w./-]+@[0-9a-f]{40} # v\d`)
 	names := glob(t, ".github/workflows/*.yml")

@@ -19,7 +19,7 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// smallDisk mounts a file system of so many bytes, where that is allowed, for whoever the
+// smallDisk mounts a file system of so many bytes, where that is allowed, for the user that the
 // server runs as.
 func smallDisk(t *testing.T, bytes int) string {
 	t.Helper()

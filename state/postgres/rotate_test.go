@@ -48,7 +48,7 @@ func TestRotateKey(t *testing.T) {
 	}
 	tool := openAt(t, dsn)
 	if n, err := tool.RotateKey(ctx, newKey); n != 2 || err != nil {
-		t.Fatalf("sealed anew: %d, error %v", n, err)
+		t.Fatalf("sealed again: %d, error %v", n, err)
 	}
 	if err := errors.Join(secretOf(tool, "c1", "one"), secretOf(ready, "c1", "one"), putSecret(ready, "c2", "two")); err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func TestRotateKey(t *testing.T) {
 			former := sealedValue(t, s)
 			formerFile, _ := os.ReadFile(path + ".key")
 			if n, err := s.RotateKey(ctx, c.to); n != 2 || err != nil {
-				t.Fatalf("sealed anew: %d, error %v", n, err)
+				t.Fatalf("sealed again: %d, error %v", n, err)
 			}
 			secretIs(t, s, literalSecret)
 			keyIs(t, s)

@@ -213,7 +213,7 @@ func testReferrers(t *testing.T, fx Fixture) {
 }
 
 func testListAndEach(t *testing.T, fx Fixture) {
-	const n = 2500 // more than a page of anybody's
+	const n = 2500 // more than a page of anyone's
 	s := fx.Store
 	equal(t, "empty list", len(must(s.List(ctx, catalog.KindBucket, "", 0))(t)), 0)
 	want := make([]state.Record, n)

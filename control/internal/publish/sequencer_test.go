@@ -200,7 +200,7 @@ func TestReadingsLeaveOutWhatATurnTouches(t *testing.T) {
 	}
 }
 
-// A reading that came to nothing is not in anybody's way.
+// A reading that came to nothing is not in anyone's way.
 func TestDroppedReading(t *testing.T) {
 	order := publish.New(routing.NewRouter(), undeclared)
 	r := order.Read(record.Bucket("a"))

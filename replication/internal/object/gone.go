@@ -26,7 +26,7 @@ import (
 //   - the breaker lets it through: a key whose versions go counts as a delete;
 //   - the copy shows the same without it, or what the primary shows.
 //
-// That a version is not there is no reason by itself, whoever finds out: it looks the same where a storage
+// That a version is not there is no reason by itself, no matter who finds out: it looks the same where a storage
 // was restored from a backup, was replaced, or never had it, and the copy's may be the last one. So
 // what a listener missed stays at the copies.
 

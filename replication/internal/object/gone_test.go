@@ -138,7 +138,7 @@ func TestVersionsStay(t *testing.T) {
 			w.fakes["c1"].RemoveVersion(bkt, "k", all[2])
 			return state.VersionIDs(all[2])
 		}, want: ErrHeld},
-		"told, and the primary's bucket was made anew": {do: func(w *world, all []string) state.VersionIDs {
+		"told, and the primary's bucket was made again": {do: func(w *world, all []string) state.VersionIDs {
 			w.fakes["c1"].RemoveVersion(bkt, "k", all[2])
 			w.b.mu.Lock()
 			w.b.copies[0].At, w.b.copies[0].Born = 1, time.Unix(1, 0)

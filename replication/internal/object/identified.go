@@ -29,7 +29,7 @@ func (s *situation) identified(ctx context.Context) error {
 				return err
 			}
 			if now := (identity.Identity{At: at.Address(), Born: born}); identity.Of(row).Compare(now) == identity.Other {
-				return fmt.Errorf("%w: the bucket in %s was made anew", guard.ErrElsewhere, at.Name())
+				return fmt.Errorf("%w: the bucket in %s was made again", guard.ErrElsewhere, at.Name())
 			}
 			break
 		}

@@ -40,16 +40,16 @@ func TestSettle(t *testing.T) {
 			w.fakes["c1"].User(bkt, "k", "new")
 		}, want: Copied, body: "new"},
 		{name: "gone at the primary", prepare: func(w *world) { w.fakes["c2"].User(bkt, "k", "old") }, want: Removed},
-		{name: "somebody else's", prepare: func(w *world) {
+		{name: "someone else's", prepare: func(w *world) {
 			w.fakes["c2"].User(bkt, "k", "theirs")
 			w.fakes["c1"].User(bkt, "k", "ours")
 			w.rows(func(c *state.Copy) { c.VerifiedAt = time.Time{} })
 		}, err: ErrConflict, body: "theirs", untouch: true},
-		{name: "somebody else's, and gone at the primary", prepare: func(w *world) {
+		{name: "someone else's, and gone at the primary", prepare: func(w *world) {
 			w.fakes["c2"].User(bkt, "k", "theirs")
 			w.rows(func(c *state.Copy) { c.OwnedUntil = time.Time{} })
 		}, err: ErrConflict, body: "theirs", untouch: true},
-		{name: "on record as somebody else's", prepare: func(w *world) {
+		{name: "on record as someone else's", prepare: func(w *world) {
 			w.fakes["c2"].User(bkt, "k", "theirs")
 			if err := w.b.AddPending(w.Context(), state.Pending{Bucket: bkt, Key: "k", Cluster: "c2", Foreign: true}); err != nil {
 				w.Error(err)

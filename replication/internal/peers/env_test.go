@@ -350,7 +350,7 @@ func pass(d time.Duration) {
 }
 
 // wantParts checks how many parts each has, that the hooks know them, and that all
-// are somebody's.
+// are someone's.
 func wantParts(tb testing.TB, want string, all ...*instance) {
 	tb.Helper()
 	var got []string
@@ -370,7 +370,7 @@ func wantParts(tb testing.TB, want string, all ...*instance) {
 		got = append(got, fmt.Sprint(i.Shards.Count()))
 	}
 	if len(owned) != ShardCount {
-		tb.Errorf("%d of %d parts are somebody's", len(owned), ShardCount)
+		tb.Errorf("%d of %d parts are someone's", len(owned), ShardCount)
 	}
 	if s := strings.Join(got, " "); want != "" && s != want {
 		tb.Errorf("parts: %s, want %s", s, want)

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Every bucket belongs to one part, whoever asks, and parts have about as many each.
+// Every bucket belongs to one part, no matter who asks, and parts have about as many each.
 func TestShardOf(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -117,7 +117,7 @@ func TestYield(t *testing.T) {
 	})
 }
 
-// An instance that does not replicate takes parts only when nobody else does: somebody has
+// An instance that does not replicate takes parts only when nobody else does: someone has
 // to plan.
 func TestIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -25,7 +25,7 @@ func TestSettle(t *testing.T) {
 		"changed":            {func(w *world) { w.fakes["c1"].User(bkt, "k", "two") }, object.Copied, "two", 2},
 		"deleted":            {func(w *world) { w.fakes["c1"].UserDelete(bkt, "k") }, object.Removed, "", 0},
 		"vanished":           {func(w *world) { w.fakes["c2"].UserDelete(bkt, "k") }, object.Moot, "", 1},
-		"somebody else's":    {func(w *world) { w.fakes["c2"].User(bkt, "k", "theirs") }, object.Moot, "theirs", 1},
+		"someone else's":     {func(w *world) { w.fakes["c2"].User(bkt, "k", "theirs") }, object.Moot, "theirs", 1},
 		"no room any more":   {func(w *world) { w.fill("c2"); w.fakes["c1"].User(bkt, "k", "much longer than it was") }, object.Removed, "", 0},
 		"not allowed at all": {func(w *world) { w.policy("c1", "c3"); w.fakes["c1"].User(bkt, "k", "two") }, object.Removed, "", 0},
 	} {
@@ -149,7 +149,7 @@ func TestRemovalIsToldOnce(t *testing.T) {
 	}
 }
 
-// What was replaced by somebody since is not removed when it expires.
+// What was replaced by someone since is not removed when it expires.
 func TestExpiryLeavesForeignObjects(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

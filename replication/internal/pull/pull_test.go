@@ -212,7 +212,7 @@ func TestForeignObjectStays(t *testing.T) {
 	}
 	w.has("l")
 	if _, made := w.pulledRows("c2")[""]; made {
-		t.Error("somebody else's bucket counts as FaDO's")
+		t.Error("someone else's bucket counts as FaDO's")
 	}
 }
 

@@ -43,7 +43,7 @@ func gone(cluster, id string) Event {
 }
 
 // What the primary's storage told of is done whatever comes between: the copy's storage fails, other
-// changes of the key come, FaDO starts anew.
+// changes of the key come, FaDO starts again.
 func TestRemovedVersionsAreFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()

@@ -387,7 +387,7 @@ func TestFailed(t *testing.T) {
 				w.fail("c1", "stat", storage.ErrNoBucket)
 				w.fail("c2", "put", storage.ErrPrecondition)
 			}},
-			{name: "somebody else's", kind: "conflict", hold: state.HoldConflict, prepare: func(w *world) {
+			{name: "someone else's", kind: "conflict", hold: state.HoldConflict, prepare: func(w *world) {
 				w.rows(catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}, catalog.Copy{Cluster: "c2", State: catalog.CopySynced})
 				w.b.set(func() { w.b.copies[1].OwnedUntil = time.Time{} })
 				w.fakes["c2"].User(bkt, "k", "another")

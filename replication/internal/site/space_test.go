@@ -24,7 +24,7 @@ func TestFull(t *testing.T) {
 		if err := s.Admit(); err != nil {
 			t.Fatalf("a storage with space: %v", err)
 		}
-		s.Wrote(full("c2")) // somebody else's
+		s.Wrote(full("c2")) // someone else's
 		if s.Status().Full {
 			t.Error("full because of another storage")
 		}
