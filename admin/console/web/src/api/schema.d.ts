@@ -2384,14 +2384,14 @@ export interface components {
             /** @description What to open in a browser: the URL given, with the code after its #. */
             link: string;
             /**
-             * @description the role of whoever opens it
+             * @description the role of the person who opens it
              * @enum {string}
              */
             role: "viewer" | "operator" | "admin";
         };
         SignInLinkInput: {
             /**
-             * @description The role of whoever opens the link. Default: admin.
+             * @description The role of the person who opens the link. Default: admin.
              * @enum {string}
              */
             role?: "viewer" | "operator" | "admin";
