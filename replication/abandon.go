@@ -200,7 +200,7 @@ func (e *Engine) Abandon(ctx context.Context, cluster string, pre control.Precon
 		return err
 	}
 	for _, b := range what.Buckets {
-		if err := e.walks.Mover.Abandon(ctx, b.Bucket, cluster, b.Heir); err != nil && !errors.Is(err, control.ErrNotFound) {
+		if err := e.walks.moves.Decisions.Abandon(ctx, b.Bucket, cluster, b.Heir); err != nil && !errors.Is(err, control.ErrNotFound) {
 			return err
 		}
 	}

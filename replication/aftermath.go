@@ -13,7 +13,6 @@ import (
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
-	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -55,7 +54,7 @@ func (a *aftermath) ended(id jobID, err error) {
 		a.yield(id.Bucket)
 		a.agenda.later(id.Bucket, delay.Jitter(afterDown))
 		a.repeatScan(id)
-	case errors.Is(err, walk.ErrNotYet): // a change of the bucket's copies has it looked at before
+	case errors.Is(err, object.ErrNotYet): // a change of the bucket's copies has it looked at before
 		b := delay.Backoff{Base: afterChange, Max: min(a.tune.RetryMax, longestWait)}
 		a.agenda.later(id.Bucket, b.After(a.agenda.waited(id)))
 		a.repeatScan(id)

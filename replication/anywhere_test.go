@@ -13,10 +13,10 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/replication/internal/evict"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
-	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/state"
 )
 
@@ -281,7 +281,7 @@ func TestAnywhereCopyStaysForItsVersions(t *testing.T) {
 	w.must(w.eng.Resume(t.Context()))
 	w.awaitContent("bkt", "k", "won", "c2")
 	w.anywherePolicy("all", "c1")
-	w.awaitStuck("bkt", walk.ErrOnlyThere.Error(), "c2")
+	w.awaitStuck("bkt", evict.ErrOnlyThere.Error(), "c2")
 	if found := w.versionsEverywhere("bkt", "k", "c2"); !found["lost"] {
 		t.Errorf("the loser has gone: %v", found)
 	}

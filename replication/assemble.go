@@ -3,7 +3,6 @@ package replication
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copies"
@@ -17,7 +16,6 @@ import (
 	"github.com/fado-project/fado/replication/internal/queue"
 	"github.com/fado-project/fado/replication/internal/report"
 	"github.com/fado-project/fado/replication/internal/site"
-	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/state"
 )
 
@@ -46,7 +44,7 @@ func (w wiring) assemble(o Options) {
 	})
 	w.e.sources = newSources(w.e.core.ctl.Issues)
 	w.e.formers = &formers{byBucket: make(map[string][]formerPrimary)}
-	w.e.walks = walk.New(w.walkOptions())
+	w.e.walks = w.walkers()
 	w.e.pulls = pull.New(w.pullOptions(o.Metrics))
 	w.e.core.objects.OnDemand = w.e.pulls.Settle
 	w.e.gaps = newGaps(w.e.core, func(cluster string) { w.running(func(r *run) { r.scans.feedGap(cluster) }) })
@@ -126,47 +124,6 @@ func (w wiring) retry(ctx context.Context, which ...state.PendingFilter) {
 	})
 }
 
-func (w wiring) walkOptions() walk.Options {
-	return walk.Options{
-		Router: w.e.core.ctl.Router(), Control: port.Of(w.e.core.ctl), Copies: w.e.core.copies, Sites: w.e.core.sites, Guard: w.e.core.guard, Pause: w.e.core.pause,
-		Slots: w.e.core.slots, Objects: w.e.core.objects, Deletes: w.e.core.deletes, Report: w.e.core.report, Events: w.e.core.ctl.Events(), Log: w.e.core.log, Now: w.e.core.now,
-		Hooks: walk.Hooks{
-			Rest: func(ctx context.Context, id ids.Copy) (err error) {
-				w.running(func(r *run) { err = r.jobs.rest(ctx, jobID{id, jobScan}) })
-				return err
-			},
-			CarrySleep: func(ctx context.Context, bucket, from string, d time.Duration) (err error) {
-				w.running(func(r *run) { err = r.jobs.sleep(ctx, jobID{ids.CopyIn(bucket, "", from), jobCarry}, d) })
-				return err
-			},
-			RequestScan: func(bucket string) { w.running(func(r *run) { r.scans.request(bucket) }) },
-			AskSource:   w.askSource,
-			Attention:   func(string) {}, // the snapshot tells
-			Leaves: func(ctx context.Context, bucket, cluster string, clock time.Time) error {
-				return w.e.formers.note(ctx, bucket, cluster, clock)
-			},
-			LeaveToPulled: func(ctx context.Context, bucket, cluster string) error {
-				return w.e.pulls.LeaveTo(ctx, bucket, cluster)
-			},
-			Helpers: func() (n int) {
-				w.running(func(r *run) { n = r.peers.Others() })
-				return n
-			},
-			Carriers: func(bucket, key string) (n int) {
-				w.running(func(r *run) { n = r.paths.others(bucket, key) })
-				return n
-			},
-			Alone:   w.e.core.alone,
-			Changed: w.e.core.ctl.Pending.Changed,
-		},
-		Settings: walk.Settings{
-			DrainTimeout: func() time.Duration { return w.e.core.conf().DrainTimeout },
-			NoEventFeed:  func() bool { return w.e.core.conf().NoEventFeed },
-		},
-		Timing: walk.Timing{CallTimeout: w.e.core.tune.CallTimeout, SaveEvery: w.e.core.tune.SaveEvery, DrainGrace: w.e.core.tune.DrainGrace},
-	}
-}
-
 // askSource is called before a primary is asked about a bucket, and what it returns with the
 // answer: nil, or why the bucket can't be compared with anything.
 func (w wiring) askSource(bucket string) (answer func(error)) {
@@ -211,7 +168,7 @@ func (w wiring) pullOptions(m report.Metrics) pull.Options {
 	return pull.Options{
 		Router: w.e.core.ctl.Router(), Store: w.e.core.ctl.Store, Pending: w.e.core.ctl.Pending, Rows: w.e.core.ctl.Pulled, Copies: w.e.core.copies,
 		Sites: w.e.core.sites, Guard: w.e.core.guard, Pause: w.e.core.pause, Slots: w.e.core.slots, Objects: w.e.core.objects, Report: w.e.core.report,
-		Buckets: w.e.walks.Buckets, Drain: w.e.walks.Evictor, Metrics: counted, Log: w.e.core.log, Now: w.e.core.now,
+		Buckets: w.e.walks.buckets, Apart: w.e.walks.buckets.Apart, Drain: w.e.walks.evictor, Metrics: counted, Log: w.e.core.log, Now: w.e.core.now,
 		Timing:    pull.Timing{CallTimeout: w.e.core.tune.CallTimeout, Every: w.e.core.tune.PullEvery, Backoff: w.e.core.tune.PullRest},
 		UsedBytes: w.e.core.ctl.Usage.All,
 		Record: func(ctx context.Context, o ids.Object, from string, bytes int64) error {

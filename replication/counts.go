@@ -21,37 +21,40 @@ const (
 	usedShare = 20
 )
 
-// keepCounts writes the sizes of copies that single objects changed, until ctx ends and once
+// counts keeps the sizes of copies, in the store and by storage.
+type counts struct{ core }
+
+// keep writes the sizes of copies that single objects changed, until ctx ends and once
 // more then.
-func (r *run) keepCounts(ctx context.Context) {
+func (c counts) keep(ctx context.Context) {
 	for more := true; more; {
 		more = delay.Sleep(ctx, flushEvery)
-		if err := r.copies.Flush(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, control.ErrClosed) {
-			r.log.Warn("could not store the sizes of copies; retrying in two seconds", zap.Error(err))
+		if err := c.copies.Flush(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, control.ErrClosed) {
+			c.log.Warn("could not store the sizes of copies; retrying in two seconds", zap.Error(err))
 		}
 	}
 }
 
 // keepUsed reads the used bytes of every storage, which the store sums, until ctx ends.
-func (r *run) keepUsed(ctx context.Context) {
+func (c counts) keepUsed(ctx context.Context) {
 	rest, last := usedEvery, map[string]int64(nil)
 	for wait := time.Duration(0); delay.Sleep(ctx, wait); {
-		began := r.now()
-		sums, err := r.ctl.Store().CopySums(ctx)
-		r.stored(ctx, "could not read how much storages hold; trying again in a moment", err)
+		began := c.now()
+		sums, err := c.ctl.Store().CopySums(ctx)
+		c.stored(ctx, "could not read how much storages hold; trying again in a moment", err)
 		if err == nil {
 			used := make(map[string]int64)
 			for _, s := range sums {
 				used[s.Cluster] += s.Bytes
 			}
-			for _, c := range r.sites.Declared() {
-				r.ctl.Usage.Set(c, used[c])
+			for _, name := range c.sites.Declared() {
+				c.ctl.Usage.Set(name, used[name])
 			}
 			if rest = min(2*rest, usedMost); !maps.Equal(used, last) {
 				rest = usedEvery
 			}
 			last = used
 		}
-		wait = max(rest, usedShare*r.now().Sub(began))
+		wait = max(rest, usedShare*c.now().Sub(began))
 	}
 }

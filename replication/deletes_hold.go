@@ -18,7 +18,6 @@ import (
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/peers"
-	"github.com/fado-project/fado/replication/internal/queue"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -96,7 +95,7 @@ func rejectDeletes(ctx context.Context, e *Engine, bucket string) (int, error) {
 		if len(rows) < rejectBatch {
 			break
 		}
-		after = queue.KeyOf(rows[len(rows)-1])
+		after = rows[len(rows)-1].RowKey()
 	}
 	_, err := h.release(ctx) // what workers came to hold meanwhile is in step
 	return settled, err
@@ -211,7 +210,7 @@ func (h *heldDeletes) rejectOne(ctx context.Context, row state.Pending) (bool, e
 	if err != nil || row.Hold != state.HoldDeletes {
 		return err == nil, err
 	}
-	return true, h.ctl.Pending.Finish(ctx, queue.KeyOf(row))
+	return true, h.ctl.Pending.Finish(ctx, row.RowKey())
 }
 
 // wouldBeHeld reports whether a row in a copy whose deletes are held is one of them. It

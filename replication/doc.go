@@ -30,8 +30,9 @@
 //   - storage copies or removes, conditionally, and verifies;
 //   - queue removes the row, if the key has not changed again meanwhile.
 //
-// walk (first sync, scan, eviction, move of the primary), verify and pull use object and
-// guard in the same way. peers divides the buckets among instances. plan is a pure function
+// walk (first sync, scan, histories), evict (copies that leave), move (of the primary), verify
+// and pull use object and guard in the same way; buckets makes the physical buckets that they
+// need. peers divides the buckets among instances. plan is a pure function
 // from the catalogue and the rows to the rows that should exist; the planner stores its
 // result and starts the jobs that follow from it.
 //

@@ -11,7 +11,6 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/pull"
 	"github.com/fado-project/fado/replication/internal/queue"
-	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/storage"
 )
@@ -21,7 +20,7 @@ import (
 type Engine struct {
 	core     core
 	setPause pauseOrder
-	walks    *walk.Walks
+	walks    walkers
 	pulls    *pull.Puller
 	queue    *queue.Queue
 	gaps     *gaps
@@ -126,6 +125,16 @@ func (e *Engine) copiesChanged(bucket string) {
 		r.agenda.touch(bucket)
 	}
 }
+
+// Pause stops new work, durably and on every instance; objects on their way are
+// finished. Resume ends it.
+func (e *Engine) Pause(ctx context.Context) error { return e.setPause.store(ctx, &e.core, true) }
+
+// Paused says whether replication is paused, as far as this instance knows.
+func (e *Engine) Paused() bool { return e.core.pause.On() }
+
+// Resume ends a Pause.
+func (e *Engine) Resume(ctx context.Context) error { return e.setPause.store(ctx, &e.core, false) }
 
 // Hints stores the changes that a webhook reports. It returns once the rows are durable and
 // every instance routes by them; unknown buckets are ignored.

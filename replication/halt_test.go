@@ -13,7 +13,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
-	"github.com/fado-project/fado/replication/internal/walk"
+	"github.com/fado-project/fado/replication/internal/move"
 	"github.com/fado-project/fado/state"
 )
 
@@ -139,7 +139,7 @@ func TestMarksOfAKilledMove(t *testing.T) {
 		f.awaitOK(name, "c1", "c2")
 		// As haltOthers leaves it.
 		f.must(killed.Copies.Update(context.Background(), name, func(rows []state.Copy) ([]state.Copy, error) {
-			walk.SetMoving(rows, "c2")
+			move.SetMoving(rows, "c2")
 			return rows, nil
 		}))
 		if wanted {

@@ -11,16 +11,6 @@ import (
 // up, since the store is written while it is held.
 type pauseOrder chan struct{}
 
-// Pause stops new work, durably and on every instance; objects on their way are
-// finished. Resume ends it.
-func (e *Engine) Pause(ctx context.Context) error { return e.setPause.store(ctx, &e.core, true) }
-
-// Paused says whether replication is paused, as far as this instance knows.
-func (e *Engine) Paused() bool { return e.core.pause.On() }
-
-// Resume ends a Pause.
-func (e *Engine) Resume(ctx context.Context) error { return e.setPause.store(ctx, &e.core, false) }
-
 func (p pauseOrder) store(ctx context.Context, c *core, on bool) error {
 	return p.do(ctx, func() error {
 		if err := c.ctl.Store().SetPaused(ctx, on); err != nil {
@@ -55,30 +45,38 @@ const (
 	pauseMost  = time.Minute
 )
 
-// watchPaused follows the store's switches, of the pause and of a rebalance, until ctx ends.
-func (r *run) watchPaused(ctx context.Context) {
-	for r.lookPaused(ctx) {
+// switches follows the store's switches, of the pause and of a rebalance.
+type switches struct {
+	core
+	order pauseOrder
+	// rebalance looks at the switch of a rebalance.
+	rebalance func(ctx context.Context) error
+}
+
+// watch follows them until ctx ends.
+func (s *switches) watch(ctx context.Context) {
+	for s.look(ctx) {
 	}
 }
 
-// lookPaused looks at the store's switch, and waits until it may have been turned again;
+// look looks at the store's switch, and waits until it may have been turned again;
 // false when it can't be any more: ctx has ended, or no other instance uses the store.
-func (r *run) lookPaused(ctx context.Context) bool {
+func (s *switches) look(ctx context.Context) bool {
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	told := r.ctl.Store().Watch(wctx) // before the look, so that nothing is missed
-	err := r.e.setPause.do(ctx, func() error {
-		on, err := r.ctl.Store().Paused(ctx)
+	told := s.ctl.Store().Watch(wctx) // before the look, so that nothing is missed
+	err := s.order.do(ctx, func() error {
+		on, err := s.ctl.Store().Paused(ctx)
 		if err == nil {
-			turn(&r.core, on)
+			turn(&s.core, on)
 		}
 		return err
 	})
-	if err == nil && r.ctl.Members.Shared() {
-		err = r.e.rebalances.look(ctx)
+	if err == nil && s.ctl.Members.Shared() {
+		err = s.rebalance(ctx)
 	}
-	r.stored(ctx, "could not read whether replication is paused; trying again in two seconds", err)
-	if err == nil && !r.ctl.Members.Shared() {
+	s.stored(ctx, "could not read whether replication is paused; trying again in two seconds", err)
+	if err == nil && !s.ctl.Members.Shared() {
 		return false
 	}
 	if !delay.Sleep(ctx, pauseEvery) || err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/move"
 	"github.com/fado-project/fado/replication/internal/plan"
-	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
@@ -26,7 +26,7 @@ type planner struct {
 	agenda *agenda
 	finder *finder
 	jobs   *jobs
-	walks  *walk.Walks
+	walks  walkers
 	owns   func(bucket string) bool
 	// scan asks for a scan of a bucket that begins after now.
 	scan func(bucket string)
@@ -242,7 +242,7 @@ func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 	if snap.Elsewhere(bucket, primary) { // nothing is done until it is known to be right, or people say so
 		if p.sites.Up(primary) {
 			id := ids.CopyIn(bucket, "", primary)
-			p.jobs.ensure(id, jobScan, func(ctx context.Context) error { return p.walks.Scanner.CountPrimary(ctx, id) })
+			p.jobs.ensure(id, jobScan, func(ctx context.Context) error { return p.walks.copies.Scanner.CountPrimary(ctx, id) })
 		}
 		return
 	}
@@ -254,7 +254,7 @@ func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 		case c.Primary:
 		case c.State == catalog.CopyWaiting, c.State == catalog.CopySyncing:
 			if p.mayWrite(snap, bucket, c, primary) {
-				p.jobs.ensure(id, jobSync, func(ctx context.Context) error { return p.walks.Syncer.Sync(ctx, id) })
+				p.jobs.ensure(id, jobSync, func(ctx context.Context) error { return p.walks.copies.Syncer.Sync(ctx, id) })
 			}
 		case c.State == catalog.CopyFailed:
 			p.revive(ctx, id)
@@ -262,7 +262,7 @@ func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 			p.jobs.cancel(id, jobSync)
 			p.jobs.cancel(id, jobScan)
 			if p.sites.Up(primary, c.Cluster) {
-				p.jobs.ensure(id, jobEvict, func(ctx context.Context) error { return p.walks.Evictor.Evict(ctx, id) })
+				p.jobs.ensure(id, jobEvict, func(ctx context.Context) error { return p.walks.evictor.Evict(ctx, id) })
 			}
 		}
 	}
@@ -279,19 +279,19 @@ func (p *planner) dispatchBucket(bucket, primary, target string, cs []catalog.Co
 	}
 	if moves && former < 0 && seen && p.sites.Up(primary, target) {
 		id := ids.CopyIn(bucket, "", target)
-		p.jobs.ensure(id, jobMove, func(ctx context.Context) error { return p.walks.Mover.MovePrimary(ctx, bucket, target) })
+		p.jobs.ensure(id, jobMove, func(ctx context.Context) error { return p.walks.moves.Mover.MovePrimary(ctx, bucket, target) })
 	}
 	if former >= 0 && p.sites.Up(primary, cs[former].Cluster) {
 		id := ids.CopyIn(bucket, "", cs[former].Cluster)
-		p.jobs.ensure(id, jobCarry, func(ctx context.Context) error { return p.walks.Mover.CarryOver(ctx, bucket, id.Cluster) })
+		p.jobs.ensure(id, jobCarry, func(ctx context.Context) error { return p.walks.moves.Carrier.CarryOver(ctx, bucket, id.Cluster) })
 	}
 	if mustConverge(p.snap(), bucket, cs) {
 		id := ids.CopyIn(bucket, "", primary)
-		p.jobs.ensure(id, jobConverge, func(ctx context.Context) error { return p.walks.Mover.Converge(ctx, bucket) })
+		p.jobs.ensure(id, jobConverge, func(ctx context.Context) error { return p.walks.moves.Converger.Converge(ctx, bucket) })
 	}
 	if !seen && p.sites.Up(primary) {
 		id := ids.CopyIn(bucket, "", primary)
-		p.jobs.ensure(id, jobScan, func(ctx context.Context) error { return p.walks.Scanner.CountPrimary(ctx, id) })
+		p.jobs.ensure(id, jobScan, func(ctx context.Context) error { return p.walks.copies.Scanner.CountPrimary(ctx, id) })
 	}
 }
 
@@ -304,10 +304,10 @@ func mustConverge(snap *routing.Snapshot, bucket string, cs []catalog.Copy) bool
 
 // endOrphanedMove removes the marks of a move that was abandoned.
 func (p *planner) endOrphanedMove(ctx context.Context, bucket string, cs []catalog.Copy) {
-	if !walk.AnyMoving(cs) || p.jobs.moving(bucket) {
+	if !move.AnyMoving(cs) || p.jobs.moving(bucket) {
 		return
 	}
-	err := p.walks.Mover.Unhalt(ctx, bucket)
+	err := p.walks.moves.Halts.End(ctx, bucket)
 	if err != nil {
 		p.agenda.later(bucket, time.Second)
 	}

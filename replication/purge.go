@@ -7,13 +7,13 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/buckets"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/identity"
@@ -21,7 +21,6 @@ import (
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/pull"
 	"github.com/fado-project/fado/replication/internal/site"
-	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -125,11 +124,9 @@ func pulledTargets(copies []state.PurgeTarget, pulled []state.Pulled) (targets [
 // purger works purges off in the background.
 type purger struct {
 	core
-	buckets *walk.Buckets
+	buckets *buckets.Buckets
 	wake    chan struct{}
-
-	mu    sync.Mutex
-	stuck map[int64]Failure // purges that failed, by their ID
+	stuck   stuckPurges
 }
 
 // Times before purges are checked again.
@@ -145,13 +142,13 @@ func (p *purger) loop(ctx context.Context) {
 		purges, err := p.ctl.Store().Purges(ctx)
 		p.stored(ctx, "could not read the purges under way; trying again in a minute", err)
 		if err == nil {
-			p.forgetOthers(purges)
+			p.stuck.forgetOthers(purges)
 		}
 		for _, in := range purges {
 			if ctx.Err() != nil {
 				return
 			}
-			wait := p.due(in)
+			wait := p.stuck.due(in)
 			if wait == 0 {
 				wait = p.attempt(ctx, in)
 			}
@@ -169,13 +166,17 @@ func (p *purger) loop(ctx context.Context) {
 	}
 }
 
+func newPurger(c core, b *buckets.Buckets) *purger {
+	return &purger{core: c, buckets: b, wake: make(chan struct{}, 1), stuck: stuckPurges{now: c.now}}
+}
+
 // attempt carries a purge out, as far as it can be, and returns how long to wait for another try.
 func (p *purger) attempt(ctx context.Context, in state.Purge) time.Duration {
 	cluster, err := p.purge(ctx, in)
 	if ctx.Err() != nil {
 		return purgeRest
 	}
-	wait := p.ended(in, cluster, err)
+	wait := p.stuck.ended(in, cluster, err)
 	if err != nil {
 		p.log.Warn("could not purge a bucket; will retry", zap.String("bucket", in.Bucket), zap.String("cluster", cluster),
 			zap.Duration("after", wait), zap.Error(err))
@@ -256,7 +257,7 @@ func (p *purger) target(ctx context.Context, in state.Purge, t state.PurgeTarget
 // untouchable says why nothing may be removed in the target's cluster: the bucket there is not
 // the one that the purge was decided about, or it is the primary's by another name.
 func (t *targetPurge) untouchable(ctx context.Context) (why, err error) {
-	now, err := walk.IdentityOf(ctx, t.at.Dst, t.in.Bucket)
+	now, err := buckets.IdentityOf(ctx, t.at.Dst, t.in.Bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -270,15 +271,15 @@ func (t *targetPurge) untouchable(ctx context.Context) (why, err error) {
 		if !p.Primary {
 			continue
 		}
-		if now, err = walk.IdentityOf(ctx, t.at.Src, t.in.Bucket); err != nil {
+		if now, err = buckets.IdentityOf(ctx, t.at.Src, t.in.Bucket); err != nil {
 			return nil, err
 		}
 		if identity.OfTarget(p).Compare(now) == identity.Other {
 			return errAnotherPrimary, nil
 		}
 	}
-	err = t.buckets.MustDiffer(ctx, t.in.Bucket, t.at.Dst, t.at.Src)
-	if errors.Is(err, walk.ErrOneStorage) || errors.Is(err, walk.ErrBlocked) {
+	err = t.buckets.Apart.MustDiffer(ctx, t.in.Bucket, t.at.Dst, t.at.Src)
+	if errors.Is(err, buckets.ErrOneStorage) || errors.Is(err, object.ErrBlocked) {
 		return err, nil
 	}
 	return nil, err

@@ -4,56 +4,60 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/state"
 )
 
-// StuckPurges returns the purges of this instance that could not be carried out yet, by bucket.
-// A Failure of a purge has no Key.
-func (e *Engine) StuckPurges() []Failure {
-	r := e.run.Load()
-	if r == nil {
-		return nil
-	}
-	r.purger.mu.Lock()
-	defer r.purger.mu.Unlock()
-	return slices.SortedFunc(maps.Values(r.purger.stuck), func(a, b Failure) int { return cmp.Compare(a.Bucket, b.Bucket) })
+// stuckPurges are the purges that failed, by their ID.
+type stuckPurges struct {
+	now func() time.Time
+
+	mu sync.Mutex
+	by map[int64]Failure
+}
+
+// all returns them by bucket.
+func (s *stuckPurges) all() []Failure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.by), func(a, b Failure) int { return cmp.Compare(a.Bucket, b.Bucket) })
 }
 
 // forgetOthers forgets failures of purges that are no longer under way: another instance ended
 // them.
-func (p *purger) forgetOthers(underWay []state.Purge) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	maps.DeleteFunc(p.stuck, func(id int64, _ Failure) bool {
+func (s *stuckPurges) forgetOthers(underWay []state.Purge) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.by, func(id int64, _ Failure) bool {
 		return !slices.ContainsFunc(underWay, func(in state.Purge) bool { return in.ID == id })
 	})
 }
 
 // due returns how long a purge is to wait that failed before; 0: it is due.
-func (p *purger) due(in state.Purge) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return max(0, p.stuck[in.ID].NextAttempt.Sub(p.now()))
+func (s *stuckPurges) due(in state.Purge) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(0, s.by[in.ID].NextAttempt.Sub(s.now()))
 }
 
 // ended notes how an attempt at a purge ended, and returns how long to wait for the next one.
-func (p *purger) ended(in state.Purge, cluster string, err error) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (s *stuckPurges) ended(in state.Purge, cluster string, err error) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err == nil {
-		delete(p.stuck, in.ID)
+		delete(s.by, in.ID)
 		return purgeRest
 	}
-	if p.stuck == nil {
-		p.stuck = make(map[int64]Failure)
+	if s.by == nil {
+		s.by = make(map[int64]Failure)
 	}
-	f := p.stuck[in.ID]
+	f := s.by[in.ID]
 	wait := delay.Backoff{Base: purgeRetry, Max: purgeRest}.After(f.Attempts)
-	p.stuck[in.ID] = Failure{
-		Bucket: in.Bucket, Cluster: cluster, Error: "purging: " + err.Error(), Attempts: f.Attempts + 1, NextAttempt: p.now().Add(wait), Since: in.Since,
+	s.by[in.ID] = Failure{
+		Bucket: in.Bucket, Cluster: cluster, Error: "purging: " + err.Error(), Attempts: f.Attempts + 1, NextAttempt: s.now().Add(wait), Since: in.Since,
 	}
 	return wait
 }

@@ -148,7 +148,7 @@ func TestPurgeTakesTheBucketsFaDOMade(t *testing.T) {
 		w.awaitOK(bucket, "c1", "c2")
 		r := w.eng.run.Load()
 		for _, c := range []string{"c1", "c2"} {
-			w.must(w.eng.walks.Buckets.Make(t.Context(), r.sites.Get(c), bucket, false))
+			w.must(w.eng.walks.buckets.Make(t.Context(), r.sites.Get(c), bucket, false))
 		}
 		w.must(w.eng.Purge(t.Context(), bucket, PurgeAll, control.Precondition{}))
 		w.awaitPurged()

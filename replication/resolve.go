@@ -139,7 +139,7 @@ func (r *resolver) all(ctx context.Context) error {
 			return ctx.Err()
 		}
 		last := groups[len(groups)-1]
-		after = queue.KeyOf(last[len(last)-1])
+		after = last[len(last)-1].RowKey()
 	}
 }
 
@@ -473,7 +473,7 @@ func (r *resolver) toCopy(ctx context.Context, c *conflict, cp *candidate) error
 	if err != nil {
 		return err
 	}
-	return r.ctl.Pending.Finish(ctx, queue.KeyOf(cp.row))
+	return r.ctl.Pending.Finish(ctx, cp.row.RowKey())
 }
 
 // write copies one candidate's object over another's, if both are still what was seen.

@@ -38,15 +38,15 @@ func newRun(e *Engine) *run {
 	r.paths = &paths{e.core, r.peers}
 	r.agenda, r.jobs = newAgenda(e.core.now), newJobs()
 	r.scans = newScans(e.core, r.ctx, r.jobs)
-	r.scans.scanner, r.scans.owns, r.scans.ask, r.scans.recheck = e.walks.Scanner, r.owns, r.peers.Ask, e.pulls.Recheck
-	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.Syncer.Fail, scanAgain: r.scans.retryAfter, countOwed: r.scans.countOwed, yield: r.paths.yield}
-	r.jobs.pause, r.jobs.owns, r.jobs.lockWalk = e.core.pause, r.owns, e.walks.Locks.Lock
+	r.scans.scanner, r.scans.owns, r.scans.ask, r.scans.recheck = e.walks.copies.Scanner, r.owns, r.peers.Ask, e.pulls.Recheck
+	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.copies.Syncer.Fail, scanAgain: r.scans.retryAfter, countOwed: r.scans.countOwed, yield: r.paths.yield}
+	r.jobs.pause, r.jobs.owns, r.jobs.lockWalk = e.core.pause, r.owns, e.walks.copies.Locks.Lock
 	r.jobs.ended, r.jobs.cancelled = after.ended, after.cancelled
 	r.planner = &planner{
 		core: e.core, agenda: r.agenda, finder: newFinder(e.core, r.agenda), jobs: r.jobs, walks: e.walks,
 		owns: r.owns, scan: r.scans.runNow, rebalanced: e.rebalances.moves, noPath: r.paths.blocked,
 	}
-	r.purger = &purger{core: e.core, buckets: e.walks.Buckets, wake: make(chan struct{}, 1)}
+	r.purger = newPurger(e.core, e.walks.buckets)
 	r.verifier = verify.New(r.verifyOptions())
 	return r
 }
@@ -59,10 +59,11 @@ func (r *run) launch() {
 	loops := []func(context.Context){r.peers.Shards.Run, r.planner.loop}
 	if !r.conf().Disabled {
 		r.e.gaps.begin()
-		up := &uploads{r.core}
+		up, sizes := &uploads{r.core}, counts{r.core}
+		store := &switches{core: r.core, order: r.e.setPause, rebalance: r.e.rebalances.look}
 		loops = append(loops,
 			r.jobs.loop, r.scans.loop, r.scans.passes, r.e.queue.Feeds.Run, r.e.queue.Intake.Run, r.e.queue.Workers.Run,
-			r.sites.Watch, r.sites.FindFacts, r.watchPaused, r.watchLease, r.keepCounts, r.keepUsed, r.peers.Run,
+			r.sites.Watch, r.sites.FindFacts, store.watch, lease{r.core}.watch, sizes.keep, sizes.keepUsed, r.peers.Run,
 			r.verifier.Run, r.e.pulls.Run, r.e.pulls.Keep, r.e.drains.watch,
 			func(ctx context.Context) { r.e.formers.watch(ctx, r.owns) },
 			func(ctx context.Context) { r.e.rebalances.loop(ctx, r.owns, r.agenda.touch) },
@@ -159,7 +160,7 @@ func (r *run) verifyOptions() verify.Options {
 	return verify.Options{
 		Mismatched: r.report.Mismatched,
 		Router:     r.ctl.Router(), Pending: r.ctl.Pending, Issues: r.ctl.Issues, Records: r.ctl.Store(), Copies: r.copies, Sites: r.sites,
-		Guard: r.guard, Pause: r.pause, Slots: r.slots, Objects: r.objects, Walks: r.e.walks, Events: r.ctl.Events(), Log: r.log, Now: r.now,
+		Guard: r.guard, Pause: r.pause, Slots: r.slots, Objects: r.objects, Walks: r.e.walks.copies, Buckets: r.e.walks.buckets, Events: r.ctl.Events(), Log: r.log, Now: r.now,
 		Node: r.ctl.Node(), PingTimeout: r.tune.PingTimeout, Delegate: r.paths.delegate,
 		Interval: func() time.Duration { return r.conf().VerifyInterval },
 		Deep:     func() bool { return r.conf().VerifyDeep },

@@ -9,10 +9,11 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/evict"
 	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/move"
 	"github.com/fado-project/fado/replication/internal/peers"
 	"github.com/fado-project/fado/replication/internal/site"
-	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -196,6 +197,16 @@ func (e *Engine) Failures(ctx context.Context, limit int) ([]Failure, error) {
 	return append(fs, e.StuckPurges()...), nil
 }
 
+// StuckPurges returns the purges of this instance that could not be carried out yet, by bucket.
+// A Failure of a purge has no Key.
+func (e *Engine) StuckPurges() []Failure {
+	r := e.run.Load()
+	if r == nil {
+		return nil
+	}
+	return r.purger.stuck.all()
+}
+
 // RetryFailures makes all failing objects due now and returns how many. Copies that failed
 // as a whole are tried again, too.
 func (e *Engine) RetryFailures(ctx context.Context) (int, error) {
@@ -244,9 +255,9 @@ func (e *Engine) Trust(ctx context.Context, bucket, cluster string) error {
 	}
 	var err error
 	if cluster == snap.Primary(bucket) {
-		err = e.walks.Mover.TrustPrimary(ctx, bucket)
+		err = e.walks.moves.Decisions.TrustPrimary(ctx, bucket)
 	} else {
-		err = e.walks.Mover.TrustCopy(ctx, bucket, cluster)
+		err = e.walks.moves.Decisions.TrustCopy(ctx, bucket, cluster)
 	}
 	if err != nil {
 		return err
@@ -256,7 +267,7 @@ func (e *Engine) Trust(ctx context.Context, bucket, cluster string) error {
 }
 
 // ErrNoneLeaves says that no copy leaves; see [Engine.ReleaseHistory].
-var ErrNoneLeaves = walk.ErrNoneLeaves
+var ErrNoneLeaves = evict.ErrNoneLeaves
 
 // ReleaseHistory removes for good what the copies of a bucket in a cluster hide that are being removed:
 // older versions, which may be in no copy that remains and keep a copy from leaving that the policy does not
@@ -268,7 +279,7 @@ func (e *Engine) ReleaseHistory(ctx context.Context, bucket, cluster string) (in
 	if r := e.run.Load(); r == nil || e.core.conf().Disabled {
 		return 0, ErrOff
 	}
-	n, err := e.walks.Evictor.ReleaseHistory(ctx, bucket, cluster)
+	n, err := e.walks.evictor.ReleaseHistory(ctx, bucket, cluster)
 	if err != nil {
 		return n, err
 	}
@@ -277,8 +288,8 @@ func (e *Engine) ReleaseHistory(ctx context.Context, bucket, cluster string) (in
 
 // Why people's word on a bucket can't be taken; see [Engine.Trust].
 var (
-	ErrNotStopped = walk.ErrNotStopped
-	ErrNoWhole    = walk.ErrNoWhole
+	ErrNotStopped = move.ErrNotStopped
+	ErrNoWhole    = move.ErrNoWhole
 )
 
 // Objects lists a bucket's objects at its primary, and where each is current.

@@ -63,6 +63,11 @@ type PendingKey struct {
 	Gen                  int64
 }
 
+// RowKey names the row as it was read.
+func (p Pending) RowKey() PendingKey {
+	return PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen}
+}
+
 // PendingFilter narrows ListPending and CountPending; zero fields match all.
 type PendingFilter struct {
 	Bucket, Cluster string

@@ -42,6 +42,8 @@ var forbidden = []struct{ room, imports string }{
 	{"replication", "github.com/minio/minio-go/v7"},
 	{"replication", module + "/admin"},
 	{"replication/internal/walk", "github.com/caddyserver/caddy/v2"},
+	{"replication/internal/walk", module + "/replication/internal/evict"},
+	{"replication/internal/evict", module + "/replication/internal/move"},
 	{"lbpolicy", module + "/state"},
 	{"lbpolicy", module + "/caddymodule"},
 	{"admin", module + "/caddymodule"},

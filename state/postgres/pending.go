@@ -332,7 +332,7 @@ func (s *Store) FailPending(ctx context.Context, rows ...state.Pending) error {
 	}
 	last := make(map[state.PendingKey]state.Pending, len(rows)) // of a row given twice the later counts
 	for _, p := range rows {
-		last[state.PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen}] = p
+		last[p.RowKey()] = p
 	}
 	all := make([]state.Pending, 0, len(last))
 	for _, p := range last {

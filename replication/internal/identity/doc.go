@@ -23,7 +23,7 @@
 // buckets that are not its own.
 //
 // Whether two clusters are two storages is another question; [Differ] answers it where birth
-// dates can. Elsewhere package walk places a mark at one and looks for it at the other.
+// dates can. Elsewhere package buckets places a mark at one and looks for it at the other.
 //
 // Any room of replication may call it.
 package identity

@@ -25,6 +25,14 @@ var (
 	ErrChanged = errors.New("the copy's state changed")
 )
 
+// Errors that say why what is about a whole copy or bucket is not done now.
+var (
+	// ErrNotYet: it waits for something that will come by itself.
+	ErrNotYet = errors.New("not yet")
+	// ErrBlocked: people have to do something first.
+	ErrBlocked = errors.New("people have to decide")
+)
+
 // KindOf names an error for the failures' counter, as one of a bounded set.
 func KindOf(err error) string {
 	for _, k := range []struct {

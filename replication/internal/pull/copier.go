@@ -61,7 +61,7 @@ func (c *copier) pull(ctx context.Context, ref ids.Object, timeout time.Duration
 	}
 	if before != nil {
 		c.o.warn(ctx, "could not store that a pending object is in step; workers find that out",
-			c.o.Pending.Finish(ctx, state.PendingKey{Bucket: before.Bucket, Key: before.Key, Cluster: before.Cluster, Gen: before.Gen}))
+			c.o.Pending.Finish(ctx, before.RowKey()))
 	}
 	// A change noticed since is settled by the workers, most often by finding that there is
 	// nothing to do; what may have been missed since, by looking again.
@@ -181,7 +181,7 @@ func (p *copying) once(ctx context.Context, pass *guard.Pass) error {
 		return fmt.Errorf("%w: %s has an object of this key (%d bytes, ETag %s)", object.ErrConflict, p.ref.Cluster, dst.Size, dst.ETag)
 	}
 	if !missing {
-		if err := p.o.Buckets.Distinct(ctx, p.ref.Bucket, p.at.Dst, p.at.Src); err != nil {
+		if err := p.o.Apart.Distinct(ctx, p.ref.Bucket, p.at.Dst, p.at.Src); err != nil {
 			return err
 		}
 	}

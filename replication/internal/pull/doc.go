@@ -21,5 +21,5 @@
 //     first.
 //
 // Who may call it: package replication makes the one [Puller] of an instance, hands
-// [Puller.Settle] to package object and [Puller.LeaveTo] to package walk.
+// [Puller.Settle] to package object and [Puller.LeaveTo] to package evict.
 package pull

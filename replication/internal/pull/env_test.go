@@ -14,7 +14,9 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	physical "github.com/fado-project/fado/replication/internal/buckets"
 	"github.com/fado-project/fado/replication/internal/copies"
+	"github.com/fado-project/fado/replication/internal/evict"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
@@ -22,7 +24,6 @@ import (
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/report"
 	"github.com/fado-project/fado/replication/internal/site"
-	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
@@ -168,14 +169,17 @@ func (w *world) build() {
 		},
 		Log: log, Now: w.now, Timing: object.Timing{StallTimeout: time.Minute, RetryBase: time.Millisecond, RetryMax: 10 * time.Millisecond},
 	})
-	walks := walk.New(walk.Options{
+	made := physical.New(physical.Options{
 		Router: router, Control: port{w.ctl}, Copies: rows, Sites: w.sites, Guard: w.guard, Log: log, Now: w.now,
-		Hooks:    walk.Hooks{Alone: func(context.Context) bool { return true }},
-		Settings: walk.Settings{DrainTimeout: func() time.Duration { return time.Minute }},
+	})
+	evictor := evict.New(evict.Options{
+		Router: router, Members: port{w.ctl}, Now: w.now,
+		Hooks:  evict.Hooks{Alone: func(context.Context) bool { return true }},
+		Timing: evict.Timing{Drain: func() time.Duration { return time.Minute }},
 	})
 	w.o = Options{
 		Router: router, Store: w.ctl.Store, Pending: w.ctl.Pending, Rows: w.ctl.Pulled, Copies: rows, Sites: w.sites, Guard: w.guard,
-		Pause: w.pause, Slots: slots, Objects: w.objects, Report: rep, Buckets: walks.Buckets, Drain: walks.Evictor, Metrics: &w.counts,
+		Pause: w.pause, Slots: slots, Objects: w.objects, Report: rep, Buckets: made, Apart: made.Apart, Drain: evictor, Metrics: &w.counts,
 		Log: log, Now: w.now, Timing: Timing{CallTimeout: 10 * time.Second, Every: time.Hour, Backoff: time.Minute},
 		UsedBytes: func() map[string]int64 { return map[string]int64{"c2": w.used.Load(), "c3": w.used.Load()} },
 		Record: func(ctx context.Context, o ids.Object, from string, bytes int64) error {

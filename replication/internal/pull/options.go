@@ -51,15 +51,19 @@ type Rows interface {
 	Follow(ctx context.Context, changes ...state.ObjectChange) error
 }
 
-// Buckets removes physical buckets; see package walk.
+// Buckets removes physical buckets; see package buckets.
 type Buckets interface {
 	// Drop removes a bucket if it is empty.
 	Drop(ctx context.Context, s *site.Site, bucket string) error
+}
+
+// Apart tells storages apart; see package buckets.
+type Apart interface {
 	// Distinct returns nil if a bucket at two storages is two buckets.
 	Distinct(ctx context.Context, bucket string, x, y *site.Site) error
 }
 
-// Drain waits for requests that were routed to a cluster; see package walk.
+// Drain waits for requests that were routed to a cluster; see package evict.
 type Drain interface {
 	// AwaitDrained returns once none is in flight that was routed there before since, or
 	// when their time is up.
@@ -88,6 +92,7 @@ type Options struct {
 	Objects *object.Settler
 	Report  *report.Report
 	Buckets Buckets
+	Apart   Apart
 	Drain   Drain
 	Metrics Metrics // nil: nothing is counted
 	Log     *zap.Logger

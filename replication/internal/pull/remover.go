@@ -175,7 +175,7 @@ func (r *remover) takeAwayNow(ctx context.Context, pass *guard.Pass, dst *site.S
 		return err
 	}
 	if src, err := r.o.Sites.Usable(r.o.Router.Snapshot().Primary(ref.Bucket)); err == nil {
-		if err := r.o.Buckets.Distinct(ctx, ref.Bucket, dst, src); err != nil {
+		if err := r.o.Apart.Distinct(ctx, ref.Bucket, dst, src); err != nil {
 			return err
 		}
 	}

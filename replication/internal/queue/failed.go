@@ -20,7 +20,7 @@ import (
 // outcome notes how an attempt ended.
 func (w *Workers) outcome(ctx context.Context, row state.Pending, err error) {
 	if err == nil || errors.Is(err, object.ErrNoCopy) {
-		w.failedToStore(ctx, "could not store that an object is in step; it is looked at again", w.o.Pending.Finish(ctx, KeyOf(row)))
+		w.failedToStore(ctx, "could not store that an object is in step; it is looked at again", w.o.Pending.Finish(ctx, row.RowKey()))
 		w.gone.settled(row, w.o.Router.Pending.Has)
 		if err == nil && row.Attempts == 0 && !row.Background {
 			w.o.Report.Took(w.o.Now().Sub(row.Since))

@@ -63,6 +63,6 @@ func (g *goneRows) load(ctx context.Context, rows rowsInStore) error {
 		if len(some) < page {
 			return nil
 		}
-		after = KeyOf(some[len(some)-1])
+		after = some[len(some)-1].RowKey()
 	}
 }

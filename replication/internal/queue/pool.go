@@ -58,11 +58,6 @@ func (w *Workers) failedToStore(ctx context.Context, what string, err error) {
 	}
 }
 
-// KeyOf names a row at its generation.
-func KeyOf(p state.Pending) state.PendingKey {
-	return state.PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen}
-}
-
 // An earlyStart is work on a live row that is still on its way into the store, by no claim:
 // no other instance uses the store. The row is an exception before work on it begins, and
 // its outcome is noted by the generation under which it was stored, so that the store sees

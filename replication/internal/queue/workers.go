@@ -142,7 +142,7 @@ func (w *Workers) take(row state.Pending) bool {
 		return false
 	}
 	w.atWork[ref] = nil
-	w.outstanding[KeyOf(row)] = w.o.Now().Add(w.o.Timing.Lease)
+	w.outstanding[row.RowKey()] = w.o.Now().Add(w.o.Timing.Lease)
 	w.by[row.Cluster]++
 	return true
 }
@@ -151,7 +151,7 @@ func (w *Workers) take(row state.Pending) bool {
 func (w *Workers) remove(row state.Pending) (next []state.Pending) {
 	ref := ids.ObjectIn(row.Bucket, row.Key, row.Cluster)
 	w.mu.Lock()
-	delete(w.outstanding, KeyOf(row))
+	delete(w.outstanding, row.RowKey())
 	next = w.atWork[ref]
 	delete(w.atWork, ref)
 	w.leaveLine(row.Cluster)

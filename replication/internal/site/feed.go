@@ -60,6 +60,11 @@ type FeedState struct {
 	Why string
 }
 
+// HeardAllUntil reports whether the feed told every change between this moment and a later one.
+func (f FeedState) HeardAllUntil(later FeedState) bool {
+	return f.Live && later.Live && f.Epoch == later.Epoch
+}
+
 // Tried reports whether it is known whether the storage can be listened to.
 func (f FeedState) Tried() bool { return f.Live || f.Why != "" }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/buckets"
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/replication/internal/guard"
@@ -190,22 +191,21 @@ func (w *world) build() {
 		},
 		Timing: object.Timing{StallTimeout: time.Minute, RetryBase: time.Millisecond, RetryMax: 10 * time.Millisecond},
 	})
+	made := buckets.New(buckets.Options{
+		Router: router, Control: port.Of(w.ctl), Copies: rows, Sites: w.sites, Guard: g, Deletes: deletes, Log: log, Now: now,
+		AskSource: func(string) func(error) { return func(error) {} },
+	})
 	walks := walk.New(walk.Options{
 		Router: router, Control: port.Of(w.ctl), Copies: rows, Sites: w.sites, Guard: g, Pause: w.pause, Slots: slots,
-		Objects: w.objects, Deletes: deletes, Report: rep, Events: w.ctl.Events(), Log: log, Now: now,
+		Objects: w.objects, Deletes: deletes, Buckets: made, Report: rep, Log: log, Now: now, SaveEvery: time.Hour,
 		Hooks: walk.Hooks{
-			RequestScan: func(string) {}, AskSource: func(string) func(error) { return func(error) {} }, Attention: func(string) {},
-			LeaveToPulled: func(context.Context, string, string) error { return nil },
-			Carriers:      func(string, string) int { return 0 },
-			Helpers:       func() int { return 0 }, Alone: func(context.Context) bool { return true },
+			RequestScan: func(string) {}, Carriers: func(string, string) int { return 0 }, Helpers: func() int { return 0 },
 		},
-		Settings: walk.Settings{DrainTimeout: func() time.Duration { return time.Minute }, NoEventFeed: func() bool { return true }},
-		Timing:   walk.Timing{CallTimeout: 10 * time.Second, SaveEvery: time.Hour, MovePatience: time.Minute, CarryPause: time.Millisecond},
 	})
 	w.o = Options{
 		Delegate: func(context.Context, string) (bool, error) { return false, nil },
 		Router:   router, Pending: w.ctl.Pending, Issues: w.ctl.Issues, Records: w.ctl.Store(), Copies: rows, Sites: w.sites, Guard: g,
-		Pause: w.pause, Slots: slots, Objects: w.objects, Walks: walks, Events: w.ctl.Events(), Log: log, Now: now, Node: "test",
+		Pause: w.pause, Slots: slots, Objects: w.objects, Buckets: made, Walks: walks, Events: w.ctl.Events(), Log: log, Now: now, Node: "test",
 		Interval: func() time.Duration { return 0 }, Deep: func() bool { return false }, PingTimeout: time.Second,
 	}
 	w.Verifier = New(w.o)

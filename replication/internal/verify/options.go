@@ -9,6 +9,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/report"
@@ -31,6 +32,12 @@ type Issues interface {
 	Set(bucket string, source control.Source, issue control.Issue)
 }
 
+// Buckets makes sure of physical buckets; see package buckets.
+type Buckets interface {
+	// Ensure reports whether the copy's bucket had to be made.
+	Ensure(ctx context.Context, id ids.Copy) (made bool, err error)
+}
+
 // Options of a Verifier. All are required.
 type Options struct {
 	Router  *routing.Router
@@ -43,6 +50,7 @@ type Options struct {
 	Pause   *guard.Pause
 	Slots   *limit.Slots
 	Objects *object.Settler
+	Buckets Buckets
 	Walks   *walk.Walks
 	Events  report.Emitter
 	Log     *zap.Logger

@@ -165,7 +165,7 @@ func (r running) scanStep(ctx context.Context, name string, id ids.Copy) error {
 		return err
 	}
 	defer unlock()
-	if _, err := r.v.o.Walks.Buckets.Ensure(ctx, id); err != nil {
+	if _, err := r.v.o.Buckets.Ensure(ctx, id); err != nil {
 		return err
 	}
 	resumed, _ := r.c.enter(name)

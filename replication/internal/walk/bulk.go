@@ -302,7 +302,7 @@ func (b *bulk) saving(ctx context.Context) (ended <-chan struct{}) {
 	go func() {
 		defer close(done)
 		for more := true; more; {
-			more = delay.Sleep(ctx, b.o.Timing.SaveEvery)
+			more = delay.Sleep(ctx, b.o.SaveEvery)
 			if err := b.save(context.WithoutCancel(ctx)); err != nil {
 				b.o.Log.Warn("could not store how far a walk got; a restart repeats what came since",
 					zap.String("bucket", b.id.Bucket), zap.String("prefix", b.id.Prefix), zap.String("cluster", b.id.Cluster), zap.Error(err))

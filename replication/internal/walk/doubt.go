@@ -88,7 +88,7 @@ func (s *scan) rolledBack(ctx context.Context) error {
 	if n < doubtful {
 		return nil
 	}
-	return s.buckets.StopForGood(ctx, s.id.Bucket, fmt.Sprintf(
+	return s.o.Buckets.Identities.StopForGood(ctx, s.id.Bucket, fmt.Sprintf(
 		"%d objects in %s are older than what their copies in %s were made of: it may have been restored from a backup", n, s.src.Name(), s.id.Cluster))
 }
 
@@ -111,7 +111,7 @@ func (s *scan) lostLatest(ctx context.Context) error {
 	if err != nil || deleted {
 		return err
 	}
-	return s.buckets.StopForGood(ctx, s.id.Bucket, fmt.Sprintf(
+	return s.o.Buckets.Identities.StopForGood(ctx, s.id.Bucket, fmt.Sprintf(
 		"what was written last is in %s and no longer in %s, and it lacks %d objects: it may be another bucket, or have been restored from a backup",
 		s.id.Cluster, s.src.Name(), s.deleted))
 }

@@ -1,7 +1,6 @@
 package walk
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/buckets"
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
@@ -113,9 +113,10 @@ func (w *world) build() {
 	})
 	w.o = Options{
 		Router: router, Control: port.Of(w.ctl), Copies: rows, Sites: w.sites, Guard: g, Pause: guard.NewPause(), Slots: w.slots,
-		Objects: w.objects, Deletes: w.deletes, Report: rep, Events: w.ctl.Events(), Log: log, Now: now, Hooks: w.hooks(),
-		Settings: Settings{DrainTimeout: func() time.Duration { return time.Minute }, NoEventFeed: func() bool { return true }},
-		Timing:   Timing{CallTimeout: 10 * time.Second, SaveEvery: time.Hour, MovePatience: time.Minute, CarryPause: time.Millisecond},
+		Objects: w.objects, Deletes: w.deletes, Report: rep, Log: log, Now: now, SaveEvery: time.Hour, Hooks: w.hooks(),
+		Buckets: buckets.New(buckets.Options{
+			Router: router, Control: w.ctl, Copies: rows, Sites: w.sites, Guard: g, Deletes: w.deletes, Log: log, Now: now, AskSource: w.askSource,
+		}),
 	}
 	w.Walks = New(w.o)
 }
@@ -127,18 +128,16 @@ func (w *world) hooks() Hooks {
 			defer w.mu.Unlock()
 			w.scans = append(w.scans, bucket)
 		},
-		AskSource: func(string) func(error) {
-			return func(err error) {
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				w.missing = err
-			}
-		},
-		Attention:     func(string) {},
-		LeaveToPulled: func(context.Context, string, string) error { return nil },
-		Helpers:       func() int { return int(w.helpers.Load()) },
-		Carriers:      func(string, string) int { return int(w.helpers.Load()) },
-		Alone:         func(context.Context) bool { return true },
+		Helpers:  func() int { return int(w.helpers.Load()) },
+		Carriers: func(string, string) int { return int(w.helpers.Load()) },
+	}
+}
+
+func (w *world) askSource(string) func(error) {
+	return func(err error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.missing = err
 	}
 }
 
@@ -204,7 +203,7 @@ func (w *world) settle() {
 		if _, err := w.objects.Settle(w.Context(), object.Task{Object: ids.ObjectIn(bkt, r.Key, r.Cluster), Size: r.Size}); err != nil {
 			w.Fatal(err)
 		}
-		w.must(w.ctl.Pending.Finish(w.Context(), keyOf(r)))
+		w.must(w.ctl.Pending.Finish(w.Context(), r.RowKey()))
 	}
 }
 

@@ -54,14 +54,14 @@ func (h *Historian) Bring(ctx context.Context, id ids.Copy) error {
 	return err
 }
 
-// BringAll is Bring for who relies on the copy having everything: what can't be copied is [ErrBlocked].
+// BringAll is Bring for who relies on the copy having everything: what can't be copied is [object.ErrBlocked].
 func (h *Historian) BringAll(ctx context.Context, id ids.Copy) error {
 	w, err := h.walk(ctx, id, nil)
 	if err == nil && w != nil && w.lost > 0 {
-		return fmt.Errorf("older versions of %d objects can't be copied to %s, one is of %q: %w: %w", w.lost, id.Cluster, w.key, ErrBlocked, w.why)
+		return fmt.Errorf("older versions of %d objects can't be copied to %s, one is of %q: %w: %w", w.lost, id.Cluster, w.key, object.ErrBlocked, w.why)
 	}
 	if err == nil && w != nil && w.left > 0 {
-		err = ErrNotYet // other instances bring them
+		err = object.ErrNotYet // other instances bring them
 	}
 	return err
 }

@@ -6,15 +6,12 @@ import (
 	"maps"
 	"slices"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
-	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -55,6 +52,13 @@ func (w *world) lacking(cluster, of string) (missing []string) {
 		}
 	}
 	return missing
+}
+
+func (w *world) wantBodies(cluster, key string, want ...string) {
+	w.Helper()
+	if got := w.fakes[cluster].Bodies(bkt, key); !slices.Equal(got, want) {
+		w.Errorf("%s has %q of %s, want %q", cluster, got, key, want)
+	}
 }
 
 func (w *world) wantHistory() {
@@ -210,33 +214,6 @@ func TestLostHistoryIsNamed(t *testing.T) {
 	w.wantErr(w.Historian.BringAll(t.Context(), at("c2")), storage.ErrDenied)
 }
 
-// What users wrote at a place that was a primary before goes to the primary before it leaves; what
-// FaDO copied there and the primary lacks stays, because it may be nowhere else.
-func TestEvictBringsHistoryHome(t *testing.T) {
-	t.Parallel()
-	w := keeping(t)
-	for range 10 {
-		w.fakes["c1"].User(bkt, "z", "for c1's clock to be later")
-	}
-	w.fakes["c2"].User(bkt, "a", "first")
-	w.fakes["c2"].User(bkt, "gone", "deleted")
-	w.fakes["c2"].UserDelete(bkt, "gone")
-	w.fakes["c2"].User(bkt, "a", "body of a")
-	w.synced("a", "b")
-	w.fakes["c1"].User(bkt, "b", "second")
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	w.settle()
-	w.fakes["c1"].RemoveVersion(bkt, "b", w.history("c1", "b")[1].VersionID)
-	w.leaving(catalog.CopyRemoving)
-	w.must(w.Evictor.Evict(t.Context(), at("c2")))
-	w.wantBodies("c1", "a", "body of a", "body of a", "first") // another write of the same
-	w.wantBodies("c1", "gone", "", "deleted")
-	w.wantBodies("c2", "a")
-	w.wantBodies("c2", "gone")
-	w.wantBodies("c1", "b", "second")
-	w.wantBodies("c2", "b", "", "body of b")
-}
-
 // Of a long history a change brings what is new, whatever is missing far below, which a scan brings.
 func TestLongHistory(t *testing.T) {
 	t.Parallel()
@@ -329,189 +306,4 @@ func TestHistoryConverges(t *testing.T) {
 			rt.Fatalf("it goes on to write %q", now)
 		}
 	})
-}
-
-// wandering is a bucket whose copies come and leave and whose primary moves, in storages of which
-// some keep no versions with times of their own.
-type wandering struct {
-	*world
-	wrote map[string]string // every body that users wrote, and its key
-}
-
-func (w *wandering) primaryNow() string {
-	rows, err := w.store.CopiesOf(w.Context(), bkt)
-	w.must(err)
-	return copyrows.PrimaryOf(rows)
-}
-
-// others returns the clusters in a state; no state: those without a copy.
-func (w *wandering) others(states ...catalog.CopyState) (in []string) {
-	rows, err := w.store.CopiesOf(w.Context(), bkt)
-	w.must(err)
-	for _, c := range []string{"c1", "c2", "c3"} {
-		i := copyrows.Index(rows, "", c)
-		if i < 0 && len(states) == 0 || i >= 0 && !rows[i].Primary && slices.Contains(states, rows[i].State) {
-			in = append(in, c)
-		}
-	}
-	return in
-}
-
-// latest is the time of the newest version anywhere.
-func (w *wandering) latest() (t time.Time) {
-	for _, f := range w.fakes {
-		for h, err := range f.Histories(w.Context(), bkt, "") {
-			w.must(err)
-			for _, v := range h.Versions {
-				if v.LastModified.After(t) {
-					t = v.LastModified
-				}
-			}
-		}
-	}
-	return t
-}
-
-func (w *wandering) step(rt *rapid.T, i int) {
-	at := w.primaryNow()
-	f, key := w.fakes[at], rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
-	for now, latest := (time.Time{}), w.latest(); !now.After(latest); { // the clocks agree
-		var err error
-		now, err = f.Now(w.Context())
-		w.must(err)
-	}
-	pick := func(of []string) string {
-		if len(of) == 0 {
-			return ""
-		}
-		return rapid.SampledFrom(of).Draw(rt, "cluster")
-	}
-	switch rapid.SampledFrom([]string{"write", "write", "delete", "copy", "scan", "move", "move", "leave", "leave"}).Draw(rt, "step") {
-	case "write":
-		body := fmt.Sprint("body ", i)
-		f.User(bkt, key, body)
-		w.wrote[body] = key
-	case "delete":
-		f.UserDelete(bkt, key)
-	case "copy":
-		if c := pick(w.others()); c != "" {
-			w.must(w.o.Copies.Update(w.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
-				return append(rows, copyOf(c, catalog.CopyWaiting)), nil
-			}))
-			_ = w.Syncer.Sync(w.Context(), ids.CopyIn(bkt, "", c))
-		}
-	case "scan":
-		if c := pick(w.others(catalog.CopySynced)); c != "" {
-			_ = w.Scanner.Scan(w.Context(), ids.CopyIn(bkt, "", c))
-			w.tryAll()
-		}
-	case "move":
-		if c := pick(w.others(catalog.CopySynced)); c != "" {
-			_ = w.Scanner.Scan(w.Context(), ids.CopyIn(bkt, "", c))
-			w.tryAll()
-			if w.Mover.MovePrimary(w.Context(), bkt, c) == nil {
-				w.must(w.Mover.CarryOver(w.Context(), bkt, at))
-			}
-		}
-	case "leave":
-		if c := pick(w.others(catalog.CopySynced)); c != "" {
-			_ = w.Scanner.Scan(w.Context(), ids.CopyIn(bkt, "", c))
-			w.tryAll()
-			w.setState(c, catalog.CopyRemoving)
-			if w.Evictor.Evict(w.Context(), ids.CopyIn(bkt, "", c)) != nil {
-				w.setState(c, catalog.CopySynced)
-			}
-		}
-	}
-}
-
-func (w *wandering) setState(cluster string, s catalog.CopyState) {
-	w.must(w.o.Copies.Update(w.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
-		if i := copyrows.Index(rows, "", cluster); i >= 0 {
-			rows[i].State = s
-		}
-		return rows, nil
-	}))
-}
-
-// tryAll settles what is pending and can be.
-func (w *wandering) tryAll() {
-	for _, r := range w.pending() {
-		if r.Hold != state.HoldNone {
-			continue
-		}
-		if _, err := w.objects.Settle(w.Context(), object.Task{Object: ids.ObjectIn(bkt, r.Key, r.Cluster), Size: r.Size}); err == nil {
-			w.must(w.ctl.Pending.Finish(w.Context(), keyOf(r)))
-		}
-	}
-}
-
-// anywhere reports whether a version of a key is in any storage.
-func (w *wandering) anywhere(key, body string) bool {
-	for _, f := range w.fakes {
-		if slices.Contains(f.Bodies(bkt, key), body) {
-			return true
-		}
-	}
-	return false
-}
-
-// Whatever leaves and wherever the primary moves, to storages that can't keep its history included:
-// every version that users wrote is somewhere at every moment, as long as they remove none.
-func TestHistoryOutlivesMoves(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		w := &wandering{world: newWorld(t), wrote: make(map[string]string)}
-		for _, c := range []string{"c1", "c2", "c3"} {
-			w.fakes[c].KeepVersions(bkt)
-			if rapid.Bool().Draw(rt, c+" keeps times") {
-				w.fakes[c].KeepTimes()
-			}
-		}
-		w.rows(primary("c1"))
-		for i := range rapid.IntRange(5, 25).Draw(rt, "steps") {
-			w.step(rt, i)
-			for body, key := range w.wrote {
-				if !w.anywhere(key, body) {
-					rt.Fatalf("%q of %q is nowhere", body, key)
-				}
-			}
-		}
-	})
-}
-
-// A primary's history that FaDO brought to another one stays there when the primary moves on to a
-// storage that can't have it: FaDO's mark on it does not make it FaDO's to remove.
-func TestHistoryStaysWhereItIsTheLast(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for c, f := range w.fakes {
-		f.KeepVersions(bkt)
-		if c != "c3" {
-			f.KeepTimes()
-		}
-	}
-	move := func(from, to string) {
-		t.Helper()
-		w.must(w.o.Copies.Update(t.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
-			return append(rows, copyOf(to, catalog.CopyWaiting)), nil
-		}))
-		w.must(w.Syncer.Sync(t.Context(), at(to)))
-		w.must(w.Mover.MovePrimary(t.Context(), bkt, to))
-		w.must(w.Mover.CarryOver(t.Context(), bkt, from))
-		w.must(w.o.Copies.Update(t.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
-			rows[copyrows.Index(rows, "", from)].State = catalog.CopyRemoving
-			return rows, nil
-		}))
-		w.must(w.Evictor.Evict(t.Context(), at(from)))
-	}
-	w.fakes["c1"].User(bkt, "a", "first")
-	w.fakes["c1"].User(bkt, "a", "second")
-	w.rows(primary("c1"))
-	move("c1", "c2")
-	w.wantBodies("c1", "a")
-	w.wantBodies("c2", "a", "second", "first")
-	move("c2", "c3")
-	w.wantBodies("c2", "a", "", "first")
-	w.wantBodies("c3", "a", "second")
 }

@@ -67,7 +67,7 @@ func (w *walked) workOff() {
 			w.Fatal(err)
 		}
 		if err == nil {
-			w.must(w.ctl.Pending.Finish(w.Context(), keyOf(r)))
+			w.must(w.ctl.Pending.Finish(w.Context(), r.RowKey()))
 		}
 	}
 }

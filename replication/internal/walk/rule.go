@@ -6,7 +6,6 @@ import (
 
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/routing"
-	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -30,10 +29,6 @@ func RuleOf(snap *routing.Snapshot, id ids.Copy) Rule {
 // one's.
 func (f Rule) Covers(key string) bool {
 	return !slices.ContainsFunc(f.longer, func(p string) bool { return strings.HasPrefix(key, p) })
-}
-
-func keyOf(p state.Pending) state.PendingKey {
-	return state.PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen}
 }
 
 func sizeOf(o *storage.Object) int64 {

@@ -55,12 +55,11 @@ func (noWatch) Lacks(string, string, int)    {}
 // worker may have looked at the storages before the change that the scan sees.
 type scan struct {
 	*pass
-	buckets *Buckets
-	track   *copies.Tracker
-	watch   Watch
-	asking  *errgroup.Group // HEADs under way
-	clocks  clocks
-	rests   bool // it lets others go first
+	track  *copies.Tracker
+	watch  Watch
+	asking *errgroup.Group // HEADs under way
+	clocks clocks
+	rests  bool // it lets others go first
 
 	conflicts map[string]bool // keys held as conflicts; true once met
 	deletes   map[string]bool // keys held as deletes; true once met
@@ -160,7 +159,7 @@ func (s *scan) gone(ctx context.Context, err error) error {
 	if !errors.Is(err, storage.ErrNoBucket) {
 		return err
 	}
-	_, made := s.buckets.Ensure(ctx, s.id) // says whose bucket it is, and makes the copy's
+	_, made := s.o.Buckets.Ensure(ctx, s.id) // says whose bucket it is, and makes the copy's
 	return errors.Join(err, made)
 }
 
@@ -343,7 +342,7 @@ func (s *scan) look(ctx context.Context, src storage.Object) (listing.Pair, stor
 // what the scan counted if it was a whole one.
 func (s *scan) finish(ctx context.Context, from string) error {
 	if s.deleted > 0 { // what the primary lacks counts only if it is still the one it was
-		if err := s.buckets.identifyPrimary(ctx, s.src, s.id.Bucket, s.pass.rows, s.src.BornNow); err != nil {
+		if err := s.o.Buckets.Identities.Primary(ctx, s.src, s.id.Bucket, s.pass.rows, s.src.BornNow); err != nil {
 			return err
 		}
 		if err := s.lostLatest(ctx); err != nil {

@@ -58,7 +58,7 @@ func TestScanHoldsDeletes(t *testing.T) {
 
 	// Held for people, and back at the primary: no delete any more, and no reason to hold.
 	for _, r := range w.pending() {
-		w.must(w.ctl.Pending.Finish(t.Context(), keyOf(r)))
+		w.must(w.ctl.Pending.Finish(t.Context(), r.RowKey()))
 	}
 	w.fakes["c1"].User(bkt, "a", "body of a")
 	w.fakes["c1"].User(bkt, "b", "body of b")
@@ -137,7 +137,7 @@ func TestScanRaisesRowsInFlight(t *testing.T) {
 	w.fakes["c1"].UserDelete(bkt, "gone")
 	w.must(w.Scanner.Scan(t.Context(), at("c2")))
 	for _, key := range []string{"c2/changed", "c2/gone", "c2/same"} {
-		w.must(w.ctl.Pending.Finish(t.Context(), keyOf(rows[key])))
+		w.must(w.ctl.Pending.Finish(t.Context(), rows[key].RowKey()))
 	}
 	left := w.pending()
 	w.wantKeys(left, "c2/changed", "c2/failing", "c2/gone", "c2/held")

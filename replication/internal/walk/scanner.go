@@ -12,7 +12,6 @@ import (
 // Scanner finds what synced copies lack.
 type Scanner struct {
 	o         *Options
-	buckets   *Buckets
 	syncer    *Syncer
 	began     *began
 	histories *Historian
@@ -21,7 +20,7 @@ type Scanner struct {
 // Scan compares a synced copy with the primary, from where its last scan was cut if it was,
 // and counts it when it did so from the beginning. The caller holds the copy's lock.
 func (c *Scanner) Scan(ctx context.Context, id ids.Copy) error {
-	remade, err := c.buckets.Ensure(ctx, id)
+	remade, err := c.o.Buckets.Ensure(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -43,16 +42,16 @@ func (c *Scanner) restartUnknown(ctx context.Context, id ids.Copy) error {
 	if c.began.counts(c.o, id) {
 		return nil
 	}
-	return c.restart(ctx, id)
+	return c.Restart(ctx, id)
 }
 
 // ScanWatched is Scan for a verification, which is told what the scan meets: resumed goes on
 // where a scan was cut, otherwise it is a whole one. [object.ErrChanged]: the copy is not a
 // synced one any more. The caller holds the copy's lock and has made the buckets sure by
-// [Buckets.Ensure].
+// [buckets.Buckets.Ensure].
 func (c *Scanner) ScanWatched(ctx context.Context, id ids.Copy, resumed bool, w Watch) error {
 	if !resumed {
-		if err := c.restart(ctx, id); err != nil {
+		if err := c.Restart(ctx, id); err != nil {
 			return err
 		}
 	}
@@ -67,7 +66,7 @@ func (c *Scanner) scan(ctx context.Context, id ids.Copy, watch Watch, rests bool
 	if err != nil {
 		return err
 	}
-	s := &scan{pass: w, buckets: c.buckets, watch: watch, rests: rests}
+	s := &scan{pass: w, watch: watch, rests: rests}
 	if err := s.since(ctx, c.began); err != nil {
 		return err
 	}
@@ -78,8 +77,9 @@ func (c *Scanner) scan(ctx context.Context, id ids.Copy, watch Watch, rests bool
 	return err
 }
 
-// restart has the next scan be a whole one, not the rest of another.
-func (c *Scanner) restart(ctx context.Context, id ids.Copy) error {
+// Restart has the next scan be a whole one, not the rest of another. The caller holds the copy's
+// lock.
+func (c *Scanner) Restart(ctx context.Context, id ids.Copy) error {
 	return c.o.Copies.Progress(ctx, id, func(c *state.Copy) bool {
 		was := c.ScanCursor
 		c.ScanCursor = ""
@@ -90,10 +90,7 @@ func (c *Scanner) restart(ctx context.Context, id ids.Copy) error {
 // CountPrimary counts a rule that has no copy but the primary's. The caller holds the copy's
 // lock.
 func (c *Scanner) CountPrimary(ctx context.Context, id ids.Copy) error {
-	if _, err := c.buckets.ensurePrimary(ctx, id.Bucket); err != nil {
-		return err
-	}
-	if err := c.buckets.ensureVersions(ctx, id, id.Cluster); err != nil {
+	if err := c.o.Buckets.EnsurePrimary(ctx, id); err != nil {
 		return err
 	}
 	s, err := c.o.Sites.Usable(id.Cluster)

@@ -12,14 +12,12 @@ import (
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
-	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
 )
 
 // Syncer brings copies in step for the first time.
 type Syncer struct {
 	o         *Options
-	buckets   *Buckets
 	began     *began
 	histories *Historian
 }
@@ -43,7 +41,7 @@ func (y *Syncer) Sync(ctx context.Context, id ids.Copy) error {
 	if err != nil {
 		return err
 	}
-	heard := heardAll(before, w.src.Feed.Get())
+	heard := before.HeardAllUntil(w.src.Feed.Get())
 	if err := y.finish(ctx, b); err != nil {
 		return err
 	}
@@ -87,14 +85,9 @@ func (y *Syncer) walk(ctx context.Context, w *pass) (*bulk, error) {
 	}
 }
 
-// heardAll reports whether a feed told every change between two moments.
-func heardAll(before, after site.FeedState) bool {
-	return before.Live && after.Live && before.Epoch == after.Epoch
-}
-
 // begin makes the buckets and puts a waiting copy into state syncing.
 func (y *Syncer) begin(ctx context.Context, id ids.Copy) error {
-	if _, err := y.buckets.Ensure(ctx, id); err != nil {
+	if _, err := y.o.Buckets.Ensure(ctx, id); err != nil {
 		return err
 	}
 	s, err := y.o.Sites.Usable(id.Cluster)

@@ -1,0 +1,411 @@
+package move
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/state"
+)
+
+func TestMovePrimary(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b")
+	w.Must(w.Mover.MovePrimary(t.Context(), bkt, "c2"))
+	old, now := w.Row("c1"), w.Row("c2")
+	if old.Primary || !old.FormerPrimary || old.OwnedUntil.IsZero() || !now.Primary {
+		t.Errorf("the old one's row is %+v, the new one's %+v", old, now)
+	}
+	w.WantErr(w.Mover.MovePrimary(t.Context(), bkt, "c1"), object.ErrNotYet) // one move at a time
+}
+
+// What changed last is brought to the target as its rows say, damaged bytes written again.
+func TestRestIsBrought(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("changed", "damaged", "deleted", "same")
+	w.Fakes["c1"].User(bkt, "changed", "later")
+	w.Fakes["c1"].UserDelete(bkt, "deleted")
+	for _, key := range []string{"changed", "damaged", "deleted", "same"} {
+		w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Since: time.Now(), Damaged: key == "damaged"}))
+	}
+	before := len(w.Fakes["c2"].Writes())
+	whole, err := rest{&w.o, bkt, "c2"}.bring(t.Context())
+	w.Must(err)
+	if writes := w.Fakes["c2"].Writes()[before:]; !whole || len(writes) != 3 || len(w.Pending()) != 0 {
+		t.Errorf("whole: %v, writes %q, pending %v; want those of what changed, is damaged and was deleted", whole, writes, w.Pending())
+	}
+	w.WantSame("c1", "c2")
+}
+
+// Conflicts and held deletes at the target are for people to decide first.
+func TestMoveBlocked(t *testing.T) {
+	t.Parallel()
+	for _, hold := range []state.Hold{state.HoldConflict, state.HoldDeletes} {
+		w := newWorld(t)
+		w.synced("a")
+		w.Fakes["c2"].User(bkt, "x", "somebody else's")
+		w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "x", Cluster: "c2", Hold: hold, Since: time.Now()}))
+		err := w.Mover.MovePrimary(t.Context(), bkt, "c2")
+		w.WantErr(err, object.ErrBlocked)
+		if !w.Row("c1").Primary {
+			t.Error("the primary moved")
+		}
+		want := map[state.Hold]string{state.HoldConflict: "to c2: 1 conflict there: people", state.HoldDeletes: "to c2: 1 held delete there: people"}[hold]
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%v: want %q, and nothing that is not", err, want)
+		}
+	}
+}
+
+// What changed at the primary unheard since the scan is not left behind.
+func TestMoveAfterGap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a")
+	feed := &w.Site("c1").Feed
+	feed.Set()
+	w.Fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "listed" { // while it scans
+			feed.SilentFor("the stream broke")
+			feed.Set()
+		}
+		return nil
+	})
+	w.WantErr(w.Mover.MovePrimary(t.Context(), bkt, "c2"), object.ErrNotYet)
+	if !w.Row("c1").Primary {
+		t.Error("the primary moved")
+	}
+}
+
+// Roles are only swapped with a cluster that has every rule synced: a bucket is never
+// left without a primary.
+func TestSwapNeedsSyncedTarget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, s := range []catalog.CopyState{
+		catalog.CopyWaiting, catalog.CopySyncing, catalog.CopyDraining, catalog.CopyRemoving, catalog.CopyFailed,
+	} {
+		w.Rows(primary("c1"), copyOf("c2", s))
+		w.WantErr(w.Mover.swapRoles(t.Context(), bkt, "c1", "c2", time.Now()), object.ErrChanged)
+		if p := w.Ctl.Router().Snapshot().Primary(bkt); p != "c1" {
+			t.Fatalf("the primary is %q", p)
+		}
+	}
+}
+
+// A move that fails leaves no marks behind.
+func TestMoveFailedUnhalts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rows := []state.Copy{primary("c1"), copyOf("c2", catalog.CopySynced), copyOf("c3", catalog.CopySynced)}
+	SetMoving(rows, "c2")
+	if !rows[1].Moving || rows[0].Moving || rows[2].Moving {
+		t.Fatalf("marked: %+v", rows)
+	}
+	w.Rows(rows...)
+	if !AnyMoving(w.Ctl.Router().Snapshot().Copies(bkt)) {
+		t.Fatal("routing does not know of the mark")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // the move's context may be over
+	w.Halts.failed(ctx, bkt)
+	if w.Row("c2").Moving {
+		t.Error("the mark stayed")
+	}
+}
+
+// formerly moves the bucket's primary from c1 to c2.
+func (w *world) formerly(keys ...string) {
+	w.Helper()
+	w.synced(keys...)
+	w.Must(w.Mover.MovePrimary(w.Context(), bkt, "c2"))
+}
+
+// A delete at the primary that the move's scan came too early for, and that no feed told of, does
+// not come back; what others wrote at the new primary, what is too much to be believed, and what
+// is cleared away later stays.
+func TestCarryOverFindsDeletes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		bound object.MaxDeletes
+		later time.Duration
+		stays bool
+	}{
+		"deleted":      {},
+		"too much":     {bound: object.MaxDeletes{Objects: 1}, stays: true},
+		"cleared away": {later: time.Hour, stays: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Deletes.Bounds = func() object.MaxDeletes { return test.bound }
+			w.formerly("a", "gone", "gone too")
+			w.Fakes["c1"].Lose(bkt, "gone", "gone too")
+			w.Fakes["c2"].User(bkt, "own", "at the new primary")
+			now := w.o.Now
+			w.o.Now = func() time.Time { return now().Add(test.later) }
+			w.Moves = New(w.o)
+			w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+			got := w.Fakes["c2"].Contents(bkt)
+			for _, key := range []string{"gone", "gone too"} {
+				if _, there := got[key]; there != test.stays {
+					t.Errorf("%s: %v, want %v", key, there, test.stays)
+				}
+			}
+			if got["own"] == "" || got["a"] == "" {
+				t.Errorf("the new primary has %q", got)
+			}
+		})
+	}
+}
+
+func TestCarryOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.formerly("a", "gone", "old")
+	c1, c2 := w.Fakes["c1"], w.Fakes["c2"]
+	c1.User(bkt, "late", "written around the move")
+	c1.User(bkt, "a", "replaced around the move")
+	c1.User(bkt, "both", "at the former primary")
+	c2.User(bkt, "both", "at the new primary")
+	c2.UserDelete(bkt, "old") // after the move: not to be brought back
+	c1.UserDelete(bkt, "gone")
+	w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "gone", Cluster: "c2", Since: time.Now()}))
+	w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+	got := c2.Contents(bkt)
+	want := map[string]string{"late": "written around the move", "a": "replaced around the move", "both": "at the new primary"}
+	for k, v := range want {
+		if got[k] != v {
+			t.Errorf("%s is %q, want %q", k, got[k], v)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("the new primary has %q", got)
+	}
+	rows := w.Pending()
+	w.WantKeys(rows, "c1/both")
+	if r := rows["c1/both"]; r.Hold != state.HoldConflict || !r.Foreign {
+		t.Errorf("the row is %+v", r)
+	}
+	if w.Row("c1").FormerPrimary {
+		t.Error("it is a former primary yet")
+	}
+	w.WantErr(w.Carrier.CarryOver(t.Context(), bkt, "c1"), object.ErrChanged)
+}
+
+// Where the new primary's storage deletes by no condition and keeps no versions, a delete at the
+// former one is not carried over: a write that came since would go. People are told.
+func TestCarryOverDeletesNothingPlainly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.formerly("gone")
+	w.Fakes["c2"].DeletePlainly()
+	w.Fakes["c1"].UserDelete(bkt, "gone")
+	w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "gone", Cluster: "c2", Since: time.Now()}))
+	w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+	if got := w.Fakes["c2"].Contents(bkt)["gone"]; got == "" {
+		t.Error("it was deleted at the new primary")
+	}
+	rows := w.Pending()
+	w.WantKeys(rows, "c1/gone")
+	if r := rows["c1/gone"]; r.Hold != state.HoldConflict || !strings.Contains(r.Error, "delete it there once more") {
+		t.Errorf("the row is %+v", r)
+	}
+}
+
+// A write at the new primary in the moment its key is carried over does not hide the one at
+// the former primary: both are told of, as where the moment is another.
+func TestCarryOverLosesTheRace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.formerly("a")
+	c2 := w.Fakes["c2"]
+	w.Fakes["c1"].User(bkt, "a", "at the former primary")
+	c2.SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "put" {
+			c2.SetFault(nil)
+			c2.User(bkt, "a", "at the new primary")
+		}
+		return nil
+	})
+	w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+	if got := c2.Contents(bkt)["a"]; got != "at the new primary" {
+		t.Errorf("the new primary has %q", got)
+	}
+	rows := w.Pending()
+	w.WantKeys(rows, "c1/a")
+	if r := rows["c1/a"]; r.Hold != state.HoldConflict || !r.Foreign {
+		t.Errorf("the row is %+v", r)
+	}
+}
+
+// A third copy is no hit for a key from before it is carried over until it was compared with
+// what that brought.
+func TestCarryOverNotesThirdCopies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b")
+	w.Rows(w.Row("c1"), w.Row("c2"), copyOf("c3", catalog.CopyWaiting))
+	w.Must(w.Syncer.Sync(t.Context(), at("c3")))
+	w.Must(w.Mover.MovePrimary(t.Context(), bkt, "c2"))
+	w.Fakes["c1"].User(bkt, "a", "written around the move")
+	noted := false
+	w.Fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "put" {
+			r, there := w.Pending()["c3/a"]
+			if !there {
+				t.Error("c3 counts as current while the key is carried over")
+			}
+			w.Must(w.Ctl.Pending.Finish(t.Context(), r.RowKey())) // a worker that compared too early
+			noted = there
+		}
+		return nil
+	})
+	w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+	if !noted {
+		t.Error("nothing was carried over")
+	}
+	w.WantKeys(w.Pending(), "c3/a")
+}
+
+// An object that the policy does not allow at the new primary stays, and is reported.
+func TestCarryOverForbidden(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.formerly("a")
+	w.Fakes["c1"].User(bkt, "late", "x")
+	w.Apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 1}, Clusters: []string{"c1"}, Prefer: []string{"c1"}})
+	w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+	if _, there := w.Fakes["c2"].Contents(bkt)["late"]; there {
+		t.Error("it was copied to where it must not be")
+	}
+	w.WantKeys(w.Pending(), "c1/late")
+}
+
+// Rows that were written anywhere become the primary's again once everything is compared.
+func TestConverge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a")
+	anywhere := func(rows []state.Copy) ([]state.Copy, error) {
+		for i := range rows {
+			rows[i].Anywhere = true
+		}
+		return rows, nil
+	}
+	w.Must(w.Copies.Update(t.Context(), bkt, anywhere))
+	rows, err := w.Store.CopiesOf(t.Context(), bkt)
+	w.Must(err)
+	if !MustConverge(w.Ctl.Router().Snapshot(), rows) {
+		t.Fatal("the policy says otherwise, and nothing is to be done")
+	}
+	clocks := map[string]time.Time{}
+	w.WantErr(w.Converger.onlyPrimary(t.Context(), bkt, clocks), object.ErrChanged) // c2 was not compared
+	clocks["c2"] = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	w.Must(w.Converger.onlyPrimary(t.Context(), bkt, clocks))
+	if c := w.Row("c2"); c.Anywhere || !c.OwnedUntil.Equal(clocks["c2"]) {
+		t.Errorf("the copy's row is %+v", c)
+	}
+	if w.Row("c1").Anywhere {
+		t.Error("the primary counts as written anywhere")
+	}
+
+	w.Must(w.Copies.Update(t.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
+		rows[copyrows.Index(rows, "", "c2")].State = catalog.CopyDraining
+		return anywhere(rows)
+	}))
+	w.WantErr(w.Converger.Converge(t.Context(), bkt), object.ErrNotYet) // it leaves
+}
+
+// pendingRows is a control that knows of one backlog only, until it is done.
+type pendingRows struct {
+	Control
+	backlog state.Backlog
+	done    atomic.Bool
+}
+
+func (p *pendingRows) Store() state.Store { return onlyBacklogs{pending: p} }
+
+type onlyBacklogs struct {
+	state.Store
+	pending *pendingRows
+}
+
+func (b onlyBacklogs) Backlogs(context.Context, string) ([]state.Backlog, error) {
+	if b.pending.done.Load() {
+		return nil, nil
+	}
+	return []state.Backlog{b.pending.backlog}, nil
+}
+
+func TestAwaitSettled(t *testing.T) {
+	t.Parallel()
+	const patience = 5 * time.Second
+	for name, tt := range map[string]struct {
+		oldest  time.Duration // after the scan began
+		failing int64
+		signal  bool // that the backlog is gone after a second
+		took    time.Duration
+		want    error
+	}{
+		"what is pending is done":       {signal: true, took: time.Second},
+		"only newer rows are left":      {oldest: time.Second, took: patience},
+		"rows of before are left":       {oldest: -time.Second, took: patience, want: object.ErrNotYet},
+		"newer rows that fail are left": {oldest: time.Second, failing: 1, took: patience, want: object.ErrNotYet},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				p := &pendingRows{backlog: state.Backlog{Cluster: "c2", Objects: 1, Failing: tt.failing, Oldest: began.Add(tt.oldest)}}
+				changed := make(chan struct{})
+				m := New(Options{
+					Control: p, Now: time.Now, Timing: Timing{Patience: patience},
+					Hooks: Hooks{Changed: func(string) <-chan struct{} { return changed }},
+				}).Mover
+				if tt.signal {
+					time.AfterFunc(time.Second, func() {
+						p.done.Store(true)
+						close(changed)
+					})
+				}
+				if err := m.awaitSettled(t.Context(), bkt, "c2", began); !errors.Is(err, tt.want) {
+					t.Errorf("error %v, want %v", err, tt.want)
+				}
+				if took := time.Since(began); took < tt.took || took >= tt.took+2*rarely {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+}
+
+// A move that can't end, because the target fails to take an object, compares nothing again.
+func TestMoveWaitsForFailingObjects(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b")
+	w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{
+		Bucket: bkt, Key: "b", Cluster: "c2", Since: time.Now(), Attempts: 1, NextAttempt: time.Now().Add(time.Hour), Error: "refused",
+	}))
+	lists := 0
+	w.Fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "list" {
+			lists++
+		}
+		return nil
+	})
+	w.WantErr(w.Mover.MovePrimary(t.Context(), bkt, "c2"), object.ErrNotYet)
+	if lists > 0 {
+		t.Errorf("the primary was listed %d times", lists)
+	}
+}
