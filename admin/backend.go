@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/fleet"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/history"
@@ -67,7 +68,7 @@ type bucketStatus interface {
 	Troubles(ctx context.Context) (stuck, conflict control.InTrouble)
 	Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, placement.Result, error)
 	SnapshotAge() time.Duration
-	judger
+	fleet.Judger
 }
 
 // instance is what the API uses of *control.Control itself.

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fado-project/fado/admin/internal/fleet"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
-	"github.com/fado-project/fado/routing"
 )
 
 // findParams narrow the list of buckets.
@@ -65,60 +65,14 @@ func findBuckets(c *call) error {
 // matching returns the first names after the one asked for, so many at most, and how many
 // match in all.
 func (c *call) matching(most int) (names []string, total int, err error) {
-	m := matcher{
-		snap: c.catalogue.Router().Snapshot(), policy: c.query("policy"), cluster: c.query("cluster"),
-		q: strings.ToLower(c.query("q")), state: c.query("state"),
+	s := fleet.Search{
+		Snapshot: c.catalogue.Router().Snapshot(), Policy: c.query("policy"), Cluster: c.query("cluster"),
+		Part: strings.ToLower(c.query("q")), State: c.query("state"),
 	}
-	if m.state != "" {
-		if m.fleet, err = c.fleets.get(c.r.Context(), c.catalogue); err != nil {
+	if s.State != "" {
+		if s.Fleet, err = c.fleets.Get(c.r.Context(), c.catalogue); err != nil {
 			return nil, 0, err
 		}
 	}
-	after := c.query("after")
-	m.each(func(name string) bool {
-		if !m.matches(name) {
-			return c.r.Context().Err() == nil
-		}
-		total++
-		if name > after && (len(names) < most || name < names[most-1]) {
-			i, _ := slices.BinarySearch(names, name)
-			names = slices.Insert(names, i, name)
-			names = names[:min(len(names), most)]
-		}
-		return c.r.Context().Err() == nil
-	})
-	return names, total, c.r.Context().Err()
-}
-
-// matcher is a search for buckets.
-type matcher struct {
-	snap                      *routing.Snapshot
-	fleet                     *fleet
-	state, policy, cluster, q string
-}
-
-// each yields the names that may match.
-func (m *matcher) each(f func(name string) bool) {
-	if m.state == "" || m.state == control.BucketOK {
-		m.snap.Buckets(f)
-		return
-	}
-	for _, name := range m.fleet.notOK[m.state] {
-		if !f(name) {
-			return
-		}
-	}
-}
-
-func (m *matcher) matches(name string) bool {
-	if m.q != "" && !strings.Contains(name, m.q) {
-		return false
-	}
-	if m.state == control.BucketOK && !m.fleet.isOK(name) {
-		return false
-	}
-	if m.policy != "" && !slices.ContainsFunc(m.snap.Rules(name), func(r catalog.PrefixRule) bool { return r.Policy == m.policy }) {
-		return false
-	}
-	return m.cluster == "" || slices.ContainsFunc(m.snap.Copies(name), func(cp catalog.Copy) bool { return cp.Cluster == m.cluster })
+	return s.First(c.r.Context(), c.query("after"), most)
 }

@@ -82,14 +82,3 @@ func TestSummary(t *testing.T) {
 		}
 	}
 }
-
-// TestWorstIsBounded: however many buckets are stuck, the first are told.
-func TestWorstIsBounded(t *testing.T) {
-	f := new(fleet)
-	for i := range 3 * maxAttention {
-		f.keep(judged{bucket: fmt.Sprintf("b%05d", (i*7919)%(3*maxAttention))})
-	}
-	if len(f.worst) != maxAttention || f.worst[0].bucket != "b00000" || f.worst[maxAttention-1].bucket != fmt.Sprintf("b%05d", maxAttention-1) {
-		t.Errorf("%d, from %s to %s", len(f.worst), f.worst[0].bucket, f.worst[len(f.worst)-1].bucket)
-	}
-}

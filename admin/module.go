@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/admin/internal/fleet"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/history"
@@ -46,7 +47,7 @@ type API struct {
 	// heartbeat of event streams.
 	heartbeat time.Duration
 	streams   *streams
-	fleets    fleets
+	fleets    fleet.Looks
 	planned   planned
 }
 

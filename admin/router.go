@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/admin/internal/fleet"
 )
 
 const (
@@ -108,7 +110,7 @@ type call struct {
 	// heartbeat of event streams.
 	heartbeat time.Duration
 	streams   *streams
-	fleets    *fleets
+	fleets    *fleet.Looks
 	planned   *planned
 }
 

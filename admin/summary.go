@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/fleet"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/routing"
@@ -110,7 +111,7 @@ func summary(c *call) error {
 		v.attend("replication", "", "paused", reasonView{Code: "paused", Text: "Replication is paused: nothing is copied, on any instance.", Action: "resume-replication"})
 	}
 	v.attendClusters(snap)
-	look, err := c.fleets.get(c.r.Context(), c.catalogue)
+	look, err := c.fleets.Get(c.r.Context(), c.catalogue)
 	if err != nil {
 		if v.Trouble == "" {
 			v.Trouble = err.Error()
@@ -118,15 +119,15 @@ func summary(c *call) error {
 		v.Status = "degraded"
 		return c.reply(http.StatusOK, v)
 	}
-	v.At = look.at.UTC()
+	v.At = look.At.UTC()
 	v.Buckets = stateCounts{
-		OK: look.counts[control.BucketOK], Syncing: look.counts[control.BucketSyncing],
-		Stuck: look.counts[control.BucketStuck], Conflict: look.counts[control.BucketConflict],
+		OK: look.Counts[control.BucketOK], Syncing: look.Counts[control.BucketSyncing],
+		Stuck: look.Counts[control.BucketStuck], Conflict: look.Counts[control.BucketConflict],
 	}
-	for _, j := range look.worst {
-		v.attend("bucket", j.bucket, j.state, views(j.reasons, viewReason)...)
+	for _, j := range look.Worst {
+		v.attend("bucket", j.Bucket, j.State, views(j.Reasons, viewReason)...)
 	}
-	v.More = v.Buckets.Stuck + v.Buckets.Conflict - len(look.worst)
+	v.More = v.Buckets.Stuck + v.Buckets.Conflict - len(look.Worst)
 	if len(v.Attention) > 0 {
 		v.Status = "degraded"
 	}
@@ -148,7 +149,7 @@ func (v *summaryView) attendClusters(snap *routing.Snapshot) {
 		}
 	}
 	for _, ep := range snap.Endpoints() {
-		if len(v.Attention) > maxAttention {
+		if len(v.Attention) > fleet.MaxWorst {
 			return
 		}
 		if !ep.Live.Healthy() {

@@ -32,7 +32,7 @@ func TestHistoryIsMeasured(t *testing.T) {
 	}
 	m.sample(t.Context(), rings, now.Add(10*time.Second))
 	last := func(series string) float64 {
-		c := rings.Read([]string{series}, now, now.Add(10*time.Second), 0)
+		c := rings.Read([]history.SeriesID{{Name: series}}, now, now.Add(10*time.Second), 0)
 		return c.Values[0][len(c.Values[0])-1]
 	}
 	flying := 3 * float64(len(app.Router().Snapshot().Endpoints()))
@@ -45,12 +45,12 @@ func TestHistoryIsMeasured(t *testing.T) {
 	}
 	for _, series := range []string{"used.c1", "in_flight.c1", "lag.p99", "throughput.bytes", "backlog.oldest"} {
 		if math.IsNaN(last(series)) {
-			t.Errorf("nothing is known of %s; there are %s", series, strings.Join(rings.Names(), ", "))
+			t.Errorf("nothing is known of %s; there are %s", series, strings.Join(rings.Names(""), ", "))
 		}
 	}
 
 	kept := app.History()
-	for deadline := time.Now().Add(5 * time.Second); len(kept.Names()) == 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Second); len(kept.Names("")) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing is measured from the beginning on")
 		}

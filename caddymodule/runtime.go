@@ -134,7 +134,7 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 	rt.lifetime = ctx
 	rt.watched.Go(func() { rt.watchTrouble(ctx, rt.logs.logger("fado.buckets")) })
 	rt.watched.Go(func() { rt.control.Audits.Run(ctx) })
-	measuring := &sampler{rt: rt}
+	measuring := &sampler{rt: rt, others: exchange{rt: rt}}
 	rt.watched.Go(func() { measuring.run(ctx) })
 	rt.events = newEmitter(rt.control.Events(), rt.logs.logger("fado.events"))
 	return nil

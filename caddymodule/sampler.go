@@ -38,6 +38,7 @@ type sampler struct {
 	rt     *runtime
 	before map[string]float64 // counters at the last time
 	at     time.Time
+	others exchange
 }
 
 // run measures until ctx ends.
@@ -46,6 +47,7 @@ func (s *sampler) run(ctx context.Context) {
 		var due <-chan time.Time // never, while nothing is kept
 		if rings := s.rt.history.Load(); rings != nil {
 			s.sample(ctx, rings, time.Now())
+			s.others.trade(ctx, rings, time.Now())
 			due = time.After(rings.Step())
 		}
 		select {

@@ -1,12 +1,13 @@
 // Package history keeps what an instance measured, so that people see what changed when
 // without a monitoring system: one value of each series at every step, in rings of a fixed
-// size ([Rings]).
+// size ([Rings]). Instances that share a store tell each other their last values ([Sheet]), so that
+// each knows of all, from when it started.
 //
 // Invariants:
 //
 //   - Memory is bounded: a series that would go beyond the bound is not kept.
 //   - What is not known is a gap, never a value that was made up.
-//   - Nothing is written anywhere: history ends with the process.
+//   - Nothing is kept anywhere else: history ends with the process.
 //
 // It knows nothing of what it measures. The fado app puts values in, the admin API reads them.
 package history

@@ -27,8 +27,11 @@ type Rings struct {
 
 	mu     sync.Mutex
 	last   int64 // number of the newest slot; 0: none yet
-	series map[string]*ring
+	series map[SeriesID]*ring
 }
+
+// SeriesID names a series of an instance, "" for this one.
+type SeriesID struct{ Node, Name string }
 
 type ring struct {
 	values []float32
@@ -40,7 +43,7 @@ type ring struct {
 // memory.
 func New(keep, step time.Duration, memory int64) *Rings {
 	slots := max(1, int64(keep/step))
-	return &Rings{step: step, slots: slots, most: int(memory / (slots * valueBytes)), series: make(map[string]*ring)}
+	return &Rings{step: step, slots: slots, most: int(memory / (slots * valueBytes)), series: make(map[SeriesID]*ring)}
 }
 
 // Step returns the time between two values.
@@ -57,14 +60,18 @@ func (r *Rings) Put(at time.Time, samples []Sample) {
 	}
 	r.open(slot)
 	for _, s := range samples {
-		g := r.series[s.Series]
-		if g == nil {
-			if g = r.add(s); g == nil {
-				continue
-			}
+		if g := r.ring(SeriesID{Name: s.Series}, s.Peak); g != nil {
+			g.values[slot%r.slots], g.last = float32(s.Value), slot
 		}
-		g.values[slot%r.slots], g.last = float32(s.Value), slot
 	}
+}
+
+// ring returns that of a series; nil if there is no room for it.
+func (r *Rings) ring(id SeriesID, peak bool) *ring {
+	if g := r.series[id]; g != nil {
+		return g
+	}
+	return r.add(id, peak)
 }
 
 // open makes room for a slot: gaps, up to it and there.
@@ -81,29 +88,31 @@ func (r *Rings) open(slot int64) {
 var gap = float32(math.NaN())
 
 // add begins a series; nil if there is no room for it. Series without a value left make room.
-func (r *Rings) add(s Sample) *ring {
+func (r *Rings) add(id SeriesID, peak bool) *ring {
 	if len(r.series) >= r.most {
-		for name, g := range r.series {
+		for old, g := range r.series {
 			if g.last <= r.last-r.slots {
-				delete(r.series, name)
+				delete(r.series, old)
 			}
 		}
 	}
 	if len(r.series) >= r.most {
 		return nil
 	}
-	g := &ring{values: slices.Repeat([]float32{gap}, int(r.slots)), peak: s.Peak}
-	r.series[s.Series] = g
+	g := &ring{values: slices.Repeat([]float32{gap}, int(r.slots)), peak: peak}
+	r.series[id] = g
 	return g
 }
 
-// Names lists the series, sorted.
-func (r *Rings) Names() []string {
+// Names lists the series of an instance, "" for this one, sorted.
+func (r *Rings) Names(node string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	names := make([]string, 0, len(r.series))
-	for name := range r.series {
-		names = append(names, name)
+	for id := range r.series {
+		if id.Node == node {
+			names = append(names, id.Name)
+		}
 	}
 	slices.Sort(names)
 	return names
@@ -118,19 +127,29 @@ type Columns struct {
 	Values [][]float64
 }
 
-// Read returns the values of series between two times. The step is made a multiple of that of
-// the rings, at least the one asked for.
-func (r *Rings) Read(names []string, from, to time.Time, step time.Duration) Columns {
+// Last is the time of the newest values of this instance; zero before there are any.
+func (r *Rings) Last() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == 0 {
+		return time.Time{}
+	}
+	return r.timeOf(r.last)
+}
+
+// Read returns the values of series between two times. The step is made a multiple of that of the
+// rings, at least the one asked for.
+func (r *Rings) Read(ids []SeriesID, from, to time.Time, step time.Duration) Columns {
 	n := max(1, int64((step+r.step-1)/r.step)) // slots in one value
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	first, last := from.UnixNano()/int64(r.step), min(to.UnixNano()/int64(r.step), r.last)
 	first = max(first, r.last-r.slots+1)
 	first -= first % n
-	c := Columns{From: time.Unix(0, first*int64(r.step)).UTC(), Step: time.Duration(n) * r.step, Values: make([][]float64, len(names))}
-	for i, name := range names {
+	c := Columns{From: r.timeOf(first), Step: time.Duration(n) * r.step, Values: make([][]float64, len(ids))}
+	for i, id := range ids {
 		c.Values[i] = []float64{}
-		g := r.series[name]
+		g := r.series[id]
 		for at := first; at <= last; at += n {
 			c.Values[i] = append(c.Values[i], r.sum(g, at, min(at+n-1, last)))
 		}
@@ -167,3 +186,5 @@ func (r *Rings) sum(g *ring, first, last int64) float64 {
 		return total / float64(n)
 	}
 }
+
+func (r *Rings) timeOf(slot int64) time.Time { return time.Unix(0, slot*int64(r.step)).UTC() }

@@ -17,6 +17,13 @@ func at(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.
 
 func one(name string, v float64) []history.Sample { return []history.Sample{{Series: name, Value: v}} }
 
+func of(node string, names ...string) (ids []history.SeriesID) {
+	for _, name := range names {
+		ids = append(ids, history.SeriesID{Node: node, Name: name})
+	}
+	return ids
+}
+
 // Values come back at their times, gaps as gaps, and what is older than is kept does not.
 func TestRings(t *testing.T) {
 	t.Parallel()
@@ -25,7 +32,7 @@ func TestRings(t *testing.T) {
 	r.Put(at(10), one("a", 2))
 	r.Put(at(40), append(one("a", 3), one("b", 9)...))
 	read := func(from, to, step int, names ...string) string {
-		c := r.Read(names, at(from), at(to), time.Duration(step)*time.Second)
+		c := r.Read(of("", names...), at(from), at(to), time.Duration(step)*time.Second)
 		return fmt.Sprint(c.From.Sub(start).Seconds(), c.Step.Seconds(), c.Values)
 	}
 	for _, tc := range []struct{ got, want string }{
@@ -44,7 +51,7 @@ func TestRings(t *testing.T) {
 	if got, want := read(0, 100, 0, "a"), "20 10 [[NaN NaN 3 NaN 4]]"; got != want {
 		t.Errorf("a turn later: %s, want %s", got, want)
 	}
-	if got := fmt.Sprint(r.Names()); got != "[a b]" {
+	if got := fmt.Sprint(r.Names("")); got != "[a b]" {
 		t.Errorf("names: %s", got)
 	}
 }
@@ -56,7 +63,7 @@ func TestPeaks(t *testing.T) {
 	for i, v := range []float64{-5, -1, -3} {
 		r.Put(at(10*i), []history.Sample{{Series: "p99", Value: v, Peak: true}})
 	}
-	if c := r.Read([]string{"p99"}, at(0), at(20), 30*time.Second); len(c.Values[0]) != 1 || c.Values[0][0] != -1 {
+	if c := r.Read(of("", "p99"), at(0), at(20), 30*time.Second); len(c.Values[0]) != 1 || c.Values[0][0] != -1 {
 		t.Errorf("%v", c.Values)
 	}
 }
@@ -66,15 +73,15 @@ func TestMemory(t *testing.T) {
 	t.Parallel()
 	r := history.New(40*time.Second, 10*time.Second, 2*4*4)
 	r.Put(at(0), append(append(one("a", 1), one("b", 1)...), one("c", 1)...))
-	if got := fmt.Sprint(r.Names()); got != "[a b]" {
+	if got := fmt.Sprint(r.Names("")); got != "[a b]" {
 		t.Errorf("names: %s", got)
 	}
 	r.Put(at(30), append(one("a", 1), one("c", 1)...))
-	if got := fmt.Sprint(r.Names()); got != "[a b]" {
+	if got := fmt.Sprint(r.Names("")); got != "[a b]" {
 		t.Errorf("b is kept for a turn: %s", got)
 	}
 	r.Put(at(40), append(one("a", 1), one("c", 1)...))
-	if got := fmt.Sprint(r.Names()); got != "[a c]" {
+	if got := fmt.Sprint(r.Names("")); got != "[a c]" {
 		t.Errorf("b makes room: %s", got)
 	}
 }
@@ -94,7 +101,7 @@ func TestRingsAreLists(t *testing.T) {
 			list[last] = v
 		}
 		first := max(0, last-slots+1)
-		got := r.Read([]string{"a"}, at(first), at(last), 0).Values[0]
+		got := r.Read(of("", "a"), at(first), at(last), 0).Values[0]
 		if len(got) != last-first+1 {
 			t.Fatalf("%d values from %d to %d", len(got), first, last)
 		}

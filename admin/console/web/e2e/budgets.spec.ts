@@ -25,7 +25,8 @@ async function watched(page: Page): Promise<void> {
     new PerformanceObserver((l) => noted.tasks.push(...l.getEntries().map((e) => e.duration))).observe({ type: 'longtask', buffered: true });
     const look = () => {
       const state = document.querySelector('[aria-label="Overall state"]')?.textContent ?? 'unknown';
-      const ready = document.querySelector('h1')?.textContent === 'Overview' && state !== 'unknown' && document.querySelector('table[aria-label=Clusters]');
+      const ready =
+        document.querySelector('h1')?.textContent === 'Overview' && state !== 'unknown' && document.querySelector('section[aria-label=Topology] button');
       if (ready) noted.usable = performance.now();
       else requestAnimationFrame(look);
     };

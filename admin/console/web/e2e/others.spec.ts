@@ -70,9 +70,46 @@ test('two instances, of which one is killed', async ({ page, start }) => {
     await expect(page.getByRole('button', { name: 'Account ada' })).toBeVisible();
     expect(await violations(page)).toEqual([]);
 
+    // The charts are of all together, and of each: two has no replication of its own to tell of.
+    const instance = page.getByLabel('Instance');
+    const decisions = page.getByRole('figure', { name: 'Decisions by locality' });
+    for (const [at, here, other] of [
+      [one, 'one', 'two'],
+      [two, 'two', 'one'],
+    ] as const) {
+      await page.goto(`${at.console}/metrics?range=15m`);
+      await expect(instance.getByRole('option')).toHaveText(['all together', `${here} (this one)`, other]);
+      await expect(instance).toHaveValue('all');
+      await expect(decisions).toContainText(/refused: \d/);
+      await instance.selectOption(other);
+      await expect(page).toHaveURL(new RegExp(`node=${other}`));
+      await expect(page).toHaveURL(/range=15m/);
+      await page.reload();
+      await expect(instance).toHaveValue(other);
+      await expect(decisions).toContainText(/local: \d/);
+    }
+    // What one instance refused is its own, and part of all.
+    for (let i = 0; i < 40; i++) await fetch(two.functions, { headers: { 'X-FaDO-Bucket': 'nowhere' } });
+    await page.goto(`${one.console}/metrics?range=15m&node=two`);
+    await expect(decisions).toContainText(/refused: .*at most (\d*[1-9]|\d*\.\d*[1-9])/);
+    await instance.selectOption('one');
+    await expect(page).toHaveURL(/node=one/);
+    await expect(decisions).toContainText(/refused: 0\/s, at most 0\/s/);
+    await instance.selectOption('all');
+    await expect(decisions).toContainText(/refused: .*at most (\d*[1-9]|\d*\.\d*[1-9])/);
+    expect(await violations(page)).toEqual([]);
+
+    await page.goto(`${two.console}/instances`);
+    await expect(table.getByRole('row', { name: /^two this one/ })).toBeVisible();
     await two.fado.stop('SIGKILL');
     await expect(page.getByRole('alert')).toContainText('No connection to FaDO since');
+    // The other says so: where it charts, and where it lists.
+    await page.goto(`${one.console}/metrics`);
+    await expect(page.getByRole('status').filter({ hasText: 'two has told nothing since' })).toBeVisible({ timeout: 60_000 });
+    await expect(instance.getByRole('option')).toHaveText(['all together', 'one (this one)', 'two (silent)']);
+    expect(await violations(page)).toEqual([]);
     await page.goto(`${one.console}/instances`);
+    await expect(page.getByRole('status').filter({ hasText: 'two has told nothing since' })).toBeVisible();
     await expect(table.getByRole('row', { name: /^one this one/ })).toBeVisible();
     await expect(table.getByRole('row', { name: /^two/ })).toHaveCount(0, { timeout: 90_000 });
     // What was signed in at the other goes on here.

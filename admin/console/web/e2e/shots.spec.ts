@@ -1,4 +1,5 @@
 import { expect, signIn, test, world } from './kit';
+import { s3 } from './world';
 
 test.skip(!process.env.SHOTS, 'make web-shots takes the pictures of docs/console.md');
 
@@ -9,9 +10,15 @@ const shots: [string, string, 'Light' | 'Dark'][] = [
 ];
 
 test('pictures', async ({ page }) => {
-  await page.setViewportSize({ width: 1180, height: 720 });
+  test.setTimeout(240_000);
+  for (let i = 0; i < 140; i++) {
+    for (let n = 0; n < 20 + 15 * Math.sin(i / 9); n++) await fetch(world().functions_at, { headers: { 'X-FaDO-Bucket': 'reports' } });
+    await s3(world().storages.berlin, 'PUT', `/reports/report-${i % 40}.txt`, 'x'.repeat(1000 + 900 * Math.sin(i / 5)));
+    await page.waitForTimeout(600);
+  }
   await signIn(page, 'ada');
   for (const [name, path, theme] of shots) {
+    await page.setViewportSize({ width: 1180, height: name === 'overview' ? 1020 : 720 });
     await page.goto(world().console + path);
     await page.getByRole('button', { name: 'Account' }).click();
     await page.getByRole('menuitemradio', { name: theme }).click();

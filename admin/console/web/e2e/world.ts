@@ -274,6 +274,8 @@ export interface Another {
   dir: string;
   admin: string;
   console: string;
+  /** Where invocations are sent to. */
+  functions: string;
   fado: Fado;
 }
 
@@ -285,7 +287,8 @@ let ada: string | undefined; // the same everywhere, as sessions end where a pas
 
 export async function another(settings = '', options = ''): Promise<Another> {
   const dir = mkdtempSync(join(tmpdir(), 'fado-console-'));
-  const w = { dir, admin: `http://127.0.0.1:${await freePort()}`, console: `http://localhost:${await freePort()}` };
+  const at = async (host: string) => `http://${host}:${await freePort()}`;
+  const w = { dir, admin: await at('127.0.0.1'), console: await at('localhost'), functions: await at('127.0.0.1') };
   const store = /^\s*store /m.test(settings) ? '' : `store sqlite ${join(dir, 'fado.db')}`;
   ada ??= hash('of ada', 'bcrypt');
   writeFileSync(
@@ -303,6 +306,13 @@ http://:${new URL(w.console).port} {
 	fado_console {
 		user ada ${ada} admin
 		${options}
+	}
+}
+http://:${new URL(w.functions).port} {
+	reverse_proxy {
+		dynamic fado
+		transport fado
+		lb_policy data_aware
 	}
 }
 `,

@@ -29,7 +29,7 @@ import { useLive } from './live';
 import type { AuditFilter } from './pages/Audit';
 import { PauseButton } from './pages/actions';
 import type { EventFilter } from './pages/Events';
-import type { Range } from './pages/Metrics';
+import type { Range } from './pages/history';
 import { Overview } from './pages/Overview';
 import * as q from './pages/queries';
 import type { Question } from './pages/Routing';
@@ -67,8 +67,10 @@ const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
 const text = (v: unknown) => (typeof v === 'string' && v !== '' ? v : typeof v === 'number' ? String(v) : undefined);
 const states = ['ok', 'syncing', 'conflict', 'stuck'];
 
+const view = (s: Record<string, unknown>): { view?: 'table' } => ({ view: s.view === 'table' ? 'table' : undefined });
+
 const routes = root.addChildren([
-  createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
+  createRoute({ getParentRoute: () => root, path: '/', component: Overview, validateSearch: view }),
   createRoute({
     getParentRoute: () => root,
     path: '/buckets',
@@ -120,14 +122,15 @@ const routes = root.addChildren([
     getParentRoute: () => root,
     path: '/topology',
     component: lazyRouteComponent(() => import('./pages/Topology'), 'Topology'),
-    validateSearch: (s: Record<string, unknown>): { view?: 'table' } => ({ view: s.view === 'table' ? 'table' : undefined }),
+    validateSearch: view,
   }),
   createRoute({
     getParentRoute: () => root,
     path: '/metrics',
     component: lazyRouteComponent(() => import('./pages/Metrics'), 'Metrics'),
-    validateSearch: (s: Record<string, unknown>): { range?: Range } => ({
+    validateSearch: (s: Record<string, unknown>): { range?: Range; node?: string } => ({
       range: ['15m', '1h', '6h', '24h'].includes(s.range as string) ? (s.range as Range) : undefined,
+      node: text(s.node),
     }),
   }),
   createRoute({

@@ -9,15 +9,16 @@ import { tree } from './pages/Catalogue';
 import { size } from './pages/Clusters';
 import { bow, width } from './pages/Edges';
 import { clean } from './pages/Edit';
+import { flowsOf, folding, linksOf, places } from './pages/Flowing';
 import { bounds } from './pages/Held';
+import { latest, linesOf, together } from './pages/history';
 import { cell } from './pages/Matrix';
-import { linesOf } from './pages/Metrics';
 import { waits } from './pages/Pending';
 import { fieldErrors, move } from './pages/Plan';
 import { parseCurl, shellWords, supposed } from './pages/Routing';
 import { offers } from './pages/TestConnection';
-import { flowsOf, linksOf, places } from './pages/Topology';
 import { Action, SessionContext, State } from './ui/kit';
+import { strokes } from './ui/Spark';
 
 vi.mock('@tanstack/react-router', async (real) => ({ ...(await real<object>()), getRouteApi: () => ({}) }));
 
@@ -149,14 +150,37 @@ describe('what was measured', () => {
     from: '',
     step: 1,
     series: [
-      { name: 'used.c1', values: [1, null] },
-      { name: 'decisions.local.c1', values: [null, 2, 4] },
-      { name: 'decisions.local', values: [9] },
-      { name: 'copied.c2', values: [null] },
+      { node: 'a', name: 'used.c1', values: [1, null] },
+      { node: 'a', name: 'decisions.local.c1', values: [null, 2, 4] },
+      { node: 'a', name: 'decisions.local', values: [9] },
+      { node: 'a', name: 'copied.c2', values: [null] },
     ],
   };
   it('is drawn by the names of series', () => {
     expect(linesOf({ series: { 'used.': '', 'decisions.local': 'local' } }, h).map((l) => l.label)).toEqual(['c1', 'local']);
+  });
+  it('of all instances is a sum, or the highest, and not known where one is missing', () => {
+    const one = (node: string, name: string, ...values: (number | null)[]) => ({ node, name, values });
+    const series = [
+      one('a', 'errors', 1, 1, 1, 1, 1),
+      one('b', 'errors', null, 2, null, 4, null),
+      one('gone', 'errors', 8, null, 8, null, null),
+      one('a', 'lag.p99', 1, 5, 1, 1, null),
+      one('b', 'lag.p99', 3, 2, 7, 1, null),
+      one('a', 'used.c1', 9, null, 9, 9, 9),
+    ];
+    const told = (node: string, silent: boolean) => ({ node, this: node === 'a', last: null, silent });
+    const all = together({ from: '', step: 1, series }, [told('a', false), told('b', false), told('gone', true)]);
+    expect(all.series.map((s) => [s.node, s.name, s.values])).toEqual([
+      ['all', 'errors', [9, null, null, 5, null]],
+      ['all', 'lag.p99', [3, 5, 7, 1, null]],
+      ['a', 'used.c1', [9, null, 9, 9, 9]],
+    ]);
+    expect([latest(all.series[0] as never), latest(undefined), latest({ label: '', values: [null] })]).toEqual([5, undefined, undefined]);
+  });
+  it('is drawn small, with its gaps', () => {
+    expect(strokes([0, 10, null, 5, null], 10)).toBe('M0.0 34.0L50.0 2.0M150.0 18.0h.1');
+    expect(strokes([0], 0)).toBe('M0.0 34.0h.1');
   });
   it('flows, summed by cluster', () => {
     const f = {
@@ -192,6 +216,16 @@ describe('what was measured', () => {
       { name: 'a', zones: ['de'] },
     ] as never;
     const [eu, us] = places(zones, clusters);
+    expect(
+      places(zones, [{ name: 'x', zones: [] }] as never)
+        .at(-1)
+        ?.clusters.map((c) => c.name),
+    ).toEqual(['x']);
+    const sums = [
+      { name: 'a', storage: 'down', functions: 0, healthy: 0 },
+      { name: 'b', storage: 'up', functions: 2, healthy: 2 },
+    ] as never;
+    expect(folding(sums, new Map([['b', { local: 2, remote: 1, none: 1, errors: 0, copied: 0 }]]))).toBe('2 clusters, 1 in trouble, 4.0/s');
     expect([eu.zone.name, us.zone.name, eu.clusters.length, eu.inside[0].clusters.map((c) => c.name)]).toEqual(['eu', 'us', 0, ['a', 'b']]);
   });
 });

@@ -509,7 +509,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What this instance measured: columns of numbers at the same times. */
+        /** What instances measured: columns of numbers at the same times. */
         get: operations["history"];
         put?: never;
         post?: never;
@@ -526,7 +526,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The names of the series that are kept. */
+        /** The names of the series that are kept, and whose. */
         get: operations["history-series"];
         put?: never;
         post?: never;
@@ -1571,6 +1571,8 @@ export interface components {
         HistoryNames: {
             /** @description Whether anything is kept: see the option history. */
             kept: boolean;
+            /** @description The instances whose series are kept: this one, then the others by name. */
+            nodes: components["schemas"]["Told"][];
             /** @description Names of the series, sorted. */
             series: string[];
             /** @description Seconds between two values. */
@@ -2356,6 +2358,8 @@ export interface components {
         Series: {
             /** @description Name of the series. */
             name: string;
+            /** @description The instance that measured it. */
+            node: string;
             /** @description A value for each time; null where none is known. */
             values: (number | null)[];
         };
@@ -2535,6 +2539,16 @@ export interface components {
             bucket: string;
             /** @description that it is under way */
             sync: string;
+        };
+        Told: {
+            /** @description The time of its newest value; null while there is none. */
+            last: string | null;
+            /** @description Its name. */
+            node: string;
+            /** @description Whether its next value is overdue: it ended, or does not reach the store. */
+            silent: boolean;
+            /** @description Whether it is the one that answers. */
+            this: boolean;
         };
         Transfer: {
             /** @description the object's bucket */
@@ -5146,6 +5160,8 @@ export interface operations {
             query?: {
                 /** @description The series to tell; a name that ends with a point stands for all that begin with it. Default: all. */
                 series?: string[];
+                /** @description The instance whose series are told, or all. What is the store's or the storages' (backlog., used.) is the same of all, and told of this one. Default: this instance. */
+                node?: string;
                 /** @description Begin here (RFC 3339). Default: an hour before to. */
                 from?: string;
                 /** @description End here (RFC 3339). Default: now. */

@@ -1,11 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
-import type { Schemas } from '../api/client';
+import type { Schemas, Summary } from '../api/client';
 import { bytes, count, counted, percent } from '../format';
-import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Meter, Page, State } from '../ui/kit';
+import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Meter, Page, State, Table } from '../ui/kit';
 import { ListCard } from '../ui/List';
 import { DrainButton, EditButtons, NewButton } from './Editing';
-import { ClusterTable } from './Overview';
 import * as q from './queries';
 
 export function Clusters() {
@@ -36,6 +35,51 @@ export function Clusters() {
         </ListCard>
       </div>
     </Page>
+  );
+}
+
+function ClusterTable({ s }: { s: Summary }) {
+  return (
+    <Card title="Clusters" flush>
+      {s.clusters.length === 0 ? (
+        <Empty title="No cluster yet">Declare one in the Caddyfile, or POST it to /fado/clusters.</Empty>
+      ) : (
+        <Table label="Clusters" head={['Cluster', 'Zones', 'Storage', 'Used', 'Functions', 'In flight', 'Changes are noticed by']}>
+          {s.clusters.map((c) => (
+            <tr key={c.name}>
+              <th scope="row">
+                <ClusterLink name={c.name} /> {c.drain && <span className="pill">draining</span>}
+              </th>
+              <td>{c.zones.join(', ') || <span className="quiet">none</span>}</td>
+              <td>
+                {c.storage ? <State of={c.full ? 'full' : c.storage} /> : <span className="quiet">none</span>}
+                {c.error && <p className="quiet">{c.error}</p>}
+              </td>
+              <td>
+                {c.capacity > 0 ? (
+                  <Meter
+                    label={`Storage used in ${c.name}`}
+                    value={percent(c.used_bytes, c.capacity)}
+                    text={`${bytes(c.used_bytes)} of ${bytes(c.capacity)}`}
+                  />
+                ) : (
+                  bytes(c.used_bytes)
+                )}
+              </td>
+              <td>
+                {c.functions ? (
+                  <State of={c.healthy === c.functions ? 'healthy' : c.healthy ? 'degraded' : 'down'} label={`${c.healthy} of ${c.functions}`} />
+                ) : (
+                  <span className="quiet">none</span>
+                )}
+              </td>
+              <td className="num">{count(c.in_flight)}</td>
+              <td>{c.feed || <span className="quiet">not known yet</span>}</td>
+            </tr>
+          ))}
+        </Table>
+      )}
+    </Card>
   );
 }
 

@@ -34,16 +34,17 @@ export function Edges({ links, within }: { links: Link[]; within: RefObject<HTML
     const measure = () => {
       const base = map.getBoundingClientRect();
       const next = new Map<string, Point>();
-      for (const card of map.querySelectorAll<HTMLElement>('[data-cluster]')) {
+      for (const card of map.querySelectorAll<HTMLElement>('[data-clusters]')) {
         const r = card.getBoundingClientRect();
-        next.set(card.dataset.cluster ?? '', { x: Math.round(r.left - base.left + r.width - 18), y: Math.round(r.top - base.top + 18) });
+        const point = { x: Math.round(r.left - base.left + r.width - 18), y: Math.round(r.top - base.top + 18) };
+        for (const name of card.dataset.clusters?.split(' ') ?? []) next.set(name, point);
       }
       setAt(next);
     };
     measure();
     const watch = new ResizeObserver(measure);
     watch.observe(map);
-    for (const card of map.querySelectorAll('[data-cluster]')) watch.observe(card);
+    for (const card of map.querySelectorAll('[data-clusters]')) watch.observe(card);
     return () => watch.disconnect();
   }, [within]);
   return (
@@ -70,7 +71,8 @@ export function Edges({ links, within }: { links: Link[]; within: RefObject<HTML
         const [a, b] = [at.get(l.from), at.get(l.to)];
         return (
           a &&
-          b && (
+          b &&
+          a !== b && (
             <path key={`${l.kind} ${l.from} ${l.to}`} className={l.kind} d={bow(a, b)} strokeWidth={width(l.rate)} markerEnd={`url(#end-of-${l.kind})`}>
               <title>{`${l.from} → ${l.to}: ${l.text}`}</title>
             </path>

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { counted, span } from '../format';
 import { Ago, Card, ClusterLink, CopyCurl, Facts, Failure, Loaded, Page, State, Table } from '../ui/kit';
 import * as q from './queries';
+import { Silent } from './Silent';
 
 export function Instances() {
   const nodes = useQuery(q.nodes);
@@ -11,6 +12,7 @@ export function Instances() {
         {(n) => (
           <div className="stack">
             {n.trouble && <Failure error={new Error(`The store does not answer: ${n.trouble}`)} />}
+            <Silent />
             <Card label="Instances" flush>
               <Table label="Instances" head={['Instance', 'Version', 'Does', 'Looks after', 'Listens to', 'Routes by', 'Lease']}>
                 {n.instances.map((i) => (

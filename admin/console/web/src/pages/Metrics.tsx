@@ -1,17 +1,15 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { lazy, Suspense, useId, useMemo, useState } from 'react';
-import { api, type Schemas, told } from '../api/client';
+import type { Schemas } from '../api/client';
 import { bytes, count, span } from '../format';
 import { CopyCurl, Empty, Loaded, Page, Table } from '../ui/kit';
-import type { Line } from './Plot';
+import { type Line, linesOf, measured, measurers, type Range, ranges, together } from './history';
+import { Silent } from './Silent';
 
 const Plot = lazy(() => import('./Plot'));
 
 type History = Schemas['History'];
-
-export const ranges = { '15m': 900, '1h': 3600, '6h': 6 * 3600, '24h': 24 * 3600 } as const;
-export type Range = keyof typeof ranges;
 
 const here = getRouteApi('/metrics');
 
@@ -43,34 +41,46 @@ const figures: Figure[] = [
 
 const asked = figures.flatMap((f) => Object.keys(f.series));
 
+/** The instance that stands for all. */
+const all = 'all';
+
+/** What is in the address. */
+type Chosen = { range?: Range; node?: string };
+
 export function Metrics() {
-  const range: Range = here.useSearch().range ?? '1h';
+  const { range = '1h', node = all } = here.useSearch();
   const navigate = useNavigate({ from: '/metrics' });
-  const history = useQuery({
-    queryKey: ['history', range],
-    queryFn: ({ signal }) => {
-      const from = new Date(Date.now() - ranges[range] * 1000).toISOString().replace(/\.\d+/, '');
-      return told(api.GET('/fado/history', { params: { query: { from, series: asked, step: String(Math.ceil(ranges[range] / 360)) } }, signal }));
-    },
-    placeholderData: keepPreviousData,
-    refetchInterval: 10_000,
-    retry: false,
-  });
+  const set = (change: Chosen) => navigate({ search: (now: Chosen) => ({ ...now, ...change }), replace: true });
+  const told = useQuery(measurers);
+  const history = useQuery(measured(range, node, asked, 360));
+  const nodes = told.data?.nodes ?? [];
   return (
-    <Page title="Metrics" at={history.dataUpdatedAt} actions={<CopyCurl path="/fado/history" />}>
-      <fieldset className="facets" aria-label="Range">
-        {(Object.keys(ranges) as Range[]).map((r) => (
-          <button
-            key={r}
-            type="button"
-            className="button"
-            aria-pressed={r === range}
-            onClick={() => navigate({ search: { range: r === '1h' ? undefined : r }, replace: true })}
-          >
-            {r}
-          </button>
-        ))}
-      </fieldset>
+    <Page title="Metrics" at={history.dataUpdatedAt} actions={<CopyCurl path={`/fado/history?node=${encodeURIComponent(node)}`} />}>
+      <div className="filters">
+        <fieldset className="facets" aria-label="Range">
+          {(Object.keys(ranges) as Range[]).map((r) => (
+            <button key={r} type="button" className="button" aria-pressed={r === range} onClick={() => set({ range: r === '1h' ? undefined : r })}>
+              {r}
+            </button>
+          ))}
+        </fieldset>
+        {(nodes.length > 1 || node !== all) && (
+          <label className="field">
+            <span>Instance</span>
+            <select value={node} onChange={(e) => set({ node: e.target.value === all ? undefined : e.target.value })}>
+              <option value={all}>all together</option>
+              {nodes.map((n) => (
+                <option key={n.node} value={n.node}>
+                  {n.node}
+                  {n.this ? ' (this one)' : n.silent ? ' (silent)' : ''}
+                </option>
+              ))}
+              {node !== all && nodes.every((n) => n.node !== node) && <option value={node}>{node} (not known)</option>}
+            </select>
+          </label>
+        )}
+      </div>
+      <Silent />
       <Loaded of={history} rows={8}>
         {(h) =>
           h.series.length === 0 ? (
@@ -78,22 +88,13 @@ export function Metrics() {
           ) : (
             <div className="plots">
               {figures.map((f) => (
-                <Shown key={f.title} figure={f} h={h} />
+                <Shown key={f.title} figure={f} h={node === all ? together(h, nodes) : h} />
               ))}
             </div>
           )
         }
       </Loaded>
     </Page>
-  );
-}
-
-/** The lines of a figure. */
-export function linesOf(f: { series: Record<string, string> }, h: History): Line[] {
-  return Object.entries(f.series).flatMap(([name, label]) =>
-    h.series
-      .filter((s) => (name.endsWith('.') ? s.name.startsWith(name) : s.name === name))
-      .map((s) => ({ label: label || s.name.slice(name.length), values: s.values })),
   );
 }
 

@@ -1,14 +1,23 @@
-import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
-import type { Summary } from '../api/client';
-import { bytes, count, counted, percent } from '../format';
-import { BucketLink, Card, ClusterLink, CopyCurl, Empty, Loaded, Meter, Page, State, Table } from '../ui/kit';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
+import type { Schemas, Summary } from '../api/client';
+import { bytes, count, counted, rate } from '../format';
+import { Ago, BucketLink, Card, ClusterLink, CopyCurl, Empty, Loaded, Page, State } from '../ui/kit';
+import { Spark } from '../ui/Spark';
 import { Help, PauseButton, RetryButton } from './actions';
+import { AsTable, Flowing } from './Flowing';
+import { What } from './Happened';
+import { latest, linesOf, measured, measurers, together } from './history';
 import * as q from './queries';
+
+const here = getRouteApi('/');
 
 export function Overview() {
   const summary = useQuery(q.summary);
-  const replication = useQuery(q.replication);
+  const { view } = here.useSearch();
+  const navigate = useNavigate({ from: '/' });
+  const table = view === 'table';
   return (
     <Page title="Overview" at={summary.data ? Date.parse(summary.data.at) : 0} actions={<CopyCurl path="/fado/summary" />}>
       <Loaded of={summary} rows={8}>
@@ -17,27 +26,135 @@ export function Overview() {
             <div className="figures">
               <BucketFigure s={s} />
               <Figure label="Clusters" to="/clusters" value={count(s.counts.clusters)} note={clusterNote(s)} />
-              <Figure
-                label="Waiting to be copied"
-                to="/replication"
-                value={replication.data ? count(replication.data.queue.objects) : '–'}
-                note={replication.data ? bytes(replication.data.queue.bytes) : 'not known yet'}
-              />
-              <Figure
-                label="Lag, p99"
-                to="/replication"
-                value={replication.data ? lag(replication.data.lag_ms.p99) : '–'}
-                note={
-                  !replication.data ? 'not known yet' : replication.data.lag_ms.p99 > 0 ? `p50 ${lag(replication.data.lag_ms.p50)}` : 'nothing copied lately'
-                }
-              />
+              <Courses />
             </div>
             <Attention s={s} />
-            <ClusterTable s={s} />
+            <div className="card">
+              <header>
+                <h2>Topology</h2>
+                <AsTable on={table} onChange={(on) => navigate({ search: { view: on ? 'table' : undefined }, replace: true, resetScroll: false })} />
+              </header>
+              <div className="card-body">
+                <Flowing clusters={s.clusters} table={table} />
+              </div>
+            </div>
+            <Changes />
           </div>
         )}
       </Loaded>
     </Page>
+  );
+}
+
+const courses = ['decisions.local', 'decisions.remote', 'decisions.none', 'rejections', 'lag.p99', 'backlog.objects', 'throughput.bytes', 'throughput.objects'];
+
+/** What matters most over the last hour, of all instances. */
+function Courses() {
+  const replication = useQuery(q.replication);
+  const told = useQuery(measurers);
+  const history = useQuery(measured('1h', 'all', courses, 360));
+  const h = history.data && together(history.data, told.data?.nodes ?? []);
+  const line = (name: string, label: string) => (h ? linesOf({ series: { [name]: label } }, h) : []);
+  const decisions = [
+    ...line('decisions.local', 'local'),
+    ...line('decisions.remote', 'remote'),
+    ...line('decisions.none', 'no data named'),
+    ...line('rejections', 'refused'),
+  ];
+  const lags = line('lag.p99', 'p99');
+  const now = decisions.map((l) => latest(l) ?? 0);
+  const all = now.reduce((a, b) => a + b, 0);
+  const known = decisions.some((l) => latest(l) !== undefined);
+  const copied = latest(line('throughput.bytes', '')[0]);
+  const unknown = history.error ? 'no history is kept' : 'not known yet';
+  const r = replication.data;
+  return (
+    <>
+      <Figure
+        label="Invocations"
+        to="/metrics"
+        value={known ? rate(all) : '–'}
+        note={!known ? unknown : all > 0 ? `${Math.round((100 * now[0]) / all)} % where their data is` : 'none now'}
+      >
+        <Course name="Invocations by locality" lines={decisions} unit={rate} />
+      </Figure>
+      <Figure
+        label="Lag, p99"
+        to="/replication"
+        value={r ? lag(r.lag_ms.p99) : '–'}
+        note={!r ? 'not known yet' : r.lag_ms.p99 > 0 ? `p50 ${lag(r.lag_ms.p50)}` : 'nothing copied lately'}
+      >
+        <Course name="Lag, p99" lines={lags} unit={lag} />
+      </Figure>
+      <Figure label="Waiting to be copied" to="/replication" value={r ? count(r.queue.objects) : '–'} note={r ? bytes(r.queue.bytes) : 'not known yet'}>
+        <Course name="Waiting to be copied" lines={line('backlog.objects', 'objects')} unit={(v) => count(Math.round(v))} />
+      </Figure>
+      <Figure
+        label="Throughput"
+        to="/metrics"
+        value={copied === undefined ? '–' : `${bytes(copied)}/s`}
+        note={copied === undefined ? unknown : `${rate(latest(line('throughput.objects', '')[0]) ?? 0)} objects`}
+      >
+        <Course name="Throughput" lines={line('throughput.bytes', 'copied')} unit={(v) => `${bytes(v)}/s`} />
+      </Figure>
+    </>
+  );
+}
+
+/** The course of a figure over the last hour; nothing where nothing is known. */
+function Course({ name, lines, unit }: { name: string; lines: { label: string; values: (number | null)[] }[]; unit: (v: number) => string }) {
+  // What is before the first value takes no room: an instance may have begun a minute ago.
+  const begin = Math.min(...lines.map((l) => l.values.findIndex((v) => v !== null)).filter((i) => i >= 0));
+  if (begin === Number.POSITIVE_INFINITY) return null;
+  // Lines that are nothing but nought lie on each other.
+  const some = lines.filter((l) => l.values.some((v) => v));
+  const drawn = some.length ? some : lines.slice(0, 1);
+  const most = lines.map((l) => `${lines.length > 1 ? `${l.label} ` : ''}${unit(Math.max(0, ...l.values.map((v) => v ?? 0)))}`);
+  return <Spark label={`${name} in the last hour, at most ${most.join(', ')}`} lines={drawn.map((l) => ({ ...l, values: l.values.slice(begin) }))} />;
+}
+
+/** How far back changes are shown here, and how many of them. */
+const changesBack = 3600_000;
+const changesShown = 8;
+
+/** What was changed in the catalogue lately. */
+function Changes() {
+  const log = useQuery(q.eventLog(useQueryClient(), { type: 'resource' }));
+  return (
+    <Card
+      title="Changes of the last hour"
+      flush
+      aside={
+        <Link to="/events" search={{ type: 'resource' }}>
+          All events
+        </Link>
+      }
+    >
+      <Loaded of={log} rows={2}>
+        {(list: Schemas['LoggedEvent'][]) => {
+          const late = list.filter((e) => Date.now() - Date.parse(e.time) < changesBack).toReversed();
+          if (late.length === 0)
+            return (
+              <Empty title="Nothing was changed">Zones, clusters, policies and buckets are as they were an hour ago, as far as this instance has run.</Empty>
+            );
+          return (
+            <ul className="changes" aria-label="Changes">
+              {late.slice(0, changesShown).map((e) => (
+                <li key={e.seq}>
+                  <span>
+                    <What e={e} />
+                  </span>
+                  <span className="quiet">
+                    <Ago time={e.time} />
+                  </span>
+                </li>
+              ))}
+              {late.length > changesShown && <li className="quiet">and {count(late.length - changesShown)} more</li>}
+            </ul>
+          );
+        }}
+      </Loaded>
+    </Card>
   );
 }
 
@@ -82,7 +199,19 @@ function BucketFigure({ s }: { s: Summary }) {
   );
 }
 
-function Figure({ label, value, note, to }: { label: string; value: string; note: string; to: '/clusters' | '/replication' }) {
+function Figure({
+  label,
+  value,
+  note,
+  to,
+  children,
+}: {
+  label: string;
+  value: string;
+  note: string;
+  to: '/clusters' | '/replication' | '/metrics';
+  children?: ReactNode;
+}) {
   return (
     <div className="figure">
       <Link to={to} className="figure-label">
@@ -90,6 +219,7 @@ function Figure({ label, value, note, to }: { label: string; value: string; note
       </Link>
       <strong>{value}</strong>
       <span className="quiet">{note}</span>
+      {children}
     </div>
   );
 }
@@ -169,49 +299,4 @@ function Subject({ kind, name }: { kind: string; name: string }) {
     default:
       return <Link to="/replication">Replication</Link>;
   }
-}
-
-export function ClusterTable({ s }: { s: Summary }) {
-  return (
-    <Card title="Clusters" flush>
-      {s.clusters.length === 0 ? (
-        <Empty title="No cluster yet">Declare one in the Caddyfile, or POST it to /fado/clusters.</Empty>
-      ) : (
-        <Table label="Clusters" head={['Cluster', 'Zones', 'Storage', 'Used', 'Functions', 'In flight', 'Changes are noticed by']}>
-          {s.clusters.map((c) => (
-            <tr key={c.name}>
-              <th scope="row">
-                <ClusterLink name={c.name} /> {c.drain && <span className="pill">draining</span>}
-              </th>
-              <td>{c.zones.join(', ') || <span className="quiet">none</span>}</td>
-              <td>
-                {c.storage ? <State of={c.full ? 'full' : c.storage} /> : <span className="quiet">none</span>}
-                {c.error && <p className="quiet">{c.error}</p>}
-              </td>
-              <td>
-                {c.capacity > 0 ? (
-                  <Meter
-                    label={`Storage used in ${c.name}`}
-                    value={percent(c.used_bytes, c.capacity)}
-                    text={`${bytes(c.used_bytes)} of ${bytes(c.capacity)}`}
-                  />
-                ) : (
-                  bytes(c.used_bytes)
-                )}
-              </td>
-              <td>
-                {c.functions ? (
-                  <State of={c.healthy === c.functions ? 'healthy' : c.healthy ? 'degraded' : 'down'} label={`${c.healthy} of ${c.functions}`} />
-                ) : (
-                  <span className="quiet">none</span>
-                )}
-              </td>
-              <td className="num">{count(c.in_flight)}</td>
-              <td>{c.feed || <span className="quiet">not known yet</span>}</td>
-            </tr>
-          ))}
-        </Table>
-      )}
-    </Card>
-  );
 }

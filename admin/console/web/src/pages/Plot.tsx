@@ -2,16 +2,12 @@ import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useTheme } from '../theme';
+import type { Line } from './history';
 
 /** The colours of lines, by the page's own; more lines than colours differ by their dashes. */
 const colours = ['--accent', '--busy', '--warn', '--bad', '--quiet'];
 
 export const lineClass = (i: number) => `line-${i % colours.length}`;
-
-export interface Line {
-  label: string;
-  values: (number | null)[];
-}
 
 /** Lines over time. What a screen reader and a printer get is beside it. */
 export default function Plot({ from, step, lines, unit }: { from: number; step: number; lines: Line[]; unit: (v: number) => string }) {

@@ -1,247 +1,31 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
-import { useRef } from 'react';
-import type { Schemas, Summary, Zone } from '../api/client';
-import { bytes, count, counted, percent, rate } from '../format';
-import { ClusterLink, CopyCurl, Empty, Loaded, Page, State, Table } from '../ui/kit';
-import { Edges, type Link } from './Edges';
+import { CopyCurl, Loaded, Page } from '../ui/kit';
+import { AsTable, Flowing } from './Flowing';
 import * as q from './queries';
-
-type ClusterSum = Summary['clusters'][number];
-type Flows = Schemas['Flows'];
 
 const here = getRouteApi('/topology');
 
-/** What flows in and out of a cluster, a second; undefined where nothing is known. */
-export interface Flow {
-  local: number;
-  remote: number;
-  none: number;
-  errors: number;
-  /** Bytes copied into it. */
-  copied: number;
-}
-
-/** The flows of each cluster, summed over its endpoints. */
-export function flowsOf(f: Flows | undefined): Map<string, Flow> {
-  const flows = new Map<string, Flow>();
-  const of = (cluster: string) => {
-    const flow = flows.get(cluster) ?? { local: 0, remote: 0, none: 0, errors: 0, copied: 0 };
-    flows.set(cluster, flow);
-    return flow;
-  };
-  for (const e of f?.endpoints ?? []) {
-    const flow = of(e.cluster);
-    flow.local += e.local;
-    flow.remote += e.remote;
-    flow.none += e.none;
-    flow.errors += e.errors;
-  }
-  for (const c of f?.copies ?? []) of(c.to).copied += c.bytes;
-  return flows;
-}
-
-/** The ways between clusters over which something goes. */
-export function linksOf(f: Flows | undefined): Link[] {
-  return [
-    ...(f?.reads ?? []).map((r) => ({ kind: 'reads' as const, from: r.from, to: r.to, rate: r.invocations, text: `${rate(r.invocations)} read` })),
-    ...(f?.copies ?? []).map((c) => ({
-      kind: 'copies' as const,
-      from: c.from,
-      to: c.to,
-      rate: c.bytes / 1024,
-      text: `${rate(c.objects)} copied, ${bytes(c.bytes)}/s`,
-    })),
-  ];
-}
-
-export interface Place {
-  zone: Zone;
-  clusters: ClusterSum[];
-  inside: Place[];
-}
-
-/** Zones with what is in them, by name: a change never reshuffles the rest. */
-export function places(zones: Zone[], clusters: ClusterSum[]): Place[] {
-  const byName = <T extends { name: string }>(list: T[]) => [...list].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const of = (parent: string, seen: string[]): Place[] =>
-    byName(zones.filter((z) => (z.parent ?? '') === parent && !seen.includes(z.name))).map((zone) => ({
-      zone,
-      clusters: byName(clusters.filter((c) => c.zones[0] === zone.name)),
-      inside: of(zone.name, [...seen, zone.name]),
-    }));
-  return of('', []);
-}
-
 export function Topology() {
   const summary = useQuery(q.summary);
-  const zones = useQuery(q.zones);
   const flows = useQuery(q.flows);
   const { view } = here.useSearch();
   const navigate = useNavigate({ from: '/topology' });
-  const map = useRef<HTMLElement>(null);
   const table = view === 'table';
-  const of = flowsOf(flows.data);
   return (
     <Page
       title="Topology"
       at={flows.dataUpdatedAt}
       actions={
         <>
-          <button
-            type="button"
-            className="button"
-            aria-pressed={table}
-            onClick={() => navigate({ search: { view: table ? undefined : 'table' }, replace: true })}
-          >
-            Show as table
-          </button>
+          <AsTable on={table} onChange={(on) => navigate({ search: { view: on ? 'table' : undefined }, replace: true })} />
           <CopyCurl path="/fado/flows" />
         </>
       }
     >
       <Loaded of={summary} rows={8}>
-        {(s) =>
-          s.clusters.length === 0 ? (
-            <Empty title="No cluster yet">Clusters are storages and function endpoints, each in a zone.</Empty>
-          ) : table ? (
-            <Loaded of={flows}>{(f) => <Tables f={f} />}</Loaded>
-          ) : (
-            <>
-              <section aria-label="Topology" className="topology" ref={map}>
-                {places(zones.data ?? [], s.clusters).map((p) => (
-                  <Box key={p.zone.name} place={p} flows={of} known={flows.data !== undefined} />
-                ))}
-                <Edges links={linksOf(flows.data)} within={map} />
-              </section>
-              <p className="quiet legend apart">
-                <span className="way copies">copied from one cluster to another</span>
-                <span className="way reads">read from another cluster than the function's</span>
-                <span>The more flows, the wider the line. Rates are of about a minute, of this instance.</span>
-              </p>
-            </>
-          )
-        }
+        {(s) => <Flowing clusters={s.clusters} table={table} />}
       </Loaded>
     </Page>
-  );
-}
-
-function Box({ place, flows, known }: { place: Place; flows: Map<string, Flow>; known: boolean }) {
-  return (
-    <section className="zone" aria-label={`Zone ${place.zone.name}`}>
-      <h2>{place.zone.name}</h2>
-      <div className="topology">
-        {place.clusters.map((c) => (
-          <Card key={c.name} c={c} flow={flows.get(c.name)} known={known} />
-        ))}
-        {place.inside.map((p) => (
-          <Box key={p.zone.name} place={p} flows={flows} known={known} />
-        ))}
-        {place.clusters.length + place.inside.length === 0 && <p className="quiet">nothing here</p>}
-      </div>
-    </section>
-  );
-}
-
-function Card({ c, flow, known }: { c: ClusterSum; flow: Flow | undefined; known: boolean }) {
-  const navigate = useNavigate();
-  const full = percent(c.used_bytes, c.capacity);
-  const n = (v: number | undefined) => (known ? rate(v ?? 0) : 'not known');
-  return (
-    <div className="place" data-cluster={c.name}>
-      <button
-        type="button"
-        className="link"
-        aria-label={`Cluster ${c.name}, zone ${c.zones[0] ?? 'none'}: ${inWords(c)}`}
-        onClick={() => navigate({ to: '/clusters/$cluster', params: { cluster: c.name } })}
-      >
-        {c.name}
-      </button>
-      {c.storage && (
-        <span>
-          <State of={c.full ? 'full' : c.storage} label={c.full ? 'storage full' : `storage ${c.storage}`} />
-        </span>
-      )}
-      {c.storage && (
-        <span className="quiet">
-          {bytes(c.used_bytes)}
-          {full !== undefined && ` of ${bytes(c.capacity)}`}
-        </span>
-      )}
-      {c.functions > 0 && (
-        <span>
-          <State of={c.healthy === c.functions ? 'healthy' : 'degraded'} label={`${c.healthy} of ${counted(c.functions, 'function')}`} />
-        </span>
-      )}
-      {c.functions > 0 && (
-        <span className="quiet">
-          {n(flow?.local)} local, {n(flow?.remote)} remote, {count(c.in_flight)} in flight
-        </span>
-      )}
-      {c.storage && <span className="quiet">{known ? `${bytes(flow?.copied ?? 0)}/s copied here` : 'copied here: not known'}</span>}
-      {c.drain && <State of="draining" />}
-    </div>
-  );
-}
-
-/** What a card says, for who does not see it. */
-function inWords(c: ClusterSum): string {
-  const said = [];
-  if (c.storage) said.push(`storage ${c.full ? 'full' : c.storage}`);
-  if (c.functions) said.push(`${c.healthy} of ${counted(c.functions, 'function')} healthy`);
-  if (c.drain) said.push('draining');
-  return said.join(', ');
-}
-
-const ms = (v: number | null) => (v === null ? '–' : v < 10 ? `${v.toFixed(1)} ms` : `${count(Math.round(v))} ms`);
-
-function Tables({ f }: { f: Flows }) {
-  return (
-    <div className="stack">
-      <section className="card">
-        {f.endpoints.length === 0 ? (
-          <Empty title="No function endpoint yet" />
-        ) : (
-          <Table label="Flows" head={['Cluster', 'Endpoint', 'With their data', 'Reading elsewhere', 'Naming no data', 'Errors', 'p50', 'p99', 'In flight']}>
-            {f.endpoints.map((e) => (
-              <tr key={`${e.cluster} ${e.url}`}>
-                <th scope="row">
-                  <ClusterLink name={e.cluster} />
-                </th>
-                <td className="key">{e.url}</td>
-                <td className="num">{rate(e.local)}</td>
-                <td className="num">{rate(e.remote)}</td>
-                <td className="num">{rate(e.none)}</td>
-                <td className="num">{rate(e.errors)}</td>
-                <td className="num">{ms(e.p50_ms)}</td>
-                <td className="num">{ms(e.p99_ms)}</td>
-                <td className="num">{count(e.in_flight)}</td>
-              </tr>
-            ))}
-          </Table>
-        )}
-      </section>
-      <section className="card">
-        {f.reads.length + f.copies.length === 0 ? (
-          <Empty title="Nothing goes from one cluster to another now" />
-        ) : (
-          <Table label="Ways" head={['From', 'To', 'What', 'Rate']}>
-            {linksOf(f).map((l) => (
-              <tr key={`${l.kind} ${l.from} ${l.to}`}>
-                <th scope="row">
-                  <ClusterLink name={l.from} />
-                </th>
-                <td>
-                  <ClusterLink name={l.to} />
-                </td>
-                <td>{l.kind === 'reads' ? 'read by functions' : 'copied'}</td>
-                <td className="num">{l.text}</td>
-              </tr>
-            ))}
-          </Table>
-        )}
-      </section>
-    </div>
   );
 }

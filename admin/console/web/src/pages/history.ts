@@ -1,0 +1,73 @@
+import { keepPreviousData, queryOptions } from '@tanstack/react-query';
+import { api, type Schemas, told } from '../api/client';
+
+type History = Schemas['History'];
+export type Told = Schemas['Told'];
+
+export const ranges = { '15m': 900, '1h': 3600, '6h': 6 * 3600, '24h': 24 * 3600 } as const;
+export type Range = keyof typeof ranges;
+
+/** What was measured in a range of time until now, by one instance or by all. */
+export const measured = (range: Range, node: string, series: string[], values: number) =>
+  queryOptions({
+    queryKey: ['history', range, node, series],
+    queryFn: ({ signal }) => {
+      const from = new Date(Date.now() - ranges[range] * 1000).toISOString().replace(/\.\d+/, '');
+      return told(api.GET('/fado/history', { params: { query: { from, series, node, step: String(Math.ceil(ranges[range] / values)) } }, signal }));
+    },
+    placeholderData: keepPreviousData,
+    refetchInterval: 10_000,
+    retry: false,
+  });
+
+/** Whose series there are. */
+export const measurers = queryOptions({
+  queryKey: ['history', 'series'],
+  queryFn: ({ signal }) => told(api.GET('/fado/history/series', { signal })),
+  refetchInterval: 10_000,
+  retry: false,
+});
+
+/** One line of a figure. */
+export interface Line {
+  label: string;
+  values: (number | null)[];
+}
+
+/** The lines of a figure, by names of series with their labels; a name that ends with a point stands for all that begin so. */
+export function linesOf(f: { series: Record<string, string> }, h: Pick<History, 'series'>): Line[] {
+  return Object.entries(f.series).flatMap(([name, label]) =>
+    h.series
+      .filter((s) => (name.endsWith('.') ? s.name.startsWith(name) : s.name === name))
+      .map((s) => ({ label: label || s.name.slice(name.length), values: s.values })),
+  );
+}
+
+/** What all instances measured as one: of lags, which have no sum, the highest, of all else the sum. */
+export function together(h: History, nodes: Told[]): History {
+  const silent = new Set(nodes.filter((n) => n.silent).map((n) => n.node));
+  const names = [...new Set(h.series.map((s) => s.name))];
+  const series = names.map((name) => {
+    const parts = h.series.filter((s) => s.name === name);
+    if (parts.length === 1) return parts[0];
+    return { node: 'all', name, values: sum(parts, silent, name.startsWith('lag.')) };
+  });
+  return { ...h, series };
+}
+
+/** Where an instance that goes on has told nothing, the sum is not known; before it began and after it ended it adds nothing. */
+function sum(parts: History['series'], silent: Set<string>, highest: boolean): (number | null)[] {
+  const spans = parts.map((p) => {
+    const known = p.values.flatMap((v, i) => (v === null ? [] : [i]));
+    return { ...p, first: known[0] ?? Number.POSITIVE_INFINITY, last: silent.has(p.node) ? (known.at(-1) ?? -1) : Number.POSITIVE_INFINITY };
+  });
+  return parts[0].values.map((_, i) => {
+    const there = spans.filter((s) => s.first <= i && i <= s.last).map((s) => s.values[i] ?? null);
+    const known = there.filter((v) => v !== null);
+    if (known.length === 0 || known.length < there.length) return null;
+    return highest ? Math.max(...known) : known.reduce((a, b) => a + b, 0);
+  });
+}
+
+/** The last value of a line that is known. */
+export const latest = (l: Line | undefined) => l?.values.findLast((v) => v !== null) ?? undefined;

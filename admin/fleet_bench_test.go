@@ -1,0 +1,75 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"testing"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/sqlite"
+)
+
+// BenchmarkFleet is what the console asks of a fleet of 100,000 buckets with three copies each.
+func BenchmarkFleet(b *testing.B) {
+	const n = 100_000
+	store, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(b.TempDir(), "fado.db")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { store.Close() })
+	cfg := control.Config{Zones: []*catalog.Zone{{Name: "eu"}}, Policies: []*catalog.Policy{{Name: "p", Copies: catalog.Copies{N: 3}}}}
+	for i := range 3 {
+		cfg.Clusters = append(cfg.Clusters, &catalog.Cluster{
+			Name: fmt.Sprintf("c%d", i), Zones: []string{"eu"},
+			Storage: &catalog.Storage{Endpoint: fmt.Sprintf("http://127.0.0.1:%d", 9010+i)},
+		})
+	}
+	_, err = store.Update(b.Context(), func(tx state.Tx) error {
+		for i := range n {
+			name := fmt.Sprintf("b-%06d", i)
+			body, _ := json.Marshal(map[string]string{"name": name, "policy": "p"})
+			if err := tx.Put(state.Record{Kind: catalog.KindBucket, Name: name, Body: body}); err != nil {
+				return err
+			}
+			for c := range 3 {
+				cp := catalog.Copy{Cluster: fmt.Sprintf("c%d", c), Primary: c == 0, State: catalog.CopySynced}
+				if err := tx.PutCopy(state.Copy{Bucket: name, Copy: cp}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := startOn(b, store, cfg)
+	for name, path := range map[string]string{
+		"page":           "/fado/buckets?limit=200&after=b-050000",
+		"page,bare":      "/fado/buckets?limit=200&after=b-050000&status=false",
+		"search,few":     "/fado/buckets?limit=200&q=777",
+		"search,many":    "/fado/buckets?limit=200&q=b-0",
+		"search,default": "/fado/buckets?q=b-0",
+		"cluster":        "/fado/buckets?limit=200&cluster=c1&after=b-050000",
+		"state":          "/fado/buckets?limit=200&state=ok",
+		"matrix":         "/fado/matrix?limit=200&after=b-050000",
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				resp, err := http.Get(h.url + path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+					b.Fatal(err)
+				}
+				resp.Body.Close()
+			}
+		})
+	}
+}

@@ -1,0 +1,95 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/fado-project/fado/history"
+	"github.com/fado-project/fado/state"
+)
+
+// sheetPrefix begins the names of the reports that sheets are; the member's ID follows.
+const sheetPrefix = "history/"
+
+// exchange tells the other instances what this one measured, and hears what they did. What can't
+// be told or heard now is a gap.
+type exchange struct {
+	rt *runtime
+	// heard are the times of the last reports, by member and the store's clock.
+	heard map[string]time.Time
+}
+
+// trade tells once, and hears what is new. An instance alone does neither.
+func (x *exchange) trade(ctx context.Context, rings *history.Rings, now time.Time) {
+	members := x.rt.control.Members
+	if !members.Shared() || members.MayWrite() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, backlogTimeout)
+	defer cancel()
+	all, err := members.List(ctx)
+	if err != nil || len(all) < 2 {
+		return
+	}
+	own := members.Claimant()
+	if text, err := json.Marshal(rings.Tell(ofInstance)); err == nil {
+		_ = x.rt.control.Store().PutReport(ctx, sheetPrefix+own, string(text)) // the others see a gap
+	}
+	reports, err := x.rt.control.Store().ListReports(ctx, sheetPrefix)
+	if err != nil {
+		return
+	}
+	names := nodeNames(all)
+	for _, r := range reports {
+		switch id := strings.TrimPrefix(r.Name, sheetPrefix); {
+		case id == own:
+		case names[id] == "":
+			_ = x.rt.control.Store().DeleteReport(ctx, r.Name) // else the next one does
+			delete(x.heard, id)
+		default:
+			x.hear(rings, id, names[id], r, now)
+		}
+	}
+}
+
+// hear takes a report in, unless it was heard before.
+func (x *exchange) hear(rings *history.Rings, id, node string, r state.Report, now time.Time) {
+	var s history.Sheet
+	if x.heard[id].Equal(r.At) || json.Unmarshal([]byte(r.Body), &s) != nil {
+		return
+	}
+	if x.heard == nil {
+		x.heard = make(map[string]time.Time)
+	}
+	x.heard[id] = r.At
+	rings.Hear(node, s, now)
+}
+
+// nodeNames tells what the members are called, by ID; those of one name apart.
+func nodeNames(members []state.MemberInfo) map[string]string {
+	times := make(map[string]int)
+	for _, m := range members {
+		times[m.Node]++
+	}
+	names := make(map[string]string)
+	for _, m := range members {
+		names[m.ID] = m.Node
+		if times[m.Node] > 1 {
+			names[m.ID] += " " + m.ID[:min(len(m.ID), 8)]
+		}
+	}
+	return names
+}
+
+// ofInstance says whether a series is told to the others: what is of this instance alone, and not
+// of a single cluster, but for what is in flight there.
+func ofInstance(series string) bool {
+	switch kind, rest, _ := strings.Cut(series, "."); kind {
+	case "backlog", "used", "copied": // the store's, or the storages'
+		return false
+	default:
+		return !strings.Contains(rest, ".")
+	}
+}
