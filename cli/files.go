@@ -24,9 +24,9 @@ type part struct {
 	doc  *document.Document
 }
 
-// readDocument reads what is given by -f: files, directories (their .json, .yaml and .yml
-// files, those of directories below too), "-" for standard input. Several files are one
-// document. where turns paths in errors about the whole into files and paths in them.
+// readDocument reads what is given by -f: files, directories (see [documentsBelow]), "-" for
+// standard input. Several files are one document. where turns paths in errors about the whole
+// into files and paths in them.
 func readDocument(names []string, stdin io.Reader) (d client.Document, where func(error) error, err error) {
 	files, err := listFiles(names)
 	if err != nil {
@@ -45,7 +45,7 @@ func readDocument(names []string, stdin io.Reader) (d client.Document, where fun
 }
 
 func isDocument(name string) bool {
-	return slices.Contains([]string{".json", ".yaml", ".yml"}, filepath.Ext(name))
+	return slices.Contains([]string{".json", ".yaml", ".yml"}, strings.ToLower(filepath.Ext(name)))
 }
 
 func listFiles(names []string) (files []string, err error) {
@@ -58,40 +58,72 @@ func listFiles(names []string) (files []string, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("-f: %w", err)
 		}
-		before := len(files)
-		err = filepath.WalkDir(name, func(path string, e os.DirEntry, err error) error {
-			if err == nil && !e.IsDir() && isDocument(path) {
-				files = append(files, path) // in lexical order
-			}
-			return err
-		})
+		below, err := documentsBelow(name)
 		if err != nil {
 			return nil, fmt.Errorf("-f: %w", err)
 		}
-		if len(files) == before {
+		if len(below) == 0 {
 			return nil, fmt.Errorf("-f: %s has no .json, .yaml or .yml files", name)
 		}
+		files = append(files, below...)
 	}
 	return files, nil
 }
 
-func readPart(name string, stdin io.Reader) (part, error) {
-	var body []byte
-	var err error
-	format := document.YAML
-	if name == "-" {
-		body, err = io.ReadAll(io.LimitReader(stdin, document.MaxBytes+1))
-		if text := bytes.TrimLeft(body, " \t\r\n"); len(text) > 0 && text[0] == '{' {
-			format = document.JSON
-		}
-	} else {
-		body, err = os.ReadFile(name)
-		if filepath.Ext(name) == ".json" {
-			format = document.JSON
+// documentsBelow lists the .json, .yaml and .yml files of a directory and of those below it, in
+// lexical order. What is hidden is left out: a repository's own files (.github), and the copies
+// to which a mounted Kubernetes ConfigMap links (..data). Links to files are followed, links to
+// directories only where the directory itself is one.
+func documentsBelow(dir string) (files []string, err error) {
+	root := dir
+	if info, err := os.Lstat(dir); err == nil && info.Mode()&os.ModeSymlink != 0 {
+		if root, err = filepath.EvalSymlinks(dir); err != nil {
+			return nil, err
 		}
 	}
+	err = filepath.WalkDir(root, func(path string, e os.DirEntry, err error) error {
+		hidden := path != root && strings.HasPrefix(e.Name(), ".")
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && hidden:
+			return filepath.SkipDir
+		case e.IsDir() || hidden || !isDocument(path):
+			return nil
+		}
+		below, err := filepath.Rel(root, path)
+		if info, statErr := os.Stat(path); statErr != nil || !info.IsDir() { // an error is told when it is read
+			files = append(files, filepath.Join(dir, below))
+		}
+		return err
+	})
+	return files, err
+}
+
+// byteOrderMark is what some editors begin UTF-8 with; it means nothing (RFC 8259, section 8.1).
+var byteOrderMark = []byte("\ufeff")
+
+func readPart(name string, stdin io.Reader) (part, error) {
+	in := stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return part{}, fmt.Errorf("-f: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	body, err := io.ReadAll(io.LimitReader(in, document.MaxBytes+1))
 	if err != nil {
 		return part{}, fmt.Errorf("-f: %w", err)
+	}
+	format := document.YAML
+	if name == "-" {
+		if text := bytes.TrimLeft(bytes.TrimPrefix(body, byteOrderMark), " \t\r\n"); len(text) > 0 && text[0] == '{' {
+			format = document.JSON
+		}
+	} else if strings.EqualFold(filepath.Ext(name), ".json") {
+		format = document.JSON
 	}
 	doc, err := document.Parse(body, format)
 	if err != nil {

@@ -59,6 +59,7 @@ func (p *parser) document(body []byte) {
 // object checks that the body is one JSON object and nothing else.
 func (p *parser) object(body []byte) (json.RawMessage, bool) {
 	const want = "one JSON object"
+	body = bytes.TrimPrefix(body, []byte("\ufeff")) // a byte order mark (RFC 8259, section 8.1)
 	if !utf8.Valid(body) {
 		p.add("document", "not UTF-8", want+" in UTF-8")
 		return nil, false
