@@ -173,6 +173,37 @@ func TestCommandsRefuse(t *testing.T) {
 	holdsSecret(t, path, "")
 }
 
+// A command that there is not is an error for scripts, with what it may have been meant to be; without
+// a command there is help.
+func TestNoSuchCommand(t *testing.T) {
+	caddyFado := func(args ...string) (string, error) {
+		root, cmd := &cobra.Command{Use: "caddy", SilenceUsage: true}, &cobra.Command{Use: "fado <command>"}
+		caddycmd.Commands()["fado"].CobraFunc(cmd)
+		root.AddCommand(cmd)
+		var out bytes.Buffer
+		root.SetArgs(append([]string{"fado"}, args...))
+		root.SetOut(&out)
+		root.SetErr(&out)
+		err := root.ExecuteContext(t.Context())
+		return out.String(), err
+	}
+	for args, want := range map[string]string{
+		"bukets":       `"bukets": no such command; did you mean buckets or bucket?`,
+		"plans":        `"plans": no such command; did you mean plan?`,
+		"frobnicate x": `"frobnicate": no such command; caddy fado --help lists them`,
+		"audit exprot": `unknown command "exprot" for "caddy fado audit"`,
+	} {
+		if _, err := caddyFado(strings.Fields(args)...); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", args, err, want)
+		}
+	}
+	for _, args := range [][]string{{}, {"--help"}, {"help"}} {
+		if out, err := caddyFado(args...); err != nil || !strings.Contains(out, "Seals the literal secrets") {
+			t.Errorf("%q: %v\n%s", args, err, out)
+		}
+	}
+}
+
 func TestLiteralPasswordsAreRefused(t *testing.T) {
 	for dsn, refused := range map[string]bool{
 		"postgres://fado:s3cret@db/fado": true, "postgres://fado:s3{env.X}@db/fado": true, "postgres://db/fado?password=s3cret": true,

@@ -45,7 +45,7 @@ func (s *session) showAudit(records []audit.Record) {
 	for _, r := range records {
 		t.add(strconv.FormatInt(r.Seq, 10), r.At, r.Node, string(r.Kind), r.Actor, bodyText(r.Body))
 	}
-	s.say("%s", t)
+	s.tell(t)
 }
 
 // bodyText is a body for people: its values, without names and what is empty.
@@ -79,7 +79,7 @@ func auditExportCommand() *cobra.Command {
 
 func auditVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "verify <file>", Short: "Checks exported audit records, without asking anyone", Args: cobra.ExactArgs(1),
+		Use: "verify <file>", Short: "Checks exported audit records, without asking anyone", Args: these(1, 1),
 		Long: `
 Checks exported audit records (- for standard input): that none was changed, removed,
 added or moved, and that nothing was copied, pulled or run where the policy in force did
@@ -105,7 +105,7 @@ Exit status: 0 if nothing is wrong, 2 if something is, 1 for an error.
 
 func auditKeyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "key <name>", Short: "Makes a key that checkpoints are signed with, without asking anyone", Args: cobra.ExactArgs(1),
+		Use: "key <name>", Short: "Makes a key that checkpoints are signed with, without asking anyone", Args: these(1, 1),
 		Long: `
 Makes an Ed25519 key and prints its private half, which goes where the option audit of
 the configuration reads it, and its public half, which audit verify --key takes.

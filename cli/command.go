@@ -10,10 +10,12 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/fado-project/fado/client"
 )
@@ -67,6 +69,9 @@ func isSet(cmd *cobra.Command, name string) bool { return flagOf(cmd, name) == "
 
 func (s *session) set(name string) bool { return isSet(s.cmd, name) }
 
+// dialTimeout bounds how long it takes to find out that nobody answers at an address.
+const dialTimeout = 10 * time.Second
+
 // connect finds the admin endpoint as Caddy's own commands do.
 func (s *session) connect() error {
 	text, err := caddycmd.DetermineAdminAPIAddress(flagOf(s.cmd, "address"), nil, flagOf(s.cmd, "config"), flagOf(s.cmd, "adapter"))
@@ -74,21 +79,21 @@ func (s *session) connect() error {
 		return fmt.Errorf("finding the admin endpoint: %w", err)
 	}
 	addr, err := caddy.ParseNetworkAddress(text)
-	if err != nil || addr.PortRangeSize() > 1 {
+	if err != nil || addr.PortRangeSize() > 1 || strings.Contains(text, "://") {
 		return fmt.Errorf("--address: %q: expected one address, such as localhost:2019 or unix//run/caddy.sock", text)
 	}
-	origin, target := "http://"+addr.JoinHostPort(0), addr.JoinHostPort(0)
+	s.Client = &client.Client{URL: "http://" + addr.JoinHostPort(0)}
 	if addr.IsUnixNetwork() {
-		origin = "http://127.0.0.1" // a socket's path is no host
+		addr.Host, _, _ = strings.Cut(addr.Host, "|") // the socket's permissions, as configurations have them
+		s.URL = "http://127.0.0.1"                    // a socket's path is no host, and Caddy wants no Origin there
+	} else {
+		s.Header = http.Header{"Origin": {s.URL}}
 	}
-	s.Client = &client.Client{
-		URL: origin, Header: http.Header{"Origin": {origin}},
-		HTTP: &http.Client{Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return new(net.Dialer).DialContext(ctx, addr.Network, target)
-			},
-		}},
-	}
+	s.HTTP = &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, addr.Network, addr.JoinHostPort(0))
+		},
+	}}
 	return nil
 }
 
@@ -106,6 +111,20 @@ func (s *session) say(format string, args ...any) {
 	_, _ = fmt.Fprintln(s.cmd.OutOrStdout(), strings.TrimRight(text, "\n")) // a reader that is gone wants no more
 }
 
+// tell prints a table for people.
+func (s *session) tell(t *table) { s.say("%s", t.within(s.columns())) }
+
+// columns is how wide lines may be: as wide as the terminal where there is one, and never wider
+// than maxColumns.
+func (s *session) columns() int {
+	if f, ok := s.cmd.OutOrStdout().(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return min(max(width, minColumns), maxColumns)
+		}
+	}
+	return maxColumns
+}
+
 // show reads what is at a path and prints it: as JSON, or by f.
 func show[T any](ctx context.Context, s *session, r client.Request, f func(T)) error {
 	var raw json.RawMessage
@@ -121,6 +140,24 @@ func show[T any](ctx context.Context, s *session, r client.Request, f func(T)) e
 	}
 	f(v)
 	return nil
+}
+
+// noFiles refuses arguments where documents are given by -f.
+func noFiles(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%q: expected documents behind -f: %s -f %s", args[0], cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// these returns a check for arguments by number, whose error says which they are.
+func these(atLeast, atMost int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < atLeast || len(args) > atMost {
+			return fmt.Errorf("%s: expected %s", count(int64(len(args)), "argument"), strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+		}
+		return nil
+	}
 }
 
 // get is the request that reads what is at a path.

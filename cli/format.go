@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // bytesText is a number of bytes for people: "1.2 GB".
@@ -23,6 +25,8 @@ func count(n int64, noun string) string {
 	if n != 1 {
 		if stem, ok := strings.CutSuffix(noun, "y"); ok {
 			noun = stem + "ies"
+		} else if strings.HasSuffix(noun, "ch") {
+			noun += "es"
 		} else {
 			noun += "s"
 		}
@@ -60,22 +64,18 @@ func orDash(s string) string {
 	return s
 }
 
-// ago tells how long before now a time was.
-func ago(t, now time.Time) string {
+// ago tells how long before now a time was; – where it was not yet.
+func ago(t, now time.Time, behind string) string {
 	if t.IsZero() {
 		return "–"
 	}
-	return secondsText(now.Sub(t).Seconds())
+	return secondsText(max(0, now.Sub(t).Seconds())) + behind
 }
 
 // terminal says whether a file is one that a person looks at.
 func terminal(f any) bool {
 	file, ok := f.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // The colours of a terminal (ECMA-48, SGR).

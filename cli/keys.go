@@ -21,7 +21,7 @@ type keyItem struct {
 
 func keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "keys [add [<id>] | remove <id>]", Short: "Lists, makes and removes access keys of the S3 endpoint", Args: cobra.MaximumNArgs(2),
+		Use: "keys [add [<id>] | remove <id>]", Short: "Lists, makes and removes access keys of the S3 endpoint", Args: these(0, 2),
 		Long: `
 Lists, makes and removes access keys of the S3 endpoint.
 

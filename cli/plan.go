@@ -27,7 +27,7 @@ and break. Nothing is changed. Several files are one document.
 
 Exit status: 0 if there is nothing to do, 2 if there are changes, 1 for an error.
 `,
-		Args: cobra.NoArgs,
+		Args: noFiles,
 		RunE: run(func(ctx context.Context, s *session) (int, error) {
 			doc, where, err := s.document()
 			if err != nil {
@@ -76,7 +76,7 @@ func applyCommand() *cobra.Command {
 Shows the plan of a document in JSON or YAML, asks, and carries exactly that plan out,
 in one transaction. If anything was changed in between, nothing is done.
 `,
-		Args: cobra.NoArgs,
+		Args: noFiles,
 		RunE: run(func(ctx context.Context, s *session) (int, error) { return 0, s.apply(ctx) }),
 	}
 	filesFlag(cmd)
@@ -97,7 +97,7 @@ func (s *session) apply(ctx context.Context) error {
 		s.showPlan(p)
 	}
 	if len(p.Changes) > 0 && !p.Blocked {
-		if err := s.confirm("Apply these changes?"); err != nil {
+		if err := s.confirm(ctx, "Apply these changes?"); err != nil {
 			return err
 		}
 	}
@@ -113,7 +113,7 @@ func (s *session) apply(ctx context.Context) error {
 }
 
 // confirm asks, unless --yes was given.
-func (s *session) confirm(question string) error {
+func (s *session) confirm(ctx context.Context, question string) error {
 	if s.set("yes") {
 		return nil
 	}
@@ -121,9 +121,18 @@ func (s *session) confirm(question string) error {
 		return errors.New("standard input is no terminal to ask at: give --yes to go on without being asked")
 	}
 	s.cmd.PrintErrf("%s [y/N] ", question)
-	answer, err := bufio.NewReader(s.cmd.InOrStdin()).ReadString('\n')
-	if err == nil && strings.EqualFold(strings.TrimSpace(answer), "y") {
-		return nil
+	answers := make(chan string, 1)
+	go func() { // until the process ends: a terminal is not read with a bound
+		line, _ := bufio.NewReader(s.cmd.InOrStdin()).ReadString('\n')
+		answers <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case answer := <-answers:
+		if answer == "y" || answer == "yes" {
+			return nil
+		}
+	case <-ctx.Done():
+		s.cmd.PrintErrln()
 	}
 	return errors.New("not confirmed: nothing was changed")
 }
@@ -179,7 +188,7 @@ func (s *session) showChanges(changes []client.Change, total int) {
 			if c.Action == "update" {
 				line = f.Path + ": " + valueText(f.From) + " → " + valueText(f.To)
 			}
-			s.say("    %s", cut(line, maxColumns-4))
+			s.say("    %s", cut(line, s.columns()-4))
 		}
 	}
 	if more := total - len(changes); more > 0 {
@@ -222,7 +231,7 @@ func (s *session) showLinks(links []client.Link) {
 	for _, l := range links[:min(len(links), maxShown)] {
 		t.add(l.From, l.To, bytesText(l.Bytes), bytesText(int64(l.Rate))+"/s", l.RateSource, secondsText(l.Seconds), money(l.Egress))
 	}
-	s.say("%s", t)
+	s.tell(t)
 }
 
 func (s *session) showBuckets(buckets []client.BucketMove, more bool) {
@@ -237,7 +246,7 @@ func (s *session) showBuckets(buckets []client.BucketMove, more bool) {
 		}
 		t.add(b.Bucket, orDash(b.Prefix), joined(b.Add), joined(b.Remove), primary, fmt.Sprint(b.Objects), bytesText(b.Bytes))
 	}
-	s.say("%s", t)
+	s.tell(t)
 	if more || len(buckets) > maxShown {
 		s.say("There are more; plan --json lists them.")
 	}

@@ -85,7 +85,7 @@ func (s *session) status(ctx context.Context) (status int, done bool, err error)
 func (s *session) showStatus(o *overview, r *replicationStatus) {
 	state := s.colour(green, o.Status)
 	if o.Status != "ok" {
-		state = s.colour(yellow, o.Status) + ": " + cut(o.Reason, maxColumns-20)
+		state = s.colour(yellow, o.Status) + ": " + cut(o.Reason, s.columns()-20)
 	}
 	s.say("FaDO %s on %s, store %s: %s", o.Version, o.Node, o.Store, state)
 	s.say("%s, %s, %s, %s", count(o.Counts.Buckets, "bucket"), count(o.Counts.Clusters, "cluster"), count(o.Counts.Zones, "zone"), count(o.Counts.Policies, "policy"))
@@ -102,7 +102,7 @@ func (s *session) showStatus(o *overview, r *replicationStatus) {
 	for _, x := range r.Transfers[:min(len(r.Transfers), maxShown)] {
 		t.add(x.Bucket, x.Key, x.From, x.To, bar(x.Done, x.Total)+" of "+bytesText(x.Total))
 	}
-	s.say("%s", t)
+	s.tell(t)
 }
 
 type bucketItem struct {
@@ -164,7 +164,7 @@ func list[T any](ctx context.Context, s *session, path string, t *table, row fun
 		}
 		return s.print(all)
 	}
-	s.say("%s", t)
+	s.tell(t)
 	return nil
 }
 
@@ -187,7 +187,7 @@ func bucketsCommand() *cobra.Command {
 
 func bucketCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "bucket <bucket>", Short: "Shows a bucket's copies", Args: cobra.ExactArgs(1),
+		Use: "bucket <bucket>", Short: "Shows a bucket's copies", Args: these(1, 1),
 		RunE: run(func(ctx context.Context, s *session) (int, error) {
 			return s.watched(ctx, s.bucket)
 		}),
@@ -202,7 +202,7 @@ func (s *session) bucket(ctx context.Context) (status int, done bool, err error)
 		done = b.Status.State == "ok"
 		state := s.colour(green, b.Status.State)
 		if !done {
-			state = s.colour(yellow, b.Status.State) + ": " + cut(b.Status.Reason, maxColumns-20-len(b.Name))
+			state = s.colour(yellow, b.Status.State) + ": " + cut(b.Status.Reason, s.columns()-20-len(b.Name))
 		}
 		s.say("%s, policy %s: %s", b.Name, orDash(b.Policy), state)
 		t := newTable("CLUSTER", "PREFIX", "ROLE", "STATE", "OBJECTS", "BYTES", "PENDING", "COMPARED", "ERROR")
@@ -214,7 +214,7 @@ func (s *session) bucket(ctx context.Context) (status int, done bool, err error)
 				t.add(c.row(p.Prefix, "–")...)
 			}
 		}
-		s.say("%s", t)
+		s.tell(t)
 	})
 	return 0, done, err
 }
@@ -226,7 +226,7 @@ func (c *copyItem) row(prefix, pending string) []string {
 		compared = *c.VerifiedAt
 	}
 	return []string{
-		c.Cluster, prefix, c.Role, c.State, strconv.FormatInt(c.Objects, 10), bytesText(c.Bytes), pending, ago(compared, time.Now()) + " ago", c.Error,
+		c.Cluster, prefix, c.Role, c.State, strconv.FormatInt(c.Objects, 10), bytesText(c.Bytes), pending, ago(compared, time.Now(), " ago"), c.Error,
 	}
 }
 
@@ -356,7 +356,7 @@ func (s *session) showRoute(a *routeAnswer) {
 	for _, c := range a.Candidates {
 		t.add(c.Cluster, c.Zone, orDash(c.URL), orDash(c.Locality), yes(c.Fresh), yes(c.Healthy), strconv.FormatInt(c.InFlight, 10), c.Reason)
 	}
-	s.say("%s", t)
+	s.tell(t)
 }
 
 func yes(b bool) string {

@@ -5,8 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxColumns is how wide tables are at most.
-const maxColumns = 100
+const (
+	// maxColumns is how wide tables are at most.
+	maxColumns = 100
+	// minColumns is how wide they are at least, however narrow a terminal is.
+	minColumns = 40
+)
 
 // table is rows under a head. What does not fit the width is cut in the widest columns.
 type table struct{ rows [][]string }
@@ -17,9 +21,9 @@ func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
 const gap = 2
 
-// String returns the table's lines, none of them wider than maxColumns.
-func (t *table) String() string {
-	widths := t.widths()
+// within returns the table's lines, none of them wider than so many columns.
+func (t *table) within(columns int) string {
+	widths := t.widths(columns)
 	var out strings.Builder
 	for _, row := range t.rows {
 		cells := make([]string, len(row))
@@ -33,7 +37,7 @@ func (t *table) String() string {
 }
 
 // widths returns how wide the columns are, the widest ones narrowed until all fit.
-func (t *table) widths() []int {
+func (t *table) widths(atMost int) []int {
 	widths := make([]int, len(t.rows[0]))
 	total := gap * (len(widths) - 1)
 	for i := range widths {
@@ -42,7 +46,7 @@ func (t *table) widths() []int {
 		}
 		total += widths[i]
 	}
-	for ; total > maxColumns; total-- {
+	for ; total > atMost; total-- {
 		widest := 0
 		for i, w := range widths {
 			if w >= widths[widest] {

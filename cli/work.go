@@ -15,7 +15,7 @@ import (
 
 func syncCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "sync <bucket>", Short: "Compares a bucket's copies with its primary now, and brings them in step", Args: cobra.ExactArgs(1),
+		Use: "sync <bucket>", Short: "Compares a bucket's copies with its primary now, and brings them in step", Args: these(1, 1),
 		RunE: run(func(ctx context.Context, s *session) (int, error) {
 			if err := s.Post(ctx, client.Path("buckets", s.args[0], "sync"), nil, nil); err != nil {
 				return 0, err
@@ -45,7 +45,7 @@ type verification struct {
 
 func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "verify <bucket>", Short: "Compares all copies of a bucket completely, and repairs what differs", Args: cobra.ExactArgs(1),
+		Use: "verify <bucket>", Short: "Compares all copies of a bucket completely, and repairs what differs", Args: these(1, 1),
 		Long: `
 Compares all copies of a bucket with its primary, and repairs what differs from a
 good one. --show starts nothing: it shows the last or present verification.
@@ -86,14 +86,14 @@ func (s *session) verification(ctx context.Context, r client.Request) (status in
 		}
 		s.say("%s; %s, %d repaired, %d not", line, count(v.Mismatches, "mismatch"), v.Repaired, v.Unrepairable)
 		if v.Error != "" {
-			s.say("%s", cut(v.Error, maxColumns))
+			s.say("%s", cut(v.Error, s.columns()))
 		}
 		if done && len(v.Keys) > 0 {
 			t := newTable("KEY", "CLUSTER", "STATE", "REASON")
 			for _, k := range v.Keys {
 				t.add(k.Key, k.Cluster, k.State, k.Reason)
 			}
-			s.say("%s", t)
+			s.tell(t)
 		}
 	})
 	return status, done, err
@@ -101,7 +101,7 @@ func (s *session) verification(ctx context.Context, r client.Request) (status in
 
 func drainCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "drain <cluster>", Short: "Empties a cluster: no new copies or requests, and what it holds moves away", Args: cobra.ExactArgs(1),
+		Use: "drain <cluster>", Short: "Empties a cluster: no new copies or requests, and what it holds moves away", Args: these(1, 1),
 		RunE: run(func(ctx context.Context, s *session) (int, error) {
 			if err := s.setDrain(ctx, true); err != nil {
 				return 0, err
@@ -114,7 +114,7 @@ func drainCommand() *cobra.Command {
 }
 
 func undrainCommand() *cobra.Command {
-	return simple("undrain <cluster>", "Takes a cluster into use again", cobra.ExactArgs(1), func(ctx context.Context, s *session) error {
+	return simple("undrain <cluster>", "Takes a cluster into use again", these(1, 1), func(ctx context.Context, s *session) error {
 		if err := s.setDrain(ctx, false); err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func (s *session) draining(ctx context.Context) (status int, done bool, err erro
 		done = d.State == "done"
 		s.say("%s: %s; %s, %s, %s to move", s.args[0], d.State, count(d.Buckets, "bucket"), count(d.Objects, "object"), bytesText(d.Bytes))
 		if d.Reason != "" {
-			s.say("%s", cut(d.Reason, maxColumns))
+			s.say("%s", cut(d.Reason, s.columns()))
 		}
 	})
 	return 0, done, err
@@ -168,7 +168,7 @@ type conflict struct {
 
 func conflictsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "conflicts <bucket>", Short: "Lists a bucket's conflicts, or settles them", Args: cobra.ExactArgs(1),
+		Use: "conflicts <bucket>", Short: "Lists a bucket's conflicts, or settles them", Args: these(1, 1),
 		Long: `
 Lists the keys where an object that FaDO did not write stands in the way of a copy.
 With --winner settles them: the object of that cluster, or the newest, stays.
@@ -189,7 +189,7 @@ With --winner settles them: the object of that cluster, or the newest, stays.
 						t.add(c.Key, cp.Cluster, bytesText(cp.Size), cp.LastModified.Format(time.RFC3339), c.Reason)
 					}
 				}
-				s.say("%s", t)
+				s.tell(t)
 			})
 		}),
 	}
@@ -200,7 +200,7 @@ With --winner settles them: the object of that cluster, or the newest, stays.
 }
 
 func deletesCommand() *cobra.Command {
-	return simple("deletes <bucket> confirm|reject", "Applies the deletes that max_deletes holds back, or restores the objects", cobra.ExactArgs(2), func(ctx context.Context, s *session) error {
+	return simple("deletes <bucket> confirm|reject", "Applies the deletes that max_deletes holds back, or restores the objects", these(2, 2), func(ctx context.Context, s *session) error {
 		if s.args[1] != "confirm" && s.args[1] != "reject" {
 			return fmt.Errorf("%q: expected confirm or reject", s.args[1])
 		}
@@ -244,9 +244,9 @@ func (s *session) failures(ctx context.Context) (status int, done bool, err erro
 	}
 	t := newTable("BUCKET", "KEY", "CLUSTER", "ATTEMPTS", "FOR", "ERROR")
 	for _, f := range all {
-		t.add(f.Bucket, f.Key, f.Cluster, strconv.Itoa(f.Attempts), ago(f.Since, time.Now()), f.Error)
+		t.add(f.Bucket, f.Key, f.Cluster, strconv.Itoa(f.Attempts), ago(f.Since, time.Now(), ""), f.Error)
 	}
-	s.say("%s", t)
+	s.tell(t)
 	return 0, len(all) == 0, nil
 }
 

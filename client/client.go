@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 // DefaultURL is where Caddy's admin endpoint listens by default.
@@ -158,7 +159,8 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 	return req, nil
 }
 
-// errorOf reads an answer that is an error: {"error": "..."}, or whatever else came.
+// errorOf reads an answer that is an error: {"error": "..."}, or the beginning of whatever else
+// came.
 func errorOf(resp *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxError))
 	if err != nil {
@@ -168,7 +170,30 @@ func errorOf(resp *http.Response) error {
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(body, &told) != nil || told.Error == "" {
-		told.Error = fmt.Sprintf("status %d: %s", resp.StatusCode, strings.TrimSpace(string(body)))
+		told.Error = fmt.Sprintf("status %d: %s", resp.StatusCode, excerpt(body))
 	}
 	return &Error{Status: resp.StatusCode, Message: told.Error}
+}
+
+// maxExcerpt is how many characters are told of an answer that is none of the API.
+const maxExcerpt = 300
+
+// excerpt is the beginning of a text on one line, without what a terminal would take as more than
+// text.
+func excerpt(body []byte) string {
+	text := strings.ToValidUTF8(string(body[:min(len(body), 8*maxExcerpt)]), "")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > maxExcerpt {
+		return string(runes[:maxExcerpt]) + "…"
+	}
+	if text == "" {
+		return "an answer without a text; is there a FaDO at this address?"
+	}
+	return text
 }

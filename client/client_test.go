@@ -27,6 +27,9 @@ func TestErrors(t *testing.T) {
 		`{"error":"zone \"x\": not found"}`: `zone "x": not found`,
 		"<html>gateway</html>\n":            "status 404: <html>gateway</html>",
 		`{"other":1}`:                       `status 404: {"other":1}`,
+		"":                                  "status 404: an answer without a text; is there a FaDO at this address?",
+		"\x1b[2Ja\n\tb\xff":                 "status 404: [2Ja b",
+		strings.Repeat("é", 100_000):        "status 404: " + strings.Repeat("é", 300) + "…",
 	} {
 		c := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusNotFound)
