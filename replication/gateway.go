@@ -87,6 +87,28 @@ func (g *Gateway) Capabilities(cluster string) (storage.Capabilities, bool) {
 	return s.Reader().Capabilities()
 }
 
+// ListsUploads tells how a cluster's storage lists uploads under way.
+func (g *Gateway) ListsUploads(ctx context.Context, cluster string) (storage.UploadLists, error) {
+	s, err := g.sites.Usable(cluster)
+	if err != nil {
+		return 0, err
+	}
+	return storage.ListsUploads(ctx, s.Reader())
+}
+
+// OwnUploads returns the IDs of the uploads that FaDO itself has under way in a bucket, by their
+// clusters: of copies, which are not the users'.
+func (g *Gateway) OwnUploads(ctx context.Context, bucket string) (byCluster map[string][]string, err error) {
+	byCluster = make(map[string][]string)
+	err = g.ctl.Store().EachUpload(ctx, func(u state.Upload) error {
+		if id := storage.UploadID(u.Token); u.Bucket == bucket && id != "" {
+			byCluster[u.Cluster] = append(byCluster[u.Cluster], id)
+		}
+		return nil
+	})
+	return byCluster, err
+}
+
 // Presign returns a URL by which anyone may read an object at a cluster's storage until it
 // expires; "" where that storage has not been opened yet.
 func (g *Gateway) Presign(cluster, bucket, key string, expires time.Duration) string {

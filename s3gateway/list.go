@@ -89,14 +89,19 @@ func (c reader) listQuery() (q listQuery, err error) {
 	if q.most, err = limitOf(v.Get("max-keys"), "max-keys"); err != nil {
 		return q, err
 	}
-	switch v.Get("encoding-type") {
+	q.encode, err = encodesNames(v)
+	return q, err
+}
+
+// encodesNames reads encoding-type.
+func encodesNames(query url.Values) (bool, error) {
+	switch query.Get("encoding-type") {
 	case "url":
-		q.encode = true
+		return true, nil
 	case "":
-	default:
-		return q, badRequest("InvalidArgument", "Invalid Encoding Method specified in Request")
+		return false, nil
 	}
-	return q, nil
+	return false, badRequest("InvalidArgument", "Invalid Encoding Method specified in Request")
 }
 
 // limitOf reads the size of a page.

@@ -64,6 +64,8 @@ type Storages interface {
 	Bring(ctx context.Context, bucket, key, cluster string, size int64) error
 	Keep(allowed func(*routing.Snapshot) bool) (ctx context.Context, end func(), err error)
 	Capabilities(cluster string) (storage.Capabilities, bool)
+	ListsUploads(ctx context.Context, cluster string) (storage.UploadLists, error)
+	OwnUploads(ctx context.Context, bucket string) (byCluster map[string][]string, err error)
 }
 
 // Handler is an S3 endpoint: any S3 client sees one namespace of all buckets, wherever their

@@ -37,8 +37,8 @@ func decodeUpload(s string) (cluster, id string, ok bool) {
 // uploader is a call about an upload in parts.
 type uploader struct{ writer }
 
-// uploads makes an uploader of the call of an operation.
-func uploads(run func(uploader) error) func(*call) error {
+// inParts makes an uploader of the call of an operation.
+func inParts(run func(uploader) error) func(*call) error {
 	return func(c *call) error { return run(uploader{writer{reader{c}}}) }
 }
 
@@ -250,33 +250,4 @@ func (c uploader) listAt(cluster string, query url.Values, text map[string]func(
 	answerHeaders(c.w.Header(), a.Header)
 	c.writeBody(a.Status, "application/xml", body)
 	return nil
-}
-
-// listUploads answers ListMultipartUploads: those at the bucket's primary.
-func listUploads(c uploader) error {
-	cluster, err := c.writePlace(c.query.Get("prefix"))
-	if err != nil {
-		return err
-	}
-	query := pick(c.query, []string{"uploads", "prefix", "delimiter", "key-marker", "max-uploads", "encoding-type"})
-	if marker := c.query.Get("upload-id-marker"); marker != "" && c.query.Get("key-marker") != "" {
-		at, id, ok := decodeUpload(marker)
-		if !ok || at != cluster {
-			return badRequest("InvalidArgument", "Invalid uploadId marker")
-		}
-		query.Set("upload-id-marker", id)
-	}
-	upload := func(id string) string { return encodeUpload(cluster, id) }
-	marker := func(id string) string {
-		if id == "" {
-			return ""
-		}
-		return upload(id)
-	}
-	return c.listAt(cluster, query, ownerNames(map[string]func(string) string{
-		"ListMultipartUploadsResult/Bucket":             func(string) string { return c.bucket },
-		"ListMultipartUploadsResult/UploadIdMarker":     marker,
-		"ListMultipartUploadsResult/NextUploadIdMarker": marker,
-		"ListMultipartUploadsResult/Upload/UploadId":    upload,
-	}, "ListMultipartUploadsResult/Upload/Owner", "ListMultipartUploadsResult/Upload/Initiator"))
 }

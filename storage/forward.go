@@ -53,14 +53,27 @@ type Answer struct {
 	Length int64 // of the body; -1 where it is not told
 }
 
+// ListsUploads tells how a storage lists uploads.
+func ListsUploads(ctx context.Context, r Reader) (UploadLists, error) {
+	p, err := providerOf(ctx, r)
+	if err != nil {
+		return 0, err
+	}
+	return p.uploads, nil
+}
+
+func providerOf(ctx context.Context, r Reader) (*provider, error) {
+	c, err := clientOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return c.who.provider(ctx, c.wire)
+}
+
 // Refused says why a storage would keep a key under another name, or not at all; "" if it
 // would not. Such a key must not be asked for or written there.
 func Refused(ctx context.Context, r Reader, key string, size int64) (string, error) {
-	c, err := clientOf(r)
-	if err != nil {
-		return "", err
-	}
-	p, err := c.who.provider(ctx, c.wire)
+	p, err := providerOf(ctx, r)
 	if err != nil {
 		return "", err
 	}

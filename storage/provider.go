@@ -33,6 +33,8 @@ type provider struct {
 	births bool
 	// dropsRedirects: X-Amz-Website-Redirect-Location is taken and not kept.
 	dropsRedirects bool
+	// uploads: how it lists uploads under way.
+	uploads UploadLists
 	// classes: storage classes it takes.
 	classes []string
 	// refuse says why it must not be given a key; "" if it may. It is asked before a
@@ -40,18 +42,34 @@ type provider struct {
 	refuse func(key string, size int64) string
 }
 
+// UploadLists is how a storage answers ListMultipartUploads.
+type UploadLists uint8
+
+const (
+	// UploadPages: as S3 does.
+	UploadPages UploadLists = iota
+	// UploadsOfKey: of a prefix only those of that key, in pages; without a prefix those of all
+	// keys that were begun since the storage started, whatever page is asked for.
+	UploadsOfKey
+	// UploadsBehindKey: as S3 does, but that the upload of a marker is looked for behind the
+	// marker's key, so that the markers it gives are refused.
+	UploadsBehindKey
+)
+
 var providers = []*provider{
 	{
 		name: "MinIO", server: "MinIO",
 		listener: true, preserve: true, conditionalPut: true, tagsInAnswer: true, trailers: true,
 		versions: true, tags: true, sorted: true, births: true,
 		dropsRedirects: true,
+		uploads:        UploadsOfKey,
 		classes:        []string{"STANDARD", "REDUCED_REDUNDANCY"},
 		refuse:         func(key string, _ int64) string { return refuseSegments(key) },
 	},
 	{
 		name: "versitygw", server: "VERSITYGW",
 		conditionalPut: true, conditionalDelete: true, trailers: true, tags: true, sorted: true,
+		uploads: UploadsBehindKey,
 		classes: []string{"STANDARD"},
 		refuse:  refusePath,
 	},

@@ -210,9 +210,18 @@ func AbortUpload(ctx context.Context, dst Writer, bucket, key, text string) erro
 	if err != nil {
 		return err
 	}
-	var was uploadState
-	if err := json.Unmarshal([]byte(text), &was); err != nil || was.ID == "" {
+	id := UploadID(text)
+	if id == "" {
 		return nil // nothing that could be asked for
 	}
-	return d.wire.AbortUpload(ctx, d.Physical(bucket), key, was.ID)
+	return d.wire.AbortUpload(ctx, d.Physical(bucket), key, id)
+}
+
+// UploadID returns the ID that a noted upload has at its storage; "" where the note names none.
+func UploadID(text string) string {
+	var was uploadState
+	if err := json.Unmarshal([]byte(text), &was); err != nil {
+		return ""
+	}
+	return was.ID
 }
