@@ -109,6 +109,8 @@ func TestMissesAreMarked(t *testing.T) {
 		{"40 × 64 MiB", "FaDO", 4, func(v float64) bool { return v <= 300 }},
 		{"1 × 2048 MiB", "FaDO", 2, func(v float64) bool { return v >= 0.9 }},
 		{"1 × 2048 MiB", "FaDO", 4, func(v float64) bool { return v <= 300 }},
+		{"URLs that are signed", "FaDO, of a storage", 1, func(v float64) bool { return v <= slowestURL }},
+		{"URLs that are signed", "FaDO, of the S3 endpoint", 1, func(v float64) bool { return v <= slowestURL }},
 	} {
 		text := cell(b.title, b.row)[b.column]
 		if marked := strings.Contains(text, "**missed**"); marked == b.reached(number(t, text)) {
@@ -142,5 +144,42 @@ func TestPlansTable(t *testing.T) {
 	}
 	if _, err := plansTable("PASS"); err == nil {
 		t.Error("no benchmark is taken for one")
+	}
+}
+
+// TestPresignTable: what takes longer than its bar is marked, and minio-go's figure is no bar.
+func TestPresignTable(t *testing.T) {
+	const out = "BenchmarkPresign/FaDO-2 1 %s ns/op 9 B/op 7 allocs/op\nBenchmarkPresign/minio-go-2 1 90000 ns/op 9 B/op 99 allocs/op\nBenchmarkSign/FaDO-2 1 9000 ns/op 9 B/op 8 allocs/op\n"
+	for ns, misses := range map[string]int{"19999": 0, "20001": 1} {
+		text, err := presignTable(strings.Replace(out, "%s", ns, 1))
+		if err != nil || strings.Count(text, "**missed**") != misses || !strings.Contains(text, "| 90.0 (90.0–90.0) | 99 |") {
+			t.Errorf("%s ns: %s, %v", ns, text, err)
+		}
+	}
+	if _, err := presignTable("PASS"); err == nil {
+		t.Error("no benchmark is taken for one")
+	}
+}
+
+// TestSectionsOfOtherRunsStay: a run of one section keeps the others, in a new clone as well.
+func TestSectionsOfOtherRunsStay(t *testing.T) {
+	b, err := os.ReadFile("RESULTS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, s := range sections {
+		if text := sectionOf(b, s.title); text != nil {
+			found++
+			if !strings.Contains(string(b), "\n"+string(text)) || strings.Count(string(text), "\n## ") > 0 || len(text) < 100 {
+				t.Errorf("%s: %q", s.title, text)
+			}
+		}
+	}
+	if found < 7 {
+		t.Errorf("%d sections", found)
+	}
+	if text := sectionOf(b, "No such section"); text != nil {
+		t.Errorf("%q", text)
 	}
 }

@@ -26,7 +26,6 @@ const (
 	leastSmallGetShare = 0.5
 	leastSmallPutShare = 0.45
 	mostAdded          = 700 * time.Microsecond // at the median of a GET, one client
-	mostS3Memory       = 300                    // MiB
 )
 
 // The loads.
@@ -36,8 +35,6 @@ const (
 	largeObject  = 64 << 20
 	largeObjects = 8
 	largeStreams = 4
-	hugeObject   = 1 << 30
-	hugeClients  = 64
 	s3Rounds     = 3
 	s3Bucket     = "bench"
 )
@@ -68,7 +65,7 @@ func s3Endpoint(ctx context.Context, e *env) (string, error) {
 	text.WriteString("One MinIO, reached by itself, through Caddy's plain `reverse_proxy` and through `fado_s3`, which verifies each signature " +
 		"and signs again; the same presigned requests, in turn, round by round. Both ways through Caddy are sites of one process. CPU is what the processes " +
 		"used, in cores. Median (lowest–highest); the share is of what the storage itself did in the same round.\n\n")
-	for _, part := range []func(context.Context) (string, error){s.small, s.latency, s.large, s.memory} {
+	for _, part := range []func(context.Context) (string, error){s.small, s.latency, s.large} {
 		t, err := part(ctx)
 		if err != nil {
 			return "", err
@@ -168,7 +165,7 @@ func (w *way) request(ctx context.Context, method, key string, body io.Reader, s
 	return req
 }
 
-var s3Client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: hugeClients, DisableCompression: true}}
+var s3Client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: max(connections, hugeClients), DisableCompression: true}}
 
 // send makes a request and reads its answer to the end.
 func send(_ context.Context, req *http.Request) (status int, err error) {
@@ -399,50 +396,6 @@ func parallel(at, n int, do func(i int) error) error {
 	}
 	wg.Wait()
 	return failed
-}
-
-// memory is what Caddy takes while a large object goes up, and down to many clients at once. It
-// is the whole process's from its start, the loads above included.
-func (s *s3bench) memory(ctx context.Context) (string, error) {
-	w, size := s.ways[2], int64(hugeObject)
-	if s.e.quick {
-		size /= 16
-	}
-	if err := ok(send(ctx, w.request(ctx, http.MethodPut, "huge", io.LimitReader(zeros{}, size), size))); err != nil {
-		return "", err
-	}
-	until, cancel := context.WithTimeout(ctx, s.seconds(20))
-	defer cancel()
-	var read int64
-	var mu sync.Mutex
-	err := parallel(hugeClients, hugeClients, func(int) error {
-		resp, err := s3Client.Do(w.request(until, http.MethodGet, "huge", nil, 0))
-		if err != nil && until.Err() != nil {
-			return nil // it was long enough
-		}
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		n, err := io.Copy(io.Discard, resp.Body)
-		mu.Lock()
-		read += n
-		mu.Unlock()
-		if until.Err() != nil {
-			return nil
-		}
-		return errors.Join(err, ok(resp.StatusCode, nil))
-	})
-	if err != nil {
-		return "", err
-	}
-	_, peak, err := s.caddy.rss()
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("Memory: one object of %d MiB, written in one request and read by %d clients at once for up to %s (%d MiB in all): "+
-		"%s MiB RSS at the highest, of the whole run. To reach, with an object of 10 GiB: ≤ %d MiB. (What the endpoint holds does not depend on the size of the object.)\n",
-		size>>20, hugeClients, s.seconds(20), read>>20, bar(peak <= mostS3Memory, fmt.Sprint(peak)), mostS3Memory), nil
 }
 
 // zeros is a body without end.

@@ -10,7 +10,6 @@ import (
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/storage/s3"
 )
 
 // Endpoint is an S3 endpoint as its clients reach it.
@@ -55,8 +54,7 @@ type Request struct {
 func (e *Endpoint) Sign(system *catalog.Key, r Request, origin string, expires time.Duration) string {
 	now := time.Now().UTC()
 	g := Grant{Bucket: r.Bucket, Write: r.Method != http.MethodGet && r.Method != http.MethodHead, Origin: origin, Day: now}
-	k := g.Key(system)
-	if k == nil || e.Host == "" {
+	if !g.within(system) || e.Host == "" {
 		return ""
 	}
 	path := "/" + r.Bucket
@@ -64,5 +62,5 @@ func (e *Endpoint) Sign(system *catalog.Key, r Request, origin string, expires t
 		path += "/" + r.Key
 	}
 	u := &url.URL{Scheme: e.Scheme, Host: e.Host, Path: path, RawPath: s3utils.EncodePath(path)}
-	return s3.NewSigningKey(k.Name, k.Secret, e.Region, now).Presign(r.Method, u, r.Query, min(expires, maxExpiry), now)
+	return today.of(g, system, e.Region).Presign(r.Method, u, r.Query, min(expires, maxExpiry), now)
 }

@@ -72,8 +72,7 @@ func ParseID(id string) (g Grant, ok bool) {
 // Key derives the grant's access key. It may do no more than the system key may; nil where that is
 // nothing.
 func (g Grant) Key(system *catalog.Key) *catalog.Key {
-	// A bucket's name has no character that stands for others in a pattern.
-	if system == nil || !system.Allows(g.Bucket) || strings.ContainsAny(g.Bucket, `*?[\`) {
+	if !g.within(system) {
 		return nil
 	}
 	expires := g.Day.UTC().Truncate(24 * time.Hour).Add(lasts)
@@ -84,6 +83,12 @@ func (g Grant) Key(system *catalog.Key) *catalog.Key {
 	return &catalog.Key{
 		Name: id, Secret: secretOf(system.Secret, id), Buckets: []string{g.Bucket}, ReadOnly: !g.Write || system.ReadOnly, Expires: expires,
 	}
+}
+
+// within reports whether the system key allows anything of what the grant is for.
+func (g Grant) within(system *catalog.Key) bool {
+	// A bucket's name has no character that stands for others in a pattern.
+	return system != nil && system.Allows(g.Bucket) && !strings.ContainsAny(g.Bucket, `*?[\`)
 }
 
 // Begun reports whether the day of the grant has begun, as far as clocks agree.

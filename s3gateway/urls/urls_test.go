@@ -1,6 +1,7 @@
 package urls
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/signer"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/storage/s3"
 )
 
 var system = &catalog.Key{Name: SystemKey, Secret: "the-secret-of-the-store"}
@@ -101,9 +103,44 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
+// Each grant, system key and region is signed for by a key of its own, and no more of them are kept
+// than may be.
+func TestKeptKeys(t *testing.T) {
+	var k keptKeys
+	day := time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)
+	u := &url.URL{Scheme: "http", Host: "h", Path: "/b/k", RawPath: "/b/k"}
+	seen := make(map[string]string)
+	for range 2 {
+		for _, secret := range []string{"the-secret-of-the-store", "another-secret"} {
+			for _, region := range []string{"us-east-1", "eu-1"} {
+				for _, g := range []Grant{{Bucket: "b", Day: day}, {Bucket: "b", Day: day, Write: true}, {Bucket: "c", Day: day}, {Bucket: "b", Day: day.AddDate(0, 0, 1)}} {
+					system := &catalog.Key{Name: SystemKey, Secret: secret}
+					got := k.of(g, system, region).Presign(http.MethodGet, u, nil, time.Minute, g.Day)
+					if want := s3.NewSigningKey(g.ID(), g.Key(system).Secret, region, g.Day).Presign(http.MethodGet, u, nil, time.Minute, g.Day); got != want {
+						t.Errorf("%s, want %s", got, want)
+					}
+					seen[got] = ""
+				}
+			}
+		}
+	}
+	if len(seen) != 16 || len(k.by) != 16 {
+		t.Errorf("%d URLs by %d keys, want 16", len(seen), len(k.by))
+	}
+	for n := range maxKept + 10 {
+		k.of(Grant{Bucket: fmt.Sprint("b", n), Day: day}, system, "")
+	}
+	if len(k.by) > maxKept {
+		t.Errorf("%d keys are kept", len(k.by))
+	}
+}
+
 func BenchmarkSign(b *testing.B) {
 	e := &Endpoint{Scheme: "https", Host: "s3.example.org", Region: "us-east-1"}
-	for b.Loop() {
-		e.Sign(system, Request{Method: http.MethodGet, Bucket: "reports", Key: "q1/report-000.txt"}, "", time.Minute)
-	}
+	b.Run("FaDO", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			e.Sign(system, Request{Method: http.MethodGet, Bucket: "reports", Key: "q1/report-000.txt"}, "", time.Minute)
+		}
+	})
 }
