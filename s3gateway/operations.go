@@ -18,7 +18,7 @@ var operations = []operation{
 	{name: "ListObjectsV2", level: atBucket, method: http.MethodGet, sub: "list-type", run: reads(listObjects)},
 	{name: "ListObjects", level: atBucket, method: http.MethodGet, run: reads(listObjects)},
 	{name: "ListObjectVersions", level: atBucket, method: http.MethodGet, sub: "versions", run: reads(listVersions)},
-	{name: "ListMultipartUploads", level: atBucket, method: http.MethodGet, sub: "uploads", run: inParts(listUploads)},
+	{name: "ListMultipartUploads", level: atBucket, method: http.MethodGet, sub: "uploads", run: reads(listUploads)},
 	{name: "DeleteObjects", level: atBucket, method: http.MethodPost, sub: "delete", write: true, run: writes(deleteObjects)},
 	{name: "PostObject", level: atBucket, method: http.MethodPost, form: true, write: true, run: inParts(postObject)},
 	{name: "GetBucketLocation", level: atBucket, method: http.MethodGet, sub: "location", run: getLocation},

@@ -43,10 +43,16 @@ type unfinishedUpload struct {
 	Owner        *owner
 	StorageClass string
 	Initiated    string
+
+	ChecksumAlgorithm string `xml:",omitempty"`
+	ChecksumType      string `xml:",omitempty"`
 }
 
+// uploadLister lists the uploads of the bucket of a call.
+type uploadLister struct{ c reader }
+
 // listUploads answers ListMultipartUploads: those of all storages that users write in.
-func listUploads(c uploader) error {
+func listUploads(c reader) error {
 	q := listQuery{prefix: c.query.Get("prefix"), delimiter: c.query.Get("delimiter"), after: c.query.Get("key-marker")}
 	var err error
 	if q.most, err = limitOf(c.query.Get("max-uploads"), "max-uploads"); err != nil {
@@ -65,17 +71,18 @@ func listUploads(c uploader) error {
 	}
 	page := new(uploads.Page)
 	if q.most > 0 {
-		if page, err = c.unfinishedOf(ask); err != nil {
+		if page, err = (uploadLister{c}).page(ask); err != nil {
 			return err
 		}
 	}
-	c.writeXML(http.StatusOK, c.showUploads(&q, page))
+	c.writeXML(http.StatusOK, uploadLister{c}.show(&q, page))
 	return nil
 }
 
-// unfinishedOf asks the storages for a page of uploads. Those that FaDO makes itself, of copies,
+// page asks the storages for a page of uploads. Those that FaDO makes itself, of copies,
 // are left out.
-func (c uploader) unfinishedOf(q uploads.Query) (*uploads.Page, error) {
+func (l uploadLister) page(q uploads.Query) (*uploads.Page, error) {
+	c := l.c
 	snap := c.router().Snapshot()
 	q.Shown = func(u *uploads.Upload) bool { return snap.Writer(c.bucket, u.Key, u.Cluster) }
 	var sources []uploads.Source
@@ -85,7 +92,7 @@ func (c uploader) unfinishedOf(q uploads.Query) (*uploads.Page, error) {
 			return nil, err
 		}
 		sources = append(sources, uploads.Source{Cluster: cluster, Way: waysOf[lists], Ask: func(ctx context.Context, query url.Values) (io.ReadCloser, error) {
-			return c.openList(ctx, cluster, query)
+			return l.open(ctx, cluster, query)
 		}})
 	}
 	if len(sources) == 0 {
@@ -127,8 +134,9 @@ var waysOf = map[storage.UploadLists]uploads.Way{
 	storage.UploadPages: uploads.Pages, storage.UploadsOfKey: uploads.OneKey, storage.UploadsBehindKey: uploads.NextKey,
 }
 
-// openList opens a storage's list of uploads.
-func (c uploader) openList(ctx context.Context, cluster string, query url.Values) (io.ReadCloser, error) {
+// open opens a storage's list of uploads.
+func (l uploadLister) open(ctx context.Context, cluster string, query url.Values) (io.ReadCloser, error) {
+	c := l.c
 	a, err := c.ask(ctx, &routing.Holder{Cluster: cluster, Primary: true}, storage.Forward{
 		Name: c.op.name, Method: http.MethodGet, Bucket: c.bucket, Query: query,
 		Content: true, // it may have any length, and is read as it comes
@@ -143,8 +151,9 @@ func (c uploader) openList(ctx context.Context, cluster string, query url.Values
 	return a.Body, nil
 }
 
-// showUploads is a page as the client wants it.
-func (c uploader) showUploads(q *listQuery, page *uploads.Page) *uploadList {
+// show is a page as the client wants it.
+func (l uploadLister) show(q *listQuery, page *uploads.Page) *uploadList {
+	c := l.c
 	out := &uploadList{
 		Xmlns: namespace, Bucket: c.bucket, KeyMarker: q.text(q.after), UploadIDMarker: c.query.Get("upload-id-marker"),
 		Prefix: q.text(q.prefix), Delimiter: q.text(q.delimiter), MaxUploads: q.most, IsTruncated: page.More,
@@ -162,6 +171,7 @@ func (c uploader) showUploads(q *listQuery, page *uploads.Page) *uploadList {
 		out.Uploads = append(out.Uploads, unfinishedUpload{
 			Key: q.text(u.Key), UploadID: encodeUpload(u.Cluster, u.ID), Initiator: theOwner, Owner: theOwner,
 			StorageClass: cmp.Or(u.Class, "STANDARD"), Initiated: u.Begun.UTC().Format("2006-01-02T15:04:05.000Z"),
+			ChecksumAlgorithm: u.Algorithm, ChecksumType: u.Kind,
 		})
 	}
 	for _, p := range page.Prefixes {

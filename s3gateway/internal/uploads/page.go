@@ -14,6 +14,8 @@ type Upload struct {
 	ID      string // there
 	Begun   time.Time
 	Class   string // of storage, as its storage says it
+	// Algorithm and Kind are those of its checksums, "" where its storage tells none.
+	Algorithm, Kind string
 }
 
 // Query is what is asked for.

@@ -57,6 +57,8 @@ type listed struct {
 	UploadID     string `xml:"UploadId"`
 	Initiated    time.Time
 	StorageClass string
+
+	ChecksumAlgorithm, ChecksumType string
 }
 
 // ask makes a request and hands each upload of the answer on.
@@ -162,7 +164,9 @@ func (h *head) decode() (err error) {
 }
 
 func (s *Source) upload(l *listed, encoded bool) (u Upload, err error) {
-	u = Upload{Key: l.Key, Cluster: s.Cluster, ID: l.UploadID, Begun: l.Initiated, Class: l.StorageClass}
+	u = Upload{
+		Key: l.Key, Cluster: s.Cluster, ID: l.UploadID, Begun: l.Initiated, Class: l.StorageClass, Algorithm: l.ChecksumAlgorithm, Kind: l.ChecksumType,
+	}
 	if encoded {
 		u.Key, err = url.QueryUnescape(l.Key)
 	}
