@@ -133,6 +133,16 @@ sim: prereqs tools ## the simulations with random seeds, SIM_RUNS=20 runs each, 
 	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 RAPID_SEED=0 RAPID_CHECKS=500 go test -tags $(TAGS) -timeout 1h -count 1 \
 		$$(git grep -l '"pgregory.net/rapid"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
+# For how long `make histories` disturbs storages.
+HISTORY ?= 10m
+
+.PHONY: histories
+histories: prereqs tools ## clients of two S3 endpoints, storages disturbed for HISTORY=10m and instances killed, judged for linearizability; random seeds
+	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 FADO_SEED=$(or $(FADO_SEED),random) FADO_HISTORY=$(HISTORY) \
+		go test -tags $(TAGS) -timeout 24h -count 1 -v -run TestHistoriesAreLinearizable ./s3gateway
+	CGO_ENABLED=0 FADO_REQUIRE_TOOLS=1 FADO_SEED=$(or $(FADO_SEED),random) FADO_CHAOS_ROUNDS=$(CHAOS_ROUNDS) \
+		go test -tags $(TAGS) -timeout 24h -count 1 -v -run TestHistoriesUnderKills ./internal/chaos
+
 .PHONY: s3-suites
 s3-suites: bin/caddy prereqs tools ## clients and test suites that others wrote, against the S3 endpoint and plain MinIO; SUITES="-t minio awscli" for a few
 	@PREREQS=$(PREREQS) .ci/prereqs aws:awscli s3cmd:s3cmd rclone:rclone restic:restic s3fs:s3fs boto3:python3-boto3

@@ -45,9 +45,10 @@ func disturb(rng *rand.Rand, proxies []*testenv.Proxy, stop <-chan struct{}) {
 }
 
 // Clients of two instances, with caches, one of which has each write in both storages before it
-// answers, write, upload in parts, remove, read and list the same keys while the storages are cut,
-// hang and come back. Whatever they see, there is an order of all requests in which each read and
-// list returns what was written last: nobody sees what is stale, or what was lost.
+// answers, write, with and without conditions, upload in parts, copy, remove, read and list the same
+// keys while the storages are cut, hang and come back. Whatever they see, there is an order of all
+// requests in which each read and list returns what was written last, and each condition is judged by
+// that: nobody sees what is stale, or what was lost, and of two who replace the same one does.
 //
 // FADO_HISTORY=10m goes on for so long.
 func TestHistoriesAreLinearizable(t *testing.T) {

@@ -27,9 +27,20 @@ type access struct {
 	key   string
 	write bool
 	value string // written; "" removes
+	// only: it writes where the value is another one alone, was, "" for nothing there; else it is
+	// refused.
+	only bool
+	was  string
 }
 
-// register is the model of a key: a read returns what the last write wrote.
+// outcome of a write under a condition.
+const (
+	done    = "done"
+	refused = "refused"
+)
+
+// register is the model of a key: a read returns what the last write wrote, and a write under a
+// condition is made where it holds, and refused where it does not.
 var register = porcupine.Model{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		by := make(map[string][]porcupine.Operation)
@@ -45,14 +56,27 @@ var register = porcupine.Model{
 	},
 	Init: func() any { return "" },
 	Step: func(state, input, output any) (bool, any) {
-		if in := input.(access); in.write {
-			return true, in.value
+		in, holds := input.(access), true
+		if in.only {
+			holds = state.(string) == in.was
 		}
-		return output.(string) == state.(string), state
+		switch {
+		case !in.write:
+			return output.(string) == state.(string), state
+		case output.(string) == refused:
+			return !holds, state
+		case output.(string) == done || holds:
+			return holds, in.value
+		default: // what became of it is not known: here it would have been nothing
+			return true, state
+		}
 	},
 	DescribeOperation: func(input, output any) string {
 		in := input.(access)
-		if in.write {
+		switch {
+		case in.only:
+			return fmt.Sprintf("%s = %q if it is %q: %s", in.key, in.value, in.was, output)
+		case in.write:
 			return fmt.Sprintf("%s = %q", in.key, in.value)
 		}
 		return fmt.Sprintf("%s is %q", in.key, output)
@@ -86,13 +110,24 @@ func (j *Journal) wrote(kind string, client int, in access, call int64, err erro
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	end := j.now()
-	if j.asked++; err != nil {
-		end = math.MaxInt64
-	} else {
+	end, out := j.now(), done
+	switch j.asked++; {
+	case in.only && unmet(err):
+		out = refused
+		j.sure[kind]++
+	case err != nil:
+		end, out = math.MaxInt64, ""
+	default:
 		j.sure[kind]++
 	}
-	j.ops = append(j.ops, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: "", Return: end})
+	j.ops = append(j.ops, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: end})
+}
+
+// unmet reports whether a condition was found not to hold: MinIO has a code of its own for ETags of
+// what is not there.
+func unmet(err error) bool {
+	code := minio.ToErrorResponse(err).Code
+	return code == minio.PreconditionFailed || code == minio.NoSuchKey
 }
 
 // saw notes what a request told of some keys at once.
@@ -140,7 +175,7 @@ func (j *Journal) valueOf(etag string) string {
 func (j *Journal) Check(t testing.TB) {
 	t.Helper()
 	known := 0
-	for _, kind := range []string{put, remove, get, list, upload} {
+	for _, kind := range []string{put, remove, get, list, upload, create, replace, duplicate} {
 		if known += j.sure[kind]; j.sure[kind] == 0 {
 			t.Errorf("no request succeeded that is a %s", kind)
 		}
@@ -158,12 +193,16 @@ func (j *Journal) Check(t testing.TB) {
 		t.Errorf("no order explains what clients saw; see %s", file)
 	case porcupine.Ok:
 	case porcupine.Unknown:
-		t.Log("the history is too long to be judged within a minute")
+		t.Errorf("the history is too long to be judged within %s, so it shows nothing", judging)
 	}
 }
 
+// judging bounds the judgement: it may take a time that grows with the requests whose outcome is
+// not known as no computer can wait for.
+const judging = 2 * time.Minute
+
 func (j *Journal) judge() (porcupine.CheckResult, porcupine.LinearizationInfo) {
-	return porcupine.CheckOperationsVerbose(register, j.ops, time.Minute)
+	return porcupine.CheckOperationsVerbose(register, j.ops, judging)
 }
 
 // The kinds of requests.
@@ -173,6 +212,10 @@ const (
 	get    = "read"
 	list   = "list"
 	upload = "upload"
+	// A write where nothing is, one in place of what was seen last, and one by a copy.
+	create    = "creation"
+	replace   = "replacement"
+	duplicate = "copy"
 )
 
 // patience bounds one request.
@@ -191,42 +234,92 @@ type Client struct {
 	Bucket  string
 	Journal *Journal
 	Rand    *rand.Rand
+
+	seen map[string]sight // by key
 }
+
+// sight is what a client read of a key.
+type sight struct{ value, etag string }
 
 // Turn makes the client's request number i. Clients with the same number use the same keys.
 func (c *Client) Turn(ctx context.Context, i int) {
 	folder := fmt.Sprint(i/keysFor, "/")
 	key := folder + fmt.Sprint(c.Rand.IntN(keys))
 	value := fmt.Sprintf("%d by %d", i, c.ID)
-	switch c.Rand.IntN(10) {
-	case 0:
+	switch c.Rand.IntN(16) {
+	case 0, 1:
 		c.remove(ctx, key)
-	case 1, 2, 3:
-		c.put(ctx, key, value)
+	case 2, 3:
+		c.put(ctx, put, access{key: key, write: true, value: value}, minio.PutObjectOptions{})
 	case 4:
 		c.upload(ctx, key, value)
 	case 5, 6:
+		var unless minio.PutObjectOptions
+		unless.SetMatchETagExcept("*")
+		c.put(ctx, create, access{key: key, write: true, value: value, only: true}, unless)
+	case 7, 8:
+		c.replace(ctx, key, value)
+	case 9:
+		c.copy(ctx, key, fmt.Sprintf("copied/%d by %d", i, c.ID), value)
+	case 10, 11:
 		c.list(ctx, folder)
 	default:
 		c.get(ctx, key)
 	}
 }
 
+// replace writes a key if it still is what this client read last.
+func (c *Client) replace(ctx context.Context, key, value string) {
+	was, known := c.seen[key]
+	if !known || was.value == "" {
+		c.get(ctx, key)
+		return
+	}
+	var only minio.PutObjectOptions
+	only.SetMatchETag(was.etag)
+	c.put(ctx, replace, access{key: key, write: true, value: value, only: true, was: was.value}, only)
+}
+
+// copy writes a key by a copy of another one, that nobody else uses.
+func (c *Client) copy(ctx context.Context, key, from, value string) {
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	if _, err := c.At.PutObject(ctx, c.Bucket, from, strings.NewReader(value), int64(len(value)), "", "", minio.PutObjectOptions{}); err != nil {
+		c.Journal.failed()
+		return
+	}
+	c.Journal.declare(value)
+	call := c.Journal.now()
+	_, err := c.At.Client.CopyObject(ctx, minio.CopyDestOptions{Bucket: c.Bucket, Object: key}, minio.CopySrcOptions{Bucket: c.Bucket, Object: from})
+	c.Journal.wrote(duplicate, c.ID, access{key: key, write: true, value: value}, call, err)
+}
+
+// remove removes a key, by a request for it alone or by one for several.
 func (c *Client) remove(ctx context.Context, key string) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	call := c.Journal.now()
-	err := c.At.RemoveObject(ctx, c.Bucket, key, minio.RemoveObjectOptions{})
+	var err error
+	if c.Rand.IntN(2) == 0 {
+		err = c.At.RemoveObject(ctx, c.Bucket, key, minio.RemoveObjectOptions{})
+	} else {
+		one := make(chan minio.ObjectInfo, 1)
+		one <- minio.ObjectInfo{Key: key}
+		close(one)
+		for e := range c.At.Client.RemoveObjects(ctx, c.Bucket, one, minio.RemoveObjectsOptions{}) {
+			err = errors.Join(err, e.Err)
+		}
+	}
 	c.Journal.wrote(remove, c.ID, access{key: key, write: true}, call, err)
 }
 
-func (c *Client) put(ctx context.Context, key, value string) {
+func (c *Client) put(ctx context.Context, kind string, in access, opts minio.PutObjectOptions) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	c.Journal.declare(value)
+	c.Journal.declare(in.value)
 	call := c.Journal.now()
-	_, err := c.At.PutObject(ctx, c.Bucket, key, strings.NewReader(value), int64(len(value)), "", "", minio.PutObjectOptions{})
-	c.Journal.wrote(put, c.ID, access{key, true, value}, call, err)
+	_, err := c.At.PutObject(ctx, c.Bucket, in.key, strings.NewReader(in.value), int64(len(in.value)), "", "", opts)
+	c.Journal.wrote(kind, c.ID, in, call, err)
 }
 
 // upload writes in parts: one, so that the whole is small. Nothing can have happened before it
@@ -247,31 +340,35 @@ func (c *Client) upload(ctx context.Context, key, value string) {
 	c.Journal.declare(value)
 	call := c.Journal.now()
 	_, err = c.At.CompleteMultipartUpload(ctx, c.Bucket, key, id, []minio.CompletePart{{PartNumber: 1, ETag: p.ETag}}, minio.PutObjectOptions{})
-	c.Journal.wrote(upload, c.ID, access{key, true, value}, call, err)
+	c.Journal.wrote(upload, c.ID, access{key: key, write: true, value: value}, call, err)
 }
 
 func (c *Client) get(ctx context.Context, key string) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	call := c.Journal.now()
-	value, err := c.read(ctx, key)
+	s, err := c.read(ctx, key)
 	if err != nil {
 		c.Journal.failed()
 		return
 	}
-	c.Journal.saw(get, c.ID, call, map[string]string{key: value})
+	c.Journal.saw(get, c.ID, call, map[string]string{key: s.value})
+	if c.seen == nil {
+		c.seen = make(map[string]sight)
+	}
+	c.seen[key] = s
 }
 
-func (c *Client) read(ctx context.Context, key string) (string, error) {
-	o, _, _, err := c.At.GetObject(ctx, c.Bucket, key, minio.GetObjectOptions{})
-	if minio.ToErrorResponse(err).Code == "NoSuchKey" {
-		return "", nil
+func (c *Client) read(ctx context.Context, key string) (s sight, err error) {
+	o, info, _, err := c.At.GetObject(ctx, c.Bucket, key, minio.GetObjectOptions{})
+	if minio.ToErrorResponse(err).Code == minio.NoSuchKey {
+		return s, nil
 	}
 	if err != nil {
-		return "", err
+		return s, err
 	}
 	b, err := io.ReadAll(o)
-	return string(b), errors.Join(err, o.Close())
+	return sight{string(b), info.ETag}, errors.Join(err, o.Close())
 }
 
 // list sees each key of a folder, by the ETag that the listing tells, or that it is not there.
