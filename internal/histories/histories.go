@@ -4,6 +4,7 @@
 package histories
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5" // what S3's ETags are
 	"encoding/hex"
@@ -12,6 +13,8 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"syscall"
@@ -77,7 +80,7 @@ var register = porcupine.Model{
 		case in.only:
 			return fmt.Sprintf("%s = %q if it is %q: %s", in.key, in.value, in.was, output)
 		case in.write:
-			return fmt.Sprintf("%s = %q", in.key, in.value)
+			return fmt.Sprintf("%s = %q: %s", in.key, in.value, output)
 		}
 		return fmt.Sprintf("%s is %q", in.key, output)
 	},
@@ -190,11 +193,36 @@ func (j *Journal) Check(t testing.TB) {
 		if err := porcupine.VisualizePath(register, info, file); err != nil {
 			t.Error(err)
 		}
-		t.Errorf("no order explains what clients saw; see %s", file)
+		t.Errorf("no order explains what clients saw; see %s\n%s", file, j.unexplained())
 	case porcupine.Ok:
 	case porcupine.Unknown:
 		t.Errorf("the history is too long to be judged within %s, so it shows nothing", judging)
 	}
+}
+
+// tellLast is how many requests before the one that nothing explains are told.
+const tellLast = 30
+
+// unexplained tells the requests of a key up to the first that no order explains, the last of them
+// and those whose outcome is not known.
+func (j *Journal) unexplained() string {
+	var out strings.Builder
+	for _, ops := range register.Partition(j.ops) {
+		slices.SortFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+		illegal := func(n int) bool {
+			return porcupine.CheckOperationsTimeout(register, ops[:n], time.Second) == porcupine.Illegal
+		}
+		if !illegal(len(ops)) {
+			continue
+		}
+		first := sort.Search(len(ops), func(n int) bool { return illegal(n) })
+		for i, op := range ops[:first] {
+			if until := float64(op.Return) / 1e6; i >= first-tellLast || op.Return == math.MaxInt64 {
+				fmt.Fprintf(&out, "%10.1f–%.1f ms, client %d: %s\n", float64(op.Call)/1e6, until, op.ClientId, register.DescribeOperation(op.Input, op.Output))
+			}
+		}
+	}
+	return out.String()
 }
 
 // judging bounds the judgement: it may take a time that grows with the requests whose outcome is
