@@ -399,7 +399,8 @@ func (c *Client) read(ctx context.Context, key string) (s sight, err error) {
 	return sight{string(b), info.ETag}, errors.Join(err, o.Close())
 }
 
-// list sees each key of a folder, by the ETag that the listing tells, or that it is not there.
+// list sees each key of a folder, by the ETag that the listing tells, or that it is not there. It
+// does not ask for folders: a MinIO takes a key that is being made or removed for one at times.
 func (c *Client) list(ctx context.Context, folder string) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -408,7 +409,7 @@ func (c *Client) list(ctx context.Context, folder string) {
 	for n := range keys {
 		seen[folder+fmt.Sprint(n)] = ""
 	}
-	for o := range c.At.Client.ListObjects(ctx, c.Bucket, minio.ListObjectsOptions{Prefix: folder}) {
+	for o := range c.At.Client.ListObjects(ctx, c.Bucket, minio.ListObjectsOptions{Prefix: folder, Recursive: true}) {
 		if o.Err != nil {
 			c.Journal.failed()
 			return

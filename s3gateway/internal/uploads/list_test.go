@@ -289,3 +289,19 @@ func TestBadLists(t *testing.T) {
 		t.Errorf("%q", b)
 	}
 }
+
+// What is not to be shown takes no place on a page, and makes no folder.
+func TestShown(t *testing.T) {
+	f := newFake("c", Pages)
+	for n := range 20 {
+		f.begin(fmt.Sprintf("%d/k", n%4), time.Unix(int64(n), 0))
+	}
+	q := Query{Most: 3, Delimiter: "/", Shown: func(u *Upload) bool { return u.Key == "1/k" || u.Key == "3/k" }}
+	if got := listAll(t, q, []*fake{f}, nil); !slices.Equal(got, []string{"1/", "3/"}) {
+		t.Errorf("%q", got)
+	}
+	q.Delimiter = ""
+	if got := listAll(t, q, []*fake{f}, nil); len(got) != 10 {
+		t.Errorf("%q", got)
+	}
+}
