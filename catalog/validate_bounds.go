@@ -21,9 +21,9 @@ const (
 
 // atMost notes a list that is too long, whose items are then not checked: there may be
 // any number of them.
-func (c *checker) atMost(path string, n, most int) bool {
+func (v *violations) atMost(path string, n, most int) bool {
 	if n > most {
-		c.add(path, strconv.Itoa(n)+" items", fmt.Sprintf("at most %d", most))
+		v.add(path, strconv.Itoa(n)+" items", fmt.Sprintf("at most %d", most))
 		return false
 	}
 	return true

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
 const (
@@ -27,15 +26,15 @@ func (c *checker) cluster(cl *Cluster) {
 	}
 	c.names("zones", cl.Zones, KindZone, maxInZones)
 	if cl.Storage != nil {
-		c.storage(cl)
+		storageChecker{&c.violations, c.in}.storage(cl)
 	}
 	c.prices(cl)
 	if !c.atMost("functions", len(cl.Functions), maxFunctions) {
 		return
 	}
-	seen := make(map[string]bool)
+	functions := functionChecker{&c.violations, make(map[string]bool)}
 	for i := range cl.Functions {
-		c.function(at("functions", i), &cl.Functions[i], seen)
+		functions.function(at("functions", i), &cl.Functions[i])
 	}
 }
 
@@ -79,76 +78,6 @@ func (c *checker) prices(cl *Cluster) {
 		if l.Price != nil {
 			c.price(path+".price", *l.Price)
 		}
-	}
-}
-
-// storage checks a cluster's storage, and that no other cluster has the same.
-func (c *checker) storage(cl *Cluster) {
-	s := cl.Storage
-	u, problem := parseHTTP(s.Endpoint)
-	if problem == "" && u.Path != "" && u.Path != "/" {
-		problem = wantURL + " without a path"
-	}
-	if problem != "" {
-		c.add("storage.endpoint", redactURL(s.Endpoint), problem)
-	}
-	if s.AccessKey == "" && s.SecretKey != "" {
-		c.add("storage.access_key", "", "an access key beside the secret key, or neither")
-	}
-	if s.AccessKey != "" && s.SecretKey == "" {
-		c.add("storage.secret_key", "", "a secret key beside the access key, or neither")
-	}
-	if strings.ContainsFunc(s.Region, func(r rune) bool { return r == '/' || unicode.IsSpace(r) || unicode.IsControl(r) }) {
-		c.add("storage.region", s.Region, "a region such as us-east-1, without spaces or slashes")
-	}
-	if s.Capacity < 0 {
-		c.add("storage.capacity", strconv.FormatInt(int64(s.Capacity), 10), wantSize)
-	}
-	if s.Bandwidth < 0 {
-		c.add("storage.bandwidth", strconv.FormatInt(int64(s.Bandwidth), 10), "a rate above 0 such as 200MiB, in bytes per second")
-	}
-	prefixOK := c.bucketPrefix(s.BucketPrefix)
-	if problem == "" && prefixOK && c.in != nil {
-		physical{out: &c.violations, in: c.in}.sharing(cl)
-	}
-}
-
-// bucketPrefix checks that prefix and name together can name a bucket, for the
-// shortest of names at least.
-func (c *checker) bucketPrefix(prefix string) bool {
-	const most = maxBucketName - minBucketName
-	if len(prefix) > most {
-		c.add("storage.bucket_prefix", prefix, "at most 60 characters, so that a bucket's name fits behind them into 63")
-		return false
-	}
-	if !ValidBucketName(prefix + "aaa") {
-		c.add("storage.bucket_prefix", prefix, "what a bucket name can begin with: lower-case letters, digits, dots and hyphens, "+
-			"beginning with a letter or digit, no two dots in a row, and nothing S3 reserves")
-		return false
-	}
-	return true
-}
-
-// function checks one function endpoint; seen holds the addresses of earlier ones.
-func (c *checker) function(path string, f *Function, seen map[string]bool) {
-	u, problem := parseHTTP(f.URL)
-	switch {
-	case problem != "":
-		c.add(path+".url", redactURL(f.URL), problem)
-	case seen[functionAddress(u)]:
-		c.add(path+".url", f.URL, "a URL that no other function of the cluster has")
-	default:
-		seen[functionAddress(u)] = true
-	}
-	c.dress(path, f)
-	if f.Weight < 1 || f.Weight > MaxWeight {
-		c.add(path+".weight", strconv.Itoa(f.Weight), wantWeight)
-	}
-	if f.MaxRequests < 0 {
-		c.add(path+".max_requests", strconv.Itoa(f.MaxRequests), "a whole number, 0 for no limit")
-	}
-	if f.HealthPath != "" && !validHealthPath(f.HealthPath) {
-		c.add(path+".health_path", redactURL(f.HealthPath), `a path that begins with "/"`)
 	}
 }
 

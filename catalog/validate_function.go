@@ -3,6 +3,7 @@ package catalog
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -20,8 +21,37 @@ var (
 // ownHeaders are set by HTTP itself, or by FaDO.
 var ownHeaders = []string{"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
+// functionChecker checks the function endpoints of a cluster, each by itself and beside those before.
+type functionChecker struct {
+	*violations
+	seen map[string]bool // addresses
+}
+
+// function checks one function endpoint.
+func (c *functionChecker) function(path string, f *Function) {
+	u, problem := parseHTTP(f.URL)
+	switch {
+	case problem != "":
+		c.add(path+".url", redactURL(f.URL), problem)
+	case c.seen[functionAddress(u)]:
+		c.add(path+".url", f.URL, "a URL that no other function of the cluster has")
+	default:
+		c.seen[functionAddress(u)] = true
+	}
+	c.dress(path, f)
+	if f.Weight < 1 || f.Weight > MaxWeight {
+		c.add(path+".weight", strconv.Itoa(f.Weight), wantWeight)
+	}
+	if f.MaxRequests < 0 {
+		c.add(path+".max_requests", strconv.Itoa(f.MaxRequests), "a whole number, 0 for no limit")
+	}
+	if f.HealthPath != "" && !validHealthPath(f.HealthPath) {
+		c.add(path+".health_path", redactURL(f.HealthPath), `a path that begins with "/"`)
+	}
+}
+
 // dress checks what is set on requests to a function endpoint.
-func (c *checker) dress(path string, f *Function) {
+func (c *functionChecker) dress(path string, f *Function) {
 	if f.Host != "" && strings.ContainsAny(f.Host, " \t\r\n/@") {
 		c.add(path+".host", f.Host, "the value of a Host header, such as fn.example.com")
 	}
@@ -33,7 +63,7 @@ func (c *checker) dress(path string, f *Function) {
 	}
 }
 
-func (c *checker) headers(path string, fields []HeaderField) {
+func (c *functionChecker) headers(path string, fields []HeaderField) {
 	var seen []string
 	for i, h := range fields {
 		name := strings.ToLower(h.Name)
@@ -54,7 +84,7 @@ func (c *checker) headers(path string, fields []HeaderField) {
 	}
 }
 
-func (c *checker) sign(path string, s *Sign) {
+func (c *functionChecker) sign(path string, s *Sign) {
 	if s.Type != SignAWS {
 		c.add(path+".type", s.Type, "aws")
 	}

@@ -113,3 +113,47 @@ func TestRingsAreLists(t *testing.T) {
 		}
 	})
 }
+
+// A step asked for is rounded up to whole steps of the rings, and begins where all readers' do, so that
+// two charts of one span show the same values.
+func TestStepsAreAligned(t *testing.T) {
+	t.Parallel()
+	r := history.New(time.Hour, 10*time.Second, 1<<20)
+	if r.Step() != 10*time.Second {
+		t.Errorf("the step is %s", r.Step())
+	}
+	for i := range 12 {
+		r.Put(at(10*i), one("a", float64(i)))
+	}
+	for asked, want := range map[time.Duration]time.Duration{
+		0: 10 * time.Second, 10 * time.Second: 10 * time.Second, 11 * time.Second: 20 * time.Second, 25 * time.Second: 30 * time.Second,
+	} {
+		var before history.Columns
+		for _, from := range []int{31, 39} { // of one step
+			c := r.Read(of("", "a"), at(from), at(119), asked)
+			if c.Step != want || c.From.UnixNano()%int64(want) != 0 || c.From.After(at(from)) {
+				t.Errorf("a step of %s is %s from %v", asked, c.Step, c.From)
+			}
+			if from != 31 && (!c.From.Equal(before.From) || fmt.Sprint(c.Values) != fmt.Sprint(before.Values)) {
+				t.Errorf("a step of %s: %v, eight seconds before %v", asked, c, before)
+			}
+			before = c
+		}
+	}
+}
+
+// A restart of the clock, or a span that ends before it begins, is nothing to read, not a failure.
+func TestNothingToRead(t *testing.T) {
+	t.Parallel()
+	empty := history.New(time.Minute, time.Second, 1<<20)
+	if c := empty.Read(of("", "a"), at(0), at(10), 0); len(c.Values) != 1 || len(c.Values[0]) != 0 && !math.IsNaN(c.Values[0][0]) {
+		t.Errorf("of empty rings: %v", c.Values)
+	}
+	empty.Put(at(0), one("a", 1))
+	if c := empty.Read(of("", "a"), at(10), at(0), 0); len(c.Values[0]) != 0 {
+		t.Errorf("backwards: %v", c.Values)
+	}
+	if c := empty.Read(nil, at(0), at(10), 0); len(c.Values) != 0 {
+		t.Errorf("of no series: %v", c.Values)
+	}
+}

@@ -68,9 +68,9 @@ func (p *DataAware) unmarshalOption(d *caddyfile.Dispenser, option string) error
 	case "connect":
 		return parseEnum(d, option, &p.Connect, reject, pass)
 	case "spill":
-		return p.unmarshalSpill(d)
+		return parseCount(d, option, "a number of requests in flight, at least 1", &p.Spill)
 	case "presign":
-		return p.unmarshalPresign(d)
+		return parsePeriod(d, option, "a duration from 1s to 7d, such as 15m", &p.Presign)
 	case "forward_headers":
 		var v string
 		if err := parseEnum(d, option, &v, "on", "off"); err != nil {
@@ -96,31 +96,31 @@ func (p *DataAware) unmarshalBalance(d *caddyfile.Dispenser) error {
 	return err
 }
 
-func (p *DataAware) unmarshalSpill(d *caddyfile.Dispenser) error {
-	const expected = "a number of requests in flight, at least 1"
+// parseCount reads a number of at least 1.
+func parseCount(d *caddyfile.Dispenser, option, expected string, into *int) error {
 	var v string
-	if err := parseOne(d, "spill", expected, &v); err != nil {
+	if err := parseOne(d, option, expected, &v); err != nil {
 		return err
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
-		return d.Errf("spill '%s': expected %s", v, expected)
+		return d.Errf("%s '%s': expected %s", option, v, expected)
 	}
-	p.Spill = n
+	*into = n
 	return nil
 }
 
-func (p *DataAware) unmarshalPresign(d *caddyfile.Dispenser) error {
-	const expected = "a duration from 1s to 7d, such as 15m"
+// parsePeriod reads for how long a link works.
+func parsePeriod(d *caddyfile.Dispenser, option, expected string, into *caddy.Duration) error {
 	var v string
-	if err := parseOne(d, "presign", expected, &v); err != nil {
+	if err := parseOne(d, option, expected, &v); err != nil {
 		return err
 	}
-	dur, err := caddy.ParseDuration(v)
-	if err != nil || dur < time.Second || dur > maxPresign {
-		return d.Errf("presign '%s': expected %s", v, expected)
+	period, err := caddy.ParseDuration(v)
+	if err != nil || period < time.Second || period > maxPresign {
+		return d.Errf("%s '%s': expected %s", option, v, expected)
 	}
-	p.Presign = caddy.Duration(dur)
+	*into = caddy.Duration(period)
 	return nil
 }
 

@@ -124,10 +124,10 @@ func (c *choice) stillGood(router *routing.Router, ep **routing.Endpoint, from s
 // prepare makes the question for the router.
 func (c *choice) prepare(st *requestState, router *routing.Router, pool reverseproxy.UpstreamPool, r *http.Request) {
 	p := c.policy
-	c.inputs = p.inputsOf(c.inputs[:0], r, st.header)
+	c.inputs = p.names.of(c.inputs[:0], r, st.header)
 	if st.attempts == 1 {
 		st.setInputs(c.inputs)
-		st.carries = p.carriesHeaders(st.header)
+		st.carries = p.names.carried(st.header)
 	}
 	c.ups = p.upstreamsFor(router.Snapshot().Endpoints(), pool)
 	c.query = routing.Query{

@@ -57,7 +57,7 @@ func benchPolicy(tb testing.TB, clusters int) *DataAware {
 	}))
 	p := &DataAware{
 		app: app, forward: true, logger: zap.NewNop(), balancers: new(balancers),
-		bucket: source{header: headerBucket}, object: source{header: headerObject},
+		names: inputNames{bucket: source{header: headerBucket}, object: source{header: headerObject}},
 	}
 	p.balancers.byText.Store(&map[string]*balancer{})
 	p.choices.New = func() any { return newChoice(p) }

@@ -87,8 +87,7 @@ type DataAware struct {
 	puller    Puller                // nil: objects are not copied on demand
 	presigner Presigner             // nil: functions are given no URLs
 	handler   *reverseproxy.Handler // the proxy this is the policy of; nil without one
-	bucket    source
-	object    source
+	names     inputNames
 	forward   bool
 	balancers *balancers
 	choices   sync.Pool // of *choice
@@ -132,12 +131,12 @@ func (p *DataAware) Provision(ctx caddy.Context) error {
 	}
 	p.logger = ctx.Logger()
 	p.handler = handlerOf(ctx)
-	p.bucket, p.object = newSource(p.Bucket), newSource(p.Object)
+	p.names.bucket, p.names.object = newSource(p.Bucket), newSource(p.Object)
 	if p.Bucket == "" {
-		p.bucket = source{header: headerBucket}
+		p.names.bucket = source{header: headerBucket}
 	}
 	if p.Object == "" {
-		p.object = source{header: headerObject}
+		p.names.object = source{header: headerObject}
 	}
 	p.forward = p.ForwardHeaders == nil || *p.ForwardHeaders
 	p.balancers, err = newBalancers(ctx, p)

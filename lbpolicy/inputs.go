@@ -22,10 +22,14 @@ const maxTokens = 32
 // maxInputs bounds what one request may name. One that names more is refused.
 const maxInputs = 1000
 
-// carriesHeaders says whether a request has any of the headers that name data. One that
+// inputNames is where the inputs of a request are named: the bucket and the objects in a header or by a
+// placeholder each, the rest in headers of FaDO's.
+type inputNames struct{ bucket, object source }
+
+// carried says whether a request has any of the headers that name data. One that
 // names none by them is not taken for one that works on no data.
-func (p *DataAware) carriesHeaders(h http.Header) bool {
-	for _, name := range [...]string{p.bucket.header, p.object.header, headerData, headerBytes, headerToken} {
+func (n *inputNames) carried(h http.Header) bool {
+	for _, name := range [...]string{n.bucket.header, n.object.header, headerData, headerBytes, headerToken} {
 		if len(h[name]) > 0 {
 			return true
 		}
@@ -33,20 +37,20 @@ func (p *DataAware) carriesHeaders(h http.Header) bool {
 	return false
 }
 
-// inputsOf appends what a request works on to dst: the objects of the first bucket
+// of appends what a request works on to dst: the objects of the first bucket
 // named, or that bucket as a whole when no object is; the other buckets as wholes;
 // and what X-FaDO-Data names. Objects without a bucket name nothing.
-func (p *DataAware) inputsOf(dst []routing.Input, r *http.Request, h http.Header) []routing.Input {
+func (n *inputNames) of(dst []routing.Input, r *http.Request, h http.Header) []routing.Input {
 	first := len(dst)
-	if p.bucket.header != "" {
-		for _, v := range h[p.bucket.header] {
+	if n.bucket.header != "" {
+		for _, v := range h[n.bucket.header] {
 			dst = routing.AppendBuckets(dst, v, maxInputs)
 		}
 	} else {
-		dst = routing.AppendBuckets(dst, p.bucket.evaluate(r), maxInputs)
+		dst = routing.AppendBuckets(dst, n.bucket.evaluate(r), maxInputs)
 	}
 	if len(dst) > first {
-		dst = p.appendObjects(dst, first, r, h)
+		dst = n.appendObjects(dst, first, r, h)
 	}
 	for _, v := range h[headerData] {
 		var ok bool
@@ -68,12 +72,12 @@ func (p *DataAware) inputsOf(dst []routing.Input, r *http.Request, h http.Header
 
 // appendObjects makes the bucket at index first one object of it, and appends its
 // other objects.
-func (p *DataAware) appendObjects(dst []routing.Input, first int, r *http.Request, h http.Header) []routing.Input {
-	if p.object.header == "" {
+func (n *inputNames) appendObjects(dst []routing.Input, first int, r *http.Request, h http.Header) []routing.Input {
+	if n.object.header == "" {
 		// Such placeholders are decoded already: {query.x}, {path.1}.
-		return routing.AppendObject(dst, first, p.object.evaluate(r))
+		return routing.AppendObject(dst, first, n.object.evaluate(r))
 	}
-	for _, v := range h[p.object.header] {
+	for _, v := range h[n.object.header] {
 		dst = routing.AppendEncodedObject(dst, first, v)
 	}
 	return dst

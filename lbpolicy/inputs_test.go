@@ -22,7 +22,7 @@ func object(bucket, key string) routing.Input {
 }
 
 func TestInputsFromHeaders(t *testing.T) {
-	p := &DataAware{bucket: source{header: headerBucket}, object: source{header: headerObject}}
+	p := &DataAware{names: inputNames{bucket: source{header: headerBucket}, object: source{header: headerObject}}}
 	for _, test := range []struct {
 		name   string
 		header http.Header
@@ -84,7 +84,7 @@ func TestInputsFromHeaders(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
-			got := p.inputsOf(nil, r, test.header)
+			got := p.names.of(nil, r, test.header)
 			if !slices.Equal(got, test.want) {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
@@ -119,8 +119,8 @@ func TestInputsFromPlaceholders(t *testing.T) {
 			r = caddyhttp.PrepareRequest(r, repl, httptest.NewRecorder(), &caddyhttp.Server{})
 			// What Caddy's shorthands in a Caddyfile become.
 			long := strings.NewReplacer("{query.", "{http.request.uri.query.")
-			p := &DataAware{bucket: newSource(long.Replace(test.bucket)), object: newSource(long.Replace(test.object))}
-			if got := p.inputsOf(nil, r, r.Header); !slices.Equal(got, test.want) {
+			p := &DataAware{names: inputNames{bucket: newSource(long.Replace(test.bucket)), object: newSource(long.Replace(test.object))}}
+			if got := p.names.of(nil, r, r.Header); !slices.Equal(got, test.want) {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 		})
@@ -128,11 +128,11 @@ func TestInputsFromPlaceholders(t *testing.T) {
 }
 
 func TestReadingInputsAllocatesNothing(t *testing.T) {
-	p := &DataAware{bucket: source{header: headerBucket}, object: source{header: headerObject}}
+	p := &DataAware{names: inputNames{bucket: source{header: headerBucket}, object: source{header: headerObject}}}
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody).WithContext(context.Background())
 	h := http.Header{headerBucket: {"a, b"}, headerObject: {"x/y"}, headerData: {"s3://c/k"}}
 	buf := make([]routing.Input, 0, 8)
-	if n := testing.AllocsPerRun(100, func() { p.inputsOf(buf, r, h) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { p.names.of(buf, r, h) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

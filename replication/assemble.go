@@ -47,7 +47,7 @@ func (w wiring) assemble(o Options) {
 	w.e.walks = w.walkers()
 	w.e.pulls = pull.New(w.pullOptions(o.Metrics))
 	w.e.core.objects.OnDemand = w.e.pulls.Settle
-	w.e.gaps = newGaps(w.e.core, func(cluster string) { w.running(func(r *run) { r.scans.feedGap(cluster) }) })
+	w.e.gaps = newGaps(w.e.core, func(cluster string) { w.running(func(r *run) { r.passes.feedGap(cluster) }) })
 	w.e.queue = queue.New(w.queueOptions())
 	w.e.drains = &drains{core: w.e.core, by: make(map[string]DrainStatus)}
 	w.e.rebalances = newRebalances(w.e.core)
@@ -84,7 +84,7 @@ func (w wiring) siteOptions(o Options) site.Options {
 			},
 			Up: func(ctx context.Context, cluster string) {
 				w.retry(ctx, w.waitedFor(ctx, cluster)...)
-				w.running(func(r *run) { r.scans.feedGap(cluster) })
+				w.running(func(r *run) { r.passes.feedGap(cluster) })
 			},
 			Down: func(cluster string) {
 				w.e.core.guard.CutOff(cluster)

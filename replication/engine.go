@@ -52,7 +52,7 @@ func New(o Options) *Engine {
 	e := &Engine{setPause: make(pauseOrder, 1)}
 	wiring{e}.assemble(o)
 	e.drains = &drains{core: e.core, by: make(map[string]DrainStatus)}
-	e.core.ctl.Status.ExplainLosses(e.core.sites.Losses)
+	e.core.ctl.Status.ExplainLosses(e.core.sites.Facts.Losses)
 	e.core.ctl.Hooks.BeforeAnswer(e.core.guard.AfterChange)
 	e.core.ctl.Hooks.BeforeAnswer(func(context.Context) { e.pulls.Changed() })
 	e.core.ctl.Hooks.OnCopies(e.copiesChanged)
@@ -115,7 +115,7 @@ func (e *Engine) configure(s Settings) {
 	e.core.settings.Store(&s)
 	e.core.ctl.Usage.Ask(!s.Disabled)
 	e.core.slots.Resize(s.Workers)
-	e.core.sites.SetBandwidth(s.Bandwidth)
+	e.core.sites.Bandwidth.Set(s.Bandwidth)
 }
 
 // copiesChanged is control's hook for copies that another instance changed ("": any bucket's).

@@ -331,7 +331,7 @@ func (p *planner) hasSpace(bucket, cluster string) bool {
 	if s == nil {
 		return false
 	}
-	d, waits := s.WaitsForSpace()
+	d, waits := s.Space.Waits()
 	if waits {
 		p.agenda.later(bucket, d)
 	}

@@ -25,6 +25,7 @@ type run struct {
 	planner  *planner
 	jobs     *jobs
 	scans    *scans
+	passes   *passes
 	peers    *peers.Peers
 	paths    *paths
 	purger   *purger
@@ -39,6 +40,7 @@ func newRun(e *Engine) *run {
 	r.agenda, r.jobs = newAgenda(e.core.now), newJobs()
 	r.scans = newScans(e.core, r.ctx, r.jobs)
 	r.scans.scanner, r.scans.owns, r.scans.ask, r.scans.recheck = e.walks.copies.Scanner, r.owns, r.peers.Ask, e.pulls.Recheck
+	r.passes = newPasses(r.scans)
 	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.copies.Syncer.Fail, scanAgain: r.scans.retryAfter, countOwed: r.scans.countOwed, yield: r.paths.yield}
 	r.jobs.pause, r.jobs.owns, r.jobs.lockWalk = e.core.pause, r.owns, e.walks.copies.Locks.Lock
 	r.jobs.ended, r.jobs.cancelled = after.ended, after.cancelled
@@ -62,8 +64,8 @@ func (r *run) launch() {
 		up, sizes := &uploads{r.core}, counts{r.core}
 		store := &switches{core: r.core, order: r.e.setPause, rebalance: r.e.rebalances.look}
 		loops = append(loops,
-			r.jobs.loop, r.scans.loop, r.scans.passes, r.e.queue.Feeds.Run, r.e.queue.Intake.Run, r.e.queue.Workers.Run,
-			r.sites.Watch, r.sites.FindFacts, store.watch, lease{r.core}.watch, sizes.keep, sizes.keepUsed, r.peers.Run,
+			r.jobs.loop, r.scans.loop, r.passes.loop, r.e.queue.Feeds.Run, r.e.queue.Intake.Run, r.e.queue.Workers.Run,
+			r.sites.Watch, r.sites.Facts.Find, store.watch, lease{r.core}.watch, sizes.keep, sizes.keepUsed, r.peers.Run,
 			r.verifier.Run, r.e.pulls.Run, r.e.pulls.Keep, r.e.drains.watch,
 			func(ctx context.Context) { r.e.formers.watch(ctx, r.owns) },
 			func(ctx context.Context) { r.e.rebalances.loop(ctx, r.owns, r.agenda.touch) },
@@ -97,7 +99,7 @@ func (r *run) peersOptions() peers.Options {
 			Gained: func(parts []int) {
 				r.e.pulls.Look()
 				r.agenda.forgiveAll()
-				r.scans.shardsGained(parts)
+				r.passes.shardsGained(parts)
 			},
 			Lost: func(part int) {
 				r.jobs.cancelShard(part)

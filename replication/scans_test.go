@@ -15,9 +15,9 @@ import (
 func clockedScans(now *time.Time) *scans {
 	clock := func() time.Time { return *now }
 	return &scans{
-		core: core{now: clock}, wake: make(chan struct{}, 1), passed: make(chan struct{}, 1),
+		core: core{now: clock}, wake: make(chan struct{}, 1),
 		last:  memory.New[string, time.Time](lastMax, 0, clock),
-		asked: make(map[string]time.Time), gaps: make(map[string]bool), gained: make(map[int]bool),
+		asked: make(map[string]time.Time),
 	}
 }
 
@@ -97,18 +97,19 @@ func TestScansCloseGaps(t *testing.T) {
 	s.recheck = func(b string) { looked = append(looked, b) }
 	s.jobs = newJobs()
 	s.jobs.owns = s.owns
-	s.feedGap("c3")
-	s.passGaps(t.Context())
+	p := newPasses(s)
+	p.feedGap("c3")
+	p.closeGaps(t.Context())
 	if !slices.Equal(looked, []string{"pair"}) || s.jobs.waiting(jobScan) != 1 {
 		t.Errorf("behind the gap are %q, %d scans wait", looked, s.jobs.waiting(jobScan))
 	}
-	s.passGaps(t.Context())
+	p.closeGaps(t.Context())
 	if len(looked) != 1 {
 		t.Error("a gap is closed twice")
 	}
 	looked = nil
-	s.shardsGained([]int{peers.ShardOf("alone")})
-	s.passGained(t.Context())
+	p.shardsGained([]int{peers.ShardOf("alone")})
+	p.lookGained(t.Context())
 	want := []string{"alone"}
 	if peers.ShardOf("pair") == peers.ShardOf("alone") {
 		want = append(want, "pair")
@@ -116,7 +117,7 @@ func TestScansCloseGaps(t *testing.T) {
 	if slices.Sort(looked); !slices.Equal(looked, want) {
 		t.Errorf("of the part gained %q were looked at", looked)
 	}
-	s.passGained(t.Context())
+	p.lookGained(t.Context())
 	if len(looked) != len(want) {
 		t.Error("a part is looked at twice")
 	}
@@ -132,21 +133,21 @@ func TestSilentBuckets(t *testing.T) {
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	r, copies := w.eng.run.Load(), w.ctl.Router().Snapshot().Copies("bkt")
-	if r.scans.silent()("bkt", copies) {
+	if r.passes.silent()("bkt", copies) {
 		t.Error("a bucket is scanned for listeners that nobody wants")
 	}
 	w.eng.Reconfigure(Settings{})
 	w.feedsLive("c1", "c2")
 	r = w.eng.run.Load()
-	if r.scans.silent()("bkt", copies) {
+	if r.passes.silent()("bkt", copies) {
 		t.Error("a bucket whose primary is listened to counts as silent")
 	}
 	r.sites.Get("c2").Feed.SilentFor("for the test")
-	if r.scans.silent()("bkt", copies) {
+	if r.passes.silent()("bkt", copies) {
 		t.Error("a silent copy makes a bucket with one writer silent")
 	}
 	r.sites.Get("c1").Feed.SilentFor("for the test")
-	if !r.scans.silent()("bkt", copies) || r.scans.silent()("bkt", []catalog.Copy{copies[1]}) {
+	if !r.passes.silent()("bkt", copies) || r.passes.silent()("bkt", []catalog.Copy{copies[1]}) {
 		t.Error("a bucket is silent where its primary is")
 	}
 }

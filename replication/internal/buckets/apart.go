@@ -102,9 +102,9 @@ func (a *Apart) others(bucket, cluster string, f func(*site.Site) error) error {
 }
 
 func (a *Apart) tellApart(ctx context.Context, bucket string, x, y *site.Site, now bool) error {
-	askX, askY := x.Born, y.Born
+	askX, askY := x.Births.Of, y.Births.Of
 	if now {
-		askX, askY = x.BornLately, y.BornLately
+		askX, askY = x.Births.Lately, y.Births.Lately
 	}
 	ix, err := identityOf(ctx, x, bucket, askX)
 	if err != nil {

@@ -108,7 +108,7 @@ func (b *Buckets) Make(ctx context.Context, s *site.Site, bucket string, version
 		return err
 	})
 	if asked {
-		s.BucketsChanged()
+		s.Births.Changed()
 	}
 	if err != nil && asked {
 		return err // the note stays: it may have been made
@@ -177,7 +177,7 @@ func (b *Buckets) Drop(ctx context.Context, s *site.Site, bucket string) error {
 	err := b.write(ctx, s, bucket, guard.Always, func(ctx context.Context, w storage.Writer) error {
 		return w.RemoveBucket(ctx, bucket)
 	})
-	s.BucketsChanged()
+	s.Births.Changed()
 	if errors.Is(err, storage.ErrPrecondition) || errors.Is(err, storage.ErrNoBucket) {
 		return nil
 	}
@@ -235,7 +235,7 @@ func (b *Buckets) ensurePrimary(ctx context.Context, bucket string) (versioned b
 	if err != nil {
 		return false, fmt.Errorf("looking for the bucket at its primary %s: %w", primary, err)
 	}
-	if err := b.Identities.Primary(ctx, s, bucket, rows, s.Born); err != nil {
+	if err := b.Identities.Primary(ctx, s, bucket, rows, s.Births.Of); err != nil {
 		return false, err
 	}
 	answer(nil)
@@ -354,7 +354,7 @@ func (b *Buckets) learn(ctx context.Context, id ids.Copy, versioned bool) {
 	primary := b.o.Router.Snapshot().Primary(id.Bucket)
 	for _, cluster := range []string{primary, id.Cluster} {
 		if s, err := b.o.Sites.Usable(cluster); err == nil {
-			s.Learn(ctx, id.Bucket, versioned, cluster == primary)
+			b.o.Sites.Facts.Learn(ctx, s, id.Bucket, versioned, cluster == primary)
 		}
 	}
 }

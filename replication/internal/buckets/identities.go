@@ -157,7 +157,7 @@ func (t *Identities) Copy(ctx context.Context, s *site.Site, bucket string) erro
 	if err != nil {
 		return err
 	}
-	now, v, err := verdictOn(ctx, s, bucket, rows, s.Born)
+	now, v, err := verdictOn(ctx, s, bucket, rows, s.Births.Of)
 	if err != nil {
 		return err
 	}
@@ -197,10 +197,10 @@ type Removal struct {
 // [ErrNotTheCopy]: the copy is not there any more, and what lies there is not FaDO's.
 func (t *Identities) MayRemove(ctx context.Context, r Removal) error {
 	bucket := r.Copy.Bucket
-	if err := t.Primary(ctx, r.Src, bucket, r.Rows, r.Src.BornLately); err != nil {
+	if err := t.Primary(ctx, r.Src, bucket, r.Rows, r.Src.Births.Lately); err != nil {
 		return err
 	}
-	now, v, err := verdictOn(ctx, r.Dst, bucket, r.Rows, r.Dst.BornLately)
+	now, v, err := verdictOn(ctx, r.Dst, bucket, r.Rows, r.Dst.Births.Lately)
 	if err != nil {
 		return err
 	}

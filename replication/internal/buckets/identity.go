@@ -24,12 +24,12 @@ func identityOf(ctx context.Context, s *site.Site, bucket string, born bornBy) (
 
 // IdentityNow is IdentityOf by an answer of this moment.
 func IdentityNow(ctx context.Context, s *site.Site, bucket string) (identity.Identity, error) {
-	return identityOf(ctx, s, bucket, s.BornNow)
+	return identityOf(ctx, s, bucket, s.Births.Now)
 }
 
 // IdentityOf says which bucket lies at a storage, before something is removed there.
 func IdentityOf(ctx context.Context, s *site.Site, bucket string) (identity.Identity, error) {
-	return identityOf(ctx, s, bucket, s.BornLately)
+	return identityOf(ctx, s, bucket, s.Births.Lately)
 }
 
 // bornBy asks a site when a bucket was made.
@@ -38,7 +38,7 @@ type bornBy = func(context.Context, string) (time.Time, error)
 // verdictOn compares rows of a cluster with what is there now, by a question to the storage;
 // that it is another bucket is only said after the storage was asked at this moment.
 func verdictOn(ctx context.Context, s *site.Site, bucket string, rows []state.Copy, ask bornBy) (now identity.Identity, v identity.Verdict, err error) {
-	for _, born := range []bornBy{ask, s.BornNow} {
+	for _, born := range []bornBy{ask, s.Births.Now} {
 		if now, err = identityOf(ctx, s, bucket, born); err != nil {
 			return now, v, err
 		}

@@ -32,3 +32,22 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%d entries after everything was forgotten", m.Len())
 	}
 }
+
+// Without a time to keep them, entries go only for want of room, those first that nobody asked for.
+func TestMemoryWithoutEnd(t *testing.T) {
+	now := time.Unix(0, 0)
+	m := New[string, int](2, 0, func() time.Time { return now })
+	m.Note("a", 1)
+	m.Note("b", 2)
+	now = now.Add(1000 * time.Hour)
+	if v, ok := m.Get("a"); !ok || v != 1 {
+		t.Errorf("a is %d, %t: want 1, however late", v, ok)
+	}
+	m.Note("c", 3)
+	if _, ok := m.Get("b"); ok {
+		t.Error("b is remembered, which nobody asked for")
+	}
+	if _, ok := m.Get("a"); !ok {
+		t.Error("a is forgotten, which was asked for")
+	}
+}

@@ -179,7 +179,7 @@ func LosesHistory(err error) bool {
 
 // NoteLostHistory names as lost that a copy lacks versions.
 func (e *Settler) NoteLostHistory(bucket, cluster string) {
-	e.o.Sites.NoteLoss(bucket, cluster, lostHistory)
+	e.o.Sites.Facts.NoteLoss(bucket, cluster, lostHistory)
 }
 
 // coverAs puts a copy of the primary's own delete marker over an object at a copy, and reports

@@ -23,7 +23,7 @@ func (s *situation) identified(ctx context.Context) error {
 			if row.Cluster != at.Name() || row.Born.IsZero() {
 				continue
 			}
-			born, err := at.Born(ctx, s.Bucket)
+			born, err := at.Births.Of(ctx, s.Bucket)
 			at.Observed(err)
 			if err != nil {
 				return err

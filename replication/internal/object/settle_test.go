@@ -95,7 +95,7 @@ func TestSettle(t *testing.T) {
 		}, err: storage.ErrUnavailable, untouch: true},
 		{name: "the copy is full", prepare: func(w *world) {
 			w.fakes["c1"].User(bkt, "k", "new")
-			w.o.Sites.Get("c2").Wrote(&storage.Error{Storage: "c2", Kind: storage.ErrFull})
+			w.o.Sites.Get("c2").Space.Wrote(&storage.Error{Storage: "c2", Kind: storage.ErrFull})
 		}, err: site.ErrFullWait, untouch: true},
 		{name: "the copy leaves", prepare: func(w *world) {
 			w.fakes["c1"].User(bkt, "k", "new")

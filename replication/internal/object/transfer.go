@@ -32,7 +32,7 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 	stall := time.AfterFunc(e.o.Timing.StallTimeout, func() { cancel(ErrStalled) })
 	defer stall.Stop()
 	note := uploadNote{e, ids.ObjectIn(p.Op().Bucket, obj.Key, at.Dst.Name())}
-	if err := at.Dst.Admit(); err != nil {
+	if err := at.Dst.Space.Admit(); err != nil {
 		return 0, err
 	}
 	began := time.Now()
@@ -47,10 +47,10 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 		defer stall.Reset(e.o.Timing.StallTimeout)
 		asked := time.Now()
 		defer func() { waited.Add(int64(time.Since(asked))) }()
-		return e.o.Sites.Limit(ctx, at.Src, at.Dst, n)
+		return e.o.Sites.Bandwidth.Copy(ctx, at.Src, at.Dst, n)
 	}
 	opts.Upload = note
-	opts.Lost = func(what string) { e.o.Sites.NoteLoss(p.Op().Bucket, at.Dst.Name(), what) }
+	opts.Lost = func(what string) { e.o.Sites.Facts.NoteLoss(p.Op().Bucket, at.Dst.Name(), what) }
 	got, err := e.o.Copy(ctx, at.Src.Reader(), dst, p.Op().Bucket, obj, opts)
 	if err != nil && errors.Is(context.Cause(ctx), ErrStalled) {
 		err = fmt.Errorf("no byte moved in %s: %w: %w", e.o.Timing.StallTimeout, ErrStalled, storage.ErrUnavailable)
@@ -74,9 +74,9 @@ func (e *Settler) Transfer(ctx context.Context, p *guard.Pass, at Sides, obj sto
 
 // learn tells both storages' sites of a copy's outcome.
 func learn(at Sides, err error) error {
-	at.Dst.Wrote(err)
+	at.Dst.Space.Wrote(err)
 	if errors.Is(err, storage.ErrFull) && storage.At(err) == at.Dst.Name() {
-		err = at.Dst.FullError(err)
+		err = at.Dst.Space.Error(err)
 	}
 	if storage.At(err) == at.Src.Name() {
 		at.Src.Observed(err)

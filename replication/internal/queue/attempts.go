@@ -31,8 +31,8 @@ func (a *Attempts) waitsForSpace(row state.Pending) error {
 	if s == nil || row.Size <= 0 {
 		return nil
 	}
-	if _, waits := s.WaitsForSpace(); waits {
-		return s.FullError(site.ErrFullWait)
+	if _, waits := s.Space.Waits(); waits {
+		return s.Space.Error(site.ErrFullWait)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func TestSetbacks(t *testing.T) {
 			{err: control.ErrCutOff, wait: time.Second},
 			{err: errNotHere, wait: retryMax / 10},
 			{err: guard.ErrForbidden, wait: 2 * time.Second},
-			{err: site.Absent("c2").FullError(site.ErrFullWait), attempts: 1, wait: retryMax},
+			{err: site.Absent("c2").Space.Error(site.ErrFullWait), attempts: 1, wait: retryMax},
 			{err: full, attempts: 1, wait: fullProbe},
 			{err: site.ErrDown, attempts: 1, wait: retryMax},
 			{err: storage.ErrUnavailable, attempts: 1, wait: time.Second},
@@ -256,11 +256,11 @@ func TestStartEarly(t *testing.T) {
 		{"large", func(_ *world, r *state.Pending) { r.Size = limit.SmallObject + 1 }, false},
 		{"paused", func(w *world, _ *state.Pending) { w.pause.Set(true) }, false},
 		{"full", func(w *world, _ *state.Pending) {
-			w.sites.Get("c2").Wrote(&storage.Error{Storage: "c2", Kind: storage.ErrFull})
+			w.sites.Get("c2").Space.Wrote(&storage.Error{Storage: "c2", Kind: storage.ErrFull})
 		}, false},
 		{"full, a removal", func(w *world, r *state.Pending) {
 			r.Size = 0
-			w.sites.Get("c2").Wrote(&storage.Error{Storage: "c2", Kind: storage.ErrFull})
+			w.sites.Get("c2").Space.Wrote(&storage.Error{Storage: "c2", Kind: storage.ErrFull})
 		}, true},
 		{"closed", func(w *world, _ *state.Pending) { w.Workers.open = false }, false},
 		{"a full line", func(w *world, _ *state.Pending) { w.Workers.by["c2"] = w.slots.ClaimCap("c2") }, false},

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"sync/atomic"
 
 	"golang.org/x/time/rate"
 )
@@ -23,17 +24,28 @@ func newLimiter(perSecond int64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), int(min(max(perSecond/10, minBurst), 1<<30)))
 }
 
-// SetBandwidth bounds what this instance copies in all, in bytes per second; 0 for no bound.
-func (ss *Sites) SetBandwidth(perSecond int64) { ss.total.Store(newLimiter(perSecond)) }
+// Bandwidth bounds what this instance moves in all. The zero value is no bound.
+type Bandwidth struct{ total atomic.Pointer[rate.Limiter] }
 
-// Limit waits until n bytes may be moved between two storages.
-func (ss *Sites) Limit(ctx context.Context, src, dst *Site, n int) error {
-	for _, l := range []*rate.Limiter{src.limiter, dst.limiter, ss.total.Load()} {
+// Set bounds it, in bytes per second; 0 for no bound.
+func (b *Bandwidth) Set(perSecond int64) { b.total.Store(newLimiter(perSecond)) }
+
+// Copy waits until n bytes may be moved between two storages.
+func (b *Bandwidth) Copy(ctx context.Context, src, dst *Site, n int) error {
+	for _, l := range []*rate.Limiter{src.limiter, dst.limiter, b.total.Load()} {
 		if err := waitFor(ctx, l, n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Read waits until n bytes may be read at a storage.
+func (b *Bandwidth) Read(ctx context.Context, s *Site, n int) error {
+	if err := waitFor(ctx, s.limiter, n); err != nil {
+		return err
+	}
+	return waitFor(ctx, b.total.Load(), n)
 }
 
 func waitFor(ctx context.Context, l *rate.Limiter, n int) error {
@@ -45,12 +57,4 @@ func waitFor(ctx context.Context, l *rate.Limiter, n int) error {
 		n -= step
 	}
 	return nil
-}
-
-// LimitRead waits until n bytes may be read at a storage.
-func (ss *Sites) LimitRead(ctx context.Context, s *Site, n int) error {
-	if err := waitFor(ctx, s.limiter, n); err != nil {
-		return err
-	}
-	return waitFor(ctx, ss.total.Load(), n)
 }

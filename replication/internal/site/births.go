@@ -20,8 +20,10 @@ const (
 	birthsShare  = 100
 )
 
-// births is what a storage told of when its buckets were made.
-type births struct {
+// Births is what a storage told of when its buckets were made.
+type Births struct {
+	o      *Options
+	reader storage.Reader
 	flight singleflight.Group
 
 	mu    sync.Mutex
@@ -32,21 +34,21 @@ type births struct {
 }
 
 // forget has the next question ask the storage; what is being asked now is not remembered.
-func (b *births) forget() {
+func (b *Births) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.dates = nil
 	b.turn++
 }
 
-func (b *births) turns() int {
+func (b *Births) turns() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.turn
 }
 
 // of returns a bucket's date if one is remembered that is not older than age.
-func (b *births) of(physical string, age time.Duration, now time.Time) (born time.Time, known bool) {
+func (b *Births) of(physical string, age time.Duration, now time.Time) (born time.Time, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.dates == nil || now.Sub(b.began) > max(age, birthsShare*b.took) {
@@ -55,7 +57,7 @@ func (b *births) of(physical string, age time.Duration, now time.Time) (born tim
 	return b.dates[physical], true
 }
 
-func (b *births) note(dates map[string]time.Time, turn int, began, now time.Time) {
+func (b *Births) note(dates map[string]time.Time, turn int, began, now time.Time) {
 	if dates == nil {
 		dates = make(map[string]time.Time)
 	}
@@ -67,50 +69,47 @@ func (b *births) note(dates map[string]time.Time, turn int, began, now time.Time
 	b.dates, b.began, b.took = dates, began, now.Sub(began)
 }
 
-// BucketsChanged notes that FaDO made or removed a bucket there: a bucket of the same name
-// that is made again was made at another time.
-func (s *Site) BucketsChanged() { s.births.forget() }
+// Changed notes that FaDO made or removed a bucket there: a bucket of the same name that is made
+// again was made at another time.
+func (b *Births) Changed() { b.forget() }
 
-// Born returns when a bucket was made, by a list of buckets that may be half a minute old;
+// Of returns when a bucket was made, by a list of buckets that may be half a minute old;
 // zero where the storage does not tell, or does not let these credentials know.
-func (s *Site) Born(ctx context.Context, bucket string) (time.Time, error) {
-	return born(ctx, s, bucket, birthsAge)
+func (b *Births) Of(ctx context.Context, bucket string) (time.Time, error) {
+	return b.ask(ctx, bucket, birthsAge)
 }
 
-// BornLately is Born by a list that is not older than a second, unless making it takes long.
-func (s *Site) BornLately(ctx context.Context, bucket string) (time.Time, error) {
-	return born(ctx, s, bucket, birthsLately)
+// Lately is Of by a list that is not older than a second, unless making it takes long.
+func (b *Births) Lately(ctx context.Context, bucket string) (time.Time, error) {
+	return b.ask(ctx, bucket, birthsLately)
 }
 
-// BornNow is Born by a list made now.
-func (s *Site) BornNow(ctx context.Context, bucket string) (time.Time, error) {
-	dates, err := listBirths(ctx, s)
-	return dates[s.reader.Physical(bucket)], err
+// Now is Of by a list made now.
+func (b *Births) Now(ctx context.Context, bucket string) (time.Time, error) {
+	dates, err := b.list(ctx)
+	return dates[b.reader.Physical(bucket)], err
 }
 
-func born(ctx context.Context, s *Site, bucket string, age time.Duration) (time.Time, error) {
-	physical := s.reader.Physical(bucket)
-	if at, known := s.births.of(physical, age, s.of.o.Now()); known {
+func (b *Births) ask(ctx context.Context, bucket string, age time.Duration) (time.Time, error) {
+	physical := b.reader.Physical(bucket)
+	if at, known := b.of(physical, age, b.o.Now()); known {
 		return at, nil
 	}
-	v, err, _ := s.births.flight.Do(strconv.Itoa(s.births.turns()), func() (any, error) { return listBirths(ctx, s) })
+	v, err, _ := b.flight.Do(strconv.Itoa(b.turns()), func() (any, error) { return b.list(ctx) })
 	dates, _ := v.(map[string]time.Time)
 	return dates[physical], err
 }
 
-func listBirths(ctx context.Context, s *Site) (map[string]time.Time, error) {
-	ctx, cancel := s.Call(ctx)
+func (b *Births) list(ctx context.Context) (map[string]time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.o.Timing.CallTimeout)
 	defer cancel()
-	began, turn := s.of.o.Now(), s.births.turns()
-	dates, err := s.reader.Births(ctx)
+	began, turn := b.o.Now(), b.turns()
+	dates, err := b.reader.Births(ctx)
 	if errors.Is(err, storage.ErrUnsupported) || errors.Is(err, storage.ErrDenied) {
 		dates, err = nil, nil
 	}
 	if err == nil {
-		s.births.note(dates, turn, began, s.of.o.Now())
+		b.note(dates, turn, began, b.o.Now())
 	}
 	return dates, err
 }
-
-// Address returns the address of the storage; see catalog.Storage.Address.
-func (s *Site) Address() int64 { return s.decl.Address() }

@@ -119,6 +119,9 @@ func newWorld() *world {
 	return w
 }
 
+// pings are what notes the answers of storages.
+func (w *world) pings() *monitors { return &monitors{sites: w.Sites, o: w.o} }
+
 func (w *world) open(cluster string, _ *catalog.Storage) (storage.Storage, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -12,9 +12,12 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
-// facts remembers what was found out about buckets at their storages. It is a memory:
+// Facts remembers what was found out about buckets at their storages. It is a memory:
 // what is forgotten is found out again.
-type facts struct {
+type Facts struct {
+	o     *Options
+	known func(cluster string) *Site // nil: there is none
+
 	mu        sync.Mutex
 	versioned map[bucketAt]bool
 	settings  map[bucketAt]storage.Settings
@@ -32,14 +35,15 @@ type lossAt struct{ bucket, cluster string }
 // maxFacts bounds what is remembered.
 const maxFacts = 100_000
 
-func newFacts() *facts {
-	return &facts{
+func newFacts(o *Options, known func(string) *Site) *Facts {
+	return &Facts{
+		o: o, known: known,
 		versioned: make(map[bucketAt]bool), settings: make(map[bucketAt]storage.Settings), lost: make(map[lossAt][]string),
 		wanted: make(chan bucketAt, 64),
 	}
 }
 
-func (f *facts) note(at bucketAt, versioned bool) {
+func (f *Facts) note(at bucketAt, versioned bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.versioned) >= maxFacts {
@@ -50,7 +54,7 @@ func (f *facts) note(at bucketAt, versioned bool) {
 }
 
 // about returns what is known of a bucket; what is not known is asked for.
-func (f *facts) about(at bucketAt) (versioned bool, s storage.Settings, known bool) {
+func (f *Facts) about(at bucketAt) (versioned bool, s storage.Settings, known bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	versioned, ok := f.versioned[at]
@@ -66,8 +70,8 @@ func (f *facts) about(at bucketAt) (versioned bool, s storage.Settings, known bo
 
 // NoteLoss notes that an object has something that its copy in a cluster has not, as the
 // subject of "... are not kept". It is remembered while this process runs.
-func (ss *Sites) NoteLoss(bucket, cluster, what string) {
-	f, at := ss.facts, lossAt{bucket, cluster}
+func (f *Facts) NoteLoss(bucket, cluster, what string) {
+	at := lossAt{bucket, cluster}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.lost) >= maxFacts {
@@ -79,7 +83,7 @@ func (ss *Sites) NoteLoss(bucket, cluster, what string) {
 }
 
 // noted returns what objects of a bucket lost in a cluster.
-func (f *facts) noted(at lossAt) []string {
+func (f *Facts) noted(at lossAt) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.lost[at])
@@ -87,9 +91,9 @@ func (f *facts) noted(at lossAt) []string {
 
 // Losses says in sentences what a bucket's copy can't keep of its primary's objects:
 // "tags are not kept in c3". What is not known yet is not in it; it is asked for.
-func (ss *Sites) Losses(bucket, primary, cluster string) []string {
+func (f *Facts) Losses(bucket, primary, cluster string) []string {
 	sentences := []string{}
-	src, dst := ss.Known(primary), ss.Known(cluster)
+	src, dst := f.known(primary), f.known(cluster)
 	if src == nil || dst == nil || primary == cluster {
 		return sentences
 	}
@@ -98,12 +102,12 @@ func (ss *Sites) Losses(bucket, primary, cluster string) []string {
 	if !ok1 || !ok2 {
 		return sentences
 	}
-	versioned, had, ok1 := ss.facts.about(bucketAt{bucket, src})
+	versioned, had, ok1 := f.about(bucketAt{bucket, src})
 	losses := storage.Losses(from, to, versioned)
-	if _, has, ok2 := ss.facts.about(bucketAt{bucket, dst}); ok1 && ok2 {
+	if _, has, ok2 := f.about(bucketAt{bucket, dst}); ok1 && ok2 {
 		losses = append(losses, had.Losses(has, from.PreserveVersion && to.PreserveVersion)...)
 	}
-	for _, what := range append(losses, ss.facts.noted(lossAt{bucket, cluster})...) {
+	for _, what := range append(losses, f.noted(lossAt{bucket, cluster})...) {
 		if s := fmt.Sprintf("%s are not kept in %s", what, cluster); !slices.Contains(sentences, s) {
 			sentences = append(sentences, s)
 		}
@@ -111,23 +115,22 @@ func (ss *Sites) Losses(bucket, primary, cluster string) []string {
 	return sentences
 }
 
-// FindFacts asks storages what [Sites.Losses] did not know about their buckets, until ctx
+// Find asks storages what [Facts.Losses] did not know about their buckets, until ctx
 // ends.
-func (ss *Sites) FindFacts(ctx context.Context) {
+func (f *Facts) Find(ctx context.Context) {
 	for {
 		select {
-		case at := <-ss.facts.wanted:
-			findOut(ctx, ss, at)
+		case at := <-f.wanted:
+			f.findOut(ctx, at)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func findOut(ctx context.Context, ss *Sites, at bucketAt) {
+func (f *Facts) findOut(ctx context.Context, at bucketAt) {
 	ctx, cancel := at.site.Call(ctx)
 	defer cancel()
-	f := ss.facts
 	f.mu.Lock()
 	_, known := f.versioned[at]
 	f.mu.Unlock()
@@ -146,30 +149,17 @@ func findOut(ctx context.Context, ss *Sites, at bucketAt) {
 	}
 }
 
-func (s *Site) capabilities() (storage.Capabilities, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.caps, s.probed
-}
-
-// DeletesConditionally reports whether the storage is known to delete an object only if it is
-// still the one that was looked at.
-func (s *Site) DeletesConditionally() bool {
-	caps, known := s.reader.Capabilities()
-	return known && caps.ConditionalDelete
-}
-
-// Learn notes whether a bucket was found to be versioned, and has the storage probed once
+// Learn notes whether a bucket at a storage was found to be versioned, and has the storage probed once
 // more with a bucket to ask about.
-func (s *Site) Learn(ctx context.Context, bucket string, versioned, isPrimary bool) {
-	probeIn(ctx, s, bucket)
+func (f *Facts) Learn(ctx context.Context, s *Site, bucket string, versioned, isPrimary bool) {
+	f.probeIn(ctx, s, bucket)
 	if isPrimary {
-		s.of.facts.note(bucketAt{bucket, s}, versioned)
+		f.note(bucketAt{bucket, s}, versioned)
 	}
 }
 
 // probeIn asks a storage once more what it offers, now that there is a bucket to ask about.
-func probeIn(ctx context.Context, s *Site, bucket string) {
+func (f *Facts) probeIn(ctx context.Context, s *Site, bucket string) {
 	s.mu.Lock()
 	done := s.probedIn || !s.probed
 	s.probedIn = s.probedIn || s.probed
@@ -185,7 +175,7 @@ func probeIn(ctx context.Context, s *Site, bucket string) {
 	if err != nil {
 		s.probedIn = false
 		if ctx.Err() == nil && !errors.Is(err, storage.ErrNoBucket) {
-			s.of.o.Log.Debug("could not probe a storage with a bucket; trying again with the next one", zap.String("cluster", s.name), zap.Error(err))
+			f.o.Log.Debug("could not probe a storage with a bucket; trying again with the next one", zap.String("cluster", s.name), zap.Error(err))
 		}
 		return
 	}

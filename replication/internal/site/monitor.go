@@ -26,18 +26,14 @@ const lookEvery = 10 * time.Second
 
 // Watch keeps one monitor per declared storage running until ctx ends.
 func (ss *Sites) Watch(ctx context.Context) {
-	watched := make(map[string]*monitor)
-	defer func() {
-		for _, m := range watched {
-			m.stop()
-		}
-	}()
+	watched := &monitors{sites: ss, o: ss.o, running: make(map[string]*monitor)}
+	defer watched.stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
 		names := ss.Declared()
 		ss.o.Pace.SetClusters(len(names))
-		ss.reconcile(ctx, watched, names)
+		watched.reconcile(ctx, names)
 		select {
 		case <-ctx.Done():
 			return
@@ -53,37 +49,51 @@ type monitor struct {
 	stop func()
 }
 
-func (ss *Sites) reconcile(ctx context.Context, watched map[string]*monitor, names []string) {
+// monitors are those of all sites.
+type monitors struct {
+	sites   *Sites
+	o       *Options
+	running map[string]*monitor // by cluster
+}
+
+func (ms *monitors) stop() {
+	for _, m := range ms.running {
+		m.stop()
+	}
+}
+
+// reconcile has the sites of some clusters pinged, and no others.
+func (ms *monitors) reconcile(ctx context.Context, names []string) {
 	want := make(map[string]bool)
 	for _, n := range names {
 		want[n] = true
-		s := ss.Get(n)
-		if m := watched[n]; m != nil && m.site == s {
+		s := ms.sites.Get(n)
+		if m := ms.running[n]; m != nil && m.site == s {
 			continue
 		} else if m != nil {
 			m.stop()
-			delete(watched, n)
+			delete(ms.running, n)
 		}
 		if s != nil {
-			watched[n] = ss.monitor(ctx, s)
+			ms.running[n] = ms.monitor(ctx, s)
 		}
 	}
-	for n, m := range watched {
+	for n, m := range ms.running {
 		if !want[n] {
 			m.stop()
-			delete(watched, n)
-			ss.Get(n) // closes the client
+			delete(ms.running, n)
+			ms.sites.Get(n) // closes the client
 		}
 	}
 }
 
 // monitor starts pinging a site.
-func (ss *Sites) monitor(ctx context.Context, s *Site) *monitor {
+func (ms *monitors) monitor(ctx context.Context, s *Site) *monitor {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ss.pingLoop(ctx, s)
+		ms.pingLoop(ctx, s)
 	}()
 	return &monitor{site: s, stop: func() { cancel(); <-done }}
 }
@@ -91,22 +101,22 @@ func (ss *Sites) monitor(ctx context.Context, s *Site) *monitor {
 // maxPingGap bounds the backoff of pings to a storage that is down.
 const maxPingGap = 15 * time.Second
 
-func (ss *Sites) pingLoop(ctx context.Context, s *Site) {
+func (ms *monitors) pingLoop(ctx context.Context, s *Site) {
 	failures := 0
 	for ctx.Err() == nil {
-		err := ss.ping(ctx, s)
+		err := ms.ping(ctx, s)
 		if ctx.Err() != nil {
 			return
 		}
-		gap := ss.o.Timing.PingEvery
+		gap := ms.o.Timing.PingEvery
 		if err == nil {
 			failures = 0
-			ss.up(ctx, s)
+			ms.up(ctx, s)
 		} else {
 			failures++
-			gap = min(time.Second<<min(failures-1, 10), maxPingGap, ss.o.Timing.PingEvery)
+			gap = min(time.Second<<min(failures-1, 10), maxPingGap, ms.o.Timing.PingEvery)
 			if failures > 1 || !errors.Is(err, context.DeadlineExceeded) {
-				ss.down(s, err)
+				ms.down(s, err)
 			}
 		}
 		awaitPing(ctx, s, delay.Jitter(gap))
@@ -127,27 +137,27 @@ func awaitPing(ctx context.Context, s *Site, gap time.Duration) {
 
 // ping asks the storage for a sign of life. A storage that answered other requests
 // meanwhile is alive even if the ping itself came back late.
-func (ss *Sites) ping(ctx context.Context, s *Site) error {
+func (ms *monitors) ping(ctx context.Context, s *Site) error {
 	if s.client == nil {
-		if n := ss.Get(s.name); n != nil && n != s && n.client != nil {
-			ss.Redeclared()
+		if n := ms.sites.Get(s.name); n != nil && n != s && n.client != nil {
+			ms.sites.Redeclared()
 		}
 		if _, why := s.Down(); why != "" {
 			return errors.New(why)
 		}
 		return errNotOpen
 	}
-	began := ss.o.Now()
-	pctx, cancel := context.WithTimeout(ctx, ss.o.Timing.PingTimeout)
+	began := ms.o.Now()
+	pctx, cancel := context.WithTimeout(ctx, ms.o.Timing.PingTimeout)
 	defer cancel()
 	err := s.client.Ping(pctx)
 	if err == nil {
-		alive(s, ss.o.Now())
+		alive(s, ms.o.Now())
 		return nil
 	}
 	if storage.IsThrottled(err) {
 		s.Congested()
-		alive(s, ss.o.Now())
+		alive(s, ms.o.Now())
 		return nil
 	}
 	if errors.Is(err, context.DeadlineExceeded) && s.lastOK.Load() > began.UnixNano() {
@@ -157,31 +167,31 @@ func (ss *Sites) ping(ctx context.Context, s *Site) error {
 }
 
 // up notes that a storage answers: what waited for it becomes due.
-func (ss *Sites) up(ctx context.Context, s *Site) {
-	if !ss.current(s) {
+func (ms *monitors) up(ctx context.Context, s *Site) {
+	if !ms.sites.current(s) {
 		return
 	}
-	defer probe(ctx, ss, s) // takes its time: nothing waits for it
+	defer ms.probe(ctx, s) // takes its time: nothing waits for it
 	s.told.Store(true)
-	if answered := ss.o.Hooks.Answered; answered != nil {
+	if answered := ms.o.Hooks.Answered; answered != nil {
 		answered(s.name, s.decl.Address())
 	}
 	if s.condition() != routing.StorageUp {
-		s.births.forget() // while it was away its buckets may have become others
+		s.Births.forget() // while it was away its buckets may have become others
 	}
 	if s.setCondition(routing.StorageUp, "") == routing.StorageUp {
 		return
 	}
 	setSuspect(s, false)
-	ss.o.Hooks.Changed(s.name, "up", "")
-	ss.o.Log.Info("storage is up", zap.String("cluster", s.name))
-	ss.o.Hooks.Up(ctx, s.name)
+	ms.o.Hooks.Changed(s.name, "up", "")
+	ms.o.Log.Info("storage is up", zap.String("cluster", s.name))
+	ms.o.Hooks.Up(ctx, s.name)
 }
 
 // down notes that a storage does not answer, or refuses FaDO. What is in flight on it is
 // aborted by the hook: it would only hold slots until it times out.
-func (ss *Sites) down(s *Site, err error) {
-	if !ss.current(s) {
+func (ms *monitors) down(s *Site, err error) {
+	if !ms.sites.current(s) {
 		return
 	}
 	// One that can't be opened is down from the beginning, and nobody was told yet.
@@ -190,13 +200,13 @@ func (ss *Sites) down(s *Site, err error) {
 	if was == routing.StorageDown && told {
 		return
 	}
-	ss.o.Hooks.Changed(s.name, "down", why)
-	ss.o.Log.Warn("storage is down; work that needs it waits", zap.String("cluster", s.name), zap.Error(err))
-	ss.o.Hooks.Down(s.name)
+	ms.o.Hooks.Changed(s.name, "down", why)
+	ms.o.Log.Warn("storage is down; work that needs it waits", zap.String("cluster", s.name), zap.Error(err))
+	ms.o.Hooks.Down(s.name)
 }
 
 // probe finds out what the storage offers, once it can.
-func probe(ctx context.Context, ss *Sites, s *Site) {
+func (ms *monitors) probe(ctx context.Context, s *Site) {
 	s.mu.Lock()
 	probed := s.probed
 	s.mu.Unlock()
@@ -208,7 +218,7 @@ func probe(ctx context.Context, ss *Sites, s *Site) {
 	caps, err := s.client.Probe(pctx, "")
 	if err != nil {
 		if ctx.Err() == nil {
-			ss.o.Log.Warn("could not probe what a storage offers; trying again with the next ping", zap.String("cluster", s.name), zap.Error(err))
+			ms.o.Log.Warn("could not probe what a storage offers; trying again with the next ping", zap.String("cluster", s.name), zap.Error(err))
 		}
 		return
 	}

@@ -206,7 +206,7 @@ func TestProbe(t *testing.T) {
 		if _, known := s.capabilities(); known || s.Status().Capabilities != nil || f.probed.Load() != 1 {
 			t.Errorf("known %v after %d probes", known, f.probed.Load())
 		}
-		s.Learn(t.Context(), "b", false, true) // before it is known at all: nothing to refine
+		w.Facts.Learn(t.Context(), s, "b", false, true) // before it is known at all: nothing to refine
 		f.fail("", nil)
 		pass(2 * pingEvery)
 		if caps, known := s.capabilities(); !known || caps.Provider != "MinIO" || *s.Status().Capabilities != caps {
@@ -215,11 +215,11 @@ func TestProbe(t *testing.T) {
 		n := f.probed.Load()
 		pass(3 * pingEvery)
 		f.fail("probe", storage.ErrNoBucket)
-		s.Learn(t.Context(), "b", false, true)
+		w.Facts.Learn(t.Context(), s, "b", false, true)
 		f.fail("", nil)
 		f.caps.Versioning = true
 		for range 3 {
-			s.Learn(t.Context(), "b", false, true)
+			w.Facts.Learn(t.Context(), s, "b", false, true)
 		}
 		if got := f.probed.Load() - n; got != 2 {
 			t.Errorf("probed %d times with a bucket, want 2: once in vain, once with success", got)
@@ -244,31 +244,31 @@ func TestLosses(t *testing.T) {
 			}
 		}
 		w.declare("a", "c1", "c2")
-		if got := w.Losses("b", "c1", "c2"); len(got) != 0 {
+		if got := w.Facts.Losses("b", "c1", "c2"); len(got) != 0 {
 			t.Errorf("before anything is known: %q", got)
 		}
 		defer w.watch(t)()
 		want := []string{"tags are not kept in c2", "modification times are not kept in c2"}
-		if got := w.Losses("b", "c1", "c2"); !slices.Equal(got, want) {
+		if got := w.Facts.Losses("b", "c1", "c2"); !slices.Equal(got, want) {
 			t.Errorf("before the bucket is known: %q, want %q", got, want)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); w.FindFacts(ctx) }()
+		go func() { defer close(done); w.Facts.Find(ctx) }()
 		synctest.Wait()
 		want = []string{
 			"tags are not kept in c2", "version IDs are not kept in c2",
 			"older versions are not kept in c2", "modification times are not kept in c2",
 		}
-		if got := w.Losses("b", "c1", "c2"); !slices.Equal(got, want) {
+		if got := w.Facts.Losses("b", "c1", "c2"); !slices.Equal(got, want) {
 			t.Errorf("of a versioned bucket: %q, want %q", got, want)
 		}
-		w.Get("c1").Learn(t.Context(), "b", false, true)
-		w.Get("c1").Learn(t.Context(), "b", true, false) // a copy's versions are not the primary's
-		if got := w.Losses("b", "c1", "c2"); len(got) != 2 {
+		w.Facts.Learn(t.Context(), w.Get("c1"), "b", false, true)
+		w.Facts.Learn(t.Context(), w.Get("c1"), "b", true, false) // a copy's versions are not the primary's
+		if got := w.Facts.Losses("b", "c1", "c2"); len(got) != 2 {
 			t.Errorf("after the bucket was found to be unversioned: %q", got)
 		}
-		if got := w.Losses("b", "c1", "c1"); len(got) != 0 {
+		if got := w.Facts.Losses("b", "c1", "c1"); len(got) != 0 {
 			t.Errorf("of the primary itself: %q", got)
 		}
 		cancel()
@@ -297,24 +297,24 @@ func TestLostSettings(t *testing.T) {
 		w.declare("a", "c1", "c2", "c3", "c4")
 		defer w.watch(t)()
 		for _, c := range []string{"c2", "c3", "c4"} {
-			w.Losses("b", "c1", c) // asks
+			w.Facts.Losses("b", "c1", c) // asks
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); w.FindFacts(ctx) }()
+		go func() { defer close(done); w.Facts.Find(ctx) }()
 		synctest.Wait()
-		w.NoteLoss("b", "c2", "website redirects")
-		w.NoteLoss("b", "c2", "encryption settings") // said once
-		w.NoteLoss("b", "c3", "other things")
+		w.Facts.NoteLoss("b", "c2", "website redirects")
+		w.Facts.NoteLoss("b", "c2", "encryption settings") // said once
+		w.Facts.NoteLoss("b", "c3", "other things")
 		want := []string{
 			"encryption settings are not kept in c2",
 			"lifecycle rules are not kept in c2", "CORS rules are not kept in c2", "website redirects are not kept in c2",
 		}
-		if got := w.Losses("b", "c1", "c2"); !slices.Equal(got, want) {
+		if got := w.Facts.Losses("b", "c1", "c2"); !slices.Equal(got, want) {
 			t.Errorf("losses %q, want %q", got, want)
 		}
 		for _, c := range []string{"c3", "c4"} {
-			if want, got := "retention periods and legal holds are not kept in "+c, w.Losses("b", "c1", c); !slices.Contains(got, want) {
+			if want, got := "retention periods and legal holds are not kept in "+c, w.Facts.Losses("b", "c1", c); !slices.Contains(got, want) {
 				t.Errorf("losses %q, want %q", got, want)
 			}
 		}

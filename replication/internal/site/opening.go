@@ -1,11 +1,6 @@
 package site
 
-import (
-	"time"
-
-	"github.com/fado-project/fado/routing"
-	"github.com/fado-project/fado/storage"
-)
+import "time"
 
 // patience is how long a storage may take to open before it counts as one that can't be
 // opened. Opening makes no connection, but reads files (a ca_file, secrets), and a path may
@@ -41,38 +36,5 @@ func (o *opening) wait(meanwhile *Site) *Site {
 		return o.made
 	case <-t.C:
 		return meanwhile
-	}
-}
-
-// open makes the client of a site outside of the lock; a site whose client can't be made is
-// down, and stays the one it is.
-func (ss *Sites) open(s *Site, o *opening) {
-	client, err := ss.o.Open(s.name, &s.decl)
-	defer close(o.done)
-	o.made = s
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	if ss.byName[s.name] != s { // declared differently by now, or gone
-		if client != nil && err == nil {
-			client.Close()
-		}
-		return
-	}
-	s.opening = nil
-	cond := routing.StorageUnknown
-	if err != nil {
-		s.lastOK.Store(time.Now().UnixNano())
-		s.mu.Lock()
-		s.reason = err.Error()
-		s.mu.Unlock()
-		cond = routing.StorageDown
-	} else {
-		next := ss.newSite(s.name, &s.decl)
-		next.client, next.reader = client, storage.ReadOnly(client)
-		ss.drop(s)
-		ss.byName[s.name], o.made = next, next
-	}
-	if st := ss.o.Router.Snapshot().ClusterState(s.name); st != nil {
-		st.SetStorage(cond)
 	}
 }

@@ -36,8 +36,14 @@ func (*downError) Unwrap() error { return ErrDown }
 type Site struct {
 	// Feed says how changes made directly at the storage are noticed.
 	Feed Feed
+	// Space says whether there is room to write.
+	Space *Space
+	// Births says when buckets were made.
+	Births *Births
 
-	of      *Sites
+	o         *Options
+	isCurrent func(*Site) bool // it is the one of its cluster's present declaration
+
 	name    string
 	decl    catalog.Storage
 	refused string          // why it must not be opened; "" where it may be
@@ -45,11 +51,7 @@ type Site struct {
 	reader  storage.Reader
 	limiter *rate.Limiter // bytes read and written here; nil: unlimited
 
-	opening *opening // not nil: its client is being made; Sites.mu guards it
-
-	kick   chan struct{} // asks for a ping now
-	space  space
-	births births
+	kick chan struct{} // asks for a ping now
 
 	lastOK atomic.Int64 // unix nanoseconds of the last answer that was a proof of life
 	fails  atomic.Int32 // requests in a row that found it unavailable
@@ -68,7 +70,10 @@ type Site struct {
 }
 
 // Absent stands for a cluster that has no usable storage, so that its name can be shown.
-func Absent(cluster string) *Site { return &Site{name: cluster, of: &Sites{}} }
+func Absent(cluster string) *Site {
+	o := new(Options)
+	return &Site{name: cluster, o: o, Space: &Space{o: o, name: cluster}}
+}
 
 // Name returns the cluster's name.
 func (s *Site) Name() string { return s.name }
@@ -95,11 +100,11 @@ func (s *Site) Down() (down bool, why string) {
 }
 
 func (s *Site) condition() routing.StorageCondition {
-	if s.of.o.Router == nil {
+	if s.o.Router == nil {
 		return routing.StorageUnknown
 	}
-	st := s.of.o.Router.Snapshot().ClusterState(s.name)
-	if st == nil || !s.of.current(s) {
+	st := s.o.Router.Snapshot().ClusterState(s.name)
+	if st == nil || !s.isCurrent(s) {
 		return routing.StorageUnknown
 	}
 	return st.Storage()
@@ -111,7 +116,7 @@ func (s *Site) setCondition(c routing.StorageCondition, why string) (was routing
 	s.mu.Lock()
 	s.reason = why
 	s.mu.Unlock()
-	if st := s.of.o.Router.Snapshot().ClusterState(s.name); st != nil && s.of.current(s) {
+	if st := s.o.Router.Snapshot().ClusterState(s.name); st != nil && s.isCurrent(s) {
 		st.SetStorage(c)
 	}
 	return was
@@ -119,7 +124,7 @@ func (s *Site) setCondition(c routing.StorageCondition, why string) (was routing
 
 // Call bounds ctx for one small request (HEAD, DELETE, bucket operations).
 func (s *Site) Call(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.of.o.Timing.CallTimeout)
+	return context.WithTimeout(ctx, s.o.Timing.CallTimeout)
 }
 
 // Absent confirms by the listing that a key is not there, which the storage said when it was
@@ -187,7 +192,7 @@ const suspicion = 3
 
 // Observed learns from the outcome of a request to the storage.
 func (s *Site) Observed(err error) {
-	o := &s.of.o
+	o := s.o
 	switch {
 	case o.OwnFault != nil && errors.Is(err, o.OwnFault): // it is about this instance
 	case err == nil:
@@ -232,14 +237,14 @@ func setSuspect(s *Site, on bool) {
 	s.suspecting.Lock()
 	defer s.suspecting.Unlock()
 	s.suspect.Store(on)
-	s.of.o.Pace.SetSuspect(s.name, on)
+	s.o.Pace.SetSuspect(s.name, on)
 }
 
 // Flowing notes that an object was read from the storage well.
-func (s *Site) Flowing() { s.of.o.Pace.Flowing(s.name, time.Now()) }
+func (s *Site) Flowing() { s.o.Pace.Flowing(s.name, time.Now()) }
 
 // Congested notes that a small transfer to the storage took too long.
-func (s *Site) Congested() { s.of.o.Pace.Congested(s.name, time.Now()) }
+func (s *Site) Congested() { s.o.Pace.Congested(s.name, time.Now()) }
 
 // alive notes a sign of life.
 func alive(s *Site, now time.Time) {
@@ -254,6 +259,22 @@ func ask(s *Site) {
 	default:
 	}
 }
+
+func (s *Site) capabilities() (storage.Capabilities, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.caps, s.probed
+}
+
+// DeletesConditionally reports whether the storage is known to delete an object only if it is
+// still the one that was looked at.
+func (s *Site) DeletesConditionally() bool {
+	caps, known := s.reader.Capabilities()
+	return known && caps.ConditionalDelete
+}
+
+// Address returns the address of the storage; see catalog.Storage.Address.
+func (s *Site) Address() int64 { return s.decl.Address() }
 
 // Status is what is known of a storage.
 type Status struct {
@@ -275,7 +296,7 @@ func (s *Site) Status() Status {
 	if caps, known := s.capabilities(); known {
 		st.Capabilities = &caps
 	}
-	if why, _ := s.space.full(); why != "" {
+	if why, _ := s.Space.full(); why != "" {
 		st.Full = true
 		if st.Error == "" {
 			st.Error = why

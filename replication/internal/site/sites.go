@@ -1,14 +1,11 @@
 package site
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
 	"github.com/fado-project/fado/catalog"
@@ -16,62 +13,19 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
-// Pace is what bounds the objects worked on at a time per storage; see package limit.
-type Pace interface {
-	Flowing(cluster string, now time.Time)
-	Congested(cluster string, now time.Time)
-	SetSuspect(cluster string, on bool)
-	SetClusters(n int)
-}
-
-// Timing holds the bounds that requests to storages keep.
-type Timing struct {
-	PingEvery   time.Duration // between pings of a storage that is up
-	PingTimeout time.Duration // of one ping
-	CallTimeout time.Duration // of one small request
-	FullProbe   time.Duration // between attempts to write to a storage that is full
-}
-
-// Hooks are called on changes of storages, and on signs of life. All are called without locks held.
-type Hooks struct {
-	// Changed is told what people may want to know: up, down, full, space.
-	Changed func(cluster, state, reason string)
-	// Answered, where it is set, is called whenever a storage answers a ping.
-	Answered func(cluster string, address int64)
-	// Up is called when a storage answers that did not before: what waited for it is due.
-	Up func(ctx context.Context, cluster string)
-	// Down is called when a storage no longer answers.
-	Down func(cluster string)
-	// Space is called when a storage takes writes again.
-	Space func(cluster string)
-}
-
-// Options of Sites. All are required but Refuse and OwnFault.
-type Options struct {
-	Router *routing.Router
-	// Open makes the client of a cluster's storage.
-	Open func(cluster string, s *catalog.Storage) (storage.Storage, error)
-	// Refuse says why a storage must not be opened, or used any longer; nil: it may be. It is
-	// asked whenever a storage is looked up, with a lock held. A nil Refuse refuses none.
-	Refuse func(cluster string, s *catalog.Storage) error
-	Pace   Pace
-	Log    *zap.Logger
-	Now    func() time.Time
-	Timing Timing
-	Hooks  Hooks
-	// OwnFault is an error of requests that says nothing about the storage.
-	OwnFault error
-}
-
 // Sites are the storages of all clusters.
 type Sites struct {
-	o     Options
-	total atomic.Pointer[rate.Limiter] // nil: unlimited
-	facts *facts
+	// Facts are what was found out about buckets.
+	Facts *Facts
+	// Bandwidth is what this instance may move.
+	Bandwidth Bandwidth
+
+	o     *Options
 	again chan struct{} // has the monitors follow the declarations
 
-	mu     sync.Mutex
-	byName map[string]*Site
+	mu       sync.Mutex
+	byName   map[string]*Site
+	openings map[*Site]*opening // of those whose client is being made
 }
 
 // Writers gives access to the writing half of a site's storage. Only package guard may hold
@@ -80,7 +34,9 @@ type Writers func(s *Site) (storage.Writer, error)
 
 // New returns the sites, and the one key to their writers.
 func New(o Options) (*Sites, Writers) {
-	return &Sites{o: o, facts: newFacts(), again: make(chan struct{}, 1), byName: make(map[string]*Site)}, writer
+	ss := &Sites{o: &o, again: make(chan struct{}, 1), byName: make(map[string]*Site), openings: make(map[*Site]*opening)}
+	ss.Facts = newFacts(&o, ss.Known)
+	return ss, writer
 }
 
 func writer(s *Site) (storage.Writer, error) {
@@ -121,21 +77,22 @@ func (ss *Sites) have(cluster string) (*Site, *opening) {
 			s = ss.refuse(s, cluster, cl.Storage, refused)
 		}
 		return s, nil
-	case same && (s.client != nil || s.opening.underWay()):
-		return s, s.opening
+	case same && (s.client != nil || ss.openings[s].underWay()):
+		return s, ss.openings[s]
 	case same && time.Since(time.Unix(0, s.lastOK.Load())) < time.Second:
 		return s, nil // it could not be opened a moment ago
 	case !same:
 		if s != nil {
 			ss.drop(s)
 		}
-		s = ss.newSite(cluster, cl.Storage)
+		s = ss.newSite(cluster, cl.Storage, nil)
 		s.unopened, s.reason = true, errNotOpen.Error()
 		ss.byName[cluster] = s
 	}
-	s.opening = &opening{began: time.Now(), done: make(chan struct{})}
-	go ss.open(s, s.opening)
-	return s, s.opening
+	o := &opening{began: time.Now(), done: make(chan struct{})}
+	ss.openings[s] = o
+	go ss.open(s, o)
+	return s, o
 }
 
 // refused says why the storage of a cluster must not be used; "" where it may be.
@@ -155,7 +112,7 @@ func (ss *Sites) refuse(former *Site, cluster string, decl *catalog.Storage, why
 	if former != nil {
 		ss.drop(former)
 	}
-	s := ss.newSite(cluster, decl)
+	s := ss.newSite(cluster, decl, nil)
 	s.unopened, s.reason, s.refused = true, why, why
 	ss.byName[cluster] = s
 	if st := ss.o.Router.Snapshot().ClusterState(cluster); st != nil {
@@ -164,8 +121,50 @@ func (ss *Sites) refuse(former *Site, cluster string, decl *catalog.Storage, why
 	return s
 }
 
-func (ss *Sites) newSite(cluster string, decl *catalog.Storage) *Site {
-	return &Site{of: ss, name: cluster, decl: *decl, kick: make(chan struct{}, 1), rests: rate.NewLimiter(rate.Every(restEvery), 1), limiter: newLimiter(int64(decl.Bandwidth))}
+func (ss *Sites) newSite(cluster string, decl *catalog.Storage, client storage.Storage) *Site {
+	s := &Site{
+		o: ss.o, isCurrent: ss.current, name: cluster, decl: *decl, client: client, kick: make(chan struct{}, 1),
+		rests: rate.NewLimiter(rate.Every(restEvery), 1), limiter: newLimiter(int64(decl.Bandwidth)),
+		Space: &Space{o: ss.o, name: cluster},
+	}
+	if client != nil {
+		s.reader = storage.ReadOnly(client)
+	}
+	s.Births = &Births{o: ss.o, reader: s.reader}
+	return s
+}
+
+// open makes the client of a site outside of the lock; a site whose client can't be made is
+// down, and stays the one it is.
+func (ss *Sites) open(s *Site, o *opening) {
+	client, err := ss.o.Open(s.name, &s.decl)
+	defer close(o.done)
+	o.made = s
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.byName[s.name] != s { // declared differently by now, or gone
+		delete(ss.openings, s)
+		if client != nil && err == nil {
+			client.Close()
+		}
+		return
+	}
+	delete(ss.openings, s)
+	cond := routing.StorageUnknown
+	if err != nil {
+		s.lastOK.Store(time.Now().UnixNano())
+		s.mu.Lock()
+		s.reason = err.Error()
+		s.mu.Unlock()
+		cond = routing.StorageDown
+	} else {
+		next := ss.newSite(s.name, &s.decl, client)
+		ss.drop(s)
+		ss.byName[s.name], o.made = next, next
+	}
+	if st := ss.o.Router.Snapshot().ClusterState(s.name); st != nil {
+		st.SetStorage(cond)
+	}
 }
 
 // drop closes a site's client; what is in flight on it fails and is tried again with

@@ -46,8 +46,8 @@ func TestRedeclared(t *testing.T) {
 		t.Error("the old one's feed is live")
 	}
 	// What comes late from the old one changes nothing.
-	w.up(t.Context(), old)
-	w.down(old, errors.New("closed"))
+	w.pings().up(t.Context(), old)
+	w.pings().down(old, errors.New("closed"))
 	if c := s.Status().Condition; c != routing.StorageUnknown {
 		t.Errorf("the new one is %v by what the old one told", c)
 	}
@@ -158,9 +158,9 @@ func TestSuspicion(t *testing.T) {
 		{"refused", func(_ *world, s *Site) { s.Observed(storage.ErrDenied) }, true},
 		{"cancelled", func(_ *world, s *Site) { s.Observed(context.Canceled) }, true},
 		{"our own fault", func(_ *world, s *Site) { s.Observed(errOwn) }, true},
-		{"a ping", func(w *world, s *Site) { _ = w.ping(context.Background(), s) }, true},
-		{"a ping, then success", func(w *world, s *Site) { _ = w.ping(context.Background(), s); s.Observed(nil) }, false},
-		{"it comes up", func(w *world, s *Site) { w.up(context.Background(), s) }, false},
+		{"a ping", func(w *world, s *Site) { _ = w.pings().ping(context.Background(), s) }, true},
+		{"a ping, then success", func(w *world, s *Site) { _ = w.pings().ping(context.Background(), s); s.Observed(nil) }, false},
+		{"it comes up", func(w *world, s *Site) { w.pings().up(context.Background(), s) }, false},
 	} {
 		w := newWorld()
 		w.declare("a", "c1")

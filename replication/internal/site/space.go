@@ -19,8 +19,11 @@ import (
 // ErrFullWait says that a write was not tried because the storage is known to be full.
 var ErrFullWait = errors.New("waiting for space")
 
-// space is a site's.
-type space struct {
+// Space is a site's.
+type Space struct {
+	o    *Options
+	name string // of the cluster
+
 	mu      sync.Mutex
 	since   time.Time // zero: not full
 	why     string
@@ -29,7 +32,7 @@ type space struct {
 
 // admit returns nil if something may be written: always, or while the storage is full one
 // object every so often.
-func (f *space) admit(now time.Time, every time.Duration) error {
+func (f *Space) admit(now time.Time, every time.Duration) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.since.IsZero() {
@@ -43,7 +46,7 @@ func (f *space) admit(now time.Time, every time.Duration) error {
 }
 
 // full returns why the storage is full, and when it is probed next; "" if it is not.
-func (f *space) full() (why string, probeAt time.Time) {
+func (f *Space) full() (why string, probeAt time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.since.IsZero() {
@@ -52,14 +55,14 @@ func (f *space) full() (why string, probeAt time.Time) {
 	return f.why, f.probeAt
 }
 
-func (f *space) waits(now time.Time) (time.Duration, bool) {
+func (f *Space) waits(now time.Time) (time.Duration, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.probeAt.Sub(now), !f.since.IsZero() && now.Before(f.probeAt)
 }
 
 // set notes that the storage is full, or has space, and reports whether that is a change.
-func (f *space) set(why string, now time.Time, every time.Duration) bool {
+func (f *Space) set(why string, now time.Time, every time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	had := f.since.IsZero()
@@ -76,36 +79,35 @@ func (f *space) set(why string, now time.Time, every time.Duration) bool {
 // Admit returns nil if something may be written to the storage now. While the storage is
 // full it lets one object through every so often, as a probe; what it does not let through
 // gets an error that is [ErrFullWait] and [storage.ErrFull].
-func (s *Site) Admit() error {
-	if err := s.space.admit(s.of.o.Now(), s.of.o.Timing.FullProbe); err != nil {
-		return s.FullError(err)
+func (f *Space) Admit() error {
+	if err := f.admit(f.o.Now(), f.o.Timing.FullProbe); err != nil {
+		return f.Error(err)
 	}
 	return nil
 }
 
-// WaitsForSpace reports whether nothing is to be written now, and for how long.
-func (s *Site) WaitsForSpace() (time.Duration, bool) { return s.space.waits(s.of.o.Now()) }
+// Waits reports whether nothing is to be written now, and for how long.
+func (f *Space) Waits() (time.Duration, bool) { return f.waits(f.o.Now()) }
 
-// FullError is why something was not written to the storage.
-func (s *Site) FullError(cause error) error {
+// Error is why something was not written to the storage.
+func (f *Space) Error(cause error) error {
 	if errors.Is(cause, ErrFullWait) {
-		return fmt.Errorf("%s is full: %w: %w", s.name, cause, storage.ErrFull)
+		return fmt.Errorf("%s is full: %w: %w", f.name, cause, storage.ErrFull)
 	}
-	return fmt.Errorf("%s is full: %w", s.name, cause)
+	return fmt.Errorf("%s is full: %w", f.name, cause)
 }
 
 // Wrote learns from a write's outcome whether the storage has space.
-func (s *Site) Wrote(err error) {
-	o := &s.of.o
+func (f *Space) Wrote(err error) {
 	switch {
-	case errors.Is(err, storage.ErrFull) && storage.At(err) == s.name:
-		if s.space.set(err.Error(), o.Now(), o.Timing.FullProbe) {
-			o.Log.Warn("a storage is full; writes to it wait and one object at a time probes it", zap.String("cluster", s.name), zap.Error(err))
-			o.Hooks.Changed(s.name, "full", err.Error())
+	case errors.Is(err, storage.ErrFull) && storage.At(err) == f.name:
+		if f.set(err.Error(), f.o.Now(), f.o.Timing.FullProbe) {
+			f.o.Log.Warn("a storage is full; writes to it wait and one object at a time probes it", zap.String("cluster", f.name), zap.Error(err))
+			f.o.Hooks.Changed(f.name, "full", err.Error())
 		}
-	case err == nil && s.space.set("", o.Now(), 0):
-		o.Log.Info("a storage has space again", zap.String("cluster", s.name))
-		o.Hooks.Changed(s.name, "space", "")
-		o.Hooks.Space(s.name)
+	case err == nil && f.set("", f.o.Now(), 0):
+		f.o.Log.Info("a storage has space again", zap.String("cluster", f.name))
+		f.o.Hooks.Changed(f.name, "space", "")
+		f.o.Hooks.Space(f.name)
 	}
 }

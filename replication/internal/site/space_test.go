@@ -21,45 +21,45 @@ func TestFull(t *testing.T) {
 		defer w.Close()
 		w.declare("a", "c1")
 		s := w.Get("c1")
-		if err := s.Admit(); err != nil {
+		if err := s.Space.Admit(); err != nil {
 			t.Fatalf("a storage with space: %v", err)
 		}
-		s.Wrote(full("c2")) // someone else's
+		s.Space.Wrote(full("c2")) // someone else's
 		if s.Status().Full {
 			t.Error("full because of another storage")
 		}
-		s.Wrote(nil)
+		s.Space.Wrote(nil)
 		w.wantNews(t)
-		s.Wrote(full("c1"))
-		s.Wrote(full("c1"))
+		s.Space.Wrote(full("c1"))
+		s.Space.Wrote(full("c1"))
 		w.wantNews(t, "c1 full")
 		if st := s.Status(); !st.Full || st.Error == "" {
 			t.Errorf("status %+v", st)
 		}
-		if err := s.Admit(); !errors.Is(err, ErrFullWait) || !errors.Is(err, storage.ErrFull) {
+		if err := s.Space.Admit(); !errors.Is(err, ErrFullWait) || !errors.Is(err, storage.ErrFull) {
 			t.Errorf("at once: %v, want %v and %v", err, ErrFullWait, storage.ErrFull)
 		}
-		wait, waits := s.WaitsForSpace()
+		wait, waits := s.Space.Waits()
 		if !waits || wait < fullProbe*8/10 || wait > fullProbe*12/10 {
 			t.Errorf("waits %v, %v", wait, waits)
 		}
 		time.Sleep(wait)
 		admitted := 0
 		for range 5 {
-			if s.Admit() == nil {
+			if s.Space.Admit() == nil {
 				admitted++
 			}
 		}
 		if admitted != 1 {
 			t.Errorf("%d objects probe a full storage, want 1", admitted)
 		}
-		s.Wrote(errors.New("another failure"))
+		s.Space.Wrote(errors.New("another failure"))
 		if !s.Status().Full {
 			t.Error("a failure of another kind is no proof of space")
 		}
-		s.Wrote(nil)
+		s.Space.Wrote(nil)
 		w.wantNews(t, "c1 space", "Space c1")
-		if _, waits := s.WaitsForSpace(); waits || s.Admit() != nil || s.Status().Full {
+		if _, waits := s.Space.Waits(); waits || s.Space.Admit() != nil || s.Status().Full {
 			t.Error("it still waits")
 		}
 	})
@@ -68,10 +68,10 @@ func TestFull(t *testing.T) {
 func TestFullError(t *testing.T) {
 	t.Parallel()
 	s := Absent("c1")
-	if err := s.FullError(ErrFullWait); !errors.Is(err, ErrFullWait) || !errors.Is(err, storage.ErrFull) {
+	if err := s.Space.Error(ErrFullWait); !errors.Is(err, ErrFullWait) || !errors.Is(err, storage.ErrFull) {
 		t.Errorf("what was not tried: %v", err)
 	}
-	if err := s.FullError(full("c1")); errors.Is(err, ErrFullWait) || !errors.Is(err, storage.ErrFull) {
+	if err := s.Space.Error(full("c1")); errors.Is(err, ErrFullWait) || !errors.Is(err, storage.ErrFull) {
 		t.Errorf("what was tried: %v", err)
 	}
 }

@@ -176,7 +176,7 @@ func (d *deep) read(ctx context.Context, s *site.Site, key string) (*reading, er
 		}
 		r.Reread, err = s.Reader().Reread(ctx, d.id.Bucket, *o, func(ctx context.Context, n int) error {
 			d.c.count(0, int64(n))
-			return d.v.o.Sites.LimitRead(ctx, s, n)
+			return d.v.o.Sites.Bandwidth.Read(ctx, s, n)
 		})
 		if err == nil {
 			if r.Integrity == storage.Damaged {

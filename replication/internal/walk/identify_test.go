@@ -28,7 +28,7 @@ func (w *world) reborn(cluster string) {
 	w.must(err)
 	s, err := w.sites.Usable(cluster)
 	w.must(err)
-	_, err = s.BornNow(w.Context(), bkt)
+	_, err = s.Births.Now(w.Context(), bkt)
 	w.must(err)
 }
 

@@ -140,7 +140,7 @@ func TestSyncGoesOnAtItsCursor(t *testing.T) {
 			}
 		}
 		w.fakes["c2"].SetFault(nil)
-		w.sites.Get("c2").Wrote(nil)
+		w.sites.Get("c2").Space.Wrote(nil)
 		before := len(w.fakes["c2"].Writes())
 		w.must(w.Syncer.Sync(t.Context(), at("c2")))
 		w.wantSame("c1", "c2")

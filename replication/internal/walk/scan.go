@@ -342,7 +342,7 @@ func (s *scan) look(ctx context.Context, src storage.Object) (listing.Pair, stor
 // what the scan counted if it was a whole one.
 func (s *scan) finish(ctx context.Context, from string) error {
 	if s.deleted > 0 { // what the primary lacks counts only if it is still the one it was
-		if err := s.o.Buckets.Identities.Primary(ctx, s.src, s.id.Bucket, s.pass.rows, s.src.BornNow); err != nil {
+		if err := s.o.Buckets.Identities.Primary(ctx, s.src, s.id.Bucket, s.pass.rows, s.src.Births.Now); err != nil {
 			return err
 		}
 		if err := s.lostLatest(ctx); err != nil {

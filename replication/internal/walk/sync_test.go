@@ -71,7 +71,7 @@ func TestSyncEndsWithFullStorage(t *testing.T) {
 		t.Errorf("the copy's row is %+v", row)
 	}
 	w.fakes["c2"].SetFault(nil)
-	w.sites.Get("c2").Wrote(nil) // there is space again
+	w.sites.Get("c2").Space.Wrote(nil) // there is space again
 	w.must(w.Syncer.Sync(t.Context(), at("c2")))
 	w.wantSame("c1", "c2")
 	if row := w.row("c2"); row.Objects != 3 {

@@ -146,6 +146,6 @@ func (w *World) Reborn(cluster string) {
 	w.Must(f.RemoveBucket(w.Context(), Bucket))
 	_, err := f.EnsureBucket(w.Context(), Bucket, false)
 	w.Must(err)
-	_, err = w.Site(cluster).BornNow(w.Context(), Bucket)
+	_, err = w.Site(cluster).Births.Now(w.Context(), Bucket)
 	w.Must(err)
 }
