@@ -85,6 +85,8 @@ var actions = map[control.ReasonCode]string{
 	control.ReasonFailing:     "retry-failures",
 	control.ReasonCopyFailed:  "sync-bucket",
 	control.ReasonConflict:    "resolve-conflicts",
+
+	control.ReasonHiddenHistory: "release-history",
 }
 
 func viewReason(r control.Reason) reasonView {

@@ -33,6 +33,9 @@ type Source struct {
 // Issue is why a bucket can't get where it should be.
 type Issue struct {
 	Reason string // a sentence; "": nothing
+	// Code says what it is about where a program can help, and Cluster where that is; both may be "".
+	Code    ReasonCode
+	Cluster string
 	// Short are the shortfalls of rules (placement's Short) that Reason tells of.
 	Short []string
 }

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,5 +203,30 @@ func TestStuckByWhatIsPending(t *testing.T) {
 				t.Errorf("with the hold %q: %+v for %q", c.hold, in.InTrouble, in.hold)
 			}
 		}
+	}
+}
+
+// What an issue is about, and where, is among the reasons, by whichever instance it was found.
+func TestIssuesSayWhatTheyAreAbout(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})
+	hidden := control.Issue{Reason: "versions are nowhere else", Code: control.ReasonHiddenHistory, Cluster: "c2"}
+	w.Issues.SetElsewhere(map[string][]control.Issue{"bkt": {hidden}})
+	w.Issues.Set("bkt", planner, control.Issue{Reason: "nowhere to go"})
+	st, err := w.Status.Bucket(t.Context(), "bkt")
+	want := []control.Reason{
+		{Code: control.ReasonFound, Text: "nowhere to go"},
+		{Code: control.ReasonHiddenHistory, Text: hidden.Reason, Cluster: "c2"},
+	}
+	if err != nil || !slices.Equal(st.Reasons, want) {
+		t.Errorf("the reasons are %v, %v, want %v", st.Reasons, err, want)
+	}
+	err = w.Status.Judge(t.Context(), func(_, _ string, reasons []control.Reason) {
+		if !slices.Equal(reasons, want) {
+			t.Errorf("from memory the reasons are %v", reasons)
+		}
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

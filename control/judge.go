@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,6 +32,8 @@ const (
 	ReasonNoPrimary   ReasonCode = "no-primary"
 	ReasonCopyState   ReasonCode = "copy-state" // a copy is on its way in or out
 	ReasonPending     ReasonCode = "pending"    // objects are on their way
+	// ReasonHiddenHistory: a copy can't leave for older versions that may be in no other.
+	ReasonHiddenHistory ReasonCode = "hidden-history"
 )
 
 // texts joins the sentences of reasons.
@@ -43,10 +46,10 @@ func texts(reasons []Reason) string {
 }
 
 // found are the reasons that finders gave.
-func found(issues []string) []Reason {
+func found(issues []Issue) []Reason {
 	var all []Reason
-	for _, text := range issues {
-		all = append(all, Reason{Code: ReasonFound, Text: text})
+	for _, i := range issues {
+		all = append(all, Reason{Code: cmp.Or(i.Code, ReasonFound), Text: i.Reason, Cluster: i.Cluster})
 	}
 	return all
 }

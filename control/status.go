@@ -57,9 +57,10 @@ func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.Pref
 	for _, l := range logs {
 		st.Conflicts += l.Conflicts
 	}
-	var stuck, told []string
-	for _, i := range s.issues.of(bucket) {
-		stuck, told = append(stuck, i.Reason), append(told, i.Short...)
+	stuck := s.issues.of(bucket)
+	var told []string
+	for _, i := range stuck {
+		told = append(told, i.Short...)
 	}
 	solve, unasked := s.solver(snap, bucket, rows)
 	awaited := ""
@@ -70,14 +71,14 @@ func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.Pref
 		case unasked: // it may be over in a moment
 			awaited = short
 		default:
-			stuck, told = append(stuck, short), append(told, short)
+			stuck, told = append(stuck, Issue{Reason: short}), append(told, short)
 		}
 	}
 	s.explainLosses(bucket, st)
 	st.Promotion = promotionOf(snap.Bucket(bucket), st)
 	st.State, st.Reasons = judge(snap, st, found(stuck), logs)
 	if st.State == BucketOK && awaited != "" {
-		st.State, st.Reasons = BucketSyncing, found([]string{awaited})
+		st.State, st.Reasons = BucketSyncing, found([]Issue{{Reason: awaited}})
 	}
 	st.Reason = texts(st.Reasons)
 	return st

@@ -80,11 +80,9 @@ func (t *Tally) count(bucket, state string, reasons []Reason) {
 // judgeFromMemory judges a bucket by its copies in the snapshot, which have the state of the
 // store's rows.
 func (s *Status) judgeFromMemory(snap *routing.Snapshot, bucket string, troubled map[string]struct{}, logs []state.Backlog) (st string, reasons []Reason) {
-	var stuck []string
+	var stuck []Issue
 	if _, ok := troubled[bucket]; ok {
-		for _, i := range s.issues.of(bucket) {
-			stuck = append(stuck, i.Reason)
-		}
+		stuck = s.issues.of(bucket)
 	}
 	status := BucketStatus{Primary: snap.Primary(bucket)}
 	for _, l := range logs {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/delay"
+	"github.com/fado-project/fado/replication/internal/evict"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
@@ -91,7 +92,11 @@ const syncAttempts = 3
 
 func (a *aftermath) failed(id jobID, err error) {
 	if !errors.Is(err, object.ErrNoSource) { // that has its own issue
-		a.ctl.Issues.Set(id.Bucket, sourceOf(id), control.Issue{Reason: id.kind.String() + " of the copy in " + id.Cluster + ": " + err.Error()})
+		why := control.Issue{Reason: id.kind.String() + " of the copy in " + id.Cluster + ": " + err.Error()}
+		if errors.Is(err, evict.ErrHidden) {
+			why.Code, why.Cluster = control.ReasonHiddenHistory, id.Cluster
+		}
+		a.ctl.Issues.Set(id.Bucket, sourceOf(id), why)
 	}
 	n := a.agenda.failed(id)
 	wait := a.objects.RetryAfter(n, err)

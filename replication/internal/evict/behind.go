@@ -32,7 +32,7 @@ func (h *hiddenHistory) reason(id ids.Copy) error {
 		return nil
 	}
 	return fmt.Errorf("%w: older versions of %d objects, of %q for one, are in %s, which the policy does not allow any more, and may be in no copy that remains; "+
-		"POST /fado/buckets/%s/release with {\"purge\":\"history\"} removes them for good", ErrOnlyThere, h.keys, h.one, id.Cluster, id.Bucket)
+		"POST /fado/buckets/%s/release with {\"purge\":\"history\"} removes them for good", ErrHidden, h.keys, h.one, id.Cluster, id.Bucket)
 }
 
 // keptBack remembers what kept copies that are not allowed any more.

@@ -214,7 +214,7 @@ func TestHiddenHistoryIsReleased(t *testing.T) {
 	})
 	for range 3 {
 		err := w.Evictor.Evict(t.Context(), at("c2"))
-		if !errors.Is(err, ErrOnlyThere) || !strings.Contains(err.Error(), "/release") || !strings.Contains(err.Error(), `"a"`) {
+		if !errors.Is(err, ErrOnlyThere) || !errors.Is(err, ErrHidden) || !strings.Contains(err.Error(), "/release") || !strings.Contains(err.Error(), `"a"`) {
 			t.Fatalf("it left: %v", err)
 		}
 	}

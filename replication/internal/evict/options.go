@@ -3,6 +3,7 @@ package evict
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -18,6 +19,9 @@ import (
 
 // ErrOnlyThere keeps a copy from leaving.
 var ErrOnlyThere = errors.New("versions are nowhere else")
+
+// ErrHidden is ErrOnlyThere where people may give the versions up: see [Evictor.ReleaseHistory].
+var ErrHidden = fmt.Errorf("%w", ErrOnlyThere)
 
 // ErrNoneLeaves says that no copy leaves that versions could be released of.
 var ErrNoneLeaves = errors.New("no copy of the bucket is being removed there")

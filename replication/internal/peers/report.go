@@ -1,6 +1,10 @@
 package peers
 
-import "time"
+import (
+	"time"
+
+	"github.com/fado-project/fado/control"
+)
 
 // peerReport is what an instance publishes for the others.
 type peerReport struct {
@@ -23,8 +27,10 @@ type peerReport struct {
 
 // issue is why a bucket is stuck, as it is published.
 type issue struct {
-	Reason string   `json:"reason"`
-	Short  []string `json:"short,omitempty"`
+	Reason  string             `json:"reason"`
+	Code    control.ReasonCode `json:"code,omitempty"`
+	Cluster string             `json:"cluster,omitempty"`
+	Short   []string           `json:"short,omitempty"`
 }
 
 // feedStatus is how a storage is listened to. Epoch changes with every beginning.

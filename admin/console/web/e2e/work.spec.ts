@@ -1,4 +1,4 @@
-import { admin, expect, short, signIn, test, violations, world } from './kit';
+import { admin, control, expect, short, signIn, test, violations, world } from './kit';
 import { s3, until } from './world';
 
 // biome-ignore lint/suspicious/noExplicitAny: what the API answers
@@ -135,4 +135,46 @@ test('a bucket is forgotten with its data', async ({ page }) => {
   await until('the end of the purge', async () => (await read('/fado/replication/purges')).length === 0);
   expect((await s3(world().storages.paris, 'GET', '/purged/k-000')).status).toBe(404);
   expect((await s3(world().storages.berlin, 'GET', '/purged/k-000')).status).toBe(404);
+});
+
+test('older versions that a copy hides are given up for good', async ({ page }) => {
+  test.setTimeout(240_000);
+  const versions = async (cluster: string) =>
+    [...(await (await s3(world().storages[cluster], 'GET', '/hiding?versions=')).text()).matchAll(/<VersionId>([^<]+)</g)].map((m) => m[1]);
+  await admin('/fado/policies', { method: 'POST', body: JSON.stringify({ name: 'hiding', copies: 2, zones: ['eu'] }) });
+  await s3(world().storages.berlin, 'PUT', '/hiding');
+  await s3(world().storages.berlin, 'PUT', '/hiding?versioning=', '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>');
+  await admin('/fado/buckets', { method: 'POST', body: JSON.stringify({ name: 'hiding', policy: 'hiding', primary: 'berlin' }) });
+  await until('the bucket', async () => (await bucket('hiding')).status.state === 'ok');
+  for (const text of ['first', 'second']) await s3(world().storages.berlin, 'PUT', '/hiding/kept.txt', text);
+  await until('its history', async () => (await versions('paris')).length === 2);
+  // What is removed while nobody listens stays at copies.
+  await control('/stop');
+  const [, first] = await versions('berlin');
+  await s3(world().storages.berlin, 'DELETE', `/hiding/kept.txt?versionId=${first}`);
+  await control('/start');
+  await admin('/fado/policies/hiding', { method: 'PATCH', body: JSON.stringify({ copies: 1, zones: ['eu-de'] }) });
+  await until('the reason', async () => JSON.stringify((await bucket('hiding')).status.reasons).includes('release-history'));
+
+  await signIn(page, 'ola', '/buckets/hiding');
+  await expect(page.getByRole('button', { name: 'Remove the older versions' })).toHaveAccessibleDescription('Needs the role admin');
+  await page.context().clearCookies();
+  await signIn(page, 'ada', '/buckets/hiding');
+  await expect(page.getByText('versions are nowhere else')).toBeVisible();
+  await page.getByRole('button', { name: 'Remove the older versions' }).click();
+  const dialog = page.getByRole('alertdialog', { name: 'Remove the older versions of hiding in paris' });
+  await expect(dialog).toContainText('gone for good');
+  const go = dialog.getByRole('button', { name: 'Remove them for good' });
+  await expect(go).toBeDisabled();
+  expect(await violations(page)).toEqual([]);
+  expect(await versions('paris')).toContain(first);
+  await dialog.getByLabel('Type hiding to confirm').fill('hiding');
+  await go.click();
+  await expect(page.getByRole('status').filter({ hasText: 'Older versions of 1 object are removed' })).toBeVisible();
+  await until('the end of the copy', async () => (await bucket('hiding')).status.copies.length === 1);
+  expect(await versions('paris')).not.toContain(first);
+  await expect(page.getByRole('button', { name: 'Remove the older versions' })).toHaveCount(0);
+  await gone('hiding');
+  await until('the end of the purge', async () => (await read('/fado/replication/purges')).length === 0);
+  await admin('/fado/policies/hiding', { method: 'DELETE' });
 });

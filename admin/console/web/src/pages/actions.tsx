@@ -104,6 +104,40 @@ export function HeldDeletes({ bucket }: { bucket: string }) {
   );
 }
 
+/** Gives up the older versions that keep a copy from leaving a cluster. */
+function ReleaseButton({ bucket, cluster }: { bucket: string; cluster: string }) {
+  const [open, setOpen] = useState(false);
+  const release = useDo(
+    () => told(api.POST('/fado/buckets/{name}/release', { ...at(bucket), body: { purge: 'history', cluster } })),
+    (r) => {
+      const { objects } = r as { objects: number };
+      return `Older versions of ${counted(objects, 'object')} are removed, and the copy leaves ${cluster}`;
+    },
+  );
+  return (
+    <>
+      <Action least="admin" kind="danger" onClick={() => setOpen(true)}>
+        Remove the older versions
+      </Action>
+      <Confirm
+        open={open}
+        title={`Remove the older versions of ${bucket} in ${cluster}`}
+        action="Remove them for good"
+        typed={bucket}
+        danger
+        onDone={() => release.mutate(undefined)}
+        onClose={() => setOpen(false)}
+      >
+        <p>
+          The copy in {cluster} has to leave, and has older versions of objects below delete markers. They may be in no copy that remains: once removed they are
+          gone for good, and the copy leaves. What is shown there, because someone wrote it, is not touched.
+        </p>
+        <p>To keep them, copy them elsewhere with an S3 client first, or allow {cluster} in the policy again.</p>
+      </Confirm>
+    </>
+  );
+}
+
 /** Why something is not ok, each reason with what helps. */
 export function Reasons({ bucket, reasons, linked }: { bucket?: string; reasons: Reason[]; linked?: boolean }) {
   return (
@@ -126,6 +160,8 @@ export function Help({ bucket, reason }: { bucket?: string; reason: Reason }) {
       return <RetryButton />;
     case 'resume-replication':
       return <PauseButton paused />;
+    case 'release-history':
+      return bucket && reason.cluster ? <ReleaseButton bucket={bucket} cluster={reason.cluster} /> : null;
     case 'confirm-deletes':
       return bucket ? <HeldDeletes bucket={bucket} /> : null;
     default:

@@ -1,1 +1,0 @@
-import{c as e,l as t}from"./DialogPortal-C5CpL789.js";function n(n,r){return e(n,t,r)}export{n as t};
