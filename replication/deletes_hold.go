@@ -291,11 +291,16 @@ func (h *heldDeletes) giveBack(ctx context.Context, row state.Pending) error {
 			return err // another copy's row brought it back, or a user did
 		}
 		o, err := at.Src.Stat(ctx, row.Bucket, row.Key)
+		if err == nil && o == nil {
+			err = at.Src.Absent(ctx, row.Bucket, row.Key) // else it would be deleted, though people rejected that
+		}
 		if err != nil || o == nil {
 			return err
 		}
-		_, err = h.objects.Transfer(ctx, p, at, *o, storage.CopyOptions{If: storage.Condition{Absent: true}})
-		return err
+		return object.Unheard(ctx, h.objects, ref, o.Size, []string{row.Cluster}, func() error {
+			_, err := h.objects.Transfer(ctx, p, at, *o, storage.CopyOptions{If: storage.Condition{Absent: true}})
+			return err
+		})
 	})
 	if errors.Is(err, storage.ErrPrecondition) {
 		return nil // it is there again

@@ -338,11 +338,15 @@ func (t *targetPurge) pulledKeys(ctx context.Context) error {
 func (t *targetPurge) pulledObject(ctx context.Context, k state.PurgeKey) error {
 	return t.do(ctx, k.Key, func(ctx context.Context, p *guard.Pass) error {
 		o, err := t.at.Dst.Stat(ctx, t.in.Bucket, k.Key)
-		if errors.Is(err, storage.ErrNoBucket) || err == nil && (o == nil || !pull.Is(catalog.Pulled{ETag: k.ETag}, *o)) {
+		switch {
+		case errors.Is(err, storage.ErrNoBucket):
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
+		case o == nil:
+			return t.at.Dst.Absent(ctx, t.in.Bucket, k.Key)
+		case !pull.Is(catalog.Pulled{ETag: k.ETag}, *o):
+			return nil
 		}
 		_, err = t.objects.RemoveForGood(ctx, p, object.Removal{At: t.at, Seen: *o, Versioned: t.versioned, Recorded: k.ETag != ""})
 		return err
@@ -407,6 +411,11 @@ func (t *targetPurge) copyOf(ctx context.Context, p *guard.Pass) error {
 		return err
 	}
 	if ours == nil {
+		if theirs != nil { // else the look confirmed it
+			if err := t.at.Dst.Absent(ctx, bucket, key); err != nil {
+				return err
+			}
+		}
 		return t.oldVersions(ctx, p)
 	}
 	claim, err := t.claim(ctx, key)
@@ -418,7 +427,7 @@ func (t *targetPurge) copyOf(ctx context.Context, p *guard.Pass) error {
 		return err
 	}
 	same := theirs != nil && storage.Compare(*theirs, *ours) == storage.Equal
-	if !same && (theirs == nil || !owns) {
+	if !same && (theirs == nil || !owns || object.IsOlder(*theirs, *ours)) { // a primary that went back in time has not got this one
 		t.log.Warn("a purge of copies leaves an object: the primary does not have the same",
 			zap.String("bucket", bucket), zap.String("key", key), zap.String("cluster", t.Cluster))
 		return nil

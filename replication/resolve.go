@@ -18,7 +18,6 @@ import (
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
-	"github.com/fado-project/fado/replication/internal/queue"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -285,6 +284,9 @@ func (r *resolver) candidate(ctx context.Context, cluster, key string) (*candida
 		return nil, err
 	}
 	o, err := s.Stat(ctx, r.bucket, key)
+	if err == nil && o == nil {
+		err = s.Absent(ctx, r.bucket, key) // the key would count as settled, and what is there as FaDO's
+	}
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", cluster, err)
 	}
@@ -424,14 +426,17 @@ func (r *resolver) keepsVersions(ctx context.Context, s *site.Site, key string) 
 	return kept, nil
 }
 
-// toPrimary takes a copy's object to the primary, over what is there. The other copies'
-// rows come first: none of them has the winner's object.
+// toPrimary takes a copy's object to the primary, over what is there. The clusters that are not in
+// conflict don't have the winner's object.
 func (r *resolver) toPrimary(ctx context.Context, c *conflict, winner *candidate) error {
 	if !sameContent(winner.obj, c.primary.obj) {
-		if err := r.noteOthers(ctx, c, winner); err != nil {
-			return err
+		var settled []string
+		for _, cp := range c.copies {
+			settled = append(settled, cp.site.Name())
 		}
-		if err := r.write(ctx, c.key, winner, c.primary); err != nil {
+		at := ids.ObjectIn(r.bucket, c.key, c.primary.site.Name())
+		err := object.Unheard(ctx, r.objects, at, winner.obj.Size, settled, func() error { return r.write(ctx, c.key, winner, c.primary) })
+		if err != nil {
 			return fmt.Errorf("bringing it to the primary %s: %w", c.primary.site.Name(), err)
 		}
 	}
@@ -444,19 +449,6 @@ func (r *resolver) toPrimary(ctx context.Context, c *conflict, winner *candidate
 	}
 	c.primary.obj = o
 	return nil
-}
-
-// noteOthers makes pending rows for the copies that are not in conflict.
-func (r *resolver) noteOthers(ctx context.Context, c *conflict, winner *candidate) error {
-	var rows []state.Pending
-	wanted := r.snap().WantedIn(nil, r.bucket, c.key)
-	for _, cluster := range queue.Concerned(wanted, c.primary.site.Name(), c.primary.site.Name()) {
-		if slices.ContainsFunc(c.copies, func(cp *candidate) bool { return cp.site.Name() == cluster }) {
-			continue
-		}
-		rows = append(rows, state.Pending{Bucket: r.bucket, Key: c.key, Cluster: cluster, Size: winner.obj.Size, Since: r.now()})
-	}
-	return r.ctl.Pending.Add(ctx, rows...)
 }
 
 // toCopy brings one copy in step with the primary as it is now, even over a foreign object

@@ -5,7 +5,8 @@
 //
 //   - An object is removed only while it is where policy wants it, at the primary and at every
 //     other copy; what the primary lacks is removed only if FaDO owns it there (package object),
-//     and within the breaker's bounds.
+//     and within the breaker's bounds. What it lacks, or has an older version of, is counted before the
+//     first of it goes: the copy may hold the last there is.
 //   - What is not FaDO's stays, and the bucket with it.
 //   - Versions that may be the last there are go on people's word only; until then the copy's row
 //     stays where the policy does not allow them any more, and the bucket says so.

@@ -182,6 +182,9 @@ func (v *eviction) run(ctx context.Context, waiting []string) (err error) {
 	if p := v.notYet.Load(); p != nil {
 		return *p
 	}
+	if err := foresee(ctx, v); err != nil {
+		return err
+	}
 	if err := v.removeAll(ctx); err != nil {
 		return err
 	}

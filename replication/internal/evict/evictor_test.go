@@ -176,7 +176,7 @@ func TestEvictLooksAtWhatWaits(t *testing.T) {
 	for range 10 {
 		w.WantErr(w.Evictor.Evict(t.Context(), at("c2")), object.ErrNotYet)
 	}
-	if lists > 1 {
+	if lists > 2 { // once to foresee what goes
 		t.Errorf("the primary was listed %d times while one object waited", lists)
 	}
 	w.Settle()
@@ -218,7 +218,7 @@ func TestHiddenHistoryIsReleased(t *testing.T) {
 			t.Fatalf("it left: %v", err)
 		}
 	}
-	if listings != 1 {
+	if listings != 2 { // once to foresee what goes
 		t.Errorf("it was listed %d times", listings)
 	}
 	w.WantBodies("c2", "a", "", "body of a")

@@ -109,11 +109,7 @@ func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) err
 	if dst == nil {
 		return v.dst.Absent(ctx, ref.Bucket, ref.Key)
 	}
-	claim := object.Claim{
-		By: v.o.Objects, Bucket: ref.Bucket, Copy: v.row.Routed(), MadeBucket: copyrows.MadeBucket(v.rows, ref.Cluster), At: at,
-		Foreign: v.o.Objects.IsForeign(ctx, ref), OwnedUntil: object.OwnedUntil(v.row),
-	}
-	owns, err := claim.Owns(ctx, ref.Key, *dst)
+	owns, err := claimOn(ctx, v, ref).Owns(ctx, ref.Key, *dst)
 	if err != nil {
 		return err
 	}
@@ -145,6 +141,14 @@ func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) err
 		v.removed.Add(1)
 	}
 	return err
+}
+
+// claimOn is what FaDO's claim on one of the copy's objects rests on.
+func claimOn(ctx context.Context, v *eviction, ref ids.Object) object.Claim {
+	return object.Claim{
+		By: v.o.Objects, Bucket: ref.Bucket, Copy: v.row.Routed(), MadeBucket: copyrows.MadeBucket(v.rows, ref.Cluster),
+		At: object.Sides{Src: v.src, Dst: v.dst}, Foreign: v.o.Objects.IsForeign(ctx, ref), OwnedUntil: object.OwnedUntil(v.row),
+	}
 }
 
 // elsewhere reports whether the object is where policy wants it now, by [object.ErrNotYet] if not. A

@@ -186,15 +186,21 @@ func (f *Storage) Versions(ctx context.Context, bucket, key string) (vs []storag
 }
 
 func (f *Storage) Version(ctx context.Context, bucket, key, id string) (storage.Version, error) {
-	if id == "" {
-		return storage.Version{}, errVersions
-	}
 	if err := f.before(ctx, "version", bucket, key); err != nil {
 		return storage.Version{}, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o, _ := f.version(bucket, key, id)
+	past, keeps := f.history[bucket]
+	var o object
+	switch {
+	case id == "" && !keeps:
+		return storage.Version{}, errVersions
+	case id != "":
+		o, _ = f.version(bucket, key, id)
+	case len(past[key]) > 0:
+		o = past[key][0]
+	}
 	return storage.Version{Object: o.Object, Deleted: o.deleted, Written: o.LastModified}, nil
 }
 

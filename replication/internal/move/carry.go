@@ -3,6 +3,7 @@ package move
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,6 +37,7 @@ type carry struct {
 	carried  int       // objects brought along
 	parting  parting   // that the pass comes behind
 
+	unsure   error      // why it is not known of a key whether the old primary has it
 	absences bool       // what the old primary lacks was deleted there around the move
 	absent   []string   // such keys
 	row      state.Copy // of the new primary
@@ -72,8 +74,13 @@ func newCarry(o *Options, bucket, from string, rows []state.Copy, first bool) (*
 	return c, err
 }
 
-// run brings along what has to be, and counts it.
+// run brings along what has to be, and counts it. A key that nothing is known of keeps no other one
+// from it.
 func (c *carry) run(ctx context.Context) error {
+	return errors.Join(c.all(ctx), c.unsure)
+}
+
+func (c *carry) all(ctx context.Context) error {
 	if err := c.noted(ctx); err != nil {
 		return err
 	}
@@ -94,7 +101,7 @@ func (c *carry) run(ctx context.Context) error {
 		if p.Dst != nil && storage.Compare(*p.Src, *p.Dst) == storage.Equal {
 			continue
 		}
-		if err := c.one(ctx, p.Key); err != nil {
+		if _, err := c.one(ctx, p.Key); err != nil {
 			return err
 		}
 	}
@@ -112,7 +119,7 @@ func (c *carry) deletes(ctx context.Context) error {
 		return nil
 	}
 	for _, key := range c.absent {
-		if err := c.one(ctx, key); err != nil {
+		if _, err := c.one(ctx, key); err != nil {
 			return err
 		}
 	}
@@ -134,23 +141,32 @@ func (c *carry) noted(ctx context.Context) error {
 		if r.Hold != state.HoldNone {
 			continue
 		}
-		if err := c.one(ctx, r.Key); err != nil {
+		known, err := c.one(ctx, r.Key)
+		if err != nil {
 			return err
 		}
-		done = append(done, r.RowKey())
+		if known {
+			done = append(done, r.RowKey())
+		}
 	}
 	return c.o.Control.FinishPending(ctx, done...)
 }
 
-// one carries one object over and counts it if that did something.
-func (c *carry) one(ctx context.Context, key string) error {
-	return c.o.Objects.Persist(ctx, func() error {
+// one carries one object over and counts it if that did something. It is not known if the old
+// primary lists the object and does not have it when asked: the pass does not count then.
+func (c *carry) one(ctx context.Context, key string) (known bool, err error) {
+	err = c.o.Objects.Persist(ctx, func() error {
 		did, err := c.object(ctx, key)
 		if did {
 			c.carried++
 		}
 		return err
 	})
+	if errors.Is(err, storage.ErrInconsistent) {
+		c.unsure = fmt.Errorf("carrying %q over: %w", key, err)
+		return false, nil
+	}
+	return true, err
 }
 
 // object carries one object over, if it is a user's and the new primary has nothing
@@ -214,9 +230,13 @@ func (c *carry) decide(ctx context.Context, p *guard.Pass) (did bool, err error)
 	return c.bring(ctx, p, src, dst)
 }
 
-// look asks for an object, and whether FaDO wrote this very version of it.
+// look asks for an object, and whether FaDO wrote this very version of it. That the old primary
+// has it not is confirmed by its listing: it would be deleted at the new one.
 func (c *carry) look(ctx context.Context, at *site.Site, key string) (*storage.Object, error) {
 	o, err := at.Stat(ctx, c.bucket, key)
+	if err == nil && o == nil && at == c.old {
+		err = at.Absent(ctx, c.bucket, key)
+	}
 	if err != nil || o == nil {
 		return nil, err
 	}
@@ -300,26 +320,9 @@ func (c *carry) deletesSafely(ctx context.Context) (bool, error) {
 	return c.new.KeepsVersions(ctx, c.bucket)
 }
 
-// afterPatience bounds storing the rows of a key that was changed, when the job ends meanwhile.
-const afterPatience = 10 * time.Second
-
-// changing changes a key at the new primary by f. No event tells the other copies of what FaDO
-// writes, so they have rows: before, because they are no hits from then on, and again after,
-// because a worker may have compared them with what was there before.
+// changing changes a key at the new primary by f.
 func (c *carry) changing(ctx context.Context, key string, size int64, f func() error) error {
-	var rows []state.Pending
-	for _, cluster := range c.o.Router.Snapshot().WantedIn(nil, c.bucket, key) {
-		if cluster != c.new.Name() && cluster != c.old.Name() {
-			rows = append(rows, state.Pending{Bucket: c.bucket, Key: key, Cluster: cluster, Size: size, Since: c.o.Now()})
-		}
-	}
-	if err := c.o.Control.AddPending(ctx, rows...); err != nil {
-		return err
-	}
-	err := f() // one that failed may have changed the key all the same
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterPatience)
-	defer cancel()
-	return errors.Join(err, c.o.Control.AddPending(ctx, rows...))
+	return object.Unheard(ctx, c.o.Objects, ids.ObjectIn(c.bucket, key, c.new.Name()), size, []string{c.old.Name()}, f)
 }
 
 // forbidden leaves an object that may no longer be written to the new primary, if it

@@ -352,9 +352,11 @@ func (e *Settler) Restore(ctx context.Context, ref ids.Object, size int64) error
 	again := m.mine.now.Rewritten(storage.CoverTime(to.now))
 	op := guard.Op{Object: at, From: ref.Cluster, Total: size}
 	err = e.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
-		_, err := e.Transfer(ctx, p, Sides{Src: m.mine.Site, Dst: to.Site}, m.mine.now.Object,
-			storage.CopyOptions{If: storage.Condition{Absent: true}, Version: &again})
-		return err
+		return Unheard(ctx, e, at, size, nil, func() error {
+			_, err := e.Transfer(ctx, p, Sides{Src: m.mine.Site, Dst: to.Site}, m.mine.now.Object,
+				storage.CopyOptions{If: storage.Condition{Absent: true}, Version: &again})
+			return err
+		})
 	})
 	if errors.Is(err, storage.ErrPrecondition) {
 		return nil // it is there again

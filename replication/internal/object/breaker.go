@@ -126,6 +126,20 @@ func (b *Deletes) WouldTrip(id ids.Copy, c state.Copy, n int64) bool {
 	return exceeds(m, done+n, c.Objects+done)
 }
 
+// Lets reports whether n more deletes of a copy would be let through: people confirmed so many, or
+// none are held and the bounds allow them. It asks as Take does, and counts nothing.
+func (b *Deletes) Lets(ctx context.Context, id ids.Copy, c state.Copy, n int64) bool {
+	return b.lets(id, c, n) || b.Ask != nil && b.Ask(ctx) && b.lets(id, c, n)
+}
+
+func (b *Deletes) lets(id ids.Copy, c state.Copy, n int64) bool {
+	b.mu.Lock()
+	br, at := b.of(id), b.slotNow()
+	allowed := br.allowance >= n && at < br.until
+	b.mu.Unlock()
+	return allowed || !c.HeldDeletes && !b.WouldTrip(id, c, n)
+}
+
 // Allow lets n more deletes of a copy through, whatever the bounds. What is left of them a
 // window after the last one that made use of it is void: people confirmed those they saw.
 func (b *Deletes) Allow(id ids.Copy, n int64) {

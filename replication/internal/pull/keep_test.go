@@ -288,3 +288,21 @@ func TestIs(t *testing.T) {
 		}
 	}
 }
+
+// The row of an object that a storage lists stays, and so the object is known of, though the storage says
+// for a moment that there is none.
+func TestRemovalTrustsNo404(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.has("k")
+	w.fail("c2", "stat", storage.ErrNotFound)
+	w.policy("c1", "c3")
+	w.keeper.audit(t.Context())
+	if rows := w.pulledRows("c2"); len(rows) != 2 {
+		t.Errorf("there are rows %v of what is there", rows)
+	}
+	w.fakes["c2"].SetFault(nil)
+	w.ahead.Store(int64(2 * time.Hour))
+	w.keeper.expire(t.Context())
+	w.wantNothing("c2")
+}

@@ -162,7 +162,10 @@ func (r *remover) takeAwayNow(ctx context.Context, pass *guard.Pass, dst *site.S
 	if errors.Is(err, storage.ErrNoBucket) {
 		return nil
 	}
-	if err != nil || o == nil {
+	if err == nil && o == nil { // its row goes, which is all that tells of it
+		return dst.Absent(ctx, ref.Bucket, ref.Key)
+	}
+	if err != nil {
 		return err
 	}
 	known, ok := r.o.known(ref)

@@ -3,8 +3,6 @@ package walk
 import (
 	"context"
 	"fmt"
-	"slices"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -13,59 +11,15 @@ import (
 	"github.com/fado-project/fado/replication/internal/listing"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/state"
-	"github.com/fado-project/fado/storage"
 )
 
-// What makes a scan doubt that the primary is the one it was, where the storages don't tell: it
-// went back in time, as one that was restored from a backup, or whose directory is not mounted,
-// does. Users replace objects by newer ones, and what they delete is not all that was written
-// last. Before a scan has anything done about such objects, people decide.
-
-// doubtful is how many objects make a scan doubt.
-const doubtful = 10
+// Before a scan has anything done about objects that make it doubt the primary, people decide; see
+// [object.Doubt].
 
 // doubt is what a scan found that may mean that the primary went back in time.
 type doubt struct {
-	older  []state.Pending  // objects that the primary has an older version of than its copy
-	newest time.Time        // when the latest of the primary's objects was written
-	lost   []storage.Object // of those that only the copy has, the latest, sorted so
-}
-
-// seen notes an object of the primary.
-func (d *doubt) seen(o *storage.Object) {
-	if o != nil && o.LastModified.After(d.newest) {
-		d.newest = o.LastModified
-	}
-}
-
-// extra notes an object that only the copy has.
-func (d *doubt) extra(o storage.Object) {
-	i, _ := slices.BinarySearchFunc(d.lost, o, func(a, b storage.Object) int { return b.LastModified.Compare(a.LastModified) })
-	if i >= doubtful {
-		return
-	}
-	d.lost = slices.Insert(d.lost, i, o)
-	d.lost = d.lost[:min(len(d.lost), doubtful)]
-}
-
-// mayBeOlder reports whether a pair is to be looked at because the primary's object may be
-// older than what the copy was made of: the copy's own time is not before that.
-func mayBeOlder(p listing.Pair) bool {
-	return p.Src != nil && p.Dst != nil && p.Src.LastModified.Before(p.Dst.LastModified)
-}
-
-// madeOf is when the object that a copy was made of was written.
-func madeOf(dst storage.Object) time.Time {
-	if !dst.Source.ModTime.IsZero() {
-		return dst.Source.ModTime
-	}
-	return dst.LastModified
-}
-
-// isOlder reports whether the primary's object is older than what a copy that FaDO made was
-// made of.
-func isOlder(src, dst storage.Object) bool {
-	return dst.Replica && src.LastModified.Truncate(time.Second).Before(madeOf(dst).Truncate(time.Second))
+	object.Doubt
+	older []state.Pending // objects that the primary has an older version of than its copy
 }
 
 // doubts reports whether the scan is one that may doubt.
@@ -85,7 +39,7 @@ func (s *scan) rolledBack(ctx context.Context) error {
 	s.mu.Lock()
 	n := len(s.doubt.older)
 	s.mu.Unlock()
-	if n < doubtful {
+	if n < object.Doubtful {
 		return nil
 	}
 	return s.o.Buckets.Identities.StopForGood(ctx, s.id.Bucket, fmt.Sprintf(
@@ -95,37 +49,16 @@ func (s *scan) rolledBack(ctx context.Context) error {
 // lostLatest stops the bucket if what was written last at the primary is there no more,
 // without a trace of a delete.
 func (s *scan) lostLatest(ctx context.Context) error {
-	if len(s.doubt.lost) < doubtful || s.tripped || !s.doubts() {
+	if s.tripped || !s.doubts() {
 		return nil
 	}
-	for _, o := range s.doubt.lost {
-		dst, err := s.dst.Stat(ctx, s.id.Bucket, o.Key)
-		if err != nil {
-			return err
-		}
-		if dst == nil || !madeOf(*dst).After(s.doubt.newest) {
-			return nil
-		}
-	}
-	deleted, err := s.deletedByUser(ctx, s.doubt.lost[0].Key)
-	if err != nil || deleted {
+	lost, err := s.doubt.LostLatest(ctx, object.Sides{Src: s.src, Dst: s.dst}, s.id.Bucket)
+	if err != nil || !lost {
 		return err
 	}
 	return s.o.Buckets.Identities.StopForGood(ctx, s.id.Bucket, fmt.Sprintf(
 		"what was written last is in %s and no longer in %s, and it lacks %d objects: it may be another bucket, or have been restored from a backup",
 		s.id.Cluster, s.src.Name(), s.deleted))
-}
-
-// deletedByUser reports whether the primary's bucket remembers that a key was deleted.
-func (s *scan) deletedByUser(ctx context.Context, key string) (bool, error) {
-	if versioned, err := s.src.KeepsVersions(ctx, s.id.Bucket); err != nil || !versioned {
-		return false, err
-	}
-	cctx, cancel := s.src.Call(ctx)
-	defer cancel()
-	v, err := s.src.Reader().Version(cctx, s.id.Bucket, key, "")
-	s.src.Observed(err)
-	return v.Deleted, err
 }
 
 // emptied puts a copy back to its first sync that lost most of its objects: with one row for

@@ -219,7 +219,7 @@ func (s *scan) checkpoint(ctx context.Context) error {
 // one judges a pair, by a HEAD where the listings don't tell.
 func (s *scan) one(ctx context.Context, p listing.Pair) {
 	s.watch.Saw(p)
-	s.doubt.seen(p.Src)
+	s.doubt.Seen(p.Src)
 	if p.Src != nil {
 		s.srcSums.Objects++
 		s.srcSums.Bytes += p.Src.Size
@@ -237,7 +237,7 @@ func (s *scan) one(ctx context.Context, p listing.Pair) {
 		return
 	}
 	if verdict == storage.Unknown || verdict == storage.Equal && s.clocks.doubts(*p.Src, *p.Dst) ||
-		verdict == storage.Different && (mayBeOlder(p) && s.doubts() || p.Src != nil && s.watched()) {
+		verdict == storage.Different && (object.MayBeOlder(p.Src, p.Dst) && s.doubts() || p.Src != nil && s.watched()) {
 		s.ask(ctx, *p.Src, judge)
 		return
 	}
@@ -281,10 +281,10 @@ func (s *scan) judge(p listing.Pair, verdict storage.Comparison) {
 	s.watch.Differs(s.id.Cluster, p)
 	switch {
 	case p.Src == nil && !s.anywhere:
-		s.doubt.extra(*p.Dst)
+		s.doubt.Extra(*p.Dst)
 		s.extra(p.Key)
 		return
-	case p.Src != nil && p.Dst != nil && s.doubts() && isOlder(*p.Src, *p.Dst):
+	case p.Src != nil && p.Dst != nil && s.doubts() && object.IsOlder(*p.Src, *p.Dst):
 		s.olderAt(p)
 		return
 	case p.Dst == nil:
