@@ -32,7 +32,7 @@ func Versioned(ctx context.Context, r Reader, bucket string) (bool, error) {
 // for KnownVersioning.
 func (c *Client) Versioning(ctx context.Context, bucket string) (Versioning, error) {
 	name := c.Physical(bucket)
-	status, err := c.wire.Versioning(ctx, name)
+	status, err := c.wire.Buckets.Versioning(ctx, name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
@@ -81,12 +81,12 @@ func (c *Client) EnsureBucket(ctx context.Context, bucket string, wantVersions b
 	name := c.Physical(bucket)
 	defer forgetBucket(c, name)
 	if errors.Is(err, ErrNoBucket) {
-		made, err = c.wire.MakeBucket(ctx, name, false)
+		made, err = c.wire.Buckets.Make(ctx, name, false)
 	}
 	if err != nil || !wantVersions || state == VersioningOn {
 		return made, err
 	}
-	return made, c.wire.EnableVersioning(ctx, name)
+	return made, c.wire.Buckets.EnableVersioning(ctx, name)
 }
 
 // RemoveBucket implements [Writer].

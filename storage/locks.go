@@ -48,7 +48,7 @@ func (c *Client) KeepsLocks(ctx context.Context, bucket string) (bool, error) {
 	if ok && time.Now().Before(e.until) {
 		return e.has, nil
 	}
-	has, err := c.wire.Configured(ctx, name, "object-lock")
+	has, err := c.wire.Buckets.Configured(ctx, name, "object-lock")
 	if err != nil {
 		return false, err
 	}
@@ -62,7 +62,7 @@ func (c *Client) KeepsLocks(ctx context.Context, bucket string) (bool, error) {
 func (c *Client) MakeLocked(ctx context.Context, bucket string) (made bool, err error) {
 	name := c.Physical(bucket)
 	defer forgetBucket(c, name)
-	return c.wire.MakeBucket(ctx, name, true)
+	return c.wire.Buckets.Make(ctx, name, true)
 }
 
 // CopyLockRule has a bucket give new objects the retention that they get at src, where both have
@@ -76,15 +76,15 @@ func CopyLockRule(ctx context.Context, src Reader, dst Writer, bucket string) (c
 	if err != nil {
 		return false, nil //nolint:nilerr // likewise
 	}
-	want, locks, err := s.wire.LockRule(ctx, s.Physical(bucket))
+	want, locks, err := s.wire.Buckets.LockRule(ctx, s.Physical(bucket))
 	if err != nil || !locks {
 		return false, err
 	}
-	has, locks, err := d.wire.LockRule(ctx, d.Physical(bucket))
+	has, locks, err := d.wire.Buckets.LockRule(ctx, d.Physical(bucket))
 	if err != nil || !locks || has == want {
 		return false, err
 	}
-	return true, d.wire.SetLockRule(ctx, d.Physical(bucket), want)
+	return true, d.wire.Buckets.SetLockRule(ctx, d.Physical(bucket), want)
 }
 
 // FollowsLock reports whether a copy at dst, which was just looked at, is locked as the object

@@ -28,7 +28,7 @@ func (c *Client) Settings(ctx context.Context, bucket string) (s Settings, err e
 	}{
 		{"object-lock", &s.Lock}, {"encryption", &s.Encryption}, {"lifecycle", &s.Lifecycle}, {"policy", &s.Policy}, {"cors", &s.CORS},
 	} {
-		if *q.has, err = c.wire.Configured(ctx, c.Physical(bucket), q.name); err != nil {
+		if *q.has, err = c.wire.Buckets.Configured(ctx, c.Physical(bucket), q.name); err != nil {
 			return Settings{}, err
 		}
 	}

@@ -63,8 +63,6 @@ var walk = []stage.Step[*world]{
 	},
 }
 
-const reports = "reports"
-
 func reportKey(i int) string { return fmt.Sprintf("q%d/report-%03d.bin", i%4+1, i) }
 
 func copies(ctx context.Context, w *world, say *stage.Display) error {

@@ -16,6 +16,9 @@ import (
 //go:embed Caddyfile
 var caddyfile []byte
 
+// reports is the bucket that the walk is about.
+const reports = "reports"
+
 // world is all that runs.
 type world struct {
 	*stage.Client

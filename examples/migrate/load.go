@@ -37,6 +37,7 @@ func randomBytes(n int) []byte {
 // they were told is there.
 type load struct {
 	s3      *minio.Client
+	bucket  string
 	cancel  context.CancelFunc // what is under way is finished
 	wg      sync.WaitGroup
 	done    atomic.Int64 // requests answered
@@ -54,9 +55,9 @@ const (
 	partSize  = 5 << 20
 )
 
-func startLoad(ctx context.Context, s3 *minio.Client) *load {
+func startLoad(ctx context.Context, s3 *minio.Client, bucket string) *load {
 	going, cancel := context.WithCancel(ctx)
-	l := &load{s3: s3, cancel: cancel, there: make(map[string]object)}
+	l := &load{s3: s3, bucket: bucket, cancel: cancel, there: make(map[string]object)}
 	for n := range writers {
 		l.wg.Go(func() { l.forever(going, 20*time.Millisecond, func(i int) error { return l.small(ctx, n, i) }) })
 	}
@@ -121,7 +122,7 @@ func (l *load) large(ctx context.Context, i int) error {
 func (l *load) write(ctx context.Context, key string, data []byte, o object, part uint64) error {
 	for {
 		err := l.request(func() error {
-			_, err := l.s3.PutObject(ctx, bucket, key, bytes.NewReader(data), int64(len(data)), minio.PutObjectOptions{
+			_, err := l.s3.PutObject(ctx, l.bucket, key, bytes.NewReader(data), int64(len(data)), minio.PutObjectOptions{
 				UserMetadata: o.meta, UserTags: o.tags, PartSize: part,
 			})
 			return err
@@ -142,7 +143,7 @@ func (l *load) write(ctx context.Context, key string, data []byte, o object, par
 
 func (l *load) read(ctx context.Context, key, want string) error {
 	return l.request(func() error {
-		data, err := content(ctx, l.s3, key)
+		data, err := content(ctx, l.s3, l.bucket, key)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", key, err)
 		}
@@ -158,7 +159,7 @@ func (l *load) list(ctx context.Context, n int) error {
 	prefix := fmt.Sprintf("live/%d/", n)
 	return l.request(func() error {
 		seen := make(map[string]bool)
-		for o := range l.s3.ListObjects(ctx, bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
+		for o := range l.s3.ListObjects(ctx, l.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
 			if o.Err != nil {
 				return fmt.Errorf("listing %s: %w", prefix, o.Err)
 			}
@@ -176,7 +177,7 @@ func (l *load) list(ctx context.Context, n int) error {
 }
 
 func (l *load) remove(ctx context.Context, key string) error {
-	err := l.request(func() error { return l.s3.RemoveObject(ctx, bucket, key, minio.RemoveObjectOptions{}) })
+	err := l.request(func() error { return l.s3.RemoveObject(ctx, l.bucket, key, minio.RemoveObjectOptions{}) })
 	if err != nil {
 		return fmt.Errorf("deleting %s: %w", key, err)
 	}
@@ -187,7 +188,7 @@ func (l *load) remove(ctx context.Context, key string) error {
 }
 
 // content reads an object.
-func content(ctx context.Context, s3 *minio.Client, key string) ([]byte, error) {
+func content(ctx context.Context, s3 *minio.Client, bucket, key string) ([]byte, error) {
 	o, err := s3.GetObject(ctx, bucket, key, minio.GetObjectOptions{})
 	if err != nil {
 		return nil, err

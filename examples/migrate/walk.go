@@ -78,7 +78,7 @@ func front(ctx context.Context, w *world, say *stage.Display) error {
 		return fmt.Errorf("MinIO has %d versions, before FaDO it had %d: %w", n, w.history, err)
 	}
 	say.Saw("the bucket is taken over; MinIO's %d versions are untouched", w.history)
-	w.load = startLoad(ctx, w.endpoint)
+	w.load = startLoad(ctx, w.endpoint, bucket)
 	return w.holds(ctx, say, time.Second)
 }
 
@@ -313,7 +313,7 @@ func compared(ctx context.Context, w *world, say *stage.Display) error {
 
 // same compares an object at the new storage with what it should be.
 func (w *world) same(ctx context.Context, key string, want object) error {
-	data, err := content(ctx, w.atNew, key)
+	data, err := content(ctx, w.atNew, bucket, key)
 	if err != nil {
 		return err
 	}

@@ -31,8 +31,6 @@ var tolerated = map[string]struct {
 	"cli":                              {tests: 15, methods: map[string]int{"session": 45}},
 	"control":                          {methods: map[string]int{"Catalogue": 40}},
 	"document":                         {tests: 35},
-	"examples/demo":                    {upward: 1},
-	"examples/migrate":                 {upward: 1},
 	"replication":                      {lines: 7000, methods: map[string]int{"Engine": 50}},
 	"replication/internal/fakestorage": {upward: 1, methods: map[string]int{"Storage": 75}},
 	"replication/internal/object":      {methods: map[string]int{"Settler": 40}},
@@ -44,7 +42,6 @@ var tolerated = map[string]struct {
 	"state/postgres":                   {tests: 35, methods: map[string]int{"Store": 140}},
 	"state/sqlite":                     {tests: 45, methods: map[string]int{"Store": 110}},
 	"storage":                          {lines: 5250, methods: map[string]int{"Client": 40, "transfer": 35}},
-	"storage/s3":                       {methods: map[string]int{"Client": 35}},
 }
 
 // noTests are packages that are themselves there for tests, measurements and examples,

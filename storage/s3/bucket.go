@@ -10,18 +10,21 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
+// Buckets makes buckets, and asks for what they are set to and sets it.
+type Buckets struct{ c *Client }
+
 // Versioning asks for a bucket's versioning: "Enabled", "Suspended" or "". Storages without
 // versions say so by an error of their own; for them it asks whether the bucket is there.
-func (c *Client) Versioning(ctx context.Context, bucket string) (string, error) {
+func (b Buckets) Versioning(ctx context.Context, bucket string) (string, error) {
 	q := VersioningRequest(bucket)
 	var x struct {
 		XMLName xml.Name `xml:"VersioningConfiguration"`
 		Status  string
 	}
-	_, err := c.decode(ctx, q, &x)
+	_, err := b.c.decode(ctx, q, &x)
 	var e *Error
 	if errors.Is(err, ErrUnsupported) || errors.As(err, &e) && e.Code == "VersioningNotConfigured" { // versitygw without a versioning directory
-		return "", headBucket(ctx, c, bucket)
+		return "", headBucket(ctx, b.c, bucket)
 	}
 	return x.Status, err
 }
@@ -36,8 +39,8 @@ func VersioningRequest(bucket string) *Request {
 
 // Configured reports whether a bucket has a setting, by its sub-resource ("lifecycle"). A storage
 // that does not know of it, or does not tell, has none.
-func (c *Client) Configured(ctx context.Context, bucket, setting string) (bool, error) {
-	_, err := c.Call(ctx, &Request{
+func (b Buckets) Configured(ctx context.Context, bucket, setting string) (bool, error) {
+	_, err := b.c.Call(ctx, &Request{
 		Name: "asking for the " + setting + " of", Method: http.MethodGet, Bucket: bucket,
 		Query: url.Values{setting: {""}}, Limit: LimitPing,
 	})
@@ -60,40 +63,40 @@ func headBucket(ctx context.Context, c *Client, bucket string) error {
 }
 
 // EnableVersioning switches a bucket's versioning on, and asks whether it is.
-func (c *Client) EnableVersioning(ctx context.Context, bucket string) error {
+func (b Buckets) EnableVersioning(ctx context.Context, bucket string) error {
 	q := &Request{Name: "switching versioning on", Bucket: bucket}
-	if err := admin(ctx, c, q, func(ctx context.Context) error { return c.api.EnableVersioning(ctx, bucket) }); err != nil {
+	if err := admin(ctx, b.c, q, func(ctx context.Context) error { return b.c.api.EnableVersioning(ctx, bucket) }); err != nil {
 		return err
 	}
-	switch status, err := c.Versioning(ctx, bucket); {
+	switch status, err := b.Versioning(ctx, bucket); {
 	case err != nil:
 		return err
 	case status != "Enabled":
-		return c.at.fail(q, ErrUnavailable, "it was acknowledged, and the bucket says that versioning is %q", status)
+		return b.c.at.fail(q, ErrUnavailable, "it was acknowledged, and the bucket says that versioning is %q", status)
 	}
 	return nil
 }
 
-// MakeBucket makes a bucket, with object lock if it is to have it, asks whether it is there, and
+// Make makes a bucket, with object lock if it is to have it, asks whether it is there, and
 // reports whether this call made it: the caller may be owner of it already.
-func (c *Client) MakeBucket(ctx context.Context, bucket string, locks bool) (made bool, err error) {
+func (b Buckets) Make(ctx context.Context, bucket string, locks bool) (made bool, err error) {
 	q := &Request{Name: "making bucket", Bucket: bucket}
-	o := minio.MakeBucketOptions{Region: c.at.Region, ObjectLocking: locks}
-	err = admin(ctx, c, q, func(ctx context.Context) error { return c.api.MakeBucket(ctx, bucket, o) })
+	o := minio.MakeBucketOptions{Region: b.c.at.Region, ObjectLocking: locks}
+	err = admin(ctx, b.c, q, func(ctx context.Context) error { return b.c.api.MakeBucket(ctx, bucket, o) })
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Code {
 		case "BucketAlreadyOwnedByYou":
 			return false, nil // another was faster, or an answer was lost
 		case "BucketAlreadyExists":
-			return false, c.at.fail(q, ErrDenied, "the bucket belongs to another account")
+			return false, b.c.at.fail(q, ErrDenied, "the bucket belongs to another account")
 		}
 	}
 	if err != nil {
 		return false, err
 	}
-	_, err = c.Versioning(ctx, bucket)
+	_, err = b.Versioning(ctx, bucket)
 	if errors.Is(err, ErrNoBucket) {
-		return false, c.at.fail(q, ErrUnavailable, "it was acknowledged, and the bucket is not there")
+		return false, b.c.at.fail(q, ErrUnavailable, "it was acknowledged, and the bucket is not there")
 	}
 	return true, err
 }
@@ -107,14 +110,14 @@ type LockRule struct {
 }
 
 // LockRule asks for the rule of a bucket's object lock, and whether it has object lock at all. A
-// storage that does not know of it, or does not tell, has none, as for [Client.Configured].
-func (c *Client) LockRule(ctx context.Context, bucket string) (rule LockRule, locks bool, err error) {
-	if locks, err = c.Configured(ctx, bucket, "object-lock"); !locks {
+// storage that does not know of it, or does not tell, has none, as for [Buckets.Configured].
+func (b Buckets) LockRule(ctx context.Context, bucket string) (rule LockRule, locks bool, err error) {
+	if locks, err = b.Configured(ctx, bucket, "object-lock"); !locks {
 		return LockRule{}, false, err
 	}
 	q := &Request{Name: "asking for the object lock of", Bucket: bucket}
-	err = admin(ctx, c, q, func(ctx context.Context) error {
-		_, mode, validity, unit, err := c.api.GetObjectLockConfig(ctx, bucket)
+	err = admin(ctx, b.c, q, func(ctx context.Context) error {
+		_, mode, validity, unit, err := b.c.api.GetObjectLockConfig(ctx, bucket)
 		if err == nil && mode != nil && validity != nil && unit != nil {
 			rule = LockRule{*mode, *validity, *unit}
 		}
@@ -124,13 +127,13 @@ func (c *Client) LockRule(ctx context.Context, bucket string) (rule LockRule, lo
 }
 
 // SetLockRule makes a rule that of a bucket with object lock.
-func (c *Client) SetLockRule(ctx context.Context, bucket string, rule LockRule) error {
+func (b Buckets) SetLockRule(ctx context.Context, bucket string, rule LockRule) error {
 	q := &Request{Name: "setting the object lock of", Bucket: bucket}
-	return admin(ctx, c, q, func(ctx context.Context) error {
+	return admin(ctx, b.c, q, func(ctx context.Context) error {
 		if rule == (LockRule{}) {
-			return c.api.SetObjectLockConfig(ctx, bucket, nil, nil, nil)
+			return b.c.api.SetObjectLockConfig(ctx, bucket, nil, nil, nil)
 		}
-		return c.api.SetObjectLockConfig(ctx, bucket, &rule.Mode, &rule.For, &rule.Unit)
+		return b.c.api.SetObjectLockConfig(ctx, bucket, &rule.Mode, &rule.For, &rule.Unit)
 	})
 }
 

@@ -65,7 +65,7 @@ func TestMakeBucket(t *testing.T) {
 		"acknowledged and not there": {versioning: "404 NoSuchBucket", want: ErrUnavailable},
 	} {
 		a := &answers{to: map[string]string{"PUT": tc.put, "GET versioning": tc.versioning}}
-		made, err := fake(t, a.ServeHTTP).MakeBucket(t.Context(), "bucket", false)
+		made, err := fake(t, a.ServeHTTP).Buckets.Make(t.Context(), "bucket", false)
 		if made != tc.made || !errors.Is(err, tc.want) {
 			t.Errorf("%s: made: %t, %v; want %t, %v", name, made, err, tc.made, tc.want)
 		}
@@ -84,7 +84,7 @@ func TestEnableVersioning(t *testing.T) {
 		"the storage has no such switch": {put: "501 NotImplemented", want: ErrUnsupported},
 	} {
 		a := &answers{to: map[string]string{"PUT versioning": tc.put, "GET versioning": tc.get}}
-		if err := fake(t, a.ServeHTTP).EnableVersioning(t.Context(), "bucket"); !errors.Is(err, tc.want) {
+		if err := fake(t, a.ServeHTTP).Buckets.EnableVersioning(t.Context(), "bucket"); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
 		a.has(t, "<Status>Enabled</Status>")
@@ -106,7 +106,7 @@ func TestConfigured(t *testing.T) {
 		"500 InternalError and nothing more": {err: ErrUnavailable},
 	} {
 		a := &answers{to: map[string]string{"GET lifecycle": answer}}
-		if has, err := fake(t, a.ServeHTTP).Configured(t.Context(), "bucket", "lifecycle"); has != want.has || !errors.Is(err, want.err) {
+		if has, err := fake(t, a.ServeHTTP).Buckets.Configured(t.Context(), "bucket", "lifecycle"); has != want.has || !errors.Is(err, want.err) {
 			t.Errorf("%s: %t, %v; want %t, %v", answer, has, err, want.has, want.err)
 		}
 	}
@@ -126,14 +126,14 @@ func TestLockRules(t *testing.T) {
 	} {
 		a := &answers{to: map[string]string{"GET object-lock": answer}}
 		c := fake(t, a.ServeHTTP)
-		rule, locks, err := c.LockRule(t.Context(), "bucket")
+		rule, locks, err := c.Buckets.LockRule(t.Context(), "bucket")
 		if err != nil || rule != want.rule || locks != want.locks {
 			t.Errorf("%s: %+v, %t, %v", answer, rule, locks, err)
 		}
 		if !locks {
 			continue
 		}
-		if err := c.SetLockRule(t.Context(), "bucket", rule); err != nil {
+		if err := c.Buckets.SetLockRule(t.Context(), "bucket", rule); err != nil {
 			t.Errorf("setting %+v: %v", rule, err)
 		}
 		if rule.For > 0 {

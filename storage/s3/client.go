@@ -50,6 +50,8 @@ type Waits struct {
 type Client struct {
 	// Waits is set before the first request, if at all.
 	Waits Waits
+	// Buckets are for what is about a bucket as a whole.
+	Buckets Buckets
 
 	at   *endpoint
 	http *http.Client
@@ -90,6 +92,7 @@ func Open(cfg Config) (*Client, error) {
 		Answer: 30 * time.Second, Stall: time.Minute, Complete: 10 * time.Minute,
 		Settle: 5 * time.Second, Whole: 2 * time.Minute,
 	}}
+	c.Buckets = Buckets{c}
 	c.http = &http.Client{
 		Transport:     limitedTransport{base: transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

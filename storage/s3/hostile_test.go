@@ -64,7 +64,7 @@ func calls(c *Client) map[string]struct {
 			return err
 		}},
 		"versioning": {LimitSmall, func(ctx context.Context) error {
-			_, err := c.Versioning(ctx, "b")
+			_, err := c.Buckets.Versioning(ctx, "b")
 			return err
 		}},
 		"tags": {LimitSmall, func(ctx context.Context) error {
@@ -85,9 +85,9 @@ func calls(c *Client) map[string]struct {
 		}},
 		"copy":    {LimitSmall, func(ctx context.Context) error { return c.CopyObject(ctx, object(http.MethodPut)) }},
 		"remove":  {LimitSmall, func(ctx context.Context) error { return c.Remove(ctx, object(http.MethodDelete)) }},
-		"version": {LimitSmall, func(ctx context.Context) error { return c.EnableVersioning(ctx, "b") }},
+		"version": {LimitSmall, func(ctx context.Context) error { return c.Buckets.EnableVersioning(ctx, "b") }},
 		"make": {LimitSmall, func(ctx context.Context) error {
-			_, err := c.MakeBucket(ctx, "bucket", false)
+			_, err := c.Buckets.Make(ctx, "bucket", false)
 			return err
 		}},
 	}
@@ -319,18 +319,18 @@ func TestBucketsAreProved(t *testing.T) {
 			_, _ = io.WriteString(w, "<VersioningConfiguration><Status>"+status.Load().(string)+"</Status></VersioningConfiguration>")
 		}
 	})
-	if made, err := c.MakeBucket(t.Context(), "bucket", false); made || !errors.Is(err, ErrUnavailable) {
+	if made, err := c.Buckets.Make(t.Context(), "bucket", false); made || !errors.Is(err, ErrUnavailable) {
 		t.Errorf("made, and not there: %v, %v", made, err)
 	}
 	there.Store(true)
-	if made, err := c.MakeBucket(t.Context(), "bucket", false); !made || err != nil {
+	if made, err := c.Buckets.Make(t.Context(), "bucket", false); !made || err != nil {
 		t.Errorf("made: %v, %v", made, err)
 	}
-	if err := c.EnableVersioning(t.Context(), "bucket"); !errors.Is(err, ErrUnavailable) {
+	if err := c.Buckets.EnableVersioning(t.Context(), "bucket"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("switched on, and off: %v", err)
 	}
 	status.Store("Enabled")
-	if err := c.EnableVersioning(t.Context(), "bucket"); err != nil {
+	if err := c.Buckets.EnableVersioning(t.Context(), "bucket"); err != nil {
 		t.Errorf("switched on: %v", err)
 	}
 }

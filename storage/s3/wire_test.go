@@ -531,7 +531,7 @@ func TestVersioningOfStoragesWithoutIt(t *testing.T) {
 				_, _ = io.WriteString(w, "<Error><Code>NoSuchBucket</Code></Error>")
 			}
 		})
-		status, err := c.Versioning(t.Context(), "b")
+		status, err := c.Buckets.Versioning(t.Context(), "b")
 		if status != "" || (a.want == nil) != (err == nil) || a.want != nil && !errors.Is(err, a.want) {
 			t.Errorf("%s: %q, %v, want %v", name, status, err, a.want)
 		}
