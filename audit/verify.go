@@ -334,6 +334,9 @@ func (v *verifier) lies(seq int64, policy, cluster, what string) {
 
 // end holds the last record against the one that is expected.
 func (v *verifier) end(expected Head) {
+	if v.Records == 0 { // an export that failed must not pass for one that is whole
+		v.problem(0, "there are no records")
+	}
 	if v.keys != nil && v.Signed == 0 {
 		v.problem(0, "no checkpoint is signed by a key that was given")
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,45 +20,148 @@ import (
 func auditCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "audit", Short: "Lists audit records", Args: cobra.NoArgs,
-		RunE: run(func(ctx context.Context, s *session) (int, error) {
-			r := get("/fado/audit")
-			r.Query = url.Values{}
-			for _, name := range []string{"since", "until", "bucket", "kind", "limit", "after"} {
-				if v := flagOf(s.cmd, name); v != "" {
-					r.Query.Set(name, v)
-				}
-			}
-			return 0, show(ctx, s, r, s.showAudit)
-		}),
+		Long: `
+Lists audit records in order, all that there are of those that are asked for, or with
+--limit so many of them; with --newest, the newest first.
+`,
+		RunE: run(func(ctx context.Context, s *session) (int, error) { return 0, listAudit(ctx, s) }),
 	}
 	for name, usage := range map[string]string{
 		"since": "only records of this time (RFC 3339) or later", "until": "only records before this time", "bucket": "only records about this bucket",
-		"kind": "only records of this kind", "limit": "the most records", "after": "only records behind the one of this number",
+		"kind": "only records of this kind", "after": "only records behind the one of this number",
 	} {
 		cmd.Flags().String(name, "", usage)
 	}
+	cmd.Flags().Int("limit", 0, "the most records. Default: all")
+	cmd.Flags().Bool("newest", false, "the newest first")
 	cmd.AddCommand(auditExportCommand(), auditVerifyCommand(), auditKeyCommand())
 	return cmd
 }
 
-func (s *session) showAudit(records []audit.Record) {
-	t := newTable("SEQ", "AT", "NODE", "KIND", "ACTOR", "WHAT")
-	for _, r := range records {
-		t.add(strconv.FormatInt(r.Seq, 10), r.At, r.Node, string(r.Kind), r.Actor, bodyText(r.Body))
-	}
-	s.tell(t)
-}
-
-// bodyText is a body for people: its values, without names and what is empty.
-func bodyText(body json.RawMessage) string {
-	text := strings.NewReplacer(`"`, "", "{", "", "}", "").Replace(string(body))
-	var words []string
-	for w := range strings.SplitSeq(text, ",") {
-		if !strings.HasSuffix(w, ":") {
-			words = append(words, w)
+// listAudit lists records, page by page.
+func listAudit(ctx context.Context, s *session) error {
+	query, left := url.Values{}, 0
+	for _, name := range []string{"since", "until", "bucket", "kind", "after"} {
+		if v := flagOf(s.cmd, name); v != "" {
+			query.Set(name, v)
 		}
 	}
-	return strings.Join(words, " ")
+	if s.cmd.Flags().Changed("limit") {
+		var err error
+		if left, err = s.cmd.Flags().GetInt("limit"); err != nil || left < 1 {
+			return fmt.Errorf("--limit: %q: expected 1 or more", flagOf(s.cmd, "limit"))
+		}
+	}
+	next := "after"
+	if s.set("newest") {
+		query.Set("newest", "true")
+		next = "before"
+	}
+	all := []json.RawMessage{}
+	for {
+		size := pages
+		if left > 0 {
+			size = min(pages, left-len(all))
+		}
+		query.Set("limit", strconv.Itoa(size))
+		var page []json.RawMessage
+		if err := s.Get(ctx, "/fado/audit", query, &page); err != nil {
+			return err
+		}
+		all = append(all, page...)
+		if len(page) < size || len(all) == left {
+			break
+		}
+		var last struct{ Seq int64 }
+		if err := json.Unmarshal(page[len(page)-1], &last); err != nil {
+			return fmt.Errorf("reading the audit: %w", err)
+		}
+		query.Set(next, strconv.FormatInt(last.Seq, 10))
+	}
+	if s.json {
+		return s.print(all)
+	}
+	return showAudit(s, all)
+}
+
+func showAudit(s *session, records []json.RawMessage) error {
+	t := newTable("SEQ", "AT", "NODE", "KIND", "ACTOR", "WHAT")
+	for _, text := range records {
+		var r audit.Record
+		if err := json.Unmarshal(text, &r); err != nil {
+			return fmt.Errorf("reading the audit: %w", err)
+		}
+		t.add(strconv.FormatInt(r.Seq, 10), wholeSeconds(r.At), r.Node, string(r.Kind), r.Actor, recorded(&r))
+	}
+	s.tell(t)
+	return nil
+}
+
+// recordBody has the fields of all kinds of bodies that are shown.
+type recordBody struct {
+	Resource, Name, Action                string
+	Policy                                string
+	Clusters                              []string
+	Event, Bucket, Prefix, From, To, Via  string
+	Run, Read, Cluster, By                string
+	Count, Objects, Bytes, Size           int64
+	User, Role, How, Operation, Key, Note string
+}
+
+// recorded is a record for people: who or what it is about first, since a table cuts what is long.
+func recorded(r *audit.Record) string {
+	var b recordBody
+	if json.Unmarshal(r.Body, &b) != nil {
+		return string(r.Body)
+	}
+	rule := b.Bucket
+	if b.Prefix != "" {
+		rule += " " + b.Prefix
+	}
+	data := ""
+	if b.Objects > 0 {
+		data = fmt.Sprintf(", %s, %s", count(b.Objects, "object"), bytesText(b.Bytes))
+	}
+	switch r.Kind {
+	case audit.Change:
+		return b.Resource + " " + b.Name + " " + b.Action
+	case audit.Allowed:
+		return "policy " + b.Policy + ": " + joined(b.Clusters)
+	case audit.Copy:
+		return rule + " " + b.Event + " in " + b.To + behind(", from ", b.From) + data + behind(", via ", b.Via)
+	case audit.Pull:
+		return rule + " pulled to " + b.To + behind(", from ", b.From) + data + behind(", via ", b.Via)
+	case audit.Invocations:
+		return rule + ": " + strconv.FormatInt(b.Count, 10) + " ran in " + b.Run + behind(", reading in ", b.Read)
+	case audit.Refused:
+		return rule + ": " + strconv.FormatInt(b.Count, 10) + " refused by " + b.By + behind(" in ", b.Cluster)
+	case audit.Session:
+		return strings.TrimSpace(b.User+" "+b.Event+" "+b.Role+behind(" by ", b.How)) + behind(": ", strings.TrimSpace(b.Operation+" "+b.Bucket+" "+b.Key))
+	case audit.Checkpoint:
+		if b.Note != "" {
+			return "of the records up to " + strconv.FormatInt(b.Size, 10) + ", signed"
+		}
+		return "of the records up to " + strconv.FormatInt(b.Size, 10)
+	default:
+		return string(r.Body)
+	}
+}
+
+// wholeSeconds is a record's time without the fraction, which tables have no room for.
+func wholeSeconds(at string) string {
+	t, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		return at
+	}
+	return t.Format(time.RFC3339)
+}
+
+// behind puts words before a text, if there is one.
+func behind(words, text string) string {
+	if text == "" {
+		return ""
+	}
+	return words + text
 }
 
 func auditExportCommand() *cobra.Command {
@@ -151,7 +255,7 @@ func (s *session) verifyAudit() (status int, err error) {
 		status = exitDiffers
 	}
 	if s.json {
-		return status, s.print(r)
+		return status, s.print(reportOf(r))
 	}
 	for _, p := range r.Problems {
 		s.say("%s", oneLine(p.String()))
@@ -159,7 +263,9 @@ func (s *session) verifyAudit() (status int, err error) {
 	if r.More {
 		s.say("and others")
 	}
-	s.say("%s, from %d to %d; the last one's hash is %s", count(r.Records, "record"), r.First, r.Head.Seq, orDash(r.Head.Hash))
+	if r.Records > 0 {
+		s.say("%s, from %d to %d; the last one's hash is %s", count(r.Records, "record"), r.First, r.Head.Seq, r.Head.Hash)
+	}
 	if r.Records > 0 && r.Root == "" {
 		s.say("What came before record %d is not in the file: which clusters policies allowed then is not known.", r.First)
 	}
@@ -170,6 +276,30 @@ func (s *session) verifyAudit() (status int, err error) {
 		s.say("%s", s.colour(green, "Nothing is wrong."))
 	}
 	return status, nil
+}
+
+// report is what a verification found, in the names that the API's answers have.
+type report struct {
+	Records  int64     `json:"records"`
+	First    int64     `json:"first"`
+	Head     string    `json:"head"` // as --head takes it
+	Root     string    `json:"root"`
+	Signed   int64     `json:"signed"`
+	Problems []problem `json:"problems"`
+	More     bool      `json:"more"`
+}
+
+type problem struct {
+	Seq  int64  `json:"seq"`
+	Text string `json:"text"`
+}
+
+func reportOf(r *audit.Report) report {
+	v := report{Records: r.Records, First: r.First, Head: fmt.Sprintf("%d:%s", r.Head.Seq, r.Head.Hash), Root: r.Root, Signed: r.Signed, Problems: []problem{}, More: r.More}
+	for _, p := range r.Problems {
+		v.Problems = append(v.Problems, problem(p))
+	}
+	return v
 }
 
 func parseHead(text string) (h audit.Head, err error) {
