@@ -248,13 +248,20 @@ func TestEventsAreNarrowedDown(t *testing.T) {
 	if _, _, err := fado("", "events", "--type", "copy,copies", "--address", serve(t)); err == nil || !strings.Contains(err.Error(), `"copies": expected one of`) {
 		t.Errorf("%v", err)
 	}
+	streams := 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if streams++; streams == 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, `{"error":"FaDO is gone"}`)
+			return
+		}
 		fmt.Fprintf(w, "event: copy\ndata: {\"type\":\"copy\",\"name\":%q}\n\n", r.URL.RawQuery)
 	}))
 	defer srv.Close()
-	out, _, err := fado("", "events", "--type", "copy", "--bucket", "photos", "--address", strings.TrimPrefix(srv.URL, "http://"))
-	if err != nil || !strings.Contains(out, "bucket=photos&type=copy") {
-		t.Errorf("%v: %s", err, out)
+	// A stream that ends, as by a reload, is followed by another one; that there is none is an error.
+	out, errOut, err := fado("", "events", "--type", "copy", "--bucket", "photos", "--address", strings.TrimPrefix(srv.URL, "http://"))
+	if err == nil || err.Error() != "FaDO is gone" || strings.Count(out, "bucket=photos&type=copy") != 2 || !strings.Contains(errOut, "asking for another one") {
+		t.Errorf("%v: %s%s", err, out, errOut)
 	}
 }
 
@@ -300,5 +307,23 @@ func TestWatchLists(t *testing.T) {
 			t.Errorf("%s: %v\n%s", list, err, out)
 		}
 		cancel()
+	}
+}
+
+// Every command has its row in docs/cli.md, and can be asked for JSON and for another address.
+func TestCommandsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "cli.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range cli.Commands() {
+		if text := string(page); !strings.Contains(text, "`"+cmd.Name()+"`") && !strings.Contains(text, "`"+cmd.Name()+" ") {
+			t.Errorf("docs/cli.md does not name %s", cmd.Name())
+		}
+		for _, flag := range []string{"json", "address", "config", "adapter"} {
+			if cmd.Flags().Lookup(flag) == nil {
+				t.Errorf("%s has no --%s", cmd.Name(), flag)
+			}
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -102,6 +103,9 @@ func (s *session) apply(ctx context.Context) error {
 		}
 	}
 	done, err := s.Apply(ctx, doc, p.ETag)
+	if told, ok := errors.AsType[*client.Error](err); ok && told.Status == http.StatusPreconditionFailed {
+		return fmt.Errorf("the catalogue was changed since this plan was made, for revision %d: nothing was done; look at a new plan (%w)", p.Revision, err)
+	}
 	if err != nil {
 		return where(err)
 	}

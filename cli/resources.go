@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,6 +111,7 @@ type bucketItem struct {
 	Prefixes             []struct{ Prefix, Policy string }
 	Status               struct {
 		State, Reason, Primary string
+		ComparedAt             *time.Time `json:"compared_at"`
 		Copies                 []copyItem
 		Prefixes               []struct {
 			Prefix string
@@ -196,27 +198,56 @@ func bucketCommand() *cobra.Command {
 	return cmd
 }
 
+// comparedSince says whether all copies of a bucket were compared with its primary again since it
+// was another one.
+func (b *bucketItem) comparedSince(before *bucketItem) bool {
+	if !slices.ContainsFunc(b.Status.Copies, func(c copyItem) bool { return c.Role == "copy" }) {
+		return true // there is nothing to compare
+	}
+	was, now := before.Status.ComparedAt, b.Status.ComparedAt
+	return now != nil && (was == nil || now.After(*was))
+}
+
 // bucket prints the bucket of the first argument; done says that it is where it should be.
 func (s *session) bucket(ctx context.Context) (status int, done bool, err error) {
-	err = show(ctx, s, get(client.Path("buckets", s.args[0])), func(b bucketItem) {
-		done = b.Status.State == "ok"
-		state := s.colour(green, b.Status.State)
-		if !done {
-			state = s.colour(yellow, b.Status.State) + ": " + cut(b.Status.Reason, s.columns()-20-len(b.Name))
+	return bucketSince(ctx, s, nil)
+}
+
+// bucketSince is bucket, and not done before all copies were compared since the bucket was another
+// one; nil for whenever that was.
+func bucketSince(ctx context.Context, s *session, before *bucketItem) (status int, done bool, err error) {
+	var raw json.RawMessage
+	var b bucketItem
+	if err = s.Get(ctx, client.Path("buckets", s.args[0]), nil, &raw); err != nil {
+		return 0, false, err
+	}
+	if err = json.Unmarshal(raw, &b); err != nil {
+		return 0, false, fmt.Errorf("reading bucket %s: %w", s.args[0], err)
+	}
+	done = b.Status.State == "ok" && (before == nil || b.comparedSince(before))
+	if s.json {
+		return 0, done, s.print(raw)
+	}
+	s.showBucket(&b)
+	return 0, done, nil
+}
+
+func (s *session) showBucket(b *bucketItem) {
+	state := s.colour(green, b.Status.State)
+	if b.Status.State != "ok" {
+		state = s.colour(yellow, b.Status.State) + ": " + cut(b.Status.Reason, s.columns()-20-len(b.Name))
+	}
+	s.say("%s, policy %s: %s", b.Name, orDash(b.Policy), state)
+	t := newTable("CLUSTER", "PREFIX", "ROLE", "STATE", "OBJECTS", "BYTES", "PENDING", "COMPARED", "ERROR")
+	for _, c := range b.Status.Copies {
+		t.add(c.row("–", strconv.FormatInt(c.Pending.Objects, 10))...)
+	}
+	for _, p := range b.Status.Prefixes {
+		for _, c := range p.Copies {
+			t.add(c.row(p.Prefix, "–")...)
 		}
-		s.say("%s, policy %s: %s", b.Name, orDash(b.Policy), state)
-		t := newTable("CLUSTER", "PREFIX", "ROLE", "STATE", "OBJECTS", "BYTES", "PENDING", "COMPARED", "ERROR")
-		for _, c := range b.Status.Copies {
-			t.add(c.row("–", strconv.FormatInt(c.Pending.Objects, 10))...)
-		}
-		for _, p := range b.Status.Prefixes {
-			for _, c := range p.Copies {
-				t.add(c.row(p.Prefix, "–")...)
-			}
-		}
-		s.tell(t)
-	})
-	return 0, done, err
+	}
+	s.tell(t)
 }
 
 // row shows a copy of a bucket, or of one of its prefixes.

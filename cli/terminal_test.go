@@ -133,6 +133,26 @@ func TestApplyAsks(t *testing.T) {
 	}
 }
 
+// Of two people who look at a plan each, the second is told that the first was quicker, and changes
+// nothing.
+func TestTwoApply(t *testing.T) {
+	address, file := serve(t), t.TempDir()+"/zone.yaml"
+	write(t, file, zoneYAML)
+	s := newScreen(t, 80)
+	out, err := s.run(t.Context(), func() {
+		if _, _, err := fado("fado: 1\nzones:\n- {name: eu, labels: {by: another}}\n", "apply", "-f", "-", "--yes", "--address", address); err != nil {
+			t.Error(err)
+		}
+		_, _ = io.WriteString(s.keys, "y\n")
+	}, "apply", "-f", file, "--address", address)
+	if err == nil || !strings.Contains(err.Error(), "the catalogue was changed since this plan was made, for revision 0: nothing was done") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, _, err := fado("", "export", "--address", address); err != nil || !strings.Contains(out, "by: another") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // Standard input that is the null device is no terminal: nobody is asked there.
 func TestNobodyIsAsked(t *testing.T) {
 	address, file := serve(t), t.TempDir()+"/zone.yaml"

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/fado-project/fado/client"
 )
 
 // watchEvery is how often --watch looks.
@@ -74,29 +76,45 @@ func eventsCommand() *cobra.Command {
 		}
 		r := get("/fado/events")
 		r.Query = url.Values{"type": types, "bucket": {flagOf(s.cmd, "bucket")}}
-		body, err := s.Stream(ctx, r)
-		if err != nil {
-			return err
-		}
-		defer body.Close()
-		lines := bufio.NewScanner(body)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			if data, ok := strings.CutPrefix(lines.Text(), "data:"); ok {
-				s.event(strings.TrimSpace(data))
+		for {
+			err := s.events(ctx, r)
+			if ctx.Err() != nil {
+				return nil // the user has seen enough
+			}
+			if err != nil {
+				return err
+			}
+			s.cmd.PrintErrln("The stream has ended, by a reload for instance; asking for another one. What happened in between is missing.")
+			select {
+			case <-time.After(watchEvery):
+			case <-ctx.Done():
+				return nil
 			}
 		}
-		if ctx.Err() != nil {
-			return nil // the user has seen enough
-		}
-		if err := lines.Err(); err != nil {
-			return fmt.Errorf("reading events: %w", err)
-		}
-		return nil
 	})
 	cmd.Flags().StringSlice("type", nil, "only events of these types: copy, transfer, bucket_stuck, …")
 	cmd.Flags().String("bucket", "", "only events about a bucket")
 	return cmd
+}
+
+// events prints the events of one stream, until it ends.
+func (s *session) events(ctx context.Context, r client.Request) error {
+	body, err := s.Stream(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data:"); ok {
+			s.event(strings.TrimSpace(data))
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("reading events: %w", err)
+	}
+	return nil
 }
 
 // event prints one event on a line.

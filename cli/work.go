@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -17,11 +18,17 @@ func syncCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sync <bucket>", Short: "Compares a bucket's copies with its primary now, and brings them in step", Args: these(1, 1),
 		RunE: run(func(ctx context.Context, s *session) (int, error) {
+			var before bucketItem
+			if s.set("watch") {
+				if err := s.Get(ctx, client.Path("buckets", s.args[0]), nil, &before); err != nil {
+					return 0, err
+				}
+			}
 			if err := s.Post(ctx, client.Path("buckets", s.args[0], "sync"), nil, nil); err != nil {
 				return 0, err
 			}
 			if s.set("watch") {
-				return s.watched(ctx, s.bucket)
+				return s.watched(ctx, func(ctx context.Context) (int, bool, error) { return bucketSince(ctx, s, &before) })
 			}
 			if s.json {
 				return 0, s.print(map[string]string{"bucket": s.args[0], "state": "accepted"})
@@ -200,12 +207,67 @@ With --winner settles them: the object of that cluster, or the newest, stays.
 }
 
 func deletesCommand() *cobra.Command {
-	return simple("deletes <bucket> confirm|reject", "Applies the deletes that max_deletes holds back, or restores the objects", these(2, 2), func(ctx context.Context, s *session) error {
+	cmd := simple("deletes <bucket> [confirm|reject]", "Lists the deletes that max_deletes holds back, applies them, or restores the objects", these(1, 2), func(ctx context.Context, s *session) error {
+		if len(s.args) == 1 {
+			return listDeletes(ctx, s)
+		}
 		if s.args[1] != "confirm" && s.args[1] != "reject" {
 			return fmt.Errorf("%q: expected confirm or reject", s.args[1])
 		}
 		return show(ctx, s, post(client.Path("buckets", s.args[0], "deletes", s.args[1])), func(v map[string]any) { s.showMap(v) })
 	})
+	cmd.Long = `
+Lists the deletes of a bucket that max_deletes holds back. With "confirm" applies them to
+the copies, with "reject" copies the objects back to the primary.
+`
+	return cmd
+}
+
+// heldDeletes is a page of the deletes that are held.
+type heldDeletes struct {
+	Copies []struct {
+		Cluster       string
+		Held, Objects int64
+	}
+	Deletes []json.RawMessage
+	Next    string
+}
+
+// listDeletes lists the held deletes, page by page.
+func listDeletes(ctx context.Context, s *session) error {
+	var first heldDeletes
+	all, query := []json.RawMessage{}, url.Values{"limit": {strconv.Itoa(pages)}}
+	for page, begun := (heldDeletes{}), false; !begun || page.Next != ""; begun = true {
+		page = heldDeletes{}
+		if err := s.Get(ctx, client.Path("buckets", s.args[0], "deletes"), query, &page); err != nil {
+			return err
+		}
+		if !begun {
+			first = page
+		}
+		all = append(all, page.Deletes...)
+		query.Set("after", page.Next)
+	}
+	if s.json {
+		return s.print(all)
+	}
+	for _, c := range first.Copies {
+		s.say("%s: %s of %s held", c.Cluster, count(c.Held, "delete"), count(c.Objects, "object"))
+	}
+	t := newTable("KEY", "CLUSTER", "SIZE", "FOR")
+	for _, raw := range all {
+		var d struct {
+			Key, Cluster string
+			Size         int64
+			Since        time.Time
+		}
+		if err := json.Unmarshal(raw, &d); err != nil {
+			return fmt.Errorf("reading the deletes: %w", err)
+		}
+		t.add(d.Key, d.Cluster, bytesText(d.Size), ago(d.Since, time.Now(), ""))
+	}
+	s.tell(t)
+	return nil
 }
 
 type failure struct {
