@@ -25,6 +25,9 @@ const (
 	acksAtOnce = 8
 )
 
+// acks makes copies of a write before it is answered.
+type acks struct{ c writer }
+
 // ackWait is how long more copies of a write are waited for.
 func ackWait(f *storage.Forward) time.Duration {
 	return max(ackPatience, f.Wait) + time.Duration(f.Size/ackRate)*time.Second
@@ -32,7 +35,8 @@ func ackWait(f *storage.Forward) time.Duration {
 
 // awaited returns the clusters that are to have a copy of a key beside the one it is written in,
 // best first, and how many of them write_ack waits for.
-func (c writer) awaited(written, key string) (others []string, need int) {
+func (a acks) awaited(written, key string) (others []string, need int) {
+	c := a.c
 	snap := c.router().Snapshot()
 	others = slices.DeleteFunc(snap.WantedIn(nil, c.bucket, key), func(o string) bool { return o == written })
 	need = len(others)
@@ -51,14 +55,15 @@ func (c writer) awaited(written, key string) (others []string, need int) {
 	return others, need
 }
 
-// checkAcks refuses a write of which as many copies as write_ack says could not be made now:
+// check refuses a write of which as many copies as write_ack says could not be made now:
 // before anything is written.
-func (c writer) checkAcks(written string, keys []string, size int64) error {
+func (a acks) check(written string, keys []string, size int64) error {
+	c := a.c
 	if c.h.WriteAck == ackOne {
 		return nil
 	}
 	for _, key := range keys {
-		others, need := c.awaited(written, key)
+		others, need := a.awaited(written, key)
 		var why error
 		for _, o := range others {
 			err := c.gateway.CanBring(o, size)
@@ -75,9 +80,10 @@ func (c writer) checkAcks(written string, keys []string, size int64) error {
 	return nil
 }
 
-// awaitAcks returns when as many copies as write_ack says have what was written of each key. They
+// await returns when as many copies as write_ack says have what was written of each key. They
 // are made at once, before all that waits for its turn.
-func (c writer) awaitAcks(written string, keys []string, f *storage.Forward) error {
+func (a acks) await(written string, keys []string, f *storage.Forward) error {
+	c := a.c
 	if c.h.WriteAck == ackOne || len(keys) == 0 {
 		return nil
 	}
@@ -90,7 +96,7 @@ func (c writer) awaitAcks(written string, keys []string, f *storage.Forward) err
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			errs <- c.awaitKey(ctx, written, key, f.Size)
+			errs <- a.awaitKey(ctx, written, key, f.Size)
 		})
 	}
 	wg.Wait()
@@ -107,8 +113,9 @@ func (c writer) awaitAcks(written string, keys []string, f *storage.Forward) err
 
 // awaitKey has the best copies made, and others in place of those that fail. What can't be
 // mended by waiting (a conflict, held deletes, another policy) is not tried again.
-func (c writer) awaitKey(ctx context.Context, written, key string, size int64) error {
-	others, need := c.awaited(written, key)
+func (a acks) awaitKey(ctx context.Context, written, key string, size int64) error {
+	c := a.c
+	others, need := a.awaited(written, key)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // what is left is the workers'
 	type outcome struct {

@@ -31,7 +31,7 @@ type grantee struct {
 // getACL answers GetBucketAcl and GetObjectAcl as S3 does where ACLs are switched off.
 func getACL(c reader) error {
 	if c.key != "" {
-		if err := c.mustExist(); err != nil {
+		if err := mustExist(c); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func putACL(c reader) error {
 		return badRequest("UnexpectedContent", "This request does not support content.")
 	}
 	if c.key != "" {
-		if err := c.mustExist(); err != nil {
+		if err := mustExist(c); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func checkACL(doc []byte) error {
 }
 
 // mustExist returns NoSuchKey where there is no such object.
-func (c reader) mustExist() error {
+func mustExist(c reader) error {
 	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: c.key, Scope: routing.ScopeObject}, onlySame)
 	if err != nil {
 		return err

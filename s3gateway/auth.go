@@ -9,16 +9,17 @@ import (
 )
 
 // authenticate verifies the signature and finds out who asks.
-func (c *call) authenticate() error {
+func (s serving) authenticate() error {
+	c := s.c
 	if c.op != nil && c.op.open {
 		return nil
 	}
 	if c.op != nil && c.op.form {
-		return c.authenticateForm()
+		return s.authenticateForm()
 	}
 	v, err := c.h.verifier().Verify(c.r)
 	if errors.Is(err, sigv4.ErrAnonymous) {
-		return c.authenticateNobody()
+		return s.authenticateNobody()
 	}
 	if err != nil {
 		if names := dropped(c.r); len(names) > 0 {
@@ -37,7 +38,8 @@ func (c *call) authenticate() error {
 }
 
 // authenticateNobody lets a request without a signature pass where public reading is.
-func (c *call) authenticateNobody() error {
+func (s serving) authenticateNobody() error {
+	c := s.c
 	if c.op == nil || !c.op.anonymous || !c.h.public(c.bucket) {
 		return denied("Access Denied.")
 	}
@@ -51,7 +53,8 @@ func (c *call) authenticateNobody() error {
 
 // authorize checks that who asks may do this here. It does not tell whether there is a bucket
 // that a key does not see.
-func (c *call) authorize() error {
+func (s serving) authorize() error {
+	c := s.c
 	switch {
 	case c.asker == nil: // a public bucket, or a browser's question
 		return nil

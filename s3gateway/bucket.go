@@ -97,6 +97,9 @@ func getLocation(c *call) error {
 	return nil
 }
 
+// making is the call of a bucket that is made or removed.
+type making struct{ c writer }
+
 // createBucket answers CreateBucket: a bucket of the catalogue. It answers when objects can be
 // written.
 func createBucket(c writer) error {
@@ -123,17 +126,17 @@ func createBucket(c writer) error {
 		if conf.Tags != nil {
 			return notImplemented("Creating a bucket with tags")
 		}
-		if b.Primary, err = c.primaryIn(conf.LocationConstraint); err != nil {
+		if b.Primary, err = (making{c}).primaryIn(conf.LocationConstraint); err != nil {
 			return err
 		}
 	}
-	if err := c.checkName(b); err != nil {
+	if err := (making{c}).checkName(b); err != nil {
 		return err
 	}
 	if _, err := c.control.Resources.Create(c.ctx, b); err != nil {
 		return err
 	}
-	if err := c.awaitBucket(); err != nil {
+	if err := (making{c}).awaitBucket(); err != nil {
 		return err
 	}
 	c.w.Header().Set("Location", "/"+c.bucket)
@@ -142,7 +145,8 @@ func createBucket(c writer) error {
 }
 
 // checkName tells a bad name from a bad policy, as S3 clients expect it.
-func (c writer) checkName(b *catalog.Bucket) error {
+func (m making) checkName(b *catalog.Bucket) error {
+	c := m.c
 	if !catalog.ValidBucketName(b.Name) {
 		return badRequest("InvalidBucketName", "The specified bucket is not valid.")
 	}
@@ -152,8 +156,9 @@ func (c writer) checkName(b *catalog.Bucket) error {
 	return nil
 }
 
-// placeOf reads a LocationConstraint: a cluster, or this endpoint's region, which is none.
-func (c writer) primaryIn(constraint string) (cluster string, err error) {
+// primaryIn reads a LocationConstraint: a cluster, or this endpoint's region, which is none.
+func (m making) primaryIn(constraint string) (cluster string, err error) {
+	c := m.c
 	if constraint == "" || constraint == c.h.Region {
 		return "", nil
 	}
@@ -170,11 +175,12 @@ const (
 )
 
 // awaitBucket returns when the new bucket has a primary, and its storage the physical bucket.
-func (c writer) awaitBucket() error {
+func (m making) awaitBucket() error {
+	c := m.c
 	ctx, cancel := context.WithTimeout(c.ctx, bucketPatience)
 	defer cancel()
 	for {
-		if primary := c.router().Snapshot().Primary(c.bucket); primary != "" && c.bucketIn(ctx, primary) {
+		if primary := c.router().Snapshot().Primary(c.bucket); primary != "" && m.bucketIn(ctx, primary) {
 			return nil
 		}
 		select {
@@ -186,7 +192,8 @@ func (c writer) awaitBucket() error {
 }
 
 // bucketIn reports whether a cluster's storage has the physical bucket.
-func (c writer) bucketIn(ctx context.Context, cluster string) bool {
+func (m making) bucketIn(ctx context.Context, cluster string) bool {
+	c := m.c
 	a, err := c.gateway.Read(ctx, c.reading(cluster, c.bucket, ""), &storage.Forward{Name: "HeadBucket", Method: http.MethodHead, Bucket: c.bucket})
 	if err != nil {
 		return false
@@ -206,7 +213,7 @@ func deleteBucket(c writer) error {
 	if item.Origin == control.OriginConfig {
 		return control.ErrConfigOwned
 	}
-	if err := c.awaitEmptied(); err != nil {
+	if err := (making{c}).awaitEmptied(); err != nil {
 		return err
 	}
 	if primary := c.router().Snapshot().Primary(c.bucket); primary != "" {
@@ -230,12 +237,13 @@ var errNoPhysical = errors.New("the physical bucket is not there")
 
 // awaitEmptied waits until the copies have followed the primary: what differs from it there may
 // be no copy of FaDO's, and would be removed for good.
-func (c writer) awaitEmptied() error {
+func (m making) awaitEmptied() error {
+	c := m.c
 	ctx, cancel := context.WithTimeout(c.ctx, bucketPatience)
 	defer cancel()
 	for {
 		changed := c.control.Pending.Changed(c.bucket)
-		if !c.differs() {
+		if !m.differs() {
 			return nil
 		}
 		select {
@@ -247,7 +255,8 @@ func (c writer) awaitEmptied() error {
 }
 
 // differs reports whether anything is known to differ between the bucket's copies.
-func (c writer) differs() bool {
+func (m making) differs() bool {
+	c := m.c
 	for _, cp := range c.router().Snapshot().Copies(c.bucket) {
 		if c.router().Pending.HasBelow(c.bucket, "", cp.Cluster) {
 			return true

@@ -54,7 +54,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Errf("fado_s3: %s is given twice: expected it once", option)
 		}
 		seen[option] = true
-		if err := h.parseOption(d, option); err != nil {
+		if err := (parser{h}).option(d, option); err != nil {
 			return err
 		}
 		if option != "key" && option != "cache" && d.NextBlock(1) {
@@ -79,7 +79,11 @@ func (h *Handler) check0() error {
 	return filled.check()
 }
 
-func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) (err error) {
+// parser reads the options of a handler.
+type parser struct{ h *Handler }
+
+func (p parser) option(d *caddyfile.Dispenser, option string) (err error) {
+	h := p.h
 	switch option {
 	case "region":
 		h.Region, err = one(d, "region <region>")
@@ -92,13 +96,13 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) (err error)
 	case "anonymous":
 		h.Anonymous, err = some(d, "anonymous <bucket pattern...>")
 	case "key":
-		return h.parseKey(d)
+		return p.key(d)
 	case "write_ack":
-		return h.parseAck(d)
+		return p.ack(d)
 	case "max_clock_skew":
-		return h.parseSkew(d)
+		return p.skew(d)
 	case "cache":
-		return h.parseCache(d)
+		return p.cache(d)
 	default:
 		return d.Errf("fado_s3: unknown option %q: expected region, cluster, domain, public_url, key, anonymous, write_ack, max_clock_skew or cache", option)
 	}
@@ -123,7 +127,8 @@ func some(d *caddyfile.Dispenser, usage string) ([]string, error) {
 	return args, nil
 }
 
-func (h *Handler) parseAck(d *caddyfile.Dispenser) error {
+func (p parser) ack(d *caddyfile.Dispenser) error {
+	h := p.h
 	v, err := one(d, "write_ack <n>|all")
 	if err != nil {
 		return err
@@ -138,7 +143,8 @@ func (h *Handler) parseAck(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (h *Handler) parseSkew(d *caddyfile.Dispenser) error {
+func (p parser) skew(d *caddyfile.Dispenser) error {
+	h := p.h
 	v, err := one(d, "max_clock_skew <duration>")
 	if err != nil {
 		return err
@@ -151,7 +157,8 @@ func (h *Handler) parseSkew(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (h *Handler) parseCache(d *caddyfile.Dispenser) (err error) {
+func (p parser) cache(d *caddyfile.Dispenser) (err error) {
+	h := p.h
 	h.Cache = new(Cache)
 	if h.Cache.Size, err = size(d, "cache", "cache <size>"); err != nil {
 		return err
@@ -183,7 +190,8 @@ func size(d *caddyfile.Dispenser, what, usage string) (catalog.Size, error) {
 	return n, nil
 }
 
-func (h *Handler) parseKey(d *caddyfile.Dispenser) error {
+func (p parser) key(d *caddyfile.Dispenser) error {
+	h := p.h
 	id, err := one(d, "key <access_key_id>")
 	if err != nil {
 		return err

@@ -8,55 +8,61 @@ import (
 	"strings"
 
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/cors"
 	"github.com/fado-project/fado/s3gateway/urls"
 	"github.com/fado-project/fado/storage"
 )
 
-// corsRules returns the rules of the call's bucket: those of its primary's storage, as they were
+// origins is a call that pages of other origins may make.
+type origins struct{ c reader }
+
+// rules returns the rules of the call's bucket: those of its primary's storage, as they were
 // known last while it does not answer.
-func (c reader) corsRules() *corsRules {
+func (o origins) rules() *cors.Rules {
+	c := o.c
 	snap := c.router().Snapshot()
 	if snap.Bucket(c.bucket) == nil {
-		return new(corsRules)
+		return new(cors.Rules)
 	}
 	now := c.h.now()
-	rules, fresh := c.h.cors.get(c.bucket, now)
+	rules, fresh := c.h.cors.Get(c.bucket, now)
 	if fresh {
 		return rules
 	}
 	_, body, err := c.page(&routing.Holder{Cluster: snap.Primary(c.bucket), Primary: true}, storage.Forward{
 		Name: "GetBucketCors", Method: http.MethodGet, Bucket: c.bucket, Query: map[string][]string{"cors": {""}}, Wait: firstWait,
 	})
-	said := new(corsRules)
+	said := new(cors.Rules)
 	if err == nil {
 		err = xml.Unmarshal(body, said)
 	}
 	if err != nil {
-		said = new(corsRules)
+		said = new(cors.Rules)
 		refused, ok := errors.AsType[*Error](err)
 		none := ok && (refused.Status < http.StatusInternalServerError || refused.Status == http.StatusNotImplemented)
 		if !none && rules != nil {
 			said = rules
 		}
 	}
-	c.h.cors.put(c.bucket, said, now.Add(corsFor))
+	c.h.cors.Put(c.bucket, said, now.Add(cors.Fresh))
 	return said
 }
 
-// crossOrigin tells a browser what the page that asks may see of the answer.
-func (c reader) crossOrigin() {
+// tell tells a browser what the page that asks may see of the answer.
+func (o origins) tell() {
+	c := o.c
 	origin := c.r.Header.Get("Origin")
 	if origin == "" || c.bucket == "" || c.op != nil && c.op.open {
 		return
 	}
 	c.w.Header().Add("Vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")
-	if c.signedFor(origin, c.r.Method) {
-		ownRule.answer(c.w.Header(), origin)
+	if o.signedFor(origin, c.r.Method) {
+		ownRule.Answer(c.w.Header(), origin)
 		return
 	}
-	for _, rule := range c.corsRules().Rules {
-		if rule.allows(origin, c.r.Method, nil) {
-			rule.answer(c.w.Header(), origin)
+	for _, rule := range o.rules().List {
+		if rule.Allows(origin, c.r.Method, nil) {
+			rule.Answer(c.w.Header(), origin)
 			return
 		}
 	}
@@ -80,13 +86,13 @@ func preflight(c reader) error {
 	}
 	h := c.w.Header()
 	h.Add("Vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")
-	rules := []corsRule{ownRule}
-	if !c.signedFor(origin, method) {
-		rules = c.corsRules().Rules
+	rules := []cors.Rule{ownRule}
+	if !(origins{c}).signedFor(origin, method) {
+		rules = origins{c}.rules().List
 	}
 	for _, rule := range rules {
-		if rule.allows(origin, method, headers) {
-			rule.answer(h, origin)
+		if rule.Allows(origin, method, headers) {
+			rule.Answer(h, origin)
 			if len(headers) > 0 {
 				h.Set("Access-Control-Allow-Headers", strings.Join(headers, ", "))
 			}
@@ -98,11 +104,12 @@ func preflight(c reader) error {
 }
 
 // ownRule is for pages that a URL was signed for: what the URL allows, they may do.
-var ownRule = corsRule{Origins: []string{"*"}, Methods: verbs, Headers: []string{"*"}, Expose: []string{"*"}}
+var ownRule = cors.Rule{Origins: []string{"*"}, Methods: verbs, Headers: []string{"*"}, Expose: []string{"*"}}
 
 // signedFor reports whether FaDO signed the URL of a request, made by a method, for the pages of an
 // origin: then the bucket needs no rule for it.
-func (c reader) signedFor(origin, method string) bool {
+func (o origins) signedFor(origin, method string) bool {
+	c := o.c
 	id, _, _ := strings.Cut(c.query.Get("X-Amz-Credential"), "/")
 	g, ok := urls.ParseID(id)
 	if !ok || g.Origin == "" || g.Origin != origin || g.Bucket != c.bucket {
@@ -115,6 +122,6 @@ func (c reader) signedFor(origin, method string) bool {
 // putCORS answers PutBucketCors and DeleteBucketCors.
 func putCORS(c writer) error {
 	err := c.setAtPrimary()
-	c.h.cors.forget(c.bucket)
+	c.h.cors.Forget(c.bucket)
 	return err
 }

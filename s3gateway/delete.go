@@ -54,6 +54,9 @@ type deleteError struct {
 	Message   string
 }
 
+// deletion removes several keys.
+type deletion struct{ c writer }
+
 // deleteObjects answers DeleteObjects: one request per place that the keys are written in.
 func deleteObjects(c writer) error {
 	b, err := c.readBody(maxDeleteXML)
@@ -71,7 +74,7 @@ func deleteObjects(c writer) error {
 		return malformedXML(nil)
 	}
 	out := deleteResult{Xmlns: namespace}
-	if err := c.deleteEach(req.Objects, &out); err != nil {
+	if err := (deletion{c}).each(req.Objects, &out); err != nil {
 		return err
 	}
 	if req.Quiet {
@@ -81,8 +84,9 @@ func deleteObjects(c writer) error {
 	return nil
 }
 
-// deleteEach removes keys, each where it is written.
-func (c writer) deleteEach(objects []toDelete, out *deleteResult) error {
+// each removes keys, each where it is written.
+func (d deletion) each(objects []toDelete, out *deleteResult) error {
+	c := d.c
 	for attempt := 1; ; attempt++ {
 		var order []string
 		by := make(map[string][]toDelete)
@@ -98,7 +102,7 @@ func (c writer) deleteEach(objects []toDelete, out *deleteResult) error {
 		}
 		objects = nil
 		for _, cluster := range order {
-			err := c.deleteAt(cluster, by[cluster], out)
+			err := d.at(cluster, by[cluster], out)
 			switch {
 			case errors.Is(err, replication.ErrMoved) && attempt < maxPlaces:
 				objects = append(objects, by[cluster]...)
@@ -112,8 +116,9 @@ func (c writer) deleteEach(objects []toDelete, out *deleteResult) error {
 	}
 }
 
-// deleteAt removes keys at one cluster.
-func (c writer) deleteAt(cluster string, objects []toDelete, out *deleteResult) error {
+// at removes keys at one cluster.
+func (d deletion) at(cluster string, objects []toDelete, out *deleteResult) error {
+	c := d.c
 	body, err := xml.Marshal(deleteRequest{Objects: objects})
 	if err != nil {
 		return err

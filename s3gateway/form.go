@@ -21,7 +21,8 @@ import (
 )
 
 // authenticateForm verifies the signed policy of a form, which is read up to its file.
-func (c *call) authenticateForm() error {
+func (s serving) authenticateForm() error {
+	c := s.c
 	if kind, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")); kind != "multipart/form-data" {
 		return fail(http.StatusPreconditionFailed, "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data")
 	}

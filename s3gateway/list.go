@@ -69,7 +69,8 @@ type listQuery struct {
 	owners            bool
 }
 
-func (c reader) listQuery() (q listQuery, err error) {
+func (l lister) query() (q listQuery, err error) {
+	c := l.c
 	v := c.query
 	q = listQuery{
 		prefix: v.Get("prefix"), delimiter: v.Get("delimiter"), after: v.Get("marker"), owners: true,
@@ -130,23 +131,27 @@ func decodePage(token string) (last string, ok bool) {
 	return string(b[1:]), true
 }
 
+// lister lists the objects of the bucket of a call.
+type lister struct{ c reader }
+
 // listObjects answers ListObjects and ListObjectsV2.
 func listObjects(c reader) error {
-	q, err := c.listQuery()
+	q, err := lister{c}.query()
 	if err != nil {
 		return err
 	}
 	page := new(listing)
 	if q.most > 0 {
-		if page, err = c.listed(&q); err != nil {
+		if page, err = (lister{c}).page(&q); err != nil {
 			return err
 		}
 	}
-	return c.showListing(&q, page)
+	return lister{c}.show(&q, page)
 }
 
-// listed asks a current copy for a page.
-func (c reader) listed(q *listQuery) (*listing, error) {
+// page asks a current copy for a page.
+func (l lister) page(q *listQuery) (*listing, error) {
+	c := l.c
 	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: q.prefix, Scope: routing.ScopePrefix}, preferSame)
 	if err != nil {
 		return nil, err
@@ -220,8 +225,9 @@ func (l *listing) last() string {
 	return last
 }
 
-// showListing answers with a page.
-func (c reader) showListing(q *listQuery, page *listing) error {
+// show answers with a page.
+func (l lister) show(q *listQuery, page *listing) error {
+	c := l.c
 	out := &listing{
 		Xmlns: namespace, Name: c.bucket, Prefix: q.text(q.prefix), Delimiter: q.text(q.delimiter), MaxKeys: q.most,
 		IsTruncated: page.IsTruncated && q.most > 0, Contents: page.Contents, CommonPrefixes: page.CommonPrefixes,

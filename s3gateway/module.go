@@ -19,6 +19,7 @@ import (
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/internal/bodies"
+	"github.com/fado-project/fado/s3gateway/internal/cors"
 	"github.com/fado-project/fado/s3gateway/urls"
 	"github.com/fado-project/fado/storage"
 )
@@ -113,7 +114,7 @@ type Handler struct {
 	bodies  *bodies.Cache // nil: none
 	keys    map[string]*catalog.Key
 	latency latencies
-	cors    corsCache
+	cors    cors.Cache
 	forms   *formRoom
 	now     func() time.Time
 

@@ -17,7 +17,8 @@ import (
 )
 
 // asError turns any error into what the client is told.
-func (c *call) asError(err error) *Error {
+func (s serving) asError(err error) *Error {
+	c := s.c
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
@@ -35,7 +36,7 @@ func (c *call) asError(err error) *Error {
 	if gone, ok := errors.AsType[clientError](err); ok {
 		return gone.refusal()
 	}
-	if e := c.engineError(err); e != nil {
+	if e := s.engineError(err); e != nil {
 		e.cause = err
 		return e
 	}
@@ -49,7 +50,8 @@ func (c *call) asError(err error) *Error {
 }
 
 // engineError translates what the engine and the storages refuse by.
-func (c *call) engineError(err error) *Error {
+func (s serving) engineError(err error) *Error {
+	c := s.c
 	switch {
 	case errors.Is(err, replication.ErrForbidden), errors.Is(err, replication.ErrPath):
 		return c.forbidden()
@@ -126,7 +128,8 @@ type errorDetail struct {
 }
 
 // refuse answers with an error.
-func (c *call) refuse(e *Error) {
+func (s serving) refuse(e *Error) {
+	c := s.c
 	h := c.w.Header()
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(e.RetryAfter))

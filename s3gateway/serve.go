@@ -28,24 +28,28 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	h.app.CountS3Open(1)
 	defer h.app.CountS3Open(-1)
 	c := h.newCall(w, r)
+	s := serving{c}
 	defer c.w.end()
 	c.w.Header().Set("X-Amz-Request-Id", c.id)
 	c.w.Header()["Server"] = []string{"FaDO"}
-	err := c.handle()
+	err := s.handle()
 	name, code, broken := "unknown", "OK", err != nil && c.w.wrote
 	if c.op != nil {
 		name = c.op.name
 	}
 	if err != nil {
-		e := c.asError(err)
+		e := s.asError(err)
 		code = e.Code
-		c.told(e, err)
+		s.told(e, err)
 	}
 	h.app.CountS3(name, code, h.now().Sub(began))
 	if broken {
 		panic(http.ErrAbortHandler) // the client must not take what it got for the whole
 	}
 }
+
+// serving is what is done with every call, before and after its operation.
+type serving struct{ c *call }
 
 // newCall takes a request up, from a client that may rest.
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request) *call {
@@ -63,7 +67,8 @@ func (h *Handler) newCall(w http.ResponseWriter, r *http.Request) *call {
 }
 
 // told logs an error, and answers with it if nothing was answered yet.
-func (c *call) told(e *Error, err error) {
+func (s serving) told(e *Error, err error) {
+	c := s.c
 	log := c.h.log.Debug
 	if e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented {
 		log = c.h.log.Warn
@@ -76,12 +81,13 @@ func (c *call) told(e *Error, err error) {
 	if c.w.wrote {
 		return
 	}
-	c.refuse(e)
+	s.refuse(e)
 }
 
 // handle finds the operation, checks who asks and runs it.
-func (c *call) handle() error {
-	if err := c.start(); err != nil {
+func (s serving) handle() error {
+	c := s.c
+	if err := s.start(); err != nil {
 		return err
 	}
 	if err := checkSize(c.r); err != nil {
@@ -97,14 +103,14 @@ func (c *call) handle() error {
 	}
 	op, err := find(l, c.r, c.query)
 	c.op = op
-	reader{c}.crossOrigin()
-	if authErr := c.authenticate(); authErr != nil {
+	origins{reader{c}}.tell()
+	if authErr := s.authenticate(); authErr != nil {
 		return authErr
 	}
 	if err != nil {
 		return err
 	}
-	if err := c.authorize(); err != nil {
+	if err := s.authorize(); err != nil {
 		return err
 	}
 	if l != atService && op.name != "CreateBucket" && !op.open && c.router().Snapshot().Bucket(bucket) == nil {
@@ -114,7 +120,8 @@ func (c *call) handle() error {
 }
 
 // start takes hold of what the request is to be answered from.
-func (c *call) start() error {
+func (s serving) start() error {
+	c := s.c
 	select {
 	case <-c.h.app.Ready():
 	default:

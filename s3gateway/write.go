@@ -160,7 +160,7 @@ func (c writer) writing(cluster string) replication.Passage {
 // write makes a request that may change something at a cluster.
 // It returns when as many copies as write_ack says have the keys.
 func (c writer) write(cluster string, f *storage.Forward, keys []string) (*replication.Written, error) {
-	if err := c.checkAcks(cluster, keys, f.Size); err != nil {
+	if err := (acks{c}).check(cluster, keys, f.Size); err != nil {
 		return nil, err
 	}
 	out, err := c.gateway.Write(c.ctx, replication.UserWrite{
@@ -175,7 +175,7 @@ func (c writer) write(cluster string, f *storage.Forward, keys []string) (*repli
 	case isError(out.Body): // a storage may begin with 200 and end in an error
 		return nil, c.storageError(http.StatusInternalServerError, out.Header, bytes.NewReader(out.Body))
 	}
-	return out, c.awaitAcks(cluster, keys, f)
+	return out, acks{c}.await(cluster, keys, f)
 }
 
 // written passes the answer to a write on, its body rewritten by text.

@@ -1,4 +1,9 @@
-package s3gateway
+// Package cors judges requests of pages of other origins by a bucket's rules (S3 API reference,
+// CORSConfiguration), and keeps the rules of buckets that browsers ask for a while. It knows nothing
+// of storages and of who asks.
+//
+// Package s3gateway is the only caller.
+package cors
 
 import (
 	"encoding/xml"
@@ -10,13 +15,14 @@ import (
 	"time"
 )
 
-// corsRules are what pages of other origins may do with a bucket.
-type corsRules struct {
-	XMLName xml.Name   `xml:"CORSConfiguration"`
-	Rules   []corsRule `xml:"CORSRule"`
+// Rules are what pages of other origins may do with a bucket.
+type Rules struct {
+	XMLName xml.Name `xml:"CORSConfiguration"`
+	List    []Rule   `xml:"CORSRule"`
 }
 
-type corsRule struct {
+// Rule is one of them.
+type Rule struct {
 	Origins []string `xml:"AllowedOrigin"`
 	Methods []string `xml:"AllowedMethod"`
 	Headers []string `xml:"AllowedHeader"`
@@ -24,8 +30,8 @@ type corsRule struct {
 	MaxAge  *int     `xml:"MaxAgeSeconds"`
 }
 
-// allows reports whether the rule lets an origin make a request by a method with some headers.
-func (r *corsRule) allows(origin, method string, headers []string) bool {
+// Allows reports whether the rule lets an origin make a request by a method with some headers.
+func (r *Rule) Allows(origin, method string, headers []string) bool {
 	if !slices.Contains(r.Methods, method) || !slices.ContainsFunc(r.Origins, func(p string) bool { return wild(p, origin) }) {
 		return false
 	}
@@ -46,8 +52,8 @@ func wild(pattern, s string) bool {
 	return len(s) >= len(before)+len(after) && strings.HasPrefix(s, before) && strings.HasSuffix(s, after)
 }
 
-// answer sets the headers that a browser looks for.
-func (r *corsRule) answer(h http.Header, origin string) {
+// Answer sets the headers that a browser looks for.
+func (r *Rule) Answer(h http.Header, origin string) {
 	if slices.Contains(r.Origins, "*") {
 		h.Set("Access-Control-Allow-Origin", "*")
 	} else {
@@ -63,42 +69,43 @@ func (r *corsRule) answer(h http.Header, origin string) {
 	}
 }
 
-// corsFor is how long what the storage said of a bucket's rules is taken for true.
-const corsFor = 30 * time.Second
+// Fresh is how long what the storage said of a bucket's rules is taken for true.
+const Fresh = 30 * time.Second
 
-// maxCORS bounds the cache.
-const maxCORS = 10_000
+// mostBuckets bounds the cache.
+const mostBuckets = 10_000
 
-// corsCache holds the rules of buckets that browsers ask for.
-type corsCache struct {
+// Cache holds the rules of buckets that browsers ask for.
+type Cache struct {
 	mu sync.Mutex
-	by map[string]corsEntry
+	by map[string]entry
 }
 
-type corsEntry struct {
-	rules *corsRules
+type entry struct {
+	rules *Rules
 	until time.Time
 }
 
-func (k *corsCache) get(bucket string, now time.Time) (rules *corsRules, fresh bool) {
+// Get returns what was kept, and whether it is still taken for true; nil for nothing.
+func (k *Cache) Get(bucket string, now time.Time) (rules *Rules, fresh bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e := k.by[bucket]
 	return e.rules, now.Before(e.until)
 }
 
-// put keeps rules, of buckets that exist.
-func (k *corsCache) put(bucket string, rules *corsRules, until time.Time) {
+// Put keeps rules, of buckets that exist.
+func (k *Cache) Put(bucket string, rules *Rules, until time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.by == nil || len(k.by) >= maxCORS {
-		k.by = make(map[string]corsEntry)
+	if k.by == nil || len(k.by) >= mostBuckets {
+		k.by = make(map[string]entry)
 	}
-	k.by[bucket] = corsEntry{rules, until}
+	k.by[bucket] = entry{rules, until}
 }
 
-// forget has the storage asked again.
-func (k *corsCache) forget(bucket string) {
+// Forget has the storage asked again.
+func (k *Cache) Forget(bucket string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.by, bucket)
