@@ -93,3 +93,29 @@ func TestHearOddly(t *testing.T) {
 		t.Errorf("%d series are told, the first %v", len(got), got[0])
 	}
 }
+
+// What other instances tell has no more room than memory has, and the instances that are heard are
+// listed by name, each with the time of its newest value.
+func TestHeardInstances(t *testing.T) {
+	t.Parallel()
+	r := history.New(40*time.Second, 10*time.Second, 3*4*4)
+	if !r.Last().IsZero() {
+		t.Errorf("empty rings have values of %v", r.Last())
+	}
+	r.Put(at(30), one("a", 1))
+	tell := func(node string, at time.Time, series ...string) {
+		s := history.Sheet{Last: at, Step: 10 * time.Second}
+		for _, name := range series {
+			s.Series = append(s.Series, history.SheetSeries{Name: name, Values: []history.Value{7}})
+		}
+		r.Hear(node, s, at)
+	}
+	tell("n3", at(20), "a")
+	tell("n2", at(30), "a", "b", "c") // for one of these there is room
+	if got := r.Nodes(); len(got) != 2 || got[0].Name != "n2" || got[1].Name != "n3" || !got[0].Last.Equal(at(30)) || !got[1].Last.Equal(at(20)) {
+		t.Errorf("heard of %+v", got)
+	}
+	if got := fmt.Sprint(r.Names("n2")); got != "[a]" || !r.Last().Equal(at(30)) {
+		t.Errorf("of n2 there are %s, and the newest values are of %v", got, r.Last())
+	}
+}
