@@ -59,9 +59,9 @@ func (s *Pending) Finish(ctx context.Context, rows ...state.PendingKey) error {
 	return s.queue.do(ctx, &pendingOp{finish: rows})
 }
 
-// ClaimIn claims due rows of one cluster for this instance, but for those of some buckets.
-func (s *Pending) ClaimIn(ctx context.Context, cluster string, most int, lease time.Duration, except ...string) ([]state.Pending, error) {
-	rows, err := s.c.store().ClaimPendingIn(ctx, s.c.members.Claimant(), cluster, most, lease, s.c.now(), except...)
+// ClaimIn claims due rows of one cluster for this instance, of some buckets only where these are named.
+func (s *Pending) ClaimIn(ctx context.Context, cluster string, most int, lease time.Duration, among ...string) ([]state.Pending, error) {
+	rows, err := s.c.store().ClaimPendingIn(ctx, s.c.members.Claimant(), cluster, most, lease, s.c.now(), among...)
 	if err != nil || len(rows) > 0 { // a claim that found nothing wrote nothing
 		err = s.c.health.note(err)
 	}

@@ -43,8 +43,8 @@ func (w wiring) walkOptions(b *buckets.Buckets) walk.Options {
 		Router: c.ctl.Router(), Control: port.Of(c.ctl), Copies: c.copies, Sites: c.sites, Guard: c.guard, Pause: c.pause, Slots: c.slots,
 		Objects: c.objects, Deletes: c.deletes, Buckets: b, Report: c.report, Log: c.log, Now: c.now, SaveEvery: c.tune.SaveEvery,
 		Hooks: walk.Hooks{
-			Rest: func(ctx context.Context, id ids.Copy) (err error) {
-				w.running(func(r *run) { err = r.jobs.rest(ctx, jobID{id, jobScan}) })
+			Rest: func(ctx context.Context) (err error) {
+				w.running(func(r *run) { err = r.jobs.rest(ctx) })
 				return err
 			},
 			RequestScan: w.requestScan,

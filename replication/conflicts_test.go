@@ -3,9 +3,13 @@ package replication
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/fakestorage"
+	"github.com/fado-project/fado/state"
 )
 
 // What the status counts can be listed, with what each side holds.
@@ -39,5 +43,72 @@ func TestConflictsAreListed(t *testing.T) {
 	}
 	if _, err := w.eng.Conflicts(context.Background(), "nobody", 100); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("an unknown bucket: %v", err)
+	}
+}
+
+// A conflict ends when both of its objects have gone, even where FaDO copied the primary's in
+// between, and its delete was told of before that was noted: what FaDO wrote is no conflict.
+func TestConflictsEndWithTheirObjects(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
+	c1, c2 := w.fake("c1"), w.fake("c2")
+	w.policy("two", 2, "c1", "c2")
+	w.bucket("bkt", "two", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+	w.feedsLive("c1", "c2")
+	c2.User("bkt", "k", "theirs")
+	c1.User("bkt", "k", "ours")
+	w.await("the conflict", func() bool { return w.status("bkt").Conflicts == 1 })
+	gen := func() int64 {
+		rows, err := w.store.ListPending(context.Background(), state.PendingFilter{Bucket: "bkt"}, state.PendingKey{}, 1)
+		if err != nil || len(rows) == 0 {
+			return 0
+		}
+		return rows[0].Gen
+	}
+	var once sync.Once
+	c2.SetFault(func(_ context.Context, op, _, key string) error {
+		if op == "put" && key == "k" {
+			once.Do(func() {
+				was := gen()
+				c1.UserDelete("bkt", "k")
+				w.await("the delete is noted", func() bool { return gen() != was })
+			})
+		}
+		return nil
+	})
+	c2.UserDelete("bkt", "k")
+	w.await("nothing is pending", func() bool { return len(w.pending(state.PendingFilter{})) == 0 })
+	if got := c2.Contents("bkt"); len(got) != 0 {
+		t.Errorf("c2 has %q", got)
+	}
+}
+
+// The same at real storages, by chance: the two deletes of each key follow each other at once.
+func TestConflictsEndWithTheirObjectsAtMinIO(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{}, nil)
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", minioB.Server(t))
+	w.makeBucket("c1", "bkt")
+	w.policy("two", 2, "c1", "c2")
+	w.bucket("bkt", "two", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+	w.feedsLive("c1", "c2")
+	const n = 24
+	for i := range n {
+		w.put("c2", "bkt", fmt.Sprint("k", i), "theirs")
+		w.put("c1", "bkt", fmt.Sprint("k", i), "ours")
+	}
+	w.await("conflicts", func() bool { return w.status("bkt").Conflicts == n })
+	for i := range n {
+		w.del("c2", "bkt", fmt.Sprint("k", i))
+		w.del("c1", "bkt", fmt.Sprint("k", i))
+	}
+	w.await("nothing is pending", func() bool { return len(w.pending(state.PendingFilter{})) == 0 })
+	for _, c := range []string{"c1", "c2"} {
+		if got := w.contents(c, "bkt"); len(got) != 0 {
+			t.Errorf("%s has %q", c, got)
+		}
 	}
 }

@@ -230,7 +230,7 @@ func (j *jobs) signal() {
 }
 
 // waiting returns how many jobs of a kind wait.
-func (j *jobs) waiting(kind jobKind) int { //nolint:unparam // kinds wait in queues of their own
+func (j *jobs) waiting(kind jobKind) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.queue[kind].waiting()
@@ -297,7 +297,7 @@ func (j *jobs) start(ctx context.Context, jb *job) {
 		close(jb.place)
 		return
 	}
-	ctx, jb.cancel = context.WithCancel(ctx)
+	ctx, jb.cancel = context.WithCancel(context.WithValue(ctx, inJob{}, jb.jobID))
 	j.wg.Go(func() {
 		err := j.perform(ctx, jb)
 		cancelled := ctx.Err() != nil

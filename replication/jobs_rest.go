@@ -18,9 +18,18 @@ const (
 	maxSleeping = 256
 )
 
-// rest has a job that runs give its place to those that wait for it, if it had its turn, and
-// wait behind them. It keeps what it knows, and its copy's lock.
-func (j *jobs) rest(ctx context.Context, id jobID) error {
+// inJob is the key of a context under which its job is.
+type inJob struct{}
+
+// rest has the walk that a context belongs to give its place to those that wait for it, if it had
+// its turn, and wait behind them: a scan, or a first sync, since a bucket with millions of objects
+// would else keep the others from being copied at all. It keeps what it knows, and its copy's lock.
+// A walk within another job, which waits for it, goes on, as does one that is no job.
+func (j *jobs) rest(ctx context.Context) error {
+	id, ok := ctx.Value(inJob{}).(jobID)
+	if !ok || id.kind != jobScan && id.kind != jobSync {
+		return ctx.Err()
+	}
 	j.mu.Lock()
 	jb := j.known[id]
 	if jb == nil || jb.cancel == nil || j.resting >= maxResting || j.now().Sub(jb.since) < j.turn || !j.inDemand(id) {

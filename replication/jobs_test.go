@@ -315,6 +315,13 @@ func TestJobsWaitInLines(t *testing.T) {
 // their context while they wait.
 func TestLongJobsLetOthersGoFirst(t *testing.T) {
 	t.Parallel()
+	for _, kind := range []jobKind{jobScan, jobSync} {
+		t.Run(kind.String(), func(t *testing.T) { longJobsRest(t, kind) })
+	}
+}
+
+func longJobsRest(t *testing.T, kind jobKind) {
+	t.Helper()
 	jobsRun(t, func(t *testing.T, b *bench) {
 		steps := make(map[string]int)
 		giant := func(id ids.Copy) func(context.Context) error {
@@ -324,7 +331,7 @@ func TestLongJobsLetOthersGoFirst(t *testing.T) {
 					b.mu.Lock()
 					steps[id.Bucket]++
 					b.mu.Unlock()
-					if err := b.rest(ctx, jobID{id, jobScan}); err != nil {
+					if err := b.rest(ctx); err != nil {
 						return err
 					}
 				}
@@ -332,9 +339,9 @@ func TestLongJobsLetOthersGoFirst(t *testing.T) {
 		}
 		for i := range jobsPerCluster {
 			id := ids.CopyIn(fmt.Sprint("giant", i), "", "c1")
-			b.ensure(id, jobScan, giant(id))
+			b.ensure(id, kind, giant(id))
 		}
-		b.ensure(ids.CopyIn("small", "", "c1"), jobScan, b.work("small"))
+		b.ensure(ids.CopyIn("small", "", "c1"), kind, b.work("small"))
 		time.Sleep(jobTurn / 2)
 		if _, begun, _ := b.state("small"); begun != 0 {
 			t.Fatal("a job lost its place before it had its turn")
@@ -343,7 +350,7 @@ func TestLongJobsLetOthersGoFirst(t *testing.T) {
 		if _, begun, _ := b.state("small"); begun != 1 {
 			t.Fatal("four long jobs keep the fifth from beginning")
 		}
-		if n := b.waiting(jobScan); n != 1 {
+		if n := b.waiting(kind); n != 1 {
 			t.Errorf("%d wait, expected the one that rests", n)
 		}
 		b.end("small", nil)
@@ -356,10 +363,10 @@ func TestLongJobsLetOthersGoFirst(t *testing.T) {
 			}
 		}
 		b.mu.Unlock()
-		b.ensure(ids.CopyIn("small", "", "c1"), jobScan, b.work("small"))
+		b.ensure(ids.CopyIn("small", "", "c1"), kind, b.work("small"))
 		time.Sleep(2 * jobTurn)
 		for i := range jobsPerCluster { // one of them rests
-			b.cancel(ids.CopyIn(fmt.Sprint("giant", i), "", "c1"), jobScan)
+			b.cancel(ids.CopyIn(fmt.Sprint("giant", i), "", "c1"), kind)
 		}
 		time.Sleep(10 * time.Second)
 		if _, _, over := b.state("small"); len(over) != 1+jobsPerCluster {
@@ -369,8 +376,34 @@ func TestLongJobsLetOthersGoFirst(t *testing.T) {
 		defer b.mu.Unlock()
 		b.jobs.mu.Lock()
 		defer b.jobs.mu.Unlock()
-		if b.jobs.running[jobScan] != 1 || b.resting != 0 {
-			t.Errorf("%d run and %d rest, expected the small one alone", b.jobs.running[jobScan], b.resting)
+		if b.jobs.running[kind] != 1 || b.resting != 0 {
+			t.Errorf("%d run and %d rest, expected the small one alone", b.jobs.running[kind], b.resting)
+		}
+	})
+}
+
+// What walks within another job, or is none, keeps its place: there is none to give away.
+func TestOnlyWalksRest(t *testing.T) {
+	t.Parallel()
+	jobsRun(t, func(t *testing.T, b *bench) {
+		if err := b.rest(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for i := range jobsPerCluster {
+			b.ensure(ids.CopyIn(fmt.Sprint("b", i), "", "c1"), jobMove, func(ctx context.Context) error {
+				time.Sleep(2 * jobTurn)
+				return b.rest(ctx)
+			})
+		}
+		b.ensure(ids.CopyIn("waits", "", "c1"), jobMove, b.work("waits"))
+		time.Sleep(jobTurn)
+		for i := range jobsPerCluster { // walks of the same copies that wait for their locks
+			b.ensure(ids.CopyIn(fmt.Sprint("b", i), "", "c1"), jobScan, b.work(fmt.Sprint("b", i)))
+		}
+		b.ensure(ids.CopyIn("waits", "", "c1"), jobScan, b.work("waits"))
+		time.Sleep(2 * jobTurn)
+		if _, _, over := b.state("waits"); len(over) != jobsPerCluster {
+			t.Errorf("ended: %q", over)
 		}
 	})
 }

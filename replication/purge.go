@@ -447,7 +447,7 @@ func (t *targetPurge) claim(ctx context.Context, key string) (object.Claim, erro
 	_, err := t.ctl.Store().GetPurgeKey(ctx, t.in.Bucket, t.Cluster, key)
 	switch {
 	case err == nil:
-		c.Foreign = true
+		c.Foreign = state.ForeignAny
 	case !errors.Is(err, state.ErrNotFound):
 		return c, err
 	}

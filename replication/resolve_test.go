@@ -192,7 +192,7 @@ func TestResolveLosesTheRace(t *testing.T) {
 		t.Fatalf("c2 has %q", got)
 	}
 	hold := state.HoldConflict
-	if rows := w.pending(state.PendingFilter{Hold: &hold}); len(rows) != 1 || !rows[0].Foreign {
+	if rows := w.pending(state.PendingFilter{Hold: &hold}); len(rows) != 1 || rows[0].Foreign == "" {
 		t.Fatalf("rows %+v", rows)
 	}
 	c2.SetFault(nil)

@@ -42,6 +42,7 @@ func newRun(e *Engine) *run {
 	r.scans.scanner, r.scans.owns, r.scans.ask, r.scans.recheck = e.walks.copies.Scanner, r.owns, r.peers.Ask, e.pulls.Recheck
 	r.passes = newPasses(r.scans)
 	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.copies.Syncer.Fail, scanAgain: r.scans.retryAfter, countOwed: r.scans.countOwed, yield: r.paths.yield}
+	r.jobs.turn = e.core.tune.JobTurn
 	r.jobs.pause, r.jobs.owns, r.jobs.lockWalk = e.core.pause, r.owns, e.walks.copies.Locks.Lock
 	r.jobs.ended, r.jobs.cancelled = after.ended, after.cancelled
 	r.planner = &planner{

@@ -1,9 +1,14 @@
 package replication
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/fado-project/fado/replication/internal/fakestorage"
 )
 
 func TestBucketAppearsWherePolicyWants(t *testing.T) {
@@ -37,4 +42,64 @@ func TestBucketAppearsWherePolicyWants(t *testing.T) {
 	w.del("c1", "photos", "new")
 	w.awaitSame("photos", "c1", "c2")
 	w.awaitOK("photos", "c1", "c2")
+}
+
+// First syncs of large buckets give their places to others that wait, and go on where they were:
+// as many as there are places for don't keep another bucket from being copied before they end.
+func TestLongFirstSyncsLetOthersGoFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{Workers: 16}, func(o *Options) { o.Tune.JobTurn, o.Copy = time.Nanosecond, fakestorage.Copy })
+	c1, c2 := w.fake("c1"), w.fake("c2")
+	const objects = 200
+	giants := make([]string, jobsPerCluster)
+	for i := range giants {
+		giants[i] = fmt.Sprint("giant", i)
+		for k := range objects {
+			c1.User(giants[i], fmt.Sprintf("k%03d", k), "x")
+		}
+	}
+	c1.User("small", "k", "x")
+	begin, end := make(chan struct{}), make(chan struct{}) // the giants' first objects, and their last, may be copied
+	var copied atomic.Int64
+	c2.SetFault(func(ctx context.Context, op, bucket, key string) error {
+		if op != "put" || bucket == "small" {
+			return nil
+		}
+		wait := begin
+		if key == fmt.Sprintf("k%03d", objects-1) {
+			wait = end
+		}
+		select {
+		case <-wait:
+			copied.Add(1)
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	w.policy("two", 2, "c1", "c2")
+	for _, b := range giants {
+		w.bucket(b, "two", "c1")
+	}
+	jobs := w.eng.run.Load().jobs
+	w.await("the giants are synced", func() bool {
+		jobs.mu.Lock()
+		defer jobs.mu.Unlock()
+		return jobs.running[jobSync] == len(giants)
+	})
+	w.bucket("small", "two", "c1")
+	w.await("the small one waits", func() bool { return jobs.waiting(jobSync) == 1 })
+	close(begin)
+	w.awaitOK("small", "c1", "c2")
+	if n := copied.Load(); n > int64(len(giants)*(objects-1)) {
+		t.Errorf("%d objects of the giants were copied: they had ended", n)
+	}
+	close(end)
+	for _, b := range giants {
+		w.awaitOK(b, "c1", "c2")
+		w.awaitSame(b, "c1", "c2")
+	}
+	if n := copied.Load(); n != int64(objects*len(giants)) {
+		t.Errorf("%d objects were copied", n)
+	}
 }

@@ -17,6 +17,7 @@ type Tuning struct {
 	Lease        time.Duration // of a claimed row
 	PlanEvery    time.Duration // between full passes of the planner
 	SaveEvery    time.Duration // between saves of a walk's cursor
+	JobTurn      time.Duration // that a walk has its place to itself while others wait
 	ShardEvery   time.Duration // between looks for work to share with other instances
 	PullEvery    time.Duration // between looks at objects copied on demand
 	StrayEvery   time.Duration // between looks at former primaries
@@ -42,6 +43,7 @@ func (t Tuning) withDefaults() Tuning {
 	set(&t.Lease, time.Minute)
 	set(&t.PlanEvery, 5*time.Minute)
 	set(&t.SaveEvery, time.Second)
+	set(&t.JobTurn, jobTurn)
 	set(&t.ShardEvery, time.Second)
 	set(&t.PullEvery, 5*time.Second)
 	set(&t.StrayEvery, 5*time.Minute)

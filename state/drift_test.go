@@ -25,6 +25,8 @@ var published = map[string]string{
 	"sqlite/migrations/0008_audit.sql":            "e4f8e5bcbabdddb6",
 	"sqlite/migrations/0009_gone.sql":             "56c92990237b0103",
 	"sqlite/migrations/0010_backlog_total.sql":    "67a33c2776c1b29f",
+	"sqlite/migrations/0011_foreign.sql":          "6991984fa8c7e977",
+	"sqlite/migrations/0012_claims.sql":           "b7065888a7701b4d",
 	"postgres/migrations/0001_initial.sql":        "83b71270db008ce5",
 	"postgres/migrations/0002_pulled_uploads.sql": "99bbc696b5e60e1e",
 	"postgres/migrations/0003_intents.sql":        "0d8af2e679740364",
@@ -34,6 +36,8 @@ var published = map[string]string{
 	"postgres/migrations/0008_audit.sql":          "6f2d0099be3b28d8",
 	"postgres/migrations/0009_gone.sql":           "ec1e6132aa91413c",
 	"postgres/migrations/0010_backlog_total.sql":  "788ae260b317c170",
+	"postgres/migrations/0011_foreign.sql":        "29572f9d1fcef848",
+	"postgres/migrations/0012_claims.sql":         "ce5a3db31427f08c",
 }
 
 // TestVersionsInStep: both engines have the same versions, by the same names, up to the one

@@ -35,10 +35,10 @@ type Pending struct {
 	NextAttempt time.Time
 	Error       string
 	Hold        Hold
-	// Foreign says that the object there was once found to be a conflict: it is
-	// stored with the hold, and outlives it (AddPending keeps it), so that a change at
-	// the primary never makes a foreign object look like FaDO's.
-	Foreign bool
+	// Foreign names the object there that was found to be a conflict: it is stored with
+	// the hold, and outlives it (AddPending keeps it unless it is given another), so that a
+	// change at the primary never makes a foreign object look like FaDO's.
+	Foreign Foreign
 	// Damaged says that the bytes there were found not to be those that the storage
 	// acknowledged: the object is to be written again even where it looks equal. Once set
 	// it stays for as long as the row does.
@@ -78,6 +78,13 @@ type PendingFilter struct {
 	Gone bool
 }
 
+// Foreign names an object that is not FaDO's, so that another one that stands there later is
+// not taken for it; "": there was none.
+type Foreign string
+
+// ForeignAny is any object there: which one was found to be foreign is not known.
+const ForeignAny Foreign = "*"
+
 // VersionIDs are IDs of versions, with spaces between them.
 type VersionIDs string
 
@@ -115,7 +122,7 @@ type Queue interface {
 	// AddPending adds rows or raises the Gen of those that exist. A row that exists
 	// takes the hold, attempts, next attempt and error given (normally none, which
 	// clears its hold and makes it due) and loses its claim; Since, a larger Size,
-	// Foreign and Damaged are kept, its Gone has the ones given added ([VersionIDs.With]), a row
+	// Damaged and a Foreign that is given none are kept, its Gone has the ones given added ([VersionIDs.With]), a row
 	// that is live stays live, and one that is not counted stays so. A zero Since is now. Gen and the claim given are ignored. The
 	// rows' Gens are returned in order. All or none.
 	AddPending(ctx context.Context, rows ...Pending) ([]int64, error)
@@ -124,9 +131,10 @@ type Queue interface {
 	// then the longest due first. Concurrent claims never overlap.
 	ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]Pending, error)
 	// ClaimPendingIn is ClaimPending for the rows of one cluster, so that the backlog of
-	// a slow storage does not stand before the others'. Rows of the buckets named are left
-	// alone: they are for other instances.
-	ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, except ...string) ([]Pending, error)
+	// a slow storage does not stand before the others'. Where buckets are named, only their
+	// rows are claimed, the longest due of a kind first; it costs a few lookups per bucket
+	// and row claimed, however many rows of others there are.
+	ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, among ...string) ([]Pending, error)
 	// NextDue says for each cluster that has rows which are not held when the first of
 	// them may be claimed: when it is due, or when the claim on it runs out. A cluster
 	// that is missing, or whose moment has not come, has nothing to claim. It costs a few

@@ -43,7 +43,7 @@ func formerDatabase(t *testing.T) string {
 	exec(`INSERT INTO fado.copies VALUES ('b', '', 'c1', 'synced', 1, '', 10, 100, '', 0, '', 0, 0)`)
 	for key, row := range map[string]string{"live": `'', false`, "found": `'', true`, "damaged": `'the bytes are damaged: crc', true`} {
 		exec(`INSERT INTO fado.pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, hold, is_foreign, claimed_by, claim_until, error, background)
-			VALUES ('b', $1, 'c1', 1, 1, 1, 0, 0, '', false, '', 0, `+row+`)`, []byte(key))
+			VALUES ('b', $1, 'c1', 1, 1, 1, 0, 0, '', $1 = 'found'::bytea, '', 0, `+row+`)`, []byte(key))
 	}
 	for key, value := range statetest.FormerMeta {
 		exec("INSERT INTO fado.meta VALUES ($1, $2, 1)", key, value)

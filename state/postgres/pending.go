@@ -12,7 +12,7 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const pendingColumns = `p.id, p.bucket, p.key, p.cluster, p.gen, p.size, p.since, p.attempts, p.next_attempt, p.error, p.hold, p.is_foreign, p.damaged, p.counted, p.gone, p.background, p.claimed_by, p.claim_until, p.due`
+const pendingColumns = `p.id, p.bucket, p.key, p.cluster, p.gen, p.size, p.since, p.attempts, p.next_attempt, p.error, p.hold, p.is_foreign, p.foreign_of, p.damaged, p.counted, p.gone, p.background, p.claimed_by, p.claim_until, p.due`
 
 // pendingArrays holds rows column by column, for unnest, in the order of their keys:
 // every transaction locks rows in that order, which excludes deadlocks.
@@ -22,7 +22,7 @@ type pendingArrays struct {
 	gen, size, since, attempts, next []int64
 	foreign, damaged                 []bool
 	counted, background              []bool
-	gone                             []string
+	gone, foreignOf                  []string
 }
 
 func (a *pendingArrays) add(p state.Pending) {
@@ -30,9 +30,9 @@ func (a *pendingArrays) add(p state.Pending) {
 	a.size, a.since = append(a.size, p.Size), append(a.since, stored.ToMillis(p.Since))
 	a.attempts, a.next = append(a.attempts, int64(p.Attempts)), append(a.next, stored.ToMillis(p.NextAttempt))
 	a.error, a.hold = append(a.error, text(p.Error)), append(a.hold, string(p.Hold))
-	a.foreign, a.damaged = append(a.foreign, p.Foreign), append(a.damaged, p.Damaged)
+	a.foreign, a.damaged = append(a.foreign, p.Foreign != ""), append(a.damaged, p.Damaged)
 	a.counted, a.background = append(a.counted, p.Counted), append(a.background, p.Background)
-	a.gone = append(a.gone, text(string(p.Gone)))
+	a.gone, a.foreignOf = append(a.gone, text(string(p.Gone))), append(a.foreignOf, text(string(p.Foreign)))
 }
 
 // place names a row, whatever its generation.
@@ -57,7 +57,7 @@ func merged(rows []state.Pending, now time.Time) (all []state.Pending, overtaken
 		if first, twice := sum[at]; twice {
 			overtaken = append(overtaken, last[at])
 			p.Since, p.Size = first.Since, max(p.Size, first.Size)
-			p.Foreign, p.Background = p.Foreign || first.Foreign, p.Background && first.Background
+			p.Foreign, p.Background = cmp.Or(p.Foreign, first.Foreign), p.Background && first.Background
 			p.Damaged, p.Counted = p.Damaged || first.Damaged, p.Counted && first.Counted
 			p.Gone = first.Gone.With(p.Gone)
 		}
@@ -71,15 +71,16 @@ func merged(rows []state.Pending, now time.Time) (all []state.Pending, overtaken
 }
 
 // addPending gives the number after the row is locked, so that it only ever grows.
-const addPending = `INSERT INTO fado.pending AS p (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, claimed_by, claim_until)
-	SELECT n.bucket, n.key, n.cluster, fado.next_gen(), n.size, n.since, n.attempts, n.next_attempt, n.error, n.hold, n.is_foreign, n.damaged, n.counted, n.background, n.gone, '', 0
+const addPending = `INSERT INTO fado.pending AS p (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, foreign_of, claimed_by, claim_until)
+	SELECT n.bucket, n.key, n.cluster, fado.next_gen(), n.size, n.since, n.attempts, n.next_attempt, n.error, n.hold, n.is_foreign, n.damaged, n.counted, n.background, n.gone, n.foreign_of, '', 0
 	FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::bool[], $11::bool[],
-		$12::bool[], $13::bool[], $14::text[])
-		WITH ORDINALITY AS n (bucket, key, cluster, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, ord)
+		$12::bool[], $13::bool[], $14::text[], $16::text[])
+		WITH ORDINALITY AS n (bucket, key, cluster, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, foreign_of, ord)
 	ORDER BY n.ord
 	ON CONFLICT (bucket, key, cluster) DO UPDATE SET
 		gen = fado.next_gen(), size = greatest(p.size, excluded.size), attempts = excluded.attempts, next_attempt = excluded.next_attempt,
 		error = excluded.error, hold = excluded.hold, is_foreign = p.is_foreign OR excluded.is_foreign,
+		foreign_of = CASE excluded.foreign_of WHEN '' THEN p.foreign_of ELSE excluded.foreign_of END,
 		damaged = p.damaged OR excluded.damaged, counted = p.counted AND excluded.counted,
 		background = p.background AND excluded.background,
 		gone = CASE WHEN p.gone = '' THEN excluded.gone WHEN excluded.gone = '' OR length(p.gone) + length(excluded.gone) > $15 THEN p.gone
@@ -105,7 +106,7 @@ func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64,
 		for _, i := range overtaken {
 			b.Queue("SELECT fado.next_gen()").QueryRow(func(row pgx.Row) error { return row.Scan(&gens[i]) })
 		}
-		b.Queue(addPending, a.bucket, a.key, a.cluster, a.size, a.since, a.attempts, a.next, a.error, a.hold, a.foreign, a.damaged, a.counted, a.background, a.gone, state.MaxVersionIDs).Query(func(r pgx.Rows) error {
+		b.Queue(addPending, a.bucket, a.key, a.cluster, a.size, a.since, a.attempts, a.next, a.error, a.hold, a.foreign, a.damaged, a.counted, a.background, a.gone, state.MaxVersionIDs, a.foreignOf).Query(func(r pgx.Rows) error {
 			for r.Next() {
 				var at place
 				var gen int64
@@ -146,37 +147,48 @@ const freeExpired = `UPDATE fado.pending SET claimed_by = '', claim_until = 0
 // claimQuery claims live rows, then background ones. Rows that others are claiming are
 // passed over, not waited for. What is chosen is looked up as an array: in a join the
 // planner, who can't know the second limit, would walk the table.
-func claimQuery(ofCluster string) string {
-	class := func(background, limit string) string {
-		return `SELECT id FROM fado.pending WHERE hold = '' AND claimed_by = ''` + ofCluster + ` AND background = ` + background + `
-			AND due <= $3 ORDER BY due, id LIMIT ` + limit + ` FOR UPDATE SKIP LOCKED`
-	}
-	return `WITH live AS MATERIALIZED (` + class("false", "$4::bigint") + `),
-		back AS MATERIALIZED (` + class("true", "$4::bigint - (SELECT count(*) FROM live)") + `)
+func claimQuery(class func(where, limit string) string, ofCluster string) string {
+	return `WITH live AS MATERIALIZED (` + class("background = false"+ofCluster, "$4::bigint") + `),
+		back AS MATERIALIZED (` + class("background = true"+ofCluster, "$4::bigint - (SELECT count(*) FROM live)") + `)
 		UPDATE fado.pending p SET claimed_by = $1, claim_until = $2
 		WHERE p.id = ANY (ARRAY(SELECT id FROM live UNION ALL SELECT id FROM back))
 		RETURNING ` + pendingColumns
 }
 
+// claimable selects rows of a class in the order in which they are due.
+func claimable(where, limit string) string {
+	return `SELECT id FROM fado.pending WHERE hold = '' AND claimed_by = '' AND ` + where + `
+		AND due <= $3 ORDER BY due, id LIMIT ` + limit + ` FOR UPDATE SKIP LOCKED`
+}
+
+// claimableOf selects rows of a class of the buckets $6, the first of each looked up by itself, so
+// that no row of another bucket is. Four times as many as are wanted leave some where others claim
+// at the same time.
+func claimableOf(where, limit string) string {
+	return `SELECT id FROM fado.pending WHERE id = ANY (ARRAY(
+			SELECT c.id FROM unnest($6::text[]) AS b (name) CROSS JOIN LATERAL (
+				SELECT id, due FROM fado.pending WHERE hold = '' AND claimed_by = '' AND ` + where + ` AND bucket = b.name
+				AND due <= $3 ORDER BY due, id LIMIT 4 * $4::bigint) c
+			ORDER BY c.due, c.id LIMIT 4 * $4::bigint))
+		AND hold = '' AND claimed_by = '' ORDER BY due, id LIMIT ` + limit + ` FOR UPDATE SKIP LOCKED`
+}
+
 var (
-	claimAny      = claimQuery("")
-	claimIn       = claimQuery(" AND cluster = $5")
-	claimInExcept = claimQuery(" AND cluster = $5 AND bucket <> ALL ($6)")
-	claimExcept   = claimQuery(" AND bucket <> ALL ($5)")
+	claimAny   = claimQuery(claimable, "")
+	claimIn    = claimQuery(claimable, " AND cluster = $5")
+	claimAmong = claimQuery(claimableOf, " AND cluster = $5")
 )
 
-// ClaimPendingIn implements state.Store; the cluster "" is any. The times are the
+// ClaimPendingIn implements state.Store; the cluster "" is any, where no buckets are named. The times are the
 // caller's: instances whose clocks differ by a part of the lease may take claims early.
-func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, except ...string) ([]state.Pending, error) {
+func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, among ...string) ([]state.Pending, error) {
 	if max <= 0 {
 		return nil, nil
 	}
 	claim, args := claimAny, []any{node, stored.ToMillis(now.Add(lease)), stored.ToMillis(now), max}
 	switch {
-	case cluster != "" && len(except) > 0:
-		claim, args = claimInExcept, append(args, cluster, except)
-	case len(except) > 0:
-		claim, args = claimExcept, append(args, except)
+	case len(among) > 0:
+		claim, args = claimAmong, append(args, cluster, among)
 	case cluster != "":
 		claim, args = claimIn, append(args, cluster)
 	}
@@ -345,14 +357,14 @@ func (s *Store) FailPending(ctx context.Context, rows ...state.Pending) error {
 	}
 	return s.read(ctx, "noting failed attempts", func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, `WITH named AS MATERIALIZED (
-				SELECT p.id, n.* FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::bool[])
-					WITH ORDINALITY AS n (bucket, key, cluster, gen, attempts, next_attempt, error, hold, is_foreign, ord)
+				SELECT p.id, n.* FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::bool[], $10::text[])
+					WITH ORDINALITY AS n (bucket, key, cluster, gen, attempts, next_attempt, error, hold, is_foreign, foreign_of, ord)
 				JOIN fado.pending p ON p.bucket = n.bucket AND p.key = n.key AND p.cluster = n.cluster AND p.gen = n.gen
 				ORDER BY n.ord FOR UPDATE OF p)
 			UPDATE fado.pending p SET attempts = named.attempts, next_attempt = named.next_attempt, error = named.error, hold = named.hold,
-				is_foreign = named.is_foreign, claimed_by = '', claim_until = 0
+				is_foreign = named.is_foreign, foreign_of = named.foreign_of, claimed_by = '', claim_until = 0
 			FROM named WHERE p.id = named.id`,
-			a.bucket, a.key, a.cluster, a.gen, a.attempts, a.next, a.error, a.hold, a.foreign)
+			a.bucket, a.key, a.cluster, a.gen, a.attempts, a.next, a.error, a.hold, a.foreign, a.foreignOf)
 		return err
 	})
 }
@@ -365,8 +377,10 @@ type sortedRow struct {
 
 func scanSorted(rows pgx.Rows) (r sortedRow, err error) {
 	var since, next, until int64
+	var foreign bool
 	err = rows.Scan(&r.id, &r.Bucket, (*blob)(&r.Key), &r.Cluster, &r.Gen, &r.Size, &since, &r.Attempts, &next, &r.Error,
-		(*string)(&r.Hold), &r.Foreign, &r.Damaged, &r.Counted, (*string)(&r.Gone), &r.Background, &r.ClaimedBy, &until, &r.due)
+		(*string)(&r.Hold), &foreign, (*string)(&r.Foreign), &r.Damaged, &r.Counted, (*string)(&r.Gone), &r.Background, &r.ClaimedBy, &until, &r.due)
+	r.Foreign = stored.Foreign(foreign, r.Foreign)
 	r.Since, r.NextAttempt, r.ClaimUntil = stored.FromMillis(since), stored.FromMillis(next), stored.FromMillis(until)
 	return r, err
 }

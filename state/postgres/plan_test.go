@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -77,6 +78,7 @@ func TestPlans(t *testing.T) {
 		"claim":               {claimAny, []any{"n", now, now, 64}},
 		"claim nothing":       {claimAny, []any{"n", now, 0, 64}},
 		"claim in":            {claimIn, []any{"n", now, now, 64, "c3"}},
+		"claim among":         {claimAmong, []any{"n", now, now, 64, "c3", []string{"b3", "b10"}}},
 		"free expired":        {freeExpired, []any{now}},
 		"extend":              {lockRows + "UPDATE fado.pending p SET claim_until = $5 FROM named WHERE p.id = named.id AND p.claimed_by = $6", append(one[:4:4], now, "n")},
 		"finish":              {lockRows + "DELETE FROM fado.pending p USING named WHERE p.id = named.id", one},
@@ -122,6 +124,70 @@ func TestPlans(t *testing.T) {
 		}
 		_ = tx.Rollback(ctx)
 	}
+}
+
+// A claim of some buckets' rows looks at none of others, however many of these are due before.
+func TestClaimAmongLooksAtItsOwn(t *testing.T) {
+	s := openAt(t, testenv.PostgresDatabase(t))
+	fill(t, s, 20_000)
+	const mine = 20
+	if _, err := s.pool.Exec(ctx, `INSERT INTO fado.pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, background, claimed_by, claim_until)
+		SELECT 'mine', convert_to('k' || n, 'UTF8'), 'c3', n, 1, 4000000 + n, 0, 0, '', '', false, n % 2 = 0, '', 0 FROM generate_series(1, $1) n`, mine); err != nil {
+		t.Fatal(err)
+	}
+	var others []string // the claim that names these passes them by, one by one
+	for i := range 500 {
+		others = append(others, fmt.Sprint("b", i))
+	}
+	passing := strings.ReplaceAll(claimIn, "cluster = $5", "cluster = $5 AND bucket <> ALL ($6)")
+	now := int64(5_000_000)
+	for what, q := range map[string]struct {
+		sql  string
+		args []any
+	}{
+		"among":      {claimAmong, []any{"n", now, now, 64, "c3", []string{"mine", "none"}}},
+		"passing by": {passing, []any{"n", now, now, 64, "c3", others}},
+	} {
+		tx, err := s.pool.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan []byte
+		if err := tx.QueryRow(ctx, "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) "+q.sql, q.args...).Scan(&plan); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		_ = tx.Rollback(ctx)
+		if n, few := visited(t, plan), what == "among"; (n < 10*mine) != few {
+			t.Errorf("%s: %d rows were looked at to claim %d", what, n, mine)
+		}
+	}
+}
+
+// visited adds up the rows that the scans of a plan that was carried out read.
+func visited(t *testing.T, plan []byte) (n int) {
+	t.Helper()
+	type node struct {
+		Type    string  `json:"Node Type"`
+		Rows    float64 `json:"Actual Rows"`
+		Loops   float64 `json:"Actual Loops"`
+		Removed float64 `json:"Rows Removed by Filter"`
+		Plans   []node
+	}
+	var all []struct{ Plan node }
+	if err := json.Unmarshal(plan, &all); err != nil {
+		t.Fatal(err)
+	}
+	var add func(node)
+	add = func(p node) {
+		if strings.Contains(p.Type, "Scan") && !strings.Contains(p.Type, "CTE") {
+			n += int((p.Rows + p.Removed) * p.Loops)
+		}
+		for _, below := range p.Plans {
+			add(below)
+		}
+	}
+	add(all[0].Plan)
+	return n
 }
 
 // TestScale measures with FADO_TEST_SCALE pending rows: it prints figures and judges none.

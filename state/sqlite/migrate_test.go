@@ -38,7 +38,7 @@ func formerFile(t *testing.T, version int) string {
 	exec(`INSERT INTO copies VALUES ('b', '', 'c1', 'synced', 1, '', 10, 100, '', 0, '', 0, 0)`)
 	for key, row := range map[string]string{"live": `'', 0`, "found": `'', 1`, "damaged": `'the bytes are damaged: crc', 1`} {
 		exec(`INSERT INTO pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, hold, is_foreign, claimed_by, claim_until, error, background)
-			VALUES ('b', ?, 'c1', 1, 1, 1, 0, 0, '', 0, '', 0, `+row+`)`, key)
+			VALUES ('b', ?1, 'c1', 1, 1, 1, 0, 0, '', ?1 = 'found', '', 0, `+row+`)`, key)
 	}
 	for key, value := range statetest.FormerMeta {
 		exec("INSERT INTO meta VALUES (?, ?)", key, value)

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,7 +13,7 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const pendingColumns = `id, bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, gone, background, claimed_by, claim_until, due`
+const pendingColumns = `id, bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, foreign_of, damaged, counted, gone, background, claimed_by, claim_until, due`
 
 // AddPending implements state.Store.
 func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
@@ -47,15 +47,15 @@ func addPending(w *writer, p state.Pending, gen int64, now time.Time) error {
 	if p.Since.IsZero() {
 		p.Since = now
 	}
-	_, err := w.exec(`INSERT INTO pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, claimed_by, claim_until)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, '', 0)
+	_, err := w.exec(`INSERT INTO pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, foreign_of, claimed_by, claim_until)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?17, '', 0)
 		ON CONFLICT (bucket, key, cluster) DO UPDATE SET
 			gen = ?4, size = max(size, ?5), attempts = ?7, next_attempt = ?8, error = ?9, hold = ?10,
-			is_foreign = max(is_foreign, ?11), damaged = max(damaged, ?12), counted = min(counted, ?13), background = min(background, ?14),
+			is_foreign = max(is_foreign, ?11), foreign_of = CASE ?17 WHEN '' THEN foreign_of ELSE ?17 END, damaged = max(damaged, ?12), counted = min(counted, ?13), background = min(background, ?14),
 			gone = CASE WHEN gone = '' THEN ?15 WHEN ?15 = '' OR length(gone) + length(?15) > ?16 THEN gone ELSE gone || ' ' || ?15 END,
 			claimed_by = '', claim_until = 0`,
 		p.Bucket, p.Key, p.Cluster, gen, p.Size, stored.ToMillis(p.Since), p.Attempts, stored.ToMillis(p.NextAttempt), p.Error,
-		string(p.Hold), p.Foreign, p.Damaged, p.Counted, p.Background, string(p.Gone), state.MaxVersionIDs)
+		string(p.Hold), p.Foreign != "", p.Damaged, p.Counted, p.Background, string(p.Gone), state.MaxVersionIDs, string(p.Foreign))
 	return err
 }
 
@@ -64,8 +64,8 @@ func (s *Store) ClaimPending(ctx context.Context, node string, max int, lease ti
 	return s.ClaimPendingIn(ctx, node, "", max, lease, now)
 }
 
-// ClaimPendingIn implements state.Store; the cluster "" is any.
-func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, except ...string) ([]state.Pending, error) {
+// ClaimPendingIn implements state.Store; the cluster "" is any, where no buckets are named.
+func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, among ...string) ([]state.Pending, error) {
 	if max <= 0 {
 		return nil, nil
 	}
@@ -77,7 +77,7 @@ func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max in
 		}
 		claimed = nil
 		for background := range 2 {
-			rows, err := claimOf(w, background, node, cluster, max-len(claimed), now.Add(lease), now, except)
+			rows, err := claimOf(w, background, node, cluster, max-len(claimed), now.Add(lease), now, among)
 			if err != nil {
 				return err
 			}
@@ -96,20 +96,24 @@ func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max in
 
 // claimOf claims live (0) or background (1) rows. An UPDATE returns its rows in no
 // particular order, so they are sorted here.
-func claimOf(w *writer, background int, node, cluster string, max int, until, now time.Time, except []string) ([]state.Pending, error) {
+func claimOf(w *writer, background int, node, cluster string, max int, until, now time.Time, among []string) ([]state.Pending, error) {
 	index, where := "pending_queue", ""
 	args := []any{node, stored.ToMillis(until), background, stored.ToMillis(now), max}
 	if cluster != "" {
 		index, where = "pending_queue_cluster", " AND cluster = ?6"
 		args = append(args, cluster)
 	}
-	if len(except) > 0 {
-		args = append(args, stored.EncodeNames(except))
-		where += fmt.Sprintf(" AND bucket NOT IN (SELECT value FROM json_each(?%d))", len(args))
+	ids := `SELECT id FROM pending INDEXED BY ` + index + `
+			WHERE hold = '' AND claimed_by = ''` + where + ` AND background = ?3 AND due <= ?4 ORDER BY due, id LIMIT ?5`
+	if len(among) > 0 {
+		first, err := firstDue(w, background, cluster, max, now, among)
+		if err != nil || len(first) == 0 {
+			return nil, err
+		}
+		ids, args = "SELECT value FROM json_each(?3)", []any{node, stored.ToMillis(until), first.json()}
 	}
 	rows, err := collect(w, new(pendingRow).scanSorted, `UPDATE pending SET claimed_by = ?1, claim_until = ?2
-		WHERE id IN (SELECT id FROM pending INDEXED BY `+index+`
-			WHERE hold = '' AND claimed_by = ''`+where+` AND background = ?3 AND due <= ?4 ORDER BY due, id LIMIT ?5)
+		WHERE id IN (`+ids+`)
 		RETURNING `+pendingColumns, args...)
 	if err != nil {
 		return nil, err
@@ -122,6 +126,38 @@ func claimOf(w *writer, background int, node, cluster string, max int, until, no
 		claimed[i] = r.Pending
 	}
 	return claimed, nil
+}
+
+// dueRow is a row by when it is due.
+type dueRow struct{ due, id int64 }
+
+type dueRows []dueRow
+
+// json returns the rows' IDs as a JSON array.
+func (rows dueRows) json() string {
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = strconv.FormatInt(r.id, 10)
+	}
+	return "[" + strings.Join(ids, ",") + "]"
+}
+
+const firstDueOf = `SELECT due, id FROM pending INDEXED BY pending_queue_copy
+	WHERE hold = '' AND claimed_by = '' AND cluster = ? AND bucket = ? AND background = ? AND due <= ? ORDER BY due, id LIMIT ?`
+
+// firstDue returns the rows of some buckets that are to be claimed first, each bucket's looked up
+// by itself, so that no row of another one is.
+func firstDue(w *writer, background int, cluster string, max int, now time.Time, among []string) (first dueRows, err error) {
+	for _, bucket := range among {
+		rows, err := collect(w, func(r *sql.Rows) (d dueRow, err error) { return d, r.Scan(&d.due, &d.id) },
+			firstDueOf, cluster, bucket, background, stored.ToMillis(now), max)
+		if err != nil {
+			return nil, err
+		}
+		first = append(first, rows...)
+	}
+	slices.SortFunc(first, func(a, b dueRow) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id)) })
+	return first[:min(max, len(first))], nil
 }
 
 // ExtendClaims implements state.Store.
@@ -186,9 +222,9 @@ func (s *Store) FailPending(ctx context.Context, rows ...state.Pending) error {
 	}
 	return s.write(ctx, "noting failed attempts", progress, func(w *writer) error {
 		for _, p := range rows {
-			if _, err := w.exec(`UPDATE pending SET attempts = ?, next_attempt = ?, error = ?, hold = ?, is_foreign = ?, claimed_by = '', claim_until = 0
+			if _, err := w.exec(`UPDATE pending SET attempts = ?, next_attempt = ?, error = ?, hold = ?, is_foreign = ?, foreign_of = ?, claimed_by = '', claim_until = 0
 				WHERE bucket = ? AND key = ? AND cluster = ? AND gen = ?`,
-				p.Attempts, stored.ToMillis(p.NextAttempt), p.Error, string(p.Hold), p.Foreign, p.Bucket, p.Key, p.Cluster, p.Gen); err != nil {
+				p.Attempts, stored.ToMillis(p.NextAttempt), p.Error, string(p.Hold), p.Foreign != "", string(p.Foreign), p.Bucket, p.Key, p.Cluster, p.Gen); err != nil {
 				return err
 			}
 		}
@@ -368,6 +404,7 @@ type sortedRow struct {
 type pendingRow struct {
 	r                  sortedRow
 	since, next, until int64
+	foreign            bool
 	dest               []any
 }
 
@@ -376,12 +413,13 @@ func (r *pendingRow) scanSorted(rows *sql.Rows) (sortedRow, error) {
 		p := &r.r
 		r.dest = []any{
 			&p.id, &p.Bucket, &p.Key, &p.Cluster, &p.Gen, &p.Size, &r.since, &p.Attempts, &r.next, &p.Error,
-			(*string)(&p.Hold), &p.Foreign, &p.Damaged, &p.Counted, (*string)(&p.Gone), &p.Background, &p.ClaimedBy, &r.until, &p.due,
+			(*string)(&p.Hold), &r.foreign, (*string)(&p.Foreign), &p.Damaged, &p.Counted, (*string)(&p.Gone), &p.Background, &p.ClaimedBy, &r.until, &p.due,
 		}
 	}
 	if err := rows.Scan(r.dest...); err != nil {
 		return sortedRow{}, err
 	}
+	r.r.Foreign = stored.Foreign(r.foreign, r.r.Foreign)
 	r.r.Since, r.r.NextAttempt, r.r.ClaimUntil = stored.FromMillis(r.since), stored.FromMillis(r.next), stored.FromMillis(r.until)
 	return r.r, nil
 }

@@ -60,11 +60,13 @@ func CheckFormer(t *testing.T, s state.Movable) {
 	ok(t, s.EachMeta(ctx, func(key, _ string) error { left = append(left, key); return nil }))
 	equal(t, "meta values left", left, []string{"unreadable", "verify/bucket/bad"})
 
-	flags := map[string][3]bool{}
+	flags, foreign := map[string][3]bool{}, map[string]state.Foreign{}
 	for _, p := range allPending(t, s) {
+		foreign[p.Key] = p.Foreign
 		flags[p.Key] = [3]bool{p.Damaged, p.Counted, p.Background}
 	}
 	equal(t, "damaged, counted and background", flags, map[string][3]bool{"live": {}, "found": {false, true, true}, "damaged": {true, true, true}})
+	equal(t, "foreign", foreign, map[string]state.Foreign{"live": "", "found": state.ForeignAny, "damaged": ""})
 	equal(t, "sums", must(s.CopySums(ctx))(t), []state.CopySum{{Cluster: "c1", State: must(s.CopiesOf(ctx, "b"))(t)[0].State, Copies: 1, Objects: 10, Bytes: 100}})
 	equal(t, "buckets", must(s.BucketCounts(ctx))(t), map[string]int64{"c1": 1})
 	equal(t, "next due", len(must(s.NextDue(ctx))(t)), 1)

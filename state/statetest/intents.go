@@ -26,7 +26,7 @@ func instances(t *testing.T, fx Fixture) (a, b state.Store) {
 
 func conflict(bucket, key, cluster string) state.Pending {
 	p := pending(bucket, key, cluster)
-	p.Hold, p.Foreign = state.HoldConflict, true
+	p.Hold, p.Foreign = state.HoldConflict, "e1 of then"
 	return p
 }
 

@@ -1,6 +1,7 @@
 package statetest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"testing"
@@ -75,7 +76,7 @@ func (m *queueModel) effort(t *rapid.T, p state.Pending) state.Pending {
 	}
 	p.Error = rapid.SampledFrom([]string{"", "e1", "e2"}).Draw(t, "error")
 	p.Hold = genHold.Draw(t, "hold")
-	p.Foreign = rapid.Bool().Draw(t, "foreign")
+	p.Foreign = rapid.SampledFrom([]state.Foreign{"", "e1 of then", "e2 of then", state.ForeignAny}).Draw(t, "foreign")
 	return p
 }
 
@@ -97,7 +98,7 @@ func (m *queueModel) add(t *rapid.T) {
 				t.Fatalf("Gen of %v went from %d to %d", placeOf(p), old.Gen, p.Gen)
 			}
 			p.Since, p.Size = old.Since, max(p.Size, old.Size)
-			p.Foreign, p.Background = p.Foreign || old.Foreign, p.Background && old.Background
+			p.Foreign, p.Background = cmp.Or(p.Foreign, old.Foreign), p.Background && old.Background
 			p.Damaged, p.Counted = p.Damaged || old.Damaged, p.Counted && old.Counted
 			p.Gone = old.Gone.With(p.Gone)
 		}

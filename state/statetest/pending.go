@@ -17,7 +17,7 @@ func testAddPending(t *testing.T, fx Fixture) {
 	equal(t, "Gens of none", len(must(s.AddPending(ctx))(t)), 0)
 	want := state.Pending{
 		Bucket: "b", Key: "k", Cluster: "c1", Size: 1 << 40, Since: at(1), Attempts: 3, NextAttempt: at(9), Error: "why",
-		Hold: state.HoldConflict, Foreign: true, Background: true,
+		Hold: state.HoldConflict, Foreign: "e1 of then", Background: true,
 	}
 	given := want
 	given.Gen, given.ClaimedBy, given.ClaimUntil = 99, "nobody", at(99) // not the caller's to say
@@ -45,7 +45,7 @@ func testAddPendingAgain(t *testing.T, fx Fixture) {
 	first := add(t, s, state.Pending{Bucket: "b", Key: "k", Cluster: "c1", Size: 100, Since: at(1), Background: true})[0]
 	other := add(t, s, pending("b", "k", "c2"))[0]
 	equal(t, "claimed", len(claim(t, s, "n", 9, at(5))), 2)
-	first.Attempts, first.NextAttempt, first.Error, first.Hold, first.Foreign = 2, at(100), "why", state.HoldConflict, true
+	first.Attempts, first.NextAttempt, first.Error, first.Hold, first.Foreign = 2, at(100), "why", state.HoldConflict, "e1 of then"
 	ok(t, s.FailPending(ctx, first))
 
 	// Twice in one call, which raises the Gen twice.
@@ -55,14 +55,14 @@ func testAddPendingAgain(t *testing.T, fx Fixture) {
 	if gens[0] <= first.Gen || gens[1] <= gens[0] {
 		t.Errorf("Gens went %d, %v: every AddPending raises them", first.Gen, gens)
 	}
-	want := state.Pending{Bucket: "b", Key: "k", Cluster: "c1", Gen: gens[1], Size: 100, Since: at(1), Foreign: true}
+	want := state.Pending{Bucket: "b", Key: "k", Cluster: "c1", Gen: gens[1], Size: 100, Since: at(1), Foreign: "e1 of then"}
 	rows := allPending(t, s)
 	equal(t, "row added again", rows[0], want)
 	equal(t, "the other row's Gen and claim", [2]any{rows[1].Gen, rows[1].ClaimedBy}, [2]any{other.Gen, "n"})
 	equal(t, "claimed again", keyOf(claim(t, s, "m", 9, at(5))[0]), keyOf(want))
 
-	held := add(t, s, state.Pending{Bucket: "b", Key: "k", Cluster: "c1", Size: 200, Hold: state.HoldDeletes, Error: "breaker", Attempts: 1, NextAttempt: at(3)})[0]
-	held.Since, held.Foreign = at(1), true
+	held := add(t, s, state.Pending{Bucket: "b", Key: "k", Cluster: "c1", Size: 200, Hold: state.HoldDeletes, Error: "breaker", Attempts: 1, NextAttempt: at(3), Foreign: "e2 of then"})[0]
+	held.Since = at(1)
 	equal(t, "row added with a hold", allPending(t, s)[0], held)
 }
 
@@ -117,13 +117,17 @@ func testClaimIn(t *testing.T, fx Fixture) {
 	other := pending("other", "k", "c2")
 	other.Since = at(0)
 	add(t, s, other)
-	but := func(cluster string, n int, except ...string) []string {
-		return keysOf(must(s.ClaimPendingIn(ctx, "n", cluster, n, time.Minute, at(100), except...))(t))
+	of := func(cluster string, n int, among ...string) []string {
+		return keysOf(must(s.ClaimPendingIn(ctx, "n", cluster, n, time.Minute, at(100), among...))(t))
 	}
-	equal(t, "but for a bucket", but("c2", 1, "none", "other"), []string{"c2 1"})
+	equal(t, "of a bucket that has none", len(of("c2", 9, "none")), 0)
+	equal(t, "of one bucket of two", of("c2", 1, "none", "b"), []string{"c2 1"})
 	ok(t, s.ReleaseClaims(ctx, "n"))
-	equal(t, "of any, but for two", len(but("", 9, "b", "other")), 0)
-	equal(t, "of any, but for one", but("", 9, "b"), []string{"k"})
+	equal(t, "of two buckets, the longest due first", of("c2", 2, "b", "other"), []string{"k", "c2 1"})
+	ok(t, s.ReleaseClaims(ctx, "n"))
+	equal(t, "of one bucket, live before background", of("c1", 9, "b"), []string{"c1 2", "c1 0"})
+	ok(t, s.ReleaseClaims(ctx, "n"))
+	equal(t, "of the other bucket", of("c2", 9, "other"), []string{"k"})
 	equal(t, "of c2, live before background", in("c2", 1), []string{"c2 1"})
 	equal(t, "of c1", in("c1", 9), []string{"c1 2", "c1 0"})
 	equal(t, "of none such", len(in("c3", 9)), 0)
@@ -244,7 +248,7 @@ func testFailPending(t *testing.T, fx Fixture) {
 	moved := add(t, s, pending("b", "moved", "c1"))[0]
 	again, conflict := rows[0], rows[1]
 	again.Attempts, again.NextAttempt, again.Error = 1, at(500), "refused"
-	conflict.Hold, conflict.Foreign, conflict.Error = state.HoldConflict, true, "not FaDO's"
+	conflict.Hold, conflict.Foreign, conflict.Error = state.HoldConflict, "e1 of then", "not FaDO's"
 	old := rows[2]
 	old.Attempts, old.Error = 5, "of the old Gen"
 	gone := pending("b", "gone", "c1")

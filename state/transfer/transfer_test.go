@@ -296,7 +296,7 @@ var genPending = rapid.Custom(func(t *rapid.T) state.Pending {
 		Since: time.UnixMilli(rapid.Int64Range(1, 1<<40).Draw(t, "since")).UTC(), Attempts: rapid.IntRange(0, 9).Draw(t, "attempts"),
 		NextAttempt: moment.Draw(t, "next"), Error: text.Draw(t, "error"),
 		Hold:    rapid.SampledFrom([]state.Hold{state.HoldNone, state.HoldConflict, state.HoldDeletes}).Draw(t, "hold"),
-		Foreign: rapid.Bool().Draw(t, "foreign"), Background: rapid.Bool().Draw(t, "background"),
+		Foreign: rapid.SampledFrom([]state.Foreign{"", "e1 of then", state.ForeignAny}).Draw(t, "foreign"), Background: rapid.Bool().Draw(t, "background"),
 		Damaged: rapid.Bool().Draw(t, "damaged"), Counted: rapid.Bool().Draw(t, "counted"),
 	}
 })

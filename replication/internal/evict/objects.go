@@ -147,7 +147,7 @@ func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) err
 func claimOn(ctx context.Context, v *eviction, ref ids.Object) object.Claim {
 	return object.Claim{
 		By: v.o.Objects, Bucket: ref.Bucket, Copy: v.row.Routed(), MadeBucket: copyrows.MadeBucket(v.rows, ref.Cluster),
-		At: object.Sides{Src: v.src, Dst: v.dst}, Foreign: v.o.Objects.IsForeign(ctx, ref), OwnedUntil: object.OwnedUntil(v.row),
+		At: object.Sides{Src: v.src, Dst: v.dst}, Foreign: v.o.Objects.Foreign(ctx, ref), OwnedUntil: object.OwnedUntil(v.row),
 	}
 }
 

@@ -341,6 +341,6 @@ func (c *carry) forbidden(ctx context.Context, key string) error {
 func (c *carry) leave(ctx context.Context, key, why string) error {
 	return c.o.Control.AddPending(ctx, state.Pending{
 		Bucket: c.bucket, Key: key, Cluster: c.old.Name(), Since: c.o.Now(), Background: true,
-		Hold: state.HoldConflict, Foreign: true, Error: object.ErrConflict.Error() + ": " + why,
+		Hold: state.HoldConflict, Foreign: state.ForeignAny, Error: object.ErrConflict.Error() + ": " + why,
 	})
 }

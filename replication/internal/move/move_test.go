@@ -193,7 +193,7 @@ func TestCarryOver(t *testing.T) {
 	}
 	rows := w.Pending()
 	w.WantKeys(rows, "c1/both")
-	if r := rows["c1/both"]; r.Hold != state.HoldConflict || !r.Foreign {
+	if r := rows["c1/both"]; r.Hold != state.HoldConflict || r.Foreign == "" {
 		t.Errorf("the row is %+v", r)
 	}
 	if w.Row("c1").FormerPrimary {
@@ -243,7 +243,7 @@ func TestCarryOverLosesTheRace(t *testing.T) {
 	}
 	rows := w.Pending()
 	w.WantKeys(rows, "c1/a")
-	if r := rows["c1/a"]; r.Hold != state.HoldConflict || !r.Foreign {
+	if r := rows["c1/a"]; r.Hold != state.HoldConflict || r.Foreign == "" {
 		t.Errorf("the row is %+v", r)
 	}
 }

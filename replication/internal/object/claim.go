@@ -19,7 +19,8 @@ type Claim struct {
 	Copy       catalog.Copy
 	MadeBucket bool  // FaDO made the physical bucket
 	At         Sides // the primary, and the copy
-	Foreign    bool  // the object is on record as foreign
+	// Foreign is what is on record as foreign under the key.
+	Foreign state.Foreign
 	// OwnedUntil is the copy's, read when it decides.
 	OwnedUntil func(ctx context.Context) (time.Time, error)
 }
@@ -35,8 +36,11 @@ func OwnedUntil(row state.Copy) func(context.Context) (time.Time, error) {
 // older than the comparison and not on record as foreign, or when FaDO copied this
 // very version from here a moment ago, while the bucket was written here. The mark is that
 // of the very version, see package storage: users' server-side copies carry metadata along.
+//
+// What is on record as foreign is one object. Another one that stands under its key is FaDO's by
+// its mark alone: FaDO wrote it once the foreign one had gone.
 func (c Claim) Owns(ctx context.Context, key string, o storage.Object) (bool, error) {
-	if c.Foreign {
+	if c.Foreign == state.ForeignAny || c.Foreign == ForeignOf(o) {
 		return false, nil
 	}
 	if c.compared(key) || c.MadeBucket {
@@ -45,13 +49,18 @@ func (c Claim) Owns(ctx context.Context, key string, o storage.Object) (bool, er
 		}
 	}
 	switch {
-	case !c.compared(key):
+	case !c.compared(key) || c.Foreign != "":
 		return false, nil
 	case c.By.Gave(c.Bucket, key, c.At.Dst, c.At.Src, o):
 		return true, nil
 	}
 	until, err := c.OwnedUntil(ctx)
 	return err == nil && WrittenBefore(o, until), err
+}
+
+// ForeignOf names an object that is not FaDO's. Listings and HEADs tell the same name.
+func ForeignOf(o storage.Object) state.Foreign {
+	return state.Foreign(o.ETag + " of " + o.LastModified.UTC().Format(time.RFC3339))
 }
 
 // compared reports whether the key was compared with the primary since the copy began.

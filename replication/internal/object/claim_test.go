@@ -40,26 +40,31 @@ func TestOwns(t *testing.T) {
 		row     state.Copy
 		key     string
 		o       storage.Object
-		foreign bool
+		foreign state.Foreign
 		want    bool
 	}{
-		{"marked, compared", verified, "k", marked, false, true},
-		{"marked, on record as foreign", verified, "k", marked, true, false},
-		{"marked, up to the cursor", syncing, "m", marked, false, true},
-		{"marked, beyond the cursor", syncing, "n", marked, false, false},
-		{"marked, nothing compared yet", fresh, "", marked, false, false},
-		{"marked, in a bucket that FaDO made", made, "n", marked, false, true},
-		{"unmarked, compared and older", verified, "k", storage.Object{LastModified: before}, false, true},
-		{"unmarked, of the very second", verified, "k", storage.Object{LastModified: until}, false, false},
-		{"unmarked, newer", verified, "k", storage.Object{LastModified: after}, false, false},
-		{"unmarked, older and foreign", verified, "k", storage.Object{LastModified: before}, true, false},
-		{"unmarked, older, never owned", neverOwned, "k", storage.Object{LastModified: before}, false, false},
-		{"unmarked, older, beyond the cursor", syncing, "n", storage.Object{LastModified: before}, false, false},
-		{"unmarked, in a bucket that FaDO made", made, "k", storage.Object{LastModified: before}, false, false},
-		{"given from here", verified, "given", gave, false, true},
-		{"another version than was given", verified, "given", storage.Object{ETag: "f", Size: 3, LastModified: after}, false, false},
-		{"what was given, written again", verified, "given", again, false, false},
-		{"given, in a copy that was not compared", fresh, "given", gave, false, false},
+		{"marked, compared", verified, "k", marked, "", true},
+		{"marked, on record as foreign", verified, "k", marked, state.ForeignAny, false},
+		{"marked, up to the cursor", syncing, "m", marked, "", true},
+		{"marked, beyond the cursor", syncing, "n", marked, "", false},
+		{"marked, nothing compared yet", fresh, "", marked, "", false},
+		{"marked, in a bucket that FaDO made", made, "n", marked, "", true},
+		{"unmarked, compared and older", verified, "k", storage.Object{LastModified: before}, "", true},
+		{"unmarked, of the very second", verified, "k", storage.Object{LastModified: until}, "", false},
+		{"unmarked, newer", verified, "k", storage.Object{LastModified: after}, "", false},
+		{"marked, it is the foreign one", verified, "k", marked, ForeignOf(marked), false},
+		{"marked, and another one was foreign", verified, "k", marked, "e of then", true},
+		{"marked, and another one was foreign, in a copy that was not compared", fresh, "k", marked, "e of then", false},
+		{"unmarked, older, and another one was foreign", verified, "k", storage.Object{LastModified: before}, "e of then", false},
+		{"given from here, and another one was foreign", verified, "given", gave, "e of then", false},
+		{"unmarked, older and foreign", verified, "k", storage.Object{LastModified: before}, state.ForeignAny, false},
+		{"unmarked, older, never owned", neverOwned, "k", storage.Object{LastModified: before}, "", false},
+		{"unmarked, older, beyond the cursor", syncing, "n", storage.Object{LastModified: before}, "", false},
+		{"unmarked, in a bucket that FaDO made", made, "k", storage.Object{LastModified: before}, "", false},
+		{"given from here", verified, "given", gave, "", true},
+		{"another version than was given", verified, "given", storage.Object{ETag: "f", Size: 3, LastModified: after}, "", false},
+		{"what was given, written again", verified, "given", again, "", false},
+		{"given, in a copy that was not compared", fresh, "given", gave, "", false},
 	} {
 		c := Claim{
 			By: w.Settler, Bucket: bkt, Copy: tc.row.Routed(), MadeBucket: tc.row.MadeBucket, At: Sides{Src: c1, Dst: c2},

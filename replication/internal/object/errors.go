@@ -3,10 +3,12 @@ package object
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/site"
+	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -32,6 +34,31 @@ var (
 	// ErrBlocked: people have to do something first.
 	ErrBlocked = errors.New("people have to decide")
 )
+
+// conflict is [ErrConflict] about one object.
+type conflict struct {
+	text string
+	of   storage.Object
+}
+
+// Conflict returns an [ErrConflict] about the object that is there, and why it is one.
+func Conflict(of storage.Object, format string, args ...any) error {
+	return &conflict{fmt.Sprintf(format, args...), of}
+}
+
+// Error implements error.
+func (e *conflict) Error() string { return ErrConflict.Error() + ": " + e.text }
+
+// Is reports that it is an [ErrConflict].
+func (e *conflict) Is(target error) bool { return target == ErrConflict }
+
+// ForeignIn returns which object an [ErrConflict] is about.
+func ForeignIn(err error) state.Foreign {
+	if c, ok := errors.AsType[*conflict](err); ok {
+		return ForeignOf(c.of)
+	}
+	return state.ForeignAny
+}
 
 // KindOf names an error for the failures' counter, as one of a bounded set.
 func KindOf(err error) string {

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -205,8 +206,8 @@ func (s *situation) replace(ctx context.Context, src, dst storage.Object) (Outco
 	if err != nil {
 		return 0, err
 	}
-	if !owns && !supersedes(src, dst, c.Foreign) {
-		return 0, fmt.Errorf("%w: %s has another object of this key (%d bytes, ETag %s, modified %s)", ErrConflict,
+	if !owns && !supersedes(src, dst, c.Foreign != "") {
+		return 0, Conflict(dst, "%s has another object of this key (%d bytes, ETag %s, modified %s)",
 			s.Cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
 	if err := s.identified(ctx); err != nil {
@@ -233,7 +234,7 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, er
 		return 0, err
 	}
 	if !owns {
-		return 0, fmt.Errorf("%w: an object %s has and the primary has not (%d bytes, ETag %s, modified %s)", ErrConflict,
+		return 0, Conflict(dst, "an object %s has and the primary has not (%d bytes, ETag %s, modified %s)",
 			s.Cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
 	if err := s.identified(ctx); err != nil {
@@ -324,7 +325,7 @@ func (s *situation) copyID() ids.Copy { return ids.CopyIn(s.Bucket, s.copy.Prefi
 func (s *situation) claim(ctx context.Context) Claim {
 	return Claim{
 		By: s.e, Bucket: s.Bucket, Copy: s.copy, MadeBucket: s.made, At: s.at,
-		Foreign: s.Foreign || s.e.IsForeign(ctx, s.Object),
+		Foreign: cmp.Or(s.e.Foreign(ctx, s.Object), s.Foreign),
 		OwnedUntil: func(ctx context.Context) (time.Time, error) {
 			row, err := s.e.row(ctx, s.copyID())
 			return row.OwnedUntil, err

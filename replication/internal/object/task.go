@@ -81,8 +81,8 @@ type Task struct {
 	Fresh bool
 	// Counted: the walk or scan that found it counted it in.
 	Counted bool
-	// Foreign: the object there was found to be foreign before.
-	Foreign bool
+	// Foreign is the object there that was found to be foreign before.
+	Foreign state.Foreign
 	// Against, where anywhere is written, is the only other cluster to be asked; "": all.
 	Against string
 	Since   time.Time
@@ -170,11 +170,17 @@ func (e *Settler) RetryAfter(attempts int, err error) time.Duration {
 	return b.After(attempts)
 }
 
-// IsForeign reports whether an object is on record as foreign. It reports true if the store
-// can't tell, so that nothing is touched.
-func (e *Settler) IsForeign(ctx context.Context, ref ids.Object) bool {
+// Foreign returns what is on record as foreign under a key: anything if the store can't tell,
+// so that nothing is touched.
+func (e *Settler) Foreign(ctx context.Context, ref ids.Object) state.Foreign {
 	row, err := e.PendingRow(ctx, ref)
-	return err != nil || row != nil && row.Foreign
+	switch {
+	case err != nil:
+		return state.ForeignAny
+	case row == nil:
+		return ""
+	}
+	return row.Foreign
 }
 
 // PendingRow returns an object's pending row, nil if it has none.

@@ -178,7 +178,7 @@ func (p *copying) once(ctx context.Context, pass *guard.Pass) error {
 	}
 	known, ok := p.o.known(p.ref)
 	if dst != nil && (!ok || !Is(known, *dst)) {
-		return fmt.Errorf("%w: %s has an object of this key (%d bytes, ETag %s)", object.ErrConflict, p.ref.Cluster, dst.Size, dst.ETag)
+		return object.Conflict(*dst, "%s has an object of this key (%d bytes, ETag %s)", p.ref.Cluster, dst.Size, dst.ETag)
 	}
 	if !missing {
 		if err := p.o.Apart.Distinct(ctx, p.ref.Bucket, p.at.Dst, p.at.Src); err != nil {

@@ -82,7 +82,7 @@ func (a *Attempts) attemptAs(ctx context.Context, row state.Pending, awaited boo
 		return err
 	}
 	t := object.TaskOf(row)
-	if src, ok := a.seen.Get(ids.ObjectIn(row.Bucket, row.Key, "")); ok && row.Attempts == 0 && !row.Foreign && src.Size <= limit.SmallObject {
+	if src, ok := a.seen.Get(ids.ObjectIn(row.Bucket, row.Key, "")); ok && row.Attempts == 0 && row.Foreign == "" && src.Size <= limit.SmallObject {
 		t.Src, t.Fresh = &src, true
 	}
 	answer := a.o.AskSource(row.Bucket)

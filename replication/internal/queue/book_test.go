@@ -30,6 +30,7 @@ type book struct {
 	err     error         // of every write
 	hang    chan struct{} // when set, Note waits for it before it stores
 	claims  int           // rows that were claimed
+	named   [][]string    // buckets that claims named
 	extends []state.PendingKey
 	adds    int // calls that stored rows
 	everyw  int // of these, those that returned when every instance routes by them
@@ -165,15 +166,18 @@ func (b *book) Fail(_ context.Context, rows ...state.Pending) error {
 	return nil
 }
 
-func (b *book) ClaimIn(_ context.Context, cluster string, most int, lease time.Duration, except ...string) (rows []state.Pending, err error) {
+func (b *book) ClaimIn(_ context.Context, cluster string, most int, lease time.Duration, among ...string) (rows []state.Pending, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {
 		return nil, b.err
 	}
+	if len(among) > 0 {
+		b.named = append(b.named, among)
+	}
 	now := time.Now()
 	for ref, r := range b.pending {
-		if ref.Cluster != cluster || len(rows) == most || r.Hold != "" || now.Before(r.NextAttempt) || now.Before(r.ClaimUntil) || slices.Contains(except, r.Bucket) {
+		if ref.Cluster != cluster || len(rows) == most || r.Hold != "" || now.Before(r.NextAttempt) || now.Before(r.ClaimUntil) || len(among) > 0 && !slices.Contains(among, r.Bucket) {
 			continue
 		}
 		r.ClaimUntil = now.Add(lease)

@@ -118,7 +118,9 @@ func (w *Workers) after(row state.Pending, err error) state.Pending {
 		row.Error = object.ErrDamaged.Error() + ", and could not be written again: " + row.Error
 	}
 	if s.wait == nil {
-		row.Attempts, row.Foreign = 0, row.Foreign || s.hold == state.HoldConflict
+		if row.Attempts = 0; s.hold == state.HoldConflict {
+			row.Foreign = object.ForeignIn(err)
+		}
 		return row
 	}
 	if s.counts {

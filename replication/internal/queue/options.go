@@ -71,7 +71,7 @@ type Pending interface {
 	Finish(ctx context.Context, rows ...state.PendingKey) error
 	Fail(ctx context.Context, rows ...state.Pending) error
 	// ClaimIn leaves rows of the buckets named alone.
-	ClaimIn(ctx context.Context, cluster string, most int, lease time.Duration, except ...string) ([]state.Pending, error)
+	ClaimIn(ctx context.Context, cluster string, most int, lease time.Duration, among ...string) ([]state.Pending, error)
 	// Added delivers when rows were added or have become due.
 	Added() <-chan struct{}
 	// Clusters lists those that have rows.

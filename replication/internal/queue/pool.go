@@ -19,6 +19,8 @@ type Workers struct {
 	// freed delivers when rows were worked off.
 	freed chan struct{}
 	ctx   context.Context // of Run, for early starts
+	// turn is, per cluster, the last bucket of a claim that named some.
+	turn map[string]string
 
 	mu          sync.Mutex
 	open        bool                           // Run is under way

@@ -21,7 +21,7 @@ func New(o Options) *Queue {
 	a := &Attempts{o: o, seen: n.seen}
 	w := &Workers{
 		o: o, attempts: a, freed: make(chan struct{}, 1), outstanding: make(map[state.PendingKey]time.Time), atWork: make(map[ids.Object][]state.Pending),
-		early: make(map[ids.Object]*earlyStart), by: make(map[string]int),
+		early: make(map[ids.Object]*earlyStart), by: make(map[string]int), turn: make(map[string]string),
 	}
 	n.live = w.addLive
 	return &Queue{Intake: n, Feeds: newFeeds(o, n), Attempts: a, Workers: w}

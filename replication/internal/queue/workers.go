@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -65,11 +66,7 @@ func (w *Workers) fill(ctx context.Context) {
 		if room <= 0 || ctx.Err() != nil {
 			continue
 		}
-		except, some := w.othersOnly(cluster)
-		if !some {
-			continue
-		}
-		rows, err := w.o.Pending.ClaimIn(ctx, cluster, room, w.o.Timing.Lease, except...)
+		rows, err := w.claim(ctx, cluster, room)
 		if err != nil {
 			if ctx.Err() == nil {
 				w.o.Log.Warn("could not claim pending objects; retrying in a second", zap.String("cluster", cluster), zap.Error(err))
@@ -81,27 +78,62 @@ func (w *Workers) fill(ctx context.Context) {
 	}
 }
 
-// maxOthers bounds the buckets that one claim leaves out. Rows of more are claimed, and left to
-// others then.
-const maxOthers = 4096
+// How many buckets a claim names where not all rows may pass, and how many such claims there are
+// before others have their turn.
+const (
+	bucketsPerClaim = 256
+	claimsPerTurn   = 16
+)
 
-// othersOnly returns the buckets with rows in a cluster whose bytes may not pass through this
-// instance at all, so that their rows are left to other instances; and whether others have rows
-// there, too.
-func (w *Workers) othersOnly(cluster string) (buckets []string, some bool) {
+// claim claims rows of a cluster: any, or where the bytes of some may not pass through this
+// instance, those of the buckets whose may, in turns. What may not pass is never looked at,
+// however much of it there is: it is for other instances.
+func (w *Workers) claim(ctx context.Context, cluster string, room int) (rows []state.Pending, err error) {
+	buckets, all := w.passing(cluster)
+	if all {
+		return w.o.Pending.ClaimIn(ctx, cluster, room, w.o.Timing.Lease)
+	}
+	for range min(claimsPerTurn, (len(buckets)+bucketsPerClaim-1)/bucketsPerClaim) {
+		next := w.turnOf(cluster, buckets)
+		more, err := w.o.Pending.ClaimIn(ctx, cluster, room-len(rows), w.o.Timing.Lease, next...)
+		if rows = append(rows, more...); err != nil || len(rows) == room {
+			return rows, err
+		}
+		w.turn[cluster] = next[len(next)-1]
+	}
+	return rows, nil
+}
+
+// turnOf returns the buckets whose turn it is.
+func (w *Workers) turnOf(cluster string, buckets []string) []string {
+	if len(buckets) <= bucketsPerClaim {
+		return buckets
+	}
+	from, _ := slices.BinarySearch(buckets, w.turn[cluster]+"\x00")
+	if from == len(buckets) {
+		from = 0
+	}
+	return buckets[from:min(from+bucketsPerClaim, len(buckets))]
+}
+
+// passing returns, in order, the buckets with rows in a cluster of which some bytes may pass through
+// this instance, unless those of all of them may.
+func (w *Workers) passing(cluster string) (buckets []string, all bool) {
 	snap := w.o.Router.Snapshot()
 	if snap.Here() == "" {
 		return nil, true
 	}
+	all = true
 	w.o.Router.Pending.Buckets(cluster, func(b string) bool {
 		if snap.PassesAny(b) {
-			some = true
-		} else if len(buckets) < maxOthers {
 			buckets = append(buckets, b)
+		} else {
+			all = false
 		}
 		return true
 	})
-	return buckets, some
+	slices.Sort(buckets)
+	return buckets, all
 }
 
 // room returns how many rows of a cluster to claim. It is 0 until a good part of those

@@ -66,7 +66,7 @@ func TestSetbacks(t *testing.T) {
 				case tc.attempts > 0:
 					want = max(had, tc.attempts)
 				}
-				if row.Hold != tc.hold || row.Attempts != want || row.Foreign != tc.foreign || row.Error == "" {
+				if row.Hold != tc.hold || row.Attempts != want || (row.Foreign != "") != tc.foreign || row.Error == "" {
 					t.Errorf("%v after %d attempts: %+v, want hold %q, %d attempts", tc.err, had, row, tc.hold, want)
 				}
 				if wait := time.Until(row.NextAttempt); had == 0 && tc.wait > 0 && (wait < tc.wait*8/10 || wait > tc.wait*12/10) {
@@ -78,7 +78,7 @@ func TestSetbacks(t *testing.T) {
 		if row.Error == storage.ErrUnavailable.Error() {
 			t.Errorf("a damaged object's error hides that: %q", row.Error)
 		}
-		if row = w.Workers.after(state.Pending{Foreign: true}, storage.ErrUnavailable); !row.Foreign {
+		if row = w.Workers.after(state.Pending{Foreign: "e"}, storage.ErrUnavailable); row.Foreign != "e" {
 			t.Error("a foreign object lost its mark")
 		}
 	})
@@ -585,4 +585,57 @@ func TestAFailingStorageIsAskedLittle(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where the bytes of some buckets may not pass through this instance, claims name those that may,
+// some at a time and all in turn.
+func TestClaimsNameWhatMayPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.sites.Close()
+		const mine = 2*bucketsPerClaim + 10
+		names := func(what string, n int) (all []string) {
+			for i := range n {
+				all = append(all, fmt.Sprintf("%s%04d", what, i))
+			}
+			return all
+		}
+		w.router.Swap(w.router.Snapshot().Edit(func(e *routing.Editor) {
+			e.PutZone(&catalog.Zone{Name: "eu"})
+			here := &catalog.Cluster{Name: "us", Zones: []string{}}
+			here.Normalize()
+			e.PutCluster(here)
+			e.PutPolicy(&catalog.Policy{Name: "in-eu", Zones: []string{"eu"}})
+			e.PutPolicy(&catalog.Policy{Name: "open"})
+			for _, b := range names("mine", mine) {
+				e.PutBucket(&catalog.Bucket{Name: b, Policy: "open"})
+			}
+			for _, b := range names("theirs", 10) {
+				e.PutBucket(&catalog.Bucket{Name: b, Policy: "in-eu"})
+			}
+		}))
+		for _, b := range append(names("mine", mine), names("theirs", 10)...) {
+			w.router.Pending.Add(b, "k", "c2")
+		}
+		if buckets, all := w.Workers.passing("c2"); !all || buckets != nil {
+			t.Errorf("nobody says where this instance is: all %v, %d named", all, len(buckets))
+		}
+		w.router.Swap(w.router.Snapshot().Edit(func(e *routing.Editor) { e.SetHere("us") }))
+		if _, err := w.Workers.claim(t.Context(), "c2", 1000); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.b.named) != 3 {
+			t.Fatalf("%d claims, want 3", len(w.b.named))
+		}
+		if got := slices.Concat(w.b.named...); !slices.Equal(got, names("mine", mine)) {
+			t.Errorf("the claims named %d buckets, %q to %q", len(got), got[0], got[len(got)-1])
+		}
+		w.b.named = nil
+		for _, b := range names("mine", mine) {
+			w.router.Pending.Remove(b, "k", "c2")
+		}
+		if rows, err := w.Workers.claim(t.Context(), "c2", 1000); err != nil || len(rows) > 0 || w.b.named != nil {
+			t.Errorf("nothing may pass: %d rows, %v, claims of %q", len(rows), err, w.b.named)
+		}
+	})
 }

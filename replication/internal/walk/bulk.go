@@ -112,6 +112,9 @@ func (b *bulk) each(ctx context.Context) error {
 			b.beyond = b.o.Now()
 		}
 		if n++; n%listingWindow == 0 {
+			if err := b.o.Hooks.rest(ctx); err != nil {
+				return err
+			}
 			if !b.still(catalog.CopySyncing) {
 				return object.ErrChanged
 			}
@@ -135,6 +138,9 @@ func (b *bulk) one(ctx context.Context, p listing.Pair) error {
 	if p.Src != nil && p.Dst != nil && storage.Compare(*p.Src, *p.Dst) == storage.Equal {
 		b.track.Pass(p.Key, count, bytes)
 		return nil
+	}
+	if err := b.o.Hooks.rest(ctx); err != nil { // a page of large objects takes long
+		return err
 	}
 	if err := b.room(ctx); err != nil {
 		return err
@@ -253,7 +259,7 @@ func (b *bulk) leave(ctx context.Context, p listing.Pair) error {
 // object settles one object. Without an error the cursor may move past it: it is in step, or
 // a durable row says that it is not. An error ends the walk.
 func (b *bulk) object(ctx context.Context, t object.Task) error {
-	t.Foreign = b.o.Objects.IsForeign(ctx, t.Object) // found so in an earlier walk of this copy
+	t.Foreign = b.o.Objects.Foreign(ctx, t.Object) // found so in an earlier walk of this copy
 	err := b.o.Objects.Persist(ctx, func() error {
 		_, err := b.o.Objects.Settle(ctx, t)
 		t.Src, t.Fresh = nil, false
@@ -285,7 +291,7 @@ func (b *bulk) toRow(ctx context.Context, t object.Task, cause error) error {
 	}
 	switch {
 	case errors.Is(cause, object.ErrConflict):
-		row.Hold, row.Foreign, row.Attempts = state.HoldConflict, true, 0
+		row.Hold, row.Foreign, row.Attempts = state.HoldConflict, object.ForeignIn(cause), 0
 	case errors.Is(cause, object.ErrHeld):
 		row.Attempts, row.NextAttempt = 0, now // a worker holds it, which sees what people decide meanwhile
 	}

@@ -142,10 +142,8 @@ func (w *histories) checkpoint(ctx context.Context) error {
 	if err := w.o.Pause.Wait(ctx); err != nil {
 		return err
 	}
-	if w.watch == nil && w.o.Hooks.Rest != nil {
-		if err := w.o.Hooks.Rest(ctx, w.id); err != nil {
-			return err
-		}
+	if err := w.o.Hooks.rest(ctx); err != nil {
+		return err
 	}
 	if !w.still(catalog.CopySynced) {
 		return object.ErrChanged

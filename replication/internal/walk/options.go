@@ -9,7 +9,6 @@ import (
 	"github.com/fado-project/fado/replication/internal/buckets"
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/guard"
-	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/report"
@@ -27,14 +26,23 @@ type Control interface {
 
 // Hooks reach what is above this package. All are required but Rest.
 type Hooks struct {
-	// Rest is called by a scan now and then, when it could wait: it returns when it is to go on.
-	Rest func(ctx context.Context, id ids.Copy) error
+	// Rest is called by a walk of a copy now and then, when it could wait: it returns when it is to
+	// go on.
+	Rest func(ctx context.Context) error
 	// RequestScan asks for a scan of a bucket soon.
 	RequestScan func(bucket string)
 	// Helpers is how many other instances could help with a walk.
 	Helpers func() int
 	// Carriers is how many other instances bytes of an object may pass through.
 	Carriers func(bucket, key string) int
+}
+
+// rest calls Rest, if it is set.
+func (h *Hooks) rest(ctx context.Context) error {
+	if h.Rest == nil {
+		return ctx.Err()
+	}
+	return h.Rest(ctx)
 }
 
 // scanExtras bounds the deletes of a scan that are kept in memory.

@@ -59,10 +59,10 @@ type scan struct {
 	watch  Watch
 	asking *errgroup.Group // HEADs under way
 	clocks clocks
-	rests  bool // it lets others go first
 
-	conflicts map[string]bool // keys held as conflicts; true once met
-	deletes   map[string]bool // keys held as deletes; true once met
+	conflicts map[string]bool          // keys held as conflicts; true once met
+	foreign   map[string]state.Foreign // the objects these are about
+	deletes   map[string]bool          // keys held as deletes; true once met
 	srcSums   copies.Delta
 
 	mu    sync.Mutex
@@ -123,13 +123,16 @@ func (s *scan) loadHeld(ctx context.Context) (err error) {
 }
 
 func (s *scan) heldAs(ctx context.Context, hold state.Hold) (map[string]bool, error) {
-	held := make(map[string]bool)
+	held, foreign := make(map[string]bool), make(map[string]state.Foreign)
 	filter := state.PendingFilter{Bucket: s.id.Bucket, Cluster: s.id.Cluster, Hold: &hold}
 	rows, err := s.o.Control.Store().ListPending(ctx, filter, state.PendingKey{}, MaxHeld)
 	for _, r := range rows {
 		if strings.HasPrefix(r.Key, s.id.Prefix) && s.rule.Covers(r.Key) && r.Key > s.row.ScanCursor {
-			held[r.Key] = false
+			held[r.Key], foreign[r.Key] = false, r.Foreign
 		}
+	}
+	if hold == state.HoldConflict {
+		s.foreign = foreign
 	}
 	return held, err
 }
@@ -185,10 +188,8 @@ func (s *scan) checkpoint(ctx context.Context) error {
 	if err := s.o.Pause.Wait(ctx); err != nil {
 		return err
 	}
-	if s.rests {
-		if err := s.o.Hooks.Rest(ctx, s.id); err != nil {
-			return err
-		}
+	if err := s.o.Hooks.rest(ctx); err != nil {
+		return err
 	}
 	if !s.still(catalog.CopySynced) {
 		return object.ErrChanged
@@ -295,10 +296,12 @@ func (s *scan) judge(p listing.Pair, verdict storage.Comparison) {
 	s.differs(p.Key, sizeOf(p.Src))
 }
 
-// judgeConflict schedules a check of a conflict when one side has gone or they have become
-// equal. While both differ it stays one.
+// judgeConflict schedules a check of a conflict when the object it is about has gone, be it that
+// another one stands there, or when both sides have become equal. While they differ it stays one.
 func (s *scan) judgeConflict(p listing.Pair, verdict storage.Comparison) {
-	if verdict == storage.Equal || p.Dst == nil || s.anywhere {
+	of := s.foreign[p.Key]
+	gone := p.Dst == nil || of != "" && of != state.ForeignAny && of != object.ForeignOf(*p.Dst)
+	if verdict == storage.Equal || gone || s.anywhere {
 		s.differs(p.Key, sizeOf(p.Src))
 	}
 }

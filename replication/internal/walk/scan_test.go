@@ -90,20 +90,22 @@ func TestScanMeetsHeldDelete(t *testing.T) {
 	}
 }
 
-// A conflict stays one while both sides differ.
+// A conflict stays one while the object that it is about is there, and the primary has another.
 func TestScanMeetsConflict(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.fakes["c2"].User(bkt, "another", "somebody else's")
 	w.fakes["c2"].User(bkt, "gone", "somebody else's")
 	w.fakes["c2"].User(bkt, "same", "somebody else's")
 	w.fakes["c2"].User(bkt, "stays", "somebody else's")
-	w.synced("gone", "same", "stays")
+	w.synced("another", "gone", "same", "stays")
+	w.fakes["c2"].User(bkt, "another", "somebody else's, later")
 	w.fakes["c2"].UserDelete(bkt, "gone")
 	w.fakes["c2"].User(bkt, "same", "body of same")
 	w.must(w.Scanner.Scan(t.Context(), at("c2")))
 	rows := w.pending()
-	w.wantKeys(rows, "c2/gone", "c2/same", "c2/stays")
-	for key, held := range map[string]bool{"c2/gone": false, "c2/same": false, "c2/stays": true} {
+	w.wantKeys(rows, "c2/another", "c2/gone", "c2/same", "c2/stays")
+	for key, held := range map[string]bool{"c2/another": false, "c2/gone": false, "c2/same": false, "c2/stays": true} {
 		if (rows[key].Hold == state.HoldConflict) != held {
 			t.Errorf("%s: %+v", key, rows[key])
 		}

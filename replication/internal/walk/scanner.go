@@ -30,7 +30,7 @@ func (c *Scanner) Scan(ctx context.Context, id ids.Copy) error {
 	if err := c.restartUnknown(ctx, id); err != nil {
 		return err
 	}
-	if err := c.scan(ctx, id, noWatch{}, c.o.Hooks.Rest != nil); err != nil {
+	if err := c.scan(ctx, id, noWatch{}); err != nil {
 		return err
 	}
 	return c.histories.Bring(ctx, id)
@@ -55,18 +55,18 @@ func (c *Scanner) ScanWatched(ctx context.Context, id ids.Copy, resumed bool, w 
 			return err
 		}
 	}
-	if err := c.scan(ctx, id, w, false); err != nil {
+	if err := c.scan(ctx, id, w); err != nil {
 		return err
 	}
 	return c.histories.Compare(ctx, id, w)
 }
 
-func (c *Scanner) scan(ctx context.Context, id ids.Copy, watch Watch, rests bool) error {
+func (c *Scanner) scan(ctx context.Context, id ids.Copy, watch Watch) error {
 	w, err := newPass(ctx, c.o, id, catalog.CopySynced)
 	if err != nil {
 		return err
 	}
-	s := &scan{pass: w, watch: watch, rests: rests}
+	s := &scan{pass: w, watch: watch}
 	if err := s.since(ctx, c.began); err != nil {
 		return err
 	}

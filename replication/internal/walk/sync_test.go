@@ -42,7 +42,7 @@ func TestSyncMeetsForeignObject(t *testing.T) {
 	}
 	rows := w.pending()
 	w.wantKeys(rows, "c2/b")
-	if r := rows["c2/b"]; r.Hold != state.HoldConflict || !r.Foreign {
+	if r := rows["c2/b"]; r.Hold != state.HoldConflict || r.Foreign == "" {
 		t.Errorf("the row is %+v", r)
 	}
 	if w.row("c2").State != catalog.CopySynced || w.row("c2").MadeBucket {

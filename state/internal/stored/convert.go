@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/state"
 )
 
 // Dialect is how an engine writes what the conversion stores.
@@ -19,6 +21,14 @@ type Dialect struct {
 	// Key is the form of keys, prefixes and cursors.
 	Key func(string) any
 	Log *zap.Logger
+}
+
+// Foreign is what a row says of a foreign object: those of former versions say only that there was one.
+func Foreign(is bool, of state.Foreign) state.Foreign {
+	if is && of == "" {
+		return state.ForeignAny
+	}
+	return of
 }
 
 // Former meta values: what versions before the tables kept as JSON.
