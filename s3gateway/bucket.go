@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -136,7 +137,7 @@ func createBucket(c writer) error {
 	if _, err := c.control.Resources.Create(c.ctx, b); err != nil {
 		return err
 	}
-	if err := (making{c}).awaitBucket(); err != nil {
+	if err := (making{c}).awaitBucket(b.ObjectLock); err != nil {
 		return err
 	}
 	c.w.Header().Set("Location", "/"+c.bucket)
@@ -174,13 +175,14 @@ const (
 	bucketPoll     = 20 * time.Millisecond
 )
 
-// awaitBucket returns when the new bucket has a primary, and its storage the physical bucket.
-func (m making) awaitBucket() error {
+// awaitBucket returns when the new bucket has a primary, and its storage the physical bucket, with
+// object lock where it is to have that: storages show a bucket a moment before it has.
+func (m making) awaitBucket(locks bool) error {
 	c := m.c
 	ctx, cancel := context.WithTimeout(c.ctx, bucketPatience)
 	defer cancel()
 	for {
-		if primary := c.router().Snapshot().Primary(c.bucket); primary != "" && m.bucketIn(ctx, primary) {
+		if primary := c.router().Snapshot().Primary(c.bucket); primary != "" && m.bucketIn(ctx, primary, locks) {
 			return nil
 		}
 		select {
@@ -192,9 +194,13 @@ func (m making) awaitBucket() error {
 }
 
 // bucketIn reports whether a cluster's storage has the physical bucket.
-func (m making) bucketIn(ctx context.Context, cluster string) bool {
+func (m making) bucketIn(ctx context.Context, cluster string, locks bool) bool {
 	c := m.c
-	a, err := c.gateway.Read(ctx, c.reading(cluster, c.bucket, ""), &storage.Forward{Name: "HeadBucket", Method: http.MethodHead, Bucket: c.bucket})
+	f := &storage.Forward{Name: "HeadBucket", Method: http.MethodHead, Bucket: c.bucket}
+	if locks {
+		f = &storage.Forward{Name: "GetObjectLockConfiguration", Method: http.MethodGet, Bucket: c.bucket, Query: url.Values{"object-lock": {""}}}
+	}
+	a, err := c.gateway.Read(ctx, c.reading(cluster, c.bucket, ""), f)
 	if err != nil {
 		return false
 	}
