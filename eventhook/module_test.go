@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -72,8 +73,8 @@ func TestHandlerNotesHints(t *testing.T) {
 	if w.Code != http.StatusAccepted {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
-	want := replication.Hint{Cluster: "c1", Physical: "photos", Key: "a b.jpg", Size: 3}
-	if len(s.hints) != 1 || s.hints[0] != want {
+	want := replication.Hint{Cluster: "c1", Physical: "photos", Key: "a b.jpg", Or: []string{"a+b.jpg"}, Size: 3}
+	if len(s.hints) != 1 || !reflect.DeepEqual(s.hints[0], want) {
 		t.Errorf("noted %+v, want %+v", s.hints, want)
 	}
 }

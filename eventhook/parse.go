@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -213,23 +214,38 @@ func parseRecords(records []record) ([]replication.Hint, error) {
 		if r.S3 == nil {
 			return nil, fmt.Errorf("record %d has no s3: %w", i, errShape)
 		}
-		h, err := r.S3.hint(decodeKey(r.S3.Object.Key))
+		names := readings(r.S3.Object.Key)
+		h, err := r.S3.hint(names[0])
 		if err != nil {
 			return nil, fmt.Errorf("record %d: %w", i, err)
+		}
+		for _, name := range names[1:] {
+			if other, err := r.S3.hint(name); err == nil {
+				h.Or = append(h.Or, other.Key)
+			}
 		}
 		hints = append(hints, h)
 	}
 	return hints, nil
 }
 
-// decodeKey undoes the encoding of keys in S3 event records: that of forms, with + for
-// a space. EventBridge does not encode. A key that does not decode is from a storage
-// that does not encode either.
-func decodeKey(key string) string {
-	if decoded, err := url.QueryUnescape(key); err == nil {
-		return decoded
+// readings are the names that a key in an S3 event record may stand for: first that by the
+// encoding of S3, which is that of forms, with + for a space; then that of paths, with + for
+// itself; and what it is as it stands, because versitygw, for one, does not encode. What is not UTF-8 is
+// no name. EventBridge does not encode.
+//
+// Invariant: what changed is among the keys that are noted, whoever sent it. A key too many
+// costs a look at the storages; one too few is a change that nobody hears of.
+func readings(key string) (names []string) {
+	for _, decode := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
+		if name, err := decode(key); err == nil && utf8.ValidString(name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
-	return key
+	if !slices.Contains(names, key) {
+		names = append(names, key)
+	}
+	return names
 }
 
 // hint names the object, whose key is given as it is in the bucket.

@@ -42,7 +42,9 @@ type Hint struct {
 	Cluster  string
 	Physical string
 	Key      string
-	Size     int64
+	// Or are further keys, one of which may have been meant instead.
+	Or   []string
+	Size int64
 }
 
 // recentFor and recentMax bound what is remembered of events.
@@ -146,7 +148,9 @@ func (n *Intake) Hints(ctx context.Context, hints ...Hint) error {
 				return true
 			}
 			if bucket, ok := strings.CutPrefix(h.Physical, c.Storage.BucketPrefix); ok && bucket != "" {
-				events = append(events, Event{Cluster: c.Name, Event: storage.Event{Bucket: bucket, Key: h.Key, Size: h.Size}})
+				for _, key := range append([]string{h.Key}, h.Or...) {
+					events = append(events, Event{Cluster: c.Name, Event: storage.Event{Bucket: bucket, Key: key, Size: h.Size}})
+				}
 			}
 			return true
 		})
