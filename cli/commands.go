@@ -7,7 +7,7 @@ func Commands() []*cobra.Command {
 	all := []*cobra.Command{
 		statusCommand(), bucketsCommand(), bucketCommand(), clustersCommand(), policiesCommand(), zonesCommand(), routeCommand(),
 		planCommand(), applyCommand(), exportCommand(),
-		syncCommand(), verifyCommand(), drainCommand(), undrainCommand(),
+		syncCommand(), verifyCommand(), drainCommand(), undrainCommand(), rebalanceCommand(), promoteCommand(), placementCommand(), nodesCommand(),
 		conflictsCommand(), deletesCommand(), failuresCommand(), pauseCommand(), resumeCommand(), eventsCommand(), auditCommand(), keysCommand(),
 	}
 	for _, cmd := range all {
