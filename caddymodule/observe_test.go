@@ -126,14 +126,14 @@ type fakeBacklogs struct {
 	asked int
 }
 
-func (f *fakeBacklogs) Backlogs(context.Context, string) ([]state.Backlog, error) {
+func (f *fakeBacklogs) Backlogs(context.Context, ...string) ([]state.Backlog, error) {
 	f.asked++
 	return f.rows, f.err
 }
 
 func TestBacklogCache(t *testing.T) {
 	store := &fakeBacklogs{rows: []state.Backlog{{Bucket: "a", Cluster: "c", Objects: 3}}}
-	cache := &backlogCache{read: store.Backlogs}
+	cache := &backlogCache{read: func(ctx context.Context, bucket string) ([]state.Backlog, error) { return store.Backlogs(ctx, bucket) }}
 	expire := func() { cache.asked = time.Time{} }
 	cache.get(t.Context())
 	if got := cache.get(t.Context()); len(got) != 1 || got[0].Objects != 3 || store.asked != 1 {

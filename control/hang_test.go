@@ -88,11 +88,11 @@ func (h *hangs) update(ctx context.Context, s state.Store, f func(state.Tx) erro
 	return seq, err
 }
 
-func (h *hangs) copiesOf(ctx context.Context, s state.Store, bucket string) ([]state.Copy, error) {
+func (h *hangs) copiesOf(ctx context.Context, s state.Store, buckets ...string) ([]state.Copy, error) {
 	if err := h.wait(ctx, readCopies); err != nil {
 		return nil, err
 	}
-	return s.CopiesOf(ctx, bucket)
+	return s.CopiesOf(ctx, buckets...)
 }
 
 func (h *hangs) putPulled(ctx context.Context, s state.Store, rows []state.Pulled) error {
@@ -106,8 +106,8 @@ func (s hangingStore) Update(ctx context.Context, f func(state.Tx) error) (state
 	return s.update(ctx, s.Store, f)
 }
 
-func (s hangingStore) CopiesOf(ctx context.Context, bucket string) ([]state.Copy, error) {
-	return s.copiesOf(ctx, s.Store, bucket)
+func (s hangingStore) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
+	return s.copiesOf(ctx, s.Store, buckets...)
 }
 
 func (s hangingStore) PutPulled(ctx context.Context, rows ...state.Pulled) error {
@@ -118,8 +118,8 @@ func (s hangingShared) Update(ctx context.Context, f func(state.Tx) error) (stat
 	return s.update(ctx, s.Shared, f)
 }
 
-func (s hangingShared) CopiesOf(ctx context.Context, bucket string) ([]state.Copy, error) {
-	return s.copiesOf(ctx, s.Shared, bucket)
+func (s hangingShared) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
+	return s.copiesOf(ctx, s.Shared, buckets...)
 }
 
 func (s hangingShared) PutPulled(ctx context.Context, rows ...state.Pulled) error {

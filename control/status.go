@@ -106,20 +106,14 @@ const batchedFrom = 50
 func (s *Status) Buckets(ctx context.Context, buckets ...string) (map[string]BucketStatus, error) {
 	all := make(map[string]BucketStatus, len(buckets))
 	snap := s.c.router.Snapshot()
-	if len(buckets) < 8 || len(buckets)*batchedFrom < snap.Len(catalog.KindBucket) {
-		for _, b := range buckets {
-			st, err := s.Bucket(ctx, b)
-			if errors.Is(err, ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			all[b] = st
-		}
+	if len(buckets) == 0 {
 		return all, nil
 	}
-	rows, logs, err := s.readMany(ctx, buckets)
+	read := s.readSome
+	if len(buckets)*batchedFrom >= snap.Len(catalog.KindBucket) {
+		read = s.readMany
+	}
+	rows, logs, err := read(ctx, buckets)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +123,23 @@ func (s *Status) Buckets(ctx context.Context, buckets ...string) (map[string]Buc
 		}
 	}
 	return all, nil
+}
+
+// readSome reads the copies and backlogs of some buckets by their names.
+func (s *Status) readSome(ctx context.Context, buckets []string) (map[string][]state.Copy, map[string][]state.Backlog, error) {
+	copies, err := s.c.store().CopiesOf(ctx, buckets...)
+	if err != nil {
+		return nil, nil, err
+	}
+	sums, err := s.c.store().Backlogs(ctx, buckets...)
+	rows, logs := make(map[string][]state.Copy, len(buckets)), make(map[string][]state.Backlog)
+	for _, cp := range copies {
+		rows[cp.Bucket] = append(rows[cp.Bucket], cp)
+	}
+	for _, l := range sums {
+		logs[l.Bucket] = append(logs[l.Bucket], l)
+	}
+	return rows, logs, err
 }
 
 // readMany reads the copies and backlogs of some buckets in one pass each.

@@ -186,9 +186,9 @@ func (s gatedStore) AllowDeletes(ctx context.Context, a time.Time, b ...state.De
 	return err
 }
 
-func (s gatedStore) Backlogs(ctx context.Context, a string) (r1 []state.Backlog, err error) {
+func (s gatedStore) Backlogs(ctx context.Context, a ...string) (r1 []state.Backlog, err error) {
 	if err = s.gate.pass(ctx, "Backlogs"); err == nil {
-		r1, err = s.inner.Backlogs(ctx, a)
+		r1, err = s.inner.Backlogs(ctx, a...)
 	}
 	return r1, err
 }
@@ -228,9 +228,9 @@ func (s gatedStore) ClaimPendingIn(ctx context.Context, a string, b string, c in
 	return r1, err
 }
 
-func (s gatedStore) CopiesOf(ctx context.Context, a string) (r1 []state.Copy, err error) {
+func (s gatedStore) CopiesOf(ctx context.Context, a ...string) (r1 []state.Copy, err error) {
 	if err = s.gate.pass(ctx, "CopiesOf"); err == nil {
-		r1, err = s.inner.CopiesOf(ctx, a)
+		r1, err = s.inner.CopiesOf(ctx, a...)
 	}
 	return r1, err
 }

@@ -99,8 +99,8 @@ type Catalogue interface {
 	// of f ends the stream and is returned as it is.
 	Each(ctx context.Context, k catalog.Kind, f func(Record) error) error
 
-	// CopiesOf reads the copies of a bucket, sorted by prefix and cluster.
-	CopiesOf(ctx context.Context, bucket string) ([]Copy, error)
+	// CopiesOf reads the copies of buckets, sorted by bucket, prefix and cluster, in one statement.
+	CopiesOf(ctx context.Context, buckets ...string) ([]Copy, error)
 	// EachCopy streams every copy, ordered by bucket, prefix, cluster.
 	EachCopy(ctx context.Context, f func(Copy) error) error
 	// SaveCopies updates rows that exist (progress, state); rows that don't are left

@@ -165,9 +165,9 @@ type Queue interface {
 	ListPending(ctx context.Context, f PendingFilter, after PendingKey, limit int) ([]Pending, error)
 	// EachPending streams every row, in no particular order.
 	EachPending(ctx context.Context, f func(Pending) error) error
-	// Backlogs sums pending rows per bucket and cluster, sorted by them; bucket ""
-	// means all buckets. Pairs without rows are left out.
-	Backlogs(ctx context.Context, bucket string) ([]Backlog, error)
+	// Backlogs sums pending rows of buckets per bucket and cluster, sorted by them, in one
+	// statement; bucket "" alone means all buckets. Pairs without rows are left out.
+	Backlogs(ctx context.Context, buckets ...string) ([]Backlog, error)
 	// BacklogTotal sums all pending rows, without names and LastError. It costs a few
 	// lookups, however many rows and copies there are.
 	BacklogTotal(ctx context.Context) (Backlog, error)

@@ -121,7 +121,7 @@ func (s *sharedStore) Get(_ context.Context, _ catalog.Kind, name string) (state
 	return rec, s.down
 }
 
-func (s *sharedStore) CopiesOf(context.Context, string) ([]state.Copy, error) { return nil, nil }
+func (s *sharedStore) CopiesOf(context.Context, ...string) ([]state.Copy, error) { return nil, nil }
 
 func (s *sharedStore) Watch(context.Context) <-chan struct{} { return s.watch }
 

@@ -194,9 +194,9 @@ func (a *copyArrays) save(ctx context.Context, tx pgx.Tx) (map[stored.CopyKey]bo
 }
 
 // CopiesOf implements state.Store.
-func (s *Store) CopiesOf(ctx context.Context, bucket string) (all []state.Copy, err error) {
+func (s *Store) CopiesOf(ctx context.Context, buckets ...string) (all []state.Copy, err error) {
 	err = s.read(ctx, "reading copies", func(ctx context.Context, q querier) (err error) {
-		all, err = copiesOf(ctx, q, bucket)
+		all, err = copiesOf(ctx, q, buckets...)
 		return err
 	})
 	if err != nil {
@@ -271,8 +271,11 @@ func scanCopySum(rows pgx.Rows) (c state.CopySum, err error) {
 	return c, nil
 }
 
-func copiesOf(ctx context.Context, q querier, bucket string) ([]state.Copy, error) {
-	return collect(ctx, q, scanCopy, `SELECT `+copyColumns+` FROM fado.copies WHERE bucket = $1 ORDER BY prefix, cluster`, bucket)
+func copiesOf(ctx context.Context, q querier, buckets ...string) ([]state.Copy, error) {
+	if len(buckets) == 1 {
+		return collect(ctx, q, scanCopy, `SELECT `+copyColumns+` FROM fado.copies WHERE bucket = $1 ORDER BY prefix, cluster`, buckets[0])
+	}
+	return collect(ctx, q, scanCopy, `SELECT `+copyColumns+` FROM fado.copies WHERE bucket = ANY($1) ORDER BY bucket, prefix, cluster`, buckets)
 }
 
 func scanCopy(rows pgx.Rows) (c state.Copy, err error) {

@@ -132,7 +132,7 @@ func (s *Store) EachPending(ctx context.Context, f func(state.Pending) error) er
 }
 
 // Backlogs implements state.Store.
-func (s *Store) Backlogs(ctx context.Context, bucket string) (all []state.Backlog, err error) {
+func (s *Store) Backlogs(ctx context.Context, buckets ...string) (all []state.Backlog, err error) {
 	const sums = `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
 		coalesce((SELECT min(since) FROM fado.pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster), 0),
 		CASE failing WHEN 0 THEN '' ELSE coalesce((SELECT error FROM fado.pending p
@@ -141,8 +141,11 @@ func (s *Store) Backlogs(ctx context.Context, bucket string) (all []state.Backlo
 			sum(conflicts)::bigint AS conflicts, sum(failing)::bigint AS failing
 			FROM fado.backlog %s GROUP BY bucket, cluster HAVING sum(objects) <> 0) b ORDER BY bucket, cluster`
 	query, args := fmt.Sprintf(sums, "WHERE bucket <> ''"), []any{}
-	if bucket != "" {
-		query, args = fmt.Sprintf(sums, "WHERE bucket = $1"), []any{bucket}
+	switch {
+	case len(buckets) != 1:
+		query, args = fmt.Sprintf(sums, "WHERE bucket = ANY($1)"), []any{buckets}
+	case buckets[0] != "":
+		query, args = fmt.Sprintf(sums, "WHERE bucket = $1"), []any{buckets[0]}
 	}
 	err = s.read(ctx, "summing pending objects", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, scanBacklog, query, args...)

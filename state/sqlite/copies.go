@@ -82,11 +82,11 @@ func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, erro
 }
 
 // CopiesOf implements state.Store.
-func (s *Store) CopiesOf(ctx context.Context, bucket string) ([]state.Copy, error) {
+func (s *Store) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
 	err := s.reading(ctx)
 	if err == nil {
 		var all []state.Copy
-		if all, err = copiesOf(s.r, bucket); err == nil {
+		if all, err = copiesOf(s.r, buckets...); err == nil {
 			return all, nil
 		}
 	}
@@ -158,8 +158,12 @@ func scanCopySum(rows *sql.Rows) (c state.CopySum, err error) {
 	return c, c.State.UnmarshalText([]byte(text))
 }
 
-func copiesOf(q querier, bucket string) ([]state.Copy, error) {
-	return collect(q, new(copyRow).scan, `SELECT `+copyColumns+` FROM copies WHERE bucket = ? ORDER BY prefix, cluster`, bucket)
+func copiesOf(q querier, buckets ...string) ([]state.Copy, error) {
+	if len(buckets) == 1 {
+		return collect(q, new(copyRow).scan, `SELECT `+copyColumns+` FROM copies WHERE bucket = ? ORDER BY prefix, cluster`, buckets[0])
+	}
+	return collect(q, new(copyRow).scan, `SELECT `+copyColumns+` FROM copies WHERE bucket IN (SELECT value FROM json_each(?))
+		ORDER BY bucket, prefix, cluster`, stored.EncodeNames(buckets))
 }
 
 // copyRow scans rows of copyColumns, reusing what it scans into.

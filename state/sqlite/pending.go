@@ -352,7 +352,7 @@ func (s *Store) EachPending(ctx context.Context, f func(state.Pending) error) er
 }
 
 // Backlogs implements state.Store.
-func (s *Store) Backlogs(ctx context.Context, bucket string) ([]state.Backlog, error) {
+func (s *Store) Backlogs(ctx context.Context, buckets ...string) ([]state.Backlog, error) {
 	const sums = `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
 		coalesce((SELECT min(since) FROM pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster), 0),
 		CASE failing WHEN 0 THEN '' ELSE coalesce((SELECT error FROM pending p INDEXED BY pending_failing_copy
@@ -361,10 +361,13 @@ func (s *Store) Backlogs(ctx context.Context, bucket string) ([]state.Backlog, e
 	err := s.reading(ctx)
 	if err == nil {
 		var all []state.Backlog
-		if bucket == "" {
+		switch {
+		case len(buckets) != 1:
+			all, err = collect(s.r, scanBacklog, sums+" WHERE bucket IN (SELECT value FROM json_each(?)) ORDER BY bucket, cluster", stored.EncodeNames(buckets))
+		case buckets[0] == "":
 			all, err = collect(s.r, scanBacklog, sums+" WHERE bucket > '' ORDER BY bucket, cluster")
-		} else {
-			all, err = collect(s.r, scanBacklog, sums+" WHERE bucket = ? ORDER BY cluster", bucket)
+		default:
+			all, err = collect(s.r, scanBacklog, sums+" WHERE bucket = ? ORDER BY cluster", buckets[0])
 		}
 		if err == nil {
 			return all, nil

@@ -36,6 +36,9 @@ func testCopies(t *testing.T, fx Fixture) {
 	want := []state.Copy{fullCopy("b", "", "c1"), fullCopy("b", "", "c2"), fullCopy("b", "p/", "c1")}
 	putCopies(t, s, want[2], want[1], want[0], fullCopy("a", "", "c1"), fullCopy("bb", "", "c1"))
 	equal(t, "copies", must(s.CopiesOf(ctx, "b"))(t), want)
+	several := append([]state.Copy{fullCopy("a", "", "c1")}, want...)
+	equal(t, "copies of several", must(s.CopiesOf(ctx, "b", "none", "a"))(t), several)
+	equal(t, "copies of no bucket", len(must(s.CopiesOf(ctx))(t)), 0)
 	update(t, s, func(tx state.Tx) error {
 		equal(t, "copies in tx", must(tx.Copies("b"))(t), want)
 		return nil

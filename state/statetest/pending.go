@@ -410,6 +410,9 @@ func testBacklogs(t *testing.T, fx Fixture) {
 	a := state.Backlog{Bucket: "a", Cluster: "c2", Objects: 1, Bytes: 50, Oldest: at(7)}
 	equal(t, "all", must(s.Backlogs(ctx, ""))(t), []state.Backlog{a, c1, c2})
 	equal(t, "of b", must(s.Backlogs(ctx, "b"))(t), []state.Backlog{c1, c2})
+	equal(t, "of several", must(s.Backlogs(ctx, "b", "none", "a"))(t), []state.Backlog{a, c1, c2})
+	equal(t, "of several without any", len(must(s.Backlogs(ctx, "none", "neither"))(t)), 0)
+	equal(t, "of no bucket", len(must(s.Backlogs(ctx))(t)), 0)
 	equal(t, "total", must(s.BacklogTotal(ctx))(t), state.Backlog{Objects: 5, Bytes: 150, Oldest: at(3), HeldDeletes: 1, Conflicts: 1})
 
 	failed := rows[0]

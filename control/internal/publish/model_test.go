@@ -83,7 +83,7 @@ func (f *fakeStore) Get(_ context.Context, k catalog.Kind, name string) (state.R
 	return record.Encode(&catalog.Bucket{Name: name, Policy: policyOf(seq)})
 }
 
-func (f *fakeStore) CopiesOf(context.Context, string) ([]state.Copy, error) { return nil, nil }
+func (f *fakeStore) CopiesOf(context.Context, ...string) ([]state.Copy, error) { return nil, nil }
 
 func (f *fakeStore) changes(after state.Seq) []state.Change {
 	f.mu.Lock()

@@ -29,7 +29,7 @@ type Change struct {
 // Values is what Refresh reads of a store.
 type Values interface {
 	Get(ctx context.Context, k catalog.Kind, name string) (state.Record, error)
-	CopiesOf(ctx context.Context, bucket string) ([]state.Copy, error)
+	CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error)
 }
 
 // Refresh reads things and publishes them as the store has them now. What a configuration

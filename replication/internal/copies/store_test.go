@@ -98,11 +98,11 @@ type fakeStore struct {
 	c *fakeControl
 }
 
-func (s fakeStore) CopiesOf(_ context.Context, bucket string) ([]state.Copy, error) {
+func (s fakeStore) CopiesOf(_ context.Context, buckets ...string) ([]state.Copy, error) {
 	s.c.mu.Lock()
 	s.c.reads++
 	defer s.c.mu.Unlock()
-	return slices.Clone(s.c.rows[bucket]), nil
+	return slices.Clone(s.c.rows[buckets[0]]), nil
 }
 
 func row(cluster string, s catalog.CopyState, objects int64) state.Copy {

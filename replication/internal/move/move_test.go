@@ -340,7 +340,7 @@ type onlyBacklogs struct {
 	pending *pendingRows
 }
 
-func (b onlyBacklogs) Backlogs(context.Context, string) ([]state.Backlog, error) {
+func (b onlyBacklogs) Backlogs(context.Context, ...string) ([]state.Backlog, error) {
 	if b.pending.done.Load() {
 		return nil, nil
 	}

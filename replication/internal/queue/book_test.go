@@ -234,7 +234,7 @@ type bookStore struct {
 	b *book
 }
 
-func (s bookStore) CopiesOf(context.Context, string) ([]state.Copy, error) {
+func (s bookStore) CopiesOf(context.Context, ...string) ([]state.Copy, error) {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
 	return slices.Clone(s.b.copies), nil
