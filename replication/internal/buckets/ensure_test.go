@@ -2,6 +2,7 @@ package buckets
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -86,7 +87,7 @@ func TestEnsureFollowsVersioning(t *testing.T) {
 			w.Rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
 			n := ensured(w, "c2", tc.answer)
 			_, err := w.Ensure(t.Context(), at("c2"))
-			if tc.answer == storage.ErrDenied {
+			if errors.Is(tc.answer, storage.ErrDenied) {
 				w.WantErr(err, storage.ErrDenied)
 			} else {
 				w.Must(err)
