@@ -8,7 +8,9 @@ func Commands() []*cobra.Command {
 		statusCommand(), bucketsCommand(), bucketCommand(), clustersCommand(), policiesCommand(), zonesCommand(), routeCommand(),
 		planCommand(), applyCommand(), exportCommand(),
 		syncCommand(), verifyCommand(), drainCommand(), undrainCommand(), rebalanceCommand(), promoteCommand(), placementCommand(), nodesCommand(),
-		conflictsCommand(), deletesCommand(), failuresCommand(), pauseCommand(), resumeCommand(), eventsCommand(), auditCommand(), keysCommand(),
+		objectsCommand(), pendingCommand(), conflictsCommand(), deletesCommand(), failuresCommand(),
+		trustCommand(), releaseCommand(), forgetCommand(), purgesCommand(), abandonCommand(),
+		pauseCommand(), resumeCommand(), eventsCommand(), auditCommand(), keysCommand(),
 	}
 	for _, cmd := range all {
 		connectionFlags(cmd)

@@ -34,6 +34,8 @@ type Client struct {
 type Error struct {
 	Status  int
 	Message string
+	// Body is the answer as it came: some say more than the message. A long one is cut.
+	Body []byte
 }
 
 // Error returns the API's own words.
@@ -172,7 +174,7 @@ func errorOf(resp *http.Response) error {
 	if json.Unmarshal(body, &told) != nil || told.Error == "" {
 		told.Error = fmt.Sprintf("status %d: %s", resp.StatusCode, excerpt(body))
 	}
-	return &Error{Status: resp.StatusCode, Message: told.Error}
+	return &Error{Status: resp.StatusCode, Message: told.Error, Body: body}
 }
 
 // maxExcerpt is how many characters are told of an answer that is none of the API.
