@@ -225,7 +225,7 @@ web-budgets: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## w
 	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy BUDGETS=1 $(NODE) npx playwright test budgets
 
 .PHONY: web-shots
-web-shots: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## take the pictures of docs/console.md anew
+web-shots: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## take the pictures of docs/console.md again
 	@PREREQS=$(PREREQS) .ci/prereqs chromium:chromium
 	@mkdir -p docs/images
 	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy SHOTS=$(CURDIR)/docs/images $(NODE) npx playwright test shots

@@ -96,7 +96,7 @@ type nodeSeries struct {
 }
 
 // seriesAsked returns the series that a request is for, in its order, instance by instance. What is
-// the store's or the storages' is the same whoever tells: it is told of this instance, once.
+// the store's or the storages' is the same no matter which one tells: it is told of this instance, once.
 func seriesAsked(c *call) ([]nodeSeries, error) {
 	own := c.catalogue.Node()
 	nodes := []string{""}

@@ -234,7 +234,7 @@ func parseRecords(records []record) ([]replication.Hint, error) {
 // itself; and what it is as it stands, because versitygw, for one, does not encode. What is not UTF-8 is
 // no name. EventBridge does not encode.
 //
-// Invariant: what changed is among the keys that are noted, whoever sent it. A key too many
+// Invariant: what changed is among the keys that are noted, no matter who sent it. A key too many
 // costs a look at the storages; one too few is a change that nobody hears of.
 func readings(key string) (names []string) {
 	for _, decode := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {

@@ -140,7 +140,7 @@ func TestAnywhereRejectsEverywhere(t *testing.T) {
 	w.awaitIdle("bkt")
 }
 
-// conflicting makes a bucket whose copy in c2 has an object that is somebody else's under "extra", and
+// conflicting makes a bucket whose copy in c2 has an object that is someone else's under "extra", and
 // another one than the primary under "differs".
 func conflicting(t *testing.T, policy func(w *world)) (w *world, c1, c2 *fakestorage.Storage) {
 	t.Helper()

@@ -43,10 +43,10 @@ func TestMakeStoresFirst(t *testing.T) {
 
 	w.Rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
 	w.Fakes["c2"].SetFault(nil)
-	w.Fakes["c2"].User(bkt, "x", "somebody else made it")
+	w.Fakes["c2"].User(bkt, "x", "someone else made it")
 	w.Must(w.Buckets.Make(t.Context(), w.Site("c2"), bkt, false))
 	if w.Row("c2").MadeBucket {
-		t.Error("somebody else's bucket counts as FaDO's")
+		t.Error("someone else's bucket counts as FaDO's")
 	}
 }
 

@@ -39,7 +39,7 @@ func TestIdentityIsLearnt(t *testing.T) {
 	}
 }
 
-// A primary's bucket that was made anew stops the bucket, with a reason that says what to do.
+// A primary's bucket that was made again stops the bucket, with a reason that says what to do.
 func TestPrimaryMadeAnewStops(t *testing.T) {
 	t.Parallel()
 	w := known(t)
@@ -104,8 +104,8 @@ func TestPrimaryAloneIsTakenAsItIs(t *testing.T) {
 	}
 }
 
-// A copy whose bucket was made anew is an import: nothing of what lies there is FaDO's, and its
-// deletes are counted anew. A copy that leaves stays one.
+// A copy whose bucket was made again is an import: nothing of what lies there is FaDO's, and its
+// deletes are counted again. A copy that leaves stays one.
 func TestCopyMadeAnewIsAnImport(t *testing.T) {
 	t.Parallel()
 	for _, s := range []catalog.CopyState{catalog.CopySynced, catalog.CopyRemoving} {
@@ -138,8 +138,8 @@ func TestMayRemove(t *testing.T) {
 		want   error
 	}{
 		{name: "nothing changed", change: func(*world) {}},
-		{name: "the copy was made anew", change: func(w *world) { w.Reborn("c2") }, want: ErrNotTheCopy},
-		{name: "the primary was made anew", change: func(w *world) { w.Reborn("c1") }, want: guard.ErrElsewhere},
+		{name: "the copy was made again", change: func(w *world) { w.Reborn("c2") }, want: ErrNotTheCopy},
+		{name: "the primary was made again", change: func(w *world) { w.Reborn("c1") }, want: guard.ErrElsewhere},
 		{
 			name: "a third copy is the same storage", want: ErrOneStorage,
 			change: func(w *world) {

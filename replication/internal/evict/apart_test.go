@@ -119,26 +119,26 @@ func TestTellApart(t *testing.T) {
 	}
 }
 
-// A copy whose bucket was made anew is an import: nothing of what lies there is FaDO's.
+// A copy whose bucket was made again is an import: nothing of what lies there is FaDO's.
 func TestCopyMadeAnew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.synced(walktest.Keys(3)...)
 	w.Reborn("c2")
 	w.Fakes["c2"].User(bkt, "k000", "another")
-	w.Fakes["c2"].User(bkt, "precious", "somebody's")
+	w.Fakes["c2"].User(bkt, "precious", "someone's")
 	w.WantErr(w.Scanner.Scan(t.Context(), at("c2")), object.ErrChanged)
 	if row := w.Row("c2"); row.State != catalog.CopyWaiting || !row.VerifiedAt.IsZero() || row.MadeBucket {
 		t.Fatalf("the copy's row: %+v", row)
 	}
 	w.Must(w.Syncer.Sync(t.Context(), at("c2")))
 	w.WantKeys(w.Pending(), "c2/k000", "c2/precious")
-	if got := w.Fakes["c2"].Contents(bkt); got["k000"] != "another" || got["precious"] != "somebody's" || got["k001"] == "" {
+	if got := w.Fakes["c2"].Contents(bkt); got["k000"] != "another" || got["precious"] != "someone's" || got["k001"] == "" {
 		t.Errorf("c2 has %q", got)
 	}
 
 	w.Reborn("c2")
-	w.Fakes["c2"].User(bkt, "k001", "somebody's")
+	w.Fakes["c2"].User(bkt, "k001", "someone's")
 	w.SetState("c2", catalog.CopyRemoving)
 	w.Must(w.Evictor.Evict(t.Context(), at("c2")))
 	if w.HasRow("c2") || len(w.Fakes["c2"].Contents(bkt)) != 1 {

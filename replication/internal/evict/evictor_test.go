@@ -37,9 +37,9 @@ func TestEvict(t *testing.T) {
 func TestEvictLeavesForeignObjects(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.Fakes["c2"].User(bkt, "b", "somebody else's")
+	w.Fakes["c2"].User(bkt, "b", "someone else's")
 	w.synced("a", "b")
-	w.Fakes["c2"].User(bkt, "z", "somebody else's, and later")
+	w.Fakes["c2"].User(bkt, "z", "someone else's, and later")
 	w.SetState("c2", catalog.CopyRemoving)
 	w.Must(w.Evictor.Evict(t.Context(), at("c2")))
 	if left := w.Fakes["c2"].Contents(bkt); len(left) != 2 || left["b"] == "" || left["z"] == "" {

@@ -45,7 +45,7 @@ func TestEvictForesees(t *testing.T) {
 				w.Fakes["c1"].User(bkt, k, "a newer body of "+k)
 			}
 		}, ""},
-		{"somebody else's there", func(w *world) {
+		{"someone else's there", func(w *world) {
 			for _, k := range walktest.Keys(30) {
 				w.Fakes["c2"].User(bkt, k+" theirs", "x")
 			}

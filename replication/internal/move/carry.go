@@ -24,7 +24,7 @@ import (
 const carryRows = 100_000
 
 // absencePatience is for how long after a move what a former primary lacks counts as deleted
-// around the move: later somebody may be clearing it away.
+// around the move: later someone may be clearing it away.
 const absencePatience = 10 * time.Minute
 
 // carry is one pass over what users wrote at a former primary around the move.

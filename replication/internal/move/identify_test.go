@@ -11,7 +11,7 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
-// A primary that was made anew stops its bucket, in whatever a walk does next; an event's key
+// A primary that was made again stops its bucket, in whatever a walk does next; an event's key
 // included. What people say then is taken, and nothing else.
 func TestPrimaryMadeAnew(t *testing.T) {
 	t.Parallel()
@@ -49,14 +49,14 @@ func TestTrustCopy(t *testing.T) {
 	w := newWorld(t)
 	w.synced(walktest.Keys(3)...)
 	w.Reborn("c1")
-	w.Fakes["c1"].User(bkt, "other", "somebody's")
+	w.Fakes["c1"].User(bkt, "other", "someone's")
 	w.WantErr(w.Scanner.Scan(t.Context(), at("c2")), guard.ErrElsewhere)
 	w.Must(w.Decisions.TrustCopy(t.Context(), bkt, "c2"))
 	if row := w.Row("c1"); row.Primary || row.Stopped || row.State != catalog.CopyWaiting || !row.VerifiedAt.IsZero() {
 		t.Fatalf("the former primary: %+v", row)
 	}
 	w.Must(w.Syncer.Sync(t.Context(), at("c1")))
-	if got := w.Fakes["c1"].Contents(bkt); len(got) != 4 || got["other"] != "somebody's" {
+	if got := w.Fakes["c1"].Contents(bkt); len(got) != 4 || got["other"] != "someone's" {
 		t.Errorf("c1 has %q", got)
 	}
 	w.WantKeys(w.Pending(), "c1/other")

@@ -53,7 +53,7 @@ func TestMoveBlocked(t *testing.T) {
 	for _, hold := range []state.Hold{state.HoldConflict, state.HoldDeletes} {
 		w := newWorld(t)
 		w.synced("a")
-		w.Fakes["c2"].User(bkt, "x", "somebody else's")
+		w.Fakes["c2"].User(bkt, "x", "someone else's")
 		w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "x", Cluster: "c2", Hold: hold, Since: time.Now()}))
 		err := w.Mover.MovePrimary(t.Context(), bkt, "c2")
 		w.WantErr(err, object.ErrBlocked)

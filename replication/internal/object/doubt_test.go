@@ -112,7 +112,7 @@ func TestIsOlder(t *testing.T) {
 		"newer":                 {at(25), made(20, 30), true, false},
 		"newer than the copy":   {at(40), made(20, 30), false, false},
 		"older, times are kept": {at(10), kept, true, true},
-		"somebody else's":       {at(10), at(30), true, false},
+		"someone else's":        {at(10), at(30), true, false},
 	} {
 		if may, is := MayBeOlder(&test.src, &test.dst), IsOlder(test.src, test.dst); may != test.may || is != test.is {
 			t.Errorf("%s: may be %v, is %v", name, may, is)

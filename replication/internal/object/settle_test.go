@@ -207,7 +207,7 @@ func TestForeignIsOneObject(t *testing.T) {
 	}
 	w.fakes["c1"].User(bkt, "k", "ours")
 	w.fakes["c2"].User(bkt, "k", "theirs")
-	settle("somebody else's", 0, ErrConflict)
+	settle("someone else's", 0, ErrConflict)
 	w.fakes["c2"].User(bkt, "k", "theirs, again")
 	settle("another one of theirs", 0, ErrConflict)
 	w.fakes["c2"].UserDelete(bkt, "k")

@@ -58,7 +58,7 @@ func (s *scan) extra(key string) {
 
 // raise has the keys looked at again that differ and had rows when they were met. A worker
 // may have looked at one before the change that the listings show, and is about to finish its
-// row, or has since: the new generation keeps that row, and one that has gone is made anew.
+// row, or has since: the new generation keeps that row, and one that has gone is made again.
 // Rows that are held, or wait for their next attempt, are not being worked on.
 func (s *scan) raise(ctx context.Context) error {
 	met := s.pending

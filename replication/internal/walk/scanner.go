@@ -36,7 +36,7 @@ func (c *Scanner) Scan(ctx context.Context, id ids.Copy) error {
 	return c.histories.Bring(ctx, id)
 }
 
-// restartUnknown has a scan begin anew that would go on where one was cut of which is not
+// restartUnknown has a scan begin again that would go on where one was cut of which is not
 // known when it began, or since when changes may have been missed.
 func (c *Scanner) restartUnknown(ctx context.Context, id ids.Copy) error {
 	if c.began.counts(c.o, id) {

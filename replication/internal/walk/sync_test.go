@@ -31,13 +31,13 @@ func TestSync(t *testing.T) {
 	}
 }
 
-// What somebody else put into a copy's bucket is a conflict, and the walk goes on.
+// What someone else put into a copy's bucket is a conflict, and the walk goes on.
 func TestSyncMeetsForeignObject(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.fakes["c2"].User(bkt, "b", "somebody else's")
+	w.fakes["c2"].User(bkt, "b", "someone else's")
 	w.synced("a", "b", "c")
-	if got := w.fakes["c2"].Contents(bkt)["b"]; got != "somebody else's" {
+	if got := w.fakes["c2"].Contents(bkt)["b"]; got != "someone else's" {
 		t.Errorf("it was replaced by %q", got)
 	}
 	rows := w.pending()

@@ -154,7 +154,7 @@ test('a change elsewhere is seen', async ({ page }) => {
 });
 
 test('a foreign object is a conflict, until people decide', async ({ page }) => {
-  await s3(world().storages.paris, 'PUT', '/reports/foreign.txt', 'of somebody else');
+  await s3(world().storages.paris, 'PUT', '/reports/foreign.txt', 'of someone else');
   await s3(world().storages.berlin, 'PUT', '/reports/foreign.txt', 'ours');
   await until('the conflict', async () => ((await (await admin('/fado/buckets/reports')).json()) as { status: { conflicts: number } }).status.conflicts === 1);
   await signIn(page, 'ola', '/buckets/reports');
@@ -265,7 +265,7 @@ const paths = [
 ];
 
 for (const theme of ['Light', 'Dark']) {
-  test(`nothing stands in anybody's way: ${theme}`, theme === 'Dark' ? short : {}, async ({ page }) => {
+  test(`nothing stands in anyone's way: ${theme}`, theme === 'Dark' ? short : {}, async ({ page }) => {
     test.setTimeout(240_000); // many pages
     await signIn(page, 'ada');
     await page.getByRole('button', { name: 'Account' }).click();

@@ -93,7 +93,7 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await expect(dialog.getByRole('table', { name: 'Moves' }).getByRole('row', { name: /moving/ })).toContainText('berlin → virginia');
   expect((await bucket('moving')).status.primary).toBe('berlin');
 
-  // Somebody else changes something before it is applied.
+  // Someone else changes something before it is applied.
   await admin('/fado/zones/us', { method: 'PATCH', body: JSON.stringify({ labels: { seen: 'yes' } }) }).then((r) => r.text());
   await admin('/fado/policies/everywhere', { method: 'PATCH', body: JSON.stringify({ prefer: ['berlin'] }) });
   await dialog.getByRole('button', { name: 'Apply 1 change' }).click();

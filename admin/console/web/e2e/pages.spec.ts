@@ -18,7 +18,7 @@ test('which cluster holds what, and what is behind', short, async ({ page }) => 
 });
 
 test('what happened before, and what happens now', short, async ({ page }) => {
-  // The log begins with the instance, which another test may have started anew.
+  // The log begins with the instance, which another test may have started again.
   await admin('/fado/zones', { method: 'POST', body: JSON.stringify({ name: 'logged' }) });
   await admin('/fado/zones/logged', { method: 'DELETE' });
   await signIn(page, 'vera', '/events');

@@ -33,7 +33,7 @@ test('objects are browsed by prefix, and each says where it is current', short, 
 test('a copy that is behind is said, and why', async ({ page }) => {
   await control('/storage/stop/paris');
   try {
-    await s3(world().storages.berlin, 'PUT', '/reports/report-050.txt', 'written anew');
+    await s3(world().storages.berlin, 'PUT', '/reports/report-050.txt', 'written again');
     await signIn(page, 'vera', '/buckets/reports?tab=objects');
     const row = objects(page).getByRole('row', { name: /report-050/ });
     await expect(row).toContainText(/current in berlin(?!,)/);
@@ -155,7 +155,7 @@ test('what is hostile is shown, and does not run', short, async ({ page }) => {
   for (const key of ['evil.html', 'evil.svg']) await s3(world().storages.berlin, 'DELETE', `/reports/${key}`);
 });
 
-test('a link is good for anybody, and stored, not shown', async ({ page, browser }) => {
+test('a link is good for anyone, and stored, not shown', async ({ page, browser }) => {
   await s3(world().storages.berlin, 'PUT', '/reports/linked.html', evil, 'text/html');
   await signIn(page, 'ola', '/buckets/reports?tab=objects');
   await objects(page).getByRole('link', { name: 'linked.html' }).click();

@@ -101,7 +101,7 @@ test('a copy on its way has progress and an end', async ({ page }) => {
 });
 
 test('a bucket tells what happened to it', short, async ({ page }) => {
-  // The log begins with the instance, which another test may have started anew.
+  // The log begins with the instance, which another test may have started again.
   await s3(world().storages.berlin, 'PUT', '/reports/active.txt', 'x');
   await signIn(page, 'ada', '/buckets/reports?tab=activity');
   await expect(

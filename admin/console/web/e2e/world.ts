@@ -358,7 +358,7 @@ export async function postgres(): Promise<{ store: string; stop: () => Promise<v
   };
 }
 
-/** Whether somebody listens there. */
+/** Whether someone listens there. */
 const reached = (port: number) =>
   new Promise<boolean>((r) => {
     const socket = connect(port, '127.0.0.1', () => {

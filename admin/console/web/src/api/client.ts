@@ -23,7 +23,7 @@ export class ApiError extends Error {
   }
 }
 
-/** What happened, to whoever draws the whole: a session that ended, a server that is away. */
+/** What happened, to what draws the whole: a session that ended, a server that is away. */
 export const signals = new EventTarget();
 
 async function ask(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {

@@ -152,7 +152,7 @@ describe('an upload', () => {
     expect([u.state, by.asked]).toEqual(['done', ['part 3', 'complete']]);
   });
 
-  it('begins anew where the storage has given it up', async () => {
+  it('begins again where the storage has given it up', async () => {
     const by = new Fake();
     by.fails = (w) => (w.operation === 'complete' ? 404 : 0);
     const u = upload(by, 40 * MiB);

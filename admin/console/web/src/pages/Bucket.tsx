@@ -253,7 +253,7 @@ function Conflicts({ name, n }: { name: string; n: number }) {
         aside={n > 0 && <Action onClick={() => setAsked({ winner: 'newest' })}>Let the newest win everywhere</Action>}
         head={['Key', 'What the clusters hold', 'Decide']}
         rows={(list) => list}
-        none={<Empty title="No conflict">No object that somebody else wrote stands in the way of a copy.</Empty>}
+        none={<Empty title="No conflict">No object that someone else wrote stands in the way of a copy.</Empty>}
       >
         {(c) => (
           <tr key={c.key}>
@@ -286,8 +286,8 @@ function Conflicts({ name, n }: { name: string; n: number }) {
         onClose={() => setAsked(undefined)}
       >
         <p>
-          The object of {asked?.winner === 'newest' ? 'whoever wrote last' : asked?.winner} stays and replaces the others. A loser is kept as a noncurrent
-          version; where its storage keeps no versions, the conflict is refused and nothing is lost.
+          The object of {asked?.winner === 'newest' ? 'the last writer' : asked?.winner} stays and replaces the others. A loser is kept as a noncurrent version;
+          where its storage keeps no versions, the conflict is refused and nothing is lost.
         </p>
       </Confirm>
     </>

@@ -162,14 +162,14 @@ const spans = [
   [900, '15 minutes'],
 ] as const;
 
-/** A link by which anybody may read the object for a while. */
+/** A link by which anyone may read the object for a while. */
 function MakeLink({ bucket, name }: { bucket: string; name: string }) {
   const id = useId();
   const [seconds, setSeconds] = useState(300);
   const [link, setLink] = useState<Signed>();
   const make = useDo(
     async () => setLink(await sign({ bucket, key: name, operation: 'get', seconds })),
-    'Whoever has the link may read the object until it expires',
+    'Anyone who has the link may read the object until it expires',
   );
   return (
     <details>

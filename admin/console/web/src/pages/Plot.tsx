@@ -16,7 +16,7 @@ export default function Plot({ from, step, lines, unit }: { from: number; step: 
   const theme = useTheme();
   const names = lines.map((l) => l.label).join('\n');
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: made anew where lines or colours are others
+  // biome-ignore lint/correctness/useExhaustiveDependencies: made again where lines or colours are others
   useEffect(() => {
     const at = box.current;
     if (!at) return;
