@@ -65,7 +65,7 @@ func listAudit(ctx context.Context, s *session) error {
 		}
 		query.Set("limit", strconv.Itoa(size))
 		var page []json.RawMessage
-		if err := s.Get(ctx, "/fado/audit", query, &page); err != nil {
+		if err := s.api.Get(ctx, "/fado/audit", query, &page); err != nil {
 			return err
 		}
 		all = append(all, page...)
@@ -168,7 +168,7 @@ func auditExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export", Short: "Prints all audit records, one JSON object a line", Args: cobra.NoArgs,
 		RunE: run(func(ctx context.Context, s *session) (int, error) {
-			body, err := s.Stream(ctx, get("/fado/audit/export"))
+			body, err := s.api.Stream(ctx, get("/fado/audit/export"))
 			if err != nil {
 				return 0, err
 			}

@@ -32,7 +32,7 @@ const exitDiffers = 2
 
 // session is one run of a command.
 type session struct {
-	*client.Client
+	api  *client.Client
 	cmd  *cobra.Command
 	args []string
 	json bool
@@ -82,14 +82,14 @@ func (s *session) connect() error {
 	if err != nil || addr.PortRangeSize() > 1 || strings.Contains(text, "://") {
 		return fmt.Errorf("--address: %q: expected one address, such as localhost:2019 or unix//run/caddy.sock", text)
 	}
-	s.Client = &client.Client{URL: "http://" + addr.JoinHostPort(0)}
+	s.api = &client.Client{URL: "http://" + addr.JoinHostPort(0)}
 	if addr.IsUnixNetwork() {
 		addr.Host, _, _ = strings.Cut(addr.Host, "|") // the socket's permissions, as configurations have them
-		s.URL = "http://127.0.0.1"                    // a socket's path is no host, and Caddy wants no Origin there
+		s.api.URL = "http://127.0.0.1"                // a socket's path is no host, and Caddy wants no Origin there
 	} else {
-		s.Header = http.Header{"Origin": {s.URL}}
+		s.api.Header = http.Header{"Origin": {s.api.URL}}
 	}
-	s.HTTP = &http.Client{Transport: &http.Transport{
+	s.api.HTTP = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, addr.Network, addr.JoinHostPort(0))
 		},
@@ -128,7 +128,7 @@ func (s *session) columns() int {
 // show reads what is at a path and prints it: as JSON, or by f.
 func show[T any](ctx context.Context, s *session, r client.Request, f func(T)) error {
 	var raw json.RawMessage
-	if _, err := s.Do(ctx, r, &raw); err != nil {
+	if _, err := s.api.Do(ctx, r, &raw); err != nil {
 		return err
 	}
 	if s.json {

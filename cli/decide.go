@@ -88,7 +88,7 @@ that is.
 
 // removed makes a request that removes an item, which has an answer only where there is more to tell.
 func (s *session) removed(ctx context.Context, r client.Request, what string) error {
-	resp, err := s.Stream(ctx, r)
+	resp, err := s.api.Stream(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -130,12 +130,12 @@ it. Buckets that were written there get the best of their copies as the primary.
 `, these(1, 1), func(ctx context.Context, s *session) error {
 		cluster := s.args[0]
 		r := client.Request{Method: http.MethodDelete, Path: client.Path("clusters", cluster), Query: url.Values{"abandon": {"true"}}}
-		lost, err := s.wouldBeLost(ctx, r)
+		lost, err := wouldBeLost(ctx, s.api, r)
 		if err != nil {
 			return err
 		}
 		if !s.json {
-			s.showAbandonment(lost)
+			lost.show(s)
 		}
 		question := fmt.Sprintf("Give up %s, and with it %s (%s) that are nowhere else?", cluster, count(lost.Objects, "object"), bytesText(lost.Bytes))
 		if err := s.confirm(ctx, question); err != nil {
@@ -147,8 +147,8 @@ it. Buckets that were written there get the best of their copies as the primary.
 }
 
 // wouldBeLost asks what a request that is not confirmed would give up.
-func (s *session) wouldBeLost(ctx context.Context, r client.Request) (*abandonment, error) {
-	_, err := s.Do(ctx, r, nil)
+func wouldBeLost(ctx context.Context, api *client.Client, r client.Request) (*abandonment, error) {
+	_, err := api.Do(ctx, r, nil)
 	var refused *client.Error
 	if !errors.As(err, &refused) || refused.Status != http.StatusConflict {
 		return nil, err
@@ -160,7 +160,7 @@ func (s *session) wouldBeLost(ctx context.Context, r client.Request) (*abandonme
 	return lost, nil
 }
 
-func (s *session) showAbandonment(a *abandonment) {
+func (a *abandonment) show(s *session) {
 	if a.Answers {
 		s.say("%s", s.colour(yellow, "Its storage answers: caddy fado drain "+a.Cluster+" loses nothing."))
 	}

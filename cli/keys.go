@@ -87,7 +87,7 @@ func (s *session) addKey(ctx context.Context) error {
 }
 
 func (s *session) removeKey(ctx context.Context, id string) error {
-	if _, err := s.Do(ctx, client.Request{Method: http.MethodDelete, Path: client.Path("keys", id)}, nil); err != nil {
+	if _, err := s.api.Do(ctx, client.Request{Method: http.MethodDelete, Path: client.Path("keys", id)}, nil); err != nil {
 		return err
 	}
 	if s.json {

@@ -21,7 +21,7 @@ func paged[T any](ctx context.Context, s *session, path, member string, query ur
 	all := []json.RawMessage{}
 	for first := true; ; first = false {
 		page := make(map[string]json.RawMessage)
-		if err := s.Get(ctx, path, query, &page); err != nil {
+		if err := s.api.Get(ctx, path, query, &page); err != nil {
 			return err
 		}
 		var items []json.RawMessage
@@ -31,14 +31,19 @@ func paged[T any](ctx context.Context, s *session, path, member string, query ur
 				return fmt.Errorf("reading %s: %s: %w", path, name, err)
 			}
 		}
-		if s.json {
-			all = append(all, items...)
-		} else if err := s.page(items, first, head, func(raw json.RawMessage) ([]string, error) {
+		t := newTable(head...)
+		for _, raw := range items {
 			var item T
-			err := json.Unmarshal(raw, &item)
-			return row(item), err
-		}); err != nil {
-			return fmt.Errorf("reading %s: %w", path, err)
+			if err := json.Unmarshal(raw, &item); err != nil {
+				return fmt.Errorf("reading %s: %w", path, err)
+			}
+			t.add(row(item)...)
+		}
+		switch {
+		case s.json:
+			all = append(all, items...)
+		case first || len(items) > 0:
+			s.tell(t)
 		}
 		if next == "" {
 			break
@@ -47,22 +52,6 @@ func paged[T any](ctx context.Context, s *session, path, member string, query ur
 	}
 	if s.json {
 		return s.print(all)
-	}
-	return nil
-}
-
-// page prints a page of a list; the first one has a head.
-func (s *session) page(items []json.RawMessage, first bool, head []string, row func(json.RawMessage) ([]string, error)) error {
-	t := newTable(head...)
-	for _, raw := range items {
-		cells, err := row(raw)
-		if err != nil {
-			return err
-		}
-		t.add(cells...)
-	}
-	if first || len(items) > 0 {
-		s.tell(t)
 	}
 	return nil
 }

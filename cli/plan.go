@@ -56,9 +56,9 @@ Exit status: 0 if there is nothing to do, 2 if there are changes, 1 for an error
 // plan asks for what is shown of a plan: for programs all, for people the beginning.
 func (s *session) plan(ctx context.Context, doc client.Document) (*client.Plan, error) {
 	if s.json {
-		return s.WholePlan(ctx, doc)
+		return s.api.WholePlan(ctx, doc)
 	}
-	return s.Plan(ctx, doc, client.PlanPage{})
+	return s.api.Plan(ctx, doc, client.PlanPage{})
 }
 
 func (s *session) document() (client.Document, func(error) error, error) {
@@ -90,7 +90,7 @@ func (s *session) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.Plan(ctx, doc, client.PlanPage{})
+	p, err := s.api.Plan(ctx, doc, client.PlanPage{})
 	if err != nil {
 		return where(err)
 	}
@@ -102,7 +102,7 @@ func (s *session) apply(ctx context.Context) error {
 			return err
 		}
 	}
-	done, err := s.Apply(ctx, doc, p.ETag)
+	done, err := s.api.Apply(ctx, doc, p.ETag)
 	if told, ok := errors.AsType[*client.Error](err); ok && told.Status == http.StatusPreconditionFailed {
 		return fmt.Errorf("the catalogue was changed since this plan was made, for revision %d: nothing was done; look at a new plan (%w)", p.Revision, err)
 	}
@@ -151,7 +151,7 @@ func exportCommand() *cobra.Command {
 			if s.json {
 				format = "json"
 			}
-			return 0, s.Export(ctx, s.cmd.OutOrStdout(), format, s.set("all"))
+			return 0, s.api.Export(ctx, s.cmd.OutOrStdout(), format, s.set("all"))
 		}),
 	}
 	cmd.Flags().Bool("all", false, "also what the configuration declares")

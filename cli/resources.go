@@ -62,7 +62,7 @@ Exit status: 0 if all is well, 2 if it is degraded, 1 for an error.
 func (s *session) status(ctx context.Context) (status int, done bool, err error) {
 	var raw [2]json.RawMessage
 	for i, path := range []string{"/fado/", "/fado/replication"} {
-		if err := s.Get(ctx, path, nil, &raw[i]); err != nil {
+		if err := s.api.Get(ctx, path, nil, &raw[i]); err != nil {
 			return 0, false, err
 		}
 	}
@@ -137,7 +137,7 @@ func list[T any](ctx context.Context, s *session, path string, t *table, row fun
 	query := url.Values{"limit": {strconv.Itoa(pages)}}
 	for {
 		var page []json.RawMessage
-		if err := s.Get(ctx, path, query, &page); err != nil {
+		if err := s.api.Get(ctx, path, query, &page); err != nil {
 			return err
 		}
 		var last T
@@ -218,7 +218,7 @@ func (s *session) bucket(ctx context.Context) (status int, done bool, err error)
 func bucketSince(ctx context.Context, s *session, before *bucketItem) (status int, done bool, err error) {
 	var raw json.RawMessage
 	var b bucketItem
-	if err = s.Get(ctx, client.Path("buckets", s.args[0]), nil, &raw); err != nil {
+	if err = s.api.Get(ctx, client.Path("buckets", s.args[0]), nil, &raw); err != nil {
 		return 0, false, err
 	}
 	if err = json.Unmarshal(raw, &b); err != nil {

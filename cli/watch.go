@@ -99,7 +99,7 @@ func eventsCommand() *cobra.Command {
 
 // events prints the events of one stream, until it ends.
 func (s *session) events(ctx context.Context, r client.Request) error {
-	body, err := s.Stream(ctx, r)
+	body, err := s.api.Stream(ctx, r)
 	if err != nil {
 		return err
 	}

@@ -20,11 +20,11 @@ func syncCommand() *cobra.Command {
 		RunE: run(func(ctx context.Context, s *session) (int, error) {
 			var before bucketItem
 			if s.set("watch") {
-				if err := s.Get(ctx, client.Path("buckets", s.args[0]), nil, &before); err != nil {
+				if err := s.api.Get(ctx, client.Path("buckets", s.args[0]), nil, &before); err != nil {
 					return 0, err
 				}
 			}
-			if err := s.Post(ctx, client.Path("buckets", s.args[0], "sync"), nil, nil); err != nil {
+			if err := s.api.Post(ctx, client.Path("buckets", s.args[0], "sync"), nil, nil); err != nil {
 				return 0, err
 			}
 			if s.set("watch") {
@@ -63,7 +63,7 @@ Exit status: 0 if nothing is wrong, 2 if something could not be repaired, 1 for 
 			path := client.Path("buckets", s.args[0], "verify")
 			if s.set("show") || s.set("watch") {
 				if !s.set("show") {
-					if err := s.Post(ctx, path+deep(s), nil, nil); err != nil {
+					if err := s.api.Post(ctx, path+deep(s), nil, nil); err != nil {
 						return 0, err
 					}
 				}
@@ -134,7 +134,7 @@ func undrainCommand() *cobra.Command {
 }
 
 func (s *session) setDrain(ctx context.Context, drain bool) error {
-	return s.Patch(ctx, client.Path("clusters", s.args[0]), map[string]bool{"drain": drain}, nil)
+	return s.api.Patch(ctx, client.Path("clusters", s.args[0]), map[string]bool{"drain": drain}, nil)
 }
 
 type drainingCluster struct {
@@ -239,7 +239,7 @@ func listDeletes(ctx context.Context, s *session) error {
 	all, query := []json.RawMessage{}, url.Values{"limit": {strconv.Itoa(pages)}}
 	for page, begun := (heldDeletes{}), false; !begun || page.Next != ""; begun = true {
 		page = heldDeletes{}
-		if err := s.Get(ctx, client.Path("buckets", s.args[0], "deletes"), query, &page); err != nil {
+		if err := s.api.Get(ctx, client.Path("buckets", s.args[0], "deletes"), query, &page); err != nil {
 			return err
 		}
 		if !begun {
@@ -294,7 +294,7 @@ func failuresCommand() *cobra.Command {
 // failures prints the failures; done says that there are none.
 func (s *session) failures(ctx context.Context) (status int, done bool, err error) {
 	var raw json.RawMessage
-	if err := s.Get(ctx, "/fado/replication/failures", nil, &raw); err != nil {
+	if err := s.api.Get(ctx, "/fado/replication/failures", nil, &raw); err != nil {
 		return 0, false, err
 	}
 	var all []failure
