@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/document"
@@ -297,56 +295,4 @@ func blockedBy(issues []document.Issue) error {
 		}
 	}
 	return &requestError{http.StatusConflict, errors.New("the document can't be applied: " + strings.Join(why, "; "))}
-}
-
-// exportDocument answers with the catalogue as a document.
-func exportDocument(c *call) error {
-	format, media := document.JSON, mediaJSON
-	if c.query("format") == string(document.YAML) {
-		format, media = document.YAML, mediaYAML
-	}
-	revision, unknown := c.catalogue.Store().Revision(c.r.Context())
-	first, err := c.catalogue.List(c.r.Context(), document.Kinds[0], "", listChunk)
-	if err != nil {
-		return err
-	}
-	c.w.Header().Set("Content-Type", media)
-	if unknown == nil { // a mirror has the catalogue, but not its revision
-		c.w.Header().Set("ETag", revisionTag(revision))
-	}
-	w := document.NewWriter(c.w, format)
-	for _, kind := range document.Kinds {
-		if err := c.exportKind(w, kind, first); err != nil {
-			c.log.Error("an export was cut short", zap.Error(err))
-			panic(http.ErrAbortHandler) // a part must not look like the whole
-		}
-		first = nil
-	}
-	// The client is gone if this fails, so there is no one to report the error to.
-	_ = w.Close()
-	return nil
-}
-
-// exportKind writes the resources of a kind; items are the first of them, if they were read.
-func (c *call) exportKind(w *document.Writer, kind catalog.Kind, items []control.Item) (err error) {
-	for after := ""; ; {
-		if items == nil {
-			if items, err = c.catalogue.List(c.r.Context(), kind, after, listChunk); err != nil {
-				return err
-			}
-		}
-		for _, it := range items {
-			if it.Origin == control.OriginConfig && c.query("origin") != "all" {
-				continue
-			}
-			redact(it.Resource)
-			if err := w.Item(it.Resource); err != nil {
-				return err
-			}
-		}
-		if len(items) < listChunk {
-			return nil
-		}
-		after, items = items[len(items)-1].Resource.ResourceName(), nil
-	}
 }

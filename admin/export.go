@@ -1,0 +1,116 @@
+package admin
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/document"
+)
+
+const (
+	// maxSpool is up to what size an export is held until it is known to be of one revision:
+	// that of the largest document that can be planned and applied.
+	maxSpool = document.MaxBytes
+	// exportTries is how often the catalogue is read because it changed meanwhile.
+	exportTries = 5
+)
+
+// exportDocument answers with the catalogue as a document. Invariant: with an ETag, the document is
+// the catalogue at that revision; it has none where the catalogue changed all the while it was read,
+// or is larger than what is held here.
+func exportDocument(c *call) error {
+	format, media := document.JSON, mediaJSON
+	if c.query("format") == string(document.YAML) {
+		format, media = document.YAML, mediaYAML
+	}
+	for try := 1; ; try++ {
+		spool := &spool{begin: func() io.Writer {
+			c.w.Header().Set("Content-Type", media)
+			return c.w
+		}}
+		before, unknown := c.catalogue.Store().Revision(c.r.Context())
+		err := c.export(document.NewWriter(spool, format))
+		switch {
+		case err != nil && spool.out == nil:
+			return err
+		case err != nil:
+			c.log.Error("an export was cut short", zap.Error(err))
+			panic(http.ErrAbortHandler) // a part must not look like the whole
+		}
+		if spool.out == nil && unknown == nil { // a mirror has the catalogue, but not its revision
+			after, err := c.catalogue.Store().Revision(c.r.Context())
+			switch {
+			case err == nil && after == before:
+				c.w.Header().Set("ETag", revisionTag(before))
+			case err == nil && try < exportTries:
+				continue
+			}
+		}
+		spool.end()
+		return nil
+	}
+}
+
+// spool holds what is written to it, up to maxSpool; from then on it passes all of it on.
+type spool struct {
+	held  bytes.Buffer
+	begin func() io.Writer
+	out   io.Writer // where it is passed on to; nil while it is held
+}
+
+// Write implements io.Writer.
+func (s *spool) Write(p []byte) (int, error) {
+	if s.out == nil && s.held.Len()+len(p) > maxSpool {
+		s.end()
+	}
+	if s.out != nil {
+		return s.out.Write(p)
+	}
+	return s.held.Write(p)
+}
+
+// end passes on what is held. That the client is gone is found by the next write, or by no one.
+func (s *spool) end() {
+	if s.out == nil {
+		s.out = s.begin()
+		_, _ = s.held.WriteTo(s.out)
+	}
+}
+
+// export writes all resources that are asked for.
+func (c *call) export(w *document.Writer) error {
+	for _, kind := range document.Kinds {
+		if err := c.exportKind(w, kind); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// exportKind writes the resources of a kind.
+func (c *call) exportKind(w *document.Writer, kind catalog.Kind) error {
+	for after := ""; ; {
+		items, err := c.catalogue.List(c.r.Context(), kind, after, listChunk)
+		if err != nil {
+			return err
+		}
+		for _, it := range items {
+			if it.Origin == control.OriginConfig && c.query("origin") != "all" {
+				continue
+			}
+			redact(it.Resource)
+			if err := w.Item(it.Resource); err != nil {
+				return err
+			}
+		}
+		if len(items) < listChunk {
+			return nil
+		}
+		after = items[len(items)-1].Resource.ResourceName()
+	}
+}
