@@ -150,7 +150,7 @@ func (d *drains) note(cluster string, st DrainStatus) {
 }
 
 // stays names buckets that are declared to be written in a cluster, or whose policy has their
-// primary stay: they stay until another one is named.
+// primary stay: they stay until another one is named. Else it is cannotLeave.
 func (d *drains) stays(cluster string) string {
 	snap := d.snap()
 	n, one := int64(0), ""
@@ -164,7 +164,7 @@ func (d *drains) stays(cluster string) string {
 	})
 	switch n {
 	case 0:
-		return ""
+		return cannotLeave(snap, cluster)
 	case 1:
 		if fixed(snap, one) {
 			return "bucket " + one + " keeps its primary there (primary fixed): name another one"
@@ -173,6 +173,39 @@ func (d *drains) stays(cluster string) string {
 	default:
 		return fmt.Sprintf("%s declare or keep it as their primary, one of them %s: name another one", control.Count(n, "bucket"), one)
 	}
+}
+
+// cannotLeave names a bucket whose policy finds too few other clusters, so that its copy stays until
+// the policy or the clusters are others; "" where there is none.
+func cannotLeave(snap *routing.Snapshot, cluster string) string {
+	short := make(map[string]string) // by policy: what it is short of
+	one, why := "", ""
+	snap.Buckets(func(b string) bool {
+		if one != "" && one < b {
+			return true
+		}
+		for _, c := range snap.Copies(b) {
+			if c.Cluster != cluster {
+				continue
+			}
+			rule, _ := snap.RuleOf(b, c.Prefix)
+			if _, known := short[rule.Policy]; !known {
+				short[rule.Policy] = ""
+				if p := snap.Policy(rule.Policy); p != nil {
+					short[rule.Policy] = strings.Join(control.Shortfalls(snap, p), "; ")
+				}
+			}
+			if short[rule.Policy] != "" {
+				one, why = strings.Clone(b), short[rule.Policy]
+				return true
+			}
+		}
+		return true
+	})
+	if one == "" {
+		return ""
+	}
+	return "bucket " + one + " stays: " + why
 }
 
 // fixed reports whether only people move the primary of a bucket that names none.

@@ -65,6 +65,33 @@ func TestDrainCounts(t *testing.T) {
 	}
 }
 
+// A bucket that no other cluster may have is named with what its policy is short of, until there is one.
+func TestDrainTellsWhatCannotLeave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
+	w.fake("c1").User("one", "a", "12345")
+	w.fake("c2")
+	w.policy("p", 2, "c1", "c2")
+	w.bucket("one", "p", "")
+	w.awaitOK("one", "c1", "c2")
+	w.eng.Stop()
+	w.apply(&catalog.Cluster{Name: "c2", Zones: []string{"c2"}, Drain: true, Storage: &catalog.Storage{Endpoint: "http://c2.test", BucketPrefix: w.prefix}})
+	reason := func() string {
+		t.Helper()
+		w.must(w.eng.drains.count(context.Background(), []string{"c2"}))
+		st, err := w.eng.DrainStatus(context.Background(), "c2")
+		w.must(err)
+		return st.Reason
+	}
+	if got := reason(); !strings.HasPrefix(got, "bucket one stays: ") || !strings.Contains(got, "draining") {
+		t.Errorf("%q", got)
+	}
+	w.policy("p", 1, "c1", "c2")
+	if got := reason(); got != "" {
+		t.Errorf("what can leave is said to stay: %q", got)
+	}
+}
+
 // drainEvents counts the events of drains that wait in a subscription.
 func drainEvents(sub *control.Subscription) (n int) {
 	for {
