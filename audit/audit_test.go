@@ -29,7 +29,9 @@ func TestCanonical(t *testing.T) {
 			t.Errorf("%s\nbecomes %s, %v\nwant    %s", in, got, err, want)
 		}
 	}
-	for _, bad := range []string{``, `{`, `1 2`, "\"\xff\""} {
+	for _, bad := range []string{
+		``, `{`, `[`, `{"a"`, `{"a":`, `[1`, `[1,`, `]`, `1 2`, "\"\xff\"", `{"a":1,"a":1}`, `[{"b":{"a":1,"\u0061":2}}]`, strings.Repeat("[", 1<<20),
+	} {
 		if _, err := audit.Canonical([]byte(bad)); err == nil {
 			t.Errorf("%q has a canonical form", bad)
 		}
@@ -194,6 +196,22 @@ func TestEveryMutationIsNamed(t *testing.T) {
 			t.Fatalf("none of %v is named: %+v", near, r)
 		}
 	})
+}
+
+// A line whose member stands twice is no record: a reader may see another value than the one that is
+// in the hash.
+func TestNoMemberStandsTwice(t *testing.T) {
+	t.Parallel()
+	records := chain(t, 3)
+	for _, twice := range []string{`"node":"n2",`, `"body":{},`, `"NODE":"n2",`} {
+		text := bytes.Replace(lines(records), []byte(`"node":"n1"`), []byte(twice+`"node":"n1"`), 1)
+		if r := verify(t, text, records[2].Head()); len(r.Problems) == 0 {
+			t.Errorf("%s beside the member of that name is right", twice)
+		}
+	}
+	if r := verify(t, lines(records), records[2].Head()); len(r.Problems) > 0 {
+		t.Errorf("%+v", r)
+	}
 }
 
 // Data where its policy did not allow it is found, whether the chain is whole or not.

@@ -17,8 +17,8 @@ func Canonical(text []byte) ([]byte, error) {
 		return nil, fmt.Errorf("not UTF-8: %.40q", text)
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
-	var v any
-	if err := dec.Decode(&v); err != nil {
+	v, err := readValue(dec, 0)
+	if err != nil {
 		return nil, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -26,6 +26,60 @@ func Canonical(text []byte) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	return writeCanonical(&out, v)
+}
+
+// maxDepth is how deep arrays and objects may lie in each other.
+const maxDepth = 1000
+
+// readValue reads a value. A name that stands twice in an object is refused (RFC 8785, 3.1): one
+// reader would take the first of its values, and another the last.
+func readValue(dec *json.Decoder, depth int) (any, error) {
+	token, err := dec.Token()
+	delim, nested := token.(json.Delim)
+	switch {
+	case err != nil, !nested:
+		return token, unexpected(err)
+	case depth == maxDepth:
+		return nil, fmt.Errorf("more than %d arrays and objects in each other", maxDepth)
+	}
+	object, list := make(map[string]any), []any{}
+	for dec.More() {
+		name := ""
+		if delim == '{' {
+			key, err := dec.Token()
+			if err != nil {
+				return nil, unexpected(err)
+			}
+			name = key.(string)
+			if _, twice := object[name]; twice {
+				return nil, fmt.Errorf("%q stands twice in an object", name)
+			}
+		}
+		v, err := readValue(dec, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		if delim == '{' {
+			object[name] = v
+		} else {
+			list = append(list, v)
+		}
+	}
+	if _, err := dec.Token(); err != nil { // the end
+		return nil, unexpected(err)
+	}
+	if delim == '{' {
+		return object, nil
+	}
+	return list, nil
+}
+
+// unexpected is the end of a text where more of a value should come.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 func writeCanonical(out *bytes.Buffer, v any) ([]byte, error) {
