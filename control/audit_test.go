@@ -54,6 +54,9 @@ func recorded(t rapid.TB, s state.Store) []audit.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if head == (audit.Head{}) && len(all) == 0 {
+		return nil // a chain that has not begun is right, and an export of it none that proves something
+	}
 	report, err := audit.Verify(&text, head, nil)
 	if err != nil || len(report.Problems) > 0 {
 		t.Fatalf("%+v, %v", report, err)
