@@ -38,6 +38,23 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
+// A line as deep as no record is ends with an error, and not with the process.
+func TestCanonicalIsBounded(t *testing.T) {
+	t.Parallel()
+	for depth, fine := range map[int]bool{1: true, 1000: true, 1001: false, 1 << 20: false} {
+		for _, pair := range [][2]string{{"[", "]"}, {`{"a":`, "}"}} {
+			text := strings.Repeat(pair[0], depth) + strings.Repeat(pair[1], depth)
+			if pair[0] != "[" {
+				text = strings.Repeat(pair[0], depth) + "1" + strings.Repeat(pair[1], depth)
+			}
+			got, err := audit.Canonical([]byte(text))
+			if (err == nil) != fine || fine && string(got) != text {
+				t.Errorf("%d of %s: %.20s, %v", depth, pair[0], got, err)
+			}
+		}
+	}
+}
+
 // A change's body is written by itself: as the rule would have it, whatever is in it.
 func TestChangesAreCanonical(t *testing.T) {
 	t.Parallel()
