@@ -27,6 +27,9 @@ func verified(t tb, s state.Store) []audit.Record {
 		text.Write(append(line, '\n'))
 	}
 	head := must(s.AuditHead(ctx))(t)
+	if len(all) == 0 && head == (audit.Head{}) {
+		return nil // a chain that has not begun is right, and an export of it none that proves something
+	}
 	report, err := audit.Verify(&text, head, nil)
 	ok(t, err)
 	if len(report.Problems) > 0 {
