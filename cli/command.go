@@ -36,6 +36,8 @@ type session struct {
 	cmd  *cobra.Command
 	args []string
 	json bool
+	// moved is what a watch has seen of the work that it waits for.
+	moved progress
 }
 
 // run makes a command's RunE: f returns the exit status, 0 where it returns an error.

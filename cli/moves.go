@@ -57,8 +57,8 @@ func showRebalance(s *session, v *rebalancing) {
 	if v.Running {
 		state = s.colour(yellow, "a rebalance is under way")
 	}
-	s.say("%s; left to move: %s, %s of them primaries; %s, %s, %s", state, count(v.Buckets, "bucket"), strconv.FormatInt(v.Primaries, 10),
-		count(v.Copies, "copy"), count(v.Objects, "object"), bytesText(v.Bytes))
+	s.say("%s; left to move: %s, %s of them primaries; %s, %s, %s%s", state, count(v.Buckets, "bucket"), strconv.FormatInt(v.Primaries, 10),
+		count(v.Copies, "copy"), count(v.Objects, "object"), bytesText(v.Bytes), s.since(v.Objects))
 	s.showBuckets(v.Moves, false)
 }
 

@@ -37,6 +37,41 @@ func TestRebalance(t *testing.T) {
 	}
 }
 
+// What is watched is told with how far it has come, and how long the rest takes.
+func TestProgressOfWatches(t *testing.T) {
+	answers := map[string][]string{
+		"/fado/clusters/paris": {
+			`{"status":{"drain":{"state":"draining","buckets":2,"objects":100,"bytes":4096}}}`,
+			`{"status":{"drain":{"state":"draining","buckets":1,"objects":40,"bytes":1024}}}`,
+			`{"status":{"drain":{"state":"done","buckets":0,"objects":0,"bytes":0}}}`,
+		},
+		"/fado/buckets/photos": {
+			`{"name":"photos","status":{"state":"syncing","copies":[{"cluster":"paris","role":"primary","objects":10},{"cluster":"berlin","role":"copy","state":"syncing","objects":2},
+				{"cluster":"rome","role":"copy","state":"synced","objects":10,"pending":{"objects":2}}]}}`,
+			`{"name":"photos","status":{"state":"syncing","copies":[{"cluster":"paris","role":"primary","objects":10},{"cluster":"berlin","role":"copy","state":"syncing","objects":5}]}}`,
+			`{"name":"photos","status":{"state":"ok","copies":[{"cluster":"paris","role":"primary","objects":10},{"cluster":"berlin","role":"copy","state":"synced","objects":10}]}}`,
+		},
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		all := answers[r.URL.Path]
+		if r.Method == http.MethodGet && len(all) > 1 {
+			answers[r.URL.Path] = all[1:]
+		}
+		fmt.Fprint(w, all[0])
+	}))
+	defer srv.Close()
+	for args, says := range map[string][]string{
+		"drain paris --watch":   {"100 objects, 4.1 KB to move; ---------- 0 %", "######---- 60 %, about ", "########## 100 %"},
+		"bucket photos --watch": {"10 objects left; ---------- 0 %", "5 objects left; #####----- 50 %, about ", "0 objects left; ########## 100 %"},
+	} {
+		out, _, err := fado("", append(strings.Fields(args), "--address", strings.TrimPrefix(srv.URL, "http://"))...)
+		if err != nil {
+			t.Errorf("%s: %v", args, err)
+		}
+		has(t, out, says...)
+	}
+}
+
 // Where a bucket is placed, who there is, and that no move is prepared, as a running FaDO tells it.
 func TestPlacementNodesPromote(t *testing.T) {
 	at := []string{"--address", serve(t)}

@@ -248,6 +248,30 @@ func (s *session) showBucket(b *bucketItem) {
 		}
 	}
 	s.tell(t)
+	if left := b.left(); left > 0 || s.moved.most > 0 {
+		s.say("%s left%s", count(left, "object"), s.since(left))
+	}
+}
+
+// left is how many objects are not in their copies yet, as far as that is counted: of a copy that is
+// being made, those that the primary has more.
+func (b *bucketItem) left() (n int64) {
+	var primary int64
+	for _, c := range b.Status.Copies {
+		if c.Role == "primary" {
+			primary = c.Objects
+		}
+	}
+	for _, c := range b.Status.Copies {
+		switch {
+		case c.Role == "primary":
+		case c.State == "syncing":
+			n += max(0, primary-c.Objects)
+		default:
+			n += c.Pending.Objects
+		}
+	}
+	return n
 }
 
 // row shows a copy of a bucket, or of one of its prefixes.

@@ -156,7 +156,7 @@ func (s *session) draining(ctx context.Context) (status int, done bool, err erro
 			return
 		}
 		done = d.State == "done"
-		s.say("%s: %s; %s, %s, %s to move", s.args[0], d.State, count(d.Buckets, "bucket"), count(d.Objects, "object"), bytesText(d.Bytes))
+		s.say("%s: %s; %s, %s, %s to move%s", s.args[0], d.State, count(d.Buckets, "bucket"), count(d.Objects, "object"), bytesText(d.Bytes), s.since(d.Objects))
 		if d.Reason != "" {
 			s.say("%s", cut(d.Reason, s.columns()))
 		}

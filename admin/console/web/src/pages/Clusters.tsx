@@ -140,7 +140,15 @@ export function Cluster() {
                       'State',
                       <State key="s" of={st.drain.state === 'done' ? 'done' : 'draining'} label={st.drain.state === 'done' ? 'Drained' : 'draining'} />,
                     ],
-                    ['Still there', `${counted(st.drain.buckets, 'bucket')}, ${counted(st.drain.objects, 'object')}, ${bytes(st.drain.bytes)}`],
+                    [
+                      'Still there',
+                      <Meter
+                        key="m"
+                        label={`Drain of ${name}`}
+                        value={st.drain.state === 'done' ? 100 : undefined}
+                        text={`${counted(st.drain.buckets, 'bucket')}, ${counted(st.drain.objects, 'object')}, ${bytes(st.drain.bytes)}`}
+                      />,
+                    ],
                     ['What does not leave by itself', st.drain.reason || 'nothing'],
                   ]}
                 />
