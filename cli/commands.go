@@ -9,7 +9,7 @@ func Commands() []*cobra.Command {
 		planCommand(), applyCommand(), exportCommand(),
 		syncCommand(), verifyCommand(), drainCommand(), undrainCommand(), rebalanceCommand(), promoteCommand(), placementCommand(), nodesCommand(),
 		objectsCommand(), pendingCommand(), conflictsCommand(), deletesCommand(), failuresCommand(),
-		trustCommand(), releaseCommand(), forgetCommand(), purgesCommand(), abandonCommand(),
+		checkCommand(), trustCommand(), releaseCommand(), forgetCommand(), purgesCommand(), abandonCommand(),
 		pauseCommand(), resumeCommand(), eventsCommand(), auditCommand(), keysCommand(),
 	}
 	for _, cmd := range all {

@@ -90,6 +90,40 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+// A cluster is checked as it is declared, its secret unsaid.
+func TestCheck(t *testing.T) {
+	item := `{"name":"paris","zones":["eu"],"storage":{"endpoint":"http://s3.test","secret_key":"***"},"status":{},"origin":"api"}`
+	for found, tc := range map[string]struct {
+		status string // as an error, which Caddy's command makes the exit status of
+		says   []string
+	}{
+		`{"ok":true,"storage":{"state":"up","error":"","capabilities":{"provider":"MinIO"},"clock_skew_s":1.5,"took_ms":5},
+			"functions":[{"url":"http://f.test","healthy":true,"error":""}]}`: {"<nil>", []string{"MinIO, answered in 5 ms, its clock is +1.5 s off", "http://f.test", "healthy"}},
+		`{"ok":false,"storage":{"state":"down","error":"no route to host","capabilities":{},"clock_skew_s":null,"took_ms":5},
+			"functions":[{"url":"http://f.test","healthy":false,"error":"503"}]}`: {"exiting with status 2", []string{"down", "no route to host", "unhealthy", "503"}},
+		`{"ok":true,"storage":null,"functions":[]}`: {"<nil>", []string{"FOUND"}},
+	} {
+		address, asked := api(t, map[string]string{"GET /fado/clusters/paris": item, "POST /fado/clusters/check": found})
+		out, _, err := fado("", "check", "paris", "--address", address)
+		if fmt.Sprint(err) != tc.status || asked() != "GET /fado/clusters/paris POST /fado/clusters/check "+item {
+			t.Errorf("%v\n%s", err, out)
+		}
+		has(t, out, tc.says...)
+	}
+}
+
+// A verification that goes on has a bar and FaDO's own estimate.
+func TestVerificationsAreShown(t *testing.T) {
+	address, _ := api(t, map[string]string{
+		"GET /fado/buckets/photos/verify": `{"state":"running","objects":5,"total":10,"bytes":2048,"mismatches":1,"repaired":1,"unrepairable":0,"estimate":"2100-01-01T00:00:00Z","keys":[]}`,
+	})
+	out, _, err := fado("", "verify", "photos", "--show", "--address", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has(t, out, "running: #####----- 50 % 5 objects", " left; 1 mismatch, 1 repaired")
+}
+
 // A refusal for another reason is told in the API's words.
 func TestDecisionsThatAreRefused(t *testing.T) {
 	address, _ := api(t, map[string]string{
