@@ -117,7 +117,7 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await expect(page.getByRole('button', { name: 'Undo drain' })).toBeVisible();
   await expect(page.getByRole('progressbar', { name: 'Drain of virginia' })).toBeVisible();
   await until('the end of the drain', async () => (await read('/fado/clusters/virginia')).status.drain?.state === 'done');
-  await expect(page.getByText('Drained')).toBeVisible();
+  await expect(page.getByText('Drained', { exact: true })).toBeVisible();
   await page.getByRole('button', { name: 'Delete' }).click();
   const gone = page.getByRole('dialog', { name: 'Delete virginia' });
   await expect(gone.getByRole('button', { name: 'Delete' })).toBeDisabled();
