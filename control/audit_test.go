@@ -227,7 +227,26 @@ func TestEveryChangeHasItsRecord(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
 			before, _ := s.Revision(ctx)
 			name := rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "name")
-			switch rapid.IntRange(0, 3).Draw(rt, "step") {
+			switch rapid.IntRange(0, 6).Draw(rt, "step") {
+			case 4: // keys have no revision
+				if _, err := c.Resources.Create(ctx, &catalog.Key{Name: "key-" + name, Secret: "a secret of a test"}); err == nil {
+					changes++
+				}
+				continue
+			case 5:
+				if c.Resources.Delete(ctx, catalog.KindKey, "key-"+name, control.Precondition{}) == nil {
+					changes++
+				}
+				continue
+			case 6: // a batch, all of it or nothing
+				b := control.Batch{Puts: []catalog.Resource{&catalog.Zone{Name: "of-batches", Labels: map[string]string{"by": name}}, &catalog.Policy{Name: "of-batches"}}}
+				if c.Router().Snapshot().Zone(name) != nil {
+					b.Deletes = []state.Ref{{Kind: catalog.KindZone, Name: name}} // refused while it is referred to
+				}
+				if apply(ctx, c, b) == nil {
+					changes += len(b.Puts) + len(b.Deletes)
+				}
+				continue
 			case 0:
 				_, _, _ = c.Resources.Replace(ctx, &catalog.Zone{Name: name, Parent: rapid.SampledFrom([]string{"", "a", "b", "none"}).Draw(rt, "parent")}, control.Precondition{}, nil)
 			case 1:
