@@ -219,6 +219,68 @@ func TestOneMove(t *testing.T) {
 	}
 }
 
+// What comes is paid for at its cluster's price of storage, what goes no more; of the link and the two
+// storages, the slowest sets the time.
+func TestPricesAndRates(t *testing.T) {
+	t.Parallel()
+	const gb = 5 // of the bucket, in each copy
+	for name, tc := range map[string]struct {
+		prices   [3]float64 // of storage
+		rates    [3]int64   // of the storages
+		link     int64
+		document string
+		month    float64
+		seconds  float64
+	}{
+		"from the cheap to the dear":   {prices: [3]float64{1, 2, 3}, document: `["c1","c3"]`, month: gb * (3 - 2), seconds: 400},
+		"from the dear to the cheap":   {prices: [3]float64{1, 3, 2}, document: `["c1","c3"]`, month: gb * (2 - 3), seconds: 400},
+		"the source is slow":           {rates: [3]int64{10e6, 0, 20e6}, link: 25e6, document: `["c1","c3"]`, seconds: 500},
+		"the destination is slow":      {rates: [3]int64{20e6, 0, 10e6}, link: 25e6, document: `["c1","c3"]`, seconds: 500},
+		"the link is slow":             {rates: [3]int64{50e6, 0, 50e6}, link: 25e6, document: `["c1","c3"]`, seconds: 200},
+		"another storage is slow only": {rates: [3]int64{0, 1, 50e6}, document: `["c1","c3"]`, seconds: 100},
+	} {
+		rs, rows := three()
+		for i := range 3 {
+			c := rs[i].(*catalog.Cluster)
+			c.StoragePrice, c.Storage.Bandwidth = tc.prices[i], catalog.Size(tc.rates[i])
+			if i == 2 && tc.link > 0 {
+				c.Links = []catalog.Link{{To: "c1", Bandwidth: catalog.Size(tc.link)}}
+			}
+		}
+		c := compare(t, fmt.Appendf(nil, `{"fado":1,"policies":[{"name":"p","copies":2,"spread":"cluster","clusters":%s}]}`, tc.document), document.JSON, baseOf(rs...))
+		o := forecast(t, c, &document.World{Settling: settling(nil), Copies: each(rows), Used: map[string]int64{}}, document.Page{Limit: 10})
+		if got := o.Moves.Total; got.StoragePerMonth != tc.month || got.SecondsLow != tc.seconds {
+			t.Errorf("%s: %+v, want %v a month and %v s", name, got, tc.month, tc.seconds)
+		}
+	}
+}
+
+// Where no cluster that the policy allows runs functions, invocations are refused from then on; where
+// one does again, no longer.
+func TestRefusedRoutes(t *testing.T) {
+	t.Parallel()
+	rs, rows := three()
+	rs[2].(*catalog.Cluster).Functions = nil
+	for i := range rs {
+		if p, ok := rs[i].(*catalog.Policy); ok {
+			p.Copies.N = 1
+		}
+	}
+	moved := map[string][]document.Row{"photos": rows["photos"][:1]}
+	ask := func(clusters string) document.Routes {
+		t.Helper()
+		body := fmt.Appendf(nil, `{"fado":1,"policies":[{"name":"p","copies":1,"clusters":%s}],"buckets":[{"name":"photos","policy":"p"}]}`, clusters)
+		c := compare(t, body, document.JSON, baseOf(rs...))
+		return forecast(t, c, &document.World{Settling: settling(nil), Copies: each(moved), Used: map[string]int64{}}, document.Page{Limit: 10}).Routes
+	}
+	if got := ask(`["c3"]`); got.RefusedBefore != 0 || got.RefusedAfter != 1 || got.LocalAfter != 0 {
+		t.Errorf("without a function: %+v", got)
+	}
+	if got := ask(`["c2"]`); got.RefusedAfter != 0 || got.LocalAfter != 1 {
+		t.Errorf("with one: %+v", got)
+	}
+}
+
 // What a document would break or leave short is said; only a primary outside blocks.
 func TestViolations(t *testing.T) {
 	t.Parallel()
