@@ -266,17 +266,20 @@ func TestRefusedRoutes(t *testing.T) {
 			p.Copies.N = 1
 		}
 	}
-	moved := map[string][]document.Row{"photos": rows["photos"][:1]}
+	rs = append(rs, &catalog.Policy{Name: "q", Copies: catalog.Copies{N: 1}, Clusters: []string{"c3"}}, &catalog.Bucket{Name: "archive", Policy: "q", Primary: "c3"})
+	archived := rows["photos"][0]
+	archived.Cluster = "c3"
+	moved := map[string][]document.Row{"photos": rows["photos"][:1], "archive": {archived}} // which nothing concerns
 	ask := func(clusters string) document.Routes {
 		t.Helper()
 		body := fmt.Appendf(nil, `{"fado":1,"policies":[{"name":"p","copies":1,"clusters":%s}],"buckets":[{"name":"photos","policy":"p"}]}`, clusters)
 		c := compare(t, body, document.JSON, baseOf(rs...))
 		return forecast(t, c, &document.World{Settling: settling(nil), Copies: each(moved), Used: map[string]int64{}}, document.Page{Limit: 10}).Routes
 	}
-	if got := ask(`["c3"]`); got.RefusedBefore != 0 || got.RefusedAfter != 1 || got.LocalAfter != 0 {
+	if got := ask(`["c3"]`); got.RefusedBefore != 1 || got.RefusedAfter != 2 || got.LocalBefore != 1 || got.LocalAfter != 0 {
 		t.Errorf("without a function: %+v", got)
 	}
-	if got := ask(`["c2"]`); got.RefusedAfter != 0 || got.LocalAfter != 1 {
+	if got := ask(`["c2"]`); got.RefusedBefore != 1 || got.RefusedAfter != 1 || got.LocalAfter != 1 {
 		t.Errorf("with one: %+v", got)
 	}
 }
