@@ -27,6 +27,7 @@ type site struct {
 	failing  string // "", "provision" or "start"
 	label    string
 	zone     string // the policy's
+	bucket   string // that requests name
 	settings string
 }
 
@@ -35,7 +36,7 @@ func newSite(t testing.TB) site {
 	return site{
 		db: filepath.Join(t.TempDir(), "fado.db"), port: freePort(t),
 		c1: functionServer(t, "c1"), c2: functionServer(t, "c2"),
-		zone: "eu", settings: "replication off",
+		zone: "eu", settings: "replication off", bucket: "shared",
 	}
 }
 
@@ -105,7 +106,7 @@ func (s site) getOnce(client *http.Client) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set("X-FaDO-Bucket", "shared")
+	req.Header.Set("X-FaDO-Bucket", s.bucket)
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err

@@ -223,7 +223,7 @@ func TestResolvedIsNoHitElsewhere(t *testing.T) {
 // newer than what a primary has that went back in time.
 func TestPurgeOfCopies(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy = fakestorage.Copy })
 	c1, c2 := w.fake("c1"), w.fake("c2")
 	for _, key := range []string{"denied", "equal", "newer"} {
 		c1.User("bkt", key, "body of "+key)

@@ -175,7 +175,10 @@ func TestDrainTellsWhenDone(t *testing.T) {
 	w.bucket("bkt", "two", "c1")
 	w.bucket("other", "two", "")
 	for _, b := range []string{"bkt", "other"} {
-		w.await(b+" is ok", func() bool { return w.status(b).State == control.BucketOK })
+		w.await(b+" is ok", func() bool {
+			st := w.status(b)
+			return st.State == control.BucketOK && len(st.Copies) == 2 // its bucket is there since before the copy
+		})
 		w.put(w.status(b).Primary, b, "k", "12345")
 	}
 	ctx := context.Background()
