@@ -14,6 +14,7 @@ func Commands() []*cobra.Command {
 	}
 	for _, cmd := range all {
 		connectionFlags(cmd)
+		completeArguments(cmd)
 		cmd.Flags().Bool("json", false, "print what the API answers, as JSON")
 	}
 	return all

@@ -206,3 +206,34 @@ func TestTerminals(t *testing.T) {
 		}
 	}
 }
+
+// A shell is told the names that there are, and the words of a choice.
+func TestCompletion(t *testing.T) {
+	at := serve(t)
+	document := documentYAML + "buckets:\n- {name: photos, policy: keep, primary: paris}\n- {name: reports, policy: keep, primary: paris}\n"
+	if _, _, err := fado(document, "apply", "-f", "-", "--yes", "--address", at); err != nil {
+		t.Fatal(err)
+	}
+	for typed, want := range map[string]string{
+		"sync ":                "photos reports :4",
+		"sync ph":              "photos :4",
+		"sync hotos":           ":4", // names are completed, not found
+		"drain ":               "paris :4",
+		"trust photos ":        "paris :4",
+		"deletes photos ":      "confirm reject :4",
+		"rebalance s":          "start stop :4",
+		"trust photos paris x": ":4",
+		"audit verify ":        ":0", // files
+	} {
+		args := strings.Split(typed, " ")
+		last := len(args) - 1
+		args = append(append([]string{"__complete"}, args[:last]...), "--address", at, args[last])
+		out, _, err := fado("", args...)
+		if got := strings.Join(strings.Fields(out), " "); err != nil || got != want {
+			t.Errorf("%q is completed by %q, want %q: %v", typed, got, want, err)
+		}
+	}
+	if out, _, err := fado("", "__complete", "sync", "--address", "127.0.0.1:1", ""); err != nil || strings.TrimSpace(out) != ":4" {
+		t.Errorf("without FaDO: %q %v", out, err)
+	}
+}
