@@ -243,3 +243,44 @@ func TestUploadsOfCopiesAreNotListed(t *testing.T) {
 		t.Errorf("%v, want %v", got, mine)
 	}
 }
+
+// Parts are listed page by page, in the order of their numbers, with the ETags that their clients were
+// given, whatever storage has them; one that was replaced is listed as it is now.
+func TestPartsPageByPage(t *testing.T) {
+	t.Parallel()
+	for name, of := range map[string]testenv.Shared{"MinIO": minioA, "versitygw": versA} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			w.cluster("c1", of.Server(t))
+			w.policy("one", 1, "c1")
+			w.bucket("bkt", "one", "c1")
+			up := begin(t, "bkt", []string{"a b/ü"}, w.instance)[0]
+			var want []string
+			for _, n := range []int{7, 1, 10, 3, 2, 9, 3} { // the second 3 replaces the first
+				part, err := w.core.PutObjectPart(t.Context(), "bkt", up.key, up.id, n, strings.NewReader(strings.Repeat("x", n+len(want))), int64(n+len(want)), minio.PutObjectPartOptions{})
+				w.must(err)
+				want = slices.DeleteFunc(want, func(s string) bool { return strings.HasPrefix(s, fmt.Sprintf("%05d ", n)) })
+				want = append(want, fmt.Sprintf("%05d %s", n, strings.Trim(part.ETag, `"`)))
+			}
+			slices.Sort(want)
+			for _, most := range []int{1, 2, 5, 6, 1000} {
+				var got []string
+				marker := 0
+				for range 20 {
+					page, err := w.core.ListObjectParts(t.Context(), "bkt", up.key, up.id, marker, most)
+					w.must(err)
+					for _, p := range page.ObjectParts {
+						got = append(got, fmt.Sprintf("%05d %s", p.PartNumber, strings.Trim(p.ETag, `"`)))
+					}
+					if marker = page.NextPartNumberMarker; !page.IsTruncated {
+						break
+					}
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("pages of %d: %q, want %q", most, got, want)
+				}
+			}
+		})
+	}
+}
