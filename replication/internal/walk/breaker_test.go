@@ -46,11 +46,11 @@ func TestScanCountsAllDeletes(t *testing.T) {
 				keys[i] = fmt.Sprintf("%05d", i)
 			}
 			w.synced(keys...)
-			w.deletes.Bounds = func() object.MaxDeletes { return c.bounds }
+			w.Deletes.Bounds = func() object.MaxDeletes { return c.bounds }
 			for _, k := range keys {
-				w.fakes["c1"].UserDelete(bkt, k)
+				w.Fakes["c1"].UserDelete(bkt, k)
 			}
-			w.fakes["c1"].User(bkt, "00000a", "what a scan stores on its way")
+			w.Fakes["c1"].User(bkt, "00000a", "what a scan stores on its way")
 			var stored atomic.Int64
 			w.o.ScanExtras = c.keep
 			w.o.Control = countedControl{w.o.Control, func(rows []state.Pending) {
@@ -58,14 +58,14 @@ func TestScanCountsAllDeletes(t *testing.T) {
 					if r.Key == "00000a" {
 						continue
 					}
-					if stored.Add(1); c.held && !w.row("c2").HeldDeletes {
+					if stored.Add(1); c.held && !w.Row("c2").HeldDeletes {
 						t.Fatalf("the delete of %s is stored, and not held", r.Key)
 					}
 				}
 			}}
 			w.Walks = New(w.o)
-			w.must(w.Scanner.Scan(t.Context(), at("c2")))
-			if held := w.row("c2").HeldDeletes; held != c.held || stored.Load() != n {
+			w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+			if held := w.Row("c2").HeldDeletes; held != c.held || stored.Load() != n {
 				t.Errorf("held: %t, want %t; %d deletes are pending, want %d", held, c.held, stored.Load(), n)
 			}
 		})

@@ -19,27 +19,16 @@ import (
 func keeping(tb testing.TB) *world {
 	tb.Helper()
 	w := newWorld(tb)
-	for _, f := range w.fakes {
-		f.KeepTimes()
-		f.KeepVersions(bkt)
-	}
+	w.KeepTimes()
 	return w
-}
-
-// history returns the versions of a key in a cluster.
-func (w *world) history(cluster, key string) []storage.Version {
-	w.Helper()
-	h, err := w.fakes[cluster].History(w.Context(), bkt, key, storage.MaxHistory)
-	w.must(err)
-	return h.Versions
 }
 
 // lacking returns what a cluster lacks of another's history.
 func (w *world) lacking(cluster, of string) (missing []string) {
 	w.Helper()
-	for h, err := range w.fakes[of].Histories(w.Context(), bkt, "") {
-		w.must(err)
-		there := w.history(cluster, h.Key)
+	for h, err := range w.Fakes[of].Histories(w.Context(), bkt, "") {
+		w.Must(err)
+		there := w.History(cluster, h.Key)
 		for i, v := range h.Versions {
 			if i == 0 && !v.Deleted && len(there) > 0 && there[0].ETag == v.ETag {
 				continue // what is shown counts by its content: it may have come back, over a marker
@@ -54,13 +43,6 @@ func (w *world) lacking(cluster, of string) (missing []string) {
 	return missing
 }
 
-func (w *world) wantBodies(cluster, key string, want ...string) {
-	w.Helper()
-	if got := w.fakes[cluster].Bodies(bkt, key); !slices.Equal(got, want) {
-		w.Errorf("%s has %q of %s, want %q", cluster, got, key, want)
-	}
-}
-
 func (w *world) wantHistory() {
 	w.Helper()
 	if missing := w.lacking("c2", "c1"); len(missing) > 0 {
@@ -72,7 +54,7 @@ func (w *world) wantHistory() {
 func TestSyncBringsHistory(t *testing.T) {
 	t.Parallel()
 	w := keeping(t)
-	c1 := w.fakes["c1"]
+	c1 := w.Fakes["c1"]
 	for _, body := range []string{"1", "2", "3"} {
 		c1.User(bkt, "a", body)
 		c1.User(bkt, "gone", body)
@@ -80,11 +62,11 @@ func TestSyncBringsHistory(t *testing.T) {
 	}
 	w.synced("b")
 	w.wantHistory()
-	w.wantSame("c1", "c2")
-	w.wantBodies("c2", "a", "3", "2", "1")
-	w.wantBodies("c2", "gone", "", "3", "", "2", "", "1")
-	if len(w.pending()) > 0 {
-		t.Errorf("pending: %v", w.pending())
+	w.WantSame("c1", "c2")
+	w.WantBodies("c2", "a", "3", "2", "1")
+	w.WantBodies("c2", "gone", "", "3", "", "2", "", "1")
+	if len(w.Pending()) > 0 {
+		t.Errorf("pending: %v", w.Pending())
 	}
 }
 
@@ -95,22 +77,22 @@ func TestSettleBringsHistory(t *testing.T) {
 	w.synced("a", "b")
 	settle := func(key string) {
 		t.Helper()
-		_, err := w.objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1})
-		w.must(err)
+		_, err := w.Objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1})
+		w.Must(err)
 	}
-	w.fakes["c1"].User(bkt, "a", "second")
-	w.fakes["c1"].User(bkt, "a", "third")
+	w.Fakes["c1"].User(bkt, "a", "second")
+	w.Fakes["c1"].User(bkt, "a", "third")
 	settle("a")
-	w.wantBodies("c2", "a", "third", "second", "body of a")
-	w.fakes["c1"].User(bkt, "b", "second")
-	w.fakes["c1"].UserDelete(bkt, "b")
+	w.WantBodies("c2", "a", "third", "second", "body of a")
+	w.Fakes["c1"].User(bkt, "b", "second")
+	w.Fakes["c1"].UserDelete(bkt, "b")
 	settle("b")
-	w.wantBodies("c2", "b", "", "second", "body of b")
+	w.WantBodies("c2", "b", "", "second", "body of b")
 	w.wantHistory()
-	w.fakes["c1"].UserDelete(bkt, "a")
-	w.fakes["c1"].User(bkt, "a", "fourth")
+	w.Fakes["c1"].UserDelete(bkt, "a")
+	w.Fakes["c1"].User(bkt, "a", "fourth")
 	settle("a")
-	w.wantBodies("c2", "a", "fourth", "", "third", "second", "body of a")
+	w.WantBodies("c2", "a", "fourth", "", "third", "second", "body of a")
 	w.wantHistory()
 }
 
@@ -119,23 +101,23 @@ func TestSettleBringsHistory(t *testing.T) {
 func TestScanBringsHistory(t *testing.T) {
 	t.Parallel()
 	w := keeping(t)
-	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Versions: catalog.VersionsCurrent})
-	w.fakes["c1"].User(bkt, "a", "first")
+	w.Apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Versions: catalog.VersionsCurrent})
+	w.Fakes["c1"].User(bkt, "a", "first")
 	w.synced("a")
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	w.wantBodies("c2", "a", "body of a")
-	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}})
-	wrote := len(w.fakes["c2"].Writes())
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.WantBodies("c2", "a", "body of a")
+	w.Apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}})
+	wrote := len(w.Fakes["c2"].Writes())
 	for range 2 {
-		w.must(w.Scanner.Scan(t.Context(), at("c2")))
-		w.wantBodies("c2", "a", "body of a", "first")
+		w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+		w.WantBodies("c2", "a", "body of a", "first")
 	}
-	if now := w.fakes["c2"].Writes()[wrote:]; len(now) != 1 {
+	if now := w.Fakes["c2"].Writes()[wrote:]; len(now) != 1 {
 		t.Errorf("it wrote %q, want the one version", now)
 	}
-	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Versions: catalog.VersionsCurrent})
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	w.wantBodies("c2", "a", "body of a", "first")
+	w.Apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Versions: catalog.VersionsCurrent})
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.WantBodies("c2", "a", "body of a", "first")
 }
 
 // A verification tells what is missing, and leaves it to the workers.
@@ -143,19 +125,19 @@ func TestVerificationCountsHistory(t *testing.T) {
 	t.Parallel()
 	w := keeping(t)
 	w.synced("a")
-	w.fakes["c1"].User(bkt, "a", "second")
-	w.fakes["c1"].User(bkt, "a", "third")
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	w.settle()
-	w.fakes["c2"].RemoveVersion(bkt, "a", w.history("c2", "a")[1].VersionID)
-	wrote := len(w.fakes["c2"].Writes())
+	w.Fakes["c1"].User(bkt, "a", "second")
+	w.Fakes["c1"].User(bkt, "a", "third")
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.Settle()
+	w.Fakes["c2"].RemoveVersion(bkt, "a", w.History("c2", "a")[1].VersionID)
+	wrote := len(w.Fakes["c2"].Writes())
 	var seen watched
-	w.must(w.Scanner.ScanWatched(t.Context(), at("c2"), false, &seen))
-	if !slices.Equal(seen.differs, []string{"c2/a lacks 1"}) || len(w.fakes["c2"].Writes()) != wrote {
-		t.Errorf("it tells %q, and wrote %q", seen.differs, w.fakes["c2"].Writes()[wrote:])
+	w.Must(w.Scanner.ScanWatched(t.Context(), at("c2"), false, &seen))
+	if !slices.Equal(seen.differs, []string{"c2/a lacks 1"}) || len(w.Fakes["c2"].Writes()) != wrote {
+		t.Errorf("it tells %q, and wrote %q", seen.differs, w.Fakes["c2"].Writes()[wrote:])
 	}
-	w.wantKeys(w.pending(), "c2/a")
-	w.settle()
+	w.WantKeys(w.Pending(), "c2/a")
+	w.Settle()
 	w.wantHistory()
 }
 
@@ -165,15 +147,15 @@ func TestNoHistoryIsNotListed(t *testing.T) {
 	for name, versions := range map[string]bool{"unversioned": false, "without times": true} {
 		w := newWorld(t)
 		if versions {
-			w.fakes["c1"].KeepVersions(bkt)
-			w.fakes["c2"].KeepVersions(bkt)
-			w.fakes["c1"].KeepTimes()
+			w.Fakes["c1"].KeepVersions(bkt)
+			w.Fakes["c2"].KeepVersions(bkt)
+			w.Fakes["c1"].KeepTimes()
 		} else {
-			w.fakes["c1"].KeepTimes()
-			w.fakes["c2"].KeepTimes()
+			w.Fakes["c1"].KeepTimes()
+			w.Fakes["c2"].KeepTimes()
 		}
 		for _, c := range []string{"c1", "c2"} {
-			w.fakes[c].SetFault(func(_ context.Context, op, _, _ string) error {
+			w.Fakes[c].SetFault(func(_ context.Context, op, _, _ string) error {
 				if op == "history" || op == "histories" {
 					t.Errorf("%s: %s was asked for in %s", name, op, c)
 				}
@@ -181,10 +163,10 @@ func TestNoHistoryIsNotListed(t *testing.T) {
 			})
 		}
 		w.synced("a")
-		w.fakes["c1"].User(bkt, "a", "second")
-		w.must(w.Scanner.Scan(t.Context(), at("c2")))
-		w.settle()
-		w.wantSame("c1", "c2")
+		w.Fakes["c1"].User(bkt, "a", "second")
+		w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+		w.Settle()
+		w.WantSame("c1", "c2")
 	}
 }
 
@@ -193,25 +175,25 @@ func TestNoHistoryIsNotListed(t *testing.T) {
 func TestLostHistoryIsNamed(t *testing.T) {
 	t.Parallel()
 	w := keeping(t)
-	w.fakes["c1"].User(bkt, "a", "first")
+	w.Fakes["c1"].User(bkt, "a", "first")
 	w.synced("a", "b")
-	w.fakes["c1"].User(bkt, "a", "second")
-	w.fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
+	w.Fakes["c1"].User(bkt, "a", "second")
+	w.Fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
 		if op == "get" {
 			return fmt.Errorf("GetObjectVersion: %w", storage.ErrDenied)
 		}
 		return nil
 	})
-	w.fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
+	w.Fakes["c1"].SetFault(func(_ context.Context, op, _, _ string) error {
 		if op == "histories" || op == "history" {
 			return fmt.Errorf("ListBucketVersions: %w", storage.ErrDenied)
 		}
 		return nil
 	})
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	w.settle()
-	w.wantSame("c1", "c2")
-	w.wantErr(w.Historian.BringAll(t.Context(), at("c2")), storage.ErrDenied)
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.Settle()
+	w.WantSame("c1", "c2")
+	w.WantErr(w.Historian.BringAll(t.Context(), at("c2")), storage.ErrDenied)
 }
 
 // Of a long history a change brings what is new, whatever is missing far below, which a scan brings.
@@ -220,22 +202,22 @@ func TestLongHistory(t *testing.T) {
 	w := keeping(t)
 	const old = 250
 	for i := range old {
-		w.fakes["c1"].User(bkt, "a", fmt.Sprint(i))
+		w.Fakes["c1"].User(bkt, "a", fmt.Sprint(i))
 	}
-	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Versions: catalog.VersionsCurrent})
+	w.Apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Versions: catalog.VersionsCurrent})
 	w.synced()
-	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}})
+	w.Apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}})
 	for i := range 150 {
-		w.fakes["c1"].User(bkt, "a", fmt.Sprint("new ", i))
+		w.Fakes["c1"].User(bkt, "a", fmt.Sprint("new ", i))
 		if i%10 == 9 {
-			_, err := w.objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, "a", "c2"), Size: -1})
-			w.must(err)
+			_, err := w.Objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, "a", "c2"), Size: -1})
+			w.Must(err)
 		}
 	}
-	if got := len(w.fakes["c2"].Bodies(bkt, "a")); got < 150 || got >= 250 {
+	if got := len(w.Fakes["c2"].Bodies(bkt, "a")); got < 150 || got >= 250 {
 		t.Errorf("%d versions after the changes", got)
 	}
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
 	w.wantHistory()
 }
 
@@ -243,7 +225,7 @@ func TestLongHistory(t *testing.T) {
 type versionsWalked struct{ *world }
 
 func (w *versionsWalked) step(rt *rapid.T, i int) {
-	c1, c2 := w.fakes["c1"], w.fakes["c2"]
+	c1, c2 := w.Fakes["c1"], w.Fakes["c2"]
 	key := rapid.SampledFrom([]string{"a", "a/b", "b"}).Draw(rt, "key")
 	switch rapid.SampledFrom([]string{"write", "write", "delete", "remove a version", "lose a version", "scan", "settle", "history"}).Draw(rt, "step") {
 	case "write":
@@ -251,20 +233,20 @@ func (w *versionsWalked) step(rt *rapid.T, i int) {
 	case "delete":
 		c1.UserDelete(bkt, key)
 	case "remove a version":
-		if vs := w.history("c1", key); len(vs) > 0 {
+		if vs := w.History("c1", key); len(vs) > 0 {
 			c1.RemoveVersion(bkt, key, rapid.SampledFrom(vs).Draw(rt, "version").VersionID)
 		}
 	case "lose a version":
-		if vs := w.history("c2", key); len(vs) > 1 {
+		if vs := w.History("c2", key); len(vs) > 1 {
 			c2.RemoveVersion(bkt, key, rapid.SampledFrom(vs[1:]).Draw(rt, "version").VersionID)
 		}
 	case "scan":
-		w.must(w.Scanner.Scan(w.Context(), at("c2")))
+		w.Must(w.Scanner.Scan(w.Context(), at("c2")))
 	case "settle":
-		w.settle()
+		w.Settle()
 	case "history":
 		shown := c2.Contents(bkt)
-		w.must(w.Historian.Bring(w.Context(), at("c2")))
+		w.Must(w.Historian.Bring(w.Context(), at("c2")))
 		if now := c2.Contents(bkt); !maps.Equal(now, shown) {
 			rt.Fatalf("bringing history changed what is shown: %q, before %q", now, shown)
 		}
@@ -279,30 +261,30 @@ func TestHistoryConverges(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &versionsWalked{keeping(t)}
 		for i := range rapid.IntRange(0, 6).Draw(rt, "steps before") {
-			w.fakes["c1"].User(bkt, "a", fmt.Sprint("before ", i))
+			w.Fakes["c1"].User(bkt, "a", fmt.Sprint("before ", i))
 			if rapid.Bool().Draw(rt, "deleted") {
-				w.fakes["c1"].UserDelete(bkt, "a")
+				w.Fakes["c1"].UserDelete(bkt, "a")
 			}
 		}
-		w.rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
-		w.must(w.Syncer.Sync(w.Context(), at("c2")))
+		w.Rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
+		w.Must(w.Syncer.Sync(w.Context(), at("c2")))
 		for i := range rapid.IntRange(0, 12).Draw(rt, "steps") {
 			w.step(rt, i)
 		}
 		for range 2 {
-			w.must(w.Scanner.Scan(w.Context(), at("c2")))
-			w.settle()
+			w.Must(w.Scanner.Scan(w.Context(), at("c2")))
+			w.Settle()
 		}
-		if c1, c2 := w.fakes["c1"].Contents(bkt), w.fakes["c2"].Contents(bkt); !maps.Equal(c1, c2) {
+		if c1, c2 := w.Fakes["c1"].Contents(bkt), w.Fakes["c2"].Contents(bkt); !maps.Equal(c1, c2) {
 			rt.Fatalf("the copy shows %q, the primary %q", c2, c1)
 		}
 		if missing := w.lacking("c2", "c1"); len(missing) > 0 {
 			rt.Fatalf("the copy lacks %q", missing)
 		}
-		wrote := len(w.fakes["c2"].Writes())
-		w.must(w.Scanner.Scan(w.Context(), at("c2")))
-		w.settle()
-		if now := w.fakes["c2"].Writes()[wrote:]; len(now) > 0 {
+		wrote := len(w.Fakes["c2"].Writes())
+		w.Must(w.Scanner.Scan(w.Context(), at("c2")))
+		w.Settle()
+		if now := w.Fakes["c2"].Writes()[wrote:]; len(now) > 0 {
 			rt.Fatalf("it goes on to write %q", now)
 		}
 	})

@@ -28,7 +28,7 @@ type walked struct {
 var keysFor = []string{"a", "a/", "a/b", "b", "ü"}
 
 func (w *walked) step(rt *rapid.T, i int) {
-	c1, c2 := w.fakes["c1"], w.fakes["c2"]
+	c1, c2 := w.Fakes["c1"], w.Fakes["c2"]
 	key := rapid.SampledFrom(keysFor).Draw(rt, "key")
 	body := fmt.Sprint("body ", i)
 	switch rapid.SampledFrom([]string{"write", "write", "delete", "foreign", "lost", "scan", "settle"}).Draw(rt, "step") {
@@ -47,7 +47,7 @@ func (w *walked) step(rt *rapid.T, i int) {
 		}
 	case "scan":
 		wrote := c2.Writes()
-		w.must(w.Scanner.Scan(w.Context(), at("c2")))
+		w.Must(w.Scanner.Scan(w.Context(), at("c2")))
 		if now := c2.Writes(); !slices.Equal(now, wrote) {
 			rt.Fatalf("a scan wrote %q", now[len(wrote):])
 		}
@@ -58,16 +58,16 @@ func (w *walked) step(rt *rapid.T, i int) {
 
 // workOff settles what is pending, as workers do: what is a conflict is held.
 func (w *walked) workOff() {
-	for _, r := range w.pending() {
+	for _, r := range w.Pending() {
 		if r.Hold != state.HoldNone {
 			continue
 		}
-		_, err := w.objects.Settle(w.Context(), object.Task{Object: ids.ObjectIn(bkt, r.Key, "c2"), Size: r.Size})
+		_, err := w.Objects.Settle(w.Context(), object.Task{Object: ids.ObjectIn(bkt, r.Key, "c2"), Size: r.Size})
 		if err != nil && !errors.Is(err, object.ErrConflict) {
 			w.Fatal(err)
 		}
 		if err == nil {
-			w.must(w.ctl.Pending.Finish(w.Context(), r.RowKey()))
+			w.Must(w.Ctl.Pending.Finish(w.Context(), r.RowKey()))
 		}
 	}
 }
@@ -79,27 +79,27 @@ func TestScanConverges(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &walked{world: newWorld(t), foreign: make(map[string]string)}
 		for i := range rapid.IntRange(0, 3).Draw(rt, "objects at first") {
-			w.fakes["c1"].User(bkt, keysFor[i], "body at first")
+			w.Fakes["c1"].User(bkt, keysFor[i], "body at first")
 		}
 		if rapid.Bool().Draw(rt, "the copy's bucket is there") {
-			w.fakes["c2"].User(bkt, "b", "a user's")
+			w.Fakes["c2"].User(bkt, "b", "a user's")
 			w.foreign["b"] = "a user's"
 		}
-		w.rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
-		w.must(w.Syncer.Sync(w.Context(), at("c2")))
+		w.Rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
+		w.Must(w.Syncer.Sync(w.Context(), at("c2")))
 		for i := range rapid.IntRange(0, 12).Draw(rt, "steps") {
 			w.step(rt, i)
 		}
 		for range 2 { // what the first finds, and that there is nothing left for the second
-			w.must(w.Scanner.Scan(w.Context(), at("c2")))
+			w.Must(w.Scanner.Scan(w.Context(), at("c2")))
 			w.workOff()
 		}
-		want := w.fakes["c1"].Contents(bkt)
+		want := w.Fakes["c1"].Contents(bkt)
 		maps.Copy(want, w.foreign)
-		if got := w.fakes["c2"].Contents(bkt); !maps.Equal(got, want) {
-			rt.Fatalf("the copy has %q, want %q; pending: %v", got, want, w.pending())
+		if got := w.Fakes["c2"].Contents(bkt); !maps.Equal(got, want) {
+			rt.Fatalf("the copy has %q, want %q; pending: %v", got, want, w.Pending())
 		}
-		for k, r := range w.pending() {
+		for k, r := range w.Pending() {
 			if _, theirs := w.foreign[r.Key]; !theirs {
 				rt.Fatalf("%s is pending still: %+v", k, r)
 			}
@@ -113,14 +113,14 @@ func TestSyncGoesOnAtItsCursor(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t)
-		w.slots.Resize(1)
+		w.Slots.Resize(1)
 		const objects = 8
 		for i := range objects {
-			w.fakes["c1"].User(bkt, fmt.Sprint("k", i), "x")
+			w.Fakes["c1"].User(bkt, fmt.Sprint("k", i), "x")
 		}
-		w.rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
+		w.Rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
 		puts, cut := 0, rapid.IntRange(1, objects).Draw(rt, "cut off at")
-		w.fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
+		w.Fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
 			if op != "put" {
 				return nil
 			}
@@ -129,22 +129,22 @@ func TestSyncGoesOnAtItsCursor(t *testing.T) {
 			}
 			return fmt.Errorf("no space: %w", storage.ErrFull)
 		})
-		w.wantErr(w.Syncer.Sync(t.Context(), at("c2")), storage.ErrFull)
-		row := w.row("c2")
+		w.WantErr(w.Syncer.Sync(t.Context(), at("c2")), storage.ErrFull)
+		row := w.Row("c2")
 		if row.State == catalog.CopySynced {
 			rt.Fatal("it is synced, and an object is missing")
 		}
 		for i := range objects {
-			if _, there := w.fakes["c2"].Contents(bkt)[fmt.Sprint("k", i)]; fmt.Sprint("k", i) <= row.Cursor && !there {
+			if _, there := w.Fakes["c2"].Contents(bkt)[fmt.Sprint("k", i)]; fmt.Sprint("k", i) <= row.Cursor && !there {
 				rt.Fatalf("the cursor %q is past k%d, which is not there", row.Cursor, i)
 			}
 		}
-		w.fakes["c2"].SetFault(nil)
-		w.sites.Get("c2").Space.Wrote(nil)
-		before := len(w.fakes["c2"].Writes())
-		w.must(w.Syncer.Sync(t.Context(), at("c2")))
-		w.wantSame("c1", "c2")
-		for _, write := range w.fakes["c2"].Writes()[before:] {
+		w.Fakes["c2"].SetFault(nil)
+		w.Sites.Get("c2").Space.Wrote(nil)
+		before := len(w.Fakes["c2"].Writes())
+		w.Must(w.Syncer.Sync(t.Context(), at("c2")))
+		w.WantSame("c1", "c2")
+		for _, write := range w.Fakes["c2"].Writes()[before:] {
 			if write <= "put "+bkt+"/"+row.Cursor && row.Cursor != "" {
 				rt.Fatalf("%s, which is behind the cursor %q", write, row.Cursor)
 			}

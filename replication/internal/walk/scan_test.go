@@ -25,45 +25,45 @@ func TestScan(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.synced("a", "b", "c")
-	c1, c2 := w.fakes["c1"], w.fakes["c2"]
+	c1, c2 := w.Fakes["c1"], w.Fakes["c2"]
 	c1.User(bkt, "a", "another body")
 	c1.User(bkt, "d", "a new one")
 	c1.UserDelete(bkt, "c")
 	wrote := c2.Writes()
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	w.wantKeys(w.pending(), "c2/a", "c2/c", "c2/d")
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.WantKeys(w.Pending(), "c2/a", "c2/c", "c2/d")
 	if now := c2.Writes(); !slices.Equal(now, wrote) {
 		t.Errorf("the scan wrote %q", now[len(wrote):])
 	}
-	if row := w.row("c2"); row.Objects != 3 || row.ScanCursor != "" {
+	if row := w.Row("c2"); row.Objects != 3 || row.ScanCursor != "" {
 		t.Errorf("the copy's row is %+v", row)
 	}
-	w.settle()
-	w.wantSame("c1", "c2")
+	w.Settle()
+	w.WantSame("c1", "c2")
 }
 
 // A scan counts all deletes before the first is applied.
 func TestScanHoldsDeletes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.deletes.Bounds = func() object.MaxDeletes { return object.MaxDeletes{Objects: 1} }
+	w.Deletes.Bounds = func() object.MaxDeletes { return object.MaxDeletes{Objects: 1} }
 	w.synced("a", "b", "c")
-	w.fakes["c1"].UserDelete(bkt, "a")
-	w.fakes["c1"].UserDelete(bkt, "b")
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	w.wantKeys(w.pending(), "c2/a", "c2/b")
-	if !w.row("c2").HeldDeletes {
+	w.Fakes["c1"].UserDelete(bkt, "a")
+	w.Fakes["c1"].UserDelete(bkt, "b")
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.WantKeys(w.Pending(), "c2/a", "c2/b")
+	if !w.Row("c2").HeldDeletes {
 		t.Error("the deletes are not held")
 	}
 
 	// Held for people, and back at the primary: no delete any more, and no reason to hold.
-	for _, r := range w.pending() {
-		w.must(w.ctl.Pending.Finish(t.Context(), r.RowKey()))
+	for _, r := range w.Pending() {
+		w.Must(w.Ctl.Pending.Finish(t.Context(), r.RowKey()))
 	}
-	w.fakes["c1"].User(bkt, "a", "body of a")
-	w.fakes["c1"].User(bkt, "b", "body of b")
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	if w.row("c2").HeldDeletes {
+	w.Fakes["c1"].User(bkt, "a", "body of a")
+	w.Fakes["c1"].User(bkt, "b", "body of b")
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	if w.Row("c2").HeldDeletes {
 		t.Error("deletes are held although there are none")
 	}
 }
@@ -74,14 +74,14 @@ func TestScanMeetsHeldDelete(t *testing.T) {
 	w := newWorld(t)
 	w.synced("a", "b")
 	hold := func(key string) {
-		w.must(w.ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Hold: state.HoldDeletes, Since: w.o.Now()}))
+		w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Hold: state.HoldDeletes, Since: w.o.Now()}))
 	}
 	hold("a")
 	hold("b")
-	w.fakes["c1"].UserDelete(bkt, "a")
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	rows := w.pending()
-	w.wantKeys(rows, "c2/a", "c2/b")
+	w.Fakes["c1"].UserDelete(bkt, "a")
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	rows := w.Pending()
+	w.WantKeys(rows, "c2/a", "c2/b")
 	if rows["c2/a"].Hold != state.HoldDeletes {
 		t.Error("the delete is not held any more")
 	}
@@ -94,17 +94,17 @@ func TestScanMeetsHeldDelete(t *testing.T) {
 func TestScanMeetsConflict(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.fakes["c2"].User(bkt, "another", "someone else's")
-	w.fakes["c2"].User(bkt, "gone", "someone else's")
-	w.fakes["c2"].User(bkt, "same", "someone else's")
-	w.fakes["c2"].User(bkt, "stays", "someone else's")
+	w.Fakes["c2"].User(bkt, "another", "someone else's")
+	w.Fakes["c2"].User(bkt, "gone", "someone else's")
+	w.Fakes["c2"].User(bkt, "same", "someone else's")
+	w.Fakes["c2"].User(bkt, "stays", "someone else's")
 	w.synced("another", "gone", "same", "stays")
-	w.fakes["c2"].User(bkt, "another", "someone else's, later")
-	w.fakes["c2"].UserDelete(bkt, "gone")
-	w.fakes["c2"].User(bkt, "same", "body of same")
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	rows := w.pending()
-	w.wantKeys(rows, "c2/another", "c2/gone", "c2/same", "c2/stays")
+	w.Fakes["c2"].User(bkt, "another", "someone else's, later")
+	w.Fakes["c2"].UserDelete(bkt, "gone")
+	w.Fakes["c2"].User(bkt, "same", "body of same")
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	rows := w.Pending()
+	w.WantKeys(rows, "c2/another", "c2/gone", "c2/same", "c2/stays")
 	for key, held := range map[string]bool{"c2/another": false, "c2/gone": false, "c2/same": false, "c2/stays": true} {
 		if (rows[key].Hold == state.HoldConflict) != held {
 			t.Errorf("%s: %+v", key, rows[key])
@@ -125,24 +125,24 @@ func TestScanRaisesRowsInFlight(t *testing.T) {
 		"failing": {Attempts: 3, NextAttempt: later, Error: "refused"},
 	} {
 		p.Bucket, p.Key, p.Cluster, p.Since = bkt, key, "c2", w.o.Now()
-		w.must(w.ctl.Pending.Add(t.Context(), p))
+		w.Must(w.Ctl.Pending.Add(t.Context(), p))
 	}
-	rows := w.pending()
+	rows := w.Pending()
 	for _, key := range []string{"changed", "gone", "same"} { // the workers' look
-		if _, err := w.objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1}); err != nil {
+		if _, err := w.Objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, key := range []string{"changed", "failing", "held"} {
-		w.fakes["c1"].User(bkt, key, "nobody told of this")
+		w.Fakes["c1"].User(bkt, key, "nobody told of this")
 	}
-	w.fakes["c1"].UserDelete(bkt, "gone")
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.Fakes["c1"].UserDelete(bkt, "gone")
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
 	for _, key := range []string{"c2/changed", "c2/gone", "c2/same"} {
-		w.must(w.ctl.Pending.Finish(t.Context(), rows[key].RowKey()))
+		w.Must(w.Ctl.Pending.Finish(t.Context(), rows[key].RowKey()))
 	}
-	left := w.pending()
-	w.wantKeys(left, "c2/changed", "c2/failing", "c2/gone", "c2/held")
+	left := w.Pending()
+	w.WantKeys(left, "c2/changed", "c2/failing", "c2/gone", "c2/held")
 	if r := left["c2/failing"]; r.Attempts != 3 || !r.NextAttempt.Equal(later) || r.Error != "refused" {
 		t.Errorf("the failing row is %+v", r)
 	}
@@ -155,13 +155,13 @@ func TestScanRemadeBucketStartsOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.synced("a")
-	w.fakes["c2"].UserDelete(bkt, "a")
-	w.must(w.fakes["c2"].RemoveBucket(t.Context(), bkt))
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	if row := w.row("c2"); row.State != catalog.CopyWaiting || !row.MadeBucket {
+	w.Fakes["c2"].UserDelete(bkt, "a")
+	w.Must(w.Fakes["c2"].RemoveBucket(t.Context(), bkt))
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	if row := w.Row("c2"); row.State != catalog.CopyWaiting || !row.MadeBucket {
 		t.Errorf("the copy's row is %+v", row)
 	}
-	w.wantKeys(w.pending())
+	w.WantKeys(w.Pending())
 }
 
 // A primary's bucket that was there is not made again, and nothing is removed from copies.
@@ -169,13 +169,13 @@ func TestScanWithoutSource(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.synced("a")
-	w.fakes["c1"].UserDelete(bkt, "a")
-	w.must(w.fakes["c1"].RemoveBucket(t.Context(), bkt))
-	w.wantErr(w.Scanner.Scan(t.Context(), at("c2")), object.ErrNoSource)
-	w.wantErr(w.missing, object.ErrNoSource)
-	w.wantErr(w.Scanner.CountPrimary(t.Context(), at("c1")), object.ErrNoSource)
-	w.wantKeys(w.pending())
-	if w.fakes["c1"].Contents(bkt) != nil {
+	w.Fakes["c1"].UserDelete(bkt, "a")
+	w.Must(w.Fakes["c1"].RemoveBucket(t.Context(), bkt))
+	w.WantErr(w.Scanner.Scan(t.Context(), at("c2")), object.ErrNoSource)
+	w.WantErr(w.Missing(), object.ErrNoSource)
+	w.WantErr(w.Scanner.CountPrimary(t.Context(), at("c1")), object.ErrNoSource)
+	w.WantKeys(w.Pending())
+	if w.Fakes["c1"].Contents(bkt) != nil {
 		t.Error("the bucket was made again")
 	}
 }
@@ -208,9 +208,9 @@ func TestScanWatched(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.synced("a", "b", "c")
-	w.fakes["c1"].User(bkt, "c", "another")
+	w.Fakes["c1"].User(bkt, "c", "another")
 	cut := func() {
-		w.must(w.o.Copies.Progress(t.Context(), at("c2"), func(c *state.Copy) bool {
+		w.Must(w.o.Copies.Progress(t.Context(), at("c2"), func(c *state.Copy) bool {
 			c.ScanCursor = "a"
 			return true
 		}))
@@ -226,13 +226,13 @@ func TestScanWatched(t *testing.T) {
 	} {
 		cut()
 		var seen watched
-		w.must(w.Scanner.ScanWatched(t.Context(), at("c2"), tt.resumed, &seen))
+		w.Must(w.Scanner.ScanWatched(t.Context(), at("c2"), tt.resumed, &seen))
 		if !slices.Equal(seen.saw, tt.saw) || !slices.Equal(seen.differs, tt.differs) {
 			t.Errorf("%s: saw %q, of which %q differ", tt.name, seen.saw, seen.differs)
 		}
 	}
-	w.rows(primary("c1"), copyOf("c2", catalog.CopyDraining))
-	w.wantErr(w.Scanner.ScanWatched(t.Context(), at("c2"), false, noWatch{}), object.ErrChanged)
+	w.Rows(primary("c1"), copyOf("c2", catalog.CopyDraining))
+	w.WantErr(w.Scanner.ScanWatched(t.Context(), at("c2"), false, noWatch{}), object.ErrChanged)
 }
 
 // What is written and copied while the two sides are listed, or is on its way then, is no
@@ -242,26 +242,26 @@ func TestWatchedUnderWrites(t *testing.T) {
 	for _, copied := range []bool{true, false} {
 		w := newWorld(t)
 		w.synced("a", "b")
-		w.fakes["c1"].User(bkt, "b", "another")
+		w.Fakes["c1"].User(bkt, "b", "another")
 		asked := false
-		w.fakes["c2"].SetFault(func(ctx context.Context, op, _, key string) error {
+		w.Fakes["c2"].SetFault(func(ctx context.Context, op, _, key string) error {
 			if op != "stat" || key != "b" || asked {
 				return nil
 			}
 			asked = true
 			if !copied {
-				return w.ctl.Pending.Add(ctx, state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Since: time.Now()})
+				return w.Ctl.Pending.Add(ctx, state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Since: time.Now()})
 			}
-			_, err := w.objects.Settle(ctx, object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1})
+			_, err := w.Objects.Settle(ctx, object.Task{Object: ids.ObjectIn(bkt, key, "c2"), Size: -1})
 			return err
 		})
 		var seen watched
-		w.must(w.Scanner.ScanWatched(t.Context(), at("c2"), false, &seen))
+		w.Must(w.Scanner.ScanWatched(t.Context(), at("c2"), false, &seen))
 		if !asked || len(seen.differs) > 0 {
 			t.Errorf("copied %v, looked at %v: %q differ", copied, asked, seen.differs)
 		}
-		w.settle()
-		w.wantSame("c1", "c2")
+		w.Settle()
+		w.WantSame("c1", "c2")
 	}
 }
 
@@ -270,30 +270,30 @@ func TestScanEndsWithFailedListing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.synced("a", "b")
-	before := w.row("c2").VerifiedAt
+	before := w.Row("c2").VerifiedAt
 	broken := errors.New("broken")
-	w.fakes["c2"].SetFault(func(_ context.Context, op, _, key string) error {
+	w.Fakes["c2"].SetFault(func(_ context.Context, op, _, key string) error {
 		if op == "listed" && key == "b" {
 			return broken
 		}
 		return nil
 	})
-	w.wantErr(w.Scanner.Scan(t.Context(), at("c2")), broken)
-	if !w.row("c2").VerifiedAt.Equal(before) {
+	w.WantErr(w.Scanner.Scan(t.Context(), at("c2")), broken)
+	if !w.Row("c2").VerifiedAt.Equal(before) {
 		t.Error("the copy counts as verified")
 	}
-	w.wantKeys(w.pending())
+	w.WantKeys(w.Pending())
 }
 
 func TestCountPrimary(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.fakes["c1"].User(bkt, "a", "12345")
-	w.fakes["c1"].User(bkt, "logs/a", "1")
-	w.apply(&catalog.Bucket{Name: bkt, Policy: "p", Primary: "c1", Prefixes: []catalog.PrefixRule{{Prefix: "logs/", Policy: "p"}}})
-	w.rows(primary("c1"))
-	w.must(w.Scanner.CountPrimary(t.Context(), at("c1")))
-	if row := w.row("c1"); row.Objects != 1 || row.Bytes != 5 || row.VerifiedAt.IsZero() {
+	w.Fakes["c1"].User(bkt, "a", "12345")
+	w.Fakes["c1"].User(bkt, "logs/a", "1")
+	w.Apply(&catalog.Bucket{Name: bkt, Policy: "p", Primary: "c1", Prefixes: []catalog.PrefixRule{{Prefix: "logs/", Policy: "p"}}})
+	w.Rows(primary("c1"))
+	w.Must(w.Scanner.CountPrimary(t.Context(), at("c1")))
+	if row := w.Row("c1"); row.Objects != 1 || row.Bytes != 5 || row.VerifiedAt.IsZero() {
 		t.Errorf("the primary's row is %+v", row)
 	}
 }
@@ -306,30 +306,30 @@ func TestScanSeesOtherHeaders(t *testing.T) {
 	w := newWorld(t)
 	w.synced("a", "b")
 	for range 3 { // time passes at the copy; each storage here has a clock of its own
-		_, err := w.fakes["c2"].Now(t.Context())
-		w.must(err)
+		_, err := w.Fakes["c2"].Now(t.Context())
+		w.Must(err)
 	}
-	w.fakes["c1"].Describe(bkt, "a", "text/html")
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	w.wantKeys(w.pending(), "c2/a")
-	w.settle()
-	if got := w.fakes["c2"].Attributes(bkt, "a"); got != "text/html" {
+	w.Fakes["c1"].Describe(bkt, "a", "text/html")
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.WantKeys(w.Pending(), "c2/a")
+	w.Settle()
+	if got := w.Fakes["c2"].Attributes(bkt, "a"); got != "text/html" {
 		t.Errorf("the copy's headers are %q", got)
 	}
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	w.wantKeys(w.pending())
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	w.WantKeys(w.Pending())
 }
 
 func TestListedAndUnknown(t *testing.T) {
 	t.Parallel()
 	for _, there := range []bool{false, true} {
 		w := newWorld(t)
-		w.fakes["c1"].User(bkt, "odd", "x")
-		w.fakes["c1"].User(bkt, "plain", "x")
+		w.Fakes["c1"].User(bkt, "odd", "x")
+		w.Fakes["c1"].User(bkt, "plain", "x")
 		if there {
-			w.fakes["c2"].User(bkt, "odd", "y")
+			w.Fakes["c2"].User(bkt, "odd", "y")
 		}
-		w.fakes["c1"].SetFault(func(_ context.Context, op, _, key string) error {
+		w.Fakes["c1"].SetFault(func(_ context.Context, op, _, key string) error {
 			if key == "odd" && op == "stat" {
 				return storage.ErrNotFound
 			}
@@ -338,14 +338,14 @@ func TestListedAndUnknown(t *testing.T) {
 			}
 			return nil
 		})
-		w.rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
-		w.must(w.Syncer.Sync(t.Context(), at("c2")))
-		rows := w.pending()
-		w.wantKeys(rows, "c2/odd")
+		w.Rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
+		w.Must(w.Syncer.Sync(t.Context(), at("c2")))
+		rows := w.Pending()
+		w.WantKeys(rows, "c2/odd")
 		if r := rows["c2/odd"]; r.Error == "" || r.Hold != state.HoldNone {
 			t.Errorf("there %v: the row is %+v", there, r)
 		}
-		got := w.fakes["c2"].Contents(bkt)
+		got := w.Fakes["c2"].Contents(bkt)
 		if got["plain"] != "x" || there != (got["odd"] == "y") {
 			t.Errorf("there %v: the copy has %q", there, got)
 		}
@@ -369,23 +369,23 @@ func TestScanInStepIsProgress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.synced("a", "b")
-	d := &durable{Control: port.Of(w.ctl)}
+	d := &durable{Control: port.Of(w.Ctl)}
 	w.o.Copies = copies.New(d)
 	w.Walks = New(w.o)
-	before := w.row("c2").VerifiedAt
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
+	before := w.Row("c2").VerifiedAt
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
 	if n := d.n.Load(); n != 0 {
 		t.Errorf("%d durable transactions", n)
 	}
-	if row := w.row("c2"); !row.VerifiedAt.After(before) || row.Objects != 2 {
+	if row := w.Row("c2"); !row.VerifiedAt.After(before) || row.Objects != 2 {
 		t.Errorf("the row is %+v", row)
 	}
-	failed := w.row("c2")
+	failed := w.Row("c2")
 	failed.Error = "an earlier failure"
-	w.rows(w.row("c1"), failed)
+	w.Rows(w.Row("c1"), failed)
 	d.n.Store(0)
-	w.must(w.Scanner.Scan(t.Context(), at("c2")))
-	if row := w.row("c2"); row.Error != "" || d.n.Load() != 1 {
+	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
+	if row := w.Row("c2"); row.Error != "" || d.n.Load() != 1 {
 		t.Errorf("after %d durable transactions the row is %+v", d.n.Load(), row)
 	}
 }

@@ -17,17 +17,17 @@ func TestSync(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.synced("a", "b", "c")
-	w.wantSame("c1", "c2")
-	w.wantKeys(w.pending())
-	row := w.row("c2")
+	w.WantSame("c1", "c2")
+	w.WantKeys(w.Pending())
+	row := w.Row("c2")
 	if row.State != catalog.CopySynced || !row.MadeBucket || row.Objects != 3 || row.VerifiedAt.IsZero() {
 		t.Errorf("the copy's row is %+v", row)
 	}
-	if p := w.row("c1"); p.MadeBucket || p.Objects != 3 {
+	if p := w.Row("c1"); p.MadeBucket || p.Objects != 3 {
 		t.Errorf("the primary's row is %+v", p)
 	}
-	if len(w.scans) != 1 {
-		t.Errorf("%d scans requested: without a feed, what changed behind the cursor has to be looked for", len(w.scans))
+	if len(w.Scans()) != 1 {
+		t.Errorf("%d scans requested: without a feed, what changed behind the cursor has to be looked for", len(w.Scans()))
 	}
 }
 
@@ -35,18 +35,18 @@ func TestSync(t *testing.T) {
 func TestSyncMeetsForeignObject(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.fakes["c2"].User(bkt, "b", "someone else's")
+	w.Fakes["c2"].User(bkt, "b", "someone else's")
 	w.synced("a", "b", "c")
-	if got := w.fakes["c2"].Contents(bkt)["b"]; got != "someone else's" {
+	if got := w.Fakes["c2"].Contents(bkt)["b"]; got != "someone else's" {
 		t.Errorf("it was replaced by %q", got)
 	}
-	rows := w.pending()
-	w.wantKeys(rows, "c2/b")
+	rows := w.Pending()
+	w.WantKeys(rows, "c2/b")
 	if r := rows["c2/b"]; r.Hold != state.HoldConflict || r.Foreign == "" {
 		t.Errorf("the row is %+v", r)
 	}
-	if w.row("c2").State != catalog.CopySynced || w.row("c2").MadeBucket {
-		t.Errorf("the copy's row is %+v", w.row("c2"))
+	if w.Row("c2").State != catalog.CopySynced || w.Row("c2").MadeBucket {
+		t.Errorf("the copy's row is %+v", w.Row("c2"))
 	}
 }
 
@@ -54,27 +54,27 @@ func TestSyncMeetsForeignObject(t *testing.T) {
 func TestSyncEndsWithFullStorage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.slots.Resize(1)
+	w.Slots.Resize(1)
 	for _, k := range []string{"a", "b", "c"} {
-		w.fakes["c1"].User(bkt, k, k)
+		w.Fakes["c1"].User(bkt, k, k)
 	}
-	w.fakes["c2"].SetFault(func(_ context.Context, op, _, key string) error {
+	w.Fakes["c2"].SetFault(func(_ context.Context, op, _, key string) error {
 		if op == "put" && key >= "b" {
 			return fmt.Errorf("no space: %w", storage.ErrFull)
 		}
 		return nil
 	})
-	w.rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
-	w.wantErr(w.Syncer.Sync(t.Context(), at("c2")), storage.ErrFull)
-	w.wantKeys(w.pending())
-	if row := w.row("c2"); row.State != catalog.CopySyncing || row.Cursor != "a" || row.Objects != 1 {
+	w.Rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
+	w.WantErr(w.Syncer.Sync(t.Context(), at("c2")), storage.ErrFull)
+	w.WantKeys(w.Pending())
+	if row := w.Row("c2"); row.State != catalog.CopySyncing || row.Cursor != "a" || row.Objects != 1 {
 		t.Errorf("the copy's row is %+v", row)
 	}
-	w.fakes["c2"].SetFault(nil)
-	w.sites.Get("c2").Space.Wrote(nil) // there is space again
-	w.must(w.Syncer.Sync(t.Context(), at("c2")))
-	w.wantSame("c1", "c2")
-	if row := w.row("c2"); row.Objects != 3 {
+	w.Fakes["c2"].SetFault(nil)
+	w.Sites.Get("c2").Space.Wrote(nil) // there is space again
+	w.Must(w.Syncer.Sync(t.Context(), at("c2")))
+	w.WantSame("c1", "c2")
+	if row := w.Row("c2"); row.Objects != 3 {
 		t.Errorf("the copy's row is %+v", row)
 	}
 }
@@ -85,22 +85,22 @@ func TestSyncUnlucky(t *testing.T) {
 	for _, failing := range []int{maxUnlucky, maxUnlucky + 1} {
 		w := newWorld(t)
 		for i := range failing {
-			w.fakes["c1"].User(bkt, fmt.Sprintf("%03d", i), "x")
+			w.Fakes["c1"].User(bkt, fmt.Sprintf("%03d", i), "x")
 		}
-		w.fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
+		w.Fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
 			if op == "put" {
 				return fmt.Errorf("no: %w", storage.ErrRefused)
 			}
 			return nil
 		})
-		w.rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
+		w.Rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
 		err := w.Syncer.Sync(t.Context(), at("c2"))
 		if failing > maxUnlucky {
-			w.wantErr(err, storage.ErrRefused)
+			w.WantErr(err, storage.ErrRefused)
 			continue
 		}
-		w.must(err)
-		if n := len(w.pending()); n != failing {
+		w.Must(err)
+		if n := len(w.Pending()); n != failing {
 			t.Errorf("%d rows for %d failures", n, failing)
 		}
 	}
@@ -110,18 +110,18 @@ func TestSyncUnlucky(t *testing.T) {
 func TestSyncHandsOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.slots.Resize(1)
+	w.Slots.Resize(1)
 	w.helpers.Store(1)
-	release, err := w.slots.Acquire(t.Context(), limit.Want{Class: limit.Bulk, To: "c2"})
-	w.must(err)
+	release, err := w.Slots.Acquire(t.Context(), limit.Want{Class: limit.Bulk, To: "c2"})
+	w.Must(err)
 	defer release()
 	w.synced("a", "b")
-	rows := w.pending()
-	w.wantKeys(rows, "c2/a", "c2/b")
+	rows := w.Pending()
+	w.WantKeys(rows, "c2/a", "c2/b")
 	if r := rows["c2/a"]; !r.Background || r.Hold != state.HoldNone || r.Attempts != 0 {
 		t.Errorf("the row is %+v", r)
 	}
-	if row := w.row("c2"); row.State != catalog.CopySynced || row.Objects != 2 {
+	if row := w.Row("c2"); row.State != catalog.CopySynced || row.Objects != 2 {
 		t.Errorf("the copy's row is %+v", row)
 	}
 }
@@ -130,16 +130,16 @@ func TestSyncHandsOver(t *testing.T) {
 func TestSyncOfCopyThatLeaves(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.fakes["c1"].User(bkt, "a", "x")
-	w.fakes["c2"].SetFault(func(ctx context.Context, op, _, _ string) error {
+	w.Fakes["c1"].User(bkt, "a", "x")
+	w.Fakes["c2"].SetFault(func(ctx context.Context, op, _, _ string) error {
 		if op == "put" {
-			w.rows(primary("c1"), copyOf("c2", catalog.CopyDraining))
+			w.Rows(primary("c1"), copyOf("c2", catalog.CopyDraining))
 		}
 		return ctx.Err()
 	})
-	w.rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
-	w.wantErr(w.Syncer.Sync(t.Context(), at("c2")), object.ErrChanged)
-	if s := w.row("c2").State; s != catalog.CopyDraining {
+	w.Rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
+	w.WantErr(w.Syncer.Sync(t.Context(), at("c2")), object.ErrChanged)
+	if s := w.Row("c2").State; s != catalog.CopyDraining {
 		t.Errorf("the copy is %s", s)
 	}
 }
@@ -147,15 +147,15 @@ func TestSyncOfCopyThatLeaves(t *testing.T) {
 func TestFail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.rows(primary("c1"), copyOf("c2", catalog.CopySyncing), copyOf("c3", catalog.CopySynced))
+	w.Rows(primary("c1"), copyOf("c2", catalog.CopySyncing), copyOf("c3", catalog.CopySynced))
 	for _, c := range []string{"c1", "c2", "c3"} {
-		w.must(w.Syncer.Fail(t.Context(), at(c), storage.ErrRefused))
+		w.Must(w.Syncer.Fail(t.Context(), at(c), storage.ErrRefused))
 	}
-	if row := w.row("c2"); row.State != catalog.CopyFailed || row.Error != storage.ErrRefused.Error() {
+	if row := w.Row("c2"); row.State != catalog.CopyFailed || row.Error != storage.ErrRefused.Error() {
 		t.Errorf("the copy's row is %+v", row)
 	}
 	for _, c := range []string{"c1", "c3"} {
-		if s := w.row(c).State; s != catalog.CopySynced {
+		if s := w.Row(c).State; s != catalog.CopySynced {
 			t.Errorf("the copy in %s is %s", c, s)
 		}
 	}
@@ -184,10 +184,10 @@ func TestHandoverRoom(t *testing.T) {
 func TestRuleCovers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.apply(&catalog.Bucket{Name: bkt, Policy: "p", Primary: "c1", Prefixes: []catalog.PrefixRule{
+	w.Apply(&catalog.Bucket{Name: bkt, Policy: "p", Primary: "c1", Prefixes: []catalog.PrefixRule{
 		{Prefix: "logs/", Policy: "p"}, {Prefix: "logs/old/", Policy: "p"},
 	}})
-	snap := w.ctl.Router().Snapshot()
+	snap := w.Ctl.Router().Snapshot()
 	for _, tt := range []struct {
 		rule, key string
 		want      bool
