@@ -14,46 +14,62 @@ import (
 	"github.com/fado-project/fado/client"
 )
 
-// paged reads a list that comes in pages, each with what follows it, and prints it: as JSON, or by
-// row. Lists are printed page by page: a bucket may have any number of objects.
-func paged[T any](ctx context.Context, s *session, path, member string, query url.Values, head []string, row func(T) []string) error {
+// eachPage reads a list that comes in pages, each with what follows it, and hands them on.
+func eachPage[P any](ctx context.Context, s *session, path string, query url.Values, f func(*P) error) error {
 	query.Set("limit", strconv.Itoa(pages))
-	all := []json.RawMessage{}
-	for first := true; ; first = false {
-		page := make(map[string]json.RawMessage)
-		if err := s.api.Get(ctx, path, query, &page); err != nil {
+	for {
+		var raw json.RawMessage
+		if err := s.api.Get(ctx, path, query, &raw); err != nil {
 			return err
 		}
-		var items []json.RawMessage
-		var next string
-		for name, into := range map[string]any{member: &items, "next": &next} {
-			if err := json.Unmarshal(page[name], into); err != nil {
-				return fmt.Errorf("reading %s: %s: %w", path, name, err)
+		var page P
+		var follows struct{ Next string }
+		for _, into := range []any{&page, &follows} {
+			if err := json.Unmarshal(raw, into); err != nil {
+				return fmt.Errorf("reading %s: %w", path, err)
 			}
+		}
+		if err := f(&page); err != nil {
+			return fmt.Errorf("reading %s: %w", path, err)
+		}
+		if follows.Next == "" {
+			return nil
+		}
+		query.Set("after", follows.Next)
+	}
+}
+
+// paged prints such a list, whose items are the member of that name: as JSON, or by row. Lists are
+// printed page by page: a bucket may have any number of objects.
+func paged[T any](ctx context.Context, s *session, path, member string, query url.Values, head []string, row func(T) []string) error {
+	all, first := []json.RawMessage{}, true
+	err := eachPage(ctx, s, path, query, func(page *map[string]json.RawMessage) error {
+		var items []json.RawMessage
+		if err := json.Unmarshal((*page)[member], &items); err != nil {
+			return fmt.Errorf("%s: %w", member, err)
+		}
+		if s.json {
+			all = append(all, items...)
+			return nil
 		}
 		t := newTable(head...)
 		for _, raw := range items {
 			var item T
 			if err := json.Unmarshal(raw, &item); err != nil {
-				return fmt.Errorf("reading %s: %w", path, err)
+				return err
 			}
 			t.add(row(item)...)
 		}
-		switch {
-		case s.json:
-			all = append(all, items...)
-		case first || len(items) > 0:
+		if first || len(items) > 0 {
 			s.tell(t)
 		}
-		if next == "" {
-			break
-		}
-		query.Set("after", next)
+		first = false
+		return nil
+	})
+	if err == nil && s.json {
+		err = s.print(all)
 	}
-	if s.json {
-		return s.print(all)
-	}
-	return nil
+	return err
 }
 
 type listedObject struct {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -230,23 +231,19 @@ type heldDeletes struct {
 		Held, Objects int64
 	}
 	Deletes []json.RawMessage
-	Next    string
 }
 
 // listDeletes lists the held deletes, page by page.
 func listDeletes(ctx context.Context, s *session) error {
-	var first heldDeletes
-	all, query := []json.RawMessage{}, url.Values{"limit": {strconv.Itoa(pages)}}
-	for page, begun := (heldDeletes{}), false; !begun || page.Next != ""; begun = true {
-		page = heldDeletes{}
-		if err := s.api.Get(ctx, client.Path("buckets", s.args[0], "deletes"), query, &page); err != nil {
-			return err
-		}
-		if !begun {
-			first = page
-		}
+	var first *heldDeletes
+	all := []json.RawMessage{}
+	err := eachPage(ctx, s, client.Path("buckets", s.args[0], "deletes"), url.Values{}, func(page *heldDeletes) error {
+		first = cmp.Or(first, page)
 		all = append(all, page.Deletes...)
-		query.Set("after", page.Next)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if s.json {
 		return s.print(all)
