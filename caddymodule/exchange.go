@@ -17,8 +17,14 @@ const sheetPrefix = "history/"
 // be told or heard now is a gap.
 type exchange struct {
 	rt *runtime
-	// heard are the times of the last reports, by member and the store's clock.
-	heard map[string]time.Time
+	// heard are the last reports taken in, by member.
+	heard map[string]heardReport
+}
+
+// heardReport tells a report from the one before: by the store's clock, which has milliseconds, and
+// by what it is of.
+type heardReport struct {
+	at, last time.Time
 }
 
 // trade tells once, and hears what is new. An instance alone does neither.
@@ -57,13 +63,16 @@ func (x *exchange) trade(ctx context.Context, rings *history.Rings, now time.Tim
 // hear takes a report in, unless it was heard before.
 func (x *exchange) hear(rings *history.Rings, id, node string, r state.Report, now time.Time) {
 	var s history.Sheet
-	if x.heard[id].Equal(r.At) || json.Unmarshal([]byte(r.Body), &s) != nil {
+	if json.Unmarshal([]byte(r.Body), &s) != nil {
+		return
+	}
+	if before := x.heard[id]; before.at.Equal(r.At) && before.last.Equal(s.Last) {
 		return
 	}
 	if x.heard == nil {
-		x.heard = make(map[string]time.Time)
+		x.heard = make(map[string]heardReport)
 	}
-	x.heard[id] = r.At
+	x.heard[id] = heardReport{r.At, s.Last}
 	rings.Hear(node, s, now)
 }
 

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -111,6 +112,28 @@ func TestInstancesTellEachOther(t *testing.T) {
 	}
 	if told := reports(t, one.store); len(told) != 2 {
 		t.Errorf("%d reports are left of two instances", len(told))
+	}
+}
+
+// A report of the same millisecond as the one before is heard.
+func TestReportsOfOneMillisecond(t *testing.T) {
+	t.Parallel()
+	rings := history.New(time.Hour, 10*time.Second, 1<<20)
+	now := time.Now().Truncate(10 * time.Second)
+	at := now.Add(time.Second)
+	var x exchange
+	for i := range 2 {
+		last := now.Add(time.Duration(i) * 10 * time.Second)
+		rings.Put(last, []history.Sample{{Series: "decisions.local", Value: 1}})
+		body, err := json.Marshal(history.Sheet{Last: last, Step: 10 * time.Second, Series: []history.SheetSeries{{Name: "decisions.local", Values: []history.Value{history.Value(i)}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.hear(rings, "id", "two", state.Report{Name: sheetPrefix + "id", Body: string(body), At: at}, last)
+	}
+	got := rings.Read([]history.SeriesID{{Node: "two", Name: "decisions.local"}}, now, now.Add(10*time.Second), 0).Values
+	if fmt.Sprint(got) != "[[0 1]]" {
+		t.Errorf("heard %v", got)
 	}
 }
 
