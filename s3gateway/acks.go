@@ -11,6 +11,7 @@ import (
 
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -50,7 +51,7 @@ func (a acks) awaited(written, key string) (others []string, need int) {
 		return 0
 	}
 	slices.SortStableFunc(others, func(a, b string) int {
-		return cmp.Or(cmp.Compare(down(a), down(b)), cmp.Compare(c.h.latency.of(a), c.h.latency.of(b)), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(down(a), down(b)), cmp.Compare(c.h.latency.Of(a), c.h.latency.Of(b)), cmp.Compare(a, b))
 	})
 	return others, need
 }
@@ -74,7 +75,7 @@ func (a acks) check(written string, keys []string, size int64) error {
 			why = errors.Join(why, fmt.Errorf("%s: %w", o, err))
 		}
 		if need > 0 {
-			return slowDown(why, "Nothing was written: it can't be in %s copies now. Please retry.", c.h.ack())
+			return s3err.SlowDown(why, "Nothing was written: it can't be in %s copies now. Please retry.", c.h.ack())
 		}
 	}
 	return nil
@@ -106,7 +107,7 @@ func (a acks) await(written string, keys []string, f *storage.Forward) error {
 		failed = cmp.Or(failed, err)
 	}
 	if failed != nil {
-		return slowDown(failed, "The write is stored, but not yet in %s copies. Please retry.", c.h.ack())
+		return s3err.SlowDown(failed, "The write is stored, but not yet in %s copies. Please retry.", c.h.ack())
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -12,7 +14,7 @@ import (
 type accessControl struct {
 	XMLName xml.Name `xml:"AccessControlPolicy"`
 	Xmlns   string   `xml:"xmlns,attr"`
-	Owner   *owner
+	Owner   *wire.Owner
 	Grants  []grant `xml:"AccessControlList>Grant"`
 }
 
@@ -35,8 +37,8 @@ func getACL(c reader) error {
 			return err
 		}
 	}
-	c.writeXML(http.StatusOK, accessControl{Xmlns: namespace, Owner: theOwner, Grants: []grant{{
-		Grantee:    grantee{XSI: "http://www.w3.org/2001/XMLSchema-instance", Type: "CanonicalUser", ID: theOwner.ID, DisplayName: theOwner.DisplayName},
+	c.writeXML(http.StatusOK, accessControl{Xmlns: wire.Namespace, Owner: wire.TheOwner, Grants: []grant{{
+		Grantee:    grantee{XSI: "http://www.w3.org/2001/XMLSchema-instance", Type: "CanonicalUser", ID: wire.TheOwner.ID, DisplayName: wire.TheOwner.DisplayName},
 		Permission: "FULL_CONTROL",
 	}}})
 	return nil
@@ -44,10 +46,10 @@ func getACL(c reader) error {
 
 // putACL answers PutBucketAcl and PutObjectAcl: nothing but what everything has is possible.
 func putACL(c reader) error {
-	if err := checkHeaders(c.r.Header); err != nil {
+	if err := wire.CheckHeaders(c.r.Header); err != nil {
 		return err
 	}
-	b, err := c.readBody(maxSmallXML)
+	b, err := c.readBody(wire.MaxSmallXML)
 	if err != nil {
 		return err
 	}
@@ -57,7 +59,7 @@ func putACL(c reader) error {
 			return err
 		}
 	case len(b) > 0: // it might grant more than the header says
-		return badRequest("UnexpectedContent", "This request does not support content.")
+		return s3err.BadRequest("UnexpectedContent", "This request does not support content.")
 	}
 	if c.key != "" {
 		if err := mustExist(c); err != nil {
@@ -78,12 +80,12 @@ func checkACL(doc []byte) error {
 			Permission string
 		} `xml:"AccessControlList>Grant"`
 	}
-	if err := parseXML(doc, &acl); err != nil {
+	if err := wire.ParseXML(doc, &acl); err != nil {
 		return err
 	}
 	for _, g := range acl.Grants {
-		if g.ID != theOwner.ID || g.Permission != "FULL_CONTROL" {
-			return noACLs()
+		if g.ID != wire.TheOwner.ID || g.Permission != "FULL_CONTROL" {
+			return s3err.NoACLs()
 		}
 	}
 	return nil
@@ -96,7 +98,7 @@ func mustExist(c reader) error {
 		return err
 	}
 	a, _, err := c.askAny(holders, storage.Forward{
-		Name: c.op.name, Method: http.MethodHead, Bucket: c.bucket, Key: c.key, Query: pick(c.query, []string{"versionId"}), Content: true,
+		Name: c.op.name, Method: http.MethodHead, Bucket: c.bucket, Key: c.key, Query: wire.Pick(c.query, []string{"versionId"}), Content: true,
 	})
 	if err != nil {
 		return err

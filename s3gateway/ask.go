@@ -12,6 +12,7 @@ import (
 
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -46,7 +47,7 @@ type race struct {
 // askAny asks holders until one answers for itself: what a storage that is away, or a copy that
 // lost the object, says is not the answer while there is another.
 func (c reader) askAny(holders []routing.Holder, f storage.Forward) (a *storage.Answer, at int, err error) {
-	c.h.latency.asked.Add(1)
+	c.h.latency.Asked()
 	if len(holders) == 1 {
 		a, err = c.ask(c.ctx, &holders[0], f, false)
 		return a, 0, err
@@ -94,15 +95,15 @@ func (r *race) start() {
 // run returns the attempt whose answer it is.
 func (r *race) run() (won *attempt, err error) {
 	r.start()
-	hedge := time.NewTimer(r.c.h.latency.hedgeAfter(r.holders[0].Cluster))
+	hedge := time.NewTimer(r.c.h.latency.HedgeAfter(r.holders[0].Cluster))
 	defer hedge.Stop()
 	for r.open > 0 {
 		select {
 		case <-hedge.C:
-			if next := len(r.cancels); next < len(r.holders) && r.c.h.latency.mayHedge() {
+			if next := len(r.cancels); next < len(r.holders) && r.c.h.latency.MayHedge() {
 				r.hedges[next] = true
 				r.start()
-				hedge.Reset(r.c.h.latency.hedgeAfter(r.holders[next].Cluster))
+				hedge.Reset(r.c.h.latency.HedgeAfter(r.holders[next].Cluster))
 			}
 		case got := <-r.answers:
 			r.open--
@@ -167,7 +168,7 @@ func (r *race) abandon(won *attempt) {
 
 // reading is the way of an object's bytes through this endpoint to the client.
 func (c reader) reading(cluster, bucket, key string) replication.Passage {
-	return replication.Passage{Bucket: bucket, Key: key, Cluster: cluster, Via: c.h.Cluster, Cut: c.w.pace.cut}
+	return replication.Passage{Bucket: bucket, Key: key, Cluster: cluster, Via: c.h.Cluster, Cut: c.w.CutAnswer}
 }
 
 // ask makes the request at one holder.
@@ -179,14 +180,14 @@ func (c reader) ask(ctx context.Context, h *routing.Holder, f storage.Forward, o
 	a, err := c.gateway.Read(ctx, c.reading(h.Cluster, f.Bucket, f.Key), &f)
 	if err != nil {
 		if ctx.Err() != nil && c.ctx.Err() == nil {
-			c.h.latency.note(h.Cluster, time.Since(began)) // another was quicker; it took longer than this
+			c.h.latency.Note(h.Cluster, time.Since(began)) // another was quicker; it took longer than this
 		}
 		if errors.Is(err, storage.ErrRefused) && f.Key != "" {
-			return nil, noSuchKey(f.Key) // it can't be there
+			return nil, s3err.NoSuchKey(f.Key) // it can't be there
 		}
 		return nil, err
 	}
-	c.h.latency.note(h.Cluster, time.Since(began))
+	c.h.latency.Note(h.Cluster, time.Since(began))
 	return a, nil
 }
 

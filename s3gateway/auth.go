@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 	"github.com/fado-project/fado/s3gateway/internal/sigv4"
 )
 
@@ -23,7 +24,7 @@ func (s serving) authenticate() error {
 	}
 	if err != nil {
 		if names := dropped(c.r); len(names) > 0 {
-			return badRequest("InvalidRequest", "The web server dropped the signed headers %s: it takes names with _ or . only where its server options "+
+			return s3err.BadRequest("InvalidRequest", "The web server dropped the signed headers %s: it takes names with _ or . only where its server options "+
 				"expected_underscore_headers and expected_dot_headers name them.", strings.Join(names, ", "))
 		}
 		return err
@@ -31,7 +32,7 @@ func (s serving) authenticate() error {
 	c.verified = v
 	k, ok := c.h.accessKey(v.KeyID)
 	if !ok {
-		return denied("Access Denied.") // it went between the two
+		return s3err.Denied("Access Denied.") // it went between the two
 	}
 	c.asker = k
 	return nil
@@ -41,11 +42,11 @@ func (s serving) authenticate() error {
 func (s serving) authenticateNobody() error {
 	c := s.c
 	if c.op == nil || !c.op.anonymous || !c.h.public(c.bucket) {
-		return denied("Access Denied.")
+		return s3err.Denied("Access Denied.")
 	}
 	for name := range c.query {
 		if strings.HasPrefix(name, "response-") {
-			return badRequest("InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.")
+			return s3err.BadRequest("InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.")
 		}
 	}
 	return nil
@@ -59,9 +60,9 @@ func (s serving) authorize() error {
 	case c.asker == nil: // a public bucket, or a browser's question
 		return nil
 	case c.op.level != atService && !c.sees(c.bucket):
-		return denied("Access Denied.")
+		return s3err.Denied("Access Denied.")
 	case c.op.write && c.asker.ReadOnly:
-		return denied("This key may only read.")
+		return s3err.Denied("This key may only read.")
 	}
 	return nil
 }

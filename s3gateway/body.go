@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 )
 
 // readBody reads a bounded body to its end, verified.
@@ -14,14 +16,14 @@ func (c *call) readBody(limit int64) ([]byte, error) {
 		return nil, nil
 	}
 	if c.verified.Length > limit {
-		return nil, fail(http.StatusBadRequest, "MaxMessageLengthExceeded", "Your request was too big.")
+		return nil, s3err.New(http.StatusBadRequest, "MaxMessageLengthExceeded", "Your request was too big.")
 	}
 	b, err := io.ReadAll(io.LimitReader(c.verified.Body, limit+1))
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(b)) > limit {
-		return nil, fail(http.StatusBadRequest, "MaxMessageLengthExceeded", "Your request was too big.")
+		return nil, s3err.New(http.StatusBadRequest, "MaxMessageLengthExceeded", "Your request was too big.")
 	}
 	return b, nil
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -22,7 +24,7 @@ import (
 type bucketList struct {
 	XMLName           xml.Name      `xml:"ListAllMyBucketsResult"`
 	Xmlns             string        `xml:"xmlns,attr"`
-	Owner             *owner        `xml:"Owner"`
+	Owner             *wire.Owner   `xml:"Owner"`
 	Buckets           []bucketEntry `xml:"Buckets>Bucket"`
 	ContinuationToken string        `xml:",omitempty"`
 	Prefix            string        `xml:",omitempty"`
@@ -46,15 +48,15 @@ func listBuckets(c *call) error {
 	if v := c.query.Get("max-buckets"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > maxBuckets {
-			return badRequest("InvalidArgument", "Argument max-buckets must be an integer between 1 and %d", maxBuckets)
+			return s3err.BadRequest("InvalidArgument", "Argument max-buckets must be an integer between 1 and %d", maxBuckets)
 		}
 		most = n
 	}
 	after, prefix := "", c.query.Get("prefix")
 	if token := c.query.Get("continuation-token"); token != "" {
 		var ok bool
-		if after, ok = decodePage(token); !ok {
-			return badRequest("InvalidArgument", "The continuation token provided is incorrect")
+		if after, ok = wire.DecodePage(token); !ok {
+			return s3err.BadRequest("InvalidArgument", "The continuation token provided is incorrect")
 		}
 	}
 	var names []string
@@ -65,10 +67,10 @@ func listBuckets(c *call) error {
 		return true
 	})
 	slices.Sort(names)
-	out := bucketList{Xmlns: namespace, Owner: theOwner, Prefix: prefix}
+	out := bucketList{Xmlns: wire.Namespace, Owner: wire.TheOwner, Prefix: prefix}
 	if len(names) > most {
 		names = names[:most]
-		out.ContinuationToken = encodePage(names[most-1])
+		out.ContinuationToken = wire.EncodePage(names[most-1])
 	}
 	for _, n := range names {
 		out.Buckets = append(out.Buckets, bucketEntry{n, created, c.h.Region})
@@ -94,7 +96,7 @@ func getLocation(c *call) error {
 		XMLName xml.Name `xml:"LocationConstraint"`
 		Xmlns   string   `xml:"xmlns,attr"`
 		Region  string   `xml:",chardata"`
-	}{Xmlns: namespace, Region: region})
+	}{Xmlns: wire.Namespace, Region: region})
 	return nil
 }
 
@@ -104,14 +106,14 @@ type making struct{ c writer }
 // createBucket answers CreateBucket: a bucket of the catalogue. It answers when objects can be
 // written.
 func createBucket(c writer) error {
-	if err := checkHeaders(c.r.Header); err != nil {
+	if err := wire.CheckHeaders(c.r.Header); err != nil {
 		return err
 	}
 	b := &catalog.Bucket{
 		Name: c.bucket, Policy: c.r.Header.Get("X-Fado-Policy"),
 		ObjectLock: strings.EqualFold(c.r.Header.Get("X-Amz-Bucket-Object-Lock-Enabled"), "true"),
 	}
-	body, err := c.readBody(maxSmallXML)
+	body, err := c.readBody(wire.MaxSmallXML)
 	if err != nil {
 		return err
 	}
@@ -121,11 +123,11 @@ func createBucket(c writer) error {
 			LocationConstraint string
 			Tags               *struct{}
 		}
-		if err := parseXML(body, &conf); err != nil {
+		if err := wire.ParseXML(body, &conf); err != nil {
 			return err
 		}
 		if conf.Tags != nil {
-			return notImplemented("Creating a bucket with tags")
+			return s3err.NotImplemented("Creating a bucket with tags")
 		}
 		if b.Primary, err = (making{c}).primaryIn(conf.LocationConstraint); err != nil {
 			return err
@@ -149,10 +151,10 @@ func createBucket(c writer) error {
 func (m making) checkName(b *catalog.Bucket) error {
 	c := m.c
 	if !catalog.ValidBucketName(b.Name) {
-		return badRequest("InvalidBucketName", "The specified bucket is not valid.")
+		return s3err.BadRequest("InvalidBucketName", "The specified bucket is not valid.")
 	}
 	if b.Policy != "" && c.router().Snapshot().Policy(b.Policy) == nil {
-		return badRequest("InvalidArgument", "x-fado-policy: there is no policy %q", b.Policy)
+		return s3err.BadRequest("InvalidArgument", "x-fado-policy: there is no policy %q", b.Policy)
 	}
 	return nil
 }
@@ -164,7 +166,7 @@ func (m making) primaryIn(constraint string) (cluster string, err error) {
 		return "", nil
 	}
 	if c.router().Snapshot().Cluster(constraint) == nil {
-		return "", badRequest("InvalidLocationConstraint", "The specified location-constraint is not valid: expected the name of a cluster or %s", c.h.Region)
+		return "", s3err.BadRequest("InvalidLocationConstraint", "The specified location-constraint is not valid: expected the name of a cluster or %s", c.h.Region)
 	}
 	return constraint, nil
 }
@@ -188,7 +190,7 @@ func (m making) awaitBucket(locks bool) error {
 		select {
 		case <-time.After(bucketPoll):
 		case <-ctx.Done():
-			return slowDown(ctx.Err(), "The bucket exists, but its storage is not ready yet. Please retry what you want to do with it.")
+			return s3err.SlowDown(ctx.Err(), "The bucket exists, but its storage is not ready yet. Please retry what you want to do with it.")
 		}
 	}
 }
@@ -224,7 +226,7 @@ func deleteBucket(c writer) error {
 	}
 	if primary := c.router().Snapshot().Primary(c.bucket); primary != "" {
 		_, err := c.write(primary, &storage.Forward{Name: c.op.name, Method: http.MethodDelete, Bucket: c.bucket}, nil)
-		if e, ok := errors.AsType[*Error](err); ok && e.Code == "SlowDown" && errors.Is(e, errNoPhysical) {
+		if e, ok := errors.AsType[*s3err.Error](err); ok && e.Code == "SlowDown" && errors.Is(e, errNoPhysical) {
 			err = nil // removed by an attempt before
 		}
 		if err != nil {
@@ -255,7 +257,7 @@ func (m making) awaitEmptied() error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fail(http.StatusConflict, "BucketNotEmpty", "The bucket you tried to delete is not empty: copies of it still differ from its primary.")
+			return s3err.New(http.StatusConflict, "BucketNotEmpty", "The bucket you tried to delete is not empty: copies of it still differ from its primary.")
 		}
 	}
 }
@@ -278,10 +280,10 @@ var settingQuery = []string{"versioning", "cors", "tagging", "object-lock"}
 func getBucketSetting(c reader) error {
 	primary := c.router().Snapshot().Primary(c.bucket)
 	if primary == "" {
-		return slowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
+		return s3err.SlowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
 	}
 	_, body, err := c.page(&routing.Holder{Cluster: primary, Primary: true}, storage.Forward{
-		Name: c.op.name, Method: http.MethodGet, Bucket: c.bucket, Query: pick(c.query, settingQuery),
+		Name: c.op.name, Method: http.MethodGet, Bucket: c.bucket, Query: wire.Pick(c.query, settingQuery),
 	})
 	if err != nil {
 		return err
@@ -290,28 +292,25 @@ func getBucketSetting(c reader) error {
 	return nil
 }
 
-// putBucketSetting changes what the primary's storage knows of the bucket.
-func putBucketSetting(c writer) error {
-	return c.setAtPrimary()
-}
-
 // putLockRule answers PutObjectLockConfiguration. The rule locks what is written at the primary.
 func putLockRule(c writer) error {
 	snap := c.router().Snapshot()
 	for _, rule := range snap.Rules(c.bucket) {
 		if snap.Anywhere(c.bucket, rule.Prefix) {
-			return c.locksAnywhere()
+			return locksAnywhere(c)
 		}
 	}
-	return c.setAtPrimary()
+	return setAtPrimary(c)
 }
 
-func (c writer) setAtPrimary() error {
+// setAtPrimary answers PutBucketTagging and DeleteBucketTagging: it changes what the primary's
+// storage knows of the bucket.
+func setAtPrimary(c writer) error {
 	cluster := c.router().Snapshot().Primary(c.bucket)
 	if cluster == "" {
-		return slowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
+		return s3err.SlowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
 	}
-	b, err := c.readBody(maxSmallXML)
+	b, err := c.readBody(wire.MaxSmallXML)
 	if err != nil {
 		return err
 	}
@@ -329,7 +328,7 @@ func (c writer) setAtPrimary() error {
 
 // putVersioning answers PutBucketVersioning. The versioning of copies follows the primary's.
 func putVersioning(c writer) error {
-	if err := c.setAtPrimary(); err != nil {
+	if err := setAtPrimary(c); err != nil {
 		return err
 	}
 	if err := c.h.app.Replication().SyncBucket(c.ctx, c.bucket); err != nil && !errors.Is(err, replication.ErrOff) {

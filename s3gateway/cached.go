@@ -12,6 +12,7 @@ import (
 
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/internal/bodies"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -69,73 +70,25 @@ func (h *Handler) mayPass(s *routing.Snapshot, policy string) bool {
 type keeping struct {
 	c       reader
 	cache   *bodies.Cache // nil: nothing
-	ranges  bool
-	first   int64 // of a range; below 0: so many last bytes
-	last    int64 // -1: to the end
-	changed bool  // another version was kept
+	part    *wire.Range   // nil: all of it
+	changed bool          // another version was kept
 }
 
-// keeping says whether a read may be answered from the cache: a plain one, of all of an object or
+// newKeeping says whether a read may be answered from the cache: a plain one, of all of an object or
 // one range of it, under any conditions.
-func (c reader) keeping(f *storage.Forward) keeping {
+func newKeeping(c reader, f *storage.Forward) keeping {
 	k := keeping{c: c, cache: c.h.bodies}
 	if k.cache == nil || f.Method != http.MethodGet || len(f.Query) > 0 {
 		return keeping{}
 	}
 	if spec := f.Header.Get("Range"); spec != "" {
-		var ok bool
-		if k.first, k.last, ok = parseRange(spec); !ok {
+		part, ok := wire.ParseRange(spec)
+		if !ok {
 			return keeping{}
 		}
-		k.ranges = true
+		k.part = &part
 	}
 	return k
-}
-
-// parseRange reads a Range of one range (RFC 9110, section 14.1.2); false for any other.
-func parseRange(spec string) (first, last int64, ok bool) {
-	spec, ok = strings.CutPrefix(spec, "bytes=")
-	from, to, dash := strings.Cut(spec, "-")
-	if !ok || !dash {
-		return 0, 0, false
-	}
-	number := func(s string) int64 {
-		if strings.TrimLeft(s, "0123456789") != "" {
-			return -1
-		}
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return -1
-		}
-		return n
-	}
-	switch {
-	case from == "":
-		n := number(to)
-		return -n, -1, n > 0
-	case to == "":
-		first = number(from)
-		return first, -1, first >= 0
-	default:
-		first, last = number(from), number(to)
-		return first, last, first >= 0 && last >= first
-	}
-}
-
-// part returns where what is asked for begins and ends in a body of some length; false where a
-// storage must say what becomes of it.
-func (k *keeping) part(length int64) (from, to int64, ok bool) {
-	if !k.ranges {
-		return 0, length, true
-	}
-	from, to = k.first, length
-	if from < 0 {
-		from = max(0, length+from)
-	}
-	if k.last >= 0 {
-		to = min(length, k.last+1)
-	}
-	return from, to, from < length
 }
 
 // serve answers from the cache if a storage confirms what it has. It reports false, and nothing
@@ -154,9 +107,12 @@ func (k *keeping) serve(holders []routing.Holder, f storage.Forward) (done bool,
 	if b == nil {
 		return false, nil
 	}
-	from, to, ok := k.part(b.Length)
-	if !ok {
-		return false, nil
+	from, to := int64(0), b.Length
+	if k.part != nil {
+		var ok bool
+		if from, to, ok = k.part.In(b.Length); !ok {
+			return false, nil // a storage must say what becomes of it
+		}
 	}
 	f.Method, f.Content, f.Header = http.MethodHead, false, f.Header.Clone()
 	f.Header.Del("Range")
@@ -165,7 +121,7 @@ func (k *keeping) serve(holders []routing.Holder, f storage.Forward) (done bool,
 		return false, err
 	}
 	if a.Status == http.StatusNotModified { // the client has it
-		return true, c.deliver(a, holders, at, f)
+		return true, delivery{c}.deliver(a, holders, at, f)
 	}
 	defer func() { _ = a.Body.Close() }()
 	storage.Original(a.Header, c.bucket, c.key)
@@ -175,15 +131,15 @@ func (k *keeping) serve(holders []routing.Holder, f storage.Forward) (done bool,
 		}
 		return false, nil
 	}
-	h, status := c.answerOf(a, &holders[at]), http.StatusOK
-	if k.ranges {
+	h, status := (delivery{c}).answerOf(a, &holders[at]), http.StatusOK
+	if k.part != nil {
 		status = http.StatusPartialContent
 		partOf(h, from, to, b.Length)
 	}
 	h.Set("Content-Length", strconv.FormatInt(to-from, 10))
 	c.w.WriteHeader(status)
 	c.h.app.CountS3Cache(true, to-from)
-	_, err = c.send(bytes.NewReader(b.Content[from:to]))
+	_, err = (delivery{c}).send(bytes.NewReader(b.Content[from:to]))
 	return true, err
 }
 
@@ -247,7 +203,7 @@ func told(from http.Header) (names []string) {
 	to := make(http.Header)
 	for name, v := range from {
 		clear(to)
-		answerHeaders(to, http.Header{name: v})
+		wire.AnswerHeaders(to, http.Header{name: v})
 		if len(to) > 0 && !strings.HasPrefix(name, checksumPrefix) {
 			names = append(names, name)
 		}

@@ -409,22 +409,3 @@ func minioTags(n int) (*tags.Tags, error) {
 	}
 	return tags.NewTags(m, true)
 }
-
-func TestParseRange(t *testing.T) {
-	t.Parallel()
-	for spec, want := range map[string][3]int64{ // from, to of 10 bytes; 1: answered from the cache
-		"bytes=0-0": {0, 1, 1}, "bytes=2-5": {2, 6, 1}, "bytes=2-": {2, 10, 1}, "bytes=-3": {7, 10, 1}, "bytes=-30": {0, 10, 1}, "bytes=9-100": {9, 10, 1},
-		"bytes=10-": {}, "bytes=5-2": {}, "bytes=-0": {}, "bytes=-": {}, "bytes=0-1,3-4": {}, "bytes=+1-2": {}, "bytes= 1-2": {}, "bytes=1 -2": {},
-		"bytes=1": {}, "items=0-1": {}, "bytes=99999999999999999999-": {}, "bytes=0-99999999999999999999": {},
-	} {
-		first, last, ok := parseRange(spec)
-		var from, to int64
-		if ok {
-			k := keeping{ranges: true, first: first, last: last}
-			from, to, ok = k.part(10)
-		}
-		if ok != (want[2] == 1) || ok && (from != want[0] || to != want[1]) {
-			t.Errorf("%s: %d to %d %t, want %v", spec, from, to, ok, want)
-		}
-	}
-}

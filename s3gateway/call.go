@@ -8,6 +8,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/pace"
 	"github.com/fado-project/fado/s3gateway/internal/sigv4"
 )
 
@@ -38,7 +39,7 @@ type operation struct {
 // call is one request on its way to its answer.
 type call struct {
 	h   *Handler
-	w   *answerWriter
+	w   *pace.Writer
 	r   *http.Request
 	ctx context.Context
 	id  string // of the request, in log and answer

@@ -12,102 +12,83 @@ import (
 
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 	"github.com/fado-project/fado/storage"
 )
 
-// source is what a copy is made of.
-type source struct {
-	bucket, key, version string
-	holders              []routing.Holder
-}
-
-// parseSource reads x-amz-copy-source: [/]bucket/key[?versionId=id], encoded as a URL.
-func parseSource(v string) (source, error) {
-	path, version, _ := strings.Cut(v, "?versionId=")
-	path = strings.TrimPrefix(path, "/")
-	if plain, err := url.PathUnescape(path); err == nil {
-		path = strings.TrimPrefix(plain, "/")
-	}
-	if plain, err := url.QueryUnescape(version); err == nil {
-		version = plain
-	}
-	bucket, key, _ := strings.Cut(path, "/")
-	if bucket == "" || key == "" || strings.HasPrefix(v, "arn:") {
-		return source{}, badRequest("InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
-	}
-	return source{bucket: bucket, key: key, version: version}, nil
-}
-
 // copier is a call that makes something of an object: in a cluster, of a source.
 type copier struct {
-	writer
-	src source
-	to  string
+	c       writer
+	src     wire.Source
+	holders []routing.Holder // of the source
+	to      string
 }
 
-// copier finds where the source can be read, and checks that the key may read it.
-func (c writer) copier(to string) (*copier, error) {
-	s, err := parseSource(c.r.Header.Get(copySource))
+// newCopier finds where the source can be read, and checks that the key may read it.
+func newCopier(c writer, to string) (*copier, error) {
+	s, err := wire.ParseSource(c.r.Header.Get(wire.CopySource))
 	if err != nil {
 		return nil, err
 	}
-	if !c.sees(s.bucket) {
-		return nil, denied("Access Denied.")
+	if !c.sees(s.Bucket) {
+		return nil, s3err.Denied("Access Denied.")
 	}
 	f := content
-	if s.version != "" {
+	if s.Version != "" {
 		f = history
 	} else if c.r.Header.Get("X-Amz-Copy-Source-If-Match") != "" || c.r.Header.Get("X-Amz-Copy-Source-If-None-Match") != "" {
 		f = onlySame
 	}
-	s.holders, err = c.readers(routing.Input{Bucket: s.bucket, Key: s.key, Scope: routing.ScopeObject}, f)
+	holders, err := c.readers(routing.Input{Bucket: s.Bucket, Key: s.Key, Scope: routing.ScopeObject}, f)
 	if err != nil {
 		return nil, err
 	}
 	snap := c.router().Snapshot()
-	if c.h.Cluster != "" && !snap.Allows(s.bucket, s.key, c.h.Cluster) || !snap.Passes(s.bucket, s.key) {
-		rule, _ := snap.RuleOf(s.bucket, s.key)
-		return nil, denied("The policy %q does not allow the source %s.", rule.Policy, c.where(rule.Policy))
+	if c.h.Cluster != "" && !snap.Allows(s.Bucket, s.Key, c.h.Cluster) || !snap.Passes(s.Bucket, s.Key) {
+		rule, _ := snap.RuleOf(s.Bucket, s.Key)
+		return nil, s3err.Denied("The policy %q does not allow the source %s.", rule.Policy, c.where(rule.Policy))
 	}
-	return &copier{writer: c, src: s, to: to}, nil
+	return &copier{c: c, src: s, holders: holders, to: to}, nil
 }
 
 // inPlace reports whether the storage can copy by itself: it holds the current source.
-func (c *copier) inPlace() bool {
-	return slices.ContainsFunc(c.src.holders, func(h routing.Holder) bool { return h.Cluster == c.to })
+func (k *copier) inPlace() bool {
+	return slices.ContainsFunc(k.holders, func(h routing.Holder) bool { return h.Cluster == k.to })
 }
 
 // sourceHeader names the source to the storage.
-func (c *copier) sourceHeader() string {
+func (k *copier) sourceHeader() string {
+	c := k.c
 	prefix := ""
-	if cl := c.router().Snapshot().Cluster(c.to); cl != nil && cl.Storage != nil {
+	if cl := c.router().Snapshot().Cluster(k.to); cl != nil && cl.Storage != nil {
 		prefix = cl.Storage.BucketPrefix
 	}
-	v := s3utils.EncodePath("/" + prefix + c.src.bucket + "/" + c.src.key)
-	if c.src.version != "" {
-		v += "?versionId=" + url.QueryEscape(c.src.version)
+	v := s3utils.EncodePath("/" + prefix + k.src.Bucket + "/" + k.src.Key)
+	if k.src.Version != "" {
+		v += "?versionId=" + url.QueryEscape(k.src.Version)
 	}
 	return v
 }
 
 // copyObject answers CopyObject.
 func copyObject(w writer) error {
-	if err := checkHeaders(w.r.Header); err != nil {
+	if err := wire.CheckHeaders(w.r.Header); err != nil {
 		return err
 	}
 	return w.placed(w.key, func(cluster string) error {
-		c, err := w.copier(cluster)
+		k, err := newCopier(w, cluster)
 		if err != nil {
 			return err
 		}
-		if !c.inPlace() {
-			return c.copyAcross(nil, "")
+		if !k.inPlace() {
+			return k.copyAcross(nil, "")
 		}
-		out, err := c.copyHere(nil, []string{c.key})
+		out, err := k.copyHere(nil, []string{w.key})
 		if err != nil {
 			return err
 		}
-		return c.written(c.to, out, nil)
+		return w.written(k.to, out, nil)
 	})
 }
 
@@ -121,31 +102,32 @@ func uploadPartCopy(u uploader) error {
 	if err != nil {
 		return err
 	}
-	c, err := u.copier(cluster)
+	k, err := newCopier(u.c, cluster)
 	if err != nil {
 		return err
 	}
-	if !c.inPlace() {
-		return c.copyAcross(query, c.r.Header.Get("X-Amz-Copy-Source-Range"))
+	if !k.inPlace() {
+		return k.copyAcross(query, u.c.r.Header.Get("X-Amz-Copy-Source-Range"))
 	}
-	out, err := c.copyHere(query, nil)
+	out, err := k.copyHere(query, nil)
 	if err != nil {
 		return err
 	}
-	answerHeaders(c.w.Header(), out.Header)
-	c.w.Header().Del("Content-Length")
-	c.writeBody(out.Status, "application/xml", out.Body)
+	wire.AnswerHeaders(u.c.w.Header(), out.Header)
+	u.c.w.Header().Del("Content-Length")
+	u.c.writeBody(out.Status, "application/xml", out.Body)
 	return nil
 }
 
 // copyHere has the storage copy by itself.
-func (c *copier) copyHere(query url.Values, keys []string) (*replication.Written, error) {
+func (k *copier) copyHere(query url.Values, keys []string) (*replication.Written, error) {
+	c := k.c
 	f := &storage.Forward{
 		Name: c.op.name, Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Query: query,
-		Header: requestHeaders(c.r.Header), Wait: completeWait,
+		Header: wire.RequestHeaders(c.r.Header), Wait: completeWait,
 	}
-	f.Header.Set(copySource, c.sourceHeader())
-	return c.write(c.to, f, keys)
+	f.Header.Set(wire.CopySource, k.sourceHeader())
+	return c.write(k.to, f, keys)
 }
 
 // copyResult is the answer to a copy.
@@ -157,8 +139,9 @@ type copyResult struct {
 
 // copyAcross streams the source from one storage to another; with a query, as a part of an
 // upload.
-func (c *copier) copyAcross(query url.Values, rng string) error {
-	a, err := c.openSource(rng)
+func (k *copier) copyAcross(query url.Values, rng string) error {
+	c := k.c
+	a, err := k.openSource(rng)
 	if err != nil {
 		return err
 	}
@@ -170,17 +153,17 @@ func (c *copier) copyAcross(query url.Values, rng string) error {
 	var keys []string
 	name := "CopyPartResult"
 	if query == nil {
-		if f.Header, err = c.copiedHeaders(a.Header); err != nil {
+		if f.Header, err = k.copiedHeaders(a.Header); err != nil {
 			return err
 		}
 		keys, name = []string{c.key}, "CopyObjectResult"
 	}
-	out, err := c.write(c.to, f, keys)
+	out, err := c.write(k.to, f, keys)
 	if err != nil {
 		return err
 	}
 	if query == nil {
-		c.w.Header().Set("X-Fado-Token", token(c.to, c.bucket, c.key, out.Header))
+		c.w.Header().Set("X-Fado-Token", token(k.to, c.bucket, c.key, out.Header))
 	}
 	if v := a.Header.Get("X-Amz-Version-Id"); v != "" {
 		c.w.Header().Set("X-Amz-Copy-Source-Version-Id", v)
@@ -189,14 +172,15 @@ func (c *copier) copyAcross(query url.Values, rng string) error {
 		c.w.Header().Set("X-Amz-Version-Id", v)
 	}
 	c.writeXML(http.StatusOK, copyResult{
-		XMLName: xml.Name{Space: namespace, Local: name}, ETag: out.Header.Get("Etag"),
+		XMLName: xml.Name{Space: wire.Namespace, Local: name}, ETag: out.Header.Get("Etag"),
 		LastModified: c.h.now().UTC().Format("2006-01-02T15:04:05.000Z"),
 	})
 	return nil
 }
 
 // openSource opens the source under the conditions of the copy.
-func (c *copier) openSource(rng string) (*storage.Answer, error) {
+func (k *copier) openSource(rng string) (*storage.Answer, error) {
+	c := k.c
 	h := make(http.Header)
 	for _, cond := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
 		if v := c.r.Header.Get("X-Amz-Copy-Source-" + cond); v != "" {
@@ -206,46 +190,48 @@ func (c *copier) openSource(rng string) (*storage.Answer, error) {
 	if rng != "" {
 		h.Set("Range", rng)
 	}
-	f := storage.Forward{Name: c.op.name, Method: http.MethodGet, Bucket: c.src.bucket, Key: c.src.key, Header: h, Content: true}
-	if c.src.version != "" {
-		f.Query = url.Values{"versionId": {c.src.version}}
+	f := storage.Forward{Name: c.op.name, Method: http.MethodGet, Bucket: k.src.Bucket, Key: k.src.Key, Header: h, Content: true}
+	if k.src.Version != "" {
+		f.Query = url.Values{"versionId": {k.src.Version}}
 	}
-	a, _, err := c.askAny(c.src.holders, f)
+	a, _, err := c.askAny(k.holders, f)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case a.Status == http.StatusNotModified:
 		_ = a.Body.Close()
-		return nil, fail(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+		return nil, s3err.New(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 	case a.Status >= http.StatusBadRequest:
 		defer a.Body.Close()
-		return nil, c.sourceError(a)
+		return nil, k.sourceError(a)
 	case a.Length < 0:
 		_ = a.Body.Close()
-		return nil, unreadable(fmt.Errorf("no length"))
+		return nil, s3err.Unreadable(fmt.Errorf("no length"))
 	case a.Length > maxSingle:
 		_ = a.Body.Close()
-		return nil, badRequest("InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(maxSingle))
+		return nil, s3err.BadRequest("InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(maxSingle))
 	}
-	storage.Original(a.Header, c.src.bucket, c.src.key)
+	storage.Original(a.Header, k.src.Bucket, k.src.Key)
 	return a, nil
 }
 
 // maxSingle is the largest object that is copied or uploaded in one request.
 const maxSingle = 5 << 30
 
-func (c *copier) sourceError(a *storage.Answer) error {
+func (k *copier) sourceError(a *storage.Answer) error {
+	c := k.c
 	if a.Status == http.StatusNotFound {
-		return noSuchKey(c.src.key)
+		return s3err.NoSuchKey(k.src.Key)
 	}
 	return c.storageError(a.Status, a.Header, a.Body)
 }
 
 // copiedHeaders are the headers of the new object: the source's or the request's, as the
 // directives say.
-func (c *copier) copiedHeaders(from http.Header) (http.Header, error) {
-	req := requestHeaders(c.r.Header)
+func (k *copier) copiedHeaders(from http.Header) (http.Header, error) {
+	c := k.c
+	req := wire.RequestHeaders(c.r.Header)
 	out := make(http.Header)
 	for name, v := range req {
 		if strings.HasPrefix(name, "If-") || strings.HasPrefix(name, "X-Amz-Object-Lock-") || name == "X-Amz-Storage-Class" ||
@@ -271,7 +257,7 @@ func (c *copier) copiedHeaders(from http.Header) (http.Header, error) {
 	if n := from.Get("X-Amz-Tagging-Count"); n == "" || n == "0" {
 		return out, nil
 	}
-	tags, err := c.tagsOf()
+	tags, err := k.tagsOf()
 	if err == nil && tags != "" {
 		out.Set("X-Amz-Tagging", tags)
 	}
@@ -284,12 +270,13 @@ var objectHeaders = []string{
 }
 
 // tagsOf reads the source's tags, as the value of x-amz-tagging.
-func (c *copier) tagsOf() (string, error) {
-	f := storage.Forward{Name: "GetObjectTagging", Method: http.MethodGet, Bucket: c.src.bucket, Key: c.src.key, Query: url.Values{"tagging": {""}}}
-	if c.src.version != "" {
-		f.Query.Set("versionId", c.src.version)
+func (k *copier) tagsOf() (string, error) {
+	c := k.c
+	f := storage.Forward{Name: "GetObjectTagging", Method: http.MethodGet, Bucket: k.src.Bucket, Key: k.src.Key, Query: url.Values{"tagging": {""}}}
+	if k.src.Version != "" {
+		f.Query.Set("versionId", k.src.Version)
 	}
-	a, _, err := c.askAny(c.src.holders, f)
+	a, _, err := c.askAny(k.holders, f)
 	if err != nil {
 		return "", err
 	}
@@ -297,9 +284,9 @@ func (c *copier) tagsOf() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var set tagSet
+	var set wire.TagSet
 	if err := xml.Unmarshal(body, &set); err != nil {
-		return "", unreadable(err)
+		return "", s3err.Unreadable(err)
 	}
-	return set.header(), nil
+	return set.Header(), nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/internal/cors"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 	"github.com/fado-project/fado/s3gateway/urls"
 	"github.com/fado-project/fado/storage"
 )
@@ -38,7 +39,7 @@ func (o origins) rules() *cors.Rules {
 	}
 	if err != nil {
 		said = new(cors.Rules)
-		refused, ok := errors.AsType[*Error](err)
+		refused, ok := errors.AsType[*s3err.Error](err)
 		none := ok && (refused.Status < http.StatusInternalServerError || refused.Status == http.StatusNotImplemented)
 		if !none && rules != nil {
 			said = rules
@@ -73,10 +74,10 @@ func (o origins) tell() {
 func preflight(c reader) error {
 	origin, method := c.r.Header.Get("Origin"), c.r.Header.Get("Access-Control-Request-Method")
 	if origin == "" {
-		return badRequest("BadRequest", "Insufficient information. Origin request header needed.")
+		return s3err.BadRequest("BadRequest", "Insufficient information. Origin request header needed.")
 	}
 	if !slices.Contains(verbs, method) {
-		return badRequest("BadRequest", "Invalid Access-Control-Request-Method: %s", method)
+		return s3err.BadRequest("BadRequest", "Invalid Access-Control-Request-Method: %s", method)
 	}
 	var headers []string
 	for h := range strings.SplitSeq(c.r.Header.Get("Access-Control-Request-Headers"), ",") {
@@ -100,7 +101,7 @@ func preflight(c reader) error {
 			return nil
 		}
 	}
-	return fail(http.StatusForbidden, "AccessForbidden", "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
+	return s3err.New(http.StatusForbidden, "AccessForbidden", "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
 }
 
 // ownRule is for pages that a URL was signed for: what the URL allows, they may do.
@@ -121,7 +122,7 @@ func (o origins) signedFor(origin, method string) bool {
 
 // putCORS answers PutBucketCors and DeleteBucketCors.
 func putCORS(c writer) error {
-	err := c.setAtPrimary()
+	err := setAtPrimary(c)
 	c.h.cors.Forget(c.bucket)
 	return err
 }

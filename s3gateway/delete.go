@@ -1,8 +1,6 @@
 package s3gateway
 
 import (
-	"crypto/md5"
-	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"net/http"
@@ -11,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -59,21 +59,21 @@ type deletion struct{ c writer }
 
 // deleteObjects answers DeleteObjects: one request per place that the keys are written in.
 func deleteObjects(c writer) error {
-	b, err := c.readBody(maxDeleteXML)
+	b, err := c.readBody(wire.MaxDeleteXML)
 	if err != nil {
 		return err
 	}
 	var req deleteRequest
-	if err := parseXML(b, &req); err != nil {
+	if err := wire.ParseXML(b, &req); err != nil {
 		return err
 	}
 	if n := len(req.Objects); n == 0 || n > maxDeletes {
-		return malformedXML(nil)
+		return s3err.MalformedXML(nil)
 	}
 	if slices.ContainsFunc(req.Objects, func(o toDelete) bool { return o.Key == "" || len(o.Key) > maxKey }) {
-		return malformedXML(nil)
+		return s3err.MalformedXML(nil)
 	}
-	out := deleteResult{Xmlns: namespace}
+	out := deleteResult{Xmlns: wire.Namespace}
 	if err := (deletion{c}).each(req.Objects, &out); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (d deletion) at(cluster string, objects []toDelete, out *deleteResult) erro
 		h.Set("X-Amz-Bypass-Governance-Retention", v)
 	}
 	h.Set("Content-Type", "application/xml")
-	setMD5(h, body)
+	wire.SetMD5(h, body)
 	w, err := c.write(cluster, &storage.Forward{
 		Name: c.op.name, Method: http.MethodPost, Bucket: c.bucket, Query: url.Values{"delete": {""}}, Header: h,
 		Body: strings.NewReader(string(body)), Size: int64(len(body)),
@@ -142,14 +142,8 @@ func (d deletion) at(cluster string, objects []toDelete, out *deleteResult) erro
 	}
 	var part deleteResult
 	if err := xml.Unmarshal(w.Body, &part); err != nil {
-		return unreadable(err)
+		return s3err.Unreadable(err)
 	}
 	out.Deleted, out.Errors = append(out.Deleted, part.Deleted...), append(out.Errors, part.Errors...)
 	return nil
-}
-
-// setMD5 protects a short body on its way; S3 demands it of some.
-func setMD5(h http.Header, body []byte) {
-	sum := md5.Sum(body)
-	h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 }

@@ -15,7 +15,7 @@
 //     every instance, before a storage can show the write, and again before it is answered.
 //     So every read through any instance sees it, and a crash at any instant loses no change.
 //   - No object is held in memory but in the cache (cached.go), which is bounded and whose every
-//     use a storage confirms. Bodies that are parsed are bounded (xml.go), and so are
+//     use a storage confirms. Bodies that are parsed are bounded (internal/wire), and so are
 //     the answers of storages.
 //   - What an endpoint's cluster may not carry does not pass: see replication.Passage.
 //   - A client never gets bytes of two versions in one body: a read that goes on at another

@@ -16,6 +16,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/latency"
 	"github.com/fado-project/fado/state"
 )
 
@@ -75,8 +76,8 @@ func TestReadsAreHedged(t *testing.T) {
 	w, proxy := behindProxy(t)
 	w.put("bkt", "k", "content")
 	w.awaitCopy("bkt", "k", "c2")
-	for range fewAnswers {
-		w.handler.latency.note("c2", time.Millisecond)
+	for range latency.Enough {
+		w.handler.latency.Note("c2", time.Millisecond)
 	}
 	proxy.Hang(true)
 	for range 3 {
@@ -84,41 +85,10 @@ func TestReadsAreHedged(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	}
-	if w.handler.latency.hedged.Load() == 0 {
+	if w.handler.latency.Hedged() == 0 {
 		t.Error("no other storage was asked meanwhile")
 	}
 	proxy.Heal()
-}
-
-// Hedges stay few.
-func TestHedgesAreFew(t *testing.T) {
-	t.Parallel()
-	var l latencies
-	l.asked.Store(1000)
-	n := 0
-	for ; l.mayHedge(); n++ {
-	}
-	if n < 100 || n > 105 {
-		t.Errorf("%d of 1000", n)
-	}
-	for range 95 {
-		l.note("c", 2*time.Millisecond)
-	}
-	for range 5 {
-		l.note("c", 200*time.Millisecond)
-	}
-	if got := l.hedgeAfter("c"); got < 200*time.Millisecond || got > 400*time.Millisecond {
-		t.Errorf("asked again after %v", got)
-	}
-	for range 2 * fewAnswers {
-		l.note("quick", time.Millisecond)
-	}
-	if got := l.hedgeAfter("quick"); got != leastHedge {
-		t.Errorf("asked again after %v", got)
-	}
-	if got := l.hedgeAfter("unknown"); got != firstHedge {
-		t.Errorf("asked again after %v", got)
-	}
 }
 
 // A body can't go on as another version: the client sees it break off.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
+
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 )
 
 // Conditions are the storage's to judge, and are judged where ETags are the primary's.
@@ -180,11 +182,11 @@ func TestHostileDocuments(t *testing.T) {
 		"too many":    {http.MethodPost, "/bkt?delete=", many, "MalformedXML"},
 		"no document": {http.MethodPost, "/bkt?delete=", "<Delete><Object>", "MalformedXML"},
 		"two":         {http.MethodPost, "/bkt?delete=", "<Delete><Object><Key>z</Key></Object></Delete><x/>", "MalformedXML"},
-		"too long":    {http.MethodPut, "/bkt/k?tagging=", strings.Repeat(" ", maxSmallXML+1), "MaxMessageLengthExceeded"},
+		"too long":    {http.MethodPut, "/bkt/k?tagging=", strings.Repeat(" ", wire.MaxSmallXML+1), "MaxMessageLengthExceeded"},
 		"deep":        {http.MethodPut, "/bkt/k?tagging=", strings.Repeat("<a>", 100), "MalformedXML"},
-		"part 0":      {http.MethodPut, "/bkt/k?partNumber=0&uploadId=" + url.QueryEscape(encodeUpload("c1", "x")), "x", "InvalidArgument"},
-		"part 10001":  {http.MethodPut, "/bkt/k?partNumber=10001&uploadId=" + url.QueryEscape(encodeUpload("c1", "x")), "x", "InvalidArgument"},
-		"no upload":   {http.MethodPut, "/bkt/k?partNumber=1&uploadId=" + url.QueryEscape(encodeUpload("c2", "x")), "x", "NoSuchUpload"},
+		"part 0":      {http.MethodPut, "/bkt/k?partNumber=0&uploadId=" + url.QueryEscape(wire.EncodeUpload("c1", "x")), "x", "InvalidArgument"},
+		"part 10001":  {http.MethodPut, "/bkt/k?partNumber=10001&uploadId=" + url.QueryEscape(wire.EncodeUpload("c1", "x")), "x", "InvalidArgument"},
+		"no upload":   {http.MethodPut, "/bkt/k?partNumber=1&uploadId=" + url.QueryEscape(wire.EncodeUpload("c2", "x")), "x", "NoSuchUpload"},
 		"a token":     {http.MethodGet, "/bkt?list-type=2&continuation-token=!", "", "InvalidArgument"},
 		"max-keys":    {http.MethodGet, "/bkt?list-type=2&max-keys=-1", "", "InvalidArgument"},
 		"encoding":    {http.MethodGet, "/bkt?encoding-type=rot13", "", "InvalidArgument"},

@@ -16,7 +16,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/s3gateway/internal/forms"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 	"github.com/fado-project/fado/s3gateway/internal/sigv4"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -24,25 +27,25 @@ import (
 func (s serving) authenticateForm() error {
 	c := s.c
 	if kind, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")); kind != "multipart/form-data" {
-		return fail(http.StatusPreconditionFailed, "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data")
+		return s3err.New(http.StatusPreconditionFailed, "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data")
 	}
 	form, err := c.h.verifier().VerifyForm(c.r, c.bucket)
 	if errors.Is(err, sigv4.ErrAnonymous) {
-		return denied("Access Denied.")
+		return s3err.Denied("Access Denied.")
 	}
 	if err != nil {
 		return err
 	}
 	k, ok := c.h.accessKey(form.KeyID)
 	if !ok {
-		return denied("Access Denied.")
+		return s3err.Denied("Access Denied.")
 	}
 	c.asker, c.form = k, form
 	switch key := form.Fields["key"]; {
 	case len(key) > maxKey:
-		return badRequest("KeyTooLongError", "Your key is too long")
+		return s3err.BadRequest("KeyTooLongError", "Your key is too long")
 	case !utf8.ValidString(key), strings.ContainsRune(key, 0):
-		return badRequest("InvalidArgument", "The key is not a text in UTF-8.")
+		return s3err.BadRequest("InvalidArgument", "The key is not a text in UTF-8.")
 	default:
 		c.key = key
 	}
@@ -50,12 +53,13 @@ func (s serving) authenticateForm() error {
 }
 
 // postObject answers PostObject: a file that a browser sends by a form.
-func postObject(c uploader) error {
-	h, err := formHeaders(c.form.Fields)
+func postObject(u uploader) error {
+	c := u.c
+	h, err := forms.Headers(c.form.Fields)
 	if err != nil {
 		return err
 	}
-	status, err := formStatus(c.form.Fields["success_action_status"])
+	status, err := forms.Status(c.form.Fields["success_action_status"])
 	if err != nil {
 		return err
 	}
@@ -63,76 +67,25 @@ func postObject(c uploader) error {
 	if err != nil {
 		return err
 	}
-	out, err := c.store(cluster, h, &countedReader{c.form.File, c.h.app})
+	out, err := u.store(cluster, h, &countedReader{c.form.File, c.h.app})
 	if err != nil {
 		return err
 	}
-	return c.posted(status, token(cluster, c.bucket, c.key, out.Header), out.Header)
-}
-
-// formStatus reads success_action_status. What S3 does not know of is its default.
-func formStatus(s string) (int, error) {
-	switch s {
-	case "200", "201":
-		return strconv.Atoi(s)
-	}
-	return http.StatusNoContent, nil
-}
-
-// formHeaders are the fields of a form that belong to the object, as headers.
-func formHeaders(fields map[string]string) (http.Header, error) {
-	h := make(http.Header)
-	for name, v := range fields {
-		switch {
-		case name == "acl":
-			h.Set("X-Amz-Acl", v)
-		case name == "tagging":
-			tags, err := formTags(v)
-			if err != nil {
-				return nil, err
-			}
-			h.Set("X-Amz-Tagging", tags)
-		case name == "content-md5", strings.HasPrefix(name, "x-amz-checksum-"): // verified here
-		case strings.HasPrefix(name, "x-amz-meta-"), strings.HasPrefix(name, "x-amz-server-side-"), strings.HasPrefix(name, "x-amz-object-lock-"),
-			name == "x-amz-storage-class", name == "x-amz-website-redirect-location",
-			name == "cache-control", name == "expires", strings.HasPrefix(name, "content-"):
-			h.Set(name, v)
-		}
-	}
-	for name, values := range h {
-		if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
-			return nil, badRequest("InvalidArgument", "The field %q can't be a header's name.", name)
-		}
-		if strings.ContainsFunc(values[0], func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return nil, badRequest("InvalidArgument", "The field %s holds a control character.", name)
-		}
-	}
-	if err := checkSize(&http.Request{Header: h}); err != nil {
-		return nil, err
-	}
-	return requestHeaders(h), checkHeaders(h)
-}
-
-// formTags reads a form's field tagging, which is a document, as the value of x-amz-tagging.
-func formTags(doc string) (string, error) {
-	var set tagSet
-	if err := parseXML([]byte(doc), &set); err != nil {
-		return "", err
-	}
-	return set.header(), nil
+	return u.posted(status, token(cluster, c.bucket, c.key, out.Header), out.Header)
 }
 
 // posted answers a form as it asks for: with a redirection, a document or nothing.
-func (c uploader) posted(status int, token string, of http.Header) error {
+func (u uploader) posted(status int, token string, of http.Header) error {
+	c := u.c
 	h := c.w.Header()
-	answerHeaders(h, of)
+	wire.AnswerHeaders(h, of)
 	for _, name := range []string{"Content-Length", "Content-Type"} {
 		h.Del(name)
 	}
 	h.Set("X-Fado-Token", token)
 	etag := of.Get("Etag")
 	at := strings.TrimSuffix(c.location(), "/") + (&url.URL{Path: "/" + c.key}).EscapedPath()
-	if to, ok := redirection(c.form.Fields, c.bucket, c.key, etag); ok {
+	if to, ok := forms.Redirection(c.form.Fields, c.bucket, c.key, etag); ok {
 		h.Set("Location", to)
 		c.writeBody(http.StatusSeeOther, "", nil)
 		return nil
@@ -149,30 +102,13 @@ func (c uploader) posted(status int, token string, of http.Header) error {
 	return nil
 }
 
-// redirection is where a form leads its browser, with what was stored.
-func redirection(fields map[string]string, bucket, key, etag string) (string, bool) {
-	to := fields["success_action_redirect"]
-	if to == "" {
-		to = fields["redirect"] // its former name
-	}
-	u, err := url.Parse(to)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", false
-	}
-	q := u.Query()
-	q.Set("bucket", bucket)
-	q.Set("key", key)
-	q.Set("etag", etag)
-	u.RawQuery = q.Encode()
-	return u.String(), true
-}
-
 // store writes an object of unknown length: in one request if it is short, else in parts, so
 // that no more than one part is in memory.
-func (c uploader) store(cluster string, h http.Header, body io.Reader) (*replication.Written, error) {
-	part := &filePart{room: c.h.forms}
-	defer part.release()
-	more, err := part.fill(c.ctx, body)
+func (u uploader) store(cluster string, h http.Header, body io.Reader) (*replication.Written, error) {
+	c := u.c
+	part := c.h.forms.Part()
+	defer part.Release()
+	more, err := part.Fill(c.ctx, body)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +118,7 @@ func (c uploader) store(cluster string, h http.Header, body io.Reader) (*replica
 				h.Set(name, v) // a checksum, verified here, that the storage keeps
 			}
 		}
-		return c.storePart(cluster, part, &storage.Forward{Header: h}, []string{c.key})
+		return u.storePart(cluster, part, &storage.Forward{Header: h}, []string{c.key})
 	}
 	out, err := c.write(cluster, &storage.Forward{
 		Name: c.op.name, Method: http.MethodPost, Bucket: c.bucket, Key: c.key, Header: h, Query: url.Values{"uploads": {""}},
@@ -194,49 +130,52 @@ func (c uploader) store(cluster string, h http.Header, body io.Reader) (*replica
 		UploadID string `xml:"UploadId"`
 	}
 	if err := xml.Unmarshal(out.Body, &begun); err != nil || begun.UploadID == "" {
-		return nil, unreadable(fmt.Errorf("an upload without an ID: %w", err))
+		return nil, s3err.Unreadable(fmt.Errorf("an upload without an ID: %w", err))
 	}
-	out, err = c.storeParts(cluster, begun.UploadID, part, body)
+	out, err = u.storeParts(cluster, begun.UploadID, part, body)
 	if err != nil {
-		c.forget(cluster, begun.UploadID)
+		u.forget(cluster, begun.UploadID)
 	}
 	return out, err
 }
 
 // storePart makes a request whose body is what is held of a file, which is released.
-func (c uploader) storePart(cluster string, part *filePart, f *storage.Forward, keys []string) (*replication.Written, error) {
-	body := part.reader()
-	f.Name, f.Method, f.Bucket, f.Key, f.Body, f.Size = c.op.name, http.MethodPut, c.bucket, c.key, body, int64(part.n)
+func (u uploader) storePart(cluster string, part *forms.Part, f *storage.Forward, keys []string) (*replication.Written, error) {
+	c := u.c
+	body := part.Reader()
+	f.Name, f.Method, f.Bucket, f.Key, f.Body, f.Size = c.op.name, http.MethodPut, c.bucket, c.key, body, int64(part.Len())
 	out, err := c.write(cluster, f, keys)
 	_ = body.Close()
-	part.release()
+	part.Release()
 	return out, err
 }
 
 // storeParts uploads a part that is held and those that follow it.
-func (c uploader) storeParts(cluster, id string, part *filePart, body io.Reader) (*replication.Written, error) {
-	var doc completed
-	for more := true; part.n > 0; {
+func (u uploader) storeParts(cluster, id string, part *forms.Part, body io.Reader) (*replication.Written, error) {
+	c := u.c
+	var doc wire.Completed
+	for more := true; part.Len() > 0; {
 		number := len(doc.Parts) + 1
-		out, err := c.storePart(cluster, part, &storage.Forward{
+		out, err := u.storePart(cluster, part, &storage.Forward{
 			Query: url.Values{"partNumber": {strconv.Itoa(number)}, "uploadId": {id}},
 		}, nil)
 		if err != nil {
 			return nil, err
 		}
-		doc.Parts = append(doc.Parts, completedPart{number, out.Header.Get("Etag")})
+		doc.Parts = append(doc.Parts, wire.CompletedPart{PartNumber: number, ETag: out.Header.Get("Etag")})
 		if !more {
 			break
 		}
-		if more, err = part.fill(c.ctx, body); err != nil {
+		if more, err = part.Fill(c.ctx, body); err != nil {
 			return nil, err
 		}
 	}
-	return c.complete(cluster, id, &doc)
+	return u.complete(cluster, id, &doc)
 }
 
 // complete makes an object of an upload's parts.
-func (c uploader) complete(cluster, id string, doc *completed) (*replication.Written, error) {
+func (u uploader) complete(cluster, id string, doc *wire.Completed) (*replication.Written, error) {
+	c := u.c
 	b, err := xml.Marshal(doc)
 	if err != nil {
 		return nil, err
@@ -250,7 +189,7 @@ func (c uploader) complete(cluster, id string, doc *completed) (*replication.Wri
 	}
 	var done struct{ ETag string }
 	if err := xml.Unmarshal(out.Body, &done); err != nil {
-		return nil, unreadable(err)
+		return nil, s3err.Unreadable(err)
 	}
 	out.Header.Set("Etag", done.ETag)
 	return out, nil
@@ -260,7 +199,8 @@ func (c uploader) complete(cluster, id string, doc *completed) (*replication.Wri
 const forgetWait = 10 * time.Second
 
 // forget removes the parts of an upload that comes to nothing.
-func (c uploader) forget(cluster, id string) {
+func (u uploader) forget(cluster, id string) {
+	c := u.c
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), forgetWait)
 	defer cancel()
 	_, err := c.gateway.Write(ctx, replication.UserWrite{Passage: c.writing(cluster)}, &storage.Forward{

@@ -4,22 +4,21 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/minio/minio-go/v7"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/s3gateway/internal/forms"
+	"github.com/fado-project/fado/s3gateway/internal/pace"
 )
 
 // form is a browser's form: what minio-go signed, and a file.
@@ -124,7 +123,7 @@ func TestForms(t *testing.T) {
 		t.Errorf("%d %v", status, h)
 	}
 	// A file of more than one part, and one that ends with a part.
-	for n, size := range []int{formPart + 5, 2 * formPart} {
+	for n, size := range []int{forms.PartSize + 5, 2 * forms.PartSize} {
 		f = w.form(w.api, fmt.Sprint("big", n), nil)
 		f.file = strings.Repeat("0123456789abcdef", size/16) + strings.Repeat("z", size%16)
 		if status, _, body := w.post(f); status != http.StatusNoContent {
@@ -166,7 +165,7 @@ func TestBadForms(t *testing.T) {
 		"another bucket":      {change: func(f *form) { f.url = strings.Replace(f.url, "/bkt", "/els", 1) }, status: 403, code: "AccessDenied"},
 		"too large":           {policy: size(1, 3), status: 400, code: "EntityTooLarge"},
 		"too small":           {policy: size(30, 40), status: 400, code: "EntityTooSmall"},
-		"too large, in parts": {policy: size(1, formPart+1), change: func(f *form) { f.file = strings.Repeat("x", formPart+2) }, status: 400, code: "EntityTooLarge"},
+		"too large, in parts": {policy: size(1, forms.PartSize+1), change: func(f *form) { f.file = strings.Repeat("x", forms.PartSize+2) }, status: 400, code: "EntityTooLarge"},
 		"no file":             {change: func(f *form) { f.name = "" }, status: 400, code: "InvalidArgument"},
 		"no key":              {change: func(f *form) { delete(f.fields, "key") }, status: 400, code: "InvalidArgument"},
 		"no signature":        {change: func(f *form) { f.fields = map[string]string{"key": "k"} }, status: 403, code: "AccessDenied"},
@@ -215,102 +214,42 @@ func TestBadForms(t *testing.T) {
 func TestFormsShareTheirRoom(t *testing.T) {
 	t.Parallel()
 	const bufs = 4
-	room := newFormRoom(bufs*bufferSize, 200*time.Millisecond)
+	room := forms.NewRoom(bufs*pace.BufferSize, 200*time.Millisecond)
+	hold := func(buffers int) *forms.Part {
+		p := room.Part()
+		_, err := p.Fill(context.Background(), strings.NewReader(strings.Repeat("x", buffers*pace.BufferSize-1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
 	w := single(t, func(h *Handler) { h.forms = room })
 	big := w.form(w.api, "big", nil)
-	big.file = strings.Repeat("0123456789abcdef", (2*formPart+77)/16)
+	big.file = strings.Repeat("0123456789abcdef", (2*forms.PartSize+77)/16)
 	if status, _, body := w.post(big); status != http.StatusNoContent { // beside what is counted
 		t.Fatalf("%d %s", status, body)
 	}
 	if got := w.get("bkt", "big"); got != big.file {
 		t.Errorf("another file of %d bytes", len(got))
 	}
-	for range bufs {
-		room.taken <- struct{}{}
-	}
-	room.last <- struct{}{}
+	most, one, beside := hold(bufs-1), hold(1), hold(1)
 	if status, _, body := w.post(big); status != http.StatusServiceUnavailable || !strings.Contains(body, "<Code>SlowDown</Code>") {
 		t.Errorf("without room: %d %s", status, body)
 	}
-	<-room.taken
+	one.Release()
 	if status, _, body := w.post(w.form(w.api, "small", nil)); status != http.StatusNoContent {
 		t.Errorf("a small one: %d %s", status, body)
 	}
 	if status, _, body := w.post(big); status != http.StatusServiceUnavailable {
 		t.Errorf("a large one: %d %s", status, body)
 	}
-	<-room.last
+	beside.Release()
 	if status, _, body := w.post(big); status != http.StatusNoContent {
 		t.Errorf("with room: %d %s", status, body)
 	}
-	if n, m := len(room.taken), len(room.last); n != bufs-1 || m != 0 {
-		t.Errorf("%d buffers are still taken, %d beside", n-bufs+1, m)
-	}
-}
-
-// Forms that wait for each other's memory all end: one of them always goes on.
-func TestFormsThatWaitForEachOther(t *testing.T) {
-	t.Parallel()
-	room := newFormRoom(12*bufferSize, time.Minute) // a part takes 20
-	var wg sync.WaitGroup
-	for range 12 {
-		wg.Go(func() {
-			p := &filePart{room: room}
-			defer p.release()
-			more, err := p.fill(context.Background(), io.LimitReader(zeros{}, formPart+1))
-			if err != nil || !more || p.n != formPart {
-				t.Errorf("%d bytes, more %t: %v", p.n, more, err)
-			}
-		})
-	}
-	wg.Wait()
-	if len(room.taken) != 0 || len(room.last) != 0 {
-		t.Error("something is still taken")
-	}
-}
-
-// A part's buffers are others' once it is released, even if someone still reads it.
-func TestReleasedPartsAreNotRead(t *testing.T) {
-	t.Parallel()
-	p := &filePart{room: newFormRoom(formMemory, time.Second)}
-	if _, err := p.fill(context.Background(), strings.NewReader(strings.Repeat("x", 3*bufferSize))); err != nil {
-		t.Fatal(err)
-	}
-	r := p.reader()
-	if n, err := io.ReadFull(r, make([]byte, bufferSize+5)); err != nil {
-		t.Fatal(n, err)
-	}
-	_ = r.Close()
-	p.release()
-	if n, err := r.Read(make([]byte, 10)); n != 0 || !errors.Is(err, os.ErrClosed) {
-		t.Errorf("%d bytes of a released part: %v", n, err)
-	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
-}
-
-// What no header can be is no field of an object.
-func TestFormHeaders(t *testing.T) {
-	t.Parallel()
-	for name, fields := range map[string]map[string]string{
-		"AccessControlListNotSupported": {"acl": "public-read"},
-		"InvalidArgument":               {"x-amz-meta-a b": "x"},
-		"MetadataTooLarge":              {"x-amz-meta-a": strings.Repeat("x", 2100)},
-		"MalformedXML":                  {"tagging": "<Tagging>"},
-		"NotImplemented":                {"x-amz-server-side-encryption-customer-key": "x"},
-	} {
-		if _, err := formHeaders(fields); err == nil || !strings.HasPrefix(err.Error(), name+":") {
-			t.Errorf("%v: %v, want %s", fields, err, name)
-		}
-	}
-	if _, err := formHeaders(map[string]string{"content-type": "a\r\nb: c"}); err == nil {
-		t.Error("a line break is taken")
-	}
+	most.Release()
+	hold(bufs).Release() // nothing is left taken
+	hold(bufs + 1).Release()
 }
 
 // A policy that has expired is refused, by the clock of the endpoint.

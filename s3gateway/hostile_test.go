@@ -15,6 +15,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/signer"
+
+	"github.com/fado-project/fado/s3gateway/internal/pace"
 )
 
 // Bad input is the error that S3 clients know, and stores nothing.
@@ -237,7 +239,7 @@ func TestTheRestOfABodyIsNoRequest(t *testing.T) {
 	w := single(t, func(h *Handler) { h.Anonymous = []string{"bkt"} })
 	w.put("bkt", "k", "content")
 	const rest = "GET /bkt/k HTTP/1.1\r\nHost: x\r\n\r\n"
-	const times = (drainBytes + 4<<20) / len(rest) // more than servers read for nothing
+	const times = (pace.DrainBytes + 4<<20) / len(rest) // more than servers read for nothing
 	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
 		c := w.dial()
 		fmt.Fprintf(c, "PUT /bkt/k HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n", expect, 4+times*len(rest))

@@ -1,7 +1,6 @@
 package s3gateway
 
 import (
-	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -11,11 +10,10 @@ import (
 	"strings"
 
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 	"github.com/fado-project/fado/storage"
 )
-
-// maxPage is the most entries of a page.
-const maxPage = 1000
 
 // listing is ListObjects and ListObjectsV2, of a storage and of this endpoint. Keys are as
 // encoding-type says.
@@ -45,19 +43,11 @@ type listed struct {
 	ChecksumAlgorithm []string `xml:",omitempty"`
 	ChecksumType      string   `xml:",omitempty"`
 	Size              int64
-	StorageClass      string `xml:",omitempty"`
-	Owner             *owner `xml:",omitempty"`
-}
-
-type owner struct {
-	ID          string
-	DisplayName string
+	StorageClass      string      `xml:",omitempty"`
+	Owner             *wire.Owner `xml:",omitempty"`
 }
 
 type commonPrefix struct{ Prefix string }
-
-// theOwner is who owns everything here, as far as S3 clients want to know.
-var theOwner = &owner{ID: "fado", DisplayName: "fado"}
 
 // listQuery is what a client asks of a listing.
 type listQuery struct {
@@ -78,57 +68,20 @@ func (l lister) query() (q listQuery, err error) {
 	}
 	if q.v2 {
 		if v.Get("list-type") != "2" {
-			return q, badRequest("InvalidArgument", "Invalid List Type, expected 2")
+			return q, s3err.BadRequest("InvalidArgument", "Invalid List Type, expected 2")
 		}
 		q.after, q.owners = v.Get("start-after"), v.Get("fetch-owner") == "true"
 		if token, ok := v["continuation-token"]; ok {
-			if q.after, ok = decodePage(token[0]); !ok {
-				return q, badRequest("InvalidArgument", "The continuation token provided is incorrect")
+			if q.after, ok = wire.DecodePage(token[0]); !ok {
+				return q, s3err.BadRequest("InvalidArgument", "The continuation token provided is incorrect")
 			}
 		}
 	}
-	if q.most, err = limitOf(v.Get("max-keys"), "max-keys"); err != nil {
+	if q.most, err = wire.LimitOf(v.Get("max-keys"), "max-keys"); err != nil {
 		return q, err
 	}
-	q.encode, err = encodesNames(v)
+	q.encode, err = wire.EncodesNames(v)
 	return q, err
-}
-
-// encodesNames reads encoding-type.
-func encodesNames(query url.Values) (bool, error) {
-	switch query.Get("encoding-type") {
-	case "url":
-		return true, nil
-	case "":
-		return false, nil
-	}
-	return false, badRequest("InvalidArgument", "Invalid Encoding Method specified in Request")
-}
-
-// limitOf reads the size of a page.
-func limitOf(s, name string) (int, error) {
-	if s == "" {
-		return maxPage, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 {
-		return 0, badRequest("InvalidArgument", "Argument %s must be an integer between 0 and 2147483647", name)
-	}
-	return min(n, maxPage), nil
-}
-
-// A page's token is the last name on it, so that it holds at any copy and any instance.
-
-func encodePage(last string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte("1" + last))
-}
-
-func decodePage(token string) (last string, ok bool) {
-	b, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(b) == 0 || b[0] != '1' {
-		return "", false
-	}
-	return string(b[1:]), true
 }
 
 // lister lists the objects of the bucket of a call.
@@ -175,7 +128,7 @@ func (l lister) page(q *listQuery) (*listing, error) {
 	}
 	page := new(listing)
 	if err := xml.Unmarshal(body, page); err != nil {
-		return nil, unreadable(err)
+		return nil, s3err.Unreadable(err)
 	}
 	c.w.Header().Set("X-Fado-Cluster", holders[at].Cluster)
 	return page, page.decode()
@@ -208,7 +161,7 @@ func (l *listing) decode() error {
 		plain(&l.CommonPrefixes[i].Prefix)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return unreadable(err)
+		return s3err.Unreadable(err)
 	}
 	return nil
 }
@@ -229,7 +182,7 @@ func (l *listing) last() string {
 func (l lister) show(q *listQuery, page *listing) error {
 	c := l.c
 	out := &listing{
-		Xmlns: namespace, Name: c.bucket, Prefix: q.text(q.prefix), Delimiter: q.text(q.delimiter), MaxKeys: q.most,
+		Xmlns: wire.Namespace, Name: c.bucket, Prefix: q.text(q.prefix), Delimiter: q.text(q.delimiter), MaxKeys: q.most,
 		IsTruncated: page.IsTruncated && q.most > 0, Contents: page.Contents, CommonPrefixes: page.CommonPrefixes,
 	}
 	if q.encode {
@@ -237,13 +190,13 @@ func (l lister) show(q *listQuery, page *listing) error {
 	}
 	last := page.last()
 	if out.IsTruncated && last <= q.after {
-		return unreadable(fmt.Errorf("the listing does not advance after %q", q.after))
+		return s3err.Unreadable(fmt.Errorf("the listing does not advance after %q", q.after))
 	}
 	for i := range out.Contents {
 		out.Contents[i].Key = q.text(out.Contents[i].Key)
 		out.Contents[i].Owner = nil
 		if q.owners {
-			out.Contents[i].Owner = theOwner
+			out.Contents[i].Owner = wire.TheOwner
 		}
 	}
 	for i := range out.CommonPrefixes {
@@ -254,7 +207,7 @@ func (l lister) show(q *listQuery, page *listing) error {
 		out.KeyCount = &n
 		out.StartAfter, out.ContinuationToken = q.text(c.query.Get("start-after")), c.query.Get("continuation-token")
 		if out.IsTruncated {
-			out.NextContinuationToken = encodePage(last)
+			out.NextContinuationToken = wire.EncodePage(last)
 		}
 	} else {
 		marker := q.text(q.after)
@@ -272,12 +225,7 @@ func (q *listQuery) text(s string) string {
 	if !q.encode {
 		return s
 	}
-	return encodeName(s)
-}
-
-// encodeName encodes as S3 does for encoding-type=url: slashes stay.
-func encodeName(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(s), "%2F", "/"), "%2A", "*")
+	return wire.EncodeName(s)
 }
 
 // page asks one storage for a page of something.
@@ -292,7 +240,7 @@ func (c reader) page(h *routing.Holder, f storage.Forward) (*storage.Answer, []b
 
 // listVersions answers ListObjectVersions, from where versions are the primary's.
 func listVersions(c reader) error {
-	if _, err := limitOf(c.query.Get("max-keys"), "max-keys"); err != nil {
+	if _, err := wire.LimitOf(c.query.Get("max-keys"), "max-keys"); err != nil {
 		return err
 	}
 	prefix := c.query.Get("prefix")
@@ -302,7 +250,7 @@ func listVersions(c reader) error {
 	}
 	a, at, err := c.askAny(holders, storage.Forward{
 		Name: c.op.name, Method: http.MethodGet, Bucket: c.bucket,
-		Query: pick(c.query, []string{"versions", "prefix", "delimiter", "key-marker", "version-id-marker", "max-keys", "encoding-type"}),
+		Query: wire.Pick(c.query, []string{"versions", "prefix", "delimiter", "key-marker", "version-id-marker", "max-keys", "encoding-type"}),
 	})
 	if err != nil {
 		return err
@@ -311,10 +259,10 @@ func listVersions(c reader) error {
 	if err != nil {
 		return err
 	}
-	text := ownerNames(map[string]func(string) string{"ListVersionsResult/Name": func(string) string { return c.bucket }},
+	text := wire.OwnerNames(map[string]func(string) string{"ListVersionsResult/Name": func(string) string { return c.bucket }},
 		"ListVersionsResult/Version/Owner", "ListVersionsResult/DeleteMarker/Owner")
-	if body, err = rewriteXML(body, text); err != nil {
-		return unreadable(err)
+	if body, err = wire.RewriteXML(body, text); err != nil {
+		return s3err.Unreadable(err)
 	}
 	c.w.Header().Set("X-Fado-Cluster", holders[at].Cluster)
 	c.writeBody(http.StatusOK, "application/xml", body)

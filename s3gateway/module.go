@@ -20,6 +20,8 @@ import (
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/internal/bodies"
 	"github.com/fado-project/fado/s3gateway/internal/cors"
+	"github.com/fado-project/fado/s3gateway/internal/forms"
+	"github.com/fado-project/fado/s3gateway/internal/latency"
 	"github.com/fado-project/fado/s3gateway/urls"
 	"github.com/fado-project/fado/storage"
 )
@@ -113,12 +115,12 @@ type Handler struct {
 	log     *zap.Logger
 	bodies  *bodies.Cache // nil: none
 	keys    map[string]*catalog.Key
-	latency latencies
+	latency latency.Book
 	cors    cors.Cache
-	forms   *formRoom
+	forms   *forms.Room
 	now     func() time.Time
 
-	patience time.Duration // with clients that rest; 0: patienceWithClients
+	patience time.Duration // with clients that rest; 0: a minute
 }
 
 // Key is an access key.
@@ -146,6 +148,9 @@ type Cache struct {
 	MaxObject catalog.Size `json:"max_object,omitempty"`
 }
 
+// formRoom is what all endpoints of this process hold of forms.
+var formRoom = forms.NewRoom(forms.Memory, forms.Patience)
+
 const (
 	defaultRegion = "us-east-1"
 	defaultSkew   = 15 * time.Minute
@@ -164,7 +169,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision fills in defaults, resolves the secrets and finds the fado app.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.log, h.now, h.forms = ctx.Logger(), time.Now, forms
+	h.log, h.now, h.forms = ctx.Logger(), time.Now, formRoom
 	if h.Region == "" {
 		h.Region = defaultRegion
 	}

@@ -5,6 +5,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 )
 
 // operations is the whole API. The first that matches a request is it, so those with a header
@@ -31,8 +34,8 @@ var operations = []operation{
 	{name: "DeleteBucketCors", level: atBucket, method: http.MethodDelete, sub: "cors", write: true, run: writes(putCORS)},
 	{name: "Preflight", level: atBucket, method: http.MethodOptions, open: true, run: reads(preflight)},
 	{name: "GetBucketTagging", level: atBucket, method: http.MethodGet, sub: "tagging", run: reads(getBucketSetting)},
-	{name: "PutBucketTagging", level: atBucket, method: http.MethodPut, sub: "tagging", write: true, run: writes(putBucketSetting)},
-	{name: "DeleteBucketTagging", level: atBucket, method: http.MethodDelete, sub: "tagging", write: true, run: writes(putBucketSetting)},
+	{name: "PutBucketTagging", level: atBucket, method: http.MethodPut, sub: "tagging", write: true, run: writes(setAtPrimary)},
+	{name: "DeleteBucketTagging", level: atBucket, method: http.MethodDelete, sub: "tagging", write: true, run: writes(setAtPrimary)},
 	{name: "GetObjectLockConfiguration", level: atBucket, method: http.MethodGet, sub: "object-lock", run: reads(getBucketSetting)},
 	{name: "PutObjectLockConfiguration", level: atBucket, method: http.MethodPut, sub: "object-lock", write: true, run: writes(putLockRule)},
 
@@ -45,9 +48,9 @@ var operations = []operation{
 	{name: "GetObjectRetention", level: atObject, method: http.MethodGet, sub: "retention", run: reads(getObjectPart)},
 	{name: "GetObjectAcl", level: atObject, method: http.MethodGet, sub: "acl", run: reads(getACL)},
 	{name: "PutObjectAcl", level: atObject, method: http.MethodPut, sub: "acl", write: true, run: reads(putACL)},
-	{name: "UploadPartCopy", level: atObject, method: http.MethodPut, sub: "uploadId", header: copySource, write: true, run: inParts(uploadPartCopy)},
+	{name: "UploadPartCopy", level: atObject, method: http.MethodPut, sub: "uploadId", header: wire.CopySource, write: true, run: inParts(uploadPartCopy)},
 	{name: "UploadPart", level: atObject, method: http.MethodPut, sub: "uploadId", write: true, run: inParts(uploadPart)},
-	{name: "CopyObject", level: atObject, method: http.MethodPut, header: copySource, write: true, run: writes(copyObject)},
+	{name: "CopyObject", level: atObject, method: http.MethodPut, header: wire.CopySource, write: true, run: writes(copyObject)},
 	{name: "PutObject", level: atObject, method: http.MethodPut, write: true, run: writes(putObject)},
 	{name: "PutObjectTagging", level: atObject, method: http.MethodPut, sub: "tagging", write: true, run: writes(putObjectPart)},
 	{name: "DeleteObjectTagging", level: atObject, method: http.MethodDelete, sub: "tagging", write: true, run: writes(putObjectPart)},
@@ -94,9 +97,9 @@ func find(l level, r *http.Request, query url.Values) (*operation, error) {
 		}
 	}
 	if known || !slices.Contains(verbs, r.Method) {
-		return nil, fail(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+		return nil, s3err.New(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 	}
-	return nil, notImplemented(nameOf(l, r.Method, sub))
+	return nil, s3err.NotImplemented(nameOf(l, r.Method, sub))
 }
 
 var verbs = []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete}

@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 )
 
 func TestTarget(t *testing.T) {
@@ -38,7 +41,7 @@ func TestTarget(t *testing.T) {
 		r.Host = c.host
 		l, bucket, key, err := target(r, []string{"s3.example"})
 		got := ""
-		if e := (*Error)(nil); errors.As(err, &e) {
+		if e := (*s3err.Error)(nil); errors.As(err, &e) {
 			got = e.Code
 		}
 		if got != c.code || err == nil && (l != c.level || bucket != c.bucket || key != c.key) {
@@ -71,7 +74,7 @@ func TestFind(t *testing.T) {
 		{"PATCH", "", "", atObject, "MethodNotAllowed: The specified method is not allowed against this resource."},
 	} {
 		r := httptest.NewRequest(c.method, "http://x/?"+c.query, nil)
-		r.Header.Set(copySource, c.source)
+		r.Header.Set(wire.CopySource, c.source)
 		q, _ := url.ParseQuery(c.query)
 		op, err := find(c.level, r, q)
 		var got string
@@ -86,81 +89,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestParseSource(t *testing.T) {
+func TestStartAfter(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]source{
-		"b/k":                            {bucket: "b", key: "k"},
-		"/b/a%20b%2Fc":                   {bucket: "b", key: "a b/c"},
-		"b/a+b":                          {bucket: "b", key: "a+b"},
-		"/b/k?versionId=a%2Bb":           {bucket: "b", key: "k", version: "a+b"},
-		"b//k":                           {bucket: "b", key: "/k"},
-		"b":                              {},
-		"":                               {},
-		"arn:aws:s3:::b/k":               {},
-		"b/100%":                         {bucket: "b", key: "100%"},
-		"%2Fb/k":                         {bucket: "b", key: "k"},
-		"b/what?is=this":                 {bucket: "b", key: "what?is=this"},
-		"b/k%3FversionId=no?versionId=1": {bucket: "b", key: "k?versionId=no", version: "1"},
-	} {
-		got, err := parseSource(in)
-		if got.bucket != want.bucket || got.key != want.key || got.version != want.version || (err != nil) != (want.bucket == "") {
-			t.Errorf("%q: %+v %v", in, got, err)
-		}
-	}
-}
-
-func TestUploadIDs(t *testing.T) {
-	t.Parallel()
-	id := encodeUpload("c-1", "some.upstream.id")
-	if cluster, up, ok := decodeUpload(id); !ok || cluster != "c-1" || up != "some.upstream.id" {
-		t.Errorf("%q %q %t", cluster, up, ok)
-	}
-	for _, bad := range []string{"", "!", "MS4", "Mi5jLngx", encodeUpload("", "x"), encodeUpload("c", "")} {
-		if _, _, ok := decodeUpload(bad); ok {
-			t.Errorf("%q is taken", bad)
-		}
-	}
-}
-
-// Documents may end in white space, as those of s3fs do, and in comments; nothing else follows.
-func TestParseXML(t *testing.T) {
-	t.Parallel()
-	const doc = "<Delete><Object><Key>k</Key></Object></Delete>"
-	for text, want := range map[string]bool{
-		doc: true, doc + "\n": true, doc + " \r\n\t": true, "<?xml version=\"1.0\"?>\n" + doc + "\n<!-- end -->\n": true,
-		doc + "x": false, doc + doc: false, doc + "\n<x/>": false, doc + "<": false, "": false, "\n": false,
-	} {
-		var into struct {
-			XMLName struct{} `xml:"Delete"`
-		}
-		if err := parseXML([]byte(text), &into); (err == nil) != want {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
-func TestRewriteXML(t *testing.T) {
-	t.Parallel()
-	in := "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R xmlns=\"n\"><Name>p-b</Name><In><Name>other</Name></In><K>a &amp; &lt;b&gt;\"</K></R>\n"
-	out, err := rewriteXML([]byte(in), map[string]func(string) string{"R/Name": func(s string) string { return strings.TrimPrefix(s, "p-") + "&" }})
-	want := "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R xmlns=\"n\"><Name>b&amp;</Name><In><Name>other</Name></In><K>a &amp; &lt;b&gt;\"</K></R>"
-	if err != nil || string(out) != want {
-		t.Errorf("%s %v", out, err)
-	}
-	for _, bad := range []string{"<R><Name><x/></Name></R>", "<R><Name>"} {
-		if _, err := rewriteXML([]byte(bad), map[string]func(string) string{"R/Name": strings.ToUpper}); err == nil {
-			t.Errorf("%s is taken", bad)
-		}
-	}
-}
-
-func TestPages(t *testing.T) {
-	t.Parallel()
-	for _, last := range []string{"k", "a/b/", "ü\x01", ""} {
-		if got, ok := decodePage(encodePage(last)); !ok || got != last {
-			t.Errorf("%q: %q %t", last, got, ok)
-		}
-	}
 	q := listQuery{prefix: "a/", delimiter: "/", after: "a/b/"}
 	if got := q.startAfter(); got <= "a/b/zzz" || got >= "a/b0" {
 		t.Errorf("after a common prefix: %q", got)

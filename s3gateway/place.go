@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 )
 
 // reader is a call that asks storages.
@@ -49,7 +50,7 @@ func (c reader) readers(in routing.Input, f fidelity) ([]routing.Holder, error) 
 		changed := c.control.Pending.Changed(in.Bucket)
 		holders, known := c.router().Holders(nil, in)
 		if !known {
-			return nil, noSuchBucket(in.Bucket)
+			return nil, s3err.NoSuchBucket(in.Bucket)
 		}
 		if f >= onlySame {
 			holders = slices.DeleteFunc(holders, func(h routing.Holder) bool { return !c.same(in.Bucket, &h) })
@@ -62,7 +63,7 @@ func (c reader) readers(in routing.Input, f fidelity) ([]routing.Holder, error) 
 		case <-changed:
 		case <-time.After(lookAgain):
 		case <-ctx.Done():
-			return nil, slowDown(errNoCopy, "No current copy can be read now. Please retry.")
+			return nil, s3err.SlowDown(errNoCopy, "No current copy can be read now. Please retry.")
 		}
 	}
 }
@@ -97,7 +98,7 @@ func (c reader) order(holders []routing.Holder, bucket string, f fidelity) {
 	}
 	slices.SortStableFunc(holders, func(a, b routing.Holder) int {
 		return cmp.Or(cmp.Compare(rank(&a), rank(&b)),
-			cmp.Compare(c.h.latency.of(a.Cluster), c.h.latency.of(b.Cluster)), cmp.Compare(a.Cluster, b.Cluster))
+			cmp.Compare(c.h.latency.Of(a.Cluster), c.h.latency.Of(b.Cluster)), cmp.Compare(a.Cluster, b.Cluster))
 	})
 }
 
@@ -117,7 +118,7 @@ func (c reader) writePlace(key string) (string, error) {
 	snap := c.router().Snapshot()
 	primary := snap.Primary(c.bucket)
 	if primary == "" {
-		return "", slowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
+		return "", s3err.SlowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
 	}
 	if !snap.WritesAnywhere(c.bucket, key) {
 		return primary, nil

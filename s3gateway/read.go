@@ -7,14 +7,18 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/latency"
+	"github.com/fado-project/fado/s3gateway/internal/pace"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -23,17 +27,6 @@ var objectQuery = []string{
 	"partNumber", "versionId", "response-cache-control", "response-content-disposition", "response-content-encoding",
 	"response-content-language", "response-content-type", "response-expires",
 	"attributes", "tagging", "legal-hold", "retention",
-}
-
-// pick returns the parameters of a query that pass.
-func pick(query url.Values, names []string) url.Values {
-	out := make(url.Values)
-	for _, n := range names {
-		if v, ok := query[n]; ok {
-			out[n] = v[:1]
-		}
-	}
-	return out
 }
 
 // need says how much of an object's identity a request relies on.
@@ -48,11 +41,11 @@ func need(r *http.Request, query url.Values) fidelity {
 }
 
 // firstWait bounds the wait for a storage while there is another one to ask.
-const firstWait = 3 * time.Second
+const firstWait = latency.MostHedge
 
 // getObject answers GetObject and HeadObject.
 func getObject(c reader) error {
-	if err := checkHeaders(c.r.Header); err != nil {
+	if err := wire.CheckHeaders(c.r.Header); err != nil {
 		return err
 	}
 	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: c.key, Scope: routing.ScopeObject}, need(c.r, c.query))
@@ -61,9 +54,9 @@ func getObject(c reader) error {
 	}
 	f := storage.Forward{
 		Name: c.op.name, Method: c.r.Method, Bucket: c.bucket, Key: c.key, Content: true,
-		Query: pick(c.query, objectQuery), Header: requestHeaders(c.r.Header),
+		Query: wire.Pick(c.query, objectQuery), Header: wire.RequestHeaders(c.r.Header),
 	}
-	k := c.keeping(&f)
+	k := newKeeping(c, &f)
 	if done, err := k.serve(holders, f); done || err != nil {
 		return err
 	}
@@ -71,13 +64,13 @@ func getObject(c reader) error {
 	if err != nil {
 		return err
 	}
-	c.learn(a, &f)
+	learn(c, a, &f)
 	k.take(a)
-	return c.deliver(a, holders, at, f)
+	return delivery{c}.deliver(a, holders, at, f)
 }
 
 // learn tells routing how large the object is that an answer is about.
-func (c reader) learn(a *storage.Answer, f *storage.Forward) {
+func learn(c reader, a *storage.Answer, f *storage.Forward) {
 	if n := wholeLength(a); n >= 0 && !f.Query.Has("versionId") && !f.Query.Has("partNumber") {
 		c.router().Sizes().Note(c.bucket, c.key, n)
 	}
@@ -108,23 +101,23 @@ func getObjectPart(c reader) error {
 	}
 	a, at, err := c.askAny(holders, storage.Forward{
 		Name: c.op.name, Method: c.r.Method, Bucket: c.bucket, Key: c.key,
-		Query: pick(c.query, objectQuery), Header: requestHeaders(c.r.Header),
+		Query: wire.Pick(c.query, objectQuery), Header: wire.RequestHeaders(c.r.Header),
 	})
 	if err != nil {
 		return err
 	}
 	if c.op.name == "GetObjectRetention" && a.Status == http.StatusOK {
 		if err := namedAsS3(a); err != nil {
-			return unreadable(err)
+			return s3err.Unreadable(err)
 		}
 	}
-	return c.deliver(a, holders, at, storage.Forward{})
+	return delivery{c}.deliver(a, holders, at, storage.Forward{})
 }
 
 // namedAsS3 gives a retention period the root element that S3 has for it, by which some clients
 // know the document: versitygw has one of its own.
 func namedAsS3(a *storage.Answer) error {
-	doc, err := io.ReadAll(io.LimitReader(a.Body, maxSmallXML))
+	doc, err := io.ReadAll(io.LimitReader(a.Body, wire.MaxSmallXML))
 	err = errors.Join(err, a.Body.Close())
 	if err != nil {
 		return err
@@ -134,13 +127,17 @@ func namedAsS3(a *storage.Answer) error {
 	return nil
 }
 
+// delivery passes answers of storages on to the client of a call.
+type delivery struct{ c reader }
+
 // deliver passes an answer on. Where its body breaks off it goes on at another holder.
-func (c reader) deliver(a *storage.Answer, holders []routing.Holder, at int, f storage.Forward) error {
+func (d delivery) deliver(a *storage.Answer, holders []routing.Holder, at int, f storage.Forward) error {
+	c := d.c
 	defer func() { _ = a.Body.Close() }()
 	if a.Status >= http.StatusBadRequest {
 		return c.storageError(a.Status, a.Header, a.Body)
 	}
-	h := c.answerOf(a, &holders[at])
+	h := d.answerOf(a, &holders[at])
 	if a.Length >= 0 && a.Status != http.StatusNotModified {
 		h.Set("Content-Length", strconv.FormatInt(a.Length, 10))
 	}
@@ -148,18 +145,19 @@ func (c reader) deliver(a *storage.Answer, holders []routing.Holder, at int, f s
 	if c.r.Method == http.MethodHead || a.Status == http.StatusNotModified {
 		return nil
 	}
-	n, err := c.send(a.Body)
+	n, err := d.send(a.Body)
 	if err == nil || !resumable(a) || f.Method == "" {
 		return err
 	}
-	return c.resume(a, n, err, slices.Delete(slices.Clone(holders), at, at+1), f)
+	return d.resume(a, n, err, slices.Delete(slices.Clone(holders), at, at+1), f)
 }
 
 // answerOf makes the headers of an answer those of a holder's.
-func (c reader) answerOf(a *storage.Answer, from *routing.Holder) http.Header {
+func (d delivery) answerOf(a *storage.Answer, from *routing.Holder) http.Header {
+	c := d.c
 	h := c.w.Header()
 	storage.Original(a.Header, c.bucket, c.key)
-	answerHeaders(h, a.Header)
+	wire.AnswerHeaders(h, a.Header)
 	h.Set("X-Fado-Cluster", from.Cluster)
 	if c.asker == nil {
 		h.Del("X-Fado-Cluster")
@@ -168,9 +166,10 @@ func (c reader) answerOf(a *storage.Answer, from *routing.Holder) http.Header {
 }
 
 // send copies a body to the client and returns how much of it.
-func (c reader) send(body io.Reader) (int64, error) {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+func (d delivery) send(body io.Reader) (int64, error) {
+	c := d.c
+	buf := pace.Buffers.Get().(*[]byte)
+	defer pace.Buffers.Put(buf)
 	var sent int64
 	for {
 		n, err := body.Read(*buf)
@@ -201,7 +200,8 @@ func resumable(a *storage.Answer) bool {
 
 // resume sends the rest of a body from other holders that have the same version. The first
 // storage's error is returned if none does: the client's connection is cut then.
-func (c reader) resume(a *storage.Answer, sent int64, cause error, others []routing.Holder, f storage.Forward) error {
+func (d delivery) resume(a *storage.Answer, sent int64, cause error, others []routing.Holder, f storage.Forward) error {
+	c := d.c
 	first, total := rangeOf(a)
 	for sent < total {
 		if _, gone := errors.AsType[clientError](cause); gone || c.ctx.Err() != nil || len(others) == 0 || !passes(cause) {
@@ -218,8 +218,8 @@ func (c reader) resume(a *storage.Answer, sent int64, cause error, others []rout
 			rest.Header.Del(name)
 		}
 		rest.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", first+sent, first+total-1))
-		rest.Query = pick(f.Query, []string{"versionId"})
-		n, err := c.sendRest(&next, rest, total-sent, a.Header)
+		rest.Query = wire.Pick(f.Query, []string{"versionId"})
+		n, err := d.sendRest(&next, rest, total-sent, a.Header)
 		sent += n
 		if err != nil && (n > 0 || !passes(cause)) {
 			cause = err
@@ -230,7 +230,8 @@ func (c reader) resume(a *storage.Answer, sent int64, cause error, others []rout
 
 // sendRest sends the rest of a body if a holder has it, as the same version: one answer's headers
 // and body belong together.
-func (c reader) sendRest(h *routing.Holder, f storage.Forward, length int64, begun http.Header) (int64, error) {
+func (d delivery) sendRest(h *routing.Holder, f storage.Forward, length int64, begun http.Header) (int64, error) {
+	c := d.c
 	a, err := c.ask(c.ctx, h, f, true)
 	if err != nil {
 		return 0, err
@@ -241,7 +242,7 @@ func (c reader) sendRest(h *routing.Holder, f storage.Forward, length int64, beg
 		a.Header.Get("X-Amz-Version-Id") != begun.Get("X-Amz-Version-Id") {
 		return 0, fmt.Errorf("%s has another version: %w", h.Cluster, storage.ErrUnavailable)
 	}
-	return c.send(a.Body)
+	return d.send(a.Body)
 }
 
 // rangeOf returns where an answer's body begins in the object, and its length.
@@ -253,4 +254,15 @@ func rangeOf(a *storage.Answer) (first, length int64) {
 	from, _, _ := strings.Cut(r, "-")
 	first, _ = strconv.ParseInt(from, 10, 64)
 	return first, a.Length
+}
+
+// clientError is a failure to send to the client: nothing that another storage could mend.
+type clientError struct{ error }
+
+// refusal is what the client does not get to see, but the metrics show.
+func (e clientError) refusal() *s3err.Error {
+	if errors.Is(e.error, os.ErrDeadlineExceeded) {
+		return s3err.RequestTimeout().Because(e.error)
+	}
+	return s3err.BadRequest("ClientDisconnected", "The client went away.").Because(e.error)
 }

@@ -12,72 +12,67 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 	"github.com/fado-project/fado/s3gateway/internal/sigv4"
 	"github.com/fado-project/fado/storage"
 )
 
 // asError turns any error into what the client is told.
-func (s serving) asError(err error) *Error {
+func (s serving) asError(err error) *s3err.Error {
 	c := s.c
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*s3err.Error](err); ok {
 		return e
 	}
 	if e, ok := errors.AsType[*sigv4.Error](err); ok {
-		return &Error{Status: e.Status, Code: e.Code, Message: e.Message, Details: e.Details}
+		return s3err.Of(e)
 	}
 	if c.verified != nil && c.verified.Err != nil {
-		if e, ok := errors.AsType[*Error](c.verified.Err()); ok {
+		if e, ok := errors.AsType[*s3err.Error](c.verified.Err()); ok {
 			return e
 		}
 		if e, ok := errors.AsType[*sigv4.Error](c.verified.Err()); ok {
-			return &Error{Status: e.Status, Code: e.Code, Message: e.Message, Details: e.Details, cause: err}
+			return s3err.Of(e).Because(err)
 		}
 	}
 	if gone, ok := errors.AsType[clientError](err); ok {
 		return gone.refusal()
 	}
 	if e := s.engineError(err); e != nil {
-		e.cause = err
-		return e
+		return e.Because(err)
 	}
 	if e := controlError(err); e != nil {
-		e.cause = err
-		return e
+		return e.Because(err)
 	}
-	e := fail(http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again.")
-	e.cause = err
-	return e
+	return s3err.New(http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again.").Because(err)
 }
 
 // engineError translates what the engine and the storages refuse by.
-func (s serving) engineError(err error) *Error {
+func (s serving) engineError(err error) *s3err.Error {
 	c := s.c
 	switch {
 	case errors.Is(err, replication.ErrForbidden), errors.Is(err, replication.ErrPath):
 		return c.forbidden()
 	case errors.Is(err, replication.ErrMoving):
-		return slowDown(err, "The bucket's primary is moving. Please retry.")
+		return s3err.SlowDown(err, "The bucket's primary is moving. Please retry.")
 	case errors.Is(err, control.ErrCutOff), errors.Is(err, control.ErrClosed), errors.Is(err, replication.ErrStore):
-		e := fail(http.StatusServiceUnavailable, "ServiceUnavailable", "Writes can't be recorded now. Please retry.")
-		e.RetryAfter = retryAfter
-		return e
+		return s3err.New(http.StatusServiceUnavailable, "ServiceUnavailable", "Writes can't be recorded now. Please retry.").Later()
 	case errors.Is(err, replication.ErrDown), errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return slowDown(err, "The storage does not answer. Please retry.")
+		return s3err.SlowDown(err, "The storage does not answer. Please retry.")
 	case errors.Is(err, storage.ErrRefused):
-		return badRequest("InvalidArgument", "The storage of this bucket can't keep an object of this key or size.")
+		return s3err.BadRequest("InvalidArgument", "The storage of this bucket can't keep an object of this key or size.")
 	case errors.Is(err, storage.ErrCorrupt):
-		return badRequest("IncompleteBody", "The request body terminated unexpectedly")
+		return s3err.BadRequest("IncompleteBody", "The request body terminated unexpectedly")
 	}
 	return nil
 }
 
 // forbidden names the policy that does not allow the object here.
-func (c *call) forbidden() *Error {
+func (c *call) forbidden() *s3err.Error {
 	rule, ok := c.router().Snapshot().RuleOf(c.bucket, c.key)
 	if !ok {
-		return noSuchBucket(c.bucket)
+		return s3err.NoSuchBucket(c.bucket)
 	}
-	return denied("The policy %q does not allow this object %s.", rule.Policy, c.where(rule.Policy))
+	return s3err.Denied("The policy %q does not allow this object %s.", rule.Policy, c.where(rule.Policy))
 }
 
 // where says which of the places that bytes pass here a policy does not allow.
@@ -95,18 +90,18 @@ func (c *call) where(policy string) string {
 	}
 }
 
-func controlError(err error) *Error {
+func controlError(err error) *s3err.Error {
 	if invalid, ok := errors.AsType[*catalog.ValidationError](err); ok {
-		return badRequest("InvalidArgument", "%s", invalid.Error())
+		return s3err.BadRequest("InvalidArgument", "%s", invalid.Error())
 	}
 	switch {
 	case errors.Is(err, control.ErrConfigOwned):
-		return denied("The bucket is declared by the configuration and is changed there.")
+		return s3err.Denied("The bucket is declared by the configuration and is changed there.")
 	case errors.Is(err, control.ErrExists):
-		return fail(http.StatusConflict, "BucketAlreadyOwnedByYou",
+		return s3err.New(http.StatusConflict, "BucketAlreadyOwnedByYou",
 			"Your previous request to create the named bucket succeeded and you already own it.")
 	case errors.Is(err, control.ErrNotFound):
-		return fail(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist.")
+		return s3err.New(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist.")
 	}
 	return nil
 }
@@ -128,7 +123,7 @@ type errorDetail struct {
 }
 
 // refuse answers with an error.
-func (s serving) refuse(e *Error) {
+func (s serving) refuse(e *s3err.Error) {
 	c := s.c
 	h := c.w.Header()
 	if e.RetryAfter > 0 {
@@ -159,15 +154,16 @@ func (c *call) storageError(status int, h http.Header, body io.Reader) error {
 	if err := xml.Unmarshal(raw, &said); err != nil {
 		said.Code, said.Message = h.Get("X-Minio-Error-Code"), strings.Trim(h.Get("X-Minio-Error-Desc"), `"`)
 	}
-	e := &Error{Status: status, Code: said.Code, Message: said.Message, cause: errors.New("the storage answered " + strconv.Itoa(status) + " " + said.Code)}
+	cause := errors.New("the storage answered " + strconv.Itoa(status) + " " + said.Code)
+	e := (&s3err.Error{Status: status, Code: said.Code, Message: said.Message}).Because(cause)
 	switch {
 	case e.Code == "NoSuchBucket":
-		return slowDown(errNoPhysical, "The storage has no bucket of this name. Please retry.")
+		return s3err.SlowDown(errNoPhysical, "The storage has no bucket of this name. Please retry.")
 	case credentialCodes[e.Code]:
 		// It is about FaDO's own request, not about the client's.
-		return slowDown(e.cause, "The storage refuses the request. Please retry.")
+		return s3err.SlowDown(cause, "The storage refuses the request. Please retry.")
 	case e.Code == "NoSuchKey" || e.Code == "" && status == http.StatusNotFound && c.key != "":
-		e = noSuchKey(c.key)
+		e = s3err.NoSuchKey(c.key)
 	case e.Code == "":
 		e.Code, e.Message = codeOf(status), http.StatusText(status)
 	}
@@ -177,7 +173,7 @@ func (c *call) storageError(status int, h http.Header, body io.Reader) error {
 		}
 	}
 	if status == http.StatusServiceUnavailable {
-		e.RetryAfter = retryAfter
+		_ = e.Later()
 	}
 	return e
 }

@@ -14,6 +14,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/fado-project/fado/s3gateway/internal/pace"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 )
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
@@ -29,11 +33,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	defer h.app.CountS3Open(-1)
 	c := h.newCall(w, r)
 	s := serving{c}
-	defer c.w.end()
+	defer c.w.End()
 	c.w.Header().Set("X-Amz-Request-Id", c.id)
 	c.w.Header()["Server"] = []string{"FaDO"}
 	err := s.handle()
-	name, code, broken := "unknown", "OK", err != nil && c.w.wrote
+	name, code, broken := "unknown", "OK", err != nil && c.w.Wrote()
 	if c.op != nil {
 		name = c.op.name
 	}
@@ -53,21 +57,12 @@ type serving struct{ c *call }
 
 // newCall takes a request up, from a client that may rest.
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request) *call {
-	conn := http.NewResponseController(w)
-	body := &pacedBody{ReadCloser: r.Body, pace: newPace(conn.SetReadDeadline, h.patience)}
-	if r.Body == nil {
-		body.ReadCloser = http.NoBody
-	}
-	r = r.WithContext(r.Context()) // a copy: the server's own keeps its body
-	r.Body = body
-	return &call{
-		h: h, r: r, ctx: r.Context(), id: requestID(),
-		w: &answerWriter{ResponseWriter: w, r: r, body: body, pace: newPace(conn.SetWriteDeadline, h.patience)},
-	}
+	pw, r := pace.New(w, r, h.patience)
+	return &call{h: h, w: pw, r: r, ctx: r.Context(), id: requestID()}
 }
 
 // told logs an error, and answers with it if nothing was answered yet.
-func (s serving) told(e *Error, err error) {
+func (s serving) told(e *s3err.Error, err error) {
 	c := s.c
 	log := c.h.log.Debug
 	if e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented {
@@ -78,7 +73,7 @@ func (s serving) told(e *Error, err error) {
 	}
 	log("request failed", zap.String("request_id", c.id), zap.String("code", e.Code), zap.Int("status", e.Status),
 		zap.String("method", c.r.Method), zap.String("bucket", c.bucket), zap.Error(err))
-	if c.w.wrote {
+	if c.w.Wrote() {
 		return
 	}
 	s.refuse(e)
@@ -90,7 +85,7 @@ func (s serving) handle() error {
 	if err := s.start(); err != nil {
 		return err
 	}
-	if err := checkSize(c.r); err != nil {
+	if err := wire.CheckSize(c.r); err != nil {
 		return err
 	}
 	l, bucket, key, err := target(c.r, c.h.Domains)
@@ -99,7 +94,7 @@ func (s serving) handle() error {
 	}
 	c.bucket, c.key = bucket, key
 	if c.query, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
-		return badRequest("InvalidURI", "Couldn't parse the specified URI.")
+		return s3err.BadRequest("InvalidURI", "Couldn't parse the specified URI.")
 	}
 	op, err := find(l, c.r, c.query)
 	c.op = op
@@ -114,7 +109,7 @@ func (s serving) handle() error {
 		return err
 	}
 	if l != atService && op.name != "CreateBucket" && !op.open && c.router().Snapshot().Bucket(bucket) == nil {
-		return noSuchBucket(bucket)
+		return s3err.NoSuchBucket(bucket)
 	}
 	return op.run(c)
 }
@@ -135,7 +130,7 @@ func (s serving) start() error {
 	engine := c.h.app.Replication()
 	c.control = c.h.app.Control()
 	if engine == nil || c.control == nil {
-		return slowDown(errors.New("the fado app has not started"), "The server is starting. Please retry.")
+		return s3err.SlowDown(errors.New("the fado app has not started"), "The server is starting. Please retry.")
 	}
 	c.gateway = engine.Gateway()
 	return nil
@@ -167,13 +162,13 @@ func target(r *http.Request, domains []string) (l level, bucket, key string, err
 	case bucket == "" && key == "":
 		return atService, "", "", nil
 	case bucket == "":
-		return 0, "", "", badRequest("InvalidBucketName", "The specified bucket is not valid.")
+		return 0, "", "", s3err.BadRequest("InvalidBucketName", "The specified bucket is not valid.")
 	case !utf8.ValidString(bucket), !utf8.ValidString(key):
-		return 0, "", "", badRequest("InvalidURI", "Couldn't parse the specified URI.")
+		return 0, "", "", s3err.BadRequest("InvalidURI", "Couldn't parse the specified URI.")
 	case len(key) > maxKey:
-		return 0, "", "", badRequest("KeyTooLongError", "Your key is too long")
+		return 0, "", "", s3err.BadRequest("KeyTooLongError", "Your key is too long")
 	case strings.ContainsRune(key, 0):
-		return 0, "", "", badRequest("InvalidArgument", "The key holds a zero byte.")
+		return 0, "", "", s3err.BadRequest("InvalidArgument", "The key holds a zero byte.")
 	case key == "":
 		return atBucket, bucket, "", nil
 	}

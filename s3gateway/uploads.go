@@ -14,7 +14,9 @@ import (
 
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 	"github.com/fado-project/fado/s3gateway/internal/uploads"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -39,8 +41,8 @@ type uploadList struct {
 type unfinishedUpload struct {
 	Key          string
 	UploadID     string `xml:"UploadId"`
-	Initiator    *owner
-	Owner        *owner
+	Initiator    *wire.Owner
+	Owner        *wire.Owner
 	StorageClass string
 	Initiated    string
 
@@ -55,17 +57,17 @@ type uploadLister struct{ c reader }
 func listUploads(c reader) error {
 	q := listQuery{prefix: c.query.Get("prefix"), delimiter: c.query.Get("delimiter"), after: c.query.Get("key-marker")}
 	var err error
-	if q.most, err = limitOf(c.query.Get("max-uploads"), "max-uploads"); err != nil {
+	if q.most, err = wire.LimitOf(c.query.Get("max-uploads"), "max-uploads"); err != nil {
 		return err
 	}
-	if q.encode, err = encodesNames(c.query); err != nil {
+	if q.encode, err = wire.EncodesNames(c.query); err != nil {
 		return err
 	}
 	ask := uploads.Query{Prefix: q.prefix, Delimiter: q.delimiter, After: q.after, Most: q.most}
 	if marker := c.query.Get("upload-id-marker"); marker != "" && q.after != "" {
-		cluster, id, ok := decodeUpload(marker)
+		cluster, id, ok := wire.DecodeUpload(marker)
 		if !ok {
-			return badRequest("InvalidArgument", "Invalid uploadId marker")
+			return s3err.BadRequest("InvalidArgument", "Invalid uploadId marker")
 		}
 		ask.Mark = &uploads.Upload{Cluster: cluster, ID: id}
 	}
@@ -96,12 +98,12 @@ func (l uploadLister) page(q uploads.Query) (*uploads.Page, error) {
 		}})
 	}
 	if len(sources) == 0 {
-		return nil, slowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
+		return nil, s3err.SlowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
 	}
 	page, err := uploads.List(c.ctx, q, sources)
 	if err != nil {
-		if _, said := errors.AsType[*Error](err); !said && !passes(err) && !errors.Is(err, replication.ErrForbidden) {
-			err = unreadable(err)
+		if _, said := errors.AsType[*s3err.Error](err); !said && !passes(err) && !errors.Is(err, replication.ErrForbidden) {
+			err = s3err.Unreadable(err)
 		}
 		return nil, err
 	}
@@ -155,7 +157,7 @@ func (l uploadLister) open(ctx context.Context, cluster string, query url.Values
 func (l uploadLister) show(q *listQuery, page *uploads.Page) *uploadList {
 	c := l.c
 	out := &uploadList{
-		Xmlns: namespace, Bucket: c.bucket, KeyMarker: q.text(q.after), UploadIDMarker: c.query.Get("upload-id-marker"),
+		Xmlns: wire.Namespace, Bucket: c.bucket, KeyMarker: q.text(q.after), UploadIDMarker: c.query.Get("upload-id-marker"),
 		Prefix: q.text(q.prefix), Delimiter: q.text(q.delimiter), MaxUploads: q.most, IsTruncated: page.More,
 	}
 	if q.encode {
@@ -164,12 +166,12 @@ func (l uploadLister) show(q *listQuery, page *uploads.Page) *uploadList {
 	if page.More {
 		out.NextKeyMarker = q.text(page.Last.Key)
 		if page.Last.ID != "" {
-			out.NextUploadIDMarker = encodeUpload(page.Last.Cluster, page.Last.ID)
+			out.NextUploadIDMarker = wire.EncodeUpload(page.Last.Cluster, page.Last.ID)
 		}
 	}
 	for _, u := range page.Uploads {
 		out.Uploads = append(out.Uploads, unfinishedUpload{
-			Key: q.text(u.Key), UploadID: encodeUpload(u.Cluster, u.ID), Initiator: theOwner, Owner: theOwner,
+			Key: q.text(u.Key), UploadID: wire.EncodeUpload(u.Cluster, u.ID), Initiator: wire.TheOwner, Owner: wire.TheOwner,
 			StorageClass: cmp.Or(u.Class, "STANDARD"), Initiated: u.Begun.UTC().Format("2006-01-02T15:04:05.000Z"),
 			ChecksumAlgorithm: u.Algorithm, ChecksumType: u.Kind,
 		})

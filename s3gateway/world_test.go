@@ -193,7 +193,7 @@ func (i *instance) serve(change func(*Handler)) {
 	i.Helper()
 	i.handler = &Handler{
 		Region: defaultRegion, WriteAck: ackOne, MaxClockSkew: caddy.Duration(defaultSkew),
-		app: i, log: testLog(i, "s3"), now: time.Now, forms: forms, keys: map[string]*catalog.Key{testKey: {Name: testKey, Secret: testSecret}},
+		app: i, log: testLog(i, "s3"), now: time.Now, forms: formRoom, keys: map[string]*catalog.Key{testKey: {Name: testKey, Secret: testSecret}},
 	}
 	if change != nil {
 		change(i.handler)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
+	"github.com/fado-project/fado/s3gateway/internal/wire"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -23,7 +25,7 @@ func writes(run func(writer) error) func(*call) error {
 
 // putObject answers PutObject.
 func putObject(c writer) error {
-	if err := checkHeaders(c.r.Header); err != nil {
+	if err := wire.CheckHeaders(c.r.Header); err != nil {
 		return err
 	}
 	f, err := c.upload(nil)
@@ -39,7 +41,7 @@ func putObject(c writer) error {
 
 // putObjectPart answers what is changed of an object beside its content.
 func putObjectPart(c writer) error {
-	b, err := c.readBody(maxSmallXML)
+	b, err := c.readBody(wire.MaxSmallXML)
 	if err != nil {
 		return err
 	}
@@ -54,20 +56,20 @@ func putObjectPart(c writer) error {
 // is locked. Elsewhere an object would be locked where the change was made alone.
 func putLock(c writer) error {
 	if c.router().Snapshot().Anywhere(c.bucket, c.key) {
-		return c.locksAnywhere()
+		return locksAnywhere(c)
 	}
 	return putObjectPart(c)
 }
 
-func (c writer) locksAnywhere() error {
-	return notImplemented(c.op.name + " where objects are written anywhere, and copies follow no change of their locks,")
+func locksAnywhere(c writer) error {
+	return s3err.NotImplemented(c.op.name + " where objects are written anywhere, and copies follow no change of their locks,")
 }
 
 // deleteObject answers DeleteObject.
 func deleteObject(c writer) error {
 	return c.change(&storage.Forward{
 		Name: c.op.name, Method: http.MethodDelete, Bucket: c.bucket, Key: c.key,
-		Query: pick(c.query, []string{"versionId"}), Header: requestHeaders(c.r.Header),
+		Query: wire.Pick(c.query, []string{"versionId"}), Header: wire.RequestHeaders(c.r.Header),
 	}, []string{c.key})
 }
 
@@ -76,11 +78,11 @@ func deleteObject(c writer) error {
 func (c writer) upload(query url.Values) (*storage.Forward, error) {
 	v := c.verified
 	if v.Length < 0 {
-		return nil, fail(http.StatusLengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+		return nil, s3err.New(http.StatusLengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 	}
 	f := &storage.Forward{
 		Name: c.op.name, Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Query: query,
-		Header: requestHeaders(c.r.Header), Body: &countedReader{v.Body, c.h.app}, Size: v.Length,
+		Header: wire.RequestHeaders(c.r.Header), Body: &countedReader{v.Body, c.h.app}, Size: v.Length,
 	}
 	name := http.CanonicalHeaderKey(strings.TrimSpace(c.r.Header.Get("X-Amz-Trailer")))
 	if !storage.KnownTrailer(name) { // there is none, or it is verified here alone
@@ -113,14 +115,14 @@ func (r *countedReader) Read(p []byte) (int, error) {
 func (c writer) document(b []byte, query []string) (*storage.Forward, error) {
 	f := &storage.Forward{
 		Name: c.op.name, Method: c.r.Method, Bucket: c.bucket, Key: c.key,
-		Query: pick(c.query, query), Header: requestHeaders(c.r.Header), Size: int64(len(b)),
+		Query: wire.Pick(c.query, query), Header: wire.RequestHeaders(c.r.Header), Size: int64(len(b)),
 	}
 	if len(b) > 0 {
-		if err := checkDepth(b); err != nil {
-			return nil, malformedXML(err)
+		if err := wire.CheckDepth(b); err != nil {
+			return nil, s3err.MalformedXML(err)
 		}
 		f.Body = strings.NewReader(string(b))
-		setMD5(f.Header, b)
+		wire.SetMD5(f.Header, b)
 	}
 	return f, nil
 }
@@ -154,7 +156,7 @@ const maxPlaces = 3
 
 // writing is the way of the bytes of the call's object from the client.
 func (c writer) writing(cluster string) replication.Passage {
-	return replication.Passage{Bucket: c.bucket, Key: c.key, Cluster: cluster, Via: c.h.Cluster, Cut: c.w.body.pace.cut}
+	return replication.Passage{Bucket: c.bucket, Key: c.key, Cluster: cluster, Via: c.h.Cluster, Cut: c.w.CutBody}
 }
 
 // write makes a request that may change something at a cluster.
@@ -172,7 +174,7 @@ func (c writer) write(cluster string, f *storage.Forward, keys []string) (*repli
 	switch status := out.Status; {
 	case status/100 != 2:
 		return nil, c.storageError(status, out.Header, bytes.NewReader(out.Body))
-	case isError(out.Body): // a storage may begin with 200 and end in an error
+	case wire.IsError(out.Body): // a storage may begin with 200 and end in an error
 		return nil, c.storageError(http.StatusInternalServerError, out.Header, bytes.NewReader(out.Body))
 	}
 	return out, acks{c}.await(cluster, keys, f)
@@ -183,12 +185,12 @@ func (c writer) written(cluster string, out *replication.Written, text map[strin
 	body := out.Body
 	if len(body) > 0 && text != nil {
 		var err error
-		if body, err = rewriteXML(body, text); err != nil {
-			return unreadable(err)
+		if body, err = wire.RewriteXML(body, text); err != nil {
+			return s3err.Unreadable(err)
 		}
 	}
 	h := c.w.Header()
-	answerHeaders(h, out.Header)
+	wire.AnswerHeaders(h, out.Header)
 	h.Del("Content-Length")
 	if c.key != "" {
 		h.Set("X-Fado-Token", token(cluster, c.bucket, c.key, out.Header))

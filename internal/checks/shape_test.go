@@ -36,8 +36,6 @@ var tolerated = map[string]struct {
 	"replication/internal/object":      {methods: map[string]int{"Settler": 40}},
 	"replication/internal/walk":        {methods: map[string]int{"scan": 45}},
 	"routing":                          {methods: map[string]int{"Snapshot": 40}},
-	"s3gateway":                        {lines: 5750, methods: map[string]int{"copier": 45, "uploader": 50, "writer": 35}},
-	"s3gateway/internal/bodies":        {upward: 2},
 	"state":                            {tests: 25, methods: map[string]int{"standby": 80}},
 	"state/postgres":                   {tests: 35, methods: map[string]int{"Store": 140}},
 	"state/sqlite":                     {tests: 45, methods: map[string]int{"Store": 110}},

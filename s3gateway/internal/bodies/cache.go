@@ -27,24 +27,6 @@ type Options struct {
 // room bounds what is being read in: an eighth of the size, and one object always.
 func (o *Options) room() int64 { return max(o.Size/8, o.MaxObject+overhead) }
 
-// Identity is what tells a version of an object from all others.
-type Identity struct {
-	ETag, Version, Modified string
-	Length                  int64
-}
-
-// Body is the content of one version of an object. Nothing of it may be changed.
-type Body struct {
-	Identity
-	Content []byte
-	Headers []string // the names of those that came with it
-
-	bucket, key string
-	cost        int64
-	group       *group
-	left        atomic.Bool
-}
-
 // Cache keeps bodies. Its methods are safe for concurrent use. Make it with [New].
 type Cache struct {
 	o     Options
@@ -56,14 +38,17 @@ type Cache struct {
 	closed bool
 	kept   *ristretto.Cache[string, *Body]
 
+	permits permits
+
 	mu      sync.Mutex
 	filling map[string]struct{}
-	groups  map[string]*group
 }
 
 // New returns a cache, which starts at its first use.
 func New(o Options) *Cache {
-	return &Cache{o: o, filling: make(map[string]struct{}), groups: make(map[string]*group)}
+	c := &Cache{o: o, filling: make(map[string]struct{})}
+	c.permits = permits{ask: o.Hold, may: o.May, drop: c.dropAll, groups: make(map[string]*group)}
+	return c
 }
 
 const (
@@ -99,9 +84,6 @@ func (c *Cache) with(f func()) {
 	}
 }
 
-// name is the key of an object; a bucket's name has no "/".
-func name(bucket, key string) string { return bucket + "/" + key }
-
 // MaxObject is the largest object that is kept.
 func (c *Cache) MaxObject() int64 { return c.o.MaxObject }
 
@@ -119,13 +101,23 @@ func (c *Cache) Drop(b *Body) {
 	c.with(func() { c.kept.Del(name(b.bucket, b.key)) })
 }
 
+// dropAll removes what is kept by names, and what is on its way in.
+func (c *Cache) dropAll(names map[string]struct{}) {
+	c.with(func() {
+		for n := range names {
+			c.kept.Del(n)
+		}
+		c.kept.Wait()
+	})
+}
+
 // exit is called when a body is no longer kept.
 func (c *Cache) exit(b *Body) {
 	if b == nil || b.left.Swap(true) {
 		return
 	}
 	c.bytes.Add(-b.cost)
-	c.leave(b)
+	c.permits.leave(b)
 }
 
 // Close ends the cache. What was taken out of it stays valid.
@@ -203,7 +195,7 @@ func (f *Filling) End() {
 		delete(c.filling, name(b.bucket, b.key))
 	}()
 	kept := false
-	if int64(len(b.Content)) == b.Length && c.join(b) {
+	if int64(len(b.Content)) == b.Length && c.permits.join(b) {
 		c.with(func() {
 			n := name(b.bucket, b.key)
 			c.kept.Del(n) // an update would not count what it takes
@@ -214,7 +206,7 @@ func (f *Filling) End() {
 		c.exit(b)
 		return
 	}
-	if b.group != nil && b.group.over.Load() { // it may have been looked for before it was there
+	if b.over() { // it may have been looked for before it was there
 		c.Drop(b)
 	}
 }

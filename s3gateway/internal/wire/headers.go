@@ -1,13 +1,15 @@
-package s3gateway
+package wire
 
 import (
 	"net/http"
 	"strings"
 
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 	"github.com/fado-project/fado/storage"
 )
 
-const copySource = "X-Amz-Copy-Source"
+// CopySource is the header that names what a copy is made of.
+const CopySource = "X-Amz-Copy-Source"
 
 // passed are the request headers that are the storage's business, beside x-amz-*.
 var passed = []string{
@@ -17,9 +19,9 @@ var passed = []string{
 
 // kept are x-amz-* request headers that concern this endpoint alone.
 var kept = map[string]bool{
-	"X-Amz-Acl":                    true, // see checkHeaders
+	"X-Amz-Acl":                    true, // see CheckHeaders
 	"X-Amz-Content-Sha256":         true,
-	copySource:                     true, // names another bucket; see copy.go
+	CopySource:                     true, // names another bucket
 	"X-Amz-Date":                   true,
 	"X-Amz-Decoded-Content-Length": true,
 	"X-Amz-Expected-Bucket-Owner":  true,
@@ -28,13 +30,13 @@ var kept = map[string]bool{
 	"X-Amz-Request-Payer":          true,
 	"X-Amz-Sdk-Checksum-Algorithm": true, // the checksum itself passes
 	"X-Amz-Security-Token":         true,
-	"X-Amz-Trailer":                true, // see write.go
+	"X-Amz-Trailer":                true, // what follows a body is verified
 	"X-Amz-User-Agent":             true,
 }
 
-// requestHeaders returns the headers of a request that pass to a storage. What only FaDO writes,
+// RequestHeaders returns the headers of a request that pass to a storage. What only FaDO writes,
 // the mark of its own copies, is left out.
-func requestHeaders(h http.Header) http.Header {
+func RequestHeaders(h http.Header) http.Header {
 	out := make(http.Header)
 	for _, name := range passed {
 		if v := h.Get(name); v != "" {
@@ -72,8 +74,8 @@ const (
 	maxMetadata = 2 << 10
 )
 
-// checkSize refuses heads that are too large.
-func checkSize(r *http.Request) error {
+// CheckSize refuses heads that are too large.
+func CheckSize(r *http.Request) error {
 	size, metadata := len(r.RequestURI), 0
 	for name, values := range r.Header {
 		n := len(name)
@@ -81,41 +83,37 @@ func checkSize(r *http.Request) error {
 			n += len(v)
 		}
 		size += n
-		if strings.HasPrefix(name, metaPrefix) {
-			metadata += n - len(metaPrefix)
+		if strings.HasPrefix(name, MetaPrefix) {
+			metadata += n - len(MetaPrefix)
 		}
 	}
 	switch {
 	case size > maxHead:
-		return badRequest("RequestHeaderSectionTooLarge", "Your request header and query parameters used to make the request exceed the maximum allowed size.")
+		return s3err.BadRequest("RequestHeaderSectionTooLarge", "Your request header and query parameters used to make the request exceed the maximum allowed size.")
 	case metadata > maxMetadata:
-		return badRequest("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size")
+		return s3err.BadRequest("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size")
 	}
 	return nil
 }
 
-// metaPrefix begins the headers of an object's own metadata.
-const metaPrefix = "X-Amz-Meta-"
+// MetaPrefix begins the headers of an object's own metadata.
+const MetaPrefix = "X-Amz-Meta-"
 
-// checkHeaders refuses what no storage is asked for.
-func checkHeaders(h http.Header) error {
+// CheckHeaders refuses what no storage is asked for.
+func CheckHeaders(h http.Header) error {
 	for name := range h {
 		switch {
 		case strings.HasPrefix(name, "X-Amz-Server-Side-Encryption-Customer-"),
 			strings.HasPrefix(name, "X-Amz-Copy-Source-Server-Side-Encryption-Customer-"):
-			return notImplemented("Encryption with keys of the client (SSE-C), of which no copies can be made,")
+			return s3err.NotImplemented("Encryption with keys of the client (SSE-C), of which no copies can be made,")
 		case strings.HasPrefix(name, "X-Amz-Grant-"):
-			return noACLs()
+			return s3err.NoACLs()
 		}
 	}
 	if acl := h.Get("X-Amz-Acl"); acl != "" && acl != "private" && acl != "bucket-owner-full-control" {
-		return noACLs()
+		return s3err.NoACLs()
 	}
 	return nil
-}
-
-func noACLs() *Error {
-	return badRequest("AccessControlListNotSupported", "The bucket does not allow ACLs")
 }
 
 // own are the answer headers that this endpoint sets itself.
@@ -123,13 +121,13 @@ var own = map[string]bool{
 	"X-Amz-Bucket-Region": true, "X-Amz-Id-2": true, "X-Amz-Request-Id": true, "X-Amz-Replication-Status": true,
 }
 
-// answerHeaders adds the headers of a storage's answer that are the client's business. The names
+// AnswerHeaders adds the headers of a storage's answer that are the client's business. The names
 // of metadata are in lower case, as S3 writes them: clients make keys of them.
-func answerHeaders(to, from http.Header) {
+func AnswerHeaders(to, from http.Header) {
 	for name, values := range from {
 		switch {
 		case own[name]:
-		case strings.HasPrefix(name, metaPrefix):
+		case strings.HasPrefix(name, MetaPrefix):
 			to[strings.ToLower(name)] = values
 		case strings.HasPrefix(name, "X-Amz-"), strings.HasPrefix(name, "Content-") && name != "Content-Security-Policy",
 			name == "Accept-Ranges", name == "Cache-Control", name == "Etag", name == "Expires", name == "Last-Modified":

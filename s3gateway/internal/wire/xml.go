@@ -1,4 +1,4 @@
-package s3gateway
+package wire
 
 import (
 	"bytes"
@@ -6,23 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"strings"
+
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 )
 
-// namespace of S3's documents.
-const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+// Namespace of S3's documents.
+const Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 // Bounds of bodies that are parsed.
 const (
-	maxSmallXML    = 64 << 10 // settings and tags
-	maxDeleteXML   = 4 << 20  // 1,000 keys of 1,024 bytes, escaped
-	maxCompleteXML = 4 << 20  // 10,000 parts
+	MaxSmallXML    = 64 << 10 // settings and tags
+	MaxDeleteXML   = 4 << 20  // 1,000 keys of 1,024 bytes, escaped
+	MaxCompleteXML = 4 << 20  // 10,000 parts
 	maxDepth       = 8        // of elements
+	maxAnswerDepth = 32       // of elements in answers of storages, which may have some of their own
 )
 
-// isError reports whether a document is an error, whatever the status of its answer.
-func isError(b []byte) bool {
+// IsError reports whether a document is an error, whatever the status of its answer.
+func IsError(b []byte) bool {
 	for d := xml.NewDecoder(bytes.NewReader(b)); ; {
 		t, err := d.RawToken()
 		if err != nil {
@@ -34,17 +35,17 @@ func isError(b []byte) bool {
 	}
 }
 
-// parseXML decodes one document. S3 takes documents with and without its namespace.
-func parseXML(b []byte, into any) error {
-	if err := checkDepth(b); err != nil {
-		return malformedXML(err)
+// ParseXML decodes one document. S3 takes documents with and without its namespace.
+func ParseXML(b []byte, into any) error {
+	if err := CheckDepth(b); err != nil {
+		return s3err.MalformedXML(err)
 	}
 	d := xml.NewDecoder(bytes.NewReader(b))
 	if err := d.Decode(into); err != nil {
-		return malformedXML(err)
+		return s3err.MalformedXML(err)
 	}
 	if err := checkEnd(d); err != nil {
-		return malformedXML(err)
+		return s3err.MalformedXML(err)
 	}
 	return nil
 }
@@ -72,9 +73,9 @@ func checkEnd(d *xml.Decoder) error {
 	}
 }
 
-// checkDepth refuses documents that nest deeper than any of S3's, and those with a DTD: their
+// CheckDepth refuses documents that nest deeper than any of S3's, and those with a DTD: their
 // entities could be bombs.
-func checkDepth(b []byte) error {
+func CheckDepth(b []byte) error {
 	d := xml.NewDecoder(bytes.NewReader(b))
 	for depth := 0; ; {
 		t, err := d.RawToken()
@@ -97,18 +98,10 @@ func checkDepth(b []byte) error {
 	}
 }
 
-// ownerNames are the owners of a storage's documents, which are this endpoint's.
-func ownerNames(text map[string]func(string) string, elements ...string) map[string]func(string) string {
-	for _, e := range elements {
-		text[e+"/ID"] = func(string) string { return theOwner.ID }
-		text[e+"/DisplayName"] = func(string) string { return theOwner.DisplayName }
-	}
-	return text
-}
-
-// rewriteXML copies a document and replaces the text of elements by their paths, such as
-// "ListPartsResult/Bucket". Elements that are not named pass as they are.
-func rewriteXML(doc []byte, text map[string]func(string) string) ([]byte, error) {
+// RewriteXML copies a document and replaces the text of elements by their paths, such as
+// "ListPartsResult/Bucket". Elements that are not named pass as they are. A document that nests deeper
+// than any answer is refused: what it takes grows with the square of its depth.
+func RewriteXML(doc []byte, text map[string]func(string) string) ([]byte, error) {
 	d := xml.NewDecoder(bytes.NewReader(doc))
 	var out bytes.Buffer
 	var path []string
@@ -132,7 +125,9 @@ func rewriteXML(doc []byte, text map[string]func(string) string) ([]byte, error)
 		}
 		switch t := t.(type) {
 		case xml.StartElement:
-			path = append(path, t.Name.Local)
+			if path = append(path, t.Name.Local); len(path) > maxAnswerDepth {
+				return nil, fmt.Errorf("more than %d levels", maxAnswerDepth)
+			}
 			writeStart(&out, t)
 			if f := text[at()]; f != nil {
 				err := replaceText(d, &out, f)
@@ -208,19 +203,4 @@ func replaceText(d *xml.Decoder, out *bytes.Buffer, f func(string) string) error
 			return errors.New("an element where text was expected")
 		}
 	}
-}
-
-// tagSet is the document of an object's tags.
-type tagSet struct {
-	XMLName xml.Name                      `xml:"Tagging"`
-	Tags    []struct{ Key, Value string } `xml:"TagSet>Tag"`
-}
-
-// header is the value of x-amz-tagging that says the same.
-func (s *tagSet) header() string {
-	v := make(url.Values)
-	for _, t := range s.Tags {
-		v.Set(t.Key, t.Value)
-	}
-	return strings.ReplaceAll(v.Encode(), "+", "%20")
 }

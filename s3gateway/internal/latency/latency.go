@@ -1,4 +1,4 @@
-package s3gateway
+package latency
 
 import (
 	"sync"
@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// latencies learns how long storages take to begin an answer, and keeps hedges few.
-type latencies struct {
+// Book learns how long storages take to begin an answer, and keeps hedges few. The zero Book knows
+// nothing. Its methods are safe for concurrent use.
+type Book struct {
 	by sync.Map // cluster → *latency
 
 	asked, hedged atomic.Int64
@@ -19,8 +20,11 @@ const quantum = 5 * time.Millisecond
 // Bounds of how long a storage is waited for before another one is asked as well.
 const (
 	leastHedge = 25 * time.Millisecond
+	// MostHedge is also how long a storage is waited for while there is another one to ask.
+	MostHedge  = 3 * time.Second
 	firstHedge = time.Second // as long as little is known
-	fewAnswers = 50
+	// Enough answers are known of a storage to judge by them.
+	Enough     = 50
 	hedgeShare = 10 // one in so many reads
 )
 
@@ -40,8 +44,8 @@ const (
 	forgetAt = 4096
 )
 
-// of returns the average, rounded; 0 for nothing known.
-func (l *latencies) of(cluster string) time.Duration {
+// Of returns the average, rounded; 0 for nothing known.
+func (l *Book) Of(cluster string) time.Duration {
 	v, ok := l.by.Load(cluster)
 	if !ok {
 		return 0
@@ -52,8 +56,8 @@ func (l *latencies) of(cluster string) time.Duration {
 	return k.mean.Round(quantum)
 }
 
-// note takes one answer into account.
-func (l *latencies) note(cluster string, took time.Duration) {
+// Note takes one answer into account.
+func (l *Book) Note(cluster string, took time.Duration) {
 	v, ok := l.by.Load(cluster)
 	if !ok {
 		v, _ = l.by.LoadOrStore(cluster, &latency{mean: took})
@@ -79,8 +83,8 @@ func (k *latency) add(took time.Duration) {
 	}
 }
 
-// hedgeAfter is what 99 of 100 answers do not take.
-func (l *latencies) hedgeAfter(cluster string) time.Duration {
+// HedgeAfter is what 99 of 100 answers do not take.
+func (l *Book) HedgeAfter(cluster string) time.Duration {
 	v, ok := l.by.Load(cluster)
 	if !ok {
 		return firstHedge
@@ -88,7 +92,7 @@ func (l *latencies) hedgeAfter(cluster string) time.Duration {
 	k := v.(*latency)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.total < fewAnswers {
+	if k.total < Enough {
 		return firstHedge
 	}
 	seen, bound := uint32(0), stepUnit
@@ -98,11 +102,17 @@ func (l *latencies) hedgeAfter(cluster string) time.Duration {
 		}
 		bound += bound / 2
 	}
-	return min(max(bound, leastHedge), firstWait)
+	return min(max(bound, leastHedge), MostHedge)
 }
 
-// mayHedge reports whether one more request may be made twice.
-func (l *latencies) mayHedge() bool {
+// Asked counts a read.
+func (l *Book) Asked() { l.asked.Add(1) }
+
+// Hedged returns how many reads were made twice.
+func (l *Book) Hedged() int64 { return l.hedged.Load() }
+
+// MayHedge reports whether one more request may be made twice.
+func (l *Book) MayHedge() bool {
 	if l.hedged.Load()*hedgeShare > l.asked.Load()+hedgeShare {
 		return false
 	}

@@ -1,4 +1,4 @@
-package s3gateway
+package pace
 
 import (
 	"errors"
@@ -8,17 +8,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fado-project/fado/s3gateway/internal/s3err"
 )
 
 const (
-	// patienceWithClients is how long a client may take for each paceBytes of a body, sent or
-	// received: who rests is ended.
-	patienceWithClients = time.Minute
-	paceBytes           = 64 << 10
+	// patience is how long a client may take for each paceBytes of a body, sent or received: who
+	// rests is ended.
+	patience  = time.Minute
+	paceBytes = 64 << 10
 
-	// drainBytes is how much of a body that nobody wants is read so that its connection can be
+	// DrainBytes is how much of a body that nobody wants is read so that its connection can be
 	// used again, and drainWait how long.
-	drainBytes = 32 << 20 // more than a part of an upload as most clients send them (16 MiB)
+	DrainBytes = 32 << 20 // more than a part of an upload as most clients send them (16 MiB)
 	drainWait  = 2 * time.Second
 )
 
@@ -35,7 +37,7 @@ type pace struct {
 
 func newPace(arm func(time.Time) error, within time.Duration) *pace {
 	if within == 0 {
-		within = patienceWithClients
+		within = patience
 	}
 	return &pace{arm: arm, within: within, left: within}
 }
@@ -96,14 +98,14 @@ func (p *pace) wasCut() bool {
 	return p.over
 }
 
-// pacedBody is the body of a request, from a client that may rest.
-type pacedBody struct {
+// body is the body of a request, from a client that may rest.
+type body struct {
 	io.ReadCloser
 	pace         *pace
 	begun, ended atomic.Bool
 }
 
-func (b *pacedBody) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	b.begun.Store(true)
 	n, err := b.pace.pass(func() (int, error) { return b.ReadCloser.Read(p) })
 	switch {
@@ -111,19 +113,19 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 		b.ended.Store(true)
 		b.pace.rest(time.Time{})
 	case errors.Is(err, os.ErrDeadlineExceeded) && !b.pace.wasCut():
-		err = requestTimeout()
+		err = s3err.RequestTimeout()
 	}
 	return n, err
 }
 
 // left reports whether some of the body may still be in the connection.
-func (b *pacedBody) left(r *http.Request) bool {
+func (b *body) left(r *http.Request) bool {
 	return r.ProtoMajor == 1 && r.ContentLength != 0 && !b.ended.Load()
 }
 
 // gone reports whether nothing of the body is left in the connection. What little is on its way
 // is read; a client that waits to be told to send is not asked to.
-func (b *pacedBody) gone(r *http.Request) bool {
+func (b *body) gone(r *http.Request) bool {
 	if !b.left(r) {
 		return true
 	}
@@ -131,7 +133,7 @@ func (b *pacedBody) gone(r *http.Request) bool {
 		return false
 	}
 	b.pace.rest(time.Now().Add(drainWait))
-	if _, err := io.CopyN(io.Discard, b.ReadCloser, drainBytes); !errors.Is(err, io.EOF) {
+	if _, err := io.CopyN(io.Discard, b.ReadCloser, DrainBytes); !errors.Is(err, io.EOF) {
 		return false
 	}
 	b.ended.Store(true)
@@ -139,19 +141,41 @@ func (b *pacedBody) gone(r *http.Request) bool {
 	return true
 }
 
-// answerWriter knows whether an answer has begun, and ends clients that do not take it.
-type answerWriter struct {
+// Writer sends an answer. It knows whether that has begun, and ends clients that do not take it.
+type Writer struct {
 	http.ResponseWriter
 	r     *http.Request
-	body  *pacedBody
+	body  *body
 	pace  *pace
 	wrote bool
 }
 
+// New takes a request up, from a client that may rest for as long as within says; 0: for a minute.
+// The request that it returns is the one to read from.
+func New(w http.ResponseWriter, r *http.Request, within time.Duration) (*Writer, *http.Request) {
+	conn := http.NewResponseController(w)
+	b := &body{ReadCloser: r.Body, pace: newPace(conn.SetReadDeadline, within)}
+	if r.Body == nil {
+		b.ReadCloser = http.NoBody
+	}
+	r = r.WithContext(r.Context()) // a copy: the server's own keeps its body
+	r.Body = b
+	return &Writer{ResponseWriter: w, r: r, body: b, pace: newPace(conn.SetWriteDeadline, within)}, r
+}
+
+// Wrote reports whether the answer has begun.
+func (w *Writer) Wrote() bool { return w.wrote }
+
+// CutAnswer ends what is sent to the client, however slow it is. It does not block.
+func (w *Writer) CutAnswer() { w.pace.cut() }
+
+// CutBody ends what is read from the client. It does not block.
+func (w *Writer) CutBody() { w.body.pace.cut() }
+
 // WriteHeader begins the answer. A connection in which something of the request is left is
 // closed after it: the rest would be taken for the client's next request, which may be another
 // client's, behind a proxy that shares connections.
-func (w *answerWriter) WriteHeader(status int) {
+func (w *Writer) WriteHeader(status int) {
 	if status >= http.StatusOK && !w.wrote {
 		w.wrote = true
 		if !w.body.gone(w.r) {
@@ -161,7 +185,7 @@ func (w *answerWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *answerWriter) Write(p []byte) (int, error) {
+func (w *Writer) Write(p []byte) (int, error) {
 	if !w.wrote {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -169,11 +193,11 @@ func (w *answerWriter) Write(p []byte) (int, error) {
 }
 
 // Unwrap lets an http.ResponseController reach the connection.
-func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// end leaves what is still to be sent the time that a client may take. What is left of the
+// End leaves what is still to be sent the time that a client may take. What is left of the
 // body is not waited for: net/http would read it without bound.
-func (w *answerWriter) end() {
+func (w *Writer) End() {
 	w.pace.end(time.Now().Add(w.pace.within))
 	until := time.Time{}
 	if w.body.left(w.r) {
