@@ -123,6 +123,18 @@ type Pair struct {
 	Src, Dst *storage.Object
 }
 
+// Clone returns a pair that stays valid.
+func (p Pair) Clone() Pair {
+	clone := func(o *storage.Object) *storage.Object {
+		if o != nil {
+			o = new(*o)
+		}
+		return o
+	}
+	p.Src, p.Dst = clone(p.Src), clone(p.Dst)
+	return p
+}
+
 // Merge yields every key of two listings in key order. The objects of a pair are valid until
 // the next one. The first error of either side ends the merge: every key yielded before it
 // is complete, so that a nil object means absent, not unknown. Merge reads both listings in

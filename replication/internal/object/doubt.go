@@ -14,15 +14,21 @@ import (
 // last.
 //
 // Invariant: before anything is removed from a copy, or replaced there, because of what a listing of
-// the primary lacks or shows to be older, people decide if there is a doubt.
+// the primary lacks or shows to be older, people decide if there is a doubt. Only what is FaDO's there
+// makes one: what others write at a copy says nothing of the primary.
 
-// Doubtful is how many objects make a walk doubt.
-const Doubtful = 10
+const (
+	// Doubtful is how many objects make a walk doubt.
+	Doubtful = 10
+	// mostLost bounds how many objects are asked for whose they are, the latest first: as many of
+	// others' may lie above what FaDO copied.
+	mostLost = 10_000
+)
 
 // Doubt is what a walk found of objects that the primary lacks.
 type Doubt struct {
 	newest time.Time        // when the latest of the primary's objects was written
-	lost   []storage.Object // of those that only the copy has, the latest, sorted so
+	lost   []storage.Object // of those that only the copy has, the latest and perhaps more
 }
 
 // Seen notes an object of the primary; nil is none.
@@ -34,28 +40,47 @@ func (d *Doubt) Seen(o *storage.Object) {
 
 // Extra notes an object that only the copy has.
 func (d *Doubt) Extra(o storage.Object) {
-	i, _ := slices.BinarySearchFunc(d.lost, o, func(a, b storage.Object) int { return b.LastModified.Compare(a.LastModified) })
-	if i >= Doubtful {
-		return
+	if d.lost = append(d.lost, o); len(d.lost) == 2*mostLost {
+		d.latest()
 	}
-	d.lost = slices.Insert(d.lost, i, o)
-	d.lost = d.lost[:min(len(d.lost), Doubtful)]
+}
+
+// latest keeps the latest of the objects that only the copy has, and sorts them so.
+func (d *Doubt) latest() []storage.Object {
+	slices.SortStableFunc(d.lost, func(a, b storage.Object) int { return b.LastModified.Compare(a.LastModified) })
+	d.lost = d.lost[:min(len(d.lost), mostLost)]
+	return d.lost
 }
 
 // LostLatest reports whether what was written last at the primary is there no more, without a
-// trace of a delete.
-func (d *Doubt) LostLatest(ctx context.Context, at Sides, bucket string) (bool, error) {
+// trace of a delete. ours reports whether an object of the copy is FaDO's.
+func (d *Doubt) LostLatest(ctx context.Context, at Sides, bucket string, ours func(context.Context, storage.Object) (bool, error)) (bool, error) {
 	if len(d.lost) < Doubtful {
 		return false, nil
 	}
-	for _, o := range d.lost {
+	found, last := 0, ""
+	for _, o := range d.latest() {
 		dst, err := at.Dst.Stat(ctx, bucket, o.Key)
-		if err != nil || dst == nil || !madeOf(*dst).After(d.newest) {
+		if err != nil || dst == nil {
 			return false, err
 		}
+		switch owns, err := ours(ctx, *dst); {
+		case err != nil:
+			return false, err
+		case !owns:
+			continue
+		case !madeOf(*dst).After(d.newest):
+			return false, nil
+		}
+		if found++; found == 1 {
+			last = o.Key
+		}
+		if found == Doubtful {
+			deleted, err := deletedByUser(ctx, at, bucket, last)
+			return err == nil && !deleted, err
+		}
 	}
-	deleted, err := deletedByUser(ctx, at, bucket, d.lost[0].Key)
-	return err == nil && !deleted, err
+	return false, nil
 }
 
 // deletedByUser reports whether the primary's bucket remembers that a key was deleted.

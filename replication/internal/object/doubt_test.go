@@ -1,6 +1,7 @@
 package object
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -14,6 +15,23 @@ import (
 )
 
 // Of the objects that only a copy has the latest are kept, in whatever order they come.
+func TestDoubtKeepsNoMore(t *testing.T) {
+	t.Parallel()
+	var d Doubt
+	for i := range 5*mostLost + 7 {
+		d.Extra(storage.Object{LastModified: time.Unix(int64(i*7919%(5*mostLost+7)), 0)})
+		if len(d.lost) > 2*mostLost {
+			t.Fatalf("%d are kept", len(d.lost))
+		}
+	}
+	for i, o := range d.latest() {
+		if want := int64(5*mostLost + 6 - i); o.LastModified.Unix() != want {
+			t.Fatalf("number %d is of %d, want %d", i, o.LastModified.Unix(), want)
+		}
+	}
+}
+
+// The latest of them come first.
 func TestDoubtKeepsTheLatest(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -24,9 +42,8 @@ func TestDoubtKeepsTheLatest(t *testing.T) {
 		}
 		slices.Sort(written)
 		slices.Reverse(written)
-		written = written[:min(len(written), Doubtful)]
 		var kept []int64
-		for _, o := range d.lost {
+		for _, o := range d.latest() {
 			kept = append(kept, o.LastModified.Unix())
 		}
 		if !slices.Equal(kept, written) {
@@ -44,6 +61,7 @@ func TestLostLatest(t *testing.T) {
 		newer  bool // the primary has something newer
 		went   bool // one of them has gone from the copy, too
 		marker bool // the primary remembers that the latest was deleted
+		theirs int  // objects that others wrote at the copy later
 		want   bool
 	}{
 		"lost":             {lost: Doubtful, want: true},
@@ -51,6 +69,8 @@ func TestLostLatest(t *testing.T) {
 		"newer ones stay":  {lost: Doubtful, newer: true},
 		"gone at the copy": {lost: Doubtful, went: true},
 		"deleted by users": {lost: Doubtful, marker: true},
+		"others' only":     {theirs: 3 * Doubtful},
+		"lost, and others": {lost: Doubtful, theirs: 3 * Doubtful, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -85,7 +105,17 @@ func TestLostLatest(t *testing.T) {
 			if test.went {
 				w.fakes["c2"].UserDelete(bkt, "k00")
 			}
-			if got, err := d.LostLatest(t.Context(), at, bkt); err != nil || got != test.want {
+			for i := range test.theirs {
+				key := fmt.Sprintf("theirs%02d", i)
+				w.fakes["c2"].User(bkt, key, "x")
+				o, err := w.fakes["c2"].Stat(t.Context(), bkt, key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				d.Extra(o)
+			}
+			ours := func(_ context.Context, o storage.Object) (bool, error) { return o.Replica, nil }
+			if got, err := d.LostLatest(t.Context(), at, bkt, ours); err != nil || got != test.want {
 				t.Errorf("%v, %v", got, err)
 			}
 		})

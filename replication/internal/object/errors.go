@@ -16,6 +16,7 @@ import (
 var (
 	ErrConflict = errors.New("not FaDO's to replace or remove")
 	ErrHeld     = errors.New("held: more deletes than max_deletes allows")
+	ErrOlder    = errors.New("the primary has an older object than the copy was made of")
 	ErrNoSource = errors.New("the primary's bucket is missing")
 	ErrLeaving  = errors.New("the copy is leaving")
 	ErrNotMade  = errors.New("the copy's bucket is yet to be made")

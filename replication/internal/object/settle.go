@@ -210,6 +210,9 @@ func (s *situation) replace(ctx context.Context, src, dst storage.Object) (Outco
 		return 0, Conflict(dst, "%s has another object of this key (%d bytes, ETag %s, modified %s)",
 			s.Cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
+	if s.Doubts && IsOlder(src, dst) {
+		return 0, ErrOlder
+	}
 	if err := s.identified(ctx); err != nil {
 		return 0, err
 	}

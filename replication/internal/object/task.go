@@ -92,6 +92,9 @@ type Task struct {
 	Gone state.VersionIDs
 	// Damaged: the object there is in step by its ETag, but its bytes are damaged.
 	Damaged bool
+	// Doubts: a walk counts what it finds to be older at the primary, before that replaces anything: it
+	// is [ErrOlder].
+	Doubts bool
 	// Handover: it is part of the move of the primary to that cluster.
 	Handover bool
 }

@@ -54,6 +54,8 @@ type bulk struct {
 	*pass
 	track  *copies.Tracker
 	handed handover
+	// reach notes how far the walk got.
+	reach func(cursor string, objects, bytes int64)
 	// objects under way, bounded by slots: the first that ends the walk gives its reason.
 	objects *errgroup.Group
 	// unlucky counts failures in a row; too many end the walk, with the last as its
@@ -62,6 +64,8 @@ type bulk struct {
 	// furthest is how far the walk had come before it began again; beyond since then.
 	furthest string
 	beyond   time.Time
+	// older counts the objects that were found to be older at the primary, see [foresee].
+	older atomic.Int64
 }
 
 // errMissed: changes may have been missed since the walk began.
@@ -171,7 +175,7 @@ func (b *bulk) one(ctx context.Context, p listing.Pair) error {
 
 // taskOf is what settling a pair needs to know.
 func (b *bulk) taskOf(p listing.Pair) object.Task {
-	t := object.Task{Object: ids.ObjectIn(b.id.Bucket, p.Key, b.id.Cluster), Size: sizeOf(p.Src), Walked: true}
+	t := object.Task{Object: ids.ObjectIn(b.id.Bucket, p.Key, b.id.Cluster), Size: sizeOf(p.Src), Walked: true, Doubts: b.doubts()}
 	switch {
 	case b.anywhere:
 		t.Against = b.src.Name()
@@ -263,6 +267,14 @@ func (b *bulk) object(ctx context.Context, t object.Task) error {
 	err := b.o.Objects.Persist(ctx, func() error {
 		_, err := b.o.Objects.Settle(ctx, t)
 		t.Src, t.Fresh = nil, false
+		if !errors.Is(err, object.ErrOlder) {
+			return err
+		}
+		if n := int(b.older.Add(1)); n >= object.Doubtful {
+			return stopOlder(ctx, b.pass, n)
+		}
+		t.Doubts = false
+		_, err = b.o.Objects.Settle(ctx, t)
 		return err
 	})
 	if err == nil {
@@ -275,7 +287,7 @@ func (b *bulk) object(ctx context.Context, t object.Task) error {
 	if reason, ends := endsWalk(err); ends {
 		return reason
 	}
-	if !errors.Is(err, object.ErrConflict) && b.unlucky.Add(1) > maxUnlucky {
+	if !errors.Is(err, object.ErrConflict) && !errors.Is(err, object.ErrHeld) && b.unlucky.Add(1) > maxUnlucky {
 		return err
 	}
 	return b.toRow(ctx, t, err)
@@ -322,6 +334,7 @@ func (b *bulk) saving(ctx context.Context) (ended <-chan struct{}) {
 func (b *bulk) save(ctx context.Context) error {
 	low, objects, bytes := b.track.Mark()
 	b.passed(low)
+	b.reach(low, objects, bytes)
 	return b.o.Copies.Progress(ctx, b.id, func(c *state.Copy) bool {
 		if c.State != catalog.CopySyncing || c.Cursor >= low {
 			return false

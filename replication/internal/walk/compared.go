@@ -14,21 +14,49 @@ import (
 // as of that time. A process forgets it with its end.
 type began struct {
 	mu sync.Mutex
-	at map[ids.Copy]time.Time
+	at map[ids.Copy]start
 }
 
-func newBegan() *began { return &began{at: make(map[ids.Copy]time.Time)} }
+// start is when a walk began, and how far it has come since.
+type start struct {
+	at time.Time
+	to progress
+}
+
+// progress is how far a walk came, with the sums up to there.
+type progress struct {
+	cursor         string
+	objects, bytes int64
+}
+
+func newBegan() *began { return &began{at: make(map[ids.Copy]start)} }
 
 func (b *began) note(id ids.Copy, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.at[id] = at
+	b.at[id] = start{at: at}
 }
 
 func (b *began) get(id ids.Copy) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.at[id]
+	return b.at[id].at
+}
+
+// reach notes how far a walk has come; reached returns it. Scans keep that themselves.
+func (b *began) reach(id ids.Copy, to progress) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s, known := b.at[id]; known {
+		s.to = to
+		b.at[id] = s
+	}
+}
+
+func (b *began) reached(id ids.Copy) progress {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.at[id].to
 }
 
 func (b *began) forget(id ids.Copy) {

@@ -8,12 +8,14 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/listing"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
 )
 
-// Before a scan has anything done about objects that make it doubt the primary, people decide; see
+// Before a scan or a first sync has anything done about objects that make it doubt the primary, people decide; see
 // [object.Doubt].
 
 // doubt is what a scan found that may mean that the primary went back in time.
@@ -22,8 +24,31 @@ type doubt struct {
 	older []state.Pending // objects that the primary has an older version of than its copy
 }
 
-// doubts reports whether the scan is one that may doubt.
-func (s *scan) doubts() bool { return !s.anywhere && !s.row.Trusts }
+// stopOlder stops the bucket because of so many objects.
+func stopOlder(ctx context.Context, w *pass, n int) error {
+	return w.o.Buckets.Identities.StopForGood(ctx, w.id.Bucket, fmt.Sprintf(
+		"%d objects in %s are older than what their copies in %s were made of: it may have been restored from a backup", n, w.src.Name(), w.id.Cluster))
+}
+
+// stopLost stops the bucket because the primary lacks so many, those that were written last among them.
+func stopLost(ctx context.Context, w *pass, n int64) error {
+	return w.o.Buckets.Identities.StopForGood(ctx, w.id.Bucket, fmt.Sprintf(
+		"what was written last is in %s and no longer in %s, and it lacks %d objects: it may be another bucket, or have been restored from a backup",
+		w.id.Cluster, w.src.Name(), n))
+}
+
+// ours reports whether an object of the copy is FaDO's.
+func (w *pass) ours(ctx context.Context, o storage.Object) (bool, error) {
+	ref := ids.ObjectIn(w.id.Bucket, o.Key, w.id.Cluster)
+	claim := object.Claim{
+		By: w.o.Objects, Bucket: ref.Bucket, Copy: w.known, MadeBucket: copyrows.MadeBucket(w.rows, ref.Cluster),
+		At: object.Sides{Src: w.src, Dst: w.dst}, Foreign: w.o.Objects.Foreign(ctx, ref), OwnedUntil: object.OwnedUntil(w.row),
+	}
+	return claim.Owns(ctx, o.Key, o)
+}
+
+// doubts reports whether the pass is one that may doubt.
+func (w *pass) doubts() bool { return !w.anywhere && !w.row.Trusts }
 
 // olderAt puts a key aside whose object at the primary is older than its copy.
 func (s *scan) olderAt(p listing.Pair) {
@@ -42,8 +67,7 @@ func (s *scan) rolledBack(ctx context.Context) error {
 	if n < object.Doubtful {
 		return nil
 	}
-	return s.o.Buckets.Identities.StopForGood(ctx, s.id.Bucket, fmt.Sprintf(
-		"%d objects in %s are older than what their copies in %s were made of: it may have been restored from a backup", n, s.src.Name(), s.id.Cluster))
+	return stopOlder(ctx, s.pass, n)
 }
 
 // lostLatest stops the bucket if what was written last at the primary is there no more,
@@ -52,13 +76,11 @@ func (s *scan) lostLatest(ctx context.Context) error {
 	if s.tripped || !s.doubts() {
 		return nil
 	}
-	lost, err := s.doubt.LostLatest(ctx, object.Sides{Src: s.src, Dst: s.dst}, s.id.Bucket)
+	lost, err := s.doubt.LostLatest(ctx, object.Sides{Src: s.src, Dst: s.dst}, s.id.Bucket, s.ours)
 	if err != nil || !lost {
 		return err
 	}
-	return s.o.Buckets.Identities.StopForGood(ctx, s.id.Bucket, fmt.Sprintf(
-		"what was written last is in %s and no longer in %s, and it lacks %d objects: it may be another bucket, or have been restored from a backup",
-		s.id.Cluster, s.src.Name(), s.deleted))
+	return stopLost(ctx, s.pass, s.deleted)
 }
 
 // emptied puts a copy back to its first sync that lost most of its objects: with one row for

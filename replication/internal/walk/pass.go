@@ -19,7 +19,8 @@ import (
 type pass struct {
 	o        *Options
 	id       ids.Copy
-	row      state.Copy // at the start
+	row      state.Copy   // at the start
+	known    catalog.Copy // what is known of it, wherever the pass begins
 	rows     []state.Copy
 	src, dst *site.Site
 	rule     Rule
@@ -48,7 +49,7 @@ func newPass(ctx context.Context, o *Options, id ids.Copy, states ...catalog.Cop
 		return nil, object.ErrChanged
 	}
 	snap := o.Router.Snapshot()
-	w := &pass{o: o, id: id, row: rows[i], rows: rows, rule: RuleOf(snap, id)}
+	w := &pass{o: o, id: id, row: rows[i], known: rows[i].Routed(), rows: rows, rule: RuleOf(snap, id)}
 	w.anywhere = w.row.Anywhere || slices.Contains(snap.RulesAnywhere(id.Bucket), id.Prefix)
 	if w.src, err = o.Sites.Usable(primary); err != nil {
 		return nil, err

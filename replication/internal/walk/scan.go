@@ -338,6 +338,12 @@ func (s *scan) look(ctx context.Context, src storage.Object) (listing.Pair, stor
 	if dst != nil {
 		verdict = storage.Compare(src, *dst)
 	}
+	if verdict == storage.Different && dst != nil && s.doubts() && object.IsOlder(src, *dst) {
+		// The mark of a copy that users made of it on the server side is not FaDO's.
+		if dst.Replica, err = s.ours(ctx, *dst); err != nil {
+			return listing.Pair{}, verdict, err
+		}
+	}
 	return listing.Pair{Key: src.Key, Src: &src, Dst: dst}, verdict, nil
 }
 

@@ -33,9 +33,7 @@ func (y *Syncer) Sync(ctx context.Context, id ids.Copy) error {
 	if err != nil {
 		return err
 	}
-	if !y.began.counts(y.o, id) {
-		w.row.Cursor, w.row.Objects, w.row.Bytes = "", 0, 0
-	}
+	y.resume(w)
 	before := w.src.Feed.Get()
 	b, err := y.walk(ctx, w)
 	if err != nil {
@@ -49,6 +47,18 @@ func (y *Syncer) Sync(ctx context.Context, id ids.Copy) error {
 		y.o.Hooks.RequestScan(id.Bucket) // changes behind the cursor may have gone unnoticed
 	}
 	return y.bringHistories(ctx, id)
+}
+
+// resume has a walk go on where this process has been since it is known when the walk began, which may be
+// before where a walk of an earlier process came to.
+func (y *Syncer) resume(w *pass) {
+	here := progress{}
+	if y.began.counts(y.o, w.id) {
+		here = y.began.reached(w.id)
+	}
+	if here.cursor < w.row.Cursor {
+		w.row.Cursor, w.row.Objects, w.row.Bytes = here.cursor, here.objects, here.bytes
+	}
 }
 
 // bringHistories brings older versions along once the current ones are there: the copy is a hit
@@ -74,7 +84,15 @@ func (y *Syncer) walk(ctx context.Context, w *pass) (*bulk, error) {
 		if err := w.since(ctx, y.began); err != nil {
 			return nil, err
 		}
-		b := &bulk{pass: w, track: copies.NewTracker(w.row.Cursor, w.row.Objects, w.row.Bytes), furthest: furthest}
+		if w.row.Cursor == "" {
+			if err := foresee(ctx, w); err != nil {
+				return nil, err
+			}
+		}
+		b := &bulk{
+			pass: w, track: copies.NewTracker(w.row.Cursor, w.row.Objects, w.row.Bytes), furthest: furthest,
+			reach: func(cursor string, objects, bytes int64) { y.began.reach(w.id, progress{cursor, objects, bytes}) },
+		}
 		err := b.run(ctx)
 		if !errors.Is(err, errMissed) {
 			return b, err
