@@ -78,7 +78,7 @@ func removeBucket(c *call) error {
 // holdersOf names the clusters a bucket has copies in, for people.
 func holdersOf(snap *routing.Snapshot, bucket string) []string {
 	var names []string
-	for _, cp := range snap.Copies(bucket) {
+	for _, cp := range snap.Of(bucket).Copies() {
 		names = append(names, cp.Cluster)
 	}
 	slices.Sort(names)

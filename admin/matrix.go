@@ -136,7 +136,7 @@ func (m *matrixMaker) row(bucket string, st *control.BucketStatus) matrixRowView
 	for i := range cells {
 		cells[i] = cellForbidden
 	}
-	for n, rule := range m.snap.Rules(bucket) {
+	for n, rule := range m.snap.Of(bucket).Rules() {
 		if n == 0 {
 			row.Policy = rule.Policy
 		}

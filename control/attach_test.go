@@ -65,11 +65,11 @@ func TestTheDefaultPolicyIsTheConfigurations(t *testing.T) {
 		Policies: []*catalog.Policy{{Name: "us-only", Zones: []string{"here"}}},
 	}
 	a := attach(t, w.Control, us)
-	if w.Router().Snapshot().Allows("bkt", "k", "c1") {
+	if w.Router().Snapshot().Of("bkt").Allows("k", "c1") {
 		t.Error("a bucket without a policy has not the configuration's default")
 	}
 	a.Detach()
-	if !w.Router().Snapshot().Allows("bkt", "k", "c1") {
+	if !w.Router().Snapshot().Of("bkt").Allows("k", "c1") {
 		t.Error("the default of the configuration before is not back")
 	}
 }

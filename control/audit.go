@@ -215,7 +215,7 @@ func (a *auditor) pulls(b *audit.PullBody) error {
 func viaCluster(here string) string { return cmp.Or(here, audit.NotDeclared) }
 
 func (a *auditor) policyOf(bucket, prefix string) string {
-	rule, _ := a.c.router.Snapshot().RuleOf(bucket, prefix)
+	rule, _ := a.c.router.Snapshot().Of(bucket).RuleOf(prefix)
 	return rule.Policy
 }
 

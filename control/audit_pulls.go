@@ -50,7 +50,7 @@ func (s *Audits) Pulling(ctx context.Context, bucket, key, from, to string, byte
 		return nil
 	}
 	snap := s.c.router.Snapshot()
-	rule, _ := snap.RuleOf(bucket, key)
+	rule, _ := snap.Of(bucket).RuleOf(key)
 	of := pullOf{bucket, rule.Prefix, rule.Policy, from, to, viaCluster(snap.Here())}
 	b := s.pulls.join(ctx, of, bytes)
 	select {

@@ -335,10 +335,10 @@ func TestARestartFindsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := again.Router().Snapshot()
-	if got, want := after.Copies("reports"), before.Copies("reports"); !slices.Equal(got, want) {
+	if got, want := after.Of("reports").Copies(), before.Of("reports").Copies(); !slices.Equal(got, want) {
 		t.Errorf("copies %v, were %v", got, want)
 	}
-	if got, want := fmt.Sprint(after.Rules("reports")), fmt.Sprint(before.Rules("reports")); got != want {
+	if got, want := fmt.Sprint(after.Of("reports").Rules()), fmt.Sprint(before.Of("reports").Rules()); got != want {
 		t.Errorf("rules %s, were %s", got, want)
 	}
 	if !again.Router().Pending.Has("reports", "a b+%/ü", "c2") {
@@ -359,7 +359,7 @@ func TestProgressOfAChangedCopyIsLeftOut(t *testing.T) {
 	if err := w.Copies.SaveProgress(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.Router().Snapshot().Copies("reports")[0].Cursor; got != "m" {
+	if got := w.Router().Snapshot().Of("reports").Copies()[0].Cursor; got != "m" {
 		t.Fatalf("cursor %q, want m", got)
 	}
 	leaving := row
@@ -370,7 +370,7 @@ func TestProgressOfAChangedCopyIsLeftOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	stored, err := w.store.CopiesOf(t.Context(), "reports")
-	if err != nil || stored[0].State != catalog.CopyDraining || w.Router().Snapshot().Copies("reports")[0].State != catalog.CopyDraining {
+	if err != nil || stored[0].State != catalog.CopyDraining || w.Router().Snapshot().Of("reports").Copies()[0].State != catalog.CopyDraining {
 		t.Fatalf("a copy that leaves was brought back: %v, %v", stored, err)
 	}
 }
@@ -482,7 +482,7 @@ func TestCopiesOfAForgottenBucketAreComparedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	second.Detach()
-	got := w.Router().Snapshot().Copies("declared")
+	got := w.Router().Snapshot().Of("declared").Copies()
 	if len(got) != 2 || !got[0].Primary || got[1].State != catalog.CopyWaiting {
 		t.Fatalf("copies %+v: want the primary kept and the copy waiting", got)
 	}

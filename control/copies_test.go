@@ -34,8 +34,8 @@ func TestCopiesOfAnUnknownBucketAreNotMade(t *testing.T) {
 		rows[0].State = catalog.CopyFailed
 		return nil, refused
 	})
-	if !errors.Is(err, refused) || w.Router().Snapshot().Copies("bkt")[0].State != catalog.CopySynced {
-		t.Errorf("a change that was refused: %v, %v", err, w.Router().Snapshot().Copies("bkt"))
+	if !errors.Is(err, refused) || w.Router().Snapshot().Of("bkt").Copies()[0].State != catalog.CopySynced {
+		t.Errorf("a change that was refused: %v, %v", err, w.Router().Snapshot().Of("bkt").Copies())
 	}
 }
 
@@ -48,7 +48,7 @@ func TestATransactionFindsTheSnapshotInStep(t *testing.T) {
 			wg.Go(func() {
 				for i := range 10 {
 					err := c.Copies.Update(context.Background(), "bkt", func(rows []state.Copy) ([]state.Copy, error) {
-						known := c.Router().Snapshot().Copies("bkt")
+						known := c.Router().Snapshot().Of("bkt").Copies()
 						stored := make([]catalog.Copy, len(rows))
 						for i := range rows {
 							stored[i] = rows[i].Routed()
@@ -115,7 +115,7 @@ func TestProgress(t *testing.T) {
 	}
 	check := func(when string, w *world) {
 		t.Helper()
-		one, two := w.Router().Snapshot().Copies("one"), w.Router().Snapshot().Copies("two")
+		one, two := w.Router().Snapshot().Of("one").Copies(), w.Router().Snapshot().Of("two").Copies()
 		if len(one) != 2 || len(two) != 2 || one[0].Cursor != "k1" || one[1].Cursor != "" || two[1].Cursor != "k2" {
 			t.Errorf("%s: %v, %v", when, one, two)
 		}
@@ -150,15 +150,15 @@ func TestProgressBesideChanges(t *testing.T) {
 	for n := range 40 {
 		want := []catalog.CopyState{catalog.CopySynced, catalog.CopySyncing}[n%2]
 		w.setCopies(t, "bkt", copyIn("c1", want))
-		if got := w.Router().Snapshot().Copies("bkt")[0].State; got != want {
+		if got := w.Router().Snapshot().Of("bkt").Copies()[0].State; got != want {
 			t.Fatalf("set to %s, is %s", want, got)
 		}
 	}
 	close(stop)
 	wg.Wait()
 	rows, err := w.store.CopiesOf(t.Context(), "bkt")
-	if err != nil || rows[0].Routed() != w.Router().Snapshot().Copies("bkt")[0] {
-		t.Errorf("the store has %v, routing reads %v, %v", rows, w.Router().Snapshot().Copies("bkt"), err)
+	if err != nil || rows[0].Routed() != w.Router().Snapshot().Of("bkt").Copies()[0] {
+		t.Errorf("the store has %v, routing reads %v, %v", rows, w.Router().Snapshot().Of("bkt").Copies(), err)
 	}
 }
 
@@ -208,7 +208,7 @@ func TestCopiesBeingMadeBeginAgainAfterTheirBucketWasAway(t *testing.T) {
 	if _, err := w.Attach(t.Context(), with); err != nil {
 		t.Fatal(err)
 	}
-	got := w.Router().Snapshot().Copies("bkt")
+	got := w.Router().Snapshot().Of("bkt").Copies()
 	if len(got) != 3 || got[0].State != catalog.CopySynced || got[1].State != catalog.CopyWaiting || got[1].Cursor != "" || got[2].State != catalog.CopyDraining {
 		t.Errorf("its copies are %v", got)
 	}

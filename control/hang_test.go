@@ -284,12 +284,12 @@ func TestReadsDoNotWaitForOthersChangesThatHang(t *testing.T) {
 	if err != nil {
 		t.Errorf("a change of copies: %v", err)
 	}
-	if cs := c.Router().Snapshot().Copies("bkt"); cs[1].State != catalog.CopyDraining {
+	if cs := c.Router().Snapshot().Of("bkt").Copies(); cs[1].State != catalog.CopyDraining {
 		t.Errorf("the own change is not routed by: %v", cs)
 	}
 	held.release()
 	eventually(t, "the other instance's bucket", func() bool { return c.Router().Snapshot().Bucket("theirs") != nil })
-	if cs := c.Router().Snapshot().Copies("bkt"); cs[1].State != catalog.CopyDraining {
+	if cs := c.Router().Snapshot().Of("bkt").Copies(); cs[1].State != catalog.CopyDraining {
 		t.Errorf("the own change was taken back: %v", cs)
 	}
 }

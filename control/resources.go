@@ -233,7 +233,7 @@ func (s *Resources) holding(cluster string) (by []state.Ref) {
 		return nil
 	}
 	snap.Buckets(func(b string) bool {
-		for _, cp := range snap.Copies(b) {
+		for _, cp := range snap.Of(b).Copies() {
 			if cp.Cluster == cluster && cp.State != catalog.CopyWaiting {
 				by = append(by, record.Bucket(strings.Clone(b)))
 				break

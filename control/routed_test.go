@@ -21,7 +21,7 @@ func TestWhatDecidesAboutACopyIsInTheSnapshot(t *testing.T) {
 	replica.Copy = catalog.Copy{Cluster: "c2", State: catalog.CopySynced, FormerPrimary: true, HeldDeletes: true}
 	published := func(when string, w *world, rows ...state.Copy) {
 		t.Helper()
-		for i, got := range w.Router().Snapshot().Copies("reports") {
+		for i, got := range w.Router().Snapshot().Of("reports").Copies() {
 			want := rows[i].Copy
 			want.Verified, want.Compared = !rows[i].VerifiedAt.IsZero(), rows[i].VerifiedAt
 			if got != want {
@@ -39,13 +39,13 @@ func TestWhatDecidesAboutACopyIsInTheSnapshot(t *testing.T) {
 	}
 	published("after progress", w, primary, replica)
 
-	before := w.Router().Snapshot().Copies("reports")
+	before := w.Router().Snapshot().Of("reports").Copies()
 	w.close()
 	again := open(t, w.path)
 	if _, err := again.Attach(t.Context(), control.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	if after := again.Router().Snapshot().Copies("reports"); !slices.Equal(after, before) {
+	if after := again.Router().Snapshot().Of("reports").Copies(); !slices.Equal(after, before) {
 		t.Errorf("after a restart the snapshot has %+v, had %+v", after, before)
 	}
 	published("after a restart", again, primary, replica)

@@ -136,9 +136,9 @@ func TestInstancesFollow(t *testing.T) {
 	if b.Router().Snapshot().Bucket("bkt") == nil {
 		t.Fatal("the answer came before the other instance knew the bucket")
 	}
-	eventually(t, "copies", func() bool { return len(b.Router().Snapshot().Copies("bkt")) == 2 })
+	eventually(t, "copies", func() bool { return len(b.Router().Snapshot().Of("bkt").Copies()) == 2 })
 	c := join(t, dsn) // one that comes later knows all from its start
-	if c.Router().Snapshot().Primary("bkt") != "c1" {
+	if c.Router().Snapshot().Of("bkt").Primary() != "c1" {
 		t.Fatal("an instance that starts does not know what is there")
 	}
 	if err := b.Resources.Delete(context.Background(), catalog.KindBucket, "bkt", control.Precondition{}); err != nil {
@@ -150,7 +150,7 @@ func TestInstancesFollow(t *testing.T) {
 		}
 	}
 	b.must(t, &catalog.Bucket{Name: "bkt", Policy: "p"})
-	if n := len(a.Router().Snapshot().Copies("bkt")); n != 0 {
+	if n := len(a.Router().Snapshot().Of("bkt").Copies()); n != 0 {
 		t.Fatalf("a bucket that was made again has %d copies of the one before", n)
 	}
 }
@@ -165,7 +165,7 @@ func TestOthersEndWhatIsForbidden(t *testing.T) {
 	allowed.Store(true)
 	b.Hooks.BeforeAnswer(func(context.Context) {
 		time.Sleep(50 * time.Millisecond) // writes take their time to end
-		allowed.Store(b.Router().Snapshot().Allows("bkt", "k", "c2"))
+		allowed.Store(b.Router().Snapshot().Of("bkt").Allows("k", "c2"))
 	})
 	a.must(t, &catalog.Policy{Name: "p", Copies: catalog.Copies{N: 1}, Clusters: []string{"c1"}})
 	if allowed.Load() {
@@ -370,8 +370,8 @@ func TestStartWithoutTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	snap := c.Router().Snapshot()
-	if snap.Primary("bkt") != "c1" || len(snap.Copies("bkt")) != 2 {
-		t.Fatalf("routing does not know what it knew: primary %q, copies %v", snap.Primary("bkt"), snap.Copies("bkt"))
+	if snap.Of("bkt").Primary() != "c1" || len(snap.Of("bkt").Copies()) != 2 {
+		t.Fatalf("routing does not know what it knew: primary %q, copies %v", snap.Of("bkt").Primary(), snap.Of("bkt").Copies())
 	}
 	if !c.Router().Pending.Has("bkt", "k", "c2") || c.Router().Pending.Len() != 1 {
 		t.Fatal("the exceptions are not those there were")

@@ -36,7 +36,7 @@ func (s *Status) ExplainLosses(f Losses) { s.losses.Store(&f) }
 // unknown bucket.
 func (s *Status) Bucket(ctx context.Context, bucket string) (BucketStatus, error) {
 	snap := s.c.router.Snapshot()
-	rules := snap.Rules(bucket)
+	rules := snap.Of(bucket).Rules()
 	if rules == nil {
 		return BucketStatus{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
 	}
@@ -53,7 +53,7 @@ func (s *Status) Bucket(ctx context.Context, bucket string) (BucketStatus, error
 
 // sum tells a bucket's status from what was read of it.
 func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.PrefixRule, rows []state.Copy, logs []state.Backlog) BucketStatus {
-	st := BucketStatus{Primary: snap.Primary(bucket), Copies: copyStatuses(snap, rows, logs), Prefixes: prefixStatuses(rules, rows)}
+	st := BucketStatus{Primary: snap.Of(bucket).Primary(), Copies: copyStatuses(snap, rows, logs), Prefixes: prefixStatuses(rules, rows)}
 	for _, l := range logs {
 		st.Conflicts += l.Conflicts
 	}
@@ -118,7 +118,7 @@ func (s *Status) Buckets(ctx context.Context, buckets ...string) (map[string]Buc
 		return nil, err
 	}
 	for _, b := range buckets {
-		if rules := snap.Rules(b); rules != nil {
+		if rules := snap.Of(b).Rules(); rules != nil {
 			all[b] = s.sum(snap, b, rules, rows[b], logs[b])
 		}
 	}
@@ -170,7 +170,7 @@ func (s *Status) readMany(ctx context.Context, buckets []string) (map[string][]s
 // covers the prefix. ErrNotFound for an unknown bucket.
 func (s *Status) Placement(ctx context.Context, bucket, prefix string) (catalog.PrefixRule, placement.Result, error) {
 	snap := s.c.router.Snapshot()
-	rule, ok := snap.RuleOf(bucket, prefix)
+	rule, ok := snap.Of(bucket).RuleOf(prefix)
 	if !ok {
 		return rule, placement.Result{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
 	}
@@ -194,7 +194,7 @@ func (s *Status) solver(snap *routing.Snapshot, bucket string, rows []state.Copy
 		held[r.Prefix].Note(r.Copy)
 	}
 	silent, notYet := s.usage.Silent(snap)
-	primary, solver := snap.Primary(bucket), placement.NewSolver(snap, s.usage.All()).Exclude(silent)
+	primary, solver := snap.Of(bucket).Primary(), placement.NewSolver(snap, s.usage.All()).Exclude(silent)
 	stays := primaryStays(snap, bucket)
 	return func(rule catalog.PrefixRule) placement.Result {
 		in := new(placement.RuleInput)
@@ -217,7 +217,7 @@ func primaryStays(snap *routing.Snapshot, bucket string) bool {
 	if b == nil || b.Primary != "" {
 		return b != nil
 	}
-	rule, _ := snap.RuleOf(bucket, "")
+	rule, _ := snap.Of(bucket).RuleOf("")
 	p := snap.Policy(rule.Policy)
 	return p != nil && p.Primary == catalog.PrimaryFixed
 }

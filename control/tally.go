@@ -84,11 +84,11 @@ func (s *Status) judgeFromMemory(snap *routing.Snapshot, bucket string, troubled
 	if _, ok := troubled[bucket]; ok {
 		stuck = s.issues.of(bucket)
 	}
-	status := BucketStatus{Primary: snap.Primary(bucket)}
+	status := BucketStatus{Primary: snap.Of(bucket).Primary()}
 	for _, l := range logs {
 		status.Conflicts += l.Conflicts
 	}
-	copies := snap.Copies(bucket)
+	copies := snap.Of(bucket).Copies()
 	if len(stuck) == 0 && len(logs) == 0 && status.Primary != "" && !slices.ContainsFunc(copies, func(c catalog.Copy) bool { return unsettled(snap, c) }) {
 		return BucketOK, nil
 	}

@@ -165,7 +165,7 @@ func settled(cat *routing.Snapshot) map[string][]document.Row {
 	all := make(map[string][]document.Row)
 	settle := settling(nil)(cat)
 	cat.Buckets(func(b string) bool {
-		copies, _ := settle(cat.Bucket(b), cat.Rules(b), nil)
+		copies, _ := settle(cat.Bucket(b), cat.Of(b).Rules(), nil)
 		for _, c := range copies {
 			n := int64(len(b) + 10*len(c.Prefix))
 			all[b] = append(all[b], document.Row{Copy: c, Objects: n, Bytes: n * 1_000_000, Counted: true})

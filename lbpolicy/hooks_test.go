@@ -78,7 +78,7 @@ func TestACopyThatLeavesDuringTheChoiceIsNotChosen(t *testing.T) {
 		}
 	}
 	a := s.get("/", "X-FaDO-Bucket: photos")
-	if staying := w.router.Snapshot().Copies("photos")[0].Cluster; a.Who != staying || chosen != 2 {
+	if staying := w.router.Snapshot().Of("photos").Copies()[0].Cluster; a.Who != staying || chosen != 2 {
 		t.Errorf("%v after %d choices, want %s after 2", a, chosen, staying)
 	}
 	for _, c := range []string{"c1", "c2"} {

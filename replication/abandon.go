@@ -143,12 +143,12 @@ func (a *successor) compare(b *successor) int {
 // answers, with the least that had not reached it. One that has to leave is better than none:
 // what it has goes from there to where it may be. "" if no other has anything of the bucket.
 func (c *core) heir(lost, bucket string, rows []state.Copy, logs []state.Backlog) string {
-	in, rules := c.inputs(), c.snap().Rules(bucket)
+	in, rules := c.inputs(), c.snap().Of(bucket).Rules()
 	by := make(map[string]*successor)
 	for _, r := range rows {
 		leaves := r.State.Leaves()
 		begun := leaves || r.State == catalog.CopySynced || r.Cursor != "" || r.Objects > 0
-		if r.Cluster == lost || !begun || c.snap().Elsewhere(bucket, r.Cluster) {
+		if r.Cluster == lost || !begun || c.snap().Of(bucket).Elsewhere(r.Cluster) {
 			continue
 		}
 		cand := by[r.Cluster]
@@ -260,7 +260,7 @@ func (e *Engine) forgetPrimary(ctx context.Context, cluster string) error {
 		_, err := e.core.ctl.Resources.Modify(ctx, catalog.KindBucket, b, control.Precondition{}, func(now catalog.Resource) (catalog.Resource, error) {
 			decl := now.(*catalog.Bucket)
 			if decl.Primary == cluster {
-				decl.Primary, decl.Promote = snap.Primary(b), ""
+				decl.Primary, decl.Promote = snap.Of(b).Primary(), ""
 			}
 			if decl.Primary == cluster {
 				decl.Primary = ""

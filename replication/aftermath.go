@@ -70,7 +70,7 @@ func (a *aftermath) ended(id jobID, err error) {
 		// The storage's return wakes the planner; this is for the case that it was back
 		// before the job ended.
 		a.agenda.later(id.Bucket, afterDown)
-		if id.kind == jobScan && id.Cluster == a.snap().Primary(id.Bucket) {
+		if id.kind == jobScan && id.Cluster == a.snap().Of(id.Bucket).Primary() {
 			a.countOwed(id.Bucket, id.Cluster) // the pass over its buckets then compares copies, and counts none
 		}
 	default:

@@ -104,7 +104,7 @@ func (w wiring) waitedFor(ctx context.Context, cluster string) []state.PendingFi
 	w.e.core.stored(ctx, "could not find what waited for a storage that is up; it is tried again when its time comes", err)
 	snap := w.e.core.snap()
 	for _, l := range logs {
-		waited := snap.Primary(l.Bucket) == cluster || len(snap.RulesAnywhere(l.Bucket)) > 0
+		waited := snap.Of(l.Bucket).Primary() == cluster || len(snap.Of(l.Bucket).RulesAnywhere()) > 0
 		if l.Failing > 0 && l.Cluster != cluster && waited && !w.e.core.sites.Down(l.Cluster) {
 			which = append(which, state.PendingFilter{Bucket: l.Bucket, Cluster: l.Cluster})
 		}

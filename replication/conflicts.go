@@ -51,7 +51,7 @@ func (e *Engine) Conflicts(ctx context.Context, bucket string, limit int) ([]Con
 		n := len(list)
 		if n == 0 || list[n-1].Key != row.Key {
 			list = append(list, Conflict{Key: row.Key, Reason: row.Error, Copies: []ConflictCopy{}})
-			clusters = append(clusters, []string{snap.Primary(bucket), row.Cluster})
+			clusters = append(clusters, []string{snap.Of(bucket).Primary(), row.Cluster})
 			continue
 		}
 		clusters[n-1] = append(clusters[n-1], row.Cluster)

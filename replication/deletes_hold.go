@@ -217,7 +217,7 @@ func (h *heldDeletes) rejectOne(ctx context.Context, row state.Pending) (bool, e
 // settles the object to find out, if the primary has none.
 func (h *heldDeletes) wouldBeHeld(ctx context.Context, row state.Pending) (bool, error) {
 	snap := h.snap()
-	rule, ok := snap.RuleOf(row.Bucket, row.Key)
+	rule, ok := snap.Of(row.Bucket).RuleOf(row.Key)
 	if !ok || row.Hold != state.HoldNone || copyrows.Index(h.held, rule.Prefix, row.Cluster) < 0 {
 		return false, nil
 	}
@@ -245,14 +245,14 @@ func (h *heldDeletes) wouldBeHeld(ctx context.Context, row state.Pending) (bool,
 // show now.
 func (h *heldDeletes) isDelete(ctx context.Context, row state.Pending) (bool, error) {
 	snap := h.snap()
-	if snap.Anywhere(row.Bucket, row.Key) {
+	if snap.Of(row.Bucket).Anywhere(row.Key) {
 		covers, err := h.objects.Covers(ctx, ids.ObjectIn(row.Bucket, row.Key, row.Cluster))
 		if nothingToDelete(err) {
 			return false, nil
 		}
 		return covers, err
 	}
-	src, err := h.sites.Usable(snap.Primary(row.Bucket))
+	src, err := h.sites.Usable(snap.Of(row.Bucket).Primary())
 	if err != nil {
 		return false, err
 	}
@@ -268,12 +268,12 @@ func nothingToDelete(err error) bool {
 // giveBack copies one object from a copy to the primary, if the primary has none.
 func (h *heldDeletes) giveBack(ctx context.Context, row state.Pending) error {
 	snap := h.snap()
-	if snap.Anywhere(row.Bucket, row.Key) {
+	if snap.Of(row.Bucket).Anywhere(row.Key) {
 		return h.objects.Restore(ctx, ids.ObjectIn(row.Bucket, row.Key, row.Cluster), row.Size)
 	}
 	var at object.Sides
 	var err error
-	if at.Dst, err = h.sites.Usable(snap.Primary(row.Bucket)); err != nil {
+	if at.Dst, err = h.sites.Usable(snap.Of(row.Bucket).Primary()); err != nil {
 		return err
 	}
 	if at.Src, err = h.sites.Usable(row.Cluster); err != nil {

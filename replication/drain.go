@@ -126,7 +126,7 @@ func (d *drains) buckets(names []string) map[string]int64 {
 	n, snap := make(map[string]int64), d.snap()
 	snap.Buckets(func(b string) bool {
 		var counted []string
-		for _, c := range snap.Copies(b) {
+		for _, c := range snap.Of(b).Copies() {
 			if slices.Contains(names, c.Cluster) && !slices.Contains(counted, c.Cluster) {
 				counted = append(counted, c.Cluster)
 				n[c.Cluster]++
@@ -155,7 +155,7 @@ func (d *drains) stays(cluster string) string {
 	snap := d.snap()
 	n, one := int64(0), ""
 	snap.Buckets(func(b string) bool {
-		if decl := snap.Bucket(b); decl != nil && (decl.Primary == cluster || decl.Primary == "" && snap.Primary(b) == cluster && fixed(snap, b)) {
+		if decl := snap.Bucket(b); decl != nil && (decl.Primary == cluster || decl.Primary == "" && snap.Of(b).Primary() == cluster && fixed(snap, b)) {
 			if n++; one == "" || b < one {
 				one = strings.Clone(b)
 			}
@@ -184,11 +184,11 @@ func cannotLeave(snap *routing.Snapshot, cluster string) string {
 		if one != "" && one < b {
 			return true
 		}
-		for _, c := range snap.Copies(b) {
+		for _, c := range snap.Of(b).Copies() {
 			if c.Cluster != cluster {
 				continue
 			}
-			rule, _ := snap.RuleOf(b, c.Prefix)
+			rule, _ := snap.Of(b).RuleOf(c.Prefix)
 			if _, known := short[rule.Policy]; !known {
 				short[rule.Policy] = ""
 				if p := snap.Policy(rule.Policy); p != nil {
@@ -211,7 +211,7 @@ func cannotLeave(snap *routing.Snapshot, cluster string) string {
 // fixed reports whether only people move the primary of a bucket that names none.
 func fixed(snap *routing.Snapshot, bucket string) bool {
 	decl := snap.Bucket(bucket)
-	rule, _ := snap.RuleOf(bucket, "")
+	rule, _ := snap.Of(bucket).RuleOf("")
 	p := snap.Policy(rule.Policy)
 	return decl != nil && decl.Primary == "" && p != nil && p.Primary == catalog.PrimaryFixed
 }

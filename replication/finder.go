@@ -48,7 +48,7 @@ func (f *finder) wait() { f.wg.Wait() }
 // was asked, where placement puts it. Looking at storages continues in the background: until
 // it ends the answer is "".
 func (f *finder) find(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket, snap *routing.Snapshot) string {
-	rules := snap.Rules(decl.Name)
+	rules := snap.Of(decl.Name).Rules()
 	if decl.Primary != "" {
 		if in.Allows(rules, decl.Primary) {
 			return decl.Primary

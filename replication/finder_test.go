@@ -33,11 +33,11 @@ func TestBucketIsNotMadeElsewhere(t *testing.T) {
 	})
 	w.bucket("named", "p", "c1")
 	w.await("a bucket that names its primary", func() bool { return a.Contents("named") != nil })
-	if a.Contents("bkt") != nil || w.ctl.Router().Snapshot().Primary("bkt") != "" {
+	if a.Contents("bkt") != nil || w.ctl.Router().Snapshot().Of("bkt").Primary() != "" {
 		t.Error("the bucket was made elsewhere")
 	}
 	b.SetFault(nil)
-	w.await("the primary", func() bool { return w.ctl.Router().Snapshot().Primary("bkt") == "c2" })
+	w.await("the primary", func() bool { return w.ctl.Router().Snapshot().Of("bkt").Primary() == "c2" })
 	if a.Contents("bkt") != nil {
 		t.Error("the bucket was made elsewhere, too")
 	}
@@ -57,7 +57,7 @@ func TestSeveralPlacesAreLogged(t *testing.T) {
 	w.policy("p", 1, "c1", "c2", "c3")
 	w.bucket("two", "p", "")
 	w.bucket("one", "p", "")
-	primary := func(bucket string) string { return w.ctl.Router().Snapshot().Primary(bucket) }
+	primary := func(bucket string) string { return w.ctl.Router().Snapshot().Of(bucket).Primary() }
 	w.await("the primaries", func() bool { return primary("two") != "" && primary("one") == "c3" })
 	said := logs.FilterMessageSnippet("several clusters have a bucket").All()
 	if len(said) != 1 || said[0].ContextMap()["bucket"] != "two" || said[0].ContextMap()["primary"] != primary("two") {

@@ -184,12 +184,12 @@ func (w *world) anyChange(rng *rand.Rand, buckets []string) (rs []catalog.Resour
 // atRest reports whether nothing of a bucket is on its way, or will be.
 func (w *world) atRest(bucket string) bool {
 	snap := w.ctl.Router().Snapshot()
-	copies, primary := snap.Copies(bucket), snap.Primary(bucket)
+	copies, primary := snap.Of(bucket).Copies(), snap.Of(bucket).Primary()
 	if slices.ContainsFunc(copies, func(c catalog.Copy) bool { return c.State != catalog.CopySynced || c.FormerPrimary || c.Moving }) {
 		return false
 	}
 	decl := snap.Bucket(bucket)
-	p := w.eng.core.inputs().Plan(decl, snap.Rules(bucket), copyrows.FromCatalog(bucket, copies), primary)
+	p := w.eng.core.inputs().Plan(decl, snap.Of(bucket).Rules(), copyrows.FromCatalog(bucket, copies), primary)
 	return !p.Changed && (p.Target == primary || promotedByHand(decl, p.Target))
 }
 
@@ -232,7 +232,7 @@ func (w *world) counted(bucket string) {
 		rows, err := w.store.CopiesOf(context.Background(), bucket)
 		w.must(err)
 		for _, r := range rows {
-			objects, bytes := ruled(w.contents(r.Cluster, bucket), r.Prefix, w.ctl.Router().Snapshot().Rules(bucket))
+			objects, bytes := ruled(w.contents(r.Cluster, bucket), r.Prefix, w.ctl.Router().Snapshot().Of(bucket).Rules())
 			if r.Objects != objects || r.Bytes != bytes || r.VerifiedAt.Before(asked.Add(-time.Second)) {
 				return false
 			}

@@ -64,7 +64,7 @@ type Passage struct {
 // allowed judges the way of the bytes, not where they are: what still is where its policy no
 // longer allows it may be read until it has moved.
 func (p Passage) allowed(s *routing.Snapshot) bool {
-	return s.Passes(p.Bucket, p.Key) && (p.Via == "" || s.Allows(p.Bucket, p.Key, p.Via))
+	return s.Of(p.Bucket).Passes(p.Key) && (p.Via == "" || s.Of(p.Bucket).Allows(p.Key, p.Via))
 }
 
 // cutWith calls Cut when a change forbids what goes on in ctx.
@@ -247,7 +247,7 @@ func (w *UserWrite) mayBe(s *routing.Snapshot) bool {
 	}
 	for _, k := range w.keys() {
 		way := Passage{Bucket: w.Bucket, Key: k, Via: w.Via}
-		if !w.Whole && !s.Allows(w.Bucket, k, w.Cluster) || !way.allowed(s) {
+		if !w.Whole && !s.Of(w.Bucket).Allows(k, w.Cluster) || !way.allowed(s) {
 			return false
 		}
 	}
@@ -257,7 +257,7 @@ func (w *UserWrite) mayBe(s *routing.Snapshot) bool {
 // writes reports whether users write the keys in the cluster.
 func (w *UserWrite) writes(s *routing.Snapshot) bool {
 	for _, k := range w.keys() {
-		if !s.Writer(w.Bucket, k, w.Cluster) {
+		if !s.Of(w.Bucket).Writer(k, w.Cluster) {
 			return false
 		}
 	}

@@ -55,7 +55,7 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 	f.awaitOK("bkt", "c1", "c2")
 	src.User("bkt", "k", "v")
 	f.awaitSame("bkt", "c1", "c2")
-	f.await("the slow one to know", func() bool { return slow.ctl.Router().Snapshot().Primary("bkt") == "c1" })
+	f.await("the slow one to know", func() bool { return slow.ctl.Router().Snapshot().Of("bkt").Primary() == "c1" })
 
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -97,9 +97,9 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 	<-entered
 	refused := sync.OnceFunc(func() { close(refusing) })
 	wg.Go(func() { // and those that begin meanwhile
-		for !over.Load() && slow.ctl.Router().Snapshot().Primary("bkt") == "c1" {
+		for !over.Load() && slow.ctl.Router().Snapshot().Of("bkt").Primary() == "c1" {
 			err := do("new", guard.Op{From: "c1"}, func(context.Context) error {
-				if slow.ctl.Router().Snapshot().Primary("bkt") == "c1" {
+				if slow.ctl.Router().Snapshot().Of("bkt").Primary() == "c1" {
 					stillPrimary("a new write")
 				}
 				return nil
@@ -117,7 +117,7 @@ func TestOthersKeepAwayFromTheNextPrimary(t *testing.T) {
 	f.bucket("bkt", "p", "c2")
 	f.moved("bkt", "c2")
 	f.awaitOK("bkt", "c2", "c1")
-	f.await("the slow one to follow", func() bool { return slow.ctl.Router().Snapshot().Primary("bkt") == "c2" })
+	f.await("the slow one to follow", func() bool { return slow.ctl.Router().Snapshot().Of("bkt").Primary() == "c2" })
 	wg.Wait()
 	if row, _ := f.copyRow("bkt", "", "c2"); row.Moving {
 		t.Error("the mark outlived the move")

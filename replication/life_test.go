@@ -169,7 +169,7 @@ func TestPrimaryMovesUnderWrites(t *testing.T) {
 	w.await("two copies", func() bool { return w.status("bkt").State == control.BucketOK })
 	w.feedsLive("c1", "c2", "c3")
 	// Clients follow the primary as they learn of it: those in between still write at c1.
-	live := w.writes("bkt", func() string { return w.ctl.Router().Snapshot().Primary("bkt") })
+	live := w.writes("bkt", func() string { return w.ctl.Router().Snapshot().Of("bkt").Primary() })
 	w.some(live, 30)
 	w.apply(&catalog.Policy{Name: "p2", Copies: catalog.Copies{N: 2}, Clusters: []string{"c2", "c3"}})
 	w.bucket("bkt", "p2", "c2")

@@ -128,7 +128,7 @@ func (p *passes) silent() func(string, []catalog.Copy) bool {
 	}
 	snap := p.snap()
 	return func(bucket string, copies []catalog.Copy) bool {
-		anywhere := len(snap.RulesAnywhere(bucket)) > 0
+		anywhere := len(snap.Of(bucket).RulesAnywhere()) > 0
 		return slices.ContainsFunc(copies, func(c catalog.Copy) bool { return (c.Primary || anywhere) && mute[c.Cluster] })
 	}
 }
@@ -144,7 +144,7 @@ func (p *passes) pass(ctx context.Context, count bool, selected func(bucket stri
 		if !p.scans.owns(b) {
 			return ctx.Err() == nil
 		}
-		copies := snap.Copies(b)
+		copies := snap.Of(b).Copies()
 		if !selected(b, copies) {
 			return true
 		}

@@ -22,7 +22,7 @@ type paths struct {
 // others returns how many other instances bytes of an object may pass through.
 func (p *paths) others(bucket, key string) (n int) {
 	snap := p.snap()
-	rule, known := snap.RuleOf(bucket, key)
+	rule, known := snap.Of(bucket).RuleOf(key)
 	clusters, _ := p.peers.Clusters()
 	for _, c := range clusters {
 		if known && snap.PassesPolicy(rule.Policy, c) {
@@ -42,7 +42,7 @@ func (p *paths) blocked(bucket string) string {
 	}
 	clusters = append(clusters, snap.Here())
 	var why []string
-	for _, rule := range snap.Rules(bucket) {
+	for _, rule := range snap.Of(bucket).Rules() {
 		if snap.Policy(rule.Policy) != nil && !p.passesAny(rule.Policy, clusters) {
 			why = append(why, noPath(rule, clusters))
 		}
@@ -90,7 +90,7 @@ func (p *paths) delegate(ctx context.Context, bucket string) (bool, error) {
 // cluster.
 func (p *paths) passesAll(bucket, here string) bool {
 	snap := p.snap()
-	for _, rule := range snap.Rules(bucket) {
+	for _, rule := range snap.Of(bucket).Rules() {
 		if !snap.PassesPolicy(rule.Policy, here) {
 			return false
 		}
@@ -101,7 +101,7 @@ func (p *paths) passesAll(bucket, here string) bool {
 // yield leaves a bucket to another instance where there is one that may do what this one may not.
 func (p *paths) yield(bucket string) {
 	clusters, _ := p.peers.Clusters()
-	for _, rule := range p.snap().Rules(bucket) {
+	for _, rule := range p.snap().Of(bucket).Rules() {
 		if !p.snap().PassesPolicy(rule.Policy, p.snap().Here()) && p.passesAny(rule.Policy, clusters) {
 			p.peers.Shards.Yield(bucket)
 			return

@@ -13,7 +13,6 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/ids"
-	"github.com/fado-project/fado/replication/internal/move"
 	"github.com/fado-project/fado/replication/internal/plan"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
@@ -112,10 +111,11 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 	if decl == nil {
 		return
 	}
-	primary := snap.Primary(bucket)
+	view := snap.Of(bucket)
+	primary := view.Primary()
 	if primary == "" {
 		if p.conf().Disabled {
-			primary = in.FirstChoice(decl, snap.Rules(bucket), nil)
+			primary = in.FirstChoice(decl, view.Rules(), nil)
 		} else if primary = p.finder.find(ctx, in, decl, snap); primary == "" {
 			return
 		}
@@ -127,12 +127,12 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 		in = in.Rebalanced()
 	}
 	// The snapshot tells at no cost whether anything is to be changed.
-	pl := in.Plan(decl, snap.Rules(bucket), copyrows.FromCatalog(bucket, snap.Copies(bucket)), primary)
+	pl := in.Plan(decl, view.Rules(), copyrows.FromCatalog(bucket, view.Copies()), primary)
 	if !in.Unasked() || pl.Issue == "" || pl.Issue != strings.Join(pl.Short, "; ") {
 		// A shortfall may be over once every storage was asked for the first time.
 		p.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderPlanner}, control.Issue{Reason: pl.Issue, Short: pl.Short})
 	}
-	if pl.Changed || unmarkedAnywhere(snap, bucket) {
+	if pl.Changed || unmarkedAnywhere(view) {
 		if !p.apply(ctx, in, decl, primary) {
 			return
 		}
@@ -144,9 +144,9 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 
 // unmarkedAnywhere reports whether a bucket has copies of rules that may be written anywhere
 // whose rows don't say so yet.
-func unmarkedAnywhere(snap *routing.Snapshot, bucket string) bool {
-	rules := snap.RulesAnywhere(bucket)
-	return len(rules) > 0 && slices.ContainsFunc(snap.Copies(bucket), func(c catalog.Copy) bool {
+func unmarkedAnywhere(bucket routing.BucketView) bool {
+	rules := bucket.RulesAnywhere()
+	return len(rules) > 0 && slices.ContainsFunc(bucket.Copies(), func(c catalog.Copy) bool {
 		return !c.Anywhere && among(rules, c.Prefix)
 	})
 }
@@ -165,9 +165,9 @@ func (p *planner) apply(ctx context.Context, in *plan.Inputs, decl *catalog.Buck
 		if now := copyrows.PrimaryOf(rows); now != "" {
 			primary = now
 		}
-		snap := p.snap()
-		next := in.Plan(decl, snap.Rules(decl.Name), rows, primary).Rows
-		marked = markAnywhere(snap.RulesAnywhere(decl.Name), next)
+		view := p.snap().Of(decl.Name)
+		next := in.Plan(decl, view.Rules(), rows, primary).Rows
+		marked = markAnywhere(view.RulesAnywhere(), next)
 		p.markDrained(next)
 		gone = without(rows, next)
 		split = hasNewRule(rows, next)
@@ -238,8 +238,9 @@ func without(rows, next []state.Copy) (gone []ids.Copy) {
 // dispatch queues the jobs that a bucket's copies need.
 func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 	snap := p.snap()
-	cs, primary := snap.Copies(bucket), snap.Primary(bucket)
-	if snap.Elsewhere(bucket, primary) { // nothing is done until it is known to be right, or people say so
+	view := snap.Of(bucket)
+	cs, primary := view.Copies(), view.Primary()
+	if view.Elsewhere(primary) { // nothing is done until it is known to be right, or people say so
 		if p.sites.Up(primary) {
 			id := ids.CopyIn(bucket, "", primary)
 			p.jobs.ensure(id, jobScan, func(ctx context.Context) error { return p.walks.copies.Scanner.CountPrimary(ctx, id) })
@@ -247,7 +248,7 @@ func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 		return
 	}
 	p.ctl.Issues.Keep(bucket, func(s control.Source) bool { return !outlived(s, cs) })
-	p.endOrphanedMove(ctx, bucket, cs)
+	p.endOrphanedMove(ctx, bucket)
 	for _, c := range cs {
 		id := ids.CopyIn(bucket, c.Prefix, c.Cluster)
 		switch {
@@ -298,13 +299,13 @@ func (p *planner) dispatchBucket(bucket, primary, target string, cs []catalog.Co
 // mustConverge reports whether copies are marked as written anywhere while their policies
 // say otherwise.
 func mustConverge(snap *routing.Snapshot, bucket string, cs []catalog.Copy) bool {
-	rules := snap.RulesAnywhere(bucket)
+	rules := snap.Of(bucket).RulesAnywhere()
 	return slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Anywhere && !among(rules, c.Prefix) })
 }
 
 // endOrphanedMove removes the marks of a move that was abandoned.
-func (p *planner) endOrphanedMove(ctx context.Context, bucket string, cs []catalog.Copy) {
-	if !move.AnyMoving(cs) || p.jobs.moving(bucket) {
+func (p *planner) endOrphanedMove(ctx context.Context, bucket string) {
+	if !p.snap().Of(bucket).AnyMoving() || p.jobs.moving(bucket) {
 		return
 	}
 	err := p.walks.moves.Halts.End(ctx, bucket)
@@ -316,7 +317,7 @@ func (p *planner) endOrphanedMove(ctx context.Context, bucket string, cs []catal
 
 // mayWrite reports whether a copy's first walk makes sense now.
 func (p *planner) mayWrite(snap *routing.Snapshot, bucket string, c catalog.Copy, primary string) bool {
-	for _, rule := range snap.Rules(bucket) {
+	for _, rule := range snap.Of(bucket).Rules() {
 		if rule.Prefix == c.Prefix {
 			return snap.AllowsPolicy(rule.Policy, c.Cluster) && p.sites.Up(primary, c.Cluster) && p.hasSpace(bucket, c.Cluster)
 		}

@@ -57,10 +57,10 @@ func TestWritingAnywhereIsSeenInTheSnapshot(t *testing.T) {
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	snap := w.ctl.Router().Snapshot()
-	if unmarkedAnywhere(snap, "bkt") || mustConverge(snap, "bkt", snap.Copies("bkt")) {
+	if unmarkedAnywhere(snap.Of("bkt")) || mustConverge(snap, "bkt", snap.Of("bkt").Copies()) {
 		t.Error("a bucket with one writer is taken for one written anywhere")
 	}
-	marked := slices.Clone(snap.Copies("bkt"))
+	marked := slices.Clone(snap.Of("bkt").Copies())
 	marked[1].Anywhere = true
 	if !mustConverge(snap, "bkt", marked) {
 		t.Error("what was written anywhere is not brought together")
@@ -68,11 +68,11 @@ func TestWritingAnywhereIsSeenInTheSnapshot(t *testing.T) {
 	w.eng.Stop()
 	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Clusters: []string{"c1", "c2"}, Writes: catalog.WritesAnywhere})
 	snap = w.ctl.Router().Snapshot()
-	if !unmarkedAnywhere(snap, "bkt") || mustConverge(snap, "bkt", marked) {
+	if !unmarkedAnywhere(snap.Of("bkt")) || mustConverge(snap, "bkt", marked) {
 		t.Error("copies that may be written anywhere are not to be marked")
 	}
 	w.eng.Start(Settings{NoEventFeed: true})
-	w.await("the marks", func() bool { return !unmarkedAnywhere(w.ctl.Router().Snapshot(), "bkt") })
+	w.await("the marks", func() bool { return !unmarkedAnywhere(w.ctl.Router().Snapshot().Of("bkt")) })
 }
 
 // A copy that drains says since when; it goes on saying so.

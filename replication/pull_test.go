@@ -312,7 +312,7 @@ func TestAPolicyChangeStopsAPull(t *testing.T) {
 	// What was there before goes when a policy forbids it.
 	w.pull("k", "c3")
 	w.pullPolicy("pulls", time.Hour, "c1", "c2")
-	if w.ctl.Router().Snapshot().Allows("bkt", "k", "c3") {
+	if w.ctl.Router().Snapshot().Of("bkt").Allows("k", "c3") {
 		t.Error("still allowed")
 	}
 	w.awaitNothingPulled("c3")

@@ -97,7 +97,7 @@ func (e *Engine) RebalanceStatus(ctx context.Context) (RebalanceStatus, error) {
 	snap.Buckets(func(b string) bool { names = append(names, strings.Clone(b)); return ctx.Err() == nil })
 	slices.Sort(names)
 	for _, b := range names {
-		st.add(b, snap.Primary(b), idealOf(in, snap, b), counts)
+		st.add(b, snap.Of(b).Primary(), idealOf(in, snap, b), counts)
 	}
 	return st, ctx.Err()
 }
@@ -148,11 +148,11 @@ func (b *rebalances) counts(ctx context.Context) (map[countOf]state.Copy, error)
 // idealOf returns where a bucket would be if it were placed from scratch. One that has no primary yet
 // is where it would be.
 func idealOf(in *plan.Inputs, snap *routing.Snapshot, bucket string) plan.Ideal {
-	decl, primary := snap.Bucket(bucket), snap.Primary(bucket)
-	if decl == nil || primary == "" || snap.Elsewhere(bucket, primary) {
+	decl, primary := snap.Bucket(bucket), snap.Of(bucket).Primary()
+	if decl == nil || primary == "" || snap.Of(bucket).Elsewhere(primary) {
 		return plan.Ideal{Target: primary, Reached: true}
 	}
-	return in.Ideal(decl, snap.Rules(bucket), copyrows.FromCatalog(bucket, snap.Copies(bucket)), primary)
+	return in.Ideal(decl, snap.Of(bucket).Rules(), copyrows.FromCatalog(bucket, snap.Of(bucket).Copies()), primary)
 }
 
 // underWay returns since when a rebalance is under way, and how many buckets it moves now.
@@ -268,7 +268,7 @@ func (b *rebalances) round(ctx context.Context, owns func(string) bool) (left in
 			return ctx.Err() == nil
 		}
 		to := idealOf(in, snap, bucket)
-		if len(to.Moves) == 0 && to.Target == snap.Primary(bucket) {
+		if len(to.Moves) == 0 && to.Target == snap.Of(bucket).Primary() {
 			return ctx.Err() == nil
 		}
 		if left++; busy < rebalanceAtOnce && owns(bucket) {

@@ -86,7 +86,7 @@ func (e *Engine) ResolveConflicts(ctx context.Context, bucket string, v Verdict)
 	if e.run.Load() == nil || e.core.conf().Disabled {
 		return res, ErrOff
 	}
-	if !slices.ContainsFunc(snap.Copies(bucket), func(c catalog.Copy) bool { return c.Cluster == v.Winner }) && v.Winner != WinnerNewest {
+	if !slices.ContainsFunc(snap.Of(bucket).Copies(), func(c catalog.Copy) bool { return c.Cluster == v.Winner }) && v.Winner != WinnerNewest {
 		return res, fmt.Errorf("%q: %w", v.Winner, ErrBadWinner)
 	}
 	r := &resolver{core: e.core, bucket: bucket, verdict: v, res: &res, versions: make(map[string]versionsKept)}
@@ -228,7 +228,7 @@ func (r *resolver) one(ctx context.Context, rows []state.Pending) error {
 
 // lockKey takes the key's locks in every cluster concerned, in one order for all.
 func (r *resolver) lockKey(ctx context.Context, rows []state.Pending) (unlock func(), err error) {
-	clusters := []string{r.snap().Primary(r.bucket)}
+	clusters := []string{r.snap().Of(r.bucket).Primary()}
 	for _, row := range rows {
 		clusters = append(clusters, row.Cluster)
 	}
@@ -253,7 +253,7 @@ func (r *resolver) lockKey(ctx context.Context, rows []state.Pending) (unlock fu
 // look asks the storages concerned what they hold now.
 func (r *resolver) look(ctx context.Context, rows []state.Pending) (*conflict, error) {
 	c := &conflict{key: rows[0].Key}
-	primary := r.snap().Primary(r.bucket)
+	primary := r.snap().Of(r.bucket).Primary()
 	copies, err := r.copies.Of(ctx, r.bucket)
 	if err != nil {
 		return nil, err

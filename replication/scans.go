@@ -188,7 +188,7 @@ func (s *scans) scan(bucket string, count bool) {
 		return
 	}
 	s.recheck(bucket)
-	copies := s.snap().Copies(bucket)
+	copies := s.snap().Of(bucket).Copies()
 	scanned := make(map[string]bool)
 	for _, c := range copies {
 		if c.State == catalog.CopySynced && !c.Primary {

@@ -132,7 +132,7 @@ func TestSilentBuckets(t *testing.T) {
 	w.policy("p", 2, "c1", "c2")
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
-	r, copies := w.eng.run.Load(), w.ctl.Router().Snapshot().Copies("bkt")
+	r, copies := w.eng.run.Load(), w.ctl.Router().Snapshot().Of("bkt").Copies()
 	if r.passes.silent()("bkt", copies) {
 		t.Error("a bucket is scanned for listeners that nobody wants")
 	}

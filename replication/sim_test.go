@@ -59,7 +59,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	return s
 }
 
-func (s *sim) primary() string { return s.ctl.Router().Snapshot().Primary("bkt") }
+func (s *sim) primary() string { return s.ctl.Router().Snapshot().Of("bkt").Primary() }
 
 // fault fails calls to a broken storage, some calls to any, and reports writes to where
 // they are forbidden.

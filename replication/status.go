@@ -254,7 +254,7 @@ func (e *Engine) Trust(ctx context.Context, bucket, cluster string) error {
 		return ErrOff
 	}
 	var err error
-	if cluster == snap.Primary(bucket) {
+	if cluster == snap.Of(bucket).Primary() {
 		err = e.walks.moves.Decisions.TrustPrimary(ctx, bucket)
 	} else {
 		err = e.walks.moves.Decisions.TrustCopy(ctx, bucket, cluster)
@@ -299,7 +299,7 @@ func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after s
 	if snap.Bucket(bucket) == nil {
 		return page, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
 	}
-	primary := snap.Primary(bucket)
+	primary := snap.Of(bucket).Primary()
 	if primary == "" {
 		return page, fmt.Errorf("bucket %s has no primary yet: %w", bucket, storage.ErrUnavailable)
 	}
@@ -307,7 +307,7 @@ func (e *Engine) Objects(ctx context.Context, bucket, prefix, delimiter, after s
 	if err != nil {
 		return page, err
 	}
-	copies := snap.Copies(bucket)
+	copies := snap.Of(bucket).Copies()
 	seen := slices.ContainsFunc(copies, func(c catalog.Copy) bool { return c.Verified })
 	objs, prefixes, next, err := s.Reader().Page(ctx, bucket, prefix, delimiter, after, limit)
 	if errors.Is(err, storage.ErrNoBucket) && !seen {

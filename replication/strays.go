@@ -66,7 +66,7 @@ func (e *Engine) FormerPrimaries(bucket string) []FormerPrimary {
 	e.formers.mu.Lock()
 	defer e.formers.mu.Unlock()
 	var all []FormerPrimary
-	primary := e.core.snap().Primary(bucket)
+	primary := e.core.snap().Of(bucket).Primary()
 	for _, f := range e.formers.byBucket[bucket] {
 		if f.Cluster == primary {
 			continue
@@ -139,7 +139,7 @@ func (w *formers) over(f *formerPrimary) bool {
 	snap := w.snap()
 	cl := snap.Cluster(f.Cluster)
 	return w.now().Sub(f.Since) > formerFor || snap.Bucket(f.Bucket) == nil ||
-		snap.Primary(f.Bucket) == f.Cluster && w.now().Sub(f.Since) > time.Hour || // it is noted before the move
+		snap.Of(f.Bucket).Primary() == f.Cluster && w.now().Sub(f.Since) > time.Hour || // it is noted before the move
 		cl == nil || cl.Storage == nil || cl.Storage.Address() != f.Address
 }
 
@@ -147,7 +147,7 @@ func (w *formers) over(f *formerPrimary) bool {
 func (w *formers) look(ctx context.Context, f *formerPrimary) {
 	was := f.Strays
 	f.Strays, f.Keys = 0, nil
-	isCopy := slices.ContainsFunc(w.snap().Copies(f.Bucket), func(c catalog.Copy) bool { return c.Cluster == f.Cluster })
+	isCopy := slices.ContainsFunc(w.snap().Of(f.Bucket).Copies(), func(c catalog.Copy) bool { return c.Cluster == f.Cluster })
 	if !isCopy {
 		if err := w.count(ctx, f); err != nil {
 			f.Strays = was // it is looked at again
@@ -160,7 +160,7 @@ func (w *formers) look(ctx context.Context, f *formerPrimary) {
 	w.stored(ctx, "could not store what was found at a former primary; the next look does", w.put(ctx, f))
 	if f.Strays > was {
 		w.log.Warn("objects are written where a bucket's primary was: no copy gets them; point the writers at the new primary, and write them again there",
-			zap.String("bucket", f.Bucket), zap.String("cluster", f.Cluster), zap.String("primary", w.snap().Primary(f.Bucket)), zap.Int64("objects", f.Strays))
+			zap.String("bucket", f.Bucket), zap.String("cluster", f.Cluster), zap.String("primary", w.snap().Of(f.Bucket).Primary()), zap.Int64("objects", f.Strays))
 	}
 }
 

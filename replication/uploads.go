@@ -57,14 +57,14 @@ func (u *uploads) abortStale(ctx context.Context) {
 // isStale reports whether an upload is a day old, or no copy there needs it.
 func (u *uploads) isStale(up state.Upload) bool {
 	snap := u.snap()
-	if u.now().Sub(up.Started) > uploadMaxAge || !snap.Allows(up.Bucket, up.Key, up.Cluster) {
+	if u.now().Sub(up.Started) > uploadMaxAge || !snap.Of(up.Bucket).Allows(up.Key, up.Cluster) {
 		return true
 	}
-	rule, ok := snap.RuleOf(up.Bucket, up.Key)
+	rule, ok := snap.Of(up.Bucket).RuleOf(up.Key)
 	if !ok {
 		return true
 	}
-	for _, c := range snap.Copies(up.Bucket) {
+	for _, c := range snap.Of(up.Bucket).Copies() {
 		if c.Prefix == rule.Prefix && c.Cluster == up.Cluster && c.State <= catalog.CopySynced {
 			return false
 		}

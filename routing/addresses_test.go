@@ -32,12 +32,12 @@ func TestCopyLearntElsewhere(t *testing.T) {
 	want := func(what string, one, two bool) {
 		t.Helper()
 		s := r.Snapshot()
-		if r.Current("b", "k", "c1") != one || r.Current("b", "k", "c2") != two || s.Elsewhere("b", "c1") == one || s.Elsewhere("b", "c2") == two {
+		if r.Current("b", "k", "c1") != one || r.Current("b", "k", "c2") != two || s.Of("b").Elsewhere("c1") == one || s.Of("b").Elsewhere("c2") == two {
 			t.Errorf("%s: hits %v and %v, want %v and %v", what, r.Current("b", "k", "c1"), r.Current("b", "k", "c2"), one, two)
 		}
 	}
 	want("as learnt", true, true)
-	if got := r.Snapshot().Copies("b"); got[1].At != copies[1].At || got[1].Stopped {
+	if got := r.Snapshot().Of("b").Copies(); got[1].At != copies[1].At || got[1].Stopped {
 		t.Errorf("read back %+v", got[1])
 	}
 	edit(func(e *routing.Editor) { e.PutCluster(cluster("c2", "http://three")) })

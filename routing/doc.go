@@ -9,7 +9,7 @@
 //
 // The package promises:
 //
-//   - [Snapshot.Allows] is the only answer to "may a byte of this object be in, or a
+//   - [BucketView.Allows] is the only answer to "may a byte of this object be in, or a
 //     function that names it run in, that cluster". It applies [catalog.Deny].
 //   - A [Snapshot] never changes once published. One change costs the shard it
 //     touches, not the catalogue, so a million buckets stay cheap to change.

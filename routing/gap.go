@@ -227,7 +227,7 @@ func (r *Router) PulledBehind(cluster string, f func(bucket string)) {
 	upTo := state.feed.gap.Load()
 	r.Pulled.objects.Range(func(k pendingKey, s *pulledSet) bool {
 		for _, e := range *s {
-			if e.Current && e.compared.Load() < upTo && slices.Contains(snap.WantedIn(nil, k.bucket, k.key), cluster) {
+			if e.Current && e.compared.Load() < upTo && slices.Contains(snap.Of(k.bucket).WantedIn(nil, k.key), cluster) {
 				f(k.bucket)
 			}
 		}

@@ -115,7 +115,7 @@ func TestRulesComeAndGo(t *testing.T) {
 	}
 	in := func(key string) []string { return r.CurrentIn(nil, "b", key) }
 	put(catalog.PrefixRule{Prefix: "x/", Policy: "p"})
-	if got := r.Snapshot().WantedIn(nil, "b", "x/k"); !slices.Equal(got, []string{"c001", "c002"}) {
+	if got := r.Snapshot().Of("b").WantedIn(nil, "x/k"); !slices.Equal(got, []string{"c001", "c002"}) {
 		t.Errorf("a change below a new rule concerns %v", got)
 	}
 	if got := in("x/k"); !slices.Equal(got, []string{"c001"}) {
@@ -125,7 +125,7 @@ func TestRulesComeAndGo(t *testing.T) {
 	rows[2].Prefix, rows[3].Prefix = "x/", "x/"
 	r.Swap(r.Snapshot().Edit(func(e *routing.Editor) { e.SetCopies("b", rows) }))
 	put()
-	if got := r.Snapshot().WantedIn(nil, "b", "x/k"); !slices.Equal(got, []string{"c001", "c002", "c000"}) {
+	if got := r.Snapshot().Of("b").WantedIn(nil, "x/k"); !slices.Equal(got, []string{"c001", "c002", "c000"}) {
 		t.Errorf("a change below a rule that is gone concerns %v", got)
 	}
 	if got := in("x/k"); !slices.Equal(got, []string{"c001"}) {

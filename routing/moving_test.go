@@ -24,13 +24,13 @@ func TestMovingIsKept(t *testing.T) {
 			})
 			for i := range n {
 				cluster := fmt.Sprint("c", i)
-				if got := snap.Moving("bkt", cluster); got != (i == n-1) {
+				if got := snap.Of("bkt").Moving(cluster); got != (i == n-1) {
 					t.Errorf("%d copies of %q: moving to %s: %v", n, prefix, cluster, got)
 				}
 			}
-			at := slices.IndexFunc(snap.Copies("bkt"), func(c catalog.Copy) bool { return c.Moving })
-			if at < 0 || snap.Copies("bkt")[at].State != catalog.CopySynced || snap.Moving("other", "c1") || snap.Moving("bkt", "elsewhere") {
-				t.Errorf("%d copies of %q: %+v", n, prefix, snap.Copies("bkt"))
+			at := slices.IndexFunc(snap.Of("bkt").Copies(), func(c catalog.Copy) bool { return c.Moving })
+			if at < 0 || snap.Of("bkt").Copies()[at].State != catalog.CopySynced || snap.Of("other").Moving("c1") || snap.Of("bkt").Moving("elsewhere") {
+				t.Errorf("%d copies of %q: %+v", n, prefix, snap.Of("bkt").Copies())
 			}
 		}
 	}

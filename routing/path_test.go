@@ -34,7 +34,7 @@ func TestPasses(t *testing.T) {
 		"nowhere": {false, false, false, false, false},
 	} {
 		s := base.Edit(func(e *routing.Editor) { e.SetHere(here) })
-		got := [5]bool{s.Passes("mixed", "k"), s.Passes("mixed", "us/k"), s.PassesAny("mixed"), s.PassesAny("plain"), s.PassesAny("unknown")}
+		got := [5]bool{s.Of("mixed").Passes("k"), s.Of("mixed").Passes("us/k"), s.Of("mixed").PassesAny(), s.Of("plain").PassesAny(), s.Of("unknown").PassesAny()}
 		if got != want || s.Here() != here {
 			t.Errorf("in %q: %v, want %v", here, got, want)
 		}
@@ -44,7 +44,7 @@ func TestPasses(t *testing.T) {
 	}
 	s := base.Edit(func(e *routing.Editor) { e.SetHere("us") })
 	s = s.Edit(func(e *routing.Editor) { e.Delete(catalog.KindCluster, "us") })
-	if s.Passes("mixed", "us/k") {
+	if s.Of("mixed").Passes("us/k") {
 		t.Error("passes through an instance in a cluster that is declared no more")
 	}
 }

@@ -114,15 +114,3 @@ func (a *assessment) pullsInto(s *site) bool {
 	}
 	return true
 }
-
-// CopyState returns the state of the copy that covers a key in a cluster, and whether it
-// is the primary's; false if there is none.
-func (s *Snapshot) CopyState(bucket, key, cluster string) (state catalog.CopyState, primary, ok bool) {
-	en := s.buckets.get(bucket)
-	if en == nil {
-		return 0, false, false
-	}
-	t := target{entry: en, rule: en.ruleOf(key)}
-	c, ok := t.copyIn(s.tables.clusterID(cluster))
-	return c.state(), c.primary(), ok
-}

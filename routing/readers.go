@@ -1,7 +1,5 @@
 package routing
 
-import "github.com/fado-project/fado/catalog"
-
 // Holder is a cluster whose storage an input may be read from.
 type Holder struct {
 	Cluster string
@@ -17,7 +15,7 @@ type Holder struct {
 //
 // Residency of the clusters does not matter here: a primary that leaves a place which its
 // policy no longer allows is read from until it has moved. Where the bytes go is for the
-// caller to check ([Snapshot.Allows]).
+// caller to check ([BucketView.Allows]).
 //
 // It takes no lock and does no I/O. What was an exception before the call is seen by it.
 func (r *Router) Holders(dst []Holder, in Input) ([]Holder, bool) {
@@ -50,14 +48,4 @@ func (r *Router) Holders(dst []Holder, in Input) ([]Holder, bool) {
 		}
 	}
 	return dst, true
-}
-
-// Writer reports whether users' writes of a key may go to a cluster: it is the bucket's
-// primary, or holds a synced copy of the key under a policy that says writes anywhere.
-func (s *Snapshot) Writer(bucket, key, cluster string) bool {
-	if cluster == "" || s.Primary(bucket) == cluster {
-		return cluster != ""
-	}
-	state, _, ok := s.CopyState(bucket, key, cluster)
-	return ok && state == catalog.CopySynced && s.WritesAnywhere(bucket, key)
 }

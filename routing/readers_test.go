@@ -69,7 +69,7 @@ func TestReaders(t *testing.T) {
 		bucket, cluster string
 		want            bool
 	}{{b, "c1", true}, {b, "c2", false}, {b, "", false}, {any, "c1", true}, {any, "c2", true}, {any, "c3", false}, {any, "c4", false}, {any, "c9", false}, {"none", "c1", false}} {
-		if got := s.Writer(c.bucket, "k", c.cluster); got != c.want {
+		if got := s.Of(c.bucket).Writer("k", c.cluster); got != c.want {
 			t.Errorf("writer of %s in %q: %t", c.bucket, c.cluster, got)
 		}
 	}

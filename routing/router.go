@@ -74,9 +74,10 @@ func (r *Router) Current(bucket, key, cluster string) bool {
 func (r *Router) CurrentIn(dst []string, bucket, key string) []string {
 	first := len(dst)
 	snap := r.snap.Load()
-	dst = snap.WantedIn(dst, bucket, key)
+	view := snap.Of(bucket)
+	dst = view.WantedIn(dst, key)
 	// Where a rule has no copies yet, its keys are written where the bucket is.
-	if c := snap.writtenIn(bucket, key); c != "" && !slices.Contains(dst[first:], c) {
+	if c := view.writtenIn(key); c != "" && !slices.Contains(dst[first:], c) {
 		dst = append(dst, c)
 	}
 	if s := r.Pulled.of(bucket, key); s != nil {

@@ -1,9 +1,7 @@
 package routing
 
 import (
-	"cmp"
 	"maps"
-	"slices"
 
 	"github.com/fado-project/fado/catalog"
 )
@@ -118,144 +116,11 @@ func (s *Snapshot) Len(k catalog.Kind) int {
 	}
 }
 
-// Copies returns the copies of a bucket, of all its rules, sorted by prefix and
-// cluster, in a new slice. A cursor is only kept while the copy is syncing. Copies of
-// a prefix rule that is no longer declared are among them, though nothing is routed
-// by them.
-func (s *Snapshot) Copies(bucket string) []catalog.Copy {
-	en := s.buckets.get(bucket)
-	if en == nil {
-		return nil
-	}
-	copies := s.tables.copies(en)
-	slices.SortFunc(copies, func(a, b catalog.Copy) int {
-		return cmp.Or(cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.Cluster, b.Cluster))
-	})
-	return copies
-}
-
-// Rules returns the rules of a bucket: the one of prefix "" first, then its prefix
-// rules sorted by prefix, each with the name of its policy (the default resolved).
-// Nil for an unknown bucket.
-func (s *Snapshot) Rules(bucket string) []catalog.PrefixRule {
-	en := s.buckets.get(bucket)
-	if en == nil {
-		return nil
-	}
-	rules := make([]catalog.PrefixRule, 1+len(en.rules()))
-	for i := range rules {
-		rules[i] = s.tables.rule(en, i)
-	}
-	return rules
-}
-
-// RuleOf returns the rule that covers a key, the default policy resolved: the longest
-// matching prefix wins. False for an unknown bucket.
-func (s *Snapshot) RuleOf(bucket, key string) (catalog.PrefixRule, bool) {
-	en := s.buckets.get(bucket)
-	if en == nil {
-		return catalog.PrefixRule{}, false
-	}
-	return s.tables.rule(en, en.ruleOf(key)), true
-}
-
-// Allows says whether residency allows the object (bucket, key) in a cluster:
-// the one question every write of replication and every choice of routing asks. An
-// unknown bucket, policy or cluster is not allowed.
-func (s *Snapshot) Allows(bucket, key, cluster string) bool {
-	en := s.buckets.get(bucket)
-	return en != nil && s.tables.allows(en.policyOf(en.ruleOf(key)), s.tables.clusterID(cluster))
-}
-
 // AllowsPolicy says whether a policy allows a cluster. An unknown policy or cluster is
 // not allowed.
 func (s *Snapshot) AllowsPolicy(policy, cluster string) bool {
 	id, ok := s.tables.policyIDs.ids[policy]
 	return ok && s.tables.allows(policyID(id), s.tables.clusterID(cluster))
-}
-
-// WantedIn returns, appended to dst, the clusters that hold or are getting a copy
-// of the key (state waiting, syncing or synced), the primary included and first. Where the
-// key's rule is new and has no copies yet, they are those of the rule it belonged to; where
-// its former rule's copies are yet to be given to the rule that covers it now, those of both.
-func (s *Snapshot) WantedIn(dst []string, bucket, key string) []string {
-	en := s.buckets.get(bucket)
-	if en == nil {
-		return dst
-	}
-	rule, former := en.holding(key)
-	first := len(dst)
-	for i := range en.copies() {
-		c := en.copyAt(i)
-		if c.rule() != rule && c.rule() != former || !c.primary() && c.state() > catalog.CopySynced {
-			continue
-		}
-		name := s.tables.clusterIDs.names[c.cluster]
-		at := len(dst)
-		if former >= 0 { // two rules may have copies in one cluster
-			if k := slices.Index(dst[first:], name); k >= 0 {
-				at = first + k
-			}
-		}
-		if at == len(dst) {
-			dst = append(dst, name)
-		}
-		if c.primary() {
-			dst[first], dst[at] = dst[at], dst[first]
-		}
-	}
-	return dst
-}
-
-// Primary returns the cluster a bucket is written in, "" while there is none.
-func (s *Snapshot) Primary(bucket string) string {
-	en := s.buckets.get(bucket)
-	if en == nil {
-		return ""
-	}
-	return s.tables.clusterIDs.names[en.primaryOf(0)]
-}
-
-// writtenIn returns the cluster that a key is written in, the declared primary while there
-// are no copies; "" if there is none.
-func (s *Snapshot) writtenIn(bucket, key string) string {
-	en := s.buckets.get(bucket)
-	if en == nil {
-		return ""
-	}
-	return s.tables.clusterIDs.names[en.writtenIn(en.ruleOf(key))]
-}
-
-// Moving says whether a bucket is about to be written in a cluster; see [Copy].
-func (s *Snapshot) Moving(bucket, cluster string) bool {
-	en := s.buckets.get(bucket)
-	if en == nil {
-		return false
-	}
-	id := s.tables.clusterID(cluster)
-	for i := en.firstCopy(id); i < en.copies(); i++ {
-		if c := en.copyAt(i); c.cluster == id && c.moving() {
-			return true
-		}
-	}
-	return false
-}
-
-// Elsewhere says whether what is known of a bucket in a cluster was, or may have been, learnt
-// at another storage than the cluster has now.
-func (s *Snapshot) Elsewhere(bucket, cluster string) bool {
-	en := s.buckets.get(bucket)
-	if en == nil {
-		return false
-	}
-	id := s.tables.clusterID(cluster)
-	at := s.tables.site(id)
-	for i := en.firstCopy(id); at != nil && i < en.copies(); i++ {
-		if c := en.copyAt(i); c.cluster == id && c.elsewhere(at) {
-			return true
-		}
-	}
-	return false
 }
 
 // Endpoints returns every function endpoint, of all clusters sorted by name. An

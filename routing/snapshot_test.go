@@ -51,7 +51,7 @@ func checkSnapshot(t *rapid.T, s *routing.Snapshot, m *model) {
 	same(t, "buckets", buckets, slices.Sorted(maps.Keys(m.buckets)))
 	for _, b := range modelBuckets {
 		same(t, "bucket "+b, s.Bucket(b), m.buckets[b])
-		same(t, "rules of "+b, s.Rules(b), m.rules(b))
+		same(t, "rules of "+b, s.Of(b).Rules(), m.rules(b))
 		checkCopies(t, s, m, b)
 		for _, key := range modelKeys {
 			checkKey(t, s, m, b, key)
@@ -99,7 +99,7 @@ func checkCopies(t *rapid.T, s *routing.Snapshot, m *model, bucket string) {
 	want := slices.SortedFunc(slices.Values(m.copies[bucket]), func(a, b catalog.Copy) int {
 		return strings.Compare(a.Prefix+"\x00"+a.Cluster, b.Prefix+"\x00"+b.Cluster)
 	})
-	got := s.Copies(bucket)
+	got := s.Of(bucket).Copies()
 	if len(got)+len(want) > 0 {
 		same(t, "copies of "+bucket, got, want)
 	}
@@ -109,20 +109,20 @@ func checkCopies(t *rapid.T, s *routing.Snapshot, m *model, bucket string) {
 			primary = c.Cluster
 		}
 	}
-	same(t, "primary of "+bucket, s.Primary(bucket), primary)
+	same(t, "primary of "+bucket, s.Of(bucket).Primary(), primary)
 }
 
 func checkKey(t *rapid.T, s *routing.Snapshot, m *model, bucket, key string) {
-	rule, ok := s.RuleOf(bucket, key)
+	rule, ok := s.Of(bucket).RuleOf(key)
 	same(t, "known", ok, m.buckets[bucket] != nil)
 	same(t, "rule of "+bucket+" "+key, rule, m.ruleOf(bucket, key))
 	for _, c := range append(modelClusters, "never-seen", "") {
 		want := ok && m.allowsPolicy(m.ruleOf(bucket, key).Policy, c)
-		same(t, fmt.Sprintf("allows %s %q in %q", bucket, key, c), s.Allows(bucket, key, c), want)
+		same(t, fmt.Sprintf("allows %s %q in %q", bucket, key, c), s.Of(bucket).Allows(key, c), want)
 	}
 	primary, others := m.wantedIn(bucket, key)
-	got := s.WantedIn([]string{"before"}, bucket, key)
-	same(t, "anywhere", s.Anywhere(bucket, key), m.anywhere(bucket, key))
+	got := s.Of(bucket).WantedIn([]string{"before"}, key)
+	same(t, "anywhere", s.Of(bucket).Anywhere(key), m.anywhere(bucket, key))
 	if len(primary) == 1 && len(got) > 1 { // two have one where rules differ, which only random copies do
 		same(t, "first", got[1], primary[0])
 	}
@@ -240,10 +240,10 @@ func TestEditsOfOneSnapshotAreApart(t *testing.T) {
 		})
 	}
 	x, y := fork("x", "px"), fork("y", "py")
-	if !x.Allows("b", "k", "in-x") || x.Allows("b", "k", "in-y") || y.Allows("b", "k", "in-x") || !y.Allows("b", "k", "in-y") {
+	if !x.Of("b").Allows("k", "in-x") || x.Of("b").Allows("k", "in-y") || y.Of("b").Allows("k", "in-x") || !y.Of("b").Allows("k", "in-y") {
 		t.Error("edits of one snapshot mixed")
 	}
-	if base.Len(catalog.KindBucket) != 0 || base.Cluster("in-x") != nil || base.Allows("b", "k", "in-x") {
+	if base.Len(catalog.KindBucket) != 0 || base.Cluster("in-x") != nil || base.Of("b").Allows("k", "in-x") {
 		t.Error("the snapshot they were made from changed")
 	}
 }
@@ -258,9 +258,9 @@ func TestDeletedPolicyAllowsNothing(t *testing.T) {
 	})
 	gone := s.Edit(func(e *routing.Editor) { e.Delete(catalog.KindPolicy, "p") })
 	back := gone.Edit(func(e *routing.Editor) { e.PutPolicy(p) })
-	if !s.Allows("b", "k", "c") || gone.Allows("b", "k", "c") || !back.Allows("b", "k", "c") {
+	if !s.Of("b").Allows("k", "c") || gone.Of("b").Allows("k", "c") || !back.Of("b").Allows("k", "c") {
 		t.Errorf("allowed before %v, while deleted %v, after %v; want true, false, true",
-			s.Allows("b", "k", "c"), gone.Allows("b", "k", "c"), back.Allows("b", "k", "c"))
+			s.Of("b").Allows("k", "c"), gone.Of("b").Allows("k", "c"), back.Of("b").Allows("k", "c"))
 	}
 }
 
@@ -270,7 +270,7 @@ func TestCopiesAreDistinct(t *testing.T) {
 		e.PutBucket(&catalog.Bucket{Name: "b"})
 		e.SetCopies("b", append(synced("c1", "c2"), synced("c1", "c2")...))
 	})
-	if got, want := s.Copies("b"), synced("c1", "c2"); !slices.Equal(got, want) {
+	if got, want := s.Of("b").Copies(), synced("c1", "c2"); !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -23,7 +23,7 @@ func TestAPrimaryMayBeBehindWhereUsersWroteAnywhere(t *testing.T) {
 				e.SetCopies("b", copies)
 			}))
 			r.Pending.Add("b", "k", "c001")
-			if !r.Snapshot().Anywhere("b", "k") || r.Snapshot().WritesAnywhere("b", "k") {
+			if !r.Snapshot().Of("b").Anywhere("k") || r.Snapshot().Of("b").WritesAnywhere("k") {
 				t.Error("the rows say written anywhere, the policy does not")
 			}
 			var d routing.Decision
@@ -33,7 +33,7 @@ func TestAPrimaryMayBeBehindWhereUsersWroteAnywhere(t *testing.T) {
 			}
 			copies[0].Anywhere = false
 			r.Swap(r.Snapshot().Edit(func(e *routing.Editor) { e.SetCopies("b", copies) }))
-			if r.Current("b", "k", "c001") || r.Snapshot().Anywhere("b", "k") {
+			if r.Current("b", "k", "c001") || r.Snapshot().Of("b").Anywhere("k") {
 				t.Error("what a primary lacked when it became the primary is current there")
 			}
 			if r.Pending.Remove("b", "k", "c001"); !r.Current("b", "k", "c001") {

@@ -39,7 +39,7 @@ func ackWait(f *storage.Forward) time.Duration {
 func (a acks) awaited(written, key string) (others []string, need int) {
 	c := a.c
 	snap := c.router().Snapshot()
-	others = slices.DeleteFunc(snap.WantedIn(nil, c.bucket, key), func(o string) bool { return o == written })
+	others = slices.DeleteFunc(snap.Of(c.bucket).WantedIn(nil, key), func(o string) bool { return o == written })
 	need = len(others)
 	if c.h.WriteAck != ackAll {
 		need = min(need, c.h.WriteAck-1)

@@ -184,7 +184,7 @@ func (m making) awaitBucket(locks bool) error {
 	ctx, cancel := context.WithTimeout(c.ctx, bucketPatience)
 	defer cancel()
 	for {
-		if primary := c.router().Snapshot().Primary(c.bucket); primary != "" && m.bucketIn(ctx, primary, locks) {
+		if primary := c.router().Snapshot().Of(c.bucket).Primary(); primary != "" && m.bucketIn(ctx, primary, locks) {
 			return nil
 		}
 		select {
@@ -224,7 +224,7 @@ func deleteBucket(c writer) error {
 	if err := (making{c}).awaitEmptied(); err != nil {
 		return err
 	}
-	if primary := c.router().Snapshot().Primary(c.bucket); primary != "" {
+	if primary := c.router().Snapshot().Of(c.bucket).Primary(); primary != "" {
 		_, err := c.write(primary, &storage.Forward{Name: c.op.name, Method: http.MethodDelete, Bucket: c.bucket}, nil)
 		if e, ok := errors.AsType[*s3err.Error](err); ok && e.Code == "SlowDown" && errors.Is(e, errNoPhysical) {
 			err = nil // removed by an attempt before
@@ -265,7 +265,7 @@ func (m making) awaitEmptied() error {
 // differs reports whether anything is known to differ between the bucket's copies.
 func (m making) differs() bool {
 	c := m.c
-	for _, cp := range c.router().Snapshot().Copies(c.bucket) {
+	for _, cp := range c.router().Snapshot().Of(c.bucket).Copies() {
 		if c.router().Pending.HasBelow(c.bucket, "", cp.Cluster) {
 			return true
 		}
@@ -278,7 +278,7 @@ var settingQuery = []string{"versioning", "cors", "tagging", "object-lock"}
 
 // getBucketSetting passes on what the primary's storage knows of the bucket.
 func getBucketSetting(c reader) error {
-	primary := c.router().Snapshot().Primary(c.bucket)
+	primary := c.router().Snapshot().Of(c.bucket).Primary()
 	if primary == "" {
 		return s3err.SlowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
 	}
@@ -295,8 +295,8 @@ func getBucketSetting(c reader) error {
 // putLockRule answers PutObjectLockConfiguration. The rule locks what is written at the primary.
 func putLockRule(c writer) error {
 	snap := c.router().Snapshot()
-	for _, rule := range snap.Rules(c.bucket) {
-		if snap.Anywhere(c.bucket, rule.Prefix) {
+	for _, rule := range snap.Of(c.bucket).Rules() {
+		if snap.Of(c.bucket).Anywhere(rule.Prefix) {
 			return locksAnywhere(c)
 		}
 	}
@@ -306,7 +306,7 @@ func putLockRule(c writer) error {
 // setAtPrimary answers PutBucketTagging and DeleteBucketTagging: it changes what the primary's
 // storage knows of the bucket.
 func setAtPrimary(c writer) error {
-	cluster := c.router().Snapshot().Primary(c.bucket)
+	cluster := c.router().Snapshot().Of(c.bucket).Primary()
 	if cluster == "" {
 		return s3err.SlowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
 	}

@@ -37,7 +37,7 @@ func (h *Handler) makeCache() {
 // holdBodies has a change of the catalogue remove what it does not allow to be here.
 func (h *Handler) holdBodies(bucket string, keys iter.Seq[string]) (ctx context.Context, end func(), err error) {
 	return h.app.Replication().Gateway().Keep(func(s *routing.Snapshot) bool {
-		rules := s.Rules(bucket)
+		rules := s.Of(bucket).Rules()
 		all := len(rules) > 0
 		for _, r := range rules {
 			all = all && h.mayPass(s, r.Policy)
@@ -46,7 +46,7 @@ func (h *Handler) holdBodies(bucket string, keys iter.Seq[string]) (ctx context.
 			return true
 		}
 		for key := range keys {
-			if rule, known := s.RuleOf(bucket, key); !known || !h.mayPass(s, rule.Policy) {
+			if rule, known := s.Of(bucket).RuleOf(key); !known || !h.mayPass(s, rule.Policy) {
 				return false
 			}
 		}
@@ -56,7 +56,7 @@ func (h *Handler) holdBodies(bucket string, keys iter.Seq[string]) (ctx context.
 
 func (h *Handler) mayKeep(bucket, key string) bool {
 	s := h.app.Control().Router().Snapshot()
-	rule, known := s.RuleOf(bucket, key)
+	rule, known := s.Of(bucket).RuleOf(key)
 	return known && h.mayPass(s, rule.Policy)
 }
 

@@ -45,8 +45,8 @@ func newCopier(c writer, to string) (*copier, error) {
 		return nil, err
 	}
 	snap := c.router().Snapshot()
-	if c.h.Cluster != "" && !snap.Allows(s.Bucket, s.Key, c.h.Cluster) || !snap.Passes(s.Bucket, s.Key) {
-		rule, _ := snap.RuleOf(s.Bucket, s.Key)
+	if c.h.Cluster != "" && !snap.Of(s.Bucket).Allows(s.Key, c.h.Cluster) || !snap.Of(s.Bucket).Passes(s.Key) {
+		rule, _ := snap.Of(s.Bucket).RuleOf(s.Key)
 		return nil, s3err.Denied("The policy %q does not allow the source %s.", rule.Policy, c.where(rule.Policy))
 	}
 	return &copier{c: c, src: s, holders: holders, to: to}, nil

@@ -30,7 +30,7 @@ func (o origins) rules() *cors.Rules {
 	if fresh {
 		return rules
 	}
-	_, body, err := c.page(&routing.Holder{Cluster: snap.Primary(c.bucket), Primary: true}, storage.Forward{
+	_, body, err := c.page(&routing.Holder{Cluster: snap.Of(c.bucket).Primary(), Primary: true}, storage.Forward{
 		Name: "GetBucketCors", Method: http.MethodGet, Bucket: c.bucket, Query: map[string][]string{"cors": {""}}, Wait: firstWait,
 	})
 	said := new(cors.Rules)

@@ -174,7 +174,7 @@ func TestLockedObjectsMove(t *testing.T) {
 	ctx := context.Background()
 	w.putLocked("worm", "held", minio.PutObjectOptions{LegalHold: minio.LegalHoldEnabled})
 	w.apply(&catalog.Bucket{Name: "worm", Policy: "one", Primary: "c2", ObjectLock: true})
-	w.await("the bucket is written in c2", func() bool { return w.ctl.Router().Snapshot().Primary("worm") == "c2" })
+	w.await("the bucket is written in c2", func() bool { return w.ctl.Router().Snapshot().Of("worm").Primary() == "c2" })
 	w.await("the bucket says what keeps the former copy", func() bool {
 		st, err := w.ctl.Status.Bucket(ctx, "worm")
 		return err == nil && st.State == control.BucketStuck && strings.Contains(strings.Join(texts(st), " "), "locked")
@@ -209,7 +209,7 @@ func TestLockRuleMoves(t *testing.T) {
 	move := func(to string) {
 		t.Helper()
 		w.apply(&catalog.Bucket{Name: "worm", Policy: "both", Primary: to, ObjectLock: true})
-		w.await("the bucket is written in "+to, func() bool { return w.ctl.Router().Snapshot().Primary("worm") == to })
+		w.await("the bucket is written in "+to, func() bool { return w.ctl.Router().Snapshot().Of("worm").Primary() == to })
 	}
 	move("c2")
 	w.putLocked("worm", "new", minio.PutObjectOptions{})

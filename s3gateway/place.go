@@ -108,7 +108,7 @@ func (c reader) same(bucket string, h *routing.Holder) bool {
 		return true
 	}
 	here, ok := c.gateway.Capabilities(h.Cluster)
-	there, also := c.gateway.Capabilities(c.router().Snapshot().Primary(bucket))
+	there, also := c.gateway.Capabilities(c.router().Snapshot().Of(bucket).Primary())
 	return ok && also && here.PreserveVersion && there.PreserveVersion
 }
 
@@ -116,11 +116,11 @@ func (c reader) same(bucket string, h *routing.Holder) bool {
 // anywhere the nearest that holds the current version.
 func (c reader) writePlace(key string) (string, error) {
 	snap := c.router().Snapshot()
-	primary := snap.Primary(c.bucket)
+	primary := snap.Of(c.bucket).Primary()
 	if primary == "" {
 		return "", s3err.SlowDown(errNoPrimary, "The bucket has no primary yet. Please retry.")
 	}
-	if !snap.WritesAnywhere(c.bucket, key) {
+	if !snap.Of(c.bucket).WritesAnywhere(key) {
 		return primary, nil
 	}
 	holders, err := c.readers(routing.Input{Bucket: c.bucket, Key: key, Scope: routing.ScopeObject}, content)
@@ -128,7 +128,7 @@ func (c reader) writePlace(key string) (string, error) {
 		return "", err
 	}
 	for _, h := range holders {
-		if snap.Writer(c.bucket, key, h.Cluster) && h.Storage != routing.StorageDown {
+		if snap.Of(c.bucket).Writer(key, h.Cluster) && h.Storage != routing.StorageDown {
 			return h.Cluster, nil
 		}
 	}

@@ -68,7 +68,7 @@ func (s serving) engineError(err error) *s3err.Error {
 
 // forbidden names the policy that does not allow the object here.
 func (c *call) forbidden() *s3err.Error {
-	rule, ok := c.router().Snapshot().RuleOf(c.bucket, c.key)
+	rule, ok := c.router().Snapshot().Of(c.bucket).RuleOf(c.key)
 	if !ok {
 		return s3err.NoSuchBucket(c.bucket)
 	}

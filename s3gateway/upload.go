@@ -25,7 +25,7 @@ func inParts(run func(uploader) error) func(*call) error {
 func (u uploader) theUpload() (cluster, id string, err error) {
 	c := u.c
 	cluster, id, ok := wire.DecodeUpload(c.query.Get("uploadId"))
-	if !ok || !c.router().Snapshot().Writer(c.bucket, c.key, cluster) {
+	if !ok || !c.router().Snapshot().Of(c.bucket).Writer(c.key, cluster) {
 		return "", "", s3err.NoSuchUpload()
 	}
 	return cluster, id, nil

@@ -86,7 +86,7 @@ func listUploads(c reader) error {
 func (l uploadLister) page(q uploads.Query) (*uploads.Page, error) {
 	c := l.c
 	snap := c.router().Snapshot()
-	q.Shown = func(u *uploads.Upload) bool { return snap.Writer(c.bucket, u.Key, u.Cluster) }
+	q.Shown = func(u *uploads.Upload) bool { return snap.Of(c.bucket).Writer(u.Key, u.Cluster) }
 	var sources []uploads.Source
 	for _, cluster := range writersOf(snap, c.bucket) {
 		lists, err := c.gateway.ListsUploads(c.ctx, cluster)
@@ -117,13 +117,13 @@ func (l uploadLister) page(q uploads.Query) (*uploads.Page, error) {
 
 // writersOf returns the clusters in which users write keys of a bucket.
 func writersOf(snap *routing.Snapshot, bucket string) (clusters []string) {
-	if primary := snap.Primary(bucket); primary != "" {
+	if primary := snap.Of(bucket).Primary(); primary != "" {
 		clusters = append(clusters, primary)
 	}
-	if len(snap.RulesAnywhere(bucket)) == 0 {
+	if len(snap.Of(bucket).RulesAnywhere()) == 0 {
 		return clusters
 	}
-	for _, cp := range snap.Copies(bucket) {
+	for _, cp := range snap.Of(bucket).Copies() {
 		if !slices.Contains(clusters, cp.Cluster) {
 			clusters = append(clusters, cp.Cluster)
 		}

@@ -55,7 +55,7 @@ func putObjectPart(c writer) error {
 // putLock answers PutObjectLegalHold and PutObjectRetention: where one storage has the say of what
 // is locked. Elsewhere an object would be locked where the change was made alone.
 func putLock(c writer) error {
-	if c.router().Snapshot().Anywhere(c.bucket, c.key) {
+	if c.router().Snapshot().Of(c.bucket).Anywhere(c.key) {
 		return locksAnywhere(c)
 	}
 	return putObjectPart(c)

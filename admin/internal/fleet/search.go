@@ -56,8 +56,8 @@ func (s *Search) matches(name string) bool {
 	if s.State == control.BucketOK && !s.Fleet.ok(name) {
 		return false
 	}
-	if s.Policy != "" && !slices.ContainsFunc(s.Snapshot.Rules(name), func(r catalog.PrefixRule) bool { return r.Policy == s.Policy }) {
+	if s.Policy != "" && !slices.ContainsFunc(s.Snapshot.Of(name).Rules(), func(r catalog.PrefixRule) bool { return r.Policy == s.Policy }) {
 		return false
 	}
-	return s.Cluster == "" || slices.ContainsFunc(s.Snapshot.Copies(name), func(cp catalog.Copy) bool { return cp.Cluster == s.Cluster })
+	return s.Cluster == "" || slices.ContainsFunc(s.Snapshot.Of(name).Copies(), func(cp catalog.Copy) bool { return cp.Cluster == s.Cluster })
 }

@@ -124,7 +124,7 @@ func keep(e *routing.Editor, from *routing.Snapshot, k state.Ref) {
 	case catalog.KindBucket:
 		if b := from.Bucket(k.Name); b != nil {
 			e.PutBucket(b)
-			e.SetCopies(k.Name, from.Copies(k.Name))
+			e.SetCopies(k.Name, from.Of(k.Name).Copies())
 			return
 		}
 	}

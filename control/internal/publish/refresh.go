@@ -111,7 +111,7 @@ func (c *Change) publish(e *routing.Editor, now *routing.Snapshot, declared func
 		}
 	}
 	if c.Ref.Kind == catalog.KindBucket {
-		c.Before = now.Copies(c.Ref.Name)
+		c.Before = now.Of(c.Ref.Name).Copies()
 		e.SetCopies(c.Ref.Name, record.Routed(c.Rows))
 	}
 }

@@ -87,7 +87,7 @@ func (a *Apart) fromOthers(ctx context.Context, bucket, cluster string) error {
 // are down.
 func (a *Apart) others(bucket, cluster string, f func(*site.Site) error) error {
 	var seen []string
-	for _, c := range a.o.Router.Snapshot().Copies(bucket) {
+	for _, c := range a.o.Router.Snapshot().Of(bucket).Copies() {
 		if c.Cluster == cluster || slices.Contains(seen, c.Cluster) {
 			continue
 		}

@@ -45,10 +45,10 @@ func (b *Buckets) Ensure(ctx context.Context, id ids.Copy) (made bool, err error
 	}
 	snap := b.o.Router.Snapshot()
 	// Before the copy's bucket is touched: one that is suspended stays so.
-	if err := b.ensureVersions(ctx, id, snap.Primary(id.Bucket), id.Cluster); err != nil {
+	if err := b.ensureVersions(ctx, id, snap.Of(id.Bucket).Primary(), id.Cluster); err != nil {
 		return false, err
 	}
-	made, err = b.ensureCopy(ctx, id, versioned || snap.Anywhere(id.Bucket, id.Prefix))
+	made, err = b.ensureCopy(ctx, id, versioned || snap.Of(id.Bucket).Anywhere(id.Prefix))
 	if err != nil {
 		return made, err
 	}
@@ -127,7 +127,7 @@ func (b *Buckets) wantsLocks(ctx context.Context, s *site.Site, bucket string) (
 	if decl := snap.Bucket(bucket); decl == nil || decl.ObjectLock {
 		return decl != nil, nil
 	}
-	primary := snap.Primary(bucket)
+	primary := snap.Of(bucket).Primary()
 	if primary == "" || primary == s.Name() {
 		return false, nil
 	}
@@ -290,7 +290,7 @@ func (b *Buckets) keepVersions(ctx context.Context, s *site.Site, bucket string)
 // ensureVersions switches versioning on in clusters, if the rule's objects may be written
 // anywhere. Suspended versioning is an operator's decision: it stays and is reported.
 func (b *Buckets) ensureVersions(ctx context.Context, id ids.Copy, clusters ...string) error {
-	if !b.o.Router.Snapshot().Anywhere(id.Bucket, id.Prefix) {
+	if !b.o.Router.Snapshot().Of(id.Bucket).Anywhere(id.Prefix) {
 		return nil
 	}
 	for _, c := range slices.Compact(clusters) {
@@ -351,7 +351,7 @@ func (b *Buckets) noteMade(ctx context.Context, bucket string, s *site.Site, mad
 
 // learn notes what a copy's storages and bucket are found to be.
 func (b *Buckets) learn(ctx context.Context, id ids.Copy, versioned bool) {
-	primary := b.o.Router.Snapshot().Primary(id.Bucket)
+	primary := b.o.Router.Snapshot().Of(id.Bucket).Primary()
 	for _, cluster := range []string{primary, id.Cluster} {
 		if s, err := b.o.Sites.Usable(cluster); err == nil {
 			b.o.Sites.Facts.Learn(ctx, s, id.Bucket, versioned, cluster == primary)

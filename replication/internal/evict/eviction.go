@@ -58,7 +58,7 @@ func look(ctx context.Context, o *Options, id ids.Copy) (*eviction, error) {
 		return nil, object.ErrChanged
 	}
 	v := &eviction{o: o, id: id, row: rows[i], rows: rows}
-	v.anywhere = v.row.Anywhere || slices.Contains(o.Router.Snapshot().RulesAnywhere(id.Bucket), id.Prefix)
+	v.anywhere = v.row.Anywhere || slices.Contains(o.Router.Snapshot().Of(id.Bucket).RulesAnywhere(), id.Prefix)
 	if v.src, err = o.Sites.Usable(primary); err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (v *eviction) removal() buckets.Removal {
 // settled reports whether every other copy that is wanted of the rule is synced, by
 // [object.ErrNotYet] if not: until then this one may be needed.
 func (v *eviction) settled() error {
-	for _, c := range v.o.Router.Snapshot().Copies(v.id.Bucket) {
+	for _, c := range v.o.Router.Snapshot().Of(v.id.Bucket).Copies() {
 		wanted := c.State == catalog.CopyWaiting || c.State == catalog.CopySyncing
 		if wanted && (strings.HasPrefix(c.Prefix, v.id.Prefix) || strings.HasPrefix(v.id.Prefix, c.Prefix)) {
 			return fmt.Errorf("the copy in %s is yet to be synced: %w", c.Cluster, object.ErrNotYet)
@@ -94,7 +94,7 @@ func (v *eviction) keeper() func(string) bool {
 	}
 	return func(key string) bool {
 		snap := v.o.Router.Snapshot()
-		rule, ok := snap.RuleOf(v.id.Bucket, key)
+		rule, ok := snap.Of(v.id.Bucket).RuleOf(key)
 		if !ok || len(rule.Prefix) > len(v.id.Prefix) {
 			return true
 		}
@@ -104,7 +104,7 @@ func (v *eviction) keeper() func(string) bool {
 		if _, pulled := v.o.Router.Pulled.Get(v.id.Bucket, key, v.id.Cluster); pulled {
 			return true
 		}
-		return slices.Contains(snap.WantedIn(nil, v.id.Bucket, key), v.id.Cluster)
+		return slices.Contains(snap.Of(v.id.Bucket).WantedIn(nil, key), v.id.Cluster)
 	}
 }
 
@@ -112,13 +112,13 @@ func (v *eviction) keeper() func(string) bool {
 // written elsewhere, and nothing there wants the key.
 func (v *eviction) mayRemove(key string) func(*routing.Snapshot) bool {
 	return func(s *routing.Snapshot) bool {
-		if p := s.Primary(v.id.Bucket); p == "" || p == v.id.Cluster || p != v.src.Name() {
+		if p := s.Of(v.id.Bucket).Primary(); p == "" || p == v.id.Cluster || p != v.src.Name() {
 			return false
 		}
-		if slices.Contains(s.WantedIn(nil, v.id.Bucket, key), v.id.Cluster) {
+		if slices.Contains(s.Of(v.id.Bucket).WantedIn(nil, key), v.id.Cluster) {
 			return false
 		}
-		for _, c := range s.Copies(v.id.Bucket) {
+		for _, c := range s.Of(v.id.Bucket).Copies() {
 			if c.Prefix == v.id.Prefix && c.Cluster == v.id.Cluster {
 				return c.State == catalog.CopyRemoving
 			}

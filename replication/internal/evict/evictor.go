@@ -111,7 +111,7 @@ func (e *Evictor) stillBehind(ctx context.Context, v *eviction) error {
 		return nil
 	}
 	h, err := object.HistoryAt(ctx, v.dst, v.id.Bucket, was.one, 2)
-	if err != nil || len(h.Versions) < 2 || !h.Versions[0].Deleted || v.o.Router.Snapshot().Allows(v.id.Bucket, was.one, v.id.Cluster) {
+	if err != nil || len(h.Versions) < 2 || !h.Versions[0].Deleted || v.o.Router.Snapshot().Of(v.id.Bucket).Allows(was.one, v.id.Cluster) {
 		return err
 	}
 	v.behind = was

@@ -154,7 +154,7 @@ func claimOn(ctx context.Context, v *eviction, ref ids.Object) object.Claim {
 // elsewhere reports whether the object is where policy wants it now, by [object.ErrNotYet] if not. A
 // conflict at another copy is for people to resolve and does not keep this one.
 func (v *eviction) elsewhere(ctx context.Context, ref ids.Object) error {
-	for _, c := range v.o.Router.Snapshot().WantedIn(nil, ref.Bucket, ref.Key) {
+	for _, c := range v.o.Router.Snapshot().Of(ref.Bucket).WantedIn(nil, ref.Key) {
 		row, err := v.o.Objects.PendingRow(ctx, ids.ObjectIn(ref.Bucket, ref.Key, c))
 		if err != nil {
 			return err
@@ -198,7 +198,7 @@ func (v *eviction) hidden(ctx context.Context, key string) error {
 			return err
 		}
 		left, err := v.o.Objects.RemoveHidden(ctx, p, object.Sides{Src: v.src, Dst: v.dst})
-		if err == nil && left > 0 && !v.o.Router.Snapshot().Allows(v.id.Bucket, key, v.id.Cluster) {
+		if err == nil && left > 0 && !v.o.Router.Snapshot().Of(v.id.Bucket).Allows(key, v.id.Cluster) {
 			v.behind.note(key) // it must not be there
 		}
 		return err

@@ -73,7 +73,7 @@ func (v *eviction) secure(ctx context.Context, ref ids.Object, vs []storage.Vers
 	missing := slices.DeleteFunc(slices.Clone(vs), func(o storage.Version) bool { return o.Deleted })
 	var keepers []*site.Site
 	var why error
-	for _, c := range v.o.Router.Snapshot().WantedIn(nil, ref.Bucket, ref.Key) {
+	for _, c := range v.o.Router.Snapshot().Of(ref.Bucket).WantedIn(nil, ref.Key) {
 		if len(missing) == 0 {
 			return nil
 		}

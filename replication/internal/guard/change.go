@@ -71,7 +71,7 @@ func (g *Guard) RolesChanged(bucket string) {
 	g.wake()
 	snap := g.o.Router.Snapshot()
 	moving := func(r *running) bool {
-		return (bucket == "" || r.Bucket == bucket) && snap.Moving(r.Bucket, r.Cluster)
+		return (bucket == "" || r.Bucket == bucket) && snap.Of(r.Bucket).Moving(r.Cluster)
 	}
 	g.letEnd(context.Background(), movingPatience, moving)
 	_ = g.abort(context.Background(), ErrMoving, moving)
@@ -79,7 +79,7 @@ func (g *Guard) RolesChanged(bucket string) {
 		return r.User && (bucket == "" || r.Bucket == bucket) && !r.AllowedBy(snap)
 	})
 	_ = g.abort(context.Background(), ErrMoving, func(r *running) bool {
-		return (bucket == "" || r.Bucket == bucket) && r.Allowed == nil && r.From != "" && r.Cluster == snap.Primary(r.Bucket) && !r.ToPrimary
+		return (bucket == "" || r.Bucket == bucket) && r.Allowed == nil && r.From != "" && r.Cluster == snap.Of(r.Bucket).Primary() && !r.ToPrimary
 	})
 }
 

@@ -9,7 +9,7 @@
 //     second knows of the other: no byte is on its way to a cluster once the change that
 //     forbids it is answered.
 //   - Bytes of an object pass through this instance only while its policy allows the cluster that
-//     the instance is in, where that is said ([routing.Snapshot.Passes]): of an operation that
+//     the instance is in, where that is said ([routing.BucketView.Passes]): of an operation that
 //     copies, of a user's write, and of what [Guard.Carry] is asked for.
 //   - A Pass is void once its operation has left: a Writer can't be kept.
 //   - A Pass gives the Writer of the cluster it was asked for, and of no other.

@@ -52,7 +52,7 @@ func (o *Op) AllowedBy(s *routing.Snapshot) bool {
 	if o.Allowed != nil {
 		return o.Allowed(s)
 	}
-	return s.Allows(o.Bucket, o.Key, o.Cluster)
+	return s.Of(o.Bucket).Allows(o.Key, o.Cluster)
 }
 
 // carries reports whether bytes of an object are copied through this instance. Of a user's write
@@ -64,7 +64,7 @@ func (o *Op) refusal(s *routing.Snapshot) error {
 	switch {
 	case !o.AllowedBy(s):
 		return ErrForbidden
-	case o.carries() && !s.Passes(o.Bucket, o.Key):
+	case o.carries() && !s.Of(o.Bucket).Passes(o.Key):
 		return ErrPath
 	default:
 		return nil
@@ -74,7 +74,7 @@ func (o *Op) refusal(s *routing.Snapshot) error {
 // AnyRule judges operations on a bucket itself: some rule of it allows the cluster.
 func AnyRule(bucket, cluster string) func(*routing.Snapshot) bool {
 	return func(s *routing.Snapshot) bool {
-		for _, rule := range s.Rules(bucket) {
+		for _, rule := range s.Of(bucket).Rules() {
 			if s.AllowsPolicy(rule.Policy, cluster) {
 				return true
 			}
@@ -181,15 +181,16 @@ func (g *Guard) enter(ctx context.Context, o *Op) (context.Context, *running, er
 		return nil, nil, err
 	}
 	snap := g.o.Router.Snapshot()
+	bucket := snap.Of(o.Bucket)
 	switch err := o.refusal(snap); {
 	case err != nil:
 		g.leave(r)
 		g.noteRefusal(snap, o, err)
 		return nil, nil, err
-	case snap.Moving(o.Bucket, o.Cluster) && !o.Handover:
+	case bucket.Moving(o.Cluster) && !o.Handover:
 		g.leave(r)
 		return nil, nil, ErrMoving
-	case o.Key != "" && (snap.Elsewhere(o.Bucket, o.Cluster) || o.From != "" && snap.Elsewhere(o.Bucket, o.From)):
+	case o.Key != "" && (bucket.Elsewhere(o.Cluster) || o.From != "" && bucket.Elsewhere(o.From)):
 		g.leave(r)
 		return nil, nil, ErrElsewhere
 	}
@@ -228,18 +229,8 @@ const holdPatience = 10 * time.Second
 // handedOver reports whether another instance is moving the primary's role away from an
 // operation's cluster.
 func (g *Guard) handedOver(o *Op) bool {
-	snap := g.o.Router.Snapshot()
-	return snap.Primary(o.Bucket) == o.Cluster && moves(snap, o.Bucket)
-}
-
-// moves reports whether one of a bucket's copies is about to become the primary.
-func moves(snap *routing.Snapshot, bucket string) bool {
-	for _, c := range snap.Copies(bucket) {
-		if c.Moving {
-			return true
-		}
-	}
-	return false
+	bucket := g.o.Router.Snapshot().Of(o.Bucket)
+	return bucket.Primary() == o.Cluster && bucket.AnyMoving()
 }
 
 // MayShow refuses with [ErrMoving] a user's write that has entered and is about to show, where the
@@ -262,7 +253,7 @@ const Grace = 500 * time.Millisecond
 
 // noteMove notes since when a bucket's primary moves.
 func (g *Guard) noteMove(bucket string) {
-	moving := moves(g.o.Router.Snapshot(), bucket)
+	moving := g.o.Router.Snapshot().Of(bucket).AnyMoving()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if _, told := g.shuts[bucket]; moving && !told {

@@ -331,7 +331,7 @@ func TestWritesAwaitAMove(t *testing.T) {
 				})
 			}))
 		}
-		op := Op{Object: ids.ObjectIn("b", "k", "c1"), User: true, Allowed: func(s *routing.Snapshot) bool { return s.Primary("b") == "c1" }}
+		op := Op{Object: ids.ObjectIn("b", "k", "c1"), User: true, Allowed: func(s *routing.Snapshot) bool { return s.Of("b").Primary() == "c1" }}
 		try := func() <-chan error {
 			done := make(chan error, 1)
 			go func() { done <- g.Do(t.Context(), op, func(context.Context, *Pass) error { return nil }) }()

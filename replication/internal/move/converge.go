@@ -23,7 +23,7 @@ func MustConverge(snap *routing.Snapshot, rows []state.Copy) bool {
 }
 
 func converges(snap *routing.Snapshot, c state.Copy) bool {
-	return c.Anywhere && !slices.Contains(snap.RulesAnywhere(c.Bucket), c.Prefix)
+	return c.Anywhere && !slices.Contains(snap.Of(c.Bucket).RulesAnywhere(), c.Prefix)
 }
 
 // Converger ends writes anywhere.

@@ -2,12 +2,10 @@ package move
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 )
 
@@ -20,11 +18,6 @@ import (
 // Marks are durable, so that an instance that starts or returns during the move writes
 // nothing there. If an instance ends and leaves marks behind, the instance that plans the
 // bucket next removes them with [Halts.End] and starts the move again.
-
-// AnyMoving reports whether one of a bucket's copies is marked.
-func AnyMoving(copies []catalog.Copy) bool {
-	return slices.ContainsFunc(copies, func(c catalog.Copy) bool { return c.Moving })
-}
 
 // SetMoving marks the copies in one cluster ("": in none), and no others.
 func SetMoving(rows []state.Copy, target string) {
@@ -68,7 +61,7 @@ const unhaltTimeout = 5 * time.Second
 
 // failed ends what a move that failed has halted, if it can; or the planner does.
 func (h *Halts) failed(ctx context.Context, bucket string) {
-	if !AnyMoving(h.o.Router.Snapshot().Copies(bucket)) {
+	if !h.o.Router.Snapshot().Of(bucket).AnyMoving() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unhaltTimeout)

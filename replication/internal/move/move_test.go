@@ -97,7 +97,7 @@ func TestSwapNeedsSyncedTarget(t *testing.T) {
 	} {
 		w.Rows(primary("c1"), copyOf("c2", s))
 		w.WantErr(w.Mover.swapRoles(t.Context(), bkt, "c1", "c2", time.Now()), object.ErrChanged)
-		if p := w.Ctl.Router().Snapshot().Primary(bkt); p != "c1" {
+		if p := w.Ctl.Router().Snapshot().Of(bkt).Primary(); p != "c1" {
 			t.Fatalf("the primary is %q", p)
 		}
 	}
@@ -113,7 +113,7 @@ func TestMoveFailedUnhalts(t *testing.T) {
 		t.Fatalf("marked: %+v", rows)
 	}
 	w.Rows(rows...)
-	if !AnyMoving(w.Ctl.Router().Snapshot().Copies(bkt)) {
+	if !w.Ctl.Router().Snapshot().Of(bkt).AnyMoving() {
 		t.Fatal("routing does not know of the mark")
 	}
 	ctx, cancel := context.WithCancel(t.Context())

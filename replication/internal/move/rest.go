@@ -38,7 +38,7 @@ func (r rest) bring(ctx context.Context) (whole bool, err error) {
 			return false, err
 		}
 		rows = slices.DeleteFunc(rows, func(row state.Pending) bool {
-			return row.Hold != state.HoldNone || r.o.Router.Snapshot().Anywhere(r.bucket, row.Key)
+			return row.Hold != state.HoldNone || r.o.Router.Snapshot().Of(r.bucket).Anywhere(row.Key)
 		})
 		if len(rows) == 0 {
 			return true, nil

@@ -83,7 +83,7 @@ func (d *Decisions) stopped(bucket string, rows []state.Copy, primary string) er
 			return nil
 		}
 	}
-	if d.o.Router.Snapshot().Elsewhere(bucket, primary) {
+	if d.o.Router.Snapshot().Of(bucket).Elsewhere(primary) {
 		return nil
 	}
 	return fmt.Errorf("bucket %s: %w", bucket, ErrNotStopped)
@@ -94,8 +94,8 @@ func (d *Decisions) stopped(bucket string, rows []state.Copy, primary string) er
 // objects are adopted, and whatever else is there stays, as conflicts.
 func (d *Decisions) TrustCopy(ctx context.Context, bucket, cluster string) error {
 	snap := d.o.Router.Snapshot()
-	from := snap.Primary(bucket)
-	if !copyrows.SyncedEverywhere(snap.Copies(bucket), cluster) || snap.Elsewhere(bucket, cluster) {
+	from := snap.Of(bucket).Primary()
+	if !copyrows.SyncedEverywhere(snap.Of(bucket).Copies(), cluster) || snap.Of(bucket).Elsewhere(cluster) {
 		return fmt.Errorf("%s: %w", cluster, ErrNoWhole)
 	}
 	if _, err := d.o.Sites.Usable(cluster); err != nil {

@@ -78,11 +78,11 @@ func (m *convergence) bringHistories(ctx context.Context) error {
 // meet asks every cluster that takes part in the key; nil if there is nothing to settle.
 func (e *Settler) meet(ctx context.Context, t Task) (*convergence, error) {
 	snap := e.o.Router.Snapshot()
-	rule, ok := snap.RuleOf(t.Bucket, t.Key)
+	rule, ok := snap.Of(t.Bucket).RuleOf(t.Key)
 	if !ok {
 		return nil, nil
 	}
-	cs := snap.Copies(t.Bucket)
+	cs := snap.Of(t.Bucket).Copies()
 	c, ok := copyOf(cs, rule.Prefix, t.Cluster)
 	switch {
 	case !ok:
@@ -92,7 +92,7 @@ func (e *Settler) meet(ctx context.Context, t Task) (*convergence, error) {
 	case c.State == catalog.CopyDraining, c.State == catalog.CopyRemoving:
 		return nil, ErrLeaving
 	}
-	m := &convergence{by: e, Task: t, primary: snap.Primary(t.Bucket), copy: c}
+	m := &convergence{by: e, Task: t, primary: snap.Of(t.Bucket).Primary(), copy: c}
 	sides := e.sidesOf(snap, t, rule.Prefix)
 	e.ask(ctx, t, sides)
 	return m, m.judge(sides)
@@ -102,7 +102,7 @@ func (e *Settler) meet(ctx context.Context, t Task) (*convergence, error) {
 // those whose copies leave and may hold versions that exist nowhere else.
 func (e *Settler) sidesOf(snap *routing.Snapshot, t Task, rule string) []*side {
 	var sides []*side
-	for _, c := range snap.Copies(t.Bucket) {
+	for _, c := range snap.Of(t.Bucket).Copies() {
 		leaves := c.State.Leaves()
 		covers := c.Prefix == rule || leaves && strings.HasPrefix(t.Key, c.Prefix)
 		waits := c.State == catalog.CopyWaiting && !c.Primary
@@ -211,7 +211,7 @@ func (m *convergence) decide(ctx context.Context) (Outcome, error) {
 	op := guard.Op{Object: m.Object, From: m.winner.Name(), Total: m.winner.now.Size, Rewrite: rewrite}
 	var v Outcome
 	err := m.by.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) (err error) {
-		if !slices.Contains(m.by.o.Router.Snapshot().WantedIn(nil, m.Bucket, m.Key), m.Cluster) && m.copy.State != catalog.CopyFailed {
+		if !slices.Contains(m.by.o.Router.Snapshot().Of(m.Bucket).WantedIn(nil, m.Key), m.Cluster) && m.copy.State != catalog.CopyFailed {
 			return ErrLeaving
 		}
 		v, err = m.act(ctx, p)
@@ -304,7 +304,7 @@ func (m *convergence) id() ids.Copy { return ids.CopyIn(m.Bucket, m.copy.Prefix,
 // were pulled from the primary, when that has got another version.
 func (m *convergence) noteOthers(ctx context.Context, v Outcome) error {
 	snap := m.by.o.Router.Snapshot()
-	wanted := snap.WantedIn(nil, m.Bucket, m.Key)
+	wanted := snap.Of(m.Bucket).WantedIn(nil, m.Key)
 	var rows []state.Pending
 	for _, s := range m.sides {
 		if s == m.mine || s.leaves || storage.SameState(s.now, m.winner.now) || !slices.Contains(wanted, s.Name()) ||
@@ -313,7 +313,7 @@ func (m *convergence) noteOthers(ctx context.Context, v Outcome) error {
 		}
 		rows = append(rows, state.Pending{Bucket: m.Bucket, Key: m.Key, Cluster: s.Name(), Size: m.winner.now.Size, Since: m.Since})
 	}
-	if v != InStep && m.Cluster == snap.Primary(m.Bucket) {
+	if v != InStep && m.Cluster == snap.Of(m.Bucket).Primary() {
 		for _, c := range m.by.o.Router.Pulled.AppendClusters(nil, m.Bucket, m.Key) {
 			rows = append(rows, state.Pending{Bucket: m.Bucket, Key: m.Key, Cluster: c, Size: m.winner.now.Size, Since: m.Since})
 		}

@@ -42,7 +42,7 @@ func (e *Settler) Histories(ctx context.Context, at Sides, bucket string) (bool,
 // WantsHistory reports whether a key's policy wants its history at every copy. Storages keep one
 // version of a key that ends in /.
 func (e *Settler) WantsHistory(bucket, key string) bool {
-	return !strings.HasSuffix(key, "/") && e.o.Router.Snapshot().KeepsHistory(bucket, key)
+	return !strings.HasSuffix(key, "/") && e.o.Router.Snapshot().Of(bucket).KeepsHistory(key)
 }
 
 // keepsHistory is both of a key, in two places.

@@ -30,10 +30,10 @@ type situation struct {
 
 func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error) {
 	snap := e.o.Router.Snapshot()
-	if _, known := snap.RuleOf(t.Bucket, t.Key); !known {
+	if _, known := snap.Of(t.Bucket).RuleOf(t.Key); !known {
 		return Moot, nil // the guard would forbid it
 	}
-	op := guard.Op{Object: t.Object, Total: t.Size, From: snap.Primary(t.Bucket), Handover: t.Handover}
+	op := guard.Op{Object: t.Object, Total: t.Size, From: snap.Of(t.Bucket).Primary(), Handover: t.Handover}
 	err = e.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
 		s, err := e.situate(t, p)
 		if err != nil {
@@ -86,15 +86,15 @@ func (s *situation) notYetMade(err error) error {
 // is gone, has no copy of the object there, or is written there.
 func (e *Settler) situate(t Task, p *guard.Pass) (*situation, error) {
 	snap := e.o.Router.Snapshot()
-	rule, ok := snap.RuleOf(t.Bucket, t.Key)
+	rule, ok := snap.Of(t.Bucket).RuleOf(t.Key)
 	if !ok {
 		return nil, nil
 	}
-	primary := snap.Primary(t.Bucket)
+	primary := snap.Of(t.Bucket).Primary()
 	if primary == "" || primary != p.Op().From {
 		return nil, guard.ErrMoving
 	}
-	cs := snap.Copies(t.Bucket)
+	cs := snap.Of(t.Bucket).Copies()
 	c, ok := copyOf(cs, rule.Prefix, t.Cluster)
 	switch {
 	case primary == t.Cluster && slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.FormerPrimary }):
@@ -291,7 +291,7 @@ func (e *Settler) row(ctx context.Context, id ids.Copy) (state.Copy, error) {
 // may be held, too. It is asked once the row is: people's decision ends the copy's hold before
 // it frees the rows, so one that was stored as held after that finds no hold on the copy.
 func (e *Settler) HoldsDeletes(ctx context.Context, row state.Pending) bool {
-	rule, ok := e.o.Router.Snapshot().RuleOf(row.Bucket, row.Key)
+	rule, ok := e.o.Router.Snapshot().Of(row.Bucket).RuleOf(row.Key)
 	if !ok {
 		return false
 	}

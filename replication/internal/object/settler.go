@@ -42,7 +42,7 @@ func (e *Settler) Settle(ctx context.Context, t Task) (Outcome, error) {
 // SettleLocked is Settle for who holds the object's lock.
 func (e *Settler) SettleLocked(ctx context.Context, t Task) (Outcome, error) {
 	once := e.settleOnce
-	if e.o.Router.Snapshot().Anywhere(t.Bucket, t.Key) {
+	if e.o.Router.Snapshot().Of(t.Bucket).Anywhere(t.Key) {
 		once = e.settleAnywhere
 	}
 	var v Outcome
@@ -67,7 +67,8 @@ func (e *Settler) SettleLocked(ctx context.Context, t Task) (Outcome, error) {
 // A row that outlives its copy, where the policy allows none any more, waits for nothing.
 func (e *Settler) copyExpected(t Task) bool {
 	snap := e.o.Router.Snapshot()
-	rule, known := snap.RuleOf(t.Bucket, t.Key)
-	_, has := copyOf(snap.Copies(t.Bucket), rule.Prefix, t.Cluster)
-	return known && (has || snap.Primary(t.Bucket) == t.Cluster)
+	bucket := snap.Of(t.Bucket)
+	rule, known := bucket.RuleOf(t.Key)
+	_, has := copyOf(bucket.Copies(), rule.Prefix, t.Cluster)
+	return known && (has || bucket.Primary() == t.Cluster)
 }

@@ -28,7 +28,7 @@ const afterPatience = 10 * time.Second
 func Unheard(ctx context.Context, e *Settler, at ids.Object, size int64, but []string, f func() error) error {
 	note := func(ctx context.Context, due time.Time) error {
 		var rows []state.Pending
-		places := e.o.Router.Snapshot().WantedIn(nil, at.Bucket, at.Key)
+		places := e.o.Router.Snapshot().Of(at.Bucket).WantedIn(nil, at.Key)
 		for _, cluster := range e.o.Router.Pulled.AppendClusters(places, at.Bucket, at.Key) {
 			if cluster != at.Cluster && !slices.Contains(but, cluster) {
 				rows = append(rows, state.Pending{

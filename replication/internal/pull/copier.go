@@ -38,7 +38,7 @@ type copying struct {
 // pull brings one object to one cluster, from its primary, and returns when it is routed by
 // there. It has no more than the timeout of waiting for others to do so.
 func (c *copier) pull(ctx context.Context, ref ids.Object, timeout time.Duration) error {
-	switch st, _, covered := c.o.Router.Snapshot().CopyState(ref.Bucket, ref.Key, ref.Cluster); {
+	switch st, _, covered := c.o.Router.Snapshot().Of(ref.Bucket).CopyState(ref.Key, ref.Cluster); {
 	case covered && st == catalog.CopySynced:
 		return c.awaitCopy(ctx, ref, timeout)
 	case covered && st > catalog.CopySynced:
@@ -90,7 +90,7 @@ const (
 func (c *copier) awaitFeed(ctx context.Context, ref ids.Object) error {
 	for waited := time.Duration(0); waited < feedPatience; waited += feedLook {
 		snap := c.o.Router.Snapshot()
-		st := snap.ClusterState(snap.Primary(ref.Bucket))
+		st := snap.ClusterState(snap.Of(ref.Bucket).Primary())
 		if st == nil || st.Storage() == routing.StorageDown {
 			return nil
 		}

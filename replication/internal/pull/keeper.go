@@ -161,7 +161,7 @@ const (
 func (k *keeper) judge(ref ids.Object, p catalog.Pulled, shared bool) verdict {
 	snap := k.o.Router.Snapshot()
 	cluster := snap.Cluster(ref.Cluster)
-	st, primary, covered := snap.CopyState(ref.Bucket, ref.Key, ref.Cluster)
+	st, primary, covered := snap.Of(ref.Bucket).CopyState(ref.Key, ref.Cluster)
 	switch {
 	case snap.Bucket(ref.Bucket) == nil, cluster == nil, cluster != nil && cluster.Storage == nil:
 		return forgotten
@@ -169,7 +169,7 @@ func (k *keeper) judge(ref ids.Object, p catalog.Pulled, shared bool) verdict {
 		return takenOver
 	case covered && st < catalog.CopySynced:
 		return fine // until the copy has it
-	case !snap.Allows(ref.Bucket, ref.Key, ref.Cluster), cluster.Drain:
+	case !snap.Of(ref.Bucket).Allows(ref.Key, ref.Cluster), cluster.Drain:
 		return unwanted
 	case p.ETag == "" && !shared:
 		return unwanted // a process before this one was copying it

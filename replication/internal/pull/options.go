@@ -128,7 +128,7 @@ func (o *Options) current(ref ids.Object) bool {
 // ttl is how long an object stays after its last use.
 func (o *Options) ttl(ref ids.Object) time.Duration {
 	snap := o.Router.Snapshot()
-	if rule, ok := snap.RuleOf(ref.Bucket, ref.Key); ok {
+	if rule, ok := snap.Of(ref.Bucket).RuleOf(ref.Key); ok {
 		if p := snap.Policy(rule.Policy); p != nil {
 			return time.Duration(p.PullTTL)
 		}
@@ -138,13 +138,13 @@ func (o *Options) ttl(ref ids.Object) time.Duration {
 
 // taken reports whether a copy of the cluster's own has, or is getting, the object.
 func (o *Options) taken(ref ids.Object) bool {
-	st, primary, ok := o.Router.Snapshot().CopyState(ref.Bucket, ref.Key, ref.Cluster)
+	st, primary, ok := o.Router.Snapshot().Of(ref.Bucket).CopyState(ref.Key, ref.Cluster)
 	return ok && (primary || st <= catalog.CopySynced)
 }
 
 // sides returns the storages an object is compared at.
 func (o *Options) sides(ref ids.Object) (at object.Sides, err error) {
-	primary := o.Router.Snapshot().Primary(ref.Bucket)
+	primary := o.Router.Snapshot().Of(ref.Bucket).Primary()
 	if primary == "" || primary == ref.Cluster {
 		return at, guard.ErrMoving
 	}

@@ -128,7 +128,7 @@ func (r *remover) one(ctx context.Context, ref ids.Object, dst *site.Site) error
 // primaryAnswers reports as an error that the primary's bucket is not there or does not tell
 // of the object, be it that it has it, has another version, or has none.
 func (r *remover) primaryAnswers(ctx context.Context, ref ids.Object) error {
-	src, err := r.o.Sites.Usable(r.o.Router.Snapshot().Primary(ref.Bucket))
+	src, err := r.o.Sites.Usable(r.o.Router.Snapshot().Of(ref.Bucket).Primary())
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (r *remover) primaryAnswers(ctx context.Context, ref ids.Object) error {
 // there has taken it over. The caller holds the key's lock.
 func (r *remover) takeAway(ctx context.Context, ref ids.Object, dst *site.Site) error {
 	op := guard.Op{Object: ref, Total: -1, Allowed: func(s *routing.Snapshot) bool {
-		st, primary, ok := s.CopyState(ref.Bucket, ref.Key, ref.Cluster)
+		st, primary, ok := s.Of(ref.Bucket).CopyState(ref.Key, ref.Cluster)
 		return !ok || !primary && st > catalog.CopySynced
 	}}
 	entered := false
@@ -177,14 +177,14 @@ func (r *remover) takeAwayNow(ctx context.Context, pass *guard.Pass, dst *site.S
 	if err != nil {
 		return err
 	}
-	if src, err := r.o.Sites.Usable(r.o.Router.Snapshot().Primary(ref.Bucket)); err == nil {
+	if src, err := r.o.Sites.Usable(r.o.Router.Snapshot().Of(ref.Bucket).Primary()); err == nil {
 		if err := r.o.Apart.Distinct(ctx, ref.Bucket, dst, src); err != nil {
 			return err
 		}
 	}
 	gone := object.Removal{At: object.Sides{Dst: dst}, Seen: *o, Versioned: versioned, Recorded: known.ETag != ""}
 	// Without the primary, what only it could tell to be FaDO's stays below a delete marker.
-	gone.At.Src, _ = r.o.Sites.Usable(r.o.Router.Snapshot().Primary(ref.Bucket))
+	gone.At.Src, _ = r.o.Sites.Usable(r.o.Router.Snapshot().Of(ref.Bucket).Primary())
 	_, err = r.o.Objects.RemoveForGood(ctx, pass, gone)
 	return err
 }

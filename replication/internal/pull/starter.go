@@ -165,7 +165,7 @@ func (s *starter) choose(plan routing.PullPlan, clusters []string) (string, erro
 // backingOff returns why some of the objects are not to be tried in a cluster now.
 func (s *starter) backingOff(objects []catalog.ObjectName, cluster string) error {
 	for _, o := range objects {
-		if !s.o.Router.Snapshot().Passes(o.Bucket, o.Key) {
+		if !s.o.Router.Snapshot().Of(o.Bucket).Passes(o.Key) {
 			return guard.ErrPath
 		}
 		for _, c := range []string{cluster, ""} {

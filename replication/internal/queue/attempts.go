@@ -70,7 +70,7 @@ func (a *Attempts) attemptAs(ctx context.Context, row state.Pending, awaited boo
 	if row.Background {
 		class = limit.Bulk
 	}
-	from := a.o.Router.Snapshot().Primary(row.Bucket)
+	from := a.o.Router.Snapshot().Of(row.Bucket).Primary()
 	release, err := a.o.Slots.Acquire(ctx, limit.Want{
 		Class: class, Bucket: row.Bucket, From: from, To: row.Cluster, Size: row.Size, Awaited: awaited,
 	})

@@ -45,7 +45,7 @@ func (w *Workers) start(rows []state.Pending, n *storing) bool {
 // its line is full, its storage is down, the object is being worked on, its row says more, or
 // nothing is to be worked on now.
 func (w *Workers) startEarly(row state.Pending) *earlyStart {
-	if !w.o.Router.Snapshot().Passes(row.Bucket, row.Key) || row.Size > limit.SmallObject || w.o.Pause.On() || w.attempts.waitsForSpace(row) != nil || w.o.Sites.Down(row.Cluster) {
+	if !w.o.Router.Snapshot().Of(row.Bucket).Passes(row.Key) || row.Size > limit.SmallObject || w.o.Pause.On() || w.attempts.waitsForSpace(row) != nil || w.o.Sites.Down(row.Cluster) {
 		return nil
 	}
 	most, ref := w.o.Slots.ClaimCap(row.Cluster), ids.ObjectIn(row.Bucket, row.Key, row.Cluster)

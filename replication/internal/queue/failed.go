@@ -134,5 +134,5 @@ func (w *Workers) after(row state.Pending, err error) state.Pending {
 // isBack reports whether the storages a row is about are up. A storage that came back while
 // a row for it failed has made its rows due before this one was among them.
 func (w *Workers) isBack(row state.Pending) bool {
-	return w.o.Sites.Up(w.o.Router.Snapshot().Primary(row.Bucket), row.Cluster)
+	return w.o.Sites.Up(w.o.Router.Snapshot().Of(row.Bucket).Primary(), row.Cluster)
 }

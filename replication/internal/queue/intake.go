@@ -306,15 +306,16 @@ func (n *Intake) RowsFor(events []Event) []state.Pending {
 	var wanted []string
 	now := n.now()
 	for _, ev := range events {
-		primary := snap.Primary(ev.Bucket)
+		bucket := snap.Of(ev.Bucket)
+		primary := bucket.Primary()
 		if primary == "" || ev.Key == "" {
 			continue
 		}
 		if ev.Size > 0 && !ev.Removed {
 			n.router.Sizes().Note(ev.Bucket, ev.Key, ev.Size)
 		}
-		wanted = n.router.Pulled.AppendClusters(snap.WantedIn(wanted[:0], ev.Bucket, ev.Key), ev.Bucket, ev.Key)
-		anywhere := snap.Anywhere(ev.Bucket, ev.Key)
+		wanted = n.router.Pulled.AppendClusters(bucket.WantedIn(wanted[:0], ev.Key), ev.Bucket, ev.Key)
+		anywhere := bucket.Anywhere(ev.Key)
 		if ev.Cluster == primary && !anywhere {
 			n.remember(ev)
 		}

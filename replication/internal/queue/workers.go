@@ -125,7 +125,7 @@ func (w *Workers) passing(cluster string) (buckets []string, all bool) {
 	}
 	all = true
 	w.o.Router.Pending.Buckets(cluster, func(b string) bool {
-		if snap.PassesAny(b) {
+		if snap.Of(b).PassesAny() {
 			buckets = append(buckets, b)
 		} else {
 			all = false

@@ -63,7 +63,7 @@ func (d *deep) begin(ctx context.Context, o storage.Object) error {
 	if err := d.v.o.Pause.Wait(ctx); err != nil {
 		return err
 	}
-	if d.v.o.Router.Snapshot().Primary(d.id.Bucket) != d.src.Name() {
+	if d.v.o.Router.Snapshot().Of(d.id.Bucket).Primary() != d.src.Name() {
 		return object.ErrChanged
 	}
 	release, err := d.v.o.Slots.Acquire(ctx, limit.Want{Class: limit.Bulk, To: d.src.Name()})
@@ -101,7 +101,7 @@ type reading struct {
 // object reads one key everywhere and judges. Copies that are pending are left to their
 // rows; an object that changes meanwhile is left to the feeds.
 func (d *deep) object(ctx context.Context, o storage.Object) error {
-	passes := func(s *routing.Snapshot) bool { return s.Passes(d.id.Bucket, o.Key) }
+	passes := func(s *routing.Snapshot) bool { return s.Of(d.id.Bucket).Passes(o.Key) }
 	ctx, end, err := d.v.o.Guard.Carry(ctx, d.src.Name(), passes)
 	if err == nil {
 		defer end()

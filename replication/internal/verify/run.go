@@ -297,10 +297,10 @@ func (r running) deepStep(ctx context.Context, name string, id ids.Copy) error {
 	}
 	snap := r.v.o.Router.Snapshot()
 	d := &deep{
-		v: r.v, c: r.c, id: id, src: src, rule: walk.RuleOf(snap, id), anywhere: snap.WritesAnywhere(id.Bucket, id.Prefix),
+		v: r.v, c: r.c, id: id, src: src, rule: walk.RuleOf(snap, id), anywhere: snap.Of(id.Bucket).WritesAnywhere(id.Prefix),
 		track: copies.NewTracker(from, objects, bytes), room: make(chan struct{}, deepAtATime),
 	}
-	for _, cp := range snap.Copies(id.Bucket) {
+	for _, cp := range snap.Of(id.Bucket).Copies() {
 		if cp.Prefix == id.Prefix && cp.State == catalog.CopySynced && !cp.Primary {
 			d.copies = append(d.copies, cp.Cluster)
 		}

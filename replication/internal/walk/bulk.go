@@ -149,7 +149,7 @@ func (b *bulk) one(ctx context.Context, p listing.Pair) error {
 	if err := b.room(ctx); err != nil {
 		return err
 	}
-	if !b.o.Router.Snapshot().Passes(b.id.Bucket, p.Key) {
+	if !b.o.Router.Snapshot().Of(b.id.Bucket).Passes(p.Key) {
 		return b.leave(ctx, p)
 	}
 	want := limit.Want{Class: limit.Bulk, Bucket: b.id.Bucket, From: b.src.Name(), To: b.id.Cluster, Size: bytes}

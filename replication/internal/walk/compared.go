@@ -72,7 +72,7 @@ func (b *began) counts(o *Options, id ids.Copy) bool {
 	if at.IsZero() {
 		return false
 	}
-	st := o.Router.Snapshot().ClusterState(o.Router.Snapshot().Primary(id.Bucket))
+	st := o.Router.Snapshot().ClusterState(o.Router.Snapshot().Of(id.Bucket).Primary())
 	if st == nil {
 		return true
 	}

@@ -75,7 +75,7 @@ func (h *Historian) Compare(ctx context.Context, id ids.Copy, watch Watch) error
 
 // walk goes over all versions; nil if there are no histories to compare.
 func (h *Historian) walk(ctx context.Context, id ids.Copy, watch Watch) (*histories, error) {
-	if !h.o.Router.Snapshot().KeepsHistory(id.Bucket, id.Prefix) {
+	if !h.o.Router.Snapshot().Of(id.Bucket).KeepsHistory(id.Prefix) {
 		return nil, nil
 	}
 	p, err := newPass(ctx, h.o, id, catalog.CopySynced)
@@ -162,14 +162,14 @@ func (w *histories) one(ctx context.Context, h listing.Histories) error {
 			w.watch.Lacks(w.id.Cluster, h.Key, n)
 			return w.give(ctx, h.Key)
 		}
-		if !w.o.Router.Snapshot().Passes(w.id.Bucket, h.Key) {
+		if !w.o.Router.Snapshot().Of(w.id.Bucket).Passes(h.Key) {
 			return w.leave(ctx, h.Key)
 		}
 		if err := w.bring(ctx, h.Key, object.Sides{Src: w.src, Dst: w.dst}); err != nil {
 			return err
 		}
 	}
-	if w.anywhere && w.watch == nil && lacks(h.Dst, h.Src) > 0 && w.o.Router.Snapshot().Passes(w.id.Bucket, h.Key) {
+	if w.anywhere && w.watch == nil && lacks(h.Dst, h.Src) > 0 && w.o.Router.Snapshot().Of(w.id.Bucket).Passes(h.Key) {
 		return w.bring(ctx, h.Key, object.Sides{Src: w.dst, Dst: w.src})
 	}
 	return nil

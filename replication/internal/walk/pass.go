@@ -50,7 +50,7 @@ func newPass(ctx context.Context, o *Options, id ids.Copy, states ...catalog.Cop
 	}
 	snap := o.Router.Snapshot()
 	w := &pass{o: o, id: id, row: rows[i], known: rows[i].Routed(), rows: rows, rule: RuleOf(snap, id)}
-	w.anywhere = w.row.Anywhere || slices.Contains(snap.RulesAnywhere(id.Bucket), id.Prefix)
+	w.anywhere = w.row.Anywhere || slices.Contains(snap.Of(id.Bucket).RulesAnywhere(), id.Prefix)
 	if w.src, err = o.Sites.Usable(primary); err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func newPass(ctx context.Context, o *Options, id ids.Copy, states ...catalog.Cop
 // written where it was.
 func (w *pass) still(s catalog.CopyState) bool {
 	found := false
-	for _, c := range w.o.Router.Snapshot().Copies(w.id.Bucket) {
+	for _, c := range w.o.Router.Snapshot().Of(w.id.Bucket).Copies() {
 		if c.Primary && c.Cluster != w.src.Name() {
 			return false
 		}

@@ -17,7 +17,7 @@ type Rule struct {
 // RuleOf returns the rule of a copy by a snapshot.
 func RuleOf(snap *routing.Snapshot, id ids.Copy) Rule {
 	var f Rule
-	for _, r := range snap.Rules(id.Bucket) {
+	for _, r := range snap.Of(id.Bucket).Rules() {
 		if r.Prefix != id.Prefix && strings.HasPrefix(r.Prefix, id.Prefix) {
 			f.longer = append(f.longer, r.Prefix)
 		}
