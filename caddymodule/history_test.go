@@ -50,7 +50,7 @@ func TestHistoryIsMeasured(t *testing.T) {
 	}
 
 	kept := app.History()
-	for deadline := time.Now().Add(5 * time.Second); len(kept.Names("")) == 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(kept.Names("")) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing is measured from the beginning on")
 		}

@@ -127,7 +127,7 @@ func TestOverwritesHoldUpNobody(t *testing.T) {
 			done <- err
 		}()
 		<-begun
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		r, err := dst.api.GetObject(ctx, dst.Physical(bucket), "k", minio.GetObjectOptions{})
 		if err == nil {
 			_, err = io.Copy(io.Discard, r)
