@@ -30,6 +30,9 @@ type Buckets struct {
 
 // New returns the buckets of an instance. All methods are safe for concurrent use.
 func New(o Options) *Buckets {
+	if o.CopyLockRule == nil {
+		o.CopyLockRule = storage.CopyLockRule
+	}
 	a := &Apart{o: &o, pairs: newPairs(&o)}
 	return &Buckets{o: &o, Apart: a, Identities: &Identities{o: &o, apart: a}}
 }
@@ -159,8 +162,9 @@ func (b *Buckets) BringLockRule(ctx context.Context, from *site.Site, bucket, ta
 		return err
 	}
 	changed := false
-	err = b.write(ctx, to, bucket, guard.AnyRule(bucket, target), func(ctx context.Context, w storage.Writer) (err error) {
-		changed, err = storage.CopyLockRule(ctx, from.Reader(), w, bucket)
+	op := guard.Op{Object: ids.ObjectIn(bucket, "", target), Total: -1, Allowed: guard.AnyRule(bucket, target), Handover: true}
+	err = b.do(ctx, to, op, func(ctx context.Context, w storage.Writer) (err error) {
+		changed, err = b.o.CopyLockRule(ctx, from.Reader(), w, bucket)
 		return err
 	})
 	if err != nil {
@@ -188,7 +192,11 @@ func (b *Buckets) Drop(ctx context.Context, s *site.Site, bucket string) error {
 func (b *Buckets) write(ctx context.Context, s *site.Site, bucket string, allowed func(*routing.Snapshot) bool,
 	f func(context.Context, storage.Writer) error,
 ) error {
-	op := guard.Op{Object: ids.ObjectIn(bucket, "", s.Name()), Total: -1, Allowed: allowed}
+	return b.do(ctx, s, guard.Op{Object: ids.ObjectIn(bucket, "", s.Name()), Total: -1, Allowed: allowed}, f)
+}
+
+// do runs one request that is a guarded operation.
+func (b *Buckets) do(ctx context.Context, s *site.Site, op guard.Op, f func(context.Context, storage.Writer) error) error {
 	return b.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
 		w, err := p.Writer(s)
 		if err != nil {

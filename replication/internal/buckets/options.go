@@ -1,6 +1,7 @@
 package buckets
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
 )
 
 // Why nothing may be removed, beside the errors of packages object and guard.
@@ -27,7 +29,7 @@ type Control interface {
 	Store() state.Store
 }
 
-// Options of the buckets. All are required.
+// Options of the buckets. All are required but CopyLockRule.
 type Options struct {
 	Router  *routing.Router
 	Control Control
@@ -40,4 +42,6 @@ type Options struct {
 	// AskSource is called before a primary is asked about a bucket. What it returns is to be
 	// called with the answer: nil, or why the bucket can't be compared with anything.
 	AskSource func(bucket string) (answer func(missing error))
+	// CopyLockRule is [storage.CopyLockRule] if it is nil.
+	CopyLockRule func(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string) (changed bool, err error)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -41,6 +42,10 @@ type carry struct {
 	absences bool       // what the old primary lacks was deleted there around the move
 	absent   []string   // such keys
 	row      state.Copy // of the new primary
+
+	counted bool               // the deletes were, and may be made
+	gone    []string           // keys that are to be deleted at the new primary
+	told    []state.PendingKey // their rows
 }
 
 // newCarry makes a pass. In the first one after a move deletes count that no feed told of.
@@ -108,23 +113,36 @@ func (c *carry) all(ctx context.Context) error {
 	return c.deletes(ctx)
 }
 
-// deletes carries over what users deleted at the old primary after the move's scan had passed it
-// and before the move, where no feed told of it: what was copied from there (see [carry.bring]) and
-// is not there any more. Absence is weak evidence, so more of it than the breaker lets a copy
-// lose is left alone: those objects are back at both.
+// deletes carries over what users deleted at the old primary around the move: what rows tell of, and
+// what was deleted after the move's scan had passed it, where no feed told of it. That is what was copied
+// from there (see [carry.bring]) and is not there any more.
+//
+// Invariant: all of it is counted before the first goes, and what goes counts for the breaker. More than
+// it lets a copy lose is left alone, since absence is weak evidence: those objects are back at both.
 func (c *carry) deletes(ctx context.Context) error {
-	if n := int64(len(c.absent)); n > 0 && c.o.Deletes.WouldTrip(ids.CopyIn(c.bucket, c.row.Prefix, c.row.Cluster), c.row, n) {
-		c.o.Log.Warn("a former primary lacks more objects than max_deletes lets go: they stay at the new one, and are copied back",
-			zap.String("bucket", c.bucket), zap.String("from", c.old.Name()), zap.Int64("objects", n))
-		return nil
-	}
 	for _, key := range c.absent {
 		if _, err := c.one(ctx, key); err != nil {
 			return err
 		}
 	}
-	return nil
+	slices.Sort(c.gone)
+	c.gone = slices.Compact(c.gone)
+	n := int64(len(c.gone))
+	if n > 0 && !c.o.Deletes.Lets(ctx, c.copyID(), c.row, n) {
+		c.o.Log.Warn("a former primary lacks more objects than max_deletes lets go: they stay at the new one, and are copied back",
+			zap.String("bucket", c.bucket), zap.String("from", c.old.Name()), zap.Int64("objects", n))
+		return c.o.Control.FinishPending(ctx, c.told...)
+	}
+	c.counted = true
+	for _, key := range c.gone {
+		if _, err := c.one(ctx, key); err != nil {
+			return err
+		}
+	}
+	return c.o.Control.FinishPending(ctx, c.told...)
 }
+
+func (c *carry) copyID() ids.Copy { return ids.CopyIn(c.bucket, c.row.Prefix, c.row.Cluster) }
 
 // noted looks at the keys that changed at the old primary before the move and were not
 // brought to the new one yet: rows about a cluster that is the primary now can only be
@@ -141,11 +159,14 @@ func (c *carry) noted(ctx context.Context) error {
 		if r.Hold != state.HoldNone {
 			continue
 		}
+		gone := len(c.gone)
 		known, err := c.one(ctx, r.Key)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if known {
+		case len(c.gone) > gone:
+			c.told = append(c.told, r.RowKey())
+		case known:
 			done = append(done, r.RowKey())
 		}
 	}
@@ -277,8 +298,12 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 	return err == nil, err
 }
 
-// deleted deletes at the new primary what a user deleted at the old one.
+// deleted deletes at the new primary what a user deleted at the old one, once all such deletes are counted.
 func (c *carry) deleted(ctx context.Context, p *guard.Pass, dst storage.Object) (bool, error) {
+	if !c.counted {
+		c.gone = append(c.gone, p.Op().Key)
+		return false, nil
+	}
 	safe, err := c.deletesSafely(ctx)
 	if err != nil {
 		return false, err
@@ -286,6 +311,9 @@ func (c *carry) deleted(ctx context.Context, p *guard.Pass, dst storage.Object) 
 	if !safe {
 		return false, c.leave(ctx, p.Op().Key, "it was deleted at the former primary around the move; the new one can't delete it without the risk "+
 			"of deleting a write that came since, so it is back: delete it there once more")
+	}
+	if !c.o.Deletes.Take(ctx, c.copyID(), c.row) {
+		return false, nil
 	}
 	err = c.changing(ctx, p.Op().Key, 0, func() error { return c.o.Objects.Delete(ctx, p, c.new, dst) })
 	return err == nil, err

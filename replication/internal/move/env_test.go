@@ -14,6 +14,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/port"
 	"github.com/fado-project/fado/replication/internal/walk"
 	"github.com/fado-project/fado/replication/internal/walktest"
+	"github.com/fado-project/fado/storage"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,15 +33,22 @@ type world struct {
 	*Moves
 	Evictor *evict.Evictor
 	o       Options
+
+	lockRule map[string]string // of the bucket's object lock, by cluster
 }
 
 func newWorld(tb testing.TB, allowed ...string) *world {
 	tb.Helper()
-	w := &world{World: walktest.New(tb, allowed...)}
+	w := &world{World: walktest.New(tb, allowed...), lockRule: make(map[string]string)}
 	log, now := zap.NewNop(), time.Now
 	made := buckets.New(buckets.Options{
 		Router: w.Ctl.Router(), Control: w.Ctl, Copies: w.Copies, Sites: w.Sites, Guard: w.Guard, Deletes: w.Deletes,
 		Log: log, Now: now, AskSource: w.AskSource,
+		CopyLockRule: func(_ context.Context, src storage.Reader, dst storage.Writer, _ string) (bool, error) {
+			was := w.lockRule[dst.Name()]
+			w.lockRule[dst.Name()] = w.lockRule[src.Name()]
+			return was != w.lockRule[src.Name()], nil
+		},
 	})
 	w.Walks = walk.New(walk.Options{
 		Router: w.Ctl.Router(), Control: port.Of(w.Ctl), Copies: w.Copies, Sites: w.Sites, Guard: w.Guard, Pause: w.Pause, Slots: w.Slots,

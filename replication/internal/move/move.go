@@ -75,8 +75,14 @@ func (m *Mover) MovePrimary(ctx context.Context, bucket, target string) error {
 			if err != nil {
 				return err
 			}
+			if err := m.undecided(ctx, bucket, target); err != nil {
+				return err
+			}
 			if whole {
 				m.partings.wait(ctx, bucket, old, target)
+			}
+			if err := m.ruleAgain(ctx, old, bucket, target); err != nil {
+				return err
 			}
 			return m.swapRoles(ctx, bucket, from, target, clock)
 		})
@@ -87,6 +93,14 @@ func (m *Mover) MovePrimary(ctx context.Context, bucket, target string) error {
 	}
 	m.o.Log.Info("the primary moved", zap.String("bucket", bucket), zap.String("from", from), zap.String("to", target))
 	return nil
+}
+
+// ruleAgain brings the rule of object lock to the target that users changed since it was brought there:
+// nothing brings it along behind the move. Users' writes wait meanwhile, but not for a storage that hangs.
+func (m *Mover) ruleAgain(ctx context.Context, old *site.Site, bucket, target string) error {
+	ctx, cancel := context.WithTimeout(ctx, restPatience)
+	defer cancel()
+	return m.o.Buckets.BringLockRule(ctx, old, bucket, target)
 }
 
 // prepare compares the target with the primary and waits until it has everything. As long as
@@ -139,7 +153,7 @@ func (m *Mover) awaitSettled(ctx context.Context, bucket, target string, began t
 		case err != nil:
 			return err
 		case log.Conflicts > 0 || log.HeldDeletes > 0:
-			return fmt.Errorf("moving the primary to %s: %s: %w", target, blockers(log), object.ErrBlocked)
+			return blocked(target, log)
 		case log.Objects == 0, late && log.Failing == 0 && log.Oldest.After(began):
 			return nil
 		case late:
@@ -149,6 +163,22 @@ func (m *Mover) awaitSettled(ctx context.Context, bucket, target string, began t
 			return ctx.Err()
 		}
 	}
+}
+
+// undecided returns an error while people have to decide about objects at the target.
+//
+// Invariant: the roles are not swapped then. The breaker may have begun to hold deletes there after all
+// was settled; behind the swap nobody could decide about them, and nothing would hold the rest.
+func (m *Mover) undecided(ctx context.Context, bucket, target string) error {
+	log, err := m.backlog(ctx, bucket, target)
+	if err == nil && (log.Conflicts > 0 || log.HeldDeletes > 0) {
+		err = blocked(target, log)
+	}
+	return err
+}
+
+func blocked(target string, log state.Backlog) error {
+	return fmt.Errorf("moving the primary to %s: %s: %w", target, blockers(log), object.ErrBlocked)
 }
 
 // blockers says what of a copy's backlog people have to decide.
@@ -185,6 +215,7 @@ func (m *Mover) swapRoles(ctx context.Context, bucket, from, target string, cloc
 				return rows, object.ErrChanged // the target is no longer wanted, for example
 			}
 			rows[next].Primary, rows[next].ScanCursor, rows[next].Moving = true, "", false
+			rows[next].HeldDeletes = false // none is, and none comes there any more
 			// Where anywhere is written, what comes late at the old one counts as before.
 			c.Primary, c.FormerPrimary, c.State = false, !c.Anywhere, catalog.CopySynced
 			c.OwnedUntil, c.VerifiedAt, c.ScanCursor = clock, m.o.Now(), ""

@@ -13,6 +13,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/walktest"
 	"github.com/fado-project/fado/state"
 )
 
@@ -26,6 +27,26 @@ func TestMovePrimary(t *testing.T) {
 		t.Errorf("the old one's row is %+v, the new one's %+v", old, now)
 	}
 	w.WantErr(w.Mover.MovePrimary(t.Context(), bkt, "c1"), object.ErrNotYet) // one move at a time
+}
+
+// The rule of object lock that users change while a primary moves is at the next one when they write there.
+func TestMoveBringsTheLockRule(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a")
+	w.lockRule["c1"] = "30 days"
+	w.o.Hooks.Leaves = func(context.Context, string, string, time.Time) error {
+		if got := w.lockRule["c2"]; got != "30 days" {
+			t.Errorf("before the move the rule is %q", got)
+		}
+		w.lockRule["c1"] = "90 days"
+		return nil
+	}
+	w.Moves = New(w.o)
+	w.Must(w.Mover.MovePrimary(t.Context(), bkt, "c2"))
+	if got := w.lockRule["c2"]; got != "90 days" {
+		t.Errorf("the rule is %q", got)
+	}
 }
 
 // What changed last is brought to the target as its rows say, damaged bytes written again.
@@ -165,6 +186,75 @@ func TestCarryOverFindsDeletes(t *testing.T) {
 				t.Errorf("the new primary has %q", got)
 			}
 		})
+	}
+}
+
+// However many deletes rows tell of at a former primary, none is carried over before all were counted, and
+// what is carried counts for the breaker.
+func TestCarryOverCountsDeletes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		bound         int64
+		before        int64 // deletes within the last minutes
+		told, untold  int   // deletes that rows tell of, and that none does
+		others        int   // new objects at the new primary
+		stays, counts bool
+	}{
+		"told, too many":                  {bound: 5, told: 6, stays: true},
+		"told, not too many":              {bound: 6, told: 6, counts: true},
+		"told and untold, too many":       {bound: 5, told: 3, untold: 3, stays: true},
+		"told and untold, not too many":   {bound: 6, told: 3, untold: 3, counts: true},
+		"too many with those before":      {bound: 9, before: 4, told: 6, stays: true},
+		"others' new objects don't count": {bound: 6, told: 3, untold: 3, others: 20, counts: true},
+		"no bound":                        {told: 9},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.Deletes.Bounds = func() object.MaxDeletes { return object.MaxDeletes{Objects: test.bound} }
+			deleted := walktest.Keys(test.told + test.untold)
+			w.formerly(append([]string{"stays"}, deleted...)...)
+			for range test.before {
+				w.Deletes.Take(t.Context(), at("c2"), w.Row("c2"))
+			}
+			w.Fakes["c1"].Lose(bkt, deleted...)
+			for _, key := range deleted[:test.told] {
+				w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Since: time.Now()}))
+			}
+			for i := range test.others {
+				w.Fakes["c2"].User(bkt, fmt.Sprint("other", i), "x")
+			}
+			w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+			got := w.Fakes["c2"].Contents(bkt)
+			want := 1 + test.others
+			if test.stays {
+				want += len(deleted)
+			}
+			if len(got) != want {
+				t.Errorf("the new primary has %d objects, want %d: %q", len(got), want, got)
+			}
+			w.WantKeys(w.Pending())
+			if test.counts && w.Deletes.Lets(t.Context(), at("c2"), w.Row("c2"), 1) {
+				t.Error("what was deleted does not count")
+			}
+		})
+	}
+}
+
+// Deletes that the breaker begins to hold while a primary moves keep it from moving: behind the move
+// nobody could decide about them.
+func TestHeldDeletesStopAMove(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.synced("a", "b")
+	w.o.Hooks.Leaves = func(context.Context, string, string, time.Time) error {
+		w.Must(w.Deletes.StoreHold(t.Context(), at("c2")))
+		return w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: "a", Cluster: "c2", Since: time.Now(), Hold: state.HoldDeletes})
+	}
+	w.Moves = New(w.o)
+	w.WantErr(w.Mover.MovePrimary(t.Context(), bkt, "c2"), object.ErrBlocked)
+	if w.Row("c2").Primary {
+		t.Error("the primary moved")
 	}
 }
 
