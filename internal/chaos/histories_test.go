@@ -46,13 +46,25 @@ func TestHistoriesUnderKills(t *testing.T) {
 		})
 	}
 	kills := 3 * rounds(t, 2)
-	for range kills {
-		time.Sleep(time.Duration(500+rng.IntN(1500)) * time.Millisecond) // at a random moment
+	for n := range kills {
+		w.await("requests after the last kill", func() error {
+			if known, _ := journal.Known(); known < 25*(n+1) {
+				return fmt.Errorf("the outcome of %d requests is known", known)
+			}
+			return nil
+		})
+		time.Sleep(time.Duration(rng.IntN(1500)) * time.Millisecond) // at a random moment
 		i := w.fados[rng.IntN(2)]
 		i.kill()
 		i.start()
 	}
-	time.Sleep(time.Second) // they see what the last one left
+	seen, _ := journal.Known()
+	w.await("requests that see what the last kill left, and one of each kind", func() error {
+		if known, missing := journal.Known(); known < seen+50 || missing != "" {
+			return fmt.Errorf("the outcome of %d requests is known, of none that is a %q", known-seen, missing)
+		}
+		return nil
+	})
 	stop()
 	clients.Wait()
 	t.Logf("%d kills", kills)

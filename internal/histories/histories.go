@@ -108,7 +108,6 @@ func (j *Journal) now() int64 { return time.Since(j.began).Nanoseconds() }
 // to be asked.
 func (j *Journal) wrote(kind string, client int, in access, call int64, err error) {
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		j.failed()
 		return
 	}
 	j.mu.Lock()
@@ -145,8 +144,11 @@ func (j *Journal) saw(kind string, client int, call int64, values map[string]str
 	}
 }
 
-// failed notes a request that says nothing.
-func (j *Journal) failed() {
+// failed notes a request that says nothing, unless nobody was there to be asked.
+func (j *Journal) failed(err error) {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.asked++
@@ -173,15 +175,28 @@ func (j *Journal) valueOf(etag string) string {
 	return "content of ETag " + etag
 }
 
+// kinds are the kinds of requests.
+var kinds = []string{put, remove, get, list, upload, create, replace, duplicate}
+
+// Known returns how many outcomes of requests are known, and a kind of which none is, if there is one.
+func (j *Journal) Known() (n int, missing string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, kind := range kinds {
+		if n += j.sure[kind]; j.sure[kind] == 0 {
+			missing = kind
+		}
+	}
+	return n, missing
+}
+
 // Check fails the test where no order explains what clients saw, or where a kind of request
 // hardly ever succeeded, so that nothing is shown.
 func (j *Journal) Check(t testing.TB) {
 	t.Helper()
-	known := 0
-	for _, kind := range []string{put, remove, get, list, upload, create, replace, duplicate} {
-		if known += j.sure[kind]; j.sure[kind] == 0 {
-			t.Errorf("no request succeeded that is a %s", kind)
-		}
+	known, missing := j.Known()
+	if missing != "" {
+		t.Errorf("no request succeeded that is a %s", missing)
 	}
 	t.Logf("%d requests, the outcome of %d is known: %v", j.asked, known, j.sure)
 	if known < j.asked/4 {
@@ -313,7 +328,7 @@ func (c *Client) copy(ctx context.Context, key, from, value string) {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
 	if _, err := c.At.PutObject(ctx, c.Bucket, from, strings.NewReader(value), int64(len(value)), "", "", minio.PutObjectOptions{}); err != nil {
-		c.Journal.failed()
+		c.Journal.failed(err)
 		return
 	}
 	c.Journal.declare(value)
@@ -357,12 +372,12 @@ func (c *Client) upload(ctx context.Context, key, value string) {
 	defer cancel()
 	id, err := c.At.NewMultipartUpload(ctx, c.Bucket, key, minio.PutObjectOptions{})
 	if err != nil {
-		c.Journal.failed()
+		c.Journal.failed(err)
 		return
 	}
 	p, err := c.At.PutObjectPart(ctx, c.Bucket, key, id, 1, strings.NewReader(value), int64(len(value)), minio.PutObjectPartOptions{})
 	if err != nil {
-		c.Journal.failed()
+		c.Journal.failed(err)
 		return
 	}
 	c.Journal.declare(value)
@@ -377,7 +392,7 @@ func (c *Client) get(ctx context.Context, key string) {
 	call := c.Journal.now()
 	s, err := c.read(ctx, key)
 	if err != nil {
-		c.Journal.failed()
+		c.Journal.failed(err)
 		return
 	}
 	c.Journal.saw(get, c.ID, call, map[string]string{key: s.value})
@@ -411,7 +426,7 @@ func (c *Client) list(ctx context.Context, folder string) {
 	}
 	for o := range c.At.Client.ListObjects(ctx, c.Bucket, minio.ListObjectsOptions{Prefix: folder, Recursive: true}) {
 		if o.Err != nil {
-			c.Journal.failed()
+			c.Journal.failed(o.Err)
 			return
 		}
 		seen[o.Key] = c.Journal.valueOf(o.ETag)
