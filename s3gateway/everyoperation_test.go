@@ -22,6 +22,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/tags"
 
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/s3gateway/internal/forms"
 )
 
 // request is one operation at an object that has the content "before", and an upload with one part.
@@ -61,6 +62,24 @@ var everyRequest = map[string]request{
 		_, err := i.core.ListObjectsV2("bkt", key, "", "", "", 10)
 		return err
 	}},
+	"ListObjects": {do: func(_ context.Context, i *instance, key, _ string) error {
+		_, err := i.core.ListObjects("bkt", key, "", "", 10)
+		return err
+	}},
+	"ListObjectVersions": {do: func(ctx context.Context, i *instance, key, _ string) error {
+		for o := range i.api.ListObjects(ctx, "bkt", minio.ListObjectsOptions{Prefix: key, WithVersions: true}) {
+			return o.Err // of the first
+		}
+		return nil
+	}},
+	"GetObjectAttributes": {do: func(ctx context.Context, i *instance, key, _ string) error {
+		_, err := i.api.GetObjectAttributes(ctx, "bkt", key, minio.ObjectAttributesOptions{})
+		return err
+	}},
+	"GetObjectAcl": {do: func(ctx context.Context, i *instance, key, _ string) error {
+		_, err := i.api.GetObjectACL(ctx, "bkt", key)
+		return err
+	}},
 	"ListParts": {do: func(ctx context.Context, i *instance, key, upload string) error {
 		_, err := i.core.ListObjectParts(ctx, "bkt", key, upload, 0, 10)
 		return err
@@ -86,6 +105,26 @@ var everyRequest = map[string]request{
 		}
 		return i.api.PutObjectTagging(ctx, "bkt", key, t, minio.PutObjectTaggingOptions{})
 	}},
+	"DeleteObjectTagging": {write: true, do: func(ctx context.Context, i *instance, key, _ string) error {
+		return i.api.RemoveObjectTagging(ctx, "bkt", key, minio.RemoveObjectTaggingOptions{})
+	}},
+	"PutObject, where there is none": {write: true, do: func(ctx context.Context, i *instance, key, _ string) error {
+		opts := minio.PutObjectOptions{}
+		opts.SetMatchETagExcept("*")
+		_, err := i.core.PutObject(ctx, "bkt", key, strings.NewReader("after"), 5, "", "", opts)
+		if code(err) == "PreconditionFailed" {
+			return nil // there is one
+		}
+		if err == nil {
+			return fmt.Errorf("%w: it replaced what was there", errMixed)
+		}
+		return err
+	}},
+	"PostObject, large": {write: true, after: strings.Repeat("z", forms.PartSize+5), do: func(ctx context.Context, i *instance, key, _ string) error {
+		f := i.form(i.api, key, nil)
+		f.file = strings.Repeat("z", forms.PartSize+5)
+		return i.tryPost(ctx, f)
+	}},
 	"DeleteObject": {write: true, after: "NoSuchKey", do: func(ctx context.Context, i *instance, key, _ string) error {
 		return i.api.RemoveObject(ctx, "bkt", key, minio.RemoveObjectOptions{})
 	}},
@@ -104,6 +143,10 @@ var everyRequest = map[string]request{
 	}},
 	"UploadPart": {write: true, do: func(ctx context.Context, i *instance, key, upload string) error {
 		_, err := i.core.PutObjectPart(ctx, "bkt", key, upload, 2, strings.NewReader(large), int64(len(large)), minio.PutObjectPartOptions{})
+		return err
+	}},
+	"UploadPartCopy": {write: true, do: func(ctx context.Context, i *instance, key, upload string) error {
+		_, err := i.core.CopyObjectPart(ctx, "bkt", "source", "bkt", key, upload, 2, 0, -1, nil)
 		return err
 	}},
 	"CompleteMultipartUpload": {write: true, after: "part", do: func(ctx context.Context, i *instance, key, upload string) error {
@@ -165,6 +208,8 @@ func TestStoreAwayForEveryOperation(t *testing.T) {
 		switch {
 		case err == nil && r.after != "", err != nil && code(err) != "ServiceUnavailable":
 			t.Errorf("%s without a store: %v", n, err)
+		case err != nil && minio.ToErrorResponse(err).StatusCode != http.StatusServiceUnavailable:
+			t.Errorf("%s without a store: %v", n, err)
 		case err != nil && !r.write:
 			t.Errorf("%s, which reads: %v", n, err)
 		}
@@ -195,6 +240,11 @@ func TestStorageFaultsDuringEveryOperation(t *testing.T) {
 		{"cut in the request's body", true, func() func() { proxy.CutAfter(testenv.Up, 1<<20); return proxy.Heal }},
 		{"cut before the answer", true, func() func() { proxy.CutAfter(testenv.Down, 0); return proxy.Heal }},
 		{"cut in the answer", true, func() func() { proxy.CutAfter(testenv.Down, 200); return proxy.Heal }},
+		{"slow", false, func() func() {
+			proxy.Delay(testenv.Down, 50*time.Millisecond)
+			proxy.Slow(testenv.Up, 1<<20)
+			return proxy.Heal
+		}},
 		{"hanging", false, func() func() { proxy.Hang(true); return proxy.Heal }},
 		{"paused", false, func() func() { srv.Pause(); return srv.Resume }},
 		{"killed", false, func() func() { srv.Kill(); return func() { w.must(srv.Restart(context.Background())) } }},

@@ -137,6 +137,9 @@ func TestPrimaryAway(t *testing.T) {
 	if r := minio.ToErrorResponse(err); r.Code != "SlowDown" || r.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("write: %v", err)
 	}
+	if status, h, _ := w.do(http.MethodDelete, "/bkt/k", nil, ""); status != http.StatusServiceUnavailable || h.Get("Retry-After") == "" {
+		t.Errorf("removal: %d %v, want 503 and when to come again", status, h)
+	}
 	w.must(proxy.Refuse(false))
 	w.await("the primary answers again", func() bool { return w.get("bkt", "k") == "content" })
 }

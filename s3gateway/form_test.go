@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"maps"
@@ -52,6 +53,26 @@ func (i *instance) form(c *minio.Client, key string, change func(*minio.PostPoli
 // post sends a form as browsers do.
 func (i *instance) post(f *form) (status int, h http.Header, body string) {
 	i.Helper()
+	resp, text, err := i.send(context.Background(), f)
+	i.must(err)
+	return resp.StatusCode, resp.Header, text
+}
+
+// tryPost returns what a client of another kind would make of a form's answer.
+func (i *instance) tryPost(ctx context.Context, f *form) error {
+	resp, text, err := i.send(ctx, f)
+	if err != nil || resp.StatusCode/100 == 2 {
+		return err
+	}
+	said := minio.ErrorResponse{StatusCode: resp.StatusCode}
+	if err := xml.Unmarshal([]byte(text), &said); err != nil {
+		return err
+	}
+	return said
+}
+
+func (i *instance) send(ctx context.Context, f *form) (resp *http.Response, text string, err error) {
+	i.Helper()
 	var b bytes.Buffer
 	m := multipart.NewWriter(&b)
 	for name, v := range f.fields {
@@ -65,16 +86,16 @@ func (i *instance) post(f *form) (status int, h http.Header, body string) {
 	}
 	i.must(m.WriteField("submit", "Upload")) // what follows the file is ignored
 	i.must(m.Close())
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, f.url, &b)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url, &b)
 	i.must(err)
 	req.Header.Set("Content-Type", m.FormDataContentType())
 	client := &http.Client{Transport: i.server.Client().Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(req)
-	i.must(err)
+	if resp, err = client.Do(req); err != nil {
+		return nil, "", err
+	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	i.must(err)
-	return resp.StatusCode, resp.Header, string(text)
+	all, err := io.ReadAll(resp.Body)
+	return resp, string(all), err
 }
 
 // A browser uploads by a form: with its metadata and tags, answered as the form asks for.

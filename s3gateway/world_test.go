@@ -72,7 +72,10 @@ type instance struct {
 	mu     sync.Mutex
 	counts map[string]int // of requests, by "operation code"; of failovers, and of what the cache did
 
-	saved atomic.Int64 // bytes by the cache
+	saved   atomic.Int64 // bytes by the cache
+	open    atomic.Int64 // requests
+	in, out atomic.Int64 // bytes of objects
+	brought atomic.Int64 // objects that the engine says it copied
 }
 
 // Control, Replication and Ready make it an App.
@@ -82,8 +85,11 @@ func (i *instance) Ready() <-chan struct{}           { return i.ready }
 func (i *instance) CountS3(op, code string, _ time.Duration) {
 	i.count(op + " " + code)
 }
-func (i *instance) CountS3Open(int)            {}
-func (i *instance) CountS3Bytes(string, int64) {}
+func (i *instance) CountS3Open(delta int) { i.open.Add(int64(delta)) }
+func (i *instance) CountS3Bytes(direction string, n int64) {
+	map[string]*atomic.Int64{"in": &i.in, "out": &i.out}[direction].Add(n)
+}
+
 func (i *instance) Key(id string) (*catalog.Key, bool) {
 	k := i.ctl.Router().Snapshot().Key(id)
 	return k, k != nil
@@ -121,6 +127,13 @@ type world struct {
 	prefix string // of the physical buckets
 	all    []*instance
 }
+
+// engineCounts is what an instance's engine counts by.
+type engineCounts struct{ i *instance }
+
+func (c engineCounts) Replicated(string, int64) { c.i.brought.Add(1) }
+func (engineCounts) Failed(string, string)      {}
+func (engineCounts) Lag(time.Duration)          {}
 
 // newWorld makes a world of one instance on SQLite. change edits its handler.
 func newWorld(tb testing.TB, change func(*Handler)) *world {
@@ -174,7 +187,7 @@ func (w *world) join(tb testing.TB, store state.Store, change func(*Handler)) *i
 	i.must(i.ctl.Start(context.Background()))
 	_, err = i.ctl.Attach(context.Background(), control.Config{})
 	i.must(err)
-	i.eng = replication.New(replication.Options{Control: i.ctl, Log: testLog(tb, "replication"), Open: openStorage, Tune: replication.Tuning{
+	i.eng = replication.New(replication.Options{Control: i.ctl, Log: testLog(tb, "replication"), Open: openStorage, Metrics: engineCounts{i}, Tune: replication.Tuning{
 		PingEvery: time.Second, PingTimeout: 2 * time.Second, SilentScan: 2 * time.Second, DrainGrace: 20 * time.Millisecond,
 		RetryBase: 50 * time.Millisecond, RetryMax: 2 * time.Second, Lease: 10 * time.Second, SaveEvery: 20 * time.Millisecond,
 	}})

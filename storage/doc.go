@@ -109,6 +109,11 @@
 //   - A user's removal of a version, or of a delete marker, by its ID raises the event of a delete
 //     with that ID; nothing tells it from the delete that makes a marker.
 //   - DeleteObject knows no conditions.
+//   - A listing by folders (with a delimiter) shows a folder "a/b/" for a key "a/b" at times, in one to three
+//     of 1,000 listings that were made while that key was written where nothing was, and removed for
+//     good, without a pause, whatever its size. It looks for the object's file, and where there is none
+//     whether its directory is empty; the file may come in between (its cmd/metacache-walk.go). There
+//     is nothing below such a folder, and listings without a delimiter, by which FaDO compares, never have one.
 //   - Keys that end in "/" have one version, "null", on versioned buckets as well, as users write them.
 //     A replica's write with a version ID adds that one; FaDO makes none.
 //   - HEAD and GET tell whole seconds, listings milliseconds, and events, by their
