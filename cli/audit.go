@@ -79,12 +79,12 @@ func listAudit(ctx context.Context, s *session) error {
 		query.Set(next, strconv.FormatInt(last.Seq, 10))
 	}
 	if s.json {
-		return s.print(all)
+		return s.out.print(all)
 	}
-	return showAudit(s, all)
+	return showAudit(s.out, all)
 }
 
-func showAudit(s *session, records []json.RawMessage) error {
+func showAudit(out printer, records []json.RawMessage) error {
 	t := newTable("SEQ", "AT", "NODE", "KIND", "ACTOR", "WHAT")
 	for _, text := range records {
 		var r audit.Record
@@ -93,7 +93,7 @@ func showAudit(s *session, records []json.RawMessage) error {
 		}
 		t.add(strconv.FormatInt(r.Seq, 10), wholeSeconds(r.At), r.Node, string(r.Kind), r.Actor, recorded(&r))
 	}
-	s.tell(t)
+	out.tell(t)
 	return nil
 }
 
@@ -173,7 +173,7 @@ func auditExportCommand() *cobra.Command {
 				return 0, err
 			}
 			defer body.Close()
-			_, err = io.Copy(s.cmd.OutOrStdout(), body)
+			_, err = io.Copy(s.out.w, body)
 			return 0, err
 		}),
 	}
@@ -196,7 +196,7 @@ private key, can't make another chain up to the last signed checkpoint.
 Exit status: 0 if nothing is wrong, 2 if something is, 1 for an error.
 `,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s := &session{cmd: cmd, args: args, json: isSet(cmd, "json")}
+			s := &session{cmd: cmd, args: args, out: printer{cmd.OutOrStdout()}, json: isSet(cmd, "json")}
 			status, err := s.verifyAudit()
 			return exit(cmd, args, status, err)
 		},
@@ -217,8 +217,8 @@ the configuration reads it, and its public half, which audit verify --key takes.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			private, public, err := audit.NewKey(args[0])
 			if err == nil {
-				s := &session{cmd: cmd, args: args}
-				s.say("private: %s\npublic:  %s", private, public)
+				s := &session{cmd: cmd, args: args, out: printer{cmd.OutOrStdout()}}
+				s.out.say("private: %s\npublic:  %s", private, public)
 			}
 			return exit(cmd, args, 0, err)
 		},
@@ -255,25 +255,25 @@ func (s *session) verifyAudit() (status int, err error) {
 		status = exitDiffers
 	}
 	if s.json {
-		return status, s.print(reportOf(r))
+		return status, s.out.print(reportOf(r))
 	}
 	for _, p := range r.Problems {
-		s.say("%s", oneLine(p.String()))
+		s.out.say("%s", oneLine(p.String()))
 	}
 	if r.More {
-		s.say("and others")
+		s.out.say("and others")
 	}
 	if r.Records > 0 {
-		s.say("%s, from %d to %d; the last one's hash is %s", count(r.Records, "record"), r.First, r.Head.Seq, r.Head.Hash)
+		s.out.say("%s, from %d to %d; the last one's hash is %s", count(r.Records, "record"), r.First, r.Head.Seq, r.Head.Hash)
 	}
 	if r.Records > 0 && r.Root == "" {
-		s.say("What came before record %d is not in the file: which clusters policies allowed then is not known.", r.First)
+		s.out.say("What came before record %d is not in the file: which clusters policies allowed then is not known.", r.First)
 	}
 	if keys != nil && r.Signed > 0 {
-		s.say("Signatures stand for the records up to %d.", r.Signed)
+		s.out.say("Signatures stand for the records up to %d.", r.Signed)
 	}
 	if status == 0 {
-		s.say("%s", s.colour(green, "Nothing is wrong."))
+		s.out.say("%s", s.out.colour(green, "Nothing is wrong."))
 	}
 	return status, nil
 }

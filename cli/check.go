@@ -53,15 +53,15 @@ Exit status: 0 if all is well, 2 if something is not, 1 for an error.
 				status = exitDiffers
 			}
 			if s.json {
-				return status, s.print(raw)
+				return status, s.out.print(raw)
 			}
-			c.show(s)
+			c.show(s.out)
 			return status, nil
 		}),
 	}
 }
 
-func (c *checked) show(s *session) {
+func (c *checked) show(out printer) {
 	t := newTable("WHAT", "STATE", "FOUND")
 	if st := c.Storage; st != nil {
 		found := fmt.Sprintf("%v, answered in %.0f ms", st.Capabilities["provider"], st.Took)
@@ -80,5 +80,5 @@ func (c *checked) show(s *session) {
 		}
 		t.add(f.URL, state, orDash(f.Error))
 	}
-	s.tell(t)
+	out.tell(t)
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/fado-project/fado/client"
 )
@@ -36,6 +35,7 @@ type session struct {
 	cmd  *cobra.Command
 	args []string
 	json bool
+	out  printer
 	// moved is what a watch has seen of the work that it waits for.
 	moved progress
 }
@@ -45,7 +45,7 @@ func run(f func(ctx context.Context, s *session) (int, error)) func(*cobra.Comma
 	return func(cmd *cobra.Command, args []string) error {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		s := &session{cmd: cmd, args: args, json: cmd.Flags().Lookup("json") != nil && isSet(cmd, "json")}
+		s := &session{cmd: cmd, args: args, out: printer{cmd.OutOrStdout()}, json: cmd.Flags().Lookup("json") != nil && isSet(cmd, "json")}
 		status := 0
 		err := s.connect()
 		if err == nil {
@@ -99,34 +99,6 @@ func (s *session) connect() error {
 	return nil
 }
 
-// print prints v as JSON.
-func (s *session) print(v any) error {
-	enc := json.NewEncoder(s.cmd.OutOrStdout())
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-// say prints lines for people.
-func (s *session) say(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	_, _ = fmt.Fprintln(s.cmd.OutOrStdout(), strings.TrimRight(text, "\n")) // a reader that is gone wants no more
-}
-
-// tell prints a table for people.
-func (s *session) tell(t *table) { s.say("%s", t.within(s.columns())) }
-
-// columns is how wide lines may be: as wide as the terminal where there is one, and never wider
-// than maxColumns.
-func (s *session) columns() int {
-	if f, ok := s.cmd.OutOrStdout().(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return min(max(width, minColumns), maxColumns)
-		}
-	}
-	return maxColumns
-}
-
 // show reads what is at a path and prints it: as JSON, or by f.
 func show[T any](ctx context.Context, s *session, r client.Request, f func(T)) error {
 	var raw json.RawMessage
@@ -134,7 +106,7 @@ func show[T any](ctx context.Context, s *session, r client.Request, f func(T)) e
 		return err
 	}
 	if s.json {
-		return s.print(raw)
+		return s.out.print(raw)
 	}
 	var v T
 	if err := json.Unmarshal(raw, &v); err != nil {

@@ -36,7 +36,7 @@ a whole copy, which then becomes the primary.
 		r := post(client.Path("buckets", bucket, "trust"))
 		r.Query = url.Values{"cluster": {cluster}}
 		return show(ctx, s, r, func(any) {
-			s.say("%s goes on by what %s has; all copies are compared.", bucket, cluster)
+			s.out.say("%s goes on by what %s has; all copies are compared.", bucket, cluster)
 		})
 	})
 }
@@ -53,7 +53,7 @@ where the bucket's policy does not allow it any more. They may be in no copy tha
 		r := post(client.Path("buckets", bucket, "release"))
 		r.Body = map[string]string{"purge": "history", "cluster": cluster}
 		return show(ctx, s, r, func(v struct{ Objects int64 }) {
-			s.say("Versions of %s are gone from %s, and the copy goes.", count(v.Objects, "object"), cluster)
+			s.out.say("Versions of %s are gone from %s, and the copy goes.", count(v.Objects, "object"), cluster)
 		})
 	})
 }
@@ -102,11 +102,11 @@ func (s *session) removed(ctx context.Context, r client.Request, what string) er
 	}
 	switch {
 	case s.json:
-		return s.print(raw)
+		return s.out.print(raw)
 	case more.Removes != "":
-		s.say("%s; being removed: %s.", what, more.Removes)
+		s.out.say("%s; being removed: %s.", what, more.Removes)
 	default:
-		s.say("%s.", what)
+		s.out.say("%s.", what)
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ it. Buckets that were written there get the best of their copies as the primary.
 			return err
 		}
 		if !s.json {
-			lost.show(s)
+			lost.show(s.out)
 		}
 		question := fmt.Sprintf("Give up %s, and with it %s (%s) that are nowhere else?", cluster, count(lost.Objects, "object"), bytesText(lost.Bytes))
 		if err := s.confirm(ctx, question); err != nil {
@@ -160,13 +160,13 @@ func wouldBeLost(ctx context.Context, api *client.Client, r client.Request) (*ab
 	return lost, nil
 }
 
-func (a *abandonment) show(s *session) {
+func (a *abandonment) show(out printer) {
 	if a.Answers {
-		s.say("%s", s.colour(yellow, "Its storage answers: caddy fado drain "+a.Cluster+" loses nothing."))
+		out.say("%s", out.colour(yellow, "Its storage answers: caddy fado drain "+a.Cluster+" loses nothing."))
 	}
 	t := newTable("BUCKET", "PRIMARY", "HEIR", "LOST", "BYTES", "WHY")
 	for _, b := range a.Buckets {
 		t.add(b.Bucket, yes(b.Primary), orDash(b.Heir), strconv.FormatInt(b.Objects, 10), bytesText(b.Bytes), b.Reason)
 	}
-	s.tell(t)
+	out.tell(t)
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -76,20 +75,4 @@ func ago(t, now time.Time, behind string) string {
 func terminal(f any) bool {
 	file, ok := f.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// The colours of a terminal (ECMA-48, SGR).
-const (
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-)
-
-// colour colours a text where the output is a terminal and NO_COLOR is not set
-// (https://no-color.org).
-func (s *session) colour(code, text string) string {
-	if os.Getenv("NO_COLOR") != "" || !terminal(s.cmd.OutOrStdout()) {
-		return text
-	}
-	return fmt.Sprintf("\x1b[%sm%s\x1b[0m", code, text)
 }

@@ -82,7 +82,7 @@ func (s *session) addKey(ctx context.Context) error {
 		body["expires"] = time.Now().Add(in).UTC().Format(time.RFC3339)
 	}
 	return show(ctx, s, client.Request{Method: http.MethodPost, Path: "/fado/keys", Body: body}, func(k keyItem) {
-		s.say("AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s", k.Name, k.Secret)
+		s.out.say("AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s", k.Name, k.Secret)
 	})
 }
 
@@ -91,8 +91,8 @@ func (s *session) removeKey(ctx context.Context, id string) error {
 		return err
 	}
 	if s.json {
-		return s.print(map[string]string{"name": id, "state": "removed"})
+		return s.out.print(map[string]string{"name": id, "state": "removed"})
 	}
-	s.say("Key %s is removed.", id)
+	s.out.say("Key %s is removed.", id)
 	return nil
 }

@@ -55,17 +55,17 @@ buckets at a time on every instance; with "stop" ends that: what has moved stays
 func showRebalance(s *session, v *rebalancing) {
 	state := "no rebalance is under way"
 	if v.Running {
-		state = s.colour(yellow, "a rebalance is under way")
+		state = s.out.colour(yellow, "a rebalance is under way")
 	}
-	s.say("%s; left to move: %s, %s of them primaries; %s, %s, %s%s", state, count(v.Buckets, "bucket"), strconv.FormatInt(v.Primaries, 10),
+	s.out.say("%s; left to move: %s, %s of them primaries; %s, %s, %s%s", state, count(v.Buckets, "bucket"), strconv.FormatInt(v.Primaries, 10),
 		count(v.Copies, "copy"), count(v.Objects, "object"), bytesText(v.Bytes), s.since(v.Objects))
-	s.showBuckets(v.Moves, false)
+	s.out.showBuckets(v.Moves, false)
 }
 
 func promoteCommand() *cobra.Command {
 	cmd := simple("promote <bucket>", "Swaps the primary of a bucket whose move was prepared (promote: manual)", these(1, 1), func(ctx context.Context, s *session) error {
 		return show(ctx, s, post(client.Path("buckets", s.args[0], "promote")), func(b bucketItem) {
-			s.say("%s moves its primary; caddy fado bucket %s shows when it has.", b.Name, b.Name)
+			s.out.say("%s moves its primary; caddy fado bucket %s shows when it has.", b.Name, b.Name)
 		})
 	})
 	return cmd
@@ -88,9 +88,9 @@ func nodesCommand() *cobra.Command {
 			for _, i := range v.Instances {
 				t.add(i.Node, orDash(i.Cluster), orDash(i.Version), yes(i.Replicates), strconv.FormatInt(i.Parts, 10), strconv.FormatInt(i.Behind, 10), yes(i.This))
 			}
-			s.tell(t)
+			s.out.tell(t)
 			if v.Trouble != "" {
-				s.say("%s", cut(v.Trouble, s.columns()))
+				s.out.say("%s", cut(v.Trouble, s.out.columns()))
 			}
 		})
 	})
@@ -110,12 +110,12 @@ func placementCommand() *cobra.Command {
 		r := get(client.Path("buckets", s.args[0], "placement"))
 		r.Query = url.Values{"prefix": {flagOf(s.cmd, "prefix")}}
 		return show(ctx, s, r, func(v placed) {
-			s.say("%s, policy %s", s.args[0], v.Policy)
+			s.out.say("%s, policy %s", s.args[0], v.Policy)
 			t := newTable("CLUSTER", "ZONE", "CHOSEN", "WHY")
 			for _, c := range v.Clusters {
 				t.add(c.Cluster, c.Zone, yes(c.Chosen), c.Reason)
 			}
-			s.tell(t)
+			s.out.tell(t)
 		})
 	})
 	cmd.Flags().String("prefix", "", "of the rule that has keys with this prefix")

@@ -61,13 +61,13 @@ func paged[T any](ctx context.Context, s *session, path, member string, query ur
 			t.add(row(item)...)
 		}
 		if first || len(items) > 0 {
-			s.tell(t)
+			s.out.tell(t)
 		}
 		first = false
 		return nil
 	})
 	if err == nil && s.json {
-		err = s.print(all)
+		err = s.out.print(all)
 	}
 	return err
 }
@@ -126,7 +126,7 @@ func purgesCommand() *cobra.Command {
 			for _, p := range all {
 				t.add(p.Bucket, p.Mode, strings.Join(p.Clusters, ", "), ago(p.Since, time.Now(), ""), p.Error)
 			}
-			s.tell(t)
+			s.out.tell(t)
 		})
 	})
 }

@@ -39,9 +39,9 @@ Exit status: 0 if there is nothing to do, 2 if there are changes, 1 for an error
 				return 0, where(err)
 			}
 			if s.json {
-				err = s.print(p)
+				err = s.out.print(p)
 			} else {
-				s.showPlan(p)
+				s.out.showPlan(p)
 			}
 			if err == nil && len(p.Changes) > 0 {
 				return exitDiffers, nil
@@ -95,7 +95,7 @@ func (s *session) apply(ctx context.Context) error {
 		return where(err)
 	}
 	if !s.json {
-		s.showPlan(p)
+		s.out.showPlan(p)
 	}
 	if len(p.Changes) > 0 && !p.Blocked {
 		if err := s.confirm(ctx, "Apply these changes?"); err != nil {
@@ -110,9 +110,9 @@ func (s *session) apply(ctx context.Context) error {
 		return where(err)
 	}
 	if s.json {
-		return s.print(done)
+		return s.out.print(done)
 	}
-	s.say("Applied: %s. The catalogue's revision is %d.", count(int64(done.Changes), "change"), done.Revision)
+	s.out.say("Applied: %s. The catalogue's revision is %d.", count(int64(done.Changes), "change"), done.Revision)
 	return nil
 }
 
@@ -151,7 +151,7 @@ func exportCommand() *cobra.Command {
 			if s.json {
 				format = "json"
 			}
-			return 0, s.api.Export(ctx, s.cmd.OutOrStdout(), format, s.set("all"))
+			return 0, s.api.Export(ctx, s.out.w, format, s.set("all"))
 		}),
 	}
 	cmd.Flags().Bool("all", false, "also what the configuration declares")
@@ -162,41 +162,41 @@ func exportCommand() *cobra.Command {
 const maxShown = 20
 
 // showPlan prints a plan for people.
-func (s *session) showPlan(p *client.Plan) {
+func (out printer) showPlan(p *client.Plan) {
 	if len(p.Changes) == 0 {
-		s.say("Nothing to change. The catalogue's revision is %d.", p.Revision)
+		out.say("Nothing to change. The catalogue's revision is %d.", p.Revision)
 	} else {
-		s.showChanges(p.Changes, p.ChangesTotal)
-		s.showMoves(&p.Moves)
-		s.showRoutes(&p.Routes)
+		out.showChanges(p.Changes, p.ChangesTotal)
+		out.showMoves(&p.Moves)
+		out.showRoutes(&p.Routes)
 	}
 	for i, v := range p.Violations {
 		if i == maxShown {
-			s.say("and %d more; --json lists them", len(p.Violations)-maxShown)
+			out.say("and %d more; --json lists them", len(p.Violations)-maxShown)
 			break
 		}
-		mark := s.colour(yellow, "note")
+		mark := out.colour(yellow, "note")
 		if v.Blocking {
-			mark = s.colour(red, "blocks")
+			mark = out.colour(red, "blocks")
 		}
-		s.say("%s: %s: %s", mark, v.Resource, oneLine(v.Detail))
+		out.say("%s: %s: %s", mark, v.Resource, oneLine(v.Detail))
 	}
 }
 
-func (s *session) showChanges(changes []client.Change, total int) {
+func (out printer) showChanges(changes []client.Change, total int) {
 	for _, c := range changes {
-		mark := map[string]string{"create": s.colour(green, "+"), "update": s.colour(yellow, "~"), "delete": s.colour(red, "-")}[c.Action]
-		s.say("%s %s %s", mark, c.Kind, oneLine(c.Name))
+		mark := map[string]string{"create": out.colour(green, "+"), "update": out.colour(yellow, "~"), "delete": out.colour(red, "-")}[c.Action]
+		out.say("%s %s %s", mark, c.Kind, oneLine(c.Name))
 		for _, f := range c.Fields {
 			line := f.Path + ": " + string(f.To)
 			if c.Action == "update" {
 				line = f.Path + ": " + valueText(f.From) + " → " + valueText(f.To)
 			}
-			s.say("    %s", cut(line, s.columns()-4))
+			out.say("    %s", cut(line, out.columns()-4))
 		}
 	}
 	if more := total - len(changes); more > 0 {
-		s.say("and %s more; plan --json lists them", count(int64(more), "change"))
+		out.say("and %s more; plan --json lists them", count(int64(more), "change"))
 	}
 }
 
@@ -207,27 +207,27 @@ func valueText(v json.RawMessage) string {
 	return string(v)
 }
 
-func (s *session) showMoves(m *client.Moves) {
+func (out printer) showMoves(m *client.Moves) {
 	t := &m.Total
 	if t.Copies == 0 && m.Removed.Copies == 0 && t.Buckets == 0 {
-		s.say("No data moves.")
+		out.say("No data moves.")
 		return
 	}
 	about := ""
 	if t.Estimated {
 		about = " (estimated: not everything was counted yet)"
 	}
-	s.say("Moves: %s of %s: %s, %s%s; %s to %s.", count(t.Copies, "copy"), count(t.Buckets, "bucket"), count(t.Objects, "object"),
+	out.say("Moves: %s of %s: %s, %s%s; %s to %s.", count(t.Copies, "copy"), count(t.Buckets, "bucket"), count(t.Objects, "object"),
 		bytesText(t.Bytes), about, secondsText(t.Seconds.Low), secondsText(t.Seconds.High))
-	s.say("Removes: %s: %s, %s.", count(m.Removed.Copies, "copy"), count(m.Removed.Objects, "object"), bytesText(m.Removed.Bytes))
+	out.say("Removes: %s: %s, %s.", count(m.Removed.Copies, "copy"), count(m.Removed.Objects, "object"), bytesText(m.Removed.Bytes))
 	if t.Egress != 0 || t.StoragePerMonth != 0 {
-		s.say("Costs: %s once for what leaves clusters, %s more a month for storage.", money(t.Egress), money(t.StoragePerMonth))
+		out.say("Costs: %s once for what leaves clusters, %s more a month for storage.", money(t.Egress), money(t.StoragePerMonth))
 	}
-	s.showLinks(m.Links)
-	s.showBuckets(m.Buckets, m.Next != "")
+	out.showLinks(m.Links)
+	out.showBuckets(m.Buckets, m.Next != "")
 }
 
-func (s *session) showLinks(links []client.Link) {
+func (out printer) showLinks(links []client.Link) {
 	if len(links) == 0 {
 		return
 	}
@@ -235,10 +235,10 @@ func (s *session) showLinks(links []client.Link) {
 	for _, l := range links[:min(len(links), maxShown)] {
 		t.add(l.From, l.To, bytesText(l.Bytes), bytesText(int64(l.Rate))+"/s", l.RateSource, secondsText(l.Seconds), money(l.Egress))
 	}
-	s.tell(t)
+	out.tell(t)
 }
 
-func (s *session) showBuckets(buckets []client.BucketMove, more bool) {
+func (out printer) showBuckets(buckets []client.BucketMove, more bool) {
 	if len(buckets) == 0 {
 		return
 	}
@@ -250,16 +250,16 @@ func (s *session) showBuckets(buckets []client.BucketMove, more bool) {
 		}
 		t.add(b.Bucket, orDash(b.Prefix), joined(b.Add), joined(b.Remove), primary, fmt.Sprint(b.Objects), bytesText(b.Bytes))
 	}
-	s.tell(t)
+	out.tell(t)
 	if more || len(buckets) > maxShown {
-		s.say("There are more; plan --json lists them.")
+		out.say("There are more; plan --json lists them.")
 	}
 }
 
-func (s *session) showRoutes(r *client.Routes) {
+func (out printer) showRoutes(r *client.Routes) {
 	if r.Changed == 0 {
 		return
 	}
-	s.say("Routing changes for %s: %d → %d can be served where their data is, %d → %d are refused.",
+	out.say("Routing changes for %s: %d → %d can be served where their data is, %d → %d are refused.",
 		count(r.Changed, "rule"), r.Local.Before, r.Local.After, r.Refused.Before, r.Refused.After)
 }

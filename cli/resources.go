@@ -77,24 +77,24 @@ func (s *session) status(ctx context.Context) (status int, done bool, err error)
 		status = exitDiffers
 	}
 	if s.json {
-		return status, false, s.print(map[string]json.RawMessage{"overview": raw[0], "replication": raw[1]})
+		return status, false, s.out.print(map[string]json.RawMessage{"overview": raw[0], "replication": raw[1]})
 	}
-	s.showStatus(&o, &r)
+	s.out.showStatus(&o, &r)
 	return status, false, nil
 }
 
-func (s *session) showStatus(o *overview, r *replicationStatus) {
-	state := s.colour(green, o.Status)
+func (out printer) showStatus(o *overview, r *replicationStatus) {
+	state := out.colour(green, o.Status)
 	if o.Status != "ok" {
-		state = s.colour(yellow, o.Status) + ": " + cut(o.Reason, s.columns()-20)
+		state = out.colour(yellow, o.Status) + ": " + cut(o.Reason, out.columns()-20)
 	}
-	s.say("FaDO %s on %s, store %s: %s", o.Version, o.Node, o.Store, state)
-	s.say("%s, %s, %s, %s", count(o.Counts.Buckets, "bucket"), count(o.Counts.Clusters, "cluster"), count(o.Counts.Zones, "zone"), count(o.Counts.Policies, "policy"))
+	out.say("FaDO %s on %s, store %s: %s", o.Version, o.Node, o.Store, state)
+	out.say("%s, %s, %s, %s", count(o.Counts.Buckets, "bucket"), count(o.Counts.Clusters, "cluster"), count(o.Counts.Zones, "zone"), count(o.Counts.Policies, "policy"))
 	what := "Replication"
 	if r.Paused {
-		what = s.colour(yellow, "Replication, paused")
+		what = out.colour(yellow, "Replication, paused")
 	}
-	s.say("%s: %s waiting (%s); %.0f objects/s, %s/s; lag p50 %.0f ms, p99 %.0f ms", what,
+	out.say("%s: %s waiting (%s); %.0f objects/s, %s/s; lag p50 %.0f ms, p99 %.0f ms", what,
 		count(r.Queue.Objects, "object"), bytesText(r.Queue.Bytes), r.Rate.Objects, bytesText(int64(r.Rate.Bytes)), r.Lag.P50, r.Lag.P99)
 	if len(r.Transfers) == 0 {
 		return
@@ -103,7 +103,7 @@ func (s *session) showStatus(o *overview, r *replicationStatus) {
 	for _, x := range r.Transfers[:min(len(r.Transfers), maxShown)] {
 		t.add(x.Bucket, x.Key, x.From, x.To, bar(x.Done, x.Total)+" of "+bytesText(x.Total))
 	}
-	s.tell(t)
+	out.tell(t)
 }
 
 type bucketItem struct {
@@ -164,9 +164,9 @@ func list[T any](ctx context.Context, s *session, path string, t *table, row fun
 		if all == nil {
 			all = []json.RawMessage{}
 		}
-		return s.print(all)
+		return s.out.print(all)
 	}
-	s.tell(t)
+	s.out.tell(t)
 	return nil
 }
 
@@ -226,18 +226,18 @@ func bucketSince(ctx context.Context, s *session, before *bucketItem) (status in
 	}
 	done = b.Status.State == "ok" && (before == nil || b.comparedSince(before))
 	if s.json {
-		return 0, done, s.print(raw)
+		return 0, done, s.out.print(raw)
 	}
 	s.showBucket(&b)
 	return 0, done, nil
 }
 
 func (s *session) showBucket(b *bucketItem) {
-	state := s.colour(green, b.Status.State)
+	state := s.out.colour(green, b.Status.State)
 	if b.Status.State != "ok" {
-		state = s.colour(yellow, b.Status.State) + ": " + cut(b.Status.Reason, s.columns()-20-len(b.Name))
+		state = s.out.colour(yellow, b.Status.State) + ": " + cut(b.Status.Reason, s.out.columns()-20-len(b.Name))
 	}
-	s.say("%s, policy %s: %s", b.Name, orDash(b.Policy), state)
+	s.out.say("%s, policy %s: %s", b.Name, orDash(b.Policy), state)
 	t := newTable("CLUSTER", "PREFIX", "ROLE", "STATE", "OBJECTS", "BYTES", "PENDING", "COMPARED", "ERROR")
 	for _, c := range b.Status.Copies {
 		t.add(c.row("–", strconv.FormatInt(c.Pending.Objects, 10))...)
@@ -247,9 +247,9 @@ func (s *session) showBucket(b *bucketItem) {
 			t.add(c.row(p.Prefix, "–")...)
 		}
 	}
-	s.tell(t)
+	s.out.tell(t)
 	if left := b.left(); left > 0 || s.moved.most > 0 {
-		s.say("%s left%s", count(left, "object"), s.since(left))
+		s.out.say("%s left%s", count(left, "object"), s.since(left))
 	}
 }
 
@@ -392,7 +392,7 @@ Exit status: 0 if it would go somewhere, 2 if it would be refused, 1 for an erro
 				if a.Decision == nil {
 					status = exitDiffers
 				}
-				s.showRoute(&a)
+				s.out.showRoute(&a)
 			})
 			return status, err
 		}),
@@ -401,17 +401,17 @@ Exit status: 0 if it would go somewhere, 2 if it would be refused, 1 for an erro
 	return cmd
 }
 
-func (s *session) showRoute(a *routeAnswer) {
+func (out printer) showRoute(a *routeAnswer) {
 	if a.Decision == nil {
-		s.say("%s: %s", s.colour(red, "refused"), a.Reason)
+		out.say("%s: %s", out.colour(red, "refused"), a.Reason)
 	} else {
-		s.say("%s: %s (%s)", a.Decision.Cluster, a.Decision.URL, a.Decision.Locality)
+		out.say("%s: %s (%s)", a.Decision.Cluster, a.Decision.URL, a.Decision.Locality)
 	}
 	t := newTable("CLUSTER", "ZONE", "URL", "LOCALITY", "FRESH", "HEALTHY", "IN FLIGHT", "WHY")
 	for _, c := range a.Candidates {
 		t.add(c.Cluster, c.Zone, orDash(c.URL), orDash(c.Locality), yes(c.Fresh), yes(c.Healthy), strconv.FormatInt(c.InFlight, 10), c.Reason)
 	}
-	s.tell(t)
+	out.tell(t)
 }
 
 func yes(b bool) string {

@@ -39,8 +39,8 @@ func listing(use, short string, f func(ctx context.Context, s *session) (done bo
 // watched runs a look once, or with --watch until it is done or the user ends it.
 func (s *session) watched(ctx context.Context, look func(context.Context) (status int, done bool, err error)) (int, error) {
 	for {
-		if s.set("watch") && !s.json && terminal(s.cmd.OutOrStdout()) {
-			s.say("\x1b[H\x1b[2J%s", time.Now().Format(time.TimeOnly)) // from the top
+		if s.set("watch") && !s.json && terminal(s.out.w) {
+			s.out.say("\x1b[H\x1b[2J%s", time.Now().Format(time.TimeOnly)) // from the top
 		}
 		status, done, err := look(ctx)
 		if ctx.Err() != nil && s.set("watch") {
@@ -58,13 +58,13 @@ func (s *session) watched(ctx context.Context, look func(context.Context) (statu
 }
 
 // showMap prints an answer of a few values.
-func (s *session) showMap(v map[string]any) {
+func (out printer) showMap(v map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(v)) {
 		text, err := json.Marshal(v[name])
 		if err != nil {
 			continue
 		}
-		s.say("%s: %s", name, text)
+		out.say("%s: %s", name, text)
 	}
 }
 
@@ -120,7 +120,7 @@ func (s *session) events(ctx context.Context, r client.Request) error {
 // event prints one event on a line.
 func (s *session) event(data string) {
 	if s.json {
-		s.say("%s", data)
+		s.out.say("%s", data)
 		return
 	}
 	var e struct {
@@ -148,5 +148,5 @@ func (s *session) event(data string) {
 			words = append(words, w)
 		}
 	}
-	s.say("%s", oneLine(strings.Join(words, " ")))
+	s.out.say("%s", oneLine(strings.Join(words, " ")))
 }

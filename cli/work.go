@@ -32,9 +32,9 @@ func syncCommand() *cobra.Command {
 				return s.watched(ctx, func(ctx context.Context) (int, bool, error) { return bucketSince(ctx, s, &before) })
 			}
 			if s.json {
-				return 0, s.print(map[string]string{"bucket": s.args[0], "state": "accepted"})
+				return 0, s.out.print(map[string]string{"bucket": s.args[0], "state": "accepted"})
 			}
-			s.say("The copies of %s are being compared; caddy fado bucket %s --watch shows how far that is.", s.args[0], s.args[0])
+			s.out.say("The copies of %s are being compared; caddy fado bucket %s --watch shows how far that is.", s.args[0], s.args[0])
 			return 0, nil
 		}),
 	}
@@ -92,16 +92,16 @@ func (s *session) verification(ctx context.Context, r client.Request) (status in
 		if v.Estimate != nil && !done {
 			line += ", " + secondsText(max(0, time.Until(*v.Estimate).Seconds())) + " left"
 		}
-		s.say("%s; %s, %d repaired, %d not", line, count(v.Mismatches, "mismatch"), v.Repaired, v.Unrepairable)
+		s.out.say("%s; %s, %d repaired, %d not", line, count(v.Mismatches, "mismatch"), v.Repaired, v.Unrepairable)
 		if v.Error != "" {
-			s.say("%s", cut(v.Error, s.columns()))
+			s.out.say("%s", cut(v.Error, s.out.columns()))
 		}
 		if done && len(v.Keys) > 0 {
 			t := newTable("KEY", "CLUSTER", "STATE", "REASON")
 			for _, k := range v.Keys {
 				t.add(k.Key, k.Cluster, k.State, k.Reason)
 			}
-			s.tell(t)
+			s.out.tell(t)
 		}
 	})
 	return status, done, err
@@ -127,9 +127,9 @@ func undrainCommand() *cobra.Command {
 			return err
 		}
 		if s.json {
-			return s.print(map[string]any{"cluster": s.args[0], "drain": false})
+			return s.out.print(map[string]any{"cluster": s.args[0], "drain": false})
 		}
-		s.say("%s is in use.", s.args[0])
+		s.out.say("%s is in use.", s.args[0])
 		return nil
 	})
 }
@@ -153,13 +153,13 @@ func (s *session) draining(ctx context.Context) (status int, done bool, err erro
 	err = show(ctx, s, get(client.Path("clusters", s.args[0])), func(c drainingCluster) {
 		d := c.Status.Drain
 		if d == nil {
-			s.say("%s: draining", s.args[0])
+			s.out.say("%s: draining", s.args[0])
 			return
 		}
 		done = d.State == "done"
-		s.say("%s: %s; %s, %s, %s to move%s", s.args[0], d.State, count(d.Buckets, "bucket"), count(d.Objects, "object"), bytesText(d.Bytes), s.since(d.Objects))
+		s.out.say("%s: %s; %s, %s, %s to move%s", s.args[0], d.State, count(d.Buckets, "bucket"), count(d.Objects, "object"), bytesText(d.Bytes), s.since(d.Objects))
 		if d.Reason != "" {
-			s.say("%s", cut(d.Reason, s.columns()))
+			s.out.say("%s", cut(d.Reason, s.out.columns()))
 		}
 	})
 	return 0, done, err
@@ -188,7 +188,7 @@ With --winner settles them: the object of that cluster, or the newest, stays.
 				if key := flagOf(s.cmd, "key"); key != "" {
 					body["key"] = key
 				}
-				return 0, show(ctx, s, client.Request{Method: http.MethodPost, Path: path + "/resolve", Body: body}, func(v map[string]any) { s.showMap(v) })
+				return 0, show(ctx, s, client.Request{Method: http.MethodPost, Path: path + "/resolve", Body: body}, func(v map[string]any) { s.out.showMap(v) })
 			}
 			return 0, show(ctx, s, get(path), func(all []conflict) {
 				t := newTable("KEY", "CLUSTER", "SIZE", "MODIFIED", "REASON")
@@ -197,7 +197,7 @@ With --winner settles them: the object of that cluster, or the newest, stays.
 						t.add(c.Key, cp.Cluster, bytesText(cp.Size), cp.LastModified.Format(time.RFC3339), c.Reason)
 					}
 				}
-				s.tell(t)
+				s.out.tell(t)
 			})
 		}),
 	}
@@ -215,7 +215,7 @@ func deletesCommand() *cobra.Command {
 		if s.args[1] != "confirm" && s.args[1] != "reject" {
 			return fmt.Errorf("%q: expected confirm or reject", s.args[1])
 		}
-		return show(ctx, s, post(client.Path("buckets", s.args[0], "deletes", s.args[1])), func(v map[string]any) { s.showMap(v) })
+		return show(ctx, s, post(client.Path("buckets", s.args[0], "deletes", s.args[1])), func(v map[string]any) { s.out.showMap(v) })
 	})
 	cmd.Long = `
 Lists the deletes of a bucket that max_deletes holds back. With "confirm" applies them to
@@ -246,10 +246,10 @@ func listDeletes(ctx context.Context, s *session) error {
 		return err
 	}
 	if s.json {
-		return s.print(all)
+		return s.out.print(all)
 	}
 	for _, c := range first.Copies {
-		s.say("%s: %s of %s held", c.Cluster, count(c.Held, "delete"), count(c.Objects, "object"))
+		s.out.say("%s: %s of %s held", c.Cluster, count(c.Held, "delete"), count(c.Objects, "object"))
 	}
 	t := newTable("KEY", "CLUSTER", "SIZE", "FOR")
 	for _, raw := range all {
@@ -263,7 +263,7 @@ func listDeletes(ctx context.Context, s *session) error {
 		}
 		t.add(d.Key, d.Cluster, bytesText(d.Size), ago(d.Since, time.Now(), ""))
 	}
-	s.tell(t)
+	s.out.tell(t)
 	return nil
 }
 
@@ -278,7 +278,7 @@ func failuresCommand() *cobra.Command {
 		Use: "failures", Short: "Lists the objects that can't be copied or removed yet", Args: cobra.NoArgs,
 		RunE: run(func(ctx context.Context, s *session) (int, error) {
 			if s.set("retry") {
-				return 0, show(ctx, s, post("/fado/replication/failures/retry"), func(v map[string]any) { s.showMap(v) })
+				return 0, show(ctx, s, post("/fado/replication/failures/retry"), func(v map[string]any) { s.out.showMap(v) })
 			}
 			return s.watched(ctx, s.failures)
 		}),
@@ -299,13 +299,13 @@ func (s *session) failures(ctx context.Context) (status int, done bool, err erro
 		return 0, false, fmt.Errorf("reading failures: %w", err)
 	}
 	if s.json {
-		return 0, len(all) == 0, s.print(raw)
+		return 0, len(all) == 0, s.out.print(raw)
 	}
 	t := newTable("BUCKET", "KEY", "CLUSTER", "ATTEMPTS", "FOR", "ERROR")
 	for _, f := range all {
 		t.add(f.Bucket, f.Key, f.Cluster, strconv.Itoa(f.Attempts), ago(f.Since, time.Now(), ""), f.Error)
 	}
-	s.tell(t)
+	s.out.tell(t)
 	return 0, len(all) == 0, nil
 }
 
@@ -319,6 +319,6 @@ func resumeCommand() *cobra.Command {
 
 func switchCommand(name, short string) *cobra.Command {
 	return simple(name, short, cobra.NoArgs, func(ctx context.Context, s *session) error {
-		return show(ctx, s, post("/fado/replication/"+name), func(v map[string]any) { s.showMap(v) })
+		return show(ctx, s, post("/fado/replication/"+name), func(v map[string]any) { s.out.showMap(v) })
 	})
 }
