@@ -82,4 +82,10 @@ func TestTokens(t *testing.T) {
 		t.Errorf("pulled: %v", a)
 	}
 	expect(t, a.Header, "X-FaDO-Locality", "local")
+	// What counts is where the object is current now: not where it was written, which may be the
+	// primary no longer, or gone.
+	former := "X-FaDO-Token: " + routing.Token{Object: routing.IDOf("photos", "k"), Cluster: "gone", Version: "v"}.String()
+	if a := s.get("/", append([]string{former}, theObject...)...); a.Who != "c2" {
+		t.Errorf("a token of a cluster that is gone: %v", a)
+	}
 }

@@ -30,6 +30,8 @@ func TestInstanceInForbiddenCluster(t *testing.T) {
 	ctx := context.Background()
 	upload, err := w.core.NewMultipartUpload(ctx, "open", "parts", minio.PutObjectOptions{})
 	w.must(err)
+	closed, err := w.core.NewMultipartUpload(ctx, "closed", "parts", minio.PutObjectOptions{})
+	w.must(err)
 	if _, err := w.ctl.Attach(ctx, control.Config{Here: "us"}); err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +49,12 @@ func TestInstanceInForbiddenCluster(t *testing.T) {
 	refused("a copy into it", err)
 	_, err = w.core.CopyObjectPart(ctx, "closed", "k", "open", "parts", upload, 1, 0, -1, nil)
 	refused("a part of it", err)
+	_, err = w.core.PutObjectPart(ctx, "closed", "parts", closed, 1, strings.NewReader("x"), 1, minio.PutObjectPartOptions{})
+	refused("a part for it", err)
+	_, err = w.core.NewMultipartUpload(ctx, "closed", "more", minio.PutObjectOptions{})
+	refused("an upload in it", err)
+	_, err = w.core.ListObjectsV2("closed", "", "", "", "", 10)
+	refused("a listing", err)
 	_, _, _, err = w.core.GetObject(ctx, "closed", "k", minio.GetObjectOptions{})
 	refused("a read", err)
 	if err == nil || !strings.Contains(err.Error(), `"in-eu"`) || !strings.Contains(err.Error(), "cluster us, where this instance is") {

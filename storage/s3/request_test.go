@@ -46,6 +46,21 @@ func TestURLs(t *testing.T) {
 	}
 }
 
+// Every byte of a key counts on its way to a storage: nothing is cleaned, and nothing is taken for a
+// query.
+func TestKeysPassAsTheyAre(t *testing.T) {
+	var got string
+	cl := fake(t, func(_ http.ResponseWriter, r *http.Request) { got = r.RequestURI })
+	for key, want := range map[string]string{
+		"a//b": "/b/a//b", "/a": "/b//a", "a/../b": "/b/a/../b", "./a": "/b/./a", "a/": "/b/a/", "a//": "/b/a//", "a?b=c#d": "/b/a%3Fb%3Dc%23d", "100%": "/b/100%25",
+		"ü \\": "/b/%C3%BC%20%5C",
+	} {
+		if _, err := cl.Call(t.Context(), &Request{Method: http.MethodPut, Bucket: "b", Key: key}); err != nil || got != want {
+			t.Errorf("%q came as %s, want %s: %v", key, got, want, err)
+		}
+	}
+}
+
 func TestErrorsByCode(t *testing.T) {
 	for code, c := range map[string]struct {
 		status int
