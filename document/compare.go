@@ -211,8 +211,8 @@ func (c *comparer) referrers(by map[id][]string) {
 	note := func(r catalog.Resource) bool {
 		catalog.References(r, func(k catalog.Kind, name string) {
 			from, goes := by[id{k, name}]
-			if goes && c.target.gone[id{k, name}] && len(from) <= maxNamed {
-				by[id{k, name}] = append(from, string(r.ResourceKind())+" "+r.ResourceName())
+			if goes && c.target.gone[id{k, name}] {
+				by[id{k, name}] = noted(from, string(r.ResourceKind())+" "+r.ResourceName())
 			}
 		})
 		return true
@@ -221,6 +221,17 @@ func (c *comparer) referrers(by map[id][]string) {
 	c.target.Clusters(func(cl *catalog.Cluster) bool { return note(cl) })
 	c.target.Policies(func(p *catalog.Policy) bool { return note(p) })
 	c.target.Buckets(func(name string) bool { return note(c.target.Bucket(name)) })
+}
+
+// noted adds a name to some that are sorted, each once, and keeps the first of them: as many as
+// are told, and one that says that there are others.
+func noted(names []string, name string) []string {
+	at, found := slices.BinarySearch(names, name)
+	if found || at > maxNamed {
+		return names
+	}
+	names = slices.Insert(names, at, name)
+	return names[:min(len(names), maxNamed+1)]
 }
 
 func listed(names []string) string {
