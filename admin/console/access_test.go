@@ -1,0 +1,124 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// passes returns what a list of sessions or tokens has.
+func (b *browser) passes(path string) (all []passView) {
+	b.t.Helper()
+	if err := json.Unmarshal([]byte(b.want(200, b.do("GET", path, ""))), &all); err != nil {
+		b.t.Fatal(err)
+	}
+	return all
+}
+
+// Sessions and tokens are shown to admins, and made and ended by them alone.
+func TestPassesAreForAdmins(t *testing.T) {
+	w := newWorld(t)
+	h := w.console(nil)
+	for _, user := range []string{"vera", "ola"} {
+		b := w.browser(h)
+		for _, request := range []string{"GET /api/sessions", "GET /api/tokens", "POST /api/tokens", "DELETE /api/sessions/x", "DELETE /api/tokens/x"} {
+			method, path, _ := strings.Cut(request, " ")
+			b.want(401, b.do(method, path, ""))
+		}
+		b.signIn(user)
+		for _, request := range []string{"GET /api/sessions", "GET /api/tokens", "POST /api/tokens", "DELETE /api/sessions/x", "DELETE /api/tokens/x"} {
+			method, path, _ := strings.Cut(request, " ")
+			if text := b.want(403, b.do(method, path, "")); !strings.Contains(text, "this needs the role admin, and you are ") {
+				t.Errorf("%s %s: %s", user, request, text)
+			}
+		}
+	}
+	b := w.browser(h)
+	b.signIn("ada")
+	for _, request := range []string{"POST /api/sessions", "PUT /api/tokens", "PATCH /api/tokens/x", "GET /api/tokens/x"} {
+		method, path, _ := strings.Cut(request, " ")
+		b.want(405, b.do(method, path, ""))
+	}
+	b.want(404, b.do("DELETE", "/api/sessions/none", ""))
+	b.want(404, b.do("DELETE", "/api/tokens/none", ""))
+}
+
+// An admin sees who is signed in, which session is the own one, and ends another's at once.
+func TestSessionsAreEndedByAdmins(t *testing.T) {
+	w := newWorld(t)
+	h := w.console(nil)
+	vera, ada := w.browser(h), w.browser(h)
+	vera.signIn("vera")
+	ada.signIn("ada")
+	var hers string
+	for _, p := range ada.passes("/api/sessions") {
+		if p.Current != (p.Name == "ada") || p.How != "password" || p.Secret != "" || !p.Expires.After(w.now) {
+			t.Errorf("%+v", p)
+		}
+		if p.Name == "vera" {
+			hers = p.ID
+		}
+	}
+	if hers == "" || vera.as() != "viewer" {
+		t.Fatalf("vera's session is %q, she is asked as %q", hers, vera.as())
+	}
+	ada.want(404, ada.do("DELETE", "/api/tokens/"+hers, "")) // it is no token
+	ada.want(204, ada.do("DELETE", "/api/sessions/"+hers, ""))
+	if vera.as() != "" || ada.as() != "admin" {
+		t.Errorf("vera is asked as %q, ada as %q", vera.as(), ada.as())
+	}
+	ada.want(404, ada.do("DELETE", "/api/sessions/"+hers, ""))
+}
+
+// A token that has expired is listed no more, signs nobody in, and ends the sessions that it began.
+func TestTokensExpire(t *testing.T) {
+	w := newWorld(t)
+	h := w.console(nil)
+	b := w.browser(h)
+	b.signIn("ada")
+	var made passView
+	_ = json.Unmarshal([]byte(b.want(201, b.do("POST", "/api/tokens", `{"name":" ci ","role":"viewer","days":1}`))), &made)
+	if made.Name != "ci" || made.How != "ada" || !made.Expires.Equal(w.now.Add(24*time.Hour)) {
+		t.Errorf("%+v", made)
+	}
+	person := w.browser(h)
+	signIn := fmt.Sprintf(`{"token":%q}`, made.Secret)
+	person.want(200, person.do("POST", "/api/session", signIn))
+	w.now = w.now.Add(24 * time.Hour)
+	if person.as() != "" {
+		t.Error("a session goes on behind its token's end")
+	}
+	person.want(401, person.do("POST", "/api/session", signIn))
+	b.signIn("ada")
+	if all := b.passes("/api/tokens"); len(all) != 0 {
+		t.Errorf("listed: %+v", all)
+	}
+}
+
+// Bodies are read strictly, and so far.
+func TestBodiesAreReadStrictly(t *testing.T) {
+	w := newWorld(t)
+	h := w.console(nil)
+	b := w.browser(h)
+	b.signIn("ada")
+	for body, want := range map[string]int{
+		`{"name":"ci","role":"viewer","days":1} {}`: 400,
+		`{"name":"ci"`: 400,
+		`["ci"]`:       400,
+		`{"name":"ci","role":"viewer","days":"1"}`:                                     400,
+		`{"name":"ci","role":"viewer","days":0}`:                                       400,
+		`{"name":"` + strings.Repeat("n", 129) + `","role":"viewer","days":1}`:         400,
+		`{"name":"` + strings.Repeat("n", maxSignIn) + `","role":"viewer","days":1}`:   413,
+		`{"name":"` + strings.Repeat("n", 128) + `","role":"viewer","days":365}` + " ": 201,
+	} {
+		b.want(want, b.do("POST", "/api/tokens", body))
+	}
+	h.TokensOff = true
+	if text := b.want(409, b.do("POST", "/api/tokens", `{"name":"ci","role":"viewer","days":1}`)); !strings.Contains(text, "tokens off") {
+		t.Error(text)
+	}
+	// A form can't send what is read as JSON.
+	b.want(403, b.do("POST", "/api/tokens", `{}`, "Content-Type", "text/plain"))
+}
