@@ -44,7 +44,8 @@ type Copy struct {
 	ScanCursor string
 	// OwnedUntil is a moment of the copy's storage clock: what lay there unmarked up
 	// to then had been compared with the primary, so FaDO may replace it. Unmarked
-	// objects that are newer are foreign.
+	// objects that are newer are foreign; all are if it is zero, as in a bucket that
+	// FaDO made and in which users never wrote.
 	OwnedUntil time.Time
 	// DrainSince is when the copy left routing; zero if it did not.
 	DrainSince time.Time

@@ -58,3 +58,11 @@ func (w *world) synced(keys ...string) {
 	w.Rows(primary("c1"), copyOf("c2", catalog.CopyWaiting))
 	w.Must(w.Syncer.Sync(w.Context(), at("c2")))
 }
+
+// clock is the time by the clock of a cluster's storage.
+func (w *world) clock(cluster string) time.Time {
+	w.Helper()
+	now, err := w.Site(cluster).Clock(w.Context())
+	w.Must(err)
+	return now
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -116,22 +118,39 @@ func (y *Syncer) begin(ctx context.Context, id ids.Copy) error {
 	if err != nil {
 		return err
 	}
-	row, ok, err := y.o.Copies.Get(ctx, id)
-	if err != nil || !ok || row.State == catalog.CopySyncing {
+	rows, err := y.o.Copies.Of(ctx, id.Bucket)
+	if err != nil {
 		return err
 	}
+	i := copyrows.Index(rows, id.Prefix, id.Cluster)
+	if i < 0 || rows[i].State == catalog.CopySyncing {
+		return nil
+	}
+	adopts := mayAdopt(rows, id.Cluster)
 	y.o.Copies.DropTally(id)
 	_, err = y.o.Copies.Amend(ctx, id, func(c *state.Copy) bool {
 		if c.State != catalog.CopyWaiting {
 			return false
 		}
 		c.State, c.Cursor, c.ScanCursor, c.Error, c.Objects, c.Bytes = catalog.CopySyncing, "", "", "", 0, 0
-		if c.OwnedUntil.IsZero() {
+		if c.OwnedUntil.IsZero() && adopts {
 			c.OwnedUntil = clock
 		}
 		return true
 	})
 	return err
+}
+
+// mayAdopt reports whether objects without FaDO's mark may lie in a cluster that were there before the
+// first sync.
+//
+// Invariant: no clock makes an object of others FaDO's where FaDO made the bucket and users have not written
+// since, as in a primary: all that is FaDO's there has its mark. Elsewhere only the storage's clock tells
+// what was there before from what others wrote there later.
+func mayAdopt(rows []state.Copy, cluster string) bool {
+	return !copyrows.MadeBucket(rows, cluster) || slices.ContainsFunc(rows, func(c state.Copy) bool {
+		return c.Cluster == cluster && (c.Primary || c.FormerPrimary || c.Anywhere || !c.OwnedUntil.IsZero())
+	})
 }
 
 // finish makes the copy a synced one.
@@ -184,6 +203,7 @@ func (y *Syncer) startOver(ctx context.Context, id ids.Copy) error {
 		for i := range rows {
 			if c := &rows[i]; c.Cluster == id.Cluster && !c.Primary && c.State <= catalog.CopySynced {
 				copyrows.Resync(c)
+				c.OwnedUntil = time.Time{} // nothing is left there of what was compared
 			}
 		}
 		return rows, nil
