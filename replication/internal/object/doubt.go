@@ -61,8 +61,11 @@ func (d *Doubt) LostLatest(ctx context.Context, at Sides, bucket string, ours fu
 	found, last := 0, ""
 	for _, o := range d.latest() {
 		dst, err := at.Dst.Stat(ctx, bucket, o.Key)
-		if err != nil || dst == nil {
+		if err != nil {
 			return false, err
+		}
+		if dst == nil {
+			continue
 		}
 		switch owns, err := ours(ctx, *dst); {
 		case err != nil:

@@ -69,6 +69,7 @@ func TestLostLatest(t *testing.T) {
 		"newer ones stay":  {lost: Doubtful, newer: true},
 		"gone at the copy": {lost: Doubtful, went: true},
 		"deleted by users": {lost: Doubtful, marker: true},
+		"lost, and one of more has gone at the copy": {lost: Doubtful + 1, went: true, want: true},
 		"others' only":     {theirs: 3 * Doubtful},
 		"lost, and others": {lost: Doubtful, theirs: 3 * Doubtful, want: true},
 	} {
