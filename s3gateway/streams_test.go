@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,11 +33,11 @@ func atOne(t *testing.T, change func(*Handler)) (*world, *testenv.Proxy) {
 }
 
 // endless is a body without end that tells how much of it was taken.
-type endless struct{ taken int64 }
+type endless struct{ taken atomic.Int64 }
 
 func (e *endless) Read(p []byte) (int, error) {
 	clear(p)
-	e.taken += int64(len(p))
+	e.taken.Add(int64(len(p)))
 	return len(p), nil
 }
 
@@ -56,7 +57,7 @@ func TestSendersAreHeldUp(t *testing.T) {
 	}
 	w.await("the request has ended", func() bool { return w.open.Load() == 0 })
 	if got := w.in.Load(); got > 32<<20 {
-		t.Errorf("%d of the %d bytes that the client had sent were taken for a storage that took none", got, body.taken)
+		t.Errorf("%d of the %d bytes that the client had sent were taken for a storage that took none", got, body.taken.Load())
 	}
 	proxy.Heal()
 	w.await("the storage answers, and has nothing", func() bool { return w.get("bkt", "k") == "NoSuchKey" })
