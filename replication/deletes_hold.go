@@ -297,6 +297,9 @@ func (h *heldDeletes) giveBack(ctx context.Context, row state.Pending) error {
 		if err != nil || o == nil {
 			return err
 		}
+		if err := object.Identified(ctx, h.ctl.Store(), row.Bucket, at.Dst, at.Src); err != nil {
+			return err // people decided about other buckets
+		}
 		return object.Unheard(ctx, h.objects, ref, o.Size, []string{row.Cluster}, func() error {
 			_, err := h.objects.Transfer(ctx, p, at, *o, storage.CopyOptions{If: storage.Condition{Absent: true}})
 			return err

@@ -27,7 +27,8 @@ import (
 // object that loses is only written over where its storage keeps it as a noncurrent
 // version, or where people say that it may go. Every write is conditional on what was seen
 // there when the resolution began, so that what changed since is not destroyed: it is a
-// conflict again.
+// conflict again. People decided about the buckets that were compared: where another one lies in the
+// place of one of them, the key is refused, see [object.Identified].
 
 // WinnerNewest lets the object that was modified last win; the primary's where two were
 // modified at the same time.
@@ -275,7 +276,15 @@ func (r *resolver) look(ctx context.Context, rows []state.Pending) (*conflict, e
 		cp.row = row
 		c.copies = append(c.copies, cp)
 	}
-	return c, nil
+	return c, object.Identified(ctx, r.ctl.Store(), r.bucket, c.sites()...)
+}
+
+func (c *conflict) sites() []*site.Site {
+	sites := []*site.Site{c.primary.site}
+	for _, cp := range c.copies {
+		sites = append(sites, cp.site)
+	}
+	return sites
 }
 
 func (r *resolver) candidate(ctx context.Context, cluster, key string) (*candidate, error) {

@@ -28,7 +28,7 @@ type Identities struct {
 // Primary finds out whether the primary's bucket is the one that was written so far,
 // and stops the bucket if not: [guard.ErrElsewhere]. One that is that again goes on.
 func (t *Identities) Primary(ctx context.Context, s *site.Site, bucket string, rows []state.Copy, ask bornBy) error {
-	alone := !slices.ContainsFunc(rows, func(c state.Copy) bool { return c.Cluster != s.Name() })
+	alone := !slices.ContainsFunc(rows, func(c state.Copy) bool { return c.Cluster != s.Name() }) && !t.o.Router.Pulled.HasBucket(bucket)
 	rows = copyrows.PrimaryRows(rows)
 	now, v, err := verdictOn(ctx, s, bucket, rows, ask)
 	switch {
@@ -43,7 +43,7 @@ func (t *Identities) Primary(ctx context.Context, s *site.Site, bucket string, r
 }
 
 // adopt takes what lies at a primary that has no copies for the bucket from now on: nothing
-// can come to harm by it.
+// can come to harm by it. Objects copied on demand count as copies: they may be the last there is.
 func (t *Identities) adopt(ctx context.Context, s *site.Site, bucket string, now identity.Identity) error {
 	t.o.Log.Warn("another bucket lies at a primary that has no copies; it is taken as it is", zap.String("bucket", bucket), zap.String("cluster", s.Name()))
 	return t.o.Copies.Update(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {

@@ -343,6 +343,9 @@ func (e *Settler) Restore(ctx context.Context, ref ids.Object, size int64) error
 		return err // it is there again, or gone here too
 	}
 	to := m.winner
+	if err := Identified(ctx, e.o.Control.Store(), ref.Bucket, m.mine.Site, to.Site); err != nil {
+		return err // people decided about other buckets
+	}
 	at := ids.ObjectIn(ref.Bucket, ref.Key, to.Name())
 	unlock, err := e.o.Guard.Lock(ctx, at)
 	if err != nil {

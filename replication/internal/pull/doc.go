@@ -14,7 +14,8 @@
 //     comparison or removal of an object at a time, by its lock here and by a lock of the
 //     store between instances.
 //   - FaDO replaces and removes only what it put there on demand ([Is]), and never what a
-//     proper copy has taken over. Nothing is removed while its primary does not answer.
+//     proper copy has taken over. Nothing is removed while its primary does not answer, and nothing is removed
+//     or replaced on the word of another bucket than the one it was copied from: it may be the last there is.
 //   - An object leaves routing on every instance, and requests in flight get their time,
 //     before it is removed.
 //   - Its size counts against the cluster's capacity from before it is copied; copies go

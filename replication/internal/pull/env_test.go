@@ -99,6 +99,9 @@ type world struct {
 	pause   *guard.Pause
 	objects *object.Settler
 	counts  counts
+
+	physical *physical.Buckets
+
 	o       Options
 	*Puller
 
@@ -171,7 +174,9 @@ func (w *world) build() {
 	})
 	made := physical.New(physical.Options{
 		Router: router, Control: port{w.ctl}, Copies: rows, Sites: w.sites, Guard: w.guard, Log: log, Now: w.now,
+		AskSource: func(string) func(error) { return func(error) {} },
 	})
+	w.physical = made
 	evictor := evict.New(evict.Options{
 		Router: router, Members: port{w.ctl}, Now: w.now,
 		Hooks:  evict.Hooks{Alone: func(context.Context) bool { return true }},

@@ -7,7 +7,10 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	physical "github.com/fado-project/fado/replication/internal/buckets"
 	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -303,6 +306,57 @@ func TestRemovalTrustsNo404(t *testing.T) {
 	}
 	w.fakes["c2"].SetFault(nil)
 	w.ahead.Store(int64(2 * time.Hour))
+	w.keeper.expire(t.Context())
+	w.wantNothing("c2")
+}
+
+// What was copied on demand may be the last there is of it: it stays as it is when another bucket lies where it
+// was copied from, and the bucket stops, until people say that this is the one.
+func TestPrimaryMadeAnewTakesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.has("deleted", "changed", "unused")
+	ensure := func() error {
+		return w.physical.EnsurePrimary(t.Context(), ids.CopyIn(bkt, "", "c1"))
+	}
+	w.must(ensure())
+	c1 := w.fakes["c1"]
+	for key := range c1.Contents(bkt) {
+		c1.UserDelete(bkt, key)
+	}
+	w.must(c1.RemoveBucket(t.Context(), bkt))
+	c1.User(bkt, "changed", "another")
+	src, err := w.sites.Usable("c1")
+	w.must(err)
+	_, err = src.Births.Now(t.Context(), bkt)
+	w.must(err)
+
+	stays := func(when string) {
+		t.Helper()
+		w.ahead.Add(int64(2 * time.Hour))
+		w.keeper.expire(t.Context())
+		for _, key := range []string{"deleted", "changed", "unused"} {
+			if got := w.fakes["c2"].Contents(bkt)[key]; got != "body of "+key {
+				t.Errorf("%s: %s is %q", when, key, got)
+			}
+		}
+	}
+	for _, key := range []string{"deleted", "changed"} {
+		_, err := w.settle(key)
+		wantErr(t, err, guard.ErrElsewhere)
+	}
+	stays("before a scan")
+	wantErr(t, ensure(), guard.ErrElsewhere)
+	wantErr(t, ensure(), guard.ErrElsewhere)
+	stays("after a scan")
+
+	w.must(w.o.Copies.Update(t.Context(), bkt, func(rows []state.Copy) ([]state.Copy, error) {
+		now, err := physical.IdentityNow(t.Context(), src, bkt)
+		now.Put(&rows[0])
+		rows[0].Stopped, rows[0].Error = false, ""
+		return rows, err
+	}))
+	w.must(ensure())
 	w.keeper.expire(t.Context())
 	w.wantNothing("c2")
 }

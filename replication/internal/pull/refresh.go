@@ -45,10 +45,14 @@ func (c *copier) refresh(ctx context.Context, ref ids.Object) (object.Outcome, e
 			}
 		}
 		return object.Moot, c.o.Rows.Delete(ctx, keyOf(ref))
-	case src == nil:
-		return object.Removed, c.remover.withdraw(ctx, ref, p.at.Dst)
-	case known.ETag != "" && storage.Compare(*src, *dst) == storage.Equal:
+	case src != nil && known.ETag != "" && storage.Compare(*src, *dst) == storage.Equal:
 		return object.InStep, nil
+	}
+	if err := object.Identified(ctx, c.o.Store(), ref.Bucket, p.at.Src); err != nil {
+		return 0, err // what is there may be the last
+	}
+	if src == nil {
+		return object.Removed, c.remover.withdraw(ctx, ref, p.at.Dst)
 	}
 	err = p.attempt(ctx)
 	if errors.Is(err, ErrNoRoom) || errors.Is(err, guard.ErrForbidden) {

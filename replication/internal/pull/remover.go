@@ -125,8 +125,8 @@ func (r *remover) one(ctx context.Context, ref ids.Object, dst *site.Site) error
 	return r.forget(ctx, ref)
 }
 
-// primaryAnswers reports as an error that the primary's bucket is not there or does not tell
-// of the object, be it that it has it, has another version, or has none.
+// primaryAnswers reports as an error that the primary's bucket is not there, is not the one that the
+// object was copied from, or does not tell of the object, be it that it has it, has another version, or has none.
 func (r *remover) primaryAnswers(ctx context.Context, ref ids.Object) error {
 	src, err := r.o.Sites.Usable(r.o.Router.Snapshot().Of(ref.Bucket).Primary())
 	if err != nil {
@@ -135,7 +135,7 @@ func (r *remover) primaryAnswers(ctx context.Context, ref ids.Object) error {
 	if _, err := src.Stat(ctx, ref.Bucket, ref.Key); err != nil {
 		return fmt.Errorf("asking the primary %s before removing what was copied from it: %w", src.Name(), err)
 	}
-	return nil
+	return object.Identified(ctx, r.o.Store(), ref.Bucket, src)
 }
 
 // takeAway removes an object that was copied on demand, if it is still that, and no copy
