@@ -99,4 +99,3 @@ func TestAnywhereRejectAsksWhichBucketItIs(t *testing.T) {
 		t.Errorf("c1 has %d objects", n)
 	}
 }
-

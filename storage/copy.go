@@ -41,7 +41,7 @@ func (t *transfer) run(ctx context.Context) (Object, error) {
 		return Object{}, err
 	}
 	out, err := t.write(ctx)
-	if err != nil && t.overMarker(ctx, err) {
+	for err != nil && t.overMarker(ctx, err) {
 		out, err = t.write(ctx)
 	}
 	if err == nil {

@@ -144,24 +144,27 @@ func (t *transfer) setCondition(h http.Header) {
 	}
 }
 
-// overMarker reports whether a write that dst refused because something is there is to be made
-// again over a delete marker. There are storages whose markers have the ETag of what they cover and
-// count as objects: they refuse If-None-Match: * and take If-Match with that ETag. Where what the
-// marker covered is gone, nothing names the marker; the bucket keeps what might come between.
+// overMarker reports whether a write that dst refused for its condition is to be made again over a delete marker,
+// on the next condition that may hold there; see [placement]. A user's version that came meanwhile is
+// no marker, and a marker that came meanwhile has another ID: then the refusal stands.
 func (t *transfer) overMarker(ctx context.Context, refusal error) bool {
 	if !errors.Is(refusal, ErrPrecondition) || At(refusal) != t.dst.cfg.Name || !t.opts.If.Absent || t.to.preserve ||
-		t.opts.Below || t.placed.overMarker || t.placed.marker != "" {
+		t.opts.Below || t.placed.overMarker {
 		return false
 	}
 	vs, err := versionsOf(ctx, t.dst, t.bucket, t.obj.Key, 0)
 	if err != nil || len(vs) == 0 || !vs[0].DeleteMarker {
 		return false // what is there can't be told, or is an object
 	}
-	if i := slices.IndexFunc(vs, func(v s3.VersionEntry) bool { return !v.DeleteMarker }); i >= 0 {
-		t.placed.marker = vs[i].ETag
+	if t.opts.Version != nil && t.notDeletedSince(ctx) != nil {
+		return false
 	}
-	t.placed.overMarker = t.placed.marker == ""
-	return true
+	if t.placed.marker == "" {
+		t.placed.cover(vs)
+		return true
+	}
+	t.placed.marker, t.placed.overMarker = "", true
+	return vs[0].ID == t.placed.markerID
 }
 
 // onTop reports whether a copy has to be written again, because it came below a version or
@@ -234,7 +237,7 @@ func (t *transfer) refused(put *s3.Request, err error) error {
 		return err
 	}
 	switch {
-	case e.Code == "NoSuchKey" && t.opts.If.IfETag != "":
+	case e.Code == "NoSuchKey" && (t.opts.If.IfETag != "" || t.placed.marker != ""):
 		e.Kind = ErrPrecondition // If-Match, and nothing is there
 	case e.Code == "InvalidArgument" && put.Query.Get("versionId") != "":
 		forgetVersioning(t.dst, put.Bucket) // it is not versioned any more

@@ -81,6 +81,15 @@ func (t *transfer) deletedSince(marker string) error {
 	return t.dst.wire.Fail(t.putRequest(), ErrPrecondition, "it was deleted later than this version was written: marker %s", marker)
 }
 
+// notDeletedSince returns nil unless a delete marker that is there beats the version.
+func (t *transfer) notDeletedSince(ctx context.Context) error {
+	now, err := t.dst.Current(ctx, t.bucket, t.obj.Key)
+	if err == nil && now.Deleted && CompareVersions(now, *t.opts.Version) > 0 {
+		return t.deletedSince(now.VersionID)
+	}
+	return err
+}
+
 // placeElsewhere prepares a write to a storage whose versions are in order of arrival.
 func (t *transfer) placeElsewhere(ctx context.Context) error {
 	if t.opts.Below {
@@ -91,15 +100,27 @@ func (t *transfer) placeElsewhere(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if t.placed.overMarker = len(vs) > 0 && vs[0].DeleteMarker; t.placed.overMarker {
-			now, err := t.dst.Current(ctx, t.bucket, t.obj.Key)
-			if err != nil {
+		if len(vs) > 0 && vs[0].DeleteMarker {
+			if err := t.notDeletedSince(ctx); err != nil {
 				return err
 			}
-			if now.Deleted && CompareVersions(now, *t.opts.Version) > 0 {
-				return t.deletedSince(now.VersionID)
+			if err := t.expectMarker(ctx); err != nil {
+				return err
 			}
 		}
 	}
 	return t.checkBefore(ctx)
+}
+
+// expectMarker makes the write conditional on a delete marker that is there, where If-None-Match: *
+// would refuse it after all content was sent.
+func (t *transfer) expectMarker(ctx context.Context) error {
+	if !t.to.markersCount {
+		return nil
+	}
+	vs, err := versionsOf(ctx, t.dst, t.bucket, t.obj.Key, 0)
+	if err == nil && len(vs) > 0 && vs[0].DeleteMarker {
+		t.placed.cover(vs)
+	}
+	return err
 }

@@ -31,6 +31,9 @@ type provider struct {
 	// births: the date of a bucket in the list of buckets is the one it was made at, for
 	// good.
 	births bool
+	// markersCount: for conditions of writes a delete marker is an object, with the ETag of
+	// what it covers.
+	markersCount bool
 	// dropsRedirects: X-Amz-Website-Redirect-Location is taken and not kept.
 	dropsRedirects bool
 	// uploads: how it lists uploads under way.
@@ -69,9 +72,10 @@ var providers = []*provider{
 	{
 		name: "versitygw", server: "VERSITYGW",
 		conditionalPut: true, conditionalDelete: true, trailers: true, tags: true, sorted: true,
-		uploads: UploadsBehindKey,
-		classes: []string{"STANDARD"},
-		refuse:  refusePath,
+		markersCount: true,
+		uploads:      UploadsBehindKey,
+		classes:      []string{"STANDARD"},
+		refuse:       refusePath,
 	},
 	{
 		// By the S3 API reference and User Guide: If-None-Match and If-Match of PutObject and

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/fado-project/fado/storage/s3"
@@ -46,12 +47,26 @@ type transfer struct {
 type placement struct {
 	at time.Time // the time to give it; zero: the storage's own
 	id string    // its version ID; "": as placeVersion decides
-	// overMarker: a delete marker is there, for which some storages hold that something
-	// is there and refuse If-None-Match: *. A version that comes between loses nothing.
+
+	// What a write over a delete marker is made on, where what is there would be an object at a storage whose
+	// versions are in order of arrival. First If-None-Match: *, for which a marker is nothing, by S3's
+	// documentation. There are storages whose markers count as objects and have the ETag of what they cover:
+	// they refuse that, and take If-Match with marker. What refuses that, too, or has nothing that the marker
+	// covers, is written without a condition, if the marker was there a moment ago: the bucket
+	// keeps what might come between.
+	marker     string
+	markerID   string
 	overMarker bool
-	// marker is the ETag that a delete marker at such a storage has, that of what it covers: the
-	// condition that the marker is what is there.
-	marker string
+}
+
+// cover has the marker that is the newest of a key's versions be what is written over.
+func (p *placement) cover(vs []s3.VersionEntry) {
+	p.markerID = vs[0].ID
+	i := slices.IndexFunc(vs, func(v s3.VersionEntry) bool { return !v.DeleteMarker })
+	if i >= 0 && realETag(vs[i].ETag) {
+		p.marker = vs[i].ETag
+	}
+	p.overMarker = p.marker == ""
 }
 
 func (p placement) setTime(h http.Header) {

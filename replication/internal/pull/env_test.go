@@ -99,11 +99,10 @@ type world struct {
 	pause   *guard.Pause
 	objects *object.Settler
 	counts  counts
-
-	physical *physical.Buckets
-
 	o       Options
 	*Puller
+
+	physical *physical.Buckets
 
 	ahead atomic.Int64 // of the clock
 	used  atomic.Int64 // bytes that copies take in every cluster
