@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -146,8 +148,8 @@ type entity struct {
 		Name string `json:"name"`
 	} `json:"bucket"`
 	Object struct {
-		Key  string `json:"key"`
-		Size int64  `json:"size"`
+		Key  string          `json:"key"`
+		Size json.RawMessage `json:"size"` // a number, or a string of one: senders differ
 	} `json:"object"`
 }
 
@@ -260,7 +262,31 @@ func (e *entity) hint(key string) (replication.Hint, error) {
 	case !utf8.ValidString(key):
 		return replication.Hint{}, errors.New("object.key is not UTF-8")
 	}
-	return replication.Hint{Physical: e.Bucket.Name, Key: key, Size: max(0, e.Object.Size)}, nil
+	size, err := sizeOf(e.Object.Size)
+	if err != nil {
+		return replication.Hint{}, err
+	}
+	return replication.Hint{Physical: e.Bucket.Name, Key: key, Size: size}, nil
+}
+
+// sizeOf reads an object's size; what is not given, or negative, counts as nothing.
+func sizeOf(raw json.RawMessage) (int64, error) {
+	text := string(raw)
+	if len(raw) > 0 && raw[0] == '"' {
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return 0, fmt.Errorf("object.size: %w", err)
+		}
+	}
+	if text == "" || text == "null" {
+		return 0, nil
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return max(0, n), nil
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 { // 1e3, 5.0
+		return max(0, int64(f)), nil
+	}
+	return 0, fmt.Errorf("object.size is %.40s: expected the bytes of the object, as a number or as a string of one", raw)
 }
 
 func one(h replication.Hint, err error) ([]replication.Hint, error) {

@@ -49,6 +49,11 @@ func TestParseUnderstands(t *testing.T) {
 		"a plain key":                    {body: keyed("x/y-z_1.jpg"), want: []replication.Hint{{Physical: "photos", Key: "x/y-z_1.jpg", Size: 1024}}},
 		"space and line end around":      {body: " \n" + minioEvent + "\r\n", want: []replication.Hint{{Physical: "photos", Key: "a b.jpg", Or: []string{"a+b.jpg"}, Size: 3}}},
 		"a negative size counts nothing": {body: strings.Replace(awsRecord, "1024", "-1", 1), want: []replication.Hint{{Physical: "photos", Key: face.Key, Or: face.Or}}},
+		"a size as a string":             {body: sized(`"1024"`), want: []replication.Hint{face}},
+		"a size as a float":              {body: sized(`1.024e3`), want: []replication.Hint{face}},
+		"no size": {body: `{"Records":[` + sized(`null`) + `,` + sized(`""`) + `]}`, want: []replication.Hint{
+			{Physical: "photos", Key: face.Key, Or: face.Or}, {Physical: "photos", Key: face.Key, Or: face.Or},
+		}},
 		"structured CloudEvent": {
 			header: contentType("application/cloudevents+json; charset=utf-8"),
 			body:   cloudEvent(awsRecord), want: []replication.Hint{face},
@@ -90,6 +95,9 @@ func TestParseUnderstands(t *testing.T) {
 	}
 }
 
+// sized is a record with a size.
+func sized(json string) string { return strings.Replace(awsRecord, "1024", json, 1) }
+
 // keyed is a record of a key.
 func keyed(key string) string {
 	return strings.Replace(awsRecord, "2024/happy+face%2B%C3%A4.jpg", key, 1)
@@ -110,6 +118,9 @@ func TestParseRefuses(t *testing.T) {
 		"no key":                     {body: `{"Records":[{"s3":{"bucket":{"name":"b"}}}]}`, want: "object.key is missing"},
 		"one bad record among good":  {body: `{"Records":[` + awsRecord + `,{}]}`, want: "record 1"},
 		"a key too long":             {body: strings.Replace(eventBridge, "a+b%20c", strings.Repeat("k", maxKey+1), 1), want: "at most 1024"},
+		"a size that is none":        {body: `{"Records":[` + awsRecord + `,` + sized(`"big"`) + `]}`, want: `record 1: object.size is "big": expected the bytes`},
+		"a size of another type":     {body: sized(`{"b":1}`), want: `record 0: object.size is {"b":1}: expected`},
+		"half a byte":                {body: sized(`0.5`), want: `object.size is 0.5: expected`},
 		"MinIO's key without object": {body: `{"Key":"photos"}`, want: "object.key is missing"},
 		"CloudEvent without version": {contentType: "application/cloudevents+json", body: `{"data":{}}`, want: "specversion"},
 		"CloudEvent without data":    {contentType: "application/cloudevents+json", body: `{"specversion":"1.0"}`, want: "without data"},
