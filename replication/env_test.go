@@ -144,13 +144,32 @@ type storeCalls struct {
 	mu      sync.Mutex
 	failed  map[string]int // rows noted as failed, by cluster
 	retried []state.PendingFilter
+	updates int // durable transactions
 }
 
 // reset forgets all calls.
 func (c *storeCalls) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failed, c.retried = make(map[string]int), nil
+	c.failed, c.retried, c.updates = make(map[string]int), nil, 0
+}
+
+func (s fullStore) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
+	s.mu.Lock()
+	s.updates++
+	s.mu.Unlock()
+	return s.Store.Update(ctx, f)
+}
+
+// UpdateProgress is what control asks a store for that tells progress from the rest.
+func (s fullStore) UpdateProgress(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
+	p, ok := s.Store.(interface {
+		UpdateProgress(ctx context.Context, f func(state.Tx) error) (state.Seq, error)
+	})
+	if !ok {
+		return s.Store.Update(ctx, f)
+	}
+	return p.UpdateProgress(ctx, f)
 }
 
 func (s fullStore) FailPending(ctx context.Context, rows ...state.Pending) error {

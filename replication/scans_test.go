@@ -151,3 +151,33 @@ func TestSilentBuckets(t *testing.T) {
 		t.Error("a bucket is silent where its primary is")
 	}
 }
+
+// A scan that finds nothing is stored as progress: a million of them a day are no durable transactions.
+func TestScanCostsNoTransaction(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{NoEventFeed: true}, func(o *Options) { o.Copy, o.Now = fakestorage.Copy, nil })
+	c1, _ := w.fake("c1"), w.fake("c2")
+	c1.User("bkt", "k", "x")
+	w.policy("p", 2)
+	w.bucket("bkt", "p", "c1")
+	w.awaitOK("bkt", "c1", "c2")
+	scanned := func() {
+		before, _ := w.copyRow("bkt", "", "c2")
+		w.later(time.Second)
+		w.must(w.eng.SyncBucket(t.Context(), "bkt"))
+		w.await("a scan", func() bool {
+			now, _ := w.copyRow("bkt", "", "c2")
+			return now.VerifiedAt.After(before.VerifiedAt)
+		})
+	}
+	scanned() // what is left of the beginning
+	w.calls.reset()
+	for range 5 {
+		scanned()
+	}
+	w.calls.mu.Lock()
+	defer w.calls.mu.Unlock()
+	if w.calls.updates > 0 {
+		t.Errorf("five scans cost %d durable transactions", w.calls.updates)
+	}
+}

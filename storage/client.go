@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -38,8 +39,9 @@ type Client struct {
 	cfg  Config
 	wire *s3.Client
 
-	who  identity
-	caps atomic.Pointer[Capabilities]
+	who    identity
+	caps   atomic.Pointer[Capabilities]
+	placed atomic.Bool // the region is the one that the storage expects
 
 	mu         sync.Mutex
 	versioning map[string]versioningEntry // by physical bucket
@@ -96,8 +98,26 @@ func (c *Client) Close() { c.wire.Close() }
 func (c *Client) Physical(bucket string) string { return c.cfg.BucketPrefix + bucket }
 
 // Ping implements [Reader]: it asks for a list of one bucket. Keys that are known and
-// may not list buckets are good enough: S3 has other codes for keys that are not.
-func (c *Client) Ping(ctx context.Context) error { return ping(ctx, c.wire) }
+// may not list buckets are good enough: S3 has other codes for keys that are not. MinIO and AWS S3 list
+// buckets whatever the region that a request is signed for, and refuse all other requests: so one about
+// a bucket, which need not be there, follows until one was answered.
+func (c *Client) Ping(ctx context.Context) error {
+	err := ping(ctx, c.wire)
+	if err != nil || c.placed.Load() {
+		c.placed.Store(err == nil)
+		return err
+	}
+	err = c.wire.Buckets.Answers(ctx, c.Physical(regionProbe))
+	e, answered := errors.AsType[*Error](err)
+	if answered && e.Region != "" {
+		return err
+	}
+	c.placed.Store(err == nil || answered && e.Code != "")
+	return nil
+}
+
+// regionProbe is the name of a bucket that need not be there.
+const regionProbe = "fado-asks-for-the-region"
 
 // Now implements [Reader]. The Date header counts whole seconds and the answer has
 // travelled, so the value is a lower bound: at most a second and the way of an

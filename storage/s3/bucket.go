@@ -52,6 +52,9 @@ func (b Buckets) Configured(ctx context.Context, bucket, setting string) (bool, 
 	return false, err
 }
 
+// Answers asks for a listing of none of a bucket's objects.
+func (b Buckets) Answers(ctx context.Context, bucket string) error { return headBucket(ctx, b.c, bucket) }
+
 // headBucket reports whether a bucket is there by asking for a listing of none of its
 // objects: unlike that of HEAD, the answer has a reason.
 func headBucket(ctx context.Context, c *Client, bucket string) error {

@@ -54,6 +54,8 @@ type Error struct {
 
 	// DeleteMarker: nothing is there because it was deleted.
 	DeleteMarker bool
+	// Region is the one that the storage expects, where the request was refused for another.
+	Region string
 	// Kind is one of the package's sentinels. Who knows better what an answer means
 	// to a request may set it.
 	Kind error
@@ -207,9 +209,11 @@ func judged(e *Error) error {
 
 // errorBody is the body of an S3 error answer.
 type errorBody struct {
-	XMLName xml.Name `xml:"Error"`
-	Code    string
-	Message string
+	XMLName  xml.Name `xml:"Error"`
+	Code     string
+	Message  string
+	Region   string // that is expected, or that of the server
+	Endpoint string // where to send the request
 }
 
 // parseError reads an error answer's body; false for anything else.

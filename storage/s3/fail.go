@@ -1,11 +1,13 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
@@ -19,7 +21,8 @@ func (at *endpoint) answerError(q *Request, resp *http.Response) *Error {
 	e.Status = resp.StatusCode
 	e.DeleteMarker = resp.Header.Get("X-Amz-Delete-Marker") == "true"
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, int64(LimitSmall)))
-	if x, ok := parseError(body); ok {
+	x, ok := parseError(body)
+	if ok {
 		e.Code, e.Message = x.Code, x.Message
 	}
 	if code := resp.Header.Get("X-Minio-Error-Code"); code != "" && e.Code == "" {
@@ -31,7 +34,37 @@ func (at *endpoint) answerError(q *Request, resp *http.Response) *Error {
 	}
 	e.Kind = judged(e)
 	e.Message = at.clean(e.Message)
+	at.misplaced(e, x, resp.Header.Get("X-Amz-Bucket-Region"))
 	return e
+}
+
+// expecting is how MinIO and AWS S3 tell the region that they expect, which a HEAD is told by a header only.
+var expecting = regexp.MustCompile(`expecting '([^']+)'`)
+
+// misplaced has an error that is for a wrong region, or an endpoint of another one, name what was given
+// and what is expected.
+func (at *endpoint) misplaced(e *Error, x errorBody, bucketRegion string) {
+	region := cmp.Or(bucketRegion, x.Region)
+	if m := expecting.FindStringSubmatch(e.Message); m != nil {
+		region = m[1]
+	}
+	switch {
+	case e.Code == "AuthorizationHeaderMalformed", e.Code == "IllegalLocationConstraintException", e.Code == "PermanentRedirect",
+		e.Code == "IncorrectEndpoint", e.Status == http.StatusMovedPermanently, e.Status == http.StatusBadRequest && bucketRegion != "":
+	default:
+		return
+	}
+	var parts []string
+	if region != "" && region != at.Region {
+		e.Region = at.clean(region)
+		parts = append(parts, fmt.Sprintf("storage.region is %q: expected %q", at.Region, e.Region))
+	}
+	if x.Endpoint != "" {
+		parts = append(parts, fmt.Sprintf("storage.endpoint: expected %q", at.clean(x.Endpoint)))
+	}
+	if len(parts) > 0 {
+		e.Message = strings.Join(parts, "; ")
+	}
 }
 
 // saidError is an <Error> in an answer with the status of a success: S3 may begin to
@@ -91,6 +124,7 @@ func (at *endpoint) fromMinio(ctx context.Context, q *Request, err error) error 
 	e := at.newError(q, nil)
 	e.Status, e.Code, e.Message = resp.StatusCode, resp.Code, at.clean(resp.Message)
 	e.Kind = judged(e)
+	at.misplaced(e, errorBody{Region: resp.Region}, "")
 	// minio-go makes up a code where the answer had none; its own has a root element.
 	if resp.XMLName.Local == "" && resp.Server == "" {
 		e.Kind = statusKind(resp.StatusCode)

@@ -2,7 +2,6 @@ package copies
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 
@@ -169,45 +168,62 @@ func (l *Store) take(id ids.Copy) Delta {
 	return d
 }
 
-// Flush writes what was tallied. The primary's count follows a synced copy's, since
+// Flush writes what was tallied, of each bucket at once. The primary's count follows a synced copy's, since
 // both have the same objects but for those pending.
 func (l *Store) Flush(ctx context.Context) error {
 	l.mu.Lock()
-	tallied := slices.Collect(maps.Keys(l.tallies))
+	tallied := make(map[string][]ids.Copy)
+	for id := range l.tallies {
+		tallied[id.Bucket] = append(tallied[id.Bucket], id)
+	}
 	l.mu.Unlock()
 	var failed error
-	for _, id := range tallied {
-		if err := l.add(ctx, id); err != nil {
+	for bucket, of := range tallied {
+		if err := l.add(ctx, bucket, of); err != nil {
 			failed = err
 		}
 	}
 	return failed
 }
 
-// add writes what was tallied of a copy. It is taken while nobody else writes the bucket's rows:
-// who writes a count and drops the tally in one [Store.Update] has what it counted stay.
-func (l *Store) add(ctx context.Context, id ids.Copy) (err error) {
-	var d Delta
+// add writes what was tallied of some copies of a bucket. It is taken while nobody else writes the bucket's
+// rows: who writes a count and drops the tally in one [Store.Update] has what it counted stay.
+func (l *Store) add(ctx context.Context, bucket string, of []ids.Copy) (err error) {
+	taken := make(map[ids.Copy]Delta)
 	defer func() {
 		if err != nil {
-			l.Tally(id, d)
+			for id, d := range taken {
+				l.Tally(id, d)
+			}
 		}
 	}()
-	unlock, err := l.locks.Lock(ctx, id.Bucket)
+	unlock, err := l.locks.Lock(ctx, bucket)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if d = l.take(id); d == (Delta{}) {
+	for _, id := range of {
+		if d := l.take(id); d != (Delta{}) {
+			taken[id] = d
+		}
+	}
+	if len(taken) == 0 {
 		return nil
 	}
+	addAll := func(rows []state.Copy) (changed []int) {
+		for id, d := range taken {
+			changed = append(changed, addTo(rows, id, d)...)
+		}
+		slices.Sort(changed)
+		return slices.Compact(changed)
+	}
 	if l.ctl.Shared() {
-		return l.ctl.UpdateCopies(ctx, id.Bucket, func(rows []state.Copy) ([]state.Copy, error) {
-			addTo(rows, id, d)
+		return l.ctl.UpdateCopies(ctx, bucket, func(rows []state.Copy) ([]state.Copy, error) {
+			addAll(rows)
 			return rows, nil
 		})
 	}
-	return l.saveProgress(ctx, id.Bucket, func(rows []state.Copy) ([]int, error) { return addTo(rows, id, d), nil })
+	return l.saveProgress(ctx, bucket, func(rows []state.Copy) ([]int, error) { return addAll(rows), nil })
 }
 
 // addTo changes the size of a synced copy, and its primary's with it, and says which rows

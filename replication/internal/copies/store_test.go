@@ -276,3 +276,28 @@ func TestFlushWhileCounted(t *testing.T) {
 		}
 	})
 }
+
+// However much of a bucket's copies was tallied, it is one write; where a database is shared, one
+// transaction.
+func TestFlushWritesABucketOnce(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{false, true} {
+		c := newFakeControl(row("c1", catalog.CopySynced, 5), row("c2", catalog.CopySynced, 5), row("c3", catalog.CopySynced, 5))
+		c.shared = shared
+		s := New(c)
+		for range 100 {
+			s.Tally(in("c2"), Delta{Objects: 1, Bytes: 10})
+			s.Tally(in("c3"), Delta{Objects: 1, Bytes: 10})
+		}
+		must(t, s.Flush(t.Context()))
+		must(t, s.Flush(t.Context()))
+		if _, updates, progress := c.counts(); updates+progress != 1 || (updates == 1) != shared {
+			t.Errorf("shared %v: %d transactions, %d writes of progress", shared, updates, progress)
+		}
+		for _, cluster := range []string{"c1", "c2", "c3"} {
+			if r := c.row(cluster); r.Objects != 105 || r.Bytes != 1050 {
+				t.Errorf("shared %v: %s has %d objects, %d bytes", shared, cluster, r.Objects, r.Bytes)
+			}
+		}
+	}
+}

@@ -26,6 +26,10 @@ type MaxDeletes struct {
 
 // Deletes counts the deletes applied to each copy within the last ten minutes, and holds
 // them where there are more than the bounds allow, until people decide.
+//
+// A bucket with prefix rules has a copy for each rule, and each is counted by itself: its percentage is of its own
+// objects, people confirm and reject what one rule's keys lost, and a storm below one prefix
+// holds nothing of the others. So at most the bounds go per rule.
 type Deletes struct {
 	// Bounds returns the bounds in force.
 	Bounds func() MaxDeletes

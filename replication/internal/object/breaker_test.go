@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/state"
 )
@@ -96,5 +97,36 @@ func TestBreakerDisallow(t *testing.T) {
 	b.Disallow(id)
 	if b.Take(t.Context(), id, row) {
 		t.Error("a delete passed that nobody confirmed")
+	}
+}
+
+// The copies of a bucket's prefix rules are counted apart: a storm below one prefix holds nothing of the
+// others, and what people confirm of one lets nothing of another through.
+func TestRulesAreCountedApart(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	b := newTestDeletes(&MaxDeletes{Objects: 3, Percent: 50}, &now)
+	row := func(prefix string) state.Copy {
+		return state.Copy{Bucket: "b", Objects: 4, Copy: catalog.Copy{Prefix: prefix, Cluster: "c"}}
+	}
+	take := func(prefix string) (n int) {
+		r := row(prefix)
+		for n < 10 && b.Take(t.Context(), ids.CopyIn("b", prefix, "c"), r) {
+			n++
+			r.Objects--
+		}
+		return n
+	}
+	for _, prefix := range []string{"", "logs/", "logs/old/"} {
+		if n := take(prefix); n != 3 {
+			t.Errorf("%q: %d deletes passed, want 3", prefix, n)
+		}
+	}
+	b.Allow(ids.CopyIn("b", "logs/", "c"), 2)
+	if a, l := take(""), take("logs/"); a != 0 || l != 2 {
+		t.Errorf("confirmed below logs/: %d passed elsewhere, %d there", a, l)
+	}
+	if b.WouldTrip(ids.CopyIn("b", "new/", "c"), row("new/"), 3) || !b.WouldTrip(ids.CopyIn("b", "new/", "c"), row("new/"), 4) {
+		t.Error("a rule without deletes is not bound by its own count")
 	}
 }
