@@ -244,3 +244,34 @@ func TestPurgeOfCopies(t *testing.T) {
 		t.Errorf("c2 has %q", got)
 	}
 }
+
+// What was in conflict when people had a bucket's copies purged stays, however much that is: it differs from the
+// primary's, and is older than the comparison, as what FaDO adopted is.
+func TestPurgeKeepsEveryConflict(t *testing.T) {
+	t.Parallel()
+	const n = 1100 // more than any batch
+	w := newWorld(t, Settings{NoEventFeed: true, MaxDeletes: MaxDeletes{Objects: 1}}, func(o *Options) { o.Copy = fakestorage.Copy })
+	c1, c2 := w.fake("c1"), w.fake("c2")
+	c1.User("another", "k", "x") // what follows is newer than at c2
+	for i := range n {
+		key := fmt.Sprintf("k%04d", i)
+		c1.User("bkt", key, "ours")
+		c2.User("bkt", key, "theirs")
+	}
+	c1.User("bkt", "plain", "ours")
+	w.policy("p", 2, "c1", "c2")
+	w.bucket("bkt", "p", "c1")
+	w.await("conflicts", func() bool { return w.status("bkt").Conflicts == n && c2.Contents("bkt")["plain"] == "ours" })
+	w.must(w.ctl.Copies.Update(t.Context(), "bkt", func(rows []state.Copy) ([]state.Copy, error) {
+		for i := range rows {
+			rows[i].OwnedUntil = time.Now() // later than all that the storages' clocks say
+		}
+		return rows, nil
+	}))
+	w.must(w.eng.Purge(t.Context(), "bkt", PurgeCopies, control.Precondition{}))
+	w.awaitPurged()
+	got := c2.Contents("bkt")
+	if len(got) != n || got["plain"] != "" || got["k0000"] != "theirs" || len(c1.Contents("bkt")) != n+1 {
+		t.Errorf("c2 has %d objects, c1 %d", len(got), len(c1.Contents("bkt")))
+	}
+}
