@@ -265,6 +265,7 @@ func (r *resolver) look(ctx context.Context, rows []state.Pending) (*conflict, e
 	if c.primary, err = r.candidate(ctx, primary, c.key); err != nil {
 		return nil, err
 	}
+	sites := []*site.Site{c.primary.site}
 	for _, row := range rows {
 		if row.Cluster == primary {
 			continue
@@ -274,17 +275,9 @@ func (r *resolver) look(ctx context.Context, rows []state.Pending) (*conflict, e
 			return nil, err
 		}
 		cp.row = row
-		c.copies = append(c.copies, cp)
+		c.copies, sites = append(c.copies, cp), append(sites, cp.site)
 	}
-	return c, object.Identified(ctx, r.ctl.Store(), r.bucket, c.sites()...)
-}
-
-func (c *conflict) sites() []*site.Site {
-	sites := []*site.Site{c.primary.site}
-	for _, cp := range c.copies {
-		sites = append(sites, cp.site)
-	}
-	return sites
+	return c, object.Identified(ctx, r.ctl.Store(), r.bucket, sites...)
 }
 
 func (r *resolver) candidate(ctx context.Context, cluster, key string) (*candidate, error) {

@@ -104,7 +104,7 @@ func (t *transfer) placeElsewhere(ctx context.Context) error {
 			if err := t.notDeletedSince(ctx); err != nil {
 				return err
 			}
-			if err := t.expectMarker(ctx); err != nil {
+			if err := expectMarker(ctx, t); err != nil {
 				return err
 			}
 		}
@@ -114,7 +114,7 @@ func (t *transfer) placeElsewhere(ctx context.Context) error {
 
 // expectMarker makes the write conditional on a delete marker that is there, where If-None-Match: *
 // would refuse it after all content was sent.
-func (t *transfer) expectMarker(ctx context.Context) error {
+func expectMarker(ctx context.Context, t *transfer) error {
 	if !t.to.markersCount {
 		return nil
 	}

@@ -53,7 +53,9 @@ func (b Buckets) Configured(ctx context.Context, bucket, setting string) (bool, 
 }
 
 // Answers asks for a listing of none of a bucket's objects.
-func (b Buckets) Answers(ctx context.Context, bucket string) error { return headBucket(ctx, b.c, bucket) }
+func (b Buckets) Answers(ctx context.Context, bucket string) error {
+	return headBucket(ctx, b.c, bucket)
+}
 
 // headBucket reports whether a bucket is there by asking for a listing of none of its
 // objects: unlike that of HEAD, the answer has a reason.

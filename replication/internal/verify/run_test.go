@@ -336,3 +336,25 @@ func TestScrub(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An object that was written again with the same content and other headers, unnoticed, is found by
+// reading it, told of, and brought in step.
+func TestOtherHeadersAreFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "a", "b")
+	w.fakes["c1"].Describe(bkt, "a", "text/html")
+	w.run(w.Run, w.work)
+	v := w.ended(true)
+	w.count(v, stateDone, 2, 2, 0)
+	for _, m := range v.Keys {
+		if m.Key != "a" || m.Reason == "" {
+			t.Errorf("found %+v", m)
+		}
+	}
+	for _, c := range []string{"c2", "c3"} {
+		if got := w.fakes[c].Attributes(bkt, "a"); got != "text/html" {
+			t.Errorf("%s has the headers %q", c, got)
+		}
+	}
+	w.count(w.ended(true), stateDone, 0, 0, 0)
+}
