@@ -1,10 +1,8 @@
 package console
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/fado-project/fado/admin"
 	"github.com/fado-project/fado/audit"
-	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/state"
 )
 
@@ -67,20 +64,6 @@ func below(r *http.Request, path string) *http.Request {
 	return r2
 }
 
-// refuse answers who has no access.
-func (h *Handler) refuse(w http.ResponseWriter, err error) {
-	switch {
-	case errors.Is(err, errSignIn):
-		w.Header().Set("WWW-Authenticate", `Bearer realm="fado_console"`)
-		admin.WriteError(w, http.StatusUnauthorized, "not signed in")
-	case errors.Is(err, errNoAccess):
-		admin.WriteError(w, http.StatusForbidden, err.Error())
-	default:
-		h.log.Warn("can't tell who asks", zap.Error(err))
-		admin.WriteError(w, http.StatusServiceUnavailable, "can't tell now who you are: the store does not answer")
-	}
-}
-
 // callerView answers GET and POST api/session.
 type callerView struct {
 	User    string     `json:"user"`
@@ -114,7 +97,6 @@ type signInInput struct {
 }
 
 const (
-	maxSignIn    = 16 << 10
 	wrong        = "User name or password is wrong"
 	wrongToken   = "The token is not valid"
 	wrongLink    = "The link is no longer valid"
@@ -237,21 +219,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *state.Pass) {
 	reply(w, http.StatusOK, h.viewCaller(r, who))
 }
 
-// actorOf names someone in audit records.
-func actorOf(c *caller) string { return "console " + c.Name }
-
 // recordSession puts on record that someone signs in or out.
 func (h *Handler) recordSession(r *http.Request, e audit.SessionEvent, c *caller) error {
 	return h.record(r, c, audit.SessionBody{Event: e, Session: c.ID, User: c.Name, Role: string(c.Role), How: c.How, Address: address(r)})
-}
-
-// record puts on record what someone does to a session.
-func (h *Handler) record(r *http.Request, c *caller, b audit.SessionBody) error {
-	ctl, err := h.control()
-	if err != nil {
-		return err
-	}
-	return ctl.Audits.Session(control.WithActor(r.Context(), actorOf(c)), b)
 }
 
 func setCookie(w http.ResponseWriter, r *http.Request, secret string, until time.Time) {
@@ -285,30 +255,4 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, c *caller) {
 	h.seen.forget(sumOf(sessionSecret(r)))
 	setCookie(w, r, "", time.Unix(1, 0))
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// readJSON reads a body strictly, or answers what is wrong with it.
-func readJSON(w http.ResponseWriter, r *http.Request, most int64, to any) bool {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(to)
-	if err == nil {
-		if _, more := dec.Token(); errors.Is(more, io.EOF) {
-			return true
-		}
-		err = errors.New("expected one JSON object and nothing after it")
-	}
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		admin.WriteError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", most))
-		return false
-	}
-	admin.WriteError(w, http.StatusBadRequest, "the body: "+err.Error())
-	return false
-}
-
-// reply answers with JSON.
-func reply(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the client is gone if this fails
 }

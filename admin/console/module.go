@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,85 +13,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/admin"
-	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/control"
-	"github.com/fado-project/fado/s3gateway/urls"
 )
 
 func init() {
 	caddy.RegisterModule(new(Handler))
-}
-
-// App is what the console needs of the running fado app, which implements it.
-type App interface {
-	// Control returns what the configuration runs on; nil before the app has started.
-	Control() *control.Control
-	// Version of FaDO, for people.
-	Version() string
-	// Endpoints are the S3 endpoints of the configuration.
-	Endpoints() []*urls.Endpoint
-	// URLKey returns the access key that those of signed URLs are derived from.
-	URLKey(ctx context.Context) (*catalog.Key, error)
-}
-
-// Handler serves the console. Without users, an identity or tokens that were made before, only
-// a link of "caddy fado sign-in" opens it. It never calls the next handler.
-type Handler struct {
-	// People who sign in with a name and a password. Default: none.
-	Users []*User `json:"users,omitempty"`
-
-	// Who is signed in by the site's own authentication. Default: nobody.
-	Identity *Identity `json:"identity,omitempty"`
-
-	// Whether tokens are refused. Default: false.
-	TokensOff bool `json:"tokens_off,omitempty"`
-
-	// How long a session lives without use. Default: 1h.
-	SessionIdle caddy.Duration `json:"session_idle,omitempty"`
-
-	// How long a session lives at most. Default: 12h.
-	SessionAbsolute caddy.Duration `json:"session_absolute,omitempty"`
-
-	// What roles may do with the bytes of objects: none, read or write. Default: none for viewer,
-	// read for operator, write for admin.
-	Data map[admin.Role]Right `json:"data,omitempty"`
-
-	// How browsers reach the S3 endpoint: scheme and host, such as https://s3.example.org.
-	// Default: the fado_s3 of the same configuration.
-	S3 string `json:"s3,omitempty"`
-
-	// Origins, besides the site's own, whose pages may use the console's API. Default: none.
-	TrustedOrigins []string `json:"trusted_origins,omitempty"`
-
-	// The path below which the console is served, if nothing before it strips that off.
-	// Default: found from the request.
-	BasePath string `json:"base_path,omitempty"`
-
-	log     *zap.Logger
-	app     func() (App, error)
-	gateway interface {
-		Serve(w http.ResponseWriter, r *http.Request, as admin.Role)
-	}
-	pages   *pages
-	crossed *http.CrossOriginProtection
-	users   map[string]*User
-	limit   *limiter
-	hashing chan struct{}
-	seen    *sessionCache
-	rooms   *rooms
-	now     func() time.Time
-}
-
-// User is someone who signs in with a name and a password.
-type User struct {
-	// The name. Required.
-	Name string `json:"name,omitempty"`
-
-	// What "caddy hash-password" made of the password, with argon2id or bcrypt. Required.
-	Hash string `json:"hash,omitempty"`
-
-	// viewer, operator or admin. Required.
-	Role admin.Role `json:"role,omitempty"`
 }
 
 const (
@@ -179,12 +103,6 @@ func (h *Handler) check() error {
 	errs = append(errs, h.checkData())
 	return errors.Join(errs...)
 }
-
-const (
-	maxName = 128
-	// maxSession bounds how long a session may live.
-	maxSession = 30 * 24 * time.Hour
-)
 
 // findApp returns the app of the active configuration: this one may be of a configuration that
 // ends.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/fado-project/fado/admin"
@@ -26,9 +25,6 @@ const (
 	maxNamed = 100
 	// streamWrite bounds one write to a browser that does not read.
 	streamWrite = 30 * time.Second
-
-	maxStreams    = 256
-	maxStreamsPer = 8 // of one session
 )
 
 // changeView sums up what changed since the last frame.
@@ -45,35 +41,6 @@ type changeView struct {
 type beatView struct {
 	Time    time.Time `json:"time"`
 	Version string    `json:"version"`
-}
-
-// rooms counts the streams.
-type rooms struct {
-	mu  sync.Mutex
-	all int
-	per map[string]int
-}
-
-func newRooms() *rooms { return &rooms{per: make(map[string]int)} }
-
-func (r *rooms) enter(who string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.all >= maxStreams || r.per[who] >= maxStreamsPer {
-		return false
-	}
-	r.all++
-	r.per[who]++
-	return true
-}
-
-func (r *rooms) leave(who string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.all--
-	if r.per[who]--; r.per[who] == 0 {
-		delete(r.per, who)
-	}
 }
 
 // stream tells a browser what changed, summed up, so that it knows what to read again.
