@@ -55,6 +55,7 @@ type usage interface{ All() map[string]int64 }
 type resources interface {
 	List(ctx context.Context, k catalog.Kind, after string, limit int) ([]control.Item, error)
 	Get(ctx context.Context, k catalog.Kind, name string) (control.Item, error)
+	Named(ctx context.Context, k catalog.Kind, names []string) ([]control.Item, error)
 	Create(ctx context.Context, r catalog.Resource) (control.Item, error)
 	Replace(ctx context.Context, r catalog.Resource, pre control.Precondition, complete func(r, now catalog.Resource) error) (it control.Item, created bool, err error)
 	Modify(ctx context.Context, k catalog.Kind, name string, pre control.Precondition, f func(now catalog.Resource) (catalog.Resource, error)) (control.Item, error)

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,16 +43,9 @@ func findBuckets(c *call) error {
 		names = names[:limit]
 		h.Set("Link", collection{catalog.KindBucket, "/fado/buckets"}.nextPage(c, names[limit-1]))
 	}
-	items := make([]control.Item, 0, len(names))
-	for _, name := range names {
-		it, err := c.catalogue.Get(c.r.Context(), catalog.KindBucket, name)
-		if errors.Is(err, control.ErrNotFound) {
-			continue // deleted meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		items = append(items, it)
+	items, err := c.catalogue.Named(c.r.Context(), catalog.KindBucket, names)
+	if err != nil {
+		return err
 	}
 	out := &arrayWriter{w: c.w}
 	if err := (collection{catalog.KindBucket, "/fado/buckets"}).writeItems(c, out, items); err != nil {

@@ -10,18 +10,48 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/state/postgres"
 	"github.com/fado-project/fado/state/sqlite"
 )
 
-// BenchmarkFleet is what the console asks of a fleet of 100,000 buckets with three copies each.
+// BenchmarkFleet is what the console asks of a fleet of 100,000 buckets with three copies each, of 10,000 in PostgreSQL.
 func BenchmarkFleet(b *testing.B) {
-	const n = 100_000
-	store, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(b.TempDir(), "fado.db")})
-	if err != nil {
-		b.Fatal(err)
+	b.Run("sqlite", func(b *testing.B) {
+		store, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(b.TempDir(), "fado.db")})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { store.Close() })
+		benchmarkFleet(b, store, 100_000)
+	})
+	b.Run("postgres", func(b *testing.B) {
+		store, err := postgres.Open(b.Context(), postgres.Options{DSN: testenv.PostgresDatabase(b), Key: []byte("a passphrase of the tests")})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { store.Close() })
+		benchmarkFleet(b, store, 10_000) // what is asked of the store is the same
+	})
+}
+
+func putFleetBucket(tx state.Tx, name string) error {
+	body, _ := json.Marshal(map[string]string{"name": name, "policy": "p"})
+	if err := tx.Put(state.Record{Kind: catalog.KindBucket, Name: name, Body: body}); err != nil {
+		return err
 	}
-	b.Cleanup(func() { store.Close() })
+	for c := range 3 {
+		cp := catalog.Copy{Cluster: fmt.Sprintf("c%d", c), Primary: c == 0, State: catalog.CopySynced}
+		if err := tx.PutCopy(state.Copy{Bucket: name, Copy: cp}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func benchmarkFleet(b *testing.B, store state.Store, n int) {
+	const chunk = 1000
 	cfg := control.Config{Zones: []*catalog.Zone{{Name: "eu"}}, Policies: []*catalog.Policy{{Name: "p", Copies: catalog.Copies{N: 3}}}}
 	for i := range 3 {
 		cfg.Clusters = append(cfg.Clusters, &catalog.Cluster{
@@ -29,24 +59,18 @@ func BenchmarkFleet(b *testing.B) {
 			Storage: &catalog.Storage{Endpoint: fmt.Sprintf("http://127.0.0.1:%d", 9010+i)},
 		})
 	}
-	_, err = store.Update(b.Context(), func(tx state.Tx) error {
-		for i := range n {
-			name := fmt.Sprintf("b-%06d", i)
-			body, _ := json.Marshal(map[string]string{"name": name, "policy": "p"})
-			if err := tx.Put(state.Record{Kind: catalog.KindBucket, Name: name, Body: body}); err != nil {
-				return err
-			}
-			for c := range 3 {
-				cp := catalog.Copy{Cluster: fmt.Sprintf("c%d", c), Primary: c == 0, State: catalog.CopySynced}
-				if err := tx.PutCopy(state.Copy{Bucket: name, Copy: cp}); err != nil {
+	for from := 0; from < n; from += chunk {
+		_, err := store.Update(b.Context(), func(tx state.Tx) error {
+			for i := from; i < from+chunk; i++ {
+				if err := putFleetBucket(tx, fmt.Sprintf("b-%06d", i)); err != nil {
 					return err
 				}
 			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
 		}
-		return nil
-	})
-	if err != nil {
-		b.Fatal(err)
 	}
 	h := startOn(b, store, cfg)
 	for name, path := range map[string]string{

@@ -9,9 +9,11 @@ import (
 
 // flowsView is the JSON of GET /fado/flows.
 type flowsView struct {
-	// The instance whose invocations and copies these are.
+	// The instance that answers.
 	Node string `json:"node"`
-	// Seconds that the rates are of.
+	// The instances whose invocations and copies these are: this one, then those that told it lately, by name.
+	Nodes []string `json:"nodes"`
+	// Seconds that the rates of this instance are of; those of others are of the minute before they told.
 	Window float64 `json:"window"`
 	// What each function endpoint answered, through the transport fado.
 	Endpoints []endpointFlowView `json:"endpoints"`
@@ -67,7 +69,7 @@ func flowsOf(c *call) error {
 	}
 	f := c.flows(window)
 	return c.reply(http.StatusOK, flowsView{
-		Node: c.catalogue.Node(), Window: f.Seconds,
+		Node: c.catalogue.Node(), Nodes: append([]string{c.catalogue.Node()}, f.Others...), Window: f.Seconds,
 		Endpoints: views(f.Endpoints, viewEndpointFlow),
 		Reads:     views(f.Reads, func(l history.LinkFlow) readFlowView { return readFlowView{l.From, l.To, l.Times} }),
 		Copies:    views(f.Copies, func(l history.LinkFlow) copyFlowView { return copyFlowView{l.From, l.To, l.Times, l.Bytes} }),
@@ -86,7 +88,7 @@ func flowsOperation() operation {
 	return operation{
 		name: "flows", method: http.MethodGet, pattern: "/fado/flows", role: roleViewer, handle: flowsOf,
 		params:  []parameter{{name: "window", doc: "Of how long rates are told, from 10s to 2m. Default: 60s."}},
-		summary: "Who is invoked where, with data from where, and what is copied over which link: rates of this instance.",
+		summary: "Who is invoked where, with data from where, and what is copied over which link: rates of all instances together.",
 		replies: []reply{{status: 200, doc: "The flows.", body: flowsView{}}}, errors: []int{400, 503},
 	}
 }

@@ -65,6 +65,9 @@ func TestChangesAreCanonical(t *testing.T) {
 			Resource: text.Draw(t, "resource"), Name: text.Draw(t, "name"), Action: text.Draw(t, "action"),
 			Before: text.Draw(t, "before"), After: text.Draw(t, "after"),
 		}
+		for range rapid.IntRange(0, 3).Draw(t, "fields") {
+			body.Diff = append(body.Diff, audit.FieldChange{Field: text.Draw(t, "field"), From: text.Draw(t, "from"), To: text.Draw(t, "to")})
+		}
 		plain, err := json.Marshal(body)
 		if err != nil {
 			t.Fatal(err)

@@ -56,6 +56,8 @@ type ChangeBody struct {
 	Action   string `json:"action"`
 	Before   string `json:"before"`
 	After    string `json:"after"`
+	// Diff are the fields that changed, where something was changed.
+	Diff []FieldChange `json:"diff,omitempty"`
 }
 
 // AllowedBody is the body of an Allowed.
@@ -254,12 +256,29 @@ func (b *ChangeBody) canonical() []byte {
 	writeText(&out, asJSON(b.After))
 	out.WriteString(`,"before":`)
 	writeText(&out, asJSON(b.Before))
+	b.writeDiff(&out)
 	out.WriteString(`,"name":`)
 	writeText(&out, asJSON(b.Name))
 	out.WriteString(`,"resource":`)
 	writeText(&out, asJSON(b.Resource))
 	out.WriteByte('}')
 	return out.Bytes()
+}
+
+func (b *ChangeBody) writeDiff(out *bytes.Buffer) {
+	for i, c := range b.Diff {
+		out.WriteString([]string{`,"diff":[`, `,`}[min(i, 1)])
+		out.WriteString(`{"field":`)
+		writeText(out, asJSON(c.Field))
+		out.WriteString(`,"from":`)
+		writeText(out, asJSON(c.From))
+		out.WriteString(`,"to":`)
+		writeText(out, asJSON(c.To))
+		out.WriteByte('}')
+	}
+	if len(b.Diff) > 0 {
+		out.WriteByte(']')
+	}
 }
 
 // Head returns the head that a record is.

@@ -21,6 +21,12 @@ type exchange struct {
 	heard map[string]heardReport
 }
 
+// sheet is a report: the last values of series, and what moved.
+type sheet struct {
+	history.Sheet
+	Flows flowCounts `json:"flows"`
+}
+
 // heardReport tells a report from the one before: by the store's clock, which has milliseconds, and
 // by what it is of.
 type heardReport struct {
@@ -40,7 +46,7 @@ func (x *exchange) trade(ctx context.Context, rings *history.Rings, now time.Tim
 		return
 	}
 	own := members.Claimant()
-	if text, err := json.Marshal(rings.Tell(ofInstance)); err == nil {
+	if text, err := json.Marshal(sheet{rings.Tell(ofInstance), x.rt.flows.tell(now)}); err == nil {
 		_ = x.rt.control.Store().PutReport(ctx, sheetPrefix+own, string(text)) // the others see a gap
 	}
 	reports, err := x.rt.control.Store().ListReports(ctx, sheetPrefix)
@@ -62,7 +68,7 @@ func (x *exchange) trade(ctx context.Context, rings *history.Rings, now time.Tim
 
 // hear takes a report in, unless it was heard before.
 func (x *exchange) hear(rings *history.Rings, id, node string, r state.Report, now time.Time) {
-	var s history.Sheet
+	var s sheet
 	if json.Unmarshal([]byte(r.Body), &s) != nil {
 		return
 	}
@@ -73,7 +79,8 @@ func (x *exchange) hear(rings *history.Rings, id, node string, r state.Report, n
 		x.heard = make(map[string]heardReport)
 	}
 	x.heard[id] = heardReport{r.At, s.Last}
-	rings.Hear(node, s, now)
+	rings.Hear(node, s.Sheet, now)
+	x.rt.flows.hear(node, s.Flows, s.Step, now)
 }
 
 // nodeNames tells what the members are called, by ID; those of one name apart.

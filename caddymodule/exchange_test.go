@@ -10,6 +10,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/history"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/postgres"
 )
@@ -35,7 +36,7 @@ func newTrader(t *testing.T, dsn, node string) *trader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := &trader{exchange: exchange{rt: &runtime{control: ctl}}, rings: history.New(time.Hour, 10*time.Second, 1<<20), store: store}
+	tr := &trader{exchange: exchange{rt: &runtime{control: ctl, flows: newFlowWindow(ctl.Router())}}, rings: history.New(time.Hour, 10*time.Second, 1<<20), store: store}
 	tr.close = func() {
 		ctl.Close()
 		_ = store.Close()
@@ -94,6 +95,15 @@ func TestInstancesTellEachOther(t *testing.T) {
 	if got := fmt.Sprint(one.rings.Read(ids, now, now.Add(30*time.Second), 0).Values); got != "[[NaN 10 20 30] [1 1 2 3]]" {
 		t.Errorf("one has %s", got)
 	}
+	flows := func(tr *trader, seconds int) string {
+		return fmt.Sprint(tr.rt.flows.since(time.Minute, now.Add(time.Duration(seconds)*time.Second)).Others)
+	}
+	if got := flows(one, 40); got != "[two]" {
+		t.Errorf("one knows the flows of %s", got)
+	}
+	if got := flows(one, 120); got != "[]" {
+		t.Errorf("flows that were told long ago: of %s", got)
+	}
 	// Two traded before one each time.
 	if got := two.rings.Nodes(); len(got) != 1 || got[0].Name != "one" || !got[0].Last.Equal(now.Add(20*time.Second)) {
 		t.Errorf("two knows of %v", got)
@@ -121,7 +131,7 @@ func TestReportsOfOneMillisecond(t *testing.T) {
 	rings := history.New(time.Hour, 10*time.Second, 1<<20)
 	now := time.Now().Truncate(10 * time.Second)
 	at := now.Add(time.Second)
-	var x exchange
+	x := exchange{rt: &runtime{flows: newFlowWindow(routing.NewRouter())}}
 	for i := range 2 {
 		last := now.Add(time.Duration(i) * 10 * time.Second)
 		rings.Put(last, []history.Sample{{Series: "decisions.local", Value: 1}})

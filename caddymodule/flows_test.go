@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -52,5 +54,57 @@ func TestFlows(t *testing.T) {
 	}
 	if l := link(f.Copies, "c1", "c2"); l.Times != 2 || l.Bytes != 2000 {
 		t.Errorf("copies: %+v", f.Copies)
+	}
+}
+
+// Flows of several instances add up, each by its own seconds; times to an answer are of all invocations
+// together, and links are told once.
+func TestFlowsOfAllInstances(t *testing.T) {
+	t.Parallel()
+	served := func(took time.Duration, times int) (c routing.ServedCounts) {
+		var s routing.Served
+		for range times {
+			s.Count(routing.LocalityLocal, took, false)
+		}
+		return s.Counts()
+	}
+	link := func(from, to string, times, bytes int64) linkCounts {
+		return linkCounts{history.Link{From: from, To: to}, history.Amount{Times: times, Bytes: bytes}}
+	}
+	own := flowCounts{
+		Seconds: 10, Endpoints: []endpointCounts{{Cluster: "c1", URL: "f", Served: served(time.Millisecond, 10), InFlight: 1}, {Cluster: "c2", URL: "g"}},
+		Copies: []linkCounts{link("c1", "c2", 10, 1000)},
+	}
+	two := flowCounts{
+		Seconds: 60, Endpoints: []endpointCounts{
+			{Cluster: "c1", URL: "f", Served: served(100*time.Millisecond, 120), InFlight: 2},
+			{Cluster: "c9", URL: "unknown", Served: served(time.Second, 60)},
+		},
+		Reads: []linkCounts{link("c2", "c1", 60, 0)}, Copies: []linkCounts{link("c1", "c2", 60, 60), link("c0", "c2", 60, 60)},
+	}
+	text, err := json.Marshal(two)
+	var told flowCounts
+	if err == nil {
+		err = json.Unmarshal(text, &told)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newFlowWindow(routing.NewRouter())
+	now := time.Now()
+	w.hear("two", told, time.Second, now)
+	w.hear("old", flowCounts{}, time.Second, now)
+	if nodes, _ := w.heard(now.Add(flowsLeast + 1)); nodes != nil {
+		t.Errorf("%v are heard of long after", nodes)
+	}
+	w.hear("two", told, time.Minute, now)
+	nodes, others := w.heard(now.Add(flowsLeast + 1))
+	f := sumFlows(own, others, nodes)
+	if got, want := fmt.Sprint(f.Others, f.Reads, f.Copies), "[two] [{{c2 c1} 1 0}] [{{c0 c2} 1 1} {{c1 c2} 2 101}]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	e := f.Endpoints[0]
+	if len(f.Endpoints) != 2 || e.Local != 3 || e.InFlight != 3 || e.P50 < 70 || e.P50 > 150 {
+		t.Errorf("%+v", f.Endpoints)
 	}
 }

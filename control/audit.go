@@ -65,15 +65,26 @@ func (a *auditor) changed(ref state.Ref, before, after catalog.Resource) error {
 	case after == nil:
 		op = OpDeleted
 	}
-	return a.add(audit.Change, AuditSubject(ref.Kind, ref.Name), audit.ChangeBody{
-		Resource: string(ref.Kind), Name: ref.Name, Action: string(op), Before: digest(before), After: digest(after),
-	})
+	was, is := withoutSecrets(before), withoutSecrets(after)
+	body := audit.ChangeBody{Resource: string(ref.Kind), Name: ref.Name, Action: string(op), Before: digest(was), After: digest(is)}
+	if op == OpChanged {
+		body.Diff = audit.Diff(was, is)
+	}
+	return a.add(audit.Change, AuditSubject(ref.Kind, ref.Name), body)
 }
 
-// digest stands for a resource without its secrets.
-func digest(r catalog.Resource) string {
-	if r == nil {
+// digest stands for a resource; nil is none.
+func digest(text []byte) string {
+	if text == nil {
 		return ""
+	}
+	return audit.Digest(text)
+}
+
+// withoutSecrets is the JSON of a resource without its secrets; nil for none.
+func withoutSecrets(r catalog.Resource) []byte {
+	if r == nil {
+		return nil
 	}
 	switch with := r.(type) {
 	case *catalog.Cluster:
@@ -89,9 +100,9 @@ func digest(r catalog.Resource) string {
 	}
 	text, err := catalog.EncodeResource(r)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return audit.Digest(text)
+	return text
 }
 
 // allowed records the policies whose clusters are others than was recorded last. The

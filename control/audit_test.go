@@ -136,6 +136,44 @@ func TestAuditTellsALife(t *testing.T) {
 	}
 }
 
+// A change is on record with the fields that changed, and without secrets, old ones and new ones.
+func TestAuditTellsWhatChanged(t *testing.T) {
+	t.Parallel()
+	s := storeOf(t, "sqlite:"+filepath.Join(t.TempDir(), "fado.db"))
+	c := audited(t, s, control.Config{Zones: []*catalog.Zone{{Name: "eu"}}}, nil)
+	cluster := func(endpoint, secret string) *catalog.Cluster {
+		return &catalog.Cluster{Name: "c1", Zones: []string{"eu"}, Storage: &catalog.Storage{Endpoint: endpoint, AccessKey: "a", SecretKey: secret}}
+	}
+	for _, r := range []catalog.Resource{
+		cluster("http://one.test", "hidden"), cluster("http://two.test", "hidden"), cluster("http://two.test", "hidden as well"),
+		&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}}, &catalog.Policy{Name: "p", Copies: catalog.Copies{N: 1}, Zones: []string{"eu"}},
+	} {
+		if _, _, err := c.Resources.Replace(t.Context(), r, control.Precondition{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var told []string
+	for _, r := range recorded(t, s) {
+		if strings.Contains(string(r.Body), "hidden") {
+			t.Errorf("a secret in %s", r.Body)
+		}
+		var b audit.ChangeBody
+		if err := json.Unmarshal(r.Body, &b); err != nil {
+			t.Fatal(err)
+		}
+		if r.Kind == audit.Change {
+			told = append(told, fmt.Sprint(b.Name, " ", b.Action, b.Diff))
+		}
+	}
+	want := []string{
+		"c1 created[]", `c1 changed[{storage.endpoint "http://one.test" "http://two.test"}]`, "c1 changed[]",
+		"p created[]", `p changed[{copies 2 1} {zones [] ["eu"]}]`,
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func copyOf(cluster string, primary bool, st catalog.CopyState) state.Copy {
 	return state.Copy{Copy: catalog.Copy{Cluster: cluster, Primary: primary, State: st}}
 }

@@ -25,11 +25,33 @@ type Resources struct {
 
 // List returns items of a kind sorted by name, after a name, at most limit (0: all).
 func (s *Resources) List(ctx context.Context, k catalog.Kind, after string, limit int) ([]Item, error) {
-	cfg := s.c.declared()
 	recs, err := s.c.store().List(ctx, k, after, limit)
 	if err != nil {
 		return nil, err
 	}
+	items, err := s.items(k, recs, func(name string) bool { return name > after })
+	if limit > 0 && len(items) > limit {
+		items = items[:limit]
+	}
+	return items, err
+}
+
+// Named returns the items of some names, sorted by name; those that are not there are left out.
+// names is sorted.
+func (s *Resources) Named(ctx context.Context, k catalog.Kind, names []string) ([]Item, error) {
+	recs, err := s.c.store().Records(ctx, k, names...)
+	if err != nil {
+		return nil, err
+	}
+	return s.items(k, recs, func(name string) bool {
+		_, found := slices.BinarySearch(names, name)
+		return found
+	})
+}
+
+// items are those of records, and the ones of the configuration that are asked for, sorted.
+func (s *Resources) items(k catalog.Kind, recs []state.Record, asked func(name string) bool) ([]Item, error) {
+	cfg := s.c.declared()
 	items := make([]Item, 0, len(recs))
 	for _, r := range recs {
 		if _, ok := cfg.byName[k][r.Name]; ok {
@@ -42,16 +64,13 @@ func (s *Resources) List(ctx context.Context, k catalog.Kind, after string, limi
 		items = append(items, it)
 	}
 	for name, res := range cfg.byName[k] {
-		if name > after {
+		if asked(name) {
 			items = append(items, configItem(res))
 		}
 	}
 	slices.SortFunc(items, func(a, b Item) int {
 		return strings.Compare(a.Resource.ResourceName(), b.Resource.ResourceName())
 	})
-	if limit > 0 && len(items) > limit {
-		items = items[:limit]
-	}
 	return items, nil
 }
 

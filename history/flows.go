@@ -2,6 +2,9 @@ package history
 
 // Flows are what moved between places lately, a second.
 type Flows struct {
+	// Others are the instances besides this one whose flows these are, too, by name. Theirs are
+	// those of the minute before they last told.
+	Others []string
 	// Seconds that the rates are of.
 	Seconds   float64
 	Endpoints []EndpointFlow

@@ -354,6 +354,13 @@ func (s gatedStore) FinishPurgeTarget(ctx context.Context, a string, b int64, c 
 	return err
 }
 
+func (s gatedStore) Records(ctx context.Context, a catalog.Kind, b ...string) (r1 []state.Record, err error) {
+	if err = s.gate.pass(ctx, "Records"); err == nil {
+		r1, err = s.inner.Records(ctx, a, b...)
+	}
+	return r1, err
+}
+
 func (s gatedStore) Get(ctx context.Context, a catalog.Kind, b string) (r1 state.Record, err error) {
 	if err = s.gate.pass(ctx, "Get"); err == nil {
 		r1, err = s.inner.Get(ctx, a, b)

@@ -156,6 +156,20 @@ func (b BucketView) AnyMoving() bool {
 	return false
 }
 
+// Holds says whether the bucket has a copy in a cluster, of any of its rules and in any state.
+func (b BucketView) Holds(cluster string) bool {
+	if b.entry == nil {
+		return false
+	}
+	id := b.snap.tables.clusterID(cluster)
+	for i := b.entry.firstCopy(id); i < b.entry.copies(); i++ {
+		if b.entry.copyAt(i).cluster == id {
+			return true
+		}
+	}
+	return false
+}
+
 // Elsewhere says whether what is known of a bucket in a cluster was, or may have been, learnt
 // at another storage than the cluster has now.
 func (b BucketView) Elsewhere(cluster string) bool {

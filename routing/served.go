@@ -60,6 +60,18 @@ func (c ServedCounts) Since(before ServedCounts) ServedCounts {
 	return c
 }
 
+// Plus returns what was counted by both.
+func (c ServedCounts) Plus(other ServedCounts) ServedCounts {
+	for l := range c.By {
+		c.By[l] += other.By[l]
+	}
+	c.Failed += other.Failed
+	for i := range c.Took {
+		c.Took[i] += other.Took[i]
+	}
+	return c
+}
+
 // Quantile returns the time in milliseconds within which that part of the invocations was
 // answered, to a quarter or so; NaN where there were none.
 func (c ServedCounts) Quantile(q float64) float64 {

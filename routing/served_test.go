@@ -29,6 +29,9 @@ func TestServed(t *testing.T) {
 	if since := c.Since(before); since.By != [3]uint32{1, 0, 1} || since.Failed != 1 {
 		t.Errorf("since: %+v", since)
 	}
+	if plus := before.Plus(c.Since(before)); plus != c {
+		t.Errorf("plus: %+v, want %+v", plus, c)
+	}
 }
 
 // Every time is within the bounds of its bucket, but for those beyond the last.

@@ -110,6 +110,10 @@ func checkCopies(t *rapid.T, s *routing.Snapshot, m *model, bucket string) {
 		}
 	}
 	same(t, "primary of "+bucket, s.Of(bucket).Primary(), primary)
+	for _, cluster := range append(modelClusters, "never-seen") {
+		holds := slices.ContainsFunc(want, func(c catalog.Copy) bool { return c.Cluster == cluster })
+		same(t, "holds "+bucket+" in "+cluster, s.Of(bucket).Holds(cluster), holds)
+	}
 }
 
 func checkKey(t *rapid.T, s *routing.Snapshot, m *model, bucket, key string) {

@@ -91,6 +91,9 @@ type Catalogue interface {
 
 	// Get reads one resource; ErrNotFound if there is none.
 	Get(ctx context.Context, k catalog.Kind, name string) (Record, error)
+	// Records reads resources of a kind by their names, sorted by them, in one statement. Those
+	// that are not there are left out.
+	Records(ctx context.Context, k catalog.Kind, names ...string) ([]Record, error)
 	// List reads resources of a kind sorted by name, after a name, at most limit
 	// (0: all).
 	List(ctx context.Context, k catalog.Kind, after string, limit int) ([]Record, error)

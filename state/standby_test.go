@@ -13,7 +13,7 @@ import (
 // reads of what is mirrored, and the waiting for changes, are refused.
 func TestStandbyRefuses(t *testing.T) {
 	mirrored := map[string]bool{
-		"Get": true, "List": true, "Each": true, "CopiesOf": true, "EachCopy": true, "CopySums": true, "BucketCounts": true,
+		"Get": true, "Records": true, "List": true, "Each": true, "CopiesOf": true, "EachCopy": true, "CopySums": true, "BucketCounts": true,
 		"ListPending": true, "EachPending": true, "Backlogs": true, "BacklogTotal": true, "ListPulled": true, "EachPulled": true, "PulledBytes": true,
 		"GetUpload": true, "EachUpload": true, "Changes": true, "Watch": true, "Kind": true, "Close": true,
 	}

@@ -130,7 +130,7 @@ func (t *tx) List(k catalog.Kind, after string, limit int) (all []state.Record, 
 		if err := t.flush(); err != nil {
 			return err
 		}
-		all, err = t.s.list(t.ctx, t.db, k, after, limit)
+		all, err = t.s.records(t.ctx, t.db, pageOfResources, string(k), after, noLimit(limit))
 		return err
 	})
 	return all, err
@@ -226,10 +226,22 @@ func (s *Store) Get(ctx context.Context, k catalog.Kind, name string) (r state.R
 	return r, nil
 }
 
+// Records implements state.Store.
+func (s *Store) Records(ctx context.Context, k catalog.Kind, names ...string) (all []state.Record, err error) {
+	err = s.read(ctx, "reading "+string(k), func(ctx context.Context, q querier) (err error) {
+		all, err = s.records(ctx, q, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name = ANY($2) ORDER BY name", string(k), names)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
 // List implements state.Store.
 func (s *Store) List(ctx context.Context, k catalog.Kind, after string, limit int) (all []state.Record, err error) {
 	err = s.read(ctx, "listing "+string(k), func(ctx context.Context, q querier) (err error) {
-		all, err = s.list(ctx, q, k, after, limit)
+		all, err = s.records(ctx, q, pageOfResources, string(k), after, noLimit(limit))
 		return err
 	})
 	if err != nil {
@@ -259,10 +271,8 @@ func (s *Store) get(ctx context.Context, q querier, k catalog.Kind, name string)
 	return all[0], nil
 }
 
-func (s *Store) list(ctx context.Context, q querier, k catalog.Kind, after string, limit int) ([]state.Record, error) {
-	return s.records(ctx, q, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
-		string(k), after, noLimit(limit))
-}
+// pageOfResources reads those of a kind after a name.
+const pageOfResources = "SELECT " + recordColumns + " FROM fado.resources WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3"
 
 func notFound(k catalog.Kind, name string) error {
 	return fmt.Errorf("%s %s: %w", k, name, state.ErrNotFound)

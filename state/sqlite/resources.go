@@ -118,7 +118,8 @@ func (t *tx) writeCounters() error {
 // Get implements state.Tx.
 func (t *tx) Get(k catalog.Kind, name string) (r state.Record, err error) {
 	err = t.do("reading "+string(k), func() error {
-		r, err = t.s.get(t.w, k, name)
+		all, err := t.s.records(t.w, oneResource, string(k), name)
+		r, err = only(all, err, k, name)
 		return err
 	})
 	return r, err
@@ -127,7 +128,7 @@ func (t *tx) Get(k catalog.Kind, name string) (r state.Record, err error) {
 // List implements state.Tx.
 func (t *tx) List(k catalog.Kind, after string, limit int) (all []state.Record, err error) {
 	err = t.do("listing "+string(k), func() error {
-		all, err = t.s.list(t.w, k, after, limit)
+		all, err = t.s.records(t.w, pageOfResources, string(k), after, noLimit(limit))
 		return err
 	})
 	return all, err
@@ -229,12 +230,26 @@ func (t *tx) Referrers(to state.Ref, limit int) (all []state.Ref, err error) {
 func (s *Store) Get(ctx context.Context, k catalog.Kind, name string) (state.Record, error) {
 	err := s.reading(ctx)
 	if err == nil {
+		var all []state.Record
+		all, err = s.records(s.r, oneResource, string(k), name)
 		var r state.Record
-		if r, err = s.get(s.r, k, name); err == nil {
+		if r, err = only(all, err, k, name); err == nil {
 			return r, nil
 		}
 	}
 	return state.Record{}, s.wrap("reading "+string(k), err)
+}
+
+// Records implements state.Store.
+func (s *Store) Records(ctx context.Context, k catalog.Kind, names ...string) ([]state.Record, error) {
+	err := s.reading(ctx)
+	if err == nil {
+		var all []state.Record
+		if all, err = s.records(s.r, namedResources, string(k), stored.EncodeNames(names)); err == nil {
+			return all, nil
+		}
+	}
+	return nil, s.wrap("reading "+string(k), err)
 }
 
 // List implements state.Store.
@@ -242,7 +257,7 @@ func (s *Store) List(ctx context.Context, k catalog.Kind, after string, limit in
 	err := s.reading(ctx)
 	if err == nil {
 		var all []state.Record
-		if all, err = s.list(s.r, k, after, limit); err == nil {
+		if all, err = s.records(s.r, pageOfResources, string(k), after, noLimit(limit)); err == nil {
 			return all, nil
 		}
 	}
@@ -259,24 +274,33 @@ func (s *Store) Each(ctx context.Context, k catalog.Kind, f func(state.Record) e
 		})
 }
 
-func (s *Store) get(q querier, k catalog.Kind, name string) (state.Record, error) {
-	all, err := collect(q, scanRecord, "SELECT kind, name, rev, body, refs FROM resources WHERE kind = ? AND name = ?", string(k), name)
-	if err != nil {
-		return state.Record{}, err
-	}
-	if len(all) == 0 {
-		return state.Record{}, notFound(k, name)
-	}
-	return all[0], s.unseal(all)
-}
+// What is read of resources.
+const (
+	oneResource    = "SELECT kind, name, rev, body, refs FROM resources WHERE kind = ? AND name = ?"
+	namedResources = `SELECT kind, name, rev, body, refs FROM resources
+		WHERE kind = ? AND name IN (SELECT value FROM json_each(?)) ORDER BY name`
+	pageOfResources = "SELECT kind, name, rev, body, refs FROM resources WHERE kind = ? AND name > ? ORDER BY name LIMIT ?"
+)
 
-func (s *Store) list(q querier, k catalog.Kind, after string, limit int) ([]state.Record, error) {
-	all, err := collect(q, scanRecord, "SELECT kind, name, rev, body, refs FROM resources WHERE kind = ? AND name > ? ORDER BY name LIMIT ?",
-		string(k), after, noLimit(limit))
+// records reads resources, their secrets opened.
+func (s *Store) records(q querier, text string, args ...any) ([]state.Record, error) {
+	all, err := collect(q, scanRecord, text, args...)
 	if err != nil {
 		return nil, err
 	}
 	return all, s.unseal(all)
+}
+
+// only returns the record of a resource that was read by its name.
+func only(all []state.Record, err error, k catalog.Kind, name string) (state.Record, error) {
+	switch {
+	case err != nil:
+		return state.Record{}, err
+	case len(all) == 0:
+		return state.Record{}, notFound(k, name)
+	default:
+		return all[0], nil
+	}
 }
 
 func (s *Store) unseal(all []state.Record) error {

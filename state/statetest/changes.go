@@ -277,6 +277,7 @@ func testClosed(t *testing.T, fx Fixture) {
 	for name, call := range map[string]func() error{
 		"Update":        func() error { _, err := s.Update(ctx, nop); return err },
 		"Get":           func() error { _, err := s.Get(ctx, catalog.KindZone, "z"); return err },
+		"Records":       func() error { _, err := s.Records(ctx, catalog.KindZone, "z"); return err },
 		"List":          func() error { _, err := s.List(ctx, catalog.KindZone, "", 0); return err },
 		"Each":          func() error { return s.Each(ctx, catalog.KindZone, func(state.Record) error { return nil }) },
 		"CopiesOf":      func() error { _, err := s.CopiesOf(ctx, "b"); return err },

@@ -145,7 +145,15 @@ func testResources(t *testing.T, fx Fixture) {
 		equal(t, "replaced record", must(s.Get(ctx, k, "x"))(t), want)
 	}
 	for i, k := range catalog.Kinds {
-		update(t, s, func(tx state.Tx) error { return tx.Delete(k, "x") })
+		put(t, s, record(k, "a", `{"of":"a"}`), record(k, "x y\"z", `{}`))
+		want := []state.Record{must(s.Get(ctx, k, "a"))(t), must(s.Get(ctx, k, "x"))(t), must(s.Get(ctx, k, "x y\"z"))(t)}
+		equal(t, "records by name", must(s.Records(ctx, k, "x y\"z", "none", "x", "a"))(t), want)
+		equal(t, "records of no name", len(must(s.Records(ctx, k))(t)), 0)
+		update(t, s, func(tx state.Tx) error {
+			ok(t, tx.Delete(k, "a"))
+			ok(t, tx.Delete(k, "x y\"z"))
+			return tx.Delete(k, "x")
+		})
 		_, err := s.Get(ctx, k, "x")
 		isErr(t, err, state.ErrNotFound)
 		for _, other := range catalog.Kinds[i+1:] { // of the same name, another kind

@@ -75,6 +75,7 @@ func TestSearch(t *testing.T) {
 		"2 [b-02 b-03]":   {State: control.BucketStuck},
 		"28 [b-00 b-01]":  {State: control.BucketOK},
 		"0 []":            {Cluster: "c2"},
+		"1 [b-02]":        {Cluster: "c1", Part: "2", State: control.BucketStuck},
 	} {
 		s.Snapshot, s.Fleet = snap, look
 		names, total, err := s.First(t.Context(), "", 2)

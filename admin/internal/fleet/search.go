@@ -59,5 +59,5 @@ func (s *Search) matches(name string) bool {
 	if s.Policy != "" && !slices.ContainsFunc(s.Snapshot.Of(name).Rules(), func(r catalog.PrefixRule) bool { return r.Policy == s.Policy }) {
 		return false
 	}
-	return s.Cluster == "" || slices.ContainsFunc(s.Snapshot.Of(name).Copies(), func(cp catalog.Copy) bool { return cp.Cluster == s.Cluster })
+	return s.Cluster == "" || s.Snapshot.Of(name).Holds(s.Cluster)
 }

@@ -1,8 +1,12 @@
-import { admin, control, expect, short, signIn, test, violations, world } from './kit';
-import { s3, until } from './world';
+import { execFileSync } from 'node:child_process';
+import { admin, control, expect, short, signIn, test, violations, virginia, world } from './kit';
+import { caddy, s3, until } from './world';
 
 test('closed without a session', short, async ({ page, request }) => {
-  await page.goto(world().console);
+  const shown = await page.goto(world().console);
+  const policy = shown?.headers()['content-security-policy'] ?? '';
+  expect(policy).toContain("default-src 'none'");
+  expect(policy).not.toContain('unsafe-');
   await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
   await expect(page.getByRole('navigation', { name: 'Main' })).toHaveCount(0);
   const answer = await request.get(`${world().console}/api/fado/buckets`, { headers: { 'Remote-User': 'ada' } });
@@ -37,12 +41,10 @@ test('signing out ends the session', async ({ page, context, request }) => {
 });
 
 test('a link opens the overview once', async ({ browser, page }) => {
-  const made = await admin('/fado/console/links', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ url: world().console, role: 'operator' }),
-  });
-  const { link } = (await made.json()) as { link: string };
+  const flags = ['--role', 'operator', '--url', world().console, '--address', new URL(world().admin).host];
+  const link = execFileSync(caddy, ['fado', 'sign-in', ...flags])
+    .toString()
+    .trim();
   await page.goto(link);
   await expect(page.getByRole('heading', { name: 'Overview', level: 1 })).toBeVisible();
   expect(page.url()).not.toContain('sign-in');
@@ -88,16 +90,49 @@ test('the navigation', async ({ page }) => {
 });
 
 test('a function that ends needs attention', async ({ page }) => {
+  test.setTimeout(180_000);
   await signIn(page, 'vera');
   const state = page.getByRole('status', { name: 'Overall state' });
   await expect(state).toHaveText('ok');
-  await control('/function/down/paris');
-  await expect(state).toHaveText('degraded');
-  await expect(
-    page.getByRole('list', { name: 'Attention' }).getByRole('listitem').filter({ hasText: 'paris' }).getByRole('link', { name: 'paris' }),
-  ).toHaveAttribute('href', '/clusters/paris');
-  await control('/function/up/paris');
+  const cluster = await virginia();
+  try {
+    await expect(state).toHaveText('ok');
+    cluster.down();
+    await expect(state).toHaveText('degraded');
+    const about = page.getByRole('list', { name: 'Attention' }).getByRole('listitem').filter({ hasText: 'virginia' });
+    await expect(about.getByRole('link', { name: 'virginia' })).toHaveAttribute('href', '/clusters/virginia');
+    await about.getByRole('link', { name: 'virginia' }).click();
+    await expect(page.getByRole('heading', { name: 'virginia', level: 1 })).toBeVisible();
+  } finally {
+    await cluster.remove();
+  }
   await expect(state).toHaveText('ok');
+});
+
+test('a cluster that a policy does not allow says so wherever it is', async ({ page }) => {
+  test.setTimeout(180_000);
+  const cluster = await virginia();
+  try {
+    await signIn(page, 'vera', '/buckets?view=matrix');
+    const grid = page.getByRole('grid', { name: 'Placement matrix' });
+    await expect(grid.getByRole('gridcell', { name: 'reports in berlin: primary, synced', exact: true })).toBeVisible();
+    await expect(grid.getByRole('gridcell', { name: 'reports in virginia: not allowed by policy reports', exact: true })).toBeVisible();
+    await page.goto(`${world().console}/buckets/reports`);
+    for (const tab of ['Copies', 'Objects', 'Placement', 'Conflicts', 'Held deletes', 'Activity', 'Settings']) {
+      await page.getByRole('tab', { name: tab, exact: true }).click();
+      await expect(page.getByRole('tab', { name: tab, exact: true, selected: true })).toBeVisible();
+    }
+    await page.getByRole('tab', { name: 'Placement' }).click();
+    const row = page.getByRole('table', { name: 'Every cluster' }).getByRole('row', { name: /virginia/ });
+    await expect(row).toContainText("not in the policy's zones eu");
+    await page.goto(`${world().console}/topology`);
+    const map = page.getByRole('region', { name: 'Topology' });
+    for (const name of [/^Cluster berlin, zone eu-de/, /^Cluster paris, zone eu-fr/, /^Cluster virginia, zone us/]) {
+      await expect(map.getByRole('button', { name })).toBeVisible();
+    }
+  } finally {
+    await cluster.remove();
+  }
 });
 
 test('buckets are found and filtered, by the address too', async ({ page, browser }) => {
@@ -154,19 +189,29 @@ test('a change elsewhere is seen', async ({ page }) => {
 });
 
 test('a foreign object is a conflict, until people decide', async ({ page }) => {
-  await s3(world().storages.paris, 'PUT', '/reports/foreign.txt', 'of someone else');
-  await s3(world().storages.berlin, 'PUT', '/reports/foreign.txt', 'ours');
-  await until('the conflict', async () => ((await (await admin('/fado/buckets/reports')).json()) as { status: { conflicts: number } }).status.conflicts === 1);
-  await signIn(page, 'ola', '/buckets/reports');
+  test.setTimeout(180_000);
+  const status = async () => (await (await admin('/fado/buckets/quarrel')).json()) as { status: { state: string; conflicts: number } };
+  await s3(world().storages.berlin, 'PUT', '/quarrel');
+  await s3(world().storages.berlin, 'PUT', '/quarrel?versioning=', '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>');
+  await admin('/fado/buckets', { method: 'POST', body: JSON.stringify({ name: 'quarrel', policy: 'reports', primary: 'berlin' }) });
+  await until('the bucket', async () => (await status()).status.state === 'ok');
+  await s3(world().storages.paris, 'PUT', '/quarrel/foreign.txt', 'of someone else');
+  await s3(world().storages.berlin, 'PUT', '/quarrel/foreign.txt', 'ours');
+  await until('the conflict', async () => (await status()).status.conflicts === 1);
+  await signIn(page, 'ola', '/buckets/quarrel');
   await page.getByRole('tab', { name: /^Conflicts 1/ }).click();
   await page.getByRole('button', { name: 'Let berlin win' }).click();
-  await expect(page.getByRole('alertdialog')).toContainText('noncurrent version');
-  await page.getByRole('button', { name: 'Cancel' }).click();
-  // The storage keeps no versions here, so only "discard" could settle it: it is taken away.
-  await s3(world().storages.paris, 'DELETE', '/reports/foreign.txt');
-  await s3(world().storages.berlin, 'DELETE', '/reports/foreign.txt');
-  await admin('/fado/buckets/reports/sync', { method: 'POST' });
+  const dialog = page.getByRole('alertdialog');
+  await expect(dialog).toContainText('noncurrent version');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await expect(page.getByRole('tab', { name: /^Conflicts 1/ })).toBeVisible();
+  await page.getByRole('button', { name: 'Let berlin win' }).click();
+  await dialog.getByRole('button', { name: 'Apply' }).click();
   await expect(page.getByRole('tab', { name: 'Conflicts', exact: true })).toBeVisible();
+  await until('the end of the conflict', async () => (await status()).status.conflicts === 0);
+  await until('what won', async () => (await (await s3(world().storages.paris, 'GET', '/quarrel/foreign.txt')).text()) === 'ours');
+  await admin('/fado/buckets/quarrel?purge=all', { method: 'DELETE' });
+  await until('the end of the purge', async () => ((await (await admin('/fado/replication/purges')).json()) as unknown[]).length === 0);
 });
 
 test('routing is explained as the API does', short, async ({ page }) => {
@@ -174,10 +219,12 @@ test('routing is explained as the API does', short, async ({ page }) => {
   await page.getByLabel('Bucket').fill('reports');
   await page.getByLabel('Object').fill('q1/report-000.txt');
   await page.getByRole('button', { name: 'Explain' }).click();
-  const api = (await (await admin('/fado/route?bucket=reports&object=q1/report-000.txt')).json()) as { decision: { cluster: string } };
+  const api = (await (await admin('/fado/route?bucket=reports&object=q1/report-000.txt')).json()) as { decision: { cluster: string; url: string } };
   await expect(page.getByText(`Goes to ${api.decision.cluster}`)).toBeVisible();
   const steps = page.getByRole('list', { name: 'Decision' });
   for (const step of ['Allowed', 'Hits', 'Free endpoints', 'On miss', 'Balance']) await expect(steps).toContainText(step);
+  // All that the API tells of the decision is there.
+  await expect(page.getByText(new RegExp(`^Goes to ${api.decision.cluster}`)).first()).toContainText(api.decision.url);
   await page.getByText('Paste a request').first().click();
   await page.getByLabel('Paste a request').fill("curl -H 'X-FaDO-Bucket: media' localhost:6000");
   await expect(page.getByLabel('Bucket')).toHaveValue('media');
@@ -214,8 +261,12 @@ test('replication is paused and resumed', async ({ page }) => {
   await page.getByRole('alertdialog').getByRole('button', { name: 'Pause' }).click();
   await expect(page.getByText('Replication is paused').first()).toBeVisible();
   expect(((await (await admin('/fado/replication')).json()) as { paused: boolean }).paused).toBe(true);
-  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Zones' }).click();
-  await expect(page.getByText('Replication is paused').first()).toBeVisible();
+  const nav = page.getByRole('navigation', { name: 'Main' });
+  for (const link of await nav.getByRole('link').all()) {
+    await link.click();
+    await expect(page.getByRole('heading', { name: (await link.textContent()) ?? '', level: 1 })).toBeVisible();
+    await expect(page.getByText('Replication is paused').first()).toBeVisible();
+  }
   await page.getByRole('button', { name: 'Resume' }).first().click();
   await expect(page.getByText('Replication is paused')).toHaveCount(0);
   expect(((await (await admin('/fado/replication')).json()) as { paused: boolean }).paused).toBe(false);
@@ -297,6 +348,22 @@ test('nothing is cut off at 360 px', short, async ({ page }) => {
   await expect(page.getByRole('heading', { name: 'Zones', level: 1 })).toBeVisible();
 });
 
+test('zoomed to 200 %, nothing is lost', async ({ page }) => {
+  test.setTimeout(240_000); // many pages
+  // A page of 1280 × 860 has half of that when it is zoomed so.
+  await page.setViewportSize({ width: 640, height: 430 });
+  await signIn(page, 'ada');
+  for (const path of paths) {
+    await page.goto(world().console + path);
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+    await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth), path).toBeLessThanOrEqual(640);
+  }
+  await page.getByRole('button', { name: 'Menu' }).click();
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Access' }).click();
+  await expect(page.getByRole('heading', { name: 'Access', level: 1 })).toBeVisible();
+});
+
 test('below a path, a deep link survives signing in', short, async ({ page }) => {
   await page.goto(`${world().below}/console/buckets/reports?tab=placement`);
   await page.getByLabel('User name').fill('vera');
@@ -317,6 +384,14 @@ test('many tabs share one stream', async ({ page, context }) => {
     tabs.push(tab);
   }
   for (const tab of tabs) await expect(tab.getByText('live', { exact: true })).toBeVisible();
+  // All of them follow a change.
+  await tabs[0].goto(`${world().console}/zones`);
+  for (const tab of tabs.slice(1)) await tab.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Zones' }).click();
+  for (const tab of tabs) await expect(tab.getByRole('row', { name: /^eu-de/ })).toBeVisible();
+  await admin('/fado/zones', { method: 'POST', body: JSON.stringify({ name: 'followed' }) });
+  for (const tab of tabs) await expect(tab.getByRole('row', { name: /^followed/ })).toBeVisible();
+  await admin('/fado/zones/followed', { method: 'DELETE' });
+  for (const tab of tabs) await expect(tab.getByRole('row', { name: /^followed/ })).toHaveCount(0);
 });
 
 test('without FaDO the page says so, and goes on by itself', async ({ page }) => {

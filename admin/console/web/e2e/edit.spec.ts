@@ -77,7 +77,7 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await expect(page.getByRole('link', { name: 'virginia' })).toBeVisible();
   expect(JSON.stringify(await read('/fado/clusters/virginia'))).not.toContain('console-tests-secret');
 
-  await admin('/fado/policies', { method: 'POST', body: JSON.stringify({ name: 'moving', zones: ['eu-de'] }) });
+  await admin('/fado/policies', { method: 'POST', body: JSON.stringify({ name: 'moving', zones: ['eu'], copies: 2, prefer: ['berlin'] }) });
   await admin('/fado/buckets', { method: 'POST', body: JSON.stringify({ name: 'moving', policy: 'moving' }) });
   await until('the bucket', async () => (await bucket('moving')).status.state === 'ok');
   await s3(world().storages.berlin, 'PUT', '/moving/x.txt', 'something to move');
@@ -87,10 +87,11 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await page.getByRole('button', { name: 'Edit' }).click();
   const dialog = page.getByRole('dialog', { name: 'Edit moving' });
   const zones = dialog.getByRole('group', { name: /^Zones/ });
-  await zones.getByRole('checkbox', { name: 'eu-de' }).uncheck();
+  await zones.getByRole('checkbox', { name: 'eu', exact: true }).uncheck();
+  await dialog.getByLabel('Copies').fill('1');
   await zones.getByRole('checkbox', { name: 'us' }).check();
   await dialog.getByRole('button', { name: 'Preview' }).click();
-  await expect(dialog.getByRole('table', { name: 'Moves' }).getByRole('row', { name: /moving/ })).toContainText('berlin → virginia');
+  await expect(dialog.getByRole('table', { name: 'Moves' }).getByRole('row', { name: /moving/ })).toContainText(/berlin → virginia.*16 B/);
   expect((await bucket('moving')).status.primary).toBe('berlin');
 
   // Someone else changes something before it is applied.
@@ -103,6 +104,9 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await dialog.getByRole('button', { name: 'Apply 1 change' }).click();
   await expect(page.getByText('moving is changed')).toBeVisible();
   await until('the move', async () => (await bucket('moving')).status.primary === 'virginia');
+  const record = page.getByRole('table', { name: 'Audit' }).getByRole('row', { name: /ada.*policy moving changed/ });
+  await page.goto(`${world().console}/audit`);
+  await expect(record).toContainText(/copies.*2.*→.*1/);
 
   await admin('/fado/policies/everywhere', { method: 'PATCH', body: JSON.stringify({ prefer: null }) });
   await admin('/fado/buckets/moving?purge=all', { method: 'DELETE' });
@@ -118,6 +122,11 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await expect(page.getByRole('progressbar', { name: 'Drain of virginia' })).toBeVisible();
   await until('the end of the drain', async () => (await read('/fado/clusters/virginia')).status.drain?.state === 'done');
   await expect(page.getByText('Drained', { exact: true })).toBeVisible();
+  await page.getByRole('button', { name: 'Undo drain' }).click();
+  await expect(page.getByRole('button', { name: 'Drain', exact: true })).toBeVisible();
+  expect((await read('/fado/clusters/virginia')).drain ?? false).toBe(false);
+  await admin('/fado/clusters/virginia', { method: 'PATCH', body: '{"drain":true}' });
+  await until('the end of the second drain', async () => (await read('/fado/clusters/virginia')).status.drain?.state === 'done');
   await page.getByRole('button', { name: 'Delete' }).click();
   const gone = page.getByRole('dialog', { name: 'Delete virginia' });
   await expect(gone.getByRole('button', { name: 'Delete' })).toBeDisabled();

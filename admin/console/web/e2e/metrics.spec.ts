@@ -20,6 +20,10 @@ test('what changed when, without any other system', async ({ page }) => {
   };
   expect(await from()).toBeLessThan(opened);
   expect(await table.getByRole('row').filter({ hasText: /B/ }).count()).toBeGreaterThan(1);
+  await page.goto(`${world().console}/metrics?range=1h`);
+  await page.reload();
+  await expect(page).toHaveURL(/range=1h/);
+  await expect(page.getByRole('button', { name: '1h' })).toHaveAttribute('aria-pressed', 'true');
   await page.getByRole('button', { name: '6h' }).click();
   await expect(page).toHaveURL(/range=6h/);
   await page.reload();

@@ -58,8 +58,14 @@ test('two instances, of which one is killed', async ({ page, start }) => {
   test.setTimeout(180_000);
   const database = await postgres();
   try {
-    const one = await start(`${database.store}\n\t\tnode one\n\t\thistory 1h 1s`);
-    const two = await start(`${database.store}\n\t\tnode two\n\t\thistory 1h 1s`);
+    const settings = `history 1h 1s
+		zone eu
+		cluster berlin {
+			zones eu
+			function http://127.0.0.1:9
+		}`;
+    const one = await start(`${database.store}\n\t\tnode one\n\t\t${settings}`);
+    const two = await start(`${database.store}\n\t\tnode two\n\t\t${settings}`);
     await signIn(page, 'ada', '/instances', one.console);
     const table = page.getByRole('table', { name: 'Instances' });
     await expect(table.getByRole('row', { name: /^one this one/ })).toBeVisible();
@@ -98,6 +104,9 @@ test('two instances, of which one is killed', async ({ page, start }) => {
     await instance.selectOption('all');
     await expect(decisions).toContainText(/refused: .*at most (\d*[1-9]|\d*\.\d*[1-9])/);
     expect(await violations(page)).toEqual([]);
+    // So is the map.
+    await page.goto(`${one.console}/topology?view=table`);
+    await expect(page.getByText('of one and two together')).toBeVisible();
 
     await page.goto(`${two.console}/instances`);
     await expect(table.getByRole('row', { name: /^two this one/ })).toBeVisible();

@@ -22,7 +22,7 @@ export interface World {
   functions: Record<string, number>;
 }
 
-const caddy = process.env.FADO_CADDY ?? '../../../bin/caddy';
+export const caddy = process.env.FADO_CADDY ?? '../../../bin/caddy';
 const tools = process.env.FADO_TOOLS ?? '../../../.tools/bin';
 const key = { id: 'console-tests', secret: 'console-tests-secret' };
 

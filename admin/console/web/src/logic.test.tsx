@@ -9,7 +9,7 @@ import { tree } from './pages/Catalogue';
 import { size } from './pages/Clusters';
 import { bow, width } from './pages/Edges';
 import { clean } from './pages/Edit';
-import { flowsOf, folding, linksOf, places } from './pages/Flowing';
+import { flowsOf, folding, linksOf, ofInstances, places } from './pages/Flowing';
 import { bounds } from './pages/Held';
 import { latest, linesOf, together } from './pages/history';
 import { cell } from './pages/Matrix';
@@ -185,6 +185,7 @@ describe('what was measured', () => {
   it('flows, summed by cluster', () => {
     const f = {
       node: 'n',
+      nodes: ['n', 'm'],
       window: 60,
       endpoints: [
         { cluster: 'c1', url: 'a', local: 3, remote: 1, none: 0, errors: 0, p50_ms: 1, p99_ms: 2, in_flight: 0 },
@@ -198,6 +199,8 @@ describe('what was measured', () => {
       ['c2', { local: 0, remote: 0, none: 0, errors: 0, copied: 2048 }],
     ]);
     expect(flowsOf(undefined).size).toBe(0);
+    expect(ofInstances(f)).toBe(', of n and m together');
+    expect(ofInstances({ ...f, nodes: ['n'] })).toBe('');
     expect(linksOf(f).map((l) => `${l.kind} ${l.from} ${l.to} ${l.text}`)).toEqual(['reads c2 c1 1.0/s read', 'copies c1 c2 2.0/s copied, 2.0 KiB/s']);
   });
   it('draws ways there and back apart, and no line too wide', () => {

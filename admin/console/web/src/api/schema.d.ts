@@ -492,7 +492,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who is invoked where, with data from where, and what is copied over which link: rates of this instance. */
+        /** Who is invoked where, with data from where, and what is copied over which link: rates of all instances together. */
         get: operations["flows"];
         put?: never;
         post?: never;
@@ -1455,11 +1455,13 @@ export interface components {
             copies: components["schemas"]["CopyFlow"][];
             /** @description What each function endpoint answered, through the transport fado. */
             endpoints: components["schemas"]["EndpointFlow"][];
-            /** @description The instance whose invocations and copies these are. */
+            /** @description The instance that answers. */
             node: string;
+            /** @description The instances whose invocations and copies these are: this one, then those that told it lately, by name. */
+            nodes: string[];
             /** @description Invocations that ran in one cluster and read their first input in another. */
             reads: components["schemas"]["ReadFlow"][];
-            /** @description Seconds that the rates are of. */
+            /** @description Seconds that the rates of this instance are of; those of others are of the minute before they told. */
             window: number;
         };
         FormerPrimary: {

@@ -106,12 +106,18 @@ function Records() {
   );
 }
 
+/** Which fields changed: ": copies 2 → 1". */
+function changes(diff: unknown): string {
+  const fields = (diff ?? []) as { field: string; from: string; to: string }[];
+  return fields.length === 0 ? '' : `: ${fields.map((f) => `${f.field} ${f.from || 'none'} → ${f.to || 'none'}`).join(', ')}`;
+}
+
 /** A record as a sentence. */
 export function sentence(r: Record): string {
   const b = r.body as { [field: string]: unknown };
   switch (r.kind) {
     case 'change':
-      return `${b.resource} ${b.name} ${b.action}`;
+      return `${b.resource} ${b.name} ${b.action}${changes(b.diff)}`;
     case 'allowed':
       return `policy ${b.policy} allows ${(b.clusters as string[]).join(', ') || 'no cluster'}`;
     case 'copy':

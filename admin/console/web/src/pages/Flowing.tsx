@@ -39,6 +39,12 @@ export function flowsOf(f: Flows | undefined): Map<string, Flow> {
   return flows;
 }
 
+/** Whose rates these are, where there are several instances. */
+export function ofInstances(f: Flows | undefined): string {
+  const nodes = f?.nodes ?? [];
+  return nodes.length > 1 ? `, of ${new Intl.ListFormat('en').format(nodes)} together` : '';
+}
+
 /** The ways between clusters over which something goes. */
 export function linksOf(f: Flows | undefined): Link[] {
   return [
@@ -105,7 +111,7 @@ export function Flowing({ clusters, table }: { clusters: ClusterSum[]; table: bo
       <p className="quiet legend apart">
         <span className="way copies">copied from one cluster to another</span>
         <span className="way reads">read from another cluster than the function's</span>
-        <span>The more flows, the wider the line. Rates are of about a minute, of this instance.</span>
+        <span>The more flows, the wider the line. Rates are of about a minute{ofInstances(flows.data)}.</span>
       </p>
     </>
   );
@@ -230,6 +236,7 @@ function Tables({ f }: { f: Flows }) {
             ))}
           </Table>
         )}
+        <p className="quiet">Rates are of about a minute{ofInstances(f)}.</p>
       </section>
       <section className="card">
         {f.reads.length + f.copies.length === 0 ? (

@@ -3,6 +3,7 @@ import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { CopyCurl, Loaded, Page } from '../ui/kit';
 import { AsTable, Flowing } from './Flowing';
 import * as q from './queries';
+import { Silent } from './Silent';
 
 const here = getRouteApi('/topology');
 
@@ -23,6 +24,7 @@ export function Topology() {
         </>
       }
     >
+      <Silent />
       <Loaded of={summary} rows={8}>
         {(s) => <Flowing clusters={s.clusters} table={table} />}
       </Loaded>

@@ -1,1 +1,0 @@
-import{J as e,i as t}from"./DialogPortal-DeUb9M6W.js";var n=e(function(e){return t(`dialog`,e)});export{n as t};

@@ -1,1 +1,0 @@
-import{o as e}from"./DialogPortal-DeUb9M6W.js";import{_ as t,m as n}from"./index-aFlJQANl.js";var r=t(n(),1);function i(t){let n=e();return r.useCallback(e=>n.navigate({...e,from:e.from??t?.from}),[t?.from,n])}export{i as t};

@@ -1,0 +1,39 @@
+package audit_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/fado-project/fado/audit"
+)
+
+// A diff names the fields that changed, those inside others too, and is bounded.
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ before, after, want string }{
+		{`{"copies":2,"zones":["eu"],"name":"p"}`, `{"copies":1,"zones":["us"],"name":"p"}`, `[{copies 2 1} {zones ["eu"] ["us"]}]`},
+		{`{"a":1}`, `{"b":"x"}`, `[{a 1 } {b  "x"}]`},
+		{`{"storage":{"endpoint":"http://a","region":"r"}}`, `{"storage":{"endpoint":"http://b","region":"r"}}`, `[{storage.endpoint "http://a" "http://b"}]`},
+		{`{"storage":{"region":"r"}}`, `{}`, `[{storage {"region":"r"} }]`},
+		{`{"a":null}`, `{"a":{}}`, `[{a null {}}]`},
+		{`{"a":1}`, `{"a":1}`, `[]`},
+	} {
+		if got := fmt.Sprint(audit.Diff([]byte(tc.before), []byte(tc.after))); got != tc.want {
+			t.Errorf("%s to %s: got %s, want %s", tc.before, tc.after, got, tc.want)
+		}
+	}
+	long := fmt.Sprintf(`{"labels":"%s"}`, strings.Repeat("é", 1000))
+	d := audit.Diff([]byte(`{}`), []byte(long))
+	if len(d) != 1 || len(d[0].To) > 300 || !strings.HasSuffix(d[0].To, "…") || !utf8.ValidString(d[0].To) {
+		t.Errorf("a long value is told as %q", d)
+	}
+	var many strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&many, `,"f%d":1`, i)
+	}
+	if d := audit.Diff([]byte(`{}`), []byte("{"+many.String()[1:]+"}")); len(d) != 32 {
+		t.Errorf("%d of many fields are told", len(d))
+	}
+}
