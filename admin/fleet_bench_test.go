@@ -51,6 +51,7 @@ func putFleetBucket(tx state.Tx, name string) error {
 }
 
 func benchmarkFleet(b *testing.B, store state.Store, n int) {
+	b.Helper()
 	const chunk = 1000
 	cfg := control.Config{Zones: []*catalog.Zone{{Name: "eu"}}, Policies: []*catalog.Policy{{Name: "p", Copies: catalog.Copies{N: 3}}}}
 	for i := range 3 {

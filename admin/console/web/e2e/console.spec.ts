@@ -42,7 +42,7 @@ test('signing out ends the session', async ({ page, context, request }) => {
 
 test('a link opens the overview once', async ({ browser, page }) => {
   const flags = ['--role', 'operator', '--url', world().console, '--address', new URL(world().admin).host];
-  const link = execFileSync(caddy, ['fado', 'sign-in', ...flags])
+  const link = execFileSync(caddy, ['fado', 'sign-in', ...flags], { stdio: ['ignore', 'pipe', 'ignore'] })
     .toString()
     .trim();
   await page.goto(link);
@@ -173,7 +173,17 @@ test('an operator verifies a bucket', async ({ page }) => {
   await page.getByRole('button', { name: 'Verify' }).click();
   await page.getByRole('checkbox', { name: 'Read the bytes again' }).check();
   expect(await violations(page)).toEqual([]);
-  await page.getByRole('button', { name: 'Start' }).click();
+  // While replication is paused it waits, and can be seen.
+  await admin('/fado/replication/pause', { method: 'POST' });
+  const bar = page.getByRole('progressbar', { name: 'Verification of reports' });
+  try {
+    await page.getByRole('button', { name: 'Start' }).click();
+    await expect(bar).toBeVisible();
+    expect(Number(await bar.getAttribute('value'))).toBeLessThanOrEqual(100);
+  } finally {
+    await admin('/fado/replication/resume', { method: 'POST' });
+  }
+  await expect(bar).toHaveCount(0);
   await expect(page.getByText('0 mismatches')).toBeVisible();
   await expect(page.getByText(/every byte read/)).toBeVisible();
 });

@@ -1,3 +1,4 @@
+import type { Locator, Page } from '@playwright/test';
 import { admin, expect, short, signIn, test, violations, world } from './kit';
 import { s3, until } from './world';
 
@@ -91,7 +92,7 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await dialog.getByLabel('Copies').fill('1');
   await zones.getByRole('checkbox', { name: 'us' }).check();
   await dialog.getByRole('button', { name: 'Preview' }).click();
-  await expect(dialog.getByRole('table', { name: 'Moves' }).getByRole('row', { name: /moving/ })).toContainText(/berlin → virginia.*16 B/);
+  await expect(dialog.getByRole('table', { name: 'Moves' }).getByRole('row', { name: /moving/ })).toContainText(/berlin → virginia.*17 B/);
   expect((await bucket('moving')).status.primary).toBe('berlin');
 
   // Someone else changes something before it is applied.
@@ -122,11 +123,6 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await expect(page.getByRole('progressbar', { name: 'Drain of virginia' })).toBeVisible();
   await until('the end of the drain', async () => (await read('/fado/clusters/virginia')).status.drain?.state === 'done');
   await expect(page.getByText('Drained', { exact: true })).toBeVisible();
-  await page.getByRole('button', { name: 'Undo drain' }).click();
-  await expect(page.getByRole('button', { name: 'Drain', exact: true })).toBeVisible();
-  expect((await read('/fado/clusters/virginia')).drain ?? false).toBe(false);
-  await admin('/fado/clusters/virginia', { method: 'PATCH', body: '{"drain":true}' });
-  await until('the end of the second drain', async () => (await read('/fado/clusters/virginia')).status.drain?.state === 'done');
   await page.getByRole('button', { name: 'Delete' }).click();
   const gone = page.getByRole('dialog', { name: 'Delete virginia' });
   await expect(gone.getByRole('button', { name: 'Delete' })).toBeDisabled();
@@ -162,4 +158,51 @@ test('a zone is made and deleted', async ({ page }) => {
   await page.getByRole('button', { name: 'Delete asia' }).click();
   await page.getByRole('dialog', { name: 'Delete asia' }).getByRole('button', { name: 'Delete' }).click();
   await expect(page.getByRole('row', { name: /asia/ })).toHaveCount(0);
+});
+
+/** Goes on with the tabulator until something has the focus, which must be visible. */
+async function tabTo(page: Page, target: Locator): Promise<void> {
+  await expect(target).toBeVisible();
+  const reached = () => target.evaluate((e) => e === document.activeElement);
+  for (let i = 0; i < 100 && !(await reached()); i++) await page.keyboard.press('Tab');
+  expect(await reached(), String(target)).toBe(true);
+  expect(await target.evaluate((e) => getComputedStyle(e).outlineStyle), String(target)).not.toBe('none');
+}
+
+test('a bucket is made and a policy changed by keyboard alone', async ({ page }) => {
+  test.setTimeout(120_000);
+  await admin('/fado/policies', { method: 'POST', body: JSON.stringify({ name: 'keys' }) });
+  await signIn(page, 'ada', '/buckets');
+  const press = async (target: Locator) => {
+    await tabTo(page, target);
+    await page.keyboard.press('Enter');
+  };
+  await press(page.getByRole('button', { name: 'New bucket' }));
+  const made = page.getByRole('dialog', { name: 'New bucket' });
+  await tabTo(page, made.getByLabel('Name'));
+  await page.keyboard.type('by-keyboard');
+  await tabTo(page, made.getByLabel('Policy', { exact: true }));
+  await page.keyboard.type('keys');
+  await expect(made.getByLabel('Policy', { exact: true })).toHaveValue('keys');
+  await press(made.getByRole('button', { name: 'Review' }));
+  await expect(made.getByRole('region', { name: 'Plan' })).toContainText('create bucket by-keyboard');
+  await press(made.getByRole('button', { name: 'Create' }));
+  await expect(page.getByRole('grid', { name: 'Buckets' }).getByRole('row', { name: /^by-keyboard/ })).toBeVisible();
+  expect((await bucket('by-keyboard')).policy).toBe('keys');
+  await admin('/fado/buckets/by-keyboard?purge=all', { method: 'DELETE' });
+  await until('the end of the purge', async () => (await read('/fado/replication/purges')).length === 0);
+
+  await page.goto(`${world().console}/policies/keys`);
+  await press(page.getByRole('button', { name: 'Edit' }));
+  const edit = page.getByRole('dialog', { name: 'Edit keys' });
+  await tabTo(page, edit.getByLabel('Copies'));
+  await page.keyboard.press('Control+a');
+  await page.keyboard.type('2');
+  await press(edit.getByRole('button', { name: 'Preview' }));
+  await expect(edit.getByRole('region', { name: 'Plan' })).toContainText('keys');
+  await press(edit.getByRole('button', { name: 'Apply 1 change' }));
+  await expect(edit).toHaveCount(0);
+  expect((await read('/fado/policies/keys')).copies).toBe(2);
+  await expect(page.getByRole('button', { name: 'Edit' })).toBeFocused();
+  await admin('/fado/policies/keys', { method: 'DELETE' });
 });
