@@ -22,6 +22,21 @@ const (
 	maxValue  = 256
 )
 
+// Of returns the body with the digests of what the resource was and is, as JSON without secrets,
+// and with what changed; nil is nothing.
+func (b ChangeBody) Of(before, after []byte) ChangeBody {
+	if before != nil {
+		b.Before = Digest(before)
+	}
+	if after != nil {
+		b.After = Digest(after)
+	}
+	if before != nil && after != nil {
+		b.Diff = Diff(before, after)
+	}
+	return b
+}
+
 // Diff tells which fields of a JSON object changed, sorted. Neither may have secrets in it.
 func Diff(before, after []byte) []FieldChange {
 	var changes []FieldChange

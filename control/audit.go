@@ -65,20 +65,8 @@ func (a *auditor) changed(ref state.Ref, before, after catalog.Resource) error {
 	case after == nil:
 		op = OpDeleted
 	}
-	was, is := withoutSecrets(before), withoutSecrets(after)
-	body := audit.ChangeBody{Resource: string(ref.Kind), Name: ref.Name, Action: string(op), Before: digest(was), After: digest(is)}
-	if op == OpChanged {
-		body.Diff = audit.Diff(was, is)
-	}
-	return a.add(audit.Change, AuditSubject(ref.Kind, ref.Name), body)
-}
-
-// digest stands for a resource; nil is none.
-func digest(text []byte) string {
-	if text == nil {
-		return ""
-	}
-	return audit.Digest(text)
+	body := audit.ChangeBody{Resource: string(ref.Kind), Name: ref.Name, Action: string(op)}
+	return a.add(audit.Change, AuditSubject(ref.Kind, ref.Name), body.Of(withoutSecrets(before), withoutSecrets(after)))
 }
 
 // withoutSecrets is the JSON of a resource without its secrets; nil for none.
