@@ -7,14 +7,6 @@ import (
 	"strings"
 )
 
-// FieldChange is what a field of a resource was and what it is now, as JSON; "" where it has no
-// value. Fields inside others are named with dots.
-type FieldChange struct {
-	Field string `json:"field"`
-	From  string `json:"from"`
-	To    string `json:"to"`
-}
-
 const (
 	// maxFields bounds the fields that a record tells, and maxValue the bytes of each value; what
 	// is cut off ends with "…".

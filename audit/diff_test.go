@@ -37,3 +37,20 @@ func TestDiff(t *testing.T) {
 		t.Errorf("%d of many fields are told", len(d))
 	}
 }
+
+// The body of a change has digests of what there was and is, and a diff where there are both.
+func TestChangeOf(t *testing.T) {
+	t.Parallel()
+	was, is := []byte(`{"copies":2}`), []byte(`{"copies":1}`)
+	body := audit.ChangeBody{Resource: "policy", Name: "p"}
+	created, changed, deleted := body.Of(nil, is), body.Of(was, is), body.Of(was, nil)
+	if created.Before != "" || created.After != audit.Digest(is) || created.Diff != nil {
+		t.Errorf("created: %+v", created)
+	}
+	if changed.Before != audit.Digest(was) || changed.After != audit.Digest(is) || len(changed.Diff) != 1 {
+		t.Errorf("changed: %+v", changed)
+	}
+	if deleted.Before != audit.Digest(was) || deleted.After != "" || deleted.Diff != nil {
+		t.Errorf("deleted: %+v", deleted)
+	}
+}

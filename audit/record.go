@@ -60,6 +60,14 @@ type ChangeBody struct {
 	Diff []FieldChange `json:"diff,omitempty"`
 }
 
+// FieldChange is what a field of a resource was and what it is now, as JSON; "" where it has no
+// value. Fields inside others are named with dots.
+type FieldChange struct {
+	Field string `json:"field"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+}
+
 // AllowedBody is the body of an Allowed.
 type AllowedBody struct {
 	Policy string `json:"policy"`
