@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
@@ -76,11 +77,7 @@ func withoutSecrets(r catalog.Resource) []byte {
 	}
 	switch with := r.(type) {
 	case *catalog.Cluster:
-		if with.Storage != nil {
-			c := with.Clone().(*catalog.Cluster)
-			c.Storage.AccessKey, c.Storage.SecretKey = "", ""
-			r = c
-		}
+		r = clusterWithoutSecrets(with)
 	case *catalog.Key:
 		k := *with
 		k.Secret = ""
@@ -91,6 +88,23 @@ func withoutSecrets(r catalog.Resource) []byte {
 		return nil
 	}
 	return text
+}
+
+// clusterWithoutSecrets leaves out the keys of the storage, and what functions are sent that is
+// secret and no placeholder: the API refuses it, and older stores may have it.
+func clusterWithoutSecrets(cl *catalog.Cluster) *catalog.Cluster {
+	cl = cl.Clone().(*catalog.Cluster)
+	if cl.Storage != nil {
+		cl.Storage.AccessKey, cl.Storage.SecretKey = "", ""
+	}
+	for i := range cl.Functions {
+		for _, d := range cl.Functions[i].Dressings() {
+			if d.Secret && !strings.Contains(*d.Value, "{") {
+				*d.Value = ""
+			}
+		}
+	}
+	return cl
 }
 
 // allowed records the policies whose clusters are others than was recorded last. The

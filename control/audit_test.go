@@ -144,8 +144,13 @@ func TestAuditTellsWhatChanged(t *testing.T) {
 	cluster := func(endpoint, secret string) *catalog.Cluster {
 		return &catalog.Cluster{Name: "c1", Zones: []string{"eu"}, Storage: &catalog.Storage{Endpoint: endpoint, AccessKey: "a", SecretKey: secret}}
 	}
+	calls := cluster("http://two.test", "hidden as well")
+	calls.Functions = []catalog.Function{{
+		URL: "http://f.test", Header: []catalog.HeaderField{{Name: "Authorization", Value: "hidden"}, {Name: "X-Token", Value: "{env.T}"}},
+		Sign: &catalog.Sign{Type: catalog.SignAWS, Service: "lambda", Region: "r", AccessKey: "id", SecretKey: "hidden", SessionToken: "hidden"},
+	}}
 	for _, r := range []catalog.Resource{
-		cluster("http://one.test", "hidden"), cluster("http://two.test", "hidden"), cluster("http://two.test", "hidden as well"),
+		cluster("http://one.test", "hidden"), cluster("http://two.test", "hidden"), cluster("http://two.test", "hidden as well"), calls,
 		&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}}, &catalog.Policy{Name: "p", Copies: catalog.Copies{N: 1}, Zones: []string{"eu"}},
 	} {
 		if _, _, err := c.Resources.Replace(t.Context(), r, control.Precondition{}, nil); err != nil {
@@ -167,6 +172,8 @@ func TestAuditTellsWhatChanged(t *testing.T) {
 	}
 	want := []string{
 		"c1 created[]", `c1 changed[{storage.endpoint "http://one.test" "http://two.test"}]`, "c1 changed[]",
+		`c1 changed[{functions [] [{"url":"http://f.test","weight":1,"header":[{"name":"Authorization","value":""},{"name":"X-Token","value":"{env.T}"}],` +
+			`"sign":{"type":"aws","service":"lambda","region":"r","access_key":"id","secret_key":""}}]}]`,
 		"p created[]", `p changed[{copies 2 1} {zones [] ["eu"]}]`,
 	}
 	if !slices.Equal(told, want) {
