@@ -109,3 +109,33 @@ func (f *Function) Dressings() []Dressing {
 	}
 	return all
 }
+
+// WithoutSecrets returns a resource, or a copy of it without its secrets: keys, and what functions
+// are sent that is worth hiding and no placeholder.
+func WithoutSecrets(r Resource) Resource {
+	switch with := r.(type) {
+	case *Cluster:
+		return with.withoutSecrets()
+	case *Key:
+		k := *with
+		k.Secret = ""
+		return &k
+	default:
+		return r
+	}
+}
+
+func (c *Cluster) withoutSecrets() *Cluster {
+	c = c.Clone().(*Cluster)
+	if c.Storage != nil {
+		c.Storage.AccessKey, c.Storage.SecretKey = "", ""
+	}
+	for i := range c.Functions {
+		for _, d := range c.Functions[i].Dressings() {
+			if d.Secret && !strings.Contains(*d.Value, "{") {
+				*d.Value = ""
+			}
+		}
+	}
+	return c
+}

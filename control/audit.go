@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
@@ -75,36 +74,11 @@ func withoutSecrets(r catalog.Resource) []byte {
 	if r == nil {
 		return nil
 	}
-	switch with := r.(type) {
-	case *catalog.Cluster:
-		r = clusterWithoutSecrets(with)
-	case *catalog.Key:
-		k := *with
-		k.Secret = ""
-		r = &k
-	}
-	text, err := catalog.EncodeResource(r)
+	text, err := catalog.EncodeResource(catalog.WithoutSecrets(r))
 	if err != nil {
 		return nil
 	}
 	return text
-}
-
-// clusterWithoutSecrets leaves out the keys of the storage, and what functions are sent that is
-// secret and no placeholder: the API refuses it, and older stores may have it.
-func clusterWithoutSecrets(cl *catalog.Cluster) *catalog.Cluster {
-	cl = cl.Clone().(*catalog.Cluster)
-	if cl.Storage != nil {
-		cl.Storage.AccessKey, cl.Storage.SecretKey = "", ""
-	}
-	for i := range cl.Functions {
-		for _, d := range cl.Functions[i].Dressings() {
-			if d.Secret && !strings.Contains(*d.Value, "{") {
-				*d.Value = ""
-			}
-		}
-	}
-	return cl
 }
 
 // allowed records the policies whose clusters are others than was recorded last. The
