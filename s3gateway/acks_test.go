@@ -200,7 +200,12 @@ func anywhere(t *testing.T, ack int) *world {
 	w.cluster("c2", minioB.Server(t))
 	both := []string{"c1", "c2"}
 	w.apply(&catalog.Policy{Name: "any", Copies: catalog.Copies{N: 2}, Clusters: both, Prefer: both, Writes: catalog.WritesAnywhere})
+	w.feedsLive(both...)
 	w.bucket("bkt", "any", "c1")
+	// What may have been missed before a feed was there is compared first.
+	w.await("current copies", func() bool {
+		return w.ctl.Router().Current("bkt", "k", "c1") && w.ctl.Router().Current("bkt", "k", "c2")
+	})
 	return w
 }
 
