@@ -82,6 +82,7 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await admin('/fado/buckets', { method: 'POST', body: JSON.stringify({ name: 'moving', policy: 'moving' }) });
   await until('the bucket', async () => (await bucket('moving')).status.state === 'ok');
   await s3(world().storages.berlin, 'PUT', '/moving/x.txt', 'something to move');
+  await until('its copy', async () => (await bucket('moving')).status.copies.every((c: { objects: number }) => c.objects === 1));
 
   await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Policies' }).click();
   await page.getByRole('link', { name: 'moving', exact: true }).click();
@@ -121,6 +122,19 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await drain.getByRole('button', { name: 'Drain', exact: true }).click();
   await expect(page.getByRole('button', { name: 'Undo drain' })).toBeVisible();
   await expect(page.getByRole('progressbar', { name: 'Drain of virginia' })).toBeVisible();
+  await until('the end of the drain', async () => (await read('/fado/clusters/virginia')).status.drain?.state === 'done');
+  await expect(page.getByText('Drained', { exact: true })).toBeVisible();
+
+  // It takes copies again, until it is drained once more.
+  await page.getByRole('button', { name: 'Undo drain' }).click();
+  const undo = page.getByRole('dialog', { name: 'Undo the drain of virginia' });
+  await expect(undo.getByRole('table', { name: 'Moves' }).getByRole('row', { name: /media/ })).toContainText('+ virginia');
+  await undo.getByRole('button', { name: 'Undo drain' }).click();
+  await expect(page.getByRole('button', { name: 'Drain', exact: true })).toBeVisible();
+  await until('the copy', async () =>
+    (await bucket('media')).status.copies.some((c: { cluster: string; state: string }) => c.cluster === 'virginia' && c.state === 'synced'),
+  );
+  await admin('/fado/clusters/virginia', { method: 'PATCH', body: JSON.stringify({ drain: true }) });
   await until('the end of the drain', async () => (await read('/fado/clusters/virginia')).status.drain?.state === 'done');
   await expect(page.getByText('Drained', { exact: true })).toBeVisible();
   await page.getByRole('button', { name: 'Delete' }).click();

@@ -127,7 +127,7 @@ function caddyfile(w: World): string {
 ${cluster('berlin', 'eu-de')}
 ${cluster('paris', 'eu-fr')}
 		replication {
-			max_deletes 10
+			max_deletes 100
 			bandwidth 40MiB
 		}
 	}
