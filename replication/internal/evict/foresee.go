@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,14 +29,14 @@ func foresee(ctx context.Context, v *eviction) error {
 		return v.missing(ctx, err)
 	case err != nil:
 		return err
-	case f.extras > 0 && !v.o.Deletes.Lets(ctx, v.id, v.row, f.extras):
+	case f.Extras > 0 && !v.o.Deletes.Lets(ctx, v.id, v.row, f.Extras):
 		v.o.Deletes.Hold(ctx, v.id)
 		return object.ErrHeld
 	case v.row.Trusts:
 		return nil
-	case f.older >= object.Doubtful:
+	case f.Older >= object.Doubtful:
 		return v.o.Buckets.Identities.StopForGood(ctx, v.id.Bucket, fmt.Sprintf(
-			"%d objects in %s are older than what their copies in %s were made of, which are about to go: it may have been restored from a backup", f.older, v.src.Name(), v.id.Cluster))
+			"%d objects in %s are older than what their copies in %s were made of, which are about to go: it may have been restored from a backup", f.Older, v.src.Name(), v.id.Cluster))
 	}
 	lost, err := f.LostLatest(ctx, object.Sides{Src: v.src, Dst: v.dst}, v.id.Bucket, func(context.Context, storage.Object) (bool, error) { return true, nil }) // it was asked
 	if err != nil || !lost {
@@ -45,16 +44,13 @@ func foresee(ctx context.Context, v *eviction) error {
 	}
 	return v.o.Buckets.Identities.StopForGood(ctx, v.id.Bucket, fmt.Sprintf(
 		"what was written last is in %s, where it is about to go, and no longer in %s, which lacks %d objects: it may be another bucket, or have been restored from a backup",
-		v.id.Cluster, v.src.Name(), f.extras))
+		v.id.Cluster, v.src.Name(), f.Extras))
 }
 
 // foreseen is what an eviction would remove although the primary has not got it.
 type foreseen struct {
 	of *eviction
-
-	mu sync.Mutex
-	object.Doubt
-	extras, older int64
+	object.Foreseen
 }
 
 // count looks at all pairs, and asks about those that may count.
@@ -81,20 +77,12 @@ func (f *foreseen) list(ctx context.Context, ask func(listing.Pair)) error {
 		if err := f.of.o.Pause.Wait(ctx); err != nil {
 			return err
 		}
-		f.seen(p.Src)
-		switch {
-		case p.Dst == nil:
-		case p.Src == nil, storage.Compare(*p.Src, *p.Dst) != storage.Equal && object.MayBeOlder(p.Src, p.Dst):
-			ask(p)
+		f.See(p.Src)
+		if object.MayCount(p.Src, p.Dst) {
+			ask(p.Clone())
 		}
 	}
 	return ctx.Err()
-}
-
-func (f *foreseen) seen(o *storage.Object) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.Seen(o)
 }
 
 // ask looks at what the copy has: what is not FaDO's stays, and does not count.
@@ -108,14 +96,6 @@ func (f *foreseen) ask(ctx context.Context, p listing.Pair) error {
 	if err != nil || !owns {
 		return err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case p.Src == nil:
-		f.extras++
-		f.Extra(*p.Dst)
-	case object.IsOlder(*p.Src, *dst):
-		f.older++
-	}
+	f.Found(p.Src, *p.Dst, *dst)
 	return nil
 }

@@ -30,13 +30,13 @@ func foresee(ctx context.Context, w *pass) error {
 	if err := f.count(ctx); err != nil {
 		return err
 	}
-	if f.older >= object.Doubtful {
-		return stopOlder(ctx, w, f.older)
+	if f.Older >= object.Doubtful {
+		return stopOlder(ctx, w, f.Older)
 	}
-	if f.extras == 0 {
+	if f.Extras == 0 {
 		return nil
 	}
-	if !w.o.Deletes.Lets(ctx, w.id, w.row, f.extras) {
+	if !w.o.Deletes.Lets(ctx, w.id, w.row, f.Extras) {
 		return w.o.Deletes.StoreHold(ctx, w.id)
 	}
 	lost, err := f.LostLatest(ctx, object.Sides{Src: w.src, Dst: w.dst}, w.id.Bucket,
@@ -44,17 +44,13 @@ func foresee(ctx context.Context, w *pass) error {
 	if err != nil || !lost {
 		return err
 	}
-	return stopLost(ctx, w, f.extras)
+	return stopLost(ctx, w, f.Extras)
 }
 
 // foreseen is what a first sync would remove or replace although the primary has nothing newer.
 type foreseen struct {
 	*pass
-
-	mu sync.Mutex
-	object.Doubt
-	extras int64
-	older  int
+	object.Foreseen
 }
 
 // foreseeAtOnce bounds the requests under way.
@@ -88,10 +84,8 @@ func (f *foreseen) list(ctx context.Context, ask func(listing.Pair)) error {
 		if !f.rule.Covers(p.Key) {
 			continue
 		}
-		f.see(p.Src)
-		switch {
-		case p.Dst == nil:
-		case p.Src == nil, storage.Compare(*p.Src, *p.Dst) != storage.Equal && object.MayBeOlder(p.Src, p.Dst):
+		f.See(p.Src)
+		if object.MayCount(p.Src, p.Dst) {
 			ask(p.Clone())
 		}
 	}
@@ -101,15 +95,7 @@ func (f *foreseen) list(ctx context.Context, ask func(listing.Pair)) error {
 // done reports whether the rest of the primary's listing says nothing: the copy has nothing behind a
 // key, and so little that the primary lacks that it does not matter when the primary's latest was written.
 func (f *foreseen) done(there *extent, key string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.extras < object.Doubtful && there.before(key)
-}
-
-func (f *foreseen) see(o *storage.Object) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.Seen(o)
+	return f.Few() && there.before(key)
 }
 
 // ask looks at what the copy has: what is not FaDO's stays, and does not count.
@@ -122,15 +108,7 @@ func (f *foreseen) ask(ctx context.Context, p listing.Pair) error {
 	if err != nil || !owns {
 		return err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case p.Src == nil:
-		f.extras++
-		f.Extra(*p.Dst)
-	case object.IsOlder(*p.Src, *dst):
-		f.older++
-	}
+	f.Found(p.Src, *p.Dst, *dst)
 	return nil
 }
 
