@@ -29,7 +29,8 @@ const (
 	Invocations Kind = "invocations"
 	// Refused: policies did not allow what was asked for.
 	Refused Kind = "refused"
-	// Session: someone signed in at the console, or out, or was given a URL of an object.
+	// Session: someone signed in at the console, or failed to, or out, made or revoked a token, or was given a
+	// URL of an object.
 	Session Kind = "session"
 	// Checkpoint: the sets allowed now, so that what comes before it is not needed.
 	Checkpoint Kind = "checkpoint"
@@ -58,6 +59,10 @@ type ChangeBody struct {
 	After    string `json:"after"`
 	// Diff are the fields that changed, where something was changed.
 	Diff []FieldChange `json:"diff,omitempty"`
+	// Role and How are those of the [Caller]; Request is what made the change.
+	Role    string `json:"role,omitempty"`
+	How     string `json:"how,omitempty"`
+	Request string `json:"request,omitempty"`
 }
 
 // FieldChange is what a field of a resource was and what it is now, as JSON; "" where it has no
@@ -175,6 +180,8 @@ type SessionBody struct {
 	// How is what the session was given for: password, token or link.
 	How     string `json:"how"`
 	Address string `json:"address"`
+	// Request is the one that asked for it.
+	Request string `json:"request,omitempty"`
 	// Operation, Bucket, Key and Version are what a URL was signed for.
 	Operation string `json:"operation,omitempty"`
 	Bucket    string `json:"bucket,omitempty"`
@@ -189,6 +196,12 @@ type SessionEvent string
 const (
 	SignedIn  SessionEvent = "signed-in"
 	SignedOut SessionEvent = "signed-out"
+	// SignInFailed: someone was not let in. Session and Role are "", and so is User where there is none
+	// of that name: people type passwords there, too.
+	SignInFailed SessionEvent = "sign-in-failed"
+	// TokenMade and TokenRevoked: Session is the token's ID, User its name.
+	TokenMade    SessionEvent = "token-made"
+	TokenRevoked SessionEvent = "token-revoked"
 	// URLSigned: someone may read or change an object by a URL.
 	URLSigned SessionEvent = "url-signed"
 )
@@ -265,12 +278,23 @@ func (b *ChangeBody) canonical() []byte {
 	out.WriteString(`,"before":`)
 	writeText(&out, asJSON(b.Before))
 	b.writeDiff(&out)
+	writeGiven(&out, "how", b.How)
 	out.WriteString(`,"name":`)
 	writeText(&out, asJSON(b.Name))
+	writeGiven(&out, "request", b.Request)
 	out.WriteString(`,"resource":`)
 	writeText(&out, asJSON(b.Resource))
+	writeGiven(&out, "role", b.Role)
 	out.WriteByte('}')
 	return out.Bytes()
+}
+
+// writeGiven writes a member that is left out where it is empty.
+func writeGiven(out *bytes.Buffer, name, value string) {
+	if value != "" {
+		out.WriteString(`,"` + name + `":`)
+		writeText(out, asJSON(value))
+	}
 }
 
 func (b *ChangeBody) writeDiff(out *bytes.Buffer) {
