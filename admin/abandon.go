@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication"
 )
@@ -40,42 +41,42 @@ func viewAbandonedBucket(b replication.AbandonedBucket) abandonedBucketView {
 // whose storage is lost.
 func removeCluster(c *call) error {
 	clusters := collection{catalog.KindCluster, "/fado/clusters"}
-	confirm, given := c.query("confirm"), c.r.URL.Query().Has("confirm")
-	if c.query("abandon") != "true" {
+	confirm, given := c.Query("confirm"), c.R.URL.Query().Has("confirm")
+	if c.Query("abandon") != "true" {
 		if given {
-			return badRequest("confirm: it confirms abandon=true only")
+			return request.Bad("confirm: it confirms abandon=true only")
 		}
 		return clusters.remove(c)
 	}
-	name := c.name()
-	pre, err := preconditions(c.r.Header)
+	name := c.Name()
+	pre, err := request.Preconditions(c.R.Header)
 	if err != nil {
 		return err
 	}
 	if given && confirm != name {
-		return badRequest("confirm: %q: expected %q, the name of the cluster to abandon", confirm, name)
+		return request.Bad("confirm: %q: expected %q, the name of the cluster to abandon", confirm, name)
 	}
 	if !given {
 		return askToAbandon(c, name)
 	}
-	if err := c.engine.Abandon(c.r.Context(), name, pre); err != nil {
-		return about(catalog.KindCluster, name, err)
+	if err := c.engine.abandonments.Abandon(c.R.Context(), name, pre); err != nil {
+		return request.About(catalog.KindCluster, name, err)
 	}
-	c.w.WriteHeader(http.StatusNoContent)
+	c.W.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 // askToAbandon tells what would be lost.
 func askToAbandon(c *call, name string) error {
-	what, err := c.engine.Abandoned(c.r.Context(), name)
+	what, err := c.engine.abandonments.Of(c.R.Context(), name)
 	if err != nil {
-		return about(catalog.KindCluster, name, err)
+		return request.About(catalog.KindCluster, name, err)
 	}
 	text := fmt.Sprintf("abandoning cluster %q gives up what only its storage has, %d objects as far as is known; repeat with &confirm=%s", name, what.Objects, name)
 	if what.Answers {
 		text += "; its storage answers now, so it can be drained instead"
 	}
-	return c.reply(http.StatusConflict, abandonView{
+	return c.Reply(http.StatusConflict, abandonView{
 		Error: text, Cluster: name, Answers: what.Answers, Objects: &what.Objects, Bytes: &what.Bytes,
 		Buckets: views(what.Buckets, viewAbandonedBucket),
 	})

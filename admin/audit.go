@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/admin/internal/ledger"
 	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -16,8 +18,8 @@ import (
 )
 
 // As returns a request whose changes are recorded as made by someone.
-func As(r *http.Request, who string) *http.Request {
-	return r.WithContext(control.WithActor(r.Context(), who))
+func As(r *http.Request, who audit.Caller) *http.Request {
+	return r.WithContext(audit.WithCaller(r.Context(), who))
 }
 
 // adminActor names who sent a request to the admin endpoint.
@@ -31,21 +33,21 @@ func adminActor(r *http.Request) string {
 
 // auditFilter reads the query of the audit's endpoints.
 func (c *call) auditFilter() (f state.AuditFilter, err error) {
-	if f.Since, err = c.moment("since", time.Time{}); err != nil {
+	if f.Since, err = c.Moment("since", time.Time{}); err != nil {
 		return f, err
 	}
-	if f.Until, err = c.moment("until", time.Time{}); err != nil {
+	if f.Until, err = c.Moment("until", time.Time{}); err != nil {
 		return f, err
 	}
-	if f.After, err = c.numberOf("a record", "after", 0); err != nil {
+	if f.After, err = c.Number("a record", "after", 0); err != nil {
 		return f, err
 	}
-	if f.Before, err = c.numberOf("a record", "before", 1); err != nil {
+	if f.Before, err = c.Number("a record", "before", 1); err != nil {
 		return f, err
 	}
-	f.Newest = c.query("newest") == "true"
-	f.Kind = audit.Kind(c.query("kind"))
-	if bucket := c.query("bucket"); bucket != "" {
+	f.Newest = c.Query("newest") == "true"
+	f.Kind = audit.Kind(c.Query("kind"))
+	if bucket := c.Query("bucket"); bucket != "" {
 		f.Subject = control.AuditSubject(catalog.KindBucket, bucket)
 	}
 	return f, nil
@@ -55,7 +57,7 @@ func (c *call) auditFilter() (f state.AuditFilter, err error) {
 const auditLimit = 1000
 
 func listAudit(c *call) error {
-	limit, err := c.limit(auditLimit)
+	limit, err := c.Limit(auditLimit)
 	if err != nil {
 		return err
 	}
@@ -63,22 +65,31 @@ func listAudit(c *call) error {
 	if err != nil {
 		return err
 	}
-	records, err := c.catalogue.Store().AuditRecords(c.r.Context(), f, limit)
+	who := ledger.Filter{Role: c.Query("role"), How: c.Query("how"), Result: c.Query("result")}
+	records, last, err := ledger.Find(c.R.Context(), c.catalogue.Store().Audits(), f, who, limit)
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, views(records, func(r audit.Record) auditView { return auditView(r) }))
+	if last > 0 {
+		q, further := c.R.URL.Query(), "after"
+		if f.Newest {
+			further = "before"
+		}
+		q.Set(further, strconv.FormatInt(last, 10))
+		c.W.Header().Set("Link", "</fado/audit?"+q.Encode()+`>; rel="next"`)
+	}
+	return c.Reply(http.StatusOK, views(records, func(r audit.Record) auditView { return auditView(r) }))
 }
 
 // exportAudit streams all records, one JSON object a line.
 func exportAudit(c *call) error {
 	store := c.catalogue.Store()
-	records, err := store.AuditRecords(c.r.Context(), state.AuditFilter{}, listChunk)
+	records, err := store.Audits().AuditRecords(c.R.Context(), state.AuditFilter{}, listChunk)
 	if err != nil {
 		return err
 	}
-	c.w.Header().Set("Content-Type", mediaNDJSON)
-	out := bufio.NewWriter(c.w)
+	c.W.Header().Set("Content-Type", mediaNDJSON)
+	out := bufio.NewWriter(c.W)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	for len(records) > 0 {
@@ -88,8 +99,8 @@ func exportAudit(c *call) error {
 			}
 		}
 		after := records[len(records)-1].Seq
-		if records, err = store.AuditRecords(c.r.Context(), state.AuditFilter{After: after}, listChunk); err != nil {
-			c.log.Error("an export of the audit was cut short", zap.Error(err))
+		if records, err = store.Audits().AuditRecords(c.R.Context(), state.AuditFilter{After: after}, listChunk); err != nil {
+			c.Log.Error("an export of the audit was cut short", zap.Error(err))
 			panic(http.ErrAbortHandler) // a part must not look like the whole
 		}
 	}
@@ -123,13 +134,16 @@ func auditOperations() operations {
 				{name: "until", doc: "Only records before this time (RFC 3339)."},
 				{name: "bucket", doc: "Only records about this bucket."},
 				{name: "kind", enum: kinds, doc: "Only records of this kind."},
+				{name: "role", enum: []string{string(roleViewer), string(roleOperator), string(roleAdmin)}, doc: "Only records of what people in this role did at the console."},
+				{name: "how", enum: []string{"password", "token", "link", "identity", "endpoint"}, doc: "Only records of people who came this way: with a password, a token, a link, or the identity that the site's own authentication found at the console, or through Caddy's admin endpoint."},
+				{name: "result", enum: []string{ledger.Done, ledger.Refused}, doc: "Only records of what was done, or of what was refused: by a policy, or at sign-in."},
 				limitParam,
 				{name: "after", doc: "Only records behind the one of this number."},
 				{name: "before", doc: "Only records before the one of this number."},
 				{name: "newest", enum: []string{"true", "false"}, doc: "Whether the newest come first. Default: false."},
 			},
 			summary: "Audit records, in order.",
-			replies: []reply{{status: 200, doc: "The records, 1000 of them where no limit is given.", body: []auditView{}}}, errors: []int{400, 503},
+			replies: []reply{{status: 200, doc: "The records, 1000 of them where no limit is given. A Link header names the next page while there may be one; it may be there though a page has few records, or none.", body: []auditView{}, headers: []string{"Link"}}}, errors: []int{400, 503},
 		},
 		{
 			name: "export-audit", method: http.MethodGet, pattern: "/fado/audit/export", role: roleAdmin, handle: exportAudit,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/documents"
 	"github.com/fado-project/fado/admin/internal/fleet"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -34,25 +35,15 @@ type backend struct {
 // catalogue is what the API uses of a *control.Control: see catalogueOf.
 type catalogue interface {
 	resources
-	documents
+	documents.Resources
+	documents.Usage
 	bucketStatus
 	instance
-	usage
 }
-
-// documents is what the API uses of *control.Resources for whole documents.
-type documents interface {
-	Catalogue(ctx context.Context) (*control.Catalogue, error)
-	Apply(ctx context.Context, at *control.Catalogue, b control.Batch) (state.Seq, error)
-	Holding(cluster string) []string
-	CheckBalance(o catalog.RawObject) error
-}
-
-// usage is what the API uses of *control.Usage.
-type usage interface{ All() map[string]int64 }
 
 // resources is what the API uses of *control.Resources.
 type resources interface {
+	Origin(k catalog.Kind, name string) control.Origin
 	List(ctx context.Context, k catalog.Kind, after string, limit int) ([]control.Item, error)
 	Get(ctx context.Context, k catalog.Kind, name string) (control.Item, error)
 	Named(ctx context.Context, k catalog.Kind, names []string) ([]control.Item, error)
@@ -82,67 +73,79 @@ type instance interface {
 
 func catalogueOf(ctl *control.Control) catalogue {
 	return struct {
-		resources
-		documents
+		*control.Resources
+		*control.Usage
 		bucketStatus
 		instance
-		usage
-	}{ctl.Resources, ctl.Resources, ctl.Status, ctl, ctl.Usage}
+	}{ctl.Resources, ctl.Usage, ctl.Status, ctl}
 }
 
-// engine is what the API uses of *replication.Engine.
-type engine interface {
-	resolver
-	verifier
-	rebalancer
-	abandoner
-	DrainStatus(ctx context.Context, cluster string) (*replication.DrainStatus, error)
-	Status(ctx context.Context) (replication.Status, error)
-	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
-	StuckPurges() []replication.Failure
+// engine is what the API uses of a *replication.Engine: see engineOf.
+type engine struct {
+	worker
+	decisions     decisions
+	rebalances    rebalances
+	abandonments  abandonments
+	verifications verifications
+	reports       reports
+}
+
+func engineOf(e *replication.Engine) engine {
+	return engine{
+		worker: e, decisions: e.Decisions(), rebalances: e.Rebalances(), abandonments: e.Abandonments(),
+		verifications: e.Verifications(), reports: e.Reports(),
+	}
+}
+
+// worker is what the API uses of *replication.Engine itself.
+type worker interface {
 	RetryFailures(ctx context.Context) (int, error)
 	Paused() bool
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
 	SyncBucket(ctx context.Context, bucket string) error
 	Purge(ctx context.Context, bucket string, mode replication.PurgeMode, pre control.Precondition) error
-	Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (replication.ObjectPage, error)
-	Conflicts(ctx context.Context, bucket string, limit int) ([]replication.Conflict, error)
-	StorageStatus(cluster string) replication.StorageStatus
-	Instances(ctx context.Context) ([]replication.Instance, error)
-	LinkRate(from, to string) float64
-	Forecast(of replication.Catalogue) *replication.Forecast
-	FormerPrimaries(bucket string) []replication.FormerPrimary
-	Trust(ctx context.Context, bucket, cluster string) error
-	ReleaseHistory(ctx context.Context, bucket, cluster string) (int, error)
-	MaxDeletes() replication.MaxDeletes
-	CheckStorage(ctx context.Context, cluster string, s *catalog.Storage) replication.StorageCheck
-	DecideDeletes(ctx context.Context, bucket string, apply bool) (int, error)
 }
 
-// Interface guard
-var _ engine = (*replication.Engine)(nil)
+// decisions is what the API uses of *replication.Decisions.
+type decisions interface {
+	MaxDeletes() replication.MaxDeletes
+	Deletes(ctx context.Context, bucket string, apply bool) (int, error)
+	Conflicts(ctx context.Context, bucket string, limit int) ([]replication.Conflict, error)
+	Resolve(ctx context.Context, bucket string, v replication.Verdict) (replication.Resolution, error)
+	Trust(ctx context.Context, bucket, cluster string) error
+	ReleaseHistory(ctx context.Context, bucket, cluster string) (int, error)
+}
 
-// abandoner is what abandon.go uses of *replication.Engine.
-type abandoner interface {
-	Abandoned(ctx context.Context, cluster string) (replication.Abandonment, error)
+// rebalances is what the API uses of *replication.Rebalances.
+type rebalances interface {
+	Status(ctx context.Context) (replication.RebalanceStatus, error)
+	Start(ctx context.Context) (replication.RebalanceStatus, error)
+	Stop(ctx context.Context) (replication.RebalanceStatus, error)
+}
+
+// abandonments is what the API uses of *replication.Abandonments.
+type abandonments interface {
+	Of(ctx context.Context, cluster string) (replication.Abandonment, error)
 	Abandon(ctx context.Context, cluster string, pre control.Precondition) error
 }
 
-// rebalancer is what rebalance.go uses of *replication.Engine.
-type rebalancer interface {
-	RebalanceStatus(ctx context.Context) (replication.RebalanceStatus, error)
-	Rebalance(ctx context.Context) (replication.RebalanceStatus, error)
-	StopRebalance(ctx context.Context) (replication.RebalanceStatus, error)
+// verifications is what the API uses of *replication.Verifications.
+type verifications interface {
+	Request(ctx context.Context, bucket string, deep bool) (replication.Verification, error)
+	Last(ctx context.Context, bucket string) (replication.Verification, error)
 }
 
-// resolver is what resolve.go uses of *replication.Engine.
-type resolver interface {
-	ResolveConflicts(ctx context.Context, bucket string, v replication.Verdict) (replication.Resolution, error)
-}
-
-// verifier is what verify.go uses of *replication.Engine.
-type verifier interface {
-	VerifyBucket(ctx context.Context, bucket string, deep bool) (replication.Verification, error)
-	Verification(ctx context.Context, bucket string) (replication.Verification, error)
+// reports is what the API uses of *replication.Reports.
+type reports interface {
+	documents.Engine
+	Status(ctx context.Context, all bool) (replication.Status, error)
+	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
+	StuckPurges() []replication.Failure
+	Instances(ctx context.Context) ([]replication.Instance, error)
+	Storage(cluster string) replication.StorageStatus
+	CheckStorage(ctx context.Context, cluster string, s *catalog.Storage) replication.StorageCheck
+	Drain(ctx context.Context, cluster string) (*replication.DrainStatus, error)
+	FormerPrimaries(bucket string) []replication.FormerPrimary
+	Objects(ctx context.Context, bucket, prefix, delimiter, after string, limit int) (replication.ObjectPage, error)
 }

@@ -7,7 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fado-project/fado/admin/internal/request"
+	"github.com/fado-project/fado/admin/internal/sides"
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 )
@@ -52,24 +55,24 @@ type trustView struct {
 
 // removeBucket answers DELETE of a bucket: forgotten, or purged as asked.
 func removeBucket(c *call) error {
-	mode := replication.PurgeMode(c.query("purge"))
-	if mode == "" && !c.r.URL.Query().Has("purge") {
+	mode := replication.PurgeMode(c.Query("purge"))
+	if mode == "" && !c.R.URL.Query().Has("purge") {
 		return collection{catalog.KindBucket, "/fado/buckets"}.remove(c)
 	}
-	name := c.name()
-	pre, err := preconditions(c.r.Header)
+	name := c.Name()
+	pre, err := request.Preconditions(c.R.Header)
 	if err != nil {
 		return err
 	}
 	holders := holdersOf(c.catalogue.Router().Snapshot(), name)
-	if err := c.engine.Purge(c.r.Context(), name, mode, pre); err != nil {
-		return about(catalog.KindBucket, name, err)
+	if err := c.engine.Purge(c.R.Context(), name, mode, pre); err != nil {
+		return request.About(catalog.KindBucket, name, err)
 	}
 	if mode == replication.PurgeCopies {
-		c.w.WriteHeader(http.StatusNoContent)
+		c.W.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return c.reply(http.StatusAccepted, purgeView{
+	return c.Reply(http.StatusAccepted, purgeView{
 		Bucket: name, Purge: string(mode),
 		Removes: "all data of the bucket, in " + strings.Join(holders, ", "),
 	})
@@ -90,51 +93,51 @@ func holdersOf(snap *routing.Snapshot, bucket string) []string {
 
 // objects lists a bucket's objects at its primary, with where each is current.
 func objects(c *call) error {
-	limit, err := c.limit(defaultObjects)
+	limit, err := c.Limit(defaultObjects)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), dataTimeout)
+	ctx, cancel := context.WithTimeout(c.R.Context(), dataTimeout)
 	defer cancel()
-	page, err := c.engine.Objects(ctx, c.name(), c.query("prefix"), c.query("delimiter"), c.query("after"), limit)
+	page, err := c.engine.reports.Objects(ctx, c.Name(), c.Query("prefix"), c.Query("delimiter"), c.Query("after"), limit)
 	if err != nil {
-		return storageTrouble(c.name(), err)
+		return storageTrouble(c.Name(), err)
 	}
-	return c.reply(http.StatusOK, viewObjectPage(page))
+	return c.Reply(http.StatusOK, viewObjectPage(page))
 }
 
 // conflicts lists the keys of a bucket where a foreign object blocks a copy.
 func conflicts(c *call) error {
-	limit, err := c.limit(defaultObjects)
+	limit, err := c.Limit(defaultObjects)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), dataTimeout)
+	ctx, cancel := context.WithTimeout(c.R.Context(), dataTimeout)
 	defer cancel()
-	list, err := c.engine.Conflicts(ctx, c.name(), limit)
+	list, err := c.engine.decisions.Conflicts(ctx, c.Name(), limit)
 	if err != nil {
-		return storageTrouble(c.name(), err)
+		return storageTrouble(c.Name(), err)
 	}
-	return c.reply(http.StatusOK, views(list, viewConflict))
+	return c.Reply(http.StatusOK, views(list, viewConflict))
 }
 
 // storageTrouble is the error of a request that a storage had to answer: what is not
 // known otherwise is the storage's failure, and its reason is told.
 func storageTrouble(bucket string, err error) error {
-	if statusOf(err) == 0 && !errors.Is(err, context.Canceled) {
-		return unavailable("bucket %q: %w", bucket, err)
+	if request.StatusOf(err) == 0 && !errors.Is(err, context.Canceled) {
+		return request.Unavailable("bucket %q: %w", bucket, err)
 	}
-	return about(catalog.KindBucket, bucket, err)
+	return request.About(catalog.KindBucket, bucket, err)
 }
 
 // bucketPlacement tells the clusters the solver chooses for a bucket now, and why.
 func bucketPlacement(c *call) error {
-	name := c.name()
-	rule, p, err := c.catalogue.Placement(c.r.Context(), name, c.query("prefix"))
+	name := c.Name()
+	rule, p, err := c.catalogue.Placement(c.R.Context(), name, c.Query("prefix"))
 	if err != nil {
-		return about(catalog.KindBucket, name, err)
+		return request.About(catalog.KindBucket, name, err)
 	}
-	return c.reply(http.StatusOK, placementView{
+	return c.Reply(http.StatusOK, placementView{
 		Bucket: name, Prefix: rule.Prefix, Policy: rule.Policy,
 		Chosen: orEmpty(p.Chosen), Short: p.Short, Clusters: views(p.Reasons, viewClusterReason),
 	})
@@ -142,11 +145,11 @@ func bucketPlacement(c *call) error {
 
 // syncBucket asks for a scan of a bucket now.
 func syncBucket(c *call) error {
-	name := c.name()
-	if err := c.engine.SyncBucket(c.r.Context(), name); err != nil {
-		return about(catalog.KindBucket, name, err)
+	name := c.Name()
+	if err := c.engine.SyncBucket(c.R.Context(), name); err != nil {
+		return request.About(catalog.KindBucket, name, err)
 	}
-	return c.reply(http.StatusAccepted, syncView{Bucket: name, Sync: "requested"})
+	return c.Reply(http.StatusAccepted, syncView{Bucket: name, Sync: "requested"})
 }
 
 // confirmDeletes applies the deletes the breaker holds for a bucket.
@@ -155,27 +158,41 @@ func confirmDeletes(c *call) error { return decideDeletes(c, true) }
 // rejectDeletes brings the objects back whose deletes the breaker holds.
 func rejectDeletes(c *call) error { return decideDeletes(c, false) }
 
+// listSides tells what can be said of a bucket that is stopped.
+func listSides(c *call) error {
+	name := c.Name()
+	all, err := c.catalogue.Buckets(c.R.Context(), name)
+	if err != nil {
+		return request.About(catalog.KindBucket, name, err)
+	}
+	st, known := all[name]
+	if !known {
+		return request.About(catalog.KindBucket, name, control.ErrNotFound)
+	}
+	return c.Reply(http.StatusOK, sides.Of(c.catalogue.Router().Snapshot(), name, st, sides.Bound(c.engine.decisions.MaxDeletes())))
+}
+
 // trustSide takes people's word on a bucket that is stopped.
 func trustSide(c *call) error {
-	name, cluster := c.name(), c.query("cluster")
+	name, cluster := c.Name(), c.Query("cluster")
 	if cluster == "" {
-		return badRequest("cluster: expected the name of the cluster whose data is right")
+		return request.Bad("cluster: expected the name of the cluster whose data is right")
 	}
-	err := c.engine.Trust(c.r.Context(), name, cluster)
+	err := c.engine.decisions.Trust(c.R.Context(), name, cluster)
 	if errors.Is(err, replication.ErrNotStopped) || errors.Is(err, replication.ErrNoWhole) {
-		return &requestError{http.StatusConflict, err}
+		return request.Fail(http.StatusConflict, err)
 	}
 	if err != nil {
 		return storageTrouble(name, err)
 	}
-	return c.reply(http.StatusOK, trustView{Bucket: name, Cluster: cluster})
+	return c.Reply(http.StatusOK, trustView{Bucket: name, Cluster: cluster})
 }
 
 func decideDeletes(c *call, apply bool) error {
-	name := c.name()
-	n, err := c.engine.DecideDeletes(c.r.Context(), name, apply)
+	name := c.Name()
+	n, err := c.engine.decisions.Deletes(c.R.Context(), name, apply)
 	if err != nil {
 		return storageTrouble(name, err)
 	}
-	return c.reply(http.StatusOK, deletesView{Bucket: name, Objects: n})
+	return c.Reply(http.StatusOK, deletesView{Bucket: name, Objects: n})
 }

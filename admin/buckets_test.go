@@ -80,6 +80,7 @@ func TestClusterStatus(t *testing.T) {
 	h := withCluster(t)
 	h.engine.storages = map[string]replication.StorageStatus{"c1": {
 		State: "down", Error: "refused", Capabilities: &storage.Capabilities{Versioning: true, Tags: true}, UsedBytes: 5, Feed: "listening",
+		Skew: new(-3 * time.Second),
 	}}
 	for _, ep := range h.ctl.Router().Snapshot().Endpoints() {
 		ep.Live.SetHealthy(false, "no answer")
@@ -91,7 +92,7 @@ func TestClusterStatus(t *testing.T) {
 	} {
 		want := map[string]any{
 			"storage": map[string]any{
-				"state": "down", "error": "refused", "used_bytes": 5.0, "feed": "listening", "capabilities": map[string]any{
+				"state": "down", "error": "refused", "used_bytes": 5.0, "feed": "listening", "clock_skew_s": -3.0, "capabilities": map[string]any{
 					"versioning": true, "notifications": false, "tags": true, "conditional_put": false, "preserve_version": false,
 					"provider": "", "conditional_delete": false, "checksums": false, "sorted_list": false,
 					"multipart": map[string]any{"max_parts": 0.0, "min_part": 0.0, "max_part": 0.0},
@@ -359,6 +360,12 @@ func TestStorageTrouble(t *testing.T) {
 
 func TestReplicationEndpoints(t *testing.T) {
 	h := withCluster(t)
+	for query, want := range map[string]string{"": "[n1]", "?node=n1": "[n1]", "?node=all": "[n1 n2]"} {
+		if got := fmt.Sprint(h.do("GET", "/fado/replication"+query, "").want(200).at("nodes")); got != want {
+			t.Errorf("replication%s is of %s", query, got)
+		}
+	}
+	h.do("GET", "/fado/replication?node=n2", "").want(400).says("expected all, or n1")
 	if got := h.do("GET", "/fado/replication", "").want(200); len(got.at("transfers").([]any)) != 0 {
 		t.Errorf("transfers: %s", got.body)
 	}

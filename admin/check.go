@@ -52,7 +52,7 @@ type functionCheckView struct {
 // change of the cluster, "***" stands for its stored secret, which goes nowhere but to the
 // storage that it was given for.
 func checkCluster(c *call) error {
-	body, err := c.body()
+	body, err := c.Body()
 	if err != nil {
 		return err
 	}
@@ -61,26 +61,27 @@ func checkCluster(c *call) error {
 	if err != nil {
 		return err
 	}
-	stored, err := c.stored(res)
+	d := draftsOf(&c.backend)
+	now, err := stored(c, res)
 	if err != nil {
 		return err
 	}
-	if err := c.fillSecrets(res, stored); err != nil {
+	if err := d.fill(res, now); err != nil {
 		return err
 	}
 	cl := res.(*catalog.Cluster)
 	cl.Normalize()
-	if err := catalog.ValidateResource(cl, c.declared()); err != nil {
+	if err := catalog.ValidateResource(cl, d.declared); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), checkTimeout)
+	ctx, cancel := context.WithTimeout(c.R.Context(), checkTimeout)
 	defer cancel()
-	return c.reply(http.StatusOK, c.lookAtCluster(ctx, cl))
+	return c.Reply(http.StatusOK, c.lookAtCluster(ctx, cl))
 }
 
 // stored is what is declared by the name of a resource now; nil for nothing.
-func (c *call) stored(r catalog.Resource) (catalog.Resource, error) {
-	it, err := c.catalogue.Get(c.r.Context(), catalog.KindCluster, r.ResourceName())
+func stored(c *call, r catalog.Resource) (catalog.Resource, error) {
+	it, err := c.catalogue.Get(c.R.Context(), catalog.KindCluster, r.ResourceName())
 	if errors.Is(err, control.ErrNotFound) {
 		return nil, nil
 	}
@@ -91,7 +92,7 @@ func (c *call) lookAtCluster(ctx context.Context, cl *catalog.Cluster) clusterCh
 	v := clusterCheckView{OK: true, Functions: make([]functionCheckView, min(len(cl.Functions), maxChecked))}
 	var wg sync.WaitGroup
 	if cl.Storage != nil {
-		wg.Go(func() { v.Storage = viewStorageCheck(c.engine.CheckStorage(ctx, cl.Name, cl.Storage)) })
+		wg.Go(func() { v.Storage = viewStorageCheck(c.engine.reports.CheckStorage(ctx, cl.Name, cl.Storage)) })
 	}
 	turns := make(chan struct{}, checkedAtOnce)
 	for i := range v.Functions {
@@ -118,14 +119,10 @@ func (c *call) checkFunctionOf(ctx context.Context, cluster string, f catalog.Fu
 }
 
 func viewStorageCheck(s replication.StorageCheck) *storageCheckView {
-	v := &storageCheckView{
+	return &storageCheckView{
 		State: s.State, Error: s.Error, Capabilities: viewCapabilities(s.Capabilities),
-		Took: float64(s.Took) / float64(time.Millisecond),
+		Took: float64(s.Took) / float64(time.Millisecond), ClockSkew: seconds(s.Skew),
 	}
-	if s.Skew != nil {
-		v.ClockSkew = new(s.Skew.Seconds())
-	}
-	return v
 }
 
 // checkClusterOperation is that which checks a cluster.

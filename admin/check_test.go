@@ -69,3 +69,46 @@ func TestCheckClusterKeepsSecrets(t *testing.T) {
 		t.Errorf("a storage was asked with a secret that is not its own: %+v", h.engine.checked)
 	}
 }
+
+// A policy is looked at before it is declared: which clusters it allows, and why not the others.
+func TestCheckPolicy(t *testing.T) {
+	h := start(t, control.Config{})
+	h.do("POST", "/fado/zones", `{"name":"eu"}`).want(201)
+	h.do("POST", "/fado/zones", `{"name":"de","parent":"eu"}`).want(201)
+	h.do("POST", "/fado/zones", `{"name":"us"}`).want(201)
+	const storage = `"storage":{"endpoint":"http://NAME:9000","access_key":"a","secret_key":"b"}`
+	for name, body := range map[string]string{
+		"berlin":   `"zones":["de"],` + storage,
+		"virginia": `"zones":["us"],` + storage,
+		"munich":   `"zones":["de"],"drain":true,` + storage,
+		"edge":     `"zones":["de"],"functions":[{"url":"http://edge"}]`,
+	} {
+		h.do("POST", "/fado/clusters", `{"name":"`+name+`",`+strings.ReplaceAll(body, "NAME", name)+`}`).want(201)
+	}
+	for body, want := range map[string]string{
+		`{"name":"p"}`:                           "berlin+ edge munich virginia+",
+		`{"name":"p","zones":["eu"]}`:            "berlin+ edge munich",
+		`{"name":"p","exclude_zones":["eu"]}`:    "virginia+",
+		`{"name":"p","clusters":["munich"]}`:     "munich",
+		`{"name":"p","zones":["us"],"copies":9}`: "virginia+",
+	} {
+		a := h.do("POST", "/fado/policies/check", body).want(200)
+		var got []string
+		for _, c := range a.at("clusters").([]any) {
+			c := c.(map[string]any)
+			if name := c["cluster"].(string); c["allowed"] == true {
+				if c["takes_copies"] == true {
+					name += "+"
+				}
+				got = append(got, name)
+			} else if c["reason"] == "" || c["reason"] == "allowed" {
+				t.Errorf("%s does not say why not %s: %v", body, name, c["reason"])
+			}
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s allows %q, want %q", body, s, want)
+		}
+	}
+	h.do("POST", "/fado/policies/check", `{"name":"p","zones":["nowhere"]}`).want(400).says("nowhere")
+	h.do("GET", "/fado/policies/p", "").want(404)
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
@@ -23,7 +24,7 @@ func TestStatusOfErrors(t *testing.T) {
 		err    error
 		status int
 	}{
-		{badRequest("x"), 400},
+		{request.Bad("x"), 400},
 		{&catalog.ValidationError{Violations: []catalog.Violation{bad}}, 400},
 		{&catalog.ValidationError{Violations: []catalog.Violation{conflict, bad}}, 400},
 		{&catalog.ValidationError{Violations: []catalog.Violation{conflict}}, 409},

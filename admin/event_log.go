@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 
+	"github.com/fado-project/fado/admin/internal/events"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 )
@@ -11,11 +12,11 @@ import (
 type loggedEventView struct {
 	// Numbers grow with time on each instance, across its restarts too.
 	Seq int64 `json:"seq"`
-	eventView
+	events.Event
 }
 
 func viewLoggedEvent(e control.LoggedEvent) loggedEventView {
-	return loggedEventView{e.Seq, eventView(e.Event)}
+	return loggedEventView{e.Seq, events.Event(e.Event)}
 }
 
 // eventLimit is how many events are listed where no limit is said.
@@ -23,35 +24,24 @@ const eventLimit = 1000
 
 // eventLogOf answers with what this instance keeps of the events there were.
 func eventLogOf(c *call) error {
-	limit, err := c.limit(eventLimit)
+	limit, err := c.Limit(eventLimit)
 	if err != nil {
 		return err
 	}
-	after, err := c.numberOf("an event", "after", 0)
+	after, err := c.Number("an event", "after", 0)
 	if err != nil {
 		return err
 	}
-	kind, bucket, cluster := control.EventType(c.query("type")), c.query("bucket"), c.query("cluster")
+	kind, bucket, cluster := control.EventType(c.Query("type")), c.Query("bucket"), c.Query("cluster")
 	log := c.catalogue.Events().Log(after, limit, func(e *control.Event) bool {
-		return (kind == "" || e.Type == kind) && (bucket == "" || aboutBucket(e, bucket)) &&
+		return (kind == "" || e.Type == kind) && (bucket == "" || events.AboutBucket(e, bucket)) &&
 			(cluster == "" || e.Cluster == cluster || e.From == cluster || e.Kind == string(catalog.KindCluster) && e.Name == cluster)
 	})
-	return c.reply(http.StatusOK, views(log, viewLoggedEvent))
+	return c.Reply(http.StatusOK, views(log, viewLoggedEvent))
 }
 
-// aboutBucket says whether an event is about a bucket.
-func aboutBucket(e *control.Event, bucket string) bool {
-	return e.Bucket == bucket || e.Kind == string(catalog.KindBucket) && e.Name == bucket
-}
-
-// eventTypes are the types of events.
-func eventTypes() []string {
-	types := make([]string, len(control.EventTypes))
-	for i, t := range control.EventTypes {
-		types[i] = string(t)
-	}
-	return types
-}
+// watchEvents streams what happens from now on.
+func watchEvents(c *call) error { return c.streams.Serve(c.Request, c.catalogue.Events(), c.ended) }
 
 // eventLogOperation is GET /fado/events/log.
 func eventLogOperation() operation {
@@ -59,7 +49,7 @@ func eventLogOperation() operation {
 		name: "event-log", method: http.MethodGet, pattern: "/fado/events/log", role: roleViewer, handle: eventLogOf,
 		params: []parameter{
 			{name: "after", doc: "Only events behind the one of this number, the first ones of them. Without it: the last ones there are."},
-			{name: "type", enum: eventTypes(), doc: "Only events of this type."},
+			{name: "type", enum: events.Types(), doc: "Only events of this type."},
 			{name: "bucket", doc: "Only events about this bucket."},
 			{name: "cluster", doc: "Only events about this cluster."},
 			limitParam,

@@ -53,12 +53,12 @@ type decisionView struct {
 
 // explainRoute tells where an invocation that names these inputs would go now, and why.
 func explainRoute(c *call) error {
-	q := c.r.URL.Query()
+	q := c.R.URL.Query()
 	inputs, err := parseInputs(q["bucket"], q["object"], q["data"])
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, c.explained(c.catalogue.Router(), &routing.Query{Inputs: inputs}, c.query("trace") == "true"))
+	return c.Reply(http.StatusOK, c.explained(c.catalogue.Router(), &routing.Query{Inputs: inputs}, c.Query("trace") == "true"))
 }
 
 // explained tells what a router makes of a query.
@@ -102,7 +102,7 @@ var scopeNames = map[routing.Scope]string{
 // it is taken for one that is yet to be copied.
 func (c *call) conflicting(bucket, key, cluster string) bool {
 	hold := state.HoldConflict
-	rows, err := c.catalogue.Store().ListPending(c.r.Context(),
+	rows, err := c.catalogue.Store().Queue().ListPending(c.R.Context(),
 		state.PendingFilter{Bucket: bucket, Cluster: cluster, Hold: &hold}, state.PendingKey{Bucket: bucket, Key: key}, 1)
 	return err == nil && len(rows) == 1 && rows[0].Key == key
 }

@@ -12,6 +12,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/fado-project/fado/admin/internal/schema"
 )
 
 var update = flag.Bool("update", false, "write fielddocs.json again from the source")
@@ -20,7 +22,7 @@ var update = flag.Bool("update", false, "write fielddocs.json again from the sou
 // "go test ./admin -run TestFieldDocs -update" after changing one.
 func TestFieldDocs(t *testing.T) {
 	docs := make(map[string]string)
-	for _, dir := range []string{"admin", "catalog"} {
+	for _, dir := range []string{"admin", "admin/internal/documents", "admin/internal/events", "admin/internal/fleet", "admin/internal/residency", "admin/internal/sides", "catalog"} {
 		collectDocs(t, dir, docs)
 	}
 	used := make(map[string]string)
@@ -77,7 +79,7 @@ func collectDocs(t *testing.T, dir string, docs map[string]string) {
 					if text == "" {
 						text = f.Comment.Text()
 					}
-					docs[dir+"."+spec.Name.Name+"."+name.Name] = strings.Join(strings.Fields(text), " ")
+					docs[filepath.Base(dir)+"."+spec.Name.Name+"."+name.Name] = strings.Join(strings.Fields(text), " ")
 				}
 			}
 			return true
@@ -99,7 +101,7 @@ func shownFields(t *testing.T) (names []string) {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			visit(typ.Elem())
 		case reflect.Struct:
-			for f := range fieldsOf(typ) {
+			for f := range schema.Fields(typ) {
 				if !f.Anonymous {
 					names = append(names, typ.String()+"."+f.Name)
 				}

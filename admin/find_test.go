@@ -1,11 +1,16 @@
 package admin
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
 )
 
 // TestFindBuckets: lists narrow by state, policy, cluster and name, by pages, with a count.
@@ -81,4 +86,76 @@ func TestSummary(t *testing.T) {
 			t.Errorf("no operation %s", action)
 		}
 	}
+}
+
+// Buckets are told in the order asked for, those of an origin only, and are counted by facets.
+func TestOrderOriginFacets(t *testing.T) {
+	h := start(t, control.Config{
+		Zones:    []*catalog.Zone{{Name: "eu"}},
+		Clusters: []*catalog.Cluster{{Name: "c1", Zones: []string{"eu"}, Storage: &catalog.Storage{Endpoint: "http://127.0.0.1:9"}}},
+		Buckets:  []*catalog.Bucket{{Name: "declared"}},
+	})
+	h.do("POST", "/fado/buckets", `{"name": "made"}`).want(201)
+	for bucket, size := range map[string]int64{"declared": 1, "made": 2} {
+		err := h.ctl.Copies.Update(t.Context(), bucket, func([]state.Copy) ([]state.Copy, error) {
+			return []state.Copy{{Bucket: bucket, Bytes: size, Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for query, want := range map[string][]string{
+		"?order=bytes":               {"made", "declared"},
+		"?order=state":               {"declared", "made"},
+		"?order=bytes&after=made":    {"declared"},
+		"?order=bytes&after=unknown": {},
+		"?origin=config":             {"declared"},
+		"?origin=api&order=pending":  {"made"},
+	} {
+		a := h.do("GET", "/fado/buckets"+query, "").want(200)
+		var got []struct{ Name string }
+		if err := json.Unmarshal(a.body, &got); err != nil {
+			t.Fatal(err)
+		}
+		names := []string{}
+		for _, b := range got {
+			names = append(names, b.Name)
+		}
+		if !slices.Equal(names, want) {
+			t.Errorf("%s: %v, want %v", query, names, want)
+		}
+	}
+	h.do("GET", "/fado/buckets?order=color", "").want(400)
+	a := h.do("GET", "/fado/facets?origin=api", "").want(200)
+	if a.at("total") != 1.0 || a.at("origins", 0, "buckets") != 1.0 || a.at("clusters", 0, "value") != "c1" || a.at("policies", 0, "buckets") != 1.0 {
+		t.Errorf("%s", a.body)
+	}
+}
+
+// Every answer has its request's ID in a header, and that of a failure in its body, too; the audit has it with
+// how the request came.
+func TestRequestID(t *testing.T) {
+	h := start(t, control.Config{AuditKeep: time.Hour})
+	a := h.do("GET", "/fado/buckets/none", "").want(404)
+	if id := a.header.Get(RequestHeader); id == "" || a.at("request_id") != id {
+		t.Errorf("%q: %s", id, a.body)
+	}
+	id := h.do("POST", "/fado/buckets", `{"name": "made"}`).want(201).header.Get(RequestHeader)
+	a = h.do("GET", "/fado/audit?kind=change&how=endpoint&newest=true", "").want(200)
+	if id == "" || a.at(0, "body", "request") != id || a.at(0, "body", "how") != "endpoint" {
+		t.Errorf("%q: %s", id, a.body)
+	}
+	if a = h.do("GET", "/fado/audit?role=admin", "").want(200); string(a.body) != "[]\n" {
+		t.Errorf("the admin endpoint knows no roles: %s", a.body)
+	}
+}
+
+// The sides of a bucket that nobody stopped can be read, and the bucket says that there is nothing to say.
+func TestSides(t *testing.T) {
+	h := start(t, control.Config{})
+	h.do("POST", "/fado/buckets", `{"name": "made"}`).want(201)
+	if a := h.do("GET", "/fado/buckets/made/trust", "").want(200); a.at("stopped") != false {
+		t.Errorf("%s", a.body)
+	}
+	h.do("GET", "/fado/buckets/none/trust", "").want(404)
 }

@@ -61,7 +61,7 @@ func benchmarkFleet(b *testing.B, store state.Store, n int) {
 		})
 	}
 	for from := 0; from < n; from += chunk {
-		_, err := store.Update(b.Context(), func(tx state.Tx) error {
+		_, err := store.Catalogue().Update(b.Context(), func(tx state.Tx) error {
 			for i := from; i < from+chunk; i++ {
 				if err := putFleetBucket(tx, fmt.Sprintf("b-%06d", i)); err != nil {
 					return err

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/history"
 )
 
@@ -61,14 +62,14 @@ const (
 // flowsOf tells who is invoked where, with data from where.
 func flowsOf(c *call) error {
 	window := defaultFlows
-	if text := c.query("window"); text != "" {
+	if text := c.Query("window"); text != "" {
 		var err error
 		if window, err = time.ParseDuration(text); err != nil || window < minFlows || window > maxFlows {
-			return badRequest("query parameter \"window\": %q: expected a duration from 10s to 2m", text)
+			return request.Bad("query parameter \"window\": %q: expected a duration from 10s to 2m", text)
 		}
 	}
 	f := c.flows(window)
-	return c.reply(http.StatusOK, flowsView{
+	return c.Reply(http.StatusOK, flowsView{
 		Node: c.catalogue.Node(), Nodes: append([]string{c.catalogue.Node()}, f.Others...), Window: f.Seconds,
 		Endpoints: views(f.Endpoints, viewEndpointFlow),
 		Reads:     views(f.Reads, func(l history.LinkFlow) readFlowView { return readFlowView{l.From, l.To, l.Times} }),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/fado-project/fado/admin/internal/secrets"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 )
@@ -54,12 +55,12 @@ func FuzzMergePatch(f *testing.F) {
 	h := start(f, control.Config{})
 	now := &catalog.Cluster{Name: "c1", Labels: map[string]string{"a": "b"}, Storage: &catalog.Storage{Endpoint: "http://s", AccessKey: access, SecretKey: secret}}
 	now.Normalize()
-	c := &call{backend: h.backend}
+	d := draftsOf(&h.backend)
 	f.Fuzz(func(t *testing.T, patch []byte) {
 		if checkObject(patch) != nil {
 			return // refused before
 		}
-		next, err := c.merged(now, patch)
+		next, err := d.merged(now, patch)
 		if err != nil {
 			if bytes.Contains([]byte(err.Error()), []byte(secret)) {
 				t.Fatalf("the error tells the secret: %v", err)
@@ -67,11 +68,11 @@ func FuzzMergePatch(f *testing.F) {
 			return
 		}
 		cl := next.(*catalog.Cluster)
-		if s := cl.Storage; s != nil && s.SecretKey == secret && !bytes.Contains(patch, []byte(secret)) && reaching(s, now.Storage) != "" {
+		if s := cl.Storage; s != nil && s.SecretKey == secret && !bytes.Contains(patch, []byte(secret)) && secrets.Reaching(s, now.Storage) != "" {
 			t.Fatalf("the stored secret goes to another place: %+v", s)
 		}
 		shown := now.Clone()
-		redact(shown)
+		secrets.Redact(shown)
 		doc, err := catalog.EncodeResource(shown)
 		if err != nil {
 			t.Fatal(err)
@@ -80,12 +81,12 @@ func FuzzMergePatch(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wanted, err := catalog.DecodeNamed(catalog.KindCluster, want, "c1", c.declared())
+		wanted, err := catalog.DecodeNamed(catalog.KindCluster, want, "c1", d.declared)
 		if err != nil {
 			t.Fatalf("accepted, but as RFC 7396 has it it is refused: %v", err)
 		}
-		redact(cl)
-		redact(wanted)
+		secrets.Redact(cl)
+		secrets.Redact(wanted)
 		got, _ := catalog.EncodeResource(cl)
 		if want, _ = catalog.EncodeResource(wanted); !bytes.Equal(got, want) {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -2,15 +2,20 @@ package admin
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/admin/internal/events"
+	"github.com/fado-project/fado/admin/internal/request"
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 )
 
@@ -50,18 +55,28 @@ type Gateway struct{ api *API }
 
 // NewGateway returns a Gateway. The running app is looked up for every request.
 func NewGateway(log *zap.Logger) *Gateway {
-	return &Gateway{&API{log: log, find: findApp, heartbeat: heartbeat, streams: newStreams(maxStreams)}}
+	return &Gateway{&API{log: log, find: findApp, streams: events.NewStreams(events.MaxStreams)}}
 }
 
 // Serve answers a request to a path below /fado/ for a caller in a role.
 func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, as Role) {
 	if err := g.api.serveAs(w, r, as); err != nil {
-		g.fail(w, r, err)
+		g.api.fail(w, r, err)
 	}
 }
 
-// fail answers with an error as Caddy's admin endpoint does.
-func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
+// RequestHeader is the header of an answer that has its request's ID.
+const RequestHeader = "X-Request-Id"
+
+// Identify gives a request an ID, which its answer has in [RequestHeader].
+func Identify(w http.ResponseWriter) string {
+	id := strings.ToLower(rand.Text()[:16])
+	w.Header().Set(RequestHeader, id)
+	return id
+}
+
+// fail answers with an error, and logs it.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	told, ok := errors.AsType[caddy.APIError](err)
 	if !ok {
 		told = caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
@@ -69,9 +84,12 @@ func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if told.Message == "" && told.Err != nil {
 		told.Message = told.Err.Error()
 	}
+	log := a.log.Info
 	if told.HTTPStatus >= http.StatusInternalServerError {
-		g.api.log.Error("a request of the console failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Int("status", told.HTTPStatus), zap.Error(told.Err))
+		log = a.log.Error
 	}
+	log("a request failed", zap.String("request_id", w.Header().Get(RequestHeader)), zap.String("actor", audit.CallerOf(r.Context()).Who),
+		zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Int("status", told.HTTPStatus), zap.Error(told.Err))
 	WriteError(w, told.HTTPStatus, told.Message)
 }
 
@@ -80,29 +98,33 @@ func WriteError(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", mediaJSON)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = encode(w, map[string]string{"error": text}) // the client is gone if this fails
+	body := map[string]string{"error": text}
+	if id := w.Header().Get(RequestHeader); id != "" {
+		body["request_id"] = id
+	}
+	_ = request.Encode(w, body) // the client is gone if this fails
 }
 
 // allow checks that a caller in a role may call an operation. The admin endpoint itself knows
 // no roles.
-func (c *call) allow(op *operation, as role) error {
+func allow(q *request.Request, op *operation, as role) error {
 	if as == adminEndpoint {
 		return nil
 	}
 	if op.local {
-		return &requestError{http.StatusNotFound, fmt.Errorf("%s is for Caddy's admin endpoint only", c.r.URL.Path)}
+		return request.Fail(http.StatusNotFound, fmt.Errorf("%s is for Caddy's admin endpoint only", q.R.URL.Path))
 	}
 	least := op.role
 	if op.needs != nil {
-		body, err := c.body()
+		body, err := q.Body()
 		if err != nil {
 			return err
 		}
-		c.r.Body = io.NopCloser(bytes.NewReader(body))
+		q.R.Body = io.NopCloser(bytes.NewReader(body))
 		least = op.needs(body)
 	}
 	if !as.may(least) {
-		return &requestError{http.StatusForbidden, fmt.Errorf("this needs the role %s, and you are %s", least, as)}
+		return request.Fail(http.StatusForbidden, fmt.Errorf("this needs the role %s, and you are %s", least, as))
 	}
 	return nil
 }

@@ -8,13 +8,14 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/admin/internal/events"
 	"github.com/fado-project/fado/control"
 )
 
 // ask has a gateway answer a request of a caller in a role.
 func (h *harness) ask(as Role, method, path, body string) answer {
 	h.t.Helper()
-	api := &API{log: zap.NewNop(), find: func() (backend, error) { return h.backend, nil }, streams: newStreams(maxStreams)}
+	api := &API{log: zap.NewNop(), find: func() (backend, error) { return h.backend, nil }, streams: events.NewStreams(events.MaxStreams)}
 	w := httptest.NewRecorder()
 	(&Gateway{api}).Serve(w, httptest.NewRequest(method, path, strings.NewReader(body)), as)
 	return answer{h.t, string(as) + ": " + method + " " + path, w.Code, w.Header(), w.Body.Bytes()}
@@ -92,7 +93,7 @@ func TestLinksAreTheAdminEndpoints(t *testing.T) {
 	} {
 		h.do("POST", "/fado/console/links", body).want(400).says(want)
 	}
-	passes, err := h.ctl.Store().ListPasses(t.Context(), "")
+	passes, err := h.ctl.Store().Passes().ListPasses(t.Context(), "")
 	if err != nil || len(passes) != 2 {
 		t.Fatalf("%d links, %v", len(passes), err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/internal/admintest"
 	"github.com/fado-project/fado/replication"
 )
 
@@ -73,8 +74,8 @@ func TestGoldenEvents(t *testing.T) {
 	h.ctl.Events().Emit(e)
 	h.ctl.Events().Emit(control.Event{Type: control.EventDrain, Time: goldenTime})
 	for _, name := range []string{"event", "event.empty"} {
-		got := next(t, r)
-		compareGolden(t, name, answer{t: t, what: name, status: 200, body: []byte(got.data + "\n")})
+		got := admintest.Next(t, r)
+		compareGolden(t, name, answer{t: t, what: name, status: 200, body: []byte(got.Data + "\n")})
 	}
 }
 

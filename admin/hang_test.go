@@ -20,12 +20,21 @@ type hangingStore struct {
 // held is a write that hangs: begun closes when it does, and it goes on when released does.
 type held struct{ begun, released chan struct{} }
 
-func (s *hangingStore) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
-	if h := s.hang.Swap(nil); h != nil {
+func (s *hangingStore) Catalogue() state.Catalogue {
+	return hangingStoreCatalogue{s.Store.Catalogue(), s}
+}
+
+type hangingStoreCatalogue struct {
+	state.Catalogue
+	of *hangingStore
+}
+
+func (s hangingStoreCatalogue) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
+	if h := s.of.hang.Swap(nil); h != nil {
 		close(h.begun)
 		<-h.released
 	}
-	return s.Store.Update(ctx, f)
+	return s.Catalogue.Update(ctx, f)
 }
 
 // While the write of one resource hangs, every GET is answered, and other resources can be

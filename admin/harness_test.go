@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -21,9 +20,12 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/admin/internal/events"
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/history"
+	"github.com/fado-project/fado/internal/admintest"
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
@@ -55,12 +57,27 @@ type fakeEngine struct {
 	forecasts    atomic.Int64 // asked for
 }
 
+// fakeRebalances is its handle on rebalances, whose methods have names that others have, too.
+type fakeRebalances struct{ *fakeEngine }
+
+// whole returns it as what the API uses.
+func (e *fakeEngine) whole() engine {
+	return engine{worker: e, decisions: e, rebalances: fakeRebalances{e}, abandonments: e, verifications: e, reports: e}
+}
+
 func (e *fakeEngine) note(call string) error {
 	e.asked = append(e.asked, call)
 	return e.err
 }
 
-func (e *fakeEngine) Status(context.Context) (replication.Status, error) { return e.status, e.err }
+func (e *fakeEngine) Status(_ context.Context, all bool) (replication.Status, error) {
+	st := e.status
+	if st.Nodes = []string{"n1"}; all {
+		st.Nodes = append(st.Nodes, "n2")
+	}
+	return st, e.err
+}
+
 func (e *fakeEngine) Failures(_ context.Context, limit int) ([]replication.Failure, error) {
 	return e.failures, e.note(fmt.Sprintf("failures %d", limit))
 }
@@ -86,11 +103,11 @@ func (e *fakeEngine) Conflicts(_ context.Context, bucket string, limit int) ([]r
 	return e.conflicts, e.note(fmt.Sprintf("conflicts %s %d", bucket, limit))
 }
 
-func (e *fakeEngine) ResolveConflicts(_ context.Context, bucket string, v replication.Verdict) (replication.Resolution, error) {
+func (e *fakeEngine) Resolve(_ context.Context, bucket string, v replication.Verdict) (replication.Resolution, error) {
 	return e.resolution, e.note(fmt.Sprintf("resolve %s %q %s %v", bucket, v.Key, v.Winner, v.Discard))
 }
 
-func (e *fakeEngine) VerifyBucket(_ context.Context, bucket string, deep bool) (replication.Verification, error) {
+func (e *fakeEngine) Request(_ context.Context, bucket string, deep bool) (replication.Verification, error) {
 	v := e.verification
 	if v.State == "" {
 		v.State = "waiting"
@@ -98,7 +115,7 @@ func (e *fakeEngine) VerifyBucket(_ context.Context, bucket string, deep bool) (
 	return v, e.note(fmt.Sprintf("verify %s %v", bucket, deep))
 }
 
-func (e *fakeEngine) Verification(_ context.Context, bucket string) (replication.Verification, error) {
+func (e *fakeEngine) Last(_ context.Context, bucket string) (replication.Verification, error) {
 	v := e.verification
 	if v.State == "" {
 		v.State = "never"
@@ -106,7 +123,7 @@ func (e *fakeEngine) Verification(_ context.Context, bucket string) (replication
 	return v, e.note("verification " + bucket)
 }
 
-func (e *fakeEngine) DrainStatus(context.Context, string) (*replication.DrainStatus, error) {
+func (e *fakeEngine) Drain(context.Context, string) (*replication.DrainStatus, error) {
 	if e.drain.State == "" {
 		e.drain = replication.DrainStatus{State: "draining", Buckets: 1, Objects: 2, Bytes: 3}
 	}
@@ -120,7 +137,7 @@ func (e *fakeEngine) Forecast(of replication.Catalogue) *replication.Forecast {
 	return replication.NewForecast(of, nil, nil)
 }
 
-func (e *fakeEngine) Abandoned(_ context.Context, cluster string) (replication.Abandonment, error) {
+func (e *fakeEngine) Of(_ context.Context, cluster string) (replication.Abandonment, error) {
 	e.abandoned.Cluster = cluster
 	return e.abandoned, e.err
 }
@@ -129,16 +146,16 @@ func (e *fakeEngine) Abandon(_ context.Context, cluster string, pre control.Prec
 	return e.note(fmt.Sprintf("abandon %s %v", cluster, pre.IfMatch))
 }
 
-func (e *fakeEngine) RebalanceStatus(context.Context) (replication.RebalanceStatus, error) {
+func (e fakeRebalances) Status(context.Context) (replication.RebalanceStatus, error) {
 	return e.rebalance, e.note("rebalance status")
 }
 
-func (e *fakeEngine) Rebalance(context.Context) (replication.RebalanceStatus, error) {
+func (e fakeRebalances) Start(context.Context) (replication.RebalanceStatus, error) {
 	e.rebalance.Running = true
 	return e.rebalance, e.note("rebalance")
 }
 
-func (e *fakeEngine) StopRebalance(context.Context) (replication.RebalanceStatus, error) {
+func (e fakeRebalances) Stop(context.Context) (replication.RebalanceStatus, error) {
 	e.rebalance.Running = false
 	return e.rebalance, e.note("stop rebalance")
 }
@@ -151,7 +168,7 @@ func (e *fakeEngine) Instances(context.Context) ([]replication.Instance, error) 
 	return e.instances, e.err
 }
 
-func (e *fakeEngine) StorageStatus(cluster string) replication.StorageStatus {
+func (e *fakeEngine) Storage(cluster string) replication.StorageStatus {
 	if st, ok := e.storages[cluster]; ok {
 		return st
 	}
@@ -178,7 +195,7 @@ func (e *fakeEngine) CheckStorage(_ context.Context, _ string, s *catalog.Storag
 	return e.check
 }
 
-func (e *fakeEngine) DecideDeletes(_ context.Context, bucket string, apply bool) (int, error) {
+func (e *fakeEngine) Deletes(_ context.Context, bucket string, apply bool) (int, error) {
 	if apply {
 		return 2, e.note("confirm " + bucket)
 	}
@@ -248,10 +265,10 @@ func startOn(t testing.TB, store state.Store, declared control.Config) *harness 
 	}
 	t.Cleanup(at.Detach)
 	h := &harness{t: t, ctl: ctl, engine: new(fakeEngine), ended: make(chan struct{}), seen: make(map[string]bool)}
-	h.backend = backend{catalogue: catalogueOf(ctl), engine: h.engine, version: "v0-test", ended: h.ended, history: history.New(time.Hour, 10*time.Second, 1<<20)}
+	h.backend = backend{catalogue: catalogueOf(ctl), engine: h.engine.whole(), version: "v0-test", ended: h.ended, history: history.New(time.Hour, 10*time.Second, 1<<20)}
 	h.backend.flows = func(time.Duration) history.Flows { return history.Flows{Seconds: 60} }
 	h.backend.checkFunction = func(context.Context, string, catalog.Function) error { return nil }
-	h.api = &API{log: zap.NewNop(), find: func() (backend, error) { return h.backend, nil }, heartbeat: time.Hour, streams: newStreams(maxStreams)}
+	h.api = &API{log: zap.NewNop(), find: func() (backend, error) { return h.backend, nil }, streams: events.NewStreams(events.MaxStreams)}
 	srv := httptest.NewServer(http.HandlerFunc(h.serve))
 	t.Cleanup(srv.Close)
 	h.url = srv.URL
@@ -289,23 +306,9 @@ type answer struct {
 // do sends a request; header are names and values in turn.
 func (h *harness) do(method, path, body string, header ...string) answer {
 	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Add(header[i], header[i+1])
-	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	a := answer{h.t, method + " " + path, resp.StatusCode, resp.Header, data}
+	req := admintest.NewRequest(h.t, method, h.url+path, body, header...)
+	status, got, data := admintest.Do(h.t, req)
+	a := answer{h.t, method + " " + path, status, got, data}
 	h.checkDocumented(req, a)
 	return a
 }
@@ -343,17 +346,7 @@ func (a answer) json(v any) {
 // at returns the value at a path of object members and array indices.
 func (a answer) at(path ...any) any {
 	a.t.Helper()
-	var v any
-	a.json(&v)
-	for _, p := range path {
-		switch p := p.(type) {
-		case string:
-			v = v.(map[string]any)[p]
-		case int:
-			v = v.([]any)[p]
-		}
-	}
-	return v
+	return admintest.At(a.t, a.body, path...)
 }
 
 func (a answer) etag() string {
@@ -420,7 +413,7 @@ func lookup(doc any, pointer string) any {
 // with a field that is not documented fails.
 var openAPIJSON = sync.OnceValue(func() any {
 	var buf bytes.Buffer
-	if err := encode(&buf, openAPI()); err != nil {
+	if err := request.Encode(&buf, openAPI()); err != nil {
 		panic(err)
 	}
 	doc, err := jsonschema.UnmarshalJSON(&buf)

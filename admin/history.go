@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/history"
 )
 
@@ -73,7 +74,7 @@ const (
 func historyNames(c *call) error {
 	v := historyNamesView{Series: []string{}, Nodes: []toldView{{Node: c.catalogue.Node(), This: true}}}
 	if c.history == nil {
-		return c.reply(http.StatusOK, v)
+		return c.Reply(http.StatusOK, v)
 	}
 	v.Kept, v.Step, v.Series = true, c.history.Step().Seconds(), c.history.Names("")
 	if last := c.history.Last(); !last.IsZero() {
@@ -83,7 +84,7 @@ func historyNames(c *call) error {
 		overdue := time.Since(n.Last) > max(silentLeast, silentAfter*c.history.Step())
 		v.Nodes = append(v.Nodes, toldView{Node: n.Name, Last: &n.Last, Silent: overdue})
 	}
-	return c.reply(http.StatusOK, v)
+	return c.Reply(http.StatusOK, v)
 }
 
 // everyNode asks for the series of all instances.
@@ -100,18 +101,18 @@ type nodeSeries struct {
 func seriesAsked(c *call) ([]nodeSeries, error) {
 	own := c.catalogue.Node()
 	nodes := []string{""}
-	switch node := c.query("node"); node {
+	switch node := c.Query("node"); node {
 	case "", own:
 	case everyNode:
 		nodes = append(nodes, views(c.history.Nodes(), func(n history.Node) string { return n.Name })...)
 	default:
 		if nodes = []string{node}; !slices.ContainsFunc(c.history.Nodes(), func(n history.Node) bool { return n.Name == node }) {
-			return nil, badRequest("query parameter \"node\": %q: no instance of that name has told lately what it measures; expected %s, or one that /fado/history/series lists", node, everyNode)
+			return nil, request.Bad("query parameter \"node\": %q: no instance of that name has told lately what it measures; expected %s, or one that /fado/history/series lists", node, everyNode)
 		}
 	}
 	var all []nodeSeries
 	for _, node := range nodes {
-		for _, name := range wanted(c.r.URL.Query()["series"], namesOf(c.history, node)) {
+		for _, name := range wanted(c.R.URL.Query()["series"], namesOf(c.history, node)) {
 			s := nodeSeries{history.SeriesID{Node: node, Name: name}, node}
 			if node == "" || shared(name) {
 				s = nodeSeries{history.SeriesID{Name: name}, own}
@@ -141,28 +142,28 @@ func shared(series string) bool {
 // historyOf answers with columns of numbers.
 func historyOf(c *call) error {
 	if c.history == nil {
-		return unavailable("no history is kept: the configuration says history off")
+		return request.Unavailable("no history is kept: the configuration says history off")
 	}
 	asked, err := seriesAsked(c)
 	if err != nil {
 		return err
 	}
-	to, err := c.moment("to", time.Now().Truncate(time.Second))
+	to, err := c.Moment("to", time.Now().Truncate(time.Second))
 	if err != nil {
 		return err
 	}
-	from, err := c.moment("from", to.Add(-historyDefault))
+	from, err := c.Moment("from", to.Add(-historyDefault))
 	if err != nil {
 		return err
 	}
 	if from.After(to) {
-		return badRequest("query parameter \"from\": %s: expected a time before \"to\", %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
+		return request.Bad("query parameter \"from\": %s: expected a time before \"to\", %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
 	}
 	step := to.Sub(from) / min(historyValues, historyTotal/max(1, time.Duration(len(asked))))
-	if text := c.query("step"); text != "" {
+	if text := c.Query("step"); text != "" {
 		seconds, err := strconv.Atoi(text)
 		if err != nil || seconds < 1 || seconds > 86400 {
-			return badRequest("query parameter \"step\": %q: expected seconds, from 1 to 86400", text)
+			return request.Bad("query parameter \"step\": %q: expected seconds, from 1 to 86400", text)
 		}
 		step = max(step, time.Duration(seconds)*time.Second)
 	}
@@ -171,7 +172,7 @@ func historyOf(c *call) error {
 	for i, s := range asked {
 		v.Series[i] = seriesView{s.node, s.id.Name, views(columns.Values[i], func(v float64) measured { return measured(v) })}
 	}
-	return c.reply(http.StatusOK, v)
+	return c.Reply(http.StatusOK, v)
 }
 
 // wanted are the series asked for: a name that ends with a point stands for all that begin

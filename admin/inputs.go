@@ -1,6 +1,9 @@
 package admin
 
-import "github.com/fado-project/fado/routing"
+import (
+	"github.com/fado-project/fado/admin/internal/request"
+	"github.com/fado-project/fado/routing"
+)
 
 // maxInputs bounds what one question may name.
 const maxInputs = 1000
@@ -16,7 +19,7 @@ func parseInputs(buckets, objects, data []string) ([]routing.Input, error) {
 		inputs = routing.AppendBuckets(inputs, list, maxInputs)
 	}
 	if len(objects) > 0 && len(inputs) == 0 {
-		return nil, badRequest("query parameter \"object\": expected \"bucket\" with it, or \"data\" instead")
+		return nil, request.Bad("query parameter \"object\": expected \"bucket\" with it, or \"data\" instead")
 	}
 	for _, key := range objects {
 		inputs = routing.AppendEncodedObject(inputs, 0, key)
@@ -24,7 +27,7 @@ func parseInputs(buckets, objects, data []string) ([]routing.Input, error) {
 	for _, ref := range data {
 		var ok bool
 		if inputs, ok = routing.AppendData(inputs, ref); !ok {
-			return nil, badRequest("query parameter \"data\": %q: expected s3://bucket/key or s3://bucket/", ref)
+			return nil, request.Bad("query parameter \"data\": %q: expected s3://bucket/key or s3://bucket/", ref)
 		}
 	}
 	return inputs, nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -32,7 +33,7 @@ func TestParseInputs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := parseInputs(tc.buckets, tc.objects, tc.data)
 			if tc.fails != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.fails) || statusOf(err) != 400 {
+				if err == nil || !strings.Contains(err.Error(), tc.fails) || request.StatusOf(err) != 400 {
 					t.Errorf("error %v, want a 400 that names %q", err, tc.fails)
 				}
 				return

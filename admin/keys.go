@@ -33,7 +33,7 @@ func newKeySecret() string { return (rand.Text() + rand.Text())[:keySecret] }
 // itself.
 func (k collection) decodeNew(c *call, body []byte) (catalog.Resource, error) {
 	if k.kind != catalog.KindKey {
-		return c.decode(k.kind, body, "")
+		return draftsOf(&c.backend).decode(k.kind, body, "")
 	}
 	var given struct{ Name, Secret any }
 	_ = json.Unmarshal(body, &given) // what is wrong with it is said below
@@ -41,7 +41,7 @@ func (k collection) decodeNew(c *call, body []byte) (catalog.Resource, error) {
 	if given.Name == nil || given.Name == "" {
 		name = newKeyID()
 	}
-	res, err := c.decode(k.kind, body, name)
+	res, err := draftsOf(&c.backend).decode(k.kind, body, name)
 	if err != nil {
 		return nil, withoutSecret(err, given.Secret != nil)
 	}
@@ -63,22 +63,7 @@ func withoutSecret(err error, given bool) error {
 
 // replyNewKey is the one answer that shows a secret.
 func replyNewKey(c *call, key *catalog.Key, it control.Item) error {
-	c.w.Header().Set("ETag", it.ETag)
-	c.w.Header().Set("Cache-Control", "no-store")
-	return c.reply(http.StatusCreated, keyView{key, it.Origin})
-}
-
-// fillKeySecret puts the stored secret where a client sent "***".
-func fillKeySecret(key *catalog.Key, now catalog.Resource) []catalog.Violation {
-	if key.Secret != redacted {
-		return nil
-	}
-	if old, ok := now.(*catalog.Key); ok && old != nil && old.Secret != "" {
-		key.Secret = old.Secret
-		return nil
-	}
-	return []catalog.Violation{{
-		Field: "key " + key.Name + ": secret", Value: redacted,
-		Expected: `the value: "***" stands for the stored one, and there is none`,
-	}}
+	c.W.Header().Set("ETag", it.ETag)
+	c.W.Header().Set("Cache-Control", "no-store")
+	return c.Reply(http.StatusCreated, keyView{key, it.Origin})
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/state"
 )
 
@@ -53,15 +54,15 @@ func makeLink(c *call) error {
 		Kind: state.PassLink, Sum: hex.EncodeToString(sum[:]), ID: strings.ToLower(rand.Text()[:12]), Name: "link",
 		Role: string(in.Role), How: "link", Created: now, Used: now, Until: now.Add(linkLife),
 	}
-	if err := c.catalogue.Store().PutPass(c.r.Context(), p); err != nil {
+	if err := c.catalogue.Store().Passes().PutPass(c.R.Context(), p); err != nil {
 		return err
 	}
-	c.w.Header().Set("Cache-Control", "no-store")
-	return c.reply(http.StatusCreated, signInLinkView{Link: in.URL + LinkFragment + code, Code: code, Role: in.Role, Expires: p.Until.UTC().Truncate(time.Second)})
+	c.W.Header().Set("Cache-Control", "no-store")
+	return c.Reply(http.StatusCreated, signInLinkView{Link: in.URL + LinkFragment + code, Code: code, Role: in.Role, Expires: p.Until.UTC().Truncate(time.Second)})
 }
 
 func (c *call) signInLinkInput() (in signInLinkInput, err error) {
-	body, err := c.body()
+	body, err := c.Body()
 	if err != nil {
 		return in, err
 	}
@@ -69,22 +70,22 @@ func (c *call) signInLinkInput() (in signInLinkInput, err error) {
 		dec := json.NewDecoder(strings.NewReader(string(body)))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&in); err != nil {
-			return in, badRequest(`the body: %v: expected {"role": "viewer", "operator" or "admin", "url": "…"}`, err)
+			return in, request.Bad(`the body: %v: expected {"role": "viewer", "operator" or "admin", "url": "…"}`, err)
 		}
 		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-			return in, badRequest("the body: expected one JSON object and nothing after it")
+			return in, request.Bad("the body: expected one JSON object and nothing after it")
 		}
 	}
 	if in.Role == "" {
 		in.Role = roleAdmin
 	}
 	if in.Role.rank() == 0 {
-		return in, badRequest("role: %q: expected viewer, operator or admin", in.Role)
+		return in, request.Bad("role: %q: expected viewer, operator or admin", in.Role)
 	}
 	if in.URL != "" {
 		u, err := url.Parse(in.URL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
-			return in, badRequest("url: %q: expected the console's address, such as https://console.example.org/", in.URL)
+			return in, request.Bad("url: %q: expected the console's address, such as https://console.example.org/", in.URL)
 		}
 	}
 	return in, nil

@@ -10,7 +10,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/fado-project/fado/admin/internal/documents"
+	"github.com/fado-project/fado/admin/internal/events"
 	"github.com/fado-project/fado/admin/internal/fleet"
+	"github.com/fado-project/fado/admin/internal/request"
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/history"
@@ -43,12 +47,11 @@ type App interface {
 type API struct {
 	log *zap.Logger
 	// find returns the running app; a field so that tests need no running Caddy.
-	find func() (backend, error)
-	// heartbeat of event streams.
-	heartbeat time.Duration
-	streams   *streams
-	fleets    fleet.Looks
-	planned   planned
+	find    func() (backend, error)
+	streams *events.Streams
+	fleets  fleet.Looks
+	largest fleet.Largest
+	planned documents.Plans
 }
 
 // CaddyModule returns the Caddy module information.
@@ -65,8 +68,7 @@ func (a *API) Provision(ctx caddy.Context) error {
 	// Only in admin routers is the module passed: their context does not know it.
 	a.log = ctx.Logger(a)
 	a.find = findApp
-	a.heartbeat = heartbeat
-	a.streams = newStreams(maxStreams)
+	a.streams = events.NewStreams(events.MaxStreams)
 	return keepMetrics(ctx)
 }
 
@@ -96,9 +98,14 @@ func (a *API) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: "/fado/", Handler: caddy.AdminHandlerFunc(a.serve)}}
 }
 
-// serve answers one request of the admin endpoint or returns a caddy.APIError.
+// serve answers one request of the admin endpoint, with an error in the body that every error of
+// the API has: Caddy's own names no request.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
-	return a.serveAs(w, As(r, adminActor(r)), adminEndpoint)
+	by := audit.Caller{Who: adminActor(r), How: "endpoint", Request: Identify(w)}
+	if err := a.serveAs(w, As(r, by), adminEndpoint); err != nil {
+		a.fail(w, r, err)
+	}
+	return nil
 }
 
 // serveAs answers one request of a caller in a role.
@@ -107,14 +114,14 @@ func (a *API) serveAs(w http.ResponseWriter, r *http.Request, as role) error {
 	if err != nil {
 		return a.apiError(r, err)
 	}
-	c := &call{w: w, r: r, log: a.log, heartbeat: a.heartbeat, streams: a.streams, fleets: &a.fleets, planned: &a.planned}
-	if err := c.allow(op, as); err != nil {
+	c := &call{Request: &request.Request{W: w, R: r, Log: a.log}, streams: a.streams, fleets: &a.fleets, largest: &a.largest, planned: &a.planned}
+	if err := allow(c.Request, op, as); err != nil {
 		return a.apiError(r, err)
 	}
 	if err := checkContentType(r); err != nil {
 		return a.apiError(r, err)
 	}
-	if err := c.checkQuery(op.params); err != nil {
+	if err := checkQuery(r, op.params); err != nil {
 		return a.apiError(r, err)
 	}
 	if !op.standalone {
@@ -133,10 +140,10 @@ func findApp() (backend, error) {
 	ctx := caddy.ActiveContext()
 	mod, err := ctx.AppIfConfigured("fado")
 	if errors.Is(err, caddy.ErrNotConfigured) {
-		return backend{}, unavailable("the fado app is not configured: add the global option \"fado\" to the Caddyfile, or \"fado\" to \"apps\" in the JSON config")
+		return backend{}, request.Unavailable("the fado app is not configured: add the global option \"fado\" to the Caddyfile, or \"fado\" to \"apps\" in the JSON config")
 	}
 	if err != nil {
-		return backend{}, unavailable("the fado app can't be used: %v", err)
+		return backend{}, request.Unavailable("the fado app can't be used: %v", err)
 	}
 	app, ok := mod.(App)
 	if !ok {
@@ -144,11 +151,11 @@ func findApp() (backend, error) {
 	}
 	ctl, engine := app.Control(), app.Replication()
 	if ctl == nil || engine == nil {
-		return backend{}, unavailable("the fado app is starting")
+		return backend{}, request.Unavailable("the fado app is starting")
 	}
 	return backend{
 		catalogue: catalogueOf(ctl),
-		engine:    engine,
+		engine:    engineOf(engine),
 		version:   app.Version(),
 		secrets:   app.SecretPatterns(),
 		history:   app.History(),

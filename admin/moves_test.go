@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/secrets"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
@@ -103,8 +104,8 @@ func TestFunctionSecrets(t *testing.T) {
 		t.Errorf("made: %s", got.body)
 	}
 	literal := &catalog.Cluster{Functions: []catalog.Function{{Header: []catalog.HeaderField{{Name: "X-Api-Key", Value: "abc"}}, Sign: &catalog.Sign{SecretKey: "def"}}}}
-	redact(literal)
-	if f := literal.Functions[0]; f.Header[0].Value != redacted || f.Sign.SecretKey != redacted {
+	secrets.Redact(literal)
+	if f := literal.Functions[0]; f.Header[0].Value != secrets.Redacted || f.Sign.SecretKey != secrets.Redacted {
 		t.Errorf("shown: %+v %+v", f.Header, f.Sign)
 	}
 }

@@ -65,7 +65,7 @@ func nodes(c *call) error {
 	if err := c.catalogue.StoreTrouble(); err != nil {
 		v.Trouble = err.Error()
 	}
-	instances, err := c.engine.Instances(c.r.Context())
+	instances, err := c.engine.reports.Instances(c.R.Context())
 	if err != nil {
 		if v.Trouble == "" {
 			v.Trouble = err.Error()
@@ -73,5 +73,5 @@ func nodes(c *call) error {
 		instances = []replication.Instance{{Node: c.catalogue.Node(), This: true, Version: c.version}}
 	}
 	v.Instances = views(instances, viewInstance)
-	return c.reply(http.StatusOK, v)
+	return c.Reply(http.StatusOK, v)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/fado-project/fado/admin/internal/request"
+	"github.com/fado-project/fado/admin/internal/schema"
 	"github.com/fado-project/fado/catalog"
 )
 
@@ -21,7 +23,7 @@ var described struct {
 }
 
 // serveOpenAPI answers with the OpenAPI document.
-func serveOpenAPI(c *call) error { return c.reply(http.StatusOK, openAPI()) }
+func serveOpenAPI(c *call) error { return c.Reply(http.StatusOK, openAPI()) }
 
 // openAPI returns the OpenAPI 3.1 document of the table of operations.
 func openAPI() object {
@@ -51,11 +53,11 @@ func describe(ops operations) object {
 		"servers":    []object{{"url": "http://localhost:2019", "description": "Caddy's admin endpoint"}},
 		"security":   []object{},
 		"paths":      paths,
-		"components": object{"schemas": s.components},
+		"components": object{"schemas": s.Components},
 	}
 }
 
-func describeOperation(s *schemas, op operation) object {
+func describeOperation(s *schema.Schemas, op operation) object {
 	o := object{
 		"operationId": op.name, "summary": op.summary, "x-fado-role": op.role, "responses": describeReplies(s, op),
 	}
@@ -75,21 +77,21 @@ func describeOperation(s *schemas, op operation) object {
 		o["parameters"] = params
 	}
 	if op.request != nil {
-		schema := s.of(reflect.TypeOf(op.request))
+		body := s.Of(reflect.TypeOf(op.request))
 		_, named := op.request.(*catalog.Key) // a key gets a name
 		if _, isResource := op.request.(catalog.Resource); op.method == http.MethodPost && isResource && !named {
-			schema["required"] = []string{"name"}
+			body["required"] = []string{"name"}
 		}
 		content := object{}
 		for _, media := range op.requestTypes {
-			content[media] = object{"schema": schema}
+			content[media] = object{"schema": body}
 		}
 		o["requestBody"] = object{"required": true, "content": content}
 	}
 	return o
 }
 
-func describeReplies(s *schemas, op operation) object {
+func describeReplies(s *schema.Schemas, op operation) object {
 	replies := object{}
 	for _, r := range op.replies {
 		reply := object{"description": r.doc}
@@ -98,7 +100,7 @@ func describeReplies(s *schemas, op operation) object {
 			if media == "" {
 				media = mediaJSON
 			}
-			content := object{media: object{"schema": s.of(reflect.TypeOf(r.body))}}
+			content := object{media: object{"schema": s.Of(reflect.TypeOf(r.body))}}
 			for _, m := range r.also {
 				content[m] = object{"schema": object{"type": "string"}}
 			}
@@ -114,23 +116,23 @@ func describeReplies(s *schemas, op operation) object {
 		replies[strconv.Itoa(r.status)] = reply
 	}
 	for _, status := range op.errors {
-		replies[strconv.Itoa(status)] = s.errorReply(http.StatusText(status))
+		replies[strconv.Itoa(status)] = errorReply(http.StatusText(status))
 	}
-	replies["default"] = s.errorReply("Any other error.")
+	replies["default"] = errorReply("Any other error.")
 	return replies
 }
 
 func describeParameter(p parameter) object {
-	schema := object{"type": "string"}
+	of := object{"type": "string"}
 	switch {
 	case p.integer:
-		schema = object{"type": "integer", "minimum": 1, "maximum": maxLimit}
+		of = object{"type": "integer", "minimum": 1, "maximum": request.MaxLimit}
 	case p.enum != nil:
-		schema["enum"] = p.enum
+		of["enum"] = p.enum
 	case p.repeated:
-		schema = object{"type": "array", "items": schema}
+		of = object{"type": "array", "items": of}
 	}
-	return object{"name": p.name, "in": "query", "description": p.doc, "schema": schema}
+	return object{"name": p.name, "in": "query", "description": p.doc, "schema": of}
 }
 
 func pathParameters(path string) []object {
@@ -148,19 +150,22 @@ func pathParameters(path string) []object {
 // listOf returns a value whose type is a slice of v's.
 func listOf(v any) any { return reflect.Zero(reflect.SliceOf(reflect.TypeOf(v))).Interface() }
 
-// schemas builds JSON schemas of Go types as encoding/json writes them.
-type schemas struct{ components object }
-
-func newSchemas() *schemas {
-	return &schemas{components: object{"Error": object{
+// newSchemas returns the schemas of the types that the API shows.
+func newSchemas() *schema.Schemas {
+	s := schema.New(schema.Options{Own: ownSchema, Inputs: inputs, Values: stateNames, Docs: fieldDocs()})
+	s.Components["Error"] = object{
 		"type":        "object",
 		"description": "Why a request was refused: every violation, named.",
-		"properties":  object{"error": object{"type": "string", "description": "Field, value and what was expected, of each violation."}},
-		"required":    []string{"error"},
-	}}}
+		"properties": object{
+			"error":      object{"type": "string", "description": "Field, value and what was expected, of each violation."},
+			"request_id": object{"type": "string", "description": "The request's ID, as in the header X-Request-Id, the log and the audit."},
+		},
+		"required": []string{"error"},
+	}
+	return s
 }
 
-func (s *schemas) errorReply(doc string) object {
+func errorReply(doc string) object {
 	return object{"description": doc, "content": object{
 		mediaJSON: object{"schema": object{"$ref": "#/components/schemas/Error"}},
 	}}
@@ -173,90 +178,6 @@ var inputs = map[reflect.Type]string{
 	reflect.TypeFor[catalog.Policy]():  "PolicyInput",
 	reflect.TypeFor[catalog.Bucket]():  "BucketInput",
 	reflect.TypeFor[catalog.Key]():     "KeyInput",
-}
-
-// of returns a new schema of a type; structs become references to components.
-func (s *schemas) of(t reflect.Type) object {
-	if own, ok := ownSchema(t); ok {
-		return own
-	}
-	switch t.Kind() {
-	case reflect.Pointer:
-		return s.of(t.Elem())
-	case reflect.Struct:
-		name := s.component(t)
-		return object{"$ref": "#/components/schemas/" + name}
-	case reflect.Slice:
-		return object{"type": "array", "items": s.of(t.Elem())}
-	case reflect.Map:
-		return object{"type": "object", "additionalProperties": s.of(t.Elem())}
-	case reflect.Interface:
-		return object{}
-	case reflect.String:
-		return object{"type": "string"}
-	case reflect.Bool:
-		return object{"type": "boolean"}
-	case reflect.Int, reflect.Int64:
-		return object{"type": "integer"}
-	case reflect.Float64:
-		return object{"type": "number"}
-	default:
-		panic("admin: the API has a value of type " + t.String() + ", which has no schema")
-	}
-}
-
-// component registers a struct's schema and returns its name.
-func (s *schemas) component(t reflect.Type) string {
-	name, isInput := inputs[t]
-	if !isInput {
-		name = strings.TrimSuffix(t.Name(), "View")
-		name = strings.ToUpper(name[:1]) + name[1:]
-	}
-	if s.components[name] != nil {
-		return name
-	}
-	props, required := object{}, []string{}
-	schema := object{"type": "object", "properties": props}
-	s.components[name] = schema
-	s.fields(t, props, &required)
-	if isInput {
-		props["origin"] = object{"description": "Accepted and ignored, so that what was read can be sent back."}
-		props["status"] = object{"description": "Accepted and ignored, so that what was read can be sent back."}
-		schema["additionalProperties"] = false
-	} else {
-		schema["required"] = required
-	}
-	return name
-}
-
-// fields adds a struct's fields, those of embedded structs as its own.
-func (s *schemas) fields(t reflect.Type, props object, required *[]string) {
-	for f := range fieldsOf(t) {
-		tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.Anonymous && tag == "" {
-			embedded := f.Type
-			if embedded.Kind() == reflect.Pointer {
-				embedded = embedded.Elem()
-			}
-			s.fields(embedded, props, required)
-			continue
-		}
-		schema := s.of(f.Type)
-		optional := options == "omitempty" || options == "omitzero"
-		if f.Type.Kind() == reflect.Pointer && !optional {
-			schema = object{"anyOf": []object{schema, {"type": "null"}}}
-		}
-		if values := stateNames[t.Name()+"."+tag]; values != nil {
-			schema["enum"] = values
-		}
-		if doc := fieldDocs()[t.String()+"."+f.Name]; doc != "" {
-			schema["description"] = doc
-		}
-		props[tag] = schema
-		if !optional {
-			*required = append(*required, tag)
-		}
-	}
 }
 
 //go:embed fielddocs.json

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 )
@@ -80,7 +81,7 @@ func TestOpenAPIAgainstHandlers(t *testing.T) {
 			if (err == nil) != want {
 				t.Errorf("%s %s: %v, documented: %v", method, path, err, want)
 			}
-			if err != nil && statusOf(err) != http.StatusMethodNotAllowed {
+			if err != nil && request.StatusOf(err) != http.StatusMethodNotAllowed {
 				t.Errorf("%s %s: %v", method, path, err)
 			}
 		}
@@ -123,6 +124,7 @@ GET /fado/matrix
 GET /fado/history
 GET /fado/flows
 POST /fado/clusters/check
+POST /fado/policies/check
 POST /fado/route
 GET /fado/buckets/{name}/deletes
 GET /fado/buckets/{name}/pending
@@ -166,6 +168,7 @@ func TestEveryOperation(t *testing.T) {
 	h.do("POST", "/fado/console/links", `{}`).want(201)
 	h.do("POST", "/fado/buckets/photos/conflicts/resolve", `{"winner":"newest"}`).want(200)
 	h.do("POST", "/fado/clusters/check", `{"name":"c10","zones":["eu"],"storage":{"endpoint":"https://s9.example.org"}}`).want(200)
+	h.do("POST", "/fado/policies/check", `{"name":"p10","zones":["eu"]}`).want(200)
 	h.do("POST", "/fado/route", `{"bucket":["photos"]}`).want(200)
 	h.do("POST", "/fado/buckets/photos/trust?cluster=c2", "").want(200)
 	h.do("POST", "/fado/buckets/photos/release", `{"purge":"history","cluster":"c2"}`).want(200)

@@ -45,7 +45,7 @@ type operations []operation
 type parameter struct {
 	name string
 	doc  string
-	// integer parameters are whole numbers from 1 to maxLimit.
+	// integer parameters are whole numbers from 1 to MaxLimit of package request.
 	integer bool
 	// enum lists the values taken; nil for any.
 	enum []string

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
 )
 
@@ -73,12 +75,12 @@ type heldDeleteView struct {
 
 // pendingOf answers with the rows of a bucket.
 func pendingOf(c *call) error {
-	f := state.PendingFilter{Cluster: c.query("cluster")}
+	f := state.PendingFilter{Cluster: c.Query("cluster")}
 	rows, next, err := c.pendingPage(f)
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, pendingPageView{Pending: views(rows, viewPendingRow), Next: next})
+	return c.Reply(http.StatusOK, pendingPageView{Pending: views(rows, viewPendingRow), Next: next})
 }
 
 // heldDeletes answers with the deletes that the breaker holds.
@@ -88,23 +90,25 @@ func heldDeletes(c *call) error {
 	if err != nil {
 		return err
 	}
-	copies, err := c.heldCopies()
+	all, err := c.catalogue.Store().Catalogue().CopiesOf(c.R.Context(), c.Name())
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, heldDeletesView{
-		Bound: maxDeletesView(c.engine.MaxDeletes()), Copies: copies, Next: next,
-		Deletes: views(rows, func(r state.Pending) heldDeleteView { return heldDeleteView{r.Key, r.Cluster, r.Size, r.Since} }),
+	copies, err := c.heldCopies(all)
+	if err != nil {
+		return err
+	}
+	return c.Reply(http.StatusOK, heldDeletesView{
+		Bound: maxDeletesView(c.engine.decisions.MaxDeletes()), Copies: copies, Next: next,
+		Deletes: views(rows, func(r state.Pending) heldDeleteView {
+			return heldDeleteView{r.Key, replication.HeldIn(r, all), r.Size, r.Since}
+		}),
 	})
 }
 
 // heldCopies are the copies of the bucket whose deletes are held.
-func (c *call) heldCopies() ([]heldCopyView, error) {
-	logs, err := c.catalogue.Store().Backlogs(c.r.Context(), c.name())
-	if err != nil {
-		return nil, err
-	}
-	rows, err := c.catalogue.Store().CopiesOf(c.r.Context(), c.name())
+func (c *call) heldCopies(rows []state.Copy) ([]heldCopyView, error) {
+	logs, err := c.catalogue.Store().Queue().Backlogs(c.R.Context(), c.Name())
 	if err != nil {
 		return nil, err
 	}
@@ -130,22 +134,22 @@ func (c *call) heldCopies() ([]heldCopyView, error) {
 
 // pendingPage reads a page of the bucket's rows, and says where the next one begins.
 func (c *call) pendingPage(f state.PendingFilter) (rows []state.Pending, next string, err error) {
-	f.Bucket = c.name()
-	if _, err := c.catalogue.Get(c.r.Context(), catalog.KindBucket, f.Bucket); err != nil {
-		return nil, "", about(catalog.KindBucket, f.Bucket, err)
+	f.Bucket = c.Name()
+	if _, err := c.catalogue.Get(c.R.Context(), catalog.KindBucket, f.Bucket); err != nil {
+		return nil, "", request.About(catalog.KindBucket, f.Bucket, err)
 	}
-	limit, err := c.limit(defaultPending)
+	limit, err := c.Limit(defaultPending)
 	if err != nil {
 		return nil, "", err
 	}
 	after := state.PendingKey{Bucket: f.Bucket}
-	if text := c.query("after"); text != "" {
+	if text := c.Query("after"); text != "" {
 		var ok bool
 		if after.Cluster, after.Key, ok = strings.Cut(text, "/"); !ok {
-			return nil, "", badRequest("query parameter \"after\": %q: expected what the page before has as next", text)
+			return nil, "", request.Bad("query parameter \"after\": %q: expected what the page before has as next", text)
 		}
 	}
-	if rows, err = c.catalogue.Store().ListPending(c.r.Context(), f, after, limit); err != nil {
+	if rows, err = c.catalogue.Store().Queue().ListPending(c.R.Context(), f, after, limit); err != nil {
 		return nil, "", err
 	}
 	if len(rows) == limit {

@@ -23,7 +23,7 @@ func TestPendingRows(t *testing.T) {
 		}
 		rows = append(rows, row)
 	}
-	if _, err := h.ctl.Store().AddPending(t.Context(), rows...); err != nil {
+	if _, err := h.ctl.Store().Queue().AddPending(t.Context(), rows...); err != nil {
 		t.Fatal(err)
 	}
 	keys := func(path, list string) (all []any) {

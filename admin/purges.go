@@ -24,15 +24,15 @@ type purgeUnderWayView struct {
 
 // purges lists the purges that were decided and have not ended.
 func purges(c *call) error {
-	list, err := c.catalogue.Store().Purges(c.r.Context())
+	list, err := c.catalogue.Store().Purges().Purges(c.R.Context())
 	if err != nil {
 		return err
 	}
 	stuck := make(map[string]replication.Failure)
-	for _, f := range c.engine.StuckPurges() {
+	for _, f := range c.engine.reports.StuckPurges() {
 		stuck[f.Bucket] = f
 	}
-	return c.reply(http.StatusOK, views(list, func(p state.Purge) purgeUnderWayView { return viewPurge(p, stuck) }))
+	return c.Reply(http.StatusOK, views(list, func(p state.Purge) purgeUnderWayView { return viewPurge(p, stuck) }))
 }
 
 func viewPurge(p state.Purge, stuck map[string]replication.Failure) purgeUnderWayView {

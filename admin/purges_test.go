@@ -13,7 +13,7 @@ func TestPurges(t *testing.T) {
 	if a := h.do("GET", "/fado/replication/purges", "").want(200); string(a.body) != "[]\n" {
 		t.Errorf("%s", a.body)
 	}
-	_, err := h.ctl.Store().AddPurge(t.Context(), state.Purge{
+	_, err := h.ctl.Store().Purges().AddPurge(t.Context(), state.Purge{
 		Bucket: "gone", Mode: state.PurgeCopies, Primary: "c1", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Targets: []state.PurgeTarget{{Cluster: "c2"}},
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/documents"
 	"github.com/fado-project/fado/replication"
 )
 
@@ -31,9 +32,9 @@ type rebalanceMoveView struct {
 	Add    []string `json:"add"`    // clusters that would get a copy
 	Remove []string `json:"remove"` // clusters whose copy would go
 	// Primary is where the bucket's primary moves from and to, null where it stays.
-	Primary *primaryMoveView `json:"primary"`
-	Objects int64            `json:"objects"` // objects of one copy
-	Bytes   int64            `json:"bytes"`   // their bytes
+	Primary *documents.PrimaryMove `json:"primary"`
+	Objects int64                  `json:"objects"` // objects of one copy
+	Bytes   int64                  `json:"bytes"`   // their bytes
 }
 
 func viewRebalance(st replication.RebalanceStatus) rebalanceView {
@@ -50,37 +51,37 @@ func viewRebalance(st replication.RebalanceStatus) rebalanceView {
 func viewRebalanceMove(m replication.RebalanceMove) rebalanceMoveView {
 	v := rebalanceMoveView{Bucket: m.Bucket, Prefix: m.Prefix, Add: orEmpty(m.Add), Remove: orEmpty(m.Remove), Objects: m.Objects, Bytes: m.Bytes}
 	if m.To != "" {
-		v.Primary = &primaryMoveView{From: m.From, To: m.To}
+		v.Primary = &documents.PrimaryMove{From: m.From, To: m.To}
 	}
 	return v
 }
 
 func rebalanceStatus(c *call) error {
-	st, err := c.engine.RebalanceStatus(c.r.Context())
+	st, err := c.engine.rebalances.Status(c.R.Context())
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, viewRebalance(st))
+	return c.Reply(http.StatusOK, viewRebalance(st))
 }
 
 // rebalance begins a rebalance, or with dry_run tells what it would do.
 func rebalance(c *call) error {
-	if c.query("dry_run") == "true" {
+	if c.Query("dry_run") == "true" {
 		return rebalanceStatus(c)
 	}
-	st, err := c.engine.Rebalance(c.r.Context())
+	st, err := c.engine.rebalances.Start(c.R.Context())
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusAccepted, viewRebalance(st))
+	return c.Reply(http.StatusAccepted, viewRebalance(st))
 }
 
 func stopRebalance(c *call) error {
-	st, err := c.engine.StopRebalance(c.r.Context())
+	st, err := c.engine.rebalances.Stop(c.R.Context())
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, viewRebalance(st))
+	return c.Reply(http.StatusOK, viewRebalance(st))
 }
 
 func rebalanceOperations() operations {

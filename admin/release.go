@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/replication"
 )
 
@@ -36,8 +37,8 @@ func releaseOperation(base string) operation {
 
 // releaseHistory removes what keeps a copy from leaving.
 func releaseHistory(c *call) error {
-	name := c.name()
-	body, err := c.body()
+	name := c.Name()
+	body, err := c.Body()
 	if err != nil {
 		return err
 	}
@@ -45,23 +46,23 @@ func releaseHistory(c *call) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&in); err != nil {
-		return badRequest(`the body: %v: expected {"purge": "history", "cluster": "…"}`, err)
+		return request.Bad(`the body: %v: expected {"purge": "history", "cluster": "…"}`, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return badRequest("the body: expected one JSON object and nothing after it")
+		return request.Bad("the body: expected one JSON object and nothing after it")
 	}
 	if in.Purge != "history" {
-		return badRequest(`purge: %q: expected "history"`, in.Purge)
+		return request.Bad(`purge: %q: expected "history"`, in.Purge)
 	}
 	if in.Cluster == "" {
-		return badRequest("cluster: expected the name of the cluster that the copy leaves")
+		return request.Bad("cluster: expected the name of the cluster that the copy leaves")
 	}
-	n, err := c.engine.ReleaseHistory(c.r.Context(), name, in.Cluster)
+	n, err := c.engine.decisions.ReleaseHistory(c.R.Context(), name, in.Cluster)
 	if errors.Is(err, replication.ErrNoneLeaves) {
-		return &requestError{http.StatusConflict, err}
+		return request.Fail(http.StatusConflict, err)
 	}
 	if err != nil {
 		return storageTrouble(name, err)
 	}
-	return c.reply(http.StatusOK, releaseView{Bucket: name, Cluster: in.Cluster, Objects: n})
+	return c.Reply(http.StatusOK, releaseView{Bucket: name, Cluster: in.Cluster, Objects: n})
 }

@@ -1,6 +1,10 @@
 package admin
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/fado-project/fado/admin/internal/request"
+)
 
 const defaultFailures = 1000
 
@@ -15,43 +19,47 @@ type retriedView struct {
 }
 
 func replicationStatus(c *call) error {
-	st, err := c.engine.Status(c.r.Context())
+	node := c.Query("node")
+	if own := c.catalogue.Node(); node != "" && node != own && node != everyNode {
+		return request.Bad("query parameter \"node\": %q: expected all, or %s, the instance that answers", node, own)
+	}
+	st, err := c.engine.reports.Status(c.R.Context(), node == everyNode)
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, viewStatus(st))
+	return c.Reply(http.StatusOK, viewStatus(st))
 }
 
 func failures(c *call) error {
-	limit, err := c.limit(defaultFailures)
+	limit, err := c.Limit(defaultFailures)
 	if err != nil {
 		return err
 	}
-	list, err := c.engine.Failures(c.r.Context(), limit)
+	list, err := c.engine.reports.Failures(c.R.Context(), limit)
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, views(list, viewFailure))
+	return c.Reply(http.StatusOK, views(list, viewFailure))
 }
 
 func retryFailures(c *call) error {
-	n, err := c.engine.RetryFailures(c.r.Context())
+	n, err := c.engine.RetryFailures(c.R.Context())
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusAccepted, retriedView{n})
+	return c.Reply(http.StatusAccepted, retriedView{n})
 }
 
 func pause(c *call) error {
-	if err := c.engine.Pause(c.r.Context()); err != nil {
+	if err := c.engine.Pause(c.R.Context()); err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, pausedView{true})
+	return c.Reply(http.StatusOK, pausedView{true})
 }
 
 func resume(c *call) error {
-	if err := c.engine.Resume(c.r.Context()); err != nil {
+	if err := c.engine.Resume(c.R.Context()); err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, pausedView{false})
+	return c.Reply(http.StatusOK, pausedView{false})
 }

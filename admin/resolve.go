@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/replication"
 )
 
@@ -28,10 +29,10 @@ func resolveConflicts(c *call) error {
 	if err != nil {
 		return err
 	}
-	name := c.name()
-	res, err := c.engine.ResolveConflicts(c.r.Context(), name, v)
+	name := c.Name()
+	res, err := c.engine.decisions.Resolve(c.R.Context(), name, v)
 	if errors.Is(err, replication.ErrBadWinner) {
-		return badRequest("winner: %w", err)
+		return request.Bad("winner: %w", err)
 	}
 	if err != nil {
 		return storageTrouble(name, err)
@@ -42,14 +43,14 @@ func resolveConflicts(c *call) error {
 		if n := res.RefusedTotal - 1; n > 0 {
 			err = fmt.Errorf("%w (and %d more keys)", err, n)
 		}
-		return &requestError{http.StatusConflict, err}
+		return request.Fail(http.StatusConflict, err)
 	}
-	return c.reply(http.StatusOK, viewResolution(res))
+	return c.Reply(http.StatusOK, viewResolution(res))
 }
 
 // verdict reads the decision from the body.
 func (c *call) verdict() (replication.Verdict, error) {
-	body, err := c.body()
+	body, err := c.Body()
 	if err != nil {
 		return replication.Verdict{}, err
 	}
@@ -57,18 +58,18 @@ func (c *call) verdict() (replication.Verdict, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&in); err != nil {
-		return replication.Verdict{}, badRequest(`the body: %v: expected {"key": "…", "winner": "<cluster>" or "newest", "discard": true or false}`, err)
+		return replication.Verdict{}, request.Bad(`the body: %v: expected {"key": "…", "winner": "<cluster>" or "newest", "discard": true or false}`, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return replication.Verdict{}, badRequest("the body: expected one JSON object and nothing after it")
+		return replication.Verdict{}, request.Bad("the body: expected one JSON object and nothing after it")
 	}
 	if in.Winner == "" {
-		return replication.Verdict{}, badRequest(`winner: expected a cluster or "newest"`)
+		return replication.Verdict{}, request.Bad(`winner: expected a cluster or "newest"`)
 	}
 	v := replication.Verdict{Winner: in.Winner, Discard: in.Discard}
 	if in.Key != nil {
 		if v.Key = *in.Key; v.Key == "" {
-			return v, badRequest("key: is empty: expected a key, or none for every conflict of the bucket")
+			return v, request.Bad("key: is empty: expected a key, or none for every conflict of the bucket")
 		}
 	}
 	return v, nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/state"
@@ -281,7 +282,7 @@ func TestLongErrorsAreCut(t *testing.T) {
 	}
 	a := h.do("POST", "/fado/zones", `{"name":"de"`+many.String()+`}`).want(400)
 	a.says(`"field99"`, "and 901 more")
-	if len(a.body) > 2*maxErrorText {
+	if len(a.body) > 2*request.MaxText {
 		t.Errorf("%d bytes of answer", len(a.body))
 	}
 	long := strings.Repeat("é", 500_000)
@@ -289,7 +290,7 @@ func TestLongErrorsAreCut(t *testing.T) {
 		h.do("PUT", "/fado/zones/de", `{"name":"`+long+`"}`),
 		h.do("POST", "/fado/buckets/photos/conflicts/resolve", `{"winner":"c1","`+long+`":1}`),
 	} {
-		if a.want(400); len(a.body) > 2*maxErrorText || !utf8.Valid(a.body) {
+		if a.want(400); len(a.body) > 2*request.MaxText || !utf8.Valid(a.body) {
 			t.Errorf("%s: %d bytes of answer", a.what, len(a.body))
 		}
 	}
@@ -311,7 +312,7 @@ func TestBadBodies(t *testing.T) {
 	}
 	h.do("PUT", "/fado/buckets/b1", `{"name":"b2"}`).want(400).says(`"b2"`, `"b1"`)
 	h.do("PUT", "/fado/buckets/B1", `{}`).want(400).says("B1")
-	huge := `{"name":"` + strings.Repeat("x", maxBody) + `"}`
+	huge := `{"name":"` + strings.Repeat("x", request.MaxBody) + `"}`
 	for _, a := range []answer{
 		h.do("POST", "/fado/buckets", huge), h.do("PUT", "/fado/buckets/b1", huge), h.do("PATCH", "/fado/buckets/photos", huge),
 	} {

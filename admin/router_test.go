@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/control"
 )
 
@@ -54,7 +55,7 @@ func TestOperationTable(t *testing.T) {
 			t.Errorf("%s %s: the name %q is empty or not its own", op.method, op.pattern, op.name)
 		}
 		seen[op.name] = true
-		asks := op.name == "what-if" // a question that has a body
+		asks := op.name == "what-if" || op.name == "check-policy" // questions that have a body
 		if reads := asks || op.method == http.MethodGet && !strings.HasPrefix(op.pattern, "/fado/audit"); reads != (op.role == roleViewer) {
 			t.Errorf("%s is for the role %q", op.name, op.role)
 		}
@@ -97,7 +98,7 @@ func TestForeignForms(t *testing.T) {
 
 func TestNotConfigured(t *testing.T) {
 	h := start(t, control.Config{})
-	h.api.find = func() (backend, error) { return backend{}, unavailable("the fado app is not configured") }
+	h.api.find = func() (backend, error) { return backend{}, request.Unavailable("the fado app is not configured") }
 	h.do("GET", "/fado/", "").want(503).says("not configured")
 	h.do("GET", "/fado/nothing", "").want(404)
 	h.do("GET", "/fado/openapi.json", "").want(http.StatusOK)

@@ -3,6 +3,9 @@ package admin
 import (
 	"net/http"
 
+	"github.com/fado-project/fado/admin/internal/events"
+	"github.com/fado-project/fado/admin/internal/fleet"
+	"github.com/fado-project/fado/admin/internal/sides"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication"
 )
@@ -51,7 +54,7 @@ func (k collection) operations(view any) operations {
 	}
 	listed := []string{"Link"}
 	if k.kind == catalog.KindBucket {
-		list, listed = append(list, findParams...), append(listed, "X-Total-Count")
+		list, listed = append(append(list, findParams...), orderParam), append(listed, "X-Total-Count")
 	}
 	input := catalog.NewResource(k.kind)
 	tagged := []string{"ETag"}
@@ -105,6 +108,8 @@ func consoleOperations() operations {
 		eventLogOperation(),
 		flowsOperation(),
 		checkClusterOperation(),
+		checkPolicyOperation(),
+		facetsOperation(),
 		whatIfOperation(),
 		{
 			name: "nodes", method: http.MethodGet, pattern: "/fado/nodes", role: roleViewer, handle: nodes,
@@ -115,7 +120,7 @@ func consoleOperations() operations {
 			name: "matrix", method: http.MethodGet, pattern: "/fado/matrix", role: roleViewer, handle: matrix,
 			params:  append([]parameter{limitParam, afterParam}, findParams...),
 			summary: "Which cluster holds which bucket, and how fresh: a row a bucket, sorted by name, and a letter a cluster.",
-			replies: []reply{{status: 200, doc: "The rows, 200 of them where no limit is given. X-Total-Count counts all that match.", body: matrixView{}, headers: []string{"X-Total-Count"}}},
+			replies: []reply{{status: 200, doc: "The rows, 200 of them where no limit is given. X-Total-Count counts all that match.", body: fleet.MatrixView{}, headers: []string{"X-Total-Count"}}},
 			errors:  []int{400, 503},
 		},
 		{
@@ -182,13 +187,13 @@ func generalOperations() operations {
 			errors:  []int{400, 503},
 		},
 		{
-			name: "events", method: http.MethodGet, pattern: "/fado/events", role: roleViewer, handle: events,
+			name: "events", method: http.MethodGet, pattern: "/fado/events", role: roleViewer, handle: watchEvents,
 			params: []parameter{
 				{name: "type", doc: "Only events of this type.", repeated: true},
 				{name: "bucket", doc: "Only events about this bucket."},
 			},
 			summary: "Events as server-sent events, until the client disconnects or the configuration ends. The event \"missed\" says that the client was too slow or has reconnected, and missed events; its data has how many (events, 0 if that is not known) and the reason.",
-			replies: []reply{{status: 200, doc: "The stream; the data of each event is JSON.", body: eventView{}, media: "text/event-stream"}},
+			replies: []reply{{status: 200, doc: "The stream; the data of each event is JSON.", body: events.Event{}, media: "text/event-stream"}},
 			errors:  []int{400, 503},
 		},
 		{
@@ -257,6 +262,11 @@ func bucketOperations() operations {
 			replies: []reply{{status: 200, doc: "The verification; state \"never\" if there was none.", body: verificationView{}}}, errors: []int{400, 404, 503},
 		},
 		{
+			name: "sides", method: http.MethodGet, pattern: base + "/trust", role: roleViewer, handle: listSides,
+			summary: "The sides of a bucket that may be said to be right where its primary's storage may not be the one it was, and what each choice loses, by what is known: storages are not asked.",
+			replies: []reply{{status: 200, doc: "The sides.", body: sides.SidesView{}}}, errors: []int{400, 404, 503},
+		},
+		{
 			name: "trust-side", method: http.MethodPost, pattern: base + "/trust", role: roleOperator, handle: trustSide,
 			params: []parameter{{
 				name: "cluster", doc: "The cluster whose data is right: the primary's, which copies then follow, or that of a whole copy, which then becomes the primary.",
@@ -285,8 +295,9 @@ func replicationOperations() operations {
 	return operations{
 		{
 			name: "replication", method: http.MethodGet, pattern: base, role: roleViewer, handle: replicationStatus,
+			params:  []parameter{{name: "node", doc: "Whose figures are told: all, of every instance that copies together, or those of the instance that answers. Others begin to tell when they are asked for: that takes a few seconds. Default: this instance."}},
 			summary: "Workers, queue, rates, lag, and the transfers in progress.",
-			replies: []reply{{status: 200, doc: "The figures of this instance.", body: statusView{}}}, errors: []int{400, 503},
+			replies: []reply{{status: 200, doc: "The figures.", body: statusView{}}}, errors: []int{400, 503},
 		},
 		{
 			name: "failures", method: http.MethodGet, pattern: base + "/failures", role: roleViewer, handle: failures,

@@ -1,8 +1,20 @@
 package admin
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/fado-project/fado/admin/internal/documents"
+)
 
 const mediaYAML = "application/yaml"
+
+func documentsOf(c *call) *documents.Handler {
+	return &documents.Handler{Catalogue: c.catalogue, Engine: c.engine.reports, Secrets: c.secrets, Plans: c.planned}
+}
+
+func planDocument(c *call) error   { return documentsOf(c).Plan(c.Request) }
+func applyDocument(c *call) error  { return documentsOf(c).Apply(c.Request) }
+func exportDocument(c *call) error { return documentsOf(c).Export(c.Request) }
 
 // documentOperations are those on whole documents.
 func documentOperations() operations {
@@ -16,15 +28,15 @@ func documentOperations() operations {
 				{name: "changes_after", doc: "List only the changes after this one: changes_next of the plan before."},
 			},
 			summary: "What a document would change, move, cost and break. Nothing is changed.",
-			request: documentView{}, requestTypes: types,
-			replies: []reply{{status: 200, doc: "The plan; its totals are of all buckets. The ETag is the catalogue's revision.", body: planView{}, headers: []string{"ETag"}}},
+			request: documents.Document{}, requestTypes: types,
+			replies: []reply{{status: 200, doc: "The plan; its totals are of all buckets. The ETag is the catalogue's revision.", body: documents.Plan{}, headers: []string{"ETag"}}},
 			errors:  []int{400, 409, 413, 503},
 		},
 		{
 			name: "apply", method: http.MethodPost, pattern: "/fado/apply", role: roleAdmin, handle: applyDocument,
 			summary: "Make the changes that a document asks for, all of them or none.",
-			request: documentView{}, requestTypes: types, revised: true,
-			replies: []reply{{status: 200, doc: "Done, durable, and routed by.", body: appliedView{}, headers: []string{"ETag"}}},
+			request: documents.Document{}, requestTypes: types, revised: true,
+			replies: []reply{{status: 200, doc: "Done, durable, and routed by.", body: documents.Applied{}, headers: []string{"ETag"}}},
 			errors:  []int{400, 409, 412, 413, 503},
 		},
 		{
@@ -34,7 +46,7 @@ func documentOperations() operations {
 				{name: "origin", enum: []string{"api", "all"}, doc: "Whose resources are in it: those that the API made, or also those that the configuration declares. Default: api."},
 			},
 			summary: "The catalogue as a document, in its canonical form; literal secrets read \"***\".",
-			replies: []reply{{status: 200, doc: "The document.", body: documentView{}, also: []string{mediaYAML}, headers: []string{"ETag"}}},
+			replies: []reply{{status: 200, doc: "The document.", body: documents.Document{}, also: []string{mediaYAML}, headers: []string{"ETag"}}},
 			errors:  []int{400, 503},
 		},
 	}

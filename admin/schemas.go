@@ -2,10 +2,10 @@ package admin
 
 import (
 	"encoding/json"
-	"iter"
 	"reflect"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/schema"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 )
@@ -30,29 +30,25 @@ func ownSchema(t reflect.Type) (object, bool) {
 	case reflect.TypeFor[mergePatch]():
 		return object{"type": "object", "description": "The fields to change; null takes a field back to its default."}, true
 	case reflect.TypeFor[catalog.Spread]():
-		return enum(catalog.SpreadZone, catalog.SpreadCluster), true
+		return schema.Enum(catalog.SpreadZone, catalog.SpreadCluster), true
 	case reflect.TypeFor[catalog.Writes]():
-		return enum(catalog.WritesPrimary, catalog.WritesAnywhere), true
+		return schema.Enum(catalog.WritesPrimary, catalog.WritesAnywhere), true
 	case reflect.TypeFor[catalog.Versions]():
-		return enum(catalog.VersionsAll, catalog.VersionsCurrent), true
+		return schema.Enum(catalog.VersionsAll, catalog.VersionsCurrent), true
 	case reflect.TypeFor[catalog.PrimaryMoves]():
-		return enum(catalog.PrimaryFollow, catalog.PrimaryFixed), true
+		return schema.Enum(catalog.PrimaryFollow, catalog.PrimaryFixed), true
 	case reflect.TypeFor[catalog.Promote]():
-		return enum(catalog.PromoteManual), true
+		return schema.Enum(catalog.PromoteManual), true
 	case reflect.TypeFor[catalog.OnMiss]():
-		return enum(catalog.OnMissRemote, catalog.OnMissReject, catalog.OnMissPull), true
+		return schema.Enum(catalog.OnMissRemote, catalog.OnMissReject, catalog.OnMissPull), true
 	case reflect.TypeFor[role]():
-		return enum(roleViewer, roleOperator, roleAdmin), true
+		return schema.Enum(roleViewer, roleOperator, roleAdmin), true
 	case reflect.TypeFor[control.Origin]():
-		return enum(control.OriginConfig, control.OriginAPI), true
+		return schema.Enum(control.OriginConfig, control.OriginAPI), true
 	case reflect.TypeFor[control.EventType]():
-		return enum(control.EventTypes...), true
+		return schema.Enum(control.EventTypes...), true
 	}
 	return nil, false
-}
-
-func enum[T ~string](values ...T) object {
-	return object{"type": "string", "enum": values}
 }
 
 // stateNames lists the values of plain strings that have few, by type and JSON name.
@@ -69,7 +65,7 @@ var stateNames = map[string][]string{
 	"summaryView.status":      {"ok", "degraded"},
 	"clusterSumView.storage":  {"", "up", "down", "unknown"},
 	"attentionView.kind":      {"replication", "store", "cluster", "function", "bucket"},
-	"matrixRowView.state":     {control.BucketOK, control.BucketSyncing, control.BucketStuck, control.BucketConflict},
+	"MatrixRowView.state":     {control.BucketOK, control.BucketSyncing, control.BucketStuck, control.BucketConflict},
 	"overview.status":         {"ok", "degraded"},
 	"overview.store":          {"sqlite", "postgres"},
 	"nodesView.store":         {"sqlite", "postgres"},
@@ -82,24 +78,7 @@ var stateNames = map[string][]string{
 	"routeView.reason":        {"", "unknown-bucket", "no-fresh-copy", "no-endpoint", "zone-forbidden", "no-bucket"},
 }
 
-// fieldsOf yields the exported fields of a struct that encoding/json looks at.
-func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
-	return func(yield func(reflect.StructField) bool) {
-		for f := range t.Fields() {
-			if f.Tag.Get("json") == "-" || !f.IsExported() && !f.Anonymous {
-				continue
-			}
-			if !yield(f) {
-				return
-			}
-		}
-	}
-}
-
-// object is a JSON object of the document. The document is built of plain maps, not of
-// kin-openapi's types: tests read it with that library, and every build of Caddy with this
-// module would have to carry it if the product did, for a third of a file.
-type object = map[string]any
+type object = schema.Object
 
 // mergePatch stands for the body of a PATCH in the table of operations.
 type mergePatch struct{}

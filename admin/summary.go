@@ -2,8 +2,6 @@ package admin
 
 import (
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/fado-project/fado/admin/internal/fleet"
@@ -58,6 +56,8 @@ type reasonView struct {
 	Cluster string `json:"cluster"` // the cluster it is about; "" for none
 	// Action is the operation that helps, empty where nothing but time or a look does.
 	Action string `json:"action"`
+	// Since when it is so, as far as this instance knows; null where it does not.
+	Since *time.Time `json:"since"`
 }
 
 // clusterSumView is one cluster at a glance.
@@ -87,23 +87,32 @@ var actions = map[control.ReasonCode]string{
 	control.ReasonConflict:    "resolve-conflicts",
 
 	control.ReasonHiddenHistory: "release-history",
+	control.ReasonStopped:       "trust-side",
 }
 
 func viewReason(r control.Reason) reasonView {
-	return reasonView{Code: string(r.Code), Text: r.Text, Cluster: r.Cluster, Action: actions[r.Code]}
+	return reasonView{Code: string(r.Code), Text: r.Text, Cluster: r.Cluster, Action: actions[r.Code], Since: momentOf(r.Since)}
+}
+
+// momentOf is a time as clients see it; nil for none.
+func momentOf(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return new(t.UTC())
 }
 
 // summary tells at a glance how all is, from memory. A store that does not answer is told,
 // and makes no error.
 func summary(c *call) error {
-	snap := c.catalogue.Router().Snapshot()
+	g := c.glance()
 	v := summaryView{
 		At: time.Now().UTC(), Version: c.version, Node: c.catalogue.Node(), Status: "ok", Paused: c.engine.Paused(),
 		Counts: counts{
-			Zones: snap.Len(catalog.KindZone), Clusters: snap.Len(catalog.KindCluster),
-			Policies: c.declaredPolicies(snap), Buckets: snap.Len(catalog.KindBucket),
+			Zones: g.snap.Len(catalog.KindZone), Clusters: g.snap.Len(catalog.KindCluster),
+			Policies: g.policies(), Buckets: g.snap.Len(catalog.KindBucket),
 		},
-		Clusters: c.clusterSums(snap), Attention: []attentionView{},
+		Clusters: g.clusterSums(), Attention: []attentionView{},
 	}
 	if err := c.catalogue.StoreTrouble(); err != nil {
 		v.Trouble = err.Error()
@@ -112,14 +121,14 @@ func summary(c *call) error {
 	if v.Paused {
 		v.attend("replication", "", "paused", reasonView{Code: "paused", Text: "Replication is paused: nothing is copied, on any instance.", Action: "resume-replication"})
 	}
-	v.attendClusters(snap)
-	look, err := c.fleets.Get(c.r.Context(), c.catalogue)
+	v.attendClusters(g.snap)
+	look, err := c.fleets.Get(c.R.Context(), c.catalogue)
 	if err != nil {
 		if v.Trouble == "" {
 			v.Trouble = err.Error()
 		}
 		v.Status = "degraded"
-		return c.reply(http.StatusOK, v)
+		return c.Reply(http.StatusOK, v)
 	}
 	v.At = look.At.UTC()
 	v.Buckets = stateCounts{
@@ -133,7 +142,7 @@ func summary(c *call) error {
 	if len(v.Attention) > 0 {
 		v.Status = "degraded"
 	}
-	return c.reply(http.StatusOK, v)
+	return c.Reply(http.StatusOK, v)
 }
 
 func (v *summaryView) attend(kind, name, state string, reasons ...reasonView) {
@@ -145,7 +154,7 @@ func (v *summaryView) attendClusters(snap *routing.Snapshot) {
 	for _, cl := range v.Clusters {
 		switch {
 		case cl.Storage == routing.StorageDown.String():
-			v.attend("cluster", cl.Name, "down", reasonView{Code: "storage-down", Text: "Its storage is down: " + cl.Error, Cluster: cl.Name})
+			v.attend("cluster", cl.Name, "down", reasonView{Code: "storage-down", Text: "Its storage is down: " + cl.Error, Cluster: cl.Name, Since: momentOf(snap.ClusterState(cl.Name).StorageSince())})
 		case cl.Full:
 			v.attend("cluster", cl.Name, "full", reasonView{Code: "storage-full", Text: "Its storage has no space left.", Cluster: cl.Name})
 		}
@@ -158,36 +167,4 @@ func (v *summaryView) attendClusters(snap *routing.Snapshot) {
 			v.attend("function", ep.Cluster, "down", reasonView{Code: "function-down", Text: "Function " + ep.URL + " is down: " + ep.Live.Reason(), Cluster: ep.Cluster})
 		}
 	}
-}
-
-// clusterSums tells every cluster at a glance, sorted by name.
-func (c *call) clusterSums(snap *routing.Snapshot) []clusterSumView {
-	sums := []clusterSumView{}
-	index := make(map[string]int)
-	snap.Clusters(func(cl *catalog.Cluster) bool {
-		s := clusterSumView{Name: cl.Name, Zones: orEmpty(cl.Zones), Drain: cl.Drain}
-		if cl.Storage != nil {
-			st := c.engine.StorageStatus(cl.Name)
-			s.Storage, s.Error, s.Full, s.UsedBytes, s.Feed = st.State, st.Error, st.Full, st.UsedBytes, st.Feed
-			s.Capacity = int64(cl.Storage.Capacity)
-		}
-		sums = append(sums, s)
-		return true
-	})
-	slices.SortFunc(sums, func(a, b clusterSumView) int { return strings.Compare(a.Name, b.Name) })
-	for i := range sums {
-		index[sums[i].Name] = i
-	}
-	for _, ep := range snap.Endpoints() {
-		i, ok := index[ep.Cluster]
-		if !ok {
-			continue
-		}
-		sums[i].Functions++
-		sums[i].InFlight += ep.Live.InFlight.Load()
-		if ep.Live.Healthy() {
-			sums[i].Healthy++
-		}
-	}
-	return sums
 }

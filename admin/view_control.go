@@ -157,28 +157,6 @@ func viewCopyStatus(c control.CopyStatus) copyStatusView {
 	}
 }
 
-// eventView is the data of one event of GET /fado/events. Empty fields are left out.
-type eventView struct {
-	Type    control.EventType `json:"type"`              // what happened
-	Time    time.Time         `json:"time"`              // when
-	Op      string            `json:"op,omitempty"`      // created, changed, deleted; copied, removed, failed
-	Kind    string            `json:"kind,omitempty"`    // of the resource: zone, cluster, policy, bucket, key
-	Name    string            `json:"name,omitempty"`    // of the resource
-	Bucket  string            `json:"bucket,omitempty"`  // the bucket
-	Prefix  string            `json:"prefix,omitempty"`  // of the copy's rule
-	Key     string            `json:"key,omitempty"`     // the object's key
-	Cluster string            `json:"cluster,omitempty"` // where it happened; of a primary that moved, where to
-	From    string            `json:"from,omitempty"`    // where an object was read, or a primary moved from
-	URL     string            `json:"url,omitempty"`     // of the function endpoint
-	State   string            `json:"state,omitempty"`   // the state from now on
-	Reason  string            `json:"reason,omitempty"`  // why
-	Bytes   int64             `json:"bytes,omitempty"`   // bytes of the object, or compared so far
-	// Elsewhere: it happened on another instance, which emits the event, too.
-	Elsewhere bool  `json:"elsewhere,omitempty"`
-	Objects   int64 `json:"objects,omitempty"` // objects compared so far, or left
-	Total     int64 `json:"total,omitempty"`   // objects to compare in all
-}
-
 // candidateView is one endpoint of GET /fado/route, or a cluster without one.
 type candidateView struct {
 	Cluster  string `json:"cluster"`   // its cluster

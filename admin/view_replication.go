@@ -13,13 +13,15 @@ import (
 
 // statusView answers GET /fado/replication.
 type statusView struct {
+	// The instances whose figures these are: the one that answers, then the others by name.
+	Nodes     []string       `json:"nodes"`
 	Paused    bool           `json:"paused"`    // whether replication is paused
-	Workers   int            `json:"workers"`   // objects this instance processes at a time
-	Queue     queueView      `json:"queue"`     // the pending objects of all instances
-	Rate      rateView       `json:"rate"`      // what this instance copies, over the last half minute
-	LagMS     lagView        `json:"lag_ms"`    // from noticed to routable, of recent objects, in milliseconds
+	Workers   int            `json:"workers"`   // objects they process at a time
+	Queue     queueView      `json:"queue"`     // the pending objects of the whole store
+	Rate      rateView       `json:"rate"`      // what they copy, over the last half minute
+	LagMS     lagView        `json:"lag_ms"`    // from noticed to routable, of recent objects, in milliseconds; of several instances the highest
 	Transfers []transferView `json:"transfers"` // objects on their way, the longest first, at most 100
-	// Verifications under way on this instance.
+	// Verifications under way on them.
 	Verifications []verificationView `json:"verifications"`
 }
 
@@ -55,7 +57,7 @@ type transferView struct {
 
 func viewStatus(st replication.Status) statusView {
 	return statusView{
-		Paused: st.Paused, Workers: st.Workers,
+		Nodes: orEmpty(st.Nodes), Paused: st.Paused, Workers: st.Workers,
 		Queue: queueView(st.Queue), Rate: rateView(st.Rate), LagMS: lagView(st.LagMS),
 		Transfers:     views(st.Transfers, func(t replication.Transfer) transferView { return transferView(t) }),
 		Verifications: views(st.Verifications, viewVerification),
@@ -210,6 +212,8 @@ type storageStatusView struct {
 	// Feed says how changes made directly at the storage are noticed: "listening", or
 	// "scanning: " and why.
 	Feed string `json:"feed"`
+	// Seconds that its clock is ahead of this instance's, to about one; null where it does not tell.
+	ClockSkew *float64 `json:"clock_skew_s"`
 }
 
 // capabilitiesView is what a storage was found to offer. Until it was asked, what it offers is
@@ -250,8 +254,16 @@ type multipartLimitsView struct {
 func viewStorageStatus(st replication.StorageStatus) *storageStatusView {
 	return &storageStatusView{
 		State: st.State, Error: st.Error, Capabilities: viewCapabilities(st.Capabilities),
-		UsedBytes: st.UsedBytes, Full: st.Full, Feed: st.Feed,
+		UsedBytes: st.UsedBytes, Full: st.Full, Feed: st.Feed, ClockSkew: seconds(st.Skew),
 	}
+}
+
+// seconds are those of a duration; null where there is none.
+func seconds(d *time.Duration) *float64 {
+	if d == nil {
+		return nil
+	}
+	return new(d.Seconds())
 }
 
 func viewCapabilities(c *storage.Capabilities) capabilitiesView {

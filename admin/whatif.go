@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/routing"
 )
@@ -30,7 +31,7 @@ type whatIfInput struct {
 
 // whatIf tells where an invocation would go if some things were otherwise. Nothing is changed.
 func whatIf(c *call) error {
-	body, err := c.body()
+	body, err := c.Body()
 	if err != nil {
 		return err
 	}
@@ -51,20 +52,20 @@ func whatIf(c *call) error {
 		q.Unusable = "taken for down"
 		q.Usable = func(ep *routing.Endpoint) bool { return !slices.Contains(in.Down, ep.Cluster) }
 	}
-	return c.reply(http.StatusOK, c.explained(router, &q, true))
+	return c.Reply(http.StatusOK, c.explained(router, &q, true))
 }
 
 func readWhatIf(body []byte) (in whatIfInput, err error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&in); err != nil {
-		return in, badRequest(`the body: %v: expected {"bucket": [], "object": [], "data": [], "down": [], "spill": 0, "policies": []}`, err)
+		return in, request.Bad(`the body: %v: expected {"bucket": [], "object": [], "data": [], "down": [], "spill": 0, "policies": []}`, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return in, badRequest("the body: expected one JSON object and nothing after it")
+		return in, request.Bad("the body: expected one JSON object and nothing after it")
 	}
 	if in.Spill < 0 {
-		return in, badRequest("spill: %d: expected 0 (off) or a positive number of requests", in.Spill)
+		return in, request.Bad("spill: %d: expected 0 (off) or a positive number of requests", in.Spill)
 	}
 	return in, nil
 }
@@ -75,7 +76,7 @@ func (c *call) supposed(in whatIfInput) (*routing.Router, error) {
 	snap := router.Snapshot()
 	for _, name := range in.Down {
 		if snap.Cluster(name) == nil {
-			return nil, badRequest("down: %q: expected the name of a cluster", name)
+			return nil, request.Bad("down: %q: expected the name of a cluster", name)
 		}
 	}
 	if len(in.Policies) == 0 {
@@ -83,7 +84,7 @@ func (c *call) supposed(in whatIfInput) (*routing.Router, error) {
 	}
 	for i, p := range in.Policies {
 		if p == nil {
-			return nil, badRequest("policies[%d]: null: expected a policy", i)
+			return nil, request.Bad("policies[%d]: null: expected a policy", i)
 		}
 		p.Normalize()
 		if err := catalog.ValidateResource(p, snap); err != nil {

@@ -27,7 +27,7 @@ func (e *env) seed(ctx context.Context, n, copies int) (path string, err error) 
 	defer store.Close()
 	const chunk = 10_000
 	for at := 0; at < n; at += chunk {
-		_, err := store.Update(ctx, func(tx state.Tx) error {
+		_, err := store.Catalogue().Update(ctx, func(tx state.Tx) error {
 			for i := at; i < min(at+chunk, n); i++ {
 				if err := seedBucket(tx, i, copies); err != nil {
 					return err

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -19,6 +18,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/health"
 	"github.com/fado-project/fado/history"
+	"github.com/fado-project/fado/internal/traffic"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/urls"
@@ -92,28 +92,27 @@ type App struct {
 	log    *zap.Logger
 	events *caddyevents.App
 	store  StoreModule
-	key    runtimeKey
+	self   settled
 	// keys are those that S3 endpoints declare.
 	keys []*catalog.Key
 	// endpoints are the S3 endpoints of this configuration.
-	endpoints []*urls.Endpoint
-	// encryptionKey and formerKeys have their placeholders replaced.
-	encryptionKey string
-	formerKeys    []string
+	endpoints urls.Endpoints
 
-	// runtime is what this configuration shares with others; nil before Start when
-	// no running configuration had it. It stays set after Cleanup, since sites go on
-	// to serve what they had begun to; holding says that Cleanup is to release it.
-	runtime atomic.Pointer[runtime]
-	holding bool
-	hold    *hold
-	here    string // NodeCluster, placeholders replaced
+	// runtime is what this configuration shares with others.
+	runtime tenancy
 	// none answers routing questions before there is a runtime.
 	none *routing.Router
-	// ready closes when there is a runtime that knows the catalogue.
-	ready     chan struct{}
-	readyOnce sync.Once
+	// ready opens when there is a runtime that knows the catalogue.
+	ready gate
 }
+
+// gate is open once a runtime knows the catalogue.
+type gate struct {
+	ch   chan struct{} // closed when it is open
+	once sync.Once
+}
+
+func (g *gate) open() { g.once.Do(func() { close(g.ch) }) }
 
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
@@ -123,11 +122,11 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// config is what the configuration declares.
-func (app *App) config() control.Config {
+// declaredBy is what a configuration declares.
+func declaredBy(app *App) control.Config {
 	return control.Config{
 		DefaultPolicy: app.DefaultPolicy,
-		Here:          app.here,
+		Here:          app.self.here,
 		AuditKeep:     app.Audit.keep(),
 		AuditSigner:   app.Audit.signs(),
 		Zones:         app.Zones,
@@ -161,14 +160,6 @@ func (app *App) DeclareKeys(keys ...*catalog.Key) error {
 	return errors.Join(errs...)
 }
 
-// Key returns an access key that the API made, for the S3 endpoints, which know their own: from
-// memory, without a lock. What was removed is gone on every instance before the removal is
-// answered; whether a key expired is for the caller to see.
-func (app *App) Key(id string) (*catalog.Key, bool) {
-	k := app.Router().Snapshot().Key(id)
-	return k, k != nil
-}
-
 // SecretPatterns are the placeholders that resources made by the API may use.
 func (app *App) SecretPatterns() catalog.SecretPatterns { return app.Secrets }
 
@@ -199,9 +190,7 @@ func (app *App) Replication() *replication.Engine {
 }
 
 // Ready is closed once Router knows the catalogue.
-func (app *App) Ready() <-chan struct{} { return app.ready }
-
-func (app *App) markReady() { app.readyOnce.Do(func() { close(app.ready) }) }
+func (app *App) Ready() <-chan struct{} { return app.ready.ch }
 
 // CheckFunction checks a function endpoint once, as checks of those that are declared do.
 func (*App) CheckFunction(ctx context.Context, cluster string, f catalog.Function) error {
@@ -213,6 +202,12 @@ func (*App) CheckFunction(ctx context.Context, cluster string, f catalog.Functio
 	defer cancel()
 	return health.Probe(ctx, ep)
 }
+
+// Invocations counts invocations.
+func (*App) Invocations() traffic.Invocations { return counters.invocations }
+
+// S3 counts what S3 endpoints do.
+func (*App) S3() traffic.S3 { return counters.s3 }
 
 // EndpointFailed takes note of an endpoint that a request could not be sent to.
 func (app *App) EndpointFailed(ep *routing.Endpoint, err error) {

@@ -167,7 +167,7 @@ func (p *parser) options() options {
 
 // validate checks what was read and reports every violation with its line.
 func (p *parser) validate() error {
-	err := control.ValidateConfig(p.app.config(), nil)
+	err := control.ValidateConfig(declaredBy(p.app), nil)
 	var invalid *catalog.ValidationError
 	if !errors.As(err, &invalid) {
 		return err

@@ -26,7 +26,7 @@ func TestBackupAndRestore(t *testing.T) {
 			t.Fatal(err)
 		}
 		says(t, "the result", out, file, "only its owner", path+".key")
-		_, err = s.Update(t.Context(), func(tx state.Tx) error {
+		_, err = s.Catalogue().Update(t.Context(), func(tx state.Tx) error {
 			return tx.Put(state.Record{Kind: catalog.KindZone, Name: "later", Body: []byte(`{"name":"later"}`)})
 		})
 		return err
@@ -54,10 +54,10 @@ func TestBackupAndRestore(t *testing.T) {
 	says(t, "the result", out, "1 clusters", "replication is paused", "/fado/replication/resume")
 	holdsSecret(t, restored, "")
 	useStore(t, restored, "", func(s *sqlite.Store) error {
-		if zones, err := s.List(t.Context(), catalog.KindZone, "", 0); err != nil || len(zones) > 0 {
+		if zones, err := s.Catalogue().List(t.Context(), catalog.KindZone, "", 0); err != nil || len(zones) > 0 {
 			t.Errorf("what came after the backup is there: %v, %v", zones, err)
 		}
-		paused, err := s.Paused(t.Context())
+		paused, err := s.Pauses().Paused(t.Context())
 		if !paused {
 			t.Error("replication is not paused")
 		}
@@ -102,7 +102,7 @@ func TestBackupOfPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer running.Close()
-	if _, err := running.Join(t.Context(), "an-instance"); err != nil {
+	if _, err := running.Instances().Join(t.Context(), "an-instance"); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := command("backup", "--store", dsn, "--key", "{env.STORE_KEY}", "--to", file); err != nil {

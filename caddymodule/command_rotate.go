@@ -86,7 +86,7 @@ func checkOnline(ctx context.Context, store state.Store, online bool) error {
 	if !ok || online {
 		return nil
 	}
-	members, err := shared.Members(ctx)
+	members, err := shared.Instances().Members(ctx)
 	if err != nil || len(members) == 0 {
 		return err
 	}

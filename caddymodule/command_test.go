@@ -37,7 +37,7 @@ func withSecret(t *testing.T, key string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fado.db")
 	useStore(t, path, key, func(s *sqlite.Store) error {
-		_, err := s.Update(t.Context(), func(tx state.Tx) error {
+		_, err := s.Catalogue().Update(t.Context(), func(tx state.Tx) error {
 			return tx.Put(state.Record{Kind: catalog.KindCluster, Name: "c1", Body: []byte(`{"name":"c1","storage":{"endpoint":"http://s","secret_key":"the literal"}}`)})
 		})
 		return err
@@ -59,7 +59,7 @@ func useStore(t *testing.T, path, key string, f func(*sqlite.Store) error) {
 func holdsSecret(t *testing.T, path, key string) {
 	t.Helper()
 	useStore(t, path, key, func(s *sqlite.Store) error {
-		r, err := s.Get(t.Context(), catalog.KindCluster, "c1")
+		r, err := s.Catalogue().Get(t.Context(), catalog.KindCluster, "c1")
 		if err == nil && !bytes.Contains(r.Body, []byte("the literal")) {
 			t.Errorf("got %s", r.Body)
 		}
@@ -278,7 +278,7 @@ func TestCommandsOnPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer running.Close()
-	if _, err := running.Join(t.Context(), "an-instance"); err != nil {
+	if _, err := running.Instances().Join(t.Context(), "an-instance"); err != nil {
 		t.Fatal(err)
 	}
 	rotate := []string{"rotate-key", "--store", dsn, "--key", "{env.OLD_KEY}", "--new-key", "{env.NEW_KEY}"}
@@ -291,7 +291,7 @@ func TestCommandsOnPostgres(t *testing.T) {
 	if err := run(append(rotate, "--online")...); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := running.Get(t.Context(), catalog.KindCluster, "c1"); err != nil || !bytes.Contains(r.Body, []byte("the literal")) {
+	if r, err := running.Catalogue().Get(t.Context(), catalog.KindCluster, "c1"); err != nil || !bytes.Contains(r.Body, []byte("the literal")) {
 		t.Errorf("the instance reads %s, error %v", r.Body, err)
 	}
 	if err := running.Close(); err != nil {
@@ -313,7 +313,7 @@ func TestIncompleteStoreIsRefused(t *testing.T) {
 	noLeaks(t)
 	path := filepath.Join(t.TempDir(), "fado.db")
 	useStore(t, path, "", func(s *sqlite.Store) error {
-		return s.PutMeta(t.Context(), "transfer", `{"from":"sqlite /old.db","since":"2026-01-02T03:04:05Z"}`)
+		return s.Facts().PutMeta(t.Context(), "transfer", `{"from":"sqlite /old.db","since":"2026-01-02T03:04:05Z"}`)
 	})
 	err := parse(t, "fado {\nstore sqlite "+path+"\n}", "").load()
 	if err == nil {

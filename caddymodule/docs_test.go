@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/fado-project/fado/internal/traffic"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 )
@@ -214,7 +215,7 @@ func TestAlertRulesAndDashboardSelectWhatThereIs(t *testing.T) {
 
 func TestDocsListTheReasons(t *testing.T) {
 	var reasons []string
-	for r := range counters.byReason {
+	for _, r := range traffic.Reasons() {
 		reasons = append(reasons, string(r))
 	}
 	same(t, "reason", "docs/routing.md", reasons, firstColumn(t, "docs/routing.md", "reason"))

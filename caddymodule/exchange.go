@@ -47,9 +47,9 @@ func (x *exchange) trade(ctx context.Context, rings *history.Rings, now time.Tim
 	}
 	own := members.Claimant()
 	if text, err := json.Marshal(sheet{rings.Tell(ofInstance), x.rt.flows.tell(now)}); err == nil {
-		_ = x.rt.control.Store().PutReport(ctx, sheetPrefix+own, string(text)) // the others see a gap
+		_ = x.rt.control.Store().Reports().PutReport(ctx, sheetPrefix+own, string(text)) // the others see a gap
 	}
-	reports, err := x.rt.control.Store().ListReports(ctx, sheetPrefix)
+	reports, err := x.rt.control.Store().Reports().ListReports(ctx, sheetPrefix)
 	if err != nil {
 		return
 	}
@@ -58,7 +58,7 @@ func (x *exchange) trade(ctx context.Context, rings *history.Rings, now time.Tim
 		switch id := strings.TrimPrefix(r.Name, sheetPrefix); {
 		case id == own:
 		case names[id] == "":
-			_ = x.rt.control.Store().DeleteReport(ctx, r.Name) // else the next one does
+			_ = x.rt.control.Store().Reports().DeleteReport(ctx, r.Name) // else the next one does
 			delete(x.heard, id)
 		default:
 			x.hear(rings, id, names[id], r, now)

@@ -57,7 +57,7 @@ func (tr *trader) measure(t *testing.T, at time.Time, v float64) {
 
 func reports(t *testing.T, s *postgres.Store) []state.Report {
 	t.Helper()
-	all, err := s.ListReports(t.Context(), sheetPrefix)
+	all, err := s.Reports().ListReports(t.Context(), sheetPrefix)
 	if err != nil {
 		t.Fatal(err)
 	}

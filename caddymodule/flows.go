@@ -72,14 +72,14 @@ type flowTotals struct {
 
 func newFlowWindow(router *routing.Router) *flowWindow {
 	// Counters of links are the process's, and may be older than this.
-	first := flowTotals{reads: counters.reads.Amounts(), copies: counters.copies.Amounts()}
+	first := flowTotals{reads: counters.invocations.Reads.Amounts(), copies: counters.copies.Amounts()}
 	return &flowWindow{router: router, marks: history.NewWindow(maxFlows, flowsApart, time.Now(), first), others: make(map[string]heardFlows)}
 }
 
 func (w *flowWindow) totals() flowTotals {
 	t := flowTotals{
 		served: make(map[*routing.EndpointState]routing.ServedCounts),
-		reads:  counters.reads.Amounts(), copies: counters.copies.Amounts(),
+		reads:  counters.invocations.Reads.Amounts(), copies: counters.copies.Amounts(),
 	}
 	for _, ep := range w.router.Snapshot().Endpoints() {
 		t.served[ep.Live] = ep.Live.Served.Counts()

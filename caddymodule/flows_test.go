@@ -19,12 +19,12 @@ func TestFlows(t *testing.T) {
 	w := app.runtime.Load().flows
 	ep := app.Router().Snapshot().Endpoints()[0]
 	ep.Live.Served.Count(routing.LocalityLocal, time.Millisecond, false)
-	app.CountRead("c1", "c2")
+	app.Invocations().CountRead("c1", "c2")
 	now := time.Now().Add(time.Hour) // no mark of the sampler's is so late
 	w.mark(now)
 	for range 20 {
 		ep.Live.Served.Count(routing.LocalityRemote, 4*time.Millisecond, true)
-		app.CountRead("c2", "c1")
+		app.Invocations().CountRead("c2", "c1")
 		counters.CopiedOver("c1", "c2", 1000)
 	}
 	mustLoad(t, s.config(t))

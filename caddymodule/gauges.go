@@ -45,7 +45,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		}
 		if s := snap.ClusterState(c.Name); c.Storage != nil && s != nil && s.Storage() != routing.StorageUnknown {
 			gauge(storageUpDesc, oneIf(s.Storage() == routing.StorageUp), c.Name)
-			status := rt.engine.StorageStatus(c.Name)
+			status := rt.engine.Reports().Storage(c.Name)
 			gauge(storageFullDesc, oneIf(status.Full), c.Name)
 			for _, kind := range []string{replication.FeedListener, replication.FeedWebhook, replication.FeedScan} {
 				gauge(feedDesc, oneIf(status.FeedKind == kind), c.Name, kind)

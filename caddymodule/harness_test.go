@@ -85,7 +85,7 @@ func (tm *troublemaker) Provision(ctx caddy.Context) error {
 
 func (tm *troublemaker) Start() error {
 	if tm.FailStart {
-		fadoHadStarted.Store(tm.fado.hold != nil)
+		fadoHadStarted.Store(tm.fado.runtime.hold != nil)
 		fadoRouter.Store(tm.fado.Router())
 		return errors.New("trouble in Start")
 	}

@@ -21,7 +21,7 @@ func BenchmarkSampler(b *testing.B) {
 			for i := range 100_000 {
 				rows = append(rows, state.Pending{Bucket: fmt.Sprintf("b-%06d", i%buckets), Key: fmt.Sprintf("k-%06d", i), Cluster: "c2", Size: 10, Hold: state.HoldConflict})
 				if len(rows) == cap(rows) {
-					if _, err := rt.control.Store().AddPending(b.Context(), rows...); err != nil {
+					if _, err := rt.control.Store().Queue().AddPending(b.Context(), rows...); err != nil {
 						b.Fatal(err)
 					}
 					rows = rows[:0]

@@ -23,9 +23,11 @@ func TestHistoryIsMeasured(t *testing.T) {
 	now := time.Now()
 	m.sample(t.Context(), rings, now)
 	for range 20 {
-		app.CountDecision("c1", routing.LocalityLocal)
+		app.Invocations().CountDecision("c1", routing.LocalityLocal)
 	}
-	app.CountRejection(routing.ReasonNoEndpoint)
+	app.Invocations().CountRejection(routing.ReasonNoEndpoint)
+	counters.Failed("c1", "timeout")
+	counters.Failed("c2", "timeout")
 	for _, ep := range app.Router().Snapshot().Endpoints() {
 		ep.Live.InFlight.Add(3)
 		defer ep.Live.InFlight.Add(-3)
@@ -37,7 +39,7 @@ func TestHistoryIsMeasured(t *testing.T) {
 	}
 	flying := 3 * float64(len(app.Router().Snapshot().Endpoints()))
 	for series, want := range map[string]float64{
-		"decisions.local": 2, "decisions.local.c1": 2, "decisions.remote.c2": 0, "copied.c2": 0, "decisions.remote": 0, "rejections": 0.1, "errors": 0, "backlog.objects": 0, "in_flight": flying,
+		"decisions.local": 2, "decisions.local.c1": 2, "decisions.remote.c2": 0, "copied.c2": 0, "decisions.remote": 0, "rejections": 0.1, "rejections.no-endpoint": 0.1, "rejections.no-bucket": 0, "errors": 0.2, "errors.timeout": 0.2, "backlog.objects": 0, "in_flight": flying,
 	} {
 		if got := last(series); math.Abs(got-want) > 0.01 {
 			t.Errorf("%s is %v, want %v", series, got, want)

@@ -4,18 +4,16 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fado-project/fado/history"
+	"github.com/fado-project/fado/internal/traffic"
 	"github.com/fado-project/fado/replication"
-	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
@@ -33,9 +31,6 @@ const (
 var counters = newCounters()
 
 type processCounters struct {
-	decisions  *prometheus.CounterVec
-	inCluster  *clusterDecisions
-	rejections *prometheus.CounterVec
 	mismatches *prometheus.CounterVec
 	objects    *prometheus.CounterVec
 	bytes      *prometheus.CounterVec
@@ -43,26 +38,19 @@ type processCounters struct {
 	pulls      *prometheus.CounterVec
 	moves      *prometheus.CounterVec
 	lag        prometheus.Histogram
-	s3         s3Counters
+	// copies are those that went from one cluster to another.
+	copies history.Links
 
-	// What goes from one cluster to another: invocations that read there, and copies.
-	reads, copies history.Links
-
-	// The children by value, so that counting a request is one atomic addition.
-	byLocality [3]prometheus.Counter
-	byReason   map[routing.Reason]prometheus.Counter
+	invocations *traffic.InvocationCounters
+	s3          *traffic.S3Counters
 }
 
 func newCounters() *processCounters {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "caddy_fado_" + name, Help: help}, labels)
 	}
-	c := &processCounters{
-		decisions: counter("route_decisions_total", "Invocations sent to a function, by where their data was: local, remote, or none named.", "locality"),
-		inCluster: newClusterDecisions(counter("route_cluster_decisions_total",
-			"Invocations sent to a function, by its cluster and where their data was.", "cluster", "locality")),
+	return &processCounters{
 		mismatches: counter("verify_mismatches_total", "Objects that a verification found not to be what they should be.", "cluster"),
-		rejections: counter("route_rejections_total", "Invocations refused, by X-FaDO-Reason.", "reason"),
 		objects:    counter("replicated_objects_total", "Objects copied to a cluster and verified.", "cluster"),
 		bytes:      counter("replicated_bytes_total", "Bytes of the objects copied to a cluster and verified.", "cluster"),
 		errors:     counter("replication_errors_total", "Attempts to copy or remove an object that failed, by kind of error.", "cluster", "kind"),
@@ -73,20 +61,8 @@ func newCounters() *processCounters {
 			Help:    "Time from noticing a change of an object to its verified copy being routable.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
 		}),
-		s3:       newS3Counters(counter),
-		byReason: make(map[routing.Reason]prometheus.Counter),
+		invocations: traffic.NewInvocations(), s3: traffic.NewS3(),
 	}
-	for l := range c.byLocality {
-		c.byLocality[l] = c.decisions.WithLabelValues(routing.Locality(l).String())
-	}
-	for _, r := range []routing.Reason{
-		routing.ReasonUnknownBucket, routing.ReasonNoFreshCopy, routing.ReasonNoEndpoint,
-		routing.ReasonZoneForbidden, routing.ReasonNoBucket, routing.ReasonBadInput, routing.ReasonBadPath,
-		routing.ReasonBadMethod,
-	} {
-		c.byReason[r] = c.rejections.WithLabelValues(string(r))
-	}
-	return c
 }
 
 // Replicated implements replication.Metrics.
@@ -114,8 +90,8 @@ func (c *processCounters) Lag(d time.Duration) { c.lag.Observe(d.Seconds()) }
 
 // collectors returns everything that an app's configuration shows on /metrics.
 func collectors(app *App) []prometheus.Collector {
-	return append(counters.s3.all(),
-		counters.decisions, counters.inCluster.vec, counters.rejections, counters.mismatches, counters.objects, counters.bytes, counters.errors, counters.pulls, counters.moves, counters.lag,
+	return append(append(counters.s3.Collectors(), counters.invocations.Collectors()...),
+		counters.mismatches, counters.objects, counters.bytes, counters.errors, counters.pulls, counters.moves, counters.lag,
 		gauges{app},
 	)
 }
@@ -137,39 +113,6 @@ func registerMetrics(registry *prometheus.Registry, app *App) error {
 		}
 	}
 	return nil
-}
-
-// clusterDecisions counts by cluster and locality: a few hundred series at most, since they
-// are of clusters with functions. Finding a counter takes no lock.
-type clusterDecisions struct {
-	vec   *prometheus.CounterVec
-	mu    sync.Mutex
-	known atomic.Pointer[map[string]*[3]prometheus.Counter] // replaced, never changed
-}
-
-func newClusterDecisions(vec *prometheus.CounterVec) *clusterDecisions {
-	d := &clusterDecisions{vec: vec}
-	d.known.Store(&map[string]*[3]prometheus.Counter{})
-	return d
-}
-
-func (d *clusterDecisions) of(cluster string) *[3]prometheus.Counter {
-	if c := (*d.known.Load())[cluster]; c != nil {
-		return c
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	known := maps.Clone(*d.known.Load())
-	if c := known[cluster]; c != nil {
-		return c
-	}
-	c := new([3]prometheus.Counter)
-	for l := range c {
-		c[l] = d.vec.WithLabelValues(cluster, routing.Locality(l).String())
-	}
-	known[cluster] = c
-	d.known.Store(&known)
-	return c
 }
 
 // backlogCache keeps what the store last said for a moment, so that scrapes, however

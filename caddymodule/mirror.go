@@ -43,7 +43,7 @@ func mirrorPath(name string) string {
 func (rt *runtime) storeOptions(app *App) (o control.Options, err error) {
 	open := func(ctx context.Context) (state.Store, error) {
 		store, err := app.store.Open(ctx, StoreOptions{
-			Node: app.key.node, EncryptionKey: app.encryptionKey, FormerKeys: app.formerKeys, Log: rt.logs.logger("fado.store"),
+			Node: app.self.node, EncryptionKey: app.self.encryptionKey, FormerKeys: app.self.formerKeys, Log: rt.logs.logger("fado.store"),
 		})
 		if err != nil {
 			return nil, err
@@ -74,7 +74,7 @@ func (rt *runtime) storeOptions(app *App) (o control.Options, err error) {
 // openMirror opens the mirror at a path; it replaces one that can't be used.
 func (rt *runtime) openMirror(ctx context.Context, app *App, path string) (state.Store, error) {
 	log := rt.logs.logger("fado.mirror")
-	options := sqlite.Options{Path: path, Key: []byte(app.encryptionKey), FormerKeys: bytesOf(app.formerKeys), Log: log}
+	options := sqlite.Options{Path: path, Key: []byte(app.self.encryptionKey), FormerKeys: bytesOf(app.self.formerKeys), Log: log}
 	mirror, err := sqlite.Open(ctx, options)
 	if errors.Is(err, state.ErrCorrupt) || errors.Is(err, state.ErrNoKey) || errors.Is(err, state.ErrNewerSchema) {
 		log.Warn("the local mirror can't be used; replacing it with an empty one", zap.String("path", path), zap.Error(err))

@@ -67,8 +67,8 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	before := counted(t, "caddy_fado_route_rejections_total")
-	app.CountRejection(routing.ReasonNoBucket)
-	app.CountRejection("never heard of") // makes no label
+	app.Invocations().CountRejection(routing.ReasonNoBucket)
+	app.Invocations().CountRejection("never heard of") // makes no label
 	counters.Replicated("c1", 10)
 	counters.Failed("c1", "unavailable")
 	counters.Lag(time.Second)
@@ -331,7 +331,7 @@ func TestWhatIsNotMeantIsLogged(t *testing.T) {
 		{"{file./run/secrets/fado}", []string{"caddy", "run", "--environ"}, 0},
 	} {
 		app.EncryptionKey = c.key
-		app.warn(c.args)
+		warn(app, c.args)
 		if got := logs.TakeAll(); len(got) != c.want || c.want > 0 && !strings.Contains(got[0].Message, "--environ") {
 			t.Errorf("%+v: %v", c, got)
 		}

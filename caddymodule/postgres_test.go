@@ -58,7 +58,7 @@ func TestPostgresPassword(t *testing.T) {
 	}
 	s, err := store.Open(context.Background(), StoreOptions{EncryptionKey: "key", Log: zap.NewNop()})
 	if err == nil {
-		_, err = s.Seq(context.Background())
+		_, err = s.ChangeLog().Seq(context.Background())
 		s.Close()
 	}
 	if err == nil || !strings.Contains(err.Error(), "the database refuses the login") {
@@ -74,7 +74,7 @@ func openWrites(t *testing.T, store *Postgres) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	_, err = s.Update(ctx, func(tx state.Tx) error {
+	_, err = s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		return tx.Put(state.Record{Kind: catalog.KindZone, Name: "eu", Body: []byte(`{}`)})
 	})
 	if err != nil {

@@ -177,7 +177,7 @@ func TestFailedReloadsLeaveWhatRan(t *testing.T) {
 				if label := app.Router().Snapshot().Cluster("c1").Labels["version"]; label != "" {
 					t.Fatalf("the failed configuration's cluster is in force: %q", label)
 				}
-				if status, err := app.Replication().Status(t.Context()); err != nil || status.Workers == 1 {
+				if status, err := app.Replication().Reports().Status(t.Context(), false); err != nil || status.Workers == 1 {
 					t.Fatalf("the failed configuration's replication settings are in force: %+v, %v", status, err)
 				}
 				if n := len(app.runtime.Load().holds); n != 1 {

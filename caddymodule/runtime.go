@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,6 +32,11 @@ type runtimeKey struct {
 	store         string
 	node          string
 	encryptionKey [32]byte // SHA-256 of it and the former ones
+}
+
+// keyOf is the key of the runtime for a store and what a configuration says of its instance.
+func keyOf(store string, s *settled) runtimeKey {
+	return runtimeKey{store: store, node: s.node, encryptionKey: sha256.Sum256(fmt.Appendf(nil, "%q %q", s.encryptionKey, s.formerKeys))}
 }
 
 // errNotRunning says that no configuration has the runtime that was looked for.
@@ -87,6 +93,68 @@ type hold struct {
 	attachment *control.Attachment
 }
 
+// tenancy is what a configuration has of the runtime that it shares with others.
+type tenancy struct {
+	key runtimeKey
+	// The runtime; nil before Start when no running configuration had it. It stays set after
+	// leave, since sites go on to serve what they had begun to; holding says that leave is to
+	// release it.
+	atomic.Pointer[runtime]
+	holding bool
+	hold    *hold
+}
+
+// joinRunning takes hold of the runtime that the configuration needs, if it runs, and says whether
+// it does. A running store can't be opened a second time under another name or key.
+func (t *tenancy) joinRunning() (bool, error) {
+	rt, _, err := runtimes.LoadOrNew(t.key, func() (caddy.Destructor, error) { return nil, errNotRunning })
+	if err == nil {
+		t.Store(rt.(*runtime))
+		t.holding = true
+		return true, nil
+	}
+	runtimes.Range(func(k, _ any) bool {
+		if other := k.(runtimeKey); other.store == t.key.store {
+			err = fmt.Errorf("%s is open with another %s: expected the same for as long as Caddy runs; restart it to change that",
+				other.store, t.key.differenceTo(other))
+			return false
+		}
+		return true
+	})
+	if errors.Is(err, errNotRunning) {
+		return false, nil
+	}
+	return false, err
+}
+
+// acquire returns the runtime of the configuration; build makes one if there is none.
+func (t *tenancy) acquire(build func() (caddy.Destructor, error)) (*runtime, error) {
+	if rt := t.Load(); rt != nil {
+		return rt, nil
+	}
+	rt, _, err := runtimes.LoadOrNew(t.key, build)
+	if err != nil {
+		return nil, err
+	}
+	t.Store(rt.(*runtime))
+	t.holding = true
+	return rt.(*runtime), nil
+}
+
+// leave releases the runtime; the last configuration to do so ends it.
+func (t *tenancy) leave() error {
+	if !t.holding {
+		return nil
+	}
+	t.holding = false
+	if t.hold != nil {
+		t.Load().detach(t.hold)
+		t.hold = nil
+	}
+	_, err := runtimes.Delete(t.key)
+	return err
+}
+
 // newRuntime opens the store and loads it. Nothing works yet: that begins with the
 // first attached configuration, since before it, what configurations declare would
 // look as if it had been removed.
@@ -106,7 +174,7 @@ func newRuntime(app *App) (*runtime, error) {
 }
 
 func (rt *runtime) build(app *App, o control.Options) (err error) {
-	o.Log, o.Node = rt.logs.logger("fado.control"), app.key.node
+	o.Log, o.Node = rt.logs.logger("fado.control"), app.self.node
 	o.CheckBalance = func(raw catalog.RawObject) error { return checkBalance(*rt.caddyCtx.Load(), raw) }
 	if rt.control, err = control.New(o); err != nil {
 		return err
@@ -125,7 +193,7 @@ func (rt *runtime) build(app *App, o control.Options) (err error) {
 	})
 	rt.health = newHealth(rt.control, rt.logs.logger("fado.health"))
 	rt.backlog = &backlogCache{read: func(ctx context.Context, bucket string) ([]state.Backlog, error) {
-		return rt.control.Store().Backlogs(ctx, bucket)
+		return rt.control.Store().Queue().Backlogs(ctx, bucket)
 	}}
 	rt.tally = newTally(rt.control)
 	rt.flows = newFlowWindow(rt.control.Router())
@@ -165,7 +233,7 @@ func (rt *runtime) attach(ctx caddy.Context, h *hold) error {
 	if rt.ended {
 		return errNotRunning
 	}
-	attachment, err := rt.control.Attach(ctx, h.app.config())
+	attachment, err := rt.control.Attach(ctx, declaredBy(h.app))
 	if err != nil {
 		return err
 	}

@@ -66,16 +66,16 @@ func (s *sampler) sample(ctx context.Context, rings *history.Rings, now time.Tim
 	s.rt.flows.mark(now)
 }
 
+var localities = []routing.Locality{routing.LocalityNone, routing.LocalityLocal, routing.LocalityRemote}
+
 // rates are how much counters grew in a second.
 func (s *sampler) rates(now time.Time) (all []history.Sample) {
-	counts := map[string]float64{"rejections": countOf(counters.rejections), "errors": countOf(counters.errors)}
-	for l, c := range counters.byLocality {
-		counts["decisions."+routing.Locality(l).String()] = countOf(c)
-	}
+	counts := map[string]float64{"rejections": countOf(counters.invocations.Rejections), "errors": countOf(counters.errors)}
+	eachCount(counters.invocations.Decisions, func(label func(string) string, n float64) { counts["decisions."+label("locality")] = n })
 	s.rt.control.Router().Snapshot().Clusters(func(cl *catalog.Cluster) bool {
 		if len(cl.Functions) > 0 { // what has no counter yet has not happened
-			for l := range counters.byLocality {
-				counts["decisions."+routing.Locality(l).String()+"."+cl.Name] = 0
+			for _, l := range localities {
+				counts["decisions."+l.String()+"."+cl.Name] = 0
 			}
 		}
 		if cl.Storage != nil {
@@ -83,9 +83,11 @@ func (s *sampler) rates(now time.Time) (all []history.Sample) {
 		}
 		return true
 	})
-	eachCount(counters.inCluster.vec, func(label func(string) string, n float64) {
+	eachCount(counters.invocations.InCluster, func(label func(string) string, n float64) {
 		counts["decisions."+label("locality")+"."+label("cluster")] = n
 	})
+	eachCount(counters.invocations.Rejections, func(label func(string) string, n float64) { counts["rejections."+label("reason")] = n })
+	eachCount(counters.errors, func(label func(string) string, n float64) { counts["errors."+label("kind")] += n })
 	eachCount(counters.bytes, func(label func(string) string, n float64) { counts["copied."+label("cluster")] = n })
 	if seconds := now.Sub(s.at).Seconds(); s.before != nil && seconds > 0 {
 		for name, n := range counts {
@@ -104,7 +106,7 @@ func (s *sampler) rates(now time.Time) (all []history.Sample) {
 func (s *sampler) backlog(ctx context.Context) []history.Sample {
 	ctx, cancel := context.WithTimeout(ctx, backlogTimeout)
 	defer cancel()
-	st, err := s.rt.engine.Status(ctx)
+	st, err := s.rt.engine.Reports().Status(ctx, false)
 	all := []history.Sample{
 		{Series: "lag.p50", Value: st.LagMS.P50, Peak: true},
 		{Series: "lag.p99", Value: st.LagMS.P99, Peak: true},
@@ -138,7 +140,7 @@ func (s *sampler) places() []history.Sample {
 			all = append(all, history.Sample{Series: "in_flight." + cl.Name, Value: float64(inFlight[cl.Name]), Peak: true})
 		}
 		if cl.Storage != nil {
-			all = append(all, history.Sample{Series: "used." + cl.Name, Value: float64(s.rt.engine.StorageStatus(cl.Name).UsedBytes), Peak: true})
+			all = append(all, history.Sample{Series: "used." + cl.Name, Value: float64(s.rt.engine.Reports().Storage(cl.Name).UsedBytes), Peak: true})
 		}
 		return true
 	})

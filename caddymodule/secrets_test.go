@@ -101,7 +101,7 @@ func awaitStorage(t *testing.T, cluster, state, why string) {
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
-		s := running(t).Replication().StorageStatus(cluster)
+		s := running(t).Replication().Reports().Storage(cluster)
 		if s.State == state && strings.Contains(s.Error, why) {
 			return
 		}

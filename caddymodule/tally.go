@@ -185,7 +185,7 @@ func (rt *runtime) watchTrouble(ctx context.Context, log *zap.Logger) {
 func newTally(c *control.Control) *tallyCache {
 	return &tallyCache{
 		read:   c.Status.Tally,
-		sums:   func(ctx context.Context) ([]state.CopySum, error) { return c.Store().CopySums(ctx) },
+		sums:   func(ctx context.Context) ([]state.CopySum, error) { return c.Store().Catalogue().CopySums(ctx) },
 		drains: func(cluster string) bool { return drains(c.Router().Snapshot().Cluster(cluster)) },
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,15 +15,9 @@ import (
 	"github.com/fado-project/fado/s3gateway/urls"
 )
 
-// DeclareEndpoint takes up how clients reach an S3 endpoint of this configuration. The endpoint
-// calls it while it is provisioned, after the app; Caddy provisions sites in any order.
-func (app *App) DeclareEndpoint(e *urls.Endpoint) {
-	app.endpoints = append(app.endpoints, e)
-	slices.SortFunc(app.endpoints, func(a, b *urls.Endpoint) int { return strings.Compare(a.URL()+" "+a.Port, b.URL()+" "+b.Port) })
-}
-
-// Endpoints returns the S3 endpoints of this configuration, by their URLs.
-func (app *App) Endpoints() []*urls.Endpoint { return app.endpoints }
+// Endpoints are the S3 endpoints of this configuration, which declare themselves while they are
+// provisioned, after the app; Caddy provisions sites in any order.
+func (app *App) Endpoints() *urls.Endpoints { return &app.endpoints }
 
 // Presign returns a URL by which anyone may read an object until it expires: at a cluster's storage,
 // else at an S3 endpoint of this configuration that says how it is reached; "" for none.
@@ -37,27 +29,16 @@ func (app *App) Presign(cluster, bucket, key string, expires time.Duration) stri
 	if u := rt.engine.Gateway().Presign(cluster, bucket, key, expires); u != "" {
 		return u
 	}
-	e := app.endpointFor(cluster)
+	e := app.endpoints.For(cluster)
 	if e == nil {
 		return ""
 	}
-	system, ok := app.Key(urls.SystemKey)
-	if !ok {
+	system := rt.control.Router().Snapshot().Key(urls.SystemKey)
+	if system == nil {
 		rt.makeURLKey() // for those that come after
 		return ""
 	}
 	return e.Sign(system, urls.Request{Method: http.MethodGet, Bucket: bucket, Key: key}, "", expires)
-}
-
-// endpointFor returns the S3 endpoint for who reads what is in a cluster: the one there, else the
-// first; nil where none says how it is reached.
-func (app *App) endpointFor(cluster string) (found *urls.Endpoint) {
-	for _, e := range app.endpoints {
-		if e.Host != "" && (found == nil || e.Cluster == cluster && found.Cluster != cluster) {
-			found = e
-		}
-	}
-	return found
 }
 
 // URLKey returns the access key that those of signed URLs are derived from. It is made where there

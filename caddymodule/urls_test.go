@@ -28,7 +28,7 @@ func TestURLsOfTheEndpoint(t *testing.T) {
 	if u := running(t).Presign("edge", "reports", "q1/a b", time.Minute); u != "" {
 		t.Errorf("nothing says how the endpoint is reached, and a URL is %s", u)
 	}
-	if _, ok := running(t).Key(urls.SystemKey); ok {
+	if running(t).Router().Snapshot().Key(urls.SystemKey) != nil {
 		t.Error("a key was made that nothing needs")
 	}
 	mustLoad(t, parse(t, globals, site(1, "public_url https://far.example")+site(2, "cluster edge\n public_url https://near.example:9443")))
@@ -70,7 +70,7 @@ func TestURLsOfTheEndpoint(t *testing.T) {
 	if err != nil || again.Secret == k.Secret {
 		t.Errorf("after its removal: %v", err)
 	}
-	e := app.Endpoints()
+	e := app.Endpoints().All()
 	if len(e) != 2 || e[0].Sign(again, urls.Request{Method: http.MethodGet, Bucket: "b"}, "", time.Minute) == "" {
 		t.Errorf("endpoints %+v", e)
 	}

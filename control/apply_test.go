@@ -106,7 +106,7 @@ func TestApplyKilled(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 0))
 				acked := killed(t, name, version+1, rng.IntN(4), time.Duration(rng.IntN(20))*time.Millisecond)
 				s := storeOf(t, name)
-				zones, err := s.List(t.Context(), catalog.KindZone, "", 0)
+				zones, err := s.Catalogue().List(t.Context(), catalog.KindZone, "", 0)
 				if err = errors.Join(err, s.Close()); err != nil {
 					t.Fatal(err)
 				}

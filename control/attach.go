@@ -122,7 +122,7 @@ func (s *attachments) enforce(ctx context.Context, next *declared) error {
 		}
 		next.apply(e)
 	}, func() { s.inForce.Store(next) })
-	if err := s.order.Refresh(ctx, s.store(), whole(again), nil); err != nil {
+	if err := s.order.Refresh(ctx, s.store().Catalogue(), whole(again), nil); err != nil {
 		return err
 	}
 	s.warnOfMissing(ctx, left)
@@ -134,7 +134,7 @@ func (s *attachments) warnOfMissing(ctx context.Context, left map[state.Ref]cata
 	if len(left) == 0 {
 		return
 	}
-	_, err := s.store().Update(ctx, func(tx state.Tx) error {
+	_, err := s.store().Catalogue().Update(ctx, func(tx state.Tx) error {
 		for ref, res := range left {
 			if res != nil {
 				continue
@@ -163,7 +163,7 @@ func (s *attachments) undeclared(ctx context.Context, next *declared) (map[state
 		if next.has(ref) {
 			continue
 		}
-		rec, err := s.store().Get(ctx, ref.Kind, ref.Name)
+		rec, err := s.store().Catalogue().Get(ctx, ref.Kind, ref.Name)
 		if errors.Is(err, state.ErrNotFound) {
 			left[ref] = nil
 			continue
@@ -196,7 +196,7 @@ func (s *attachments) checkHere(d *declared) error {
 func (s *attachments) copiesOf(ctx context.Context, buckets []*catalog.Bucket) (map[string][]catalog.Copy, error) {
 	copies := make(map[string][]catalog.Copy)
 	for _, b := range buckets {
-		rows, err := s.store().CopiesOf(ctx, b.Name)
+		rows, err := s.store().Catalogue().CopiesOf(ctx, b.Name)
 		if err != nil {
 			return nil, fmt.Errorf("loading the copies of bucket %s: %w", b.Name, err)
 		}
@@ -221,14 +221,14 @@ func (s *attachments) loadObjectsOf(ctx context.Context, buckets []*catalog.Buck
 // error.
 func (s *attachments) checkAgainstStore(ctx context.Context, d *declared) error {
 	for _, ref := range d.refs() {
-		if _, err := s.store().Get(ctx, ref.Kind, ref.Name); err == nil {
+		if _, err := s.store().Catalogue().Get(ctx, ref.Kind, ref.Name); err == nil {
 			s.log.Warn("declared by the configuration and made by the API: the configuration wins",
 				zap.String("kind", string(ref.Kind)), zap.String("name", ref.Name))
 		} else if !errors.Is(err, state.ErrNotFound) {
 			return err
 		}
 	}
-	recs, err := s.store().List(ctx, catalog.KindCluster, "", 0)
+	recs, err := s.store().Catalogue().List(ctx, catalog.KindCluster, "", 0)
 	if err != nil {
 		return err
 	}

@@ -9,29 +9,23 @@ import (
 
 	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control/internal/record"
 	"github.com/fado-project/fado/state"
 )
 
-// actorKey is where a context has who makes a change.
-type actorKey struct{}
-
 // WithActor says who makes the changes of a context, for the audit.
 func WithActor(ctx context.Context, who string) context.Context {
-	return context.WithValue(ctx, actorKey{}, who)
-}
-
-// actorOf returns who makes a change: FaDO itself where nobody is named.
-func actorOf(ctx context.Context) string {
-	who, _ := ctx.Value(actorKey{}).(string)
-	return cmp.Or(who, "fado")
+	by := audit.CallerOf(ctx)
+	by.Who = who
+	return audit.WithCaller(ctx, by)
 }
 
 // auditor writes the audit records of one transaction.
 type auditor struct {
-	c     *core
-	tx    state.Tx
-	cfg   *declared
-	actor string
+	c   *core
+	tx  state.Tx
+	cfg *declared
+	by  audit.Caller
 }
 
 // auditor returns what writes the records of a transaction, nil where none are kept.
@@ -43,11 +37,11 @@ func (c *core) auditorFor(ctx context.Context, tx state.Tx, cfg *declared) *audi
 	if cfg.cfg.AuditKeep <= 0 {
 		return nil
 	}
-	return &auditor{c: c, tx: tx, cfg: cfg, actor: actorOf(ctx)}
+	return &auditor{c: c, tx: tx, cfg: cfg, by: audit.CallerOf(ctx)}
 }
 
 func (a *auditor) add(kind audit.Kind, subject string, body any) error {
-	return a.tx.Audit(audit.Entry{At: a.c.now(), Node: a.c.node, Kind: kind, Actor: a.actor, Subject: subject, Body: body})
+	return a.tx.Audit(audit.Entry{At: a.c.now(), Node: a.c.node, Kind: kind, Actor: cmp.Or(a.by.Who, "fado"), Subject: subject, Body: body})
 }
 
 // AuditSubject is how records are found that are about a resource.
@@ -65,7 +59,7 @@ func (a *auditor) changed(ref state.Ref, before, after catalog.Resource) error {
 	case after == nil:
 		op = OpDeleted
 	}
-	body := audit.ChangeBody{Resource: string(ref.Kind), Name: ref.Name, Action: string(op)}
+	body := audit.ChangeBody{Resource: string(ref.Kind), Name: ref.Name, Action: string(op), Role: a.by.Role, How: a.by.How, Request: a.by.Request}
 	return a.add(audit.Change, AuditSubject(ref.Kind, ref.Name), body.Of(withoutSecrets(before), withoutSecrets(after)))
 }
 
@@ -141,7 +135,7 @@ func (a *auditor) copies(bucket string, before, next []state.Copy) error {
 	if a == nil {
 		return nil
 	}
-	events := copyEvents(before, next)
+	events := record.CopyEvents(before, next)
 	if len(events) == 0 {
 		return nil
 	}
@@ -204,49 +198,4 @@ func viaCluster(here string) string { return cmp.Or(here, audit.NotDeclared) }
 func (a *auditor) policyOf(bucket, prefix string) string {
 	rule, _ := a.c.router.Snapshot().Of(bucket).RuleOf(prefix)
 	return rule.Policy
-}
-
-// copyEvents says what became of copies that FaDO makes, in the order of next, then of what
-// is gone. The primary's is made by users; a rule that takes over another one's copy makes
-// none.
-func copyEvents(before, next []state.Copy) (events []audit.CopyBody) {
-	type place struct{ prefix, cluster string }
-	at := func(c state.Copy) place { return place{c.Prefix, c.Cluster} }
-	was, left := make(map[place]catalog.CopyState, len(before)), make(map[place]bool, len(next))
-	for _, b := range before {
-		was[at(b)] = b.State
-	}
-	primary := ""
-	for _, n := range next {
-		left[at(n)] = true
-		if n.Primary {
-			primary = n.Cluster
-		}
-	}
-	note := func(e audit.CopyEvent, c state.Copy, from string) {
-		events = append(events, audit.CopyBody{Event: e, Movement: audit.Movement{
-			Prefix: c.Prefix, From: from, To: c.Cluster, Objects: c.Objects, Bytes: c.Bytes,
-		}})
-	}
-	for _, n := range next {
-		former, known := was[at(n)]
-		switch {
-		case n.Primary:
-		case !known && n.State == catalog.CopyWaiting:
-			note(audit.Created, n, primary)
-		case !known || former == n.State:
-		case n.State == catalog.CopySynced && !former.Leaves():
-			note(audit.Synced, n, primary)
-		case n.State.Leaves() && !former.Leaves():
-			note(audit.Left, n, "")
-		case n.State == catalog.CopyWaiting && former.Leaves():
-			note(audit.Created, n, primary) // it stays after all
-		}
-	}
-	for _, b := range before {
-		if !b.Primary && !left[at(b)] {
-			note(audit.Removed, b, "")
-		}
-	}
-	return events
 }

@@ -131,7 +131,7 @@ func pullConfig() control.Config {
 // pulledOf sums what is on record of a rule.
 func pulledOf(t *testing.T, s state.Store, prefix string) (objects, bytes int64) {
 	t.Helper()
-	all, err := s.AuditRecords(t.Context(), state.AuditFilter{Kind: audit.Pull, Subject: control.AuditSubject(catalog.KindBucket, "photos")}, 0)
+	all, err := s.Audits().AuditRecords(t.Context(), state.AuditFilter{Kind: audit.Pull, Subject: control.AuditSubject(catalog.KindBucket, "photos")}, 0)
 	if err != nil {
 		t.Error(err)
 	}

@@ -41,7 +41,7 @@ func audited(t testing.TB, s state.Store, cfg control.Config, now func() time.Ti
 // recorded returns all records, which must be a whole chain in which every copy was allowed.
 func recorded(t rapid.TB, s state.Store) []audit.Record {
 	t.Helper()
-	all, err := s.AuditRecords(context.Background(), state.AuditFilter{}, 0)
+	all, err := s.Audits().AuditRecords(context.Background(), state.AuditFilter{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func recorded(t rapid.TB, s state.Store) []audit.Record {
 		line, _ := json.Marshal(r)
 		text.Write(append(line, '\n'))
 	}
-	head, err := s.AuditHead(context.Background())
+	head, err := s.Audits().AuditHead(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestEveryChangeHasItsRecord(t *testing.T) {
 		c := audited(t, s, control.Config{}, nil)
 		changes, ctx := 0, context.Background()
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
-			before, _ := s.Revision(ctx)
+			before, _ := s.Catalogue().Revision(ctx)
 			name := rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "name")
 			switch rapid.IntRange(0, 6).Draw(rt, "step") {
 			case 4: // keys have no revision
@@ -301,7 +301,7 @@ func TestEveryChangeHasItsRecord(t *testing.T) {
 			case 3:
 				_, _, _ = c.Resources.Replace(ctx, &catalog.Bucket{Name: "bucket-" + name, Policy: name}, control.Precondition{}, nil)
 			}
-			if after, _ := s.Revision(ctx); after != before {
+			if after, _ := s.Catalogue().Revision(ctx); after != before {
 				changes++
 			}
 		}

@@ -65,7 +65,7 @@ func (s *Audits) Maintain(ctx context.Context) error {
 		return nil
 	}
 	store := s.c.store()
-	l, ok, err := store.TryLock(ctx, "audit")
+	l, ok, err := store.Locks().TryLock(ctx, "audit")
 	if err != nil || !ok {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *Audits) Maintain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n, err := store.TrimAudit(ctx, s.c.now().Add(-keep))
+	n, err := store.Audits().TrimAudit(ctx, s.c.now().Add(-keep))
 	if n > 0 {
 		s.c.log.Info("removed audit records that are older than is kept", zap.Int64("records", n))
 	}
@@ -86,15 +86,15 @@ func (s *Audits) Maintain(ctx context.Context) error {
 
 // due says whether there is enough since the last checkpoint.
 func (s *Audits) due(ctx context.Context, store state.Store) (bool, error) {
-	head, err := store.AuditHead(ctx)
+	head, err := store.Audits().AuditHead(ctx)
 	if err != nil || head.Seq == 0 {
 		return false, err
 	}
-	last, err := store.AuditRecords(ctx, state.AuditFilter{After: head.Seq - 1}, 1)
+	last, err := store.Audits().AuditRecords(ctx, state.AuditFilter{After: head.Seq - 1}, 1)
 	if err != nil || len(last) == 1 && last[0].Kind == audit.Checkpoint {
 		return false, err
 	}
-	recent, err := store.AuditRecords(ctx, state.AuditFilter{Kind: audit.Checkpoint, Since: s.c.now().Add(-checkpointAge)}, 0)
+	recent, err := store.Audits().AuditRecords(ctx, state.AuditFilter{Kind: audit.Checkpoint, Since: s.c.now().Add(-checkpointAge)}, 0)
 	if err != nil || len(recent) == 0 {
 		return true, err
 	}
@@ -108,6 +108,7 @@ func (s *Audits) Session(ctx context.Context, b audit.SessionBody) error {
 		if a == nil {
 			return errUnchanged
 		}
+		b.Request = a.by.Request
 		return a.add(audit.Session, "", b)
 	}, edit: func(*routing.Editor) {}}))
 }

@@ -29,21 +29,21 @@ func TestBehindTheLogs(t *testing.T) {
 	if !b.Router().Pending.Has("bkt", "gone", "c2") {
 		t.Fatal("an instance that starts does not know the exceptions")
 	}
-	changes, err := b.store.Seq(ctx)
+	changes, err := b.store.ChangeLog().Seq(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := b.store.ObjectSeq(ctx)
+	objects, err := b.store.Instances().ObjectSeq(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	proxy.Hang(true)
 	proxy.Cut()
 	overrun(t, a)
-	if _, err := a.store.Changes(ctx, changes, 1); err == nil {
+	if _, err := a.store.ChangeLog().Changes(ctx, changes, 1); err == nil {
 		t.Fatal("the changes are kept yet")
 	}
-	if _, err := a.store.ObjectChanges(ctx, objects, 1); err == nil {
+	if _, err := a.store.Instances().ObjectChanges(ctx, objects, 1); err == nil {
 		t.Fatal("the changes of objects are kept yet")
 	}
 	proxy.Hang(false)
@@ -69,7 +69,7 @@ func overrun(t *testing.T, a *instance) {
 	for n := range 50_001 {
 		rows = append(rows, state.Pending{Bucket: "bulk", Key: fmt.Sprint(n), Cluster: "c2"})
 	}
-	if _, err := a.store.AddPending(ctx, rows...); err != nil {
+	if _, err := a.store.Queue().AddPending(ctx, rows...); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Resources.Delete(ctx, catalog.KindBucket, "bulk", control.Precondition{}); err != nil {
@@ -85,7 +85,7 @@ func overrun(t *testing.T, a *instance) {
 	if err := a.Pending.Add(ctx, state.Pending{Bucket: "bkt", Key: "kept", Cluster: "c2"}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = a.store.Update(ctx, func(tx state.Tx) error {
+	_, err = a.store.Catalogue().Update(ctx, func(tx state.Tx) error {
 		for n := range 5000 {
 			if err := tx.Put(state.Record{Kind: catalog.KindZone, Name: fmt.Sprint("z", n), Body: fmt.Appendf(nil, `{"name":"z%d"}`, n)}); err != nil {
 				return err

@@ -50,7 +50,7 @@ func (c *Catalogue) Origin(k catalog.Kind, name string) Origin {
 // Catalogue returns the catalogue as it is now. Its snapshot may be newer than its revision,
 // never older: a change based on it is refused where it might not fit.
 func (s *Resources) Catalogue(ctx context.Context) (*Catalogue, error) {
-	revision, err := s.c.store().Revision(ctx)
+	revision, err := s.c.store().Catalogue().Revision(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (s *Resources) Catalogue(ctx context.Context) (*Catalogue, error) {
 		return nil, err
 	}
 	c := &Catalogue{Snapshot: s.c.router.Snapshot(), Revision: revision, decl: s.c.declared()}
-	_, err = s.c.store().Get(ctx, catalog.KindPolicy, catalog.DefaultPolicyName)
+	_, err = s.c.store().Catalogue().Get(ctx, catalog.KindPolicy, catalog.DefaultPolicyName)
 	if c.ownDefault = err == nil; err != nil && !errors.Is(err, state.ErrNotFound) {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func New(o Options) (*Control, error) {
 	core := newCore(&o)
 	c := &Control{
 		core: core, node: o.Node, given: o.Store, ready: make(chan struct{}),
-		Usage: new(Usage), Hooks: core.hooks, Issues: newIssues(core.bus), Copies: &Copies{c: core}, Pulled: newPulled(core),
+		Usage: new(Usage), Hooks: core.hooks, Issues: newIssues(core.bus, core.now), Copies: &Copies{c: core}, Pulled: newPulled(core),
 		Pending: &Pending{c: core, queue: newPendingQueue(core.store, core.exceptions, &core.health)},
 	}
 	c.Audits = &Audits{c: core, pulls: &pulls{c: core}, ledger: &ledger{c: core, since: core.now(), turn: make(chan struct{}, 1)}}

@@ -369,7 +369,7 @@ func TestProgressOfAChangedCopyIsLeftOut(t *testing.T) {
 	if err := w.Copies.SaveProgress(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
-	stored, err := w.store.CopiesOf(t.Context(), "reports")
+	stored, err := w.store.Catalogue().CopiesOf(t.Context(), "reports")
 	if err != nil || stored[0].State != catalog.CopyDraining || w.Router().Snapshot().Of("reports").Copies()[0].State != catalog.CopyDraining {
 		t.Fatalf("a copy that leaves was brought back: %v, %v", stored, err)
 	}
@@ -406,7 +406,7 @@ func TestPendingRowsAndExceptionsNeverDriftApart(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	rows, err := w.store.ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0)
+	rows, err := w.store.Queue().ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -460,6 +460,41 @@ func TestBucketStatusSaysWhy(t *testing.T) {
 	if _, err := w.Status.Bucket(t.Context(), "nope"); !errors.Is(err, control.ErrNotFound) {
 		t.Fatalf("an unknown bucket: %v", err)
 	}
+}
+
+// A bucket is not ok before the copies that it is to have are on record: neither one that is new, nor one
+// whose policy or rules ask for more; and not in the sums of all buckets either.
+func TestBucketIsNotOKBeforeItIsPlanned(t *testing.T) {
+	w := newWorld(t)
+	w.Usage.Ask(true)
+	for _, c := range []string{"c1", "c2", "c3"} {
+		w.Usage.Answered(c, w.Router().Snapshot().Cluster(c).Storage.Address())
+	}
+	want := func(when, state string) {
+		t.Helper()
+		st, err := w.Status.Bucket(t.Context(), "reports")
+		if err != nil || st.State != state || (st.Reason == "") != (state == control.BucketOK) {
+			t.Errorf("%s: %s, %q, %v; want %s", when, st.State, st.Reason, err, state)
+		}
+	}
+	w.create(t, &catalog.Bucket{Name: "reports", Policy: "eu-two", Primary: "c1"})
+	want("it is new", control.BucketSyncing)
+	if sums, err := w.Status.Tally(t.Context()); err != nil || sums.States[control.BucketSyncing] != 1 {
+		t.Errorf("it is new: the sums are %v, %v", sums.States, err)
+	}
+	primary := state.Copy{Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}}
+	w.setCopies(t, "reports", primary)
+	want("its primary alone is placed", control.BucketSyncing)
+	w.Usage.Ask(false)
+	want("this instance looks after nothing", control.BucketOK)
+	w.Usage.Ask(true)
+	w.setCopies(t, "reports", primary, state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}})
+	want("it is planned", control.BucketOK)
+	ruled := &catalog.Bucket{Name: "reports", Policy: "eu-two", Primary: "c1", Prefixes: []catalog.PrefixRule{{Prefix: "p/", Policy: "eu-two"}}}
+	if _, _, err := w.Resources.Replace(t.Context(), ruled, control.Precondition{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	want("a rule has come", control.BucketSyncing)
 }
 
 // A bucket that was undeclared for a while is not trusted to be in step.

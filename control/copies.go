@@ -116,7 +116,7 @@ func (s *Copies) reloadPending(ctx context.Context, bucket, cluster string) erro
 	err := func() error {
 		after := state.PendingKey{}
 		for {
-			page, err := s.c.store().ListPending(ctx, state.PendingFilter{Bucket: bucket, Cluster: cluster}, after, reloadPage)
+			page, err := s.c.store().Queue().ListPending(ctx, state.PendingFilter{Bucket: bucket, Cluster: cluster}, after, reloadPage)
 			if err != nil {
 				return err
 			}

@@ -156,7 +156,7 @@ func TestProgressBesideChanges(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	rows, err := w.store.CopiesOf(t.Context(), "bkt")
+	rows, err := w.store.Catalogue().CopiesOf(t.Context(), "bkt")
 	if err != nil || rows[0].Routed() != w.Router().Snapshot().Of("bkt").Copies()[0] {
 		t.Errorf("the store has %v, routing reads %v, %v", rows, w.Router().Snapshot().Of("bkt").Copies(), err)
 	}
@@ -223,7 +223,7 @@ func TestAReloadThatFailedIsForgotten(t *testing.T) {
 	}
 	w.setCopies(t, "bkt", copyIn("c2", catalog.CopySynced))
 	failed.Detach()
-	rows, err := w.store.CopiesOf(t.Context(), "bkt")
+	rows, err := w.store.Catalogue().CopiesOf(t.Context(), "bkt")
 	if err != nil || len(rows) != 1 || rows[0].State != catalog.CopyWaiting || w.Router().Snapshot().Bucket("bkt") != nil {
 		t.Errorf("left are %v, %v", rows, err)
 	}

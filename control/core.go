@@ -87,17 +87,17 @@ func (c *core) commit(ctx context.Context, ch change) error {
 
 type update func(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error)
 
-// progressStore is a store that tells progress from changes that must survive a power cut.
-type progressStore interface {
+// progressCatalogue is a catalogue that tells progress from changes that must survive a power cut.
+type progressCatalogue interface {
 	UpdateProgress(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error)
 }
 
 func (c *core) updater(progress bool) update {
-	store := c.store()
-	if p, ok := store.(progressStore); ok && progress {
+	catalogue := c.store().Catalogue()
+	if p, ok := catalogue.(progressCatalogue); ok && progress {
 		return p.UpdateProgress
 	}
-	return store.Update
+	return catalogue.Update
 }
 
 // resourceChanged tells hooks and watchers of a change of a resource. It is in force by then, and

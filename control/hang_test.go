@@ -81,7 +81,7 @@ func (h *hangs) update(ctx context.Context, s state.Store, f func(state.Tx) erro
 	if err := h.wait(ctx, beforeCommit); err != nil {
 		return 0, err
 	}
-	seq, err := s.Update(ctx, f)
+	seq, err := s.Catalogue().Update(ctx, f)
 	if werr := h.wait(context.Background(), afterCommit); werr != nil {
 		return 0, werr
 	}
@@ -92,38 +92,70 @@ func (h *hangs) copiesOf(ctx context.Context, s state.Store, buckets ...string) 
 	if err := h.wait(ctx, readCopies); err != nil {
 		return nil, err
 	}
-	return s.CopiesOf(ctx, buckets...)
+	return s.Catalogue().CopiesOf(ctx, buckets...)
 }
 
 func (h *hangs) putPulled(ctx context.Context, s state.Store, rows []state.Pulled) error {
 	if err := h.wait(ctx, writePulled); err != nil {
 		return err
 	}
-	return s.PutPulled(ctx, rows...)
+	return s.Pulls().PutPulled(ctx, rows...)
 }
 
-func (s hangingStore) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
-	return s.update(ctx, s.Store, f)
+func (s hangingStore) Catalogue() state.Catalogue {
+	return hangingStoreCatalogue{s.Store.Catalogue(), s}
 }
 
-func (s hangingStore) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
-	return s.copiesOf(ctx, s.Store, buckets...)
+type hangingStoreCatalogue struct {
+	state.Catalogue
+	of hangingStore
 }
 
-func (s hangingStore) PutPulled(ctx context.Context, rows ...state.Pulled) error {
-	return s.putPulled(ctx, s.Store, rows)
+func (s hangingStoreCatalogue) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
+	return s.of.update(ctx, s.of.Store, f)
 }
 
-func (s hangingShared) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
-	return s.update(ctx, s.Shared, f)
+func (s hangingStoreCatalogue) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
+	return s.of.copiesOf(ctx, s.of.Store, buckets...)
 }
 
-func (s hangingShared) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
-	return s.copiesOf(ctx, s.Shared, buckets...)
+func (s hangingStore) Pulls() state.Pulls { return hangingStorePulls{s.Store.Pulls(), s} }
+
+type hangingStorePulls struct {
+	state.Pulls
+	of hangingStore
 }
 
-func (s hangingShared) PutPulled(ctx context.Context, rows ...state.Pulled) error {
-	return s.putPulled(ctx, s.Shared, rows)
+func (s hangingStorePulls) PutPulled(ctx context.Context, rows ...state.Pulled) error {
+	return s.of.putPulled(ctx, s.of.Store, rows)
+}
+
+func (s hangingShared) Catalogue() state.Catalogue {
+	return hangingSharedCatalogue{s.Shared.Catalogue(), s}
+}
+
+type hangingSharedCatalogue struct {
+	state.Catalogue
+	of hangingShared
+}
+
+func (s hangingSharedCatalogue) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
+	return s.of.update(ctx, s.of.Shared, f)
+}
+
+func (s hangingSharedCatalogue) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
+	return s.of.copiesOf(ctx, s.of.Shared, buckets...)
+}
+
+func (s hangingShared) Pulls() state.Pulls { return hangingSharedPulls{s.Shared.Pulls(), s} }
+
+type hangingSharedPulls struct {
+	state.Pulls
+	of hangingShared
+}
+
+func (s hangingSharedPulls) PutPulled(ctx context.Context, rows ...state.Pulled) error {
+	return s.of.putPulled(ctx, s.of.Shared, rows)
 }
 
 // onBoth runs a test on a Control over either store, whose calls can be made to hang.
@@ -269,7 +301,7 @@ func TestReadsDoNotWaitForOthersChangesThatHang(t *testing.T) {
 	c := startOn(t, hangingShared{openPostgres(t, dsn), h})
 	other := openPostgres(t, dsn)
 	held := h.hold(readCopies)
-	_, err := other.Update(t.Context(), func(tx state.Tx) error {
+	_, err := other.Catalogue().Update(t.Context(), func(tx state.Tx) error {
 		return tx.Put(state.Record{Kind: catalog.KindBucket, Name: "theirs", Body: []byte(`{"name":"theirs"}`)})
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Finder is what finds out why buckets can't get where they should be.
@@ -36,6 +37,8 @@ type Issue struct {
 	// Code says what it is about where a program can help, and Cluster where that is; both may be "".
 	Code    ReasonCode
 	Cluster string
+	// Since when it is so; what the keeper of issues is told first, it dates.
+	Since time.Time
 	// Short are the shortfalls of rules (placement's Short) that Reason tells of.
 	Short []string
 }
@@ -44,6 +47,7 @@ type Issue struct {
 // out. It lives in memory: what is still wrong is found again.
 type Issues struct {
 	bus *Bus
+	now func() time.Time
 
 	mu       sync.Mutex
 	byBucket map[string]map[Source]Issue
@@ -51,8 +55,8 @@ type Issues struct {
 	elsewhere map[string][]Issue
 }
 
-func newIssues(bus *Bus) *Issues {
-	return &Issues{bus: bus, byBucket: make(map[string]map[Source]Issue)}
+func newIssues(bus *Bus, now func() time.Time) *Issues {
+	return &Issues{bus: bus, now: now, byBucket: make(map[string]map[Source]Issue)}
 }
 
 // Set notes why a bucket is stuck, or with an Issue without Reason that what the source
@@ -67,8 +71,12 @@ func (s *Issues) Set(bucket string, source Source, issue Issue) {
 func (s *Issues) set(bucket string, source Source, issue Issue) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byBucket[bucket][source].Reason == issue.Reason {
+	before := s.byBucket[bucket][source]
+	if before.Reason == issue.Reason {
 		return false
+	}
+	if issue.Since = before.Since; before.Reason == "" {
+		issue.Since = s.now()
 	}
 	if issue.Reason == "" {
 		s.remove(bucket, func(found Source) bool { return found == source })

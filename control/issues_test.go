@@ -214,14 +214,22 @@ func TestIssuesSayWhatTheyAreAbout(t *testing.T) {
 	w.Issues.SetElsewhere(map[string][]control.Issue{"bkt": {hidden}})
 	w.Issues.Set("bkt", planner, control.Issue{Reason: "nowhere to go"})
 	st, err := w.Status.Bucket(t.Context(), "bkt")
+	before := time.Now()
+	later := control.Issue{Reason: "nowhere to go still"}
+	w.Issues.Set("bkt", planner, later) // another text of what was found keeps its moment
+	st2, err2 := w.Status.Bucket(t.Context(), "bkt")
+	if err2 != nil || !st2.Reasons[0].Since.Equal(st.Reasons[0].Since) || st.Reasons[0].Since.After(before) || st.Reasons[0].Since.IsZero() {
+		t.Errorf("since %v, then %v, %v", st.Reasons[0].Since, st2.Reasons[0].Since, err2)
+	}
+	w.Issues.Set("bkt", planner, control.Issue{Reason: "nowhere to go"})
 	want := []control.Reason{
-		{Code: control.ReasonFound, Text: "nowhere to go"},
-		{Code: control.ReasonHiddenHistory, Text: hidden.Reason, Cluster: "c2"},
+		{Code: control.ReasonFound, Text: "nowhere to go", Since: st.Reasons[0].Since},
+		{Code: control.ReasonHiddenHistory, Text: hidden.Reason, Cluster: "c2", Since: st.Reasons[1].Since}, // dated by this instance
 	}
 	if err != nil || !slices.Equal(st.Reasons, want) {
 		t.Errorf("the reasons are %v, %v, want %v", st.Reasons, err, want)
 	}
-	err = w.Status.Judge(t.Context(), func(_, _ string, reasons []control.Reason) {
+	err = w.Status.Judge(t.Context(), func(_, _ string, reasons []control.Reason, _ []state.Backlog) {
 		if !slices.Equal(reasons, want) {
 			t.Errorf("from memory the reasons are %v", reasons)
 		}

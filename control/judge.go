@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
@@ -16,6 +17,8 @@ type Reason struct {
 	Text string // a sentence
 	// Cluster is the one it is about, if it is about one.
 	Cluster string
+	// Since when it is so; zero where that is not known.
+	Since time.Time
 }
 
 // ReasonCode says what a Reason is about, to programs.
@@ -34,6 +37,8 @@ const (
 	ReasonPending     ReasonCode = "pending"    // objects are on their way
 	// ReasonHiddenHistory: a copy can't leave for older versions that may be in no other.
 	ReasonHiddenHistory ReasonCode = "hidden-history"
+	// ReasonStopped: the primary's storage may not be the one it was, and people have to say which side is right.
+	ReasonStopped ReasonCode = "stopped"
 )
 
 // texts joins the sentences of reasons.
@@ -49,7 +54,7 @@ func texts(reasons []Reason) string {
 func found(issues []Issue) []Reason {
 	var all []Reason
 	for _, i := range issues {
-		all = append(all, Reason{Code: cmp.Or(i.Code, ReasonFound), Text: i.Reason, Cluster: i.Cluster})
+		all = append(all, Reason{Code: cmp.Or(i.Code, ReasonFound), Text: i.Reason, Cluster: i.Cluster, Since: i.Since})
 	}
 	return all
 }
@@ -63,28 +68,28 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state
 		live := snap.ClusterState(cp.Cluster)
 		switch {
 		case cp.State == "failed":
-			stuck = append(stuck, Reason{ReasonCopyFailed, "copy in " + cp.Cluster + ": " + cp.Error, cp.Cluster})
+			stuck = append(stuck, Reason{Code: ReasonCopyFailed, Text: "copy in " + cp.Cluster + ": " + cp.Error, Cluster: cp.Cluster})
 		case live != nil && live.Storage() == routing.StorageDown && !saysDown(stuck, cp.Cluster):
-			stuck = append(stuck, Reason{ReasonStorageDown, "the storage of " + cp.Cluster + " is down", cp.Cluster})
+			stuck = append(stuck, Reason{ReasonStorageDown, "the storage of " + cp.Cluster + " is down", cp.Cluster, live.StorageSince()})
 		}
 	}
 	if len(stuck) > 0 {
 		return BucketStuck, stuck
 	}
 	if why := conflictsOf(st.Conflicts); why != nil {
-		why[0].Text += wrongPrimary(st, logs)
+		why[0].Text, why[0].Since = why[0].Text+wrongPrimary(st, logs), oldestConflict(logs)
 		return BucketConflict, why
 	}
-	if st.Primary == "" {
+	if st.Primary == "" || len(st.Copies) == 0 { // it may be declared, and nobody has looked there yet
 		return BucketSyncing, []Reason{{Code: ReasonNoPrimary, Text: "the primary is yet to be chosen"}}
 	}
 	for _, cp := range st.Copies {
 		if cp.State != "synced" {
-			return BucketSyncing, []Reason{{ReasonCopyState, "copy in " + cp.Cluster + " is " + cp.State, cp.Cluster}}
+			return BucketSyncing, []Reason{{Code: ReasonCopyState, Text: "copy in " + cp.Cluster + " is " + cp.State, Cluster: cp.Cluster}}
 		}
 		if cp.Pending.Objects > 0 {
 			text := fmt.Sprintf("%s on %s way to %s", Count(cp.Pending.Objects, "object"), its(cp.Pending.Objects), cp.Cluster)
-			return BucketSyncing, []Reason{{ReasonPending, text, cp.Cluster}}
+			return BucketSyncing, []Reason{{ReasonPending, text, cp.Cluster, timeOrZero(cp.Pending.Oldest)}}
 		}
 	}
 	return BucketOK, nil
@@ -100,12 +105,29 @@ func saysDown(reasons []Reason, cluster string) bool {
 // stuckBy says what of a copy's pending objects does not get done by itself, or not now.
 func stuckBy(l state.Backlog) (why []Reason) {
 	if l.HeldDeletes > 0 {
-		why = append(why, Reason{ReasonHeldDeletes, fmt.Sprintf("%s held in %s: more than max_deletes", countAre(l.HeldDeletes, "delete"), l.Cluster), l.Cluster})
+		why = append(why, Reason{ReasonHeldDeletes, fmt.Sprintf("%s held in %s: more than max_deletes", countAre(l.HeldDeletes, "delete"), l.Cluster), l.Cluster, l.Oldest})
 	}
 	if l.Failing > 0 {
-		why = append(why, Reason{ReasonFailing, fmt.Sprintf("%s can't be brought to %s yet: %s", Count(l.Failing, "object"), l.Cluster, l.LastError), l.Cluster})
+		why = append(why, Reason{ReasonFailing, fmt.Sprintf("%s can't be brought to %s yet: %s", Count(l.Failing, "object"), l.Cluster, l.LastError), l.Cluster, l.Oldest})
 	}
 	return why
+}
+
+func timeOrZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+// oldestConflict is since when the oldest objects differ that wait where conflicts are.
+func oldestConflict(logs []state.Backlog) (oldest time.Time) {
+	for _, l := range logs {
+		if l.Conflicts > 0 && (oldest.IsZero() || l.Oldest.Before(oldest)) {
+			oldest = l.Oldest
+		}
+	}
+	return oldest
 }
 
 func conflictsOf(n int64) []Reason {

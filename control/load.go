@@ -39,7 +39,7 @@ func (l *loader) use(ctx context.Context, store state.Store, node string) error 
 		return fmt.Errorf("loading the catalogue: %w", err)
 	}
 	if shared == nil {
-		if err := store.ReleaseClaims(ctx, node); err != nil {
+		if err := store.Queue().ReleaseClaims(ctx, node); err != nil {
 			return fmt.Errorf("releasing this node's earlier claims: %w", err)
 		}
 		return nil
@@ -74,7 +74,7 @@ func (l *loader) load(ctx context.Context, from state.Store, between func(contex
 		return err
 	}
 	again := r.PublishAll(snap, l.declared().apply, then)
-	return l.order.Refresh(ctx, from, whole(again), between)
+	return l.order.Refresh(ctx, from.Catalogue(), whole(again), between)
 }
 
 // whole returns changes of everything about things.
@@ -88,7 +88,7 @@ func whole(refs []state.Ref) (all []*publish.Change) {
 // loadObjects makes the exceptions and the pulled objects those of the stored rows.
 func (l *loader) loadObjects(ctx context.Context, from state.Store) error {
 	r := l.exceptions.BeginReload("", "")
-	err := from.EachPending(ctx, func(p state.Pending) error {
+	err := from.Queue().EachPending(ctx, func(p state.Pending) error {
 		r.Row(p)
 		return nil
 	})
@@ -107,7 +107,7 @@ func (l *loader) build(ctx context.Context, from state.Store) (*routing.Snapshot
 	snap := now.Edit(func(e *routing.Editor) {
 		gone := allNames(now)
 		for _, k := range catalog.Kinds {
-			failed = errors.Join(failed, from.Each(ctx, k, func(r state.Record) error {
+			failed = errors.Join(failed, from.Catalogue().Each(ctx, k, func(r state.Record) error {
 				res, err := record.Decode(r)
 				if err != nil {
 					return err
@@ -161,7 +161,7 @@ func loadCopies(ctx context.Context, from state.Store, e *routing.Editor) error 
 		}
 		copies = copies[:0]
 	}
-	err := from.EachCopy(ctx, func(cp state.Copy) error {
+	err := from.Catalogue().EachCopy(ctx, func(cp state.Copy) error {
 		if cp.Bucket != bucket {
 			flush()
 			bucket = cp.Bucket

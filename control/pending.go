@@ -61,7 +61,7 @@ func (s *Pending) Finish(ctx context.Context, rows ...state.PendingKey) error {
 
 // ClaimIn claims due rows of one cluster for this instance, of some buckets only where these are named.
 func (s *Pending) ClaimIn(ctx context.Context, cluster string, most int, lease time.Duration, among ...string) ([]state.Pending, error) {
-	rows, err := s.c.store().ClaimPendingIn(ctx, s.c.members.Claimant(), cluster, most, lease, s.c.now(), among...)
+	rows, err := s.c.store().Queue().ClaimPendingIn(ctx, s.c.members.Claimant(), cluster, most, lease, s.c.now(), among...)
 	if err != nil || len(rows) > 0 { // a claim that found nothing wrote nothing
 		err = s.c.health.note(err)
 	}
@@ -70,7 +70,7 @@ func (s *Pending) ClaimIn(ctx context.Context, cluster string, most int, lease t
 
 // Fail notes failed attempts or holds.
 func (s *Pending) Fail(ctx context.Context, rows ...state.Pending) error {
-	return s.c.store().FailPending(ctx, rows...)
+	return s.c.store().Queue().FailPending(ctx, rows...)
 }
 
 // Added delivers a value soon after rows were added or released, so that workers need not

@@ -14,7 +14,7 @@ func TestNotePending(t *testing.T) {
 	rows := []state.Pending{{Bucket: "reports", Key: "a", Cluster: "c2"}, {Bucket: "reports", Key: "b", Cluster: "c2"}}
 	stored := func() []state.Pending {
 		t.Helper()
-		all, err := w.store.ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 10)
+		all, err := w.store.Queue().ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,7 @@ func (s *Pulled) Put(ctx context.Context, rows ...state.Pulled) error {
 		keys[i] = keyOfPulled(p)
 	}
 	s.begin(keys)
-	err := s.c.health.note(s.c.store().PutPulled(ctx, rows...))
+	err := s.c.health.note(s.c.store().Pulls().PutPulled(ctx, rows...))
 	s.end(keys, func() {
 		for _, p := range rows {
 			if err == nil {
@@ -59,7 +59,7 @@ func (s *Pulled) Delete(ctx context.Context, keys ...state.PulledKey) error {
 		}
 	}
 	remove() // before its row goes
-	err := s.c.health.note(s.c.store().DeletePulled(ctx, keys...))
+	err := s.c.health.note(s.c.store().Pulls().DeletePulled(ctx, keys...))
 	s.end(keys, remove)
 	return err
 }
@@ -193,7 +193,7 @@ func (s *Pulled) read(ctx context.Context, keys map[state.PulledKey]bool) (map[s
 		}
 	}
 	for at := range places {
-		rows, err := s.c.store().ListPulled(ctx, at, 0)
+		rows, err := s.c.store().Pulls().ListPulled(ctx, at, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +210,7 @@ func (s *Pulled) read(ctx context.Context, keys map[state.PulledKey]bool) (map[s
 func (s *Pulled) reload(ctx context.Context, from state.Store) error {
 	r := s.beginReading()
 	rows := make(map[state.PulledKey]state.Pulled)
-	err := from.EachPulled(ctx, func(p state.Pulled) error {
+	err := from.Pulls().EachPulled(ctx, func(p state.Pulled) error {
 		rows[keyOfPulled(p)] = p
 		return nil
 	})
@@ -245,7 +245,7 @@ func (s *Pulled) reload(ctx context.Context, from state.Store) error {
 func (s *Pulled) loadOf(ctx context.Context, buckets []*catalog.Bucket) error {
 	for _, b := range buckets {
 		r := s.beginReading()
-		rows, err := s.c.store().ListPulled(ctx, state.PulledFilter{Bucket: b.Name}, 0)
+		rows, err := s.c.store().Pulls().ListPulled(ctx, state.PulledFilter{Bucket: b.Name}, 0)
 		s.endReading(r, func() {
 			for _, p := range rows {
 				if _, known := s.c.router.Pulled.Get(p.Bucket, p.Key, p.Cluster); !known && !r.touched[keyOfPulled(p)] {

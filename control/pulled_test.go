@@ -145,7 +145,7 @@ func TestInstancesAgreeOnPulledObjects(t *testing.T) {
 		if err := i.Members.CatchUp(ctx); err != nil {
 			t.Fatal(err)
 		}
-		rows, err := i.store.ListPulled(ctx, state.PulledFilter{Bucket: "bkt"}, 0)
+		rows, err := i.store.Pulls().ListPulled(ctx, state.PulledFilter{Bucket: "bkt"}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -152,11 +152,11 @@ func (q *pendingQueue) add(ops []*pendingOp) {
 	for _, op := range ops {
 		attended = op.begun != nil && op.begun() && attended
 	}
-	gens, err := q.store().AddPending(context.Background(), rows...)
+	gens, err := q.store().Queue().AddPending(context.Background(), rows...)
 	err = q.wrote.note(err)
 	if err != nil && len(ops) > 1 && !errors.Is(err, state.ErrUnavailable) {
 		for _, op := range ops { // one caller's bad row must not fail the others
-			op.gens, err = q.store().AddPending(context.Background(), op.add...)
+			op.gens, err = q.store().Queue().AddPending(context.Background(), op.add...)
 			q.index.Added(op.add, err)
 			op.result <- err
 		}
@@ -183,7 +183,7 @@ func (q *pendingQueue) finish(ops []*pendingOp) {
 		keys = append(keys, op.finish...)
 	}
 	q.index.Finish(keys)
-	removed, err := q.store().FinishPending(context.Background(), keys...)
+	removed, err := q.store().Queue().FinishPending(context.Background(), keys...)
 	err = q.wrote.note(err)
 	q.index.Finished(keys, removed)
 	reply(ops, err)

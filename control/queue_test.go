@@ -146,28 +146,42 @@ func (f *flaky) refuse(err error) {
 	f.err = err
 }
 
-func (f *flaky) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
-	f.mu.Lock()
-	f.adds++
-	err, slow := f.err, f.slow
-	f.mu.Unlock()
+func (f *flaky) Queue() state.Queue { return flakyQueue{f.Store.Queue(), f} }
+
+type flakyQueue struct {
+	state.Queue
+	of *flaky
+}
+
+func (f flakyQueue) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+	f.of.mu.Lock()
+	f.of.adds++
+	err, slow := f.of.err, f.of.slow
+	f.of.mu.Unlock()
 	if slow != nil {
 		<-slow
 	}
 	if err != nil && (errors.Is(err, state.ErrUnavailable) || slices.ContainsFunc(rows, func(r state.Pending) bool { return r.Key == "bad" })) {
 		return nil, err
 	}
-	return f.Store.AddPending(ctx, rows...)
+	return f.Queue.AddPending(ctx, rows...)
 }
 
-func (f *flaky) Update(ctx context.Context, g func(state.Tx) error) (state.Seq, error) {
-	f.mu.Lock()
-	err := f.err
-	f.mu.Unlock()
+func (f *flaky) Catalogue() state.Catalogue { return flakyCatalogue{f.Store.Catalogue(), f} }
+
+type flakyCatalogue struct {
+	state.Catalogue
+	of *flaky
+}
+
+func (f flakyCatalogue) Update(ctx context.Context, g func(state.Tx) error) (state.Seq, error) {
+	f.of.mu.Lock()
+	err := f.of.err
+	f.of.mu.Unlock()
 	if err != nil {
 		return 0, err
 	}
-	return f.Store.Update(ctx, g)
+	return f.Catalogue.Update(ctx, g)
 }
 
 func onFlaky(t *testing.T) (*control.Control, *flaky) {
@@ -197,7 +211,7 @@ func TestLostRowsAreStoredLater(t *testing.T) {
 	}
 	f.refuse(nil)
 	eventually(t, "the row", func() bool {
-		rows, err := f.ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 0)
+		rows, err := f.Queue().ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 0)
 		return err == nil && len(rows) == 1
 	})
 	eventually(t, "the end of the trouble", func() bool { return c.Status.StoreTrouble() == nil })

@@ -23,9 +23,17 @@ type Resources struct {
 	issues *Issues
 }
 
+// Origin says who declares a resource that there is.
+func (s *Resources) Origin(k catalog.Kind, name string) Origin {
+	if s.c.declared().byName[k][name] != nil {
+		return OriginConfig
+	}
+	return OriginAPI
+}
+
 // List returns items of a kind sorted by name, after a name, at most limit (0: all).
 func (s *Resources) List(ctx context.Context, k catalog.Kind, after string, limit int) ([]Item, error) {
-	recs, err := s.c.store().List(ctx, k, after, limit)
+	recs, err := s.c.store().Catalogue().List(ctx, k, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +47,7 @@ func (s *Resources) List(ctx context.Context, k catalog.Kind, after string, limi
 // Named returns the items of some names, sorted by name; those that are not there are left out.
 // names is sorted.
 func (s *Resources) Named(ctx context.Context, k catalog.Kind, names []string) ([]Item, error) {
-	recs, err := s.c.store().Records(ctx, k, names...)
+	recs, err := s.c.store().Catalogue().Records(ctx, k, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +87,7 @@ func (s *Resources) Get(ctx context.Context, k catalog.Kind, name string) (Item,
 	if res, ok := s.c.declared().byName[k][name]; ok {
 		return configItem(res), nil
 	}
-	r, err := s.c.store().Get(ctx, k, name)
+	r, err := s.c.store().Catalogue().Get(ctx, k, name)
 	if err != nil {
 		return Item{}, err
 	}

@@ -286,7 +286,7 @@ func TestInstancesAgreeOnExceptions(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	rows, err := all[0].store.ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0)
+	rows, err := all[0].store.Queue().ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestStartWithoutTheDatabase(t *testing.T) {
 	if err := first.Pending.Add(ctx, state.Pending{Bucket: "bkt", Key: "k", Cluster: "c2"}, state.Pending{Bucket: "bkt", Key: "done", Cluster: "c2"}); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := first.Store().ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 1)
+	rows, err := first.Store().Queue().ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 1)
 	if err != nil || len(rows) != 1 || rows[0].Key != "done" {
 		t.Fatalf("%v, %v", rows, err)
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control/internal/since"
 	"github.com/fado-project/fado/placement"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
@@ -23,6 +25,7 @@ type Status struct {
 	usage   *Usage
 	missing func() error // why there is no store yet
 	losses  atomic.Pointer[Losses]
+	since   since.Memory // of what nothing else dates
 }
 
 // Losses says, in sentences, what a bucket's copy in a cluster can't keep of its primary's
@@ -40,19 +43,20 @@ func (s *Status) Bucket(ctx context.Context, bucket string) (BucketStatus, error
 	if rules == nil {
 		return BucketStatus{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
 	}
-	rows, err := s.c.store().CopiesOf(ctx, bucket)
+	rows, err := s.c.store().Catalogue().CopiesOf(ctx, bucket)
 	if err != nil {
 		return BucketStatus{}, err
 	}
-	logs, err := s.c.store().Backlogs(ctx, bucket)
+	logs, err := s.c.store().Queue().Backlogs(ctx, bucket)
 	if err != nil {
 		return BucketStatus{}, err
 	}
-	return s.sum(snap, bucket, rules, rows, logs), nil
+	return s.sum(s.solver(snap), bucket, rules, rows, logs), nil
 }
 
 // sum tells a bucket's status from what was read of it.
-func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.PrefixRule, rows []state.Copy, logs []state.Backlog) BucketStatus {
+func (s *Status) sum(by *solver, bucket string, rules []catalog.PrefixRule, rows []state.Copy, logs []state.Backlog) BucketStatus {
+	snap := by.snap
 	st := BucketStatus{Primary: snap.Of(bucket).Primary(), Copies: copyStatuses(snap, rows, logs), Prefixes: prefixStatuses(rules, rows)}
 	for _, l := range logs {
 		st.Conflicts += l.Conflicts
@@ -62,13 +66,14 @@ func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.Pref
 	for _, i := range stuck {
 		told = append(told, i.Short...)
 	}
-	solve, unasked := s.solver(snap, bucket, rows)
+	solve := by.of(bucket, rows)
 	awaited := ""
 	for _, r := range rules {
-		short := solve(r).Short
-		switch {
+		placed := solve(r)
+		awaited = cmp.Or(awaited, s.usage.unplanned(r, placed.Chosen, rows))
+		switch short := placed.Short; {
 		case short == "" || slices.Contains(told, short):
-		case unasked: // it may be over in a moment
+		case by.unasked: // it may be over in a moment
 			awaited = short
 		default:
 			stuck, told = append(stuck, Issue{Reason: short}), append(told, short)
@@ -80,8 +85,25 @@ func (s *Status) sum(snap *routing.Snapshot, bucket string, rules []catalog.Pref
 	if st.State == BucketOK && awaited != "" {
 		st.State, st.Reasons = BucketSyncing, found([]Issue{{Reason: awaited}})
 	}
+	s.date(bucket, st.Reasons)
 	st.Reason = texts(st.Reasons)
 	return st
+}
+
+// date tells of reasons that nothing else dates since when this instance has seen them.
+func (s *Status) date(bucket string, reasons []Reason) {
+	var keys []since.Key
+	for _, r := range reasons {
+		if r.Since.IsZero() {
+			keys = append(keys, since.Key{What: string(r.Code), Cluster: r.Cluster})
+		}
+	}
+	times := s.since.Found(bucket, s.c.now(), keys...)
+	for i := range reasons {
+		if reasons[i].Since.IsZero() {
+			reasons[i].Since, times = times[0], times[1:]
+		}
+	}
 }
 
 // explainLosses fills the copies' losses in.
@@ -117,9 +139,10 @@ func (s *Status) Buckets(ctx context.Context, buckets ...string) (map[string]Buc
 	if err != nil {
 		return nil, err
 	}
+	by := s.solver(snap)
 	for _, b := range buckets {
 		if rules := snap.Of(b).Rules(); rules != nil {
-			all[b] = s.sum(snap, b, rules, rows[b], logs[b])
+			all[b] = s.sum(by, b, rules, rows[b], logs[b])
 		}
 	}
 	return all, nil
@@ -127,11 +150,11 @@ func (s *Status) Buckets(ctx context.Context, buckets ...string) (map[string]Buc
 
 // readSome reads the copies and backlogs of some buckets by their names.
 func (s *Status) readSome(ctx context.Context, buckets []string) (map[string][]state.Copy, map[string][]state.Backlog, error) {
-	copies, err := s.c.store().CopiesOf(ctx, buckets...)
+	copies, err := s.c.store().Catalogue().CopiesOf(ctx, buckets...)
 	if err != nil {
 		return nil, nil, err
 	}
-	sums, err := s.c.store().Backlogs(ctx, buckets...)
+	sums, err := s.c.store().Queue().Backlogs(ctx, buckets...)
 	rows, logs := make(map[string][]state.Copy, len(buckets)), make(map[string][]state.Backlog)
 	for _, cp := range copies {
 		rows[cp.Bucket] = append(rows[cp.Bucket], cp)
@@ -148,7 +171,7 @@ func (s *Status) readMany(ctx context.Context, buckets []string) (map[string][]s
 	for _, b := range buckets {
 		rows[b] = nil
 	}
-	err := s.c.store().EachCopy(ctx, func(cp state.Copy) error {
+	err := s.c.store().Catalogue().EachCopy(ctx, func(cp state.Copy) error {
 		if have, wanted := rows[cp.Bucket]; wanted {
 			rows[cp.Bucket] = append(have, cp)
 		}
@@ -157,7 +180,7 @@ func (s *Status) readMany(ctx context.Context, buckets []string) (map[string][]s
 	if err != nil {
 		return nil, nil, err
 	}
-	sums, err := s.c.store().Backlogs(ctx, "")
+	sums, err := s.c.store().Queue().Backlogs(ctx, "")
 	for _, l := range sums {
 		if _, wanted := rows[l.Bucket]; wanted {
 			logs[l.Bucket] = append(logs[l.Bucket], l)
@@ -174,18 +197,29 @@ func (s *Status) Placement(ctx context.Context, bucket, prefix string) (catalog.
 	if !ok {
 		return rule, placement.Result{}, fmt.Errorf("bucket %s: %w", bucket, ErrNotFound)
 	}
-	rows, err := s.c.store().CopiesOf(ctx, bucket)
+	rows, err := s.c.store().Catalogue().CopiesOf(ctx, bucket)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return rule, placement.Result{}, err
 	}
-	solve, _ := s.solver(snap, bucket, rows)
-	return rule, solve(rule), nil
+	return rule, s.solver(snap).of(bucket, rows)(rule), nil
 }
 
-// solver returns what places a bucket's rules by the copies given: what all rules have in
-// common is looked up once, because a bucket may have a thousand. unasked says that storages
-// are left out that may just not have been asked yet.
-func (s *Status) solver(snap *routing.Snapshot, bucket string, rows []state.Copy) (solve func(catalog.PrefixRule) placement.Result, unasked bool) {
+// solver places the rules of buckets by a snapshot. unasked says that storages are left out that
+// may just not have been asked yet.
+type solver struct {
+	snap    *routing.Snapshot
+	place   *placement.Solver
+	unasked bool
+}
+
+func (s *Status) solver(snap *routing.Snapshot) *solver {
+	silent, notYet := s.usage.Silent(snap)
+	return &solver{snap, placement.NewSolver(snap, s.usage.All()).Exclude(silent), len(notYet) > 0}
+}
+
+// of returns what places a bucket's rules by the copies given: what all rules have in common is
+// looked up once, because a bucket may have a thousand.
+func (by *solver) of(bucket string, rows []state.Copy) (solve func(catalog.PrefixRule) placement.Result) {
 	held := make(map[string]*placement.RuleInput)
 	for _, r := range rows {
 		if held[r.Prefix] == nil {
@@ -193,21 +227,19 @@ func (s *Status) solver(snap *routing.Snapshot, bucket string, rows []state.Copy
 		}
 		held[r.Prefix].Note(r.Copy)
 	}
-	silent, notYet := s.usage.Silent(snap)
-	primary, solver := snap.Of(bucket).Primary(), placement.NewSolver(snap, s.usage.All()).Exclude(silent)
-	stays := primaryStays(snap, bucket)
+	primary, stays := by.snap.Of(bucket).Primary(), primaryStays(by.snap, bucket)
 	return func(rule catalog.PrefixRule) placement.Result {
 		in := new(placement.RuleInput)
 		if h := held[rule.Prefix]; h != nil {
 			*in = *h
 		}
 		in.Bucket, in.Prefix, in.Policy, in.Primary, in.PrimaryDeclared = bucket, rule.Prefix, rule.Policy, primary, stays
-		p, known := solver.Place(in)
+		p, known := by.place.Place(in)
 		if !known {
 			p.Short = "policy " + rule.Policy + " does not exist"
 		}
 		return p
-	}, len(notYet) > 0
+	}
 }
 
 // primaryStays says whether only people move a bucket's primary: the bucket names it, or its
@@ -234,7 +266,7 @@ type InTrouble struct {
 // the store gone it tells what memory knows.
 func (s *Status) Troubles(ctx context.Context) (stuck, conflict InTrouble) {
 	why, conflicts := make(map[string]string), make(map[string]int64)
-	if logs, err := s.c.store().Backlogs(ctx, ""); err == nil {
+	if logs, err := s.c.store().Queue().Backlogs(ctx, ""); err == nil {
 		for _, l := range logs {
 			if r := stuckBy(l); len(r) > 0 && why[l.Bucket] == "" {
 				why[l.Bucket] = r[0].Text

@@ -24,7 +24,7 @@ type Trouble struct{ State, Reason string }
 // Tally judges every bucket from memory and from what the store sums of pending rows, as
 // [Status.Bucket] does one. It takes about a microsecond a bucket.
 func (s *Status) Tally(ctx context.Context) (Tally, error) {
-	logs, err := s.c.store().Backlogs(ctx, "")
+	logs, err := s.c.store().Queue().Backlogs(ctx, "")
 	if err != nil {
 		return Tally{}, err
 	}
@@ -40,16 +40,16 @@ func (s *Status) Tally(ctx context.Context) (Tally, error) {
 }
 
 // Judge tells f every bucket's state with its reasons, in no particular order, as Tally counts
-// them.
-func (s *Status) Judge(ctx context.Context, f func(bucket, state string, reasons []Reason)) error {
-	logs, err := s.c.store().Backlogs(ctx, "")
+// them, and the backlogs of its copies.
+func (s *Status) Judge(ctx context.Context, f func(bucket, is string, reasons []Reason, logs []state.Backlog)) error {
+	logs, err := s.c.store().Queue().Backlogs(ctx, "")
 	if err != nil {
 		return err
 	}
 	return s.judgeAll(ctx, logs, f)
 }
 
-func (s *Status) judgeAll(ctx context.Context, logs []state.Backlog, f func(bucket, state string, reasons []Reason)) error {
+func (s *Status) judgeAll(ctx context.Context, logs []state.Backlog, f func(bucket, is string, reasons []Reason, logs []state.Backlog)) error {
 	of := make(map[string][]state.Backlog)
 	for _, l := range logs {
 		of[l.Bucket] = append(of[l.Bucket], l)
@@ -57,9 +57,10 @@ func (s *Status) judgeAll(ctx context.Context, logs []state.Backlog, f func(buck
 	troubled, snap := s.issues.buckets(), s.c.router.Snapshot()
 	snap.Buckets(func(bucket string) bool {
 		st, reasons := s.judgeFromMemory(snap, bucket, troubled, of[bucket])
-		f(bucket, st, reasons)
+		f(bucket, st, reasons, of[bucket])
 		return ctx.Err() == nil
 	})
+	s.since.Keep(func(bucket string) bool { return snap.Of(bucket).Rules() != nil })
 	return ctx.Err()
 }
 
@@ -70,10 +71,10 @@ func addCount(sums map[string]int64, bucket string, n int64) {
 }
 
 // count notes a bucket's state.
-func (t *Tally) count(bucket, state string, reasons []Reason) {
-	t.States[state]++
-	if state == BucketStuck || state == BucketConflict {
-		t.Trouble[bucket] = Trouble{State: state, Reason: texts(reasons)}
+func (t *Tally) count(bucket, is string, reasons []Reason, _ []state.Backlog) {
+	t.States[is]++
+	if is == BucketStuck || is == BucketConflict {
+		t.Trouble[bucket] = Trouble{State: is, Reason: texts(reasons)}
 	}
 }
 
@@ -89,7 +90,8 @@ func (s *Status) judgeFromMemory(snap *routing.Snapshot, bucket string, troubled
 		status.Conflicts += l.Conflicts
 	}
 	copies := snap.Of(bucket).Copies()
-	if len(stuck) == 0 && len(logs) == 0 && status.Primary != "" && !slices.ContainsFunc(copies, func(c catalog.Copy) bool { return unsettled(snap, c) }) {
+	if len(stuck) == 0 && len(logs) == 0 && status.Primary != "" && len(copies) > 0 && !slices.ContainsFunc(copies, func(c catalog.Copy) bool { return unsettled(snap, c) }) {
+		s.date(bucket, nil)
 		return BucketOK, nil
 	}
 	rows := make([]state.Copy, len(copies))
@@ -97,7 +99,9 @@ func (s *Status) judgeFromMemory(snap *routing.Snapshot, bucket string, troubled
 		rows[i] = state.Copy{Bucket: bucket, Copy: c}
 	}
 	status.Copies = copyStatuses(snap, rows, logs)
-	return judge(snap, status, found(stuck), logs)
+	st, reasons = judge(snap, status, found(stuck), logs)
+	s.date(bucket, reasons)
+	return st, reasons
 }
 
 // unsettled says whether a copy keeps its bucket from being ok.

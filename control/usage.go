@@ -2,10 +2,12 @@ package control
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
 )
 
 // Usage keeps how much each cluster's storage holds, and which storages have ever answered
@@ -61,6 +63,18 @@ func (u *Usage) Silent(snap *routing.Snapshot) (silent, unasked map[string]bool)
 		return true
 	})
 	return silent, unasked
+}
+
+// unplanned says where a rule has yet to get a copy, "" for nowhere. Invariant: no bucket is ok before all of its copies are on record.
+func (u *Usage) unplanned(rule catalog.PrefixRule, chosen []string, rows []state.Copy) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, at := range chosen {
+		if u.asked && !slices.ContainsFunc(rows, func(c state.Copy) bool { return c.Prefix == rule.Prefix && c.Cluster == at }) {
+			return "the copy in " + at + " is yet to be begun"
+		}
+	}
+	return ""
 }
 
 // Set notes how much a cluster's storage holds.

@@ -37,7 +37,7 @@ func (c *core) validate(tx state.Tx, r catalog.Resource) error {
 // declared primary outside its policy's allowed zones. Only buckets whose primary is
 // a cluster that some policy allows now and would not allow then need a look.
 func (c *core) checkPrimaries(tx state.Tx, in *txLookup, r catalog.Resource) error {
-	then := &overlay{Lookup: in, r: r}
+	then := &record.Overlay{Lookup: in, To: r}
 	if r.ResourceKind() == catalog.KindPolicy && in.Policy(r.ResourceName()) == nil {
 		return nil // a new policy: no bucket names it
 	}
@@ -71,12 +71,12 @@ func (c *core) checkPrimaries(tx state.Tx, in *txLookup, r catalog.Resource) err
 }
 
 // forbiddenBy returns the clusters that a policy allows now and would not allow then.
-func (c *core) forbiddenBy(then *overlay) []string {
+func (c *core) forbiddenBy(then *record.Overlay) []string {
 	snap := c.router.Snapshot()
 	zones, clusters := tables(then)
 	var lost []string
 	snap.Policies(func(p *catalog.Policy) bool {
-		if next, ok := then.r.(*catalog.Policy); ok {
+		if next, ok := then.To.(*catalog.Policy); ok {
 			if next.Name != p.Name {
 				return true
 			}

@@ -92,7 +92,7 @@ func TestHintsAreDurable(t *testing.T) {
 			if w.Code != http.StatusAccepted {
 				t.Fatalf("%d %s", w.Code, w.Body)
 			}
-			rows, err := app.ctl.Store().ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 10)
+			rows, err := app.ctl.Store().Queue().ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 10)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/fado-project/fado/internal/traffic"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -19,9 +20,8 @@ type App interface {
 	Router() *routing.Router
 	// Ready is closed once the router knows the catalogue.
 	Ready() <-chan struct{}
-	// CountDecision and CountRejection count how requests were decided, once each.
-	CountDecision(cluster string, l routing.Locality)
-	CountRejection(routing.Reason)
+	// Invocations counts how requests were decided.
+	Invocations() traffic.Invocations
 }
 
 // FailureReporter may be implemented by the app to learn which endpoints live
@@ -42,10 +42,6 @@ type Puller interface {
 type Presigner interface {
 	Presign(cluster, bucket, key string, expires time.Duration) string
 }
-
-// ReadCounter may be implemented by the app to count invocations that read their first input in
-// another cluster.
-type ReadCounter interface{ CountRead(from, to string) }
 
 // readyTimeout is how long a request waits for an app that is still starting.
 const readyTimeout = 10 * time.Second

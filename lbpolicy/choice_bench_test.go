@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/internal/traffic"
 	"github.com/fado-project/fado/routing"
 )
 
@@ -22,8 +23,10 @@ type benchApp struct {
 
 func (a *benchApp) Router() *routing.Router                { return a.router }
 func (a *benchApp) Ready() <-chan struct{}                 { return a.ready }
+func (a *benchApp) Invocations() traffic.Invocations       { return a }
 func (a *benchApp) CountDecision(string, routing.Locality) {}
 func (a *benchApp) CountRejection(routing.Reason)          {}
+func (a *benchApp) CountRead(string, string)               {}
 
 const benchBuckets = 10_000
 

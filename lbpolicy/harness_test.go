@@ -25,6 +25,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/internal/traffic"
 	_ "github.com/fado-project/fado/lbpolicy"
 	"github.com/fado-project/fado/routing"
 )
@@ -88,6 +89,8 @@ func (w *world) Pull(ctx context.Context, plan routing.PullPlan) error {
 	}
 	return w.puller(ctx, plan)
 }
+
+func (w *world) Invocations() traffic.Invocations { return w }
 
 func (w *world) CountDecision(_ string, l routing.Locality) {
 	w.mu.Lock()

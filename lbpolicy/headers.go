@@ -102,7 +102,7 @@ func retryAfter(reason routing.Reason) string {
 func countAtEnd(st *requestState, app App) {
 	context.AfterFunc(st.req.Context(), func() {
 		if reason := st.rejection.Load(); reason != nil {
-			app.CountRejection(*reason)
+			app.Invocations().CountRejection(*reason)
 		}
 	})
 }

@@ -334,6 +334,10 @@ func TestNoReadingOfAHeaderGivesMore(t *testing.T) {
 		"too many objects":      {"X-FaDO-Bucket: eu-data" + strings.Repeat(",open", 1200)},
 		"an encoded bucket":     {"X-FaDO-Bucket: eu%2Ddata"},
 		"a blank in it":         {"X-FaDO-Data: s3:// eu-data/secret"},
+		"a leading slash":       {"X-FaDO-Bucket: mixed", "X-FaDO-Object: /eu/secret"},
+		"an encoded slash":      {"X-FaDO-Bucket: mixed", "X-FaDO-Object: %2Feu/secret"},
+		"a path":                {"X-FaDO-Data: s3://mixed/x/../eu//secret"},
+		"a path to a prefix":    {"X-FaDO-Data: s3://mixed//eu/"},
 		"another scheme":        {"X-FaDO-Data: s3://open/k, S3://eu-data/secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -346,5 +350,23 @@ func TestNoReadingOfAHeaderGivesMore(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// However an object is named, a copy that is behind is no hit for it: not under a name that a storage takes
+// for the object's, either.
+func TestStaleUnderAnotherName(t *testing.T) {
+	w := threeClusters(t)
+	w.bucket("photos", catalog.Policy{}, "c1", "c3")
+	w.router.Pending.Add("photos", "a b", "c3")
+	s := serve(t, dynamicProxy)
+	for _, headers := range [][]string{
+		{"X-FaDO-Bucket: photos", "X-FaDO-Object: /a b"},
+		{"X-FaDO-Bucket: photos", "X-FaDO-Object: x/..//a%20b"},
+		{"X-FaDO-Data: s3://photos//a%20b"},
+	} {
+		if who := s.tally(20, headers...); !only(who, "c1") {
+			t.Errorf("%q: %v", headers, who)
+		}
 	}
 }

@@ -63,7 +63,7 @@ func TestInputsFromHeaders(t *testing.T) {
 			[]routing.Input{
 				object("a", "k ey"),
 				{Bucket: "b", Key: "dir/", Scope: routing.ScopePrefix},
-				whole("c"), whole("d"), object("e", "/x"),
+				whole("c"), whole("d"), object("e", "/x"), object("e", "x"),
 			},
 		},
 		{

@@ -88,12 +88,12 @@ func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason routi
 	last := isFinal(reason) || !p.retries() || len(st.tried) == 0 && p.isLast(st)
 	if last && p.answers() {
 		st.rejection.Store(nil)
-		p.app.CountRejection(reason)
+		p.app.Invocations().CountRejection(reason)
 		st.refusal, st.upstream = reason, refusedUpstream()
 		return st.upstream
 	}
 	if !p.retries() {
-		p.app.CountRejection(reason)
+		p.app.Invocations().CountRejection(reason)
 		return nil
 	}
 	st.rejection.Store(&reason)
@@ -108,7 +108,7 @@ func (p *DataAware) refuse(st *requestState, w http.ResponseWriter, reason routi
 func (p *DataAware) announce(st *requestState, d *routing.Decision, w http.ResponseWriter) {
 	if !st.counted {
 		st.counted = true
-		p.app.CountDecision(st.endpoint.Cluster, d.Locality)
+		p.app.Invocations().CountDecision(st.endpoint.Cluster, d.Locality)
 		p.app.Router().Ledger.Invoked(d, st.endpoint)
 	}
 	if st.watched {

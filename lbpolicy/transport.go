@@ -38,7 +38,6 @@ type Transport struct {
 	reverseproxy.HTTPTransport
 
 	app      App
-	reads    ReadCounter // nil: nobody counts them
 	handler  *reverseproxy.Handler
 	keepHost bool // the user's header operations have the say on Host
 	secure   secureTransports
@@ -63,7 +62,6 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.app, err = appOf(ctx); err != nil {
 		return err
 	}
-	t.reads, _ = t.app.(ReadCounter)
 	t.handler = handlerOf(ctx)
 	if err = needUpstreams(t.handler, "the transport fado has no upstreams to reach"); err != nil {
 		return err
@@ -153,8 +151,8 @@ func (t *Transport) countServed(req *http.Request, ep *routing.Endpoint, chosen 
 	locality := routing.LocalityNone
 	if chosen != nil {
 		locality = chosen.locality
-		if locality == routing.LocalityRemote && chosen.from != "" && t.reads != nil {
-			t.reads.CountRead(chosen.from, ep.Cluster)
+		if locality == routing.LocalityRemote && chosen.from != "" {
+			t.app.Invocations().CountRead(chosen.from, ep.Cluster)
 		}
 	}
 	ep.Live.Served.Count(locality, took, err != nil || res.StatusCode >= http.StatusInternalServerError)

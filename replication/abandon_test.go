@@ -34,13 +34,13 @@ func TestAbandonALostStorage(t *testing.T) {
 	w.awaitOK("alone", "c1")
 	lost.Kill()
 
-	what, err := w.eng.Abandoned(t.Context(), "c1")
+	what, err := w.eng.Abandonments().Of(t.Context(), "c1")
 	w.must(err)
 	if what.Objects != 1 || len(what.Buckets) != 2 || what.Buckets[0].Bucket != "alone" || what.Buckets[0].Heir != "" ||
 		what.Buckets[1].Heir != "c2" || what.Buckets[1].Objects != 0 {
 		t.Errorf("what is lost: %+v", what)
 	}
-	w.must(w.eng.Abandon(t.Context(), "c1", control.Precondition{}))
+	w.must(w.eng.Abandonments().Abandon(t.Context(), "c1", control.Precondition{}))
 	if _, err := w.ctl.Resources.Get(t.Context(), catalog.KindCluster, "c1"); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("the cluster is there yet: %v", err)
 	}
@@ -52,7 +52,7 @@ func TestAbandonALostStorage(t *testing.T) {
 		st := w.status("alone")
 		return st.State == control.BucketOK && st.Primary != "" && st.Primary != "c1"
 	})
-	if _, err := w.eng.Abandoned(t.Context(), "c1"); !errors.Is(err, control.ErrNotFound) {
+	if _, err := w.eng.Abandonments().Of(t.Context(), "c1"); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("abandoned again: %v", err)
 	}
 }
@@ -67,7 +67,7 @@ func TestAbandonIsRefused(t *testing.T) {
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	var inUse *control.InUseError
-	if err := w.eng.Abandon(t.Context(), "c1", control.Precondition{}); !errors.As(err, &inUse) || len(inUse.By) != 1 {
+	if err := w.eng.Abandonments().Abandon(t.Context(), "c1", control.Precondition{}); !errors.As(err, &inUse) || len(inUse.By) != 1 {
 		t.Errorf("error %v", err)
 	}
 	w.awaitOK("bkt", "c1", "c2")
@@ -97,13 +97,13 @@ func TestAbandonChoosesTheBestCopy(t *testing.T) {
 			len(w.pending(state.PendingFilter{Cluster: "c3"})) == 0
 	})
 	c1.SetFault(func(context.Context, string, string, string) error { return storage.ErrUnavailable })
-	what, err := w.eng.Abandoned(t.Context(), "c1")
+	what, err := w.eng.Abandonments().Of(t.Context(), "c1")
 	w.must(err)
 	if len(what.Buckets) != 1 || what.Buckets[0].Heir != "c3" || what.Objects != 0 {
 		t.Errorf("what is lost: %+v", what)
 	}
 	c2.SetFault(nil)
-	w.must(w.eng.Abandon(t.Context(), "c1", control.Precondition{}))
+	w.must(w.eng.Abandonments().Abandon(t.Context(), "c1", control.Precondition{}))
 	w.await("c2 to follow", func() bool { return w.status("bkt").Primary == "c3" && c2.Contents("bkt")["new"] == "y" })
 }
 
@@ -121,12 +121,12 @@ func TestAbandonKeepsWhatIsLeaving(t *testing.T) {
 	c1.SetFault(func(context.Context, string, string, string) error { return storage.ErrUnavailable })
 	w.await("c1 is down", func() bool { return !w.eng.core.sites.Up("c1") })
 	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 1}, Clusters: []string{"c3"}})
-	what, err := w.eng.Abandoned(t.Context(), "c1")
+	what, err := w.eng.Abandonments().Of(t.Context(), "c1")
 	w.must(err)
 	if len(what.Buckets) != 1 || what.Buckets[0].Heir != "c2" || what.Objects != 0 {
 		t.Errorf("what is lost: %+v", what)
 	}
-	w.must(w.eng.Abandon(t.Context(), "c1", control.Precondition{}))
+	w.must(w.eng.Abandonments().Abandon(t.Context(), "c1", control.Precondition{}))
 	w.await("c3 to have it", func() bool { return w.status("bkt").Primary == "c3" && c3.Contents("bkt")["k"] == "x" })
 	w.awaitOK("bkt", "c3")
 	if got := c2.Contents("bkt"); len(got) != 0 {

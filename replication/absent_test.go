@@ -37,14 +37,14 @@ func TestRejectTrustsNo404(t *testing.T) {
 	w.must(w.eng.SyncBucket(t.Context(), "bkt"))
 	w.await("deletes are held", func() bool { return w.heldDeletes("bkt") == 40 })
 	denying(c2, "07")
-	if n, err := w.eng.DecideDeletes(t.Context(), "bkt", false); !errors.Is(err, storage.ErrInconsistent) {
+	if n, err := w.eng.Decisions().Deletes(t.Context(), "bkt", false); !errors.Is(err, storage.ErrInconsistent) {
 		t.Errorf("rejected %d, %v", n, err)
 	}
 	if n := w.heldDeletes("bkt"); n != 1 {
 		t.Errorf("%d deletes are held, want that of what is not back", n)
 	}
 	c2.SetFault(nil)
-	_, err := w.eng.DecideDeletes(t.Context(), "bkt", false)
+	_, err := w.eng.Decisions().Deletes(t.Context(), "bkt", false)
 	w.must(err)
 	w.awaitOK("bkt", "c1", "c2")
 	if a, b := c1.Contents("bkt"), c2.Contents("bkt"); len(a) != 60 || !mapsEqual(a, b) {
@@ -90,7 +90,7 @@ func TestRejectedAreNoHitsElsewhere(t *testing.T) {
 		}
 		return nil
 	})
-	n, err := w.eng.DecideDeletes(t.Context(), "bkt", false)
+	n, err := w.eng.Decisions().Deletes(t.Context(), "bkt", false)
 	if w.must(err); n != 30 {
 		t.Errorf("rejected %d, want 30", n)
 	}
@@ -123,7 +123,7 @@ func TestAnywhereRejectsEverywhere(t *testing.T) {
 	w.await("three deletes are held in one place, and none in the other", func() bool {
 		return w.heldDeletes("bkt") == 3 && len(w.contents("c3", "bkt")) == 0
 	})
-	n, err := w.eng.DecideDeletes(t.Context(), "bkt", false)
+	n, err := w.eng.Decisions().Deletes(t.Context(), "bkt", false)
 	if w.must(err); n != 3 {
 		t.Errorf("%d deletes were rejected, want 3", n)
 	}
@@ -236,7 +236,7 @@ func TestPurgeOfCopies(t *testing.T) {
 	c1.Restore("bkt", "newer", "an older body")
 	w.must(w.eng.Purge(t.Context(), "bkt", PurgeCopies, control.Precondition{}))
 	w.must(w.eng.Resume(t.Context()))
-	w.await("the purge is told of", func() bool { return len(w.eng.StuckPurges()) == 1 })
+	w.await("the purge is told of", func() bool { return len(w.eng.Reports().StuckPurges()) == 1 })
 	c2.SetFault(nil)
 	w.awaitPurged()
 	if _, err := w.ctl.Resources.Get(t.Context(), catalog.KindBucket, "bkt"); !errors.Is(err, control.ErrNotFound) {

@@ -59,7 +59,7 @@ func (w *world) awaitContent(bucket, key, want string, clusters ...string) {
 func (w *world) awaitIdle(bucket string) {
 	w.Helper()
 	w.await("nothing pending in "+bucket, func() bool {
-		logs, err := w.store.Backlogs(context.Background(), bucket)
+		logs, err := w.store.Queue().Backlogs(context.Background(), bucket)
 		return err == nil && len(logs) == 0
 	})
 }
@@ -377,7 +377,7 @@ func TestAnywhereBreaker(t *testing.T) {
 	if n := len(w.contents("c1", "bkt")); n != 3 {
 		t.Errorf("c1 has %d objects, want 3", n)
 	}
-	n, err := w.eng.DecideDeletes(t.Context(), "bkt", false)
+	n, err := w.eng.Decisions().Deletes(t.Context(), "bkt", false)
 	if w.must(err); n != 3 {
 		t.Errorf("%d deletes were rejected, want 3", n)
 	}
@@ -410,7 +410,7 @@ func TestAnywhereRejectsWhatIsRaisedAgain(t *testing.T) {
 		row.Hold, row.NextAttempt = state.HoldNone, time.Now().Add(time.Hour)
 		w.must(w.ctl.Pending.Add(t.Context(), row))
 	}
-	n, err := w.eng.DecideDeletes(t.Context(), "bkt", false)
+	n, err := w.eng.Decisions().Deletes(t.Context(), "bkt", false)
 	if w.must(err); n != 3 {
 		t.Errorf("%d deletes were rejected, want 3", n)
 	}

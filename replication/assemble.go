@@ -8,11 +8,13 @@ import (
 	"github.com/fado-project/fado/replication/internal/copies"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/replication/internal/jobs"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/peers"
 	"github.com/fado-project/fado/replication/internal/port"
 	"github.com/fado-project/fado/replication/internal/pull"
+	"github.com/fado-project/fado/replication/internal/purge"
 	"github.com/fado-project/fado/replication/internal/queue"
 	"github.com/fado-project/fado/replication/internal/report"
 	"github.com/fado-project/fado/replication/internal/site"
@@ -46,11 +48,12 @@ func (w wiring) assemble(o Options) {
 	w.e.formers = &formers{byBucket: make(map[string][]formerPrimary)}
 	w.e.walks = w.walkers()
 	w.e.pulls = pull.New(w.pullOptions(o.Metrics))
+	w.e.purges = purge.New(w.purgeOptions())
 	w.e.core.objects.OnDemand = w.e.pulls.Settle
 	w.e.gaps = newGaps(w.e.core, func(cluster string) { w.running(func(r *run) { r.passes.feedGap(cluster) }) })
 	w.e.queue = queue.New(w.queueOptions())
 	w.e.drains = &drains{core: w.e.core, by: make(map[string]DrainStatus)}
-	w.e.rebalances = newRebalances(w.e.core)
+	w.e.jobs = jobs.New(w.jobsOptions())
 	w.e.formers.core = w.e.core
 }
 
@@ -100,7 +103,7 @@ func (w wiring) siteOptions(o Options) site.Options {
 // waiting for that one.
 func (w wiring) waitedFor(ctx context.Context, cluster string) []state.PendingFilter {
 	which := []state.PendingFilter{{Cluster: cluster}}
-	logs, err := w.e.core.ctl.Store().Backlogs(ctx, "")
+	logs, err := w.e.core.ctl.Store().Queue().Backlogs(ctx, "")
 	w.e.core.stored(ctx, "could not find what waited for a storage that is up; it is tried again when its time comes", err)
 	snap := w.e.core.snap()
 	for _, l := range logs {
@@ -116,7 +119,7 @@ func (w wiring) waitedFor(ctx context.Context, cluster string) []state.PendingFi
 func (w wiring) retry(ctx context.Context, which ...state.PendingFilter) {
 	w.running(func(r *run) {
 		for _, f := range which {
-			_, err := w.e.core.ctl.Store().RetryPending(ctx, f, w.e.core.now())
+			_, err := w.e.core.ctl.Store().Queue().RetryPending(ctx, f, w.e.core.now())
 			w.e.core.stored(ctx, "could not make waiting objects due; they are tried again when their time comes", err)
 		}
 		w.e.core.ctl.Pending.Wake()
@@ -145,7 +148,7 @@ func (w wiring) askSource(bucket string) (answer func(error)) {
 
 func (w wiring) queueOptions() queue.Options {
 	return queue.Options{
-		Router: w.e.core.ctl.Router(), Pending: w.e.core.ctl.Pending, Rows: w.e.core.ctl.Store(), Sites: w.e.core.sites, Slots: w.e.core.slots,
+		Router: w.e.core.ctl.Router(), Pending: w.e.core.ctl.Pending, Rows: w.e.core.ctl.Store().Queue(), Sites: w.e.core.sites, Slots: w.e.core.slots,
 		Pause: w.e.core.pause, Settler: w.e.core.objects, Report: w.e.core.report, Log: w.e.core.log, Now: w.e.core.now,
 		Timing:   queue.Timing{Lease: w.e.core.tune.Lease, RetryMax: w.e.core.tune.RetryMax, FullProbe: w.e.core.tune.FullProbe},
 		Claimant: w.e.core.ctl.Members.Claimant, Shared: w.e.core.ctl.Members.Shared, CatchUp: w.e.core.ctl.Members.CatchUp,
@@ -159,7 +162,7 @@ func (w wiring) queueOptions() queue.Options {
 
 // leading runs f for as long as this instance has a lock of the store, until ctx ends.
 func (w wiring) leading(ctx context.Context, lock string, f func(context.Context)) {
-	l := peers.Leader{Locks: w.e.core.ctl.Store(), News: w.e.core.ctl.Members.News, Log: w.e.core.log, Every: w.e.core.tune.ShardEvery}
+	l := peers.Leader{Locks: w.e.core.ctl.Store().Locks(), News: w.e.core.ctl.Members.News, Log: w.e.core.log, Every: w.e.core.tune.ShardEvery}
 	l.Leading(ctx, lock, f)
 }
 

@@ -53,7 +53,7 @@ func (w wiring) walkOptions(b *buckets.Buckets) walk.Options {
 				return n
 			},
 			Carriers: func(bucket, key string) (n int) {
-				w.running(func(r *run) { n = r.paths.others(bucket, key) })
+				w.running(func(r *run) { n = r.paths.Others(bucket, key) })
 				return n
 			},
 		},

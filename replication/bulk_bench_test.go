@@ -137,7 +137,7 @@ func BenchmarkLag(b *testing.B) {
 		slices.Sort(lags)
 		b.ReportMetric(float64(lags[100].Microseconds())/1000, "p50-ms")
 		b.ReportMetric(float64(lags[198].Microseconds())/1000, "p99-ms")
-		st, err := w.eng.Status(context.Background())
+		st, err := w.eng.Reports().Status(context.Background(), false)
 		w.must(err)
 		b.ReportMetric(st.LagMS.P50, "own-p50-ms")
 		b.ReportMetric(st.LagMS.P99, "own-p99-ms")

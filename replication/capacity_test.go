@@ -78,9 +78,9 @@ func TestFullStorage(t *testing.T) {
 	w.await("c3 has everything", func() bool { return len(w.contents("c3", "bkt")) == objects+1 })
 	w.await("c2 is full, and the bucket says so", func() bool {
 		st := w.status("bkt")
-		return w.eng.StorageStatus("c2").Full && st.State == control.BucketStuck && strings.Contains(st.Reason, "c2 is full")
+		return w.eng.Reports().Storage("c2").Full && st.State == control.BucketStuck && strings.Contains(st.Reason, "c2 is full")
 	})
-	if st := w.eng.StorageStatus("c2"); st.State != "up" || !strings.Contains(st.Error, "XMinioStorageFull") {
+	if st := w.eng.Reports().Storage("c2"); st.State != "up" || !strings.Contains(st.Error, "XMinioStorageFull") {
 		t.Errorf("%+v", st)
 	}
 	w.await("every row waits", func() bool {
@@ -100,7 +100,7 @@ func TestFullStorage(t *testing.T) {
 	f.full.Store(false)
 	w.awaitOK("bkt", "c1", "c2", "c3")
 	w.awaitSame("bkt", "c1", "c2", "c3")
-	if w.eng.StorageStatus("c2").Full {
+	if w.eng.Reports().Storage("c2").Full {
 		t.Error("c2 is still called full")
 	}
 }
@@ -124,7 +124,7 @@ func TestFirstSyncToFullStorage(t *testing.T) {
 		st := w.status("bkt")
 		return st.State == control.BucketStuck && strings.Contains(st.Reason, "c2 is full")
 	})
-	w.await("it is probed", func() bool { return f.puts.Load() > 40 || w.eng.StorageStatus("c2").Full })
+	w.await("it is probed", func() bool { return f.puts.Load() > 40 || w.eng.Reports().Storage("c2").Full })
 	if row, _ := w.copyRow("bkt", "", "c2"); row.State == catalog.CopyFailed {
 		t.Error("the copy failed as a whole")
 	}
@@ -146,7 +146,7 @@ func TestUsedBytesAndCapacity(t *testing.T) {
 	w.feedsLive("c1", "c2")
 	w.put("c1", "bkt", "k", strings.Repeat("x", 5000))
 	for _, c := range []string{"c1", "c2"} {
-		w.await("used bytes of "+c, func() bool { return w.eng.StorageStatus(c).UsedBytes == 5000 })
+		w.await("used bytes of "+c, func() bool { return w.eng.Reports().Storage(c).UsedBytes == 5000 })
 	}
 	srv := minioB.Server(t)
 	declare := func(capacity catalog.Size) {
@@ -182,7 +182,7 @@ func TestDrainTellsWhenDone(t *testing.T) {
 		w.put(w.status(b).Primary, b, "k", "12345")
 	}
 	ctx := context.Background()
-	if st, err := w.eng.DrainStatus(ctx, "c1"); st != nil || err != nil {
+	if st, err := w.eng.Reports().Drain(ctx, "c1"); st != nil || err != nil {
 		t.Fatalf("a cluster that does not drain: %+v %v", st, err)
 	}
 	sub := w.ctl.Events().Subscribe(4096)
@@ -191,13 +191,13 @@ func TestDrainTellsWhenDone(t *testing.T) {
 	var st *DrainStatus
 	w.await("what keeps it", func() bool {
 		var err error
-		st, err = w.eng.DrainStatus(ctx, "c1")
+		st, err = w.eng.Reports().Drain(ctx, "c1")
 		w.must(err)
 		return st.State == drainDraining && st.Buckets == 1 && strings.Contains(st.Reason, "bkt declares it as its primary")
 	})
 	w.bucket("bkt", "two", "")
 	w.await("done", func() bool {
-		st, err := w.eng.DrainStatus(ctx, "c1")
+		st, err := w.eng.Reports().Drain(ctx, "c1")
 		w.must(err)
 		return st.State == drainDone && st.Buckets == 0 && st.Objects == 0 && st.Bytes == 0 && st.Reason == ""
 	})

@@ -24,9 +24,9 @@ type StorageCheck struct {
 
 // CheckStorage finds out whether a storage can be reached with its credentials, and what it
 // offers. It writes nothing there, and keeps nothing.
-func (e *Engine) CheckStorage(ctx context.Context, cluster string, s *catalog.Storage) StorageCheck {
+func (r *Reports) CheckStorage(ctx context.Context, cluster string, s *catalog.Storage) StorageCheck {
 	found := make(chan StorageCheck, 1) // opening reads files, and a path may hang
-	go func() { found <- e.checkStorage(ctx, cluster, s) }()
+	go func() { found <- r.checkStorage(ctx, cluster, s) }()
 	select {
 	case check := <-found:
 		return check
@@ -35,14 +35,15 @@ func (e *Engine) CheckStorage(ctx context.Context, cluster string, s *catalog.St
 	}
 }
 
-func (e *Engine) checkStorage(ctx context.Context, cluster string, s *catalog.Storage) StorageCheck {
+func (r *Reports) checkStorage(ctx context.Context, cluster string, s *catalog.Storage) StorageCheck {
 	check := StorageCheck{State: routing.StorageDown.String()}
-	client, err := e.core.open(cluster, s)
+	opened, err := r.e.core.open(cluster, s)
 	if err != nil {
 		check.Error = err.Error()
 		return check
 	}
-	defer client.Close()
+	defer opened.Close()
+	client := opened.Reader()
 	began := time.Now()
 	if err := client.Ping(ctx); err != nil {
 		check.Error = err.Error()
@@ -50,7 +51,7 @@ func (e *Engine) checkStorage(ctx context.Context, cluster string, s *catalog.St
 	}
 	check.State, check.Took = routing.StorageUp.String(), time.Since(began)
 	if clock, err := client.Now(ctx); err == nil {
-		check.Skew = new(clock.Sub(e.core.now()))
+		check.Skew = new(clock.Sub(r.e.core.now()))
 	}
 	caps, err := client.Probe(ctx, "")
 	if err != nil {

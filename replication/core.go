@@ -13,6 +13,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/limit"
 	"github.com/fado-project/fado/replication/internal/object"
+	"github.com/fado-project/fado/replication/internal/plan"
 	"github.com/fado-project/fado/replication/internal/report"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/routing"
@@ -57,4 +58,11 @@ func (c *core) stored(ctx context.Context, what string, err error) {
 func (c *core) alone(ctx context.Context) bool {
 	members, err := c.ctl.Members.List(ctx)
 	return err == nil && len(members) <= 1
+}
+
+// inputs are those of plans by the catalogue as it is now.
+func (c *core) inputs() *plan.Inputs {
+	snap := c.snap()
+	silent, unasked := c.ctl.Usage.Silent(snap)
+	return plan.NewInputs(snap, c.ctl.Usage.All(), silent).Expect(snap, unasked)
 }

@@ -40,7 +40,7 @@ func (c counts) keepUsed(ctx context.Context) {
 	rest, last := usedEvery, map[string]int64(nil)
 	for wait := time.Duration(0); delay.Sleep(ctx, wait); {
 		began := c.now()
-		sums, err := c.ctl.Store().CopySums(ctx)
+		sums, err := c.ctl.Store().Catalogue().CopySums(ctx)
 		c.stored(ctx, "could not read how much storages hold; trying again in a moment", err)
 		if err == nil {
 			used := make(map[string]int64)

@@ -19,7 +19,7 @@ func TestCountsAreMadeWhenTheStorageIsBack(t *testing.T) {
 		c1.User("bkt", key, "x")
 	}
 	c1.SetFault(func(context.Context, string, string, string) error { return storage.ErrUnavailable })
-	w.await("c1 is down", func() bool { return w.eng.StorageStatus("c1").State == "down" })
+	w.await("c1 is down", func() bool { return w.eng.Reports().Storage("c1").State == "down" })
 	w.must(w.eng.SyncBucket(t.Context(), "bkt"))
 	s := w.eng.run.Load().scans
 	w.await("the count is owed", func() bool {

@@ -127,13 +127,13 @@ func (w *world) checkCursor(s crashSetup) {
 	store, err := sqlite.Open(context.Background(), sqlite.Options{Path: s.Store})
 	w.must(err)
 	defer store.Close()
-	rows, err := store.CopiesOf(context.Background(), "bkt")
+	rows, err := store.Catalogue().CopiesOf(context.Background(), "bkt")
 	w.must(err)
 	i := copyrows.Index(rows, "", "c2")
 	if i < 0 {
 		return
 	}
-	pending, err := store.ListPending(context.Background(), state.PendingFilter{Cluster: "c2"}, state.PendingKey{}, 0)
+	pending, err := store.Queue().ListPending(context.Background(), state.PendingFilter{Cluster: "c2"}, state.PendingKey{}, 0)
 	w.must(err)
 	there := w.contents("c2", "bkt")
 	w.Logf("killed with the copy %s at %q, %d of its objects there, %d pending", rows[i].State, rows[i].Cursor, len(there), len(pending))

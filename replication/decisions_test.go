@@ -65,7 +65,7 @@ func TestRejectAsksWhichBucketItIs(t *testing.T) {
 			w.must(w.eng.SyncBucket(t.Context(), "bkt"))
 			w.await("deletes are held", func() bool { return w.heldDeletes("bkt") == 40 })
 			w.swapped("bkt", swapped)
-			n, err := w.eng.DecideDeletes(t.Context(), "bkt", false)
+			n, err := w.eng.Decisions().Deletes(t.Context(), "bkt", false)
 			if n != 0 || !errors.Is(err, guard.ErrElsewhere) {
 				t.Errorf("rejected %d, %v", n, err)
 			}
@@ -91,7 +91,7 @@ func TestAnywhereRejectAsksWhichBucketItIs(t *testing.T) {
 	}
 	w.await("deletes are held", func() bool { return w.heldDeletes("bkt") == 3 && w.contents("c1", "bkt") != nil })
 	w.swapped("bkt", "c2")
-	n, err := w.eng.DecideDeletes(t.Context(), "bkt", false)
+	n, err := w.eng.Decisions().Deletes(t.Context(), "bkt", false)
 	if n != 0 || !errors.Is(err, guard.ErrElsewhere) {
 		t.Errorf("rejected %d, %v", n, err)
 	}

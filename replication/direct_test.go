@@ -35,7 +35,7 @@ func TestLiveObjectsDoNotWaitForTheStore(t *testing.T) {
 	}
 	free()
 	w.await("the object is routable", func() bool { return !w.ctl.Router().Pending.Has("bkt", "live", "c2") })
-	rows, err := w.store.ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 10)
+	rows, err := w.store.Queue().ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 10)
 	if err != nil || len(rows) != 0 {
 		t.Errorf("rows that are left: %v, %v", rows, err)
 	}

@@ -1,7 +1,8 @@
 // Package replication keeps the copies of buckets where the catalogue wants them. This
-// package is the engine that the rest of FaDO calls: the planner, the job runner, the scan
-// scheduler and what operators ask for. The inner rooms, in internal, do the rest;
-// docs/architecture.md lists them from the lowest up.
+// package is the engine that the rest of FaDO calls: the planner, the job runner and the scan
+// scheduler. The inner rooms, in internal, do the rest; docs/architecture.md lists them from the
+// lowest up. What people decide, start and read the engine hands out: [Engine.Decisions] and its
+// like.
 //
 // Callers: package caddymodule makes one [Engine] per runtime; admin, eventhook and lbpolicy
 // use it through interfaces of their own. Package control stores everything the engine
@@ -30,11 +31,11 @@
 //   - storage copies or removes, conditionally, and verifies;
 //   - queue removes the row, if the key has not changed again meanwhile.
 //
-// walk (first sync, scan, histories), evict (copies that leave), move (of the primary), verify
-// and pull use object and guard in the same way; buckets makes the physical buckets that they
-// need. peers divides the buckets among instances. plan is a pure function
-// from the catalogue and the rows to the rows that should exist; the planner stores its
-// result and starts the jobs that follow from it.
+// walk (first sync, scan, histories), evict (copies that leave), move (of the primary), verify,
+// pull and purge use object and guard in the same way; buckets makes the physical buckets that they
+// need. peers divides the buckets among instances. jobs does what people ask for. plan is a
+// pure function from the catalogue and the rows to the rows that should exist; the planner
+// stores its result and starts the jobs that follow from it.
 //
 // # Who may write
 //

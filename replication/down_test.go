@@ -27,7 +27,7 @@ func TestRowsOfAStorageThatIsDown(t *testing.T) {
 	w.feedsLive("c1")
 	isIn := func(cluster, state string) {
 		t.Helper()
-		w.await(cluster+" is "+state, func() bool { return w.eng.StorageStatus(cluster).State == state })
+		w.await(cluster+" is "+state, func() bool { return w.eng.Reports().Storage(cluster).State == state })
 	}
 	c2.SetFault(unreachable)
 	isIn("c2", "down")
@@ -73,7 +73,7 @@ func TestRowsWaitForThePrimary(t *testing.T) {
 	w.awaitOK("bkt", "c1", "c2")
 	c1.User("bkt", "second", "x")
 	c1.SetFault(unreachable)
-	w.await("c1 is down", func() bool { return w.eng.StorageStatus("c1").State == "down" })
+	w.await("c1 is down", func() bool { return w.eng.Reports().Storage("c1").State == "down" })
 	w.must(w.eng.Noted(context.Background(), "bkt", "second", "c1", 1))
 	w.await("the row waits", func() bool { return len(w.pending(state.PendingFilter{Failed: true})) == 1 })
 	c1.SetFault(nil)

@@ -47,19 +47,19 @@ const (
 	drainShare = 20
 )
 
-// DrainStatus returns how far a cluster's drain has come, nil if it does not drain.
-func (e *Engine) DrainStatus(ctx context.Context, cluster string) (*DrainStatus, error) {
-	cl := e.core.snap().Cluster(cluster)
+// Drain returns how far a cluster's drain has come, nil if it does not drain.
+func (r *Reports) Drain(ctx context.Context, cluster string) (*DrainStatus, error) {
+	cl := r.e.core.snap().Cluster(cluster)
 	if cl == nil || !cl.Drain {
 		return nil, nil
 	}
-	if st, ok := e.drains.get(cluster); ok {
+	if st, ok := r.e.drains.get(cluster); ok {
 		return &st, nil
 	}
-	if err := e.drains.count(ctx, []string{cluster}); err != nil {
+	if err := r.e.drains.count(ctx, []string{cluster}); err != nil {
 		return nil, err
 	}
-	st, _ := e.drains.get(cluster)
+	st, _ := r.e.drains.get(cluster)
 	return &st, nil
 }
 
@@ -99,7 +99,7 @@ func (d *drains) keep(names []string) {
 // count counts what the clusters still have, by the sums that the store keeps, and tells
 // what has changed.
 func (d *drains) count(ctx context.Context, names []string) error {
-	sums, err := d.ctl.Store().CopySums(ctx)
+	sums, err := d.ctl.Store().Catalogue().CopySums(ctx)
 	if err != nil {
 		return err
 	}

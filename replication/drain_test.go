@@ -32,7 +32,7 @@ func TestDrainCounts(t *testing.T) {
 	})
 	ctx := context.Background()
 	w.eng.Stop()
-	if st, err := w.eng.DrainStatus(ctx, "c1"); st != nil || err != nil {
+	if st, err := w.eng.Reports().Drain(ctx, "c1"); st != nil || err != nil {
 		t.Errorf("a cluster that stays: %+v, %v", st, err)
 	}
 	sub := w.ctl.Events().Subscribe(16)
@@ -44,12 +44,12 @@ func TestDrainCounts(t *testing.T) {
 		w.apply(&catalog.Cluster{Name: name, Zones: []string{name}, Drain: true, Storage: &catalog.Storage{Endpoint: drained, BucketPrefix: w.prefix}})
 	}
 	w.must(w.eng.drains.count(ctx, []string{"c1", "c3"}))
-	st, err := w.eng.DrainStatus(ctx, "c1")
+	st, err := w.eng.Reports().Drain(ctx, "c1")
 	w.must(err)
 	if st.State != drainDraining || st.Buckets != 2 || st.Objects != 3 || st.Bytes != 9 || !strings.Contains(st.Reason, "2 buckets") {
 		t.Errorf("c1: %+v", st)
 	}
-	if st, err := w.eng.DrainStatus(ctx, "c3"); err != nil || *st != (DrainStatus{State: drainDone}) {
+	if st, err := w.eng.Reports().Drain(ctx, "c3"); err != nil || *st != (DrainStatus{State: drainDone}) {
 		t.Errorf("a cluster without data: %+v, %v", st, err)
 	}
 	if n := drainEvents(sub); n != 2 {
@@ -79,7 +79,7 @@ func TestDrainTellsWhatCannotLeave(t *testing.T) {
 	reason := func() string {
 		t.Helper()
 		w.must(w.eng.drains.count(context.Background(), []string{"c2"}))
-		st, err := w.eng.DrainStatus(context.Background(), "c2")
+		st, err := w.eng.Reports().Drain(context.Background(), "c2")
 		w.must(err)
 		return st.Reason
 	}

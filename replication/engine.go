@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,9 +10,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/jobs"
+	"github.com/fado-project/fado/replication/internal/peers"
 	"github.com/fado-project/fado/replication/internal/pull"
+	"github.com/fado-project/fado/replication/internal/purge"
 	"github.com/fado-project/fado/replication/internal/queue"
 	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -22,13 +27,14 @@ type Engine struct {
 	setPause pauseOrder
 	walks    walkers
 	pulls    *pull.Puller
+	purges   *purge.Purges
 	queue    *queue.Queue
 	gaps     *gaps
 	drains   *drains
 	sources  *sources
 
-	rebalances *rebalances
-	formers    *formers
+	formers *formers
+	jobs    *jobs.Jobs
 
 	life sync.Mutex // orders Start, Reconfigure and Stop
 	run  atomic.Pointer[run]
@@ -164,3 +170,45 @@ func (e *Engine) Noted(ctx context.Context, bucket, key, cluster string, size in
 // routing again. A copy that outlasts the wait continues in the background. Concurrent
 // callers share one copy of an object.
 func (e *Engine) Pull(ctx context.Context, p routing.PullPlan) error { return e.pulls.Pull(ctx, p) }
+
+// Purge forgets a bucket and removes data as the mode says, in that order: it leaves
+// the catalogue and routing first. It returns once one transaction has
+// forgotten the bucket and recorded what to remove. The removal continues
+// in the background, on the instance that holds its lock, and ends if the bucket is declared
+// again.
+func (e *Engine) Purge(ctx context.Context, bucket string, mode PurgeMode, pre control.Precondition) error {
+	return e.purges.Order(ctx, bucket, mode, pre)
+}
+
+// RetryFailures makes all failing objects due now and returns how many. Copies that failed
+// as a whole are tried again, too.
+func (e *Engine) RetryFailures(ctx context.Context) (int, error) {
+	n, err := e.core.ctl.Store().Queue().RetryPending(ctx, state.PendingFilter{}, e.core.now())
+	if err != nil {
+		return 0, err
+	}
+	e.core.ctl.Pending.Wake()
+	r := e.run.Load()
+	if r == nil {
+		return n, nil
+	}
+	r.agenda.forgiveAll()
+	return n, r.peers.Ask(ctx, peers.Request{})
+}
+
+// SyncBucket asks for a scan of a bucket now; control.ErrNotFound if there is none.
+func (e *Engine) SyncBucket(ctx context.Context, bucket string) error {
+	if e.core.snap().Bucket(bucket) == nil {
+		return fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+	}
+	r := e.run.Load()
+	if r == nil || e.core.conf().Disabled {
+		return ErrOff
+	}
+	if !r.owns(bucket) && e.core.ctl.Members.Shared() {
+		return r.peers.Ask(ctx, peers.Request{Bucket: bucket})
+	}
+	r.agenda.forgive(bucket)
+	r.scans.runNow(bucket)
+	return nil
+}

@@ -25,6 +25,7 @@ import (
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
 	"github.com/fado-project/fado/storage"
@@ -145,6 +146,29 @@ type storeCalls struct {
 	failed  map[string]int // rows noted as failed, by cluster
 	retried []state.PendingFilter
 	updates int // durable transactions
+
+	conflicts map[ids.Object]bool // objects that were ever noted as one
+}
+
+// noteConflicts notes which of some rows people are told of as conflicts.
+func (c *storeCalls) noteConflicts(rows []state.Pending) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range rows {
+		if r.Hold == state.HoldConflict {
+			if c.conflicts == nil {
+				c.conflicts = make(map[ids.Object]bool)
+			}
+			c.conflicts[ids.ObjectIn(r.Bucket, r.Key, r.Cluster)] = true
+		}
+	}
+}
+
+// wasConflict reports whether people were told of an object as a conflict.
+func (c *storeCalls) wasConflict(bucket, key, cluster string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conflicts[ids.ObjectIn(bucket, key, cluster)]
 }
 
 // reset forgets all calls.
@@ -154,51 +178,67 @@ func (c *storeCalls) reset() {
 	c.failed, c.retried, c.updates = make(map[string]int), nil, 0
 }
 
-func (s fullStore) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
-	s.mu.Lock()
-	s.updates++
-	s.mu.Unlock()
-	return s.Store.Update(ctx, f)
+func (s fullStore) Catalogue() state.Catalogue { return fullStoreCatalogue{s.Store.Catalogue(), s} }
+
+type fullStoreCatalogue struct {
+	state.Catalogue
+	of fullStore
+}
+
+func (s fullStoreCatalogue) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
+	s.of.mu.Lock()
+	s.of.updates++
+	s.of.mu.Unlock()
+	return s.Catalogue.Update(ctx, f)
 }
 
 // UpdateProgress is what control asks a store for that tells progress from the rest.
-func (s fullStore) UpdateProgress(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
-	p, ok := s.Store.(interface {
+func (s fullStoreCatalogue) UpdateProgress(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
+	p, ok := s.Catalogue.(interface {
 		UpdateProgress(ctx context.Context, f func(state.Tx) error) (state.Seq, error)
 	})
 	if !ok {
-		return s.Store.Update(ctx, f)
+		return s.Catalogue.Update(ctx, f)
 	}
 	return p.UpdateProgress(ctx, f)
 }
 
-func (s fullStore) FailPending(ctx context.Context, rows ...state.Pending) error {
-	s.mu.Lock()
+func (s fullStore) Queue() state.Queue { return fullStoreQueue{s.Store.Queue(), s} }
+
+type fullStoreQueue struct {
+	state.Queue
+	of fullStore
+}
+
+func (s fullStoreQueue) FailPending(ctx context.Context, rows ...state.Pending) error {
+	s.of.mu.Lock()
 	for _, r := range rows {
-		if s.failed != nil {
-			s.failed[r.Cluster]++
+		if s.of.failed != nil {
+			s.of.failed[r.Cluster]++
 		}
 	}
-	s.mu.Unlock()
-	return s.Store.FailPending(ctx, rows...)
+	s.of.mu.Unlock()
+	s.of.noteConflicts(rows)
+	return s.Queue.FailPending(ctx, rows...)
 }
 
-func (s fullStore) RetryPending(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
-	s.mu.Lock()
-	s.retried = append(s.retried, f)
-	s.mu.Unlock()
-	return s.Store.RetryPending(ctx, f, now)
+func (s fullStoreQueue) RetryPending(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
+	s.of.mu.Lock()
+	s.of.retried = append(s.of.retried, f)
+	s.of.mu.Unlock()
+	return s.Queue.RetryPending(ctx, f, now)
 }
 
-func (s fullStore) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
-	if slow := s.slow.Load(); slow != nil {
+func (s fullStoreQueue) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+	if slow := s.of.slow.Load(); slow != nil {
 		slow.RLock()
 		defer slow.RUnlock()
 	}
-	if s.full.Load() {
+	if s.of.full.Load() {
 		return nil, fmt.Errorf("the disk is full: %w", state.ErrUnavailable)
 	}
-	return s.Store.AddPending(ctx, rows...)
+	s.of.noteConflicts(rows)
+	return s.Queue.AddPending(ctx, rows...)
 }
 
 func (w *world) close() {
@@ -374,12 +414,12 @@ func (w *world) await(what string, cond func() bool) {
 // dump describes where everything stands.
 func (w *world) dump() string {
 	var b bytes.Buffer
-	_ = w.store.EachCopy(context.Background(), func(c state.Copy) error {
+	_ = w.store.Catalogue().EachCopy(context.Background(), func(c state.Copy) error {
 		fmt.Fprintf(&b, "copy %+v\n", c)
 		return nil
 	})
 	n := 0
-	_ = w.store.EachPending(context.Background(), func(p state.Pending) error {
+	_ = w.store.Queue().EachPending(context.Background(), func(p state.Pending) error {
 		if n++; n < 20 {
 			fmt.Fprintf(&b, "pending %+v\n", p)
 		}
@@ -391,7 +431,7 @@ func (w *world) dump() string {
 		return true
 	})
 	w.ctl.Router().Snapshot().Clusters(func(c *catalog.Cluster) bool {
-		fmt.Fprintf(&b, "cluster %s: %+v\n", c.Name, w.eng.StorageStatus(c.Name))
+		fmt.Fprintf(&b, "cluster %s: %+v\n", c.Name, w.eng.Reports().Storage(c.Name))
 		return true
 	})
 	return b.String()
@@ -448,14 +488,14 @@ func mapsEqual(a, b map[string]string) bool {
 
 func (w *world) pending(f state.PendingFilter) []state.Pending {
 	w.Helper()
-	rows, err := w.store.ListPending(context.Background(), f, state.PendingKey{}, 0)
+	rows, err := w.store.Queue().ListPending(context.Background(), f, state.PendingKey{}, 0)
 	w.must(err)
 	return rows
 }
 
 func (w *world) copyRow(bucket, prefix, cluster string) (state.Copy, bool) {
 	w.Helper()
-	rows, err := w.store.CopiesOf(context.Background(), bucket)
+	rows, err := w.store.Catalogue().CopiesOf(context.Background(), bucket)
 	w.must(err)
 	i := copyrows.Index(rows, prefix, cluster)
 	if i < 0 {
@@ -469,7 +509,7 @@ func (w *world) feedsLive(clusters ...string) {
 	w.Helper()
 	w.await("listeners", func() bool {
 		for _, c := range clusters {
-			if w.eng.StorageStatus(c).Feed != "listening" {
+			if w.eng.Reports().Storage(c).Feed != "listening" {
 				return false
 			}
 		}

@@ -63,7 +63,7 @@ func TestBreakerOnScan(t *testing.T) {
 	w.await("other work goes on", func() bool { return c2.Contents("bkt")["new"] == "y" })
 
 	t.Run("confirm", func(t *testing.T) {
-		n, err := w.eng.DecideDeletes(context.Background(), "bkt", true)
+		n, err := w.eng.Decisions().Deletes(context.Background(), "bkt", true)
 		if err != nil || n != 40 {
 			t.Fatalf("confirmed %d, %v", n, err)
 		}
@@ -85,7 +85,7 @@ func TestBreakerOnLiveDeletes(t *testing.T) {
 	if n := len(c2.Contents("bkt")); n != 50 {
 		t.Fatalf("c2 has %d objects, want 50", n)
 	}
-	n, err := w.eng.DecideDeletes(context.Background(), "bkt", false)
+	n, err := w.eng.Decisions().Deletes(context.Background(), "bkt", false)
 	if err != nil || n != 30 {
 		t.Fatalf("rejected %d, %v", n, err)
 	}
@@ -118,8 +118,8 @@ func TestRejectBringsBackWhatIsNotHeldYet(t *testing.T) {
 		return nil
 	})
 	c2.SetFault(nil)
-	n, err := w.eng.DecideDeletes(context.Background(), "bkt", false)
-	for ; err != nil && calls.Load() < 1000; _, err = w.eng.DecideDeletes(context.Background(), "bkt", false) {
+	n, err := w.eng.Decisions().Deletes(context.Background(), "bkt", false)
+	for ; err != nil && calls.Load() < 1000; _, err = w.eng.Decisions().Deletes(context.Background(), "bkt", false) {
 		if !errors.Is(err, storage.ErrUnavailable) {
 			t.Fatalf("rejected %d, %v", n, err)
 		}
@@ -205,7 +205,7 @@ func TestPrimaryBucketVanishes(t *testing.T) {
 	w.awaitOK("bkt", "c1", "c2")
 	w.feedsLive("c1")
 	restore := c1.Lose("bkt")
-	c1.Tell(storage.Event{Bucket: "bkt", Key: "3", Removed: true})
+	c1.Events.Tell(storage.Event{Bucket: "bkt", Key: "3", Removed: true})
 	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
 	w.await("the reason is told", func() bool {
 		st := w.status("bkt")
@@ -260,7 +260,7 @@ func TestSlowStorageDelaysNobodyElse(t *testing.T) {
 			if n := len(c2.Contents("bkt")); n != 0 {
 				t.Errorf("c2 has %d objects", n)
 			}
-			w.await("c2 counts as down", func() bool { return w.eng.StorageStatus("c2").State == "down" })
+			w.await("c2 counts as down", func() bool { return w.eng.Reports().Storage("c2").State == "down" })
 			close(well)
 			w.await("c2 catches up", func() bool { return len(c2.Contents("bkt")) == 200 })
 			w.await("all is well", func() bool { return w.status("bkt").State == control.BucketOK })
@@ -287,7 +287,7 @@ func TestRefusedObjectStopsNothing(t *testing.T) {
 	w.bucket("bkt", "p", "c1")
 	w.await("the rest is there", func() bool { return len(c2.Contents("bkt")) == 20 })
 	w.await("the failure is named", func() bool {
-		fs, err := w.eng.Failures(context.Background(), 0)
+		fs, err := w.eng.Reports().Failures(context.Background(), 0)
 		w.must(err)
 		return len(fs) == 1 && fs[0].Key == "bad//key" && strings.Contains(fs[0].Error, "refuses") && fs[0].Cluster == "c2"
 	})
@@ -330,7 +330,7 @@ func TestStorageDownAndBack(t *testing.T) {
 		return ok && !gone
 	})
 	w.await("c2 is down, with a reason", func() bool {
-		st := w.eng.StorageStatus("c2")
+		st := w.eng.Reports().Storage("c2")
 		return st.State == "down" && st.Error != "" && w.status("bkt").State == control.BucketStuck
 	})
 	w.must(srv.Restart(context.Background()))
@@ -341,7 +341,7 @@ func TestStorageDownAndBack(t *testing.T) {
 	bad := good.Clone().(*catalog.Cluster)
 	bad.Storage.SecretKey = "wrong-secret-key"
 	w.apply(bad)
-	w.await("the credentials are refused", func() bool { return w.eng.StorageStatus("c2").State == "down" })
+	w.await("the credentials are refused", func() bool { return w.eng.Reports().Storage("c2").State == "down" })
 	w.put("c1", "bkt", "later", "x")
 	w.await("c3 follows", func() bool { _, ok := w.get("c3", "bkt", "later"); return ok })
 	w.apply(good)
@@ -372,7 +372,7 @@ func TestMuteListenerFallsBackToScan(t *testing.T) {
 	w.del("c1", "bkt", "k0001")
 	w.awaitSame("bkt", "c1", "c2")
 	w.awaitOK("bkt", "c1", "c2")
-	if feed := w.eng.StorageStatus("c1").Feed; !strings.HasPrefix(feed, "scanning") {
+	if feed := w.eng.Reports().Storage("c1").Feed; !strings.HasPrefix(feed, "scanning") {
 		t.Errorf("feed %q", feed)
 	}
 }

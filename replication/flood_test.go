@@ -61,7 +61,7 @@ func TestEventFlood(t *testing.T) {
 		w.must(<-done)
 	}
 	count := func() int64 {
-		logs, err := w.store.Backlogs(ctx, "bkt")
+		logs, err := w.store.Queue().Backlogs(ctx, "bkt")
 		w.must(err)
 		if len(logs) != 1 {
 			return 0

@@ -31,15 +31,15 @@ func NewForecast(cat Catalogue, used map[string]int64, silent map[string]bool) *
 // Forecast returns a forecast for one version of the catalogue from what this instance knows
 // of storages. Those that it has not asked yet, and those that only that version declares, are
 // taken to answer. While a rebalance is under way, it is taken to go on.
-func (e *Engine) Forecast(cat Catalogue) *Forecast {
-	snap := e.core.snap()
-	silent, unasked := e.core.ctl.Usage.Silent(snap)
+func (r *Reports) Forecast(cat Catalogue) *Forecast {
+	snap := r.e.core.snap()
+	silent, unasked := r.e.core.ctl.Usage.Silent(snap)
 	maps.DeleteFunc(silent, func(name string, _ bool) bool {
 		now, then := snap.Cluster(name), cat.Cluster(name)
 		return unasked[name] || then == nil || then.Storage == nil || then.Storage.Address() != now.Storage.Address()
 	})
-	f := NewForecast(cat, e.core.ctl.Usage.All(), silent)
-	if since, _ := e.rebalances.underWay(); !since.IsZero() {
+	f := NewForecast(cat, r.e.core.ctl.Usage.All(), silent)
+	if since, _ := r.e.jobs.Rebalances.UnderWay(); !since.IsZero() {
 		f.in = f.in.Rebalanced()
 	}
 	return f
@@ -65,7 +65,7 @@ func (f *Forecast) Settle(decl *catalog.Bucket, rules []catalog.PrefixRule, copi
 		p := f.in.Plan(decl, rules, rows, primary)
 		issue = p.Issue
 		next := finish(p.Rows)
-		moves := p.Target != "" && p.Target != primary && copyrows.SyncedEverywhere(inCatalog(next), p.Target) && !promotedByHand(decl, p.Target)
+		moves := p.Target != "" && p.Target != primary && copyrows.SyncedEverywhere(copyrows.InCatalog(next), p.Target) && !promotedByHand(decl, p.Target)
 		if moves {
 			primary = p.Target
 			for i := range next {
@@ -77,7 +77,7 @@ func (f *Forecast) Settle(decl *catalog.Bucket, rules []catalog.PrefixRule, copi
 		}
 		rows = next
 	}
-	return inCatalog(rows), issue
+	return copyrows.InCatalog(rows), issue
 }
 
 // first returns where a bucket that has no copies would be written, if no storage turns out
@@ -132,14 +132,6 @@ func finish(rows []state.Copy) []state.Copy {
 	return rows
 }
 
-func inCatalog(rows []state.Copy) []catalog.Copy {
-	copies := make([]catalog.Copy, len(rows))
-	for i, r := range rows {
-		copies[i] = r.Copy
-	}
-	return copies
-}
-
 // LinkRate returns the bytes per second that this instance copied from one cluster to another
 // when it copied much, 0 if it did not lately.
-func (e *Engine) LinkRate(from, to string) float64 { return e.core.report.Links.Rate(from, to) }
+func (r *Reports) LinkRate(from, to string) float64 { return r.e.core.report.Links.Rate(from, to) }

@@ -58,7 +58,7 @@ func (w *world) foretold(rs ...catalog.Resource) (*document.Outlook, func()) {
 	}})
 	w.must(err)
 	outlook, err := changes.Forecast(&document.World{
-		Settling: func(cat document.Catalogue) document.Settle { return w.eng.Forecast(cat).Settle },
+		Settling: func(cat document.Catalogue) document.Settle { return w.eng.Reports().Forecast(cat).Settle },
 		Copies:   w.copiesByBucket, Used: w.ctl.Usage.All(),
 	}, document.Page{Limit: 100})
 	w.must(err)
@@ -75,7 +75,7 @@ func (w *world) foretold(rs ...catalog.Resource) (*document.Outlook, func()) {
 
 func (w *world) copiesByBucket(f func(string, []document.Row) error) error {
 	rows := make(map[string][]document.Row)
-	err := w.ctl.Store().EachCopy(context.Background(), func(c state.Copy) error {
+	err := w.ctl.Store().Catalogue().EachCopy(context.Background(), func(c state.Copy) error {
 		rows[c.Bucket] = append(rows[c.Bucket], document.Row{Copy: c.Routed(), Objects: c.Objects, Bytes: c.Bytes, Counted: !c.VerifiedAt.IsZero()})
 		return nil
 	})
@@ -206,7 +206,7 @@ func (w *world) stands(buckets []string) map[string]stand {
 	all := make(map[string]stand)
 	for _, b := range buckets {
 		s := stand{rules: make(map[string][]string), contents: make(map[string]map[string]string)}
-		rows, err := w.store.CopiesOf(context.Background(), b)
+		rows, err := w.store.Catalogue().CopiesOf(context.Background(), b)
 		w.must(err)
 		s.primary = copyrows.PrimaryOf(rows)
 		for _, r := range rows {
@@ -229,7 +229,7 @@ func (w *world) counted(bucket string) {
 	w.must(w.eng.SyncBucket(context.Background(), bucket))
 	asked := time.Now()
 	w.await("bucket "+bucket+" is counted", func() bool {
-		rows, err := w.store.CopiesOf(context.Background(), bucket)
+		rows, err := w.store.Catalogue().CopiesOf(context.Background(), bucket)
 		w.must(err)
 		for _, r := range rows {
 			objects, bytes := ruled(w.contents(r.Cluster, bucket), r.Prefix, w.ctl.Router().Snapshot().Of(bucket).Rules())

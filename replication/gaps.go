@@ -140,7 +140,7 @@ const gapEvery = 500 * time.Millisecond
 
 // watch closes gaps that are over, has scanned what is yet to be compared, and forgets gaps of
 // which everything was, until ctx ends.
-func (g *gaps) watch(ctx context.Context, jobs *jobs, scan func(bucket string)) {
+func (g *gaps) watch(ctx context.Context, jobs *runner, scan func(bucket string)) {
 	wait := gapEvery
 	for delay.Sleep(ctx, wait) {
 		began := time.Now()

@@ -31,11 +31,11 @@ func TestGapIsComparedBeforeItIsForgotten(t *testing.T) {
 			w.eng.Start(Settings{})
 		},
 		"the listener ended": func(_ *world, a *fakestorage.Storage, change func()) {
-			a.Cut()
+			a.Events.Cut()
 			change()
 		},
 		"events were refused": func(w *world, a *fakestorage.Storage, change func()) {
-			hear := a.Deafen()
+			hear := a.Events.Deafen()
 			w.eng.gaps.Lost("c1")
 			change()
 			hear()
@@ -103,7 +103,7 @@ func TestGapIsTold(t *testing.T) {
 		}
 		return nil
 	})
-	a.Cut()
+	a.Events.Cut()
 	w.await("one bucket that can't be compared", func() bool {
 		g := w.eng.gaps.status("c1")
 		return g != nil && !g.Open && g.Behind == 1 && g.Buckets == 2

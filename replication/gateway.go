@@ -100,7 +100,7 @@ func (g *Gateway) ListsUploads(ctx context.Context, cluster string) (storage.Upl
 // clusters: of copies, which are not the users'.
 func (g *Gateway) OwnUploads(ctx context.Context, bucket string) (byCluster map[string][]string, err error) {
 	byCluster = make(map[string][]string)
-	err = g.ctl.Store().EachUpload(ctx, func(u state.Upload) error {
+	err = g.ctl.Store().Uploads().EachUpload(ctx, func(u state.Upload) error {
 		if id := storage.UploadID(u.Token); u.Bucket == bucket && id != "" {
 			byCluster[u.Cluster] = append(byCluster[u.Cluster], id)
 		}
@@ -182,12 +182,26 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// refused keeps keys from storages that would take them for other ones.
+// Refuses reports whether a request would be refused at a cluster because of the names in it; see
+// [storage.Refused].
+func (g *Gateway) Refuses(ctx context.Context, cluster string, f *storage.Forward) (bool, error) {
+	s, err := g.sites.Usable(cluster)
+	if err != nil {
+		return false, err
+	}
+	err = refused(ctx, s, f)
+	if errors.Is(err, storage.ErrRefused) {
+		return true, nil
+	}
+	return false, err
+}
+
+// refused keeps names from storages that would take them for other ones.
 func refused(ctx context.Context, s *site.Site, f *storage.Forward) error {
-	if f.Key == "" {
+	if f.Key == "" && len(f.Names) == 0 && len(f.Query) == 0 {
 		return nil
 	}
-	why, err := storage.Refused(ctx, s.Reader(), f.Key, f.Size)
+	why, err := storage.Refused(ctx, s.Reader(), f)
 	if err == nil && why != "" {
 		err = fmt.Errorf("the storage of %s: %s: %w", s.Name(), why, storage.ErrRefused)
 	}

@@ -35,7 +35,7 @@ func (f *fleet) moved(bucket, to string) {
 }
 
 func (f *fleet) primaryInStore(bucket string) string {
-	rows, err := f.members[0].store.CopiesOf(context.Background(), bucket)
+	rows, err := f.members[0].store.Catalogue().CopiesOf(context.Background(), bucket)
 	if err != nil {
 		f.Error(err)
 	}

@@ -42,3 +42,44 @@ func TestABulkSyncOfOneBucketIsShared(t *testing.T) {
 		}
 	}
 }
+
+// What all instances move is told by each, transfers by the instance that makes them.
+func TestWhatAllInstancesMove(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2, Settings{Workers: 4})
+	src := f.fake("c1")
+	hold := make(chan struct{})
+	f.fake("c2").SetFault(func(ctx context.Context, _, _, key string) error {
+		if key == "" {
+			return nil
+		}
+		select {
+		case <-hold:
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	f.awaitDealt(f.members...)
+	for k := range 40 {
+		src.User("bkt", fmt.Sprintf("k%02d", k), "x")
+	}
+	f.policy("p", 2)
+	f.bucket("bkt", "p", "c1")
+	for _, m := range f.members {
+		var st Status
+		f.await("transfers of both, told by "+m.name, func() bool {
+			var err error
+			st, err = m.eng.Reports().Status(context.Background(), true)
+			f.must(err)
+			return len(st.Transfers) > m.eng.Reports().figures().Workers
+		})
+		if len(st.Nodes) != 2 || st.Workers != 8 {
+			t.Errorf("%s tells of %v, %d workers", m.name, st.Nodes, st.Workers)
+		}
+		if own, err := m.eng.Reports().Status(context.Background(), false); err != nil || len(own.Nodes) != 1 || len(own.Transfers) > own.Workers {
+			t.Errorf("%s by itself: %v, %d transfers, %v", m.name, own.Nodes, len(own.Transfers), err)
+		}
+	}
+	close(hold)
+	f.awaitSame("bkt", "c1", "c2")
+}

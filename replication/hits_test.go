@@ -29,7 +29,7 @@ func (s *sim) hits() {
 				continue
 			}
 			got := s.stores[c].Contents("bkt")
-			if got[key] == want[key] || s.primary() != p || !s.stores[p].Listened() || s.carrying() {
+			if got[key] == want[key] || s.primary() != p || !s.stores[p].Events.Listened() || s.carrying() {
 				continue
 			}
 			s.Errorf("%s is a hit in %s, which has %q; the primary %s has %q\n%s", key, c, got[key], p, want[key], s.dump())
@@ -41,7 +41,7 @@ func (s *sim) hits() {
 func (s *sim) deletedInMove(key string) bool { return s.moot[key] }
 
 func (s *sim) carrying() bool {
-	rows, err := s.store.CopiesOf(s.Context(), "bkt")
+	rows, err := s.store.Catalogue().CopiesOf(s.Context(), "bkt")
 	return err != nil || copyrows.CarryingOver(rows)
 }
 
@@ -52,8 +52,8 @@ func (s *sim) couldKnow(cluster string) bool {
 	st := s.ctl.Router().Snapshot().ClusterState(cluster)
 	s.await("events to be taken in, and a lost listener to be noticed", func() bool {
 		at, open := st.Gap()
-		noticed := s.stores[cluster].Listened() || open || !at.IsZero() || st.Storage() != routing.StorageUp
+		noticed := s.stores[cluster].Events.Listened() || open || !at.IsZero() || st.Storage() != routing.StorageUp
 		return noticed && s.eng.queue.Intake.Waiting() == 0
 	})
-	return s.stores[cluster].Listened() && st.Storage() == routing.StorageUp && !s.carrying()
+	return s.stores[cluster].Events.Listened() && st.Storage() == routing.StorageUp && !s.carrying()
 }

@@ -106,7 +106,7 @@ func TestOneStorageUnderTwoNames(t *testing.T) {
 			for up := range w.apis["c1"].ListIncompleteUploads(context.Background(), w.prefix+"bkt", "", true) {
 				t.Errorf("a mark stayed: %s %v", up.Key, up.Err)
 			}
-			w.must(w.store.EachUpload(context.Background(), func(u state.Upload) error {
+			w.must(w.store.Uploads().EachUpload(context.Background(), func(u state.Upload) error {
 				t.Errorf("a mark is on record: %+v", u)
 				return nil
 			}))
@@ -116,7 +116,7 @@ func TestOneStorageUnderTwoNames(t *testing.T) {
 
 func (w *world) purges() []state.Purge {
 	w.Helper()
-	all, err := w.store.Purges(context.Background())
+	all, err := w.store.Purges().Purges(context.Background())
 	w.must(err)
 	return all
 }
@@ -144,7 +144,7 @@ func TestPrimaryReborn(t *testing.T) {
 				t.Parallel()
 				w := replicated(t, k.a, k.b)
 				ctx := context.Background()
-				if err := w.eng.Trust(ctx, "bkt", "c1"); !errors.Is(err, ErrNotStopped) {
+				if err := w.eng.Decisions().Trust(ctx, "bkt", "c1"); !errors.Is(err, ErrNotStopped) {
 					t.Errorf("a word on a bucket that is not stopped: %v", err)
 				}
 				w.eng.Stop() // no scan sees it half done
@@ -163,7 +163,7 @@ func TestPrimaryReborn(t *testing.T) {
 
 				w.reopen()
 				w.awaitStuck("bkt", "c1", "/trust")
-				w.must(w.eng.Trust(ctx, "bkt", trusted))
+				w.must(w.eng.Decisions().Trust(ctx, "bkt", trusted))
 				w.awaitOK("bkt", "c1", "c2") // a declared primary moves back once it has everything
 				w.awaitSame("bkt", "c1", "c2")
 				if n, want := len(w.contents("c1", "bkt")), map[string]int{"c1": 0, "c2": 20}[trusted]; n != want {
@@ -249,7 +249,7 @@ func TestPrimaryElsewhere(t *testing.T) {
 			w.clusterAt("c1", k.a.Server(t), byAnotherName(t, k.a.Server(t)))
 			if !k.births {
 				w.awaitStuck("bkt", "c1", "/trust")
-				w.must(w.eng.Trust(context.Background(), "bkt", "c1"))
+				w.must(w.eng.Decisions().Trust(context.Background(), "bkt", "c1"))
 			}
 			w.awaitOK("bkt", "c1", "c2")
 			w.put("c1", "bkt", "new", "x")
@@ -325,7 +325,7 @@ func TestPrimaryRolledBack(t *testing.T) {
 					t.Fatalf("k07 = %q at the copy", got)
 				}
 
-				w.must(w.eng.Trust(ctx, "bkt", trusted))
+				w.must(w.eng.Decisions().Trust(ctx, "bkt", trusted))
 				if trusted == "c1" {
 					w.awaitSame("bkt", "c1", "c2")
 					w.awaitOK("bkt", "c1", "c2")

@@ -37,20 +37,20 @@ type Instance struct {
 }
 
 // Instances lists those that are alive, sorted by node; with a store of its own only this one.
-func (e *Engine) Instances(ctx context.Context) ([]Instance, error) {
-	members, err := e.core.ctl.Members.List(ctx)
+func (r *Reports) Instances(ctx context.Context) ([]Instance, error) {
+	members, err := r.e.core.ctl.Members.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	seq, own := state.Seq(0), e.core.ctl.Members.Claimant()
+	seq, own := state.Seq(0), r.e.core.ctl.Members.Claimant()
 	if members == nil {
-		members = []state.MemberInfo{{ID: own, Node: e.core.ctl.Node()}}
-	} else if seq, err = e.core.ctl.Store().Seq(ctx); err != nil {
+		members = []state.MemberInfo{{ID: own, Node: r.e.core.ctl.Node()}}
+	} else if seq, err = r.e.core.ctl.Store().ChangeLog().Seq(ctx); err != nil {
 		return nil, fmt.Errorf("reading the number of the last change: %w", err)
 	}
 	shares := make(map[string]peers.Share)
-	if r := e.run.Load(); r != nil {
-		shares = r.peers.Shares()
+	if run := r.e.run.Load(); run != nil {
+		shares = run.peers.Shares()
 	}
 	all := make([]Instance, 0, len(members))
 	for _, m := range members {
@@ -60,7 +60,7 @@ func (e *Engine) Instances(ctx context.Context) ([]Instance, error) {
 			Parts: share.Parts, Feeds: share.Feeds, LeaseUntil: m.LeaseUntil, Behind: max(0, int64(seq-m.Changes)),
 		}
 		if i.This {
-			i.Version, i.Cluster = e.core.version, e.core.snap().Here()
+			i.Version, i.Cluster = r.e.core.version, r.e.core.snap().Here()
 		}
 		all = append(all, i)
 	}

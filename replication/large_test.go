@@ -157,7 +157,7 @@ func notedUpload(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	u, err := store.GetUpload(t.Context(), "bkt", "large", "c2")
+	u, err := store.Uploads().GetUpload(t.Context(), "bkt", "large", "c2")
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestForbiddenUploadLeavesNothing(t *testing.T) {
 	if n := w.uploads("c2", "bkt"); n != 0 {
 		t.Errorf("%d uploads are at the cluster that may not have the object", n)
 	}
-	if _, err := w.store.GetUpload(t.Context(), "bkt", "large", "c2"); !errors.Is(err, state.ErrNotFound) {
+	if _, err := w.store.Uploads().GetUpload(t.Context(), "bkt", "large", "c2"); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("want no note, got %v", err)
 	}
 }
@@ -205,7 +205,7 @@ func TestStaleUploadsAreAborted(t *testing.T) {
 		w.must(err)
 		token, err := json.Marshal(map[string]any{"id": id})
 		w.must(err)
-		w.must(w.store.PutUpload(t.Context(), state.Upload{
+		w.must(w.store.Uploads().PutUpload(t.Context(), state.Upload{
 			Bucket: "bkt", Key: "large", Cluster: "c2", Token: string(token), Started: started,
 		}))
 	}
@@ -220,7 +220,7 @@ func TestStaleUploadsAreAborted(t *testing.T) {
 	if n := w.uploads("c2", "bkt"); n != 1 {
 		t.Errorf("%d uploads are left, want the one that is not on record", n)
 	}
-	if _, err := w.store.GetUpload(t.Context(), "bkt", "large", "c2"); !errors.Is(err, state.ErrNotFound) {
+	if _, err := w.store.Uploads().GetUpload(t.Context(), "bkt", "large", "c2"); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("want no note, got %v", err)
 	}
 }

@@ -65,7 +65,7 @@ func TestForbiddenInstanceCarriesNothing(t *testing.T) {
 	w.await("the bucket", func() bool { return src.Contents("bkt") != nil })
 	src.User("bkt", "k", "secret")
 	w.stuckBecause("bkt", "no instance may copy or serve the bucket's objects", "policy in-eu", "(us)")
-	if _, err := w.eng.VerifyBucket(context.Background(), "bkt", true); !errors.Is(err, ErrPath) {
+	if _, err := w.eng.Verifications().Request(context.Background(), "bkt", true); !errors.Is(err, ErrPath) {
 		t.Errorf("reading all of it: %v, want %v", err, ErrPath)
 	}
 	p := Passage{Bucket: "bkt", Key: "k", Cluster: "eu1"}
@@ -137,15 +137,15 @@ func TestAllowedInstanceCarries(t *testing.T) {
 	if n := eu.copies(); n < buckets*21 {
 		t.Errorf("%d objects passed through the allowed one, want %d at least", n, buckets*21)
 	}
-	if _, err := us.eng.VerifyBucket(context.Background(), "bkt0", true); err != nil {
+	if _, err := us.eng.Verifications().Request(context.Background(), "bkt0", true); err != nil {
 		t.Errorf("reading all of a bucket, by another instance: %v", err)
 	}
 	f.await("the other instance's verification", func() bool {
-		v, err := eu.eng.Verification(context.Background(), "bkt0")
+		v, err := eu.eng.Verifications().Last(context.Background(), "bkt0")
 		return err == nil && v.State != "never" && v.Deep
 	})
 	for _, m := range []*fleetMember{us, eu} {
-		all, err := m.eng.Instances(context.Background())
+		all, err := m.eng.Reports().Instances(context.Background())
 		f.must(err)
 		for _, i := range all {
 			if want := map[bool]string{true: "us", false: "eu1"}[i.ID == us.ctl.Members.Claimant()]; i.Cluster != want {
@@ -164,7 +164,7 @@ func TestAllowedInstanceCarries(t *testing.T) {
 func (f *fleet) wayIsRecorded() {
 	f.Helper()
 	var text strings.Builder
-	records, err := f.store.AuditRecords(context.Background(), state.AuditFilter{}, 0)
+	records, err := f.store.Audits().AuditRecords(context.Background(), state.AuditFilter{}, 0)
 	f.must(err)
 	for _, r := range records {
 		text.WriteString(jsonOf(f, r) + "\n")

@@ -13,7 +13,7 @@ type pauseOrder chan struct{}
 
 func (p pauseOrder) store(ctx context.Context, c *core, on bool) error {
 	return p.do(ctx, func() error {
-		if err := c.ctl.Store().SetPaused(ctx, on); err != nil {
+		if err := c.ctl.Store().Pauses().SetPaused(ctx, on); err != nil {
 			return err
 		}
 		turn(c, on)
@@ -64,9 +64,9 @@ func (s *switches) watch(ctx context.Context) {
 func (s *switches) look(ctx context.Context) bool {
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	told := s.ctl.Store().Watch(wctx) // before the look, so that nothing is missed
+	told := s.ctl.Store().ChangeLog().Watch(wctx) // before the look, so that nothing is missed
 	err := s.order.do(ctx, func() error {
-		on, err := s.ctl.Store().Paused(ctx)
+		on, err := s.ctl.Store().Pauses().Paused(ctx)
 		if err == nil {
 			turn(&s.core, on)
 		}

@@ -24,7 +24,7 @@ type planner struct {
 	core
 	agenda *agenda
 	finder *finder
-	jobs   *jobs
+	jobs   *runner
 	walks  walkers
 	owns   func(bucket string) bool
 	// scan asks for a scan of a bucket that begins after now.

@@ -56,7 +56,7 @@ func (w *world) current(key, cluster string) bool { return w.ctl.Router().Curren
 
 func (w *world) pulledRows() []state.Pulled {
 	w.Helper()
-	rows, err := w.store.ListPulled(context.Background(), state.PulledFilter{}, 0)
+	rows, err := w.store.Pulls().ListPulled(context.Background(), state.PulledFilter{}, 0)
 	w.must(err)
 	return rows
 }
@@ -163,7 +163,7 @@ func TestPulledObjectsExpireAfterTheirLastUse(t *testing.T) {
 	rows := w.pulledRows()
 	used := rows[len(rows)-2]
 	used.UsedAt, used.Until = used.UsedAt.Add(40*time.Minute), used.Until.Add(40*time.Minute)
-	w.must(w.store.TouchPulled(context.Background(), used))
+	w.must(w.store.Pulls().TouchPulled(context.Background(), used))
 	ahead.Store(int64(61 * time.Minute))
 	w.await("one is left", func() bool { return len(w.contents("c2", "bkt")) == 1 && len(w.pulledRows()) == 2 })
 	if _, there := w.contents("c2", "bkt")["used"]; !there || !w.current("used", "c2") || w.current("unused", "c2") {
@@ -200,7 +200,7 @@ func TestTheLeastRecentlyUsedMakesRoom(t *testing.T) {
 	c2 := *w.ctl.Router().Snapshot().Cluster("c2").Clone().(*catalog.Cluster)
 	c2.Storage.Capacity = 2500
 	w.apply(&c2)
-	w.await("c2 is up again", func() bool { return w.eng.StorageStatus("c2").State == "up" })
+	w.await("c2 is up again", func() bool { return w.eng.Reports().Storage("c2").State == "up" })
 	for _, k := range []string{"a", "b", "c"} {
 		w.put("c1", "bkt", k, strings.Repeat("x", 1000))
 	}
@@ -213,7 +213,7 @@ func TestTheLeastRecentlyUsedMakesRoom(t *testing.T) {
 		t.Fatalf("rows %+v", rows)
 	}
 	a.UsedAt = time.Now().Add(time.Second)
-	w.must(w.store.TouchPulled(context.Background(), a))
+	w.must(w.store.Pulls().TouchPulled(context.Background(), a))
 	w.pull("c", "c2")
 	got := w.contents("c2", "bkt")
 	if _, b := got["b"]; b || len(got) != 2 {

@@ -31,7 +31,7 @@ func purgeWorld(t *testing.T) *world {
 func (w *world) awaitPurged() {
 	w.Helper()
 	w.await("the purge is over", func() bool {
-		m, err := w.store.Purges(context.Background())
+		m, err := w.store.Purges().Purges(context.Background())
 		w.must(err)
 		return len(m) == 0
 	})
@@ -74,16 +74,16 @@ func TestPurgeThatCantGoOn(t *testing.T) {
 	})
 	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
 	w.await("the purge is told of", func() bool {
-		stuck := w.eng.StuckPurges()
+		stuck := w.eng.Reports().StuckPurges()
 		return len(stuck) == 1 && stuck[0].Bucket == "bkt" && stuck[0].Cluster == "c1" && strings.Contains(stuck[0].Error, "WORM")
 	})
-	failures, err := w.eng.Failures(t.Context(), 10)
+	failures, err := w.eng.Reports().Failures(t.Context(), 10)
 	if err != nil || len(failures) != 1 || failures[0].Key != "" {
 		t.Errorf("failures: %+v, %v", failures, err)
 	}
 	c1.SetFault(nil)
 	w.awaitPurged()
-	w.await("nothing is told of", func() bool { return len(w.eng.StuckPurges()) == 0 })
+	w.await("nothing is told of", func() bool { return len(w.eng.Reports().StuckPurges()) == 0 })
 }
 
 // TestPurgeEndedElsewhere: what another instance ended is no longer told of here.
@@ -104,16 +104,16 @@ func TestPurgeEndedElsewhere(t *testing.T) {
 		return nil
 	})
 	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
-	w.await("the purge is told of", func() bool { return len(w.eng.StuckPurges()) == 1 })
-	purges, err := w.store.Purges(t.Context())
+	w.await("the purge is told of", func() bool { return len(w.eng.Reports().StuckPurges()) == 1 })
+	purges, err := w.store.Purges().Purges(t.Context())
 	if err != nil || len(purges) != 1 {
 		t.Fatalf("%+v, %v", purges, err)
 	}
-	_, err = w.store.FinishPurge(t.Context(), "bkt", purges[0].ID)
+	_, err = w.store.Purges().FinishPurge(t.Context(), "bkt", purges[0].ID)
 	w.must(err)
 	w.must(w.eng.Purge(t.Context(), "other", PurgeAll, control.Precondition{})) // has it look again
 	w.awaitPurged()
-	w.await("nothing is told of", func() bool { return len(w.eng.StuckPurges()) == 0 })
+	w.await("nothing is told of", func() bool { return len(w.eng.Reports().StuckPurges()) == 0 })
 }
 
 func TestPurgeAll(t *testing.T) {
@@ -122,7 +122,7 @@ func TestPurgeAll(t *testing.T) {
 	if err := w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{IfMatch: []string{`"no"`}}); !errors.Is(err, control.ErrPrecondition) {
 		t.Fatalf("precondition: %v", err)
 	}
-	if m, _ := w.store.Purges(t.Context()); len(m) != 0 {
+	if m, _ := w.store.Purges().Purges(t.Context()); len(m) != 0 {
 		t.Fatalf("a refused purge is noted: %v", m)
 	}
 	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
@@ -131,6 +131,27 @@ func TestPurgeAll(t *testing.T) {
 		if got := w.contents(c, "bkt"); len(got) != 0 {
 			t.Errorf("%s has %v", c, got)
 		}
+	}
+}
+
+// A purge of everything takes what a bucket hides whose versioning was suspended.
+func TestPurgeAllOfSuspendedVersions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
+	c1 := w.fake("c1")
+	c1.KeepTimes()
+	c1.KeepVersions("bkt")
+	c1.User("bkt", "hidden", "x")
+	c1.UserDelete("bkt", "hidden")
+	c1.User("bkt", "shown", "y")
+	c1.Suspend("bkt", true)
+	w.policy("p", 1)
+	w.bucket("bkt", "p", "c1")
+	w.awaitOK("bkt", "c1")
+	w.must(w.eng.Purge(t.Context(), "bkt", PurgeAll, control.Precondition{}))
+	w.awaitPurged()
+	if hidden, shown := c1.Bodies("bkt", "hidden"), c1.Bodies("bkt", "shown"); len(hidden)+len(shown) > 0 {
+		t.Errorf("left: %q, %q", hidden, shown)
 	}
 }
 

@@ -71,7 +71,7 @@ func conflicted(t *testing.T, versioned ...string) *world {
 
 func (w *world) resolve(v Verdict) Resolution {
 	w.Helper()
-	res, err := w.eng.ResolveConflicts(context.Background(), "bkt", v)
+	res, err := w.eng.Decisions().Resolve(context.Background(), "bkt", v)
 	w.must(err)
 	return res
 }
@@ -224,7 +224,7 @@ func TestResolveRefusals(t *testing.T) {
 		{"bkt", Verdict{Winner: "c9"}, ErrBadWinner},
 		{"bkt", Verdict{Winner: "c1", Key: "other"}, control.ErrNotFound},
 	} {
-		if _, err := w.eng.ResolveConflicts(ctx, tc.bucket, tc.v); !errors.Is(err, tc.want) {
+		if _, err := w.eng.Decisions().Resolve(ctx, tc.bucket, tc.v); !errors.Is(err, tc.want) {
 			t.Errorf("%+v: %v", tc, err)
 		}
 	}

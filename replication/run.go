@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
 
@@ -23,12 +24,11 @@ type run struct {
 
 	agenda   *agenda
 	planner  *planner
-	jobs     *jobs
+	jobs     *runner
 	scans    *scans
 	passes   *passes
 	peers    *peers.Peers
-	paths    *paths
-	purger   *purger
+	paths    *peers.Paths
 	verifier *verify.Verifier
 }
 
@@ -36,20 +36,20 @@ func newRun(e *Engine) *run {
 	r := &run{core: e.core, e: e}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.peers = peers.New(r.peersOptions())
-	r.paths = &paths{e.core, r.peers}
-	r.agenda, r.jobs = newAgenda(e.core.now), newJobs()
+	r.paths = peers.NewPaths(e.core.ctl.Router(), r.peers, e.core.ctl.Members.Claimant)
+	r.agenda, r.jobs = newAgenda(e.core.now), newRunner()
 	r.scans = newScans(e.core, r.ctx, r.jobs)
 	r.scans.scanner, r.scans.owns, r.scans.ask, r.scans.recheck = e.walks.copies.Scanner, r.owns, r.peers.Ask, e.pulls.Recheck
 	r.passes = newPasses(r.scans)
-	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.copies.Syncer.Fail, scanAgain: r.scans.retryAfter, countOwed: r.scans.countOwed, yield: r.paths.yield}
+	after := &aftermath{core: e.core, ctx: r.ctx, agenda: r.agenda, fail: e.walks.copies.Syncer.Fail, scanAgain: r.scans.retryAfter, countOwed: r.scans.countOwed, yield: r.paths.Yield}
 	r.jobs.turn = e.core.tune.JobTurn
 	r.jobs.pause, r.jobs.owns, r.jobs.lockWalk = e.core.pause, r.owns, e.walks.copies.Locks.Lock
 	r.jobs.ended, r.jobs.cancelled = after.ended, after.cancelled
 	r.planner = &planner{
 		core: e.core, agenda: r.agenda, finder: newFinder(e.core, r.agenda), jobs: r.jobs, walks: e.walks,
-		owns: r.owns, scan: r.scans.runNow, rebalanced: e.rebalances.moves, noPath: r.paths.blocked,
+		owns: r.owns, scan: r.scans.runNow, rebalanced: e.jobs.Rebalances.Moves, noPath: r.paths.Blocked,
 	}
-	r.purger = newPurger(e.core, e.walks.buckets)
+	e.purges.Forget()
 	r.verifier = verify.New(r.verifyOptions())
 	return r
 }
@@ -63,15 +63,15 @@ func (r *run) launch() {
 	if !r.conf().Disabled {
 		r.e.gaps.begin()
 		up, sizes := &uploads{r.core}, counts{r.core}
-		store := &switches{core: r.core, order: r.e.setPause, rebalance: r.e.rebalances.look}
+		store := &switches{core: r.core, order: r.e.setPause, rebalance: r.e.jobs.Rebalances.Look}
 		loops = append(loops,
 			r.jobs.loop, r.scans.loop, r.passes.loop, r.e.queue.Feeds.Run, r.e.queue.Intake.Run, r.e.queue.Workers.Run,
 			r.sites.Watch, r.sites.Facts.Find, store.watch, lease{r.core}.watch, sizes.keep, sizes.keepUsed, r.peers.Run,
 			r.verifier.Run, r.e.pulls.Run, r.e.pulls.Keep, r.e.drains.watch,
 			func(ctx context.Context) { r.e.formers.watch(ctx, r.owns) },
-			func(ctx context.Context) { r.e.rebalances.loop(ctx, r.owns, r.agenda.touch) },
+			func(ctx context.Context) { r.e.jobs.Rebalances.Run(ctx, r.owns, r.agenda.touch) },
 			func(ctx context.Context) { r.e.gaps.watch(ctx, r.jobs, func(b string) { r.scans.scan(b, false) }) },
-			func(ctx context.Context) { wiring{r.e}.leading(ctx, "replication/purge", r.purger.loop) },
+			func(ctx context.Context) { wiring{r.e}.leading(ctx, "replication/purge", r.e.purges.Run) },
 			func(ctx context.Context) { wiring{r.e}.leading(ctx, "uploads", up.sweep) },
 			func(ctx context.Context) { wiring{r.e}.leading(ctx, "verify", r.verifier.Scrub) },
 		)
@@ -85,17 +85,18 @@ func (r *run) launch() {
 func (r *run) stop() {
 	r.cancel()
 	r.wg.Wait()
-	if err := r.ctl.Store().ReleaseClaims(context.Background(), r.ctl.Members.Claimant()); err != nil {
+	if err := r.ctl.Store().Queue().ReleaseClaims(context.Background(), r.ctl.Members.Claimant()); err != nil {
 		r.log.Warn("could not release this instance's claims; they expire with their lease", zap.Error(err))
 	}
 }
 
 func (r *run) peersOptions() peers.Options {
 	return peers.Options{
-		Members: r.ctl.Members, Locks: r.ctl.Store(), Reports: reports{r.ctl.Store()}, Issues: r.ctl.Issues,
+		Members: r.ctl.Members, Locks: r.ctl.Store().Locks(), Reports: reports{r.ctl.Store().Reports()}, Issues: r.ctl.Issues,
 		Sites: r.sites, Log: r.log, Now: r.now, ShardEvery: r.tune.ShardEvery, Version: r.version,
-		Idle: func() bool { return r.conf().Disabled },
-		Here: func() string { return r.snap().Here() },
+		Idle:   func() bool { return r.conf().Disabled },
+		Here:   func() string { return r.snap().Here() },
+		Moving: func() json.RawMessage { return r.e.Reports().figures().Tell() },
 		Hooks: peers.Hooks{
 			Gained: func(parts []int) {
 				r.e.pulls.Look()
@@ -162,9 +163,9 @@ func (s reports) List(ctx context.Context, prefix string) ([]string, error) {
 func (r *run) verifyOptions() verify.Options {
 	return verify.Options{
 		Mismatched: r.report.Mismatched,
-		Router:     r.ctl.Router(), Pending: r.ctl.Pending, Issues: r.ctl.Issues, Records: r.ctl.Store(), Copies: r.copies, Sites: r.sites,
+		Router:     r.ctl.Router(), Pending: r.ctl.Pending, Issues: r.ctl.Issues, Records: r.ctl.Store().Verifications(), Copies: r.copies, Sites: r.sites,
 		Guard: r.guard, Pause: r.pause, Slots: r.slots, Objects: r.objects, Walks: r.e.walks.copies, Buckets: r.e.walks.buckets, Events: r.ctl.Events(), Log: r.log, Now: r.now,
-		Node: r.ctl.Node(), PingTimeout: r.tune.PingTimeout, Delegate: r.paths.delegate,
+		Node: r.ctl.Node(), PingTimeout: r.tune.PingTimeout, Delegate: r.paths.Delegate,
 		Interval: func() time.Duration { return r.conf().VerifyInterval },
 		Deep:     func() bool { return r.conf().VerifyDeep },
 	}

@@ -18,7 +18,7 @@ import (
 // asks for many at a time is [passes].
 type scans struct {
 	core
-	jobs    *jobs
+	jobs    *runner
 	scanner *walk.Scanner
 	owns    func(bucket string) bool
 	// ask asks the instance that looks after a bucket.
@@ -43,7 +43,7 @@ const (
 	lastMax = 10_000
 )
 
-func newScans(c core, ctx context.Context, j *jobs) *scans {
+func newScans(c core, ctx context.Context, j *runner) *scans {
 	return &scans{
 		core: c, ctx: ctx, jobs: j, wake: make(chan struct{}, 1),
 		last:  memory.New[string, time.Time](lastMax, 0, c.now),

@@ -95,7 +95,7 @@ func TestScansCloseGaps(t *testing.T) {
 	var looked []string
 	s.owns = func(string) bool { return true }
 	s.recheck = func(b string) { looked = append(looked, b) }
-	s.jobs = newJobs()
+	s.jobs = newRunner()
 	s.jobs.owns = s.owns
 	p := newPasses(s)
 	p.feedGap("c3")

@@ -13,6 +13,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/queue"
 	"github.com/fado-project/fado/replication/internal/report"
 	"github.com/fado-project/fado/replication/internal/verify"
+	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -107,6 +108,15 @@ type CopyFunc = object.CopyFunc
 
 // Hint is an event from outside (a webhook).
 type Hint = queue.Hint
+
+// PurgeMode says what data a purge removes.
+type PurgeMode = state.PurgeMode
+
+// The purge modes.
+const (
+	PurgeCopies = state.PurgeCopies // all copies but the primary's
+	PurgeAll    = state.PurgeAll    // all data
+)
 
 // Verification is the last verification of a bucket, or the one under way; Mismatch is an
 // object in one cluster that was not what it should be.

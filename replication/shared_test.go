@@ -108,7 +108,7 @@ func (m *fleetMember) leave() {
 // copy copies by real or by fake storages, and counts.
 func (m *fleetMember) copy(ctx context.Context, src storage.Reader, dst storage.Writer, bucket string, o storage.Object, opts storage.CopyOptions) (storage.Object, error) {
 	do := CopyFunc(storage.Copy)
-	if _, fake := dst.(*fakestorage.Storage); fake {
+	if fakestorage.Is(dst) {
 		do = fakestorage.Copy
 	}
 	got, err := do(ctx, src, dst, bucket, o, opts)
@@ -212,7 +212,7 @@ func TestOneInstanceListens(t *testing.T) {
 	}
 	f.await("one listener, known to both", func() bool {
 		for _, m := range f.members {
-			if m.eng.StorageStatus("c1").Feed != "listening" {
+			if m.eng.Reports().Storage("c1").Feed != "listening" {
 				return false
 			}
 		}
@@ -232,7 +232,7 @@ func TestOneInstanceListens(t *testing.T) {
 		v, ok := f.get("c2", "bkt", "between")
 		return ok && v == "2"
 	})
-	f.await("another listener", func() bool { return other.eng.StorageStatus("c1").Feed == "listening" })
+	f.await("another listener", func() bool { return other.eng.Reports().Storage("c1").Feed == "listening" })
 	f.put("c1", "bkt", "after", "3")
 	f.awaitSame("bkt", "c1", "c2")
 }

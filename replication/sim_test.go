@@ -118,7 +118,7 @@ func (s *sim) step(i int) {
 	case n < 84:
 		// A change of residency while late writes are carried over to a new primary is
 		// left to people; it is not what is simulated here.
-		if rows, _ := s.store.CopiesOf(context.Background(), "bkt"); !copyrows.CarryingOver(rows) {
+		if rows, _ := s.store.Catalogue().CopiesOf(context.Background(), "bkt"); !copyrows.CarryingOver(rows) {
 			s.setPolicy()
 		}
 	case n < 88:
@@ -130,7 +130,7 @@ func (s *sim) step(i int) {
 		s.eng.Stop()
 		s.eng.Start(Settings{Workers: 6})
 	case n < 93:
-		s.stores[p].Cut()
+		s.stores[p].Events.Cut()
 	default:
 		time.Sleep(time.Duration(s.rng.IntN(60)) * time.Millisecond)
 	}

@@ -1,11 +1,13 @@
 package replication
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/memory"
 )
 
@@ -48,5 +50,9 @@ func (s *sources) isMissing(bucket string, question int64, err error) {
 	if found, ok := s.found.Get(bucket); ok && question < found {
 		return
 	}
-	s.issues.Set(bucket, control.Source{Finder: control.FinderSource}, control.Issue{Reason: err.Error()})
+	issue := control.Issue{Reason: err.Error()}
+	if errors.Is(err, guard.ErrElsewhere) {
+		issue.Code = control.ReasonStopped
+	}
+	s.issues.Set(bucket, control.Source{Finder: control.FinderSource}, issue)
 }

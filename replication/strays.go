@@ -62,12 +62,12 @@ const formerReports = "former-primary/"
 func (f *formerPrimary) report() string { return formerReports + f.Bucket + "/" + f.Cluster }
 
 // FormerPrimaries tells where a bucket was written before, while that is watched.
-func (e *Engine) FormerPrimaries(bucket string) []FormerPrimary {
-	e.formers.mu.Lock()
-	defer e.formers.mu.Unlock()
+func (r *Reports) FormerPrimaries(bucket string) []FormerPrimary {
+	r.e.formers.mu.Lock()
+	defer r.e.formers.mu.Unlock()
 	var all []FormerPrimary
-	primary := e.core.snap().Of(bucket).Primary()
-	for _, f := range e.formers.byBucket[bucket] {
+	primary := r.e.core.snap().Of(bucket).Primary()
+	for _, f := range r.e.formers.byBucket[bucket] {
 		if f.Cluster == primary {
 			continue
 		}
@@ -99,7 +99,7 @@ func (w *formers) put(ctx context.Context, f *formerPrimary) error {
 	if err != nil {
 		return err
 	}
-	return w.ctl.Store().PutReport(ctx, f.report(), string(body))
+	return w.ctl.Store().Reports().PutReport(ctx, f.report(), string(body))
 }
 
 // watch looks at former primaries until ctx ends.
@@ -112,7 +112,7 @@ func (w *formers) watch(ctx context.Context, owns func(bucket string) bool) {
 
 // round looks at all of them once.
 func (w *formers) round(ctx context.Context, owns func(bucket string) bool) error {
-	reports, err := w.ctl.Store().ListReports(ctx, formerReports)
+	reports, err := w.ctl.Store().Reports().ListReports(ctx, formerReports)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (w *formers) round(ctx context.Context, owns func(bucket string) bool) erro
 	for _, r := range reports {
 		var f formerPrimary
 		if err := json.Unmarshal([]byte(r.Body), &f); err != nil || w.over(&f) {
-			w.stored(ctx, "could not end the watch over a former primary; trying again later", w.ctl.Store().DeleteReport(ctx, r.Name))
+			w.stored(ctx, "could not end the watch over a former primary; trying again later", w.ctl.Store().Reports().DeleteReport(ctx, r.Name))
 			continue
 		}
 		if owns(f.Bucket) {

@@ -37,7 +37,7 @@ func (u *uploads) sweep(ctx context.Context) {
 
 func (u *uploads) abortStale(ctx context.Context) {
 	var stale []state.Upload
-	err := u.ctl.Store().EachUpload(ctx, func(up state.Upload) error {
+	err := u.ctl.Store().Uploads().EachUpload(ctx, func(up state.Upload) error {
 		if u.isStale(up) {
 			stale = append(stale, up)
 		}
@@ -81,16 +81,16 @@ func (u *uploads) abort(ctx context.Context, up state.Upload) error {
 		return err
 	}
 	defer unlock()
-	if now, err := u.ctl.Store().GetUpload(ctx, up.Bucket, up.Key, up.Cluster); err != nil || now.Token != up.Token || !u.isStale(now) {
+	if now, err := u.ctl.Store().Uploads().GetUpload(ctx, up.Bucket, up.Key, up.Cluster); err != nil || now.Token != up.Token || !u.isStale(now) {
 		return err
 	}
 	s, err := u.sites.Usable(up.Cluster)
 	if err != nil {
 		if u.sites.Get(up.Cluster) == nil {
-			return u.ctl.Store().DeleteUpload(ctx, up.Bucket, up.Key, up.Cluster)
+			return u.ctl.Store().Uploads().DeleteUpload(ctx, up.Bucket, up.Key, up.Cluster)
 		}
 		return err
 	}
 	op := guard.Op{Object: ref, Total: -1, Allowed: guard.Always}
-	return u.guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error { return u.objects.AbortUpload(ctx, p, s) })
+	return u.guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error { return u.objects.Writes.AbortUpload(ctx, p, s) })
 }

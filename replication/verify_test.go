@@ -25,7 +25,7 @@ import (
 // verify has a bucket verified and waits for the outcome.
 func (w *world) verify(bucket string, deep bool) Verification {
 	w.Helper()
-	_, err := w.eng.VerifyBucket(context.Background(), bucket, deep)
+	_, err := w.eng.Verifications().Request(context.Background(), bucket, deep)
 	w.must(err)
 	return w.awaitVerified(bucket)
 }
@@ -35,7 +35,7 @@ func (w *world) awaitVerified(bucket string) Verification {
 	var v Verification
 	w.await("the verification of "+bucket, func() bool {
 		var err error
-		v, err = w.eng.Verification(context.Background(), bucket)
+		v, err = w.eng.Verifications().Last(context.Background(), bucket)
 		w.must(err)
 		return v.State == "done" || v.State == "failed"
 	})
@@ -280,10 +280,10 @@ func TestVerifyListings(t *testing.T) {
 	if got, _ := w.get("c2", "bkt", "b"); got != "foreign" {
 		t.Errorf("b is %q", got)
 	}
-	if _, err := w.eng.VerifyBucket(context.Background(), "nobody", false); !errors.Is(err, control.ErrNotFound) {
+	if _, err := w.eng.Verifications().Request(context.Background(), "nobody", false); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("an unknown bucket: %v", err)
 	}
-	if v, err := w.eng.Verification(context.Background(), "nobody"); !errors.Is(err, control.ErrNotFound) {
+	if v, err := w.eng.Verifications().Last(context.Background(), "nobody"); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("an unknown bucket: %+v %v", v, err)
 	}
 }
@@ -305,22 +305,25 @@ func TestVerifyResumes(t *testing.T) {
 	w.must(w.eng.SyncBucket(context.Background(), "bkt"))
 	w.await("the objects are counted", func() bool { row, _ := w.copyRow("bkt", "", "c1"); return row.Objects == objects })
 	w.eng.Reconfigure(Settings{NoEventFeed: true, Bandwidth: 2000})
-	_, err := w.eng.VerifyBucket(context.Background(), "bkt", true)
+	_, err := w.eng.Verifications().Request(context.Background(), "bkt", true)
 	w.must(err)
 	part := func() int64 {
-		row, err := w.store.GetVerification(context.Background(), "bkt")
+		row, err := w.store.Verifications().GetVerification(context.Background(), "bkt")
 		w.must(err)
 		if row.Cursor == "" {
 			return 0
 		}
 		return row.Objects
 	}
-	w.await("it is on its way", func() bool { v, _ := w.eng.Verification(context.Background(), "bkt"); return v.Objects > 0 })
+	w.await("it is on its way", func() bool { v, _ := w.eng.Verifications().Last(context.Background(), "bkt"); return v.Objects > 0 })
 	w.must(w.eng.Pause(context.Background()))
 	w.eng.Stop()
 	before := part()
 	w.eng.Start(Settings{NoEventFeed: true})
-	w.await("it is taken up again", func() bool { v, _ := w.eng.Verification(context.Background(), "bkt"); return v.State == "running" })
+	w.await("it is taken up again", func() bool {
+		v, _ := w.eng.Verifications().Last(context.Background(), "bkt")
+		return v.State == "running"
+	})
 	w.eng.Stop()
 	if after := part(); after != before {
 		t.Errorf("%d objects were read while replication was paused", after-before)
@@ -331,7 +334,7 @@ func TestVerifyResumes(t *testing.T) {
 	if v.Objects != objects || v.Mismatches != 0 {
 		t.Errorf("%d objects before the restart, then %+v", before, v)
 	}
-	st, err := w.eng.Status(context.Background())
+	st, err := w.eng.Reports().Status(context.Background(), false)
 	if err != nil || len(st.Verifications) != 0 {
 		t.Errorf("%+v %v", st.Verifications, err)
 	}
@@ -378,7 +381,7 @@ func TestScrub(t *testing.T) {
 			if len(w.pending(state.PendingFilter{Bucket: b})) > 0 {
 				return false
 			}
-			v, err := w.eng.Verification(context.Background(), b)
+			v, err := w.eng.Verifications().Last(context.Background(), b)
 			if err != nil || v.State == "never" {
 				return false
 			}

@@ -165,7 +165,7 @@ func (t *bucketTable) ownedEntry(edit uint64, name string) *entry {
 	}
 	i, ok := s.find(h)
 	if !ok {
-		(*s)[i] = entry{hash: h, name: strings.Clone(name)}
+		(*s)[i] = entry{hash: h, rest: &entryRest{name: strings.Clone(name)}}
 		*count++
 		t.len++
 	}
@@ -207,7 +207,9 @@ func (t *bucketTable) trim(edit uint64) {
 }
 
 // entry is a bucket as routing knows it. There may be millions, so that what few buckets
-// have is in more, and what a plain decision looks at is in the first 48 bytes.
+// have is in more. What a plain decision looks at is in the entry itself, which is as large
+// as a cache line and lies in one: of entries that are any larger, every other decision waits
+// for memory twice.
 type entry struct {
 	hash    bucketHash
 	more    *entryMore
@@ -216,10 +218,18 @@ type entry struct {
 	// few has the copies, packed, when there are no more than these and all are of
 	// the bucket's own rule; 0 is none.
 	few  [entryRoom]uint32
+	rest *entryRest // nil where the entry is empty
+	_    [8]byte
+}
+
+// entryRest is what plain decisions do not look at. It is never changed, only replaced.
+type entryRest struct {
 	name string
 	// compared says when each of few was compared.
 	compared [entryRoom]moment
 }
+
+func (en *entry) name() string { return en.rest.name }
 
 const entryRoom = 4
 
@@ -343,7 +353,7 @@ func (en *entry) comparedAt(i int) moment {
 	if en.more != nil && en.more.copies != nil {
 		return en.more.compared[i]
 	}
-	return en.compared[i]
+	return en.rest.compared[i]
 }
 
 // rules returns the declared prefix rules.

@@ -47,7 +47,7 @@ func (d *Decision) Rule() (bucket, prefix string) {
 		return "", ""
 	}
 	t := &d.assessment.targets[0]
-	return t.entry.name, t.entry.prefixOf(t.rule)
+	return t.entry.name(), t.entry.prefixOf(t.rule)
 }
 
 // StorageFor returns the S3 endpoint URL and the physical bucket that the function

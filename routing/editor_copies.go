@@ -62,12 +62,15 @@ func (e *Editor) setCopies(en *entry, copies []catalog.Copy) {
 
 // pack puts the copies in the entry itself if they fit.
 func pack(en *entry, placed []placedCopy) {
-	en.few, en.compared = [entryRoom]uint32{}, [entryRoom]moment{}
-	if !fit(placed) {
-		return
+	en.few = [entryRoom]uint32{}
+	rest := entryRest{name: en.name()}
+	if fit(placed) {
+		for i, p := range placed {
+			en.few[i], rest.compared[i] = p.packed(), p.compared
+		}
 	}
-	for i, p := range placed {
-		en.few[i], en.compared[i] = p.packed(), p.compared
+	if rest != *en.rest {
+		en.rest = &rest
 	}
 }
 

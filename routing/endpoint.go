@@ -3,6 +3,7 @@ package routing
 import (
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 )
@@ -86,6 +87,7 @@ func (c StorageCondition) String() string {
 // ClusterState is what is known now of a cluster's storage.
 type ClusterState struct {
 	storage atomic.Uint32
+	changed atomic.Int64 // when storage did, in nanoseconds
 	feed    feedState
 }
 
@@ -94,5 +96,17 @@ func (s *ClusterState) Storage() StorageCondition { return StorageCondition(s.st
 
 // SetStorage notes the condition and says whether it changed.
 func (s *ClusterState) SetStorage(c StorageCondition) bool {
-	return StorageCondition(s.storage.Swap(uint32(c))) != c
+	if StorageCondition(s.storage.Swap(uint32(c))) == c {
+		return false
+	}
+	s.changed.Store(time.Now().UnixNano())
+	return true
+}
+
+// StorageSince returns since when the storage's condition is so; zero if it never changed.
+func (s *ClusterState) StorageSince() time.Time {
+	if at := s.changed.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
 }

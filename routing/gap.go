@@ -135,7 +135,7 @@ func (t *target) comparedAt(snap *Snapshot, i int) moment {
 	if t.Scope != ScopeObject {
 		return m
 	}
-	w, ok := t.router.Compared.walks.Load(CopyName{t.entry.name, t.entry.prefixOf(c.rule()), snap.tables.clusterIDs.names[c.cluster]})
+	w, ok := t.router.Compared.walks.Load(CopyName{t.entry.name(), t.entry.prefixOf(c.rule()), snap.tables.clusterIDs.names[c.cluster]})
 	if ok && t.Key <= w.cursor {
 		m = max(m, w.began)
 	}
@@ -184,7 +184,7 @@ func (r *Router) Behind(cluster string, f func(bucket string) bool) (written int
 			written++
 		}
 		if behind {
-			going = f(en.name)
+			going = f(en.name())
 		}
 		return going
 	})

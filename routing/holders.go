@@ -112,6 +112,13 @@ func (d *Decision) offerPlain(q *Query) {
 	}
 }
 
+// near says whether a cluster has a copy of the target's rule, or the target was pulled
+// somewhere: of all clusters but the one where the target is written, no other can hold it.
+func (t *target) near(s *site) bool {
+	_, copied := t.copyIn(s.id)
+	return copied || t.pulled != nil
+}
+
 // copyIn returns the copy of the target's rule in a cluster, if there is one.
 func (t *target) copyIn(id clusterID) (copyEntry, bool) {
 	for i, n := t.entry.firstCopy(id), t.entry.copies(); i < n; i++ {

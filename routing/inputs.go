@@ -1,11 +1,12 @@
 package routing
 
 import (
-	"encoding/hex"
 	"math"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/fado-project/fado/routing/internal/readings"
 )
 
 // How inputs are written, by headers and query parameters alike.
@@ -23,10 +24,18 @@ func AppendBuckets(dst []Input, list string, most int) []Input {
 	return dst
 }
 
-// AppendObject adds a key of the bucket at index first: the input that named the
+// AppendObject adds a key of the bucket at index first, in every reading: the input that named the
 // bucket as a whole becomes its first object, further ones are appended. An empty key
 // names nothing.
 func AppendObject(dst []Input, first int, key string) []Input {
+	dst = appendKey(dst, first, key)
+	if other, two := readings.AsPath(key); two {
+		dst = appendKey(dst, first, other)
+	}
+	return dst
+}
+
+func appendKey(dst []Input, first int, key string) []Input {
 	switch {
 	case key == "":
 		return dst
@@ -42,7 +51,7 @@ func AppendObject(dst []Input, first int, key string) []Input {
 // reading; see [DecodeKey].
 func AppendEncodedObject(dst []Input, first int, encoded string) []Input {
 	dst = AppendObject(dst, first, DecodeKey(encoded))
-	if other, ok := otherReading(encoded); ok {
+	if other, ok := readings.Decoded(encoded); ok {
 		dst = AppendObject(dst, first, other)
 	}
 	return dst
@@ -51,7 +60,7 @@ func AppendEncodedObject(dst []Input, first int, encoded string) []Input {
 // AppendData appends what a value of X-FaDO-Data names. An intermediary may have joined
 // several values by commas, so that a comma before "s3://" begins another one: in a key it
 // has to be encoded. False, and nothing appended, if any part can't be read. A key that
-// can be read in two ways is appended in both.
+// can be read in several ways is appended in each.
 func AppendData(dst []Input, list string) ([]Input, bool) {
 	n := len(dst)
 	for more := true; more; {
@@ -61,13 +70,23 @@ func AppendData(dst []Input, list string) ([]Input, bool) {
 		if !ok {
 			return dst[:n], false
 		}
-		dst = append(dst, in)
-		if other, two := otherReading(key); two {
+		dst = appendRef(dst, in)
+		if other, two := readings.Decoded(key); two {
 			in.Key = other
-			dst = append(dst, in)
+			dst = appendRef(dst, in)
 		}
 	}
 	return dst, true
+}
+
+// appendRef appends an input, and what a storage may take its key for.
+func appendRef(dst []Input, in Input) []Input {
+	dst = append(dst, in)
+	if other, two := readings.AsPath(in.Key); two {
+		in.Key = other
+		dst = append(dst, in)
+	}
+	return dst
 }
 
 // cutJoined cuts the first reference off a list that may hold several.
@@ -111,8 +130,8 @@ func parseRef(ref string) (in Input, key string, ok bool) {
 }
 
 // MarkSizes gives inputs the sizes of a comma-separated list, in their order, as far as it goes.
-// One of more sizes than inputs is of no use, and left alone. A key with two readings counts
-// twice. False if one is no number of bytes.
+// One of more sizes than inputs is of no use, and left alone. A key counts as often as it has
+// readings. False if one is no number of bytes.
 func MarkSizes(inputs []Input, list string) bool {
 	n, ok := 0, true
 	eachSize(list, func(size int64) {
@@ -153,27 +172,4 @@ func DecodeKey(v string) string {
 		return key
 	}
 	return v
-}
-
-// otherReading returns what is left of a key that is not valid percent-encoding when what
-// is valid in it is decoded; false where that makes no difference.
-func otherReading(v string) (string, bool) {
-	if !strings.Contains(v, "%") {
-		return "", false
-	}
-	if _, err := url.PathUnescape(v); err == nil {
-		return "", false
-	}
-	out := make([]byte, 0, len(v))
-	for i := 0; i < len(v); i++ {
-		if v[i] == '%' && i+2 < len(v) {
-			if b, err := hex.DecodeString(v[i+1 : i+3]); err == nil {
-				out = append(out, b[0])
-				i += 2
-				continue
-			}
-		}
-		out = append(out, v[i])
-	}
-	return string(out), len(out) != len(v)
 }

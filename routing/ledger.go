@@ -244,7 +244,7 @@ func (t *tables) ledgerLine(k ledgerKey) LedgerLine {
 		From: t.clusterIDs.names[k.from], To: t.clusterIDs.names[k.to], Via: t.clusterIDs.names[k.via], By: k.by,
 	}
 	if k.entry != nil {
-		line.Bucket, line.Prefix = strings.Clone(k.entry.name), strings.Clone(k.entry.prefixOf(int(k.rule)))
+		line.Bucket, line.Prefix = strings.Clone(k.entry.name()), strings.Clone(k.entry.prefixOf(int(k.rule)))
 	}
 	return line
 }

@@ -59,10 +59,15 @@ func (d *Decision) offerRemote(q *Query) {
 	if a.reject {
 		return
 	}
+	first := &a.targets[0]
+	written := first.entry.writtenIn(first.rule)
 	for i, word := range a.remote {
 		for ; word != 0; word &= word - 1 {
 			s := a.snap.tables.site(clusterID(i<<6 + bits.TrailingZeros64(word)))
-			if s != nil && !s.drain && a.holds(s) != isCurrent && a.keeps(s) {
+			if s == nil || s.drain || !a.keeps(s) {
+				continue
+			}
+			if s.id != written && !first.near(s) || a.holds(s) != isCurrent {
 				d.offer(q, s, a.place(s, LocalityRemote))
 			}
 		}

@@ -77,7 +77,7 @@ func (s *Snapshot) Bucket(name string) *catalog.Bucket {
 		return nil
 	}
 	b := &catalog.Bucket{
-		Name:     en.name,
+		Name:     en.name(),
 		Policy:   s.tables.policyIDs.names[en.policy],
 		Primary:  s.tables.clusterIDs.names[en.declared()],
 		Prefixes: make([]catalog.PrefixRule, 0, len(en.rules())),
@@ -95,7 +95,7 @@ func (s *Snapshot) Bucket(name string) *catalog.Bucket {
 
 // Buckets calls f with every bucket's name, in no order, until f returns false.
 func (s *Snapshot) Buckets(f func(name string) bool) {
-	s.buckets.all(func(en *entry) bool { return f(en.name) })
+	s.buckets.all(func(en *entry) bool { return f(en.name()) })
 }
 
 // Len returns how many resources of a kind there are; the built-in policy counts.

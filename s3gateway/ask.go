@@ -59,7 +59,7 @@ func (c reader) askAny(holders []routing.Holder, f storage.Forward) (a *storage.
 		return nil, 0, err
 	}
 	if r.hedges[won.at] {
-		c.h.app.CountS3Failover()
+		c.h.app.S3().CountS3Failover()
 	}
 	won.a.Body = &heldBody{won.a.Body, won.cancel}
 	return won.a, won.at, nil
@@ -141,7 +141,7 @@ func (r *race) lost(got *attempt) error {
 	}
 	got.cancel()
 	if next := got.at + 1; next < len(r.holders) && !missing { // a copy that has no such object is only made sure of
-		r.c.h.app.CountS3Failover()
+		r.c.h.app.S3().CountS3Failover()
 		r.c.h.log.Info("reading from another copy", zap.String("request_id", r.c.id), zap.String("bucket", r.c.bucket),
 			zap.String("from", h.Cluster), zap.String("to", r.holders[next].Cluster), zap.Error(got.err))
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/internal/s3err"
@@ -208,69 +207,6 @@ func (m making) bucketIn(ctx context.Context, cluster string, locks bool) bool {
 	}
 	_ = a.Body.Close()
 	return a.Status == http.StatusOK
-}
-
-// deleteBucket answers DeleteBucket. The primary's storage removes its bucket first, which it
-// only does if it is empty, so that nothing written meanwhile is lost; then the catalogue
-// forgets the bucket and its copies go.
-func deleteBucket(c writer) error {
-	item, err := c.control.Resources.Get(c.ctx, catalog.KindBucket, c.bucket)
-	if err != nil {
-		return err
-	}
-	if item.Origin == control.OriginConfig {
-		return control.ErrConfigOwned
-	}
-	if err := (making{c}).awaitEmptied(); err != nil {
-		return err
-	}
-	if primary := c.router().Snapshot().Of(c.bucket).Primary(); primary != "" {
-		_, err := c.write(primary, &storage.Forward{Name: c.op.name, Method: http.MethodDelete, Bucket: c.bucket}, nil)
-		if e, ok := errors.AsType[*s3err.Error](err); ok && e.Code == "SlowDown" && errors.Is(e, errNoPhysical) {
-			err = nil // removed by an attempt before
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := c.h.app.Replication().Purge(c.ctx, c.bucket, replication.PurgeAll, control.Precondition{}); err != nil {
-		return err
-	}
-	c.writeBody(http.StatusNoContent, "", nil)
-	return nil
-}
-
-// errNoPhysical: the storage has no bucket of that name.
-var errNoPhysical = errors.New("the physical bucket is not there")
-
-// awaitEmptied waits until the copies have followed the primary: what differs from it there may
-// be no copy of FaDO's, and would be removed for good.
-func (m making) awaitEmptied() error {
-	c := m.c
-	ctx, cancel := context.WithTimeout(c.ctx, bucketPatience)
-	defer cancel()
-	for {
-		changed := c.control.Pending.Changed(c.bucket)
-		if !m.differs() {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return s3err.New(http.StatusConflict, "BucketNotEmpty", "The bucket you tried to delete is not empty: copies of it still differ from its primary.")
-		}
-	}
-}
-
-// differs reports whether anything is known to differ between the bucket's copies.
-func (m making) differs() bool {
-	c := m.c
-	for _, cp := range c.router().Snapshot().Of(c.bucket).Copies() {
-		if c.router().Pending.HasBelow(c.bucket, "", cp.Cluster) {
-			return true
-		}
-	}
-	return false
 }
 
 // settingQuery are the parameters of a bucket's settings.

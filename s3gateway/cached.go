@@ -138,7 +138,7 @@ func (k *keeping) serve(holders []routing.Holder, f storage.Forward) (done bool,
 	}
 	h.Set("Content-Length", strconv.FormatInt(to-from, 10))
 	c.w.WriteHeader(status)
-	c.h.app.CountS3Cache(true, to-from)
+	c.h.app.S3().CountS3Cache(true, to-from)
 	_, err = (delivery{c}).send(bytes.NewReader(b.Content[from:to]))
 	return true, err
 }
@@ -186,7 +186,7 @@ func (k *keeping) take(a *storage.Answer) {
 	if length <= 0 || length > k.cache.MaxObject() {
 		return
 	}
-	k.c.h.app.CountS3Cache(false, 0)
+	k.c.h.app.S3().CountS3Cache(false, 0)
 	storage.Original(a.Header, k.c.bucket, k.c.key)
 	id := identity(a)
 	if a.Status != http.StatusOK || id.ETag == "" || strings.HasPrefix(id.ETag, "W/") || id.Modified == "" ||

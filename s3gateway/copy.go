@@ -122,9 +122,16 @@ func uploadPartCopy(u uploader) error {
 // copyHere has the storage copy by itself.
 func (k *copier) copyHere(query url.Values, keys []string) (*replication.Written, error) {
 	c := k.c
+	source := &storage.Forward{Names: []string{k.src.Key}, Query: url.Values{"versionId": {k.src.Version}}}
+	switch refuses, err := c.gateway.Refuses(c.ctx, k.to, source); {
+	case err != nil:
+		return nil, err
+	case refuses:
+		return nil, s3err.NoSuchKey(k.src.Key) // it can't be there
+	}
 	f := &storage.Forward{
 		Name: c.op.name, Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Query: query,
-		Header: wire.RequestHeaders(c.r.Header), Wait: completeWait,
+		Header: wire.RequestHeaders(c.r.Header), Names: source.Names, Wait: completeWait,
 	}
 	f.Header.Set(wire.CopySource, k.sourceHeader())
 	return c.write(k.to, f, keys)

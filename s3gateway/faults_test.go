@@ -191,7 +191,7 @@ func TestEndsBetweenAnswerAndRow(t *testing.T) {
 		if got := w.get("bkt", key); got != body {
 			t.Errorf("%s: read %.20q of %d bytes", key, got, len(got))
 		}
-		rows, err := w.store.ListPending(context.Background(), state.PendingFilter{Bucket: "bkt", Cluster: "c2"}, state.PendingKey{}, 10)
+		rows, err := w.store.Queue().ListPending(context.Background(), state.PendingFilter{Bucket: "bkt", Cluster: "c2"}, state.PendingKey{}, 10)
 		w.must(err)
 		if !slices.ContainsFunc(rows, func(r state.Pending) bool { return r.Key == key }) {
 			t.Errorf("%s: nothing is on record after the end: %v", key, rows)
@@ -222,6 +222,46 @@ func TestClientAborts(t *testing.T) {
 	}
 	if got := w.get("bkt", "half"); got != "NoSuchKey" {
 		t.Errorf("%.20q", got)
+	}
+}
+
+// A client that goes away in the middle of a write has written nothing: what was there before stays,
+// at storages too that take the end of a connection for the end of a body.
+func TestHalfABodyReplacesNothing(t *testing.T) {
+	t.Parallel()
+	for name, shared := range map[string]testenv.Shared{"MinIO": minioA, "versitygw": versA} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			srv := shared.Server(t)
+			w.cluster("c1", srv)
+			w.policy("one", 1, "c1")
+			w.bucket("bkt", "one", "c1")
+			id, err := w.core.NewMultipartUpload(t.Context(), "bkt", "parts", minio.PutObjectOptions{})
+			w.must(err)
+			for _, size := range []int{200 << 10, 900 << 10, 8 << 20} {
+				w.put("bkt", "k", "acknowledged")
+				for _, path := range []string{"/bkt/k", "/bkt/parts?partNumber=1&uploadId=" + id} {
+					c := w.dial()
+					c.begin(http.MethodPut, path, size, nil)
+					if _, err := c.Write(make([]byte, size/2)); err != nil {
+						t.Fatal(err)
+					}
+					w.await("the half is under way", func() bool { return w.open.Load() == 1 })
+					time.Sleep(100 * time.Millisecond) // for it to be at the storage; without, the test asks less
+					w.must(c.Close())
+					w.await("the request has ended", func() bool { return w.open.Load() == 0 })
+					time.Sleep(100 * time.Millisecond) // for the storage to see the end
+				}
+				if got := w.get("bkt", "k"); got != "acknowledged" {
+					t.Errorf("half of %d bytes: the object is %.20q, %d bytes", size, got, len(got))
+				}
+				parts, err := w.core.ListObjectParts(t.Context(), "bkt", "parts", id, 0, 10)
+				w.must(err)
+				if len(parts.ObjectParts) > 0 {
+					t.Errorf("half of %d bytes: the upload has a part of %d bytes", size, parts.ObjectParts[0].Size)
+				}
+			}
+		})
 	}
 }
 

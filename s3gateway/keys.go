@@ -38,7 +38,8 @@ func (h *Handler) accessKey(id string) (*catalog.Key, bool) {
 	if k, ok := h.keys[id]; ok {
 		return k, true
 	}
-	return h.app.Key(id)
+	made := h.app.Router().Snapshot().Key(id)
+	return made, made != nil
 }
 
 // public reports whether everyone may read a bucket's objects.
@@ -48,8 +49,8 @@ func (h *Handler) public(bucket string) bool {
 
 // urlKey returns the key of a URL that FaDO signed.
 func (h *Handler) urlKey(g urls.Grant) (*catalog.Key, bool) {
-	system, ok := h.app.Key(urls.SystemKey)
-	if !ok || !g.Begun(h.now()) {
+	system := h.app.Router().Snapshot().Key(urls.SystemKey)
+	if system == nil || !g.Begun(h.now()) {
 		return nil, false
 	}
 	k := g.Key(system)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/internal/traffic"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/internal/bodies"
@@ -39,24 +40,15 @@ type App interface {
 	// Ready is closed once the catalogue is known.
 	Ready() <-chan struct{}
 
-	// Key returns an access key made at /fado/keys: from memory, without a lock.
-	Key(id string) (*catalog.Key, bool)
+	// Router has the access keys made at /fado/keys, in memory. What was removed is gone on every
+	// instance before the removal is answered; whether a key expired is for the endpoint to see.
+	Router() *routing.Router
 	// DeclareKeys takes up the keys that this endpoint declares, so that the API shows them.
 	DeclareKeys(keys ...*catalog.Key) error
-	// DeclareEndpoint takes up how clients reach this endpoint, for URLs that FaDO signs.
-	DeclareEndpoint(e *urls.Endpoint)
-
-	// CountS3Open counts the requests that are being answered: 1 for another one, -1 at its end.
-	CountS3Open(delta int)
-	// CountS3 counts a request by its operation and the code of its error, "OK" for none.
-	CountS3(operation, code string, took time.Duration)
-	// CountS3Bytes counts bytes of objects: "in" from clients, "out" to them.
-	CountS3Bytes(direction string, n int64)
-	// CountS3Failover counts a read that went on at another copy.
-	CountS3Failover()
-	// CountS3Cache counts a read of an object that the cache may have: whether it had it, and
-	// how many bytes no storage had to send.
-	CountS3Cache(hit bool, saved int64)
+	// Endpoints takes up how clients reach this endpoint, for URLs that FaDO signs.
+	Endpoints() *urls.Endpoints
+	// S3 counts what endpoints do.
+	S3() traffic.S3
 }
 
 // Storages is how requests reach storages; *replication.Gateway implements it.
@@ -67,6 +59,7 @@ type Storages interface {
 	Bring(ctx context.Context, bucket, key, cluster string, size int64) error
 	Keep(allowed func(*routing.Snapshot) bool) (ctx context.Context, end func(), err error)
 	Capabilities(cluster string) (storage.Capabilities, bool)
+	Refuses(ctx context.Context, cluster string, f *storage.Forward) (bool, error)
 	ListsUploads(ctx context.Context, cluster string) (storage.UploadLists, error)
 	OwnUploads(ctx context.Context, bucket string) (byCluster map[string][]string, err error)
 }
@@ -120,7 +113,8 @@ type Handler struct {
 	forms   *forms.Room
 	now     func() time.Time
 
-	patience time.Duration // with clients that rest; 0: a minute
+	patience        time.Duration // with clients that rest; 0: a minute
+	emptiedPatience time.Duration // with the copies of a bucket that is removed; 0: bucketPatience
 }
 
 // Key is an access key.
@@ -197,7 +191,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("fado_s3: the fado app is a %T, which is not an s3gateway.App", mod)
 	}
 	h.app = app
-	app.DeclareEndpoint(h.endpoint(serverOf(ctx)))
+	app.Endpoints().Declare(h.endpoint(serverOf(ctx)))
 	h.makeCache()
 	for _, k := range h.Keys {
 		if err := app.DeclareKeys(h.keys[k.ID]); err != nil {

@@ -151,7 +151,7 @@ func (w *world) noticeNothing(t *testing.T, at ...*instance) {
 // noneHeld fails if people have to decide about an object.
 func (w *world) noneHeld() {
 	w.Helper()
-	rows, err := w.ctl.Store().ListPending(context.Background(), state.PendingFilter{Bucket: "bkt"}, state.PendingKey{}, 100)
+	rows, err := w.ctl.Store().Queue().ListPending(context.Background(), state.PendingFilter{Bucket: "bkt"}, state.PendingKey{}, 100)
 	w.must(err)
 	for _, r := range rows {
 		if r.Hold != state.HoldNone {

@@ -176,7 +176,7 @@ func (d delivery) send(body io.Reader) (int64, error) {
 		if n > 0 {
 			m, werr := c.w.Write((*buf)[:n])
 			sent += int64(m)
-			c.h.app.CountS3Bytes("out", int64(m))
+			c.h.app.S3().CountS3Bytes("out", int64(m))
 			if werr != nil {
 				return sent, clientError{werr}
 			}
@@ -209,7 +209,7 @@ func (d delivery) resume(a *storage.Answer, sent int64, cause error, others []ro
 		}
 		next := others[0]
 		others = others[1:]
-		c.h.app.CountS3Failover()
+		c.h.app.S3().CountS3Failover()
 		c.h.log.Info("reading the rest from another copy", zap.String("request_id", c.id), zap.String("bucket", c.bucket),
 			zap.String("to", next.Cluster), zap.Int64("sent", sent), zap.Error(cause))
 		rest := f

@@ -37,6 +37,9 @@ func (s serving) asError(err error) *s3err.Error {
 	if gone, ok := errors.AsType[clientError](err); ok {
 		return gone.refusal()
 	}
+	if c.ctx.Err() != nil && errors.Is(err, context.Canceled) { // the server noticed before a write to the client failed
+		return clientError{err}.refusal()
+	}
 	if e := s.engineError(err); e != nil {
 		return e.Because(err)
 	}
@@ -59,7 +62,7 @@ func (s serving) engineError(err error) *s3err.Error {
 	case errors.Is(err, replication.ErrDown), errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return s3err.SlowDown(err, "The storage does not answer. Please retry.")
 	case errors.Is(err, storage.ErrRefused):
-		return s3err.BadRequest("InvalidArgument", "The storage of this bucket can't keep an object of this key or size.")
+		return s3err.BadRequest("InvalidArgument", "The storage of this bucket can't keep an object of this key, size or metadata.")
 	case errors.Is(err, storage.ErrCorrupt):
 		return s3err.BadRequest("IncompleteBody", "The request body terminated unexpectedly")
 	}

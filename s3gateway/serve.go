@@ -29,8 +29,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 // serve answers one request.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	began := h.now()
-	h.app.CountS3Open(1)
-	defer h.app.CountS3Open(-1)
+	h.app.S3().CountS3Open(1)
+	defer h.app.S3().CountS3Open(-1)
 	c := h.newCall(w, r)
 	s := serving{c}
 	defer c.w.End()
@@ -46,7 +46,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		code = e.Code
 		s.told(e, err)
 	}
-	h.app.CountS3(name, code, h.now().Sub(began))
+	h.app.S3().CountS3(name, code, h.now().Sub(began))
 	if broken {
 		panic(http.ErrAbortHandler) // the client must not take what it got for the whole
 	}

@@ -23,8 +23,8 @@ const page = "http://localhost:8090"
 // signed makes a URL as FaDO does for the pages of an origin.
 func (i *instance) signed(r urls.Request, origin string, expires time.Duration) string {
 	i.Helper()
-	system, ok := i.Key(urls.SystemKey)
-	if !ok {
+	system := i.Router().Snapshot().Key(urls.SystemKey)
+	if system == nil {
 		i.Fatal("there is no system key")
 	}
 	e := urls.Endpoint{Scheme: "http", Host: strings.TrimPrefix(i.server.URL, "http://"), Region: defaultRegion}

@@ -28,7 +28,11 @@ func (u uploader) theUpload() (cluster, id string, err error) {
 	if !ok || !c.router().Snapshot().Of(c.bucket).Writer(c.key, cluster) {
 		return "", "", s3err.NoSuchUpload()
 	}
-	return cluster, id, nil
+	refuses, err := c.gateway.Refuses(c.ctx, cluster, &storage.Forward{Query: url.Values{"uploadId": {id}}})
+	if err == nil && refuses {
+		err = s3err.NoSuchUpload() // the storage has never given it
+	}
+	return cluster, id, err
 }
 
 // createUpload answers CreateMultipartUpload.

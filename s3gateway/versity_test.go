@@ -63,3 +63,18 @@ func TestKeysThatAStorageWouldChange(t *testing.T) {
 		t.Errorf("its neighbour: %q", got)
 	}
 }
+
+// An upload in parts at versitygw is completed: it takes the document that does so as it is, and in no chunks.
+func TestUploadIsCompletedAtVersitygw(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.cluster("c1", versA.Server(t))
+	w.policy("one", 1, "c1")
+	w.bucket("bkt", "one", "c1")
+	body := bytes.Repeat([]byte("0123456789abcdef"), (6<<20)/16)
+	_, err := w.api.PutObject(t.Context(), "bkt", "big", bytes.NewReader(body), int64(len(body)), minio.PutObjectOptions{PartSize: 5 << 20})
+	w.must(err)
+	if got := w.get("bkt", "big"); got != string(body) {
+		t.Errorf("%d bytes, want %d", len(got), len(body))
+	}
+}

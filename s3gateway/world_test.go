@@ -29,7 +29,9 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/internal/traffic"
 	"github.com/fado-project/fado/replication"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/s3gateway/urls"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/sqlite"
@@ -90,12 +92,10 @@ func (i *instance) CountS3Bytes(direction string, n int64) {
 	map[string]*atomic.Int64{"in": &i.in, "out": &i.out}[direction].Add(n)
 }
 
-func (i *instance) Key(id string) (*catalog.Key, bool) {
-	k := i.ctl.Router().Snapshot().Key(id)
-	return k, k != nil
-}
+func (i *instance) Router() *routing.Router           { return i.ctl.Router() }
 func (i *instance) DeclareKeys(...*catalog.Key) error { return nil }
-func (i *instance) DeclareEndpoint(*urls.Endpoint)    {}
+func (i *instance) Endpoints() *urls.Endpoints        { return new(urls.Endpoints) }
+func (i *instance) S3() traffic.S3                    { return i }
 func (i *instance) CountS3Failover()                  { i.count("failover") }
 func (i *instance) CountS3Cache(hit bool, saved int64) {
 	i.count(fmt.Sprint("cache hit ", hit))
@@ -153,11 +153,18 @@ type fullStore struct {
 	of *instance
 }
 
-func (s fullStore) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
-	if s.of.full.Load() && s.of.room.Add(-1) < 0 {
+func (s fullStore) Queue() state.Queue { return fullStoreQueue{s.Store.Queue(), s} }
+
+type fullStoreQueue struct {
+	state.Queue
+	of fullStore
+}
+
+func (s fullStoreQueue) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+	if s.of.of.full.Load() && s.of.of.room.Add(-1) < 0 {
 		return nil, fmt.Errorf("the disk is full: %w", state.ErrUnavailable)
 	}
-	return s.Store.AddPending(ctx, rows...)
+	return s.Queue.AddPending(ctx, rows...)
 }
 
 func testLog(tb testing.TB, name string) *zap.Logger {
@@ -356,7 +363,7 @@ func two(tb testing.TB, change func(*Handler)) *world {
 func (w *world) feedsLive(clusters ...string) {
 	w.Helper()
 	w.await("listeners", func() bool {
-		return !slices.ContainsFunc(clusters, func(c string) bool { return w.eng.StorageStatus(c).Feed != "listening" })
+		return !slices.ContainsFunc(clusters, func(c string) bool { return w.eng.Reports().Storage(c).Feed != "listening" })
 	})
 }
 

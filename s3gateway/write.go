@@ -65,14 +65,6 @@ func locksAnywhere(c writer) error {
 	return s3err.NotImplemented(c.op.name + " where objects are written anywhere, and copies follow no change of their locks,")
 }
 
-// deleteObject answers DeleteObject.
-func deleteObject(c writer) error {
-	return c.change(&storage.Forward{
-		Name: c.op.name, Method: http.MethodDelete, Bucket: c.bucket, Key: c.key,
-		Query: wire.Pick(c.query, []string{"versionId"}), Header: wire.RequestHeaders(c.r.Header),
-	}, []string{c.key})
-}
-
 // upload is a request whose body streams through. The checksums that follow it follow it at the
 // storage too, where that keeps them.
 func (c writer) upload(query url.Values) (*storage.Forward, error) {
@@ -106,7 +98,7 @@ type countedReader struct {
 
 func (r *countedReader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
-	r.app.CountS3Bytes("in", int64(n))
+	r.app.S3().CountS3Bytes("in", int64(n))
 	return n, err
 }
 
@@ -162,6 +154,9 @@ func (c writer) writing(cluster string) replication.Passage {
 // write makes a request that may change something at a cluster.
 // It returns when as many copies as write_ack says have the keys.
 func (c writer) write(cluster string, f *storage.Forward, keys []string) (*replication.Written, error) {
+	if err := deletesOn(c, cluster, f); err != nil {
+		return nil, err
+	}
 	if err := (acks{c}).check(cluster, keys, f.Size); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -36,8 +37,9 @@ type Pending struct {
 	Error       string
 	Hold        Hold
 	// Foreign names the object there that was found to be a conflict: it is stored with
-	// the hold, and outlives it (AddPending keeps it unless it is given another), so that a
-	// change at the primary never makes a foreign object look like FaDO's.
+	// the hold, and outlives it (AddPending and FailPending keep it unless they are given another),
+	// so that neither a change at the primary nor an attempt that failed, by who did not know
+	// of it, makes a foreign object look like FaDO's.
 	Foreign Foreign
 	// Damaged says that the bytes there were found not to be those that the storage
 	// acknowledged: the object is to be written again even where it looks equal. Once set
@@ -66,6 +68,23 @@ type PendingKey struct {
 // RowKey names the row as it was read.
 func (p Pending) RowKey() PendingKey {
 	return PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen}
+}
+
+// PendingPages reads all matching rows in their order, at most so many at a time. A page may be
+// worked on before the next is read.
+func PendingPages(ctx context.Context, from interface {
+	ListPending(ctx context.Context, f PendingFilter, after PendingKey, limit int) ([]Pending, error)
+}, f PendingFilter, most int,
+) iter.Seq2[[]Pending, error] {
+	return func(yield func([]Pending, error) bool) {
+		for after := (PendingKey{}); ; {
+			rows, err := from.ListPending(ctx, f, after, most)
+			if !yield(rows, err) || err != nil || len(rows) < most {
+				return
+			}
+			after = rows[len(rows)-1].RowKey()
+		}
+	}
 }
 
 // PendingFilter narrows ListPending and CountPending; zero fields match all.
@@ -149,8 +168,8 @@ type Queue interface {
 	// stays, free to be claimed since its Gen moved on; a claim taken since stands.
 	FinishPending(ctx context.Context, rows ...PendingKey) ([]bool, error)
 	// FailPending notes failed attempts or holds: for each row whose Gen still
-	// matches, Attempts, NextAttempt, Error, Hold and Foreign are stored and the claim
-	// is released.
+	// matches, Attempts, NextAttempt, Error and Hold are stored, and Foreign unless none
+	// is given, and the claim is released.
 	FailPending(ctx context.Context, rows ...Pending) error
 	// ReleaseClaims frees every claim of a node (after a restart).
 	ReleaseClaims(ctx context.Context, node string) error

@@ -9,12 +9,17 @@ import (
 // that only a single instance can open does not implement it.
 //
 // Every instance is a member: it holds a lease that the store renews in the background.
-// Locks ([Store.TryLock]) and claims are worth as much as the lease of the member that
+// Locks ([Locks.TryLock]) and claims are worth as much as the lease of the member that
 // holds them: when a lease has ended, others take both over. A member knows the end of
 // its lease before the others do, because it counts from before the renewal was sent.
 type Shared interface {
 	Store
 
+	Instances() Instances
+}
+
+// Instances are those that share a Store: this one among them, and what it hears of the others.
+type Instances interface {
 	// Join makes this instance a member under a node name, which need not be unique. It
 	// is called once the instance's memory is loaded, and again after Lost.
 	Join(ctx context.Context, node string) (Member, error)

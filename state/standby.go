@@ -12,53 +12,74 @@ import (
 // would change something, takes a lock, or is not mirrored is refused with the error that
 // refuse returns. Closing it leaves the mirror open.
 func NewStandby(kind string, mirror Store, refuse func() error) Store {
-	return &standby{
-		ChangeLog:        mirror,
-		catalogueStandby: catalogueStandby{mirror, refuse},
-		queueStandby:     queueStandby{mirror, refuse},
-		pullsStandby:     pullsStandby{mirror, refuse},
-		uploadsStandby:   uploadsStandby{mirror, refuse},
-		purgesStandby:    purgesStandby{refuse},
-		decisionsStandby: decisionsStandby{refuse},
-		verifyStandby:    verifyStandby{refuse},
-		auditsStandby:    auditsStandby{refuse},
-		passesStandby:    passesStandby{refuse},
-		factsStandby:     factsStandby{refuse},
-		kind:             kind, refuse: refuse,
-	}
+	return &standby{kind, mirror, refuse}
 }
 
-// standby is made of its roles, so that each says in one place what it refuses.
+// standby has a type for each role, which says in one place what it refuses.
 type standby struct {
-	ChangeLog
-	catalogueStandby
-	queueStandby
-	pullsStandby
-	uploadsStandby
-	purgesStandby
-	decisionsStandby
-	verifyStandby
-	passesStandby
-	auditsStandby
-	factsStandby
 	kind   string
-	refuse func() error
+	mirror Store
+	refuse refusal
 }
+
+// refusal is why nothing is changed.
+type refusal func() error
 
 func (s *standby) Kind() string { return s.kind }
 
-// Seq is not the mirror's: its changes have numbers of their own.
-func (s *standby) Seq(context.Context) (Seq, error) { return 0, s.refuse() }
+func (s *standby) Close() error { return nil }
 
-func (s *standby) TryLock(context.Context, string) (Lock, bool, error) {
+func (s *standby) Catalogue() Catalogue {
+	return catalogueStandby{s.mirror.Catalogue(), s.refuse}
+}
+
+func (s *standby) Queue() Queue { return queueStandby{s.mirror.Queue(), s.refuse} }
+
+func (s *standby) Pulls() Pulls { return pullsStandby{s.mirror.Pulls(), s.refuse} }
+
+func (s *standby) Uploads() Uploads { return uploadsStandby{s.mirror.Uploads(), s.refuse} }
+
+func (s *standby) Purges() Purges { return purgesStandby{s.refuse} }
+
+func (s *standby) Resolutions() Resolutions { return resolutionsStandby{s.refuse} }
+
+func (s *standby) Allowances() Allowances { return allowancesStandby{s.refuse} }
+
+func (s *standby) Verifications() Verifications { return verifyStandby{s.refuse} }
+
+func (s *standby) Pauses() Pauses { return pausesStandby{s.refuse} }
+
+func (s *standby) Reports() Reports { return reportsStandby{s.refuse} }
+
+func (s *standby) Audits() Audits { return auditsStandby{s.refuse} }
+
+func (s *standby) Passes() Passes { return passesStandby{s.refuse} }
+
+func (s *standby) Facts() Facts { return factsStandby{s.refuse} }
+
+func (s *standby) ChangeLog() ChangeLog {
+	return changesStandby{s.mirror.ChangeLog(), s.refuse}
+}
+
+func (s *standby) Locks() Locks { return locksStandby{s.refuse} }
+
+// changesStandby has no Seq: the mirror's changes have numbers of their own.
+type changesStandby struct {
+	ChangeLog
+	refuse refusal
+}
+
+func (s changesStandby) Seq(context.Context) (Seq, error) { return 0, s.refuse() }
+
+type locksStandby struct{ refuse refusal }
+
+func (s locksStandby) TryLock(context.Context, string) (Lock, bool, error) {
 	return nil, false, s.refuse()
 }
 
-func (s *standby) Close() error { return nil }
-
 type catalogueStandby struct {
 	Catalogue
-	refuse func() error
+	refuse refusal
 }
 
 func (s catalogueStandby) Update(context.Context, func(Tx) error) (Seq, error) {
@@ -69,7 +90,7 @@ func (s catalogueStandby) SaveCopies(context.Context, ...Copy) (int, error) { re
 
 type queueStandby struct {
 	Queue
-	refuse func() error
+	refuse refusal
 }
 
 func (s queueStandby) AddPending(context.Context, ...Pending) ([]int64, error) {
@@ -106,7 +127,7 @@ func (s queueStandby) Unhold(context.Context, PendingFilter, time.Time) (int, er
 
 type pullsStandby struct {
 	Pulls
-	refuse func() error
+	refuse refusal
 }
 
 func (s pullsStandby) PutPulled(context.Context, ...Pulled) error       { return s.refuse() }
@@ -115,7 +136,7 @@ func (s pullsStandby) DeletePulled(context.Context, ...PulledKey) error { return
 
 type uploadsStandby struct {
 	Uploads
-	refuse func() error
+	refuse refusal
 }
 
 func (s uploadsStandby) PutUpload(context.Context, Upload) error { return s.refuse() }
@@ -123,7 +144,7 @@ func (s uploadsStandby) DeleteUpload(context.Context, string, string, string) er
 	return s.refuse()
 }
 
-type purgesStandby struct{ refuse func() error }
+type purgesStandby struct{ refuse refusal }
 
 func (s purgesStandby) AddPurge(context.Context, Purge) (int64, error) { return 0, s.refuse() }
 
@@ -147,34 +168,41 @@ func (s purgesStandby) FinishPurge(context.Context, string, int64) (bool, error)
 	return false, s.refuse()
 }
 
-type decisionsStandby struct{ refuse func() error }
+type resolutionsStandby struct{ refuse refusal }
 
-func (s decisionsStandby) AddResolution(context.Context, Resolution) (int64, error) {
+func (s resolutionsStandby) AddResolution(context.Context, Resolution) (int64, error) {
 	return 0, s.refuse()
 }
 
-func (s decisionsStandby) Resolutions(context.Context) ([]Resolution, error) { return nil, s.refuse() }
+func (s resolutionsStandby) Resolutions(context.Context) ([]Resolution, error) {
+	return nil, s.refuse()
+}
 
-func (s decisionsStandby) SaveResolution(context.Context, Resolution) (bool, error) {
+func (s resolutionsStandby) SaveResolution(context.Context, Resolution) (bool, error) {
 	return false, s.refuse()
 }
-func (s decisionsStandby) DeleteResolution(context.Context, int64) error { return s.refuse() }
+func (s resolutionsStandby) DeleteResolution(context.Context, int64) error { return s.refuse() }
 
-func (s decisionsStandby) AllowDeletes(context.Context, time.Time, ...DeleteAllowance) error {
+type allowancesStandby struct{ refuse refusal }
+
+func (s allowancesStandby) AllowDeletes(context.Context, time.Time, ...DeleteAllowance) error {
 	return s.refuse()
 }
 
-func (s decisionsStandby) TakeDeletes(context.Context, time.Time, DeleteAllowance) (int64, error) {
+func (s allowancesStandby) TakeDeletes(context.Context, time.Time, DeleteAllowance) (int64, error) {
 	return 0, s.refuse()
 }
 
-func (s decisionsStandby) DeleteAllowances(context.Context, string) ([]DeleteAllowance, error) {
+func (s allowancesStandby) DeleteAllowances(context.Context, string) ([]DeleteAllowance, error) {
 	return nil, s.refuse()
 }
-func (s decisionsStandby) Paused(context.Context) (bool, error)  { return false, s.refuse() }
-func (s decisionsStandby) SetPaused(context.Context, bool) error { return s.refuse() }
 
-type verifyStandby struct{ refuse func() error }
+type pausesStandby struct{ refuse refusal }
+
+func (s pausesStandby) Paused(context.Context) (bool, error)  { return false, s.refuse() }
+func (s pausesStandby) SetPaused(context.Context, bool) error { return s.refuse() }
+
+type verifyStandby struct{ refuse refusal }
 
 func (s verifyStandby) UpdateVerification(context.Context, string, func(*Verification) error) (Verification, error) {
 	return Verification{}, s.refuse()
@@ -196,7 +224,7 @@ func (s verifyStandby) ListMismatches(context.Context, string, MismatchFilter, M
 func (s verifyStandby) GetScrub(context.Context) (Scrub, error) { return Scrub{}, s.refuse() }
 func (s verifyStandby) SaveScrub(context.Context, Scrub) error  { return s.refuse() }
 
-type auditsStandby struct{ refuse func() error }
+type auditsStandby struct{ refuse refusal }
 
 func (s auditsStandby) AuditRecords(context.Context, AuditFilter, int) ([]audit.Record, error) {
 	return nil, s.refuse()
@@ -207,7 +235,7 @@ func (s auditsStandby) AuditHead(context.Context) (audit.Head, error) {
 }
 func (s auditsStandby) TrimAudit(context.Context, time.Time) (int64, error) { return 0, s.refuse() }
 
-type passesStandby struct{ refuse func() error }
+type passesStandby struct{ refuse refusal }
 
 func (s passesStandby) PutPass(context.Context, Pass) error           { return s.refuse() }
 func (s passesStandby) GetPass(context.Context, string) (Pass, error) { return Pass{}, s.refuse() }
@@ -226,10 +254,15 @@ func (s passesStandby) ListPasses(context.Context, PassKind) ([]Pass, error) { r
 
 func (s passesStandby) ExpirePasses(context.Context, time.Time, time.Time) error { return s.refuse() }
 
-type factsStandby struct{ refuse func() error }
+type factsStandby struct{ refuse refusal }
 
-func (s factsStandby) GetMeta(context.Context, string) (string, error)       { return "", s.refuse() }
-func (s factsStandby) PutMeta(context.Context, string, string) error         { return s.refuse() }
-func (s factsStandby) PutReport(context.Context, string, string) error       { return s.refuse() }
-func (s factsStandby) DeleteReport(context.Context, string) error            { return s.refuse() }
-func (s factsStandby) ListReports(context.Context, string) ([]Report, error) { return nil, s.refuse() }
+func (s factsStandby) GetMeta(context.Context, string) (string, error) { return "", s.refuse() }
+func (s factsStandby) PutMeta(context.Context, string, string) error   { return s.refuse() }
+
+type reportsStandby struct{ refuse refusal }
+
+func (s reportsStandby) PutReport(context.Context, string, string) error { return s.refuse() }
+func (s reportsStandby) DeleteReport(context.Context, string) error      { return s.refuse() }
+func (s reportsStandby) ListReports(context.Context, string) ([]Report, error) {
+	return nil, s.refuse()
+}

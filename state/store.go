@@ -50,37 +50,39 @@ type Change struct {
 	Deleted  bool
 }
 
-// Store is the whole contract. All methods are safe for concurrent use. Times are kept
-// to the millisecond. Every error that means "can't reach or write" wraps
+// Store is the whole contract, role by role. All methods are safe for concurrent use. Times
+// are kept to the millisecond. Every error that means "can't reach or write" wraps
 // ErrUnavailable; errors leave the store as it was. Who needs one role takes that role's
-// interface.
+// interface. A role may be kept for as long as the Store.
 type Store interface {
-	Catalogue
-	Queue
-	Pulls
-	Uploads
-	Intents
-	Reports
-	Audits
-	Passes
-	Facts
-	ChangeLog
-	Locks
+	// What there is, and what is to be done about it.
+	Catalogue() Catalogue
+	Queue() Queue
+	Pulls() Pulls
+	Uploads() Uploads
+
+	// What operators asked for and is not done yet.
+	Purges() Purges
+	Resolutions() Resolutions
+	Allowances() Allowances
+	Verifications() Verifications
+	Pauses() Pauses
+
+	// What is told and remembered.
+	Reports() Reports
+	Audits() Audits
+	Passes() Passes
+	Facts() Facts
+
+	// What instances have in common.
+	ChangeLog() ChangeLog
+	Locks() Locks
 
 	// Kind is "sqlite" or "postgres".
 	Kind() string
 	// Close releases the store; later calls return an ErrUnavailable. It may be called
 	// more than once.
 	Close() error
-}
-
-// Intents are what operators asked for and is not done yet.
-type Intents interface {
-	Purges
-	Resolutions
-	Allowances
-	Verifications
-	Pauses
 }
 
 // Facts keeps the few small values that a store has about itself: what it is being filled

@@ -47,7 +47,7 @@ func TestCopyOverOneDatedAhead(t *testing.T) {
 				t.Errorf("from %s, deleted %v: readers see %+v, %v; Copy returned %+v", src.srv.Kind, deleted, now, err, out)
 			}
 			dst.mustBeOurs(bucket, now, "FaDO's copy")
-			vs, err := versionsOf(t.Context(), dst.Client, bucket, "key", 0)
+			vs, err := versionsOf(t.Context(), dst.conn, bucket, "key", 0)
 			want := 2
 			if deleted {
 				want = 3

@@ -10,7 +10,7 @@ import (
 )
 
 // BucketExists implements [Reader].
-func (c *Client) BucketExists(ctx context.Context, bucket string) (bool, error) {
+func (c buckets) BucketExists(ctx context.Context, bucket string) (bool, error) {
 	_, err := c.Versioning(ctx, bucket)
 	switch {
 	case errors.Is(err, ErrNoBucket):
@@ -30,7 +30,7 @@ func Versioned(ctx context.Context, r Reader, bucket string) (bool, error) {
 
 // Versioning implements [Reader]; a storage that has none says "off". It notes the answer
 // for KnownVersioning.
-func (c *Client) Versioning(ctx context.Context, bucket string) (Versioning, error) {
+func (c buckets) Versioning(ctx context.Context, bucket string) (Versioning, error) {
 	name := c.Physical(bucket)
 	status, err := c.wire.Buckets.Versioning(ctx, name)
 	c.mu.Lock()
@@ -51,7 +51,7 @@ func (c *Client) Versioning(ctx context.Context, bucket string) (Versioning, err
 }
 
 // KnownVersioning implements [Reader]: every copy needs it.
-func (c *Client) KnownVersioning(ctx context.Context, bucket string) (Versioning, error) {
+func (c buckets) KnownVersioning(ctx context.Context, bucket string) (Versioning, error) {
 	c.mu.Lock()
 	e, ok := c.versioning[c.Physical(bucket)]
 	c.mu.Unlock()
@@ -61,14 +61,14 @@ func (c *Client) KnownVersioning(ctx context.Context, bucket string) (Versioning
 	return c.Versioning(ctx, bucket)
 }
 
-func forgetVersioning(c *Client, name string) {
+func forgetVersioning(c *conn, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.versioning, name)
 }
 
 // forgetBucket forgets what is remembered of a bucket that may be another one now.
-func forgetBucket(c *Client, name string) {
+func forgetBucket(c *conn, name string) {
 	forgetVersioning(c, name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,10 +76,10 @@ func forgetBucket(c *Client, name string) {
 }
 
 // EnsureBucket implements [Writer].
-func (c *Client) EnsureBucket(ctx context.Context, bucket string, wantVersions bool) (made bool, err error) {
-	state, err := c.Versioning(ctx, bucket)
+func (c writer) EnsureBucket(ctx context.Context, bucket string, wantVersions bool) (made bool, err error) {
+	state, err := buckets(c).Versioning(ctx, bucket)
 	name := c.Physical(bucket)
-	defer forgetBucket(c, name)
+	defer forgetBucket(c.conn, name)
 	if errors.Is(err, ErrNoBucket) {
 		made, err = c.wire.Buckets.Make(ctx, name, false)
 	}
@@ -90,8 +90,8 @@ func (c *Client) EnsureBucket(ctx context.Context, bucket string, wantVersions b
 }
 
 // RemoveBucket implements [Writer].
-func (c *Client) RemoveBucket(ctx context.Context, bucket string) error {
+func (c writer) RemoveBucket(ctx context.Context, bucket string) error {
 	name := c.Physical(bucket)
-	defer forgetBucket(c, name)
+	defer forgetBucket(c.conn, name)
 	return c.wire.Remove(ctx, &s3.Request{Name: "removing bucket", Method: http.MethodDelete, Bucket: name})
 }

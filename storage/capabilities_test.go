@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"net/http"
 	"slices"
 	"testing"
 )
@@ -25,19 +24,6 @@ func TestLosses(t *testing.T) {
 	} {
 		if got := Losses(c.from, c.to, c.versioned); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
-		}
-	}
-}
-
-// AWS is known by its documentation; its answers are told by their Server header.
-func TestProvidersAreTold(t *testing.T) {
-	for server, want := range map[string]string{
-		"AmazonS3": "AWS S3", "MinIO": "MinIO", "MinIO/RELEASE.2021": "MinIO", "VERSITYGW": "versitygw", "Ceph Object Gateway": "S3",
-	} {
-		c := new(Client)
-		c.who.learn(http.Header{"Server": {server}})
-		if p := c.who.row.Load(); p == nil || p.name != want {
-			t.Errorf("%s: got %+v, want %s", server, p, want)
 		}
 	}
 }

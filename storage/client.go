@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fado-project/fado/storage/internal/kind"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -34,12 +35,13 @@ const (
 	partBuffersEach = 3
 )
 
-// Client is one S3 storage. It implements [Storage].
-type Client struct {
+// conn is what both halves of a storage know of it: how it is reached, what it was found to be, what is
+// remembered of its buckets, and what bounds the copies on their way there.
+type conn struct {
 	cfg  Config
 	wire *s3.Client
 
-	who    identity
+	who    kind.Identity
 	caps   atomic.Pointer[Capabilities]
 	placed atomic.Bool // the region is the one that the storage expects
 
@@ -52,6 +54,16 @@ type Client struct {
 
 	silence time.Duration // of a listener; tests shorten it
 }
+
+// What there is to ask of a storage, and to change: each type below is one job, and has the methods
+// of one of the interfaces that [Reader] is made of, or those of [Writer].
+type (
+	server   struct{ *conn }
+	buckets  struct{ *conn }
+	objects  struct{ *conn }
+	versions struct{ *conn }
+	writer   struct{ *conn }
+)
 
 type versioningEntry struct {
 	state Versioning
@@ -68,10 +80,8 @@ const (
 	VersioningSuspended Versioning = "suspended"
 )
 
-// Open returns a client. It makes no connection; it fails on what can't be right: an
-// endpoint that is no URL, a CA file that can't be read.
-func Open(cfg Config) (*Client, error) {
-	c := &Client{
+func connect(cfg Config) (*conn, error) {
+	c := &conn{
 		cfg: cfg, versioning: make(map[string]versioningEntry), locks: make(map[string]locksEntry),
 		parts:   make(chan struct{}, partBuffersEach),
 		streams: make(chan struct{}, moreStreams),
@@ -80,7 +90,7 @@ func Open(cfg Config) (*Client, error) {
 	var err error
 	c.wire, err = s3.Open(s3.Config{
 		Name: cfg.Name, Endpoint: cfg.Endpoint, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Region: cfg.Region,
-		VirtualHost: cfg.VirtualHost, CAFile: cfg.CAFile, InsecureSkipVerify: cfg.InsecureSkipVerify, Observe: c.who.observe,
+		VirtualHost: cfg.VirtualHost, CAFile: cfg.CAFile, InsecureSkipVerify: cfg.InsecureSkipVerify, Observe: c.who.Observe, Frames: c.who.CutsPass,
 	})
 	if err != nil {
 		return nil, err
@@ -88,21 +98,18 @@ func Open(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Name implements [Reader].
-func (c *Client) Name() string { return c.cfg.Name }
+// Name implements [Server] and [Writer].
+func (c *conn) Name() string { return c.cfg.Name }
 
-// Close implements [Storage]. Requests under way continue.
-func (c *Client) Close() { c.wire.Close() }
-
-// Physical implements [Reader].
-func (c *Client) Physical(bucket string) string { return c.cfg.BucketPrefix + bucket }
+// Physical implements [BucketReader].
+func (c *conn) Physical(bucket string) string { return c.cfg.BucketPrefix + bucket }
 
 // Ping implements [Reader]: it asks for a list of one bucket. Keys that are known and
 // may not list buckets are good enough: S3 has other codes for keys that are not. MinIO and AWS S3 list
 // buckets whatever the region that a request is signed for, and refuse all other requests: so one about
 // a bucket, which need not be there, follows until one was answered.
-func (c *Client) Ping(ctx context.Context) error {
-	err := ping(ctx, c.wire)
+func (c server) Ping(ctx context.Context) error {
+	err := kind.Ping(ctx, c.wire)
 	if err != nil || c.placed.Load() {
 		c.placed.Store(err == nil)
 		return err
@@ -122,16 +129,21 @@ const regionProbe = "fado-asks-for-the-region"
 // Now implements [Reader]. The Date header counts whole seconds and the answer has
 // travelled, so the value is a lower bound: at most a second and the way of an
 // answer behind the storage's clock, never ahead of it.
-func (c *Client) Now(ctx context.Context) (time.Time, error) {
-	if t, ok := c.who.clock.now(); ok {
+func (c server) Now(ctx context.Context) (time.Time, error) {
+	if t, ok := c.who.Now(); ok {
 		return t, nil
 	}
 	if err := c.Ping(ctx); err != nil {
 		return time.Time{}, err
 	}
-	t, ok := c.who.clock.now()
+	t, ok := c.who.Now()
 	if !ok {
 		return time.Time{}, fmt.Errorf("%s: %w: its answers have no Date", c.cfg.Name, ErrUnsupported)
 	}
 	return t, nil
 }
+
+// WithFence has every request that changes something ask f before it goes out and before
+// every piece of its body does; an error of f ends it there. It is for writing that is
+// allowed only until a certain moment; see [s3.WithFence].
+func WithFence(ctx context.Context, f func() error) context.Context { return s3.WithFence(ctx, f) }

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/storage/s3"
@@ -33,11 +32,11 @@ func both(t *testing.T, f func(t *testing.T, s *side)) {
 }
 
 // fake returns a client of a server of the test's own.
-func fake(t *testing.T, h http.HandlerFunc) *Client {
+func fake(t *testing.T, h http.HandlerFunc) *whole {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	c, err := Open(Config{Name: "fake", Endpoint: srv.URL, AccessKey: "the-access-key", SecretKey: "the-secret-key"})
+	c, err := openWhole(Config{Name: "fake", Endpoint: srv.URL, AccessKey: "the-access-key", SecretKey: "the-secret-key"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +57,7 @@ func TestOpenRefuses(t *testing.T) {
 		{Endpoint: "https://host", CAFile: "/nowhere"},
 		{Endpoint: "https://host", CAFile: empty},
 	} {
-		if c, err := Open(cfg); err == nil {
+		if c, err := openWhole(cfg); err == nil {
 			t.Errorf("%+v: opened %v", cfg, c.Name())
 		}
 	}
@@ -69,7 +68,7 @@ func TestTLS(t *testing.T) {
 	srv := testenv.VersityGW(t, testenv.Options{CertsDir: dir})
 	cfg := Config{Endpoint: srv.Endpoint, AccessKey: srv.AccessKey, SecretKey: srv.SecretKey}
 	ping := func(cfg Config) error {
-		c, err := Open(cfg)
+		c, err := openWhole(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,12 +154,28 @@ func TestStatTellsWhatIsMissing(t *testing.T) {
 	})
 }
 
+// A key that the storage takes for another one is not there: nobody is told of that other one.
+func TestStatOfAnotherName(t *testing.T) {
+	both(t, func(t *testing.T, s *side) {
+		bucket := newBucket(t, false, s)
+		s.put(bucket, "a", []byte("x"), minio.PutObjectOptions{})
+		if _, err := s.Stat(t.Context(), bucket, "a"); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"/a", "//a", "./a", "x/../a", "/x/../a"} {
+			if o, err := s.Stat(t.Context(), bucket, key); !errors.Is(err, ErrNotFound) {
+				t.Errorf("%q: %+v, %v, want ErrNotFound", key, o, err)
+			}
+		}
+	})
+}
+
 func TestWrongCredentials(t *testing.T) {
 	both(t, func(t *testing.T, s *side) {
 		bucket := newBucket(t, false, s)
 		o := s.put(bucket, "key", []byte("x"), minio.PutObjectOptions{})
 		for _, keys := range [][2]string{{s.srv.AccessKey, "wrong-secret"}, {"nobody", "wrong-secret"}} {
-			c, err := Open(Config{Name: "c", Endpoint: s.srv.Endpoint, AccessKey: keys[0], SecretKey: keys[1], BucketPrefix: "pre-"})
+			c, err := openWhole(Config{Name: "c", Endpoint: s.srv.Endpoint, AccessKey: keys[0], SecretKey: keys[1], BucketPrefix: "pre-"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -402,7 +417,7 @@ func TestDelete(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.mustNotHave(bucket, o.Key)
-			vs, err := versionsOf(ctx, s.Client, bucket, o.Key, 0)
+			vs, err := versionsOf(ctx, s.conn, bucket, o.Key, 0)
 			if err != nil || len(vs) != map[bool]int{false: 0, true: 2}[versions] {
 				t.Errorf("versions left: %+v, %v", vs, err)
 			}
@@ -414,7 +429,7 @@ func TestDelete(t *testing.T) {
 			if err := s.DeleteAllVersions(ctx, bucket, o.Key); err != nil {
 				t.Fatal(err)
 			}
-			if vs, err = versionsOf(ctx, s.Client, bucket, o.Key, 0); err != nil || len(vs) != 0 {
+			if vs, err = versionsOf(ctx, s.conn, bucket, o.Key, 0); err != nil || len(vs) != 0 {
 				t.Errorf("versions left: %+v, %v", vs, err)
 			}
 			s.stat(bucket, o.Key+"2")
@@ -454,7 +469,7 @@ func TestDeleteManyVersions(t *testing.T) {
 		if err := s.DeleteAllVersions(t.Context(), bucket, "key"); err != nil {
 			t.Fatal(err)
 		}
-		if vs, err := versionsOf(t.Context(), s.Client, bucket, "key", 0); err != nil || len(vs) != 0 {
+		if vs, err := versionsOf(t.Context(), s.conn, bucket, "key", 0); err != nil || len(vs) != 0 {
 			t.Errorf("%d versions left, %v", len(vs), err)
 		}
 	})
@@ -507,7 +522,7 @@ func TestHonoursConditionsIsHarmless(t *testing.T) {
 	both(t, func(t *testing.T, s *side) {
 		bucket := newBucket(t, false, s)
 		o := s.put(bucket, "key", []byte("x"), minio.PutObjectOptions{})
-		t.Logf("told apart: %v", honoursConditions(t.Context(), s.Client, s.Physical(bucket), "key"))
+		t.Logf("told apart: %v", honoursConditions(t.Context(), s.conn, s.Physical(bucket), "key"))
 		if now := s.listed(bucket, "key"); !now.LastModified.Equal(s.listed(bucket, "key").LastModified) || now.ETag != o.ETag {
 			t.Error("the object changed")
 		}
@@ -537,23 +552,6 @@ func TestNow(t *testing.T) {
 		}
 		if got.After(time.Now()) || got.Before(before.Add(-2*time.Second)) {
 			t.Errorf("got %v at %v", got, before)
-		}
-	})
-}
-
-// TestClockIsALowerBound feeds answers of a server whose clock is anywhere.
-func TestClockIsALowerBound(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		skew := time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, "skew"))
-		var k clock
-		now := time.Now()
-		for range rapid.IntRange(1, 20).Draw(t, "answers") {
-			now = now.Add(-time.Duration(rapid.Int64Range(0, int64(time.Second)).Draw(t, "ago")))
-			sent := now.Add(skew).Truncate(time.Second)
-			k.set(sent, now.Add(time.Duration(rapid.Int64Range(0, int64(time.Second)).Draw(t, "way"))))
-		}
-		if got, ok := k.now(); ok && got.After(time.Now().Add(skew)) {
-			t.Fatalf("got %v, the server's clock shows %v", got, time.Now().Add(skew))
 		}
 	})
 }
@@ -591,7 +589,7 @@ func TestDeletesAreProved(t *testing.T) {
 
 // lying passes requests on to a server, and says of every object that it is not there where a
 // request has one of some methods.
-func lying(t *testing.T, s *side, methods ...string) *Client {
+func lying(t *testing.T, s *side, methods ...string) *whole {
 	t.Helper()
 	target, err := url.Parse(s.srv.Endpoint)
 	if err != nil {

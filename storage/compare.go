@@ -1,9 +1,7 @@
 package storage
 
 import (
-	"regexp"
-	"strconv"
-	"strings"
+	"github.com/fado-project/fado/storage/internal/sums"
 )
 
 // Comparison is the outcome of comparing two objects without reading them.
@@ -55,7 +53,7 @@ func agree(a, b string) bool { return a == "" || b == "" || a == b }
 
 func compareContent(a, b Object) Comparison {
 	switch {
-	case realETag(a.ETag) && a.ETag == b.ETag:
+	case sums.RealETag(a.ETag) && a.ETag == b.ETag:
 		return Equal
 	case a.Size == 0:
 		return Equal
@@ -63,7 +61,7 @@ func compareContent(a, b Object) Comparison {
 		return Equal
 	case a.Source.ETag != "" && a.Source == b.Source:
 		return Equal // two copies of one version
-	case plainMD5(a.ETag) && plainMD5(b.ETag):
+	case sums.IsMD5(a.ETag) && sums.IsMD5(b.ETag):
 		return Different
 	case a.Source.ETag != "" || b.Source.ETag != "":
 		return Different // a stamp that names another version
@@ -75,23 +73,4 @@ func compareContent(a, b Object) Comparison {
 // stampMatches reports whether copy is stamped with what src is.
 func stampMatches(copy, src Object) bool {
 	return copy.Source.ETag != "" && copy.Source.ETag == src.ETag && copy.Source.Size == src.Size
-}
-
-var md5ETag = regexp.MustCompile(`^[0-9a-f]{32}$`)
-
-// plainMD5 reports whether an ETag has the form of an MD5 of the content, as S3 gives
-// objects that were uploaded in one request and not encrypted with a KMS.
-func plainMD5(etag string) bool { return md5ETag.MatchString(etag) }
-
-// partsOf returns the number of parts in a multipart upload's ETag; 0 if it is none.
-func partsOf(etag string) int {
-	sum, n, ok := strings.Cut(etag, "-")
-	if !ok || !plainMD5(sum) {
-		return 0
-	}
-	parts, err := strconv.Atoi(n)
-	if err != nil {
-		return 0
-	}
-	return parts
 }

@@ -22,17 +22,17 @@ import (
 // is stamped into user metadata. See the package comment for what conditions are
 // worth on which storage.
 func Copy(ctx context.Context, src Reader, dst Writer, bucket string, o Object, opts CopyOptions) (Object, error) {
-	s, err := clientOf(src)
+	s, err := connOf(src)
 	if err != nil {
 		return Object{}, err
 	}
-	d, err := clientOf(dst)
+	d, err := connOf(dst)
 	if err != nil {
 		return Object{}, err
 	}
 	ctx, dog := s3.Watch(ctx, s.wire.Waits.Stall)
 	defer dog.Stop()
-	t := &transfer{src: s, dst: d, bucket: bucket, obj: o, opts: opts, dog: dog}
+	t := newTransfer(job{src: s, dst: d, bucket: bucket, obj: o, opts: opts, dog: dog})
 	return t.run(ctx)
 }
 
@@ -41,12 +41,12 @@ func (t *transfer) run(ctx context.Context) (Object, error) {
 		return Object{}, err
 	}
 	out, err := t.write(ctx)
-	for err != nil && t.overMarker(ctx, err) {
+	for err != nil && t.dest.overMarker(ctx, err) {
 		out, err = t.write(ctx)
 	}
 	if err == nil {
 		var again bool
-		if again, err = t.onTop(ctx, out); again && err == nil {
+		if again, err = t.dest.onTop(ctx, out); again && err == nil {
 			out, err = t.write(ctx)
 		}
 	}
@@ -57,7 +57,7 @@ func (t *transfer) run(ctx context.Context) (Object, error) {
 }
 
 func (t *transfer) write(ctx context.Context) (Object, error) {
-	if inParts(t.obj) || t.holdsUp() {
+	if inParts(t.obj) || t.dest.holdsUp() {
 		return t.copyParts(ctx)
 	}
 	return t.copyWhole(ctx)
@@ -66,14 +66,14 @@ func (t *transfer) write(ctx context.Context) (Object, error) {
 // prepare finds out how to write, and refuses what can't be written.
 func (t *transfer) prepare(ctx context.Context) error {
 	var err error
-	if t.from, err = t.src.who.provider(ctx, t.src.wire); err != nil {
+	if t.from, err = t.src.who.Provider(ctx, t.src.wire); err != nil {
 		return err
 	}
-	if t.to, err = t.dst.who.provider(ctx, t.dst.wire); err != nil {
+	if t.to, err = t.dst.who.Provider(ctx, t.dst.wire); err != nil {
 		return err
 	}
 	put := t.putRequest()
-	switch why := t.to.refuse(t.obj.Key, t.obj.Size); {
+	switch why := t.to.Refuse(t.obj.Key, t.obj.Size); {
 	case why != "":
 		return t.dst.wire.Fail(put, ErrRefused, "%s", why)
 	case !utf8.ValidString(t.obj.Key) || t.obj.Key == "" || len(t.obj.Key) > maxKey:
@@ -81,19 +81,19 @@ func (t *transfer) prepare(ctx context.Context) error {
 	case t.obj.ETag == "":
 		return t.src.wire.Fail(put, ErrRefused, "without an ETag it can't be told whether the object changes meanwhile")
 	}
-	t.preserve = t.from.preserve && t.to.preserve && !t.opts.Rewrite && !t.opts.restamps()
-	if t.preserve || t.to.preserve && t.opts.Version != nil {
-		if t.state, err = t.dst.KnownVersioning(ctx, t.bucket); err != nil {
+	t.dest.preserve = t.from.Preserve && t.to.Preserve && !t.opts.Rewrite && !t.opts.restamps()
+	if t.dest.preserve || t.to.Preserve && t.opts.Version != nil {
+		if t.dest.state, err = (buckets{t.dst}).KnownVersioning(ctx, t.bucket); err != nil {
 			return err
 		}
 	}
 	if t.opts.Version != nil {
-		return t.place(ctx)
+		return t.dest.place(ctx)
 	}
-	if t.preserve {
-		if err := t.exactTime(ctx); err != nil {
+	if t.dest.preserve {
+		if err := t.source.exactTime(ctx); err != nil {
 			return err
 		}
 	}
-	return t.checkBefore(ctx)
+	return t.dest.checkBefore(ctx)
 }

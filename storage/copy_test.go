@@ -165,7 +165,7 @@ func TestCopyLarge(t *testing.T) {
 func TestCopyInOwnParts(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
 		o := src.put(bucket, "key", random(20<<20), minio.PutObjectOptions{DisableMultipart: true})
-		tr := &transfer{src: src.Client, dst: dst.Client, bucket: bucket, obj: o, opts: CopyOptions{If: Condition{Absent: true}}}
+		tr := newTransfer(job{src: src.conn, dst: dst.conn, bucket: bucket, obj: o, opts: CopyOptions{If: Condition{Absent: true}}})
 		ctx, dog := s3.Watch(t.Context(), time.Minute)
 		defer dog.Stop()
 		tr.dog = dog
@@ -491,11 +491,11 @@ func TestCopyLimitIsNoStall(t *testing.T) {
 		ctx, dog := s3.Watch(t.Context(), stall)
 		defer dog.Stop()
 		asked := 0
-		s := &sourceReader{ctx: ctx, t: &transfer{dog: dog, opts: CopyOptions{Limit: func(ctx context.Context, n int) error {
+		s := &sourceReader{ctx: ctx, t: &transfer{job: job{dog: dog, opts: CopyOptions{Limit: func(ctx context.Context, n int) error {
 			asked += n
 			time.Sleep(10 * stall)
 			return ctx.Err()
-		}}}}
+		}}}}}
 		if err := s.account(5); err != nil || asked != 5 {
 			t.Errorf("asked for %d bytes: %v", asked, err)
 		}
@@ -556,7 +556,7 @@ func TestCopyToSuspended(t *testing.T) {
 	if err := dst.api.SuspendVersioning(t.Context(), dst.Physical(bucket)); err != nil {
 		t.Fatal(err)
 	}
-	forgetVersioning(dst.Client, dst.Physical(bucket))
+	forgetVersioning(dst.conn, dst.Physical(bucket))
 	o := src.put(bucket, "key", []byte("hello"), minio.PutObjectOptions{})
 	if _, err := Copy(t.Context(), src, dst, bucket, o, CopyOptions{If: Condition{Absent: true}}); !errors.Is(err, ErrPrecondition) {
 		t.Errorf("want ErrPrecondition, got %v", err)
@@ -568,7 +568,7 @@ func TestCopyToSuspended(t *testing.T) {
 	if now := dst.stat(bucket, "key"); now.ETag != out.ETag || Compare(o, now) != Equal || !now.Replica {
 		t.Errorf("there is %+v, Copy returned %+v", now, out)
 	}
-	vs, err := versionsOf(t.Context(), dst.Client, bucket, "key", 0)
+	vs, err := versionsOf(t.Context(), dst.conn, bucket, "key", 0)
 	if err != nil || len(vs) != 2 || vs[1].ID != old.VersionID {
 		t.Errorf("versions: %+v, %v", vs, err)
 	}
@@ -634,7 +634,7 @@ func TestCopyErrorsTellWhere(t *testing.T) {
 
 // corrupting passes requests on to a server and flips one byte of every body of more
 // than a kilobyte, in one direction.
-func corrupting(t *testing.T, s *side, dir testenv.Direction) *Client {
+func corrupting(t *testing.T, s *side, dir testenv.Direction) *whole {
 	t.Helper()
 	target, err := url.Parse(s.srv.Endpoint)
 	if err != nil {
@@ -678,7 +678,10 @@ func (f *flipper) Read(p []byte) (int, error) {
 // TestCopyCorrupted: content that changes on the way is noticed, and does not stay.
 func TestCopyCorrupted(t *testing.T) {
 	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
-		for name, c := range map[string]struct{ from, to Storage }{
+		for name, c := range map[string]struct {
+			from Reader
+			to   Writer
+		}{
 			"from the source":    {corrupting(t, src, testenv.Down), dst},
 			"to the destination": {src, corrupting(t, dst, testenv.Up)},
 		} {
@@ -701,7 +704,7 @@ func TestCopyOwnPartsCorrupted(t *testing.T) {
 		to := corrupting(t, dst, testenv.Up)
 		ctx, dog := s3.Watch(t.Context(), time.Minute)
 		defer dog.Stop()
-		tr := &transfer{src: src.Client, dst: to, bucket: bucket, obj: o, dog: dog}
+		tr := newTransfer(job{src: src.conn, dst: to.conn, bucket: bucket, obj: o, dog: dog})
 		if err := tr.prepare(ctx); err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -22,12 +23,12 @@ import (
 // and stays on top if it is newer. If what is there now is not older than the
 // source, the preserved time would put the copy below it; then the copy is a new
 // version instead.
-func (t *transfer) checkBefore(ctx context.Context) error {
+func (t *destination) checkBefore(ctx context.Context) error {
 	if t.opts.Below {
 		return nil // it replaces nothing, and is ordered by its time
 	}
 	blind := t.preserve && t.state != VersioningOff
-	if t.to.conditionalPut && !blind && t.obj.Size <= smallObject && (t.opts.If.IfETag == "" || realETag(t.opts.If.IfETag)) {
+	if t.to.ConditionalPut && !blind && t.obj.Size <= smallObject && (t.opts.If.IfETag == "" || sums.RealETag(t.opts.If.IfETag)) {
 		return nil
 	}
 	cur, err := currentOf(ctx, t.dst, t.bucket, t.obj.Key)
@@ -49,7 +50,7 @@ func (t *transfer) checkBefore(ctx context.Context) error {
 
 // checkOrder gives up the preserved time, and with it the version ID, where the copy
 // would come below what is there.
-func (t *transfer) checkOrder(ctx context.Context, cur s3.VersionEntry) error {
+func (t *destination) checkOrder(ctx context.Context, cur s3.VersionEntry) error {
 	t.nullFree = cur.ETag == "" && !cur.DeleteMarker
 	same := sameVersion(cur.ID, t.obj.VersionID) && cur.ETag == t.obj.ETag
 	older := cur.ETag != "" && cur.LastModified.Add(time.Second).Before(t.obj.LastModified)
@@ -71,7 +72,7 @@ func (t *transfer) checkOrder(ctx context.Context, cur s3.VersionEntry) error {
 // condition.
 func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, error) {
 	out := kept(h)
-	if class := h.Get("X-Amz-Storage-Class"); t.from == t.to && slices.Contains(t.to.classes, class) {
+	if class := h.Get("X-Amz-Storage-Class"); t.from == t.to && slices.Contains(t.to.Classes, class) {
 		out.Set("X-Amz-Storage-Class", class)
 	}
 	tags, err := tagsOf(ctx, t.src, t.bucket, t.obj.Key, h.Get("X-Amz-Version-Id"), h)
@@ -84,11 +85,11 @@ func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, er
 	if err := t.setLock(ctx, out, h); err != nil {
 		return nil, err
 	}
-	if t.to.preserve {
+	if t.to.Preserve {
 		out.Set(minioRequest, "true")
 		out.Set(replicaStatus, "REPLICA")
 	}
-	if t.preserve {
+	if t.dest.preserve {
 		out.Set(minioSourceETag, t.obj.ETag)
 		out.Set(minioSourceMTime, t.obj.LastModified.UTC().Format(time.RFC3339Nano))
 	} else {
@@ -101,14 +102,14 @@ func (t *transfer) describe(ctx context.Context, h http.Header) (http.Header, er
 		}
 		t.token = newToken()
 		setStamp(out, t.bucket, t.obj.Key, t.stamp, t.token)
-		t.placed.setTime(out)
+		t.dest.placed.setTime(out)
 	}
 	return out, nil
 }
 
 // placeVersion asks for the source's version ID. A null version is only written
 // where there is no version at all: it would replace another null version for good.
-func (t *transfer) placeVersion(q *s3.Request, h http.Header) {
+func (t *destination) placeVersion(q *s3.Request, h http.Header) {
 	defer t.setMark(q)
 	if t.placed.id != "" {
 		q.Query.Set("versionId", t.placed.id)
@@ -130,8 +131,8 @@ func (t *transfer) placeVersion(q *s3.Request, h http.Header) {
 	q.Query.Set("versionId", id)
 }
 
-func (t *transfer) setCondition(h http.Header) {
-	if !t.to.conditionalPut || t.opts.Below || t.placed.overMarker {
+func (t *destination) setCondition(h http.Header) {
+	if !t.to.ConditionalPut || t.opts.Below || t.placed.overMarker {
 		return
 	}
 	switch c := t.opts.If; {
@@ -147,8 +148,8 @@ func (t *transfer) setCondition(h http.Header) {
 // overMarker reports whether a write that dst refused for its condition is to be made again over a delete marker,
 // on the next condition that may hold there; see [placement]. A user's version that came meanwhile is
 // no marker, and a marker that came meanwhile has another ID: then the refusal stands.
-func (t *transfer) overMarker(ctx context.Context, refusal error) bool {
-	if !errors.Is(refusal, ErrPrecondition) || At(refusal) != t.dst.cfg.Name || !t.opts.If.Absent || t.to.preserve ||
+func (t *destination) overMarker(ctx context.Context, refusal error) bool {
+	if !errors.Is(refusal, ErrPrecondition) || At(refusal) != t.dst.cfg.Name || !t.opts.If.Absent || t.to.Preserve ||
 		t.opts.Below || t.placed.overMarker {
 		return false
 	}
@@ -170,20 +171,20 @@ func (t *transfer) overMarker(ctx context.Context, refusal error) bool {
 // onTop reports whether a copy has to be written again, because it came below a version or
 // marker that is dated ahead of dst's clock, at a dst that orders versions by time. The
 // result is looked at: no answer to a write tells. What came below is taken away.
-func (t *transfer) onTop(ctx context.Context, out Object) (again bool, err error) {
-	if !t.to.preserve || t.preserve || t.opts.Version != nil || !t.placed.at.IsZero() || isNull(out.VersionID) {
+func (t *destination) onTop(ctx context.Context, out Object) (again bool, err error) {
+	if !t.to.Preserve || t.preserve || t.opts.Version != nil || !t.placed.at.IsZero() || isNull(out.VersionID) {
 		return false, nil
 	}
 	vs, err := versionsOf(ctx, t.dst, t.bucket, t.obj.Key, 1)
 	if err != nil || len(vs) == 0 || sameVersion(vs[0].ID, out.VersionID) {
 		return false, err
 	}
-	now, err := t.dst.Now(ctx)
+	now, err := server{t.dst}.Now(ctx)
 	if err != nil || !vs[0].LastModified.After(now.Add(time.Second)) {
 		return false, err // another writer came after it
 	}
 	t.placed.at = afterVersion(vs[0].LastModified)
-	return true, t.dst.DeleteVersion(ctx, t.bucket, t.obj.Key, out.VersionID)
+	return true, writer{t.dst}.DeleteVersion(ctx, t.bucket, t.obj.Key, out.VersionID)
 }
 
 // result is what is at dst after a successful write.
@@ -192,7 +193,7 @@ func (t *transfer) result(answer http.Header) Object {
 		Key: t.obj.Key, Size: t.obj.Size, ETag: s3.TrimETag(answer.Get("ETag")),
 		VersionID: answer.Get("X-Amz-Version-Id"), Replica: true,
 	}
-	if t.preserve {
+	if t.dest.preserve {
 		o.LastModified = t.obj.LastModified
 	} else {
 		o.Source, o.Token = t.stamp, t.token
@@ -210,9 +211,9 @@ func (t *transfer) afterRefusal(ctx context.Context, put *s3.Request, src http.H
 		return t.obj, nil // it is there already
 	}
 	if !errors.Is(err, ErrPrecondition) || id == "" {
-		return Object{}, t.refused(put, err)
+		return Object{}, t.dest.refused(put, err)
 	}
-	o, serr := t.dst.Stat(ctx, t.bucket, t.obj.Key)
+	o, serr := objects{t.dst}.Stat(ctx, t.bucket, t.obj.Key)
 	if serr != nil {
 		return Object{}, serr
 	}
@@ -231,7 +232,7 @@ func (t *transfer) afterRefusal(ctx context.Context, put *s3.Request, src http.H
 }
 
 // refused gives an error of a write its meaning.
-func (t *transfer) refused(put *s3.Request, err error) error {
+func (t *destination) refused(put *s3.Request, err error) error {
 	var e *Error
 	if !errors.As(err, &e) {
 		return err
@@ -261,5 +262,5 @@ func (t *transfer) updateAttributes(ctx context.Context, put *s3.Request) (Objec
 	if err := t.dst.wire.CopyObject(ctx, q); err != nil {
 		return Object{}, err
 	}
-	return t.dst.Stat(ctx, t.bucket, t.obj.Key)
+	return objects{t.dst}.Stat(ctx, t.bucket, t.obj.Key)
 }

@@ -14,20 +14,22 @@
 //   - every call ends with its context, and without one too: nothing waits for a
 //     storage that is silent.
 //
-// What differs between S3 implementations is data ([Capabilities], the table in
-// provider.go), not branches in many places. Requests and what bounds their answers are
-// package s3's, below; this package knows what an answer means to FaDO.
+// What differs between S3 implementations is data ([Capabilities], the table in package
+// kind), not branches in many places. Requests and what bounds their answers are
+// package s3's, below, and checksums of content package sums'; this package knows what an answer means to FaDO.
 //
-// A storage has two halves. Code that only looks is given a [Reader], which [ReadOnly]
+// A storage has two halves, of types that have nothing in common but what is known of the
+// storage (conn). Code that only looks is given a [Reader], which [ReadOnly]
 // makes so that nothing leads from it to a [Writer]; the room that decides what may be
-// written where hands out Writers.
+// written where hands out Writers. A Reader is four jobs, a type and an interface each: the
+// server, its buckets, their current objects, their versions.
 //
 // From the bottom up: what is known of an object and a version (model, order, etag, stamp,
-// compare, mark), of a kind of storage (capabilities, provider, identity, errors); client and one
-// file per thing to ask of it (bucket, object, list, versioned, history, reread, listen, probe) or to
-// change (remove); storage, the two halves; then one copy: transfer, its source and destination,
-// whole, layout, upload, resume, streams, ordered, parts, copy. Arrows between files
-// point down this list.
+// compare, mark) and of a storage (capabilities, errors); client, what both halves
+// know, and one file per thing to ask of it (bucket, object, list, versioned, history, reread, listen, probe) or to
+// change (remove); storage, the two halves; then one copy: transfer, which knows the job, its source and its
+// destination (place: where among versions it comes), and how the object is written: whole, layout,
+// upload, resume, streams, ordered, parts, copy. Arrows between files point down this list.
 //
 // # How a copy is verified
 //
@@ -135,11 +137,12 @@
 // storages' clocks, a preserved time would put the copy below it; [Copy] then writes a
 // stamped new version instead, so that what it returns is what is read there.
 //
-// versitygw keeps objects as files: it stores "a//b" as "a/b", takes no content for
-// keys that end in "/", and gives those its own content type. Such keys are refused
-// with [ErrRefused] before a byte is sent. What a storage shows otherwise than it was
-// given does not make a copy different: a stamp holds the digest of the source's
-// headers, and [Compare] goes by that. Its delete marker is the file with a mark: it keeps the
-// ETag of what it covers, If-None-Match: * is refused for it, and If-Match with that ETag passes.
-// [Copy] writes on that condition where nothing but a delete marker is there.
+// versitygw keeps objects as files: it stores "a//b" as "a/b", takes no content for keys that end in "/", and
+// gives those its own content type. Such keys are refused with [ErrRefused] before a byte is sent. What a storage
+// shows otherwise than it was given does not make a copy different: a stamp holds the digest of the source's
+// headers, and [Compare] goes by that. Its delete marker is the file with a mark: it keeps the ETag of what it
+// covers, If-None-Match: * is refused for it, and If-Match with that ETag passes. [Copy] writes on that condition
+// where nothing but a delete marker is there. Where a connection ends in the middle of a body it stores what came
+// so far (1.8.0), as an object or a part, after a better one if it is slow. A checksum in the request keeps it
+// from that, and bodies without one go in signed chunks.
 package storage

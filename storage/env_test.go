@@ -44,26 +44,44 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// whole is a client with both of its halves at hand.
+type whole struct {
+	*Client
+	Reader
+	Writer
+}
+
+func openWhole(cfg Config) (*whole, error) {
+	c, err := Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &whole{c, c.Reader(), c.Writer()}, nil
+}
+
+// Name is each half's.
+func (w *whole) Name() string { return w.Reader.Name() }
+
+// Unwrap gives the client, as a type that wraps a storage does.
+func (w *whole) Unwrap() Storage { return w.Client }
+
 // side is one storage of a test.
 type side struct {
-	*Client
+	*whole
 	srv *testenv.Server
 	api *minio.Client
 	tb  testing.TB
 }
 
-// Unwrap gives the client, as a type that wraps a storage does.
-func (s *side) Unwrap() Storage { return s.Client }
-
 func (l lazy) side(tb testing.TB) *side {
 	tb.Helper()
 	srv := l.Server(tb)
-	return &side{Client: open(tb, srv, srv.Endpoint), srv: srv, api: srv.NewClient(tb), tb: tb}
+	return &side{whole: open(tb, srv, srv.Endpoint), srv: srv, api: srv.NewClient(tb), tb: tb}
 }
 
-func open(tb testing.TB, srv *testenv.Server, endpoint string) *Client {
+func open(tb testing.TB, srv *testenv.Server, endpoint string) *whole {
 	tb.Helper()
-	c, err := Open(Config{
+	c, err := openWhole(Config{
 		Name: string(srv.Kind), Endpoint: endpoint,
 		AccessKey: srv.AccessKey, SecretKey: srv.SecretKey, BucketPrefix: "pre-",
 	})

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/fado-project/fado/storage/internal/kind"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -22,6 +23,8 @@ type Forward struct {
 	Key    string
 	Query  url.Values
 	Header http.Header
+	// Names are the keys that the request names elsewhere: in its document, or as what a copy is made of.
+	Names []string
 
 	// Body is nil for none. Size is its length, which must be known.
 	Body io.Reader
@@ -53,31 +56,41 @@ type Answer struct {
 	Length int64 // of the body; -1 where it is not told
 }
 
+// UploadLists is how a storage answers ListMultipartUploads.
+type UploadLists = kind.UploadLists
+
+// The values of UploadLists; see package kind.
+const (
+	UploadPages      = kind.UploadPages
+	UploadsOfKey     = kind.UploadsOfKey
+	UploadsBehindKey = kind.UploadsBehindKey
+)
+
 // ListsUploads tells how a storage lists uploads.
 func ListsUploads(ctx context.Context, r Reader) (UploadLists, error) {
 	p, err := providerOf(ctx, r)
 	if err != nil {
 		return 0, err
 	}
-	return p.uploads, nil
+	return p.Uploads, nil
 }
 
-func providerOf(ctx context.Context, r Reader) (*provider, error) {
-	c, err := clientOf(r)
+func providerOf(ctx context.Context, r Reader) (*kind.Provider, error) {
+	c, err := connOf(r)
 	if err != nil {
 		return nil, err
 	}
-	return c.who.provider(ctx, c.wire)
+	return c.who.Provider(ctx, c.wire)
 }
 
-// Refused says why a storage would keep a key under another name, or not at all; "" if it
-// would not. Such a key must not be asked for or written there.
-func Refused(ctx context.Context, r Reader, key string, size int64) (string, error) {
+// Refused says why a storage would take a name of a request for another one, or keep nothing under it;
+// "" if it would not. See [kind.Provider.RefuseRequest].
+func Refused(ctx context.Context, r Reader, f *Forward) (string, error) {
 	p, err := providerOf(ctx, r)
 	if err != nil {
 		return "", err
 	}
-	return p.refuse(key, size), nil
+	return p.RefuseRequest(kind.Request{Method: f.Method, Key: f.Key, Size: f.Size, Names: f.Names, Query: f.Query, Header: f.Header}), nil
 }
 
 // Ask makes a request that changes nothing: a GET or a HEAD. An answer of any status is an
@@ -86,7 +99,7 @@ func Ask(ctx context.Context, r Reader, f *Forward) (*Answer, error) {
 	if f.Method != http.MethodGet && f.Method != http.MethodHead {
 		return nil, fmt.Errorf("asking by %s: %w", f.Method, ErrRefused)
 	}
-	c, err := clientOf(r)
+	c, err := connOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +111,7 @@ func Ask(ctx context.Context, r Reader, f *Forward) (*Answer, error) {
 // more, and those sent under a condition, are sent once the storage agrees to take them (Expect:
 // 100-continue), so that a refusal arrives instead of a broken connection.
 func Send(ctx context.Context, w Writer, f *Forward) (*Answer, error) {
-	c, err := clientOf(w)
+	c, err := connOf(w)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +125,7 @@ func (f *Forward) asksFirst() bool {
 	return f.Size >= askFirst || f.Size > 0 && (f.Header.Get("If-Match") != "" || f.Header.Get("If-None-Match") != "")
 }
 
-func forward(ctx context.Context, c *Client, f *Forward) (*Answer, error) {
+func forward(ctx context.Context, c *conn, f *Forward) (*Answer, error) {
 	wait := c.wire.Waits.Answer
 	if f.Wait > 0 {
 		wait = f.Wait

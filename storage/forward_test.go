@@ -14,7 +14,7 @@ import (
 )
 
 // answerOf makes a Forward at a client and returns status, headers and body.
-func answerOf(t *testing.T, c *Client, f *Forward) (*Answer, string) {
+func answerOf(t *testing.T, c *whole, f *Forward) (*Answer, string) {
 	t.Helper()
 	a, err := Send(context.Background(), c, f)
 	if err != nil {
@@ -31,7 +31,7 @@ func answerOf(t *testing.T, c *Client, f *Forward) (*Answer, string) {
 // A Forward passes as it is, and its answer comes back whatever its status.
 func TestForward(t *testing.T) {
 	t.Parallel()
-	c := minioA.side(t).Client
+	c := minioA.side(t).whole
 	bucket := newBucket(t, false, minioA.side(t))
 	sum := crc32.ChecksumIEEE([]byte("content"))
 	crc := base64.StdEncoding.EncodeToString([]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
@@ -77,7 +77,7 @@ func TestForward(t *testing.T) {
 // Only a Writer changes anything.
 func TestAskChangesNothing(t *testing.T) {
 	t.Parallel()
-	c := minioA.side(t).Client
+	c := minioA.side(t).whole
 	for _, method := range []string{http.MethodPut, http.MethodPost, http.MethodDelete} {
 		if _, err := Ask(t.Context(), ReadOnly(c), &Forward{Method: method, Bucket: "b"}); !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v", method, err)

@@ -12,20 +12,24 @@ func ReadOnly(s Reader) Reader {
 	return readOnly{s}
 }
 
-type reader = Reader // keeps the field below to this package
+type half = Reader // keeps the field below to this package
 
 // readOnly has Reader's methods and no other exported one.
-type readOnly struct{ reader }
+type readOnly struct{ half }
 
-// clientOf finds the client in either half of a storage, which may be wrapped: by
-// ReadOnly, or by a type with an Unwrap method that returns what it wraps.
-func clientOf(s any) (*Client, error) {
+// connOf finds what a half of a storage is made of. The half may be wrapped: by ReadOnly, or by
+// a type with an Unwrap method that returns what it wraps.
+func connOf(s any) (*conn, error) {
 	for {
 		switch v := s.(type) {
+		case reader:
+			return v.conn, nil
+		case writer:
+			return v.conn, nil
 		case *Client:
-			return v, nil
+			return v.conn, nil
 		case readOnly:
-			s = v.reader
+			s = v.half
 		case interface{ Unwrap() Storage }:
 			s = v.Unwrap()
 		case interface{ Unwrap() Reader }:

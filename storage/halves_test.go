@@ -15,7 +15,16 @@ func TestReadOnlyCantWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	var r any = ReadOnly(ReadOnly(c))
+	for name, r := range map[string]any{
+		"as the storage gives it": c.Reader(),
+		"as ReadOnly makes it":    ReadOnly(ReadOnly(c.Reader())),
+	} {
+		t.Run(name, func(t *testing.T) { cantWrite(t, r) })
+	}
+}
+
+func cantWrite(t *testing.T, r any) {
+	t.Helper()
 	if _, ok := r.(Writer); ok {
 		t.Error("it is a Writer")
 	}
@@ -68,13 +77,13 @@ func TestCopyBetweenHalves(t *testing.T) {
 	src, dst := minioA.side(t), minioB.side(t)
 	bucket := newBucket(t, false, src, dst)
 	o := src.put(bucket, "key", []byte("x"), minio.PutObjectOptions{})
-	if _, err := Copy(t.Context(), ReadOnly(src.Client), writerOnly{dst.Client}, bucket, o, CopyOptions{}); err != nil {
+	if _, err := Copy(t.Context(), ReadOnly(src.Client.Reader()), writerOnly{dst.Client.Writer()}, bucket, o, CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := dst.read(bucket, "key"); string(got) != "x" {
 		t.Errorf("copied %q", got)
 	}
-	if _, err := Copy(t.Context(), ReadOnly(src.Client), writerOnly{}, bucket, o, CopyOptions{}); err == nil {
+	if _, err := Copy(t.Context(), ReadOnly(src.Client.Reader()), writerOnly{}, bucket, o, CopyOptions{}); err == nil {
 		t.Error("copied to a Writer that is no storage's")
 	}
 }

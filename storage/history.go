@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -28,14 +29,14 @@ func listedVersion(e s3.VersionEntry) Version {
 		Deleted: e.DeleteMarker, Written: e.LastModified.Truncate(time.Millisecond),
 	}
 	if !e.DeleteMarker {
-		v.Size, v.ETag = e.Size, etagOr(e.ETag, e.Size, e.LastModified)
+		v.Size, v.ETag = e.Size, sums.ETagOr(e.ETag, e.Size, e.LastModified)
 	}
 	return v
 }
 
 // History implements [Reader].
-func (c *Client) History(ctx context.Context, bucket, key string, limit int) (History, error) {
-	entries, err := versionsOf(ctx, c, bucket, key, limit)
+func (c versions) History(ctx context.Context, bucket, key string, limit int) (History, error) {
+	entries, err := versionsOf(ctx, c.conn, bucket, key, limit)
 	h := History{Key: key, Cut: len(entries) >= limit}
 	if err != nil {
 		return h, err
@@ -49,7 +50,7 @@ func (c *Client) History(ctx context.Context, bucket, key string, limit int) (Hi
 }
 
 // Histories implements [Reader].
-func (c *Client) Histories(ctx context.Context, bucket, prefix string) iter.Seq2[History, error] {
+func (c versions) Histories(ctx context.Context, bucket, prefix string) iter.Seq2[History, error] {
 	return func(yield func(History, error) bool) {
 		var h History
 		for e, err := range c.wire.Versions(ctx, c.Physical(bucket), prefix, 0) {

@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -26,7 +27,7 @@ type layout struct {
 	size     int64 // of every part but the last; 0: as the source's parts are
 	verified bool  // the parts' ETags must add up to the source's
 	// digest of the whole content, computed in order; nil: each part is checked by itself.
-	digest *contentDigest
+	digest *sums.Content
 }
 
 // ownLayout cuts an object into parts of our choice. Their number is not that of the
@@ -41,7 +42,7 @@ func ownLayout(size int64, sourceParts int) layout {
 }
 
 // orderedLayout cuts an object into parts that fit the memory lent for them.
-func orderedLayout(size int64, d *contentDigest) layout {
+func orderedLayout(size int64, d *sums.Content) layout {
 	return layout{count: int((size + orderedPart - 1) / orderedPart), size: orderedPart, digest: d}
 }
 

@@ -6,25 +6,26 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
 // List implements [Reader]. The next page is asked for while the caller works on
 // the one before.
-func (c *Client) List(ctx context.Context, bucket, prefix, after string) iter.Seq2[Object, error] {
+func (c objects) List(ctx context.Context, bucket, prefix, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		next := fetchPage(ctx, c, bucket, s3.ListQuery{Prefix: prefix, After: after})
+		next := fetchPage(ctx, c.conn, bucket, s3.ListQuery{Prefix: prefix, After: after})
 		last := after
 		for next != nil {
 			r := <-next
 			next = nil
 			if r.err == nil && r.page.Token != "" {
-				next = fetchPage(ctx, c, bucket, s3.ListQuery{Prefix: prefix, Token: r.page.Token})
+				next = fetchPage(ctx, c.conn, bucket, s3.ListQuery{Prefix: prefix, Token: r.page.Token})
 			}
 			var ok bool
-			if last, ok = yieldPage(c, bucket, prefix, last, r, yield); !ok {
+			if last, ok = yieldPage(c.conn, bucket, prefix, last, r, yield); !ok {
 				cancel()
 				if next != nil {
 					<-next // the request must not outlive the loop
@@ -40,7 +41,7 @@ type fetched struct {
 	err  error
 }
 
-func fetchPage(ctx context.Context, c *Client, bucket string, l s3.ListQuery) <-chan fetched {
+func fetchPage(ctx context.Context, c *conn, bucket string, l s3.ListQuery) <-chan fetched {
 	ch := make(chan fetched, 1)
 	go func() {
 		p, err := c.wire.List(ctx, c.Physical(bucket), l)
@@ -51,7 +52,7 @@ func fetchPage(ctx context.Context, c *Client, bucket string, l s3.ListQuery) <-
 
 // yieldPage hands a page on, key by key, and checks that keys rise and lie below the
 // prefix: a merge of two listings relies on it.
-func yieldPage(c *Client, bucket, prefix, last string, r fetched, yield func(Object, error) bool) (string, bool) {
+func yieldPage(c *conn, bucket, prefix, last string, r fetched, yield func(Object, error) bool) (string, bool) {
 	if r.err != nil {
 		yield(Object{}, r.err)
 		return last, false
@@ -73,17 +74,17 @@ func yieldPage(c *Client, bucket, prefix, last string, r fetched, yield func(Obj
 	return last, true
 }
 
-func disorder(c *Client, bucket, format string, args ...any) error {
+func disorder(c *conn, bucket, format string, args ...any) error {
 	q := &s3.Request{Name: "listing", Bucket: c.Physical(bucket)}
 	return c.wire.Fail(q, ErrCorrupt, "the listing is out of order: "+format, args...)
 }
 
 func objectOf(e *s3.Entry) Object {
-	return Object{Key: e.Key, Size: e.Size, ETag: etagOr(e.ETag, e.Size, e.LastModified), LastModified: e.LastModified}
+	return Object{Key: e.Key, Size: e.Size, ETag: sums.ETagOr(e.ETag, e.Size, e.LastModified), LastModified: e.LastModified}
 }
 
 // Page implements [Reader].
-func (c *Client) Page(ctx context.Context, bucket, prefix, delimiter, after string, limit int) ([]Object, []string, string, error) {
+func (c objects) Page(ctx context.Context, bucket, prefix, delimiter, after string, limit int) ([]Object, []string, string, error) {
 	p, err := c.wire.List(ctx, c.Physical(bucket), s3.ListQuery{
 		Prefix: prefix, Delimiter: delimiter, After: afterParam(after, delimiter), Limit: limit,
 	})
@@ -105,7 +106,7 @@ func (c *Client) Page(ctx context.Context, bucket, prefix, delimiter, after stri
 		next = p.Prefixes[n-1]
 	}
 	if next <= after {
-		return nil, nil, "", disorder(c, bucket, "%q after %q below %q", next, after, prefix)
+		return nil, nil, "", disorder(c.conn, bucket, "%q after %q below %q", next, after, prefix)
 	}
 	return objs, p.Prefixes, next, nil
 }

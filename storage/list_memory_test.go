@@ -14,7 +14,7 @@ import (
 )
 
 // endless serves listings of n keys, made up page by page.
-func endless(t *testing.T, n int) *Client {
+func endless(t *testing.T, n int) *whole {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, err := strconv.Atoi(r.FormValue("continuation-token"))
@@ -32,7 +32,7 @@ func endless(t *testing.T, n int) *Client {
 		fmt.Fprint(out, "</ListBucketResult>")
 	}))
 	t.Cleanup(srv.Close)
-	c, err := Open(Config{Name: "endless", Endpoint: srv.URL, AccessKey: "key", SecretKey: "secret"})
+	c, err := openWhole(Config{Name: "endless", Endpoint: srv.URL, AccessKey: "key", SecretKey: "secret"})
 	if err != nil {
 		t.Fatal(err)
 	}

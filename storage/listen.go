@@ -12,13 +12,13 @@ import (
 
 // Listen implements [Reader]. The stream counts as begun at its first byte: a MinIO
 // that never flushes accepts the request too.
-func (c *Client) Listen(ctx context.Context, ready func(), f func(Event)) error {
-	p, err := c.who.provider(ctx, c.wire)
+func (c server) Listen(ctx context.Context, ready func(), f func(Event)) error {
+	p, err := c.who.Provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
-	if !p.listener {
-		return c.wire.Fail(s3.Listening(nil), ErrUnsupported, "%s has no listener", p.name)
+	if !p.Listener {
+		return c.wire.Fail(s3.Listening(nil), ErrUnsupported, "%s has no listener", p.Name)
 	}
 	ctx, dog := s3.Watch(ctx, c.silence)
 	defer dog.Stop()
@@ -26,7 +26,7 @@ func (c *Client) Listen(ctx context.Context, ready func(), f func(Event)) error 
 	if err == nil {
 		defer stream.Close()
 		err = stream.Read(ready, func(r *s3.EventRecord) {
-			if e, ok := eventOf(c, r); ok {
+			if e, ok := eventOf(c.conn, r); ok {
 				f(e)
 			}
 		})
@@ -38,7 +38,7 @@ func (c *Client) Listen(ctx context.Context, ready func(), f func(Event)) error 
 }
 
 // eventOf translates a record; false for buckets that are not below our prefix.
-func eventOf(c *Client, r *s3.EventRecord) (Event, bool) {
+func eventOf(c *conn, r *s3.EventRecord) (Event, bool) {
 	bucket, ok := strings.CutPrefix(r.S3.Bucket.Name, c.cfg.BucketPrefix)
 	if !ok || bucket == "" || r.S3.Object.Key == "" {
 		return Event{}, false

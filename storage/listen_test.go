@@ -126,7 +126,7 @@ func TestListenWhereThereIsNone(t *testing.T) {
 }
 
 // eventServer is a MinIO by its name that streams what the test says.
-func eventServer(t *testing.T, stream func(w http.ResponseWriter, r *http.Request)) *Client {
+func eventServer(t *testing.T, stream func(w http.ResponseWriter, r *http.Request)) *whole {
 	t.Helper()
 	return fake(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Server", "MinIO")

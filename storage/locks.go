@@ -40,7 +40,7 @@ type locksEntry struct {
 }
 
 // KeepsLocks implements [Reader].
-func (c *Client) KeepsLocks(ctx context.Context, bucket string) (bool, error) {
+func (c buckets) KeepsLocks(ctx context.Context, bucket string) (bool, error) {
 	name := c.Physical(bucket)
 	c.mu.Lock()
 	e, ok := c.locks[name]
@@ -59,20 +59,20 @@ func (c *Client) KeepsLocks(ctx context.Context, bucket string) (bool, error) {
 }
 
 // MakeLocked implements [Writer].
-func (c *Client) MakeLocked(ctx context.Context, bucket string) (made bool, err error) {
+func (c writer) MakeLocked(ctx context.Context, bucket string) (made bool, err error) {
 	name := c.Physical(bucket)
-	defer forgetBucket(c, name)
+	defer forgetBucket(c.conn, name)
 	return c.wire.Buckets.Make(ctx, name, true)
 }
 
 // CopyLockRule has a bucket give new objects the retention that they get at src, where both have
 // object lock. It reports whether there was anything to change.
 func CopyLockRule(ctx context.Context, src Reader, dst Writer, bucket string) (changed bool, err error) {
-	s, err := clientOf(src)
+	s, err := connOf(src)
 	if err != nil {
 		return false, nil //nolint:nilerr // no client of this package's: it has no locks
 	}
-	d, err := clientOf(dst)
+	d, err := connOf(dst)
 	if err != nil {
 		return false, nil //nolint:nilerr // likewise
 	}
@@ -94,11 +94,11 @@ func FollowsLock(ctx context.Context, src, dst Reader, bucket string, from, to O
 	if from.Lock == to.Lock {
 		return true, nil
 	}
-	s, err := clientOf(src)
+	s, err := connOf(src)
 	if err != nil {
 		return true, nil //nolint:nilerr // no client of this package's: it has no locks
 	}
-	d, err := clientOf(dst)
+	d, err := connOf(dst)
 	if err != nil {
 		return true, nil //nolint:nilerr // likewise
 	}
@@ -107,16 +107,13 @@ func FollowsLock(ctx context.Context, src, dst Reader, bucket string, from, to O
 }
 
 // carriesLocks reports whether copies from src have the locks of their originals at dst.
-func carriesLocks(ctx context.Context, src, dst *Client, bucket string) (bool, error) {
-	from, err := src.who.provider(ctx, src.wire)
-	if err != nil || !from.preserve {
-		return false, err
+func carriesLocks(ctx context.Context, src, dst *conn, bucket string) (bool, error) {
+	for _, c := range []*conn{src, dst} {
+		if p, err := c.who.Provider(ctx, c.wire); err != nil || !p.Preserve {
+			return false, err
+		}
 	}
-	to, err := dst.who.provider(ctx, dst.wire)
-	if err != nil || !to.preserve {
-		return false, err
-	}
-	return dst.KeepsLocks(ctx, bucket)
+	return buckets{dst}.KeepsLocks(ctx, bucket)
 }
 
 // setLock makes the copy's lock that of the object, by the headers of which it is described.

@@ -21,7 +21,7 @@ type Settings struct {
 }
 
 // Settings implements [Reader].
-func (c *Client) Settings(ctx context.Context, bucket string) (s Settings, err error) {
+func (c buckets) Settings(ctx context.Context, bucket string) (s Settings, err error) {
 	for _, q := range []struct {
 		name string
 		has  *bool
@@ -67,7 +67,7 @@ func (t *transfer) tellLosses(src, answer http.Header) {
 	if src.Get("X-Amz-Server-Side-Encryption") != "" && answer.Get("X-Amz-Server-Side-Encryption") == "" {
 		t.opts.Lost(lostEncryption)
 	}
-	if src.Get(redirect) != "" && t.to.dropsRedirects {
+	if src.Get(redirect) != "" && t.to.DropsRedirects {
 		t.opts.Lost(lostRedirects)
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/lifecycle"
+
+	"github.com/fado-project/fado/storage/internal/kind"
 )
 
 // losing copies an object and returns what the copy was said to lose.
@@ -72,7 +74,7 @@ func TestRedirectsAndEncryption(t *testing.T) {
 		{http.Header{"X-Amz-Object-Lock-Legal-Hold": {"ON"}}, http.Header{}, false, lostLocks},
 	} {
 		var lost []string
-		x := &transfer{to: &provider{dropsRedirects: tc.drops}, opts: CopyOptions{Lost: func(what string) { lost = append(lost, what) }}}
+		x := newTransfer(job{to: &kind.Provider{DropsRedirects: tc.drops}, opts: CopyOptions{Lost: func(what string) { lost = append(lost, what) }}})
 		x.tellLosses(tc.src, tc.answer)
 		if got := strings.Join(lost, ", "); got != tc.want {
 			t.Errorf("%v to %v: lost %q, want %q", tc.src, tc.answer, got, tc.want)

@@ -24,19 +24,19 @@ func (m Mark) Note() string {
 // Births implements [Reader]. A date identifies a bucket only where the storage keeps the one
 // that the bucket was made at: versitygw tells the directory's last change, and AWS S3 says
 // that the date may change (S3 API reference, Bucket).
-func (c *Client) Births(ctx context.Context) (map[string]time.Time, error) {
-	p, err := c.who.provider(ctx, c.wire)
+func (c server) Births(ctx context.Context) (map[string]time.Time, error) {
+	p, err := c.who.Provider(ctx, c.wire)
 	if err != nil {
 		return nil, err
 	}
-	if !p.births {
+	if !p.Births {
 		return nil, fmt.Errorf("%s: when its buckets were made: %w", c.cfg.Name, ErrUnsupported)
 	}
 	return c.wire.Births(ctx)
 }
 
 // HasMark implements [Reader].
-func (c *Client) HasMark(ctx context.Context, bucket string, m Mark) (bool, error) {
+func (c buckets) HasMark(ctx context.Context, bucket string, m Mark) (bool, error) {
 	_, err := c.wire.Parts(ctx, c.Physical(bucket), m.Key, m.ID, nil)
 	switch {
 	case err == nil:
@@ -49,12 +49,12 @@ func (c *Client) HasMark(ctx context.Context, bucket string, m Mark) (bool, erro
 }
 
 // PlaceMark implements [Writer].
-func (c *Client) PlaceMark(ctx context.Context, bucket, key string) (Mark, error) {
+func (c writer) PlaceMark(ctx context.Context, bucket, key string) (Mark, error) {
 	id, err := c.wire.BeginUpload(ctx, &s3.Request{Name: "marking bucket", Method: http.MethodPost, Bucket: c.Physical(bucket), Key: key})
 	return Mark{Key: key, ID: id}, err
 }
 
 // RemoveMark implements [Writer].
-func (c *Client) RemoveMark(ctx context.Context, bucket string, m Mark) error {
+func (c writer) RemoveMark(ctx context.Context, bucket string, m Mark) error {
 	return c.wire.AbortUpload(ctx, c.Physical(bucket), m.Key, m.ID)
 }

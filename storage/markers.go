@@ -22,21 +22,21 @@ import (
 // not there counts by MinIO's own word only.
 
 // PutMarker implements [Writer].
-func (c *Client) PutMarker(ctx context.Context, bucket string, m Version) error {
+func (c writer) PutMarker(ctx context.Context, bucket string, m Version) error {
 	id := markerID(bucket, m.Key, m.VersionID, m.Written)
-	q := ofVersion(c, bucket, m.Key, id)
-	p, err := c.who.provider(ctx, c.wire)
+	q := ofVersion(c.conn, bucket, m.Key, id)
+	p, err := c.who.Provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
-	state, err := c.KnownVersioning(ctx, bucket)
+	state, err := buckets(c).KnownVersioning(ctx, bucket)
 	if err != nil {
 		return err
 	}
-	if !p.preserve || state != VersioningOn || strings.HasSuffix(m.Key, "/") {
+	if !p.Preserve || state != VersioningOn || strings.HasSuffix(m.Key, "/") {
 		return c.wire.Fail(q, ErrUnsupported, "it takes no delete markers with a time of their own")
 	}
-	there, err := makeMarker(ctx, c, bucket, m.Key, id, m.Written)
+	there, err := makeMarker(ctx, c.conn, bucket, m.Key, id, m.Written)
 	if err == nil && there == holdsContent {
 		return c.wire.Fail(q, ErrRefused, "version %s is there and is no delete marker", id)
 	}
@@ -45,7 +45,7 @@ func (c *Client) PutMarker(ctx context.Context, bucket string, m Version) error 
 
 // coverAs makes a delete marker of an ID and a moment after all that a key shows. Where another version
 // has that ID, below what is shown, the marker gets one that FaDO derives.
-func coverAs(ctx context.Context, c *Client, bucket, key, id string, at time.Time) error {
+func coverAs(ctx context.Context, c *conn, bucket, key, id string, at time.Time) error {
 	id = markerID(bucket, key, id, at)
 	there, err := makeMarker(ctx, c, bucket, key, id, at)
 	if own := derivedID(bucket, key, "", at); err == nil && there != notThere && id != own {
@@ -67,7 +67,7 @@ func markerID(bucket, key, id string, at time.Time) string {
 }
 
 // ofVersion is a request about one version of a key.
-func ofVersion(c *Client, bucket, key, id string) *s3.Request {
+func ofVersion(c *conn, bucket, key, id string) *s3.Request {
 	return &s3.Request{
 		Name: "DELETE", Bucket: c.Physical(bucket), Key: key,
 		Header: make(http.Header), Query: url.Values{"versionId": {id}},
@@ -76,7 +76,7 @@ func ofVersion(c *Client, bucket, key, id string) *s3.Request {
 
 // makeMarker makes a delete marker of an ID and a moment, unless a version of that ID is there, which
 // it tells, and leaves as it is.
-func makeMarker(ctx context.Context, c *Client, bucket, key, id string, at time.Time) (idState, error) {
+func makeMarker(ctx context.Context, c *conn, bucket, key, id string, at time.Time) (idState, error) {
 	if there, err := stateOfID(ctx, c, bucket, key, id); err != nil || there != notThere {
 		return there, err
 	}
@@ -99,11 +99,11 @@ const (
 
 // Version implements [Reader]. S3 answers a HEAD of a delete marker with 405. A 404 without MinIO's
 // code for it is no answer of MinIO's, see package s3.
-func (c *Client) Version(ctx context.Context, bucket, key, id string) (Version, error) {
+func (c versions) Version(ctx context.Context, bucket, key, id string) (Version, error) {
 	if id == "" {
-		return c.Current(ctx, bucket, key)
+		return currentVersion(ctx, c.conn, bucket, key)
 	}
-	q := ofVersion(c, bucket, key, id)
+	q := ofVersion(c.conn, bucket, key, id)
 	q.Name, q.Method = "HEAD", http.MethodHead
 	h, err := c.wire.Head(ctx, q)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusMethodNotAllowed {
@@ -115,14 +115,14 @@ func (c *Client) Version(ctx context.Context, bucket, key, id string) (Version, 
 	if err != nil {
 		return Version{}, err
 	}
-	o, err := parseObject(c, q, bucket, h)
+	o, err := parseObject(c.conn, q, bucket, h)
 	o.VersionID = id
 	return Version{Object: o, Written: written(o)}, err
 }
 
 // stateOfID looks at a version ID.
-func stateOfID(ctx context.Context, c *Client, bucket, key, id string) (idState, error) {
-	v, err := c.Version(ctx, bucket, key, id)
+func stateOfID(ctx context.Context, c *conn, bucket, key, id string) (idState, error) {
+	v, err := versions{c}.Version(ctx, bucket, key, id)
 	switch {
 	case err != nil, !v.Exists():
 		return notThere, err

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -35,18 +36,21 @@ var keptHeaders = []string{
 }
 
 // Stat implements [Reader].
-func (c *Client) Stat(ctx context.Context, bucket, key string) (Object, error) {
+func (c objects) Stat(ctx context.Context, bucket, key string) (Object, error) {
 	q := &s3.Request{Name: "HEAD", Method: http.MethodHead, Bucket: c.Physical(bucket), Key: key, Header: make(http.Header)}
-	c.who.askForTags(q.Header)
+	if c.who.CantHave(key) { // it would tell of another object
+		return Object{}, c.wire.Fail(q, ErrNotFound, "it keeps nothing under such a key")
+	}
+	c.who.AskForTags(q.Header)
 	h, err := c.wire.Head(ctx, q)
 	if err != nil {
-		return Object{}, explain404(ctx, c, q, err)
+		return Object{}, explain404(ctx, c.conn, q, err)
 	}
-	o, err := parseObject(c, q, bucket, h)
+	o, err := parseObject(c.conn, q, bucket, h)
 	if err != nil {
 		return Object{}, err
 	}
-	tags, err := tagsOf(ctx, c, bucket, key, o.VersionID, h)
+	tags, err := tagsOf(ctx, c.conn, bucket, key, o.VersionID, h)
 	if err != nil {
 		return Object{}, err
 	}
@@ -57,7 +61,7 @@ func (c *Client) Stat(ctx context.Context, bucket, key string) (Object, error) {
 // explain404 finds out what a HEAD's 404 means where the storage did not say: it has
 // no body, so a missing key, a missing bucket and another server at that address all
 // look alike. A GET's answer names the reason.
-func explain404(ctx context.Context, c *Client, q *s3.Request, err error) error {
+func explain404(ctx context.Context, c *conn, q *s3.Request, err error) error {
 	var e *Error
 	if !errors.As(err, &e) || e.Status != http.StatusNotFound || e.Code != "" {
 		return err
@@ -74,7 +78,7 @@ func explain404(ctx context.Context, c *Client, q *s3.Request, err error) error 
 }
 
 // parseObject reads an object's headers.
-func parseObject(c *Client, q *s3.Request, bucket string, h http.Header) (Object, error) {
+func parseObject(c *conn, q *s3.Request, bucket string, h http.Header) (Object, error) {
 	o := Object{Key: q.Key, VersionID: h.Get("X-Amz-Version-Id")}
 	var err error
 	if o.Size, err = strconv.ParseInt(h.Get("Content-Length"), 10, 64); err != nil {
@@ -83,7 +87,7 @@ func parseObject(c *Client, q *s3.Request, bucket string, h http.Header) (Object
 	if o.LastModified, err = http.ParseTime(h.Get("Last-Modified")); err != nil {
 		return o, c.wire.Fail(q, ErrUnavailable, "the answer is not S3's: no Last-Modified")
 	}
-	o.ETag = etagOr(s3.TrimETag(h.Get("ETag")), o.Size, o.LastModified)
+	o.ETag = sums.ETagOr(s3.TrimETag(h.Get("ETag")), o.Size, o.LastModified)
 	o.Lock = lockOf(h)
 	o.Replica = marked(h, bucket, o)
 	if src, token, ok := parseStamp(h, bucket, q.Key); ok {
@@ -144,7 +148,7 @@ func attributes(h http.Header, tags string) string {
 
 // tagsOf returns an object's tags as the value of X-Amz-Tagging, sorted; "" for
 // none. It asks for them only where there are some.
-func tagsOf(ctx context.Context, c *Client, bucket, key, version string, h http.Header) (string, error) {
+func tagsOf(ctx context.Context, c *conn, bucket, key, version string, h http.Header) (string, error) {
 	if n := h.Get("X-Amz-Tagging-Count"); n == "" || n == "0" {
 		return "", nil
 	}

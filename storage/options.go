@@ -28,7 +28,7 @@ type CopyOptions struct {
 	// Upload, when set, keeps note of a large object's upload under way, so that an
 	// interrupted copy resumes.
 	Upload UploadNote
-	// Version, when set, is the version that the object is, as Current or Versions showed
+	// Version, when set, is the version that the object is, as Version or Versions showed
 	// it: the copy is ordered among the destination's versions as CompareVersions has it.
 	Version *Version
 	// Below writes Version as a noncurrent version ordered by time. The If condition is

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -85,7 +86,7 @@ type orderedJob struct {
 // copy asks first: the first part of a copy that has one never waits for another part.
 func (u *upload) transferOrdered(ctx context.Context) error {
 	if u.hash == nil {
-		u.hash = u.layout.digest.new()
+		u.hash = u.layout.digest.New()
 	}
 	jobs := make(chan orderedJob)
 	go u.feedOrdered(ctx, jobs)
@@ -141,7 +142,7 @@ func (u *upload) orderedPart(ctx context.Context, j orderedJob) error {
 	}
 	u.hash.Write(body)
 	u.hashed = j.n
-	state, err := stateOf(u.hash)
+	state, err := sums.State(u.hash)
 	if err != nil {
 		return u.t.src.wire.Fail(u.t.putRequest(), ErrUnsupported, "%v", err)
 	}
@@ -190,8 +191,8 @@ func readPart(r io.Reader, buf []byte) error {
 // checks.
 func (u *upload) putBuffered(ctx context.Context, n int, body []byte) error {
 	var check func(*s3.Request)
-	if u.t.to.trailers {
-		sum := binary.BigEndian.AppendUint32(nil, crc32.Checksum(body, castagnoli))
+	if u.t.to.Trailers {
+		sum := binary.BigEndian.AppendUint32(nil, crc32.Checksum(body, sums.Castagnoli))
 		check = func(q *s3.Request) { q.Header.Set(s3.CRC32C, base64.StdEncoding.EncodeToString(sum)) }
 	} else {
 		sum := md5.Sum(body)
@@ -201,7 +202,7 @@ func (u *upload) putBuffered(ctx context.Context, n int, body []byte) error {
 	for range partAttempts {
 		q := u.request("PUT part "+strconv.Itoa(n)+" of", http.MethodPut, partQuery(u.id, n))
 		q.Size, q.Body, q.Replay = int64(len(body)), bytes.NewReader(body), body
-		if u.t.to.preserve {
+		if u.t.to.Preserve {
 			q.Header.Set(minioRequest, "true")
 		}
 		check(q)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -46,7 +47,7 @@ func markOf(bucket, key, version, etag string, modified time.Time) string {
 
 // setMark marks a write that keeps what the original has. Where the object's own metadata
 // leave no room the copy goes without: it is FaDO's once it was compared.
-func (t *transfer) setMark(q *s3.Request) {
+func (t *destination) setMark(q *s3.Request) {
 	if !t.preserve {
 		return
 	}
@@ -72,15 +73,15 @@ func newToken() string {
 }
 
 // Repeats implements [Reader].
-func (c *Client) Repeats(ctx context.Context, bucket string, o Object) (bool, error) {
+func (c versions) Repeats(ctx context.Context, bucket string, o Object) (bool, error) {
 	if o.Token == "" {
 		return false, nil
 	}
-	state, err := c.KnownVersioning(ctx, bucket)
+	state, err := buckets(c).KnownVersioning(ctx, bucket)
 	if err != nil || state == VersioningOff {
 		return false, err
 	}
-	vs, err := versionsOf(ctx, c, bucket, o.Key, 0)
+	vs, err := versionsOf(ctx, c.conn, bucket, o.Key, 0)
 	if err != nil {
 		return false, err
 	}
@@ -90,10 +91,10 @@ func (c *Client) Repeats(ctx context.Context, bucket string, o Object) (bool, er
 		case !below:
 			below = sameVersion(v.ID, o.VersionID) && v.ETag == o.ETag
 			continue
-		case v.DeleteMarker, v.Size != o.Size, v.ETag != o.ETag && partsOf(v.ETag) == 0:
+		case v.DeleteMarker, v.Size != o.Size, v.ETag != o.ETag && sums.PartsOf(v.ETag) == 0:
 			continue // no server-side copy of it could be o
 		}
-		was, err := lookAt(ctx, c, bucket, v)
+		was, err := lookAt(ctx, c.conn, bucket, v)
 		if errors.Is(err, ErrPrecondition) {
 			continue // it has gone
 		}

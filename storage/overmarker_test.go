@@ -18,7 +18,7 @@ import (
 
 // refusing passes requests on to a server, and refuses the writes that have a header as a
 // storage would whose condition does not hold.
-func refusing(t *testing.T, s *side, header string, status int, code string) (c *Client, refused *int) {
+func refusing(t *testing.T, s *side, header string, status int, code string) (c *whole, refused *int) {
 	t.Helper()
 	target, err := url.Parse(s.srv.Endpoint)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -17,7 +18,7 @@ import (
 // for the same reason, up to the size from which parts that go at the same time, and
 // stay when the rest is cut, are worth another ETag.
 func inParts(o Object) bool {
-	return o.Size >= orderedFrom || (partsOf(o.ETag) > 0 && o.Size > smallObject)
+	return o.Size >= orderedFrom || (sums.PartsOf(o.ETag) > 0 && o.Size > smallObject)
 }
 
 // momentary is up to what size an object is taken to be written in a moment, whatever the link.
@@ -25,9 +26,9 @@ const momentary = 256 << 10
 
 // holdsUp reports whether a PUT of the whole would hold up readers of what it replaces: a MinIO
 // locks a key for as long as the body of a conditional PUT takes. Parts lock nothing, and the
-// upload is completed on the condition.
-func (t *transfer) holdsUp() bool {
-	return t.preserve && t.to.conditionalPut && t.opts.If.IfETag != "" && t.obj.Size > momentary && plainMD5(t.obj.ETag)
+// upload is completed on the condition. Nor is what would be unpacked to go in one piece.
+func (t *destination) holdsUp() bool {
+	return t.unpacks || t.preserve && t.to.ConditionalPut && t.opts.If.IfETag != "" && t.obj.Size > momentary && sums.IsMD5(t.obj.ETag)
 }
 
 // opened is a source object about to be copied in parts.
@@ -44,9 +45,10 @@ func (o *opened) close() {
 }
 
 // open decides on the layout: the source's own parts, where it tells them; parts in
-// order, where it keeps a checksum of the whole; else parts that are checked one by one.
-func (t *transfer) open(ctx context.Context) (*opened, error) {
-	n := partsOf(t.obj.ETag)
+// order, where it keeps a checksum of the whole; else parts that are checked one by one. holdsUp: the
+// whole in one piece would hold up readers.
+func (t *source) open(ctx context.Context, holdsUp bool) (*opened, error) {
+	n := sums.PartsOf(t.obj.ETag)
 	if n > 0 && n <= s3.MaxParts && !t.gaps && !t.opts.notedOwnParts(ctx, t.obj) {
 		resp, err := t.get(ctx, partQuery("", 1), "")
 		if err != nil {
@@ -54,7 +56,7 @@ func (t *transfer) open(ctx context.Context) (*opened, error) {
 		}
 		told, _ := strconv.Atoi(resp.Header.Get("X-Amz-Mp-Parts-Count"))
 		if told == n && (n == 1 || resp.ContentLength >= s3.MinPart) {
-			return &opened{resp.Header, layout{count: n, verified: !encrypted(resp.Header)}, resp}, nil
+			return &opened{resp.Header, layout{count: n, verified: !sums.Encrypted(resp.Header)}, resp}, nil
 		}
 		_ = resp.Body.Close()
 	}
@@ -62,15 +64,15 @@ func (t *transfer) open(ctx context.Context) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := contentDigestOf(t.obj.ETag, head)
-	if l := orderedLayout(t.obj.Size, d); d != nil && l.count <= s3.MaxParts && (l.count > 1 || t.holdsUp()) && l.count != n {
+	d := sums.Of(t.obj.ETag, head)
+	if l := orderedLayout(t.obj.Size, d); d != nil && l.count <= s3.MaxParts && (l.count > 1 || holdsUp) && l.count != n {
 		return &opened{head: head, layout: l}, nil
 	}
 	return t.openOwn(ctx, n)
 }
 
 // openOwn opens the first of parts that are checked one by one.
-func (t *transfer) openOwn(ctx context.Context, n int) (*opened, error) {
+func (t *source) openOwn(ctx context.Context, n int) (*opened, error) {
 	l := ownLayout(t.obj.Size, n)
 	resp, err := t.get(ctx, nil, l.byteRange(1, t.obj.Size))
 	if err != nil {
@@ -92,8 +94,8 @@ func (u *upload) begin(ctx context.Context) (*s3.Request, error) {
 	if q.Header, err = u.t.describe(ctx, u.head); err != nil {
 		return q, err
 	}
-	u.t.placeVersion(q, u.head)
-	if !u.layout.verified && u.t.to.trailers {
+	u.t.dest.placeVersion(q, u.head)
+	if !u.layout.verified && u.t.to.Trailers {
 		q.Header.Set(uploadChecksum, "CRC32C")
 	}
 	u.begun = begunWith(q)
@@ -127,7 +129,7 @@ func (u *upload) transferAndComplete(ctx context.Context, first *http.Response) 
 	if err := u.verify(); err != nil {
 		return nil, err
 	}
-	if err := u.t.checkBefore(ctx); err != nil { // again: the upload took its time
+	if err := u.t.dest.checkBefore(ctx); err != nil { // again: the upload took its time
 		return nil, err
 	}
 	return u.complete(ctx)
@@ -139,21 +141,21 @@ func (u *upload) complete(ctx context.Context) (http.Header, error) {
 	for i := range u.parts {
 		parts[i] = u.parts[i].Part
 	}
-	u.t.setCondition(q.Header)
-	if u.t.to.preserve {
+	u.t.dest.setCondition(q.Header)
+	if u.t.to.Preserve {
 		q.Header.Set(minioRequest, "true")
 		q.Header.Set(minioActualSize, strconv.FormatInt(u.t.obj.Size, 10))
 	}
-	if u.t.preserve {
+	if u.t.dest.preserve {
 		q.Header.Set(minioSourceMTime, u.t.obj.LastModified.UTC().Format(time.RFC3339Nano))
 		q.Header.Set(minioSourceETag, u.t.obj.ETag)
 	} else {
-		u.t.placed.setTime(q.Header)
+		u.t.dest.placed.setTime(q.Header)
 	}
 	u.t.dog.Allow(u.t.dst.wire.Waits.Complete)
 	h, err := u.t.dst.wire.CompleteUpload(ctx, q, u.id, parts)
 	if err != nil {
-		return nil, u.t.refused(q, err)
+		return nil, u.t.dest.refused(q, err)
 	}
 	return h, nil
 }
@@ -166,15 +168,15 @@ func (u *upload) complete(ctx context.Context) (http.Header, error) {
 func (t *transfer) copyParts(ctx context.Context) (Object, error) {
 	out, err := t.tryParts(ctx)
 	var e *Error
-	if !t.gaps && errors.As(err, &e) && e.Code == "InvalidPartNumber" && e.Storage == t.src.cfg.Name {
-		t.gaps = true
+	if !t.source.gaps && errors.As(err, &e) && e.Code == "InvalidPartNumber" && e.Storage == t.src.cfg.Name {
+		t.source.gaps = true
 		return t.tryParts(ctx)
 	}
 	return out, err
 }
 
 func (t *transfer) tryParts(ctx context.Context) (Object, error) {
-	src, err := t.open(ctx)
+	src, err := t.source.open(ctx, t.dest.holdsUp())
 	if err != nil {
 		return Object{}, err
 	}

@@ -20,10 +20,10 @@ func (o CopyOptions) restamps() bool {
 // it. The original's time is kept wherever it can be; where what is there has the same or,
 // by its storage's clock, a later one, the copy gets the next moment and its stamp tells
 // the time it stands for.
-func (t *transfer) place(ctx context.Context) error {
+func (t *destination) place(ctx context.Context) error {
 	v := t.opts.Version
 	t.obj.LastModified = v.LastModified
-	if !t.to.preserve {
+	if !t.to.Preserve {
 		return t.placeElsewhere(ctx)
 	}
 	if t.opts.Below {
@@ -52,7 +52,7 @@ func (t *transfer) place(ctx context.Context) error {
 
 // placeBelow decides the version ID of a version that comes below others: its own, wherever the
 // bucket has room for that. There is one null version of a key, which another would replace.
-func (t *transfer) placeBelow(ctx context.Context) error {
+func (t *destination) placeBelow(ctx context.Context) error {
 	v := t.opts.Version
 	if t.state != VersioningOn {
 		return t.dst.wire.Fail(t.putRequest(), ErrUnsupported, "its bucket keeps no versions")
@@ -77,13 +77,13 @@ func (t *transfer) placeBelow(ctx context.Context) error {
 
 // deletedSince says that a delete marker beats the version: users made it since the two were
 // compared, and no condition on content tells.
-func (t *transfer) deletedSince(marker string) error {
+func (t *destination) deletedSince(marker string) error {
 	return t.dst.wire.Fail(t.putRequest(), ErrPrecondition, "it was deleted later than this version was written: marker %s", marker)
 }
 
 // notDeletedSince returns nil unless a delete marker that is there beats the version.
-func (t *transfer) notDeletedSince(ctx context.Context) error {
-	now, err := t.dst.Current(ctx, t.bucket, t.obj.Key)
+func (t *destination) notDeletedSince(ctx context.Context) error {
+	now, err := currentVersion(ctx, t.dst, t.bucket, t.obj.Key)
 	if err == nil && now.Deleted && CompareVersions(now, *t.opts.Version) > 0 {
 		return t.deletedSince(now.VersionID)
 	}
@@ -91,7 +91,7 @@ func (t *transfer) notDeletedSince(ctx context.Context) error {
 }
 
 // placeElsewhere prepares a write to a storage whose versions are in order of arrival.
-func (t *transfer) placeElsewhere(ctx context.Context) error {
+func (t *destination) placeElsewhere(ctx context.Context) error {
 	if t.opts.Below {
 		return t.dst.wire.Fail(t.putRequest(), ErrUnsupported, "it takes no version that is older than what is there")
 	}
@@ -114,8 +114,8 @@ func (t *transfer) placeElsewhere(ctx context.Context) error {
 
 // expectMarker makes the write conditional on a delete marker that is there, where If-None-Match: *
 // would refuse it after all content was sent.
-func expectMarker(ctx context.Context, t *transfer) error {
-	if !t.to.markersCount {
+func expectMarker(ctx context.Context, t *destination) error {
+	if !t.to.MarkersCount {
 		return nil
 	}
 	vs, err := versionsOf(ctx, t.dst, t.bucket, t.obj.Key, 0)

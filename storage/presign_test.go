@@ -36,7 +36,7 @@ func TestPresign(t *testing.T) {
 				return resp.StatusCode, string(b)
 			}
 			presign := func(key string, expires time.Duration) string {
-				u, err := Presign(s.Client, bucket, key, expires)
+				u, err := Presign(s, bucket, key, expires)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -77,7 +77,7 @@ func TestPresign(t *testing.T) {
 // BenchmarkPresign is one URL, 20 µs at most, beside minio-go's.
 func BenchmarkPresign(b *testing.B) {
 	const access, secret = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-	c, err := Open(Config{Name: "c", Endpoint: "http://127.0.0.1:9000", AccessKey: access, SecretKey: secret})
+	c, err := openWhole(Config{Name: "c", Endpoint: "http://127.0.0.1:9000", AccessKey: access, SecretKey: secret})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,11 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fado-project/fado/storage/internal/kind"
 	"github.com/fado-project/fado/storage/s3"
 )
 
 // Capabilities implements [Reader].
-func (c *Client) Capabilities() (Capabilities, bool) {
+func (c server) Capabilities() (Capabilities, bool) {
 	if p := c.caps.Load(); p != nil {
 		return *p, true
 	}
@@ -21,25 +22,25 @@ func (c *Client) Capabilities() (Capabilities, bool) {
 
 // Probe implements [Reader]. It writes nothing: whether conditional writes are
 // honoured is asked by completing an upload that does not exist.
-func (c *Client) Probe(ctx context.Context, bucket string) (Capabilities, error) {
+func (c server) Probe(ctx context.Context, bucket string) (Capabilities, error) {
 	if err := c.Ping(ctx); err != nil {
 		return Capabilities{}, err
 	}
-	p, err := c.who.provider(ctx, c.wire)
+	p, err := c.who.Provider(ctx, c.wire)
 	if err != nil {
 		return Capabilities{}, err
 	}
 	caps := Capabilities{
-		Provider: p.name, ConditionalPut: p.conditionalPut, ConditionalDelete: p.conditionalDelete, PreserveVersion: p.preserve,
-		Versioning: p.versions, Tags: p.tags, Checksums: p.trailers, SortedList: p.sorted, Multipart: s3Multipart,
+		Provider: p.Name, ConditionalPut: p.ConditionalPut, ConditionalDelete: p.ConditionalDelete, PreserveVersion: p.Preserve,
+		Versioning: p.Versions, Tags: p.Tags, Checksums: p.Trailers, SortedList: p.Sorted, Multipart: s3Multipart,
 	}
-	if p.listener {
-		if caps.Notifications, err = canListen(ctx, c); err != nil {
+	if p.Listener {
+		if caps.Notifications, err = canListen(ctx, c.conn); err != nil {
 			return Capabilities{}, err
 		}
 	}
 	if bucket != "" {
-		if err := probeBucket(ctx, c, p, bucket, &caps); err != nil {
+		if err := probeBucket(ctx, c.conn, p, bucket, &caps); err != nil {
 			return Capabilities{}, err
 		}
 	}
@@ -47,7 +48,7 @@ func (c *Client) Probe(ctx context.Context, bucket string) (Capabilities, error)
 	return caps, nil
 }
 
-func probeBucket(ctx context.Context, c *Client, p *provider, bucket string, caps *Capabilities) error {
+func probeBucket(ctx context.Context, c *conn, p *kind.Provider, bucket string, caps *Capabilities) error {
 	name := c.Physical(bucket)
 	var err error
 	caps.Versioning, err = supports(ctx, c, &s3.Request{
@@ -57,13 +58,13 @@ func probeBucket(ctx context.Context, c *Client, p *provider, bucket string, cap
 		return err
 	}
 	key := probeKey
-	objs, _, _, err := c.Page(ctx, bucket, "", "", "", s3.PageSize)
+	objs, _, _, err := objects{c}.Page(ctx, bucket, "", "", "", s3.PageSize)
 	if err != nil {
 		return err
 	}
 	// For a storage that is not known, a page in order is all that can be told beforehand;
 	// List watches every page.
-	caps.SortedList = p.sorted || slices.IsSortedFunc(objs, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
+	caps.SortedList = p.Sorted || slices.IsSortedFunc(objs, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
 	if len(objs) > 0 {
 		key = objs[0].Key
 		caps.ConditionalPut = caps.ConditionalPut || honoursConditions(ctx, c, name, key)
@@ -78,7 +79,7 @@ func probeBucket(ctx context.Context, c *Client, p *provider, bucket string, cap
 const probeKey = ".fado-probe"
 
 // supports makes a request that reads, and reports whether the storage knows it.
-func supports(ctx context.Context, c *Client, q *s3.Request) (bool, error) {
+func supports(ctx context.Context, c *conn, q *s3.Request) (bool, error) {
 	_, err := c.wire.Call(ctx, q)
 	var e *Error
 	switch {
@@ -97,7 +98,7 @@ func supports(ctx context.Context, c *Client, q *s3.Request) (bool, error) {
 // honoursConditions completes a multipart upload that was never begun, on condition
 // that an existing key does not exist. Nothing can come of it but the order in which
 // the server finds the two faults.
-func honoursConditions(ctx context.Context, c *Client, name, key string) bool {
+func honoursConditions(ctx context.Context, c *conn, name, key string) bool {
 	body := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"00000000000000000000000000000000"</ETag></Part></CompleteMultipartUpload>`)
 	_, err := c.wire.Call(ctx, &s3.Request{
 		Name: "probing", Method: http.MethodPost, Bucket: name, Key: key,
@@ -110,7 +111,7 @@ func honoursConditions(ctx context.Context, c *Client, name, key string) bool {
 
 // canListen asks for notifications as Listen does, waits for the first sign of life,
 // and hangs up. A listener that stays mute is none.
-func canListen(ctx context.Context, c *Client) (bool, error) {
+func canListen(ctx context.Context, c *conn) (bool, error) {
 	ctx, dog := s3.Watch(ctx, c.silence/3)
 	defer dog.Stop()
 	stream, err := c.wire.Events(ctx, dog)

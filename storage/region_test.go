@@ -51,7 +51,7 @@ func TestWrongRegion(t *testing.T) {
 		"no bucket":       {endpoint: answering(http.StatusNotFound, "", "<Error><Code>NoSuchBucket</Code></Error>")},
 		"denied":          {endpoint: answering(http.StatusForbidden, "us-east-1", "<Error><Code>AccessDenied</Code></Error>")},
 	} {
-		c, err := Open(Config{Name: "c1", Endpoint: tc.endpoint, Region: tc.region, AccessKey: minio.AccessKey, SecretKey: minio.SecretKey})
+		c, err := openWhole(Config{Name: "c1", Endpoint: tc.endpoint, Region: tc.region, AccessKey: minio.AccessKey, SecretKey: minio.SecretKey})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +88,7 @@ func TestRegionIsAskedOnce(t *testing.T) {
 		}
 	}))
 	t.Cleanup(srv.Close)
-	c, err := Open(Config{Name: "c1", Endpoint: srv.URL, AccessKey: "key", SecretKey: "secret-key"})
+	c, err := openWhole(Config{Name: "c1", Endpoint: srv.URL, AccessKey: "key", SecretKey: "secret-key"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fado-project/fado/storage/internal/kind"
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -18,29 +20,29 @@ import (
 // moment later, and raises no event. MinIO orders versions by time, so a version that
 // is written meanwhile stays on top, and one that follows at the source, whatever
 // the two clocks say, comes on top.
-func (c *Client) Delete(ctx context.Context, bucket, key, ifETag string) error {
-	p, err := c.who.provider(ctx, c.wire)
+func (c writer) Delete(ctx context.Context, bucket, key, ifETag string) error {
+	p, err := c.who.Provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
 	q := &s3.Request{Name: "DELETE", Bucket: c.Physical(bucket), Key: key, Header: make(http.Header)}
-	if p.conditionalDelete && realETag(ifETag) {
+	if p.ConditionalDelete && sums.RealETag(ifETag) {
 		setIfMatch(q.Header, ifETag)
-	} else if gone, err := beforeDelete(ctx, c, p, q, bucket, ifETag); gone || err != nil {
+	} else if gone, err := beforeDelete(ctx, c.conn, p, q, bucket, ifETag); gone || err != nil {
 		return err
 	}
-	return removeObject(ctx, c, bucket, q)
+	return removeObject(ctx, c.conn, bucket, q)
 }
 
 // beforeDelete checks the condition where the storage can't, and prepares a
 // deletion that MinIO takes for a replica's.
-func beforeDelete(ctx context.Context, c *Client, p *provider, q *s3.Request, bucket, ifETag string) (gone bool, err error) {
-	if p.preserve {
+func beforeDelete(ctx context.Context, c *conn, p *kind.Provider, q *s3.Request, bucket, ifETag string) (gone bool, err error) {
+	if p.Preserve {
 		q.Header.Set(minioRequest, "true")
 	}
 	state := VersioningOff
-	if p.preserve {
-		if state, err = c.KnownVersioning(ctx, bucket); err != nil {
+	if p.Preserve {
+		if state, err = (buckets{c}).KnownVersioning(ctx, bucket); err != nil {
 			return false, err
 		}
 	}
@@ -70,16 +72,16 @@ func beforeDelete(ctx context.Context, c *Client, p *provider, q *s3.Request, bu
 
 // DeleteAllVersions implements [Writer]. It raises no event where the storage has a
 // way to say so.
-func (c *Client) DeleteAllVersions(ctx context.Context, bucket, key string) error {
-	p, err := c.who.provider(ctx, c.wire)
+func (c writer) DeleteAllVersions(ctx context.Context, bucket, key string) error {
+	p, err := c.who.Provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
 	h := make(http.Header)
-	if p.preserve {
+	if p.Preserve {
 		h.Set(minioRequest, "true")
 	}
-	vs, err := versionsOf(ctx, c, bucket, key, 0)
+	vs, err := versionsOf(ctx, c.conn, bucket, key, 0)
 	if errors.Is(err, ErrUnsupported) {
 		vs, err = []s3.VersionEntry{{Key: key}}, nil
 	}
@@ -91,7 +93,7 @@ func (c *Client) DeleteAllVersions(ctx context.Context, bucket, key string) erro
 		if v.ID != "" {
 			q.Query = url.Values{"versionId": {v.ID}}
 		}
-		if err := removeObject(ctx, c, bucket, q); err != nil {
+		if err := removeObject(ctx, c.conn, bucket, q); err != nil {
 			return err
 		}
 	}
@@ -99,38 +101,36 @@ func (c *Client) DeleteAllVersions(ctx context.Context, bucket, key string) erro
 }
 
 // DeleteVersion removes one version for good. What is gone already is no error.
-func (c *Client) DeleteVersion(ctx context.Context, bucket, key, id string) error {
-	p, err := c.who.provider(ctx, c.wire)
+func (c writer) DeleteVersion(ctx context.Context, bucket, key, id string) error {
+	p, err := c.who.Provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
-	q := &s3.Request{
-		Name: "DELETE version of", Bucket: c.Physical(bucket), Key: key,
-		Header: make(http.Header), Query: url.Values{"versionId": {id}},
-	}
-	if p.preserve {
+	q := ofVersion(c.conn, bucket, key, id)
+	q.Name = "DELETE version of"
+	if p.Preserve {
 		q.Header.Set(minioRequest, "true")
 	}
-	return removeObject(ctx, c, bucket, q)
+	return removeObject(ctx, c.conn, bucket, q)
 }
 
 // Cover puts a delete marker, a copy of m, over what a key shows here, which is over;
 // ErrPrecondition if it is not. On MinIO the marker keeps time and version ID of m where
 // it comes to stand on top that way, else it gets the next moment; it raises no event.
-func (c *Client) Cover(ctx context.Context, bucket string, m, over Version) error {
-	p, err := c.who.provider(ctx, c.wire)
+func (c writer) Cover(ctx context.Context, bucket string, m, over Version) error {
+	p, err := c.who.Provider(ctx, c.wire)
 	if err != nil {
 		return err
 	}
 	key := m.Key
-	if !p.preserve {
+	if !p.Preserve {
 		return c.Delete(ctx, bucket, key, over.ETag)
 	}
 	q := &s3.Request{Name: "DELETE", Bucket: c.Physical(bucket), Key: key, Header: make(http.Header)}
 	if strings.HasSuffix(key, "/") {
 		return c.wire.Fail(q, ErrRefused, "it has no delete markers for keys that end in /")
 	}
-	vs, err := versionsOf(ctx, c, bucket, key, 1)
+	vs, err := versionsOf(ctx, c.conn, bucket, key, 1)
 	if err != nil {
 		return err
 	}
@@ -149,12 +149,12 @@ func (c *Client) Cover(ctx context.Context, bucket string, m, over Version) erro
 	} else if over.Exists() {
 		return c.wire.Fail(q, ErrPrecondition, "nothing is there, expected version %s", over.VersionID)
 	}
-	return coverAs(ctx, c, bucket, key, id, at)
+	return coverAs(ctx, c.conn, bucket, key, id, at)
 }
 
 // removeObject makes a DELETE of an object, or of a version of it. What is gone already is no
 // error.
-func removeObject(ctx context.Context, c *Client, bucket string, q *s3.Request) error {
+func removeObject(ctx context.Context, c *conn, bucket string, q *s3.Request) error {
 	err := c.wire.Remove(ctx, q)
 	if errors.Is(err, ErrNotFound) {
 		return confirmGone(ctx, c, bucket, q)
@@ -164,7 +164,7 @@ func removeObject(ctx context.Context, c *Client, bucket string, q *s3.Request) 
 
 // confirmGone asks the listing whether what a DELETE is about is gone, as an answer said:
 // something between the storage and FaDO may have answered for it.
-func confirmGone(ctx context.Context, c *Client, bucket string, q *s3.Request) error {
+func confirmGone(ctx context.Context, c *conn, bucket string, q *s3.Request) error {
 	var there bool
 	if id := q.Query.Get("versionId"); id != "" {
 		vs, err := versionsOf(ctx, c, bucket, q.Key, 0)

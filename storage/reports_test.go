@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"archive/tar"
 	"bytes"
 	"errors"
 	"fmt"
@@ -132,4 +133,45 @@ func TestCopyNeedsProof(t *testing.T) {
 			t.Errorf("%s: removed, %v", name, err)
 		}
 	}
+}
+
+// archive is a tar of one file.
+func archive(t *testing.T, name, content string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	err := w.WriteHeader(&tar.Header{Name: name, Size: int64(len(content)), Mode: 0o600, Typeflag: tar.TypeReg})
+	if err == nil {
+		_, err = io.WriteString(w, content)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// MinIO takes a PUT with a certain user metadata for an archive, stores what is in it under the names there, over what
+// is there, and answers as if it had stored the object. A copy is the object, and nothing else is written.
+func TestCopyIsNotUnpacked(t *testing.T) {
+	onRoutes(t, func(t *testing.T, r route, src, dst *side, bucket string) {
+		for name, size := range map[string]int{"small": 0, "large": 2 << 20} {
+			theirs := "theirs-" + name
+			src.put(bucket, "plain", archive(t, theirs, "unpacked"+strings.Repeat(" ", size)), minio.PutObjectOptions{})
+			_, err := src.api.CopyObject(t.Context(), minio.CopyDestOptions{
+				Bucket: src.Physical(bucket), Object: name, ReplaceMetadata: true, UserMetadata: map[string]string{"Snowball-Auto-Extract": "true"},
+			}, minio.CopySrcOptions{Bucket: src.Physical(bucket), Object: "plain"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			dst.put(bucket, theirs, []byte("theirs"), minio.PutObjectOptions{})
+			out, err := Copy(t.Context(), src, dst, bucket, src.stat(bucket, name), CopyOptions{If: Condition{Absent: true}})
+			if got := dst.read(bucket, theirs); string(got) != "theirs" {
+				t.Errorf("%s: another object became %.20q", name, got)
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			checkCopy(t, r, src, dst, bucket, name, out)
+		}
+	})
 }

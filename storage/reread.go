@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -60,7 +61,7 @@ func (r Reread) Proves(other Reread) bool {
 // them: a checksum of the whole, or its ETag where that is the MD5 of the content or of
 // its parts. An error means that it could not be read to the end; ErrPrecondition that it
 // is another object by now. limit, when set, is asked before n bytes count as read.
-func (c *Client) Reread(ctx context.Context, bucket string, o Object, limit func(ctx context.Context, n int) error) (Reread, error) {
+func (c objects) Reread(ctx context.Context, bucket string, o Object, limit func(ctx context.Context, n int) error) (Reread, error) {
 	q := &s3.Request{
 		Name: "reading", Method: http.MethodGet, Bucket: c.Physical(bucket), Key: o.Key,
 		Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}},
@@ -72,10 +73,10 @@ func (c *Client) Reread(ctx context.Context, bucket string, o Object, limit func
 	}
 	defer resp.Body.Close()
 	got, ok := answersFor(o, resp.Header)
-	if !ok || !realETag(o.ETag) && resp.ContentLength >= 0 && resp.ContentLength != o.Size {
+	if !ok || !sums.RealETag(o.ETag) && resp.ContentLength >= 0 && resp.ContentLength != o.Size {
 		return Reread{}, c.wire.Fail(q, ErrPrecondition, "ETag is %s, expected %s", got, o.ETag)
 	}
-	r, err := newRereader(ctx, c, q, o, resp.Header)
+	r, err := newRereader(ctx, c.conn, q, o, resp.Header)
 	if err != nil {
 		return Reread{}, err
 	}
@@ -86,7 +87,7 @@ func (c *Client) Reread(ctx context.Context, bucket string, o Object, limit func
 	if resp.ContentLength >= 0 && n != resp.ContentLength || n != o.Size {
 		return Reread{}, c.wire.Fail(q, ErrCorrupt, "%d bytes, expected %d", n, o.Size)
 	}
-	return r.outcome(ctx, c, q, n)
+	return r.outcome(ctx, c.conn, q, n)
 }
 
 // rereader computes all sums of an object's bytes that may be needed.
@@ -106,21 +107,21 @@ type rereader struct {
 	plain   bool   // the ETag is the content's MD5
 }
 
-func newRereader(ctx context.Context, c *Client, q *s3.Request, o Object, h http.Header) (*rereader, error) {
+func newRereader(ctx context.Context, c *conn, q *s3.Request, o Object, h http.Header) (*rereader, error) {
 	r := &rereader{
 		etag: o.ETag, sha: sha256.New(), md5: md5.New(), sums: make(map[string]hash.Hash),
 		wants: make(map[string]string), texts: make(map[string]func([]byte) string),
 	}
-	if d := contentDigestOf("", h); d != nil {
-		r.sums[d.name], r.wants[d.name], r.texts[d.name] = d.new(), d.want, d.text
+	if d := sums.Of("", h); d != nil {
+		r.sums[d.Name], r.wants[d.Name], r.texts[d.Name] = d.New(), d.Want, d.Text
 	}
-	if encrypted(h) {
+	if sums.Encrypted(h) {
 		return r, nil
 	}
-	if r.plain = plainMD5(o.ETag); r.plain {
+	if r.plain = sums.IsMD5(o.ETag); r.plain {
 		r.wants["MD5"] = o.ETag
 	}
-	if r.parts = partsOf(o.ETag); r.parts == 0 {
+	if r.parts = sums.PartsOf(o.ETag); r.parts == 0 {
 		return r, nil
 	}
 	size, told, err := partSize(ctx, c, q, 1)
@@ -133,7 +134,7 @@ func newRereader(ctx context.Context, c *Client, q *s3.Request, o Object, h http
 }
 
 // partSize asks for the size of one part of a multipart object, and how many there are.
-func partSize(ctx context.Context, c *Client, q *s3.Request, part int) (size int64, count int, err error) {
+func partSize(ctx context.Context, c *conn, q *s3.Request, part int) (size int64, count int, err error) {
 	h, err := c.wire.Head(ctx, &s3.Request{
 		Name: "HEAD part of", Method: http.MethodHead, Bucket: q.Bucket, Key: q.Key,
 		Query:  url.Values{"partNumber": {strconv.Itoa(part)}},
@@ -193,7 +194,7 @@ func (r *rereader) endPart() {
 }
 
 // outcome judges by the best sum there is: a checksum of the whole, or the ETag.
-func (r *rereader) outcome(ctx context.Context, c *Client, q *s3.Request, n int64) (Reread, error) {
+func (r *rereader) outcome(ctx context.Context, c *conn, q *s3.Request, n int64) (Reread, error) {
 	out := Reread{Size: n, MD5: hex.EncodeToString(r.md5.Sum(nil)), wants: r.wants, got: make(map[string]string)}
 	r.sha.Sum(out.SHA256[:0])
 	for name, h := range r.sums {
@@ -217,7 +218,7 @@ func (r *rereader) outcome(ctx context.Context, c *Client, q *s3.Request, n int6
 
 // byParts judges by a multipart upload's ETag. The parts were taken for equally large,
 // which they mostly are; a mismatch is only believed when the storage says that they are.
-func (r *rereader) byParts(ctx context.Context, c *Client, q *s3.Request, n int64, out *Reread) error {
+func (r *rereader) byParts(ctx context.Context, c *conn, q *s3.Request, n int64, out *Reread) error {
 	if r.left < r.part || len(r.partSum) == 0 {
 		r.endPart()
 	}

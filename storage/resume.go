@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -43,7 +44,7 @@ type uploadState struct {
 func (u *upload) state() uploadState {
 	s := uploadState{ID: u.id, Size: u.t.obj.Size, ETag: u.t.obj.ETag, Begun: u.begun, Parts: u.layout.count, PartSize: u.layout.size}
 	if d := u.layout.digest; d != nil {
-		s.Digest = d.name + " " + d.want
+		s.Digest = d.Name + " " + d.Want
 	}
 	return s
 }
@@ -145,7 +146,7 @@ func (u *upload) adopt(ctx context.Context, was uploadState) error {
 		if was.Done > u.layout.count {
 			return errNotThis
 		}
-		if u.hash, err = u.layout.digest.resume(was.State); err != nil {
+		if u.hash, err = u.layout.digest.Resume(was.State); err != nil {
 			return errNotThis
 		}
 		u.hashed = was.Done
@@ -179,8 +180,8 @@ func usable(u *upload, p s3.ListedPart) bool {
 	case u.layout.digest != nil && n > u.hashed:
 		return false // its content has to be read again for the digest
 	case u.layout.verified:
-		return plainMD5(p.ETag)
-	case u.t.to.trailers:
+		return sums.IsMD5(p.ETag)
+	case u.t.to.Trailers:
 		return p.CRC32C != ""
 	default:
 		return u.layout.digest != nil // else nothing vouches for it
@@ -206,7 +207,7 @@ func (u *upload) giveUp(ctx context.Context, err error) {
 // AbortUpload removes the parts of an upload that was noted and will not be continued.
 // What is gone already is no error.
 func AbortUpload(ctx context.Context, dst Writer, bucket, key, text string) error {
-	d, err := clientOf(dst)
+	d, err := connOf(dst)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -98,7 +99,7 @@ var largeWays = []struct {
 
 // zeroesCRC is the checksum of what putLarge uploads.
 func zeroesCRC() string {
-	h := crc32.New(castagnoli)
+	h := crc32.New(sums.Castagnoli)
 	_, _ = io.CopyN(h, zeroes{}, largeSize)
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }

@@ -12,11 +12,11 @@ import (
 
 // exactTime makes the object's time exact to the millisecond. HEAD and GET tell
 // whole seconds; listings and events more.
-func (t *transfer) exactTime(ctx context.Context) error {
+func (t *source) exactTime(ctx context.Context) error {
 	if t.obj.LastModified.Nanosecond() != 0 {
 		return nil
 	}
-	objs, _, _, err := t.src.Page(ctx, t.bucket, t.obj.Key, "", "", 1)
+	objs, _, _, err := objects{t.src}.Page(ctx, t.bucket, t.obj.Key, "", "", 1)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (o CopyOptions) askVersion(q *s3.Request) {
 
 // get opens the source object, or a part or range of it; it checks that it is the
 // one the caller saw.
-func (t *transfer) get(ctx context.Context, query url.Values, byteRange string) (*http.Response, error) {
+func (t *source) get(ctx context.Context, query url.Values, byteRange string) (*http.Response, error) {
 	q := &s3.Request{
 		Name: "GET", Method: http.MethodGet, Bucket: t.src.Physical(t.bucket), Key: t.obj.Key,
 		Query: query, Header: make(http.Header), Dog: t.dog,
@@ -49,7 +49,7 @@ func (t *transfer) get(ctx context.Context, query url.Values, byteRange string) 
 		q.Header.Set("Range", byteRange)
 	}
 	t.opts.askVersion(q)
-	t.src.who.askForTags(q.Header)
+	t.src.who.AskForTags(q.Header)
 	resp, err := t.src.wire.Object(ctx, q)
 	if err != nil {
 		var e *Error
@@ -70,13 +70,13 @@ func (t *transfer) get(ctx context.Context, query url.Values, byteRange string) 
 }
 
 // head asks for the source object's headers, its stored checksum among them.
-func (t *transfer) head(ctx context.Context) (http.Header, error) {
+func (t *source) head(ctx context.Context) (http.Header, error) {
 	q := &s3.Request{
 		Name: "HEAD", Method: http.MethodHead, Bucket: t.src.Physical(t.bucket), Key: t.obj.Key,
 		Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}, Dog: t.dog,
 	}
 	t.opts.askVersion(q)
-	t.src.who.askForTags(q.Header)
+	t.src.who.AskForTags(q.Header)
 	h, err := t.src.wire.Head(ctx, q)
 	if err != nil {
 		return nil, explain404(ctx, t.src, q, err)

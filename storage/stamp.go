@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/fado-project/fado/storage/internal/sums"
 )
 
 // The metadata that a stamp is.
@@ -94,7 +96,7 @@ func metadataSize(h http.Header) (n int) {
 
 func shortStamp(s Source, key, token string) string {
 	etag, parts, _ := strings.Cut(s.ETag, "-")
-	if !plainMD5(etag) {
+	if !sums.IsMD5(etag) {
 		etag, parts = s.ETag, ""
 	}
 	return strings.Join([]string{

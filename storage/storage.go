@@ -12,6 +12,14 @@ import (
 //
 // What a storage does not have is [ErrUnsupported].
 type Reader interface {
+	Server
+	BucketReader
+	ObjectReader
+	VersionReader
+}
+
+// Server is what there is to ask of a storage as a whole.
+type Server interface {
 	// Name is the cluster's.
 	Name() string
 	// Ping makes the cheapest authenticated request.
@@ -26,26 +34,35 @@ type Reader interface {
 	// KeepsTimes reports whether versions can be written with a time of their own, so
 	// that one can be put below what is there.
 	KeepsTimes(ctx context.Context) (bool, error)
-
-	// Physical is the bucket's name at the storage.
-	Physical(bucket string) string
-	BucketExists(ctx context.Context, bucket string) (bool, error)
 	// Births returns when each bucket that the credentials may see was made, by its name at
 	// the storage. ErrUnsupported where the storage's word for it does not identify a bucket.
 	Births(ctx context.Context) (map[string]time.Time, error)
+	// Listen calls f with every change of any bucket, as the storage tells them,
+	// until ctx ends or the stream breaks; ready is called once the storage has
+	// begun to tell. ErrUnsupported where there is no listener; ErrSilent when its
+	// pings stop.
+	Listen(ctx context.Context, ready func(), f func(Event)) error
+}
+
+// A BucketReader looks at buckets.
+type BucketReader interface {
+	// Physical is the bucket's name at the storage.
+	Physical(bucket string) string
+	BucketExists(ctx context.Context, bucket string) (bool, error)
 	// HasMark reports whether the bucket here has a mark that [Writer.PlaceMark] placed.
 	HasMark(ctx context.Context, bucket string, m Mark) (bool, error)
 	// Versioning reports whether the bucket keeps versions, stopped to or never did, and
 	// KnownVersioning is the same remembered for half a minute; see [Versioned].
 	Versioning(ctx context.Context, bucket string) (Versioning, error)
 	KnownVersioning(ctx context.Context, bucket string) (Versioning, error)
-
 	// KeepsLocks reports whether the bucket has object lock, as remembered for half a minute.
 	KeepsLocks(ctx context.Context, bucket string) (bool, error)
-
 	// Settings tells what a bucket is configured with that FaDO does not carry over.
 	Settings(ctx context.Context, bucket string) (Settings, error)
+}
 
+// An ObjectReader looks at what users see: current objects.
+type ObjectReader interface {
 	// List yields current objects below prefix after a key, in S3's order (UTF-8
 	// binary), a page at a time. The first error ends it.
 	List(ctx context.Context, bucket, prefix, after string) iter.Seq2[Object, error]
@@ -55,7 +72,10 @@ type Reader interface {
 	// Reread reads an object to its end and compares its bytes with what the storage
 	// keeps of them; see [Reread].
 	Reread(ctx context.Context, bucket string, o Object, limit func(ctx context.Context, n int) error) (Reread, error)
+}
 
+// A VersionReader looks at what buckets keep of their keys: versions and delete markers.
+type VersionReader interface {
 	// Version looks at one version of a key by its ID, or ("") at the one that users see: content, a
 	// delete marker, or the zero Version where there is none. Of a delete marker by its ID it tells
 	// no time.
@@ -74,12 +94,6 @@ type Reader interface {
 	// VersionedKeys yields, in order, every key below a prefix that has a version or a
 	// delete marker, current or not. The first error ends it.
 	VersionedKeys(ctx context.Context, bucket, prefix string) iter.Seq2[string, error]
-
-	// Listen calls f with every change of any bucket, as the storage tells them,
-	// until ctx ends or the stream breaks; ready is called once the storage has
-	// begun to tell. ErrUnsupported where there is no listener; ErrSilent when its
-	// pings stop.
-	Listen(ctx context.Context, ready func(), f func(Event)) error
 }
 
 // A Writer is the half of a storage that changes what it holds, by itself and as the
@@ -120,12 +134,48 @@ type Writer interface {
 	PutMarker(ctx context.Context, bucket string, m Version) error
 }
 
-// Storage is one storage, both halves of it; *Client implements it. Who opened it closes
-// it. Code that must not write is given a Reader, made by [ReadOnly].
+// Storage is one storage: its two halves. *Client implements it. Who opened it closes it. Code
+// that must not write is given the Reader, made by [ReadOnly].
 type Storage interface {
-	Reader
-	Writer
+	Reader() Reader
+	Writer() Writer
+	// Close lets requests under way continue.
 	Close()
 }
+
+// Client is one S3 storage. It implements [Storage].
+type Client struct {
+	*conn
+}
+
+// reader is a client's reading half. Name is that of the conn it is made of itself.
+type reader struct {
+	*conn
+	server
+	buckets
+	objects
+	versions
+}
+
+// Open returns a client. It makes no connection; it fails on what can't be right: an
+// endpoint that is no URL, a CA file that can't be read.
+func Open(cfg Config) (*Client, error) {
+	c, err := connect(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{c}, nil
+}
+
+// Reader implements [Storage].
+func (c *Client) Reader() Reader {
+	return reader{c.conn, server{c.conn}, buckets{c.conn}, objects{c.conn}, versions{c.conn}}
+}
+
+// Writer implements [Storage].
+func (c *Client) Writer() Writer { return writer{c.conn} }
+
+// Close implements [Storage].
+func (c *Client) Close() { c.wire.Close() }
 
 var _ Storage = (*Client)(nil)

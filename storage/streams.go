@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -105,13 +106,13 @@ func (u *upload) putPart(ctx context.Context, n int, resp *http.Response) error 
 	q.Size = resp.ContentLength
 	body := &sourceReader{t: u.t, ctx: ctx, r: resp.Body}
 	q.Body = body
-	if u.t.to.preserve {
+	if u.t.to.Preserve {
 		q.Header.Set(minioRequest, "true")
 	}
 	sum := md5.New()
 	switch {
 	case u.layout.verified: // by the sum of the ETags
-	case u.t.to.trailers:
+	case u.t.to.Trailers:
 		q.Trailing = true
 		q.Header.Set(sdkChecksum, "CRC32C")
 	default:
@@ -125,7 +126,7 @@ func (u *upload) putPart(ctx context.Context, n int, resp *http.Response) error 
 		return err
 	}
 	etag := s3.TrimETag(h.Get("ETag"))
-	if got := hex.EncodeToString(sum.Sum(nil)); !u.layout.verified && !q.Trailing && plainMD5(etag) && etag != got {
+	if got := hex.EncodeToString(sum.Sum(nil)); !u.layout.verified && !q.Trailing && sums.IsMD5(etag) && etag != got {
 		return u.t.dst.wire.Fail(q, ErrCorrupt, "ETag is %s, sent %s", etag, got)
 	}
 	u.completed(n, q.Size, h)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fado-project/fado/storage/internal/kind"
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -23,23 +25,48 @@ const (
 	uploadChecksum = "X-Amz-Checksum-Algorithm"     // of a multipart upload's parts
 )
 
-// transfer is one copy under way.
-type transfer struct {
-	src, dst *Client
+// job is what one copy is about: which object, from where to where, and how.
+type job struct {
+	src, dst *conn
 	bucket   string
 	obj      Object
 	opts     CopyOptions
 	dog      *s3.Watchdog
 
-	from, to *provider
+	from, to *kind.Provider
+}
+
+// source is the object of a job as its source has it.
+type source struct {
+	*job
+	gaps bool // its parts are not numbered from 1 on
+}
+
+// destination is where a job's copy comes: on what condition, with which version ID and time, over or below what.
+type destination struct {
+	*job
 	state    Versioning // of the bucket at dst, if both are MinIO
 	preserve bool       // version ID, ETag and time
-	locks    bool       // retention periods and legal holds are kept
 	nullFree bool       // dst has no version of the key at all
-	stamp    Source     // where nothing is preserved
-	token    string     // of the stamp; "" where an upload resumes that another process began
 	placed   placement  // among versions, where that is asked for
-	gaps     bool       // the source's parts are not numbered from 1 on
+	unpacks  bool       // dst would unpack the object if it came in one piece
+}
+
+// transfer is one copy under way.
+type transfer struct {
+	job
+	source source
+	dest   destination
+
+	locks bool   // retention periods and legal holds are kept
+	stamp Source // where nothing is preserved
+	token string // of the stamp; "" where an upload resumes that another process began
+}
+
+func newTransfer(j job) *transfer {
+	t := &transfer{job: j}
+	t.source.job, t.dest.job = &t.job, &t.job
+	return t
 }
 
 // placement is where a copy comes among the versions of its key. A MinIO that keeps
@@ -63,7 +90,7 @@ type placement struct {
 func (p *placement) cover(vs []s3.VersionEntry) {
 	p.markerID = vs[0].ID
 	i := slices.IndexFunc(vs, func(v s3.VersionEntry) bool { return !v.DeleteMarker })
-	if i >= 0 && realETag(vs[i].ETag) {
+	if i >= 0 && sums.RealETag(vs[i].ETag) {
 		p.marker = vs[i].ETag
 	}
 	p.overMarker = p.marker == ""
@@ -75,7 +102,7 @@ func (p placement) setTime(h http.Header) {
 	}
 }
 
-func (t *transfer) putRequest() *s3.Request {
+func (t *job) putRequest() *s3.Request {
 	return &s3.Request{
 		Name: "PUT", Method: http.MethodPut, Bucket: t.dst.Physical(t.bucket), Key: t.obj.Key,
 		Query: url.Values{}, Dog: t.dog,
@@ -118,12 +145,4 @@ func (s *sourceReader) account(n int) error {
 		progress(int64(n))
 	}
 	return nil
-}
-
-// encrypted reports whether an answer is of an object whose ETag is not its MD5 for
-// being encrypted (S3 API reference, "Object", ETag).
-func encrypted(h http.Header) bool {
-	return h.Get("X-Amz-Server-Side-Encryption") == "aws:kms" ||
-		h.Get("X-Amz-Server-Side-Encryption") == "aws:kms:dsse" ||
-		h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != ""
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
@@ -48,7 +49,7 @@ type completedPart struct {
 
 func completedOf(p s3.Part) completedPart {
 	c := completedPart{Part: p}
-	if c.plain = plainMD5(p.ETag); c.plain {
+	if c.plain = sums.IsMD5(p.ETag); c.plain {
 		_, _ = hex.Decode(c.sum[:], []byte(p.ETag))
 	}
 	return c
@@ -63,9 +64,9 @@ func (u *upload) request(name, method string, query url.Values) *s3.Request {
 
 func (u *upload) openPart(ctx context.Context, n int) (*http.Response, error) {
 	if u.layout.size == 0 {
-		return u.t.get(ctx, partQuery("", n), "")
+		return u.t.source.get(ctx, partQuery("", n), "")
 	}
-	return u.t.get(ctx, nil, u.layout.byteRange(n, u.t.obj.Size))
+	return u.t.source.get(ctx, nil, u.layout.byteRange(n, u.t.obj.Size))
 }
 
 // partQuery names a part of an upload, or of an object that was uploaded in parts.
@@ -96,8 +97,8 @@ func (u *upload) has(n int) bool {
 // checkContent compares the digest of what was read with the source's.
 func checkContent(u *upload) error {
 	d := u.layout.digest
-	if got := d.text(u.hash.Sum(nil)); got != d.want {
-		return u.t.src.wire.Fail(u.t.putRequest(), ErrCorrupt, "by its content the %s is %s, not %s", d.name, got, d.want)
+	if got := d.Text(u.hash.Sum(nil)); got != d.Want {
+		return u.t.src.wire.Fail(u.t.putRequest(), ErrCorrupt, "by its content the %s is %s, not %s", d.Name, got, d.Want)
 	}
 	return nil
 }

@@ -12,16 +12,17 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
 // versionsOf lists the versions and delete markers of one key, newest first, at most
 // limit (0: all).
-func versionsOf(ctx context.Context, c *Client, bucket, key string, limit int) ([]s3.VersionEntry, error) {
+func versionsOf(ctx context.Context, c *conn, bucket, key string, limit int) ([]s3.VersionEntry, error) {
 	vs, err := c.wire.VersionsOf(ctx, c.Physical(bucket), key, limit)
 	for i := range vs {
 		if v := &vs[i]; !v.DeleteMarker {
-			v.ETag = etagOr(v.ETag, v.Size, v.LastModified)
+			v.ETag = sums.ETagOr(v.ETag, v.Size, v.LastModified)
 		}
 	}
 	return vs, err
@@ -29,8 +30,8 @@ func versionsOf(ctx context.Context, c *Client, bucket, key string, limit int) (
 
 // currentOf returns the current version of a key, with its time in whole seconds; an
 // empty etag where there is none, and then whether a delete marker is why.
-func currentOf(ctx context.Context, c *Client, bucket, key string) (s3.VersionEntry, error) {
-	o, err := c.Stat(ctx, bucket, key)
+func currentOf(ctx context.Context, c *conn, bucket, key string) (s3.VersionEntry, error) {
+	o, err := objects{c}.Stat(ctx, bucket, key)
 	var e *Error
 	if errors.Is(err, ErrNotFound) && errors.As(err, &e) {
 		return s3.VersionEntry{DeleteMarker: e.DeleteMarker}, nil
@@ -41,8 +42,8 @@ func currentOf(ctx context.Context, c *Client, bucket, key string) (s3.VersionEn
 // listedNow returns the current version of a key as the listing shows it: exact to
 // the millisecond, and for half of what a listing of versions costs. An empty etag
 // means that there is none, or a delete marker.
-func listedNow(ctx context.Context, c *Client, bucket, key string) (s3.VersionEntry, error) {
-	objs, _, _, err := c.Page(ctx, bucket, key, "", "", 1)
+func listedNow(ctx context.Context, c *conn, bucket, key string) (s3.VersionEntry, error) {
+	objs, _, _, err := objects{c}.Page(ctx, bucket, key, "", "", 1)
 	if err != nil || len(objs) == 0 || objs[0].Key != key {
 		return s3.VersionEntry{}, err
 	}
@@ -52,7 +53,7 @@ func listedNow(ctx context.Context, c *Client, bucket, key string) (s3.VersionEn
 // coverPage bounds the versions read to find what a delete marker covers.
 const coverPage = 100
 
-// Current returns the version of a key that users see: content, a delete marker, or the
+// currentVersion returns the version of a key that users see: content, a delete marker, or the
 // zero Version where the key has no version. The bucket keeps versions.
 //
 // A delete marker has no room for a stamp. MinIO keeps the time it is given; on any other
@@ -62,13 +63,13 @@ const coverPage = 100
 //
 // Storages other than MinIO tell whole seconds, and have versions in order of arrival. What
 // a user wrote there counts as newer than what it came to cover.
-func (c *Client) Current(ctx context.Context, bucket, key string) (Version, error) {
-	p, err := c.who.provider(ctx, c.wire)
+func currentVersion(ctx context.Context, c *conn, bucket, key string) (Version, error) {
+	p, err := c.who.Provider(ctx, c.wire)
 	if err != nil {
 		return Version{}, err
 	}
 	limit := coverPage
-	if p.preserve {
+	if p.Preserve {
 		limit = 1
 	}
 	vs, err := versionsOf(ctx, c, bucket, key, limit)
@@ -79,10 +80,10 @@ func (c *Client) Current(ctx context.Context, bucket, key string) (Version, erro
 		vs = vs[i:]
 	}
 	if !vs[0].DeleteMarker {
-		return contentAt(ctx, c, bucket, vs, p.preserve)
+		return contentAt(ctx, c, bucket, vs, p.Preserve)
 	}
 	m := Version{Object: Object{Key: key, VersionID: vs[0].ID, LastModified: vs[0].LastModified}, Deleted: true}
-	if p.preserve {
+	if p.Preserve {
 		m.Written = vs[0].LastModified.Truncate(time.Millisecond)
 		return m, nil
 	}
@@ -97,7 +98,7 @@ func (c *Client) Current(ctx context.Context, bucket, key string) (Version, erro
 
 // contentAt reads the first of a key's versions, which holds content; the others are those
 // below it. exact: the storage's times are to be believed.
-func contentAt(ctx context.Context, c *Client, bucket string, vs []s3.VersionEntry, exact bool) (Version, error) {
+func contentAt(ctx context.Context, c *conn, bucket string, vs []s3.VersionEntry, exact bool) (Version, error) {
 	v, err := lookAt(ctx, c, bucket, vs[0])
 	if err != nil || exact || v.Source.ETag != "" {
 		return v, err
@@ -123,12 +124,12 @@ func contentAt(ctx context.Context, c *Client, bucket string, vs []s3.VersionEnt
 }
 
 // lookAt reads one version's headers and stamp. ErrPrecondition: it has gone.
-func lookAt(ctx context.Context, c *Client, bucket string, v s3.VersionEntry) (Version, error) {
+func lookAt(ctx context.Context, c *conn, bucket string, v s3.VersionEntry) (Version, error) {
 	q := &s3.Request{Name: "HEAD", Method: http.MethodHead, Bucket: c.Physical(bucket), Key: v.Key, Header: make(http.Header)}
 	if v.ID != "" && !v.Latest { // versitygw does not find a null version by its ID
 		q.Query = url.Values{"versionId": {v.ID}}
 	}
-	c.who.askForTags(q.Header)
+	c.who.AskForTags(q.Header)
 	h, err := c.wire.Head(ctx, q)
 	if errors.Is(err, ErrNotFound) {
 		return Version{}, c.wire.Fail(q, ErrPrecondition, "version %s has gone", v.ID)
@@ -153,12 +154,12 @@ func lookAt(ctx context.Context, c *Client, bucket string, v s3.VersionEntry) (V
 
 // Versions returns every version of a key that holds content, and every delete marker,
 // newest first as the storage sees it. Markers' Written is the storage's time.
-func (c *Client) Versions(ctx context.Context, bucket, key string) ([]Version, error) {
-	vs, err := versionsOf(ctx, c, bucket, key, 0)
+func (c versions) Versions(ctx context.Context, bucket, key string) ([]Version, error) {
+	vs, err := versionsOf(ctx, c.conn, bucket, key, 0)
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.who.provider(ctx, c.wire)
+	p, err := c.who.Provider(ctx, c.wire)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +172,7 @@ func (c *Client) Versions(ctx context.Context, bucket, key string) ([]Version, e
 			})
 			continue
 		}
-		full, err := contentAt(ctx, c, bucket, vs[i:], p.preserve)
+		full, err := contentAt(ctx, c.conn, bucket, vs[i:], p.Preserve)
 		if errors.Is(err, ErrPrecondition) {
 			continue
 		}
@@ -184,9 +185,9 @@ func (c *Client) Versions(ctx context.Context, bucket, key string) ([]Version, e
 }
 
 // KeepsTimes implements [Reader].
-func (c *Client) KeepsTimes(ctx context.Context) (bool, error) {
-	p, err := c.who.provider(ctx, c.wire)
-	return err == nil && p.preserve, err
+func (c server) KeepsTimes(ctx context.Context) (bool, error) {
+	p, err := c.who.Provider(ctx, c.wire)
+	return err == nil && p.Preserve, err
 }
 
 // derivedID is the version ID of a copy that can't have its original's; always the same, so
@@ -203,7 +204,7 @@ func Derived(bucket string, v Version) bool {
 }
 
 // VersionedKeys implements [Reader].
-func (c *Client) VersionedKeys(ctx context.Context, bucket, prefix string) iter.Seq2[string, error] {
+func (c versions) VersionedKeys(ctx context.Context, bucket, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		last, begun := "", false
 		for v, err := range c.wire.Versions(ctx, c.Physical(bucket), prefix, 0) {

@@ -17,7 +17,7 @@ import (
 // current is Current, which must not fail.
 func (s *side) current(bucket, key string) Version {
 	s.tb.Helper()
-	v, err := s.Current(s.tb.Context(), bucket, key)
+	v, err := s.Version(s.tb.Context(), bucket, key, "")
 	if err != nil {
 		s.tb.Fatal(err)
 	}

@@ -11,12 +11,13 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/fado-project/fado/storage/internal/sums"
 	"github.com/fado-project/fado/storage/s3"
 )
 
 // copyWhole copies with one GET and one PUT.
 func (t *transfer) copyWhole(ctx context.Context) (Object, error) {
-	resp, err := t.get(ctx, nil, "")
+	resp, err := t.source.get(ctx, nil, "")
 	if err != nil {
 		return Object{}, err
 	}
@@ -28,8 +29,16 @@ func (t *transfer) copyWhole(ctx context.Context) (Object, error) {
 	if put.Header, err = t.describe(ctx, resp.Header); err != nil {
 		return Object{}, err
 	}
-	t.placeVersion(put, resp.Header)
-	t.setCondition(put.Header)
+	if t.to.Unpacks(put.Header) { // it comes in parts: the answer to a whole would have the ETag of the archive, and tell nothing
+		_ = resp.Body.Close()
+		if t.dest.unpacks {
+			return Object{}, t.dst.wire.Fail(put, ErrRefused, "it would unpack the object")
+		}
+		t.dest.unpacks = true
+		return t.copyParts(ctx)
+	}
+	t.dest.placeVersion(put, resp.Header)
+	t.dest.setCondition(put.Header)
 	body := &sourceReader{t: t, ctx: ctx, r: resp.Body}
 	check, err := t.prepareBody(put, body, resp.Header)
 	if err != nil {
@@ -54,9 +63,9 @@ func (t *transfer) copyWhole(ctx context.Context) (Object, error) {
 // the returned function checks the answer's ETag where dst checks nothing.
 func (t *transfer) prepareBody(put *s3.Request, body io.Reader, h http.Header) (func(etag string) error, error) {
 	put.Size = t.obj.Size
-	known := plainMD5(t.obj.ETag) && !encrypted(h)
+	known := sums.IsMD5(t.obj.ETag) && !sums.Encrypted(h)
 	if put.Size <= smallObject {
-		return noCheck, t.bufferBody(put, body, known || (partsOf(t.obj.ETag) == 1 && !encrypted(h)))
+		return noCheck, t.bufferBody(put, body, known || (sums.PartsOf(t.obj.ETag) == 1 && !sums.Encrypted(h)))
 	}
 	put.Body, put.AskFirst = body, true
 	switch {
@@ -64,7 +73,7 @@ func (t *transfer) prepareBody(put *s3.Request, body io.Reader, h http.Header) (
 		// The source's own MD5: dst checks the whole way, and nothing here has to.
 		sum, _ := hex.DecodeString(t.obj.ETag)
 		put.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum))
-	case t.to.trailers:
+	case t.to.Trailers:
 		put.Trailing = true
 		put.Header.Set(sdkChecksum, "CRC32C")
 	default:
@@ -84,7 +93,7 @@ func (t *transfer) bufferBody(put *s3.Request, body io.Reader, known bool) error
 	}
 	sum := md5.Sum(buf)
 	etag := hex.EncodeToString(sum[:])
-	if partsOf(t.obj.ETag) == 1 {
+	if sums.PartsOf(t.obj.ETag) == 1 {
 		etag = fmt.Sprintf("%x-1", md5.Sum(sum[:]))
 	}
 	if known && etag != t.obj.ETag {
@@ -98,7 +107,7 @@ func (t *transfer) bufferBody(put *s3.Request, body io.Reader, known bool) error
 // checkAnswer compares the ETag of an answer with the MD5 of what was sent.
 func checkAnswer(t *transfer, put *s3.Request, sum hash.Hash) func(string) error {
 	return func(etag string) error {
-		if got := hex.EncodeToString(sum.Sum(nil)); plainMD5(etag) && got != etag {
+		if got := hex.EncodeToString(sum.Sum(nil)); sums.IsMD5(etag) && got != etag {
 			return t.dst.wire.Fail(put, ErrCorrupt, "ETag is %s, sent %s", etag, got)
 		}
 		return nil

@@ -56,19 +56,19 @@ func (h *Handler) passesOf(kind state.PassKind, rest string, c *caller) http.Han
 }
 
 func (h *Handler) listPasses(w http.ResponseWriter, r *http.Request, kind state.PassKind, c *caller) {
-	store, err := h.store()
+	store, err := h.passes.store()
 	if err != nil {
 		h.refuse(w, err)
 		return
 	}
-	all, err := store.ListPasses(r.Context(), kind)
+	all, err := store.Passes().ListPasses(r.Context(), kind)
 	if err != nil {
 		h.refuse(w, err)
 		return
 	}
 	views := []passView{}
 	for _, p := range all {
-		if h.valid(p) {
+		if h.passes.valid(p) {
 			views = append(views, viewPass(p, c))
 		}
 	}
@@ -108,12 +108,12 @@ func (h *Handler) makeToken(w http.ResponseWriter, r *http.Request, c *caller) {
 		admin.WriteError(w, http.StatusBadRequest, "days: expected 1 to 365")
 		return
 	}
-	store, err := h.store()
+	store, err := h.passes.store()
 	if err != nil {
 		h.refuse(w, err)
 		return
 	}
-	if all, err := store.ListPasses(r.Context(), state.PassToken); err != nil {
+	if all, err := store.Passes().ListPasses(r.Context(), state.PassToken); err != nil {
 		h.refuse(w, err)
 		return
 	} else if len(all) >= maxTokens {
@@ -126,7 +126,12 @@ func (h *Handler) makeToken(w http.ResponseWriter, r *http.Request, c *caller) {
 		Kind: state.PassToken, Sum: sum, ID: newID(), Name: name, Role: string(in.Role), How: c.Name,
 		Created: now, Used: now, Until: now.Add(time.Duration(in.Days) * 24 * time.Hour),
 	}
-	if err := store.PutPass(r.Context(), p); err != nil {
+	on := audit.SessionBody{Event: audit.TokenMade, Session: p.ID, User: p.Name, Role: p.Role, How: "token", Address: address(r)}
+	if err := h.passes.record(r, c, on); err != nil { // before it can be used
+		h.refuse(w, err)
+		return
+	}
+	if err := store.Passes().PutPass(r.Context(), p); err != nil {
 		h.refuse(w, err)
 		return
 	}
@@ -137,14 +142,15 @@ func (h *Handler) makeToken(w http.ResponseWriter, r *http.Request, c *caller) {
 }
 
 func (h *Handler) deletePass(w http.ResponseWriter, r *http.Request, kind state.PassKind, id string, c *caller) {
-	store, err := h.store()
+	store, err := h.passes.store()
 	if err != nil {
 		h.refuse(w, err)
 		return
 	}
-	gone, err := store.DeletePass(r.Context(), kind, id)
-	if err == nil && gone && kind == state.PassSession {
-		err = h.record(r, c, audit.SessionBody{Event: audit.SignedOut, Session: id, Address: address(r)})
+	gone, err := store.Passes().DeletePass(r.Context(), kind, id)
+	if err == nil && gone {
+		event := map[state.PassKind]audit.SessionEvent{state.PassSession: audit.SignedOut, state.PassToken: audit.TokenRevoked}[kind]
+		err = h.passes.record(r, c, audit.SessionBody{Event: event, Session: id, Address: address(r)})
 	}
 	switch {
 	case err != nil:

@@ -10,8 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/admin"
-	"github.com/fado-project/fado/audit"
-	"github.com/fado-project/fado/control"
 )
 
 // refuse answers who has no access.
@@ -23,21 +21,9 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 	case errors.Is(err, errNoAccess):
 		admin.WriteError(w, http.StatusForbidden, err.Error())
 	default:
-		h.log.Warn("can't tell who asks", zap.Error(err))
+		h.log.Warn("can't tell who asks", zap.String("request_id", w.Header().Get(admin.RequestHeader)), zap.Error(err))
 		admin.WriteError(w, http.StatusServiceUnavailable, "can't tell now who you are: the store does not answer")
 	}
-}
-
-// actorOf names someone in audit records.
-func actorOf(c *caller) string { return "console " + c.Name }
-
-// record puts on record what someone does to a session.
-func (h *Handler) record(r *http.Request, c *caller, b audit.SessionBody) error {
-	ctl, err := h.control()
-	if err != nil {
-		return err
-	}
-	return ctl.Audits.Session(control.WithActor(r.Context(), actorOf(c)), b)
 }
 
 // maxSignIn bounds the bodies of requests about sessions and tokens.

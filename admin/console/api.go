@@ -18,8 +18,9 @@ import (
 // serveAPI answers a request below api/.
 func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
 	w.Header().Set("Cache-Control", "no-store")
+	r = admin.As(r, audit.Caller{Request: admin.Identify(w)})
 	if _, isBearer := bearer(r); !isBearer {
-		if err := h.guard(r); err != nil {
+		if err := h.sites.guard(r); err != nil {
 			admin.WriteError(w, http.StatusForbidden, err.Error())
 			return
 		}
@@ -41,13 +42,13 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, path string) 
 	case path == "/presign" && r.Method == http.MethodPost:
 		h.presign(w, r, c)
 	case path == "/stream" && r.Method == http.MethodGet:
-		h.stream(w, r, c)
+		h.streams.serve(w, r, c)
 	case path == "/sessions" || strings.HasPrefix(path, "/sessions/"):
 		h.passesOf(state.PassSession, strings.TrimPrefix(path, "/sessions"), c)(w, r)
 	case path == "/tokens" || strings.HasPrefix(path, "/tokens/"):
 		h.passesOf(state.PassToken, strings.TrimPrefix(path, "/tokens"), c)(w, r)
 	case strings.HasPrefix(path, "/fado/"):
-		h.gateway.Serve(w, admin.As(below(r, path), actorOf(c)), c.Role)
+		h.gateway.Serve(w, admin.As(below(r, path), c.audited(r)), c.Role)
 	default:
 		admin.WriteError(w, http.StatusNotFound, "no such endpoint: api"+path)
 	}
@@ -68,6 +69,7 @@ func below(r *http.Request, path string) *http.Request {
 type callerView struct {
 	User    string     `json:"user"`
 	Role    admin.Role `json:"role"`
+	Why     string     `json:"why"` // why that role
 	How     string     `json:"how"`
 	Expires *time.Time `json:"expires"`
 	SignOut string     `json:"sign_out"`
@@ -78,7 +80,7 @@ type callerView struct {
 }
 
 func (h *Handler) viewCaller(r *http.Request, c *caller) callerView {
-	v := callerView{User: c.Name, Role: c.Role, How: c.How, SignOut: c.SignOut, Session: c.ID, Data: h.rightOf(c.Role)}
+	v := callerView{User: c.Name, Role: c.Role, Why: c.why(), How: c.How, SignOut: c.SignOut, Session: c.ID, Data: rights(h.Data).of(c.Role)}
 	if e := h.endpoint(r); e != nil {
 		v.S3 = e.URL()
 	}
@@ -120,7 +122,8 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	if p == nil {
 		if text != "" {
-			h.log.Info("a sign-in at the console failed", zap.String("address", address(r)), zap.String("why", text))
+			h.log.Info("a sign-in at the console failed", requestID(r), zap.String("address", address(r)), zap.String("why", text))
+			h.failed(r, &in)
 			admin.WriteError(w, http.StatusUnauthorized, text)
 		}
 		return
@@ -128,11 +131,30 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	h.begin(w, r, p)
 }
 
+// failed puts on record that someone was not let in. Attempts with passwords and tokens are bounded;
+// a code that is none costs no write. What can't be put on record now is in the log.
+func (h *Handler) failed(r *http.Request, in *signInInput) {
+	if in.Code != "" {
+		return
+	}
+	how, user := "password", ""
+	switch {
+	case in.Token != "":
+		how = "token"
+	case h.accounts.byName[in.User] != nil:
+		user = in.User
+	}
+	if err := h.passes.recordFailure(r, how, user); err != nil {
+		h.log.Warn("could not put a failed sign-in on record", zap.Error(err))
+	}
+}
+
 // admit returns what a session is given for: its name, role and proof; or the text for who is
 // not let in. With neither, the request is answered.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, in signInInput) (*state.Pass, string, error) {
 	if in.Code != "" { // random, and gone after one use: there is nothing to guess
-		return h.admitLink(r, in.Code)
+		p, err := h.passes.takeLink(r.Context(), in.Code)
+		return p, wrongLink, err
 	}
 	name, from := "name "+in.User, "address "+address(r)
 	keys := []string{from}
@@ -156,7 +178,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, in signInInput) 
 		h.limit.succeed("", from)
 		return &state.Pass{Name: c.Name, Role: string(c.Role), How: "token", Proof: sumOf(in.Token), Until: c.Until}, "", nil
 	}
-	u, err := h.checkPassword(r.Context(), in.User, in.Password)
+	u, err := h.accounts.checkPassword(r.Context(), in.User, in.Password)
 	if err != nil || u == nil {
 		return nil, wrong, err
 	}
@@ -164,31 +186,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, in signInInput) 
 	return &state.Pass{Name: u.Name, Role: string(u.Role), How: "password", Proof: sumOf(u.Hash)}, "", nil
 }
 
-func (h *Handler) admitLink(r *http.Request, code string) (*state.Pass, string, error) {
-	if len(code) > maxSecret || !strings.HasPrefix(code, secretPrefix) {
-		return nil, wrongLink, nil
-	}
-	store, err := h.store()
-	if err != nil {
-		return nil, "", err
-	}
-	// Anyone may ask, so what is no link costs a read and no write.
-	link, err := store.GetPass(r.Context(), sumOf(code))
-	if err == nil {
-		link, err = store.TakePass(r.Context(), state.PassLink, sumOf(code))
-	}
-	if errors.Is(err, state.ErrNotFound) || err == nil && !h.valid(link) {
-		return nil, wrongLink, nil
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	return &state.Pass{Name: "link of " + link.Created.UTC().Format(time.DateTime), Role: link.Role, How: "link"}, "", nil
-}
-
 // begin makes a session and sets its cookie; one that the browser had ends.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *state.Pass) {
-	store, err := h.store()
+	store, err := h.passes.store()
 	if err != nil {
 		h.refuse(w, err)
 		return
@@ -201,27 +201,22 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *state.Pass) {
 	}
 	p.Kind, p.Sum, p.ID, p.Created, p.Used, p.Until = state.PassSession, sum, newID(), now, now, until
 	if former, err := h.bySession(r); err == nil && former != nil {
-		_, _ = store.DeletePass(r.Context(), state.PassSession, former.ID)
+		_, _ = store.Passes().DeletePass(r.Context(), state.PassSession, former.ID)
 	}
 	// What is void is of no use to anyone: what stays a while longer does no harm.
-	_ = store.ExpirePasses(r.Context(), now, now.Add(-time.Duration(h.SessionIdle)))
+	_ = store.Passes().ExpirePasses(r.Context(), now, now.Add(-time.Duration(h.SessionIdle)))
 	who := &caller{Name: p.Name, Role: admin.Role(p.Role), How: p.How, Until: until, ID: p.ID}
-	if err := h.recordSession(r, audit.SignedIn, who); err != nil { // before it can be used
+	if err := h.passes.recordSession(r, audit.SignedIn, who); err != nil { // before it can be used
 		h.refuse(w, err)
 		return
 	}
-	if err := store.PutPass(r.Context(), *p); err != nil {
+	if err := store.Passes().PutPass(r.Context(), *p); err != nil {
 		h.refuse(w, err)
 		return
 	}
-	h.log.Info("signed in at the console", zap.String("user", p.Name), zap.String("role", p.Role), zap.String("how", p.How), zap.String("address", address(r)))
+	h.log.Info("signed in at the console", requestID(r), zap.String("user", p.Name), zap.String("role", p.Role), zap.String("how", p.How), zap.String("address", address(r)))
 	setCookie(w, r, secret, until)
 	reply(w, http.StatusOK, h.viewCaller(r, who))
-}
-
-// recordSession puts on record that someone signs in or out.
-func (h *Handler) recordSession(r *http.Request, e audit.SessionEvent, c *caller) error {
-	return h.record(r, c, audit.SessionBody{Event: e, Session: c.ID, User: c.Name, Role: string(c.Role), How: c.How, Address: address(r)})
 }
 
 func setCookie(w http.ResponseWriter, r *http.Request, secret string, until time.Time) {
@@ -241,18 +236,18 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, c *caller) {
 		admin.WriteError(w, http.StatusConflict, "the site's own authentication signed you in: sign out there")
 		return
 	}
-	store, err := h.store()
+	store, err := h.passes.store()
 	if err == nil {
-		err = h.recordSession(r, audit.SignedOut, c)
+		err = h.passes.recordSession(r, audit.SignedOut, c)
 	}
 	if err == nil {
-		_, err = store.DeletePass(r.Context(), state.PassSession, c.ID)
+		_, err = store.Passes().DeletePass(r.Context(), state.PassSession, c.ID)
 	}
 	if err != nil {
 		h.refuse(w, err)
 		return
 	}
-	h.seen.forget(sumOf(sessionSecret(r)))
+	h.passes.seen.forget(sumOf(sessionSecret(r)))
 	setCookie(w, r, "", time.Unix(1, 0))
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -49,7 +49,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Errf("fado_console: %s is given twice: expected it once", option)
 		}
 		seen[option] = true
-		if err := h.parseOption(d, option); err != nil {
+		if err := parseOption(d, h, option); err != nil {
 			return err
 		}
 		if option != "identity" && d.NextBlock(1) {
@@ -62,7 +62,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) error {
+// parseOption reads one option into a handler.
+func parseOption(d *caddyfile.Dispenser, h *Handler, option string) (err error) {
 	switch option {
 	case "user":
 		args, err := exactly(d, 3, "user <name> <hash> viewer|operator|admin")
@@ -72,7 +73,8 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) error {
 		h.Users = append(h.Users, &User{Name: args[0], Hash: args[1], Role: admin.Role(args[2])})
 		return nil
 	case "identity":
-		return h.parseIdentity(d)
+		h.Identity, err = parseIdentity(d)
+		return err
 	case "tokens":
 		args, err := exactly(d, 1, "tokens off")
 		if err == nil && args[0] != "off" {
@@ -81,9 +83,10 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) error {
 		h.TokensOff = true
 		return err
 	case "session":
-		return h.parseSession(d)
+		h.SessionIdle, h.SessionAbsolute, err = parseSession(d)
+		return err
 	case "data":
-		return h.parseData(d)
+		return parseData(d, h)
 	case "s3":
 		args, err := exactly(d, 1, "s3 <public url>")
 		if err == nil {
@@ -117,22 +120,22 @@ func exactly(d *caddyfile.Dispenser, n int, usage string) ([]string, error) {
 	return args, nil
 }
 
-func (h *Handler) parseSession(d *caddyfile.Dispenser) error {
+func parseSession(d *caddyfile.Dispenser) (idle, absolute caddy.Duration, err error) {
 	args, err := exactly(d, 2, "session <idle> <absolute>")
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	for i, to := range []*caddy.Duration{&h.SessionIdle, &h.SessionAbsolute} {
+	for i, to := range []*caddy.Duration{&idle, &absolute} {
 		v, err := caddy.ParseDuration(args[i])
 		if err != nil || v <= 0 {
-			return d.Errf("fado_console: session: %q: expected a duration above 0, such as 1h", args[i])
+			return 0, 0, d.Errf("fado_console: session: %q: expected a duration above 0, such as 1h", args[i])
 		}
 		*to = caddy.Duration(v)
 	}
-	return nil
+	return idle, absolute, nil
 }
 
-func (h *Handler) parseData(d *caddyfile.Dispenser) error {
+func parseData(d *caddyfile.Dispenser, h *Handler) error {
 	args, err := exactly(d, 2, "data <role> none|read|write")
 	if err != nil {
 		return err
@@ -148,32 +151,32 @@ func (h *Handler) parseData(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (h *Handler) parseIdentity(d *caddyfile.Dispenser) error {
+func parseIdentity(d *caddyfile.Dispenser) (*Identity, error) {
 	args, err := exactly(d, 1, "identity <placeholder>")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	h.Identity = &Identity{Name: args[0], Roles: make(map[admin.Role][]string)}
+	id := &Identity{Name: args[0], Roles: make(map[admin.Role][]string)}
 	seen := make(map[string]bool)
 	for d.NextBlock(1) {
 		option := d.Val()
 		if seen[option] && option != "role" {
-			return d.Errf("fado_console: identity: %s is given twice: expected it once", option)
+			return nil, d.Errf("fado_console: identity: %s is given twice: expected it once", option)
 		}
 		seen[option] = true
 		switch args := d.RemainingArgs(); {
 		case option == "groups" && len(args) == 1:
-			h.Identity.Groups = args[0]
+			id.Groups = args[0]
 		case option == "sign_out" && len(args) == 1:
-			h.Identity.SignOut = args[0]
+			id.SignOut = args[0]
 		case option == "role" && len(args) > 1:
 			role := admin.Role(args[0])
-			h.Identity.Roles[role] = append(h.Identity.Roles[role], args[1:]...)
+			id.Roles[role] = append(id.Roles[role], args[1:]...)
 		default:
-			return d.Errf("fado_console: identity: %q with %d arguments: expected groups <placeholder>, role <role> <user|@group...> or sign_out <url>", option, len(args))
+			return nil, d.Errf("fado_console: identity: %q with %d arguments: expected groups <placeholder>, role <role> <user|@group...> or sign_out <url>", option, len(args))
 		}
 	}
-	return nil
+	return id, nil
 }
 
 // Interface guards

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -39,13 +40,13 @@ type world struct {
 	away  atomic.Bool // the store does not answer
 	now   time.Time
 	// endpoints are the S3 endpoints of the configuration.
-	endpoints []*urls.Endpoint
+	endpoints urls.Endpoints
 }
 
 func (w *world) Control() *control.Control { return w.ctl }
 func (w *world) Version() string           { return "v0-test" }
-func (w *world) Endpoints() []*urls.Endpoint {
-	return w.endpoints
+func (w *world) Endpoints() *urls.Endpoints {
+	return &w.endpoints
 }
 
 func (w *world) URLKey(context.Context) (*catalog.Key, error) {
@@ -76,11 +77,18 @@ type awayStore struct {
 	w *world
 }
 
-func (s awayStore) GetPass(ctx context.Context, sum string) (state.Pass, error) {
-	if s.w.away.Load() {
+func (s awayStore) Passes() state.Passes { return awayStorePasses{s.Store.Passes(), s} }
+
+type awayStorePasses struct {
+	state.Passes
+	of awayStore
+}
+
+func (s awayStorePasses) GetPass(ctx context.Context, sum string) (state.Pass, error) {
+	if s.of.w.away.Load() {
 		return state.Pass{}, state.ErrUnavailable
 	}
-	return s.Store.GetPass(ctx, sum)
+	return s.Passes.GetPass(ctx, sum)
 }
 
 // echo stands for the API: it says as whom it was asked for what.
@@ -194,12 +202,23 @@ func (b *browser) as() string {
 	return ""
 }
 
+var saidID = regexp.MustCompile(`,"request(_id)?":"[a-z2-7]{16}"`)
+
+// withoutID takes the ID of the request out of a body, which has to have one.
+func withoutID(t *testing.T, body string) string {
+	t.Helper()
+	if n := len(saidID.FindAllString(body, -1)); n != 1 {
+		t.Errorf("%d IDs of requests in %s", n, body)
+	}
+	return saidID.ReplaceAllString(body, "")
+}
+
 func TestClosedByDefault(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser(w.console(&Handler{}))
 	for _, path := range []string{"/api/session", "/api/fado/buckets", "/api/fado/", "/api/stream", "/api/tokens", "/api/sessions", "/api/nothing"} {
 		body := b.want(401, b.do("GET", path, "", "Remote-User", "ada", "Authorization", "Basic YWRhOmFkYQ=="))
-		if body != `{"error":"not signed in"}`+"\n" {
+		if body = withoutID(t, body); body != `{"error":"not signed in"}`+"\n" {
 			t.Errorf("%s: %s", path, body)
 		}
 		b.want(401, b.do("GET", path, "", "Authorization", "Bearer fado_x"))
@@ -443,12 +462,12 @@ func TestGuessesAtOnce(t *testing.T) {
 func TestUnknownNamesLookTheSame(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser(w.console(nil))
-	known := b.want(401, b.do("POST", "/api/session", `{"user":"ada","password":"x"}`))
-	if unknown := b.want(401, b.do("POST", "/api/session", `{"user":"nobody","password":"x"}`)); unknown != known {
+	known := withoutID(t, b.want(401, b.do("POST", "/api/session", `{"user":"ada","password":"x"}`)))
+	if unknown := withoutID(t, b.want(401, b.do("POST", "/api/session", `{"user":"nobody","password":"x"}`))); unknown != known {
 		t.Errorf("%s and %s", known, unknown)
 	}
 	// A hash of the same cost is computed.
-	u, err := b.h.checkPassword(t.Context(), "nobody", "of vera")
+	u, err := b.h.accounts.checkPassword(t.Context(), "nobody", "of vera")
 	if u != nil || err != nil {
 		t.Errorf("%v, %v", u, err)
 	}
@@ -456,7 +475,7 @@ func TestUnknownNamesLookTheSame(t *testing.T) {
 
 func (w *world) link(role string) string {
 	code, sum := newSecret()
-	if err := w.store.PutPass(w.t.Context(), state.Pass{Kind: state.PassLink, Sum: sum, ID: newID(), Role: role, Created: w.now, Used: w.now, Until: w.now.Add(5 * time.Minute)}); err != nil {
+	if err := w.store.Passes().PutPass(w.t.Context(), state.Pass{Kind: state.PassLink, Sum: sum, ID: newID(), Role: role, Created: w.now, Used: w.now, Until: w.now.Add(5 * time.Minute)}); err != nil {
 		w.t.Fatal(err)
 	}
 	return code
@@ -562,7 +581,7 @@ func TestTheStoreKeepsNoSecret(t *testing.T) {
 	made := b.want(201, b.do("POST", "/api/tokens", `{"name":"ci","role":"operator","days":30}`))
 	var token passView
 	_ = json.Unmarshal([]byte(made), &token)
-	all, err := w.store.ListPasses(t.Context(), "")
+	all, err := w.store.Passes().ListPasses(t.Context(), "")
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%d passes, %v", len(all), err)
 	}
@@ -613,6 +632,26 @@ func TestIdentityCannotBeForged(t *testing.T) {
 	}
 }
 
+// Everyone is told what gives them their role.
+func TestWhyARoleIsYours(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser(w.console(&Handler{Identity: &Identity{
+		Name: "{http.auth.user.id}", Groups: "{http.reverse_proxy.header.Remote-Groups}",
+		Roles: map[admin.Role][]string{"viewer": {"vera", "@dev"}},
+	}}))
+	for user, says := range map[string]string{"vera": "to you by the name", "x": "to the group dev"} {
+		b.vars = map[string]string{"http.auth.user.id": user, "http.reverse_proxy.header.Remote-Groups": "dev"}
+		if got := b.want(200, b.do("GET", "/api/session", "")); !strings.Contains(got, says) {
+			t.Errorf("%s: %s", user, got)
+		}
+	}
+	for how, says := range map[string]string{"password": "the user of this name", "token": "the token", "link": "the link"} {
+		if got := (&caller{How: how}).why(); !strings.Contains(got, says) {
+			t.Errorf("%s: %s", how, got)
+		}
+	}
+}
+
 func TestAPIPaths(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser(w.console(nil))
@@ -636,10 +675,11 @@ func TestSessionsAreOnRecord(t *testing.T) {
 	b.signIn("ada")
 	secret := b.cookie.Value
 	b.want(204, b.do("DELETE", "/api/session", ""))
-	records, err := w.store.AuditRecords(t.Context(), state.AuditFilter{Kind: audit.Session}, 0)
-	if err != nil || len(records) != 2 {
+	records, err := w.store.Audits().AuditRecords(t.Context(), state.AuditFilter{Kind: audit.Session}, 0)
+	if err != nil || len(records) != 3 {
 		t.Fatalf("%+v, %v", records, err)
 	}
+	records = records[1:] // see TestFailuresAreOnRecord
 	var in, out audit.SessionBody
 	if err := errors.Join(json.Unmarshal(records[0].Body, &in), json.Unmarshal(records[1].Body, &out)); err != nil {
 		t.Fatal(err)
@@ -648,7 +688,76 @@ func TestSessionsAreOnRecord(t *testing.T) {
 		records[0].Actor != "console ada" || strings.Contains(secret+sumOf(secret), in.Session) {
 		t.Errorf("%+v by %s", in, records[0].Actor)
 	}
-	if in.Event = audit.SignedOut; out != in {
+	if in.Request == "" || out.Request == in.Request {
+		t.Errorf("the requests were %s and %s", in.Request, out.Request)
+	}
+	if in.Event, in.Request = audit.SignedOut, out.Request; out != in {
 		t.Errorf("signed in was %+v, signed out %+v", in, out)
+	}
+}
+
+// sessionsOnRecord returns the bodies of the records about sessions, each with its actor before it.
+func (w *world) sessionsOnRecord() (all []string) {
+	w.t.Helper()
+	records, err := w.store.Audits().AuditRecords(context.Background(), state.AuditFilter{Kind: audit.Session}, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, r := range records {
+		all = append(all, r.Actor+" "+string(r.Body))
+	}
+	return all
+}
+
+// Who is not let in is on record, without what was typed; a code that is no link's costs no record.
+func TestFailuresAreOnRecord(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.ctl.Attach(t.Context(), control.Config{AuditKeep: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser(w.console(nil))
+	b.want(401, b.do("POST", "/api/session", `{"user":"ada","password":"typed-wrong"}`))
+	b.want(401, b.do("POST", "/api/session", `{"user":"typed-password","password":"x"}`))
+	b.want(401, b.do("POST", "/api/session", `{"token":"fado_typed-token"}`))
+	b.want(401, b.do("POST", "/api/session", `{"code":"fado_typed-code"}`))
+	got := w.sessionsOnRecord()
+	if len(got) != 3 || strings.Contains(strings.Join(got, ""), "typed") {
+		t.Fatalf("%q", got)
+	}
+	for i, want := range []string{ // apart from the request
+		`console ada {"address":"192.0.2.1","event":"sign-in-failed","how":"password","role":"","session":"","user":"ada"}`,
+		`console {"address":"192.0.2.1","event":"sign-in-failed","how":"password","role":"","session":"","user":""}`,
+		`console {"address":"192.0.2.1","event":"sign-in-failed","how":"token","role":"","session":"","user":""}`,
+	} {
+		if got := withoutID(t, got[i]); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// Tokens are on record before they can be used, and when they are revoked; their secrets are not.
+func TestTokensAreOnRecord(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.ctl.Attach(t.Context(), control.Config{AuditKeep: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser(w.console(nil))
+	b.signIn("ada")
+	var made passView
+	if err := json.Unmarshal([]byte(b.want(201, b.do("POST", "/api/tokens", `{"name":"ci","role":"operator","days":1}`))), &made); err != nil {
+		t.Fatal(err)
+	}
+	b.want(204, b.do("DELETE", "/api/tokens/"+made.ID, ""))
+	got := w.sessionsOnRecord()
+	if len(got) != 3 || strings.Contains(strings.Join(got, ""), made.Secret) || strings.Contains(strings.Join(got, ""), sumOf(made.Secret)) {
+		t.Fatalf("%q", got)
+	}
+	for i, event := range []string{"token-made", "token-revoked"} {
+		if r := got[i+1]; !strings.HasPrefix(r, "console ada ") || !strings.Contains(r, `"event":"`+event+`"`) || !strings.Contains(r, made.ID) {
+			t.Errorf("%s: %s", event, r)
+		}
+	}
+	if !strings.Contains(got[1], `"role":"operator"`) || !strings.Contains(got[1], `"user":"ci"`) {
+		t.Errorf("%s", got[1])
 	}
 }

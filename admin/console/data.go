@@ -41,9 +41,12 @@ func (r Right) covers(needed Right) bool { return r.rank() >= needed.rank() }
 // defaultRights are those of roles that the configuration says nothing of.
 var defaultRights = map[admin.Role]Right{admin.RoleViewer: RightNone, admin.RoleOperator: RightRead, admin.RoleAdmin: RightWrite}
 
-// rightOf is what a role may do with objects.
-func (h *Handler) rightOf(role admin.Role) Right {
-	if r, ok := h.Data[role]; ok {
+// rights are what the configuration says that roles may do with objects.
+type rights map[admin.Role]Right
+
+// of is what a role may do with objects.
+func (rs rights) of(role admin.Role) Right {
+	if r, ok := rs[role]; ok {
 		return r
 	}
 	return defaultRights[role]
@@ -57,20 +60,15 @@ func rightOf(s signs) Right {
 	return RightRead
 }
 
-// checkData names what is wrong with rights and the endpoint.
-func (h *Handler) checkData() error {
+// check names what is wrong with rights.
+func (rs rights) check() error {
 	var errs []error
-	for role, right := range h.Data {
+	for role, right := range rs {
 		if !role.Valid() {
 			errs = append(errs, fmt.Errorf("data: %q: expected viewer, operator or admin", role))
 		}
 		if right.rank() == 0 {
 			errs = append(errs, fmt.Errorf("data %s: %q: expected none, read or write", role, right))
-		}
-	}
-	if h.S3 != "" {
-		if _, _, err := urls.ParseURL(h.S3); err != nil {
-			errs = append(errs, fmt.Errorf("s3: %w", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -87,7 +85,7 @@ const defaultRegion = "us-east-1"
 func (h *Handler) endpoint(r *http.Request) *urls.Endpoint {
 	var all []*urls.Endpoint
 	if app, err := h.app(); err == nil {
-		all = app.Endpoints()
+		all = app.Endpoints().All()
 	}
 	if h.S3 != "" {
 		e := urls.Endpoint{Region: defaultRegion}
@@ -119,9 +117,9 @@ func (h *Handler) endpoint(r *http.Request) *urls.Endpoint {
 // hostName is what may stand in a policy of a page; brackets of IPv6 are taken off before.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9.:-]{1,255}$`)
 
-// policyOf is the policy of the pages, which move objects to and from the S3 endpoint.
-func (h *Handler) policyOf(r *http.Request) string {
-	if e := h.endpoint(r); e != nil {
+// policyOf is the policy of the pages, which move objects to and from an S3 endpoint; nil for none.
+func policyOf(e *urls.Endpoint) string {
+	if e != nil {
 		return policyBefore + " " + e.URL() + policyAfter
 	}
 	return policyBefore + policyAfter

@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"mime"
 	"net"
 	"net/http"
@@ -27,12 +28,28 @@ func setHeaders(h http.Header, policy string) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
+// sites are those whose pages may use the console.
+type sites struct {
+	trusted []string // origins, besides the console's own
+	crossed *http.CrossOriginProtection
+}
+
+func newSites(trusted []string) (*sites, error) {
+	s := &sites{trusted, http.NewCrossOriginProtection()}
+	for _, o := range trusted {
+		if err := s.crossed.AddTrustedOrigin(o); err != nil {
+			return nil, fmt.Errorf("trusted_origin: %w", err)
+		}
+	}
+	return s, nil
+}
+
 // guard refuses what a page of another site may have had a browser send: a browser adds
 // cookies, passwords and certificates by itself, but can't lie about where a request comes
 // from. Requests with a bearer token need no guard: no browser adds one.
-func (h *Handler) guard(r *http.Request) error {
+func (s *sites) guard(r *http.Request) error {
 	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
-	if origin != "" && slices.Contains(h.TrustedOrigins, origin) {
+	if origin != "" && slices.Contains(s.trusted, origin) {
 		return needJSON(r)
 	}
 	// Another port of this host is "same-site".
@@ -42,7 +59,7 @@ func (h *Handler) guard(r *http.Request) error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil
 	}
-	if err := h.crossed.Check(r); err != nil {
+	if err := s.crossed.Check(r); err != nil {
 		return errors.New("a page of another site may not use the console")
 	}
 	if site != "same-origin" && !sameHost(origin, r.Host) {

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -9,22 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/admin"
-	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/control"
-	"github.com/fado-project/fado/s3gateway/urls"
 )
-
-// App is what the console needs of the running fado app, which implements it.
-type App interface {
-	// Control returns what the configuration runs on; nil before the app has started.
-	Control() *control.Control
-	// Version of FaDO, for people.
-	Version() string
-	// Endpoints are the S3 endpoints of the configuration.
-	Endpoints() []*urls.Endpoint
-	// URLKey returns the access key that those of signed URLs are derived from.
-	URLKey(ctx context.Context) (*catalog.Key, error)
-}
 
 // Handler serves the console. Without users, an identity or tokens that were made before, only
 // a link of "caddy fado sign-in" opens it. It never calls the next handler.
@@ -64,26 +48,13 @@ type Handler struct {
 	gateway interface {
 		Serve(w http.ResponseWriter, r *http.Request, as admin.Role)
 	}
-	pages   *pages
-	crossed *http.CrossOriginProtection
-	users   map[string]*User
-	limit   *limiter
-	hashing chan struct{}
-	seen    *sessionCache
-	rooms   *rooms
-	now     func() time.Time
-}
-
-// User is someone who signs in with a name and a password.
-type User struct {
-	// The name. Required.
-	Name string `json:"name,omitempty"`
-
-	// What "caddy hash-password" made of the password, with argon2id or bcrypt. Required.
-	Hash string `json:"hash,omitempty"`
-
-	// viewer, operator or admin. Required.
-	Role admin.Role `json:"role,omitempty"`
+	pages    *pages
+	sites    *sites
+	accounts *accounts
+	limit    *limiter
+	passes   *passes
+	streams  *streams
+	now      func() time.Time
 }
 
 const (

@@ -90,7 +90,7 @@ func (id *Identity) of(r *http.Request) (*caller, error) {
 	for _, role := range []admin.Role{admin.RoleAdmin, admin.RoleOperator, admin.RoleViewer} {
 		for _, named := range id.Roles[role] {
 			if slices.Contains(who, named) {
-				return &caller{Name: name, Role: role, How: "identity", SignOut: id.SignOut}, nil
+				return &caller{Name: name, Role: role, How: "identity", SignOut: id.SignOut, Named: named}, nil
 			}
 		}
 	}

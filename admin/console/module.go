@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/s3gateway/urls"
 )
 
 func init() {
@@ -51,18 +52,19 @@ func (h *Handler) provision(log *zap.Logger, gateway *admin.Gateway) error {
 		return fmt.Errorf("fado_console: %w", err)
 	}
 	h.log, h.gateway, h.app, h.now, h.pages = log, gateway, findApp, time.Now, embedded()
-	h.crossed = http.NewCrossOriginProtection()
-	for _, o := range h.TrustedOrigins {
-		if err := h.crossed.AddTrustedOrigin(o); err != nil {
-			return fmt.Errorf("fado_console: trusted_origin: %w", err)
-		}
+	var err error
+	if h.sites, err = newSites(h.TrustedOrigins); err != nil {
+		return fmt.Errorf("fado_console: %w", err)
 	}
-	h.users = make(map[string]*User, len(h.Users))
-	for _, u := range h.Users {
-		h.users[u.Name] = u
-	}
+	h.accounts = newAccounts(h.Users)
 	h.BasePath = strings.TrimRight(h.BasePath, "/")
-	h.limit, h.hashing, h.seen, h.rooms = newLimiter(), make(chan struct{}, maxHashing), newSessionCache(), newRooms()
+	h.limit = newLimiter()
+	app, now := func() (App, error) { return h.app() }, func() time.Time { return h.now() }
+	h.passes = &passes{app: app, now: now, idle: time.Duration(h.SessionIdle), seen: newSessionCache()}
+	h.streams = &streams{app: app, now: now, rooms: newRooms(), still: func(r *http.Request) error {
+		_, err := h.callerOf(r)
+		return err
+	}}
 	return nil
 }
 
@@ -100,28 +102,19 @@ func (h *Handler) check() error {
 	if h.Identity != nil {
 		errs = append(errs, h.Identity.check())
 	}
-	errs = append(errs, h.checkData())
+	errs = append(errs, rights(h.Data).check())
+	if h.S3 != "" {
+		if _, _, err := urls.ParseURL(h.S3); err != nil {
+			errs = append(errs, fmt.Errorf("s3: %w", err))
+		}
+	}
 	return errors.Join(errs...)
-}
-
-// findApp returns the app of the active configuration: this one may be of a configuration that
-// ends.
-func findApp() (App, error) {
-	mod, err := caddy.ActiveContext().AppIfConfigured("fado")
-	if err != nil {
-		return nil, err
-	}
-	app, ok := mod.(App)
-	if !ok {
-		return nil, fmt.Errorf("the fado app is a %T, which is not a console.App", mod)
-	}
-	return app, nil
 }
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	setHeaders(w.Header(), h.policyOf(r))
-	path, base, ok := h.mounted(r)
+	setHeaders(w.Header(), policyOf(h.endpoint(r)))
+	path, base, ok := mounted(r, h.BasePath)
 	switch {
 	case !ok:
 		http.NotFound(w, r)

@@ -9,17 +9,17 @@ import (
 
 // mounted returns the path of a request below the place where the console is mounted, and that
 // place, which ends with a slash. The path is "" where the slash is missing. What stands before
-// this handler may have stripped the place off (handle_path), or base_path names it.
-func (h *Handler) mounted(r *http.Request) (name, base string, ok bool) {
+// this handler may have stripped the place off (handle_path), or at, the option base_path, names it.
+func mounted(r *http.Request, at string) (name, base string, ok bool) {
 	name = r.URL.Path
-	if h.BasePath != "" {
-		if name == h.BasePath {
-			return "", h.BasePath + "/", true
+	if at != "" {
+		if name == at {
+			return "", at + "/", true
 		}
-		if name, ok = strings.CutPrefix(name, h.BasePath+"/"); !ok {
+		if name, ok = strings.CutPrefix(name, at+"/"); !ok {
 			return "", "", false
 		}
-		return "/" + name, h.BasePath + "/", true
+		return "/" + name, at + "/", true
 	}
 	base = "/"
 	if orig, has := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); has && orig.URL != nil {

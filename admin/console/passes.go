@@ -7,10 +7,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/fado-project/fado/admin"
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/state"
 )
@@ -40,9 +42,18 @@ func sumOf(secret string) string {
 // maxSecret bounds what is taken for a secret.
 const maxSecret = 200
 
+// passes are the sessions and tokens of the console, which the store keeps.
+type passes struct {
+	app func() (App, error)
+	now func() time.Time
+	// idle is how long a session lives without use.
+	idle time.Duration
+	seen *sessionCache
+}
+
 // store returns the running app's.
-func (h *Handler) store() (state.Store, error) {
-	ctl, err := h.control()
+func (ps *passes) store() (state.Store, error) {
+	ctl, err := ps.control()
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +61,8 @@ func (h *Handler) store() (state.Store, error) {
 }
 
 // control returns the running app's.
-func (h *Handler) control() (*control.Control, error) {
-	app, err := h.app()
+func (ps *passes) control() (*control.Control, error) {
+	app, err := ps.app()
 	if err != nil {
 		return nil, err
 	}
@@ -64,58 +75,101 @@ func (h *Handler) control() (*control.Control, error) {
 
 var errStarting = errors.New("the fado app is starting")
 
-// pass finds a session or a token by its secret; nil if there is none. Without the
+// find returns a session or a token by its secret; nil if there is none. Without the
 // database, sessions that were used here lately go on: what changes something is refused by
 // the store itself.
-func (h *Handler) pass(ctx context.Context, kind state.PassKind, secret string) (*state.Pass, error) {
+func (ps *passes) find(ctx context.Context, kind state.PassKind, secret string) (*state.Pass, error) {
 	if len(secret) > maxSecret || !strings.HasPrefix(secret, secretPrefix) {
 		return nil, nil
 	}
-	store, err := h.store()
+	store, err := ps.store()
 	if err != nil {
 		return nil, err
 	}
 	sum := sumOf(secret)
-	p, err := store.GetPass(ctx, sum)
+	p, err := store.Passes().GetPass(ctx, sum)
 	switch {
 	case errors.Is(err, state.ErrNotFound):
-		h.seen.forget(sum)
+		ps.seen.forget(sum)
 		return nil, nil
 	case errors.Is(err, state.ErrUnavailable):
 		var ok bool
-		if p, ok = h.seen.get(sum); !ok {
+		if p, ok = ps.seen.get(sum); !ok {
 			return nil, err
 		}
 	case err != nil:
 		return nil, err
 	default:
-		h.seen.put(p)
+		ps.seen.put(p)
 	}
-	if p.Kind != kind || !h.valid(p) {
+	if p.Kind != kind || !ps.valid(p) {
 		return nil, nil
 	}
-	h.touch(ctx, store, p)
+	ps.touch(ctx, store, p)
 	return &p, nil
 }
 
 // valid says whether a pass is one still.
-func (h *Handler) valid(p state.Pass) bool {
-	now := h.now()
+func (ps *passes) valid(p state.Pass) bool {
+	now := ps.now()
 	if !admin.Role(p.Role).Valid() || !now.Before(p.Until) {
 		return false
 	}
-	return p.Kind != state.PassSession || now.Sub(p.Used) < time.Duration(h.SessionIdle)
+	return p.Kind != state.PassSession || now.Sub(p.Used) < ps.idle
 }
 
 // touch notes a use, coarsely.
-func (h *Handler) touch(ctx context.Context, store state.Store, p state.Pass) {
-	now := h.now()
-	if now.Sub(p.Used) < min(time.Minute, time.Duration(h.SessionIdle)/10) {
+func (ps *passes) touch(ctx context.Context, store state.Store, p state.Pass) {
+	now := ps.now()
+	if now.Sub(p.Used) < min(time.Minute, ps.idle/10) {
 		return
 	}
 	// A use that is not noted ends the session early, at worst.
-	if store.TouchPass(ctx, p.Sum, now) == nil {
+	if store.Passes().TouchPass(ctx, p.Sum, now) == nil {
 		p.Used = now
-		h.seen.put(p)
+		ps.seen.put(p)
 	}
+}
+
+// record puts on record what someone does to a session.
+func (ps *passes) record(r *http.Request, c *caller, b audit.SessionBody) error {
+	ctl, err := ps.control()
+	if err != nil {
+		return err
+	}
+	return ctl.Audits.Session(control.WithActor(r.Context(), actorOf(c)), b)
+}
+
+// recordSession puts on record that someone signs in or out.
+func (ps *passes) recordSession(r *http.Request, e audit.SessionEvent, c *caller) error {
+	return ps.record(r, c, audit.SessionBody{Event: e, Session: c.ID, User: c.Name, Role: string(c.Role), How: c.How, Address: address(r)})
+}
+
+// takeLink uses a link up: it returns what a session is given for; nil for what is no link.
+func (ps *passes) takeLink(ctx context.Context, code string) (*state.Pass, error) {
+	if len(code) > maxSecret || !strings.HasPrefix(code, secretPrefix) {
+		return nil, nil
+	}
+	store, err := ps.store()
+	if err != nil {
+		return nil, err
+	}
+	// Anyone may ask, so what is no link costs a read and no write.
+	link, err := store.Passes().GetPass(ctx, sumOf(code))
+	if err == nil {
+		link, err = store.Passes().TakePass(ctx, state.PassLink, sumOf(code))
+	}
+	if errors.Is(err, state.ErrNotFound) || err == nil && !ps.valid(link) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &state.Pass{Name: "link of " + link.Created.UTC().Format(time.DateTime), Role: link.Role, How: "link"}, nil
+}
+
+// recordFailure puts on record that someone was not let in, who came with a password or a token; user is
+// "" where there is none of that name.
+func (ps *passes) recordFailure(r *http.Request, how, user string) error {
+	return ps.record(r, &caller{Name: user}, audit.SessionBody{Event: audit.SignInFailed, How: how, User: user, Address: address(r)})
 }

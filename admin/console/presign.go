@@ -151,8 +151,8 @@ func (h *Handler) presign(w http.ResponseWriter, r *http.Request, c *caller) {
 		return
 	}
 	does := operations[in.Operation]
-	if needs := rightOf(does); !h.rightOf(c.Role).covers(needs) {
-		admin.WriteError(w, http.StatusForbidden, fmt.Sprintf("this needs the right to %s objects, and the role %s has %s", needs, c.Role, h.rightOf(c.Role)))
+	if needs, has := rightOf(does), rights(h.Data).of(c.Role); !has.covers(needs) {
+		admin.WriteError(w, http.StatusForbidden, fmt.Sprintf("this needs the right to %s objects, and the role %s has %s", needs, c.Role, has))
 		return
 	}
 	e := h.endpoint(r)
@@ -198,9 +198,9 @@ func (h *Handler) presign(w http.ResponseWriter, r *http.Request, c *caller) {
 
 // recordSigned puts on record that someone may read or change an object.
 func (h *Handler) recordSigned(r *http.Request, c *caller, in *presignInput) error {
-	h.log.Info("signed a URL", zap.String("user", c.Name), zap.String("role", string(c.Role)), zap.String("operation", string(in.Operation)),
+	h.log.Info("signed a URL", requestID(r), zap.String("user", c.Name), zap.String("role", string(c.Role)), zap.String("operation", string(in.Operation)),
 		zap.String("bucket", in.Bucket), zap.String("key", in.Key), zap.String("address", address(r)))
-	return h.record(r, c, audit.SessionBody{
+	return h.passes.record(r, c, audit.SessionBody{
 		Event: audit.URLSigned, Session: c.ID, User: c.Name, Role: string(c.Role), How: c.How, Address: address(r),
 		Operation: string(in.Operation), Bucket: in.Bucket, Key: in.Key, Version: in.Version,
 	})

@@ -29,7 +29,7 @@ func objectWorld(t *testing.T) *world {
 	if _, err := w.ctl.Resources.Create(context.Background(), b); err != nil {
 		t.Fatal(err)
 	}
-	w.endpoints = []*urls.Endpoint{{Scheme: "http", Port: "9000", Region: "eu-1"}}
+	w.endpoints.Declare(&urls.Endpoint{Scheme: "http", Port: "9000", Region: "eu-1"})
 	return w
 }
 
@@ -135,7 +135,7 @@ func TestSignedURLsAreOnRecord(t *testing.T) {
 	b.signs(200, `{"bucket":"reports","key":"q1/k","operation":"head"}`)
 	b.signs(200, `{"bucket":"reports","key":"q1/k","operation":"get","version":"v1"}`)
 	b.signs(403, `{"bucket":"reports","key":"q1/k","operation":"delete"}`)
-	records, err := w.store.AuditRecords(t.Context(), state.AuditFilter{Kind: audit.Session}, 0)
+	records, err := w.store.Audits().AuditRecords(t.Context(), state.AuditFilter{Kind: audit.Session}, 0)
 	if err != nil || len(records) != 2 {
 		t.Fatalf("%d records, %v", len(records), err)
 	}
@@ -168,7 +168,10 @@ func TestEndpointOfTheConsole(t *testing.T) {
 		{"a host that is none", "evil;script-src *:8090", "", []*urls.Endpoint{at("", "9000")}, ""},
 	} {
 		h := w.console(nil)
-		h.S3, w.endpoints = tc.s3, tc.endpoints
+		h.S3, w.endpoints = tc.s3, urls.Endpoints{}
+		for _, e := range tc.endpoints {
+			w.endpoints.Declare(e)
+		}
 		r, _ := http.NewRequestWithContext(t.Context(), "GET", "http://x/", nil)
 		r.Host = tc.host
 		got := ""
@@ -179,11 +182,11 @@ func TestEndpointOfTheConsole(t *testing.T) {
 		if tc.want != "" {
 			want = policyBefore + " " + tc.want + policyAfter
 		}
-		if p := h.policyOf(r); got != tc.want || p != want || strings.Contains(p, "*") {
+		if p := policyOf(h.endpoint(r)); got != tc.want || p != want || strings.Contains(p, "*") {
 			t.Errorf("%s: %q, %s", tc.name, got, p)
 		}
 	}
-	w.endpoints = nil
+	w.endpoints = urls.Endpoints{}
 	b := w.browser(w.console(nil))
 	b.signIn("ada")
 	b.signs(409, `{"bucket":"reports","key":"k","operation":"get"}`)

@@ -43,37 +43,46 @@ type beatView struct {
 	Version string    `json:"version"`
 }
 
-// stream tells a browser what changed, summed up, so that it knows what to read again.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *caller) {
-	app, err := h.app()
+// streams tell browsers what changed.
+type streams struct {
+	app   func() (App, error)
+	now   func() time.Time
+	rooms *rooms
+	// still says whether the caller of a stream may go on.
+	still func(*http.Request) error
+}
+
+// serve tells a browser what changed, summed up, so that it knows what to read again.
+func (ss *streams) serve(w http.ResponseWriter, r *http.Request, c *caller) {
+	app, err := ss.app()
 	if err != nil || app.Control() == nil {
 		admin.WriteError(w, http.StatusServiceUnavailable, "the fado app is starting")
 		return
 	}
 	who := c.How + " " + c.Name + " " + c.ID
-	if !h.rooms.enter(who) {
+	if !ss.rooms.enter(who) {
 		admin.WriteError(w, http.StatusServiceUnavailable, "too many streams: close a tab")
 		return
 	}
-	defer h.rooms.leave(who)
+	defer ss.rooms.leave(who)
 	sub := app.Control().Events().Subscribe(streamRoom)
 	defer sub.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
 	s := &frames{w: w, rc: http.NewResponseController(w), version: app.Version()}
-	_ = h.follow(r, s, sub) // the answer has begun: there is no error left to give
+	_ = ss.follow(r, s, sub) // the answer has begun: there is no error left to give
 	_ = s.rc.SetWriteDeadline(time.Time{})
 }
 
 // follow writes frames until the browser leaves or may no longer.
-func (h *Handler) follow(r *http.Request, s *frames, sub *control.Subscription) error {
+func (ss *streams) follow(r *http.Request, s *frames, sub *control.Subscription) error {
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	var (
 		due  <-chan time.Time // when what was noted is sent; nil while there is nothing
 		last time.Time
 	)
-	if err := s.beat(h.now()); err != nil {
+	if err := s.beat(ss.now()); err != nil {
 		return err
 	}
 	for {
@@ -93,8 +102,8 @@ func (h *Handler) follow(r *http.Request, s *frames, sub *control.Subscription) 
 			due, last = nil, time.Now()
 			err = s.flush(sub.Missed() > 0)
 		case <-beat.C:
-			if _, err = h.callerOf(r); err == nil {
-				err = s.beat(h.now())
+			if err = ss.still(r); err == nil {
+				err = s.beat(ss.now())
 			}
 		}
 		if err != nil {

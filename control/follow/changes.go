@@ -26,7 +26,7 @@ func (f *Follower) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		changes, err := f.Host.Store().Changes(ctx, f.position.Load().Changes, changePage)
+		changes, err := f.Host.Store().ChangeLog().Changes(ctx, f.position.Load().Changes, changePage)
 		switch {
 		case errors.Is(err, state.ErrNotFound):
 			if err := f.reload(ctx); err != nil {
@@ -69,7 +69,7 @@ func (f *Follower) readObjects(ctx context.Context) (int64, error) {
 func (f *Follower) readAllObjects(ctx context.Context) (trimmed bool, err error) {
 	for {
 		p := *f.position.Load()
-		changes, err := f.Shared().ObjectChanges(ctx, p.Objects, objectPage)
+		changes, err := f.Shared().Instances().ObjectChanges(ctx, p.Objects, objectPage)
 		if err != nil {
 			return errors.Is(err, state.ErrNotFound), err
 		}
@@ -101,7 +101,7 @@ func (f *Follower) apply(ctx context.Context, changes []state.Change) error {
 		_, err := f.readObjects(ctx)
 		return err
 	}
-	if err := f.Order.Refresh(ctx, f.Host.Store(), all, objects); err != nil {
+	if err := f.Order.Refresh(ctx, f.Host.Store().Catalogue(), all, objects); err != nil {
 		return err
 	}
 	f.Host.Applied(ctx, all)
@@ -150,7 +150,7 @@ func Gather(changes []state.Change) []*publish.Change {
 // until the next snapshot is complete.
 func (f *Follower) reload(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx) // it takes as long as it takes
-	seq, err := f.Host.Store().Seq(ctx)
+	seq, err := f.Host.Store().ChangeLog().Seq(ctx)
 	if err == nil {
 		err = f.Host.Load(ctx, func(ctx context.Context) error {
 			_, err := f.readObjects(ctx)
@@ -168,7 +168,7 @@ func (f *Follower) reload(ctx context.Context) error {
 // reloadObjects loads all rows of objects, because changes were missed.
 func (f *Follower) reloadObjects(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
-	seq, err := f.Shared().ObjectSeq(ctx)
+	seq, err := f.Shared().Instances().ObjectSeq(ctx)
 	if err != nil {
 		return err
 	}

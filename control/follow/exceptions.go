@@ -86,6 +86,22 @@ func (e *Exceptions) Clusters() []string {
 	return slices.Sorted(maps.Keys(e.clusters))
 }
 
+// Count returns how many exceptions there are; settled says that as many rows are stored, as far as this
+// instance knows: it is adding and removing none, and was told of none that it is yet to drop.
+func (e *Exceptions) Count() (n int, settled bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, own := range e.ahead {
+		if own.storing > 0 || own.lost {
+			return 0, false
+		}
+	}
+	for _, of := range e.clusters {
+		n += of
+	}
+	return n, len(e.finishing) == 0 && len(e.gone) == 0 && len(e.reloads) == 0
+}
+
 // add makes a key an exception. The caller holds mu.
 func (e *Exceptions) add(k objectKey) {
 	if e.index.Has(k.bucket, k.key, k.cluster) {

@@ -59,7 +59,7 @@ func (f *Follower) Stop(final bool) {
 // join makes this instance a member, and looks. It may not write before it has looked:
 // those who confirmed a change before it was a member did not wait for it.
 func (f *Follower) join(ctx context.Context) error {
-	m, err := f.Shared().Join(ctx, f.Node)
+	m, err := f.Shared().Instances().Join(ctx, f.Node)
 	if err != nil {
 		return fmt.Errorf("joining the instances that share the store: %w", err)
 	}
@@ -76,7 +76,7 @@ func (f *Follower) join(ctx context.Context) error {
 // run follows until ctx ends.
 func (f *Follower) run(ctx context.Context) {
 	defer close(f.done)
-	told := f.Shared().Watch(ctx)
+	told := f.Shared().ChangeLog().Watch(ctx)
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	for {
@@ -97,6 +97,7 @@ func (f *Follower) run(ctx context.Context) {
 			f.member.Store(nil)
 		case <-ticker.C:
 			if f.upToDate(ctx) {
+				f.recount(ctx)
 				continue
 			}
 		case r := <-f.rounds:
@@ -117,7 +118,7 @@ func (f *Follower) upToDate(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	changes, objects, err := f.Shared().Latest(ctx)
+	changes, objects, err := f.Shared().Instances().Latest(ctx)
 	at := f.position.Load()
 	if err != nil || changes > at.Changes || objects > at.Objects {
 		return false

@@ -40,6 +40,8 @@ type sharedStore struct {
 	lost              chan struct{}
 	leaseUntil        time.Time
 	seen              Position
+	rows              int64 // of pending objects
+	recounts          int
 	awaited, leaveErr error
 	left              int
 }
@@ -68,6 +70,9 @@ func (s *sharedStore) put(bucket string) state.Seq {
 func (s *sharedStore) object(key string, gone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.rows++; gone {
+		s.rows -= 2
+	}
 	s.objects = append(s.objects, state.ObjectChange{
 		Seq: state.Seq(len(s.objects) + 1), Kind: state.ObjectPending, Bucket: "b", Key: key, Cluster: "c", Gone: gone,
 	})
@@ -75,69 +80,106 @@ func (s *sharedStore) object(key string, gone bool) {
 
 func (s *sharedStore) tell() { s.watch <- struct{}{} }
 
-func (s *sharedStore) Seq(context.Context) (state.Seq, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return state.Seq(len(s.log)), s.down
+func (s *sharedStore) ChangeLog() state.ChangeLog { return sharedStoreChangeLog{of: s} }
+
+type sharedStoreChangeLog struct {
+	state.ChangeLog
+	of *sharedStore
 }
 
-func (s *sharedStore) ObjectSeq(context.Context) (state.Seq, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return state.Seq(len(s.objects)), s.down
+func (s sharedStoreChangeLog) Seq(context.Context) (state.Seq, error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	return state.Seq(len(s.of.log)), s.of.down
 }
 
-func (s *sharedStore) Latest(context.Context) (changes, objects state.Seq, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return state.Seq(len(s.log)), state.Seq(len(s.objects)), s.down
+func (s *sharedStore) Instances() state.Instances { return sharedStoreInstances{of: s} }
+
+type sharedStoreInstances struct {
+	state.Instances
+	of *sharedStore
 }
 
-func (s *sharedStore) Changes(_ context.Context, after state.Seq, _ int) ([]state.Change, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if after < s.trimmed {
+func (s *sharedStore) Queue() state.Queue { return sharedStoreQueue{of: s} }
+
+type sharedStoreQueue struct {
+	state.Queue
+	of *sharedStore
+}
+
+func (s sharedStoreQueue) BacklogTotal(context.Context) (state.Backlog, error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.of.recounts++
+	return state.Backlog{Objects: s.of.rows}, s.of.down
+}
+
+func (s sharedStoreInstances) ObjectSeq(context.Context) (state.Seq, error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	return state.Seq(len(s.of.objects)), s.of.down
+}
+
+func (s sharedStoreInstances) Latest(context.Context) (changes, objects state.Seq, err error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	return state.Seq(len(s.of.log)), state.Seq(len(s.of.objects)), s.of.down
+}
+
+func (s sharedStoreChangeLog) Changes(_ context.Context, after state.Seq, _ int) ([]state.Change, error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	if after < s.of.trimmed {
 		return nil, state.ErrNotFound
 	}
-	return slices.Clone(s.log[after:]), s.down
+	return slices.Clone(s.of.log[after:]), s.of.down
 }
 
-func (s *sharedStore) ObjectChanges(_ context.Context, after state.Seq, _ int) ([]state.ObjectChange, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if after < s.trimmedObjects {
+func (s sharedStoreInstances) ObjectChanges(_ context.Context, after state.Seq, _ int) ([]state.ObjectChange, error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	if after < s.of.trimmedObjects {
 		return nil, state.ErrNotFound
 	}
-	return slices.Clone(s.objects[after:]), s.down
+	return slices.Clone(s.of.objects[after:]), s.of.down
 }
 
-func (s *sharedStore) Get(_ context.Context, _ catalog.Kind, name string) (state.Record, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	rec, ok := s.recs[name]
+func (s *sharedStore) Catalogue() state.Catalogue { return sharedStoreCatalogue{of: s} }
+
+type sharedStoreCatalogue struct {
+	state.Catalogue
+	of *sharedStore
+}
+
+func (s sharedStoreCatalogue) Get(_ context.Context, _ catalog.Kind, name string) (state.Record, error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	rec, ok := s.of.recs[name]
 	if !ok {
 		return rec, state.ErrNotFound
 	}
-	return rec, s.down
+	return rec, s.of.down
 }
 
-func (s *sharedStore) CopiesOf(context.Context, ...string) ([]state.Copy, error) { return nil, nil }
+func (s sharedStoreCatalogue) CopiesOf(context.Context, ...string) ([]state.Copy, error) {
+	return nil, nil
+}
 
-func (s *sharedStore) Watch(context.Context) <-chan struct{} { return s.watch }
+func (s sharedStoreChangeLog) Watch(context.Context) <-chan struct{} { return s.of.watch }
 
-func (s *sharedStore) Members(context.Context) ([]state.MemberInfo, error) {
+func (s sharedStoreInstances) Members(context.Context) ([]state.MemberInfo, error) {
 	return []state.MemberInfo{{ID: "me"}, {ID: "other"}}, nil
 }
 
-func (s *sharedStore) Join(context.Context, string) (state.Member, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.down != nil {
-		return nil, s.down
+func (s sharedStoreInstances) Join(context.Context, string) (state.Member, error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	if s.of.down != nil {
+		return nil, s.of.down
 	}
-	s.joined++
-	s.lost = make(chan struct{})
-	return &member{s: s, id: fmt.Sprint("me", s.joined), lost: s.lost}, nil
+	s.of.joined++
+	s.of.lost = make(chan struct{})
+	return &member{s: s.of, id: fmt.Sprint("me", s.of.joined), lost: s.of.lost}, nil
 }
 
 type member struct {
@@ -296,6 +338,56 @@ func TestFollowingWithoutNotifications(t *testing.T) {
 		synctest.Wait()
 		if got := i.take(); !strings.HasPrefix(got, "applied one") {
 			t.Errorf("told: %s", got)
+		}
+	})
+}
+
+// Rows that a crash of the database brought back, or took along, are found without being told of.
+func TestRowsThatACrashBroughtBack(t *testing.T) {
+	wait := func() {
+		time.Sleep(recountEvery + 2*poll)
+		synctest.Wait()
+	}
+	follows(t, func(t *testing.T, i *instance) {
+		i.store.object("k", false)
+		i.store.tell()
+		wait()
+		i.take()
+		i.store.locked(func() {
+			if i.store.recounts == 0 {
+				t.Error("the rows are never counted")
+			}
+		})
+		wait()
+		if got := i.take(); got != "" {
+			t.Errorf("told while as many rows are there as exceptions: %s", got)
+		}
+		for _, rows := range []int64{2, 0} {
+			i.store.locked(func() { i.store.rows = rows })
+			wait()
+			if got := i.take(); got != "load objects" {
+				t.Errorf("told with %d rows and one exception: %s", rows, got)
+			}
+			i.store.locked(func() { i.store.rows = 1 })
+			wait()
+			i.take()
+		}
+		i.store.locked(func() { i.store.rows = 2 })
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if n := strings.Count(i.take(), "load objects"); n < 5 || n > 15 {
+			t.Errorf("the rows were read %d times where that changes nothing", n)
+		}
+		row := state.Pending{Bucket: "b", Key: "own", Cluster: "c"}
+		i.Exceptions.Adding([]state.Pending{row})
+		wait()
+		if got := i.take(); got != "" {
+			t.Errorf("told while a row is on its way into the store: %s", got)
+		}
+		i.Exceptions.Added([]state.Pending{row}, errDown)
+		wait()
+		if got := i.take(); got != "" {
+			t.Errorf("told while a row could not be stored: %s", got)
 		}
 	})
 }

@@ -57,6 +57,8 @@ type Follower struct {
 	position   atomic.Pointer[Position]
 	connection connection
 	rounds     chan chan<- error // asks for a look that begins after the request
+	recountAt  time.Time
+	recountIn  time.Duration // 0: as usual
 
 	ownMu sync.Mutex
 	own   map[state.Seq]struct{} // changes made and published here
@@ -79,10 +81,10 @@ func New(o Options) *Follower {
 
 // Start reads where a shared store's sequences stand, before memory is loaded.
 func Start(ctx context.Context, shared state.Shared) (at Position, err error) {
-	if at.Changes, err = shared.Seq(ctx); err != nil {
+	if at.Changes, err = shared.ChangeLog().Seq(ctx); err != nil {
 		return at, err
 	}
-	at.Objects, err = shared.ObjectSeq(ctx)
+	at.Objects, err = shared.Instances().ObjectSeq(ctx)
 	return at, err
 }
 

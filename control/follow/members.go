@@ -84,7 +84,7 @@ func (m *Members) List(ctx context.Context) ([]state.MemberInfo, error) {
 	if m.f.Shared() == nil {
 		return nil, nil
 	}
-	return m.f.Shared().Members(ctx)
+	return m.f.Shared().Instances().Members(ctx)
 }
 
 // News delivers a value soon after something of a kind happened on any instance, until ctx
@@ -93,7 +93,7 @@ func (m *Members) News(ctx context.Context, of state.NewsKind) <-chan struct{} {
 	if m.f.Shared() == nil {
 		return nil
 	}
-	return m.f.Shared().News(ctx, of)
+	return m.f.Shared().Instances().News(ctx, of)
 }
 
 // CatchUp returns when this instance routes by all that was committed before the call.

@@ -33,7 +33,7 @@ func heldAt(ctx context.Context, s state.Store) (time.Time, error) {
 }
 
 func readHolds(ctx context.Context, s state.Store) (h holds, err error) {
-	text, err := s.GetMeta(ctx, metaHolds)
+	text, err := s.Facts().GetMeta(ctx, metaHolds)
 	if err != nil || text == "" {
 		return h, err
 	}
@@ -48,5 +48,5 @@ func writeHolds(ctx context.Context, s state.Store, h holds) error {
 	if err != nil {
 		return err
 	}
-	return s.PutMeta(ctx, metaHolds, string(text))
+	return s.Facts().PutMeta(ctx, metaHolds, string(text))
 }

@@ -201,7 +201,7 @@ func (m *Mirror) replay(ctx context.Context) error {
 		return err
 	}
 	for {
-		changes, err := m.source.Shared().ObjectChanges(ctx, h.Objects, changePage)
+		changes, err := m.source.Shared().Instances().ObjectChanges(ctx, h.Objects, changePage)
 		if err != nil {
 			return err
 		}
@@ -216,13 +216,13 @@ func (m *Mirror) replay(ctx context.Context) error {
 func (m *Mirror) replayChanges(ctx context.Context, after state.Seq) error {
 	store := m.source.Shared()
 	for {
-		changes, err := store.Changes(ctx, after, changePage)
+		changes, err := store.ChangeLog().Changes(ctx, after, changePage)
 		if err != nil || len(changes) == 0 {
 			return err
 		}
 		after = changes[len(changes)-1].Seq
 		for _, c := range follow.Gather(changes) {
-			if err := c.Read(ctx, store); err != nil {
+			if err := c.Read(ctx, store.Catalogue()); err != nil {
 				return err
 			}
 			m.NoteChange(c)

@@ -46,37 +46,41 @@ type source struct {
 	seen    time.Time
 }
 
-func (s *source) Join(context.Context, string) (state.Member, error) {
+func (s *source) Instances() state.Instances { return sourceInstances{s} }
+
+type sourceInstances struct{ of *source }
+
+func (s sourceInstances) Join(context.Context, string) (state.Member, error) {
 	return nil, errors.New("not here")
 }
-func (s *source) Members(context.Context) ([]state.MemberInfo, error) { return nil, nil }
-func (s *source) Shared() state.Shared                                { return s }
+func (s sourceInstances) Members(context.Context) ([]state.MemberInfo, error) { return nil, nil }
+func (s *source) Shared() state.Shared                                        { return s }
 
-func (s *source) ObjectSeq(context.Context) (state.Seq, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return state.Seq(len(s.objects)), nil
+func (s sourceInstances) ObjectSeq(context.Context) (state.Seq, error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	return state.Seq(len(s.of.objects)), nil
 }
 
-func (s *source) Latest(ctx context.Context) (changes, objects state.Seq, err error) {
-	if changes, err = s.Seq(ctx); err == nil {
-		objects, err = s.ObjectSeq(ctx)
+func (s sourceInstances) Latest(ctx context.Context) (changes, objects state.Seq, err error) {
+	if changes, err = s.of.ChangeLog().Seq(ctx); err == nil {
+		objects, err = s.of.Instances().ObjectSeq(ctx)
 	}
 	return changes, objects, err
 }
 
-func (s *source) News(context.Context, state.NewsKind) <-chan struct{} { return nil }
+func (s sourceInstances) News(context.Context, state.NewsKind) <-chan struct{} { return nil }
 
-func (s *source) ObjectChanges(_ context.Context, after state.Seq, _ int) ([]state.ObjectChange, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.objects[min(int(after), len(s.objects)):]), nil
+func (s sourceInstances) ObjectChanges(_ context.Context, after state.Seq, _ int) ([]state.ObjectChange, error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	return slices.Clone(s.of.objects[min(int(after), len(s.of.objects)):]), nil
 }
 
 // At is where everything is known: as if it was followed at once.
 func (s *source) At() (follow.Position, time.Time) {
-	changes, _ := s.Seq(context.Background())
-	objects, _ := s.ObjectSeq(context.Background())
+	changes, _ := s.ChangeLog().Seq(context.Background())
+	objects, _ := s.Instances().ObjectSeq(context.Background())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return follow.Position{Changes: changes, Objects: objects}, s.seen
@@ -110,12 +114,12 @@ func (w *world) begin() *mirror.Mirror {
 // change changes the source, and tells the mirror if there is one.
 func (w *world) change(m *mirror.Mirror, f func(tx state.Tx) error, about ...state.Ref) {
 	w.t.Helper()
-	if _, err := w.source.Update(context.Background(), f); err != nil {
+	if _, err := w.source.Catalogue().Update(context.Background(), f); err != nil {
 		w.t.Fatal(err)
 	}
 	for _, r := range about {
 		c := &publish.Change{Ref: r, Resource: true}
-		if err := c.Read(context.Background(), w.source); err != nil {
+		if err := c.Read(context.Background(), w.source.Catalogue()); err != nil {
 			w.t.Fatal(err)
 		}
 		m.NoteChange(c)
@@ -155,14 +159,14 @@ func (w *world) object(m *mirror.Mirror, bucket, key string, gone bool) {
 	var err error
 	if gone {
 		var rows []state.Pending
-		rows, err = w.source.ListPending(ctx, state.PendingFilter{Bucket: bucket}, state.PendingKey{}, 0)
+		rows, err = w.source.Queue().ListPending(ctx, state.PendingFilter{Bucket: bucket}, state.PendingKey{}, 0)
 		for _, r := range rows {
 			if r.Key == key && err == nil {
-				_, err = w.source.FinishPending(ctx, state.PendingKey{Bucket: bucket, Key: key, Cluster: "c", Gen: r.Gen})
+				_, err = w.source.Queue().FinishPending(ctx, state.PendingKey{Bucket: bucket, Key: key, Cluster: "c", Gen: r.Gen})
 			}
 		}
 	} else {
-		_, err = w.source.AddPending(ctx, state.Pending{Bucket: bucket, Key: key, Cluster: "c"})
+		_, err = w.source.Queue().AddPending(ctx, state.Pending{Bucket: bucket, Key: key, Cluster: "c"})
 	}
 	if err != nil {
 		w.t.Fatal(err)
@@ -180,7 +184,7 @@ func contents(t *testing.T, s state.Store) string {
 	ctx := context.Background()
 	var all []string
 	for _, k := range catalog.Kinds {
-		recs, err := s.List(ctx, k, "", 0)
+		recs, err := s.Catalogue().List(ctx, k, "", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,12 +192,12 @@ func contents(t *testing.T, s state.Store) string {
 			all = append(all, fmt.Sprintf("%s %s", r.Kind, r.Body))
 		}
 	}
-	err := s.EachCopy(ctx, func(c state.Copy) error {
+	err := s.Catalogue().EachCopy(ctx, func(c state.Copy) error {
 		all = append(all, fmt.Sprint("copy ", c.Bucket, c.Prefix, c.Cluster, c.State))
 		return nil
 	})
 	rows := make(map[string]bool)
-	err = errors.Join(err, s.EachPending(ctx, func(p state.Pending) error {
+	err = errors.Join(err, s.Queue().EachPending(ctx, func(p state.Pending) error {
 		rows[fmt.Sprint("pending ", p.Bucket, p.Key, p.Cluster)] = true
 		return nil
 	}))
@@ -275,7 +279,14 @@ func TestAMirrorThatIsTooFarBehind(t *testing.T) {
 
 type trimmed struct{ state.Store }
 
-func (trimmed) Changes(context.Context, state.Seq, int) ([]state.Change, error) {
+func (s trimmed) ChangeLog() state.ChangeLog { return trimmedChangeLog{s.Store.ChangeLog(), s} }
+
+type trimmedChangeLog struct {
+	state.ChangeLog
+	of trimmed
+}
+
+func (trimmedChangeLog) Changes(context.Context, state.Seq, int) ([]state.Change, error) {
 	return nil, state.ErrNotFound
 }
 
@@ -287,7 +298,7 @@ func TestManyThings(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	var rows []state.Pending
-	_, err := w.source.Update(ctx, func(tx state.Tx) error {
+	_, err := w.source.Catalogue().Update(ctx, func(tx state.Tx) error {
 		for n := range 1200 {
 			rec, err := record.Encode(&catalog.Bucket{Name: fmt.Sprintf("b%04d", n)})
 			if err == nil {
@@ -308,11 +319,11 @@ func TestManyThings(t *testing.T) {
 	for n := range 9000 {
 		rows = append(rows, state.Pending{Bucket: "b0000", Key: fmt.Sprint(n), Cluster: "c"})
 	}
-	if _, err := w.source.AddPending(ctx, rows...); err != nil {
+	if _, err := w.source.Queue().AddPending(ctx, rows...); err != nil {
 		t.Fatal(err)
 	}
 	w.check(w.begin())
-	_, err = w.source.Update(ctx, func(tx state.Tx) error {
+	_, err = w.source.Catalogue().Update(ctx, func(tx state.Tx) error {
 		for n := range 1100 {
 			if err := tx.Delete(catalog.KindBucket, fmt.Sprintf("b%04d", n)); err != nil {
 				return err
@@ -367,11 +378,18 @@ func (f *failing) err() error {
 	return nil
 }
 
-func (f *failing) Update(ctx context.Context, g func(state.Tx) error) (state.Seq, error) {
-	if err := f.err(); err != nil {
+func (f *failing) Catalogue() state.Catalogue { return failingCatalogue{f.Store.Catalogue(), f} }
+
+type failingCatalogue struct {
+	state.Catalogue
+	of *failing
+}
+
+func (f failingCatalogue) Update(ctx context.Context, g func(state.Tx) error) (state.Seq, error) {
+	if err := f.of.err(); err != nil {
 		return 0, err
 	}
-	return f.Store.Update(ctx, g)
+	return f.Catalogue.Update(ctx, g)
 }
 
 // The age is that of what was followed when it was written; a mirror that can't be opened

@@ -24,8 +24,18 @@ type disk struct {
 	holds string
 }
 
-func (d *disk) GetMeta(context.Context, string) (string, error) { return d.holds, nil }
-func (d *disk) Close() error                                    { return nil }
+func (d *disk) Facts() state.Facts { return diskFacts{of: d} }
+
+// Queue is not read of a disk.
+func (d *disk) Queue() state.Queue { return nil }
+
+type diskFacts struct {
+	state.Facts
+	of *disk
+}
+
+func (d diskFacts) GetMeta(context.Context, string) (string, error) { return d.of.holds, nil }
+func (d *disk) Close() error                                        { return nil }
 
 // heldSince is a disk that was written some time ago.
 func heldSince(age time.Duration) *disk {
@@ -129,7 +139,7 @@ func TestTheMirrorStandsIn(t *testing.T) {
 		if h.using != nil || h.standby == nil || !errors.Is(o.Missing(), errDown) {
 			t.Fatalf("works on %v, stood in for by %v: %v", h.using, h.standby, o.Missing())
 		}
-		if _, err := h.standby.AddPending(t.Context()); !errors.Is(err, errDown) || h.standby.Kind() != "postgres" {
+		if _, err := h.standby.Queue().AddPending(t.Context()); !errors.Is(err, errDown) || h.standby.Kind() != "postgres" {
 			t.Errorf("a change meanwhile: %v", err)
 		}
 		time.Sleep(time.Minute)
@@ -139,7 +149,7 @@ func TestTheMirrorStandsIn(t *testing.T) {
 		if h.using != &a.store || h.came != 1 || o.Missing() != nil {
 			t.Errorf("works on %v, told %d times, missing: %v", h.using, h.came, o.Missing())
 		}
-		if err := h.standby.PutMeta(t.Context(), "k", "v"); !errors.Is(err, state.ErrUnavailable) {
+		if err := h.standby.Facts().PutMeta(t.Context(), "k", "v"); !errors.Is(err, state.ErrUnavailable) {
 			t.Errorf("a change of the stand-in: %v", err)
 		}
 		o.Stop()

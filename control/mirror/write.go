@@ -30,7 +30,7 @@ type writer struct {
 // newWriter finds out what a store has.
 func newWriter(ctx context.Context, store state.Store) (*writer, error) {
 	w := &writer{store: store, seed: maphash.MakeSeed(), stored: make(map[uint64]struct{})}
-	return w, store.EachPending(ctx, func(p state.Pending) error {
+	return w, store.Queue().EachPending(ctx, func(p state.Pending) error {
 		w.stored[w.hash(objectKey{p.Bucket, p.Key, p.Cluster})] = struct{}{}
 		return nil
 	})
@@ -63,7 +63,7 @@ func (w *writer) writeThings(ctx context.Context, d dirtySet) error {
 		steps = append(steps, func(tx state.Tx) error { return writeRows(tx, bucket, rows) })
 	}
 	for batch := range slices.Chunk(steps, batchThings) {
-		_, err := w.store.Update(ctx, func(tx state.Tx) error {
+		_, err := w.store.Catalogue().Update(ctx, func(tx state.Tx) error {
 			for _, step := range batch {
 				if err := step(tx); err != nil {
 					return err
@@ -103,7 +103,7 @@ func (w *writer) addObjects(ctx context.Context, objects map[objectKey]bool) err
 		if len(rows) == 0 {
 			return nil
 		}
-		_, err := w.store.AddPending(ctx, rows...)
+		_, err := w.store.Queue().AddPending(ctx, rows...)
 		if err == nil {
 			for _, r := range rows {
 				w.stored[w.hash(objectKey{r.Bucket, r.Key, r.Cluster})] = struct{}{}
@@ -133,7 +133,7 @@ func (w *writer) removeObjects(ctx context.Context, objects map[objectKey]bool) 
 		if _, has := w.stored[w.hash(k)]; !gone || !has {
 			continue
 		}
-		rows, err := w.store.ListPending(ctx, state.PendingFilter{Bucket: k.bucket, Cluster: k.cluster},
+		rows, err := w.store.Queue().ListPending(ctx, state.PendingFilter{Bucket: k.bucket, Cluster: k.cluster},
 			state.PendingKey{Bucket: k.bucket, Key: k.key}, 1)
 		if err != nil {
 			return err
@@ -147,7 +147,7 @@ func (w *writer) removeObjects(ctx context.Context, objects map[objectKey]bool) 
 
 func (w *writer) removeRows(ctx context.Context, keys []state.PendingKey) error {
 	for batch := range slices.Chunk(keys, batchRows) {
-		if _, err := w.store.FinishPending(ctx, batch...); err != nil {
+		if _, err := w.store.Queue().FinishPending(ctx, batch...); err != nil {
 			return err
 		}
 		for _, p := range batch {
@@ -179,7 +179,7 @@ func (w *writer) writeAll(ctx context.Context, from state.Store) error {
 func (w *writer) addMissing(ctx context.Context, from state.Store) (stale []state.PendingKey, err error) {
 	live := make(map[uint64]struct{})
 	missing := make(map[objectKey]bool)
-	err = from.EachPending(ctx, func(p state.Pending) error {
+	err = from.Queue().EachPending(ctx, func(p state.Pending) error {
 		k := objectKey{strings.Clone(p.Bucket), strings.Clone(p.Key), strings.Clone(p.Cluster)}
 		live[w.hash(k)] = struct{}{}
 		if _, has := w.stored[w.hash(k)]; !has {
@@ -197,7 +197,7 @@ func (w *writer) addMissing(ctx context.Context, from state.Store) (stale []stat
 	if err != nil {
 		return nil, err
 	}
-	err = w.store.EachPending(ctx, func(p state.Pending) error {
+	err = w.store.Queue().EachPending(ctx, func(p state.Pending) error {
 		if _, has := live[w.hash(objectKey{p.Bucket, p.Key, p.Cluster})]; !has {
 			stale = append(stale, state.PendingKey{Bucket: strings.Clone(p.Bucket), Key: strings.Clone(p.Key), Cluster: strings.Clone(p.Cluster), Gen: p.Gen})
 		}
@@ -255,7 +255,7 @@ func (w *writer) writeKind(ctx context.Context, from state.Store, k catalog.Kind
 func records(ctx context.Context, s state.Store, k catalog.Kind) iter.Seq2[state.Record, error] {
 	return func(yield func(state.Record, error) bool) {
 		for after := ""; ; {
-			page, err := s.List(ctx, k, after, batchRows)
+			page, err := s.Catalogue().List(ctx, k, after, batchRows)
 			if err != nil {
 				yield(state.Record{}, err)
 				return
@@ -277,9 +277,9 @@ func records(ctx context.Context, s state.Store, k catalog.Kind) iter.Seq2[state
 func (w *writer) writeCopies(ctx context.Context, from state.Store) error {
 	d := newDirtySet()
 	known := make(map[uint64]struct{})
-	err := record.EachBucket(ctx, from, func(bucket string, rows []state.Copy) error {
+	err := record.EachBucket(ctx, from.Catalogue(), func(bucket string, rows []state.Copy) error {
 		known[w.hash(objectKey{bucket: bucket})] = struct{}{}
-		have, err := w.store.CopiesOf(ctx, bucket)
+		have, err := w.store.Catalogue().CopiesOf(ctx, bucket)
 		if err != nil || slices.EqualFunc(have, rows, sameCopy) {
 			return err
 		}
@@ -292,7 +292,7 @@ func (w *writer) writeCopies(ctx context.Context, from state.Store) error {
 	if err != nil {
 		return err
 	}
-	err = record.EachBucket(ctx, w.store, func(bucket string, _ []state.Copy) error {
+	err = record.EachBucket(ctx, w.store.Catalogue(), func(bucket string, _ []state.Copy) error {
 		if _, has := known[w.hash(objectKey{bucket: bucket})]; !has {
 			d.copies[bucket] = nil
 		}

@@ -118,17 +118,18 @@ var faults = []fault{
 }
 
 // forbid takes a copy's cluster out of the policy, and has the storage watched from the
-// answer until it is allowed again.
+// answer until it is allowed again, once everything else is healed: that needs an instance
+// that answers, and a database.
 func forbid(w *world, _ *rand.Rand) func() {
 	exclude := func(zones ...string) error {
 		_, err := w.running().call(http.MethodPatch, "/fado/policies/p", map[string]any{"exclude_zones": zones})
 		return err
 	}
 	if err := exclude("zc3", "zc4"); err != nil {
-		return func() { w.insist("allowing c3", func() error { return exclude("zc4") }) }
+		return func() { w.afterwards(func() { w.insist("allowing c3", func() error { return exclude("zc4") }) }) }
 	}
 	from := time.Now()
-	return func() {
+	allow := func() {
 		for _, wr := range w.places[2].proxy.Writes(from, time.Now()) {
 			if wr.Status == http.StatusOK { // the server took it after the answer
 				w.Errorf("written in the forbidden c3: %+v, forbidden from %v", wr, from)
@@ -136,10 +137,11 @@ func forbid(w *world, _ *rand.Rand) func() {
 		}
 		w.insist("allowing c3", func() error { return exclude("zc4") })
 	}
+	return func() { w.afterwards(allow) }
 }
 
-// insist has a call to the API succeed: until then, there may be a database yet to come
-// back.
+// insist has a call to the API succeed: for a moment there may be no way to the database
+// that came back just now.
 func (w *world) insist(what string, f func() error) { w.await(what, f) }
 
 // round lets one to three faults happen at once, under writes, heals them, and waits
@@ -165,6 +167,10 @@ func (w *world) round(n int, rng *rand.Rand, ws *writers, c *checker, faults []f
 	for i := range heals {
 		heals[len(heals)-1-i]()
 	}
+	for _, f := range w.later {
+		f()
+	}
+	w.later = nil
 	want := ws.stop()
 	w.settled(want)
 }
@@ -251,9 +257,13 @@ func (p *place) differ(got, want map[string]string) error {
 	return fmt.Errorf("%d keys differ: %s", len(bad), strings.Join(bad[:min(3, len(bad))], "; "))
 }
 
-// narrowed leaves the faults that have FADO_CHAOS_ONLY in their names.
+// narrowed leaves the faults that have one of FADO_CHAOS_ONLY, divided by commas, in their
+// names.
 func narrowed(faults []fault) []fault {
-	return slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return !strings.Contains(f.name, os.Getenv("FADO_CHAOS_ONLY")) })
+	only := strings.Split(os.Getenv("FADO_CHAOS_ONLY"), ",")
+	return slices.DeleteFunc(slices.Clone(faults), func(f fault) bool {
+		return !slices.ContainsFunc(only, func(o string) bool { return strings.Contains(f.name, o) })
+	})
 }
 
 // TestChaos is described in the package comment.

@@ -21,7 +21,8 @@ var sharedFaults = []fault{
 		}
 		pid := i.cmd.Process.Pid
 		_ = syscall.Kill(pid, syscall.SIGSTOP)
-		return func() { _ = syscall.Kill(pid, syscall.SIGCONT) }
+		i.paused = true
+		return func() { _ = syscall.Kill(pid, syscall.SIGCONT); i.paused = false }
 	}),
 	{"database restarted", func(w *world, _ *rand.Rand) func() {
 		w.db.Stop()
@@ -60,6 +61,7 @@ func TestChaosShared(t *testing.T) {
 	w.db = testenv.PostgresServer(t)
 	name, err := w.db.NewDatabase(t.Context())
 	w.must(err)
+	w.dbName = name
 	for range 2 {
 		l, err := testenv.NewProxy(w.db.Addr())
 		w.must(err)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +20,7 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/jackc/pgx/v5"
 	"github.com/minio/minio-go/v7"
 
 	_ "github.com/fado-project/fado"
@@ -58,9 +60,14 @@ type world struct {
 	fados  []*instance
 	// The database that several instances share, and each one's link to it; nil and
 	// none where the only instance has a store of its own.
-	db    *testenv.Postgres
-	links []*testenv.Proxy
+	db     *testenv.Postgres
+	dbName string // of the instances, at db
+	links  []*testenv.Proxy
+	later  []func() // what a round ends with, once its faults are healed
 }
+
+// afterwards has f done once all faults of the round are healed.
+func (w *world) afterwards(f func()) { w.later = append(w.later, f) }
 
 // instance is one FaDO, running or not.
 type instance struct {
@@ -68,6 +75,7 @@ type instance struct {
 	admin, config string
 	s3            string    // host and port of its S3 endpoint, "" for none
 	cmd           *exec.Cmd // nil while it does not run
+	paused        bool      // it is stopped by a signal: connections are taken, nothing is answered
 	exited        chan struct{}
 }
 
@@ -152,18 +160,22 @@ func (i *instance) kill() {
 	}
 	_ = i.cmd.Process.Kill()
 	<-i.exited
-	i.cmd = nil
+	i.cmd, i.paused = nil, false
 }
 
-// running is an instance that runs; all are started if none does.
+// running is an instance that runs and answers; one is started if none does.
 func (w *world) running() *instance {
 	for _, i := range w.fados {
-		if i.cmd != nil {
+		if i.cmd != nil && !i.paused {
 			return i
 		}
 	}
-	w.fados[0].start()
-	return w.fados[0]
+	stopped := slices.IndexFunc(w.fados, func(i *instance) bool { return i.cmd == nil })
+	if stopped < 0 {
+		w.Fatal("all instances are paused")
+	}
+	w.fados[stopped].start()
+	return w.fados[stopped]
 }
 
 // call makes a request to the admin API.
@@ -205,9 +217,51 @@ func (w *world) await(what string, f func() error) {
 	}
 	for _, i := range w.fados {
 		log, _ := os.ReadFile(i.config + ".log")
-		w.Logf("%s: %s", i.admin, log[max(0, len(log)-6000):])
+		conflicts, _ := i.call(http.MethodGet, "/fado/buckets/"+bucket+"/conflicts", nil)
+		w.Logf("%s: conflicts %s\n%s", i.admin, conflicts, log[max(0, len(log)-6000):])
+		w.evidence(i, "goroutines", "/debug/pprof/goroutine?debug=2")
+		w.evidence(i, "transfers", "/fado/replication/transfers")
 	}
+	w.rows()
 	w.Fatalf("%s: %v", what, err)
+}
+
+// evidence keeps what an instance says of itself.
+func (w *world) evidence(i *instance, what, path string) {
+	body, err := i.call(http.MethodGet, path, nil)
+	if err != nil {
+		body = []byte(err.Error())
+	}
+	file := filepath.Join(os.TempDir(), fmt.Sprintf("chaos-%d-%s", i.cmd.Process.Pid, what))
+	w.Logf("%s of %s: %s (%v)", what, i.admin, file, os.WriteFile(file, body, 0o600))
+}
+
+// rows logs the pending rows of the database, and what its connections do.
+func (w *world) rows() {
+	if w.db == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, w.db.DSN(w.dbName))
+	if err != nil {
+		w.Logf("looking at the database: %v", err)
+		return
+	}
+	defer conn.Close(ctx)
+	for _, q := range []string{
+		"SELECT row_to_json(p)::text FROM fado.pending p LIMIT 20",
+		"SELECT row_to_json(a)::text FROM (SELECT now(), pid, state, xact_start, state_change, wait_event_type, wait_event, left(query, 200) AS query FROM pg_stat_activity WHERE datname = current_database()) a",
+		"SELECT row_to_json(l)::text FROM pg_locks l WHERE NOT granted OR locktype IN ('advisory', 'transactionid')",
+	} {
+		found, err := conn.Query(ctx, q)
+		if err != nil {
+			w.Logf("looking at the database: %v", err)
+			return
+		}
+		all, err := pgx.CollectRows(found, pgx.RowTo[string])
+		w.Logf("%s (%v):\n%s", q, err, strings.Join(all, "\n"))
+	}
 }
 
 // declare makes the policy and the bucket by the API.

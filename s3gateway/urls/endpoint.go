@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,30 @@ func (e *Endpoint) URL() string {
 		return ""
 	}
 	return e.Scheme + "://" + e.Host
+}
+
+// Endpoints are those of a configuration. They are declared while it is provisioned, one after the
+// other, and read from then on.
+type Endpoints struct{ all []*Endpoint }
+
+// Declare takes up an endpoint.
+func (es *Endpoints) Declare(e *Endpoint) {
+	es.all = append(es.all, e)
+	slices.SortFunc(es.all, func(a, b *Endpoint) int { return strings.Compare(a.URL()+" "+a.Port, b.URL()+" "+b.Port) })
+}
+
+// All returns the endpoints by their URLs.
+func (es *Endpoints) All() []*Endpoint { return es.all }
+
+// For returns the endpoint for who reads what is in a cluster: the one there, else the
+// first; nil where none says how it is reached.
+func (es *Endpoints) For(cluster string) (found *Endpoint) {
+	for _, e := range es.all {
+		if e.Host != "" && (found == nil || e.Cluster == cluster && found.Cluster != cluster) {
+			found = e
+		}
+	}
+	return found
 }
 
 // Request is one request of the S3 API. Without a key it is about the bucket.

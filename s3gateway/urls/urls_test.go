@@ -144,3 +144,27 @@ func BenchmarkSign(b *testing.B) {
 		}
 	})
 }
+
+// What is read in a cluster is reached by the endpoint there, else by the first that says how it is
+// reached; the order in which endpoints are declared doesn't matter.
+func TestEndpointFor(t *testing.T) {
+	silent := &Endpoint{Port: "9000", Cluster: "c1"}
+	a, b := &Endpoint{Scheme: "https", Host: "a.example"}, &Endpoint{Scheme: "https", Host: "b.example", Cluster: "c2"}
+	for _, order := range [][]*Endpoint{{silent, a, b}, {b, a, silent}} {
+		var es Endpoints
+		if es.For("c1") != nil {
+			t.Error("an endpoint where there is none")
+		}
+		for _, e := range order {
+			es.Declare(e)
+		}
+		if all := es.All(); len(all) != 3 || all[0] != silent || all[1] != a || all[2] != b {
+			t.Errorf("%v", all)
+		}
+		for cluster, want := range map[string]*Endpoint{"c1": a, "c2": b, "c3": a} {
+			if got := es.For(cluster); got != want {
+				t.Errorf("%s: %+v", cluster, got)
+			}
+		}
+	}
+}

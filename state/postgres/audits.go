@@ -66,9 +66,11 @@ func (t *tx) queueAudit() {
 	t.batch.Queue("UPDATE fado.counters SET audit_seq = $1, audit_hash = $2", t.audit.Head.Seq, t.audit.Head.Hash)
 }
 
-// AuditHead implements state.Audits.
-func (s *Store) AuditHead(ctx context.Context) (h audit.Head, err error) {
-	err = s.read(ctx, "reading the end of the audit records", func(ctx context.Context, q querier) error {
+// audits implements [state.Audits].
+type audits struct{ db *core }
+
+func (s audits) AuditHead(ctx context.Context) (h audit.Head, err error) {
+	err = s.db.read(ctx, "reading the end of the audit records", func(ctx context.Context, q querier) error {
 		all, err := collect(ctx, q, func(rows pgx.Rows) (h audit.Head, err error) { return h, rows.Scan(&h.Seq, &h.Hash) }, "SELECT audit_seq, audit_hash FROM fado.counters")
 		if err == nil && len(all) > 0 {
 			h = all[0]
@@ -78,9 +80,8 @@ func (s *Store) AuditHead(ctx context.Context) (h audit.Head, err error) {
 	return h, err
 }
 
-// AuditRecords implements state.Audits.
-func (s *Store) AuditRecords(ctx context.Context, f state.AuditFilter, limit int) (all []audit.Record, err error) {
-	err = s.read(ctx, "reading audit records", func(ctx context.Context, q querier) (err error) {
+func (s audits) AuditRecords(ctx context.Context, f state.AuditFilter, limit int) (all []audit.Record, err error) {
+	err = s.db.read(ctx, "reading audit records", func(ctx context.Context, q querier) (err error) {
 		since, until := f.Bounds()
 		all, err = collect(ctx, q, scanAudit, `SELECT seq, at, node, kind, actor, body, prev, hash FROM fado.audit
 			WHERE seq > $1 AND ($2 = '' OR kind = $2) AND ($3 = '' OR subject = $3) AND at >= $4 AND at < $5 AND ($7::bigint = 0 OR seq < $7) ORDER BY `+f.Order()+` LIMIT $6`,
@@ -100,9 +101,8 @@ func scanAudit(rows pgx.Rows) (r audit.Record, err error) {
 	return r, nil
 }
 
-// TrimAudit implements state.Audits.
-func (s *Store) TrimAudit(ctx context.Context, before time.Time) (n int64, err error) {
-	err = s.read(ctx, "trimming audit records", func(ctx context.Context, q querier) error {
+func (s audits) TrimAudit(ctx context.Context, before time.Time) (n int64, err error) {
+	err = s.db.read(ctx, "trimming audit records", func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, `DELETE FROM fado.audit WHERE seq < (SELECT max(seq) FROM fado.audit WHERE kind = $1 AND at < $2)`, string(audit.Checkpoint), before.UnixMilli())
 		n = tag.RowsAffected()
 		return err

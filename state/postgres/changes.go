@@ -58,10 +58,12 @@ func queueTrim(b *pgx.Batch) {
 		UPDATE fado.counters SET changes_trimmed = last.seq - 1 FROM last WHERE last.seq - 1 > changes_trimmed`, keepChanges)
 }
 
-// Changes implements state.Store.
-func (s *Store) Changes(ctx context.Context, after state.Seq, limit int) (all []state.Change, err error) {
+// changeLog implements [state.ChangeLog].
+type changeLog struct{ db *core }
+
+func (s changeLog) Changes(ctx context.Context, after state.Seq, limit int) (all []state.Change, err error) {
 	const doing = "reading changes"
-	err = s.read(ctx, doing, func(ctx context.Context, q querier) (err error) {
+	err = s.db.read(ctx, doing, func(ctx context.Context, q querier) (err error) {
 		// The limit may cut through a Seq, of which all are wanted: those of the first Seq
 		// too many come along, and are cut off where they need not.
 		all, err = collect(ctx, q, func(rows pgx.Rows) (c state.Change, err error) {
@@ -93,9 +95,8 @@ func beyond(limit int) int64 {
 	return int64(limit)
 }
 
-// Seq implements state.Store.
-func (s *Store) Seq(ctx context.Context) (seq state.Seq, err error) {
-	err = s.read(ctx, "reading the sequence number", func(ctx context.Context, q querier) error {
+func (s changeLog) Seq(ctx context.Context) (seq state.Seq, err error) {
+	err = s.db.read(ctx, "reading the sequence number", func(ctx context.Context, q querier) error {
 		n, _, err := one[int64](ctx, q, "SELECT seq FROM fado.counters")
 		seq = state.Seq(n)
 		return err
@@ -103,9 +104,8 @@ func (s *Store) Seq(ctx context.Context) (seq state.Seq, err error) {
 	return seq, err
 }
 
-// Revision implements state.Store.
-func (s *Store) Revision(ctx context.Context) (seq state.Seq, err error) {
-	err = s.read(ctx, "reading the catalogue's revision", func(ctx context.Context, q querier) error {
+func (s catalogue) Revision(ctx context.Context) (seq state.Seq, err error) {
+	err = s.db.read(ctx, "reading the catalogue's revision", func(ctx context.Context, q querier) error {
 		n, _, err := one[int64](ctx, q, "SELECT revision FROM fado.counters")
 		seq = state.Seq(n)
 		return err
@@ -123,9 +123,8 @@ func (t *tx) Revision() (seq state.Seq, err error) {
 	return seq, err
 }
 
-// ObjectChanges implements state.Shared.
-func (s *Store) ObjectChanges(ctx context.Context, after state.Seq, limit int) (all []state.ObjectChange, err error) {
-	err = s.read(ctx, "reading changes of objects", func(ctx context.Context, q querier) (err error) {
+func (s instances) ObjectChanges(ctx context.Context, after state.Seq, limit int) (all []state.ObjectChange, err error) {
+	err = s.db.read(ctx, "reading changes of objects", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, func(rows pgx.Rows) (c state.ObjectChange, err error) {
 			return c, rows.Scan((*int64)(&c.Seq), (*string)(&c.Kind), &c.Bucket, (*blob)(&c.Key), &c.Cluster, &c.Gone)
 		}, "SELECT seq, kind, bucket, key, cluster, gone FROM fado.object_changes WHERE seq > $1 ORDER BY seq LIMIT $2", int64(after), noLimit(limit))
@@ -146,9 +145,8 @@ func (s *Store) ObjectChanges(ctx context.Context, after state.Seq, limit int) (
 
 const lastObject = "SELECT greatest(objects_trimmed, (SELECT max(seq) FROM fado.object_changes)) FROM fado.counters"
 
-// ObjectSeq implements state.Shared.
-func (s *Store) ObjectSeq(ctx context.Context) (seq state.Seq, err error) {
-	err = s.read(ctx, "reading the sequence number of objects", func(ctx context.Context, q querier) error {
+func (s instances) ObjectSeq(ctx context.Context) (seq state.Seq, err error) {
+	err = s.db.read(ctx, "reading the sequence number of objects", func(ctx context.Context, q querier) error {
 		n, _, err := one[int64](ctx, q, lastObject)
 		seq = state.Seq(n)
 		return err
@@ -156,18 +154,20 @@ func (s *Store) ObjectSeq(ctx context.Context) (seq state.Seq, err error) {
 	return seq, err
 }
 
-// GetMeta implements state.Store.
-func (s *Store) GetMeta(ctx context.Context, key string) (value string, err error) {
-	err = s.read(ctx, "reading "+key, func(ctx context.Context, q querier) (err error) {
+// facts implements [state.Facts].
+type facts struct{ db *core }
+
+func (s facts) GetMeta(ctx context.Context, key string) (value string, err error) {
+	err = s.db.read(ctx, "reading "+key, func(ctx context.Context, q querier) (err error) {
 		value, _, err = one[string](ctx, q, "SELECT value FROM fado.meta WHERE key = $1", key)
 		return err
 	})
 	return value, err
 }
 
-// PutMeta implements state.Store. It is as durable as Update.
-func (s *Store) PutMeta(ctx context.Context, key, value string) error {
-	return s.decide(ctx, "writing "+key, func(b *pgx.Batch) {
+// PutMeta implements state.Facts. It is as durable as Update.
+func (s facts) PutMeta(ctx context.Context, key, value string) error {
+	return s.db.decide(ctx, "writing "+key, func(b *pgx.Batch) {
 		b.Queue(`INSERT INTO fado.meta (key, value, version) VALUES ($1, $2, 1)
 			ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = meta.version + 1`, key, value)
 	})

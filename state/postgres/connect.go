@@ -30,7 +30,7 @@ const sessionSettings = `SELECT current_setting('synchronous_commit'),
 	set_config('TimeZone', 'UTC', false)`
 
 // configure makes the pool, without connecting.
-func (s *Store) configure() error {
+func (s *core) configure() error {
 	cfg, err := parseDSN(s.o.DSN)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func Target(dsn string) (string, error) {
 	return strings.Join(hosts, ",") + "/" + c.Database, nil
 }
 
-func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
+func (s *core) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 	var commit string
 	readOnly := "off"
 	if s.o.ReadOnly {
@@ -139,7 +139,7 @@ func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // connect makes a connection beside the pool, for what must not wait for one of its.
-func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
+func (s *core) connect(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.ConnectTimeout)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)

@@ -123,14 +123,13 @@ const saveCopies = `UPDATE fado.copies c SET state = n.state, flags = n.flags, c
 	WHERE c.bucket = n.bucket AND c.prefix = n.prefix AND c.cluster = n.cluster
 	RETURNING c.bucket, c.prefix, c.cluster`
 
-// SaveCopies implements state.Store.
-func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, error) {
+func (s catalogue) SaveCopies(ctx context.Context, copies ...state.Copy) (int, error) {
 	if len(copies) == 0 {
 		return 0, nil
 	}
 	const doing = "saving copies"
-	if err := s.usable(ctx); err != nil {
-		return 0, s.wrap(ctx, doing, err)
+	if err := s.db.usable(ctx); err != nil {
+		return 0, s.db.wrap(ctx, doing, err)
 	}
 	last := make(map[stored.CopyKey]state.Copy, len(copies)) // of a copy given twice the later counts
 	for _, c := range copies {
@@ -141,12 +140,12 @@ func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, erro
 		a.add(c)
 	}
 	var saved map[stored.CopyKey]bool
-	err := s.transact(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+	err := s.db.transact(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 		saved, err = a.save(ctx, tx)
 		return err
 	})
 	if err != nil {
-		return 0, s.wrap(ctx, doing, err)
+		return 0, s.db.wrap(ctx, doing, err)
 	}
 	written := 0
 	for _, c := range copies {
@@ -155,7 +154,7 @@ func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, erro
 		}
 	}
 	if written > 0 {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return written, nil
 }
@@ -193,9 +192,8 @@ func (a *copyArrays) save(ctx context.Context, tx pgx.Tx) (map[stored.CopyKey]bo
 	return saved, tx.SendBatch(ctx, &out).Close()
 }
 
-// CopiesOf implements state.Store.
-func (s *Store) CopiesOf(ctx context.Context, buckets ...string) (all []state.Copy, err error) {
-	err = s.read(ctx, "reading copies", func(ctx context.Context, q querier) (err error) {
+func (s catalogue) CopiesOf(ctx context.Context, buckets ...string) (all []state.Copy, err error) {
+	err = s.db.read(ctx, "reading copies", func(ctx context.Context, q querier) (err error) {
 		all, err = copiesOf(ctx, q, buckets...)
 		return err
 	})
@@ -205,11 +203,10 @@ func (s *Store) CopiesOf(ctx context.Context, buckets ...string) (all []state.Co
 	return all, nil
 }
 
-// EachCopy implements state.Store.
-func (s *Store) EachCopy(ctx context.Context, f func(state.Copy) error) error {
+func (s catalogue) EachCopy(ctx context.Context, f func(state.Copy) error) error {
 	var after state.Copy
 	return stored.Pages(func() (page []state.Copy, err error) {
-		err = s.read(ctx, "reading copies", func(ctx context.Context, q querier) (err error) {
+		err = s.db.read(ctx, "reading copies", func(ctx context.Context, q querier) (err error) {
 			page, err = collect(ctx, q, scanCopy, `SELECT `+copyColumns+` FROM fado.copies
 				WHERE (bucket, prefix, cluster) > ($1, $2, $3) ORDER BY bucket, prefix, cluster LIMIT $4`,
 				after.Bucket, blob(after.Prefix), after.Cluster, stored.PageRows)
@@ -222,9 +219,8 @@ func (s *Store) EachCopy(ctx context.Context, f func(state.Copy) error) error {
 	})
 }
 
-// CopySums implements state.Catalogue.
-func (s *Store) CopySums(ctx context.Context) (all []state.CopySum, err error) {
-	err = s.read(ctx, "summing copies", func(ctx context.Context, q querier) (err error) {
+func (s catalogue) CopySums(ctx context.Context) (all []state.CopySum, err error) {
+	err = s.db.read(ctx, "summing copies", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, scanCopySum, `SELECT cluster, state, sum(copies)::bigint, sum(objects)::bigint, sum(bytes)::bigint
 			FROM fado.copy_sums GROUP BY cluster, state HAVING sum(copies) <> 0`)
 		return err
@@ -236,15 +232,14 @@ func (s *Store) CopySums(ctx context.Context) (all []state.CopySum, err error) {
 	return all, nil
 }
 
-// BucketCounts implements state.Catalogue.
-func (s *Store) BucketCounts(ctx context.Context) (map[string]int64, error) {
-	return s.perCluster(ctx, "counting buckets", "SELECT cluster, sum(buckets)::bigint FROM fado.bucket_sums GROUP BY cluster HAVING sum(buckets) <> 0")
+func (s catalogue) BucketCounts(ctx context.Context) (map[string]int64, error) {
+	return perCluster(ctx, s.db, "counting buckets", "SELECT cluster, sum(buckets)::bigint FROM fado.bucket_sums GROUP BY cluster HAVING sum(buckets) <> 0")
 }
 
 // perCluster reads a number of each cluster.
-func (s *Store) perCluster(ctx context.Context, doing, sql string) (map[string]int64, error) {
+func perCluster(ctx context.Context, db *core, doing, sql string) (map[string]int64, error) {
 	sums := make(map[string]int64)
-	err := s.read(ctx, doing, func(ctx context.Context, q querier) error {
+	err := db.read(ctx, doing, func(ctx context.Context, q querier) error {
 		clear(sums) // it may be tried again
 		_, err := collect(ctx, q, func(rows pgx.Rows) (cluster string, err error) {
 			var n int64

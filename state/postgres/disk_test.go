@@ -95,19 +95,19 @@ func TestDiskFull(t *testing.T) {
 		for j := range rows {
 			rows[j] = state.Pending{Bucket: "b", Key: fmt.Sprintf("%d/%d/%s", i, j, strings.Repeat("k", 500)), Cluster: "c1"}
 		}
-		if _, failure = s.AddPending(ctx, rows...); failure == nil {
+		if _, failure = s.Queue().AddPending(ctx, rows...); failure == nil {
 			acknowledged += len(rows)
 		}
 	}
 	if !errors.Is(failure, state.ErrUnavailable) || !strings.Contains(failure.Error(), "the database's disk is full") {
 		t.Fatalf("on a full disk: got error %v, want an ErrUnavailable that says so", failure)
 	}
-	if _, err := s.Get(ctx, catalog.KindZone, "before"); err != nil {
+	if _, err := s.Catalogue().Get(ctx, catalog.KindZone, "before"); err != nil {
 		t.Errorf("reading from a full disk: %v", err)
 	}
 	count := func() (n int) {
 		t.Helper()
-		if err := s.EachPending(ctx, func(state.Pending) error { n++; return nil }); err != nil {
+		if err := s.Queue().EachPending(ctx, func(state.Pending) error { n++; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -119,7 +119,7 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	works(t, s)
-	if _, err := s.AddPending(ctx, state.Pending{Bucket: "b", Key: "after", Cluster: "c1"}); err != nil || count() != acknowledged+1 {
+	if _, err := s.Queue().AddPending(ctx, state.Pending{Bucket: "b", Key: "after", Cluster: "c1"}); err != nil || count() != acknowledged+1 {
 		t.Errorf("with room again: %v", err)
 	}
 }

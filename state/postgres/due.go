@@ -22,10 +22,9 @@ const nextDue = `WITH RECURSIVE at AS (
 	UNION ALL
 	SELECT cluster, min(claim_until) FROM fado.pending WHERE claimed_by <> '' AND hold = '' GROUP BY cluster`
 
-// NextDue implements state.Queue.
-func (s *Store) NextDue(ctx context.Context) (map[string]time.Time, error) {
+func (s queue) NextDue(ctx context.Context) (map[string]time.Time, error) {
 	var all []stored.Due
-	err := s.read(ctx, "looking for what is due", func(ctx context.Context, q querier) (err error) {
+	err := s.db.read(ctx, "looking for what is due", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, func(rows pgx.Rows) (d stored.Due, err error) {
 			return d, rows.Scan(&d.Cluster, &d.At)
 		}, nextDue)

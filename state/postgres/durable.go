@@ -30,7 +30,7 @@ const objectSkip = 1 << 20
 // skipLost continues with numbers of object changes that were not used before. A crash may
 // have taken the last of them, which readers have seen; and any new connection may be the
 // first one after a crash.
-func (s *Store) skipLost(ctx context.Context, q querier, commit string) error {
+func (s *core) skipLost(ctx context.Context, q querier, commit string) error {
 	if s.o.ReadOnly {
 		return nil
 	}

@@ -46,7 +46,7 @@ var known = []error{
 // wrap says what was being done and adds the contract's sentinel for what went wrong.
 // Of the driver's errors only the text goes on: they carry the configuration, password
 // included. ctx is the caller's: only its own end is the caller's business.
-func (s *Store) wrap(ctx context.Context, doing string, err error) error {
+func (s *core) wrap(ctx context.Context, doing string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -33,7 +33,7 @@ func patient(o *Options) {
 }
 
 func putZone(s *Store, name string) error {
-	_, err := s.Update(ctx, func(tx state.Tx) error {
+	_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		return tx.Put(state.Record{Kind: catalog.KindZone, Name: name, Body: []byte(`{}`)})
 	})
 	return err
@@ -56,9 +56,9 @@ func works(t *testing.T, s *Store) {
 
 func unavailable(t *testing.T, s *Store, why string) {
 	t.Helper()
-	_, readErr := s.Get(ctx, catalog.KindZone, "z")
-	_, claimErr := s.ClaimPending(ctx, "n", 1, time.Minute, time.Now())
-	_, _, lockErr := s.TryLock(ctx, "l")
+	_, readErr := s.Catalogue().Get(ctx, catalog.KindZone, "z")
+	_, claimErr := s.Queue().ClaimPending(ctx, "n", 1, time.Minute, time.Now())
+	_, _, lockErr := s.Locks().TryLock(ctx, "l")
 	for what, err := range map[string]error{"Update": putZone(s, "z"), "Get": readErr, "ClaimPending": claimErr, "TryLock": lockErr} {
 		if !errors.Is(err, state.ErrUnavailable) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: got %v, want an ErrUnavailable with %q", what, err, why)
@@ -87,7 +87,7 @@ func TestFaults(t *testing.T) {
 		server.Stop()
 		s := openAt(t, dsn, quick)
 		unavailable(t, s, "")
-		ch := s.Watch(t.Context())
+		ch := s.ChangeLog().Watch(t.Context())
 		if err := server.Restart(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestFaults(t *testing.T) {
 		u, _ := url.Parse(dsn)
 		u.Host = proxy.Addr()
 		s := openAt(t, u.String(), quick)
-		m, err := s.Join(ctx, "n")
+		m, err := s.Instances().Join(ctx, "n")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		works(t, s)
-		if _, err := s.Join(ctx, "n"); err != nil {
+		if _, err := s.Instances().Join(ctx, "n"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -204,7 +204,7 @@ func underLoad(t *testing.T, s *Store, fault func()) {
 				default:
 				}
 				key := fmt.Sprintf("%s/%d/%d", run, w, i)
-				_, err := s.AddPending(ctx, state.Pending{Bucket: "b", Key: key, Cluster: "c1"})
+				_, err := s.Queue().AddPending(ctx, state.Pending{Bucket: "b", Key: key, Cluster: "c1"})
 				if err == nil {
 					mu.Lock()
 					acknowledged[key] = true
@@ -226,7 +226,7 @@ func underLoad(t *testing.T, s *Store, fault func()) {
 	wg.Wait()
 	works(t, s)
 	there := map[string]bool{}
-	if err := s.EachPending(ctx, func(p state.Pending) error { there[p.Key] = true; return nil }); err != nil {
+	if err := s.Queue().EachPending(ctx, func(p state.Pending) error { there[p.Key] = true; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for key := range acknowledged {
@@ -262,8 +262,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	} {
 		s, err := Open(ctx, Options{DSN: dsn, ConnectTimeout: time.Second, StatementTimeout: time.Second, Log: zap.New(core)})
 		if err == nil {
-			_, err = s.Seq(ctx)
-			s.listenOnce(new(heard))
+			_, err = s.ChangeLog().Seq(ctx)
+			listener{s.db}.listenOnce(new(heard))
 			s.Close()
 		}
 		if err == nil {
@@ -298,7 +298,7 @@ func TestStoppedProcess(t *testing.T) {
 	dsn := testenv.PostgresDatabase(t)
 	s := openAt(t, dsn, patient)
 	row := state.Pending{Bucket: "b", Key: "k", Cluster: "c1"}
-	if _, err := s.AddPending(ctx, row); err != nil {
+	if _, err := s.Queue().AddPending(ctx, row); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStoppedProcess$")
@@ -320,7 +320,7 @@ func TestStoppedProcess(t *testing.T) {
 	if got := said(); got != "holds" {
 		t.Fatalf("the process said %q", got)
 	}
-	if _, ok, err := s.TryLock(ctx, "planner"); err != nil || ok {
+	if _, ok, err := s.Locks().TryLock(ctx, "planner"); err != nil || ok {
 		t.Fatalf("the lock was taken while the process runs (%v)", err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
@@ -333,11 +333,11 @@ func TestStoppedProcess(t *testing.T) {
 			t.Fatalf("not taken over: lock %v, claims %v", locked, claimed)
 		}
 		if !locked {
-			if _, locked, err = s.TryLock(ctx, "planner"); err != nil {
+			if _, locked, err = s.Locks().TryLock(ctx, "planner"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		more, err := s.ClaimPending(ctx, "other", 1, time.Hour, time.Now())
+		more, err := s.Queue().ClaimPending(ctx, "other", 1, time.Hour, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -354,15 +354,15 @@ func TestStoppedProcess(t *testing.T) {
 
 func stoppedProcess(t *testing.T, dsn string) { //nolint:thelper // the whole of a process: a failure is to point into it
 	s := openAt(t, dsn, patient)
-	m, err := s.Join(ctx, "stopped")
+	m, err := s.Instances().Join(ctx, "stopped")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, ok, err := s.TryLock(ctx, "planner")
+	l, ok, err := s.Locks().TryLock(ctx, "planner")
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
-	rows, err := s.ClaimPending(ctx, m.ID(), 1, time.Hour, time.Now())
+	rows, err := s.Queue().ClaimPending(ctx, m.ID(), 1, time.Hour, time.Now())
 	if err != nil || len(rows) != 1 {
 		t.Fatal(rows, err)
 	}
@@ -370,7 +370,7 @@ func stoppedProcess(t *testing.T, dsn string) { //nolint:thelper // the whole of
 	bufio.NewReader(os.Stdin).ReadString('\n')
 	over := !time.Now().Before(m.LeaseUntil()) // at once, before any goroutine had its turn
 	p := rows[0]
-	lost, err := s.ExtendClaims(ctx, m.ID(), time.Now().Add(time.Hour), state.PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen})
+	lost, err := s.Queue().ExtendClaims(ctx, m.ID(), time.Now().Add(time.Hour), state.PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen})
 	if err != nil {
 		t.Fatal(err)
 	}

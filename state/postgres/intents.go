@@ -13,7 +13,7 @@ import (
 )
 
 // lasting runs f in a transaction that is on disk when it returns.
-func (s *Store) lasting(ctx context.Context, doing string, f func(ctx context.Context, tx pgx.Tx) error) error {
+func (s *core) lasting(ctx context.Context, doing string, f func(ctx context.Context, tx pgx.Tx) error) error {
 	if err := s.usable(ctx); err != nil {
 		return s.wrap(ctx, doing, err)
 	}
@@ -26,7 +26,7 @@ func (s *Store) lasting(ctx context.Context, doing string, f func(ctx context.Co
 }
 
 // decide writes what people asked for: durably, and those who wait are woken.
-func (s *Store) decide(ctx context.Context, doing string, queue func(b *pgx.Batch)) error {
+func (s *core) decide(ctx context.Context, doing string, queue func(b *pgx.Batch)) error {
 	err := s.lasting(ctx, doing, func(ctx context.Context, tx pgx.Tx) error {
 		var b pgx.Batch
 		queue(&b)
@@ -54,9 +54,11 @@ func queueForgetting(b *pgx.Batch, buckets []string) {
 	}
 }
 
-// AddResolution implements state.Resolutions.
-func (s *Store) AddResolution(ctx context.Context, r state.Resolution) (id int64, err error) {
-	err = s.decide(ctx, "noting how conflicts are resolved", func(b *pgx.Batch) {
+// resolutions implements [state.Resolutions].
+type resolutions struct{ db *core }
+
+func (s resolutions) AddResolution(ctx context.Context, r state.Resolution) (id int64, err error) {
+	err = s.db.decide(ctx, "noting how conflicts are resolved", func(b *pgx.Batch) {
 		b.Queue(`INSERT INTO fado.resolutions (bucket, key, winner, discard, asked, after_key, resolved, refused)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
 			r.Bucket, blob(r.Key), r.Winner, r.Discard, stored.ToMillis(r.Asked), blob(r.After), r.Resolved, r.Refused).
@@ -65,9 +67,8 @@ func (s *Store) AddResolution(ctx context.Context, r state.Resolution) (id int64
 	return id, err
 }
 
-// Resolutions implements state.Resolutions.
-func (s *Store) Resolutions(ctx context.Context) (all []state.Resolution, err error) {
-	err = s.read(ctx, "reading how conflicts are resolved", func(ctx context.Context, q querier) (err error) {
+func (s resolutions) Resolutions(ctx context.Context) (all []state.Resolution, err error) {
+	err = s.db.read(ctx, "reading how conflicts are resolved", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, func(rows pgx.Rows) (r state.Resolution, err error) {
 			var asked int64
 			err = rows.Scan(&r.ID, &r.Bucket, (*blob)(&r.Key), &r.Winner, &r.Discard, &asked, (*blob)(&r.After), &r.Resolved, &r.Refused)
@@ -82,9 +83,8 @@ func (s *Store) Resolutions(ctx context.Context) (all []state.Resolution, err er
 	return all, nil
 }
 
-// SaveResolution implements state.Resolutions.
-func (s *Store) SaveResolution(ctx context.Context, r state.Resolution) (saved bool, err error) {
-	err = s.read(ctx, "noting how far a resolution has come", func(ctx context.Context, q querier) error {
+func (s resolutions) SaveResolution(ctx context.Context, r state.Resolution) (saved bool, err error) {
+	err = s.db.read(ctx, "noting how far a resolution has come", func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, "UPDATE fado.resolutions SET after_key = $1, resolved = $2, refused = $3 WHERE id = $4", blob(r.After), r.Resolved, r.Refused, r.ID)
 		saved = tag.RowsAffected() == 1
 		return err
@@ -92,22 +92,24 @@ func (s *Store) SaveResolution(ctx context.Context, r state.Resolution) (saved b
 	return saved && err == nil, err
 }
 
-// DeleteResolution implements state.Resolutions.
-func (s *Store) DeleteResolution(ctx context.Context, id int64) error {
-	return s.lasting(ctx, "removing a resolution", func(ctx context.Context, tx pgx.Tx) error {
+func (s resolutions) DeleteResolution(ctx context.Context, id int64) error {
+	return s.db.lasting(ctx, "removing a resolution", func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "DELETE FROM fado.resolutions WHERE id = $1", id)
 		return err
 	})
 }
 
+// allowances implements [state.Allowances].
+type allowances struct{ db *core }
+
 // AllowDeletes implements state.Allowances. Rows are written in order of their names, so
 // that none waits for another in a circle.
-func (s *Store) AllowDeletes(ctx context.Context, now time.Time, allowances ...state.DeleteAllowance) error {
+func (s allowances) AllowDeletes(ctx context.Context, now time.Time, allowances ...state.DeleteAllowance) error {
 	sorted := slices.Clone(allowances)
 	slices.SortStableFunc(sorted, func(a, b state.DeleteAllowance) int {
 		return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.Cluster, b.Cluster))
 	})
-	return s.decide(ctx, "allowing deletes", func(b *pgx.Batch) {
+	return s.db.decide(ctx, "allowing deletes", func(b *pgx.Batch) {
 		for _, a := range sorted {
 			b.Queue(`INSERT INTO fado.delete_allowances AS a (bucket, prefix, cluster, remains, until) VALUES ($1, $2, $3, $4, $5)
 				ON CONFLICT (bucket, prefix, cluster) DO UPDATE SET remains = CASE WHEN a.until > $6 THEN a.remains ELSE 0 END + $4, until = $5`,
@@ -116,12 +118,11 @@ func (s *Store) AllowDeletes(ctx context.Context, now time.Time, allowances ...s
 	})
 }
 
-// TakeDeletes implements state.Allowances.
-func (s *Store) TakeDeletes(ctx context.Context, now time.Time, want state.DeleteAllowance) (taken int64, err error) {
+func (s allowances) TakeDeletes(ctx context.Context, now time.Time, want state.DeleteAllowance) (taken int64, err error) {
 	if want.Left <= 0 {
 		return 0, nil
 	}
-	err = s.write(ctx, "counting allowed deletes", func(ctx context.Context, q querier) (err error) {
+	err = s.db.write(ctx, "counting allowed deletes", func(ctx context.Context, q querier) (err error) {
 		taken, _, err = one[int64](ctx, q, `WITH found AS MATERIALIZED (
 				SELECT bucket, prefix, cluster, least(remains, $4) AS taken FROM fado.delete_allowances
 				WHERE bucket = $1 AND prefix = $2 AND cluster = $3 AND until > $6 AND remains > 0 FOR UPDATE)
@@ -136,13 +137,12 @@ func (s *Store) TakeDeletes(ctx context.Context, now time.Time, want state.Delet
 	return taken, nil
 }
 
-// DeleteAllowances implements state.Allowances.
-func (s *Store) DeleteAllowances(ctx context.Context, bucket string) (all []state.DeleteAllowance, err error) {
+func (s allowances) DeleteAllowances(ctx context.Context, bucket string) (all []state.DeleteAllowance, err error) {
 	where, args := "", []any{}
 	if bucket != "" {
 		where, args = "WHERE bucket = $1 ", []any{bucket}
 	}
-	err = s.read(ctx, "reading allowed deletes", func(ctx context.Context, q querier) (err error) {
+	err = s.db.read(ctx, "reading allowed deletes", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, func(rows pgx.Rows) (a state.DeleteAllowance, err error) {
 			var until int64
 			err = rows.Scan(&a.Bucket, (*blob)(&a.Prefix), &a.Cluster, &a.Left, &until)
@@ -157,18 +157,19 @@ func (s *Store) DeleteAllowances(ctx context.Context, bucket string) (all []stat
 	return all, nil
 }
 
-// Paused implements state.Pauses.
-func (s *Store) Paused(ctx context.Context) (on bool, err error) {
-	err = s.read(ctx, "reading whether replication is paused", func(ctx context.Context, q querier) (err error) {
+// pauses implements [state.Pauses].
+type pauses struct{ db *core }
+
+func (s pauses) Paused(ctx context.Context) (on bool, err error) {
+	err = s.db.read(ctx, "reading whether replication is paused", func(ctx context.Context, q querier) (err error) {
 		on, _, err = one[bool](ctx, q, "SELECT paused FROM fado.engine")
 		return err
 	})
 	return on, err
 }
 
-// SetPaused implements state.Pauses.
-func (s *Store) SetPaused(ctx context.Context, on bool) error {
-	return s.decide(ctx, "pausing or resuming replication", func(b *pgx.Batch) {
+func (s pauses) SetPaused(ctx context.Context, on bool) error {
+	return s.db.decide(ctx, "pausing or resuming replication", func(b *pgx.Batch) {
 		b.Queue("UPDATE fado.engine SET paused = $1", on)
 	})
 }

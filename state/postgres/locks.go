@@ -18,23 +18,26 @@ type lock struct {
 	gone bool // lost is closed; the row may be there yet
 }
 
-// TryLock implements state.Store. A lock is not re-entrant.
-func (s *Store) TryLock(ctx context.Context, name string) (state.Lock, bool, error) {
+// locker implements [state.Locks].
+type locker struct{ db *core }
+
+// TryLock implements state.Locks. A lock is not re-entrant.
+func (s locker) TryLock(ctx context.Context, name string) (state.Lock, bool, error) {
 	doing := "taking lock " + name
-	if err := s.usable(ctx); err != nil {
-		return nil, false, s.wrap(ctx, doing, err)
+	if err := s.db.usable(ctx); err != nil {
+		return nil, false, s.db.wrap(ctx, doing, err)
 	}
 	for again := 0; ; again++ {
-		l, err := s.lease(ctx)
+		l, err := instances(s).lease(ctx)
 		if err != nil {
-			return nil, false, s.wrap(ctx, doing, err)
+			return nil, false, s.db.wrap(ctx, doing, err)
 		}
 		got, ok, err := l.lock(ctx, name)
 		if errors.Is(err, errLost) && again == 0 {
 			continue // with a new lease
 		}
 		if err != nil || !ok {
-			return nil, false, s.wrap(ctx, doing, err)
+			return nil, false, s.db.wrap(ctx, doing, err)
 		}
 		return got, true, nil
 	}

@@ -16,20 +16,23 @@ const (
 	foldPairs = 1000
 )
 
+// upkeep is what instances do for all of them, one at a time.
+type upkeep struct{ db *core }
+
 // maintain does what any instance may do for all: it adds up sums, and trims the logs.
 // (Every poll removes instances whose leases have ended.)
-func (s *Store) maintain() {
+func (s upkeep) maintain() {
 	every := time.NewTicker(foldEvery)
 	defer every.Stop()
 	var last untidy
 	for {
 		select {
-		case <-s.done.Done():
+		case <-s.db.done.Done():
 			return
 		case <-every.C:
 		}
-		if err := s.tidy(s.done, &last); err != nil && s.done.Err() == nil {
-			s.log.Debug("adding up sums in the database failed; will retry", zap.Error(err))
+		if err := s.tidy(s.db.done, &last); err != nil && s.db.done.Err() == nil {
+			s.db.log.Debug("adding up sums in the database failed; will retry", zap.Error(err))
 		}
 	}
 }
@@ -42,9 +45,9 @@ type untidy struct {
 }
 
 // tidy folds unless nothing has changed since the last time.
-func (s *Store) tidy(ctx context.Context, last *untidy) error {
+func (s upkeep) tidy(ctx context.Context, last *untidy) error {
 	var now untidy
-	err := s.read(ctx, "looking for sums to add up", func(ctx context.Context, q querier) error {
+	err := s.db.read(ctx, "looking for sums to add up", func(ctx context.Context, q querier) error {
 		all, err := collect(ctx, q, func(rows pgx.Rows) (u untidy, err error) { return u, rows.Scan(&u.loose, &u.seq, &u.objects) },
 			`SELECT EXISTS (SELECT FROM fado.backlog WHERE NOT folded) OR EXISTS (SELECT FROM fado.pulled_sums WHERE NOT folded)
 				OR EXISTS (SELECT FROM fado.copy_sums WHERE NOT folded) OR EXISTS (SELECT FROM fado.bucket_sums WHERE NOT folded), seq, (`+lastObject+`) FROM fado.counters`)
@@ -66,18 +69,18 @@ func (s *Store) tidy(ctx context.Context, last *untidy) error {
 
 // fold adds up what transactions left in the sums, and trims the logs. One instance does,
 // the others pass.
-func (s *Store) fold(ctx context.Context) error {
+func (s upkeep) fold(ctx context.Context) error {
 	const doing = "adding up sums"
-	if err := s.usable(ctx); err != nil {
-		return s.wrap(ctx, doing, err)
+	if err := s.db.usable(ctx); err != nil {
+		return s.db.wrap(ctx, doing, err)
 	}
 	for more := true; more && ctx.Err() == nil; {
-		err := s.transact(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		err := s.db.transact(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 			more, err = foldSome(ctx, tx)
 			return err
 		})
 		if err != nil {
-			return s.wrap(ctx, doing, err)
+			return s.db.wrap(ctx, doing, err)
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ type leases struct {
 
 // lease implements state.Member.
 type lease struct {
-	s  *Store
+	s  *core
 	id string
 
 	mu      sync.Mutex
@@ -41,16 +41,19 @@ type lease struct {
 	tell    chan struct{} // something is to be told
 }
 
-// Join implements state.Shared. The lease that TryLock may have made becomes the
+// instances implements [state.Instances].
+type instances struct{ db *core }
+
+// Join implements state.Instances. The lease that TryLock may have made becomes the
 // member's, with its locks.
-func (s *Store) Join(ctx context.Context, node string) (state.Member, error) {
+func (s instances) Join(ctx context.Context, node string) (state.Member, error) {
 	const doing = "joining the other instances"
-	if err := s.usable(ctx); err != nil {
-		return nil, s.wrap(ctx, doing, err)
+	if err := s.db.usable(ctx); err != nil {
+		return nil, s.db.wrap(ctx, doing, err)
 	}
-	s.leases.making.Lock()
-	defer s.leases.making.Unlock()
-	if l := s.leases.live(); l != nil {
+	s.db.leases.making.Lock()
+	defer s.db.leases.making.Unlock()
+	if l := s.db.leases.live(); l != nil {
 		l.mu.Lock()
 		joined := l.joined
 		l.mu.Unlock()
@@ -59,7 +62,7 @@ func (s *Store) Join(ctx context.Context, node string) (state.Member, error) {
 		}
 		ok, err := l.upgrade(ctx, node)
 		if err != nil {
-			return nil, s.wrap(ctx, doing, err)
+			return nil, s.db.wrap(ctx, doing, err)
 		}
 		if ok {
 			return l, nil
@@ -68,7 +71,7 @@ func (s *Store) Join(ctx context.Context, node string) (state.Member, error) {
 	}
 	l, err := s.newLease(ctx, node, true)
 	if err != nil {
-		return nil, s.wrap(ctx, doing, err)
+		return nil, s.db.wrap(ctx, doing, err)
 	}
 	return l, nil
 }
@@ -84,46 +87,46 @@ func (ls *leases) live() *lease {
 }
 
 // lease returns the lease there is, or makes one.
-func (s *Store) lease(ctx context.Context) (*lease, error) {
-	s.leases.making.Lock()
-	defer s.leases.making.Unlock()
-	if l := s.leases.live(); l != nil {
+func (s instances) lease(ctx context.Context) (*lease, error) {
+	s.db.leases.making.Lock()
+	defer s.db.leases.making.Unlock()
+	if l := s.db.leases.live(); l != nil {
 		return l, nil
 	}
 	return s.newLease(ctx, "", false)
 }
 
-func (s *Store) newLease(ctx context.Context, node string, joined bool) (*lease, error) {
+func (s instances) newLease(ctx context.Context, node string, joined bool) (*lease, error) {
 	id := make([]byte, 12)
 	rand.Read(id) // never fails
 	l := &lease{
-		s: s, id: hex.EncodeToString(id), joined: joined, held: make(map[string]*lock),
+		s: s.db, id: hex.EncodeToString(id), joined: joined, held: make(map[string]*lock),
 		lost: make(chan struct{}), tell: make(chan struct{}, 1),
 	}
 	if node != "" {
 		l.id = node + "-" + l.id
 	}
 	sent := time.Now()
-	err := s.attempt(ctx, s.patience(1), false, func(ctx context.Context, conn pooled) error {
+	err := s.db.attempt(ctx, s.db.patience(1), false, func(ctx context.Context, conn pooled) error {
 		sent = time.Now()
 		var b pgx.Batch
 		b.Queue(`INSERT INTO fado.members (id, node, joined, changes, objects, lease_until)
-			VALUES ($1, $2, $3, 0, 0, clock_timestamp() + $4::bigint * interval '1 millisecond')`, l.id, node, joined, s.o.Lease.Milliseconds())
+			VALUES ($1, $2, $3, 0, 0, clock_timestamp() + $4::bigint * interval '1 millisecond')`, l.id, node, joined, s.db.o.Lease.Milliseconds())
 		b.Queue("SELECT pg_notify('fado', $1)", noteMembers)
 		return conn.SendBatch(ctx, &b).Close()
 	})
 	if err != nil {
 		return nil, err
 	}
-	l.until = sent.Add(s.o.Lease)
-	s.leases.mu.Lock()
-	defer s.leases.mu.Unlock()
-	if s.leases.closed {
+	l.until = sent.Add(s.db.o.Lease)
+	s.db.leases.mu.Lock()
+	defer s.db.leases.mu.Unlock()
+	if s.db.leases.closed {
 		l.end()
 		return nil, errClosed
 	}
-	s.leases.current = l
-	s.wg.Go(l.keep)
+	s.db.leases.current = l
+	s.db.wg.Go(l.keep)
 	return l, nil
 }
 
@@ -311,7 +314,7 @@ func queueBurial(b *pgx.Batch, which string, args ...any) {
 const leaseEnded = "lease_until <= clock_timestamp()"
 
 // bury removes members whose leases have ended.
-func (s *Store) bury(ctx context.Context, q querier) error {
+func (s *core) bury(ctx context.Context, q querier) error {
 	n, _, err := one[int64](ctx, q, "SELECT count(*) FROM fado.members WHERE "+leaseEnded)
 	if err != nil || n == 0 {
 		return err
@@ -321,9 +324,8 @@ func (s *Store) bury(ctx context.Context, q querier) error {
 	return q.SendBatch(ctx, &b).Close()
 }
 
-// Members implements state.Shared.
-func (s *Store) Members(ctx context.Context) (all []state.MemberInfo, err error) {
-	err = s.read(ctx, "listing instances", func(ctx context.Context, q querier) (err error) {
+func (s instances) Members(ctx context.Context) (all []state.MemberInfo, err error) {
+	err = s.db.read(ctx, "listing instances", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, func(rows pgx.Rows) (m state.MemberInfo, err error) {
 			err = rows.Scan(&m.ID, &m.Node, (*int64)(&m.Changes), (*int64)(&m.Objects), &m.LeaseUntil)
 			m.LeaseUntil = m.LeaseUntil.UTC()

@@ -22,34 +22,37 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
+// schema brings the database up to the schema of this version.
+type schema struct{ db *core }
+
 // ready brings the schema up to date and opens the seal, once. Calls that come while
 // that is tried share what comes of it; instances that start at the same moment wait
 // for the first of them.
-func (s *Store) ready(ctx context.Context) error {
-	if s.schema.open.Load() {
+func (s schema) ready(ctx context.Context) error {
+	if s.db.schema.open.Load() {
 		return nil
 	}
-	result := s.schema.flight.DoChan("", func() (any, error) {
-		err := s.checkSessions(s.done)
+	result := s.db.schema.flight.DoChan("", func() (any, error) {
+		err := s.checkSessions(s.db.done)
 		if err == nil {
-			err = s.migrate(s.done)
+			err = s.migrate(s.db.done)
 		}
 		if err == nil {
-			err = s.deriveSeal(s.done)
+			err = seals(s).deriveSeal(s.db.done)
 		}
 		if err == nil {
-			err = s.transact(s.done, s.prepare)
+			err = s.db.transact(s.db.done, s.prepare)
 		}
 		if err == nil {
-			s.schema.open.Store(true)
+			s.db.schema.open.Store(true)
 		}
-		return nil, s.wrap(s.done, "opening the store", err)
+		return nil, s.db.wrap(s.db.done, "opening the store", err)
 	})
-	patient := time.NewTimer(s.patience(4))
+	patient := time.NewTimer(s.db.patience(4))
 	defer patient.Stop()
 	select {
 	case r := <-result:
-		if s.closed.Load() {
+		if s.db.closed.Load() {
 			return errClosed
 		}
 		return r.Err
@@ -61,16 +64,16 @@ func (s *Store) ready(ctx context.Context) error {
 }
 
 // prepare is ready's transaction, once the schema is this version's.
-func (s *Store) prepare(ctx context.Context, tx pgx.Tx) error {
-	if err := s.durable(ctx, tx); err != nil {
+func (s schema) prepare(ctx context.Context, tx pgx.Tx) error {
+	if err := s.db.durable(ctx, tx); err != nil {
 		return err
 	}
-	now, err := s.openSeal(ctx, tx)
+	now, err := seals(s).openSeal(ctx, tx)
 	if err != nil {
 		return err
 	}
-	s.seal.Store(&now)
-	return s.skipLost(ctx, tx, commitOf(tx.Conn())) // for this connection, which came before the schema
+	s.db.seal.Store(&now)
+	return s.db.skipLost(ctx, tx, commitOf(tx.Conn())) // for this connection, which came before the schema
 }
 
 // hasVersions looks into the catalogue itself: to_regclass goes by what the session
@@ -80,8 +83,8 @@ const hasVersions = "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schem
 const lastVersion = "SELECT coalesce(max(version), 0) FROM fado.schema_version"
 
 // schemaVersion reads the version of the schema, 0 where there is none.
-func (s *Store) schemaVersion(ctx context.Context) (version int, err error) {
-	err = s.attempt(ctx, s.patience(1), true, func(ctx context.Context, conn pooled) error {
+func (s schema) schemaVersion(ctx context.Context) (version int, err error) {
+	err = s.db.attempt(ctx, s.db.patience(1), true, func(ctx context.Context, conn pooled) error {
 		there, _, err := one[bool](ctx, conn, hasVersions)
 		if err == nil && there {
 			version, _, err = one[int](ctx, conn, lastVersion)
@@ -93,17 +96,17 @@ func (s *Store) schemaVersion(ctx context.Context) (version int, err error) {
 
 // migrate applies what the schema lacks. One instance does, the others wait for it and
 // find the work done.
-func (s *Store) migrate(ctx context.Context) error {
+func (s schema) migrate(ctx context.Context) error {
 	version, err := s.schemaVersion(ctx)
 	if err == nil && version < stored.SchemaVersion {
-		if s.o.ReadOnly {
+		if s.db.o.ReadOnly {
 			return fmt.Errorf("the database has schema version %d, expected %d: start this version of FaDO on it once, which brings it up to date: %w", version, stored.SchemaVersion, state.ErrUnavailable)
 		}
 		if version == 0 {
-			if s.o.MustExist {
+			if s.db.o.MustExist {
 				return fmt.Errorf("the database has no store in it: expected the one that FaDO uses: %w", state.ErrUnavailable)
 			}
-			s.log.Info("the database has no store yet: making a new, empty one")
+			s.db.log.Info("the database has no store yet: making a new, empty one")
 		}
 		if err := s.up(ctx); err != nil {
 			return err
@@ -121,16 +124,12 @@ func (s *Store) migrate(ctx context.Context) error {
 var tableOf = regexp.MustCompile(`\b(FROM|INTO|UPDATE)\s+([a-z_]+)`)
 
 // up runs the migrator on connections of the pool.
-func (s *Store) up(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.patience(clearing), errSlow)
+func (s schema) up(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.db.patience(clearing), errSlow)
 	defer cancel()
-	db := stdlib.OpenDBFromPool(s.pool)
+	db := stdlib.OpenDBFromPool(s.db.pool)
 	defer db.Close() // leaves the pool open
-	m, err := stored.NewMigrator(db, migrationFiles, versions{}, stored.Dialect{
-		Rewrite: func(query string) string { return tableOf.ReplaceAllString(query, "$1 fado.$2") },
-		Key:     func(key string) any { return []byte(key) },
-		Log:     s.log,
-	}, goose.WithSessionLocker(migrating{s}))
+	m, err := s.migrator(db)
 	if err != nil {
 		return ownError{err}
 	}
@@ -139,7 +138,7 @@ func (s *Store) up(ctx context.Context) error {
 		done = partial.Applied
 	}
 	for _, d := range done {
-		s.log.Info("migrated the database", zap.String("migration", stored.MigrationName(migrationFiles, d.Source.Version)))
+		s.db.log.Info("migrated the database", zap.String("migration", stored.MigrationName(migrationFiles, d.Source.Version)))
 	}
 	if err != nil {
 		return fmt.Errorf("bringing the schema up to date: %w", err)
@@ -147,9 +146,18 @@ func (s *Store) up(ctx context.Context) error {
 	return nil
 }
 
+// migrator knows every migration of this engine.
+func (s schema) migrator(db *sql.DB) (*goose.Provider, error) {
+	return stored.NewMigrator(db, migrationFiles, versions{}, stored.Dialect{
+		Rewrite: func(query string) string { return tableOf.ReplaceAllString(query, "$1 fado.$2") },
+		Key:     func(key string) any { return []byte(key) },
+		Log:     s.db.log,
+	}, goose.WithSessionLocker(migrating{s.db}))
+}
+
 // migrating keeps other instances from migrating meanwhile, former versions among them,
 // and sets the session up for it: what is changed is on disk, and may take its time.
-type migrating struct{ s *Store }
+type migrating struct{ s *core }
 
 // SessionLock implements lock.SessionLocker.
 func (m migrating) SessionLock(ctx context.Context, conn *sql.Conn) error {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/state"
@@ -77,7 +79,7 @@ func TestMigrateFormer(t *testing.T) {
 	}
 	for i, s := range stores {
 		t.Cleanup(func() { _ = s.Close() })
-		if !s.schema.open.Load() {
+		if !s.db.schema.open.Load() {
 			t.Errorf("instance %d came up without the schema", i)
 		}
 	}
@@ -85,10 +87,54 @@ func TestMigrateFormer(t *testing.T) {
 	var settings string
 	for _, s := range stores { // the sessions that migrated are as the others again
 		for range 4 {
-			err := s.pool.QueryRow(ctx, "SELECT current_setting('statement_timeout') || ' ' || current_setting('synchronous_commit')").Scan(&settings)
+			err := s.db.pool.QueryRow(ctx, "SELECT current_setting('statement_timeout') || ' ' || current_setting('synchronous_commit')").Scan(&settings)
 			if err != nil || settings != "1min off" {
 				t.Fatalf("a session is set to %q (%v)", settings, err)
 			}
 		}
+	}
+}
+
+// TestMigrateKeepsRows brings databases of every former version, with rows in every table
+// that it had, up to date.
+func TestMigrateKeepsRows(t *testing.T) {
+	t.Parallel()
+	server := testenv.PostgresServer(t)
+	for version := 1; version < stored.SchemaVersion; version++ {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			dsn := server.Database(t)
+			migrateTo(t, dsn, int64(version))
+			conn, err := pgx.Connect(ctx, dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close(ctx)
+			for _, row := range append(statetest.FormerRows(version), "INSERT INTO meta (key, value, version) VALUES ('kept', 'value', 1)") {
+				if _, err := conn.Exec(ctx, tableOf.ReplaceAllString(row, "$1 fado.$2")); err != nil {
+					t.Fatalf("%s: %v", row, err)
+				}
+			}
+			statetest.CheckFormerRows(t, openAt(t, dsn), version)
+		})
+	}
+}
+
+// migrateTo makes a database with the schema of a version.
+func migrateTo(t *testing.T, dsn string, version int64) {
+	t.Helper()
+	db := core{o: Options{DSN: dsn}, done: ctx, log: zap.NewNop()}
+	db.o.setDefaults()
+	if err := db.configure(); err != nil {
+		t.Fatal(err)
+	}
+	defer db.pool.Close()
+	sqlDB := stdlib.OpenDBFromPool(db.pool)
+	defer sqlDB.Close()
+	m, err := schema{&db}.migrator(sqlDB)
+	if err == nil {
+		_, err = m.UpTo(ctx, version)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // holdMoment begins a transaction, and has all connections made from now on read what it
 // reads (PostgreSQL, 9.28.5 Snapshot Synchronization Functions).
-func (s *Store) holdMoment(ctx context.Context) error {
+func (s *core) holdMoment(ctx context.Context) error {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
 	if err != nil {
 		return s.wrap(ctx, "opening the store", err)

@@ -12,7 +12,7 @@ import (
 // EachMeta implements state.Movable.
 func (s *Store) EachMeta(ctx context.Context, f func(key, value string) error) error {
 	var all [][2]string
-	err := s.read(ctx, "reading meta values", func(ctx context.Context, q querier) (err error) {
+	err := s.db.read(ctx, "reading meta values", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, func(r pgx.Rows) (kv [2]string, err error) {
 			return kv, r.Scan(&kv[0], &kv[1])
 		}, "SELECT key, value FROM fado.meta WHERE value <> '' ORDER BY key")
@@ -39,7 +39,7 @@ func (s *Store) Clear(ctx context.Context) error {
 	for _, table := range []string{"copies", "referrers", "resources", "uploads", "pending", "pulled", "purge_keys", "mismatches", "verifications"} {
 		deleteSome := fmt.Sprintf("DELETE FROM fado.%[1]s WHERE ctid = ANY (ARRAY(SELECT ctid FROM fado.%[1]s LIMIT %[2]d))", table, clearRows)
 		for n := int64(clearRows); n == clearRows; {
-			err := s.write(ctx, doing, func(ctx context.Context, q querier) error {
+			err := s.db.write(ctx, doing, func(ctx context.Context, q querier) error {
 				tag, err := q.Exec(ctx, deleteSome)
 				n = tag.RowsAffected()
 				return err
@@ -49,8 +49,8 @@ func (s *Store) Clear(ctx context.Context) error {
 			}
 		}
 	}
-	err := s.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		seq, _, _, err := s.begin(ctx, tx)
+	err := s.db.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		seq, _, _, err := s.db.begin(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -65,15 +65,15 @@ func (s *Store) Clear(ctx context.Context) error {
 		return tx.SendBatch(ctx, &b).Close()
 	})
 	if err != nil {
-		return s.wrap(ctx, doing, err)
+		return s.db.wrap(ctx, doing, err)
 	}
-	s.watch.Wake()
+	s.db.watch.Wake()
 	return nil
 }
 
 // RaiseSeq implements state.Movable.
 func (s *Store) RaiseSeq(ctx context.Context, to state.Seq) error {
-	return s.write(ctx, "raising the sequence number", func(ctx context.Context, q querier) error {
+	return s.db.write(ctx, "raising the sequence number", func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, "UPDATE fado.counters SET seq = greatest(seq, $1)", int64(to))
 		return err
 	})

@@ -14,35 +14,33 @@ import (
 // logged, and every call says ErrUnavailable until it can.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
-	s := &Store{o: o, log: o.Log}
+	s := &core{o: o, log: o.Log}
 	s.done, s.end = context.WithCancel(context.Background())
 	if err := s.configure(); err != nil {
 		s.end()
 		return nil, err
 	}
-	err := s.ready(ctx)
+	err := schema{s}.ready(ctx)
 	switch {
 	case errors.Is(err, state.ErrUnavailable) && !o.ReadOnly:
 		s.log.Warn("the database can't be used now; continuing without it until it can", zap.Error(err))
 	case err != nil:
-		return nil, errors.Join(err, s.Close()) //nolint:contextcheck // what it ends has contexts of its own
+		return nil, errors.Join(err, s.close()) //nolint:contextcheck // what it ends has contexts of its own
 	}
 	if o.ReadOnly && o.OneMoment {
 		if err := s.holdMoment(ctx); err != nil {
-			return nil, errors.Join(err, s.Close()) //nolint:contextcheck // what it ends has contexts of its own
+			return nil, errors.Join(err, s.close()) //nolint:contextcheck // what it ends has contexts of its own
 		}
 	}
 	if o.ReadOnly {
-		return s, nil
+		return &Store{s}, nil
 	}
-	s.wg.Go(s.listen)
-	s.wg.Go(s.maintain)
-	return s, nil
+	s.wg.Go(listener{s}.listen)
+	s.wg.Go(upkeep{s}.maintain)
+	return &Store{s}, nil
 }
 
-// Close ends the lease and the connections. Later calls return an ErrUnavailable,
-// watchers end, and locks are lost.
-func (s *Store) Close() error {
+func (s *core) close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}

@@ -44,7 +44,7 @@ func TestOpenAtOnce(t *testing.T) {
 			continue
 		}
 		t.Cleanup(func() { _ = s.Close() })
-		if !s.schema.open.Load() {
+		if !s.db.schema.open.Load() {
 			t.Errorf("instance %d came up without the schema", i)
 		}
 	}
@@ -72,7 +72,7 @@ func TestNewerSchema(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.PostgresDatabase(t)
 	older := openAt(t, dsn)
-	if _, err := older.pool.Exec(ctx, "INSERT INTO fado.schema_version (version, name) SELECT max(version) + 1, 'newer' FROM fado.schema_version"); err != nil {
+	if _, err := older.db.pool.Exec(ctx, "INSERT INTO fado.schema_version (version, name) SELECT max(version) + 1, 'newer' FROM fado.schema_version"); err != nil {
 		t.Fatal(err)
 	}
 	for _, readOnly := range []bool{false, true} {
@@ -105,7 +105,7 @@ func TestTLS(t *testing.T) {
 	}
 	for _, dsn := range []string{with("127.0.0.1", "verify-full", authority), with("localhost", "verify-ca", authority)} {
 		s := openAt(t, dsn)
-		encrypted, _, err := one[bool](ctx, s.pool, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+		encrypted, _, err := one[bool](ctx, s.db.pool, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
 		if err != nil || !encrypted {
 			t.Errorf("encrypted: %v, %v", encrypted, err)
 		}
@@ -116,7 +116,7 @@ func TestTLS(t *testing.T) {
 		"another name":      {with("localhost", "verify-full", authority), "certificate is not valid for any names, but wanted to match localhost"},
 	} {
 		s := openAt(t, refused.dsn)
-		if _, err := s.Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrUnavailable) || !strings.Contains(err.Error(), refused.why) {
+		if _, err := s.Catalogue().Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrUnavailable) || !strings.Contains(err.Error(), refused.why) {
 			t.Errorf("%s: got error %v, want an ErrUnavailable with %q", what, err, refused.why)
 		}
 	}
@@ -124,7 +124,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	without := openAt(t, strings.Replace(testenv.PostgresDatabase(t), "sslmode=disable", "sslmode=require", 1))
-	if _, err := without.Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrUnavailable) || !strings.Contains(err.Error(), "TLS") {
+	if _, err := without.Catalogue().Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrUnavailable) || !strings.Contains(err.Error(), "TLS") {
 		t.Errorf("a server without TLS: %v", err)
 	}
 }

@@ -88,9 +88,12 @@ const addPending = `INSERT INTO fado.pending AS p (bucket, key, cluster, gen, si
 		claimed_by = '', claim_until = 0
 	RETURNING p.bucket, p.key, p.cluster, p.gen`
 
-// AddPending implements state.Store. Where the database crashes before the rows are on
+// queue implements [state.Queue].
+type queue struct{ db *core }
+
+// AddPending implements state.Queue. Where the database crashes before the rows are on
 // disk, an error leaves them there or not: added again they are the same.
-func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+func (s queue) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -101,7 +104,7 @@ func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64,
 	}
 	gens := make([]int64, len(rows))
 	given := make(map[place]int64, len(all))
-	err := s.write(ctx, "adding pending objects", func(ctx context.Context, q querier) error {
+	err := s.db.write(ctx, "adding pending objects", func(ctx context.Context, q querier) error {
 		var b pgx.Batch // one transaction
 		for _, i := range overtaken {
 			b.Queue("SELECT fado.next_gen()").QueryRow(func(row pgx.Row) error { return row.Scan(&gens[i]) })
@@ -130,12 +133,11 @@ func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64,
 			gens[i] = given[placeOf(p)]
 		}
 	}
-	s.watch.Wake()
+	s.db.watch.Wake()
 	return gens, nil
 }
 
-// ClaimPending implements state.Store.
-func (s *Store) ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]state.Pending, error) {
+func (s queue) ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]state.Pending, error) {
 	return s.ClaimPendingIn(ctx, node, "", max, lease, now)
 }
 
@@ -179,9 +181,9 @@ var (
 	claimAmong = claimQuery(claimableOf, " AND cluster = $5")
 )
 
-// ClaimPendingIn implements state.Store; the cluster "" is any, where no buckets are named. The times are the
+// ClaimPendingIn implements state.Queue; the cluster "" is any, where no buckets are named. The times are the
 // caller's: instances whose clocks differ by a part of the lease may take claims early.
-func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, among ...string) ([]state.Pending, error) {
+func (s queue) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, among ...string) ([]state.Pending, error) {
 	if max <= 0 {
 		return nil, nil
 	}
@@ -193,7 +195,7 @@ func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max in
 		claim, args = claimIn, append(args, cluster)
 	}
 	var claimed []sortedRow
-	err := s.write(ctx, "claiming pending objects", func(ctx context.Context, q querier) error {
+	err := s.db.write(ctx, "claiming pending objects", func(ctx context.Context, q querier) error {
 		var b pgx.Batch
 		b.Queue(freeExpired, stored.ToMillis(now))
 		b.Queue(claim, args...).Query(func(rows pgx.Rows) (err error) {
@@ -243,14 +245,13 @@ func scanKey(rows pgx.Rows) (k state.PendingKey, err error) {
 	return k, rows.Scan(&k.Bucket, (*blob)(&k.Key), &k.Cluster, &k.Gen)
 }
 
-// ExtendClaims implements state.Store.
-func (s *Store) ExtendClaims(ctx context.Context, node string, until time.Time, rows ...state.PendingKey) (lost []state.PendingKey, err error) {
+func (s queue) ExtendClaims(ctx context.Context, node string, until time.Time, rows ...state.PendingKey) (lost []state.PendingKey, err error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
 	a := keyArrays(rows)
 	var kept []state.PendingKey
-	err = s.read(ctx, "extending claims", func(ctx context.Context, q querier) (err error) {
+	err = s.db.read(ctx, "extending claims", func(ctx context.Context, q querier) (err error) {
 		kept, err = collect(ctx, q, scanKey, lockRows+`UPDATE fado.pending p SET claim_until = $5 FROM named
 			WHERE p.id = named.id AND p.claimed_by = $6 RETURNING p.bucket, p.key, p.cluster, p.gen`,
 			a.bucket, a.key, a.cluster, a.gen, stored.ToMillis(until), node)
@@ -280,9 +281,9 @@ func setOf(keys []state.PendingKey) map[state.PendingKey]bool {
 // long.
 const finishRows = 5000
 
-// FinishPending implements state.Store. AddPending has already released a row whose Gen
+// FinishPending implements state.Queue. AddPending has already released a row whose Gen
 // moved on; a later claim of it stays.
-func (s *Store) FinishPending(ctx context.Context, rows ...state.PendingKey) ([]bool, error) {
+func (s queue) FinishPending(ctx context.Context, rows ...state.PendingKey) ([]bool, error) {
 	var removed []bool
 	for part := range slices.Chunk(rows, finishRows) {
 		done, err := s.finishPart(ctx, part)
@@ -294,10 +295,10 @@ func (s *Store) FinishPending(ctx context.Context, rows ...state.PendingKey) ([]
 	return removed, nil
 }
 
-func (s *Store) finishPart(ctx context.Context, rows []state.PendingKey) ([]bool, error) {
+func (s queue) finishPart(ctx context.Context, rows []state.PendingKey) ([]bool, error) {
 	a := keyArrays(rows)
 	var gone, left []state.PendingKey
-	err := s.read(ctx, "finishing pending objects", func(ctx context.Context, q querier) error {
+	err := s.db.read(ctx, "finishing pending objects", func(ctx context.Context, q querier) error {
 		into := func(keys *[]state.PendingKey) func(pgx.Rows) error {
 			return func(rows pgx.Rows) (err error) {
 				*keys, err = collectRows(rows, scanKey)
@@ -337,13 +338,13 @@ func finished(rows, gone, left []state.PendingKey) []bool {
 	return removed
 }
 
-// FailPending implements state.Store.
-func (s *Store) FailPending(ctx context.Context, rows ...state.Pending) error {
+func (s queue) FailPending(ctx context.Context, rows ...state.Pending) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	last := make(map[state.PendingKey]state.Pending, len(rows)) // of a row given twice the later counts
 	for _, p := range rows {
+		p.Foreign = cmp.Or(p.Foreign, last[p.RowKey()].Foreign)
 		last[p.RowKey()] = p
 	}
 	all := make([]state.Pending, 0, len(last))
@@ -355,14 +356,14 @@ func (s *Store) FailPending(ctx context.Context, rows ...state.Pending) error {
 	for _, p := range all {
 		a.add(p)
 	}
-	return s.read(ctx, "noting failed attempts", func(ctx context.Context, q querier) error {
+	return s.db.read(ctx, "noting failed attempts", func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, `WITH named AS MATERIALIZED (
 				SELECT p.id, n.* FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::bool[], $10::text[])
 					WITH ORDINALITY AS n (bucket, key, cluster, gen, attempts, next_attempt, error, hold, is_foreign, foreign_of, ord)
 				JOIN fado.pending p ON p.bucket = n.bucket AND p.key = n.key AND p.cluster = n.cluster AND p.gen = n.gen
 				ORDER BY n.ord FOR UPDATE OF p)
 			UPDATE fado.pending p SET attempts = named.attempts, next_attempt = named.next_attempt, error = named.error, hold = named.hold,
-				is_foreign = named.is_foreign, foreign_of = named.foreign_of, claimed_by = '', claim_until = 0
+				is_foreign = p.is_foreign OR named.is_foreign, foreign_of = CASE named.foreign_of WHEN '' THEN p.foreign_of ELSE named.foreign_of END, claimed_by = '', claim_until = 0
 			FROM named WHERE p.id = named.id`,
 			a.bucket, a.key, a.cluster, a.gen, a.attempts, a.next, a.error, a.hold, a.foreign, a.foreignOf)
 		return err

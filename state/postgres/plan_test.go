@@ -21,7 +21,7 @@ import (
 // quicker, and tells the planner of them.
 func fill(t testing.TB, s *Store, rows int) {
 	t.Helper()
-	indexes, err := collect(ctx, s.pool, func(r pgx.Rows) (def string, err error) { return def, r.Scan(&def) },
+	indexes, err := collect(ctx, s.db.pool, func(r pgx.Rows) (def string, err error) { return def, r.Scan(&def) },
 		"SELECT indexdef FROM pg_indexes WHERE schemaname = 'fado' AND indexname LIKE 'pending\\_%' AND indexdef NOT LIKE 'CREATE UNIQUE%'")
 	if err != nil || len(indexes) == 0 {
 		t.Fatal(indexes, err)
@@ -45,8 +45,33 @@ func fill(t testing.TB, s *Store, rows int) {
 		fmt.Sprintf(`INSERT INTO fado.purge_keys SELECT 'b', 'c' || n %% 7, convert_to('k' || n, 'UTF8'), '' FROM generate_series(1, %d) n`, rows/4),
 		fmt.Sprintf(`INSERT INTO fado.mismatches SELECT 'b' || n %% 9, convert_to('k' || n, 'UTF8'), 'c1', '', 'repaired' FROM generate_series(1, %d) n`, rows/4),
 		fmt.Sprintf(`INSERT INTO fado.verifications SELECT 'b' || n, '', false, 'done', false, '', 0, 0, 0, 0, 0, 0, 0, 0, 0, '[]', '', '', 0, 0, '' FROM generate_series(1, %d) n`, rows/4))
-	for _, sql := range append(statements, "VACUUM ANALYZE fado.pending", "ANALYZE fado.object_changes", "ANALYZE fado.purge_keys", "ANALYZE fado.mismatches", "ANALYZE fado.verifications") {
-		conn, err := s.pool.Acquire(ctx)
+	run(t, s, append(statements, "VACUUM ANALYZE fado.pending", "ANALYZE fado.object_changes", "ANALYZE fado.purge_keys", "ANALYZE fado.mismatches", "ANALYZE fado.verifications")...)
+}
+
+// fillBeside makes rows of what is read by pages beside the queue.
+func fillBeside(t testing.TB, s *Store, rows int) {
+	t.Helper()
+	statements := []string{"ALTER TABLE fado.copies DISABLE TRIGGER USER", "ALTER TABLE fado.pulled DISABLE TRIGGER USER"}
+	for _, columns := range []string{
+		"resources (kind, name, rev, body, refs) SELECT 'bucket', 'b' || n, n, '{}', ''",
+		`copies (bucket, prefix, cluster, state, flags, cursor, objects, bytes, error, verified_at, scan_cursor, owned_until, drain_since)
+			SELECT 'b' || n, '', 'c' || n % 7, 'synced', 0, '', 1, 1, '', 0, '', 0, 0`,
+		"pulled (bucket, key, cluster, size, etag, used_at, until) SELECT 'b' || n % 500, convert_to('k' || n, 'UTF8'), 'c' || n % 7, 1, '', n, n",
+		"uploads (bucket, key, cluster, token, started) SELECT 'b' || n % 500, convert_to('k' || n, 'UTF8'), 'c1', '', n",
+		"changes (seq, ord, kind, resource, name, deleted) SELECT n, 0, 'resource', 'bucket', 'b', false",
+		"audit (seq, at, node, kind, actor, subject, body, prev, hash) SELECT n, n, '', 'change', '', '', '{}', '', ''",
+	} {
+		table, _, _ := strings.Cut(columns, " ")
+		statements = append(statements, fmt.Sprintf("INSERT INTO fado.%s FROM generate_series(1, %d) n", columns, rows), "ANALYZE fado."+table)
+	}
+	run(t, s, append(statements, "ALTER TABLE fado.copies ENABLE TRIGGER USER", "ALTER TABLE fado.pulled ENABLE TRIGGER USER")...)
+}
+
+// run executes statements that may take their time.
+func run(t testing.TB, s *Store, statements ...string) {
+	t.Helper()
+	for _, sql := range statements {
+		conn, err := s.db.pool.Acquire(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,13 +87,14 @@ func fill(t testing.TB, s *Store, rows int) {
 	}
 }
 
-var seqScan = regexp.MustCompile(`Seq Scan on (pending|object_changes|resources|copies|pulled|uploads|purge_keys|mismatches|verifications)\b`)
+var seqScan = regexp.MustCompile(`Seq Scan on (pending|object_changes|resources|copies|pulled|uploads|changes|audit|purge_keys|mismatches|verifications)\b`)
 
 // TestPlans explains what runs for every object: nothing may walk a table that grows. The
 // planner is left to choose, by the statistics of a table that has been filled.
 func TestPlans(t *testing.T) {
 	s := openAt(t, testenv.PostgresDatabase(t))
-	fill(t, s, 40_000)
+	fill(t, s, 100_000)
+	fillBeside(t, s, 100_000)
 	one := []any{[]string{"b1"}, []blob{"some/prefix/1"}, []string{"c1"}, []int64{1}}
 	now := int64(5_000_000)
 	for what, q := range map[string]struct {
@@ -98,9 +124,21 @@ func TestPlans(t *testing.T) {
 		"under way":           {"SELECT bucket FROM fado.verifications WHERE bucket > $1 AND under_way ORDER BY bucket LIMIT $2", []any{"b1", 100}},
 		"repairing":           {"SELECT key FROM fado.mismatches WHERE bucket = $1 AND state = $2 AND (key, cluster) > ($3, $4) ORDER BY key, cluster LIMIT $5", []any{"b", "repairing", blob("k"), "c1", 100}},
 		"bucket without rows": {"DELETE FROM fado.mismatches WHERE bucket = ANY ($1)", []any{[]string{"b1"}}},
+		"page of resources":   {pageOfResources, []any{"bucket", "b5", 100}},
+		"resources by name":   {"SELECT " + recordColumns + " FROM fado.resources WHERE kind = $1 AND name = ANY($2) ORDER BY name", []any{"bucket", []string{"b1", "b2"}}},
+		"page of copies":      {"SELECT " + copyColumns + " FROM fado.copies WHERE (bucket, prefix, cluster) > ($1, $2, $3) ORDER BY bucket, prefix, cluster LIMIT $4", []any{"b5", blob(""), "c1", stored.PageRows}},
+		"copies of buckets":   {"SELECT " + copyColumns + " FROM fado.copies WHERE bucket = ANY($1) ORDER BY bucket, prefix, cluster", []any{[]string{"b1", "b2"}}},
+		"pulled":              {"SELECT " + pulledColumns + " FROM fado.pulled WHERE TRUE ORDER BY used_at, id LIMIT $1", []any{100}},
+		"pulled of a cluster": {"SELECT " + pulledColumns + " FROM fado.pulled WHERE TRUE AND cluster = $2 ORDER BY used_at, id LIMIT $1", []any{100, "c1"}},
+		"pulled of a bucket":  {"SELECT " + pulledColumns + " FROM fado.pulled WHERE TRUE AND bucket = $2 ORDER BY used_at, id LIMIT $1", []any{100, "b1"}},
+		"expired":             {"SELECT " + pulledColumns + " FROM fado.pulled WHERE TRUE AND until <= $2 ORDER BY used_at, id LIMIT $1", []any{100, 10}},
+		"page of pulled":      {"SELECT " + pulledColumns + " FROM fado.pulled WHERE id > $1 ORDER BY id LIMIT $2", []any{50_000, stored.PageRows}},
+		"page of uploads":     {"SELECT bucket, key, cluster FROM fado.uploads WHERE (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"b3", blob("k"), "c1", stored.PageRows}},
+		"changes":             {"SELECT seq FROM fado.changes WHERE seq > $1 AND seq <= coalesce((SELECT seq FROM fado.changes WHERE seq > $1 ORDER BY seq, ord LIMIT 1 OFFSET $2), 9223372036854775807) ORDER BY seq, ord", []any{90_000, 100}},
+		"audit records":       {"SELECT seq FROM fado.audit WHERE seq > $1 AND ($2 = '' OR kind = $2) ORDER BY seq LIMIT $3", []any{50_000, "", 100}},
 		"delete range":        {"DELETE FROM fado.pending WHERE bucket = $1 AND key >= $2 AND key < $3 AND cluster = $4", []any{"b1", blob("a"), blob("b"), "c1"}},
 	} {
-		tx, err := s.pool.Begin(ctx)
+		tx, err := s.db.pool.Begin(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +169,7 @@ func TestClaimAmongLooksAtItsOwn(t *testing.T) {
 	s := openAt(t, testenv.PostgresDatabase(t))
 	fill(t, s, 20_000)
 	const mine = 20
-	if _, err := s.pool.Exec(ctx, `INSERT INTO fado.pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, background, claimed_by, claim_until)
+	if _, err := s.db.pool.Exec(ctx, `INSERT INTO fado.pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, background, claimed_by, claim_until)
 		SELECT 'mine', convert_to('k' || n, 'UTF8'), 'c3', n, 1, 4000000 + n, 0, 0, '', '', false, n % 2 = 0, '', 0 FROM generate_series(1, $1) n`, mine); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +186,7 @@ func TestClaimAmongLooksAtItsOwn(t *testing.T) {
 		"among":      {claimAmong, []any{"n", now, now, 64, "c3", []string{"mine", "none"}}},
 		"passing by": {passing, []any{"n", now, now, 64, "c3", others}},
 	} {
-		tx, err := s.pool.Begin(ctx)
+		tx, err := s.db.pool.Begin(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +239,7 @@ func TestScale(t *testing.T) {
 	began := time.Now()
 	fill(t, s, n)
 	t.Logf("%d rows made in %s", n, time.Since(began))
-	sizes, err := collect(ctx, s.pool, func(r pgx.Rows) (line string, err error) { return line, r.Scan(&line) },
+	sizes, err := collect(ctx, s.db.pool, func(r pgx.Rows) (line string, err error) { return line, r.Scan(&line) },
 		`SELECT format('%s %s', relname, pg_size_pretty(pg_relation_size(oid))) FROM pg_class
 		WHERE relnamespace = 'fado'::regnamespace AND relname LIKE 'pending%' AND relkind IN ('r', 'i') ORDER BY pg_relation_size(oid) DESC`)
 	t.Log(strings.Join(sizes, "; "), err)
@@ -220,18 +258,18 @@ func TestScale(t *testing.T) {
 	}
 	var claimed []state.PendingKey
 	measure("claim of 64", 50, 64, func(int) error {
-		rows, err := s.ClaimPending(ctx, "n", 64, time.Hour, time.Now())
+		rows, err := s.Queue().ClaimPending(ctx, "n", 64, time.Hour, time.Now())
 		for _, p := range rows {
 			claimed = append(claimed, state.PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen})
 		}
 		return err
 	})
 	measure("finish of 64", 50, 64, func(i int) error {
-		_, err := s.FinishPending(ctx, claimed[i*64:(i+1)*64]...)
+		_, err := s.Queue().FinishPending(ctx, claimed[i*64:(i+1)*64]...)
 		return err
 	})
 	measure("add of 1", 200, 1, func(i int) error {
-		_, err := s.AddPending(ctx, state.Pending{Bucket: "new", Key: fmt.Sprint(i), Cluster: "c1"})
+		_, err := s.Queue().AddPending(ctx, state.Pending{Bucket: "new", Key: fmt.Sprint(i), Cluster: "c1"})
 		return err
 	})
 	measure("add of 64", 50, 64, func(i int) error {
@@ -239,18 +277,18 @@ func TestScale(t *testing.T) {
 		for j := range rows {
 			rows[j] = state.Pending{Bucket: "more", Key: fmt.Sprint(i, "/", j), Cluster: "c1"}
 		}
-		_, err := s.AddPending(ctx, rows...)
+		_, err := s.Queue().AddPending(ctx, rows...)
 		return err
 	})
 	measure("update", 100, 1, func(i int) error { return putZone(s, fmt.Sprint("z", i%10)) })
-	other := openAt(t, s.o.DSN)
-	ch := other.Watch(t.Context())
+	other := openAt(t, s.db.o.DSN)
+	ch := other.ChangeLog().Watch(t.Context())
 	measure("add to wake elsewhere", 100, 1, func(i int) error {
 		select {
 		case <-ch:
 		default:
 		}
-		if _, err := s.AddPending(ctx, state.Pending{Bucket: "wake", Key: fmt.Sprint(i), Cluster: "c1"}); err != nil {
+		if _, err := s.Queue().AddPending(ctx, state.Pending{Bucket: "wake", Key: fmt.Sprint(i), Cluster: "c1"}); err != nil {
 			return err
 		}
 		<-ch

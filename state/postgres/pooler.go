@@ -19,9 +19,9 @@ const backend = "SELECT pg_backend_pid()"
 
 // checkSessions notices a pooler that hands sessions on: two connections that are open at
 // once have the same session behind them.
-func (s *Store) checkSessions(ctx context.Context) error {
-	return s.attempt(ctx, s.patience(1), true, func(ctx context.Context, conn pooled) error {
-		second, err := s.connect(ctx)
+func (s schema) checkSessions(ctx context.Context) error {
+	return s.db.attempt(ctx, s.db.patience(1), true, func(ctx context.Context, conn pooled) error {
+		second, err := s.db.connect(ctx)
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ func TestPoolerKeepsSessions(t *testing.T) {
 	through := testenv.PgBouncer(t, server, "session")
 	dsn := through(server.Database(t))
 	a, b := openAt(t, dsn), openAt(t, dsn)
-	ch := b.Watch(t.Context())
+	ch := b.ChangeLog().Watch(t.Context())
 	for range 2 { // with sessions that were used before, too
 		if err := putZone(a, "z"); err != nil {
 			t.Fatal(err)

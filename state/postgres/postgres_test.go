@@ -57,10 +57,10 @@ func emptied(t testing.TB, dsn string) {
 	if err == nil && there {
 		_, err = conn.Exec(ctx, `TRUNCATE fado.meta, fado.seal, fado.resources, fado.referrers, fado.copies, fado.changes, fado.pending,
 			fado.backlog, fado.pulled, fado.pulled_sums, fado.uploads, fado.object_changes, fado.members, fado.locks,
-			fado.copy_sums, fado.bucket_sums, fado.purges, fado.purge_targets, fado.purge_keys, fado.resolutions, fado.delete_allowances, fado.verifications, fado.mismatches, fado.reports`)
+			fado.copy_sums, fado.bucket_sums, fado.purges, fado.purge_targets, fado.purge_keys, fado.resolutions, fado.delete_allowances, fado.verifications, fado.mismatches, fado.reports, fado.audit, fado.audit_allowed`)
 	}
 	if err == nil && there {
-		_, err = conn.Exec(ctx, `UPDATE fado.counters SET changes_trimmed = 0, objects_trimmed = 0;
+		_, err = conn.Exec(ctx, `UPDATE fado.counters SET changes_trimmed = 0, objects_trimmed = 0, audit_seq = DEFAULT, audit_hash = DEFAULT;
 			UPDATE fado.engine SET paused = false, scrub_last = 0, scrub_running = false, scrub_after = ''`)
 	}
 	if err != nil {
@@ -76,10 +76,10 @@ func TestShared(t *testing.T) {
 		emptied(t, dsn)
 		return statetest.SharedFixture{
 			A: openAt(t, dsn, short), B: openAt(t, dsn, short),
-			Deafen: func(s state.Shared, on bool) { s.(*Store).watch.deaf.Store(on) },
+			Deafen: func(s state.Shared, on bool) { s.(*Store).db.watch.deaf.Store(on) },
 			Suspend: func(s state.Shared) func() {
-				s.(*Store).frozen.Store(true)
-				return func() { s.(*Store).frozen.Store(false) }
+				s.(*Store).db.frozen.Store(true)
+				return func() { s.(*Store).db.frozen.Store(false) }
 			},
 		}
 	})

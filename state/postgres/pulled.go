@@ -51,13 +51,15 @@ func sortedPulled(keys []state.PulledKey) []state.PulledKey {
 	return slices.Compact(keys)
 }
 
-// PutPulled implements state.Pulls.
-func (s *Store) PutPulled(ctx context.Context, rows ...state.Pulled) error {
+// pulls implements [state.Pulls].
+type pulls struct{ db *core }
+
+func (s pulls) PutPulled(ctx context.Context, rows ...state.Pulled) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	a := pulledColumnsOf(rows, func(_, p state.Pulled) state.Pulled { return p })
-	err := s.read(ctx, "noting objects copied on demand", func(ctx context.Context, q querier) error {
+	err := s.db.read(ctx, "noting objects copied on demand", func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, `INSERT INTO fado.pulled (bucket, key, cluster, size, etag, used_at, until)
 			SELECT n.bucket, n.key, n.cluster, n.size, n.etag, n.used_at, n.until
 			FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[])
@@ -70,7 +72,7 @@ func (s *Store) PutPulled(ctx context.Context, rows ...state.Pulled) error {
 		return flush(ctx, q.(pooled).Conn())
 	})
 	if err == nil {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return err
 }
@@ -81,8 +83,7 @@ const namedPulled = `WITH named AS MATERIALIZED (
 		JOIN fado.pulled p ON p.bucket = n.bucket AND p.key = n.key AND p.cluster = n.cluster
 		ORDER BY n.ord FOR UPDATE OF p) `
 
-// TouchPulled implements state.Pulls.
-func (s *Store) TouchPulled(ctx context.Context, rows ...state.Pulled) error {
+func (s pulls) TouchPulled(ctx context.Context, rows ...state.Pulled) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -95,22 +96,21 @@ func (s *Store) TouchPulled(ctx context.Context, rows ...state.Pulled) error {
 		}
 		return p
 	})
-	return s.read(ctx, "noting the use of objects copied on demand", func(ctx context.Context, q querier) error {
+	return s.db.read(ctx, "noting the use of objects copied on demand", func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, namedPulled+`UPDATE fado.pulled p SET used_at = greatest(p.used_at, named.used_at), until = greatest(p.until, named.until)
 			FROM named WHERE p.id = named.id`, a.bucket, a.key, a.cluster, a.used, a.until)
 		return err
 	})
 }
 
-// DeletePulled implements state.Pulls.
-func (s *Store) DeletePulled(ctx context.Context, rows ...state.PulledKey) error {
+func (s pulls) DeletePulled(ctx context.Context, rows ...state.PulledKey) error {
 	for part := range slices.Chunk(sortedPulled(slices.Clone(rows)), finishRows) {
 		var a pulledArrays
 		for _, k := range part {
 			a.bucket, a.key, a.cluster = append(a.bucket, k.Bucket), append(a.key, blob(k.Key)), append(a.cluster, k.Cluster)
 			a.used, a.until = append(a.used, 0), append(a.until, 0)
 		}
-		err := s.read(ctx, "forgetting objects copied on demand", func(ctx context.Context, q querier) error {
+		err := s.db.read(ctx, "forgetting objects copied on demand", func(ctx context.Context, q querier) error {
 			_, err := q.Exec(ctx, namedPulled+"DELETE FROM fado.pulled p USING named WHERE p.id = named.id", a.bucket, a.key, a.cluster, a.used, a.until)
 			return err
 		})
@@ -121,12 +121,11 @@ func (s *Store) DeletePulled(ctx context.Context, rows ...state.PulledKey) error
 	if len(rows) == 0 {
 		return nil
 	}
-	s.watch.Wake()
+	s.db.watch.Wake()
 	return nil
 }
 
-// ListPulled implements state.Pulls.
-func (s *Store) ListPulled(ctx context.Context, f state.PulledFilter, limit int) (all []state.Pulled, err error) {
+func (s pulls) ListPulled(ctx context.Context, f state.PulledFilter, limit int) (all []state.Pulled, err error) {
 	where, args := "TRUE", []any{noLimit(limit)}
 	add := func(term string, arg any) {
 		args = append(args, arg)
@@ -141,7 +140,7 @@ func (s *Store) ListPulled(ctx context.Context, f state.PulledFilter, limit int)
 	if !f.Expired.IsZero() {
 		add("until <=", stored.ToMillis(f.Expired))
 	}
-	err = s.read(ctx, "listing objects copied on demand", func(ctx context.Context, q querier) (err error) {
+	err = s.db.read(ctx, "listing objects copied on demand", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, scanPulled, "SELECT "+pulledColumns+" FROM fado.pulled WHERE "+where+" ORDER BY used_at, id LIMIT $1", args...)
 		return err
 	})
@@ -151,15 +150,14 @@ func (s *Store) ListPulled(ctx context.Context, f state.PulledFilter, limit int)
 	return all, nil
 }
 
-// EachPulled implements state.Pulls.
-func (s *Store) EachPulled(ctx context.Context, f func(state.Pulled) error) error {
+func (s pulls) EachPulled(ctx context.Context, f func(state.Pulled) error) error {
 	type row struct {
 		state.Pulled
 		id int64
 	}
 	after := int64(0)
 	return stored.Pages(func() (page []row, err error) {
-		err = s.read(ctx, "reading objects copied on demand", func(ctx context.Context, q querier) (err error) {
+		err = s.db.read(ctx, "reading objects copied on demand", func(ctx context.Context, q querier) (err error) {
 			page, err = collect(ctx, q, func(rows pgx.Rows) (r row, err error) {
 				r.Pulled, r.id, err = scanPulledID(rows)
 				return r, err
@@ -173,9 +171,8 @@ func (s *Store) EachPulled(ctx context.Context, f func(state.Pulled) error) erro
 	})
 }
 
-// PulledBytes implements state.Pulls.
-func (s *Store) PulledBytes(ctx context.Context) (map[string]int64, error) {
-	return s.perCluster(ctx, "summing objects copied on demand",
+func (s pulls) PulledBytes(ctx context.Context) (map[string]int64, error) {
+	return perCluster(ctx, s.db, "summing objects copied on demand",
 		"SELECT cluster, sum(bytes)::bigint FROM fado.pulled_sums GROUP BY cluster HAVING sum(objects) <> 0")
 }
 

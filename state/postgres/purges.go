@@ -10,9 +10,11 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-// AddPurge implements state.Purges.
-func (s *Store) AddPurge(ctx context.Context, p state.Purge) (id int64, err error) {
-	_, err = s.Update(ctx, func(tx state.Tx) error {
+// purges implements [state.Purges].
+type purges struct{ db *core }
+
+func (s purges) AddPurge(ctx context.Context, p state.Purge) (id int64, err error) {
+	_, err = catalogue(s).Update(ctx, func(tx state.Tx) error {
 		id, err = tx.AddPurge(p)
 		return err
 	})
@@ -55,9 +57,8 @@ func queueRemoval(b *pgx.Batch, bucket string) {
 	}
 }
 
-// Purges implements state.Purges.
-func (s *Store) Purges(ctx context.Context) (all []state.Purge, err error) {
-	err = s.read(ctx, "reading the purges under way", func(ctx context.Context, q querier) (err error) {
+func (s purges) Purges(ctx context.Context) (all []state.Purge, err error) {
+	err = s.db.read(ctx, "reading the purges under way", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, scanPurge, `SELECT p.id, p.bucket, p.mode, p.primary_cluster, p.since, coalesce(t.cluster, ''), coalesce(t.is_primary, false),
 				coalesce(t.made_bucket, false), coalesce(t.verified, false), coalesce(t.owned_until, 0), coalesce(t.pulled_only, false), coalesce(t.address, 0), coalesce(t.born, 0)
 			FROM fado.purges p LEFT JOIN fado.purge_targets t ON t.bucket = p.bucket`)
@@ -82,9 +83,8 @@ func scanPurge(rows pgx.Rows) (p state.Purge, err error) {
 	return p, err
 }
 
-// PurgeKeys implements state.Purges.
-func (s *Store) PurgeKeys(ctx context.Context, bucket string, after state.PurgeKey, limit int) (all []state.PurgeKey, err error) {
-	err = s.read(ctx, "reading the keys of a purge", func(ctx context.Context, q querier) (err error) {
+func (s purges) PurgeKeys(ctx context.Context, bucket string, after state.PurgeKey, limit int) (all []state.PurgeKey, err error) {
+	err = s.db.read(ctx, "reading the keys of a purge", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, scanPurgeKey, `SELECT cluster, key, etag FROM fado.purge_keys WHERE bucket = $1 AND (cluster, key) > ($2, $3)
 			ORDER BY cluster, key LIMIT $4`, bucket, after.Cluster, blob(after.Key), noLimit(limit))
 		return err
@@ -99,9 +99,8 @@ func scanPurgeKey(rows pgx.Rows) (k state.PurgeKey, err error) {
 	return k, rows.Scan(&k.Cluster, (*blob)(&k.Key), &k.ETag)
 }
 
-// GetPurgeKey implements state.Purges.
-func (s *Store) GetPurgeKey(ctx context.Context, bucket, cluster, key string) (k state.PurgeKey, err error) {
-	err = s.read(ctx, "reading a key of a purge", func(ctx context.Context, q querier) error {
+func (s purges) GetPurgeKey(ctx context.Context, bucket, cluster, key string) (k state.PurgeKey, err error) {
+	err = s.db.read(ctx, "reading a key of a purge", func(ctx context.Context, q querier) error {
 		all, err := collect(ctx, q, scanPurgeKey, "SELECT cluster, key, etag FROM fado.purge_keys WHERE bucket = $1 AND cluster = $2 AND key = $3", bucket, cluster, blob(key))
 		if err == nil && len(all) == 0 {
 			return fmt.Errorf("%q of bucket %s in %s: %w", key, bucket, cluster, state.ErrNotFound)
@@ -116,7 +115,7 @@ func (s *Store) GetPurgeKey(ctx context.Context, bucket, cluster, key string) (k
 
 // PutPurgeKeys implements state.Purges. The purge's row keeps it from being finished
 // meanwhile.
-func (s *Store) PutPurgeKeys(ctx context.Context, bucket string, keys ...state.PurgeKey) error {
+func (s purges) PutPurgeKeys(ctx context.Context, bucket string, keys ...state.PurgeKey) error {
 	last := make(map[[2]string]string, len(keys)) // of a key given twice the later counts
 	for _, k := range keys {
 		last[[2]string{k.Cluster, k.Key}] = k.ETag
@@ -126,7 +125,7 @@ func (s *Store) PutPurgeKeys(ctx context.Context, bucket string, keys ...state.P
 	for k, etag := range last {
 		clusters, names, etags = append(clusters, k[0]), append(names, blob(k[1])), append(etags, etag)
 	}
-	return s.lasting(ctx, "noting keys of a purge", func(ctx context.Context, tx pgx.Tx) error {
+	return s.db.lasting(ctx, "noting keys of a purge", func(ctx context.Context, tx pgx.Tx) error {
 		_, there, err := one[int64](ctx, tx, "SELECT id FROM fado.purges WHERE bucket = $1 FOR SHARE", bucket)
 		if err == nil && !there {
 			err = fmt.Errorf("purge of bucket %s: %w", bucket, state.ErrNotFound)
@@ -140,13 +139,12 @@ func (s *Store) PutPurgeKeys(ctx context.Context, bucket string, keys ...state.P
 	})
 }
 
-// FinishPurgeTarget implements state.Purges.
-func (s *Store) FinishPurgeTarget(ctx context.Context, bucket string, id int64, cluster string) error {
+func (s purges) FinishPurgeTarget(ctx context.Context, bucket string, id int64, cluster string) error {
 	const doing = "finishing a part of a purge"
-	if err := s.usable(ctx); err != nil {
-		return s.wrap(ctx, doing, err)
+	if err := s.db.usable(ctx); err != nil {
+		return s.db.wrap(ctx, doing, err)
 	}
-	return s.wrap(ctx, doing, s.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.db.wrap(ctx, doing, s.db.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, there, err := one[int64](ctx, tx, "SELECT id FROM fado.purges WHERE bucket = $1 AND id = $2 FOR SHARE", bucket, id)
 		if err != nil || !there {
 			return err
@@ -159,13 +157,12 @@ func (s *Store) FinishPurgeTarget(ctx context.Context, bucket string, id int64, 
 	}))
 }
 
-// FinishPurge implements state.Purges.
-func (s *Store) FinishPurge(ctx context.Context, bucket string, id int64) (finished bool, err error) {
+func (s purges) FinishPurge(ctx context.Context, bucket string, id int64) (finished bool, err error) {
 	const doing = "finishing a purge"
-	if err := s.usable(ctx); err != nil {
-		return false, s.wrap(ctx, doing, err)
+	if err := s.db.usable(ctx); err != nil {
+		return false, s.db.wrap(ctx, doing, err)
 	}
-	err = s.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.db.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, "DELETE FROM fado.purges WHERE bucket = $1 AND id = $2", bucket, id)
 		if finished = tag.RowsAffected() == 1; err != nil || !finished {
 			return err
@@ -174,5 +171,5 @@ func (s *Store) FinishPurge(ctx context.Context, bucket string, id int64) (finis
 		queueRemoval(&b, bucket)
 		return tx.SendBatch(ctx, &b).Close()
 	})
-	return finished && err == nil, s.wrap(ctx, doing, err)
+	return finished && err == nil, s.db.wrap(ctx, doing, err)
 }

@@ -70,17 +70,17 @@ func one[T any](ctx context.Context, q querier, sql string, args ...any) (v T, o
 
 // read runs f on a connection. What fails with the connection is tried again on others:
 // after a restart of the database, those of the pool have to be found broken first.
-func (s *Store) read(ctx context.Context, doing string, f func(ctx context.Context, q querier) error) error {
+func (s *core) read(ctx context.Context, doing string, f func(ctx context.Context, q querier) error) error {
 	return s.call(ctx, doing, true, f)
 }
 
 // write runs f, which is one statement or one batch, and so one transaction. It is tried
 // again only where it left no trace.
-func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Context, q querier) error) error {
+func (s *core) write(ctx context.Context, doing string, f func(ctx context.Context, q querier) error) error {
 	return s.call(ctx, doing, false, f)
 }
 
-func (s *Store) call(ctx context.Context, doing string, harmless bool, f func(ctx context.Context, q querier) error) error {
+func (s *core) call(ctx context.Context, doing string, harmless bool, f func(ctx context.Context, q querier) error) error {
 	if err := s.usable(ctx); err != nil {
 		return s.wrap(ctx, doing, err)
 	}
@@ -90,21 +90,21 @@ func (s *Store) call(ctx context.Context, doing string, harmless bool, f func(ct
 
 // usable guards every call: not before the context's time, not after Close, not before
 // the schema is there.
-func (s *Store) usable(ctx context.Context) error {
+func (s *core) usable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if s.closed.Load() {
 		return errClosed
 	}
-	return s.ready(ctx)
+	return schema{s}.ready(ctx)
 }
 
 // attempt gives f a connection, again where that may help, within bounded time.
-func (s *Store) attempt(ctx context.Context, bound time.Duration, harmless bool, f func(ctx context.Context, conn pooled) error) error {
+func (s *core) attempt(ctx context.Context, bound time.Duration, harmless bool, f func(ctx context.Context, conn pooled) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, errSlow)
 	defer cancel()
-	pause := pauses()
+	pause := backoffs()
 	for n := 1; ; n++ {
 		err := s.pool.AcquireFunc(ctx, func(conn pooled) error { return f(ctx, conn) })
 		if err == nil {
@@ -131,8 +131,8 @@ func (s *Store) attempt(ctx context.Context, bound time.Duration, harmless bool,
 // reconnectAfter is the longest pause before the database is tried again, by the listener too.
 const reconnectAfter = 250 * time.Millisecond
 
-// pauses are those between attempts, of moments that differ between instances.
-func pauses() backoff.BackOff {
+// backoffs are the pauses between attempts, of moments that differ between instances.
+func backoffs() backoff.BackOff {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.Multiplier, b.MaxInterval = 5*time.Millisecond, 3, reconnectAfter
 	return b
@@ -140,7 +140,7 @@ func pauses() backoff.BackOff {
 
 // patience is how long what runs so many statements may take, whatever the network does:
 // statement_timeout is the server's to keep.
-func (s *Store) patience(statements int) time.Duration {
+func (s *core) patience(statements int) time.Duration {
 	return s.o.ConnectTimeout + time.Duration(statements)*s.o.StatementTimeout
 }
 
@@ -158,7 +158,7 @@ func isOwn(err error) bool {
 
 // transact runs f in a transaction that is not synced to disk unless f asks for it.
 // It is tried again where it left no trace.
-func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx pgx.Tx) error) error {
+func (s *core) transact(ctx context.Context, f func(ctx context.Context, tx pgx.Tx) error) error {
 	return s.attempt(ctx, s.patience(2), false, func(ctx context.Context, conn pooled) error {
 		return within(ctx, conn, func(tx pgx.Tx) error { return f(ctx, tx) })
 	})
@@ -187,7 +187,7 @@ type commitError struct{ error }
 func (e commitError) Unwrap() error { return e.error }
 
 // durable makes the commit of a transaction wait for the disk.
-func (s *Store) durable(ctx context.Context, tx pgx.Tx) error {
+func (s *core) durable(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, "SELECT set_config('synchronous_commit', $1, true)", commitOf(tx.Conn()))
 	return err
 }

@@ -16,41 +16,39 @@ import (
 // notifyFreed tells that rows may be claimed.
 const notifyFreed = "SELECT pg_notify('fado', 'freed')"
 
-// ReleaseClaims implements state.Store.
-func (s *Store) ReleaseClaims(ctx context.Context, node string) error {
-	err := s.read(ctx, "releasing claims", func(ctx context.Context, q querier) error {
+func (s queue) ReleaseClaims(ctx context.Context, node string) error {
+	err := s.db.read(ctx, "releasing claims", func(ctx context.Context, q querier) error {
 		var b pgx.Batch
 		b.Queue("UPDATE fado.pending SET claimed_by = '', claim_until = 0 WHERE claimed_by <> '' AND claimed_by = $1", node)
 		b.Queue(notifyFreed)
 		return q.SendBatch(ctx, &b).Close()
 	})
 	if err == nil {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return err
 }
 
-// RetryPending implements state.Store. A row that is due earlier stays so.
-func (s *Store) RetryPending(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
+// RetryPending implements state.Queue. A row that is due earlier stays so.
+func (s queue) RetryPending(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
 	f.Failed = true
 	return s.touch(ctx, "retrying failed objects", "UPDATE fado.pending SET next_attempt = least(next_attempt, $1) WHERE ", f, now)
 }
 
-// Unhold implements state.Store.
-func (s *Store) Unhold(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
+func (s queue) Unhold(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
 	return s.touch(ctx, "releasing held objects", "UPDATE fado.pending SET hold = '', next_attempt = $1 WHERE hold <> '' AND ", f, now)
 }
 
 // touch updates the rows that match, and wakes those who wait for them.
-func (s *Store) touch(ctx context.Context, doing, update string, f state.PendingFilter, now time.Time) (int, error) {
+func (s queue) touch(ctx context.Context, doing, update string, f state.PendingFilter, now time.Time) (int, error) {
 	where, args := whereOf(f, stored.ToMillis(now))
 	var n int64
-	if err := s.usable(ctx); err != nil {
-		return 0, s.wrap(ctx, doing, err)
+	if err := s.db.usable(ctx); err != nil {
+		return 0, s.db.wrap(ctx, doing, err)
 	}
-	err := s.attempt(ctx, s.patience(clearing), false, func(ctx context.Context, conn pooled) error { // there may be millions
+	err := s.db.attempt(ctx, s.db.patience(clearing), false, func(ctx context.Context, conn pooled) error { // there may be millions
 		var b pgx.Batch
-		b.Queue("SELECT set_config('statement_timeout', $1, true)", millis(s.patience(clearing)))
+		b.Queue("SELECT set_config('statement_timeout', $1, true)", millis(s.db.patience(clearing)))
 		b.Queue(update+where, args...).Exec(func(tag pgconn.CommandTag) error {
 			n = tag.RowsAffected()
 			return nil
@@ -59,10 +57,10 @@ func (s *Store) touch(ctx context.Context, doing, update string, f state.Pending
 		return conn.SendBatch(ctx, &b).Close()
 	})
 	if err != nil {
-		return 0, s.wrap(ctx, doing, err)
+		return 0, s.db.wrap(ctx, doing, err)
 	}
 	if n > 0 {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return int(n), nil
 }
@@ -102,10 +100,9 @@ func whereOf(f state.PendingFilter, args ...any) (string, []any) {
 	return strings.Join(terms, " AND "), args
 }
 
-// ListPending implements state.Store.
-func (s *Store) ListPending(ctx context.Context, f state.PendingFilter, after state.PendingKey, limit int) (all []state.Pending, err error) {
+func (s queue) ListPending(ctx context.Context, f state.PendingFilter, after state.PendingKey, limit int) (all []state.Pending, err error) {
 	where, args := whereOf(f, after.Bucket, blob(after.Key), after.Cluster, noLimit(limit))
-	err = s.read(ctx, "listing pending objects", func(ctx context.Context, q querier) (err error) {
+	err = s.db.read(ctx, "listing pending objects", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, scanPending, "SELECT "+pendingColumns+" FROM fado.pending p WHERE "+where+
 			" AND (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", args...)
 		return err
@@ -116,11 +113,11 @@ func (s *Store) ListPending(ctx context.Context, f state.PendingFilter, after st
 	return all, nil
 }
 
-// EachPending implements state.Store. The order is that in which rows came up.
-func (s *Store) EachPending(ctx context.Context, f func(state.Pending) error) error {
+// EachPending implements state.Queue. The order is that in which rows came up.
+func (s queue) EachPending(ctx context.Context, f func(state.Pending) error) error {
 	after := int64(0)
 	return stored.Pages(func() (page []sortedRow, err error) {
-		err = s.read(ctx, "reading pending objects", func(ctx context.Context, q querier) (err error) {
+		err = s.db.read(ctx, "reading pending objects", func(ctx context.Context, q querier) (err error) {
 			page, err = collect(ctx, q, scanSorted, "SELECT "+pendingColumns+" FROM fado.pending p WHERE id > $1 ORDER BY id LIMIT $2", after, stored.PageRows)
 			return err
 		})
@@ -131,8 +128,7 @@ func (s *Store) EachPending(ctx context.Context, f func(state.Pending) error) er
 	})
 }
 
-// Backlogs implements state.Store.
-func (s *Store) Backlogs(ctx context.Context, buckets ...string) (all []state.Backlog, err error) {
+func (s queue) Backlogs(ctx context.Context, buckets ...string) (all []state.Backlog, err error) {
 	const sums = `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
 		coalesce((SELECT min(since) FROM fado.pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster), 0),
 		CASE failing WHEN 0 THEN '' ELSE coalesce((SELECT error FROM fado.pending p
@@ -147,7 +143,7 @@ func (s *Store) Backlogs(ctx context.Context, buckets ...string) (all []state.Ba
 	case buckets[0] != "":
 		query, args = fmt.Sprintf(sums, "WHERE bucket = $1"), []any{buckets[0]}
 	}
-	err = s.read(ctx, "summing pending objects", func(ctx context.Context, q querier) (err error) {
+	err = s.db.read(ctx, "summing pending objects", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, scanBacklog, query, args...)
 		return err
 	})
@@ -157,9 +153,8 @@ func (s *Store) Backlogs(ctx context.Context, buckets ...string) (all []state.Ba
 	return all, nil
 }
 
-// BacklogTotal implements state.Store.
-func (s *Store) BacklogTotal(ctx context.Context) (total state.Backlog, err error) {
-	err = s.read(ctx, "summing pending objects", func(ctx context.Context, q querier) error {
+func (s queue) BacklogTotal(ctx context.Context) (total state.Backlog, err error) {
+	err = s.db.read(ctx, "summing pending objects", func(ctx context.Context, q querier) error {
 		all, err := collect(ctx, q, scanBacklog, backlogTotal)
 		if err == nil && len(all) > 0 {
 			total = all[0]

@@ -23,7 +23,7 @@ func scanRecord(rows pgx.Rows) (r state.Record, err error) {
 // records reads resources and opens their secrets. Where that fails, the key may have
 // been rotated between one and the other, so they are read again: until they open, or do
 // not with a key that stayed in force.
-func (s *Store) records(ctx context.Context, q querier, sql string, args ...any) ([]state.Record, error) {
+func (s *core) records(ctx context.Context, q querier, sql string, args ...any) ([]state.Record, error) {
 	for same := 0; ; same++ {
 		all, err := collect(ctx, q, scanRecord, sql, args...)
 		if err != nil {
@@ -37,7 +37,7 @@ func (s *Store) records(ctx context.Context, q querier, sql string, args ...any)
 		if same == 2 {
 			return nil, ownError{err}
 		}
-		if err := s.followSeal(ctx, q); err != nil {
+		if err := (seals{s}).followSeal(ctx, q); err != nil {
 			return nil, err
 		}
 		if s.seal.Load().header != header { // rotated since: what was read says nothing yet
@@ -46,7 +46,7 @@ func (s *Store) records(ctx context.Context, q querier, sql string, args ...any)
 	}
 }
 
-func (s *Store) unseal(all []state.Record) ([]state.Record, error) {
+func (s *core) unseal(all []state.Record) ([]state.Record, error) {
 	sealer := s.seal.Load().sealer
 	for i := range all {
 		body, err := sealer.Open(all[i].Kind, all[i].Name, all[i].Body)

@@ -9,9 +9,11 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-// PutReport implements state.Reports.
-func (s *Store) PutReport(ctx context.Context, name, body string) error {
-	return s.read(ctx, "writing report "+name, func(ctx context.Context, q querier) error {
+// reports implements [state.Reports].
+type reports struct{ db *core }
+
+func (s reports) PutReport(ctx context.Context, name, body string) error {
+	return s.db.read(ctx, "writing report "+name, func(ctx context.Context, q querier) error {
 		var b pgx.Batch
 		b.Queue(`INSERT INTO fado.reports (name, body, at) VALUES ($1, $2, extract(epoch FROM clock_timestamp()) * 1000)
 			ON CONFLICT (name) DO UPDATE SET body = excluded.body, at = excluded.at`, name, body)
@@ -20,9 +22,8 @@ func (s *Store) PutReport(ctx context.Context, name, body string) error {
 	})
 }
 
-// ListReports implements state.Reports.
-func (s *Store) ListReports(ctx context.Context, prefix string) (all []state.Report, err error) {
-	err = s.read(ctx, "reading reports", func(ctx context.Context, q querier) (err error) {
+func (s reports) ListReports(ctx context.Context, prefix string) (all []state.Report, err error) {
+	err = s.db.read(ctx, "reading reports", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, func(rows pgx.Rows) (r state.Report, err error) {
 			var at int64
 			err = rows.Scan(&r.Name, &r.Body, &at)
@@ -37,9 +38,8 @@ func (s *Store) ListReports(ctx context.Context, prefix string) (all []state.Rep
 	return all, nil
 }
 
-// DeleteReport implements state.Reports.
-func (s *Store) DeleteReport(ctx context.Context, name string) error {
-	return s.read(ctx, "removing report "+name, func(ctx context.Context, q querier) error {
+func (s reports) DeleteReport(ctx context.Context, name string) error {
+	return s.db.read(ctx, "removing report "+name, func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, "DELETE FROM fado.reports WHERE name = $1", name)
 		return err
 	})

@@ -16,24 +16,27 @@ import (
 // updating is how many times statement_timeout an Update may take.
 const updating = 8
 
-// Update implements state.Store. Updates of all instances take turns, because each
+// catalogue implements [state.Catalogue].
+type catalogue struct{ db *core }
+
+// Update implements state.Catalogue. Updates of all instances take turns, because each
 // begins by raising the number that it holds until its commit.
-func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
+func (s catalogue) Update(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
 	const doing = "changing the catalogue"
-	if err := s.usable(ctx); err != nil {
-		return 0, s.wrap(ctx, doing, err)
+	if err := s.db.usable(ctx); err != nil {
+		return 0, s.db.wrap(ctx, doing, err)
 	}
 	var seq state.Seq
 	var fErr error
 	var xid string
-	err := s.attempt(ctx, s.patience(updating), false, func(turn context.Context, conn pooled) error {
+	err := s.db.attempt(ctx, s.db.patience(updating), false, func(turn context.Context, conn pooled) error {
 		fErr, xid = nil, ""
 		return within(turn, conn, func(dbtx pgx.Tx) (err error) {
 			var head audit.Head
-			if seq, xid, head, err = s.begin(turn, dbtx); err != nil {
+			if seq, xid, head, err = s.db.begin(turn, dbtx); err != nil {
 				return err
 			}
-			t := &tx{s: s, ctx: turn, db: dbtx, seq: seq, audit: stored.AuditLog{Head: head}}
+			t := &tx{s: s.db, ctx: turn, db: dbtx, seq: seq, audit: stored.AuditLog{Head: head}}
 			defer func() { t.db = nil }() // of no use after f
 			if fErr = f(t); fErr != nil && t.err == nil {
 				return ownError{fErr}
@@ -51,15 +54,15 @@ func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Se
 		err = nil
 	}
 	if err != nil {
-		return 0, s.wrap(ctx, doing, err)
+		return 0, s.db.wrap(ctx, doing, err)
 	}
-	s.watch.Wake()
+	s.db.watch.Wake()
 	return seq, nil
 }
 
 // begin raises the Seq. xid names the transaction, for committed; head is the end of the audit
 // records, which nobody moves until the transaction ends.
-func (s *Store) begin(ctx context.Context, db pgx.Tx) (seq state.Seq, xid string, head audit.Head, err error) {
+func (s *core) begin(ctx context.Context, db pgx.Tx) (seq state.Seq, xid string, head audit.Head, err error) {
 	var b pgx.Batch
 	b.Queue("SELECT set_config('synchronous_commit', $1, true)", commitOf(db.Conn()))
 	b.Queue("UPDATE fado.counters SET seq = seq + 1 RETURNING seq, pg_current_xact_id()::text, audit_seq, audit_hash").QueryRow(func(row pgx.Row) error {
@@ -70,14 +73,14 @@ func (s *Store) begin(ctx context.Context, db pgx.Tx) (seq state.Seq, xid string
 
 // committed asks what became of a transaction whose commit was not answered because the
 // connection broke: an error must leave the store as it was.
-func (s *Store) committed(xid string, err error) bool {
+func (s catalogue) committed(xid string, err error) bool {
 	if !broken(err) || isOwn(err) {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(s.done, s.o.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(s.db.done, s.db.o.ConnectTimeout)
 	defer cancel()
 	for {
-		status, _, err := one[string](ctx, s.pool, "SELECT coalesce(pg_xact_status($1::text::xid8), '')", xid)
+		status, _, err := one[string](ctx, s.db.pool, "SELECT coalesce(pg_xact_status($1::text::xid8), '')", xid)
 		if err == nil && status != "in progress" || ctx.Err() != nil {
 			return status == "committed"
 		}
@@ -152,7 +155,7 @@ const putRecord = `WITH gone AS (
 func (t *tx) Put(r state.Record) error {
 	return t.do("writing "+string(r.Kind), func() error {
 		if slices.Contains(catalog.SecretKinds, r.Kind) {
-			if err := t.s.followSeal(t.ctx, t.db); err != nil {
+			if err := (seals{t.s}).followSeal(t.ctx, t.db); err != nil {
 				return err
 			}
 		}
@@ -214,10 +217,9 @@ func (t *tx) Referrers(to state.Ref, limit int) (all []state.Ref, err error) {
 	return all, err
 }
 
-// Get implements state.Store.
-func (s *Store) Get(ctx context.Context, k catalog.Kind, name string) (r state.Record, err error) {
-	err = s.read(ctx, "reading "+string(k), func(ctx context.Context, q querier) (err error) {
-		r, err = s.get(ctx, q, k, name)
+func (s catalogue) Get(ctx context.Context, k catalog.Kind, name string) (r state.Record, err error) {
+	err = s.db.read(ctx, "reading "+string(k), func(ctx context.Context, q querier) (err error) {
+		r, err = s.db.get(ctx, q, k, name)
 		return err
 	})
 	if err != nil {
@@ -226,10 +228,9 @@ func (s *Store) Get(ctx context.Context, k catalog.Kind, name string) (r state.R
 	return r, nil
 }
 
-// Records implements state.Store.
-func (s *Store) Records(ctx context.Context, k catalog.Kind, names ...string) (all []state.Record, err error) {
-	err = s.read(ctx, "reading "+string(k), func(ctx context.Context, q querier) (err error) {
-		all, err = s.records(ctx, q, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name = ANY($2) ORDER BY name", string(k), names)
+func (s catalogue) Records(ctx context.Context, k catalog.Kind, names ...string) (all []state.Record, err error) {
+	err = s.db.read(ctx, "reading "+string(k), func(ctx context.Context, q querier) (err error) {
+		all, err = s.db.records(ctx, q, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name = ANY($2) ORDER BY name", string(k), names)
 		return err
 	})
 	if err != nil {
@@ -238,10 +239,9 @@ func (s *Store) Records(ctx context.Context, k catalog.Kind, names ...string) (a
 	return all, nil
 }
 
-// List implements state.Store.
-func (s *Store) List(ctx context.Context, k catalog.Kind, after string, limit int) (all []state.Record, err error) {
-	err = s.read(ctx, "listing "+string(k), func(ctx context.Context, q querier) (err error) {
-		all, err = s.records(ctx, q, pageOfResources, string(k), after, noLimit(limit))
+func (s catalogue) List(ctx context.Context, k catalog.Kind, after string, limit int) (all []state.Record, err error) {
+	err = s.db.read(ctx, "listing "+string(k), func(ctx context.Context, q querier) (err error) {
+		all, err = s.db.records(ctx, q, pageOfResources, string(k), after, noLimit(limit))
 		return err
 	})
 	if err != nil {
@@ -250,8 +250,7 @@ func (s *Store) List(ctx context.Context, k catalog.Kind, after string, limit in
 	return all, nil
 }
 
-// Each implements state.Store.
-func (s *Store) Each(ctx context.Context, k catalog.Kind, f func(state.Record) error) error {
+func (s catalogue) Each(ctx context.Context, k catalog.Kind, f func(state.Record) error) error {
 	after := ""
 	return stored.Pages(func() ([]state.Record, error) { return s.List(ctx, k, after, stored.PageRows) },
 		func(r state.Record) error {
@@ -260,7 +259,7 @@ func (s *Store) Each(ctx context.Context, k catalog.Kind, f func(state.Record) e
 		})
 }
 
-func (s *Store) get(ctx context.Context, q querier, k catalog.Kind, name string) (state.Record, error) {
+func (s *core) get(ctx context.Context, q querier, k catalog.Kind, name string) (state.Record, error) {
 	all, err := s.records(ctx, q, "SELECT "+recordColumns+" FROM fado.resources WHERE kind = $1 AND name = $2", string(k), name)
 	if err != nil {
 		return state.Record{}, err

@@ -51,14 +51,14 @@ func TestRoles(t *testing.T) {
 		"DROP TABLE fado.pending", "TRUNCATE fado.pending", "ALTER TABLE fado.pending ADD x int", "CREATE TABLE fado.x (n int)",
 		"CREATE OR REPLACE FUNCTION fado.next_gen() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'",
 	} {
-		if _, err := early.pool.Exec(ctx, sql); err == nil {
+		if _, err := early.db.pool.Exec(ctx, sql); err == nil {
 			t.Errorf("the runtime role may %s", sql)
 		}
 	}
 	if _, err := conn.Exec(ctx, "REVOKE INSERT ON fado.pending FROM fado_runtime"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = early.AddPending(ctx, state.Pending{Bucket: "b", Key: "k", Cluster: "c"})
+	_, err = early.Queue().AddPending(ctx, state.Pending{Bucket: "b", Key: "k", Cluster: "c"})
 	if err == nil || !strings.Contains(err.Error(), "lacks a privilege") {
 		t.Errorf("without a privilege: %v", err)
 	}
@@ -70,44 +70,44 @@ func TestFold(t *testing.T) {
 	var keys []state.PendingKey
 	for i := range 40 {
 		p := state.Pending{Bucket: "b", Key: fmt.Sprint(i), Cluster: fmt.Sprint("c", i%2), Size: int64(i)}
-		gens, err := s.AddPending(ctx, p)
+		gens, err := s.Queue().AddPending(ctx, p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		keys = append(keys, state.PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: gens[0]})
-		if err := s.PutPulled(ctx, state.Pulled{Bucket: "b", Key: p.Key, Cluster: p.Cluster, Size: p.Size}); err != nil {
+		if err := s.Pulls().PutPulled(ctx, state.Pulled{Bucket: "b", Key: p.Key, Cluster: p.Cluster, Size: p.Size}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	compare := func(rows int64) {
 		t.Helper()
-		logs, err := s.Backlogs(ctx, "")
+		logs, err := s.Queue().Backlogs(ctx, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		sums, err := s.PulledBytes(ctx)
+		sums, err := s.Pulls().PulledBytes(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.fold(ctx); err != nil {
+		if err := (upkeep{s.db}).fold(ctx); err != nil {
 			t.Fatal(err)
 		}
-		after, err := s.Backlogs(ctx, "")
-		afterSums, sumsErr := s.PulledBytes(ctx)
+		after, err := s.Queue().Backlogs(ctx, "")
+		afterSums, sumsErr := s.Pulls().PulledBytes(ctx)
 		if err != nil || sumsErr != nil || !reflect.DeepEqual(logs, after) || !reflect.DeepEqual(sums, afterSums) {
 			t.Errorf("sums were %+v, %v, and are %+v, %v (%v)", logs, sums, after, afterSums, err)
 		}
-		n, _, err := one[int64](ctx, s.pool, "SELECT count(*) FROM fado.backlog")
+		n, _, err := one[int64](ctx, s.db.pool, "SELECT count(*) FROM fado.backlog")
 		if err != nil || n != rows {
 			t.Errorf("%d rows of sums, want %d (%v)", n, rows, err)
 		}
 	}
 	compare(3) // two copies, and the total
-	if _, err := s.FinishPending(ctx, keys[0], keys[2]); err != nil {
+	if _, err := s.Queue().FinishPending(ctx, keys[0], keys[2]); err != nil {
 		t.Fatal(err)
 	}
 	compare(3) // two copies, and the total
-	if _, err := s.FinishPending(ctx, keys...); err != nil {
+	if _, err := s.Queue().FinishPending(ctx, keys...); err != nil {
 		t.Fatal(err)
 	}
 	compare(0)
@@ -122,25 +122,25 @@ func smoke(t *testing.T, s *Store) {
 			t.Error(err)
 		}
 	}
-	_, err := s.Update(ctx, func(tx state.Tx) error {
+	_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		r := state.Record{Kind: catalog.KindBucket, Name: "b", Body: []byte(`{}`), Refs: []state.Ref{{Kind: catalog.KindPolicy, Name: "p"}}}
 		check(tx.Put(r))
 		check(tx.PutCopy(state.Copy{Bucket: "b", Copy: catalog.Copy{Cluster: "c1"}}))
 		return nil
 	})
 	check(err)
-	_, err = s.SaveCopies(ctx, state.Copy{Bucket: "b", Copy: catalog.Copy{Cluster: "c1"}})
+	_, err = s.Catalogue().SaveCopies(ctx, state.Copy{Bucket: "b", Copy: catalog.Copy{Cluster: "c1"}})
 	check(err)
-	gens, err := s.AddPending(ctx, state.Pending{Bucket: "b", Key: "k", Cluster: "c1"})
+	gens, err := s.Queue().AddPending(ctx, state.Pending{Bucket: "b", Key: "k", Cluster: "c1"})
 	check(err)
-	m, err := s.Join(ctx, "n")
+	m, err := s.Instances().Join(ctx, "n")
 	check(err)
-	rows, err := s.ClaimPending(ctx, m.ID(), 1, time.Minute, time.Now().Add(time.Second))
+	rows, err := s.Queue().ClaimPending(ctx, m.ID(), 1, time.Minute, time.Now().Add(time.Second))
 	check(err)
 	if len(rows) != 1 || rows[0].Gen != gens[0] {
 		t.Errorf("claimed %+v", rows)
 	}
-	l, ok, err := s.TryLock(ctx, "l")
+	l, ok, err := s.Locks().TryLock(ctx, "l")
 	check(err)
 	if !ok {
 		t.Error("no lock")
@@ -149,13 +149,13 @@ func smoke(t *testing.T, s *Store) {
 	}
 	m.Seen(1, 1)
 	check(m.AwaitSeen(ctx, 1, 1))
-	_, err = s.Members(ctx)
+	_, err = s.Instances().Members(ctx)
 	check(err)
-	check(s.PutPulled(ctx, state.Pulled{Bucket: "b", Key: "k", Cluster: "c1"}))
-	check(s.PutUpload(ctx, state.Upload{Bucket: "b", Key: "k", Cluster: "c1"}))
-	check(s.PutMeta(ctx, "k", "v"))
-	check(s.fold(ctx))
-	_, err = s.Update(ctx, func(tx state.Tx) error { return tx.Delete(catalog.KindBucket, "b") })
+	check(s.Pulls().PutPulled(ctx, state.Pulled{Bucket: "b", Key: "k", Cluster: "c1"}))
+	check(s.Uploads().PutUpload(ctx, state.Upload{Bucket: "b", Key: "k", Cluster: "c1"}))
+	check(s.Facts().PutMeta(ctx, "k", "v"))
+	check(upkeep{s.db}.fold(ctx))
+	_, err = s.Catalogue().Update(ctx, func(tx state.Tx) error { return tx.Delete(catalog.KindBucket, "b") })
 	check(err)
 	check(m.Leave(ctx))
 }

@@ -16,14 +16,14 @@ import (
 var newKey = []byte("the new key")
 
 func putSecret(s *Store, name, secret string) error {
-	_, err := s.Update(ctx, func(tx state.Tx) error {
+	_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		return tx.Put(state.Record{Kind: catalog.KindCluster, Name: name, Body: fmt.Appendf(nil, `{"name":%q,"storage":{"secret_key":%q}}`, name, secret)})
 	})
 	return err
 }
 
 func secretOf(s *Store, name, want string) error {
-	r, err := s.Get(ctx, catalog.KindCluster, name)
+	r, err := s.Catalogue().Get(ctx, catalog.KindCluster, name)
 	if err == nil && !bytes.Contains(r.Body, []byte(`"`+want+`"`)) {
 		err = fmt.Errorf("%s has %s, want %s", name, r.Body, want)
 	}
@@ -41,7 +41,7 @@ func TestRotateKey(t *testing.T) {
 	if err := errors.Join(putSecret(ready, "c1", "one"), secretOf(late, "c1", "one")); err != nil {
 		t.Fatal(err) // the former key is in force for both
 	}
-	if _, err := ready.Update(ctx, func(tx state.Tx) error {
+	if _, err := ready.Catalogue().Update(ctx, func(tx state.Tx) error {
 		return tx.Put(state.Record{Kind: catalog.KindKey, Name: "AKIA1", Body: []byte(`{"secret":"hush"}`)})
 	}); err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestRotateKey(t *testing.T) {
 	if err := errors.Join(secretOf(after, "c1", "one"), secretOf(after, "c2", "two")); err != nil {
 		t.Error(err)
 	}
-	if r, err := after.Get(ctx, catalog.KindKey, "AKIA1"); err != nil || string(r.Body) != `{"secret":"hush"}` {
+	if r, err := after.Catalogue().Get(ctx, catalog.KindKey, "AKIA1"); err != nil || string(r.Body) != `{"secret":"hush"}` {
 		t.Errorf("the access key is %s, error %v", r.Body, err)
 	}
 	if _, err := Open(ctx, Options{DSN: dsn, Key: testKey}); !errors.Is(err, state.ErrNoKey) {
@@ -104,7 +104,7 @@ func TestRotateKeyUnderLoad(t *testing.T) {
 			t.Error(err)
 			break
 		}
-		if _, err := tool.List(ctx, catalog.KindCluster, "", 0); err != nil {
+		if _, err := tool.Catalogue().List(ctx, catalog.KindCluster, "", 0); err != nil {
 			t.Error(err)
 		}
 	}

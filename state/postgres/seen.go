@@ -20,7 +20,7 @@ func (l *lease) AwaitSeen(ctx context.Context, changes, objects state.Seq) error
 	const doing = "waiting for the other instances"
 	for {
 		news := l.s.watch.news() // before the look, so that none is missed
-		w, err := l.s.look(ctx)
+		w, err := instances{l.s}.look(ctx)
 		if err != nil {
 			return l.s.wrap(ctx, doing, err)
 		}
@@ -63,8 +63,8 @@ type looks struct {
 }
 
 // look returns a view that was taken after the call.
-func (s *Store) look(ctx context.Context) (*view, error) {
-	ls := &s.looks
+func (s instances) look(ctx context.Context) (*view, error) {
+	ls := &s.db.looks
 	ls.mu.Lock()
 	if ls.after == nil {
 		ls.after = &view{done: make(chan struct{})}
@@ -84,17 +84,17 @@ func (s *Store) look(ctx context.Context) (*view, error) {
 }
 
 // takeLook fills in views until no caller waits for one.
-func (s *Store) takeLook() {
+func (s instances) takeLook() {
 	for {
-		s.looks.mu.Lock()
-		v := s.looks.now
-		s.looks.mu.Unlock()
+		s.db.looks.mu.Lock()
+		v := s.db.looks.now
+		s.db.looks.mu.Unlock()
 		v.members, v.err = s.viewMembers()
 		close(v.done)
-		s.looks.mu.Lock()
-		s.looks.now, s.looks.after = s.looks.after, nil
-		more := s.looks.now != nil
-		s.looks.mu.Unlock()
+		s.db.looks.mu.Lock()
+		s.db.looks.now, s.db.looks.after = s.db.looks.after, nil
+		more := s.db.looks.now != nil
+		s.db.looks.mu.Unlock()
 		if !more {
 			return
 		}
@@ -103,9 +103,9 @@ func (s *Store) takeLook() {
 
 // viewMembers reads what the members have seen. One whose lease has ended counts until it
 // is removed: only then can it not have renewed it.
-func (s *Store) viewMembers() (all []state.MemberInfo, err error) {
-	err = s.read(s.done, "reading what the instances have seen", func(ctx context.Context, q querier) (err error) {
-		if err := s.bury(ctx, q); err != nil {
+func (s instances) viewMembers() (all []state.MemberInfo, err error) {
+	err = s.db.read(s.db.done, "reading what the instances have seen", func(ctx context.Context, q querier) (err error) {
+		if err := s.db.bury(ctx, q); err != nil {
 			return err
 		}
 		all, err = collect(ctx, q, func(rows pgx.Rows) (m state.MemberInfo, err error) {

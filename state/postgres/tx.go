@@ -13,7 +13,7 @@ import (
 // tx implements state.Tx within Update. What it writes is sent before it reads, and at
 // the end.
 type tx struct {
-	s       *Store
+	s       *core
 	ctx     context.Context
 	db      pgx.Tx
 	seq     state.Seq

@@ -71,7 +71,7 @@ func pid(of state.Tx) uint32 { return of.(*tx).db.Conn().PgConn().PID() }
 // changesAfter are those that a store's log has after a moment.
 func changesAfter(t *testing.T, s *Store, after state.Seq) []state.Change {
 	t.Helper()
-	all, err := s.Changes(ctx, after, 0)
+	all, err := s.ChangeLog().Changes(ctx, after, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestUpdateMeetsConflicts(t *testing.T) {
 				}
 				zone, runs := fmt.Sprintf("%s-%v", name, reads), 0
 				update := func() (state.Seq, error) {
-					return s.Update(ctx, func(tx state.Tx) error {
+					return s.Catalogue().Update(ctx, func(tx state.Tx) error {
 						runs++
 						err := tx.Put(state.Record{Kind: catalog.KindZone, Name: zone, Body: []byte(`{}`)})
 						if err == nil && reads { // what is queued is sent first, and fails here
@@ -115,7 +115,7 @@ func TestUpdateMeetsConflicts(t *testing.T) {
 						return nil
 					})
 				}
-				before, err := s.Seq(ctx)
+				before, err := s.ChangeLog().Seq(ctx)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -123,7 +123,7 @@ func TestUpdateMeetsConflicts(t *testing.T) {
 				if _, err := update(); !errors.Is(err, state.ErrUnavailable) || runs != attempts {
 					t.Errorf("reads %v: %v after %d runs, want an ErrUnavailable after %d", reads, err, runs, attempts)
 				}
-				if _, err := s.Get(ctx, catalog.KindZone, zone); !errors.Is(err, state.ErrNotFound) {
+				if _, err := s.Catalogue().Get(ctx, catalog.KindZone, zone); !errors.Is(err, state.ErrNotFound) {
 					t.Errorf("reads %v: an update that failed left something: %v", reads, err)
 				}
 				runs = 0
@@ -169,11 +169,11 @@ func TestCommitWithoutAnswer(t *testing.T) {
 	dsn := testenv.PostgresServer(t).Database(t)
 	s := openAt(t, dsn)
 	admin := administratorOf(t, dsn)
-	before, err := s.Seq(ctx)
+	before, err := s.ChangeLog().Seq(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrNotFound) { // leaves a connection for the update: a new one commits, too
+	if _, err := s.Catalogue().Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrNotFound) { // leaves a connection for the update: a new one commits, too
 		t.Fatal(err)
 	}
 	standby := holdCommits(t, dsn, admin)
@@ -183,7 +183,7 @@ func TestCommitWithoutAnswer(t *testing.T) {
 	runs := 0
 	go func() {
 		var err error
-		seq, err = s.Update(ctx, func(tx state.Tx) error {
+		seq, err = s.Catalogue().Update(ctx, func(tx state.Tx) error {
 			runs++
 			held <- pid(tx)
 			return tx.Put(state.Record{Kind: catalog.KindZone, Name: "z", Body: []byte(`{}`)})
@@ -220,7 +220,7 @@ func TestConnectionLostWithinUpdate(t *testing.T) {
 		},
 		"not noticed": func(state.Tx) error { return nil },
 	} {
-		_, err := s.Update(ctx, func(tx state.Tx) error {
+		_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 			if err := tx.Put(state.Record{Kind: catalog.KindZone, Name: "z", Body: []byte(`{}`)}); err != nil {
 				return err
 			}
@@ -230,7 +230,7 @@ func TestConnectionLostWithinUpdate(t *testing.T) {
 		if !errors.Is(err, state.ErrUnavailable) {
 			t.Errorf("%s: got %v, want an ErrUnavailable", name, err)
 		}
-		if _, err := s.Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrNotFound) {
+		if _, err := s.Catalogue().Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrNotFound) {
 			t.Errorf("%s: the transaction left something: %v", name, err)
 		}
 	}
@@ -249,7 +249,7 @@ func TestReadsOutliveConnections(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 { // so that the pool has some connections
 			wg.Go(func() {
-				if _, err := s.Get(ctx, catalog.KindZone, "recovered"); err != nil {
+				if _, err := s.Catalogue().Get(ctx, catalog.KindZone, "recovered"); err != nil {
 					t.Error(err)
 				}
 			})
@@ -257,7 +257,7 @@ func TestReadsOutliveConnections(t *testing.T) {
 		wg.Wait()
 		admin.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fado' AND datname = current_database()")
 		admin.await("SELECT count(*) FILTER (WHERE state = 'idle in transaction') = 0 FROM pg_stat_activity WHERE datname = current_database()")
-		if _, err := s.Get(ctx, catalog.KindZone, "recovered"); err != nil {
+		if _, err := s.Catalogue().Get(ctx, catalog.KindZone, "recovered"); err != nil {
 			t.Fatalf("a read after all connections were ended: %v", err)
 		}
 	}
@@ -274,7 +274,7 @@ func TestNewsWhileNobodyListened(t *testing.T) {
 	}
 	proxy := testenv.StartProxy(t, u.Host)
 	other := openAt(t, dsn)
-	lock, ok, err := other.TryLock(ctx, "l")
+	lock, ok, err := other.Locks().TryLock(ctx, "l")
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
@@ -282,13 +282,13 @@ func TestNewsWhileNobodyListened(t *testing.T) {
 	s := openAt(t, u.String())
 	hearing, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	changes, locks, reports := s.Watch(hearing), s.News(hearing, state.NewsLocks), s.News(hearing, state.NewsReports)
+	changes, locks, reports := s.ChangeLog().Watch(hearing), s.Instances().News(hearing, state.NewsLocks), s.Instances().News(hearing, state.NewsReports)
 
 	if err := proxy.Refuse(true); err != nil {
 		t.Fatal(err)
 	}
 	proxy.Cut()
-	if _, err := s.Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrUnavailable) {
+	if _, err := s.Catalogue().Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrUnavailable) {
 		t.Errorf("cut off, but a read says %v", err)
 	}
 	for _, ch := range []<-chan struct{}{changes, locks, reports} {
@@ -311,7 +311,7 @@ func TestNewsWhileNobodyListened(t *testing.T) {
 		if _, open := <-changes; !open || hearing.Err() != nil {
 			t.Fatal("nothing told of a change that was made while nobody listened")
 		}
-		all, err := s.Changes(ctx, 0, 0)
+		all, err := s.ChangeLog().Changes(ctx, 0, 0)
 		found = err == nil && len(all) == 1 && all[0].Name == "z"
 	}
 	<-reports
@@ -319,8 +319,8 @@ func TestNewsWhileNobodyListened(t *testing.T) {
 		if _, open := <-locks; !open || hearing.Err() != nil {
 			t.Fatal("nothing told of a lock that was given back while nobody listened")
 		}
-		again, ok, err := s.TryLock(ctx, "l")
-		for ; err != nil && hearing.Err() == nil; again, ok, err = s.TryLock(ctx, "l") {
+		again, ok, err := s.Locks().TryLock(ctx, "l")
+		for ; err != nil && hearing.Err() == nil; again, ok, err = s.Locks().TryLock(ctx, "l") {
 			time.Sleep(10 * time.Millisecond) // a connection from before the cut
 		}
 		if free = err == nil && ok; free {

@@ -10,9 +10,11 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-// PutUpload implements state.Uploads.
-func (s *Store) PutUpload(ctx context.Context, u state.Upload) error {
-	return s.read(ctx, "noting an upload", func(ctx context.Context, q querier) error {
+// uploads implements [state.Uploads].
+type uploads struct{ db *core }
+
+func (s uploads) PutUpload(ctx context.Context, u state.Upload) error {
+	return s.db.read(ctx, "noting an upload", func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, `INSERT INTO fado.uploads (bucket, key, cluster, token, started) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (bucket, key, cluster) DO UPDATE SET token = $4, started = $5`,
 			u.Bucket, blob(u.Key), u.Cluster, u.Token, stored.ToMillis(u.Started))
@@ -20,9 +22,8 @@ func (s *Store) PutUpload(ctx context.Context, u state.Upload) error {
 	})
 }
 
-// GetUpload implements state.Uploads.
-func (s *Store) GetUpload(ctx context.Context, bucket, key, cluster string) (u state.Upload, err error) {
-	err = s.read(ctx, "reading an upload", func(ctx context.Context, q querier) error {
+func (s uploads) GetUpload(ctx context.Context, bucket, key, cluster string) (u state.Upload, err error) {
+	err = s.db.read(ctx, "reading an upload", func(ctx context.Context, q querier) error {
 		all, err := collect(ctx, q, scanUpload, "SELECT bucket, key, cluster, token, started FROM fado.uploads WHERE bucket = $1 AND key = $2 AND cluster = $3", bucket, blob(key), cluster)
 		if err == nil && len(all) == 0 {
 			err = fmt.Errorf("upload of %s/%s to %s: %w", bucket, key, cluster, state.ErrNotFound)
@@ -35,19 +36,17 @@ func (s *Store) GetUpload(ctx context.Context, bucket, key, cluster string) (u s
 	return u, err
 }
 
-// DeleteUpload implements state.Uploads.
-func (s *Store) DeleteUpload(ctx context.Context, bucket, key, cluster string) error {
-	return s.read(ctx, "forgetting an upload", func(ctx context.Context, q querier) error {
+func (s uploads) DeleteUpload(ctx context.Context, bucket, key, cluster string) error {
+	return s.db.read(ctx, "forgetting an upload", func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, "DELETE FROM fado.uploads WHERE bucket = $1 AND key = $2 AND cluster = $3", bucket, blob(key), cluster)
 		return err
 	})
 }
 
-// EachUpload implements state.Uploads.
-func (s *Store) EachUpload(ctx context.Context, f func(state.Upload) error) error {
+func (s uploads) EachUpload(ctx context.Context, f func(state.Upload) error) error {
 	var after state.Upload
 	return stored.Pages(func() (page []state.Upload, err error) {
-		err = s.read(ctx, "reading uploads", func(ctx context.Context, q querier) (err error) {
+		err = s.db.read(ctx, "reading uploads", func(ctx context.Context, q querier) (err error) {
 			page, err = collect(ctx, q, scanUpload, `SELECT bucket, key, cluster, token, started FROM fado.uploads
 				WHERE (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4`,
 				after.Bucket, blob(after.Key), after.Cluster, stored.PageRows)

@@ -23,16 +23,18 @@ const putVerification = `UPDATE fado.verifications SET node = $2, under_way = $3
 	objects = $9, bytes = $10, total = $11, total_bytes = $12, mismatches = $13, repaired = $14, unrepairable = $15, done = $16, step = $17,
 	cursor = $18, step_objects = $19, step_bytes = $20, damage = $21 WHERE bucket = $1`
 
-// UpdateVerification implements state.Verifications.
-func (s *Store) UpdateVerification(ctx context.Context, bucket string, f func(v *state.Verification) error) (state.Verification, error) {
+// verifications implements [state.Verifications].
+type verifications struct{ db *core }
+
+func (s verifications) UpdateVerification(ctx context.Context, bucket string, f func(v *state.Verification) error) (state.Verification, error) {
 	const doing = "noting a verification"
-	if err := s.usable(ctx); err != nil {
-		return state.Verification{}, s.wrap(ctx, doing, err)
+	if err := s.db.usable(ctx); err != nil {
+		return state.Verification{}, s.db.wrap(ctx, doing, err)
 	}
 	var after state.Verification
 	var fErr error
 	var told bool
-	err := s.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.db.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		fErr = nil
 		all, err := collect(ctx, tx, scanVerification, takeVerification, bucket)
 		if err != nil {
@@ -51,15 +53,15 @@ func (s *Store) UpdateVerification(ctx context.Context, bucket string, f func(v 
 	case fErr != nil:
 		return state.Verification{}, fErr
 	case err != nil:
-		return state.Verification{}, s.wrap(ctx, doing, err)
+		return state.Verification{}, s.db.wrap(ctx, doing, err)
 	}
 	if told {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return after, nil
 }
 
-func (s *Store) saveVerification(ctx context.Context, tx pgx.Tx, before, v state.Verification) error {
+func (s verifications) saveVerification(ctx context.Context, tx pgx.Tx, before, v state.Verification) error {
 	done, err := stored.EncodeSteps(v.Done)
 	if err != nil {
 		return ownError{err}
@@ -92,9 +94,8 @@ func scanVerification(rows pgx.Rows) (v state.Verification, err error) {
 	return v, err
 }
 
-// GetVerification implements state.Verifications.
-func (s *Store) GetVerification(ctx context.Context, bucket string) (v state.Verification, err error) {
-	err = s.read(ctx, "reading a verification", func(ctx context.Context, q querier) error {
+func (s verifications) GetVerification(ctx context.Context, bucket string) (v state.Verification, err error) {
+	err = s.db.read(ctx, "reading a verification", func(ctx context.Context, q querier) error {
 		all, err := collect(ctx, q, scanVerification, "SELECT "+verificationColumns+" FROM fado.verifications WHERE bucket = $1", bucket)
 		if err == nil && len(all) == 0 {
 			return fmt.Errorf("verification of bucket %s: %w", bucket, state.ErrNotFound)
@@ -107,8 +108,7 @@ func (s *Store) GetVerification(ctx context.Context, bucket string) (v state.Ver
 	return v, err
 }
 
-// ListVerifications implements state.Verifications.
-func (s *Store) ListVerifications(ctx context.Context, f state.VerificationFilter, after string, limit int) (all []state.Verification, err error) {
+func (s verifications) ListVerifications(ctx context.Context, f state.VerificationFilter, after string, limit int) (all []state.Verification, err error) {
 	terms, args := []string{"bucket > $1"}, []any{after, noLimit(limit)}
 	if f.Damaged {
 		terms = append(terms, "damage <> ''")
@@ -119,7 +119,7 @@ func (s *Store) ListVerifications(ctx context.Context, f state.VerificationFilte
 	if f.Node != "" {
 		terms, args = append(terms, "node = $3"), append(args, f.Node)
 	}
-	err = s.read(ctx, "listing verifications", func(ctx context.Context, q querier) (err error) {
+	err = s.db.read(ctx, "listing verifications", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, scanVerification, "SELECT "+verificationColumns+" FROM fado.verifications WHERE "+strings.Join(terms, " AND ")+
 			" ORDER BY bucket LIMIT $2", args...)
 		return err
@@ -132,12 +132,12 @@ func (s *Store) ListVerifications(ctx context.Context, f state.VerificationFilte
 
 // PutMismatches implements state.Verifications. The verification's row keeps its bucket
 // from being forgotten meanwhile.
-func (s *Store) PutMismatches(ctx context.Context, bucket string, rows ...state.Mismatch) error {
+func (s verifications) PutMismatches(ctx context.Context, bucket string, rows ...state.Mismatch) error {
 	const doing = "noting what a verification found"
-	if err := s.usable(ctx); err != nil {
-		return s.wrap(ctx, doing, err)
+	if err := s.db.usable(ctx); err != nil {
+		return s.db.wrap(ctx, doing, err)
 	}
-	return s.wrap(ctx, doing, s.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.db.wrap(ctx, doing, s.db.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, there, err := one[string](ctx, tx, "SELECT bucket FROM fado.verifications WHERE bucket = $1 FOR UPDATE", bucket)
 		if err == nil && !there {
 			err = fmt.Errorf("verification of bucket %s: %w", bucket, state.ErrNotFound)
@@ -155,13 +155,12 @@ func (s *Store) PutMismatches(ctx context.Context, bucket string, rows ...state.
 	}))
 }
 
-// ListMismatches implements state.Verifications.
-func (s *Store) ListMismatches(ctx context.Context, bucket string, f state.MismatchFilter, after state.Mismatch, limit int) (all []state.Mismatch, err error) {
+func (s verifications) ListMismatches(ctx context.Context, bucket string, f state.MismatchFilter, after state.Mismatch, limit int) (all []state.Mismatch, err error) {
 	where, args := "", []any{bucket, blob(after.Key), after.Cluster, noLimit(limit)}
 	if f.State != "" {
 		where, args = " AND state = $5", append(args, f.State)
 	}
-	err = s.read(ctx, "listing what a verification found", func(ctx context.Context, q querier) (err error) {
+	err = s.db.read(ctx, "listing what a verification found", func(ctx context.Context, q querier) (err error) {
 		all, err = collect(ctx, q, func(rows pgx.Rows) (m state.Mismatch, err error) {
 			return m, rows.Scan((*blob)(&m.Key), &m.Cluster, &m.Reason, &m.State)
 		}, "SELECT key, cluster, reason, state FROM fado.mismatches WHERE bucket = $1"+where+
@@ -174,9 +173,8 @@ func (s *Store) ListMismatches(ctx context.Context, bucket string, f state.Misma
 	return all, nil
 }
 
-// GetScrub implements state.Verifications.
-func (s *Store) GetScrub(ctx context.Context) (v state.Scrub, err error) {
-	err = s.read(ctx, "reading how far the verification of all buckets is", func(ctx context.Context, q querier) error {
+func (s verifications) GetScrub(ctx context.Context) (v state.Scrub, err error) {
+	err = s.db.read(ctx, "reading how far the verification of all buckets is", func(ctx context.Context, q querier) error {
 		all, err := collect(ctx, q, func(rows pgx.Rows) (v state.Scrub, err error) {
 			var last int64
 			err = rows.Scan(&last, &v.Running, &v.After)
@@ -191,9 +189,8 @@ func (s *Store) GetScrub(ctx context.Context) (v state.Scrub, err error) {
 	return v, err
 }
 
-// SaveScrub implements state.Verifications.
-func (s *Store) SaveScrub(ctx context.Context, v state.Scrub) error {
-	return s.read(ctx, "noting how far the verification of all buckets is", func(ctx context.Context, q querier) error {
+func (s verifications) SaveScrub(ctx context.Context, v state.Scrub) error {
+	return s.db.read(ctx, "noting how far the verification of all buckets is", func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, "UPDATE fado.engine SET scrub_last = $1, scrub_running = $2, scrub_after = $3", stored.ToMillis(v.Last), v.Running, v.After)
 		return err
 	})

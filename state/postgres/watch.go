@@ -36,15 +36,14 @@ type watchers struct {
 	members chan struct{} // closed at the next news
 }
 
-// Watch implements state.Store. The channel also closes with the store.
-func (s *Store) Watch(ctx context.Context) <-chan struct{} { return s.watch.Add(ctx) }
+// Watch implements state.ChangeLog. The channel also closes with the store.
+func (s changeLog) Watch(ctx context.Context) <-chan struct{} { return s.db.watch.Add(ctx) }
 
-// News implements state.Shared.
-func (s *Store) News(ctx context.Context, of state.NewsKind) <-chan struct{} {
+func (s instances) News(ctx context.Context, of state.NewsKind) <-chan struct{} {
 	if of == state.NewsReports {
-		return s.watch.reports.Add(ctx)
+		return s.db.watch.reports.Add(ctx)
 	}
-	return s.watch.locks.Add(ctx)
+	return s.db.watch.locks.Add(ctx)
 }
 
 // wakePeers tells those who wait for what other instances do.
@@ -79,40 +78,43 @@ func (ws *watchers) wakeNews() {
 	}
 }
 
+// listener hears of what other instances commit.
+type listener struct{ db *core }
+
 // listen keeps a connection that hears of what others do, and comes back after it broke.
-func (s *Store) listen() {
+func (s listener) listen() {
 	var last heard
-	pause := pauses()
-	for s.done.Err() == nil {
+	pause := backoffs()
+	for s.db.done.Err() == nil {
 		began := time.Now()
 		err := s.listenOnce(&last)
 		if time.Since(began) > pollEvery { // it listened
 			pause.Reset()
 		}
-		if s.done.Err() != nil {
+		if s.db.done.Err() != nil {
 			return
 		}
-		s.log.Debug("lost the connection for notifications; will reconnect", zap.Error(s.wrap(s.done, "listening", err)))
+		s.db.log.Debug("lost the connection for notifications; will reconnect", zap.Error(s.db.wrap(s.db.done, "listening", err)))
 		select {
 		case <-time.After(pause.NextBackOff()):
-		case <-s.done.Done():
+		case <-s.db.done.Done():
 		}
 	}
 }
 
-func (s *Store) listenOnce(last *heard) error {
-	if err := s.ready(s.done); err != nil {
+func (s listener) listenOnce(last *heard) error {
+	if err := schema(s).ready(s.db.done); err != nil {
 		return err
 	}
-	conn, err := s.connect(s.done)
+	conn, err := s.db.connect(s.db.done)
 	if err != nil {
 		return err
 	}
 	defer closeConn(conn)
-	if _, err := conn.Exec(s.done, "LISTEN fado"); err != nil {
+	if _, err := conn.Exec(s.db.done, "LISTEN fado"); err != nil {
 		return err
 	}
-	s.watch.wakePeers() // their news may have come while there was no listener
+	s.db.watch.wakePeers() // their news may have come while there was no listener
 	for {
 		// Changes from before the subscription are found by their numbers.
 		if err := s.poll(conn, last); err != nil {
@@ -125,8 +127,8 @@ func (s *Store) listenOnce(last *heard) error {
 }
 
 // hear passes notifications on until it is time to look for lost ones.
-func (s *Store) hear(conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(s.done, pollEvery)
+func (s listener) hear(conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(s.db.done, pollEvery)
 	defer cancel()
 	for {
 		note, err := conn.WaitForNotification(ctx)
@@ -135,19 +137,19 @@ func (s *Store) hear(conn *pgx.Conn) error {
 			return nil
 		case err != nil:
 			return err
-		case s.watch.deaf.Load():
+		case s.db.watch.deaf.Load():
 		case note.Payload == noteSeen:
-			s.watch.wakeNews()
+			s.db.watch.wakeNews()
 		case note.Payload == noteLocks:
-			s.watch.locks.Wake()
+			s.db.watch.locks.Wake()
 		case note.Payload == noteReports:
-			s.watch.reports.Wake()
+			s.db.watch.reports.Wake()
 		case note.Payload == noteMembers:
-			s.watch.wakeNews()
-			s.watch.wakePeers()
-			s.watch.Wake()
+			s.db.watch.wakeNews()
+			s.db.watch.wakePeers()
+			s.db.watch.Wake()
 		default:
-			s.watch.Wake()
+			s.db.watch.Wake()
 		}
 	}
 }
@@ -161,12 +163,11 @@ type heardWhen struct {
 	at time.Time
 }
 
-// Latest implements state.Shared.
-func (s *Store) Latest(ctx context.Context) (changes, objects state.Seq, err error) {
-	if l := s.watch.latest.Load(); l != nil && time.Since(l.at) < 2*pollEvery {
+func (s instances) Latest(ctx context.Context) (changes, objects state.Seq, err error) {
+	if l := s.db.watch.latest.Load(); l != nil && time.Since(l.at) < 2*pollEvery {
 		return state.Seq(l.seq), state.Seq(l.objects), nil
 	}
-	if changes, err = s.Seq(ctx); err == nil {
+	if changes, err = changeLog(s).Seq(ctx); err == nil {
 		objects, err = s.ObjectSeq(ctx)
 	}
 	return changes, objects, err
@@ -174,8 +175,8 @@ func (s *Store) Latest(ctx context.Context) (changes, objects state.Seq, err err
 
 // poll looks for what notifications missed, and for instances that are gone, in one
 // statement: it is what an idle instance costs, beside its lease.
-func (s *Store) poll(conn *pgx.Conn, last *heard) error {
-	ctx, cancel := context.WithTimeout(s.done, s.o.ConnectTimeout)
+func (s listener) poll(conn *pgx.Conn, last *heard) error {
+	ctx, cancel := context.WithTimeout(s.db.done, s.db.o.ConnectTimeout)
 	defer cancel()
 	var now heard
 	var ended bool
@@ -186,13 +187,13 @@ func (s *Store) poll(conn *pgx.Conn, last *heard) error {
 	if err != nil {
 		return err
 	}
-	s.watch.latest.Store(&heardWhen{now, began})
+	s.db.watch.latest.Store(&heardWhen{now, began})
 	if now != *last {
 		*last = now
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
-	if ended && !s.frozen.Load() {
-		return s.bury(ctx, conn)
+	if ended && !s.db.frozen.Load() {
+		return s.db.bury(ctx, conn)
 	}
 	return nil
 }

@@ -75,25 +75,26 @@ func auditAllowed(q querier) (map[string][]string, error) {
 	return all, err
 }
 
-// AuditHead implements state.Audits.
-func (s *Store) AuditHead(ctx context.Context) (h audit.Head, err error) {
-	if err = s.reading(ctx); err == nil {
-		h, err = auditHead(s.r)
+// audits implements [state.Audits].
+type audits struct{ db *core }
+
+func (s audits) AuditHead(ctx context.Context) (h audit.Head, err error) {
+	if err = s.db.reading(ctx); err == nil {
+		h, err = auditHead(s.db.r)
 	}
-	return h, s.wrap("reading the end of the audit records", err)
+	return h, s.db.wrap("reading the end of the audit records", err)
 }
 
-// AuditRecords implements state.Audits.
-func (s *Store) AuditRecords(ctx context.Context, f state.AuditFilter, limit int) ([]audit.Record, error) {
-	err := s.reading(ctx)
+func (s audits) AuditRecords(ctx context.Context, f state.AuditFilter, limit int) ([]audit.Record, error) {
+	err := s.db.reading(ctx)
 	var all []audit.Record
 	if err == nil {
 		since, until := f.Bounds()
-		all, err = collect(s.r, scanAudit, `SELECT seq, at, node, kind, actor, body, prev, hash FROM audit
+		all, err = collect(s.db.r, scanAudit, `SELECT seq, at, node, kind, actor, body, prev, hash FROM audit
 			WHERE seq > ?1 AND (?2 = '' OR kind = ?2) AND (?3 = '' OR subject = ?3) AND at >= ?4 AND at < ?5 AND (?7 = 0 OR seq < ?7) ORDER BY `+f.Order()+` LIMIT ?6`,
 			f.After, string(f.Kind), f.Subject, since, until, noLimit(limit), f.Before)
 	}
-	return all, s.wrap("reading audit records", err)
+	return all, s.db.wrap("reading audit records", err)
 }
 
 func scanAudit(rows *sql.Rows) (r audit.Record, err error) {
@@ -106,9 +107,8 @@ func scanAudit(rows *sql.Rows) (r audit.Record, err error) {
 	return r, nil
 }
 
-// TrimAudit implements state.Audits.
-func (s *Store) TrimAudit(ctx context.Context, before time.Time) (n int64, err error) {
-	err = s.write(ctx, "trimming audit records", durable, func(w *writer) error {
+func (s audits) TrimAudit(ctx context.Context, before time.Time) (n int64, err error) {
+	err = s.db.write(ctx, "trimming audit records", durable, func(w *writer) error {
 		root, _, err := one[int64](w, "SELECT coalesce(max(seq), 0) FROM audit WHERE kind = ? AND at < ?", string(audit.Checkpoint), before.UnixMilli())
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ func fillPending(b *testing.B, s *Store, n int) {
 	for i := range n {
 		rows = append(rows, benchRow(i))
 		if len(rows) == cap(rows) {
-			if _, err := s.AddPending(ctx, rows...); err != nil {
+			if _, err := s.Queue().AddPending(ctx, rows...); err != nil {
 				b.Fatal(err)
 			}
 			rows = rows[:0]
@@ -46,11 +46,11 @@ func BenchmarkPending(b *testing.B) {
 			rows[i] = benchRow(n*batch + i)
 		}
 		t0 := time.Now()
-		if _, err := s.AddPending(ctx, rows...); err != nil {
+		if _, err := s.Queue().AddPending(ctx, rows...); err != nil {
 			b.Fatal(err)
 		}
 		t1 := time.Now()
-		got, err := s.ClaimPending(ctx, "n", batch, time.Minute, now)
+		got, err := s.Queue().ClaimPending(ctx, "n", batch, time.Minute, now)
 		if err != nil || len(got) != batch {
 			b.Fatal(len(got), err)
 		}
@@ -58,7 +58,7 @@ func BenchmarkPending(b *testing.B) {
 		for i, p := range got {
 			keys[i] = state.PendingKey{Bucket: p.Bucket, Key: p.Key, Cluster: p.Cluster, Gen: p.Gen}
 		}
-		if _, err := s.FinishPending(ctx, keys...); err != nil {
+		if _, err := s.Queue().FinishPending(ctx, keys...); err != nil {
 			b.Fatal(err)
 		}
 		add, claim, finish = add+t1.Sub(t0), claim+t2.Sub(t1), finish+time.Since(t2)
@@ -78,46 +78,46 @@ func BenchmarkPendingMillion(b *testing.B) {
 	now := time.UnixMilli(1_800_000_000_000)
 	b.Run("Claim64", func(b *testing.B) {
 		for b.Loop() {
-			if got, err := s.ClaimPending(ctx, "n", 64, time.Hour, now); err != nil || len(got) != 64 {
+			if got, err := s.Queue().ClaimPending(ctx, "n", 64, time.Hour, now); err != nil || len(got) != 64 {
 				b.Fatal(len(got), err)
 			}
 		}
 	})
 	b.Run("ClaimNone", func(b *testing.B) {
 		for b.Loop() {
-			if got, err := s.ClaimPending(ctx, "n", 64, time.Hour, time.UnixMilli(1)); err != nil || len(got) != 0 {
+			if got, err := s.Queue().ClaimPending(ctx, "n", 64, time.Hour, time.UnixMilli(1)); err != nil || len(got) != 0 {
 				b.Fatal(len(got), err)
 			}
 		}
 	})
-	if err := s.ReleaseClaims(ctx, "n"); err != nil {
+	if err := s.Queue().ReleaseClaims(ctx, "n"); err != nil {
 		b.Fatal(err)
 	}
 	i := 1_000_000
 	b.Run("AddOne", func(b *testing.B) {
 		for ; b.Loop(); i++ {
-			if _, err := s.AddPending(ctx, benchRow(i)); err != nil {
+			if _, err := s.Queue().AddPending(ctx, benchRow(i)); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
 	b.Run("Backlogs", func(b *testing.B) {
 		for b.Loop() {
-			if got, err := s.Backlogs(ctx, ""); err != nil || len(got) != 7 {
+			if got, err := s.Queue().Backlogs(ctx, ""); err != nil || len(got) != 7 {
 				b.Fatal(len(got), err)
 			}
 		}
 	})
 	b.Run("BacklogsOfBucket", func(b *testing.B) {
 		for b.Loop() {
-			if got, err := s.Backlogs(ctx, "bucket-3"); err != nil || len(got) != 1 {
+			if got, err := s.Queue().Backlogs(ctx, "bucket-3"); err != nil || len(got) != 1 {
 				b.Fatal(len(got), err)
 			}
 		}
 	})
 	b.Run("EachPending", func(b *testing.B) {
 		for b.Loop() {
-			if err := s.EachPending(ctx, func(state.Pending) error { return nil }); err != nil {
+			if err := s.Queue().EachPending(ctx, func(state.Pending) error { return nil }); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -130,14 +130,14 @@ func BenchmarkLoad(b *testing.B) {
 	fillCatalogue(b, s, 1_000_000)
 	b.Run("Each", func(b *testing.B) {
 		for b.Loop() {
-			if err := s.Each(ctx, catalog.KindBucket, func(state.Record) error { return nil }); err != nil {
+			if err := s.Catalogue().Each(ctx, catalog.KindBucket, func(state.Record) error { return nil }); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
 	b.Run("EachCopy", func(b *testing.B) {
 		for b.Loop() {
-			if err := s.EachCopy(ctx, func(state.Copy) error { return nil }); err != nil {
+			if err := s.Catalogue().EachCopy(ctx, func(state.Copy) error { return nil }); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -149,7 +149,7 @@ func fillCatalogue(b *testing.B, s *Store, buckets int) {
 	start := time.Now()
 	const batch = 10_000
 	for from := 0; from < buckets; from += batch {
-		_, err := s.Update(ctx, func(tx state.Tx) error {
+		_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 			for i := from; i < from+batch; i++ {
 				name := fmt.Sprintf("bucket-%07d", i)
 				if err := tx.Put(state.Record{
@@ -180,7 +180,7 @@ func fillCatalogue(b *testing.B, s *Store, buckets int) {
 func BenchmarkUpdate(b *testing.B) {
 	s := openAt(b, filepath.Join(b.TempDir(), "fado.db"))
 	for b.Loop() {
-		if _, err := s.Update(context.Background(), func(tx state.Tx) error {
+		if _, err := s.Catalogue().Update(context.Background(), func(tx state.Tx) error {
 			return tx.Put(state.Record{Kind: catalog.KindBucket, Name: "b", Body: []byte(`{}`)})
 		}); err != nil {
 			b.Fatal(err)
@@ -191,13 +191,13 @@ func BenchmarkUpdate(b *testing.B) {
 // BenchmarkGet reads one resource.
 func BenchmarkGet(b *testing.B) {
 	s := openAt(b, filepath.Join(b.TempDir(), "fado.db"))
-	if _, err := s.Update(ctx, func(tx state.Tx) error {
+	if _, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		return tx.Put(state.Record{Kind: catalog.KindBucket, Name: "b", Body: []byte(`{}`)})
 	}); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := s.Get(ctx, catalog.KindBucket, "b"); err != nil {
+		if _, err := s.Catalogue().Get(ctx, catalog.KindBucket, "b"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -63,25 +63,27 @@ func trimChanges(w *writer, upTo int64) error {
 	return err
 }
 
-// Changes implements state.Store.
-func (s *Store) Changes(ctx context.Context, after state.Seq, limit int) ([]state.Change, error) {
+// changeLog implements [state.ChangeLog].
+type changeLog struct{ db *core }
+
+func (s changeLog) Changes(ctx context.Context, after state.Seq, limit int) ([]state.Change, error) {
 	const doing = "reading changes"
-	if err := s.reading(ctx); err != nil {
-		return nil, s.wrap(doing, err)
+	if err := s.db.reading(ctx); err != nil {
+		return nil, s.db.wrap(doing, err)
 	}
 	beyond := limit // the first change too many
 	if limit <= 0 {
 		beyond = math.MaxInt32
 	}
-	all, err := collect(s.r, scanChange, `SELECT seq, kind, resource, name, deleted FROM changes
+	all, err := collect(s.db.r, scanChange, `SELECT seq, kind, resource, name, deleted FROM changes
 		WHERE seq > ?1 AND seq <= coalesce((SELECT seq FROM changes WHERE seq > ?1 ORDER BY seq LIMIT 1 OFFSET ?2), 9223372036854775807)
 		ORDER BY seq, id`, int64(after), beyond)
 	if err != nil {
-		return nil, s.wrap(doing, err)
+		return nil, s.db.wrap(doing, err)
 	}
-	trimmed, _, err := one[int64](s.r, "SELECT trimmed FROM counters")
+	trimmed, _, err := one[int64](s.db.r, "SELECT trimmed FROM counters")
 	if err != nil {
-		return nil, s.wrap(doing, err)
+		return nil, s.db.wrap(doing, err)
 	}
 	if int64(after) < trimmed {
 		return nil, fmt.Errorf("%s after %d: those up to %d are no longer kept: %w", doing, after, trimmed, state.ErrTrimmed)
@@ -93,24 +95,22 @@ func scanChange(rows *sql.Rows) (c state.Change, err error) {
 	return c, rows.Scan((*int64)(&c.Seq), (*string)(&c.Kind), (*string)(&c.Resource), &c.Name, &c.Deleted)
 }
 
-// Seq implements state.Store.
-func (s *Store) Seq(ctx context.Context) (state.Seq, error) {
-	err := s.reading(ctx)
+func (s changeLog) Seq(ctx context.Context) (state.Seq, error) {
+	err := s.db.reading(ctx)
 	var seq int64
 	if err == nil {
-		seq, _, err = one[int64](s.r, "SELECT seq FROM counters")
+		seq, _, err = one[int64](s.db.r, "SELECT seq FROM counters")
 	}
-	return state.Seq(seq), s.wrap("reading the sequence number", err)
+	return state.Seq(seq), s.db.wrap("reading the sequence number", err)
 }
 
-// Revision implements state.Store.
-func (s *Store) Revision(ctx context.Context) (state.Seq, error) {
-	err := s.reading(ctx)
+func (s catalogue) Revision(ctx context.Context) (state.Seq, error) {
+	err := s.db.reading(ctx)
 	var seq int64
 	if err == nil {
-		seq, _, err = one[int64](s.r, "SELECT revision FROM counters")
+		seq, _, err = one[int64](s.db.r, "SELECT revision FROM counters")
 	}
-	return state.Seq(seq), s.wrap("reading the catalogue's revision", err)
+	return state.Seq(seq), s.db.wrap("reading the catalogue's revision", err)
 }
 
 // Revision implements state.Tx.
@@ -123,27 +123,29 @@ func (t *tx) Revision() (seq state.Seq, err error) {
 	return seq, err
 }
 
-// GetMeta implements state.Store.
-func (s *Store) GetMeta(ctx context.Context, key string) (string, error) {
-	err := s.reading(ctx)
+// facts implements [state.Facts].
+type facts struct{ db *core }
+
+func (s facts) GetMeta(ctx context.Context, key string) (string, error) {
+	err := s.db.reading(ctx)
 	var value string
 	if err == nil {
-		value, _, err = one[string](s.r, "SELECT value FROM meta WHERE key = ?", key)
+		value, _, err = one[string](s.db.r, "SELECT value FROM meta WHERE key = ?", key)
 	}
-	return value, s.wrap("reading "+key, err)
+	return value, s.db.wrap("reading "+key, err)
 }
 
-// PutMeta implements state.Store. It is as durable as Update.
-func (s *Store) PutMeta(ctx context.Context, key, value string) error {
-	err := s.write(ctx, "writing "+key, durable, func(w *writer) error {
+// PutMeta implements state.Facts. It is as durable as Update.
+func (s facts) PutMeta(ctx context.Context, key, value string) error {
+	err := s.db.write(ctx, "writing "+key, durable, func(w *writer) error {
 		_, err := w.exec("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value)
 		return err
 	})
 	if err == nil {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return err
 }
 
-// Watch implements state.Store. The channel also closes with the store.
-func (s *Store) Watch(ctx context.Context) <-chan struct{} { return s.watch.Add(ctx) }
+// Watch implements state.ChangeLog. The channel also closes with the store.
+func (s changeLog) Watch(ctx context.Context) <-chan struct{} { return s.db.watch.Add(ctx) }

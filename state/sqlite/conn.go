@@ -136,7 +136,7 @@ func (w *writer) rollback() { _, _ = w.exec("ROLLBACK") }
 
 // write runs f in a write transaction; an error, or the end of the context before
 // the commit, leaves the store as it was.
-func (s *Store) write(ctx context.Context, doing string, d durability, f func(w *writer) error) error {
+func (s *core) write(ctx context.Context, doing string, d durability, f func(w *writer) error) error {
 	if err := s.w.take(ctx); err != nil {
 		return s.wrap(doing, err)
 	}
@@ -179,7 +179,7 @@ func (r *readers) prepared(text string) (statement, error) {
 	if stmt, ok := r.stmts.Load(text); ok {
 		return stmt.(statement), nil
 	}
-	stmt, err := r.db.PrepareContext(bg, text) //nolint:gosec // values are bound: text is made of constants
+	stmt, err := r.db.PrepareContext(bg, text)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +230,7 @@ func one[T any](q querier, text string, args ...any) (v T, ok bool, err error) {
 }
 
 // reading guards the calls that read: not before the context's time, not after Close.
-func (s *Store) reading(ctx context.Context) error {
+func (s *core) reading(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -43,13 +43,12 @@ func (t *tx) DeleteCopy(bucket, prefix, cluster string) error {
 	})
 }
 
-// SaveCopies implements state.Store.
-func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, error) {
+func (s catalogue) SaveCopies(ctx context.Context, copies ...state.Copy) (int, error) {
 	if len(copies) == 0 {
 		return 0, nil
 	}
 	written := 0
-	err := s.write(ctx, "saving copies", progress, func(w *writer) error {
+	err := s.db.write(ctx, "saving copies", progress, func(w *writer) error {
 		var log stored.ChangeLog
 		for _, c := range copies {
 			n, err := w.exec(`UPDATE copies SET state = ?4, flags = ?5, cursor = ?6, objects = ?7, bytes = ?8,
@@ -76,72 +75,68 @@ func (s *Store) SaveCopies(ctx context.Context, copies ...state.Copy) (int, erro
 		return 0, err
 	}
 	if written > 0 {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return written, nil
 }
 
-// CopiesOf implements state.Store.
-func (s *Store) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
-	err := s.reading(ctx)
+func (s catalogue) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Copy
-		if all, err = copiesOf(s.r, buckets...); err == nil {
+		if all, err = copiesOf(s.db.r, buckets...); err == nil {
 			return all, nil
 		}
 	}
-	return nil, s.wrap("reading copies", err)
+	return nil, s.db.wrap("reading copies", err)
 }
 
-// EachCopy implements state.Store.
-func (s *Store) EachCopy(ctx context.Context, f func(state.Copy) error) error {
+func (s catalogue) EachCopy(ctx context.Context, f func(state.Copy) error) error {
 	var after stored.CopyKey
 	return stored.Pages(func() (page []state.Copy, err error) {
-		if err = s.reading(ctx); err == nil {
-			page, err = collect(s.r, new(copyRow).scan, `SELECT `+copyColumns+` FROM copies
+		if err = s.db.reading(ctx); err == nil {
+			page, err = collect(s.db.r, new(copyRow).scan, `SELECT `+copyColumns+` FROM copies
 				WHERE (bucket, prefix, cluster) > (?, ?, ?) ORDER BY bucket, prefix, cluster LIMIT ?`,
 				after.Bucket, after.Prefix, after.Cluster, stored.PageRows)
 		}
-		return page, s.wrap("reading copies", err)
+		return page, s.db.wrap("reading copies", err)
 	}, func(c state.Copy) error {
 		after = stored.CopyKey{Bucket: c.Bucket, Prefix: c.Prefix, Cluster: c.Cluster}
 		return f(c)
 	})
 }
 
-// CopySums implements state.Catalogue.
-func (s *Store) CopySums(ctx context.Context) ([]state.CopySum, error) {
-	err := s.reading(ctx)
+func (s catalogue) CopySums(ctx context.Context) ([]state.CopySum, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.CopySum
-		if all, err = collect(s.r, scanCopySum, "SELECT cluster, state, copies, objects, bytes FROM copy_sums"); err == nil {
+		if all, err = collect(s.db.r, scanCopySum, "SELECT cluster, state, copies, objects, bytes FROM copy_sums"); err == nil {
 			stored.SortCopySums(all)
 			return all, nil
 		}
 	}
-	return nil, s.wrap("summing copies", err)
+	return nil, s.db.wrap("summing copies", err)
 }
 
-// BucketCounts implements state.Catalogue.
-func (s *Store) BucketCounts(ctx context.Context) (map[string]int64, error) {
-	return s.perCluster(ctx, "counting buckets", "SELECT cluster, buckets FROM bucket_sums")
+func (s catalogue) BucketCounts(ctx context.Context) (map[string]int64, error) {
+	return perCluster(ctx, s.db, "counting buckets", "SELECT cluster, buckets FROM bucket_sums")
 }
 
 // perCluster reads a number of each cluster.
-func (s *Store) perCluster(ctx context.Context, doing, text string) (map[string]int64, error) {
+func perCluster(ctx context.Context, db *core, doing, text string) (map[string]int64, error) {
 	type sum struct {
 		cluster string
 		n       int64
 	}
-	err := s.reading(ctx)
+	err := db.reading(ctx)
 	var all []sum
 	if err == nil {
-		all, err = collect(s.r, func(rows *sql.Rows) (v sum, err error) {
+		all, err = collect(db.r, func(rows *sql.Rows) (v sum, err error) {
 			return v, rows.Scan(&v.cluster, &v.n)
 		}, text)
 	}
 	if err != nil {
-		return nil, s.wrap(doing, err)
+		return nil, db.wrap(doing, err)
 	}
 	sums := make(map[string]int64, len(all))
 	for _, v := range all {

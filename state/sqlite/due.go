@@ -23,16 +23,15 @@ const nextDue = `WITH RECURSIVE at (cluster) AS (
 	UNION ALL
 	SELECT cluster, claim_until FROM pending INDEXED BY pending_claims WHERE claimed_by <> '' AND hold = ''`
 
-// NextDue implements state.Queue.
-func (s *Store) NextDue(ctx context.Context) (map[string]time.Time, error) {
-	err := s.reading(ctx)
+func (s queue) NextDue(ctx context.Context) (map[string]time.Time, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []stored.Due
-		if all, err = collect(s.r, func(rows *sql.Rows) (d stored.Due, err error) {
+		if all, err = collect(s.db.r, func(rows *sql.Rows) (d stored.Due, err error) {
 			return d, rows.Scan(&d.Cluster, &d.At)
 		}, nextDue); err == nil {
 			return stored.FirstDue(all), nil
 		}
 	}
-	return nil, s.wrap("looking for what is due", err)
+	return nil, s.db.wrap("looking for what is due", err)
 }

@@ -20,7 +20,7 @@ var errClosed = fmt.Errorf("the store is closed: %w", state.ErrUnavailable)
 
 // wrap says what was being done and adds the contract's sentinel for what went
 // wrong. Errors that already carry one, and those of contexts, keep it.
-func (s *Store) wrap(doing string, err error) error {
+func (s *core) wrap(doing string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -51,24 +51,24 @@ func TestChild(t *testing.T) {
 // writeForever makes changes of every kind, and tells each once it was acknowledged.
 func writeForever(t *testing.T, path string) { //nolint:thelper // the whole of a process: a failure is to point into it
 	s := openAt(t, path)
-	seq, err := s.Seq(ctx)
+	seq, err := s.ChangeLog().Seq(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := int(seq); ; n++ {
 		name := strconv.Itoa(n)
-		_, err := s.Update(ctx, func(tx state.Tx) error {
+		_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 			return errors.Join(
 				tx.Put(state.Record{Kind: catalog.KindBucket, Name: name, Body: []byte(name)}),
 				tx.Put(state.Record{Kind: catalog.KindPolicy, Name: name, Body: []byte(name)}),
 				tx.PutCopy(state.Copy{Bucket: name, Copy: catalog.Copy{Cluster: "c1"}}))
 		})
 		tell(t, "update", name, err)
-		gens, err := s.AddPending(ctx, state.Pending{Bucket: "b", Key: name, Cluster: "c1", Size: 1}, state.Pending{Bucket: "b", Key: name, Cluster: "c2", Size: 1})
+		gens, err := s.Queue().AddPending(ctx, state.Pending{Bucket: "b", Key: name, Cluster: "c1", Size: 1}, state.Pending{Bucket: "b", Key: name, Cluster: "c2", Size: 1})
 		tell(t, "add", name, err)
-		_, err = s.FinishPending(ctx, state.PendingKey{Bucket: "b", Key: name, Cluster: "c2", Gen: gens[1]})
+		_, err = s.Queue().FinishPending(ctx, state.PendingKey{Bucket: "b", Key: name, Cluster: "c2", Gen: gens[1]})
 		tell(t, "finish", name, err)
-		_, err = s.SaveCopies(ctx, state.Copy{Bucket: name, Copy: catalog.Copy{Cluster: "c1", Cursor: name}})
+		_, err = s.Catalogue().SaveCopies(ctx, state.Copy{Bucket: name, Copy: catalog.Copy{Cluster: "c1", Cursor: name}})
 		tell(t, "save", name, err)
 	}
 }
@@ -132,11 +132,11 @@ func runAndKill(t *testing.T, path string, after int, acked map[string]map[strin
 
 func checkAcknowledged(t *testing.T, s *Store, acked map[string]map[string]bool) {
 	t.Helper()
-	buckets, err := s.List(ctx, catalog.KindBucket, "", 0)
+	buckets, err := s.Catalogue().List(ctx, catalog.KindBucket, "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	policies, err := s.List(ctx, catalog.KindPolicy, "", 0)
+	policies, err := s.Catalogue().List(ctx, catalog.KindPolicy, "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func checkAcknowledged(t *testing.T, s *Store, acked map[string]map[string]bool)
 		}
 	}
 	cursors := map[string]string{}
-	if err := s.EachCopy(ctx, func(c state.Copy) error { cursors[c.Bucket] = c.Cursor; return nil }); err != nil {
+	if err := s.Catalogue().EachCopy(ctx, func(c state.Copy) error { cursors[c.Bucket] = c.Cursor; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for name := range acked["save"] {
@@ -170,7 +170,7 @@ func checkQueue(t *testing.T, s *Store, acked map[string]map[string]bool) {
 	t.Helper()
 	rows := map[string]bool{}
 	sums := map[string]int64{}
-	if err := s.EachPending(ctx, func(p state.Pending) error {
+	if err := s.Queue().EachPending(ctx, func(p state.Pending) error {
 		rows[p.Key+" "+p.Cluster] = true
 		sums[p.Cluster]++
 		return nil
@@ -187,7 +187,7 @@ func checkQueue(t *testing.T, s *Store, acked map[string]map[string]bool) {
 			t.Errorf("row %s was finished and is back", name)
 		}
 	}
-	backlogs, err := s.Backlogs(ctx, "b")
+	backlogs, err := s.Queue().Backlogs(ctx, "b")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func writes(s *Store) map[string]func(i int) error {
 	long := strings.Repeat("x", 900)
 	return map[string]func(i int) error{
 		"Update": func(i int) error {
-			_, err := s.Update(ctx, func(tx state.Tx) error {
+			_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 				for j := range 20 {
 					if err := tx.Put(state.Record{Kind: catalog.KindBucket, Name: fmt.Sprint("fill-", i, "-", j), Body: []byte(`"` + long + `"`)}); err != nil {
 						return err
@@ -241,10 +241,10 @@ func writes(s *Store) map[string]func(i int) error {
 			for j := range rows {
 				rows[j] = state.Pending{Bucket: "b", Key: fmt.Sprint(i, "-", j, long), Cluster: "c1", Size: 1}
 			}
-			_, err := s.AddPending(ctx, rows...)
+			_, err := s.Queue().AddPending(ctx, rows...)
 			return err
 		},
-		"PutMeta": func(i int) error { return s.PutMeta(ctx, fmt.Sprint("fill-", i), strings.Repeat(long, 20)) },
+		"PutMeta": func(i int) error { return s.Facts().PutMeta(ctx, fmt.Sprint("fill-", i), strings.Repeat(long, 20)) },
 	}
 }
 
@@ -259,16 +259,16 @@ func contents(t *testing.T, s *Store) string {
 		}
 		fmt.Fprintf(&b, "%+v\n", v)
 	}
-	note(s.Seq(ctx))
-	note(s.Changes(ctx, 0, 0))
-	note(s.Backlogs(ctx, ""))
+	note(s.ChangeLog().Seq(ctx))
+	note(s.ChangeLog().Changes(ctx, 0, 0))
+	note(s.Queue().Backlogs(ctx, ""))
 	for _, k := range catalog.Kinds {
-		note(s.List(ctx, k, "", 0))
+		note(s.Catalogue().List(ctx, k, "", 0))
 	}
-	note(s.ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0))
-	note(nil, s.EachCopy(ctx, func(c state.Copy) error { note(c, nil); return nil }))
+	note(s.Queue().ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0))
+	note(nil, s.Catalogue().EachCopy(ctx, func(c state.Copy) error { note(c, nil); return nil }))
 	for i := range 200 {
-		note(s.GetMeta(ctx, fmt.Sprint("fill-", i)))
+		note(s.Facts().GetMeta(ctx, fmt.Sprint("fill-", i)))
 	}
 	return b.String()
 }
@@ -283,7 +283,7 @@ func fillUp(t *testing.T, s *Store, write func(i int) error) {
 		if err == nil {
 			continue
 		}
-		if !errors.Is(err, state.ErrUnavailable) || !strings.Contains(err.Error(), s.path) {
+		if !errors.Is(err, state.ErrUnavailable) || !strings.Contains(err.Error(), s.db.path) {
 			t.Errorf("got error %v, want ErrUnavailable and the file's name", err)
 		}
 		if contents(t, s) != before {
@@ -318,11 +318,11 @@ func TestDiskFull(t *testing.T) {
 // limitPages makes the disk end after so many pages.
 func limitPages(t *testing.T, s *Store, n int) {
 	t.Helper()
-	if err := s.w.take(ctx); err != nil {
+	if err := s.db.w.take(ctx); err != nil {
 		t.Fatal(err)
 	}
-	defer s.w.give()
-	if _, err := s.w.conn.ExecContext(ctx, fmt.Sprint("PRAGMA max_page_count = ", n)); err != nil {
+	defer s.db.w.give()
+	if _, err := s.db.w.conn.ExecContext(ctx, fmt.Sprint("PRAGMA max_page_count = ", n)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -381,16 +381,16 @@ func copyFile(t *testing.T, from, to string) {
 // the writer is not lost to it.
 func TestContextEnds(t *testing.T) {
 	s := openAt(t, filepath.Join(t.TempDir(), "fado.db"))
-	if err := s.w.take(ctx); err != nil {
+	if err := s.db.w.take(ctx); err != nil {
 		t.Fatal(err)
 	}
 	short, cancel := context.WithTimeout(ctx, time.Millisecond)
 	defer cancel()
-	if err := s.PutMeta(short, "k", "v"); !errors.Is(err, short.Err()) || err == nil {
+	if err := s.Facts().PutMeta(short, "k", "v"); !errors.Is(err, short.Err()) || err == nil {
 		t.Errorf("got error %v, want the context's", err)
 	}
-	s.w.give()
-	if err := s.PutMeta(ctx, "k", "v"); err != nil {
+	s.db.w.give()
+	if err := s.Facts().PutMeta(ctx, "k", "v"); err != nil {
 		t.Error(err)
 	}
 }
@@ -400,7 +400,7 @@ func TestDurability(t *testing.T) {
 	s := openAt(t, filepath.Join(t.TempDir(), "fado.db"))
 	level := func() (n int) {
 		t.Helper()
-		if err := s.w.conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&n); err != nil {
+		if err := s.db.w.conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -408,10 +408,10 @@ func TestDurability(t *testing.T) {
 	const normal, full = 1, 2
 	row := state.Pending{Bucket: "b", Key: "k", Cluster: "c1"}
 	for range 2 {
-		if _, err := s.AddPending(ctx, row); err != nil || level() != normal {
+		if _, err := s.Queue().AddPending(ctx, row); err != nil || level() != normal {
 			t.Errorf("pending rows: level %d, want %d (error %v)", level(), normal, err)
 		}
-		if _, err := s.Update(ctx, func(state.Tx) error {
+		if _, err := s.Catalogue().Update(ctx, func(state.Tx) error {
 			if level() != full {
 				t.Errorf("change: level %d, want %d", level(), full)
 			}
@@ -419,10 +419,10 @@ func TestDurability(t *testing.T) {
 		}); err != nil {
 			t.Error(err)
 		}
-		if _, err := s.AddPending(ctx, row); err != nil {
+		if _, err := s.Queue().AddPending(ctx, row); err != nil {
 			t.Error(err)
 		}
-		if err := s.PutMeta(ctx, "paused", "yes"); err != nil || level() != full {
+		if err := s.Facts().PutMeta(ctx, "paused", "yes"); err != nil || level() != full {
 			t.Errorf("meta: level %d, want %d (error %v)", level(), full, err)
 		}
 	}

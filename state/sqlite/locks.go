@@ -22,24 +22,27 @@ type lock struct {
 	lost chan struct{}
 }
 
-// TryLock implements state.Store. A lock is not re-entrant.
-func (s *Store) TryLock(ctx context.Context, name string) (state.Lock, bool, error) {
-	if err := s.reading(ctx); err != nil {
-		return nil, false, s.wrap("taking lock "+name, err)
+// locker implements [state.Locks].
+type locker struct{ db *core }
+
+// TryLock implements state.Locks. A lock is not re-entrant.
+func (s locker) TryLock(ctx context.Context, name string) (state.Lock, bool, error) {
+	if err := s.db.reading(ctx); err != nil {
+		return nil, false, s.db.wrap("taking lock "+name, err)
 	}
-	s.locks.mu.Lock()
-	defer s.locks.mu.Unlock()
-	if s.locks.closed {
-		return nil, false, s.wrap("taking lock "+name, errClosed)
+	s.db.locks.mu.Lock()
+	defer s.db.locks.mu.Unlock()
+	if s.db.locks.closed {
+		return nil, false, s.db.wrap("taking lock "+name, errClosed)
 	}
-	if s.locks.held[name] != nil {
+	if s.db.locks.held[name] != nil {
 		return nil, false, nil
 	}
-	if s.locks.held == nil {
-		s.locks.held = make(map[string]*lock)
+	if s.db.locks.held == nil {
+		s.db.locks.held = make(map[string]*lock)
 	}
-	l := &lock{of: &s.locks, name: name, lost: make(chan struct{})}
-	s.locks.held[name] = l
+	l := &lock{of: &s.db.locks, name: name, lost: make(chan struct{})}
+	s.db.locks.held[name] = l
 	return l, true, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 	"go.uber.org/zap"
 
@@ -47,11 +48,7 @@ func schemaVersion(ctx context.Context, db *sql.Conn, path string) (int, error) 
 // migrate applies what a schema lacks, each migration in a transaction of its own. db has
 // one connection, which is free.
 func migrate(ctx context.Context, db *sql.DB, log *zap.Logger) error {
-	m, err := stored.NewMigrator(db, migrationFiles, versions{}, stored.Dialect{
-		Rewrite: func(query string) string { return strings.ReplaceAll(query, "$", "?") },
-		Key:     func(key string) any { return key },
-		Log:     log,
-	})
+	m, err := migrator(db, log)
 	if err != nil {
 		return err
 	}
@@ -63,6 +60,15 @@ func migrate(ctx context.Context, db *sql.DB, log *zap.Logger) error {
 		log.Debug("migrated the store", zap.String("migration", stored.MigrationName(migrationFiles, d.Source.Version)))
 	}
 	return nil
+}
+
+// migrator knows every migration of this engine.
+func migrator(db *sql.DB, log *zap.Logger) (*goose.Provider, error) {
+	return stored.NewMigrator(db, migrationFiles, versions{}, stored.Dialect{
+		Rewrite: func(query string) string { return strings.ReplaceAll(query, "$", "?") },
+		Key:     func(key string) any { return key },
+		Log:     log,
+	})
 }
 
 // versions keeps the version in the file's header, in the transaction of the migration.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"go.uber.org/zap"
+
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/internal/stored"
 	"github.com/fado-project/fado/state/statetest"
@@ -64,9 +66,42 @@ func TestMigrateFormer(t *testing.T) {
 
 func (s *Store) mustPurges(t *testing.T) []state.Purge {
 	t.Helper()
-	all, err := s.Purges(ctx)
+	all, err := s.Purges().Purges(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// TestMigrateKeepsRows brings files of every former version, with rows in every table that it
+// had, up to date.
+func TestMigrateKeepsRows(t *testing.T) {
+	for version := 1; version < stored.SchemaVersion; version++ {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "fado.db")
+			db, err := sql.Open("sqlite", dsn(path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			db.SetMaxOpenConns(1)
+			m, err := migrator(db, zap.NewNop())
+			if err == nil {
+				_, err = m.UpTo(ctx, int64(version))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			own := []string{"INSERT INTO meta (key, value) VALUES ('kept', 'value')", "UPDATE counters SET gen = 9"}
+			for _, row := range append(statetest.FormerRows(version), own...) {
+				if _, err := db.Exec(row); err != nil {
+					t.Fatalf("%s: %v", row, err)
+				}
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			statetest.CheckFormerRows(t, openAt(t, path), version)
+		})
+	}
 }

@@ -10,14 +10,14 @@ import (
 // EachMeta implements state.Movable.
 func (s *Store) EachMeta(ctx context.Context, f func(key, value string) error) error {
 	const doing = "reading meta values"
-	if err := s.reading(ctx); err != nil {
-		return s.wrap(doing, err)
+	if err := s.db.reading(ctx); err != nil {
+		return s.db.wrap(doing, err)
 	}
-	all, err := collect(s.r, func(rows *sql.Rows) (kv [2]string, err error) {
+	all, err := collect(s.db.r, func(rows *sql.Rows) (kv [2]string, err error) {
 		return kv, rows.Scan(&kv[0], &kv[1])
 	}, "SELECT key, value FROM meta WHERE value <> '' ORDER BY key")
 	if err != nil {
-		return s.wrap(doing, err)
+		return s.db.wrap(doing, err)
 	}
 	for _, kv := range all {
 		if err := f(kv[0], kv[1]); err != nil {
@@ -30,7 +30,7 @@ func (s *Store) EachMeta(ctx context.Context, f func(key, value string) error) e
 // Clear implements state.Movable. The sums go first, so that the triggers that
 // keep them have nothing to do.
 func (s *Store) Clear(ctx context.Context) error {
-	err := s.write(ctx, "clearing the store", durable, func(w *writer) error {
+	err := s.db.write(ctx, "clearing the store", durable, func(w *writer) error {
 		for _, table := range []string{
 			"backlog", "pulled_sums", "copy_sums", "bucket_sums", "pending", "copies", "referrers", "resources", "pulled", "uploads",
 			"purges", "purge_targets", "purge_keys", "resolutions", "delete_allowances", "mismatches", "verifications", "reports", "passes", "audit", "audit_allowed", "meta",
@@ -52,14 +52,14 @@ func (s *Store) Clear(ctx context.Context) error {
 		return trimChanges(w, int64(seq)) // followers load everything
 	})
 	if err == nil {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return err
 }
 
 // RaiseSeq implements state.Movable.
 func (s *Store) RaiseSeq(ctx context.Context, to state.Seq) error {
-	return s.write(ctx, "raising the sequence number", durable, func(w *writer) error {
+	return s.db.write(ctx, "raising the sequence number", durable, func(w *writer) error {
 		_, err := w.exec("UPDATE counters SET seq = max(seq, ?)", int64(to))
 		return err
 	})

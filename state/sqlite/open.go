@@ -31,7 +31,7 @@ const (
 )
 
 // open fills in the store; on an error the caller closes what was opened.
-func (s *Store) open(ctx context.Context, o Options) error {
+func (s *core) open(ctx context.Context, o Options) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func resolvePath(path string, mustExist bool) (string, error) {
 }
 
 // checkDirectory warns where others than the owner may put files in place of the store's.
-func (s *Store) checkDirectory() {
+func (s *core) checkDirectory() {
 	dir := filepath.Dir(s.path)
 	info, err := os.Stat(dir)
 	if err != nil || runtime.GOOS == "windows" {
@@ -159,7 +159,7 @@ func writeAt(f *os.File, text string) error {
 // prepareFile makes the file for the owner only (SQLite gives its side files the same
 // mode), or takes rights of others away. The new file's entry is on disk with the first
 // commit, because SQLite syncs the directory after making the log in it.
-func (s *Store) prepareFile() error {
+func (s *core) prepareFile() error {
 	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ func dsn(path string, pragmas ...string) string {
 
 // openWriter opens the connection that writes, and brings the schema up to date. A
 // file that is not to be used is not touched.
-func (s *Store) openWriter(ctx context.Context) error {
+func (s *core) openWriter(ctx context.Context) error {
 	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)"))
 	if err != nil {
 		return err
@@ -238,7 +238,7 @@ func (s *Store) openWriter(ctx context.Context) error {
 }
 
 // examine looks for damage, and sets the connection up where there is none.
-func (s *Store) examine(ctx context.Context, db *sql.DB) (version int, err error) {
+func (s *core) examine(ctx context.Context, db *sql.DB) (version int, err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return 0, err
@@ -256,7 +256,7 @@ func (s *Store) examine(ctx context.Context, db *sql.DB) (version int, err error
 }
 
 // adviseCorrupt tells people what they can do about a damaged file.
-func (s *Store) adviseCorrupt(err error) error {
+func (s *core) adviseCorrupt(err error) error {
 	if known := classify(err); errors.Is(known, state.ErrCorrupt) {
 		err = fmt.Errorf("%w: %w", state.ErrCorrupt, err)
 	}
@@ -287,7 +287,7 @@ func configure(ctx context.Context, conn *sql.Conn) error {
 // check looks for damage: whether the file was cut short, then a file of moderate size
 // as a whole, of a larger one both ends of every table and index. What it does not see
 // turns up as an ErrCorrupt when it is read.
-func (s *Store) check(ctx context.Context, conn *sql.Conn) error {
+func (s *core) check(ctx context.Context, conn *sql.Conn) error {
 	size, err := s.checkSize(ctx, conn)
 	if err != nil {
 		return err
@@ -307,7 +307,7 @@ func (s *Store) check(ctx context.Context, conn *sql.Conn) error {
 
 // checkSize returns the file's size, which must be that of its pages once those in the
 // write-ahead log were merged into it. Where they can't be (disk full), nothing is said.
-func (s *Store) checkSize(ctx context.Context, conn *sql.Conn) (int64, error) {
+func (s *core) checkSize(ctx context.Context, conn *sql.Conn) (int64, error) {
 	var busy, inLog, merged, pages, pageSize int64
 	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &inLog, &merged); err != nil {
 		s.log.Warn("merging the store's log failed; will retry", zap.String("file", s.path), zap.Error(err))

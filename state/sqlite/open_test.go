@@ -24,7 +24,7 @@ const (
 
 func putCluster(t testing.TB, s *Store, access, secret string) {
 	t.Helper()
-	_, err := s.Update(ctx, func(tx state.Tx) error {
+	_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		return tx.Put(state.Record{Kind: catalog.KindCluster, Name: "c1", Body: fmt.Appendf(nil,
 			`{"name":"c1","storage":{"endpoint":"http://s","access_key":%q,"secret_key":%q}}`, access, secret)})
 	})
@@ -89,7 +89,7 @@ func TestOpenAnyPath(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, path := range []string{"fado.db", "sub/./fado.db", "with space.db", "what?.db", "100%25.db", "hash#.db", "é😀.db", "a&b=c.db"} {
 		s := openAt(t, path)
-		if _, err := s.AddPending(ctx, state.Pending{Bucket: "b", Key: "k", Cluster: "c"}); err != nil {
+		if _, err := s.Queue().AddPending(ctx, state.Pending{Bucket: "b", Key: "k", Cluster: "c"}); err != nil {
 			t.Errorf("%q: %v", path, err)
 		}
 		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
@@ -114,7 +114,7 @@ func TestOpenTwice(t *testing.T) {
 			t.Errorf("%s: got error %v", name, err)
 		}
 	}
-	if _, err := s.Seq(ctx); err != nil { // the first is none the worse for it
+	if _, err := s.ChangeLog().Seq(ctx); err != nil { // the first is none the worse for it
 		t.Error(err)
 	}
 	closeStore(t, s)
@@ -147,7 +147,7 @@ func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "fado.db")
 		s := openAt(t, path)
 		for i := range 50 {
-			if err := s.PutMeta(ctx, fmt.Sprint("k", i), strings.Repeat("x", 1000)); err != nil {
+			if err := s.Facts().PutMeta(ctx, fmt.Sprint("k", i), strings.Repeat("x", 1000)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -235,7 +235,7 @@ func TestSampleCheck(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fado.db")
 	s := openAt(t, path)
 	putCluster(t, s, "a", "b")
-	if err := sampleCheck(ctx, s.w.conn); err != nil {
+	if err := sampleCheck(ctx, s.db.w.conn); err != nil {
 		t.Fatal(err)
 	}
 	closeStore(t, s)
@@ -278,7 +278,7 @@ func TestNoSecretOnDisk(t *testing.T) {
 			scanFiles(t, dir, literalAccess)
 			putCluster(t, s, literalAccess, literalSecret)
 			scanFiles(t, dir, literalAccess, literalSecret)
-			if _, err := s.Update(ctx, func(tx state.Tx) error { return tx.Delete(catalog.KindCluster, "c1") }); err != nil {
+			if _, err := s.Catalogue().Update(ctx, func(tx state.Tx) error { return tx.Delete(catalog.KindCluster, "c1") }); err != nil {
 				t.Fatal(err)
 			}
 			closeStore(t, s)
@@ -341,7 +341,7 @@ func TestKeys(t *testing.T) {
 	openErr(t, wrong, state.ErrNoKey, "the configured encryption_key is not the one")
 	openErr(t, o, state.ErrNoKey, "configure it again")
 	s = open(phrase)
-	r, err := s.Get(ctx, catalog.KindCluster, "c1")
+	r, err := s.Catalogue().Get(ctx, catalog.KindCluster, "c1")
 	if err != nil || !bytes.Contains(r.Body, []byte(literalSecret)) {
 		t.Errorf("got %s, error %v", r.Body, err)
 	}
@@ -378,7 +378,7 @@ func TestKeys(t *testing.T) {
 // A transaction that had a failure can't commit, even if f drops the error.
 func TestDroppedErrorDoesNotCommit(t *testing.T) {
 	s := openAt(t, filepath.Join(t.TempDir(), "fado.db"))
-	_, err := s.Update(ctx, func(tx state.Tx) error {
+	_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		_ = tx.Put(state.Record{Kind: catalog.KindZone, Name: "z", Body: []byte(`{}`)})
 		_ = tx.Put(state.Record{Kind: catalog.KindCluster, Name: "c", Body: []byte(`no JSON`)})
 		return nil
@@ -386,7 +386,7 @@ func TestDroppedErrorDoesNotCommit(t *testing.T) {
 	if err == nil {
 		t.Error("the transaction committed")
 	}
-	if _, err := s.Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrNotFound) {
+	if _, err := s.Catalogue().Get(ctx, catalog.KindZone, "z"); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("got error %v, want ErrNotFound", err)
 	}
 }
@@ -394,7 +394,7 @@ func TestDroppedErrorDoesNotCommit(t *testing.T) {
 func TestTxIsOfNoUseAfterwards(t *testing.T) {
 	s := openAt(t, filepath.Join(t.TempDir(), "fado.db"))
 	var kept state.Tx
-	if _, err := s.Update(ctx, func(tx state.Tx) error { kept = tx; return nil }); err != nil {
+	if _, err := s.Catalogue().Update(ctx, func(tx state.Tx) error { kept = tx; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if err := kept.Put(state.Record{Kind: catalog.KindZone, Name: "z", Body: []byte(`{}`)}); !errors.Is(err, errTxEnded) {

@@ -12,29 +12,29 @@ import (
 
 const passColumns = "kind, sum, id, name, role, how, proof, created, used, until" //nolint:gosec // names of columns
 
-// PutPass implements state.Passes.
-func (s *Store) PutPass(ctx context.Context, p state.Pass) error {
-	return s.write(ctx, "adding a pass of the console", durable, func(w *writer) error {
+// passes implements [state.Passes].
+type passes struct{ db *core }
+
+func (s passes) PutPass(ctx context.Context, p state.Pass) error {
+	return s.db.write(ctx, "adding a pass of the console", durable, func(w *writer) error {
 		_, err := w.exec("INSERT OR REPLACE INTO passes ("+passColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			string(p.Kind), p.Sum, p.ID, p.Name, p.Role, p.How, p.Proof, stored.ToMillis(p.Created), stored.ToMillis(p.Used), stored.ToMillis(p.Until))
 		return err
 	})
 }
 
-// GetPass implements state.Passes.
-func (s *Store) GetPass(ctx context.Context, sum string) (p state.Pass, err error) {
+func (s passes) GetPass(ctx context.Context, sum string) (p state.Pass, err error) {
 	const doing = "reading a pass of the console"
-	if err := s.reading(ctx); err != nil {
-		return p, s.wrap(doing, err)
+	if err := s.db.reading(ctx); err != nil {
+		return p, s.db.wrap(doing, err)
 	}
-	all, err := collect(s.r, scanPass, "SELECT "+passColumns+" FROM passes WHERE sum = ?", sum)
-	return onePass(all, s.wrap(doing, err))
+	all, err := collect(s.db.r, scanPass, "SELECT "+passColumns+" FROM passes WHERE sum = ?", sum)
+	return onePass(all, s.db.wrap(doing, err))
 }
 
-// TakePass implements state.Passes.
-func (s *Store) TakePass(ctx context.Context, kind state.PassKind, sum string) (p state.Pass, err error) {
+func (s passes) TakePass(ctx context.Context, kind state.PassKind, sum string) (p state.Pass, err error) {
 	var all []state.Pass
-	err = s.write(ctx, "taking a pass of the console", durable, func(w *writer) (err error) {
+	err = s.db.write(ctx, "taking a pass of the console", durable, func(w *writer) (err error) {
 		all, err = collect(w, scanPass, "DELETE FROM passes WHERE kind = ? AND sum = ? RETURNING "+passColumns, string(kind), sum)
 		return err
 	})
@@ -52,17 +52,15 @@ func onePass(all []state.Pass, err error) (state.Pass, error) {
 	return all[0], nil
 }
 
-// TouchPass implements state.Passes.
-func (s *Store) TouchPass(ctx context.Context, sum string, used time.Time) error {
-	return s.write(ctx, "noting the use of a pass", progress, func(w *writer) error {
+func (s passes) TouchPass(ctx context.Context, sum string, used time.Time) error {
+	return s.db.write(ctx, "noting the use of a pass", progress, func(w *writer) error {
 		_, err := w.exec("UPDATE passes SET used = max(used, ?) WHERE sum = ?", stored.ToMillis(used), sum)
 		return err
 	})
 }
 
-// DeletePass implements state.Passes.
-func (s *Store) DeletePass(ctx context.Context, kind state.PassKind, id string) (gone bool, err error) {
-	err = s.write(ctx, "removing a pass of the console", durable, func(w *writer) error {
+func (s passes) DeletePass(ctx context.Context, kind state.PassKind, id string) (gone bool, err error) {
+	err = s.db.write(ctx, "removing a pass of the console", durable, func(w *writer) error {
 		n, err := w.exec("DELETE FROM passes WHERE kind = ? AND id = ?", string(kind), id)
 		gone = n > 0
 		return err
@@ -70,17 +68,15 @@ func (s *Store) DeletePass(ctx context.Context, kind state.PassKind, id string) 
 	return gone && err == nil, err
 }
 
-// ListPasses implements state.Passes.
-func (s *Store) ListPasses(ctx context.Context, kind state.PassKind) (all []state.Pass, err error) {
-	if err = s.reading(ctx); err == nil {
-		all, err = collect(s.r, scanPass, "SELECT "+passColumns+" FROM passes WHERE ?1 IN ('', kind) ORDER BY name, id", string(kind))
+func (s passes) ListPasses(ctx context.Context, kind state.PassKind) (all []state.Pass, err error) {
+	if err = s.db.reading(ctx); err == nil {
+		all, err = collect(s.db.r, scanPass, "SELECT "+passColumns+" FROM passes WHERE ?1 IN ('', kind) ORDER BY name, id", string(kind))
 	}
-	return all, s.wrap("reading the passes of the console", err)
+	return all, s.db.wrap("reading the passes of the console", err)
 }
 
-// ExpirePasses implements state.Passes.
-func (s *Store) ExpirePasses(ctx context.Context, now, idle time.Time) error {
-	return s.write(ctx, "removing void passes", progress, func(w *writer) error {
+func (s passes) ExpirePasses(ctx context.Context, now, idle time.Time) error {
+	return s.db.write(ctx, "removing void passes", progress, func(w *writer) error {
 		_, err := w.exec("DELETE FROM passes WHERE until < ? OR kind = ? AND used < ?", stored.ToMillis(now), string(state.PassSession), stored.ToMillis(idle))
 		return err
 	})

@@ -15,14 +15,16 @@ import (
 
 const pendingColumns = `id, bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, foreign_of, damaged, counted, gone, background, claimed_by, claim_until, due`
 
-// AddPending implements state.Store.
-func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+// queue implements [state.Queue].
+type queue struct{ db *core }
+
+func (s queue) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
 	gens := make([]int64, len(rows))
 	now := time.Now()
-	err := s.write(ctx, "adding pending objects", progress, func(w *writer) error {
+	err := s.db.write(ctx, "adding pending objects", progress, func(w *writer) error {
 		last, _, err := one[int64](w, "UPDATE counters SET gen = gen + ? RETURNING gen", len(rows))
 		if err != nil {
 			return err
@@ -39,7 +41,7 @@ func (s *Store) AddPending(ctx context.Context, rows ...state.Pending) ([]int64,
 	if err != nil {
 		return nil, err
 	}
-	s.watch.Wake()
+	s.db.watch.Wake()
 	return gens, nil
 }
 
@@ -59,18 +61,17 @@ func addPending(w *writer, p state.Pending, gen int64, now time.Time) error {
 	return err
 }
 
-// ClaimPending implements state.Store.
-func (s *Store) ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]state.Pending, error) {
+func (s queue) ClaimPending(ctx context.Context, node string, max int, lease time.Duration, now time.Time) ([]state.Pending, error) {
 	return s.ClaimPendingIn(ctx, node, "", max, lease, now)
 }
 
-// ClaimPendingIn implements state.Store; the cluster "" is any, where no buckets are named.
-func (s *Store) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, among ...string) ([]state.Pending, error) {
+// ClaimPendingIn implements state.Queue; the cluster "" is any, where no buckets are named.
+func (s queue) ClaimPendingIn(ctx context.Context, node, cluster string, max int, lease time.Duration, now time.Time, among ...string) ([]state.Pending, error) {
 	if max <= 0 {
 		return nil, nil
 	}
 	var claimed []state.Pending
-	err := s.write(ctx, "claiming pending objects", progress, func(w *writer) error {
+	err := s.db.write(ctx, "claiming pending objects", progress, func(w *writer) error {
 		// Freed first, rows whose claim ran out stand in line by when they were due.
 		if _, err := w.exec("UPDATE pending SET claimed_by = '', claim_until = 0 WHERE claimed_by <> '' AND claim_until <= ?", stored.ToMillis(now)); err != nil {
 			return err
@@ -160,12 +161,11 @@ func firstDue(w *writer, background int, cluster string, max int, now time.Time,
 	return first[:min(max, len(first))], nil
 }
 
-// ExtendClaims implements state.Store.
-func (s *Store) ExtendClaims(ctx context.Context, node string, until time.Time, rows ...state.PendingKey) (lost []state.PendingKey, err error) {
+func (s queue) ExtendClaims(ctx context.Context, node string, until time.Time, rows ...state.PendingKey) (lost []state.PendingKey, err error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	err = s.write(ctx, "extending claims", progress, func(w *writer) error {
+	err = s.db.write(ctx, "extending claims", progress, func(w *writer) error {
 		for _, k := range rows {
 			n, err := w.exec("UPDATE pending SET claim_until = ? WHERE bucket = ? AND key = ? AND cluster = ? AND gen = ? AND claimed_by = ?",
 				stored.ToMillis(until), k.Bucket, k.Key, k.Cluster, k.Gen, node)
@@ -184,14 +184,14 @@ func (s *Store) ExtendClaims(ctx context.Context, node string, until time.Time, 
 	return lost, nil
 }
 
-// FinishPending implements state.Store. AddPending has already released a row whose
+// FinishPending implements state.Queue. AddPending has already released a row whose
 // Gen moved on; a later claim of it stays.
-func (s *Store) FinishPending(ctx context.Context, rows ...state.PendingKey) ([]bool, error) {
+func (s queue) FinishPending(ctx context.Context, rows ...state.PendingKey) ([]bool, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
 	removed := make([]bool, len(rows))
-	err := s.write(ctx, "finishing pending objects", progress, func(w *writer) error {
+	err := s.db.write(ctx, "finishing pending objects", progress, func(w *writer) error {
 		for i, k := range rows {
 			n, err := w.exec("DELETE FROM pending WHERE bucket = ? AND key = ? AND cluster = ? AND gen = ?", k.Bucket, k.Key, k.Cluster, k.Gen)
 			if err != nil {
@@ -215,16 +215,16 @@ func (s *Store) FinishPending(ctx context.Context, rows ...state.PendingKey) ([]
 	return removed, nil
 }
 
-// FailPending implements state.Store.
-func (s *Store) FailPending(ctx context.Context, rows ...state.Pending) error {
+func (s queue) FailPending(ctx context.Context, rows ...state.Pending) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return s.write(ctx, "noting failed attempts", progress, func(w *writer) error {
+	return s.db.write(ctx, "noting failed attempts", progress, func(w *writer) error {
 		for _, p := range rows {
-			if _, err := w.exec(`UPDATE pending SET attempts = ?, next_attempt = ?, error = ?, hold = ?, is_foreign = ?, foreign_of = ?, claimed_by = '', claim_until = 0
+			if _, err := w.exec(`UPDATE pending SET attempts = ?, next_attempt = ?, error = ?, hold = ?, is_foreign = max(is_foreign, ?),
+				foreign_of = CASE ? WHEN '' THEN foreign_of ELSE ? END, claimed_by = '', claim_until = 0
 				WHERE bucket = ? AND key = ? AND cluster = ? AND gen = ?`,
-				p.Attempts, stored.ToMillis(p.NextAttempt), p.Error, string(p.Hold), p.Foreign != "", string(p.Foreign), p.Bucket, p.Key, p.Cluster, p.Gen); err != nil {
+				p.Attempts, stored.ToMillis(p.NextAttempt), p.Error, string(p.Hold), p.Foreign != "", string(p.Foreign), string(p.Foreign), p.Bucket, p.Key, p.Cluster, p.Gen); err != nil {
 				return err
 			}
 		}
@@ -232,34 +232,32 @@ func (s *Store) FailPending(ctx context.Context, rows ...state.Pending) error {
 	})
 }
 
-// ReleaseClaims implements state.Store.
-func (s *Store) ReleaseClaims(ctx context.Context, node string) error {
-	err := s.write(ctx, "releasing claims", progress, func(w *writer) error {
+func (s queue) ReleaseClaims(ctx context.Context, node string) error {
+	err := s.db.write(ctx, "releasing claims", progress, func(w *writer) error {
 		_, err := w.exec("UPDATE pending SET claimed_by = '', claim_until = 0 WHERE claimed_by <> '' AND claimed_by = ?", node)
 		return err
 	})
 	if err == nil {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return err
 }
 
-// RetryPending implements state.Store. A row that is due earlier stays so.
-func (s *Store) RetryPending(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
+// RetryPending implements state.Queue. A row that is due earlier stays so.
+func (s queue) RetryPending(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
 	f.Failed = true
 	return s.touch(ctx, "retrying failed objects", "UPDATE pending SET next_attempt = min(next_attempt, ?) WHERE ", f, now)
 }
 
-// Unhold implements state.Store.
-func (s *Store) Unhold(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
+func (s queue) Unhold(ctx context.Context, f state.PendingFilter, now time.Time) (int, error) {
 	return s.touch(ctx, "releasing held objects", "UPDATE pending SET hold = '', next_attempt = ? WHERE hold <> '' AND ", f, now)
 }
 
 // touch updates the rows that match, and wakes those who wait for them.
-func (s *Store) touch(ctx context.Context, doing, update string, f state.PendingFilter, now time.Time) (int, error) {
+func (s queue) touch(ctx context.Context, doing, update string, f state.PendingFilter, now time.Time) (int, error) {
 	where, args := whereOf(f)
 	var n int64
-	err := s.write(ctx, doing, progress, func(w *writer) (err error) {
+	err := s.db.write(ctx, doing, progress, func(w *writer) (err error) {
 		n, err = w.exec(update+where, append([]any{stored.ToMillis(now)}, args...)...)
 		return err
 	})
@@ -267,7 +265,7 @@ func (s *Store) touch(ctx context.Context, doing, update string, f state.Pending
 		return 0, err
 	}
 	if n > 0 {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return int(n), nil
 }
@@ -300,17 +298,16 @@ func whereOf(f state.PendingFilter) (string, []any) {
 	return strings.Join(terms, " AND "), args
 }
 
-// ListPending implements state.Store.
-func (s *Store) ListPending(ctx context.Context, f state.PendingFilter, after state.PendingKey, limit int) ([]state.Pending, error) {
-	err := s.reading(ctx)
+func (s queue) ListPending(ctx context.Context, f state.PendingFilter, after state.PendingKey, limit int) ([]state.Pending, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Pending
 		text, args := listQuery(f, after, limit)
-		if all, err = collect(s.r, new(pendingRow).scan, text, args...); err == nil {
+		if all, err = collect(s.db.r, new(pendingRow).scan, text, args...); err == nil {
 			return all, nil
 		}
 	}
-	return nil, s.wrap("listing pending objects", err)
+	return nil, s.db.wrap("listing pending objects", err)
 }
 
 // listQuery names the index to walk: in order of key, and no larger than it has to be.
@@ -337,57 +334,55 @@ func listQuery(f state.PendingFilter, after state.PendingKey, limit int) (string
 		" ORDER BY bucket, key, cluster LIMIT ?", append(args, noLimit(limit))
 }
 
-// EachPending implements state.Store. The order is that in which rows came up.
-func (s *Store) EachPending(ctx context.Context, f func(state.Pending) error) error {
+// EachPending implements state.Queue. The order is that in which rows came up.
+func (s queue) EachPending(ctx context.Context, f func(state.Pending) error) error {
 	after := int64(0)
 	return stored.Pages(func() (page []sortedRow, err error) {
-		if err = s.reading(ctx); err == nil {
-			page, err = collect(s.r, new(pendingRow).scanSorted, "SELECT "+pendingColumns+" FROM pending WHERE id > ? ORDER BY id LIMIT ?", after, stored.PageRows)
+		if err = s.db.reading(ctx); err == nil {
+			page, err = collect(s.db.r, new(pendingRow).scanSorted, "SELECT "+pendingColumns+" FROM pending WHERE id > ? ORDER BY id LIMIT ?", after, stored.PageRows)
 		}
-		return page, s.wrap("reading pending objects", err)
+		return page, s.db.wrap("reading pending objects", err)
 	}, func(r sortedRow) error {
 		after = r.id
 		return f(r.Pending)
 	})
 }
 
-// Backlogs implements state.Store.
-func (s *Store) Backlogs(ctx context.Context, buckets ...string) ([]state.Backlog, error) {
+func (s queue) Backlogs(ctx context.Context, buckets ...string) ([]state.Backlog, error) {
 	const sums = `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
 		coalesce((SELECT min(since) FROM pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster), 0),
 		CASE failing WHEN 0 THEN '' ELSE coalesce((SELECT error FROM pending p INDEXED BY pending_failing_copy
 			WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND attempts > 0 AND hold = '' LIMIT 1), '') END
 		FROM backlog b`
-	err := s.reading(ctx)
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Backlog
 		switch {
 		case len(buckets) != 1:
-			all, err = collect(s.r, scanBacklog, sums+" WHERE bucket IN (SELECT value FROM json_each(?)) ORDER BY bucket, cluster", stored.EncodeNames(buckets))
+			all, err = collect(s.db.r, scanBacklog, sums+" WHERE bucket IN (SELECT value FROM json_each(?)) ORDER BY bucket, cluster", stored.EncodeNames(buckets))
 		case buckets[0] == "":
-			all, err = collect(s.r, scanBacklog, sums+" WHERE bucket > '' ORDER BY bucket, cluster")
+			all, err = collect(s.db.r, scanBacklog, sums+" WHERE bucket > '' ORDER BY bucket, cluster")
 		default:
-			all, err = collect(s.r, scanBacklog, sums+" WHERE bucket = ? ORDER BY cluster", buckets[0])
+			all, err = collect(s.db.r, scanBacklog, sums+" WHERE bucket = ? ORDER BY cluster", buckets[0])
 		}
 		if err == nil {
 			return all, nil
 		}
 	}
-	return nil, s.wrap("summing pending objects", err)
+	return nil, s.db.wrap("summing pending objects", err)
 }
 
-// BacklogTotal implements state.Store.
-func (s *Store) BacklogTotal(ctx context.Context) (state.Backlog, error) {
-	err := s.reading(ctx)
+func (s queue) BacklogTotal(ctx context.Context) (state.Backlog, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Backlog
-		all, err = collect(s.r, scanBacklog, `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
+		all, err = collect(s.db.r, scanBacklog, `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
 			coalesce((SELECT min(since) FROM pending), 0), '' FROM backlog WHERE bucket = '' AND cluster = ''`)
 		if err == nil && len(all) > 0 {
 			return all[0], nil
 		}
 	}
-	return state.Backlog{}, s.wrap("summing pending objects", err)
+	return state.Backlog{}, s.db.wrap("summing pending objects", err)
 }
 
 func scanBacklog(rows *sql.Rows) (b state.Backlog, err error) {

@@ -34,10 +34,10 @@ func TestQueryPlans(t *testing.T) {
 	s := openAt(t, filepath.Join(t.TempDir(), "fado.db"))
 	useEverything(t, s)
 	texts := map[string]bool{}
-	for text := range s.w.stmts {
+	for text := range s.db.w.stmts {
 		texts[text] = true
 	}
-	s.r.stmts.Range(func(text, _ any) bool { texts[text.(string)] = true; return true })
+	s.db.r.stmts.Range(func(text, _ any) bool { texts[text.(string)] = true; return true })
 	if len(texts) < 50 {
 		t.Fatalf("only %d statements were prepared: the test does not see all", len(texts))
 	}
@@ -62,7 +62,7 @@ func TestQueryPlans(t *testing.T) {
 
 func plan(t *testing.T, s *Store, text string) (steps []string) {
 	t.Helper()
-	rows, err := s.w.conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+text, make([]any, 24)...)
+	rows, err := s.db.w.conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+text, make([]any, 24)...)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -91,7 +91,7 @@ func useEverything(t *testing.T, s *Store) {
 		}
 	}
 	c := state.Copy{Bucket: "b", Copy: catalog.Copy{Cluster: "c1"}}
-	_, err := s.Update(ctx, func(tx state.Tx) error {
+	_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		r := state.Record{Kind: catalog.KindBucket, Name: "b", Body: []byte(`{}`), Refs: []state.Ref{{Kind: catalog.KindPolicy, Name: "p"}}}
 		check(tx.Put(r))
 		r.Refs = nil
@@ -105,14 +105,14 @@ func useEverything(t *testing.T, s *Store) {
 		return tx.Delete(catalog.KindBucket, "b")
 	})
 	check(err)
-	_, err = s.Update(ctx, func(tx state.Tx) error { return tx.PutCopy(c) })
+	_, err = s.Catalogue().Update(ctx, func(tx state.Tx) error { return tx.PutCopy(c) })
 	check(err)
-	_, err = s.SaveCopies(ctx, c)
+	_, err = s.Catalogue().SaveCopies(ctx, c)
 	check(err)
-	check(s.w.transact(ctx, progress, func(w *writer) error { return trimChanges(w, 0) }))
-	_, _, err = one[int64](s.w, "SELECT seq FROM changes WHERE id <= ? ORDER BY id DESC LIMIT 1", 1)
+	check(s.db.w.transact(ctx, progress, func(w *writer) error { return trimChanges(w, 0) }))
+	_, _, err = one[int64](s.db.w, "SELECT seq FROM changes WHERE id <= ? ORDER BY id DESC LIMIT 1", 1)
 	check(err)
-	check(s.PutMeta(ctx, "k", "v"))
+	check(s.Facts().PutMeta(ctx, "k", "v"))
 	useQueue(t, s, check)
 	usePulled(t, s, check)
 	useIntents(t, s, check)
@@ -122,105 +122,105 @@ func useEverything(t *testing.T, s *Store) {
 func useQueue(t *testing.T, s *Store, check func(error)) {
 	t.Helper()
 	p := state.Pending{Bucket: "b", Key: "k", Cluster: "c1"}
-	gens, err := s.AddPending(ctx, p)
+	gens, err := s.Queue().AddPending(ctx, p)
 	check(err)
 	p.Gen = gens[0]
 	key := state.PendingKey{Bucket: "b", Key: "k", Cluster: "c1", Gen: p.Gen}
-	_, err = s.ClaimPending(ctx, "n", 1, time.Second, time.Now())
+	_, err = s.Queue().ClaimPending(ctx, "n", 1, time.Second, time.Now())
 	check(err)
-	_, err = s.ExtendClaims(ctx, "n", time.Now(), key)
+	_, err = s.Queue().ExtendClaims(ctx, "n", time.Now(), key)
 	check(err)
-	check(s.FailPending(ctx, p))
-	check(s.ReleaseClaims(ctx, "n"))
+	check(s.Queue().FailPending(ctx, p))
+	check(s.Queue().ReleaseClaims(ctx, "n"))
 	for _, f := range filters() {
-		_, err = s.RetryPending(ctx, f, time.Now())
+		_, err = s.Queue().RetryPending(ctx, f, time.Now())
 		check(err)
-		_, err = s.Unhold(ctx, f, time.Now())
+		_, err = s.Queue().Unhold(ctx, f, time.Now())
 		check(err)
 		for _, after := range []state.PendingKey{{}, {Bucket: "b", Key: "k"}, {Bucket: "z"}} {
-			_, err = s.ListPending(ctx, f, after, 1)
+			_, err = s.Queue().ListPending(ctx, f, after, 1)
 			check(err)
 		}
 	}
-	_, err = s.FinishPending(ctx, key, key)
+	_, err = s.Queue().FinishPending(ctx, key, key)
 	check(err)
 }
 
 func usePulled(t *testing.T, s *Store, check func(error)) {
 	t.Helper()
 	p := state.Pulled{Bucket: "b", Key: "k", Cluster: "c1", Until: time.Now()}
-	check(s.PutPulled(ctx, p))
-	check(s.TouchPulled(ctx, p))
+	check(s.Pulls().PutPulled(ctx, p))
+	check(s.Pulls().TouchPulled(ctx, p))
 	for _, bucket := range []string{"", "b"} {
 		for _, cluster := range []string{"", "c1"} {
 			for _, expired := range []time.Time{{}, time.Now()} {
-				_, err := s.ListPulled(ctx, state.PulledFilter{Bucket: bucket, Cluster: cluster, Expired: expired}, 1)
+				_, err := s.Pulls().ListPulled(ctx, state.PulledFilter{Bucket: bucket, Cluster: cluster, Expired: expired}, 1)
 				check(err)
 			}
 		}
 	}
-	check(s.EachPulled(ctx, func(state.Pulled) error { return nil }))
-	_, err := s.PulledBytes(ctx)
+	check(s.Pulls().EachPulled(ctx, func(state.Pulled) error { return nil }))
+	_, err := s.Pulls().PulledBytes(ctx)
 	check(err)
-	check(s.DeletePulled(ctx, state.PulledKey{Bucket: "b", Key: "k", Cluster: "c1"}))
-	check(s.PutUpload(ctx, state.Upload{Bucket: "b", Key: "k", Cluster: "c1"}))
-	_, err = s.GetUpload(ctx, "b", "k", "c1")
+	check(s.Pulls().DeletePulled(ctx, state.PulledKey{Bucket: "b", Key: "k", Cluster: "c1"}))
+	check(s.Uploads().PutUpload(ctx, state.Upload{Bucket: "b", Key: "k", Cluster: "c1"}))
+	_, err = s.Uploads().GetUpload(ctx, "b", "k", "c1")
 	check(err)
-	check(s.EachUpload(ctx, func(state.Upload) error { return nil }))
-	check(s.DeleteUpload(ctx, "b", "k", "c1"))
+	check(s.Uploads().EachUpload(ctx, func(state.Upload) error { return nil }))
+	check(s.Uploads().DeleteUpload(ctx, "b", "k", "c1"))
 }
 
 func useIntents(t *testing.T, s *Store, check func(error)) {
 	t.Helper()
-	id, err := s.AddPurge(ctx, state.Purge{Bucket: "b", Targets: []state.PurgeTarget{{Cluster: "c1"}}})
+	id, err := s.Purges().AddPurge(ctx, state.Purge{Bucket: "b", Targets: []state.PurgeTarget{{Cluster: "c1"}}})
 	check(err)
-	check(s.PutPurgeKeys(ctx, "b", state.PurgeKey{Cluster: "c1", Key: "k"}))
-	_, err = s.Purges(ctx)
+	check(s.Purges().PutPurgeKeys(ctx, "b", state.PurgeKey{Cluster: "c1", Key: "k"}))
+	_, err = s.Purges().Purges(ctx)
 	check(err)
-	_, err = s.PurgeKeys(ctx, "b", state.PurgeKey{}, 1)
+	_, err = s.Purges().PurgeKeys(ctx, "b", state.PurgeKey{}, 1)
 	check(err)
-	_, err = s.GetPurgeKey(ctx, "b", "c1", "k")
+	_, err = s.Purges().GetPurgeKey(ctx, "b", "c1", "k")
 	check(err)
-	check(s.FinishPurgeTarget(ctx, "b", id, "c1"))
-	_, err = s.FinishPurge(ctx, "b", id)
+	check(s.Purges().FinishPurgeTarget(ctx, "b", id, "c1"))
+	_, err = s.Purges().FinishPurge(ctx, "b", id)
 	check(err)
 	r := state.Resolution{Bucket: "b"}
-	r.ID, err = s.AddResolution(ctx, r)
+	r.ID, err = s.Resolutions().AddResolution(ctx, r)
 	check(err)
-	_, err = s.SaveResolution(ctx, r)
+	_, err = s.Resolutions().SaveResolution(ctx, r)
 	check(err)
-	_, err = s.Resolutions(ctx)
+	_, err = s.Resolutions().Resolutions(ctx)
 	check(err)
-	check(s.DeleteResolution(ctx, r.ID))
+	check(s.Resolutions().DeleteResolution(ctx, r.ID))
 	a := state.DeleteAllowance{Bucket: "b", Cluster: "c1", Left: 1, Until: time.Now().Add(time.Hour)}
-	check(s.AllowDeletes(ctx, time.Now(), a))
-	_, err = s.TakeDeletes(ctx, time.Now(), a)
+	check(s.Allowances().AllowDeletes(ctx, time.Now(), a))
+	_, err = s.Allowances().TakeDeletes(ctx, time.Now(), a)
 	check(err)
 	for _, bucket := range []string{"", "b"} {
-		_, err = s.DeleteAllowances(ctx, bucket)
+		_, err = s.Allowances().DeleteAllowances(ctx, bucket)
 		check(err)
 	}
-	_, err = s.UpdateVerification(ctx, "b", func(v *state.Verification) error { v.Started = time.Now(); return nil })
+	_, err = s.Verifications().UpdateVerification(ctx, "b", func(v *state.Verification) error { v.Started = time.Now(); return nil })
 	check(err)
-	check(s.PutMismatches(ctx, "b", state.Mismatch{Key: "k", Cluster: "c1"}))
+	check(s.Verifications().PutMismatches(ctx, "b", state.Mismatch{Key: "k", Cluster: "c1"}))
 	for _, f := range []state.VerificationFilter{{}, {UnderWay: true}, {Damaged: true}, {UnderWay: true, Node: "n"}, {Damaged: true, UnderWay: true}} {
-		_, err = s.ListVerifications(ctx, f, "a", 1)
+		_, err = s.Verifications().ListVerifications(ctx, f, "a", 1)
 		check(err)
 	}
 	for _, f := range []state.MismatchFilter{{}, {State: "x"}} {
-		_, err = s.ListMismatches(ctx, "b", f, state.Mismatch{Key: "a"}, 1)
+		_, err = s.Verifications().ListMismatches(ctx, "b", f, state.Mismatch{Key: "a"}, 1)
 		check(err)
 	}
-	check(s.SetPaused(ctx, false))
-	_, err = s.Paused(ctx)
+	check(s.Pauses().SetPaused(ctx, false))
+	_, err = s.Pauses().Paused(ctx)
 	check(err)
-	check(s.SaveScrub(ctx, state.Scrub{}))
-	_, err = s.GetScrub(ctx)
+	check(s.Verifications().SaveScrub(ctx, state.Scrub{}))
+	_, err = s.Verifications().GetScrub(ctx)
 	check(err)
-	check(s.PutReport(ctx, "r", ""))
-	_, err = s.ListReports(ctx, "r")
+	check(s.Reports().PutReport(ctx, "r", ""))
+	_, err = s.Reports().ListReports(ctx, "r")
 	check(err)
-	check(s.DeleteReport(ctx, "r"))
+	check(s.Reports().DeleteReport(ctx, "r"))
 }
 
 func filters() (all []state.PendingFilter) {
@@ -239,30 +239,30 @@ func filters() (all []state.PendingFilter) {
 
 func useReads(t *testing.T, s *Store, check func(error)) {
 	t.Helper()
-	_, err := s.List(ctx, catalog.KindBucket, "", 1)
+	_, err := s.Catalogue().List(ctx, catalog.KindBucket, "", 1)
 	check(err)
-	_, _ = s.Get(ctx, catalog.KindBucket, "none")
-	_, err = s.Records(ctx, catalog.KindBucket, "a", "b")
+	_, _ = s.Catalogue().Get(ctx, catalog.KindBucket, "none")
+	_, err = s.Catalogue().Records(ctx, catalog.KindBucket, "a", "b")
 	check(err)
-	check(s.Each(ctx, catalog.KindBucket, func(state.Record) error { return nil }))
-	_, err = s.CopiesOf(ctx, "b")
+	check(s.Catalogue().Each(ctx, catalog.KindBucket, func(state.Record) error { return nil }))
+	_, err = s.Catalogue().CopiesOf(ctx, "b")
 	check(err)
-	check(s.EachCopy(ctx, func(state.Copy) error { return nil }))
-	check(s.EachPending(ctx, func(state.Pending) error { return nil }))
-	_, err = s.CopySums(ctx)
+	check(s.Catalogue().EachCopy(ctx, func(state.Copy) error { return nil }))
+	check(s.Queue().EachPending(ctx, func(state.Pending) error { return nil }))
+	_, err = s.Catalogue().CopySums(ctx)
 	check(err)
-	_, err = s.BucketCounts(ctx)
+	_, err = s.Catalogue().BucketCounts(ctx)
 	check(err)
-	_, err = s.NextDue(ctx)
+	_, err = s.Queue().NextDue(ctx)
 	check(err)
 	for _, bucket := range []string{"", "b"} {
-		_, err = s.Backlogs(ctx, bucket)
+		_, err = s.Queue().Backlogs(ctx, bucket)
 		check(err)
 	}
-	_, err = s.Changes(ctx, 0, 1)
+	_, err = s.ChangeLog().Changes(ctx, 0, 1)
 	check(err)
-	_, err = s.Seq(ctx)
+	_, err = s.ChangeLog().Seq(ctx)
 	check(err)
-	_, err = s.GetMeta(ctx, "k")
+	_, err = s.Facts().GetMeta(ctx, "k")
 	check(err)
 }

@@ -18,9 +18,11 @@ func (t *tx) AddPurge(p state.Purge) (id int64, err error) {
 	return id, err
 }
 
-// AddPurge implements state.Purges.
-func (s *Store) AddPurge(ctx context.Context, p state.Purge) (id int64, err error) {
-	_, err = s.Update(ctx, func(tx state.Tx) error {
+// purges implements [state.Purges].
+type purges struct{ db *core }
+
+func (s purges) AddPurge(ctx context.Context, p state.Purge) (id int64, err error) {
+	_, err = catalogue(s).Update(ctx, func(tx state.Tx) error {
 		id, err = tx.AddPurge(p)
 		return err
 	})
@@ -66,17 +68,16 @@ func removePurge(w *writer, bucket string) error {
 	return nil
 }
 
-// Purges implements state.Purges.
-func (s *Store) Purges(ctx context.Context) ([]state.Purge, error) {
+func (s purges) Purges(ctx context.Context) ([]state.Purge, error) {
 	const doing = "reading the purges under way"
-	if err := s.reading(ctx); err != nil {
-		return nil, s.wrap(doing, err)
+	if err := s.db.reading(ctx); err != nil {
+		return nil, s.db.wrap(doing, err)
 	}
-	all, err := collect(s.r, scanPurge, `SELECT p.id, p.bucket, p.mode, p.primary_cluster, p.since, coalesce(t.cluster, ''), coalesce(t.is_primary, 0),
+	all, err := collect(s.db.r, scanPurge, `SELECT p.id, p.bucket, p.mode, p.primary_cluster, p.since, coalesce(t.cluster, ''), coalesce(t.is_primary, 0),
 			coalesce(t.made_bucket, 0), coalesce(t.verified, 0), coalesce(t.owned_until, 0), coalesce(t.pulled_only, 0), coalesce(t.address, 0), coalesce(t.born, 0)
 		FROM purges p LEFT JOIN purge_targets t ON t.bucket = p.bucket`)
 	if err != nil {
-		return nil, s.wrap(doing, err)
+		return nil, s.db.wrap(doing, err)
 	}
 	return stored.MergePurges(all), nil
 }
@@ -94,29 +95,27 @@ func scanPurge(rows *sql.Rows) (p state.Purge, err error) {
 	return p, err
 }
 
-// PurgeKeys implements state.Purges.
-func (s *Store) PurgeKeys(ctx context.Context, bucket string, after state.PurgeKey, limit int) ([]state.PurgeKey, error) {
-	err := s.reading(ctx)
+func (s purges) PurgeKeys(ctx context.Context, bucket string, after state.PurgeKey, limit int) ([]state.PurgeKey, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.PurgeKey
-		if all, err = collect(s.r, scanPurgeKey, `SELECT cluster, key, etag FROM purge_keys WHERE bucket = ? AND (cluster, key) > (?, ?)
+		if all, err = collect(s.db.r, scanPurgeKey, `SELECT cluster, key, etag FROM purge_keys WHERE bucket = ? AND (cluster, key) > (?, ?)
 			ORDER BY cluster, key LIMIT ?`, bucket, after.Cluster, after.Key, noLimit(limit)); err == nil {
 			return all, nil
 		}
 	}
-	return nil, s.wrap("reading the keys of a purge", err)
+	return nil, s.db.wrap("reading the keys of a purge", err)
 }
 
 func scanPurgeKey(rows *sql.Rows) (k state.PurgeKey, err error) {
 	return k, rows.Scan(&k.Cluster, &k.Key, &k.ETag)
 }
 
-// GetPurgeKey implements state.Purges.
-func (s *Store) GetPurgeKey(ctx context.Context, bucket, cluster, key string) (state.PurgeKey, error) {
-	err := s.reading(ctx)
+func (s purges) GetPurgeKey(ctx context.Context, bucket, cluster, key string) (state.PurgeKey, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.PurgeKey
-		all, err = collect(s.r, scanPurgeKey, "SELECT cluster, key, etag FROM purge_keys WHERE bucket = ? AND cluster = ? AND key = ?", bucket, cluster, key)
+		all, err = collect(s.db.r, scanPurgeKey, "SELECT cluster, key, etag FROM purge_keys WHERE bucket = ? AND cluster = ? AND key = ?", bucket, cluster, key)
 		if err == nil && len(all) == 1 {
 			return all[0], nil
 		}
@@ -124,12 +123,11 @@ func (s *Store) GetPurgeKey(ctx context.Context, bucket, cluster, key string) (s
 			err = fmt.Errorf("%q of bucket %s in %s: %w", key, bucket, cluster, state.ErrNotFound)
 		}
 	}
-	return state.PurgeKey{}, s.wrap("reading a key of a purge", err)
+	return state.PurgeKey{}, s.db.wrap("reading a key of a purge", err)
 }
 
-// PutPurgeKeys implements state.Purges.
-func (s *Store) PutPurgeKeys(ctx context.Context, bucket string, keys ...state.PurgeKey) error {
-	return s.write(ctx, "noting keys of a purge", durable, func(w *writer) error {
+func (s purges) PutPurgeKeys(ctx context.Context, bucket string, keys ...state.PurgeKey) error {
+	return s.db.write(ctx, "noting keys of a purge", durable, func(w *writer) error {
 		_, there, err := one[int64](w, "SELECT id FROM purges WHERE bucket = ?", bucket)
 		if err == nil && !there {
 			err = fmt.Errorf("purge of bucket %s: %w", bucket, state.ErrNotFound)
@@ -147,9 +145,8 @@ func (s *Store) PutPurgeKeys(ctx context.Context, bucket string, keys ...state.P
 	})
 }
 
-// FinishPurgeTarget implements state.Purges.
-func (s *Store) FinishPurgeTarget(ctx context.Context, bucket string, id int64, cluster string) error {
-	return s.write(ctx, "finishing a part of a purge", progress, func(w *writer) error {
+func (s purges) FinishPurgeTarget(ctx context.Context, bucket string, id int64, cluster string) error {
+	return s.db.write(ctx, "finishing a part of a purge", progress, func(w *writer) error {
 		if now, _, err := one[int64](w, "SELECT id FROM purges WHERE bucket = ?", bucket); err != nil || now != id {
 			return err
 		}
@@ -162,9 +159,8 @@ func (s *Store) FinishPurgeTarget(ctx context.Context, bucket string, id int64, 
 	})
 }
 
-// FinishPurge implements state.Purges.
-func (s *Store) FinishPurge(ctx context.Context, bucket string, id int64) (finished bool, err error) {
-	err = s.write(ctx, "finishing a purge", progress, func(w *writer) error {
+func (s purges) FinishPurge(ctx context.Context, bucket string, id int64) (finished bool, err error) {
+	err = s.db.write(ctx, "finishing a purge", progress, func(w *writer) error {
 		now, _, err := one[int64](w, "SELECT id FROM purges WHERE bucket = ?", bucket)
 		if finished = now == id; err != nil || !finished {
 			return err

@@ -15,7 +15,7 @@ var errReadOnly = fmt.Errorf("the store was opened for reading only: %w", state.
 
 // openReadOnly is open for a store that is not to be changed. The lock file, which keeps
 // a FaDO that runs from it and it from a FaDO that starts, is all that is written.
-func (s *Store) openReadOnly(ctx context.Context, o Options) error {
+func (s *core) openReadOnly(ctx context.Context, o Options) error {
 	s.w = &writer{refuses: errReadOnly}
 	if err := s.openReaders(ctx); err != nil {
 		return s.wrap("opening the store", s.adviseCorrupt(err))
@@ -27,7 +27,7 @@ func (s *Store) openReadOnly(ctx context.Context, o Options) error {
 
 // openReaders opens the readers. A log that was not merged, because the last process
 // was killed, is read along with the file; without one SQLite needs no file beside it.
-func (s *Store) openReaders(ctx context.Context) error {
+func (s *core) openReaders(ctx context.Context) error {
 	access := "mode=ro"
 	if log, err := os.Stat(s.path + "-wal"); err != nil || log.Size() == 0 {
 		access = "immutable=1"
@@ -48,7 +48,7 @@ func (s *Store) openReaders(ctx context.Context) error {
 }
 
 // checkReadable refuses what is not a store of this version's schema.
-func (s *Store) checkReadable(ctx context.Context, conn *sql.Conn) error {
+func (s *core) checkReadable(ctx context.Context, conn *sql.Conn) error {
 	f, err := os.Open(s.path)
 	if err != nil {
 		return err

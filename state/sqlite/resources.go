@@ -11,27 +11,30 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-// Update implements state.Store. f must not call Update or another writing method of
+// catalogue implements [state.Catalogue].
+type catalogue struct{ db *core }
+
+// Update implements state.Catalogue. f must not call Update or another writing method of
 // the store: there is one writer, and f has it.
-func (s *Store) Update(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
+func (s catalogue) Update(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
 	return s.update(ctx, durable, f)
 }
 
 // UpdateProgress is Update for what a power cut may take back, though a crash may not.
-func (s *Store) UpdateProgress(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
+func (s catalogue) UpdateProgress(ctx context.Context, f func(tx state.Tx) error) (state.Seq, error) {
 	return s.update(ctx, progress, f)
 }
 
-func (s *Store) update(ctx context.Context, d durability, f func(tx state.Tx) error) (state.Seq, error) {
+func (s catalogue) update(ctx context.Context, d durability, f func(tx state.Tx) error) (state.Seq, error) {
 	const doing = "changing the catalogue"
-	if err := s.w.take(ctx); err != nil {
-		return 0, s.wrap(doing, err)
+	if err := s.db.w.take(ctx); err != nil {
+		return 0, s.db.wrap(doing, err)
 	}
-	defer s.w.give()
+	defer s.db.w.give()
 	var seq state.Seq
 	var fErr error
-	err := s.w.transact(ctx, d, func(w *writer) (err error) {
-		t := &tx{s: s, w: w}
+	err := s.db.w.transact(ctx, d, func(w *writer) (err error) {
+		t := &tx{s: s.db, w: w}
 		if t.seq, t.audit.Head, err = begin(w); err != nil {
 			return err
 		}
@@ -46,15 +49,15 @@ func (s *Store) update(ctx context.Context, d durability, f func(tx state.Tx) er
 	case fErr != nil:
 		return 0, fErr
 	case err != nil:
-		return 0, s.wrap(doing, err)
+		return 0, s.db.wrap(doing, err)
 	}
-	s.watch.Wake()
+	s.db.watch.Wake()
 	return seq, nil
 }
 
 // tx implements state.Tx within Update.
 type tx struct {
-	s       *Store
+	s       *core
 	w       *writer
 	seq     state.Seq
 	log     stored.ChangeLog
@@ -226,46 +229,42 @@ func (t *tx) Referrers(to state.Ref, limit int) (all []state.Ref, err error) {
 	return all, err
 }
 
-// Get implements state.Store.
-func (s *Store) Get(ctx context.Context, k catalog.Kind, name string) (state.Record, error) {
-	err := s.reading(ctx)
+func (s catalogue) Get(ctx context.Context, k catalog.Kind, name string) (state.Record, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Record
-		all, err = s.records(s.r, oneResource, string(k), name)
+		all, err = s.db.records(s.db.r, oneResource, string(k), name)
 		var r state.Record
 		if r, err = only(all, err, k, name); err == nil {
 			return r, nil
 		}
 	}
-	return state.Record{}, s.wrap("reading "+string(k), err)
+	return state.Record{}, s.db.wrap("reading "+string(k), err)
 }
 
-// Records implements state.Store.
-func (s *Store) Records(ctx context.Context, k catalog.Kind, names ...string) ([]state.Record, error) {
-	err := s.reading(ctx)
+func (s catalogue) Records(ctx context.Context, k catalog.Kind, names ...string) ([]state.Record, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Record
-		if all, err = s.records(s.r, namedResources, string(k), stored.EncodeNames(names)); err == nil {
+		if all, err = s.db.records(s.db.r, namedResources, string(k), stored.EncodeNames(names)); err == nil {
 			return all, nil
 		}
 	}
-	return nil, s.wrap("reading "+string(k), err)
+	return nil, s.db.wrap("reading "+string(k), err)
 }
 
-// List implements state.Store.
-func (s *Store) List(ctx context.Context, k catalog.Kind, after string, limit int) ([]state.Record, error) {
-	err := s.reading(ctx)
+func (s catalogue) List(ctx context.Context, k catalog.Kind, after string, limit int) ([]state.Record, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Record
-		if all, err = s.records(s.r, pageOfResources, string(k), after, noLimit(limit)); err == nil {
+		if all, err = s.db.records(s.db.r, pageOfResources, string(k), after, noLimit(limit)); err == nil {
 			return all, nil
 		}
 	}
-	return nil, s.wrap("listing "+string(k), err)
+	return nil, s.db.wrap("listing "+string(k), err)
 }
 
-// Each implements state.Store.
-func (s *Store) Each(ctx context.Context, k catalog.Kind, f func(state.Record) error) error {
+func (s catalogue) Each(ctx context.Context, k catalog.Kind, f func(state.Record) error) error {
 	after := ""
 	return stored.Pages(func() ([]state.Record, error) { return s.List(ctx, k, after, stored.PageRows) },
 		func(r state.Record) error {
@@ -283,7 +282,7 @@ const (
 )
 
 // records reads resources, their secrets opened.
-func (s *Store) records(q querier, text string, args ...any) ([]state.Record, error) {
+func (s *core) records(q querier, text string, args ...any) ([]state.Record, error) {
 	all, err := collect(q, scanRecord, text, args...)
 	if err != nil {
 		return nil, err
@@ -303,7 +302,7 @@ func only(all []state.Record, err error, k catalog.Kind, name string) (state.Rec
 	}
 }
 
-func (s *Store) unseal(all []state.Record) error {
+func (s *core) unseal(all []state.Record) error {
 	for i := range all {
 		body, err := s.sealer.Open(all[i].Kind, all[i].Name, all[i].Body)
 		if err != nil {

@@ -26,31 +26,31 @@ func (s *Store) RotateKey(ctx context.Context, passphrase []byte) (int, error) {
 	key := state.PassphraseKey(passphrase)
 	if len(passphrase) == 0 {
 		var err error
-		if err = os.Remove(s.keyFile() + newKeySuffix); err == nil || errors.Is(err, fs.ErrNotExist) {
-			key, err = state.CreateKeyFile(s.keyFile() + newKeySuffix)
+		if err = os.Remove(s.db.keyFile() + newKeySuffix); err == nil || errors.Is(err, fs.ErrNotExist) {
+			key, err = state.CreateKeyFile(s.db.keyFile() + newKeySuffix)
 		}
 		if err != nil {
-			return 0, s.wrap(doing, err)
+			return 0, s.db.wrap(doing, err)
 		}
 	}
 	sealer, header, err := state.NewSealer(key)
 	if err != nil {
-		return 0, s.wrap(doing, err)
+		return 0, s.db.wrap(doing, err)
 	}
-	if err := s.w.take(ctx); err != nil {
-		return 0, s.wrap(doing, err)
+	if err := s.db.w.take(ctx); err != nil {
+		return 0, s.db.wrap(doing, err)
 	}
-	defer s.w.give()
-	resealed, err := s.reseal(ctx, sealer, header)
+	defer s.db.w.give()
+	resealed, err := s.db.reseal(ctx, sealer, header)
 	if err != nil {
-		return 0, s.wrap(doing, err)
+		return 0, s.db.wrap(doing, err)
 	}
-	return resealed, s.wrap(doing, s.finishRotation(header))
+	return resealed, s.db.wrap(doing, s.db.finishRotation(header))
 }
 
 // reseal seals every secret again in one transaction. SQLite overwrites the values sealed
 // with the former key in the file where it can.
-func (s *Store) reseal(ctx context.Context, sealer *state.Sealer, header string) (resealed int, err error) {
+func (s *core) reseal(ctx context.Context, sealer *state.Sealer, header string) (resealed int, err error) {
 	if _, err := s.w.conn.ExecContext(bg, "PRAGMA secure_delete = ON"); err != nil {
 		return 0, err
 	}
@@ -96,7 +96,7 @@ func resealOne(w *writer, from, to *state.Sealer, r state.Record) (changed bool,
 // finishRotation puts a new key file in place whose transaction has committed: the one
 // that opens the seal. Any other is left over from a rotation that did not get as far,
 // and of no use.
-func (s *Store) finishRotation(header string) error {
+func (s *core) finishRotation(header string) error {
 	file := s.keyFile() + newKeySuffix
 	key, err := state.ReadKeyFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,7 +17,7 @@ import (
 
 func secretIs(t testing.TB, s *Store, want string) {
 	t.Helper()
-	r, err := s.Get(ctx, catalog.KindCluster, "c1")
+	r, err := s.Catalogue().Get(ctx, catalog.KindCluster, "c1")
 	if err != nil || !bytes.Contains(r.Body, []byte(`"secret_key":"`+want+`"`)) {
 		t.Fatalf("got %s, error %v", r.Body, err)
 	}
@@ -76,7 +76,7 @@ const literalKey = "secret-of-an-access-key"
 
 func putKey(t *testing.T, s *Store) {
 	t.Helper()
-	if _, err := s.Update(ctx, func(tx state.Tx) error {
+	if _, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		return tx.Put(state.Record{Kind: catalog.KindKey, Name: "AKIA1", Body: []byte(`{"name":"AKIA1","secret":"` + literalKey + `"}`)})
 	}); err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func putKey(t *testing.T, s *Store) {
 
 func keyIs(t *testing.T, s *Store) {
 	t.Helper()
-	if r, err := s.Get(ctx, catalog.KindKey, "AKIA1"); err != nil || !strings.Contains(string(r.Body), literalKey) {
+	if r, err := s.Catalogue().Get(ctx, catalog.KindKey, "AKIA1"); err != nil || !strings.Contains(string(r.Body), literalKey) {
 		t.Fatalf("the key is %s, error %v", r.Body, err)
 	}
 }
@@ -108,7 +108,7 @@ func TestSealedKeysNeedTheKeyFile(t *testing.T) {
 // sealedValue is the secret as the file holds it.
 func sealedValue(t *testing.T, s *Store) string {
 	t.Helper()
-	body, _, err := one[string](s.r, "SELECT body ->> '$.storage.secret_key' FROM resources WHERE name = 'c1'")
+	body, _, err := one[string](s.db.r, "SELECT body ->> '$.storage.secret_key' FROM resources WHERE name = 'c1'")
 	if err != nil || len(body) < 20 {
 		t.Fatalf("%q, error %v", body, err)
 	}

@@ -12,7 +12,7 @@ import (
 
 // openSealer returns the sealer for the configured key or, without one, for the key
 // file. A store without sealed secrets takes any key; one with them only its own.
-func (s *Store) openSealer(ctx context.Context, o Options) (*state.Sealer, error) {
+func (s *core) openSealer(ctx context.Context, o Options) (*state.Sealer, error) {
 	header, sealed, err := readSeal(s.w)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (s *Store) openSealer(ctx context.Context, o Options) (*state.Sealer, error
 
 // openSealerReadOnly is openSealer for a store that is not to be changed: it makes no
 // key. Without sealed secrets, no key is needed.
-func (s *Store) openSealerReadOnly(o Options) (*state.Sealer, error) {
+func (s *core) openSealerReadOnly(o Options) (*state.Sealer, error) {
 	header, sealed, err := readSeal(s.r)
 	if err != nil || !sealed {
 		return nil, err
@@ -57,7 +57,7 @@ func (s *Store) openSealerReadOnly(o Options) (*state.Sealer, error) {
 }
 
 // keyFile is where the key lies when none is configured.
-func (s *Store) keyFile() string { return KeyFile(s.path) }
+func (s *core) keyFile() string { return KeyFile(s.path) }
 
 // readSeal reads the seal's header and says whether there is any sealed secret.
 func readSeal(q querier) (header string, sealed bool, err error) {

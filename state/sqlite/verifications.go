@@ -13,16 +13,18 @@ import (
 const verificationColumns = `bucket, node, under_way, state, deep, error, started, finished, objects, bytes, total, total_bytes,
 	mismatches, repaired, unrepairable, done, step, cursor, step_objects, step_bytes, damage`
 
-// UpdateVerification implements state.Verifications.
-func (s *Store) UpdateVerification(ctx context.Context, bucket string, f func(v *state.Verification) error) (state.Verification, error) {
+// verifications implements [state.Verifications].
+type verifications struct{ db *core }
+
+func (s verifications) UpdateVerification(ctx context.Context, bucket string, f func(v *state.Verification) error) (state.Verification, error) {
 	const doing = "noting a verification"
-	if err := s.w.take(ctx); err != nil {
-		return state.Verification{}, s.wrap(doing, err)
+	if err := s.db.w.take(ctx); err != nil {
+		return state.Verification{}, s.db.wrap(doing, err)
 	}
-	defer s.w.give()
-	before, _, err := verificationOf(s.w, bucket) // nothing else writes meanwhile
+	defer s.db.w.give()
+	before, _, err := verificationOf(s.db.w, bucket) // nothing else writes meanwhile
 	if err != nil {
-		return state.Verification{}, s.wrap(doing, err)
+		return state.Verification{}, s.db.wrap(doing, err)
 	}
 	v := before
 	if err := f(&v); err != nil {
@@ -34,7 +36,7 @@ func (s *Store) UpdateVerification(ctx context.Context, bucket string, f func(v 
 	if stored.Weighty(before, v) {
 		d = durable
 	}
-	err = s.w.transact(ctx, d, func(w *writer) error {
+	err = s.db.w.transact(ctx, d, func(w *writer) error {
 		if !before.Started.Equal(v.Started) {
 			if _, err := w.exec("DELETE FROM mismatches WHERE bucket = ?", bucket); err != nil {
 				return err
@@ -43,10 +45,10 @@ func (s *Store) UpdateVerification(ctx context.Context, bucket string, f func(v 
 		return putVerification(w, v)
 	})
 	if err != nil {
-		return state.Verification{}, s.wrap(doing, err)
+		return state.Verification{}, s.db.wrap(doing, err)
 	}
 	if d == durable {
-		s.watch.Wake()
+		s.db.watch.Wake()
 	}
 	return v, nil
 }
@@ -85,13 +87,12 @@ func scanVerification(rows *sql.Rows) (v state.Verification, err error) {
 	return v, err
 }
 
-// GetVerification implements state.Verifications.
-func (s *Store) GetVerification(ctx context.Context, bucket string) (state.Verification, error) {
-	err := s.reading(ctx)
+func (s verifications) GetVerification(ctx context.Context, bucket string) (state.Verification, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var v state.Verification
 		var there bool
-		v, there, err = verificationOf(s.r, bucket)
+		v, there, err = verificationOf(s.db.r, bucket)
 		if err == nil && there {
 			return v, nil
 		}
@@ -99,20 +100,19 @@ func (s *Store) GetVerification(ctx context.Context, bucket string) (state.Verif
 			err = fmt.Errorf("verification of bucket %s: %w", bucket, state.ErrNotFound)
 		}
 	}
-	return state.Verification{}, s.wrap("reading a verification", err)
+	return state.Verification{}, s.db.wrap("reading a verification", err)
 }
 
-// ListVerifications implements state.Verifications.
-func (s *Store) ListVerifications(ctx context.Context, f state.VerificationFilter, after string, limit int) ([]state.Verification, error) {
-	err := s.reading(ctx)
+func (s verifications) ListVerifications(ctx context.Context, f state.VerificationFilter, after string, limit int) ([]state.Verification, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Verification
 		text, args := verificationQuery(f, after, limit)
-		if all, err = collect(s.r, scanVerification, text, args...); err == nil {
+		if all, err = collect(s.db.r, scanVerification, text, args...); err == nil {
 			return all, nil
 		}
 	}
-	return nil, s.wrap("listing verifications", err)
+	return nil, s.db.wrap("listing verifications", err)
 }
 
 // verificationQuery names the index with the fewest rows that match.
@@ -131,9 +131,8 @@ func verificationQuery(f state.VerificationFilter, after string, limit int) (str
 		" ORDER BY bucket LIMIT ?", append(args, noLimit(limit))
 }
 
-// PutMismatches implements state.Verifications.
-func (s *Store) PutMismatches(ctx context.Context, bucket string, rows ...state.Mismatch) error {
-	return s.write(ctx, "noting what a verification found", progress, func(w *writer) error {
+func (s verifications) PutMismatches(ctx context.Context, bucket string, rows ...state.Mismatch) error {
+	return s.db.write(ctx, "noting what a verification found", progress, func(w *writer) error {
 		_, there, err := verificationOf(w, bucket)
 		if err == nil && !there {
 			err = fmt.Errorf("verification of bucket %s: %w", bucket, state.ErrNotFound)
@@ -149,8 +148,7 @@ func (s *Store) PutMismatches(ctx context.Context, bucket string, rows ...state.
 	})
 }
 
-// ListMismatches implements state.Verifications.
-func (s *Store) ListMismatches(ctx context.Context, bucket string, f state.MismatchFilter, after state.Mismatch, limit int) ([]state.Mismatch, error) {
+func (s verifications) ListMismatches(ctx context.Context, bucket string, f state.MismatchFilter, after state.Mismatch, limit int) ([]state.Mismatch, error) {
 	text, args := `SELECT key, cluster, reason, state FROM mismatches WHERE bucket = ? AND (key, cluster) > (?, ?) ORDER BY key, cluster LIMIT ?`,
 		[]any{bucket, after.Key, after.Cluster, noLimit(limit)}
 	if f.State != "" {
@@ -158,24 +156,23 @@ func (s *Store) ListMismatches(ctx context.Context, bucket string, f state.Misma
 			WHERE bucket = ? AND state = ? AND (key, cluster) > (?, ?) ORDER BY key, cluster LIMIT ?`
 		args = []any{bucket, f.State, after.Key, after.Cluster, noLimit(limit)}
 	}
-	err := s.reading(ctx)
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Mismatch
-		if all, err = collect(s.r, func(rows *sql.Rows) (m state.Mismatch, err error) {
+		if all, err = collect(s.db.r, func(rows *sql.Rows) (m state.Mismatch, err error) {
 			return m, rows.Scan(&m.Key, &m.Cluster, &m.Reason, &m.State)
 		}, text, args...); err == nil {
 			return all, nil
 		}
 	}
-	return nil, s.wrap("listing what a verification found", err)
+	return nil, s.db.wrap("listing what a verification found", err)
 }
 
-// GetScrub implements state.Verifications.
-func (s *Store) GetScrub(ctx context.Context) (state.Scrub, error) {
-	err := s.reading(ctx)
+func (s verifications) GetScrub(ctx context.Context) (state.Scrub, error) {
+	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Scrub
-		all, err = collect(s.r, func(rows *sql.Rows) (v state.Scrub, err error) {
+		all, err = collect(s.db.r, func(rows *sql.Rows) (v state.Scrub, err error) {
 			var last int64
 			err = rows.Scan(&last, &v.Running, &v.After)
 			v.Last = stored.FromMillis(last)
@@ -188,12 +185,11 @@ func (s *Store) GetScrub(ctx context.Context) (state.Scrub, error) {
 			err = fmt.Errorf("no row in table engine: %w", state.ErrCorrupt)
 		}
 	}
-	return state.Scrub{}, s.wrap("reading how far the verification of all buckets is", err)
+	return state.Scrub{}, s.db.wrap("reading how far the verification of all buckets is", err)
 }
 
-// SaveScrub implements state.Verifications.
-func (s *Store) SaveScrub(ctx context.Context, v state.Scrub) error {
-	return s.write(ctx, "noting how far the verification of all buckets is", progress, func(w *writer) error {
+func (s verifications) SaveScrub(ctx context.Context, v state.Scrub) error {
+	return s.db.write(ctx, "noting how far the verification of all buckets is", progress, func(w *writer) error {
 		_, err := w.exec("UPDATE engine SET scrub_last = ?, scrub_running = ?, scrub_after = ?", stored.ToMillis(v.Last), v.Running, v.After)
 		return err
 	})

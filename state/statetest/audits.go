@@ -19,14 +19,14 @@ func changeRecord(name string, ms int) audit.Entry {
 // verified holds all records of a store against each other.
 func verified(t tb, s state.Store) []audit.Record {
 	t.Helper()
-	all := must(s.AuditRecords(ctx, state.AuditFilter{}, 0))(t)
+	all := must(s.Audits().AuditRecords(ctx, state.AuditFilter{}, 0))(t)
 	var text bytes.Buffer
 	for _, r := range all {
 		line, err := json.Marshal(r)
 		ok(t, err)
 		text.Write(append(line, '\n'))
 	}
-	head := must(s.AuditHead(ctx))(t)
+	head := must(s.Audits().AuditHead(ctx))(t)
 	if len(all) == 0 && head == (audit.Head{}) {
 		return nil // a chain that has not begun is right, and an export of it none that proves something
 	}
@@ -44,7 +44,7 @@ func testAudit(t *testing.T, fx Fixture) {
 	s := fx.Store
 	equal(t, "records of an empty store", len(verified(t, s)), 0)
 	broken := errors.New("broken")
-	_, err := s.Update(ctx, func(tx state.Tx) error {
+	_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		ok(t, tx.Audit(changeRecord("never", 0)))
 		return broken
 	})
@@ -67,13 +67,13 @@ func testAudit(t *testing.T, fx Fixture) {
 		return err
 	})
 	equal(t, "records", len(verified(t, s)), 4)
-	equal(t, "records of a bucket", len(must(s.AuditRecords(ctx, state.AuditFilter{Subject: "bucket b2"}, 0))(t)), 1)
-	equal(t, "records of a kind", len(must(s.AuditRecords(ctx, state.AuditFilter{Kind: audit.Allowed}, 0))(t)), 2)
-	equal(t, "records of a time", len(must(s.AuditRecords(ctx, state.AuditFilter{Since: at(2), Until: at(4)}, 0))(t)), 2)
-	last := must(s.AuditRecords(ctx, state.AuditFilter{Newest: true}, 2))(t)
+	equal(t, "records of a bucket", len(must(s.Audits().AuditRecords(ctx, state.AuditFilter{Subject: "bucket b2"}, 0))(t)), 1)
+	equal(t, "records of a kind", len(must(s.Audits().AuditRecords(ctx, state.AuditFilter{Kind: audit.Allowed}, 0))(t)), 2)
+	equal(t, "records of a time", len(must(s.Audits().AuditRecords(ctx, state.AuditFilter{Since: at(2), Until: at(4)}, 0))(t)), 2)
+	last := must(s.Audits().AuditRecords(ctx, state.AuditFilter{Newest: true}, 2))(t)
 	equal(t, "the newest records", []int64{last[0].Seq, last[1].Seq}, []int64{4, 3})
-	equal(t, "those before them", len(must(s.AuditRecords(ctx, state.AuditFilter{Newest: true, Before: 3}, 0))(t)), 2)
-	equal(t, "a page of records", len(must(s.AuditRecords(ctx, state.AuditFilter{After: 1}, 2))(t)), 2)
+	equal(t, "those before them", len(must(s.Audits().AuditRecords(ctx, state.AuditFilter{Newest: true, Before: 3}, 0))(t)), 2)
+	equal(t, "a page of records", len(must(s.Audits().AuditRecords(ctx, state.AuditFilter{After: 1}, 2))(t)), 2)
 
 	ok(t, s.Close())
 	s = fx.Reopen()
@@ -87,8 +87,8 @@ func testAudit(t *testing.T, fx Fixture) {
 			tx.Audit(changeRecord("b3", 11)))
 	})
 	equal(t, "records after a restart", len(verified(t, s)), 6)
-	equal(t, "removed without a checkpoint", must(s.TrimAudit(ctx, at(10)))(t), int64(0))
-	equal(t, "removed", must(s.TrimAudit(ctx, at(100)))(t), int64(4))
+	equal(t, "removed without a checkpoint", must(s.Audits().TrimAudit(ctx, at(10)))(t), int64(0))
+	equal(t, "removed", must(s.Audits().TrimAudit(ctx, at(100)))(t), int64(4))
 	left := verified(t, s)
 	equal(t, "left", len(left), 2)
 	equal(t, "the first", left[0].Kind, audit.Checkpoint)
@@ -104,7 +104,7 @@ func testAudit(t *testing.T, fx Fixture) {
 // bucket, and of nothing else.
 func testRevision(t *testing.T, fx Fixture) {
 	s := fx.Store
-	rev := func() state.Seq { return must(s.Revision(ctx))(t) }
+	rev := func() state.Seq { return must(s.Catalogue().Revision(ctx))(t) }
 	first := rev()
 	made := update(t, s, func(tx state.Tx) error {
 		before, err := tx.Revision()

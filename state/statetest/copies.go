@@ -32,13 +32,13 @@ func fullCopy(bucket, prefix, cluster string) state.Copy {
 
 func testCopies(t *testing.T, fx Fixture) {
 	s := fx.Store
-	equal(t, "no copies", len(must(s.CopiesOf(ctx, "b"))(t)), 0)
+	equal(t, "no copies", len(must(s.Catalogue().CopiesOf(ctx, "b"))(t)), 0)
 	want := []state.Copy{fullCopy("b", "", "c1"), fullCopy("b", "", "c2"), fullCopy("b", "p/", "c1")}
 	putCopies(t, s, want[2], want[1], want[0], fullCopy("a", "", "c1"), fullCopy("bb", "", "c1"))
-	equal(t, "copies", must(s.CopiesOf(ctx, "b"))(t), want)
+	equal(t, "copies", must(s.Catalogue().CopiesOf(ctx, "b"))(t), want)
 	several := append([]state.Copy{fullCopy("a", "", "c1")}, want...)
-	equal(t, "copies of several", must(s.CopiesOf(ctx, "b", "none", "a"))(t), several)
-	equal(t, "copies of no bucket", len(must(s.CopiesOf(ctx))(t)), 0)
+	equal(t, "copies of several", must(s.Catalogue().CopiesOf(ctx, "b", "none", "a"))(t), several)
+	equal(t, "copies of no bucket", len(must(s.Catalogue().CopiesOf(ctx))(t)), 0)
 	update(t, s, func(tx state.Tx) error {
 		equal(t, "copies in tx", must(tx.Copies("b"))(t), want)
 		return nil
@@ -47,7 +47,7 @@ func testCopies(t *testing.T, fx Fixture) {
 	for st := catalog.CopyWaiting; st <= catalog.CopyFailed; st++ {
 		want[1] = state.Copy{Bucket: "b", Copy: catalog.Copy{Cluster: "c2", State: st}}
 		putCopies(t, s, want[1])
-		equal(t, "replaced by zero values", must(s.CopiesOf(ctx, "b"))(t), want)
+		equal(t, "replaced by zero values", must(s.Catalogue().CopiesOf(ctx, "b"))(t), want)
 	}
 	for i, set := range []func(c *state.Copy){ // each flag by itself
 		func(c *state.Copy) { c.Primary = true }, func(c *state.Copy) { c.MadeBucket = true },
@@ -58,31 +58,31 @@ func testCopies(t *testing.T, fx Fixture) {
 		c := state.Copy{Bucket: "flag", Copy: catalog.Copy{Cluster: "c"}}
 		set(&c)
 		putCopies(t, s, c)
-		equal(t, fmt.Sprint("flag ", i), must(s.CopiesOf(ctx, "flag"))(t), []state.Copy{c})
+		equal(t, fmt.Sprint("flag ", i), must(s.Catalogue().CopiesOf(ctx, "flag"))(t), []state.Copy{c})
 	}
 
 	fine := fullCopy("b", "", "c1")
 	fine.VerifiedAt = at(1).Add(999_999) // of a millisecond: cut off
 	putCopies(t, s, fine)
-	equal(t, "time to the millisecond", must(s.CopiesOf(ctx, "b"))(t)[0].VerifiedAt, at(1))
+	equal(t, "time to the millisecond", must(s.Catalogue().CopiesOf(ctx, "b"))(t)[0].VerifiedAt, at(1))
 }
 
 func testSaveCopies(t *testing.T, fx Fixture) {
 	s := fx.Store
 	putCopies(t, s, fullCopy("b", "", "c1"), fullCopy("b", "p/", "c1"))
-	seq := must(s.Seq(ctx))(t)
+	seq := must(s.ChangeLog().Seq(ctx))(t)
 	changed := state.Copy{Bucket: "b", Copy: catalog.Copy{Cluster: "c1", State: catalog.CopySynced}, Objects: 7}
-	n := must(s.SaveCopies(ctx, changed, fullCopy("b", "", "gone"), fullCopy("gone", "", "c1")))(t)
+	n := must(s.Catalogue().SaveCopies(ctx, changed, fullCopy("b", "", "gone"), fullCopy("gone", "", "c1")))(t)
 	equal(t, "written", n, 1)
-	equal(t, "copies", must(s.CopiesOf(ctx, "b"))(t), []state.Copy{changed, fullCopy("b", "p/", "c1")})
-	equal(t, "copies of a bucket that is gone", len(must(s.CopiesOf(ctx, "gone"))(t)), 0)
+	equal(t, "copies", must(s.Catalogue().CopiesOf(ctx, "b"))(t), []state.Copy{changed, fullCopy("b", "p/", "c1")})
+	equal(t, "copies of a bucket that is gone", len(must(s.Catalogue().CopiesOf(ctx, "gone"))(t)), 0)
 
-	changes := must(s.Changes(ctx, seq, 0))(t)
-	equal(t, "changes", changes, []state.Change{{Seq: must(s.Seq(ctx))(t), Kind: state.ChangeCopies, Name: "b"}})
-	seq = must(s.Seq(ctx))(t)
-	equal(t, "written", must(s.SaveCopies(ctx, fullCopy("gone", "", "c1")))(t), 0)
-	equal(t, "written of none", must(s.SaveCopies(ctx))(t), 0)
-	equal(t, "changes", len(must(s.Changes(ctx, seq, 0))(t)), 0)
+	changes := must(s.ChangeLog().Changes(ctx, seq, 0))(t)
+	equal(t, "changes", changes, []state.Change{{Seq: must(s.ChangeLog().Seq(ctx))(t), Kind: state.ChangeCopies, Name: "b"}})
+	seq = must(s.ChangeLog().Seq(ctx))(t)
+	equal(t, "written", must(s.Catalogue().SaveCopies(ctx, fullCopy("gone", "", "c1")))(t), 0)
+	equal(t, "written of none", must(s.Catalogue().SaveCopies(ctx))(t), 0)
+	equal(t, "changes", len(must(s.ChangeLog().Changes(ctx, seq, 0))(t)), 0)
 }
 
 func testEachCopy(t *testing.T, fx Fixture) {
@@ -98,12 +98,12 @@ func testEachCopy(t *testing.T, fx Fixture) {
 		return slices.Compare([]string{a.Bucket, a.Prefix, a.Cluster}, []string{b.Bucket, b.Prefix, b.Cluster})
 	})
 	var got []state.Copy
-	ok(t, s.EachCopy(ctx, func(c state.Copy) error { got = append(got, c); return nil }))
+	ok(t, s.Catalogue().EachCopy(ctx, func(c state.Copy) error { got = append(got, c); return nil }))
 	equal(t, "streamed", got, want)
-	isErr(t, s.EachCopy(ctx, func(state.Copy) error { return errOfF }), errOfF)
+	isErr(t, s.Catalogue().EachCopy(ctx, func(state.Copy) error { return errOfF }), errOfF)
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	isErr(t, s.EachCopy(ended, func(state.Copy) error { return nil }), context.Canceled)
+	isErr(t, s.Catalogue().EachCopy(ended, func(state.Copy) error { return nil }), context.Canceled)
 }
 
 func copyAt(prefix, cluster string) state.Copy {
@@ -176,8 +176,8 @@ func testDeleteCopy(t *testing.T, fx Fixture) {
 				add(t, s, pending("b", key, "c1"), pending("b", key, "c2"), pending("bb", key, "c1"))
 			}
 			update(t, s, c.remove)
-			equal(t, "keys left in c1", keysOf(must(s.ListPending(ctx, state.PendingFilter{Bucket: "b", Cluster: "c1"}, state.PendingKey{}, 0))(t)), c.left)
-			equal(t, "rows of another bucket", len(must(s.ListPending(ctx, state.PendingFilter{Bucket: "bb"}, state.PendingKey{}, 0))(t)), 4)
+			equal(t, "keys left in c1", keysOf(must(s.Queue().ListPending(ctx, state.PendingFilter{Bucket: "b", Cluster: "c1"}, state.PendingKey{}, 0))(t)), c.left)
+			equal(t, "rows of another bucket", len(must(s.Queue().ListPending(ctx, state.PendingFilter{Bucket: "bb"}, state.PendingKey{}, 0))(t)), 4)
 		})
 	}
 }
@@ -228,7 +228,7 @@ func testDeleteCopyModel(t *testing.T, fx Fixture) {
 					want = append(want, key)
 				}
 			}
-			got := keysOf(must(s.ListPending(ctx, state.PendingFilter{Cluster: c}, state.PendingKey{}, 0))(t))
+			got := keysOf(must(s.Queue().ListPending(ctx, state.PendingFilter{Cluster: c}, state.PendingKey{}, 0))(t))
 			slices.Sort(want)
 			if !slices.Equal(got, want) {
 				t.Fatalf("in %s: got %q, want %q (stay %v, gone %v)", c, got, want, have, gone)
@@ -251,8 +251,8 @@ func longest(have map[[2]string]bool, key string) (prefix string, found bool) {
 func drain(t tb, s state.Store) {
 	t.Helper()
 	var keys []state.PendingKey
-	ok(t, s.EachPending(ctx, func(p state.Pending) error { keys = append(keys, keyOf(p)); return nil }))
-	must(s.FinishPending(ctx, keys...))(t)
+	ok(t, s.Queue().EachPending(ctx, func(p state.Pending) error { keys = append(keys, keyOf(p)); return nil }))
+	must(s.Queue().FinishPending(ctx, keys...))(t)
 	equal(t, "rows after draining", len(allPending(t, s)), 0)
 }
 

@@ -31,9 +31,9 @@ var FormerMeta = map[string]string{
 // CheckFormer says whether a store holds as rows what FormerMeta said.
 func CheckFormer(t *testing.T, s state.Movable) {
 	t.Helper()
-	equal(t, "paused", must(s.Paused(ctx))(t), true)
-	equal(t, "scrub", must(s.GetScrub(ctx))(t), state.Scrub{Last: at(0), Running: true, After: "a"})
-	purges := must(s.Purges(ctx))(t)
+	equal(t, "paused", must(s.Pauses().Paused(ctx))(t), true)
+	equal(t, "scrub", must(s.Verifications().GetScrub(ctx))(t), state.Scrub{Last: at(0), Running: true, After: "a"})
+	purges := must(s.Purges().Purges(ctx))(t)
 	equal(t, "number of purges", len(purges), 1)
 	if purges[0].Since.IsZero() || purges[0].ID == 0 {
 		t.Errorf("the purge has ID %d and time %s", purges[0].ID, purges[0].Since)
@@ -48,12 +48,12 @@ func CheckFormer(t *testing.T, s state.Movable) {
 	equal(t, "its keys", purgeKeys(t, s, "p1"), []state.PurgeKey{
 		{Cluster: "c2", Key: "k/é"}, {Cluster: "c2", Key: "nul\x00"}, {Cluster: "c3", Key: "key", ETag: "etag"}, {Cluster: "c3", Key: "other", ETag: "e2"},
 	})
-	equal(t, "verifications", must(s.ListVerifications(ctx, state.VerificationFilter{}, "", 0))(t), []state.Verification{{
+	equal(t, "verifications", must(s.Verifications().ListVerifications(ctx, state.VerificationFilter{}, "", 0))(t), []state.Verification{{
 		Bucket: "b", Node: "n", UnderWay: true, State: "repairing", Deep: true, Error: "why\ufffd", Started: at(1),
 		Objects: 1, Bytes: 2, Total: 3, TotalBytes: 4, Mismatches: 5, Repaired: 6, Unrepairable: 7,
 		Done: []string{"list"}, Step: "read", Cursor: "k\x00", StepObjects: 8, StepBytes: 9, Damage: "2 objects",
 	}})
-	equal(t, "mismatches", must(s.ListMismatches(ctx, "b", state.MismatchFilter{}, state.Mismatch{}, 0))(t), []state.Mismatch{
+	equal(t, "mismatches", must(s.Verifications().ListMismatches(ctx, "b", state.MismatchFilter{}, state.Mismatch{}, 0))(t), []state.Mismatch{
 		{Key: "k1", Cluster: "c1", Reason: "size", State: "repaired"}, {Key: "k2", Cluster: "c2", State: "repairing"},
 	})
 	left := []string{}
@@ -67,9 +67,9 @@ func CheckFormer(t *testing.T, s state.Movable) {
 	}
 	equal(t, "damaged, counted and background", flags, map[string][3]bool{"live": {}, "found": {false, true, true}, "damaged": {true, true, true}})
 	equal(t, "foreign", foreign, map[string]state.Foreign{"live": "", "found": state.ForeignAny, "damaged": ""})
-	equal(t, "sums", must(s.CopySums(ctx))(t), []state.CopySum{{Cluster: "c1", State: must(s.CopiesOf(ctx, "b"))(t)[0].State, Copies: 1, Objects: 10, Bytes: 100}})
-	equal(t, "buckets", must(s.BucketCounts(ctx))(t), map[string]int64{"c1": 1})
-	equal(t, "next due", len(must(s.NextDue(ctx))(t)), 1)
+	equal(t, "sums", must(s.Catalogue().CopySums(ctx))(t), []state.CopySum{{Cluster: "c1", State: must(s.Catalogue().CopiesOf(ctx, "b"))(t)[0].State, Copies: 1, Objects: 10, Bytes: 100}})
+	equal(t, "buckets", must(s.Catalogue().BucketCounts(ctx))(t), map[string]int64{"c1": 1})
+	equal(t, "next due", len(must(s.Queue().NextDue(ctx))(t)), 1)
 	put(t, s, record("zone", "z", `{}`))
 	add(t, s, pending("b", "more", "c1"))
 }

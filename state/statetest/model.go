@@ -139,7 +139,7 @@ func (m *queueModel) claim(t *rapid.T) {
 			free++
 		}
 	}
-	got := must(m.s.ClaimPending(ctx, node, n, lease, m.now))(t)
+	got := must(m.s.Queue().ClaimPending(ctx, node, n, lease, m.now))(t)
 	equal(t, "number of claims", len(got), min(n, free))
 	for i, p := range got {
 		want := m.rows[placeOf(p)]
@@ -177,7 +177,7 @@ func (m *queueModel) at(k state.PendingKey) (state.Pending, bool) {
 func (m *queueModel) extend(t *rapid.T) {
 	node, keys := genNode.Draw(t, "node"), m.some(t)
 	until := m.now.Add(ms(rapid.IntRange(1, 100)).Draw(t, "until"))
-	lost := must(m.s.ExtendClaims(ctx, node, until, keys...))(t)
+	lost := must(m.s.Queue().ExtendClaims(ctx, node, until, keys...))(t)
 	for _, k := range keys {
 		p, there := m.at(k)
 		mine := there && p.ClaimedBy == node
@@ -193,7 +193,7 @@ func (m *queueModel) extend(t *rapid.T) {
 
 func (m *queueModel) finish(t *rapid.T) {
 	keys := m.some(t)
-	for i, removed := range must(m.s.FinishPending(ctx, keys...))(t) {
+	for i, removed := range must(m.s.Queue().FinishPending(ctx, keys...))(t) {
 		pl := place{keys[i].Bucket, keys[i].Key, keys[i].Cluster}
 		if _, there := m.at(keys[i]); there {
 			delete(m.rows, pl)
@@ -209,17 +209,17 @@ func (m *queueModel) fail(t *rapid.T) {
 		p := m.effort(t, state.Pending{Bucket: k.Bucket, Key: k.Key, Cluster: k.Cluster, Gen: k.Gen})
 		rows = append(rows, p)
 		if now, there := m.at(k); there {
-			now.Attempts, now.NextAttempt, now.Error, now.Hold, now.Foreign = p.Attempts, p.NextAttempt, p.Error, p.Hold, p.Foreign
+			now.Attempts, now.NextAttempt, now.Error, now.Hold, now.Foreign = p.Attempts, p.NextAttempt, p.Error, p.Hold, cmp.Or(p.Foreign, now.Foreign)
 			now.ClaimedBy, now.ClaimUntil = "", time.Time{}
 			m.rows[placeOf(p)] = now
 		}
 	}
-	ok(t, m.s.FailPending(ctx, rows...))
+	ok(t, m.s.Queue().FailPending(ctx, rows...))
 }
 
 func (m *queueModel) release(t *rapid.T) {
 	node := genNode.Draw(t, "node")
-	ok(t, m.s.ReleaseClaims(ctx, node))
+	ok(t, m.s.Queue().ReleaseClaims(ctx, node))
 	for pl, p := range m.rows {
 		if p.ClaimedBy == node {
 			p.ClaimedBy, p.ClaimUntil = "", time.Time{}
@@ -239,7 +239,7 @@ func (m *queueModel) retry(t *rapid.T) {
 		}
 		m.rows[placeOf(p)] = p
 	}
-	equal(t, "retried", must(m.s.RetryPending(ctx, f, m.now))(t), len(rows))
+	equal(t, "retried", must(m.s.Queue().RetryPending(ctx, f, m.now))(t), len(rows))
 }
 
 func (m *queueModel) unhold(t *rapid.T) {
@@ -252,7 +252,7 @@ func (m *queueModel) unhold(t *rapid.T) {
 			m.rows[placeOf(p)] = p
 		}
 	}
-	equal(t, "unheld", must(m.s.Unhold(ctx, f, m.now))(t), count)
+	equal(t, "unheld", must(m.s.Queue().Unhold(ctx, f, m.now))(t), count)
 }
 
 // all returns the rows in order.
@@ -271,7 +271,7 @@ func (m *queueModel) check(t *rapid.T) {
 	f := genFilter.Draw(t, "filter")
 	equal(t, "rows of a filter", m.settled(byPages(t, m.s, f, 2)), m.settled(matching(m.all(), f)))
 	m.checkDue(t)
-	got := must(m.s.Backlogs(ctx, ""))(t)
+	got := must(m.s.Queue().Backlogs(ctx, ""))(t)
 	errs := map[[2]string][]string{}
 	want := m.backlogs(errs)
 	equal(t, "number of backlogs", len(got), len(want))
@@ -282,7 +282,7 @@ func (m *queueModel) check(t *rapid.T) {
 		b.LastError = ""
 		equal(t, "backlog", b, want[i])
 	}
-	equal(t, "total", must(m.s.BacklogTotal(ctx))(t), totalOf(want))
+	equal(t, "total", must(m.s.Queue().BacklogTotal(ctx))(t), totalOf(want))
 }
 
 // totalOf sums the sums of copies.
@@ -310,7 +310,7 @@ func (m *queueModel) checkDue(t *rapid.T) {
 			want[p.Cluster] = at
 		}
 	}
-	got := must(m.s.NextDue(ctx))(t)
+	got := must(m.s.Queue().NextDue(ctx))(t)
 	for _, due := range []map[string]time.Time{got, want} {
 		for c, at := range due {
 			if !at.After(m.now) {

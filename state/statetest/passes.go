@@ -20,28 +20,28 @@ func pass(kind state.PassKind, name string) state.Pass {
 func testPasses(t *testing.T, fx Fixture) {
 	a, b := instances(t, fx)
 	session, token, link := pass(state.PassSession, "vera"), pass(state.PassToken, "ci"), pass(state.PassLink, "")
-	_, err := a.GetPass(ctx, session.Sum)
+	_, err := a.Passes().GetPass(ctx, session.Sum)
 	isErr(t, err, state.ErrNotFound)
 	for _, p := range []state.Pass{session, token, link} {
-		ok(t, a.PutPass(ctx, p))
+		ok(t, a.Passes().PutPass(ctx, p))
 	}
-	equal(t, "on the other instance", must(b.GetPass(ctx, session.Sum))(t), session)
-	equal(t, "all", must(b.ListPasses(ctx, ""))(t), []state.Pass{link, token, session})
-	equal(t, "tokens", must(b.ListPasses(ctx, state.PassToken))(t), []state.Pass{token})
+	equal(t, "on the other instance", must(b.Passes().GetPass(ctx, session.Sum))(t), session)
+	equal(t, "all", must(b.Passes().ListPasses(ctx, ""))(t), []state.Pass{link, token, session})
+	equal(t, "tokens", must(b.Passes().ListPasses(ctx, state.PassToken))(t), []state.Pass{token})
 
-	ok(t, b.TouchPass(ctx, session.Sum, at(9)))
-	ok(t, a.TouchPass(ctx, session.Sum, at(5)))
-	ok(t, a.TouchPass(ctx, "none", at(5)))
+	ok(t, b.Passes().TouchPass(ctx, session.Sum, at(9)))
+	ok(t, a.Passes().TouchPass(ctx, session.Sum, at(5)))
+	ok(t, a.Passes().TouchPass(ctx, "none", at(5)))
 	session.Used = at(9)
-	equal(t, "the last use", must(a.GetPass(ctx, session.Sum))(t), session)
+	equal(t, "the last use", must(a.Passes().GetPass(ctx, session.Sum))(t), session)
 	session.Role = "admin"
-	ok(t, a.PutPass(ctx, session))
-	equal(t, "replaced", must(b.GetPass(ctx, session.Sum))(t), session)
+	ok(t, a.Passes().PutPass(ctx, session))
+	equal(t, "replaced", must(b.Passes().GetPass(ctx, session.Sum))(t), session)
 
-	equal(t, "removed as another kind", must(b.DeletePass(ctx, state.PassSession, token.ID))(t), false)
-	equal(t, "removed", must(b.DeletePass(ctx, state.PassToken, token.ID))(t), true)
-	equal(t, "removed again", must(a.DeletePass(ctx, state.PassToken, token.ID))(t), false)
-	_, err = a.TakePass(ctx, state.PassSession, link.Sum)
+	equal(t, "removed as another kind", must(b.Passes().DeletePass(ctx, state.PassSession, token.ID))(t), false)
+	equal(t, "removed", must(b.Passes().DeletePass(ctx, state.PassToken, token.ID))(t), true)
+	equal(t, "removed again", must(a.Passes().DeletePass(ctx, state.PassToken, token.ID))(t), false)
+	_, err = a.Passes().TakePass(ctx, state.PassSession, link.Sum)
 	isErr(t, err, state.ErrNotFound)
 
 	// Two browsers open the link at the same moment: one gets in.
@@ -49,7 +49,7 @@ func testPasses(t *testing.T, fx Fixture) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			switch p, err := []state.Store{a, b}[i%2].TakePass(ctx, state.PassLink, link.Sum); {
+			switch p, err := []state.Store{a, b}[i%2].Passes().TakePass(ctx, state.PassLink, link.Sum); {
 			case err == nil && p == link:
 				got.Add(1)
 			case !errors.Is(err, state.ErrNotFound):
@@ -64,8 +64,8 @@ func testPasses(t *testing.T, fx Fixture) {
 	idle.Used, void.Until = at(2), at(49)
 	old := pass(state.PassToken, "old") // tokens are not idle
 	for _, p := range []state.Pass{idle, void, old} {
-		ok(t, b.PutPass(ctx, p))
+		ok(t, b.Passes().PutPass(ctx, p))
 	}
-	ok(t, a.ExpirePasses(ctx, at(50), at(3)))
-	equal(t, "left", must(a.ListPasses(ctx, ""))(t), []state.Pass{old, session})
+	ok(t, a.Passes().ExpirePasses(ctx, at(50), at(3)))
+	equal(t, "left", must(a.Passes().ListPasses(ctx, ""))(t), []state.Pass{old, session})
 }

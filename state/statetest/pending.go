@@ -14,14 +14,14 @@ import (
 
 func testAddPending(t *testing.T, fx Fixture) {
 	s := fx.Store
-	equal(t, "Gens of none", len(must(s.AddPending(ctx))(t)), 0)
+	equal(t, "Gens of none", len(must(s.Queue().AddPending(ctx))(t)), 0)
 	want := state.Pending{
 		Bucket: "b", Key: "k", Cluster: "c1", Size: 1 << 40, Since: at(1), Attempts: 3, NextAttempt: at(9), Error: "why",
 		Hold: state.HoldConflict, Foreign: "e1 of then", Background: true,
 	}
 	given := want
 	given.Gen, given.ClaimedBy, given.ClaimUntil = 99, "nobody", at(99) // not the caller's to say
-	want.Gen = must(s.AddPending(ctx, given))(t)[0]
+	want.Gen = must(s.Queue().AddPending(ctx, given))(t)[0]
 	equal(t, "row", onePending(t, s), want)
 
 	drain(t, s)
@@ -46,10 +46,10 @@ func testAddPendingAgain(t *testing.T, fx Fixture) {
 	other := add(t, s, pending("b", "k", "c2"))[0]
 	equal(t, "claimed", len(claim(t, s, "n", 9, at(5))), 2)
 	first.Attempts, first.NextAttempt, first.Error, first.Hold, first.Foreign = 2, at(100), "why", state.HoldConflict, "e1 of then"
-	ok(t, s.FailPending(ctx, first))
+	ok(t, s.Queue().FailPending(ctx, first))
 
 	// Twice in one call, which raises the Gen twice.
-	gens := must(s.AddPending(ctx,
+	gens := must(s.Queue().AddPending(ctx,
 		state.Pending{Bucket: "b", Key: "k", Cluster: "c1", Size: 50, Since: at(7)},
 		state.Pending{Bucket: "b", Key: "k", Cluster: "c1", Size: 70, Since: at(8), Background: true}))(t)
 	if gens[0] <= first.Gen || gens[1] <= gens[0] {
@@ -71,9 +71,9 @@ func testAddPendingAgain(t *testing.T, fx Fixture) {
 func testGensAreNeverReused(t *testing.T, fx Fixture) {
 	s := fx.Store
 	old := add(t, s, pending("b", "k", "c1"))[0]
-	must(s.FinishPending(ctx, keyOf(old)))(t)
+	must(s.Queue().FinishPending(ctx, keyOf(old)))(t)
 	fresh := add(t, s, pending("b", "k", "c1"))[0]
-	equal(t, "removed", must(s.FinishPending(ctx, keyOf(old)))(t), []bool{false})
+	equal(t, "removed", must(s.Queue().FinishPending(ctx, keyOf(old)))(t), []bool{false})
 	equal(t, "row", onePending(t, s), fresh)
 }
 
@@ -112,21 +112,21 @@ func testClaimIn(t *testing.T, fx Fixture) {
 		add(t, s, p)
 	}
 	in := func(cluster string, n int) []string {
-		return keysOf(must(s.ClaimPendingIn(ctx, "n", cluster, n, time.Minute, at(100)))(t))
+		return keysOf(must(s.Queue().ClaimPendingIn(ctx, "n", cluster, n, time.Minute, at(100)))(t))
 	}
 	other := pending("other", "k", "c2")
 	other.Since = at(0)
 	add(t, s, other)
 	of := func(cluster string, n int, among ...string) []string {
-		return keysOf(must(s.ClaimPendingIn(ctx, "n", cluster, n, time.Minute, at(100), among...))(t))
+		return keysOf(must(s.Queue().ClaimPendingIn(ctx, "n", cluster, n, time.Minute, at(100), among...))(t))
 	}
 	equal(t, "of a bucket that has none", len(of("c2", 9, "none")), 0)
 	equal(t, "of one bucket of two", of("c2", 1, "none", "b"), []string{"c2 1"})
-	ok(t, s.ReleaseClaims(ctx, "n"))
+	ok(t, s.Queue().ReleaseClaims(ctx, "n"))
 	equal(t, "of two buckets, the longest due first", of("c2", 2, "b", "other"), []string{"k", "c2 1"})
-	ok(t, s.ReleaseClaims(ctx, "n"))
+	ok(t, s.Queue().ReleaseClaims(ctx, "n"))
 	equal(t, "of one bucket, live before background", of("c1", 9, "b"), []string{"c1 2", "c1 0"})
-	ok(t, s.ReleaseClaims(ctx, "n"))
+	ok(t, s.Queue().ReleaseClaims(ctx, "n"))
 	equal(t, "of the other bucket", of("c2", 9, "other"), []string{"k"})
 	equal(t, "of c2, live before background", in("c2", 1), []string{"c2 1"})
 	equal(t, "of c1", in("c1", 9), []string{"c1 2", "c1 0"})
@@ -141,18 +141,18 @@ func testClaimsRunOut(t *testing.T, fx Fixture) {
 		p.Since = at(i)
 		add(t, s, p)
 	}
-	equal(t, "claimed", keysOf(must(s.ClaimPending(ctx, "n", 2, 10*time.Millisecond, at(100)))(t)), []string{"a", "b"})
+	equal(t, "claimed", keysOf(must(s.Queue().ClaimPending(ctx, "n", 2, 10*time.Millisecond, at(100)))(t)), []string{"a", "b"})
 	equal(t, "not yet run out", keysOf(claim(t, s, "m", 1, at(109))), []string{"c"})
-	must(s.ClaimPending(ctx, "m", 0, 0, at(0)))(t)
+	must(s.Queue().ClaimPending(ctx, "m", 0, 0, at(0)))(t)
 	// Run out, "a" and "b" stand in line by when they were due, before younger rows.
 	late := pending("b", "d", "c1")
 	late.Since = at(50)
 	add(t, s, late)
 	equal(t, "run out", keysOf(claim(t, s, "m", 9, at(110))), []string{"a", "b", "d"})
 
-	ok(t, s.ReleaseClaims(ctx, "n")) // has none left
+	ok(t, s.Queue().ReleaseClaims(ctx, "n")) // has none left
 	equal(t, "another node's claims stay", len(claim(t, s, "x", 9, at(111))), 0)
-	ok(t, s.ReleaseClaims(ctx, "m"))
+	ok(t, s.Queue().ReleaseClaims(ctx, "m"))
 	equal(t, "released", keysOf(claim(t, s, "x", 9, at(111))), []string{"a", "b", "c", "d"})
 }
 
@@ -175,7 +175,7 @@ func testClaimsDontOverlap(t *testing.T, fx Fixture) {
 		s := stores[n%len(stores)]
 		wg.Go(func() {
 			for {
-				got, err := s.ClaimPending(ctx, fmt.Sprint("node", n), 7, time.Hour, at(0))
+				got, err := s.Queue().ClaimPending(ctx, fmt.Sprint("node", n), 7, time.Hour, at(0))
 				if err != nil || len(got) == 0 {
 					if err != nil {
 						t.Error(err)
@@ -188,7 +188,7 @@ func testClaimsDontOverlap(t *testing.T, fx Fixture) {
 				}
 				mu.Unlock()
 				if n%2 == 0 { // the others keep theirs
-					if _, err := s.FinishPending(ctx, keyOf(got[0])); err != nil {
+					if _, err := s.Queue().FinishPending(ctx, keyOf(got[0])); err != nil {
 						t.Error(err)
 					}
 				}
@@ -209,18 +209,18 @@ func testExtendClaims(t *testing.T, fx Fixture) {
 	rows := add(t, s, pending("b", "mine", "c1"), pending("b", "changed", "c1"), pending("b", "gone", "c1"), pending("b", "failed", "c1"))
 	claim(t, s, "n", 9, at(0))
 	add(t, s, pending("b", "changed", "c1"))
-	must(s.FinishPending(ctx, keyOf(rows[2])))(t)
-	ok(t, s.FailPending(ctx, rows[3]))
+	must(s.Queue().FinishPending(ctx, keyOf(rows[2])))(t)
+	ok(t, s.Queue().FailPending(ctx, rows[3]))
 	keys := []state.PendingKey{keyOf(rows[0]), keyOf(rows[1]), keyOf(rows[2]), keyOf(rows[3])}
 	until := at(0).Add(2 * time.Minute)
-	equal(t, "lost", must(s.ExtendClaims(ctx, "n", until, keys...))(t), keys[1:])
-	equal(t, "lost of none", len(must(s.ExtendClaims(ctx, "n", until))(t)), 0)
-	equal(t, "another node's", must(s.ExtendClaims(ctx, "m", until, keys[0]))(t), keys[:1])
+	equal(t, "lost", must(s.Queue().ExtendClaims(ctx, "n", until, keys...))(t), keys[1:])
+	equal(t, "lost of none", len(must(s.Queue().ExtendClaims(ctx, "n", until))(t)), 0)
+	equal(t, "another node's", must(s.Queue().ExtendClaims(ctx, "m", until, keys[0]))(t), keys[:1])
 
 	free := func(now time.Time) []string { return keysOf(claim(t, s, "m", 9, now)) }
 	equal(t, "free while it lasts", free(until.Add(-time.Millisecond)), []string{"changed", "failed"})
 	equal(t, "free when it ran out", free(until), []string{"mine"})
-	equal(t, "lost to m", must(s.ExtendClaims(ctx, "n", until, keys[0]))(t), keys[:1])
+	equal(t, "lost to m", must(s.Queue().ExtendClaims(ctx, "n", until, keys[0]))(t), keys[:1])
 }
 
 func testFinishPending(t *testing.T, fx Fixture) {
@@ -228,16 +228,16 @@ func testFinishPending(t *testing.T, fx Fixture) {
 	rows := add(t, s, pending("b", "done", "c1"), pending("b", "moved", "c1"), pending("b", "twice", "c1"))
 	claim(t, s, "n", 9, at(0))
 	add(t, s, pending("b", "moved", "c1"))
-	equal(t, "finished of none", len(must(s.FinishPending(ctx))(t)), 0)
-	equal(t, "finished", must(s.FinishPending(ctx, keyOf(rows[0]), keyOf(rows[1]), keyOf(rows[2]), keyOf(rows[2])))(t),
+	equal(t, "finished of none", len(must(s.Queue().FinishPending(ctx))(t)), 0)
+	equal(t, "finished", must(s.Queue().FinishPending(ctx, keyOf(rows[0]), keyOf(rows[1]), keyOf(rows[2]), keyOf(rows[2])))(t),
 		[]bool{true, false, true, true})
 	equal(t, "left", keysOf(allPending(t, s)), []string{"moved"})
 
 	got := claim(t, s, "m", 9, at(0))
 	equal(t, "free to be claimed", keysOf(got), []string{"moved"})
-	equal(t, "finished for the old Gen", must(s.FinishPending(ctx, keyOf(rows[1])))(t), []bool{false})
+	equal(t, "finished for the old Gen", must(s.Queue().FinishPending(ctx, keyOf(rows[1])))(t), []bool{false})
 	equal(t, "m keeps its claim", onePending(t, s), got[0])
-	equal(t, "finished", must(s.FinishPending(ctx, keyOf(got[0])))(t), []bool{true})
+	equal(t, "finished", must(s.Queue().FinishPending(ctx, keyOf(got[0])))(t), []bool{true})
 	equal(t, "left", len(allPending(t, s)), 0)
 }
 
@@ -252,8 +252,8 @@ func testFailPending(t *testing.T, fx Fixture) {
 	old := rows[2]
 	old.Attempts, old.Error = 5, "of the old Gen"
 	gone := pending("b", "gone", "c1")
-	ok(t, s.FailPending(ctx, again, conflict, old, gone))
-	ok(t, s.FailPending(ctx))
+	ok(t, s.Queue().FailPending(ctx, again, conflict, old, gone))
+	ok(t, s.Queue().FailPending(ctx))
 
 	left := allPending(t, s)
 	equal(t, "failed and held rows", left[:2], []state.Pending{again, conflict})
@@ -261,6 +261,16 @@ func testFailPending(t *testing.T, fx Fixture) {
 	equal(t, "row not named", [2]any{left[3].Key, left[3].ClaimedBy}, [2]any{"other", "n"})
 	equal(t, "claims before it is due", keysOf(claim(t, s, "m", 9, at(499))), []string{"moved"})
 	equal(t, "claims when it is due", keysOf(claim(t, s, "m", 9, at(500))), []string{"again"})
+
+	// Who did not know that the object there is foreign does not take that back.
+	unaware := conflict
+	unaware.Hold, unaware.Foreign, unaware.Error = state.HoldNone, "", "refused"
+	ok(t, s.Queue().FailPending(ctx, unaware))
+	unaware.Foreign = "e1 of then"
+	equal(t, "failed, unaware", allPending(t, s)[1], unaware)
+	unaware.Foreign = "e2 of then"
+	ok(t, s.Queue().FailPending(ctx, unaware))
+	equal(t, "failed, of another", allPending(t, s)[1], unaware)
 }
 
 func testRetryAndUnhold(t *testing.T, fx Fixture) {
@@ -268,7 +278,7 @@ func testRetryAndUnhold(t *testing.T, fx Fixture) {
 	fail := func(bucket, key, cluster string, attempts int, next time.Time, hold state.Hold) {
 		p := add(t, s, pending(bucket, key, cluster))[0]
 		p.Attempts, p.NextAttempt, p.Hold, p.Error = attempts, next, hold, "why"
-		ok(t, s.FailPending(ctx, p))
+		ok(t, s.Queue().FailPending(ctx, p))
 	}
 	later, now := at(10_000), at(100)
 	fail("a", "1", "c1", 1, later, state.HoldNone)
@@ -280,22 +290,22 @@ func testRetryAndUnhold(t *testing.T, fx Fixture) {
 	fail("a", "7", "c1", 0, later, state.HoldNone) // waits, but has not failed
 
 	conflict := state.HoldConflict
-	equal(t, "retried: held", must(s.RetryPending(ctx, state.PendingFilter{Hold: &conflict}, now))(t), 0)
-	equal(t, "retried: a, c2", must(s.RetryPending(ctx, state.PendingFilter{Bucket: "a", Cluster: "c2"}, now))(t), 1)
+	equal(t, "retried: held", must(s.Queue().RetryPending(ctx, state.PendingFilter{Hold: &conflict}, now))(t), 0)
+	equal(t, "retried: a, c2", must(s.Queue().RetryPending(ctx, state.PendingFilter{Bucket: "a", Cluster: "c2"}, now))(t), 1)
 	equal(t, "due", keysOf(claim(t, s, "n", 9, now)), []string{"3", "2"})
-	equal(t, "retried: all", must(s.RetryPending(ctx, state.PendingFilter{}, now))(t), 3)
+	equal(t, "retried: all", must(s.Queue().RetryPending(ctx, state.PendingFilter{}, now))(t), 3)
 	equal(t, "due", keysOf(claim(t, s, "n", 9, now)), []string{"1"})
 	equal(t, "attempts and errors stay", [2]any{allPending(t, s)[1].Attempts, allPending(t, s)[1].Error}, [2]any{2, "why"})
 
-	equal(t, "unheld: c2 conflicts", must(s.Unhold(ctx, state.PendingFilter{Cluster: "c2", Hold: &conflict}, now))(t), 0)
-	equal(t, "unheld: b", must(s.Unhold(ctx, state.PendingFilter{Bucket: "b"}, now))(t), 1)
+	equal(t, "unheld: c2 conflicts", must(s.Queue().Unhold(ctx, state.PendingFilter{Cluster: "c2", Hold: &conflict}, now))(t), 0)
+	equal(t, "unheld: b", must(s.Queue().Unhold(ctx, state.PendingFilter{Bucket: "b"}, now))(t), 1)
 	equal(t, "due", keysOf(claim(t, s, "n", 9, now)), []string{"6"})
-	equal(t, "unheld: conflicts", must(s.Unhold(ctx, state.PendingFilter{Hold: &conflict}, now))(t), 1)
+	equal(t, "unheld: conflicts", must(s.Queue().Unhold(ctx, state.PendingFilter{Hold: &conflict}, now))(t), 1)
 	equal(t, "due", keysOf(claim(t, s, "n", 9, now)), []string{"4"})
-	equal(t, "unheld: the rest", must(s.Unhold(ctx, state.PendingFilter{}, now))(t), 1)
+	equal(t, "unheld: the rest", must(s.Queue().Unhold(ctx, state.PendingFilter{}, now))(t), 1)
 	equal(t, "due", keysOf(claim(t, s, "n", 9, now)), []string{"5"})
 	none := state.HoldNone
-	equal(t, "unheld: none held", must(s.Unhold(ctx, state.PendingFilter{Hold: &none}, now))(t), 0)
+	equal(t, "unheld: none held", must(s.Queue().Unhold(ctx, state.PendingFilter{Hold: &none}, now))(t), 0)
 	equal(t, "not failed, not retried", keysOf(claim(t, s, "n", 9, later)), []string{"7"})
 }
 
@@ -342,12 +352,12 @@ func testListPending(t *testing.T, fx Fixture) {
 		{Bucket: "b", Cluster: "c2", Failed: true},
 	} {
 		want := matching(rows, f)
-		equal(t, fmt.Sprintf("rows of %+v", f), must(s.ListPending(ctx, f, state.PendingKey{}, 0))(t), want)
+		equal(t, fmt.Sprintf("rows of %+v", f), must(s.Queue().ListPending(ctx, f, state.PendingKey{}, 0))(t), want)
 		for _, limit := range []int{1, 2, 5} {
 			equal(t, fmt.Sprintf("rows of %+v by pages of %d", f, limit), byPages(t, s, f, limit), want)
 		}
 		for _, after := range []state.PendingKey{{Bucket: "a", Key: "k!"}, {Bucket: "b"}, {Bucket: "b", Key: "k", Cluster: "c1"}, {Bucket: "z"}} {
-			got := must(s.ListPending(ctx, f, after, 0))(t)
+			got := must(s.Queue().ListPending(ctx, f, after, 0))(t)
 			left := slices.DeleteFunc(slices.Clone(want), func(p state.Pending) bool {
 				return slices.Compare([]string{p.Bucket, p.Key, p.Cluster}, []string{after.Bucket, after.Key, after.Cluster}) <= 0
 			})
@@ -357,10 +367,10 @@ func testListPending(t *testing.T, fx Fixture) {
 		}
 	}
 	var streamed []state.Pending
-	ok(t, s.EachPending(ctx, func(p state.Pending) error { streamed = append(streamed, p); return nil }))
+	ok(t, s.Queue().EachPending(ctx, func(p state.Pending) error { streamed = append(streamed, p); return nil }))
 	slices.SortFunc(streamed, comparePending)
 	equal(t, "streamed", streamed, rows)
-	isErr(t, s.EachPending(ctx, func(state.Pending) error { return errOfF }), errOfF)
+	isErr(t, s.Queue().EachPending(ctx, func(state.Pending) error { return errOfF }), errOfF)
 }
 
 func comparePending(a, b state.Pending) int {
@@ -382,7 +392,7 @@ func byPages(t tb, s state.Store, f state.PendingFilter, limit int) (all []state
 	t.Helper()
 	var after state.PendingKey
 	for {
-		page := must(s.ListPending(ctx, f, after, limit))(t)
+		page := must(s.Queue().ListPending(ctx, f, after, limit))(t)
 		all = append(all, page...)
 		if len(page) == 0 {
 			return all
@@ -397,8 +407,8 @@ func byPages(t tb, s state.Store, f state.PendingFilter, limit int) (all []state
 
 func testBacklogs(t *testing.T, fx Fixture) {
 	s := fx.Store
-	equal(t, "backlogs of nothing", len(must(s.Backlogs(ctx, ""))(t)), 0)
-	equal(t, "total of nothing", must(s.BacklogTotal(ctx))(t), state.Backlog{})
+	equal(t, "backlogs of nothing", len(must(s.Queue().Backlogs(ctx, ""))(t)), 0)
+	equal(t, "total of nothing", must(s.Queue().BacklogTotal(ctx))(t), state.Backlog{})
 	rows := add(t, s,
 		state.Pending{Bucket: "b", Key: "1", Cluster: "c1", Size: 10, Since: at(5)},
 		state.Pending{Bucket: "b", Key: "2", Cluster: "c1", Size: 20, Since: at(3), Hold: state.HoldDeletes},
@@ -408,27 +418,27 @@ func testBacklogs(t *testing.T, fx Fixture) {
 	c1 := state.Backlog{Bucket: "b", Cluster: "c1", Objects: 3, Bytes: 60, Oldest: at(3), HeldDeletes: 1, Conflicts: 1}
 	c2 := state.Backlog{Bucket: "b", Cluster: "c2", Objects: 1, Bytes: 40, Oldest: at(6)}
 	a := state.Backlog{Bucket: "a", Cluster: "c2", Objects: 1, Bytes: 50, Oldest: at(7)}
-	equal(t, "all", must(s.Backlogs(ctx, ""))(t), []state.Backlog{a, c1, c2})
-	equal(t, "of b", must(s.Backlogs(ctx, "b"))(t), []state.Backlog{c1, c2})
-	equal(t, "of several", must(s.Backlogs(ctx, "b", "none", "a"))(t), []state.Backlog{a, c1, c2})
-	equal(t, "of several without any", len(must(s.Backlogs(ctx, "none", "neither"))(t)), 0)
-	equal(t, "of no bucket", len(must(s.Backlogs(ctx))(t)), 0)
-	equal(t, "total", must(s.BacklogTotal(ctx))(t), state.Backlog{Objects: 5, Bytes: 150, Oldest: at(3), HeldDeletes: 1, Conflicts: 1})
+	equal(t, "all", must(s.Queue().Backlogs(ctx, ""))(t), []state.Backlog{a, c1, c2})
+	equal(t, "of b", must(s.Queue().Backlogs(ctx, "b"))(t), []state.Backlog{c1, c2})
+	equal(t, "of several", must(s.Queue().Backlogs(ctx, "b", "none", "a"))(t), []state.Backlog{a, c1, c2})
+	equal(t, "of several without any", len(must(s.Queue().Backlogs(ctx, "none", "neither"))(t)), 0)
+	equal(t, "of no bucket", len(must(s.Queue().Backlogs(ctx))(t)), 0)
+	equal(t, "total", must(s.Queue().BacklogTotal(ctx))(t), state.Backlog{Objects: 5, Bytes: 150, Oldest: at(3), HeldDeletes: 1, Conflicts: 1})
 
 	failed := rows[0]
 	failed.Attempts, failed.Error = 1, "refused"
-	ok(t, s.FailPending(ctx, failed))
+	ok(t, s.Queue().FailPending(ctx, failed))
 	c1.Failing, c1.LastError = 1, "refused"
-	equal(t, "one failed", must(s.Backlogs(ctx, "b"))(t), []state.Backlog{c1, c2})
+	equal(t, "one failed", must(s.Queue().Backlogs(ctx, "b"))(t), []state.Backlog{c1, c2})
 	add(t, s, state.Pending{Bucket: "b", Key: "2", Cluster: "c1", Size: 25, Since: at(9)})
 	c1.HeldDeletes, c1.Bytes = 0, 65
-	equal(t, "one added again", must(s.Backlogs(ctx, "b"))(t), []state.Backlog{c1, c2})
-	must(s.FinishPending(ctx, keyOf(rows[0]), keyOf(rows[3])))(t)
+	equal(t, "one added again", must(s.Queue().Backlogs(ctx, "b"))(t), []state.Backlog{c1, c2})
+	must(s.Queue().FinishPending(ctx, keyOf(rows[0]), keyOf(rows[3])))(t)
 	c1 = state.Backlog{Bucket: "b", Cluster: "c1", Objects: 2, Bytes: 55, Oldest: at(3), Conflicts: 1}
-	equal(t, "two finished", must(s.Backlogs(ctx, "b"))(t), []state.Backlog{c1})
+	equal(t, "two finished", must(s.Queue().Backlogs(ctx, "b"))(t), []state.Backlog{c1})
 	drain(t, s)
-	equal(t, "drained", len(must(s.Backlogs(ctx, ""))(t)), 0)
-	equal(t, "total when drained", must(s.BacklogTotal(ctx))(t), state.Backlog{})
+	equal(t, "drained", len(must(s.Queue().Backlogs(ctx, ""))(t)), 0)
+	equal(t, "total when drained", must(s.Queue().BacklogTotal(ctx))(t), state.Backlog{})
 }
 
 // legalKeys are keys S3 allows, in the order of their UTF-8 bytes.
@@ -453,7 +463,7 @@ func testKeys(t *testing.T, fx Fixture) {
 	got := allPending(t, s)
 	equal(t, "keys in byte order", keysOf(got), keys)
 	equal(t, "keys by pages", keysOf(byPages(t, s, state.PendingFilter{Bucket: "b"}, 3)), keys)
-	for i, c := range must(s.CopiesOf(ctx, "b"))(t) {
+	for i, c := range must(s.Catalogue().CopiesOf(ctx, "b"))(t) {
 		equal(t, "prefix and cursors", [3]string{c.Prefix, c.Cursor, c.ScanCursor}, [3]string{keys[i], keys[i], keys[i]})
 	}
 	claimed := claim(t, s, "n", len(keys), at(0))
@@ -462,7 +472,7 @@ func testKeys(t *testing.T, fx Fixture) {
 	for _, p := range claimed {
 		done = append(done, keyOf(p))
 	}
-	equal(t, "lost", len(must(s.ExtendClaims(ctx, "n", at(9), done...))(t)), 0)
-	must(s.FinishPending(ctx, done[1:]...))(t)
+	equal(t, "lost", len(must(s.Queue().ExtendClaims(ctx, "n", at(9), done...))(t)), 0)
+	must(s.Queue().FinishPending(ctx, done[1:]...))(t)
 	equal(t, "left", onePending(t, s).Key, claimed[0].Key)
 }

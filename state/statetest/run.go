@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"FailPending":        testFailPending,
 		"RetryAndUnhold":     testRetryAndUnhold,
 		"ListPending":        testListPending,
+		"Limits":             testLimits,
 		"Backlogs":           testBacklogs,
 		"Keys":               testKeys,
 		"PendingModel":       testPendingModel,

@@ -67,7 +67,7 @@ func must[T any](v T, err error) func(tb) T {
 
 func update(t tb, s state.Store, f func(tx state.Tx) error) state.Seq {
 	t.Helper()
-	return must(s.Update(ctx, f))(t)
+	return must(s.Catalogue().Update(ctx, f))(t)
 }
 
 // put stores records as one change and returns them as they should read back.
@@ -132,7 +132,7 @@ func keysOf(rows []state.Pending) []string {
 // add adds rows and returns them with their Gens.
 func add(t tb, s state.Store, rows ...state.Pending) []state.Pending {
 	t.Helper()
-	gens := must(s.AddPending(ctx, rows...))(t)
+	gens := must(s.Queue().AddPending(ctx, rows...))(t)
 	equal(t, "number of Gens", len(gens), len(rows))
 	for i := range rows {
 		rows[i].Gen = gens[i]
@@ -142,7 +142,7 @@ func add(t tb, s state.Store, rows ...state.Pending) []state.Pending {
 
 func allPending(t tb, s state.Store) []state.Pending {
 	t.Helper()
-	return must(s.ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0))(t)
+	return must(s.Queue().ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0))(t)
 }
 
 func onePending(t tb, s state.Store) state.Pending {
@@ -154,5 +154,5 @@ func onePending(t tb, s state.Store) state.Pending {
 
 func claim(t tb, s state.Store, node string, n int, now time.Time) []state.Pending {
 	t.Helper()
-	return must(s.ClaimPending(ctx, node, n, time.Minute, now))(t)
+	return must(s.Queue().ClaimPending(ctx, node, n, time.Minute, now))(t)
 }

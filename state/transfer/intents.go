@@ -28,9 +28,9 @@ type switches struct {
 }
 
 // listed streams what a store reads as a whole, of which there is little.
-func listed[T any](list func(state.Movable, context.Context) ([]T, error)) func(state.Movable, context.Context, func(T) error) error {
+func listed[R, T any](role func(state.Movable) R, list func(R, context.Context) ([]T, error)) func(state.Movable, context.Context, func(T) error) error {
 	return func(s state.Movable, ctx context.Context, f func(T) error) error {
-		rows, err := list(s, ctx)
+		rows, err := list(role(s), ctx)
 		for _, row := range rows {
 			if err := f(row); err != nil {
 				return err
@@ -38,6 +38,11 @@ func listed[T any](list func(state.Movable, context.Context) ([]T, error)) func(
 		}
 		return err
 	}
+}
+
+// through has a method of one of the roles called on a store.
+func through[R, A any](role func(state.Movable) R, method func(R, context.Context, A) error) func(state.Movable, context.Context, A) error {
+	return func(s state.Movable, ctx context.Context, a A) error { return method(role(s), ctx, a) }
 }
 
 // paged streams what page reads after a row, at most pageRows at a time.
@@ -77,13 +82,13 @@ func grouped[T any](bucketOf func(T) string, put func(state.Movable, context.Con
 }
 
 func eachPurgeKey(s state.Movable, ctx context.Context, f func(purgeKey) error) error {
-	purges, err := s.Purges(ctx)
+	purges, err := s.Purges().Purges(ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range purges {
 		err := paged(func(after state.PurgeKey) ([]state.PurgeKey, error) {
-			return s.PurgeKeys(ctx, p.Bucket, after, pageRows)
+			return s.Purges().PurgeKeys(ctx, p.Bucket, after, pageRows)
 		},
 			func(k state.PurgeKey) error { return f(purgeKey{p.Bucket, k}) })
 		if err != nil {
@@ -95,25 +100,25 @@ func eachPurgeKey(s state.Movable, ctx context.Context, f func(purgeKey) error) 
 
 func eachVerification(s state.Movable, ctx context.Context, f func(state.Verification) error) error {
 	return paged(func(after state.Verification) ([]state.Verification, error) {
-		return s.ListVerifications(ctx, state.VerificationFilter{}, after.Bucket, pageRows)
+		return s.Verifications().ListVerifications(ctx, state.VerificationFilter{}, after.Bucket, pageRows)
 	}, f)
 }
 
 func eachMismatch(s state.Movable, ctx context.Context, f func(mismatch) error) error {
 	return eachVerification(s, ctx, func(v state.Verification) error {
 		return paged(func(after state.Mismatch) ([]state.Mismatch, error) {
-			return s.ListMismatches(ctx, v.Bucket, state.MismatchFilter{}, after, pageRows)
+			return s.Verifications().ListMismatches(ctx, v.Bucket, state.MismatchFilter{}, after, pageRows)
 		}, func(m state.Mismatch) error { return f(mismatch{v.Bucket, m}) })
 	})
 }
 
 // eachSwitch streams the one row, if it says anything.
 func eachSwitch(s state.Movable, ctx context.Context, f func(switches) error) error {
-	paused, err := s.Paused(ctx)
+	paused, err := s.Pauses().Paused(ctx)
 	if err != nil {
 		return err
 	}
-	scrub, err := s.GetScrub(ctx)
+	scrub, err := s.Verifications().GetScrub(ctx)
 	if err != nil || !paused && scrub == (state.Scrub{}) {
 		return err
 	}

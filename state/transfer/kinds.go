@@ -42,9 +42,9 @@ var kinds = []kind{
 	resources(catalog.KindBucket, "buckets"),
 	resources(catalog.KindKey, "keys"),
 	// Before the pending rows, of which a purge that is added takes keys.
-	kindOf("purges", listed(state.Movable.Purges),
+	kindOf("purges", listed(state.Movable.Purges, state.Purges.Purges),
 		each(func(to state.Movable, ctx context.Context, p state.Purge) error {
-			_, err := to.AddPurge(ctx, p)
+			_, err := to.Purges().AddPurge(ctx, p)
 			return err
 		}), func(p state.Purge) any {
 			p.ID = 0
@@ -56,16 +56,16 @@ var kinds = []kind{
 			for i, r := range rows {
 				keys[i] = r.PurgeKey
 			}
-			return to.PutPurgeKeys(ctx, bucket, keys...)
+			return to.Purges().PutPurgeKeys(ctx, bucket, keys...)
 		}), func(r purgeKey) any { return r }),
-	kindOf("copies", state.Movable.EachCopy, inTx(state.Tx.PutCopy), func(c state.Copy) any {
+	kindOf("copies", through(state.Movable.Catalogue, state.Catalogue.EachCopy), inTx(state.Tx.PutCopy), func(c state.Copy) any {
 		utc(&c.VerifiedAt, &c.OwnedUntil, &c.DrainSince, &c.Born)
 		c.Error = message(c.Error)
 		return c
 	}),
-	kindOf("pending objects", state.Movable.EachPending,
+	kindOf("pending objects", through(state.Movable.Queue, state.Queue.EachPending),
 		func(ctx context.Context, to state.Movable, rows []state.Pending) error {
-			_, err := to.AddPending(ctx, rows...)
+			_, err := to.Queue().AddPending(ctx, rows...)
 			return err
 		}, func(p state.Pending) any {
 			p.Gen, p.ClaimedBy, p.ClaimUntil = 0, "", time.Time{}
@@ -73,35 +73,35 @@ var kinds = []kind{
 			p.Error = message(p.Error)
 			return p
 		}),
-	kindOf("objects copied on demand", state.Movable.EachPulled,
+	kindOf("objects copied on demand", through(state.Movable.Pulls, state.Pulls.EachPulled),
 		func(ctx context.Context, to state.Movable, rows []state.Pulled) error {
-			return to.PutPulled(ctx, rows...)
+			return to.Pulls().PutPulled(ctx, rows...)
 		}, func(p state.Pulled) any {
 			utc(&p.UsedAt, &p.Until)
 			return p
 		}),
-	kindOf("uploads under way", state.Movable.EachUpload, each(state.Movable.PutUpload), func(u state.Upload) any {
+	kindOf("uploads under way", through(state.Movable.Uploads, state.Uploads.EachUpload), each(through(state.Movable.Uploads, state.Uploads.PutUpload)), func(u state.Upload) any {
 		utc(&u.Started)
 		return u
 	}),
-	kindOf("decisions about conflicts", listed(state.Movable.Resolutions),
+	kindOf("decisions about conflicts", listed(state.Movable.Resolutions, state.Resolutions.Resolutions),
 		each(func(to state.Movable, ctx context.Context, r state.Resolution) error {
-			_, err := to.AddResolution(ctx, r)
+			_, err := to.Resolutions().AddResolution(ctx, r)
 			return err
 		}), func(r state.Resolution) any {
 			r.ID = 0
 			return r
 		}),
 	kindOf("allowed deletes",
-		listed(func(s state.Movable, ctx context.Context) ([]state.DeleteAllowance, error) {
-			return s.DeleteAllowances(ctx, "")
+		listed(state.Movable.Allowances, func(a state.Allowances, ctx context.Context) ([]state.DeleteAllowance, error) {
+			return a.DeleteAllowances(ctx, "")
 		}),
 		func(ctx context.Context, to state.Movable, rows []state.DeleteAllowance) error {
-			return to.AllowDeletes(ctx, time.Time{}, rows...)
+			return to.Allowances().AllowDeletes(ctx, time.Time{}, rows...)
 		}, func(a state.DeleteAllowance) any { return a }),
 	kindOf("verifications", eachVerification,
 		each(func(to state.Movable, ctx context.Context, v state.Verification) error {
-			_, err := to.UpdateVerification(ctx, v.Bucket, func(row *state.Verification) error {
+			_, err := to.Verifications().UpdateVerification(ctx, v.Bucket, func(row *state.Verification) error {
 				*row = v
 				return nil
 			})
@@ -116,23 +116,25 @@ var kinds = []kind{
 			for i, r := range rows {
 				found[i] = r.Mismatch
 			}
-			return to.PutMismatches(ctx, bucket, found...)
+			return to.Verifications().PutMismatches(ctx, bucket, found...)
 		}), func(r mismatch) any {
 			r.Reason = message(r.Reason)
 			return r
 		}),
 	kindOf("passes of the console",
-		listed(func(s state.Movable, ctx context.Context) ([]state.Pass, error) { return s.ListPasses(ctx, "") }),
-		each(state.Movable.PutPass), func(p state.Pass) any {
+		listed(state.Movable.Passes, func(p state.Passes, ctx context.Context) ([]state.Pass, error) { return p.ListPasses(ctx, "") }),
+		each(through(state.Movable.Passes, state.Passes.PutPass)), func(p state.Pass) any {
 			utc(&p.Created, &p.Used, &p.Until)
 			return p
 		}),
 	kindOf("switches", eachSwitch,
 		each(func(to state.Movable, ctx context.Context, r switches) error {
-			return errors.Join(to.SetPaused(ctx, r.Paused), to.SaveScrub(ctx, r.Scrub))
+			return errors.Join(to.Pauses().SetPaused(ctx, r.Paused), to.Verifications().SaveScrub(ctx, r.Scrub))
 		}), func(r switches) any { return r }),
 	kindOf("settings", eachMeta,
-		each(func(to state.Movable, ctx context.Context, m metaValue) error { return to.PutMeta(ctx, m.Key, m.Value) }),
+		each(func(to state.Movable, ctx context.Context, m metaValue) error {
+			return to.Facts().PutMeta(ctx, m.Key, m.Value)
+		}),
 		func(m metaValue) any { return m }),
 }
 
@@ -153,7 +155,7 @@ func eachMeta(s state.Movable, ctx context.Context, f func(metaValue) error) err
 func resources(k catalog.Kind, what string) kind {
 	return kindOf(what,
 		func(s state.Movable, ctx context.Context, f func(state.Record) error) error {
-			return s.Each(ctx, k, func(r state.Record) error {
+			return s.Catalogue().Each(ctx, k, func(r state.Record) error {
 				r.Body, r.Refs = bytes.Clone(r.Body), slices.Clone(r.Refs) // they outlive the call
 				return f(r)
 			})
@@ -219,7 +221,7 @@ func kindOf[T any](what string, stream func(s state.Movable, ctx context.Context
 // inTx writes rows in one change.
 func inTx[T any](put func(state.Tx, T) error) func(context.Context, state.Movable, []T) error {
 	return func(ctx context.Context, to state.Movable, rows []T) error {
-		_, err := to.Update(ctx, func(tx state.Tx) error {
+		_, err := to.Catalogue().Update(ctx, func(tx state.Tx) error {
 			for _, row := range rows {
 				if err := put(tx, row); err != nil {
 					return err

@@ -87,11 +87,11 @@ func Move(ctx context.Context, from, to state.Movable, o Options) (Counts, error
 		return nil, errors.Join(fmt.Errorf("the source was changed meanwhile: stop every instance, and begin again: %w", ErrInUse), err)
 	}
 	if o.Paused {
-		if err := to.SetPaused(ctx, true); err != nil {
+		if err := to.Pauses().SetPaused(ctx, true); err != nil {
 			return nil, err
 		}
 	}
-	if err := to.PutMeta(ctx, metaMark, ""); err != nil {
+	if err := to.Facts().PutMeta(ctx, metaMark, ""); err != nil {
 		return nil, err
 	}
 	return sums.counts(), nil
@@ -99,7 +99,7 @@ func Move(ctx context.Context, from, to state.Movable, o Options) (Counts, error
 
 // Check refuses a store that a transfer was filling and did not complete.
 func Check(ctx context.Context, s state.Store) error {
-	text, err := s.GetMeta(ctx, metaMark)
+	text, err := s.Facts().GetMeta(ctx, metaMark)
 	if err != nil || text == "" {
 		return err
 	}
@@ -112,7 +112,7 @@ func Check(ctx context.Context, s state.Store) error {
 
 // lockTarget keeps a second transfer from the target. The source is only read.
 func lockTarget(ctx context.Context, to state.Store) (unlock func(), err error) {
-	l, ok, err := to.TryLock(ctx, lockName)
+	l, ok, err := to.Locks().TryLock(ctx, lockName)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func checkSource(ctx context.Context, from state.Movable, oneMoment bool) (state
 	if err := Check(ctx, from); err != nil {
 		return 0, fmt.Errorf("the source: %w", err)
 	}
-	return from.Seq(ctx)
+	return from.ChangeLog().Seq(ctx)
 }
 
 // notShared refuses a store that instances use at this moment. A store that serves one
@@ -142,7 +142,7 @@ func notShared(ctx context.Context, s state.Store, role string) error {
 	if !ok {
 		return nil
 	}
-	members, err := shared.Members(ctx)
+	members, err := shared.Instances().Members(ctx)
 	if err != nil || len(members) == 0 {
 		return err
 	}
@@ -173,7 +173,7 @@ func prepareTarget(ctx context.Context, to state.Movable, source string) error {
 	if err != nil {
 		return err
 	}
-	return to.PutMeta(ctx, metaMark, string(text))
+	return to.Facts().PutMeta(ctx, metaMark, string(text))
 }
 
 // refuseContent names what a store holds, if it is anything.

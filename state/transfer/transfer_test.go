@@ -106,13 +106,13 @@ func contentOf(t rapid.TB, s state.Movable) content {
 	c := content{Resources: map[catalog.Kind][]state.Record{}, Referrers: map[string][]state.Ref{}}
 	var err error
 	for _, k := range catalog.Kinds {
-		c.Resources[k], err = s.List(ctx, k, "", 0)
+		c.Resources[k], err = s.Catalogue().List(ctx, k, "", 0)
 		ok(t, err)
 		for i := range c.Resources[k] {
 			c.Resources[k][i].Rev = 0
 		}
 	}
-	_, err = s.Update(ctx, func(tx state.Tx) error {
+	_, err = s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		for _, r := range c.Resources[catalog.KindPolicy] {
 			if c.Referrers[r.Name], err = tx.Referrers(state.Ref{Kind: r.Kind, Name: r.Name}, 0); err != nil {
 				return err
@@ -121,24 +121,24 @@ func contentOf(t rapid.TB, s state.Movable) content {
 		return nil
 	})
 	ok(t, err)
-	ok(t, s.EachCopy(ctx, func(row state.Copy) error { c.Copies = append(c.Copies, row); return nil }))
-	c.Pending, err = s.ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0)
+	ok(t, s.Catalogue().EachCopy(ctx, func(row state.Copy) error { c.Copies = append(c.Copies, row); return nil }))
+	c.Pending, err = s.Queue().ListPending(ctx, state.PendingFilter{}, state.PendingKey{}, 0)
 	ok(t, err)
 	for i := range c.Pending {
 		c.Pending[i].Gen, c.Pending[i].ClaimedBy, c.Pending[i].ClaimUntil = 0, "", time.Time{}
 	}
-	c.Pulled, err = s.ListPulled(ctx, state.PulledFilter{}, 0)
+	c.Pulled, err = s.Pulls().ListPulled(ctx, state.PulledFilter{}, 0)
 	ok(t, err)
 	slices.SortFunc(c.Pulled, func(a, b state.Pulled) int {
 		return strings.Compare(a.Bucket+a.Key+a.Cluster, b.Bucket+b.Key+b.Cluster)
 	})
-	ok(t, s.EachUpload(ctx, func(u state.Upload) error { c.Uploads = append(c.Uploads, u); return nil }))
+	ok(t, s.Uploads().EachUpload(ctx, func(u state.Upload) error { c.Uploads = append(c.Uploads, u); return nil }))
 	slices.SortFunc(c.Uploads, func(a, b state.Upload) int {
 		return strings.Compare(a.Bucket+a.Key+a.Cluster, b.Bucket+b.Key+b.Cluster)
 	})
 	ok(t, s.EachMeta(ctx, func(k, v string) error { c.Meta = append(c.Meta, [2]string{k, v}); return nil }))
 	c.Intents = intentsOf(t, s)
-	c.Backlogs, err = s.Backlogs(ctx, "")
+	c.Backlogs, err = s.Queue().Backlogs(ctx, "")
 	ok(t, err)
 	for i := range c.Backlogs {
 		c.Backlogs[i].LastError = "" // any one of several
@@ -149,31 +149,31 @@ func contentOf(t rapid.TB, s state.Movable) content {
 // intentsOf reads what people asked for.
 func intentsOf(t rapid.TB, s state.Movable) [6]any {
 	t.Helper()
-	purges, err := s.Purges(ctx)
+	purges, err := s.Purges().Purges(ctx)
 	ok(t, err)
 	keys := map[string][]state.PurgeKey{}
 	for i, p := range purges {
 		purges[i].ID = 0
-		keys[p.Bucket], err = s.PurgeKeys(ctx, p.Bucket, state.PurgeKey{}, 0)
+		keys[p.Bucket], err = s.Purges().PurgeKeys(ctx, p.Bucket, state.PurgeKey{}, 0)
 		ok(t, err)
 	}
-	resolutions, err := s.Resolutions(ctx)
+	resolutions, err := s.Resolutions().Resolutions(ctx)
 	ok(t, err)
 	for i := range resolutions {
 		resolutions[i].ID = 0
 	}
-	allowances, err := s.DeleteAllowances(ctx, "")
+	allowances, err := s.Allowances().DeleteAllowances(ctx, "")
 	ok(t, err)
-	verifications, err := s.ListVerifications(ctx, state.VerificationFilter{}, "", 0)
+	verifications, err := s.Verifications().ListVerifications(ctx, state.VerificationFilter{}, "", 0)
 	ok(t, err)
 	mismatches := map[string][]state.Mismatch{}
 	for _, v := range verifications {
-		mismatches[v.Bucket], err = s.ListMismatches(ctx, v.Bucket, state.MismatchFilter{}, state.Mismatch{}, 0)
+		mismatches[v.Bucket], err = s.Verifications().ListMismatches(ctx, v.Bucket, state.MismatchFilter{}, state.Mismatch{}, 0)
 		ok(t, err)
 	}
-	paused, err := s.Paused(ctx)
+	paused, err := s.Pauses().Paused(ctx)
 	ok(t, err)
-	scrub, err := s.GetScrub(ctx)
+	scrub, err := s.Verifications().GetScrub(ctx)
 	ok(t, err)
 	return [6]any{purges, keys, resolutions, allowances, []any{verifications, mismatches}, []any{paused, scrub}}
 }
@@ -202,7 +202,7 @@ var (
 
 // fill puts random rows of every kind into a store.
 func fill(t *rapid.T, s state.Movable) {
-	_, err := s.Update(ctx, func(tx state.Tx) error {
+	_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		for _, n := range rapid.SliceOfDistinct(name, rapid.ID).Draw(t, "names") {
 			body := fmt.Appendf(nil, `{"name":%q, "storage":{"access_key":"literal-%s","secret_key":"{env.S}"}}`, n, n)
 			ok(t, tx.Put(state.Record{Kind: catalog.KindCluster, Name: n, Body: body}))
@@ -217,27 +217,27 @@ func fill(t *rapid.T, s state.Movable) {
 	})
 	ok(t, err)
 	for range rapid.IntRange(0, 5).Draw(t, "pending") {
-		_, err := s.AddPending(ctx, genPending.Draw(t, "row"))
+		_, err := s.Queue().AddPending(ctx, genPending.Draw(t, "row"))
 		ok(t, err)
 	}
 	if rapid.Bool().Draw(t, "some are claimed") {
-		_, err := s.ClaimPending(ctx, "node", 2, time.Minute, time.UnixMilli(1<<41))
+		_, err := s.Queue().ClaimPending(ctx, "node", 2, time.Minute, time.UnixMilli(1<<41))
 		ok(t, err)
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "pulled") {
-		ok(t, s.PutPulled(ctx, state.Pulled{
+		ok(t, s.Pulls().PutPulled(ctx, state.Pulled{
 			Bucket: name.Draw(t, "bucket"), Key: text.Draw(t, "key"), Cluster: name.Draw(t, "cluster"), Size: amounts.Draw(t, "size"),
 			ETag: text.Draw(t, "etag"), UsedAt: moment.Draw(t, "used"), Until: moment.Draw(t, "until"),
 		}))
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "uploads") {
-		ok(t, s.PutUpload(ctx, state.Upload{
+		ok(t, s.Uploads().PutUpload(ctx, state.Upload{
 			Bucket: name.Draw(t, "bucket"), Key: text.Draw(t, "key"), Cluster: name.Draw(t, "cluster"), Token: text.Draw(t, "token"), Started: moment.Draw(t, "started"),
 		}))
 	}
 	fillIntents(t, s)
 	for range rapid.IntRange(0, 2).Draw(t, "meta values") {
-		ok(t, s.PutMeta(ctx, name.Draw(t, "key"), text.Draw(t, "value")))
+		ok(t, s.Facts().PutMeta(ctx, name.Draw(t, "key"), text.Draw(t, "value")))
 	}
 }
 
@@ -245,34 +245,34 @@ func fill(t *rapid.T, s state.Movable) {
 func fillIntents(t *rapid.T, s state.Movable) {
 	for range rapid.IntRange(0, 3).Draw(t, "purges") {
 		bucket := name.Draw(t, "bucket")
-		_, err := s.AddPurge(ctx, state.Purge{Bucket: bucket, Mode: state.PurgeAll, Primary: "a", Since: moment.Draw(t, "since"), Targets: []state.PurgeTarget{
+		_, err := s.Purges().AddPurge(ctx, state.Purge{Bucket: bucket, Mode: state.PurgeAll, Primary: "a", Since: moment.Draw(t, "since"), Targets: []state.PurgeTarget{
 			{Cluster: "a", Primary: true, OwnedUntil: moment.Draw(t, "owned")}, {Cluster: "b", Verified: true, PulledOnly: rapid.Bool().Draw(t, "pulled")},
 		}})
 		ok(t, err)
-		ok(t, s.PutPurgeKeys(ctx, bucket, state.PurgeKey{Cluster: "b", Key: text.Draw(t, "key"), ETag: text.Draw(t, "etag")}))
+		ok(t, s.Purges().PutPurgeKeys(ctx, bucket, state.PurgeKey{Cluster: "b", Key: text.Draw(t, "key"), ETag: text.Draw(t, "etag")}))
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "resolutions") {
-		_, err := s.AddResolution(ctx, state.Resolution{
+		_, err := s.Resolutions().AddResolution(ctx, state.Resolution{
 			Bucket: name.Draw(t, "bucket"), Key: text.Draw(t, "key"), Winner: "newest", Discard: true, Asked: moment.Draw(t, "asked"), After: text.Draw(t, "after"), Resolved: 3, Refused: 1,
 		})
 		ok(t, err)
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "allowances") {
-		ok(t, s.AllowDeletes(ctx, time.UnixMilli(1), state.DeleteAllowance{
+		ok(t, s.Allowances().AllowDeletes(ctx, time.UnixMilli(1), state.DeleteAllowance{
 			Bucket: name.Draw(t, "bucket"), Prefix: text.Draw(t, "prefix"), Cluster: "a", Left: amounts.Draw(t, "left"), Until: moment.Draw(t, "until"),
 		}))
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "verifications") {
 		bucket := name.Draw(t, "bucket")
-		_, err := s.UpdateVerification(ctx, bucket, func(v *state.Verification) error {
+		_, err := s.Verifications().UpdateVerification(ctx, bucket, func(v *state.Verification) error {
 			*v = state.Verification{Bucket: bucket, Node: "n", UnderWay: true, State: "running", Started: time.UnixMilli(5), Total: 9, Done: []string{"x"}, Cursor: "k", Damage: "d"}
 			return nil
 		})
 		ok(t, err)
-		ok(t, s.PutMismatches(ctx, bucket, state.Mismatch{Key: text.Draw(t, "key"), Cluster: name.Draw(t, "cluster"), Reason: text.Draw(t, "reason"), State: "repairing"}))
+		ok(t, s.Verifications().PutMismatches(ctx, bucket, state.Mismatch{Key: text.Draw(t, "key"), Cluster: name.Draw(t, "cluster"), Reason: text.Draw(t, "reason"), State: "repairing"}))
 	}
-	ok(t, s.SetPaused(ctx, rapid.Bool().Draw(t, "paused")))
-	ok(t, s.SaveScrub(ctx, state.Scrub{Last: moment.Draw(t, "last"), Running: rapid.Bool().Draw(t, "running"), After: name.Draw(t, "after")}))
+	ok(t, s.Pauses().SetPaused(ctx, rapid.Bool().Draw(t, "paused")))
+	ok(t, s.Verifications().SaveScrub(ctx, state.Scrub{Last: moment.Draw(t, "last"), Running: rapid.Bool().Draw(t, "running"), After: name.Draw(t, "after")}))
 }
 
 var genCopy = rapid.Custom(func(t *rapid.T) state.Copy {
@@ -333,7 +333,7 @@ func TestMove(t *testing.T) {
 // of another time might have.
 func leaveIncomplete(t *rapid.T, target state.Movable) {
 	fill(t, target)
-	ok(t, target.PutMeta(ctx, "transfer", `{"from":"elsewhere","since":"2026-01-02T03:04:05Z"}`))
+	ok(t, target.Facts().PutMeta(ctx, "transfer", `{"from":"elsewhere","since":"2026-01-02T03:04:05Z"}`))
 	if err := transfer.Check(ctx, target); !errors.Is(err, transfer.ErrIncomplete) || !strings.Contains(err.Error(), "elsewhere") {
 		t.Fatalf("got error %v", err)
 	}
@@ -358,9 +358,9 @@ func checkCounts(t *rapid.T, counts transfer.Counts, want content) {
 // checkRevs sees to it that no ETag of the source comes up again.
 func checkRevs(t *rapid.T, source, target state.Movable) {
 	t.Helper()
-	last, err := source.Seq(ctx)
+	last, err := source.ChangeLog().Seq(ctx)
 	ok(t, err)
-	seq, err := target.Update(ctx, func(tx state.Tx) error {
+	seq, err := target.Catalogue().Update(ctx, func(tx state.Tx) error {
 		return tx.Put(state.Record{Kind: catalog.KindZone, Name: "next", Body: []byte(`{}`)})
 	})
 	ok(t, err)
@@ -372,7 +372,7 @@ func checkRevs(t *rapid.T, source, target state.Movable) {
 // some puts a little into a store.
 func some(t testing.TB, s state.Store, rows int) {
 	t.Helper()
-	_, err := s.Update(ctx, func(tx state.Tx) error {
+	_, err := s.Catalogue().Update(ctx, func(tx state.Tx) error {
 		return tx.Put(state.Record{Kind: catalog.KindCluster, Name: "c", Body: []byte(`{"name":"c","storage":{"access_key":"AK","secret_key":"literal secret"}}`)})
 	})
 	ok(t, err)
@@ -380,7 +380,7 @@ func some(t testing.TB, s state.Store, rows int) {
 	for i := range all {
 		all[i] = state.Pending{Bucket: "b", Key: fmt.Sprintf("k%06d", i), Cluster: "c", Size: 1, Since: time.UnixMilli(int64(i + 1)).UTC()}
 	}
-	_, err = s.AddPending(ctx, all...)
+	_, err = s.Queue().AddPending(ctx, all...)
 	ok(t, err)
 }
 
@@ -407,11 +407,18 @@ type failing struct {
 
 var errBroken = errors.New("broken")
 
-func (f *failing) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
-	if f.left--; f.left < 0 {
+func (f *failing) Queue() state.Queue { return failingQueue{f.Movable.Queue(), f} }
+
+type failingQueue struct {
+	state.Queue
+	of *failing
+}
+
+func (f failingQueue) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+	if f.of.left--; f.of.left < 0 {
 		return nil, errBroken
 	}
-	return f.Movable.AddPending(ctx, rows...)
+	return f.Queue.AddPending(ctx, rows...)
 }
 
 // TestInterrupted breaks a transfer off in its middle: the target says so, can't be
@@ -442,14 +449,21 @@ type lossy struct {
 	change func(*state.Pending) (keep bool)
 }
 
-func (l lossy) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
-	kept := slices.DeleteFunc(slices.Clone(rows), func(p state.Pending) bool { return p.Key == "k001234" && !l.change(&p) })
+func (l lossy) Queue() state.Queue { return lossyQueue{l.Movable.Queue(), l} }
+
+type lossyQueue struct {
+	state.Queue
+	of lossy
+}
+
+func (l lossyQueue) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, error) {
+	kept := slices.DeleteFunc(slices.Clone(rows), func(p state.Pending) bool { return p.Key == "k001234" && !l.of.change(&p) })
 	for i := range kept {
 		if kept[i].Key == "k001234" {
-			l.change(&kept[i])
+			l.of.change(&kept[i])
 		}
 	}
-	return l.Movable.AddPending(ctx, kept...)
+	return l.Queue.AddPending(ctx, kept...)
 }
 
 func TestVerifies(t *testing.T) {
@@ -512,7 +526,7 @@ func TestSQLiteSourceIsUntouched(t *testing.T) {
 		if _, err := sqlite.Open(ctx, sqlite.Options{Path: path}); !errors.Is(err, state.ErrUnavailable) {
 			t.Errorf("the file can be opened meanwhile: %v", err)
 		}
-		if err := source.PutMeta(ctx, "x", "y"); !errors.Is(err, state.ErrUnavailable) {
+		if err := source.Facts().PutMeta(ctx, "x", "y"); !errors.Is(err, state.ErrUnavailable) {
 			t.Errorf("the source can be written: %v", err)
 		}
 		_, err := transfer.Move(ctx, source, target, transfer.Options{})
@@ -532,7 +546,7 @@ func TestSQLiteSourceIsUntouched(t *testing.T) {
 func TestStoresInUse(t *testing.T) {
 	shared, other := openPostgres(t), openSQLite(t)
 	some(t, other, 1)
-	member, err := shared.(state.Shared).Join(ctx, "fado-1")
+	member, err := shared.(state.Shared).Instances().Join(ctx, "fado-1")
 	ok(t, err)
 	for _, way := range [][2]state.Movable{{shared, other}, {other, shared}} {
 		_, err := transfer.Move(ctx, way[0], way[1], transfer.Options{})

@@ -35,6 +35,8 @@ type Config struct {
 	InsecureSkipVerify   bool
 	// Observe, when set, is shown the headers of every answer, errors included.
 	Observe func(http.Header)
+	// Frames, when set, tells whether bodies have to show their own end to the server.
+	Frames func() bool
 }
 
 // Waits bounds how long an answer is waited for.
@@ -56,15 +58,14 @@ type Client struct {
 	at   *endpoint
 	http *http.Client
 	api  *minio.Client // bucket administration
-
-	today atomic.Pointer[SigningKey] // signs URLs
 }
 
 // endpoint is where a client's requests go and how they are signed. It makes requests, and
 // errors of their answers.
 type endpoint struct {
 	Config
-	base *url.URL
+	base  *url.URL
+	today atomic.Pointer[SigningKey] // see keyOf
 }
 
 // Open returns a client. It makes no connection; it fails on what can't be right: an
@@ -88,7 +89,7 @@ func Open(cfg Config) (*Client, error) {
 	if cfg.VirtualHost {
 		lookup = minio.BucketLookupDNS
 	}
-	c := &Client{at: &endpoint{cfg, u}, Waits: Waits{
+	c := &Client{at: &endpoint{Config: cfg, base: u}, Waits: Waits{
 		Answer: 30 * time.Second, Stall: time.Minute, Complete: 10 * time.Minute,
 		Settle: 5 * time.Second, Whole: 2 * time.Minute,
 	}}

@@ -33,6 +33,9 @@ func (at *endpoint) answerError(q *Request, resp *http.Response) *Error {
 		e.Message = "the answer is not S3's"
 	}
 	e.Kind = judged(e)
+	if e.Code == "SignatureDoesNotMatch" && at.frames(q) {
+		e.Kind = ErrCorrupt // a chunk is not what was signed; wrong keys are refused before, by requests without a body
+	}
 	e.Message = at.clean(e.Message)
 	at.misplaced(e, x, resp.Header.Get("X-Amz-Bucket-Region"))
 	return e

@@ -16,7 +16,7 @@ const (
 	timeForm = "20060102T150405Z"
 )
 
-// SigningKey signs URLs of one access key on one day.
+// SigningKey signs URLs, and chunks of bodies, of one access key on one day.
 //
 // minio-go's signer makes the same URLs (tests compare them) and takes ten times as long: an
 // invocation may need many.
@@ -72,15 +72,15 @@ func (c *Client) presignAt(bucket, key string, expires time.Duration, t time.Tim
 	if c.at.AccessKey == "" || c.at.SecretKey == "" {
 		return u.String()
 	}
-	return c.keyOf(t).Presign(http.MethodGet, u, nil, expires, t)
+	return c.at.keyOf(t).Presign(http.MethodGet, u, nil, expires, t)
 }
 
 // keyOf returns the key of a day, which is derived once.
-func (c *Client) keyOf(t time.Time) *SigningKey {
-	if k := c.today.Load(); k != nil && k.scope == scopeOf(c.at.Region, t) {
+func (at *endpoint) keyOf(t time.Time) *SigningKey {
+	if k := at.today.Load(); k != nil && k.scope == scopeOf(at.Region, t) {
 		return k
 	}
-	k := NewSigningKey(c.at.AccessKey, c.at.SecretKey, c.at.Region, t)
-	c.today.Store(k)
+	k := NewSigningKey(at.AccessKey, at.SecretKey, at.Region, t)
+	at.today.Store(k)
 	return k
 }

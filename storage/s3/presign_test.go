@@ -38,7 +38,7 @@ func TestPresignAsMinioGo(t *testing.T) {
 		}
 		day := time.Date(2026, 1, rapid.IntRange(1, 20).Draw(t, "day"), 12, 0, 0, 0, time.UTC)
 		u, err := url.Parse(c.presignAt("bucket", "k", time.Second, day))
-		if err != nil || u.Query().Get("X-Amz-Date")[:8] != day.Format(dayForm) || c.today.Load().scope[:8] != day.Format(dayForm) {
+		if err != nil || u.Query().Get("X-Amz-Date")[:8] != day.Format(dayForm) || c.at.today.Load().scope[:8] != day.Format(dayForm) {
 			t.Fatalf("on another day: %s %v", u, err)
 		}
 	})

@@ -117,13 +117,18 @@ func (at *endpoint) newRequest(ctx context.Context, q *Request, wrap func(io.Rea
 		req.Body = io.NopCloser(body)
 	}
 	req.Header.Set("X-Amz-Content-Sha256", payload)
-	return at.sign(req, q, trailer), nil
+	return at.sign(req, q, trailer)
 }
 
-func (at *endpoint) sign(req *http.Request, q *Request, trailer http.Header) *http.Request {
-	if trailer != nil {
+func (at *endpoint) sign(req *http.Request, q *Request, trailer http.Header) (_ *http.Request, err error) {
+	switch {
+	case trailer != nil:
 		req = signer.SignV4Trailer(*req, at.AccessKey, at.SecretKey, "", at.Region, trailer)
-	} else {
+	case at.frames(q):
+		if req, err = at.signFramed(req, q.Size); err != nil {
+			return nil, err
+		}
+	default:
 		req = signer.SignV4(*req, at.AccessKey, at.SecretKey, "", at.Region)
 	}
 	// After signing: proxies may answer or change these themselves.
@@ -133,7 +138,7 @@ func (at *endpoint) sign(req *http.Request, q *Request, trailer http.Header) *ht
 	if q.takesGzip {
 		req.Header.Set("Accept-Encoding", "gzip")
 	}
-	return req
+	return req, nil
 }
 
 func (at *endpoint) url(q *Request) *url.URL {

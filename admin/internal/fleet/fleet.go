@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
+	"github.com/fado-project/fado/state"
 )
 
 const (
@@ -22,6 +24,11 @@ const (
 	// (one in so many) that looks may take where there are very many.
 	every = 2 * time.Second
 	share = 20
+	// Where a look takes longer than quick, who asks gets the one before while another is under way,
+	// unless that is older than is due by stale.
+	quick    = 20 * time.Millisecond
+	stale    = 10 * time.Second
+	patience = time.Minute // of a look that nobody waits for
 	// MaxWorst bounds the buckets that need people and are told with their reasons.
 	MaxWorst = 200
 )
@@ -35,6 +42,31 @@ type Fleet struct {
 	NotOK map[string][]string
 	// Worst are buckets that are stuck or in conflict, the first ones by name.
 	Worst []Judged
+	// Behind has the buckets with objects on their way.
+	Behind map[string]Behind
+
+	once    sync.Once
+	indexed *index
+}
+
+// Behind is what all copies of a bucket are behind by.
+type Behind struct {
+	Objects, Bytes int64
+	Oldest         time.Time
+}
+
+// note sums the backlogs of a bucket's copies up.
+func (f *Fleet) note(bucket string, logs []state.Backlog) {
+	var b Behind
+	for _, l := range logs {
+		b.Objects, b.Bytes = b.Objects+l.Objects, b.Bytes+l.Bytes
+		if b.Oldest.IsZero() || !l.Oldest.IsZero() && l.Oldest.Before(b.Oldest) {
+			b.Oldest = l.Oldest
+		}
+	}
+	if b.Objects > 0 {
+		f.Behind[bucket] = b
+	}
 }
 
 // Judged is a bucket that needs people, and why.
@@ -48,13 +80,16 @@ type Looks struct {
 	mu   sync.Mutex
 	last *Fleet
 	due  time.Time
+	took time.Duration
+	// refreshing says that a look is under way.
+	refreshing bool
 	// of is what the last look was at: a reload may have brought another.
 	of Judger
 }
 
 // Judger is what a look needs of *control.Status.
 type Judger interface {
-	Judge(ctx context.Context, f func(bucket, state string, reasons []control.Reason)) error
+	Judge(ctx context.Context, f func(bucket, is string, reasons []control.Reason, logs []state.Backlog)) error
 }
 
 // Get returns a look that is a few seconds old at most, or as old as it takes for the time
@@ -63,16 +98,46 @@ func (f *Looks) Get(ctx context.Context, of Judger) (*Fleet, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	began := time.Now()
-	if f.last != nil && f.of == of && began.Before(f.due) {
-		return f.last, nil
+	if f.last != nil && f.of == of {
+		if began.Before(f.due) {
+			return f.last, nil
+		}
+		if f.took > quick && began.Before(f.due.Add(stale)) {
+			f.refresh(of) //nolint:contextcheck // it outlasts the request
+			return f.last, nil
+		}
 	}
 	look, err := lookAt(ctx, of)
 	if err != nil {
 		return nil, err
 	}
-	took := time.Since(began)
-	f.last, f.of, f.due = look, of, time.Now().Add(max(every, share*took))
+	f.keepLook(of, look, time.Since(began))
 	return look, nil
+}
+
+// refresh looks without anybody waiting. The caller holds mu.
+func (f *Looks) refresh(of Judger) {
+	if f.refreshing {
+		return
+	}
+	f.refreshing = true
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		began := time.Now()
+		look, err := lookAt(ctx, of)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.refreshing = false
+		if err == nil && f.of == of { // what failed is tried again by who asks
+			f.keepLook(of, look, time.Since(began))
+		}
+	}()
+}
+
+// keepLook takes a look up. The caller holds mu.
+func (f *Looks) keepLook(of Judger, look *Fleet, took time.Duration) {
+	f.last, f.of, f.took, f.due = look, of, took, time.Now().Add(max(every, share*took))
 }
 
 func lookAt(ctx context.Context, of Judger) (*Fleet, error) {
@@ -80,15 +145,17 @@ func lookAt(ctx context.Context, of Judger) (*Fleet, error) {
 		At:     time.Now(),
 		Counts: map[string]int{control.BucketOK: 0, control.BucketSyncing: 0, control.BucketStuck: 0, control.BucketConflict: 0},
 		NotOK:  make(map[string][]string),
+		Behind: make(map[string]Behind),
 	}
-	err := of.Judge(ctx, func(bucket, state string, reasons []control.Reason) {
-		f.Counts[state]++
-		if state == control.BucketOK {
+	err := of.Judge(ctx, func(bucket, is string, reasons []control.Reason, logs []state.Backlog) {
+		f.note(bucket, logs)
+		f.Counts[is]++
+		if is == control.BucketOK {
 			return
 		}
-		f.NotOK[state] = append(f.NotOK[state], bucket)
-		if state != control.BucketSyncing {
-			f.keep(Judged{bucket, state, reasons})
+		f.NotOK[is] = append(f.NotOK[is], bucket)
+		if is != control.BucketSyncing {
+			f.keep(Judged{bucket, is, reasons})
 		}
 	})
 	if err != nil {
@@ -98,6 +165,12 @@ func lookAt(ctx context.Context, of Judger) (*Fleet, error) {
 		slices.Sort(names)
 	}
 	return f, nil
+}
+
+// index returns the look's, made on first use.
+func (f *Fleet) index(snap *routing.Snapshot, of Origins) *index {
+	f.once.Do(func() { f.indexed = newIndex(snap, f.NotOK, of) })
+	return f.indexed
 }
 
 // keep takes a bucket up among the worst while it is one of the first by name.

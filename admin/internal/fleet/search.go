@@ -10,17 +10,33 @@ import (
 	"github.com/fado-project/fado/routing"
 )
 
-// Search is a search for buckets; what is empty narrows nothing.
+// Search is a search for buckets.
 type Search struct {
+	Key
+
 	Snapshot *routing.Snapshot
 	// Fleet is a look at all buckets; only a search by State needs it.
 	Fleet *Fleet
-	// Policy is that of a bucket or of one of its prefixes, Cluster has a copy of it, and Part is in its name.
-	State, Policy, Cluster, Part string
+	// OriginOf says who declares a bucket.
+	OriginOf Origins
+}
+
+// Names returns all names that match, sorted, as of the look.
+func (s *Search) Names() []string {
+	rows := s.Fleet.index(s.Snapshot, s.OriginOf).matching(s.Key)
+	names := make([]string, len(rows))
+	for i := range rows {
+		names[i] = rows[i].name
+	}
+	return names
 }
 
 // First returns the first names after one, so many at most, and how many match in all.
 func (s *Search) First(ctx context.Context, after string, most int) (names []string, total int, err error) {
+	if ix := s.indexed(); ix != nil {
+		names, total = ix.first(s.Key, after, most)
+		return names, total, ctx.Err()
+	}
 	s.each(func(name string) bool {
 		if !s.matches(name) {
 			return ctx.Err() == nil
@@ -34,6 +50,22 @@ func (s *Search) First(ctx context.Context, after string, most int) (names []str
 		return ctx.Err() == nil
 	})
 	return names, total, ctx.Err()
+}
+
+// IndexedFrom is how many buckets there are from which on searches go by the index of the last look
+// and not by the snapshot itself: they are a few seconds behind then, and cost a tenth.
+const IndexedFrom = 10_000
+
+// indexed returns the index to search in; nil where there is none, or buckets have come or gone since.
+func (s *Search) indexed() *index {
+	n := s.Snapshot.Len(catalog.KindBucket)
+	if s.Fleet == nil || n < IndexedFrom {
+		return nil
+	}
+	if ix := s.Fleet.index(s.Snapshot, s.OriginOf); len(ix.rows) == n {
+		return ix
+	}
+	return nil
 }
 
 // each yields the names that may match.
@@ -54,6 +86,9 @@ func (s *Search) matches(name string) bool {
 		return false
 	}
 	if s.State == control.BucketOK && !s.Fleet.ok(name) {
+		return false
+	}
+	if s.Origin != "" && s.OriginOf(name) != s.Origin {
 		return false
 	}
 	if s.Policy != "" && !slices.ContainsFunc(s.Snapshot.Of(name).Rules(), func(r catalog.PrefixRule) bool { return r.Policy == s.Policy }) {

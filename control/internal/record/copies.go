@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/state"
 )
@@ -72,4 +73,49 @@ func EachBucket(ctx context.Context, s Copies, f func(bucket string, rows []stat
 // Copies is what EachBucket reads of a store.
 type Copies interface {
 	EachCopy(ctx context.Context, f func(state.Copy) error) error
+}
+
+// CopyEvents says what became of copies that FaDO makes, in the order of next, then of what
+// is gone. The primary's is made by users; a rule that takes over another one's copy makes
+// none.
+func CopyEvents(before, next []state.Copy) (events []audit.CopyBody) {
+	type place struct{ prefix, cluster string }
+	at := func(c state.Copy) place { return place{c.Prefix, c.Cluster} }
+	was, left := make(map[place]catalog.CopyState, len(before)), make(map[place]bool, len(next))
+	for _, b := range before {
+		was[at(b)] = b.State
+	}
+	primary := ""
+	for _, n := range next {
+		left[at(n)] = true
+		if n.Primary {
+			primary = n.Cluster
+		}
+	}
+	note := func(e audit.CopyEvent, c state.Copy, from string) {
+		events = append(events, audit.CopyBody{Event: e, Movement: audit.Movement{
+			Prefix: c.Prefix, From: from, To: c.Cluster, Objects: c.Objects, Bytes: c.Bytes,
+		}})
+	}
+	for _, n := range next {
+		former, known := was[at(n)]
+		switch {
+		case n.Primary:
+		case !known && n.State == catalog.CopyWaiting:
+			note(audit.Created, n, primary)
+		case !known || former == n.State:
+		case n.State == catalog.CopySynced && !former.Leaves():
+			note(audit.Synced, n, primary)
+		case n.State.Leaves() && !former.Leaves():
+			note(audit.Left, n, "")
+		case n.State == catalog.CopyWaiting && former.Leaves():
+			note(audit.Created, n, primary) // it stays after all
+		}
+	}
+	for _, b := range before {
+		if !b.Primary && !left[at(b)] {
+			note(audit.Removed, b, "")
+		}
+	}
+	return events
 }

@@ -165,7 +165,7 @@ func (a *Apart) showsMark(ctx context.Context, bucket string, at, seen *site.Sit
 			return err
 		}
 		note := state.Upload{Bucket: bucket, Key: key, Cluster: at.Name(), Token: m.Note(), Started: a.o.Now()}
-		noted := a.o.Control.Store().PutUpload(ctx, note)
+		noted := a.o.Control.Store().Uploads().PutUpload(ctx, note)
 		defer a.removeMark(context.WithoutCancel(ctx), w, at, bucket, m)
 		if noted != nil {
 			return noted
@@ -186,6 +186,6 @@ func (a *Apart) removeMark(ctx context.Context, w storage.Writer, at *site.Site,
 	err := w.RemoveMark(ctx, bucket, m)
 	at.Observed(err)
 	if err == nil {
-		_ = a.o.Control.Store().DeleteUpload(ctx, bucket, m.Key, at.Name()) // swept away later, too
+		_ = a.o.Control.Store().Uploads().DeleteUpload(ctx, bucket, m.Key, at.Name()) // swept away later, too
 	}
 }

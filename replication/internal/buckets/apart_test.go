@@ -135,7 +135,7 @@ func TestMarkIsOnRecord(t *testing.T) {
 	t.Parallel()
 	w := pairOf(t, storage.ErrUnavailable, nil)
 	uploads := func() (all []state.Upload) {
-		w.Must(w.Store.EachUpload(t.Context(), func(u state.Upload) error {
+		w.Must(w.Store.Uploads().EachUpload(t.Context(), func(u state.Upload) error {
 			all = append(all, u)
 			return nil
 		}))

@@ -42,7 +42,7 @@ func New(c Control) *Store {
 
 // Of returns the rows of a bucket's copies.
 func (l *Store) Of(ctx context.Context, bucket string) ([]state.Copy, error) {
-	return l.ctl.Store().CopiesOf(ctx, bucket)
+	return l.ctl.Store().Catalogue().CopiesOf(ctx, bucket)
 }
 
 // Get returns one copy's row.

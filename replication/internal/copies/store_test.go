@@ -98,11 +98,18 @@ type fakeStore struct {
 	c *fakeControl
 }
 
-func (s fakeStore) CopiesOf(_ context.Context, buckets ...string) ([]state.Copy, error) {
-	s.c.mu.Lock()
-	s.c.reads++
-	defer s.c.mu.Unlock()
-	return slices.Clone(s.c.rows[buckets[0]]), nil
+func (s fakeStore) Catalogue() state.Catalogue { return fakeStoreCatalogue{of: s} }
+
+type fakeStoreCatalogue struct {
+	state.Catalogue
+	of fakeStore
+}
+
+func (s fakeStoreCatalogue) CopiesOf(_ context.Context, buckets ...string) ([]state.Copy, error) {
+	s.of.c.mu.Lock()
+	s.of.c.reads++
+	defer s.of.c.mu.Unlock()
+	return slices.Clone(s.of.c.rows[buckets[0]]), nil
 }
 
 func row(cluster string, s catalog.CopyState, objects int64) state.Copy {

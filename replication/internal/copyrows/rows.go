@@ -56,6 +56,15 @@ func Import(c *state.Copy) {
 	c.At, c.Born = 0, time.Time{}
 }
 
+// InCatalog returns what the catalogue holds of rows.
+func InCatalog(rows []state.Copy) []catalog.Copy {
+	copies := make([]catalog.Copy, len(rows))
+	for i, r := range rows {
+		copies[i] = r.Copy
+	}
+	return copies
+}
+
 // SyncedEverywhere reports whether a cluster has a synced copy of every rule of a bucket.
 func SyncedEverywhere(copies []catalog.Copy, cluster string) bool {
 	rules, synced := make(map[string]bool), 0

@@ -93,3 +93,11 @@ func TestFromCatalog(t *testing.T) {
 		t.Errorf("%d rows, want 2", len(rows))
 	}
 }
+
+func TestInCatalog(t *testing.T) {
+	t.Parallel()
+	rows := []state.Copy{{Bucket: "b", Copy: catalog.Copy{Cluster: "c1", Primary: true}, Objects: 3}, {Bucket: "b", Copy: catalog.Copy{Cluster: "c2"}}}
+	if got := InCatalog(rows); len(got) != 2 || got[0] != rows[0].Copy || got[1] != rows[1].Copy {
+		t.Errorf("%+v", got)
+	}
+}

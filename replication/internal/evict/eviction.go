@@ -32,7 +32,7 @@ type eviction struct {
 	anywhere bool         // users write at both sides
 
 	keep      func(key string) bool // keys that another copy in the cluster holds
-	versioned bool                  // the copy's bucket keeps versions
+	versioned bool                  // the copy's bucket keeps versions, or did
 	histories bool                  // the primary can have the history of what lies there
 
 	removed, kept atomic.Int64

@@ -85,11 +85,21 @@ func (e *Evictor) Evict(ctx context.Context, id ids.Copy) error {
 	if err := e.stillBehind(ctx, v); err != nil {
 		return err
 	}
+	late, err := e.o.Objects.HoldsLate(ctx, id)
+	if err != nil {
+		return err
+	}
+	if late && e.o.Router.Snapshot().Of(id.Bucket).Allows(id.Prefix, id.Cluster) {
+		return object.ErrHeld // nothing is in a hurry
+	}
 	if err := v.run(ctx, e.waiting(id)); err != nil {
 		return err
 	}
 	if err := e.keepBack(v); err != nil {
 		return err
+	}
+	if late {
+		return object.ErrHeld // they would go with the row, and the objects be back for good
 	}
 	return e.finish(ctx, v)
 }
@@ -165,14 +175,14 @@ func (e *Evictor) remember(v *eviction) {
 func (v *eviction) run(ctx context.Context, waiting []string) (err error) {
 	v.looked = true
 	v.keep = v.keeper()
-	if v.versioned, err = v.dst.KeepsVersions(ctx, v.id.Bucket); err != nil {
+	if v.versioned, err = v.dst.HasHistory(ctx, v.id.Bucket); err != nil {
 		return err
 	}
 	if v.anywhere && v.versioned {
 		return v.removeVersions(ctx)
 	}
 	if v.versioned {
-		if v.histories, err = v.o.Objects.Histories(ctx, object.Sides{Src: v.dst, Dst: v.src}, v.id.Bucket); err != nil {
+		if v.histories, err = v.o.Objects.Histories.Kept(ctx, object.Sides{Src: v.dst, Dst: v.src}, v.id.Bucket); err != nil {
 			return err
 		}
 	}

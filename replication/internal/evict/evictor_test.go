@@ -101,7 +101,7 @@ func TestEvictWithoutSource(t *testing.T) {
 	w.synced("a")
 	w.SetState("c2", catalog.CopyRemoving)
 	w.Fakes["c1"].UserDelete(bkt, "a")
-	w.Must(w.Fakes["c1"].RemoveBucket(t.Context(), bkt))
+	w.Must(w.Fakes["c1"].Writer().RemoveBucket(t.Context(), bkt))
 	w.WantErr(w.Evictor.Evict(t.Context(), at("c2")), object.ErrNoSource)
 	w.WantErr(w.Missing(), object.ErrNoSource)
 	if len(w.Fakes["c2"].Contents(bkt)) != 1 {
@@ -190,6 +190,13 @@ func TestEvictLooksAtWhatWaits(t *testing.T) {
 // allow any more, and nothing is listed for that again; they go on people's word, and no other ones.
 func TestHiddenHistoryIsReleased(t *testing.T) {
 	t.Parallel()
+	for name, suspended := range map[string]bool{"kept": false, "suspended": true} {
+		t.Run(name, func(t *testing.T) { hiddenHistoryIsReleased(t, suspended) })
+	}
+}
+
+func hiddenHistoryIsReleased(t *testing.T, suspended bool) {
+	t.Helper()
 	w := newWorld(t)
 	w.KeepTimes()
 	w.synced("a", "b")
@@ -200,6 +207,9 @@ func TestHiddenHistoryIsReleased(t *testing.T) {
 	}
 	w.Fakes["c1"].RemoveVersion(bkt, "a", w.History("c1", "a")[1].VersionID) // as a lifecycle rule does
 	w.Fakes["c2"].Replicate(bkt, "users", "shown")
+	if suspended {
+		w.Fakes["c2"].Suspend(bkt, true)
+	}
 	if _, err := w.Evictor.ReleaseHistory(t.Context(), bkt, "c2"); !errors.Is(err, ErrNoneLeaves) {
 		t.Errorf("of a copy that stays: %v", err)
 	}
@@ -294,7 +304,7 @@ func TestEvictWithoutBucket(t *testing.T) {
 	w.Fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
 		if op == "list" {
 			w.Fakes["c2"].UserDelete(bkt, "a")
-			w.Must(w.Fakes["c2"].RemoveBucket(t.Context(), bkt))
+			w.Must(w.Fakes["c2"].Writer().RemoveBucket(t.Context(), bkt))
 			return storage.ErrNoBucket
 		}
 		return nil

@@ -92,7 +92,7 @@ func (f *foreseen) ask(ctx context.Context, p listing.Pair) error {
 	if err != nil || dst == nil {
 		return err
 	}
-	owns, err := claimOn(ctx, v, ids.ObjectIn(v.id.Bucket, p.Key, v.id.Cluster)).Owns(ctx, p.Key, *dst)
+	owns, err := owned(ctx, v, ids.ObjectIn(v.id.Bucket, p.Key, v.id.Cluster), *dst)
 	if err != nil || !owns {
 		return err
 	}

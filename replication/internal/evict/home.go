@@ -15,10 +15,10 @@ import (
 // come below what the primary shows. It does nothing where the two can't have the same history.
 //
 // What has FaDO's mark came from a primary: that this one lacks it may be a user's removal, which is not
-// to be undone, so it is left for [object.Settler.RemoveForGood] to keep.
+// to be undone, so it is left for [object.Removals.ForGood] to keep.
 func (v *eviction) bringHome(ctx context.Context, ref ids.Object) error {
 	there := object.Sides{Src: v.dst, Dst: v.src}
-	if !v.histories || !v.o.Objects.WantsHistory(ref.Bucket, ref.Key) {
+	if !v.histories || !v.o.Objects.Histories.Wanted(ref.Bucket, ref.Key) {
 		return nil
 	}
 	ours, err := object.HistoryAt(ctx, v.dst, ref.Bucket, ref.Key, storage.MaxHistory)
@@ -43,7 +43,7 @@ func (v *eviction) bringHome(ctx context.Context, ref ids.Object) error {
 	}
 	op := guard.Op{Object: ids.ObjectIn(ref.Bucket, ref.Key, v.src.Name()), From: v.dst.Name(), Total: -1, ToPrimary: true}
 	return v.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
-		_, err := v.o.Objects.BringHistory(ctx, p, there, storage.MaxHistory, users)
+		_, err := v.o.Objects.Histories.Bring(ctx, p, there, storage.MaxHistory, users)
 		return err
 	})
 }

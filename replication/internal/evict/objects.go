@@ -109,7 +109,7 @@ func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) err
 	if dst == nil {
 		return v.dst.Absent(ctx, ref.Bucket, ref.Key)
 	}
-	owns, err := claimOn(ctx, v, ref).Owns(ctx, ref.Key, *dst)
+	owns, err := owned(ctx, v, ref, *dst)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,11 @@ func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) err
 	if err := v.bringHome(ctx, ref); err != nil {
 		return err
 	}
-	covered, err := v.o.Objects.RemoveForGood(ctx, p, object.Removal{At: at, Seen: *dst, Versioned: v.versioned})
+	covered, err := v.o.Objects.Removals.ForGood(ctx, p, object.Removal{At: at, Seen: *dst, Versioned: v.versioned})
+	if errors.Is(err, object.ErrBelow) {
+		v.stays(ref, err.Error())
+		return nil
+	}
 	if covered {
 		v.stays(ref, "versions of it are not known to be FaDO's; they stay below a delete marker")
 	}
@@ -143,12 +147,17 @@ func (v *eviction) judge(ctx context.Context, p *guard.Pass, ref ids.Object) err
 	return err
 }
 
-// claimOn is what FaDO's claim on one of the copy's objects rests on.
-func claimOn(ctx context.Context, v *eviction, ref ids.Object) object.Claim {
-	return object.Claim{
-		By: v.o.Objects, Bucket: ref.Bucket, Copy: v.row.Routed(), MadeBucket: copyrows.MadeBucket(v.rows, ref.Cluster),
-		At: object.Sides{Src: v.src, Dst: v.dst}, Foreign: v.o.Objects.Foreign(ctx, ref), OwnedUntil: object.OwnedUntil(v.row),
+// owned reports whether one of the copy's objects is FaDO's to remove.
+func owned(ctx context.Context, v *eviction, ref ids.Object, o storage.Object) (bool, error) {
+	foreign, err := v.o.Objects.Foreign(ctx, ref)
+	if err != nil {
+		return false, err
 	}
+	claim := object.Claim{
+		By: v.o.Objects.Provenance, Bucket: ref.Bucket, Copy: v.row.Routed(), MadeBucket: copyrows.MadeBucket(v.rows, ref.Cluster),
+		At: object.Sides{Src: v.src, Dst: v.dst}, Foreign: foreign, OwnedUntil: object.OwnedUntil(v.row),
+	}
+	return claim.Owns(ctx, ref.Key, o)
 }
 
 // elsewhere reports whether the object is where policy wants it now, by [object.ErrNotYet] if not. A
@@ -197,7 +206,7 @@ func (v *eviction) hidden(ctx context.Context, key string) error {
 		if err := v.bringHome(ctx, ref); err != nil {
 			return err
 		}
-		left, err := v.o.Objects.RemoveHidden(ctx, p, object.Sides{Src: v.src, Dst: v.dst})
+		left, err := v.o.Objects.Removals.Hidden(ctx, p, object.Sides{Src: v.src, Dst: v.dst})
 		if err == nil && left > 0 && !v.o.Router.Snapshot().Of(v.id.Bucket).Allows(key, v.id.Cluster) {
 			v.behind.note(key) // it must not be there
 		}

@@ -48,7 +48,7 @@ func (e *Evictor) releaseCopy(ctx context.Context, id ids.Copy) (objects int, er
 		return 0, err
 	}
 	v.keep = v.keeper()
-	if keeps, err := v.dst.KeepsVersions(ctx, id.Bucket); err != nil || !keeps {
+	if has, err := v.dst.HasHistory(ctx, id.Bucket); err != nil || !has {
 		return 0, err
 	}
 	for key, err := range v.dst.Reader().VersionedKeys(ctx, id.Bucket, id.Prefix) {

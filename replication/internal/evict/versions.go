@@ -109,7 +109,7 @@ func (v *eviction) keepVersion(ctx context.Context, ref ids.Object, o storage.Ve
 		}
 		op := guard.Op{Object: ids.ObjectIn(ref.Bucket, ref.Key, s.Name()), From: v.dst.Name(), Total: o.Size}
 		return v.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
-			_, err := v.o.Objects.Transfer(ctx, p, object.Sides{Src: v.dst, Dst: s}, o.Object, storage.CopyOptions{Version: &o, Below: true})
+			_, err := v.o.Objects.Writes.Transfer(ctx, p, object.Sides{Src: v.dst, Dst: s}, o.Object, storage.CopyOptions{Version: &o, Below: true})
 			return err
 		})
 	}

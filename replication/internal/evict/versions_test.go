@@ -20,16 +20,21 @@ func versioned(t *testing.T) *world {
 // A copy that leaves takes its versions along: all of them are the primary's as well.
 func TestEvictTakesVersions(t *testing.T) {
 	t.Parallel()
-	w := versioned(t)
-	w.synced("a", "b")
-	w.Fakes["c1"].UserDelete(bkt, "b")
-	w.Must(w.Fakes["c2"].Delete(t.Context(), bkt, "b", ""))
-	w.SetState("c2", catalog.CopyRemoving)
-	w.Must(w.Evictor.Evict(t.Context(), at("c2")))
-	w.WantBodies("c2", "a")
-	w.WantBodies("c2", "b")
-	w.WantBodies("c1", "a", "body of a")
-	w.WantBodies("c1", "b", "", "body of b")
+	for _, suspended := range []bool{false, true} {
+		w := versioned(t)
+		w.synced("a", "b")
+		w.Fakes["c1"].UserDelete(bkt, "b")
+		w.Must(w.Fakes["c2"].Writer().Delete(t.Context(), bkt, "b", ""))
+		if suspended { // what was kept before stays hidden
+			w.Fakes["c2"].Suspend(bkt, true)
+		}
+		w.SetState("c2", catalog.CopyRemoving)
+		w.Must(w.Evictor.Evict(t.Context(), at("c2")))
+		w.WantBodies("c2", "a")
+		w.WantBodies("c2", "b")
+		w.WantBodies("c1", "a", "body of a")
+		w.WantBodies("c1", "b", "", "body of b")
+	}
 }
 
 // What is written between the look at the versions and their removal stays.
@@ -42,7 +47,7 @@ func TestEvictKeepsWriteAfterTheLook(t *testing.T) {
 			w.synced("a")
 			if hidden {
 				w.Fakes["c1"].UserDelete(bkt, "a")
-				w.Must(w.Fakes["c2"].Delete(t.Context(), bkt, "a", ""))
+				w.Must(w.Fakes["c2"].Writer().Delete(t.Context(), bkt, "a", ""))
 			}
 			w.SetState("c2", catalog.CopyRemoving)
 			w.Fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {

@@ -23,9 +23,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeStorage is a storage that is only ever handed out.
-type fakeStorage struct{ storage.Storage }
+type fakeStorage struct{}
 
-func (fakeStorage) Close() {}
+func (fakeStorage) Reader() storage.Reader { return nil }
+func (fakeStorage) Writer() storage.Writer { return nil }
+func (fakeStorage) Close()                 {}
 
 // newTestGuard is a guard of a catalogue whose storages are fakes.
 func newTestGuard(router *routing.Router) *Guard {

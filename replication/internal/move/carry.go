@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,6 +29,9 @@ const carryRows = 100_000
 // around the move: later someone may be clearing it away.
 const absencePatience = 10 * time.Minute
 
+// heldBatch bounds the rows of held deletes that are stored at a time.
+const heldBatch = 512
+
 // carry is one pass over what users wrote at a former primary around the move.
 type carry struct {
 	o        *Options
@@ -43,8 +47,9 @@ type carry struct {
 	absent   []string   // such keys
 	row      state.Copy // of the new primary
 
+	listed  int                // objects that the new primary has
 	counted bool               // the deletes were, and may be made
-	gone    []string           // keys that are to be deleted at the new primary
+	gone    []storage.Object   // that are to be deleted at the new primary
 	told    []state.PendingKey // their rows
 }
 
@@ -94,6 +99,9 @@ func (c *carry) all(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if p.Dst != nil {
+			c.listed++
+		}
 		if p.Src == nil {
 			if c.absences && len(c.absent) < carryRows {
 				c.absent = append(c.absent, p.Key)
@@ -118,24 +126,61 @@ func (c *carry) all(ctx context.Context) error {
 // from there (see [carry.bring]) and is not there any more.
 //
 // Invariant: all of it is counted before the first goes, and what goes counts for the breaker. More than
-// it lets a copy lose is left alone, since absence is weak evidence: those objects are back at both.
+// it lets a copy lose is held, since absence is weak evidence, and so is half of the bucket and more that is not
+// there and that no feed told of: people may have cleared the former primary away before this pass came to
+// look, as after a restart. See [object.LateOf].
 func (c *carry) deletes(ctx context.Context) error {
+	told := make(map[string]bool, len(c.gone))
+	for _, o := range c.gone {
+		told[o.Key] = true
+	}
 	for _, key := range c.absent {
+		if told[key] {
+			continue
+		}
 		if _, err := c.one(ctx, key); err != nil {
 			return err
 		}
 	}
-	slices.Sort(c.gone)
-	c.gone = slices.Compact(c.gone)
+	slices.SortFunc(c.gone, func(a, b storage.Object) int { return strings.Compare(a.Key, b.Key) })
+	c.gone = slices.CompactFunc(c.gone, func(a, b storage.Object) bool { return a.Key == b.Key }) // one that was tried again
+	untold := len(c.gone) - len(told)
+	cleared := untold >= object.Doubtful && 2*untold >= c.listed
 	n := int64(len(c.gone))
-	if n > 0 && !c.o.Deletes.Lets(ctx, c.copyID(), c.row, n) {
-		c.o.Log.Warn("a former primary lacks more objects than max_deletes lets go: they stay at the new one, and are copied back",
-			zap.String("bucket", c.bucket), zap.String("from", c.old.Name()), zap.Int64("objects", n))
-		return c.o.Control.FinishPending(ctx, c.told...)
+	if n > 0 && (cleared || !c.o.Deletes.Lets(ctx, c.copyID(), c.row, n)) {
+		return c.hold(ctx)
 	}
 	c.counted = true
-	for _, key := range c.gone {
-		if _, err := c.one(ctx, key); err != nil {
+	for _, o := range c.gone {
+		if _, err := c.one(ctx, o.Key); err != nil {
+			return err
+		}
+	}
+	return c.o.Control.FinishPending(ctx, c.told...)
+}
+
+// hold has people decide about the deletes. Where none of them could be made when they are confirmed, the
+// objects are back at both.
+func (c *carry) hold(ctx context.Context) error {
+	safe, err := site.DeletesSafely(ctx, c.new, c.bucket)
+	if err != nil {
+		return err
+	}
+	log := c.o.Log.With(zap.String("bucket", c.bucket), zap.String("from", c.old.Name()), zap.Int("objects", len(c.gone)))
+	if !safe {
+		log.Warn("a former primary lacks more objects than may go: they stay at the new one, and are copied back")
+		return c.o.Control.FinishPending(ctx, c.told...)
+	}
+	log.Warn("a former primary lacks more objects than may go: the deletes are held")
+	for batch := range slices.Chunk(c.gone, heldBatch) {
+		var rows []state.Pending
+		for _, o := range batch {
+			rows = append(rows, state.Pending{
+				Bucket: c.bucket, Key: o.Key, Cluster: c.old.Name(), Size: o.Size, Since: c.o.Now(), Background: true,
+				Hold: state.HoldDeletes, Foreign: object.LateOf(o), Error: "it was deleted there around the move of the primary; " + object.ErrHeld.Error(),
+			})
+		}
+		if err := c.o.Control.AddPending(ctx, rows...); err != nil {
 			return err
 		}
 	}
@@ -150,7 +195,7 @@ func (c *carry) copyID() ids.Copy { return ids.CopyIn(c.bucket, c.row.Prefix, c.
 // after the move is no user's word on the bucket any more: it may be being cleared away.
 func (c *carry) noted(ctx context.Context) error {
 	filter := state.PendingFilter{Bucket: c.bucket, Cluster: c.new.Name()}
-	rows, err := c.o.Control.Store().ListPending(ctx, filter, state.PendingKey{}, carryRows)
+	rows, err := c.o.Control.Store().Queue().ListPending(ctx, filter, state.PendingKey{}, carryRows)
 	if err != nil {
 		return err
 	}
@@ -228,7 +273,7 @@ func (c *carry) object(ctx context.Context, key string) (did bool, err error) {
 // history brings along what users wrote around the move and then overwrote or deleted. What is older
 // was brought before the move: if the new primary lacks it now, a user removed it there.
 func (c *carry) history(ctx context.Context, p *guard.Pass) error {
-	return c.o.Objects.SettleHistory(ctx, p, object.Sides{Src: c.old, Dst: c.new}, func(v storage.Version) bool {
+	return c.o.Objects.Histories.Settle(ctx, p, object.Sides{Src: c.old, Dst: c.new}, func(v storage.Version) bool {
 		return !object.WrittenBefore(v.Object, c.since)
 	})
 }
@@ -261,7 +306,7 @@ func (c *carry) look(ctx context.Context, at *site.Site, key string) (*storage.O
 	if err != nil || o == nil {
 		return nil, err
 	}
-	o.Replica, err = c.o.Objects.Marked(ctx, c.bucket, at, *o)
+	o.Replica, err = c.o.Objects.Provenance.Marked(ctx, c.bucket, at, *o)
 	return o, err
 }
 
@@ -278,7 +323,7 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 		return false, nil
 	case dst != nil && storage.Compare(*src, *dst) == storage.Equal:
 		return false, nil
-	case c.o.Objects.Gave(c.bucket, key, c.old, c.new, *src):
+	case c.o.Objects.Provenance.Gave(c.bucket, key, c.old, c.new, *src):
 		return false, nil // it got over before, and was replaced or deleted there
 	}
 	if later, err := c.later(ctx, *src, dst); err != nil || later {
@@ -292,7 +337,7 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 		cond = storage.Condition{IfETag: dst.ETag}
 	}
 	err := c.changing(ctx, key, src.Size, func() error {
-		_, err := c.o.Objects.Transfer(ctx, p, object.Sides{Src: c.old, Dst: c.new}, *src, storage.CopyOptions{If: cond})
+		_, err := c.o.Objects.Writes.Transfer(ctx, p, object.Sides{Src: c.old, Dst: c.new}, *src, storage.CopyOptions{If: cond})
 		return err
 	})
 	return err == nil, err
@@ -301,10 +346,10 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 // deleted deletes at the new primary what a user deleted at the old one, once all such deletes are counted.
 func (c *carry) deleted(ctx context.Context, p *guard.Pass, dst storage.Object) (bool, error) {
 	if !c.counted {
-		c.gone = append(c.gone, p.Op().Key)
+		c.gone = append(c.gone, dst)
 		return false, nil
 	}
-	safe, err := c.deletesSafely(ctx)
+	safe, err := site.DeletesSafely(ctx, c.new, c.bucket)
 	if err != nil {
 		return false, err
 	}
@@ -315,7 +360,7 @@ func (c *carry) deleted(ctx context.Context, p *guard.Pass, dst storage.Object) 
 	if !c.o.Deletes.Take(ctx, c.copyID(), c.row) {
 		return false, nil
 	}
-	err = c.changing(ctx, p.Op().Key, 0, func() error { return c.o.Objects.Delete(ctx, p, c.new, dst) })
+	err = c.changing(ctx, p.Op().Key, 0, func() error { return c.o.Objects.Writes.Delete(ctx, p, c.new, dst) })
 	return err == nil, err
 }
 
@@ -329,7 +374,7 @@ func (c *carry) later(ctx context.Context, src storage.Object, dst *storage.Obje
 	case dst != nil:
 		return !dst.Replica && !object.WrittenBefore(*dst, h.came), nil
 	}
-	if keeps, err := c.new.KeepsVersions(ctx, c.bucket); err != nil || !keeps {
+	if keeps, err := c.new.HasHistory(ctx, c.bucket); err != nil || !keeps {
 		return false, err // nothing tells of a delete
 	}
 	ctx, cancel := c.new.Call(ctx)
@@ -339,18 +384,9 @@ func (c *carry) later(ctx context.Context, src storage.Object, dst *storage.Obje
 	return err == nil && v.Deleted && !object.WrittenBefore(v.Object, h.came), err
 }
 
-// deletesSafely reports whether an object can be deleted at the new primary so that what users
-// write there meanwhile stays: by a condition, or below a delete marker.
-func (c *carry) deletesSafely(ctx context.Context) (bool, error) {
-	if c.new.DeletesConditionally() {
-		return true, nil
-	}
-	return c.new.KeepsVersions(ctx, c.bucket)
-}
-
 // changing changes a key at the new primary by f.
 func (c *carry) changing(ctx context.Context, key string, size int64, f func() error) error {
-	return object.Unheard(ctx, c.o.Objects, ids.ObjectIn(c.bucket, key, c.new.Name()), size, []string{c.old.Name()}, f)
+	return c.o.Objects.Writes.Unheard(ctx, ids.ObjectIn(c.bucket, key, c.new.Name()), size, []string{c.old.Name()}, f)
 }
 
 // forbidden leaves an object that may no longer be written to the new primary, if it

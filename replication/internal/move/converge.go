@@ -80,7 +80,7 @@ func (g *Converger) compareOnce(ctx context.Context, rows []state.Copy, cluster 
 func (g *Converger) awaitNone(ctx context.Context, bucket, cluster string) error {
 	for until := g.o.Now().Add(g.o.Timing.Patience); ; {
 		signal := g.o.signal(bucket)
-		logs, err := g.o.Control.Store().Backlogs(ctx, bucket)
+		logs, err := g.o.Control.Store().Queue().Backlogs(ctx, bucket)
 		if err != nil {
 			return err
 		}

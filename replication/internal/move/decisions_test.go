@@ -82,7 +82,7 @@ func TestTrustPrimaryThatIsGone(t *testing.T) {
 	w := newWorld(t)
 	w.synced("a")
 	w.Fakes["c1"].UserDelete(bkt, "a")
-	w.Must(w.Fakes["c1"].RemoveBucket(t.Context(), bkt))
+	w.Must(w.Fakes["c1"].Writer().RemoveBucket(t.Context(), bkt))
 	w.WantErr(w.Decisions.TrustPrimary(t.Context(), bkt), object.ErrNoSource)
 }
 
@@ -155,7 +155,7 @@ func TestPartings(t *testing.T) {
 		t.Errorf("on a store of one's own: %+v", got)
 	}
 	w.o.Control = sharing{w.o.Control}
-	before, err := w.Fakes["c1"].Now(t.Context())
+	before, err := w.Fakes["c1"].Reader().Now(t.Context())
 	w.Must(err)
 	p.wait(t.Context(), bkt, w.Site("c1"), "c2")
 	got := p.of(bkt)

@@ -226,7 +226,7 @@ func (m *Mover) swapRoles(ctx context.Context, bucket, from, target string, cloc
 
 // backlog is what is pending of a bucket in a cluster.
 func (m *Mover) backlog(ctx context.Context, bucket, cluster string) (state.Backlog, error) {
-	logs, err := m.o.Control.Store().Backlogs(ctx, bucket)
+	logs, err := m.o.Control.Store().Queue().Backlogs(ctx, bucket)
 	for _, l := range logs {
 		if l.Cluster == cluster {
 			return l, err

@@ -207,6 +207,7 @@ func TestCarryOverCountsDeletes(t *testing.T) {
 		"too many with those before":      {bound: 9, before: 4, told: 6, stays: true},
 		"others' new objects don't count": {bound: 6, told: 3, untold: 3, others: 20, counts: true},
 		"no bound":                        {told: 9},
+		"no bound, all of it told":        {told: 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -233,12 +234,82 @@ func TestCarryOverCountsDeletes(t *testing.T) {
 			if len(got) != want {
 				t.Errorf("the new primary has %d objects, want %d: %q", len(got), want, got)
 			}
-			w.WantKeys(w.Pending())
+			var held []string
+			if test.stays {
+				for _, key := range deleted {
+					held = append(held, "c1/"+key)
+				}
+			}
+			w.WantKeys(w.Pending(), held...)
 			if test.counts && w.Deletes.Lets(t.Context(), at("c2"), w.Row("c2"), 1) {
 				t.Error("what was deleted does not count")
 			}
 		})
 	}
+}
+
+// Deletes around a move that are too many are held: no scan brings the objects back where they were deleted
+// before people decide, unless users write or delete them meanwhile.
+func TestLateDeletesAreHeld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Deletes.Bounds = func() object.MaxDeletes { return object.MaxDeletes{Objects: 1} }
+	w.formerly("a", "gone", "rewritten", "deleted", "recreated")
+	w.Fakes["c1"].Lose(bkt, "gone", "rewritten", "deleted", "recreated")
+	w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+	w.Fakes["c2"].User(bkt, "rewritten", "by a user")
+	w.Fakes["c2"].UserDelete(bkt, "deleted")
+	w.Fakes["c1"].User(bkt, "recreated", "by a user")
+	w.Must(w.Scanner.Scan(t.Context(), at("c1")))
+	rows := w.Pending()
+	w.WantKeys(rows, "c1/deleted", "c1/gone", "c1/recreated", "c1/rewritten")
+	for key, want := range map[string]state.Hold{"gone": state.HoldDeletes, "rewritten": state.HoldNone, "deleted": state.HoldNone} {
+		if r := rows["c1/"+key]; r.Hold != want || key == "gone" && (!object.IsLate(r) || r.Size == 0) {
+			t.Errorf("%s: the row is %+v", key, r)
+		}
+	}
+	w.WantErr(w.TryAll(), object.ErrConflict) // recreated
+	if got := w.Fakes["c1"].Contents(bkt); got["gone"] != "" || got["rewritten"] != "by a user" || got["recreated"] != "by a user" {
+		t.Errorf("the former primary has %q", got)
+	}
+	if held, err := w.Objects.HoldsLate(t.Context(), at("c1")); err != nil || !held {
+		t.Errorf("deletes are held: %v, %v", held, err)
+	}
+	w.SetState("c1", catalog.CopyRemoving)
+	w.WantErr(w.Evictor.Evict(t.Context(), at("c1")), object.ErrHeld)
+	if !w.HasRow("c1") || w.Fakes["c1"].Contents(bkt)["a"] == "" {
+		t.Error("the copy left before people decided")
+	}
+}
+
+// A former primary that people clear away before its last changes were brought along, because FaDO was
+// down for example, takes no bucket along that the breaker's bounds would let go.
+func TestAClearedFormerPrimaryTakesNothingAlong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Deletes.Bounds = func() object.MaxDeletes { return object.MaxDeletes{Objects: 1000, Percent: 10} }
+	keys := walktest.Keys(20)
+	w.formerly(keys...)
+	w.Fakes["c1"].Lose(bkt, keys...)
+	w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+	if n := len(w.Fakes["c2"].Contents(bkt)); n != len(keys) {
+		t.Errorf("the new primary has %d objects", n)
+	}
+	if held, err := w.Objects.HoldsLate(t.Context(), at("c1")); err != nil || !held {
+		t.Errorf("the deletes are held: %v, %v", held, err)
+	}
+}
+
+// Where none of them could be made once they are confirmed, they are not held.
+func TestLateDeletesThatCantBeMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Deletes.Bounds = func() object.MaxDeletes { return object.MaxDeletes{Objects: 1} }
+	w.formerly("a", "gone", "gone too")
+	w.Fakes["c2"].DeletePlainly()
+	w.Fakes["c1"].Lose(bkt, "gone", "gone too")
+	w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+	w.WantKeys(w.Pending())
 }
 
 // Deletes that the breaker begins to hold while a primary moves keep it from moving: behind the move
@@ -393,7 +464,7 @@ func TestConverge(t *testing.T) {
 		return rows, nil
 	}
 	w.Must(w.Copies.Update(t.Context(), bkt, anywhere))
-	rows, err := w.Store.CopiesOf(t.Context(), bkt)
+	rows, err := w.Store.Catalogue().CopiesOf(t.Context(), bkt)
 	w.Must(err)
 	if !MustConverge(w.Ctl.Router().Snapshot(), rows) {
 		t.Fatal("the policy says otherwise, and nothing is to be done")
@@ -430,11 +501,18 @@ type onlyBacklogs struct {
 	pending *pendingRows
 }
 
-func (b onlyBacklogs) Backlogs(context.Context, ...string) ([]state.Backlog, error) {
-	if b.pending.done.Load() {
+func (b onlyBacklogs) Queue() state.Queue { return onlyBacklogsQueue{of: b} }
+
+type onlyBacklogsQueue struct {
+	state.Queue
+	of onlyBacklogs
+}
+
+func (b onlyBacklogsQueue) Backlogs(context.Context, ...string) ([]state.Backlog, error) {
+	if b.of.pending.done.Load() {
 		return nil, nil
 	}
-	return []state.Backlog{b.pending.backlog}, nil
+	return []state.Backlog{b.of.pending.backlog}, nil
 }
 
 func TestAwaitSettled(t *testing.T) {

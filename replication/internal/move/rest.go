@@ -33,7 +33,7 @@ func (r rest) bring(ctx context.Context) (whole bool, err error) {
 	soon, cancel := context.WithTimeout(ctx, restPatience)
 	defer cancel()
 	for {
-		rows, err := r.o.Control.Store().ListPending(ctx, state.PendingFilter{Bucket: r.bucket, Cluster: r.target}, state.PendingKey{}, restRows)
+		rows, err := r.o.Control.Store().Queue().ListPending(ctx, state.PendingFilter{Bucket: r.bucket, Cluster: r.target}, state.PendingKey{}, restRows)
 		if err != nil {
 			return false, err
 		}

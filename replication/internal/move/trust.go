@@ -146,7 +146,7 @@ func (d *Decisions) enthrone(bucket, from, cluster string, rows []state.Copy) er
 func (d *Decisions) dropRows(ctx context.Context, bucket, cluster string) error {
 	filter := state.PendingFilter{Bucket: bucket, Cluster: cluster}
 	for {
-		rows, err := d.o.Control.Store().ListPending(ctx, filter, state.PendingKey{}, dropBatch)
+		rows, err := d.o.Control.Store().Queue().ListPending(ctx, filter, state.PendingKey{}, dropBatch)
 		if err != nil || len(rows) == 0 {
 			return err
 		}

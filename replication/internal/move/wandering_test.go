@@ -39,7 +39,7 @@ func (w *wandering) others(states ...catalog.CopyState) (in []string) {
 // latest is the time of the newest version anywhere.
 func (w *wandering) latest() (t time.Time) {
 	for _, f := range w.Fakes {
-		for h, err := range f.Histories(w.Context(), bkt, "") {
+		for h, err := range f.Reader().Histories(w.Context(), bkt, "") {
 			w.Must(err)
 			for _, v := range h.Versions {
 				if v.LastModified.After(t) {
@@ -56,7 +56,7 @@ func (w *wandering) step(rt *rapid.T, i int) {
 	f, key := w.Fakes[at], rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
 	for now, latest := (time.Time{}), w.latest(); !now.After(latest); { // the clocks agree
 		var err error
-		now, err = f.Now(w.Context())
+		now, err = f.Reader().Now(w.Context())
 		w.Must(err)
 	}
 	pick := func(of []string) string {

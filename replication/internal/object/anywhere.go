@@ -18,6 +18,15 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
+// Anywhere settles objects that users write in any of their clusters: the last writer wins. All
+// methods are safe for concurrent use.
+type Anywhere struct {
+	o         *Options
+	writes    *Writes
+	histories *Histories
+	damaged   *Damages
+}
+
 // side is one cluster that takes part in a key, with what its storage shows.
 type side struct {
 	*site.Site
@@ -30,7 +39,7 @@ type side struct {
 // convergence is one key in all clusters that take part in it.
 type convergence struct {
 	Task
-	by      *Settler
+	by      *Anywhere
 	primary string
 	copy    catalog.Copy // of the task's cluster
 	mine    *side
@@ -38,11 +47,11 @@ type convergence struct {
 	winner  *side
 }
 
-// settleAnywhere brings one object in one cluster in step with the version that wins among
+// settle brings one object in one cluster in step with the version that wins among
 // all clusters that can be asked. What stands there and beats the others stays, and the
 // others are noted. It is settleOnce for what may be written anywhere.
-func (e *Settler) settleAnywhere(ctx context.Context, t Task) (Outcome, error) {
-	m, err := e.meet(ctx, t)
+func (a *Anywhere) settle(ctx context.Context, t Task) (Outcome, error) {
+	m, err := a.meet(ctx, t)
 	if err != nil || m == nil {
 		return Moot, err
 	}
@@ -66,7 +75,7 @@ func (m *convergence) bringHistories(ctx context.Context) error {
 		}
 		op := guard.Op{Object: m.Object, From: s.Name(), Total: -1}
 		err := m.by.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
-			return m.by.SettleHistory(ctx, p, Sides{Src: s.Site, Dst: m.mine.Site}, nil)
+			return m.by.histories.Settle(ctx, p, Sides{Src: s.Site, Dst: m.mine.Site}, nil)
 		})
 		if err != nil {
 			return err
@@ -76,8 +85,8 @@ func (m *convergence) bringHistories(ctx context.Context) error {
 }
 
 // meet asks every cluster that takes part in the key; nil if there is nothing to settle.
-func (e *Settler) meet(ctx context.Context, t Task) (*convergence, error) {
-	snap := e.o.Router.Snapshot()
+func (a *Anywhere) meet(ctx context.Context, t Task) (*convergence, error) {
+	snap := a.o.Router.Snapshot()
 	rule, ok := snap.Of(t.Bucket).RuleOf(t.Key)
 	if !ok {
 		return nil, nil
@@ -92,15 +101,15 @@ func (e *Settler) meet(ctx context.Context, t Task) (*convergence, error) {
 	case c.State == catalog.CopyDraining, c.State == catalog.CopyRemoving:
 		return nil, ErrLeaving
 	}
-	m := &convergence{by: e, Task: t, primary: snap.Of(t.Bucket).Primary(), copy: c}
-	sides := e.sidesOf(snap, t, rule.Prefix)
-	e.ask(ctx, t, sides)
+	m := &convergence{by: a, Task: t, primary: snap.Of(t.Bucket).Primary(), copy: c}
+	sides := a.sidesOf(snap, t, rule.Prefix)
+	a.ask(ctx, t, sides)
 	return m, m.judge(sides)
 }
 
 // sidesOf lists the clusters that take part in a key: those with a copy that was begun, and
 // those whose copies leave and may hold versions that exist nowhere else.
-func (e *Settler) sidesOf(snap *routing.Snapshot, t Task, rule string) []*side {
+func (a *Anywhere) sidesOf(snap *routing.Snapshot, t Task, rule string) []*side {
 	var sides []*side
 	for _, c := range snap.Of(t.Bucket).Copies() {
 		leaves := c.State.Leaves()
@@ -117,7 +126,7 @@ func (e *Settler) sidesOf(snap *routing.Snapshot, t Task, rule string) []*side {
 			continue
 		}
 		s := &side{leaves: leaves}
-		if s.Site, s.err = e.o.Sites.Usable(c.Cluster); s.Site == nil {
+		if s.Site, s.err = a.o.Sites.Usable(c.Cluster); s.Site == nil {
 			s.Site = site.Absent(c.Cluster)
 		}
 		sides = append(sides, s)
@@ -126,19 +135,19 @@ func (e *Settler) sidesOf(snap *routing.Snapshot, t Task, rule string) []*side {
 }
 
 // ask looks at the key in all clusters at once.
-func (e *Settler) ask(ctx context.Context, t Task, sides []*side) {
+func (a *Anywhere) ask(ctx context.Context, t Task, sides []*side) {
 	var wg sync.WaitGroup
 	for _, s := range sides {
 		if s.err != nil {
 			continue
 		}
-		wg.Go(func() { s.err = e.look(ctx, s, t.Bucket, t.Key) })
+		wg.Go(func() { s.err = a.look(ctx, s, t.Bucket, t.Key) })
 	}
 	wg.Wait()
 }
 
 // look reads what a cluster shows under a key.
-func (e *Settler) look(ctx context.Context, s *side, bucket, key string) error {
+func (a *Anywhere) look(ctx context.Context, s *side, bucket, key string) error {
 	ctx, cancel := s.Call(ctx)
 	defer cancel()
 	err := s.KnownVersioned(ctx, bucket)
@@ -222,7 +231,7 @@ func (m *convergence) decide(ctx context.Context) (Outcome, error) {
 
 // isDamaged says whether what stands here was found to have other bytes than it should.
 func (m *convergence) isDamaged() bool {
-	return m.mine.now.ETag != "" && (m.Task.Damaged || m.by.Damaged.Is(m.Object, m.mine.now.Object))
+	return m.mine.now.ETag != "" && (m.Task.Damaged || m.by.damaged.Is(m.Object, m.mine.now.Object))
 }
 
 // identicalReplica returns another cluster that shows the version that stands here, undamaged as far as
@@ -230,7 +239,7 @@ func (m *convergence) isDamaged() bool {
 func (m *convergence) identicalReplica() *side {
 	for _, s := range m.sides {
 		ref := ids.ObjectIn(m.Bucket, m.Key, s.Name())
-		if s != m.mine && storage.CompareVersions(s.now, m.mine.now) == 0 && !m.by.Damaged.Is(ref, s.now.Object) {
+		if s != m.mine && storage.CompareVersions(s.now, m.mine.now) == 0 && !m.by.damaged.Is(ref, s.now.Object) {
 			return s
 		}
 	}
@@ -248,13 +257,13 @@ func (m *convergence) act(ctx context.Context, p *guard.Pass) (Outcome, error) {
 		return m.writeDeleteMarker(ctx, p)
 	}
 	cond := storage.Condition{Absent: m.mine.now.ETag == "", IfETag: m.mine.now.ETag}
-	n, err := m.by.Transfer(ctx, p, Sides{Src: m.winner.Site, Dst: m.mine.Site}, m.winner.now.Object,
+	n, err := m.by.writes.Transfer(ctx, p, Sides{Src: m.winner.Site, Dst: m.mine.Site}, m.winner.now.Object,
 		storage.CopyOptions{If: cond, Version: &m.winner.now})
 	if err != nil {
 		return 0, err
 	}
 	if p.Op().Rewrite {
-		m.by.Damaged.Drop(m.Object)
+		m.by.damaged.Drop(m.Object)
 	}
 	d := copies.Delta{Bytes: n - m.mine.now.Size}
 	if cond.Absent {
@@ -269,7 +278,7 @@ func (m *convergence) act(ctx context.Context, p *guard.Pass) (Outcome, error) {
 func (m *convergence) writeDeleteMarker(ctx context.Context, p *guard.Pass) (Outcome, error) {
 	hides := m.mine.now.ETag != ""
 	if hides {
-		row, err := m.by.row(ctx, m.id())
+		row, err := copyRow(ctx, m.by.o.Control.Store(), m.id())
 		if err != nil {
 			return 0, err
 		}
@@ -326,8 +335,8 @@ func (m *convergence) noteOthers(ctx context.Context, v Outcome) error {
 
 // Covers reports whether settling an object, where anywhere is written, would put a delete
 // marker over it.
-func (e *Settler) Covers(ctx context.Context, ref ids.Object) (bool, error) {
-	m, err := e.meet(ctx, Task{Object: ref})
+func (a *Anywhere) Covers(ctx context.Context, ref ids.Object) (bool, error) {
+	m, err := a.meet(ctx, Task{Object: ref})
 	if err != nil || m == nil {
 		return false, err
 	}
@@ -337,26 +346,26 @@ func (e *Settler) Covers(ctx context.Context, ref ids.Object) (bool, error) {
 // Restore undoes a delete that the breaker holds, where anywhere is written: the object gets
 // a version that is newer than the delete marker, in the cluster that shows the marker, and
 // wins.
-func (e *Settler) Restore(ctx context.Context, ref ids.Object, size int64) error {
-	m, err := e.meet(ctx, Task{Object: ref, Size: size})
+func (a *Anywhere) Restore(ctx context.Context, ref ids.Object, size int64) error {
+	m, err := a.meet(ctx, Task{Object: ref, Size: size})
 	if err != nil || m == nil || !m.winner.now.Deleted || m.mine.now.ETag == "" {
 		return err // it is there again, or gone here too
 	}
 	to := m.winner
-	if err := Identified(ctx, e.o.Control.Store(), ref.Bucket, m.mine.Site, to.Site); err != nil {
+	if err := Identified(ctx, a.o.Control.Store(), ref.Bucket, m.mine.Site, to.Site); err != nil {
 		return err // people decided about other buckets
 	}
 	at := ids.ObjectIn(ref.Bucket, ref.Key, to.Name())
-	unlock, err := e.o.Guard.Lock(ctx, at)
+	unlock, err := a.o.Guard.Lock(ctx, at)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	again := m.mine.now.Rewritten(storage.CoverTime(to.now))
 	op := guard.Op{Object: at, From: ref.Cluster, Total: size}
-	err = e.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
-		return Unheard(ctx, e, at, size, nil, func() error {
-			_, err := e.Transfer(ctx, p, Sides{Src: m.mine.Site, Dst: to.Site}, m.mine.now.Object,
+	err = a.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+		return a.writes.Unheard(ctx, at, size, nil, func() error {
+			_, err := a.writes.Transfer(ctx, p, Sides{Src: m.mine.Site, Dst: to.Site}, m.mine.now.Object,
 				storage.CopyOptions{If: storage.Condition{Absent: true}, Version: &again})
 			return err
 		})

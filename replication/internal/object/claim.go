@@ -2,19 +2,16 @@ package object
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/replication/internal/ids"
-	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
 // Claim is what FaDO's claim on an object at a copy rests on.
 type Claim struct {
-	By         *Settler // knows what it copied lately
+	By         *Provenance
 	Bucket     string
 	Copy       catalog.Copy
 	MadeBucket bool  // FaDO made the physical bucket
@@ -67,39 +64,6 @@ func ForeignOf(o storage.Object) state.Foreign {
 func (c Claim) compared(key string) bool {
 	return c.Copy.Verified ||
 		(c.Copy.State == catalog.CopySyncing && c.Copy.Cursor != "" && key <= c.Copy.Cursor)
-}
-
-// Gave reports whether FaDO copied this version of an object from one storage to another
-// lately: this write of it, not another of the same content.
-func (e *Settler) Gave(bucket, key string, from, to *site.Site, o storage.Object) bool {
-	was, ok := e.given.Get(givenRef(bucket, key, from, to))
-	return ok && was.ETag == o.ETag && was.Size == o.Size &&
-		(nullID(was.VersionID) || nullID(o.VersionID) || was.VersionID == o.VersionID) &&
-		was.LastModified.Truncate(time.Second).Equal(o.LastModified.Truncate(time.Second))
-}
-
-// Marked reports whether FaDO wrote this very version of an object. A stamped one may also be a
-// server-side copy of what FaDO wrote under the same key, which carries the stamp along; the
-// storage need not be asked for what this instance wrote last.
-func (e *Settler) Marked(ctx context.Context, bucket string, at *site.Site, o storage.Object) (bool, error) {
-	if !o.Replica || o.Token == "" {
-		return o.Replica, nil
-	}
-	if last, ok := e.tokens.Get(ids.ObjectIn(bucket, o.Key, at.Name())); ok && last == o.Token {
-		return true, nil
-	}
-	ctx, cancel := at.Call(ctx)
-	defer cancel()
-	repeats, err := at.Reader().Repeats(ctx, bucket, o)
-	at.Observed(err)
-	if err != nil {
-		return false, fmt.Errorf("asking %s whose an object is: %w", at.Name(), err)
-	}
-	return !repeats, nil
-}
-
-func givenRef(bucket, key string, from, to *site.Site) ids.Object {
-	return ids.ObjectIn(bucket, key, from.Name()+">"+to.Name())
 }
 
 // WrittenBefore reports whether an object was written before a moment, both by the clock

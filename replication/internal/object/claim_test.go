@@ -24,7 +24,7 @@ func TestOwns(t *testing.T) {
 	until := time.Unix(1000, 0)
 	before, after := until.Add(-time.Second), until.Add(time.Second)
 	gave := storage.Object{Key: "given", ETag: "e", Size: 3, LastModified: after}
-	w.given.Note(givenRef(bkt, "given", c2, c1), gave)
+	w.Provenance.given.Note(givenRef(bkt, "given", c2, c1), gave)
 	again := gave // the same content, written by a user
 	again.LastModified = after.Add(time.Second)
 	verified := state.Copy{Bucket: bkt, Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}, VerifiedAt: time.Unix(1, 0), OwnedUntil: until}
@@ -67,7 +67,7 @@ func TestOwns(t *testing.T) {
 		{"given, in a copy that was not compared", fresh, "given", gave, "", false},
 	} {
 		c := Claim{
-			By: w.Settler, Bucket: bkt, Copy: tc.row.Routed(), MadeBucket: tc.row.MadeBucket, At: Sides{Src: c1, Dst: c2},
+			By: w.Provenance, Bucket: bkt, Copy: tc.row.Routed(), MadeBucket: tc.row.MadeBucket, At: Sides{Src: c1, Dst: c2},
 			Foreign: tc.foreign, OwnedUntil: OwnedUntil(tc.row),
 		}
 		if got, err := c.Owns(t.Context(), tc.key, tc.o); err != nil || got != tc.want {

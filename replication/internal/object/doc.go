@@ -13,5 +13,9 @@
 //     Everything else is foreign: [ErrConflict], and it is left alone.
 //   - Deletes are counted by [Deletes] before they are applied, and held beyond its bounds.
 //
+// What a [Settler] settles objects with may be used by itself, under a pass of the guard: [Writes] bring
+// and remove one object, [Histories] bring the versions below it, [Removals] take it away for
+// good, [Anywhere] is for what users write in any cluster, and [Provenance] tells what is FaDO's own.
+//
 // Callers hold a slot of package limit for what they have settled.
 package object

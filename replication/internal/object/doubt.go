@@ -88,7 +88,7 @@ func (d *Doubt) LostLatest(ctx context.Context, at Sides, bucket string, ours fu
 
 // deletedByUser reports whether the primary's bucket remembers that a key was deleted.
 func deletedByUser(ctx context.Context, at Sides, bucket, key string) (bool, error) {
-	if versioned, err := at.Src.KeepsVersions(ctx, bucket); err != nil || !versioned {
+	if versioned, err := at.Src.HasHistory(ctx, bucket); err != nil || !versioned {
 		return false, err
 	}
 	ctx, cancel := at.Src.Call(ctx)

@@ -88,7 +88,7 @@ func TestLostLatest(t *testing.T) {
 				if _, err := w.Settle(t.Context(), Task{Object: ids.ObjectIn(bkt, key, "c2")}); err != nil {
 					t.Fatal(err)
 				}
-				o, err := w.fakes["c2"].Stat(t.Context(), bkt, key)
+				o, err := w.fakes["c2"].Reader().Stat(t.Context(), bkt, key)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -97,7 +97,7 @@ func TestLostLatest(t *testing.T) {
 			}
 			if test.newer {
 				w.fakes["c1"].User(bkt, "z", "newer")
-				newer, err := w.fakes["c1"].Stat(t.Context(), bkt, "z")
+				newer, err := w.fakes["c1"].Reader().Stat(t.Context(), bkt, "z")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -109,7 +109,7 @@ func TestLostLatest(t *testing.T) {
 			for i := range test.theirs {
 				key := fmt.Sprintf("theirs%02d", i)
 				w.fakes["c2"].User(bkt, key, "x")
-				o, err := w.fakes["c2"].Stat(t.Context(), bkt, key)
+				o, err := w.fakes["c2"].Reader().Stat(t.Context(), bkt, key)
 				if err != nil {
 					t.Fatal(err)
 				}

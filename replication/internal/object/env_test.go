@@ -77,19 +77,33 @@ type bookStore struct {
 	b *book
 }
 
-func (s bookStore) CopiesOf(context.Context, ...string) ([]state.Copy, error) {
-	s.b.mu.Lock()
-	defer s.b.mu.Unlock()
-	return slices.Clone(s.b.copies), nil
+func (s bookStore) Catalogue() state.Catalogue { return bookStoreCatalogue{of: s} }
+
+type bookStoreCatalogue struct {
+	state.Catalogue
+	of bookStore
 }
 
-func (s bookStore) ListPending(_ context.Context, f state.PendingFilter, after state.PendingKey, _ int) ([]state.Pending, error) {
-	s.b.mu.Lock()
-	defer s.b.mu.Unlock()
-	if r, ok := s.b.pending[ids.ObjectIn(f.Bucket, after.Key, f.Cluster)]; ok {
-		return []state.Pending{r}, s.b.err
+func (s bookStoreCatalogue) CopiesOf(context.Context, ...string) ([]state.Copy, error) {
+	s.of.b.mu.Lock()
+	defer s.of.b.mu.Unlock()
+	return slices.Clone(s.of.b.copies), nil
+}
+
+func (s bookStore) Queue() state.Queue { return bookStoreQueue{of: s} }
+
+type bookStoreQueue struct {
+	state.Queue
+	of bookStore
+}
+
+func (s bookStoreQueue) ListPending(_ context.Context, f state.PendingFilter, after state.PendingKey, _ int) ([]state.Pending, error) {
+	s.of.b.mu.Lock()
+	defer s.of.b.mu.Unlock()
+	if r, ok := s.of.b.pending[ids.ObjectIn(f.Bucket, after.Key, f.Cluster)]; ok {
+		return []state.Pending{r}, s.of.b.err
 	}
-	return nil, s.b.err
+	return nil, s.of.b.err
 }
 
 type sink struct{}
@@ -170,7 +184,7 @@ func (w *world) fail(cluster, op string, err error) {
 
 func (w *world) stat(cluster string) storage.Object {
 	w.Helper()
-	o, err := w.fakes[cluster].Stat(w.Context(), bkt, "k")
+	o, err := w.fakes[cluster].Reader().Stat(w.Context(), bkt, "k")
 	if err != nil {
 		w.Fatal(err)
 	}

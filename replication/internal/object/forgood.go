@@ -8,19 +8,26 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/report"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/storage"
 )
+
+// Removals take objects away for good. All methods are safe for concurrent use.
+type Removals struct {
+	report *report.Report
+	writes *Writes
+}
 
 // Removal is an object that is to leave a storage for good.
 type Removal struct {
 	At        Sides          // from Dst; Src is the primary's, nil where it can't be asked
 	Seen      storage.Object // what the decision was made by
-	Versioned bool           // the bucket keeps versions
+	Versioned bool           // the bucket keeps versions, or did until versioning was suspended
 	Recorded  bool           // the store has on record that FaDO put Seen there
 }
 
-// RemoveForGood takes an operation's object away.
+// ForGood takes an operation's object away.
 //
 // Where the bucket keeps versions, what goes for good are versions that were looked at, each
 // by its ID, and of those the ones FaDO can be told to have written ([wrote]). What is
@@ -28,23 +35,23 @@ type Removal struct {
 // covered is true. Of the versions below the one that was looked at only those go that the primary
 // has, too: this may have been the primary once, or have got a primary's history from it, and what
 // is left of that may be nowhere else. What a user removed at the primary can't be told from that.
-func (e *Settler) RemoveForGood(ctx context.Context, p *guard.Pass, r Removal) (covered bool, err error) {
+func (rs *Removals) ForGood(ctx context.Context, p *guard.Pass, r Removal) (covered bool, err error) {
 	if r.Versioned {
-		covered, err = e.removeVersions(ctx, p, r)
+		covered, err = rs.versions(ctx, p, r)
 	} else {
-		err = e.Delete(ctx, p, r.At.Dst, r.Seen)
+		err = rs.writes.Delete(ctx, p, r.At.Dst, r.Seen)
 	}
 	if err != nil {
 		return false, err
 	}
-	e.o.Report.Removed(p.Op().Object)
+	rs.report.Removed(p.Op().Object)
 	return covered, nil
 }
 
-func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) (covered bool, err error) {
+func (rs *Removals) versions(ctx context.Context, p *guard.Pass, r Removal) (covered bool, err error) {
 	vs, err := VersionsAt(ctx, r.At.Dst, p.Op().Bucket, p.Op().Key)
 	if errors.Is(err, storage.ErrUnsupported) {
-		return true, e.Delete(ctx, p, r.At.Dst, r.Seen)
+		return true, rs.writes.Delete(ctx, p, r.At.Dst, r.Seen)
 	}
 	if err != nil {
 		return false, err
@@ -52,7 +59,7 @@ func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) 
 	if len(vs) == 0 {
 		return false, nil // it went meanwhile
 	}
-	ours, err := e.wrote(ctx, p, r, vs)
+	ours, err := wrote(ctx, p, r, vs)
 	if err != nil {
 		return false, err
 	}
@@ -69,22 +76,48 @@ func (e *Settler) removeVersions(ctx context.Context, p *guard.Pass, r Removal) 
 	if err != nil {
 		return false, err
 	}
+	ours, err = apartFromNull(ctx, p.Op().Bucket, r, vs, ours)
+	if err != nil {
+		return false, err
+	}
 	// The marker first: no version below may come to be the current one.
-	if err := e.Delete(ctx, p, r.At.Dst, r.Seen); err != nil {
+	if err := rs.writes.Delete(ctx, p, r.At.Dst, r.Seen); err != nil {
 		return false, err
 	}
 	return true, DropVersions(ctx, p, r.At.Dst, ours)
 }
 
-// RemoveHidden removes what is left of an operation's object, which has no current version:
+// ErrBelow says that an object can't be removed because a version below it would go, too.
+var ErrBelow = errors.New("a delete marker would take the place of a version that is not known to be FaDO's: the bucket's versioning is suspended")
+
+// apartFromNull returns those of FaDO's versions that are still there below a delete marker: where versioning is
+// suspended, the marker is the null version, and takes the place of the one before. That must be none but the
+// object that was looked at.
+func apartFromNull(ctx context.Context, bucket string, r Removal, vs, ours []storage.Version) ([]storage.Version, error) {
+	i := slices.IndexFunc(vs, isNull)
+	if i < 0 {
+		return ours, nil
+	}
+	if keeps, err := r.At.Dst.KeepsVersions(ctx, bucket); err != nil || keeps {
+		return ours, err
+	}
+	if !vs[i].Deleted && !isSeen(vs[i], r.Seen) {
+		return nil, ErrBelow
+	}
+	return slices.DeleteFunc(ours, isNull), nil
+}
+
+func isNull(v storage.Version) bool { return v.VersionID == "null" }
+
+// Hidden removes what is left of an operation's object, which has no current version:
 // those versions that FaDO wrote and that the primary has, too, and the delete markers if no other
 // version is left. It returns how many are left that hold content.
-func (e *Settler) RemoveHidden(ctx context.Context, p *guard.Pass, at Sides) (left int, err error) {
+func (rs *Removals) Hidden(ctx context.Context, p *guard.Pass, at Sides) (left int, err error) {
 	vs, err := VersionsAt(ctx, at.Dst, p.Op().Bucket, p.Op().Key)
 	if err != nil {
 		return 0, err
 	}
-	ours, err := e.wrote(ctx, p, Removal{At: at, Versioned: true}, vs)
+	ours, err := wrote(ctx, p, Removal{At: at, Versioned: true}, vs)
 	if err != nil {
 		return 0, err
 	}
@@ -130,7 +163,7 @@ func isSeen(v storage.Version, o storage.Object) bool {
 // A version is FaDO's if it has the mark or the stamp of that very version; a version ID that
 // FaDO derived; the identity of a version that the primary has; or if the store has it on
 // record. Of two with one stamp the newer is a server-side copy that a user made.
-func (e *Settler) wrote(ctx context.Context, p *guard.Pass, r Removal, vs []storage.Version) (ours []storage.Version, err error) {
+func wrote(ctx context.Context, p *guard.Pass, r Removal, vs []storage.Version) (ours []storage.Version, err error) {
 	var theirs []storage.Version
 	if r.At.Src != nil && slices.ContainsFunc(vs, func(v storage.Version) bool { return !v.Deleted && !v.Replica }) {
 		theirs, err = VersionsAt(ctx, r.At.Src, p.Op().Bucket, p.Op().Key)

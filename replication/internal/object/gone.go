@@ -33,7 +33,8 @@ import (
 // goneVersions are those of a task's key that the primary's storage told it has removed.
 type goneVersions struct {
 	Task
-	e    *Settler
+	o    *Options
+	hist *Histories
 	pass *guard.Pass
 	at   Sides
 	id   ids.Copy
@@ -48,7 +49,7 @@ func (s *goneVersions) drop(ctx context.Context) (dropped bool, err error) {
 	if s.Gone == "" {
 		return true, nil
 	}
-	if kept, err := s.e.keepsHistory(ctx, s.at, s.Bucket, s.Key); err != nil || !kept {
+	if kept, err := s.hist.keeps(ctx, s.at, s.Bucket, s.Key); err != nil || !kept {
 		return true, err
 	}
 	ours, err := HistoryAt(ctx, s.at.Dst, s.Bucket, s.Key, storage.MaxHistory)
@@ -109,19 +110,19 @@ func (s *goneVersions) remove(ctx context.Context, gone, ours, left []storage.Ve
 	if err != nil {
 		return err
 	}
-	if !s.e.o.Deletes.Take(ctx, s.id, row) {
-		s.e.o.Deletes.Hold(ctx, s.id)
+	if !s.o.Deletes.Take(ctx, s.id, row) {
+		s.o.Deletes.Hold(ctx, s.id)
 		return ErrHeld
 	}
 	err = DropVersions(ctx, s.pass, s.at.Dst, gone)
 	if LosesHistory(err) || errors.Is(err, storage.ErrLocked) {
-		s.e.o.Log.Warn("versions that were removed from the primary stay at a copy", zap.String("bucket", s.Bucket),
+		s.o.Log.Warn("versions that were removed from the primary stay at a copy", zap.String("bucket", s.Bucket),
 			zap.String("key", s.Key), zap.String("cluster", s.Cluster), zap.Error(err))
 		return nil
 	}
 	if err == nil && !s.Counted {
 		was, is := shownOf(ours), shownOf(left)
-		s.e.o.Copies.Tally(s.id, copies.Delta{Objects: is.Objects - was.Objects, Bytes: is.Bytes - was.Bytes})
+		s.o.Copies.Tally(s.id, copies.Delta{Objects: is.Objects - was.Objects, Bytes: is.Bytes - was.Bytes})
 	}
 	return err
 }

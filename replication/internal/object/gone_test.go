@@ -37,7 +37,7 @@ func (w *world) settleGone(gone state.VersionIDs) error {
 // contents are the IDs of the versions of k in a cluster that hold content, newest first.
 func (w *world) contents(cluster string) (all []string) {
 	w.Helper()
-	h, err := w.fakes[cluster].History(w.Context(), bkt, "k", storage.MaxHistory)
+	h, err := w.fakes[cluster].Reader().History(w.Context(), bkt, "k", storage.MaxHistory)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -19,13 +19,19 @@ import (
 // is brought comes below what is there by its time, or is a delete marker where nothing is shown.
 // Whatever the order, the interruption or the race, it can be done again.
 
+// Histories bring the histories of keys along. All methods are safe for concurrent use.
+type Histories struct {
+	o      *Options
+	writes *Writes
+}
+
 // lostHistory names what a copy lacks whose versions can't be copied, as a subject of "... are
 // not kept".
 const lostHistory = "some older versions"
 
-// Histories reports whether the histories of a bucket's keys can be the same in two places: both
+// Kept reports whether the histories of a bucket's keys can be the same in two places: both
 // storages keep versions with IDs and times of their own, and so do both buckets.
-func (e *Settler) Histories(ctx context.Context, at Sides, bucket string) (bool, error) {
+func (h *Histories) Kept(ctx context.Context, at Sides, bucket string) (bool, error) {
 	for _, s := range []*site.Site{at.Src, at.Dst} {
 		if keeps, err := s.Reader().KeepsTimes(ctx); err != nil || !keeps {
 			return false, err
@@ -39,18 +45,18 @@ func (e *Settler) Histories(ctx context.Context, at Sides, bucket string) (bool,
 	return err == nil && src != storage.VersioningOff, err
 }
 
-// WantsHistory reports whether a key's policy wants its history at every copy. Storages keep one
+// Wanted reports whether a key's policy wants its history at every copy. Storages keep one
 // version of a key that ends in /.
-func (e *Settler) WantsHistory(bucket, key string) bool {
-	return !strings.HasSuffix(key, "/") && e.o.Router.Snapshot().Of(bucket).KeepsHistory(key)
+func (h *Histories) Wanted(bucket, key string) bool {
+	return !strings.HasSuffix(key, "/") && h.o.Router.Snapshot().Of(bucket).KeepsHistory(key)
 }
 
-// keepsHistory is both of a key, in two places.
-func (e *Settler) keepsHistory(ctx context.Context, at Sides, bucket, key string) (bool, error) {
-	if !e.WantsHistory(bucket, key) {
+// keeps is both of a key, in two places.
+func (h *Histories) keeps(ctx context.Context, at Sides, bucket, key string) (bool, error) {
+	if !h.Wanted(bucket, key) {
 		return false, nil
 	}
-	return e.Histories(ctx, at, bucket)
+	return h.Kept(ctx, at, bucket)
 }
 
 // recent is how many of a key's newest versions a change of it looks at, so that its cost does not grow
@@ -104,10 +110,10 @@ func unseen(there []storage.Version, v storage.Version) bool {
 	return v.Deleted && (len(there) == 0 || there[0].Deleted)
 }
 
-// BringHistory brings those versions of an operation's key that the destination lacks there, as
+// Bring brings those versions of an operation's key that the destination lacks there, as
 // far as that changes nothing that is shown there, and which among them are asked for; nil: all.
 // It looks at the newest limit of them, and returns how many it brought.
-func (e *Settler) BringHistory(ctx context.Context, p *guard.Pass, at Sides, limit int, which func(storage.Version) bool) (n int, err error) {
+func (h *Histories) Bring(ctx context.Context, p *guard.Pass, at Sides, limit int, which func(storage.Version) bool) (n int, err error) {
 	bucket, key := p.Op().Bucket, p.Op().Key
 	src, err := HistoryAt(ctx, at.Src, bucket, key, limit)
 	if err != nil || OnlyShown(src.Versions) {
@@ -121,7 +127,7 @@ func (e *Settler) BringHistory(ctx context.Context, p *guard.Pass, at Sides, lim
 		src.Versions = slices.DeleteFunc(src.Versions, func(v storage.Version) bool { return !which(v) })
 	}
 	for _, v := range Missing(src, dst) {
-		if err := e.bringVersion(ctx, p, at, v); err != nil {
+		if err := h.bringVersion(ctx, p, at, v); err != nil {
 			return n, fmt.Errorf("version %s: %w", v.VersionID, err)
 		}
 		n++
@@ -133,9 +139,9 @@ func (e *Settler) BringHistory(ctx context.Context, p *guard.Pass, at Sides, lim
 // the key is for.
 func OnlyShown(vs []storage.Version) bool { return len(vs) == 0 || len(vs) == 1 && !vs[0].Deleted }
 
-func (e *Settler) bringVersion(ctx context.Context, p *guard.Pass, at Sides, v storage.Version) error {
+func (h *Histories) bringVersion(ctx context.Context, p *guard.Pass, at Sides, v storage.Version) error {
 	if !v.Deleted {
-		_, err := e.Transfer(ctx, p, at, v.Object, storage.CopyOptions{Version: &v, Below: true})
+		_, err := h.writes.Transfer(ctx, p, at, v.Object, storage.CopyOptions{Version: &v, Below: true})
 		if errors.Is(err, storage.ErrPrecondition) && storage.At(err) == at.Src.Name() {
 			return nil // it was removed meanwhile
 		}
@@ -155,17 +161,17 @@ func (e *Settler) bringVersion(ctx context.Context, p *guard.Pass, at Sides, v s
 	return nil
 }
 
-// SettleHistory brings the history of an operation's key along, or those versions of it that which asks
+// Settle brings the history of an operation's key along, or those versions of it that which asks
 // for, where its policy wants that and both storages can have it. What can't be copied, whenever it is tried, is named as lost and keeps
 // nothing else from being settled.
-func (e *Settler) SettleHistory(ctx context.Context, p *guard.Pass, at Sides, which func(storage.Version) bool) error {
-	kept, err := e.keepsHistory(ctx, at, p.Op().Bucket, p.Op().Key)
+func (h *Histories) Settle(ctx context.Context, p *guard.Pass, at Sides, which func(storage.Version) bool) error {
+	kept, err := h.keeps(ctx, at, p.Op().Bucket, p.Op().Key)
 	if err != nil || !kept {
 		return err
 	}
-	_, err = e.BringHistory(ctx, p, at, recent, which)
+	_, err = h.Bring(ctx, p, at, recent, which)
 	if LosesHistory(err) {
-		e.NoteLostHistory(p.Op().Bucket, at.Dst.Name())
+		h.NoteLost(p.Op().Bucket, at.Dst.Name())
 		return nil
 	}
 	return err
@@ -177,15 +183,15 @@ func LosesHistory(err error) bool {
 		errors.Is(err, storage.ErrUnsupported) || errors.Is(err, storage.ErrCorrupt)
 }
 
-// NoteLostHistory names as lost that a copy lacks versions.
-func (e *Settler) NoteLostHistory(bucket, cluster string) {
-	e.o.Sites.Facts.NoteLoss(bucket, cluster, lostHistory)
+// NoteLost names as lost that a copy lacks versions.
+func (h *Histories) NoteLost(bucket, cluster string) {
+	h.o.Sites.Facts.NoteLoss(bucket, cluster, lostHistory)
 }
 
 // coverAs puts a copy of the primary's own delete marker over an object at a copy, and reports
 // whether it did: the copy has the primary's history, and the primary has such a marker.
-func (e *Settler) coverAs(ctx context.Context, p *guard.Pass, at Sides, seen storage.Object) (bool, error) {
-	kept, err := e.keepsHistory(ctx, at, p.Op().Bucket, p.Op().Key)
+func (h *Histories) coverAs(ctx context.Context, p *guard.Pass, at Sides, seen storage.Object) (bool, error) {
+	kept, err := h.keeps(ctx, at, p.Op().Bucket, p.Op().Key)
 	if err != nil || !kept {
 		return false, err
 	}

@@ -33,7 +33,7 @@ func (s *situation) identified(ctx context.Context) error {
 func identified(ctx context.Context, store state.Store, bucket string,
 	ask func(*site.Births, context.Context, string) (time.Time, error), sites []*site.Site,
 ) error {
-	rows, err := store.CopiesOf(ctx, bucket)
+	rows, err := store.Catalogue().CopiesOf(ctx, bucket)
 	if err != nil {
 		return err
 	}

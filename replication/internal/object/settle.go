@@ -53,8 +53,8 @@ func (e *Settler) settleOnce(ctx context.Context, t Task) (v Outcome, err error)
 // where that has the copy show what the primary shows, or does not show, else after.
 func (s *situation) settle(ctx context.Context) (v Outcome, err error) {
 	gone := &goneVersions{
-		Task: s.Task, e: s.e, pass: s.pass, at: s.at, id: s.copyID(), identified: s.identified,
-		row: func(ctx context.Context) (state.Copy, error) { return s.e.row(ctx, s.copyID()) },
+		Task: s.Task, o: &s.e.o, hist: s.e.Histories, pass: s.pass, at: s.at, id: s.copyID(), identified: s.identified,
+		row: func(ctx context.Context) (state.Copy, error) { return copyRow(ctx, s.e.o.Control.Store(), s.copyID()) },
 	}
 	dropped, held := gone.drop(ctx)
 	if held != nil && !errors.Is(held, ErrHeld) { // what is held keeps no change from the copy
@@ -68,7 +68,7 @@ func (s *situation) settle(ctx context.Context) (v Outcome, err error) {
 			return v, err
 		}
 	}
-	if err := s.e.SettleHistory(ctx, s.pass, s.at, nil); err != nil {
+	if err := s.e.Histories.Settle(ctx, s.pass, s.at, nil); err != nil {
 		return v, err
 	}
 	return v, held
@@ -201,12 +201,21 @@ func (s *situation) replace(ctx context.Context, src, dst storage.Object) (Outco
 			return InStep, err
 		}
 	}
-	c := s.claim(ctx)
+	c, err := s.claim(ctx)
+	if err != nil {
+		return 0, err
+	}
 	owns, err := c.Owns(ctx, s.Key, dst)
 	if err != nil {
 		return 0, err
 	}
-	if !owns && !supersedes(src, dst, c.Foreign != "") {
+	if !owns && supersedes(src, dst, c.Foreign != "") {
+		// One that users made of it on the server side carries the mark, and is theirs.
+		if owns, err = s.e.Provenance.Marked(ctx, s.Bucket, s.at.Dst, dst); err != nil {
+			return 0, err
+		}
+	}
+	if !owns {
 		return 0, Conflict(dst, "%s has another object of this key (%d bytes, ETag %s, modified %s)",
 			s.Cluster, dst.Size, dst.ETag, dst.LastModified.UTC().Format(time.RFC3339))
 	}
@@ -232,7 +241,11 @@ func (s *situation) rewrite(ctx context.Context, src, dst storage.Object) error 
 
 // remove takes an object away that the primary positively has not.
 func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, error) {
-	owns, err := s.claim(ctx).Owns(ctx, s.Key, dst)
+	c, err := s.claim(ctx)
+	if err != nil {
+		return 0, err
+	}
+	owns, err := c.Owns(ctx, s.Key, dst)
 	if err != nil {
 		return 0, err
 	}
@@ -244,7 +257,7 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, er
 		return 0, err
 	}
 	id := s.copyID()
-	row, err := s.e.row(ctx, id)
+	row, err := copyRow(ctx, s.e.o.Control.Store(), id)
 	if err == nil && (row.State >= catalog.CopyDraining && s.copy.State < catalog.CopyDraining || row.Primary) {
 		err = ErrChanged
 	}
@@ -267,16 +280,16 @@ func (s *situation) remove(ctx context.Context, dst storage.Object) (Outcome, er
 
 // delete takes the object at the copy away, as the primary did where the copy has its history.
 func (s *situation) delete(ctx context.Context, dst storage.Object) error {
-	if done, err := s.e.coverAs(ctx, s.pass, s.at, dst); done || err != nil {
+	if done, err := s.e.Histories.coverAs(ctx, s.pass, s.at, dst); done || err != nil {
 		return err
 	}
-	return s.e.Delete(ctx, s.pass, s.at.Dst, dst)
+	return s.e.Writes.Delete(ctx, s.pass, s.at.Dst, dst)
 }
 
-// row reads a copy's row: what the snapshot does not tell of a copy, and what another
+// copyRow reads a copy's row: what the snapshot does not tell of a copy, and what another
 // instance may have changed a moment ago. [ErrChanged]: it no longer exists.
-func (e *Settler) row(ctx context.Context, id ids.Copy) (state.Copy, error) {
-	rows, err := e.o.Control.Store().CopiesOf(ctx, id.Bucket)
+func copyRow(ctx context.Context, store state.Store, id ids.Copy) (state.Copy, error) {
+	rows, err := store.Catalogue().CopiesOf(ctx, id.Bucket)
 	if err != nil {
 		return state.Copy{}, err
 	}
@@ -295,7 +308,7 @@ func (e *Settler) HoldsDeletes(ctx context.Context, row state.Pending) bool {
 	if !ok {
 		return false
 	}
-	c, err := e.row(ctx, ids.CopyIn(row.Bucket, rule.Prefix, row.Cluster))
+	c, err := copyRow(ctx, e.o.Control.Store(), ids.CopyIn(row.Bucket, rule.Prefix, row.Cluster))
 	return err == nil && c.HeldDeletes
 }
 
@@ -305,7 +318,7 @@ func (s *situation) write(ctx context.Context, src storage.Object, cond storage.
 	if s.e.Damaged.Is(ids.ObjectIn(s.Bucket, s.Key, s.at.Src.Name()), src) {
 		return fmt.Errorf("the primary's object is no source: %w", ErrDamaged)
 	}
-	n, err := s.e.Transfer(ctx, s.pass, s.at, src, storage.CopyOptions{If: cond})
+	n, err := s.e.Writes.Transfer(ctx, s.pass, s.at, src, storage.CopyOptions{If: cond})
 	if err != nil {
 		return err
 	}
@@ -325,13 +338,17 @@ func (s *situation) copyID() ids.Copy { return ids.CopyIn(s.Bucket, s.copy.Prefi
 // claim is what FaDO's claim on the copy's objects rests on, with a fresh look at what is on
 // record: a walk may have found the object to be foreign since the task's row was
 // claimed.
-func (s *situation) claim(ctx context.Context) Claim {
+func (s *situation) claim(ctx context.Context) (Claim, error) {
+	foreign, err := s.e.Foreign(ctx, s.Object)
+	if err != nil {
+		return Claim{}, fmt.Errorf("reading whose an object is: %w", err)
+	}
 	return Claim{
-		By: s.e, Bucket: s.Bucket, Copy: s.copy, MadeBucket: s.made, At: s.at,
-		Foreign: cmp.Or(s.e.Foreign(ctx, s.Object), s.Foreign),
+		By: s.e.Provenance, Bucket: s.Bucket, Copy: s.copy, MadeBucket: s.made, At: s.at,
+		Foreign: cmp.Or(foreign, s.Foreign),
 		OwnedUntil: func(ctx context.Context) (time.Time, error) {
-			row, err := s.e.row(ctx, s.copyID())
+			row, err := copyRow(ctx, s.e.o.Control.Store(), s.copyID())
 			return row.OwnedUntil, err
 		},
-	}
+	}, nil
 }

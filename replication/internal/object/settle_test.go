@@ -15,6 +15,9 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
+// errNoDatabase is no word about an object: it is looked at again, and no conflict.
+var errNoDatabase = errors.New("no database")
+
 // What is done about an object follows from what the storages show, and from whose it is.
 func TestSettle(t *testing.T) {
 	t.Parallel()
@@ -58,8 +61,14 @@ func TestSettle(t *testing.T) {
 		{name: "it can't be told whose it is", prepare: func(w *world) {
 			w.fakes["c2"].User(bkt, "k", "theirs")
 			w.router.Pending.Add(bkt, "k", "c2")
-			w.b.err = errors.New("no database")
-		}, err: ErrConflict, body: "theirs", untouch: true},
+			w.b.err = errNoDatabase
+		}, err: errNoDatabase, body: "theirs", untouch: true},
+		{name: "it can't be told whose the older one is", prepare: func(w *world) {
+			w.fakes["c2"].User(bkt, "k", "old")
+			w.fakes["c1"].User(bkt, "k", "new")
+			w.router.Pending.Add(bkt, "k", "c2")
+			w.b.err = errNoDatabase
+		}, err: errNoDatabase, body: "old", untouch: true},
 		{name: "deletes are held", prepare: func(w *world) {
 			w.fakes["c2"].User(bkt, "k", "old")
 			w.rows(func(c *state.Copy) { c.HeldDeletes = true })

@@ -3,28 +3,39 @@ package object
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/fado-project/fado/replication/internal/guard"
-	"github.com/fado-project/fado/replication/internal/ids"
-	"github.com/fado-project/fado/replication/internal/memory"
 	"github.com/fado-project/fado/storage"
 )
 
-// How long, and how many, writes are remembered.
-const (
-	recentFor = 5 * time.Minute
-	recentMax = 50_000
-)
+// Settler brings objects in step. All methods are safe for concurrent use.
+type Settler struct {
+	o Options
+
+	// OnDemand settles an object where no copy is wanted: it may have been copied there on
+	// demand. Nil: there is nothing to settle. It is set before work begins.
+	OnDemand func(ctx context.Context, t Task) (Outcome, error)
+
+	// Damaged is what verification found to be damaged. Forgetting costs no more than
+	// finding it again: what is copied is checked on its way.
+	Damaged *Damages
+
+	// What it settles objects with, each for itself too.
+	Provenance *Provenance
+	Writes     *Writes
+	Histories  *Histories
+	Removals   *Removals
+	Anywhere   *Anywhere
+}
 
 // New returns a settler.
 func New(o Options) *Settler {
-	return &Settler{
-		o:       o,
-		given:   memory.New[ids.Object, storage.Object](recentMax, recentFor, o.Now),
-		tokens:  memory.New[ids.Object, string](recentMax, 0, o.Now),
-		Damaged: NewDamages(o.Now),
-	}
+	e := &Settler{o: o, Damaged: NewDamages(o.Now), Provenance: newProvenance(o.Now)}
+	e.Writes = &Writes{o: &e.o, provenance: e.Provenance}
+	e.Histories = &Histories{o: &e.o, writes: e.Writes}
+	e.Removals = &Removals{report: o.Report, writes: e.Writes}
+	e.Anywhere = &Anywhere{o: &e.o, writes: e.Writes, histories: e.Histories, damaged: e.Damaged}
+	return e
 }
 
 // Settle brings one object in one cluster in step with the primary: it looks at both
@@ -43,7 +54,7 @@ func (e *Settler) Settle(ctx context.Context, t Task) (Outcome, error) {
 func (e *Settler) SettleLocked(ctx context.Context, t Task) (Outcome, error) {
 	once := e.settleOnce
 	if e.o.Router.Snapshot().Of(t.Bucket).Anywhere(t.Key) {
-		once = e.settleAnywhere
+		once = e.Anywhere.settle
 	}
 	var v Outcome
 	var err error

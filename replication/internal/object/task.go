@@ -53,22 +53,6 @@ type Options struct {
 	Timing  Timing
 }
 
-// Settler brings objects in step. All methods are safe for concurrent use.
-type Settler struct {
-	o Options
-
-	// OnDemand settles an object where no copy is wanted: it may have been copied there on
-	// demand. Nil: there is nothing to settle. It is set before work begins.
-	OnDemand func(ctx context.Context, t Task) (Outcome, error)
-
-	// Damaged is what verification found to be damaged. Forgetting costs no more than
-	// finding it again: what is copied is checked on its way.
-	Damaged *Damages
-
-	given  *memory.Memory[ids.Object, storage.Object] // copied lately, by where from and to
-	tokens *memory.Memory[ids.Object, string]         // of the stamped copies written last
-}
-
 // Task is one object in one cluster to be brought in step with the primary.
 type Task struct {
 	ids.Object
@@ -173,17 +157,15 @@ func (e *Settler) RetryAfter(attempts int, err error) time.Duration {
 	return b.After(attempts)
 }
 
-// Foreign returns what is on record as foreign under a key: anything if the store can't tell,
-// so that nothing is touched.
-func (e *Settler) Foreign(ctx context.Context, ref ids.Object) state.Foreign {
+// Foreign returns what is on record as foreign under a key. A store that can't tell is an
+// error: what FaDO may touch is not known then, and no conflict, which people would have to
+// resolve.
+func (e *Settler) Foreign(ctx context.Context, ref ids.Object) (state.Foreign, error) {
 	row, err := e.PendingRow(ctx, ref)
-	switch {
-	case err != nil:
-		return state.ForeignAny
-	case row == nil:
-		return ""
+	if err != nil || row == nil {
+		return "", err
 	}
-	return row.Foreign
+	return row.Foreign, nil
 }
 
 // PendingRow returns an object's pending row, nil if it has none.
@@ -191,7 +173,7 @@ func (e *Settler) PendingRow(ctx context.Context, ref ids.Object) (*state.Pendin
 	if !e.o.Router.Pending.Has(ref.Bucket, ref.Key, ref.Cluster) {
 		return nil, nil
 	}
-	rows, err := e.o.Control.Store().ListPending(ctx, state.PendingFilter{Bucket: ref.Bucket, Cluster: ref.Cluster},
+	rows, err := e.o.Control.Store().Queue().ListPending(ctx, state.PendingFilter{Bucket: ref.Bucket, Cluster: ref.Cluster},
 		state.PendingKey{Bucket: ref.Bucket, Key: ref.Key}, 1)
 	if err != nil || len(rows) == 0 || rows[0].Key != ref.Key {
 		return nil, err

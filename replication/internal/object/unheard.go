@@ -25,23 +25,23 @@ const afterPatience = 10 * time.Second
 // worker may have compared it with what was there before. Without them such a place would show, as a
 // hit, what was there before, until the next scan. Workers leave the first row alone for a while: if
 // this instance ends meanwhile, they look then. But names clusters that the caller sees to itself.
-func Unheard(ctx context.Context, e *Settler, at ids.Object, size int64, but []string, f func() error) error {
+func (w *Writes) Unheard(ctx context.Context, at ids.Object, size int64, but []string, f func() error) error {
 	note := func(ctx context.Context, due time.Time) error {
 		var rows []state.Pending
-		places := e.o.Router.Snapshot().Of(at.Bucket).WantedIn(nil, at.Key)
-		for _, cluster := range e.o.Router.Pulled.AppendClusters(places, at.Bucket, at.Key) {
+		places := w.o.Router.Snapshot().Of(at.Bucket).WantedIn(nil, at.Key)
+		for _, cluster := range w.o.Router.Pulled.AppendClusters(places, at.Bucket, at.Key) {
 			if cluster != at.Cluster && !slices.Contains(but, cluster) {
 				rows = append(rows, state.Pending{
-					Bucket: at.Bucket, Key: at.Key, Cluster: cluster, Size: max(size, 0), Since: e.o.Now(), NextAttempt: due,
+					Bucket: at.Bucket, Key: at.Key, Cluster: cluster, Size: max(size, 0), Since: w.o.Now(), NextAttempt: due,
 				})
 			}
 		}
 		if len(rows) == 0 {
 			return nil
 		}
-		return e.o.Control.AddPending(ctx, rows...)
+		return w.o.Control.AddPending(ctx, rows...)
 	}
-	if err := note(ctx, e.o.Now().Add(unheardFor)); err != nil {
+	if err := note(ctx, w.o.Now().Add(unheardFor)); err != nil {
 		return err
 	}
 	err := f() // one that failed may have changed the object all the same

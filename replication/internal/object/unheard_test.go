@@ -38,7 +38,7 @@ func TestUnheard(t *testing.T) {
 				return of
 			}
 			ctx, cancel := context.WithCancel(t.Context())
-			err := Unheard(ctx, w.Settler, ids.ObjectIn(bkt, "k", "c1"), -1, test.but, func() error {
+			err := w.Writes.Unheard(ctx, ids.ObjectIn(bkt, "k", "c1"), -1, test.but, func() error {
 				during := rows()
 				for _, c := range test.want {
 					if r, there := during[c]; !there || !r.NextAttempt.After(time.Now()) || r.Size != 0 {

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -169,6 +170,7 @@ type instance struct {
 	idle     bool
 	here     string // its cluster
 	moved    int    // how often others came, went or moved
+	looked   int    // how often it was asked what it moves
 	mayWrite error
 	mine     map[int]bool // by the hooks
 	asked    []Request
@@ -259,10 +261,19 @@ func (b *board) join(name string) *instance {
 	i.Peers = New(Options{
 		Members: members{i}, Locks: i, Reports: b, Issues: issueBook{i}, Sites: i.sites, Log: zap.NewNop(), Now: time.Now,
 		ShardEvery: time.Second, Hooks: i.hooks(),
-		Here: func() string { i.mu.Lock(); defer i.mu.Unlock(); return i.here },
-		Idle: func() bool { i.mu.Lock(); defer i.mu.Unlock(); return i.idle },
+		Here:   func() string { i.mu.Lock(); defer i.mu.Unlock(); return i.here },
+		Moving: i.moving,
+		Idle:   func() bool { i.mu.Lock(); defer i.mu.Unlock(); return i.idle },
 	})
 	return i
+}
+
+// moving counts how often it was asked for.
+func (i *instance) moving() json.RawMessage {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.looked++
+	return fmt.Appendf(nil, `"%s %d"`, i.name, i.looked)
 }
 
 func (i *instance) hooks() Hooks {

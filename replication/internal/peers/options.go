@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"go.uber.org/zap"
@@ -61,6 +62,8 @@ type Options struct {
 	Version string
 	// Here is the cluster that this instance is in, "" where nobody says.
 	Here func() string
+	// Moving is what this instance moves now, for those that ask for what all do.
+	Moving func() json.RawMessage
 }
 
 // Request asks for something to be done by the instance that looks after a bucket ("": by

@@ -58,6 +58,7 @@ type Peers struct {
 	slot     int                   // -1: none yet
 	turn     int64                 // slots so far
 	posted   string
+	watch    watch
 }
 
 // errTooMany: as many requests as are published at a time may be unread.
@@ -68,7 +69,7 @@ var errNoSlot = fmt.Errorf("the other instances can't be asked yet: %w", state.E
 // New returns peers, and the shards that go with them.
 func New(o Options) *Peers {
 	p := &Peers{
-		o: o, done: make(map[string]int64), feeds: make(map[string]feedStatus), slot: -1,
+		o: o, done: make(map[string]int64), feeds: make(map[string]feedStatus), slot: -1, watch: watch{taken: make(chan struct{})},
 		posting: make(chan struct{}, 1), reading: make(chan struct{}, 1),
 	}
 	p.Shards = &Shards{o: o, others: p, again: make(chan struct{}, 1), enough: 1}
@@ -181,7 +182,12 @@ func (p *Peers) post(ctx context.Context) error {
 		p.dropOld()
 		own.Asks, own.Turn = p.requests, p.turn
 		slot, posted := p.slot, p.posted
+		own.Watches = p.o.Now().Before(p.watch.until)
+		watched := p.watch.elsewhere
 		p.mu.Unlock()
+		if watched {
+			own.Moving = p.o.Moving()
+		}
 		if slot < 0 {
 			return errNoSlot
 		}
@@ -261,7 +267,8 @@ func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
 	feeds, issues, parts := make(map[string]feedStatus), make(map[string][]control.Issue), make(map[string]int)
 	shares := make(map[string]Share)
 	var asked []Request
-	for _, other := range p.latest(members, bodies) {
+	others := p.latest(members, bodies)
+	for _, other := range others {
 		maps.Copy(feeds, other.Feeds)
 		for bucket, why := range other.Issues {
 			for _, w := range why {
@@ -275,6 +282,7 @@ func (p *Peers) apply(members []state.MemberInfo, bodies []string) {
 	p.mu.Lock()
 	dealt, moved := maps.Equal(p.parts, parts), !sameClusters(p.shares, shares)
 	p.parts, p.shares = parts, shares
+	p.watch.take(others)
 	p.mu.Unlock()
 	if moved {
 		p.o.Hooks.Moved()

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/fado-project/fado/control"
@@ -23,6 +24,9 @@ type peerReport struct {
 	Issues map[string][]issue `json:"stuck,omitempty"`
 	// Asks is what it asks of the others; the last ones.
 	Asks []request `json:"asks,omitempty"`
+	// Watches: it wants to know what the others move. Moving is that, told while one watches.
+	Watches bool            `json:"watches,omitempty"`
+	Moving  json.RawMessage `json:"moving,omitempty"`
 }
 
 // issue is why a bucket is stuck, as it is published.
@@ -30,6 +34,7 @@ type issue struct {
 	Reason  string             `json:"reason"`
 	Code    control.ReasonCode `json:"code,omitempty"`
 	Cluster string             `json:"cluster,omitempty"`
+	Since   time.Time          `json:"since,omitzero"`
 	Short   []string           `json:"short,omitempty"`
 }
 

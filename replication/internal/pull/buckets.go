@@ -32,7 +32,7 @@ func madeKey(bucket, cluster string) state.PulledKey {
 // state tells of a bucket in a cluster whether FaDO made it for objects copied on demand,
 // and whether there are any.
 func (b buckets) state(ctx context.Context, bucket, cluster string) (made, objects bool, err error) {
-	rows, err := b.o.Store().ListPulled(ctx, state.PulledFilter{Bucket: bucket, Cluster: cluster}, 2)
+	rows, err := b.o.Store().Pulls().ListPulled(ctx, state.PulledFilter{Bucket: bucket, Cluster: cluster}, 2)
 	for _, row := range rows {
 		made, objects = made || row.Key == "", objects || row.Key != ""
 	}

@@ -241,10 +241,10 @@ func (p *copying) transfer(ctx context.Context, pass *guard.Pass, src storage.Ob
 		for delay.Sleep(ctx, Lease/3) {
 			row.UsedAt = p.o.Now()
 			row.Until = row.UsedAt.Add(Lease)
-			p.o.warn(ctx, "could not store that an object is still being copied on demand; will retry", p.o.Store().TouchPulled(ctx, row))
+			p.o.warn(ctx, "could not store that an object is still being copied on demand; will retry", p.o.Store().Pulls().TouchPulled(ctx, row))
 		}
 	})
-	_, err := p.o.Objects.Transfer(ctx, pass, p.at, src, storage.CopyOptions{If: cond, Unlocked: true})
+	_, err := p.o.Objects.Writes.Transfer(ctx, pass, p.at, src, storage.CopyOptions{If: cond, Unlocked: true})
 	return err
 }
 

@@ -283,7 +283,7 @@ func (w *world) settle(key string) (object.Outcome, error) {
 // pulledRows returns the keys of the rows in a cluster; "" is that of the bucket.
 func (w *world) pulledRows(cluster string) map[string]state.Pulled {
 	w.Helper()
-	rows, err := w.store.ListPulled(w.Context(), state.PulledFilter{Cluster: cluster}, 0)
+	rows, err := w.store.Pulls().ListPulled(w.Context(), state.PulledFilter{Cluster: cluster}, 0)
 	w.must(err)
 	m := make(map[string]state.Pulled)
 	for _, r := range rows {

@@ -79,7 +79,7 @@ func TestExpire(t *testing.T) {
 	w.has("used", "unused")
 	row := w.pulledRows("c2")["used"]
 	row.UsedAt, row.Until = row.UsedAt.Add(40*time.Minute), row.Until.Add(40*time.Minute)
-	w.must(w.store.TouchPulled(t.Context(), row))
+	w.must(w.store.Pulls().TouchPulled(t.Context(), row))
 	w.ahead.Store(int64(61 * time.Minute))
 	w.fail("c1", "stat", storage.ErrDenied)
 	w.keeper.expire(t.Context())
@@ -209,7 +209,7 @@ func TestCopyTakesOver(t *testing.T) {
 		return rows, nil
 	}))
 	w.keeper.audit(t.Context())
-	rows, err := w.store.CopiesOf(t.Context(), bkt)
+	rows, err := w.store.Catalogue().CopiesOf(t.Context(), bkt)
 	w.must(err)
 	if got := w.fakes["c2"].Contents(bkt); len(w.pulledRows("c2")) != 0 || got["k"] == "" || !copyrows.MadeBucket(rows, "c2") {
 		t.Errorf("rows %v, objects %v, copies %+v", w.pulledRows("c2"), got, rows)
@@ -324,7 +324,7 @@ func TestPrimaryMadeAnewTakesNothing(t *testing.T) {
 	for key := range c1.Contents(bkt) {
 		c1.UserDelete(bkt, key)
 	}
-	w.must(c1.RemoveBucket(t.Context(), bkt))
+	w.must(c1.Writer().RemoveBucket(t.Context(), bkt))
 	c1.User(bkt, "changed", "another")
 	src, err := w.sites.Usable("c1")
 	w.must(err)

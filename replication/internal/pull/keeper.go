@@ -79,7 +79,7 @@ func (k *keeper) expire(ctx context.Context) {
 	if k.o.Router.Pulled.Len() == 0 {
 		return // memory has all that is stored
 	}
-	rows, err := k.o.Store().ListPulled(ctx, state.PulledFilter{Expired: k.o.Now()}, expireBatch)
+	rows, err := k.o.Store().Pulls().ListPulled(ctx, state.PulledFilter{Expired: k.o.Now()}, expireBatch)
 	if err != nil {
 		k.o.warn(ctx, "could not read which objects copied on demand expired; will retry", err)
 		return

@@ -67,7 +67,7 @@ func (l locks) await(ctx context.Context, store state.Shared, ref ids.Object) (s
 	again := lockAgain
 	for {
 		changed := l.o.Pending.Changed(ref.Bucket)
-		lock, ok, err := store.TryLock(ctx, name)
+		lock, ok, err := store.Locks().TryLock(ctx, name)
 		if err != nil || ok {
 			return lock, err
 		}

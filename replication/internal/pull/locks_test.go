@@ -21,15 +21,22 @@ type sharedStore struct {
 	asked int
 }
 
-func (s *sharedStore) TryLock(context.Context, string) (state.Lock, bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked++
-	if s.taken {
+func (s *sharedStore) Locks() state.Locks { return sharedStoreLocks{of: s} }
+
+type sharedStoreLocks struct {
+	state.Locks
+	of *sharedStore
+}
+
+func (s sharedStoreLocks) TryLock(context.Context, string) (state.Lock, bool, error) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.of.asked++
+	if s.of.taken {
 		return nil, false, nil
 	}
-	s.taken = true
-	return (*sharedLock)(s), true, nil
+	s.of.taken = true
+	return (*sharedLock)(s.of), true, nil
 }
 
 func (s *sharedStore) set(taken bool) {

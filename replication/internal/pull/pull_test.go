@@ -271,7 +271,7 @@ func TestLeastRecentlyUsedMakesRoom(t *testing.T) {
 	w.pull("b", "c2")
 	a := w.pulledRows("c2")["a"]
 	a.UsedAt = a.UsedAt.Add(time.Minute)
-	w.must(w.store.TouchPulled(t.Context(), a))
+	w.must(w.store.Pulls().TouchPulled(t.Context(), a))
 	w.pull("c", "c2")
 	if got := w.fakes["c2"].Contents(bkt); len(got) != 2 || got["b"] != "" {
 		t.Errorf("there are %d objects", len(got))
@@ -302,7 +302,7 @@ func TestCopyIsWaitedFor(t *testing.T) {
 		defer w.starter.marks.mu.Unlock()
 		return len(w.starter.marks.pulls) == 1
 	})
-	rows, err := w.store.ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 1)
+	rows, err := w.store.Queue().ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 1)
 	w.must(err)
 	w.must(w.ctl.Pending.Finish(t.Context(), state.PendingKey{Bucket: bkt, Key: "k", Cluster: "c2", Gen: rows[0].Gen}))
 	w.must(<-outcome)
@@ -311,7 +311,7 @@ func TestCopyIsWaitedFor(t *testing.T) {
 	}
 
 	w.must(w.ctl.Pending.Add(t.Context(), row))
-	rows, err = w.store.ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 1)
+	rows, err = w.store.Queue().ListPending(t.Context(), state.PendingFilter{}, state.PendingKey{}, 1)
 	w.must(err)
 	rows[0].Attempts, rows[0].NextAttempt = 1, w.now().Add(time.Hour)
 	w.must(w.ctl.Pending.Fail(t.Context(), rows[0]))

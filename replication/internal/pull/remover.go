@@ -173,7 +173,7 @@ func (r *remover) takeAwayNow(ctx context.Context, pass *guard.Pass, dst *site.S
 		r.o.Log.Warn("an object stays where one was copied on demand: it is not FaDO's any more", fieldsOf(ref, nil)...)
 		return nil
 	}
-	versioned, err := dst.KeepsVersions(ctx, ref.Bucket)
+	versioned, err := dst.HasHistory(ctx, ref.Bucket)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,11 @@ func (r *remover) takeAwayNow(ctx context.Context, pass *guard.Pass, dst *site.S
 	gone := object.Removal{At: object.Sides{Dst: dst}, Seen: *o, Versioned: versioned, Recorded: known.ETag != ""}
 	// Without the primary, what only it could tell to be FaDO's stays below a delete marker.
 	gone.At.Src, _ = r.o.Sites.Usable(r.o.Router.Snapshot().Of(ref.Bucket).Primary())
-	_, err = r.o.Objects.RemoveForGood(ctx, pass, gone)
+	_, err = r.o.Objects.Removals.ForGood(ctx, pass, gone)
+	if errors.Is(err, object.ErrBelow) {
+		r.o.Log.Warn("an object stays where one was copied on demand", fieldsOf(ref, err)...)
+		return nil
+	}
 	return err
 }
 

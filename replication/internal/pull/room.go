@@ -60,7 +60,7 @@ func (r *room) free(ctx context.Context, ref ids.Object, dst *site.Site, need in
 	}
 	r.uses.note(ctx)
 	for range freeSteps {
-		pulled, err := r.o.Store().PulledBytes(ctx)
+		pulled, err := r.o.Store().Pulls().PulledBytes(ctx)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ const victimsAtATime = 64
 // victims chooses the least recently used objects of the cluster whose sizes make up for
 // what is short.
 func (r *room) victims(ctx context.Context, incoming ids.Object, short int64) (refs []ids.Object, err error) {
-	rows, err := r.o.Store().ListPulled(ctx, state.PulledFilter{Cluster: incoming.Cluster}, victimsAtATime)
+	rows, err := r.o.Store().Pulls().ListPulled(ctx, state.PulledFilter{Cluster: incoming.Cluster}, victimsAtATime)
 	if err != nil {
 		return nil, err
 	}

@@ -24,5 +24,5 @@ func (u uses) note(ctx context.Context) {
 			Until: p.UsedAt.Add(u.o.ttl(ids.ObjectIn(p.Bucket, p.Key, p.Cluster))),
 		}
 	}
-	u.o.warn(ctx, "could not store the uses of objects copied on demand; they may expire earlier", u.o.Store().TouchPulled(ctx, rows...))
+	u.o.warn(ctx, "could not store the uses of objects copied on demand; they may expire earlier", u.o.Store().Pulls().TouchPulled(ctx, rows...))
 }

@@ -234,14 +234,28 @@ type bookStore struct {
 	b *book
 }
 
-func (s bookStore) CopiesOf(context.Context, ...string) ([]state.Copy, error) {
-	s.b.mu.Lock()
-	defer s.b.mu.Unlock()
-	return slices.Clone(s.b.copies), nil
+func (s bookStore) Catalogue() state.Catalogue { return bookStoreCatalogue{of: s} }
+
+type bookStoreCatalogue struct {
+	state.Catalogue
+	of bookStore
 }
 
-func (s bookStore) ListPending(_ context.Context, f state.PendingFilter, after state.PendingKey, _ int) (rows []state.Pending, err error) {
-	if r, ok := s.b.row(after.Key, f.Cluster); ok {
+func (s bookStoreCatalogue) CopiesOf(context.Context, ...string) ([]state.Copy, error) {
+	s.of.b.mu.Lock()
+	defer s.of.b.mu.Unlock()
+	return slices.Clone(s.of.b.copies), nil
+}
+
+func (s bookStore) Queue() state.Queue { return bookStoreQueue{of: s} }
+
+type bookStoreQueue struct {
+	state.Queue
+	of bookStore
+}
+
+func (s bookStoreQueue) ListPending(_ context.Context, f state.PendingFilter, after state.PendingKey, _ int) (rows []state.Pending, err error) {
+	if r, ok := s.of.b.row(after.Key, f.Cluster); ok {
 		rows = append(rows, r)
 	}
 	return rows, nil

@@ -36,14 +36,22 @@ type fake struct {
 	listen func(ctx context.Context, ready func(), tell func(storage.Event)) error
 }
 
-func (f *fake) Listen(ctx context.Context, ready func(), tell func(storage.Event)) error {
-	f.mu.Lock()
-	listen := f.listen
-	f.mu.Unlock()
+// fakeReader is the reading half of a fake.
+type fakeReader struct {
+	storage.Reader
+	f *fake
+}
+
+func (f *fake) Reader() storage.Reader { return fakeReader{f.Storage.Reader(), f} }
+
+func (r fakeReader) Listen(ctx context.Context, ready func(), tell func(storage.Event)) error {
+	r.f.mu.Lock()
+	listen := r.f.listen
+	r.f.mu.Unlock()
 	if listen != nil {
 		return listen(ctx, ready, tell)
 	}
-	return f.Storage.Listen(ctx, ready, tell)
+	return r.Reader.Listen(ctx, ready, tell)
 }
 
 func (f *fake) listenAs(listen func(ctx context.Context, ready func(), tell func(storage.Event)) error) {
@@ -211,7 +219,7 @@ func (w *world) fail(cluster, op string, err error) {
 
 // event is what a listener tells of an object.
 func (w *world) event(cluster, key string) Event {
-	o, err := w.fakes[cluster].Stat(context.Background(), bkt, key)
+	o, err := w.fakes[cluster].Reader().Stat(context.Background(), bkt, key)
 	if err != nil {
 		return Event{Cluster: cluster, Event: storage.Event{Bucket: bkt, Key: key, Removed: true}}
 	}

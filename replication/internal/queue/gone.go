@@ -51,18 +51,13 @@ func (g *goneRows) settled(row state.Pending, pending func(bucket, key, cluster 
 // load notes the rows that the store has.
 func (g *goneRows) load(ctx context.Context, rows rowsInStore) error {
 	const page = 1000
-	var after state.PendingKey
-	for {
-		some, err := rows.ListPending(ctx, state.PendingFilter{Gone: true}, after, page)
+	for some, err := range state.PendingPages(ctx, rows, state.PendingFilter{Gone: true}, page) {
 		if err != nil {
 			return err
 		}
 		for _, row := range some {
 			g.note(row)
 		}
-		if len(some) < page {
-			return nil
-		}
-		after = some[len(some)-1].RowKey()
 	}
+	return nil
 }

@@ -27,7 +27,7 @@ func historied(t *testing.T, w *world) (ids []string) {
 
 func versions(t *testing.T, w *world, cluster string) (ids []string) {
 	t.Helper()
-	h, err := w.fakes[cluster].History(t.Context(), bkt, "k", storage.MaxHistory)
+	h, err := w.fakes[cluster].Reader().History(t.Context(), bkt, "k", storage.MaxHistory)
 	if err != nil {
 		t.Fatal(err)
 	}

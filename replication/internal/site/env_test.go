@@ -31,19 +31,27 @@ type fake struct {
 
 func (f *fake) Close() { f.closed.Store(true) }
 
-func (f *fake) Probe(ctx context.Context, bucket string) (storage.Capabilities, error) {
-	f.probed.Add(1)
-	_, err := f.Storage.Probe(ctx, bucket)
-	return f.caps, err
+// fakeReader is the reading half of a fake.
+type fakeReader struct {
+	storage.Reader
+	f *fake
 }
 
-func (f *fake) Versioning(ctx context.Context, bucket string) (storage.Versioning, error) {
-	_, err := f.Storage.Versioning(ctx, bucket)
-	return f.versioning, err
+func (f *fake) Reader() storage.Reader { return fakeReader{f.Storage.Reader(), f} }
+
+func (r fakeReader) Probe(ctx context.Context, bucket string) (storage.Capabilities, error) {
+	r.f.probed.Add(1)
+	_, err := r.Reader.Probe(ctx, bucket)
+	return r.f.caps, err
 }
 
-func (f *fake) KnownVersioning(ctx context.Context, bucket string) (storage.Versioning, error) {
-	return f.Versioning(ctx, bucket)
+func (r fakeReader) Versioning(ctx context.Context, bucket string) (storage.Versioning, error) {
+	_, err := r.Reader.Versioning(ctx, bucket)
+	return r.f.versioning, err
+}
+
+func (r fakeReader) KnownVersioning(ctx context.Context, bucket string) (storage.Versioning, error) {
+	return r.Versioning(ctx, bucket)
 }
 
 // fail has every operation of a kind return err; nil: none.

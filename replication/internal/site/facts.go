@@ -169,7 +169,7 @@ func (f *Facts) probeIn(ctx context.Context, s *Site, bucket string) {
 	}
 	pctx, cancel := s.Call(ctx)
 	defer cancel()
-	caps, err := s.client.Probe(pctx, bucket)
+	caps, err := s.reader.Probe(pctx, bucket)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {

@@ -150,7 +150,7 @@ func (ms *monitors) ping(ctx context.Context, s *Site) error {
 	began := ms.o.Now()
 	pctx, cancel := context.WithTimeout(ctx, ms.o.Timing.PingTimeout)
 	defer cancel()
-	err := s.client.Ping(pctx)
+	err := s.reader.Ping(pctx)
 	if err == nil {
 		alive(s, ms.o.Now())
 		return nil
@@ -172,6 +172,7 @@ func (ms *monitors) up(ctx context.Context, s *Site) {
 		return
 	}
 	defer ms.probe(ctx, s) // takes its time: nothing waits for it
+	defer ms.compareClocks(ctx, s)
 	s.told.Store(true)
 	if answered := ms.o.Hooks.Answered; answered != nil {
 		answered(s.name, s.decl.Address())
@@ -186,6 +187,19 @@ func (ms *monitors) up(ctx context.Context, s *Site) {
 	ms.o.Hooks.Changed(s.name, "up", "")
 	ms.o.Log.Info("storage is up", zap.String("cluster", s.name))
 	ms.o.Hooks.Up(ctx, s.name)
+}
+
+// compareClocks notes how far the storage's clock, which answers show, is ahead of this instance's.
+func (ms *monitors) compareClocks(ctx context.Context, s *Site) {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	var skew *time.Duration
+	if there, err := s.reader.Now(ctx); err == nil {
+		skew = new(there.Sub(ms.o.Now()))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.skew = skew
 }
 
 // down notes that a storage does not answer, or refuses FaDO. What is in flight on it is
@@ -215,7 +229,7 @@ func (ms *monitors) probe(ctx context.Context, s *Site) {
 	}
 	pctx, cancel := s.Call(ctx)
 	defer cancel()
-	caps, err := s.client.Probe(pctx, "")
+	caps, err := s.reader.Probe(pctx, "")
 	if err != nil {
 		if ctx.Err() == nil {
 			ms.o.Log.Warn("could not probe what a storage offers; trying again with the next ping", zap.String("cluster", s.name), zap.Error(err))

@@ -340,3 +340,26 @@ func TestStopDuringPing(t *testing.T) {
 		}
 	})
 }
+
+// TestClocksAreCompared: how far a storage's clock is ahead is known while it answers, and not after it no longer tells.
+func TestClocksAreCompared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.declare("a", "c1")
+		defer w.watch(t)()
+		there, err := w.last().Reader().Now(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ahead := time.Until(there)
+		if skew := w.Get("c1").Status().Skew; skew == nil || (*skew-ahead).Abs() > time.Minute {
+			t.Fatalf("skew %v, want about %s", skew, ahead)
+		}
+		w.last().fail("now", errors.New("answers have no Date"))
+		pass(2 * pingEvery)
+		if skew := w.Get("c1").Status().Skew; skew != nil {
+			t.Errorf("skew %s of a storage that does not tell", *skew)
+		}
+	})
+}

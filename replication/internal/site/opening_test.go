@@ -15,10 +15,10 @@ import (
 )
 
 // handedOut is a storage that is only ever handed out.
-type handedOut struct {
-	storage.Storage
-	closed *bool
-}
+type handedOut struct{ closed *bool }
+
+func (handedOut) Reader() storage.Reader { return nil }
+func (handedOut) Writer() storage.Writer { return nil }
 
 func (h handedOut) Close() {
 	if h.closed != nil {

@@ -67,6 +67,7 @@ type Site struct {
 	caps     storage.Capabilities
 	probed   bool
 	probedIn bool // with a bucket
+	skew     *time.Duration
 }
 
 // Absent stands for a cluster that has no usable storage, so that its name can be shown.
@@ -185,6 +186,18 @@ func (s *Site) KeepsVersions(ctx context.Context, bucket string) (bool, error) {
 	return versioned, err
 }
 
+// HasHistory reports whether a physical bucket may have versions that its listing does not show: it keeps
+// versions, or did until versioning was suspended. KeepsVersions is about what is written now.
+func (s *Site) HasHistory(ctx context.Context, bucket string) (bool, error) {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	v, err := s.reader.Versioning(ctx, bucket)
+	if errors.Is(err, storage.ErrUnsupported) || errors.Is(err, storage.ErrNoBucket) {
+		return false, nil
+	}
+	return v != storage.VersioningOff, err
+}
+
 // suspicion is how many requests in a row must find a storage unavailable before it is
 // pinged at once and kept to few slots. A ping that is answered does not clear it, because
 // requests may hang all the same; the next request that is answered does.
@@ -266,6 +279,15 @@ func (s *Site) capabilities() (storage.Capabilities, bool) {
 	return s.caps, s.probed
 }
 
+// DeletesSafely reports whether an object of a bucket can be deleted so that what users write there
+// meanwhile stays: by a condition, or below a delete marker.
+func DeletesSafely(ctx context.Context, s *Site, bucket string) (bool, error) {
+	if s.DeletesConditionally() {
+		return true, nil
+	}
+	return s.KeepsVersions(ctx, bucket)
+}
+
 // DeletesConditionally reports whether the storage is known to delete an object only if it is
 // still the one that was looked at.
 func (s *Site) DeletesConditionally() bool {
@@ -282,13 +304,15 @@ type Status struct {
 	Error        string                // why it is down, or full
 	Capabilities *storage.Capabilities // nil until it was asked
 	Full         bool
+	// Skew is how far its clock is ahead of this instance's, to about a second; nil where it does not tell.
+	Skew *time.Duration
 }
 
 // Status returns what is known of the storage.
 func (s *Site) Status() Status {
 	st := Status{Condition: s.condition()}
 	s.mu.Lock()
-	st.Error = s.reason
+	st.Error, st.Skew = s.reason, s.skew
 	if s.unopened {
 		st.Condition = routing.StorageDown
 	}

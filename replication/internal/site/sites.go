@@ -43,7 +43,7 @@ func writer(s *Site) (storage.Writer, error) {
 	if s.client == nil {
 		return nil, fmt.Errorf("the storage of %s can't be opened: %w", s.name, storage.ErrUnavailable)
 	}
-	return s.client, nil
+	return s.client.Writer(), nil
 }
 
 // Get returns the site of a cluster as it is declared now; nil if the cluster has no
@@ -128,7 +128,7 @@ func (ss *Sites) newSite(cluster string, decl *catalog.Storage, client storage.S
 		Space: &Space{o: ss.o, name: cluster},
 	}
 	if client != nil {
-		s.reader = storage.ReadOnly(client)
+		s.reader = storage.ReadOnly(client.Reader())
 	}
 	s.Births = &Births{o: ss.o, reader: s.reader}
 	return s

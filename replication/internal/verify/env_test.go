@@ -74,7 +74,19 @@ func (f *rotten) readings(key string) int {
 	return f.reads[key]
 }
 
-func (f *rotten) Reread(ctx context.Context, bucket string, o storage.Object, limit func(context.Context, int) error) (storage.Reread, error) {
+// rottenReader is the reading half of one.
+type rottenReader struct {
+	storage.Reader
+	f *rotten
+}
+
+func (f *rotten) Reader() storage.Reader { return rottenReader{f.Storage.Reader(), f} }
+
+func (r rottenReader) Reread(ctx context.Context, bucket string, o storage.Object, limit func(context.Context, int) error) (storage.Reread, error) {
+	return r.f.reread(ctx, bucket, o, limit)
+}
+
+func (f *rotten) reread(ctx context.Context, bucket string, o storage.Object, limit func(context.Context, int) error) (storage.Reread, error) {
 	f.mu.Lock()
 	f.reads[o.Key]++
 	body, err, during := f.Contents(bucket)[o.Key], f.err[o.Key], f.onRead
@@ -204,7 +216,7 @@ func (w *world) build() {
 	})
 	w.o = Options{
 		Delegate: func(context.Context, string) (bool, error) { return false, nil },
-		Router:   router, Pending: w.ctl.Pending, Issues: w.ctl.Issues, Records: w.ctl.Store(), Copies: rows, Sites: w.sites, Guard: g,
+		Router:   router, Pending: w.ctl.Pending, Issues: w.ctl.Issues, Records: w.ctl.Store().Verifications(), Copies: rows, Sites: w.sites, Guard: g,
 		Pause: w.pause, Slots: slots, Objects: w.objects, Buckets: made, Walks: walks, Events: w.ctl.Events(), Log: log, Now: now, Node: "test",
 		Interval: func() time.Duration { return 0 }, Deep: func() bool { return false }, PingTimeout: time.Second,
 	}
@@ -239,7 +251,7 @@ func (w *world) run(loops ...func(context.Context)) (stop func()) {
 // work settles pending rows as workers do, until ctx ends.
 func (w *world) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		rows, err := w.store.ListPending(ctx, state.PendingFilter{Bucket: bkt}, state.PendingKey{}, 100)
+		rows, err := w.store.Queue().ListPending(ctx, state.PendingFilter{Bucket: bkt}, state.PendingKey{}, 100)
 		for _, r := range rows {
 			t := object.Task{Object: ids.ObjectIn(bkt, r.Key, r.Cluster), Size: r.Size, Damaged: r.Damaged}
 			if _, err = w.objects.Settle(ctx, t); err == nil {

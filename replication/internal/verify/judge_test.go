@@ -110,7 +110,7 @@ func TestJudge(t *testing.T) {
 			src, cp := tc.src.reading(d, "c1"), tc.cp.reading(d, "c2")
 			if tc.cluster == "c1" { // what would be written and what it would replace are there
 				for _, r := range []*reading{src, cp} {
-					r.obj, err = w.fakes[r.site.Name()].Stat(t.Context(), bkt, "k")
+					r.obj, err = w.fakes[r.site.Name()].Reader().Stat(t.Context(), bkt, "k")
 					w.must(err)
 					r.Reread.Size += r.obj.Size - 4
 				}

@@ -138,7 +138,7 @@ func (d *deep) repairPrimary(ctx context.Context, from, to *reading) error {
 	op := guard.Op{Object: ref, From: from.site.Name(), Total: from.Size, Rewrite: true}
 	return d.v.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
 		at := object.Sides{Src: from.site, Dst: to.site}
-		_, err := d.v.o.Objects.Transfer(ctx, p, at, from.obj, storage.CopyOptions{If: storage.Condition{IfETag: to.obj.ETag}})
+		_, err := d.v.o.Objects.Writes.Transfer(ctx, p, at, from.obj, storage.CopyOptions{If: storage.Condition{IfETag: to.obj.ETag}})
 		return err
 	})
 }

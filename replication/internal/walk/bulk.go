@@ -263,8 +263,11 @@ func (b *bulk) leave(ctx context.Context, p listing.Pair) error {
 // object settles one object. Without an error the cursor may move past it: it is in step, or
 // a durable row says that it is not. An error ends the walk.
 func (b *bulk) object(ctx context.Context, t object.Task) error {
-	t.Foreign = b.o.Objects.Foreign(ctx, t.Object) // found so in an earlier walk of this copy
-	err := b.o.Objects.Persist(ctx, func() error {
+	var err error
+	if t.Foreign, err = b.o.Objects.Foreign(ctx, t.Object); err != nil { // found so in an earlier walk of this copy
+		return fmt.Errorf("reading whose an object is: %w", err)
+	}
+	err = b.o.Objects.Persist(ctx, func() error {
 		_, err := b.o.Objects.Settle(ctx, t)
 		t.Src, t.Fresh = nil, false
 		if !errors.Is(err, object.ErrOlder) {

@@ -9,7 +9,6 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/ids"
-	"github.com/fado-project/fado/replication/internal/listing"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -40,30 +39,37 @@ func stopLost(ctx context.Context, w *pass, n int64) error {
 // ours reports whether an object of the copy is FaDO's.
 func (w *pass) ours(ctx context.Context, o storage.Object) (bool, error) {
 	ref := ids.ObjectIn(w.id.Bucket, o.Key, w.id.Cluster)
+	foreign, err := w.o.Objects.Foreign(ctx, ref)
+	if err != nil {
+		return false, err
+	}
 	claim := object.Claim{
-		By: w.o.Objects, Bucket: ref.Bucket, Copy: w.known, MadeBucket: copyrows.MadeBucket(w.rows, ref.Cluster),
-		At: object.Sides{Src: w.src, Dst: w.dst}, Foreign: w.o.Objects.Foreign(ctx, ref), OwnedUntil: object.OwnedUntil(w.row),
+		By: w.o.Objects.Provenance, Bucket: ref.Bucket, Copy: w.known, MadeBucket: copyrows.MadeBucket(w.rows, ref.Cluster),
+		At: object.Sides{Src: w.src, Dst: w.dst}, Foreign: foreign, OwnedUntil: object.OwnedUntil(w.row),
 	}
 	return claim.Owns(ctx, o.Key, o)
+}
+
+// mayBeOurs reports whether what the copy alone has under a key is FaDO's, as far as can be told: an object
+// that can't be asked for counts as FaDO's.
+func mayBeOurs(ctx context.Context, w *pass, key string) bool {
+	dst, err := w.dst.Stat(ctx, w.id.Bucket, key)
+	if err != nil || dst == nil {
+		return true
+	}
+	owns, err := w.ours(ctx, *dst)
+	return owns || err != nil
 }
 
 // doubts reports whether the pass is one that may doubt.
 func (w *pass) doubts() bool { return !w.anywhere && !w.row.Trusts }
 
-// olderAt puts a key aside whose object at the primary is older than its copy.
-func (s *scan) olderAt(p listing.Pair) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.found++
-	s.doubt.older = append(s.doubt.older, s.rowOf(p.Key, sizeOf(p.Src)))
-}
-
 // rolledBack stops the bucket if too many of the primary's objects are older than their
 // copies.
 func (s *scan) rolledBack(ctx context.Context) error {
-	s.mu.Lock()
-	n := len(s.doubt.older)
-	s.mu.Unlock()
+	s.found.mu.Lock()
+	n := len(s.found.doubt.older)
+	s.found.mu.Unlock()
 	if n < object.Doubtful {
 		return nil
 	}
@@ -73,24 +79,24 @@ func (s *scan) rolledBack(ctx context.Context) error {
 // lostLatest stops the bucket if what was written last at the primary is there no more,
 // without a trace of a delete.
 func (s *scan) lostLatest(ctx context.Context) error {
-	if s.tripped || !s.doubts() {
+	if s.found.tripped || !s.doubts() {
 		return nil
 	}
-	lost, err := s.doubt.LostLatest(ctx, object.Sides{Src: s.src, Dst: s.dst}, s.id.Bucket, s.ours)
+	lost, err := s.found.doubt.LostLatest(ctx, object.Sides{Src: s.src, Dst: s.dst}, s.id.Bucket, s.ours)
 	if err != nil || !lost {
 		return err
 	}
-	return stopLost(ctx, s.pass, s.deleted)
+	return stopLost(ctx, s.pass, s.found.deleted)
 }
 
 // emptied puts a copy back to its first sync that lost most of its objects: with one row for
 // each of them it would cost memory and a place in the store for as long as they are missing,
 // and it is no hit for them anyway.
 func (s *scan) emptied(ctx context.Context) error {
-	s.mu.Lock()
-	missing := s.missing
-	s.mu.Unlock()
-	if missing <= s.o.ScanMissing || 2*missing < s.srcSums.Objects || s.anywhere {
+	s.found.mu.Lock()
+	missing := s.found.missing
+	s.found.mu.Unlock()
+	if missing <= s.o.ScanMissing || 2*missing < s.by.srcSums.Objects || s.anywhere {
 		return nil
 	}
 	s.o.Log.Warn("a copy lost most of its objects; it is synced from the beginning",

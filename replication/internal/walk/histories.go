@@ -47,7 +47,7 @@ func (h *Historian) Bring(ctx context.Context, id ids.Copy) error {
 		w, err = &histories{lost: 1, why: err}, nil // it may not even be listed
 	}
 	if err == nil && w != nil && w.lost > 0 {
-		h.o.Objects.NoteLostHistory(id.Bucket, id.Cluster)
+		h.o.Objects.Histories.NoteLost(id.Bucket, id.Cluster)
 		h.o.Log.Warn("versions can't be copied", zap.String("bucket", id.Bucket), zap.String("cluster", id.Cluster),
 			zap.Int64("keys", w.lost), zap.String("one", w.key), zap.Error(w.why))
 	}
@@ -82,7 +82,7 @@ func (h *Historian) walk(ctx context.Context, id ids.Copy, watch Watch) (*histor
 	if err != nil {
 		return nil, err
 	}
-	kept, err := h.o.Objects.Histories(ctx, object.Sides{Src: p.src, Dst: p.dst}, id.Bucket)
+	kept, err := h.o.Objects.Histories.Kept(ctx, object.Sides{Src: p.src, Dst: p.dst}, id.Bucket)
 	if err != nil || !kept {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (w *histories) each(ctx context.Context) error {
 			}
 		}
 		// A key with a row is brought in step with its history, or is a conflict.
-		if !w.rule.Covers(h.Key) || !w.o.Objects.WantsHistory(w.id.Bucket, h.Key) || w.isPending(h.Key) {
+		if !w.rule.Covers(h.Key) || !w.o.Objects.Histories.Wanted(w.id.Bucket, h.Key) || w.isPending(h.Key) {
 			continue
 		}
 		if err := w.one(ctx, h); err != nil {
@@ -196,8 +196,7 @@ func (w *histories) leave(ctx context.Context, key string) error {
 
 // give has a key looked at by the workers.
 func (w *histories) give(ctx context.Context, key string) error {
-	s := scan{pass: w.pass}
-	return w.o.Control.AddPending(ctx, s.rowOf(key, 0))
+	return w.o.Control.AddPending(ctx, w.rowOf(key, 0))
 }
 
 // bring has a key's history brought from one side to the other, when there is a slot.
@@ -224,7 +223,7 @@ func (w *histories) bringKey(ctx context.Context, key string, at object.Sides) e
 	defer unlock()
 	op := guard.Op{Object: ref, From: at.Src.Name(), Total: -1}
 	return w.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
-		n, err := w.o.Objects.BringHistory(ctx, p, at, storage.MaxHistory, nil)
+		n, err := w.o.Objects.Histories.Bring(ctx, p, at, storage.MaxHistory, nil)
 		w.mu.Lock()
 		w.brought += int64(n)
 		w.mu.Unlock()

@@ -26,7 +26,7 @@ func keeping(tb testing.TB) *world {
 // lacking returns what a cluster lacks of another's history.
 func (w *world) lacking(cluster, of string) (missing []string) {
 	w.Helper()
-	for h, err := range w.Fakes[of].Histories(w.Context(), bkt, "") {
+	for h, err := range w.Fakes[of].Reader().Histories(w.Context(), bkt, "") {
 		w.Must(err)
 		there := w.History(cluster, h.Key)
 		for i, v := range h.Versions {

@@ -100,3 +100,8 @@ func (w *pass) primaryRow(rows []state.Copy) *state.Copy {
 	}
 	return nil
 }
+
+// rowOf is the row of a key that a pass found to differ.
+func (w *pass) rowOf(key string, size int64) state.Pending {
+	return state.Pending{Bucket: w.id.Bucket, Key: key, Cluster: w.id.Cluster, Size: size, Since: w.o.Now(), Background: true, Counted: true}
+}

@@ -156,7 +156,7 @@ func TestScanRemadeBucketStartsOver(t *testing.T) {
 	w := newWorld(t)
 	w.synced("a")
 	w.Fakes["c2"].UserDelete(bkt, "a")
-	w.Must(w.Fakes["c2"].RemoveBucket(t.Context(), bkt))
+	w.Must(w.Fakes["c2"].Writer().RemoveBucket(t.Context(), bkt))
 	w.Must(w.Scanner.Scan(t.Context(), at("c2")))
 	if row := w.Row("c2"); row.State != catalog.CopyWaiting || !row.MadeBucket {
 		t.Errorf("the copy's row is %+v", row)
@@ -170,7 +170,7 @@ func TestScanWithoutSource(t *testing.T) {
 	w := newWorld(t)
 	w.synced("a")
 	w.Fakes["c1"].UserDelete(bkt, "a")
-	w.Must(w.Fakes["c1"].RemoveBucket(t.Context(), bkt))
+	w.Must(w.Fakes["c1"].Writer().RemoveBucket(t.Context(), bkt))
 	w.WantErr(w.Scanner.Scan(t.Context(), at("c2")), object.ErrNoSource)
 	w.WantErr(w.Missing(), object.ErrNoSource)
 	w.WantErr(w.Scanner.CountPrimary(t.Context(), at("c1")), object.ErrNoSource)
@@ -306,7 +306,7 @@ func TestScanSeesOtherHeaders(t *testing.T) {
 	w := newWorld(t)
 	w.synced("a", "b")
 	for range 3 { // time passes at the copy; each storage here has a clock of its own
-		_, err := w.Fakes["c2"].Now(t.Context())
+		_, err := w.Fakes["c2"].Reader().Now(t.Context())
 		w.Must(err)
 	}
 	w.Fakes["c1"].Describe(bkt, "a", "text/html")

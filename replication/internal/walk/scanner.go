@@ -66,7 +66,8 @@ func (c *Scanner) scan(ctx context.Context, id ids.Copy, watch Watch) error {
 	if err != nil {
 		return err
 	}
-	s := &scan{pass: w, watch: watch}
+	f := &found{pass: w}
+	s := &scan{pass: w, found: f, by: &comparison{pass: w, watch: watch, found: f}}
 	if err := s.since(ctx, c.began); err != nil {
 		return err
 	}

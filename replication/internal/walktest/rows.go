@@ -48,7 +48,7 @@ func (w *World) SetState(cluster string, s catalog.CopyState) {
 // AllRows returns the rows of the bucket's copies.
 func (w *World) AllRows() []state.Copy {
 	w.Helper()
-	rows, err := w.Store.CopiesOf(w.Context(), Bucket)
+	rows, err := w.Store.Catalogue().CopiesOf(w.Context(), Bucket)
 	w.Must(err)
 	return rows
 }
@@ -73,7 +73,7 @@ func (w *World) Row(cluster string) state.Copy {
 // Pending returns the bucket's pending rows, by cluster/key.
 func (w *World) Pending() map[string]state.Pending {
 	w.Helper()
-	rows, err := w.Store.ListPending(w.Context(), state.PendingFilter{Bucket: Bucket}, state.PendingKey{}, 1000)
+	rows, err := w.Store.Queue().ListPending(w.Context(), state.PendingFilter{Bucket: Bucket}, state.PendingKey{}, 1000)
 	w.Must(err)
 	m := make(map[string]state.Pending)
 	for _, r := range rows {
@@ -131,7 +131,7 @@ func (w *World) WantBodies(cluster, key string, want ...string) {
 // History returns the versions of a key in a cluster.
 func (w *World) History(cluster, key string) []storage.Version {
 	w.Helper()
-	h, err := w.Fakes[cluster].History(w.Context(), Bucket, key, storage.MaxHistory)
+	h, err := w.Fakes[cluster].Reader().History(w.Context(), Bucket, key, storage.MaxHistory)
 	w.Must(err)
 	return h.Versions
 }
@@ -143,8 +143,8 @@ func (w *World) Reborn(cluster string) {
 	for k := range f.Contents(Bucket) {
 		f.UserDelete(Bucket, k)
 	}
-	w.Must(f.RemoveBucket(w.Context(), Bucket))
-	_, err := f.EnsureBucket(w.Context(), Bucket, false)
+	w.Must(f.Writer().RemoveBucket(w.Context(), Bucket))
+	_, err := f.Writer().EnsureBucket(w.Context(), Bucket, false)
 	w.Must(err)
 	_, err = w.Site(cluster).Births.Now(w.Context(), Bucket)
 	w.Must(err)
