@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { admin, control, expect, short, signIn, test, violations, world } from './kit';
+import { admin, control, expect, short, signIn, test, violations, virginia, world } from './kit';
 import { s3, until } from './world';
 
 // biome-ignore lint/suspicious/noExplicitAny: what the API answers
@@ -58,7 +58,7 @@ test('a storage that is away leaves its copy behind', async ({ page }) => {
 
 for (const theme of ['Light', 'Dark']) {
   test(`trouble stands in nobody's way: ${theme}`, async ({ page }) => {
-    test.setTimeout(240_000); // many pages
+    test.setTimeout(480_000); // many pages
     await control('/storage/stop/paris');
     await control('/function/down/paris');
     try {
@@ -72,13 +72,30 @@ for (const theme of ['Light', 'Dark']) {
       await page.getByRole('button', { name: 'Account' }).click();
       await page.getByRole('menuitemradio', { name: theme }).click();
       const bucket = ['', '?tab=objects', '?tab=placement', '/pending'].map((tab) => `/buckets/reports${tab}`);
-      const others = ['/', '/buckets', '/buckets?view=matrix', '/clusters', '/clusters/paris', '/replication', '/topology', '/topology?view=table', '/events'];
+      const others = [
+        '/',
+        '/buckets',
+        '/buckets?view=matrix',
+        '/clusters',
+        '/clusters?tab=functions',
+        '/clusters?tab=storage',
+        '/clusters/paris',
+        '/replication',
+        '/topology',
+        '/topology?view=table',
+        '/events',
+      ];
       for (const path of [...others, ...bucket, '/routing?bucket=reports']) {
         await page.goto(world().console + path);
         await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
         await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
         await expect(page.locator('html')).toHaveAttribute('data-theme', theme.toLowerCase());
         expect(await violations(page), path).toEqual([]);
+        if (path !== '/replication') continue;
+        const waits = page.getByRole('table', { name: 'Queue' }).getByRole('row', { name: /^reports/ });
+        await expect(waits).toContainText('paris');
+        await page.getByRole('button', { name: 'Oldest' }).click();
+        await expect(waits).toContainText('paris');
       }
     } finally {
       await control('/storage/start/paris');
@@ -90,6 +107,7 @@ for (const theme of ['Light', 'Dark']) {
 }
 
 test('what is copied as curl does the same', async ({ page, context }) => {
+  test.setTimeout(240_000);
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   const run = async () => {
     const command = await page.evaluate(() => navigator.clipboard.readText());
@@ -106,15 +124,28 @@ test('what is copied as curl does the same', async ({ page, context }) => {
   await run();
   expect((await read('/fado/buckets/by-curl')).policy).toBe('reports');
 
-  await admin('/fado/policies', { method: 'POST', body: JSON.stringify({ name: 'by-curl' }) });
-  await page.goto(`${world().console}/policies/by-curl`);
-  await page.getByRole('button', { name: 'Edit' }).click();
-  const edit = page.getByRole('dialog', { name: 'Edit by-curl' });
-  await edit.getByLabel('Copies').fill('2');
-  await edit.getByRole('button', { name: 'Copy as curl' }).click();
-  await expect(page.getByText('Copied')).toBeVisible();
-  await run();
-  expect((await read('/fado/policies/by-curl')).copies).toBe(2);
-  await admin('/fado/buckets/by-curl?purge=all', { method: 'DELETE' });
-  await admin('/fado/policies/by-curl', { method: 'DELETE' });
+  // A policy's copies and zones: the primary moves as it would by Apply.
+  const cluster = await virginia();
+  try {
+    await admin('/fado/policies', { method: 'POST', body: JSON.stringify({ name: 'by-curl', copies: 2, zones: ['eu'], prefer: ['berlin'] }) });
+    await admin('/fado/buckets/by-curl', { method: 'PATCH', body: JSON.stringify({ policy: 'by-curl', primary: null }) });
+    await until('the bucket', async () => (await read('/fado/buckets/by-curl')).status.state === 'ok');
+    await page.goto(`${world().console}/policies/by-curl`);
+    await page.getByRole('button', { name: 'Edit' }).click();
+    const edit = page.getByRole('dialog', { name: 'Edit by-curl' });
+    await edit.getByLabel('Copies').fill('1');
+    const zones = edit.getByRole('group', { name: /^Zones/ });
+    await zones.getByRole('checkbox', { name: 'eu', exact: true }).uncheck();
+    await zones.getByRole('checkbox', { name: 'us' }).check();
+    await edit.getByRole('button', { name: 'Copy as curl' }).click();
+    await expect(page.getByText('Copied')).toBeVisible();
+    await run();
+    expect(await read('/fado/policies/by-curl')).toMatchObject({ copies: 1, zones: ['us'], prefer: ['berlin'] });
+    await until('the move', async () => (await read('/fado/buckets/by-curl')).status.primary === 'virginia');
+    await admin('/fado/buckets/by-curl?purge=all', { method: 'DELETE' });
+    await until('the end of the purge', async () => (await read('/fado/replication/purges')).length === 0);
+    await admin('/fado/policies/by-curl', { method: 'DELETE' });
+  } finally {
+    await cluster.remove();
+  }
 });

@@ -37,6 +37,8 @@ for (const theme of ['Light', 'Dark']) {
     await signIn(page, 'ada', '/access');
     await page.getByLabel('Name').fill('seen');
     await page.getByRole('button', { name: 'New token' }).click();
+    await expect(page.getByRole('alertdialog', { name: 'New token seen' })).toContainText('what the role viewer may, for 90 days');
+    await page.getByRole('button', { name: 'Make it' }).click();
     await expect(page.getByText('It is shown once')).toBeVisible();
     await page.getByRole('button', { name: 'Account' }).click();
     await page.getByRole('menuitemradio', { name: theme }).click();

@@ -92,6 +92,9 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await zones.getByRole('checkbox', { name: 'eu', exact: true }).uncheck();
   await dialog.getByLabel('Copies').fill('1');
   await zones.getByRole('checkbox', { name: 'us' }).check();
+  const allowed = dialog.getByRole('region', { name: 'Allowed clusters' });
+  await expect(allowed.getByRole('status')).toContainText('It allows 1 of');
+  await expect(allowed.getByRole('listitem')).toHaveText(['virginia']);
   await dialog.getByRole('button', { name: 'Preview' }).click();
   await expect(dialog.getByRole('table', { name: 'Moves' }).getByRole('row', { name: /moving/ })).toContainText(/berlin → virginia.*17 B/);
   expect((await bucket('moving')).status.primary).toBe('berlin');

@@ -1,5 +1,6 @@
-import { admin, expect, short, signIn, test, violations, world } from './kit';
-import { s3 } from './world';
+import { readFileSync } from 'node:fs';
+import { admin, control, expect, short, signIn, test, violations, world } from './kit';
+import { s3, until } from './world';
 
 test('what changed when, without any other system', async ({ page }) => {
   await s3(world().storages.berlin, 'PUT', '/reports/measured.txt', 'x');
@@ -29,6 +30,33 @@ test('what changed when, without any other system', async ({ page }) => {
   await page.reload();
   await expect(page.getByRole('button', { name: '6h' })).toHaveAttribute('aria-pressed', 'true');
   await s3(world().storages.berlin, 'DELETE', '/reports/measured.txt');
+});
+
+test('what was refused, and why something changed', async ({ page }) => {
+  for (let i = 0; i < 30; i++) await fetch(world().functions_at, { headers: { 'X-FaDO-Bucket': 'nowhere' } });
+  await signIn(page, 'vera', '/routing');
+  const row = page.getByRole('table', { name: 'Refused' }).getByRole('row', { name: /^unknown-bucket/ });
+  await expect(row).toContainText('FaDO does not know the bucket');
+  await expect(row.getByRole('cell').first()).toHaveText(/^[1-9]/);
+  await control('/function/down/paris');
+  try {
+    await page.goto(`${world().console}/metrics?range=15m`);
+    await expect(page.getByRole('table', { name: 'Marks' })).toContainText(/function .* of paris is unhealthy/);
+    const refused = page.getByRole('figure', { name: 'Refused, by reason' });
+    await expect(refused).toContainText(/unknown-bucket: .*at most (\d*[1-9]|\d*\.\d*[1-9])/);
+    expect(await violations(page)).toEqual([]);
+    const [file] = await Promise.all([page.waitForEvent('download'), refused.getByRole('button', { name: /^CSV/ }).click()]);
+    expect(file.suggestedFilename()).toBe('refused-by-reason.csv');
+    const lines = readFileSync(await file.path())
+      .toString()
+      .trim()
+      .split('\r\n');
+    expect(lines[0]).toMatch(/^time,.*unknown-bucket/);
+    expect(lines.length).toBeGreaterThan(100);
+  } finally {
+    await control('/function/up/paris');
+  }
+  await until('the function', async () => ((await (await admin('/fado/summary')).json()) as { status: string }).status === 'ok');
 });
 
 test('what is where, and what flows', short, async ({ page }) => {

@@ -1,4 +1,4 @@
-import { admin, expect, short, signIn, test, world } from './kit';
+import { admin, expect, short, signIn, test, violations, world } from './kit';
 import { s3 } from './world';
 
 test('which cluster holds what, and what is behind', short, async ({ page }) => {
@@ -60,6 +60,39 @@ test('the audit is not for others', async ({ page }) => {
   await expect(page.getByText('Audit records are for admins')).toBeVisible();
   await expect(page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Audit' })).toHaveCount(0);
   expect(await page.evaluate(async () => (await fetch('api/fado/audit')).status)).toBe(403);
+});
+
+test('what goes if a cluster goes, and how its functions do', short, async ({ page }) => {
+  await signIn(page, 'vera', '/clusters/berlin');
+  const row = page.getByRole('table', { name: 'Buckets here' }).getByRole('row', { name: /^reports/ });
+  await expect(row).toContainText('primary, synced');
+  await expect(row).toContainText('paris');
+  await expect(row).toContainText('nothing');
+  await expect(page.getByRole('note')).toContainText('Nothing lives only here');
+  for (let i = 0; i < 40; i++) await fetch(world().functions_at, { headers: { 'X-FaDO-Bucket': 'reports' } });
+  const answers = page.getByRole('table', { name: 'Functions' }).getByRole('row', { name: new RegExp(`:${world().functions.berlin}`) });
+  await expect(answers).toContainText(/[1-9]\d*(\.\d)?\/s/);
+  await expect(answers).toContainText(/\d ms/);
+  await page.goto(`${world().console}/clusters`);
+  const berlin = page.getByRole('table', { name: 'Clusters', exact: true }).getByRole('row', { name: /^berlin/ });
+  await expect(berlin).toContainText(/\/s copied in/);
+  await expect(berlin).toContainText('MinIO');
+  await page.getByRole('tab', { name: 'Functions' }).click();
+  await expect(page.getByRole('table', { name: 'Functions' }).getByRole('row', { name: /paris/ })).toBeVisible();
+  await page.getByRole('tab', { name: 'Storage' }).click();
+  await expect(page).toHaveURL(/tab=storage/);
+  await expect(page.getByRole('table', { name: 'Storage' }).getByRole('row', { name: /^berlin/ })).toContainText('as here');
+});
+
+test('a policy tells who uses it and where that may be, and a role why it is yours', async ({ page }) => {
+  await signIn(page, 'vera', '/policies/reports');
+  await expect(page.getByLabel(/Of \d+ buckets? that use it/)).toHaveValue('reports');
+  const placement = page.getByRole('table', { name: 'Placement' });
+  await expect(placement.getByRole('row', { name: /^berlin/ })).toContainText('chosen');
+  await expect(placement.getByRole('row', { name: /^paris/ })).toContainText('chosen');
+  expect(await violations(page)).toEqual([]);
+  await page.goto(`${world().console}/access`);
+  await expect(page.getByText('viewer: the configuration gives it to the user of this name')).toBeVisible();
 });
 
 test('the instances', async ({ page }) => {

@@ -1,5 +1,5 @@
 import { admin, control, expect, short, signIn, test, violations, world } from './kit';
-import { s3, until } from './world';
+import { s3, s3Large, until } from './world';
 
 // biome-ignore lint/suspicious/noExplicitAny: what the API answers
 const read = async (path: string): Promise<any> => (await admin(path)).json();
@@ -106,19 +106,20 @@ test('what a storage refuses is told, and tried again', async ({ page }) => {
 });
 
 test('a copy on its way has progress and an end', async ({ page }) => {
-  test.setTimeout(300_000);
+  test.setTimeout(600_000);
   await made('large', 0);
   await signIn(page, 'vera', '/replication');
-  await s3(world().storages.berlin, 'PUT', '/large/large.bin', 'x'.repeat(320 << 20));
+  await s3Large(world().storages.berlin, '/large/large.bin', 1024);
   const row = page.getByRole('table', { name: 'Transfers' }).getByRole('row', { name: /large\.bin/ });
   const bar = row.getByRole('progressbar');
   const value = async () => Number(await bar.getAttribute('value'));
   await expect(row).toContainText(/MiB\/s/);
+  await expect(row.getByRole('cell').last()).toHaveText('tests');
   await expect(row).toContainText(/\d+ (s|min)/);
   const first = await value();
   await expect.poll(value).toBeGreaterThan(first);
   expect(await value()).toBeLessThanOrEqual(100);
-  await until('the end', async () => (await read('/fado/replication')).transfers.length === 0, 240_000);
+  await until('the end', async () => (await read('/fado/replication')).transfers.length === 0, 480_000);
   const ended = Date.now();
   await expect(row).toHaveCount(0);
   console.log(`a copy is gone from the page ${Date.now() - ended} ms after the API says so`);

@@ -1,10 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash, createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, request } from 'node:http';
 import { type AddressInfo, connect, createServer as listen } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 
 /** What the tests talk to: a real FaDO, two real MinIOs, two function servers. */
 export interface World {
@@ -48,29 +51,41 @@ export function askAdmin(w: Pick<World, 'admin'>, path: string, init: RequestIni
   return fetch(w.admin + path, { ...init, headers: { 'Content-Type': 'application/json', Origin: w.admin } });
 }
 
-/** One S3 request, signed with version 4. */
-export async function s3(endpoint: string, method: string, path: string, body = '', type?: string): Promise<Response> {
+/** A request signed with version 4, of a body by its digest. */
+function signed(endpoint: string, method: string, path: string, digest: string): { url: URL; headers: Record<string, string> } {
   const url = new URL(path, endpoint);
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-  const sha = (s: string) => createHash('sha256').update(s).digest('hex');
   const mac = (k: string | Buffer, s: string) => createHmac('sha256', k).update(s).digest();
   const scope = `${time.slice(0, 8)}/us-east-1/s3/aws4_request`;
-  const headers: Record<string, string> = { host: url.host, 'x-amz-content-sha256': sha(body), 'x-amz-date': time };
+  const headers: Record<string, string> = { host: url.host, 'x-amz-content-sha256': digest, 'x-amz-date': time };
   const names = Object.keys(headers).sort();
-  const canonical = [method, url.pathname, url.search.slice(1), ...names.map((n) => `${n}:${headers[n]}`), '', names.join(';'), sha(body)].join('\n');
+  const canonical = [method, url.pathname, url.search.slice(1), ...names.map((n) => `${n}:${headers[n]}`), '', names.join(';'), digest].join('\n');
   const toSign = ['AWS4-HMAC-SHA256', time, scope, sha(canonical)].join('\n');
   const k = mac(mac(mac(mac(`AWS4${key.secret}`, time.slice(0, 8)), 'us-east-1'), 's3'), 'aws4_request');
   const signature = createHmac('sha256', k).update(toSign).digest('hex');
   const { host: _, ...sent } = headers;
-  return fetch(url, {
-    method,
-    body: body || undefined,
-    headers: {
-      ...sent,
-      ...(type && { 'content-type': type }),
-      authorization: `AWS4-HMAC-SHA256 Credential=${key.id}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
-    },
-  });
+  const authorization = `AWS4-HMAC-SHA256 Credential=${key.id}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`;
+  return { url, headers: { ...sent, authorization } };
+}
+
+const sha = (s: string) => createHash('sha256').update(s).digest('hex');
+
+/** One S3 request. */
+export async function s3(endpoint: string, method: string, path: string, body = '', type?: string): Promise<Response> {
+  const { url, headers } = signed(endpoint, method, path, sha(body));
+  return fetch(url, { method, body: body || undefined, headers: { ...headers, ...(type && { 'content-type': type }) } });
+}
+
+/** Writes an object of so many MiB, none of which is kept in memory. */
+export async function s3Large(endpoint: string, path: string, mebibytes: number): Promise<void> {
+  const { url, headers } = signed(endpoint, 'PUT', path, 'UNSIGNED-PAYLOAD');
+  const put = request(url, { method: 'PUT', headers: { ...headers, 'content-length': mebibytes << 20 } });
+  const answer = once(put, 'response');
+  const part = Buffer.alloc(1 << 20, 'x');
+  await pipeline(Readable.from(Array.from({ length: mebibytes }, () => part)), put);
+  const [got] = (await answer) as [IncomingMessage];
+  got.resume();
+  if (got.statusCode !== 200) throw new Error(`writing ${path}: ${got.statusCode}`);
 }
 
 /** Ends a process, and returns when it has ended: it may still be writing. */

@@ -1,5 +1,4 @@
 import { CSPProvider } from '@base-ui/react/csp-provider';
-import { Menu } from '@base-ui/react/menu';
 import { Toast } from '@base-ui/react/toast';
 import { QueryClient, QueryClientProvider, useQuery } from '@tanstack/react-query';
 import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent, Outlet, RouterProvider, useRouterState } from '@tanstack/react-router';
@@ -20,12 +19,13 @@ import {
   Search,
   Server,
   ShieldCheck,
-  UserRound,
 } from 'lucide-react';
 import { lazy, Suspense, useEffect, useRef, useState } from 'react';
-import { ApiError, type BucketFilter, may, mount, own, type Role, type Session, signals } from './api/client';
+import { Account } from './Account';
+import { ApiError, type BucketFilter, type BucketOrder, may, mount, orderOf, type Role, type Session } from './api/client';
 import { span } from './format';
 import { useLive } from './live';
+import type { Deed } from './Palette';
 import type { AuditFilter } from './pages/Audit';
 import { PauseButton } from './pages/actions';
 import type { EventFilter } from './pages/Events';
@@ -33,10 +33,14 @@ import type { Range } from './pages/history';
 import { Overview } from './pages/Overview';
 import * as q from './pages/queries';
 import type { Question } from './pages/Routing';
-import { setTheme, type Theme, useTheme } from './theme';
-import { OnlineContext, SessionContext, State, Toasts, useNow, useSession } from './ui/kit';
+import { applyPrefs, pref } from './prefs';
+import { OnlineContext, SessionContext, State, Toasts, useNow, useSession, When } from './ui/kit';
 
 const Palette = lazy(() => import('./Palette'));
+const Deeds = lazy(() => import('./Deeds'));
+const Shortcuts = lazy(() => import('./Shortcuts'));
+
+applyPrefs();
 
 const allPages: { to: string; name: string; icon: LucideIcon; key: string; least?: Role }[] = [
   { to: '/', name: 'Overview', icon: LayoutDashboard, key: 'o' },
@@ -65,6 +69,7 @@ const client = new QueryClient({
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
 const text = (v: unknown) => (typeof v === 'string' && v !== '' ? v : typeof v === 'number' ? String(v) : undefined);
+type BucketSearch = BucketFilter & { view?: 'matrix'; from?: string; order?: BucketOrder };
 const states = ['ok', 'syncing', 'conflict', 'stuck'];
 
 const view = (s: Record<string, unknown>): { view?: 'table' } => ({ view: s.view === 'table' ? 'table' : undefined });
@@ -75,22 +80,27 @@ const routes = root.addChildren([
     getParentRoute: () => root,
     path: '/buckets',
     component: lazyRouteComponent(() => import('./pages/Buckets'), 'Buckets'),
-    validateSearch: (s: Record<string, unknown>): BucketFilter & { view?: 'matrix' } => ({
+    validateSearch: (s: Record<string, unknown>): BucketSearch => ({
       view: s.view === 'matrix' ? 'matrix' : undefined,
       state: states.includes(s.state as string) ? (s.state as BucketFilter['state']) : undefined,
       policy: text(s.policy),
       cluster: text(s.cluster),
+      origin: s.origin === 'config' || s.origin === 'api' ? s.origin : undefined,
+      order: orderOf(s.order),
       q: text(s.q),
+      from: text(s.from),
     }),
   }),
   createRoute({
     getParentRoute: () => root,
     path: '/buckets/$bucket',
     component: lazyRouteComponent(() => import('./pages/Bucket'), 'Bucket'),
-    validateSearch: (s: Record<string, unknown>): { tab?: string; prefix?: string; object?: string } => ({
+    validateSearch: (s: Record<string, unknown>): { tab?: string; prefix?: string; object?: string; after?: string; cluster?: string } => ({
       tab: text(s.tab),
       prefix: text(s.prefix),
       object: text(s.object),
+      after: text(s.after),
+      cluster: text(s.cluster),
     }),
   }),
   createRoute({
@@ -99,7 +109,14 @@ const routes = root.addChildren([
     component: lazyRouteComponent(() => import('./pages/Pending'), 'Pending'),
     validateSearch: (s: Record<string, unknown>): { cluster?: string } => ({ cluster: text(s.cluster) }),
   }),
-  createRoute({ getParentRoute: () => root, path: '/clusters', component: lazyRouteComponent(() => import('./pages/Clusters'), 'Clusters') }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/clusters',
+    component: lazyRouteComponent(() => import('./pages/Clusters'), 'Clusters'),
+    validateSearch: (s: Record<string, unknown>): { tab?: 'functions' | 'storage' } => ({
+      tab: s.tab === 'functions' || s.tab === 'storage' ? s.tab : undefined,
+    }),
+  }),
   createRoute({ getParentRoute: () => root, path: '/clusters/$cluster', component: lazyRouteComponent(() => import('./pages/Clusters'), 'Cluster') }),
   createRoute({ getParentRoute: () => root, path: '/policies', component: lazyRouteComponent(() => import('./pages/Catalogue'), 'Policies') }),
   createRoute({ getParentRoute: () => root, path: '/policies/$policy', component: lazyRouteComponent(() => import('./pages/Catalogue'), 'Policy') }),
@@ -122,7 +139,7 @@ const routes = root.addChildren([
     getParentRoute: () => root,
     path: '/topology',
     component: lazyRouteComponent(() => import('./pages/Topology'), 'Topology'),
-    validateSearch: view,
+    validateSearch: (s: Record<string, unknown>): { view?: 'table'; cluster?: string } => ({ ...view(s), cluster: text(s.cluster) }),
   }),
   createRoute({
     getParentRoute: () => root,
@@ -147,7 +164,13 @@ const routes = root.addChildren([
     getParentRoute: () => root,
     path: '/audit',
     component: lazyRouteComponent(() => import('./pages/Audit'), 'Audit'),
-    validateSearch: (s: Record<string, unknown>): AuditFilter => ({ kind: text(s.kind) as AuditFilter['kind'], bucket: text(s.bucket) }),
+    validateSearch: (s: Record<string, unknown>): AuditFilter => ({
+      kind: text(s.kind) as AuditFilter['kind'],
+      bucket: text(s.bucket),
+      role: text(s.role) as AuditFilter['role'],
+      how: text(s.how) as AuditFilter['how'],
+      result: text(s.result) as AuditFilter['result'],
+    }),
   }),
   createRoute({ getParentRoute: () => root, path: '/instances', component: lazyRouteComponent(() => import('./pages/Instances'), 'Instances') }),
   createRoute({ getParentRoute: () => root, path: '/access', component: lazyRouteComponent(() => import('./pages/Access'), 'Access') }),
@@ -192,6 +215,8 @@ function Shell() {
   const summary = useQuery(q.summary);
   const [nav, setNav] = useState(false);
   const [palette, setPalette] = useState(false);
+  const [deed, setDeed] = useState<Deed>();
+  const [shortcuts, setShortcuts] = useState(false);
   const path = useRouterState({ select: (s) => s.location.pathname });
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
@@ -229,6 +254,11 @@ function Shell() {
           <span className="top-state" role="status" aria-label="Overall state">
             <State of={summary.data?.status ?? 'unknown'} />
           </span>
+          {summary.data?.paused && (
+            <Link to="/replication" className="top-paused" title="Replication is paused">
+              <State of="paused" />
+            </Link>
+          )}
           <span className="spacer" />
           <button type="button" className="button search-button" onClick={() => setPalette(true)}>
             <Search aria-hidden="true" size={15} />
@@ -236,7 +266,7 @@ function Shell() {
             <kbd>Ctrl K</kbd>
           </button>
           <Stream live={live} />
-          <Account />
+          <Account onShortcuts={() => setShortcuts(true)} />
         </header>
         <nav className="side" aria-label="Main">
           <ul>
@@ -265,10 +295,17 @@ function Shell() {
             <div className="banner bad" role="alert">
               The database does not answer, changes are refused: {summary.data.trouble}
             </div>
+          ) : summary.data?.paused ? (
+            <div className="banner warn" role="status">
+              <span>Replication is paused</span> <PauseButton paused />
+            </div>
           ) : (
-            summary.data?.paused && (
+            live.newer && (
               <div className="banner warn" role="status">
-                <span>Replication is paused</span> <PauseButton paused />
+                <span>FaDO is another version now, {live.version}: this page is of the one before</span>
+                <button type="button" className="button" onClick={() => location.reload()}>
+                  Reload
+                </button>
               </div>
             )
           )}
@@ -277,9 +314,24 @@ function Shell() {
           </div>
         </main>
       </div>
+      {shortcuts && (
+        <Suspense>
+          <Shortcuts pages={pages} onClose={() => setShortcuts(false)} />
+        </Suspense>
+      )}
       {palette && (
         <Suspense>
-          <Palette pages={pages} onClose={() => setPalette(false)} />
+          <Palette
+            pages={pages}
+            paused={summary.data?.paused ?? false}
+            onDo={(d) => (d.do === 'shortcuts' ? setShortcuts(true) : setDeed(d))}
+            onClose={() => setPalette(false)}
+          />
+        </Suspense>
+      )}
+      {deed && (
+        <Suspense>
+          <Deeds deed={deed} onDone={() => setDeed(undefined)} />
         </Suspense>
       )}
     </OnlineContext>
@@ -290,7 +342,7 @@ const Lost = ({ since }: { since: number }) => {
   const now = useNow(1000);
   return (
     <>
-      No connection to FaDO since {new Date(since).toLocaleTimeString()} ({span(now - since)}). What is shown is from before.
+      No connection to FaDO since <When time={since} /> ({span(now - since)}). What is shown is from before.
     </>
   );
 };
@@ -303,58 +355,6 @@ function Stream({ live }: { live: { heard: number; lost?: number } }) {
     <span className={`stream ${ok ? 'live' : 'stale'}`} title="Whether this page follows what happens">
       {ok ? 'live' : `stale ${span(old)}`}
     </span>
-  );
-}
-
-function Account() {
-  const session = useSession();
-  const theme = useTheme();
-  async function signOut() {
-    if (session.how === 'identity') {
-      if (session.sign_out) location.assign(session.sign_out);
-      return;
-    }
-    await own('DELETE', 'session').catch(() => {});
-    client.clear();
-    signals.dispatchEvent(new Event('signed-out'));
-  }
-  return (
-    <Menu.Root>
-      <Menu.Trigger className="button ghost account">
-        <UserRound aria-hidden="true" size={16} />
-        <b className="sr-only">Account </b>
-        <span>{session.user}</span>
-      </Menu.Trigger>
-      <Menu.Portal>
-        <Menu.Positioner className="menu-place" sideOffset={6} align="end">
-          <Menu.Popup className="menu">
-            <p className="menu-note">
-              {session.user}
-              <span className="quiet">{session.role}</span>
-            </p>
-            <Menu.RadioGroup value={theme} onValueChange={(v) => setTheme(v as Theme)}>
-              {(['system', 'light', 'dark'] as const).map((t) => (
-                <Menu.RadioItem key={t} value={t} className="menu-item" closeOnClick={false}>
-                  <span className="menu-mark">
-                    <Menu.RadioItemIndicator>✓</Menu.RadioItemIndicator>
-                  </span>
-                  {t === 'system' ? 'As the system' : t === 'light' ? 'Light' : 'Dark'}
-                </Menu.RadioItem>
-              ))}
-            </Menu.RadioGroup>
-            {(session.how !== 'identity' || session.sign_out) && (
-              <>
-                <Menu.Separator className="menu-line" />
-                <Menu.Item className="menu-item" onClick={signOut}>
-                  <span className="menu-mark" />
-                  Sign out
-                </Menu.Item>
-              </>
-            )}
-          </Menu.Popup>
-        </Menu.Positioner>
-      </Menu.Portal>
-    </Menu.Root>
   );
 }
 
@@ -371,6 +371,7 @@ function useShortcuts(pages: typeof allPages, openPalette: () => void) {
       }
       if (e.ctrlKey || e.metaKey || e.altKey || (e.target as HTMLElement).closest?.('input, textarea, select, [role=dialog], [role=alertdialog], [role=menu]'))
         return;
+      if (pref('jumps') === 'off') return;
       if (e.key === '/') {
         const find = document.querySelector<HTMLElement>('[data-find]');
         e.preventDefault();

@@ -2,28 +2,62 @@ import { Dialog } from '@base-ui/react/dialog';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useDeferredValue, useEffect, useId, useState } from 'react';
-import { bucketPage } from './api/client';
+import { bucketPage, may, type Role } from './api/client';
 import * as q from './pages/queries';
+import type { Kind } from './ui/caddyfile';
+import { useSession } from './ui/kit';
 
 interface Entry {
   name: string;
   kind: string;
   go: () => void;
+  /** Why it can't be done. */
+  off?: string;
 }
 
-/** Goes to a page, a bucket, a cluster or a policy by a part of its name. */
-export default function Palette({ pages, onClose }: { pages: { to: string; name: string }[]; onClose: () => void }) {
+/** What can be done from anywhere; Shell does it once the palette is closed. */
+export type Deed = { do: 'new'; kind: Kind } | { do: 'pause' | 'resume' | 'retry' | 'shortcuts' } | { do: 'sync' | 'verify'; bucket: string };
+
+/** A verb and the bucket's name after it: "sync reports". */
+export function verbOf(typed: string): { verb: 'sync' | 'verify'; name: string } | undefined {
+  const [, verb, name] = /^(sync|verify)\s+(\S+)$/.exec(typed) ?? [];
+  return verb ? { verb: verb as 'sync' | 'verify', name } : undefined;
+}
+
+const deeds = (paused: boolean): { name: string; least: Role; deed: Deed }[] => [
+  ...(['bucket', 'cluster', 'policy', 'zone'] as const).map((kind) => ({ name: `New ${kind}`, least: 'admin' as const, deed: { do: 'new' as const, kind } })),
+  paused ? { name: 'Resume replication', least: 'operator', deed: { do: 'resume' } } : { name: 'Pause replication', least: 'operator', deed: { do: 'pause' } },
+  { name: 'Retry all failures', least: 'operator', deed: { do: 'retry' } },
+  { name: 'Show shortcuts', least: 'viewer', deed: { do: 'shortcuts' } },
+];
+
+/** Goes to a page, a bucket, a cluster or a policy by a part of its name, or does something. */
+export default function Palette({
+  pages,
+  paused,
+  onDo,
+  onClose,
+}: {
+  pages: { to: string; name: string }[];
+  paused: boolean;
+  onDo: (deed: Deed) => void;
+  onClose: () => void;
+}) {
+  const { role } = useSession();
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
   const typed = useDeferredValue(text.trim().toLowerCase());
   const navigate = useNavigate();
   const id = useId();
+  const verb = verbOf(typed);
+  const sought = verb?.name ?? typed;
+  const off = (least: Role) => (may(role, least) ? undefined : `needs the role ${least}`);
   const clusters = useQuery(q.clusters);
   const policies = useQuery(q.policies);
   const buckets = useQuery({
-    queryKey: ['palette', typed],
-    queryFn: ({ signal }) => bucketPage({ q: typed }, '', 8, signal),
-    enabled: typed.length > 0,
+    queryKey: ['palette', sought],
+    queryFn: ({ signal }) => bucketPage({ q: sought }, '', 8, signal),
+    enabled: sought.length > 0,
     staleTime: 10_000,
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is found is something else
@@ -31,7 +65,13 @@ export default function Palette({ pages, onClose }: { pages: { to: string; name:
 
   const matches = (name: string) => name.toLowerCase().includes(typed);
   const entries: Entry[] = [
-    ...(typed ? (buckets.data?.items ?? []) : []).map((b) => ({
+    ...(verb ? (buckets.data?.items ?? []) : []).map((b) => ({
+      name: `${verb?.verb === 'sync' ? 'Sync' : 'Verify'} ${b.name}`,
+      kind: 'action',
+      off: off('operator'),
+      go: () => verb && onDo({ do: verb.verb, bucket: b.name }),
+    })),
+    ...(typed && !verb ? (buckets.data?.items ?? []) : []).map((b) => ({
       name: b.name,
       kind: 'bucket',
       go: () => navigate({ to: '/buckets/$bucket', params: { bucket: b.name } }),
@@ -43,10 +83,13 @@ export default function Palette({ pages, onClose }: { pages: { to: string; name:
     ...(policies.data ?? [])
       .filter((p) => typed && matches(p.name))
       .map((p) => ({ name: p.name, kind: 'policy', go: () => navigate({ to: '/policies/$policy', params: { policy: p.name } }) })),
-  ].slice(0, 14);
+    ...deeds(paused)
+      .filter((d) => typed && matches(d.name))
+      .map((d) => ({ name: d.name, kind: 'action', off: off(d.least), go: () => onDo(d.deed) })),
+  ].slice(0, 16);
 
   function pick(e: Entry | undefined) {
-    if (!e) return;
+    if (!e || e.off) return;
     onClose();
     e.go();
   }
@@ -63,7 +106,7 @@ export default function Palette({ pages, onClose }: { pages: { to: string; name:
             aria-controls={id}
             aria-activedescendant={entries[at] ? `${id}-${at}` : undefined}
             aria-autocomplete="list"
-            placeholder="A page, a bucket, a cluster, a policy"
+            placeholder="A page, a bucket, a cluster, a policy; new bucket, sync NAME"
             value={text}
             spellCheck={false}
             autoComplete="off"
@@ -87,12 +130,13 @@ export default function Palette({ pages, onClose }: { pages: { to: string; name:
                 id={`${id}-${i}`}
                 role="option"
                 aria-selected={i === at}
+                aria-disabled={e.off ? true : undefined}
                 className="menu-item"
                 onClick={() => pick(e)}
                 onPointerMove={() => setAt(i)}
               >
                 {e.name}
-                <span className="quiet">{e.kind}</span>
+                <span className="quiet">{e.off ?? e.kind}</span>
               </div>
             ))}
           </div>

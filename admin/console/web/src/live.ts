@@ -101,9 +101,14 @@ export interface Liveness {
   heard: number;
   /** Since when it can't be reached; undefined while it can. */
   lost?: number;
-  /** The version that answers, and the one that this page came with. */
+  /** The version that answers. */
   version?: string;
+  /** Whether another one answered when the page was opened. */
+  newer?: boolean;
 }
+
+/** What a beat says of versions: once another one answered, the page is an old one. */
+export const answers = (l: Liveness, version: string) => ({ version, newer: l.newer || (l.version !== undefined && l.version !== version) });
 
 /** How the connection to FaDO is. */
 export function useLive(client: QueryClient): Liveness {
@@ -115,7 +120,7 @@ export function useLive(client: QueryClient): Liveness {
     signals.addEventListener('unreachable', lost);
     const stop = follow(client, (frame) => {
       if (frame.type === 'lost') lost();
-      else setLive((l) => ({ ...l, heard: Date.now(), lost: undefined, ...(frame.type === 'beat' && { version: frame.data.version }) }));
+      else setLive((l) => ({ ...l, heard: Date.now(), lost: undefined, ...(frame.type === 'beat' && answers(l, frame.data.version)) }));
     });
     return () => {
       signals.removeEventListener('answered', answered);

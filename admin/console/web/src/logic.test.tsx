@@ -5,17 +5,18 @@ import { may } from './api/client';
 import { stale } from './live';
 import { sentence } from './pages/Audit';
 import { before as greatestBefore } from './pages/Buckets';
-import { tree } from './pages/Catalogue';
+import { ruleOf, tree } from './pages/Catalogue';
 import { size } from './pages/Clusters';
 import { bow, width } from './pages/Edges';
 import { clean } from './pages/Edit';
 import { flowsOf, folding, linksOf, ofInstances, places } from './pages/Flowing';
 import { bounds } from './pages/Held';
-import { latest, linesOf, together } from './pages/history';
+import { heldBy } from './pages/Holding';
+import { csv, latest, linesOf, together } from './pages/history';
 import { cell } from './pages/Matrix';
 import { waits } from './pages/Pending';
 import { fieldErrors, move } from './pages/Plan';
-import { parseCurl, shellWords, supposed } from './pages/Routing';
+import { parseCurl, refusals, shellWords, supposed } from './pages/Routing';
 import { offers } from './pages/TestConnection';
 import { Action, SessionContext, State } from './ui/kit';
 import { strokes } from './ui/Spark';
@@ -52,6 +53,10 @@ describe('names and sizes', () => {
     const zones = [{ name: 'de', parent: 'eu' }, { name: 'eu' }, { name: 'ber', parent: 'de' }] as never;
     expect(tree(zones).map(({ zone, depth }) => `${depth} ${zone.name}`)).toEqual(['0 eu', '1 de', '2 ber']);
   });
+  it('find the rule of a bucket that a policy is for', () => {
+    const b = { name: 'b', policy: 'gold', prefixes: [{ prefix: 'raw/', policy: 'cheap' }] } as never;
+    expect([ruleOf(b, 'gold'), ruleOf(b, 'cheap'), ruleOf(b, 'default'), ruleOf({ name: 'c' } as never, 'default')]).toEqual(['', 'raw/', undefined, '']);
+  });
   it('read a pasted request', () => {
     expect(parseCurl(`curl -i -H 'X-FaDO-Bucket: reports' -H "x-fado-object: q1/a b.txt" http://h/`)).toEqual({
       bucket: 'reports',
@@ -82,6 +87,15 @@ describe('words', () => {
     expect(record('change', { resource: 'policy', name: 'gold', action: 'changed' })).toBe('policy gold changed');
     expect(record('session', { event: 'signed-in', session: 's', user: 'ada', role: 'admin', how: 'password', address: '::1' })).toBe(
       'ada signed in as admin, by password, from ::1',
+    );
+    const by = { address: '::1', session: 'x1', user: '', role: '', how: 'password' };
+    expect(record('session', { ...by, event: 'sign-in-failed' })).toBe('sign-in failed, by password, from ::1');
+    expect(record('session', { ...by, event: 'sign-in-failed', user: 'ada' })).toBe('sign-in as ada failed, by password, from ::1');
+    expect(record('session', { ...by, event: 'token-made', user: 'ci', role: 'viewer' })).toBe('token ci made, with the role viewer, from ::1');
+    expect(record('session', { ...by, event: 'token-revoked' })).toBe('token x1 revoked, from ::1');
+    expect(record('session', { ...by, event: 'signed-out' })).toBe('session x1 ended, from ::1');
+    expect(record('session', { ...by, event: 'url-signed', user: 'ada', operation: 'get', bucket: 'b', key: 'k' })).toBe(
+      'ada may get k of b by a URL, from ::1',
     );
     expect(record('allowed', { policy: 'gold', clusters: [] })).toBe('policy gold allows no cluster');
     expect(record('copy', { event: 'synced', bucket: 'b', prefix: 'x/', from: 'c1', to: 'c2', objects: 1, bytes: 2048 })).toBe(
@@ -240,7 +254,7 @@ describe('roles', () => {
   it('show what is missing, and do nothing', async () => {
     const did = vi.fn();
     const as = (role: 'viewer' | 'operator') => (
-      <SessionContext value={{ user: 'x', role, how: 'password', expires: null, sign_out: '', session: '', data: 'none', s3: '' }}>
+      <SessionContext value={{ user: 'x', role, why: '', how: 'password', expires: null, sign_out: '', session: '', data: 'none', s3: '' }}>
         <Action onClick={did}>Sync</Action>
       </SessionContext>
     );
@@ -257,5 +271,52 @@ describe('roles', () => {
   it('name states in words', () => {
     render(<State of="stuck" />);
     expect(screen.getByText('stuck')).toBeVisible();
+  });
+});
+
+describe('what lives only in a cluster', () => {
+  const copy = (cluster: string, state: string, objects: number, behind = 0) => ({
+    cluster,
+    state,
+    role: cluster === 'berlin' ? 'primary' : 'copy',
+    objects,
+    bytes: 10 * objects,
+    pending: { objects: behind, bytes: 10 * behind, oldest: null },
+  });
+  const buckets = [
+    { name: 'safe', status: { copies: [copy('berlin', 'synced', 5), copy('paris', 'synced', 5)] } },
+    { name: 'behind', status: { copies: [copy('berlin', 'synced', 9), copy('paris', 'synced', 7, 3), copy('rome', 'synced', 7, 2)] } },
+    { name: 'alone', status: { copies: [copy('berlin', 'synced', 7), copy('paris', 'syncing', 6)] } },
+    { name: 'elsewhere', status: { copies: [copy('paris', 'synced', 7)] } },
+    { name: 'unread' },
+  ] as never;
+  it('is what no other copy has that is whole', () => {
+    expect(heldBy('berlin', buckets).map((h) => [h.bucket, h.only, h.onlyBytes, h.also.join(' ')])).toEqual([
+      ['alone', 7, 70, ''],
+      ['behind', 2, 20, 'paris rome'],
+      ['safe', 0, 0, 'paris'],
+    ]);
+  });
+});
+
+describe('what was refused', () => {
+  it('is counted by reason, the most frequent first', () => {
+    const series = [
+      { node: 'all', name: 'rejections', values: [9] },
+      { node: 'all', name: 'rejections.no-bucket', values: [0.1, null, 0.1] },
+      { node: 'all', name: 'rejections.no-endpoint', values: [0, 1, 0.5] },
+      { node: 'all', name: 'rejections.bad-path', values: [0, 0, 0] },
+    ];
+    expect(refusals({ series, step: 10 })).toEqual([
+      { reason: 'no-endpoint', times: 15, now: 0.5 },
+      { reason: 'no-bucket', times: 2, now: 0.1 },
+    ]);
+  });
+  it('and all that is measured goes into a file', () => {
+    const lines = [
+      { label: 'a, "b"', values: [1, null] },
+      { label: 'c', values: [0.5, 2] },
+    ];
+    expect(csv(1_800_000_000, 10, lines)).toBe('time,"a, ""b""",c\r\n2027-01-15T08:00:00.000Z,1,0.5\r\n2027-01-15T08:00:10.000Z,,2\r\n');
   });
 });

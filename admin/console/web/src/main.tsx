@@ -5,7 +5,9 @@ import { SignIn } from './SignIn';
 import './styles.css';
 import { applyTheme } from './theme';
 
-const App = lazy(() => import('./App'));
+const app = () => import('./App');
+
+const App = lazy(app);
 
 type Who = Session | 'nobody' | 'no access' | 'unreachable' | undefined;
 
@@ -27,11 +29,15 @@ async function whoAmI(): Promise<Who> {
   }
 }
 
+// Who comes back is most often still signed in: the page comes while it is asked who they are.
+const asked = code === undefined ? whoAmI() : undefined;
+app().catch(() => {}); // what draws it says so
+
 function Root() {
   const [who, setWho] = useState<Who>();
   useEffect(() => {
-    if (code) setWho('nobody');
-    else whoAmI().then(setWho);
+    if (asked) asked.then(setWho);
+    else setWho('nobody');
     const signedOut = () => setWho('nobody');
     signals.addEventListener('signed-out', signedOut);
     return () => signals.removeEventListener('signed-out', signedOut);

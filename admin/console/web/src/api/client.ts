@@ -18,6 +18,8 @@ export class ApiError extends Error {
   constructor(
     readonly status: number,
     text: string,
+    /** The request's ID, as in the log and the audit; '' where the answer has none. */
+    readonly request = '',
   ) {
     super(text);
   }
@@ -42,12 +44,15 @@ async function ask(input: RequestInfo | URL, init?: RequestInit): Promise<Respon
 /** The admin API, typed by its own document. */
 export const api = createClient<paths>({ baseUrl: `${mount}/api`, fetch: (request) => ask(request), redirect: 'manual' });
 
+/** The ID of the request that is answered. */
+const idOf = (response: Response) => response.headers.get('X-Request-Id') ?? '';
+
 /** What an answer holds, or the error it is. */
 export async function told<T>(call: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
   const { data, error, response } = await call;
   if (!response.ok) {
     const text = (error as { error?: string } | undefined)?.error;
-    throw new ApiError(response.status, text || `The server answered ${response.status}`);
+    throw new ApiError(response.status, text || `The server answered ${response.status}`, idOf(response));
   }
   return data as T;
 }
@@ -62,7 +67,7 @@ export async function own<T>(method: string, path: string, body?: unknown): Prom
   });
   if (response.status === 204) return undefined as T;
   const json = await response.json().catch(() => undefined);
-  if (!response.ok) throw new ApiError(response.status, json?.error ?? `The server answered ${response.status}`);
+  if (!response.ok) throw new ApiError(response.status, json?.error ?? `The server answered ${response.status}`, idOf(response));
   return json as T;
 }
 
@@ -71,6 +76,8 @@ export type Role = 'viewer' | 'operator' | 'admin';
 export interface Session {
   user: string;
   role: Role;
+  /** Why that role, in words. */
+  why: string;
   how: 'password' | 'token' | 'link' | 'identity';
   expires: string | null;
   sign_out: string;
@@ -109,10 +116,18 @@ export interface BucketFilter {
   state?: 'ok' | 'syncing' | 'stuck' | 'conflict';
   policy?: string;
   cluster?: string;
+  origin?: 'config' | 'api';
   q?: string;
 }
 
-export async function bucketPage(filter: BucketFilter, after: string, limit: number, signal?: AbortSignal): Promise<BucketPage> {
+/** How lists of buckets are sorted. */
+export const bucketOrders = ['name', 'state', 'oldest', 'pending', 'bytes'] as const;
+export type BucketOrder = (typeof bucketOrders)[number];
+
+/** An order that is not that of names. */
+export const orderOf = (value: unknown): BucketOrder | undefined => (value === 'name' ? undefined : bucketOrders.find((o) => o === value));
+
+export async function bucketPage(filter: BucketFilter & { order?: BucketOrder }, after: string, limit: number, signal?: AbortSignal): Promise<BucketPage> {
   const query = Object.fromEntries(Object.entries({ ...filter, after }).filter(([, v]) => v));
   const call = await api.GET('/fado/buckets', { params: { query: { ...query, limit } }, signal });
   const items = await told(Promise.resolve(call));

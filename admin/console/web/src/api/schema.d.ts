@@ -330,7 +330,8 @@ export interface paths {
             };
             cookie?: never;
         };
-        get?: never;
+        /** The sides of a bucket that may be said to be right where its primary's storage may not be the one it was, and what each choice loses, by what is known: storages are not asked. */
+        get: operations["sides"];
         put?: never;
         /** Say which side is right, of a bucket that is stopped because the storage of its primary may not be the one it was. */
         post: operations["trust-side"];
@@ -477,6 +478,23 @@ export interface paths {
         };
         /** The catalogue as a document, in its canonical form; literal secrets read "***". */
         get: operations["export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fado/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many buckets there are by state, policy, cluster and origin, among those that match, from memory and a few seconds old at most. Each list leaves the filter of its own out. */
+        get: operations["facets"];
         put?: never;
         post?: never;
         delete?: never;
@@ -656,6 +674,23 @@ export interface paths {
         put?: never;
         /** Create an item. */
         post: operations["create-policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fado/policies/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Which clusters a policy that may not be declared yet allows, and for each why or why not. Nothing is written. */
+        post: operations["check-policy"];
         delete?: never;
         options?: never;
         head?: never;
@@ -911,6 +946,18 @@ export interface components {
             primary: boolean;
             /** @description why they would be lost */
             reason: string;
+        };
+        Allowed: {
+            /** @description Whether data under the policy may be there, and functions that read it may run there. */
+            allowed: boolean;
+            /** @description the cluster's name */
+            cluster: string;
+            /** @description why, or why not */
+            reason: string;
+            /** @description Whether it can take new copies: it has a storage, and does not drain. */
+            takes_copies: boolean;
+            /** @description its failure domain */
+            zone: string;
         };
         Applied: {
             /** @description How many resources were created, changed or deleted. */
@@ -1377,6 +1424,8 @@ export interface components {
         Error: {
             /** @description Field, value and what was expected, of each violation. */
             error: string;
+            /** @description The request's ID, as in the header X-Request-Id, the log and the audit. */
+            request_id?: string;
         };
         Event: {
             /** @description the bucket */
@@ -1419,6 +1468,24 @@ export interface components {
             type: "resource" | "copy" | "transfer" | "storage" | "function" | "bucket_stuck" | "bucket_ok" | "primary_moved" | "verification" | "drain" | "configuration";
             /** @description of the function endpoint */
             url?: string;
+        };
+        Facet: {
+            /** @description how many there are */
+            buckets: number;
+            /** @description what a filter takes */
+            value: string;
+        };
+        Facets: {
+            /** @description by cluster that has a copy */
+            clusters: components["schemas"]["Facet"][];
+            /** @description by who declares them */
+            origins: components["schemas"]["Facet"][];
+            /** @description by policy, of the bucket or of one of its prefixes */
+            policies: components["schemas"]["Facet"][];
+            /** @description by state */
+            states: components["schemas"]["Facet"][];
+            /** @description buckets that match all filters */
+            total: number;
         };
         Failure: {
             /** @description how many failed */
@@ -2046,6 +2113,10 @@ export interface components {
             /** @description The zones copies and functions are allowed in, children included. Default: any. */
             zones: string[];
         };
+        PolicyCheck: {
+            /** @description Every cluster, sorted by name. */
+            clusters: components["schemas"]["Allowed"][];
+        };
         PolicyInput: {
             /** @description The Caddy selection policy (its JSON form) that balances among the candidates. Default: the one named at data_aware. */
             balance?: {
@@ -2227,6 +2298,8 @@ export interface components {
             cluster: string;
             /** @description Code names the kind of reason to programs. */
             code: string;
+            /** @description Since when it is so, as far as this instance knows; null where it does not. */
+            since: string | null;
             /** @description a sentence */
             text: string;
         };
@@ -2365,6 +2438,30 @@ export interface components {
             /** @description A value for each time; null where none is known. */
             values: (number | null)[];
         };
+        Side: {
+            /** @description their bytes */
+            bytes: number;
+            /** @description the cluster */
+            cluster: string;
+            /** @description When its last comparison with the primary began; null before the first. */
+            compared_at: string | null;
+            /** @description what saying so does and loses, in sentences */
+            effects: string[];
+            /** @description how many objects it had, as of the last comparison */
+            objects: number;
+            /** @description Why it can't be said to be right now; "" where it can. */
+            refused: string;
+            /** @description primary, copy */
+            role: string;
+        };
+        Sides: {
+            /** @description the bucket's name */
+            bucket: string;
+            /** @description the primary first, then the copies by name */
+            sides: components["schemas"]["Side"][];
+            /** @description Whether the bucket is stopped: only then can people say which side is right. */
+            stopped: boolean;
+        };
         Sign: {
             /** @description Access key ID; placeholders are resolved for every request. */
             access_key: string;
@@ -2415,19 +2512,21 @@ export interface components {
             syncing: number;
         };
         Status: {
-            /** @description from noticed to routable, of recent objects, in milliseconds */
+            /** @description from noticed to routable, of recent objects, in milliseconds; of several instances the highest */
             lag_ms: components["schemas"]["Lag"];
+            /** @description The instances whose figures these are: the one that answers, then the others by name. */
+            nodes: string[];
             /** @description whether replication is paused */
             paused: boolean;
-            /** @description the pending objects of all instances */
+            /** @description the pending objects of the whole store */
             queue: components["schemas"]["Queue"];
-            /** @description what this instance copies, over the last half minute */
+            /** @description what they copy, over the last half minute */
             rate: components["schemas"]["Rate"];
             /** @description objects on their way, the longest first, at most 100 */
             transfers: components["schemas"]["Transfer"][];
-            /** @description Verifications under way on this instance. */
+            /** @description Verifications under way on them. */
             verifications: components["schemas"]["Verification"][];
-            /** @description objects this instance processes at a time */
+            /** @description objects they process at a time */
             workers: number;
         };
         Step: {
@@ -2492,6 +2591,8 @@ export interface components {
         StorageStatus: {
             /** @description what it offers; null each, until it was asked */
             capabilities: components["schemas"]["Capabilities"];
+            /** @description Seconds that its clock is ahead of this instance's, to about one; null where it does not tell. */
+            clock_skew_s: number | null;
             /** @description why it is down, or full */
             error: string;
             /** @description Feed says how changes made directly at the storage are noticed: "listening", or "scanning: " and why. */
@@ -2821,6 +2922,12 @@ export interface operations {
                 bucket?: string;
                 /** @description Only records of this kind. */
                 kind?: "change" | "allowed" | "copy" | "pull" | "invocations" | "refused" | "session" | "checkpoint";
+                /** @description Only records of what people in this role did at the console. */
+                role?: "viewer" | "operator" | "admin";
+                /** @description Only records of people who came this way: with a password, a token, a link, or the identity that the site's own authentication found at the console, or through Caddy's admin endpoint. */
+                how?: "password" | "token" | "link" | "identity" | "endpoint";
+                /** @description Only records of what was done, or of what was refused: by a policy, or at sign-in. */
+                result?: "done" | "refused";
                 /** @description The most items to return. */
                 limit?: number;
                 /** @description Only records behind the one of this number. */
@@ -2836,9 +2943,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The records, 1000 of them where no limit is given. */
+            /** @description The records, 1000 of them where no limit is given. A Link header names the next page while there may be one; it may be there though a page has few records, or none. */
             200: {
                 headers: {
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2936,8 +3044,12 @@ export interface operations {
                 policy?: string;
                 /** @description Only buckets with a copy in this cluster. */
                 cluster?: string;
+                /** @description Only buckets that the configuration declares, or that the API made. */
+                origin?: "config" | "api";
                 /** @description Only buckets with this in their names. */
                 q?: string;
+                /** @description How buckets are sorted: by name; or the worst first (state), those behind for longest (oldest), with most objects on their way (pending), or the largest (bytes), as of a few seconds ago and the first thousand only. Default: name. */
+                order?: "name" | "state" | "oldest" | "pending" | "bytes";
             };
             header?: never;
             path?: never;
@@ -4152,6 +4264,64 @@ export interface operations {
             };
         };
     };
+    sides: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sides. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sides"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     "trust-side": {
         parameters: {
             query?: {
@@ -5107,6 +5277,64 @@ export interface operations {
             };
         };
     };
+    facets: {
+        parameters: {
+            query?: {
+                /** @description Only buckets in this state, as it was a few seconds ago. */
+                state?: "ok" | "syncing" | "stuck" | "conflict";
+                /** @description Only buckets whose own policy, or that of a prefix, is this one. */
+                policy?: string;
+                /** @description Only buckets with a copy in this cluster. */
+                cluster?: string;
+                /** @description Only buckets that the configuration declares, or that the API made. */
+                origin?: "config" | "api";
+                /** @description Only buckets with this in their names. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     flows: {
         parameters: {
             query?: {
@@ -5747,6 +5975,8 @@ export interface operations {
                 policy?: string;
                 /** @description Only buckets with a copy in this cluster. */
                 cluster?: string;
+                /** @description Only buckets that the configuration declares, or that the API made. */
+                origin?: "config" | "api";
                 /** @description Only buckets with this in their names. */
                 q?: string;
             };
@@ -6048,6 +6278,66 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Any other error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    "check-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyInput"];
+            };
+        };
+        responses: {
+            /** @description Every cluster. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyCheck"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6587,14 +6877,17 @@ export interface operations {
     };
     replication: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whose figures are told: all, of every instance that copies together, or those of the instance that answers. Others begin to tell when they are asked for: that takes a few seconds. Default: this instance. */
+                node?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The figures of this instance. */
+            /** @description The figures. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { own, type Pass, type Role } from '../api/client';
+import { counted } from '../format';
 import { Action, Ago, Card, Confirm, Empty, Facts, Loaded, Page, Table, useDo, useSession } from '../ui/kit';
 
 const how: Record<string, string> = { password: 'with a password', token: 'with a token', link: 'with a link', identity: "by the site's own authentication" };
@@ -15,7 +16,7 @@ export function Access() {
           <Facts
             of={[
               ['Name', session.user],
-              ['Role', session.role],
+              ['Role', `${session.role}: ${session.why}`],
               ['Signed in', how[session.how] ?? session.how],
               ['Ends', session.expires ? <Ago key="e" time={session.expires} /> : 'with the session of the site'],
             ]}
@@ -38,6 +39,7 @@ function Tokens() {
   const tokens = useQuery({ queryKey: ['tokens'], queryFn: () => own<Pass[]>('GET', 'tokens') });
   const [secret, setSecret] = useState<Pass>();
   const [gone, setGone] = useState<Pass>();
+  const [asked, setAsked] = useState<{ name: string; role: Role; days: number; form: HTMLFormElement }>();
   const make = useDo((body: { name: string; role: Role; days: number }) => own<Pass>('POST', 'tokens', body), 'The token is made');
   const revoke = useDo((id: string) => own('DELETE', `tokens/${id}`), 'The token is revoked');
 
@@ -45,10 +47,7 @@ function Tokens() {
     e.preventDefault();
     const form = e.currentTarget;
     const data = new FormData(form);
-    make.mutate(
-      { name: String(data.get('name')), role: data.get('role') as Role, days: Number(data.get('days')) },
-      { onSuccess: (made) => (setSecret(made as Pass), form.reset()) },
-    );
+    setAsked({ name: String(data.get('name')), role: data.get('role') as Role, days: Number(data.get('days')), form });
   }
 
   return (
@@ -93,6 +92,22 @@ function Tokens() {
           )
         }
       </Loaded>
+      <Confirm
+        open={asked !== undefined}
+        title={`New token ${asked?.name}`}
+        action="Make it"
+        onDone={() => {
+          if (!asked) return;
+          const { form, ...body } = asked;
+          make.mutate(body, { onSuccess: (made) => (setSecret(made as Pass), form.reset()) });
+        }}
+        onClose={() => setAsked(undefined)}
+      >
+        <p>
+          Who has it may do what the role {asked?.role} may, for {counted(asked?.days ?? 0, 'day')}, from anywhere that reaches the console. Its secret is shown
+          once.
+        </p>
+      </Confirm>
       <Confirm
         open={gone !== undefined}
         title={`Revoke ${gone?.name}`}

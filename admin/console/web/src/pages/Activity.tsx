@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { api, told } from '../api/client';
-import { Card, CopyCurl, Empty, Loaded, useSession } from '../ui/kit';
+import { Card, CopyCurl, Empty, Loaded, useSession, When } from '../ui/kit';
 import { ListCard } from '../ui/List';
 import { sentence } from './Audit';
 import { Log } from './Events';
@@ -51,7 +51,7 @@ function Recorded({ name }: { name: string }) {
       {(r) => (
         <tr key={r.seq}>
           <td className="num">
-            <time dateTime={r.at}>{new Date(r.at).toLocaleString()}</time>
+            <When day time={r.at} />
           </td>
           <td>{r.actor || 'FaDO'}</td>
           <td>{sentence(r)}</td>

@@ -2,7 +2,7 @@ import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { api, mount, type Schemas, told } from '../api/client';
 import { bytes, count, counted } from '../format';
-import { Card, CopyCurl, Empty, Failure, Page, Skeleton, Table, useSession } from '../ui/kit';
+import { Card, CopyCurl, Empty, Failure, Page, Skeleton, Table, useSession, When } from '../ui/kit';
 
 type Record = Schemas['Audit'];
 
@@ -10,7 +10,17 @@ const here = getRouteApi('/audit');
 const pageSize = 200;
 const kinds = ['change', 'allowed', 'copy', 'pull', 'invocations', 'refused', 'session', 'checkpoint'] as const;
 
-export type AuditFilter = { kind?: (typeof kinds)[number]; bucket?: string };
+const roles = ['viewer', 'operator', 'admin'] as const;
+const ways = ['password', 'token', 'link', 'identity', 'endpoint'] as const;
+const results = ['done', 'refused'] as const;
+
+export type AuditFilter = {
+  kind?: (typeof kinds)[number];
+  bucket?: string;
+  role?: (typeof roles)[number];
+  how?: (typeof ways)[number];
+  result?: (typeof results)[number];
+};
 
 export function Audit() {
   const admin = useSession().role === 'admin';
@@ -39,14 +49,13 @@ function Records() {
   const set = (change: AuditFilter) => navigate({ search: (now: AuditFilter) => ({ ...now, ...change }), replace: true });
   const list = useInfiniteQuery({
     queryKey: ['audit', filter],
-    queryFn: ({ pageParam, signal }) =>
-      told(api.GET('/fado/audit', { params: { query: { ...filter, newest: 'true', limit: pageSize, ...(pageParam && { before: pageParam }) } }, signal })),
+    queryFn: ({ pageParam, signal }) => auditPage({ ...filter, newest: 'true', limit: pageSize, ...(pageParam && { before: pageParam }) }, signal),
     initialPageParam: '',
-    getNextPageParam: (last) => (last.length === pageSize ? String(last.at(-1)?.seq) : undefined),
+    getNextPageParam: (last) => last.next,
     placeholderData: keepPreviousData,
     refetchInterval: 15_000,
   });
-  const records = list.data?.pages.flat();
+  const records = list.data?.pages.flatMap((p) => p.records);
   return (
     <>
       <search className="filters">
@@ -59,6 +68,9 @@ function Records() {
             ))}
           </select>
         </label>
+        <Choice label="Role" of={roles} is={filter.role} set={(role) => set({ role })} />
+        <Choice label="Came by" of={ways} is={filter.how} set={(how) => set({ how })} />
+        <Choice label="Result" of={results} is={filter.result} set={(result) => set({ result })} />
         <label className="field grow">
           <span>Bucket</span>
           <input
@@ -78,17 +90,23 @@ function Records() {
         <Empty title={Object.values(filter).some(Boolean) ? 'No record matches' : 'No record yet'}>The option audit off of the configuration makes none.</Empty>
       ) : (
         <Card label="Audit" flush>
-          <Table label="Audit" head={['Number', 'Time', 'Who', 'What', 'On']}>
+          <Table label="Audit" head={['Number', 'Time', 'Who', 'Role', 'Came by', 'What', 'Result', 'On']}>
             {records.map((r) => (
               <tr key={r.seq}>
                 <th scope="row" className="num">
                   {count(r.seq)}
                 </th>
                 <td className="num">
-                  <time dateTime={r.at}>{new Date(r.at).toLocaleString()}</time>
+                  <When day time={r.at} />
                 </td>
                 <td>{r.actor || 'FaDO'}</td>
-                <td>{sentence(r)}</td>
+                <td>{of(r, 'role')}</td>
+                <td>{of(r, 'how')}</td>
+                <td>
+                  {sentence(r)}
+                  {of(r, 'request') && <p className="quiet">request {of(r, 'request')}</p>}
+                </td>
+                <td>{resultOf(r)}</td>
                 <td>{r.node}</td>
               </tr>
             ))}
@@ -105,6 +123,36 @@ function Records() {
     </>
   );
 }
+
+/** A filter with few values. */
+function Choice<T extends string>({ label, of: values, is, set }: { label: string; of: readonly T[]; is?: T; set: (to?: T) => void }) {
+  return (
+    <label className="field">
+      <span>{label}</span>
+      <select value={is ?? ''} onChange={(e) => set((e.target.value || undefined) as T | undefined)}>
+        <option value="">any</option>
+        {values.map((v) => (
+          <option key={v}>{v}</option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** A page of records, and the number behind which the next one begins. */
+async function auditPage(query: object, signal: AbortSignal) {
+  const call = await api.GET('/fado/audit', { params: { query }, signal });
+  const records = await told(Promise.resolve(call));
+  const next = /[?&]before=(\d+)/.exec(call.response.headers.get('Link') ?? '')?.[1];
+  return { records, next };
+}
+
+/** What the body of a record says; '' for nothing. */
+const of = (r: Record, field: string) => String((r.body as { [field: string]: unknown })[field] ?? '');
+
+/** What became of what a record tells. */
+export const resultOf = (r: Record): (typeof results)[number] =>
+  r.kind === 'refused' || (r.kind === 'session' && of(r, 'event') === 'sign-in-failed') ? 'refused' : 'done';
 
 /** Which fields changed: ": copies 2 → 1". */
 function changes(diff: unknown): string {
@@ -135,10 +183,30 @@ export function sentence(r: Record): string {
         b.cluster ? ` in ${b.cluster}` : ' anywhere that was left'
       }`;
     case 'session':
-      return `${b.user} ${b.event === 'signed-in' ? 'signed in' : 'signed out'} as ${b.role}, by ${b.how}, from ${b.address}`;
+      return session(b);
     case 'checkpoint':
       return `checkpoint behind ${counted(Number(b.size), 'record')}`;
     default:
       return r.kind;
+  }
+}
+
+/** What became of a session or a token, or who was not let in. */
+function session(b: { [field: string]: unknown }): string {
+  switch (b.event) {
+    case 'signed-in':
+      return `${b.user} signed in as ${b.role}, by ${b.how}, from ${b.address}`;
+    case 'signed-out':
+      return b.user ? `${b.user} signed out as ${b.role}, by ${b.how}, from ${b.address}` : `session ${b.session} ended, from ${b.address}`;
+    case 'sign-in-failed':
+      return `sign-in ${b.user ? `as ${b.user} ` : ''}failed, by ${b.how}, from ${b.address}`;
+    case 'token-made':
+      return `token ${b.user} made, with the role ${b.role}, from ${b.address}`;
+    case 'token-revoked':
+      return `token ${b.session} revoked, from ${b.address}`;
+    case 'url-signed':
+      return `${b.user} may ${b.operation} ${b.key} of ${b.bucket} by a URL, from ${b.address}`;
+    default:
+      return `${b.event}, from ${b.address}`;
   }
 }

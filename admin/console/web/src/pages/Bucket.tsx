@@ -3,29 +3,32 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
 import { api, type Bucket as BucketItem, type Schemas, told } from '../api/client';
+import { behindOf } from '../behind';
 import { bytes, count, counted, percent } from '../format';
+import { AsText } from '../ui/AsText';
 import { Action, Ago, Card, ClusterLink, Confirm, CopyCurl, Empty, Facts, Loaded, Meter, Page, Skeleton, State, Table, useDo } from '../ui/kit';
-import { ListCard } from '../ui/List';
+import { TabList } from '../ui/TabList';
 import { Activity } from './Activity';
 import { Reasons, SyncButton, VerifyButton } from './actions';
-import { EditButtons } from './Editing';
+import { Conflicts } from './Conflicts';
+import { EditButtons, MoveButton } from './Editing';
 import { HeldTab } from './Held';
+import { PlacementTable } from './PlacementTable';
 import * as q from './queries';
 
 const Objects = lazy(() => import('./Objects'));
 
 const here = getRouteApi('/buckets/$bucket');
 
-const tabs = ['copies', 'objects', 'placement', 'conflicts', 'deletes', 'activity', 'settings'] as const;
-
 export function Bucket() {
   const { bucket: name } = here.useParams();
-  const { tab = 'copies', prefix = '' } = here.useSearch();
+  const { tab = 'copies', prefix = '', cluster } = here.useSearch();
   const navigate = useNavigate({ from: '/buckets/$bucket' });
   const bucket = useQuery(q.bucket(name));
   const st = bucket.data?.status;
+  const behind = behindOf(st);
   const held = st?.reasons.filter((r) => r.code === 'held-deletes') ?? [];
-  const label: Record<(typeof tabs)[number], string> = {
+  const label = {
     copies: 'Copies',
     objects: 'Objects',
     placement: 'Placement',
@@ -38,11 +41,36 @@ export function Bucket() {
     <Page
       title={name}
       at={bucket.dataUpdatedAt}
-      lead={st && <State of={st.state} />}
+      lead={
+        st && (
+          <p className="lead">
+            <State of={st.state} />
+            <span>
+              {st.primary ? (
+                <>
+                  written in <ClusterLink name={st.primary} />
+                </>
+              ) : (
+                'no primary yet'
+              )}
+            </span>
+            <span className="quiet">
+              {behind.objects > 0 ? (
+                <>
+                  {counted(behind.objects, 'object')} behind, {bytes(behind.bytes)}, oldest <Ago time={behind.oldest} />
+                </>
+              ) : (
+                'nothing is behind'
+              )}
+            </span>
+          </p>
+        )
+      }
       actions={
         <>
           <SyncButton bucket={name} />
           <VerifyButton bucket={name} />
+          <MoveButton bucket={bucket.data} />
           <EditButtons kind="bucket" item={bucket.data} onGone={() => navigate({ to: '/buckets' })} />
           <CopyCurl path={`/fado/buckets/${name}`} />
         </>
@@ -61,14 +89,10 @@ export function Bucket() {
                 <Reasons bucket={name} reasons={b.status.reasons} linked={held.length > 0} />
               </Card>
             )}
+            {st?.promotion && <Promotion name={name} st={st} of={st.promotion} />}
+            {st?.former_primaries?.map((f) => f.strays > 0 && <Strays key={f.cluster} of={f} primary={st.primary} />)}
             <Tabs.Root value={tab} onValueChange={(t) => navigate({ search: { tab: t === 'copies' ? undefined : t }, replace: true })}>
-              <Tabs.List className="tabs" aria-label="Parts of the bucket">
-                {tabs.map((t) => (
-                  <Tabs.Tab key={t} value={t} className="tab">
-                    {label[t]}
-                  </Tabs.Tab>
-                ))}
-              </Tabs.List>
+              <TabList label="Parts of the bucket" of={label} />
               <Tabs.Panel value="copies" className="panel">
                 <Copies b={b} />
               </Tabs.Panel>
@@ -78,10 +102,10 @@ export function Bucket() {
                 </Suspense>
               </Tabs.Panel>
               <Tabs.Panel value="placement" className="panel">
-                <Placement name={name} prefix={prefix} />
+                <Placement b={b} prefix={prefix} cluster={cluster} />
               </Tabs.Panel>
               <Tabs.Panel value="conflicts" className="panel">
-                <Conflicts name={name} n={b.status?.conflicts ?? 0} />
+                <Conflicts name={name} n={b.status?.conflicts ?? 0} primary={b.status?.primary} />
               </Tabs.Panel>
               <Tabs.Panel value="deletes" className="panel">
                 <HeldTab name={name} held={held.length > 0} />
@@ -100,11 +124,94 @@ export function Bucket() {
   );
 }
 
+/** A move of the primary that waits for people. */
+export function Promotion({ name, st, of }: { name: string; st: NonNullable<BucketItem['status']>; of: Schemas['Promotion'] }) {
+  const [open, setOpen] = useState(false);
+  const copy = st.copies.find((c) => c.cluster === of.to);
+  const promote = useDo(() => told(api.POST('/fado/buckets/{name}/promote', { params: { path: { name } } })), `${name} is about to be written in ${of.to}`);
+  return (
+    <Card title="A move of the primary is prepared" aside={<State of={of.ready ? 'ok' : 'waiting'} label={of.ready ? 'ready' : 'not ready'} />}>
+      <div className="tools">
+        <p>
+          From then on the bucket is written in <ClusterLink name={of.to} />. {of.reason}
+        </p>
+        <Action least="admin" kind="primary" off={of.ready ? undefined : `Not ready: ${of.reason}`} onClick={() => setOpen(true)}>
+          Move the primary now
+        </Action>
+      </div>
+      <Confirm
+        open={open}
+        title={`Move the primary of ${name} to ${of.to}`}
+        action="Move it now"
+        typed={name}
+        danger
+        curl={{ path: `/fado/buckets/${name}/promote` }}
+        onDone={() => promote.mutate(undefined)}
+        onClose={() => setOpen(false)}
+      >
+        <Facts
+          of={[
+            ['Primary', `${st.primary || 'nowhere'} → ${of.to}`],
+            [`In ${of.to}`, copy ? `${counted(copy.objects, 'object')}, ${bytes(copy.bytes)}` : 'not known'],
+            ['Behind there', copy?.pending.objects ? `${counted(copy.pending.objects, 'object')}, ${bytes(copy.pending.bytes)}` : 'nothing'],
+          ]}
+        />
+        <p>
+          Writers have to write in {of.to} from then on: what is written in {st.primary || 'the former primary'} afterwards is in no copy, and is told as a
+          conflict or as written astray. Stop them first.
+        </p>
+      </Confirm>
+    </Card>
+  );
+}
+
+/** Objects that were written where the bucket is not written any more. */
+function Strays({ of, primary }: { of: Schemas['FormerPrimary']; primary: string }) {
+  return (
+    <div className="alert" role="alert">
+      <div>
+        <p>
+          {counted(of.strays, 'object')} {of.strays === 1 ? 'was' : 'were'} written in {of.cluster} after the primary moved to {primary},{' '}
+          <Ago time={of.since} />: no copy gets what is written there. A writer was not told.
+        </p>
+        <ul className="named">
+          {of.keys.slice(0, 10).map((k) => (
+            <li key={k} className="key">
+              {k}
+            </li>
+          ))}
+        </ul>
+      </div>
+    </div>
+  );
+}
+
+/** How far copies are that are being made: each against the primary, all together, and the one that is behind most. */
+export function syncOf(st: BucketItem['status']) {
+  const copies = st?.copies ?? [];
+  const total = copies.find((c) => c.role === 'primary')?.objects ?? 0;
+  if (total === 0) return undefined;
+  const of = copies.filter((c) => c.state === 'syncing' && c.role !== 'primary').map((c) => ({ cluster: c.cluster, done: Math.min(c.objects, total) }));
+  if (of.length === 0) return undefined;
+  const slowest = of.reduce((a, b) => (b.done < a.done ? b : a)).cluster;
+  return { of, total, slowest, done: of.reduce((n, c) => n + c.done, 0), all: of.length * total };
+}
+
 function Copies({ b }: { b: BucketItem }) {
   const copies = b.status?.copies ?? [];
+  const sync = syncOf(b.status);
   return (
     <div className="stack">
       <Card title="Copies" flush>
+        {sync && sync.of.length > 1 && (
+          <div className="card-foot">
+            <Meter
+              label={`Sync of ${counted(sync.of.length, 'copy').replace('copys', 'copies')}`}
+              value={percent(sync.done, sync.all)}
+              text={`${count(sync.done)} of ${count(sync.all)} in ${sync.of.length} copies; the slowest is ${sync.slowest}`}
+            />
+          </div>
+        )}
         {copies.length === 0 ? (
           <Empty title="No copy yet">The primary is yet to be chosen: see Placement.</Empty>
         ) : (
@@ -117,6 +224,17 @@ function Copies({ b }: { b: BucketItem }) {
                 <td>{c.role}</td>
                 <td>
                   <State of={c.state} />
+                  {sync?.of.map(
+                    (s) =>
+                      s.cluster === c.cluster && (
+                        <Meter
+                          key={s.cluster}
+                          label={`Sync of ${c.cluster}`}
+                          value={percent(s.done, sync.total)}
+                          text={`${count(s.done)} of ${count(sync.total)}`}
+                        />
+                      ),
+                  )}
                   {c.cursor && <p className="quiet">up to {c.cursor}</p>}
                   {c.error && <p className="quiet">{c.error}</p>}
                 </td>
@@ -144,6 +262,16 @@ function Copies({ b }: { b: BucketItem }) {
           </Table>
         )}
       </Card>
+      {b.status && (
+        <Card title="How changes are noticed">
+          <Facts
+            of={[
+              ['At the primary', b.status.feed || 'not known yet'],
+              ['Copies are like it as of', b.status.compared_at ? <Ago key="c" time={b.status.compared_at} /> : 'not compared yet'],
+            ]}
+          />
+        </Card>
+      )}
       <Verification name={b.name} />
     </div>
   );
@@ -152,7 +280,7 @@ function Copies({ b }: { b: BucketItem }) {
 function Verification({ name }: { name: string }) {
   const verification = useQuery(q.verification(name));
   return (
-    <Card title="Verification">
+    <Card title="Verification" aside={<CopyCurl path={`/fado/buckets/${name}/verify`} />}>
       <Loaded of={verification} rows={2}>
         {(v) =>
           v.state === 'never' ? (
@@ -201,29 +329,42 @@ function Verification({ name }: { name: string }) {
   );
 }
 
-function Placement({ name, prefix }: { name: string; prefix: string }) {
+function Placement({ b, prefix, cluster }: { b: BucketItem; prefix: string; cluster?: string }) {
+  const { name } = b;
   const placement = useQuery(q.placement(name, prefix));
+  const navigate = useNavigate({ from: '/buckets/$bucket' });
+  const rules = b.prefixes ?? [];
+  const copies = b.status?.prefixes?.find((p) => p.prefix === prefix)?.copies;
+  const path = `/fado/buckets/${name}/placement${prefix ? `?prefix=${encodeURIComponent(prefix)}` : ''}`;
   return (
-    <Card title="Every cluster" flush aside={<CopyCurl path={`/fado/buckets/${name}/placement`} />}>
+    <Card title="Every cluster" flush aside={<CopyCurl path={path} />}>
+      {(rules.length > 0 || prefix) && (
+        <div className="card-foot">
+          <label className="field">
+            <span>Keys</span>
+            <select value={prefix} onChange={(e) => navigate({ search: { tab: 'placement', prefix: e.target.value || undefined, cluster }, replace: true })}>
+              <option value="">that no prefix rule covers</option>
+              {[...new Set([...rules.map((r) => r.prefix), ...(prefix ? [prefix] : [])])].map((p) => (
+                <option key={p} value={p}>
+                  below {p}
+                </option>
+              ))}
+            </select>
+          </label>
+        </div>
+      )}
       <Loaded of={placement}>
         {(p) => (
           <>
             <p className="card-foot">
-              Policy <strong>{p.policy}</strong> chooses {p.chosen.length ? p.chosen.join(', ') : 'no cluster'}
+              Policy{' '}
+              <Link to="/policies/$policy" params={{ policy: p.policy }}>
+                {p.policy}
+              </Link>{' '}
+              chooses {p.chosen.length ? p.chosen.join(', ') : 'no cluster'}
               {p.short && `: ${p.short}`}
             </p>
-            <Table label="Every cluster" head={['Cluster', 'Zone', 'Chosen', 'Why']}>
-              {p.clusters.map((c) => (
-                <tr key={c.cluster}>
-                  <th scope="row">
-                    <ClusterLink name={c.cluster} />
-                  </th>
-                  <td>{c.zone}</td>
-                  <td>{c.chosen ? <State of="ok" label="chosen" /> : 'no'}</td>
-                  <td>{c.reason}</td>
-                </tr>
-              ))}
-            </Table>
+            <PlacementTable label="Every cluster" of={p.clusters} current={cluster} copies={copies} />
           </>
         )}
       </Loaded>
@@ -231,71 +372,7 @@ function Placement({ name, prefix }: { name: string; prefix: string }) {
   );
 }
 
-type Conflict = Schemas['Conflict'];
-
-function Conflicts({ name, n }: { name: string; n: number }) {
-  const conflicts = useQuery(q.conflicts(name));
-  const [asked, setAsked] = useState<{ key?: string; winner: string }>();
-  const resolve = useDo(
-    (body: { key?: string; winner: string }) => told(api.POST('/fado/buckets/{name}/conflicts/resolve', { params: { path: { name } }, body })),
-    (r) => {
-      const { resolved, refused_total } = r as Schemas['Resolution'];
-      return `${counted(resolved, 'conflict')} settled${refused_total ? `, ${count(refused_total)} refused` : ''}`;
-    },
-  );
-  const winners = (c: Conflict) => c.copies.map((cp) => cp.cluster);
-  return (
-    <>
-      <ListCard
-        of={conflicts}
-        title="Conflicts"
-        label="Conflicts"
-        aside={n > 0 && <Action onClick={() => setAsked({ winner: 'newest' })}>Let the newest win everywhere</Action>}
-        head={['Key', 'What the clusters hold', 'Decide']}
-        rows={(list) => list}
-        none={<Empty title="No conflict">No object that someone else wrote stands in the way of a copy.</Empty>}
-      >
-        {(c) => (
-          <tr key={c.key}>
-            <th scope="row" className="key">
-              {c.key}
-              <p className="quiet">{c.reason}</p>
-            </th>
-            <td>
-              {c.copies.map((cp) => (
-                <p key={cp.cluster}>
-                  {cp.cluster}: {bytes(cp.size)}, <Ago time={cp.last_modified} /> <code>{cp.etag.slice(0, 12)}</code>
-                </p>
-              ))}
-            </td>
-            <td className="tools">
-              {winners(c).map((w) => (
-                <Action key={w} onClick={() => setAsked({ key: c.key, winner: w })}>
-                  Let {w} win
-                </Action>
-              ))}
-            </td>
-          </tr>
-        )}
-      </ListCard>
-      <Confirm
-        open={asked !== undefined}
-        title={asked?.key ? `Resolve ${asked.key}` : 'Resolve every conflict'}
-        action="Apply"
-        onDone={() => asked && resolve.mutate(asked)}
-        onClose={() => setAsked(undefined)}
-      >
-        <p>
-          The object of {asked?.winner === 'newest' ? 'the last writer' : asked?.winner} stays and replaces the others. A loser is kept as a noncurrent version;
-          where its storage keeps no versions, the conflict is refused and nothing is lost.
-        </p>
-      </Confirm>
-    </>
-  );
-}
-
 function Settings({ b }: { b: BucketItem }) {
-  const { status: _, ...item } = b;
   return (
     <Card title="Settings">
       <Facts
@@ -306,10 +383,7 @@ function Settings({ b }: { b: BucketItem }) {
           ['Prefix rules', b.prefixes?.length ? b.prefixes.map((p) => `${p.prefix} → ${p.policy}`).join('; ') : 'none'],
         ]}
       />
-      <details>
-        <summary>As JSON</summary>
-        <pre>{JSON.stringify(item, null, 2)}</pre>
-      </details>
+      <AsText kind="bucket" item={b} />
     </Card>
   );
 }

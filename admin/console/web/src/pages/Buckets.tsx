@@ -5,9 +5,12 @@ import { type InfiniteData, keepPreviousData, type UseInfiniteQueryResult, useIn
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { lazy, Suspense, useDeferredValue, useEffect, useRef, useState } from 'react';
-import { type Bucket, type BucketFilter, type BucketPage, bucketPage } from '../api/client';
+import { type Bucket, type BucketFilter, type BucketOrder, type BucketPage, bucketPage, orderOf } from '../api/client';
 import { bytes, count } from '../format';
+import { pref } from '../prefs';
 import { Ago, CopyCurl, Empty, Failure, Page, Skeleton, State } from '../ui/kit';
+import { TabList } from '../ui/TabList';
+import { Chosen } from './Chosen';
 import { NewButton } from './Editing';
 import * as q from './queries';
 
@@ -19,14 +22,15 @@ const maxPages = 25;
 const states = ['ok', 'syncing', 'conflict', 'stuck'] as const;
 
 export function Buckets() {
-  const { view = 'list', ...search } = here.useSearch();
+  const { view = 'list', from = '', order, ...search } = here.useSearch();
   const navigate = useNavigate({ from: '/buckets' });
   const [text, setText] = useState(search.q ?? '');
-  const [from, setFrom] = useState('');
-  const summary = useQuery(q.summary);
-  const policies = useQuery(q.policies);
-  const clusters = useQuery(q.clusters);
-  const set = (change: BucketFilter & { view?: 'matrix' }) => navigate({ search: (now: BucketFilter) => ({ ...now, ...change }), replace: true });
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const facets = useQuery(q.facets(search));
+  const set = (change: BucketFilter & { view?: 'matrix'; from?: string; order?: BucketOrder }) =>
+    navigate({ search: (now: BucketFilter) => ({ ...now, ...change }), replace: true });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is not listed is not chosen
+  useEffect(() => setChosen(new Set()), [JSON.stringify(search), view]);
 
   const typed = useDeferredValue(text);
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is typed goes into the address a moment later
@@ -36,9 +40,9 @@ export function Buckets() {
   }, [typed]);
 
   const list = useInfiniteQuery({
-    queryKey: ['buckets', search, from],
-    queryFn: ({ pageParam, signal }) => bucketPage(search, pageParam, pageSize, signal),
-    initialPageParam: from,
+    queryKey: ['buckets', search, order, from],
+    queryFn: ({ pageParam, signal }) => bucketPage({ ...search, order }, pageParam, pageSize, signal),
+    initialPageParam: order ? '' : before(from),
     getNextPageParam: (last) => (last.more ? last.items.at(-1)?.name : undefined),
     maxPages,
     placeholderData: keepPreviousData,
@@ -53,7 +57,7 @@ export function Buckets() {
       actions={
         <>
           <NewButton kind="bucket" />
-          <CopyCurl path={`/fado/buckets?${new URLSearchParams({ ...search, limit: '200' } as Record<string, string>)}`} />
+          <CopyCurl path={`/fado/buckets?${query({ ...search, order, limit: '200' })}`} />
         </>
       }
     >
@@ -67,25 +71,39 @@ export function Buckets() {
           <input
             placeholder="name, then Enter"
             spellCheck={false}
-            onKeyDown={(e) => e.key === 'Enter' && setFrom(before(e.currentTarget.value))}
-            onBlur={(e) => e.currentTarget.value === '' && setFrom('')}
+            defaultValue={from}
+            onKeyDown={(e) => e.key === 'Enter' && set({ from: e.currentTarget.value || undefined })}
+            onBlur={(e) => e.currentTarget.value === '' && from && set({ from: undefined })}
           />
         </label>
         <label className="field">
           <span>Policy</span>
           <select value={search.policy ?? ''} onChange={(e) => set({ policy: e.target.value || undefined })}>
             <option value="">any</option>
-            {policies.data?.map((p) => (
-              <option key={p.name}>{p.name}</option>
-            ))}
+            <Values of={facets.data?.policies} />
           </select>
         </label>
         <label className="field">
           <span>Copy in</span>
           <select value={search.cluster ?? ''} onChange={(e) => set({ cluster: e.target.value || undefined })}>
             <option value="">any cluster</option>
-            {clusters.data?.map((c) => (
-              <option key={c.name}>{c.name}</option>
+            <Values of={facets.data?.clusters} />
+          </select>
+        </label>
+        <label className="field">
+          <span>Declared by</span>
+          <select value={search.origin ?? ''} onChange={(e) => set({ origin: (e.target.value || undefined) as BucketFilter['origin'] })}>
+            <option value="">any</option>
+            <Values of={facets.data?.origins} names={{ config: 'the configuration', api: 'the API' }} />
+          </select>
+        </label>
+        <label className="field">
+          <span>Sorted by</span>
+          <select value={order ?? 'name'} onChange={(e) => set({ order: orderOf(e.target.value), from: undefined })}>
+            {Object.entries(orders).map(([value, text]) => (
+              <option key={value} value={value}>
+                {text}
+              </option>
             ))}
           </select>
         </label>
@@ -94,22 +112,23 @@ export function Buckets() {
           {states.map((s) => (
             <label key={s} className={`facet ${search.state === s ? 'on' : ''}`}>
               <input type="checkbox" checked={search.state === s} onChange={(e) => set({ state: e.target.checked ? s : undefined })} />
-              <State of={s} /> <span className="quiet">{summary.data ? count(summary.data.buckets[s]) : ''}</span>
+              <State of={s} /> <span className="quiet">{facets.data ? count(facets.data.states.find((f) => f.value === s)?.buckets ?? 0) : ''}</span>
             </label>
           ))}
         </fieldset>
       </search>
       <Tabs.Root value={view} onValueChange={(v) => set({ view: v === 'matrix' ? v : undefined })}>
-        <Tabs.List className="tabs" aria-label="Ways to see the buckets">
-          <Tabs.Tab value="list" className="tab">
-            List
-          </Tabs.Tab>
-          <Tabs.Tab value="matrix" className="tab">
-            Matrix
-          </Tabs.Tab>
-        </Tabs.List>
+        <TabList label="Ways to see the buckets" of={{ list: 'List', matrix: 'Matrix' }} />
         <Tabs.Panel value="list" className="panel">
-          <BucketList list={list} filtered={filtered} from={from} clear={() => (setText(''), navigate({ search: {} }))} />
+          <Chosen names={[...chosen]} none={() => setChosen(new Set())} />
+          <BucketList
+            list={list}
+            filtered={filtered}
+            from={from}
+            clear={() => (setText(''), navigate({ search: {} }))}
+            chosen={chosen}
+            choose={(name, on) => setChosen(new Set(on ? [...chosen, name] : [...chosen].filter((n) => n !== name)))}
+          />
         </Tabs.Panel>
         <Tabs.Panel value="matrix" className="panel">
           <Suspense fallback={<Skeleton rows={10} />}>
@@ -121,17 +140,43 @@ export function Buckets() {
   );
 }
 
+const orders: Record<BucketOrder, string> = {
+  name: 'name',
+  state: 'state, the worst first',
+  oldest: 'behind for longest',
+  pending: 'most objects behind',
+  bytes: 'largest first',
+};
+
+/** The values of a filter, with how many buckets each would leave. */
+export function Values({ of, names = {} }: { of?: { value: string; buckets: number }[]; names?: { [value: string]: string } }) {
+  return of?.map((f) => (
+    <option key={f.value} value={f.value}>
+      {names[f.value] ?? f.value} ({count(f.buckets)})
+    </option>
+  ));
+}
+
+/** A query with what is there. */
+const query = (of: Record<string, string | undefined>) => new URLSearchParams(Object.entries(of).filter((e): e is [string, string] => Boolean(e[1])));
+
+interface Choosing {
+  chosen: ReadonlySet<string>;
+  choose: (name: string, on: boolean) => void;
+}
+
 function BucketList({
   list,
   filtered,
   from,
   clear,
+  ...choosing
 }: {
   list: UseInfiniteQueryResult<InfiniteData<BucketPage>>;
   filtered: boolean;
   from: string;
   clear: () => void;
-}) {
+} & Choosing) {
   return (
     <>
       {list.error && <Failure error={list.error} retry={list.refetch} />}
@@ -152,6 +197,7 @@ function BucketList({
             total={list.data.pages[0].total}
             more={list.hasNextPage && !list.isFetchingNextPage ? () => list.fetchNextPage() : undefined}
             key={from}
+            {...choosing}
           />
         )
       ) : (
@@ -167,9 +213,14 @@ export function before(name: string): string {
   return name === '' ? '' : `${name.slice(0, -1)}${String.fromCharCode(last - 1)}~`;
 }
 
-function Grid({ rows, total, more }: { rows: Bucket[]; total: number; more?: () => void }) {
+function Grid({ rows, total, more, chosen, choose }: { rows: Bucket[]; total: number; more?: () => void } & Choosing) {
   const box = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => 52, overscan: 10 });
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => (pref('density') === 'compact' ? 40 : 52),
+    overscan: 10,
+  });
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
@@ -199,7 +250,14 @@ function Grid({ rows, total, more }: { rows: Bucket[]; total: number; more?: () 
       <div role="rowgroup" className="grid-body" ref={box} tabIndex={0} aria-label="Rows">
         <div role="presentation" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
           {items.map((v) => (
-            <Row key={rows[v.index].name} bucket={rows[v.index]} index={v.index} top={v.start} />
+            <Row
+              key={rows[v.index].name}
+              bucket={rows[v.index]}
+              index={v.index}
+              top={v.start}
+              on={chosen.has(rows[v.index].name)}
+              choose={(on) => choose(rows[v.index].name, on)}
+            />
           ))}
         </div>
       </div>
@@ -210,14 +268,15 @@ function Grid({ rows, total, more }: { rows: Bucket[]; total: number; more?: () 
   );
 }
 
-function Row({ bucket, index, top }: { bucket: Bucket; index: number; top: number }) {
+function Row({ bucket, index, top, on, choose }: { bucket: Bucket; index: number; top: number; on: boolean; choose: (on: boolean) => void }) {
   const st = bucket.status;
   const behind = st?.copies.reduce(
     (sum, c) => ({
       objects: sum.objects + c.pending.objects,
+      bytes: sum.bytes + c.pending.bytes,
       oldest: [sum.oldest, c.pending.oldest].filter(Boolean).sort()[0] ?? null,
     }),
-    { objects: 0, oldest: null as string | null | undefined },
+    { objects: 0, bytes: 0, oldest: null as string | null | undefined },
   );
   const primary = st?.copies.find((c) => c.role === 'primary');
   return (
@@ -226,6 +285,7 @@ function Row({ bucket, index, top }: { bucket: Bucket; index: number; top: numbe
         <Link className="main" to="/buckets/$bucket" params={{ bucket: bucket.name }}>
           {bucket.name}
         </Link>
+        <input type="checkbox" className="choose" aria-label={`Choose ${bucket.name}`} checked={on} onChange={(e) => choose(e.target.checked)} />
       </span>
       <Cell>
         <State of={st?.state ?? 'unknown'} />
@@ -241,7 +301,10 @@ function Row({ bucket, index, top }: { bucket: Bucket; index: number; top: numbe
       <Cell label="Behind">
         {behind && behind.objects > 0 ? (
           <>
-            {count(behind.objects)}, oldest <Ago time={behind.oldest} />
+            {count(behind.objects)} · {bytes(behind.bytes)}
+            <span className="reason">
+              oldest <Ago time={behind.oldest} />
+            </span>
           </>
         ) : (
           <span className="quiet">nothing</span>

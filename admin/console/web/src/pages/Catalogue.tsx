@@ -1,8 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
-import type { Policy as PolicyItem, Zone } from '../api/client';
+import { useState } from 'react';
+import { type Bucket, bucketPage, type Policy as PolicyItem, type Zone } from '../api/client';
+import { count, counted } from '../format';
+import { AsText } from '../ui/AsText';
 import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Page, Table } from '../ui/kit';
+import { AllowedClusters } from './Allowed';
 import { EditButtons, NewButton } from './Editing';
+import { PlacementTable } from './PlacementTable';
 import * as q from './queries';
 
 const where = (p: PolicyItem) =>
@@ -104,15 +109,67 @@ export function Policy() {
                   </Link>
                 </p>
               </Card>
-              <Card title="As JSON">
-                <pre>{JSON.stringify(p, null, 2)}</pre>
+              <Card title="As text">
+                <AsText kind="policy" item={p} />
               </Card>
+              <AllowedClusters of={p} />
+              <Uses policy={name} />
             </div>
           );
         }}
       </Loaded>
     </Page>
   );
+}
+
+/** The rule of a bucket that a policy is for: "" for the whole bucket; undefined for none. */
+export const ruleOf = (b: Bucket, policy: string) => ((b.policy || 'default') === policy ? '' : b.prefixes?.find((r) => r.policy === policy)?.prefix);
+
+const shown = 200;
+
+/** The buckets that use a policy, and where one of them may be now, cluster by cluster. */
+function Uses({ policy }: { policy: string }) {
+  const buckets = useQuery({
+    queryKey: ['buckets', 'of policy', policy],
+    queryFn: ({ signal }) => bucketPage({ policy }, '', shown, signal),
+    refetchInterval: 15_000,
+  });
+  const [chosen, setChosen] = useState('');
+  const b = buckets.data?.items.find((x) => x.name === chosen) ?? buckets.data?.items[0];
+  return (
+    <Card title="Explain a placement" flush>
+      <Loaded of={buckets}>
+        {({ items, total }) =>
+          b ? (
+            <>
+              <div className="filters padded">
+                <label className="field grow">
+                  <span>
+                    {total > items.length
+                      ? `Of the first ${items.length} of ${count(total)} buckets that use it`
+                      : `Of ${counted(total, 'bucket')} that use it`}
+                  </span>
+                  <select value={b.name} onChange={(e) => setChosen(e.target.value)}>
+                    {items.map((x) => (
+                      <option key={x.name}>{x.name}</option>
+                    ))}
+                  </select>
+                </label>
+              </div>
+              <Explained bucket={b.name} prefix={ruleOf(b, policy) ?? ''} />
+            </>
+          ) : (
+            <Empty title="No bucket uses it" />
+          )
+        }
+      </Loaded>
+    </Card>
+  );
+}
+
+function Explained({ bucket, prefix }: { bucket: string; prefix: string }) {
+  const placement = useQuery(q.placement(bucket, prefix));
+  return <Loaded of={placement}>{(p) => <PlacementTable label="Placement" of={p.clusters} />}</Loaded>;
 }
 
 /** The zones in the order of a tree, each with its depth. */

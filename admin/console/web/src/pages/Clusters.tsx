@@ -1,15 +1,27 @@
+import { Tabs } from '@base-ui/react/tabs';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import type { Schemas, Summary } from '../api/client';
-import { bytes, count, counted, percent } from '../format';
+import { bytes, count, counted, percent, rate, span } from '../format';
+import { AsText } from '../ui/AsText';
 import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Meter, Page, State, Table } from '../ui/kit';
 import { ListCard } from '../ui/List';
+import { TabList } from '../ui/TabList';
 import { DrainButton, EditButtons, NewButton } from './Editing';
+import { flowsOf, ofInstances } from './Flowing';
+import { Holding } from './Holding';
 import * as q from './queries';
 
+const over = getRouteApi('/clusters');
+
+const named = { clusters: 'Clusters', functions: 'Functions', storage: 'Storage' };
+
 export function Clusters() {
+  const { tab = 'clusters' } = over.useSearch();
+  const navigate = useNavigate({ from: '/clusters' });
   const summary = useQuery(q.summary);
   const clusters = useQuery(q.clusters);
+  const flows = useQuery(q.flows);
   return (
     <Page
       title="Clusters"
@@ -21,30 +33,43 @@ export function Clusters() {
         </>
       }
     >
-      <div className="stack">
-        <Loaded of={summary}>{(s) => <ClusterTable s={s} />}</Loaded>
-        <ListCard
-          of={clusters}
-          title="Functions"
-          label="Functions"
-          head={['Endpoint', 'Cluster', 'State', 'In flight']}
-          rows={(list) => list.flatMap((c) => endpoints(c).map((f) => ({ ...f, cluster: c.name })))}
-          none={<Empty title="No function endpoint yet">Clusters declare them with function; without one FaDO replicates and does not route.</Empty>}
-        >
-          {(f) => <Endpoint key={`${f.cluster} ${f.url}`} of={f} cluster={f.cluster} />}
-        </ListCard>
-      </div>
+      <Tabs.Root value={tab} onValueChange={(t) => navigate({ search: { tab: t === 'clusters' ? undefined : (t as 'functions' | 'storage') }, replace: true })}>
+        <TabList label="Clusters by" of={named} />
+        <Tabs.Panel value="clusters" className="panel">
+          <Loaded of={summary}>{(s) => <ClusterTable s={s} flows={flows.data} clusters={clusters.data ?? []} />}</Loaded>
+        </Tabs.Panel>
+        <Tabs.Panel value="functions" className="panel">
+          <ListCard
+            of={clusters}
+            title="Functions"
+            label="Functions"
+            head={['Endpoint', 'Cluster', 'State', 'In flight', ...flowing]}
+            rows={(list) => list.flatMap((c) => endpoints(c).map((f) => ({ ...f, cluster: c.name })))}
+            none={<Empty title="No function endpoint yet">Clusters declare them with function; without one FaDO replicates and does not route.</Empty>}
+          >
+            {(f) => <Endpoint key={`${f.cluster} ${f.url}`} of={f} cluster={f.cluster} listed flow={flowAt(flows.data, f.cluster, f.url)} />}
+          </ListCard>
+        </Tabs.Panel>
+        <Tabs.Panel value="storage" className="panel">
+          <Storages of={clusters} />
+        </Tabs.Panel>
+      </Tabs.Root>
     </Page>
   );
 }
 
-function ClusterTable({ s }: { s: Summary }) {
+function ClusterTable({ s, flows, clusters }: { s: Summary; flows: Schemas['Flows'] | undefined; clusters: Schemas['Cluster'][] }) {
+  const of = flowsOf(flows);
+  const rates = (name: string) => {
+    const f = of.get(name);
+    return flows ? `${rate(f ? f.local + f.remote + f.none : 0)}, ${bytes(f?.copied ?? 0)}/s copied in` : 'not known';
+  };
   return (
     <Card title="Clusters" flush>
       {s.clusters.length === 0 ? (
         <Empty title="No cluster yet">Declare one in the Caddyfile, or POST it to /fado/clusters.</Empty>
       ) : (
-        <Table label="Clusters" head={['Cluster', 'Zones', 'Storage', 'Used', 'Functions', 'In flight', 'Changes are noticed by']}>
+        <Table label="Clusters" head={['Cluster', 'Zones', 'Storage', 'Used', 'Functions', 'Invocations', 'Changes are noticed by']}>
           {s.clusters.map((c) => (
             <tr key={c.name}>
               <th scope="row">
@@ -54,17 +79,10 @@ function ClusterTable({ s }: { s: Summary }) {
               <td>
                 {c.storage ? <State of={c.full ? 'full' : c.storage} /> : <span className="quiet">none</span>}
                 {c.error && <p className="quiet">{c.error}</p>}
+                <p className="quiet">{kind(clusters.find((of) => of.name === c.name))}</p>
               </td>
               <td>
-                {c.capacity > 0 ? (
-                  <Meter
-                    label={`Storage used in ${c.name}`}
-                    value={percent(c.used_bytes, c.capacity)}
-                    text={`${bytes(c.used_bytes)} of ${bytes(c.capacity)}`}
-                  />
-                ) : (
-                  bytes(c.used_bytes)
-                )}
+                <Used cluster={c.name} used={c.used_bytes} capacity={c.capacity} />
               </td>
               <td>
                 {c.functions ? (
@@ -73,7 +91,7 @@ function ClusterTable({ s }: { s: Summary }) {
                   <span className="quiet">none</span>
                 )}
               </td>
-              <td className="num">{count(c.in_flight)}</td>
+              <td>{rates(c.name)}</td>
               <td>{c.feed || <span className="quiet">not known yet</span>}</td>
             </tr>
           ))}
@@ -83,16 +101,92 @@ function ClusterTable({ s }: { s: Summary }) {
   );
 }
 
+/** The storages of all clusters: what they are, how full, and how their changes are noticed. */
+function Storages({ of }: { of: ReturnType<typeof useQuery<Schemas['Cluster'][]>> }) {
+  return (
+    <ListCard
+      of={of}
+      title="Storage"
+      label="Storage"
+      head={['Cluster', 'State', 'Kind', 'Used', 'Clock', 'Changes are noticed by']}
+      rows={(list) => list.filter((c) => c.storage)}
+      none={<Empty title="No storage yet">Clusters declare theirs with storage; FaDO keeps copies in them.</Empty>}
+    >
+      {(c) => {
+        const st = c.status?.storage;
+        return (
+          <tr key={c.name}>
+            <th scope="row">
+              <ClusterLink name={c.name} />
+              <p className="quiet key">{c.storage?.endpoint}</p>
+            </th>
+            <td>
+              <State of={st?.full ? 'full' : (st?.state ?? 'unknown')} />
+              {st?.error && <p className="quiet">{st.error}</p>}
+            </td>
+            <td>{kind(c) || <span className="quiet">not known yet</span>}</td>
+            <td>
+              <Used cluster={c.name} used={st?.used_bytes ?? 0} capacity={size(c.storage?.capacity ?? 0)} />
+            </td>
+            <td>{clockOf(st?.clock_skew_s)}</td>
+            <td>{st?.feed || <span className="quiet">not known yet</span>}</td>
+          </tr>
+        );
+      }}
+    </ListCard>
+  );
+}
+
+/** How full a storage is, where its size is declared. */
+function Used({ cluster, used, capacity }: { cluster: string; used: number; capacity: number }) {
+  if (capacity <= 0) return bytes(used);
+  return <Meter label={`Storage used in ${cluster}`} value={percent(used, capacity)} text={`${bytes(used)} of ${bytes(capacity)}`} />;
+}
+
+/** How a storage's clock differs; a second is what answers can't tell. */
+export function clockOf(skew: number | null | undefined): string {
+  if (skew === null || skew === undefined) return 'not told';
+  if (Math.abs(skew) < 2) return 'as here';
+  return `${span(Math.abs(skew) * 1000)} ${skew > 0 ? 'ahead' : 'behind'}`;
+}
+
 /** The function endpoints of a cluster, with how much each takes at once. */
 const endpoints = (c: Schemas['Cluster']) => (c.status?.functions ?? []).map((f) => ({ ...f, max: c.functions?.find((d) => d.url === f.url)?.max_requests }));
 
-function Endpoint({ of: f, cluster }: { of: ReturnType<typeof endpoints>[number]; cluster?: string }) {
+/** What a storage is, and what it lacks of what FaDO can use. */
+function kind(c: Schemas['Cluster'] | undefined): string {
+  const can = c?.status?.storage?.capabilities;
+  if (!can?.provider) return '';
+  const lacks = Object.entries(can).flatMap(([k, v]) => (v === false ? [k.replaceAll('_', ' ')] : []));
+  return lacks.length ? `${can.provider}, without ${lacks.join(', ')}` : can.provider;
+}
+
+/** What a function endpoint answered lately; undefined where it is not known. */
+const flowAt = (f: Schemas['Flows'] | undefined, cluster: string, url: string) => f?.endpoints.find((e) => e.cluster === cluster && e.url === url);
+
+const flowing = ['Invocations', 'p50', 'p99', 'Errors'];
+
+const took = (ms: number | null | undefined) =>
+  ms === null || ms === undefined ? 'none' : ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : span(ms);
+
+function Endpoint({
+  of: f,
+  cluster,
+  listed,
+  flow,
+}: {
+  of: ReturnType<typeof endpoints>[number];
+  cluster: string;
+  /** Among those of other clusters. */
+  listed?: boolean;
+  flow: Schemas['Flows']['endpoints'][number] | undefined;
+}) {
   return (
     <tr>
       <th scope="row" className="key">
         {f.url}
       </th>
-      {cluster && (
+      {listed && (
         <td>
           <ClusterLink name={cluster} />
         </td>
@@ -102,9 +196,21 @@ function Endpoint({ of: f, cluster }: { of: ReturnType<typeof endpoints>[number]
         {f.reason && <p className="quiet">{f.reason}</p>}
       </td>
       <td className="num">
-        {count(f.in_flight)}
+        {count(flow?.in_flight ?? f.in_flight)}
         {f.max ? ` of ${count(f.max)}` : ''}
       </td>
+      {flow ? (
+        <>
+          <td className="num">{rate(flow.local + flow.remote + flow.none)}</td>
+          <td className="num">{took(flow.p50_ms)}</td>
+          <td className="num">{took(flow.p99_ms)}</td>
+          <td className="num">{rate(flow.errors)}</td>
+        </>
+      ) : (
+        <td colSpan={flowing.length} className="quiet">
+          not known
+        </td>
+      )}
     </tr>
   );
 }
@@ -114,6 +220,7 @@ const here = getRouteApi('/clusters/$cluster');
 export function Cluster() {
   const { cluster: name } = here.useParams();
   const cluster = useQuery(q.cluster(name));
+  const flows = useQuery(q.flows);
   const navigate = useNavigate();
   const st = cluster.data?.status;
   return (
@@ -176,6 +283,7 @@ export function Cluster() {
                           bytes(st.storage.used_bytes)
                         ),
                       ],
+                      ['Clock', clockOf(st.storage.clock_skew_s)],
                       ['Changes are noticed by', st.storage.feed || 'not known yet'],
                     ]}
                   />
@@ -200,12 +308,14 @@ export function Cluster() {
               of={cluster}
               title="Functions"
               label="Functions"
-              head={['Endpoint', 'State', 'In flight']}
+              head={['Endpoint', 'State', 'In flight', ...flowing]}
               rows={endpoints}
               none={<Empty title="No function endpoint here" />}
             >
-              {(f) => <Endpoint key={f.url} of={f} />}
+              {(f) => <Endpoint key={f.url} of={f} cluster={name} flow={flowAt(flows.data, name, f.url)} />}
             </ListCard>
+            {flows.data && <p className="quiet">Rates and times are of about a minute{ofInstances(flows.data)}.</p>}
+            <Holding cluster={name} />
             <Card title="Settings">
               <Facts
                 of={[
@@ -219,6 +329,7 @@ export function Cluster() {
                   ],
                 ]}
               />
+              <AsText kind="cluster" item={c} />
             </Card>
           </div>
         )}

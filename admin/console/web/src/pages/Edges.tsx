@@ -25,6 +25,15 @@ export function bow(a: Point, b: Point): string {
 /** Ten times the rate is one pixel and a half more. */
 export const width = (rate: number) => Math.min(8, 1.5 + 1.5 * Math.max(0, Math.log10(1 + rate)));
 
+/** How long a particle takes over a way, in seconds: the more flows, the faster. */
+export const pace = (rate: number) => Math.max(0.8, 4 - Math.log10(1 + rate));
+
+/** With more ways than these, nothing moves on them. */
+const moving = 60;
+
+/** Whether people let things move. */
+export const motion = () => window.matchMedia?.('(prefers-reduced-motion: no-preference)').matches === true;
+
 /** Lines over the map between the cards of clusters; the table of ways says the same. */
 export function Edges({ links, within }: { links: Link[]; within: RefObject<HTMLElement | null> }) {
   const [at, setAt] = useState<Map<string, Point>>(new Map());
@@ -47,6 +56,7 @@ export function Edges({ links, within }: { links: Link[]; within: RefObject<HTML
     for (const card of map.querySelectorAll('[data-clusters]')) watch.observe(card);
     return () => watch.disconnect();
   }, [within]);
+  const moves = links.length <= moving && motion();
   return (
     <svg className="edges" aria-hidden="true">
       <defs>
@@ -73,9 +83,16 @@ export function Edges({ links, within }: { links: Link[]; within: RefObject<HTML
           a &&
           b &&
           a !== b && (
-            <path key={`${l.kind} ${l.from} ${l.to}`} className={l.kind} d={bow(a, b)} strokeWidth={width(l.rate)} markerEnd={`url(#end-of-${l.kind})`}>
-              <title>{`${l.from} → ${l.to}: ${l.text}`}</title>
-            </path>
+            <g key={`${l.kind} ${l.from} ${l.to}`}>
+              <path className={l.kind} d={bow(a, b)} strokeWidth={width(l.rate)} markerEnd={`url(#end-of-${l.kind})`}>
+                <title>{`${l.from} → ${l.to}: ${l.text}`}</title>
+              </path>
+              {moves && l.rate > 0 && (
+                <circle className={l.kind} r={3}>
+                  <animateMotion path={bow(a, b)} dur={`${pace(l.rate)}s`} repeatCount="indefinite" />
+                </circle>
+              )}
+            </g>
           )
         );
       })}

@@ -1,7 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
-import { type ReactNode, useId, useState } from 'react';
+import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import { api, type Schemas, told } from '../api/client';
 import { counted } from '../format';
+import { AsText } from '../ui/AsText';
+import { AllowedBriefly } from './Allowed';
 import { type Document, type FieldErrors, Planned } from './Plan';
 import * as q from './queries';
 import { TestConnection } from './TestConnection';
@@ -33,12 +35,68 @@ export function clean(draft: Draft): Draft {
   return { name: '', ...(bare(item) as Draft) };
 }
 
+/** What JSON says of an item, or why it says none. */
+export function itemOf(text: string, name?: string): Draft | string {
+  let item: unknown;
+  try {
+    item = JSON.parse(text);
+  } catch (error) {
+    return `It is no JSON: ${(error as Error).message}`;
+  }
+  if (typeof item !== 'object' || item === null || Array.isArray(item)) return 'An item is an object with its fields';
+  if (typeof (item as Draft).name !== 'string') return 'An item has a name';
+  if (name !== undefined && (item as Draft).name !== name) return `The name stays ${name}`;
+  return item;
+}
+
+/** The item as JSON beside its fields: what is written in one is in the other. */
+function Json({ item, name, onChange }: { item: Draft; name?: string; onChange: (item: Draft) => void }) {
+  const [text, setText] = useState<string>();
+  const id = useId();
+  const box = useRef<HTMLTextAreaElement>(null);
+  const shown = text ?? JSON.stringify(item, null, 2);
+  const read = text === undefined ? item : itemOf(text, name);
+  const error = typeof read === 'string' ? read : '';
+  // What can't be read is not previewed.
+  useEffect(() => box.current?.setCustomValidity(error), [error]);
+  return (
+    <div className="field json">
+      <label htmlFor={id}>As JSON</label>
+      <textarea
+        ref={box}
+        id={id}
+        value={shown}
+        spellCheck={false}
+        aria-invalid={error ? true : undefined}
+        aria-describedby={error ? `${id}-error` : undefined}
+        onChange={(e) => {
+          setText(e.target.value);
+          const of = itemOf(e.target.value, name);
+          if (typeof of !== 'string') onChange(of);
+        }}
+        onBlur={() => !error && setText(undefined)}
+      />
+      {error && (
+        <span id={`${id}-error`} className="field-error">
+          {error}
+        </span>
+      )}
+    </div>
+  );
+}
+
 const only = (kind: Kind, item: Draft): Document => ({ fado: 1, [plural[kind]]: [item] });
 
 /** Makes an item, or changes it. */
 export default function Edit({ kind, item, onClose }: { kind: Kind; item?: object; onClose: () => void }) {
   const [draft, setDraft] = useState<Draft>(() => (item ? structuredClone(item) : blank[kind]));
   const set = (change: Draft) => setDraft((d) => ({ ...d, ...change }));
+  // What is written as JSON makes the fields again.
+  const [written, setWritten] = useState(0);
+  const write = (of: Draft) => {
+    setDraft(of);
+    setWritten((n) => n + 1);
+  };
   const Fields = { zone: ZoneFields, cluster: ClusterFields, policy: PolicyFields, bucket: BucketFields }[kind];
   const now = clean(draft);
   return (
@@ -52,13 +110,16 @@ export default function Edit({ kind, item, onClose }: { kind: Kind; item?: objec
     >
       {(errors) => (
         <>
-          <Text label="Name" field="name" value={draft.name} errors={errors} fixed={item !== undefined} onChange={(name) => set({ name })} />
-          <Fields draft={draft} set={set} errors={errors} />
+          <div className="beside">
+            <div key={written} className="stack">
+              <Text label="Name" field="name" value={draft.name} errors={errors} fixed={item !== undefined} onChange={(name) => set({ name })} />
+              <Fields draft={draft} set={set} errors={errors} />
+            </div>
+            <Json item={now} name={item && draft.name} onChange={write} />
+          </div>
           {kind === 'cluster' && <TestConnection of={now} />}
-          <details>
-            <summary>As JSON</summary>
-            <pre>{JSON.stringify(now, null, 2)}</pre>
-          </details>
+          {kind === 'policy' && <AllowedBriefly of={now} />}
+          <AsText kind={kind} item={now as { name: string }} json={false} />
         </>
       )}
     </Planned>
@@ -119,6 +180,41 @@ function Forget({ name, onClose, onDone }: { name: string; onClose: () => void; 
             </label>
           ))}
         </fieldset>
+      )}
+    </Planned>
+  );
+}
+
+/** Has a bucket written in another cluster. */
+export function Move({ bucket, onClose }: { bucket: Schemas['Bucket']; onClose: () => void }) {
+  const clusters = useQuery(q.clusters);
+  const now = bucket.status?.primary ?? '';
+  const [to, setTo] = useState('');
+  const [waits, setWaits] = useState(false);
+  const storages = clusters.data?.filter((c) => c.storage && c.name !== now).map((c) => c.name) ?? [];
+  return (
+    <Planned
+      title={`Move the primary of ${bucket.name}`}
+      doc={only('bucket', to ? clean({ ...bucket, primary: to, promote: waits ? 'manual' : undefined }) : clean(bucket))}
+      ask="Preview"
+      verb={(n) => (waits ? 'Prepare the move' : `Apply ${counted(n, 'change')}`)}
+      done={waits ? `The move of ${bucket.name} to ${to} is being prepared` : `${bucket.name} moves to ${to}`}
+      onClose={onClose}
+    >
+      {(errors) => (
+        <>
+          <p>
+            It is written in {now || 'no cluster yet'}. Its objects are copied first; then the roles are swapped, and writers have to write in the other
+            cluster.
+          </p>
+          <Choice label="To" field="primary" value={to} none="choose a cluster" of={storages} errors={errors} onChange={(v) => setTo(v ?? '')} />
+          <label className="check">
+            <input type="checkbox" checked={waits} onChange={(e) => setWaits(e.target.checked)} />
+            <span>
+              Wait for me <span className="quiet">the copy is prepared; the roles are swapped when you say so on the bucket's page</span>
+            </span>
+          </label>
+        </>
       )}
     </Planned>
   );

@@ -6,6 +6,7 @@ import type { Kind } from './Edit';
 // The forms are read when they are first needed.
 const Edit = lazy(() => import('./Edit'));
 const Remove = lazy(() => import('./Edit').then((m) => ({ default: m.Remove })));
+const Move = lazy(() => import('./Edit').then((m) => ({ default: m.Move })));
 const Drain = lazy(() => import('./Edit').then((m) => ({ default: m.Drain })));
 
 const declared = (origin: string | undefined) => (origin === 'config' ? 'Declared by the configuration' : undefined);
@@ -46,11 +47,28 @@ export function EditButtons({ kind, item, listed, onGone }: { kind: Kind; item: 
   );
 }
 
-export function DrainButton({ cluster }: { cluster: Schemas['Cluster'] | undefined }) {
+/** Moves the primary of a bucket, at once or when people say so. */
+export function MoveButton({ bucket }: { bucket: Schemas['Bucket'] | undefined }) {
   const [open, setOpen] = useState(false);
   return (
     <>
-      <Action off={cluster ? declared(cluster.origin) : 'Not read yet'} onClick={() => setOpen(true)}>
+      <Action least="admin" off={bucket ? declared(bucket.origin) : 'Not read yet'} onClick={() => setOpen(true)}>
+        Move primary
+      </Action>
+      <Suspense>{open && bucket && <Move bucket={bucket} onClose={() => setOpen(false)} />}</Suspense>
+    </>
+  );
+}
+
+export function DrainButton({ cluster, listed }: { cluster: Schemas['Cluster'] | undefined; listed?: boolean }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Action
+        off={cluster ? declared(cluster.origin) : 'Not read yet'}
+        label={listed ? `${cluster?.drain ? 'Undo drain of' : 'Drain'} ${cluster?.name}` : undefined}
+        onClick={() => setOpen(true)}
+      >
         {cluster?.drain ? 'Undo drain' : 'Drain'}
       </Action>
       <Suspense>{open && cluster && <Drain cluster={cluster} on={!cluster.drain} onClose={() => setOpen(false)} />}</Suspense>

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { CopyCurl, Empty, Loaded, Page } from '../ui/kit';
+import { CopyCurl, Empty, Loaded, labelled, Page, When } from '../ui/kit';
 import { type Logged, What } from './Happened';
 import * as q from './queries';
 
@@ -90,6 +90,8 @@ function entered(tell: (text: string | undefined) => void) {
   return { onKeyDown: (e: React.KeyboardEvent<HTMLInputElement>) => e.key === 'Enter' && take(e), onBlur: take };
 }
 
+const columns = ['Time', 'Type', 'What happened'];
+
 export function Log({ list, filtered }: { list: Logged[]; filtered: boolean }) {
   return (
     <section className="card">
@@ -100,10 +102,10 @@ export function Log({ list, filtered }: { list: Logged[]; filtered: boolean }) {
             This instance keeps what happened since it started: the last 8,000 events, and the last 2,000 objects copied or removed.
           </Empty>
         ) : (
-          <table>
+          <table {...labelled(columns)}>
             <thead>
               <tr>
-                {['Time', 'Type', 'What happened'].map((h) => (
+                {columns.map((h) => (
                   <th key={h} scope="col">
                     {h}
                   </th>
@@ -114,9 +116,7 @@ export function Log({ list, filtered }: { list: Logged[]; filtered: boolean }) {
               {list.toReversed().map((e) => (
                 <tr key={e.seq}>
                   <td className="num">
-                    <time dateTime={e.time} title={new Date(e.time).toLocaleString()}>
-                      {new Date(e.time).toLocaleTimeString()}
-                    </time>
+                    <When time={e.time} />
                   </td>
                   <td>{e.type.replace('_', ' ')}</td>
                   <td>

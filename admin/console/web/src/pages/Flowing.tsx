@@ -1,10 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useRef, useState } from 'react';
-import type { Schemas, Summary, Zone } from '../api/client';
+import type { Cluster, Schemas, Summary, Zone } from '../api/client';
 import { bytes, count, counted, percent, rate } from '../format';
 import { ClusterLink, Empty, Loaded, State, Table } from '../ui/kit';
 import { Edges, type Link } from './Edges';
+import { DrainButton } from './Editing';
 import * as q from './queries';
 
 type ClusterSum = Summary['clusters'][number];
@@ -93,20 +94,32 @@ export function AsTable({ on, onChange }: { on: boolean; onChange: (on: boolean)
 }
 
 /** Zones in each other with what flows between their clusters, as a map or as tables. */
-export function Flowing({ clusters, table }: { clusters: ClusterSum[]; table: boolean }) {
+export function Flowing({
+  clusters,
+  table,
+  only,
+  items,
+}: {
+  clusters: ClusterSum[];
+  table: boolean;
+  /** The cluster whose flows are shown; all if there is none. */
+  only?: string;
+  /** The clusters themselves, where something can be done with them. */
+  items?: Cluster[];
+}) {
   const zones = useQuery(q.zones);
   const flows = useQuery(q.flows);
   const map = useRef<HTMLElement>(null);
   const of = flowsOf(flows.data);
   if (clusters.length === 0) return <Empty title="No cluster yet">Clusters are storages and function endpoints, each in a zone.</Empty>;
-  if (table) return <Loaded of={flows}>{(f) => <Tables f={f} />}</Loaded>;
+  if (table) return <Loaded of={flows}>{(f) => <Tables f={flowsWith(f, only)} />}</Loaded>;
   return (
     <>
       <section aria-label="Topology" className="topology" ref={map}>
         {places(zones.data ?? [], clusters).map((p) => (
-          <Box key={p.zone.name} place={p} flows={of} known={flows.data !== undefined} folds={clusters.length > unfolded} />
+          <Box key={p.zone.name} place={p} flows={of} known={flows.data !== undefined} folds={clusters.length > unfolded} only={only} items={items} />
         ))}
-        <Edges links={linksOf(flows.data)} within={map} />
+        <Edges links={linksOf(flows.data && flowsWith(flows.data, only))} within={map} />
       </section>
       <p className="quiet legend apart">
         <span className="way copies">copied from one cluster to another</span>
@@ -117,7 +130,22 @@ export function Flowing({ clusters, table }: { clusters: ClusterSum[]; table: bo
   );
 }
 
-function Box({ place, flows, known, folds }: { place: Place; flows: Map<string, Flow>; known: boolean; folds: boolean }) {
+/** The flows that begin or end in a cluster, or all of them. */
+export function flowsWith(f: Flows, cluster: string | undefined): Flows {
+  if (!cluster) return f;
+  const of = (l: { from: string; to: string }) => l.from === cluster || l.to === cluster;
+  return { ...f, endpoints: f.endpoints.filter((e) => e.cluster === cluster), reads: f.reads.filter(of), copies: f.copies.filter(of) };
+}
+
+interface Shown {
+  flows: Map<string, Flow>;
+  known: boolean;
+  only?: string;
+  items?: Cluster[];
+}
+
+function Box({ place, folds, ...shown }: Shown & { place: Place; folds: boolean }) {
+  const { flows } = shown;
   const [open, setOpen] = useState(false);
   const all = within(place);
   const folded = folds && !open && all.length > 0;
@@ -137,10 +165,10 @@ function Box({ place, flows, known, folds }: { place: Place; flows: Map<string, 
       ) : (
         <div className="topology">
           {place.clusters.map((c) => (
-            <Card key={c.name} c={c} flow={flows.get(c.name)} known={known} />
+            <Card key={c.name} c={c} {...shown} />
           ))}
           {place.inside.map((p) => (
-            <Box key={p.zone.name} place={p} flows={flows} known={known} folds={folds} />
+            <Box key={p.zone.name} place={p} folds={folds} {...shown} />
           ))}
           {all.length + place.inside.length === 0 && <p className="quiet">nothing here</p>}
         </div>
@@ -159,12 +187,14 @@ export function folding(clusters: ClusterSum[], flows: Map<string, Flow>): strin
   return `${counted(clusters.length, 'cluster')}, ${wrong ? `${count(wrong)} in trouble` : 'all well'}, ${rate(total)}`;
 }
 
-function Card({ c, flow, known }: { c: ClusterSum; flow: Flow | undefined; known: boolean }) {
+function Card({ c, flows, known, only, items }: Shown & { c: ClusterSum }) {
   const navigate = useNavigate();
+  const flow = flows.get(c.name);
+  const item = items?.find((i) => i.name === c.name);
   const full = percent(c.used_bytes, c.capacity);
   const n = (v: number | undefined) => (known ? rate(v ?? 0) : 'not known');
   return (
-    <div className="place" data-clusters={c.name}>
+    <div className={only && only !== c.name ? 'place apart' : 'place'} data-clusters={c.name} aria-current={only === c.name ? 'true' : undefined}>
       <button
         type="button"
         className="link"
@@ -184,6 +214,8 @@ function Card({ c, flow, known }: { c: ClusterSum; flow: Flow | undefined; known
           {full !== undefined && ` of ${bytes(c.capacity)}`}
         </span>
       )}
+      {c.storage && c.feed && <span className="quiet feed">changes: {c.feed}</span>}
+      {c.error && <span className="quiet">{c.error}</span>}
       {c.functions > 0 && (
         <span>
           <State of={c.healthy === c.functions ? 'healthy' : 'degraded'} label={`${c.healthy} of ${counted(c.functions, 'function')}`} />
@@ -196,6 +228,11 @@ function Card({ c, flow, known }: { c: ClusterSum; flow: Flow | undefined; known
       )}
       {c.storage && <span className="quiet">{known ? `${bytes(flow?.copied ?? 0)}/s copied here` : 'copied here: not known'}</span>}
       {c.drain && <State of="draining" />}
+      {item && (
+        <span className="tools above">
+          <DrainButton cluster={item} listed />
+        </span>
+      )}
     </div>
   );
 }

@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Schemas } from '../api/client';
-import { bytes, count, counted } from '../format';
-import { Ago, Card, ClusterLink, CopyCurl, Empty, Loaded } from '../ui/kit';
+import { bytes, count, counted, percent, span } from '../format';
+import { Ago, Card, ClusterLink, CopyCurl, Empty, Loaded, Meter } from '../ui/kit';
 import { List } from '../ui/List';
+import { Spark } from '../ui/Spark';
 import { HeldDeletes } from './actions';
 import * as q from './queries';
 
@@ -15,6 +16,35 @@ export function bounds(b: Held['bound']): string {
   if (b.objects > 0) parts.push(`more than ${count(b.objects)}`);
   if (b.percent > 0) parts.push(`more than ${b.percent} % of a copy's objects`);
   return `${parts.join(' and ')} within ten minutes`;
+}
+
+/** How much of a copy the held deletes would take: "1,000 of 2,000 objects, 50 %". */
+export function share(held: number, objects: number): string {
+  const part = percent(held, objects);
+  return `${count(held)} of ${counted(objects, 'object')}${part === undefined ? '' : `, ${part < 1 ? '< 1' : Math.round(part)} %`}`;
+}
+
+/** How many of the times lie in each of some equal spans from the first to the last. */
+export function course(times: number[], spans = 40): number[] {
+  const [first, last] = [Math.min(...times), Math.max(...times)];
+  const at = (t: number) => (last > first ? Math.min(spans - 1, Math.floor(((t - first) / (last - first)) * spans)) : 0);
+  return times.reduce(
+    (sums, t) => (sums[at(t)]++, sums),
+    Array.from({ length: spans }, () => 0),
+  );
+}
+
+/** When deletes were noticed. */
+function Course({ deletes }: { deletes: Held['deletes'] }) {
+  const times = deletes.map((d) => Date.parse(d.since));
+  const values = course(times);
+  const text = `${counted(deletes.length, 'delete')} of those listed, noticed within ${span(Math.max(...times) - Math.min(...times))}, at most ${count(Math.max(...values))} at a time`;
+  return (
+    <div className="card-foot">
+      <Spark label={`When they were noticed: ${text}`} lines={[{ label: 'deletes', values }]} />
+      <p className="quiet">{text}</p>
+    </div>
+  );
 }
 
 /** Deletes that wait for people: which, how many, and what is decided about them. */
@@ -31,14 +61,16 @@ export function HeldTab({ name, held }: { name: string; held: boolean }) {
             ) : (
               <div className="stack">
                 <p>FaDO holds deletes on copies where there are {bounds(h.bound)}.</p>
-                <List label="Copies whose deletes are held" head={['Copy in', 'Held', 'Of', 'Since']} rows={h.copies}>
+                <List label="Copies whose deletes are held" head={['Copy in', 'Held', 'Share of the copy', 'Since']} rows={h.copies}>
                   {(c) => (
                     <tr key={c.cluster}>
                       <th scope="row">
                         <ClusterLink name={c.cluster} />
                       </th>
                       <td>{counted(c.held, 'delete')} so far</td>
-                      <td>{counted(c.objects, 'object')}</td>
+                      <td>
+                        <Meter label={`Share of the copy in ${c.cluster}`} value={percent(c.held, c.objects)} text={share(c.held, c.objects)} />
+                      </td>
                       <td>
                         <Ago time={c.since} />
                       </td>
@@ -46,7 +78,7 @@ export function HeldTab({ name, held }: { name: string; held: boolean }) {
                   )}
                 </List>
                 <div className="tools">
-                  <HeldDeletes bucket={name} />
+                  <HeldDeletes bucket={name} n={h.copies.reduce((n, c) => n + c.held, 0)} />
                 </div>
               </div>
             )
@@ -55,6 +87,7 @@ export function HeldTab({ name, held }: { name: string; held: boolean }) {
       </Card>
       {page.data && page.data.deletes.length > 0 && (
         <Card title="Which" flush>
+          <Course deletes={page.data.deletes} />
           <List
             label="Held deletes"
             head={['Key', 'Still in', 'Size', 'Deleted']}

@@ -1,9 +1,10 @@
 // biome-ignore-all lint/a11y/noNoninteractiveElementToInteractiveRole: a table that keys move in is a grid
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
 import { api, type BucketFilter, type Schemas, told } from '../api/client';
 import { bytes, count, counted, span } from '../format';
-import { Empty, Failure, Skeleton, State, toneOf } from '../ui/kit';
+import { Age, CopyCurl, Empty, Failure, Skeleton, State, toneOf } from '../ui/kit';
 
 type Page = Schemas['Matrix'];
 type Row = Schemas['MatrixRow'];
@@ -59,7 +60,9 @@ export default function Matrix({ filter }: { filter: BucketFilter }) {
             <button type="button" className="button small" onClick={() => list.fetchNextPage()}>
               More
             </button>
-          )}
+          )}{' '}
+          <Age at={list.dataUpdatedAt} />{' '}
+          <CopyCurl path={`/fado/matrix?${new URLSearchParams(Object.entries(filter).filter((e): e is [string, string] => Boolean(e[1])))}`} />
         </p>
       </section>
       <p className="legend apart">
@@ -73,7 +76,8 @@ export default function Matrix({ filter }: { filter: BucketFilter }) {
   );
 }
 
-function Cells({ clusters, rows }: { clusters: Page['clusters']; rows: Row[] }) {
+/** The head of a matrix, and keys that move in it. */
+function Frame({ clusters, first, children }: { clusters: Page['clusters']; first: string; children: ReactNode }) {
   const zones: { zone: string; n: number }[] = [];
   for (const c of clusters) {
     const last = zones.at(-1);
@@ -95,7 +99,7 @@ function Cells({ clusters, rows }: { clusters: Page['clusters']; rows: Row[] }) 
         <thead>
           <tr>
             <th scope="col" rowSpan={2}>
-              Bucket
+              {first}
             </th>
             {zones.map((z, i) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: a zone may come up twice
@@ -112,41 +116,47 @@ function Cells({ clusters, rows }: { clusters: Page['clusters']; rows: Row[] }) 
             ))}
           </tr>
         </thead>
-        <tbody>
-          {rows.map((r, i) => (
-            <tr key={r.bucket}>
-              <th scope="row">
-                <Link to="/buckets/$bucket" params={{ bucket: r.bucket }} tabIndex={i === 0 ? 0 : -1}>
-                  {r.bucket}
-                </Link>{' '}
-                {r.state !== 'ok' && <State of={r.state} />}
-              </th>
-              {clusters.map((c, n) => {
-                const letter = r.cells[n];
-                const behind = r.behind.find((b) => b.cluster === c.cluster);
-                const text = cell(r, c.cluster, letter);
-                const [, state] = meaning[letter] ?? ['', ''];
-                return (
-                  <td key={c.cluster}>
-                    <Link
-                      to="/buckets/$bucket"
-                      params={{ bucket: r.bucket }}
-                      search={{ tab: 'placement' }}
-                      className={`cell ${behind ? 'busy' : state ? toneOf(state) : letter === 'X' ? 'never' : ''}`}
-                      title={text}
-                      tabIndex={-1}
-                    >
-                      <span aria-hidden="true">{letter}</span>
-                      {behind && <small aria-hidden="true">{count(behind.objects)}</small>}
-                      <span className="sr-only">{text}</span>
-                    </Link>
-                  </td>
-                );
-              })}
-            </tr>
-          ))}
-        </tbody>
+        <tbody>{children}</tbody>
       </table>
     </div>
+  );
+}
+
+function Cells({ clusters, rows }: { clusters: Page['clusters']; rows: Row[] }) {
+  return (
+    <Frame clusters={clusters} first="Bucket">
+      {rows.map((r, i) => (
+        <tr key={r.bucket}>
+          <th scope="row">
+            <Link to="/buckets/$bucket" params={{ bucket: r.bucket }} tabIndex={i === 0 ? 0 : -1}>
+              {r.bucket}
+            </Link>{' '}
+            {r.state !== 'ok' && <State of={r.state} />}
+          </th>
+          {clusters.map((c, n) => {
+            const letter = r.cells[n];
+            const behind = r.behind.find((b) => b.cluster === c.cluster);
+            const text = cell(r, c.cluster, letter);
+            const [, state] = meaning[letter] ?? ['', ''];
+            return (
+              <td key={c.cluster}>
+                <Link
+                  to="/buckets/$bucket"
+                  params={{ bucket: r.bucket }}
+                  search={{ tab: 'placement', cluster: c.cluster }}
+                  className={`cell ${behind ? 'busy' : state ? toneOf(state) : letter === 'X' ? 'never' : ''}`}
+                  title={text}
+                  tabIndex={-1}
+                >
+                  <span aria-hidden="true">{letter}</span>
+                  {behind && <small aria-hidden="true">{count(behind.objects)}</small>}
+                  <span className="sr-only">{text}</span>
+                </Link>
+              </td>
+            );
+          })}
+        </tr>
+      ))}
+    </Frame>
   );
 }

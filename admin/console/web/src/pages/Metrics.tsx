@@ -3,8 +3,10 @@ import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { lazy, Suspense, useId, useMemo, useState } from 'react';
 import type { Schemas } from '../api/client';
 import { bytes, count, span } from '../format';
-import { CopyCurl, Empty, Loaded, Page, Table } from '../ui/kit';
-import { type Line, linesOf, measured, measurers, type Range, ranges, together } from './history';
+import { Card, CopyCurl, Empty, Loaded, Page, Table, When } from '../ui/kit';
+import { type Logged, What } from './Happened';
+import { csv, type Line, linesOf, marks, measured, measurers, type Range, ranges, together } from './history';
+import * as q from './queries';
 import { Silent } from './Silent';
 
 const Plot = lazy(() => import('./Plot'));
@@ -31,10 +33,12 @@ const figures: Figure[] = [
     unit: perSecond,
     series: { 'decisions.local': 'local', 'decisions.remote': 'remote', 'decisions.none': 'no data named', rejections: 'refused' },
   },
+  { title: 'Refused, by reason', unit: perSecond, series: { 'rejections.': '' } },
   { title: 'Throughput', unit: (v) => `${bytes(v)}/s`, series: { 'throughput.bytes': 'copied' } },
   { title: 'Backlog', unit: number, series: { 'backlog.objects': 'objects' } },
+  { title: 'Bytes of the backlog', unit: bytes, series: { 'backlog.bytes': 'bytes' } },
   { title: 'Oldest of the backlog', unit: (v) => span(v * 1000), series: { 'backlog.oldest': 'known for' } },
-  { title: 'Errors of replication', unit: perSecond, series: { errors: 'errors' } },
+  { title: 'Errors of replication', unit: perSecond, series: { errors: 'all kinds', 'errors.': '' } },
   { title: 'In flight', unit: number, series: { 'in_flight.': '' } },
   { title: 'Storage used', unit: bytes, series: { 'used.': '' } },
 ];
@@ -54,6 +58,9 @@ export function Metrics() {
   const told = useQuery(measurers);
   const history = useQuery(measured(range, node, asked, 360));
   const nodes = told.data?.nodes ?? [];
+  const events = useQuery(marks);
+  const clusters = useQuery(q.summary).data?.clusters ?? [];
+  const capacity = Object.fromEntries(clusters.filter((c) => c.capacity > 0).map((c) => [c.name, c.capacity]));
   return (
     <Page title="Metrics" at={history.dataUpdatedAt} actions={<CopyCurl path={`/fado/history?node=${encodeURIComponent(node)}`} />}>
       <div className="filters">
@@ -86,11 +93,20 @@ export function Metrics() {
           h.series.length === 0 ? (
             <Empty title="Nothing is measured yet">This instance measures every few seconds; it keeps that until it ends.</Empty>
           ) : (
-            <div className="plots">
-              {figures.map((f) => (
-                <Shown key={f.title} figure={f} h={node === all ? together(h, nodes) : h} />
-              ))}
-            </div>
+            <>
+              <div className="plots">
+                {figures.map((f) => (
+                  <Shown
+                    key={f.title}
+                    figure={f}
+                    h={node === all ? together(h, nodes) : h}
+                    marks={(events.data ?? []).map((e) => Date.parse(e.time) / 1000)}
+                    most={f.title === 'Storage used' ? capacity : {}}
+                  />
+                ))}
+              </div>
+              <Marks events={(events.data ?? []).filter((e) => e.time >= h.from)} />
+            </>
           )
         }
       </Loaded>
@@ -98,7 +114,39 @@ export function Metrics() {
   );
 }
 
-function Shown({ figure, h }: { figure: Figure; h: History }) {
+/** What is marked in the figures, in words. */
+function Marks({ events }: { events: Logged[] }) {
+  if (events.length === 0) return null;
+  return (
+    <Card title="Marked in the figures" flush>
+      <Table label="Marks" head={['Time', 'What happened']}>
+        {events
+          .slice(-20)
+          .reverse()
+          .map((e) => (
+            <tr key={e.seq}>
+              <th scope="row">
+                <When time={e.time} />
+              </th>
+              <td className="sentence">
+                <What e={e} />
+              </td>
+            </tr>
+          ))}
+      </Table>
+    </Card>
+  );
+}
+
+/** Has the browser save a text. */
+function save(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+  const link = Object.assign(document.createElement('a'), { href: url, download: name });
+  link.click();
+  URL.revokeObjectURL(url);
+}
+
+function Shown({ figure, h, marks, most }: { figure: Figure; h: History; marks: number[]; most: Record<string, number> }) {
   const [table, setTable] = useState(false);
   const id = useId();
   const lines = useMemo(() => linesOf(figure, h), [figure, h]);
@@ -108,6 +156,14 @@ function Shown({ figure, h }: { figure: Figure; h: History }) {
     <figure className="card" aria-labelledby={id}>
       <figcaption>
         <h2 id={id}>{figure.title}</h2>
+        <span className="spacer" />
+        <button
+          type="button"
+          className="button small"
+          onClick={() => save(`${figure.title.toLowerCase().replace(/[^a-z]+/g, '-')}.csv`, csv(from, h.step, lines))}
+        >
+          CSV<span className="sr-only"> of {figure.title}</span>
+        </button>
         <button type="button" className="button small" aria-expanded={table} onClick={() => setTable(!table)}>
           {table ? 'Hide data' : 'Show data'}
           <span className="sr-only"> of {figure.title}</span>
@@ -117,11 +173,12 @@ function Shown({ figure, h }: { figure: Figure; h: History }) {
         {lines.map((l, i) => (
           <li key={l.label}>
             <i className={`line-${i % 5}`} aria-hidden="true" /> {l.label}: {inWords(l, unit)}
+            {most[l.label] !== undefined && ` of ${unit(most[l.label])}`}
           </li>
         ))}
       </ul>
       <Suspense fallback={<div className="plot" />}>
-        <Plot from={from} step={h.step} lines={lines} unit={unit} />
+        <Plot from={from} step={h.step} lines={lines} unit={unit} marks={marks} />
       </Suspense>
       {table && (
         <div className="log">
@@ -131,7 +188,9 @@ function Shown({ figure, h }: { figure: Figure; h: History }) {
               .reverse()
               .map((i) => (
                 <tr key={i}>
-                  <th scope="row">{new Date((from + i * h.step) * 1000).toLocaleTimeString()}</th>
+                  <th scope="row">
+                    <When time={(from + i * h.step) * 1000} />
+                  </th>
                   {lines.map((l) => (
                     <td key={l.label} className="num">
                       {shown(l.values[i], unit)}

@@ -5,12 +5,19 @@ import type { Bucket, Schemas, Session } from '../api/client';
 import { bytes } from '../format';
 import { kindOf, maxImage, maxText } from '../objects/preview';
 import { ask, download, type Signed, sign, tagsOf, type Version, versionsOf } from '../objects/wire';
-import { Action, Ago, Confirm, Facts, Loaded, Table, useDo, useSession } from '../ui/kit';
+import { Action, Ago, Confirm, CopyCurl, Facts, Loaded, Table, useDo, useSession, When } from '../ui/kit';
 
 type Listed = Schemas['ListedObject'];
 
 export const mayRead = (s: Session) => s.s3 !== '' && s.data !== 'none';
 export const mayWrite = (s: Session) => s.s3 !== '' && s.data === 'write';
+
+/** The copies that have not what the primary has of an object. */
+export const behindIn = (b: Bucket, clusters: string[]) => (b.status?.copies ?? []).filter((c) => !clusters.includes(c.cluster) && c.state !== 'removing');
+
+/** Where an object is behind, and why, as far as the copy tells. */
+export const whyBehind = (c: { cluster: string; error: string; state: string }) =>
+  c.error ? `${c.cluster}: ${c.error}` : c.state !== 'synced' ? `${c.cluster}: ${c.state}` : `${c.cluster}: not known to have it`;
 
 /** One object: what is known of it, its versions and its content, as far as the role may. */
 export function ObjectDialog({ b, name, listed, onClose }: { b: Bucket; name: string; listed?: Listed; onClose: () => void }) {
@@ -28,6 +35,7 @@ export function ObjectDialog({ b, name, listed, onClose }: { b: Bucket; name: st
                 ['Size', bytes(listed.size)],
                 ['Modified', <Ago key="m" time={listed.last_modified} />],
                 ['Current in', listed.clusters.join(', ') || 'not known to be current anywhere'],
+                ['Behind in', behindIn(b, listed.clusters).map(whyBehind).join('; ') || 'no copy'],
                 ['ETag', <code key="e">{listed.etag}</code>],
               ]}
             />
@@ -45,6 +53,7 @@ export function ObjectDialog({ b, name, listed, onClose }: { b: Bucket; name: st
             </p>
           )}
           <footer>
+            <CopyCurl path={`/fado/buckets/${b.name}/objects?${new URLSearchParams({ prefix: name, limit: '1' })}`} />
             {mayWrite(session) && <Delete b={b} name={name} onDone={onClose} />}
             {reads && <DownloadButton bucket={b.name} name={name} />}
             <Dialog.Close className="button">Close</Dialog.Close>
@@ -190,7 +199,9 @@ function MakeLink({ bucket, name }: { bucket: string; name: string }) {
         </div>
         {link && (
           <div className="field">
-            <label htmlFor={`${id}-link`}>Link, good until {new Date(link.expires).toLocaleTimeString()}</label>
+            <label htmlFor={`${id}-link`}>
+              Link, good until <When time={link.expires} />
+            </label>
             <input id={`${id}-link`} readOnly value={link.url} onFocus={(e) => e.target.select()} />
           </div>
         )}

@@ -7,23 +7,21 @@ import { bytes, counted, percent } from '../format';
 import { deletedText, type Removed, removeAll } from '../objects/remove';
 import { type Upload, uploads } from '../objects/upload';
 import { download } from '../objects/wire';
-import { Action, Ago, Card, Confirm, Empty, Loaded, Meter, Table, useDo, useSession } from '../ui/kit';
+import { Action, Ago, Card, Confirm, CopyCurl, Empty, Loaded, Meter, Table, useDo, useSession } from '../ui/kit';
 import { Pages } from '../ui/List';
-import { mayRead, mayWrite, ObjectDialog } from './ObjectDialog';
+import { behindIn, mayRead, mayWrite, ObjectDialog, whyBehind } from './ObjectDialog';
 import * as q from './queries';
 
 const here = getRouteApi('/buckets/$bucket');
 
 /** The objects of a bucket: where each is current; bytes go between the browser and the S3 endpoint. */
 export default function Objects({ b }: { b: Bucket }) {
-  const { prefix = '', object } = here.useSearch();
+  const { prefix = '', object, after = '' } = here.useSearch();
   const navigate = useNavigate({ from: '/buckets/$bucket' });
-  const [after, setAfter] = useState('');
+  const setAfter = (to: string) => navigate({ search: { tab: 'objects', prefix: prefix || undefined, after: to || undefined } });
   const page = useQuery(q.objects(b.name, prefix, after));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another prefix begins at its first page
-  useEffect(() => setAfter(''), [prefix]);
   const go = (to: string) => navigate({ search: { tab: 'objects', prefix: to || undefined } });
-  const open = (key?: string) => navigate({ search: { tab: 'objects', prefix: prefix || undefined, object: key }, replace: !key });
+  const open = (key?: string) => navigate({ search: { tab: 'objects', prefix: prefix || undefined, after: after || undefined, object: key }, replace: !key });
   const listed = page.data?.objects.find((o) => o.key === object);
   const writes = mayWrite(useSession());
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
@@ -38,6 +36,7 @@ export default function Objects({ b }: { b: Bucket }) {
         <div className="object-tools">
           <GoTo prefix={prefix} onGo={go} />
           <UploadTools bucket={b.name} prefix={prefix} />
+          <CopyCurl path={`/fado/buckets/${b.name}/objects?${new URLSearchParams({ prefix, delimiter: '/', after, limit: '200' })}`} />
           {writes && keys.length > 0 && (
             <DeleteChosen
               bucket={b.name}
@@ -81,7 +80,11 @@ export default function Objects({ b }: { b: Bucket }) {
                             onChange={(e) => choose(o.key, e.target.checked)}
                           />
                         )}
-                        <Link to="/buckets/$bucket" params={{ bucket: b.name }} search={{ tab: 'objects', prefix: prefix || undefined, object: o.key }}>
+                        <Link
+                          to="/buckets/$bucket"
+                          params={{ bucket: b.name }}
+                          search={{ tab: 'objects', prefix: prefix || undefined, after: after || undefined, object: o.key }}
+                        >
                           {o.key.slice(prefix.length) || o.key}
                         </Link>
                       </th>
@@ -193,14 +196,13 @@ function GoTo({ prefix, onGo }: { prefix: string; onGo: (prefix: string) => void
 
 /** Where an object is current, and which copies are behind, and why. */
 function Current({ b, clusters }: { b: Bucket; clusters: string[] }) {
-  const behind = (b.status?.copies ?? []).filter((c) => !clusters.includes(c.cluster) && c.state !== 'removing');
+  const behind = behindIn(b, clusters);
   return (
     <>
       {clusters.length ? `current in ${clusters.join(', ')}` : <span className="quiet">not known to be current anywhere</span>}
       {behind.map((c) => (
         <p key={c.cluster} className="quiet">
-          behind in {c.cluster}
-          {c.error ? `: ${c.error}` : c.state !== 'synced' && `: ${c.state}`}
+          behind in {whyBehind(c)}
         </p>
       ))}
     </>

@@ -5,7 +5,7 @@ import type { Schemas, Summary } from '../api/client';
 import { bytes, count, counted, rate } from '../format';
 import { Ago, BucketLink, Card, ClusterLink, CopyCurl, Empty, Loaded, Page, State } from '../ui/kit';
 import { Spark } from '../ui/Spark';
-import { Help, PauseButton, RetryButton } from './actions';
+import { Help, PauseButton, RetryButton, Since } from './actions';
 import { AsTable, Flowing } from './Flowing';
 import { What } from './Happened';
 import { latest, linesOf, measured, measurers, together } from './history';
@@ -241,11 +241,12 @@ function Attention({ s }: { s: Summary }) {
                 {a.reasons.map((r) => (
                   <p key={r.text} className="quiet">
                     {r.text}
+                    <Since time={r.since} />
                   </p>
                 ))}
               </div>
               <div className="tools">
-                {a.kind === 'replication' ? <PauseButton paused /> : a.kind === 'bucket' && <AttentionHelp name={a.name} reasons={a.reasons} />}
+                {a.kind === 'replication' ? <PauseButton paused /> : <AttentionHelp kind={a.kind} name={a.name} reasons={a.reasons} />}
               </div>
             </li>
           ))}
@@ -262,10 +263,18 @@ function Attention({ s }: { s: Summary }) {
   );
 }
 
-function AttentionHelp({ name, reasons }: { name: string; reasons: Summary['attention'][number]['reasons'] }) {
+function AttentionHelp({ kind, name, reasons }: Pick<Summary['attention'][number], 'kind' | 'name' | 'reasons'>) {
+  if (kind === 'cluster' || kind === 'function') {
+    return (
+      <Link className="button" to="/clusters/$cluster" params={{ cluster: name }}>
+        Look<span className="sr-only"> at {name}</span>
+      </Link>
+    );
+  }
+  if (kind !== 'bucket') return null;
   const reason = reasons.find((r) => r.action);
   if (reason?.action === 'retry-failures') return <RetryButton />;
-  if (reason?.action === 'sync-bucket') return <Help bucket={name} reason={reason} />;
+  if (reason?.action === 'sync-bucket' || reason?.action === 'trust-side') return <Help bucket={name} reason={reason} />;
   const tab = reason?.action === 'resolve-conflicts' ? 'conflicts' : reason?.action === 'confirm-deletes' ? 'deletes' : undefined;
   return (
     <Link className="button" to="/buckets/$bucket" params={{ bucket: name }} search={{ tab }}>

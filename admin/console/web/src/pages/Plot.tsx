@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { usePref } from '../prefs';
 import { useTheme } from '../theme';
 import type { Line } from './history';
 
@@ -10,16 +11,32 @@ const colours = ['--accent', '--busy', '--warn', '--bad', '--quiet'];
 export const lineClass = (i: number) => `line-${i % colours.length}`;
 
 /** Lines over time. What a screen reader and a printer get is beside it. */
-export default function Plot({ from, step, lines, unit }: { from: number; step: number; lines: Line[]; unit: (v: number) => string }) {
+export default function Plot({
+  from,
+  step,
+  lines,
+  unit,
+  marks,
+}: {
+  from: number;
+  step: number;
+  lines: Line[];
+  unit: (v: number) => string;
+  /** Times at which something happened, in seconds. */
+  marks: number[];
+}) {
+  const at = useRef(marks);
+  at.current = marks;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const theme = useTheme();
+  const clock = usePref('clock');
   const names = lines.map((l) => l.label).join('\n');
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: made again where lines or colours are others
   useEffect(() => {
-    const at = box.current;
-    if (!at) return;
+    const place = box.current;
+    if (!place) return;
     const css = getComputedStyle(document.documentElement);
     const ink = css.getPropertyValue('--quiet');
     const axis = {
@@ -30,11 +47,13 @@ export default function Plot({ from, step, lines, unit }: { from: number; step: 
     };
     const made = new uPlot(
       {
-        width: at.clientWidth,
+        width: place.clientWidth,
         height: 180,
+        tzDate: (s) => (clock === 'utc' ? uPlot.tzDate(new Date(s * 1000), 'Etc/UTC') : new Date(s * 1000)),
         legend: { show: false },
         cursor: { sync: { key: 'metrics' }, y: false },
         scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
+        hooks: { drawAxes: [(u) => draw(u, at.current, css.getPropertyValue('--warn'))] },
         axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(unit) }],
         series: [
           {},
@@ -48,19 +67,35 @@ export default function Plot({ from, step, lines, unit }: { from: number; step: 
         ],
       },
       data(from, step, lines),
-      at,
+      place,
     );
     plot.current = made;
-    const size = new ResizeObserver(() => made.setSize({ width: at.clientWidth, height: 180 }));
-    size.observe(at);
+    const size = new ResizeObserver(() => made.setSize({ width: place.clientWidth, height: 180 }));
+    size.observe(place);
     return () => {
       size.disconnect();
       made.destroy();
     };
-  }, [names, theme]);
+  }, [names, theme, clock]);
 
   useEffect(() => plot.current?.setData(data(from, step, lines)), [from, step, lines]);
   return <div ref={box} className="plot" aria-hidden="true" />;
+}
+
+/** Upright lines where something happened. */
+function draw({ ctx, bbox, valToPos }: uPlot, marks: number[], colour: string): void {
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.setLineDash([3, 3]);
+  for (const time of marks) {
+    const x = Math.round(valToPos(time, 'x', true));
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
 }
 
 function data(from: number, step: number, lines: Line[]): uPlot.AlignedData {

@@ -4,6 +4,7 @@ import { Ago, BucketLink, Card, ClusterLink, CopyCurl, Empty, Loaded, Meter, Pag
 import { ListCard } from '../ui/List';
 import { PauseButton, RetryButton } from './actions';
 import { lag } from './Overview';
+import { Queue } from './Queue';
 import * as q from './queries';
 
 export function Replication() {
@@ -18,7 +19,7 @@ export function Replication() {
       actions={
         <>
           {status.data && <PauseButton paused={status.data.paused} />}
-          <CopyCurl path="/fado/replication" />
+          <CopyCurl path="/fado/replication?node=all" />
         </>
       }
     >
@@ -42,15 +43,15 @@ export function Replication() {
                   note={`${s.rate.objects < 10 ? s.rate.objects.toFixed(1) : count(Math.round(s.rate.objects))} objects/s`}
                 />
                 <Figure label="Lag, p50" value={lag(s.lag_ms.p50)} note={s.lag_ms.p99 > 0 ? `p99 ${lag(s.lag_ms.p99)}` : 'nothing copied lately'} />
-                <Figure label="Workers" value={count(s.workers)} note="on this instance" />
+                <Figure label="Workers" value={count(s.workers)} note={s.nodes.length > 1 ? `of ${listed(s.nodes)}` : 'on this instance'} />
               </div>
               <Card title="Transfers" flush>
                 {s.transfers.length === 0 ? (
-                  <Empty title="Nothing is being copied by this instance now" />
+                  <Empty title={`Nothing is being copied by ${s.nodes.length > 1 ? listed(s.nodes) : 'this instance'} now`} />
                 ) : (
-                  <Table label="Transfers" head={['Object', 'From → to', 'Progress', 'Rate', 'Done in', 'Began']}>
+                  <Table label="Transfers" head={['Object', 'From → to', 'Progress', 'Rate', 'Done in', 'Began', 'Instance']}>
                     {s.transfers.map((t) => (
-                      <tr key={`${t.bucket} ${t.key} ${t.to}`}>
+                      <tr key={`${t.node} ${t.bucket} ${t.key} ${t.to}`}>
                         <th scope="row" className="key in-text">
                           <BucketLink name={t.bucket} /> {t.key}
                         </th>
@@ -69,6 +70,7 @@ export function Replication() {
                         <td>
                           <Ago time={t.started} />
                         </td>
+                        <td>{t.node}</td>
                       </tr>
                     ))}
                   </Table>
@@ -100,6 +102,7 @@ export function Replication() {
             </>
           )}
         </Loaded>
+        <Queue />
         {purges.data && purges.data.length > 0 && (
           <Card title="Purges" flush>
             <Table label="Purges" head={['Bucket', 'Removes', 'Left in', 'State', 'Next', 'Since']}>
@@ -150,6 +153,8 @@ export function Replication() {
     </Page>
   );
 }
+
+const listed = (names: string[]) => new Intl.ListFormat('en').format(names);
 
 function Figure({ label, value, note }: { label: string; value: string; note: string }) {
   return (

@@ -2,8 +2,9 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
 import type { Schemas } from '../api/client';
-import { count } from '../format';
-import { Card, ClusterLink, CopyCurl, Empty, Failure, Page, Skeleton, State, Table } from '../ui/kit';
+import { count, rate } from '../format';
+import { Card, ClusterLink, CopyCurl, Empty, Facts, Failure, Page, Skeleton, State, Table } from '../ui/kit';
+import { latest, linesOf, measured, measurers, together } from './history';
 import * as q from './queries';
 
 type Route = Schemas['Route'];
@@ -144,12 +145,56 @@ export function Routing() {
           </details>
           <Suppose search={search} go={go} />
         </Card>
+        <Lately />
         {!asked && <Empty title="Name a bucket">The answer is what data_aware would decide now, with why every other endpoint is out.</Empty>}
         {asked && route.error && <Failure error={route.error} retry={route.refetch} />}
         {asked && route.isPending && <Skeleton rows={5} />}
         {asked && route.data && <Decision r={route.data} supposed={what !== undefined} />}
       </div>
     </Page>
+  );
+}
+
+/** The reasons for which something was refused in a quarter of an hour, the most frequent first. */
+export function refusals(h: Pick<Schemas['History'], 'series' | 'step'>): { reason: string; times: number; now: number | undefined }[] {
+  return linesOf({ series: { 'rejections.': '' } }, h)
+    .map((l) => ({ reason: l.label, times: Math.round(l.values.reduce<number>((n, v) => n + (v ?? 0) * h.step, 0)), now: latest(l) }))
+    .filter((r) => r.times > 0)
+    .sort((a, b) => b.times - a.times);
+}
+
+const decided = { 'decisions.local': 'local', 'decisions.remote': 'remote', 'decisions.none': 'no data named', rejections: 'refused' };
+
+/** What was decided lately, by all instances. */
+function Lately() {
+  const told = useQuery(measurers);
+  const history = useQuery(measured('15m', 'all', [...Object.keys(decided), 'rejections.'], 90));
+  if (!history.data) return null; // no history is kept
+  const h = together(history.data, told.data?.nodes ?? []);
+  const refused = refusals(h);
+  return (
+    <Card title="Lately">
+      <Facts
+        of={linesOf({ series: decided }, h).map((l) => {
+          const now = latest(l);
+          return [l.label, now === undefined ? 'not known' : rate(now)];
+        })}
+      />
+      {refused.length === 0 ? (
+        <p className="quiet">Nothing was refused within 15 minutes.</p>
+      ) : (
+        <Table label="Refused" head={['Reason', 'Within 15 minutes', 'Now', 'What it means']}>
+          {refused.map((r) => (
+            <tr key={r.reason}>
+              <th scope="row">{r.reason}</th>
+              <td className="num">{count(r.times)}</td>
+              <td className="num">{r.now === undefined ? 'not known' : rate(r.now)}</td>
+              <td>{reasons[r.reason] ?? <span className="quiet">The request is not one that can be sent on.</span>}</td>
+            </tr>
+          ))}
+        </Table>
+      )}
+    </Card>
   );
 }
 

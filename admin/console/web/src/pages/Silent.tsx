@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
+import { When } from '../ui/kit';
 import { measurers } from './history';
 import * as q from './queries';
 
@@ -16,7 +17,7 @@ export function Silent() {
       <ul className="plain">
         {silent.map((n) => (
           <li key={n.node}>
-            {n.node} has told nothing since {new Date(n.last as string).toLocaleTimeString()}: it ended, or does not reach the database.
+            {n.node} has told nothing since <When time={n.last as string} />: it ended, or does not reach the database.
           </li>
         ))}
         {unheard.map((i) => (

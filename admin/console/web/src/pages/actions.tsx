@@ -1,7 +1,9 @@
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api, type Reason, told } from '../api/client';
 import { counted } from '../format';
-import { Action, Confirm, useDo } from '../ui/kit';
+import { Action, Ago, Confirm, useDo } from '../ui/kit';
+import { TrustButton } from './Trust';
 
 const at = (bucket: string) => ({ params: { path: { name: bucket } } });
 
@@ -19,30 +21,47 @@ export function SyncButton({ bucket }: { bucket: string }) {
 
 export function VerifyButton({ bucket }: { bucket: string }) {
   const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Action onClick={() => setOpen(true)}>Verify</Action>
+      <VerifyDialog bucket={bucket} open={open} onClose={() => setOpen(false)} />
+    </>
+  );
+}
+
+export function VerifyDialog({ bucket, open, onClose }: { bucket: string; open: boolean; onClose: () => void }) {
   const [deep, setDeep] = useState(false);
   const verify = useDo(
     (deeply: boolean) => told(api.POST('/fado/buckets/{name}/verify', { params: { path: { name: bucket }, query: { deep: deeply ? 'true' : 'false' } } })),
     `${bucket} is being verified`,
   );
   return (
-    <>
-      <Action onClick={() => setOpen(true)}>Verify</Action>
-      <Confirm open={open} title={`Verify ${bucket}`} action="Start" onDone={() => verify.mutate(deep)} onClose={() => setOpen(false)}>
-        <p>Compares every copy with the primary, and repairs what differs from a good one.</p>
-        <label className="check">
-          <input type="checkbox" checked={deep} onChange={(e) => setDeep(e.target.checked)} />
-          Read the bytes again
-        </label>
-      </Confirm>
-    </>
+    <Confirm
+      open={open}
+      title={`Verify ${bucket}`}
+      action="Start"
+      curl={{ path: `/fado/buckets/${bucket}/verify?deep=${deep}` }}
+      onDone={() => verify.mutate(deep)}
+      onClose={onClose}
+    >
+      <p>Compares every copy with the primary, and repairs what differs from a good one.</p>
+      <label className="check">
+        <input type="checkbox" checked={deep} onChange={(e) => setDeep(e.target.checked)} />
+        Read the bytes again
+      </label>
+    </Confirm>
   );
 }
 
+export const retried = (r: unknown) => {
+  const n = (r as { retried: number }).retried;
+  return `${counted(n, 'object')} ${n === 1 ? 'is' : 'are'} tried again`;
+};
+
+export const pauseText = 'No new work is started, on any instance, until it is resumed, also across restarts. Copies fall behind meanwhile; routing goes on.';
+
 export function RetryButton() {
-  const retry = useDo(retryAll, (r) => {
-    const n = (r as { retried: number }).retried;
-    return `${counted(n, 'object')} ${n === 1 ? 'is' : 'are'} tried again`;
-  });
+  const retry = useDo(retryAll, retried);
   return <Action onClick={() => retry.mutate(undefined)}>Retry all</Action>;
 }
 
@@ -59,16 +78,24 @@ export function PauseButton({ paused }: { paused: boolean }) {
   return (
     <>
       <Action onClick={() => setOpen(true)}>Pause replication</Action>
-      <Confirm open={open} title="Pause replication" action="Pause" onDone={() => set.mutate(true)} onClose={() => setOpen(false)}>
-        <p>No new work is started, on any instance, until it is resumed, also across restarts. Copies fall behind meanwhile; routing goes on.</p>
+      <Confirm
+        open={open}
+        title="Pause replication"
+        action="Pause"
+        curl={{ path: '/fado/replication/pause' }}
+        onDone={() => set.mutate(true)}
+        onClose={() => setOpen(false)}
+      >
+        <p>{pauseText}</p>
       </Confirm>
     </>
   );
 }
 
 /** What is decided about deletes that the breaker holds. */
-export function HeldDeletes({ bucket }: { bucket: string }) {
+export function HeldDeletes({ bucket, n }: { bucket: string; n?: number }) {
   const [open, setOpen] = useState<'back' | 'apply'>();
+  const all = n ? ` (${counted(n, 'delete')})` : '';
   const result = (verb: string) => (r: unknown) => `${counted((r as { objects: number }).objects, 'delete')} ${verb}`;
   const reject = useDo(() => told(api.POST('/fado/buckets/{name}/deletes/reject', at(bucket))), result('undone'));
   const confirm = useDo(() => told(api.POST('/fado/buckets/{name}/deletes/confirm', at(bucket))), result('applied'));
@@ -83,22 +110,30 @@ export function HeldDeletes({ bucket }: { bucket: string }) {
       <Confirm
         open={open === 'back'}
         title="Bring the objects back"
-        action="Bring them back"
+        action={`Bring them back${all}`}
+        curl={{ path: `/fado/buckets/${bucket}/deletes/reject` }}
         onDone={() => reject.mutate(undefined)}
         onClose={() => setOpen(undefined)}
       >
-        <p>The objects whose deletes are held are copied back to the primary of {bucket}.</p>
+        <p>
+          The objects whose deletes are held are copied back to the primary of {bucket}
+          {n ? `: ${counted(n, 'delete')} so far, those of each copy counted` : ''}.
+        </p>
       </Confirm>
       <Confirm
         open={open === 'apply'}
         title="Apply the deletes"
-        action="Apply the deletes"
+        action={`Apply the deletes${all}`}
+        curl={{ path: `/fado/buckets/${bucket}/deletes/confirm` }}
         typed={bucket}
         danger
         onDone={() => confirm.mutate(undefined)}
         onClose={() => setOpen(undefined)}
       >
-        <p>The objects that were deleted at the primary of {bucket} are removed from its copies, too. Where the storage keeps no versions they are gone.</p>
+        <p>
+          The objects that were deleted at the primary of {bucket} are removed from its copies, too
+          {n ? `: ${counted(n, 'delete')} so far, those of each copy counted` : ''}. Where the storage keeps no versions they are gone.
+        </p>
       </Confirm>
     </>
   );
@@ -123,6 +158,7 @@ function ReleaseButton({ bucket, cluster }: { bucket: string; cluster: string })
         open={open}
         title={`Remove the older versions of ${bucket} in ${cluster}`}
         action="Remove them for good"
+        curl={{ path: `/fado/buckets/${bucket}/release`, body: { purge: 'history', cluster } }}
         typed={bucket}
         danger
         onDone={() => release.mutate(undefined)}
@@ -144,12 +180,25 @@ export function Reasons({ bucket, reasons, linked }: { bucket?: string; reasons:
     <ul className="reasons">
       {reasons.map((r) => (
         <li key={r.code + r.cluster + r.text}>
-          <span>{r.text}</span>
+          <span>
+            {r.text}
+            <Since time={r.since} />
+          </span>
           {!linked && <Help bucket={bucket} reason={r} />}
         </li>
       ))}
     </ul>
   );
+}
+
+/** Since when a reason is there. */
+export function Since({ time }: { time: string | null | undefined }) {
+  return time ? (
+    <span className="quiet">
+      {' '}
+      · since <Ago time={time} />
+    </span>
+  ) : null;
 }
 
 export function Help({ bucket, reason }: { bucket?: string; reason: Reason }) {
@@ -160,8 +209,16 @@ export function Help({ bucket, reason }: { bucket?: string; reason: Reason }) {
       return <RetryButton />;
     case 'resume-replication':
       return <PauseButton paused />;
+    case 'trust-side':
+      return bucket ? <TrustButton bucket={bucket} /> : null;
     case 'release-history':
       return bucket && reason.cluster ? <ReleaseButton bucket={bucket} cluster={reason.cluster} /> : null;
+    case 'resolve-conflicts':
+      return bucket ? (
+        <Link className="button" to="/buckets/$bucket" params={{ bucket }} search={{ tab: 'conflicts' }}>
+          Decide
+        </Link>
+      ) : null;
     case 'confirm-deletes':
       return bucket ? <HeldDeletes bucket={bucket} /> : null;
     default:

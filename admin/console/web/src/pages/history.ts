@@ -69,5 +69,27 @@ function sum(parts: History['series'], silent: Set<string>, highest: boolean): (
   });
 }
 
+/** Lines as comma-separated values (RFC 4180), a row a time; nothing where nothing is known. */
+export function csv(from: number, step: number, lines: Line[]): string {
+  const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const head = ['time', ...lines.map((l) => quoted(l.label))].join(',');
+  const rows = (lines[0]?.values ?? []).map((_, i) => [new Date((from + i * step) * 1000).toISOString(), ...lines.map((l) => l.values[i] ?? '')].join(','));
+  return `${[head, ...rows].join('\r\n')}\r\n`;
+}
+
+/** Kinds of events that explain why what is measured changed. */
+const marking = ['configuration', 'storage', 'function', 'bucket_stuck', 'primary_moved', 'drain'] as const;
+
+/** The last events of these kinds, as this instance saw them. */
+export const marks = queryOptions({
+  queryKey: ['history', 'marks'],
+  queryFn: async ({ signal }) => {
+    const of = (type: (typeof marking)[number]) => told(api.GET('/fado/events/log', { params: { query: { type, limit: 100 } }, signal }));
+    const all = await Promise.all(marking.map(of));
+    return all.flat().sort((a, b) => a.seq - b.seq);
+  },
+  refetchInterval: 10_000,
+});
+
 /** The last value of a line that is known. */
 export const latest = (l: Line | undefined) => l?.values.findLast((v) => v !== null) ?? undefined;

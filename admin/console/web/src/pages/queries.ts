@@ -1,5 +1,6 @@
 import { keepPreviousData, type QueryClient, queryOptions } from '@tanstack/react-query';
-import { api, type Schemas, told } from '../api/client';
+import { api, type BucketFilter, type Schemas, told } from '../api/client';
+import type { Residency } from './Allowed';
 
 /** The stream says what to read again; this is for what it does not tell. */
 const slow = 15_000;
@@ -10,11 +11,26 @@ export const summary = queryOptions({
   refetchInterval: 5000,
 });
 
+/** How many buckets there are of each kind among those that match. */
+export const facets = (filter: BucketFilter) =>
+  queryOptions({
+    queryKey: ['facets', filter],
+    queryFn: ({ signal }) => told(api.GET('/fado/facets', { params: { query: filter }, signal })),
+    placeholderData: keepPreviousData,
+    refetchInterval: slow,
+  });
+
 export const bucket = (name: string) =>
   queryOptions({
     queryKey: ['bucket', name],
     queryFn: ({ signal }) => told(api.GET('/fado/buckets/{name}', { params: { path: { name } }, signal })),
     refetchInterval: slow,
+  });
+
+export const sides = (name: string) =>
+  queryOptions({
+    queryKey: ['bucket', name, 'sides'],
+    queryFn: ({ signal }) => told(api.GET('/fado/buckets/{name}/trust', { params: { path: { name } }, signal })),
   });
 
 export const placement = (name: string, prefix: string) =>
@@ -62,14 +78,28 @@ export const policies = queryOptions({
   queryFn: ({ signal }) => told(api.GET('/fado/policies', { signal })),
 });
 
+/** Which clusters a policy with these zones and clusters allows. */
+export const allowed = ({ zones, exclude_zones, clusters }: Residency) => {
+  // No other field says where data may be: what is being written elsewhere may be wrong yet.
+  const body = { name: 'draft', zones: zones ?? [], exclude_zones: exclude_zones ?? [], clusters: clusters ?? [] };
+  return queryOptions({
+    queryKey: ['policies', 'allowed', body],
+    queryFn: async ({ signal }) => (await told(api.POST('/fado/policies/check', { body: body as never, signal }))).clusters,
+    placeholderData: keepPreviousData,
+    refetchInterval: slow,
+    retry: false,
+  });
+};
+
 export const zones = queryOptions({
   queryKey: ['zones'],
   queryFn: ({ signal }) => told(api.GET('/fado/zones', { signal })),
 });
 
+/** Of all instances together. */
 export const replication = queryOptions({
   queryKey: ['replication'],
-  queryFn: ({ signal }) => told(api.GET('/fado/replication', { signal })),
+  queryFn: ({ signal }) => told(api.GET('/fado/replication', { params: { query: { node: 'all' } }, signal })),
   refetchInterval: 2000,
 });
 

@@ -3,13 +3,15 @@ import { Toast } from '@base-ui/react/toast';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { CircleCheck, CircleHelp, CirclePause, CircleX, Copy, GitMerge, type LucideIcon, RefreshCw, TriangleAlert } from 'lucide-react';
-import { createContext, type ReactNode, useContext, useEffect, useId, useState } from 'react';
-import { may, type Role, type Session } from '../api/client';
+import { type CSSProperties, createContext, type ReactNode, useContext, useEffect, useId, useState } from 'react';
+import { ApiError, may, type Role, type Session } from '../api/client';
 import { ago, curl } from '../format';
+import { moment, timeOfDay, usePref } from '../prefs';
 
 export const SessionContext = createContext<Session>({
   user: '',
   role: 'viewer',
+  why: '',
   how: 'password',
   expires: null,
   sign_out: '',
@@ -59,13 +61,24 @@ export function State({ of, label }: { of: string; label?: string }) {
   );
 }
 
+/** A moment by the clock that was chosen, also when another is chosen: with its day, or as a time of the day. */
+export function When({ time, day }: { time: string | number; day?: boolean }) {
+  usePref('clock');
+  return (
+    <time dateTime={new Date(time).toISOString()} title={day ? undefined : moment(time)}>
+      {day ? moment(time) : timeOfDay(time)}
+    </time>
+  );
+}
+
 /** A moment, as how long ago it was. */
 export function Ago({ time }: { time: string | number | null | undefined }) {
   const now = useNow(5000);
+  usePref('clock');
   if (!time) return <span className="quiet">never</span>;
   const date = new Date(time);
   return (
-    <time dateTime={date.toISOString()} title={date.toLocaleString()}>
+    <time dateTime={date.toISOString()} title={moment(date)}>
       {ago(time, now)}
     </time>
   );
@@ -159,13 +172,40 @@ export function Skeleton({ rows }: { rows: number }) {
 export function Failure({ error, retry }: { error: Error; retry?: () => unknown }) {
   return (
     <div className="alert" role="alert">
-      <span>{error.message}</span>
+      <span>
+        {error.message} {error instanceof ApiError && <span className="quiet">({error.status})</span>}
+      </span>
+      {error instanceof ApiError && error.request && <RequestId id={error.request} />}
       {retry && (
         <button type="button" className="button small" onClick={() => retry()}>
           Try again
         </button>
       )}
     </div>
+  );
+}
+
+/** The ID of a request that failed, for those who look at the log or the audit. */
+export function RequestId({ id }: { id: string }) {
+  const [copied, setCopied] = useState('');
+  return (
+    <span className="request quiet">
+      Request <code>{id}</code>
+      <button
+        type="button"
+        className="button small ghost"
+        aria-label={`Copy the request ID ${id}`}
+        onClick={() =>
+          navigator.clipboard.writeText(id).then(
+            () => setCopied('Copied'),
+            () => setCopied('Select it to copy'),
+          )
+        }
+      >
+        <Copy aria-hidden="true" size={14} />
+        {copied || 'Copy'}
+      </button>
+    </span>
   );
 }
 
@@ -229,6 +269,8 @@ export function Confirm({
   action,
   typed,
   danger,
+  off,
+  curl: same,
   onDone,
   onClose,
 }: {
@@ -239,6 +281,10 @@ export function Confirm({
   /** What has to be typed, where data is given up. */
   typed?: string;
   danger?: boolean;
+  /** Whether what is asked is not complete yet. */
+  off?: boolean;
+  /** The request that does the same, to be copied. */
+  curl?: { method?: string; path: string; body?: unknown };
   onDone: () => void;
   onClose: () => void;
 }) {
@@ -260,11 +306,12 @@ export function Confirm({
             </>
           )}
           <footer>
+            {same && <CopyCurl method="POST" {...same} />}
             <AlertDialog.Close className="button">Cancel</AlertDialog.Close>
             <button
               type="button"
               className={`button ${danger ? 'danger' : 'primary'}`}
-              disabled={typed !== undefined && text !== typed}
+              disabled={off || (typed !== undefined && text !== typed)}
               onClick={() => {
                 onDone();
                 onClose();
@@ -290,13 +337,13 @@ export function useDo<A>(call: (arg: A) => Promise<unknown>, done: string | ((re
       return client.invalidateQueries();
     },
     onError: (error: Error) => {
-      toasts.add({ title: error.message, type: 'error', priority: 'high', timeout: 12_000 });
+      toasts.add({ title: error.message, type: 'error', priority: 'high', timeout: 12_000, data: { request: error instanceof ApiError ? error.request : '' } });
     },
   });
 }
 
 export function Toasts() {
-  const { toasts } = Toast.useToastManager();
+  const { toasts } = Toast.useToastManager<{ request?: string }>();
   return (
     <Toast.Portal>
       <Toast.Viewport className="toasts" aria-label="Notifications">
@@ -304,6 +351,7 @@ export function Toasts() {
           <Toast.Root key={toast.id} toast={toast} className={`toast ${toast.type ?? ''}`}>
             <Toast.Content>
               <Toast.Title role={toast.type === 'error' ? 'alert' : 'status'} render={<p />} />
+              {toast.data?.request && <RequestId id={toast.data.request} />}
             </Toast.Content>
             <Toast.Close className="icon-button" aria-label="Close">
               ×
@@ -369,11 +417,20 @@ export function Facts({ of }: { of: [string, ReactNode][] }) {
   );
 }
 
+/** As many columns as the style sheet can name in a narrow window; a table with more of them scrolls. */
+const nameable = 10;
+
+/** What a table needs to be a list of cards where the window is narrow: the names of its columns. */
+export function labelled(head: string[]): { className?: string; style?: CSSProperties } {
+  if (head.length > nameable) return {};
+  return { className: 'carded', style: Object.fromEntries(head.map((h, i) => [`--c${i + 1}`, JSON.stringify(h)])) };
+}
+
 export function Table({ label, head, children }: { label: string; head: string[]; children: ReactNode }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls has to be reached by the keyboard
     <section className="scroll" aria-label={`${label}, scrollable`} tabIndex={0}>
-      <table aria-label={label}>
+      <table aria-label={label} {...labelled(head)}>
         <thead>
           <tr>
             {head.map((h) => (

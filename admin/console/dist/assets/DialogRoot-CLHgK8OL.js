@@ -1,1 +1,0 @@
-import{J as e,i as t}from"./DialogPortal-DSzwIz5t.js";var n=e(function(e){return t(`dialog`,e)});export{n as t};

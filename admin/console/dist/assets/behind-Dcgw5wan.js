@@ -1,0 +1,1 @@
+function e(e){return(e?.copies??[]).reduce((e,{pending:t})=>({objects:e.objects+t.objects,bytes:e.bytes+t.bytes,oldest:[e.oldest,t.oldest].filter(Boolean).sort()[0]??null}),{objects:0,bytes:0,oldest:null})}export{e as t};

@@ -1,1 +1,0 @@
-import{o as e}from"./DialogPortal-DSzwIz5t.js";import{_ as t,m as n}from"./index-DHdPFVfv.js";var r=t(n(),1);function i(t){let n=e();return r.useCallback(e=>n.navigate({...e,from:e.from??t?.from}),[t?.from,n])}export{i as t};

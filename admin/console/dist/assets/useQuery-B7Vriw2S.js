@@ -1,0 +1,1 @@
+import{at as e,rt as t}from"./kit-COruASij.js";function n(n,r){return t(n,e,r)}export{n as t};
