@@ -14,6 +14,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/state"
+	"github.com/fado-project/fado/storage"
 )
 
 // versions returns the contents of all of a key's versions that are no delete markers.
@@ -191,8 +192,7 @@ func TestResolveLosesTheRace(t *testing.T) {
 	if got := c2.Contents("bkt")["k"]; got != "written meanwhile" {
 		t.Fatalf("c2 has %q", got)
 	}
-	hold := state.HoldConflict
-	if rows := w.pending(state.PendingFilter{Hold: &hold}); len(rows) != 1 || rows[0].Foreign == "" {
+	if rows := w.pending(state.PendingFilter{}); len(rows) != 1 || rows[0].Foreign == "" {
 		t.Fatalf("rows %+v", rows)
 	}
 	c2.SetFault(nil)
@@ -200,6 +200,41 @@ func TestResolveLosesTheRace(t *testing.T) {
 		t.Fatalf("%+v", res)
 	}
 	if got := c2.Contents("bkt")["k"]; got != "at c1" {
+		t.Fatalf("c2 has %q", got)
+	}
+}
+
+// A conflict that is tried again, because its key changed, is one that people can resolve.
+func TestResolveWhatIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Settings{}, func(o *Options) { o.Copy = fakestorage.Copy })
+	c1, c2 := w.fake("c1"), w.fake("c2")
+	c1.User("bkt", "k", "ours")
+	c2.User("bkt", "k", "theirs")
+	w.policy("two", 2, "c1", "c2")
+	w.bucket("bkt", "two", "c1")
+	w.feedsLive("c1", "c2")
+	w.await("the conflict", func() bool { return w.status("bkt").Conflicts == 1 })
+	refusing := func(_ context.Context, op, _, key string) error {
+		if op == "stat" && key == "k" {
+			return storage.ErrRefused
+		}
+		return nil
+	}
+	c2.SetFault(refusing)
+	c1.User("bkt", "k", "ours, later")
+	w.await("the failed attempt", func() bool {
+		rows := w.pending(state.PendingFilter{})
+		return len(rows) == 1 && rows[0].Attempts > 0
+	})
+	if res := w.resolve(Verdict{Key: "k", Winner: "c1", Discard: true}); res.RefusedTotal != 1 {
+		t.Fatalf("while the storage refuses: %+v", res)
+	}
+	c2.SetFault(nil)
+	if res := w.resolve(Verdict{Key: "k", Winner: "c1", Discard: true}); res.Resolved != 1 {
+		t.Fatalf("%+v", res)
+	}
+	if got := c2.Contents("bkt")["k"]; got != "ours, later" {
 		t.Fatalf("c2 has %q", got)
 	}
 }

@@ -115,12 +115,12 @@ type resolver struct {
 
 // all goes through the conflicts, several keys at a time.
 func (r *resolver) all(ctx context.Context) error {
+	if r.verdict.Key != "" {
+		return r.key(ctx)
+	}
 	hold := state.HoldConflict
 	filter := state.PendingFilter{Bucket: r.bucket, Hold: &hold}
 	after := state.PendingKey{}
-	if r.verdict.Key != "" {
-		after = state.PendingKey{Bucket: r.bucket, Key: r.verdict.Key}
-	}
 	for {
 		rows, err := r.o.Control.Store().Queue().ListPending(ctx, filter, after, resolveBatch)
 		if err != nil {
@@ -131,16 +131,28 @@ func (r *resolver) all(ctx context.Context) error {
 		if full && len(groups) > 1 {
 			groups = groups[:len(groups)-1] // its rows continue in the next batch
 		}
-		if r.verdict.Key != "" {
-			groups = slices.DeleteFunc(groups, func(g []state.Pending) bool { return g[0].Key != r.verdict.Key })
-		}
 		r.batch(ctx, groups)
-		if ctx.Err() != nil || !full || r.verdict.Key != "" {
+		if ctx.Err() != nil || !full {
 			return ctx.Err()
 		}
 		last := groups[len(groups)-1]
 		after = last[len(last)-1].RowKey()
 	}
+}
+
+// key settles the conflict about one key. A row that knows of somebody's object is a conflict also
+// while a change or a scan has it tried again: people decided about what they saw.
+func (r *resolver) key(ctx context.Context) error {
+	of := state.PendingFilter{Bucket: r.bucket}
+	rows, err := r.o.Control.Store().Queue().ListPending(ctx, of, state.PendingKey{Bucket: r.bucket, Key: r.verdict.Key}, resolveBatch)
+	if err != nil {
+		return err
+	}
+	rows = slices.DeleteFunc(rows, func(row state.Pending) bool {
+		return row.Key != r.verdict.Key || row.Foreign == "" && row.Hold != state.HoldConflict
+	})
+	r.batch(ctx, byKey(rows))
+	return ctx.Err()
 }
 
 // byKey groups rows, which come in order, by their keys.
