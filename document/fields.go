@@ -18,35 +18,35 @@ type Field struct {
 	From, To json.RawMessage
 }
 
-const secretPath = "storage.secret_key"
+// hidden stands for both values of a field that differs in what is secret.
+var hidden = json.RawMessage(`"***"`)
 
 // fields returns how a resource differs from what there is (nil for nothing), secrets
-// hidden.
+// hidden. Of the resources in documents only clusters have any.
 func (c *Comparison) fields(now, next catalog.Resource) (out []Field) {
-	diff("", c.shown(now), c.shown(next), &out)
-	if secretOf(now) != secretOf(next) && !slices.ContainsFunc(out, func(f Field) bool { return f.Path == secretPath }) {
-		hidden := json.RawMessage(`"***"`) // both are: the difference is in what is hidden
-		out = append(out, Field{Path: secretPath, From: hidden, To: hidden})
+	diff("", values(now, c.base.Redact), values(next, c.base.Redact), &out)
+	if _, ok := next.(*catalog.Cluster); !ok || c.base.Redact == nil {
+		return out
+	}
+	var all []Field
+	diff("", values(now, nil), values(next, nil), &all)
+	for _, f := range all {
+		if !slices.ContainsFunc(out, func(o Field) bool { return o.Path == f.Path }) {
+			out = append(out, Field{Path: f.Path, From: hidden, To: hidden})
+		}
 	}
 	return out
 }
 
-func secretOf(r catalog.Resource) string {
-	if cl, ok := r.(*catalog.Cluster); ok && cl.Storage != nil {
-		return cl.Storage.SecretKey
-	}
-	return ""
-}
-
-// shown returns a resource as JSON values, as clients see it. The order of a bucket's
-// prefix rules means nothing, so they are sorted.
-func (c *Comparison) shown(r catalog.Resource) any {
+// values returns a resource as JSON values; redact, where it is not nil, makes it what clients see. The
+// order of a bucket's prefix rules means nothing, so they are sorted.
+func values(r catalog.Resource, redact func(catalog.Resource)) any {
 	if r == nil {
 		return nil
 	}
 	r = r.Clone()
-	if c.base.Redact != nil {
-		c.base.Redact(r)
+	if redact != nil {
+		redact(r)
 	}
 	if b, ok := r.(*catalog.Bucket); ok {
 		slices.SortFunc(b.Prefixes, func(a, b catalog.PrefixRule) int { return bytes.Compare([]byte(a.Prefix), []byte(b.Prefix)) })

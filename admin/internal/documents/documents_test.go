@@ -19,7 +19,8 @@ import (
 // Nothing is changed by a document with a mistake, and every mistake is named.
 func TestDocumentsRefused(t *testing.T) {
 	t.Parallel()
-	h := start(t, control.Config{Zones: []*catalog.Zone{{Name: "declared"}}, Clusters: []*catalog.Cluster{{Name: "own", Zones: []string{"declared"}, Storage: &catalog.Storage{Endpoint: "http://own.test", AccessKey: "a", SecretKey: "s"}}}})
+	h := start(t, control.Config{Zones: []*catalog.Zone{{Name: "declared"}}, Clusters: []*catalog.Cluster{{Name: "own", Zones: []string{"declared"}, Storage: &catalog.Storage{Endpoint: "http://own.test", AccessKey: "a", SecretKey: "s"},
+		Functions: []catalog.Function{{URL: "http://f.test", Header: []catalog.HeaderField{{Name: "X-Env", Value: "prod"}, {Name: "X-Api-Key", Value: "k"}}}}}}})
 	h.do("POST", "/fado/apply", admintest.Catalogue, "Content-Type", "application/yaml").want(200)
 	before := h.do("GET", "/fado/export?origin=all", "").want(200)
 	for _, tc := range []struct {
@@ -48,11 +49,13 @@ func TestDocumentsRefused(t *testing.T) {
 	if after := h.do("GET", "/fado/export?origin=all", "").want(200); string(after.body) != string(before.body) || after.etag() != before.etag() {
 		t.Errorf("it was\n%s\nand is\n%s", before.body, after.body)
 	}
-	own := `{"fado":1,"clusters":[{"name":"own","zones":["declared"],"storage":{"endpoint":"http://own.test","access_key":"a","secret_key":"***"}}]}`
+	own := `{"fado":1,"clusters":[{"name":"own","zones":["declared"],"storage":{"endpoint":"http://own.test","access_key":"a","secret_key":"***"},
+		"functions":[{"url":"http://f.test","header":[{"name":"X-Env","value":"prod"},{"name":"X-Api-Key","value":"***"}]}]}]}`
 	if plan := h.do("POST", "/fado/plan", own).want(200); len(plan.at("changes").([]any)) != 0 {
 		t.Errorf("%s", plan.body)
 	}
-	h.do("POST", "/fado/apply", strings.Replace(own, "***", "another", 1)).want(409).says("clusters[0]")
+	h.do("POST", "/fado/apply", strings.Replace(own, "***", "another", 1)).want(409).says("clusters[0]", "storage.secret_key")
+	h.do("POST", "/fado/apply", strings.Replace(own, `"X-Api-Key","value":"***"`, `"X-Api-Key","value":"another"`, 1)).want(409).says("clusters[0]", "functions[0].header[1].value")
 }
 
 // A place in a room is waited for until the client goes, and is another one's once it was left.

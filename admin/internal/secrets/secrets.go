@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/fado-project/fado/catalog"
@@ -174,11 +175,23 @@ func fillKeySecret(key *catalog.Key, now catalog.Resource) []catalog.Violation {
 	}}
 }
 
-// Keep puts the declared value where a client sent "***".
+// Keep puts the declared values where a client sent "***".
 func Keep(r, now catalog.Resource) {
 	cl, ok := r.(*catalog.Cluster)
 	old, _ := now.(*catalog.Cluster)
-	if ok && old != nil && cl.Storage != nil && old.Storage != nil && cl.Storage.SecretKey == Redacted {
+	if !ok || old == nil {
+		return
+	}
+	if cl.Storage != nil && old.Storage != nil && cl.Storage.SecretKey == Redacted {
 		cl.Storage.SecretKey = old.Storage.SecretKey
+	}
+	for i := range min(len(cl.Functions), len(old.Functions)) {
+		was := old.Functions[i].Dressings()
+		for _, s := range cl.Functions[i].Dressings() {
+			j := slices.IndexFunc(was, func(d catalog.Dressing) bool { return d.Field == s.Field })
+			if s.Secret && *s.Value == Redacted && j >= 0 && was[j].Secret {
+				*s.Value = *was[j].Value
+			}
+		}
 	}
 }

@@ -185,4 +185,19 @@ func TestKeep(t *testing.T) {
 	if other.Storage.SecretKey != "new" {
 		t.Errorf("%q", other.Storage.SecretKey)
 	}
+	f := func(name, value string) *catalog.Cluster {
+		return &catalog.Cluster{Functions: []catalog.Function{{Header: []catalog.HeaderField{{Name: name, Value: value}}, Sign: &catalog.Sign{SecretKey: value}}}}
+	}
+	for _, tc := range []struct{ name, sent, header, sign string }{
+		{"X-Api-Key", Redacted, "declared", "declared"},
+		{"X-Api-Key", "new", "new", "new"},
+		{"X-Env", Redacted, Redacted, "declared"}, // no secret: clients see its value
+	} {
+		sent := f(tc.name, tc.sent)
+		Keep(sent, f("X-Api-Key", "declared"))
+		if got := sent.Functions[0]; got.Header[0].Value != tc.header || got.Sign.SecretKey != tc.sign {
+			t.Errorf("%+v: %q %q", tc, got.Header[0].Value, got.Sign.SecretKey)
+		}
+	}
+	Keep(f("X-Api-Key", Redacted), now) // without functions
 }
