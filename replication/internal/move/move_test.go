@@ -12,6 +12,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication/internal/copyrows"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/walktest"
 	"github.com/fado-project/fado/state"
@@ -436,6 +437,55 @@ func TestCarryOverNotesThirdCopies(t *testing.T) {
 		t.Error("nothing was carried over")
 	}
 	w.WantKeys(w.Pending(), "c3/a")
+}
+
+// A third copy has what was written last at the former primary before the new one does. A pass over it
+// ends, and comes again: the bucket is not stopped, and no write goes back.
+func TestThirdCopiesAwaitTheCarryOver(t *testing.T) {
+	t.Parallel()
+	var keys []string
+	for i := range object.Doubtful {
+		keys = append(keys, fmt.Sprintf("k%02d", i))
+	}
+	for name, begins := range map[string]catalog.CopyState{"scan": catalog.CopySynced, "first sync": catalog.CopySyncing} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.synced(keys...)
+			w.Rows(w.Row("c1"), w.Row("c2"), copyOf("c3", catalog.CopyWaiting))
+			w.Must(w.Syncer.Sync(t.Context(), at("c3")))
+			for _, k := range keys {
+				w.Fakes["c1"].User(bkt, k, "written last")
+				_, err := w.Objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, k, "c3"), Size: -1})
+				w.Must(err)
+			}
+			former, next, third := w.Row("c1"), w.Row("c2"), w.Row("c3")
+			former.Primary, former.FormerPrimary, next.Primary, third.State = false, true, true, begins
+			w.Rows(former, next, third)
+			pass := func() error {
+				if begins == catalog.CopySyncing {
+					return w.Syncer.Sync(t.Context(), at("c3"))
+				}
+				return w.Scanner.Scan(t.Context(), at("c3"))
+			}
+			w.WantErr(pass(), object.ErrNotYet)
+			if w.Row("c2").Stopped {
+				t.Fatal("the bucket is stopped")
+			}
+			w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+			w.Must(pass())
+			if w.Row("c2").Stopped {
+				t.Error("the bucket is stopped")
+			}
+			for _, c := range []string{"c2", "c3"} {
+				for _, k := range keys {
+					if got := w.Fakes[c].Contents(bkt)[k]; got != "written last" {
+						t.Errorf("%s has %q of %s", c, got, k)
+					}
+				}
+			}
+		})
+	}
 }
 
 // An object that the policy does not allow at the new primary stays, and is reported.

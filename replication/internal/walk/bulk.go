@@ -27,7 +27,7 @@ import (
 // can't go on.
 var (
 	endOfCopy     = []error{object.ErrNoCopy, object.ErrLeaving, guard.ErrMoving, guard.ErrForbidden}
-	brokenStorage = []error{site.ErrDown, object.ErrNoSource, storage.ErrFull, guard.ErrElsewhere}
+	brokenStorage = []error{site.ErrDown, object.ErrNoSource, storage.ErrFull, guard.ErrElsewhere, object.ErrNotYet}
 )
 
 // endsWalk reports whether what an object met is about the whole walk, and what the walk

@@ -25,15 +25,29 @@ type doubt struct {
 
 // stopOlder stops the bucket because of so many objects.
 func stopOlder(ctx context.Context, w *pass, n int) error {
-	return w.o.Buckets.Identities.StopForGood(ctx, w.id.Bucket, fmt.Sprintf(
+	return stop(ctx, w, fmt.Sprintf(
 		"%d objects in %s are older than what their copies in %s were made of: it may have been restored from a backup", n, w.src.Name(), w.id.Cluster))
 }
 
 // stopLost stops the bucket because the primary lacks so many, those that were written last among them.
 func stopLost(ctx context.Context, w *pass, n int64) error {
-	return w.o.Buckets.Identities.StopForGood(ctx, w.id.Bucket, fmt.Sprintf(
+	return stop(ctx, w, fmt.Sprintf(
 		"what was written last is in %s and no longer in %s, and it lacks %d objects: it may be another bucket, or have been restored from a backup",
 		w.id.Cluster, w.src.Name(), n))
+}
+
+// stop stops the bucket. Where its primary has moved and a former one's last writes are yet to be brought
+// along, what looks lost there is on its way: the pass ends with [object.ErrNotYet], and nothing is done
+// about what it found.
+func stop(ctx context.Context, w *pass, why string) error {
+	rows, err := w.o.Copies.Of(ctx, w.id.Bucket)
+	if err != nil {
+		return err
+	}
+	if copyrows.CarryingOver(rows) {
+		return fmt.Errorf("%w: the primary has moved to %s, and what was written last before is yet to be brought there", object.ErrNotYet, w.src.Name())
+	}
+	return w.o.Buckets.Identities.StopForGood(ctx, w.id.Bucket, why)
 }
 
 // ours reports whether an object of the copy is FaDO's.
