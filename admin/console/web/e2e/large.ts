@@ -26,5 +26,15 @@ export async function large(start: typeof another): Promise<Another> {
   const buckets = names.map((name, i) => ({ name, policy: i % 10 ? 'p-eu' : 'p-all' }));
   const answer = await askAdmin(fado, '/fado/apply', { method: 'POST', body: JSON.stringify({ fado: 1, policies, buckets }) });
   expect(answer.status, await answer.text()).toBe(200);
+  await planned(fado);
   return fado;
+}
+
+/** Waits until every bucket has its copies on record: until then each is an event, and pages read again what they show. */
+async function planned(fado: Another): Promise<void> {
+  const inBerlin = async () => {
+    const { clusters } = (await (await askAdmin(fado, '/fado/facets')).json()) as { clusters: { value: string; buckets: number }[] };
+    return clusters.find((c) => c.value === 'berlin')?.buckets;
+  };
+  await expect.poll(inBerlin, { timeout: 500_000, intervals: [5000] }).toBe(many);
 }
