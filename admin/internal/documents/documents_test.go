@@ -19,8 +19,10 @@ import (
 // Nothing is changed by a document with a mistake, and every mistake is named.
 func TestDocumentsRefused(t *testing.T) {
 	t.Parallel()
-	h := start(t, control.Config{Zones: []*catalog.Zone{{Name: "declared"}}, Clusters: []*catalog.Cluster{{Name: "own", Zones: []string{"declared"}, Storage: &catalog.Storage{Endpoint: "http://own.test", AccessKey: "a", SecretKey: "s"},
-		Functions: []catalog.Function{{URL: "http://f.test", Header: []catalog.HeaderField{{Name: "X-Env", Value: "prod"}, {Name: "X-Api-Key", Value: "k"}}}}}}})
+	h := start(t, control.Config{Zones: []*catalog.Zone{{Name: "declared"}}, Clusters: []*catalog.Cluster{{
+		Name: "own", Zones: []string{"declared"}, Storage: &catalog.Storage{Endpoint: "http://own.test", AccessKey: "a", SecretKey: "s"},
+		Functions: []catalog.Function{{URL: "http://f.test", Header: []catalog.HeaderField{{Name: "X-Env", Value: "prod"}, {Name: "X-Api-Key", Value: "k"}}}},
+	}}})
 	h.do("POST", "/fado/apply", admintest.Catalogue, "Content-Type", "application/yaml").want(200)
 	before := h.do("GET", "/fado/export?origin=all", "").want(200)
 	for _, tc := range []struct {
