@@ -9,9 +9,9 @@ import (
 
 type zone struct {
 	Name   string            `json:"name"`
-	Labels map[string]string `json:"labels,omitempty"`
-	secret string            //nolint:unused // it is there to be left out
 	Hidden string            `json:"-"`
+	secret string            //nolint:unused // it is there to be left out
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 type embedded struct {
