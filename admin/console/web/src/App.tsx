@@ -185,6 +185,8 @@ declare module '@tanstack/react-router' {
 }
 
 export default function App({ session }: { session: Session }) {
+  // Every page shows it: it is asked for while they are drawn for the first time.
+  useState(() => client.prefetchQuery(q.summary));
   return (
     <CSPProvider disableStyleElements>
       <SessionContext value={session}>

@@ -1,4 +1,4 @@
-import type { QueryClient } from '@tanstack/react-query';
+import type { InvalidateQueryFilters, Query, QueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { mount, signals } from './api/client';
 
@@ -12,17 +12,24 @@ type Frame = { type: 'change'; data: Change } | { type: 'beat'; data: { time: st
 
 const lock = 'fado-stream';
 
-/** What to read again after a change, as the first parts of query keys. */
-export function stale(change: Change): string[][] {
-  const has = (...kinds: string[]) => change.missed || change.kinds.some((k) => kinds.includes(k));
-  if (change.missed || has('resource', 'configuration')) return [[]];
+/** What is measured: it is read every few seconds, and no change of a resource is told by it. */
+const measured: unknown[] = ['history', 'flows', 'replication'];
+
+const everything: InvalidateQueryFilters = {};
+const butMeasured: InvalidateQueryFilters = { predicate: (q: Query) => !measured.includes(q.queryKey[0]) };
+
+/** What to read again after a change. */
+export function stale(change: Change): InvalidateQueryFilters[] {
+  const has = (...kinds: string[]) => change.kinds.some((k) => kinds.includes(k));
+  if (change.missed) return [everything];
+  if (has('resource', 'configuration')) return [butMeasured];
   const keys: string[][] = change.kinds.length > 0 ? [['events']] : [];
   if (has('copy', 'bucket_stuck', 'verification', 'transfer')) {
     keys.push(['summary'], ['buckets'], ['replication']);
     for (const b of change.buckets) keys.push(['bucket', b]);
   }
   if (has('storage', 'function', 'drain')) keys.push(['summary'], ['clusters'], ['cluster'], ['route']);
-  return keys;
+  return keys.map((queryKey) => ({ queryKey }));
 }
 
 /**
@@ -32,20 +39,20 @@ export function stale(change: Change): string[][] {
 export function follow(client: QueryClient, heard: (f: Frame) => void): () => void {
   const ended = new AbortController();
   const channel = new BroadcastChannel(`${lock} ${mount}`);
-  const waiting = new Map<string, string[]>();
+  const waiting = new Map<unknown, InvalidateQueryFilters>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let last = 0;
 
   function take(frame: Frame) {
     heard(frame);
     if (frame.type !== 'change') return;
-    for (const key of stale(frame.data)) waiting.set(key.join('\n'), key);
+    for (const f of stale(frame.data)) waiting.set(f.queryKey?.join('\n') ?? f, f);
     // What comes alone is read again at once, what comes in crowds a few times a second.
     const wait = Math.max(0, 250 - (Date.now() - last));
     timer ??= setTimeout(() => {
       timer = undefined;
       last = Date.now();
-      for (const key of waiting.values()) client.invalidateQueries({ queryKey: key });
+      for (const f of waiting.values()) client.invalidateQueries(f);
       waiting.clear();
     }, wait);
   }

@@ -1,3 +1,4 @@
+import { QueryClient } from '@tanstack/react-query';
 import { render, screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it, vi } from 'vitest';
@@ -24,17 +25,27 @@ import { strokes } from './ui/Spark';
 vi.mock('@tanstack/react-router', async (real) => ({ ...(await real<object>()), getRouteApi: () => ({}) }));
 
 describe('what is read again', () => {
-  it('is everything after a change of the catalogue, or after what was missed', () => {
-    expect(stale({ kinds: ['resource'], buckets: [], missed: false })).toEqual([[]]);
-    expect(stale({ kinds: [], buckets: [], missed: true })).toEqual([[]]);
+  const keys = [['summary'], ['bucket', 'a'], ['bucket', 'b'], ['clusters'], ['events', {}], ['history', '1h'], ['flows'], ['replication'], ['tokens']];
+  function read(change: Parameters<typeof stale>[0]): string[] {
+    const client = new QueryClient();
+    for (const key of keys) client.setQueryData(key, 1);
+    for (const f of stale(change)) client.invalidateQueries(f);
+    return keys.filter((key) => client.getQueryState(key)?.isInvalidated).map((key) => JSON.stringify(key));
+  }
+  const all = keys.map((key) => JSON.stringify(key));
+  it('is everything after what was missed', () => {
+    expect(read({ kinds: [], buckets: [], missed: true })).toEqual(all);
+    expect(read({ kinds: ['resource'], buckets: [], missed: true })).toEqual(all);
+  });
+  it('is everything after a change of the catalogue, but what is measured', () => {
+    const rest = all.filter((key) => !/history|flows|replication/.test(key));
+    expect(read({ kinds: ['resource'], buckets: ['a'], missed: false })).toEqual(rest);
+    expect(read({ kinds: ['configuration', 'copy'], buckets: [], missed: false })).toEqual(rest);
   });
   it('is what the change was about', () => {
-    const keys = stale({ kinds: ['transfer'], buckets: ['b'], missed: false });
-    expect(keys).toContainEqual(['bucket', 'b']);
-    expect(keys).toContainEqual(['events']);
-    expect(keys).not.toContainEqual(['clusters']);
-    expect(stale({ kinds: ['storage'], buckets: [], missed: false })).toContainEqual(['clusters']);
-    expect(stale({ kinds: [], buckets: [], missed: false })).toEqual([]);
+    expect(read({ kinds: ['transfer'], buckets: ['b'], missed: false })).toEqual(['["summary"]', '["bucket","b"]', '["events",{}]', '["replication"]']);
+    expect(read({ kinds: ['storage'], buckets: [], missed: false })).toEqual(['["summary"]', '["clusters"]', '["events",{}]']);
+    expect(read({ kinds: [], buckets: [], missed: false })).toEqual([]);
   });
 });
 

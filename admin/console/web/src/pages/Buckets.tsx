@@ -8,7 +8,7 @@ import { lazy, Suspense, useDeferredValue, useEffect, useRef, useState } from 'r
 import { type Bucket, type BucketFilter, type BucketOrder, type BucketPage, bucketPage, orderOf } from '../api/client';
 import { bytes, count } from '../format';
 import { pref } from '../prefs';
-import { Ago, CopyCurl, Empty, Failure, Page, Skeleton, State } from '../ui/kit';
+import { Ago, CopyCurl, Empty, Failure, Later, Page, Skeleton, State } from '../ui/kit';
 import { TabList } from '../ui/TabList';
 import { Chosen } from './Chosen';
 import { NewButton } from './Editing';
@@ -121,19 +121,23 @@ export function Buckets() {
         <TabList label="Ways to see the buckets" of={{ list: 'List', matrix: 'Matrix' }} />
         <Tabs.Panel value="list" className="panel">
           <Chosen names={[...chosen]} none={() => setChosen(new Set())} />
-          <BucketList
-            list={list}
-            filtered={filtered}
-            from={from}
-            clear={() => (setText(''), navigate({ search: {} }))}
-            chosen={chosen}
-            choose={(name, on) => setChosen(new Set(on ? [...chosen, name] : [...chosen].filter((n) => n !== name)))}
-          />
+          <Later rows={10}>
+            <BucketList
+              list={list}
+              filtered={filtered}
+              from={from}
+              clear={() => (setText(''), navigate({ search: {} }))}
+              chosen={chosen}
+              choose={(name, on) => setChosen(new Set(on ? [...chosen, name] : [...chosen].filter((n) => n !== name)))}
+            />
+          </Later>
         </Tabs.Panel>
         <Tabs.Panel value="matrix" className="panel">
-          <Suspense fallback={<Skeleton rows={10} />}>
-            <Matrix filter={search} />
-          </Suspense>
+          <Later rows={10}>
+            <Suspense fallback={<Skeleton rows={10} />}>
+              <Matrix filter={search} />
+            </Suspense>
+          </Later>
         </Tabs.Panel>
       </Tabs.Root>
     </Page>

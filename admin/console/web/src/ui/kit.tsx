@@ -3,7 +3,7 @@ import { Toast } from '@base-ui/react/toast';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { CircleCheck, CircleHelp, CirclePause, CircleX, Copy, GitMerge, type LucideIcon, RefreshCw, TriangleAlert } from 'lucide-react';
-import { type CSSProperties, createContext, type ReactNode, useContext, useEffect, useId, useState } from 'react';
+import { type CSSProperties, createContext, type ReactNode, useContext, useDeferredValue, useEffect, useId, useState } from 'react';
 import { ApiError, may, type Role, type Session } from '../api/client';
 import { ago, curl } from '../format';
 import { moment, timeOfDay, usePref } from '../prefs';
@@ -155,6 +155,12 @@ export function Loaded<T>({ of, children, rows = 4 }: { of: Loaded<T>; children:
   }
   if (of.error) return <Failure error={of.error} retry={of.refetch} />;
   return <Skeleton rows={rows} />;
+}
+
+/** What takes long to draw: what was done shows at once, and this when there is time. */
+export function Later({ rows, children }: { rows: number; children: ReactNode }) {
+  const now = useDeferredValue(true, false);
+  return now ? children : <Skeleton rows={rows} />;
 }
 
 export function Skeleton({ rows }: { rows: number }) {

@@ -1,1 +1,0 @@
-import{z as e}from"./kit-COruASij.js";import{h as t,v as n}from"./index-D4wnfV9Y.js";var r=n(t(),1);function i(t){let n=e();return r.useCallback(e=>n.navigate({...e,from:e.from??t?.from}),[t?.from,n])}export{i as t};

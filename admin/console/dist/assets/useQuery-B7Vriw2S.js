@@ -1,1 +1,0 @@
-import{at as e,rt as t}from"./kit-COruASij.js";function n(n,r){return t(n,e,r)}export{n as t};
