@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/fado-project/fado/catalog"
@@ -128,6 +129,10 @@ func (r *ruleRows) resyncFrom(removed *ruleRows) {
 		if had := removed.in(c.Cluster); had != nil && had.State == catalog.CopySynced {
 			continue
 		}
+		if removed.in(c.Cluster) == nil && !c.OwnedUntil.IsZero() {
+			unlearn(c)
+			continue
+		}
 		switch c.State {
 		case catalog.CopySynced:
 			c.State, c.Cursor, c.ScanCursor = catalog.CopySyncing, justBefore(removed.prefix), ""
@@ -135,6 +140,16 @@ func (r *ruleRows) resyncFrom(removed *ruleRows) {
 			c.Cursor = min(c.Cursor, justBefore(removed.prefix))
 		default: // it is compared from the start, or leaves
 		}
+	}
+}
+
+// unlearn makes a copy one that was compared with nothing. What lies there below the prefix of a removed
+// rule that had no copy in the cluster was not: the moment up to which FaDO owns what is there would
+// count for it, too.
+func unlearn(c *state.Copy) {
+	c.VerifiedAt, c.OwnedUntil, c.Verified = time.Time{}, time.Time{}, false
+	if !c.State.Leaves() {
+		copyrows.Resync(c)
 	}
 }
 

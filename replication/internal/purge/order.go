@@ -73,6 +73,11 @@ func newPurge(bucket string, mode state.PurgeMode, rows []state.Copy, pulled []s
 			t.At, t.Born = c.At, c.Born
 		}
 	}
+	for i := range p.Targets {
+		if t := &p.Targets[i]; lacksRule(rows, t.Cluster) {
+			t.OwnedUntil = time.Time{}
+		}
+	}
 	p.Targets = append(p.Targets, pulledTargets(p.Targets, pulled)...)
 	for i := range p.Targets {
 		if t := &p.Targets[i]; t.At == 0 {
@@ -80,6 +85,12 @@ func newPurge(bucket string, mode state.PurgeMode, rows []state.Copy, pulled []s
 		}
 	}
 	return p
+}
+
+// lacksRule reports whether a cluster has no copy of one of a bucket's rules: what lies there below its prefix
+// was compared with nothing, however old it is.
+func lacksRule(rows []state.Copy, cluster string) bool {
+	return slices.ContainsFunc(rows, func(c state.Copy) bool { return copyrows.Index(rows, c.Prefix, cluster) < 0 })
 }
 
 // pulledTargets are the clusters that only have objects copied on demand: the whole bucket
