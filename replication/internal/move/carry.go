@@ -99,6 +99,9 @@ func (c *carry) all(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if c.anywhere(p.Key) {
+			continue
+		}
 		if p.Dst != nil {
 			c.listed++
 		}
@@ -201,7 +204,7 @@ func (c *carry) noted(ctx context.Context) error {
 	}
 	var done []state.PendingKey
 	for _, r := range rows {
-		if r.Hold != state.HoldNone {
+		if r.Hold != state.HoldNone || c.anywhere(r.Key) {
 			continue
 		}
 		gone := len(c.gone)
@@ -217,6 +220,10 @@ func (c *carry) noted(ctx context.Context) error {
 	}
 	return c.o.Control.FinishPending(ctx, done...)
 }
+
+// anywhere reports whether a key is written anywhere: what differs is brought together by the last writer, and
+// what the old primary has or lacks says nothing of what users did.
+func (c *carry) anywhere(key string) bool { return c.o.Router.Snapshot().Of(c.bucket).Anywhere(key) }
 
 // one carries one object over and counts it if that did something. It is not known if the old
 // primary lists the object and does not have it when asked: the pass does not count then.
