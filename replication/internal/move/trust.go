@@ -127,7 +127,7 @@ func (d *Decisions) enthrone(bucket, from, cluster string, rows []state.Copy) er
 	}
 	for i := range rows {
 		c := &rows[i]
-		c.Stopped, c.Moving = false, false
+		c.Stopped, c.Moving, c.FormerPrimary = false, false, false
 		switch {
 		case c.Cluster == cluster && (c.State != catalog.CopySynced || c.Primary):
 			return object.ErrChanged
