@@ -75,7 +75,7 @@ func (v *eviction) removal() buckets.Removal {
 // [object.ErrNotYet] if not: until then this one may be needed.
 func (v *eviction) settled() error {
 	for _, c := range v.o.Router.Snapshot().Of(v.id.Bucket).Copies() {
-		wanted := c.State == catalog.CopyWaiting || c.State == catalog.CopySyncing
+		wanted := c.State != catalog.CopySynced && !c.State.Leaves()
 		if wanted && (strings.HasPrefix(c.Prefix, v.id.Prefix) || strings.HasPrefix(v.id.Prefix, c.Prefix)) {
 			return fmt.Errorf("the copy in %s is yet to be synced: %w", c.Cluster, object.ErrNotYet)
 		}

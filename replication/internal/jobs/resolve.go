@@ -140,7 +140,7 @@ func (r *resolver) all(ctx context.Context) error {
 	}
 }
 
-// key settles the conflict about one key. A row that knows of somebody's object is a conflict also
+// key settles the conflict about one key. A row that knows of an object that is not FaDO's is a conflict also
 // while a change or a scan has it tried again: people decided about what they saw.
 func (r *resolver) key(ctx context.Context) error {
 	of := state.PendingFilter{Bucket: r.bucket}
