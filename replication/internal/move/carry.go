@@ -336,6 +336,11 @@ func (c *carry) bring(ctx context.Context, p *guard.Pass, src, dst *storage.Obje
 	if later, err := c.later(ctx, *src, dst); err != nil || later {
 		return false, err
 	}
+	if dst == nil {
+		if was, err := c.brought(ctx, *src); err != nil || was {
+			return false, err
+		}
+	}
 	cond := storage.Condition{Absent: true}
 	switch {
 	case dst != nil && !dst.Replica && !object.WrittenBefore(*dst, c.known):
