@@ -1,6 +1,7 @@
 package evict
 
 import (
+	"context"
 	"testing"
 
 	"github.com/fado-project/fado/catalog"
@@ -51,5 +52,25 @@ func TestEvictWaitsForFailedCopies(t *testing.T) {
 	w.WantErr(w.Evictor.Evict(t.Context(), at("c2")), object.ErrNotYet)
 	if got := w.Fakes["c2"].Contents(bkt); len(got) != 2 {
 		t.Errorf("c2 has %q", got)
+	}
+}
+
+// Where versioning is suspended, a user's write takes the place of the version that was looked at, with its ID: it stays.
+func TestEvictKeepsASuspendedWriteAfterTheLook(t *testing.T) {
+	t.Parallel()
+	w := versioned(t)
+	w.Fakes["c2"].Suspend(bkt, true)
+	w.synced("a")
+	w.SetState("c2", catalog.CopyRemoving)
+	w.Fakes["c2"].SetFault(func(_ context.Context, op, _, _ string) error {
+		if op == "versions" {
+			w.Fakes["c2"].SetFault(nil)
+			w.Fakes["c2"].User(bkt, "a", "a user's, written in between")
+		}
+		return nil
+	})
+	w.WantErr(w.Evictor.Evict(t.Context(), at("c2")), object.ErrNotYet)
+	if got := w.Fakes["c2"].Bodies(bkt, "a"); len(got) == 0 || got[0] != "a user's, written in between" {
+		t.Errorf("c2 has %q, want what was written in between", got)
 	}
 }

@@ -233,6 +233,9 @@ func DropVersions(ctx context.Context, p *guard.Pass, at *site.Site, vs []storag
 		return err
 	}
 	for _, v := range slices.Backward(vs) {
+		if err := stillNull(ctx, p, at, v); err != nil {
+			return err
+		}
 		cctx, cancel := at.Call(ctx)
 		err := w.DeleteVersion(cctx, p.Op().Bucket, p.Op().Key, v.VersionID)
 		cancel()
@@ -240,6 +243,27 @@ func DropVersions(ctx context.Context, p *guard.Pass, at *site.Site, vs []storag
 		if err != nil {
 			return fmt.Errorf("removing version %s from %s: %w", v.VersionID, at.Name(), err)
 		}
+	}
+	return nil
+}
+
+// stillNull returns [storage.ErrPrecondition] if a null version is not the one that was looked at: where versioning
+// is suspended, each write takes its place and its ID. No storage removes one on a condition, so it is looked at
+// again right before.
+func stillNull(ctx context.Context, p *guard.Pass, at *site.Site, v storage.Version) error {
+	if !isNull(v) {
+		return nil
+	}
+	now, err := HistoryAt(ctx, at, p.Op().Bucket, p.Op().Key, storage.MaxHistory)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(now.Versions, isNull)
+	if i < 0 {
+		return nil // removing it again is no error
+	}
+	if n := now.Versions[i]; n.Deleted != v.Deleted || n.ETag != v.ETag || n.LastModified.Unix() != v.LastModified.Unix() {
+		return fmt.Errorf("the null version in %s was written again: %w", at.Name(), storage.ErrPrecondition)
 	}
 	return nil
 }
