@@ -201,7 +201,7 @@ type conflict struct {
 	copies  []*candidate
 }
 
-// candidate is one cluster's object of a key in conflict.
+// candidate is one cluster's object of a key that people decide about.
 type candidate struct {
 	site *site.Site
 	row  state.Pending // none for the primary
@@ -239,21 +239,26 @@ func (r *resolver) one(ctx context.Context, rows []state.Pending) error {
 	return nil
 }
 
-// lockKey takes the key's locks in every cluster concerned, in one order for all.
+// lockKey takes the key's locks in every cluster concerned.
 func (r *resolver) lockKey(ctx context.Context, rows []state.Pending) (unlock func(), err error) {
 	clusters := []string{r.o.Router.Snapshot().Of(r.bucket).Primary()}
 	for _, row := range rows {
 		clusters = append(clusters, row.Cluster)
 	}
-	slices.Sort(clusters)
+	return r.o.lockKey(ctx, r.bucket, rows[0].Key, clusters)
+}
+
+// lockKey takes a key's locks in clusters, in one order for all who take several.
+func (o *Options) lockKey(ctx context.Context, bucket, key string, clusters []string) (unlock func(), err error) {
 	var unlocks []func()
 	unlock = func() {
 		for _, u := range unlocks {
 			u()
 		}
 	}
+	slices.Sort(clusters)
 	for _, c := range slices.Compact(clusters) {
-		u, err := r.o.Guard.Lock(ctx, ids.ObjectIn(r.bucket, rows[0].Key, c))
+		u, err := o.Guard.Lock(ctx, ids.ObjectIn(bucket, key, c))
 		if err != nil {
 			unlock()
 			return nil, err
@@ -293,34 +298,37 @@ func (r *resolver) look(ctx context.Context, rows []state.Pending) (*conflict, e
 }
 
 func (r *resolver) candidate(ctx context.Context, cluster, key string) (*candidate, error) {
-	s, err := r.o.Sites.Usable(cluster)
+	c, err := r.o.candidate(ctx, r.bucket, cluster, key)
+	if err == nil && c.obj != nil && r.verdict.Winner == WinnerNewest {
+		c.exactly(ctx, r.bucket)
+	}
+	return c, err
+}
+
+// candidate asks a storage what it holds under a key; that it holds nothing is confirmed by its listing.
+func (o *Options) candidate(ctx context.Context, bucket, cluster, key string) (*candidate, error) {
+	s, err := o.Sites.Usable(cluster)
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.Stat(ctx, r.bucket, key)
-	if err == nil && o == nil {
-		err = s.Absent(ctx, r.bucket, key) // the key would count as settled, and what is there as FaDO's
+	obj, err := s.Stat(ctx, bucket, key)
+	if err == nil && obj == nil {
+		err = s.Absent(ctx, bucket, key) // the key would count as settled, and what is there as FaDO's
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", cluster, err)
 	}
-	if o != nil {
-		r.exactly(ctx, s, o)
-	}
-	return &candidate{site: s, obj: o}, nil
+	return &candidate{site: s, obj: obj}, nil
 }
 
-// exactly makes an object's time exact, which a HEAD tells in whole seconds: "newest" is
-// decided by it.
-func (r *resolver) exactly(ctx context.Context, s *site.Site, o *storage.Object) {
-	if r.verdict.Winner != WinnerNewest {
-		return
-	}
-	cctx, cancel := s.Call(ctx)
+// exactly makes the time of a candidate's object exact, which a HEAD tells in whole seconds: which
+// object is the newest is decided by it.
+func (c *candidate) exactly(ctx context.Context, bucket string) {
+	cctx, cancel := c.site.Call(ctx)
 	defer cancel()
-	objs, _, _, err := s.Reader().Page(cctx, r.bucket, o.Key, "", "", 1)
-	if err == nil && len(objs) == 1 && objs[0].Key == o.Key && objs[0].ETag == o.ETag {
-		o.LastModified = objs[0].LastModified
+	objs, _, _, err := c.site.Reader().Page(cctx, bucket, c.obj.Key, "", "", 1)
+	if err == nil && len(objs) == 1 && objs[0].Key == c.obj.Key && objs[0].ETag == c.obj.ETag {
+		c.obj.LastModified = objs[0].LastModified
 	}
 }
 
