@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -81,16 +82,22 @@ func rejectDeletes(ctx context.Context, o *Options, bucket string) (int, error) 
 		return 0, err
 	}
 	settled := 0
+	var open []state.Pending // rows of a key that may go on in the next page
 	for rows, err := range state.PendingPages(ctx, o.Control.Store().Queue(), state.PendingFilter{Bucket: bucket}, rejectBatch) {
 		if err != nil {
 			return settled, err
 		}
-		n, err := h.reject(ctx, rows)
+		keys := byKey(append(open, rows...))
+		open = nil
+		if len(rows) == rejectBatch {
+			open, keys = keys[len(keys)-1], keys[:len(keys)-1]
+		}
+		n, err := h.reject(ctx, keys)
 		if settled += n; err != nil {
 			return settled, err
 		}
 	}
-	_, err := h.release(ctx) // what workers came to hold meanwhile is in step
+	_, err := h.release(ctx) // what workers came to hold meanwhile, and what is to be compared
 	return settled, err
 }
 
@@ -176,21 +183,19 @@ func (h *heldDeletes) release(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// reject gives the objects of some rows back, several at a time. One that fails does not
+// reject gives the objects of some keys back, several at a time. One that fails does not
 // keep the others from it; the first failure is returned.
-func (h *heldDeletes) reject(ctx context.Context, rows []state.Pending) (int, error) {
+func (h *heldDeletes) reject(ctx context.Context, keys [][]state.Pending) (int, error) {
 	var settled atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(rejectAtATime)
-	for _, row := range rows {
+	for _, rows := range keys {
 		g.Go(func() error {
-			done, err := h.rejectOne(ctx, row)
+			n, err := h.rejectKey(ctx, rows)
 			if err != nil {
-				return fmt.Errorf("copying %q back to the primary: %w", row.Key, err)
+				return fmt.Errorf("copying %q back to the primary: %w", rows[0].Key, err)
 			}
-			if done {
-				settled.Add(1)
-			}
+			settled.Add(int64(n))
 			return nil
 		})
 	}
@@ -198,27 +203,53 @@ func (h *heldDeletes) reject(ctx context.Context, rows []state.Pending) (int, er
 	return int(settled.Load()), err
 }
 
-// rejectOne settles one row and reports whether it was a delete. Rows no worker has reached
-// are unmarked; it checks whether they are deletes.
-func (h *heldDeletes) rejectOne(ctx context.Context, row state.Pending) (bool, error) {
-	if row.Hold != state.HoldDeletes {
-		if would, err := h.wouldBeHeld(ctx, row); !would || err != nil {
-			return false, err
+// rejectKey settles the rows of one key, and returns how many of them were deletes. Rows no worker has
+// reached are unmarked; it checks whether they are deletes.
+func (h *heldDeletes) rejectKey(ctx context.Context, rows []state.Pending) (int, error) {
+	var deletes []state.Pending
+	for _, row := range rows {
+		is := row.Hold == state.HoldDeletes
+		if !is {
+			var err error
+			if is, err = h.wouldBeHeld(ctx, row); err != nil {
+				return 0, err
+			}
+		}
+		if is {
+			deletes = append(deletes, row)
 		}
 	}
-	var err error
+	if len(deletes) == 0 {
+		return 0, nil
+	}
+	same, err := h.giveBackPersistently(ctx, deletes)
+	if err != nil {
+		return 0, err
+	}
+	var done []state.PendingKey
+	for _, row := range deletes {
+		// A late one is let go, and copied back.
+		if row.Hold == state.HoldDeletes && !object.IsLate(row) && slices.Contains(same, row.Cluster) {
+			done = append(done, row.RowKey())
+		}
+	}
+	return len(deletes), h.o.Control.FinishPending(ctx, done...)
+}
+
+// giveBackPersistently is giveBack, tried again where a storage hiccups, or where the key changed between the
+// look at it and the write.
+func (h *heldDeletes) giveBackPersistently(ctx context.Context, rows []state.Pending) (same []string, err error) {
 	for attempt := range rejectAttempts {
 		if attempt > 0 && !delay.Sleep(ctx, h.o.Objects.RetryAfter(attempt, err)) {
-			return false, ctx.Err()
+			return nil, ctx.Err()
 		}
-		if err = h.giveBack(ctx, row); !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, site.ErrDown) {
+		same, err = h.giveBack(ctx, rows)
+		again := errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrPrecondition)
+		if !again || errors.Is(err, site.ErrDown) {
 			break
 		}
 	}
-	if err != nil || row.Hold != state.HoldDeletes || object.IsLate(row) { // a late one is let go, and copied back
-		return err == nil, err
-	}
-	return true, h.o.Control.FinishPending(ctx, row.RowKey())
+	return same, err
 }
 
 // wouldBeHeld reports whether a row in a copy whose deletes are held is one of them. It
@@ -273,53 +304,113 @@ func nothingToDelete(err error) bool {
 	return errors.Is(err, object.ErrConflict) || errors.Is(err, object.ErrNoCopy) || errors.Is(err, object.ErrLeaving)
 }
 
-// giveBack copies one object from a copy to the primary, if the primary has none.
-func (h *heldDeletes) giveBack(ctx context.Context, row state.Pending) error {
-	snap := h.o.Router.Snapshot()
-	if snap.Of(row.Bucket).Anywhere(row.Key) {
-		return h.o.Objects.Anywhere.Restore(ctx, ids.ObjectIn(row.Bucket, row.Key, row.Cluster), row.Size)
+// giveBack gives one key's newest object back from the clusters of some rows, if it is still gone. It returns
+// the clusters that are known to be in step by that: the one whose object was copied, or all of them
+// where the key is gone on every side. What the others have was compared with nothing, so they stay
+// pending.
+func (h *heldDeletes) giveBack(ctx context.Context, rows []state.Pending) (same []string, err error) {
+	bucket, key := rows[0].Bucket, rows[0].Key
+	at := h.o.Router.Snapshot().Of(bucket)
+	var from []string
+	for _, row := range rows {
+		from = append(from, row.Cluster)
 	}
-	var at object.Sides
-	var err error
-	if at.Dst, err = h.o.Sites.Usable(snap.Of(row.Bucket).Primary()); err != nil {
-		return err
+	concerned := append(slices.Clone(from), at.Primary())
+	if at.Anywhere(key) { // it is given back wherever it was deleted
+		for _, c := range at.Copies() {
+			concerned = append(concerned, c.Cluster)
+		}
 	}
-	if at.Src, err = h.o.Sites.Usable(row.Cluster); err != nil {
-		return err
-	}
-	ref := ids.ObjectIn(row.Bucket, row.Key, at.Dst.Name())
-	unlock, err := h.o.Guard.Lock(ctx, ref)
+	unlock, err := h.o.lockKey(ctx, bucket, key, concerned)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unlock()
+	if at.Anywhere(key) {
+		return h.o.Objects.Anywhere.Restore(ctx, bucket, key, from)
+	}
+	return h.toPrimary(ctx, at.Primary(), rows)
+}
+
+// toPrimary is giveBack where users write at the primary.
+func (h *heldDeletes) toPrimary(ctx context.Context, primary string, rows []state.Pending) (same []string, err error) {
+	bucket, key := rows[0].Bucket, rows[0].Key
+	if err := h.o.staysPut(ctx, bucket, primary); err != nil {
+		return nil, err
+	}
+	dst, err := h.o.Sites.Usable(primary)
+	if err != nil {
+		return nil, err
+	}
+	if there, err := dst.Stat(ctx, bucket, key); there != nil || err != nil {
+		return nil, err // an earlier call brought it back, or a user did
+	}
+	var copies []*candidate
+	for _, row := range rows { // each has to answer: any of them may have the newest object
+		c, err := h.o.candidate(ctx, bucket, row.Cluster, key)
+		if err != nil {
+			return nil, err
+		}
+		c.row = row
+		copies, same = append(copies, c), append(same, row.Cluster)
+	}
+	newest := newestOf(ctx, copies)
+	if newest == nil {
+		return same, dst.Absent(ctx, bucket, key)
+	}
+	if err := h.write(ctx, dst, newest, copies); err != nil {
+		return nil, err
+	}
+	return []string{newest.row.Cluster}, nil
+}
+
+// newestOf returns the candidate whose object users wrote last; nil if none has any.
+func newestOf(ctx context.Context, cs []*candidate) (best *candidate) {
+	for _, c := range cs {
+		if c.obj != nil && (best == nil || c.newer(ctx, best)) {
+			best = c
+		}
+	}
+	return best
+}
+
+// newer reports whether users wrote a candidate's object after another's. What was copied by a HEAD knows that
+// time in whole seconds only. Within a second the object that FaDO copied later is the newer one.
+func (c *candidate) newer(ctx context.Context, than *candidate) bool {
+	a, b := modified(c.obj), modified(than.obj)
+	inSeconds := a.Nanosecond() == 0 || b.Nanosecond() == 0
+	if a.Unix() != b.Unix() || !inSeconds {
+		return a.After(b)
+	}
+	c.exactly(ctx, c.row.Bucket)
+	than.exactly(ctx, c.row.Bucket)
+	return c.obj.LastModified.After(than.obj.LastModified)
+}
+
+// write copies the newest of some copies' objects to the primary, which has none.
+func (h *heldDeletes) write(ctx context.Context, dst *site.Site, newest *candidate, copies []*candidate) error {
+	row := newest.row
+	ref := ids.ObjectIn(row.Bucket, row.Key, dst.Name())
+	settled := []string{row.Cluster}
+	for _, c := range copies {
+		if c.row.Hold == state.HoldDeletes { // it stays held, and is no hit, until the decision is complete
+			settled = append(settled, c.row.Cluster)
+		}
+	}
 	op := guard.Op{Object: ref, From: row.Cluster, Total: row.Size, ToPrimary: true}
-	err = h.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
-		if err := h.o.staysPut(ctx, row.Bucket, at.Dst.Name()); err != nil {
+	return h.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+		if err := h.o.staysPut(ctx, row.Bucket, dst.Name()); err != nil {
 			return err
 		}
-		if there, err := at.Dst.Stat(ctx, row.Bucket, row.Key); there != nil || err != nil {
-			return err // another copy's row brought it back, or a user did
-		}
-		o, err := at.Src.Stat(ctx, row.Bucket, row.Key)
-		if err == nil && o == nil {
-			err = at.Src.Absent(ctx, row.Bucket, row.Key) // else it would be deleted, though people rejected that
-		}
-		if err != nil || o == nil {
-			return err
-		}
-		if err := object.Identified(ctx, h.o.Control.Store(), row.Bucket, at.Dst, at.Src); err != nil {
+		if err := object.Identified(ctx, h.o.Control.Store(), row.Bucket, dst, newest.site); err != nil {
 			return err // people decided about other buckets
 		}
-		return h.o.Objects.Writes.Unheard(ctx, ref, o.Size, []string{row.Cluster}, func() error {
-			_, err := h.o.Objects.Writes.Transfer(ctx, p, at, *o, storage.CopyOptions{If: storage.Condition{Absent: true}})
-			if errors.Is(err, storage.ErrPrecondition) {
-				err = nil // it is there again
-			}
-			return errors.Join(err, h.o.staysPut(ctx, row.Bucket, at.Dst.Name()))
+		return h.o.Objects.Writes.Unheard(ctx, ref, newest.obj.Size, settled, func() error {
+			_, err := h.o.Objects.Writes.Transfer(ctx, p, object.Sides{Src: newest.site, Dst: dst}, *newest.obj,
+				storage.CopyOptions{If: storage.Condition{Absent: true}})
+			return errors.Join(err, h.o.staysPut(ctx, row.Bucket, dst.Name()))
 		})
 	})
-	return err
 }
 
 // makeLate makes the late deletes, see [object.LateOf], and returns how many that is.

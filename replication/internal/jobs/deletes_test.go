@@ -3,6 +3,8 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,18 +118,244 @@ func TestReject(t *testing.T) {
 	}
 }
 
-// What is at the primary is not overwritten.
+// What is at the primary is not overwritten, and the copy, which has what was there before, is no hit until it has
+// been compared, though no event tells of the write.
 func TestRejectOverwritesNothing(t *testing.T) {
 	t.Parallel()
+	key := walktest.Keys(1)[0]
+	for name, write := range map[string]func(w *world){
+		"before the decision": func(w *world) { w.Fakes["c1"].User(bkt, key, "written meanwhile") },
+		"after the primary was asked": func(w *world) {
+			var once sync.Once
+			w.Fakes["c1"].SetFault(func(_ context.Context, op, _, of string) error {
+				if op == "put" && of == key {
+					once.Do(func() { w.Fakes["c1"].User(bkt, key, "written meanwhile") })
+				}
+				return nil
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := breaking(t)
+			write(w)
+			if n := w.decide(false); n != lost {
+				t.Errorf("settled %d", n)
+			}
+			if got := w.Fakes["c1"].Contents(bkt)[key]; got != "written meanwhile" {
+				t.Errorf("the primary has %q", got)
+			}
+			w.wantObjects(10, 10)
+			w.WantKeys(w.Pending(), "c2/"+key)
+			if w.held(state.HoldDeletes) != 0 || w.Ctl.Router().Current(bkt, key, "c2") {
+				t.Errorf("the copy counts as current, or is held: %+v", w.Pending())
+			}
+			w.Settle()
+			w.WantSame("c1", "c2")
+		})
+	}
+}
+
+// What is gone on both sides needs no comparison.
+func TestRejectOfWhatIsGone(t *testing.T) {
+	t.Parallel()
 	w := breaking(t)
-	w.Fakes["c1"].User(bkt, walktest.Keys(1)[0], "written meanwhile")
+	w.Fakes["c2"].Lose(bkt, walktest.Keys(1)...)
 	if n := w.decide(false); n != lost {
 		t.Errorf("settled %d", n)
 	}
-	if got := w.Fakes["c1"].Contents(bkt)[walktest.Keys(1)[0]]; got != "written meanwhile" {
-		t.Errorf("the primary has %q", got)
+	w.wantObjects(9, 9)
+	w.WantKeys(w.Pending())
+}
+
+// breakingBehind is a bucket of ten objects whose primary lost six of them that had been written again; the breaker
+// holds the deletes in c2 and c3, one of which was away and has the bodies from before.
+func breakingBehind(t *testing.T, behind string) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.World.Deletes.Bounds = func() object.MaxDeletes { return object.MaxDeletes{Objects: 2, Percent: 10} }
+	w.synced(walktest.Keys(10)...)
+	w.AddRow(copyOf("c3", catalog.CopyWaiting))
+	w.Must(w.walks.Syncer.Sync(t.Context(), at("c3")))
+	current := map[string]string{"c2": "c3", "c3": "c2"}[behind]
+	for _, k := range walktest.Keys(lost) {
+		w.Fakes["c1"].User(bkt, k, "the last body of "+k)
+		_, err := w.Objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, k, current)})
+		w.Must(err)
 	}
-	w.wantObjects(10, 10)
+	w.Fakes["c1"].Lose(bkt, walktest.Keys(lost)...)
+	for _, c := range []string{"c2", "c3"} {
+		w.Must(w.walks.Scanner.Scan(t.Context(), at(c)))
+	}
+	for _, r := range w.Pending() { // as workers do
+		_, err := w.Objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, r.Key, r.Cluster), Size: r.Size})
+		w.WantErr(err, object.ErrHeld)
+		r.Hold = state.HoldDeletes
+		w.Must(w.Ctl.Pending.Fail(t.Context(), r))
+	}
+	if n := w.held(state.HoldDeletes); n != 2*lost {
+		t.Fatalf("%d deletes are held", n)
+	}
+	return w
+}
+
+// Of several copies' objects the one that users wrote last comes back, whichever copy's row is first, and
+// the copies that are behind are no hits until they have it.
+func TestRejectGivesTheNewestBack(t *testing.T) {
+	t.Parallel()
+	for _, behind := range []string{"c2", "c3"} {
+		t.Run(behind+" is behind", func(t *testing.T) {
+			t.Parallel()
+			w := breakingBehind(t, behind)
+			if n := w.decide(false); n != 2*lost {
+				t.Errorf("settled %d", n)
+			}
+			for _, k := range walktest.Keys(lost) {
+				if got := w.Fakes["c1"].Contents(bkt)[k]; got != "the last body of "+k {
+					t.Errorf("the primary has %q of %s", got, k)
+				}
+				if w.Ctl.Router().Current(bkt, k, behind) {
+					t.Errorf("%s counts as current for %s", behind, k)
+				}
+			}
+			if n := len(w.Pending()); n != lost || w.held(state.HoldDeletes) != 0 {
+				t.Errorf("pending are %+v", w.Pending())
+			}
+			w.Settle()
+			w.WantSame("c1", "c2")
+			w.WantSame("c1", "c3")
+		})
+	}
+}
+
+// Times in whole seconds, as a HEAD tells them, do not make an older object the newer one.
+func TestNewestWithinASecond(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Rows(primary("c1"), copyOf("c2", catalog.CopySynced), copyOf("c3", catalog.CopySynced))
+	second := time.Now().Truncate(time.Second)
+	var cs []*candidate
+	for _, c := range []string{"c3", "c2"} {
+		w.Fakes[c].User(bkt, "k", "in "+c)
+		if c == "c2" {
+			w.Fakes[c].User(bkt, "k", "later, by the clocks of storages in memory")
+		}
+		got, err := w.o.candidate(t.Context(), bkt, c, "k")
+		w.Must(err)
+		got.row, got.obj.LastModified = state.Pending{Bucket: bkt, Key: "k", Cluster: c}, second
+		cs = append(cs, got)
+	}
+	for name, tc := range map[string]struct {
+		c3, c2 time.Duration // when users wrote it, as its copy tells
+		want   string
+	}{
+		"seconds and a fraction": {500 * time.Millisecond, 0, "c2"},
+		"seconds":                {0, 0, "c2"},
+		"fractions":              {500 * time.Millisecond, 400 * time.Millisecond, "c3"},
+		"another second":         {time.Second, 0, "c3"},
+	} {
+		cs[0].obj.Source.ModTime, cs[1].obj.Source.ModTime = second.Add(tc.c3), second.Add(tc.c2)
+		for range 2 {
+			if got := newestOf(t.Context(), cs).site.Name(); got != tc.want {
+				t.Errorf("%s: the newest is that of %s, want %s", name, got, tc.want)
+			}
+			slices.Reverse(cs)
+		}
+	}
+}
+
+// Nothing is given back while a copy can't be asked that may have what users wrote last.
+func TestRejectAsksEveryCopy(t *testing.T) {
+	t.Parallel()
+	w := breakingBehind(t, "c2")
+	w.Fakes["c3"].SetFault(walktest.Refusing(storage.ErrDenied, "stat"))
+	n, err := w.Decisions.Deletes(t.Context(), bkt, false)
+	w.WantErr(err, storage.ErrDenied)
+	if n != 0 || w.held(state.HoldDeletes) != 2*lost {
+		t.Errorf("settled %d, held are %+v", n, w.Pending())
+	}
+	w.wantObjects(10-lost, 10)
+	w.Fakes["c3"].SetFault(nil)
+	w.decide(false)
+	w.Settle()
+	w.WantSame("c1", "c3")
+	w.WantSame("c2", "c3")
+}
+
+// The rows of a key are decided together, also where they are on two pages of the store.
+func TestRejectAcrossPages(t *testing.T) {
+	t.Parallel()
+	w := breakingBehind(t, "c2")
+	for i := range rejectBatch - 1 { // rows before the others, of keys that are in step
+		k := fmt.Sprintf("a%03d", i)
+		w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: k, Cluster: "c2", Since: time.Now()}))
+	}
+	w.decide(false)
+	for _, k := range walktest.Keys(lost) {
+		if got := w.Fakes["c1"].Contents(bkt)[k]; got != "the last body of "+k {
+			t.Errorf("the primary has %q of %s", got, k)
+		}
+	}
+}
+
+// Where anywhere is written, too, what users wrote last comes back, and wins everywhere.
+func TestAnywhereRejectGivesTheNewestBack(t *testing.T) {
+	t.Parallel()
+	for _, behind := range []string{"c2", "c3"} {
+		t.Run(behind+" is behind", func(t *testing.T) {
+			t.Parallel()
+			w := anywhereBehind(t, behind)
+			if n := w.decide(false); n != 2*lost {
+				t.Errorf("settled %d", n)
+			}
+			for range 2 { // what settles one key may raise rows of it elsewhere
+				_ = w.TryAll()
+			}
+			for _, k := range walktest.Keys(lost) {
+				for _, c := range []string{"c1", "c2", "c3"} {
+					if got := w.Fakes[c].Contents(bkt)[k]; got != "the last body" {
+						t.Errorf("%s shows %q of %s; versions %q", c, got, k, w.Fakes[c].Bodies(bkt, k))
+					}
+				}
+			}
+		})
+	}
+}
+
+// anywhereBehind is a bucket that is written anywhere: its objects were written again and deleted in c1, and the
+// breaker holds the deletes in c2 and c3, one of which was away and has the bodies from before.
+func anywhereBehind(t *testing.T, behind string) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.KeepTimes()
+	w.Apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 3}, Writes: catalog.WritesAnywhere})
+	keys := walktest.Keys(lost)
+	for _, k := range keys {
+		w.Fakes["c1"].User(bkt, k, "first")
+	}
+	rows := []state.Copy{primary("c1"), copyOf("c2", catalog.CopyWaiting), copyOf("c3", catalog.CopyWaiting)}
+	for i := range rows {
+		rows[i].Anywhere = true
+	}
+	w.Rows(rows...)
+	for _, c := range []string{"c2", "c3"} {
+		w.Must(w.walks.Syncer.Sync(t.Context(), at(c)))
+	}
+	w.Settle()
+	current := map[string]string{"c2": "c3", "c3": "c2"}[behind]
+	for _, k := range keys {
+		w.Fakes["c1"].User(bkt, k, "the last body")
+		_, err := w.Objects.Settle(t.Context(), object.Task{Object: ids.ObjectIn(bkt, k, current), Size: -1})
+		w.Must(err)
+		w.Fakes["c1"].UserDelete(bkt, k)
+	}
+	for _, c := range []string{"c2", "c3"} {
+		w.amend(c, func(c *state.Copy) { c.HeldDeletes = true })
+		for _, k := range keys {
+			w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: k, Cluster: c, Since: time.Now(), Hold: state.HoldDeletes}))
+		}
+	}
+	return w
 }
 
 // A rejection that is cut keeps the hold, and the same call resumes it.

@@ -11,7 +11,9 @@
 //     while the primary moves it is refused (staysPut).
 //   - An object that loses a conflict is written over only where its storage keeps it as a version,
 //     or where people say that it may go.
-//   - Nothing that is at the primary is overwritten by a delete that people reject.
+//   - Nothing that is at the primary is overwritten by a delete that people reject. Where several
+//     copies hold deletes of a key, the object that users wrote last is given back, and only the copy it
+//     is from counts as compared.
 //   - A decision can be cut anywhere: the same call resumes.
 //
 // What is decided takes effect on every instance: through rows of the store, and what instances

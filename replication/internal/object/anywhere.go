@@ -44,6 +44,7 @@ type convergence struct {
 	copy    catalog.Copy // of the task's cluster
 	mine    *side
 	sides   []*side // those that could be asked, mine among them
+	unasked []*side // those that could not
 	winner  *side
 }
 
@@ -177,6 +178,7 @@ func (m *convergence) judge(all []*side) error {
 			return s.err // it changes just now
 		case s.err != nil:
 			alone = s.err
+			m.unasked = append(m.unasked, s)
 			continue
 		}
 		m.sides = append(m.sides, s)
@@ -343,35 +345,60 @@ func (a *Anywhere) Covers(ctx context.Context, ref ids.Object) (bool, error) {
 	return m.winner.now.Deleted && m.mine.now.ETag != "", nil
 }
 
-// Restore undoes a delete that the breaker holds, where anywhere is written: the object gets
-// a version that is newer than the delete marker, in the cluster that shows the marker, and
-// wins.
-func (a *Anywhere) Restore(ctx context.Context, ref ids.Object, size int64) error {
-	m, err := a.meet(ctx, Task{Object: ref, Size: size})
-	if err != nil || m == nil || !m.winner.now.Deleted || m.mine.now.ETag == "" {
-		return err // it is there again, or gone here too
+// Restore undoes a delete that the breaker holds in some clusters, where anywhere is written: the newest
+// object among all clusters gets a version that is newer than the delete marker, in the cluster that
+// shows the marker, and wins. It returns the clusters that are known to be in step by that: the one whose
+// object was copied, or all where the key is gone everywhere. The caller holds the key's locks in all
+// clusters of the bucket.
+func (a *Anywhere) Restore(ctx context.Context, bucket, key string, held []string) (same []string, err error) {
+	m, err := a.meet(ctx, Task{Object: ids.ObjectIn(bucket, key, held[0])})
+	if err != nil || m == nil {
+		return nil, err
 	}
-	to := m.winner
-	if err := Identified(ctx, a.o.Control.Store(), ref.Bucket, m.mine.Site, to.Site); err != nil {
-		return err // people decided about other buckets
+	for _, s := range m.unasked {
+		if slices.Contains(held, s.Name()) { // its object may be the newest
+			return nil, s.err
+		}
 	}
-	at := ids.ObjectIn(ref.Bucket, ref.Key, to.Name())
-	unlock, err := a.o.Guard.Lock(ctx, at)
-	if err != nil {
-		return err
+	if !m.winner.now.Deleted {
+		return nil, nil // it is there again
 	}
-	defer unlock()
-	again := m.mine.now.Rewritten(storage.CoverTime(to.now))
-	op := guard.Op{Object: at, From: ref.Cluster, Total: size}
-	err = a.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
-		return a.writes.Unheard(ctx, at, size, nil, func() error {
-			_, err := a.writes.Transfer(ctx, p, Sides{Src: m.mine.Site, Dst: to.Site}, m.mine.now.Object,
+	from := m.newestObject()
+	if from == nil {
+		for _, s := range m.sides {
+			same = append(same, s.Name())
+		}
+		return same, nil
+	}
+	if err := Identified(ctx, a.o.Control.Store(), bucket, from.Site, m.winner.Site); err != nil {
+		return nil, err // people decided about other buckets
+	}
+	if err := a.rewrite(ctx, from, m.winner, m.Object); err != nil {
+		return nil, err
+	}
+	return []string{from.Name()}, nil
+}
+
+// newestObject returns the cluster that shows the newest version that is no delete marker; nil if there is none.
+func (m *convergence) newestObject() (newest *side) {
+	for _, s := range m.sides {
+		if s.now.ETag != "" && !s.now.Deleted && (newest == nil || storage.CompareVersions(s.now, newest.now) > 0) {
+			newest = s
+		}
+	}
+	return newest
+}
+
+// rewrite copies what a cluster shows over another's delete marker, as a version that is newer.
+func (a *Anywhere) rewrite(ctx context.Context, from, to *side, of ids.Object) error {
+	at := ids.ObjectIn(of.Bucket, of.Key, to.Name())
+	again := from.now.Rewritten(storage.CoverTime(to.now))
+	op := guard.Op{Object: at, From: from.Name(), Total: from.now.Size}
+	return a.o.Guard.Do(ctx, op, func(ctx context.Context, p *guard.Pass) error {
+		return a.writes.Unheard(ctx, at, from.now.Size, nil, func() error {
+			_, err := a.writes.Transfer(ctx, p, Sides{Src: from.Site, Dst: to.Site}, from.now.Object,
 				storage.CopyOptions{If: storage.Condition{Absent: true}, Version: &again})
 			return err
 		})
 	})
-	if errors.Is(err, storage.ErrPrecondition) {
-		return nil // it is there again
-	}
-	return err
 }
