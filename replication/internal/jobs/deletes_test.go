@@ -322,6 +322,21 @@ func TestAnywhereRejectGivesTheNewestBack(t *testing.T) {
 	}
 }
 
+// A cluster that can't be asked, and whose delete is held, keeps the key held there, too.
+func TestAnywhereRejectAsksEveryCopy(t *testing.T) {
+	t.Parallel()
+	w := anywhereBehind(t, "c2")
+	w.Fakes["c3"].SetFault(walktest.Refusing(storage.ErrDenied, "version"))
+	n, err := w.Decisions.Deletes(t.Context(), bkt, false)
+	w.WantErr(err, storage.ErrDenied)
+	if n != 0 || w.held(state.HoldDeletes) != 2*lost {
+		t.Errorf("settled %d, held are %+v", n, w.Pending())
+	}
+	if got := w.Fakes["c1"].Contents(bkt); len(got) != 0 {
+		t.Errorf("given back are %q", got)
+	}
+}
+
 // anywhereBehind is a bucket that is written anywhere: its objects were written again and deleted in c1, and the
 // breaker holds the deletes in c2 and c3, one of which was away and has the bodies from before.
 func anywhereBehind(t *testing.T, behind string) *world {
