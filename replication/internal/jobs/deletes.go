@@ -38,10 +38,11 @@ func confirmDeletes(ctx context.Context, o *Options, bucket string) (int, error)
 	if err != nil {
 		return 0, err
 	}
-	late, err := h.makeLate(ctx)
+	made, err := h.makeLate(ctx)
 	if err != nil {
 		return 0, err
 	}
+	late := int64(len(made))
 	for _, c := range h.held {
 		n := late
 		for _, l := range logs {
@@ -63,7 +64,13 @@ func confirmDeletes(ctx context.Context, o *Options, bucket string) (int, error)
 			}
 		}
 	}
-	return h.release(ctx)
+	for rows := range slices.Chunk(made, rejectBatch) {
+		if err := o.Control.AddPending(ctx, rows...); err != nil {
+			return 0, err
+		}
+	}
+	n, err := h.release(ctx)
+	return n + len(made), err
 }
 
 // allow lets so many deletes of a copy through that people confirmed, on any instance.
@@ -208,7 +215,7 @@ func (h *heldDeletes) reject(ctx context.Context, keys [][]state.Pending) (int, 
 func (h *heldDeletes) rejectKey(ctx context.Context, rows []state.Pending) (int, error) {
 	var deletes []state.Pending
 	for _, row := range rows {
-		is := row.Hold == state.HoldDeletes
+		is := row.Hold == state.HoldDeletes || object.IsLate(row)
 		if !is {
 			var err error
 			if is, err = h.wouldBeHeld(ctx, row); err != nil {
@@ -227,10 +234,18 @@ func (h *heldDeletes) rejectKey(ctx context.Context, rows []state.Pending) (int,
 		return 0, err
 	}
 	var done []state.PendingKey
+	var late []state.Pending
 	for _, row := range deletes {
-		// A late one is let go, and copied back.
-		if row.Hold == state.HoldDeletes && !object.IsLate(row) && slices.Contains(same, row.Cluster) {
+		switch {
+		case object.IsLate(row): // it is copied back
+			late = append(late, object.LetGo(row))
+		case row.Hold == state.HoldDeletes && slices.Contains(same, row.Cluster):
 			done = append(done, row.RowKey())
+		}
+	}
+	if len(late) > 0 {
+		if err := h.o.Control.AddPending(ctx, late...); err != nil {
+			return 0, err
 		}
 	}
 	return len(deletes), h.o.Control.FinishPending(ctx, done...)
@@ -413,13 +428,11 @@ func (h *heldDeletes) write(ctx context.Context, dst *site.Site, newest *candida
 	})
 }
 
-// makeLate makes the late deletes, see [object.LateOf], and returns how many that is.
-func (h *heldDeletes) makeLate(ctx context.Context) (int64, error) {
-	var made atomic.Int64
-	hold := state.HoldDeletes
-	for rows, err := range state.PendingPages(ctx, h.o.Control.Store().Queue(), state.PendingFilter{Bucket: h.bucket, Hold: &hold}, rejectBatch) {
+// makeLate makes the late deletes, see [object.LateOf], and returns their rows, let go.
+func (h *heldDeletes) makeLate(ctx context.Context) (made []state.Pending, err error) {
+	for rows, err := range state.PendingPages(ctx, h.o.Control.Store().Queue(), state.PendingFilter{Bucket: h.bucket}, rejectBatch) {
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		var g errgroup.Group
 		g.SetLimit(rejectAtATime)
@@ -427,19 +440,19 @@ func (h *heldDeletes) makeLate(ctx context.Context) (int64, error) {
 			if !object.IsLate(row) {
 				continue
 			}
+			made = append(made, object.LetGo(row))
 			g.Go(func() error {
 				if err := h.deleteLate(ctx, row); err != nil {
 					return fmt.Errorf("deleting %q at the primary: %w", row.Key, err)
 				}
-				made.Add(1)
 				return nil
 			})
 		}
 		if err := g.Wait(); err != nil {
-			return made.Load(), err
+			return nil, err
 		}
 	}
-	return made.Load(), nil
+	return made, nil
 }
 
 // deleteLate deletes at the primary what a late delete is of, if that is there.

@@ -557,6 +557,26 @@ func TestConfirmLateOfWhatChanged(t *testing.T) {
 	}
 }
 
+// Late deletes that an event has raised, and no worker has held again, are decided with the others.
+func TestRaisedLateDeletesAreDecided(t *testing.T) {
+	t.Parallel()
+	for _, apply := range []bool{true, false} {
+		w, key := late(t)
+		w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: key, Cluster: "c2", Since: time.Now()}))
+		if n := w.decide(apply); n != 1 {
+			t.Errorf("confirmed: %v: decided %d", apply, n)
+		}
+		w.Settle()
+		_, primary := w.Fakes["c1"].Contents(bkt)[key]
+		if _, back := w.Fakes["c2"].Contents(bkt)[key]; primary == apply || back == apply {
+			t.Errorf("confirmed: %v: the primary has it: %v, the copy has it: %v", apply, primary, back)
+		}
+		if held, err := w.Objects.HoldsLate(t.Context(), at("c2")); err != nil || held {
+			t.Errorf("confirmed: %v: late deletes are held: %v, %v", apply, held, err)
+		}
+	}
+}
+
 // A late delete that is rejected is let go, and copied back from the primary.
 func TestRejectLate(t *testing.T) {
 	t.Parallel()

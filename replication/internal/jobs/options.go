@@ -24,6 +24,8 @@ import (
 // Control is what this package needs of package control.
 type Control interface {
 	Store() state.Store
+	// AddPending stores rows; they are exceptions to freshness when it returns.
+	AddPending(ctx context.Context, rows ...state.Pending) error
 	// FinishPending removes rows unless they were raised again since they were read.
 	FinishPending(ctx context.Context, keys ...state.PendingKey) error
 	// WakeWorkers has rows that are due claimed now.

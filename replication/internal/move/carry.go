@@ -180,7 +180,7 @@ func (c *carry) hold(ctx context.Context) error {
 		for _, o := range batch {
 			rows = append(rows, state.Pending{
 				Bucket: c.bucket, Key: o.Key, Cluster: c.old.Name(), Size: o.Size, Since: c.o.Now(), Background: true,
-				Hold: state.HoldDeletes, Foreign: object.LateOf(o), Error: "it was deleted there around the move of the primary; " + object.ErrHeld.Error(),
+				Hold: state.HoldDeletes, Foreign: object.LateOf(o), Error: object.ErrLate.Error(),
 			})
 		}
 		if err := c.o.Control.AddPending(ctx, rows...); err != nil {

@@ -283,6 +283,62 @@ func TestLateDeletesAreHeld(t *testing.T) {
 	}
 }
 
+// heldLate is a bucket whose primary has moved from c1 to c2 and that holds the late deletes of some objects.
+func heldLate(t *testing.T) (w *world, held []string) {
+	t.Helper()
+	w = newWorld(t)
+	w.Deletes.Bounds = func() object.MaxDeletes { return object.MaxDeletes{Objects: 1} }
+	keys := walktest.Keys(6)
+	held = keys[:4]
+	w.formerly(keys...)
+	w.Fakes["c1"].Lose(bkt, held...)
+	w.Must(w.Carrier.CarryOver(t.Context(), bkt, "c1"))
+	if rows := w.Pending(); len(rows) != len(held) {
+		t.Fatalf("held are %+v", rows)
+	}
+	return w, held
+}
+
+// An event about one of the objects that comes late or twice, which ends the row's hold, does not bring it back
+// before people decide; nor does a row that is of no use to a copy that leaves hide it from them.
+func TestLateDeletesOutliveEvents(t *testing.T) {
+	t.Parallel()
+	w, held := heldLate(t)
+	raise := func() state.Pending {
+		w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: held[0], Cluster: "c1", Since: time.Now()}))
+		return w.Pending()["c1/"+held[0]]
+	}
+	row := raise()
+	w.WantErr(w.TryAll(), object.ErrLate)
+	for name, task := range map[string]object.Task{"a worker": object.TaskOf(row), "a user's request": {Object: ids.ObjectIn(bkt, held[0], "c1")}} {
+		if _, err := w.Objects.Settle(t.Context(), task); !errors.Is(err, object.ErrHeld) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, back := w.Fakes["c1"].Contents(bkt)[held[0]]; back {
+		t.Error("it was copied back, before people decided")
+	}
+	row.Hold = state.HoldDeletes // as workers do
+	if !w.Objects.HoldsDeletes(t.Context(), row) {
+		t.Error("it would not stay held")
+	}
+	w.SetState("c1", catalog.CopyRemoving)
+	_, err := w.Objects.Settle(t.Context(), object.TaskOf(raise()))
+	w.WantErr(err, object.ErrLate)
+}
+
+// What is written at the primary since is copied.
+func TestLateDeletesHoldNothingElse(t *testing.T) {
+	t.Parallel()
+	w, held := heldLate(t)
+	w.Fakes["c2"].User(bkt, held[0], "by a user")
+	w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: held[0], Cluster: "c1", Since: time.Now()}))
+	w.Settle()
+	if got := w.Fakes["c1"].Contents(bkt)[held[0]]; got != "by a user" {
+		t.Errorf("the former primary has %q", got)
+	}
+}
+
 // A former primary that people clear away before its last changes were brought along, because FaDO was
 // down for example, takes no bucket along that the breaker's bounds would let go.
 func TestAClearedFormerPrimaryTakesNothingAlong(t *testing.T) {

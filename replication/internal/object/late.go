@@ -2,8 +2,10 @@ package object
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/state"
@@ -14,39 +16,62 @@ import (
 // Where they are too many (see [Deletes]) they are held as others are, by rows about the former
 // primary, which lacks the objects.
 //
-// Invariant: until people decide, the objects stay at the new primary and are not copied back. Such a delete is of
+// Invariant: until people decide, the objects stay at the new primary and are not copied back. What says so is the name in the row, which outlives the hold: events and scans end that. Such a delete is of
 // the one object that was found at the new primary then, and which its row names: if users write
 // another one there, or delete it, nothing is left to decide. Confirmed, it is deleted at the primary, and all
-// copies follow; rejected, it is copied back.
+// copies follow; rejected, it is copied back. Either way the row has another name from then on ([LetGo]).
 
-// lateMark begins the names of late deletes' objects, which no object at a copy has.
-const lateMark state.Foreign = "at the primary: "
+// Names of late deletes' objects, which no object at a copy has: lateMark begins those that people have to
+// decide about, letGo is any that they have decided about.
+const (
+	lateMark state.Foreign = "at the primary: "
+	letGo    state.Foreign = "decided"
+)
+
+// ErrLate says that a late delete waits for people.
+var ErrLate = fmt.Errorf("it was deleted there around the move of the primary; %w", ErrHeld)
 
 // LateOf names an object at the primary whose delete is late.
 func LateOf(o storage.Object) state.Foreign { return lateMark + ForeignOf(o) }
 
-// IsLate reports whether a held row is of a late delete.
-func IsLate(row state.Pending) bool {
-	return row.Hold == state.HoldDeletes && strings.HasPrefix(string(row.Foreign), string(lateMark))
+// IsLate reports whether a row is of a late delete that people have to decide about. One that an event has just
+// raised, or whose storage is away since, is not held now: it is held again.
+func IsLate(row state.Pending) bool { return namesLate(row.Foreign) }
+
+func namesLate(f state.Foreign) bool { return strings.HasPrefix(string(f), string(lateMark)) }
+
+// LetGo is the row of a late delete once people decided: what the primary shows counts.
+func LetGo(row state.Pending) state.Pending {
+	row.Hold, row.Foreign, row.Error, row.Attempts, row.NextAttempt = state.HoldNone, letGo, "", 0, time.Time{}
+	return row
 }
 
 // StillLate reports whether what the primary has now is what a late delete was of, by a listing or by a HEAD.
 func StillLate(f state.Foreign, o *storage.Object) bool { return o != nil && f == LateOf(*o) }
 
-// lateBatch bounds the held rows that are read at a time.
+// lateBatch bounds the rows that are read at a time.
 const lateBatch = 512
 
 // HoldsLate reports whether people have to decide about late deletes at a copy.
 func (e *Settler) HoldsLate(ctx context.Context, id ids.Copy) (bool, error) {
-	hold := state.HoldDeletes
-	filter := state.PendingFilter{Bucket: id.Bucket, Cluster: id.Cluster, Hold: &hold}
+	undecided := func(r state.Pending) bool { return IsLate(r) && strings.HasPrefix(r.Key, id.Prefix) }
+	filter := state.PendingFilter{Bucket: id.Bucket, Cluster: id.Cluster}
 	for rows, err := range state.PendingPages(ctx, e.o.Control.Store().Queue(), filter, lateBatch) {
 		if err != nil {
 			return false, err
 		}
-		if slices.ContainsFunc(rows, func(r state.Pending) bool { return IsLate(r) && strings.HasPrefix(r.Key, id.Prefix) }) {
+		if slices.ContainsFunc(rows, undecided) {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// undecided returns [ErrLate] while people have to decide about the delete of an object that the copy lacks.
+func (s *situation) undecided(ctx context.Context, src storage.Object) error {
+	f, err := s.foreign(ctx)
+	if err == nil && StillLate(f, &src) {
+		err = ErrLate
+	}
+	return err
 }

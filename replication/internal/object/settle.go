@@ -105,7 +105,9 @@ func (e *Settler) situate(t Task, p *guard.Pass) (*situation, error) {
 		return nil, ErrNoCopy
 	case c.FormerPrimary:
 		return nil, guard.ErrMoving
-	case c.State == catalog.CopyDraining, c.State == catalog.CopyRemoving:
+	case c.State.Leaves() && namesLate(t.Foreign):
+		return nil, ErrLate // held, it is shown to those who decide
+	case c.State.Leaves():
 		return nil, ErrLeaving
 	}
 	s := &situation{Task: t, e: e, pass: p, copy: c, made: madeBucket(cs, t.Cluster)}
@@ -133,7 +135,7 @@ func madeBucket(cs []catalog.Copy, cluster string) bool {
 
 // decide compares both sides and acts.
 func (s *situation) decide(ctx context.Context) (Outcome, error) {
-	if s.Fresh && s.Task.Src != nil {
+	if s.Fresh && s.Task.Src != nil && !namesLate(s.Foreign) {
 		err := s.write(ctx, *s.Task.Src, storage.Condition{Absent: true}, nil)
 		if err == nil {
 			return Copied, nil
@@ -149,6 +151,9 @@ func (s *situation) decide(ctx context.Context) (Outcome, error) {
 	case src == nil:
 		return s.absent(ctx, dst)
 	case dst == nil:
+		if err := s.undecided(ctx, *src); err != nil {
+			return 0, err
+		}
 		return Copied, s.write(ctx, *src, storage.Condition{Absent: true}, nil)
 	}
 	return s.replace(ctx, *src, *dst)
@@ -302,8 +307,12 @@ func copyRow(ctx context.Context, store state.Store, id ids.Copy) (state.Copy, e
 
 // HoldsDeletes reports whether the breaker holds the deletes of a row's copy, so that the row
 // may be held, too. It is asked once the row is: people's decision ends the copy's hold before
-// it frees the rows, so one that was stored as held after that finds no hold on the copy.
+// it frees the rows, so one that was stored as held after that finds no hold on the copy. A late delete
+// needs none: their decision is in its row.
 func (e *Settler) HoldsDeletes(ctx context.Context, row state.Pending) bool {
+	if IsLate(row) {
+		return true
+	}
 	rule, ok := e.o.Router.Snapshot().Of(row.Bucket).RuleOf(row.Key)
 	if !ok {
 		return false
@@ -339,16 +348,25 @@ func (s *situation) copyID() ids.Copy { return ids.CopyIn(s.Bucket, s.copy.Prefi
 // record: a walk may have found the object to be foreign since the task's row was
 // claimed.
 func (s *situation) claim(ctx context.Context) (Claim, error) {
-	foreign, err := s.e.Foreign(ctx, s.Object)
+	foreign, err := s.foreign(ctx)
 	if err != nil {
-		return Claim{}, fmt.Errorf("reading whose an object is: %w", err)
+		return Claim{}, err
 	}
 	return Claim{
 		By: s.e.Provenance, Bucket: s.Bucket, Copy: s.copy, MadeBucket: s.made, At: s.at,
-		Foreign: cmp.Or(foreign, s.Foreign),
+		Foreign: foreign,
 		OwnedUntil: func(ctx context.Context) (time.Time, error) {
 			row, err := copyRow(ctx, s.e.o.Control.Store(), s.copyID())
 			return row.OwnedUntil, err
 		},
 	}, nil
+}
+
+// foreign is what is on record under the task's key now.
+func (s *situation) foreign(ctx context.Context) (state.Foreign, error) {
+	now, err := s.e.Foreign(ctx, s.Object)
+	if err != nil {
+		return "", fmt.Errorf("reading whose an object is: %w", err)
+	}
+	return cmp.Or(now, s.Foreign), nil
 }

@@ -57,7 +57,12 @@ func (a *Attempts) Now(ctx context.Context, o ids.Object, size int64) error {
 	if err := a.Ready(o.Cluster, size); err != nil {
 		return err
 	}
-	return a.attemptAs(ctx, state.Pending{Bucket: o.Bucket, Key: o.Key, Cluster: o.Cluster, Size: size, Since: a.o.Now()}, true)
+	of, err := a.o.Settler.Foreign(ctx, o)
+	if err != nil {
+		return err
+	}
+	row := state.Pending{Bucket: o.Bucket, Key: o.Key, Cluster: o.Cluster, Size: size, Since: a.o.Now(), Foreign: of}
+	return a.attemptAs(ctx, row, true)
 }
 
 // attempt brings one row's object in step, once there is a slot for it.

@@ -116,11 +116,11 @@ func (b *book) Note(_ context.Context, rows []state.Pending, begun func() bool) 
 	return gens, nil
 }
 
-func (b *book) ListPending(_ context.Context, f state.PendingFilter, _ state.PendingKey, _ int) (rows []state.Pending, err error) {
+func (b *book) ListPending(_ context.Context, f state.PendingFilter, after state.PendingKey, _ int) (rows []state.Pending, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range b.pending {
-		if f.Gone && r.Gone != "" {
+		if (!f.Gone || r.Gone != "") && (f.Cluster == "" || r.Cluster == f.Cluster) && r.Key >= after.Key {
 			rows = append(rows, r)
 		}
 	}

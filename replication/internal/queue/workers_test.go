@@ -110,6 +110,37 @@ func TestHeldWhileTheCopyIs(t *testing.T) {
 	})
 }
 
+// A late delete stays held although its copy holds none, and a user's request that waits for the object does not
+// bring it back either, whatever an event told of the primary's.
+func TestLateDeletesStayHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.sites.Close()
+		w.fakes["c1"].User(bkt, "k", "x")
+		w.fakes["c2"].User(bkt, "other", "x")
+		o, err := w.fakes["c1"].Reader().Stat(t.Context(), bkt, "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := state.Pending{Bucket: bkt, Key: "k", Cluster: "c2", Foreign: object.LateOf(o)}
+		if err := w.b.Add(t.Context(), row); err != nil {
+			t.Fatal(err)
+		}
+		row.Gen = 1
+		w.Workers.failed(t.Context(), row, object.ErrLate)
+		if got, _ := w.b.row("k", "c2"); got.Hold != state.HoldDeletes || !object.IsLate(got) {
+			t.Errorf("the row is %+v", got)
+		}
+		w.Intake.seen.Note(ids.ObjectIn(bkt, "k", ""), o)
+		if err := w.Attempts.Now(t.Context(), ids.ObjectIn(bkt, "k", "c2"), 1); !errors.Is(err, object.ErrLate) {
+			t.Errorf("the request is answered with %v", err)
+		}
+		if got := w.fakes["c2"].Contents(bkt); len(got) != 1 {
+			t.Errorf("the copy has %q", got)
+		}
+	})
+}
+
 // A small change is copied while its row is being stored, without a claim; a large one by
 // its claim. Afterwards there is neither row nor exception.
 func TestWorkers(t *testing.T) {
