@@ -13,6 +13,7 @@ import (
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/delay"
 	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/state"
@@ -106,6 +107,9 @@ func (m *Mover) ruleAgain(ctx context.Context, old *site.Site, bucket, target st
 // prepare compares the target with the primary and waits until it has everything. As long as
 // the target fails to take objects nothing is compared: it would be in vain.
 func (m *Mover) prepare(ctx context.Context, old *site.Site, rows []state.Copy, target string) error {
+	if err := m.noneLate(ctx, rows[0].Bucket, target); err != nil {
+		return err
+	}
 	switch log, err := m.backlog(ctx, rows[0].Bucket, target); {
 	case err != nil:
 		return err
@@ -163,6 +167,16 @@ func (m *Mover) awaitSettled(ctx context.Context, bucket, target string, began t
 			return ctx.Err()
 		}
 	}
+}
+
+// noneLate returns an error while people have to decide about deletes that came too late for the last move. None
+// come after this: the former primary's changes were brought along.
+func (m *Mover) noneLate(ctx context.Context, bucket, target string) error {
+	late, err := m.o.Objects.HoldsLate(ctx, ids.CopyIn(bucket, "", ""))
+	if err == nil && late {
+		err = fmt.Errorf("moving the primary to %s: deletes are held that came too late for its last move; confirm or reject them: %w", target, object.ErrBlocked)
+	}
+	return err
 }
 
 // undecided returns an error while people have to decide about objects at the target.

@@ -339,6 +339,27 @@ func TestLateDeletesHoldNothingElse(t *testing.T) {
 	}
 }
 
+// A primary does not move on while late deletes wait for people: nothing could tell the objects at the next
+// one from what users wrote there. It does not matter whether an event has just raised their rows.
+func TestLateDeletesStopTheNextMove(t *testing.T) {
+	t.Parallel()
+	w, held := heldLate(t)
+	w.AddRow(copyOf("c3", catalog.CopyWaiting))
+	w.Must(w.Syncer.Sync(t.Context(), at("c3")))
+	w.WantErr(w.Mover.MovePrimary(t.Context(), bkt, "c3"), object.ErrBlocked)
+	for _, key := range held {
+		w.Must(w.Ctl.Pending.Add(t.Context(), state.Pending{Bucket: bkt, Key: key, Cluster: "c1", Since: time.Now()}))
+	}
+	w.WantErr(w.Mover.MovePrimary(t.Context(), bkt, "c3"), object.ErrBlocked)
+	if !w.Row("c2").Primary {
+		t.Fatal("the primary moved")
+	}
+	for _, row := range w.Pending() {
+		w.Must(w.Ctl.Pending.Add(t.Context(), object.LetGo(row)))
+	}
+	w.Must(w.Mover.MovePrimary(t.Context(), bkt, "c3"))
+}
+
 // A former primary that people clear away before its last changes were brought along, because FaDO was
 // down for example, takes no bucket along that the breaker's bounds would let go.
 func TestAClearedFormerPrimaryTakesNothingAlong(t *testing.T) {

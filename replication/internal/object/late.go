@@ -16,7 +16,9 @@ import (
 // Where they are too many (see [Deletes]) they are held as others are, by rows about the former
 // primary, which lacks the objects.
 //
-// Invariant: until people decide, the objects stay at the new primary and are not copied back. What says so is the name in the row, which outlives the hold: events and scans end that. Such a delete is of
+// Invariant: until people decide, the objects stay at the new primary and are not copied back, and the primary stays
+// where it is: a copy elsewhere may have another time, so that nothing would tell it from what users wrote since.
+// What says so is the name in the row, which outlives the hold: events and scans end that. Such a delete is of
 // the one object that was found at the new primary then, and which its row names: if users write
 // another one there, or delete it, nothing is left to decide. Confirmed, it is deleted at the primary, and all
 // copies follow; rejected, it is copied back. Either way the row has another name from then on ([LetGo]).
@@ -52,7 +54,8 @@ func StillLate(f state.Foreign, o *storage.Object) bool { return o != nil && f =
 // lateBatch bounds the rows that are read at a time.
 const lateBatch = 512
 
-// HoldsLate reports whether people have to decide about late deletes at a copy.
+// HoldsLate reports whether people have to decide about late deletes at a copy, or, where it names no cluster,
+// anywhere.
 func (e *Settler) HoldsLate(ctx context.Context, id ids.Copy) (bool, error) {
 	undecided := func(r state.Pending) bool { return IsLate(r) && strings.HasPrefix(r.Key, id.Prefix) }
 	filter := state.PendingFilter{Bucket: id.Bucket, Cluster: id.Cluster}
