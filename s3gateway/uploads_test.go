@@ -100,6 +100,7 @@ func TestUploadsPageByPage(t *testing.T) {
 				return status == http.StatusOK && ok && token.Cluster == i.handler.Cluster
 			})
 		}
+		w.awaitOK("any") // a list is read where all is current
 		w.listsUploads(t, "any", keys, at...)
 	})
 }
