@@ -15,8 +15,7 @@ type assessment struct {
 	targets []target
 	held    bool // see Query.Held
 
-	// overloaded: every free endpoint among the holders has more requests than the
-	// query's Spill.
+	// overloaded: every free endpoint among the holders has more requests than the query's Spill.
 	overloaded bool
 	// lastResort: clusters that drain are offered, since no other can take the invocation.
 	lastResort bool
@@ -52,8 +51,7 @@ func (a *assessment) resolve(r *Router, q *Query) Reason {
 // closed says whether a cluster takes no new requests.
 func (a *assessment) closed(s *site) bool { return s.drain && !a.lastResort }
 
-// holds says whether a cluster is a hit: it holds the current version of all inputs,
-// and residency allows it.
+// holds says whether a cluster is a hit: it holds the current version of all inputs, and residency allows it.
 func (a *assessment) holds(s *site) verdict {
 	for i := range a.targets {
 		if v := a.targets[i].holds(a.snap, s, a.pending); v != isCurrent {

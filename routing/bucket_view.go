@@ -19,9 +19,8 @@ type BucketView struct {
 // Of returns the view of a bucket.
 func (s *Snapshot) Of(bucket string) BucketView { return BucketView{s, s.buckets.get(bucket)} }
 
-// Rules returns the rules of a bucket: the one of prefix "" first, then its prefix
-// rules sorted by prefix, each with the name of its policy (the default resolved).
-// Nil for an unknown bucket.
+// Rules returns the rules of a bucket: the one of prefix "" first, then its prefix rules sorted by prefix, each
+// with the name of its policy (the default resolved). Nil for an unknown bucket.
 func (b BucketView) Rules() []catalog.PrefixRule {
 	en := b.entry
 	if en == nil {

@@ -106,15 +106,7 @@ func (t *target) outdated(snap *Snapshot, i int) verdict {
 			continue
 		}
 		exact = exact && s.live.Exact()
-		missed := s.live.missedUpTo()
-		if missed == 0 {
-			continue
-		}
-		with := compared
-		if !w.primary() { // what was written there is found by comparing it with the primary
-			with = t.comparedAt(snap, j)
-		}
-		if with < missed {
+		if t.missed(snap, j, s, compared) {
 			return isMissed
 		}
 	}
@@ -122,6 +114,16 @@ func (t *target) outdated(snap *Snapshot, i int) verdict {
 		return isOld
 	}
 	return isCurrent
+}
+
+// missed reports whether changes may have been missed of what is written at the entry's j-th copy, since a
+// comparison with the primary. What was written elsewhere is found by comparing that copy with the primary.
+func (t *target) missed(snap *Snapshot, j int, s *site, compared moment) bool {
+	upTo := s.live.missedUpTo()
+	if upTo != 0 && !t.entry.copyAt(j).primary() {
+		compared = t.comparedAt(snap, j)
+	}
+	return compared < upTo
 }
 
 // comparedAt returns when the comparison began that found the entry's i-th copy to be as it
@@ -150,14 +152,21 @@ func (t *target) outdatedPull(snap *Snapshot, s *site) verdict {
 	if e := t.pulled.in(s.name); e != nil {
 		compared = moment(e.compared.Load())
 	}
+	rule := t.rule
+	if en.primaryOf(rule) == 0 {
+		rule = 0 // it is so new that it has no copies: its keys are written where the bucket is
+	}
 	for j, n := 0, en.copies(); j < n; j++ {
 		w := en.copyAt(j)
 		from := snap.tables.site(w.cluster)
-		if w.rule() != t.rule || from == nil || !w.primary() && !w.anywhere() {
+		if w.rule() != rule || from == nil || !w.primary() && !w.anywhere() {
 			continue
 		}
+		if w.primary() && t.isPending(from.name, nil) {
+			return isDiffers // it was compared with what is behind
+		}
 		exact = exact && from.live.Exact()
-		if compared < from.live.missedUpTo() {
+		if t.missed(snap, j, from, compared) {
 			return isMissed
 		}
 	}

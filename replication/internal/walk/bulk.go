@@ -53,6 +53,7 @@ const maxUnlucky = 16
 type bulk struct {
 	*pass
 	track  *copies.Tracker
+	clocks clocks
 	handed handover
 	// reach notes how far the walk got.
 	reach func(cursor string, objects, bytes int64)
@@ -139,7 +140,7 @@ func (b *bulk) one(ctx context.Context, p listing.Pair) error {
 	if p.Src != nil {
 		count, bytes = 1, p.Src.Size
 	}
-	if p.Src != nil && p.Dst != nil && storage.Compare(*p.Src, *p.Dst) == storage.Equal {
+	if p.Src != nil && p.Dst != nil && storage.Compare(*p.Src, *p.Dst) == storage.Equal && !b.clocks.doubts(*p.Src, *p.Dst) {
 		b.track.Pass(p.Key, count, bytes)
 		return nil
 	}

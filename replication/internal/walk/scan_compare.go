@@ -38,7 +38,7 @@ func (c *comparison) one(ctx context.Context, p listing.Pair) {
 	}
 	judge, known := c.judgeOf(p)
 	if known {
-		if _, held := c.held.deletes[p.Key]; !held && verdict != storage.Equal {
+		if _, held := c.held.deletes[p.Key]; !held && (verdict != storage.Equal || c.clocks.doubts(*p.Src, *p.Dst)) {
 			c.found.pending = append(c.found.pending, p)
 		}
 		c.track.Pass(p.Key, 0, 0)

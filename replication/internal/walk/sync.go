@@ -82,6 +82,10 @@ func (y *Syncer) bringHistories(ctx context.Context, id ids.Copy) error {
 // missed meanwhile.
 func (y *Syncer) walk(ctx context.Context, w *pass) (*bulk, error) {
 	furthest := ""
+	clocks, err := w.compareClocks(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for {
 		if err := w.since(ctx, y.began); err != nil {
 			return nil, err
@@ -92,7 +96,7 @@ func (y *Syncer) walk(ctx context.Context, w *pass) (*bulk, error) {
 			}
 		}
 		b := &bulk{
-			pass: w, track: copies.NewTracker(w.row.Cursor, w.row.Objects, w.row.Bytes), furthest: furthest,
+			pass: w, clocks: clocks, track: copies.NewTracker(w.row.Cursor, w.row.Objects, w.row.Bytes), furthest: furthest,
 			reach: func(cursor string, objects, bytes int64) { y.began.reach(w.id, progress{cursor, objects, bytes}) },
 		}
 		err := b.run(ctx)
