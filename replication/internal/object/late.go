@@ -1,13 +1,10 @@
 package object
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
@@ -50,31 +47,3 @@ func LetGo(row state.Pending) state.Pending {
 
 // StillLate reports whether what the primary has now is what a late delete was of, by a listing or by a HEAD.
 func StillLate(f state.Foreign, o *storage.Object) bool { return o != nil && f == LateOf(*o) }
-
-// lateBatch bounds the rows that are read at a time.
-const lateBatch = 512
-
-// HoldsLate reports whether people have to decide about late deletes at a copy, or, where it names no cluster,
-// anywhere.
-func (e *Settler) HoldsLate(ctx context.Context, id ids.Copy) (bool, error) {
-	undecided := func(r state.Pending) bool { return IsLate(r) && strings.HasPrefix(r.Key, id.Prefix) }
-	filter := state.PendingFilter{Bucket: id.Bucket, Cluster: id.Cluster}
-	for rows, err := range state.PendingPages(ctx, e.o.Control.Store().Queue(), filter, lateBatch) {
-		if err != nil {
-			return false, err
-		}
-		if slices.ContainsFunc(rows, undecided) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// undecided returns [ErrLate] while people have to decide about the delete of an object that the copy lacks.
-func (s *situation) undecided(ctx context.Context, src storage.Object) error {
-	f, err := s.foreign(ctx)
-	if err == nil && StillLate(f, &src) {
-		err = ErrLate
-	}
-	return err
-}

@@ -370,3 +370,12 @@ func (s *situation) foreign(ctx context.Context) (state.Foreign, error) {
 	}
 	return cmp.Or(now, s.Foreign), nil
 }
+
+// undecided returns [ErrLate] while people have to decide about the delete of an object that the copy lacks.
+func (s *situation) undecided(ctx context.Context, src storage.Object) error {
+	f, err := s.foreign(ctx)
+	if err == nil && StillLate(f, &src) {
+		err = ErrLate
+	}
+	return err
+}

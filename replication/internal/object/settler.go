@@ -3,8 +3,12 @@ package object
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/fado-project/fado/replication/internal/guard"
+	"github.com/fado-project/fado/replication/internal/ids"
+	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -82,4 +86,23 @@ func (e *Settler) copyExpected(t Task) bool {
 	rule, known := bucket.RuleOf(t.Key)
 	_, has := copyOf(bucket.Copies(), rule.Prefix, t.Cluster)
 	return known && (has || bucket.Primary() == t.Cluster)
+}
+
+// lateBatch bounds the rows that are read at a time.
+const lateBatch = 512
+
+// HoldsLate reports whether people have to decide about late deletes at a copy, or, where it names no cluster,
+// anywhere.
+func (e *Settler) HoldsLate(ctx context.Context, id ids.Copy) (bool, error) {
+	undecided := func(r state.Pending) bool { return IsLate(r) && strings.HasPrefix(r.Key, id.Prefix) }
+	filter := state.PendingFilter{Bucket: id.Bucket, Cluster: id.Cluster}
+	for rows, err := range state.PendingPages(ctx, e.o.Control.Store().Queue(), filter, lateBatch) {
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(rows, undecided) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
