@@ -77,85 +77,51 @@ type hangingShared struct {
 	*hangs
 }
 
-func (h *hangs) update(ctx context.Context, s state.Store, f func(state.Tx) error) (state.Seq, error) {
-	if err := h.wait(ctx, beforeCommit); err != nil {
+func (s hangingStore) Catalogue() state.Catalogue {
+	return hangingCatalogue{s.Store.Catalogue(), s.hangs}
+}
+
+func (s hangingShared) Catalogue() state.Catalogue {
+	return hangingCatalogue{s.Shared.Catalogue(), s.hangs}
+}
+
+func (s hangingStore) Pulls() state.Pulls { return hangingPulls{s.Store.Pulls(), s.hangs} }
+
+func (s hangingShared) Pulls() state.Pulls { return hangingPulls{s.Shared.Pulls(), s.hangs} }
+
+type hangingCatalogue struct {
+	state.Catalogue
+	*hangs
+}
+
+func (c hangingCatalogue) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
+	if err := c.wait(ctx, beforeCommit); err != nil {
 		return 0, err
 	}
-	seq, err := s.Catalogue().Update(ctx, f)
-	if werr := h.wait(context.Background(), afterCommit); werr != nil {
+	seq, err := c.Catalogue.Update(ctx, f)
+	if werr := c.wait(context.Background(), afterCommit); werr != nil {
 		return 0, werr
 	}
 	return seq, err
 }
 
-func (h *hangs) copiesOf(ctx context.Context, s state.Store, buckets ...string) ([]state.Copy, error) {
-	if err := h.wait(ctx, readCopies); err != nil {
+func (c hangingCatalogue) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
+	if err := c.wait(ctx, readCopies); err != nil {
 		return nil, err
 	}
-	return s.Catalogue().CopiesOf(ctx, buckets...)
+	return c.Catalogue.CopiesOf(ctx, buckets...)
 }
 
-func (h *hangs) putPulled(ctx context.Context, s state.Store, rows []state.Pulled) error {
-	if err := h.wait(ctx, writePulled); err != nil {
+type hangingPulls struct {
+	state.Pulls
+	*hangs
+}
+
+func (p hangingPulls) PutPulled(ctx context.Context, rows ...state.Pulled) error {
+	if err := p.wait(ctx, writePulled); err != nil {
 		return err
 	}
-	return s.Pulls().PutPulled(ctx, rows...)
-}
-
-func (s hangingStore) Catalogue() state.Catalogue {
-	return hangingStoreCatalogue{s.Store.Catalogue(), s}
-}
-
-type hangingStoreCatalogue struct {
-	state.Catalogue
-	of hangingStore
-}
-
-func (s hangingStoreCatalogue) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
-	return s.of.update(ctx, s.of.Store, f)
-}
-
-func (s hangingStoreCatalogue) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
-	return s.of.copiesOf(ctx, s.of.Store, buckets...)
-}
-
-func (s hangingStore) Pulls() state.Pulls { return hangingStorePulls{s.Store.Pulls(), s} }
-
-type hangingStorePulls struct {
-	state.Pulls
-	of hangingStore
-}
-
-func (s hangingStorePulls) PutPulled(ctx context.Context, rows ...state.Pulled) error {
-	return s.of.putPulled(ctx, s.of.Store, rows)
-}
-
-func (s hangingShared) Catalogue() state.Catalogue {
-	return hangingSharedCatalogue{s.Shared.Catalogue(), s}
-}
-
-type hangingSharedCatalogue struct {
-	state.Catalogue
-	of hangingShared
-}
-
-func (s hangingSharedCatalogue) Update(ctx context.Context, f func(state.Tx) error) (state.Seq, error) {
-	return s.of.update(ctx, s.of.Shared, f)
-}
-
-func (s hangingSharedCatalogue) CopiesOf(ctx context.Context, buckets ...string) ([]state.Copy, error) {
-	return s.of.copiesOf(ctx, s.of.Shared, buckets...)
-}
-
-func (s hangingShared) Pulls() state.Pulls { return hangingSharedPulls{s.Shared.Pulls(), s} }
-
-type hangingSharedPulls struct {
-	state.Pulls
-	of hangingShared
-}
-
-func (s hangingSharedPulls) PutPulled(ctx context.Context, rows ...state.Pulled) error {
-	return s.of.putPulled(ctx, s.of.Shared, rows)
+	return p.Pulls.PutPulled(ctx, rows...)
 }
 
 // onBoth runs a test on a Control over either store, whose calls can be made to hang.
