@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,7 +28,6 @@ import (
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
-	"github.com/fado-project/fado/state/sqlite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(testenv.Main(m)) }
@@ -240,30 +238,13 @@ type harness struct {
 // start returns a harness with the given resources declared by the configuration.
 func start(t testing.TB, declared control.Config) *harness {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "fado.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	return startOn(t, store, declared)
+	return startOn(t, admintest.Store(t), declared)
 }
 
 // startOn is start on a given store.
 func startOn(t testing.TB, store state.Store, declared control.Config) *harness {
 	t.Helper()
-	ctl, err := control.New(control.Options{Store: store, Node: "n1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ctl.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(ctl.Close)
-	at, err := ctl.Attach(t.Context(), declared)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(at.Detach)
+	ctl := admintest.Control(t, store, declared)
 	h := &harness{t: t, ctl: ctl, engine: new(fakeEngine), ended: make(chan struct{}), seen: make(map[string]bool)}
 	h.backend = backend{catalogue: catalogueOf(ctl), engine: h.engine.whole(), version: "v0-test", ended: h.ended, history: history.New(time.Hour, 10*time.Second, 1<<20)}
 	h.backend.flows = func(time.Duration) history.Flows { return history.Flows{Seconds: 60} }

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/postgres"
@@ -35,12 +36,7 @@ func Stores(t *testing.T, f func(t *testing.T, s state.Store)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "fado.db")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = s.Close() })
-		f(t, s)
+		f(t, Store(t))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
@@ -51,4 +47,34 @@ func Stores(t *testing.T, f func(t *testing.T, s state.Store)) {
 		t.Cleanup(func() { _ = s.Close() })
 		f(t, s)
 	})
+}
+
+// Store opens an empty SQLite store, until the test ends.
+func Store(t testing.TB) state.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "fado.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// Control runs a control on a store, with what a configuration declares, until the test ends.
+func Control(t testing.TB, store state.Store, declared control.Config) *control.Control {
+	t.Helper()
+	ctl, err := control.New(control.Options{Store: store, Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ctl.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ctl.Close)
+	at, err := ctl.Attach(t.Context(), declared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(at.Detach)
+	return ctl
 }

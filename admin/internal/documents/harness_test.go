@@ -3,7 +3,6 @@ package documents
 import (
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,7 +16,6 @@ import (
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
-	"github.com/fado-project/fado/state/sqlite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(testenv.Main(m)) }
@@ -44,29 +42,12 @@ type harness struct {
 // start returns a harness on a store of its own.
 func start(t testing.TB, declared control.Config) *harness {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "fado.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	return startOn(t, store, declared)
+	return startOn(t, admintest.Store(t), declared)
 }
 
 func startOn(t testing.TB, store state.Store, declared control.Config) *harness {
 	t.Helper()
-	ctl, err := control.New(control.Options{Store: store, Node: "n1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ctl.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(ctl.Close)
-	at, err := ctl.Attach(t.Context(), declared)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(at.Detach)
+	ctl := admintest.Control(t, store, declared)
 	h := &harness{t: t, ctl: ctl, engine: new(fakeEngine)}
 	h.handler = &Handler{
 		Catalogue: struct {
