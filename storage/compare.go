@@ -41,10 +41,9 @@ func sameAttributes(a, b Object) bool {
 		return agree(a.Source.Attributes, b.Attributes)
 	case bIsCopy:
 		return agree(b.Source.Attributes, a.Attributes)
-	case a.Source.ETag != "" && a.Source == b.Source && a.Source.Attributes != "":
-		return agree(a.Attributes, b.Attributes) || agree(a.Source.Attributes, a.Attributes) && agree(b.Source.Attributes, b.Attributes)
 	case a.Source.ETag != "" && a.Source == b.Source:
-		return true
+		was := a.Source.Attributes
+		return was == "" || agree(a.Attributes, b.Attributes) || agree(was, a.Attributes) && agree(was, b.Attributes)
 	default:
 		return agree(a.Attributes, b.Attributes)
 	}
