@@ -392,7 +392,7 @@ func newestOf(ctx context.Context, cs []*candidate) (best *candidate) {
 // newer reports whether users wrote a candidate's object after another's. What was copied by a HEAD knows that
 // time in whole seconds only. Within a second the object that FaDO copied later is the newer one.
 func (c *candidate) newer(ctx context.Context, than *candidate) bool {
-	a, b := modified(c.obj), modified(than.obj)
+	a, b := object.Modified(*c.obj), object.Modified(*than.obj)
 	inSeconds := a.Nanosecond() == 0 || b.Nanosecond() == 0
 	if a.Unix() != b.Unix() || !inSeconds {
 		return a.After(b)

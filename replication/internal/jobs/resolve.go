@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -340,7 +339,7 @@ func (r *resolver) winnerOf(c *conflict) (*candidate, error) {
 	case WinnerNewest:
 		best := c.primary
 		for _, cp := range c.copies {
-			if cp.obj != nil && (best.obj == nil || modified(cp.obj).After(modified(best.obj))) {
+			if cp.obj != nil && (best.obj == nil || object.Modified(*cp.obj).After(object.Modified(*best.obj))) {
 				best = cp
 			}
 		}
@@ -355,14 +354,6 @@ func (r *resolver) winnerOf(c *conflict) (*candidate, error) {
 		}
 		return c.copies[i], nil
 	}
-}
-
-// modified is when an object's content was written by a user.
-func modified(o *storage.Object) time.Time {
-	if !o.Source.ModTime.IsZero() {
-		return o.Source.ModTime
-	}
-	return o.LastModified
 }
 
 // mayLose refuses the key if an object would be lost that people did not give up.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fado-project/fado/replication/internal/object"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -32,9 +33,5 @@ func (c *carry) brought(ctx context.Context, src storage.Object) (bool, error) {
 
 // sameWrite reports whether a copy is of that very write. HEADs tell whole seconds.
 func sameWrite(dst, src storage.Object) bool {
-	at := dst.Source.ModTime
-	if at.IsZero() {
-		at = dst.LastModified
-	}
-	return storage.Compare(src, dst) == storage.Equal && at.Truncate(time.Second).Equal(src.LastModified.Truncate(time.Second))
+	return storage.Compare(src, dst) == storage.Equal && object.Modified(dst).Truncate(time.Second).Equal(src.LastModified.Truncate(time.Second))
 }

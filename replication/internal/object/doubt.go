@@ -72,7 +72,7 @@ func (d *Doubt) LostLatest(ctx context.Context, at Sides, bucket string, ours fu
 			return false, err
 		case !owns:
 			continue
-		case !madeOf(*dst).After(d.newest):
+		case !Modified(*dst).After(d.newest):
 			return false, nil
 		}
 		if found++; found == 1 {
@@ -107,13 +107,13 @@ func MayBeOlder(src, dst *storage.Object) bool {
 // IsOlder reports whether the primary's object is older than what a copy that FaDO made was
 // made of.
 func IsOlder(src, dst storage.Object) bool {
-	return dst.Replica && src.LastModified.Truncate(time.Second).Before(madeOf(dst).Truncate(time.Second))
+	return dst.Replica && src.LastModified.Truncate(time.Second).Before(Modified(dst).Truncate(time.Second))
 }
 
-// madeOf is when the object that a copy was made of was written.
-func madeOf(dst storage.Object) time.Time {
-	if !dst.Source.ModTime.IsZero() {
-		return dst.Source.ModTime
+// Modified is when users wrote an object's content: of a copy, when the object was written that it was made of.
+func Modified(o storage.Object) time.Time {
+	if !o.Source.ModTime.IsZero() {
+		return o.Source.ModTime
 	}
-	return dst.LastModified
+	return o.LastModified
 }
