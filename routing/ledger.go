@@ -1,12 +1,13 @@
 package routing
 
 import (
-	"cmp"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/fado-project/fado/routing/internal/lines"
 )
 
 // Ledger counts, for the audit, what is done with objects of buckets' rules: invocations that
@@ -32,14 +33,17 @@ type ledgerShard struct {
 	_      [64]byte // shards don't share cache lines
 }
 
-// LedgerKind says what was counted.
-type LedgerKind uint8
+// What is counted, and the lines that come out.
+type (
+	LedgerKind = lines.Kind
+	LedgerLine = lines.Line
+)
 
-// What a Ledger counts.
+// The kinds: invocations, what policies did not allow, and objects copied through this instance.
 const (
-	Invoked LedgerKind = iota // invocations, by where they ran and what storage they read from
-	Refused                   // what policies did not allow
-	Carried                   // objects copied through this instance
+	Invoked = lines.Invoked
+	Refused = lines.Refused
+	Carried = lines.Carried
 )
 
 // ledgerKey names a count. The entry stands for the bucket; nil: of any.
@@ -54,25 +58,6 @@ type ledgerKey struct {
 }
 
 type ledgerSum struct{ count, bytes int64 }
-
-// LedgerLine is what was counted of one thing.
-type LedgerLine struct {
-	Kind LedgerKind
-	// Bucket and Prefix of the rule; Any: of more buckets than are kept apart.
-	Bucket, Prefix string
-	Any            bool
-	Policy         string
-	// Allowed are the clusters that the policy allowed then, sorted.
-	Allowed []string
-	// From is where the bytes are read, To where the function ran, or the copy is. Where this
-	// instance was not to carry bytes To is its own cluster.
-	From, To string
-	// Via is the cluster that this instance was in when it carried bytes.
-	Via string
-	// By is what refused: routing, or the guard of what is copied and served.
-	By           string
-	Count, Bytes int64
-}
 
 // Enable turns counting on or off.
 func (l *Ledger) Enable(on bool) { l.on.Store(on) }
@@ -161,17 +146,10 @@ func (l *Ledger) add(k ledgerKey, bytes int64) {
 	sum.count, sum.bytes = sum.count+1, sum.bytes+bytes
 }
 
-// ledgerLines is how many lines of a kind keep their buckets when a ledger is read: those with
-// most.
-const ledgerLines = 256
-
 // Take returns what was counted since the last time, in order, and how much found no room. Lines
 // that are given are added to it.
-func (l *Ledger) Take(s *Snapshot, more ...LedgerLine) (lines []LedgerLine, lost int64) {
-	sums := make(map[ledgerLine]*LedgerLine)
-	for _, line := range more {
-		merge(sums, line)
-	}
+func (l *Ledger) Take(s *Snapshot, more ...LedgerLine) (found []LedgerLine, lost int64) {
+	sums := lines.Of(more...)
 	for i := range l.shards {
 		shard := &l.shards[i]
 		shard.mu.Lock()
@@ -182,59 +160,10 @@ func (l *Ledger) Take(s *Snapshot, more ...LedgerLine) (lines []LedgerLine, lost
 		for k, sum := range counts {
 			line := s.tables.ledgerLine(k)
 			line.Count, line.Bytes = sum.count, sum.bytes
-			merge(sums, line)
+			sums.Add(line)
 		}
 	}
-	return shorten(sums), lost
-}
-
-// ledgerLine is what tells lines apart.
-type ledgerLine struct {
-	kind                             LedgerKind
-	bucket, prefix, policy, from, to string
-	by, via, allowed                 string
-	any                              bool
-}
-
-func (n *LedgerLine) name() ledgerLine {
-	return ledgerLine{n.Kind, n.Bucket, n.Prefix, n.Policy, n.From, n.To, n.By, n.Via, strings.Join(n.Allowed, " "), n.Any}
-}
-
-func merge(sums map[ledgerLine]*LedgerLine, line LedgerLine) {
-	name := line.name()
-	if sum := sums[name]; sum != nil {
-		sum.Count, sum.Bytes = sum.Count+line.Count, sum.Bytes+line.Bytes
-		return
-	}
-	sums[name] = &line
-}
-
-// shorten keeps the lines with most apart by bucket, and adds the others up by policy.
-func shorten(sums map[ledgerLine]*LedgerLine) []LedgerLine {
-	all := make([]*LedgerLine, 0, len(sums))
-	for _, line := range sums {
-		all = append(all, line)
-	}
-	slices.SortFunc(all, func(a, b *LedgerLine) int { return cmp.Or(cmp.Compare(b.Count, a.Count), compareLines(a, b)) })
-	short := make(map[ledgerLine]*LedgerLine)
-	var kept [Carried + 1]int
-	for _, line := range all {
-		if kept[line.Kind]++; kept[line.Kind] > ledgerLines {
-			line.Bucket, line.Prefix, line.Any = "", "", true
-		}
-		merge(short, *line)
-	}
-	lines := make([]LedgerLine, 0, len(short))
-	for _, line := range short {
-		lines = append(lines, *line)
-	}
-	slices.SortFunc(lines, func(a, b LedgerLine) int { return compareLines(&a, &b) })
-	return lines
-}
-
-func compareLines(a, b *LedgerLine) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.Policy, b.Policy),
-		cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), cmp.Compare(a.By, b.By), cmp.Compare(a.Via, b.Via), slices.Compare(a.Allowed, b.Allowed))
+	return sums.Shorten(), lost
 }
 
 // ledgerLine names what a key stands for. Ids never change what they stand for.
