@@ -121,7 +121,7 @@ func (s *Status) explainLosses(bucket string, st BucketStatus) {
 
 // batchedFrom is the share of all buckets (one in so many) from which on reading
 // everything once is cheaper than asking for each bucket.
-const batchedFrom = 50
+const batchedFrom = 4
 
 // Buckets tells the status of many buckets at the cost of few reads of the store; unknown
 // buckets are left out.
