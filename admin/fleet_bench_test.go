@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/fado-project/fado/admin/internal/fleet"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
@@ -74,15 +75,37 @@ func benchmarkFleet(b *testing.B, store state.Store, n int) {
 		}
 	}
 	h := startOn(b, store, cfg)
+	b.Run("look", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := new(fleet.Looks).Get(b.Context(), h.ctl.Status); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("index", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			look, err := new(fleet.Looks).Get(b.Context(), h.ctl.Status)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			s := fleet.Search{Snapshot: h.ctl.Router().Snapshot(), Fleet: look, OriginOf: func(bucket string) control.Origin { return h.backend.catalogue.Origin(catalog.KindBucket, bucket) }}
+			if _, total := s.Ordered(fleet.ByState); total != n {
+				b.Fatalf("%d of %d buckets", total, n)
+			}
+		}
+	})
+	middle := fmt.Sprintf("b-%06d", n/2)
 	for name, path := range map[string]string{
-		"page":           "/fado/buckets?limit=200&after=b-050000",
-		"page,bare":      "/fado/buckets?limit=200&after=b-050000&status=false",
+		"page":           "/fado/buckets?limit=200&after=" + middle,
+		"page,bare":      "/fado/buckets?limit=200&after=" + middle + "&status=false",
 		"search,few":     "/fado/buckets?limit=200&q=777",
 		"search,many":    "/fado/buckets?limit=200&q=b-0",
 		"search,default": "/fado/buckets?q=b-0",
-		"cluster":        "/fado/buckets?limit=200&cluster=c1&after=b-050000",
+		"cluster":        "/fado/buckets?limit=200&cluster=c1&after=" + middle,
 		"state":          "/fado/buckets?limit=200&state=ok",
-		"matrix":         "/fado/matrix?limit=200&after=b-050000",
+		"matrix":         "/fado/matrix?limit=200&after=" + middle,
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

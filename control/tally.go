@@ -2,9 +2,7 @@ package control
 
 import (
 	"context"
-	"slices"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
@@ -55,13 +53,27 @@ func (s *Status) judgeAll(ctx context.Context, logs []state.Backlog, f func(buck
 		of[l.Bucket] = append(of[l.Bucket], l)
 	}
 	troubled, snap := s.issues.buckets(), s.c.router.Snapshot()
-	snap.Buckets(func(bucket string) bool {
-		st, reasons := s.judgeFromMemory(snap, bucket, troubled, of[bucket])
-		f(bucket, st, reasons, of[bucket])
+	notOK := make(map[string]struct{})
+	snap.Views(func(view routing.BucketView) bool {
+		bucket := view.Name()
+		logs := of[bucket]
+		_, trouble := troubled[bucket]
+		st, reasons := BucketOK, []Reason(nil)
+		if trouble || len(logs) > 0 || !view.Settled() {
+			st, reasons = s.judgeFromMemory(snap, view, trouble, logs)
+		}
+		if len(reasons) > 0 {
+			notOK[bucket] = struct{}{}
+			s.date(bucket, reasons)
+		}
+		f(bucket, st, reasons, logs)
 		return ctx.Err() == nil
 	})
-	s.since.Keep(func(bucket string) bool { return snap.Of(bucket).Rules() != nil })
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.since.Keep(func(bucket string) bool { _, found := notOK[bucket]; return found })
+	return nil
 }
 
 func addCount(sums map[string]int64, bucket string, n int64) {
@@ -80,32 +92,19 @@ func (t *Tally) count(bucket, is string, reasons []Reason, _ []state.Backlog) {
 
 // judgeFromMemory judges a bucket by its copies in the snapshot, which have the state of the
 // store's rows.
-func (s *Status) judgeFromMemory(snap *routing.Snapshot, bucket string, troubled map[string]struct{}, logs []state.Backlog) (st string, reasons []Reason) {
+func (s *Status) judgeFromMemory(snap *routing.Snapshot, view routing.BucketView, trouble bool, logs []state.Backlog) (st string, reasons []Reason) {
 	var stuck []Issue
-	if _, ok := troubled[bucket]; ok {
-		stuck = s.issues.of(bucket)
+	if trouble {
+		stuck = s.issues.of(view.Name())
 	}
-	status := BucketStatus{Primary: snap.Of(bucket).Primary()}
+	status := BucketStatus{Primary: view.Primary()}
 	for _, l := range logs {
 		status.Conflicts += l.Conflicts
 	}
-	copies := snap.Of(bucket).Copies()
-	if len(stuck) == 0 && len(logs) == 0 && status.Primary != "" && len(copies) > 0 && !slices.ContainsFunc(copies, func(c catalog.Copy) bool { return unsettled(snap, c) }) {
-		s.date(bucket, nil)
-		return BucketOK, nil
-	}
-	rows := make([]state.Copy, len(copies))
-	for i, c := range copies {
-		rows[i] = state.Copy{Bucket: bucket, Copy: c}
+	var rows []state.Copy
+	for _, c := range view.Copies() {
+		rows = append(rows, state.Copy{Bucket: view.Name(), Copy: c})
 	}
 	status.Copies = copyStatuses(snap, rows, logs)
-	st, reasons = judge(snap, status, found(stuck), logs)
-	s.date(bucket, reasons)
-	return st, reasons
-}
-
-// unsettled says whether a copy keeps its bucket from being ok.
-func unsettled(snap *routing.Snapshot, c catalog.Copy) bool {
-	live := snap.ClusterState(c.Cluster)
-	return c.State != catalog.CopySynced || live != nil && live.Storage() == routing.StorageDown
+	return judge(snap, status, found(stuck), logs)
 }

@@ -19,6 +19,44 @@ type BucketView struct {
 // Of returns the view of a bucket.
 func (s *Snapshot) Of(bucket string) BucketView { return BucketView{s, s.buckets.get(bucket)} }
 
+// Known says whether there is such a bucket. Name, PoliciesIn and ClustersIn are of known ones only.
+func (b BucketView) Known() bool { return b.entry != nil }
+
+// Name returns the bucket's.
+func (b BucketView) Name() string { return b.entry.name() }
+
+// Settled says whether the bucket has a primary, and every copy is synced in a storage that is not down.
+func (b BucketView) Settled() bool {
+	if b.entry == nil || b.entry.primaryOf(0) == 0 {
+		return false
+	}
+	n := b.entry.copies()
+	for i := range n {
+		c := b.entry.copyAt(i)
+		if at := b.snap.tables.site(c.cluster); c.state() != catalog.CopySynced || at != nil && at.live.Storage() == StorageDown {
+			return false
+		}
+	}
+	return n > 0
+}
+
+// PoliciesIn returns, appended to dst, the policy of each rule; ClustersIn the cluster of each copy, of any
+// rule and in any state.
+func (b BucketView) PoliciesIn(dst []string) []string {
+	for i := range 1 + len(b.entry.rules()) {
+		dst = append(dst, b.snap.tables.policyName(b.entry.policyOf(i)))
+	}
+	return dst
+}
+
+// ClustersIn is described with PoliciesIn.
+func (b BucketView) ClustersIn(dst []string) []string {
+	for i := range b.entry.copies() {
+		dst = append(dst, b.snap.tables.clusterIDs.names[b.entry.copyAt(i).cluster])
+	}
+	return dst
+}
+
 // Rules returns the rules of a bucket: the one of prefix "" first, then its prefix rules sorted by prefix, each
 // with the name of its policy (the default resolved). Nil for an unknown bucket.
 func (b BucketView) Rules() []catalog.PrefixRule {

@@ -98,6 +98,11 @@ func (s *Snapshot) Buckets(f func(name string) bool) {
 	s.buckets.all(func(en *entry) bool { return f(en.name()) })
 }
 
+// Views calls f with the view of every bucket, in no order, until f returns false. It saves finding each.
+func (s *Snapshot) Views(f func(BucketView) bool) {
+	s.buckets.all(func(en *entry) bool { return f(BucketView{s, en}) })
+}
+
 // Len returns how many resources of a kind there are; the built-in policy counts.
 func (s *Snapshot) Len(k catalog.Kind) int {
 	switch k {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fado-project/fado/control"
@@ -45,8 +46,9 @@ type Fleet struct {
 	// Behind has the buckets with objects on their way.
 	Behind map[string]Behind
 
-	once    sync.Once
-	indexed *index
+	once sync.Once
+	// indexed is that of an earlier look until it is made on first use.
+	indexed atomic.Pointer[index]
 }
 
 // Behind is what all copies of a bucket are behind by.
@@ -137,6 +139,9 @@ func (f *Looks) refresh(of Judger) {
 
 // keepLook takes a look up. The caller holds mu.
 func (f *Looks) keepLook(of Judger, look *Fleet, took time.Duration) {
+	if f.last != nil {
+		look.indexed.Store(f.last.indexed.Load())
+	}
 	f.last, f.of, f.took, f.due = look, of, took, time.Now().Add(max(every, share*took))
 }
 
@@ -169,8 +174,8 @@ func lookAt(ctx context.Context, of Judger) (*Fleet, error) {
 
 // index returns the look's, made on first use.
 func (f *Fleet) index(snap *routing.Snapshot, of Origins) *index {
-	f.once.Do(func() { f.indexed = newIndex(snap, f.NotOK, of) })
-	return f.indexed
+	f.once.Do(func() { f.indexed.Store(newIndex(snap, f.NotOK, of, f.indexed.Load())) })
+	return f.indexed.Load()
 }
 
 // keep takes a bucket up among the worst while it is one of the first by name.

@@ -17,6 +17,7 @@ type index struct {
 	rows []row // sorted by name
 	// policies and clusters are the sets that rows refer to: most buckets share one.
 	policies, clusters sets
+	names              []string // room to read in
 }
 
 type row struct {
@@ -35,10 +36,21 @@ var (
 type sets struct {
 	all  [][]string
 	byID map[string]uint32
+	// last are the names that were asked for last, as they were given, and number is their set's.
+	last   []string
+	number uint32
 }
 
 // id returns the number of a set, of which the caller keeps the slice.
 func (s *sets) id(names []string) uint32 {
+	if s.byID == nil || !slices.Equal(names, s.last) {
+		s.last = append(s.last[:0], names...)
+		s.number = s.find(names)
+	}
+	return s.number
+}
+
+func (s *sets) find(names []string) uint32 {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	key := strings.Join(names, "\x00")
@@ -65,26 +77,15 @@ func (s *sets) with(name string) []bool {
 	return has
 }
 
-// newIndex indexes the buckets of a snapshot; notOK has the names of those of each state but ok.
-func newIndex(snap *routing.Snapshot, notOK map[string][]string, of Origins) *index {
+// newIndex indexes the buckets of a snapshot; notOK has the names of those of each state but ok. The
+// index before, if there is one, saves sorting while no bucket comes or goes.
+func newIndex(snap *routing.Snapshot, notOK map[string][]string, of Origins, before *index) *index {
 	ix := &index{rows: make([]row, 0, snap.Len(catalog.KindBucket))}
-	var names []string
-	snap.Buckets(func(bucket string) bool {
-		r := row{name: bucket, state: uint8(slices.Index(states, control.BucketOK)), origin: uint8(slices.Index(origins, of(bucket)))}
-		names = names[:0]
-		for _, rule := range snap.Of(bucket).Rules() {
-			names = append(names, rule.Policy)
-		}
-		r.policies = ix.policies.id(names)
-		names = names[:0]
-		for _, c := range snap.Of(bucket).Copies() {
-			names = append(names, c.Cluster)
-		}
-		r.clusters = ix.clusters.id(names)
-		ix.rows = append(ix.rows, r)
-		return true
-	})
-	slices.SortFunc(ix.rows, func(a, b row) int { return strings.Compare(a.name, b.name) })
+	if !ix.readInOrderOf(before, snap, of) {
+		ix.rows = ix.rows[:0]
+		snap.Views(func(b routing.BucketView) bool { ix.add(b, of); return true })
+		slices.SortFunc(ix.rows, func(a, b row) int { return strings.Compare(a.name, b.name) })
+	}
 	for state, found := range notOK {
 		for _, bucket := range found {
 			if i, known := ix.find(bucket); known {
@@ -93,6 +94,30 @@ func newIndex(snap *routing.Snapshot, notOK map[string][]string, of Origins) *in
 		}
 	}
 	return ix
+}
+
+// readInOrderOf reads the buckets of an index again; false where there are others now.
+func (ix *index) readInOrderOf(before *index, snap *routing.Snapshot, of Origins) bool {
+	if before == nil || len(before.rows) != snap.Len(catalog.KindBucket) {
+		return false
+	}
+	for i := range before.rows {
+		b := snap.Of(before.rows[i].name)
+		if !b.Known() {
+			return false
+		}
+		ix.add(b, of)
+	}
+	return true
+}
+
+func (ix *index) add(b routing.BucketView, of Origins) {
+	r := row{name: b.Name(), state: uint8(slices.Index(states, control.BucketOK)), origin: uint8(slices.Index(origins, of(b.Name())))}
+	ix.names = b.PoliciesIn(ix.names[:0])
+	r.policies = ix.policies.id(ix.names)
+	ix.names = b.ClustersIn(ix.names[:0])
+	r.clusters = ix.clusters.id(ix.names)
+	ix.rows = append(ix.rows, r)
 }
 
 func (ix *index) find(bucket string) (int, bool) {

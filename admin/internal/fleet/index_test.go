@@ -58,6 +58,16 @@ func TestSearchesAreAlike(t *testing.T) {
 		for _, notOK := range look.NotOK {
 			slices.Sort(notOK)
 		}
+		if older := rapid.SliceOfDistinct(rapid.OneOf(rapid.SampledFrom(append(names, "a0")), rapid.StringMatching("[ab][0-9]")), rapid.ID[string]).Draw(t, "older names"); len(older) > 0 {
+			look.indexed.Store(newIndex(routing.NewSnapshot().Edit(func(e *routing.Editor) {
+				for _, name := range older {
+					e.PutBucket(&catalog.Bucket{Name: name, Policy: "p0"})
+				}
+			}), nil, evenByConfig, nil))
+		}
+		if rapid.Bool().Draw(t, "same names before") {
+			look.indexed.Store(newIndex(snap, map[string][]string{control.BucketStuck: names}, evenByConfig, nil))
+		}
 		pick := func(of []string) string { return rapid.SampledFrom(append([]string{""}, of...)).Draw(t, "filter") }
 		k := Key{State: pick(states), Policy: pick(policies), Cluster: pick(clusters), Part: pick([]string{"a", "b1", "ab"})}
 		k.Origin = control.Origin(pick([]string{string(control.OriginAPI), string(control.OriginConfig)}))
