@@ -47,6 +47,8 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, path string) 
 		h.passesOf(state.PassSession, strings.TrimPrefix(path, "/sessions"), c)(w, r)
 	case path == "/tokens" || strings.HasPrefix(path, "/tokens/"):
 		h.passesOf(state.PassToken, strings.TrimPrefix(path, "/tokens"), c)(w, r)
+	case path == "/fado/events" && r.Method == http.MethodGet:
+		h.streams.hold(w, r, c, func(r *http.Request) { h.gateway.Serve(w, admin.As(below(r, path), c.audited(r)), c.Role) })
 	case strings.HasPrefix(path, "/fado/"):
 		h.gateway.Serve(w, admin.As(below(r, path), c.audited(r)), c.Role)
 	default:

@@ -1,10 +1,12 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fado-project/fado/admin"
@@ -59,12 +61,11 @@ func (ss *streams) serve(w http.ResponseWriter, r *http.Request, c *caller) {
 		admin.WriteError(w, http.StatusServiceUnavailable, "the fado app is starting")
 		return
 	}
-	who := c.How + " " + c.Name + " " + c.ID
-	if !ss.rooms.enter(who) {
-		admin.WriteError(w, http.StatusServiceUnavailable, "too many streams: close a tab")
+	leave, ok := ss.enter(w, c)
+	if !ok {
 		return
 	}
-	defer ss.rooms.leave(who)
+	defer leave()
 	sub := app.Control().Events().Subscribe(streamRoom)
 	defer sub.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -72,6 +73,46 @@ func (ss *streams) serve(w http.ResponseWriter, r *http.Request, c *caller) {
 	s := &frames{w: w, rc: http.NewResponseController(w), version: app.Version()}
 	_ = ss.follow(r, s, sub) // the answer has begun: there is no error left to give
 	_ = s.rc.SetWriteDeadline(time.Time{})
+}
+
+// enter takes a place for a stream of a caller, which leave gives back; where there is none, the
+// request is answered.
+func (ss *streams) enter(w http.ResponseWriter, c *caller) (leave func(), ok bool) {
+	who := c.How + " " + c.Name + " " + c.ID
+	if !ss.rooms.enter(who) {
+		admin.WriteError(w, http.StatusServiceUnavailable, "too many streams: close a tab")
+		return nil, false
+	}
+	return func() { ss.rooms.leave(who) }, true
+}
+
+// hold has tell answer with a stream of its own, whose request ends when the caller may no longer.
+func (ss *streams) hold(w http.ResponseWriter, r *http.Request, c *caller, tell func(*http.Request)) {
+	leave, ok := ss.enter(w, c)
+	if !ok {
+		return
+	}
+	defer leave()
+	var looks sync.WaitGroup
+	defer looks.Wait()
+	ctx, end := context.WithCancel(r.Context())
+	defer end()
+	looks.Go(func() {
+		defer end()
+		beat := time.NewTicker(beatEvery)
+		defer beat.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-beat.C:
+				if ss.still(r) != nil {
+					return
+				}
+			}
+		}
+	})
+	tell(r.WithContext(ctx))
 }
 
 // follow writes frames until the browser leaves or may no longer.

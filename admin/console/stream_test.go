@@ -3,14 +3,62 @@ package console
 import (
 	"bufio"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/fado-project/fado/admin"
 	"github.com/fado-project/fado/control"
 )
+
+// endless stands for the API where it tells events: its answer ends with the request.
+type endless struct{}
+
+func (endless) Serve(w http.ResponseWriter, r *http.Request, _ admin.Role) {
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
+// Events of the API are a stream as well: it ends with the session, which has so many of them.
+func TestEventsEndWithTheSession(t *testing.T) {
+	w := newWorld(t)
+	h := w.console(nil)
+	h.gateway = endless{}
+	b := w.browser(h)
+	b.signIn("vera")
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = h.ServeHTTP(rw, r, nil) }))
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cookie := b.cookie
+	open := func() *http.Response {
+		t.Helper()
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+"/api/fado/events", nil)
+		req.AddCookie(cookie)
+		resp, err := srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	var all []*http.Response
+	for range maxStreamsPer {
+		all = append(all, open())
+	}
+	if resp := open(); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("one more is answered with %d", resp.StatusCode)
+	}
+	b.want(204, b.do("DELETE", "/api/session", ""))
+	for _, resp := range all {
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatalf("events do not end with the session: %v", err)
+		}
+	}
+}
 
 // The stream sums up what changed, and ends with the session.
 func TestStream(t *testing.T) {
