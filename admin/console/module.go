@@ -38,7 +38,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if _, err := ctx.App("fado"); err != nil {
 		return fmt.Errorf("fado_console: %w", err)
 	}
-	return h.provision(ctx.Logger(), admin.NewGateway(ctx.Logger()))
+	if err := h.provision(ctx.Logger(), admin.NewGateway(ctx.Logger())); err != nil {
+		return err
+	}
+	h.streams.ended = ctx.Done()
+	return nil
 }
 
 func (h *Handler) provision(log *zap.Logger, gateway *admin.Gateway) error {

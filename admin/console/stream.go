@@ -52,6 +52,8 @@ type streams struct {
 	rooms *rooms
 	// still says whether the caller of a stream may go on.
 	still func(*http.Request) error
+	// ended closes when the configuration that has these streams stops running; nil for never.
+	ended <-chan struct{}
 }
 
 // serve tells a browser what changed, summed up, so that it knows what to read again.
@@ -131,6 +133,8 @@ func (ss *streams) follow(r *http.Request, s *frames, sub *control.Subscription)
 		select {
 		case <-r.Context().Done():
 			return r.Context().Err()
+		case <-ss.ended: // the browser asks the next configuration
+			return nil
 		case e, ok := <-sub.C:
 			if !ok {
 				return nil
