@@ -113,6 +113,7 @@ func (h *Handler) makeToken(w http.ResponseWriter, r *http.Request, c *caller) {
 		h.refuse(w, err)
 		return
 	}
+	h.passes.expire(r.Context(), store) // what is void is not listed, so nobody could make room for another
 	if all, err := store.Passes().ListPasses(r.Context(), state.PassToken); err != nil {
 		h.refuse(w, err)
 		return

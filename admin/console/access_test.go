@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fado-project/fado/state"
 )
 
 // passes returns what a list of sessions or tokens has.
@@ -121,4 +123,26 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 	}
 	// A form can't send what is read as JSON.
 	b.want(403, b.do("POST", "/api/tokens", `{}`, "Content-Type", "text/plain"))
+}
+
+// Tokens that have expired take no room from others: nobody sees them, to revoke them.
+func TestExpiredTokensLeaveRoom(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser(w.console(nil))
+	b.signIn("ada")
+	for i := range maxTokens {
+		p := state.Pass{
+			Kind: state.PassToken, Sum: fmt.Sprint("sum", i), ID: fmt.Sprint("id", i), Name: "ci", Role: "viewer", How: "ada",
+			Created: w.now, Used: w.now, Until: w.now.Add(time.Minute),
+		}
+		if err := w.store.Passes().PutPass(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.want(409, b.do("POST", "/api/tokens", `{"name":"ci","role":"viewer","days":1}`))
+	w.now = w.now.Add(2 * time.Minute)
+	if all := b.passes("/api/tokens"); len(all) != 0 {
+		t.Errorf("%d are listed", len(all))
+	}
+	b.want(201, b.do("POST", "/api/tokens", `{"name":"ci","role":"viewer","days":1}`))
 }

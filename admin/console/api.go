@@ -205,8 +205,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *state.Pass) {
 	if former, err := h.bySession(r); err == nil && former != nil {
 		_, _ = store.Passes().DeletePass(r.Context(), state.PassSession, former.ID)
 	}
-	// What is void is of no use to anyone: what stays a while longer does no harm.
-	_ = store.Passes().ExpirePasses(r.Context(), now, now.Add(-time.Duration(h.SessionIdle)))
+	h.passes.expire(r.Context(), store)
 	who := &caller{Name: p.Name, Role: admin.Role(p.Role), How: p.How, Until: until, ID: p.ID}
 	if err := h.passes.recordSession(r, audit.SignedIn, who); err != nil { // before it can be used
 		h.refuse(w, err)

@@ -131,6 +131,12 @@ func (ps *passes) touch(ctx context.Context, store state.Store, p state.Pass) {
 	}
 }
 
+// expire removes what is void. It is of no use to anyone: what stays a while longer does no harm.
+func (ps *passes) expire(ctx context.Context, store state.Store) {
+	now := ps.now()
+	_ = store.Passes().ExpirePasses(ctx, now, now.Add(-ps.idle))
+}
+
 // record puts on record what someone does to a session.
 func (ps *passes) record(r *http.Request, c *caller, b audit.SessionBody) error {
 	ctl, err := ps.control()
