@@ -150,6 +150,7 @@ func (h *Handler) deletePass(w http.ResponseWriter, r *http.Request, kind state.
 	}
 	gone, err := store.Passes().DeletePass(r.Context(), kind, id)
 	if err == nil && gone {
+		h.passes.seen.forgetID(id)
 		event := map[state.PassKind]audit.SessionEvent{state.PassSession: audit.SignedOut, state.PassToken: audit.TokenRevoked}[kind]
 		err = h.passes.record(r, c, audit.SessionBody{Event: event, Session: id, Address: address(r)})
 	}

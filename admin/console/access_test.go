@@ -146,3 +146,34 @@ func TestExpiredTokensLeaveRoom(t *testing.T) {
 	}
 	b.want(201, b.do("POST", "/api/tokens", `{"name":"ci","role":"viewer","days":1}`))
 }
+
+// A session that an admin ended, or that another took the place of, does not come back while the database is away.
+func TestEndedSessionsStayEnded(t *testing.T) {
+	w := newWorld(t)
+	h := w.console(nil)
+	vera, ada := w.browser(h), w.browser(h)
+	vera.signIn("vera")
+	ada.signIn("ada")
+	former, current := *vera.cookie, ""
+	if vera.as() != "viewer" {
+		t.Fatal("not signed in")
+	}
+	vera.signIn("vera")
+	if vera.as() != "viewer" {
+		t.Fatal("not signed in")
+	}
+	for _, p := range ada.passes("/api/sessions") {
+		if p.Name == "vera" {
+			current = p.ID
+		}
+	}
+	ada.want(204, ada.do("DELETE", "/api/sessions/"+current, ""))
+	w.away.Store(true)
+	if as := vera.as(); as != "" {
+		t.Errorf("a session that was ended is that of a %s", as)
+	}
+	vera.cookie = &former
+	if as := vera.as(); as != "" {
+		t.Errorf("a session that another took the place of is that of a %s", as)
+	}
+}

@@ -203,7 +203,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *state.Pass) {
 	}
 	p.Kind, p.Sum, p.ID, p.Created, p.Used, p.Until = state.PassSession, sum, newID(), now, now, until
 	if former, err := h.bySession(r); err == nil && former != nil {
-		_, _ = store.Passes().DeletePass(r.Context(), state.PassSession, former.ID)
+		if _, err := store.Passes().DeletePass(r.Context(), state.PassSession, former.ID); err == nil {
+			h.passes.seen.forgetID(former.ID)
+		}
 	}
 	h.passes.expire(r.Context(), store)
 	who := &caller{Name: p.Name, Role: admin.Role(p.Role), How: p.How, Until: until, ID: p.ID}

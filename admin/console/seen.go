@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/fado-project/fado/state"
@@ -40,4 +41,11 @@ func (c *sessionCache) forget(sum string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.bySum, sum)
+}
+
+// forgetID is forget by the public name of a pass.
+func (c *sessionCache) forgetID(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.bySum, func(_ string, p state.Pass) bool { return p.ID == id })
 }
