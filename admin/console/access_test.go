@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/fado-project/fado/state"
 )
 
@@ -175,5 +177,20 @@ func TestEndedSessionsStayEnded(t *testing.T) {
 	vera.cookie = &former
 	if as := vera.as(); as != "" {
 		t.Errorf("a session that another took the place of is that of a %s", as)
+	}
+}
+
+// A sign-in at one console leaves alone who is signed in at another, whose sessions live longer without use.
+func TestSessionsOfOtherConsolesStay(t *testing.T) {
+	w := newWorld(t)
+	users := []*User{{"ola", hashes["ola"], "operator"}, {"ada", hashes["ada"], "admin"}}
+	long := w.console(&Handler{Users: users, SessionIdle: caddy.Duration(8 * time.Hour)})
+	short := w.console(&Handler{Users: users, SessionIdle: caddy.Duration(5 * time.Minute)})
+	ola, ada := w.browser(long), w.browser(short)
+	ola.signIn("ola")
+	w.now = w.now.Add(2 * time.Hour)
+	ada.signIn("ada")
+	if as := ola.as(); as != "operator" {
+		t.Errorf("the session is that of %q", as)
 	}
 }

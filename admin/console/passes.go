@@ -131,10 +131,11 @@ func (ps *passes) touch(ctx context.Context, store state.Store, p state.Pass) {
 	}
 }
 
-// expire removes what is void. It is of no use to anyone: what stays a while longer does no harm.
+// expire removes what is void. It is of no use to anyone: what stays a while longer does no harm. How long
+// sessions live without use is each console's own, and several may share the store.
 func (ps *passes) expire(ctx context.Context, store state.Store) {
 	now := ps.now()
-	_ = store.Passes().ExpirePasses(ctx, now, now.Add(-ps.idle))
+	_ = store.Passes().ExpirePasses(ctx, now, now.Add(-maxSession))
 }
 
 // record puts on record what someone does to a session.
