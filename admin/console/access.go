@@ -68,7 +68,7 @@ func (h *Handler) listPasses(w http.ResponseWriter, r *http.Request, kind state.
 	}
 	views := []passView{}
 	for _, p := range all {
-		if h.passes.valid(p) {
+		if p = h.passes.bounded(p); h.passes.valid(p) {
 			views = append(views, viewPass(p, c))
 		}
 	}

@@ -194,3 +194,23 @@ func TestSessionsOfOtherConsolesStay(t *testing.T) {
 		t.Errorf("the session is that of %q", as)
 	}
 }
+
+// A configuration that gives sessions less time gives it to those that there are, too.
+func TestSessionsKeepToTheConfigurationOfNow(t *testing.T) {
+	w := newWorld(t)
+	users := []*User{{"ola", hashes["ola"], "operator"}}
+	before := w.console(&Handler{Users: users, SessionIdle: caddy.Duration(24 * time.Hour), SessionAbsolute: caddy.Duration(maxSession)})
+	b := w.browser(before)
+	b.signIn("ola")
+	b.h = w.console(&Handler{Users: users, SessionIdle: caddy.Duration(2 * time.Hour), SessionAbsolute: caddy.Duration(2 * time.Hour)})
+	for range 2 {
+		w.now = w.now.Add(59 * time.Minute)
+		if as := b.as(); as != "operator" {
+			t.Fatalf("it is that of %q before its time", as)
+		}
+	}
+	w.now = w.now.Add(3 * time.Minute)
+	if as := b.as(); as != "" {
+		t.Errorf("it goes on as %s behind its time", as)
+	}
+}

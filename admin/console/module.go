@@ -64,7 +64,7 @@ func (h *Handler) provision(log *zap.Logger, gateway *admin.Gateway) error {
 	h.BasePath = strings.TrimRight(h.BasePath, "/")
 	h.limit = newLimiter()
 	app, now := func() (App, error) { return h.app() }, func() time.Time { return h.now() }
-	h.passes = &passes{app: app, now: now, idle: time.Duration(h.SessionIdle), seen: newSessionCache()}
+	h.passes = &passes{app: app, now: now, idle: time.Duration(h.SessionIdle), absolute: time.Duration(h.SessionAbsolute), seen: newSessionCache()}
 	h.streams = &streams{app: app, now: now, rooms: newRooms(), still: func(r *http.Request) error {
 		_, err := h.callerOf(r)
 		return err

@@ -46,9 +46,9 @@ const maxSecret = 200
 type passes struct {
 	app func() (App, error)
 	now func() time.Time
-	// idle is how long a session lives without use.
-	idle time.Duration
-	seen *sessionCache
+	// idle is how long a session lives without use, absolute how long at most.
+	idle, absolute time.Duration
+	seen           *sessionCache
 }
 
 // store returns the running app's.
@@ -102,11 +102,19 @@ func (ps *passes) find(ctx context.Context, kind state.PassKind, secret string) 
 	default:
 		ps.seen.put(p)
 	}
-	if p.Kind != kind || !ps.valid(p) {
+	if p = ps.bounded(p); p.Kind != kind || !ps.valid(p) {
 		return nil, nil
 	}
 	ps.touch(ctx, store, p)
 	return &p, nil
+}
+
+// bounded is a pass as long as it may live: a session may be of a configuration that allowed more.
+func (ps *passes) bounded(p state.Pass) state.Pass {
+	if most := p.Created.Add(ps.absolute); p.Kind == state.PassSession && most.Before(p.Until) {
+		p.Until = most
+	}
+	return p
 }
 
 // valid says whether a pass is one still.
