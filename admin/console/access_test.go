@@ -214,3 +214,16 @@ func TestSessionsKeepToTheConfigurationOfNow(t *testing.T) {
 		t.Errorf("it goes on as %s behind its time", as)
 	}
 }
+
+// What is remembered of failed attempts is small, whatever they name.
+func TestLimiterRemembersLittle(t *testing.T) {
+	w := newWorld(t)
+	h := w.console(nil)
+	b := w.browser(h)
+	b.want(401, b.do("POST", "/api/session", `{"user":"`+strings.Repeat("n", 10_000)+`","password":"x"}`))
+	for key := range h.limit.struck {
+		if len(key) > 2*maxName {
+			t.Errorf("a key has %d bytes", len(key))
+		}
+	}
+}

@@ -158,7 +158,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, in signInInput) 
 		p, err := h.passes.takeLink(r.Context(), in.Code)
 		return p, wrongLink, err
 	}
-	name, from := "name "+in.User, "address "+address(r)
+	name, from := "name "+in.User[:min(len(in.User), maxName)], "address "+address(r) // no user has a longer name
 	keys := []string{from}
 	if in.Token == "" {
 		keys = append(keys, name)
