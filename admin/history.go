@@ -111,13 +111,15 @@ func seriesAsked(c *call) ([]nodeSeries, error) {
 		}
 	}
 	var all []nodeSeries
+	seen := make(map[nodeSeries]bool)
 	for _, node := range nodes {
-		for _, name := range wanted(c.R.URL.Query()["series"], namesOf(c.history, node)) {
+		for _, name := range history.Select(c.R.URL.Query()["series"], namesOf(c.history, node)) {
 			s := nodeSeries{history.SeriesID{Node: node, Name: name}, node}
 			if node == "" || shared(name) {
 				s = nodeSeries{history.SeriesID{Name: name}, own}
 			}
-			if !slices.Contains(all, s) {
+			if !seen[s] {
+				seen[s] = true
 				all = append(all, s)
 			}
 		}
@@ -173,27 +175,6 @@ func historyOf(c *call) error {
 		v.Series[i] = seriesView{s.node, s.id.Name, views(columns.Values[i], func(v float64) measured { return measured(v) })}
 	}
 	return c.Reply(http.StatusOK, v)
-}
-
-// wanted are the series asked for: a name that ends with a point stands for all that begin
-// with it, and nothing for all.
-func wanted(asked, all []string) []string {
-	if len(asked) == 0 {
-		return all
-	}
-	var names []string
-	for _, a := range asked {
-		if !strings.HasSuffix(a, ".") {
-			names = append(names, a)
-			continue
-		}
-		for _, name := range all {
-			if strings.HasPrefix(name, a) {
-				names = append(names, name)
-			}
-		}
-	}
-	return names
 }
 
 // measured is a value; NaN, where none is known, is null in JSON.
