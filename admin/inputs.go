@@ -30,5 +30,8 @@ func parseInputs(buckets, objects, data []string) ([]routing.Input, error) {
 			return nil, request.Bad("query parameter \"data\": %q: expected s3://bucket/key or s3://bucket/", ref)
 		}
 	}
+	if len(inputs) > maxInputs {
+		return nil, request.Bad("%d inputs: expected %d at most, which is what data_aware takes", len(inputs), maxInputs)
+	}
 	return inputs, nil
 }

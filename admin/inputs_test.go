@@ -2,6 +2,7 @@ package admin
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +29,9 @@ func TestParseInputs(t *testing.T) {
 		"data":                  {data: []string{"s3://a/k%20l", "s3://b/", "s3://c", "s3://d/p/"}, want: []routing.Input{object("a", "k l"), {Bucket: "b"}, {Bucket: "c"}, {Bucket: "d", Key: "p/", Scope: routing.ScopePrefix}}},
 		"an object of nothing":  {objects: []string{"k"}, fails: `"bucket"`},
 		"data elsewhere":        {data: []string{"gs://a/k"}, fails: "s3://bucket/key"},
+		"too many buckets":      {buckets: []string{"a" + strings.Repeat(",a", maxInputs)}, fails: "1000"},
+		"too many objects":      {buckets: []string{"a"}, objects: slices.Repeat([]string{"k"}, maxInputs+1), fails: "1000"},
+		"too much data":         {data: slices.Repeat([]string{"s3://a/k"}, maxInputs+1), fails: "1000"},
 		"data without bucket":   {data: []string{"s3:///k"}, fails: "s3://bucket/key"},
 	} {
 		t.Run(name, func(t *testing.T) {
