@@ -25,3 +25,20 @@ func TestPurges(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 }
+
+// A purge that can't go on needs people: the summary tells of it, as GET /fado/ does.
+func TestStuckPurgesNeedAttention(t *testing.T) {
+	h := withCopies(t)
+	h.engine.stuck = []replication.Failure{{Bucket: "gone", Cluster: "c2", Error: "purging: away", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
+	if reason := h.do("GET", "/fado/", "").want(200).at("reason"); reason != "bucket gone can't be purged in c2: purging: away" {
+		t.Errorf("the overview says %v", reason)
+	}
+	var v summaryView
+	h.do("GET", "/fado/summary", "").want(200).json(&v)
+	for _, a := range v.Attention {
+		if a.Kind == "purge" && a.Name == "gone" && v.Status == "degraded" {
+			return
+		}
+	}
+	t.Errorf("%s, %+v", v.Status, v.Attention)
+}

@@ -64,7 +64,7 @@ var stateNames = map[string][]string{
 	"storageStatusView.state": {"up", "down", "unknown"},
 	"summaryView.status":      {"ok", "degraded"},
 	"clusterSumView.storage":  {"", "up", "down", "unknown"},
-	"attentionView.kind":      {"replication", "store", "cluster", "function", "bucket"},
+	"attentionView.kind":      {"replication", "store", "cluster", "function", "bucket", "purge"},
 	"MatrixRowView.state":     {control.BucketOK, control.BucketSyncing, control.BucketStuck, control.BucketConflict},
 	"overview.status":         {"ok", "degraded"},
 	"overview.store":          {"sqlite", "postgres"},

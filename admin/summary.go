@@ -40,7 +40,7 @@ type stateCounts struct {
 
 // attentionView is one thing that needs people.
 type attentionView struct {
-	// Kind is replication, store, cluster, function or bucket.
+	// Kind is replication, store, cluster, function, bucket or purge.
 	Kind string `json:"kind"`
 	// The bucket's name, or the cluster's.
 	Name    string       `json:"name"`
@@ -122,6 +122,11 @@ func summary(c *call) error {
 		v.attend("replication", "", "paused", reasonView{Code: "paused", Text: "Replication is paused: nothing is copied, on any instance.", Action: "resume-replication"})
 	}
 	v.attendClusters(g.snap)
+	for _, f := range c.engine.reports.StuckPurges() {
+		v.attend("purge", f.Bucket, "failed", reasonView{
+			Code: "purge-failing", Text: "The data of bucket " + f.Bucket + ", which is forgotten, can't be removed from " + f.Cluster + ": " + f.Error, Cluster: f.Cluster, Since: momentOf(f.Since),
+		})
+	}
 	look, err := c.fleets.Get(c.R.Context(), c.catalogue)
 	if err != nil {
 		if v.Trouble == "" {

@@ -969,10 +969,10 @@ export interface components {
         };
         Attention: {
             /**
-             * @description Kind is replication, store, cluster, function or bucket.
+             * @description Kind is replication, store, cluster, function, bucket or purge.
              * @enum {string}
              */
-            kind: "replication" | "store" | "cluster" | "function" | "bucket";
+            kind: "replication" | "store" | "cluster" | "function" | "bucket" | "purge";
             /** @description The bucket's name, or the cluster's. */
             name: string;
             /** @description why */
