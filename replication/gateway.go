@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -348,10 +349,14 @@ func (g *Gateway) write(ctx context.Context, s *site.Site, p *guard.Pass, w *Use
 	if !noted {
 		return out, nil // refused before the storage had it all
 	}
-	if err := g.note(context.WithoutCancel(ctx), w, f.Size, 0); err != nil {
+	rows := g.rows(w, f.Size)
+	if err := g.ctl.Pending.AddEverywhere(context.WithoutCancel(ctx), rows...); err != nil {
 		return nil, err
 	}
-	return out, g.stillWriter(ctx, w)
+	if err := g.stillWriter(ctx, w); err != nil {
+		return out, err
+	}
+	return out, g.noteUnseen(ctx, w, f.Size, rows)
 }
 
 // intend notes what a write is about to change. A primary that is moving refuses what it does not
@@ -384,14 +389,7 @@ func (g *Gateway) send(ctx context.Context, s *site.Site, w storage.Writer, f *s
 
 // note makes rows of what a write changes, due after a while.
 func (g *Gateway) note(ctx context.Context, w *UserWrite, size int64, after time.Duration) error {
-	if len(w.Keys) == 0 {
-		return nil
-	}
-	events := make([]queue.Event, len(w.Keys))
-	for i, k := range w.Keys {
-		events[i] = queue.Event{Cluster: w.Cluster, Event: storage.Event{Bucket: w.Bucket, Key: k, Size: size, Removed: true}}
-	}
-	rows := g.intake.RowsFor(events)
+	rows := g.rows(w, size)
 	if after > 0 {
 		due := g.now().Add(after)
 		for i := range rows {
@@ -399,6 +397,26 @@ func (g *Gateway) note(ctx context.Context, w *UserWrite, size int64, after time
 		}
 	}
 	return g.ctl.Pending.AddEverywhere(ctx, rows...)
+}
+
+// rows are those of what a write changes.
+func (g *Gateway) rows(w *UserWrite, size int64) []state.Pending {
+	events := make([]queue.Event, len(w.Keys))
+	for i, k := range w.Keys {
+		events[i] = queue.Event{Cluster: w.Cluster, Event: storage.Event{Bucket: w.Bucket, Key: k, Size: size, Removed: true}}
+	}
+	return g.intake.RowsFor(events)
+}
+
+// noteUnseen makes rows for copies that this instance has only heard of since it made those it noted: another
+// instance may have made them of what was there before the write.
+func (g *Gateway) noteUnseen(ctx context.Context, w *UserWrite, size int64, noted []state.Pending) error {
+	known := make(map[ids.Object]bool, len(noted))
+	for _, r := range noted {
+		known[ids.ObjectIn(r.Bucket, r.Key, r.Cluster)] = true
+	}
+	unseen := slices.DeleteFunc(g.rows(w, size), func(r state.Pending) bool { return known[ids.ObjectIn(r.Bucket, r.Key, r.Cluster)] })
+	return g.ctl.Pending.AddEverywhere(context.WithoutCancel(ctx), unseen...)
 }
 
 // stillWriter refuses to acknowledge a write to what another instance has made a former

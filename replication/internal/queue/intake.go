@@ -58,6 +58,7 @@ type Intake struct {
 	router  *routing.Router
 	pending Pending
 	sites   *site.Sites
+	catchUp func(ctx context.Context) error
 	now     func() time.Time
 	log     *zap.Logger
 	// live stores the rows of live events; workers may begin while it does.
@@ -84,7 +85,7 @@ const (
 
 func newIntake(o Options) *Intake {
 	return &Intake{
-		router: o.Router, pending: o.Pending, sites: o.Sites, now: o.Now, log: o.Log,
+		router: o.Router, pending: o.Pending, sites: o.Sites, catchUp: o.CatchUp, now: o.Now, log: o.Log,
 		live:   func(ctx context.Context, rows []state.Pending) error { return o.Pending.Add(ctx, rows...) },
 		seen:   memory.New[ids.Object, storage.Object](recentMax, recentFor, o.Now),
 		events: make(chan Event, eventRoom), gaps: o.Gaps,
@@ -140,6 +141,10 @@ func (n *Intake) Waiting() int { return int(n.inHand.Load()) }
 // Hints notes changes. It returns once the rows are durable and every instance routes by
 // them; unknown buckets are ignored.
 func (n *Intake) Hints(ctx context.Context, hints ...Hint) error {
+	// Another instance may have made a copy of what was there before, of which this one has not heard yet.
+	if err := n.catchUp(ctx); err != nil {
+		return err
+	}
 	snap := n.router.Snapshot()
 	var events []Event
 	for _, h := range hints {
