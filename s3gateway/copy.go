@@ -37,7 +37,7 @@ func newCopier(c writer, to string) (*copier, error) {
 	f := content
 	if s.Version != "" {
 		f = history
-	} else if c.r.Header.Get("X-Amz-Copy-Source-If-Match") != "" || c.r.Header.Get("X-Amz-Copy-Source-If-None-Match") != "" {
+	} else if conditional(c.r.Header, wire.CopySource+"-") {
 		f = onlySame
 	}
 	holders, err := c.readers(routing.Input{Bucket: s.Bucket, Key: s.Key, Scope: routing.ScopeObject}, f)
@@ -189,8 +189,8 @@ func (k *copier) copyAcross(query url.Values, rng string) error {
 func (k *copier) openSource(rng string) (*storage.Answer, error) {
 	c := k.c
 	h := make(http.Header)
-	for _, cond := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
-		if v := c.r.Header.Get("X-Amz-Copy-Source-" + cond); v != "" {
+	for _, cond := range conditions {
+		if v := c.r.Header.Get(wire.CopySource + "-" + cond); v != "" {
 			h.Set(cond, v)
 		}
 	}

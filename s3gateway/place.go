@@ -27,7 +27,7 @@ const (
 	content fidelity = iota
 	// preferSame: copies that show ETags, versions and times as the primary does come first.
 	preferSame
-	// onlySame: the request names an ETag or a part.
+	// onlySame: the request names an ETag, a time or a part.
 	onlySame
 	// history: the request is about versions. Copies follow removals of single versions at
 	// their scans, so the primary comes first, and others answer only while it is away.

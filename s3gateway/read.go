@@ -34,10 +34,18 @@ func need(r *http.Request, query url.Values) fidelity {
 	if query.Has("versionId") {
 		return history
 	}
-	if query.Has("partNumber") || r.Header.Get("If-Match") != "" || r.Header.Get("If-None-Match") != "" {
+	if query.Has("partNumber") || conditional(r.Header, "") {
 		return onlySame
 	}
 	return content
+}
+
+// conditions are headers by which a storage judges a request: by an ETag or a time that it may not have kept.
+var conditions = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
+
+// conditional reports whether a request has a condition, which a prefix begins the name of.
+func conditional(h http.Header, prefix string) bool {
+	return slices.ContainsFunc(conditions, func(name string) bool { return h.Get(prefix+name) != "" })
 }
 
 // firstWait bounds the wait for a storage while there is another one to ask.
@@ -214,7 +222,7 @@ func (d delivery) resume(a *storage.Answer, sent int64, cause error, others []ro
 			zap.String("to", next.Cluster), zap.Int64("sent", sent), zap.Error(cause))
 		rest := f
 		rest.Header = f.Header.Clone()
-		for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		for _, name := range conditions {
 			rest.Header.Del(name)
 		}
 		rest.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", first+sent, first+total-1))

@@ -3,9 +3,13 @@ package s3gateway
 import (
 	"bytes"
 	"context"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"github.com/fado-project/fado/catalog"
 )
 
 // A copy at a storage that can't keep ETags shows the primary's.
@@ -76,5 +80,40 @@ func TestUploadIsCompletedAtVersitygw(t *testing.T) {
 	w.must(err)
 	if got := w.get("bkt", "big"); got != string(body) {
 		t.Errorf("%d bytes, want %d", len(got), len(body))
+	}
+}
+
+// A condition on a time is judged where the time is kept that clients are told: a copy at a storage that keeps
+// none is newer than its original.
+func TestConditionsOnTimes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(h *Handler) { h.Cluster = "c2" })
+	w.cluster("c1", minioA.Server(t))
+	w.cluster("c2", versA.Server(t))
+	w.policy("one", 1, "c1", "c2")
+	w.policy("both", 2, "c1", "c2")
+	w.bucket("bkt", "one", "c1")
+	w.bucket("other", "one", "c2")
+	w.put("bkt", "k", "content")
+	_, h, _ := w.do(http.MethodHead, "/bkt/k", nil, "")
+	told := h.Get("Last-Modified")
+	at, err := http.ParseTime(told)
+	w.must(err)
+	w.await("another second", func() bool { return time.Since(at) > 2*time.Second })
+	w.apply(&catalog.Bucket{Name: "bkt", Policy: "both", Primary: "c1"})
+	w.awaitOK("bkt")
+	w.awaitCopy("bkt", "k", "c2")
+	if _, h, _ = w.do(http.MethodHead, "/bkt/k", nil, ""); h.Get("X-Fado-Cluster") != "c2" || h.Get("Last-Modified") != told {
+		t.Fatalf("%v, want the time %s from c2", h, told)
+	}
+	if status, _, body := w.do(http.MethodGet, "/bkt/k", http.Header{"If-Unmodified-Since": {told}}, ""); status != http.StatusOK {
+		t.Errorf("a read: %d %s", status, body)
+	}
+	if status, _, body := w.do(http.MethodGet, "/bkt/k", http.Header{"If-Modified-Since": {told}}, ""); status != http.StatusNotModified {
+		t.Errorf("a read of what the client has: %d %s", status, body)
+	}
+	source := http.Header{"X-Amz-Copy-Source": {"/bkt/k"}, "X-Amz-Copy-Source-If-Unmodified-Since": {told}}
+	if status, _, body := w.do(http.MethodPut, "/other/k", source, ""); status != http.StatusOK {
+		t.Errorf("a copy: %d %s", status, body)
 	}
 }
