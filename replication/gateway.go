@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -356,7 +355,11 @@ func (g *Gateway) write(ctx context.Context, s *site.Site, p *guard.Pass, w *Use
 	if err := g.stillWriter(ctx, w); err != nil {
 		return out, err
 	}
-	return out, g.noteUnseen(ctx, w, f.Size, rows)
+	// Another instance may have made copies of what was there before, of which this one has only heard now.
+	if unseen := queue.Unseen(g.rows(w, f.Size), rows); len(unseen) > 0 {
+		err = g.ctl.Pending.AddEverywhere(context.WithoutCancel(ctx), unseen...)
+	}
+	return out, err
 }
 
 // intend notes what a write is about to change. A primary that is moving refuses what it does not
@@ -406,17 +409,6 @@ func (g *Gateway) rows(w *UserWrite, size int64) []state.Pending {
 		events[i] = queue.Event{Cluster: w.Cluster, Event: storage.Event{Bucket: w.Bucket, Key: k, Size: size, Removed: true}}
 	}
 	return g.intake.RowsFor(events)
-}
-
-// noteUnseen makes rows for copies that this instance has only heard of since it made those it noted: another
-// instance may have made them of what was there before the write.
-func (g *Gateway) noteUnseen(ctx context.Context, w *UserWrite, size int64, noted []state.Pending) error {
-	known := make(map[ids.Object]bool, len(noted))
-	for _, r := range noted {
-		known[ids.ObjectIn(r.Bucket, r.Key, r.Cluster)] = true
-	}
-	unseen := slices.DeleteFunc(g.rows(w, size), func(r state.Pending) bool { return known[ids.ObjectIn(r.Bucket, r.Key, r.Cluster)] })
-	return g.ctl.Pending.AddEverywhere(context.WithoutCancel(ctx), unseen...)
 }
 
 // stillWriter refuses to acknowledge a write to what another instance has made a former

@@ -94,6 +94,7 @@ func TestAnInstanceThatIsBehindAcknowledges(t *testing.T) {
 }
 
 func behind(t *testing.T, change func(*fleet, *Engine) error) {
+	t.Helper()
 	f := newFleet(t, 0, Settings{})
 	f.ctl, f.eng, _ = f.joinLate(Settings{Workers: 4, NoEventFeed: true, ScanInterval: time.Hour})
 	f.store = f.ctl.Store()

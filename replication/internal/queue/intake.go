@@ -141,34 +141,63 @@ func (n *Intake) Waiting() int { return int(n.inHand.Load()) }
 // Hints notes changes. It returns once the rows are durable and every instance routes by
 // them; unknown buckets are ignored.
 func (n *Intake) Hints(ctx context.Context, hints ...Hint) error {
-	// Another instance may have made a copy of what was there before, of which this one has not heard yet.
-	if err := n.catchUp(ctx); err != nil {
+	events := func() (all []Event) {
+		snap := n.router.Snapshot()
+		for _, h := range hints {
+			all = append(all, h.in(snap)...)
+		}
+		return all
+	}
+	if err := n.everywhere(ctx, events); err != nil {
 		return err
 	}
-	snap := n.router.Snapshot()
-	var events []Event
-	for _, h := range hints {
-		snap.Clusters(func(c *catalog.Cluster) bool {
-			if c.Storage == nil || (h.Cluster != "" && h.Cluster != c.Name) {
-				return true
-			}
-			if bucket, ok := strings.CutPrefix(h.Physical, c.Storage.BucketPrefix); ok && bucket != "" {
-				for _, key := range append([]string{h.Key}, h.Or...) {
-					events = append(events, Event{Cluster: c.Name, Event: storage.Event{Bucket: bucket, Key: key, Size: h.Size}})
-				}
-			}
-			return true
-		})
-	}
-	if err := n.pending.AddEverywhere(ctx, n.RowsFor(events)...); err != nil {
-		return err
-	}
-	for _, ev := range events {
+	for _, ev := range events() {
 		if s := n.sites.Known(ev.Cluster); s != nil {
 			s.Feed.Hinted(n.now())
 		}
 	}
 	return nil
+}
+
+// in tells the events that a hint may stand for.
+func (h Hint) in(snap *routing.Snapshot) (events []Event) {
+	snap.Clusters(func(c *catalog.Cluster) bool {
+		if c.Storage == nil || (h.Cluster != "" && h.Cluster != c.Name) {
+			return true
+		}
+		if bucket, ok := strings.CutPrefix(h.Physical, c.Storage.BucketPrefix); ok && bucket != "" {
+			for _, key := range append([]string{h.Key}, h.Or...) {
+				events = append(events, Event{Cluster: c.Name, Event: storage.Event{Bucket: bucket, Key: key, Size: h.Size}})
+			}
+		}
+		return true
+	})
+	return events
+}
+
+// everywhere makes rows of events, which every instance routes by when it returns: of the copies that are
+// known at once, then of those that another instance has made meanwhile of what was there before.
+func (n *Intake) everywhere(ctx context.Context, events func() []Event) error {
+	rows := n.RowsFor(events())
+	if err := n.pending.AddEverywhere(ctx, rows...); err != nil {
+		return err
+	}
+	if err := n.catchUp(ctx); err != nil {
+		return err
+	}
+	if unseen := Unseen(n.RowsFor(events()), rows); len(unseen) > 0 {
+		return n.pending.AddEverywhere(ctx, unseen...)
+	}
+	return nil
+}
+
+// Unseen returns those rows of objects that are not among others.
+func Unseen(rows, others []state.Pending) []state.Pending {
+	known := make(map[ids.Object]bool, len(others))
+	for _, r := range others {
+		known[ids.ObjectIn(r.Bucket, r.Key, r.Cluster)] = true
+	}
+	return slices.DeleteFunc(rows, func(r state.Pending) bool { return known[ids.ObjectIn(r.Bucket, r.Key, r.Cluster)] })
 }
 
 // Noted is the hook of a gateway through which users write: it is called with a key that
@@ -181,8 +210,9 @@ func (n *Intake) Hints(ctx context.Context, hints ...Hint) error {
 //
 // Buckets that FaDO does not know are ignored.
 func (n *Intake) Noted(ctx context.Context, bucket, key, cluster string, size int64) error {
-	rows := n.RowsFor([]Event{{Cluster: cluster, Event: storage.Event{Bucket: bucket, Key: key, Size: size, Removed: true}}})
-	return n.pending.AddEverywhere(ctx, rows...)
+	return n.everywhere(ctx, func() []Event {
+		return []Event{{Cluster: cluster, Event: storage.Event{Bucket: bucket, Key: key, Size: size, Removed: true}}}
+	})
 }
 
 // lateEvents bounds the events on their way into the store, and kept while it takes none;

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -164,6 +165,40 @@ func TestNoted(t *testing.T) {
 	w.b.set(func() { w.b.err = errStore })
 	if err := w.Intake.Noted(t.Context(), bkt, "k2", "c1", 5); err == nil {
 		t.Error("a write whose row is not stored may be acknowledged")
+	}
+}
+
+// A copy that another instance made meanwhile is out of date as well, and knowing of it keeps none waiting that
+// is known.
+func TestCopiesNotHeardOf(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	defer w.sites.Close()
+	for name, note := range map[string]func() error{
+		"a hint":  func() error { return w.Intake.Hints(t.Context(), Hint{Physical: bkt, Key: "a hint"}) },
+		"a write": func() error { return w.Intake.Noted(t.Context(), bkt, "a write", "c1", 5) },
+	} {
+		w.rows(catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}, catalog.Copy{Cluster: "c2", State: catalog.CopySynced})
+		w.Intake.catchUp = func(context.Context) error {
+			if _, ok := w.b.row(name, "c2"); !ok {
+				t.Errorf("%s: the copy that is known waits for others", name)
+			}
+			w.rows(
+				catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}, catalog.Copy{Cluster: "c2", State: catalog.CopySynced},
+				catalog.Copy{Cluster: "c3", State: catalog.CopySynced},
+			)
+			return nil
+		}
+		if err := note(); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := w.b.row(name, "c3"); !ok || !w.router.Pending.Has(bkt, name, "c3") {
+			t.Errorf("%s: the new copy counts as current", name)
+		}
+		w.Intake.catchUp = func(context.Context) error { return errStore }
+		if err := note(); !errors.Is(err, errStore) {
+			t.Errorf("%s: acknowledged by one that may not know all copies: %v", name, err)
+		}
 	}
 }
 
