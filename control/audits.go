@@ -94,11 +94,10 @@ func (s *Audits) due(ctx context.Context, store state.Store) (bool, error) {
 	if err != nil || len(last) == 1 && last[0].Kind == audit.Checkpoint {
 		return false, err
 	}
-	recent, err := store.Audits().AuditRecords(ctx, state.AuditFilter{Kind: audit.Checkpoint, Since: s.c.now().Add(-checkpointAge)}, 0)
-	if err != nil || len(recent) == 0 {
-		return true, err
-	}
-	return head.Seq-recent[len(recent)-1].Seq >= checkpointRecords, nil
+	recent, err := store.Audits().AuditRecords(ctx, state.AuditFilter{
+		Kind: audit.Checkpoint, Since: s.c.now().Add(-checkpointAge), After: head.Seq - checkpointRecords,
+	}, 1)
+	return len(recent) == 0, err
 }
 
 // Session puts on record that someone signs in or out; who is in the context.

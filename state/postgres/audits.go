@@ -101,9 +101,12 @@ func scanAudit(rows pgx.Rows) (r audit.Record, err error) {
 	return r, nil
 }
 
+// trimAudit names the kind, so that the index of checkpoints serves it.
+const trimAudit = "DELETE FROM fado.audit WHERE seq < (SELECT max(seq) FROM fado.audit WHERE kind = '" + string(audit.Checkpoint) + "' AND at < $1)"
+
 func (s audits) TrimAudit(ctx context.Context, before time.Time) (n int64, err error) {
 	err = s.db.read(ctx, "trimming audit records", func(ctx context.Context, q querier) error {
-		tag, err := q.Exec(ctx, `DELETE FROM fado.audit WHERE seq < (SELECT max(seq) FROM fado.audit WHERE kind = $1 AND at < $2)`, string(audit.Checkpoint), before.UnixMilli())
+		tag, err := q.Exec(ctx, trimAudit, before.UnixMilli())
 		n = tag.RowsAffected()
 		return err
 	})

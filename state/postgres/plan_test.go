@@ -136,6 +136,7 @@ func TestPlans(t *testing.T) {
 		"page of uploads":     {"SELECT bucket, key, cluster FROM fado.uploads WHERE (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"b3", blob("k"), "c1", stored.PageRows}},
 		"changes":             {"SELECT seq FROM fado.changes WHERE seq > $1 AND seq <= coalesce((SELECT seq FROM fado.changes WHERE seq > $1 ORDER BY seq, ord LIMIT 1 OFFSET $2), 9223372036854775807) ORDER BY seq, ord", []any{90_000, 100}},
 		"audit records":       {"SELECT seq FROM fado.audit WHERE seq > $1 AND ($2 = '' OR kind = $2) ORDER BY seq LIMIT $3", []any{50_000, "", 100}},
+		"trim audit":          {trimAudit, []any{50_000}},
 		"delete range":        {"DELETE FROM fado.pending WHERE bucket = $1 AND key >= $2 AND key < $3 AND cluster = $4", []any{"b1", blob("a"), blob("b"), "c1"}},
 	} {
 		tx, err := s.db.pool.Begin(ctx)

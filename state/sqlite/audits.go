@@ -107,9 +107,12 @@ func scanAudit(rows *sql.Rows) (r audit.Record, err error) {
 	return r, nil
 }
 
+// lastCheckpoint names the kind, so that the index of checkpoints serves it.
+const lastCheckpoint = "SELECT coalesce(max(seq), 0) FROM audit WHERE kind = '" + string(audit.Checkpoint) + "' AND at < ?"
+
 func (s audits) TrimAudit(ctx context.Context, before time.Time) (n int64, err error) {
 	err = s.db.write(ctx, "trimming audit records", durable, func(w *writer) error {
-		root, _, err := one[int64](w, "SELECT coalesce(max(seq), 0) FROM audit WHERE kind = ? AND at < ?", string(audit.Checkpoint), before.UnixMilli())
+		root, _, err := one[int64](w, lastCheckpoint, before.UnixMilli())
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,5 @@
+-- +goose Up
+-- +goose StatementBegin
+-- Where records may be cut off: few of many, looked for every minute.
+CREATE INDEX audit_checkpoints ON fado.audit (seq) WHERE kind = 'checkpoint';
+-- +goose StatementEnd
