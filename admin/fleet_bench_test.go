@@ -12,6 +12,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/postgres"
 	"github.com/fado-project/fado/state/sqlite"
@@ -75,13 +76,18 @@ func benchmarkFleet(b *testing.B, store state.Store, n int) {
 		}
 	}
 	h := startOn(b, store, cfg)
-	b.Run("look", func(b *testing.B) {
+	look := func(b *testing.B) {
 		for b.Loop() {
 			if _, err := new(fleet.Looks).Get(b.Context(), h.ctl.Status); err != nil {
 				b.Fatal(err)
 			}
 		}
-	})
+	}
+	b.Run("look", look)
+	storage := h.ctl.Router().Snapshot().ClusterState("c2")
+	storage.SetStorage(routing.StorageDown)
+	b.Run("look,all stuck", look)
+	storage.SetStorage(routing.StorageUp)
 	b.Run("index", func(b *testing.B) {
 		for b.Loop() {
 			b.StopTimer()

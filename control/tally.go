@@ -19,61 +19,25 @@ type Tally struct {
 // Trouble is why a bucket needs people.
 type Trouble struct{ State, Reason string }
 
-// Tally judges every bucket from memory and from what the store sums of pending rows, as
-// [Status.Bucket] does one. It takes about a microsecond a bucket.
+// Tally sums [Status.Judge] up.
 func (s *Status) Tally(ctx context.Context) (Tally, error) {
-	logs, err := s.c.store().Queue().Backlogs(ctx, "")
-	if err != nil {
-		return Tally{}, err
-	}
 	t := Tally{
 		States:  map[string]int{BucketOK: 0, BucketSyncing: 0, BucketStuck: 0, BucketConflict: 0},
 		Trouble: make(map[string]Trouble), Conflicts: make(map[string]int64), HeldDeletes: make(map[string]int64),
 	}
-	for _, l := range logs {
+	return t, s.Judge(ctx, t.count)
+}
+
+// count notes a bucket's state.
+func (t *Tally) count(j Judged) {
+	t.States[j.State]++
+	if j.State == BucketStuck || j.State == BucketConflict {
+		t.Trouble[j.Bucket] = Trouble{State: j.State, Reason: texts(j.Reasons())}
+	}
+	for _, l := range j.Logs {
 		addCount(t.Conflicts, l.Bucket, l.Conflicts)
 		addCount(t.HeldDeletes, l.Bucket, l.HeldDeletes)
 	}
-	return t, s.judgeAll(ctx, logs, t.count)
-}
-
-// Judge tells f every bucket's state with its reasons, in no particular order, as Tally counts
-// them, and the backlogs of its copies.
-func (s *Status) Judge(ctx context.Context, f func(bucket, is string, reasons []Reason, logs []state.Backlog)) error {
-	logs, err := s.c.store().Queue().Backlogs(ctx, "")
-	if err != nil {
-		return err
-	}
-	return s.judgeAll(ctx, logs, f)
-}
-
-func (s *Status) judgeAll(ctx context.Context, logs []state.Backlog, f func(bucket, is string, reasons []Reason, logs []state.Backlog)) error {
-	of := make(map[string][]state.Backlog)
-	for _, l := range logs {
-		of[l.Bucket] = append(of[l.Bucket], l)
-	}
-	troubled, snap := s.issues.buckets(), s.c.router.Snapshot()
-	notOK := make(map[string]struct{})
-	snap.Views(func(view routing.BucketView) bool {
-		bucket := view.Name()
-		logs := of[bucket]
-		_, trouble := troubled[bucket]
-		st, reasons := BucketOK, []Reason(nil)
-		if trouble || len(logs) > 0 || !view.Settled() {
-			st, reasons = s.judgeFromMemory(snap, view, trouble, logs)
-		}
-		if len(reasons) > 0 {
-			notOK[bucket] = struct{}{}
-			s.date(bucket, reasons)
-		}
-		f(bucket, st, reasons, logs)
-		return ctx.Err() == nil
-	})
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.since.Keep(func(bucket string) bool { _, found := notOK[bucket]; return found })
-	return nil
 }
 
 func addCount(sums map[string]int64, bucket string, n int64) {
@@ -82,13 +46,59 @@ func addCount(sums map[string]int64, bucket string, n int64) {
 	}
 }
 
-// count notes a bucket's state.
-func (t *Tally) count(bucket, is string, reasons []Reason, _ []state.Backlog) {
-	t.States[is]++
-	if is == BucketStuck || is == BucketConflict {
-		t.Trouble[bucket] = Trouble{State: is, Reason: texts(reasons)}
-	}
+// Judged is a bucket's state, as [Status.Bucket] tells it, by memory and by what the store sums of pending rows.
+type Judged struct {
+	Bucket, State string
+	// Reasons tells them while the call lasts that it is given to.
+	Reasons func() []Reason
+	// Logs are the backlogs of its copies.
+	Logs []state.Backlog
 }
+
+// Judge tells f every bucket's state, in no particular order. It takes a fraction of a microsecond for a bucket that
+// is ok, or of which all that is wrong is a storage that is down, and a few for others.
+func (s *Status) Judge(ctx context.Context, f func(Judged)) error {
+	logs, err := s.c.store().Queue().Backlogs(ctx, "")
+	if err != nil {
+		return err
+	}
+	of := make(map[string][]state.Backlog)
+	for _, l := range logs {
+		of[l.Bucket] = append(of[l.Bucket], l)
+	}
+	troubled, snap := s.issues.buckets(), s.c.router.Snapshot()
+	dated := make(map[string]struct{})
+	snap.Views(func(view routing.BucketView) bool {
+		bucket := view.Name()
+		logs := of[bucket]
+		_, trouble := troubled[bucket]
+		is := view.Condition()
+		if trouble || len(logs) > 0 {
+			is = routing.Unsettled
+		}
+		switch is {
+		case routing.Settled:
+			f(Judged{bucket, BucketOK, noReasons, nil})
+		case routing.Down: // routing knows since when
+			f(Judged{bucket, BucketStuck, func() []Reason { _, why := s.judgeFromMemory(snap, view, false, nil); return why }, nil})
+		default:
+			st, reasons := s.judgeFromMemory(snap, view, trouble, logs)
+			if len(reasons) > 0 {
+				dated[bucket] = struct{}{}
+				s.date(bucket, reasons)
+			}
+			f(Judged{bucket, st, func() []Reason { return reasons }, logs})
+		}
+		return ctx.Err() == nil
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.since.Keep(func(bucket string) bool { _, found := dated[bucket]; return found })
+	return nil
+}
+
+func noReasons() []Reason { return nil }
 
 // judgeFromMemory judges a bucket by its copies in the snapshot, which have the state of the
 // store's rows.
@@ -101,9 +111,10 @@ func (s *Status) judgeFromMemory(snap *routing.Snapshot, view routing.BucketView
 	for _, l := range logs {
 		status.Conflicts += l.Conflicts
 	}
-	var rows []state.Copy
-	for _, c := range view.Copies() {
-		rows = append(rows, state.Copy{Bucket: view.Name(), Copy: c})
+	copies := view.Copies()
+	rows := make([]state.Copy, len(copies))
+	for i, c := range copies {
+		rows[i] = state.Copy{Bucket: view.Name(), Copy: c}
 	}
 	status.Copies = copyStatuses(snap, rows, logs)
 	return judge(snap, status, found(stuck), logs)

@@ -11,7 +11,7 @@ import (
 	"github.com/fado-project/fado/state"
 )
 
-// The tally judges every bucket as its status does.
+// Every bucket is judged as its status tells, with the same reasons, and the tally is their sum.
 func TestTallyIsTheSumOfTheStatuses(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	w := newWorld(t)
@@ -45,35 +45,50 @@ func TestTallyIsTheSumOfTheStatuses(t *testing.T) {
 		if down {
 			w.Router().Snapshot().ClusterState("c2").SetStorage(routing.StorageDown)
 		}
-		got, err := w.Status.Tally(t.Context())
+		got := make(map[string]control.Judged)
+		err := w.Status.Judge(t.Context(), func(j control.Judged) {
+			reasons := j.Reasons()
+			j.Reasons = func() []control.Reason { return reasons }
+			got[j.Bucket] = j
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, conflicts := make(map[string]int), int64(0)
+		tally, err := w.Status.Tally(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, conflicts, held := make(map[string]int), 0, 0
 		for _, b := range buckets {
 			st, err := w.Status.Bucket(t.Context(), b)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want[st.State]++
-			if conflicts += st.Conflicts; got.Conflicts[b] != st.Conflicts {
-				t.Errorf("%s: %d conflicts, want %d", b, got.Conflicts[b], st.Conflicts)
+			found[st.State]++
+			if now := got[b]; now.State != st.State || fmt.Sprint(now.Reasons()) != fmt.Sprint(st.Reasons) {
+				t.Errorf("%s: %s, %v, want %s, %v", b, now.State, now.Reasons(), st.State, st.Reasons)
+			}
+			if tally.Conflicts[b] != st.Conflicts {
+				t.Errorf("%s: %d conflicts, want %d", b, tally.Conflicts[b], st.Conflicts)
 			}
 			trouble := st.State == control.BucketStuck || st.State == control.BucketConflict
-			if now := got.Trouble[b]; trouble && (now.State != st.State || now.Reason == "") || !trouble && now.State != "" {
+			if now := tally.Trouble[b]; trouble && (now.State != st.State || now.Reason != st.Reason) || !trouble && now.State != "" {
 				t.Errorf("%s: %+v, want %s: %s", b, now, st.State, st.Reason)
+			}
+			for _, l := range got[b].Logs {
+				conflicts, held = conflicts+int(l.Conflicts), held+int(l.HeldDeletes)
 			}
 		}
 		for _, s := range []string{control.BucketOK, control.BucketSyncing, control.BucketStuck, control.BucketConflict} {
-			if got.States[s] != want[s] {
-				t.Errorf("%d buckets are %s, want %d", got.States[s], s, want[s])
+			if tally.States[s] != found[s] {
+				t.Errorf("%d buckets are %s, want %d", tally.States[s], s, found[s])
 			}
-			if !down && want[s] == 0 {
+			if !down && found[s] == 0 {
 				t.Errorf("no bucket of the test is %s", s)
 			}
 		}
-		if conflicts == 0 || len(got.HeldDeletes) == 0 {
-			t.Errorf("the test has %d conflicts and deletes held in %d buckets", conflicts, len(got.HeldDeletes))
+		if len(got) != len(buckets) || conflicts == 0 || held == 0 || len(tally.HeldDeletes) == 0 {
+			t.Errorf("%d buckets; the test has %d conflicts and %d deletes held", len(got), conflicts, held)
 		}
 	}
 }

@@ -25,19 +25,42 @@ func (b BucketView) Known() bool { return b.entry != nil }
 // Name returns the bucket's.
 func (b BucketView) Name() string { return b.entry.name() }
 
-// Settled says whether the bucket has a primary, and every copy is synced in a storage that is not down.
-func (b BucketView) Settled() bool {
-	if b.entry == nil || b.entry.primaryOf(0) == 0 {
-		return false
+// A Condition is what copies are like, in short.
+type Condition uint8
+
+// The conditions. Where a copy has failed the bucket is unsettled, whatever else there is.
+const (
+	Unsettled Condition = iota // there is no primary or no copy, or one that is not synced
+	Settled
+	Down // the storage of a copy is
+)
+
+// Condition tells the one of the bucket's copies.
+func (b BucketView) Condition() Condition {
+	if b.entry == nil {
+		return Unsettled
 	}
-	n := b.entry.copies()
+	n, down := b.entry.copies(), false
+	is := Settled
+	if n == 0 || b.entry.primaryOf(0) == 0 {
+		is = Unsettled
+	}
 	for i := range n {
 		c := b.entry.copyAt(i)
-		if at := b.snap.tables.site(c.cluster); c.state() != catalog.CopySynced || at != nil && at.live.Storage() == StorageDown {
-			return false
+		switch c.state() {
+		case catalog.CopySynced:
+		case catalog.CopyFailed:
+			return Unsettled
+		default:
+			is = Unsettled
 		}
+		at := b.snap.tables.site(c.cluster)
+		down = down || at != nil && at.live.Storage() == StorageDown
 	}
-	return n > 0
+	if down {
+		return Down
+	}
+	return is
 }
 
 // PoliciesIn returns, appended to dst, the policy of each rule; ClustersIn the cluster of each copy, of any

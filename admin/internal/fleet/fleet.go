@@ -24,7 +24,7 @@ const (
 	// every is the time between two looks at all buckets, share the part of the time
 	// (one in so many) that looks may take where there are very many.
 	every = 2 * time.Second
-	share = 20
+	share = 50
 	// Where a look takes longer than quick, who asks gets the one before while another is under way,
 	// unless that is older than is due by stale.
 	quick    = 20 * time.Millisecond
@@ -91,7 +91,7 @@ type Looks struct {
 
 // Judger is what a look needs of *control.Status.
 type Judger interface {
-	Judge(ctx context.Context, f func(bucket, is string, reasons []control.Reason, logs []state.Backlog)) error
+	Judge(ctx context.Context, f func(control.Judged)) error
 }
 
 // Get returns a look that is a few seconds old at most, or as old as it takes for the time
@@ -152,15 +152,15 @@ func lookAt(ctx context.Context, of Judger) (*Fleet, error) {
 		NotOK:  make(map[string][]string),
 		Behind: make(map[string]Behind),
 	}
-	err := of.Judge(ctx, func(bucket, is string, reasons []control.Reason, logs []state.Backlog) {
-		f.note(bucket, logs)
-		f.Counts[is]++
-		if is == control.BucketOK {
+	err := of.Judge(ctx, func(j control.Judged) {
+		f.note(j.Bucket, j.Logs)
+		f.Counts[j.State]++
+		if j.State == control.BucketOK {
 			return
 		}
-		f.NotOK[is] = append(f.NotOK[is], bucket)
-		if is != control.BucketSyncing {
-			f.keep(Judged{bucket, is, reasons})
+		f.NotOK[j.State] = append(f.NotOK[j.State], j.Bucket)
+		if j.State != control.BucketSyncing {
+			f.keep(j)
 		}
 	})
 	if err != nil {
@@ -179,12 +179,12 @@ func (f *Fleet) index(snap *routing.Snapshot, of Origins) *index {
 }
 
 // keep takes a bucket up among the worst while it is one of the first by name.
-func (f *Fleet) keep(j Judged) {
+func (f *Fleet) keep(j control.Judged) {
 	i := sort.Search(len(f.Worst), func(i int) bool { return f.Worst[i].Bucket >= j.Bucket })
 	if i == MaxWorst {
 		return
 	}
-	f.Worst = slices.Insert(f.Worst, i, j)
+	f.Worst = slices.Insert(f.Worst, i, Judged{j.Bucket, j.State, j.Reasons()})
 	f.Worst = f.Worst[:min(len(f.Worst), MaxWorst)]
 }
 

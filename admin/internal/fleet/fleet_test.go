@@ -22,10 +22,11 @@ type judge struct {
 	err    error
 }
 
-func (j *judge) Judge(_ context.Context, f func(bucket, is string, reasons []control.Reason, logs []state.Backlog)) error {
+func (j *judge) Judge(_ context.Context, f func(control.Judged)) error {
 	j.asked++
 	for bucket, is := range j.states {
-		f(bucket, is, []control.Reason{{Text: "as said"}}, j.logs[bucket])
+		why := func() []control.Reason { return []control.Reason{{Text: "as said"}} }
+		f(control.Judged{Bucket: bucket, State: is, Reasons: why, Logs: j.logs[bucket]})
 	}
 	return j.err
 }
@@ -102,7 +103,10 @@ func TestSearch(t *testing.T) {
 func TestWorstIsBounded(t *testing.T) {
 	f := new(Fleet)
 	for i := range 3 * MaxWorst {
-		f.keep(Judged{Bucket: fmt.Sprintf("b%05d", (i*7919)%(3*MaxWorst))})
+		f.keep(control.Judged{
+			Bucket:  fmt.Sprintf("b%05d", (i*7919)%(3*MaxWorst)),
+			Reasons: func() []control.Reason { return nil },
+		})
 	}
 	if len(f.Worst) != MaxWorst || f.Worst[0].Bucket != "b00000" || f.Worst[MaxWorst-1].Bucket != fmt.Sprintf("b%05d", MaxWorst-1) {
 		t.Errorf("%d, from %s to %s", len(f.Worst), f.Worst[0].Bucket, f.Worst[len(f.Worst)-1].Bucket)

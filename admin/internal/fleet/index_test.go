@@ -139,7 +139,7 @@ type slowJudge struct {
 	takes time.Duration
 }
 
-func (j *slowJudge) Judge(ctx context.Context, f func(bucket, is string, reasons []control.Reason, logs []state.Backlog)) error {
+func (j *slowJudge) Judge(ctx context.Context, f func(control.Judged)) error {
 	select {
 	case <-time.After(j.takes):
 		return j.judge.Judge(ctx, f)

@@ -65,8 +65,17 @@ func TestShorten(t *testing.T) {
 func TestApart(t *testing.T) {
 	t.Parallel()
 	all := []Line{
-		{}, {Kind: Refused}, {Bucket: "b"}, {Prefix: "a/"}, {Policy: "p"}, {Allowed: []string{"c1"}}, {From: "c1"}, {To: "c1"},
-		{Via: "c1"}, {By: "guard"}, {Any: true},
+		{},
+		{Kind: Refused},
+		{Bucket: "b"},
+		{Prefix: "a/"},
+		{Policy: "p"},
+		{Allowed: []string{"c1"}},
+		{From: "c1"},
+		{To: "c1"},
+		{Via: "c1"},
+		{By: "guard"},
+		{Any: true},
 	}
 	if short := Of(append(all, all...)...).Shorten(); len(short) != len(all) {
 		t.Errorf("%d lines of %d: %+v", len(short), len(all), short)

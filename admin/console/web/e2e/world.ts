@@ -296,11 +296,11 @@ export interface Another {
 
 /**
  * Starts one, with global settings and options of its console, and the user ada. The store is
- * its own unless the settings say otherwise.
+ * its own unless the settings say otherwise, and may be prepared.
  */
 let ada: string | undefined; // the same everywhere, as sessions end where a password is another
 
-export async function another(settings = '', options = ''): Promise<Another> {
+export async function another(settings = '', options = '', prepare: (db: string) => void = () => {}): Promise<Another> {
   const dir = mkdtempSync(join(tmpdir(), 'fado-console-'));
   const at = async (host: string) => `http://${host}:${await freePort()}`;
   const w = { dir, admin: await at('127.0.0.1'), console: await at('localhost'), functions: await at('127.0.0.1') };
@@ -333,6 +333,7 @@ http://:${new URL(w.functions).port} {
 `,
     { mode: 0o600 },
   );
+  prepare(join(dir, 'fado.db'));
   const fado = new Fado(w);
   await fado.start();
   return { ...w, fado };
