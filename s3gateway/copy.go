@@ -2,7 +2,9 @@ package s3gateway
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -134,7 +136,61 @@ func (k *copier) copyHere(query url.Values, keys []string) (*replication.Written
 		Header: wire.RequestHeaders(c.r.Header), Names: source.Names, Wait: completeWait,
 	}
 	f.Header.Set(wire.CopySource, k.sourceHeader())
-	return c.write(k.to, f, keys)
+	if len(keys) > 0 {
+		if err := k.leaveStamp(f.Header); err != nil {
+			return nil, err
+		}
+	}
+	out, err := c.write(k.to, f, keys)
+	own := f.Header.Get(sourceMatch) != c.r.Header.Get(sourceMatch) && !conditional(c.r.Header, "")
+	if e, ok := errors.AsType[*s3err.Error](err); ok && own && e.Status == http.StatusPreconditionFailed {
+		return nil, s3err.SlowDown(err, "The copy source was changed a moment ago; please try again.")
+	}
+	return out, err
+}
+
+// sourceMatch names the version that a copy is made of.
+const sourceMatch = wire.CopySource + "-If-Match"
+
+// leaveStamp has a copy of an object that FaDO brought to its storage carry its metadata but for
+// the stamp. A stamp belongs to a key: carried to another and back it would tell the times of a
+// version that is long gone.
+func (k *copier) leaveStamp(to http.Header) error {
+	if strings.EqualFold(to.Get(metadataDirective), replace) {
+		return nil
+	}
+	here := slices.DeleteFunc(slices.Clone(k.holders), func(h routing.Holder) bool { return h.Cluster != k.to })
+	a, _, err := k.c.askAny(here, k.sourceForward(http.MethodHead))
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	if a.Status != http.StatusOK || !slices.ContainsFunc(slices.Collect(maps.Keys(a.Header)), storage.Stamped) {
+		return nil // the storage says what is wrong with the source
+	}
+	maps.DeleteFunc(to, func(name string, _ []string) bool { return isKept(name) })
+	for name, v := range a.Header {
+		if isKept(name) && !storage.Stamped(name) {
+			to[name] = v
+		}
+	}
+	to.Set(metadataDirective, replace)
+	to.Set(sourceMatch, a.Header.Get("Etag")) // the metadata are that version's
+	return nil
+}
+
+// sourceForward asks for the source under the conditions of the copy.
+func (k *copier) sourceForward(method string) storage.Forward {
+	f := storage.Forward{Name: k.c.op.name, Method: method, Bucket: k.src.Bucket, Key: k.src.Key, Header: make(http.Header)}
+	for _, cond := range conditions {
+		if v := k.c.r.Header.Get(wire.CopySource + "-" + cond); v != "" {
+			f.Header.Set(cond, v)
+		}
+	}
+	if k.src.Version != "" {
+		f.Query = url.Values{"versionId": {k.src.Version}}
+	}
+	return f
 }
 
 // copyResult is the answer to a copy.
@@ -188,18 +244,10 @@ func (k *copier) copyAcross(query url.Values, rng string) error {
 // openSource opens the source under the conditions of the copy.
 func (k *copier) openSource(rng string) (*storage.Answer, error) {
 	c := k.c
-	h := make(http.Header)
-	for _, cond := range conditions {
-		if v := c.r.Header.Get(wire.CopySource + "-" + cond); v != "" {
-			h.Set(cond, v)
-		}
-	}
+	f := k.sourceForward(http.MethodGet)
+	f.Content = true
 	if rng != "" {
-		h.Set("Range", rng)
-	}
-	f := storage.Forward{Name: c.op.name, Method: http.MethodGet, Bucket: k.src.Bucket, Key: k.src.Key, Header: h, Content: true}
-	if k.src.Version != "" {
-		f.Query = url.Values{"versionId": {k.src.Version}}
+		f.Header.Set("Range", rng)
 	}
 	a, _, err := c.askAny(k.holders, f)
 	if err != nil {
@@ -247,15 +295,15 @@ func (k *copier) copiedHeaders(from http.Header) (http.Header, error) {
 		}
 	}
 	take := from
-	if strings.EqualFold(c.r.Header.Get("X-Amz-Metadata-Directive"), "REPLACE") {
+	if strings.EqualFold(c.r.Header.Get(metadataDirective), replace) {
 		take = req
 	}
 	for name, v := range take {
-		if strings.HasPrefix(name, "X-Amz-Meta-") || slices.Contains(objectHeaders, name) {
+		if isKept(name) {
 			out[name] = v
 		}
 	}
-	if strings.EqualFold(c.r.Header.Get("X-Amz-Tagging-Directive"), "REPLACE") {
+	if strings.EqualFold(c.r.Header.Get("X-Amz-Tagging-Directive"), replace) {
 		if v := req.Get("X-Amz-Tagging"); v != "" {
 			out.Set("X-Amz-Tagging", v)
 		}
@@ -269,6 +317,17 @@ func (k *copier) copiedHeaders(from http.Header) (http.Header, error) {
 		out.Set("X-Amz-Tagging", tags)
 	}
 	return out, err
+}
+
+// metadataDirective says whether the new object has the source's headers or the request's.
+const (
+	metadataDirective = "X-Amz-Metadata-Directive"
+	replace           = "REPLACE"
+)
+
+// isKept reports whether S3 keeps a header of an object.
+func isKept(name string) bool {
+	return strings.HasPrefix(name, wire.MetaPrefix) || slices.Contains(objectHeaders, name)
 }
 
 // objectHeaders are those that S3 keeps of an object beside its metadata.
