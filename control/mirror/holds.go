@@ -21,7 +21,10 @@ type holds struct {
 	Objects state.Seq `json:"objects"`
 }
 
-var errEmpty = errors.New("there is no local mirror yet")
+var (
+	errEmpty = errors.New("there is no local mirror yet")
+	errAhead = errors.New("the store is another one than was mirrored, or was restored from a backup")
+)
 
 // heldAt says when what a mirror holds was true.
 func heldAt(ctx context.Context, s state.Store) (time.Time, error) {

@@ -197,6 +197,9 @@ func (m *Mirror) replay(ctx context.Context) error {
 	if h.At.IsZero() {
 		return errEmpty
 	}
+	if err := m.precedes(ctx, h); err != nil {
+		return err
+	}
 	if err := m.replayChanges(ctx, h.Changes); err != nil {
 		return err
 	}
@@ -211,6 +214,20 @@ func (m *Mirror) replay(ctx context.Context) error {
 		h.Objects = changes[len(changes)-1].Seq
 		m.NoteObjects(changes)
 	}
+}
+
+// precedes returns an error if the store has not come as far as the mirror: it is another one,
+// or was restored from a backup.
+func (m *Mirror) precedes(ctx context.Context, h holds) error {
+	changes, err := m.source.Shared().ChangeLog().Seq(ctx)
+	if err != nil {
+		return err
+	}
+	objects, err := m.source.Shared().Instances().ObjectSeq(ctx)
+	if err == nil && (h.Changes > changes || h.Objects > objects) {
+		err = errAhead
+	}
+	return err
 }
 
 func (m *Mirror) replayChanges(ctx context.Context, after state.Seq) error {

@@ -277,6 +277,35 @@ func TestAMirrorThatIsTooFarBehind(t *testing.T) {
 	}
 }
 
+// A store that has not come as far as the mirror is another one, or an older backup of the same: everything
+// is compared, and what the mirror has besides goes.
+func TestAMirrorOfAnotherStore(t *testing.T) {
+	for name, seed := range map[string]func(*world){
+		"with fewer changes": func(w *world) { w.put(nil, &catalog.Bucket{Name: "b"}) },
+		"with fewer objects": func(w *world) {
+			for _, zone := range []string{"x", "y"} {
+				w.seed(nil)
+				w.remove(nil, catalog.KindBucket, "b")
+				w.put(nil, &catalog.Zone{Name: zone})
+			}
+			w.source.objects = nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.seed(nil)
+			w.put(nil, &catalog.Bucket{Name: "made after the backup"})
+			w.check(w.begin())
+			w.source = &source{Store: openStore(t, filepath.Join(t.TempDir(), "restored.db"))}
+			seed(w)
+			w.check(w.begin())
+			if n := w.logs.FilterMessageSnippet("from the start").Len(); n != 1 {
+				t.Errorf("it was not compared from the start: %v", w.logs.All())
+			}
+		})
+	}
+}
+
 type trimmed struct{ state.Store }
 
 func (s trimmed) ChangeLog() state.ChangeLog { return trimmedChangeLog{s.Store.ChangeLog(), s} }
