@@ -36,6 +36,9 @@ func newRun(e *Engine) *run {
 	r := &run{core: e.core, e: e}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.peers = peers.New(r.peersOptions())
+	if former := e.run.Load(); former != nil {
+		r.peers.Succeed(former.peers)
+	}
 	r.paths = peers.NewPaths(e.core.ctl.Router(), r.peers, e.core.ctl.Members.Claimant)
 	r.agenda, r.jobs = newAgenda(e.core.now), newRunner()
 	r.scans = newScans(e.core, r.ctx, r.jobs)

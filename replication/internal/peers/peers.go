@@ -76,6 +76,14 @@ func New(o Options) *Peers {
 	return p
 }
 
+// Succeed goes on with what the former peers of this instance asked and carried out, before it
+// runs: the others tell requests of an instance by their numbers.
+func (p *Peers) Succeed(former *Peers) {
+	former.mu.Lock()
+	defer former.mu.Unlock()
+	p.requests, p.asked, p.done, p.turn = slices.Clone(former.requests), former.asked, maps.Clone(former.done), former.turn
+}
+
 // Others returns how many other instances were alive lately.
 func (p *Peers) Others() int { return int(p.others.Load()) }
 

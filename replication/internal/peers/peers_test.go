@@ -75,6 +75,42 @@ func TestAsk(t *testing.T) {
 	})
 }
 
+// An instance whose work begins again, because its configuration changed, goes on with what it asks and was
+// asked: the others know it by its number, and what it has carried out it does not carry out once more.
+func TestRequestsGoOn(t *testing.T) {
+	t.Parallel()
+	all := newBoard().seated("a", "b")
+	a, b := all[0], all[1]
+	ask := func(i *instance, bucket string) {
+		t.Helper()
+		if err := i.Ask(t.Context(), Request{Bucket: bucket, Allow: 7}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask(b, "asked of a")
+	ask(a, "1")
+	ask(a, "2")
+	exchange(t, a, b)
+	ask(a, "3")
+	former := a.Peers
+	former.setSlot(-1)
+	a.Peers = New(former.o)
+	a.Succeed(former)
+	a.setSlot(0)
+	ask(a, "4")
+	exchange(t, a, b)
+	var got []string
+	for _, r := range b.requests() {
+		got = append(got, r.Bucket)
+	}
+	if !slices.Equal(got, []string{"1", "2", "3", "4"}) {
+		t.Errorf("b was asked about %q", got)
+	}
+	if got := a.requests(); len(got) != 1 {
+		t.Errorf("a carried out %d requests, want one: %+v", len(got), got)
+	}
+}
+
 // Who joins later does not carry out what was asked long before: deletes that people
 // confirmed then are not those that come now.
 func TestOldRequests(t *testing.T) {
