@@ -16,6 +16,8 @@ type lock struct {
 	name string
 	lost chan struct{}
 	gone bool // lost is closed; the row may be there yet
+	// swept: a renewal under way removes the row, and may meet one of a later lock of the name.
+	swept bool
 }
 
 // locker implements [state.Locks].
@@ -65,7 +67,7 @@ func (l *lease) lock(ctx context.Context, name string) (*lock, bool, error) {
 		l.nudge()
 	case !ok:
 		l.lose(got)
-		l.settle(name)
+		l.settle(false, name)
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23503" { // foreign key: the lease is gone
@@ -99,12 +101,12 @@ func (l *lease) lose(k *lock) (was bool) {
 	return true
 }
 
-// settle gives a name free whose row is known not to be there.
-func (l *lease) settle(names ...string) {
+// settle gives names free whose rows are known not to be there; those of a renewal when that is over.
+func (l *lease) settle(renewed bool, names ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, name := range names {
-		if k := l.held[name]; k != nil && k.gone {
+		if k := l.held[name]; k != nil && k.gone && k.swept == renewed {
 			delete(l.held, name)
 		}
 	}
@@ -131,6 +133,6 @@ func (k *lock) Unlock() error {
 	if err != nil {
 		return err
 	}
-	k.of.settle(k.name)
+	k.of.settle(false, k.name)
 	return nil
 }

@@ -249,7 +249,7 @@ func (l *lease) renew(conn **pgx.Conn) (gone bool, err error) {
 	news := seen != l.told
 	var loose []string
 	for name, k := range l.held {
-		if k.gone {
+		if k.swept = k.gone; k.gone {
 			loose = append(loose, name)
 		}
 	}
@@ -281,7 +281,7 @@ func (l *lease) renew(conn **pgx.Conn) (gone bool, err error) {
 	if n == 0 {
 		return true, nil
 	}
-	l.settle(loose...)
+	l.settle(true, loose...)
 	if len(loose) > 0 {
 		l.s.watch.locks.Wake() // only now can this instance take them
 	}
