@@ -262,6 +262,41 @@ func TestAMirrorResumes(t *testing.T) {
 	}
 }
 
+// Exceptions that went with their bucket are written again when the bucket and they are there again.
+func TestAnExceptionComesBackWithItsBucket(t *testing.T) {
+	for name, compare := range map[string]bool{"told": false, "compared": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.seed(nil)
+			store := openStore(t, w.path)
+			m := mirror.New(mirror.Options{Store: store, Source: w.source, Now: time.Now, Log: zap.NewNop(), LastPatience: 10 * time.Minute})
+			defer m.Stop()
+			m.Start()
+			await := func() {
+				for until := time.Now().Add(time.Minute); contents(t, store) != contents(t, w.source); time.Sleep(10 * time.Millisecond) {
+					if time.Now().After(until) {
+						t.Fatalf("the mirror holds\n%s\nwant\n%s", contents(t, store), contents(t, w.source))
+					}
+				}
+			}
+			await()
+			w.remove(m, catalog.KindBucket, "b")
+			await()
+			w.object(m, "b", "k", true) // it went with the bucket, which is told later
+			w.put(m, &catalog.Bucket{Name: "b"})
+			w.copies(m, "b", "c", "d")
+			await()
+			if compare {
+				w.object(nil, "b", "k", false)
+				m.NoteAll()
+			} else {
+				w.object(m, "b", "k", false)
+			}
+			w.check(m)
+		})
+	}
+}
+
 // Where the store's log no longer reaches back, everything is compared.
 func TestAMirrorThatIsTooFarBehind(t *testing.T) {
 	w := newWorld(t)

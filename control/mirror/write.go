@@ -22,15 +22,23 @@ const (
 
 // writer writes what changed to a mirror's store.
 type writer struct {
-	store  state.Store
-	seed   maphash.Seed
-	stored map[uint64]struct{} // pending objects that the store has, by hash
+	store state.Store
+	seed  maphash.Seed
+	// stored are the pending objects that were written to the store, by hash. Some may have gone with
+	// their bucket or their copy since.
+	stored map[uint64]struct{}
 }
 
 // newWriter finds out what a store has.
 func newWriter(ctx context.Context, store state.Store) (*writer, error) {
-	w := &writer{store: store, seed: maphash.MakeSeed(), stored: make(map[uint64]struct{})}
-	return w, store.Queue().EachPending(ctx, func(p state.Pending) error {
+	w := &writer{store: store, seed: maphash.MakeSeed()}
+	return w, w.look(ctx)
+}
+
+// look finds out what pending objects the store has.
+func (w *writer) look(ctx context.Context) error {
+	w.stored = make(map[uint64]struct{})
+	return w.store.Queue().EachPending(ctx, func(p state.Pending) error {
 		w.stored[w.hash(objectKey{p.Bucket, p.Key, p.Cluster})] = struct{}{}
 		return nil
 	})
@@ -96,7 +104,8 @@ func writeRows(tx state.Tx, bucket string, rows []state.Copy) error {
 	return record.WriteCopies(tx, bucket, now, slices.Clone(rows))
 }
 
-// addObjects adds the exceptions among what happened to objects.
+// addObjects adds the exceptions among what happened to objects, those too that were written before:
+// only the store knows whether they are still there.
 func (w *writer) addObjects(ctx context.Context, objects map[objectKey]bool) error {
 	var rows []state.Pending
 	flush := func() error {
@@ -113,7 +122,7 @@ func (w *writer) addObjects(ctx context.Context, objects map[objectKey]bool) err
 		return err
 	}
 	for k, gone := range objects {
-		if _, has := w.stored[w.hash(k)]; gone || has {
+		if gone {
 			continue
 		}
 		if rows = append(rows, state.Pending{Bucket: k.bucket, Key: k.key, Cluster: k.cluster}); len(rows) >= batchRows {
@@ -140,6 +149,8 @@ func (w *writer) removeObjects(ctx context.Context, objects map[objectKey]bool) 
 		}
 		if len(rows) == 1 && rows[0].Key == k.key {
 			keys = append(keys, state.PendingKey{Bucket: k.bucket, Key: k.key, Cluster: k.cluster, Gen: rows[0].Gen})
+		} else {
+			delete(w.stored, w.hash(k))
 		}
 	}
 	return w.removeRows(ctx, keys)
@@ -159,6 +170,9 @@ func (w *writer) removeRows(ctx context.Context, keys []state.PendingKey) error 
 
 // writeAll makes the mirror what the store is, writing only what differs.
 func (w *writer) writeAll(ctx context.Context, from state.Store) error {
+	if err := w.look(ctx); err != nil {
+		return err
+	}
 	stale, err := w.addMissing(ctx, from)
 	if err != nil {
 		return err
