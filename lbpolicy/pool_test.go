@@ -1,8 +1,11 @@
 package lbpolicy_test
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/routing"
@@ -110,6 +114,50 @@ func TestAnUntrustedCertificateIsNotUsed(t *testing.T) {
 	if who := s.tally(5); !only(who, "ok") {
 		t.Error(who)
 	}
+}
+
+// A ca_file that was renewed is used once a certificate is refused, without a reload: health checks read it each
+// time, and the endpoint would go up and down.
+func TestARenewedCAFileIsUsed(t *testing.T) {
+	w := newWorld(t)
+	f := secureFunction(t, "f")
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, authority(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.cluster("c1", catalog.Function{URL: f.URL, CAFile: file})
+	s := serve(t, dynamicProxy)
+	if a := s.get("/"); a.Status != http.StatusBadGateway {
+		t.Fatalf("with another authority: %v", a)
+	}
+	w.endpoint(f.URL).Live.SetHealthy(true, "")
+	renewed, err := os.ReadFile(certificate(t, f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, renewed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.get("/") // finds out
+	w.endpoint(f.URL).Live.SetHealthy(true, "")
+	if a := s.get("/"); a.Who != "f" {
+		t.Errorf("with the renewed file: %v", a)
+	}
+}
+
+// authority is the certificate of an authority that has signed nothing, as PEM.
+func authority(t *testing.T) []byte {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	raw, err := x509.CreateCertificate(nil, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
 }
 
 func TestTransportOptions(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,8 +27,14 @@ type secureTransports struct {
 	mu     sync.RWMutex
 	ctx    caddy.Context
 	cancel context.CancelFunc
-	made   map[tlsSetting]*reverseproxy.HTTPTransport
+	made   map[tlsSetting]*secureTransport
 	closed bool
+}
+
+// secureTransport is a transport, and the certificates of the ca_file that it was made with.
+type secureTransport struct {
+	*reverseproxy.HTTPTransport
+	authorities []*x509.Certificate
 }
 
 // tlsSetting is what https endpoints may differ in.
@@ -39,18 +46,14 @@ type tlsSetting struct {
 
 func (s *secureTransports) init(ctx caddy.Context, base reverseproxy.HTTPTransport) {
 	s.base = base
-	s.made = make(map[tlsSetting]*reverseproxy.HTTPTransport)
+	s.made = make(map[tlsSetting]*secureTransport)
 	// Transports are made while requests are served, when the config's own context
 	// must no longer be used.
 	s.ctx, s.cancel = caddy.NewContext(ctx)
 }
 
 func (s *secureTransports) of(ctx context.Context, ep *routing.Endpoint) (http.RoundTripper, error) {
-	key := tlsSetting{caFile: ep.CAFile, insecure: ep.InsecureSkipVerify}
-	if s.base.ProxyProtocol != "" {
-		// Caddy then puts the client's address where the server name is taken from.
-		key.serverName = ep.Parsed.Hostname()
-	}
+	key := s.settingOf(ep)
 	s.mu.RLock()
 	t := s.made[key]
 	s.mu.RUnlock()
@@ -65,6 +68,34 @@ func (s *secureTransports) of(ctx context.Context, ep *routing.Endpoint) (http.R
 		}
 	}
 	return s.make(key, authorities)
+}
+
+func (s *secureTransports) settingOf(ep *routing.Endpoint) tlsSetting {
+	key := tlsSetting{caFile: ep.CAFile, insecure: ep.InsecureSkipVerify}
+	if s.base.ProxyProtocol != "" {
+		// Caddy then puts the client's address where the server name is taken from.
+		key.serverName = ep.Parsed.Hostname()
+	}
+	return key
+}
+
+// refused has the ca_file of an endpoint, with which there was no TLS, used as it is now: it may
+// have been renewed, and health checks go by it.
+func (s *secureTransports) refused(ctx context.Context, ep *routing.Endpoint) {
+	if ep.CAFile == "" {
+		return
+	}
+	authorities, err := cafile.Read(ctx, ep.CAFile)
+	if err != nil {
+		return // what was read before may be right
+	}
+	key := s.settingOf(ep)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.made[key]; t != nil && !slices.EqualFunc(t.authorities, authorities, (*x509.Certificate).Equal) {
+		delete(s.made, key)
+		t.Transport.CloseIdleConnections()
+	}
 }
 
 func (s *secureTransports) make(key tlsSetting, authorities []*x509.Certificate) (http.RoundTripper, error) {
@@ -84,7 +115,7 @@ func (s *secureTransports) make(key tlsSetting, authorities []*x509.Certificate)
 	}
 	// Requests of a config that was replaced may be served a little longer than it.
 	t.Transport.DisableKeepAlives = t.Transport.DisableKeepAlives || s.closed
-	s.made[key] = &t
+	s.made[key] = &secureTransport{&t, authorities}
 	return t.Transport, nil
 }
 

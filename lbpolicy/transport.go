@@ -129,6 +129,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		f.end()
 		if seen.neverBegan() {
+			t.secure.refused(req.Context(), ep)
 			err = reverseproxy.NewDialError(err) // which it is not to Caddy, as it dialled
 		}
 		if endpointsFault(req, err) {
