@@ -63,10 +63,11 @@ export function Planned(asked: Asked) {
   const id = useId();
   const region = useRef<HTMLElement>(null);
   const preview = useMutation({
-    mutationFn: () => told(api.POST('/fado/plan', { body: doc })),
-    onSuccess: (plan) => {
+    // What is written meanwhile is not what was asked about.
+    mutationFn: async () => ({ plan: await told(api.POST('/fado/plan', { body: doc })), of }),
+    onSuccess: (of) => {
       apply.reset();
-      setShown({ plan, of });
+      setShown(of);
     },
   });
   const apply = useApply(asked, shown?.plan);

@@ -1,0 +1,86 @@
+import { Toast } from '@base-ui/react/toast';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { act, render, screen } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import type { ReactNode } from 'react';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { api } from './api/client';
+import { Planned } from './pages/Plan';
+import { SessionContext, Toasts } from './ui/kit';
+
+/** Where the page is. */
+const at: { params: object; search: object } = { params: {}, search: {} };
+
+vi.mock('@tanstack/react-router', async (real) => ({
+  ...(await real<object>()),
+  getRouteApi: () => ({ useParams: () => at.params, useSearch: () => at.search }),
+  useNavigate: () => () => {},
+  Link: ({ children, to, params: _, search, ...rest }: { children: ReactNode; to: string; params?: object; search?: object }) => (
+    <a href={`${to}?${new URLSearchParams(search as Record<string, string>)}`} {...rest}>
+      {children}
+    </a>
+  ),
+}));
+
+beforeEach(() => {
+  vi.stubGlobal('fetch', () => new Promise(() => {}));
+});
+
+afterEach(() => {
+  Object.assign(at, { params: {}, search: {} });
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
+
+/** A page that can be drawn once more, with what is already read. */
+function shown(page: () => ReactNode, data: [unknown[], unknown][] = []) {
+  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, refetchInterval: false } } });
+  for (const [key, value] of data) client.setQueryData(key, value);
+  const whole = () => (
+    <SessionContext value={{ user: 'x', role: 'admin', how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'write', s3: 'http://s3' }}>
+      <QueryClientProvider client={client}>
+        <Toast.Provider>
+          {page()}
+          <Toasts />
+        </Toast.Provider>
+      </QueryClientProvider>
+    </SessionContext>
+  );
+  const { rerender } = render(whole());
+  return Object.assign(() => rerender(whole()), { client });
+}
+
+/** Answers of the admin API that come when they are told to. */
+function answers(method: 'GET' | 'POST') {
+  const given: ((data: unknown) => void)[] = [];
+  const call = () => new Promise((done) => given.push((data) => done({ data, response: new Response() })));
+  vi.spyOn(api, method).mockImplementation(call as never);
+  return given;
+}
+
+describe('a plan', () => {
+  it('is of what was previewed, not of what was written while it was made', async () => {
+    const given = answers('POST');
+    let copies = 2;
+    const redraw = shown(() => (
+      <Planned
+        title="Edit p"
+        doc={{ fado: 1, policies: [{ name: 'p', copies }] } as never}
+        ask="Preview"
+        verb={(n) => `Apply ${n}`}
+        done="done"
+        onClose={() => {}}
+      />
+    ));
+    await userEvent.click(await screen.findByRole('button', { name: 'Preview' }));
+    copies = 9;
+    redraw();
+    const moves = { buckets: [], total: { copies: 0 }, removed: { copies: 0 }, next: '' };
+    const plan = { revision: 1, changes: [], changes_total: 1, violations: [], blocked: false, moves, routes: { changed: 0 } };
+    await act(async () => given[0](plan));
+    expect(screen.queryByRole('button', { name: 'Apply 1' })).toBeNull();
+    copies = 2;
+    redraw();
+    expect(screen.getByRole('button', { name: 'Apply 1' })).toBeEnabled();
+  });
+});
