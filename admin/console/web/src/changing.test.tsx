@@ -1,10 +1,11 @@
 import { Toast } from '@base-ui/react/toast';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act, render, screen } from '@testing-library/react';
+import { act, render, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api } from './api/client';
+import { Chosen } from './pages/Chosen';
 import { Planned } from './pages/Plan';
 import { SessionContext, Toasts } from './ui/kit';
 
@@ -82,5 +83,19 @@ describe('a plan', () => {
     copies = 2;
     redraw();
     expect(screen.getByRole('button', { name: 'Apply 1' })).toBeEnabled();
+  });
+});
+
+describe('what was done', () => {
+  it('is told of those it was done with, also if others are chosen since', async () => {
+    const given = answers('POST');
+    let names = ['a', 'b'];
+    const redraw = shown(() => <Chosen names={names} none={() => {}} />);
+    await userEvent.click(screen.getByRole('button', { name: 'Sync 2 buckets' }));
+    await userEvent.click(within(await screen.findByRole('alertdialog')).getByRole('button', { name: 'Sync 2 buckets' }));
+    names = [];
+    redraw();
+    await act(async () => given.map((give) => give({})));
+    expect(await screen.findByText('2 buckets are being compared')).toBeInTheDocument();
   });
 });

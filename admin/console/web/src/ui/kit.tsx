@@ -338,8 +338,10 @@ export function useDo<A>(call: (arg: A) => Promise<unknown>, done: string | ((re
   const toasts = Toast.useToastManager();
   return useMutation({
     mutationFn: call,
-    onSuccess: (result) => {
-      toasts.add({ title: typeof done === 'string' ? done : done(result) });
+    // What is told is about what it was done with, also if the page shows something else by then.
+    onMutate: () => done,
+    onSuccess: (result, _, said) => {
+      toasts.add({ title: typeof said === 'string' ? said : said(result) });
       return client.invalidateQueries();
     },
     onError: (error: Error) => {
