@@ -6,6 +6,7 @@ import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api } from './api/client';
 import { Chosen } from './pages/Chosen';
+import { DrainButton } from './pages/Editing';
 import { Planned } from './pages/Plan';
 import { SessionContext, Toasts } from './ui/kit';
 
@@ -97,5 +98,18 @@ describe('what was done', () => {
     redraw();
     await act(async () => given.map((give) => give({})));
     expect(await screen.findByText('2 buckets are being compared')).toBeInTheDocument();
+  });
+});
+
+describe('a drain', () => {
+  it('is asked about as the button said, also if another began it meanwhile', async () => {
+    answers('POST');
+    let drain = false;
+    const redraw = shown(() => <DrainButton cluster={{ name: 'paris', origin: 'api', drain } as never} />);
+    await userEvent.click(screen.getByRole('button', { name: 'Drain' }));
+    expect(await screen.findByRole('dialog', { name: 'Drain paris' })).toBeVisible();
+    drain = true;
+    redraw();
+    expect(screen.getByRole('dialog')).toHaveAccessibleName('Drain paris');
   });
 });

@@ -61,17 +61,18 @@ export function MoveButton({ bucket }: { bucket: Schemas['Bucket'] | undefined }
 }
 
 export function DrainButton({ cluster, listed }: { cluster: Schemas['Cluster'] | undefined; listed?: boolean }) {
-  const [open, setOpen] = useState(false);
+  // The cluster as it was when it was asked about: another may drain it meanwhile.
+  const [asked, setAsked] = useState<Schemas['Cluster']>();
   return (
     <>
       <Action
         off={cluster ? declared(cluster.origin) : 'Not read yet'}
         label={listed ? `${cluster?.drain ? 'Undo drain of' : 'Drain'} ${cluster?.name}` : undefined}
-        onClick={() => setOpen(true)}
+        onClick={() => setAsked(cluster)}
       >
         {cluster?.drain ? 'Undo drain' : 'Drain'}
       </Action>
-      <Suspense>{open && cluster && <Drain cluster={cluster} on={!cluster.drain} onClose={() => setOpen(false)} />}</Suspense>
+      <Suspense>{asked && <Drain cluster={asked} on={!asked.drain} onClose={() => setAsked(undefined)} />}</Suspense>
     </>
   );
 }
