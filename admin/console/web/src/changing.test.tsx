@@ -5,6 +5,7 @@ import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api } from './api/client';
+import { Bucket } from './pages/Bucket';
 import { Chosen } from './pages/Chosen';
 import { DrainButton } from './pages/Editing';
 import { Planned } from './pages/Plan';
@@ -111,5 +112,29 @@ describe('a drain', () => {
     drain = true;
     redraw();
     expect(screen.getByRole('dialog')).toHaveAccessibleName('Drain paris');
+  });
+});
+
+describe('a bucket after another', () => {
+  const copies = [{ cluster: 'c1', role: 'primary', state: 'synced', objects: 1, bytes: 1, pending: { objects: 0 }, losses: [] }];
+  const bucket = (name: string) => ({ name, origin: 'api', status: { state: 'ok', reasons: [], copies, conflicts: 0 } });
+  const object = (key: string) => ({ key, size: 1, last_modified: '2026-01-01T00:00:00Z', clusters: ['c1'], etag: 'e' });
+  const listing = (...keys: string[]) => ({ objects: keys.map(object), common_prefixes: [], next: '' });
+  const read: [unknown[], unknown][] = ['a', 'b', 'c'].map((name) => [['bucket', name], bucket(name)]);
+  it('has none of its objects chosen, and none of the other one', async () => {
+    Object.assign(at, { params: { bucket: 'a' }, search: { tab: 'objects' } });
+    const redraw = shown(
+      () => <Bucket />,
+      [...read, [['bucket', 'a', 'objects', '', ''], listing('k.txt')], [['bucket', 'b', 'objects', '', ''], listing('k.txt')]],
+    );
+    await userEvent.click(await screen.findByRole('checkbox', { name: 'Choose k.txt' }));
+    expect(screen.getByRole('button', { name: 'Delete 1 object' })).toBeVisible();
+    at.params = { bucket: 'b' };
+    redraw();
+    expect(await screen.findByRole('checkbox', { name: 'Choose k.txt' })).not.toBeChecked();
+    expect(screen.queryByRole('button', { name: 'Delete 1 object' })).toBeNull();
+    at.params = { bucket: 'c' };
+    redraw();
+    expect(screen.queryByText('k.txt')).toBeNull();
   });
 });

@@ -78,7 +78,8 @@ export function Bucket() {
     >
       <Loaded of={bucket}>
         {(b) => (
-          <div className="stack">
+          // What is chosen and asked of one bucket is not of another one.
+          <div className="stack" key={name}>
             {held.length > 0 && (
               <div className="alert" role="alert">
                 <span>Deletes are held: {held.map((r) => r.text).join('; ')}</span>
