@@ -8,6 +8,7 @@ import { api } from './api/client';
 import { Bucket } from './pages/Bucket';
 import { Chosen } from './pages/Chosen';
 import { DrainButton } from './pages/Editing';
+import { Events } from './pages/Events';
 import { Planned } from './pages/Plan';
 import { SessionContext, Toasts } from './ui/kit';
 
@@ -136,5 +137,39 @@ describe('a bucket after another', () => {
     at.params = { bucket: 'c' };
     redraw();
     expect(screen.queryByText('k.txt')).toBeNull();
+  });
+});
+
+describe('events that are stopped', () => {
+  const event = (seq: number, name: string) => ({ seq, time: new Date().toISOString(), type: 'resource', kind: 'zone', op: 'changed', name });
+  it('are those of the filter that is shown', async () => {
+    const redraw = shown(
+      () => <Events />,
+      [
+        [['events', {}], [event(1, 'of-all')]],
+        [['events', { cluster: 'c1' }], [event(2, 'of-c1')]],
+        [['clusters'], []],
+      ],
+    );
+    await userEvent.click(screen.getByRole('button', { name: 'Stop here' }));
+    at.search = { cluster: 'c1' };
+    redraw();
+    expect(await screen.findByText('of-c1')).toBeVisible();
+    expect(screen.queryByText('of-all')).toBeNull();
+    expect(screen.getByRole('button', { name: 'Stop here' })).toBeVisible();
+  });
+  it('are as old as they were when they were stopped', async () => {
+    const client = shown(
+      () => <Events />,
+      [
+        [['events', {}], [event(1, 'of-all')]],
+        [['clusters'], []],
+      ],
+    ).client;
+    const log = (ago: number) => act(async () => client.setQueryData(['events', {}], [event(1, 'of-all')], { updatedAt: Date.now() - ago }));
+    await log(30_000);
+    await userEvent.click(screen.getByRole('button', { name: 'Stop here' }));
+    await log(0);
+    expect(screen.getByText(/^as of 3\d s ago$/)).toBeVisible();
   });
 });

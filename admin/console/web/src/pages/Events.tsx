@@ -29,16 +29,19 @@ export function Events() {
   const set = (change: EventFilter) => navigate({ search: (now: EventFilter) => ({ ...now, ...change }), replace: true });
   const client = useQueryClient();
   const log = useQuery(q.eventLog(client, filter));
-  // Where the tail is stopped, this is what is shown.
-  const [stopped, setStopped] = useState<Logged[]>();
+  // Where the tail is stopped, this is what is shown, until another filter is chosen.
+  const [stop, setStop] = useState<{ list: Logged[]; at: number; of: string }>();
+  const of = JSON.stringify(filter);
+  const stopped = stop?.of === of ? stop : undefined;
+  const halt = () => log.data && setStop({ list: log.data, at: log.dataUpdatedAt, of });
   const clusters = useQuery(q.clusters);
   return (
     <Page
       title="Events"
-      at={log.dataUpdatedAt}
+      at={stopped?.at ?? log.dataUpdatedAt}
       actions={
         <>
-          <button type="button" className="button" aria-pressed={stopped !== undefined} onClick={() => setStopped(stopped ? undefined : log.data)}>
+          <button type="button" className="button" aria-pressed={stopped !== undefined} onClick={() => (stopped ? setStop(undefined) : halt())}>
             {stopped ? 'Follow again' : 'Stop here'}
           </button>
           <CopyCurl path={`/fado/events/log?${new URLSearchParams(filter as Record<string, string>)}`} />
@@ -77,7 +80,7 @@ export function Events() {
           </select>
         </label>
       </search>
-      <Loaded of={{ ...log, data: stopped ?? log.data }} rows={10}>
+      <Loaded of={{ ...log, data: stopped?.list ?? log.data }} rows={10}>
         {(list) => <Log list={list} filtered={Object.values(filter).some(Boolean)} />}
       </Loaded>
     </Page>
