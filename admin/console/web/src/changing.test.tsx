@@ -10,7 +10,8 @@ import { Chosen } from './pages/Chosen';
 import { DrainButton } from './pages/Editing';
 import { Events } from './pages/Events';
 import { Planned } from './pages/Plan';
-import { SessionContext, Toasts } from './ui/kit';
+import { moment, timeOfDay } from './prefs';
+import { SessionContext, Toasts, When } from './ui/kit';
 
 /** Where the page is. */
 const at: { params: object; search: object } = { params: {}, search: {} };
@@ -171,5 +172,18 @@ describe('events that are stopped', () => {
     await userEvent.click(screen.getByRole('button', { name: 'Stop here' }));
     await log(0);
     expect(screen.getByText(/^as of 3\d s ago$/)).toBeVisible();
+  });
+});
+
+describe('a time of the day', () => {
+  it('has its day where that is another one', () => {
+    const long = Date.now() - 3 * 86_400_000;
+    shown(() => <When time={long} />);
+    expect(screen.getByText(moment(long))).toBeVisible();
+  });
+  it('has none today', () => {
+    const now = Date.now();
+    shown(() => <When time={now} />);
+    expect(screen.getByText(timeOfDay(now))).toBeVisible();
   });
 });

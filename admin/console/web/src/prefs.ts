@@ -62,3 +62,9 @@ export const moment = (time: string | number | Date) => written(true).format(new
 
 /** A time of the day, by the clock that was chosen. */
 export const timeOfDay = (time: string | number | Date) => written(false).format(new Date(time));
+
+/** Whether a moment is of this day, by the clock that was chosen. */
+export function isToday(time: string | number | Date): boolean {
+  const day = (t: Date) => (pref('clock') === 'utc' ? t.toISOString().slice(0, 10) : t.toDateString());
+  return day(new Date(time)) === day(new Date());
+}

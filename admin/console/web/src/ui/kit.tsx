@@ -6,7 +6,7 @@ import { CircleCheck, CircleHelp, CirclePause, CircleX, Copy, GitMerge, type Luc
 import { type CSSProperties, createContext, type ReactNode, useContext, useDeferredValue, useEffect, useId, useState } from 'react';
 import { ApiError, may, type Role, type Session } from '../api/client';
 import { ago, curl } from '../format';
-import { moment, timeOfDay, usePref } from '../prefs';
+import { isToday, moment, timeOfDay, usePref } from '../prefs';
 
 export const SessionContext = createContext<Session>({
   user: '',
@@ -61,12 +61,12 @@ export function State({ of, label }: { of: string; label?: string }) {
   );
 }
 
-/** A moment by the clock that was chosen, also when another is chosen: with its day, or as a time of the day. */
+/** A moment by the clock that was chosen, also when another is chosen: with its day, or as a time of the day, if that is today. */
 export function When({ time, day }: { time: string | number; day?: boolean }) {
   usePref('clock');
   return (
     <time dateTime={new Date(time).toISOString()} title={day ? undefined : moment(time)}>
-      {day ? moment(time) : timeOfDay(time)}
+      {day || !isToday(time) ? moment(time) : timeOfDay(time)}
     </time>
   );
 }
