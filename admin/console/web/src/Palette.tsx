@@ -3,9 +3,20 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useDeferredValue, useEffect, useId, useState } from 'react';
 import { bucketPage, may, type Role } from './api/client';
+import { before } from './before';
 import * as q from './pages/queries';
 import type { Kind } from './ui/caddyfile';
 import { useSession } from './ui/kit';
+
+/** How many buckets are offered. */
+const offered = 8;
+
+/** Buckets by a part of their names: those first that begin with it, the one that is called so before all. */
+async function called(sought: string, signal: AbortSignal): Promise<{ name: string }[]> {
+  const [near, all] = await Promise.all([before(sought), ''].map((after) => bucketPage({ q: sought }, after, offered, signal)));
+  const first = near.items.filter((b) => b.name.startsWith(sought));
+  return [...first, ...all.items.filter((b) => !first.some((f) => f.name === b.name))].slice(0, offered);
+}
 
 interface Entry {
   name: string;
@@ -56,7 +67,7 @@ export default function Palette({
   const policies = useQuery(q.policies);
   const buckets = useQuery({
     queryKey: ['palette', sought],
-    queryFn: ({ signal }) => bucketPage({ q: sought }, '', 8, signal),
+    queryFn: ({ signal }) => called(sought, signal),
     enabled: sought.length > 0,
     staleTime: 10_000,
   });
@@ -65,13 +76,13 @@ export default function Palette({
 
   const matches = (name: string) => name.toLowerCase().includes(typed);
   const entries: Entry[] = [
-    ...(verb ? (buckets.data?.items ?? []) : []).map((b) => ({
+    ...(verb ? (buckets.data ?? []) : []).map((b) => ({
       name: `${verb?.verb === 'sync' ? 'Sync' : 'Verify'} ${b.name}`,
       kind: 'action',
       off: off('operator'),
       go: () => verb && onDo({ do: verb.verb, bucket: b.name }),
     })),
-    ...(typed && !verb ? (buckets.data?.items ?? []) : []).map((b) => ({
+    ...(typed && !verb ? (buckets.data ?? []) : []).map((b) => ({
       name: b.name,
       kind: 'bucket',
       go: () => navigate({ to: '/buckets/$bucket', params: { bucket: b.name } }),

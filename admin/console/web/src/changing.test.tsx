@@ -1,10 +1,11 @@
 import { Toast } from '@base-ui/react/toast';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act, render, screen, within } from '@testing-library/react';
+import { act, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api } from './api/client';
+import Palette from './Palette';
 import { Bucket } from './pages/Bucket';
 import { Chosen } from './pages/Chosen';
 import { DrainButton } from './pages/Editing';
@@ -185,5 +186,30 @@ describe('a time of the day', () => {
     const now = Date.now();
     shown(() => <When time={now} />);
     expect(screen.getByText(timeOfDay(now))).toBeVisible();
+  });
+});
+
+describe('the palette', () => {
+  it('finds the bucket of a name before those that contain it', async () => {
+    const names = [...'abcdefghi'].map((c) => `${c}-reports`).concat('reports', 'reports-old');
+    vi.spyOn(api, 'GET').mockImplementation((async (path: string, { params }: { params: { query: { after?: string } } }) => {
+      const found = names.filter((n) => n > (params?.query?.after ?? '')).slice(0, 8);
+      return { data: path === '/fado/buckets' ? found.map((name) => ({ name })) : [], response: new Response() };
+    }) as never);
+    shown(
+      () => <Palette pages={[]} paused={false} onDo={() => {}} onClose={() => {}} />,
+      [
+        [['clusters'], []],
+        [['policies'], []],
+      ],
+    );
+    await userEvent.type(await screen.findByRole('combobox'), 'reports');
+    await waitFor(() => expect(screen.getAllByRole('option').length).toBeGreaterThan(3));
+    expect(
+      screen
+        .getAllByRole('option')
+        .slice(0, 3)
+        .map((o) => o.firstChild?.textContent),
+    ).toEqual(['reports', 'reports-old', 'a-reports']);
   });
 });

@@ -6,6 +6,7 @@ import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { lazy, Suspense, useDeferredValue, useEffect, useRef, useState } from 'react';
 import { type Bucket, type BucketFilter, type BucketOrder, type BucketPage, bucketPage, orderOf } from '../api/client';
+import { before } from '../before';
 import { bytes, count } from '../format';
 import { pref } from '../prefs';
 import { Ago, CopyCurl, Empty, Failure, Later, Page, Skeleton, State } from '../ui/kit';
@@ -209,12 +210,6 @@ function BucketList({
       )}
     </>
   );
-}
-
-/** The greatest name that stands before one: the list begins after it. */
-export function before(name: string): string {
-  const last = name.charCodeAt(name.length - 1);
-  return name === '' ? '' : `${name.slice(0, -1)}${String.fromCharCode(last - 1)}~`;
 }
 
 function Grid({ rows, total, more, chosen, choose }: { rows: Bucket[]; total: number; more?: () => void } & Choosing) {
