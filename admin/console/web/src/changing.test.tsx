@@ -10,6 +10,7 @@ import { Bucket } from './pages/Bucket';
 import { Chosen } from './pages/Chosen';
 import { DrainButton } from './pages/Editing';
 import { Events } from './pages/Events';
+import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
 import { moment, timeOfDay } from './prefs';
 import { SessionContext, Toasts, When } from './ui/kit';
@@ -211,5 +212,16 @@ describe('the palette', () => {
         .slice(0, 3)
         .map((o) => o.firstChild?.textContent),
     ).toEqual(['reports', 'reports-old', 'a-reports']);
+  });
+});
+
+describe('what needs people', () => {
+  it('names the kinds of those that are not listed', () => {
+    const attention = Array.from({ length: 60 }, (_, i) => ({ kind: 'bucket', name: `b${i}`, state: 'conflict', reasons: [] }));
+    const buckets = { ok: 0, syncing: 0, stuck: 0, conflict: 70 };
+    const summary = { at: new Date().toISOString(), status: 'degraded', counts: { buckets: 70, clusters: 0 }, buckets, clusters: [], attention, more: 10 };
+    shown(() => <Overview />, [[['summary'], summary]]);
+    expect(screen.queryByText(/0 stuck buckets/)).toBeNull();
+    expect(screen.getByRole('link', { name: 'All 70 buckets in conflict' })).toHaveAttribute('href', '/buckets?state=conflict');
   });
 });

@@ -253,10 +253,18 @@ function Attention({ s }: { s: Summary }) {
         </ul>
       )}
       {s.attention.length + s.more > 50 && (
-        <p className="card-foot">
-          <Link to="/buckets" search={{ state: 'stuck' }}>
-            All {count(s.buckets.stuck)} stuck buckets
-          </Link>
+        <p className="card-foot tools">
+          <span>and {count(s.attention.length + s.more - 50)} more</span>
+          {s.buckets.stuck > 0 && (
+            <Link to="/buckets" search={{ state: 'stuck' }}>
+              All {count(s.buckets.stuck)} stuck buckets
+            </Link>
+          )}
+          {s.buckets.conflict > 0 && (
+            <Link to="/buckets" search={{ state: 'conflict' }}>
+              All {count(s.buckets.conflict)} buckets in conflict
+            </Link>
+          )}
         </p>
       )}
     </Card>
