@@ -10,6 +10,7 @@ import { Bucket } from './pages/Bucket';
 import { Chosen } from './pages/Chosen';
 import { DrainButton } from './pages/Editing';
 import { Events } from './pages/Events';
+import { heldBy } from './pages/Holding';
 import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
 import { moment, timeOfDay } from './prefs';
@@ -223,5 +224,20 @@ describe('what needs people', () => {
     shown(() => <Overview />, [[['summary'], summary]]);
     expect(screen.queryByText(/0 stuck buckets/)).toBeNull();
     expect(screen.getByRole('link', { name: 'All 70 buckets in conflict' })).toHaveAttribute('href', '/buckets?state=conflict');
+  });
+});
+
+describe('what lives only in a cluster, of a bucket with prefix rules', () => {
+  const copy = (cluster: string, objects: number) => ({ cluster, role: 'copy', state: 'synced', objects, bytes: objects, pending: { objects: 0, bytes: 0 } });
+  const of = (prefixes: object[], ...copies: object[]) =>
+    heldBy('c1', [{ name: 'b', status: { copies, prefixes } }] as never).map((h) => [h.only, h.onlyBytes]);
+  it('is what no other cluster has below a prefix', () => {
+    expect(of([{ prefix: 'raw/', copies: [copy('c1', 40)] }], copy('c1', 100), copy('c2', 60))).toEqual([[40, 40]]);
+  });
+  it('is the rest where others have a prefix alone', () => {
+    expect(of([{ prefix: 'raw/', copies: [copy('c1', 40), copy('c2', 40)] }], copy('c1', 100), copy('c2', 40))).toEqual([[60, 60]]);
+  });
+  it('is nothing where others together have all', () => {
+    expect(of([{ prefix: 'raw/', copies: [copy('c1', 40), copy('c2', 40)] }], copy('c1', 100), copy('c2', 40), copy('c3', 60))).toEqual([[0, 0]]);
   });
 });

@@ -20,6 +20,25 @@ export interface Held {
   onlyBytes: number;
 }
 
+type Size = Pick<Held, 'objects' | 'bytes'>;
+
+/** What a cluster has of a bucket below prefixes, or beside them, of which no other has anything. */
+function lonely(cluster: string, { copies, prefixes }: NonNullable<Bucket['status']>): Size {
+  const whole = copies.filter((c) => c.cluster === cluster || c.state === 'synced');
+  const below = (prefixes ?? []).map((p) => p.copies.filter((c) => c.cluster === cluster || c.state === 'synced'));
+  const beside = whole.map((c) => {
+    const parts = below.flat().filter((p) => p.cluster === c.cluster);
+    return { cluster: c.cluster, objects: c.objects - sum(parts, 'objects'), bytes: c.bytes - sum(parts, 'bytes') };
+  });
+  const mine = [...below, beside].flatMap((part) => {
+    const there = part.filter((c) => c.objects > 0);
+    return there.every((c) => c.cluster === cluster) ? there : [];
+  });
+  return { objects: sum(mine, 'objects'), bytes: sum(mine, 'bytes') };
+}
+
+const sum = (of: Size[], what: keyof Size) => of.reduce((n, c) => n + c[what], 0);
+
 /** The buckets of a cluster, those first of which it has most alone. */
 export function heldBy(cluster: string, buckets: Bucket[]): Held[] {
   return buckets
@@ -28,7 +47,8 @@ export function heldBy(cluster: string, buckets: Bucket[]): Held[] {
       const here = copies.find((c) => c.cluster === cluster);
       if (!here) return [];
       const others = copies.filter((c) => c.cluster !== cluster && c.state === 'synced');
-      // What the best of the others lacks is here alone.
+      // What the best of the others lacks is here alone, and what has no place there.
+      const alone = others.length && b.status?.prefixes?.length ? lonely(cluster, b.status) : { objects: 0, bytes: 0 };
       const lacks = others.map((c) => c.pending).sort((x, y) => x.objects - y.objects)[0] ?? here;
       return {
         bucket: b.name,
@@ -37,8 +57,8 @@ export function heldBy(cluster: string, buckets: Bucket[]): Held[] {
         objects: here.objects,
         bytes: here.bytes,
         also: others.map((c) => c.cluster),
-        only: Math.min(lacks.objects, here.objects),
-        onlyBytes: Math.min(lacks.bytes, here.bytes),
+        only: Math.min(alone.objects + lacks.objects, here.objects),
+        onlyBytes: Math.min(alone.bytes + lacks.bytes, here.bytes),
       };
     })
     .sort((a, b) => b.onlyBytes - a.onlyBytes || b.only - a.only);
