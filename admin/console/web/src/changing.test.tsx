@@ -6,6 +6,7 @@ import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api } from './api/client';
 import Palette from './Palette';
+import { Access } from './pages/Access';
 import { Bucket } from './pages/Bucket';
 import { Chosen } from './pages/Chosen';
 import { DrainButton } from './pages/Editing';
@@ -239,5 +240,25 @@ describe('what lives only in a cluster, of a bucket with prefix rules', () => {
   });
   it('is nothing where others together have all', () => {
     expect(of([{ prefix: 'raw/', copies: [copy('c1', 40), copy('c2', 40)] }], copy('c1', 100), copy('c2', 40), copy('c3', 60))).toEqual([[0, 0]]);
+  });
+});
+
+describe('secrets of tokens', () => {
+  it('stay until people have each of them', async () => {
+    let made = 0;
+    vi.stubGlobal('fetch', async (_: unknown, init?: RequestInit) =>
+      Response.json(init?.method === 'POST' ? { id: `${++made}`, name: `t${made}`, secret: `fado_${made}` } : []),
+    );
+    shown(() => <Access />);
+    for (const name of ['t1', 't2']) {
+      await userEvent.type(await screen.findByPlaceholderText('what it is for'), name);
+      await userEvent.click(screen.getByRole('button', { name: 'New token' }));
+      await userEvent.click(await screen.findByRole('button', { name: 'Make it' }));
+      await screen.findByText(`fado_${name.slice(1)}`);
+    }
+    expect(screen.getByText('fado_1')).toBeVisible();
+    await userEvent.click(screen.getAllByRole('button', { name: /^I have it/ })[0]);
+    expect(screen.queryByText('fado_1')).toBeNull();
+    expect(screen.getByText('fado_2')).toBeVisible();
   });
 });

@@ -37,10 +37,13 @@ export function Access() {
 
 function Tokens() {
   const tokens = useQuery({ queryKey: ['tokens'], queryFn: () => own<Pass[]>('GET', 'tokens') });
-  const [secret, setSecret] = useState<Pass>();
+  const [secrets, setSecrets] = useState<Pass[]>([]);
   const [gone, setGone] = useState<Pass>();
   const [asked, setAsked] = useState<{ name: string; role: Role; days: number; form: HTMLFormElement }>();
-  const make = useDo((body: { name: string; role: Role; days: number }) => own<Pass>('POST', 'tokens', body), 'The token is made');
+  const make = useDo(async (body: { name: string; role: Role; days: number }) => {
+    const made = await own<Pass>('POST', 'tokens', body);
+    setSecrets((before) => [...before, made]);
+  }, 'The token is made');
   const revoke = useDo((id: string) => own('DELETE', `tokens/${id}`), 'The token is revoked');
 
   function submit(e: FormEvent<HTMLFormElement>) {
@@ -73,16 +76,16 @@ function Tokens() {
           New token
         </button>
       </form>
-      {secret && (
-        <div className="notice padded" role="status">
+      {secrets.map((made) => (
+        <div key={made.id} className="notice padded" role="status">
           <p>
-            The secret of {secret.name}. It is shown once: <code>{secret.secret}</code>
+            The secret of {made.name}. It is shown once: <code>{made.secret}</code>
           </p>
-          <button type="button" className="button" onClick={() => setSecret(undefined)}>
+          <button type="button" className="button" onClick={() => setSecrets(secrets.filter((s) => s !== made))}>
             I have it
           </button>
         </div>
-      )}
+      ))}
       <Loaded of={tokens}>
         {(list) =>
           list.length === 0 ? (
@@ -99,7 +102,7 @@ function Tokens() {
         onDone={() => {
           if (!asked) return;
           const { form, ...body } = asked;
-          make.mutate(body, { onSuccess: (made) => (setSecret(made as Pass), form.reset()) });
+          make.mutate(body, { onSuccess: () => form.reset() });
         }}
         onClose={() => setAsked(undefined)}
       >
