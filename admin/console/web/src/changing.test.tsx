@@ -14,6 +14,7 @@ import { Events } from './pages/Events';
 import { heldBy } from './pages/Holding';
 import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
+import { Silent } from './pages/Silent';
 import { moment, timeOfDay } from './prefs';
 import { SessionContext, Toasts, When } from './ui/kit';
 
@@ -260,5 +261,26 @@ describe('secrets of tokens', () => {
     await userEvent.click(screen.getAllByRole('button', { name: /^I have it/ })[0]);
     expect(screen.queryByText('fado_1')).toBeNull();
     expect(screen.getByText('fado_2')).toBeVisible();
+  });
+});
+
+describe('an instance that has told nothing', () => {
+  it('is not taken for another whose name begins with its own', () => {
+    shown(
+      () => <Silent />,
+      [
+        [['history', 'series'], { kept: true, nodes: [{ node: 'fado-10', this: true, last: null, silent: false }] }],
+        [
+          ['nodes'],
+          {
+            instances: [
+              { id: '1', node: 'fado-1' },
+              { id: '10', node: 'fado-10', this: true },
+            ],
+          },
+        ],
+      ],
+    );
+    expect(screen.getAllByRole('listitem').map((li) => li.textContent)).toEqual(['fado-1 has not told what it measures yet, or keeps no history.']);
   });
 });
