@@ -4,6 +4,7 @@ import { follow } from './live';
 
 class Source extends EventTarget {
   static last: Source;
+  static CLOSED = 2;
   readyState = 1;
   constructor() {
     super();
@@ -16,7 +17,11 @@ class Source extends EventTarget {
 }
 
 class Channel {
-  onmessage = null;
+  static last: Channel;
+  onmessage: (e: unknown) => void = () => {};
+  constructor() {
+    Channel.last = this;
+  }
   postMessage() {}
   close() {}
 }
@@ -53,5 +58,45 @@ it('reads again at once after a change that comes alone, and a few times a secon
   Source.last.changed('d');
   vi.advanceTimersByTime(1);
   expect(ofBuckets().at(-1)).toEqual(['bucket', 'd']);
+  stop();
+});
+
+/** What was read again, whole. */
+const everything = (read: { mock: { calls: unknown[][] } }) => read.mock.calls.filter(([f]) => f && Object.keys(f).length === 0).length;
+const beat = () => Source.last.dispatchEvent(new MessageEvent('beat', { data: '{"version":"1"}' }));
+
+it('reads all again once a stream that was refused is there again', () => {
+  const client = new QueryClient();
+  const read = vi.spyOn(client, 'invalidateQueries');
+  const stop = follow(client, () => {});
+  beat();
+  vi.advanceTimersByTime(1000);
+  expect(everything(read)).toBe(0);
+  const refused = Source.last as Source & { onerror: () => void };
+  refused.readyState = 2;
+  refused.onerror();
+  return vi.advanceTimersByTimeAsync(3000).then(async () => {
+    expect(Source.last).not.toBe(refused);
+    beat();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(everything(read)).toBe(1);
+    stop();
+  });
+});
+
+it('reads all again when it takes the stream over from a tab that is gone', async () => {
+  let lead: () => unknown = () => {};
+  const request = async (_: string, __: object, run: () => unknown) => {
+    lead = run;
+  };
+  vi.stubGlobal('navigator', { locks: { request } });
+  const client = new QueryClient();
+  const read = vi.spyOn(client, 'invalidateQueries');
+  const stop = follow(client, () => {});
+  Channel.last.onmessage({ data: { type: 'beat', data: { time: '', version: '1' } } });
+  lead();
+  beat();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(everything(read)).toBe(1);
   stop();
 });

@@ -42,6 +42,8 @@ export function follow(client: QueryClient, heard: (f: Frame) => void): () => vo
   const waiting = new Map<unknown, InvalidateQueryFilters>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let last = 0;
+  // Whether there may be changes of which no stream told: after one was lost, and after another tab had it.
+  let gap = false;
 
   function take(frame: Frame) {
     heard(frame);
@@ -57,7 +59,10 @@ export function follow(client: QueryClient, heard: (f: Frame) => void): () => vo
     }, wait);
   }
 
-  channel.onmessage = (e) => take(e.data as Frame);
+  channel.onmessage = (e) => {
+    gap = true;
+    take(e.data as Frame);
+  };
 
   const lead = () =>
     new Promise<void>((done) => {
@@ -66,15 +71,14 @@ export function follow(client: QueryClient, heard: (f: Frame) => void): () => vo
         channel.postMessage(frame);
         take(frame);
       };
-      let lost = false;
       source.addEventListener('change', (e) => tell({ type: 'change', data: JSON.parse(e.data) }));
       source.addEventListener('beat', (e) => {
-        if (lost) tell({ type: 'change', data: { kinds: [], buckets: [], missed: true } });
-        lost = false;
+        if (gap) tell({ type: 'change', data: { kinds: [], buckets: [], missed: true } });
+        gap = false;
         tell({ type: 'beat', data: JSON.parse(e.data) });
       });
       source.onerror = () => {
-        lost = true;
+        gap = true;
         tell({ type: 'lost' });
         if (source.readyState === EventSource.CLOSED && !ended.signal.aborted) {
           // Refused, not cut: look again in a while, when the session may be there again.
