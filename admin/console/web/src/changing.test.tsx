@@ -4,7 +4,7 @@ import { act, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { api } from './api/client';
+import { api, own, signals } from './api/client';
 import Palette from './Palette';
 import { Access } from './pages/Access';
 import { Bucket } from './pages/Bucket';
@@ -20,11 +20,12 @@ import { SessionContext, Toasts, When } from './ui/kit';
 
 /** Where the page is. */
 const at: { params: object; search: object } = { params: {}, search: {} };
+const went: unknown[] = [];
 
 vi.mock('@tanstack/react-router', async (real) => ({
   ...(await real<object>()),
   getRouteApi: () => ({ useParams: () => at.params, useSearch: () => at.search }),
-  useNavigate: () => () => {},
+  useNavigate: () => (to: unknown) => went.push(to),
   Link: ({ children, to, params: _, search, ...rest }: { children: ReactNode; to: string; params?: object; search?: object }) => (
     <a href={`${to}?${new URLSearchParams(search as Record<string, string>)}`} {...rest}>
       {children}
@@ -282,5 +283,24 @@ describe('an instance that has told nothing', () => {
       ],
     );
     expect(screen.getAllByRole('listitem').map((li) => li.textContent)).toEqual(['fado-1 has not told what it measures yet, or keeps no history.']);
+  });
+});
+
+describe('a proxy that answers for FaDO', () => {
+  const heard: string[] = [];
+  const note = (e: Event) => heard.push(e.type);
+  const asked = async (response: Response) => {
+    heard.length = 0;
+    vi.stubGlobal('fetch', async () => response);
+    for (const s of ['answered', 'unreachable']) signals.addEventListener(s, note);
+    await own('GET', 'session').catch(() => {});
+    for (const s of ['answered', 'unreachable']) signals.removeEventListener(s, note);
+    return heard;
+  };
+  it('is not FaDO', async () => {
+    for (const status of [502, 503, 504]) expect(await asked(new Response('<h1>Bad gateway</h1>', { status }))).toEqual(['unreachable']);
+  });
+  it('is not taken for FaDO that says that its database is away', async () => {
+    expect(await asked(Response.json({ error: 'the database does not answer' }, { status: 503 }))).toEqual(['answered']);
   });
 });

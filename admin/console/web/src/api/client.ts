@@ -28,10 +28,13 @@ export class ApiError extends Error {
 /** What happened, to what draws the whole: a session that ended, a server that is away. */
 export const signals = new EventTarget();
 
+/** Whether a proxy answers that FaDO can't be reached; what FaDO itself says is JSON. */
+const away = (r: Response) => [502, 503, 504].includes(r.status) && !r.headers.get('Content-Type')?.includes('json');
+
 async function ask(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   try {
     const response = await fetch(input, init);
-    signals.dispatchEvent(new Event('answered'));
+    signals.dispatchEvent(new Event(away(response) ? 'unreachable' : 'answered'));
     // A single sign-on whose session ended answers with a redirect to elsewhere.
     if (response.status === 401 || response.type === 'opaqueredirect') signals.dispatchEvent(new Event('signed-out'));
     return response;
