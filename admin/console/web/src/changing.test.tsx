@@ -8,12 +8,15 @@ import { api, own, signals } from './api/client';
 import Palette from './Palette';
 import { Access } from './pages/Access';
 import { Bucket } from './pages/Bucket';
+import { Buckets } from './pages/Buckets';
 import { Chosen } from './pages/Chosen';
 import { DrainButton } from './pages/Editing';
 import { Events } from './pages/Events';
 import { heldBy } from './pages/Holding';
 import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
+import { Queue } from './pages/Queue';
+import { Replication } from './pages/Replication';
 import { Silent } from './pages/Silent';
 import { moment, timeOfDay } from './prefs';
 import { SessionContext, Toasts, When } from './ui/kit';
@@ -302,5 +305,27 @@ describe('a proxy that answers for FaDO', () => {
   });
   it('is not taken for FaDO that says that its database is away', async () => {
     expect(await asked(Response.json({ error: 'the database does not answer' }, { status: 503 }))).toEqual(['answered']);
+  });
+});
+
+describe('a list that ends before what there is', () => {
+  const failure = (i: number) => ({ bucket: 'b', key: `k${i}`, cluster: 'c1', error: 'no', attempts: 1, next_attempt: null, since: null });
+  it('says so of failures', async () => {
+    const list = Array.from({ length: 200 }, (_, i) => failure(i));
+    const redraw = shown(() => <Replication />, [[['replication', 'failures'], list]]);
+    expect(screen.getByText('The first 200 are listed; there may be more.')).toBeVisible();
+    act(() => redraw.client.setQueryData(['replication', 'failures'], list.slice(1)));
+    await waitFor(() => expect(screen.queryByText(/^The first/)).toBeNull());
+  });
+  it('says so of the queue, and leads to the rest', () => {
+    const items = Array.from({ length: 20 }, (_, i) => ({ name: `b${i}`, status: { copies: [{ cluster: 'c1', pending: { objects: 1, bytes: 1 } }] } }));
+    shown(() => <Queue />, [[['buckets', 'queue', 'pending'], { items, total: 500, more: true }]]);
+    expect(screen.getByRole('link', { name: 'All buckets, in this order' })).toHaveAttribute('href', '/buckets?order=pending');
+  });
+  it('says so of buckets, and goes no further by itself', async () => {
+    const page = (n: number) => ({ items: Array.from({ length: 200 }, (_, i) => ({ name: `b${n}-${i}` })), total: 100_000, more: true });
+    const pages = Array.from({ length: 25 }, (_, n) => page(n));
+    shown(() => <Buckets />, [[['buckets', {}, undefined, ''], { pages, pageParams: pages.map((_, n) => `${n}`) }]]);
+    expect(await screen.findByText(/^5,000 of 100,000 read/)).toHaveTextContent('and no more are: narrow them by a filter, or go to a name');
   });
 });

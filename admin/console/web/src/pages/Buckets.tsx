@@ -44,8 +44,8 @@ export function Buckets() {
     queryKey: ['buckets', search, order, from],
     queryFn: ({ pageParam, signal }) => bucketPage({ ...search, order }, pageParam, pageSize, signal),
     initialPageParam: order ? '' : before(from),
-    getNextPageParam: (last) => (last.more ? last.items.at(-1)?.name : undefined),
-    maxPages,
+    // Pages are not dropped: what was scrolled away would be nowhere.
+    getNextPageParam: (last, pages) => (last.more && pages.length < maxPages ? last.items.at(-1)?.name : undefined),
     placeholderData: keepPreviousData,
     refetchInterval: 15_000,
   });
@@ -200,6 +200,7 @@ function BucketList({
           <Grid
             rows={list.data.pages.flatMap((p) => p.items)}
             total={list.data.pages[0].total}
+            ends={list.data.pages.length >= maxPages && list.data.pages.at(-1)?.more === true}
             more={list.hasNextPage && !list.isFetchingNextPage ? () => list.fetchNextPage() : undefined}
             key={from}
             {...choosing}
@@ -212,7 +213,7 @@ function BucketList({
   );
 }
 
-function Grid({ rows, total, more, chosen, choose }: { rows: Bucket[]; total: number; more?: () => void } & Choosing) {
+function Grid({ rows, total, ends, more, chosen, choose }: { rows: Bucket[]; total: number; ends: boolean; more?: () => void } & Choosing) {
   const box = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: rows.length,
@@ -261,7 +262,7 @@ function Grid({ rows, total, more, chosen, choose }: { rows: Bucket[]; total: nu
         </div>
       </div>
       <p className="card-foot quiet">
-        {count(Math.min(rows.length, total))} of {count(total)} read
+        {count(Math.min(rows.length, total))} of {count(total)} read{ends && ', and no more are: narrow them by a filter, or go to a name'}
       </p>
     </div>
   );

@@ -33,6 +33,11 @@ export function Queue() {
               {text}
             </button>
           ))}
+          {buckets.data?.more && (
+            <Link to="/buckets" search={{ order }}>
+              All buckets, in this order
+            </Link>
+          )}
         </span>
       }
       head={['Bucket', 'State', 'Objects', 'Bytes', 'Oldest', 'Where to']}

@@ -149,6 +149,9 @@ export function Replication() {
             </tr>
           )}
         </ListCard>
+        {failures.data && failures.data.length >= q.failuresListed && (
+          <p className="quiet">The first {count(q.failuresListed)} are listed; there may be more.</p>
+        )}
       </div>
     </Page>
   );

@@ -103,9 +103,12 @@ export const replication = queryOptions({
   refetchInterval: 2000,
 });
 
+/** How many failures are listed at most. */
+export const failuresListed = 200;
+
 export const failures = queryOptions({
   queryKey: ['replication', 'failures'],
-  queryFn: ({ signal }) => told(api.GET('/fado/replication/failures', { params: { query: { limit: 200 } }, signal })),
+  queryFn: ({ signal }) => told(api.GET('/fado/replication/failures', { params: { query: { limit: failuresListed } }, signal })),
   refetchInterval: slow,
 });
 
