@@ -329,3 +329,22 @@ describe('a list that ends before what there is', () => {
     expect(await screen.findByText(/^5,000 of 100,000 read/)).toHaveTextContent('and no more are: narrow them by a filter, or go to a name');
   });
 });
+
+describe('what is typed to find buckets', () => {
+  it('is what they are filtered by, also after the address has changed', async () => {
+    at.search = { q: 'rep' };
+    const redraw = shown(() => <Buckets />);
+    expect(screen.getByLabelText('Find a bucket')).toHaveValue('rep');
+    at.search = {};
+    redraw();
+    expect(screen.getByLabelText('Find a bucket')).toHaveValue('');
+  });
+  it('is so of events, too', async () => {
+    at.search = { bucket: 'reports' };
+    const redraw = shown(() => <Events />);
+    expect(screen.getByLabelText('Bucket')).toHaveValue('reports');
+    at.search = {};
+    redraw();
+    expect(screen.getByLabelText('Bucket')).toHaveValue('');
+  });
+});

@@ -2,7 +2,7 @@ import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { api, mount, type Schemas, told } from '../api/client';
 import { bytes, count, counted } from '../format';
-import { Card, CopyCurl, Empty, Failure, Page, Skeleton, Table, useSession, When } from '../ui/kit';
+import { Card, CopyCurl, Empty, Failure, Page, Skeleton, Table, useSession, useWritten, When } from '../ui/kit';
 
 type Record = Schemas['Audit'];
 
@@ -46,6 +46,7 @@ export function Audit() {
 function Records() {
   const filter = here.useSearch();
   const navigate = useNavigate({ from: '/audit' });
+  const bucket = useWritten(filter.bucket);
   const set = (change: AuditFilter) => navigate({ search: (now: AuditFilter) => ({ ...now, ...change }), replace: true });
   const list = useInfiniteQuery({
     queryKey: ['audit', filter],
@@ -75,7 +76,7 @@ function Records() {
           <span>Bucket</span>
           <input
             data-find
-            defaultValue={filter.bucket ?? ''}
+            {...bucket}
             placeholder="its whole name, then Enter"
             spellCheck={false}
             onKeyDown={(e) => e.key === 'Enter' && set({ bucket: e.currentTarget.value.trim() || undefined })}

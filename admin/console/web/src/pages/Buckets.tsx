@@ -9,7 +9,7 @@ import { type Bucket, type BucketFilter, type BucketOrder, type BucketPage, buck
 import { before } from '../before';
 import { bytes, count } from '../format';
 import { pref } from '../prefs';
-import { Ago, CopyCurl, Empty, Failure, Later, Page, Skeleton, State } from '../ui/kit';
+import { Ago, CopyCurl, Empty, Failure, Later, Page, Skeleton, State, useWritten } from '../ui/kit';
 import { TabList } from '../ui/TabList';
 import { Chosen } from './Chosen';
 import { NewButton } from './Editing';
@@ -33,10 +33,22 @@ export function Buckets() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is not listed is not chosen
   useEffect(() => setChosen(new Set()), [JSON.stringify(search), view]);
 
+  const name = useWritten(from);
+  // What is typed is ahead of the address; what else changes that is shown.
+  const told = useRef(search.q);
+  useEffect(() => {
+    if (search.q === told.current) return;
+    told.current = search.q;
+    setText(search.q ?? '');
+  }, [search.q]);
   const typed = useDeferredValue(text);
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is typed goes into the address a moment later
   useEffect(() => {
-    const later = setTimeout(() => typed !== (search.q ?? '') && set({ q: typed || undefined }), 200);
+    const later = setTimeout(() => {
+      if (typed === (search.q ?? '')) return;
+      told.current = typed || undefined;
+      set({ q: told.current });
+    }, 200);
     return () => clearTimeout(later);
   }, [typed]);
 
@@ -72,7 +84,7 @@ export function Buckets() {
           <input
             placeholder="name, then Enter"
             spellCheck={false}
-            defaultValue={from}
+            {...name}
             onKeyDown={(e) => e.key === 'Enter' && set({ from: e.currentTarget.value || undefined })}
             onBlur={(e) => e.currentTarget.value === '' && from && set({ from: undefined })}
           />

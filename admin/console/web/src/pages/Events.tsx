@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { CopyCurl, Empty, Loaded, labelled, Page, When } from '../ui/kit';
+import { CopyCurl, Empty, Loaded, labelled, Page, useWritten, When } from '../ui/kit';
 import { type Logged, What } from './Happened';
 import * as q from './queries';
 
@@ -35,6 +35,7 @@ export function Events() {
   const stopped = stop?.of === of ? stop : undefined;
   const halt = () => log.data && setStop({ list: log.data, at: log.dataUpdatedAt, of });
   const clusters = useQuery(q.clusters);
+  const bucket = useWritten(filter.bucket);
   return (
     <Page
       title="Events"
@@ -62,13 +63,7 @@ export function Events() {
         </label>
         <label className="field grow">
           <span>Bucket</span>
-          <input
-            data-find
-            defaultValue={filter.bucket ?? ''}
-            placeholder="its whole name, then Enter"
-            spellCheck={false}
-            {...entered((bucket) => set({ bucket }))}
-          />
+          <input data-find {...bucket} placeholder="its whole name, then Enter" spellCheck={false} {...entered((bucket) => set({ bucket }))} />
         </label>
         <label className="field">
           <span>Cluster</span>

@@ -84,6 +84,13 @@ export function Ago({ time }: { time: string | number | null | undefined }) {
   );
 }
 
+/** A text that people write and tell when they are done, and that follows what it is of. */
+export function useWritten(of = '') {
+  const [value, setText] = useState(of);
+  useEffect(() => setText(of), [of]);
+  return { value, onChange: (e: { target: { value: string } }) => setText(e.target.value) };
+}
+
 export function useNow(every: number): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
