@@ -348,3 +348,13 @@ describe('what is typed to find buckets', () => {
     expect(screen.getByLabelText('Bucket')).toHaveValue('');
   });
 });
+
+describe('a list of buckets in another order', () => {
+  it('is one by names where people go to a name', async () => {
+    at.search = { order: 'bytes' };
+    shown(() => <Buckets />);
+    await userEvent.type(screen.getByLabelText('Go to name'), 'reports{Enter}');
+    const to = went.at(-1) as { search: (now: object) => object };
+    expect(to.search({ order: 'bytes', q: 'r' })).toEqual({ q: 'r', from: 'reports', order: undefined });
+  });
+});

@@ -85,7 +85,7 @@ export function Buckets() {
             placeholder="name, then Enter"
             spellCheck={false}
             {...name}
-            onKeyDown={(e) => e.key === 'Enter' && set({ from: e.currentTarget.value || undefined })}
+            onKeyDown={(e) => e.key === 'Enter' && set({ from: e.currentTarget.value || undefined, order: undefined })}
             onBlur={(e) => e.currentTarget.value === '' && from && set({ from: undefined })}
           />
         </label>
