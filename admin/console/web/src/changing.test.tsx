@@ -5,6 +5,7 @@ import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api, own, signals } from './api/client';
+import { stale } from './live';
 import Palette from './Palette';
 import { Access } from './pages/Access';
 import { Bucket } from './pages/Bucket';
@@ -13,6 +14,7 @@ import { Chosen } from './pages/Chosen';
 import { DrainButton } from './pages/Editing';
 import { Events } from './pages/Events';
 import { heldBy } from './pages/Holding';
+import { ObjectDialog } from './pages/ObjectDialog';
 import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
 import { Queue } from './pages/Queue';
@@ -356,5 +358,25 @@ describe('a list of buckets in another order', () => {
     await userEvent.type(screen.getByLabelText('Go to name'), 'reports{Enter}');
     const to = went.at(-1) as { search: (now: object) => object };
     expect(to.search({ order: 'bytes', q: 'r' })).toEqual({ q: 'r', from: 'reports', order: undefined });
+  });
+});
+
+describe('an object that is looked at', () => {
+  it('is not read again with every change of its bucket', async () => {
+    const asked: string[] = [];
+    vi.stubGlobal('fetch', async (_: unknown, init?: RequestInit) => {
+      if (init?.method !== 'POST') return new Response('text', { headers: { 'Content-Type': 'text/plain' } });
+      const { operation } = JSON.parse(String(init.body));
+      asked.push(operation);
+      return Response.json({ method: 'GET', url: `http://s3/${operation}`, expires: '' });
+    });
+    const listed = { key: 'k.txt', size: 4, last_modified: '2026-01-01T00:00:00Z', clusters: [], etag: 'e1' };
+    const { client } = shown(() => <ObjectDialog b={{ name: 'a' } as never} name="k.txt" listed={listed as never} onClose={() => {}} />);
+    expect(await screen.findByLabelText('Content of k.txt')).toHaveTextContent('text');
+    const before = asked.length;
+    await act(async () => {
+      await Promise.all(stale({ kinds: ['transfer'], buckets: ['a'], missed: false }).map((f) => client.invalidateQueries(f)));
+    });
+    expect(asked.slice(before)).toEqual([]);
   });
 });

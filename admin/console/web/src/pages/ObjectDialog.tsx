@@ -42,8 +42,8 @@ export function ObjectDialog({ b, name, listed, onClose }: { b: Bucket; name: st
           )}
           {reads ? (
             <>
-              <Head bucket={b.name} name={name} />
-              <Versions b={b} name={name} />
+              <Head bucket={b.name} name={name} etag={listed?.etag} />
+              <Versions bucket={b.name} name={name} etag={listed?.etag} />
             </>
           ) : (
             <p className="quiet">
@@ -73,12 +73,24 @@ function DownloadButton({ bucket, name }: { bucket: string; name: string }) {
   );
 }
 
-const of = (bucket: string, name: string, what: string) => ['bucket', bucket, 'object', name, what];
+/**
+ * What is read of an object by a URL that is signed for it: each is on record, so it is read again when the
+ * object is another one, not whenever something happens to its bucket.
+ */
+const of = ({ bucket, name, etag }: Of, what: string) => ['object', bucket, name, what, etag];
+
+interface Of {
+  bucket: string;
+  name: string;
+  /** As it is listed; undefined where it is not. */
+  etag?: string;
+}
 
 /** What the S3 endpoint says of the object, its content, and a link to it. */
-function Head({ bucket, name }: { bucket: string; name: string }) {
+function Head(object: Of) {
+  const { bucket, name } = object;
   const head = useQuery({
-    queryKey: of(bucket, name, 'head'),
+    queryKey: of(object, 'head'),
     queryFn: async ({ signal }) => {
       const { headers } = await ask({ bucket, key: name, operation: 'head' }, { signal });
       const tags = await ask({ bucket, key: name, operation: 'tags' }, { signal }).then(
@@ -93,7 +105,7 @@ function Head({ bucket, name }: { bucket: string; name: string }) {
     <Loaded of={head} rows={3}>
       {(h) => (
         <>
-          <Preview bucket={bucket} name={name} type={h.type} size={h.size} />
+          <Preview {...object} type={h.type} size={h.size} />
           <details>
             <summary>Headers and tags</summary>
             <Facts
@@ -111,16 +123,17 @@ function Head({ bucket, name }: { bucket: string; name: string }) {
 }
 
 /** Content as text or as an image: nothing of it runs, whatever it is. */
-function Preview({ bucket, name, type, size }: { bucket: string; name: string; type: string; size: number }) {
-  const kind = kindOf(type, name);
+function Preview({ type, size, ...object }: Of & { type: string; size: number }) {
+  const kind = kindOf(type, object.name);
   if (kind.as === 'none') return <p className="quiet">No preview of {type || 'what has no type'}: download it.</p>;
   if (kind.as === 'image' && size > maxImage) return <p className="quiet">No preview of an image of {bytes(size)}: download it.</p>;
-  return kind.as === 'text' ? <TextOf bucket={bucket} name={name} size={size} /> : <ImageOf bucket={bucket} name={name} type={kind.type} />;
+  return kind.as === 'text' ? <TextOf {...object} size={size} /> : <ImageOf {...object} type={kind.type} />;
 }
 
-function TextOf({ bucket, name, size }: { bucket: string; name: string; size: number }) {
+function TextOf({ size, ...object }: Of & { size: number }) {
+  const { bucket, name } = object;
   const text = useQuery({
-    queryKey: of(bucket, name, 'text'),
+    queryKey: of(object, 'text'),
     queryFn: async ({ signal }) => {
       const r = await ask({ bucket, key: name, operation: 'get' }, { signal, headers: { Range: `bytes=0-${maxText - 1}` } });
       return r.status === 416 ? '' : new TextDecoder().decode((await r.arrayBuffer()).slice(0, maxText));
@@ -142,10 +155,11 @@ function TextOf({ bucket, name, size }: { bucket: string; name: string; size: nu
   );
 }
 
-function ImageOf({ bucket, name, type }: { bucket: string; name: string; type: string }) {
+function ImageOf({ type, ...object }: Of & { type: string }) {
+  const { bucket, name } = object;
   const [url, setURL] = useState('');
   const image = useQuery({
-    queryKey: of(bucket, name, 'image'),
+    queryKey: of(object, 'image'),
     queryFn: async ({ signal }) => {
       const r = await ask({ bucket, key: name, operation: 'get' }, { signal });
       return new Blob([await r.arrayBuffer()], { type });
@@ -210,15 +224,16 @@ function MakeLink({ bucket, name }: { bucket: string; name: string }) {
   );
 }
 
-function Versions({ b, name }: { b: Bucket; name: string }) {
+function Versions(object: Of) {
+  const { bucket, name } = object;
   const [all, setAll] = useState(false);
   const versions = useQuery({
-    queryKey: [...of(b.name, name, 'versions'), all],
+    queryKey: [...of(object, 'versions'), all],
     queryFn: async ({ signal }) => {
       const found: Version[] = [];
       let marker = '';
       do {
-        const r = await ask({ bucket: b.name, key: name, operation: 'versions', marker }, { signal });
+        const r = await ask({ bucket, key: name, operation: 'versions', marker }, { signal });
         const page = versionsOf(await r.text(), name);
         found.push(...page.versions);
         marker = page.marker;
@@ -227,10 +242,10 @@ function Versions({ b, name }: { b: Bucket; name: string }) {
     },
     retry: false,
   });
-  const get = useDo((id: string) => download(b.name, name, id), 'The download begins');
+  const get = useDo((id: string) => download(bucket, name, id), 'The download begins');
   const writes = mayWrite(useSession());
   const [asked, setAsked] = useState<Version>();
-  const remove = useDo((id: string) => ask({ bucket: b.name, key: name, operation: 'delete', version: id }), 'The version is removed');
+  const remove = useDo((id: string) => ask({ bucket, key: name, operation: 'delete', version: id }), 'The version is removed');
   return (
     <details>
       <summary>Versions</summary>
