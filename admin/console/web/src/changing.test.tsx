@@ -19,6 +19,7 @@ import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
 import { Queue } from './pages/Queue';
 import { Replication } from './pages/Replication';
+import { Routing, supposed } from './pages/Routing';
 import { Silent } from './pages/Silent';
 import { moment, timeOfDay } from './prefs';
 import { SessionContext, Toasts, When } from './ui/kit';
@@ -378,5 +379,14 @@ describe('an object that is looked at', () => {
       await Promise.all(stale({ kinds: ['transfer'], buckets: ['a'], missed: false }).map((f) => client.invalidateQueries(f)));
     });
     expect(asked.slice(before)).toEqual([]);
+  });
+});
+
+describe('a draft policy in the address', () => {
+  it('that is no JSON is told, and the page is there', () => {
+    expect(supposed({ bucket: 'b', down: 'c1', policy: '{"name' })).toMatchObject({ down: ['c1'] });
+    at.search = { bucket: 'b', policy: '{"name' };
+    shown(() => <Routing />);
+    expect(screen.getByRole('alert')).toHaveTextContent('The policy in the address is no JSON');
   });
 });

@@ -70,14 +70,24 @@ export function parseCurl(text: string): Question {
   return { bucket, object: objects.length === 1 ? objects[0] : undefined, data: data.join(' ') || undefined };
 }
 
+/** The policy that is drafted in the address, in a list; undefined where there is none that can be read. */
+function drafted(text: string | undefined): Policy | undefined {
+  try {
+    return text ? ([JSON.parse(text)] as Policy) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The body of the question what would be; undefined where nothing is supposed. */
 export function supposed(s: Question): Schemas['WhatIfInput'] | undefined {
-  if (!s.down && !s.spill && !s.policy) return undefined;
+  const policies = drafted(s.policy);
+  if (!s.down && !s.spill && !policies) return undefined;
   return {
     ...named(s),
     ...(s.down && { down: s.down.split(',') }),
     ...(Number(s.spill) > 0 && { spill: Number(s.spill) }),
-    ...(s.policy && { policies: [JSON.parse(s.policy)] as Policy }),
+    ...(policies && { policies }),
   };
 }
 
@@ -145,6 +155,7 @@ export function Routing() {
           </details>
           <Suppose search={search} go={go} />
         </Card>
+        {search.policy && !drafted(search.policy) && <Failure error={new Error('The policy in the address is no JSON, and is left out')} />}
         <Lately />
         {!asked && <Empty title="Name a bucket">The answer is what data_aware would decide now, with why every other endpoint is out.</Empty>}
         {asked && route.error && <Failure error={route.error} retry={route.refetch} />}
