@@ -390,3 +390,47 @@ describe('a draft policy in the address', () => {
     expect(screen.getByRole('alert')).toHaveTextContent('The policy in the address is no JSON');
   });
 });
+
+describe('what was measured of some alone', () => {
+  const summary = {
+    at: '',
+    status: 'ok',
+    counts: { buckets: 0, clusters: 0 },
+    buckets: { ok: 0, syncing: 0, stuck: 0, conflict: 0 },
+    clusters: [],
+    attention: [],
+    more: 0,
+  };
+  const courses = [
+    'decisions.local',
+    'decisions.remote',
+    'decisions.none',
+    'rejections',
+    'lag.p99',
+    'backlog.objects',
+    'throughput.bytes',
+    'throughput.objects',
+  ];
+  const one = (name: string, ...values: (number | null)[]) => ({ node: 'n', name, values });
+  it('is no share of what runs where its data is, if nothing does', () => {
+    const history = { from: '', step: 10, series: [one('decisions.remote', 4)] };
+    shown(
+      () => <Overview />,
+      [
+        [['summary'], { ...summary, at: new Date().toISOString() }],
+        [['history', '1h', 'all', courses], history],
+      ],
+    );
+    expect(screen.getByText('0 % where their data is')).toBeVisible();
+  });
+  it('does not say that nothing was refused, where that is not known', () => {
+    const asked = ['decisions.local', 'decisions.remote', 'decisions.none', 'rejections', 'rejections.'];
+    const key = ['history', '15m', 'all', asked];
+    const of = (...values: (number | null)[]) => ({ from: '', step: 10, series: [one('rejections', ...values)] });
+    const redraw = shown(() => <Routing />, [[key, of(null, null)]]);
+    expect(screen.getByText('Whether something was refused within 15 minutes is not known.')).toBeVisible();
+    return act(async () => redraw.client.setQueryData(key, of(null, 0))).then(async () => {
+      expect(await screen.findByText('Nothing was refused within 15 minutes.')).toBeVisible();
+    });
+  });
+});

@@ -8,7 +8,7 @@ import { Spark } from '../ui/Spark';
 import { Help, PauseButton, RetryButton, Since } from './actions';
 import { AsTable, Flowing } from './Flowing';
 import { What } from './Happened';
-import { latest, linesOf, measured, measurers, together } from './history';
+import { type Line, latest, linesOf, measured, measurers, together } from './history';
 import * as q from './queries';
 
 const here = getRouteApi('/');
@@ -62,8 +62,9 @@ function Courses() {
     ...line('rejections', 'refused'),
   ];
   const lags = line('lag.p99', 'p99');
-  const now = decisions.map((l) => latest(l) ?? 0);
-  const all = now.reduce((a, b) => a + b, 0);
+  const now = (l: Line | undefined) => latest(l) ?? 0;
+  const all = decisions.reduce((n, l) => n + now(l), 0);
+  const local = now(decisions.find((l) => l.label === 'local'));
   const known = decisions.some((l) => latest(l) !== undefined);
   const copied = latest(line('throughput.bytes', '')[0]);
   const unknown = history.error ? 'no history is kept' : 'not known yet';
@@ -74,7 +75,7 @@ function Courses() {
         label="Invocations"
         to="/metrics"
         value={known ? rate(all) : '–'}
-        note={!known ? unknown : all > 0 ? `${Math.round((100 * now[0]) / all)} % where their data is` : 'none now'}
+        note={!known ? unknown : all > 0 ? `${Math.round((100 * local) / all)} % where their data is` : 'none now'}
       >
         <Course name="Invocations by locality" lines={decisions} unit={rate} />
       </Figure>

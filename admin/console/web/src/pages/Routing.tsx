@@ -183,6 +183,7 @@ function Lately() {
   if (!history.data) return null; // no history is kept
   const h = together(history.data, told.data?.nodes ?? []);
   const refused = refusals(h);
+  const known = linesOf({ series: { rejections: '' } }, h).some((l) => latest(l) !== undefined);
   return (
     <Card title="Lately">
       <Facts
@@ -192,7 +193,7 @@ function Lately() {
         })}
       />
       {refused.length === 0 ? (
-        <p className="quiet">Nothing was refused within 15 minutes.</p>
+        <p className="quiet">{known ? 'Nothing was refused within 15 minutes.' : 'Whether something was refused within 15 minutes is not known.'}</p>
       ) : (
         <Table label="Refused" head={['Reason', 'Within 15 minutes', 'Now', 'What it means']}>
           {refused.map((r) => (
