@@ -11,6 +11,7 @@ import { Access } from './pages/Access';
 import { Bucket } from './pages/Bucket';
 import { Buckets } from './pages/Buckets';
 import { Chosen } from './pages/Chosen';
+import { Remove } from './pages/Edit';
 import { DrainButton } from './pages/Editing';
 import { Events } from './pages/Events';
 import { heldBy } from './pages/Holding';
@@ -432,5 +433,20 @@ describe('what was measured of some alone', () => {
     return act(async () => redraw.client.setQueryData(key, of(null, 0))).then(async () => {
       expect(await screen.findByText('Nothing was refused within 15 minutes.')).toBeVisible();
     });
+  });
+});
+
+describe('a bucket that is forgotten', () => {
+  it('is not said to keep its data where that is removed', async () => {
+    const moves = { buckets: [], total: { copies: 0 }, removed: { copies: 0 }, next: '' };
+    const plan = { revision: 1, changes: [], changes_total: 1, violations: [], blocked: false, moves, routes: { changed: 0 } };
+    vi.spyOn(api, 'POST').mockImplementation((async () => ({ data: plan, response: new Response() })) as never);
+    shown(() => <Remove kind="bucket" name="reports" onClose={() => {}} />);
+    expect(await screen.findByText('No data moves.')).toBeVisible();
+    await userEvent.click(screen.getByRole('radio', { name: /^Remove all data/ }));
+    expect(screen.queryByText('No data moves.')).toBeNull();
+    expect(screen.getByRole('region', { name: 'Plan' })).toHaveTextContent('All data of reports is removed, in every cluster.');
+    await userEvent.click(screen.getByRole('radio', { name: /^Remove the copies/ }));
+    expect(screen.getByRole('region', { name: 'Plan' })).toHaveTextContent('The data of reports is removed in every cluster but that of its primary.');
   });
 });

@@ -163,6 +163,13 @@ function Forget({ name, onClose, onDone }: { name: string; onClose: () => void; 
       done={`${name} is forgotten; ${fate === 'none' ? 'its data stays' : 'its data is being removed'}`}
       typed={fate === 'none' ? undefined : name}
       danger
+      fate={
+        fate === 'all'
+          ? `All data of ${name} is removed, in every cluster.`
+          : fate === 'copies'
+            ? `The data of ${name} is removed in every cluster but that of its primary.`
+            : undefined
+      }
       act={query && (() => told(api.DELETE('/fado/buckets/{name}', { params: { path: { name }, query } })))}
       curl={query && { method: 'DELETE', path: `/fado/buckets/${name}?purge=${fate}` }}
       onClose={onClose}

@@ -47,6 +47,8 @@ interface Asked {
   danger?: boolean;
   /** Carries it out in another way than by applying the document. */
   act?: () => Promise<unknown>;
+  /** What that does to data beyond the plan. */
+  fate?: string;
   /** The request that does so. */
   curl?: { method: string; path: string; body?: unknown };
   children?: (errors: FieldErrors) => ReactNode;
@@ -103,7 +105,7 @@ export function Planned(asked: Asked) {
               <span>{preview.error.message}</span>
             </div>
           )}
-          {plan && <PlanView plan={plan} at={region} />}
+          {plan && <PlanView plan={plan} fate={asked.fate} at={region} />}
           {apply.error && (
             <div className="alert" role="alert">
               <span>{changed ? 'The catalogue has changed since: what this would do may be something else now.' : apply.error.message}</span>
@@ -161,7 +163,7 @@ function useApply({ doc, act, done, onClose, onDone }: Asked, plan: Plan | undef
   });
 }
 
-function PlanView({ plan, at }: { plan: Plan; at: React.RefObject<HTMLElement | null> }) {
+function PlanView({ plan, fate, at }: { plan: Plan; fate?: string; at: React.RefObject<HTMLElement | null> }) {
   const { total, removed } = plan.moves;
   return (
     <section ref={at} tabIndex={-1} aria-label="Plan" className="plan">
@@ -196,7 +198,9 @@ function PlanView({ plan, at }: { plan: Plan; at: React.RefObject<HTMLElement | 
           </ul>
         </section>
       )}
-      {plan.moves.buckets.length === 0 ? (
+      {fate ? (
+        <p>{fate}</p>
+      ) : plan.moves.buckets.length === 0 ? (
         <p>No data moves.</p>
       ) : (
         <>
