@@ -58,9 +58,12 @@ const allPages: { to: string; name: string; icon: LucideIcon; key: string; least
   { to: '/access', name: 'Access', icon: KeyRound, key: 'a' },
 ];
 
-const client = new QueryClient({
+export const client = new QueryClient({
   defaultOptions: {
+    // FaDO may be where a browser that takes itself for offline reaches it, and what is done is done now or not at all.
+    mutations: { networkMode: 'always' },
     queries: {
+      networkMode: 'always',
       staleTime: 1000,
       retry: (n, error) => !(error instanceof ApiError && error.status < 500) && n < 2,
     },

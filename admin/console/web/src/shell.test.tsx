@@ -1,8 +1,9 @@
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { onlineManager, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { act, render, screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Account } from './Account';
+import { client } from './App';
 import { ApiError } from './api/client';
 import { answers } from './live';
 import { moment, pref, setPref, timeOfDay } from './prefs';
@@ -148,5 +149,19 @@ describe('the shell', () => {
     render(<Failure error={new ApiError(503, 'the store does not answer')} retry={() => {}} />);
     expect(screen.getByRole('alert')).toHaveTextContent('the store does not answer (503)');
     expect(screen.getByRole('button', { name: 'Try again' })).toBeVisible();
+  });
+});
+
+describe('a browser that takes itself for offline', () => {
+  it('asks all the same, and puts nothing off until it no longer does', async () => {
+    onlineManager.setOnline(false);
+    const asked = vi.fn(async () => 1);
+    const act = client.getMutationCache().build(client, client.defaultMutationOptions({ mutationFn: asked }));
+    const read = client.fetchQuery({ queryKey: ['x'], queryFn: asked });
+    act.execute(undefined as never);
+    await new Promise((r) => setTimeout(r, 20));
+    expect(asked).toHaveBeenCalledTimes(2);
+    onlineManager.setOnline(true);
+    await read;
   });
 });
