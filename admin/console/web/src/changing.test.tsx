@@ -450,3 +450,15 @@ describe('a bucket that is forgotten', () => {
     expect(screen.getByRole('region', { name: 'Plan' })).toHaveTextContent('The data of reports is removed in every cluster but that of its primary.');
   });
 });
+
+describe('a verification', () => {
+  it('has never compared more than there is', () => {
+    const none = { objects: 0, bytes: 0 };
+    const status = {
+      ...{ paused: false, queue: { ...none, oldest: null }, rate: none, lag_ms: { p50: 0, p99: 0 }, workers: 1, nodes: ['n'], transfers: [] },
+      verifications: [{ bucket: 'b', state: 'running', objects: 120, total: 100 }],
+    };
+    shown(() => <Replication />, [[['replication'], status]]);
+    expect(screen.getByText('100 of 100')).toBeVisible();
+  });
+});

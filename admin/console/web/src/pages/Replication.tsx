@@ -91,7 +91,7 @@ export function Replication() {
                           <Meter
                             label={`Verification of ${v.bucket}`}
                             value={percent(v.objects, v.total)}
-                            text={`${count(v.objects)} of ${v.total ? count(v.total) : 'an unknown number'}`}
+                            text={v.total ? `${count(Math.min(v.objects, v.total))} of ${count(v.total)}` : `${count(v.objects)} of an unknown number`}
                           />
                         </td>
                       </tr>
