@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { kindOf } from './preview';
 import { deletedText, removeAll } from './remove';
 import { partSize, Upload } from './upload';
@@ -124,6 +124,25 @@ describe('an upload', () => {
     expect([u.state, by.parts.size]).toEqual(['exists', 0]);
     await u.overwrite();
     expect(u.state).toBe('done');
+  });
+
+  it('stops at once while it waits to try again', async () => {
+    const by = new Fake();
+    by.fails = () => 500;
+    const u = new Upload(
+      1,
+      'b',
+      'k',
+      new Blob(['x']),
+      () => {},
+      by,
+      () => new Promise(() => {}),
+    );
+    u.run();
+    await vi.waitFor(() => expect(by.asked).toEqual(['head']));
+    u.hold();
+    await vi.waitFor(() => expect([u.state, u.error]).toEqual(['stopped', 'Stopped']));
+    expect(by.asked).toEqual(['head']);
   });
 
   it('tries again what may pass, and no more often than that', async () => {

@@ -163,13 +163,16 @@ export class Upload {
 
   /** Tries again what may pass: an endpoint that is away, or busy. */
   private async tries<T>(once: () => Promise<T>, most = 4): Promise<T> {
+    const { signal } = this.stop;
     for (let n = 1; ; n++) {
       try {
         return await once();
       } catch (error) {
         const passing = error instanceof S3Error ? error.status === 0 || error.status >= 500 : (error as Error).name === 'TypeError';
-        if (!passing || n >= most || this.stop.signal.aborted) throw error;
-        await this.pause(500 * 2 ** n);
+        if (!passing || n >= most || signal.aborted) throw error;
+        const stopped = new Promise((r) => signal.addEventListener('abort', r, { once: true }));
+        await Promise.race([this.pause(500 * 2 ** n), stopped]);
+        if (signal.aborted) throw error;
       }
     }
   }
