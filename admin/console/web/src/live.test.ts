@@ -100,3 +100,14 @@ it('reads all again when it takes the stream over from a tab that is gone', asyn
   expect(everything(read)).toBe(1);
   stop();
 });
+
+it('reads nothing again for what other tabs tell while it has a stream of its own', async () => {
+  const client = new QueryClient();
+  const read = vi.spyOn(client, 'invalidateQueries');
+  const stop = follow(client, () => {});
+  Channel.last.onmessage({ data: { type: 'beat', data: { time: '', version: '1' } } });
+  beat();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(everything(read)).toBe(0);
+  stop();
+});

@@ -44,6 +44,7 @@ export function follow(client: QueryClient, heard: (f: Frame) => void): () => vo
   let last = 0;
   // Whether there may be changes of which no stream told: after one was lost, and after another tab had it.
   let gap = false;
+  let leads = false;
 
   function take(frame: Frame) {
     heard(frame);
@@ -60,7 +61,7 @@ export function follow(client: QueryClient, heard: (f: Frame) => void): () => vo
   }
 
   channel.onmessage = (e) => {
-    gap = true;
+    if (!leads) gap = true;
     take(e.data as Frame);
   };
 
@@ -93,6 +94,7 @@ export function follow(client: QueryClient, heard: (f: Frame) => void): () => vo
     });
 
   const run = async () => {
+    leads = true;
     while (!ended.signal.aborted) await lead();
   };
   if (navigator.locks) {
