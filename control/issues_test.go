@@ -229,7 +229,7 @@ func TestIssuesSayWhatTheyAreAbout(t *testing.T) {
 	if err != nil || !slices.Equal(st.Reasons, want) {
 		t.Errorf("the reasons are %v, %v, want %v", st.Reasons, err, want)
 	}
-	err = w.Status.Judge(t.Context(), func(j control.Judged) {
+	_, err = w.Status.Judge(t.Context(), func(j control.Judged) {
 		reasons := j.Reasons()
 		if !slices.Equal(reasons, want) {
 			t.Errorf("from memory the reasons are %v", reasons)

@@ -25,7 +25,9 @@ func (s *Status) Tally(ctx context.Context) (Tally, error) {
 		States:  map[string]int{BucketOK: 0, BucketSyncing: 0, BucketStuck: 0, BucketConflict: 0},
 		Trouble: make(map[string]Trouble), Conflicts: make(map[string]int64), HeldDeletes: make(map[string]int64),
 	}
-	return t, s.Judge(ctx, t.count)
+	ok, err := s.Judge(ctx, t.count)
+	t.States[BucketOK] += ok
+	return t, err
 }
 
 // count notes a bucket's state.
@@ -55,50 +57,50 @@ type Judged struct {
 	Logs []state.Backlog
 }
 
-// Judge tells f every bucket's state, in no particular order. It takes a fraction of a microsecond for a bucket that
-// is ok, or of which all that is wrong is a storage that is down, and a few for others.
-func (s *Status) Judge(ctx context.Context, f func(Judged)) error {
+// Judge tells f the state of every bucket that is not ok or has a backlog, in no particular order, and returns how
+// many others there are. Those take some nanoseconds each, a bucket of which all that is wrong is a storage that is
+// down a fraction of a microsecond, and others a few.
+func (s *Status) Judge(ctx context.Context, f func(Judged)) (ok int, err error) {
 	logs, err := s.c.store().Queue().Backlogs(ctx, "")
 	if err != nil {
-		return err
+		return 0, err
 	}
-	of := make(map[string][]state.Backlog)
+	snap := s.c.router.Snapshot()
+	of := make(map[routing.BucketView][]state.Backlog)
 	for _, l := range logs {
-		of[l.Bucket] = append(of[l.Bucket], l)
+		of[snap.Of(l.Bucket)] = append(of[snap.Of(l.Bucket)], l)
 	}
-	troubled, snap := s.issues.buckets(), s.c.router.Snapshot()
+	troubled := make(map[routing.BucketView]bool)
+	for b := range s.issues.buckets() {
+		troubled[snap.Of(b)] = true
+	}
 	dated := make(map[string]struct{})
 	snap.Views(func(view routing.BucketView) bool {
-		bucket := view.Name()
-		logs := of[bucket]
-		_, trouble := troubled[bucket]
-		is := view.Condition()
+		is, logs, trouble := view.Condition(), of[view], troubled[view]
 		if trouble || len(logs) > 0 {
 			is = routing.Unsettled
 		}
 		switch is {
 		case routing.Settled:
-			f(Judged{bucket, BucketOK, noReasons, nil})
+			ok++
 		case routing.Down: // routing knows since when
-			f(Judged{bucket, BucketStuck, func() []Reason { _, why := s.judgeFromMemory(snap, view, false, nil); return why }, nil})
+			f(Judged{view.Name(), BucketStuck, func() []Reason { _, why := s.judgeFromMemory(snap, view, false, nil); return why }, nil})
 		default:
 			st, reasons := s.judgeFromMemory(snap, view, trouble, logs)
 			if len(reasons) > 0 {
-				dated[bucket] = struct{}{}
-				s.date(bucket, reasons)
+				dated[view.Name()] = struct{}{}
+				s.date(view.Name(), reasons)
 			}
-			f(Judged{bucket, st, func() []Reason { return reasons }, logs})
+			f(Judged{view.Name(), st, func() []Reason { return reasons }, logs})
 		}
 		return ctx.Err() == nil
 	})
 	if err := ctx.Err(); err != nil {
-		return err
+		return 0, err
 	}
 	s.since.Keep(func(bucket string) bool { _, found := dated[bucket]; return found })
-	return nil
+	return ok, nil
 }
-
-func noReasons() []Reason { return nil }
 
 // judgeFromMemory judges a bucket by its copies in the snapshot, which have the state of the
 // store's rows.

@@ -103,6 +103,11 @@ func (s *Snapshot) Views(f func(BucketView) bool) {
 	s.buckets.all(func(en *entry) bool { return f(BucketView{s, en}) })
 }
 
+// SameBuckets says whether another snapshot has the same buckets, with the same rules, policies and copies.
+func (s *Snapshot) SameBuckets(other *Snapshot) bool {
+	return s.buckets == other.buckets && s.tables.defaultPolicy == other.tables.defaultPolicy
+}
+
 // Len returns how many resources of a kind there are; the built-in policy counts.
 func (s *Snapshot) Len(k catalog.Kind) int {
 	switch k {

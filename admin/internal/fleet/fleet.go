@@ -91,7 +91,7 @@ type Looks struct {
 
 // Judger is what a look needs of *control.Status.
 type Judger interface {
-	Judge(ctx context.Context, f func(control.Judged)) error
+	Judge(ctx context.Context, f func(control.Judged)) (ok int, err error)
 }
 
 // Get returns a look that is a few seconds old at most, or as old as it takes for the time
@@ -152,7 +152,7 @@ func lookAt(ctx context.Context, of Judger) (*Fleet, error) {
 		NotOK:  make(map[string][]string),
 		Behind: make(map[string]Behind),
 	}
-	err := of.Judge(ctx, func(j control.Judged) {
+	ok, err := of.Judge(ctx, func(j control.Judged) {
 		f.note(j.Bucket, j.Logs)
 		f.Counts[j.State]++
 		if j.State == control.BucketOK {
@@ -166,6 +166,7 @@ func lookAt(ctx context.Context, of Judger) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.Counts[control.BucketOK] += ok
 	for _, names := range f.NotOK {
 		slices.Sort(names)
 	}

@@ -22,13 +22,17 @@ type judge struct {
 	err    error
 }
 
-func (j *judge) Judge(_ context.Context, f func(control.Judged)) error {
+func (j *judge) Judge(_ context.Context, f func(control.Judged)) (ok int, err error) {
 	j.asked++
 	for bucket, is := range j.states {
+		if is == control.BucketOK && len(j.logs[bucket]) == 0 {
+			ok++
+			continue
+		}
 		why := func() []control.Reason { return []control.Reason{{Text: "as said"}} }
 		f(control.Judged{Bucket: bucket, State: is, Reasons: why, Logs: j.logs[bucket]})
 	}
-	return j.err
+	return ok, j.err
 }
 
 // A look serves all who ask soon after; another configuration, or a look that failed, needs another.

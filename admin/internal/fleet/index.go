@@ -18,6 +18,8 @@ type index struct {
 	// policies and clusters are the sets that rows refer to: most buckets share one.
 	policies, clusters sets
 	names              []string // room to read in
+	// snap is the snapshot it was read from.
+	snap *routing.Snapshot
 }
 
 type row struct {
@@ -30,7 +32,11 @@ type row struct {
 var (
 	states  = []string{control.BucketStuck, control.BucketConflict, control.BucketSyncing, control.BucketOK}
 	origins = []control.Origin{control.OriginConfig, control.OriginAPI}
+
+	isOK = uint8(slices.Index(states, control.BucketOK))
 )
+
+func originOf(bucket string, of Origins) uint8 { return uint8(slices.Index(origins, of(bucket))) }
 
 // sets are different sets of names, numbered.
 type sets struct {
@@ -80,8 +86,12 @@ func (s *sets) with(name string) []bool {
 // newIndex indexes the buckets of a snapshot; notOK has the names of those of each state but ok. The
 // index before, if there is one, saves sorting while no bucket comes or goes.
 func newIndex(snap *routing.Snapshot, notOK map[string][]string, of Origins, before *index) *index {
-	ix := &index{rows: make([]row, 0, snap.Len(catalog.KindBucket))}
-	if !ix.readInOrderOf(before, snap, of) {
+	ix := &index{rows: make([]row, 0, snap.Len(catalog.KindBucket)), snap: snap}
+	switch {
+	case before != nil && snap.SameBuckets(before.snap):
+		ix.readAgain(before, of)
+	case ix.readInOrderOf(before, snap, of):
+	default:
 		ix.rows = ix.rows[:0]
 		snap.Views(func(b routing.BucketView) bool { ix.add(b, of); return true })
 		slices.SortFunc(ix.rows, func(a, b row) int { return strings.Compare(a.name, b.name) })
@@ -94,6 +104,16 @@ func newIndex(snap *routing.Snapshot, notOK map[string][]string, of Origins, bef
 		}
 	}
 	return ix
+}
+
+// readAgain takes over what an index has of the same buckets.
+func (ix *index) readAgain(before *index, of Origins) {
+	ix.policies, ix.clusters = before.policies, before.clusters
+	ix.rows = append(ix.rows, before.rows...)
+	for i := range ix.rows {
+		r := &ix.rows[i]
+		r.state, r.origin = isOK, originOf(r.name, of)
+	}
 }
 
 // readInOrderOf reads the buckets of an index again; false where there are others now.
@@ -112,7 +132,7 @@ func (ix *index) readInOrderOf(before *index, snap *routing.Snapshot, of Origins
 }
 
 func (ix *index) add(b routing.BucketView, of Origins) {
-	r := row{name: b.Name(), state: uint8(slices.Index(states, control.BucketOK)), origin: uint8(slices.Index(origins, of(b.Name())))}
+	r := row{name: b.Name(), state: isOK, origin: originOf(b.Name(), of)}
 	ix.names = b.PoliciesIn(ix.names[:0])
 	r.policies = ix.policies.id(ix.names)
 	ix.names = b.ClustersIn(ix.names[:0])
@@ -174,29 +194,22 @@ const (
 	byCluster
 )
 
-// matching returns the rows that meet a search, by name.
-func (ix *index) matching(k Key) []row {
-	f := ix.filter(k)
-	var all []row
+// each calls f with the rows that meet a search, by name.
+func (ix *index) each(k Key, f func(*row)) {
+	by := ix.filter(k)
 	for i := range ix.rows {
-		if f.fails(&ix.rows[i]) == 0 {
-			all = append(all, ix.rows[i])
+		if by.fails(&ix.rows[i]) == 0 {
+			f(&ix.rows[i])
 		}
 	}
-	return all
 }
 
 // first returns the first names after one that meet a search, so many at most, and how many do in all.
 func (ix *index) first(k Key, after string, most int) (names []string, total int) {
-	f := ix.filter(k)
-	for i := range ix.rows {
-		r := &ix.rows[i]
-		if f.fails(r) != 0 {
-			continue
-		}
+	ix.each(k, func(r *row) {
 		if total++; len(names) < most && r.name > after {
 			names = append(names, r.name)
 		}
-	}
+	})
 	return names, total
 }

@@ -139,12 +139,12 @@ type slowJudge struct {
 	takes time.Duration
 }
 
-func (j *slowJudge) Judge(ctx context.Context, f func(control.Judged)) error {
+func (j *slowJudge) Judge(ctx context.Context, f func(control.Judged)) (int, error) {
 	select {
 	case <-time.After(j.takes):
 		return j.judge.Judge(ctx, f)
 	case <-ctx.Done():
-		return ctx.Err()
+		return 0, ctx.Err()
 	}
 }
 

@@ -23,22 +23,39 @@ var Orders = []string{ByName, ByState, ByOldest, ByPending, ByBytes}
 // Ordered returns the first names in an order other than those of names and bytes, and how many
 // match in all. What is alike is in the order of names.
 func (s *Search) Ordered(order string) (names []string, total int) {
-	rows := s.Fleet.index(s.Snapshot, s.OriginOf).matching(s.Key)
-	behind := s.Fleet.Behind
-	slices.SortStableFunc(rows, func(a, b row) int {
-		switch order {
-		case ByOldest:
-			return compareOldest(behind[a.name], behind[b.name])
-		case ByPending:
-			return cmp.Compare(behind[b.name].Objects, behind[a.name].Objects)
-		default:
-			return cmp.Compare(a.state, b.state)
+	ix := s.Fleet.index(s.Snapshot, s.OriginOf)
+	if order == ByState {
+		return ix.byState(s.Key)
+	}
+	var behind, rest []string // the rest are alike
+	ix.each(s.Key, func(r *row) {
+		total++
+		if _, is := s.Fleet.Behind[r.name]; is {
+			behind = append(behind, r.name)
+		} else if len(rest) < MostOrdered {
+			rest = append(rest, r.name)
 		}
 	})
-	for i := range rows[:min(len(rows), MostOrdered)] {
-		names = append(names, rows[i].name)
-	}
-	return names, len(rows)
+	slices.SortStableFunc(behind, func(a, b string) int {
+		if order == ByOldest {
+			return compareOldest(s.Fleet.Behind[a], s.Fleet.Behind[b])
+		}
+		return cmp.Compare(s.Fleet.Behind[b].Objects, s.Fleet.Behind[a].Objects)
+	})
+	names = append(behind, rest...)
+	return names[:min(len(names), MostOrdered)], total
+}
+
+// byState returns the first names that meet a search, the worst states first, and how many do in all.
+func (ix *index) byState(k Key) (names []string, total int) {
+	of := make([][]string, len(states))
+	ix.each(k, func(r *row) {
+		if total++; len(of[r.state]) < MostOrdered {
+			of[r.state] = append(of[r.state], r.name)
+		}
+	})
+	names = slices.Concat(of...)
+	return names[:min(len(names), MostOrdered)], total
 }
 
 // compareOldest puts what is behind for longer first, and what is not behind last.

@@ -22,12 +22,8 @@ type Search struct {
 }
 
 // Names returns all names that match, sorted, as of the look.
-func (s *Search) Names() []string {
-	rows := s.Fleet.index(s.Snapshot, s.OriginOf).matching(s.Key)
-	names := make([]string, len(rows))
-	for i := range rows {
-		names[i] = rows[i].name
-	}
+func (s *Search) Names() (names []string) {
+	s.Fleet.index(s.Snapshot, s.OriginOf).each(s.Key, func(r *row) { names = append(names, r.name) })
 	return names
 }
 
