@@ -1,0 +1,1 @@
+function e(e){let t=e.charCodeAt(e.length-1);return e===``?``:`${e.slice(0,-1)}${String.fromCharCode(t-1)}~`}export{e as t};

@@ -1,1 +1,0 @@
-import{it as e,ot as t}from"./kit-CGmQAoYN.js";function n(n,r){return e(n,t,r)}export{n as t};
