@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { md5 } from './md5';
 import { kindOf } from './preview';
 import { deletedText, removeAll } from './remove';
 import { partSize, Upload } from './upload';
@@ -67,6 +68,10 @@ class Fake implements Wire {
   parts = new Map<string, Blob>();
   fails: (w: Wanted) => number = () => 0;
   there = false;
+  /** The object that has the name. */
+  object?: { etag: string };
+  partTag = (n: number) => `e${n}`;
+  completing = () => {};
 
   async sign(w: Wanted): Promise<Signed> {
     return { method: 'X', url: JSON.stringify(w), expires: '' };
@@ -75,16 +80,18 @@ class Fake implements Wire {
     if (signal?.aborted) throw new DOMException('', 'AbortError');
     const w = JSON.parse(signed.url) as Wanted;
     this.asked.push(w.part ? `${w.operation} ${w.part}` : w.operation);
+    if (w.operation === 'complete') this.completing();
     const status = this.fails(w);
     if (status < 0) throw new S3Error(0, 'Unreachable', 'away');
     if (status) return { status, text: `<Error><Code>${status === 404 ? 'NoSuchUpload' : 'Other'}</Code><Message>no</Message></Error>`, etag: '' };
+    if (w.operation === 'head' && this.object) return { status: 200, text: '', ...this.object };
     if (w.operation === 'head') return { status: this.there ? 200 : 404, text: '', etag: '' };
     if (w.operation === 'begin') return { status: 200, text: '<R><UploadId>u1</UploadId></R>', etag: '' };
     if (body instanceof Blob) {
       onProgress?.(body.size);
       this.parts.set(String(w.part ?? 0), body);
     }
-    return { status: 200, text: String(body), etag: `"e${w.part ?? 0}"` };
+    return { status: 200, text: String(body), etag: `"${this.partTag(w.part ?? 0)}"` };
   }
 }
 
@@ -98,6 +105,18 @@ const upload = (by: Wire, size: number) =>
     by,
     async () => {},
   );
+
+describe('MD5', () => {
+  it('is that of RFC 1321', () => {
+    const of = (text: string) => md5(new TextEncoder().encode(text));
+    expect([of(''), of('message digest'), of('1234567890'.repeat(8))]).toEqual([
+      'd41d8cd98f00b204e9800998ecf8427e',
+      'f96b697d7cb7938d525a2f31aaf161d0',
+      '57edf4a22be3c955ac49da2e2107b67a',
+    ]);
+    expect(of('a'.repeat(64))).toBe('014842d480b571495a4a0363793f7367');
+  });
+});
 
 describe('an upload', () => {
   it('of a small file is one request', async () => {
@@ -181,6 +200,61 @@ describe('an upload', () => {
     by.asked = [];
     await u.run();
     expect([u.state, by.asked.includes('begin'), by.asked.includes('part 1')]).toEqual(['done', true, true]);
+  });
+
+  it('is done where the answer that says so was lost', async () => {
+    const by = new Fake();
+    by.partTag = (n) => String(n).repeat(32);
+    let lost = 1;
+    by.fails = (w) => (w.operation !== 'complete' ? 0 : lost-- > 0 ? -1 : 404);
+    const u = upload(by, 40 * MiB);
+    by.completing = () => {
+      by.object = { etag: `"${md5(new Uint8Array([1, 2, 3].flatMap((n) => Array(16).fill(n * 17))))}-3"` };
+    };
+    await u.run();
+    expect([u.state, u.error, by.asked.slice(-3)]).toEqual(['done', '', ['complete', 'complete', 'head']]);
+  });
+
+  it('is not done where another object has the name', async () => {
+    const by = new Fake();
+    by.partTag = (n) => String(n).repeat(32);
+    by.fails = (w) => (w.operation === 'complete' ? 404 : 0);
+    const u = upload(by, 40 * MiB);
+    for (const object of [{ etag: '"0123456789abcdef0123456789abcdef-3"' }, { etag: '"e0"' }]) {
+      by.object = undefined;
+      by.completing = () => {
+        by.object = object;
+      };
+      await u.run();
+      expect(u.state).toBe('stopped');
+    }
+  });
+
+  it('keeps its parts where it can not be seen whether it is done', async () => {
+    const by = new Fake();
+    const u = upload(by, 40 * MiB);
+    by.fails = (w) => (w.operation === 'complete' ? 404 : 0);
+    by.completing = () => {
+      by.fails = (w) => (w.operation === 'head' ? -1 : 404);
+    };
+    await u.run();
+    expect([u.state, u.error]).toEqual(['stopped', 'away']);
+    by.asked = [];
+    by.completing = () => {};
+    by.fails = () => 0;
+    await u.run();
+    expect([u.state, by.asked]).toEqual(['done', ['complete']]);
+  });
+
+  it('of a small file is done where the answer was lost and the object is there', async () => {
+    const by = new Fake();
+    by.fails = (w) => (w.operation === 'put' ? -1 : 0);
+    const u = upload(by, 5);
+    await u.run();
+    expect(u.state).toBe('stopped');
+    by.object = { etag: `"${md5(new Uint8Array(5))}"` };
+    await u.run();
+    expect([u.state, u.error]).toEqual(['done', '']);
   });
 
   it('that is given up leaves nothing', async () => {

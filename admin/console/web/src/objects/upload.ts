@@ -1,4 +1,5 @@
-import { errorOf, S3Error, type Sending, uploadOf, type Wanted, type Wire, wire } from './wire';
+import { md5 } from './md5';
+import { type Answer, errorOf, S3Error, type Sending, uploadOf, type Wanted, type Wire, wire } from './wire';
 
 const MiB = 1 << 20;
 const leastPart = 16 * MiB;
@@ -11,6 +12,16 @@ export function partSize(size: number): number | undefined {
   return part <= largestPart ? part : undefined;
 }
 
+const unquoted = (of: { etag: string }) => of.etag.replaceAll('"', '').toLowerCase();
+
+/** The ETag of an object that is put together of parts with these; undefined where the storage has ETags of its own kind. */
+function tagOfParts(etags: string[]): string | undefined {
+  const hex = etags.map((etag) => unquoted({ etag }));
+  if (!hex.every((h) => /^[0-9a-f]{32}$/.test(h))) return undefined;
+  const bytes = hex.join('').match(/../g) ?? [];
+  return `${md5(Uint8Array.from(bytes, (b) => Number.parseInt(b, 16)))}-${etags.length}`;
+}
+
 export type UploadState = 'waiting' | 'running' | 'exists' | 'stopped' | 'done' | 'gone';
 
 /** One file on its way. It goes on where it stopped, for as long as the page is there. */
@@ -19,6 +30,8 @@ export class Upload {
   error = '';
   private upload = '';
   private replace = false;
+  /** Whether the file was sent as a whole, though no answer may have come. */
+  private put = false;
   private readonly parts = new Map<number, string>();
   private readonly loaded = new Map<number, number>();
   private stop = new AbortController();
@@ -58,8 +71,10 @@ export class Upload {
     try {
       const part = partSize(this.size);
       if (!part) throw new Error(`A file of more than ${(largestPart / MiB) * mostParts} MiB can't be uploaded here`);
-      if (!this.replace && !this.upload && (await this.exists())) return this.set('exists', 'There is an object of this name');
-      if (this.size <= leastPart) await this.put();
+      const there = !this.upload && (this.put || !this.replace) ? await this.look() : undefined;
+      if (there && this.put && unquoted(there) === md5(new Uint8Array(await this.file.arrayBuffer()))) return this.set('done');
+      if (there && !this.replace) return this.set('exists', 'There is an object of this name');
+      if (this.size <= leastPart) await this.whole();
       else await this.inParts(part);
       this.set('done');
     } catch (error) {
@@ -93,7 +108,8 @@ export class Upload {
     this.loaded.clear();
   }
 
-  private async exists(): Promise<boolean> {
+  /** What the storage says of the object that has the name; undefined where none has. */
+  private async look(): Promise<Answer | undefined> {
     const answer = await this.tries(async () => {
       const signed = await this.by.sign({ bucket: this.bucket, key: this.key, operation: 'head' });
       const got = await this.by.send(signed, { signal: this.stop.signal });
@@ -101,10 +117,11 @@ export class Upload {
       return got;
     });
     if (answer.status === 403) throw errorOf(403, '');
-    return answer.status === 200;
+    return answer.status === 200 ? answer : undefined;
   }
 
-  private async put(): Promise<void> {
+  private async whole(): Promise<void> {
+    this.put = true;
     await this.do({ operation: 'put' }, { body: this.file, type: this.file.type || 'application/octet-stream', onProgress: (n) => this.progress(1, n) });
   }
 
@@ -142,13 +159,22 @@ export class Upload {
   }
 
   private async complete(): Promise<void> {
-    const xml = [...this.parts].sort(([a], [b]) => a - b).map(([n, etag]) => `<Part><PartNumber>${n}</PartNumber><ETag>${etag}</ETag></Part>`);
-    const answer = await this.do(
-      { operation: 'complete', upload: this.upload },
-      { body: `<CompleteMultipartUpload>${xml.join('')}</CompleteMultipartUpload>`, type: 'application/xml' },
-    );
-    // An error can come with 200: the answer begins before the parts are put together.
-    if (/<Error>/.test(answer.text)) throw errorOf(answer.status, answer.text);
+    const parts = [...this.parts].sort(([a], [b]) => a - b);
+    const xml = parts.map(([n, etag]) => `<Part><PartNumber>${n}</PartNumber><ETag>${etag}</ETag></Part>`);
+    try {
+      const answer = await this.do(
+        { operation: 'complete', upload: this.upload },
+        { body: `<CompleteMultipartUpload>${xml.join('')}</CompleteMultipartUpload>`, type: 'application/xml' },
+      );
+      // An error can come with 200: the answer begins before the parts are put together.
+      if (/<Error>/.test(answer.text)) throw errorOf(answer.status, answer.text);
+    } catch (error) {
+      // An upload that is not there may be one that was completed, by a request whose answer was lost.
+      if (!(error instanceof S3Error && error.code === 'NoSuchUpload')) throw error;
+      const there = await this.look();
+      const whole = tagOfParts(parts.map(([, etag]) => etag));
+      if (!there || !whole || unquoted(there) !== whole) throw error;
+    }
   }
 
   private do(wanted: Omit<Wanted, 'bucket' | 'key'>, sending: Sending, tries = 4) {
