@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { md5 } from './md5';
 import { kindOf } from './preview';
 import { deletedText, removeAll } from './remove';
-import { partSize, Upload } from './upload';
+import { partSize, Upload, Uploads } from './upload';
 import { errorOf, S3Error, type Sending, type Signed, tagsOf, versionsOf, type Wanted, type Wire } from './wire';
 
 const MiB = 1 << 20;
@@ -141,7 +141,8 @@ describe('an upload', () => {
     const u = upload(by, 5);
     await u.run();
     expect([u.state, by.parts.size]).toEqual(['exists', 0]);
-    await u.overwrite();
+    u.again(true);
+    await u.run();
     expect(u.state).toBe('done');
   });
 
@@ -264,6 +265,84 @@ describe('an upload', () => {
     await u.run();
     await u.abort();
     expect([u.state, by.asked.at(-1)]).toEqual(['gone', 'abort']);
+  });
+});
+
+describe('uploads', () => {
+  /** A storage that answers PUT when it is told to. */
+  class Slow extends Fake {
+    most = 0;
+    private under = 0;
+    readonly waiting: (() => void)[] = [];
+    override async send(signed: Signed, sending: Sending) {
+      if ((JSON.parse(signed.url) as Wanted).operation === 'put') {
+        this.most = Math.max(this.most, ++this.under);
+        await new Promise<void>((done) => {
+          this.waiting.push(done);
+          sending.signal?.addEventListener('abort', () => done());
+        });
+        this.under--;
+      }
+      return super.send(signed, sending);
+    }
+    answer() {
+      for (const done of this.waiting.splice(0)) done();
+    }
+  }
+  const file = (key: string) => ({ key, file: new Blob(['x']) });
+  const states = (all: Uploads) => all.snapshot().map((u) => u.state);
+
+  it('go two at a time, also those that go on', async () => {
+    const by = new Slow();
+    const all = new Uploads(by);
+    all.add('b', ['a', 'b', 'c', 'd'].map(file));
+    await vi.waitFor(() => expect(by.waiting).toHaveLength(2));
+    for (const u of all.snapshot().slice(0, 2)) u.hold();
+    await vi.waitFor(() => expect(states(all)).toEqual(['stopped', 'stopped', 'running', 'running']));
+    for (const u of all.snapshot().slice(0, 2)) u.again();
+    await new Promise((r) => setTimeout(r, 300));
+    expect([states(all), by.most]).toEqual([['waiting', 'waiting', 'running', 'running'], 2]);
+    by.answer();
+    await vi.waitFor(() => expect(states(all)).toEqual(['running', 'running', 'done', 'done']));
+    by.answer();
+    await vi.waitFor(() => expect(states(all)).toEqual(['done', 'done', 'done', 'done']));
+    expect(by.most).toBe(2);
+  });
+
+  it('do not overwrite each other', async () => {
+    const by = new Slow();
+    const all = new Uploads(by);
+    all.add('b', [file('a'), file('a')]);
+    all.add('other', [file('a')]);
+    await vi.waitFor(() => expect(states(all)).toEqual(['running', 'stopped', 'running']));
+    const second = all.snapshot()[1];
+    expect(second.error).toBe('Another upload here goes to this name: let it be done, or abort it');
+    second.again();
+    await vi.waitFor(() => expect(second.state).toBe('stopped'));
+    expect(by.asked.filter((a) => a === 'head')).toHaveLength(2);
+    await vi.waitFor(() => expect(by.waiting).toHaveLength(2));
+    by.answer();
+    await vi.waitFor(() => expect(states(all)).toEqual(['done', 'stopped', 'done']));
+    by.there = true;
+    second.again();
+    await vi.waitFor(() => expect(second.state).toBe('exists'));
+  });
+
+  it('do so neither where the one is stopped and the other goes on', async () => {
+    const by = new Slow();
+    const all = new Uploads(by);
+    all.add('b', [file('a'), file('a')]);
+    await vi.waitFor(() => expect(by.waiting).toHaveLength(1));
+    const [first, second] = all.snapshot();
+    first.hold();
+    await vi.waitFor(() => expect(first.error).toBe('Stopped'));
+    second.again();
+    await new Promise((r) => setTimeout(r, 300));
+    expect([second.state, second.error]).toEqual(['stopped', 'Another upload here goes to this name: let it be done, or abort it']);
+    first.abort();
+    await vi.waitFor(() => expect(all.snapshot()).toEqual([second]));
+    second.again();
+    await vi.waitFor(() => expect(second.state).toBe('running'));
   });
 });
 

@@ -28,6 +28,7 @@ export type UploadState = 'waiting' | 'running' | 'exists' | 'stopped' | 'done' 
 export class Upload {
   state: UploadState = 'waiting';
   error = '';
+  private refused = false;
   private upload = '';
   private replace = false;
   /** Whether the file was sent as a whole, though no answer may have come. */
@@ -45,6 +46,11 @@ export class Upload {
     private readonly by: Wire = wire,
     private readonly pause = (ms: number) => new Promise<void>((r) => setTimeout(r, ms)),
   ) {}
+
+  /** Where it goes. */
+  get name(): string {
+    return `${this.bucket}/${this.key}`;
+  }
 
   get size(): number {
     return this.file.size;
@@ -84,10 +90,22 @@ export class Upload {
     }
   }
 
-  /** Goes on although there is an object of the name. */
-  overwrite(): Promise<void> {
-    this.replace = true;
-    return this.run();
+  /** Goes on when it is its turn; with replace, although there is an object of the name. */
+  again(replace = false): void {
+    this.replace ||= replace;
+    this.refused = false;
+    this.set('waiting');
+  }
+
+  /** Stops it before it has begun, because another one goes to the same name. */
+  refuse(): void {
+    this.refused = true;
+    this.set('stopped', 'Another upload here goes to this name: let it be done, or abort it');
+  }
+
+  /** Whether it may write to its name yet. */
+  get open(): boolean {
+    return !this.refused && this.state !== 'done' && this.state !== 'gone';
   }
 
   /** Stops, so that it can go on later. */
@@ -205,12 +223,12 @@ export class Upload {
 }
 
 /** The uploads of this page, two at a time, in whichever tab of it one is. */
-class Uploads extends EventTarget {
+export class Uploads extends EventTarget {
   private list: readonly Upload[] = [];
   private next = 1;
   private told = false;
 
-  constructor() {
+  constructor(private readonly by: Wire = wire) {
     super();
     window.addEventListener('beforeunload', (e) => {
       if (this.list.some((u) => u.state === 'running' || u.state === 'waiting')) e.preventDefault();
@@ -236,8 +254,16 @@ class Uploads extends EventTarget {
     }, 100);
   };
 
+  /** Takes files up; what goes to the name of another one is refused. */
   add(bucket: string, files: { key: string; file: Blob }[]): void {
-    this.list = [...this.list, ...files.map(({ key, file }) => new Upload(this.next++, bucket, key, file, this.changed))];
+    const taken = this.names();
+    const added = files.map(({ key, file }) => {
+      const u = new Upload(this.next++, bucket, key, file, this.changed, this.by);
+      if (taken.has(u.name)) u.refuse();
+      taken.set(u.name, 1);
+      return u;
+    });
+    this.list = [...this.list, ...added];
     this.changed();
   }
 
@@ -247,11 +273,23 @@ class Uploads extends EventTarget {
     this.changed();
   }
 
+  /** How many write to each name yet. */
+  private names(): Map<string, number> {
+    const names = new Map<string, number>();
+    for (const u of this.list) if (u.open) names.set(u.name, (names.get(u.name) ?? 0) + 1);
+    return names;
+  }
+
   private proceed(): void {
+    const names = this.names();
     let free = 2 - this.list.filter((u) => u.state === 'running').length;
     for (const u of this.list) {
-      if (free > 0 && u.state === 'waiting') {
-        free--;
+      if (u.state !== 'waiting') continue;
+      const n = names.get(u.name) ?? 0;
+      if (n > 1) {
+        names.set(u.name, n - 1);
+        u.refuse();
+      } else if (free-- > 0) {
         u.run();
       }
     }

@@ -325,7 +325,7 @@ function UploadRow({ u }: { u: Upload }) {
       </span>
       <span className="tools">
         {u.state === 'exists' && (
-          <Action kind="danger" least="viewer" label={`Replace ${u.key}`} onClick={() => u.overwrite()}>
+          <Action kind="danger" least="viewer" label={`Replace ${u.key}`} onClick={() => u.again(true)}>
             Replace
           </Action>
         )}
@@ -335,7 +335,7 @@ function UploadRow({ u }: { u: Upload }) {
           </button>
         )}
         {u.state === 'stopped' && (
-          <button type="button" className="button small" aria-label={`Resume the upload of ${u.key}`} onClick={() => u.run()}>
+          <button type="button" className="button small" aria-label={`Resume the upload of ${u.key}`} onClick={() => u.again()}>
             Resume
           </button>
         )}
