@@ -1,15 +1,16 @@
 import { onlineManager, QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act, render, screen } from '@testing-library/react';
+import { act, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Account } from './Account';
 import { client } from './App';
 import { ApiError } from './api/client';
 import { answers } from './live';
+import { uploads } from './objects/upload';
 import { moment, pref, setPref, timeOfDay } from './prefs';
 import Shortcuts from './Shortcuts';
 import { caddyfileOf } from './ui/caddyfile';
-import { Ago, Failure, When } from './ui/kit';
+import { Ago, Failure, SessionContext, When } from './ui/kit';
 
 afterEach(() => {
   localStorage.clear();
@@ -149,6 +150,60 @@ describe('the shell', () => {
     render(<Failure error={new ApiError(503, 'the store does not answer')} retry={() => {}} />);
     expect(screen.getByRole('alert')).toHaveTextContent('the store does not answer (503)');
     expect(screen.getByRole('button', { name: 'Try again' })).toBeVisible();
+  });
+});
+
+describe('uploads of who is signed in', () => {
+  const session = { role: 'operator', how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'write', s3: 'http://s3' } as const;
+  const account = (user: string) => (
+    <SessionContext value={{ ...session, user }}>
+      <QueryClientProvider client={new QueryClient()}>
+        <Account onShortcuts={() => {}} />
+      </QueryClientProvider>
+    </SessionContext>
+  );
+  const asked: string[] = [];
+  beforeEach(() => {
+    asked.length = 0;
+    vi.stubGlobal('fetch', (url: string, init: RequestInit) => {
+      asked.push(`${init.method} ${url.split('/api/')[1]}`);
+      return init.method === 'DELETE' ? Promise.resolve(new Response(null, { status: 204 })) : new Promise(() => {});
+    });
+    uploads.belong('ada');
+    uploads.add('b', [{ key: 'k', file: new Blob(['x']) }]);
+    return async () => {
+      await uploads.end();
+      vi.unstubAllGlobals();
+    };
+  });
+  const signOut = async () => {
+    await userEvent.click(screen.getByRole('button', { name: /^Account/ }));
+    await userEvent.click(await screen.findByRole('menuitem', { name: 'Sign out' }));
+  };
+  it('end when they sign out, which is asked first', async () => {
+    render(account('ada'));
+    await waitFor(() => expect(asked).toEqual(['POST presign']));
+    await signOut();
+    const dialog = await screen.findByRole('alertdialog', { name: 'Sign out' });
+    expect(dialog).toHaveTextContent('1 upload is not done, and ends');
+    expect(asked).toEqual(['POST presign']);
+    await userEvent.click(within(dialog).getByRole('button', { name: 'Sign out' }));
+    await waitFor(() => expect(asked).toEqual(['POST presign', 'DELETE session']));
+    expect(uploads.snapshot()).toEqual([]);
+  });
+  it('go on where they stay', async () => {
+    render(account('ada'));
+    await signOut();
+    await userEvent.click(await screen.findByRole('button', { name: 'Cancel' }));
+    expect(asked).not.toContain('DELETE session');
+    expect(uploads.snapshot()).toHaveLength(1);
+  });
+  it('are not those of who signs in next after the session ended', async () => {
+    render(account('ada')).unmount();
+    render(account('ada')).unmount();
+    expect(uploads.snapshot()).toHaveLength(1);
+    render(account('bob'));
+    await waitFor(() => expect(uploads.snapshot()).toEqual([]));
   });
 });
 

@@ -115,9 +115,14 @@ export class Upload {
 
   /** Gives it up: the storage keeps none of its parts. */
   async abort(): Promise<void> {
+    this.drop();
+    if (this.upload) await this.do({ operation: 'abort', upload: this.upload }, {}, 1).catch(() => {}); // what is left of it expires at the storage
+  }
+
+  /** Ends it without a word to the storage, where what is left of it expires. */
+  drop(): void {
     this.set('gone');
     this.stop.abort();
-    if (this.upload) await this.do({ operation: 'abort', upload: this.upload }, {}, 1).catch(() => {}); // what is left of it expires at the storage
   }
 
   private forget(): void {
@@ -227,6 +232,7 @@ export class Uploads extends EventTarget {
   private list: readonly Upload[] = [];
   private next = 1;
   private told = false;
+  private user?: string;
 
   constructor(private readonly by: Wire = wire) {
     super();
@@ -271,6 +277,29 @@ export class Uploads extends EventTarget {
   clear(): void {
     this.list = this.list.filter((u) => u.state !== 'done');
     this.changed();
+  }
+
+  /** How many are not done. */
+  get open(): number {
+    return this.list.filter((u) => u.state !== 'done' && u.state !== 'gone').length;
+  }
+
+  /** Ends all of them, and waits a little for the storage to be told so. */
+  async end(): Promise<void> {
+    const left = this.list.filter((u) => u.state !== 'done');
+    this.list = [];
+    this.changed();
+    // The session that they are signed by may end right after.
+    await Promise.race([Promise.all(left.map((u) => u.abort())), new Promise((r) => setTimeout(r, 3000))]);
+  }
+
+  /** Says who is signed in: the uploads of the one before are not theirs. */
+  belong(user: string): void {
+    if (this.user !== undefined && this.user !== user) {
+      for (const u of this.list) u.drop();
+      this.list = [];
+    }
+    this.user = user;
   }
 
   /** How many write to each name yet. */
