@@ -424,15 +424,14 @@ describe('what was measured of some alone', () => {
     );
     expect(screen.getByText('0 % where their data is')).toBeVisible();
   });
-  it('does not say that nothing was refused, where that is not known', () => {
+  it('does not say that nothing was refused, where that is not known', async () => {
     const asked = ['decisions.local', 'decisions.remote', 'decisions.none', 'rejections', 'rejections.'];
     const key = ['history', '15m', 'all', asked];
     const of = (...values: (number | null)[]) => ({ from: '', step: 10, series: [one('rejections', ...values)] });
     const redraw = shown(() => <Routing />, [[key, of(null, null)]]);
     expect(screen.getByText('Whether something was refused within 15 minutes is not known.')).toBeVisible();
-    return act(async () => redraw.client.setQueryData(key, of(null, 0))).then(async () => {
-      expect(await screen.findByText('Nothing was refused within 15 minutes.')).toBeVisible();
-    });
+    await act(async () => redraw.client.setQueryData(key, of(null, 0)));
+    expect(await screen.findByText('Nothing was refused within 15 minutes.')).toBeVisible();
   });
 });
 
@@ -440,6 +439,7 @@ describe('a bucket that is forgotten', () => {
   it('is not said to keep its data where that is removed', async () => {
     const moves = { buckets: [], total: { copies: 0 }, removed: { copies: 0 }, next: '' };
     const plan = { revision: 1, changes: [], changes_total: 1, violations: [], blocked: false, moves, routes: { changed: 0 } };
+    vi.spyOn(api, 'GET').mockImplementation((async () => ({ data: {}, response: new Response() })) as never);
     vi.spyOn(api, 'POST').mockImplementation((async () => ({ data: plan, response: new Response() })) as never);
     shown(() => <Remove kind="bucket" name="reports" onClose={() => {}} />);
     expect(await screen.findByText('No data moves.')).toBeVisible();
@@ -448,6 +448,59 @@ describe('a bucket that is forgotten', () => {
     expect(screen.getByRole('region', { name: 'Plan' })).toHaveTextContent('All data of reports is removed, in every cluster.');
     await userEvent.click(screen.getByRole('radio', { name: /^Remove the copies/ }));
     expect(screen.getByRole('region', { name: 'Plan' })).toHaveTextContent('The data of reports is removed in every cluster but that of its primary.');
+  });
+});
+
+describe('what is done in another way than by applying its plan', () => {
+  const moves = { buckets: [], total: { copies: 0 }, removed: { copies: 0 }, next: '' };
+  const plan = { revision: 7, changes: [], changes_total: 1, violations: [], blocked: false, moves, routes: { changed: 0 } };
+  let revision = 7;
+  let status = 200;
+  const sent: unknown[] = [];
+  beforeEach(() => {
+    [revision, status] = [7, 200];
+    sent.length = 0;
+    const does = async (path: string, init: { params: object }) => {
+      sent.push([path, init.params]);
+      return status < 300 ? { data: {}, response: new Response() } : { error: { error: 'it is another one' }, response: new Response(null, { status }) };
+    };
+    vi.spyOn(api, 'GET').mockImplementation((async () => ({ data: {}, response: new Response(null, { headers: { ETag: '"t1"' } }) })) as never);
+    vi.spyOn(api, 'POST').mockImplementation((async () => ({ data: { ...plan, revision }, response: new Response() })) as never);
+    vi.spyOn(api, 'PATCH').mockImplementation(does as never);
+    vi.spyOn(api, 'DELETE').mockImplementation(does as never);
+  });
+  const drain = async () => {
+    shown(() => <DrainButton cluster={{ name: 'paris', origin: 'api', drain: false } as never} />);
+    await userEvent.click(screen.getByRole('button', { name: 'Drain' }));
+    await userEvent.click(await within(await screen.findByRole('dialog')).findByRole('button', { name: 'Drain' }));
+  };
+  it('is done to what was previewed alone: a drain', async () => {
+    await drain();
+    await waitFor(() => expect(sent).toEqual([['/fado/clusters/{name}', { path: { name: 'paris' }, header: { 'If-Match': '"t1"' } }]]));
+  });
+  it('is done to what was previewed alone: a bucket that is forgotten with its data', async () => {
+    shown(() => <Remove kind="bucket" name="b" onClose={() => {}} />);
+    await userEvent.click(await screen.findByRole('radio', { name: /^Remove all data/ }));
+    await userEvent.type(await screen.findByLabelText('Type b to confirm'), 'b');
+    await userEvent.click(screen.getByRole('button', { name: 'Forget, and remove all data' }));
+    await waitFor(() => expect(sent).toEqual([['/fado/buckets/{name}', { path: { name: 'b' }, query: { purge: 'all' }, header: { 'If-Match': '"t1"' } }]]));
+  });
+  it('is refused where that has changed, and previewed again', async () => {
+    status = 412;
+    await drain();
+    expect(await screen.findByText(/^The catalogue has changed since/)).toBeVisible();
+    status = 200;
+    await userEvent.click(screen.getByRole('button', { name: 'Preview again' }));
+    await waitFor(() => expect(screen.queryByText(/^The catalogue has changed since/)).toBeNull());
+  });
+  it('is not done where something else has changed since the plan', async () => {
+    shown(() => <DrainButton cluster={{ name: 'paris', origin: 'api', drain: false } as never} />);
+    await userEvent.click(screen.getByRole('button', { name: 'Drain' }));
+    const button = await within(await screen.findByRole('dialog')).findByRole('button', { name: 'Drain' });
+    revision = 8;
+    await userEvent.click(button);
+    expect(await screen.findByText(/^The catalogue has changed since/)).toBeVisible();
+    expect(sent).toEqual([]);
   });
 });
 

@@ -87,6 +87,13 @@ function Json({ item, name, onChange }: { item: Draft; name?: string; onChange: 
 
 const only = (kind: Kind, item: Draft): Document => ({ fado: 1, [plural[kind]]: [item] });
 
+/** The ETag that an item has now. */
+async function tagOf(path: '/fado/buckets/{name}' | '/fado/clusters/{name}', name: string): Promise<string> {
+  const got = await api.GET(path, { params: { path: { name }, query: { status: 'false' } } });
+  await told<unknown>(Promise.resolve(got));
+  return got.response.headers.get('ETag') ?? '*';
+}
+
 /** Makes an item, or changes it. */
 export default function Edit({ kind, item, onClose }: { kind: Kind; item?: object; onClose: () => void }) {
   const [draft, setDraft] = useState<Draft>(() => (item ? structuredClone(item) : blank[kind]));
@@ -170,7 +177,8 @@ function Forget({ name, onClose, onDone }: { name: string; onClose: () => void; 
             ? `The data of ${name} is removed in every cluster but that of its primary.`
             : undefined
       }
-      act={query && (() => told(api.DELETE('/fado/buckets/{name}', { params: { path: { name }, query } })))}
+      act={query && ((tag) => told(api.DELETE('/fado/buckets/{name}', { params: { path: { name }, query, header: { 'If-Match': tag } } })))}
+      tag={() => tagOf('/fado/buckets/{name}', name)}
       curl={query && { method: 'DELETE', path: `/fado/buckets/${name}?purge=${fate}` }}
       onClose={onClose}
       onDone={onDone}
@@ -237,7 +245,8 @@ export function Drain({ cluster, on, onClose }: { cluster: Schemas['Cluster']; o
       verb={() => (on ? 'Drain' : 'Undo drain')}
       done={on ? `${name} is draining` : `${name} takes copies again`}
       // The one change of a cluster that operators may make.
-      act={() => told(api.PATCH('/fado/clusters/{name}', { params: { path: { name } }, body: { drain: on } as never }))}
+      act={(tag) => told(api.PATCH('/fado/clusters/{name}', { params: { path: { name }, header: { 'If-Match': tag } }, body: { drain: on } as never }))}
+      tag={() => tagOf('/fado/clusters/{name}', name)}
       onClose={onClose}
     >
       {() => (

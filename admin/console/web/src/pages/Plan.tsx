@@ -45,8 +45,10 @@ interface Asked {
   /** What has to be typed, where data may be given up. */
   typed?: string;
   danger?: boolean;
-  /** Carries it out in another way than by applying the document. */
-  act?: () => Promise<unknown>;
+  /** Carries it out in another way than by applying the document, on the item as it was when the plan was made. */
+  act?: (tag: string) => Promise<unknown>;
+  /** The ETag of that item. */
+  tag?: () => Promise<string>;
   /** What that does to data beyond the plan. */
   fate?: string;
   /** The request that does so. */
@@ -56,23 +58,30 @@ interface Asked {
   onDone?: () => void;
 }
 
+/** A plan, the document it is of, and the ETag of the item before it. */
+type Shown = { plan: Plan; of: string; tag: string };
+
 /** A change: what it would do is shown before it is done, and nothing but that is done. */
 export function Planned(asked: Asked) {
   const { title, doc, ask, verb, children, onClose } = asked;
   const of = JSON.stringify(doc);
-  const [shown, setShown] = useState<{ plan: Plan; of: string }>();
+  const [shown, setShown] = useState<Shown>();
   const [typed, setTyped] = useState('');
   const id = useId();
   const region = useRef<HTMLElement>(null);
   const preview = useMutation({
     // What is written meanwhile is not what was asked about.
-    mutationFn: async () => ({ plan: await told(api.POST('/fado/plan', { body: doc })), of }),
+    mutationFn: async () => {
+      // First the item, then what would become of it: what changes in between is seen when it is carried out.
+      const tag = (await asked.tag?.()) ?? '*';
+      return { plan: await planOf(doc), of, tag };
+    },
     onSuccess: (of) => {
       apply.reset();
       setShown(of);
     },
   });
-  const apply = useApply(asked, shown?.plan);
+  const apply = useApply(asked, shown);
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, where nothing is asked first
   useEffect(() => {
     if (!ask) preview.mutate();
@@ -148,12 +157,20 @@ export function Planned(asked: Asked) {
   );
 }
 
+const planOf = (doc: Document) => told(api.POST('/fado/plan', { body: doc }));
+
 /** Carries a plan out, unless the catalogue is another one by now. */
-function useApply({ doc, act, done, onClose, onDone }: Asked, plan: Plan | undefined) {
+function useApply({ doc, act, done, onClose, onDone }: Asked, shown: Shown | undefined) {
   const client = useQueryClient();
   const toasts = Toast.useToastManager();
   return useMutation({
-    mutationFn: () => (act ? act() : told<unknown>(api.POST('/fado/apply', { body: doc, params: { header: { 'If-Match': `"${plan?.revision}"` } } }))),
+    mutationFn: async () => {
+      const revision = shown?.plan.revision;
+      if (!act) return told<unknown>(api.POST('/fado/apply', { body: doc, params: { header: { 'If-Match': `"${revision}"` } } }));
+      // The request is about the item alone: what else the plan goes by is looked at before.
+      if ((await planOf(doc)).revision !== revision) throw new ApiError(412, 'The catalogue has changed since');
+      return act(shown?.tag ?? '*');
+    },
     onSuccess: () => {
       toasts.add({ title: done });
       onClose();
