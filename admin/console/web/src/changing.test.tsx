@@ -15,6 +15,7 @@ import { Remove } from './pages/Edit';
 import { DrainButton } from './pages/Editing';
 import { Events } from './pages/Events';
 import { heldBy } from './pages/Holding';
+import { Metrics } from './pages/Metrics';
 import { ObjectDialog } from './pages/ObjectDialog';
 import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
@@ -501,6 +502,51 @@ describe('what is done in another way than by applying its plan', () => {
     await userEvent.click(button);
     expect(await screen.findByText(/^The catalogue has changed since/)).toBeVisible();
     expect(sent).toEqual([]);
+  });
+});
+
+describe('metrics', () => {
+  const event = (seq: number) => ({ seq, time: new Date().toISOString(), type: 'configuration', state: `s${seq}` });
+  const history = (node: string, value: number) => ({ from: '2026-01-01T00:00:00Z', step: 10, series: [{ node, name: 'backlog.objects', values: [value] }] });
+  const nodes = { kept: true, nodes: ['a', 'b'].map((node) => ({ node, silent: false, last: null })) };
+  const page = (node: string) => {
+    at.search = { node };
+    return <Metrics />;
+  };
+  it('of an instance are not shown as those of another one', async () => {
+    let node = 'a';
+    const redraw = shown(() => page(node), [[['history', 'series'], nodes]]);
+    const asked = redraw.client
+      .getQueryCache()
+      .getAll()
+      .map((query) => query.queryKey)
+      .find((k) => k[0] === 'history' && k[2] === 'a') as unknown[];
+    act(() => redraw.client.setQueryData(asked, history('a', 4711)));
+    expect(await screen.findByText(/objects: 4,711/)).toBeVisible();
+    node = 'b';
+    redraw();
+    expect(screen.queryByText(/objects: 4,711/)).toBeNull();
+  });
+  it('say how many of the marks are listed, and list all', async () => {
+    const redraw = shown(
+      () => page('a'),
+      [
+        [['history', 'series'], nodes],
+        [['history', 'marks'], Array.from({ length: 25 }, (_, i) => event(i))],
+      ],
+    );
+    const asked = redraw.client
+      .getQueryCache()
+      .getAll()
+      .map((query) => query.queryKey)
+      .find((k) => k[0] === 'history' && k[2] === 'a') as unknown[];
+    act(() => redraw.client.setQueryData(asked, history('a', 1)));
+    const table = await screen.findByRole('table', { name: 'Marks' });
+    expect(within(table).getAllByRole('row')).toHaveLength(21);
+    expect(screen.getByText(/^The last 20 of 25/)).toBeVisible();
+    await userEvent.click(screen.getByRole('button', { name: 'List all' }));
+    expect(within(table).getAllByRole('row')).toHaveLength(26);
+    expect(screen.queryByText(/^The last 20/)).toBeNull();
   });
 });
 

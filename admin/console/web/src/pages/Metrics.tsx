@@ -114,26 +114,38 @@ export function Metrics() {
   );
 }
 
+/** How many marks are listed unless all are asked for. */
+const marksListed = 20;
+
 /** What is marked in the figures, in words. */
 function Marks({ events }: { events: Logged[] }) {
+  const [full, setFull] = useState(false);
+  const listed = full ? events : events.slice(-marksListed);
   if (events.length === 0) return null;
   return (
     <Card title="Marked in the figures" flush>
       <Table label="Marks" head={['Time', 'What happened']}>
-        {events
-          .slice(-20)
-          .reverse()
-          .map((e) => (
-            <tr key={e.seq}>
-              <th scope="row">
-                <When time={e.time} />
-              </th>
-              <td className="sentence">
-                <What e={e} />
-              </td>
-            </tr>
-          ))}
+        {listed.toReversed().map((e) => (
+          <tr key={e.seq}>
+            <th scope="row">
+              <When time={e.time} />
+            </th>
+            <td className="sentence">
+              <What e={e} />
+            </td>
+          </tr>
+        ))}
       </Table>
+      {listed.length < events.length && (
+        <p className="card-foot tools">
+          <span className="quiet">
+            The last {count(listed.length)} of {count(events.length)} are listed.
+          </span>
+          <button type="button" className="button small" onClick={() => setFull(true)}>
+            List all
+          </button>
+        </p>
+      )}
     </Card>
   );
 }

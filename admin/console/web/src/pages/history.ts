@@ -1,4 +1,4 @@
-import { keepPreviousData, queryOptions } from '@tanstack/react-query';
+import { queryOptions } from '@tanstack/react-query';
 import { api, type Schemas, told } from '../api/client';
 
 type History = Schemas['History'];
@@ -15,7 +15,8 @@ export const measured = (range: Range, node: string, series: string[], values: n
       const from = new Date(Date.now() - ranges[range] * 1000).toISOString().replace(/\.\d+/, '');
       return told(api.GET('/fado/history', { params: { query: { from, series, node, step: String(Math.ceil(ranges[range] / values)) } }, signal }));
     },
-    placeholderData: keepPreviousData,
+    // Until another range is read the former one stays, with its times; another instance has nothing of the former one.
+    placeholderData: <T>(before: T | undefined, query?: { queryKey: readonly unknown[] }) => (query?.queryKey[2] === node ? before : undefined),
     refetchInterval: 10_000,
     retry: false,
   });
