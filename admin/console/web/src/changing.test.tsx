@@ -8,6 +8,7 @@ import { api, own, signals } from './api/client';
 import { stale } from './live';
 import Palette from './Palette';
 import { Access } from './pages/Access';
+import { Activity } from './pages/Activity';
 import { Bucket } from './pages/Bucket';
 import { Buckets } from './pages/Buckets';
 import { Chosen } from './pages/Chosen';
@@ -326,6 +327,41 @@ describe('a list that ends before what there is', () => {
     const items = Array.from({ length: 20 }, (_, i) => ({ name: `b${i}`, status: { copies: [{ cluster: 'c1', pending: { objects: 1, bytes: 1 } }] } }));
     shown(() => <Queue />, [[['buckets', 'queue', 'pending'], { items, total: 500, more: true }]]);
     expect(screen.getByRole('link', { name: 'All buckets, in this order' })).toHaveAttribute('href', '/buckets?order=pending');
+  });
+  it('says so of what is on record of a bucket, and leads to all of it', async () => {
+    const record = (seq: number) => ({ seq, at: new Date().toISOString(), kind: 'change', actor: 'ada', body: {} });
+    const key = ['audit', 'bucket', 'b'];
+    const records = Array.from({ length: 50 }, (_, i) => record(i));
+    const redraw = shown(
+      () => <Activity name="b" />,
+      [
+        [['events', { bucket: 'b' }], []],
+        [key, records],
+      ],
+    );
+    expect(screen.getByText('The last 50 are listed; there may be more.')).toBeVisible();
+    expect(screen.getByRole('link', { name: 'All in the audit' })).toHaveAttribute('href', '/audit?bucket=b');
+    act(() => redraw.client.setQueryData(key, records.slice(1)));
+    await waitFor(() => expect(screen.queryByText(/^The last 50/)).toBeNull());
+  });
+  it('says so of what was written astray, and lists all that is known', async () => {
+    const former = (strays: number, keys: number) => ({
+      cluster: 'c2',
+      since: '2026-01-01T00:00:00Z',
+      strays,
+      keys: Array.from({ length: keys }, (_, i) => `k${i}`),
+    });
+    const st = (of: object) => ({ state: 'stuck', reasons: [], copies: [], conflicts: 0, primary: 'c1', former_primaries: [of] });
+    const bucket = (of: object) => ({ name: 'a', origin: 'api', status: st(of) });
+    at.params = { bucket: 'a' };
+    const redraw = shown(() => <Bucket />, [[['bucket', 'a'], bucket(former(120, 25))]]);
+    expect(screen.queryByText('k10')).toBeNull();
+    expect(screen.getByText('and 110 objects more')).toBeVisible();
+    await userEvent.click(screen.getByRole('button', { name: 'List 25' }));
+    expect(screen.getByText('k24')).toBeVisible();
+    expect(screen.getByText('and 95 objects more, whose keys are not told')).toBeVisible();
+    act(() => redraw.client.setQueryData(['bucket', 'a'], bucket(former(3, 3))));
+    await waitFor(() => expect(screen.queryByText(/more/)).toBeNull());
   });
   it('says so of buckets, and goes no further by itself', async () => {
     const page = (n: number) => ({ items: Array.from({ length: 200 }, (_, i) => ({ name: `b${n}-${i}` })), total: 100_000, more: true });

@@ -31,11 +31,14 @@ export function Activity({ name }: { name: string }) {
   );
 }
 
+/** How many records are listed. */
+const recordsListed = 50;
+
 /** The last audit records about a bucket. */
 function Recorded({ name }: { name: string }) {
   const records = useQuery({
     queryKey: ['audit', 'bucket', name],
-    queryFn: ({ signal }) => told(api.GET('/fado/audit', { params: { query: { bucket: name, newest: 'true', limit: 50 } }, signal })),
+    queryFn: ({ signal }) => told(api.GET('/fado/audit', { params: { query: { bucket: name, newest: 'true', limit: recordsListed } }, signal })),
     refetchInterval: 15_000,
   });
   return (
@@ -43,9 +46,19 @@ function Recorded({ name }: { name: string }) {
       of={records}
       title="On record"
       label="On record"
-      aside={<CopyCurl path={`/fado/audit?bucket=${name}&newest=true&limit=50`} />}
+      aside={<CopyCurl path={`/fado/audit?bucket=${name}&newest=true&limit=${recordsListed}`} />}
       head={['Time', 'Who', 'What']}
       rows={(list) => list}
+      foot={(list) =>
+        list.length >= recordsListed && (
+          <p className="card-foot tools">
+            <span className="quiet">The last {recordsListed} are listed; there may be more.</span>
+            <Link to="/audit" search={{ bucket: name }} className="button">
+              All in the audit
+            </Link>
+          </p>
+        )
+      }
       none={<Empty title="No record of this bucket" />}
     >
       {(r) => (

@@ -168,6 +168,9 @@ export function Promotion({ name, st, of }: { name: string; st: NonNullable<Buck
 
 /** Objects that were written where the bucket is not written any more. */
 function Strays({ of, primary }: { of: Schemas['FormerPrimary']; primary: string }) {
+  const [full, setFull] = useState(false);
+  const keys = full ? of.keys : of.keys.slice(0, 10);
+  const more = of.strays - keys.length;
   return (
     <div className="alert" role="alert">
       <div>
@@ -176,12 +179,22 @@ function Strays({ of, primary }: { of: Schemas['FormerPrimary']; primary: string
           <Ago time={of.since} />: no copy gets what is written there. A writer was not told.
         </p>
         <ul className="named">
-          {of.keys.slice(0, 10).map((k) => (
+          {keys.map((k) => (
             <li key={k} className="key">
               {k}
             </li>
           ))}
+          {more > 0 && (
+            <li>
+              and {counted(more, 'object')} more{keys.length === of.keys.length && ', whose keys are not told'}
+            </li>
+          )}
         </ul>
+        {keys.length < of.keys.length && (
+          <button type="button" className="button small" onClick={() => setFull(true)}>
+            List {count(of.keys.length)}
+          </button>
+        )}
       </div>
     </div>
   );

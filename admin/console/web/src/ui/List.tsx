@@ -63,6 +63,7 @@ export function ListCard<T, R>({
   aside,
   skeleton,
   pages,
+  foot,
   ...list
 }: {
   of: Parameters<typeof Loaded<T>>[0]['of'];
@@ -75,12 +76,19 @@ export function ListCard<T, R>({
   head: string[];
   none: ReactNode;
   pages?: (data: T) => Way;
+  /** What is said below the list. */
+  foot?: (data: T) => ReactNode;
   children: (row: R) => ReactNode;
 }) {
   return (
     <Card title={title} label={title ? undefined : label} aside={aside} flush>
       <Loaded of={of} rows={skeleton}>
-        {(data) => <List label={label} rows={rows(data)} pages={pages?.(data)} {...list} />}
+        {(data) => (
+          <>
+            <List label={label} rows={rows(data)} pages={pages?.(data)} {...list} />
+            {foot?.(data)}
+          </>
+        )}
       </Loaded>
     </Card>
   );
