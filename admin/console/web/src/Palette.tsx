@@ -18,6 +18,9 @@ async function called(sought: string, signal: AbortSignal): Promise<{ name: stri
   return [...first, ...all.items.filter((b) => !first.some((f) => f.name === b.name))].slice(0, offered);
 }
 
+/** What is sought by a text. */
+const bare = (text: string) => text.trim().toLowerCase();
+
 interface Entry {
   name: string;
   kind: string;
@@ -57,7 +60,10 @@ export default function Palette({
   const { role } = useSession();
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
-  const typed = useDeferredValue(text.trim().toLowerCase());
+  const written = bare(text);
+  const typed = useDeferredValue(written);
+  // Whether Enter was pressed before there was what it is about.
+  const [awaited, setAwaited] = useState(false);
   const navigate = useNavigate();
   const id = useId();
   const verb = verbOf(typed);
@@ -105,6 +111,14 @@ export default function Palette({
     e.go();
   }
 
+  const found = typed === written && !buckets.isLoading;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when it is there
+  useEffect(() => {
+    if (!awaited || !found) return;
+    setAwaited(false);
+    pick(entries[0]);
+  }, [awaited, found]);
+
   return (
     <Dialog.Root open onOpenChange={(o) => !o && onClose()}>
       <Dialog.Portal>
@@ -121,14 +135,21 @@ export default function Palette({
             value={text}
             spellCheck={false}
             autoComplete="off"
-            onChange={(e) => setText(e.target.value)}
+            onChange={(e) => {
+              setText(e.target.value);
+              setAwaited(false);
+            }}
             onKeyDown={(e) => {
               const step = e.key === 'ArrowDown' ? 1 : e.key === 'ArrowUp' ? -1 : 0;
               if (step && entries.length) {
                 e.preventDefault();
                 setAt((at + step + entries.length) % entries.length);
+                setAwaited(false);
               } else if (e.key === 'Enter') {
-                pick(entries[at]);
+                // What is drawn may be of less than was typed; what was gone to in it by arrows is meant.
+                const drawn = bare(e.currentTarget.value) === typed;
+                if (drawn && (found || at > 0)) pick(entries[at]);
+                else setAwaited(true);
               }
             }}
           />

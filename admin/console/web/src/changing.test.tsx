@@ -1,6 +1,6 @@
 import { Toast } from '@base-ui/react/toast';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act, render, screen, waitFor, within } from '@testing-library/react';
+import { act, fireEvent, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -225,6 +225,63 @@ describe('the palette', () => {
         .slice(0, 3)
         .map((o) => o.firstChild?.textContent),
     ).toEqual(['reports', 'reports-old', 'a-reports']);
+  });
+});
+
+describe('Enter in the palette', () => {
+  const opened = (names: string[]) => {
+    const given: (() => void)[] = [];
+    vi.spyOn(api, 'GET').mockImplementation(
+      ((path: string) =>
+        new Promise((done) =>
+          given.push(() => done({ data: path === '/fado/buckets' ? names.map((name) => ({ name })) : [], response: new Response() })),
+        )) as never,
+    );
+    const pages = [
+      { to: '/audit', name: 'Audit' },
+      { to: '/access', name: 'Access' },
+    ];
+    shown(
+      () => <Palette pages={pages} paused={false} onDo={() => {}} onClose={() => {}} />,
+      [
+        [['clusters'], []],
+        [['policies'], []],
+      ],
+    );
+    went.length = 0;
+    return () => act(async () => given.splice(0).map((give) => give()));
+  };
+  // A person types on before what was typed is drawn.
+  const typed = (text: string) =>
+    act(async () => {
+      const input = screen.getByRole('combobox');
+      fireEvent.change(input, { target: { value: text } });
+      fireEvent.keyDown(input, { key: 'Enter' });
+    });
+  it('goes to what was typed, not to what the list had for less of it', async () => {
+    const come = opened([]);
+    await screen.findByRole('combobox');
+    await typed('acc');
+    await come();
+    await waitFor(() => expect(went).toEqual([{ to: '/access' }]));
+  });
+  it('waits for the buckets of that name', async () => {
+    const come = opened(['access-logs']);
+    await screen.findByRole('combobox');
+    await typed('acc');
+    expect(went).toEqual([]);
+    await come();
+    await waitFor(() => expect(went).toEqual([{ to: '/buckets/$bucket', params: { bucket: 'access-logs' } }]));
+  });
+  it('goes nowhere once people type on', async () => {
+    const come = opened([]);
+    await screen.findByRole('combobox');
+    await typed('acc');
+    fireEvent.change(screen.getByRole('combobox'), { target: { value: 'au' } });
+    await come();
+    await come();
+    await waitFor(() => expect(screen.getAllByRole('option')[0]).toHaveTextContent('Audit'));
+    expect(went).toEqual([]);
   });
 });
 
