@@ -169,8 +169,9 @@ describe('an item as JSON', () => {
     expect(itemOf('{"name":"q"}', 'p')).toBe('The name stays p');
   });
   it('and the fields of its form say the same', async () => {
+    const item = { name: 'p', copies: 2, prefer: ['c1'], origin: 'api' };
     shown(
-      <Edit kind="policy" item={{ name: 'p', copies: 2, prefer: ['c1'], origin: 'api' }} onClose={() => {}} />,
+      <Edit kind="policy" item={item} latest={item} onClose={() => {}} />,
       [
         [['zones'], []],
         [['clusters'], []],

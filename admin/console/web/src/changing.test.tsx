@@ -13,7 +13,7 @@ import { Bucket } from './pages/Bucket';
 import { Buckets } from './pages/Buckets';
 import { Chosen } from './pages/Chosen';
 import { Remove } from './pages/Edit';
-import { DrainButton } from './pages/Editing';
+import { DrainButton, EditButtons } from './pages/Editing';
 import { Events } from './pages/Events';
 import { heldBy } from './pages/Holding';
 import { Metrics } from './pages/Metrics';
@@ -116,6 +116,47 @@ describe('what was done', () => {
     redraw();
     await act(async () => given.map((give) => give({})));
     expect(await screen.findByText('2 buckets are being compared')).toBeInTheDocument();
+  });
+});
+
+describe('a form', () => {
+  const policy = (of: object) => ({ name: 'gold', origin: 'api', copies: 2, zones: ['eu'], prefer: [], ...of });
+  const opened = async () => {
+    answers('GET');
+    answers('POST');
+    const at: { item?: ReturnType<typeof policy> } = { item: policy({}) };
+    const redraw = shown(() => <EditButtons kind="policy" item={at.item} />);
+    await userEvent.click(screen.getByRole('button', { name: 'Edit' }));
+    await userEvent.clear(await screen.findByLabelText('Copies'));
+    await userEvent.type(screen.getByLabelText('Copies'), '3');
+    return (item?: ReturnType<typeof policy>) => {
+      at.item = item;
+      redraw();
+    };
+  };
+  it('says that its item has changed since, and takes the new one when told to', async () => {
+    const becomes = await opened();
+    expect(screen.queryByText(/since this was opened/)).toBeNull();
+    becomes(policy({ zones: ['eu', 'us'], origin: 'api', status: {} }));
+    expect(screen.getByRole('alert')).toHaveTextContent('gold has changed since this was opened: zones. Applying this takes that back.');
+    expect(screen.getByLabelText('Copies')).toHaveValue('3');
+    await userEvent.click(screen.getByRole('button', { name: 'Take the new one' }));
+    expect(screen.queryByRole('alert')).toBeNull();
+    expect(screen.getByLabelText('Copies')).toHaveValue('2');
+    expect(JSON.parse((screen.getByLabelText('As JSON') as HTMLTextAreaElement).value)).toEqual({ name: 'gold', copies: 2, zones: ['eu', 'us'] });
+  });
+  it('says nothing of what only the server tells, nor of another item', async () => {
+    const becomes = await opened();
+    becomes(policy({ status: { buckets: 3 } }));
+    expect(screen.queryByRole('alert')).toBeNull();
+    becomes(policy({ name: 'another', copies: 1 }));
+    expect(screen.queryByRole('alert')).toBeNull();
+  });
+  it('stays where its item was deleted, and says so', async () => {
+    const becomes = await opened();
+    becomes(undefined);
+    expect(screen.getByRole('alert')).toHaveTextContent('gold was deleted since this was opened. Applying this makes it again.');
+    expect(screen.getByLabelText('Copies')).toHaveValue('3');
   });
 });
 

@@ -94,15 +94,46 @@ async function tagOf(path: '/fado/buckets/{name}' | '/fado/clusters/{name}', nam
   return got.response.headers.get('ETag') ?? '*';
 }
 
-/** Makes an item, or changes it. */
-export default function Edit({ kind, item, onClose }: { kind: Kind; item?: object; onClose: () => void }) {
+/** The fields in which an item is another one than it was. */
+function changed(was: Draft, is: Draft): string[] {
+  const [a, b] = [clean(was), clean(is)] as Draft[];
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((k) => JSON.stringify(a[k]) !== JSON.stringify(b[k]));
+}
+
+/** What has become of an item since its form was opened. */
+function Since({ was, is, onTake }: { was: Draft; is: Draft | undefined; onTake: () => void }) {
+  const fields = is && changed(was, is);
+  if (fields?.length === 0) return null;
+  return (
+    <div className="alert" role="alert">
+      <span>
+        {fields
+          ? `${was.name} has changed since this was opened: ${fields.join(', ')}. Applying this takes that back.`
+          : `${was.name} was deleted since this was opened. Applying this makes it again.`}
+      </span>
+      {fields && (
+        <button type="button" className="button" onClick={onTake}>
+          Take the new one
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** Makes an item, or changes it: as it was when the form was opened, and as it is now. */
+export default function Edit({ kind, item, latest, onClose }: { kind: Kind; item?: object; latest?: object; onClose: () => void }) {
   const [draft, setDraft] = useState<Draft>(() => (item ? structuredClone(item) : blank[kind]));
+  const [was, setWas] = useState<Draft | undefined>(item);
   const set = (change: Draft) => setDraft((d) => ({ ...d, ...change }));
   // What is written as JSON makes the fields again.
   const [written, setWritten] = useState(0);
   const write = (of: Draft) => {
     setDraft(of);
     setWritten((n) => n + 1);
+  };
+  const take = () => {
+    write(structuredClone(latest) as Draft);
+    setWas(latest);
   };
   const Fields = { zone: ZoneFields, cluster: ClusterFields, policy: PolicyFields, bucket: BucketFields }[kind];
   const now = clean(draft);
@@ -117,6 +148,7 @@ export default function Edit({ kind, item, onClose }: { kind: Kind; item?: objec
     >
       {(errors) => (
         <>
+          {was && <Since was={was} is={latest} onTake={take} />}
           <div className="beside">
             <div key={written} className="stack">
               <Text label="Name" field="name" value={draft.name} errors={errors} fixed={item !== undefined} onChange={(name) => set({ name })} />

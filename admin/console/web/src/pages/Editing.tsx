@@ -28,19 +28,27 @@ type Named = { name: string; origin?: string };
 /** Edit and Delete, of a page about an item, or of one among others, whose buttons name it. */
 export function EditButtons({ kind, item, listed, onGone }: { kind: Kind; item: Named | undefined; listed?: boolean; onGone?: () => void }) {
   const [open, setOpen] = useState<'edit' | 'remove'>();
+  // As it was when the form was opened: others may change it meanwhile, or delete it.
+  const [was, setWas] = useState<Named>();
+  const edit = () => {
+    setWas(item);
+    setOpen('edit');
+  };
+  // The page may be another item's by now. Of buckets and clusters, what is missing is not read yet.
+  const same = item ? item.name === was?.name : kind === 'zone' || kind === 'policy';
   const off = item ? declared(item.origin) : 'Not read yet';
   const verb = kind === 'bucket' ? 'Forget' : 'Delete';
   const label = (v: string) => (listed ? `${v} ${item?.name}` : undefined);
   return (
     <>
-      <Action least="admin" off={off} label={label('Edit')} onClick={() => setOpen('edit')}>
+      <Action least="admin" off={off} label={label('Edit')} onClick={edit}>
         Edit
       </Action>
       <Action least="admin" off={off} label={label(verb)} onClick={() => setOpen('remove')}>
         {verb}
       </Action>
       <Suspense>
-        {open === 'edit' && item && <Edit kind={kind} item={item} onClose={() => setOpen(undefined)} />}
+        {open === 'edit' && was && <Edit kind={kind} item={was} latest={same ? item : was} onClose={() => setOpen(undefined)} />}
         {open === 'remove' && item && <Remove kind={kind} name={item.name} onClose={() => setOpen(undefined)} onDone={onGone} />}
       </Suspense>
     </>
