@@ -99,21 +99,34 @@ func (s *session) connect() error {
 	return nil
 }
 
-// show reads what is at a path and prints it: as JSON, or by f.
-func show[T any](ctx context.Context, s *session, r client.Request, f func(T)) error {
+// read reads what is at a path, and prints it where that is wanted as JSON.
+func read[T any](ctx context.Context, s *session, r client.Request) (v T, err error) {
 	var raw json.RawMessage
 	if _, err := s.api.Do(ctx, r, &raw); err != nil {
-		return err
+		return v, err
 	}
 	if s.json {
-		return s.out.print(raw)
+		if err := s.out.print(raw); err != nil {
+			return v, err
+		}
 	}
-	var v T
 	if err := json.Unmarshal(raw, &v); err != nil {
-		return fmt.Errorf("reading the answer to %s %s: %w", r.Method, r.Path, err)
+		return v, fmt.Errorf("reading the answer to %s %s: %w", r.Method, r.Path, err)
 	}
-	f(v)
-	return nil
+	return v, nil
+}
+
+// show reads what is at a path and prints it: as JSON, or by f.
+func show[T any](ctx context.Context, s *session, r client.Request, f func(T)) error {
+	if s.json {
+		_, err := read[any](ctx, s, r)
+		return err
+	}
+	v, err := read[T](ctx, s, r)
+	if err == nil {
+		f(v)
+	}
+	return err
 }
 
 // noFiles refuses arguments where documents are given by -f.

@@ -38,13 +38,12 @@ buckets at a time on every instance; with "stop" ends that: what has moved stays
 				return 0, fmt.Errorf("%q: expected start or stop", s.args[0])
 			}
 			return s.watched(ctx, func(ctx context.Context) (int, bool, error) {
-				done := false
-				err := show(ctx, s, r, func(v rebalancing) {
-					done = !v.Running
-					showRebalance(s, &v)
-				})
+				v, err := read[rebalancing](ctx, s, r)
 				r.Method = http.MethodGet // it is asked for once
-				return 0, done, err
+				if err == nil && !s.json {
+					showRebalance(s, &v)
+				}
+				return 0, !v.Running, err
 			})
 		}),
 	}

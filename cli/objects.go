@@ -120,13 +120,15 @@ type purge struct {
 
 func purgesCommand() *cobra.Command {
 	return listing("purges", "Lists the forgotten buckets whose data is still being removed", func(ctx context.Context, s *session) (done bool, err error) {
-		return done, show(ctx, s, get("/fado/replication/purges"), func(all []purge) {
-			done = len(all) == 0
-			t := newTable("BUCKET", "REMOVES", "LEFT IN", "FOR", "ERROR")
-			for _, p := range all {
-				t.add(p.Bucket, p.Mode, strings.Join(p.Clusters, ", "), ago(p.Since, time.Now(), ""), p.Error)
-			}
-			s.out.tell(t)
-		})
+		all, err := read[[]purge](ctx, s, get("/fado/replication/purges"))
+		if err != nil || s.json {
+			return len(all) == 0, err
+		}
+		t := newTable("BUCKET", "REMOVES", "LEFT IN", "FOR", "ERROR")
+		for _, p := range all {
+			t.add(p.Bucket, p.Mode, strings.Join(p.Clusters, ", "), ago(p.Since, time.Now(), ""), p.Error)
+		}
+		s.out.tell(t)
+		return len(all) == 0, nil
 	})
 }

@@ -388,12 +388,13 @@ Exit status: 0 if it would go somewhere, 2 if it would be refused, 1 for an erro
 			if r.Query["data"], err = s.cmd.Flags().GetStringArray("data"); err != nil {
 				return 0, err
 			}
-			err = show(ctx, s, r, func(a routeAnswer) {
-				if a.Decision == nil {
-					status = exitDiffers
-				}
+			a, err := read[routeAnswer](ctx, s, r)
+			if err == nil && a.Decision == nil {
+				status = exitDiffers
+			}
+			if err == nil && !s.json {
 				s.out.showRoute(&a)
-			})
+			}
 			return status, err
 		}),
 	}

@@ -1,12 +1,20 @@
 package cli_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fado-project/fado/cli"
 )
 
 // status answers for a FaDO that is well, or for one that is not and works.
@@ -278,5 +286,42 @@ func TestEventsAreShown(t *testing.T) {
 	}
 	if out, _, err = fado("", append(args, "--json")...); err == nil || out != strings.Join(events, "\n")+"\n" {
 		t.Errorf("for programs: %v\n%s", err, out)
+	}
+}
+
+// For programs the exit status says what it says to people, and a watch ends when what it waits for is
+// done.
+func TestStatusForPrograms(t *testing.T) {
+	address, _ := api(t, map[string]string{
+		"GET /fado/route?bucket=photos":   `{"decision":null,"reason":"unknown-bucket","candidates":[]}`,
+		"GET /fado/route?bucket=reports":  `{"decision":{"cluster":"paris"},"candidates":[]}`,
+		"GET /fado/buckets/photos/verify": `{"state":"done","unrepairable":1}`,
+		"GET /fado/clusters/paris":        `{"status":{"drain":{"state":"done"}}}`,
+		"PATCH /fado/clusters/paris":      `{}`,
+		"GET /fado/rebalance":             `{"running":false}`,
+		"GET /fado/replication/purges":    `[]`,
+	})
+	const ok, differs = "<nil>", "exiting with status 2"
+	for args, want := range map[string]string{
+		"route photos":            differs,
+		"route reports":           ok,
+		"verify photos --show":    differs,
+		"verify photos --show -w": differs,
+		"drain paris --watch":     ok,
+		"rebalance --watch":       ok,
+		"purges --watch":          ok,
+	} {
+		cmd := &cobra.Command{Use: "fado", SilenceUsage: true}
+		cmd.AddCommand(cli.Commands()...)
+		var out bytes.Buffer
+		cmd.SetArgs(append(strings.Fields(args), "--json", "--address", address))
+		cmd.SetOut(&out)
+		cmd.SetErr(io.Discard)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // a second look comes after a second
+		err := cmd.ExecuteContext(ctx)
+		if fmt.Sprint(err) != want || ctx.Err() != nil || !json.Valid(out.Bytes()) {
+			t.Errorf("%s: %v, want %s; ended in time: %t\n%s", args, err, want, ctx.Err() == nil, out.String())
+		}
+		cancel()
 	}
 }

@@ -83,28 +83,36 @@ Exit status: 0 if nothing is wrong, 2 if something could not be repaired, 1 for 
 func deep(s *session) string { return "?deep=" + flagOf(s.cmd, "deep") }
 
 func (s *session) verification(ctx context.Context, r client.Request) (status int, done bool, err error) {
-	err = show(ctx, s, r, func(v verification) {
-		done = v.State == "done" || v.State == "failed" || v.State == "never"
-		if v.Unrepairable > 0 || v.State == "failed" {
-			status = exitDiffers
+	v, err := read[verification](ctx, s, r)
+	if err != nil {
+		return 0, false, err
+	}
+	done = v.State == "done" || v.State == "failed" || v.State == "never"
+	if v.Unrepairable > 0 || v.State == "failed" {
+		status = exitDiffers
+	}
+	if !s.json {
+		v.show(s.out, done)
+	}
+	return status, done, nil
+}
+
+func (v *verification) show(out printer, done bool) {
+	line := fmt.Sprintf("%s: %s %s, %s", v.State, bar(v.Objects, v.Total), count(v.Objects, "object"), bytesText(v.Bytes))
+	if v.Estimate != nil && !done {
+		line += ", " + secondsText(max(0, time.Until(*v.Estimate).Seconds())) + " left"
+	}
+	out.say("%s; %s, %d repaired, %d not", line, count(v.Mismatches, "mismatch"), v.Repaired, v.Unrepairable)
+	if v.Error != "" {
+		out.say("%s", cut(v.Error, out.columns()))
+	}
+	if done && len(v.Keys) > 0 {
+		t := newTable("KEY", "CLUSTER", "STATE", "REASON")
+		for _, k := range v.Keys {
+			t.add(k.Key, k.Cluster, k.State, k.Reason)
 		}
-		line := fmt.Sprintf("%s: %s %s, %s", v.State, bar(v.Objects, v.Total), count(v.Objects, "object"), bytesText(v.Bytes))
-		if v.Estimate != nil && !done {
-			line += ", " + secondsText(max(0, time.Until(*v.Estimate).Seconds())) + " left"
-		}
-		s.out.say("%s; %s, %d repaired, %d not", line, count(v.Mismatches, "mismatch"), v.Repaired, v.Unrepairable)
-		if v.Error != "" {
-			s.out.say("%s", cut(v.Error, s.out.columns()))
-		}
-		if done && len(v.Keys) > 0 {
-			t := newTable("KEY", "CLUSTER", "STATE", "REASON")
-			for _, k := range v.Keys {
-				t.add(k.Key, k.Cluster, k.State, k.Reason)
-			}
-			s.out.tell(t)
-		}
-	})
-	return status, done, err
+		out.tell(t)
+	}
 }
 
 func drainCommand() *cobra.Command {
@@ -150,19 +158,23 @@ type drainingCluster struct {
 }
 
 func (s *session) draining(ctx context.Context) (status int, done bool, err error) {
-	err = show(ctx, s, get(client.Path("clusters", s.args[0])), func(c drainingCluster) {
-		d := c.Status.Drain
-		if d == nil {
-			s.out.say("%s: draining", s.args[0])
-			return
-		}
-		done = d.State == "done"
+	c, err := read[drainingCluster](ctx, s, get(client.Path("clusters", s.args[0])))
+	if err != nil {
+		return 0, false, err
+	}
+	d := c.Status.Drain
+	done = d != nil && d.State == "done"
+	switch {
+	case s.json:
+	case d == nil:
+		s.out.say("%s: draining", s.args[0])
+	default:
 		s.out.say("%s: %s; %s, %s, %s to move%s", s.args[0], d.State, count(d.Buckets, "bucket"), count(d.Objects, "object"), bytesText(d.Bytes), s.since(d.Objects))
 		if d.Reason != "" {
 			s.out.say("%s", cut(d.Reason, s.out.columns()))
 		}
-	})
-	return 0, done, err
+	}
+	return 0, done, nil
 }
 
 type conflict struct {
