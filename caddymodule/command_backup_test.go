@@ -173,6 +173,15 @@ func TestValidateOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	says(t, "the result", out, "Valid configuration", "{env.FADO_TEST_NO_DSN}", "{file./nowhere/secret}")
+	// What the option secrets has are patterns: they stand for nothing anywhere.
+	write(lite+"\n\t\tsecrets {env.FADO_*} {file./run/secrets/*} {env.FADO_TEST_NO_PATTERN}", "default")
+	if out, _, err = command("validate", "--config", file, "--adapter", "caddyfile", "--offline"); err != nil {
+		t.Fatal(err)
+	}
+	says(t, "the result", out, "Valid configuration", "{env.FADO_TEST_NO_KEY}")
+	if strings.Contains(out, "*") || strings.Contains(out, "PATTERN") {
+		t.Errorf("patterns are listed: %s", out)
+	}
 	write(lite, "gone")
 	if _, _, err := command("validate", "--config", file, "--adapter", "caddyfile", "--offline"); err == nil || !strings.Contains(err.Error(), "gone") {
 		t.Errorf("error %v", err)

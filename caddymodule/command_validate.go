@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -64,19 +66,49 @@ func runValidate(cmd *cobra.Command, _ []string) error {
 const someSecret = "not-known-offline-0123456789abcdef"
 
 // withoutSecrets replaces the placeholders in a configuration that stand for nothing here,
-// and lists them.
+// and lists them. What the option secrets has are patterns, and stays.
 func withoutSecrets(config []byte) (text []byte, missing []string) {
-	text = anyPlaceholder.ReplaceAllFunc(config, func(p []byte) []byte {
-		if standsForSomething(string(p)) {
-			return p
-		}
-		if !slices.Contains(missing, string(p)) {
-			missing = append(missing, string(p))
-		}
-		return []byte(someSecret)
-	})
+	from, to := patternsIn(config)
+	replace := func(part []byte) {
+		text = append(text, anyPlaceholder.ReplaceAllFunc(part, func(p []byte) []byte {
+			if standsForSomething(string(p)) {
+				return p
+			}
+			if !slices.Contains(missing, string(p)) {
+				missing = append(missing, string(p))
+			}
+			return []byte(someSecret)
+		})...)
+	}
+	replace(config[:from])
+	text = append(text, config[from:to]...)
+	replace(config[to:])
 	slices.Sort(missing)
 	return text, missing
+}
+
+// patternsIn returns from where to where the option secrets is in a configuration; from 0 to 0
+// where it is not.
+func patternsIn(config []byte) (from, to int) {
+	to = len(config)
+	for _, name := range []string{"apps", appName, "secrets"} {
+		dec := json.NewDecoder(bytes.NewReader(config[from:to]))
+		if begin, err := dec.Token(); err != nil || begin != json.Delim('{') {
+			return 0, 0
+		}
+		for found := false; !found; {
+			var value json.RawMessage
+			member, err := dec.Token()
+			if err != nil || !dec.More() || dec.Decode(&value) != nil {
+				return 0, 0 // the end, or no JSON
+			}
+			if found = member == name; found {
+				end := from + int(dec.InputOffset())
+				from, to = end-len(value), end
+			}
+		}
+	}
+	return from, to
 }
 
 // standsForSomething says whether a placeholder can be replaced here. Caddy logs an error about
