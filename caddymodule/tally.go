@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/catalog"
@@ -72,12 +73,8 @@ func (c *tallyCache) collect(gauge gaugeFunc) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for b, n := range lasting(&c.shown.conflicts, byBucket(t.Conflicts)) {
-		gauge(conflictsDesc, n, b[0])
-	}
-	for b, n := range lasting(&c.shown.held, byBucket(t.HeldDeletes)) {
-		gauge(heldDeletesDesc, n, b[0])
-	}
+	perBucket(gauge, conflictsDesc, &c.shown.conflicts, t.Conflicts)
+	perBucket(gauge, heldDeletesDesc, &c.shown.held, t.HeldDeletes)
 	copies, drain := make(map[[2]string]float64), make(map[string]float64)
 	for _, s := range sums {
 		copies[[2]string{s.Cluster, s.State.String()}] += float64(s.Copies)
@@ -89,6 +86,16 @@ func (c *tallyCache) collect(gauge gaugeFunc) {
 	for cluster, n := range drain {
 		if c.drains(cluster) {
 			gauge(drainDesc, n, cluster)
+		}
+	}
+}
+
+// perBucket tells a gauge that has counts by bucket. One that only others leave no room for has no
+// series, and not 0.
+func perBucket(gauge gaugeFunc, d *prometheus.Desc, shown *map[[2]string]bool, counts map[string]int64) {
+	for b, n := range lasting(shown, byBucket(counts)) {
+		if n > 0 || counts[b[0]] == 0 {
+			gauge(d, n, b[0])
 		}
 	}
 }

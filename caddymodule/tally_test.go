@@ -1,17 +1,21 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/state"
 )
 
 // A gauge that falls to nothing reads 0, and the number of series is bounded.
@@ -37,6 +41,43 @@ func TestSeriesThatAreOverReadZero(t *testing.T) {
 	}
 	if got := byBucket(counts); len(got) != maxTallySeries || got[[2]string{fmt.Sprint(2*maxTallySeries - 1)}] == 0 {
 		t.Errorf("%d series of their own, the largest left out: %v", len(got), got[[2]string{fmt.Sprint(2*maxTallySeries - 1)}] == 0)
+	}
+}
+
+// A bucket that is no longer among those with most has no series of its own; that is not to say that
+// nothing of it waits.
+func TestSeriesThatAreLeftOutReadNoZero(t *testing.T) {
+	t.Parallel()
+	tally := control.Tally{Conflicts: map[string]int64{"few": 1}, HeldDeletes: map[string]int64{"few": 1}}
+	c := &tallyCache{
+		read: func(context.Context) (control.Tally, error) { return tally, nil },
+		sums: func(context.Context) ([]state.CopySum, error) { return nil, nil },
+	}
+	values := func() map[string]float64 {
+		c.due = time.Time{}
+		all := make(map[string]float64)
+		c.collect(func(d *prometheus.Desc, v float64, labels ...string) {
+			if d == conflictsDesc || d == heldDeletesDesc {
+				all[d.String()+labels[0]] = v
+			}
+		})
+		return all
+	}
+	values()
+	for n := range maxTallySeries {
+		tally.Conflicts[fmt.Sprint("many", n)], tally.HeldDeletes[fmt.Sprint("many", n)] = 2, 2
+	}
+	for _, d := range []*prometheus.Desc{conflictsDesc, heldDeletesDesc} {
+		if v, shown := values()[d.String()+"few"]; shown {
+			t.Errorf("%s: %v, want no series", d, v)
+		}
+	}
+	clear(tally.Conflicts)
+	clear(tally.HeldDeletes)
+	for _, d := range []*prometheus.Desc{conflictsDesc, heldDeletesDesc} {
+		if v, shown := values()[d.String()+"many0"]; !shown || v != 0 {
+			t.Errorf("%s: %v, %t, want 0", d, v, shown)
+		}
 	}
 }
 
