@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -110,12 +112,12 @@ func TestListsAreShown(t *testing.T) {
 			[]string{"n1    –        v1       yes         7      2       yes\n", "the store does not answer"},
 		},
 		"conflicts photos": {
-			"GET /fado/buckets/photos/conflicts", `[{"key":"a","reason":"no version of FaDO's","copies":[{"cluster":"paris","size":1000,"last_modified":"2027-01-31T10:00:00Z"},
+			"GET /fado/buckets/photos/conflicts?limit=10000", `[{"key":"a","reason":"no version of FaDO's","copies":[{"cluster":"paris","size":1000,"last_modified":"2027-01-31T10:00:00Z"},
 				{"cluster":"berlin","size":2000,"last_modified":"2027-01-31T11:00:00Z"}]}]`,
 			[]string{"a    paris    1 KB  2027-01-31T10:00:00Z  no version of FaDO's", "a    berlin   2 KB  2027-01-31T11:00:00Z"},
 		},
 		"failures": {
-			"GET /fado/replication/failures", `[{"bucket":"photos","key":"` + wide + `","cluster":"berlin","error":"` + wide + `","attempts":12,"since":"0001-01-01T00:00:00Z"}]`,
+			"GET /fado/replication/failures?limit=10000", `[{"bucket":"photos","key":"` + wide + `","cluster":"berlin","error":"` + wide + `","attempts":12,"since":"0001-01-01T00:00:00Z"}]`,
 			[]string{"photos", "…", "berlin   12        –"},
 		},
 		"route photos a b --data s3://logs/x": {
@@ -150,15 +152,15 @@ func TestListsAreShown(t *testing.T) {
 // Numbers and names are given to programs as the API wrote them.
 func TestJSONIsTheAPIs(t *testing.T) {
 	address, _ := api(t, map[string]string{
-		"GET /fado/zones?limit=1000":      `[{"name":"<eu> & ü","size":9007199254740993,"unknown":{"a":1.50}}]`,
-		"GET /fado/buckets/photos":        `{"name":"photos","bytes":18446744073709551615,"status":{"state":"ok"}}`,
-		"GET /fado/clusters?limit=1000":   `[]`,
-		"POST /fado/replication/pause":    `{"paused":true}`,
-		"PATCH /fado/clusters/paris":      `{}`,
-		"POST /fado/buckets/photos/sync":  `{}`,
-		"DELETE /fado/keys/team":          "204|",
-		"GET /fado/replication/failures":  `[]`,
-		"GET /fado/buckets/photos/verify": `{"state":"never"}`,
+		"GET /fado/zones?limit=1000":                 `[{"name":"<eu> & ü","size":9007199254740993,"unknown":{"a":1.50}}]`,
+		"GET /fado/buckets/photos":                   `{"name":"photos","bytes":18446744073709551615,"status":{"state":"ok"}}`,
+		"GET /fado/clusters?limit=1000":              `[]`,
+		"POST /fado/replication/pause":               `{"paused":true}`,
+		"PATCH /fado/clusters/paris":                 `{}`,
+		"POST /fado/buckets/photos/sync":             `{}`,
+		"DELETE /fado/keys/team":                     "204|",
+		"GET /fado/replication/failures?limit=10000": `[]`,
+		"GET /fado/buckets/photos/verify":            `{"state":"never"}`,
 	})
 	for args, want := range map[string]string{
 		"zones":                `[{"name":"<eu> & ü","size":9007199254740993,"unknown":{"a":1.50}}]`,
@@ -243,7 +245,7 @@ func TestAnswersOfAnotherForm(t *testing.T) {
 	for args, tc := range map[string]struct{ asks, says string }{
 		"zones":                {"GET /fado/zones?limit=1000", ""},
 		"bucket photos":        {"GET /fado/buckets/photos", "reading bucket photos: "},
-		"failures":             {"GET /fado/replication/failures", "reading failures: "},
+		"failures":             {"GET /fado/replication/failures?limit=10000", "reading the answer to GET /fado/replication/failures: "},
 		"nodes":                {"GET /fado/nodes", "reading the answer to GET /fado/nodes: "},
 		"objects photos":       {"GET /fado/buckets/photos/objects?limit=1000&prefix=", "reading /fado/buckets/photos/objects: "},
 		"verify photos --show": {"GET /fado/buckets/photos/verify", "reading the answer to GET /fado/buckets/photos/verify: "},
@@ -323,5 +325,28 @@ func TestStatusForPrograms(t *testing.T) {
 			t.Errorf("%s: %v, want %s; ended in time: %t\n%s", args, err, want, ctx.Err() == nil, out.String())
 		}
 		cancel()
+	}
+}
+
+// Lists that the API cuts have as much as it gives, and where that is not all, it is said.
+func TestCutListsSaySo(t *testing.T) {
+	for n, says := range map[int]bool{1500: false, 10_500: true} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			limit := 1000 // as the API's
+			if r.URL.Query().Has("limit") {
+				limit, _ = strconv.Atoi(r.URL.Query().Get("limit"))
+			}
+			fmt.Fprint(w, many(min(n, limit), `{"key":"k%d","copies":[{"cluster":"paris"}]}`))
+		}))
+		defer srv.Close()
+		for _, args := range []string{"failures", "conflicts photos", "failures --json", "conflicts photos --json"} {
+			out, errOut, err := fado("", append(strings.Fields(args), "--address", strings.TrimPrefix(srv.URL, "http://"))...)
+			if got := regexp.MustCompile(`\bk\d+\b`).FindAllString(out, -1); err != nil || len(got) != min(n, 10_000) {
+				t.Errorf("%s of %d lists %d: %v", args, n, len(got), err)
+			}
+			if strings.Contains(errOut, "there may be more") != says {
+				t.Errorf("%s of %d says %q", args, n, errOut)
+			}
+		}
 	}
 }

@@ -202,21 +202,32 @@ With --winner settles them: the object of that cluster, or the newest, stays.
 				}
 				return 0, show(ctx, s, client.Request{Method: http.MethodPost, Path: path + "/resolve", Body: body}, func(v map[string]any) { s.out.showMap(v) })
 			}
-			return 0, show(ctx, s, get(path), func(all []conflict) {
-				t := newTable("KEY", "CLUSTER", "SIZE", "MODIFIED", "REASON")
-				for _, c := range all {
-					for _, cp := range c.Copies {
-						t.add(c.Key, cp.Cluster, bytesText(cp.Size), cp.LastModified.Format(time.RFC3339), c.Reason)
-					}
-				}
-				s.out.tell(t)
-			})
+			all, err := s.most(ctx, path)
+			if err != nil || s.json {
+				return 0, err
+			}
+			return 0, showConflicts(s.out, all)
 		}),
 	}
 	cmd.Flags().String("winner", "", "the cluster whose objects stay, or newest")
 	cmd.Flags().String("key", "", "settle this key only")
 	cmd.Flags().Bool("discard", false, "also discard objects whose storage keeps no versions")
 	return cmd
+}
+
+func showConflicts(out printer, all []json.RawMessage) error {
+	t := newTable("KEY", "CLUSTER", "SIZE", "MODIFIED", "REASON")
+	for _, raw := range all {
+		var c conflict
+		if err := json.Unmarshal(raw, &c); err != nil {
+			return fmt.Errorf("reading conflicts: %w", err)
+		}
+		for _, cp := range c.Copies {
+			t.add(c.Key, cp.Cluster, bytesText(cp.Size), cp.LastModified.Format(time.RFC3339), c.Reason)
+		}
+	}
+	out.tell(t)
+	return nil
 }
 
 func deletesCommand() *cobra.Command {
@@ -302,23 +313,34 @@ func failuresCommand() *cobra.Command {
 
 // failures prints the failures; done says that there are none.
 func (s *session) failures(ctx context.Context) (status int, done bool, err error) {
-	var raw json.RawMessage
-	if err := s.api.Get(ctx, "/fado/replication/failures", nil, &raw); err != nil {
-		return 0, false, err
-	}
-	var all []failure
-	if err := json.Unmarshal(raw, &all); err != nil {
-		return 0, false, fmt.Errorf("reading failures: %w", err)
-	}
-	if s.json {
-		return 0, len(all) == 0, s.out.print(raw)
+	all, err := s.most(ctx, "/fado/replication/failures")
+	if err != nil || s.json {
+		return 0, len(all) == 0, err
 	}
 	t := newTable("BUCKET", "KEY", "CLUSTER", "ATTEMPTS", "FOR", "ERROR")
-	for _, f := range all {
+	for _, raw := range all {
+		var f failure
+		if err := json.Unmarshal(raw, &f); err != nil {
+			return 0, false, fmt.Errorf("reading failures: %w", err)
+		}
 		t.add(f.Bucket, f.Key, f.Cluster, strconv.Itoa(f.Attempts), ago(f.Since, time.Now(), ""), f.Error)
 	}
 	s.out.tell(t)
 	return 0, len(all) == 0, nil
+}
+
+// mostItems is how many items the API gives at most of a list that has no pages.
+const mostItems = 10_000
+
+// most reads such a list, and prints it where that is wanted as JSON. It says where that may not be all.
+func (s *session) most(ctx context.Context, path string) ([]json.RawMessage, error) {
+	r := get(path)
+	r.Query = url.Values{"limit": {strconv.Itoa(mostItems)}}
+	all, err := read[[]json.RawMessage](ctx, s, r)
+	if len(all) >= mostItems {
+		s.cmd.PrintErrf("These are the first %d; there may be more.\n", mostItems)
+	}
+	return all, err
 }
 
 func pauseCommand() *cobra.Command {
