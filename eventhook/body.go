@@ -61,7 +61,8 @@ func (i intake) body(w http.ResponseWriter, r *http.Request) (body []byte, leave
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", maxBody)
 	}
-	return nil, nil, http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)
+	w.Header().Set("Retry-After", "5") // for a sender that was too slow; others are gone
+	return nil, nil, http.StatusServiceUnavailable, fmt.Errorf("reading the body: %w: none of its records was noted; send them again", err)
 }
 
 // enter takes a place for the rest of a large body, whose sender has so long to send it.

@@ -48,7 +48,7 @@ type App interface {
 // changes are noted durably, 400 to anything else with what was expected, 401 without
 // the token, 413 to more than 4 MiB or 10,000 records, and 503 when the store is unavailable
 // or more records come than 2,000 a second, or more than 4 MiB a second in bodies above 64 KiB,
-// or 1,000,000 objects wait already (send again then).
+// or 1,000,000 objects wait already, or a body does not come to its end (send again then).
 //
 // The query parameter cluster names the cluster the events are from. Without it an
 // event is taken as a hint for every cluster that has a physical bucket of its name.

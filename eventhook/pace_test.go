@@ -5,8 +5,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -162,4 +164,20 @@ func (c *counting) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	c.n += n
 	return n, err
+}
+
+// TestBodiesThatEndEarly: events that were not read to their end are lost, by a sender that is too slow as
+// well as by one that is gone, and a sender that is there is told to send them again.
+func TestBodiesThatEndEarly(t *testing.T) {
+	for name, size := range map[string]int{"small": 100, "large": 2 * largeBody} {
+		for _, why := range []error{os.ErrDeadlineExceeded, io.ErrUnexpectedEOF} {
+			s := new(fakeSink)
+			r := httptest.NewRequest("POST", "/?cluster=c1", io.MultiReader(strings.NewReader(strings.Repeat(" ", size)), iotest.ErrReader(why)))
+			r.Header.Set("Authorization", "Bearer s3cret")
+			w := serve(t, newHandler(s), r)
+			if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || len(s.losses) != 1 || s.losses[0] != "c1" {
+				t.Errorf("%s, %v: status %d, Retry-After %q, losses told: %q", name, why, w.Code, w.Header().Get("Retry-After"), s.losses)
+			}
+		}
+	}
 }
