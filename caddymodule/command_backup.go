@@ -83,6 +83,7 @@ func copyToFile(ctx context.Context, cmd *cobra.Command, from storeSpec, to stri
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
+	_, noKey := os.Lstat(sqlite.KeyFile(to))
 	target, err := sqlite.Open(ctx, sqlite.Options{Path: to, Key: []byte(from.key), Log: caddy.Log().Named("fado.store")})
 	if err != nil {
 		return err
@@ -93,7 +94,10 @@ func copyToFile(ctx context.Context, cmd *cobra.Command, from storeSpec, to stri
 	err = errors.Join(err, target.Close())
 	leftovers := []string{to + ".lock"}
 	if err != nil {
-		leftovers = append(leftovers, to, to+"-wal", to+"-shm", sqlite.KeyFile(to))
+		leftovers = append(leftovers, to, to+"-wal", to+"-shm")
+	}
+	if noKey != nil { // else it is not of this backup; one made for it seals nothing, since all is sealed with from.key
+		leftovers = append(leftovers, sqlite.KeyFile(to))
 	}
 	for _, name := range leftovers {
 		if gone := os.Remove(name); gone != nil && !errors.Is(gone, os.ErrNotExist) {

@@ -2,17 +2,23 @@ package caddymodule
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/postgres"
 	"github.com/fado-project/fado/state/sqlite"
+	"github.com/fado-project/fado/state/transfer"
 )
 
 // A store that is in use is backed up as it was at one moment, for its owner only, and the
@@ -65,6 +71,38 @@ func TestBackupAndRestore(t *testing.T) {
 	})
 	if _, _, err := command("restore", "--from", file, "--to", "sqlite:"+restored); err == nil {
 		t.Error("a store that holds something was filled")
+	}
+}
+
+// A key that lies where the backup's would is nobody's to remove, and none is left where none is needed.
+func TestBackupLeavesKeysAlone(t *testing.T) {
+	source, cmd := filepath.Join(t.TempDir(), "fado.db"), &cobra.Command{}
+	cmd.SetErr(io.Discard)
+	incomplete := func(mark string) {
+		useStore(t, source, "", func(s *sqlite.Store) error { return s.Facts().PutMeta(t.Context(), "transfer", mark) })
+	}
+	from, err := parseStore("store", "sqlite:"+source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	incomplete(`{"from":"sqlite /old.db","since":"2026-01-02T03:04:05Z"}`)
+	to := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := state.CreateKeyFile(sqlite.KeyFile(to)); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyToFile(t.Context(), cmd, from, to); !errors.Is(err, transfer.ErrIncomplete) {
+		t.Fatalf("error %v", err)
+	}
+	if left, err := filepath.Glob(to + "*"); err != nil || !slices.Equal(left, []string{sqlite.KeyFile(to)}) {
+		t.Errorf("a backup that fails leaves %v, want the key that was there: %v", left, err)
+	}
+	incomplete("")
+	to = filepath.Join(t.TempDir(), "backup.db")
+	if err := copyToFile(t.Context(), cmd, from, to); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(to + "*"); err != nil || !slices.Equal(left, []string{to}) {
+		t.Errorf("a backup without secrets leaves %v: %v", left, err)
 	}
 }
 
