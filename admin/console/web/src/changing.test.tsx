@@ -516,6 +516,33 @@ describe('an object that is looked at', () => {
     });
     expect(asked.slice(before)).toEqual([]);
   });
+
+  it('is asked for again where its storage is busy, and not where it is not there', async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    let head = 0;
+    let gone = 0;
+    vi.stubGlobal('fetch', async (url: unknown, init?: RequestInit) => {
+      if (init?.method === 'POST') {
+        const { operation, key } = JSON.parse(String(init.body));
+        return Response.json({ method: 'GET', url: `http://s3/${key}/${operation}`, expires: '' });
+      }
+      if (String(url).endsWith('k.txt/head') && head++ === 0) return new Response('<Error><Code>SlowDown</Code></Error>', { status: 503 });
+      if (String(url).endsWith('none.txt/head')) {
+        gone++;
+        return new Response('<Error><Code>NoSuchKey</Code></Error>', { status: 404 });
+      }
+      return new Response('text', { headers: { 'Content-Type': 'text/plain' } });
+    });
+    const listed = { key: 'k.txt', size: 4, last_modified: '2026-01-01T00:00:00Z', clusters: [], etag: 'e1' };
+    shown(() => <ObjectDialog b={{ name: 'a' } as never} name="k.txt" listed={listed as never} onClose={() => {}} />);
+    await act(() => vi.advanceTimersByTimeAsync(2000));
+    expect(await screen.findByLabelText('Content of k.txt')).toHaveTextContent('text');
+    expect(head).toBe(2);
+    shown(() => <ObjectDialog b={{ name: 'a' } as never} name="none.txt" onClose={() => {}} />);
+    await act(() => vi.advanceTimersByTimeAsync(5000));
+    expect(gone).toBe(1);
+    vi.useRealTimers();
+  });
 });
 
 describe('a draft policy in the address', () => {

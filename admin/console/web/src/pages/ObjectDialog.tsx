@@ -4,7 +4,7 @@ import { useEffect, useId, useState } from 'react';
 import type { Bucket, Schemas, Session } from '../api/client';
 import { bytes } from '../format';
 import { kindOf, maxImage, maxText } from '../objects/preview';
-import { ask, download, type Signed, sign, tagsOf, type Version, versionsOf } from '../objects/wire';
+import { ask, download, S3Error, type Signed, sign, tagsOf, type Version, versionsOf } from '../objects/wire';
 import { Action, Ago, Confirm, CopyCurl, Facts, Loaded, Table, useDo, useSession, When } from '../ui/kit';
 
 type Listed = Schemas['ListedObject'];
@@ -79,6 +79,9 @@ function DownloadButton({ bucket, name }: { bucket: string; name: string }) {
  */
 const of = ({ bucket, name, etag }: Of, what: string) => ['object', bucket, name, what, etag];
 
+/** What is not there stays so; a storage that is busy may answer in a moment, and no change of the bucket has it asked again. */
+const again = (n: number, error: Error) => n < 2 && !(error instanceof S3Error && error.status > 0 && error.status < 500);
+
 interface Of {
   bucket: string;
   name: string;
@@ -99,7 +102,7 @@ function Head(object: Of) {
       );
       return { headers: [...headers], type: headers.get('Content-Type') ?? '', size: Number(headers.get('Content-Length')), tags };
     },
-    retry: false,
+    retry: again,
   });
   return (
     <Loaded of={head} rows={3}>
@@ -138,7 +141,7 @@ function TextOf({ size, ...object }: Of & { size: number }) {
       const r = await ask({ bucket, key: name, operation: 'get' }, { signal, headers: { Range: `bytes=0-${maxText - 1}` } });
       return r.status === 416 ? '' : new TextDecoder().decode((await r.arrayBuffer()).slice(0, maxText));
     },
-    retry: false,
+    retry: again,
   });
   return (
     <Loaded of={text} rows={4}>
@@ -164,7 +167,7 @@ function ImageOf({ type, ...object }: Of & { type: string }) {
       const r = await ask({ bucket, key: name, operation: 'get' }, { signal });
       return new Blob([await r.arrayBuffer()], { type });
     },
-    retry: false,
+    retry: again,
   });
   useEffect(() => {
     if (!image.data) return;
@@ -240,7 +243,7 @@ function Versions(object: Of) {
       } while (all && marker && found.length < 5000);
       return { found, more: marker !== '' };
     },
-    retry: false,
+    retry: again,
   });
   const get = useDo((id: string) => download(bucket, name, id), 'The download begins');
   const writes = mayWrite(useSession());
