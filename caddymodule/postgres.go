@@ -80,8 +80,8 @@ func (p *Postgres) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	p.DSN = args[0]
 	return parseBlock(d, "store postgres", "store.", make(positions), options{
-		"max_conns":         value("max_conns <n>", &p.MaxConns, parseConns),
-		"min_conns":         value("min_conns <n>", &p.MinConns, parseConns),
+		"max_conns":         value("max_conns <n>", &p.MaxConns, parseConns(1)),
+		"min_conns":         value("min_conns <n>", &p.MinConns, parseConns(0)),
 		"connect_timeout":   value("connect_timeout <duration>", &p.ConnectTimeout, catalog.ParseDuration),
 		"statement_timeout": value("statement_timeout <duration>", &p.StatementTimeout, catalog.ParseDuration),
 		"lease":             value("lease <duration>", &p.Lease, catalog.ParseDuration),
@@ -89,12 +89,15 @@ func (p *Postgres) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-func parseConns(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > maxPostgresConns {
-		return 0, fmt.Errorf("%q: expected a number from 1 to %d", s, maxPostgresConns)
+// parseConns returns what reads a number of connections, so many at least.
+func parseConns(least int) func(string) (int, error) {
+	return func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < least || n > maxPostgresConns {
+			return 0, fmt.Errorf("%q: expected a number from %d to %d", s, least, maxPostgresConns)
+		}
+		return n, nil
 	}
-	return n, nil
 }
 
 // Provision replaces the placeholders of the connection string and reads it; it connects

@@ -145,11 +145,12 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	has(t, ask(ok, "zones"), "ZONE", "declared", "config")
-	has(t, ask(ok, "keys", "add", "team-a", "--buckets", "team-a-*,logs", "--read-only", "--expires-in", "1h"), "AWS_ACCESS_KEY_ID=team-a", "AWS_SECRET_ACCESS_KEY=")
+	has(t, ask(ok, "keys", "add", "team-a", "--buckets", "team-a-*,logs", "--read-only", "--expires-in", "90d"), "AWS_ACCESS_KEY_ID=team-a", "AWS_SECRET_ACCESS_KEY=")
 	has(t, ask(ok, "keys"), "team-a", "team-a-* logs", "read")
 	has(t, ask(ok, "keys", "add", "--json"), `"secret"`)
 	has(t, ask(ok, "keys", "remove", "team-a"), "removed")
 	ask(`"remove": expected add [<id>] or remove <id>`, "keys", "remove")
+	ask(`--expires-in "soon": expected a duration above 0, such as 90d or 12h`, "keys", "add", "--expires-in", "soon")
 	has(t, ask(differs, "route", "photos"), "refused")
 	ask(differs, "status") // the storage can't be reached
 	ask(`bucket "none": not found`, "bucket", "none")

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/fado-project/fado/client"
@@ -42,7 +43,7 @@ once. A key that is removed works on no instance when the command ends.
 	}
 	cmd.Flags().StringSlice("buckets", nil, "patterns of the buckets that a new key may use. Default: all")
 	cmd.Flags().Bool("read-only", false, "a new key may only read")
-	cmd.Flags().Duration("expires-in", 0, "how long a new key works. Default: for ever")
+	cmd.Flags().String("expires-in", "", "how long a new key works, such as 90d or 12h. Default: for ever")
 	return cmd
 }
 
@@ -74,11 +75,15 @@ func (s *session) addKey(ctx context.Context) error {
 	if len(buckets) > 0 {
 		body["buckets"] = buckets
 	}
-	in, err := s.cmd.Flags().GetDuration("expires-in")
+	text, err := s.cmd.Flags().GetString("expires-in")
 	if err != nil {
 		return err
 	}
-	if in != 0 {
+	if text != "" {
+		in, err := caddy.ParseDuration(text)
+		if err != nil || in <= 0 {
+			return fmt.Errorf("--expires-in %q: expected a duration above 0, such as 90d or 12h", text)
+		}
 		body["expires"] = time.Now().Add(in).UTC().Format(time.RFC3339)
 	}
 	return show(ctx, s, client.Request{Method: http.MethodPost, Path: "/fado/keys", Body: body}, func(k keyItem) {
