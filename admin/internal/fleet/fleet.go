@@ -29,7 +29,7 @@ const (
 	// unless that is older than is due by stale.
 	quick    = 20 * time.Millisecond
 	stale    = 10 * time.Second
-	patience = time.Minute // of a look that nobody waits for
+	patience = time.Minute // of a look
 	// MaxWorst bounds the buckets that need people and are told with their reasons.
 	MaxWorst = 200
 )
@@ -83,10 +83,18 @@ type Looks struct {
 	last *Fleet
 	due  time.Time
 	took time.Duration
-	// refreshing says that a look is under way.
-	refreshing bool
+	// next is the look under way; nil while there is none.
+	next *look
 	// of is what the last look was at: a reload may have brought another.
 	of Judger
+}
+
+// look is one that some may wait for.
+type look struct {
+	of    Judger
+	done  chan struct{} // closed when the rest is told
+	found *Fleet
+	err   error
 }
 
 // Judger is what a look needs of *control.Status.
@@ -95,46 +103,51 @@ type Judger interface {
 }
 
 // Get returns a look that is a few seconds old at most, or as old as it takes for the time
-// spent on looks to stay small.
+// spent on looks to stay small. Who no longer wants it does not wait for it.
 func (f *Looks) Get(ctx context.Context, of Judger) (*Fleet, error) {
+	now := time.Now()
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	began := time.Now()
-	if f.last != nil && f.of == of {
-		if began.Before(f.due) {
-			return f.last, nil
-		}
-		if f.took > quick && began.Before(f.due.Add(stale)) {
-			f.refresh(of) //nolint:contextcheck // it outlasts the request
-			return f.last, nil
-		}
+	last := f.last
+	if f.of != of {
+		last = nil
 	}
-	look, err := lookAt(ctx, of)
-	if err != nil {
-		return nil, err
+	if last != nil && now.Before(f.due) {
+		f.mu.Unlock()
+		return last, nil
 	}
-	f.keepLook(of, look, time.Since(began))
-	return look, nil
+	if f.next == nil || f.next.of != of {
+		f.next = &look{of: of, done: make(chan struct{})}
+		go f.take(f.next) //nolint:contextcheck,gosec // it outlasts the request
+	}
+	next, enough := f.next, last != nil && f.took > quick && now.Before(f.due.Add(stale))
+	f.mu.Unlock()
+	if enough {
+		return last, nil
+	}
+	select {
+	case <-next.done:
+		return next.found, next.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
-// refresh looks without anybody waiting. The caller holds mu.
-func (f *Looks) refresh(of Judger) {
-	if f.refreshing {
-		return
-	}
-	f.refreshing = true
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		began := time.Now()
-		look, err := lookAt(ctx, of)
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.refreshing = false
-		if err == nil && f.of == of { // what failed is tried again by who asks
-			f.keepLook(of, look, time.Since(began))
+// take looks, for all who wait and for those who ask next. What failed is tried again by who asks then.
+func (f *Looks) take(l *look) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	began := time.Now()
+	found, err := lookAt(ctx, l.of)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.next == l { // else there is another configuration
+		f.next = nil
+		if err == nil {
+			f.keepLook(l.of, found, time.Since(began))
 		}
-	}()
+	}
+	l.found, l.err = found, err
+	close(l.done)
 }
 
 // keepLook takes a look up. The caller holds mu.

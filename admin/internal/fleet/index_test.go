@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,9 +138,11 @@ func TestOrderedIsBounded(t *testing.T) {
 type slowJudge struct {
 	judge
 	takes time.Duration
+	begun int
 }
 
 func (j *slowJudge) Judge(ctx context.Context, f func(control.Judged)) (int, error) {
+	j.begun++
 	select {
 	case <-time.After(j.takes):
 		return j.judge.Judge(ctx, f)
@@ -149,7 +152,7 @@ func (j *slowJudge) Judge(ctx context.Context, f func(control.Judged)) (int, err
 }
 
 // Who asks while a slow look is due gets the one before at once, until that is too old; quick ones are waited for.
-// Looks take one part in twenty of the time at most.
+// Looks take one part in fifty of the time at most.
 func TestSlowLooksAreNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -179,6 +182,7 @@ func TestSlowLooksAreNotWaitedFor(t *testing.T) {
 			}
 		}
 		time.Sleep(j.takes + time.Millisecond)
+		synctest.Wait()
 		if again, _ := ask(); again == first || j.asked != 2 {
 			t.Errorf("after the second one: the first is %t, asked %d times", again == first, j.asked)
 		}
@@ -187,6 +191,47 @@ func TestSlowLooksAreNotWaitedFor(t *testing.T) {
 			t.Errorf("one that is too old is told, or the next is there after %s", waited)
 		}
 	})
+}
+
+// While a store hangs, who gives up goes, and one look is under way for all who ask.
+func TestHangingLooksHoldNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := &slowJudge{judge: judge{states: map[string]string{"b": control.BucketOK}}, takes: time.Hour}
+		var looks Looks
+		var largest Largest
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			began := time.Now()
+			var asked sync.WaitGroup
+			for range 2 {
+				asked.Go(func() {
+					if _, err := looks.Get(ctx, j); !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("%v", err)
+					}
+					if _, err := largest.Of(ctx, hangingSizes{}, Key{}, nil); !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("%v", err)
+					}
+				})
+			}
+			asked.Wait()
+			cancel()
+			if waited := time.Since(began); waited != time.Second {
+				t.Errorf("who gives up after a second goes after %s", waited)
+			}
+		}
+		if _, err := looks.Get(t.Context(), j); !errors.Is(err, context.DeadlineExceeded) || j.begun != 1 {
+			t.Errorf("%v after %d looks", err, j.begun)
+		}
+		time.Sleep(patience) // what nobody waits for ends as well
+	})
+}
+
+type hangingSizes struct{}
+
+func (hangingSizes) EachCopy(ctx context.Context, _ func(state.Copy) error) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // A look in the background that fails leaves the one before, and the next who asks tries again.
@@ -205,8 +250,8 @@ func TestFailedRefresh(t *testing.T) {
 			if f, err := looks.Get(t.Context(), j); f != first || err != nil {
 				t.Errorf("%v, %v", f, err)
 			}
-			synctest.Wait()
 			time.Sleep(2 * j.takes)
+			synctest.Wait()
 			if j.asked != n+2 {
 				t.Errorf("asked %d times", j.asked)
 			}

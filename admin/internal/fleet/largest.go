@@ -3,9 +3,12 @@ package fleet
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/fado-project/fado/state"
 )
@@ -21,8 +24,9 @@ const mostSearches = 16
 // Largest keeps the largest buckets of the last searches, for as long as looks are kept. The zero
 // value is ready.
 type Largest struct {
-	mu   sync.Mutex
-	last map[Key]largest
+	finding singleflight.Group
+	mu      sync.Mutex
+	last    map[Key]largest
 }
 
 type largest struct {
@@ -37,17 +41,38 @@ type sized struct {
 }
 
 // Of returns the largest of some buckets, sorted by name, the largest first; key tells searches apart.
+// Who no longer wants them does not wait for them.
 func (l *Largest) Of(ctx context.Context, in Sizes, key Key, among []string) ([]string, error) {
+	if names, ok := l.kept(key); ok {
+		return names, nil
+	}
+	found := l.finding.DoChan(fmt.Sprintf("%q", key), func() (any, error) { return l.find(in, key, among) }) //nolint:contextcheck // others wait for it, too
+	select {
+	case r := <-found:
+		names, _ := r.Val.([]string)
+		return names, r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *Largest) kept(key Key) (names []string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	kept, ok := l.last[key]
+	return kept.names, ok && time.Now().Before(kept.due)
+}
+
+func (l *Largest) find(in Sizes, key Key, among []string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	began := time.Now()
-	if kept, ok := l.last[key]; ok && began.Before(kept.due) {
-		return kept.names, nil
-	}
 	names, err := largestOf(ctx, in, among)
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.last == nil || len(l.last) >= mostSearches {
 		l.last = make(map[Key]largest)
 	}
