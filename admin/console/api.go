@@ -233,10 +233,14 @@ func setCookie(w http.ResponseWriter, r *http.Request, secret string, until time
 	http.SetCookie(w, c)
 }
 
-// signOut ends the session on every instance.
+// signOut ends the session on every instance. Who came another way has none.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, c *caller) {
 	if c.How == "identity" {
 		admin.WriteError(w, http.StatusConflict, "the site's own authentication signed you in: sign out there")
+		return
+	}
+	if _, is := bearer(r); is {
+		admin.WriteError(w, http.StatusConflict, "a token is no session, and goes on until it is revoked: DELETE tokens/"+c.ID)
 		return
 	}
 	store, err := h.passes.store()

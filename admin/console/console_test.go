@@ -554,6 +554,9 @@ func TestTokens(t *testing.T) {
 		t.Error("the token does not work")
 	}
 	script.want(200, script.do("POST", "/api/fado/replication/pause", ""))
+	if text := script.want(409, script.do("DELETE", "/api/session", "")); !strings.Contains(text, "DELETE tokens/"+made.ID) || script.as() != "operator" {
+		t.Errorf("a token that signs out: %s", text)
+	}
 	if text := b.want(200, b.do("GET", "/api/tokens", "")); strings.Contains(text, made.Secret) || !strings.Contains(text, made.ID) {
 		t.Errorf("the list is %s", text)
 	}
