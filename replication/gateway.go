@@ -285,8 +285,9 @@ type Written struct {
 	Body   []byte
 }
 
-// intentFor is how long rows of writes that are about to happen are left alone by the workers.
-// If this instance ends meanwhile, they look afterwards what became of the write.
+// intentFor is how long rows of writes that are about to happen are left alone by the workers, beyond what
+// a storage may take for them: a worker that looked before would find nothing to do. If this instance ends
+// meanwhile, they look afterwards what became of the write.
 const intentFor = time.Minute
 
 // Write makes a request that may change something at a cluster's storage.
@@ -329,7 +330,7 @@ func (g *Gateway) write(ctx context.Context, s *site.Site, p *guard.Pass, w *Use
 	if err != nil {
 		return nil, err
 	}
-	req, intent := *f, &intent{do: func() error { return g.intend(ctx, w, p, f.Size) }}
+	req, intent := *f, &intent{do: func() error { return g.intend(ctx, w, p, f) }}
 	if f.Body == nil || f.Size == 0 {
 		if err := intent.note(); err != nil {
 			return nil, err
@@ -342,8 +343,13 @@ func (g *Gateway) write(ctx context.Context, s *site.Site, p *guard.Pass, w *Use
 	if late != nil {
 		return nil, late
 	}
-	if err != nil {
-		return nil, err // what became of it is open: the rows stay until their time comes
+	if err != nil { // what became of it is open: the rows stay until their time comes
+		if noted && ctx.Err() == nil { // the storage is done with it
+			if late := g.note(ctx, w, f.Size, intentFor); late != nil {
+				err = errors.Join(err, late)
+			}
+		}
+		return nil, err
 	}
 	if !noted {
 		return out, nil // refused before the storage had it all
@@ -364,13 +370,13 @@ func (g *Gateway) write(ctx context.Context, s *site.Site, p *guard.Pass, w *Use
 
 // intend notes what a write is about to change. A primary that is moving refuses what it does not
 // wait for: it either finds the rows, or this finds that it moves.
-func (g *Gateway) intend(ctx context.Context, w *UserWrite, p *guard.Pass, size int64) error {
-	if err := g.note(ctx, w, size, intentFor); err != nil {
+func (g *Gateway) intend(ctx context.Context, w *UserWrite, p *guard.Pass, f *storage.Forward) error {
+	if err := g.note(ctx, w, f.Size, f.Wait+intentFor); err != nil {
 		return err
 	}
 	err := g.guard.MayShow(p.Op())
 	if err != nil && len(w.Keys) > 0 {
-		return errors.Join(err, g.note(context.WithoutCancel(ctx), w, size, 0)) // nothing comes of it
+		return errors.Join(err, g.note(context.WithoutCancel(ctx), w, f.Size, 0)) // nothing comes of it
 	}
 	return nil
 }
