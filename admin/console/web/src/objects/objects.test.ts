@@ -328,6 +328,22 @@ describe('uploads', () => {
     await vi.waitFor(() => expect(second.state).toBe('exists'));
   });
 
+  it('keep their turn where another of their name goes on', async () => {
+    const by = new Slow();
+    const all = new Uploads(by);
+    all.add('b', ['x', 'y', 'a', 'a'].map(file));
+    await vi.waitFor(() => expect(states(all)).toEqual(['running', 'running', 'waiting', 'stopped']));
+    const [, , first, second] = all.snapshot();
+    second.again();
+    await vi.waitFor(() => expect([first.state, second.state]).toEqual(['waiting', 'stopped']));
+    first.abort();
+    await vi.waitFor(() => expect(states(all)).toEqual(['running', 'running', 'stopped']));
+    all.add('b', [file('a')]); // has the name by now
+    const third = all.snapshot()[3];
+    second.again();
+    await vi.waitFor(() => expect([second.state, third.state]).toEqual(['stopped', 'waiting']));
+  });
+
   it('do so neither where the one is stopped and the other goes on', async () => {
     const by = new Slow();
     const all = new Uploads(by);

@@ -230,6 +230,8 @@ export class Upload {
 /** The uploads of this page, two at a time, in whichever tab of it one is. */
 export class Uploads extends EventTarget {
   private list: readonly Upload[] = [];
+  /** Which upload has a name: others that go to it don't begin. */
+  private readonly names = new Map<string, Upload>();
   private next = 1;
   private told = false;
   private user?: string;
@@ -262,11 +264,9 @@ export class Uploads extends EventTarget {
 
   /** Takes files up; what goes to the name of another one is refused. */
   add(bucket: string, files: { key: string; file: Blob }[]): void {
-    const taken = this.names();
     const added = files.map(({ key, file }) => {
       const u = new Upload(this.next++, bucket, key, file, this.changed, this.by);
-      if (taken.has(u.name)) u.refuse();
-      taken.set(u.name, 1);
+      if (!this.takes(u)) u.refuse();
       return u;
     });
     this.list = [...this.list, ...added];
@@ -302,25 +302,21 @@ export class Uploads extends EventTarget {
     this.user = user;
   }
 
-  /** How many write to each name yet. */
-  private names(): Map<string, number> {
-    const names = new Map<string, number>();
-    for (const u of this.list) if (u.open) names.set(u.name, (names.get(u.name) ?? 0) + 1);
-    return names;
+  /** Gives an upload its name, unless another one has it that may write to it yet. */
+  private takes(u: Upload): boolean {
+    const has = this.names.get(u.name);
+    if (has && has !== u && has.open) return false;
+    this.names.set(u.name, u);
+    return true;
   }
 
   private proceed(): void {
-    const names = this.names();
+    for (const [name, u] of this.names) if (!u.open) this.names.delete(name);
     let free = 2 - this.list.filter((u) => u.state === 'running').length;
     for (const u of this.list) {
       if (u.state !== 'waiting') continue;
-      const n = names.get(u.name) ?? 0;
-      if (n > 1) {
-        names.set(u.name, n - 1);
-        u.refuse();
-      } else if (free-- > 0) {
-        u.run();
-      }
+      if (!this.takes(u)) u.refuse();
+      else if (free-- > 0) u.run();
     }
   }
 }
