@@ -319,10 +319,10 @@ func TestStatusForPrograms(t *testing.T) {
 		cmd.SetArgs(append(strings.Fields(args), "--json", "--address", address))
 		cmd.SetOut(&out)
 		cmd.SetErr(io.Discard)
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // a second look comes after a second
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // looks come every second, each with its JSON
 		err := cmd.ExecuteContext(ctx)
-		if fmt.Sprint(err) != want || ctx.Err() != nil || !json.Valid(out.Bytes()) {
-			t.Errorf("%s: %v, want %s; ended in time: %t\n%s", args, err, want, ctx.Err() == nil, out.String())
+		if fmt.Sprint(err) != want || !json.Valid(out.Bytes()) {
+			t.Errorf("%s: %v, want %s\n%s", args, err, want, out.String())
 		}
 		cancel()
 	}
