@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/fleet"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/state"
 )
@@ -41,4 +43,15 @@ func TestStuckPurgesNeedAttention(t *testing.T) {
 		}
 	}
 	t.Errorf("%s, %+v", v.Status, v.Attention)
+}
+
+// However many purges can't go on, as of a storage that is gone, a summary stays small.
+func TestAttentionToPurgesIsBounded(t *testing.T) {
+	h := withCopies(t)
+	h.engine.stuck = slices.Repeat([]replication.Failure{{Bucket: "gone", Cluster: "c2", Error: "purging: away"}}, 5000)
+	var v summaryView
+	h.do("GET", "/fado/summary", "").want(200).json(&v)
+	if n := len(v.Attention); n > 2*fleet.MaxWorst {
+		t.Errorf("%d things need people", n)
+	}
 }

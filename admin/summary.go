@@ -122,7 +122,8 @@ func summary(c *call) error {
 		v.attend("replication", "", "paused", reasonView{Code: "paused", Text: "Replication is paused: nothing is copied, on any instance.", Action: "resume-replication"})
 	}
 	v.attendClusters(g.snap)
-	for _, f := range c.engine.reports.StuckPurges() {
+	purges := c.engine.reports.StuckPurges()
+	for _, f := range purges[:min(len(purges), fleet.MaxWorst)] {
 		v.attend("purge", f.Bucket, "failed", reasonView{
 			Code: "purge-failing", Text: "The data of bucket " + f.Bucket + ", which is forgotten, can't be removed from " + f.Cluster + ": " + f.Error, Cluster: f.Cluster, Since: momentOf(f.Since),
 		})
