@@ -103,9 +103,16 @@ func (s *Snapshot) Views(f func(BucketView) bool) {
 	s.buckets.all(func(en *entry) bool { return f(BucketView{s, en}) })
 }
 
-// SameBuckets says whether another snapshot has the same buckets, with the same rules, policies and copies.
-func (s *Snapshot) SameBuckets(other *Snapshot) bool {
-	return s.buckets == other.buckets && s.tables.defaultPolicy == other.tables.defaultPolicy
+// BucketsMark tells apart what snapshots have of buckets. Those of one mark have the same buckets, with the same
+// rules, policies and copies.
+type BucketsMark struct {
+	edit          uint64
+	defaultPolicy string
+}
+
+// BucketsMark returns the snapshot's.
+func (s *Snapshot) BucketsMark() BucketsMark {
+	return BucketsMark{s.buckets.edit, s.tables.defaultPolicy}
 }
 
 // Len returns how many resources of a kind there are; the built-in policy counts.

@@ -156,8 +156,9 @@ const sourceMatch = wire.CopySource + "-If-Match"
 // the stamp. A stamp belongs to a key: carried to another and back it would tell the times of a
 // version that is long gone.
 func (k *copier) leaveStamp(to http.Header) error {
-	if strings.EqualFold(to.Get(metadataDirective), replace) {
-		return nil
+	itself := k.src.Bucket == k.c.bucket && k.src.Key == k.c.key && k.src.Version == ""
+	if itself || strings.EqualFold(to.Get(metadataDirective), replace) {
+		return nil // S3 takes no copy of an object to itself that changes nothing
 	}
 	here := slices.DeleteFunc(slices.Clone(k.holders), func(h routing.Holder) bool { return h.Cluster != k.to })
 	a, _, err := k.c.askAny(here, k.sourceForward(http.MethodHead))

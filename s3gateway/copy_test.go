@@ -91,6 +91,10 @@ func TestCopyCarriesNoStamp(t *testing.T) {
 		_, err := w.api.CopyObject(ctx, minio.CopyDestOptions{Bucket: "bkt", Object: to}, minio.CopySrcOptions{Bucket: "bkt", Object: from})
 		w.must(err)
 	}
+	_, err = w.api.CopyObject(ctx, minio.CopyDestOptions{Bucket: "bkt", Object: "k"}, minio.CopySrcOptions{Bucket: "bkt", Object: "k"})
+	if minio.ToErrorResponse(err).Code != "InvalidRequest" {
+		t.Errorf("a copy to itself that changes nothing: %v", err)
+	}
 	copyTo("bak", "k")
 	w.put("bkt", "k", "second")
 	w.await("another second", func() bool { return time.Since(written) > 3*time.Second })

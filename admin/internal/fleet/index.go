@@ -18,8 +18,8 @@ type index struct {
 	// policies and clusters are the sets that rows refer to: most buckets share one.
 	policies, clusters sets
 	names              []string // room to read in
-	// snap is the snapshot it was read from.
-	snap *routing.Snapshot
+	// of is the mark of the buckets that it was read from.
+	of routing.BucketsMark
 }
 
 type row struct {
@@ -86,9 +86,9 @@ func (s *sets) with(name string) []bool {
 // newIndex indexes the buckets of a snapshot; notOK has the names of those of each state but ok. The
 // index before, if there is one, saves sorting while no bucket comes or goes.
 func newIndex(snap *routing.Snapshot, notOK map[string][]string, of Origins, before *index) *index {
-	ix := &index{rows: make([]row, 0, snap.Len(catalog.KindBucket)), snap: snap}
+	ix := &index{rows: make([]row, 0, snap.Len(catalog.KindBucket)), of: snap.BucketsMark()}
 	switch {
-	case before != nil && snap.SameBuckets(before.snap):
+	case before != nil && before.of == ix.of:
 		ix.readAgain(before, of)
 	case ix.readInOrderOf(before, snap, of):
 	default:
