@@ -33,22 +33,15 @@ type ledgerShard struct {
 	_      [64]byte // shards don't share cache lines
 }
 
-// What is counted, and the lines that come out.
-type (
-	LedgerKind = lines.Kind
-	LedgerLine = lines.Line
-)
+// LedgerLine is what was counted of one thing.
+type LedgerLine = lines.Line
 
 // The kinds: invocations, what policies did not allow, and objects copied through this instance.
-const (
-	Invoked = lines.Invoked
-	Refused = lines.Refused
-	Carried = lines.Carried
-)
+const Invoked, Refused, Carried = lines.Invoked, lines.Refused, lines.Carried
 
 // ledgerKey names a count. The entry stands for the bucket; nil: of any.
 type ledgerKey struct {
-	kind     LedgerKind
+	kind     lines.Kind
 	rule     int32
 	entry    *entry
 	book     *book
@@ -93,7 +86,7 @@ func (l *Ledger) RefusedBy(d *Decision) {
 	}
 }
 
-func (a *assessment) ledgerKey(t *target, kind LedgerKind) ledgerKey {
+func (a *assessment) ledgerKey(t *target, kind lines.Kind) ledgerKey {
 	return ledgerKey{kind: kind, rule: int32(t.rule), entry: t.entry, book: a.snap.tables.book(t.entry.policyOf(t.rule))}
 }
 
