@@ -217,7 +217,7 @@ func (m *model) current(in routing.Input, cluster string, pending map[exception]
 		return true
 	}
 	c, e := m.clusters[cluster], exception{in.Bucket, in.Key, cluster}
-	return c != nil && c.Storage != nil && in.Scope == routing.ScopeObject && m.pulled[e] && !pending[e] && !m.outdatedPull(in, cluster)
+	return c != nil && c.Storage != nil && in.Scope == routing.ScopeObject && m.pulled[e] && !pending[e] && !m.outdatedPull(in, cluster, pending)
 }
 
 // primaryOf returns the cluster of a rule's primary, "" if it has none.
@@ -320,14 +320,27 @@ func (m *model) outdated(c catalog.Copy, r catalog.PrefixRule, in routing.Input)
 	return m.tooOld(r, exact, compared)
 }
 
-func (m *model) outdatedPull(in routing.Input, cluster string) bool {
+// outdatedPull says whether an object on demand may not be what it was compared with: the rule's primary, or the
+// bucket's while the rule has none, may be behind, and so may what was written elsewhere.
+func (m *model) outdatedPull(in routing.Input, cluster string, pending map[exception]bool) bool {
 	r, exact, compared := m.ruleOf(in.Bucket, in.Key), true, m.pulledAt[exception{in.Bucket, in.Key, cluster}]
+	prefix := r.Prefix
+	if m.primaryOf(in.Bucket, prefix) == "" {
+		prefix = ""
+	}
 	for _, w := range m.copies[in.Bucket] {
-		if w.Prefix != r.Prefix || m.clusters[w.Cluster] == nil || !w.Primary && !w.Anywhere {
+		if w.Prefix != prefix || m.clusters[w.Cluster] == nil || !w.Primary && !w.Anywhere {
 			continue
 		}
+		if w.Primary && pending[exception{in.Bucket, in.Key, w.Cluster}] {
+			return true
+		}
 		exact = exact && m.exact[w.Cluster]
-		if compared.Before(m.missed(m.router, w.Cluster)) {
+		with := compared
+		if !w.Primary {
+			with = m.comparedAt(w, in)
+		}
+		if with.Before(m.missed(m.router, w.Cluster)) {
 			return true
 		}
 	}
