@@ -202,11 +202,11 @@ With --winner settles them: the object of that cluster, or the newest, stays.
 				}
 				return 0, show(ctx, s, client.Request{Method: http.MethodPost, Path: path + "/resolve", Body: body}, func(v map[string]any) { s.out.showMap(v) })
 			}
-			all, err := s.most(ctx, path)
-			if err != nil || s.json {
-				return 0, err
+			all, err := most[conflict](ctx, s, path)
+			if err == nil && !s.json {
+				showConflicts(s.out, all)
 			}
-			return 0, showConflicts(s.out, all)
+			return 0, err
 		}),
 	}
 	cmd.Flags().String("winner", "", "the cluster whose objects stay, or newest")
@@ -215,19 +215,14 @@ With --winner settles them: the object of that cluster, or the newest, stays.
 	return cmd
 }
 
-func showConflicts(out printer, all []json.RawMessage) error {
+func showConflicts(out printer, all []conflict) {
 	t := newTable("KEY", "CLUSTER", "SIZE", "MODIFIED", "REASON")
-	for _, raw := range all {
-		var c conflict
-		if err := json.Unmarshal(raw, &c); err != nil {
-			return fmt.Errorf("reading conflicts: %w", err)
-		}
+	for _, c := range all {
 		for _, cp := range c.Copies {
 			t.add(c.Key, cp.Cluster, bytesText(cp.Size), cp.LastModified.Format(time.RFC3339), c.Reason)
 		}
 	}
 	out.tell(t)
-	return nil
 }
 
 func deletesCommand() *cobra.Command {
@@ -313,16 +308,12 @@ func failuresCommand() *cobra.Command {
 
 // failures prints the failures; done says that there are none.
 func (s *session) failures(ctx context.Context) (status int, done bool, err error) {
-	all, err := s.most(ctx, "/fado/replication/failures")
+	all, err := most[failure](ctx, s, "/fado/replication/failures")
 	if err != nil || s.json {
 		return 0, len(all) == 0, err
 	}
 	t := newTable("BUCKET", "KEY", "CLUSTER", "ATTEMPTS", "FOR", "ERROR")
-	for _, raw := range all {
-		var f failure
-		if err := json.Unmarshal(raw, &f); err != nil {
-			return 0, false, fmt.Errorf("reading failures: %w", err)
-		}
+	for _, f := range all {
 		t.add(f.Bucket, f.Key, f.Cluster, strconv.Itoa(f.Attempts), ago(f.Since, time.Now(), ""), f.Error)
 	}
 	s.out.tell(t)
@@ -333,10 +324,10 @@ func (s *session) failures(ctx context.Context) (status int, done bool, err erro
 const mostItems = 10_000
 
 // most reads such a list, and prints it where that is wanted as JSON. It says where that may not be all.
-func (s *session) most(ctx context.Context, path string) ([]json.RawMessage, error) {
+func most[T any](ctx context.Context, s *session, path string) ([]T, error) {
 	r := get(path)
 	r.Query = url.Values{"limit": {strconv.Itoa(mostItems)}}
-	all, err := read[[]json.RawMessage](ctx, s, r)
+	all, err := read[[]T](ctx, s, r)
 	if len(all) >= mostItems {
 		s.cmd.PrintErrf("These are the first %d; there may be more.\n", mostItems)
 	}

@@ -68,7 +68,8 @@ func (s *Status) Judge(ctx context.Context, f func(Judged)) (ok int, err error) 
 	snap := s.c.router.Snapshot()
 	of := make(map[routing.BucketView][]state.Backlog)
 	for _, l := range logs {
-		of[snap.Of(l.Bucket)] = append(of[snap.Of(l.Bucket)], l)
+		view := snap.Of(l.Bucket)
+		of[view] = append(of[view], l)
 	}
 	troubled := make(map[routing.BucketView]bool)
 	for b := range s.issues.buckets() {

@@ -22,21 +22,16 @@ func (endless) Serve(w http.ResponseWriter, r *http.Request, _ admin.Role) {
 	<-r.Context().Done()
 }
 
-// Events of the API are a stream as well: it ends with the session, which has so many of them.
-func TestEventsEndWithTheSession(t *testing.T) {
-	w := newWorld(t)
-	h := w.console(nil)
-	h.gateway = endless{}
-	b := w.browser(h)
-	b.signIn("vera")
+// streamsOf serves a console over HTTP, and returns what opens a stream of it, within a minute.
+func streamsOf(t *testing.T, h *Handler, cookie *http.Cookie) (open func(path string) *http.Response) {
+	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = h.ServeHTTP(rw, r, nil) }))
-	defer srv.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cookie := b.cookie
-	open := func() *http.Response {
+	t.Cleanup(srv.Close)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return func(path string) *http.Response {
 		t.Helper()
-		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+"/api/fado/events", nil)
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+path, nil)
 		req.AddCookie(cookie)
 		resp, err := srv.Client().Do(req)
 		if err != nil {
@@ -45,11 +40,21 @@ func TestEventsEndWithTheSession(t *testing.T) {
 		t.Cleanup(func() { resp.Body.Close() })
 		return resp
 	}
+}
+
+// Events of the API are a stream as well: it ends with the session, which has so many of them.
+func TestEventsEndWithTheSession(t *testing.T) {
+	w := newWorld(t)
+	h := w.console(nil)
+	h.gateway = endless{}
+	b := w.browser(h)
+	b.signIn("vera")
+	open := streamsOf(t, h, b.cookie)
 	var all []*http.Response
 	for range maxStreamsPer {
-		all = append(all, open())
+		all = append(all, open("/api/fado/events"))
 	}
-	if resp := open(); resp.StatusCode != http.StatusServiceUnavailable {
+	if resp := open("/api/fado/events"); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("one more is answered with %d", resp.StatusCode)
 	}
 	b.want(204, b.do("DELETE", "/api/session", ""))
@@ -66,18 +71,7 @@ func TestStream(t *testing.T) {
 	h := w.console(nil)
 	b := w.browser(h)
 	b.signIn("vera")
-	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = h.ServeHTTP(rw, r, nil) }))
-	defer srv.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+"/api/stream", nil)
-	req.AddCookie(b.cookie)
-	resp, err := srv.Client().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
+	lines := bufio.NewScanner(streamsOf(t, h, b.cookie)("/api/stream").Body)
 	next := func(want string) string {
 		t.Helper()
 		for lines.Scan() {
