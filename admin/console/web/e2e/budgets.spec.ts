@@ -17,10 +17,15 @@ const p = (share: number, of: number[]) => [...of].sort((a, b) => a - b)[Math.mi
 /** Has a page note how long its interactions and tasks take, from when it is loaded. */
 async function watched(page: Page): Promise<void> {
   await page.addInitScript(() => {
-    const noted = { events: [] as number[], tasks: [] as number[], usable: 0 };
+    const noted = { events: [] as { took: number; what: string }[], tasks: [] as number[], usable: 0 };
     Object.assign(window, { noted });
     new PerformanceObserver((l) => {
-      for (const e of l.getEntries() as (PerformanceEntry & { interactionId: number })[]) if (e.interactionId) noted.events.push(e.duration);
+      for (const e of l.getEntries() as (PerformanceEventTiming & { interactionId: number })[]) {
+        const at = e.target as HTMLElement | null;
+        const what = `${e.name} at ${at?.getAttribute('aria-label') ?? at?.textContent?.slice(0, 20) ?? 'what is gone'}`;
+        const parts = [e.processingStart - e.startTime, e.processingEnd - e.processingStart, e.startTime + e.duration - e.processingEnd];
+        if (e.interactionId) noted.events.push({ took: e.duration, what: `${what}, ${parts.map(Math.round).join(' + ')} ms until, in and after its handlers` });
+      }
     }).observe({ type: 'event', durationThreshold: 16, buffered: true } as PerformanceObserverInit);
     new PerformanceObserver((l) => noted.tasks.push(...l.getEntries().map((e) => e.duration))).observe({ type: 'longtask', buffered: true });
     const look = () => {
@@ -35,7 +40,7 @@ async function watched(page: Page): Promise<void> {
 }
 
 interface Noted {
-  events: number[];
+  events: { took: number; what: string }[];
   tasks: number[];
   usable: number;
   interactions: number;
@@ -113,7 +118,8 @@ async function interactions(page: Page, fado: Another): Promise<void> {
   }
   const { events, interactions } = await noted(page);
   // What takes less than 16 ms is counted, and not listed.
-  const all = [...Array(Math.max(0, interactions - events.length)).fill(16), ...events];
+  const all = [...Array(Math.max(0, interactions - events.length)).fill(16), ...events.map((e) => e.took)];
+  for (const { took, what } of events.toSorted((a, b) => b.took - a.took).slice(0, 8)) console.log(`  ${took} ms: ${what}`);
   figure(`interaction, p98 of ${interactions}`, p(0.98, all), 100);
   figure(`interaction, worst of ${interactions}`, Math.max(0, ...all), 100);
 }

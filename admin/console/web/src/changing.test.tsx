@@ -31,10 +31,17 @@ import { SessionContext, Toasts, When } from './ui/kit';
 const at: { params: object; search: object } = { params: {}, search: {} };
 const went: unknown[] = [];
 
+// It draws, which there is nothing for here; whether it is loaded before a test ends is a matter of time.
+vi.mock('./pages/Plot', () => ({ default: () => null }));
 vi.mock('@tanstack/react-router', async (real) => ({
   ...(await real<object>()),
   getRouteApi: () => ({ useParams: () => at.params, useSearch: () => at.search }),
   useNavigate: () => (to: unknown) => went.push(to),
+  useRouter: () => ({
+    routesByPath: {},
+    buildLocation: ({ params }: { params: { bucket: string } }) => ({ href: `/buckets/${params.bucket}` }),
+    options: { stringifySearch: () => '' },
+  }),
   Link: ({ children, to, params: _, search, ...rest }: { children: ReactNode; to: string; params?: object; search?: object }) => (
     <a href={`${to}?${new URLSearchParams(search as Record<string, string>)}`} {...rest}>
       {children}

@@ -2,14 +2,15 @@
 // biome-ignore-all lint/a11y/useFocusableInteractive: rows and cells hold links, which take the focus
 import { Tabs } from '@base-ui/react/tabs';
 import { type InfiniteData, keepPreviousData, type UseInfiniteQueryResult, useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { lazy, Suspense, useDeferredValue, useEffect, useRef, useState } from 'react';
+import { lazy, memo, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { type Bucket, type BucketFilter, type BucketOrder, type BucketPage, bucketPage, orderOf } from '../api/client';
 import { before } from '../before';
 import { bytes, count } from '../format';
 import { pref } from '../prefs';
 import { Ago, CopyCurl, Empty, Failure, Later, Page, Skeleton, State, useWritten } from '../ui/kit';
+import { useBucketLinks } from '../ui/links';
 import { TabList } from '../ui/TabList';
 import { Chosen } from './Chosen';
 import { NewButton } from './Editing';
@@ -25,7 +26,7 @@ const states = ['ok', 'syncing', 'conflict', 'stuck'] as const;
 export function Buckets() {
   const { view = 'list', from = '', order, ...search } = here.useSearch();
   const navigate = useNavigate({ from: '/buckets' });
-  const [text, setText] = useState(search.q ?? '');
+  const [cleared, setCleared] = useState(0);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const facets = useQuery(q.facets(search));
   const set = (change: BucketFilter & { view?: 'matrix'; from?: string; order?: BucketOrder }) =>
@@ -33,25 +34,9 @@ export function Buckets() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is not listed is not chosen
   useEffect(() => setChosen(new Set()), [JSON.stringify(search), view]);
 
-  const name = useWritten(from);
-  // What is typed is ahead of the address; what else changes that is shown.
-  const told = useRef(search.q);
-  useEffect(() => {
-    if (search.q === told.current) return;
-    told.current = search.q;
-    setText(search.q ?? '');
-  }, [search.q]);
-  const typed = useDeferredValue(text);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is typed goes into the address a moment later
-  useEffect(() => {
-    const later = setTimeout(() => {
-      if (typed === (search.q ?? '')) return;
-      told.current = typed || undefined;
-      set({ q: told.current });
-    }, 200);
-    return () => clearTimeout(later);
-  }, [typed]);
+  const choose = useCallback((name: string, on: boolean) => setChosen((now) => new Set(on ? [...now, name] : [...now].filter((n) => n !== name))), []);
 
+  const name = useWritten(from);
   const list = useInfiniteQuery({
     queryKey: ['buckets', search, order, from],
     queryFn: ({ pageParam, signal }) => bucketPage({ ...search, order }, pageParam, pageSize, signal),
@@ -60,6 +45,8 @@ export function Buckets() {
     getNextPageParam: (last, pages) => (last.more && pages.length < maxPages ? last.items.at(-1)?.name : undefined),
     placeholderData: keepPreviousData,
     refetchInterval: 15_000,
+    // To hold thousands of buckets against what they were takes longer than to draw the few that are seen.
+    structuralSharing: false,
   });
   const filtered = Object.values(search).some(Boolean);
 
@@ -75,10 +62,7 @@ export function Buckets() {
       }
     >
       <search className="filters">
-        <label className="field grow">
-          <span>Find a bucket</span>
-          <input type="search" data-find value={text} onChange={(e) => setText(e.target.value)} placeholder="part of a name" spellCheck={false} />
-        </label>
+        <Find key={cleared} of={search.q} found={(q) => set({ q })} />
         <label className="field">
           <span>Go to name</span>
           <input
@@ -132,28 +116,62 @@ export function Buckets() {
       </search>
       <Tabs.Root value={view} onValueChange={(v) => set({ view: v === 'matrix' ? v : undefined })}>
         <TabList label="Ways to see the buckets" of={{ list: 'List', matrix: 'Matrix' }} />
+        {/* What is left is taken away at once: to make so many elements inert first takes longer than all else. */}
         <Tabs.Panel value="list" className="panel">
-          <Chosen names={[...chosen]} none={() => setChosen(new Set())} />
-          <Later rows={10}>
-            <BucketList
-              list={list}
-              filtered={filtered}
-              from={from}
-              clear={() => (setText(''), navigate({ search: {} }))}
-              chosen={chosen}
-              choose={(name, on) => setChosen(new Set(on ? [...chosen, name] : [...chosen].filter((n) => n !== name)))}
-            />
-          </Later>
+          {view === 'list' && (
+            <>
+              <Chosen names={[...chosen]} none={() => setChosen(new Set())} />
+              <Later rows={10}>
+                <BucketList
+                  list={list}
+                  filtered={filtered}
+                  from={from}
+                  clear={() => (setCleared(cleared + 1), navigate({ search: {} }))}
+                  chosen={chosen}
+                  choose={choose}
+                />
+              </Later>
+            </>
+          )}
         </Tabs.Panel>
         <Tabs.Panel value="matrix" className="panel">
-          <Later rows={10}>
-            <Suspense fallback={<Skeleton rows={10} />}>
-              <Matrix filter={search} />
-            </Suspense>
-          </Later>
+          {view === 'matrix' && (
+            <Later rows={10}>
+              <Suspense fallback={<Skeleton rows={10} />}>
+                <Matrix filter={search} />
+              </Suspense>
+            </Later>
+          )}
         </Tabs.Panel>
       </Tabs.Root>
     </Page>
+  );
+}
+
+/** What is typed, which is ahead of the address: it goes there a moment later. */
+function Find({ of, found }: { of?: string; found: (text?: string) => void }) {
+  const [text, setText] = useState(of ?? '');
+  // What else changes the address is shown.
+  const told = useRef(of);
+  useEffect(() => {
+    if (of === told.current) return;
+    told.current = of;
+    setText(of ?? '');
+  }, [of]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: when something is typed
+  useEffect(() => {
+    const later = setTimeout(() => {
+      if (text === (of ?? '')) return;
+      told.current = text || undefined;
+      found(told.current);
+    }, 200);
+    return () => clearTimeout(later);
+  }, [text]);
+  return (
+    <label className="field grow">
+      <span>Find a bucket</span>
+      <input type="search" data-find value={text} onChange={(e) => setText(e.target.value)} placeholder="part of a name" spellCheck={false} />
+    </label>
   );
 }
 
@@ -194,11 +212,14 @@ function BucketList({
   from: string;
   clear: () => void;
 } & Choosing) {
+  // What was done shows before what comes of it is drawn.
+  const data = useDeferredValue(list.data);
+  const rows = useMemo(() => data?.pages.flatMap((p) => p.items), [data]);
   return (
     <>
       {list.error && <Failure error={list.error} retry={list.refetch} />}
-      {list.data ? (
-        list.data.pages[0].total === 0 ? (
+      {data && rows ? (
+        data.pages[0].total === 0 ? (
           filtered ? (
             <Empty title="No bucket matches">
               <button type="button" className="button" onClick={clear}>
@@ -210,9 +231,9 @@ function BucketList({
           )
         ) : (
           <Grid
-            rows={list.data.pages.flatMap((p) => p.items)}
-            total={list.data.pages[0].total}
-            ends={list.data.pages.length >= maxPages && list.data.pages.at(-1)?.more === true}
+            rows={rows}
+            total={data.pages[0].total}
+            ends={data.pages.length >= maxPages && data.pages.at(-1)?.more === true}
             more={list.hasNextPage && !list.isFetchingNextPage ? () => list.fetchNextPage() : undefined}
             key={from}
             {...choosing}
@@ -227,11 +248,14 @@ function BucketList({
 
 function Grid({ rows, total, ends, more, chosen, choose }: { rows: Bucket[]; total: number; ends: boolean; more?: () => void } & Choosing) {
   const box = useRef<HTMLDivElement>(null);
+  const links = useBucketLinks();
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => box.current,
     estimateSize: () => (pref('density') === 'compact' ? 40 : 52),
-    overscan: 10,
+    overscan: 8,
+    // Rows are drawn after a scroll, not within it: together they are a task of more than 50 ms where a page is jumped.
+    useFlushSync: false,
   });
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
@@ -259,7 +283,7 @@ function Grid({ rows, total, ends, more, chosen, choose }: { rows: Bucket[]; tot
         ))}
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
-      <div role="rowgroup" className="grid-body" ref={box} tabIndex={0} aria-label="Rows">
+      <div role="rowgroup" className="grid-body" ref={box} tabIndex={0} aria-label="Rows" {...links.props}>
         <div role="presentation" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
           {items.map((v) => (
             <Row
@@ -268,7 +292,8 @@ function Grid({ rows, total, ends, more, chosen, choose }: { rows: Bucket[]; tot
               index={v.index}
               top={v.start}
               on={chosen.has(rows[v.index].name)}
-              choose={(on) => choose(rows[v.index].name, on)}
+              choose={choose}
+              hrefOf={links.hrefOf}
             />
           ))}
         </div>
@@ -280,7 +305,15 @@ function Grid({ rows, total, ends, more, chosen, choose }: { rows: Bucket[]; tot
   );
 }
 
-function Row({ bucket, index, top, on, choose }: { bucket: Bucket; index: number; top: number; on: boolean; choose: (on: boolean) => void }) {
+interface RowOf extends Pick<Choosing, 'choose'> {
+  bucket: Bucket;
+  index: number;
+  top: number;
+  on: boolean;
+  hrefOf: (bucket: string) => string;
+}
+
+const Row = memo(function Row({ bucket, index, top, on, choose, hrefOf }: RowOf) {
   const st = bucket.status;
   const behind = st?.copies.reduce(
     (sum, c) => ({
@@ -292,12 +325,12 @@ function Row({ bucket, index, top, on, choose }: { bucket: Bucket; index: number
   );
   const primary = st?.copies.find((c) => c.role === 'primary');
   return (
-    <div role="row" aria-rowindex={index + 2} className="grid-row" style={{ transform: `translateY(${top}px)` }}>
+    <div role="row" aria-rowindex={index + 2} className="grid-row" style={{ top }}>
       <span role="rowheader">
-        <Link className="main" to="/buckets/$bucket" params={{ bucket: bucket.name }}>
+        <a className="main" href={hrefOf(bucket.name)}>
           {bucket.name}
-        </Link>
-        <input type="checkbox" className="choose" aria-label={`Choose ${bucket.name}`} checked={on} onChange={(e) => choose(e.target.checked)} />
+        </a>
+        <input type="checkbox" className="choose" aria-label={`Choose ${bucket.name}`} checked={on} onChange={(e) => choose(bucket.name, e.target.checked)} />
       </span>
       <Cell>
         <State of={st?.state ?? 'unknown'} />
@@ -325,7 +358,7 @@ function Row({ bucket, index, top, on, choose }: { bucket: Bucket; index: number
       <Cell label="Policy">{bucket.policy || <span className="quiet">default</span>}</Cell>
     </div>
   );
-}
+});
 
 function Cell({ children, label }: { children: React.ReactNode; label?: string }) {
   return (

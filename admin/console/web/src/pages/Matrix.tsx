@@ -1,10 +1,10 @@
 // biome-ignore-all lint/a11y/noNoninteractiveElementToInteractiveRole: a table that keys move in is a grid
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { memo, type ReactNode } from 'react';
 import { api, type BucketFilter, type Schemas, told } from '../api/client';
 import { bytes, count, counted, span } from '../format';
 import { Age, CopyCurl, Empty, Failure, Skeleton, State, toneOf } from '../ui/kit';
+import { useBucketLinks } from '../ui/links';
 
 type Page = Schemas['Matrix'];
 type Row = Schemas['MatrixRow'];
@@ -78,6 +78,7 @@ export default function Matrix({ filter }: { filter: BucketFilter }) {
 
 /** The head of a matrix, and keys that move in it. */
 function Frame({ clusters, first, children }: { clusters: Page['clusters']; first: string; children: ReactNode }) {
+  const links = useBucketLinks();
   const zones: { zone: string; n: number }[] = [];
   for (const c of clusters) {
     const last = zones.at(-1);
@@ -94,7 +95,7 @@ function Frame({ clusters, first, children }: { clusters: Page['clusters']; firs
     body.rows[row.sectionRowIndex + step[0]]?.cells[at.cellIndex + step[1]]?.querySelector('a')?.focus();
   }
   return (
-    <div className="scroll">
+    <div className="scroll" {...links.props}>
       <table role="grid" aria-label="Placement matrix" className="matrix" onKeyDown={onKeyDown}>
         <thead>
           <tr>
@@ -123,40 +124,53 @@ function Frame({ clusters, first, children }: { clusters: Page['clusters']; firs
 }
 
 function Cells({ clusters, rows }: { clusters: Page['clusters']; rows: Row[] }) {
+  const { hrefOf } = useBucketLinks();
   return (
     <Frame clusters={clusters} first="Bucket">
       {rows.map((r, i) => (
-        <tr key={r.bucket}>
-          <th scope="row">
-            <Link to="/buckets/$bucket" params={{ bucket: r.bucket }} tabIndex={i === 0 ? 0 : -1}>
-              {r.bucket}
-            </Link>{' '}
-            {r.state !== 'ok' && <State of={r.state} />}
-          </th>
-          {clusters.map((c, n) => {
-            const letter = r.cells[n];
-            const behind = r.behind.find((b) => b.cluster === c.cluster);
-            const text = cell(r, c.cluster, letter);
-            const [, state] = meaning[letter] ?? ['', ''];
-            return (
-              <td key={c.cluster}>
-                <Link
-                  to="/buckets/$bucket"
-                  params={{ bucket: r.bucket }}
-                  search={{ tab: 'placement', cluster: c.cluster }}
-                  className={`cell ${behind ? 'busy' : state ? toneOf(state) : letter === 'X' ? 'never' : ''}`}
-                  title={text}
-                  tabIndex={-1}
-                >
-                  <span aria-hidden="true">{letter}</span>
-                  {behind && <small aria-hidden="true">{count(behind.objects)}</small>}
-                  <span className="sr-only">{text}</span>
-                </Link>
-              </td>
-            );
-          })}
-        </tr>
+        <Line key={r.bucket} row={r} clusters={clusters} first={i === 0} hrefOf={hrefOf} />
       ))}
     </Frame>
   );
 }
+
+interface LineOf {
+  row: Row;
+  clusters: Page['clusters'];
+  /** Whether the tab key comes to it; the arrows move on from there. */
+  first: boolean;
+  hrefOf: (bucket: string, search?: object) => string;
+}
+
+const Line = memo(function Line({ row, clusters, first, hrefOf }: LineOf) {
+  return (
+    <tr>
+      <th scope="row">
+        <a href={hrefOf(row.bucket)} tabIndex={first ? 0 : -1}>
+          {row.bucket}
+        </a>{' '}
+        {row.state !== 'ok' && <State of={row.state} />}
+      </th>
+      {clusters.map(({ cluster }, n) => {
+        const letter = row.cells[n];
+        const behind = row.behind.find((b) => b.cluster === cluster);
+        const text = cell(row, cluster, letter);
+        const [, state] = meaning[letter] ?? ['', ''];
+        return (
+          <td key={cluster}>
+            <a
+              href={hrefOf(row.bucket, { tab: 'placement', cluster })}
+              className={`cell ${behind ? 'busy' : state ? toneOf(state) : letter === 'X' ? 'never' : ''}`}
+              title={text}
+              tabIndex={-1}
+            >
+              <span aria-hidden="true">{letter}</span>
+              {behind && <small aria-hidden="true">{count(behind.objects)}</small>}
+              <span className="sr-only">{text}</span>
+            </a>
+          </td>
+        );
+      })}
+    </tr>
+  );
+});

@@ -8,8 +8,6 @@ import type { Line } from './history';
 /** The colours of lines, by the page's own; more lines than colours differ by their dashes. */
 const colours = ['--accent', '--busy', '--warn', '--bad', '--quiet'];
 
-export const lineClass = (i: number) => `line-${i % colours.length}`;
-
 /** Lines over time. What a screen reader and a printer get is beside it. */
 export default function Plot({
   from,
