@@ -1,16 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { BrowserContext, Page } from '@playwright/test';
-import { expect, signIn, test } from './kit';
+import { expect, figure, signIn, test } from './kit';
 import { large, many } from './large';
 import { type Another, askAdmin } from './world';
 
 test.skip(!process.env.BUDGETS, 'make web-budgets measures: its figures are of the machine, and judge no change');
-
-/** Prints a figure beside its bar. */
-function figure(what: string, value: number, bar: number, unit = 'ms'): void {
-  const shown = value < 10 ? value.toFixed(2) : Math.round(value);
-  console.log(`BUDGET ${what}: ${shown} ${unit}, bar ${bar} ${unit}, ${value <= bar ? 'met' : 'MISSED'}`);
-}
 
 const p = (share: number, of: number[]) => [...of].sort((a, b) => a - b)[Math.min(of.length - 1, Math.floor(of.length * share))] ?? 0;
 

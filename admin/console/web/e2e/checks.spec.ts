@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { admin, control, expect, short, signIn, test, violations, virginia, world } from './kit';
+import { admin, control, expect, figure, short, signIn, test, violations, virginia, world } from './kit';
 import { s3, until } from './world';
 
 // biome-ignore lint/suspicious/noExplicitAny: what the API answers
@@ -50,7 +50,7 @@ test('a storage that is away leaves its copy behind', async ({ page }) => {
   });
   const known = Date.now();
   await expect(grid.getByRole('gridcell', { name: /reports in paris: .*1 object behind/ })).toBeVisible();
-  console.log(`a backlog is shown ${Date.now() - known} ms after the API tells it`);
+  figure('a backlog, from when the API tells it until it is shown', Date.now() - known, 1000);
   await control('/storage/start/paris');
   await s3(world().storages.berlin, 'DELETE', '/reports/behind.txt');
   await expect(grid.getByRole('gridcell', { name: 'reports in paris: synced', exact: true })).toBeVisible({ timeout: 60_000 });

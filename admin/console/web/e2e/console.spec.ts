@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import type { Page } from '@playwright/test';
-import { admin, control, expect, short, signIn, test, violations, virginia, world } from './kit';
+import { admin, control, expect, figure, short, signIn, test, violations, virginia, world } from './kit';
 import { caddy, s3, until } from './world';
 
 test('closed without a session', short, async ({ page, request }) => {
@@ -99,7 +99,9 @@ test('a function that ends needs attention', async ({ page }) => {
   try {
     await expect(state).toHaveText('ok');
     cluster.down();
-    await expect(state).toHaveText('degraded');
+    const began = Date.now();
+    await expect(state).toHaveText('degraded', { timeout: 30_000 });
+    figure('a function server that ends, until the state tells it', Date.now() - began, 15_000);
     const about = page.getByRole('list', { name: 'Attention' }).getByRole('listitem').filter({ hasText: 'virginia' });
     await expect(about.getByRole('link', { name: 'virginia', exact: true })).toHaveAttribute('href', '/clusters/virginia');
     await about.getByRole('link', { name: 'virginia', exact: true }).click();
@@ -430,8 +432,10 @@ test('many tabs share one stream', async ({ page, context }) => {
   const tabs = [page];
   for (let i = 1; i < 10; i++) {
     const tab = await context.newPage();
+    const began = Date.now();
     await tab.goto(`${world().console}/clusters`);
-    await expect(tab.getByRole('heading', { name: 'Clusters', level: 1 })).toBeVisible({ timeout: 10_000 });
+    await expect(tab.getByRole('heading', { name: 'Clusters', level: 1 })).toBeVisible();
+    if (i === 9) figure('the tenth tab, until its heading is shown', Date.now() - began, 2000);
     tabs.push(tab);
   }
   for (const tab of tabs) await expect(tab.getByText('live', { exact: true })).toBeVisible();
@@ -440,7 +444,9 @@ test('many tabs share one stream', async ({ page, context }) => {
   for (const tab of tabs.slice(1)) await tab.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Zones' }).click();
   for (const tab of tabs) await expect(tab.getByRole('row', { name: /^eu-de/ })).toBeVisible();
   await admin('/fado/zones', { method: 'POST', body: JSON.stringify({ name: 'followed' }) });
-  for (const tab of tabs) await expect(tab.getByRole('row', { name: /^followed/ })).toBeVisible();
+  const changed = Date.now();
+  await Promise.all(tabs.map((tab) => expect(tab.getByRole('row', { name: /^followed/ })).toBeVisible()));
+  figure('a change, until ten tabs show it', Date.now() - changed, 2000);
   await admin('/fado/zones/followed', { method: 'DELETE' });
   for (const tab of tabs) await expect(tab.getByRole('row', { name: /^followed/ })).toHaveCount(0);
 });
@@ -449,10 +455,14 @@ test('without FaDO the page says so, and goes on by itself', async ({ page }) =>
   await signIn(page, 'ola', '/buckets/reports');
   await expect(page.getByRole('table', { name: 'Copies' })).toBeVisible();
   await control('/stop');
+  const stopped = Date.now();
   await expect(page.getByRole('alert').filter({ hasText: 'No connection to FaDO since' })).toBeVisible();
+  figure('FaDO stopped, until the page says so', Date.now() - stopped, 10_000);
   await expect(page.getByRole('table', { name: 'Copies' })).toBeVisible();
   await expect(page.getByRole('button', { name: 'Sync' })).toHaveAttribute('aria-disabled', 'true');
   await control('/start');
+  const started = Date.now();
   await expect(page.getByText('No connection to FaDO since')).toHaveCount(0, { timeout: 30_000 });
+  figure('FaDO started again, until the page goes on', Date.now() - started, 10_000);
   await expect(page.getByRole('button', { name: 'Sync' })).not.toHaveAttribute('aria-disabled');
 });

@@ -12,6 +12,12 @@ export const admin = (path: string, init?: RequestInit) => askAdmin(world(), pat
 /** The hosts that pages may ask. */
 const besides = new Set<string>();
 
+/** Prints a figure beside its bar: what a machine takes judges no change. */
+export function figure(what: string, value: number, bar: number, unit = 'ms'): void {
+  const shown = value < 10 ? value.toFixed(2) : Math.round(value);
+  console.log(`BUDGET ${what}: ${shown} ${unit}, bar ${bar} ${unit}, ${value <= bar ? 'met' : 'MISSED'}`);
+}
+
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** Every page has to obey its policy and ask nobody else. */

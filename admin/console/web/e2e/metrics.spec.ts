@@ -77,6 +77,9 @@ test('what is where, and what flows', short, async ({ page }) => {
   await expect(row.getByRole('cell').nth(1)).toHaveText(/^(0\.\d*[1-9]|[1-9][\d.]*)\/s$/, { timeout: 15_000 });
   await expect(page).toHaveURL(/view=table/);
   await page.getByRole('button', { name: 'Show as table' }).click();
+  // What flows does not move where less motion is wanted.
+  await expect(map.getByRole('button', { name: /^Cluster berlin/ })).toBeVisible();
+  expect(await page.evaluate(() => [matchMedia('(prefers-reduced-motion: reduce)').matches, document.getAnimations().length])).toEqual([true, 0]);
   await map.getByRole('button', { name: /^Cluster paris/ }).click();
   await expect(page.getByRole('heading', { name: 'paris', level: 1 })).toBeVisible();
 });

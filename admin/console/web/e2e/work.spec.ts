@@ -1,4 +1,4 @@
-import { admin, control, expect, short, signIn, test, violations, world } from './kit';
+import { admin, control, expect, figure, short, signIn, test, violations, world } from './kit';
 import { s3, s3Large, until } from './world';
 
 // biome-ignore lint/suspicious/noExplicitAny: what the API answers
@@ -68,6 +68,18 @@ test('deletes that are held wait for people', async ({ page }) => {
   const back = await copied('held');
   expect(held.every((h) => back.includes(h.key))).toBe(true);
   await expect(page.getByText('No delete is held')).toBeVisible();
+
+  // They are meant this time.
+  await each(2_000, (i) => s3(world().storages.berlin, 'DELETE', keyOf('held', i)));
+  await until('the hold', async () => (await read('/fado/buckets/held/deletes')).deletes.length > 0);
+  await page.getByRole('button', { name: 'Apply the deletes' }).click();
+  await confirm.getByLabel('Type held to confirm').fill('held');
+  await confirm.getByRole('button', { name: 'Apply the deletes' }).click();
+  await until('the deletes', async () => (await read('/fado/buckets/held/objects?limit=1000')).objects.length === 100, 120_000);
+  await until('the end of it', async () => (await bucket('held')).status.state === 'ok', 120_000);
+  expect(await copied('held')).toHaveLength(100);
+  expect((await s3(world().storages.paris, 'GET', keyOf('held', 1_999))).status).toBe(404);
+  expect((await s3(world().storages.paris, 'GET', keyOf('held', 2_000))).status).toBe(200);
   await gone('held');
 });
 
@@ -122,7 +134,7 @@ test('a copy on its way has progress and an end', async ({ page }) => {
   await until('the end', async () => (await read('/fado/replication')).transfers.length === 0, 480_000);
   const ended = Date.now();
   await expect(row).toHaveCount(0);
-  console.log(`a copy is gone from the page ${Date.now() - ended} ms after the API says so`);
+  figure('a copy at its end, from when the API tells it until it is gone', Date.now() - ended, 1000);
   await gone('large');
 });
 
