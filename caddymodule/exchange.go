@@ -105,6 +105,8 @@ func ofInstance(series string) bool {
 	switch kind, rest, _ := strings.Cut(series, "."); kind {
 	case "backlog", "used", "copied": // the store's, or the storages'
 		return false
+	case "in_flight_at": // of single endpoints
+		return false
 	default:
 		return !strings.Contains(rest, ".")
 	}

@@ -48,7 +48,7 @@ func newTrader(t *testing.T, dsn, node string) *trader {
 func (tr *trader) measure(t *testing.T, at time.Time, v float64) {
 	t.Helper()
 	samples := []history.Sample{{Series: "lag.p99", Value: v, Peak: true}}
-	for _, series := range []string{"decisions.local", "decisions.local.c1", "in_flight.c1", "backlog.objects", "used.c1", "copied.c1"} {
+	for _, series := range []string{"decisions.local", "decisions.local.c1", "in_flight.c1", "in_flight_at.c1 http://f", "backlog.objects", "used.c1", "copied.c1"} {
 		samples = append(samples, history.Sample{Series: series, Value: v})
 	}
 	tr.rings.Put(at, samples)

@@ -37,6 +37,16 @@ func TestHistoryIsMeasured(t *testing.T) {
 		c := rings.Read([]history.SeriesID{{Name: series}}, now, now.Add(10*time.Second), 0)
 		return c.Values[0][len(c.Values[0])-1]
 	}
+	var each []string
+	for _, ep := range app.Router().Snapshot().Endpoints() {
+		each = append(each, "in_flight_at."+ep.Cluster+" "+ep.URL)
+		if got := last(each[len(each)-1]); got != 3 {
+			t.Errorf("%s has %v in flight, want 3", ep.URL, got)
+		}
+	}
+	if got := history.Select([]string{"in_flight_at."}, rings.Names("")); len(each) == 0 || len(got) != len(each) {
+		t.Errorf("series of endpoints are %q, want %q", got, each)
+	}
 	flying := 3 * float64(len(app.Router().Snapshot().Endpoints()))
 	for series, want := range map[string]float64{
 		"decisions.local": 2, "decisions.local.c1": 2, "decisions.remote.c2": 0, "copied.c2": 0, "decisions.remote": 0, "rejections": 0.1, "rejections.no-endpoint": 0.1, "rejections.no-bucket": 0, "errors": 0.2, "errors.timeout": 0.2, "backlog.objects": 0, "in_flight": flying,

@@ -130,10 +130,12 @@ func (s *sampler) backlog(ctx context.Context) []history.Sample {
 func (s *sampler) places() []history.Sample {
 	snap := s.rt.control.Router().Snapshot()
 	inFlight, all := make(map[string]int64), []history.Sample{{Series: "in_flight", Peak: true}}
+	var each []history.Sample // last: where memory is short, they go first
 	for _, ep := range snap.Endpoints() {
 		n := ep.Live.InFlight.Load()
 		inFlight[ep.Cluster] += n
 		all[0].Value += float64(n)
+		each = append(each, history.Sample{Series: "in_flight_at." + ep.Cluster + " " + ep.URL, Value: float64(n), Peak: true})
 	}
 	snap.Clusters(func(cl *catalog.Cluster) bool {
 		if len(cl.Functions) > 0 {
@@ -144,7 +146,7 @@ func (s *sampler) places() []history.Sample {
 		}
 		return true
 	})
-	return all
+	return append(all, each...)
 }
 
 // countOf sums the counters of a collector.

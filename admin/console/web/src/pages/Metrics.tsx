@@ -40,6 +40,7 @@ const figures: Figure[] = [
   { title: 'Oldest of the backlog', unit: (v) => span(v * 1000), series: { 'backlog.oldest': 'known for' } },
   { title: 'Errors of replication', unit: perSecond, series: { errors: 'all kinds', 'errors.': '' } },
   { title: 'In flight', unit: number, series: { 'in_flight.': '' } },
+  { title: 'In flight, by function', unit: number, series: { 'in_flight_at.': '' } },
   { title: 'Storage used', unit: bytes, series: { 'used.': '' } },
 ];
 

@@ -1,1 +1,0 @@
-import{at as e,st as t}from"./kit-CMCvEvTv.js";function n(n,r){return e(n,t,r)}export{n as t};

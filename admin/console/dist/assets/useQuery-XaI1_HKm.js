@@ -1,0 +1,1 @@
+import{at as e,st as t}from"./kit-BA1SsknT.js";function n(n,r){return e(n,t,r)}export{n as t};
