@@ -27,6 +27,8 @@ var orderParam = parameter{
 	doc: "How buckets are sorted: by name; or the worst first (state), those behind for longest (oldest), with most objects on their way (pending), or the largest (bytes), as of a few seconds ago and the first thousand only. Default: name.",
 }
 
+var byParam = parameter{name: "by", enum: []string{"policy"}, doc: "A row a policy: how many of its buckets have a copy in each cluster, from memory."}
+
 // facetsOperation counts what lists are narrowed by.
 func facetsOperation() operation {
 	return operation{

@@ -104,14 +104,15 @@ func benchmarkFleet(b *testing.B, store state.Store, n int) {
 	})
 	middle := fmt.Sprintf("b-%06d", n/2)
 	for name, path := range map[string]string{
-		"page":           "/fado/buckets?limit=200&after=" + middle,
-		"page,bare":      "/fado/buckets?limit=200&after=" + middle + "&status=false",
-		"search,few":     "/fado/buckets?limit=200&q=777",
-		"search,many":    "/fado/buckets?limit=200&q=b-0",
-		"search,default": "/fado/buckets?q=b-0",
-		"cluster":        "/fado/buckets?limit=200&cluster=c1&after=" + middle,
-		"state":          "/fado/buckets?limit=200&state=ok",
-		"matrix":         "/fado/matrix?limit=200&after=" + middle,
+		"page":             "/fado/buckets?limit=200&after=" + middle,
+		"page,bare":        "/fado/buckets?limit=200&after=" + middle + "&status=false",
+		"search,few":       "/fado/buckets?limit=200&q=777",
+		"search,many":      "/fado/buckets?limit=200&q=b-0",
+		"search,default":   "/fado/buckets?q=b-0",
+		"cluster":          "/fado/buckets?limit=200&cluster=c1&after=" + middle,
+		"state":            "/fado/buckets?limit=200&state=ok",
+		"matrix":           "/fado/matrix?limit=200&after=" + middle,
+		"matrix by policy": "/fado/matrix?by=policy",
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

@@ -11,6 +11,13 @@ import (
 const matrixLimit = 200
 
 func matrix(c *call) error {
+	if c.Query("by") != "" {
+		s, err := c.search(true)
+		if err != nil {
+			return err
+		}
+		return c.Reply(http.StatusOK, s.ByPolicy())
+	}
 	limit, err := c.Limit(matrixLimit)
 	if err != nil {
 		return err

@@ -61,6 +61,27 @@ func TestMatrix(t *testing.T) {
 		}
 		return rows, m.Next, a.header.Get("X-Total-Count")
 	}
+	byPolicy := func(query, want string) {
+		t.Helper()
+		var m struct {
+			Rows     []any
+			Policies []struct {
+				Policy  string
+				Buckets int
+				Cells   []struct {
+					Allowed bool
+					Buckets int
+				}
+			}
+		}
+		if h.do("GET", "/fado/matrix?by=policy"+query, "").want(200).json(&m); fmt.Sprint(m.Policies, m.Rows) != want {
+			t.Errorf("by policy%s: %v %v, want %s", query, m.Policies, m.Rows, want)
+		}
+	}
+	byPolicy("", "[{default 2 [{true 0} {true 0} {true 0} {true 0}]} {eu 2 [{true 1} {true 1} {true 0} {false 0}]}] []")
+	byPolicy("&q=bbb", "[{default 1 [{true 0} {true 0} {true 0} {true 0}]}] []")
+	byPolicy("&q=nothing", "[] []")
+	h.do("GET", "/fado/matrix?by=zone", "").want(400)
 	for query, want := range map[string][3]string{
 		"":                {" aaa/eu:PY-X(c3 1) bbb/default:---- ccc/eu:----", "", "3"},
 		"?limit=1":        {" aaa/eu:PY-X(c3 1)", "aaa", "3"},

@@ -118,7 +118,7 @@ func consoleOperations() operations {
 		},
 		{
 			name: "matrix", method: http.MethodGet, pattern: "/fado/matrix", role: roleViewer, handle: matrix,
-			params:  append([]parameter{limitParam, afterParam}, findParams...),
+			params:  append([]parameter{limitParam, afterParam, byParam}, findParams...),
 			summary: "Which cluster holds which bucket, and how fresh: a row a bucket, sorted by name, and a letter a cluster.",
 			replies: []reply{{status: 200, doc: "The rows, 200 of them where no limit is given. X-Total-Count counts all that match.", body: fleet.MatrixView{}, headers: []string{"X-Total-Count"}}},
 			errors:  []int{400, 503},

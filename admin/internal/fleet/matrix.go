@@ -15,6 +15,8 @@ type MatrixView struct {
 	// The columns: clusters with a storage, sorted by zone and name.
 	Clusters []MatrixColumnView `json:"clusters"`
 	Rows     []MatrixRowView    `json:"rows"` // the buckets of the page, by name
+	// With by=policy, the policies and no rows.
+	Policies []MatrixPolicyView `json:"policies,omitempty"`
 	// What to give as after for the following page, empty at the end.
 	Next string `json:"next"`
 }

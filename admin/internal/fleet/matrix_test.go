@@ -100,3 +100,50 @@ func TestMatrixLetters(t *testing.T) {
 		t.Errorf("there are letters for %d states, and %d states", len(copyCells), n)
 	}
 }
+
+// Of many buckets a row a policy tells how many have a copy where, and how many of them are not ok.
+func TestMatrixByPolicy(t *testing.T) {
+	t.Parallel()
+	snap := matrixSnapshot().Edit(func(e *routing.Editor) {
+		for i, clusters := range [][]string{{"b", "c"}, {"b"}, {"b", "c"}, {"a"}, {"deleted"}, nil} {
+			name := fmt.Sprint("n", i)
+			e.PutBucket(&catalog.Bucket{Name: name, Policy: "few"})
+			var copies []catalog.Copy
+			for j, cl := range clusters {
+				copies = append(copies, catalog.Copy{Cluster: cl, Primary: j == 0, State: catalog.CopySynced})
+			}
+			e.SetCopies(name, copies)
+		}
+		e.SetCopies("mixed", []catalog.Copy{
+			{Cluster: "b", Primary: true, State: catalog.CopySynced}, {Prefix: "p/", Cluster: "a", Primary: true, State: catalog.CopySynced},
+		})
+	})
+	s := &Search{Snapshot: snap, OriginOf: func(string) control.Origin { return control.OriginAPI }, Fleet: &Fleet{NotOK: map[string][]string{
+		control.BucketStuck: {"mixed"}, control.BucketSyncing: {"n1", "n2"},
+	}}}
+	told := func() (text string) {
+		for _, r := range s.ByPolicy().Policies {
+			text += fmt.Sprintf("%s %d/%d:", r.Policy, r.Buckets, r.NotOK)
+			for _, c := range r.Cells {
+				text += fmt.Sprintf(" %d/%d", c.Buckets, c.NotOK)
+				if !c.Allowed {
+					text += "!"
+				}
+			}
+			text += "\n"
+		}
+		return text
+	}
+	// Columns: d, b, c, a. The copy of mixed in a is of policy one; n3's is where its policy does not allow it.
+	if got, want := told(), "few 8/3: 0/0! 4/3 2/1 1/0!\none 1/1: 0/0! 0/0! 0/0! 1/1\n"; got != want {
+		t.Errorf("by policy:\n%swant\n%s", got, want)
+	}
+	s.Key = Key{State: control.BucketStuck}
+	if got, want := told(), "few 1/1: 0/0! 1/1 0/0 0/0!\none 1/1: 0/0! 0/0! 0/0! 1/1\n"; got != want {
+		t.Errorf("stuck ones by policy:\n%swant\n%s", got, want)
+	}
+	s.Key = Key{Part: "no such"}
+	if got := s.ByPolicy(); got.Policies == nil || len(got.Policies) != 0 || len(got.Clusters) != 4 {
+		t.Errorf("of no bucket: %+v", got)
+	}
+}

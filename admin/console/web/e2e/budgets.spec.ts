@@ -64,6 +64,7 @@ async function server(fado: Another): Promise<void> {
     ['page of 200 buckets with status', '/fado/buckets?limit=200&after=b-050000'],
     ['page of 200 by a part of a name', '/fado/buckets?limit=200&q=777'],
     ['summary', '/fado/summary'],
+    ['matrix by policy', '/fado/matrix?by=policy'],
   ]) {
     const took: number[] = [];
     for (let i = 0; i < 20; i++) {

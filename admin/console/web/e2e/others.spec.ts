@@ -52,6 +52,19 @@ test('a hundred thousand buckets', async ({ page, start }) => {
   await expect(grid.getByRole('row', { name: /^b-00[1-9]/ }).first()).toBeVisible();
   await page.getByLabel('Find a bucket').fill('b-0777');
   await expect(grid).toHaveAttribute('aria-rowcount', '101');
+  await page.getByLabel('Find a bucket').fill('');
+
+  // So many have no row each in the matrix, until a policy is chosen.
+  await page.getByRole('tab', { name: 'Matrix' }).click();
+  const matrix = page.getByRole('grid', { name: 'Placement matrix' });
+  await expect(matrix.getByRole('gridcell', { name: 'p-eu in berlin: 90,000 buckets', exact: true })).toBeVisible();
+  await expect(matrix.getByRole('gridcell', { name: 'p-eu in virginia: 0 buckets, not allowed by the policy', exact: true })).toBeVisible();
+  expect(await violations(page)).toEqual([]);
+  await matrix.getByRole('link', { name: 'p-all in virginia: 10,000 buckets', exact: true }).click();
+  await expect(page).toHaveURL(/cluster=virginia.*policy=p-all|policy=p-all.*cluster=virginia/);
+  await expect(matrix.getByRole('gridcell', { name: 'b-000000 in berlin: primary, synced', exact: true })).toBeVisible();
+  await matrix.getByRole('link', { name: 'b-000000', exact: true }).click();
+  await expect(page.getByRole('heading', { name: 'b-000000', level: 1 })).toBeVisible();
 });
 
 test('two instances, of which one is killed', async ({ page, start }) => {

@@ -14,7 +14,7 @@ import { flowsOf, folding, linksOf, ofInstances, places } from './pages/Flowing'
 import { bounds } from './pages/Held';
 import { heldBy } from './pages/Holding';
 import { csv, latest, linesOf, together } from './pages/history';
-import { cell } from './pages/Matrix';
+import { cell, sum } from './pages/Matrix';
 import { waits } from './pages/Pending';
 import { fieldErrors, move } from './pages/Plan';
 import { parseCurl, refusals, shellWords, supposed } from './pages/Routing';
@@ -133,6 +133,8 @@ describe('words', () => {
       'reports in c2: synced, 1 object behind, 3 B',
       'reports in c3: not allowed by policy eu',
     ]);
+    expect(sum('eu', 'c1', { allowed: true, buckets: 90_000, not_ok: 1_200 })).toBe('eu in c1: 90,000 buckets, 1,200 of them not ok');
+    expect(sum('eu', 'c2', { allowed: false, buckets: 1, not_ok: 0 })).toBe('eu in c2: 1 bucket, not allowed by the policy');
   });
 });
 

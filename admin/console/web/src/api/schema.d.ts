@@ -1828,6 +1828,8 @@ export interface components {
             clusters: components["schemas"]["MatrixColumn"][];
             /** @description What to give as after for the following page, empty at the end. */
             next: string;
+            /** @description With by=policy, the policies and no rows. */
+            policies?: components["schemas"]["MatrixPolicy"][];
             /** @description the buckets of the page, by name */
             rows: components["schemas"]["MatrixRow"][];
         };
@@ -1846,6 +1848,24 @@ export interface components {
             cluster: string;
             /** @description its failure domain */
             zone: string;
+        };
+        MatrixCount: {
+            /** @description whether the policy allows the cluster */
+            allowed: boolean;
+            /** @description how many of its buckets have a copy there */
+            buckets: number;
+            /** @description how many of these are not ok */
+            not_ok: number;
+        };
+        MatrixPolicy: {
+            /** @description how many follow it, wholly or below a prefix */
+            buckets: number;
+            /** @description One for each column. */
+            cells: components["schemas"]["MatrixCount"][];
+            /** @description how many of these are not ok */
+            not_ok: number;
+            /** @description the policy's name */
+            policy: string;
         };
         MatrixRow: {
             /** @description Where objects are on their way, or held. */
@@ -5969,6 +5989,8 @@ export interface operations {
                 limit?: number;
                 /** @description Return only what comes after this name or key. */
                 after?: string;
+                /** @description A row a policy: how many of its buckets have a copy in each cluster, from memory. */
+                by?: "policy";
                 /** @description Only buckets in this state, as it was a few seconds ago. */
                 state?: "ok" | "syncing" | "stuck" | "conflict";
                 /** @description Only buckets whose own policy, or that of a prefix, is this one. */

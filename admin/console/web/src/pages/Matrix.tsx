@@ -1,10 +1,12 @@
 // biome-ignore-all lint/a11y/noNoninteractiveElementToInteractiveRole: a table that keys move in is a grid
-import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
+import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { memo, type ReactNode } from 'react';
 import { api, type BucketFilter, type Schemas, told } from '../api/client';
 import { bytes, count, counted, span } from '../format';
 import { Age, CopyCurl, Empty, Failure, Skeleton, State, toneOf } from '../ui/kit';
 import { useBucketLinks } from '../ui/links';
+import * as q from './queries';
 
 type Page = Schemas['Matrix'];
 type Row = Schemas['MatrixRow'];
@@ -32,8 +34,96 @@ export function cell(row: Row, cluster: string, letter: string): string {
   return `${row.bucket} in ${cluster}: ${text}${behind ? `, ${counted(behind.objects, 'object')} behind, ${bytes(behind.bytes)}${old}` : ''}`;
 }
 
-/** Which cluster holds what, and how fresh. */
+/** More buckets than this are told by their policies first. */
+const most = 2000;
+
+/**
+ * Which cluster holds what, and how fresh. Of very many buckets it is told how many of each policy are where, until one
+ * policy or a part of the names is chosen.
+ */
 export default function Matrix({ filter }: { filter: BucketFilter }) {
+  const facets = useQuery(q.facets(filter));
+  if (filter.policy || filter.q) return <ByBucket filter={filter} />;
+  if (!facets.data) return facets.error ? <Failure error={facets.error} retry={facets.refetch} /> : <Skeleton rows={10} />;
+  return facets.data.total > most ? <ByPolicy filter={filter} /> : <ByBucket filter={filter} />;
+}
+
+/** How many buckets of each policy are where. */
+function ByPolicy({ filter }: { filter: BucketFilter }) {
+  const matrix = useQuery({
+    queryKey: ['buckets', 'matrix', 'policy', filter],
+    queryFn: ({ signal }) => {
+      const query = Object.fromEntries(Object.entries(filter).filter(([, v]) => v));
+      return told(api.GET('/fado/matrix', { params: { query: { ...query, by: 'policy' } }, signal }));
+    },
+    placeholderData: keepPreviousData,
+    refetchInterval: 15_000,
+  });
+  if (!matrix.data) return matrix.error ? <Failure error={matrix.error} retry={matrix.refetch} /> : <Skeleton rows={10} />;
+  const { clusters, policies = [] } = matrix.data;
+  return (
+    <>
+      {matrix.error && <Failure error={matrix.error} retry={matrix.refetch} />}
+      <section className="card">
+        <Frame clusters={clusters} first="Policy">
+          {policies.map((p, i) => (
+            <tr key={p.policy}>
+              <th scope="row">
+                <Link to="/buckets" search={{ ...filter, view: 'matrix', policy: p.policy }} tabIndex={i === 0 ? 0 : -1}>
+                  {p.policy}
+                </Link>{' '}
+                <span className="quiet">{counted(p.buckets, 'bucket')}</span>
+              </th>
+              {clusters.map(({ cluster }, n) => (
+                <td key={cluster}>
+                  <Sum filter={filter} policy={p.policy} cluster={cluster} of={p.cells[n]} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </Frame>
+        <p className="card-foot quiet">
+          More than {count(most)} buckets: counted by policy. Choose a policy, or find a bucket, to see them one by one. <Age at={matrix.dataUpdatedAt} />{' '}
+          <CopyCurl path={`/fado/matrix?by=policy&${query(filter)}`} />
+        </p>
+      </section>
+    </>
+  );
+}
+
+/** What a cell of a policy says, in words. */
+export function sum(policy: string, cluster: string, of: Schemas['MatrixCount']): string {
+  const trouble = of.not_ok > 0 ? `, ${count(of.not_ok)} of them not ok` : '';
+  return `${policy} in ${cluster}: ${counted(of.buckets, 'bucket')}${trouble}${of.allowed ? '' : ', not allowed by the policy'}`;
+}
+
+function Sum({ filter, policy, cluster, of }: { filter: BucketFilter; policy: string; cluster: string; of: Schemas['MatrixCount'] }) {
+  const text = sum(policy, cluster, of);
+  if (of.buckets === 0)
+    return (
+      <span className={`cell ${of.allowed ? '' : 'never'}`} title={text}>
+        <span aria-hidden="true">{of.allowed ? '-' : 'X'}</span>
+        <span className="sr-only">{text}</span>
+      </span>
+    );
+  return (
+    <Link
+      to="/buckets"
+      search={{ ...filter, view: 'matrix', policy, cluster }}
+      className={`cell sum ${of.not_ok > 0 || !of.allowed ? 'warn' : 'good'}`}
+      title={text}
+      tabIndex={-1}
+    >
+      <span aria-hidden="true">{count(of.buckets)}</span>
+      {of.not_ok > 0 && <small aria-hidden="true">{count(of.not_ok)} not ok</small>}
+      <span className="sr-only">{text}</span>
+    </Link>
+  );
+}
+
+const query = (filter: BucketFilter) => new URLSearchParams(Object.entries(filter).filter((e): e is [string, string] => Boolean(e[1])));
+
+function ByBucket({ filter }: { filter: BucketFilter }) {
   const list = useInfiniteQuery({
     queryKey: ['buckets', 'matrix', filter],
     queryFn: ({ pageParam, signal }) => {
@@ -61,8 +151,7 @@ export default function Matrix({ filter }: { filter: BucketFilter }) {
               More
             </button>
           )}{' '}
-          <Age at={list.dataUpdatedAt} />{' '}
-          <CopyCurl path={`/fado/matrix?${new URLSearchParams(Object.entries(filter).filter((e): e is [string, string] => Boolean(e[1])))}`} />
+          <Age at={list.dataUpdatedAt} /> <CopyCurl path={`/fado/matrix?${query(filter)}`} />
         </p>
       </section>
       <p className="legend apart">
@@ -78,7 +167,6 @@ export default function Matrix({ filter }: { filter: BucketFilter }) {
 
 /** The head of a matrix, and keys that move in it. */
 function Frame({ clusters, first, children }: { clusters: Page['clusters']; first: string; children: ReactNode }) {
-  const links = useBucketLinks();
   const zones: { zone: string; n: number }[] = [];
   for (const c of clusters) {
     const last = zones.at(-1);
@@ -95,7 +183,7 @@ function Frame({ clusters, first, children }: { clusters: Page['clusters']; firs
     body.rows[row.sectionRowIndex + step[0]]?.cells[at.cellIndex + step[1]]?.querySelector('a')?.focus();
   }
   return (
-    <div className="scroll" {...links.props}>
+    <div className="scroll">
       <table role="grid" aria-label="Placement matrix" className="matrix" onKeyDown={onKeyDown}>
         <thead>
           <tr>
@@ -124,13 +212,15 @@ function Frame({ clusters, first, children }: { clusters: Page['clusters']; firs
 }
 
 function Cells({ clusters, rows }: { clusters: Page['clusters']; rows: Row[] }) {
-  const { hrefOf } = useBucketLinks();
+  const { hrefOf, props } = useBucketLinks();
   return (
-    <Frame clusters={clusters} first="Bucket">
-      {rows.map((r, i) => (
-        <Line key={r.bucket} row={r} clusters={clusters} first={i === 0} hrefOf={hrefOf} />
-      ))}
-    </Frame>
+    <div {...props}>
+      <Frame clusters={clusters} first="Bucket">
+        {rows.map((r, i) => (
+          <Line key={r.bucket} row={r} clusters={clusters} first={i === 0} hrefOf={hrefOf} />
+        ))}
+      </Frame>
+    </div>
   );
 }
 
