@@ -1,1 +1,0 @@
-import{V as e}from"./kit-BA1SsknT.js";import{h as t,v as n}from"./index-b-aMemhL.js";var r=n(t(),1);function i(t){let n=e();return r.useCallback(e=>n.navigate({...e,from:e.from??t?.from}),[t?.from,n])}export{i as t};

@@ -1,1 +1,0 @@
-import{at as e,st as t}from"./kit-BA1SsknT.js";function n(n,r){return e(n,t,r)}export{n as t};
