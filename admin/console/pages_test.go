@@ -84,8 +84,12 @@ func TestBudgets(t *testing.T) {
 			all, raw = all+size, raw+len(pg.raw)
 		}
 	}
-	first, entry := p.weight(t, true), p.weight(t, false)
-	t.Logf("sign-in %d KiB, overview %d KiB, everything %d KiB (%d KiB raw)", entry>>10, first>>10, all>>10, raw>>10)
+	first, files := p.weight(t, true)
+	entry, _ := p.weight(t, false)
+	if files++; files > 15 { // with the page itself
+		t.Errorf("%d files for the first load to the overview, expected 15 at most", files)
+	}
+	t.Logf("sign-in %d KiB, overview %d KiB in %d files, everything %d KiB (%d KiB raw)", entry>>10, first>>10, files, all>>10, raw>>10)
 	for what, tc := range map[string][2]int{
 		"sign-in": {entry, 90 << 10}, "the first load to the overview": {first, 220 << 10},
 		"everything": {all, 600 << 10}, "everything, raw": {raw, 2 << 20},
@@ -107,8 +111,8 @@ func TestBudgets(t *testing.T) {
 
 // weight is how many bytes a browser loads for the page itself, and with app for the overview:
 // the entry, what it names at once, and for the overview the application's own chunk with what
-// that imports.
-func (p *pages) weight(t *testing.T, app bool) (bytes int) {
+// that imports; and how many files these are.
+func (p *pages) weight(t *testing.T, app bool) (bytes, files int) {
 	t.Helper()
 	seen := make(map[string]bool)
 	var load func(name string)
@@ -130,14 +134,14 @@ func (p *pages) weight(t *testing.T, app bool) (bytes int) {
 		load("/" + m[1])
 	}
 	if !app {
-		return bytes
+		return bytes, len(seen)
 	}
 	for name := range p.files {
 		if regexp.MustCompile(`^/assets/(App|Overview)-[^/]+\.(js|css)$`).MatchString(name) {
 			load(name)
 		}
 	}
-	return bytes
+	return bytes, len(seen)
 }
 
 // A further page loads little more than what the overview has loaded.

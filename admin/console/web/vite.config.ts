@@ -42,6 +42,35 @@ function licences(): Plugin {
   };
 }
 
+/** What says of a module which others it imports at once. */
+interface Graph {
+  getModuleInfo(id: string): { importedIds: readonly string[] } | null;
+}
+
+/** The modules that a file needs at once. */
+function needed(file: string, graph: Graph): Set<string> {
+  const seen = new Set<string>();
+  const visit = (id: string) => {
+    if (seen.has(id)) return;
+    seen.add(id);
+    for (const next of graph.getModuleInfo(id)?.importedIds ?? []) visit(next);
+  };
+  visit(join(import.meta.dirname, 'src', file));
+  return seen;
+}
+
+/** Puts what the overview needs beyond signing in into one file: divided by what else shares it, it is more than a dozen. */
+function shell() {
+  let first: Set<string> | undefined;
+  return (id: string, graph: Graph): string | null => {
+    if (!first) {
+      const entry = needed('main.tsx', graph);
+      first = new Set([...needed('App.tsx', graph)].filter((m) => !entry.has(m)));
+    }
+    return first.has(id) ? 'App' : null;
+  };
+}
+
 export default defineConfig({
   // The page's <base> says where it is mounted; nothing in it depends on that.
   base: './',
@@ -58,6 +87,7 @@ export default defineConfig({
         entryFileNames: 'assets/[name]-[hash].js',
         chunkFileNames: 'assets/[name]-[hash].js',
         assetFileNames: 'assets/[name]-[hash][extname]',
+        codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: shell() }] },
       },
     },
   },

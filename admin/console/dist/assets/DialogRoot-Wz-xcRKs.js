@@ -1,1 +1,0 @@
-import{o as e,zn as t}from"./DialogTitle-BpmKq5Hp.js";var n=t(function(t){return e(`dialog`,t)});export{n as t};

@@ -1,1 +1,0 @@
-import{V as e}from"./kit-C9vNX3Za.js";import{h as t,v as n}from"./index-f4_YjBIO.js";var r=n(t(),1);function i(t){let n=e();return r.useCallback(e=>n.navigate({...e,from:e.from??t?.from}),[t?.from,n])}export{i as t};

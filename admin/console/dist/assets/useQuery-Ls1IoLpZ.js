@@ -1,1 +1,0 @@
-import{at as e,st as t}from"./kit-C9vNX3Za.js";function n(n,r){return e(n,t,r)}export{n as t};
