@@ -61,6 +61,41 @@ it('reads again at once after a change that comes alone, and a few times a secon
   stop();
 });
 
+it('reads no more of what happens to objects than there is room for, and at once what people change', () => {
+  const client = new QueryClient();
+  let bytes = 1 << 20; // of the page itself
+  let size = 128 << 10; // what one reading takes: two seconds of the room
+  const again = vi.spyOn(client, 'invalidateQueries').mockImplementation(async (f) => {
+    if (f?.predicate || f?.queryKey?.[0] === 'buckets') bytes += size;
+  });
+  const stop = follow(
+    client,
+    () => {},
+    () => bytes,
+  );
+  const crowd = (ms: number) => {
+    for (let t = 0; t < ms; t += 500) {
+      Source.last.changed('a');
+      vi.advanceTimersByTime(500);
+    }
+  };
+  const times = () => again.mock.calls.filter(([f]) => f?.queryKey?.[0] === 'buckets').length;
+  Source.last.changed('a');
+  vi.advanceTimersByTime(1);
+  expect(times()).toBe(1);
+  crowd(10_000);
+  expect(times()).toBe(6);
+  size = 100 << 20; // a list so long that it would take half an hour
+  Source.last.dispatchEvent(new MessageEvent('change', { data: JSON.stringify({ kinds: ['resource'], buckets: [], missed: false }) }));
+  vi.advanceTimersByTime(250);
+  expect(again.mock.calls.at(-1)?.[0]).toHaveProperty('predicate');
+  crowd(14_500);
+  expect(times()).toBe(6);
+  crowd(1000);
+  expect(times()).toBe(7);
+  stop();
+});
+
 /** What was read again, whole. */
 const everything = (read: { mock: { calls: unknown[][] } }) => read.mock.calls.filter(([f]) => f && Object.keys(f).length === 0).length;
 const beat = () => Source.last.dispatchEvent(new MessageEvent('beat', { data: '{"version":"1"}' }));

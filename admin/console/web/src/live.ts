@@ -18,6 +18,20 @@ const measured: unknown[] = ['history', 'flows', 'replication'];
 const everything: InvalidateQueryFilters = {};
 const butMeasured: InvalidateQueryFilters = { predicate: (q: Query) => !measured.includes(q.queryKey[0]) };
 
+/** Where much happens to objects, so many bytes a second are read again on account of it, or what is shown is so old. */
+const bytesPerSecond = 64 << 10;
+const oldest = 15_000;
+
+let read = 0;
+if (globalThis.PerformanceObserver?.supportedEntryTypes?.includes('resource')) {
+  new PerformanceObserver((l) => {
+    for (const e of l.getEntries() as PerformanceResourceTiming[]) read += e.transferSize;
+  }).observe({ type: 'resource' });
+}
+
+/** Whether people changed something, which is to be seen at once. */
+const byPeople = (c: Change) => c.kinds.some((k) => k === 'resource' || k === 'configuration');
+
 /** What to read again after a change. */
 export function stale(change: Change): InvalidateQueryFilters[] {
   const has = (...kinds: string[]) => change.kinds.some((k) => kinds.includes(k));
@@ -36,12 +50,14 @@ export function stale(change: Change): InvalidateQueryFilters[] {
  * Follows what happens: one tab of a browser holds the stream and tells the others, because
  * plain HTTP has six connections to a server. Without locks each visible tab has its own.
  */
-export function follow(client: QueryClient, heard: (f: Frame) => void): () => void {
+export function follow(client: QueryClient, heard: (f: Frame) => void, bytes = () => read): () => void {
   const ended = new AbortController();
   const channel = new BroadcastChannel(`${lock} ${mount}`);
   const waiting = new Map<unknown, InvalidateQueryFilters>();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let due = 0;
   let last = 0;
+  let before = 0;
   // Whether there may be changes of which no stream told: after one was lost, and after another tab had it.
   let gap = false;
   let leads = false;
@@ -50,14 +66,21 @@ export function follow(client: QueryClient, heard: (f: Frame) => void): () => vo
     heard(frame);
     if (frame.type !== 'change') return;
     for (const f of stale(frame.data)) waiting.set(f.queryKey?.join('\n') ?? f, f);
-    // What comes alone is read again at once, what comes in crowds a few times a second.
-    const wait = Math.max(0, 250 - (Date.now() - last));
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      last = Date.now();
-      for (const f of waiting.values()) client.invalidateQueries(f);
-      waiting.clear();
-    }, wait);
+    // What comes alone is read again at once, what comes in crowds a few times a second, or as often as there is room for it.
+    const paid = byPeople(frame.data) ? 0 : Math.min(oldest, ((bytes() - before) / bytesPerSecond) * 1000);
+    const at = Math.max(Date.now(), last + Math.max(250, paid));
+    if (timer !== undefined && due <= at) return;
+    clearTimeout(timer);
+    due = at;
+    timer = setTimeout(again, at - Date.now());
+  }
+
+  function again() {
+    timer = undefined;
+    last = Date.now();
+    before = bytes();
+    for (const f of waiting.values()) client.invalidateQueries(f);
+    waiting.clear();
   }
 
   channel.onmessage = (e) => {
