@@ -358,6 +358,9 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 		"a form":                         {"POST", 403, []string{"Content-Type", "text/plain"}},
 		"a read by another site":         {"GET", 403, []string{"Sec-Fetch-Site", "cross-site"}},
 		"a read by another port":         {"GET", 403, []string{"Sec-Fetch-Site", "same-site"}},
+		"a read by another site, old":    {"GET", 403, []string{"Sec-Fetch-Site", "", "Origin", "https://evil.example"}},
+		"a read by the page, old":        {"GET", 200, []string{"Sec-Fetch-Site", "", "Origin", "http://localhost:8090"}},
+		"a read that tells nothing":      {"GET", 200, []string{"Sec-Fetch-Site", ""}},
 		"a read by a typed address":      {"GET", 200, []string{"Sec-Fetch-Site", "none"}},
 		"a token needs to prove no page": {"POST", 401, []string{"Sec-Fetch-Site", "", "Authorization", "Bearer fado_x"}},
 	} {

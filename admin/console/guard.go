@@ -52,8 +52,9 @@ func (s *sites) guard(r *http.Request) error {
 	if origin != "" && slices.Contains(s.trusted, origin) {
 		return needJSON(r)
 	}
-	// Another port of this host is "same-site".
-	if site != "" && site != "same-origin" && site != "none" {
+	// Another port of this host is "same-site"; where a browser does not tell the site, as on plain HTTP, it
+	// tells the origin of what a page asks for.
+	if site != "" && site != "same-origin" && site != "none" || site == "" && origin != "" && !sameHost(origin, r.Host) {
 		return errors.New("a page of another site may not use the console")
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {

@@ -36,7 +36,8 @@ type Handler struct {
 	// Default: the fado_s3 of the same configuration.
 	S3 string `json:"s3,omitempty"`
 
-	// Origins, besides the site's own, whose pages may use the console's API. Default: none.
+	// Origins, besides the site's own, that the console has where a proxy before it sends another Host. Pages of
+	// other sites can't read its answers. Default: none.
 	TrustedOrigins []string `json:"trusted_origins,omitempty"`
 
 	// The path below which the console is served, if nothing before it strips that off.
