@@ -9,7 +9,7 @@ import { AsText } from '../ui/AsText';
 import { Action, Ago, Card, ClusterLink, Confirm, CopyCurl, Empty, Facts, Loaded, Meter, Page, Skeleton, State, Table, useDo } from '../ui/kit';
 import { TabList } from '../ui/TabList';
 import { Activity } from './Activity';
-import { Reasons, SyncButton, VerifyButton } from './actions';
+import { DecideLink, Reasons, SyncButton, VerifyButton } from './actions';
 import { Conflicts } from './Conflicts';
 import { EditButtons, MoveButton } from './Editing';
 import { HeldTab } from './Held';
@@ -83,11 +83,12 @@ export function Bucket() {
             {held.length > 0 && (
               <div className="alert" role="alert">
                 <span>Deletes are held: {held.map((r) => r.text).join('; ')}</span>
+                <DecideLink bucket={name} tab="deletes" />
               </div>
             )}
             {b.status && b.status.reasons.length > 0 && (
               <Card label="Why">
-                <Reasons bucket={name} reasons={b.status.reasons} linked={held.length > 0} />
+                <Reasons bucket={name} reasons={b.status.reasons} elsewhere="held-deletes" />
               </Card>
             )}
             {st?.promotion && <Promotion name={name} st={st} of={st.promotion} />}

@@ -5,7 +5,7 @@ import type { Schemas, Summary } from '../api/client';
 import { bytes, count, counted, rate } from '../format';
 import { Ago, BucketLink, Card, ClusterLink, CopyCurl, Empty, Loaded, Page, State } from '../ui/kit';
 import { Spark } from '../ui/Spark';
-import { Help, PauseButton, RetryButton, Since } from './actions';
+import { Help, PauseButton, Since } from './actions';
 import { AsTable, Flowing } from './Flowing';
 import { What } from './Happened';
 import { type Line, latest, linesOf, measured, measurers, together } from './history';
@@ -280,14 +280,20 @@ function AttentionHelp({ kind, name, reasons }: Pick<Summary['attention'][number
       </Link>
     );
   }
+  if (kind === 'purge') {
+    return (
+      <Link className="button" to="/replication">
+        Look<span className="sr-only"> at the purge of {name}</span>
+      </Link>
+    );
+  }
   if (kind !== 'bucket') return null;
-  const reason = reasons.find((r) => r.action);
-  if (reason?.action === 'retry-failures') return <RetryButton />;
-  if (reason?.action === 'sync-bucket' || reason?.action === 'trust-side') return <Help bucket={name} reason={reason} />;
-  const tab = reason?.action === 'resolve-conflicts' ? 'conflicts' : reason?.action === 'confirm-deletes' ? 'deletes' : undefined;
+  // What helps of several reasons alike is there once; older versions are given up cluster by cluster.
+  const helps = new Map(reasons.filter((r) => r.action).map((r) => [r.action === 'release-history' ? `${r.action} ${r.cluster}` : r.action, r]));
+  if (helps.size > 0) return [...helps].map(([key, r]) => <Help key={key} bucket={name} reason={r} />);
   return (
-    <Link className="button" to="/buckets/$bucket" params={{ bucket: name }} search={{ tab }}>
-      {tab ? 'Decide' : 'Look'}
+    <Link className="button" to="/buckets/$bucket" params={{ bucket: name }}>
+      Look
     </Link>
   );
 }
@@ -312,6 +318,9 @@ function Subject({ kind, name }: { kind: string; name: string }) {
           A function of <ClusterLink name={name} />
         </>
       );
+    case 'purge':
+      // It is forgotten: it has no page of its own any more.
+      return <>Bucket {name}, which is being removed</>;
     case 'store':
       return <>The database</>;
     default:

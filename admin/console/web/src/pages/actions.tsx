@@ -174,8 +174,17 @@ function ReleaseButton({ bucket, cluster }: { bucket: string; cluster: string })
   );
 }
 
-/** Why something is not ok, each reason with what helps. */
-export function Reasons({ bucket, reasons, linked }: { bucket?: string; reasons: Reason[]; linked?: boolean }) {
+/** Leads to where people decide about a bucket. */
+export function DecideLink({ bucket, tab }: { bucket: string; tab: 'conflicts' | 'deletes' }) {
+  return (
+    <Link className="button" to="/buckets/$bucket" params={{ bucket }} search={{ tab }}>
+      Decide<span className="sr-only"> about the {tab}</span>
+    </Link>
+  );
+}
+
+/** Why something is not ok, each reason with what helps, unless the page has that elsewhere for reasons of a code. */
+export function Reasons({ bucket, reasons, elsewhere }: { bucket?: string; reasons: Reason[]; elsewhere?: string }) {
   return (
     <ul className="reasons">
       {reasons.map((r) => (
@@ -184,7 +193,7 @@ export function Reasons({ bucket, reasons, linked }: { bucket?: string; reasons:
             {r.text}
             <Since time={r.since} />
           </span>
-          {!linked && <Help bucket={bucket} reason={r} />}
+          {r.code !== elsewhere && <Help bucket={bucket} reason={r} />}
         </li>
       ))}
     </ul>
@@ -214,13 +223,9 @@ export function Help({ bucket, reason }: { bucket?: string; reason: Reason }) {
     case 'release-history':
       return bucket && reason.cluster ? <ReleaseButton bucket={bucket} cluster={reason.cluster} /> : null;
     case 'resolve-conflicts':
-      return bucket ? (
-        <Link className="button" to="/buckets/$bucket" params={{ bucket }} search={{ tab: 'conflicts' }}>
-          Decide
-        </Link>
-      ) : null;
+      return bucket ? <DecideLink bucket={bucket} tab="conflicts" /> : null;
     case 'confirm-deletes':
-      return bucket ? <HeldDeletes bucket={bucket} /> : null;
+      return bucket ? <DecideLink bucket={bucket} tab="deletes" /> : null;
     default:
       return null;
   }
