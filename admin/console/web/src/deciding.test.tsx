@@ -4,8 +4,11 @@ import { render, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { api } from './api/client';
 import { Bucket } from './pages/Bucket';
+import { Remove } from './pages/Edit';
 import { Overview } from './pages/Overview';
+import { Planned } from './pages/Plan';
 import { OnlineContext, SessionContext } from './ui/kit';
 
 vi.mock('./pages/Plot', () => ({ default: () => null }));
@@ -99,5 +102,86 @@ describe('what needs people', () => {
     expect(listed()).toHaveTextContent('Bucket gone, which is being removed');
     expect(within(listed()).getByRole('link', { name: 'Look at the purge of gone' })).toHaveAttribute('href', '/replication?');
     expect(within(listed()).queryByRole('link', { name: 'Replication' })).toBeNull();
+  });
+});
+
+const none = { buckets: 0, copies: 0, objects: 0, bytes: 0, seconds: { low: 0, high: 0 }, egress: 0, estimated: false };
+const moves = { buckets: [], total: none, removed: { copies: 0, objects: 0, bytes: 0 }, next: '' };
+const routes = { changed: 0, examples: [], refused: { before: 0, after: 0 }, local: { before: 0, after: 0 } };
+const change = { action: 'delete', kind: 'bucket', name: 'b', fields: [] };
+const plan = { revision: 7, changes: [change], changes_total: 1, changes_next: '', violations: [], blocked: false, moves, routes };
+
+/** The API gives this for plans, and keeps what it is sent. */
+function planning(of: object = plan) {
+  const sent: unknown[] = [];
+  vi.spyOn(api, 'POST').mockImplementation((async (path: string, init: object) => {
+    sent.push([path, init]);
+    return { data: of, response: new Response() };
+  }) as never);
+  vi.spyOn(api, 'GET').mockImplementation((async () => ({ data: {}, response: new Response(null, { headers: { ETag: '"t1"' } }) })) as never);
+  return sent;
+}
+
+describe('a bucket that is forgotten', () => {
+  const data: Read = [[['bucket', 'b'], bucket({})]];
+  const rows = async () => within(await screen.findByRole('table', { name: 'What is removed' })).getAllByRole('row');
+  it('with all data tells what goes, and where', async () => {
+    planning();
+    shown(<Remove kind="bucket" name="b" onClose={() => {}} />, data);
+    await userEvent.click(await screen.findByRole('radio', { name: /^Remove all data/ }));
+    expect((await rows()).slice(1).map((r) => r.textContent)).toEqual(['c1, the primary102.0 KiB', 'c291.0 KiB', 'c311.0 KiB']);
+    expect(screen.getByText(/^All data of b is removed, in every cluster/)).toHaveTextContent('20 objects, 4.0 KiB in 3 clusters');
+  });
+  it('with its copies tells those alone', async () => {
+    planning();
+    shown(<Remove kind="bucket" name="b" onClose={() => {}} />, data);
+    await userEvent.click(await screen.findByRole('radio', { name: /^Remove the copies/ }));
+    expect((await rows()).slice(1).map((r) => r.textContent)).toEqual(['c291.0 KiB', 'c311.0 KiB']);
+    expect(screen.getByText(/^The data of b is removed/)).toHaveTextContent('10 objects, 2.0 KiB in 2 clusters');
+  });
+  it('says so where that is not known', async () => {
+    planning();
+    shown(<Remove kind="bucket" name="b" onClose={() => {}} />);
+    await userEvent.click(await screen.findByRole('radio', { name: /^Remove all data/ }));
+    expect(await screen.findByText(/^All data of b is removed/)).toHaveTextContent('How much that is is not known.');
+  });
+});
+
+describe('a plan', () => {
+  const planned = (of: object) => {
+    planning({ ...plan, ...of });
+    shown(<Planned title="Edit" doc={{ fado: 1 } as never} verb={() => 'Apply'} done="" onClose={() => {}} />);
+    return screen.findByRole('region', { name: 'Plan' });
+  };
+  it('says how much of it is not listed', async () => {
+    const m = { bucket: 'b', prefix: '', add: ['c2'], remove: [], primary: null, objects: 1, bytes: 1, seconds: 0, egress: 0 };
+    const buckets = [m, { ...m, prefix: 'raw/' }, { ...m, bucket: 'd' }];
+    const shown = await planned({ changes_total: 1500, changes_next: 'x', moves: { ...moves, buckets, total: { ...none, buckets: 1200 }, next: 'y' } });
+    expect(within(shown).getByText('and 1,499 changes more')).toBeVisible();
+    expect(within(shown).getByText('and moves of 1,198 buckets more')).toBeVisible();
+  });
+  it('says that there are more moves also of the buckets that are listed', async () => {
+    const m = { bucket: 'b', prefix: '', add: ['c2'], remove: [], primary: null, objects: 1, bytes: 1, seconds: 0, egress: 0 };
+    const shown = await planned({ moves: { ...moves, buckets: [m], total: { ...none, buckets: 1 }, next: 'y' } });
+    expect(within(shown).getByText('and more moves of these buckets')).toBeVisible();
+    expect(within(shown).queryByText(/changes more/)).toBeNull();
+  });
+  it('names rules whose invocations run elsewhere', async () => {
+    const examples = [
+      { bucket: 'b', prefix: '', before: ['c1'], after: ['c2', 'c3'] },
+      { bucket: 'b', prefix: 'raw/', before: ['c1'], after: [] },
+    ];
+    const shown = await planned({ routes: { ...routes, changed: 12, examples } });
+    const table = within(shown).getByRole('table', { name: 'Where invocations run' });
+    expect(
+      within(table)
+        .getAllByRole('row')
+        .slice(1)
+        .map((r) => [...r.children].map((c) => c.textContent)),
+    ).toEqual([
+      ['b ', 'c1', 'c2, c3'],
+      ['b raw/', 'c1', 'nowhere with their data'],
+    ]);
+    expect(within(shown).getByText('and 10 rules more')).toBeVisible();
   });
 });

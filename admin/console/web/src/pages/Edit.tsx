@@ -1,8 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import { api, type Schemas, told } from '../api/client';
-import { counted } from '../format';
+import { bytes, count, counted } from '../format';
 import { AsText } from '../ui/AsText';
+import { Table } from '../ui/kit';
 import { AllowedBriefly } from './Allowed';
 import { type Document, type FieldErrors, Planned } from './Plan';
 import * as q from './queries';
@@ -202,13 +203,7 @@ function Forget({ name, onClose, onDone }: { name: string; onClose: () => void; 
       done={`${name} is forgotten; ${fate === 'none' ? 'its data stays' : 'its data is being removed'}`}
       typed={fate === 'none' ? undefined : name}
       danger
-      fate={
-        fate === 'all'
-          ? `All data of ${name} is removed, in every cluster.`
-          : fate === 'copies'
-            ? `The data of ${name} is removed in every cluster but that of its primary.`
-            : undefined
-      }
+      fate={fate !== 'none' && <Purged name={name} purge={fate} />}
       act={query && ((tag) => told(api.DELETE('/fado/buckets/{name}', { params: { path: { name }, query, header: { 'If-Match': tag } } })))}
       tag={() => tagOf('/fado/buckets/{name}', name)}
       curl={query && { method: 'DELETE', path: `/fado/buckets/${name}?purge=${fate}` }}
@@ -229,6 +224,37 @@ function Forget({ name, onClose, onDone }: { name: string; onClose: () => void; 
         </fieldset>
       )}
     </Planned>
+  );
+}
+
+/** What of a bucket is removed with it: the objects, their bytes, and the clusters they are in. */
+function Purged({ name, purge }: { name: string; purge: Purge }) {
+  const bucket = useQuery(q.bucket(name));
+  const st = bucket.data?.status;
+  const copies = st?.copies.filter((c) => purge === 'all' || c.cluster !== st.primary) ?? [];
+  const sum = (of: 'objects' | 'bytes') => copies.reduce((n, c) => n + c[of], 0);
+  const size = `${counted(sum('objects'), 'object')}, ${bytes(sum('bytes'))} in ${counted(copies.length, 'cluster')}`;
+  return (
+    <>
+      <p>
+        {purge === 'all' ? `All data of ${name} is removed, in every cluster` : `The data of ${name} is removed in every cluster but that of its primary`}
+        {st ? `: ${size}, as of the last comparison.` : '. How much that is is not known.'}
+      </p>
+      {copies.length > 0 && (
+        <Table label="What is removed" head={['Cluster', 'Objects', 'Bytes']}>
+          {copies.map((c) => (
+            <tr key={c.cluster}>
+              <th scope="row">
+                {c.cluster}
+                {c.cluster === st?.primary && ', the primary'}
+              </th>
+              <td className="num">{count(c.objects)}</td>
+              <td className="num">{bytes(c.bytes)}</td>
+            </tr>
+          ))}
+        </Table>
+      )}
+    </>
   );
 }
 

@@ -50,7 +50,7 @@ interface Asked {
   /** The ETag of that item. */
   tag?: () => Promise<string>;
   /** What that does to data beyond the plan. */
-  fate?: string;
+  fate?: ReactNode;
   /** The request that does so. */
   curl?: { method: string; path: string; body?: unknown };
   children?: (errors: FieldErrors) => ReactNode;
@@ -180,7 +180,10 @@ function useApply({ doc, act, done, onClose, onDone }: Asked, shown: Shown | und
   });
 }
 
-function PlanView({ plan, fate, at }: { plan: Plan; fate?: string; at: React.RefObject<HTMLElement | null> }) {
+/** How many buckets are in a plan beyond those whose moves are listed; nought where the rest are other prefixes of these. */
+export const bucketsMore = ({ buckets, total }: Plan['moves']) => Math.max(0, total.buckets - new Set(buckets.map((m) => m.bucket)).size);
+
+function PlanView({ plan, fate, at }: { plan: Plan; fate?: ReactNode; at: React.RefObject<HTMLElement | null> }) {
   const { total, removed } = plan.moves;
   return (
     <section ref={at} tabIndex={-1} aria-label="Plan" className="plan">
@@ -201,6 +204,7 @@ function PlanView({ plan, fate, at }: { plan: Plan; fate?: string; at: React.Ref
           </ul>
         </div>
       ))}
+      {plan.changes_next && <p className="quiet">and {counted(plan.changes_total - plan.changes.length, 'change')} more</p>}
       {plan.violations.length > 0 && (
         <section aria-label="Violations">
           <h3>What stands against it</h3>
@@ -216,7 +220,7 @@ function PlanView({ plan, fate, at }: { plan: Plan; fate?: string; at: React.Ref
         </section>
       )}
       {fate ? (
-        <p>{fate}</p>
+        fate
       ) : plan.moves.buckets.length === 0 ? (
         <p>No data moves.</p>
       ) : (
@@ -241,17 +245,44 @@ function PlanView({ plan, fate, at }: { plan: Plan; fate?: string; at: React.Ref
               </tr>
             ))}
           </Table>
-          {plan.moves.next && <p className="quiet">and more</p>}
+          {plan.moves.next && (
+            <p className="quiet">
+              {bucketsMore(plan.moves) > 0 ? `and moves of ${counted(bucketsMore(plan.moves), 'bucket')} more` : 'and more moves of these buckets'}
+            </p>
+          )}
         </>
       )}
-      {plan.routes.changed > 0 && (
-        <p>
-          Invocations of {counted(plan.routes.changed, 'rule')} run elsewhere; {count(plan.routes.refused.after)} would be refused,{' '}
-          {count(plan.routes.refused.before)} are now.
-        </p>
-      )}
+      {plan.routes.changed > 0 && <RoutesView of={plan.routes} />}
     </section>
   );
 }
+
+/** What changes for invocations, and some of the rules of which it does. */
+function RoutesView({ of }: { of: Plan['routes'] }) {
+  const more = of.changed - of.examples.length;
+  return (
+    <>
+      <p>
+        Invocations of {counted(of.changed, 'rule')} run elsewhere; {count(of.refused.after)} would be refused, {count(of.refused.before)} are now.
+      </p>
+      {of.examples.length > 0 && (
+        <Table label="Where invocations run" head={['Bucket', 'With their data now', 'With their data then']}>
+          {of.examples.map((r) => (
+            <tr key={`${r.bucket} ${r.prefix}`}>
+              <th scope="row">
+                {r.bucket} {r.prefix}
+              </th>
+              <td>{places(r.before)}</td>
+              <td>{places(r.after)}</td>
+            </tr>
+          ))}
+        </Table>
+      )}
+      {of.examples.length > 0 && more > 0 && <p className="quiet">and {counted(more, 'rule')} more</p>}
+    </>
+  );
+}
+
+const places = (clusters: string[]) => clusters.join(', ') || 'nowhere with their data';
 
 const value = (v: unknown) => (v === null || v === undefined ? 'nothing' : typeof v === 'string' ? v : JSON.stringify(v));
