@@ -9,7 +9,8 @@ import { Bucket } from './pages/Bucket';
 import { Remove } from './pages/Edit';
 import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
-import { OnlineContext, SessionContext } from './ui/kit';
+import { TestConnection } from './pages/TestConnection';
+import { Confirm, OnlineContext, SessionContext } from './ui/kit';
 
 vi.mock('./pages/Plot', () => ({ default: () => null }));
 vi.mock('@tanstack/react-router', async (real) => ({
@@ -183,5 +184,50 @@ describe('a plan', () => {
       ['b raw/', 'c1', 'nowhere with their data'],
     ]);
     expect(within(shown).getByText('and 10 rules more')).toBeVisible();
+  });
+});
+
+describe('while FaDO can not be reached', () => {
+  const away = 'FaDO can not be reached';
+  it('a plan that is open is not applied', async () => {
+    const sent = planning();
+    const online = shown(<Planned title="Edit" doc={{ fado: 1 } as never} verb={() => 'Apply'} done="" onClose={() => {}} />);
+    const apply = await screen.findByRole('button', { name: 'Apply' });
+    expect(apply).not.toHaveAttribute('aria-disabled');
+    online(false);
+    expect(apply).toHaveAttribute('aria-disabled', 'true');
+    expect(apply).toHaveAccessibleDescription(away);
+    const before = sent.length;
+    await userEvent.click(apply);
+    expect(sent).toHaveLength(before);
+    online(true);
+    expect(apply).not.toHaveAttribute('aria-disabled');
+  });
+  it('a question that is open is not answered', async () => {
+    const done = vi.fn();
+    const online = shown(
+      <Confirm open title="Pause" action="Go" onDone={done} onClose={done}>
+        text
+      </Confirm>,
+    );
+    online(false);
+    const go = await screen.findByRole('button', { name: 'Go' });
+    expect(go).toHaveAttribute('aria-disabled', 'true');
+    expect(go).toHaveAccessibleDescription(away);
+    await userEvent.click(go);
+    expect(done).not.toHaveBeenCalled();
+    online(true);
+    await userEvent.click(go);
+    expect(done).toHaveBeenCalledTimes(2);
+  });
+  it('no connection is tested', async () => {
+    const sent = planning();
+    const online = shown(<TestConnection of={{ name: 'c' }} />);
+    online(false);
+    const test = screen.getByRole('button', { name: 'Test connection' });
+    expect(test).toHaveAttribute('aria-disabled', 'true');
+    expect(test).toHaveAccessibleDescription(away);
+    await userEvent.click(test);
+    expect(sent).toEqual([]);
   });
 });

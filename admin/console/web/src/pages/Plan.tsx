@@ -4,7 +4,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import { ApiError, api, type Schemas, told } from '../api/client';
 import { bytes, count, counted, span } from '../format';
-import { CopyCurl, Table } from '../ui/kit';
+import { CopyCurl, Doing, Table } from '../ui/kit';
 
 type Plan = Schemas['Plan'];
 type Move = Schemas['BucketMove'];
@@ -141,14 +141,13 @@ export function Planned(asked: Asked) {
               </button>
             )}
             {plan && (
-              <button
-                type="button"
-                className={`button ${asked.danger ? 'danger' : 'primary'}`}
-                disabled={plan.blocked || plan.changes_total === 0 || apply.isPending || changed || (asked.typed !== undefined && asked.typed !== typed)}
+              <Doing
+                kind={asked.danger ? 'danger' : 'primary'}
+                off={plan.blocked || plan.changes_total === 0 || apply.isPending || changed || (asked.typed !== undefined && asked.typed !== typed)}
                 onClick={() => apply.mutate()}
               >
                 {verb(plan.changes_total)}
-              </button>
+              </Doing>
             )}
           </footer>
         </Dialog.Popup>

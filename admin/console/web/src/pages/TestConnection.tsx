@@ -1,6 +1,6 @@
 import { useMutation } from '@tanstack/react-query';
 import { api, type Schemas, told } from '../api/client';
-import { State } from '../ui/kit';
+import { Doing, State } from '../ui/kit';
 
 type Check = Schemas['ClusterCheck'];
 
@@ -22,9 +22,9 @@ export function TestConnection({ of }: { of: object }) {
   return (
     <section className="stack" aria-label="Connection">
       <div className="tools">
-        <button type="button" className="button" disabled={check.isPending} onClick={() => check.mutate(of)}>
+        <Doing off={check.isPending} onClick={() => check.mutate(of)}>
           {check.isPending ? 'Testing…' : 'Test connection'}
-        </button>
+        </Doing>
         <span className="quiet">within 10 seconds; nothing is written</span>
       </div>
       <div role="status">

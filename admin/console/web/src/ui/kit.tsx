@@ -24,6 +24,9 @@ export const useSession = () => useContext(SessionContext);
 /** Whether FaDO can be reached: actions are off while it can't. */
 export const OnlineContext = createContext(true);
 
+/** Why nothing can be done now, or undefined where it can: dialogs that are open go by it, too. */
+export const useAway = () => (useContext(OnlineContext) ? undefined : 'FaDO can not be reached');
+
 type Tone = 'good' | 'busy' | 'warn' | 'bad' | 'none';
 
 const states: Record<string, [Tone, LucideIcon]> = {
@@ -249,9 +252,9 @@ export function Action({
   label?: string;
 }) {
   const { role } = useSession();
-  const online = useContext(OnlineContext);
+  const away = useAway();
   const id = useId();
-  const why = !may(role, least) ? `Needs the role ${least}` : off || (online ? undefined : 'FaDO can not be reached');
+  const why = !may(role, least) ? `Needs the role ${least}` : off || away;
   return (
     <>
       <button
@@ -270,6 +273,31 @@ export function Action({
           {why}
         </span>
       )}
+    </>
+  );
+}
+
+/** A button in a dialog that has something done: while FaDO can't be reached it does nothing, and says why. */
+export function Doing({ off, onClick, children, kind = '' }: { off?: boolean; onClick: () => void; children: ReactNode; kind?: string }) {
+  const away = useAway();
+  const id = useId();
+  return (
+    <>
+      {away && (
+        <span id={id} role="status" className="quiet">
+          {away}
+        </span>
+      )}
+      <button
+        type="button"
+        className={`button ${kind}`}
+        disabled={off}
+        aria-disabled={away ? true : undefined}
+        aria-describedby={away ? id : undefined}
+        onClick={() => away || onClick()}
+      >
+        {children}
+      </button>
     </>
   );
 }
@@ -321,17 +349,16 @@ export function Confirm({
           <footer>
             {same && <CopyCurl method="POST" {...same} />}
             <AlertDialog.Close className="button">Cancel</AlertDialog.Close>
-            <button
-              type="button"
-              className={`button ${danger ? 'danger' : 'primary'}`}
-              disabled={off || (typed !== undefined && text !== typed)}
+            <Doing
+              kind={danger ? 'danger' : 'primary'}
+              off={off || (typed !== undefined && text !== typed)}
               onClick={() => {
                 onDone();
                 onClose();
               }}
             >
               {action}
-            </button>
+            </Doing>
           </footer>
         </AlertDialog.Popup>
       </AlertDialog.Portal>
