@@ -1,11 +1,12 @@
 import { Toast } from '@base-ui/react/toast';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { render, screen, within } from '@testing-library/react';
+import { render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api } from './api/client';
 import { Bucket } from './pages/Bucket';
+import { Conflicts } from './pages/Conflicts';
 import { Remove } from './pages/Edit';
 import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
@@ -184,6 +185,38 @@ describe('a plan', () => {
       ['b raw/', 'c1', 'nowhere with their data'],
     ]);
     expect(within(shown).getByText('and 10 rules more')).toBeVisible();
+  });
+});
+
+describe('a conflict of one key', () => {
+  const on = (cluster: string) => ({ cluster, size: 1, etag: 'e', last_modified: '2026-01-01T00:00:00Z' });
+  const storing = (name: string, versioning: boolean) => ({ name, status: { storage: { capabilities: { versioning } } } });
+  const data: Read = [
+    [['bucket', 'b', 'conflicts'], [{ key: 'k.txt', reason: '', copies: [on('c1'), on('c2')] }]],
+    [['clusters'], [storing('c1', true), storing('c2', false)]],
+  ];
+  const opened = async (role?: 'operator') => {
+    shown(<Conflicts name="b" n={3} primary="c1" />, data, role);
+    await userEvent.click(screen.getByRole('button', { name: 'Let c1 win' }));
+    return within(await screen.findByRole('alertdialog'));
+  };
+  it('is settled by admins also where the loser is kept by nothing, once they type the name', async () => {
+    const sent = planning({ resolved: 1, refused: [], refused_total: 0 });
+    const dialog = await opened();
+    const apply = dialog.getByRole('button', { name: 'Apply to 1 conflict' });
+    expect(apply).toBeEnabled();
+    await userEvent.click(dialog.getByRole('checkbox', { name: /^Discard what loses/ }));
+    expect(apply).toBeDisabled();
+    await userEvent.type(dialog.getByLabelText('Type b to confirm'), 'b');
+    await userEvent.click(apply);
+    await waitFor(() => expect(sent).toMatchObject([['/fado/buckets/{name}/conflicts/resolve', { body: { key: 'k.txt', winner: 'c1', discard: true } }]]));
+  });
+  it('lets no one else discard it', async () => {
+    const dialog = await opened('operator');
+    const box = dialog.getByRole('checkbox', { name: /^Discard what loses/ });
+    expect(box).toBeDisabled();
+    expect(box).toHaveAccessibleDescription('Needs the role admin');
+    expect(dialog.getByRole('button', { name: 'Apply to 1 conflict' })).toBeEnabled();
   });
 });
 

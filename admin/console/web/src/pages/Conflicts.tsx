@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
-import { api, type Cluster, type Schemas, told } from '../api/client';
+import { useId, useState } from 'react';
+import { api, type Cluster, may, type Schemas, told } from '../api/client';
 import { bytes, count, counted } from '../format';
-import { Action, Ago, ClusterLink, Confirm, CopyCurl, Empty, useDo } from '../ui/kit';
+import { Action, Ago, ClusterLink, Confirm, CopyCurl, Empty, useDo, useSession } from '../ui/kit';
 import { ListCard } from '../ui/List';
 import * as q from './queries';
 
@@ -65,6 +65,9 @@ export function Conflicts({ name, n, primary }: { name: string; n: number; prima
       return `${counted(resolved, 'conflict')} settled${refused_total ? `, ${count(refused_total)} refused` : ''}`;
     },
   );
+  const { role } = useSession();
+  const discarding = useId();
+  const mayDiscard = may(role, 'admin');
   const of = (cluster: string) => clusters.data?.find((c) => c.name === cluster);
   return (
     <div className="stack">
@@ -165,6 +168,25 @@ export function Conflicts({ name, n, primary }: { name: string; n: number; prima
               </li>
             ))}
         </ul>
+        {asked?.key !== undefined && (
+          <>
+            <label className="check">
+              <input
+                type="checkbox"
+                checked={asked.discard ?? false}
+                disabled={!mayDiscard}
+                aria-describedby={mayDiscard ? undefined : discarding}
+                onChange={(e) => setAsked({ ...asked, discard: e.target.checked || undefined })}
+              />
+              Discard what loses where no version of it is kept
+            </label>
+            {!mayDiscard && (
+              <p id={discarding} className="quiet">
+                Needs the role admin
+              </p>
+            )}
+          </>
+        )}
         {!asked?.key && n > listed && <p className="quiet">These are of the first {count(listed)} conflicts.</p>}
       </Confirm>
     </div>
