@@ -5,6 +5,7 @@ import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api } from './api/client';
+import { HeldDeletes } from './pages/actions';
 import { Bucket } from './pages/Bucket';
 import { Conflicts } from './pages/Conflicts';
 import { Remove } from './pages/Edit';
@@ -217,6 +218,30 @@ describe('a conflict of one key', () => {
     expect(box).toBeDisabled();
     expect(box).toHaveAccessibleDescription('Needs the role admin');
     expect(dialog.getByRole('button', { name: 'Apply to 1 conflict' })).toBeEnabled();
+  });
+});
+
+describe('held deletes', () => {
+  const row = (key: string, cluster: string, size: number) => ({ key, cluster, size, since: '2026-01-01T00:00:00Z' });
+  const deletes = [row('k1', 'c2', 1024), row('k1', 'c3', 1024), ...Array.from({ length: 8 }, (_, i) => row(`k${i + 2}`, 'c2', i ? 1024 : 0))];
+  const held = (cluster: string, n: number) => ({ cluster, held: n, objects: 5000, since: null });
+  const page = { bound: { objects: 10, percent: 0 }, copies: [held('c2', 2000), held('c3', 1)], deletes, next: 'k9' };
+  it.each([
+    ['Apply the deletes', 'Apply the deletes (2,001 deletes)'],
+    ['Bring the objects back', 'Bring them back (2,001 deletes)'],
+  ])('are told before it is decided: %s', async (button, action) => {
+    shown(<HeldDeletes bucket="b" />, [[['bucket', 'b', 'deletes', ''], page]]);
+    await userEvent.click(screen.getByRole('button', { name: button }));
+    const dialog = await screen.findByRole('alertdialog');
+    expect(within(dialog).getByRole('button', { name: action })).toBeVisible();
+    expect(dialog).toHaveTextContent('2,000 deletes in c2, 1 delete in c3');
+    expect(dialog).toHaveTextContent('9.0 KiB in the first 10 deletes, 1 of unknown size');
+    const keys = within(dialog).getByRole('list', { name: 'Some of the keys' });
+    expect(
+      within(keys)
+        .getAllByRole('listitem')
+        .map((li) => li.textContent),
+    ).toEqual(['k1', 'k2', 'k3', 'k4', 'k5', 'and more']);
   });
 });
 

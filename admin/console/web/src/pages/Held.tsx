@@ -78,7 +78,7 @@ export function HeldTab({ name, held }: { name: string; held: boolean }) {
                   )}
                 </List>
                 <div className="tools">
-                  <HeldDeletes bucket={name} n={h.copies.reduce((n, c) => n + c.held, 0)} />
+                  <HeldDeletes bucket={name} />
                 </div>
               </div>
             )

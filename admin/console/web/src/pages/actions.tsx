@@ -1,8 +1,10 @@
+import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
-import { api, type Reason, told } from '../api/client';
-import { counted } from '../format';
-import { Action, Ago, Confirm, useDo } from '../ui/kit';
+import { api, type Reason, type Schemas, told } from '../api/client';
+import { bytes, count, counted } from '../format';
+import { Action, Ago, Confirm, Loaded, useDo } from '../ui/kit';
+import * as q from './queries';
 import { TrustButton } from './Trust';
 
 const at = (bucket: string) => ({ params: { path: { name: bucket } } });
@@ -93,8 +95,10 @@ export function PauseButton({ paused }: { paused: boolean }) {
 }
 
 /** What is decided about deletes that the breaker holds. */
-export function HeldDeletes({ bucket, n }: { bucket: string; n?: number }) {
+export function HeldDeletes({ bucket }: { bucket: string }) {
   const [open, setOpen] = useState<'back' | 'apply'>();
+  const held = useQuery({ ...q.heldDeletes(bucket, ''), enabled: open !== undefined });
+  const n = held.data?.copies.reduce((n, c) => n + c.held, 0);
   const all = n ? ` (${counted(n, 'delete')})` : '';
   const result = (verb: string) => (r: unknown) => `${counted((r as { objects: number }).objects, 'delete')} ${verb}`;
   const reject = useDo(() => told(api.POST('/fado/buckets/{name}/deletes/reject', at(bucket))), result('undone'));
@@ -115,10 +119,8 @@ export function HeldDeletes({ bucket, n }: { bucket: string; n?: number }) {
         onDone={() => reject.mutate(undefined)}
         onClose={() => setOpen(undefined)}
       >
-        <p>
-          The objects whose deletes are held are copied back to the primary of {bucket}
-          {n ? `: ${counted(n, 'delete')} so far, those of each copy counted` : ''}.
-        </p>
+        <p>The objects whose deletes are held are copied back to the primary of {bucket}.</p>
+        <Loaded of={held}>{(h) => <Extent of={h} />}</Loaded>
       </Confirm>
       <Confirm
         open={open === 'apply'}
@@ -130,11 +132,43 @@ export function HeldDeletes({ bucket, n }: { bucket: string; n?: number }) {
         onDone={() => confirm.mutate(undefined)}
         onClose={() => setOpen(undefined)}
       >
-        <p>
-          The objects that were deleted at the primary of {bucket} are removed from its copies, too
-          {n ? `: ${counted(n, 'delete')} so far, those of each copy counted` : ''}. Where the storage keeps no versions they are gone.
-        </p>
+        <p>The objects that were deleted at the primary of {bucket} are removed from its copies, too. Where the storage keeps no versions they are gone.</p>
+        <Loaded of={held}>{(h) => <Extent of={h} />}</Loaded>
       </Confirm>
+    </>
+  );
+}
+
+/** How many keys stand for those of held deletes. */
+const sampled = 5;
+
+/** How much the held deletes are about: how many where, the bytes as far as known, and some of the keys. */
+function Extent({ of }: { of: Schemas['HeldDeletes'] }) {
+  const { copies, deletes, next } = of;
+  const known = deletes.filter((d) => d.size > 0);
+  const unknown = deletes.length - known.length;
+  const keys = [...new Set(deletes.map((d) => d.key))];
+  return (
+    <>
+      {copies.length > 0 && (
+        <p>So far {copies.map((c) => `${counted(c.held, 'delete')} in ${c.cluster}`).join(', ')}; a key that is in several copies counts in each.</p>
+      )}
+      {known.length > 0 && (
+        <p>
+          {bytes(known.reduce((n, d) => n + d.size, 0))} in {next ? `the first ${counted(deletes.length, 'delete')}` : counted(deletes.length, 'delete')}
+          {unknown > 0 && `, ${count(unknown)} of unknown size`}.
+        </p>
+      )}
+      {keys.length > 0 && (
+        <ul className="named" aria-label="Some of the keys">
+          {keys.slice(0, sampled).map((k) => (
+            <li key={k} className="key">
+              {k}
+            </li>
+          ))}
+          {(keys.length > sampled || next) && <li>and more</li>}
+        </ul>
+      )}
     </>
   );
 }
