@@ -47,7 +47,7 @@ test('deletes that are held wait for people', async ({ page }) => {
   await until('the reason', async () => JSON.stringify((await bucket('held')).status.reasons).includes('held-deletes'));
   await signIn(page, 'ola', '/buckets/held');
   await expect(page.getByRole('alert').filter({ hasText: 'Deletes are held' })).toContainText(/\d+ deletes? /);
-  await page.getByRole('tab', { name: /^Held deletes/ }).click();
+  await page.getByRole('alert').getByRole('link', { name: 'Decide about the deletes' }).click();
   await expect(page.getByText('more than 100 within ten minutes')).toBeVisible();
   const held = (await read('/fado/buckets/held/deletes')).deletes as { key: string }[];
   await expect(page.getByRole('table', { name: 'Held deletes' }).getByRole('row', { name: new RegExp(held[0].key) })).toContainText('paris');
@@ -56,6 +56,8 @@ test('deletes that are held wait for people', async ({ page }) => {
   await page.getByRole('button', { name: 'Apply the deletes' }).click();
   const confirm = page.getByRole('alertdialog');
   await expect(confirm.getByRole('button', { name: 'Apply the deletes' })).toBeDisabled();
+  await expect(confirm).toContainText(/[\d,]+ deletes in paris/);
+  await expect(confirm.getByRole('list', { name: 'Some of the keys' })).toContainText('k-');
   await confirm.getByLabel('Type held to confirm').fill('held');
   await expect(confirm.getByRole('button', { name: 'Apply the deletes' })).toBeEnabled();
   expect(await violations(page)).toEqual([]);
@@ -164,6 +166,8 @@ test('a bucket is forgotten with its data', async ({ page }) => {
   const dialog = page.getByRole('dialog', { name: 'Forget purged' });
   await expect(dialog.getByRole('region', { name: 'Plan' })).toContainText('delete bucket purged');
   await dialog.getByRole('radio', { name: /Remove all data/ }).check();
+  const removed = dialog.getByRole('table', { name: 'What is removed' });
+  for (const cluster of ['berlin, the primary', 'paris']) await expect(removed.getByRole('rowheader', { name: cluster })).toBeVisible();
   const go = dialog.getByRole('button', { name: 'Forget, and remove all data' });
   await expect(go).toBeDisabled();
   await dialog.getByLabel('Type purged to confirm').fill('purged');
