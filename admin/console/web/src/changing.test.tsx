@@ -6,6 +6,7 @@ import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api, own, signals } from './api/client';
 import { stale } from './live';
+import { uploads } from './objects/upload';
 import Palette from './Palette';
 import { Access } from './pages/Access';
 import { Activity } from './pages/Activity';
@@ -18,6 +19,7 @@ import { Events } from './pages/Events';
 import { heldBy } from './pages/Holding';
 import { Metrics } from './pages/Metrics';
 import { ObjectDialog } from './pages/ObjectDialog';
+import Objects from './pages/Objects';
 import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
 import { Queue } from './pages/Queue';
@@ -109,6 +111,23 @@ describe('a plan', () => {
     copies = 2;
     redraw();
     expect(screen.getByRole('button', { name: 'Apply 1' })).toBeEnabled();
+  });
+});
+
+describe('a folder that is dropped on the objects', () => {
+  it('is uploaded file by file, with their paths below the prefix', async () => {
+    Object.assign(at, { params: { bucket: 'b' }, search: { tab: 'objects', prefix: 'logs/' } });
+    const add = vi.spyOn(uploads, 'add').mockImplementation(() => {});
+    shown(
+      () => <Objects b={{ name: 'b', status: { copies: [] } } as never} />,
+      [[['bucket', 'b', 'objects', 'logs/', ''], { objects: [], common_prefixes: [] }]],
+    );
+    const file = new File(['x'], '1.txt');
+    const inside = [[{ name: '1.txt', isFile: true, file: (done: (f: File) => void) => done(file) }], []];
+    const entry = { name: 'may', isDirectory: true, createReader: () => ({ readEntries: (done: (e: unknown) => void) => done(inside.shift()) }) };
+    const dataTransfer = { files: [new File([], 'may')], items: [{ kind: 'file', webkitGetAsEntry: () => entry }] };
+    fireEvent.drop(screen.getByLabelText('Upload a folder'), { dataTransfer });
+    await waitFor(() => expect(add).toHaveBeenCalledWith('b', [{ key: 'logs/may/1.txt', file }]));
   });
 });
 

@@ -1,9 +1,11 @@
+import { Toast } from '@base-ui/react/toast';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { Download, Eye } from 'lucide-react';
 import { type ChangeEvent, type DragEvent, useEffect, useId, useRef, useState, useSyncExternalStore } from 'react';
 import type { Bucket } from '../api/client';
 import { bytes, counted, percent } from '../format';
+import { dropped } from '../objects/dropped';
 import { deletedText, type Removed, removeAll } from '../objects/remove';
 import { type Upload, uploads } from '../objects/upload';
 import { download } from '../objects/wire';
@@ -236,6 +238,8 @@ function UploadTools({ bucket, prefix }: { bucket: string; prefix: string }) {
   const folder = useRef<HTMLInputElement>(null);
   useEffect(() => folder.current?.setAttribute('webkitdirectory', ''));
   const [over, setOver] = useState(false);
+  const toasts = Toast.useToastManager();
+  const tell = (title: string) => toasts.add({ title, type: 'error', priority: 'high', timeout: 12_000 });
   if (!session.s3) {
     return <p className="quiet">The S3 endpoint is not configured: add fado_s3, and objects can be read and uploaded here.</p>;
   }
@@ -255,9 +259,19 @@ function UploadTools({ bucket, prefix }: { bucket: string; prefix: string }) {
     e.preventDefault();
     setOver(onto);
   };
-  const drop = (e: DragEvent) => {
+  const drop = async (e: DragEvent) => {
     drag(e, false);
-    add(e.dataTransfer.files);
+    try {
+      const { files, unread } = await dropped(e.dataTransfer);
+      uploads.add(
+        bucket,
+        files.map(({ path, file }) => ({ key: prefix + path, file })),
+      );
+      if (unread.length) tell(`${counted(unread.length, 'file')} could not be read, ${unread[0]} among them`);
+      else if (files.length === 0) tell('There is no file in what was dropped');
+    } catch (error) {
+      tell((error as Error).message);
+    }
   };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: what is dropped here can be chosen by the buttons, too
