@@ -9,7 +9,8 @@ const app = () => import('./App');
 
 const App = lazy(app);
 
-type Who = Session | 'nobody' | 'no access' | 'unreachable' | undefined;
+/** 'left': the session of the site that the console is behind ended. */
+type Who = Session | 'nobody' | 'left' | 'no access' | 'unreachable' | undefined;
 
 /** The code of a link to sign in with, taken out of the address. */
 function linkCode(): string | undefined {
@@ -25,6 +26,8 @@ async function whoAmI(): Promise<Who> {
     return await own<Session>('GET', 'session');
   } catch (error) {
     if (!(error instanceof ApiError)) return 'unreachable';
+    // A redirect is not told to pages but for its being one.
+    if (error.status === 0) return 'left';
     return error.status === 403 ? 'no access' : error.status === 401 ? 'nobody' : 'unreachable';
   }
 }
@@ -38,7 +41,8 @@ function Root() {
   useEffect(() => {
     if (asked) asked.then(setWho);
     else setWho('nobody');
-    const signedOut = () => setWho('nobody');
+    const signedOut = (e: Event) =>
+      setWho((now) => (now === 'left' || (typeof now === 'object' && now.how === 'identity') || (e as CustomEvent).detail === 'identity' ? 'left' : 'nobody'));
     signals.addEventListener('signed-out', signedOut);
     return () => signals.removeEventListener('signed-out', signedOut);
   }, []);
@@ -53,6 +57,16 @@ function Root() {
       return <div className="splash" aria-busy="true" />;
     case 'nobody':
       return <SignIn code={code} onSignedIn={setWho} />;
+    case 'left':
+      return (
+        <main className="door">
+          <h1>Your session ended</h1>
+          <p>You are signed in by the site, which no longer knows you. Its own sign-in brings you back here.</p>
+          <button type="button" className="button primary" onClick={() => location.reload()}>
+            Sign in again
+          </button>
+        </main>
+      );
     case 'no access':
       return (
         <main className="door">

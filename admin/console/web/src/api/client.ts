@@ -36,7 +36,8 @@ async function ask(input: RequestInfo | URL, init?: RequestInit): Promise<Respon
     const response = await fetch(input, init);
     signals.dispatchEvent(new Event(away(response) ? 'unreachable' : 'answered'));
     // A single sign-on whose session ended answers with a redirect to elsewhere.
-    if (response.status === 401 || response.type === 'opaqueredirect') signals.dispatchEvent(new Event('signed-out'));
+    if (response.type === 'opaqueredirect') signals.dispatchEvent(new CustomEvent('signed-out', { detail: 'identity' }));
+    else if (response.status === 401) signals.dispatchEvent(new Event('signed-out'));
     return response;
   } catch (error) {
     if ((error as Error).name !== 'AbortError') signals.dispatchEvent(new Event('unreachable'));
