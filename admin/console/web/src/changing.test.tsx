@@ -5,6 +5,7 @@ import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api, own, signals } from './api/client';
+import { before } from './before';
 import { stale } from './live';
 import { uploads } from './objects/upload';
 import Palette from './Palette';
@@ -511,6 +512,34 @@ describe('what is typed to find buckets', () => {
     at.search = {};
     redraw();
     expect(screen.getByLabelText('Bucket')).toHaveValue('');
+  });
+});
+
+describe('the matrix of buckets', () => {
+  const matrix = (...rows: object[]) => ({ data: { clusters: [{ cluster: 'c1', zone: '' }], rows, next: '' }, response: new Response() });
+  const answered = (...rows: object[]) => {
+    const asked: unknown[] = [];
+    vi.spyOn(api, 'GET').mockImplementation((async (path: string, { params }: { params: { query: object } }) => {
+      if (path === '/fado/facets') return { data: { total: 90_000, states: [], policies: [], clusters: [], origins: [] }, response: new Response() };
+      if (path === '/fado/matrix') asked.push(params.query);
+      return path === '/fado/matrix' ? matrix(...rows) : { data: [], response: new Response() };
+    }) as never);
+    return asked;
+  };
+  it('goes to a name, is in no other order, and says in its cells for how long a copy is behind', async () => {
+    at.search = { view: 'matrix', from: 'b7' };
+    const oldest = new Date(Date.now() - 600_000).toISOString();
+    const asked = answered({ bucket: 'b7', state: 'ok', policy: 'p', cells: 'S', behind: [{ cluster: 'c1', objects: 3, bytes: 5, oldest }] });
+    shown(() => <Buckets />);
+    expect(await screen.findByText('3 · 10 min')).toBeVisible();
+    expect(asked).toEqual([{ after: before('b7'), limit: 100 }]);
+    expect(screen.queryByLabelText('Sorted by')).toBeNull();
+  });
+  it('says of an installation without buckets that there is none yet', async () => {
+    at.search = { view: 'matrix' };
+    answered();
+    shown(() => <Buckets />, [[['facets', {}], { total: 0, states: [], policies: [], clusters: [], origins: [] }]]);
+    expect(await screen.findByText('No bucket yet')).toBeVisible();
   });
 });
 

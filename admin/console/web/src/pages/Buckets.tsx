@@ -4,7 +4,7 @@ import { Tabs } from '@base-ui/react/tabs';
 import { type InfiniteData, keepPreviousData, type UseInfiniteQueryResult, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { lazy, memo, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
+import { lazy, memo, type ReactNode, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { type Bucket, type BucketFilter, type BucketOrder, type BucketPage, bucketPage, orderOf } from '../api/client';
 import { before } from '../before';
 import { bytes, count } from '../format';
@@ -49,6 +49,15 @@ export function Buckets() {
     structuralSharing: false,
   });
   const filtered = Object.values(search).some(Boolean);
+  const empty = filtered ? (
+    <Empty title="No bucket matches">
+      <button type="button" className="button" onClick={() => (setCleared(cleared + 1), navigate({ search: view === 'matrix' ? { view } : {} }))}>
+        Clear the filters
+      </button>
+    </Empty>
+  ) : (
+    <Empty title="No bucket yet">Declare one in the Caddyfile, or make one here; an existing bucket is adopted as it is.</Empty>
+  );
 
   return (
     <Page
@@ -94,16 +103,18 @@ export function Buckets() {
             <Values of={facets.data?.origins} names={{ config: 'the configuration', api: 'the API' }} />
           </select>
         </label>
-        <label className="field">
-          <span>Sorted by</span>
-          <select value={order ?? 'name'} onChange={(e) => set({ order: orderOf(e.target.value), from: undefined })}>
-            {Object.entries(orders).map(([value, text]) => (
-              <option key={value} value={value}>
-                {text}
-              </option>
-            ))}
-          </select>
-        </label>
+        {view === 'list' && (
+          <label className="field">
+            <span>Sorted by</span>
+            <select value={order ?? 'name'} onChange={(e) => set({ order: orderOf(e.target.value), from: undefined })}>
+              {Object.entries(orders).map(([value, text]) => (
+                <option key={value} value={value}>
+                  {text}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         <fieldset className="facets">
           <legend>State</legend>
           {states.map((s) => (
@@ -122,14 +133,7 @@ export function Buckets() {
             <>
               <Chosen names={[...chosen]} none={() => setChosen(new Set())} />
               <Later rows={10}>
-                <BucketList
-                  list={list}
-                  filtered={filtered}
-                  from={from}
-                  clear={() => (setCleared(cleared + 1), navigate({ search: {} }))}
-                  chosen={chosen}
-                  choose={choose}
-                />
+                <BucketList list={list} empty={empty} from={from} chosen={chosen} choose={choose} />
               </Later>
             </>
           )}
@@ -138,7 +142,7 @@ export function Buckets() {
           {view === 'matrix' && (
             <Later rows={10}>
               <Suspense fallback={<Skeleton rows={10} />}>
-                <Matrix filter={search} />
+                <Matrix filter={search} from={from} empty={empty} />
               </Suspense>
             </Later>
           )}
@@ -202,15 +206,13 @@ interface Choosing {
 
 function BucketList({
   list,
-  filtered,
+  empty,
   from,
-  clear,
   ...choosing
 }: {
   list: UseInfiniteQueryResult<InfiniteData<BucketPage>>;
-  filtered: boolean;
+  empty: ReactNode;
   from: string;
-  clear: () => void;
 } & Choosing) {
   // What was done shows before what comes of it is drawn.
   const data = useDeferredValue(list.data);
@@ -220,15 +222,7 @@ function BucketList({
       {list.error && <Failure error={list.error} retry={list.refetch} />}
       {data && rows ? (
         data.pages[0].total === 0 ? (
-          filtered ? (
-            <Empty title="No bucket matches">
-              <button type="button" className="button" onClick={clear}>
-                Clear the filters
-              </button>
-            </Empty>
-          ) : (
-            <Empty title="No bucket yet">Declare one in the Caddyfile, or make one here; an existing bucket is adopted as it is.</Empty>
-          )
+          empty
         ) : (
           <Grid
             rows={rows}
@@ -360,7 +354,7 @@ const Row = memo(function Row({ bucket, index, top, on, choose, hrefOf }: RowOf)
   );
 });
 
-function Cell({ children, label }: { children: React.ReactNode; label?: string }) {
+function Cell({ children, label }: { children: ReactNode; label?: string }) {
   return (
     <span role="gridcell" data-label={label}>
       {children}

@@ -3,8 +3,9 @@ import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-qu
 import { Link } from '@tanstack/react-router';
 import { memo, type ReactNode } from 'react';
 import { api, type BucketFilter, type Schemas, told } from '../api/client';
+import { before } from '../before';
 import { bytes, count, counted, span } from '../format';
-import { Age, CopyCurl, Empty, Failure, Skeleton, State, toneOf } from '../ui/kit';
+import { Age, CopyCurl, Empty, Failure, Skeleton, State, toneOf, useNow } from '../ui/kit';
 import { useBucketLinks } from '../ui/links';
 import * as q from './queries';
 
@@ -37,15 +38,24 @@ export function cell(row: Row, cluster: string, letter: string): string {
 /** More buckets than this are told by their policies first. */
 const most = 2000;
 
+interface Shown {
+  filter: BucketFilter;
+  /** The name that is gone to; '' for the first one. */
+  from: string;
+  /** What stands there where no bucket is. */
+  empty: ReactNode;
+}
+
 /**
  * Which cluster holds what, and how fresh. Of very many buckets it is told how many of each policy are where, until one
- * policy or a part of the names is chosen.
+ * policy or a part of the names is chosen, or a name gone to.
  */
-export default function Matrix({ filter }: { filter: BucketFilter }) {
+export default function Matrix({ filter, from, empty }: Shown) {
   const facets = useQuery(q.facets(filter));
-  if (filter.policy || filter.q) return <ByBucket filter={filter} />;
+  const each = <ByBucket filter={filter} from={from} empty={empty} />;
+  if (filter.policy || filter.q || from) return each;
   if (!facets.data) return facets.error ? <Failure error={facets.error} retry={facets.refetch} /> : <Skeleton rows={10} />;
-  return facets.data.total > most ? <ByPolicy filter={filter} /> : <ByBucket filter={filter} />;
+  return facets.data.total > most ? <ByPolicy filter={filter} /> : each;
 }
 
 /** How many buckets of each policy are where. */
@@ -83,8 +93,8 @@ function ByPolicy({ filter }: { filter: BucketFilter }) {
           ))}
         </Frame>
         <p className="card-foot quiet">
-          More than {count(most)} buckets: counted by policy. Choose a policy, or find a bucket, to see them one by one. <Age at={matrix.dataUpdatedAt} />{' '}
-          <CopyCurl path={`/fado/matrix?by=policy&${query(filter)}`} />
+          More than {count(most)} buckets: counted by policy. Choose a policy, find a bucket, or go to a name, to see them one by one.{' '}
+          <Age at={matrix.dataUpdatedAt} /> <CopyCurl path={`/fado/matrix?by=policy&${query(filter)}`} />
         </p>
       </section>
     </>
@@ -121,16 +131,17 @@ function Sum({ filter, policy, cluster, of }: { filter: BucketFilter; policy: st
   );
 }
 
-const query = (filter: BucketFilter) => new URLSearchParams(Object.entries(filter).filter((e): e is [string, string] => Boolean(e[1])));
+const query = (filter: BucketFilter & { after?: string; limit?: string }) =>
+  new URLSearchParams(Object.entries(filter).filter((e): e is [string, string] => Boolean(e[1])));
 
-function ByBucket({ filter }: { filter: BucketFilter }) {
+function ByBucket({ filter, from, empty }: Shown) {
   const list = useInfiniteQuery({
-    queryKey: ['buckets', 'matrix', filter],
+    queryKey: ['buckets', 'matrix', filter, from],
     queryFn: ({ pageParam, signal }) => {
       const query = Object.fromEntries(Object.entries({ ...filter, after: pageParam }).filter(([, v]) => v));
       return told(api.GET('/fado/matrix', { params: { query: { ...query, limit: pageSize } }, signal }));
     },
-    initialPageParam: '',
+    initialPageParam: before(from),
     getNextPageParam: (last) => last.next || undefined,
     placeholderData: keepPreviousData,
     refetchInterval: 15_000,
@@ -138,7 +149,7 @@ function ByBucket({ filter }: { filter: BucketFilter }) {
   if (!list.data) return list.error ? <Failure error={list.error} retry={list.refetch} /> : <Skeleton rows={10} />;
   const { clusters } = list.data.pages[0];
   const rows = list.data.pages.flatMap((p) => p.rows);
-  if (rows.length === 0) return <Empty title="No bucket matches" />;
+  if (rows.length === 0) return from ? <Empty title={`No bucket from ${from} on`}>Clear Go to name to see those before it.</Empty> : empty;
   return (
     <>
       {list.error && <Failure error={list.error} retry={list.refetch} />}
@@ -151,7 +162,7 @@ function ByBucket({ filter }: { filter: BucketFilter }) {
               More
             </button>
           )}{' '}
-          <Age at={list.dataUpdatedAt} /> <CopyCurl path={`/fado/matrix?${query(filter)}`} />
+          <Age at={list.dataUpdatedAt} /> <CopyCurl path={`/fado/matrix?${query({ ...filter, after: before(from), limit: `${pageSize}` })}`} />
         </p>
       </section>
       <p className="legend apart">
@@ -224,6 +235,9 @@ function Cells({ clusters, rows }: { clusters: Page['clusters']; rows: Row[] }) 
   );
 }
 
+/** How long a copy is behind: it goes on where nothing else of a row changes. */
+const Old = ({ since }: { since: string }) => span(useNow(5000) - Date.parse(since));
+
 interface LineOf {
   row: Row;
   clusters: Page['clusters'];
@@ -255,7 +269,17 @@ const Line = memo(function Line({ row, clusters, first, hrefOf }: LineOf) {
               tabIndex={-1}
             >
               <span aria-hidden="true">{letter}</span>
-              {behind && <small aria-hidden="true">{count(behind.objects)}</small>}
+              {behind && (
+                <small aria-hidden="true">
+                  {count(behind.objects)}
+                  {behind.oldest && (
+                    <>
+                      {' · '}
+                      <Old since={behind.oldest} />
+                    </>
+                  )}
+                </small>
+              )}
               <span className="sr-only">{text}</span>
             </a>
           </td>
