@@ -1,5 +1,5 @@
 import { QueryClient } from '@tanstack/react-query';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { follow } from './live';
 
 class Source extends EventTarget {
@@ -145,4 +145,94 @@ it('reads nothing again for what other tabs tell while it has a stream of its ow
   await vi.advanceTimersByTimeAsync(1000);
   expect(everything(read)).toBe(0);
   stop();
+});
+
+describe('without locks, as over plain HTTP', () => {
+  let seen: DocumentVisibilityState;
+  const look = (to: DocumentVisibilityState) => {
+    seen = to;
+    document.dispatchEvent(new Event('visibilitychange'));
+  };
+  let open: Set<Source>;
+  beforeEach(() => {
+    seen = 'visible';
+    open = new Set();
+    vi.spyOn(document, 'visibilityState', 'get').mockImplementation(() => seen);
+    vi.stubGlobal('navigator', {});
+    vi.stubGlobal(
+      'EventSource',
+      class extends Source {
+        constructor() {
+          super();
+          open.add(this);
+        }
+        close() {
+          open.delete(this);
+        }
+      },
+    );
+    return () => vi.restoreAllMocks();
+  });
+
+  it('holds a stream while its tab is visible, and for a minute after', async () => {
+    const client = new QueryClient();
+    const read = vi.spyOn(client, 'invalidateQueries');
+    const stop = follow(client, () => {});
+    beat();
+    expect(open.size).toBe(1);
+    look('hidden');
+    await vi.advanceTimersByTimeAsync(59_000);
+    expect(open.size).toBe(1);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(open.size).toBe(0);
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(open.size).toBe(0);
+    expect(everything(read)).toBe(0);
+    look('visible');
+    expect(open.size).toBe(1);
+    beat();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(everything(read)).toBe(1);
+    stop();
+    look('hidden');
+    look('visible');
+    expect(open.size).toBe(0);
+  });
+
+  it('keeps the stream of a tab that is looked at again within that minute', async () => {
+    const client = new QueryClient();
+    const read = vi.spyOn(client, 'invalidateQueries');
+    const stop = follow(client, () => {});
+    beat();
+    const first = Source.last;
+    look('hidden');
+    await vi.advanceTimersByTimeAsync(30_000);
+    look('visible');
+    await vi.advanceTimersByTimeAsync(120_000);
+    beat();
+    expect([...open]).toEqual([first]);
+    expect(everything(read)).toBe(0);
+    stop();
+  });
+
+  it('has none for a tab that is opened behind another', async () => {
+    seen = 'hidden';
+    const stop = follow(new QueryClient(), () => {});
+    expect(open.size).toBe(0);
+    look('visible');
+    expect(open.size).toBe(1);
+    stop();
+    expect(open.size).toBe(0);
+  });
+
+  it('closes the stream also after it was refused', async () => {
+    const stop = follow(new QueryClient(), () => {});
+    const refused = Source.last as Source & { onerror: () => void };
+    refused.readyState = 2;
+    refused.onerror();
+    look('hidden');
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(open.size).toBe(0);
+    stop();
+  });
 });

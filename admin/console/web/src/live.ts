@@ -46,9 +46,36 @@ export function stale(change: Change): InvalidateQueryFilters[] {
   return keys.map((queryKey) => ({ queryKey }));
 }
 
+/** For how long a tab that can't be seen keeps its stream, in milliseconds. */
+const linger = 60_000;
+
+/** Begins something whenever the page comes into sight, which ends a while after it is out of it, and with all else. */
+function whileSeen(ended: AbortSignal, begin: (until: AbortSignal) => void): void {
+  let open: AbortController | undefined;
+  let later: ReturnType<typeof setTimeout> | undefined;
+  const close = () => {
+    clearTimeout(later);
+    open?.abort();
+    open = undefined;
+  };
+  const look = () => {
+    clearTimeout(later);
+    if (document.visibilityState !== 'visible') {
+      later = setTimeout(close, linger);
+    } else if (!open) {
+      open = new AbortController();
+      begin(open.signal);
+    }
+  };
+  document.addEventListener('visibilitychange', look, { signal: ended });
+  ended.addEventListener('abort', close);
+  look();
+}
+
 /**
  * Follows what happens: one tab of a browser holds the stream and tells the others, because
- * plain HTTP has six connections to a server. Without locks each visible tab has its own.
+ * plain HTTP has six connections to a server. Browsers have no locks over plain HTTP, except at localhost: each visible
+ * tab has its own stream then.
  */
 export function follow(client: QueryClient, heard: (f: Frame) => void, bytes = () => read): () => void {
   const ended = new AbortController();
@@ -88,11 +115,11 @@ export function follow(client: QueryClient, heard: (f: Frame) => void, bytes = (
     take(e.data as Frame);
   };
 
-  const lead = () =>
+  const lead = (until: AbortSignal) =>
     new Promise<void>((done) => {
       const source = new EventSource(`${mount}/api/stream`);
       const tell = (frame: Frame) => {
-        channel.postMessage(frame);
+        if (navigator.locks) channel.postMessage(frame);
         take(frame);
       };
       source.addEventListener('change', (e) => tell({ type: 'change', data: JSON.parse(e.data) }));
@@ -104,26 +131,30 @@ export function follow(client: QueryClient, heard: (f: Frame) => void, bytes = (
       source.onerror = () => {
         gap = true;
         tell({ type: 'lost' });
-        if (source.readyState === EventSource.CLOSED && !ended.signal.aborted) {
+        if (source.readyState === EventSource.CLOSED && !until.aborted) {
           // Refused, not cut: look again in a while, when the session may be there again.
           source.close();
           setTimeout(done, 3000);
         }
       };
-      ended.signal.addEventListener('abort', () => {
+      until.addEventListener('abort', () => {
         source.close();
         done();
       });
     });
 
-  const run = async () => {
+  const run = async (until: AbortSignal) => {
     leads = true;
-    while (!ended.signal.aborted) await lead();
+    while (!until.aborted) await lead(until);
   };
   if (navigator.locks) {
-    navigator.locks.request(lock + mount, { signal: ended.signal }, run).catch(() => {});
+    navigator.locks.request(lock + mount, { signal: ended.signal }, () => run(ended.signal)).catch(() => {});
   } else {
-    run();
+    whileSeen(ended.signal, (until) => {
+      // Nobody told what happened since the last one.
+      gap = leads;
+      run(until);
+    });
   }
   return () => {
     ended.abort();
