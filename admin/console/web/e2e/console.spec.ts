@@ -280,7 +280,7 @@ test('replication is paused and resumed', async ({ page }) => {
     await expect(page.getByRole('heading', { name: (await link.textContent()) ?? '', level: 1 })).toBeVisible();
     await expect(page.getByText('Replication is paused').first()).toBeVisible();
   }
-  await page.getByRole('button', { name: 'Resume' }).first().click();
+  await page.getByRole('button', { name: 'Resume', exact: true }).first().click();
   await expect(page.getByText('Replication is paused')).toHaveCount(0);
   expect(((await (await admin('/fado/replication')).json()) as { paused: boolean }).paused).toBe(false);
 });
@@ -459,10 +459,10 @@ test('without FaDO the page says so, and goes on by itself', async ({ page }) =>
   await expect(page.getByRole('alert').filter({ hasText: 'No connection to FaDO since' })).toBeVisible();
   figure('FaDO stopped, until the page says so', Date.now() - stopped, 10_000);
   await expect(page.getByRole('table', { name: 'Copies' })).toBeVisible();
-  await expect(page.getByRole('button', { name: 'Sync' })).toHaveAttribute('aria-disabled', 'true');
+  await expect(page.getByRole('button', { name: 'Sync', exact: true })).toHaveAttribute('aria-disabled', 'true');
   await control('/start');
   const started = Date.now();
   await expect(page.getByText('No connection to FaDO since')).toHaveCount(0, { timeout: 30_000 });
   figure('FaDO started again, until the page goes on', Date.now() - started, 10_000);
-  await expect(page.getByRole('button', { name: 'Sync' })).not.toHaveAttribute('aria-disabled');
+  await expect(page.getByRole('button', { name: 'Sync', exact: true })).not.toHaveAttribute('aria-disabled');
 });

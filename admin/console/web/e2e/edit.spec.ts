@@ -62,12 +62,12 @@ test('a policy moves data only as the plan says', async ({ page }) => {
   await made.getByLabel('Secret key').fill('console-tests-secret');
   await made.getByLabel('Bucket prefix').fill('va-');
   const connection = made.getByRole('region', { name: 'Connection' });
-  await made.getByRole('button', { name: 'Test connection' }).click();
+  await made.getByRole('button', { name: 'Test connection', exact: true }).click();
   await expect(connection.getByRole('status')).toContainText('storage up');
   await expect(connection.getByRole('status')).toContainText('MinIO');
   await made.getByLabel('Secret key').fill('another');
   await expect(connection.getByRole('status')).toHaveText('');
-  await made.getByRole('button', { name: 'Test connection' }).click();
+  await made.getByRole('button', { name: 'Test connection', exact: true }).click();
   await expect(connection.getByRole('status')).toContainText('storage down');
   expect(await violations(page)).toEqual([]);
   await made.getByLabel('Secret key').fill('console-tests-secret');

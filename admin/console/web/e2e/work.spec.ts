@@ -109,7 +109,7 @@ test('what a storage refuses is told, and tried again', async ({ page }) => {
   await s3(world().storages.berlin, 'DELETE', '/refused/in-the-way');
   await until('its end', async () => (await s3(world().storages.lyon, 'GET', '/refused/in-the-way')).status === 404);
   await page.goto(`${world().console}/replication`);
-  await page.getByRole('button', { name: 'Retry all' }).click();
+  await page.getByRole('button', { name: 'Retry all', exact: true }).click();
   await expect(page.getByRole('status').filter({ hasText: '1 object is tried again' })).toBeVisible();
   await expect(page.getByText('No failure')).toBeVisible();
   await gone('refused');

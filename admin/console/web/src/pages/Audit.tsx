@@ -33,7 +33,7 @@ export function Audit() {
             <a className="button" href={`${mount}/api/fado/audit/export`} download="audit.ndjson">
               Export
             </a>
-            <CopyCurl path="/fado/audit?newest=true" />
+            <CopyRecords />
           </>
         )
       }
@@ -41,6 +41,11 @@ export function Audit() {
       {admin ? <Records /> : <Empty title="Audit records are for admins">Sign in with that role to read them.</Empty>}
     </Page>
   );
+}
+
+function CopyRecords() {
+  const given = Object.entries(here.useSearch() as AuditFilter).filter(([, v]) => v);
+  return <CopyCurl path={`/fado/audit?${new URLSearchParams([...given, ['newest', 'true'], ['limit', `${pageSize}`]])}`} />;
 }
 
 function Records() {

@@ -53,7 +53,14 @@ export function Chosen({ names, none }: { names: string[]; none: () => void }) {
       <button type="button" className="button" onClick={none}>
         Choose none
       </button>
-      <Confirm open={open === 'sync'} title={`Sync ${buckets}`} action={`Sync ${buckets}`} onDone={() => sync.mutate(names)} onClose={() => setOpen(undefined)}>
+      <Confirm
+        open={open === 'sync'}
+        title={`Sync ${buckets}`}
+        action={`Sync ${buckets}`}
+        curl={names.map((n) => ({ path: `/fado/buckets/${n}/sync` }))}
+        onDone={() => sync.mutate(names)}
+        onClose={() => setOpen(undefined)}
+      >
         <p>Has every copy of them compared with its primary now, by their listings, and what differs copied.</p>
         <Named names={names} />
       </Confirm>
@@ -61,6 +68,7 @@ export function Chosen({ names, none }: { names: string[]; none: () => void }) {
         open={open === 'verify'}
         title={`Verify ${buckets}`}
         action={`Verify ${buckets}`}
+        curl={names.map((n) => ({ path: `/fado/buckets/${n}/verify?deep=${deep}` }))}
         onDone={() => verify.mutate(names)}
         onClose={() => setOpen(undefined)}
       >

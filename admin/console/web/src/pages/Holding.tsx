@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type Bucket, bucketPage } from '../api/client';
 import { bytes, count, counted } from '../format';
-import { BucketLink, Card, Empty, Loaded, State, Table } from '../ui/kit';
+import { BucketLink, Card, CopyCurl, Empty, Loaded, State, Table } from '../ui/kit';
 
 const most = 200;
 
@@ -72,7 +72,7 @@ export function Holding({ cluster }: { cluster: string }) {
     refetchInterval: 15_000,
   });
   return (
-    <Card title="Buckets here" flush>
+    <Card title="Buckets here" flush aside={<CopyCurl path={`/fado/buckets?cluster=${cluster}&limit=${most}`} />}>
       <Loaded of={buckets}>
         {(page) => {
           const held = heldBy(cluster, page.items);

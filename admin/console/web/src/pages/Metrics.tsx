@@ -5,7 +5,7 @@ import type { Schemas } from '../api/client';
 import { bytes, count, span } from '../format';
 import { Card, CopyCurl, Empty, Loaded, Page, Table, When } from '../ui/kit';
 import { type Logged, What } from './Happened';
-import { csv, type Line, linesOf, marks, measured, measurers, type Range, ranges, together } from './history';
+import { csv, historyPath, type Line, linesOf, marks, measured, measurers, type Range, ranges, together } from './history';
 import * as q from './queries';
 import { Silent } from './Silent';
 
@@ -46,6 +46,9 @@ const figures: Figure[] = [
 
 const asked = figures.flatMap((f) => Object.keys(f.series));
 
+/** How many values each line has. */
+const values = 360;
+
 /** The instance that stands for all. */
 const all = 'all';
 
@@ -57,13 +60,13 @@ export function Metrics() {
   const navigate = useNavigate({ from: '/metrics' });
   const set = (change: Chosen) => navigate({ search: (now: Chosen) => ({ ...now, ...change }), replace: true });
   const told = useQuery(measurers);
-  const history = useQuery(measured(range, node, asked, 360));
+  const history = useQuery(measured(range, node, asked, values));
   const nodes = told.data?.nodes ?? [];
   const events = useQuery(marks);
   const clusters = useQuery(q.summary).data?.clusters ?? [];
   const capacity = Object.fromEntries(clusters.filter((c) => c.capacity > 0).map((c) => [c.name, c.capacity]));
   return (
-    <Page title="Metrics" at={history.dataUpdatedAt} actions={<CopyCurl path={`/fado/history?node=${encodeURIComponent(node)}`} />}>
+    <Page title="Metrics" at={history.dataUpdatedAt} actions={<CopyCurl path={() => historyPath(range, node, asked, values)} />}>
       <div className="filters">
         <fieldset className="facets" aria-label="Range">
           {(Object.keys(ranges) as Range[]).map((r) => (

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { bucketPage } from '../api/client';
 import { behindOf } from '../behind';
 import { bytes, count } from '../format';
-import { Ago, BucketLink, Empty, State } from '../ui/kit';
+import { Ago, BucketLink, CopyCurl, Empty, State } from '../ui/kit';
 import { ListCard } from '../ui/List';
 
 /** So many buckets are shown: those that wait for longest, or for most. */
@@ -38,6 +38,7 @@ export function Queue() {
               All buckets, in this order
             </Link>
           )}
+          <CopyCurl path={`/fado/buckets?order=${order}&limit=${shown}`} />
         </span>
       }
       head={['Bucket', 'State', 'Objects', 'Bytes', 'Oldest', 'Where to']}

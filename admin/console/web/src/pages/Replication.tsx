@@ -104,7 +104,7 @@ export function Replication() {
         </Loaded>
         <Queue />
         {purges.data && purges.data.length > 0 && (
-          <Card title="Purges" flush>
+          <Card title="Purges" flush aside={<CopyCurl path="/fado/replication/purges" />}>
             <Table label="Purges" head={['Bucket', 'Removes', 'Left in', 'State', 'Next', 'Since']}>
               {purges.data.map((p) => (
                 <tr key={p.bucket}>
@@ -125,7 +125,12 @@ export function Replication() {
           of={failures}
           title="Failures"
           label="Failures"
-          aside={failures.data && failures.data.length > 0 && <RetryButton />}
+          aside={
+            <span className="tools">
+              {failures.data && failures.data.length > 0 && <RetryButton />}
+              <CopyCurl path={`/fado/replication/failures?limit=${q.failuresListed}`} />
+            </span>
+          }
           head={['Object', 'Cluster', 'Error', 'Attempts', 'Next', 'Since']}
           rows={(list) => list}
           none={<Empty title="No failure" />}

@@ -4,7 +4,7 @@ import { type FormEvent, useState } from 'react';
 import type { Schemas } from '../api/client';
 import { count, rate } from '../format';
 import { Card, ClusterLink, CopyCurl, Empty, Facts, Failure, Page, Skeleton, State, Table } from '../ui/kit';
-import { latest, linesOf, measured, measurers, together } from './history';
+import { historyPath, latest, linesOf, measured, measurers, together } from './history';
 import * as q from './queries';
 
 type Route = Schemas['Route'];
@@ -176,16 +176,19 @@ export function refusals(h: Pick<Schemas['History'], 'series' | 'step'>): { reas
 
 const decided = { 'decisions.local': 'local', 'decisions.remote': 'remote', 'decisions.none': 'no data named', rejections: 'refused' };
 
+/** What is asked of the last quarter of an hour. */
+const lately = ['15m', 'all', [...Object.keys(decided), 'rejections.'], 90] satisfies Parameters<typeof measured>;
+
 /** What was decided lately, by all instances. */
 function Lately() {
   const told = useQuery(measurers);
-  const history = useQuery(measured('15m', 'all', [...Object.keys(decided), 'rejections.'], 90));
+  const history = useQuery(measured(...lately));
   if (!history.data) return null; // no history is kept
   const h = together(history.data, told.data?.nodes ?? []);
   const refused = refusals(h);
   const known = linesOf({ series: { rejections: '' } }, h).some((l) => latest(l) !== undefined);
   return (
-    <Card title="Lately">
+    <Card title="Lately" aside={<CopyCurl path={() => historyPath(...lately)} />}>
       <Facts
         of={linesOf({ series: decided }, h).map((l) => {
           const now = latest(l);

@@ -1,6 +1,6 @@
 import { useMutation } from '@tanstack/react-query';
 import { api, type Schemas, told } from '../api/client';
-import { Doing, State } from '../ui/kit';
+import { CopyCurl, Doing, State } from '../ui/kit';
 
 type Check = Schemas['ClusterCheck'];
 
@@ -15,6 +15,17 @@ export function offers(s: NonNullable<Check['storage']>): string {
   return parts.join('; ');
 }
 
+const secrets = ['access_key', 'secret_key', 'session_token'];
+
+/** A cluster without what is secret in it: the API puts in what is stored where it reads "***". */
+export function withoutSecrets(of: unknown, key = ''): unknown {
+  // A placeholder is no secret, but the place of one.
+  if (typeof of === 'string') return secrets.includes(key) && of && !of.startsWith('{') ? '***' : of;
+  if (Array.isArray(of)) return of.map((v) => withoutSecrets(v, key));
+  if (of === null || typeof of !== 'object') return of;
+  return Object.fromEntries(Object.entries(of).map(([k, v]) => [k, withoutSecrets(v, key === 'header' && k === 'value' ? 'secret_key' : k)]));
+}
+
 /** Looks at a cluster before it is saved. Nothing is written anywhere. */
 export function TestConnection({ of }: { of: object }) {
   const check = useMutation({ mutationFn: (cluster: object) => told(api.POST('/fado/clusters/check', { body: cluster as never })) });
@@ -25,6 +36,7 @@ export function TestConnection({ of }: { of: object }) {
         <Doing off={check.isPending} onClick={() => check.mutate(of)}>
           {check.isPending ? 'Testing…' : 'Test connection'}
         </Doing>
+        <CopyCurl of="Test connection" method="POST" path="/fado/clusters/check" body={withoutSecrets(of)} />
         <span className="quiet">within 10 seconds; nothing is written</span>
       </div>
       <div role="status">

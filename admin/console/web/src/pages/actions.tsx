@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api, type Reason, type Schemas, told } from '../api/client';
 import { bytes, count, counted } from '../format';
-import { Action, Ago, Confirm, Loaded, useDo } from '../ui/kit';
+import { Action, Ago, Confirm, CopyCurl, Loaded, useDo } from '../ui/kit';
 import * as q from './queries';
 import { TrustButton } from './Trust';
 
@@ -15,9 +15,12 @@ export const setPaused = (on: boolean) => told(on ? api.POST('/fado/replication/
 export function SyncButton({ bucket }: { bucket: string }) {
   const sync = useDo(() => told(api.POST('/fado/buckets/{name}/sync', at(bucket))), `${bucket} is being compared`);
   return (
-    <Action onClick={() => sync.mutate(undefined)} off={sync.isPending ? 'Asked for' : undefined}>
-      Sync
-    </Action>
+    <span className="tools tight">
+      <Action onClick={() => sync.mutate(undefined)} off={sync.isPending ? 'Asked for' : undefined}>
+        Sync
+      </Action>
+      <CopyCurl of="Sync" method="POST" path={`/fado/buckets/${bucket}/sync`} />
+    </span>
   );
 }
 
@@ -64,7 +67,12 @@ export const pauseText = 'No new work is started, on any instance, until it is r
 
 export function RetryButton() {
   const retry = useDo(retryAll, retried);
-  return <Action onClick={() => retry.mutate(undefined)}>Retry all</Action>;
+  return (
+    <span className="tools tight">
+      <Action onClick={() => retry.mutate(undefined)}>Retry all</Action>
+      <CopyCurl of="Retry all" method="POST" path="/fado/replication/failures/retry" />
+    </span>
+  );
 }
 
 export function PauseButton({ paused }: { paused: boolean }) {
@@ -72,9 +80,12 @@ export function PauseButton({ paused }: { paused: boolean }) {
   const set = useDo(setPaused, (r) => ((r as { paused: boolean }).paused ? 'Replication is paused' : 'Replication goes on'));
   if (paused) {
     return (
-      <Action kind="primary" onClick={() => set.mutate(false)}>
-        Resume
-      </Action>
+      <span className="tools tight">
+        <Action kind="primary" onClick={() => set.mutate(false)}>
+          Resume
+        </Action>
+        <CopyCurl of="Resume" method="POST" path="/fado/replication/resume" />
+      </span>
     );
   }
   return (

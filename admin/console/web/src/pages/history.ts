@@ -7,14 +7,23 @@ export type Told = Schemas['Told'];
 export const ranges = { '15m': 900, '1h': 3600, '6h': 6 * 3600, '24h': 24 * 3600 } as const;
 export type Range = keyof typeof ranges;
 
+/** What is asked for a range of time until now, with so many values. */
+function query(range: Range, node: string, series: string[], values: number) {
+  const from = new Date(Date.now() - ranges[range] * 1000).toISOString().replace(/\.\d+/, '');
+  return { from, series, node, step: String(Math.ceil(ranges[range] / values)) };
+}
+
+/** The path of that request, for use elsewhere. */
+export function historyPath(...of: Parameters<typeof query>): string {
+  const { series, ...rest } = query(...of);
+  return `/fado/history?${new URLSearchParams([...Object.entries(rest), ...series.map((s) => ['series', s])])}`;
+}
+
 /** What was measured in a range of time until now, by one instance or by all. */
 export const measured = (range: Range, node: string, series: string[], values: number) =>
   queryOptions({
     queryKey: ['history', range, node, series],
-    queryFn: ({ signal }) => {
-      const from = new Date(Date.now() - ranges[range] * 1000).toISOString().replace(/\.\d+/, '');
-      return told(api.GET('/fado/history', { params: { query: { from, series, node, step: String(Math.ceil(ranges[range] / values)) } }, signal }));
-    },
+    queryFn: ({ signal }) => told(api.GET('/fado/history', { params: { query: query(range, node, series, values) }, signal })),
     // Until another range is read the former one stays, with its times; another instance has nothing of the former one.
     placeholderData: <T>(before: T | undefined, query?: { queryKey: readonly unknown[] }) => (query?.queryKey[2] === node ? before : undefined),
     refetchInterval: 10_000,

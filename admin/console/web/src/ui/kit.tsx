@@ -325,7 +325,7 @@ export function Confirm({
   /** Whether what is asked is not complete yet. */
   off?: boolean;
   /** The request that does the same, to be copied. */
-  curl?: { method?: string; path: string; body?: unknown };
+  curl?: Asked | Asked[];
   onDone: () => void;
   onClose: () => void;
 }) {
@@ -347,7 +347,7 @@ export function Confirm({
             </>
           )}
           <footer>
-            {same && <CopyCurl method="POST" {...same} />}
+            {same && (Array.isArray(same) ? <CopyCurl all={same} /> : <CopyCurl method="POST" {...same} />)}
             <AlertDialog.Close className="button">Cancel</AlertDialog.Close>
             <Doing
               kind={danger ? 'danger' : 'primary'}
@@ -405,22 +405,38 @@ export function Toasts() {
   );
 }
 
-/** Copies the command that does or shows the same. */
-export function CopyCurl({ method = 'GET', path, body }: { method?: string; path: string; body?: unknown }) {
+interface Asked {
+  method?: string;
+  /** A function where it is another one each time, as with a time in it. */
+  path: string | (() => string);
+  body?: unknown;
+}
+
+const command = ({ method = 'GET', path, body }: Asked) => curl(method, typeof path === 'string' ? path : path(), body);
+
+/**
+ * Copies the command that does or shows the same, or the commands, where it takes several. Beside a button it says by
+ * what it copies, and is small.
+ */
+export function CopyCurl({ of, ...what }: { of?: string } & (Asked | { all: Asked[] })) {
   const toasts = Toast.useToastManager();
+  const text = () => ('all' in what ? what.all.map((r) => command({ method: 'POST', ...r })).join('\n') : command(what));
+  const label = of && `Copy ${of} as curl`;
   return (
     <button
       type="button"
       className="button ghost"
+      aria-label={label}
+      title={label}
       onClick={() =>
-        navigator.clipboard.writeText(curl(method, path, body)).then(
+        navigator.clipboard.writeText(text()).then(
           () => toasts.add({ title: 'Copied' }),
           () => toasts.add({ title: 'The browser does not let pages copy here', type: 'error' }),
         )
       }
     >
       <Copy aria-hidden="true" size={14} />
-      Copy as curl
+      {!of && 'Copy as curl'}
     </button>
   );
 }
