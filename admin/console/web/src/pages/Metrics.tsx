@@ -5,7 +5,7 @@ import type { Schemas } from '../api/client';
 import { bytes, count, span } from '../format';
 import { Card, CopyCurl, Empty, Loaded, Page, Table, When } from '../ui/kit';
 import { type Logged, What } from './Happened';
-import { csv, historyPath, type Line, linesOf, marks, measured, measurers, type Range, ranges, together } from './history';
+import { csv, historyPath, known, type Line, linesOf, marks, measured, measurers, type Range, ranges, together } from './history';
 import * as q from './queries';
 import { Silent } from './Silent';
 
@@ -209,7 +209,7 @@ function Shown({ figure, h, marks, most }: { figure: Figure; h: History; marks: 
                   </th>
                   {lines.map((l) => (
                     <td key={l.label} className="num">
-                      {shown(l.values[i], unit)}
+                      {known(l.values[i], unit)}
                     </td>
                   ))}
                 </tr>
@@ -221,14 +221,12 @@ function Shown({ figure, h, marks, most }: { figure: Figure; h: History; marks: 
   );
 }
 
-const shown = (v: number | null | undefined, unit: (v: number) => string) => (v === null || v === undefined ? 'not known' : unit(v));
-
 /** A line in words: what it is now, and what it was at most. */
 function inWords(l: Line, unit: (v: number) => string): string {
-  const known = l.values.filter((v) => v !== null);
-  if (known.length === 0) return 'not known';
-  return `${shown(
+  const values = l.values.filter((v) => v !== null);
+  if (values.length === 0) return 'not known';
+  return `${known(
     l.values.findLast((v) => v !== null),
     unit,
-  )}, at most ${unit(Math.max(...known))}`;
+  )}, at most ${unit(Math.max(...values))}`;
 }

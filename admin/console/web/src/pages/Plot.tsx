@@ -1,9 +1,10 @@
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { usePref } from '../prefs';
 import { useTheme } from '../theme';
-import type { Line } from './history';
+import { When } from '../ui/kit';
+import { known, type Line } from './history';
 
 /** The colours of lines, by the page's own; more lines than colours differ by their dashes. */
 const colours = ['--accent', '--busy', '--warn', '--bad', '--quiet'];
@@ -29,6 +30,8 @@ export default function Plot({
   const plot = useRef<uPlot>(undefined);
   const theme = useTheme();
   const clock = usePref('clock');
+  // The value that the cursor is at, in this figure or in another one.
+  const [pointed, setPointed] = useState<number | null>(null);
   const names = lines.map((l) => l.label).join('\n');
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: made again where lines or colours are others
@@ -51,7 +54,7 @@ export default function Plot({
         legend: { show: false },
         cursor: { sync: { key: 'metrics' }, y: false },
         scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
-        hooks: { drawAxes: [(u) => draw(u, at.current, css.getPropertyValue('--warn'))] },
+        hooks: { setCursor: [(u) => setPointed(u.cursor.idx ?? null)], drawAxes: [(u) => draw(u, at.current, css.getPropertyValue('--warn'))] },
         axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(unit) }],
         series: [
           {},
@@ -77,7 +80,23 @@ export default function Plot({
   }, [names, theme, clock]);
 
   useEffect(() => plot.current?.setData(data(from, step, lines)), [from, step, lines]);
-  return <div ref={box} className="plot" aria-hidden="true" />;
+  return (
+    <div aria-hidden="true">
+      <div ref={box} className="plot" />
+      <p className="readout quiet" style={{ minHeight: 20 * Math.ceil((lines.length + 1) / 4) }}>
+        {pointed !== null && pointed < (lines[0]?.values.length ?? 0) && (
+          <>
+            <When time={(from + pointed * step) * 1000} />
+            {lines.map((l, i) => (
+              <span key={l.label}>
+                <i className={`line-${i % colours.length}`} /> {l.label}: {known(l.values[pointed], unit)}
+              </span>
+            ))}
+          </>
+        )}
+      </p>
+    </div>
+  );
 }
 
 /** Upright lines where something happened. */

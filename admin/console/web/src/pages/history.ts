@@ -88,7 +88,7 @@ export function csv(from: number, step: number, lines: Line[]): string {
 }
 
 /** Kinds of events that explain why what is measured changed. */
-const marking = ['configuration', 'storage', 'function', 'bucket_stuck', 'primary_moved', 'drain'] as const;
+const marking = ['resource', 'configuration', 'storage', 'function', 'bucket_stuck', 'primary_moved', 'drain'] as const;
 
 /** The last events of these kinds, as this instance saw them. */
 export const marks = queryOptions({
@@ -100,6 +100,9 @@ export const marks = queryOptions({
   },
   refetchInterval: 10_000,
 });
+
+/** A value with its unit, or that it is not known. */
+export const known = (v: number | null | undefined, unit: (v: number) => string) => (v === null || v === undefined ? 'not known' : unit(v));
 
 /** The last value of a line that is known. */
 export const latest = (l: Line | undefined) => l?.values.findLast((v) => v !== null) ?? undefined;
