@@ -59,7 +59,7 @@ function Recorded({ name }: { name: string }) {
           </p>
         )
       }
-      none={<Empty title="No record of this bucket" />}
+      none={<Empty title="No record of this bucket">What is done to it is put on record, unless the configuration says audit off.</Empty>}
     >
       {(r) => (
         <tr key={r.seq}>

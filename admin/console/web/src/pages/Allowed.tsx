@@ -18,7 +18,7 @@ export function AllowedClusters({ of }: { of: Residency }) {
       <Loaded of={allowed}>
         {(list) =>
           list.length === 0 ? (
-            <Empty title="No cluster yet" />
+            <Empty title="No cluster yet">Policies choose among clusters: make one on the page Clusters.</Empty>
           ) : (
             <Table label="Allowed clusters" head={['Cluster', 'Zone', 'Allowed', 'Why', 'New copies']}>
               {list.map((c) => (

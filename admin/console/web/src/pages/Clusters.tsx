@@ -67,7 +67,7 @@ function ClusterTable({ s, flows, clusters }: { s: Summary; flows: Schemas['Flow
   return (
     <Card title="Clusters" flush>
       {s.clusters.length === 0 ? (
-        <Empty title="No cluster yet">Declare one in the Caddyfile, or POST it to /fado/clusters.</Empty>
+        <Empty title="No cluster yet">Declare one in the Caddyfile, or make one with New cluster.</Empty>
       ) : (
         <Table label="Clusters" head={['Cluster', 'Zones', 'Storage', 'Used', 'Functions', 'Invocations', 'Changes are noticed by']}>
           {s.clusters.map((c) => (
@@ -310,7 +310,7 @@ export function Cluster() {
               label="Functions"
               head={['Endpoint', 'State', 'In flight', ...flowing]}
               rows={endpoints}
-              none={<Empty title="No function endpoint here" />}
+              none={<Empty title="No function endpoint here">No invocation is sent here. Edit adds one, or function in the Caddyfile.</Empty>}
             >
               {(f) => <Endpoint key={f.url} of={f} cluster={name} flow={flowAt(flows.data, name, f.url)} />}
             </ListCard>

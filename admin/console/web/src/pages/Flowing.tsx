@@ -253,7 +253,7 @@ function Tables({ f }: { f: Flows }) {
     <div className="stack">
       <section className="card">
         {f.endpoints.length === 0 ? (
-          <Empty title="No function endpoint yet" />
+          <Empty title="No function endpoint yet">Clusters declare them with function; without one FaDO replicates and does not route.</Empty>
         ) : (
           <Table label="Flows" head={['Cluster', 'Endpoint', 'With their data', 'Reading elsewhere', 'Naming no data', 'Errors', 'p50', 'p99', 'In flight']}>
             {f.endpoints.map((e) => (
@@ -277,7 +277,7 @@ function Tables({ f }: { f: Flows }) {
       </section>
       <section className="card">
         {f.reads.length + f.copies.length === 0 ? (
-          <Empty title="Nothing goes from one cluster to another now" />
+          <Empty title="Nothing goes from one cluster to another now">Nothing was copied, and no function read elsewhere, within about a minute.</Empty>
         ) : (
           <Table label="Ways" head={['From', 'To', 'What', 'Rate']}>
             {linksOf(f).map((l) => (

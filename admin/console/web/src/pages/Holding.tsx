@@ -79,7 +79,7 @@ export function Holding({ cluster }: { cluster: string }) {
           const only = held.filter((h) => h.only > 0);
           const objects = only.reduce((n, h) => n + h.only, 0);
           const size = only.reduce((n, h) => n + h.onlyBytes, 0);
-          if (held.length === 0) return <Empty title="No bucket has data here" />;
+          if (held.length === 0) return <Empty title="No bucket has data here">Buckets come where their policies allow it and choose it.</Empty>;
           return (
             <>
               <p className="padded" role="note">

@@ -133,7 +133,7 @@ export function Replication() {
           }
           head={['Object', 'Cluster', 'Error', 'Attempts', 'Next', 'Since']}
           rows={(list) => list}
-          none={<Empty title="No failure" />}
+          none={<Empty title="No failure">What could not be copied is listed here, and tried again by itself.</Empty>}
         >
           {(f) => (
             <tr key={`${f.bucket} ${f.key} ${f.cluster}`}>

@@ -316,7 +316,7 @@ function Decision({ r, supposed: supposing }: { r: Route; supposed: boolean }) {
       </Card>
       <Card title="Candidates" flush>
         {r.candidates.length === 0 ? (
-          <Empty title="No cluster has a function endpoint" />
+          <Empty title="No cluster has a function endpoint">Edit a cluster to add one, or declare it with function in the Caddyfile.</Empty>
         ) : (
           <Table label="Candidates" head={['Cluster', 'Endpoint', 'May take it', 'Locality', 'Current there', 'Healthy', 'In flight', 'Why']}>
             {r.candidates.map((c) => (
