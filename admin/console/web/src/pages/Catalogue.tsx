@@ -21,6 +21,7 @@ const where = (p: PolicyItem) =>
 
 export function Policies() {
   const policies = useQuery(q.policies);
+  const used = useQuery(q.facets({})).data?.policies;
   return (
     <Page
       title="Policies"
@@ -53,7 +54,11 @@ export function Policies() {
                     <td>{p.on_miss ?? 'remote'}</td>
                     <td>
                       <Link to="/buckets" search={{ policy: p.name }}>
-                        Show<span className="sr-only"> the buckets of {p.name}</span>
+                        {used ? count(used.find((f) => f.value === p.name)?.buckets ?? 0) : 'Show'}
+                        <span className="sr-only">
+                          {' '}
+                          {used ? 'buckets' : 'the buckets'} of {p.name}
+                        </span>
                       </Link>
                     </td>
                   </tr>
@@ -87,7 +92,7 @@ export function Policy() {
       <Loaded of={policies}>
         {(list) => {
           const p = list.find((x) => x.name === name);
-          if (!p) return <Empty title={`There is no policy ${name}`} />;
+          if (!p) return <Empty title={`There is no policy ${name}`}>It may have been deleted, or have another name.</Empty>;
           return (
             <div className="split">
               <Card title="What it promises">
@@ -159,7 +164,7 @@ function Uses({ policy }: { policy: string }) {
               <Explained bucket={b.name} prefix={ruleOf(b, policy) ?? ''} />
             </>
           ) : (
-            <Empty title="No bucket uses it" />
+            <Empty title="No bucket uses it">Choose it in a bucket, or for a prefix of one.</Empty>
           )
         }
       </Loaded>
@@ -209,7 +214,7 @@ export function Zones() {
             <Empty title="No zone yet">Zones say where clusters are, so that policies can say where data may be.</Empty>
           ) : (
             <Card label="Zones" flush>
-              <Table label="Zones" head={['Zone', 'Clusters', 'Policies that name it', 'Change']}>
+              <Table label="Zones" head={['Zone', 'Clusters', 'Policies that name it', 'As text', 'Change']}>
                 {tree(list).map(({ zone, depth }) => (
                   <tr key={zone.name}>
                     <th scope="row">
@@ -239,6 +244,14 @@ export function Zones() {
                             {p.exclude_zones?.includes(zone.name) && ' (excluded)'}
                           </span>
                         ))}
+                    </td>
+                    <td>
+                      <details>
+                        <summary>
+                          Show<span className="sr-only"> {zone.name} as text</span>
+                        </summary>
+                        <AsText kind="zone" item={zone} />
+                      </details>
                     </td>
                     <td className="tools">
                       <EditButtons kind="zone" item={zone} listed />

@@ -1,0 +1,66 @@
+import { Toast } from '@base-ui/react/toast';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { render, screen, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import type { ReactNode } from 'react';
+import { beforeEach, expect, it, vi } from 'vitest';
+import { Policies, Zones } from './pages/Catalogue';
+import { Clusters } from './pages/Clusters';
+import { Replication } from './pages/Replication';
+import { SessionContext } from './ui/kit';
+
+vi.mock('@tanstack/react-router', async (real) => ({
+  ...(await real<object>()),
+  getRouteApi: () => ({ useParams: () => ({}), useSearch: () => ({}) }),
+  useNavigate: () => () => {},
+  Link: ({ children }: { children: ReactNode }) => <a href="/">{children}</a>,
+}));
+
+beforeEach(() => {
+  vi.stubGlobal('fetch', () => new Promise(() => {}));
+  return () => vi.unstubAllGlobals();
+});
+
+/** A page as viewers see it, with what is already read. */
+function shown(page: ReactNode, ...data: [unknown[], unknown][]) {
+  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, refetchInterval: false } } });
+  for (const [key, value] of data) client.setQueryData(key, value);
+  render(
+    <SessionContext value={{ user: 'x', role: 'viewer', how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'none', s3: '' }}>
+      <QueryClientProvider client={client}>
+        <Toast.Provider>{page}</Toast.Provider>
+      </QueryClientProvider>
+    </SessionContext>,
+  );
+}
+
+it('zones are shown as text to viewers, too', async () => {
+  shown(<Zones />, [
+    ['zones'],
+    [
+      { name: 'eu', origin: 'api' },
+      { name: 'eu-de', parent: 'eu', origin: 'api' },
+    ],
+  ]);
+  const row = within(screen.getByRole('row', { name: /eu-de in eu/ }));
+  await userEvent.click(row.getByText('Show'));
+  await userEvent.click(row.getByText('As Caddyfile'));
+  expect(row.getByText(/^zone eu-de/)).toHaveTextContent('zone eu-de');
+  await userEvent.click(row.getByText('As JSON'));
+  expect(row.getByText(/"parent": "eu"/)).toBeVisible();
+});
+
+it('policies tell how many buckets use each', () => {
+  const policies = [{ name: 'gold' }, { name: 'none' }];
+  shown(<Policies />, [['policies'], policies], [['facets', {}], { policies: [{ value: 'gold', buckets: 90_000 }] }]);
+  expect(screen.getByRole('link', { name: '90,000 buckets of gold' })).toBeVisible();
+  expect(screen.getByRole('link', { name: '0 buckets of none' })).toBeVisible();
+});
+
+it('lists that are empty say why, or what to do', async () => {
+  shown(<Clusters />, [['summary'], { clusters: [] }], [['clusters'], []]);
+  expect(screen.getByText('No cluster yet').parentElement).toHaveTextContent('make one with New cluster');
+  document.body.innerHTML = '';
+  shown(<Replication />, [['replication', 'failures'], []]);
+  expect(screen.getByText('No failure').parentElement).toHaveTextContent('tried again by itself');
+});
