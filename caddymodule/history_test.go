@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,41 @@ func TestHistoryIsMeasured(t *testing.T) {
 	mustLoad(t, s.config(t))
 	if running(t).History() != nil {
 		t.Error("something is kept")
+	}
+}
+
+// Where memory is short, what is of the whole instance is kept all the same, from the first values on and
+// after a history begins again; what is of clusters and endpoints makes room.
+func TestHistoryOfAllIsKept(t *testing.T) {
+	noLeaks(t)
+	s := newSite(t)
+	mustLoad(t, s.config(t))
+	m := &sampler{rt: running(t).runtime.Load()}
+	counters.Failed("c1", "timeout")
+	ofAll := func(r *history.Rings) []string {
+		return slices.DeleteFunc(r.Names(""), func(name string) bool { return rankOf(name) != history.OfAll })
+	}
+	now, sampled := time.Now(), 0
+	sample := func(rings *history.Rings) {
+		sampled++
+		m.sample(t.Context(), rings, now.Add(time.Duration(sampled)*10*time.Second))
+	}
+	ample := history.New(time.Minute, 10*time.Second, 1<<20)
+	sample(ample) // without rates: there is nothing before
+	sample(ample)
+	want := ofAll(ample)
+	if len(want) < 10 || len(want) == len(ample.Names("")) {
+		t.Fatalf("with memory for all there are %s, of all %s", ample.Names(""), want)
+	}
+	for name, before := range map[string]map[string]float64{"at the beginning": nil, "begun again": m.before} {
+		m.before = before
+		short := history.New(time.Minute, 10*time.Second, int64(len(want))*6*4)
+		for range 3 {
+			sample(short)
+		}
+		if got := short.Names(""); !slices.Equal(got, want) {
+			t.Errorf("%s: with memory for %d series there are %s, want %s", name, len(want), got, want)
+		}
 	}
 }
 

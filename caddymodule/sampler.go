@@ -61,9 +61,26 @@ func (s *sampler) run(ctx context.Context) {
 
 // sample puts the values of now.
 func (s *sampler) sample(ctx context.Context, rings *history.Rings, now time.Time) {
-	all := append(s.rates(now), s.backlog(ctx)...)
-	rings.Put(now, append(all, s.places()...))
+	all := append(append(s.rates(now), s.backlog(ctx)...), s.places()...)
+	for i := range all {
+		all[i].Rank = rankOf(all[i].Series)
+	}
+	rings.Put(now, all)
 	s.rt.flows.mark(now)
+}
+
+// rankOf says what a series is of: where memory is short, those of single endpoints and clusters make
+// room for those of all.
+func rankOf(series string) history.Rank {
+	switch kind, rest, of := strings.Cut(series, "."); {
+	case kind == "in_flight_at":
+		return history.OfEndpoint
+	case of && (kind == "in_flight" || kind == "used" || kind == "copied"),
+		kind == "decisions" && strings.Contains(rest, "."):
+		return history.OfCluster
+	default:
+		return history.OfAll
+	}
 }
 
 var localities = []routing.Locality{routing.LocalityNone, routing.LocalityLocal, routing.LocalityRemote}
@@ -93,10 +110,7 @@ func (s *sampler) rates(now time.Time) (all []history.Sample) {
 		for name, n := range counts {
 			all = append(all, history.Sample{Series: name, Value: max(0, n-s.before[name]) / seconds})
 		}
-		// Where memory is short, what is of one cluster goes first.
-		slices.SortFunc(all, func(a, b history.Sample) int {
-			return cmp.Or(cmp.Compare(strings.Count(a.Series, "."), strings.Count(b.Series, ".")), cmp.Compare(a.Series, b.Series))
-		})
+		slices.SortFunc(all, func(a, b history.Sample) int { return cmp.Compare(a.Series, b.Series) })
 	}
 	s.before, s.at = counts, now
 	return all
@@ -130,7 +144,7 @@ func (s *sampler) backlog(ctx context.Context) []history.Sample {
 func (s *sampler) places() []history.Sample {
 	snap := s.rt.control.Router().Snapshot()
 	inFlight, all := make(map[string]int64), []history.Sample{{Series: "in_flight", Peak: true}}
-	var each []history.Sample // last: where memory is short, they go first
+	var each []history.Sample
 	for _, ep := range snap.Endpoints() {
 		n := ep.Live.InFlight.Load()
 		inFlight[ep.Cluster] += n

@@ -5,7 +5,8 @@
 //
 // Invariants:
 //
-//   - Memory is bounded: a series that would go beyond the bound is not kept.
+//   - Memory is bounded: a series that would go beyond the bound is not kept. One of the whole
+//     instance takes the room of one of a single cluster or endpoint ([Rank]), whichever came first.
 //   - What is not known is a gap, never a value that was made up.
 //   - Nothing is kept anywhere else: history ends with the process.
 //

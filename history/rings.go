@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -14,7 +15,20 @@ type Sample struct {
 	// Peak: of several values the highest stands for all, as with percentiles, which have no
 	// mean. Otherwise their mean does.
 	Peak bool
+	// Rank says which series make room where memory is short.
+	Rank Rank
 }
+
+// Rank orders series: one of a lower rank takes the room of one of a higher rank.
+type Rank uint8
+
+// The ranks of series.
+const (
+	OfAll      Rank = iota // of the whole instance
+	OfCluster              // of one cluster
+	OfEndpoint             // of one function endpoint
+	ranks
+)
 
 // valueBytes is what a value takes in memory.
 const valueBytes = 4
@@ -27,7 +41,9 @@ type Rings struct {
 
 	mu     sync.Mutex
 	last   int64 // number of the newest slot; 0: none yet
+	swept  int64 // the newest slot at which series that have ended made room
 	series map[SeriesID]*ring
+	places [2 * ranks]int // how many series have which place
 }
 
 // SeriesID names a series of an instance, "" for this one.
@@ -36,7 +52,18 @@ type SeriesID struct{ Node, Name string }
 type ring struct {
 	values []float32
 	peak   bool
+	rank   Rank
 	last   int64 // the newest slot with a value
+}
+
+// placeOf returns where a series stands where memory is short: those of this instance come before
+// those of others of the same rank.
+func placeOf(id SeriesID, rank Rank) int {
+	place := 2 * int(min(rank, ranks-1))
+	if id.Node != "" {
+		place++
+	}
+	return place
 }
 
 // New returns empty rings, which keep a value at every step for so long, in so many bytes of
@@ -50,7 +77,8 @@ func New(keep, step time.Duration, memory int64) *Rings {
 func (r *Rings) Step() time.Duration { return r.step }
 
 // Put adds the values of a time; what is not among them has a gap there. Where memory is
-// short, the first ones are kept. A time before the newest is ignored.
+// short, those of the lowest ranks are kept, of one rank the first ones. A time before the newest is
+// ignored.
 func (r *Rings) Put(at time.Time, samples []Sample) {
 	slot := at.UnixNano() / int64(r.step)
 	r.mu.Lock()
@@ -60,18 +88,18 @@ func (r *Rings) Put(at time.Time, samples []Sample) {
 	}
 	r.open(slot)
 	for _, s := range samples {
-		if g := r.ring(SeriesID{Name: s.Series}, s.Peak); g != nil {
+		if g := r.ring(SeriesID{Name: s.Series}, s.Peak, s.Rank); g != nil {
 			g.values[slot%r.slots], g.last = float32(s.Value), slot
 		}
 	}
 }
 
 // ring returns that of a series; nil if there is no room for it.
-func (r *Rings) ring(id SeriesID, peak bool) *ring {
+func (r *Rings) ring(id SeriesID, peak bool, rank Rank) *ring {
 	if g := r.series[id]; g != nil {
 		return g
 	}
-	return r.add(id, peak)
+	return r.add(id, peak, rank)
 }
 
 // open makes room for a slot: gaps, up to it and there.
@@ -87,21 +115,61 @@ func (r *Rings) open(slot int64) {
 
 var gap = float32(math.NaN())
 
-// add begins a series; nil if there is no room for it. Series without a value left make room.
-func (r *Rings) add(id SeriesID, peak bool) *ring {
+// add begins a series; nil if there is no room for it.
+func (r *Rings) add(id SeriesID, peak bool, rank Rank) *ring {
 	if len(r.series) >= r.most {
-		for old, g := range r.series {
-			if g.last <= r.last-r.slots {
-				delete(r.series, old)
-			}
-		}
+		r.sweep()
 	}
-	if len(r.series) >= r.most {
+	place := placeOf(id, rank)
+	if len(r.series) >= r.most && !r.displace(place) {
 		return nil
 	}
-	g := &ring{values: slices.Repeat([]float32{gap}, int(r.slots)), peak: peak}
+	g := &ring{values: slices.Repeat([]float32{gap}, int(r.slots)), peak: peak, rank: rank}
 	r.series[id] = g
+	r.places[place]++
 	return g
+}
+
+// sweep drops the series without a value left, once at each slot.
+func (r *Rings) sweep() {
+	if r.swept == r.last {
+		return
+	}
+	r.swept = r.last
+	for id, g := range r.series {
+		if g.last <= r.last-r.slots {
+			r.drop(id, g)
+		}
+	}
+}
+
+// displace drops a series that stands behind a place, the last of those furthest behind; false if
+// there is none.
+func (r *Rings) displace(place int) bool {
+	worst := len(r.places) - 1
+	for worst > place && r.places[worst] == 0 {
+		worst--
+	}
+	if worst <= place {
+		return false
+	}
+	var last SeriesID
+	for id, g := range r.series {
+		if placeOf(id, g.rank) == worst && (last.Name == "" || compareIDs(id, last) > 0) {
+			last = id
+		}
+	}
+	r.drop(last, r.series[last])
+	return true
+}
+
+func (r *Rings) drop(id SeriesID, g *ring) {
+	delete(r.series, id)
+	r.places[placeOf(id, g.rank)]--
+}
+
+func compareIDs(a, b SeriesID) int {
+	return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Name, b.Name))
 }
 
 // Names lists the series of an instance, "" for this one, sorted.

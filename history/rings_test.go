@@ -86,6 +86,42 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// Where memory is short, a series of the whole instance takes the room of one of a cluster or an endpoint,
+// whichever came first, and those of this instance that of others'. None takes the room of its like.
+func TestRanks(t *testing.T) {
+	t.Parallel()
+	ranked := func(rank history.Rank, names ...string) (all []history.Sample) {
+		for _, name := range names {
+			all = append(all, history.Sample{Series: name, Value: 1, Rank: rank})
+		}
+		return all
+	}
+	told := func(rank history.Rank, names ...string) (s history.Sheet) {
+		for _, name := range names {
+			s.Series = append(s.Series, history.SheetSeries{Name: name, Rank: rank, Values: []history.Value{1}})
+		}
+		return s
+	}
+	r := history.New(40*time.Second, 10*time.Second, 4*4*4)
+	for i, step := range []struct {
+		put       []history.Sample
+		hear      history.Sheet
+		want, two string
+	}{
+		{put: append(ranked(history.OfEndpoint, "e1"), ranked(history.OfCluster, "c1", "c2", "c3", "c4")...), want: "[c1 c2 c3 c4]", two: "[]"},
+		{put: ranked(history.OfEndpoint, "e1"), hear: told(history.OfCluster, "c1"), want: "[c1 c2 c3 c4]", two: "[]"},
+		{put: ranked(history.OfAll, "a1"), hear: told(history.OfAll, "a1", "a2"), want: "[a1 c1]", two: "[a1 a2]"},
+		{put: ranked(history.OfAll, "a1", "a2", "a3"), hear: told(history.OfAll, "a2"), want: "[a1 a2 a3]", two: "[a1]"},
+		{put: ranked(history.OfAll, "a4", "a5"), hear: told(history.OfAll, "a1"), want: "[a1 a2 a3 a4]", two: "[]"},
+	} {
+		r.Put(at(0), step.put)
+		r.Hear("two", step.hear, at(0))
+		if got, two := fmt.Sprint(r.Names("")), fmt.Sprint(r.Names("two")); got != step.want || two != step.two {
+			t.Errorf("step %d: %s and of the other instance %s, want %s and %s", i+1, got, two, step.want, step.two)
+		}
+	}
+}
+
 // Whatever is put, reading says what a plain list would.
 func TestRingsAreLists(t *testing.T) {
 	t.Parallel()

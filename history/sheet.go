@@ -21,6 +21,7 @@ type Sheet struct {
 type SheetSeries struct {
 	Name   string  `json:"name"`
 	Peak   bool    `json:"peak,omitempty"`
+	Rank   Rank    `json:"rank,omitempty"`
 	Values []Value `json:"values"`
 }
 
@@ -55,26 +56,38 @@ const (
 	clockSteps = 3
 )
 
-// Tell returns the last values of this instance's series that which selects, the first by name
-// where there are very many.
+// Tell returns the last values of this instance's series that which selects; where there are very
+// many, those of the lowest ranks, of one rank the first by name.
 func (r *Rings) Tell(which func(series string) bool) Sheet {
 	names := slices.DeleteFunc(r.Names(""), func(name string) bool { return !which(name) })
-	names = names[:min(len(names), maxTold)]
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	names = r.foremost(names, maxTold)
 	s := Sheet{Last: r.timeOf(r.last), Step: r.step, Series: make([]SheetSeries, 0, len(names))}
 	for _, name := range names {
 		g := r.series[SeriesID{Name: name}]
 		if g == nil {
 			continue // it made room meanwhile
 		}
-		told := SheetSeries{Name: name, Peak: g.peak}
+		told := SheetSeries{Name: name, Peak: g.peak, Rank: g.rank}
 		for at := r.last - toldValues + 1; at <= r.last; at++ {
 			told.Values = append(told.Values, Value(r.sum(g, at, at)))
 		}
 		s.Series = append(s.Series, told)
 	}
 	return s
+}
+
+// foremost returns so many of this instance's series, those of the lowest ranks first.
+func (r *Rings) foremost(names []string, most int) []string {
+	rank := func(name string) Rank {
+		if g := r.series[SeriesID{Name: name}]; g != nil {
+			return g.rank
+		}
+		return ranks // it made room meanwhile
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	return names[:min(len(names), most)]
 }
 
 // Hear takes in what another instance told. Where its clock is another one, the newest values count
@@ -86,7 +99,7 @@ func (r *Rings) Hear(node string, s Sheet, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, told := range s.Series[:min(len(s.Series), maxTold)] {
-		g := r.ring(SeriesID{node, told.Name}, told.Peak)
+		g := r.ring(SeriesID{node, told.Name}, told.Peak, told.Rank)
 		if g == nil {
 			continue
 		}

@@ -94,6 +94,21 @@ func TestHearOddly(t *testing.T) {
 	}
 }
 
+// What is of the whole instance is told before what is of clusters, however many there are.
+func TestTellOfAllFirst(t *testing.T) {
+	t.Parallel()
+	r := history.New(time.Minute, time.Second, 1<<20)
+	var all []history.Sample
+	for i := range 100 {
+		all = append(all, history.Sample{Series: fmt.Sprintf("in_flight.c%d", i), Rank: history.OfCluster})
+	}
+	r.Put(at(0), append(all, history.Sample{Series: "lag"}, history.Sample{Series: "rejections"}))
+	s := told(t, r)
+	if len(s.Series) != 64 || s.Series[0].Name != "lag" || s.Series[1].Name != "rejections" || s.Series[2].Rank != history.OfCluster {
+		t.Errorf("%d series are told: %v", len(s.Series), s.Series)
+	}
+}
+
 // What other instances tell has no more room than memory has, and the instances that are heard are
 // listed by name, each with the time of its newest value.
 func TestHeardInstances(t *testing.T) {
