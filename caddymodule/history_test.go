@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -56,10 +57,14 @@ func TestHistoryIsMeasured(t *testing.T) {
 			t.Errorf("%s is %v, want %v", series, got, want)
 		}
 	}
-	for _, series := range []string{"used.c1", "in_flight.c1", "lag.p99", "throughput.bytes", "backlog.oldest"} {
+	for _, series := range []string{"used.c1", "in_flight.c1", "throughput.bytes", "backlog.oldest"} {
 		if math.IsNaN(last(series)) {
 			t.Errorf("nothing is known of %s; there are %s", series, strings.Join(rings.Names(""), ", "))
 		}
+	}
+
+	if !slices.Contains(rings.Names(""), "lag.p99") {
+		t.Errorf("lags are not kept; there are %s", rings.Names(""))
 	}
 
 	kept := app.History()
@@ -76,6 +81,22 @@ func TestHistoryIsMeasured(t *testing.T) {
 	mustLoad(t, s.config(t))
 	if running(t).History() != nil {
 		t.Error("something is kept")
+	}
+}
+
+// Lags are those since the last values: where nothing was copied there is a gap, not the lag of a time ago.
+func TestLagOfAnInterval(t *testing.T) {
+	t.Parallel()
+	c, rings, now := newCounters(), history.New(time.Minute, time.Second, 1<<20), time.Unix(1_800_000_000, 0)
+	for i, d := range []time.Duration{0, 20 * time.Millisecond, 40 * time.Millisecond, 0} {
+		if d > 0 {
+			c.Lag(d)
+		}
+		rings.Put(now.Add(time.Duration(i)*time.Second), lagOf(&c.lags))
+	}
+	got := rings.Read([]history.SeriesID{{Name: "lag.p50"}, {Name: "lag.p99"}}, now, now.Add(time.Minute), 0).Values
+	if fmt.Sprint(got) != "[[NaN 20 40 NaN] [NaN 20 40 NaN]]" {
+		t.Errorf("lags are %v", got)
 	}
 }
 

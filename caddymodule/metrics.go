@@ -38,6 +38,8 @@ type processCounters struct {
 	pulls      *prometheus.CounterVec
 	moves      *prometheus.CounterVec
 	lag        prometheus.Histogram
+	// lags are those since the history's last values, in milliseconds.
+	lags history.Spread
 	// copies are those that went from one cluster to another.
 	copies history.Links
 
@@ -86,7 +88,10 @@ func (c *processCounters) Mismatched(cluster string) { c.mismatches.WithLabelVal
 func (c *processCounters) Pulled(result string) { c.pulls.WithLabelValues(result).Inc() }
 
 // Lag implements replication.Metrics.
-func (c *processCounters) Lag(d time.Duration) { c.lag.Observe(d.Seconds()) }
+func (c *processCounters) Lag(d time.Duration) {
+	c.lag.Observe(d.Seconds())
+	c.lags.Add(float64(d) / float64(time.Millisecond))
+}
 
 // collectors returns everything that an app's configuration shows on /metrics.
 func collectors(app *App) []prometheus.Collector {

@@ -26,6 +26,7 @@ func (rt *runtime) remember(s historySettings) {
 		rt.history.Store(nil)
 		return
 	}
+	counters.lags.Take() // of a time that nothing was kept of
 	rt.history.Store(history.New(s.keep, s.interval, s.memory))
 	select {
 	case rt.remembered <- struct{}{}:
@@ -116,17 +117,20 @@ func (s *sampler) rates(now time.Time) (all []history.Sample) {
 	return all
 }
 
+// lagOf is how long copies took since the last time; a gap where there were none.
+func lagOf(lags *history.Spread) []history.Sample {
+	of := lags.Take(0.50, 0.99)
+	return []history.Sample{{Series: "lag.p50", Value: of[0], Peak: true}, {Series: "lag.p99", Value: of[1], Peak: true}}
+}
+
 // backlog is what replication is doing. What the store can't tell now is a gap.
 func (s *sampler) backlog(ctx context.Context) []history.Sample {
 	ctx, cancel := context.WithTimeout(ctx, backlogTimeout)
 	defer cancel()
 	st, err := s.rt.engine.Reports().Status(ctx, false)
-	all := []history.Sample{
-		{Series: "lag.p50", Value: st.LagMS.P50, Peak: true},
-		{Series: "lag.p99", Value: st.LagMS.P99, Peak: true},
-		{Series: "throughput.objects", Value: st.Rate.Objects},
-		{Series: "throughput.bytes", Value: st.Rate.Bytes},
-	}
+	all := append(lagOf(&counters.lags),
+		history.Sample{Series: "throughput.objects", Value: st.Rate.Objects},
+		history.Sample{Series: "throughput.bytes", Value: st.Rate.Bytes})
 	if err != nil {
 		return all
 	}

@@ -186,13 +186,13 @@ describe('what was measured', () => {
   it('is drawn by the names of series', () => {
     expect(linesOf({ series: { 'used.': '', 'decisions.local': 'local' } }, h).map((l) => l.label)).toEqual(['c1', 'local']);
   });
-  it('of all instances is a sum, or the highest, and not known where one is missing', () => {
+  it('of all instances is a sum, not known where one is missing, or the highest that is known', () => {
     const one = (node: string, name: string, ...values: (number | null)[]) => ({ node, name, values });
     const series = [
       one('a', 'errors', 1, 1, 1, 1, 1),
       one('b', 'errors', null, 2, null, 4, null),
       one('gone', 'errors', 8, null, 8, null, null),
-      one('a', 'lag.p99', 1, 5, 1, 1, null),
+      one('a', 'lag.p99', 1, 5, null, 1, null),
       one('b', 'lag.p99', 3, 2, 7, 1, null),
       one('a', 'used.c1', 9, null, 9, 9, 9),
     ];

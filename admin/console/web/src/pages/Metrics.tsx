@@ -221,12 +221,13 @@ function Shown({ figure, h, marks, most }: { figure: Figure; h: History; marks: 
   );
 }
 
+/** How many of the last values tell what is now: the very last one may not be known yet. */
+const lately = 3;
+
 /** A line in words: what it is now, and what it was at most. */
 function inWords(l: Line, unit: (v: number) => string): string {
   const values = l.values.filter((v) => v !== null);
   if (values.length === 0) return 'not known';
-  return `${known(
-    l.values.findLast((v) => v !== null),
-    unit,
-  )}, at most ${unit(Math.max(...values))}`;
+  const late = l.values.slice(-lately).findLast((v) => v !== null);
+  return `${late === undefined ? 'nothing lately' : unit(late)}, at most ${unit(Math.max(...values))}`;
 }

@@ -65,7 +65,7 @@ export function together(h: History, nodes: Told[]): History {
   return { ...h, series };
 }
 
-/** Where an instance that goes on has told nothing, the sum is not known; before it began and after it ended it adds nothing. */
+/** Where an instance that goes on has told nothing, a sum is not known; before it began and after it ended it adds nothing. */
 function sum(parts: History['series'], silent: Set<string>, highest: boolean): (number | null)[] {
   const spans = parts.map((p) => {
     const known = p.values.flatMap((v, i) => (v === null ? [] : [i]));
@@ -74,7 +74,8 @@ function sum(parts: History['series'], silent: Set<string>, highest: boolean): (
   return parts[0].values.map((_, i) => {
     const there = spans.filter((s) => s.first <= i && i <= s.last).map((s) => s.values[i] ?? null);
     const known = there.filter((v) => v !== null);
-    if (known.length === 0 || known.length < there.length) return null;
+    // An instance that copied nothing has no lag.
+    if (known.length === 0 || (known.length < there.length && !highest)) return null;
     return highest ? Math.max(...known) : known.reduce((a, b) => a + b, 0);
   });
 }
