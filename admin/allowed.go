@@ -29,7 +29,7 @@ func checkPolicy(c *call) error {
 // checkPolicyOperation is that which checks a policy.
 func checkPolicyOperation() operation {
 	return operation{
-		name: "check-policy", method: http.MethodPost, pattern: "/fado/policies/check", role: roleViewer, handle: checkPolicy,
+		name: "check-policy", method: http.MethodPost, pattern: "/fado/policies/check", role: roleViewer, handle: checkPolicy, effect: effectReads,
 		summary: "Which clusters a policy that may not be declared yet allows, and for each why or why not. Nothing is written.",
 		request: catalog.NewResource(catalog.KindPolicy), requestTypes: []string{mediaJSON},
 		replies: []reply{{status: 200, doc: "Every cluster.", body: residency.PolicyCheckView{}}}, errors: []int{400, 413, 503},

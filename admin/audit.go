@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,12 +24,15 @@ func As(r *http.Request, who audit.Caller) *http.Request {
 }
 
 // adminActor names who sent a request to the admin endpoint.
-func adminActor(r *http.Request) string {
+func adminActor(r *http.Request) string { return strings.TrimSpace("admin " + adminAddress(r)) }
+
+// adminAddress is where a request to the admin endpoint came from, "" for a Unix socket.
+func adminAddress(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil || host == "" {
-		return "admin" // a Unix socket
+	if err != nil {
+		return ""
 	}
-	return "admin " + host
+	return host
 }
 
 // auditFilter reads the query of the audit's endpoints.
@@ -125,7 +129,7 @@ const mediaNDJSON = "application/x-ndjson"
 
 // auditOperations are those on the audit.
 func auditOperations() operations {
-	kinds := []string{string(audit.Change), string(audit.Allowed), string(audit.Copy), string(audit.Pull), string(audit.Invocations), string(audit.Refused), string(audit.Session), string(audit.Checkpoint)}
+	kinds := []string{string(audit.Change), string(audit.Allowed), string(audit.Copy), string(audit.Pull), string(audit.Invocations), string(audit.Refused), string(audit.Session), string(audit.Action), string(audit.Checkpoint)}
 	return operations{
 		{
 			name: "audit", method: http.MethodGet, pattern: "/fado/audit", role: roleAdmin, handle: listAudit,
@@ -136,7 +140,7 @@ func auditOperations() operations {
 				{name: "kind", enum: kinds, doc: "Only records of this kind."},
 				{name: "role", enum: []string{string(roleViewer), string(roleOperator), string(roleAdmin)}, doc: "Only records of what people in this role did at the console."},
 				{name: "how", enum: []string{"password", "token", "link", "identity", "endpoint"}, doc: "Only records of people who came this way: with a password, a token, a link, or the identity that the site's own authentication found at the console, or through Caddy's admin endpoint."},
-				{name: "result", enum: []string{ledger.Done, ledger.Refused}, doc: "Only records of what was done, or of what was refused: by a policy, or at sign-in."},
+				{name: "result", enum: []string{ledger.Done, ledger.Refused, ledger.Failed}, doc: "Only records of what was done or begun, of what was refused, by a policy or at sign-in, or of actions that failed."},
 				limitParam,
 				{name: "after", doc: "Only records behind the one of this number."},
 				{name: "before", doc: "Only records before the one of this number."},

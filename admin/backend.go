@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/acts"
 	"github.com/fado-project/fado/admin/internal/documents"
 	"github.com/fado-project/fado/admin/internal/fleet"
 	"github.com/fado-project/fado/catalog"
@@ -39,6 +40,7 @@ type catalogue interface {
 	documents.Usage
 	bucketStatus
 	instance
+	acts.Recorder
 }
 
 // resources is what the API uses of *control.Resources.
@@ -77,7 +79,8 @@ func catalogueOf(ctl *control.Control) catalogue {
 		*control.Usage
 		bucketStatus
 		instance
-	}{ctl.Resources, ctl.Usage, ctl.Status, ctl}
+		acts.Recorder
+	}{ctl.Resources, ctl.Usage, ctl.Status, ctl, ctl.Audits}
 }
 
 // engine is what the API uses of a *replication.Engine: see engineOf.

@@ -128,7 +128,7 @@ func viewStorageCheck(s replication.StorageCheck) *storageCheckView {
 // checkClusterOperation is that which checks a cluster.
 func checkClusterOperation() operation {
 	return operation{
-		name: "check-cluster", method: http.MethodPost, pattern: "/fado/clusters/check", role: roleAdmin, handle: checkCluster,
+		name: "check-cluster", method: http.MethodPost, pattern: "/fado/clusters/check", role: roleAdmin, handle: checkCluster, effect: effectReads,
 		summary: "Whether a cluster that may not be declared yet can be reached with its credentials, what its storage offers, and whether its functions are well. Nothing is written; it takes 10 seconds at most.",
 		request: catalog.NewResource(catalog.KindCluster), requestTypes: []string{mediaJSON},
 		replies: []reply{{status: 200, doc: "What was found.", body: clusterCheckView{}}}, errors: []int{400, 413, 503},

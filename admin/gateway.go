@@ -1,12 +1,10 @@
 package admin
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -116,11 +114,10 @@ func allow(q *request.Request, op *operation, as role) error {
 	}
 	least := op.role
 	if op.needs != nil {
-		body, err := q.Body()
+		body, err := q.Peek()
 		if err != nil {
 			return err
 		}
-		q.R.Body = io.NopCloser(bytes.NewReader(body))
 		least = op.needs(body)
 	}
 	if !as.may(least) {

@@ -50,6 +50,7 @@ func TestRolesAreKept(t *testing.T) {
 		{RoleAdmin, "POST", "/fado/zones", `{"name":"z9"}`},
 		{RoleAdmin, "DELETE", "/fado/buckets/b9?purge=all", ""},
 		{RoleAdmin, "POST", "/fado/keys", `{}`},
+		{RoleAdmin, "POST", "/fado/buckets/photos/trust?cluster=c1", ""},
 	} {
 		for _, as := range []Role{RoleViewer, RoleOperator, RoleAdmin, "", "root"} {
 			if as == "" {

@@ -4,9 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -62,18 +59,13 @@ func makeLink(c *call) error {
 }
 
 func (c *call) signInLinkInput() (in signInLinkInput, err error) {
-	body, err := c.Body()
+	body, err := c.Peek()
 	if err != nil {
 		return in, err
 	}
 	if len(strings.TrimSpace(string(body))) > 0 {
-		dec := json.NewDecoder(strings.NewReader(string(body)))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&in); err != nil {
-			return in, request.Bad(`the body: %v: expected {"role": "viewer", "operator" or "admin", "url": "…"}`, err)
-		}
-		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-			return in, request.Bad("the body: expected one JSON object and nothing after it")
+		if err := request.Decode(body, &in, `{"role": "viewer", "operator" or "admin", "url": "…"}`); err != nil {
+			return in, err
 		}
 	}
 	if in.Role == "" {

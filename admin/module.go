@@ -101,7 +101,7 @@ func (a *API) Routes() []caddy.AdminRoute {
 // serve answers one request of the admin endpoint, with an error in the body that every error of
 // the API has: Caddy's own names no request.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
-	by := audit.Caller{Who: adminActor(r), How: "endpoint", Request: Identify(w)}
+	by := audit.Caller{Who: adminActor(r), How: "endpoint", Address: adminAddress(r), Request: Identify(w)}
 	if err := a.serveAs(w, As(r, by), adminEndpoint); err != nil {
 		a.fail(w, r, err)
 	}
@@ -129,7 +129,7 @@ func (a *API) serveAs(w http.ResponseWriter, r *http.Request, as role) error {
 			return a.apiError(r, err)
 		}
 	}
-	if err := op.handle(c); err != nil {
+	if err := op.perform(c); err != nil {
 		return a.apiError(r, err)
 	}
 	return nil

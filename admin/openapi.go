@@ -11,6 +11,7 @@ import (
 
 	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/admin/internal/schema"
+	"github.com/fado-project/fado/audit"
 	"github.com/fado-project/fado/catalog"
 )
 
@@ -60,6 +61,11 @@ func describe(ops operations) object {
 func describeOperation(s *schema.Schemas, op operation) object {
 	o := object{
 		"operationId": op.name, "summary": op.summary, "x-fado-role": op.role, "responses": describeReplies(s, op),
+	}
+	if op.acts != nil {
+		o["x-fado-audit"] = audit.Action
+	} else if op.effect == effectChanges {
+		o["x-fado-audit"] = audit.Change
 	}
 	var params []object
 	for _, p := range op.params {

@@ -1,5 +1,7 @@
 package admin
 
+import "github.com/fado-project/fado/admin/internal/acts"
+
 // role is the least that a user of the console must be to call an operation; each role
 // may do what those before it may. Caddy's admin endpoint itself knows no roles.
 type role string
@@ -22,6 +24,10 @@ type operation struct {
 	// local operations are for Caddy's admin endpoint only.
 	local  bool
 	handle func(*call) error
+	// acts tells what a request has done that the audit records besides changes of the catalogue: nil, or
+	// nil from it, for nothing. What requests other than GET do otherwise is the effect.
+	acts   func(*call) (*acts.Act, error)
+	effect effect
 	// standalone operations need no running app.
 	standalone bool
 	params     []parameter // of the query

@@ -93,7 +93,7 @@ func rebalanceOperations() operations {
 			replies: []reply{{status: 200, doc: "What is left to move.", body: rebalanceView{}}}, errors: []int{400, 503},
 		},
 		{
-			name: "rebalance", method: http.MethodPost, pattern: path, role: roleOperator, handle: rebalance,
+			name: "rebalance", method: http.MethodPost, pattern: path, role: roleOperator, handle: rebalance, acts: actsOnRebalance,
 			params:  []parameter{{name: "dry_run", enum: []string{"true", "false"}, doc: "Whether to move nothing and only tell what would move. Default: false."}},
 			summary: "Move what is placed to where placement would put it today, a few buckets at a time.",
 			replies: []reply{
@@ -103,7 +103,7 @@ func rebalanceOperations() operations {
 			errors: []int{400, 503},
 		},
 		{
-			name: "stop-rebalance", method: http.MethodDelete, pattern: path, role: roleOperator, handle: stopRebalance,
+			name: "stop-rebalance", method: http.MethodDelete, pattern: path, role: roleOperator, handle: stopRebalance, acts: acting(false),
 			summary: "Stop a rebalance: copies that are not complete yet are given up, what has moved stays.",
 			replies: []reply{{status: 200, doc: "What is left that would move.", body: rebalanceView{}}}, errors: []int{400, 503},
 		},

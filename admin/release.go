@@ -1,10 +1,7 @@
 package admin
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 
 	"github.com/fado-project/fado/admin/internal/request"
@@ -28,7 +25,7 @@ type releaseView struct {
 
 func releaseOperation(base string) operation {
 	return operation{
-		name: "release-history", method: http.MethodPost, pattern: base + "/release", role: roleAdmin, handle: releaseHistory,
+		name: "release-history", method: http.MethodPost, pattern: base + "/release", role: roleAdmin, handle: releaseHistory, acts: actsOnRelease,
 		summary: "Remove for good the older versions that a copy hides which is being removed: they may be in no copy that remains.",
 		request: releaseInput{}, requestTypes: []string{mediaJSON},
 		replies: []reply{{status: 200, doc: "They are gone, and the copy goes.", body: releaseView{}}}, errors: []int{400, 404, 409, 413, 503},
@@ -38,24 +35,9 @@ func releaseOperation(base string) operation {
 // releaseHistory removes what keeps a copy from leaving.
 func releaseHistory(c *call) error {
 	name := c.Name()
-	body, err := c.Body()
+	in, err := c.releaseInput()
 	if err != nil {
 		return err
-	}
-	var in releaseInput
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return request.Bad(`the body: %v: expected {"purge": "history", "cluster": "…"}`, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return request.Bad("the body: expected one JSON object and nothing after it")
-	}
-	if in.Purge != "history" {
-		return request.Bad(`purge: %q: expected "history"`, in.Purge)
-	}
-	if in.Cluster == "" {
-		return request.Bad("cluster: expected the name of the cluster that the copy leaves")
 	}
 	n, err := c.engine.decisions.ReleaseHistory(c.R.Context(), name, in.Cluster)
 	if errors.Is(err, replication.ErrNoneLeaves) {
@@ -65,4 +47,19 @@ func releaseHistory(c *call) error {
 		return storageTrouble(name, err)
 	}
 	return c.Reply(http.StatusOK, releaseView{Bucket: name, Cluster: in.Cluster, Objects: n})
+}
+
+func (c *call) releaseInput() (in releaseInput, err error) {
+	body, err := c.Peek()
+	if err == nil {
+		err = request.Decode(body, &in, `{"purge": "history", "cluster": "…"}`)
+	}
+	switch {
+	case err != nil:
+	case in.Purge != "history":
+		err = request.Bad(`purge: %q: expected "history"`, in.Purge)
+	case in.Cluster == "":
+		err = request.Bad("cluster: expected the name of the cluster that the copy leaves")
+	}
+	return in, err
 }

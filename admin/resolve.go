@@ -1,11 +1,8 @@
 package admin
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/fado-project/fado/admin/internal/request"
@@ -50,18 +47,13 @@ func resolveConflicts(c *call) error {
 
 // verdict reads the decision from the body.
 func (c *call) verdict() (replication.Verdict, error) {
-	body, err := c.Body()
+	body, err := c.Peek()
 	if err != nil {
 		return replication.Verdict{}, err
 	}
 	var in resolveInput
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return replication.Verdict{}, request.Bad(`the body: %v: expected {"key": "…", "winner": "<cluster>" or "newest", "discard": true or false}`, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return replication.Verdict{}, request.Bad("the body: expected one JSON object and nothing after it")
+	if err := request.Decode(body, &in, `{"key": "…", "winner": "<cluster>" or "newest", "discard": true or false}`); err != nil {
+		return replication.Verdict{}, err
 	}
 	if in.Winner == "" {
 		return replication.Verdict{}, request.Bad(`winner: expected a cluster or "newest"`)

@@ -67,7 +67,7 @@ func (k collection) operations(view any) operations {
 			errors:  []int{400, 503},
 		},
 		{
-			name: "create-" + kind, method: http.MethodPost, pattern: k.path, role: roleAdmin, handle: k.create,
+			name: "create-" + kind, method: http.MethodPost, pattern: k.path, role: roleAdmin, handle: k.create, effect: effectChanges,
 			summary: "Create an item.", request: input, requestTypes: []string{mediaJSON},
 			replies: []reply{{status: 201, doc: "Created, durable, and routed by.", body: view, headers: []string{"ETag", "Location"}}},
 			errors:  []int{400, 409, 413, 503},
@@ -83,7 +83,7 @@ func (k collection) operations(view any) operations {
 			errors: []int{400, 404, 412, 503},
 		},
 		{
-			name: "put-" + kind, method: http.MethodPut, pattern: item, role: roleAdmin, handle: k.put,
+			name: "put-" + kind, method: http.MethodPut, pattern: item, role: roleAdmin, handle: k.put, effect: effectChanges,
 			summary: "Create or replace an item.", request: input, requestTypes: []string{mediaJSON}, conditional: true,
 			replies: []reply{
 				{status: 200, doc: "Replaced, durable, and routed by.", body: view, headers: tagged},
@@ -92,7 +92,7 @@ func (k collection) operations(view any) operations {
 			errors: []int{400, 409, 412, 413, 503},
 		},
 		{
-			name: "patch-" + kind, method: http.MethodPatch, pattern: item, role: roleAdmin, needs: needsOfPatch(k.kind), handle: k.patch,
+			name: "patch-" + kind, method: http.MethodPatch, pattern: item, role: roleAdmin, needs: needsOfPatch(k.kind), handle: k.patch, effect: effectChanges,
 			summary: "Change an item by a JSON merge patch (RFC 7396); null takes a field back to its default.",
 			request: mergePatch{}, requestTypes: []string{"application/merge-patch+json", mediaJSON}, conditional: true,
 			replies: []reply{{status: 200, doc: "Changed, durable, and routed by.", body: view, headers: tagged}},
@@ -129,7 +129,7 @@ func consoleOperations() operations {
 			replies: []reply{{status: 200, doc: "The summary, a few seconds old at most.", body: summaryView{}}}, errors: []int{400, 503},
 		},
 		{
-			name: "make-link", method: http.MethodPost, pattern: "/fado/console/links", role: roleAdmin, local: true, handle: makeLink,
+			name: "make-link", method: http.MethodPost, pattern: "/fado/console/links", role: roleAdmin, local: true, handle: makeLink, acts: actsOnLink,
 			summary: "Make a link that signs one browser in at the console, once, within five minutes. Only on Caddy's admin endpoint.",
 			request: signInLinkInput{}, requestTypes: []string{mediaJSON},
 			replies: []reply{{status: 201, doc: "The link.", body: signInLinkView{}}}, errors: []int{400, 413, 503},
@@ -140,13 +140,13 @@ func consoleOperations() operations {
 // removal is the DELETE of an item; a bucket's can take its data with it.
 func (k collection) removal() operation {
 	op := operation{
-		name: "delete-" + string(k.kind), method: http.MethodDelete, pattern: k.path + "/{name}", role: roleAdmin, handle: k.remove,
+		name: "delete-" + string(k.kind), method: http.MethodDelete, pattern: k.path + "/{name}", role: roleAdmin, handle: k.remove, effect: effectChanges,
 		summary: "Delete an item that nothing refers to.", conditional: true,
 		replies: []reply{{status: 204, doc: "Deleted."}},
 		errors:  []int{400, 404, 409, 412, 503},
 	}
 	if k.kind == catalog.KindCluster {
-		op.handle = removeCluster
+		op.handle, op.acts = removeCluster, actsOnAbandon
 		op.params = []parameter{
 			{name: "abandon", enum: []string{"true", "false"}, doc: "Whether its storage is lost for good: 409 with what only lives there, unless confirmed. Default: false."},
 			{name: "confirm", doc: "The cluster's name: it is abandoned, and what only lives there is given up."},
@@ -156,7 +156,7 @@ func (k collection) removal() operation {
 		op.errors = []int{400, 404, 412, 503}
 	}
 	if k.kind == catalog.KindBucket {
-		op.handle = removeBucket
+		op.handle, op.acts = removeBucket, actsOnPurge
 		op.params = []parameter{{
 			name: "purge", enum: []string{string(replication.PurgeCopies), string(replication.PurgeAll)},
 			doc: "Data to remove once the bucket is forgotten: all copies but the primary's, or all of it. Default: none.",
@@ -225,7 +225,7 @@ func bucketOperations() operations {
 			replies: []reply{{status: 200, doc: "The conflicts.", body: []conflictView{}}}, errors: []int{400, 404, 503},
 		},
 		{
-			name: "resolve-conflicts", method: http.MethodPost, pattern: base + "/conflicts/resolve", role: roleOperator, needs: needsOfResolution, handle: resolveConflicts,
+			name: "resolve-conflicts", method: http.MethodPost, pattern: base + "/conflicts/resolve", role: roleOperator, needs: needsOfResolution, handle: resolveConflicts, acts: actsOnConflicts,
 			summary: "Resolve one conflict, or all of them: the winner's object stays, and replaces the others.",
 			request: resolveInput{}, requestTypes: []string{mediaJSON},
 			replies: []reply{{status: 200, doc: "What was settled, and what was refused. When nothing could be settled because objects would be lost: 409.", body: resolutionView{}}},
@@ -238,18 +238,18 @@ func bucketOperations() operations {
 			replies: []reply{{status: 200, doc: "The placement.", body: placementView{}}}, errors: []int{400, 404, 503},
 		},
 		{
-			name: "sync-bucket", method: http.MethodPost, pattern: base + "/sync", role: roleOperator, handle: syncBucket,
+			name: "sync-bucket", method: http.MethodPost, pattern: base + "/sync", role: roleOperator, handle: syncBucket, acts: acting(false),
 			summary: "Scan and reconcile now.",
 			replies: []reply{{status: 202, doc: "Under way.", body: syncView{}}}, errors: []int{400, 404, 503},
 		},
 		{
-			name: "promote-bucket", method: http.MethodPost, pattern: base + "/promote", role: roleAdmin, handle: promoteBucket,
+			name: "promote-bucket", method: http.MethodPost, pattern: base + "/promote", role: roleAdmin, handle: promoteBucket, effect: effectChanges,
 			summary: "Swap the primary, of a bucket whose move to another one is prepared.", conditional: true,
 			replies: []reply{{status: 202, doc: "The roles are about to be swapped; status.primary tells when they are.", body: bucketView{}, headers: []string{"ETag"}}},
 			errors:  []int{400, 404, 409, 412, 503},
 		},
 		{
-			name: "verify-bucket", method: http.MethodPost, pattern: base + "/verify", role: roleOperator, handle: verifyBucket,
+			name: "verify-bucket", method: http.MethodPost, pattern: base + "/verify", role: roleOperator, handle: verifyBucket, acts: acting(false, "deep"),
 			params: []parameter{{
 				name: "deep", enum: []string{"true", "false"}, doc: "Whether the bytes are read again, too. Default: false.",
 			}},
@@ -267,7 +267,7 @@ func bucketOperations() operations {
 			replies: []reply{{status: 200, doc: "The sides.", body: sides.SidesView{}}}, errors: []int{400, 404, 503},
 		},
 		{
-			name: "trust-side", method: http.MethodPost, pattern: base + "/trust", role: roleOperator, handle: trustSide,
+			name: "trust-side", method: http.MethodPost, pattern: base + "/trust", role: roleAdmin, handle: trustSide, acts: acting(true, "cluster"),
 			params: []parameter{{
 				name: "cluster", doc: "The cluster whose data is right: the primary's, which copies then follow, or that of a whole copy, which then becomes the primary.",
 			}},
@@ -278,12 +278,12 @@ func bucketOperations() operations {
 		heldDeletesOperation(base),
 		pendingOperation(base),
 		{
-			name: "confirm-deletes", method: http.MethodPost, pattern: base + "/deletes/confirm", role: roleOperator, handle: confirmDeletes,
+			name: "confirm-deletes", method: http.MethodPost, pattern: base + "/deletes/confirm", role: roleOperator, handle: confirmDeletes, acts: acting(true),
 			summary: "Apply the deletes that max_deletes holds back.",
 			replies: []reply{{status: 200, doc: "How many.", body: deletesView{}}}, errors: []int{400, 404, 503},
 		},
 		{
-			name: "reject-deletes", method: http.MethodPost, pattern: base + "/deletes/reject", role: roleOperator, handle: rejectDeletes,
+			name: "reject-deletes", method: http.MethodPost, pattern: base + "/deletes/reject", role: roleOperator, handle: rejectDeletes, acts: acting(false),
 			summary: "Restore at the primary the objects whose deletes max_deletes holds back.",
 			replies: []reply{{status: 200, doc: "How many.", body: deletesView{}}}, errors: []int{400, 404, 503},
 		},
@@ -307,17 +307,17 @@ func replicationOperations() operations {
 		},
 		purgesOperation(),
 		{
-			name: "retry-failures", method: http.MethodPost, pattern: base + "/failures/retry", role: roleOperator, handle: retryFailures,
+			name: "retry-failures", method: http.MethodPost, pattern: base + "/failures/retry", role: roleOperator, handle: retryFailures, acts: acting(false),
 			summary: "Retry all of them now.",
 			replies: []reply{{status: 202, doc: "How many are due now.", body: retriedView{}}}, errors: []int{400, 503},
 		},
 		{
-			name: "pause-replication", method: http.MethodPost, pattern: base + "/pause", role: roleOperator, handle: pause,
+			name: "pause-replication", method: http.MethodPost, pattern: base + "/pause", role: roleOperator, handle: pause, acts: acting(false),
 			summary: "Start no new work on any instance, across restarts.",
 			replies: []reply{{status: 200, doc: "The state of the switch.", body: pausedView{}}}, errors: []int{400, 503},
 		},
 		{
-			name: "resume-replication", method: http.MethodPost, pattern: base + "/resume", role: roleOperator, handle: resume,
+			name: "resume-replication", method: http.MethodPost, pattern: base + "/resume", role: roleOperator, handle: resume, acts: acting(false),
 			summary: "Resume work on all instances.",
 			replies: []reply{{status: 200, doc: "The state of the switch.", body: pausedView{}}}, errors: []int{400, 503},
 		},

@@ -21,7 +21,7 @@ func documentOperations() operations {
 	types := []string{mediaJSON, mediaYAML}
 	return operations{
 		{
-			name: "plan", method: http.MethodPost, pattern: "/fado/plan", role: roleOperator, handle: planDocument,
+			name: "plan", method: http.MethodPost, pattern: "/fado/plan", role: roleOperator, handle: planDocument, effect: effectReads,
 			params: []parameter{
 				{name: "limit", doc: "The most moves and the most changes that are listed. Default: 1000.", integer: true},
 				{name: "after", doc: "List only the moves after this one: moves.next of the plan before."},
@@ -33,7 +33,7 @@ func documentOperations() operations {
 			errors:  []int{400, 409, 413, 503},
 		},
 		{
-			name: "apply", method: http.MethodPost, pattern: "/fado/apply", role: roleAdmin, handle: applyDocument,
+			name: "apply", method: http.MethodPost, pattern: "/fado/apply", role: roleAdmin, handle: applyDocument, effect: effectChanges,
 			summary: "Make the changes that a document asks for, all of them or none.",
 			request: documents.Document{}, requestTypes: types, revised: true,
 			replies: []reply{{status: 200, doc: "Done, durable, and routed by.", body: documents.Applied{}, headers: []string{"ETag"}}},

@@ -1,10 +1,6 @@
 package admin
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"slices"
 
@@ -56,13 +52,8 @@ func whatIf(c *call) error {
 }
 
 func readWhatIf(body []byte) (in whatIfInput, err error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return in, request.Bad(`the body: %v: expected {"bucket": [], "object": [], "data": [], "down": [], "spill": 0, "policies": []}`, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return in, request.Bad("the body: expected one JSON object and nothing after it")
+	if err := request.Decode(body, &in, `{"bucket": [], "object": [], "data": [], "down": [], "spill": 0, "policies": []}`); err != nil {
+		return in, err
 	}
 	if in.Spill < 0 {
 		return in, request.Bad("spill: %d: expected 0 (off) or a positive number of requests", in.Spill)
@@ -101,7 +92,7 @@ func (c *call) supposed(in whatIfInput) (*routing.Router, error) {
 // whatIfOperation is that on what would be.
 func whatIfOperation() operation {
 	return operation{
-		name: "what-if", method: http.MethodPost, pattern: "/fado/route", role: roleViewer, handle: whatIf,
+		name: "what-if", method: http.MethodPost, pattern: "/fado/route", role: roleViewer, handle: whatIf, effect: effectReads,
 		summary: "Where an invocation would go if clusters were down, policies were others, or holders were busy; with the steps of the decision. Changes nothing.",
 		request: whatIfInput{}, requestTypes: []string{mediaJSON},
 		replies: []reply{{status: 200, doc: "The decision, as of GET /fado/route.", body: routeView{}}}, errors: []int{400, 413, 503},

@@ -11,6 +11,8 @@ type Caller struct {
 	// How they came: password, token, link or identity at the console, endpoint for Caddy's admin
 	// endpoint; "" for others.
 	How string
+	// Address they came from; "" where there is none, as with a Unix socket.
+	Address string
 	// Request identifies the request; "" for none.
 	Request string
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -21,13 +22,20 @@ func TestCaller(t *testing.T) {
 func TestCanonicalCaller(t *testing.T) {
 	t.Parallel()
 	b := ChangeBody{Resource: "bucket", Name: "b", Action: "created"}
-	if text := string(b.canonical()); strings.Contains(text, "role") || strings.Contains(text, "how") || strings.Contains(text, "request") {
+	if text := string(b.canonical()); strings.Contains(text, "address") || strings.Contains(text, "role") || strings.Contains(text, "how") || strings.Contains(text, "request") {
 		t.Errorf("nothing given: %s", text)
 	}
-	b.Role, b.How, b.Request = "admin", "token", "r1"
-	for _, member := range []string{`"how":"token"`, `"request":"r1"`, `"role":"admin"`} {
+	b.Role, b.How, b.Address, b.Request = "admin", "token", "192.0.2.1", "r1"
+	for _, member := range []string{`{"action":"created","address":"192.0.2.1","after":`, `"how":"token"`, `"request":"r1"`, `"role":"admin"`} {
 		if text := string(b.canonical()); !strings.Contains(text, member) {
 			t.Errorf("%s is not in %s", member, text)
 		}
+	}
+	text, err := json.Marshal(b)
+	if err == nil {
+		text, err = Canonical(text)
+	}
+	if got := b.canonical(); err != nil || string(got) != string(text) {
+		t.Errorf("%s, want %s, %v", got, text, err)
 	}
 }

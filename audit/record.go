@@ -32,6 +32,8 @@ const (
 	// Session: someone signed in at the console, or failed to, or out, made or revoked a token, or was given a
 	// URL of an object.
 	Session Kind = "session"
+	// Action: people had something done that changes no resource, or gives data up.
+	Action Kind = "action"
 	// Checkpoint: the sets allowed now, so that what comes before it is not needed.
 	Checkpoint Kind = "checkpoint"
 )
@@ -59,11 +61,44 @@ type ChangeBody struct {
 	After    string `json:"after"`
 	// Diff are the fields that changed, where something was changed.
 	Diff []FieldChange `json:"diff,omitempty"`
-	// Role and How are those of the [Caller]; Request is what made the change.
+	// Role, How and Address are those of the [Caller]; Request is what made the change.
 	Role    string `json:"role,omitempty"`
 	How     string `json:"how,omitempty"`
+	Address string `json:"address,omitempty"`
 	Request string `json:"request,omitempty"`
 }
+
+// ActionBody is the body of an Action.
+type ActionBody struct {
+	// Resource and Name are what it was done to, "" for the whole of FaDO.
+	Resource string `json:"resource,omitempty"`
+	Name     string `json:"name,omitempty"`
+	// Action is the operationId that the API's document has for it.
+	Action string `json:"action"`
+	// With are the parameters that matter. No secret and no key of an object is among them.
+	With  map[string]string `json:"with,omitempty"`
+	State ActionState       `json:"state"`
+	// Status is the one that an Action was answered with that Failed.
+	Status int `json:"status,omitempty"`
+	// Role, How and Address are those of the [Caller]; Request is what asked for it.
+	Role    string `json:"role,omitempty"`
+	How     string `json:"how,omitempty"`
+	Address string `json:"address,omitempty"`
+	Request string `json:"request,omitempty"`
+}
+
+// ActionState says how far an action is.
+type ActionState string
+
+// The states of an action.
+const (
+	// ActionBegun: it gives data or access away, and is on record before it is done. One that then fails is
+	// on record as ActionFailed, too, by the same request.
+	ActionBegun ActionState = "begun"
+	ActionDone  ActionState = "done"
+	// ActionFailed: it was answered with an error. A part of it may have been done.
+	ActionFailed ActionState = "failed"
+)
 
 // FieldChange is what a field of a resource was and what it is now, as JSON; "" where it has no
 // value. Fields inside others are named with dots.
@@ -273,6 +308,7 @@ func (b *ChangeBody) canonical() []byte {
 	out.Grow(len(b.Action) + len(b.After) + len(b.Before) + len(b.Name) + len(b.Resource) + 64)
 	out.WriteString(`{"action":`)
 	writeText(&out, asJSON(b.Action))
+	writeGiven(&out, "address", b.Address)
 	out.WriteString(`,"after":`)
 	writeText(&out, asJSON(b.After))
 	out.WriteString(`,"before":`)

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,6 +108,8 @@ type recordBody struct {
 	Run, Read, Cluster, By                string
 	Count, Objects, Bytes, Size           int64
 	User, Role, How, Operation, Key, Note string
+	State                                 audit.ActionState
+	With                                  map[string]string
 }
 
 // recorded is a record for people: who or what it is about first, since a table cuts what is long.
@@ -137,6 +141,8 @@ func recorded(r *audit.Record) string {
 		return rule + ": " + strconv.FormatInt(b.Count, 10) + " refused by " + b.By + behind(" in ", b.Cluster)
 	case audit.Session:
 		return strings.TrimSpace(b.User+" "+b.Event+" "+b.Role+behind(" by ", b.How)) + behind(": ", strings.TrimSpace(b.Operation+" "+b.Bucket+" "+b.Key))
+	case audit.Action:
+		return strings.TrimSpace(b.Resource+" "+b.Name+" "+b.Action) + given(b.With) + behind(", ", string(b.State))
 	case audit.Checkpoint:
 		if b.Note != "" {
 			return "of the records up to " + strconv.FormatInt(b.Size, 10) + ", signed"
@@ -145,6 +151,14 @@ func recorded(r *audit.Record) string {
 	default:
 		return string(r.Body)
 	}
+}
+
+// given are the parameters of an action, in one order.
+func given(with map[string]string) (text string) {
+	for _, name := range slices.Sorted(maps.Keys(with)) {
+		text += " " + name + "=" + with[name]
+	}
+	return text
 }
 
 // wholeSeconds is a record's time without the fraction, which tables have no room for.

@@ -78,6 +78,7 @@ func TestRecordsForPeople(t *testing.T) {
 		{`"kind":"invocations","body":{"bucket":"photos","count":12,"prefix":"","run":"berlin","read":"paris"}`, "  photos: 12 ran in berlin, reading"},
 		{`"kind":"refused","body":{"bucket":"photos","by":"routing","cluster":"ny","count":3,"prefix":""}`, "photos: 3 refused by routing in ny"},
 		{`"kind":"session","body":{"event":"signed-in","how":"link","role":"admin","session":"x","user":"ann"}`, "ann signed-in admin by link"},
+		{`"kind":"action","body":{"action":"delete-bucket","name":"b1","resource":"bucket","state":"begun","with":{"purge":"all"}}`, "bucket b1 delete-bucket purge=all"},
 		{`"kind":"checkpoint","body":{"allowed":{"eu":["berlin","paris"]},"head":"ab","note":"signed","size":11}`, "of the records up to 11, signed"},
 		{`"kind":"later","body":{"x":1}`, `{"x":1}`},
 	}

@@ -59,7 +59,7 @@ func (a *auditor) changed(ref state.Ref, before, after catalog.Resource) error {
 	case after == nil:
 		op = OpDeleted
 	}
-	body := audit.ChangeBody{Resource: string(ref.Kind), Name: ref.Name, Action: string(op), Role: a.by.Role, How: a.by.How, Request: a.by.Request}
+	body := audit.ChangeBody{Resource: string(ref.Kind), Name: ref.Name, Action: string(op), Role: a.by.Role, How: a.by.How, Address: a.by.Address, Request: a.by.Request}
 	return a.add(audit.Change, AuditSubject(ref.Kind, ref.Name), body.Of(withoutSecrets(before), withoutSecrets(after)))
 }
 

@@ -380,3 +380,46 @@ func TestCheckpointsAreSigned(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// What people had done is on record with who, how and from where, on both stores, and is found by its bucket. A
+// change has the address, too.
+func TestAuditTellsWhatPeopleHadDone(t *testing.T) {
+	t.Parallel()
+	for kind, name := range map[string]string{"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "fado.db"), "postgres": testenv.PostgresDatabase(t)} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			s := storeOf(t, name)
+			c := audited(t, s, control.Config{}, nil)
+			ctx := audit.WithCaller(t.Context(), audit.Caller{Who: "console ada", Role: "operator", How: "token", Address: "192.0.2.1", Request: "r1"})
+			for _, b := range []audit.ActionBody{
+				{Action: "confirm-deletes", Resource: "bucket", Name: "photos", State: audit.ActionBegun},
+				{Action: "pause-replication", State: audit.ActionDone},
+			} {
+				if err := c.Audits.Acted(ctx, b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, _, err := c.Resources.Replace(ctx, &catalog.Zone{Name: "eu"}, control.Precondition{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, r := range recorded(t, s) {
+				got = append(got, r.Actor+" "+string(r.Kind)+" "+string(r.Body))
+			}
+			const by = `"request":"r1"`
+			for i, want := range []string{
+				`console ada action {"action":"confirm-deletes","address":"192.0.2.1","how":"token","name":"photos",` + by + `,"resource":"bucket","role":"operator","state":"begun"}`,
+				`console ada action {"action":"pause-replication","address":"192.0.2.1","how":"token",` + by + `,"role":"operator","state":"done"}`,
+				`console ada change {"action":"created","address":"192.0.2.1","after":"`,
+			} {
+				if len(got) != 3 || !strings.HasPrefix(got[i], want) {
+					t.Fatalf("%q, want %s", got, want)
+				}
+			}
+			of, err := s.Audits().AuditRecords(t.Context(), state.AuditFilter{Subject: control.AuditSubject(catalog.KindBucket, "photos")}, 0)
+			if err != nil || len(of) != 1 {
+				t.Errorf("of the bucket: %v, %v", of, err)
+			}
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fado-project/fado/audit"
+	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
@@ -109,6 +110,22 @@ func (s *Audits) Session(ctx context.Context, b audit.SessionBody) error {
 		}
 		b.Request = a.by.Request
 		return a.add(audit.Session, "", b)
+	}, edit: func(*routing.Editor) {}}))
+}
+
+// Acted puts on record what someone has done, or begins; who is in the context.
+func (s *Audits) Acted(ctx context.Context, b audit.ActionBody) error {
+	return unlessUnchanged(s.c.commit(ctx, change{run: func(tx state.Tx) error {
+		a := s.c.auditor(ctx, tx)
+		if a == nil {
+			return errUnchanged
+		}
+		subject := ""
+		if b.Name != "" {
+			subject = AuditSubject(catalog.Kind(b.Resource), b.Name)
+		}
+		b.Role, b.How, b.Address, b.Request = a.by.Role, a.by.How, a.by.Address, a.by.Request
+		return a.add(audit.Action, subject, b)
 	}, edit: func(*routing.Editor) {}}))
 }
 

@@ -18,7 +18,7 @@ import (
 // serveAPI answers a request below api/.
 func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
 	w.Header().Set("Cache-Control", "no-store")
-	r = admin.As(r, audit.Caller{Request: admin.Identify(w)})
+	r = admin.As(r, audit.Caller{Address: address(r), Request: admin.Identify(w)})
 	if _, isBearer := bearer(r); !isBearer {
 		if err := h.sites.guard(r); err != nil {
 			admin.WriteError(w, http.StatusForbidden, err.Error())

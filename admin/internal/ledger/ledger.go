@@ -13,6 +13,7 @@ import (
 const (
 	Done    = "done"
 	Refused = "refused" // what policy does not allow, or who was not let in
+	Failed  = "failed"  // an action of which nothing or a part was done
 )
 
 // Filter narrows records; what is empty narrows nothing.
@@ -28,6 +29,7 @@ func (f Filter) Matches(r *audit.Record) bool {
 	var b struct {
 		Role, How string
 		Event     audit.SessionEvent
+		State     audit.ActionState
 	}
 	if json.Unmarshal(r.Body, &b) != nil {
 		return false
@@ -35,6 +37,9 @@ func (f Filter) Matches(r *audit.Record) bool {
 	result := Done
 	if r.Kind == audit.Refused || r.Kind == audit.Session && b.Event == audit.SignInFailed {
 		result = Refused
+	}
+	if r.Kind == audit.Action && b.State == audit.ActionFailed {
+		result = Failed
 	}
 	return (f.Role == "" || f.Role == b.Role) && (f.How == "" || f.How == b.How) && (f.Result == "" || f.Result == result)
 }

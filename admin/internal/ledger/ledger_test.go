@@ -43,6 +43,8 @@ func TestFind(t *testing.T) {
 	b.add(audit.Change, `{"role":"admin","how":"token"}`)
 	b.add(audit.Session, `{"event":"sign-in-failed","how":"password","role":""}`)
 	b.add(audit.Refused, `{}`)
+	b.add(audit.Action, `{"state":"failed","role":"operator"}`)
+	b.add(audit.Action, `{"state":"begun","role":"operator"}`)
 	for range 1200 {
 		b.add(audit.Checkpoint, `{}`)
 	}
@@ -51,6 +53,8 @@ func TestFind(t *testing.T) {
 		"[1201] ":     {How: "token", Result: Done},
 		"[1202]":      {How: "password"},
 		"[1202 1203]": {Result: Refused},
+		"[1204]":      {Result: Failed},
+		"[1205]":      {Role: "operator", Result: Done},
 		"[]":          {Role: "viewer"},
 	} {
 		for _, newest := range []bool{false, true} {

@@ -87,6 +87,28 @@ func (q *Request) BodyUpTo(most int64) ([]byte, error) {
 	return b, nil
 }
 
+// Peek is Body, and leaves it there to be read again.
+func (q *Request) Peek() ([]byte, error) {
+	b, err := q.Body()
+	if err == nil {
+		q.R.Body = io.NopCloser(bytes.NewReader(b))
+	}
+	return b, err
+}
+
+// Decode reads a body strictly: one JSON object with the fields of a value, which expected shows to people.
+func Decode(body []byte, to any, expected string) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(to); err != nil {
+		return Bad("the body: %v: expected %s", err, expected)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return Bad("the body: expected one JSON object and nothing after it")
+	}
+	return nil
+}
+
 // Reply answers with JSON.
 func (q *Request) Reply(status int, v any) error {
 	var buf bytes.Buffer

@@ -113,6 +113,21 @@ describe('words', () => {
       'copy of b below x/ in c2 synced, from c1: 1 object, 2.0 KiB',
     );
   });
+  it('tell what people had done', () => {
+    const did = (action: string, more: object = {}, actor = 'console ada') =>
+      sentence({ seq: 1, at: '', node: 'n', kind: 'action', actor, prev: '', hash: '', body: { action, state: 'done', ...more } as never });
+    const reports = { resource: 'bucket', name: 'reports' };
+    expect(did('confirm-deletes', reports)).toBe('ada applied the held deletes of reports');
+    expect(did('pause-replication', {}, 'admin 192.0.2.1')).toBe('admin 192.0.2.1 paused replication');
+    expect(did('resolve-conflicts', { ...reports, with: { winner: 'c1', keys: 'one', discard: 'true' } })).toBe(
+      'ada decided a conflict of reports for c1, discarding what loses',
+    );
+    expect(did('delete-bucket', { ...reports, with: { purge: 'all' } })).toBe('ada had all data of reports removed');
+    expect(did('trust-side', { ...reports, with: { cluster: 'c2' }, state: 'failed', status: 409 })).toBe(
+      'ada said that c2 is right about reports, which failed with status 409',
+    );
+    expect(did('later-action', reports)).toBe('ada later-action bucket reports');
+  });
   it('tell the bounds of deletes, why a row waits, and what a storage offers', () => {
     expect(bounds({ objects: 1000, percent: 10 })).toBe("more than 1,000 and more than 10 % of a copy's objects within ten minutes");
     expect(bounds({ objects: 10, percent: 0 })).toBe('more than 10 within ten minutes');

@@ -11,7 +11,7 @@ import { RequestId, SessionContext } from './ui/kit';
 vi.mock('@tanstack/react-router', async (real) => ({ ...(await real<object>()), getRouteApi: () => ({}) }));
 
 describe('a bucket that is stopped', () => {
-  it('asks which side is right, and says what each choice does', async () => {
+  const shown = (role: 'admin' | 'operator') => {
     const client = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY } } });
     const side = { objects: 60, bytes: 600, compared_at: null };
     client.setQueryData(['bucket', 'reports', 'sides'], {
@@ -24,7 +24,7 @@ describe('a bucket that is stopped', () => {
       ],
     });
     render(
-      <SessionContext value={{ user: 'x', role: 'operator', how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'none', s3: '' }}>
+      <SessionContext value={{ user: 'x', role, how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'none', s3: '' }}>
         <QueryClientProvider client={client}>
           <Toast.Provider>
             <TrustButton bucket="reports" />
@@ -32,6 +32,13 @@ describe('a bucket that is stopped', () => {
         </QueryClientProvider>
       </SessionContext>,
     );
+  };
+  it('is for admins to decide about', () => {
+    shown('operator');
+    expect(screen.getByRole('button', { name: 'Say which side is right' })).toHaveAccessibleDescription('Needs the role admin');
+  });
+  it('asks which side is right, and says what each choice does', async () => {
+    shown('admin');
     await userEvent.click(screen.getByRole('button', { name: 'Say which side is right' }));
     expect(await screen.findByText('What lies in c1 now is right.')).toBeVisible();
     expect(screen.getByRole('radio', { name: /^c3, the copy/ })).toBeDisabled();
@@ -56,6 +63,8 @@ describe('a request that failed', () => {
     expect(resultOf(record('session', { event: 'sign-in-failed' }))).toBe('refused');
     expect(resultOf(record('session', { event: 'signed-in' }))).toBe('done');
     expect(resultOf(record('refused', {}))).toBe('refused');
+    expect(resultOf(record('action', { state: 'failed' }))).toBe('failed');
+    expect(resultOf(record('action', { state: 'begun' }))).toBe('done');
   });
 });
 

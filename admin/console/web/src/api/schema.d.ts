@@ -2941,13 +2941,13 @@ export interface operations {
                 /** @description Only records about this bucket. */
                 bucket?: string;
                 /** @description Only records of this kind. */
-                kind?: "change" | "allowed" | "copy" | "pull" | "invocations" | "refused" | "session" | "checkpoint";
+                kind?: "change" | "allowed" | "copy" | "pull" | "invocations" | "refused" | "session" | "action" | "checkpoint";
                 /** @description Only records of what people in this role did at the console. */
                 role?: "viewer" | "operator" | "admin";
                 /** @description Only records of people who came this way: with a password, a token, a link, or the identity that the site's own authentication found at the console, or through Caddy's admin endpoint. */
                 how?: "password" | "token" | "link" | "identity" | "endpoint";
-                /** @description Only records of what was done, or of what was refused: by a policy, or at sign-in. */
-                result?: "done" | "refused";
+                /** @description Only records of what was done or begun, of what was refused, by a policy or at sign-in, or of actions that failed. */
+                result?: "done" | "refused" | "failed";
                 /** @description The most items to return. */
                 limit?: number;
                 /** @description Only records behind the one of this number. */

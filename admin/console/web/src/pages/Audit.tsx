@@ -8,11 +8,11 @@ type Record = Schemas['Audit'];
 
 const here = getRouteApi('/audit');
 const pageSize = 200;
-const kinds = ['change', 'allowed', 'copy', 'pull', 'invocations', 'refused', 'session', 'checkpoint'] as const;
+const kinds = ['change', 'allowed', 'copy', 'pull', 'invocations', 'refused', 'session', 'action', 'checkpoint'] as const;
 
 const roles = ['viewer', 'operator', 'admin'] as const;
 const ways = ['password', 'token', 'link', 'identity', 'endpoint'] as const;
-const results = ['done', 'refused'] as const;
+const results = ['done', 'refused', 'failed'] as const;
 
 export type AuditFilter = {
   kind?: (typeof kinds)[number];
@@ -110,6 +110,7 @@ function Records() {
                 <td>{of(r, 'how')}</td>
                 <td>
                   {sentence(r)}
+                  {(r.kind === 'change' || r.kind === 'action') && of(r, 'address') && <p className="quiet">from {of(r, 'address')}</p>}
                   {of(r, 'request') && <p className="quiet">request {of(r, 'request')}</p>}
                 </td>
                 <td>{resultOf(r)}</td>
@@ -157,8 +158,10 @@ async function auditPage(query: object, signal: AbortSignal) {
 const of = (r: Record, field: string) => String((r.body as { [field: string]: unknown })[field] ?? '');
 
 /** What became of what a record tells. */
-export const resultOf = (r: Record): (typeof results)[number] =>
-  r.kind === 'refused' || (r.kind === 'session' && of(r, 'event') === 'sign-in-failed') ? 'refused' : 'done';
+export function resultOf(r: Record): (typeof results)[number] {
+  if (r.kind === 'refused' || (r.kind === 'session' && of(r, 'event') === 'sign-in-failed')) return 'refused';
+  return r.kind === 'action' && of(r, 'state') === 'failed' ? 'failed' : 'done';
+}
 
 /** Which fields changed: ": copies 2 → 1". */
 function changes(diff: unknown): string {
@@ -190,10 +193,51 @@ export function sentence(r: Record): string {
       }`;
     case 'session':
       return session(b);
+    case 'action':
+      return `${r.actor.replace(/^console /, '') || 'FaDO'} ${done(b)}${b.state === 'failed' ? `, which failed with status ${b.status}` : ''}`;
     case 'checkpoint':
       return `checkpoint behind ${counted(Number(b.size), 'record')}`;
     default:
       return r.kind;
+  }
+}
+
+/** What people had done: "applied the held deletes of reports". */
+function done(b: { [field: string]: unknown }): string {
+  const w = (b.with ?? {}) as { [parameter: string]: string };
+  switch (b.action) {
+    case 'sync-bucket':
+      return `had ${b.name} compared and synced`;
+    case 'verify-bucket':
+      return `had ${b.name} verified${w.deep === 'true' ? ', its bytes too' : ''}`;
+    case 'confirm-deletes':
+      return `applied the held deletes of ${b.name}`;
+    case 'reject-deletes':
+      return `rejected the held deletes of ${b.name}`;
+    case 'resolve-conflicts':
+      return `decided ${w.keys === 'one' ? 'a conflict' : 'all conflicts'} of ${b.name} for ${w.winner}${w.discard === 'true' ? ', discarding what loses' : ''}`;
+    case 'release-history':
+      return `removed the older versions of ${b.name} in ${w.cluster}`;
+    case 'trust-side':
+      return `said that ${w.cluster} is right about ${b.name}`;
+    case 'delete-bucket':
+      return `had ${w.purge === 'copies' ? 'all copies but the primary' : 'all data'} of ${b.name} removed`;
+    case 'delete-cluster':
+      return `gave up ${b.name} and what only its storage had`;
+    case 'retry-failures':
+      return 'had all failures retried';
+    case 'pause-replication':
+      return 'paused replication';
+    case 'resume-replication':
+      return 'resumed replication';
+    case 'rebalance':
+      return 'began a rebalance';
+    case 'stop-rebalance':
+      return 'stopped the rebalance';
+    case 'make-link':
+      return `made a sign-in link with the role ${w.role}`;
+    default:
+      return [b.action, b.resource, b.name].filter(Boolean).join(' ');
   }
 }
 

@@ -14,7 +14,7 @@ export function TrustButton({ bucket }: { bucket: string }) {
   const trust = useDo(() => told(api.POST('/fado/buckets/{name}/trust', at)), `${bucket} goes on with what is in ${cluster}`);
   return (
     <>
-      <Action kind="primary" onClick={() => (setCluster(''), setOpen(true))}>
+      <Action least="admin" kind="primary" onClick={() => (setCluster(''), setOpen(true))}>
         Say which side is right
       </Action>
       <Confirm
