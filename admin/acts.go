@@ -56,7 +56,7 @@ func actsOnConflicts(c *call) (*acts.Act, error) {
 }
 
 func actsOnRelease(c *call) (*acts.Act, error) {
-	in, err := c.releaseInput()
+	in, err := readRelease(c)
 	return &acts.Act{Given: acts.Given{"purge": in.Purge, "cluster": in.Cluster}, First: true}, err
 }
 

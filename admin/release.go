@@ -35,7 +35,7 @@ func releaseOperation(base string) operation {
 // releaseHistory removes what keeps a copy from leaving.
 func releaseHistory(c *call) error {
 	name := c.Name()
-	in, err := c.releaseInput()
+	in, err := readRelease(c)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func releaseHistory(c *call) error {
 	return c.Reply(http.StatusOK, releaseView{Bucket: name, Cluster: in.Cluster, Objects: n})
 }
 
-func (c *call) releaseInput() (in releaseInput, err error) {
+func readRelease(c *call) (in releaseInput, err error) {
 	body, err := c.Peek()
 	if err == nil {
 		err = request.Decode(body, &in, `{"purge": "history", "cluster": "…"}`)

@@ -103,29 +103,26 @@ func (s *Audits) due(ctx context.Context, store state.Store) (bool, error) {
 
 // Session puts on record that someone signs in or out; who is in the context.
 func (s *Audits) Session(ctx context.Context, b audit.SessionBody) error {
-	return unlessUnchanged(s.c.commit(ctx, change{run: func(tx state.Tx) error {
-		a := s.c.auditor(ctx, tx)
-		if a == nil {
-			return errUnchanged
-		}
-		b.Request = a.by.Request
-		return a.add(audit.Session, "", b)
-	}, edit: func(*routing.Editor) {}}))
+	b.Request = audit.CallerOf(ctx).Request
+	return s.add(ctx, audit.Session, "", b)
 }
 
 // Acted puts on record what someone has done, or begins; who is in the context.
 func (s *Audits) Acted(ctx context.Context, b audit.ActionBody) error {
+	subject, by := "", audit.CallerOf(ctx)
+	if b.Name != "" {
+		subject = AuditSubject(catalog.Kind(b.Resource), b.Name)
+	}
+	b.Role, b.How, b.Address, b.Request = by.Role, by.How, by.Address, by.Request
+	return s.add(ctx, audit.Action, subject, b)
+}
+
+func (s *Audits) add(ctx context.Context, kind audit.Kind, subject string, body any) error {
 	return unlessUnchanged(s.c.commit(ctx, change{run: func(tx state.Tx) error {
-		a := s.c.auditor(ctx, tx)
-		if a == nil {
-			return errUnchanged
+		if a := s.c.auditor(ctx, tx); a != nil {
+			return a.add(kind, subject, body)
 		}
-		subject := ""
-		if b.Name != "" {
-			subject = AuditSubject(catalog.Kind(b.Resource), b.Name)
-		}
-		b.Role, b.How, b.Address, b.Request = a.by.Role, a.by.How, a.by.Address, a.by.Request
-		return a.add(audit.Action, subject, b)
+		return errUnchanged
 	}, edit: func(*routing.Editor) {}}))
 }
 

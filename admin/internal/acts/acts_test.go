@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -68,5 +70,32 @@ func TestOrder(t *testing.T) {
 			}
 			cancel()
 		})
+	}
+}
+
+// A record names what it is about, has what was given, and nothing of any length.
+func TestBody(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("ü", 200)
+	for pattern, want := range map[string]string{
+		"/fado/buckets/{name}/sync":  "bucket photos",
+		"/fado/clusters/{name}":      "cluster photos",
+		"/fado/replication/pause":    " ",
+		"/fado/console/links":        " ",
+		"/fado/buckets/{name}/trust": "bucket photos",
+	} {
+		r := httptest.NewRequest("POST", "/fado/x?cluster=c1&other=1", nil)
+		r.SetPathValue("name", "photos")
+		q := &request.Request{R: r}
+		b := (&Act{Action: "a", Pattern: pattern, Given: Query(q, "cluster", "deep")}).body(q)
+		if got := b.Resource + " " + b.Name; got != want || len(b.With) != 1 || b.With["cluster"] != "c1" {
+			t.Errorf("%s: %+v", pattern, b)
+		}
+	}
+	if got := short(long); !utf8.ValidString(got) || len(got) > longest+len("…") || !strings.HasPrefix(long, strings.TrimSuffix(got, "…")) {
+		t.Errorf("%d bytes: %q", len(got), got)
+	}
+	if got := short("x" + long); !utf8.ValidString(got) {
+		t.Errorf("%q", got)
 	}
 }
