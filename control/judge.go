@@ -35,10 +35,6 @@ const (
 	ReasonNoPrimary   ReasonCode = "no-primary"
 	ReasonCopyState   ReasonCode = "copy-state" // a copy is on its way in or out
 	ReasonPending     ReasonCode = "pending"    // objects are on their way
-	ReasonTooFew      ReasonCode = "too-few-clusters"
-	ReasonFull        ReasonCode = "storage-full"
-	ReasonDamaged     ReasonCode = "damaged"     // a verification could not repair it
-	ReasonKeyRefused  ReasonCode = "key-refused" // a storage never takes it
 	// ReasonHiddenHistory: a copy can't leave for older versions that may be in no other.
 	ReasonHiddenHistory ReasonCode = "hidden-history"
 	// ReasonStopped: the primary's storage may not be the one it was, and people have to say which side is right.
@@ -93,7 +89,7 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state
 		}
 		if cp.Pending.Objects > 0 {
 			text := fmt.Sprintf("%s on %s way to %s", Count(cp.Pending.Objects, "object"), its(cp.Pending.Objects), cp.Cluster)
-			return BucketSyncing, []Reason{{ReasonPending, text, cp.Cluster, *cmp.Or(cp.Pending.Oldest, new(time.Time))}}
+			return BucketSyncing, []Reason{{ReasonPending, text, cp.Cluster, timeOrZero(cp.Pending.Oldest)}}
 		}
 	}
 	return BucketOK, nil
@@ -106,22 +102,22 @@ func saysDown(reasons []Reason, cluster string) bool {
 	})
 }
 
-// KeyRefused is what errors say of an object that its storage never takes.
-const KeyRefused = "the storage refuses this object"
-
 // stuckBy says what of a copy's pending objects does not get done by itself, or not now.
 func stuckBy(l state.Backlog) (why []Reason) {
 	if l.HeldDeletes > 0 {
 		why = append(why, Reason{ReasonHeldDeletes, fmt.Sprintf("%s held in %s: more than max_deletes", countAre(l.HeldDeletes, "delete"), l.Cluster), l.Cluster, l.Oldest})
 	}
 	if l.Failing > 0 {
-		code := ReasonFailing
-		if strings.Contains(l.LastError, KeyRefused) {
-			code = ReasonKeyRefused
-		}
-		why = append(why, Reason{code, fmt.Sprintf("%s can't be brought to %s yet: %s", Count(l.Failing, "object"), l.Cluster, l.LastError), l.Cluster, l.Oldest})
+		why = append(why, Reason{ReasonFailing, fmt.Sprintf("%s can't be brought to %s yet: %s", Count(l.Failing, "object"), l.Cluster, l.LastError), l.Cluster, l.Oldest})
 	}
 	return why
+}
+
+func timeOrZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }
 
 // oldestConflict is since when the oldest objects differ that wait where conflicts are.
@@ -135,14 +131,13 @@ func oldestConflict(logs []state.Backlog) (oldest time.Time) {
 }
 
 func conflictsOf(n int64) []Reason {
-	text := fmt.Sprintf("%d objects on copies are not FaDO's and stand in the way", n)
 	switch n {
 	case 0:
 		return nil
 	case 1:
-		text = "1 object on a copy is not FaDO's and stands in the way"
+		return []Reason{{Code: ReasonConflict, Text: "1 object on a copy is not FaDO's and stands in the way"}}
 	}
-	return []Reason{{Code: ReasonConflict, Text: text}}
+	return []Reason{{Code: ReasonConflict, Text: fmt.Sprintf("%d objects on copies are not FaDO's and stand in the way", n)}}
 }
 
 // wrongPrimary is a hint where all that a bucket has are objects on one copy that are not

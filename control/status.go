@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,23 +67,23 @@ func (s *Status) sum(by *solver, bucket string, rules []catalog.PrefixRule, rows
 		told = append(told, i.Short...)
 	}
 	solve := by.of(bucket, rows)
-	var awaited Issue
+	awaited := ""
 	for _, r := range rules {
 		placed := solve(r)
-		awaited = s.usage.unplanned(awaited, r, placed.Chosen, rows)
+		awaited = cmp.Or(awaited, s.usage.unplanned(r, placed.Chosen, rows))
 		switch short := placed.Short; {
 		case short == "" || slices.Contains(told, short):
 		case by.unasked: // it may be over in a moment
-			awaited = Issue{Reason: short, Code: ReasonTooFew}
+			awaited = short
 		default:
-			stuck, told = append(stuck, Issue{Reason: short, Code: ReasonTooFew}), append(told, short)
+			stuck, told = append(stuck, Issue{Reason: short}), append(told, short)
 		}
 	}
 	s.explainLosses(bucket, st)
 	st.Promotion = promotionOf(snap.Bucket(bucket), st)
 	st.State, st.Reasons = judge(snap, st, found(stuck), logs)
-	if st.State == BucketOK && awaited.Reason != "" {
-		st.State, st.Reasons = BucketSyncing, found([]Issue{awaited})
+	if st.State == BucketOK && awaited != "" {
+		st.State, st.Reasons = BucketSyncing, found([]Issue{{Reason: awaited}})
 	}
 	s.date(bucket, st.Reasons)
 	st.Reason = texts(st.Reasons)

@@ -65,16 +65,16 @@ func (u *Usage) Silent(snap *routing.Snapshot) (silent, unasked map[string]bool)
 	return silent, unasked
 }
 
-// unplanned says where a rule has yet to get a copy, unless something is told before. Invariant: no bucket is ok before all of its copies are on record.
-func (u *Usage) unplanned(told Issue, rule catalog.PrefixRule, chosen []string, rows []state.Copy) Issue {
+// unplanned says where a rule has yet to get a copy, "" for nowhere. Invariant: no bucket is ok before all of its copies are on record.
+func (u *Usage) unplanned(rule catalog.PrefixRule, chosen []string, rows []state.Copy) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, at := range chosen {
-		if told.Reason == "" && u.asked && !slices.ContainsFunc(rows, func(c state.Copy) bool { return c.Prefix == rule.Prefix && c.Cluster == at }) {
-			return Issue{Reason: "the copy in " + at + " is yet to be begun", Code: ReasonCopyState, Cluster: at}
+		if u.asked && !slices.ContainsFunc(rows, func(c state.Copy) bool { return c.Prefix == rule.Prefix && c.Cluster == at }) {
+			return "the copy in " + at + " is yet to be begun"
 		}
 	}
-	return told
+	return ""
 }
 
 // Set notes how much a cluster's storage holds.
