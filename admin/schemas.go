@@ -72,7 +72,7 @@ var stateNames = map[string][]string{
 	"candidateView.locality":  {"local", "remote", "none", ""},
 	"decisionView.locality":   {"local", "remote", "none"},
 	"pendingRowView.hold":     {"", "conflict", "deletes"},
-	"purgeUnderWayView.mode":  {"copies", "all"},
+	"PurgeUnderWayView.mode":  {"copies", "all"},
 	"storageCheckView.state":  {"up", "down"},
 	"inputView.scope":         {"bucket", "object", "prefix"},
 	"routeView.reason":        {"", "unknown-bucket", "no-fresh-copy", "no-endpoint", "zone-forbidden", "no-bucket"},

@@ -31,11 +31,10 @@ type Audits struct {
 
 // Run works until ctx ends; then it puts on record what was counted last.
 func (s *Audits) Run(ctx context.Context) {
-	tick := time.NewTicker(auditEvery)
-	defer tick.Stop()
+	tick := time.Tick(auditEvery)
 	for {
 		select {
-		case <-tick.C:
+		case <-tick:
 		case <-ctx.Done():
 			s.last(context.WithoutCancel(ctx))
 			return

@@ -89,7 +89,11 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state
 		}
 		if cp.Pending.Objects > 0 {
 			text := fmt.Sprintf("%s on %s way to %s", Count(cp.Pending.Objects, "object"), its(cp.Pending.Objects), cp.Cluster)
-			return BucketSyncing, []Reason{{ReasonPending, text, cp.Cluster, timeOrZero(cp.Pending.Oldest)}}
+			why := Reason{Code: ReasonPending, Text: text, Cluster: cp.Cluster}
+			if cp.Pending.Oldest != nil {
+				why.Since = *cp.Pending.Oldest
+			}
+			return BucketSyncing, []Reason{why}
 		}
 	}
 	return BucketOK, nil
@@ -111,13 +115,6 @@ func stuckBy(l state.Backlog) (why []Reason) {
 		why = append(why, Reason{ReasonFailing, fmt.Sprintf("%s can't be brought to %s yet: %s", Count(l.Failing, "object"), l.Cluster, l.LastError), l.Cluster, l.Oldest})
 	}
 	return why
-}
-
-func timeOrZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return *t
 }
 
 // oldestConflict is since when the oldest objects differ that wait where conflicts are.

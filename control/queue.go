@@ -89,13 +89,12 @@ func (q *pendingQueue) do(ctx context.Context, op *pendingOp) error {
 
 func (q *pendingQueue) run() {
 	defer close(q.done)
-	again := time.NewTicker(retryLost)
-	defer again.Stop()
+	again := time.Tick(retryLost)
 	for {
 		select {
 		case op := <-q.ops:
 			q.round(op)
-		case <-again.C:
+		case <-again:
 			q.addLost()
 		case <-q.quit:
 			return

@@ -203,6 +203,7 @@ describe('a conflict of one key', () => {
   };
   it('is settled by admins also where the loser is kept by nothing, once they type the name', async () => {
     const sent = planning({ resolved: 1, refused: [], refused_total: 0 });
+    vi.spyOn(api, 'GET').mockImplementation((() => new Promise(() => {})) as never);
     const dialog = await opened();
     const apply = dialog.getByRole('button', { name: 'Apply to 1 conflict' });
     expect(apply).toBeEnabled();

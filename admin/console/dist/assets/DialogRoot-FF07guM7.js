@@ -1,1 +1,0 @@
-import{Kn as e,Ot as t}from"./App-B4gev7Py.js";var n=e(function(e){return t(`dialog`,e)});export{n as t};
