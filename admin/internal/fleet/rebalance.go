@@ -1,9 +1,9 @@
 package fleet
 
 import (
-	"github.com/fado-project/fado/admin/internal/documents"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/documents"
 	"github.com/fado-project/fado/replication"
 )
 
