@@ -80,7 +80,6 @@ type clusterSumView struct {
 
 // actions name the operation that helps with a kind of reason.
 var actions = map[control.ReasonCode]string{
-	control.ReasonFound:       "sync-bucket",
 	control.ReasonHeldDeletes: "confirm-deletes",
 	control.ReasonFailing:     "retry-failures",
 	control.ReasonCopyFailed:  "sync-bucket",

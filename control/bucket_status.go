@@ -2,7 +2,6 @@ package control
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -48,7 +47,7 @@ func promotionOf(b *catalog.Bucket, st BucketStatus) *Promotion {
 		case c.State != "synced":
 			p.Reason = "the copy in " + c.Cluster + " is " + c.State
 		case c.Pending.Objects > 0:
-			p.Reason = fmt.Sprintf("%s on %s way to %s", Count(c.Pending.Objects, "object"), its(c.Pending.Objects), c.Cluster)
+			p.Reason = Count(c.Pending.Objects, "object") + " on the way to " + c.Cluster
 		default:
 			p.Ready, p.Reason = true, ""
 		}

@@ -425,7 +425,7 @@ func TestBucketStatusSaysWhy(t *testing.T) {
 	w.create(t, &catalog.Policy{Name: "five", Copies: catalog.Copies{N: 5}})
 	w.create(t, &catalog.Bucket{Name: "short", Policy: "five"})
 	st, err := w.Status.Bucket(t.Context(), "short")
-	if err != nil || st.State != control.BucketStuck || !strings.Contains(st.Reason, "5 copies") {
+	if err != nil || st.State != control.BucketStuck || !strings.Contains(st.Reason, "5 copies") || st.Reasons[0].Code != control.ReasonTooFew {
 		t.Fatalf("too few clusters: %+v, %v", st, err)
 	}
 	w.create(t, &catalog.Bucket{Name: "reports", Policy: "eu-two"})

@@ -183,7 +183,7 @@ func TestStuckByWhatIsPending(t *testing.T) {
 		hold        state.Hold
 		state, want string
 	}{
-		{state.HoldNone, control.BucketSyncing, "1 object on its way to c2"},
+		{state.HoldNone, control.BucketSyncing, "1 object on the way to c2"},
 		{state.HoldConflict, control.BucketConflict, "not FaDO's"},
 		{state.HoldDeletes, control.BucketStuck, "1 delete is held in c2: more than max_deletes"},
 	} {

@@ -35,6 +35,10 @@ const (
 	ReasonNoPrimary   ReasonCode = "no-primary"
 	ReasonCopyState   ReasonCode = "copy-state" // a copy is on its way in or out
 	ReasonPending     ReasonCode = "pending"    // objects are on their way
+	ReasonTooFew      ReasonCode = "too-few-clusters"
+	ReasonFull        ReasonCode = "storage-full" // no room for a copy that is yet to be filled
+	ReasonDamaged     ReasonCode = "damaged"      // a verification could not repair it
+	ReasonKeyRefused  ReasonCode = "key-refused"  // a storage never takes an object of a copy that is filled
 	// ReasonHiddenHistory: a copy can't leave for older versions that may be in no other.
 	ReasonHiddenHistory ReasonCode = "hidden-history"
 	// ReasonStopped: the primary's storage may not be the one it was, and people have to say which side is right.
@@ -88,7 +92,7 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state
 			return BucketSyncing, []Reason{{Code: ReasonCopyState, Text: "copy in " + cp.Cluster + " is " + cp.State, Cluster: cp.Cluster}}
 		}
 		if cp.Pending.Objects > 0 {
-			text := fmt.Sprintf("%s on %s way to %s", Count(cp.Pending.Objects, "object"), its(cp.Pending.Objects), cp.Cluster)
+			text := Count(cp.Pending.Objects, "object") + " on the way to " + cp.Cluster
 			why := Reason{Code: ReasonPending, Text: text, Cluster: cp.Cluster}
 			if cp.Pending.Oldest != nil {
 				why.Since = *cp.Pending.Oldest
@@ -163,11 +167,4 @@ func countAre(n int64, noun string) string {
 		return Count(n, noun) + " is"
 	}
 	return Count(n, noun) + " are"
-}
-
-func its(n int64) string {
-	if n == 1 {
-		return "its"
-	}
-	return "their"
 }

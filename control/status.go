@@ -76,7 +76,7 @@ func (s *Status) sum(by *solver, bucket string, rules []catalog.PrefixRule, rows
 		case by.unasked: // it may be over in a moment
 			awaited = short
 		default:
-			stuck, told = append(stuck, Issue{Reason: short}), append(told, short)
+			stuck, told = append(stuck, Issue{Reason: short, Code: ReasonTooFew}), append(told, short)
 		}
 	}
 	s.explainLosses(bucket, st)

@@ -62,7 +62,7 @@ func (a *aftermath) ended(id jobID, err error) {
 	case errors.Is(err, control.ErrNotFound):
 		a.agenda.touch(id.Bucket)
 	case errors.Is(err, storage.ErrFull):
-		a.ctl.Issues.Set(id.Bucket, sourceOf(id), control.Issue{Reason: id.Cluster + " is full"})
+		a.ctl.Issues.Set(id.Bucket, sourceOf(id), control.Issue{Reason: id.Cluster + " is full", Code: control.ReasonFull, Cluster: id.Cluster})
 		a.agenda.later(id.Bucket, delay.Jitter(a.tune.FullProbe))
 	case errors.Is(err, guard.ErrElsewhere): // that has its own issue
 		a.agenda.later(id.Bucket, longestWait)
@@ -92,9 +92,14 @@ const syncAttempts = 3
 
 func (a *aftermath) failed(id jobID, err error) {
 	if !errors.Is(err, object.ErrNoSource) { // that has its own issue
-		why := control.Issue{Reason: id.kind.String() + " of the copy in " + id.Cluster + ": " + err.Error()}
-		if errors.Is(err, evict.ErrHidden) {
-			why.Code, why.Cluster = control.ReasonHiddenHistory, id.Cluster
+		why := control.Issue{Reason: id.kind.String() + " of the copy in " + id.Cluster + ": " + err.Error(), Cluster: id.Cluster}
+		switch {
+		case errors.Is(err, evict.ErrHidden):
+			why.Code = control.ReasonHiddenHistory
+		case errors.Is(err, storage.ErrRefused):
+			why.Code = control.ReasonKeyRefused
+		case id.kind == jobSync, id.kind == jobScan:
+			why.Code = control.ReasonCopyFailed
 		}
 		a.ctl.Issues.Set(id.Bucket, sourceOf(id), why)
 	}

@@ -122,7 +122,7 @@ func TestFirstSyncToFullStorage(t *testing.T) {
 	w.bucket("bkt", "two", "c1")
 	w.await("the bucket is stuck", func() bool {
 		st := w.status("bkt")
-		return st.State == control.BucketStuck && strings.Contains(st.Reason, "c2 is full")
+		return st.State == control.BucketStuck && strings.Contains(st.Reason, "c2 is full") && st.Reasons[0].Code == control.ReasonFull && st.Reasons[0].Cluster == "c2"
 	})
 	w.await("it is probed", func() bool { return f.puts.Load() > 40 || w.eng.Reports().Storage("c2").Full })
 	if row, _ := w.copyRow("bkt", "", "c2"); row.State == catalog.CopyFailed {

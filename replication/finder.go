@@ -53,7 +53,7 @@ func (f *finder) find(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket
 		if in.Allows(rules, decl.Primary) {
 			return decl.Primary
 		}
-		f.stuck(decl.Name, primaryNotAllowed(decl.Primary))
+		f.stuck(decl.Name, primaryNotAllowed(decl.Primary), control.ReasonFound)
 		return ""
 	}
 	if c, ok := f.take(decl.Name); ok && in.Allows(rules, c) {
@@ -61,7 +61,7 @@ func (f *finder) find(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket
 	}
 	candidates := in.Candidates(rules)
 	if len(candidates) == 0 {
-		f.stuck(decl.Name, noCandidates)
+		f.stuck(decl.Name, noCandidates, control.ReasonTooFew)
 		return ""
 	}
 	if f.begin(decl.Name) {
@@ -70,8 +70,8 @@ func (f *finder) find(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket
 	return ""
 }
 
-func (f *finder) stuck(bucket, why string) {
-	f.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderPlanner}, control.Issue{Reason: why})
+func (f *finder) stuck(bucket, why string, code control.ReasonCode) {
+	f.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderPlanner}, control.Issue{Reason: why, Code: code})
 }
 
 // take returns what a search found, once.
@@ -146,7 +146,7 @@ func (f *finder) search(ctx context.Context, in *plan.Inputs, decl *catalog.Buck
 	f.end(decl.Name, choice)
 	if choice == "" {
 		if ctx.Err() == nil {
-			f.stuck(decl.Name, why)
+			f.stuck(decl.Name, why, control.ReasonFound)
 			f.agenda.later(decl.Name, delay.Jitter(searchAgain))
 		}
 		return

@@ -130,7 +130,7 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 	pl := in.Plan(decl, view.Rules(), copyrows.FromCatalog(bucket, view.Copies()), primary)
 	if !in.Unasked() || pl.Issue == "" || pl.Issue != strings.Join(pl.Short, "; ") {
 		// A shortfall may be over once every storage was asked for the first time.
-		p.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderPlanner}, control.Issue{Reason: pl.Issue, Short: pl.Short})
+		p.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderPlanner}, issueOf(pl))
 	}
 	if pl.Changed || unmarkedAnywhere(view) {
 		if !p.apply(ctx, in, decl, primary) {
@@ -140,6 +140,15 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 	if !p.conf().Disabled {
 		p.dispatch(ctx, bucket, pl.Target)
 	}
+}
+
+// issueOf is what stands in a plan's way. It is about too few clusters where nothing else does.
+func issueOf(pl plan.Plan) control.Issue {
+	issue := control.Issue{Reason: pl.Issue, Short: pl.Short}
+	if pl.Issue != "" && pl.Issue == strings.Join(pl.Short, "; ") {
+		issue.Code = control.ReasonTooFew
+	}
+	return issue
 }
 
 // unmarkedAnywhere reports whether a bucket has copies of rules that may be written anywhere

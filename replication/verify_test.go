@@ -197,7 +197,7 @@ func TestVerifyKeepsWhatNobodyCanProve(t *testing.T) {
 	}
 	stuck := func() bool {
 		st := w.status("bkt")
-		return st.State == control.BucketStuck && strings.Contains(st.Reason, `"k" in c1`)
+		return st.State == control.BucketStuck && strings.Contains(st.Reason, `"k" in c1`) && st.Reasons[0].Code == control.ReasonDamaged
 	}
 	w.await("the bucket is stuck", stuck)
 	w.eng.Stop()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
@@ -175,7 +176,7 @@ func TestUnrepairable(t *testing.T) {
 	w.run(w.Run, w.work)
 	v := w.ended(true)
 	w.count(v, stateDone, 1, 0, 1)
-	if issues := w.ctl.Issues.List(10)[bkt]; len(issues) != 1 || !strings.Contains(issues[0].Reason, "could not be repaired") {
+	if issues := w.ctl.Issues.List(10)[bkt]; len(issues) != 1 || !strings.Contains(issues[0].Reason, "could not be repaired") || issues[0].Code != control.ReasonDamaged {
 		t.Errorf("issues %+v", issues)
 	}
 	if last, err := Last(t.Context(), w.o.Records, bkt); err != nil || len(last.Keys) != 1 || last.Unrepairable != 1 {

@@ -186,7 +186,7 @@ func (v *Verifier) end(ctx context.Context, c *current, row state.Verification) 
 
 // setIssue says what could not be repaired in a bucket's status; "" if everything is well.
 func (v *Verifier) setIssue(bucket, damage string) {
-	v.o.Issues.Set(bucket, control.Source{Finder: control.FinderVerify}, control.Issue{Reason: damage})
+	v.o.Issues.Set(bucket, control.Source{Finder: control.FinderVerify}, control.Issue{Reason: damage, Code: control.ReasonDamaged})
 }
 
 // close closes a verification to further requests; false if it was joined since its
