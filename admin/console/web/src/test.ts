@@ -1,7 +1,9 @@
 import '@testing-library/jest-dom/vitest';
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterEach } from 'vitest';
 
+// What is waited for comes: how soon is a matter of what else the machine does.
+configure({ asyncUtilTimeout: 20_000 });
 afterEach(cleanup);
 
 // What jsdom lacks of Blob.
