@@ -103,9 +103,7 @@ func nodeNames(members []state.MemberInfo) map[string]string {
 // of a single cluster, but for what is in flight there.
 func ofInstance(series string) bool {
 	switch kind, rest, _ := strings.Cut(series, "."); kind {
-	case "backlog", "used", "copied": // the store's, or the storages'
-		return false
-	case "in_flight_at": // of single endpoints
+	case "backlog", "used", "copied", "in_flight_at": // the store's, the storages', or of single endpoints
 		return false
 	default:
 		return !strings.Contains(rest, ".")

@@ -66,27 +66,22 @@ type kind struct{ policies, clusters uint32 }
 type counted struct{ buckets, notOK int }
 
 // alike counts the rows that meet a search, by their kind.
-func (ix *index) alike(k Key) map[kind]counted {
-	kinds := make(map[kind]counted)
+func (ix *index) alike(k Key) map[kind]*counted {
+	kinds := make(map[kind]*counted)
 	var last kind // most rows are as the one before
-	var n counted
+	var n *counted
 	ix.each(k, func(r *row) {
-		if of := (kind{r.policies, r.clusters}); of != last {
-			kinds[last] = n
-			last, n = of, kinds[of]
+		if of := (kind{r.policies, r.clusters}); n == nil || of != last {
+			if n = kinds[of]; n == nil {
+				n = &counted{}
+				kinds[of] = n
+			}
+			last = of
 		}
 		n.buckets++
 		if r.state != isOK {
 			n.notOK++
 		}
 	})
-	if n.buckets > 0 {
-		kinds[last] = n
-	}
-	for of, n := range kinds {
-		if n.buckets == 0 {
-			delete(kinds, of) // the first one that was none
-		}
-	}
 	return kinds
 }

@@ -43,6 +43,12 @@ export function percent(done: number, total: number): number | undefined {
   return total > 0 ? Math.min(100, Math.max(0, (100 * done) / total)) : undefined;
 }
 
+/** What of a filter says something. */
+export const given = <T extends object>(filter: T) => Object.fromEntries(Object.entries(filter).filter(([, v]) => v)) as Partial<T>;
+
+/** That as the query of an address. */
+export const queryOf = (filter: object) => new URLSearchParams(given(filter) as Record<string, string>);
+
 /** A curl command against Caddy's admin endpoint that does the same. */
 export function curl(method: string, path: string, body?: unknown): string {
   const quote = (s: string) => `'${s.replaceAll("'", `'\\''`)}'`;

@@ -36,7 +36,7 @@ const byPeople = (c: Change) => c.kinds.some((k) => k === 'resource' || k === 'c
 export function stale(change: Change): InvalidateQueryFilters[] {
   const has = (...kinds: string[]) => change.kinds.some((k) => kinds.includes(k));
   if (change.missed) return [everything];
-  if (has('resource', 'configuration')) return [butMeasured];
+  if (byPeople(change)) return [butMeasured];
   const keys: string[][] = change.kinds.length > 0 ? [['events']] : [];
   if (has('copy', 'bucket_stuck', 'verification', 'transfer')) {
     keys.push(['summary'], ['buckets'], ['replication']);

@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { given } from '../format';
 import type { components, paths } from './schema';
 
 export type Schemas = components['schemas'];
@@ -132,8 +133,7 @@ export type BucketOrder = (typeof bucketOrders)[number];
 export const orderOf = (value: unknown): BucketOrder | undefined => (value === 'name' ? undefined : bucketOrders.find((o) => o === value));
 
 export async function bucketPage(filter: BucketFilter & { order?: BucketOrder }, after: string, limit: number, signal?: AbortSignal): Promise<BucketPage> {
-  const query = Object.fromEntries(Object.entries({ ...filter, after }).filter(([, v]) => v));
-  const call = await api.GET('/fado/buckets', { params: { query: { ...query, limit } }, signal });
+  const call = await api.GET('/fado/buckets', { params: { query: { ...given({ ...filter, after }), limit } }, signal });
   const items = await told(Promise.resolve(call));
   return {
     items,

@@ -1,7 +1,7 @@
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { api, mount, type Schemas, told } from '../api/client';
-import { bytes, count, counted } from '../format';
+import { bytes, count, counted, queryOf } from '../format';
 import { Card, CopyCurl, Empty, Failure, Page, Skeleton, Table, useSession, useWritten, When } from '../ui/kit';
 
 type Record = Schemas['Audit'];
@@ -44,8 +44,8 @@ export function Audit() {
 }
 
 function CopyRecords() {
-  const given = Object.entries(here.useSearch() as AuditFilter).filter(([, v]) => v);
-  return <CopyCurl path={`/fado/audit?${new URLSearchParams([...given, ['newest', 'true'], ['limit', `${pageSize}`]])}`} />;
+  const search = here.useSearch() as AuditFilter;
+  return <CopyCurl path={`/fado/audit?${queryOf({ ...search, newest: 'true', limit: `${pageSize}` })}`} />;
 }
 
 function Records() {

@@ -7,7 +7,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { lazy, memo, type ReactNode, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { type Bucket, type BucketFilter, type BucketOrder, type BucketPage, bucketPage, orderOf } from '../api/client';
 import { before } from '../before';
-import { bytes, count } from '../format';
+import { bytes, count, queryOf } from '../format';
 import { pref } from '../prefs';
 import { Ago, CopyCurl, Empty, Failure, Later, Page, Skeleton, State, useWritten } from '../ui/kit';
 import { useBucketLinks } from '../ui/links';
@@ -66,7 +66,7 @@ export function Buckets() {
       actions={
         <>
           <NewButton kind="bucket" />
-          <CopyCurl path={`/fado/buckets?${query({ ...search, order, limit: '200' })}`} />
+          <CopyCurl path={`/fado/buckets?${queryOf({ ...search, order, limit: '200' })}`} />
         </>
       }
     >
@@ -195,9 +195,6 @@ export function Values({ of, names = {} }: { of?: { value: string; buckets: numb
     </option>
   ));
 }
-
-/** A query with what is there. */
-const query = (of: Record<string, string | undefined>) => new URLSearchParams(Object.entries(of).filter((e): e is [string, string] => Boolean(e[1])));
 
 interface Choosing {
   chosen: ReadonlySet<string>;

@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { memo, type ReactNode } from 'react';
 import { api, type BucketFilter, type Schemas, told } from '../api/client';
 import { before } from '../before';
-import { bytes, count, counted, span } from '../format';
+import { bytes, count, counted, given, queryOf, span } from '../format';
 import { Age, CopyCurl, Empty, Failure, Skeleton, State, toneOf, useNow } from '../ui/kit';
 import { useBucketLinks } from '../ui/links';
 import * as q from './queries';
@@ -62,10 +62,7 @@ export default function Matrix({ filter, from, empty }: Shown) {
 function ByPolicy({ filter }: { filter: BucketFilter }) {
   const matrix = useQuery({
     queryKey: ['buckets', 'matrix', 'policy', filter],
-    queryFn: ({ signal }) => {
-      const query = Object.fromEntries(Object.entries(filter).filter(([, v]) => v));
-      return told(api.GET('/fado/matrix', { params: { query: { ...query, by: 'policy' } }, signal }));
-    },
+    queryFn: ({ signal }) => told(api.GET('/fado/matrix', { params: { query: { ...given(filter), by: 'policy' } }, signal })),
     placeholderData: keepPreviousData,
     refetchInterval: 15_000,
   });
@@ -94,7 +91,7 @@ function ByPolicy({ filter }: { filter: BucketFilter }) {
         </Frame>
         <p className="card-foot quiet">
           More than {count(most)} buckets: counted by policy. Choose a policy, find a bucket, or go to a name, to see them one by one.{' '}
-          <Age at={matrix.dataUpdatedAt} /> <CopyCurl path={`/fado/matrix?by=policy&${query(filter)}`} />
+          <Age at={matrix.dataUpdatedAt} /> <CopyCurl path={`/fado/matrix?by=policy&${queryOf(filter)}`} />
         </p>
       </section>
     </>
@@ -131,16 +128,11 @@ function Sum({ filter, policy, cluster, of }: { filter: BucketFilter; policy: st
   );
 }
 
-const query = (filter: BucketFilter & { after?: string; limit?: string }) =>
-  new URLSearchParams(Object.entries(filter).filter((e): e is [string, string] => Boolean(e[1])));
-
 function ByBucket({ filter, from, empty }: Shown) {
   const list = useInfiniteQuery({
     queryKey: ['buckets', 'matrix', filter, from],
-    queryFn: ({ pageParam, signal }) => {
-      const query = Object.fromEntries(Object.entries({ ...filter, after: pageParam }).filter(([, v]) => v));
-      return told(api.GET('/fado/matrix', { params: { query: { ...query, limit: pageSize } }, signal }));
-    },
+    queryFn: ({ pageParam, signal }) =>
+      told(api.GET('/fado/matrix', { params: { query: { ...given({ ...filter, after: pageParam }), limit: pageSize } }, signal })),
     initialPageParam: before(from),
     getNextPageParam: (last) => last.next || undefined,
     placeholderData: keepPreviousData,
@@ -162,7 +154,7 @@ function ByBucket({ filter, from, empty }: Shown) {
               More
             </button>
           )}{' '}
-          <Age at={list.dataUpdatedAt} /> <CopyCurl path={`/fado/matrix?${query({ ...filter, after: before(from), limit: `${pageSize}` })}`} />
+          <Age at={list.dataUpdatedAt} /> <CopyCurl path={`/fado/matrix?${queryOf({ ...filter, after: before(from), limit: `${pageSize}` })}`} />
         </p>
       </section>
       <p className="legend apart">

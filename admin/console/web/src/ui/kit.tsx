@@ -347,7 +347,7 @@ export function Confirm({
             </>
           )}
           <footer>
-            {same && (Array.isArray(same) ? <CopyCurl all={same} /> : <CopyCurl method="POST" {...same} />)}
+            {same && <CopyCurl all={[same].flat()} />}
             <AlertDialog.Close className="button">Cancel</AlertDialog.Close>
             <Doing
               kind={danger ? 'danger' : 'primary'}

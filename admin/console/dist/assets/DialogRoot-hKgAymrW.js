@@ -1,1 +1,0 @@
-import{Nt as e,Zn as t}from"./App-92DZjg9T.js";var n=t(function(t){return e(`dialog`,t)});export{n as t};
