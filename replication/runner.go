@@ -351,11 +351,21 @@ func outlived(source control.Source, cs []catalog.Copy) bool {
 	switch source.Finder {
 	case control.FinderSync, control.FinderScan, control.FinderEvict:
 		return !slices.ContainsFunc(cs, func(c catalog.Copy) bool {
-			return source == control.Source{Finder: finders[jobFor(c)], Cluster: c.Cluster, Prefix: c.Prefix}
+			return source == control.Source{Finder: finders[jobFor(c)], Cluster: c.Cluster, Prefix: c.Prefix} && !countedByScans(cs, c)
 		})
 	default:
 		return false
 	}
+}
+
+// countedByScans reports whether the primary's objects are counted as others of its rule are scanned,
+// so that no count of them alone is made any more, see [scans.scan] and [planner.dispatchBucket].
+func countedByScans(cs []catalog.Copy, primary catalog.Copy) bool {
+	return primary.Primary &&
+		slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Verified }) &&
+		slices.ContainsFunc(cs, func(c catalog.Copy) bool {
+			return !c.Primary && c.State == catalog.CopySynced && c.Prefix == primary.Prefix
+		})
 }
 
 // jobFor is the job that a copy in its state asks for.

@@ -47,6 +47,29 @@ func TestIssuesOfJobsThatAreOver(t *testing.T) {
 	}
 }
 
+// A count of the primary that failed is over once another copy is in step: its scans count both, and
+// no count of the primary alone is made that could end what the last one found.
+func TestIssueOfACountThatIsNotMadeAnyMore(t *testing.T) {
+	t.Parallel()
+	count := sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobScan})
+	for name, c := range map[string]struct {
+		beside catalog.Copy
+		over   bool
+	}{
+		"a copy in step":                {catalog.Copy{Cluster: "c2", State: catalog.CopySynced, Verified: true}, true},
+		"a copy that syncs":             {catalog.Copy{Cluster: "c2", State: catalog.CopySyncing, Verified: true}, false},
+		"a copy of another rule":        {catalog.Copy{Cluster: "c2", Prefix: "a/", State: catalog.CopySynced, Verified: true}, false},
+		"none whose objects were seen":  {catalog.Copy{Cluster: "c2", State: catalog.CopySynced}, false},
+		"a primary of another rule":     {catalog.Copy{Cluster: "c1", Prefix: "a/", Primary: true, State: catalog.CopySynced, Verified: true}, false},
+		"a copy that leaves the bucket": {catalog.Copy{Cluster: "c2", State: catalog.CopyDraining, Verified: true}, false},
+	} {
+		copies := []catalog.Copy{{Cluster: "c1", Primary: true, State: catalog.CopySynced}, c.beside}
+		if got := outlived(count, copies); got != c.over {
+			t.Errorf("beside %s: over is %v, expected %v", name, got, c.over)
+		}
+	}
+}
+
 // bench runs jobs that wait for a word, and notes what becomes of them.
 type bench struct {
 	*runner
