@@ -220,7 +220,7 @@ web-test: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## the 
 	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy $(NODE) npm run --silent e2e -- $(E2E)
 
 .PHONY: web-budgets
-web-budgets: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## what the console takes with 100,000 buckets, and what ten browsers cost, beside the bars: figures of this machine
+web-budgets: bin/caddy $(WEB)/node_modules $(STAMPS)/minio-$(MINIO_VERSION) ## what the console takes with 100,000 and 1,000,000 buckets, what ten browsers cost, and a page beside many copies for BUDGET_MINUTES=5, beside the bars: figures of this machine
 	@PREREQS=$(PREREQS) .ci/prereqs chromium:chromium
 	cd $(WEB) && FADO_CADDY=$(CURDIR)/bin/caddy BUDGETS=1 $(NODE) npx playwright test budgets
 

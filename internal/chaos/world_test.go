@@ -220,7 +220,7 @@ func (w *world) await(what string, f func() error) {
 		conflicts, _ := i.call(http.MethodGet, "/fado/buckets/"+bucket+"/conflicts", nil)
 		w.Logf("%s: conflicts %s\n%s", i.admin, conflicts, log[max(0, len(log)-6000):])
 		w.evidence(i, "goroutines", "/debug/pprof/goroutine?debug=2")
-		w.evidence(i, "transfers", "/fado/replication/transfers")
+		w.evidence(i, "transfers", "/fado/replication")
 	}
 	w.rows()
 	w.Fatalf("%s: %v", what, err)

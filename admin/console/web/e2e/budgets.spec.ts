@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { BrowserContext, Page } from '@playwright/test';
-import { expect, figure, signIn, test } from './kit';
+import { admin, expect, figure, signIn, test, world } from './kit';
 import { large, many } from './large';
-import { type Another, askAdmin } from './world';
+import { type Another, askAdmin, s3, until } from './world';
 
 test.skip(!process.env.BUDGETS, 'make web-budgets measures: its figures are of the machine, and judge no change');
 
@@ -202,9 +202,74 @@ const spent = (pid: number) => {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 };
 
-test('with a million buckets, what the server takes', async ({ start }) => {
+/** The memory that a process has, in MiB. */
+const resident = (pid: number) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+
+test('with a million buckets, what the server takes', async ({ page, start }) => {
   test.setTimeout(1_800_000);
-  await server(await large(start, 1_000_000), 150);
+  const fado = await large(start, 1_000_000);
+  await server(fado, 150);
+  for (const path of ['/', '/buckets', '/buckets?view=matrix', '/policies']) {
+    if (path === '/') await signIn(page, 'ada', path, fado.console);
+    else await page.goto(fado.console + path);
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+    await page.waitForTimeout(10_000);
+  }
+  figure('memory of FaDO with 1,000,000 buckets of 2.1 copies, the console open', resident(fado.fado.pid), 600, 'MiB');
+});
+
+test('where objects are written without end', async ({ page }) => {
+  const minutes = Number(process.env.BUDGET_MINUTES ?? 5);
+  test.setTimeout((minutes + 3) * 60_000);
+  const made = await admin('/fado/buckets', { method: 'POST', body: JSON.stringify({ name: 'flood', policy: 'reports', primary: 'berlin' }) });
+  expect(made.status, await made.text()).toBe(201);
+  await until('the bucket', async () => (await (await admin('/fado/buckets/flood')).json()).status.state === 'ok');
+  await signIn(page, 'ada', '/');
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Network.enable');
+  let bytes = 0;
+  cdp.on('Network.dataReceived', (e) => {
+    bytes += e.encodedDataLength || e.dataLength;
+  });
+  let [written, ends] = [0, false];
+  const writers = Array.from({ length: 8 }, async (_, w) => {
+    for (let i = 0; !ends; i++) {
+      const r = await s3(world().storages.berlin, 'PUT', `/flood/of-${w}/${i % 500}`, `content ${i}`);
+      await r.arrayBuffer();
+      if (r.ok) written++;
+    }
+  });
+  const copied = async () => {
+    const text = await (await admin('/metrics')).text();
+    return [...text.matchAll(/^caddy_fado_replicated_objects_total\{.*\} (\S+)$/gm)].reduce((sum, m) => sum + Number(m[1]), 0);
+  };
+  const [began, copiedBefore] = [Date.now(), await copied()];
+  const [heaps, rates]: number[][] = [[], []];
+  const names = ['Events', 'Replication', 'Overview', 'Buckets'];
+  for (let i = 0; i < minutes * 4; i++) {
+    await page
+      .getByRole('navigation', { name: 'Main' })
+      .getByRole('link', { name: names[i % names.length], exact: true })
+      .click();
+    const [at, before] = [Date.now(), bytes];
+    await page.waitForTimeout(15_000);
+    rates.push((bytes - before) / 1.024 / (Date.now() - at));
+    await cdp.send('HeapProfiler.collectGarbage');
+    heaps.push((await cdp.send('Runtime.getHeapUsage')).usedSize / 2 ** 20);
+  }
+  ends = true;
+  await Promise.all(writers);
+  const seconds = (Date.now() - began) / 1000;
+  const events = (await copied()) - copiedBefore;
+  console.log(`${Math.round(written / seconds)} objects a second written, ${Math.round(events / seconds)} copied, for ${minutes} minutes`);
+  figure(`read by a page, mean of ${rates.length} x 15 s`, rates.reduce((a, b) => a + b) / rates.length, 64, 'KiB/s');
+  figure(`read by a page, worst of ${rates.length} x 15 s`, Math.max(...rates), 64, 'KiB/s');
+  figure('heap of the page, most', Math.max(...heaps), 150, 'MiB');
+  // After the first rounds, in which each part of the console is loaded and lists fill.
+  const flat = heaps.slice(Math.min(8, heaps.length / 2));
+  const mean = (of: number[]) => of.reduce((a, b) => a + b) / of.length;
+  const half = Math.floor(flat.length / 2);
+  figure('heap of the page, growth from the first half to the second', mean(flat.slice(half)) - mean(flat.slice(0, half)), 2, 'MiB');
 });
 
 test('what ten browsers cost', async ({ browser, page, start }) => {
