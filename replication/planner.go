@@ -151,21 +151,6 @@ func issueOf(pl plan.Plan) control.Issue {
 	return issue
 }
 
-// unmarkedAnywhere reports whether a bucket has copies of rules that may be written anywhere
-// whose rows don't say so yet.
-func unmarkedAnywhere(bucket routing.BucketView) bool {
-	rules := bucket.RulesAnywhere()
-	return len(rules) > 0 && slices.ContainsFunc(bucket.Copies(), func(c catalog.Copy) bool {
-		return !c.Anywhere && among(rules, c.Prefix)
-	})
-}
-
-// among reports whether a prefix is one of some that are sorted.
-func among(prefixes []string, prefix string) bool {
-	_, found := slices.BinarySearch(prefixes, prefix)
-	return found
-}
-
 // apply stores the plan made from the rows as they are in the store.
 func (p *planner) apply(ctx context.Context, in *plan.Inputs, decl *catalog.Bucket, primary string) bool {
 	var gone []ids.Copy
@@ -256,7 +241,8 @@ func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 		}
 		return
 	}
-	p.ctl.Issues.Keep(bucket, func(s control.Source) bool { return !outlived(s, cs) })
+	whole := wholeJobsOf(snap, bucket, cs, primary, target)
+	p.ctl.Issues.Keep(bucket, func(s control.Source) bool { return !outlived(s, cs, whole) })
 	p.endOrphanedMove(ctx, bucket)
 	for _, c := range cs {
 		id := ids.CopyIn(bucket, c.Prefix, c.Cluster)
@@ -276,26 +262,21 @@ func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 			}
 		}
 	}
-	p.dispatchBucket(bucket, primary, target, cs)
+	p.dispatchWhole(bucket, primary, cs, whole)
 }
 
-// dispatchBucket queues the jobs that concern a bucket as a whole.
-func (p *planner) dispatchBucket(bucket, primary, target string, cs []catalog.Copy) {
-	former := slices.IndexFunc(cs, func(c catalog.Copy) bool { return c.FormerPrimary })
+// dispatchWhole queues the jobs that concern a bucket as a whole.
+func (p *planner) dispatchWhole(bucket, primary string, cs []catalog.Copy, whole wholeJobs) {
 	seen := slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Verified })
-	moves := target != "" && target != primary && copyrows.SyncedEverywhere(cs, target)
-	if decl := p.snap().Bucket(bucket); decl != nil && promotedByHand(decl, target) {
-		moves = false // people say when
+	if to := whole.move; to != "" && copyrows.SyncedEverywhere(cs, to) && whole.carry == "" && seen && p.sites.Up(primary, to) {
+		id := ids.CopyIn(bucket, "", to)
+		p.jobs.ensure(id, jobMove, func(ctx context.Context) error { return p.walks.moves.Mover.MovePrimary(ctx, bucket, to) })
 	}
-	if moves && former < 0 && seen && p.sites.Up(primary, target) {
-		id := ids.CopyIn(bucket, "", target)
-		p.jobs.ensure(id, jobMove, func(ctx context.Context) error { return p.walks.moves.Mover.MovePrimary(ctx, bucket, target) })
-	}
-	if former >= 0 && p.sites.Up(primary, cs[former].Cluster) {
-		id := ids.CopyIn(bucket, "", cs[former].Cluster)
+	if whole.carry != "" && p.sites.Up(primary, whole.carry) {
+		id := ids.CopyIn(bucket, "", whole.carry)
 		p.jobs.ensure(id, jobCarry, func(ctx context.Context) error { return p.walks.moves.Carrier.CarryOver(ctx, bucket, id.Cluster) })
 	}
-	if mustConverge(p.snap(), bucket, cs) {
+	if whole.converge != "" {
 		id := ids.CopyIn(bucket, "", primary)
 		p.jobs.ensure(id, jobConverge, func(ctx context.Context) error { return p.walks.moves.Converger.Converge(ctx, bucket) })
 	}
@@ -303,13 +284,6 @@ func (p *planner) dispatchBucket(bucket, primary, target string, cs []catalog.Co
 		id := ids.CopyIn(bucket, "", primary)
 		p.jobs.ensure(id, jobScan, func(ctx context.Context) error { return p.walks.copies.Scanner.CountPrimary(ctx, id) })
 	}
-}
-
-// mustConverge reports whether copies are marked as written anywhere while their policies
-// say otherwise.
-func mustConverge(snap *routing.Snapshot, bucket string, cs []catalog.Copy) bool {
-	rules := snap.Of(bucket).RulesAnywhere()
-	return slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Anywhere && !among(rules, c.Prefix) })
 }
 
 // endOrphanedMove removes the marks of a move that was abandoned.

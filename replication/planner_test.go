@@ -65,6 +65,23 @@ func TestWritingAnywhereIsSeenInTheSnapshot(t *testing.T) {
 	if !mustConverge(snap, "bkt", marked) {
 		t.Error("what was written anywhere is not brought together")
 	}
+	left := slices.Clone(snap.Of("bkt").Copies())
+	left[1].FormerPrimary = true
+	for _, c := range []struct {
+		copies []catalog.Copy
+		target string
+		want   wholeJobs
+	}{
+		{snap.Of("bkt").Copies(), "c1", wholeJobs{}},
+		{snap.Of("bkt").Copies(), "", wholeJobs{}},
+		{snap.Of("bkt").Copies(), "c2", wholeJobs{move: "c2"}},
+		{left, "c1", wholeJobs{carry: left[1].Cluster}},
+		{marked, "c1", wholeJobs{converge: "c1"}},
+	} {
+		if got := wholeJobsOf(snap, "bkt", c.copies, "c1", c.target); got != c.want {
+			t.Errorf("with its primary to be in %q the bucket asks for %+v, want %+v", c.target, got, c.want)
+		}
+	}
 	w.eng.Stop()
 	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Clusters: []string{"c1", "c2"}, Writes: catalog.WritesAnywhere})
 	snap = w.ctl.Router().Snapshot()

@@ -2,11 +2,9 @@ package replication
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
@@ -343,39 +341,4 @@ func (j *runner) finish(jb *job) {
 // sourceOf names a job as the source of a bucket's issues.
 func sourceOf(id jobID) control.Source {
 	return control.Source{Finder: finders[id.kind], Cluster: id.Cluster, Prefix: id.Prefix}
-}
-
-// outlived reports whether the source of an issue is a job of a kind that none of a bucket's
-// copies asks for any more: what kept such a job from its end is over.
-func outlived(source control.Source, cs []catalog.Copy) bool {
-	switch source.Finder {
-	case control.FinderSync, control.FinderScan, control.FinderEvict:
-		return !slices.ContainsFunc(cs, func(c catalog.Copy) bool {
-			return source == control.Source{Finder: finders[jobFor(c)], Cluster: c.Cluster, Prefix: c.Prefix} && !countedByScans(cs, c)
-		})
-	default:
-		return false
-	}
-}
-
-// countedByScans reports whether the primary's objects are counted as others of its rule are scanned,
-// so that no count of them alone is made any more, see [scans.scan] and [planner.dispatchBucket].
-func countedByScans(cs []catalog.Copy, primary catalog.Copy) bool {
-	return primary.Primary &&
-		slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Verified }) &&
-		slices.ContainsFunc(cs, func(c catalog.Copy) bool {
-			return !c.Primary && c.State == catalog.CopySynced && c.Prefix == primary.Prefix
-		})
-}
-
-// jobFor is the job that a copy in its state asks for.
-func jobFor(c catalog.Copy) jobKind {
-	switch c.State {
-	case catalog.CopyDraining, catalog.CopyRemoving:
-		return jobEvict
-	case catalog.CopySynced:
-		return jobScan
-	default:
-		return jobSync
-	}
 }

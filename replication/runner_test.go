@@ -29,19 +29,23 @@ func TestIssuesOfJobsThatAreOver(t *testing.T) {
 		{Cluster: "c3", Prefix: "a/", State: catalog.CopyWaiting},
 	}
 	for source, over := range map[control.Source]bool{
-		sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobScan}):    false,
-		sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobEvict}):   true,
-		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobEvict}):   false,
-		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobScan}):    true,
-		sourceOf(jobID{ids.CopyIn("b", "a/", "c3"), jobSync}):  false,
-		sourceOf(jobID{ids.CopyIn("b", "", "c3"), jobSync}):    true,
-		sourceOf(jobID{ids.CopyIn("b", "", "gone"), jobEvict}): true,
-		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobMove}):    false,
-		sourceOf(jobID{ids.CopyIn("b", "", "c9"), jobCarry}):   false,
-		{Finder: control.FinderPlanner}:                        false,
-		{Finder: control.FinderSource}:                         false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobScan}):     false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobEvict}):    true,
+		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobEvict}):    false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobScan}):     true,
+		sourceOf(jobID{ids.CopyIn("b", "a/", "c3"), jobSync}):   false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c3"), jobSync}):     true,
+		sourceOf(jobID{ids.CopyIn("b", "", "gone"), jobEvict}):  true,
+		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobMove}):     false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c3"), jobMove}):     true,
+		sourceOf(jobID{ids.CopyIn("b", "", "c9"), jobCarry}):    false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c3"), jobCarry}):    true,
+		sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobConverge}): false,
+		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobConverge}): true,
+		{Finder: control.FinderPlanner}:                         false,
+		{Finder: control.FinderSource}:                          false,
 	} {
-		if got := outlived(source, copies); got != over {
+		if got := outlived(source, copies, wholeJobs{move: "c2", carry: "c9", converge: "c1"}); got != over {
 			t.Errorf("%v: over is %v, expected %v", source, got, over)
 		}
 	}
@@ -64,7 +68,7 @@ func TestIssueOfACountThatIsNotMadeAnyMore(t *testing.T) {
 		"a copy that leaves the bucket": {catalog.Copy{Cluster: "c2", State: catalog.CopyDraining, Verified: true}, false},
 	} {
 		copies := []catalog.Copy{{Cluster: "c1", Primary: true, State: catalog.CopySynced}, c.beside}
-		if got := outlived(count, copies); got != c.over {
+		if got := outlived(count, copies, wholeJobs{}); got != c.over {
 			t.Errorf("beside %s: over is %v, expected %v", name, got, c.over)
 		}
 	}
