@@ -48,7 +48,7 @@ func runTests(m *testing.M) int {
 	}
 	caddy.RegisterModule(new(troublemaker))
 	caddy.RegisterModule(new(recorder))
-	return m.Run()
+	return testenv.Main(m).Run()
 }
 
 // troublemaker is an app that fails where its configuration says, and notes whether

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/scrypt"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/internal/stretch"
 )
 
 // Ways to derive the sealing key. A passphrase is stretched, because people choose
@@ -68,18 +69,16 @@ type sealHeader struct {
 	Check []byte `json:"check"` // sealed keyCheck: tells a wrong key
 }
 
-// cost is what it takes to try one passphrase: 128·N·r bytes of memory, p times over. It
-// stands in the header, so that it can grow with what attackers have.
+// cost is a [stretch.Scrypt]. It stands in the header, so that it can grow with what
+// attackers have.
 type cost struct {
 	N int `json:"n"`
 	R int `json:"r"`
 	P int `json:"p"`
 }
 
-var (
-	costNow    = cost{N: 1 << 15, R: 8, P: 3} // OWASP's advice for 32 MiB
-	costBefore = cost{N: 1 << 15, R: 8, P: 1}
-)
+// costBefore is that of the stores whose header does not say it.
+var costBefore = cost{N: 1 << 15, R: 8, P: 1}
 
 // bearable reports whether a cost is one that this or a later version would choose; who
 // can write the header must not be able to take all memory.
@@ -93,7 +92,8 @@ func NewSealer(k Key) (*Sealer, string, error) {
 	h := sealHeader{KDF: k.kdf, Salt: make([]byte, 16)}
 	rand.Read(h.Salt) // never fails
 	if k.kdf == kdfScrypt {
-		h.Cost = &costNow
+		c := cost(stretch.Cost())
+		h.Cost = &c
 	}
 	s, err := deriveSealer(k, h)
 	if err != nil {
@@ -174,7 +174,7 @@ func deriveSealer(k Key, h sealHeader) (*Sealer, error) {
 			c = *h.Cost
 		}
 		if !c.bearable() {
-			return nil, fmt.Errorf("the seal header's cost is %+v: expected about %+v: %w", c, costNow, ErrCorrupt)
+			return nil, fmt.Errorf("the seal header's cost is %+v: expected about %+v: %w", c, stretch.Cost(), ErrCorrupt)
 		}
 		key, err = scrypt.Key(k.secret, h.Salt, c.N, c.R, c.P, 32)
 	case kdfHKDF:

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/internal/stretch"
 )
 
 func newSealer(t *testing.T, k Key) (*Sealer, string) {
@@ -288,17 +289,45 @@ func TestOpenSealer(t *testing.T) {
 
 // TestOpenSealerOfBefore: headers did not always say their cost.
 func TestOpenSealerOfBefore(t *testing.T) {
-	before := costNow
-	defer func() { costNow = before }()
-	costNow = costBefore
 	pass := PassphraseKey([]byte("correct horse"))
-	_, header := newSealer(t, pass)
-	former := strings.Replace(header, `"cost":{"n":32768,"r":8,"p":1},`, "", 1)
-	if former == header {
-		t.Fatalf("the header is %s", header)
+	former := madeAt(t, pass, costBefore)
+	former.Cost = nil
+	text, err := json.Marshal(former)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := OpenSealer(pass, former); err != nil {
+	if _, err := OpenSealer(pass, string(text)); err != nil {
 		t.Error(err)
+	}
+}
+
+// madeAt is the header of a store whose passphrase was stretched at a cost.
+func madeAt(t *testing.T, k Key, c cost) sealHeader {
+	t.Helper()
+	h := sealHeader{KDF: k.kdf, Cost: &c, Salt: make([]byte, 16)}
+	s, err := deriveSealer(k, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Check = s.aead.Seal(nil, nil, []byte(keyCheck), []byte(keyCheck))
+	return h
+}
+
+// TestSealerCost: a passphrase of a new store costs what is due today, and its header says so.
+func TestSealerCost(t *testing.T) {
+	_, text := newSealer(t, PassphraseKey([]byte("correct horse")))
+	var h sealHeader
+	if err := json.Unmarshal([]byte(text), &h); err != nil {
+		t.Fatal(err)
+	}
+	// OWASP's advice for 32 MiB.
+	if want := (cost{N: 32768, R: 8, P: 3}); h.Cost == nil || *h.Cost != want {
+		t.Errorf("the header is %s, want the cost %+v", text, want)
+	}
+	for _, c := range []cost{cost(stretch.Least()), costBefore, *h.Cost} {
+		if !c.bearable() {
+			t.Errorf("the cost %+v is refused", c)
+		}
 	}
 }
 

@@ -65,6 +65,9 @@ var forbidden = []struct{ room, imports string }{
 	{"caddymodule", module + "/internal/testenv"},
 	{"caddymodule", "github.com/minio/madmin-go/v3"},
 	{"internal/traffic", module + "/lbpolicy"},
+	{"internal/stretch", module + "/state"},
+	{"control", module + "/internal/stretch"},
+	{"caddymodule", module + "/internal/stretch"},
 	{"cmd/caddy", module + "/control"},
 }
 

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"testing"
+
+	"github.com/fado-project/fado/internal/stretch"
 )
 
 // PostgresServer starts a PostgreSQL server of the test's own, which it may stop, kill
@@ -86,7 +88,8 @@ func skipWithoutPostgres(tb testing.TB, err error) {
 	}
 }
 
-// Main runs a package's tests and ends the servers they shared:
+// Main runs a package's tests and ends the servers they shared. Passphrases of the stores
+// that the process opens are stretched at the least cost:
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(testenv.Main(m)) }
 func Main(m *testing.M) interface{ Run() int } { return mainOf{m} }
@@ -94,6 +97,7 @@ func Main(m *testing.M) interface{ Run() int } { return mainOf{m} }
 type mainOf struct{ m *testing.M }
 
 func (m mainOf) Run() int {
+	stretch.Lower()
 	defer closeShared()
 	defer func() {
 		shared.Lock()

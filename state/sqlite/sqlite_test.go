@@ -7,13 +7,14 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/fado-project/fado/internal/testenv"
 	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/state/statetest"
 )
 
 var ctx = context.Background()
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testenv.Main(m)) }
 
 func openAt(t testing.TB, path string) *Store {
 	t.Helper()
