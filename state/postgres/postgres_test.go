@@ -52,21 +52,36 @@ func emptied(t testing.TB, dsn string) {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
-	var there bool
-	err = conn.QueryRow(ctx, "SELECT to_regnamespace('fado') IS NOT NULL").Scan(&there)
-	if err == nil && there {
-		_, err = conn.Exec(ctx, `TRUNCATE fado.meta, fado.seal, fado.resources, fado.referrers, fado.copies, fado.changes, fado.pending,
-			fado.backlog, fado.pulled, fado.pulled_sums, fado.uploads, fado.object_changes, fado.members, fado.locks,
-			fado.copy_sums, fado.bucket_sums, fado.purges, fado.purge_targets, fado.purge_keys, fado.resolutions, fado.delete_allowances, fado.verifications, fado.mismatches, fado.reports, fado.audit, fado.audit_allowed`)
-	}
-	if err == nil && there {
-		_, err = conn.Exec(ctx, `UPDATE fado.counters SET changes_trimmed = 0, objects_trimmed = 0, audit_seq = DEFAULT, audit_hash = DEFAULT;
-			UPDATE fado.engine SET paused = false, scrub_last = 0, scrub_running = false, scrub_after = ''`)
-	}
-	if err != nil {
+	if _, err := conn.Exec(ctx, empty); err != nil {
 		t.Fatal(err)
 	}
 }
+
+// empty waits, as a TRUNCATE does, for what sessions of before are still at. What is small
+// is deleted from, which is fifty times cheaper; with the role of a replica no trigger counts
+// it.
+const empty = `DO $$
+DECLARE
+	r regclass;
+	kept text[] := '{schema_version,counters,engine,news}';
+BEGIN
+	IF to_regnamespace('fado') IS NULL THEN
+		RETURN;
+	END IF;
+	PERFORM set_config('session_replication_role', 'replica', true);
+	FOR r IN SELECT oid FROM pg_class WHERE relnamespace = 'fado'::regnamespace AND relkind = 'r' AND relname <> ALL (kept) ORDER BY oid LOOP
+		EXECUTE format('LOCK TABLE %s', r);
+	END LOOP;
+	FOR r IN SELECT oid FROM pg_class WHERE relnamespace = 'fado'::regnamespace AND relkind = 'r' AND relname <> ALL (kept) ORDER BY oid LOOP
+		IF pg_relation_size(r) > 128 * 1024 THEN
+			EXECUTE format('TRUNCATE %s CASCADE', r);
+		ELSE
+			EXECUTE format('DELETE FROM %s', r);
+		END IF;
+	END LOOP;
+	UPDATE fado.counters SET changes_trimmed = 0, objects_trimmed = 0, audit_seq = DEFAULT, audit_hash = DEFAULT;
+	UPDATE fado.engine SET paused = false, scrub_last = 0, scrub_running = false, scrub_after = '';
+END $$`
 
 func TestShared(t *testing.T) {
 	t.Parallel()
