@@ -62,14 +62,15 @@ type Postgres struct {
 // context bounds the start only. Close ends it and removes the directory; it dies with
 // the process that started it in any case.
 func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
-	bin, err := postgresPrograms()
+	return startPostgres(ctx, o, nil)
+}
+
+// startPostgres starts a server on a copy of another's directory, which is quicker than to
+// make one, or on a new one.
+func startPostgres(ctx context.Context, o PostgresOptions, like *Postgres) (*Postgres, error) {
+	p, err := makePostgres(ctx, o, like)
 	if err != nil {
 		return nil, err
-	}
-	p := &Postgres{User: "fado", Password: randomHex(12), opts: o, bin: bin}
-	if err := p.init(ctx); err != nil {
-		p.Close()
-		return nil, fmt.Errorf("making a PostgreSQL database: %w", err)
 	}
 	for range startAttempts {
 		if p.port = o.Port; p.port == 0 {
@@ -86,6 +87,20 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	}
 	p.Close()
 	return nil, err
+}
+
+// makePostgres makes the directory of a server that does not run yet.
+func makePostgres(ctx context.Context, o PostgresOptions, like *Postgres) (*Postgres, error) {
+	bin, err := postgresPrograms()
+	if err != nil {
+		return nil, err
+	}
+	p := &Postgres{User: "fado", Password: randomHex(12), opts: o, bin: bin}
+	if err := p.init(ctx, like); err != nil {
+		p.Close()
+		return nil, fmt.Errorf("making a PostgreSQL database: %w", err)
+	}
+	return p, nil
 }
 
 // postgresPrograms returns the directory of initdb and postgres, the newest where there
@@ -112,7 +127,7 @@ func majorOf(dir string) int {
 }
 
 // init makes the directory and the database cluster in it.
-func (p *Postgres) init(ctx context.Context) error {
+func (p *Postgres) init(ctx context.Context, like *Postgres) error {
 	var err error
 	if p.owner, err = unprivileged(); err != nil {
 		return err
@@ -121,17 +136,11 @@ func (p *Postgres) init(ctx context.Context) error {
 		return err
 	}
 	p.LogFile = filepath.Join(p.dir, "server.log")
-	secret := filepath.Join(p.dir, "password")
-	if err := os.WriteFile(secret, []byte(p.Password), 0o600); err != nil {
+	if err := p.give(p.dir); err != nil {
 		return err
 	}
-	if err := p.give(p.dir, secret); err != nil {
+	if err := p.makeData(like); err != nil {
 		return err
-	}
-	cmd := p.command("initdb", "--pgdata", p.data(), "--username", p.User, "--pwfile", secret,
-		"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
 	}
 	if p.opts.CertsDir == "" {
 		return nil
@@ -147,6 +156,26 @@ func (p *Postgres) init(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+func (p *Postgres) makeData(like *Postgres) error {
+	if like != nil {
+		p.Password = like.Password
+		if out, err := exec.Command("cp", "-a", like.data(), p.data()).CombinedOutput(); err != nil {
+			return fmt.Errorf("copying %s: %w\n%s", like.data(), err, out)
+		}
+		return nil
+	}
+	secret := filepath.Join(p.dir, "password")
+	if err := errors.Join(os.WriteFile(secret, []byte(p.Password), 0o600), p.give(secret)); err != nil {
+		return err
+	}
+	cmd := p.command("initdb", "--pgdata", p.data(), "--username", p.User, "--pwfile", secret,
+		"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
 }
 
 func (p *Postgres) data() string { return filepath.Join(p.dir, "data") }
@@ -256,17 +285,17 @@ func (p *Postgres) launch(ctx context.Context) error {
 	return nil
 }
 
-// awaitReady asks with the server's own password, so that no other server that holds
-// the port is taken for this one.
+// awaitReady asks for the server's own directory, so that no other server that holds the
+// port is taken for this one, with the same password or another.
 func (p *Postgres) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		conn, err := pgx.Connect(ctx, p.DSN("postgres"))
+		err := p.answers(ctx)
 		if err == nil {
-			return conn.Close(ctx)
+			return nil
 		}
 		select {
 		case <-p.exited:
@@ -276,6 +305,22 @@ func (p *Postgres) awaitReady(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+func (p *Postgres) answers(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, p.DSN("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	var dir string
+	if err := conn.QueryRow(ctx, "SHOW data_directory").Scan(&dir); err != nil {
+		return err
+	}
+	if dir != p.data() {
+		return fmt.Errorf("the port %d is that of the server in %s", p.port, dir)
+	}
+	return nil
 }
 
 // Addr is the server's host:port, for a Proxy.

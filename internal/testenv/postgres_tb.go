@@ -19,10 +19,43 @@ func PostgresServer(tb testing.TB, opts ...PostgresOptions) *Postgres {
 	if len(opts) > 0 {
 		o = opts[0]
 	}
-	p, err := StartPostgres(context.Background(), o)
+	like, err := template.get()
+	skipWithoutPostgres(tb, err)
+	p, err := startPostgres(context.Background(), o, like)
 	skipWithoutPostgres(tb, err)
 	tb.Cleanup(p.Close)
 	return p
+}
+
+// template is a server that never runs: those of a package's tests are copies of it. There
+// is one only in what [Main] runs, which removes it.
+var template templateServer
+
+type templateServer struct {
+	mu     sync.Mutex
+	wanted bool
+	server *Postgres
+	err    error
+}
+
+func (t *templateServer) get() (*Postgres, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.wanted && t.server == nil && t.err == nil {
+		t.server, t.err = makePostgres(context.Background(), PostgresOptions{}, nil)
+	}
+	return t.server, t.err
+}
+
+// want lets there be one, or no more.
+func (t *templateServer) want(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wanted = on
+	if !on && t.server != nil {
+		t.server.Close()
+		t.server = nil
+	}
 }
 
 // Database makes an empty database that goes with the test, and returns its connection
@@ -98,6 +131,8 @@ type mainOf struct{ m *testing.M }
 
 func (m mainOf) Run() int {
 	stretch.Lower()
+	template.want(true)
+	defer template.want(false)
 	defer closeShared()
 	defer func() {
 		shared.Lock()

@@ -67,6 +67,23 @@ func TestPostgres(t *testing.T) {
 	ask("SELECT 1")
 }
 
+// TestPostgresServersAreApart: servers have the same password, and none is taken for another.
+func TestPostgresServersAreApart(t *testing.T) {
+	a, b := PostgresServer(t), PostgresServer(t)
+	if err := exec1(t.Context(), a.DSN("postgres"), "CREATE TABLE mine (n int)"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := one(t.Context(), b.DSN("postgres"), "SELECT count(*)::int FROM pg_tables WHERE schemaname = 'public'"); err != nil || n != 0 {
+		t.Errorf("another server has %d tables, %v", n, err)
+	}
+	b.Stop()
+	defer func(port int) { b.port = port }(b.port)
+	b.port = a.port
+	if err := b.Restart(t.Context()); err == nil || b.Running() {
+		t.Errorf("a server on the port of another: %v, running %v", err, b.Running())
+	}
+}
+
 func TestPostgresDatabasesAreFresh(t *testing.T) {
 	first, second := PostgresDatabase(t), PostgresDatabase(t)
 	for _, dsn := range []string{first, second} {
