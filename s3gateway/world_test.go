@@ -294,12 +294,16 @@ func (w *world) awaitOK(bucket string) {
 	})
 }
 
+// testPatience is how long a test waits for what is to come true: only a test that fails waits for
+// so long, however busy the machine is.
+const testPatience = 4 * time.Minute
+
 // await waits until a condition holds.
 func (w *world) await(what string, cond func() bool) {
 	w.Helper()
 	sub := w.ctl.Events().Subscribe(16)
 	defer sub.Close()
-	deadline := time.After(time.Minute)
+	deadline := time.After(testPatience)
 	tick := time.NewTicker(30 * time.Millisecond)
 	defer tick.Stop()
 	for !cond() {
