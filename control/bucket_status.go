@@ -155,7 +155,7 @@ func copyStatuses(snap *routing.Snapshot, rows []state.Copy, logs []state.Backlo
 		if i := slices.IndexFunc(sts, func(s CopyStatus) bool { return s.Cluster == l.Cluster }); i >= 0 {
 			sts[i].Pending = PendingStatus{Objects: l.Objects, Bytes: l.Bytes, Oldest: timeOrNil(l.Oldest)}
 			if sts[i].Error == "" {
-				sts[i].Error = l.LastError
+				sts[i].Error = l.LastError()
 			}
 		}
 	}

@@ -7,52 +7,36 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fado-project/fado/control/internal/reason"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
 
 // Reason is one thing that keeps a bucket from being ok.
-type Reason struct {
-	Code ReasonCode
-	Text string // a sentence
-	// Cluster is the one it is about, if it is about one.
-	Cluster string
-	// Since when it is so; zero where that is not known.
-	Since time.Time
-}
+type Reason = reason.Reason
 
 // ReasonCode says what a Reason is about, to programs.
-type ReasonCode string
+type ReasonCode = reason.Code
 
 // The codes. What looks after buckets finds out what has none of its own.
 const (
-	ReasonFound       ReasonCode = "found"
-	ReasonHeldDeletes ReasonCode = "held-deletes" // by the delete-storm breaker
-	ReasonFailing     ReasonCode = "failing"      // objects that are tried again
-	ReasonCopyFailed  ReasonCode = "copy-failed"
-	ReasonStorageDown ReasonCode = "storage-down"
-	ReasonConflict    ReasonCode = "conflict"
-	ReasonNoPrimary   ReasonCode = "no-primary"
-	ReasonCopyState   ReasonCode = "copy-state" // a copy is on its way in or out
-	ReasonPending     ReasonCode = "pending"    // objects are on their way
-	ReasonTooFew      ReasonCode = "too-few-clusters"
-	ReasonFull        ReasonCode = "storage-full" // no room for a copy that is yet to be filled
-	ReasonDamaged     ReasonCode = "damaged"      // a verification could not repair it
-	ReasonKeyRefused  ReasonCode = "key-refused"  // a storage never takes an object of a copy that is filled
-	// ReasonHiddenHistory: a copy can't leave for older versions that may be in no other.
-	ReasonHiddenHistory ReasonCode = "hidden-history"
-	// ReasonStopped: the primary's storage may not be the one it was, and people have to say which side is right.
-	ReasonStopped ReasonCode = "stopped"
-)
+	ReasonFound       = reason.Found
+	ReasonHeldDeletes = reason.HeldDeletes
+	ReasonFailing     = reason.Failing
+	ReasonCopyFailed  = reason.CopyFailed
+	ReasonStorageDown = reason.StorageDown
+	ReasonConflict    = reason.Conflict
+	ReasonNoPrimary   = reason.NoPrimary
+	ReasonCopyState   = reason.CopyState
+	ReasonPending     = reason.Pending
+	ReasonTooFew      = reason.TooFew
+	ReasonFull        = reason.Full
+	ReasonDamaged     = reason.Damaged
+	ReasonKeyRefused  = reason.KeyRefused
 
-// texts joins the sentences of reasons.
-func texts(reasons []Reason) string {
-	all := make([]string, len(reasons))
-	for i, r := range reasons {
-		all[i] = r.Text
-	}
-	return strings.Join(all, "; ")
-}
+	ReasonHiddenHistory = reason.HiddenHistory
+	ReasonStopped       = reason.Stopped
+)
 
 // found are the reasons that finders gave.
 func found(issues []Issue) []Reason {
@@ -66,15 +50,14 @@ func found(issues []Issue) []Reason {
 // judge sums a bucket up in one state and the reasons for it.
 func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state.Backlog) (string, []Reason) {
 	for _, l := range logs {
-		stuck = append(stuck, stuckBy(l)...)
+		stuck = append(stuck, stuckBy(snap, l)...)
 	}
 	for _, cp := range st.Copies {
-		live := snap.ClusterState(cp.Cluster)
 		switch {
 		case cp.State == "failed":
 			stuck = append(stuck, Reason{Code: ReasonCopyFailed, Text: "copy in " + cp.Cluster + ": " + cp.Error, Cluster: cp.Cluster})
-		case live != nil && live.Storage() == routing.StorageDown && !saysDown(stuck, cp.Cluster):
-			stuck = append(stuck, Reason{ReasonStorageDown, "the storage of " + cp.Cluster + " is down", cp.Cluster, live.StorageSince()})
+		case isDown(snap, cp.Cluster) && !saysDown(stuck, cp.Cluster):
+			stuck = append(stuck, Reason{Code: ReasonStorageDown, Text: "the storage of " + cp.Cluster + " is down", Cluster: cp.Cluster, Since: snap.ClusterState(cp.Cluster).StorageSince()})
 		}
 	}
 	if len(stuck) > 0 {
@@ -106,19 +89,19 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state
 // saysDown says whether reasons already tell that a cluster's storage is down, and why.
 func saysDown(reasons []Reason, cluster string) bool {
 	return slices.ContainsFunc(reasons, func(r Reason) bool {
-		return strings.Contains(r.Text, "the storage of "+cluster+" is down")
+		return r.Code == ReasonStorageDown && r.Cluster == cluster || strings.Contains(r.Text, "the storage of "+cluster+" is down")
 	})
 }
 
 // stuckBy says what of a copy's pending objects does not get done by itself, or not now.
-func stuckBy(l state.Backlog) (why []Reason) {
-	if l.HeldDeletes > 0 {
-		why = append(why, Reason{ReasonHeldDeletes, fmt.Sprintf("%s held in %s: more than max_deletes", countAre(l.HeldDeletes, "delete"), l.Cluster), l.Cluster, l.Oldest})
-	}
-	if l.Failing > 0 {
-		why = append(why, Reason{ReasonFailing, fmt.Sprintf("%s can't be brought to %s yet: %s", Count(l.Failing, "object"), l.Cluster, l.LastError), l.Cluster, l.Oldest})
-	}
-	return why
+func stuckBy(snap *routing.Snapshot, l state.Backlog) []Reason {
+	return reason.Of(l, isDown(snap, l.Cluster))
+}
+
+// isDown says whether a cluster's storage is known to be down.
+func isDown(snap *routing.Snapshot, cluster string) bool {
+	live := snap.ClusterState(cluster)
+	return live != nil && live.Storage() == routing.StorageDown
 }
 
 // oldestConflict is since when the oldest objects differ that wait where conflicts are.
@@ -155,16 +138,4 @@ func wrongPrimary(st BucketStatus, logs []state.Backlog) string {
 }
 
 // Count is a number with its noun, as people write it: "1 object", "2 objects".
-func Count(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-func countAre(n int64, noun string) string {
-	if n == 1 {
-		return Count(n, noun) + " is"
-	}
-	return Count(n, noun) + " are"
-}
+func Count(n int64, noun string) string { return reason.Count(n, noun) }

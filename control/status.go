@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/control/internal/reason"
 	"github.com/fado-project/fado/control/internal/since"
 	"github.com/fado-project/fado/placement"
 	"github.com/fado-project/fado/routing"
@@ -86,7 +87,7 @@ func (s *Status) sum(by *solver, bucket string, rules []catalog.PrefixRule, rows
 		st.State, st.Reasons = BucketSyncing, found([]Issue{{Reason: awaited}})
 	}
 	s.date(bucket, st.Reasons)
-	st.Reason = texts(st.Reasons)
+	st.Reason = reason.Texts(st.Reasons)
 	return st
 }
 
@@ -268,7 +269,7 @@ func (s *Status) Troubles(ctx context.Context) (stuck, conflict InTrouble) {
 	why, conflicts := make(map[string]string), make(map[string]int64)
 	if logs, err := s.c.store().Queue().Backlogs(ctx, ""); err == nil {
 		for _, l := range logs {
-			if r := stuckBy(l); len(r) > 0 && why[l.Bucket] == "" {
+			if r := stuckBy(s.c.router.Snapshot(), l); len(r) > 0 && why[l.Bucket] == "" {
 				why[l.Bucket] = r[0].Text
 			}
 			if l.Conflicts > 0 {

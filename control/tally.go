@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 
+	"github.com/fado-project/fado/control/internal/reason"
 	"github.com/fado-project/fado/routing"
 	"github.com/fado-project/fado/state"
 )
@@ -34,7 +35,7 @@ func (s *Status) Tally(ctx context.Context) (Tally, error) {
 func (t *Tally) count(j Judged) {
 	t.States[j.State]++
 	if j.State == BucketStuck || j.State == BucketConflict {
-		t.Trouble[j.Bucket] = Trouble{State: j.State, Reason: texts(j.Reasons())}
+		t.Trouble[j.Bucket] = Trouble{State: j.State, Reason: reason.Texts(j.Reasons())}
 	}
 	for _, l := range j.Logs {
 		addCount(t.Conflicts, l.Bucket, l.Conflicts)

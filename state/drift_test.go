@@ -28,6 +28,7 @@ var published = map[string]string{
 	"sqlite/migrations/0011_foreign.sql":          "6991984fa8c7e977",
 	"sqlite/migrations/0012_claims.sql":           "b7065888a7701b4d",
 	"sqlite/migrations/0013_checkpoints.sql":      "2895a69f2b3e159e",
+	"sqlite/migrations/0014_causes.sql":           "cbfae309fd8c1f6d",
 	"postgres/migrations/0001_initial.sql":        "83b71270db008ce5",
 	"postgres/migrations/0002_pulled_uploads.sql": "99bbc696b5e60e1e",
 	"postgres/migrations/0003_intents.sql":        "0d8af2e679740364",
@@ -40,6 +41,7 @@ var published = map[string]string{
 	"postgres/migrations/0011_foreign.sql":        "29572f9d1fcef848",
 	"postgres/migrations/0012_claims.sql":         "ce5a3db31427f08c",
 	"postgres/migrations/0013_checkpoints.sql":    "87192c3d1e608d59",
+	"postgres/migrations/0014_causes.sql":         "3f26b3aea8de2d90",
 }
 
 // TestVersionsInStep: both engines have the same versions, by the same names, up to the one

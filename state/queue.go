@@ -35,6 +35,7 @@ type Pending struct {
 	Attempts    int
 	NextAttempt time.Time
 	Error       string
+	Cause       Cause // of Error
 	Hold        Hold
 	// Foreign names the object there that was found to be a conflict: it is stored with
 	// the hold, and outlives it (AddPending and FailPending keep it unless they are given another),
@@ -97,6 +98,18 @@ type PendingFilter struct {
 	Gone bool
 }
 
+// Cause is the kind of error that an attempt ended with, to programs: one of a small set of
+// lower-case words; "" where it is not known.
+type Cause string
+
+// The causes that more is made of than a word for people.
+const (
+	CauseDown    Cause = "down"    // a storage does not answer
+	CauseFull    Cause = "full"    // no space left
+	CauseRefused Cause = "refused" // the storage never takes this object
+	CauseCorrupt Cause = "corrupt" // the bytes are not what a storage acknowledged
+)
+
 // Foreign names an object that is not FaDO's, so that another one that stands there later is
 // not taken for it; "": there was none.
 type Foreign string
@@ -131,15 +144,32 @@ type Backlog struct {
 	Oldest          time.Time
 	// Held and Conflicts of the objects, by reason.
 	HeldDeletes, Conflicts int64
-	// Failing counts rows with failed attempts and no hold; LastError is one of theirs.
-	Failing   int64
-	LastError string
+	// OldestHeld is since when the oldest of the HeldDeletes differs.
+	OldestHeld time.Time
+	// Failing counts rows with failed attempts and no hold; Causes are theirs, each once and sorted.
+	Failing int64
+	Causes  []FailingCause
+}
+
+// FailingCause is a cause that failing rows of a copy have.
+type FailingCause struct {
+	Cause  Cause
+	Oldest time.Time // since when the oldest row differs that has it
+	Error  string    // that row's
+}
+
+// LastError is that of a failing row; "" where there is none.
+func (b Backlog) LastError() string {
+	if len(b.Causes) == 0 {
+		return ""
+	}
+	return b.Causes[0].Error
 }
 
 // Queue keeps the pending objects: work that instances claim from each other.
 type Queue interface {
 	// AddPending adds rows or raises the Gen of those that exist. A row that exists
-	// takes the hold, attempts, next attempt and error given (normally none, which
+	// takes the hold, attempts, next attempt, error and cause given (normally none, which
 	// clears its hold and makes it due) and loses its claim; Since, a larger Size,
 	// Damaged and a Foreign that is given none are kept, its Gone has the ones given added ([VersionIDs.With]), a row
 	// that is live stays live, and one that is not counted stays so. A zero Since is now. Gen and the claim given are ignored. The
@@ -168,7 +198,7 @@ type Queue interface {
 	// stays, free to be claimed since its Gen moved on; a claim taken since stands.
 	FinishPending(ctx context.Context, rows ...PendingKey) ([]bool, error)
 	// FailPending notes failed attempts or holds: for each row whose Gen still
-	// matches, Attempts, NextAttempt, Error and Hold are stored, and Foreign unless none
+	// matches, Attempts, NextAttempt, Error, Cause and Hold are stored, and Foreign unless none
 	// is given, and the claim is released.
 	FailPending(ctx context.Context, rows ...Pending) error
 	// ReleaseClaims frees every claim of a node (after a restart).
@@ -187,7 +217,7 @@ type Queue interface {
 	// Backlogs sums pending rows of buckets per bucket and cluster, sorted by them, in one
 	// statement; bucket "" alone means all buckets. Pairs without rows are left out.
 	Backlogs(ctx context.Context, buckets ...string) ([]Backlog, error)
-	// BacklogTotal sums all pending rows, without names and LastError. It costs a few
+	// BacklogTotal sums all pending rows, without names, Causes and OldestHeld. It costs a few
 	// lookups, however many rows and copies there are.
 	BacklogTotal(ctx context.Context) (Backlog, error)
 }

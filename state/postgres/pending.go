@@ -12,7 +12,7 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const pendingColumns = `p.id, p.bucket, p.key, p.cluster, p.gen, p.size, p.since, p.attempts, p.next_attempt, p.error, p.hold, p.is_foreign, p.foreign_of, p.damaged, p.counted, p.gone, p.background, p.claimed_by, p.claim_until, p.due`
+const pendingColumns = `p.id, p.bucket, p.key, p.cluster, p.gen, p.size, p.since, p.attempts, p.next_attempt, p.error, p.cause, p.hold, p.is_foreign, p.foreign_of, p.damaged, p.counted, p.gone, p.background, p.claimed_by, p.claim_until, p.due`
 
 // pendingArrays holds rows column by column, for unnest, in the order of their keys:
 // every transaction locks rows in that order, which excludes deadlocks.
@@ -22,7 +22,7 @@ type pendingArrays struct {
 	gen, size, since, attempts, next []int64
 	foreign, damaged                 []bool
 	counted, background              []bool
-	gone, foreignOf                  []string
+	gone, foreignOf, cause           []string
 }
 
 func (a *pendingArrays) add(p state.Pending) {
@@ -32,7 +32,7 @@ func (a *pendingArrays) add(p state.Pending) {
 	a.error, a.hold = append(a.error, text(p.Error)), append(a.hold, string(p.Hold))
 	a.foreign, a.damaged = append(a.foreign, p.Foreign != ""), append(a.damaged, p.Damaged)
 	a.counted, a.background = append(a.counted, p.Counted), append(a.background, p.Background)
-	a.gone, a.foreignOf = append(a.gone, text(string(p.Gone))), append(a.foreignOf, text(string(p.Foreign)))
+	a.gone, a.foreignOf, a.cause = append(a.gone, text(string(p.Gone))), append(a.foreignOf, text(string(p.Foreign))), append(a.cause, string(p.Cause))
 }
 
 // place names a row, whatever its generation.
@@ -71,15 +71,15 @@ func merged(rows []state.Pending, now time.Time) (all []state.Pending, overtaken
 }
 
 // addPending gives the number after the row is locked, so that it only ever grows.
-const addPending = `INSERT INTO fado.pending AS p (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, foreign_of, claimed_by, claim_until)
-	SELECT n.bucket, n.key, n.cluster, fado.next_gen(), n.size, n.since, n.attempts, n.next_attempt, n.error, n.hold, n.is_foreign, n.damaged, n.counted, n.background, n.gone, n.foreign_of, '', 0
+const addPending = `INSERT INTO fado.pending AS p (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, foreign_of, cause, claimed_by, claim_until)
+	SELECT n.bucket, n.key, n.cluster, fado.next_gen(), n.size, n.since, n.attempts, n.next_attempt, n.error, n.hold, n.is_foreign, n.damaged, n.counted, n.background, n.gone, n.foreign_of, n.cause, '', 0
 	FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::bool[], $11::bool[],
-		$12::bool[], $13::bool[], $14::text[], $16::text[])
-		WITH ORDINALITY AS n (bucket, key, cluster, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, foreign_of, ord)
+		$12::bool[], $13::bool[], $14::text[], $16::text[], $17::text[])
+		WITH ORDINALITY AS n (bucket, key, cluster, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, foreign_of, cause, ord)
 	ORDER BY n.ord
 	ON CONFLICT (bucket, key, cluster) DO UPDATE SET
 		gen = fado.next_gen(), size = greatest(p.size, excluded.size), attempts = excluded.attempts, next_attempt = excluded.next_attempt,
-		error = excluded.error, hold = excluded.hold, is_foreign = p.is_foreign OR excluded.is_foreign,
+		error = excluded.error, cause = excluded.cause, hold = excluded.hold, is_foreign = p.is_foreign OR excluded.is_foreign,
 		foreign_of = CASE excluded.foreign_of WHEN '' THEN p.foreign_of ELSE excluded.foreign_of END,
 		damaged = p.damaged OR excluded.damaged, counted = p.counted AND excluded.counted,
 		background = p.background AND excluded.background,
@@ -109,7 +109,7 @@ func (s queue) AddPending(ctx context.Context, rows ...state.Pending) ([]int64, 
 		for _, i := range overtaken {
 			b.Queue("SELECT fado.next_gen()").QueryRow(func(row pgx.Row) error { return row.Scan(&gens[i]) })
 		}
-		b.Queue(addPending, a.bucket, a.key, a.cluster, a.size, a.since, a.attempts, a.next, a.error, a.hold, a.foreign, a.damaged, a.counted, a.background, a.gone, state.MaxVersionIDs, a.foreignOf).Query(func(r pgx.Rows) error {
+		b.Queue(addPending, a.bucket, a.key, a.cluster, a.size, a.since, a.attempts, a.next, a.error, a.hold, a.foreign, a.damaged, a.counted, a.background, a.gone, state.MaxVersionIDs, a.foreignOf, a.cause).Query(func(r pgx.Rows) error {
 			for r.Next() {
 				var at place
 				var gen int64
@@ -358,14 +358,14 @@ func (s queue) FailPending(ctx context.Context, rows ...state.Pending) error {
 	}
 	return s.db.read(ctx, "noting failed attempts", func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, `WITH named AS MATERIALIZED (
-				SELECT p.id, n.* FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::bool[], $10::text[])
-					WITH ORDINALITY AS n (bucket, key, cluster, gen, attempts, next_attempt, error, hold, is_foreign, foreign_of, ord)
+				SELECT p.id, n.* FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::bool[], $10::text[], $11::text[])
+					WITH ORDINALITY AS n (bucket, key, cluster, gen, attempts, next_attempt, error, hold, is_foreign, foreign_of, cause, ord)
 				JOIN fado.pending p ON p.bucket = n.bucket AND p.key = n.key AND p.cluster = n.cluster AND p.gen = n.gen
 				ORDER BY n.ord FOR UPDATE OF p)
-			UPDATE fado.pending p SET attempts = named.attempts, next_attempt = named.next_attempt, error = named.error, hold = named.hold,
+			UPDATE fado.pending p SET attempts = named.attempts, next_attempt = named.next_attempt, error = named.error, cause = named.cause, hold = named.hold,
 				is_foreign = p.is_foreign OR named.is_foreign, foreign_of = CASE named.foreign_of WHEN '' THEN p.foreign_of ELSE named.foreign_of END, claimed_by = '', claim_until = 0
 			FROM named WHERE p.id = named.id`,
-			a.bucket, a.key, a.cluster, a.gen, a.attempts, a.next, a.error, a.hold, a.foreign, a.foreignOf)
+			a.bucket, a.key, a.cluster, a.gen, a.attempts, a.next, a.error, a.hold, a.foreign, a.foreignOf, a.cause)
 		return err
 	})
 }
@@ -380,7 +380,7 @@ func scanSorted(rows pgx.Rows) (r sortedRow, err error) {
 	var since, next, until int64
 	var foreign bool
 	err = rows.Scan(&r.id, &r.Bucket, (*blob)(&r.Key), &r.Cluster, &r.Gen, &r.Size, &since, &r.Attempts, &next, &r.Error,
-		(*string)(&r.Hold), &foreign, (*string)(&r.Foreign), &r.Damaged, &r.Counted, (*string)(&r.Gone), &r.Background, &r.ClaimedBy, &until, &r.due)
+		(*string)(&r.Cause), (*string)(&r.Hold), &foreign, (*string)(&r.Foreign), &r.Damaged, &r.Counted, (*string)(&r.Gone), &r.Background, &r.ClaimedBy, &until, &r.due)
 	r.Foreign = stored.Foreign(foreign, r.Foreign)
 	r.Since, r.NextAttempt, r.ClaimUntil = stored.FromMillis(since), stored.FromMillis(next), stored.FromMillis(until)
 	return r, err

@@ -115,6 +115,7 @@ func TestPlans(t *testing.T) {
 		"list":                {"SELECT " + pendingColumns + " FROM fado.pending p WHERE (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"b3", blob("x"), "", 100}},
 		"list failed":         {"SELECT " + pendingColumns + " FROM fado.pending p WHERE attempts > 0 AND hold = '' AND (bucket, key, cluster) > ($1, $2, $3) ORDER BY bucket, key, cluster LIMIT $4", []any{"", blob(""), "", 100}},
 		"oldest":              {"SELECT min(since) FROM fado.pending p WHERE p.bucket = $1 AND p.cluster = $2", []any{"b7", "c1"}},
+		"sums of a bucket":    {fmt.Sprintf(backlogSums, "WHERE bucket = $1"), []any{"b7"}},
 		"total":               {backlogTotal, nil},
 		"next due":            {nextDue, nil},
 		"keys of a purge":     {"SELECT cluster, key, etag FROM fado.purge_keys WHERE bucket = $1 AND (cluster, key) > ($2, $3) ORDER BY cluster, key LIMIT $4", []any{"b", "c1", blob("k"), 100}},

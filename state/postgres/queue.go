@@ -128,23 +128,33 @@ func (s queue) EachPending(ctx context.Context, f func(state.Pending) error) err
 	})
 }
 
+// backlogSums walks the causes of a copy from one to the next, so that it looks at no more rows
+// than there are causes.
+const backlogSums = `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
+	coalesce((SELECT min(since) FROM fado.pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster), 0),
+	CASE held_deletes WHEN 0 THEN 0 ELSE coalesce((SELECT min(since) FROM fado.pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND hold = 'deletes'), 0) END,
+	CASE failing WHEN 0 THEN '' ELSE (
+		WITH RECURSIVE oldest AS (
+			(SELECT cause, since, error FROM fado.pending p
+				WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND attempts > 0 AND hold = '' ORDER BY cause, since LIMIT 1)
+			UNION ALL
+			SELECT next.* FROM oldest CROSS JOIN LATERAL (SELECT p.cause, p.since, p.error FROM fado.pending p
+				WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND attempts > 0 AND hold = '' AND p.cause > oldest.cause ORDER BY p.cause, p.since LIMIT 1) next)
+		SELECT coalesce(json_agg(json_build_array(cause, since, error))::text, '') FROM oldest) END
+	FROM (SELECT bucket, cluster, sum(objects)::bigint AS objects, sum(bytes)::bigint AS bytes, sum(held_deletes)::bigint AS held_deletes,
+		sum(conflicts)::bigint AS conflicts, sum(failing)::bigint AS failing
+		FROM fado.backlog %s GROUP BY bucket, cluster HAVING sum(objects) <> 0) b ORDER BY bucket, cluster`
+
 func (s queue) Backlogs(ctx context.Context, buckets ...string) (all []state.Backlog, err error) {
-	const sums = `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
-		coalesce((SELECT min(since) FROM fado.pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster), 0),
-		CASE failing WHEN 0 THEN '' ELSE coalesce((SELECT error FROM fado.pending p
-			WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND attempts > 0 AND hold = '' LIMIT 1), '') END
-		FROM (SELECT bucket, cluster, sum(objects)::bigint AS objects, sum(bytes)::bigint AS bytes, sum(held_deletes)::bigint AS held_deletes,
-			sum(conflicts)::bigint AS conflicts, sum(failing)::bigint AS failing
-			FROM fado.backlog %s GROUP BY bucket, cluster HAVING sum(objects) <> 0) b ORDER BY bucket, cluster`
-	query, args := fmt.Sprintf(sums, "WHERE bucket <> ''"), []any{}
+	query, args := fmt.Sprintf(backlogSums, "WHERE bucket <> ''"), []any{}
 	switch {
 	case len(buckets) != 1:
-		query, args = fmt.Sprintf(sums, "WHERE bucket = ANY($1)"), []any{buckets}
+		query, args = fmt.Sprintf(backlogSums, "WHERE bucket = ANY($1)"), []any{buckets}
 	case buckets[0] != "":
-		query, args = fmt.Sprintf(sums, "WHERE bucket = $1"), []any{buckets[0]}
+		query, args = fmt.Sprintf(backlogSums, "WHERE bucket = $1"), []any{buckets[0]}
 	}
 	err = s.db.read(ctx, "summing pending objects", func(ctx context.Context, q querier) (err error) {
-		all, err = collect(ctx, q, scanBacklog, query, args...)
+		all, err = collect(ctx, q, stored.ScanBacklog[pgx.Rows], query, args...)
 		return err
 	})
 	if err != nil {
@@ -155,7 +165,7 @@ func (s queue) Backlogs(ctx context.Context, buckets ...string) (all []state.Bac
 
 func (s queue) BacklogTotal(ctx context.Context) (total state.Backlog, err error) {
 	err = s.db.read(ctx, "summing pending objects", func(ctx context.Context, q querier) error {
-		all, err := collect(ctx, q, scanBacklog, backlogTotal)
+		all, err := collect(ctx, q, stored.ScanBacklog[pgx.Rows], backlogTotal)
 		if err == nil && len(all) > 0 {
 			total = all[0]
 		}
@@ -165,11 +175,4 @@ func (s queue) BacklogTotal(ctx context.Context) (total state.Backlog, err error
 }
 
 const backlogTotal = `SELECT '', '', sum(objects)::bigint, sum(bytes)::bigint, sum(held_deletes)::bigint, sum(conflicts)::bigint, sum(failing)::bigint,
-	coalesce((SELECT min(since) FROM fado.pending), 0), '' FROM fado.backlog WHERE bucket = '' AND cluster = '' HAVING sum(objects) <> 0`
-
-func scanBacklog(rows pgx.Rows) (b state.Backlog, err error) {
-	var oldest int64
-	err = rows.Scan(&b.Bucket, &b.Cluster, &b.Objects, &b.Bytes, &b.HeldDeletes, &b.Conflicts, &b.Failing, &oldest, &b.LastError)
-	b.Oldest = stored.FromMillis(oldest)
-	return b, err
-}
+	coalesce((SELECT min(since) FROM fado.pending), 0), 0, '' FROM fado.backlog WHERE bucket = '' AND cluster = '' HAVING sum(objects) <> 0`

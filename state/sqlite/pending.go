@@ -13,7 +13,7 @@ import (
 	"github.com/fado-project/fado/state/internal/stored"
 )
 
-const pendingColumns = `id, bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, foreign_of, damaged, counted, gone, background, claimed_by, claim_until, due`
+const pendingColumns = `id, bucket, key, cluster, gen, size, since, attempts, next_attempt, error, cause, hold, is_foreign, foreign_of, damaged, counted, gone, background, claimed_by, claim_until, due`
 
 // queue implements [state.Queue].
 type queue struct{ db *core }
@@ -49,15 +49,15 @@ func addPending(w *writer, p state.Pending, gen int64, now time.Time) error {
 	if p.Since.IsZero() {
 		p.Since = now
 	}
-	_, err := w.exec(`INSERT INTO pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, foreign_of, claimed_by, claim_until)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?17, '', 0)
+	_, err := w.exec(`INSERT INTO pending (bucket, key, cluster, gen, size, since, attempts, next_attempt, error, hold, is_foreign, damaged, counted, background, gone, foreign_of, cause, claimed_by, claim_until)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?17, ?18, '', 0)
 		ON CONFLICT (bucket, key, cluster) DO UPDATE SET
-			gen = ?4, size = max(size, ?5), attempts = ?7, next_attempt = ?8, error = ?9, hold = ?10,
+			gen = ?4, size = max(size, ?5), attempts = ?7, next_attempt = ?8, error = ?9, cause = ?18, hold = ?10,
 			is_foreign = max(is_foreign, ?11), foreign_of = CASE ?17 WHEN '' THEN foreign_of ELSE ?17 END, damaged = max(damaged, ?12), counted = min(counted, ?13), background = min(background, ?14),
 			gone = CASE WHEN gone = '' THEN ?15 WHEN ?15 = '' OR length(gone) + length(?15) > ?16 THEN gone ELSE gone || ' ' || ?15 END,
 			claimed_by = '', claim_until = 0`,
 		p.Bucket, p.Key, p.Cluster, gen, p.Size, stored.ToMillis(p.Since), p.Attempts, stored.ToMillis(p.NextAttempt), p.Error,
-		string(p.Hold), p.Foreign != "", p.Damaged, p.Counted, p.Background, string(p.Gone), state.MaxVersionIDs, string(p.Foreign))
+		string(p.Hold), p.Foreign != "", p.Damaged, p.Counted, p.Background, string(p.Gone), state.MaxVersionIDs, string(p.Foreign), string(p.Cause))
 	return err
 }
 
@@ -221,10 +221,10 @@ func (s queue) FailPending(ctx context.Context, rows ...state.Pending) error {
 	}
 	return s.db.write(ctx, "noting failed attempts", progress, func(w *writer) error {
 		for _, p := range rows {
-			if _, err := w.exec(`UPDATE pending SET attempts = ?, next_attempt = ?, error = ?, hold = ?, is_foreign = max(is_foreign, ?),
+			if _, err := w.exec(`UPDATE pending SET attempts = ?, next_attempt = ?, error = ?, cause = ?, hold = ?, is_foreign = max(is_foreign, ?),
 				foreign_of = CASE ? WHEN '' THEN foreign_of ELSE ? END, claimed_by = '', claim_until = 0
 				WHERE bucket = ? AND key = ? AND cluster = ? AND gen = ?`,
-				p.Attempts, stored.ToMillis(p.NextAttempt), p.Error, string(p.Hold), p.Foreign != "", string(p.Foreign), string(p.Foreign), p.Bucket, p.Key, p.Cluster, p.Gen); err != nil {
+				p.Attempts, stored.ToMillis(p.NextAttempt), p.Error, string(p.Cause), string(p.Hold), p.Foreign != "", string(p.Foreign), string(p.Foreign), p.Bucket, p.Key, p.Cluster, p.Gen); err != nil {
 				return err
 			}
 		}
@@ -348,22 +348,34 @@ func (s queue) EachPending(ctx context.Context, f func(state.Pending) error) err
 	})
 }
 
+// backlogSums walks the causes of a copy from one to the next, so that it looks at no more rows
+// than there are causes.
+const backlogSums = `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
+	coalesce((SELECT min(since) FROM pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster), 0),
+	CASE held_deletes WHEN 0 THEN 0 ELSE coalesce((SELECT min(since) FROM pending p INDEXED BY pending_held_deletes
+		WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND hold = 'deletes'), 0) END,
+	CASE failing WHEN 0 THEN '' ELSE (
+		WITH RECURSIVE oldest (id) AS (
+			SELECT (SELECT id FROM pending p INDEXED BY pending_causes
+				WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND attempts > 0 AND hold = '' ORDER BY cause, since LIMIT 1)
+			UNION ALL
+			SELECT (SELECT id FROM pending p INDEXED BY pending_causes
+				WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND attempts > 0 AND hold = '' AND cause > was.cause ORDER BY cause, since LIMIT 1)
+			FROM oldest JOIN pending was ON was.id = oldest.id)
+		SELECT json_group_array(json_array(cause, since, error)) FROM oldest JOIN pending USING (id)) END
+	FROM backlog b`
+
 func (s queue) Backlogs(ctx context.Context, buckets ...string) ([]state.Backlog, error) {
-	const sums = `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
-		coalesce((SELECT min(since) FROM pending p WHERE p.bucket = b.bucket AND p.cluster = b.cluster), 0),
-		CASE failing WHEN 0 THEN '' ELSE coalesce((SELECT error FROM pending p INDEXED BY pending_failing_copy
-			WHERE p.bucket = b.bucket AND p.cluster = b.cluster AND attempts > 0 AND hold = '' LIMIT 1), '') END
-		FROM backlog b`
 	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Backlog
 		switch {
 		case len(buckets) != 1:
-			all, err = collect(s.db.r, scanBacklog, sums+" WHERE bucket IN (SELECT value FROM json_each(?)) ORDER BY bucket, cluster", stored.EncodeNames(buckets))
+			all, err = collect(s.db.r, stored.ScanBacklog[*sql.Rows], backlogSums+" WHERE bucket IN (SELECT value FROM json_each(?)) ORDER BY bucket, cluster", stored.EncodeNames(buckets))
 		case buckets[0] == "":
-			all, err = collect(s.db.r, scanBacklog, sums+" WHERE bucket > '' ORDER BY bucket, cluster")
+			all, err = collect(s.db.r, stored.ScanBacklog[*sql.Rows], backlogSums+" WHERE bucket > '' ORDER BY bucket, cluster")
 		default:
-			all, err = collect(s.db.r, scanBacklog, sums+" WHERE bucket = ? ORDER BY cluster", buckets[0])
+			all, err = collect(s.db.r, stored.ScanBacklog[*sql.Rows], backlogSums+" WHERE bucket = ? ORDER BY cluster", buckets[0])
 		}
 		if err == nil {
 			return all, nil
@@ -376,20 +388,13 @@ func (s queue) BacklogTotal(ctx context.Context) (state.Backlog, error) {
 	err := s.db.reading(ctx)
 	if err == nil {
 		var all []state.Backlog
-		all, err = collect(s.db.r, scanBacklog, `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
-			coalesce((SELECT min(since) FROM pending), 0), '' FROM backlog WHERE bucket = '' AND cluster = ''`)
+		all, err = collect(s.db.r, stored.ScanBacklog[*sql.Rows], `SELECT bucket, cluster, objects, bytes, held_deletes, conflicts, failing,
+			coalesce((SELECT min(since) FROM pending), 0), 0, '' FROM backlog WHERE bucket = '' AND cluster = ''`)
 		if err == nil && len(all) > 0 {
 			return all[0], nil
 		}
 	}
 	return state.Backlog{}, s.db.wrap("summing pending objects", err)
-}
-
-func scanBacklog(rows *sql.Rows) (b state.Backlog, err error) {
-	var oldest int64
-	err = rows.Scan(&b.Bucket, &b.Cluster, &b.Objects, &b.Bytes, &b.HeldDeletes, &b.Conflicts, &b.Failing, &oldest, &b.LastError)
-	b.Oldest = stored.FromMillis(oldest)
-	return b, err
 }
 
 // sortedRow is a row with what orders it.
@@ -411,7 +416,7 @@ func (r *pendingRow) scanSorted(rows *sql.Rows) (sortedRow, error) {
 		p := &r.r
 		r.dest = []any{
 			&p.id, &p.Bucket, &p.Key, &p.Cluster, &p.Gen, &p.Size, &r.since, &p.Attempts, &r.next, &p.Error,
-			(*string)(&p.Hold), &r.foreign, (*string)(&p.Foreign), &p.Damaged, &p.Counted, (*string)(&p.Gone), &p.Background, &p.ClaimedBy, &r.until, &p.due,
+			(*string)(&p.Cause), (*string)(&p.Hold), &r.foreign, (*string)(&p.Foreign), &p.Damaged, &p.Counted, (*string)(&p.Gone), &p.Background, &p.ClaimedBy, &r.until, &p.due,
 		}
 	}
 	if err := rows.Scan(r.dest...); err != nil {

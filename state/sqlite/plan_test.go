@@ -14,9 +14,10 @@ import (
 // allowedScans are walks over what is small or asked for as a whole.
 var allowedScans = regexp.MustCompile(`^SCAN (` + strings.Join([]string{
 	`counters`, `seal`, // one row
-	`b`, // all sums, of which there is one per copy that has a backlog
+	`b`,      // all sums, of which there is one per copy that has a backlog
+	`oldest`, // one row per cause
 	// Claims held now; failing and held rows, where all of them are asked for.
-	`pending USING (COVERING )?INDEX pending_(claims|failing|failing_copy|held)`,
+	`pending USING (COVERING )?INDEX pending_(claims|failing|causes|held)`,
 	`pulled USING INDEX pulled_used`,           // in the order wanted, up to the limit
 	`pulled_sums`,                              // one row per cluster
 	`copy_sums`, `bucket_sums`, `engine`, `at`, // few per cluster, one row, one per cluster

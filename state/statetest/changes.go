@@ -241,7 +241,7 @@ func testReopen(t *testing.T, fx Fixture) {
 	putCopies(t, s, fullCopy("b", "", "c1"))
 	add(t, s, pending("b", "free", "c1"))
 	claimed := claim(t, s, "n", 1, at(0))[0]
-	held := state.Pending{Bucket: "b", Key: "held", Cluster: "c1", Size: 7, Since: at(1), Attempts: 2, NextAttempt: at(5), Error: "why", Hold: state.HoldDeletes, Foreign: "e1 of then", Background: true}
+	held := state.Pending{Bucket: "b", Key: "held", Cluster: "c1", Size: 7, Since: at(1), Attempts: 2, NextAttempt: at(5), Error: "why", Cause: "held", Hold: state.HoldDeletes, Foreign: "e1 of then", Background: true}
 	held = add(t, s, held)[0]
 	ok(t, s.Facts().PutMeta(ctx, "paused", "yes"))
 	ok(t, s.Pulls().PutPulled(ctx, pulled("b", "pulled", "c1", 3, 1, 2)))

@@ -75,6 +75,7 @@ func (m *queueModel) effort(t *rapid.T, p state.Pending) state.Pending {
 		p.NextAttempt = m.now.Add(ms(rapid.IntRange(-50, 150)).Draw(t, "next"))
 	}
 	p.Error = rapid.SampledFrom([]string{"", "e1", "e2"}).Draw(t, "error")
+	p.Cause = rapid.SampledFrom([]state.Cause{"", state.CauseDown, state.CauseFull}).Draw(t, "cause")
 	p.Hold = genHold.Draw(t, "hold")
 	p.Foreign = rapid.SampledFrom([]state.Foreign{"", "e1 of then", "e2 of then", state.ForeignAny}).Draw(t, "foreign")
 	return p
@@ -209,7 +210,7 @@ func (m *queueModel) fail(t *rapid.T) {
 		p := m.effort(t, state.Pending{Bucket: k.Bucket, Key: k.Key, Cluster: k.Cluster, Gen: k.Gen})
 		rows = append(rows, p)
 		if now, there := m.at(k); there {
-			now.Attempts, now.NextAttempt, now.Error, now.Hold, now.Foreign = p.Attempts, p.NextAttempt, p.Error, p.Hold, cmp.Or(p.Foreign, now.Foreign)
+			now.Attempts, now.NextAttempt, now.Error, now.Cause, now.Hold, now.Foreign = p.Attempts, p.NextAttempt, p.Error, p.Cause, p.Hold, cmp.Or(p.Foreign, now.Foreign)
 			now.ClaimedBy, now.ClaimUntil = "", time.Time{}
 			m.rows[placeOf(p)] = now
 		}
@@ -272,14 +273,16 @@ func (m *queueModel) check(t *rapid.T) {
 	equal(t, "rows of a filter", m.settled(byPages(t, m.s, f, 2)), m.settled(matching(m.all(), f)))
 	m.checkDue(t)
 	got := must(m.s.Queue().Backlogs(ctx, ""))(t)
-	errs := map[[2]string][]string{}
+	errs := map[failing][]string{}
 	want := m.backlogs(errs)
 	equal(t, "number of backlogs", len(got), len(want))
 	for i, b := range got {
-		if ofThem := errs[[2]string{b.Bucket, b.Cluster}]; b.Failing > 0 && !slices.Contains(ofThem, b.LastError) {
-			t.Fatalf("LastError %q of %+v is none of %q", b.LastError, b, ofThem)
+		for i, c := range b.Causes { // of several that are as old any may be told
+			if ofThem := errs[failing{b.Bucket, b.Cluster, c.Cause, c.Oldest.UnixMilli()}]; !slices.Contains(ofThem, c.Error) {
+				t.Fatalf("the error %q of %+v is none of %q", c.Error, b, ofThem)
+			}
+			b.Causes[i].Error = ""
 		}
-		b.LastError = ""
 		equal(t, "backlog", b, want[i])
 	}
 	equal(t, "total", must(m.s.Queue().BacklogTotal(ctx))(t), totalOf(want))
@@ -332,8 +335,15 @@ func (m *queueModel) settled(rows []state.Pending) []state.Pending {
 	return all
 }
 
+// failing are rows that fail for a cause, and are as old as each other.
+type failing struct {
+	bucket, cluster string
+	cause           state.Cause
+	since           int64
+}
+
 // backlogs sums the rows, and collects the errors of the failing ones.
-func (m *queueModel) backlogs(errs map[[2]string][]string) (all []state.Backlog) {
+func (m *queueModel) backlogs(errs map[failing][]string) (all []state.Backlog) {
 	sums := map[[2]string]*state.Backlog{}
 	for _, p := range m.all() {
 		at := [2]string{p.Bucket, p.Cluster}
@@ -349,12 +359,17 @@ func (m *queueModel) backlogs(errs map[[2]string][]string) (all []state.Backlog)
 		}
 		switch {
 		case p.Hold == state.HoldDeletes:
+			if b.HeldDeletes == 0 || p.Since.Before(b.OldestHeld) {
+				b.OldestHeld = p.Since
+			}
 			b.HeldDeletes++
 		case p.Hold == state.HoldConflict:
 			b.Conflicts++
 		case p.Attempts > 0:
 			b.Failing++
-			errs[at] = append(errs[at], p.Error)
+			noteCause(b, p)
+			same := failing{p.Bucket, p.Cluster, p.Cause, p.Since.UnixMilli()}
+			errs[same] = append(errs[same], p.Error)
 		}
 	}
 	for _, b := range sums {
@@ -364,4 +379,15 @@ func (m *queueModel) backlogs(errs map[[2]string][]string) (all []state.Backlog)
 		return slices.Compare([]string{a.Bucket, a.Cluster}, []string{b.Bucket, b.Cluster})
 	})
 	return all
+}
+
+// noteCause adds the cause of a failing row.
+func noteCause(b *state.Backlog, p state.Pending) {
+	i, there := slices.BinarySearchFunc(b.Causes, p.Cause, func(c state.FailingCause, of state.Cause) int { return cmp.Compare(c.Cause, of) })
+	if !there {
+		b.Causes = slices.Insert(b.Causes, i, state.FailingCause{Cause: p.Cause, Oldest: p.Since})
+	}
+	if p.Since.Before(b.Causes[i].Oldest) {
+		b.Causes[i].Oldest = p.Since
+	}
 }

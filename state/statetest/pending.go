@@ -3,6 +3,7 @@ package statetest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,7 @@ func testAddPending(t *testing.T, fx Fixture) {
 	s := fx.Store
 	equal(t, "Gens of none", len(must(s.Queue().AddPending(ctx))(t)), 0)
 	want := state.Pending{
-		Bucket: "b", Key: "k", Cluster: "c1", Size: 1 << 40, Since: at(1), Attempts: 3, NextAttempt: at(9), Error: "why",
+		Bucket: "b", Key: "k", Cluster: "c1", Size: 1 << 40, Since: at(1), Attempts: 3, NextAttempt: at(9), Error: "why", Cause: "full",
 		Hold: state.HoldConflict, Foreign: "e1 of then", Background: true,
 	}
 	given := want
@@ -45,7 +46,7 @@ func testAddPendingAgain(t *testing.T, fx Fixture) {
 	first := add(t, s, state.Pending{Bucket: "b", Key: "k", Cluster: "c1", Size: 100, Since: at(1), Background: true})[0]
 	other := add(t, s, pending("b", "k", "c2"))[0]
 	equal(t, "claimed", len(claim(t, s, "n", 9, at(5))), 2)
-	first.Attempts, first.NextAttempt, first.Error, first.Hold, first.Foreign = 2, at(100), "why", state.HoldConflict, "e1 of then"
+	first.Attempts, first.NextAttempt, first.Error, first.Cause, first.Hold, first.Foreign = 2, at(100), "why", "conflict", state.HoldConflict, "e1 of then"
 	ok(t, s.Queue().FailPending(ctx, first))
 
 	// Twice in one call, which raises the Gen twice.
@@ -247,7 +248,7 @@ func testFailPending(t *testing.T, fx Fixture) {
 	claim(t, s, "n", 9, at(0))
 	moved := add(t, s, pending("b", "moved", "c1"))[0]
 	again, conflict := rows[0], rows[1]
-	again.Attempts, again.NextAttempt, again.Error = 1, at(500), "refused"
+	again.Attempts, again.NextAttempt, again.Error, again.Cause = 1, at(500), "refused", state.CauseRefused
 	conflict.Hold, conflict.Foreign, conflict.Error = state.HoldConflict, "e1 of then", "not FaDO's"
 	old := rows[2]
 	old.Attempts, old.Error = 5, "of the old Gen"
@@ -415,7 +416,7 @@ func testBacklogs(t *testing.T, fx Fixture) {
 		state.Pending{Bucket: "b", Key: "3", Cluster: "c1", Size: 30, Since: at(4), Hold: state.HoldConflict, Attempts: 1, Error: "held"},
 		state.Pending{Bucket: "b", Key: "1", Cluster: "c2", Size: 40, Since: at(6)},
 		state.Pending{Bucket: "a", Key: "1", Cluster: "c2", Size: 50, Since: at(7)})
-	c1 := state.Backlog{Bucket: "b", Cluster: "c1", Objects: 3, Bytes: 60, Oldest: at(3), HeldDeletes: 1, Conflicts: 1}
+	c1 := state.Backlog{Bucket: "b", Cluster: "c1", Objects: 3, Bytes: 60, Oldest: at(3), HeldDeletes: 1, OldestHeld: at(3), Conflicts: 1}
 	c2 := state.Backlog{Bucket: "b", Cluster: "c2", Objects: 1, Bytes: 40, Oldest: at(6)}
 	a := state.Backlog{Bucket: "a", Cluster: "c2", Objects: 1, Bytes: 50, Oldest: at(7)}
 	equal(t, "all", must(s.Queue().Backlogs(ctx, ""))(t), []state.Backlog{a, c1, c2})
@@ -426,12 +427,12 @@ func testBacklogs(t *testing.T, fx Fixture) {
 	equal(t, "total", must(s.Queue().BacklogTotal(ctx))(t), state.Backlog{Objects: 5, Bytes: 150, Oldest: at(3), HeldDeletes: 1, Conflicts: 1})
 
 	failed := rows[0]
-	failed.Attempts, failed.Error = 1, "refused"
+	failed.Attempts, failed.Error, failed.Cause = 1, "refused", state.CauseRefused
 	ok(t, s.Queue().FailPending(ctx, failed))
-	c1.Failing, c1.LastError = 1, "refused"
+	c1.Failing, c1.Causes = 1, []state.FailingCause{{Cause: state.CauseRefused, Oldest: at(5), Error: "refused"}}
 	equal(t, "one failed", must(s.Queue().Backlogs(ctx, "b"))(t), []state.Backlog{c1, c2})
 	add(t, s, state.Pending{Bucket: "b", Key: "2", Cluster: "c1", Size: 25, Since: at(9)})
-	c1.HeldDeletes, c1.Bytes = 0, 65
+	c1.HeldDeletes, c1.OldestHeld, c1.Bytes = 0, time.Time{}, 65
 	equal(t, "one added again", must(s.Queue().Backlogs(ctx, "b"))(t), []state.Backlog{c1, c2})
 	must(s.Queue().FinishPending(ctx, keyOf(rows[0]), keyOf(rows[3])))(t)
 	c1 = state.Backlog{Bucket: "b", Cluster: "c1", Objects: 2, Bytes: 55, Oldest: at(3), Conflicts: 1}
@@ -439,6 +440,53 @@ func testBacklogs(t *testing.T, fx Fixture) {
 	drain(t, s)
 	equal(t, "drained", len(must(s.Queue().Backlogs(ctx, ""))(t)), 0)
 	equal(t, "total when drained", must(s.Queue().BacklogTotal(ctx))(t), state.Backlog{})
+}
+
+// The causes of failing rows are told each once, by its oldest row; those of held rows are not.
+func testCauses(t *testing.T, fx Fixture) {
+	s := fx.Store
+	var rows []state.Pending
+	for i, f := range []struct {
+		cause state.Cause
+		since int
+		err   string
+	}{
+		{state.CauseRefused, 9, "refused later"},
+		{state.CauseFull, 7, `no "space"`},
+		{state.CauseRefused, 4, "refused\n\u20ac"},
+		{"", 8, "of a former version"},
+		{state.CauseDown, 1, "not failing"},
+	} {
+		p := state.Pending{Bucket: "b", Key: strconv.Itoa(i), Cluster: "c1", Since: at(f.since), Attempts: 1, Cause: f.cause, Error: f.err}
+		if f.cause == state.CauseDown {
+			p.Attempts = 0
+		}
+		rows = append(rows, p)
+	}
+	held := state.Pending{Bucket: "b", Key: "h", Cluster: "c1", Since: at(2), Attempts: 1, Hold: state.HoldDeletes, Cause: "held", Error: "held"}
+	sooner := held
+	sooner.Key, sooner.Since = "g", at(1)
+	other := rows[1]
+	other.Cluster = "c2"
+	rows = add(t, s, append(rows, held, sooner, other)...)
+	causes := func(what string, oldestHeld time.Time, want ...state.FailingCause) {
+		t.Helper()
+		logs := must(s.Queue().Backlogs(ctx, "b"))(t)
+		equal(t, what, logs[0].Causes, want)
+		equal(t, what+": held since", logs[0].OldestHeld, oldestHeld)
+		equal(t, what+": in another cluster", logs[1].Causes, []state.FailingCause{{Cause: state.CauseFull, Oldest: at(7), Error: `no "space"`}})
+	}
+	unknown := state.FailingCause{Oldest: at(8), Error: "of a former version"}
+	full := state.FailingCause{Cause: state.CauseFull, Oldest: at(7), Error: `no "space"`}
+	refused := state.FailingCause{Cause: state.CauseRefused, Oldest: at(4), Error: "refused\n\u20ac"}
+	causes("all", at(1), unknown, full, refused)
+	rows[1].Cause, rows[1].Error = state.CauseRefused, "refused now"
+	ok(t, s.Queue().FailPending(ctx, rows[1]))
+	must(s.Queue().FinishPending(ctx, keyOf(rows[3]), keyOf(rows[6])))(t)
+	causes("replaced and finished", at(2), refused)
+	add(t, s, state.Pending{Bucket: "b", Key: rows[2].Key, Cluster: "c1"})
+	equal(t, "cleared", must(s.Queue().ListPending(ctx, state.PendingFilter{Cluster: "c1"}, keyOf(rows[1]), 1))(t)[0].Cause, state.Cause(""))
+	causes("added again", at(2), state.FailingCause{Cause: state.CauseRefused, Oldest: at(7), Error: "refused now"})
 }
 
 // legalKeys are keys S3 allows, in the order of their UTF-8 bytes.

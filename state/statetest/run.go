@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"ListPending":        testListPending,
 		"Limits":             testLimits,
 		"Backlogs":           testBacklogs,
+		"Causes":             testCauses,
 		"Keys":               testKeys,
 		"PendingModel":       testPendingModel,
 		"Pulled":             testPulled,

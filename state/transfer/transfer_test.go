@@ -141,7 +141,9 @@ func contentOf(t rapid.TB, s state.Movable) content {
 	c.Backlogs, err = s.Queue().Backlogs(ctx, "")
 	ok(t, err)
 	for i := range c.Backlogs {
-		c.Backlogs[i].LastError = "" // any one of several
+		for j := range c.Backlogs[i].Causes {
+			c.Backlogs[i].Causes[j].Error = "" // any one of several
+		}
 	}
 	return c
 }

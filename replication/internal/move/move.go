@@ -114,7 +114,7 @@ func (m *Mover) prepare(ctx context.Context, old *site.Site, rows []state.Copy, 
 	case err != nil:
 		return err
 	case log.Failing > 0:
-		return fmt.Errorf("moving the primary to %s: %d objects can't be copied there, one for: %s: %w", target, log.Failing, log.LastError, object.ErrNotYet)
+		return fmt.Errorf("moving the primary to %s: %d objects can't be copied there, one for: %s: %w", target, log.Failing, log.LastError(), object.ErrNotYet)
 	}
 	m.awaitFeed(ctx, old)
 	began, before := m.o.Now(), old.Feed.Get()

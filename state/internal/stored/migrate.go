@@ -12,7 +12,7 @@ import (
 
 // SchemaVersion is the version of the schema that this FaDO knows. Both engines have the
 // same versions: one that changes nothing in an engine is a migration that does nothing.
-const SchemaVersion = 13
+const SchemaVersion = 14
 
 // convertVersion is the migration that is code: what was JSON in meta values becomes rows.
 const convertVersion = 4
