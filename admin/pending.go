@@ -35,6 +35,7 @@ type pendingRowView struct {
 	// When it is tried next; null where that is now, or waits for people.
 	NextAttempt *time.Time `json:"next_attempt"`
 	Error       string     `json:"error"`      // why the last attempt failed
+	Cause       string     `json:"cause"`      // the kind of error, of those that metrics count; "" where it is not known
 	Background  bool       `json:"background"` // whether a comparison found it; such rows come after others
 	Node        string     `json:"node"`       // the instance that works on it; "" for none
 }
@@ -61,7 +62,7 @@ type heldCopyView struct {
 	Cluster string `json:"cluster"` // where it is
 	Held    int64  `json:"held"`    // deletes known so far
 	Objects int64  `json:"objects"` // objects of the copy, as of its last comparison
-	// When the first of its objects that are pending was noticed; null where none is.
+	// When the first of the held deletes was noticed; null where none is known yet.
 	Since *time.Time `json:"since"`
 }
 
@@ -118,10 +119,7 @@ func (c *call) heldCopies(rows []state.Copy) ([]heldCopyView, error) {
 		if l.HeldDeletes == 0 && !marked {
 			continue
 		}
-		v := heldCopyView{Cluster: l.Cluster, Held: l.HeldDeletes}
-		if l.Objects > 0 {
-			v.Since = &l.Oldest
-		}
+		v := heldCopyView{Cluster: l.Cluster, Held: l.HeldDeletes, Since: momentOf(l.OldestHeld)}
 		for _, r := range rows {
 			if r.Cluster == l.Cluster {
 				v.Objects += r.Objects
@@ -162,7 +160,7 @@ func (c *call) pendingPage(f state.PendingFilter) (rows []state.Pending, next st
 func viewPendingRow(r state.Pending) pendingRowView {
 	v := pendingRowView{
 		Key: r.Key, Cluster: r.Cluster, Size: r.Size, Since: r.Since, Hold: string(r.Hold), Attempts: r.Attempts,
-		Error: r.Error, Background: r.Background, Node: r.ClaimedBy,
+		Error: r.Error, Cause: string(r.Cause), Background: r.Background, Node: r.ClaimedBy,
 	}
 	if !r.NextAttempt.IsZero() && r.Hold == state.HoldNone {
 		v.NextAttempt = &r.NextAttempt

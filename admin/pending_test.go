@@ -14,12 +14,12 @@ func TestPendingRows(t *testing.T) {
 	since := time.Now().Add(-time.Hour).UTC()
 	var rows []state.Pending
 	for i := range 5 {
-		row := state.Pending{Bucket: "photos", Key: fmt.Sprintf("a/%d", i), Cluster: "c2", Size: 7, Since: since}
+		row := state.Pending{Bucket: "photos", Key: fmt.Sprintf("a/%d", i), Cluster: "c2", Size: 7, Since: since.Add(time.Duration(i) * time.Minute)}
 		switch i {
 		case 1, 3:
 			row.Hold = state.HoldDeletes
 		case 2:
-			row.Attempts, row.NextAttempt, row.Error = 3, since.Add(2*time.Hour), "refused"
+			row.Attempts, row.NextAttempt, row.Error, row.Cause = 3, since.Add(2*time.Hour), "refused", state.CauseRefused
 		}
 		rows = append(rows, row)
 	}
@@ -44,11 +44,12 @@ func TestPendingRows(t *testing.T) {
 	}
 	a := h.do("GET", "/fado/buckets/photos/pending", "").want(200)
 	if a.at("pending", 1, "hold") != "deletes" || a.at("pending", 1, "next_attempt") != nil || a.at("pending", 2, "attempts") != 3.0 ||
-		a.at("pending", 2, "error") != "refused" || a.at("pending", 2, "next_attempt") == nil {
+		a.at("pending", 2, "error") != "refused" || a.at("pending", 2, "cause") != "refused" || a.at("pending", 1, "cause") != "" || a.at("pending", 2, "next_attempt") == nil {
 		t.Errorf("%s", a.body)
 	}
 	a = h.do("GET", "/fado/buckets/photos/deletes", "").want(200)
-	if a.at("bound", "objects") != 100.0 || a.at("bound", "percent") != 10.0 || a.at("copies", 0, "cluster") != "c2" || a.at("copies", 0, "held") != 2.0 {
+	if a.at("bound", "objects") != 100.0 || a.at("bound", "percent") != 10.0 || a.at("copies", 0, "cluster") != "c2" || a.at("copies", 0, "held") != 2.0 ||
+		a.at("copies", 0, "since") != a.at("deletes", 0, "since") {
 		t.Errorf("%s", a.body)
 	}
 	h.do("GET", "/fado/buckets/nowhere/pending", "").want(404)

@@ -70,12 +70,15 @@ type failureView struct {
 	Key         string    `json:"key"`          // its key; "" for a purge of the bucket
 	Cluster     string    `json:"cluster"`      // where it should be, or be gone
 	Error       string    `json:"error"`        // why the last attempt failed
+	Cause       string    `json:"cause"`        // the kind of error, of those that metrics count; "" where it is not known
 	Attempts    int       `json:"attempts"`     // how many failed
 	NextAttempt time.Time `json:"next_attempt"` // when it is tried again
 	Since       time.Time `json:"since"`        // since when it differs
 }
 
-func viewFailure(f replication.Failure) failureView { return failureView(f) }
+func viewFailure(f replication.Failure) failureView {
+	return failureView{f.Bucket, f.Key, f.Cluster, f.Error, string(f.Cause), f.Attempts, f.NextAttempt, f.Since}
+}
 
 // verificationView answers GET and POST /fado/buckets/{name}/verify.
 type verificationView struct {

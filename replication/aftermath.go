@@ -114,5 +114,5 @@ func (a *aftermath) failed(id jobID, err error) {
 	if id.kind == jobScan {
 		a.scanAgain(id.Bucket, wait)
 	}
-	a.report.WalkFailed(id.Cluster, object.KindOf(err))
+	a.report.WalkFailed(id.Cluster, string(object.KindOf(err)))
 }

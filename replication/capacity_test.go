@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -86,6 +87,14 @@ func TestFullStorage(t *testing.T) {
 	w.await("every row waits", func() bool {
 		return len(w.pending(state.PendingFilter{Bucket: "bkt", Cluster: "c2", Failed: true})) == objects
 	})
+	w.await("that is the reason, and no other", func() bool {
+		return !slices.ContainsFunc(w.status("bkt").Reasons, func(r control.Reason) bool {
+			return r.Code != control.ReasonFull || r.Cluster != "c2" || r.Since.IsZero()
+		})
+	})
+	if fs, err := w.eng.Reports().Failures(t.Context(), 1); err != nil || len(fs) != 1 || fs[0].Cause != state.CauseFull {
+		t.Errorf("failures %+v, %v", fs, err)
+	}
 	// From now on one object at a time is tried. The bound is of the time that has passed,
 	// however long that is.
 	before, began := f.puts.Load(), time.Now()

@@ -289,7 +289,11 @@ func TestRefusedObjectStopsNothing(t *testing.T) {
 	w.await("the failure is named", func() bool {
 		fs, err := w.eng.Reports().Failures(context.Background(), 0)
 		w.must(err)
-		return len(fs) == 1 && fs[0].Key == "bad//key" && strings.Contains(fs[0].Error, "refuses") && fs[0].Cluster == "c2"
+		return len(fs) == 1 && fs[0].Key == "bad//key" && strings.Contains(fs[0].Error, "refuses") && fs[0].Cluster == "c2" && fs[0].Cause == state.CauseRefused
+	})
+	w.await("so is the bucket's reason", func() bool {
+		why := w.status("bkt").Reasons
+		return len(why) == 1 && why[0].Code == control.ReasonKeyRefused && why[0].Cluster == "c2"
 	})
 	w.await("the copy is synced all the same", func() bool {
 		row, _ := w.copyRow("bkt", "", "c2")

@@ -32,6 +32,7 @@ type Failure struct {
 	Key         string
 	Cluster     string
 	Error       string
+	Cause       state.Cause // of Error
 	Attempts    int
 	NextAttempt time.Time
 	Since       time.Time
@@ -130,7 +131,7 @@ func (r *Reports) Failures(ctx context.Context, limit int) ([]Failure, error) {
 	fs := make([]Failure, 0, len(rows))
 	for _, row := range rows {
 		fs = append(fs, Failure{
-			Bucket: row.Bucket, Key: row.Key, Cluster: row.Cluster, Error: row.Error,
+			Bucket: row.Bucket, Key: row.Key, Cluster: row.Cluster, Error: row.Error, Cause: row.Cause,
 			Attempts: row.Attempts, NextAttempt: row.NextAttempt, Since: row.Since,
 		})
 	}

@@ -104,7 +104,7 @@ func TestKindOf(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		err  error
-		want string
+		want state.Cause
 	}{
 		{ErrConflict, "conflict"},
 		{ErrHeld, "held"},

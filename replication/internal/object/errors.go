@@ -61,11 +61,11 @@ func ForeignIn(err error) state.Foreign {
 	return state.ForeignAny
 }
 
-// KindOf names an error for the failures' counter, as one of a bounded set.
-func KindOf(err error) string {
+// KindOf names an error for rows and for the failures' counter, as one of a bounded set.
+func KindOf(err error) state.Cause {
 	for _, k := range []struct {
 		err  error
-		name string
+		kind state.Cause
 	}{
 		{ErrConflict, "conflict"},
 		{ErrHeld, "held"},
@@ -74,22 +74,22 @@ func KindOf(err error) string {
 		{ErrNoSource, "no_source"},
 		{guard.ErrElsewhere, "elsewhere"},
 		{control.ErrCutOff, "cut_off"},
-		{site.ErrDown, "down"},
+		{site.ErrDown, state.CauseDown},
 		{ErrStalled, "stalled"},
 		{storage.ErrDenied, "denied"},
-		{storage.ErrFull, "full"},
+		{storage.ErrFull, state.CauseFull},
 		{storage.ErrLocked, "locked"},
-		{storage.ErrRefused, "refused"},
+		{storage.ErrRefused, state.CauseRefused},
 		{storage.ErrInconsistent, "inconsistent"},
-		{ErrDamaged, "corrupt"},
-		{storage.ErrCorrupt, "corrupt"},
+		{ErrDamaged, state.CauseCorrupt},
+		{storage.ErrCorrupt, state.CauseCorrupt},
 		{storage.ErrPrecondition, "changed"},
 		{storage.ErrNoBucket, "no_bucket"},
 		{storage.ErrUnavailable, "unavailable"},
 		{context.DeadlineExceeded, "timeout"},
 	} {
 		if errors.Is(err, k.err) {
-			return k.name
+			return k.kind
 		}
 	}
 	return "other"

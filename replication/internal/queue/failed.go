@@ -95,7 +95,7 @@ func setbackOf(err error) setback {
 func (w *Workers) failed(ctx context.Context, row state.Pending, err error) {
 	row = w.after(row, err)
 	if (row.Attempts > 0 || row.Hold != state.HoldNone) && !errors.Is(err, site.ErrFullWait) {
-		w.o.Report.Failed(ids.ObjectIn(row.Bucket, row.Key, row.Cluster), object.KindOf(err), row.Error)
+		w.o.Report.Failed(ids.ObjectIn(row.Bucket, row.Key, row.Cluster), string(object.KindOf(err)), row.Error)
 		w.o.Log.Debug("an object is not in step yet", zap.String("bucket", row.Bucket), zap.String("key", row.Key),
 			zap.String("cluster", row.Cluster), zap.Int("attempts", row.Attempts), zap.Error(err))
 	}
@@ -113,7 +113,7 @@ func (w *Workers) failed(ctx context.Context, row state.Pending, err error) {
 // after is a row after an attempt that ended with err.
 func (w *Workers) after(row state.Pending, err error) state.Pending {
 	s := setbackOf(err)
-	row.Error, row.Hold = err.Error(), s.hold
+	row.Error, row.Cause, row.Hold = err.Error(), object.KindOf(err), s.hold
 	if row.Damaged && !errors.Is(err, object.ErrDamaged) {
 		row.Error = object.ErrDamaged.Error() + ", and could not be written again: " + row.Error
 	}

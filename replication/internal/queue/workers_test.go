@@ -66,7 +66,7 @@ func TestSetbacks(t *testing.T) {
 				case tc.attempts > 0:
 					want = max(had, tc.attempts)
 				}
-				if row.Hold != tc.hold || row.Attempts != want || (row.Foreign != "") != tc.foreign || row.Error == "" {
+				if row.Hold != tc.hold || row.Attempts != want || (row.Foreign != "") != tc.foreign || row.Error == "" || row.Cause != object.KindOf(tc.err) {
 					t.Errorf("%v after %d attempts: %+v, want hold %q, %d attempts", tc.err, had, row, tc.hold, want)
 				}
 				if wait := time.Until(row.NextAttempt); had == 0 && tc.wait > 0 && (wait < tc.wait*8/10 || wait > tc.wait*12/10) {
@@ -77,6 +77,11 @@ func TestSetbacks(t *testing.T) {
 		row := w.Workers.after(state.Pending{Damaged: true}, storage.ErrUnavailable)
 		if row.Error == storage.ErrUnavailable.Error() {
 			t.Errorf("a damaged object's error hides that: %q", row.Error)
+		}
+		for _, full := range []error{full, site.Absent("c2").Space.Error(site.ErrFullWait)} {
+			if row := w.Workers.after(state.Pending{}, full); row.Cause != state.CauseFull {
+				t.Errorf("%v: the cause is %q", full, row.Cause)
+			}
 		}
 		if row = w.Workers.after(state.Pending{Foreign: "e"}, storage.ErrUnavailable); row.Foreign != "e" {
 			t.Error("a foreign object lost its mark")
@@ -404,7 +409,7 @@ func TestFailed(t *testing.T) {
 		for _, tc := range []struct {
 			name    string
 			prepare func(w *world)
-			kind    string
+			kind    state.Cause
 			told    []string
 			hold    state.Hold
 		}{
@@ -432,10 +437,10 @@ func TestFailed(t *testing.T) {
 			w.Intake.Take(t.Context(), w.event("c1", "k"))
 			pass(100 * time.Millisecond)
 			r, ok := w.b.row("k", "c2")
-			if !ok || r.Error == "" || r.Hold != tc.hold || tc.hold == "" && !r.NextAttempt.After(time.Now()) {
+			if !ok || r.Error == "" || r.Cause != tc.kind || r.Hold != tc.hold || tc.hold == "" && !r.NextAttempt.After(time.Now()) {
 				t.Errorf("%s: row %+v, %v", tc.name, r, ok)
 			}
-			if w.sink.failed[tc.kind] != 1 || len(w.sink.failed) != 1 {
+			if w.sink.failed[string(tc.kind)] != 1 || len(w.sink.failed) != 1 {
 				t.Errorf("%s: counted %v, want one %s", tc.name, w.sink.failed, tc.kind)
 			}
 			w.wantTold(t, tc.told...)

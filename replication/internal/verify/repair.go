@@ -63,7 +63,7 @@ func (d *deep) repairCopy(ctx context.Context, cp *reading, why string) error {
 	d.v.o.Objects.Damaged.Note(ref, cp.obj)
 	return d.v.o.Pending.Add(ctx, state.Pending{
 		Bucket: ref.Bucket, Key: ref.Key, Cluster: ref.Cluster, Size: cp.obj.Size, Since: d.v.o.Now(), Background: true,
-		Damaged: true, Error: object.ErrDamaged.Error() + ": " + why,
+		Damaged: true, Error: object.ErrDamaged.Error() + ": " + why, Cause: state.CauseCorrupt,
 	})
 }
 

@@ -311,7 +311,7 @@ func (b *bulk) toRow(ctx context.Context, t object.Task, cause error) error {
 	case errors.Is(cause, object.ErrHeld):
 		row.Attempts, row.NextAttempt = 0, now // a worker holds it, which sees what people decide meanwhile
 	}
-	b.o.Report.Failed(t.Object, object.KindOf(cause), cause.Error())
+	b.o.Report.Failed(t.Object, string(object.KindOf(cause)), cause.Error())
 	if err := b.o.Control.AddPending(ctx, row); err != nil {
 		return fmt.Errorf("storing that an object could not be copied: %w", err)
 	}

@@ -131,7 +131,8 @@ describe('words', () => {
   it('tell the bounds of deletes, why a row waits, and what a storage offers', () => {
     expect(bounds({ objects: 1000, percent: 10 })).toBe("more than 1,000 and more than 10 % of a copy's objects within ten minutes");
     expect(bounds({ objects: 10, percent: 0 })).toBe('more than 10 within ten minutes');
-    const row = { key: 'k', cluster: 'c', size: 1, since: '', hold: '', attempts: 0, next_attempt: null, error: '', background: false, node: '' } as const;
+    const object = { key: 'k', cluster: 'c', size: 1, since: '' };
+    const row = { ...object, hold: '', attempts: 0, next_attempt: null, error: '', cause: '', background: false, node: '' } as const;
     expect(waits(row)).toBe('waits for its turn');
     expect(waits({ ...row, hold: 'deletes' })).toContain('people');
     expect(waits({ ...row, attempts: 2 })).toBe('waits to be tried again');

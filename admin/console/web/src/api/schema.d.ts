@@ -1492,6 +1492,8 @@ export interface components {
             attempts: number;
             /** @description the object's bucket */
             bucket: string;
+            /** @description the kind of error, of those that metrics count; "" where it is not known */
+            cause: string;
             /** @description where it should be, or be gone */
             cluster: string;
             /** @description why the last attempt failed */
@@ -1600,7 +1602,7 @@ export interface components {
             held: number;
             /** @description objects of the copy, as of its last comparison */
             objects: number;
-            /** @description When the first of its objects that are pending was noticed; null where none is. */
+            /** @description When the first of the held deletes was noticed; null where none is known yet. */
             since: string | null;
         };
         HeldDelete: {
@@ -1999,6 +2001,8 @@ export interface components {
             attempts: number;
             /** @description whether a comparison found it; such rows come after others */
             background: boolean;
+            /** @description the kind of error, of those that metrics count; "" where it is not known */
+            cause: string;
             /** @description where it differs */
             cluster: string;
             /** @description why the last attempt failed */
