@@ -9,6 +9,7 @@ import { HeldDeletes } from './pages/actions';
 import { Bucket } from './pages/Bucket';
 import { Conflicts } from './pages/Conflicts';
 import { Remove } from './pages/Edit';
+import { HeldTab } from './pages/Held';
 import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
 import { TestConnection } from './pages/TestConnection';
@@ -72,6 +73,32 @@ describe('a bucket with several reasons', () => {
     expect(screen.queryByRole('button', { name: 'Apply the deletes' })).toBeNull();
     const alert = screen.getByRole('alert');
     expect(within(alert).getByRole('link', { name: 'Decide about the deletes' })).toHaveAttribute('href', '/buckets/$bucket?tab=deletes');
+  });
+});
+
+describe('a reason that no operation ends', () => {
+  const why = (code: string, cluster = 'c2') => {
+    shown(<Bucket />, [[['bucket', 'b'], bucket({ reasons: [reason(code, '', `${code} it is`, cluster)] })]]);
+    return within(screen.getByRole('region', { name: 'Why' }));
+  };
+  it.each([
+    ['storage-full', 'Look at c2', '/clusters/$cluster?', /Make room in c2/],
+    ['storage-down', 'Look at c2', '/clusters/$cluster?', /Look why c2 does not answer/],
+    ['key-refused', 'Pending in c2', '/buckets/$bucket/pending?cluster=c2', /Rename these objects/],
+  ])('says what helps, and leads there: %s', (code, link, to, text) => {
+    const w = why(code);
+    expect(w.getByText(text)).toBeVisible();
+    expect(w.getByRole('link', { name: link })).toHaveAttribute('href', to);
+    expect(w.queryByRole('button', { name: 'Retry all' })).toBeNull();
+  });
+  it('has damaged objects verified', () => {
+    const w = why('damaged', '');
+    expect(w.getByText(/repaired from it/)).toBeVisible();
+    expect(w.getByRole('button', { name: 'Verify' })).toBeVisible();
+  });
+  it('has nothing to say where nothing but time helps', () => {
+    const w = why('copy-state');
+    expect(w.getByRole('listitem')).toHaveTextContent(/^copy-state it is$/);
   });
 });
 
@@ -219,6 +246,22 @@ describe('a conflict of one key', () => {
     expect(box).toBeDisabled();
     expect(box).toHaveAccessibleDescription('Needs the role admin');
     expect(dialog.getByRole('button', { name: 'Apply to 1 conflict' })).toBeEnabled();
+  });
+});
+
+describe('the tab of held deletes', () => {
+  const copy = (cluster: string, since: string | null) => ({ cluster, held: 2, objects: 10, since });
+  const tab = (...copies: object[]) =>
+    shown(<HeldTab name="b" held />, [[['bucket', 'b', 'deletes', ''], { bound: { objects: 10, percent: 0 }, copies, deletes: [], next: '' }]]);
+  it('tells since when the first of them is held', () => {
+    const hours = (n: number) => new Date(Date.now() - n * 3_600_000).toISOString();
+    tab(copy('c2', hours(2)), copy('c3', hours(5)), copy('c4', null));
+    expect(screen.getByText(/^FaDO holds deletes/)).toHaveTextContent(/The first of these was noticed 5 h ago\.$/);
+    expect(screen.getByRole('columnheader', { name: 'Held since' })).toBeVisible();
+  });
+  it('tells no time where none is known', () => {
+    tab(copy('c2', null));
+    expect(screen.getByText(/^FaDO holds deletes/)).not.toHaveTextContent('noticed');
   });
 });
 

@@ -47,6 +47,21 @@ function Course({ deletes }: { deletes: Held['deletes'] }) {
   );
 }
 
+/** Since when the first of a bucket's deletes is held; undefined where that is not known. */
+export function heldSince(copies: Held['copies']): string | undefined {
+  return copies.flatMap((c) => c.since ?? []).sort((a, b) => Date.parse(a) - Date.parse(b))[0];
+}
+
+function HeldSince({ copies }: { copies: Held['copies'] }) {
+  const since = heldSince(copies);
+  return since ? (
+    <>
+      {' '}
+      The first of these was noticed <Ago time={since} />.
+    </>
+  ) : null;
+}
+
 /** Deletes that wait for people: which, how many, and what is decided about them. */
 export function HeldTab({ name, held }: { name: string; held: boolean }) {
   const [after, setAfter] = useState('');
@@ -60,8 +75,11 @@ export function HeldTab({ name, held }: { name: string; held: boolean }) {
               <Empty title="No delete is held">FaDO holds deletes and asks here when there are {bounds(h.bound)}.</Empty>
             ) : (
               <div className="stack">
-                <p>FaDO holds deletes on copies where there are {bounds(h.bound)}.</p>
-                <List label="Copies whose deletes are held" head={['Copy in', 'Held', 'Share of the copy', 'Since']} rows={h.copies}>
+                <p>
+                  FaDO holds deletes on copies where there are {bounds(h.bound)}.
+                  <HeldSince copies={h.copies} />
+                </p>
+                <List label="Copies whose deletes are held" head={['Copy in', 'Held', 'Share of the copy', 'Held since']} rows={h.copies}>
                   {(c) => (
                     <tr key={c.cluster}>
                       <th scope="row">

@@ -228,6 +228,19 @@ export function DecideLink({ bucket, tab }: { bucket: string; tab: 'conflicts' |
   );
 }
 
+/** What people can do about a reason that no operation of FaDO's ends, by its code. */
+const advice: Record<string, (cluster: string) => string> = {
+  'storage-full': (c) => `Make room in ${c}, or allow another cluster in the policy. What waits goes on by itself.`,
+  'key-refused': (c) => `Rename these objects where the bucket is written, or allow another cluster than ${c} in the policy.`,
+  damaged: () => 'Read the bytes of all copies with Verify: what a good copy has is repaired from it, the rest has to be written again.',
+  'storage-down': (c) => `Look why ${c} does not answer. What waits goes on by itself once it does.`,
+};
+
+/** What helps with a reason where no button does; undefined where there is nothing to say. */
+export function adviceOn(r: Reason): string | undefined {
+  return r.action ? undefined : advice[r.code]?.(r.cluster || 'the cluster');
+}
+
 /** Why something is not ok, each reason with what helps, unless the page has that elsewhere for reasons of a code. */
 export function Reasons({ bucket, reasons, elsewhere }: { bucket?: string; reasons: Reason[]; elsewhere?: string }) {
   return (
@@ -237,12 +250,23 @@ export function Reasons({ bucket, reasons, elsewhere }: { bucket?: string; reaso
           <span>
             {r.text}
             <Since time={r.since} />
+            <Advice on={r} />
           </span>
           {r.code !== elsewhere && <Help bucket={bucket} reason={r} />}
         </li>
       ))}
     </ul>
   );
+}
+
+function Advice({ on }: { on: Reason }) {
+  const text = adviceOn(on);
+  return text ? (
+    <>
+      <br />
+      <span className="quiet">{text}</span>
+    </>
+  ) : null;
 }
 
 /** Since when a reason is there. */
@@ -272,6 +296,25 @@ export function Help({ bucket, reason }: { bucket?: string; reason: Reason }) {
     case 'confirm-deletes':
       return bucket ? <DecideLink bucket={bucket} tab="deletes" /> : null;
     default:
-      return null;
+      return <Place bucket={bucket} reason={reason} />;
   }
+}
+
+/** Leads to where people see more of a reason that no operation of FaDO's ends. */
+function Place({ bucket, reason: { code, cluster } }: { bucket?: string; reason: Reason }) {
+  if (cluster && (code === 'storage-full' || code === 'storage-down')) {
+    return (
+      <Link className="button" to="/clusters/$cluster" params={{ cluster }}>
+        Look<span className="sr-only"> at {cluster}</span>
+      </Link>
+    );
+  }
+  if (bucket && cluster && code === 'key-refused') {
+    return (
+      <Link className="button" to="/buckets/$bucket/pending" params={{ bucket }} search={{ cluster }}>
+        Pending<span className="sr-only"> in {cluster}</span>
+      </Link>
+    );
+  }
+  return bucket && code === 'damaged' ? <VerifyButton bucket={bucket} /> : null;
 }
