@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/admin/internal/acts"
+	"github.com/fado-project/fado/admin/internal/clusters"
 	"github.com/fado-project/fado/admin/internal/documents"
 	"github.com/fado-project/fado/admin/internal/fleet"
 	"github.com/fado-project/fado/catalog"
@@ -146,7 +147,7 @@ type reports interface {
 	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
 	StuckPurges() []replication.Failure
 	Instances(ctx context.Context) ([]replication.Instance, error)
-	Storage(cluster string) replication.StorageStatus
+	clusters.Reports
 	CheckStorage(ctx context.Context, cluster string, s *catalog.Storage) replication.StorageCheck
 	Drain(ctx context.Context, cluster string) (*replication.DrainStatus, error)
 	FormerPrimaries(bucket string) []replication.FormerPrimary

@@ -100,6 +100,12 @@ func TestClusterStatus(t *testing.T) {
 			},
 			"functions": []any{map[string]any{"url": "http://127.0.0.1:9101", "healthy": false, "in_flight": 4.0, "reason": "no answer"}},
 		}
+		of := status.(map[string]any)
+		reasons := of["reasons"].([]any)
+		delete(of, "reasons") // the room that finds them tests them
+		if f := reasons[len(reasons)-1].(map[string]any); len(reasons) != 2 || f["code"] != "function-down" || f["url"] != "http://127.0.0.1:9101" || f["since"] == nil {
+			t.Errorf("reasons %v", reasons)
+		}
 		if !reflect.DeepEqual(status, want) {
 			t.Errorf("status %v, want %v", status, want)
 		}

@@ -3,9 +3,8 @@ package admin
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
+	"github.com/fado-project/fado/admin/internal/clusters"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/routing"
@@ -17,10 +16,12 @@ type glance struct {
 	snap      *routing.Snapshot
 	catalogue catalogue
 	engine    engine
+	clusters  *clusters.Look
 }
 
 func (c *call) glance() glance {
-	return glance{c.R.Context(), c.catalogue.Router().Snapshot(), c.catalogue, c.engine}
+	snap := c.catalogue.Router().Snapshot()
+	return glance{c.R.Context(), snap, c.catalogue, c.engine, clusters.NewLook(snap, c.engine.reports)}
 }
 
 // policies counts the policies that GET /fado/policies lists: the built-in one
@@ -66,38 +67,6 @@ func (g glance) degraded() (why []string) {
 	stuck, conflict := g.catalogue.Troubles(g.ctx)
 	return append(append(why, troubled(stuck, "is stuck", "are stuck", control.BucketStuck)...),
 		troubled(conflict, "has conflicts", "have conflicts", control.BucketConflict)...)
-}
-
-// clusterSums tells every cluster at a glance, sorted by name.
-func (g glance) clusterSums() []clusterSumView {
-	sums := []clusterSumView{}
-	index := make(map[string]int)
-	g.snap.Clusters(func(cl *catalog.Cluster) bool {
-		s := clusterSumView{Name: cl.Name, Zones: orEmpty(cl.Zones), Drain: cl.Drain}
-		if cl.Storage != nil {
-			st := g.engine.reports.Storage(cl.Name)
-			s.Storage, s.Error, s.Full, s.UsedBytes, s.Feed = st.State, st.Error, st.Full, st.UsedBytes, st.Feed
-			s.Capacity = int64(cl.Storage.Capacity)
-		}
-		sums = append(sums, s)
-		return true
-	})
-	slices.SortFunc(sums, func(a, b clusterSumView) int { return strings.Compare(a.Name, b.Name) })
-	for i := range sums {
-		index[sums[i].Name] = i
-	}
-	for _, ep := range g.snap.Endpoints() {
-		i, ok := index[ep.Cluster]
-		if !ok {
-			continue
-		}
-		sums[i].Functions++
-		sums[i].InFlight += ep.Live.InFlight.Load()
-		if ep.Live.Healthy() {
-			sums[i].Healthy++
-		}
-	}
-	return sums
 }
 
 // troubled tells of the buckets in one of the states that need people: of one with its reason,

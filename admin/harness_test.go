@@ -128,6 +128,10 @@ func (e *fakeEngine) Drain(context.Context, string) (*replication.DrainStatus, e
 	return &e.drain, e.err
 }
 
+func (e *fakeEngine) Drained(string) (replication.DrainStatus, bool) {
+	return e.drain, e.drain.State != ""
+}
+
 func (e *fakeEngine) LinkRate(string, string) float64 { return 0 }
 
 func (e *fakeEngine) Forecast(of replication.Catalogue) *replication.Forecast {

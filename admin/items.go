@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/fado-project/fado/admin/internal/clusters"
 	"github.com/fado-project/fado/admin/internal/secrets"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -20,9 +21,9 @@ func (c *call) shown() shown { return shown{c.R.Context(), c.catalogue, c.engine
 
 // views turns items of one kind into what clients see, secrets redacted.
 func (s shown) views(kind catalog.Kind, items []control.Item, withStatus bool) ([]any, error) {
-	var clusters func(*catalog.Cluster) *ClusterStatus
+	var statusOf func(*catalog.Cluster) *ClusterStatus
 	if kind == catalog.KindCluster && withStatus {
-		clusters = s.clusterStatuses()
+		statusOf = s.clusterStatuses()
 	}
 	var statuses map[string]control.BucketStatus
 	if kind == catalog.KindBucket && withStatus {
@@ -45,7 +46,7 @@ func (s shown) views(kind catalog.Kind, items []control.Item, withStatus bool) (
 		case *catalog.Cluster:
 			v := clusterView{Cluster: r, Origin: it.Origin}
 			if withStatus {
-				v.Status = clusters(r)
+				v.Status = statusOf(r)
 			}
 			views[i] = v
 		case *catalog.Bucket:
@@ -63,17 +64,9 @@ func (s shown) views(kind catalog.Kind, items []control.Item, withStatus bool) (
 // clusterStatuses returns a function that tells a cluster's status from memory. The
 // endpoints are gathered once for all clusters.
 func (s shown) clusterStatuses() func(*catalog.Cluster) *ClusterStatus {
-	byCluster := make(map[string][]FunctionStatus)
-	for _, ep := range s.catalogue.Router().Snapshot().Endpoints() {
-		byCluster[ep.Cluster] = append(byCluster[ep.Cluster], FunctionStatus{
-			URL: ep.URL, Healthy: ep.Live.Healthy(), InFlight: ep.Live.InFlight.Load(), Reason: ep.Live.Reason(),
-		})
-	}
+	look := clusters.NewLook(s.catalogue.Router().Snapshot(), s.engine.reports)
 	return func(cl *catalog.Cluster) *ClusterStatus {
-		st := &ClusterStatus{Functions: byCluster[cl.Name]}
-		if st.Functions == nil {
-			st.Functions = []FunctionStatus{}
-		}
+		st := &ClusterStatus{Functions: views(look.Endpoints(cl.Name), viewFunctionStatus)}
 		if cl.Storage != nil {
 			st.Storage = viewStorageStatus(s.engine.reports.Storage(cl.Name))
 		}
@@ -82,6 +75,7 @@ func (s shown) clusterStatuses() func(*catalog.Cluster) *ClusterStatus {
 			drain, _ := s.engine.reports.Drain(s.ctx, cl.Name)
 			st.Drain = viewDrainStatus(drain)
 		}
+		st.Reasons = look.Reasons(cl)
 		return st
 	}
 }

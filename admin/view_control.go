@@ -3,6 +3,7 @@ package admin
 import (
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/clusters"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/placement"
 	"github.com/fado-project/fado/replication"
@@ -26,7 +27,7 @@ type bucketStatusView struct {
 	// was never compared.
 	ComparedAt *time.Time `json:"compared_at"`
 	// Reasons are those of the state, one by one.
-	Reasons []reasonView `json:"reasons"`
+	Reasons []clusters.ReasonView `json:"reasons"`
 	// Promotion is the move of the primary that waits for POST …/promote.
 	Promotion *promotionView `json:"promotion,omitempty"`
 	// FormerPrimaries are clusters that the bucket was written in within the last seven days.

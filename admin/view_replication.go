@@ -3,6 +3,7 @@ package admin
 import (
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/clusters"
 	"github.com/fado-project/fado/replication"
 	"github.com/fado-project/fado/storage"
 )
@@ -291,9 +292,14 @@ type drainStatusView struct {
 	Bytes   int64 `json:"bytes"`   // their bytes
 	// Reason names what does not leave by itself.
 	Reason string `json:"reason,omitempty"`
+	// Since when it does not; left out where all leaves.
+	Since *time.Time `json:"since,omitempty"`
 }
 
 // viewDrainStatus returns nil for a cluster that does not drain.
 func viewDrainStatus(st *replication.DrainStatus) *drainStatusView {
-	return (*drainStatusView)(st)
+	if st == nil {
+		return nil
+	}
+	return &drainStatusView{State: st.State, Buckets: st.Buckets, Objects: st.Objects, Bytes: st.Bytes, Reason: st.Reason, Since: clusters.Moment(st.Since)}
 }

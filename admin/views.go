@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"github.com/fado-project/fado/admin/internal/clusters"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/routing"
 )
 
 // zoneView, clusterView, policyView and bucketView are items as clients see them.
@@ -41,6 +43,8 @@ type ClusterStatus struct {
 	// Storage is null for a cluster without one.
 	Storage   *storageStatusView `json:"storage"`
 	Functions []FunctionStatus   `json:"functions"` // its function endpoints
+	// Reasons are what is not as it should be, one by one.
+	Reasons []clusters.ReasonView `json:"reasons"`
 	// Drain tells how far a cluster that drains has come; left out for others.
 	Drain *drainStatusView `json:"drain,omitempty"`
 }
@@ -52,4 +56,8 @@ type FunctionStatus struct {
 	InFlight int64  `json:"in_flight"` // requests it serves for this instance
 	// Reason says why the endpoint is not healthy.
 	Reason string `json:"reason,omitempty"`
+}
+
+func viewFunctionStatus(ep *routing.Endpoint) FunctionStatus {
+	return FunctionStatus{URL: ep.URL, Healthy: ep.Live.Healthy(), InFlight: ep.Live.InFlight.Load(), Reason: ep.Live.Reason()}
 }

@@ -37,7 +37,7 @@ type Issue struct {
 	// Code says what it is about where a program can help, and Cluster where that is; both may be "".
 	Code    ReasonCode
 	Cluster string
-	// Since when it is so; what the keeper of issues is told first, it dates.
+	// Since when it is so; where the finder does not know, the keeper of issues dates what it is told first.
 	Since time.Time
 	// Short are the shortfalls of rules (placement's Short) that Reason tells of.
 	Short []string
@@ -75,9 +75,7 @@ func (s *Issues) set(bucket string, source Source, issue Issue) bool {
 	if before.Reason == issue.Reason {
 		return false
 	}
-	if issue.Since = before.Since; before.Reason == "" {
-		issue.Since = s.now()
-	}
+	issue.Since = cmp.Or(issue.Since, before.Since, s.now())
 	if issue.Reason == "" {
 		s.remove(bucket, func(found Source) bool { return found == source })
 		return true

@@ -206,6 +206,19 @@ func TestStuckByWhatIsPending(t *testing.T) {
 	}
 }
 
+// A finder that knows since when it is so says it, also of what it finds in other words later.
+func TestIssuesAreDatedByTheirFinders(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})
+	for i, text := range []string{"c2 is full", "c2 is full still"} {
+		since := time.Date(2026, 3, 4, 5, 6, i, 0, time.UTC)
+		w.Issues.Set("bkt", planner, control.Issue{Reason: text, Since: since})
+		if st, err := w.Status.Bucket(t.Context(), "bkt"); err != nil || !st.Reasons[0].Since.Equal(since) {
+			t.Errorf("%s since %v, %v, want %v", text, st.Reasons, err, since)
+		}
+	}
+}
+
 // What an issue is about, and where, is among the reasons, by whichever instance it was found.
 func TestIssuesSayWhatTheyAreAbout(t *testing.T) {
 	w := newWorld(t)

@@ -62,7 +62,7 @@ func (a *aftermath) ended(id jobID, err error) {
 	case errors.Is(err, control.ErrNotFound):
 		a.agenda.touch(id.Bucket)
 	case errors.Is(err, storage.ErrFull):
-		a.ctl.Issues.Set(id.Bucket, sourceOf(id), control.Issue{Reason: id.Cluster + " is full", Code: control.ReasonFull, Cluster: id.Cluster})
+		a.ctl.Issues.Set(id.Bucket, sourceOf(id), a.fullness(id.Cluster))
 		a.agenda.later(id.Bucket, delay.Jitter(a.tune.FullProbe))
 	case errors.Is(err, guard.ErrElsewhere): // that has its own issue
 		a.agenda.later(id.Bucket, longestWait)
@@ -76,6 +76,15 @@ func (a *aftermath) ended(id jobID, err error) {
 	default:
 		a.failed(id, err)
 	}
+}
+
+// fullness is what the copies lack that are yet to be filled in a storage without space.
+func (a *aftermath) fullness(cluster string) control.Issue {
+	issue := control.Issue{Reason: cluster + " is full", Code: control.ReasonFull, Cluster: cluster}
+	if s := a.sites.Known(cluster); s != nil {
+		issue.Since = s.Status().FullSince
+	}
+	return issue
 }
 
 // repeatScan asks for a scan again that could not be made now: the planner makes none.

@@ -134,6 +134,10 @@ func TestFirstSyncToFullStorage(t *testing.T) {
 		return st.State == control.BucketStuck && strings.Contains(st.Reason, "c2 is full") && st.Reasons[0].Code == control.ReasonFull && st.Reasons[0].Cluster == "c2"
 	})
 	w.await("it is probed", func() bool { return f.puts.Load() > 40 || w.eng.Reports().Storage("c2").Full })
+	w.await("both say since when", func() bool {
+		since := w.status("bkt").Reasons[0].Since
+		return !since.IsZero() && since.Equal(w.eng.Reports().Storage("c2").FullSince)
+	})
 	if row, _ := w.copyRow("bkt", "", "c2"); row.State == catalog.CopyFailed {
 		t.Error("the copy failed as a whole")
 	}

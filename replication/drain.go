@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -23,8 +24,9 @@ type DrainStatus struct {
 	Buckets int64
 	Objects int64
 	Bytes   int64
-	// Reason names what does not leave by itself.
+	// Reason names what does not leave by itself, Since since when: zero while Reason is "".
 	Reason string
+	Since  time.Time
 }
 
 // The states of a DrainStatus.
@@ -62,6 +64,9 @@ func (r *Reports) Drain(ctx context.Context, cluster string) (*DrainStatus, erro
 	st, _ := r.e.drains.get(cluster)
 	return &st, nil
 }
+
+// Drained returns what is known in memory of a cluster that drains.
+func (r *Reports) Drained(cluster string) (DrainStatus, bool) { return r.e.drains.get(cluster) }
 
 func (d *drains) get(cluster string) (DrainStatus, bool) {
 	d.mu.Lock()
@@ -140,6 +145,9 @@ func (d *drains) buckets(names []string) map[string]int64 {
 func (d *drains) note(cluster string, st DrainStatus) {
 	d.mu.Lock()
 	was := d.by[cluster]
+	if st.Reason != "" {
+		st.Since = cmp.Or(was.Since, d.now())
+	}
 	d.by[cluster] = st
 	d.mu.Unlock()
 	if was.State != st.State || was.Reason != st.Reason {

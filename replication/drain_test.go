@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
@@ -86,8 +87,14 @@ func TestDrainTellsWhatCannotLeave(t *testing.T) {
 	if got := reason(); !strings.HasPrefix(got, "bucket one stays: ") || !strings.Contains(got, "draining") {
 		t.Errorf("%q", got)
 	}
+	since := func() time.Time { st, _ := w.eng.Reports().Drained("c2"); return st.Since }
+	began := since()
+	reason()
+	if began.IsZero() || !since().Equal(began) {
+		t.Errorf("since %s, then since %s", began, since())
+	}
 	w.policy("p", 1, "c1", "c2")
-	if got := reason(); got != "" {
+	if got := reason(); got != "" || !since().IsZero() {
 		t.Errorf("what can leave is said to stay: %q", got)
 	}
 }

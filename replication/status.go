@@ -49,7 +49,10 @@ type StorageStatus struct {
 	Skew *time.Duration
 	// Full: the storage has no space left. What has to be written there waits, while one
 	// object at a time probes it.
-	Full bool
+	Full      bool
+	FullSince time.Time // zero: it is not full
+	// Refuses: it is down because it refuses FaDO's credentials.
+	Refuses bool
 	// Feed says how changes made directly at the storage are noticed: "listening", or
 	// "scanning: " and why; and what of it may have been missed.
 	Feed string
@@ -229,7 +232,7 @@ func (r *Reports) Storage(cluster string) StorageStatus {
 	}
 	known := s.Status()
 	st.State, st.Error, st.Capabilities, st.Full = known.Condition.String(), known.Error, known.Capabilities, known.Full
-	st.Skew = known.Skew
+	st.Skew, st.FullSince, st.Refuses = known.Skew, known.FullSince, known.Refuses
 	st.FeedKind, st.Feed = feedOf(&s.Feed, r.e.core.now())
 	if st.Gap = r.e.gaps.status(cluster); st.Gap != nil {
 		st.Feed += "; " + st.Gap.String()

@@ -34,10 +34,16 @@ type Endpoint struct {
 type EndpointState struct {
 	down     atomic.Bool
 	InFlight atomic.Int64 // requests being served now
-	lastErr  atomic.Pointer[string]
+	trouble  atomic.Pointer[trouble]
 	_        [40]byte // a cache line of its own: every request writes InFlight
 	// Served counts what it answered.
 	Served Served
+}
+
+// trouble is why an endpoint is unhealthy, and since when.
+type trouble struct {
+	why   string
+	since time.Time
 }
 
 // Healthy says whether the last health check passed (or none was made yet).
@@ -46,20 +52,31 @@ func (s *EndpointState) Healthy() bool { return !s.down.Load() }
 // SetHealthy notes the result of a check, with the reason when it failed, and
 // says whether the health changed.
 func (s *EndpointState) SetHealthy(healthy bool, reason string) bool {
-	if healthy {
-		s.lastErr.Store(nil)
-	} else {
-		s.lastErr.Store(&reason)
+	var now *trouble
+	if !healthy {
+		now = &trouble{reason, time.Now()}
+		if was := s.trouble.Load(); was != nil {
+			now.since = was.since
+		}
 	}
+	s.trouble.Store(now)
 	return s.down.Swap(!healthy) == healthy
 }
 
 // Reason says why the endpoint is unhealthy; "" when it is healthy.
 func (s *EndpointState) Reason() string {
-	if p := s.lastErr.Load(); p != nil {
-		return *p
+	if t := s.trouble.Load(); t != nil {
+		return t.why
 	}
 	return ""
+}
+
+// DownSince returns since when the endpoint is unhealthy; zero when it is healthy.
+func (s *EndpointState) DownSince() time.Time {
+	if t := s.trouble.Load(); t != nil {
+		return t.since
+	}
+	return time.Time{}
 }
 
 // StorageCondition is what is known of a storage now.

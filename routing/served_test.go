@@ -33,16 +33,3 @@ func TestServed(t *testing.T) {
 		t.Errorf("plus: %+v, want %+v", plus, c)
 	}
 }
-
-// Every time is within the bounds of its bucket, but for those beyond the last.
-func TestTookBucket(t *testing.T) {
-	for us := int64(1); us < 20_000_000; us += 1 + us/7 {
-		i := tookBucket(time.Duration(us) * time.Microsecond)
-		if f := float64(us); f < tookBound(i) || f >= tookBound(i+1) {
-			t.Errorf("%d µs is in bucket %d, from %v to %v", us, i, tookBound(i), tookBound(i+1))
-		}
-	}
-	if i := tookBucket(time.Hour); i != tookBuckets-1 {
-		t.Errorf("an hour is in bucket %d", i)
-	}
-}

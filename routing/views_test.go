@@ -127,3 +127,24 @@ func TestStorageCondition(t *testing.T) {
 		}
 	}
 }
+
+// An endpoint that is down says why, and since when: the time stays while other checks fail, and goes
+// with the first that passes.
+func TestEndpointDown(t *testing.T) {
+	t.Parallel()
+	live := new(routing.EndpointState)
+	if !live.DownSince().IsZero() || live.Reason() != "" {
+		t.Errorf("at first down since %s: %q", live.DownSince(), live.Reason())
+	}
+	began := time.Now()
+	if !live.SetHealthy(false, "refused") || live.DownSince().Before(began) {
+		t.Errorf("down since %s, after %s", live.DownSince(), began)
+	}
+	since := live.DownSince()
+	if live.SetHealthy(false, "no answer") || live.DownSince() != since || live.Reason() != "no answer" {
+		t.Errorf("then down since %s, before since %s: %q", live.DownSince(), since, live.Reason())
+	}
+	if !live.SetHealthy(true, "") || !live.DownSince().IsZero() || live.Reason() != "" {
+		t.Errorf("healthy, and down since %s: %q", live.DownSince(), live.Reason())
+	}
+}

@@ -180,7 +180,7 @@ func (ms *monitors) up(ctx context.Context, s *Site) {
 	if s.condition() != routing.StorageUp {
 		s.Births.forget() // while it was away its buckets may have become others
 	}
-	if s.setCondition(routing.StorageUp, "") == routing.StorageUp {
+	if s.setCondition(routing.StorageUp, "", false) == routing.StorageUp {
 		return
 	}
 	setSuspect(s, false)
@@ -210,7 +210,7 @@ func (ms *monitors) down(s *Site, err error) {
 	}
 	// One that can't be opened is down from the beginning, and nobody was told yet.
 	why := strings.TrimPrefix(err.Error(), s.name+": ") // who reads it knows whose it is
-	was, told := s.setCondition(routing.StorageDown, why), s.told.Swap(true)
+	was, told := s.setCondition(routing.StorageDown, why, errors.Is(err, storage.ErrDenied)), s.told.Swap(true)
 	if was == routing.StorageDown && told {
 		return
 	}

@@ -60,6 +60,32 @@ func TestUpAndDown(t *testing.T) {
 	})
 }
 
+// A storage that refuses FaDO's credentials is down, and known to refuse them until it answers.
+func TestRefusesCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		defer w.Close()
+		w.declare("a", "c1")
+		defer w.watch(t)()
+		w.news()
+		for _, c := range []struct {
+			err  error
+			want bool
+		}{
+			{&storage.Error{Status: 403, Kind: storage.ErrDenied}, true},
+			{errors.New("no route"), false},
+			{&storage.Error{Status: 403, Kind: storage.ErrDenied}, true},
+			{nil, false},
+		} {
+			w.last().fail("ping", c.err)
+			pass(3 * maxPingGap)
+			if st := w.Get("c1").Status(); st.Refuses != c.want || (st.Condition == routing.StorageDown) != (c.err != nil) {
+				t.Errorf("with %v: %+v", c.err, st)
+			}
+		}
+	})
+}
+
 // A storage that says it is asked too often is slow, and not down.
 func TestThrottledIsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -64,6 +64,7 @@ type Site struct {
 	mu       sync.Mutex
 	unopened bool   // the client could not be made
 	reason   string // why it is down
+	refuses  bool   // it is down because it refuses FaDO's credentials
 	caps     storage.Capabilities
 	probed   bool
 	probedIn bool // with a bucket
@@ -112,10 +113,10 @@ func (s *Site) condition() routing.StorageCondition {
 }
 
 // setCondition notes what a ping found and reports what was known before.
-func (s *Site) setCondition(c routing.StorageCondition, why string) (was routing.StorageCondition) {
+func (s *Site) setCondition(c routing.StorageCondition, why string, refuses bool) (was routing.StorageCondition) {
 	was = s.condition()
 	s.mu.Lock()
-	s.reason = why
+	s.reason, s.refuses = why, refuses
 	s.mu.Unlock()
 	if st := s.o.Router.Snapshot().ClusterState(s.name); st != nil && s.isCurrent(s) {
 		st.SetStorage(c)
@@ -304,6 +305,9 @@ type Status struct {
 	Error        string                // why it is down, or full
 	Capabilities *storage.Capabilities // nil until it was asked
 	Full         bool
+	FullSince    time.Time // zero: it is not full
+	// Refuses: it is down because it refuses FaDO's credentials.
+	Refuses bool
 	// Skew is how far its clock is ahead of this instance's, to about a second; nil where it does not tell.
 	Skew *time.Duration
 }
@@ -312,7 +316,7 @@ type Status struct {
 func (s *Site) Status() Status {
 	st := Status{Condition: s.condition()}
 	s.mu.Lock()
-	st.Error, st.Skew = s.reason, s.skew
+	st.Error, st.Skew, st.Refuses = s.reason, s.skew, s.refuses
 	if s.unopened {
 		st.Condition = routing.StorageDown
 	}
@@ -320,8 +324,8 @@ func (s *Site) Status() Status {
 	if caps, known := s.capabilities(); known {
 		st.Capabilities = &caps
 	}
-	if why, _ := s.Space.full(); why != "" {
-		st.Full = true
+	if why, since := s.Space.full(); why != "" {
+		st.Full, st.FullSince = true, since
 		if st.Error == "" {
 			st.Error = why
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/fado-project/fado/storage"
 )
 
-func isUp(s *Site) bool { return s.setCondition(routing.StorageUp, "") != routing.StorageDown }
+func isUp(s *Site) bool { return s.setCondition(routing.StorageUp, "", false) != routing.StorageDown }
 
 // A site belongs to one declaration: with another one there is another site, and nothing
 // that was learned at the old one counts.
@@ -124,7 +124,7 @@ func TestUsable(t *testing.T) {
 	if _, ok := s.Reader().(storage.Writer); ok {
 		t.Error("the reader writes")
 	}
-	s.setCondition(routing.StorageDown, "refused")
+	s.setCondition(routing.StorageDown, "refused", false)
 	if _, err := w.Usable("c1"); !errors.Is(err, ErrDown) {
 		t.Errorf("down: %v, want %v", err, ErrDown)
 	} else if err.Error() != "the storage of c1 is down: refused" {

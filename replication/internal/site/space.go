@@ -45,14 +45,14 @@ func (f *Space) admit(now time.Time, every time.Duration) error {
 	return nil
 }
 
-// full returns why the storage is full, and when it is probed next; "" if it is not.
-func (f *Space) full() (why string, probeAt time.Time) {
+// full returns why the storage is full, and since when; "" if it is not.
+func (f *Space) full() (why string, since time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.since.IsZero() {
 		return "", time.Time{}
 	}
-	return f.why, f.probeAt
+	return f.why, f.since
 }
 
 func (f *Space) waits(now time.Time) (time.Duration, bool) {

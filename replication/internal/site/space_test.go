@@ -30,17 +30,19 @@ func TestFull(t *testing.T) {
 		}
 		s.Space.Wrote(nil)
 		w.wantNews(t)
+		began := time.Now()
 		s.Space.Wrote(full("c1"))
+		time.Sleep(time.Second)
 		s.Space.Wrote(full("c1"))
 		w.wantNews(t, "c1 full")
-		if st := s.Status(); !st.Full || st.Error == "" {
+		if st := s.Status(); !st.Full || st.Error == "" || !st.FullSince.Equal(began) {
 			t.Errorf("status %+v", st)
 		}
 		if err := s.Space.Admit(); !errors.Is(err, ErrFullWait) || !errors.Is(err, storage.ErrFull) {
 			t.Errorf("at once: %v, want %v and %v", err, ErrFullWait, storage.ErrFull)
 		}
 		wait, waits := s.Space.Waits()
-		if !waits || wait < fullProbe*8/10 || wait > fullProbe*12/10 {
+		if wait += time.Second; !waits || wait < fullProbe*8/10 || wait > fullProbe*12/10 {
 			t.Errorf("waits %v, %v", wait, waits)
 		}
 		time.Sleep(wait)
@@ -59,7 +61,7 @@ func TestFull(t *testing.T) {
 		}
 		s.Space.Wrote(nil)
 		w.wantNews(t, "c1 space", "Space c1")
-		if _, waits := s.Space.Waits(); waits || s.Space.Admit() != nil || s.Status().Full {
+		if _, waits := s.Space.Waits(); waits || s.Space.Admit() != nil || s.Status().Full || !s.Status().FullSince.IsZero() {
 			t.Error("it still waits")
 		}
 	})

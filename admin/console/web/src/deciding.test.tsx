@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { api } from './api/client';
 import { HeldDeletes } from './pages/actions';
 import { Bucket } from './pages/Bucket';
+import { Cluster } from './pages/Clusters';
 import { Conflicts } from './pages/Conflicts';
 import { Remove } from './pages/Edit';
 import { HeldTab } from './pages/Held';
@@ -99,6 +100,29 @@ describe('a reason that no operation ends', () => {
   it('has nothing to say where nothing but time helps', () => {
     const w = why('copy-state');
     expect(w.getByRole('listitem')).toHaveTextContent(/^copy-state it is$/);
+  });
+});
+
+describe('a cluster that is not as it should be', () => {
+  const cluster = (...reasons: object[]) => ({ name: 'b', origin: 'api', drain: true, status: { storage: null, functions: [], reasons } });
+  it('says why, since when, and has the help of each reason', () => {
+    const since = new Date(Date.now() - 7200_000).toISOString();
+    const reasons = [
+      { ...reason('storage-down', '', 'Its storage is down: AccessDenied'), since },
+      reason('storage-refuses', 'patch-cluster', 'Its storage refuses FaDO.'),
+      reason('drain-stuck', '', 'Not all leaves it: bucket x stays'),
+    ];
+    shown(<Cluster />, [[['cluster', undefined], cluster(...reasons)]]);
+    const [down, refuses, drain] = within(screen.getByRole('region', { name: 'Why' })).getAllByRole('listitem');
+    expect(down).toHaveTextContent('Its storage is down: AccessDenied · since 2 h ago');
+    expect(within(down).queryByRole('button')).toBeNull();
+    expect(within(refuses).getByRole('button', { name: 'Edit' })).toBeVisible();
+    expect(within(refuses).queryByRole('button', { name: 'Delete' })).toBeNull();
+    expect(within(drain).getByRole('button', { name: 'Undo drain' })).toBeVisible();
+  });
+  it('has no such card where all is well', () => {
+    shown(<Cluster />, [[['cluster', undefined], cluster()]]);
+    expect(screen.queryByRole('region', { name: 'Why' })).toBeNull();
   });
 });
 

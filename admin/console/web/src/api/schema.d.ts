@@ -1229,6 +1229,8 @@ export interface components {
             drain?: components["schemas"]["DrainStatus"];
             /** @description its function endpoints */
             functions: components["schemas"]["FunctionStatus"][];
+            /** @description Reasons are what is not as it should be, one by one. */
+            reasons: components["schemas"]["Reason"][];
             /** @description Storage is null for a cluster without one. */
             storage: components["schemas"]["StorageStatus"] | null;
         };
@@ -1386,6 +1388,11 @@ export interface components {
             objects: number;
             /** @description Reason names what does not leave by itself. */
             reason?: string;
+            /**
+             * Format: date-time
+             * @description Since when it does not; left out where all leaves.
+             */
+            since?: string;
             /**
              * @description State is draining, or done: no bucket has data there that FaDO knows of.
              * @enum {string}
@@ -2326,6 +2333,8 @@ export interface components {
             since: string | null;
             /** @description a sentence */
             text: string;
+            /** @description The function endpoint it is about; left out where it is about none. */
+            url?: string;
         };
         Rebalance: {
             /** @description Buckets are those that are not where placement would put them today, Primaries how many of their primaries would move. */

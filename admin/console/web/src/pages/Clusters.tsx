@@ -1,12 +1,13 @@
 import { Tabs } from '@base-ui/react/tabs';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
-import type { Schemas, Summary } from '../api/client';
+import type { Reason, Schemas, Summary } from '../api/client';
 import { bytes, count, counted, percent, rate, span } from '../format';
 import { AsText } from '../ui/AsText';
 import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Meter, Page, State, Table } from '../ui/kit';
 import { ListCard } from '../ui/List';
 import { TabList } from '../ui/TabList';
+import { Reasons } from './actions';
 import { DrainButton, EditButtons, NewButton } from './Editing';
 import { flowsOf, ofInstances } from './Flowing';
 import { Holding } from './Holding';
@@ -239,6 +240,11 @@ export function Cluster() {
       <Loaded of={cluster}>
         {(c) => (
           <div className="stack">
+            {st && st.reasons.length > 0 && (
+              <Card label="Why">
+                <Reasons reasons={st.reasons} help={(r) => <ClusterHelp of={r} cluster={c} />} />
+              </Card>
+            )}
             {st?.drain && (
               <Card title={`Drain of ${name}`}>
                 <Facts
@@ -336,6 +342,12 @@ export function Cluster() {
       </Loaded>
     </Page>
   );
+}
+
+/** What helps with what is not as it should be in a cluster. */
+function ClusterHelp({ of, cluster }: { of: Reason; cluster: Schemas['Cluster'] }) {
+  if (of.code === 'drain-stuck') return <DrainButton cluster={cluster} />;
+  return of.action === 'patch-cluster' ? <EditButtons kind="cluster" item={cluster} only="edit" /> : null;
 }
 
 /** A size as the API writes it, in bytes; 0 for what can't be read. */

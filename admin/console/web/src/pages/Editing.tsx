@@ -25,8 +25,20 @@ export function NewButton({ kind }: { kind: Kind }) {
 
 type Named = { name: string; origin?: string };
 
-/** Edit and Delete, of a page about an item, or of one among others, whose buttons name it. */
-export function EditButtons({ kind, item, listed, onGone }: { kind: Kind; item: Named | undefined; listed?: boolean; onGone?: () => void }) {
+/** Edit and Delete, of a page about an item, or of one among others, whose buttons name it; or Edit alone. */
+export function EditButtons({
+  kind,
+  item,
+  listed,
+  only,
+  onGone,
+}: {
+  kind: Kind;
+  item: Named | undefined;
+  listed?: boolean;
+  only?: 'edit';
+  onGone?: () => void;
+}) {
   const [open, setOpen] = useState<'edit' | 'remove'>();
   // As it was when the form was opened: others may change it meanwhile, or delete it.
   const [was, setWas] = useState<Named>();
@@ -44,9 +56,11 @@ export function EditButtons({ kind, item, listed, onGone }: { kind: Kind; item: 
       <Action least="admin" off={off} label={label('Edit')} onClick={edit}>
         Edit
       </Action>
-      <Action least="admin" off={off} label={label(verb)} onClick={() => setOpen('remove')}>
-        {verb}
-      </Action>
+      {only !== 'edit' && (
+        <Action least="admin" off={off} label={label(verb)} onClick={() => setOpen('remove')}>
+          {verb}
+        </Action>
+      )}
       <Suspense>
         {open === 'edit' && was && <Edit kind={kind} item={was} latest={same ? item : was} onClose={() => setOpen(undefined)} />}
         {open === 'remove' && item && <Remove kind={kind} name={item.name} onClose={() => setOpen(undefined)} onDone={onGone} />}

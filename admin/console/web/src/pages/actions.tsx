@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { api, type Reason, type Schemas, told } from '../api/client';
 import { bytes, count, counted } from '../format';
 import { Action, Ago, Confirm, CopyCurl, Loaded, useDo } from '../ui/kit';
@@ -242,7 +242,18 @@ export function adviceOn(r: Reason): string | undefined {
 }
 
 /** Why something is not ok, each reason with what helps, unless the page has that elsewhere for reasons of a code. */
-export function Reasons({ bucket, reasons, elsewhere }: { bucket?: string; reasons: Reason[]; elsewhere?: string }) {
+export function Reasons({
+  bucket,
+  reasons,
+  elsewhere,
+  help = (r) => <Help bucket={bucket} reason={r} />,
+}: {
+  bucket?: string;
+  reasons: Reason[];
+  elsewhere?: string;
+  /** What helps with a reason that is not about a bucket. */
+  help?: (r: Reason) => ReactNode;
+}) {
   return (
     <ul className="reasons">
       {reasons.map((r) => (
@@ -252,7 +263,7 @@ export function Reasons({ bucket, reasons, elsewhere }: { bucket?: string; reaso
             <Since time={r.since} />
             <Advice on={r} />
           </span>
-          {r.code !== elsewhere && <Help bucket={bucket} reason={r} />}
+          {r.code !== elsewhere && help(r)}
         </li>
       ))}
     </ul>
