@@ -19,17 +19,6 @@ type Sample struct {
 	Rank Rank
 }
 
-// Rank orders series: one of a lower rank takes the room of one of a higher rank.
-type Rank uint8
-
-// The ranks of series.
-const (
-	OfAll      Rank = iota // of the whole instance
-	OfCluster              // of one cluster
-	OfEndpoint             // of one function endpoint
-	ranks
-)
-
 // valueBytes is what a value takes in memory.
 const valueBytes = 4
 
@@ -37,24 +26,31 @@ const valueBytes = 4
 type Rings struct {
 	step  time.Duration
 	slots int64 // of each series
-	most  int   // series
+	wide  int64 // slots that a value of a coarse series stands for; 1 where there are none
+	most  int64 // values, of all series
 
 	mu     sync.Mutex
 	last   int64 // number of the newest slot; 0: none yet
 	swept  int64 // the newest slot at which series that have ended made room
+	used   int64 // values, of all series
 	series map[SeriesID]*ring
 	places [2 * ranks]int // how many series have which place
+	fine   [2 * ranks]int // how many of these have a value at every slot
 }
+
+// firstOfPart is the place of the first series that is not of a whole instance: from it on a series may be coarse
+// so that others have room.
+const firstOfPart = 2 * int(OfCluster)
+
+// coarse is the time that a value of a coarse series stands for, leastCoarse how many of them a history is long at
+// least that has such series.
+const (
+	coarse      = time.Minute
+	leastCoarse = 10
+)
 
 // SeriesID names a series of an instance, "" for this one.
 type SeriesID struct{ Node, Name string }
-
-type ring struct {
-	values []float32
-	peak   bool
-	rank   Rank
-	last   int64 // the newest slot with a value
-}
 
 // placeOf returns where a series stands where memory is short: those of this instance come before
 // those of others of the same rank.
@@ -67,10 +63,14 @@ func placeOf(id SeriesID, rank Rank) int {
 }
 
 // New returns empty rings, which keep a value at every step for so long, in so many bytes of
-// memory.
+// memory. What has no room for that is kept with a value a minute.
 func New(keep, step time.Duration, memory int64) *Rings {
 	slots := max(1, int64(keep/step))
-	return &Rings{step: step, slots: slots, most: int(memory / (slots * valueBytes)), series: make(map[SeriesID]*ring)}
+	wide := max(1, int64(coarse/step))
+	if slots < leastCoarse*wide {
+		wide = 1
+	}
+	return &Rings{step: step, slots: slots, wide: wide, most: memory / valueBytes, series: make(map[SeriesID]*ring)}
 }
 
 // Step returns the time between two values.
@@ -89,7 +89,7 @@ func (r *Rings) Put(at time.Time, samples []Sample) {
 	r.open(slot)
 	for _, s := range samples {
 		if g := r.ring(SeriesID{Name: s.Series}, s.Peak, s.Rank); g != nil {
-			g.values[slot%r.slots], g.last = float32(s.Value), slot
+			g.put(slot, s.Value)
 		}
 	}
 }
@@ -104,30 +104,48 @@ func (r *Rings) ring(id SeriesID, peak bool, rank Rank) *ring {
 
 // open makes room for a slot: gaps, up to it and there.
 func (r *Rings) open(slot int64) {
-	first := max(r.last+1, slot-r.slots+1)
 	for _, g := range r.series {
-		for i := first; i <= slot; i++ {
-			g.values[i%r.slots] = gap
-		}
+		g.open(r.last+1, slot)
 	}
 	r.last = slot
 }
 
-var gap = float32(math.NaN())
-
 // add begins a series; nil if there is no room for it.
 func (r *Rings) add(id SeriesID, peak bool, rank Rank) *ring {
-	if len(r.series) >= r.most {
+	place := placeOf(id, rank)
+	if !r.fits(1) {
 		r.sweep()
 	}
-	place := placeOf(id, rank)
-	if len(r.series) >= r.most && !r.displace(place) {
-		return nil
+	for !r.fits(1) && (r.coarsen(place+1) || rank == OfAll && r.displace(place)) {
 	}
-	g := &ring{values: slices.Repeat([]float32{gap}, int(r.slots)), peak: peak, rank: rank}
-	r.series[id] = g
-	r.places[place]++
+	wide := int64(1)
+	for !r.fits(wide) {
+		switch wide = r.wide; {
+		case r.fits(wide), r.coarsen(firstOfPart), r.displace(place):
+		default:
+			return nil
+		}
+	}
+	g := newRing(r.slots, wide, peak, rank)
+	r.take(id, g)
 	return g
+}
+
+// fits says whether there is room for a series of which a value stands for so many slots.
+func (r *Rings) fits(wide int64) bool { return r.used+ringLength(r.slots, wide) <= r.most }
+
+// take takes a series in, in place of the one that it may have been.
+func (r *Rings) take(id SeriesID, g *ring) {
+	if was := r.series[id]; was != nil {
+		r.drop(id, was)
+	}
+	place := placeOf(id, g.rank)
+	r.series[id] = g
+	r.used += int64(len(g.values))
+	r.places[place]++
+	if g.wide == 1 {
+		r.fine[place]++
+	}
 }
 
 // sweep drops the series without a value left, once at each slot.
@@ -146,26 +164,51 @@ func (r *Rings) sweep() {
 // displace drops a series that stands behind a place, the last of those furthest behind; false if
 // there is none.
 func (r *Rings) displace(place int) bool {
-	worst := len(r.places) - 1
-	for worst > place && r.places[worst] == 0 {
-		worst--
+	id, found := r.furthest(place+1, &r.places, func(*ring) bool { return true })
+	if found {
+		r.drop(id, r.series[id])
 	}
-	if worst <= place {
+	return found
+}
+
+// coarsen has a series that stands at a place or behind it keep a value a minute, the last of those furthest
+// behind; false if there is none.
+func (r *Rings) coarsen(place int) bool {
+	if r.wide == 1 {
 		return false
 	}
-	var last SeriesID
+	id, found := r.furthest(max(place, firstOfPart), &r.fine, func(g *ring) bool { return g.wide == 1 })
+	if found {
+		r.take(id, r.series[id].coarsened(r.slots, r.wide, r.last))
+	}
+	return found
+}
+
+// furthest returns the last of the series furthest behind, from a place on, that are some of those counted.
+func (r *Rings) furthest(from int, counted *[2 * ranks]int, is func(*ring) bool) (last SeriesID, found bool) {
+	worst := len(counted) - 1
+	for worst >= from && counted[worst] == 0 {
+		worst--
+	}
+	if worst < from {
+		return last, false
+	}
 	for id, g := range r.series {
-		if placeOf(id, g.rank) == worst && (last.Name == "" || compareIDs(id, last) > 0) {
+		if placeOf(id, g.rank) == worst && is(g) && (last.Name == "" || compareIDs(id, last) > 0) {
 			last = id
 		}
 	}
-	r.drop(last, r.series[last])
-	return true
+	return last, true
 }
 
 func (r *Rings) drop(id SeriesID, g *ring) {
 	delete(r.series, id)
-	r.places[placeOf(id, g.rank)]--
+	r.used -= int64(len(g.values))
+	place := placeOf(id, g.rank)
+	r.places[place]--
+	if g.wide == 1 {
+		r.fine[place]--
+	}
 }
 
 func compareIDs(a, b SeriesID) int {
@@ -206,7 +249,8 @@ func (r *Rings) Last() time.Time {
 }
 
 // Read returns the values of series between two times. The step is made a multiple of that of the
-// rings, at least the one asked for.
+// rings, at least the one asked for. Where a series keeps a value a minute, that stands for each step of
+// the minute.
 func (r *Rings) Read(ids []SeriesID, from, to time.Time, step time.Duration) Columns {
 	n := max(1, int64((step+r.step-1)/r.step)) // slots in one value
 	r.mu.Lock()
@@ -232,7 +276,7 @@ func (r *Rings) sum(g *ring, first, last int64) float64 {
 	}
 	total, n := 0.0, 0
 	for i := max(first, r.last-r.slots+1); i <= last; i++ {
-		v := float64(g.values[i%r.slots])
+		v := g.at(i)
 		switch {
 		case math.IsNaN(v):
 			continue

@@ -193,3 +193,132 @@ func TestNothingToRead(t *testing.T) {
 		t.Errorf("of no series: %v", c.Values)
 	}
 }
+
+// fleetOf are samples of so many clusters and endpoints.
+func fleetOf(clusters, endpoints int, v float64) (all []history.Sample) {
+	for i := range clusters {
+		all = append(all, history.Sample{Series: fmt.Sprintf("c%03d", i), Value: v, Rank: history.OfCluster})
+	}
+	for i := range endpoints {
+		all = append(all, history.Sample{Series: fmt.Sprintf("e%03d", i), Value: v, Rank: history.OfEndpoint})
+	}
+	return all
+}
+
+// Where not all series have room for a value at every step, some of endpoints keep one a minute, then some of
+// clusters, for as long; those of the whole instance keep all. What was measured before is not lost.
+func TestValueAMinute(t *testing.T) {
+	t.Parallel()
+	const slots, wide = 360, 61 // values of an hour, and of one with a value a minute
+	for _, tc := range []struct {
+		room      int // for how many values
+		clusters  int
+		endpoints int
+		fine      string // what has a value at every step besides that of the whole instance
+		kept      int
+	}{
+		{6 * slots, 3, 2, "[c000 c001 c002 e000 e001]", 6},
+		{4*slots + 2*wide, 3, 2, "[c000 c001 c002]", 6},
+		{3*slots + 3*wide, 3, 2, "[c000 c001]", 6},
+		{slots + 5*wide, 3, 2, "[]", 6},
+		{slots + 4*wide, 3, 2, "[]", 5}, // no room for all
+		{slots, 3, 2, "[]", 1},
+		{slots - 1, 0, 0, "[]", 1},
+		{wide - 1, 0, 0, "[]", 0},
+	} {
+		r := history.New(time.Hour, 10*time.Second, int64(tc.room)*4)
+		for i := range 12 { // two minutes
+			v := float64(i)
+			// Those of parts come first: what is of the whole instance takes its room all the same.
+			r.Put(at(10*i), append(fleetOf(tc.clusters, tc.endpoints, v), history.Sample{Series: "all", Value: v}))
+		}
+		names := r.Names("")
+		fine := []string{}
+		for _, name := range names {
+			got := r.Read(of("", name), at(0), at(119), 0).Values[0]
+			switch text := fmt.Sprint(got); text {
+			case "[0 1 2 3 4 5 6 7 8 9 10 11]":
+				fine = append(fine, name)
+			case "[2.5 2.5 2.5 2.5 2.5 2.5 8.5 8.5 8.5 8.5 8.5 8.5]":
+			default:
+				t.Errorf("room for %d: %s is %s", tc.room, name, text)
+			}
+		}
+		if len(names) != tc.kept {
+			t.Errorf("room for %d: %s are kept, want %d", tc.room, names, tc.kept)
+		}
+		if tc.room >= slots {
+			if len(fine) == 0 || fine[0] != "all" {
+				t.Errorf("room for %d: the whole instance's values are not kept: %s", tc.room, fine)
+				continue
+			}
+			fine = fine[1:]
+		}
+		if got := fmt.Sprint(fine); got != tc.fine {
+			t.Errorf("room for %d: a value at every step have %s, want %s", tc.room, got, tc.fine)
+		}
+	}
+}
+
+// Whatever is put and however a series came to keep a value a minute, each is what a list would say of its
+// minute, for as long as is kept; of percentiles the highest.
+func TestValuesAMinuteAreThoseOfLists(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const slots = 120 // 20 minutes
+		peak := rapid.Bool().Draw(t, "peak")
+		r := history.New(slots*10*time.Second, 10*time.Second, 4*(slots+40))
+		list := make(map[int]float64)
+		last, short := 0, rapid.IntRange(0, 60).Draw(t, "short from")
+		for i := range rapid.IntRange(1, 60).Draw(t, "puts") {
+			last += rapid.IntRange(1, 9).Draw(t, "later")
+			v := float64(rapid.IntRange(0, 100).Draw(t, "value"))
+			samples := []history.Sample{{Series: "a", Value: v, Peak: peak, Rank: history.OfCluster}}
+			if i >= short {
+				samples = append(samples, history.Sample{Series: "all", Value: v})
+			}
+			r.Put(at(10*last), samples)
+			list[last] = v
+			if i < short {
+				continue
+			}
+			first := max(0, last-slots+1)
+			got := r.Read(of("", "a"), at(10*first), at(10*last), 0).Values[0]
+			for k, v := range got {
+				minute := (first + k) / 6 * 6
+				total, n := 0.0, 0
+				for m := minute; m < minute+6; m++ {
+					if v, known := list[m]; known && peak {
+						total, n = max(total, v), 1
+					} else if known {
+						total, n = total+v, n+1
+					}
+				}
+				if minute < first && math.IsNaN(v) {
+					continue // the rest of it may have been gone when it became one of a minute
+				}
+				if want := total / float64(n); math.IsNaN(v) != (n == 0) || minute >= first && n > 0 && math.Abs(v-want) > 1e-4 {
+					t.Fatalf("at %d of %d: %v, want %v", first+k, last, v, want)
+				}
+			}
+		}
+	})
+}
+
+// What other instances tell again and again counts once.
+func TestHeardOnceAMinute(t *testing.T) {
+	t.Parallel()
+	r := history.New(time.Hour, 10*time.Second, 4*360+4*61)
+	r.Put(at(0), one("all", 1))
+	var s history.Sheet
+	s.Step = 10 * time.Second
+	for i, v := range []history.Value{1, 2, 6} {
+		r.Put(at(10*i), one("all", 1))
+		values := append(append([]history.Value{}, 1, 2, 6)[:i], v)
+		s.Last, s.Series = at(10*i), []history.SheetSeries{{Name: "c", Rank: history.OfCluster, Values: values}}
+		r.Hear("two", s, at(10*i))
+	}
+	if c := r.Read(of("two", "c"), at(0), at(20), 0); fmt.Sprint(c.Values) != "[[3 3 3]]" {
+		t.Errorf("%v", c.Values)
+	}
+}

@@ -109,7 +109,7 @@ func (r *Rings) Hear(node string, s Sheet, now time.Time) {
 			if slot <= r.last-r.slots || slot <= 0 || math.IsNaN(float64(v)) {
 				continue
 			}
-			g.values[slot%r.slots], g.last = float32(v), max(g.last, slot)
+			g.put(slot, float64(v))
 		}
 	}
 }
