@@ -29,6 +29,8 @@ var orderParam = parameter{
 
 var byParam = parameter{name: "by", enum: []string{"policy"}, doc: "A row a policy: how many of its buckets have a copy in each cluster, from memory."}
 
+var copiesParam = parameter{name: "by", enum: []string{"policy"}, doc: "Also how many copies there are in which state, by policy and cluster."}
+
 // facetsOperation counts what lists are narrowed by.
 func facetsOperation() operation {
 	return operation{

@@ -65,6 +65,13 @@ func TestSummary(t *testing.T) {
 	if a.at("status") != "degraded" || a.at("paused") != true || a.at("buckets", "stuck") != 1.0 {
 		t.Errorf("the summary is %s", a.body)
 	}
+	if _, told := a.at().(map[string]any)["copies"]; told {
+		t.Errorf("copies that nobody asked for: %s", a.body)
+	}
+	if by := h.do("GET", "/fado/summary?by=policy", "").want(200); by.at("copies", 0, "policy") != "p1" || by.at("copies", 0, "synced") != 1.0 {
+		t.Errorf("copies by policy: %s", by.body)
+	}
+	h.do("GET", "/fado/summary?by=cluster", "").want(400).says("by")
 	if a.at("attention", 0, "reasons", 0, "action") != "resume-replication" {
 		t.Errorf("attention: %s", a.body)
 	}

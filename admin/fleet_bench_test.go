@@ -102,6 +102,13 @@ func benchmarkFleet(b *testing.B, store state.Store, n int) {
 			}
 		}
 	})
+	b.Run("copies", func(b *testing.B) {
+		for b.Loop() {
+			if sums := new(fleet.Fleet).Copies(h.ctl.Router().Snapshot()); len(sums) != 3 || sums[0].Synced != n {
+				b.Fatalf("%+v", sums)
+			}
+		}
+	})
 	middle := fmt.Sprintf("b-%06d", n/2)
 	for name, path := range map[string]string{
 		"page":             "/fado/buckets?limit=200&after=" + middle,
@@ -113,6 +120,7 @@ func benchmarkFleet(b *testing.B, store state.Store, n int) {
 		"state":            "/fado/buckets?limit=200&state=ok",
 		"matrix":           "/fado/matrix?limit=200&after=" + middle,
 		"matrix by policy": "/fado/matrix?by=policy",
+		"summary":          "/fado/summary?by=policy",
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

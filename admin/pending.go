@@ -119,7 +119,7 @@ func (c *call) heldCopies(rows []state.Copy) ([]heldCopyView, error) {
 		if l.HeldDeletes == 0 && !marked {
 			continue
 		}
-		v := heldCopyView{Cluster: l.Cluster, Held: l.HeldDeletes, Since: momentOf(l.OldestHeld)}
+		v := heldCopyView{Cluster: l.Cluster, Held: l.HeldDeletes, Since: clusters.Moment(l.OldestHeld)}
 		for _, r := range rows {
 			if r.Cluster == l.Cluster {
 				v.Objects += r.Objects

@@ -125,6 +125,7 @@ func consoleOperations() operations {
 		},
 		{
 			name: "summary", method: http.MethodGet, pattern: "/fado/summary", role: roleViewer, handle: summary,
+			params:  []parameter{copiesParam},
 			summary: "Everything at a glance, from memory: buckets by state, what needs people and why, clusters.",
 			replies: []reply{{status: 200, doc: "The summary, a few seconds old at most.", body: summaryView{}}}, errors: []int{400, 503},
 		},

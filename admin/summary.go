@@ -26,6 +26,8 @@ type summaryView struct {
 	// How many more buckets are stuck or in conflict.
 	More     int                       `json:"more"`
 	Clusters []clusters.ClusterSumView `json:"clusters"` // every cluster, sorted by name
+	// With by=policy, how many copies there are in which state, by policy and cluster.
+	Copies []fleet.CopySumView `json:"copies,omitempty"`
 	// Why something could not be told, such as a store that does not answer.
 	Trouble string `json:"trouble"`
 }
@@ -94,6 +96,9 @@ func summary(c *call) error {
 	}
 	for _, j := range look.Worst {
 		v.attend("bucket", j.Bucket, j.State, views(j.Reasons, viewReason)...)
+	}
+	if c.Query("by") != "" {
+		v.Copies = look.Copies(g.snap)
 	}
 	v.More = v.Buckets.Stuck + v.Buckets.Conflict - len(look.Worst)
 	if len(v.Attention) > 0 {

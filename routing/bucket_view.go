@@ -80,6 +80,29 @@ func (b BucketView) ClustersIn(dst []string) []string {
 	return dst
 }
 
+// CopyKind is what many copies have in common. One of a rule that is gone has no policy.
+type CopyKind struct {
+	Policy, Cluster string
+	State           catalog.CopyState
+}
+
+// CountCopies counts the copies of all buckets.
+func (s *Snapshot) CountCopies() map[CopyKind]int {
+	kinds := make(map[CopyKind]int)
+	s.buckets.all(func(en *entry) bool {
+		for i := range en.copies() {
+			c := en.copyAt(i)
+			kind := CopyKind{Cluster: s.tables.clusterIDs.names[c.cluster], State: c.state()}
+			if c.rule() <= len(en.rules()) {
+				kind.Policy = s.tables.policyName(en.policyOf(c.rule()))
+			}
+			kinds[kind]++
+		}
+		return true
+	})
+	return kinds
+}
+
 // Rules returns the rules of a bucket: the one of prefix "" first, then its prefix rules sorted by prefix, each
 // with the name of its policy (the default resolved). Nil for an unknown bucket.
 func (b BucketView) Rules() []catalog.PrefixRule {

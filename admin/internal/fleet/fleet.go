@@ -46,6 +46,10 @@ type Fleet struct {
 	// Behind has the buckets with objects on their way.
 	Behind map[string]Behind
 
+	// copies are counted on first use.
+	counted sync.Once
+	copies  []CopySumView
+
 	once sync.Once
 	// indexed is that of an earlier look until it is made on first use.
 	indexed atomic.Pointer[index]

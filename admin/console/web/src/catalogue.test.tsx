@@ -57,6 +57,24 @@ it('policies tell how many buckets use each', () => {
   expect(screen.getByRole('link', { name: '0 buckets of none' })).toBeVisible();
 });
 
+it('policies tell how many copies are in which state', () => {
+  const sum = (policy: string, cluster: string, of: object) => ({
+    policy,
+    cluster,
+    synced: 0,
+    syncing: 0,
+    waiting: 0,
+    draining: 0,
+    removing: 0,
+    failed: 0,
+    ...of,
+  });
+  const copies = [sum('gold', 'c1', { synced: 1000 }), sum('gold', 'c2', { synced: 900, failed: 100 }), sum('', 'c1', { removing: 5 })];
+  shown(<Policies />, [['policies'], [{ name: 'gold' }, { name: 'none' }]], [['summary', 'copies'], copies]);
+  expect(screen.getByRole('row', { name: /^gold/ })).toHaveTextContent(/1,900 synced100 failed$/);
+  expect(screen.getByRole('row', { name: /^none/ })).toHaveTextContent(/none$/);
+});
+
 it('lists that are empty say why, or what to do', async () => {
   shown(<Clusters />, [['summary'], { clusters: [] }], [['clusters'], []]);
   expect(screen.getByText('No cluster yet').parentElement).toHaveTextContent('make one with New cluster');

@@ -1326,6 +1326,24 @@ export interface components {
             /** @description the cluster's failure domain */
             zone: string;
         };
+        CopySum: {
+            /** @description the cluster's name */
+            cluster: string;
+            /** @description they have left routing, and are about to be removed */
+            draining: number;
+            /** @description they can't be filled */
+            failed: number;
+            /** @description the policy's name; "" for copies of rules that are gone */
+            policy: string;
+            /** @description they are being removed */
+            removing: number;
+            /** @description they have all */
+            synced: number;
+            /** @description they are being filled */
+            syncing: number;
+            /** @description they are yet to be begun */
+            waiting: number;
+        };
         Counts: {
             /** @description how many buckets */
             buckets: number;
@@ -2652,6 +2670,8 @@ export interface components {
             buckets: components["schemas"]["StateCounts"];
             /** @description every cluster, sorted by name */
             clusters: components["schemas"]["ClusterSum"][];
+            /** @description With by=policy, how many copies there are in which state, by policy and cluster. */
+            copies?: components["schemas"]["CopySum"][];
             /** @description how many resources there are */
             counts: components["schemas"]["Counts"];
             /** @description How many more buckets are stuck or in conflict. */
@@ -7316,7 +7336,10 @@ export interface operations {
     };
     summary: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Also how many copies there are in which state, by policy and cluster. */
+                by?: "policy";
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -1,10 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { type Bucket, bucketPage, type Policy as PolicyItem, type Zone } from '../api/client';
+import { type Bucket, bucketPage, type Policy as PolicyItem, type Schemas, type Zone } from '../api/client';
 import { count, counted } from '../format';
 import { AsText } from '../ui/AsText';
-import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Page, Table } from '../ui/kit';
+import { Card, ClusterLink, CopyCurl, Empty, Facts, Loaded, Page, State, Table } from '../ui/kit';
+import { ListCard } from '../ui/List';
 import { AllowedClusters } from './Allowed';
 import { EditButtons, NewButton } from './Editing';
 import { PlacementTable } from './PlacementTable';
@@ -22,6 +23,7 @@ const where = (p: PolicyItem) =>
 export function Policies() {
   const policies = useQuery(q.policies);
   const used = useQuery(q.facets({})).data?.policies;
+  const copies = useQuery(q.copySums).data;
   return (
     <Page
       title="Policies"
@@ -39,7 +41,7 @@ export function Policies() {
             <Empty title="No policy yet">Buckets follow the built-in policy default: one copy, in any zone.</Empty>
           ) : (
             <Card label="Policies" flush>
-              <Table label="Policies" head={['Policy', 'Copies', 'Where', 'Prefers', 'Writes', 'On a miss', 'Buckets']}>
+              <Table label="Policies" head={['Policy', 'Copies', 'Where', 'Prefers', 'Writes', 'On a miss', 'Buckets', 'Their copies']}>
                 {list.map((p) => (
                   <tr key={p.name}>
                     <th scope="row">
@@ -61,6 +63,7 @@ export function Policies() {
                         </span>
                       </Link>
                     </td>
+                    <td>{copies ? <CopyStates of={copies.filter((c) => c.policy === p.name)} /> : <span className="quiet">not known yet</span>}</td>
                   </tr>
                 ))}
               </Table>
@@ -69,6 +72,49 @@ export function Policies() {
         }
       </Loaded>
     </Page>
+  );
+}
+
+const copyStates = ['synced', 'syncing', 'waiting', 'draining', 'removing', 'failed'] as const;
+
+/** How many copies are in which state, those states that there are. */
+function CopyStates({ of }: { of: Schemas['CopySum'][] }) {
+  const there = copyStates.map((state) => [state, of.reduce((n, c) => n + c[state], 0)] as const).filter(([, n]) => n > 0);
+  if (there.length === 0) return <span className="quiet">none</span>;
+  return (
+    <ul className="legend">
+      {there.map(([state, n]) => (
+        <li key={state}>
+          <State of={state} label={`${count(n)} ${state}`} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** The copies of a policy's buckets, cluster by cluster. */
+function CopiesOf({ policy }: { policy: string }) {
+  const sums = useQuery(q.copySums);
+  return (
+    <ListCard
+      of={sums}
+      title="Copies"
+      label="Copies"
+      head={['Cluster', 'Copies']}
+      rows={(all) => all.filter((c) => c.policy === policy)}
+      none={<Empty title="No copy yet">No bucket, and no prefix of one, that follows this policy has a copy.</Empty>}
+    >
+      {(c) => (
+        <tr key={c.cluster}>
+          <th scope="row">
+            <ClusterLink name={c.cluster} />
+          </th>
+          <td>
+            <CopyStates of={[c]} />
+          </td>
+        </tr>
+      )}
+    </ListCard>
   );
 }
 
@@ -118,6 +164,7 @@ export function Policy() {
                 <AsText kind="policy" item={p} />
               </Card>
               <AllowedClusters of={p} />
+              <CopiesOf policy={name} />
               <Uses policy={name} />
             </div>
           );

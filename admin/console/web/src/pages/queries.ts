@@ -11,6 +11,13 @@ export const summary = queryOptions({
   refetchInterval: 5000,
 });
 
+/** How many copies there are in which state, by policy and cluster. */
+export const copySums = queryOptions({
+  queryKey: ['summary', 'copies'],
+  queryFn: async ({ signal }) => (await told(api.GET('/fado/summary', { params: { query: { by: 'policy' } }, signal }))).copies ?? [],
+  refetchInterval: slow,
+});
+
 /** How many buckets there are of each kind among those that match. */
 export const facets = (filter: BucketFilter) =>
   queryOptions({
