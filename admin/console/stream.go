@@ -58,6 +58,11 @@ type streams struct {
 
 // serve tells a browser what changed, summed up, so that it knows what to read again.
 func (ss *streams) serve(w http.ResponseWriter, r *http.Request, c *caller) {
+	about, err := topicsOf(r.URL.Query()["topics"])
+	if err != nil {
+		admin.WriteError(w, http.StatusBadRequest, err.Error())
+		return
+	}
 	app, err := ss.app()
 	if err != nil || app.Control() == nil {
 		admin.WriteError(w, http.StatusServiceUnavailable, "the fado app is starting")
@@ -72,7 +77,7 @@ func (ss *streams) serve(w http.ResponseWriter, r *http.Request, c *caller) {
 	defer sub.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
-	s := &frames{w: w, rc: http.NewResponseController(w), version: app.Version()}
+	s := &frames{w: w, rc: http.NewResponseController(w), version: app.Version(), about: about}
 	_ = ss.follow(r, s, sub) // the answer has begun: there is no error left to give
 	_ = s.rc.SetWriteDeadline(time.Time{})
 }
@@ -139,8 +144,7 @@ func (ss *streams) follow(r *http.Request, s *frames, sub *control.Subscription)
 			if !ok {
 				return nil
 			}
-			s.note(e)
-			if due == nil {
+			if s.note(e) && due == nil {
 				due = time.After(max(streamSoon, streamEvery-time.Since(last)))
 			}
 		case <-due:
@@ -162,24 +166,28 @@ type frames struct {
 	w       http.ResponseWriter
 	rc      *http.ResponseController
 	version string
+	about   topics
 	next    changeView
 }
 
-// note adds an event to the next frame.
-func (s *frames) note(e control.Event) {
+// note adds an event to the next frame; false where the stream does not tell of it.
+func (s *frames) note(e control.Event) bool {
+	if !s.about.has(e) {
+		return false
+	}
 	s.next.Kinds = added(s.next.Kinds, e.Type)
 	bucket := e.Bucket
 	if bucket == "" && e.Kind == "bucket" {
 		bucket = e.Name
 	}
-	if bucket == "" {
-		return
-	}
-	if len(s.next.Buckets) < maxNamed {
+	switch {
+	case bucket == "":
+	case len(s.next.Buckets) < maxNamed:
 		s.next.Buckets = added(s.next.Buckets, bucket)
-	} else {
+	default:
 		s.next.Missed = true
 	}
+	return true
 }
 
 // added is a list with an item, once.
