@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fado-project/fado/admin/internal/clusters"
 	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/replication"
