@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,25 +37,25 @@ func adminAddress(r *http.Request) string {
 }
 
 // auditFilter reads the query of the audit's endpoints.
-func (c *call) auditFilter() (f state.AuditFilter, err error) {
+func (c *call) auditFilter() (f state.AuditFilter, who ledger.Filter, err error) {
 	if f.Since, err = c.Moment("since", time.Time{}); err != nil {
-		return f, err
+		return f, who, err
 	}
 	if f.Until, err = c.Moment("until", time.Time{}); err != nil {
-		return f, err
+		return f, who, err
 	}
 	if f.After, err = c.Number("a record", "after", 0); err != nil {
-		return f, err
+		return f, who, err
 	}
 	if f.Before, err = c.Number("a record", "before", 1); err != nil {
-		return f, err
+		return f, who, err
 	}
 	f.Newest = c.Query("newest") == "true"
 	f.Kind = audit.Kind(c.Query("kind"))
 	if bucket := c.Query("bucket"); bucket != "" {
 		f.Subject = control.AuditSubject(catalog.KindBucket, bucket)
 	}
-	return f, nil
+	return f, ledger.Filter{Role: c.Query("role"), How: c.Query("how"), Result: c.Query("result")}, nil
 }
 
 // auditLimit is how many records are listed where no limit is said.
@@ -65,30 +66,32 @@ func listAudit(c *call) error {
 	if err != nil {
 		return err
 	}
-	f, err := c.auditFilter()
+	f, who, err := c.auditFilter()
 	if err != nil {
 		return err
 	}
-	who := ledger.Filter{Role: c.Query("role"), How: c.Query("how"), Result: c.Query("result")}
 	records, last, err := ledger.Find(c.R.Context(), c.catalogue.Store().Audits(), f, who, limit)
 	if err != nil {
 		return err
 	}
 	if last > 0 {
-		q, further := c.R.URL.Query(), "after"
+		further := "after"
 		if f.Newest {
 			further = "before"
 		}
-		q.Set(further, strconv.FormatInt(last, 10))
-		c.W.Header().Set("Link", "</fado/audit?"+q.Encode()+`>; rel="next"`)
+		c.NextPage("/fado/audit", further, strconv.FormatInt(last, 10))
 	}
 	return c.Reply(http.StatusOK, views(records, func(r audit.Record) auditView { return auditView(r) }))
 }
 
-// exportAudit streams all records, one JSON object a line.
+// exportAudit streams all records that match, one JSON object a line.
 func exportAudit(c *call) error {
-	store := c.catalogue.Store()
-	records, err := store.Audits().AuditRecords(c.R.Context(), state.AuditFilter{}, listChunk)
+	f, who, err := c.auditFilter()
+	if err != nil {
+		return err
+	}
+	records := c.catalogue.Store().Audits()
+	found, last, err := ledger.Find(c.R.Context(), records, f, who, listChunk)
 	if err != nil {
 		return err
 	}
@@ -96,14 +99,17 @@ func exportAudit(c *call) error {
 	out := bufio.NewWriter(c.W)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	for len(records) > 0 {
-		for i := range records {
-			if err := enc.Encode(&records[i]); err != nil {
+	for {
+		for i := range found {
+			if err := enc.Encode(&found[i]); err != nil {
 				return nil // the client is gone: there is no one to tell
 			}
 		}
-		after := records[len(records)-1].Seq
-		if records, err = store.Audits().AuditRecords(c.R.Context(), state.AuditFilter{After: after}, listChunk); err != nil {
+		if last == 0 {
+			break
+		}
+		f.After = last
+		if found, last, err = ledger.Find(c.R.Context(), records, f, who, listChunk); err != nil {
 			c.Log.Error("an export of the audit was cut short", zap.Error(err))
 			panic(http.ErrAbortHandler) // a part must not look like the whole
 		}
@@ -130,29 +136,31 @@ const mediaNDJSON = "application/x-ndjson"
 // auditOperations are those on the audit.
 func auditOperations() operations {
 	kinds := []string{string(audit.Change), string(audit.Allowed), string(audit.Copy), string(audit.Pull), string(audit.Invocations), string(audit.Refused), string(audit.Session), string(audit.Action), string(audit.Checkpoint)}
+	filters := []parameter{
+		{name: "since", doc: "Only records of this time (RFC 3339) or later."},
+		{name: "until", doc: "Only records before this time (RFC 3339)."},
+		{name: "bucket", doc: "Only records about this bucket."},
+		{name: "kind", enum: kinds, doc: "Only records of this kind."},
+		{name: "role", enum: []string{string(roleViewer), string(roleOperator), string(roleAdmin)}, doc: "Only records of what people in this role did at the console."},
+		{name: "how", enum: []string{"password", "token", "link", "identity", "endpoint"}, doc: "Only records of people who came this way: with a password, a token, a link, or the identity that the site's own authentication found at the console, or through Caddy's admin endpoint."},
+		{name: "result", enum: []string{ledger.Done, ledger.Refused, ledger.Failed}, doc: "Only records of what was done or begun, of what was refused, by a policy or at sign-in, or of actions that failed."},
+	}
 	return operations{
 		{
 			name: "audit", method: http.MethodGet, pattern: "/fado/audit", role: roleAdmin, handle: listAudit,
-			params: []parameter{
-				{name: "since", doc: "Only records of this time (RFC 3339) or later."},
-				{name: "until", doc: "Only records before this time (RFC 3339)."},
-				{name: "bucket", doc: "Only records about this bucket."},
-				{name: "kind", enum: kinds, doc: "Only records of this kind."},
-				{name: "role", enum: []string{string(roleViewer), string(roleOperator), string(roleAdmin)}, doc: "Only records of what people in this role did at the console."},
-				{name: "how", enum: []string{"password", "token", "link", "identity", "endpoint"}, doc: "Only records of people who came this way: with a password, a token, a link, or the identity that the site's own authentication found at the console, or through Caddy's admin endpoint."},
-				{name: "result", enum: []string{ledger.Done, ledger.Refused, ledger.Failed}, doc: "Only records of what was done or begun, of what was refused, by a policy or at sign-in, or of actions that failed."},
+			params: append(slices.Clone(filters),
 				limitParam,
-				{name: "after", doc: "Only records behind the one of this number."},
-				{name: "before", doc: "Only records before the one of this number."},
-				{name: "newest", enum: []string{"true", "false"}, doc: "Whether the newest come first. Default: false."},
-			},
+				parameter{name: "after", doc: "Only records behind the one of this number."},
+				parameter{name: "before", doc: "Only records before the one of this number."},
+				parameter{name: "newest", enum: []string{"true", "false"}, doc: "Whether the newest come first. Default: false."},
+			),
 			summary: "Audit records, in order.",
 			replies: []reply{{status: 200, doc: "The records, 1000 of them where no limit is given. A Link header names the next page while there may be one; it may be there though a page has few records, or none.", body: []auditView{}, headers: []string{"Link"}}}, errors: []int{400, 503},
 		},
 		{
-			name: "export-audit", method: http.MethodGet, pattern: "/fado/audit/export", role: roleAdmin, handle: exportAudit,
-			summary: "All audit records, for caddy fado audit verify.",
-			replies: []reply{{status: 200, doc: "The records, one JSON object a line.", body: auditView{}, media: mediaNDJSON}}, errors: []int{400, 503},
+			name: "export-audit", method: http.MethodGet, pattern: "/fado/audit/export", role: roleAdmin, handle: exportAudit, params: filters,
+			summary: "All audit records, for caddy fado audit verify; or those that match.",
+			replies: []reply{{status: 200, doc: "The records, one JSON object a line. Filtered, they are no whole chain, and can not be verified by themselves.", body: auditView{}, media: mediaNDJSON}}, errors: []int{400, 503},
 		},
 	}
 }

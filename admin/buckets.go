@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fado-project/fado/admin/internal/backlog"
 	"github.com/fado-project/fado/admin/internal/request"
 	"github.com/fado-project/fado/admin/internal/sides"
 	"github.com/fado-project/fado/catalog"
@@ -118,7 +119,7 @@ func conflicts(c *call) error {
 	if err != nil {
 		return storageTrouble(c.Name(), err)
 	}
-	return c.Reply(http.StatusOK, views(list, viewConflict))
+	return c.Reply(http.StatusOK, views(list, backlog.ViewConflict))
 }
 
 // storageTrouble is the error of a request that a storage had to answer: what is not

@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -104,10 +105,38 @@ func TestAudit(t *testing.T) {
 	for _, bad := range []string{"?since=yesterday", "?after=x", "?before=0", "?kind=none", "?limit=0"} {
 		h.do("GET", "/fado/audit"+bad, "").want(400)
 	}
+	for query, n := range map[string]int{
+		"?bucket=photos": 1, "?kind=allowed": 2, "?since=2100-01-01T00:00:00Z": 0, "?until=2100-01-01T00:00:00Z": 8, "?how=endpoint&kind=change": 6, "?result=failed": 0, "?role=admin": 0,
+	} {
+		if got := bytes.Count(h.do("GET", "/fado/audit/export"+query, "").want(200).body, []byte("\n")); got != n {
+			t.Errorf("%s exports %d records, want %d", query, got, n)
+		}
+	}
+	for _, bad := range []string{"?until=tomorrow", "?kind=none", "?result=good", "?limit=1"} {
+		h.do("GET", "/fado/audit/export"+bad, "").want(400)
+	}
 	export := h.do("GET", "/fado/audit/export", "").want(200)
 	report, err := audit.Verify(bytes.NewReader(export.body), audit.Head{}, nil)
 	if err != nil || len(report.Problems) > 0 || report.Records != 8 {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// An export has what one read of the store does not, filtered or not.
+func TestAuditExportIsWhole(t *testing.T) {
+	t.Parallel()
+	h := start(t, control.Config{AuditKeep: time.Hour})
+	var doc strings.Builder
+	const zones = 2*listChunk + 1
+	for i := range zones {
+		fmt.Fprintf(&doc, ",{\"name\":\"z%d\"}", i)
+	}
+	h.do("POST", "/fado/apply", `{"fado":1,"zones":[`+doc.String()[1:]+`]}`, "Content-Type", "application/json").want(200)
+	h.do("DELETE", "/fado/zones/z7", "").want(204)
+	for query, n := range map[string]int{"": zones + 1, "?how=endpoint": zones + 1, "?kind=change": zones + 1, "?kind=copy": 0} {
+		if got := bytes.Count(h.do("GET", "/fado/audit/export"+query, "").want(200).body, []byte("\n")); got != n {
+			t.Errorf("%q exports %d records, want %d", query, got, n)
+		}
 	}
 }
 

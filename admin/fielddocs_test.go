@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write fielddocs.json again from the sou
 // "go test ./admin -run TestFieldDocs -update" after changing one.
 func TestFieldDocs(t *testing.T) {
 	docs := make(map[string]string)
-	for _, dir := range []string{"admin", "admin/internal/clusters", "admin/internal/documents", "admin/internal/events", "admin/internal/fleet", "admin/internal/residency", "admin/internal/sides", "catalog"} {
+	for _, dir := range []string{"admin", "admin/internal/backlog", "admin/internal/clusters", "admin/internal/documents", "admin/internal/events", "admin/internal/fleet", "admin/internal/residency", "admin/internal/sides", "catalog"} {
 		collectDocs(t, dir, docs)
 	}
 	used := make(map[string]string)

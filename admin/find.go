@@ -59,11 +59,10 @@ func findBuckets(c *call) error {
 	if err != nil {
 		return err
 	}
-	h := c.W.Header()
-	h.Set("X-Total-Count", strconv.Itoa(total))
+	c.W.Header().Set("X-Total-Count", strconv.Itoa(total))
 	if len(names) > limit {
 		names = names[:limit]
-		h.Set("Link", collection{catalog.KindBucket, "/fado/buckets"}.nextPage(c, names[limit-1]))
+		c.NextPage("/fado/buckets", "after", names[limit-1])
 	}
 	items, err := c.catalogue.Named(c.R.Context(), catalog.KindBucket, slices.Sorted(slices.Values(names)))
 	if err != nil {

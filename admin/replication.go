@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 
+	"github.com/fado-project/fado/admin/internal/backlog"
 	"github.com/fado-project/fado/admin/internal/request"
 )
 
@@ -39,7 +40,7 @@ func failures(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.Reply(http.StatusOK, views(list, viewFailure))
+	return c.Reply(http.StatusOK, views(list, backlog.ViewFailure))
 }
 
 func retryFailures(c *call) error {

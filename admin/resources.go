@@ -49,7 +49,7 @@ func (k collection) list(c *call) error {
 	}
 	if limit > 0 && len(items) > limit {
 		items = items[:limit]
-		c.W.Header().Set("Link", k.nextPage(c, items[limit-1].Resource.ResourceName()))
+		c.NextPage(k.path, "after", items[limit-1].Resource.ResourceName())
 	}
 	out := request.NewArray(c.Request)
 	for {
@@ -64,13 +64,6 @@ func (k collection) list(c *call) error {
 			return out.Fail(err)
 		}
 	}
-}
-
-// nextPage is the Link header (RFC 8288) of the page after a name.
-func (k collection) nextPage(c *call, after string) string {
-	q := c.R.URL.Query()
-	q.Set("after", after)
-	return "<" + k.path + "?" + q.Encode() + `>; rel="next"`
 }
 
 func (k collection) writeItems(c *call, out *request.Array, items []control.Item) error {

@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 
+	"github.com/fado-project/fado/admin/internal/backlog"
 	"github.com/fado-project/fado/admin/internal/events"
 	"github.com/fado-project/fado/admin/internal/fleet"
 	"github.com/fado-project/fado/admin/internal/sides"
@@ -223,7 +224,7 @@ func bucketOperations() operations {
 			name: "list-conflicts", method: http.MethodGet, pattern: base + "/conflicts", role: roleViewer, handle: conflicts,
 			params:  []parameter{limitParam},
 			summary: "The keys where an object that FaDO did not write blocks a copy, with what each storage holds.",
-			replies: []reply{{status: 200, doc: "The conflicts.", body: []conflictView{}}}, errors: []int{400, 404, 503},
+			replies: []reply{{status: 200, doc: "The conflicts.", body: []backlog.ConflictView{}}}, errors: []int{400, 404, 503},
 		},
 		{
 			name: "resolve-conflicts", method: http.MethodPost, pattern: base + "/conflicts/resolve", role: roleOperator, needs: needsOfResolution, handle: resolveConflicts, acts: actsOnConflicts,
@@ -304,7 +305,7 @@ func replicationOperations() operations {
 			name: "failures", method: http.MethodGet, pattern: base + "/failures", role: roleViewer, handle: failures,
 			params:  []parameter{limitParam},
 			summary: "The objects that could not be copied or removed yet.",
-			replies: []reply{{status: 200, doc: "The failures.", body: []failureView{}}}, errors: []int{400, 503},
+			replies: []reply{{status: 200, doc: "The failures.", body: []backlog.FailureView{}}}, errors: []int{400, 503},
 		},
 		purgesOperation(),
 		{

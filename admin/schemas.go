@@ -71,7 +71,7 @@ var stateNames = map[string][]string{
 	"nodesView.store":         {"sqlite", "postgres"},
 	"candidateView.locality":  {"local", "remote", "none", ""},
 	"decisionView.locality":   {"local", "remote", "none"},
-	"pendingRowView.hold":     {"", "conflict", "deletes"},
+	"PendingRowView.hold":     {"", "conflict", "deletes"},
 	"PurgeUnderWayView.mode":  {"copies", "all"},
 	"storageCheckView.state":  {"up", "down"},
 	"inputView.scope":         {"bucket", "object", "prefix"},

@@ -65,22 +65,6 @@ func viewStatus(st replication.Status) statusView {
 	}
 }
 
-// failureView is an item of GET /fado/replication/failures.
-type failureView struct {
-	Bucket      string    `json:"bucket"`       // the object's bucket
-	Key         string    `json:"key"`          // its key; "" for a purge of the bucket
-	Cluster     string    `json:"cluster"`      // where it should be, or be gone
-	Error       string    `json:"error"`        // why the last attempt failed
-	Cause       string    `json:"cause"`        // the kind of error, of those that metrics count; "" where it is not known
-	Attempts    int       `json:"attempts"`     // how many failed
-	NextAttempt time.Time `json:"next_attempt"` // when it is tried again
-	Since       time.Time `json:"since"`        // since when it differs
-}
-
-func viewFailure(f replication.Failure) failureView {
-	return failureView{f.Bucket, f.Key, f.Cluster, f.Error, string(f.Cause), f.Attempts, f.NextAttempt, f.Since}
-}
-
 // verificationView answers GET and POST /fado/buckets/{name}/verify.
 type verificationView struct {
 	Bucket string `json:"bucket"` // the bucket's name
@@ -152,27 +136,6 @@ func viewObjectPage(p replication.ObjectPage) objectPageView {
 			return v
 		}),
 		CommonPrefixes: orEmpty(p.CommonPrefixes), Next: p.Next,
-	}
-}
-
-// conflictView is an item of GET /fado/buckets/{name}/conflicts.
-type conflictView struct {
-	Key    string             `json:"key"`    // the object's key
-	Reason string             `json:"reason"` // what stands in the way
-	Copies []conflictCopyView `json:"copies"` // what the storages concerned hold, the primary's first
-}
-
-type conflictCopyView struct {
-	Cluster      string    `json:"cluster"`       // the cluster
-	ETag         string    `json:"etag"`          // the object's ETag there
-	Size         int64     `json:"size"`          // its bytes there
-	LastModified time.Time `json:"last_modified"` // when it was written there
-}
-
-func viewConflict(c replication.Conflict) conflictView {
-	return conflictView{
-		Key: c.Key, Reason: c.Reason,
-		Copies: views(c.Copies, func(cp replication.ConflictCopy) conflictCopyView { return conflictCopyView(cp) }),
 	}
 }
 

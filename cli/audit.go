@@ -28,25 +28,40 @@ Lists audit records in order, all that there are of those that are asked for, or
 `,
 		RunE: run(func(ctx context.Context, s *session) (int, error) { return 0, listAudit(ctx, s) }),
 	}
-	for name, usage := range map[string]string{
-		"since": "only records of this time (RFC 3339) or later", "until": "only records before this time", "bucket": "only records about this bucket",
-		"kind": "only records of this kind", "after": "only records behind the one of this number",
-	} {
-		cmd.Flags().String(name, "", usage)
-	}
+	auditFilterFlags(cmd)
+	cmd.Flags().String("after", "", "only records behind the one of this number")
 	cmd.Flags().Int("limit", 0, "the most records. Default: all")
 	cmd.Flags().Bool("newest", false, "the newest first")
 	cmd.AddCommand(auditExportCommand(), auditVerifyCommand(), auditKeyCommand())
 	return cmd
 }
 
-// listAudit lists records, page by page.
-func listAudit(ctx context.Context, s *session) error {
-	query, left := url.Values{}, 0
-	for _, name := range []string{"since", "until", "bucket", "kind", "after"} {
+// auditFilterFlags are the flags that narrow records.
+func auditFilterFlags(cmd *cobra.Command) {
+	for name, usage := range map[string]string{
+		"since": "only records of this time (RFC 3339) or later", "until": "only records before this time", "bucket": "only records about this bucket",
+		"kind": "only records of this kind",
+	} {
+		cmd.Flags().String(name, "", usage)
+	}
+}
+
+// auditFilters are those that are given, as the API takes them.
+func auditFilters(s *session) url.Values {
+	query := url.Values{}
+	for _, name := range []string{"since", "until", "bucket", "kind"} {
 		if v := flagOf(s.cmd, name); v != "" {
 			query.Set(name, v)
 		}
+	}
+	return query
+}
+
+// listAudit lists records, page by page.
+func listAudit(ctx context.Context, s *session) error {
+	query, left := auditFilters(s), 0
+	if after := flagOf(s.cmd, "after"); after != "" {
+		query.Set("after", after)
 	}
 	if s.cmd.Flags().Changed("limit") {
 		var err error
@@ -180,9 +195,15 @@ func behind(words, text string) string {
 
 func auditExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "export", Short: "Prints all audit records, one JSON object a line", Args: cobra.NoArgs,
+		Use: "export", Short: "Prints audit records, one JSON object a line", Args: cobra.NoArgs,
+		Long: `
+Prints all audit records, one JSON object a line, for audit verify; or with flags those
+that match, which are no whole chain and can't be verified by themselves.
+`,
 		RunE: run(func(ctx context.Context, s *session) (int, error) {
-			body, err := s.api.Stream(ctx, get("/fado/audit/export"))
+			r := get("/fado/audit/export")
+			r.Query = auditFilters(s)
+			body, err := s.api.Stream(ctx, r)
 			if err != nil {
 				return 0, err
 			}
@@ -192,6 +213,7 @@ func auditExportCommand() *cobra.Command {
 		}),
 	}
 	connectionFlags(cmd)
+	auditFilterFlags(cmd)
 	return cmd
 }
 

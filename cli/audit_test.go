@@ -126,3 +126,20 @@ func TestVerifiedForScripts(t *testing.T) {
 		t.Errorf("without its end: %v\n%s", err, out)
 	}
 }
+
+// What an export is narrowed to is asked for of the API, and nothing is where nothing is said.
+func TestAuditExportIsNarrowed(t *testing.T) {
+	var asked string
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked = r.URL.RequestURI() }))
+	t.Cleanup(srv.Close)
+	address := strings.TrimPrefix(srv.URL, "http://")
+	for want, args := range map[string][]string{
+		"/fado/audit/export":                                nil,
+		"/fado/audit/export?bucket=photos&kind=copy":        {"--bucket", "photos", "--kind", "copy"},
+		"/fado/audit/export?since=2027-01-31T00%3A00%3A00Z": {"--since", "2027-01-31T00:00:00Z"},
+	} {
+		if _, _, err := fado("", append(append([]string{"audit", "export"}, args...), "--address", address)...); err != nil || asked != want {
+			t.Errorf("%q asks for %s, %v; want %s", args, asked, err, want)
+		}
+	}
+}

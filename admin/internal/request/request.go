@@ -46,6 +46,14 @@ func (q *Request) Limit(def int) (int, error) {
 	return n, nil
 }
 
+// NextPage says in a Link header (RFC 8288) where the next page is: at a path, by the same query with one
+// parameter more.
+func (q *Request) NextPage(path, parameter, value string) {
+	query := q.R.URL.Query()
+	query.Set(parameter, value)
+	q.W.Header().Set("Link", "<"+path+"?"+query.Encode()+`>; rel="next"`)
+}
+
 // Moment returns a time of the query, or otherwise.
 func (q *Request) Moment(name string, otherwise time.Time) (time.Time, error) {
 	text := q.Query(name)

@@ -62,7 +62,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All audit records, for caddy fado audit verify. */
+        /** All audit records, for caddy fado audit verify; or those that match. */
         get: operations["export-audit"];
         put?: never;
         post?: never;
@@ -3037,14 +3037,29 @@ export interface operations {
     };
     "export-audit": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only records of this time (RFC 3339) or later. */
+                since?: string;
+                /** @description Only records before this time (RFC 3339). */
+                until?: string;
+                /** @description Only records about this bucket. */
+                bucket?: string;
+                /** @description Only records of this kind. */
+                kind?: "change" | "allowed" | "copy" | "pull" | "invocations" | "refused" | "session" | "action" | "checkpoint";
+                /** @description Only records of what people in this role did at the console. */
+                role?: "viewer" | "operator" | "admin";
+                /** @description Only records of people who came this way: with a password, a token, a link, or the identity that the site's own authentication found at the console, or through Caddy's admin endpoint. */
+                how?: "password" | "token" | "link" | "identity" | "endpoint";
+                /** @description Only records of what was done or begun, of what was refused, by a policy or at sign-in, or of actions that failed. */
+                result?: "done" | "refused" | "failed";
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The records, one JSON object a line. */
+            /** @description The records, one JSON object a line. Filtered, they are no whole chain, and can not be verified by themselves. */
             200: {
                 headers: {
                     [name: string]: unknown;

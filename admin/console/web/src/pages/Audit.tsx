@@ -30,16 +30,43 @@ export function Audit() {
       actions={
         admin && (
           <>
-            <a className="button" href={`${mount}/api/fado/audit/export`} download="audit.ndjson">
-              Export
-            </a>
+            <Export />
             <CopyRecords />
           </>
         )
       }
+      lead={admin && <Exported />}
     >
       {admin ? <Records /> : <Empty title="Audit records are for admins">Sign in with that role to read them.</Empty>}
     </Page>
+  );
+}
+
+/** The records that are shown, of all pages: all where nothing is filtered. */
+function Export() {
+  const query = queryOf(here.useSearch()).toString();
+  return (
+    <a
+      className="button"
+      href={`${mount}/api/fado/audit/export${query && `?${query}`}`}
+      download={query ? 'audit-part.ndjson' : 'audit.ndjson'}
+      aria-describedby={query ? exported : undefined}
+    >
+      Export
+    </a>
+  );
+}
+
+const exported = 'exported';
+
+/** What an export of a part is not good for. */
+function Exported() {
+  return (
+    queryOf(here.useSearch()).size > 0 && (
+      <p id={exported} className="quiet">
+        Export has what matches the filters. Only all records together are a chain that can be verified: clear the filters to export those.
+      </p>
+    )
   );
 }
 
