@@ -1,6 +1,4 @@
-import { Toast } from '@base-ui/react/toast';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { fireEvent, render, screen, waitFor } from '@testing-library/react';
+import { fireEvent, screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { describe, expect, it, vi } from 'vitest';
@@ -17,29 +15,13 @@ import { flowsWith } from './pages/Flowing';
 import { course, share } from './pages/Held';
 import { behindIn, whyBehind } from './pages/ObjectDialog';
 import { Queue } from './pages/Queue';
-import { Confirm, SessionContext } from './ui/kit';
+import { shown as draw, type Read } from './testing';
+import { Confirm } from './ui/kit';
 
-vi.mock('@tanstack/react-router', async (real) => ({
-  ...(await real<object>()),
-  getRouteApi: () => ({}),
-  Link: ({ children, to, params: _, search, ...rest }: { children: ReactNode; to: string; params?: object; search?: object }) => (
-    <a href={`${to}?${new URLSearchParams(search as Record<string, string>)}`} {...rest}>
-      {children}
-    </a>
-  ),
-}));
+vi.mock('@tanstack/react-router', async (real) => (await import('./testrouter')).routerOf(await real()));
 
-function shown(page: ReactNode, data: [unknown[], unknown][] = [], role: 'viewer' | 'operator' | 'admin' = 'operator') {
-  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, refetchInterval: false } } });
-  for (const [key, value] of data) client.setQueryData(key, value);
-  return render(
-    <SessionContext value={{ user: 'x', role, how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'none', s3: '' }}>
-      <QueryClientProvider client={client}>
-        <Toast.Provider>{page}</Toast.Provider>
-      </QueryClientProvider>
-    </SessionContext>,
-  );
-}
+/** A page as operators see it. */
+const shown = (page: ReactNode, data?: Read, role: 'viewer' | 'operator' | 'admin' = 'operator') => draw(page, data, { role });
 
 describe('buckets that are chosen', () => {
   it('are asked for one by one, and those that refuse are told', async () => {

@@ -1,20 +1,13 @@
-import { Toast } from '@base-ui/react/toast';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { render, screen, within } from '@testing-library/react';
+import { cleanup, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { beforeEach, expect, it, vi } from 'vitest';
 import { Policies, Zones } from './pages/Catalogue';
 import { Clusters } from './pages/Clusters';
 import { Replication } from './pages/Replication';
-import { SessionContext } from './ui/kit';
+import { type Read, shown as draw } from './testing';
 
-vi.mock('@tanstack/react-router', async (real) => ({
-  ...(await real<object>()),
-  getRouteApi: () => ({ useParams: () => ({}), useSearch: () => ({}) }),
-  useNavigate: () => () => {},
-  Link: ({ children }: { children: ReactNode }) => <a href="/">{children}</a>,
-}));
+vi.mock('@tanstack/react-router', async (real) => (await import('./testrouter')).routerOf(await real()));
 
 beforeEach(() => {
   vi.stubGlobal('fetch', () => new Promise(() => {}));
@@ -22,17 +15,7 @@ beforeEach(() => {
 });
 
 /** A page as viewers see it, with what is already read. */
-function shown(page: ReactNode, ...data: [unknown[], unknown][]) {
-  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, refetchInterval: false } } });
-  for (const [key, value] of data) client.setQueryData(key, value);
-  render(
-    <SessionContext value={{ user: 'x', role: 'viewer', how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'none', s3: '' }}>
-      <QueryClientProvider client={client}>
-        <Toast.Provider>{page}</Toast.Provider>
-      </QueryClientProvider>
-    </SessionContext>,
-  );
-}
+const shown = (page: ReactNode, ...data: Read) => draw(page, data, { role: 'viewer' });
 
 it('zones are shown as text to viewers, too', async () => {
   shown(<Zones />, [
@@ -78,7 +61,7 @@ it('policies tell how many copies are in which state', () => {
 it('lists that are empty say why, or what to do', async () => {
   shown(<Clusters />, [['summary'], { clusters: [] }], [['clusters'], []]);
   expect(screen.getByText('No cluster yet').parentElement).toHaveTextContent('make one with New cluster');
-  document.body.innerHTML = '';
+  cleanup();
   shown(<Replication />, [['replication', 'failures'], []]);
   expect(screen.getByText('No failure').parentElement).toHaveTextContent('tried again by itself');
 });

@@ -1,6 +1,4 @@
-import { Toast } from '@base-ui/react/toast';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act, fireEvent, render, screen, waitFor, within } from '@testing-library/react';
+import { act, fireEvent, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -28,29 +26,13 @@ import { Replication } from './pages/Replication';
 import { Routing, supposed } from './pages/Routing';
 import { Silent } from './pages/Silent';
 import { moment, timeOfDay } from './prefs';
-import { SessionContext, Toasts, When } from './ui/kit';
-
-/** Where the page is. */
-const at: { params: object; search: object } = { params: {}, search: {} };
-const went: unknown[] = [];
+import { shown as draw, type Read } from './testing';
+import { at, went } from './testrouter';
+import { When } from './ui/kit';
 
 // It draws, which there is nothing for here; whether it is loaded before a test ends is a matter of time.
 vi.mock('./pages/Plot', () => ({ default: () => null }));
-vi.mock('@tanstack/react-router', async (real) => ({
-  ...(await real<object>()),
-  getRouteApi: () => ({ useParams: () => at.params, useSearch: () => at.search }),
-  useNavigate: () => (to: unknown) => went.push(to),
-  useRouter: () => ({
-    routesByPath: {},
-    buildLocation: ({ params }: { params: { bucket: string } }) => ({ href: `/buckets/${params.bucket}` }),
-    options: { stringifySearch: () => '' },
-  }),
-  Link: ({ children, to, params: _, search, ...rest }: { children: ReactNode; to: string; params?: object; search?: object }) => (
-    <a href={`${to}?${new URLSearchParams(search as Record<string, string>)}`} {...rest}>
-      {children}
-    </a>
-  ),
-}));
+vi.mock('@tanstack/react-router', async (real) => (await import('./testrouter')).routerOf(await real()));
 
 beforeEach(() => {
   vi.stubGlobal('fetch', () => new Promise(() => {}));
@@ -62,22 +44,10 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-/** A page that can be drawn once more, with what is already read. */
-function shown(page: () => ReactNode, data: [unknown[], unknown][] = []) {
-  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, refetchInterval: false } } });
-  for (const [key, value] of data) client.setQueryData(key, value);
-  const whole = () => (
-    <SessionContext value={{ user: 'x', role: 'admin', how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'write', s3: 'http://s3' }}>
-      <QueryClientProvider client={client}>
-        <Toast.Provider>
-          {page()}
-          <Toasts />
-        </Toast.Provider>
-      </QueryClientProvider>
-    </SessionContext>
-  );
-  const { rerender } = render(whole());
-  return Object.assign(() => rerender(whole()), { client });
+/** A page of one who may write objects, that can be drawn once more. */
+function shown(page: () => ReactNode, data?: Read) {
+  const { again, client } = draw(page, data, { data: 'write', s3: 'http://s3' });
+  return Object.assign(again, { client });
 }
 
 /** Answers of the admin API that come when they are told to. */

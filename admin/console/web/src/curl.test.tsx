@@ -1,6 +1,4 @@
-import { Toast } from '@base-ui/react/toast';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { render, screen, within } from '@testing-library/react';
+import { cleanup, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -9,21 +7,17 @@ import { PauseButton, RetryButton, SyncButton } from './pages/actions';
 import { Chosen } from './pages/Chosen';
 import { Holding } from './pages/Holding';
 import { Metrics } from './pages/Metrics';
+import { Planned } from './pages/Plan';
 import { Replication } from './pages/Replication';
 import { Routing } from './pages/Routing';
 import { TestConnection } from './pages/TestConnection';
-import { SessionContext } from './ui/kit';
+import { shown as draw, type Read } from './testing';
+import { at } from './testrouter';
 
-const at: { search: object } = { search: {} };
 let copied: string[] = [];
 
 vi.mock('./pages/Plot', () => ({ default: () => null }));
-vi.mock('@tanstack/react-router', async (real) => ({
-  ...(await real<object>()),
-  getRouteApi: () => ({ useParams: () => ({}), useSearch: () => at.search }),
-  useNavigate: () => () => {},
-  Link: ({ children }: { children: ReactNode }) => <a href="/">{children}</a>,
-}));
+vi.mock('@tanstack/react-router', async (real) => (await import('./testrouter')).routerOf(await real()));
 
 beforeEach(() => {
   copied = [];
@@ -33,16 +27,9 @@ beforeEach(() => {
 
 afterEach(() => vi.unstubAllGlobals());
 
-function shown(page: ReactNode, data: [unknown[], unknown][] = []) {
-  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, refetchInterval: false } } });
-  for (const [key, value] of data) client.setQueryData(key, value);
-  render(
-    <SessionContext value={{ user: 'x', role: 'admin', how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'none', s3: '' }}>
-      <QueryClientProvider client={client}>
-        <Toast.Provider>{page}</Toast.Provider>
-      </QueryClientProvider>
-    </SessionContext>,
-  );
+/** A page, and who presses its buttons: what is copied is kept. */
+function shown(page: ReactNode, data?: Read) {
+  draw(page, data);
   const user = userEvent.setup();
   vi.spyOn(navigator.clipboard, 'writeText').mockImplementation(async (text) => void copied.push(text));
   return user;
@@ -101,6 +88,17 @@ describe('what is copied as curl', () => {
       ],
     });
   });
+  it('has none of a plan either, and says what to do about it', async () => {
+    const cluster = { name: 'c', zones: ['eu'], storage: { endpoint: 'https://s3', access_key: '***', secret_key: 'hush' }, functions: [] };
+    const planned = (doc: object) => draw(<Planned title="New" doc={doc as never} ask="Preview" verb={() => 'Apply'} done="" onClose={() => {}} />);
+    const user = shown(<Planned title="New" doc={{ fado: 1, clusters: [cluster] } as never} ask="Preview" verb={() => 'Apply'} done="" onClose={() => {}} />);
+    await user.click(screen.getByRole('button', { name: 'Copy as curl' }));
+    expect(JSON.parse(/-d '(.*)'$/.exec(copied[0])?.[1] ?? '').clusters[0].storage).toEqual({ endpoint: 'https://s3', access_key: '***', secret_key: '***' });
+    expect(screen.getByText(/^The command has \*\*\* where secrets are/)).toBeVisible();
+    cleanup();
+    planned({ fado: 1, clusters: [{ ...cluster, storage: { ...cluster.storage, secret_key: '***' } }] });
+    expect(screen.queryByText(/^The command has/)).toBeNull();
+  });
   it('reads what the cards of a page show', async () => {
     const purge = { bucket: 'b', mode: 'all', clusters: [], error: '', next_attempt: null, since: null };
     let user = shown(<Replication />, [[['replication', 'purges'], [purge]]]);
@@ -119,7 +117,15 @@ describe('what is copied as curl', () => {
     let user = shown(<Audit />);
     await user.click(screen.getByRole('button', { name: 'Copy as curl' }));
     expect(url(copied[0]).search).toBe('?kind=change&bucket=b&newest=true&limit=200');
-    document.body.innerHTML = '';
+    const exported = screen.getByRole('link', { name: 'Export' });
+    expect(exported.getAttribute('href')).toMatch(/\/audit\/export\?kind=change&bucket=b$/);
+    expect(exported).toHaveAccessibleDescription(/^Export has what matches the filters\. Only all records together/);
+    cleanup();
+    at.search = {};
+    shown(<Audit />);
+    expect(screen.getByRole('link', { name: 'Export' }).getAttribute('href')).toMatch(/\/audit\/export$/);
+    expect(screen.queryByText(/^Export has/)).toBeNull();
+    cleanup();
     at.search = { range: '6h', node: 'n1' };
     user = shown(<Metrics />);
     await user.click(screen.getByRole('button', { name: 'Copy as curl' }));

@@ -1,6 +1,4 @@
-import { Toast } from '@base-ui/react/toast';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { render, screen, waitFor, within } from '@testing-library/react';
+import { screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -14,21 +12,15 @@ import { HeldTab } from './pages/Held';
 import { Overview } from './pages/Overview';
 import { Planned } from './pages/Plan';
 import { TestConnection } from './pages/TestConnection';
-import { Confirm, OnlineContext, SessionContext } from './ui/kit';
+import { shown as draw, type Read } from './testing';
+import { at } from './testrouter';
+import { Confirm } from './ui/kit';
 
 vi.mock('./pages/Plot', () => ({ default: () => null }));
-vi.mock('@tanstack/react-router', async (real) => ({
-  ...(await real<object>()),
-  getRouteApi: () => ({ useParams: () => ({ bucket: 'b' }), useSearch: () => ({}) }),
-  useNavigate: () => () => {},
-  Link: ({ children, to, params: _, search, ...rest }: { children: ReactNode; to: string; params?: object; search?: object }) => (
-    <a href={`${to}?${new URLSearchParams(search as Record<string, string>)}`} {...rest}>
-      {children}
-    </a>
-  ),
-}));
+vi.mock('@tanstack/react-router', async (real) => (await import('./testrouter')).routerOf(await real()));
 
 beforeEach(() => {
+  at.params = { bucket: 'b' };
   vi.stubGlobal('fetch', () => new Promise(() => {}));
 });
 
@@ -37,24 +29,8 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-type Read = [unknown[], unknown][];
-
 /** A page, and what makes it lose FaDO and find it again. */
-function shown(page: ReactNode, data: Read = [], role: 'operator' | 'admin' = 'admin') {
-  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, refetchInterval: false } } });
-  for (const [key, value] of data) client.setQueryData(key, value);
-  const whole = (online: boolean) => (
-    <SessionContext value={{ user: 'x', role, how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'none', s3: '' }}>
-      <OnlineContext value={online}>
-        <QueryClientProvider client={client}>
-          <Toast.Provider>{page}</Toast.Provider>
-        </QueryClientProvider>
-      </OnlineContext>
-    </SessionContext>
-  );
-  const { rerender } = render(whole(true));
-  return (online: boolean) => rerender(whole(online));
-}
+const shown = (page: ReactNode, data?: Read, role: 'operator' | 'admin' = 'admin') => draw(page, data, { role }).online;
 
 const reason = (code: string, action: string, text = code, cluster = '') => ({ code, action, text, cluster, since: null });
 const copy = (cluster: string, role: string, objects: number, size: number) => ({

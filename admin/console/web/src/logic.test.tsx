@@ -22,7 +22,7 @@ import { offers } from './pages/TestConnection';
 import { Action, SessionContext, State } from './ui/kit';
 import { strokes } from './ui/Spark';
 
-vi.mock('@tanstack/react-router', async (real) => ({ ...(await real<object>()), getRouteApi: () => ({}) }));
+vi.mock('@tanstack/react-router', async (real) => (await import('./testrouter')).routerOf(await real()));
 
 describe('what is read again', () => {
   const keys = [['summary'], ['bucket', 'a'], ['bucket', 'b'], ['clusters'], ['events', {}], ['history', '1h'], ['flows'], ['replication'], ['tokens']];

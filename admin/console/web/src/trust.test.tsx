@@ -1,38 +1,26 @@
-import { Toast } from '@base-ui/react/toast';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { render, screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it, vi } from 'vitest';
 import { orderOf } from './api/client';
 import { resultOf } from './pages/Audit';
 import { TrustButton } from './pages/Trust';
-import { RequestId, SessionContext } from './ui/kit';
+import { shown as draw } from './testing';
+import { RequestId } from './ui/kit';
 
-vi.mock('@tanstack/react-router', async (real) => ({ ...(await real<object>()), getRouteApi: () => ({}) }));
+vi.mock('@tanstack/react-router', async (real) => (await import('./testrouter')).routerOf(await real()));
 
 describe('a bucket that is stopped', () => {
-  const shown = (role: 'admin' | 'operator') => {
-    const client = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY } } });
-    const side = { objects: 60, bytes: 600, compared_at: null };
-    client.setQueryData(['bucket', 'reports', 'sides'], {
-      bucket: 'reports',
-      stopped: true,
-      sides: [
-        { ...side, cluster: 'c1', role: 'primary', refused: '', effects: ['What lies in c1 now is right.'] },
-        { ...side, cluster: 'c2', role: 'copy', refused: '', effects: ['The bucket is written in c2 from then on.'] },
-        { ...side, cluster: 'c3', role: 'copy', refused: 'it has no synced copy of the whole bucket', effects: [] },
-      ],
-    });
-    render(
-      <SessionContext value={{ user: 'x', role, how: 'password', expires: null, sign_out: '', session: '', why: '', data: 'none', s3: '' }}>
-        <QueryClientProvider client={client}>
-          <Toast.Provider>
-            <TrustButton bucket="reports" />
-          </Toast.Provider>
-        </QueryClientProvider>
-      </SessionContext>,
-    );
+  const side = { objects: 60, bytes: 600, compared_at: null };
+  const sides = {
+    bucket: 'reports',
+    stopped: true,
+    sides: [
+      { ...side, cluster: 'c1', role: 'primary', refused: '', effects: ['What lies in c1 now is right.'] },
+      { ...side, cluster: 'c2', role: 'copy', refused: '', effects: ['The bucket is written in c2 from then on.'] },
+      { ...side, cluster: 'c3', role: 'copy', refused: 'it has no synced copy of the whole bucket', effects: [] },
+    ],
   };
+  const shown = (role: 'admin' | 'operator') => draw(<TrustButton bucket="reports" />, [[['bucket', 'reports', 'sides'], sides]], { role });
   it('is for admins to decide about', () => {
     shown('operator');
     expect(screen.getByRole('button', { name: 'Say which side is right' })).toHaveAccessibleDescription('Needs the role admin');

@@ -5,6 +5,7 @@ import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import { ApiError, api, type Schemas, told } from '../api/client';
 import { bytes, count, counted, span } from '../format';
 import { CopyCurl, Doing, Table } from '../ui/kit';
+import { withoutSecrets } from '../ui/secrets';
 
 type Plan = Schemas['Plan'];
 type Move = Schemas['BucketMove'];
@@ -91,6 +92,8 @@ export function Planned(asked: Asked) {
   }, [shown]);
 
   const plan = shown?.of === of ? shown.plan : undefined;
+  const request = asked.curl ?? { method: 'POST', path: '/fado/apply', body: doc };
+  const safe = { ...request, body: withoutSecrets(request.body) };
   const refused = preview.error ? fieldErrors(preview.error.message) : {};
   const changed = apply.error instanceof ApiError && apply.error.status === 412;
   return (
@@ -132,7 +135,10 @@ export function Planned(asked: Asked) {
             </div>
           )}
           <footer>
-            <CopyCurl {...(asked.curl ?? { method: 'POST', path: '/fado/apply', body: doc })} />
+            <CopyCurl {...safe} />
+            {JSON.stringify(safe.body) !== JSON.stringify(request.body) && (
+              <span className="quiet">The command has *** where secrets are. Write them in before it is run: *** keeps what is stored.</span>
+            )}
             <span className="spacer" />
             <Dialog.Close className="button">Cancel</Dialog.Close>
             {ask && (

@@ -1,6 +1,7 @@
 import { useMutation } from '@tanstack/react-query';
 import { api, type Schemas, told } from '../api/client';
 import { CopyCurl, Doing, State } from '../ui/kit';
+import { withoutSecrets } from '../ui/secrets';
 
 type Check = Schemas['ClusterCheck'];
 
@@ -13,17 +14,6 @@ export function offers(s: NonNullable<Check['storage']>): string {
   }
   if (can.length) parts.push(`offers ${can.map(([k]) => k.replaceAll('_', ' ')).join(', ')}`);
   return parts.join('; ');
-}
-
-const secrets = ['access_key', 'secret_key', 'session_token'];
-
-/** A cluster without what is secret in it: the API puts in what is stored where it reads "***". */
-export function withoutSecrets(of: unknown, key = ''): unknown {
-  // A placeholder is no secret, but the place of one.
-  if (typeof of === 'string') return secrets.includes(key) && of && !of.startsWith('{') ? '***' : of;
-  if (Array.isArray(of)) return of.map((v) => withoutSecrets(v, key));
-  if (of === null || typeof of !== 'object') return of;
-  return Object.fromEntries(Object.entries(of).map(([k, v]) => [k, withoutSecrets(v, key === 'header' && k === 'value' ? 'secret_key' : k)]));
 }
 
 /** Looks at a cluster before it is saved. Nothing is written anywhere. */
