@@ -4,8 +4,9 @@ import type { ReactNode } from 'react';
 import { beforeEach, expect, it, vi } from 'vitest';
 import { Policies, Zones } from './pages/Catalogue';
 import { Clusters } from './pages/Clusters';
+import { Events } from './pages/Events';
 import { Replication } from './pages/Replication';
-import { type Read, shown as draw } from './testing';
+import { shown as draw, type Read } from './testing';
 
 vi.mock('@tanstack/react-router', async (real) => (await import('./testrouter')).routerOf(await real()));
 
@@ -56,6 +57,22 @@ it('policies tell how many copies are in which state', () => {
   shown(<Policies />, [['policies'], [{ name: 'gold' }, { name: 'none' }]], [['summary', 'copies'], copies]);
   expect(screen.getByRole('row', { name: /^gold/ })).toHaveTextContent(/1,900 synced100 failed$/);
   expect(screen.getByRole('row', { name: /^none/ })).toHaveTextContent(/none$/);
+});
+
+it('events say which they are, and where older ones are', () => {
+  const event = (seq: number) => ({ seq, time: '2026-01-02T03:04:05Z', type: 'storage', cluster: 'c1', state: 'up' });
+  const read = (n: number): Read => [
+    [['summary'], { node: 'n1' }],
+    [['clusters'], []],
+    [['events', {}], Array.from({ length: n }, (_, i) => event(i + 1))],
+  ];
+  shown(<Events />, ...read(2));
+  expect(screen.getByRole('note')).toHaveTextContent(/^What instance n1 saw and keeps, from .*4:05.* on\. What happened before it started is not among them/);
+  expect(screen.getByRole('note')).toHaveTextContent('Admins find what is older in the audit.');
+  cleanup();
+  draw(<Events />, read(1000));
+  expect(screen.getByRole('note')).toHaveTextContent(/^The last 1,000 events that instance n1 saw/);
+  expect(within(screen.getByRole('note')).getByRole('link', { name: 'audit' })).toHaveAttribute('href', expect.stringContaining('/audit'));
 });
 
 it('lists that are empty say why, or what to do', async () => {

@@ -1,7 +1,8 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { CopyCurl, Empty, Loaded, labelled, Page, useWritten, When } from '../ui/kit';
+import { count } from '../format';
+import { CopyCurl, Empty, Loaded, labelled, Page, useSession, useWritten, When } from '../ui/kit';
 import { type Logged, What } from './Happened';
 import * as q from './queries';
 
@@ -76,9 +77,38 @@ export function Events() {
         </label>
       </search>
       <Loaded of={{ ...log, data: stopped?.list ?? log.data }} rows={10}>
-        {(list) => <Log list={list} filtered={Object.values(filter).some(Boolean)} />}
+        {(list) => (
+          <>
+            <Listed list={list} bucket={filter.bucket} />
+            <Log list={list} filtered={Object.values(filter).some(Boolean)} />
+          </>
+        )}
       </Loaded>
     </Page>
+  );
+}
+
+/** Which events these are, and where to look for what is older. */
+function Listed({ list, bucket }: { list: Logged[]; bucket?: string }) {
+  const node = useQuery(q.summary).data?.node;
+  const admin = useSession().role === 'admin';
+  if (list.length === 0) return null;
+  return (
+    <p className="quiet" role="note">
+      {list.length < q.eventsShown ? 'What' : `The last ${count(q.eventsShown)} events that`} {node ? `instance ${node}` : 'this instance'} saw and keeps, from{' '}
+      <When day time={list[0].time} /> on. What happened before it started is not among them, and other instances list what they saw.{' '}
+      {admin ? (
+        <>
+          What people changed, and where copies were made, is in the{' '}
+          <Link to="/audit" search={{ bucket }}>
+            audit
+          </Link>
+          , also what is older.
+        </>
+      ) : (
+        'Admins find what is older in the audit.'
+      )}
+    </p>
   );
 }
 

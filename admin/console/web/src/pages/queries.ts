@@ -154,7 +154,7 @@ export const nodes = queryOptions({
 });
 
 /** How many events a page shows at most. */
-const eventsShown = 1000;
+export const eventsShown = 1000;
 
 /** The last events: what is new is read, and added to what is there. */
 export const eventLog = (client: QueryClient, filter: { type?: Schemas['LoggedEvent']['type']; bucket?: string; cluster?: string }) =>
