@@ -115,7 +115,7 @@ type worker interface {
 type decisions interface {
 	MaxDeletes() replication.MaxDeletes
 	Deletes(ctx context.Context, bucket string, apply bool) (int, error)
-	Conflicts(ctx context.Context, bucket string, limit int) ([]replication.Conflict, error)
+	Conflicts(ctx context.Context, bucket, after string, limit int) (list []replication.Conflict, more bool, err error)
 	Resolve(ctx context.Context, bucket string, v replication.Verdict) (replication.Resolution, error)
 	Trust(ctx context.Context, bucket, cluster string) error
 	ReleaseHistory(ctx context.Context, bucket, cluster string) (int, error)
@@ -144,7 +144,8 @@ type verifications interface {
 type reports interface {
 	documents.Engine
 	Status(ctx context.Context, all bool) (replication.Status, error)
-	Failures(ctx context.Context, limit int) ([]replication.Failure, error)
+	Failures(ctx context.Context, after state.PendingKey, limit int) ([]replication.Failure, error)
+	FailuresTotal(ctx context.Context) (int, error)
 	StuckPurges() []replication.Failure
 	Instances(ctx context.Context) ([]replication.Instance, error)
 	clusters.Reports

@@ -115,9 +115,12 @@ func conflicts(c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(c.R.Context(), dataTimeout)
 	defer cancel()
-	list, err := c.engine.decisions.Conflicts(ctx, c.Name(), limit)
+	list, more, err := c.engine.decisions.Conflicts(ctx, c.Name(), c.Query("after"), limit)
 	if err != nil {
 		return storageTrouble(c.Name(), err)
+	}
+	if more {
+		c.NextPage("/fado/buckets/"+c.Name()+"/conflicts", "after", list[len(list)-1].Key)
 	}
 	return c.Reply(http.StatusOK, views(list, backlog.ViewConflict))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -403,7 +404,7 @@ func TestReplicationEndpoints(t *testing.T) {
 		t.Errorf("release: %s", got.body)
 	}
 	h.do("GET", "/fado/replication/failures?limit=5", "").want(200)
-	want := []string{"failures 1000", "retry", "pause", "resume", "sync photos", "confirm photos", "reject photos", "trust c2 of photos", "release photos in c2", "failures 5"}
+	want := []string{"failures 1001", "retry", "pause", "resume", "sync photos", "confirm photos", "reject photos", "trust c2 of photos", "release photos in c2", "failures 6"}
 	if !reflect.DeepEqual(h.engine.asked, want) {
 		t.Errorf("replication was asked for %q, want %q", h.engine.asked, want)
 	}
@@ -419,4 +420,47 @@ func TestReplicationEndpoints(t *testing.T) {
 		method, path, _ := cut(call)
 		h.do(method, path, "").want(503).says("unavailable")
 	}
+}
+
+// Lists of what waits for people are told page by page, in an order that nothing which comes or goes
+// changes, and to their ends.
+func TestTroubleIsPaged(t *testing.T) {
+	h := withCluster(t)
+	keys := func(path string) (all []string) {
+		for pages := 0; path != ""; pages++ {
+			if pages > 9 {
+				t.Fatalf("%s is no end", path)
+			}
+			page := h.do("GET", path, "").want(200)
+			var items []struct{ Bucket, Key, Cluster string }
+			if page.json(&items); len(items) > 2 {
+				t.Errorf("%d items on a page of 2", len(items))
+			}
+			for _, i := range items {
+				all = append(all, strings.Trim(i.Bucket+" "+i.Key+" "+i.Cluster, " "))
+			}
+			path = strings.TrimSuffix(strings.TrimPrefix(page.header.Get("Link"), "<"), `>; rel="next"`)
+			// What comes before what was told, and what is settled there, moves nothing.
+			h.engine.conflicts = append([]replication.Conflict{{Key: "0"}}, h.engine.conflicts...)
+		}
+		return all
+	}
+	h.engine.conflicts = []replication.Conflict{{Key: "a&b"}, {Key: "b/ü"}, {Key: "c"}, {Key: "d"}, {Key: "e"}}
+	if got, want := keys("/fado/buckets/photos/conflicts?limit=2"), []string{"a&b", "b/ü", "c", "d", "e"}; !slices.Equal(got, want) {
+		t.Errorf("conflicts %q, want %q", got, want)
+	}
+	h.engine.failures = []replication.Failure{
+		{Bucket: "b", Key: "", Cluster: "c1"}, {Bucket: "b", Key: "k/1", Cluster: "c1"}, {Bucket: "b", Key: "k/1", Cluster: "c2"}, {Bucket: "c", Key: "k", Cluster: "c1"},
+	}
+	if got, want := keys("/fado/replication/failures?limit=2"), []string{"b  c1", "b k/1 c1", "b k/1 c2", "c k c1"}; !slices.Equal(got, want) {
+		t.Errorf("failures %q, want %q", got, want)
+	}
+	a := h.do("GET", "/fado/replication/failures?limit=1", "").want(200)
+	if a.header.Get("X-Total-Count") != "4" || a.header.Get("Link") == "" {
+		t.Errorf("%v", a.header)
+	}
+	if a = h.do("GET", "/fado/replication/failures?limit=4", ""); a.header.Get("Link") != "" {
+		t.Errorf("there is no next page: %v", a.header)
+	}
+	h.do("GET", "/fado/replication/failures?after=x", "").want(400).says("after", `"x"`, "Link")
 }

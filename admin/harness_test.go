@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -76,9 +77,15 @@ func (e *fakeEngine) Status(_ context.Context, all bool) (replication.Status, er
 	return st, e.err
 }
 
-func (e *fakeEngine) Failures(_ context.Context, limit int) ([]replication.Failure, error) {
-	return e.failures, e.note(fmt.Sprintf("failures %d", limit))
+func (e *fakeEngine) Failures(_ context.Context, after state.PendingKey, limit int) (list []replication.Failure, err error) {
+	for _, f := range e.failures {
+		if slices.Compare([]string{f.Bucket, f.Key, f.Cluster}, []string{after.Bucket, after.Key, after.Cluster}) > 0 && len(list) < limit {
+			list = append(list, f)
+		}
+	}
+	return list, e.note(fmt.Sprintf("failures %d", limit))
 }
+func (e *fakeEngine) FailuresTotal(context.Context) (int, error) { return len(e.failures), e.err }
 func (e *fakeEngine) StuckPurges() []replication.Failure         { return e.stuck }
 func (e *fakeEngine) RetryFailures(context.Context) (int, error) { return 3, e.note("retry") }
 func (e *fakeEngine) Paused() bool                               { return e.paused }
@@ -97,8 +104,13 @@ func (e *fakeEngine) Objects(_ context.Context, bucket, prefix, delimiter, after
 	return e.page, e.note(fmt.Sprintf("objects %s %q %q %q %d", bucket, prefix, delimiter, after, limit))
 }
 
-func (e *fakeEngine) Conflicts(_ context.Context, bucket string, limit int) ([]replication.Conflict, error) {
-	return e.conflicts, e.note(fmt.Sprintf("conflicts %s %d", bucket, limit))
+func (e *fakeEngine) Conflicts(_ context.Context, bucket, after string, limit int) (list []replication.Conflict, more bool, err error) {
+	for _, c := range e.conflicts {
+		if c.Key > after {
+			list = append(list, c)
+		}
+	}
+	return list[:min(limit, len(list))], len(list) > limit, e.note(fmt.Sprintf("conflicts %s %d", bucket, limit))
 }
 
 func (e *fakeEngine) Resolve(_ context.Context, bucket string, v replication.Verdict) (replication.Resolution, error) {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/fado-project/fado/admin/internal/backlog"
 	"github.com/fado-project/fado/admin/internal/request"
@@ -36,9 +37,22 @@ func failures(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := c.engine.reports.Failures(c.R.Context(), limit)
+	after, err := backlog.PlaceOf(c.Query("after"))
 	if err != nil {
 		return err
+	}
+	list, err := c.engine.reports.Failures(c.R.Context(), after, limit+1)
+	if err != nil {
+		return err
+	}
+	total, err := c.engine.reports.FailuresTotal(c.R.Context())
+	if err != nil {
+		return err
+	}
+	c.W.Header().Set("X-Total-Count", strconv.Itoa(total))
+	if len(list) > limit {
+		list = list[:limit]
+		c.NextPage("/fado/replication/failures", "after", backlog.Place(list[limit-1]))
 	}
 	return c.Reply(http.StatusOK, views(list, backlog.ViewFailure))
 }

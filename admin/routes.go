@@ -222,9 +222,9 @@ func bucketOperations() operations {
 		},
 		{
 			name: "list-conflicts", method: http.MethodGet, pattern: base + "/conflicts", role: roleViewer, handle: conflicts,
-			params:  []parameter{limitParam},
+			params:  []parameter{limitParam, afterParam},
 			summary: "The keys where an object that FaDO did not write blocks a copy, with what each storage holds.",
-			replies: []reply{{status: 200, doc: "The conflicts.", body: []backlog.ConflictView{}}}, errors: []int{400, 404, 503},
+			replies: []reply{{status: 200, doc: "The conflicts by key, 1000 of them where no limit is given. A Link header names the next page while there is one.", body: []backlog.ConflictView{}, headers: []string{"Link"}}}, errors: []int{400, 404, 503},
 		},
 		{
 			name: "resolve-conflicts", method: http.MethodPost, pattern: base + "/conflicts/resolve", role: roleOperator, needs: needsOfResolution, handle: resolveConflicts, acts: actsOnConflicts,
@@ -303,9 +303,9 @@ func replicationOperations() operations {
 		},
 		{
 			name: "failures", method: http.MethodGet, pattern: base + "/failures", role: roleViewer, handle: failures,
-			params:  []parameter{limitParam},
-			summary: "The objects that could not be copied or removed yet.",
-			replies: []reply{{status: 200, doc: "The failures.", body: []backlog.FailureView{}}}, errors: []int{400, 503},
+			params:  []parameter{limitParam, {name: "after", doc: "What the Link header of the page before says."}},
+			summary: "The objects that could not be copied or removed yet, and the purges that can't go on.",
+			replies: []reply{{status: 200, doc: "The failures by bucket, key and cluster, 1000 of them where no limit is given. A Link header names the next page while there is one, X-Total-Count counts all.", body: []backlog.FailureView{}, headers: []string{"Link", "X-Total-Count"}}}, errors: []int{400, 503},
 		},
 		purgesOperation(),
 		{

@@ -28,7 +28,7 @@ func TestConflictsAreListed(t *testing.T) {
 	w.policy("two", 2, "c1", "c2")
 	w.bucket("bkt", "two", "c1")
 	w.await("conflicts", func() bool { return w.status("bkt").Conflicts == 2 })
-	list, err := w.eng.Decisions().Conflicts(context.Background(), "bkt", 100)
+	list, _, err := w.eng.Decisions().Conflicts(context.Background(), "bkt", "", 100)
 	if err != nil || len(list) != 2 {
 		t.Fatalf("conflicts %+v, %v", list, err)
 	}
@@ -42,7 +42,7 @@ func TestConflictsAreListed(t *testing.T) {
 	if extra.Key != "extra" || len(extra.Copies) != 1 || extra.Copies[0].Cluster != "c2" || extra.Copies[0].Size != 10 {
 		t.Errorf("extra: %+v", extra)
 	}
-	if _, err := w.eng.Decisions().Conflicts(context.Background(), "nobody", 100); !errors.Is(err, control.ErrNotFound) {
+	if _, _, err := w.eng.Decisions().Conflicts(context.Background(), "nobody", "", 100); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("an unknown bucket: %v", err)
 	}
 }

@@ -287,7 +287,7 @@ func TestRefusedObjectStopsNothing(t *testing.T) {
 	w.bucket("bkt", "p", "c1")
 	w.await("the rest is there", func() bool { return len(c2.Contents("bkt")) == 20 })
 	w.await("the failure is named", func() bool {
-		fs, err := w.eng.Reports().Failures(context.Background(), 0)
+		fs, err := w.eng.Reports().Failures(context.Background(), state.PendingKey{}, 0)
 		w.must(err)
 		return len(fs) == 1 && fs[0].Key == "bad//key" && strings.Contains(fs[0].Error, "refuses") && fs[0].Cluster == "c2" && fs[0].Cause == state.CauseRefused
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
+	"github.com/fado-project/fado/state"
 	"github.com/fado-project/fado/storage"
 )
 
@@ -77,7 +78,7 @@ func TestPurgeThatCantGoOn(t *testing.T) {
 		stuck := w.eng.Reports().StuckPurges()
 		return len(stuck) == 1 && stuck[0].Bucket == "bkt" && stuck[0].Cluster == "c1" && strings.Contains(stuck[0].Error, "WORM")
 	})
-	failures, err := w.eng.Reports().Failures(t.Context(), 10)
+	failures, err := w.eng.Reports().Failures(t.Context(), state.PendingKey{}, 10)
 	if err != nil || len(failures) != 1 || failures[0].Key != "" {
 		t.Errorf("failures: %+v, %v", failures, err)
 	}

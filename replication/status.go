@@ -124,10 +124,10 @@ func (r *Reports) Status(ctx context.Context, all bool) (Status, error) {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// Failures lists objects that failed at least once, ordered by bucket, key and cluster,
-// at most limit (0: all).
-func (r *Reports) Failures(ctx context.Context, limit int) ([]Failure, error) {
-	rows, err := r.e.core.ctl.Store().Queue().ListPending(ctx, state.PendingFilter{Failed: true}, state.PendingKey{}, limit)
+// Failures lists objects that failed at least once, and purges of this instance that can't go on,
+// ordered by bucket, key and cluster, behind one and at most limit (0: all). A purge has no key.
+func (r *Reports) Failures(ctx context.Context, after state.PendingKey, limit int) ([]Failure, error) {
+	rows, err := r.e.core.ctl.Store().Queue().ListPending(ctx, state.PendingFilter{Failed: true}, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,23 @@ func (r *Reports) Failures(ctx context.Context, limit int) ([]Failure, error) {
 			Attempts: row.Attempts, NextAttempt: row.NextAttempt, Since: row.Since,
 		})
 	}
-	return append(fs, r.StuckPurges()...), nil
+	place := func(f Failure) []string { return []string{f.Bucket, f.Key, f.Cluster} }
+	for _, p := range r.StuckPurges() {
+		if slices.Compare(place(p), []string{after.Bucket, after.Key, after.Cluster}) > 0 {
+			fs = append(fs, p)
+		}
+	}
+	slices.SortFunc(fs, func(a, b Failure) int { return slices.Compare(place(a), place(b)) })
+	if limit > 0 {
+		fs = fs[:min(len(fs), limit)]
+	}
+	return fs, nil
+}
+
+// FailuresTotal counts them.
+func (r *Reports) FailuresTotal(ctx context.Context) (int, error) {
+	total, err := r.e.core.ctl.Store().Queue().BacklogTotal(ctx)
+	return int(total.Failing) + len(r.StuckPurges()), err
 }
 
 // StuckPurges returns the purges of this instance that could not be carried out yet, by bucket.

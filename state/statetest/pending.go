@@ -357,7 +357,7 @@ func testListPending(t *testing.T, fx Fixture) {
 		for _, limit := range []int{1, 2, 5} {
 			equal(t, fmt.Sprintf("rows of %+v by pages of %d", f, limit), byPages(t, s, f, limit), want)
 		}
-		for _, after := range []state.PendingKey{{Bucket: "a", Key: "k!"}, {Bucket: "b"}, {Bucket: "b", Key: "k", Cluster: "c1"}, {Bucket: "z"}} {
+		for _, after := range []state.PendingKey{{Bucket: "a", Key: "k!"}, {Bucket: "b"}, {Bucket: "b", Key: "k\x00"}, {Bucket: "b", Key: "k", Cluster: "c1"}, {Bucket: "z"}} {
 			got := must(s.Queue().ListPending(ctx, f, after, 0))(t)
 			left := slices.DeleteFunc(slices.Clone(want), func(p state.Pending) bool {
 				return slices.Compare([]string{p.Bucket, p.Key, p.Cluster}, []string{after.Bucket, after.Key, after.Cluster}) <= 0

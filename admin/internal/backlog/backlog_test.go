@@ -2,6 +2,7 @@ package backlog
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,25 @@ func TestViewTrouble(t *testing.T) {
 	}
 	if f := ViewFailure(replication.Failure{Bucket: "b", Key: "k", Cluster: "c", Attempts: 1}); f.Bucket != "b" || f.Key != "k" || f.Cluster != "c" || f.Attempts != 1 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// Where a page ended is read back as it was written, whatever the key; rubbish is refused.
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"k", "", "a/b//c/", "/", "ü"} {
+		k, err := PlaceOf(Place(replication.Failure{Bucket: "b", Key: key, Cluster: "c1"}))
+		if err != nil || k != (state.PendingKey{Bucket: "b", Key: key, Cluster: "c1"}) {
+			t.Errorf("%q: %+v, %v", key, k, err)
+		}
+	}
+	if k, err := PlaceOf(""); err != nil || k != (state.PendingKey{}) {
+		t.Errorf("%+v, %v", k, err)
+	}
+	for _, bad := range []string{"x", "b/c", "/c/k", "b//k"} {
+		if _, err := PlaceOf(bad); err == nil || !strings.Contains(err.Error(), `"after"`) {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }
 

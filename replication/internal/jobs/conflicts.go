@@ -31,30 +31,43 @@ type ConflictCopy struct {
 // askAtATime is how many objects are read at a time to show conflicts.
 const askAtATime = 16
 
-// listConflicts lists the keys of a bucket that are in conflict, in order and from at most
-// limit pending rows, with what the storages concerned hold now: the primary first. A
+// listConflicts lists the keys of a bucket that are in conflict, in order, behind one ("" for all)
+// and at most so many, with what the storages concerned hold now: the primary first. A
 // cluster without the object, or whose storage can't be asked, is left out of a key's
-// copies.
-func listConflicts(ctx context.Context, o *Options, bucket string, limit int) ([]Conflict, error) {
+// copies. more says that there are further keys.
+func listConflicts(ctx context.Context, o *Options, bucket, after string, limit int) (list []Conflict, more bool, err error) {
 	snap := o.Router.Snapshot()
 	if snap.Bucket(bucket) == nil {
-		return nil, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
+		return nil, false, fmt.Errorf("bucket %s: %w", bucket, control.ErrNotFound)
 	}
-	hold := state.HoldConflict
-	rows, err := o.Control.Store().Queue().ListPending(ctx, state.PendingFilter{Bucket: bucket, Hold: &hold}, state.PendingKey{}, limit)
-	if err != nil {
-		return nil, err
-	}
-	list := []Conflict{}
+	list = []Conflict{}
 	clusters := [][]string{} // to ask, per conflict
-	for _, row := range rows {
-		n := len(list)
-		if n == 0 || list[n-1].Key != row.Key {
+	hold, from := state.HoldConflict, state.PendingKey{}
+	if after != "" {
+		// The least key behind it.
+		from = state.PendingKey{Bucket: bucket, Key: after + "\x00"}
+	}
+	for !more {
+		rows, err := o.Control.Store().Queue().ListPending(ctx, state.PendingFilter{Bucket: bucket, Hold: &hold}, from, limit+1)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, row := range rows {
+			n := len(list)
+			if n > 0 && list[n-1].Key == row.Key {
+				clusters[n-1] = append(clusters[n-1], row.Cluster)
+				continue
+			}
+			if more = n == limit; more {
+				break
+			}
 			list = append(list, Conflict{Key: row.Key, Reason: row.Error, Copies: []ConflictCopy{}})
 			clusters = append(clusters, []string{snap.Of(bucket).Primary(), row.Cluster})
-			continue
 		}
-		clusters[n-1] = append(clusters[n-1], row.Cluster)
+		if len(rows) <= limit {
+			break
+		}
+		from = rows[limit].RowKey()
 	}
 	var g errgroup.Group
 	g.SetLimit(askAtATime)
@@ -66,7 +79,7 @@ func listConflicts(ctx context.Context, o *Options, bucket string, limit int) ([
 			return ctx.Err()
 		})
 	}
-	return list, g.Wait()
+	return list, more, g.Wait()
 }
 
 // appendHeld appends what a cluster holds under a key, if that can be told.

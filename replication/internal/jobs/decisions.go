@@ -26,12 +26,12 @@ func (d *Decisions) Deletes(ctx context.Context, bucket string, apply bool) (int
 	return rejectDeletes(ctx, d.o, bucket)
 }
 
-// Conflicts lists the keys of a bucket that are in conflict, in order and from at most
-// limit pending rows, with what the storages concerned hold now: the primary first. A
+// Conflicts lists the keys of a bucket that are in conflict, in order, behind one ("" for all)
+// and at most limit, with what the storages concerned hold now: the primary first. A
 // cluster without the object, or whose storage can't be asked, is left out of a key's
-// copies.
-func (d *Decisions) Conflicts(ctx context.Context, bucket string, limit int) ([]Conflict, error) {
-	return listConflicts(ctx, d.o, bucket, limit)
+// copies. more says that there are further keys.
+func (d *Decisions) Conflicts(ctx context.Context, bucket, after string, limit int) (list []Conflict, more bool, err error) {
+	return listConflicts(ctx, d.o, bucket, after, limit)
 }
 
 // Resolve settles conflicts of a bucket as an operator decided. A key that can't be

@@ -49,9 +49,9 @@ func (w *world) resolve(v Verdict) Resolution {
 func TestConflicts(t *testing.T) {
 	t.Parallel()
 	w := conflicted(t)
-	list, err := w.Decisions.Conflicts(t.Context(), bkt, 100)
+	list, more, err := w.Decisions.Conflicts(t.Context(), bkt, "", 100)
 	w.Must(err)
-	if len(list) != 2 || list[0].Key != "differs" || list[0].Reason == "" || list[1].Key != "extra" {
+	if len(list) != 2 || more || list[0].Key != "differs" || list[0].Reason == "" || list[1].Key != "extra" {
 		t.Fatalf("listed are %+v", list)
 	}
 	if c := list[0].Copies; len(c) != 2 || c[0].Cluster != "c1" || c[0].Size != 4 || c[1].Cluster != "c2" || c[1].Size != 6 || c[0].ETag == c[1].ETag || c[1].LastModified.IsZero() {
@@ -66,10 +66,16 @@ func TestConflicts(t *testing.T) {
 		}
 		return nil
 	})
-	if list, err = w.Decisions.Conflicts(t.Context(), bkt, 1); err != nil || len(list) != 1 || len(list[0].Copies) != 1 {
+	if list, more, err = w.Decisions.Conflicts(t.Context(), bkt, "", 1); err != nil || !more || len(list) != 1 || list[0].Key != "differs" || len(list[0].Copies) != 1 {
 		t.Errorf("listed are %+v, %v", list, err)
 	}
-	_, err = w.Decisions.Conflicts(t.Context(), "nobody", 1)
+	if list, more, err = w.Decisions.Conflicts(t.Context(), bkt, "differs", 1); err != nil || more || len(list) != 1 || list[0].Key != "extra" {
+		t.Errorf("behind the first are %+v, %v, %v", list, more, err)
+	}
+	if list, more, err = w.Decisions.Conflicts(t.Context(), bkt, "extra", 1); err != nil || more || len(list) != 0 {
+		t.Errorf("behind the last are %+v, %v, %v", list, more, err)
+	}
+	_, _, err = w.Decisions.Conflicts(t.Context(), "nobody", "", 1)
 	w.wantNotFound(err)
 }
 

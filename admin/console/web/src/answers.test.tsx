@@ -77,7 +77,7 @@ describe('a conflict', () => {
   });
   it('is settled for all with the count, and what loses discarded only by admins who type the name', async () => {
     const data: [unknown[], unknown][] = [
-      [['bucket', 'b', 'conflicts'], [conflict]],
+      [['bucket', 'b', 'conflicts', ''], { items: [conflict], next: '' }],
       [['clusters'], [storing('c1', true), storing('c2', false)]],
     ];
     const { unmount } = shown(<Conflicts name="b" n={3} primary="c1" />, data);

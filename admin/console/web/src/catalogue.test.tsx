@@ -79,6 +79,6 @@ it('lists that are empty say why, or what to do', async () => {
   shown(<Clusters />, [['summary'], { clusters: [] }], [['clusters'], []]);
   expect(screen.getByText('No cluster yet').parentElement).toHaveTextContent('make one with New cluster');
   cleanup();
-  shown(<Replication />, [['replication', 'failures'], []]);
+  shown(<Replication />, [['replication', 'failures', ''], { items: [], next: '', total: 0 }]);
   expect(screen.getByText('No failure').parentElement).toHaveTextContent('tried again by itself');
 });

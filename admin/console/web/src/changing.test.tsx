@@ -2,7 +2,7 @@ import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { api, own, signals } from './api/client';
+import { api, listPage, own, signals } from './api/client';
 import { before } from './before';
 import { stale } from './live';
 import { uploads } from './objects/upload';
@@ -12,6 +12,7 @@ import { Activity } from './pages/Activity';
 import { Bucket } from './pages/Bucket';
 import { Buckets } from './pages/Buckets';
 import { Chosen } from './pages/Chosen';
+import { Conflicts } from './pages/Conflicts';
 import { Remove } from './pages/Edit';
 import { DrainButton, EditButtons } from './pages/Editing';
 import { Events } from './pages/Events';
@@ -411,12 +412,43 @@ describe('a proxy that answers for FaDO', () => {
 
 describe('a list that ends before what there is', () => {
   const failure = (i: number) => ({ bucket: 'b', key: `k${i}`, cluster: 'c1', error: 'no', attempts: 1, next_attempt: null, since: null });
-  it('says so of failures', async () => {
-    const list = Array.from({ length: 200 }, (_, i) => failure(i));
-    const redraw = shown(() => <Replication />, [[['replication', 'failures'], list]]);
-    expect(screen.getByText('The first 200 are listed; there may be more.')).toBeVisible();
-    act(() => redraw.client.setQueryData(['replication', 'failures'], list.slice(1)));
-    await waitFor(() => expect(screen.queryByText(/^The first/)).toBeNull());
+  it('goes on with failures, and says how many there are', async () => {
+    const items = Array.from({ length: 200 }, (_, i) => failure(i));
+    const redraw = shown(
+      () => <Replication />,
+      [
+        [['replication', 'failures', ''], { items, next: 'b/c1/k199', total: 201 }],
+        [['replication', 'failures', 'b/c1/k199'], { items: [failure(200)], next: '', total: 201 }],
+      ],
+    );
+    expect(screen.getByText('201 failures in all')).toBeVisible();
+    expect(screen.queryByText('k200')).toBeNull();
+    await userEvent.click(screen.getByRole('button', { name: 'Next page' }));
+    expect(await screen.findByRole('row', { name: /k200/ })).toBeVisible();
+    expect(screen.queryByRole('button', { name: 'Next page' })).toBeNull();
+    // What this page had is settled: there is a way back.
+    act(() => void redraw.client.setQueryData(['replication', 'failures', 'b/c1/k199'], { items: [], next: '', total: 200 }));
+    await userEvent.click(await screen.findByRole('button', { name: 'From the beginning' }));
+    expect(await screen.findByRole('row', { name: /k199/ })).toBeVisible();
+  });
+  it('goes on with conflicts, and says that all are decided about', async () => {
+    const conflict = (key: string) => ({ key, reason: '', copies: [{ cluster: 'c1', size: 1, etag: 'e', last_modified: '2026-01-01T00:00:00Z' }] });
+    shown(
+      () => <Conflicts name="b" n={2} />,
+      [
+        [['bucket', 'b', 'conflicts', ''], { items: [conflict('one')], next: 'one' }],
+        [['bucket', 'b', 'conflicts', 'one'], { items: [conflict('two')], next: '' }],
+      ],
+    );
+    expect(screen.getByText(/^There are 2 conflicts in all/)).toBeVisible();
+    await userEvent.click(screen.getByRole('button', { name: 'Next page' }));
+    expect(await screen.findByRole('row', { name: /^two/ })).toBeVisible();
+    expect(screen.getByText(/^There are 2 conflicts in all/)).toBeVisible();
+  });
+  it('is told where it goes on by the headers of a list', async () => {
+    const headers = { Link: '</fado/replication/failures?after=b%2Fc1%2Fa%26b&limit=200>; rel="next"', 'X-Total-Count': '450' };
+    expect(await listPage(Promise.resolve({ data: [1], response: new Response(null, { headers }) }))).toEqual({ items: [1], next: 'b/c1/a&b', total: 450 });
+    expect(await listPage(Promise.resolve({ data: [], response: new Response() }))).toEqual({ items: [], next: '', total: undefined });
   });
   it('says so of the queue, and leads to the rest', () => {
     const items = Array.from({ length: 20 }, (_, i) => ({ name: `b${i}`, status: { copies: [{ cluster: 'c1', pending: { objects: 1, bytes: 1 } }] } }));

@@ -220,7 +220,7 @@ describe('a conflict of one key', () => {
   const on = (cluster: string) => ({ cluster, size: 1, etag: 'e', last_modified: '2026-01-01T00:00:00Z' });
   const storing = (name: string, versioning: boolean) => ({ name, status: { storage: { capabilities: { versioning } } } });
   const data: Read = [
-    [['bucket', 'b', 'conflicts'], [{ key: 'k.txt', reason: '', copies: [on('c1'), on('c2')] }]],
+    [['bucket', 'b', 'conflicts', ''], { items: [{ key: 'k.txt', reason: '', copies: [on('c1'), on('c2')] }], next: '' }],
     [['clusters'], [storing('c1', true), storing('c2', false)]],
   ];
   const opened = async (role?: 'operator') => {

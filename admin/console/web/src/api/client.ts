@@ -132,6 +132,26 @@ export type BucketOrder = (typeof bucketOrders)[number];
 /** An order that is not that of names. */
 export const orderOf = (value: unknown): BucketOrder | undefined => (value === 'name' ? undefined : bucketOrders.find((o) => o === value));
 
+/** A page of a list: what to give as after for the next one ('' at the end), and how many there are in all, where that is told. */
+export interface ListPage<T> {
+  items: T[];
+  next: string;
+  total?: number;
+}
+
+/** A page of a list whose answer is an array: its headers tell the rest. */
+export async function listPage<T>(asked: Promise<{ data?: T[]; error?: unknown; response: Response }>): Promise<ListPage<T>> {
+  const call = await asked;
+  const items = await told(Promise.resolve(call));
+  const link = /<([^>]+)>; *rel="next"/.exec(call.response.headers.get('Link') ?? '')?.[1];
+  const total = call.response.headers.get('X-Total-Count');
+  return {
+    items: items as T[],
+    next: (link && new URL(link, 'http://here').searchParams.get('after')) ?? '',
+    total: total === null ? undefined : Number(total),
+  };
+}
+
 export async function bucketPage(filter: BucketFilter & { order?: BucketOrder }, after: string, limit: number, signal?: AbortSignal): Promise<BucketPage> {
   const call = await api.GET('/fado/buckets', { params: { query: { ...given({ ...filter, after }), limit } }, signal });
   const items = await told(Promise.resolve(call));

@@ -762,7 +762,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The objects that could not be copied or removed yet. */
+        /** The objects that could not be copied or removed yet, and the purges that can't go on. */
         get: operations["failures"];
         put?: never;
         post?: never;
@@ -3604,6 +3604,8 @@ export interface operations {
             query?: {
                 /** @description The most items to return. */
                 limit?: number;
+                /** @description Return only what comes after this name or key. */
+                after?: string;
             };
             header?: never;
             path: {
@@ -3613,9 +3615,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The conflicts. */
+            /** @description The conflicts by key, 1000 of them where no limit is given. A Link header names the next page while there is one. */
             200: {
                 headers: {
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7000,6 +7003,8 @@ export interface operations {
             query?: {
                 /** @description The most items to return. */
                 limit?: number;
+                /** @description What the Link header of the page before says. */
+                after?: string;
             };
             header?: never;
             path?: never;
@@ -7007,9 +7012,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The failures. */
+            /** @description The failures by bucket, key and cluster, 1000 of them where no limit is given. A Link header names the next page while there is one, X-Total-Count counts all. */
             200: {
                 headers: {
+                    Link?: string;
+                    "X-Total-Count"?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -1,16 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { useId, useState } from 'react';
 import { api, type Cluster, may, type Schemas, told } from '../api/client';
-import { bytes, count, counted } from '../format';
+import { bytes, count, counted, queryOf } from '../format';
 import { Action, Ago, ClusterLink, Confirm, CopyCurl, Empty, useDo, useSession } from '../ui/kit';
 import { ListCard } from '../ui/List';
 import * as q from './queries';
 
 type Conflict = Schemas['Conflict'];
 type Resolution = Schemas['Resolution'];
-
-/** How many conflicts are listed at most. */
-const listed = 200;
 
 /** Where an object goes that loses in a cluster. */
 export function fate(c: Cluster | undefined): string {
@@ -50,7 +47,9 @@ export function losers(list: Conflict[], { key, winner }: Pick<Asked, 'key' | 'w
 
 /** Objects that others wrote and that stand in the way of copies: whose wins, and where the others go. */
 export function Conflicts({ name, n, primary }: { name: string; n: number; primary?: string }) {
-  const conflicts = useQuery(q.conflicts(name));
+  const [after, setAfter] = useState('');
+  const conflicts = useQuery(q.conflicts(name, after));
+  const part = after !== '' || Boolean(conflicts.data?.next);
   const clusters = useQuery(q.clusters);
   const [asked, setAsked] = useState<Asked>();
   const [refused, setRefused] = useState<Resolution>();
@@ -99,11 +98,12 @@ export function Conflicts({ name, n, primary }: { name: string; n: number; prima
                 </Action>
               </>
             )}
-            <CopyCurl path={`/fado/buckets/${name}/conflicts?limit=${listed}`} />
+            <CopyCurl path={`/fado/buckets/${name}/conflicts?${queryOf({ limit: `${q.pageSize}`, after })}`} />
           </span>
         }
         head={['Key', 'What the clusters hold', 'Where it goes if it loses', 'Decide']}
-        rows={(list) => list}
+        rows={(page) => page.items}
+        pages={(page) => ({ after, next: page.next, go: setAfter })}
         none={<Empty title="No conflict">No object that someone else wrote stands in the way of a copy.</Empty>}
       >
         {(c) => (
@@ -139,11 +139,7 @@ export function Conflicts({ name, n, primary }: { name: string; n: number; prima
           </tr>
         )}
       </ListCard>
-      {n > listed && (
-        <p className="quiet">
-          The first {count(listed)} of {count(n)} are listed; what is decided for all decides about the rest, too.
-        </p>
-      )}
+      {part && <p className="quiet">There are {counted(n, 'conflict')} in all; what is decided for all decides about those of other pages, too.</p>}
       <Confirm
         open={asked !== undefined}
         title={asked?.key ? `Resolve ${asked.key}` : `Resolve ${counted(n, 'conflict')}`}
@@ -162,7 +158,7 @@ export function Conflicts({ name, n, primary }: { name: string; n: number; prima
         </p>
         <ul className="named">
           {asked &&
-            losers(conflicts.data ?? [], asked).map((l) => (
+            losers(conflicts.data?.items ?? [], asked).map((l) => (
               <li key={l.cluster}>
                 In {l.cluster} {counted(l.objects, 'object')}, {bytes(l.bytes)}, {l.objects === 1 ? 'loses' : 'lose'}: each {fate(of(l.cluster))}
               </li>
@@ -187,7 +183,7 @@ export function Conflicts({ name, n, primary }: { name: string; n: number; prima
             )}
           </>
         )}
-        {!asked?.key && n > listed && <p className="quiet">These are of the first {count(listed)} conflicts.</p>}
+        {!asked?.key && part && <p className="quiet">These are of the conflicts on this page.</p>}
       </Confirm>
     </div>
   );

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
-import { bytes, count, percent, span } from '../format';
+import { useState } from 'react';
+import { bytes, count, counted, percent, queryOf, span } from '../format';
 import { Ago, BucketLink, Card, ClusterLink, CopyCurl, Empty, Loaded, Meter, Page, State, Table } from '../ui/kit';
 import { ListCard } from '../ui/List';
 import { PauseButton, RetryButton } from './actions';
@@ -9,7 +10,8 @@ import * as q from './queries';
 
 export function Replication() {
   const status = useQuery(q.replication);
-  const failures = useQuery(q.failures);
+  const [after, setAfter] = useState('');
+  const failures = useQuery(q.failures(after));
   const purges = useQuery(q.purges);
   return (
     <Page
@@ -127,12 +129,14 @@ export function Replication() {
           label="Failures"
           aside={
             <span className="tools">
-              {failures.data && failures.data.length > 0 && <RetryButton />}
-              <CopyCurl path={`/fado/replication/failures?limit=${q.failuresListed}`} />
+              {failures.data && failures.data.items.length > 0 && <RetryButton />}
+              <CopyCurl path={`/fado/replication/failures?${queryOf({ limit: `${q.pageSize}`, after })}`} />
             </span>
           }
           head={['Object', 'Cluster', 'Error', 'Attempts', 'Next', 'Since']}
-          rows={(list) => list}
+          rows={(page) => page.items}
+          pages={(page) => ({ after, next: page.next, go: setAfter })}
+          foot={({ items, total = 0 }) => total > items.length && <p className="card-foot quiet">{counted(total, 'failure')} in all</p>}
           none={<Empty title="No failure">What could not be copied is listed here, and tried again by itself.</Empty>}
         >
           {(f) => (
@@ -154,9 +158,6 @@ export function Replication() {
             </tr>
           )}
         </ListCard>
-        {failures.data && failures.data.length >= q.failuresListed && (
-          <p className="quiet">The first {count(q.failuresListed)} are listed; there may be more.</p>
-        )}
       </div>
     </Page>
   );

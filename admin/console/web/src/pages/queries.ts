@@ -1,5 +1,5 @@
 import { keepPreviousData, type QueryClient, queryOptions } from '@tanstack/react-query';
-import { api, type BucketFilter, type Schemas, told } from '../api/client';
+import { api, type BucketFilter, listPage, type Schemas, told } from '../api/client';
 import type { Residency } from './Allowed';
 
 /** The stream says what to read again; this is for what it does not tell. */
@@ -17,6 +17,9 @@ export const copySums = queryOptions({
   queryFn: async ({ signal }) => (await told(api.GET('/fado/summary', { params: { query: { by: 'policy' } }, signal }))).copies ?? [],
   refetchInterval: slow,
 });
+
+/** How many items of a list a page shows. */
+export const pageSize = 200;
 
 /** How many buckets there are of each kind among those that match. */
 export const facets = (filter: BucketFilter) =>
@@ -46,10 +49,12 @@ export const placement = (name: string, prefix: string) =>
     queryFn: ({ signal }) => told(api.GET('/fado/buckets/{name}/placement', { params: { path: { name }, query: { prefix } }, signal })),
   });
 
-export const conflicts = (name: string) =>
+export const conflicts = (name: string, after: string) =>
   queryOptions({
-    queryKey: ['bucket', name, 'conflicts'],
-    queryFn: ({ signal }) => told(api.GET('/fado/buckets/{name}/conflicts', { params: { path: { name }, query: { limit: 200 } }, signal })),
+    queryKey: ['bucket', name, 'conflicts', after],
+    queryFn: ({ signal }) =>
+      listPage(api.GET('/fado/buckets/{name}/conflicts', { params: { path: { name }, query: { limit: pageSize, after: after || undefined } }, signal })),
+    placeholderData: keepPreviousData,
   });
 
 export const objects = (name: string, prefix: string, after: string) =>
@@ -110,14 +115,13 @@ export const replication = queryOptions({
   refetchInterval: 2000,
 });
 
-/** How many failures are listed at most. */
-export const failuresListed = 200;
-
-export const failures = queryOptions({
-  queryKey: ['replication', 'failures'],
-  queryFn: ({ signal }) => told(api.GET('/fado/replication/failures', { params: { query: { limit: failuresListed } }, signal })),
-  refetchInterval: slow,
-});
+export const failures = (after: string) =>
+  queryOptions({
+    queryKey: ['replication', 'failures', after],
+    queryFn: ({ signal }) => listPage(api.GET('/fado/replication/failures', { params: { query: { limit: pageSize, after: after || undefined } }, signal })),
+    placeholderData: keepPreviousData,
+    refetchInterval: slow,
+  });
 
 export const flows = queryOptions({
   queryKey: ['flows'],

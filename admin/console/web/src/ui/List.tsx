@@ -43,7 +43,15 @@ export function List<R>({
   /** A row of the table. */
   children: (row: R) => ReactNode;
 }) {
-  if (rows.length === 0 && none) return none;
+  if (rows.length === 0 && none) {
+    // What this page had may be settled; what stands before it is not.
+    return (
+      <>
+        {none}
+        {pages?.after && <Pages {...pages} />}
+      </>
+    );
+  }
   return (
     <>
       <Table label={label} head={head}>
