@@ -92,7 +92,7 @@ func TestFullStorage(t *testing.T) {
 			return r.Code != control.ReasonFull || r.Cluster != "c2" || r.Since.IsZero()
 		})
 	})
-	if fs, err := w.eng.Reports().Failures(t.Context(), 1); err != nil || len(fs) != 1 || fs[0].Cause != state.CauseFull {
+	if fs, err := w.eng.Reports().Failures(t.Context(), state.PendingKey{}, 1); err != nil || len(fs) != 1 || fs[0].Cause != state.CauseFull {
 		t.Errorf("failures %+v, %v", fs, err)
 	}
 	// From now on one object at a time is tried. The bound is of the time that has passed,

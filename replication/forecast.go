@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/asks"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/plan"
 	"github.com/fado-project/fado/state"
@@ -65,7 +66,7 @@ func (f *Forecast) Settle(decl *catalog.Bucket, rules []catalog.PrefixRule, copi
 		p := f.in.Plan(decl, rules, rows, primary)
 		issue = p.Issue
 		next := finish(p.Rows)
-		moves := p.Target != "" && p.Target != primary && copyrows.SyncedEverywhere(copyrows.InCatalog(next), p.Target) && !promotedByHand(decl, p.Target)
+		moves := p.Target != "" && p.Target != primary && copyrows.SyncedEverywhere(copyrows.InCatalog(next), p.Target) && !asks.PromotedByHand(decl, p.Target)
 		if moves {
 			primary = p.Target
 			for i := range next {
@@ -113,12 +114,6 @@ func primaryNotAllowed(primary string) string {
 
 func canNotBeAsked(silent []string) string {
 	return strings.Join(silent, ", ") + " can't be asked whether it has the bucket, which is not made elsewhere before; name the primary if it is to be"
-}
-
-// promotedByHand reports whether a bucket's primary moves to a cluster only when people say
-// so.
-func promotedByHand(decl *catalog.Bucket, target string) bool {
-	return decl.Promote == catalog.PromoteManual && decl.Primary == target
 }
 
 // finish makes of the rows of a plan those there are once the work that they ask for was done.

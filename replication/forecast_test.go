@@ -15,6 +15,7 @@ import (
 	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/document"
 	"github.com/fado-project/fado/internal/testenv"
+	"github.com/fado-project/fado/replication/internal/asks"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/state"
 )
@@ -190,7 +191,7 @@ func (w *world) atRest(bucket string) bool {
 	}
 	decl := snap.Bucket(bucket)
 	p := w.eng.core.inputs().Plan(decl, snap.Of(bucket).Rules(), copyrows.FromCatalog(bucket, copies), primary)
-	return !p.Changed && (p.Target == primary || promotedByHand(decl, p.Target))
+	return !p.Changed && (p.Target == primary || asks.PromotedByHand(decl, p.Target))
 }
 
 // stand is where a bucket stands: its primary, the clusters of each rule, and what each

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/asks"
 	"github.com/fado-project/fado/replication/internal/copyrows"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/plan"
@@ -132,7 +133,7 @@ func (p *planner) plan(ctx context.Context, in *plan.Inputs, bucket string) {
 		// A shortfall may be over once every storage was asked for the first time.
 		p.ctl.Issues.Set(bucket, control.Source{Finder: control.FinderPlanner}, issueOf(pl))
 	}
-	if pl.Changed || unmarkedAnywhere(view) {
+	if pl.Changed || asks.UnmarkedAnywhere(view) {
 		if !p.apply(ctx, in, decl, primary) {
 			return
 		}
@@ -189,7 +190,7 @@ func (p *planner) apply(ctx context.Context, in *plan.Inputs, decl *catalog.Buck
 // was written.
 func markAnywhere(rules []string, rows []state.Copy) (changed bool) {
 	for i := range rows {
-		if !rows[i].Anywhere && among(rules, rows[i].Prefix) {
+		if !rows[i].Anywhere && asks.Among(rules, rows[i].Prefix) {
 			rows[i].Anywhere, changed = true, true
 		}
 	}
@@ -241,8 +242,8 @@ func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 		}
 		return
 	}
-	whole := wholeJobsOf(snap, bucket, cs, primary, target)
-	p.ctl.Issues.Keep(bucket, func(s control.Source) bool { return !outlived(s, cs, whole) })
+	whole := asks.OfWhole(snap, bucket, cs, primary, target)
+	p.ctl.Issues.Keep(bucket, func(s control.Source) bool { return !asks.Outlived(s, cs, whole) })
 	p.endOrphanedMove(ctx, bucket)
 	for _, c := range cs {
 		id := ids.CopyIn(bucket, c.Prefix, c.Cluster)
@@ -266,17 +267,17 @@ func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 }
 
 // dispatchWhole queues the jobs that concern a bucket as a whole.
-func (p *planner) dispatchWhole(bucket, primary string, cs []catalog.Copy, whole wholeJobs) {
+func (p *planner) dispatchWhole(bucket, primary string, cs []catalog.Copy, whole asks.Whole) {
 	seen := slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Verified })
-	if to := whole.move; to != "" && copyrows.SyncedEverywhere(cs, to) && whole.carry == "" && seen && p.sites.Up(primary, to) {
+	if to := whole.Move; to != "" && copyrows.SyncedEverywhere(cs, to) && whole.Carry == "" && seen && p.sites.Up(primary, to) {
 		id := ids.CopyIn(bucket, "", to)
 		p.jobs.ensure(id, jobMove, func(ctx context.Context) error { return p.walks.moves.Mover.MovePrimary(ctx, bucket, to) })
 	}
-	if whole.carry != "" && p.sites.Up(primary, whole.carry) {
-		id := ids.CopyIn(bucket, "", whole.carry)
+	if whole.Carry != "" && p.sites.Up(primary, whole.Carry) {
+		id := ids.CopyIn(bucket, "", whole.Carry)
 		p.jobs.ensure(id, jobCarry, func(ctx context.Context) error { return p.walks.moves.Carrier.CarryOver(ctx, bucket, id.Cluster) })
 	}
-	if whole.converge != "" {
+	if whole.Converge != "" {
 		id := ids.CopyIn(bucket, "", primary)
 		p.jobs.ensure(id, jobConverge, func(ctx context.Context) error { return p.walks.moves.Converger.Converge(ctx, bucket) })
 	}

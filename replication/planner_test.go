@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fado-project/fado/catalog"
+	"github.com/fado-project/fado/replication/internal/asks"
 	"github.com/fado-project/fado/replication/internal/fakestorage"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/state"
@@ -57,12 +58,12 @@ func TestWritingAnywhereIsSeenInTheSnapshot(t *testing.T) {
 	w.bucket("bkt", "p", "c1")
 	w.awaitOK("bkt", "c1", "c2")
 	snap := w.ctl.Router().Snapshot()
-	if unmarkedAnywhere(snap.Of("bkt")) || mustConverge(snap, "bkt", snap.Of("bkt").Copies()) {
+	if asks.UnmarkedAnywhere(snap.Of("bkt")) || asks.MustConverge(snap, "bkt", snap.Of("bkt").Copies()) {
 		t.Error("a bucket with one writer is taken for one written anywhere")
 	}
 	marked := slices.Clone(snap.Of("bkt").Copies())
 	marked[1].Anywhere = true
-	if !mustConverge(snap, "bkt", marked) {
+	if !asks.MustConverge(snap, "bkt", marked) {
 		t.Error("what was written anywhere is not brought together")
 	}
 	left := slices.Clone(snap.Of("bkt").Copies())
@@ -70,26 +71,26 @@ func TestWritingAnywhereIsSeenInTheSnapshot(t *testing.T) {
 	for _, c := range []struct {
 		copies []catalog.Copy
 		target string
-		want   wholeJobs
+		want   asks.Whole
 	}{
-		{snap.Of("bkt").Copies(), "c1", wholeJobs{}},
-		{snap.Of("bkt").Copies(), "", wholeJobs{}},
-		{snap.Of("bkt").Copies(), "c2", wholeJobs{move: "c2"}},
-		{left, "c1", wholeJobs{carry: left[1].Cluster}},
-		{marked, "c1", wholeJobs{converge: "c1"}},
+		{snap.Of("bkt").Copies(), "c1", asks.Whole{}},
+		{snap.Of("bkt").Copies(), "", asks.Whole{}},
+		{snap.Of("bkt").Copies(), "c2", asks.Whole{Move: "c2"}},
+		{left, "c1", asks.Whole{Carry: left[1].Cluster}},
+		{marked, "c1", asks.Whole{Converge: "c1"}},
 	} {
-		if got := wholeJobsOf(snap, "bkt", c.copies, "c1", c.target); got != c.want {
+		if got := asks.OfWhole(snap, "bkt", c.copies, "c1", c.target); got != c.want {
 			t.Errorf("with its primary to be in %q the bucket asks for %+v, want %+v", c.target, got, c.want)
 		}
 	}
 	w.eng.Stop()
 	w.apply(&catalog.Policy{Name: "p", Copies: catalog.Copies{N: 2}, Clusters: []string{"c1", "c2"}, Writes: catalog.WritesAnywhere})
 	snap = w.ctl.Router().Snapshot()
-	if !unmarkedAnywhere(snap.Of("bkt")) || mustConverge(snap, "bkt", marked) {
+	if !asks.UnmarkedAnywhere(snap.Of("bkt")) || asks.MustConverge(snap, "bkt", marked) {
 		t.Error("copies that may be written anywhere are not to be marked")
 	}
 	w.eng.Start(Settings{NoEventFeed: true})
-	w.await("the marks", func() bool { return !unmarkedAnywhere(w.ctl.Router().Snapshot().Of("bkt")) })
+	w.await("the marks", func() bool { return !asks.UnmarkedAnywhere(w.ctl.Router().Snapshot().Of("bkt")) })
 }
 
 // A copy that drains says since when; it goes on saying so.

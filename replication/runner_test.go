@@ -12,67 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
-	"github.com/fado-project/fado/control"
 	"github.com/fado-project/fado/replication/internal/guard"
 	"github.com/fado-project/fado/replication/internal/ids"
 	"github.com/fado-project/fado/replication/internal/peers"
 )
-
-// What a job found out is over when the copy does not ask for that job any more: a copy
-// that was leaving and stays after all is not stuck for what kept it from leaving.
-func TestIssuesOfJobsThatAreOver(t *testing.T) {
-	t.Parallel()
-	copies := []catalog.Copy{
-		{Cluster: "c1", Primary: true, State: catalog.CopySynced},
-		{Cluster: "c2", State: catalog.CopyRemoving},
-		{Cluster: "c3", Prefix: "a/", State: catalog.CopyWaiting},
-	}
-	for source, over := range map[control.Source]bool{
-		sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobScan}):     false,
-		sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobEvict}):    true,
-		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobEvict}):    false,
-		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobScan}):     true,
-		sourceOf(jobID{ids.CopyIn("b", "a/", "c3"), jobSync}):   false,
-		sourceOf(jobID{ids.CopyIn("b", "", "c3"), jobSync}):     true,
-		sourceOf(jobID{ids.CopyIn("b", "", "gone"), jobEvict}):  true,
-		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobMove}):     false,
-		sourceOf(jobID{ids.CopyIn("b", "", "c3"), jobMove}):     true,
-		sourceOf(jobID{ids.CopyIn("b", "", "c9"), jobCarry}):    false,
-		sourceOf(jobID{ids.CopyIn("b", "", "c3"), jobCarry}):    true,
-		sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobConverge}): false,
-		sourceOf(jobID{ids.CopyIn("b", "", "c2"), jobConverge}): true,
-		{Finder: control.FinderPlanner}:                         false,
-		{Finder: control.FinderSource}:                          false,
-	} {
-		if got := outlived(source, copies, wholeJobs{move: "c2", carry: "c9", converge: "c1"}); got != over {
-			t.Errorf("%v: over is %v, expected %v", source, got, over)
-		}
-	}
-}
-
-// A count of the primary that failed is over once another copy is in step: its scans count both, and
-// no count of the primary alone is made that could end what the last one found.
-func TestIssueOfACountThatIsNotMadeAnyMore(t *testing.T) {
-	t.Parallel()
-	count := sourceOf(jobID{ids.CopyIn("b", "", "c1"), jobScan})
-	for name, c := range map[string]struct {
-		beside catalog.Copy
-		over   bool
-	}{
-		"a copy in step":                {catalog.Copy{Cluster: "c2", State: catalog.CopySynced, Verified: true}, true},
-		"a copy that syncs":             {catalog.Copy{Cluster: "c2", State: catalog.CopySyncing, Verified: true}, false},
-		"a copy of another rule":        {catalog.Copy{Cluster: "c2", Prefix: "a/", State: catalog.CopySynced, Verified: true}, false},
-		"none whose objects were seen":  {catalog.Copy{Cluster: "c2", State: catalog.CopySynced}, false},
-		"a primary of another rule":     {catalog.Copy{Cluster: "c1", Prefix: "a/", Primary: true, State: catalog.CopySynced, Verified: true}, false},
-		"a copy that leaves the bucket": {catalog.Copy{Cluster: "c2", State: catalog.CopyDraining, Verified: true}, false},
-	} {
-		copies := []catalog.Copy{{Cluster: "c1", Primary: true, State: catalog.CopySynced}, c.beside}
-		if got := outlived(count, copies, wholeJobs{}); got != c.over {
-			t.Errorf("beside %s: over is %v, expected %v", name, got, c.over)
-		}
-	}
-}
 
 // bench runs jobs that wait for a word, and notes what becomes of them.
 type bench struct {

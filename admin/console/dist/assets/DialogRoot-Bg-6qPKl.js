@@ -1,1 +1,0 @@
-import{Gn as e,Nt as t}from"./App-mq0X_I6H.js";var n=e(function(e){return t(`dialog`,e)});export{n as t};
