@@ -524,3 +524,20 @@ func testKeys(t *testing.T, fx Fixture) {
 	must(s.Queue().FinishPending(ctx, done[1:]...))(t)
 	equal(t, "left", onePending(t, s).Key, claimed[0].Key)
 }
+
+// testErrorsOfAnyBytes: what a storage answers is told whatever bytes it has, and does not keep the sums
+// of its copy from being read.
+func testErrorsOfAnyBytes(t *testing.T, fx Fixture) {
+	s := fx.Store
+	for i, text := range []string{"a\x00b", "a\xffb", "a\"b\\", "a\u2028\x1b\r\nb", "a\xed\xa0\x80b", "\ufffe\U0010ffff"} {
+		p := state.Pending{Bucket: "b", Key: strconv.Itoa(i), Cluster: "c" + strconv.Itoa(i), Since: at(1), Attempts: 1, Cause: state.CauseRefused, Error: text}
+		add(t, s, p)
+	}
+	logs := must(s.Queue().Backlogs(ctx, "b"))(t)
+	for i, l := range logs {
+		if len(l.Causes) != 1 || l.LastError() == "" || l.Causes[0].Cause != state.CauseRefused {
+			t.Errorf("error %d: %+v", i, l)
+		}
+	}
+	equal(t, "copies", len(logs), 6)
+}

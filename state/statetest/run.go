@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"Limits":             testLimits,
 		"Backlogs":           testBacklogs,
 		"Causes":             testCauses,
+		"ErrorsOfAnyBytes":   testErrorsOfAnyBytes,
 		"Keys":               testKeys,
 		"PendingModel":       testPendingModel,
 		"Pulled":             testPulled,
