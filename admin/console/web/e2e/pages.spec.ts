@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { admin, expect, short, signIn, test, violations, world } from './kit';
 import { s3 } from './world';
 
@@ -50,9 +51,25 @@ test('who changed what, for admins', short, async ({ page }) => {
   await page.getByLabel('Kind').selectOption('copy');
   await expect(table.getByRole('row', { name: /copy of reports in paris synced, from berlin/ }).first()).toBeVisible();
   await expect(table.getByRole('row', { name: /policy everywhere/ })).toHaveCount(0);
-  const download = page.waitForEvent('download');
-  await page.getByRole('link', { name: 'Export' }).click();
-  expect((await download).suggestedFilename()).toBe('audit.ndjson');
+  const exported = async () => {
+    const download = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Export' }).click();
+    const file = await download;
+    const text = readFileSync(await file.path(), 'utf8');
+    const kinds = new Set(
+      text
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { kind: string }).kind),
+    );
+    return { name: file.suggestedFilename(), kinds: [...kinds] };
+  };
+  expect(await exported()).toEqual({ name: 'audit-part.ndjson', kinds: ['copy'] });
+  await page.getByLabel('Kind').selectOption('any');
+  await expect(table.getByRole('row', { name: /policy everywhere changed/ }).first()).toBeVisible();
+  const all = await exported();
+  expect(all.name).toBe('audit.ndjson');
+  expect(all.kinds).toEqual(expect.arrayContaining(['change', 'copy', 'session']));
 });
 
 test('the audit is not for others', async ({ page }) => {
