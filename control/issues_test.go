@@ -130,6 +130,30 @@ func TestADownStorageIsToldOnce(t *testing.T) {
 	if got := w.reason(t, "bkt"); got != "the storage of c2 is down: listing buckets: no answer" {
 		t.Errorf("stuck because: %s", got)
 	}
+	// What another copy waits for does not say it of the copy there, and does not hide it.
+	w.Issues.Set("bkt", scanOf("c2", ""), control.Issue{})
+	w.Issues.Set("bkt", scanOf("c1", ""), control.Issue{Reason: "to c1: the storage of c2 is down: no answer", Cluster: "c1"})
+	if got := w.reason(t, "bkt"); got != "to c1: the storage of c2 is down: no answer; the storage of c2 is down" {
+		t.Errorf("stuck because: %s", got)
+	}
+}
+
+// Objects that wait for a storage that is down may have differed before: the reason says since when it is down.
+func TestADownStorageIsDatedByItself(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})
+	w.setCopies(t, "bkt", state.Copy{Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}},
+		state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}})
+	live := w.Router().Snapshot().ClusterState("c2")
+	live.SetStorage(routing.StorageDown)
+	row := state.Pending{Bucket: "bkt", Key: "k", Cluster: "c2", Since: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Attempts: 1, Error: "no answer", Cause: state.CauseDown}
+	if err := w.Pending.Add(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	st, err := w.Status.Bucket(t.Context(), "bkt")
+	if err != nil || len(st.Reasons) != 1 || st.Reasons[0].Code != control.ReasonStorageDown || !st.Reasons[0].Since.Equal(live.StorageSince()) {
+		t.Errorf("%+v, %v, want since %v", st.Reasons, err, live.StorageSince())
+	}
 }
 
 // A bucket imported with a primary where nothing is gets a hint, and no other one does.

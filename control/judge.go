@@ -89,13 +89,20 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state
 // saysDown says whether reasons already tell that a cluster's storage is down, and why.
 func saysDown(reasons []Reason, cluster string) bool {
 	return slices.ContainsFunc(reasons, func(r Reason) bool {
-		return r.Code == ReasonStorageDown && r.Cluster == cluster || strings.Contains(r.Text, "the storage of "+cluster+" is down")
+		return r.Code == ReasonStorageDown && r.Cluster == cluster ||
+			(r.Cluster == "" || r.Cluster == cluster) && strings.Contains(r.Text, "the storage of "+cluster+" is down")
 	})
 }
 
 // stuckBy says what of a copy's pending objects does not get done by itself, or not now.
 func stuckBy(snap *routing.Snapshot, l state.Backlog) []Reason {
-	return reason.Of(l, isDown(snap, l.Cluster))
+	all := reason.Of(l, isDown(snap, l.Cluster))
+	for i := range all {
+		if all[i].Code == ReasonStorageDown { // the objects may have waited before
+			all[i].Since = snap.ClusterState(l.Cluster).StorageSince()
+		}
+	}
+	return all
 }
 
 // isDown says whether a cluster's storage is known to be down.

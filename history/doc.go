@@ -7,8 +7,8 @@
 //
 //   - Memory is bounded. Those of single clusters and endpoints ([Rank]) that have no room for a value at
 //     every step are kept with one a minute, for as long, and where there is no room for that either, not
-//     at all. One of the whole instance keeps all of its values: it takes the room of such a series,
-//     whichever came first.
+//     at all. One of the whole instance takes the room of such a series, whichever came first, and keeps all
+//     of its values unless those of the whole instance alone are too many.
 //   - What is not known is a gap, never a value that was made up.
 //   - Nothing is kept anywhere else: history ends with the process.
 //

@@ -154,6 +154,9 @@ func (ss *streams) follow(r *http.Request, s *frames, sub *control.Subscription)
 			if err = ss.still(r); err == nil {
 				err = s.beat(ss.now())
 			}
+			if err == nil && due == nil { // what was missed is told also where nothing of its topics came since
+				err = s.flush(sub.Missed() > 0)
+			}
 		}
 		if err != nil {
 			return err

@@ -54,6 +54,8 @@ func (t *topics) has(e control.Event) bool {
 		return true
 	case control.EventTransfer:
 		return t.all || t.transfers || slices.Contains(t.buckets, e.Bucket)
+	case control.EventStorage: // a bucket's state goes by the storages of its copies
+		return t.all || t.overview || len(t.buckets) > 0
 	default:
 		return t.all || t.overview || e.Bucket != "" && slices.Contains(t.buckets, e.Bucket)
 	}

@@ -21,9 +21,9 @@ func TestTopics(t *testing.T) {
 		"overview":                          {true, false, true, true},
 		"transfers":                         {true, true, false, false},
 		"flows":                             {true, false, false, false},
-		"bucket:reports":                    {true, true, true, false},
-		"bucket:other":                      {true, false, false, false},
-		"flows,bucket:other,bucket:reports": {true, true, true, false},
+		"bucket:reports":                    {true, true, true, true},
+		"bucket:other":                      {true, false, false, true},
+		"flows,bucket:other,bucket:reports": {true, true, true, true},
 		"overview,transfers":                {true, true, true, true},
 	} {
 		var list []string

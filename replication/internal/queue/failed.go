@@ -116,6 +116,9 @@ func (w *Workers) after(row state.Pending, err error) state.Pending {
 	row.Error, row.Cause, row.Hold = err.Error(), object.KindOf(err), s.hold
 	if row.Damaged && !errors.Is(err, object.ErrDamaged) {
 		row.Error = object.ErrDamaged.Error() + ", and could not be written again: " + row.Error
+		if row.Cause != state.CauseDown && row.Cause != state.CauseFull { // where people can help with these first
+			row.Cause = state.CauseCorrupt
+		}
 	}
 	if s.wait == nil {
 		if row.Attempts = 0; s.hold == state.HoldConflict {

@@ -78,6 +78,11 @@ func TestSetbacks(t *testing.T) {
 		if row.Error == storage.ErrUnavailable.Error() {
 			t.Errorf("a damaged object's error hides that: %q", row.Error)
 		}
+		for err, want := range map[error]state.Cause{storage.ErrUnavailable: state.CauseCorrupt, storage.ErrDenied: state.CauseCorrupt, full: state.CauseFull} {
+			if row := w.Workers.after(state.Pending{Damaged: true}, err); row.Cause != want {
+				t.Errorf("a damaged object that fails by %v has the cause %q, want %q", err, row.Cause, want)
+			}
+		}
 		for _, full := range []error{full, site.Absent("c2").Space.Error(site.ErrFullWait)} {
 			if row := w.Workers.after(state.Pending{}, full); row.Cause != state.CauseFull {
 				t.Errorf("%v: the cause is %q", full, row.Cause)

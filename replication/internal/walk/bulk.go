@@ -303,7 +303,7 @@ func (b *bulk) toRow(ctx context.Context, t object.Task, cause error) error {
 	now := b.o.Now()
 	row := state.Pending{
 		Bucket: t.Bucket, Key: t.Key, Cluster: t.Cluster, Size: max(t.Size, 0), Since: now, Background: true, Counted: true,
-		Attempts: 1, NextAttempt: now.Add(b.o.Objects.RetryAfter(1, cause)), Error: cause.Error(),
+		Attempts: 1, NextAttempt: now.Add(b.o.Objects.RetryAfter(1, cause)), Error: cause.Error(), Cause: object.KindOf(cause),
 	}
 	switch {
 	case errors.Is(cause, object.ErrConflict):

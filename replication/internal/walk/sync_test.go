@@ -103,6 +103,11 @@ func TestSyncUnlucky(t *testing.T) {
 		if n := len(w.Pending()); n != failing {
 			t.Errorf("%d rows for %d failures", n, failing)
 		}
+		for at, row := range w.Pending() {
+			if row.Cause != state.CauseRefused {
+				t.Errorf("%s: the cause is %q", at, row.Cause)
+			}
+		}
 	}
 }
 

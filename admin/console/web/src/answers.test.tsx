@@ -69,6 +69,7 @@ describe('a conflict', () => {
     expect(newest(conflict)).toBe('c2');
     const other = { ...conflict, key: 'other', copies: conflict.copies.map((c) => ({ ...c, size: 5 })) };
     expect(losers([conflict, other], { winner: 'newest' })).toEqual([{ cluster: 'c1', objects: 2, bytes: 6 }]);
+    expect(losers([{ ...conflict, copies: [] }, other], { winner: 'newest' })).toEqual([{ cluster: 'c1', objects: 1, bytes: 5 }]);
     expect(losers([conflict, other], { winner: 'c1', key: 'k.txt' })).toEqual([{ cluster: 'c2', objects: 1, bytes: 2 }]);
     expect(fate(storing('c1', true))).toMatch(/^becomes a noncurrent version/);
     expect(fate(storing('c1', false))).toMatch(/^can only be discarded/);

@@ -67,7 +67,9 @@ it('events say which they are, and where older ones are', () => {
     [['events', {}], Array.from({ length: n }, (_, i) => event(i + 1))],
   ];
   shown(<Events />, ...read(2));
-  expect(screen.getByRole('note')).toHaveTextContent(/^What instance n1 saw and keeps, from .*4:05.* on\. What happened before it started is not among them/);
+  expect(screen.getByRole('note')).toHaveTextContent(
+    /^What instance n1 saw and keeps, from .*4:05.* on, as far as this page has read\. It keeps none over a restart/,
+  );
   expect(screen.getByRole('note')).toHaveTextContent('Admins find what is older in the audit.');
   cleanup();
   draw(<Events />, read(1000));

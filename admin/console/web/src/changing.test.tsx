@@ -428,7 +428,10 @@ describe('a list that ends before what there is', () => {
     expect(screen.queryByRole('button', { name: 'Next page' })).toBeNull();
     // What this page had is settled: there is a way back.
     act(() => void redraw.client.setQueryData(['replication', 'failures', 'b/c1/k199'], { items: [], next: '', total: 200 }));
-    await userEvent.click(await screen.findByRole('button', { name: 'From the beginning' }));
+    expect(await screen.findByText('Nothing is left on this page')).toBeVisible();
+    expect(screen.queryByText('No failure')).toBeNull();
+    expect(screen.getByRole('button', { name: 'Retry all' })).toBeVisible();
+    await userEvent.click(screen.getByRole('button', { name: 'From the beginning' }));
     expect(await screen.findByRole('row', { name: /k199/ })).toBeVisible();
   });
   it('goes on with conflicts, and says that all are decided about', async () => {
@@ -440,10 +443,10 @@ describe('a list that ends before what there is', () => {
         [['bucket', 'b', 'conflicts', 'one'], { items: [conflict('two')], next: '' }],
       ],
     );
-    expect(screen.getByText(/^There are 2 conflicts in all/)).toBeVisible();
+    expect(screen.getByText(/^In all, 2 objects on copies are in conflict/)).toBeVisible();
     await userEvent.click(screen.getByRole('button', { name: 'Next page' }));
     expect(await screen.findByRole('row', { name: /^two/ })).toBeVisible();
-    expect(screen.getByText(/^There are 2 conflicts in all/)).toBeVisible();
+    expect(screen.getByText(/^In all, 2 objects on copies are in conflict/)).toBeVisible();
   });
   it('is told where it goes on by the headers of a list', async () => {
     const headers = { Link: '</fado/replication/failures?after=b%2Fc1%2Fa%26b&limit=200>; rel="next"', 'X-Total-Count': '450' };

@@ -88,6 +88,29 @@ describe('what is copied as curl', () => {
       ],
     });
   });
+  it('keeps what is no secret, and what names the place of one', async () => {
+    const cluster = {
+      name: 'c',
+      storage: { endpoint: 'https://s3', access_key: '{env.ID}', secret_key: '{hush}' },
+      functions: [
+        {
+          url: 'https://f',
+          header: [
+            { name: 'X-Tenant', value: 'acme' },
+            { name: 'Authorization', value: 'Bearer {env.TOKEN}' },
+            { name: 'X-Api-Key', value: 'hush' },
+          ],
+          sign: { type: 'aws', access_key: 'AKIA', secret_key: 'hush {' },
+        },
+      ],
+    };
+    const user = shown(<TestConnection of={cluster} />);
+    await user.click(screen.getByRole('button', { name: 'Copy Test connection as curl' }));
+    const { storage, functions } = JSON.parse(/-d '(.*)'$/.exec(copied[0])?.[1] ?? '');
+    expect(storage).toEqual({ ...cluster.storage, secret_key: '***' });
+    expect(functions[0].header.map((h: { value: string }) => h.value)).toEqual(['acme', 'Bearer {env.TOKEN}', '***']);
+    expect(functions[0].sign).toEqual({ type: 'aws', access_key: 'AKIA', secret_key: '***' });
+  });
   it('has none of a plan either, and says what to do about it', async () => {
     const cluster = { name: 'c', zones: ['eu'], storage: { endpoint: 'https://s3', access_key: '***', secret_key: 'hush' }, functions: [] };
     const planned = (doc: object) => draw(<Planned title="New" doc={doc as never} ask="Preview" verb={() => 'Apply'} done="" onClose={() => {}} />);

@@ -60,7 +60,7 @@ describe('a reason that no operation ends', () => {
   };
   it.each([
     ['storage-full', 'Look at c2', '/clusters/$cluster?', /Make room in c2/],
-    ['storage-down', 'Look at c2', '/clusters/$cluster?', /Look why c2 does not answer/],
+    ['storage-down', 'Look at c2', '/clusters/$cluster?', /Look why FaDO can’t use the storage of c2/],
     ['key-refused', 'Pending in c2', '/buckets/$bucket/pending?cluster=c2', /Rename these objects/],
   ])('says what helps, and leads there: %s', (code, link, to, text) => {
     const w = why(code);

@@ -34,7 +34,7 @@ interface Asked {
 export function losers(list: Conflict[], { key, winner }: Pick<Asked, 'key' | 'winner'>): { cluster: string; objects: number; bytes: number }[] {
   const of = new Map<string, { cluster: string; objects: number; bytes: number }>();
   for (const c of list) {
-    if (key !== undefined && c.key !== key) continue;
+    if (c.copies.length === 0 || (key !== undefined && c.key !== key)) continue; // what none of the storages could tell
     const wins = winner === 'newest' ? newest(c) : winner;
     for (const { cluster, size } of c.copies) {
       if (cluster === wins) continue;
@@ -139,7 +139,11 @@ export function Conflicts({ name, n, primary }: { name: string; n: number; prima
           </tr>
         )}
       </ListCard>
-      {part && <p className="quiet">There are {counted(n, 'conflict')} in all; what is decided for all decides about those of other pages, too.</p>}
+      {part && (
+        <p className="quiet">
+          In all, {counted(n, 'object')} on copies {n === 1 ? 'is' : 'are'} in conflict; what is decided for all decides about those of other pages, too.
+        </p>
+      )}
       <Confirm
         open={asked !== undefined}
         title={asked?.key ? `Resolve ${asked.key}` : `Resolve ${counted(n, 'conflict')}`}

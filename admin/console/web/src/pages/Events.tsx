@@ -96,7 +96,7 @@ function Listed({ list, bucket }: { list: Logged[]; bucket?: string }) {
   return (
     <p className="quiet" role="note">
       {list.length < q.eventsShown ? 'What' : `The last ${count(q.eventsShown)} events that`} {node ? `instance ${node}` : 'this instance'} saw and keeps, from{' '}
-      <When day time={list[0].time} /> on. What happened before it started is not among them, and other instances list what they saw.{' '}
+      <When day time={list[0].time} /> on, as far as this page has read. It keeps none over a restart, and other instances list what they saw.{' '}
       {admin ? (
         <>
           What people changed, and where copies were made, is in the{' '}

@@ -103,13 +103,14 @@ export function HeldTab({ name, held }: { name: string; held: boolean }) {
           }
         </Loaded>
       </Card>
-      {page.data && page.data.deletes.length > 0 && (
+      {page.data && (page.data.deletes.length > 0 || after !== '') && (
         <Card title="Which" flush>
           <Course deletes={page.data.deletes} />
           <List
             label="Held deletes"
             head={['Key', 'Still in', 'Size', 'Deleted']}
             rows={page.data.deletes}
+            none={<Empty title="No delete is held any more" />}
             pages={{ after, next: page.data.next, go: setAfter }}
           >
             {(d) => (

@@ -137,7 +137,9 @@ export function Planned(asked: Asked) {
           <footer>
             <CopyCurl {...safe} />
             {JSON.stringify(safe.body) !== JSON.stringify(request.body) && (
-              <span className="quiet">The command has *** where secrets are. Write them in before it is run: *** keeps what is stored.</span>
+              <span className="quiet">
+                The command has *** where secrets are. That keeps a key that is stored of a storage whose endpoint stays; write in all others before it is run.
+              </span>
             )}
             <span className="spacer" />
             <Dialog.Close className="button">Cancel</Dialog.Close>

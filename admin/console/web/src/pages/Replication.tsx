@@ -129,7 +129,7 @@ export function Replication() {
           label="Failures"
           aside={
             <span className="tools">
-              {failures.data && failures.data.items.length > 0 && <RetryButton />}
+              {failures.data && (failures.data.total ?? failures.data.items.length) > 0 && <RetryButton />}
               <CopyCurl path={`/fado/replication/failures?${queryOf({ limit: `${q.pageSize}`, after })}`} />
             </span>
           }
@@ -142,11 +142,9 @@ export function Replication() {
           {(f) => (
             <tr key={`${f.bucket} ${f.key} ${f.cluster}`}>
               <th scope="row" className="key in-text">
-                <BucketLink name={f.bucket} /> {f.key}
+                {f.key ? <BucketLink name={f.bucket} /> : f.bucket} {f.key || '(its purge)'}
               </th>
-              <td>
-                <ClusterLink name={f.cluster} />
-              </td>
+              <td>{f.cluster && <ClusterLink name={f.cluster} />}</td>
               <td>{f.error}</td>
               <td className="num">{count(f.attempts)}</td>
               <td>

@@ -233,7 +233,7 @@ const advice: Record<string, (cluster: string) => string> = {
   'storage-full': (c) => `Make room in ${c}, or allow another cluster in the policy. What waits goes on by itself.`,
   'key-refused': (c) => `Rename these objects where the bucket is written, or allow another cluster than ${c} in the policy.`,
   damaged: () => 'Read the bytes of all copies with Verify: what a good copy has is repaired from it, the rest has to be written again.',
-  'storage-down': (c) => `Look why ${c} does not answer. What waits goes on by itself once it does.`,
+  'storage-down': (c) => `Look why FaDO can’t use the storage of ${c}. What waits goes on by itself once it can.`,
 };
 
 /** What helps with a reason where no button does; undefined where there is nothing to say. */
@@ -256,8 +256,9 @@ export function Reasons({
 }) {
   return (
     <ul className="reasons">
-      {reasons.map((r) => (
-        <li key={r.code + r.cluster + r.text}>
+      {reasons.map((r, i) => (
+        // Not by its text, which counts: what is open below it would close.
+        <li key={`${r.code} ${r.cluster} ${r.url ?? ''} ${reasons.slice(0, i).filter((o) => o.code === r.code && o.cluster === r.cluster).length}`}>
           <span>
             {r.text}
             <Since time={r.since} />

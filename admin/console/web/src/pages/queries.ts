@@ -14,7 +14,11 @@ export const summary = queryOptions({
 /** How many copies there are in which state, by policy and cluster. */
 export const copySums = queryOptions({
   queryKey: ['summary', 'copies'],
-  queryFn: async ({ signal }) => (await told(api.GET('/fado/summary', { params: { query: { by: 'policy' } }, signal }))).copies ?? [],
+  queryFn: async ({ signal }) => {
+    const { copies, trouble } = await told(api.GET('/fado/summary', { params: { query: { by: 'policy' } }, signal }));
+    if (!copies && trouble) throw new Error(trouble); // not that there are none
+    return copies ?? [];
+  },
   refetchInterval: slow,
 });
 

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import { Card, Loaded, Table } from './kit';
+import { Card, Empty, Loaded, Table } from './kit';
 
 /** The way through a list that comes page by page: what the next one begins after, and what this one did. */
 export interface Way {
@@ -45,11 +45,13 @@ export function List<R>({
 }) {
   if (rows.length === 0 && none) {
     // What this page had may be settled; what stands before it is not.
-    return (
+    return pages?.after ? (
       <>
-        {none}
-        {pages?.after && <Pages {...pages} />}
+        <Empty title="Nothing is left on this page">What it had is settled, or gone. What stands before it may not be.</Empty>
+        <Pages {...pages} />
       </>
+    ) : (
+      none
     );
   }
   return (

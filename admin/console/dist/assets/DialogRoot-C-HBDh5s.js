@@ -1,0 +1,1 @@
+import{Ft as e,qn as t}from"./App-CArCCvDp.js";var n=t(function(t){return e(`dialog`,t)});export{n as t};

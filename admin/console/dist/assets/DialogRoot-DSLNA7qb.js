@@ -1,1 +1,0 @@
-import{Ft as e,qn as t}from"./App-B6T1xMXj.js";var n=t(function(t){return e(`dialog`,t)});export{n as t};
