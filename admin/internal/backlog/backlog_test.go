@@ -79,6 +79,9 @@ func TestPlace(t *testing.T) {
 			t.Errorf("%q: %+v, %v", key, k, err)
 		}
 	}
+	if k, err := PlaceOf(Place(replication.Failure{Bucket: "b"})); err != nil || k != (state.PendingKey{Bucket: "b"}) { // a purge of no cluster
+		t.Errorf("%+v, %v", k, err)
+	}
 	if k, err := PlaceOf(""); err != nil || k != (state.PendingKey{}) {
 		t.Errorf("%+v, %v", k, err)
 	}

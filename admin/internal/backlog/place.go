@@ -17,7 +17,7 @@ func PlaceOf(text string) (state.PendingKey, error) {
 		return state.PendingKey{}, nil
 	}
 	parts := strings.SplitN(text, "/", 3)
-	if len(parts) < 3 || parts[0] == "" { // a purge may be of no cluster
+	if len(parts) < 3 || parts[0] == "" || parts[1] == "" && parts[2] != "" { // a purge may be of no cluster
 		return state.PendingKey{}, request.Bad("query parameter \"after\": %q: expected what the Link header of the page before says", text)
 	}
 	return state.PendingKey{Bucket: parts[0], Cluster: parts[1], Key: parts[2]}, nil
