@@ -116,13 +116,20 @@ func TestIssuesChangeHands(t *testing.T) {
 	}
 }
 
-// A storage that is down is one reason, no matter who reports it.
-func TestADownStorageIsToldOnce(t *testing.T) {
+// worldOfDown has a bucket whose copy's storage, c2, is down.
+func worldOfDown(t *testing.T) *world {
+	t.Helper()
 	w := newWorld(t)
 	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})
 	w.setCopies(t, "bkt", state.Copy{Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}},
 		state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}})
 	w.Router().Snapshot().ClusterState("c2").SetStorage(routing.StorageDown)
+	return w
+}
+
+// A storage that is down is one reason, no matter who reports it.
+func TestADownStorageIsToldOnce(t *testing.T) {
+	w := worldOfDown(t)
 	if got := w.reason(t, "bkt"); got != "the storage of c2 is down" {
 		t.Errorf("stuck because: %s", got)
 	}
@@ -140,19 +147,15 @@ func TestADownStorageIsToldOnce(t *testing.T) {
 
 // Objects that wait for a storage that is down may have differed before: the reason says since when it is down.
 func TestADownStorageIsDatedByItself(t *testing.T) {
-	w := newWorld(t)
-	w.create(t, &catalog.Bucket{Name: "bkt", Policy: "eu-two"})
-	w.setCopies(t, "bkt", state.Copy{Copy: catalog.Copy{Cluster: "c1", Primary: true, State: catalog.CopySynced}},
-		state.Copy{Copy: catalog.Copy{Cluster: "c2", State: catalog.CopySynced}})
-	live := w.Router().Snapshot().ClusterState("c2")
-	live.SetStorage(routing.StorageDown)
+	w := worldOfDown(t)
 	row := state.Pending{Bucket: "bkt", Key: "k", Cluster: "c2", Since: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Attempts: 1, Error: "no answer", Cause: state.CauseDown}
 	if err := w.Pending.Add(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
+	down := w.Router().Snapshot().ClusterState("c2").StorageSince()
 	st, err := w.Status.Bucket(t.Context(), "bkt")
-	if err != nil || len(st.Reasons) != 1 || st.Reasons[0].Code != control.ReasonStorageDown || !st.Reasons[0].Since.Equal(live.StorageSince()) {
-		t.Errorf("%+v, %v, want since %v", st.Reasons, err, live.StorageSince())
+	if err != nil || len(st.Reasons) != 1 || st.Reasons[0].Code != control.ReasonStorageDown || !st.Reasons[0].Since.Equal(down) {
+		t.Errorf("%+v, %v, want since %v", st.Reasons, err, down)
 	}
 }
 

@@ -53,11 +53,12 @@ func judge(snap *routing.Snapshot, st BucketStatus, stuck []Reason, logs []state
 		stuck = append(stuck, stuckBy(snap, l)...)
 	}
 	for _, cp := range st.Copies {
+		down := snap.ClusterState(cp.Cluster).DownSince()
 		switch {
 		case cp.State == "failed":
 			stuck = append(stuck, Reason{Code: ReasonCopyFailed, Text: "copy in " + cp.Cluster + ": " + cp.Error, Cluster: cp.Cluster})
-		case isDown(snap, cp.Cluster) && !saysDown(stuck, cp.Cluster):
-			stuck = append(stuck, Reason{Code: ReasonStorageDown, Text: "the storage of " + cp.Cluster + " is down", Cluster: cp.Cluster, Since: snap.ClusterState(cp.Cluster).StorageSince()})
+		case !down.IsZero() && !saysDown(stuck, cp.Cluster):
+			stuck = append(stuck, Reason{Code: ReasonStorageDown, Text: "the storage of " + cp.Cluster + " is down", Cluster: cp.Cluster, Since: down})
 		}
 	}
 	if len(stuck) > 0 {
@@ -96,19 +97,7 @@ func saysDown(reasons []Reason, cluster string) bool {
 
 // stuckBy says what of a copy's pending objects does not get done by itself, or not now.
 func stuckBy(snap *routing.Snapshot, l state.Backlog) []Reason {
-	all := reason.Of(l, isDown(snap, l.Cluster))
-	for i := range all {
-		if all[i].Code == ReasonStorageDown { // the objects may have waited before
-			all[i].Since = snap.ClusterState(l.Cluster).StorageSince()
-		}
-	}
-	return all
-}
-
-// isDown says whether a cluster's storage is known to be down.
-func isDown(snap *routing.Snapshot, cluster string) bool {
-	live := snap.ClusterState(cluster)
-	return live != nil && live.Storage() == routing.StorageDown
+	return reason.Of(l, snap.ClusterState(l.Cluster).DownSince())
 }
 
 // oldestConflict is since when the oldest objects differ that wait where conflicts are.

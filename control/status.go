@@ -268,8 +268,9 @@ type InTrouble struct {
 func (s *Status) Troubles(ctx context.Context) (stuck, conflict InTrouble) {
 	why, conflicts := make(map[string]string), make(map[string]int64)
 	if logs, err := s.c.store().Queue().Backlogs(ctx, ""); err == nil {
+		snap := s.c.router.Snapshot()
 		for _, l := range logs {
-			if r := stuckBy(s.c.router.Snapshot(), l); len(r) > 0 && why[l.Bucket] == "" {
+			if r := stuckBy(snap, l); len(r) > 0 && why[l.Bucket] == "" {
 				why[l.Bucket] = r[0].Text
 			}
 			if l.Conflicts > 0 {

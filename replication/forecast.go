@@ -66,9 +66,10 @@ func (f *Forecast) Settle(decl *catalog.Bucket, rules []catalog.PrefixRule, copi
 		p := f.in.Plan(decl, rules, rows, primary)
 		issue = p.Issue
 		next := finish(p.Rows)
-		moves := p.Target != "" && p.Target != primary && copyrows.SyncedEverywhere(copyrows.InCatalog(next), p.Target) && !asks.PromotedByHand(decl, p.Target)
+		to := asks.MoveOf(decl, primary, p.Target)
+		moves := to != "" && copyrows.SyncedEverywhere(copyrows.InCatalog(next), to)
 		if moves {
-			primary = p.Target
+			primary = to
 			for i := range next {
 				next[i].Primary = next[i].Cluster == primary
 			}

@@ -268,7 +268,7 @@ func (p *planner) dispatch(ctx context.Context, bucket, target string) {
 
 // dispatchWhole queues the jobs that concern a bucket as a whole.
 func (p *planner) dispatchWhole(bucket, primary string, cs []catalog.Copy, whole asks.Whole) {
-	seen := slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Verified })
+	seen := asks.Seen(cs)
 	if to := whole.Move; to != "" && copyrows.SyncedEverywhere(cs, to) && whole.Carry == "" && seen && p.sites.Up(primary, to) {
 		id := ids.CopyIn(bucket, "", to)
 		p.jobs.ensure(id, jobMove, func(ctx context.Context) error { return p.walks.moves.Mover.MovePrimary(ctx, bucket, to) })

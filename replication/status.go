@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fado-project/fado/catalog"
 	"github.com/fado-project/fado/control"
+	"github.com/fado-project/fado/replication/internal/asks"
 	"github.com/fado-project/fado/replication/internal/moving"
 	"github.com/fado-project/fado/replication/internal/site"
 	"github.com/fado-project/fado/routing"
@@ -138,13 +138,15 @@ func (r *Reports) Failures(ctx context.Context, after state.PendingKey, limit in
 			Attempts: row.Attempts, NextAttempt: row.NextAttempt, Since: row.Since,
 		})
 	}
-	place := func(f Failure) []string { return []string{f.Bucket, f.Key, f.Cluster} }
+	place := func(f Failure) state.PendingKey {
+		return state.PendingKey{Bucket: f.Bucket, Key: f.Key, Cluster: f.Cluster}
+	}
 	for _, p := range r.StuckPurges() {
-		if slices.Compare(place(p), []string{after.Bucket, after.Key, after.Cluster}) > 0 {
+		if place(p).Compare(after) > 0 {
 			fs = append(fs, p)
 		}
 	}
-	slices.SortFunc(fs, func(a, b Failure) int { return slices.Compare(place(a), place(b)) })
+	slices.SortFunc(fs, func(a, b Failure) int { return place(a).Compare(place(b)) })
 	if limit > 0 {
 		fs = fs[:min(len(fs), limit)]
 	}
@@ -187,7 +189,7 @@ func (r *Reports) Objects(ctx context.Context, bucket, prefix, delimiter, after 
 		return page, err
 	}
 	copies := snap.Of(bucket).Copies()
-	seen := slices.ContainsFunc(copies, func(c catalog.Copy) bool { return c.Verified })
+	seen := asks.Seen(copies)
 	objs, prefixes, next, err := s.Reader().Page(ctx, bucket, prefix, delimiter, after, limit)
 	if errors.Is(err, storage.ErrNoBucket) && !seen {
 		return page, nil // about to be made

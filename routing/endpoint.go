@@ -64,19 +64,17 @@ func (s *EndpointState) SetHealthy(healthy bool, reason string) bool {
 }
 
 // Reason says why the endpoint is unhealthy; "" when it is healthy.
-func (s *EndpointState) Reason() string {
-	if t := s.trouble.Load(); t != nil {
-		return t.why
-	}
-	return ""
-}
+func (s *EndpointState) Reason() string { return s.current().why }
 
 // DownSince returns since when the endpoint is unhealthy; zero when it is healthy.
-func (s *EndpointState) DownSince() time.Time {
-	if t := s.trouble.Load(); t != nil {
-		return t.since
+func (s *EndpointState) DownSince() time.Time { return s.current().since }
+
+// current is the trouble that there is, zero for none.
+func (s *EndpointState) current() (t trouble) {
+	if now := s.trouble.Load(); now != nil {
+		t = *now
 	}
-	return time.Time{}
+	return t
 }
 
 // StorageCondition is what is known of a storage now.
@@ -118,6 +116,14 @@ func (s *ClusterState) SetStorage(c StorageCondition) bool {
 	}
 	s.changed.Store(time.Now().UnixNano())
 	return true
+}
+
+// DownSince returns since when the storage is down; zero where it is not.
+func (s *ClusterState) DownSince() time.Time {
+	if s == nil || s.Storage() != StorageDown {
+		return time.Time{}
+	}
+	return s.StorageSince()
 }
 
 // StorageSince returns since when the storage's condition is so; zero if it never changed.

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -64,6 +65,11 @@ type Pending struct {
 type PendingKey struct {
 	Bucket, Key, Cluster string
 	Gen                  int64
+}
+
+// Compare orders rows as lists have them, by bucket, key and cluster.
+func (k PendingKey) Compare(other PendingKey) int {
+	return cmp.Or(strings.Compare(k.Bucket, other.Bucket), strings.Compare(k.Key, other.Key), strings.Compare(k.Cluster, other.Cluster))
 }
 
 // RowKey names the row as it was read.

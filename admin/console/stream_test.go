@@ -65,6 +65,19 @@ func TestEventsEndWithTheSession(t *testing.T) {
 	}
 }
 
+// nextFrame returns the data of the next frame of a kind.
+func nextFrame(t *testing.T, lines *bufio.Scanner, kind string) string {
+	t.Helper()
+	for lines.Scan() {
+		if lines.Text() == "event: "+kind {
+			lines.Scan()
+			return lines.Text()
+		}
+	}
+	t.Fatalf("no %s: %v", kind, lines.Err())
+	return ""
+}
+
 // The stream sums up what changed, and ends with the session.
 func TestStream(t *testing.T) {
 	w := newWorld(t)
@@ -72,24 +85,13 @@ func TestStream(t *testing.T) {
 	b := w.browser(h)
 	b.signIn("vera")
 	lines := bufio.NewScanner(streamsOf(t, h, b.cookie)("/api/stream").Body)
-	next := func(want string) string {
-		t.Helper()
-		for lines.Scan() {
-			if strings.HasPrefix(lines.Text(), "event: "+want) {
-				lines.Scan()
-				return lines.Text()
-			}
-		}
-		t.Fatalf("no %s: %v", want, lines.Err())
-		return ""
-	}
-	if beat := next("beat"); !strings.Contains(beat, `"version":"v0-test"`) {
+	if beat := nextFrame(t, lines, "beat"); !strings.Contains(beat, `"version":"v0-test"`) {
 		t.Error(beat)
 	}
 	for range 3 {
 		w.ctl.Events().Emit(control.Event{Type: control.EventTransfer, Bucket: "reports", Key: "secret-key"})
 	}
-	if change := next("change"); change != `data: {"kinds":["transfer"],"buckets":["reports"],"missed":false}` {
+	if change := nextFrame(t, lines, "change"); change != `data: {"kinds":["transfer"],"buckets":["reports"],"missed":false}` {
 		t.Error(change)
 	}
 	b.want(204, b.do("DELETE", "/api/session", ""))

@@ -60,18 +60,10 @@ func TestStreamOfTopics(t *testing.T) {
 	b := w.browser(h)
 	b.signIn("vera")
 	lines := bufio.NewScanner(streamsOf(t, h, b.cookie)("/api/stream?topics=bucket:reports").Body)
-	for lines.Scan() && lines.Text() != "" { // the first beat: it listens
-	}
+	nextFrame(t, lines, "beat") // it listens
 	w.ctl.Events().Emit(control.Event{Type: control.EventTransfer, Bucket: "other"})
 	w.ctl.Events().Emit(control.Event{Type: control.EventCopy, Bucket: "reports"})
-	for lines.Scan() {
-		if lines.Text() == "event: change" {
-			lines.Scan()
-			if want := `data: {"kinds":["copy"],"buckets":["reports"],"missed":false}`; lines.Text() != want {
-				t.Errorf("%s, want %s", lines.Text(), want)
-			}
-			return
-		}
+	if change, want := nextFrame(t, lines, "change"), `data: {"kinds":["copy"],"buckets":["reports"],"missed":false}`; change != want {
+		t.Errorf("%s, want %s", change, want)
 	}
-	t.Error(lines.Err())
 }

@@ -360,7 +360,7 @@ func testListPending(t *testing.T, fx Fixture) {
 		for _, after := range []state.PendingKey{{Bucket: "a", Key: "k!"}, {Bucket: "b"}, {Bucket: "b", Key: "k\x00"}, {Bucket: "b", Key: "k", Cluster: "c1"}, {Bucket: "z"}} {
 			got := must(s.Queue().ListPending(ctx, f, after, 0))(t)
 			left := slices.DeleteFunc(slices.Clone(want), func(p state.Pending) bool {
-				return slices.Compare([]string{p.Bucket, p.Key, p.Cluster}, []string{after.Bucket, after.Key, after.Cluster}) <= 0
+				return keyOf(p).Compare(after) <= 0
 			})
 			if len(got) != 0 || len(left) != 0 {
 				equal(t, fmt.Sprintf("rows of %+v after %+v", f, after), got, left)
@@ -375,7 +375,7 @@ func testListPending(t *testing.T, fx Fixture) {
 }
 
 func comparePending(a, b state.Pending) int {
-	return slices.Compare([]string{a.Bucket, a.Key, a.Cluster}, []string{b.Bucket, b.Key, b.Cluster})
+	return keyOf(a).Compare(keyOf(b))
 }
 
 // matching is the contract of PendingFilter.

@@ -124,7 +124,7 @@ func (l *Look) own(cl *catalog.Cluster) (state string, reasons []ReasonView) {
 		st := l.reports.Storage(cl.Name)
 		switch {
 		case st.State == routing.StorageDown.String():
-			since := l.downSince(cl.Name)
+			since := l.snap.ClusterState(cl.Name).DownSince()
 			add("down", storageDown, "Its storage is down: "+st.Error, "", since)
 			if st.Refuses {
 				add("down", storageRefuses, "Its storage refuses FaDO: the access key that the cluster names is wrong, or lacks rights there.", changeCluster, since)
@@ -137,14 +137,6 @@ func (l *Look) own(cl *catalog.Cluster) (state string, reasons []ReasonView) {
 		add("stuck", drainStuck, "Not all leaves it: "+d.Reason, "", d.Since)
 	}
 	return state, reasons
-}
-
-// downSince is since when a cluster's storage is down; zero where that is not known.
-func (l *Look) downSince(cluster string) time.Time {
-	if st := l.snap.ClusterState(cluster); st != nil && st.Storage() == routing.StorageDown {
-		return st.StorageSince()
-	}
-	return time.Time{}
 }
 
 // ofFunction says why a function endpoint is down, if it is.

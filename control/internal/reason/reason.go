@@ -52,8 +52,8 @@ var codes = map[state.Cause]Code{
 }
 
 // Of says what of a copy's pending objects does not get done by itself, or not now: each code once. It is told
-// whether the copy's storage is down; where it is not, objects that fail since one is wait for another.
-func Of(l state.Backlog, down bool) (why []Reason) {
+// since when the copy's storage is down; where it is not, objects that fail since one is wait for another.
+func Of(l state.Backlog, down time.Time) (why []Reason) {
 	if l.HeldDeletes > 0 {
 		why = append(why, Reason{HeldDeletes, fmt.Sprintf("%s held in %s: more than max_deletes", countAre(l.HeldDeletes, "delete"), l.Cluster), l.Cluster, l.OldestHeld})
 	}
@@ -65,11 +65,14 @@ func Of(l state.Backlog, down bool) (why []Reason) {
 		some = "some of " + some
 	}
 	for _, c := range l.Causes {
-		code := codes[c.Cause]
-		if code == "" || code == StorageDown && !down {
+		code, since := codes[c.Cause], c.Oldest
+		switch {
+		case code == "", code == StorageDown && down.IsZero():
 			code = Failing
+		case code == StorageDown: // the objects may have waited before
+			since = down
 		}
-		r := Reason{code, fmt.Sprintf("%s can't be brought to %s yet: %s", some, l.Cluster, c.Error), l.Cluster, c.Oldest}
+		r := Reason{code, fmt.Sprintf("%s can't be brought to %s yet: %s", some, l.Cluster, c.Error), l.Cluster, since}
 		switch i := slices.IndexFunc(why, func(r Reason) bool { return r.Code == code }); {
 		case i < 0:
 			why = append(why, r)

@@ -16,7 +16,7 @@ func TestOf(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		log  state.Backlog
-		down bool
+		down time.Time
 		want []Reason
 	}{
 		{name: "on their way", log: state.Backlog{Cluster: "c2", Objects: 3, Oldest: at(1)}},
@@ -55,7 +55,7 @@ func TestOf(t *testing.T) {
 			want: []Reason{{Failing, "some of 2 objects can't be brought to c2 yet: slow", "c2", at(2)}},
 		},
 		{
-			name: "the copy's storage is down", down: true, log: failing(1, state.FailingCause{Cause: state.CauseDown, Oldest: at(2), Error: "no answer"}),
+			name: "the copy's storage is down, since after the object differs", down: at(2), log: failing(1, state.FailingCause{Cause: state.CauseDown, Oldest: at(1), Error: "no answer"}),
 			want: []Reason{{StorageDown, "1 object can't be brought to c2 yet: no answer", "c2", at(2)}},
 		},
 		{

@@ -33,10 +33,7 @@ type Whole struct{ Move, Carry, Converge string }
 
 // OfWhole returns those of a bucket whose primary is to be in target.
 func OfWhole(snap *routing.Snapshot, bucket string, cs []catalog.Copy, primary, target string) (w Whole) {
-	decl := snap.Bucket(bucket)
-	if byHand := decl != nil && PromotedByHand(decl, target); target != primary && !byHand { // or people say when
-		w.Move = target
-	}
+	w.Move = MoveOf(snap.Bucket(bucket), primary, target)
 	if former := slices.IndexFunc(cs, func(c catalog.Copy) bool { return c.FormerPrimary }); former >= 0 {
 		w.Carry = cs[former].Cluster
 	}
@@ -49,8 +46,7 @@ func OfWhole(snap *routing.Snapshot, bucket string, cs []catalog.Copy, primary, 
 // countedByScans reports whether the primary's objects are counted as others of its rule are scanned,
 // so that no count of them alone is made any more: the planner and the scan scheduler ask for none.
 func countedByScans(cs []catalog.Copy, primary catalog.Copy) bool {
-	return primary.Primary &&
-		slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Verified }) &&
+	return primary.Primary && Seen(cs) &&
 		slices.ContainsFunc(cs, func(c catalog.Copy) bool {
 			return !c.Primary && c.State == catalog.CopySynced && c.Prefix == primary.Prefix
 		})
@@ -88,6 +84,20 @@ func finderOf(c catalog.Copy) control.Finder {
 	default:
 		return control.FinderSync
 	}
+}
+
+// MoveOf returns where a bucket's primary is to be moved by itself, from where it is to where it is to be; "" for
+// nowhere. decl may be nil.
+func MoveOf(decl *catalog.Bucket, primary, target string) string {
+	if target == primary || decl != nil && PromotedByHand(decl, target) { // people say when
+		return ""
+	}
+	return target
+}
+
+// Seen reports whether the objects of any of a bucket's copies were looked at.
+func Seen(cs []catalog.Copy) bool {
+	return slices.ContainsFunc(cs, func(c catalog.Copy) bool { return c.Verified })
 }
 
 // PromotedByHand reports whether a bucket's primary moves to a cluster only when people say

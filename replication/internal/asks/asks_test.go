@@ -61,3 +61,17 @@ func TestIssueOfACountThatIsNotMadeAnyMore(t *testing.T) {
 		}
 	}
 }
+
+// A primary moves by itself to where it is to be, unless it is there, or people say when.
+func TestMoveOf(t *testing.T) {
+	t.Parallel()
+	byHand := &catalog.Bucket{Primary: "c2", Promote: catalog.PromoteManual}
+	for _, c := range []struct {
+		decl         *catalog.Bucket
+		target, want string
+	}{{nil, "c2", "c2"}, {nil, "c1", ""}, {nil, "", ""}, {byHand, "c2", ""}, {byHand, "c3", "c3"}, {new(catalog.Bucket), "c2", "c2"}} {
+		if got := MoveOf(c.decl, "c1", c.target); got != c.want {
+			t.Errorf("%+v to %q: moved to %q, want %q", c.decl, c.target, got, c.want)
+		}
+	}
+}
